@@ -1,0 +1,26 @@
+// Which x86-64 level this machine has. Kernels exist for v3 (AVX2, FMA) and v4 (AVX-512).
+
+import { readFileSync } from "node:fs";
+
+const v4 = ["avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"];
+const v3 = ["avx2", "fma", "bmi1", "bmi2", "f16c", "movbe"];
+
+/** Feature flags of the first core, as the kernel names them. */
+export function cpuFeatures(): ReadonlySet<string> {
+  const info = readFileSync("/proc/cpuinfo", "utf8");
+  return new Set(/^flags\s*:\s*(.*)$/m.exec(info)?.[1]?.split(" ") ?? []);
+}
+
+/** Model name of the first core. */
+export const cpuModel = (): string =>
+  /^model name\s*:\s*(.*)$/m.exec(readFileSync("/proc/cpuinfo", "utf8"))?.[1] ?? "unknown CPU";
+
+/** "native" -> the best level this machine has; throws for an unknown name or a CPU without AVX2. */
+export function cpuArch(name: string): "x86-64-v3" | "x86-64-v4" {
+  if (name === "x86-64-v3" || name === "x86-64-v4") return name;
+  if (name !== "native") throw new Error(`--arch ${name}: known are x86-64-v3, x86-64-v4 and native`);
+  const has = cpuFeatures();
+  if (v4.every((f) => has.has(f))) return "x86-64-v4";
+  if (v3.every((f) => has.has(f))) return "x86-64-v3";
+  throw new Error("this CPU has no AVX2 and FMA: the CPU kernels need x86-64-v3 or better");
+}

@@ -1,0 +1,45 @@
+// moproc data: sample folders and checks of the image pipeline, done by the native tool that shares its code.
+
+import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { Command } from "commander";
+import { root } from "../util/root.js";
+
+export function dataCommand(): Command {
+  const c = new Command("data").description("Sample data and checks of the image pipeline.");
+  for (const [verb, what] of [
+    ["sample", "write a WebVision folder of drawn scenes with wrong labels and out-of-class images"],
+    ["verify-pixels", "compare decoding, resizing and colour operations with the reference images of a folder"],
+  ] as const) {
+    c.addCommand(
+      new Command(verb).description(what).helpOption(false).allowUnknownOption().allowExcessArguments()
+        .action(async (_o: unknown, self: Command) => {
+          process.exitCode = await nativeTool("moproc-data", [verb, ...self.args]);
+        }),
+    );
+  }
+  return c;
+}
+
+/** Runs a program of build/native with this terminal and returns its exit code. */
+export function nativeTool(name: string, args: readonly string[]): Promise<number> {
+  const candidates = [join(root, "build", "native", name), join(root, "build", "native", "tools", "data", name)];
+  const file = candidates.find((f) => existsSync(f));
+  if (!file) throw new Error(`${name} is not built: run npm run build`);
+  return spawnTool(file, args);
+}
+
+/** Runs an executable with this terminal; a signal that ends it ends the promise with 128 + its number's usual code. */
+export function spawnTool(file: string, args: readonly string[]): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(file, args, { stdio: "inherit" });
+    const forward = (signal: NodeJS.Signals): void => void child.kill(signal);
+    process.on("SIGINT", forward).on("SIGTERM", forward);
+    child.on("error", reject);
+    child.on("close", (code, signal) => {
+      process.off("SIGINT", forward).off("SIGTERM", forward);
+      resolve(code ?? (signal === "SIGINT" ? 130 : 143));
+    });
+  });
+}

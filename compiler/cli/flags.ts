@@ -1,0 +1,80 @@
+// Flags shared by verbs, and the spelling rule: `-` and `_` are the same inside a flag's name.
+
+import { type Command, InvalidArgumentError, Option } from "commander";
+import type { Target } from "../ir/types.js";
+import { cpuArch } from "./cpu.js";
+
+/** Rewrites each `--some_flag` to the spelling that the verb's options use. */
+export function canonicalFlags(program: Command, argv: readonly string[]): string[] {
+  const verb = program.commands.find((c) => c.name() === argv[0]);
+  const sub = verb?.commands.find((c) => c.name() === argv[1]);
+  const known = [...(verb?.options ?? []), ...(sub?.options ?? [])].flatMap((o) => (o.long ? [o.long] : []));
+  const key = (flag: string): string => flag.slice(2).replaceAll("_", "-");
+  const spelling = new Map(known.map((long) => [key(long), long]));
+  return argv.map((a) => {
+    if (!a.startsWith("--")) return a;
+    const [flag = a, ...value] = a.split("=");
+    return [spelling.get(key(flag)) ?? flag, ...value].join("=");
+  });
+}
+
+/** A parser of integers from `least` on. */
+export const integer = (least: number) => (text: string): number => {
+  const n = Number(text);
+  if (text.trim() === "" || !Number.isInteger(n) || n < least) {
+    throw new InvalidArgumentError(`expected an integer of at least ${least}.`);
+  }
+  return n;
+};
+
+/** A parser of numbers greater than `above`. */
+export const positive = (text: string): number => {
+  const n = Number(text);
+  if (!(n > 0 && Number.isFinite(n))) throw new InvalidArgumentError("expected a number greater than 0.");
+  return n;
+};
+
+/** What an artefact is compiled for: every one of these is fixed in the binary. */
+export interface ModelFlags {
+  readonly network: string;
+  readonly width: number;
+  readonly batchSize: number;
+  readonly bnGroups?: number;
+  readonly imageSize: number;
+  readonly numClass: number;
+  readonly lowDim: number;
+  readonly moco_queue: number;
+  readonly arch: string;
+  readonly target: string;
+  readonly ranks: number;
+}
+
+export const networks = ["resnet10", "resnet18", "resnet34", "resnet50", "resnet101", "resnet152"] as const;
+
+/** Adds the flags of ModelFlags to a verb. */
+export function addModelFlags(c: Command): Command {
+  return c
+    .addOption(new Option("-a, --network <name>", "network").choices([...networks]).default("resnet50"))
+    .option("--width <factor>", "multiplies the channels of the four stages", positive, 1)
+    .option("-b, --batch-size <images>", "images a step, over all ranks and groups", integer(1), 256)
+    .option("--bn-groups <n>", "groups of the batch with BatchNorm statistics of their own (default: ranks)", integer(1))
+    .option("--image-size <pixels>", "side of the square crops", integer(16), 224)
+    .option("--num-class <n>", "classes", integer(2), 1000)
+    .option("--low-dim <n>", "length of the embedding", integer(1), 128)
+    .option("--moco_queue <keys>", "keys in the queue", integer(1), 8192)
+    .addOption(new Option("--target <device>", "what the kernels run on").choices(["cpu"]).default("cpu"))
+    .option("--arch <level>", "x86-64-v3 (AVX2), x86-64-v4 (AVX-512) or native; a network's name is taken as -a", "native")
+    .option("--ranks <n>", "processes that share the batch", integer(1), 1);
+}
+
+/** Options as parsed -> flags: `--arch resnet50`, the published spelling of `-a`, names the network. */
+export function modelFlags(options: Readonly<Record<string, unknown>>): ModelFlags {
+  const f = options as unknown as ModelFlags;
+  return (networks as readonly string[]).includes(f.arch) ? { ...f, network: f.arch, arch: "native" } : f;
+}
+
+/** The compile target of the flags; throws for a CPU level nobody has written kernels for. */
+export function targetOf(f: ModelFlags): Target {
+  if (f.ranks !== 1) throw new Error(`--ranks ${f.ranks}: this version compiles for one rank; use --bn-groups ${f.ranks} for the same arithmetic`);
+  return { device: "cpu", arch: cpuArch(f.arch), ranks: f.ranks };
+}

@@ -1,0 +1,63 @@
+// Where the graphs of a compilation come from: the models of this project, or a module of the user's.
+
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { basename, join, resolve } from "node:path";
+import { pathToFileURL } from "node:url";
+import { build } from "esbuild";
+import { classifierPrograms } from "../../models/classifier.js";
+import { moproPrograms } from "../../models/mopro.js";
+import { print } from "../ir/print.js";
+import type { Graph, Target } from "../ir/types.js";
+import type { Plan } from "../lower/plan.js";
+import { optimize, passes } from "../pipeline.js";
+import { root } from "../util/root.js";
+import type { ModelFlags } from "./flags.js";
+
+export interface Source {
+  readonly graphs: readonly Graph[];
+  readonly name: string;
+  readonly meta: Plan["meta"];
+}
+
+/** The programs of a task for the network and sizes that the flags name. */
+export function modelGraphs(task: string, f: ModelFlags): Source {
+  const groups = f.bnGroups ?? f.ranks;
+  if (f.batchSize % groups !== 0) throw new Error(`--batch-size ${f.batchSize} does not fall into ${groups} equal groups (--bn-groups)`);
+  const config = {
+    arch: f.network, width: f.width, num_class: f.numClass, low_dim: f.lowDim, queue: f.moco_queue, image_size: f.imageSize,
+    batch: f.batchSize, groups,
+  };
+  const name = `${f.network}_b${f.batchSize}`;
+  if (task === "mopro") return { graphs: moproPrograms(config), name, meta: { task, ...config } };
+  if (task === "classifier") return { graphs: classifierPrograms(config), name: `${name}_classifier`, meta: { task, ...config } };
+  throw new Error(`--task ${task}: known are mopro and classifier`);
+}
+
+/** Bundles and imports a user's module; `moproc` in it is this compiler. Throws when it has no `programs` function. */
+export async function userGraphs(file: string): Promise<Source> {
+  if (!existsSync(file)) throw new Error(`${file}: no such file`);
+  const dir = mkdtempSync(join(root, "build", "step-"));
+  try {
+    const bundle = join(dir, "step.mjs");
+    const api = pathToFileURL(join(root, "build", "js", "compiler", "index.js")).href;
+    await build({
+      entryPoints: [resolve(file)], outfile: bundle, bundle: true, platform: "node", format: "esm", logLevel: "silent",
+      plugins: [{ name: "moproc", setup: (b) => b.onResolve({ filter: /^moproc$/ }, () => ({ path: api, external: true })) }],
+    }).catch((e: Error) => {
+      throw new Error(`${file}: ${e.message}`);
+    });
+    const module = (await import(pathToFileURL(bundle).href)) as { programs?: () => readonly Graph[]; meta?: Plan["meta"] };
+    if (typeof module.programs !== "function") throw new Error(`${file}: exports no function programs(): Graph[]`);
+    return { graphs: module.programs(), name: basename(file).replace(/\.[cm]?[jt]s$/, ""), meta: { task: "user", ...module.meta } };
+  } finally {
+    rmSync(dir, { recursive: true, force: true });
+  }
+}
+
+/** Prints every graph as it is after the pass. */
+export function printGraphs(graphs: readonly Graph[], target: Target, stopAfter: string): void {
+  if (!passes.some((p) => p.name === stopAfter)) {
+    throw new Error(`--stop-after ${stopAfter}: the passes are ${[...new Set(passes.map((p) => p.name))].join(", ")}`);
+  }
+  for (const g of graphs) process.stdout.write(print(optimize(g, target, [], stopAfter)));
+}

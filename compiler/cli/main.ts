@@ -1,0 +1,30 @@
+#!/usr/bin/env node
+// moproc VERB: one file a verb. Whatever is wrong with what the user gave exits with 2 and one clear message.
+
+import { Command, CommanderError } from "commander";
+import { compileCommand } from "./compile.js";
+import { dataCommand } from "./data.js";
+import { doctorCommand } from "./doctor.js";
+import { inspectCommand } from "./inspect.js";
+import { trainCommand } from "./train.js";
+import { canonicalFlags } from "./flags.js";
+
+const program = new Command("moproc")
+  .description("An ahead-of-time compiler for training: ResNet and MoPro, from TypeScript to native kernels.")
+  .version("0.1.0")
+  .exitOverride()
+  .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, "moproc: ")) });
+for (const c of [compileCommand(), trainCommand(), dataCommand(), inspectCommand(), doctorCommand()]) {
+  program.addCommand(c.exitOverride());
+}
+
+try {
+  await program.parseAsync(canonicalFlags(program, process.argv.slice(2)), { from: "user" });
+} catch (e) {
+  if (e instanceof CommanderError) process.exitCode = e.exitCode === 0 ? 0 : 2;
+  else {
+    const message = e instanceof Error ? (process.env["MOPROC_DEBUG"] ? (e.stack ?? e.message) : e.message) : String(e);
+    process.stderr.write(`moproc: ${message}\n`);
+    process.exitCode = 2;
+  }
+}

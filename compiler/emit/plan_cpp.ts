@@ -1,0 +1,102 @@
+// plan.cpp: the plan as constant tables of runtime/core/plan.h, so that the runtime parses nothing. Field order is that
+// of the structs.
+
+import { byteSize, type Init } from "../ir/types.js";
+import type { Plan, Program, StateEntry, Step, Tensor } from "../lower/plan.js";
+import { planDigest } from "./plan_json.js";
+
+const arenas = ["state", "grad", "work", "io"] as const;
+
+export function planCpp(plan: Plan): string {
+  const pool = new Pool();
+  const states = plan.state.map((s) => stateInit(plan, s));
+  const programs = plan.programs.map((p) => programInit(p, pool));
+  const meta = Object.entries(plan.meta).map(([k, v]) => `{${str(k)}, ${str(String(v))}}`);
+  return [
+    `// ${plan.name}: ${plan.programs.map((p) => p.name).join(", ")}; see plan.json for a readable form.`,
+    '#include "core/plan.h"',
+    "",
+    ...plan.kernels.map((k) => `extern "C" void ${k.symbol}(const moproc::Params&, const moproc::Task&);`),
+    "",
+    "namespace {",
+    "using namespace moproc;",
+    table("MetaInfo", "meta_", meta),
+    table("TensorInfo", "tensors_", plan.tensors.map(tensorInit)),
+    table("StateInfo", "states_", states),
+    table("KernelInfo", "kernels_", plan.kernels.map((k) => `{${str(k.symbol)}, ${str(k.template)}, ${k.symbol}}`)),
+    ...pool.tables(),
+    ...plan.programs.map((_, i) => table("StepInfo", `steps_${i}_`, programs[i]?.steps ?? [])),
+    table("ProgramInfo", "programs_", programs.map((p, i) => p.init(i))),
+    `const Plan plan_ = {${plan.version}, ${str(plan.name)}, ${str(planDigest(plan))}, ${str(plan.target.device)}, ${str(plan.target.arch)},`,
+    `  ${span("meta_", meta.length)}, {${arenas.map((a) => plan.arenas[a]).join(", ")}}, ${plan.scratchBytes},`,
+    `  ${span("tensors_", plan.tensors.length)}, ${span("states_", states.length)},`,
+    `  ${span("kernels_", plan.kernels.length)}, ${span("programs_", programs.length)}};`,
+    "}  // namespace",
+    "",
+    'extern "C" const moproc::Plan* moproc_plan() { return &plan_; }',
+    "",
+  ].join("\n");
+}
+
+/** Lists of numbers, each written once. */
+class Pool {
+  private readonly names = new Map<string, string>();
+
+  constructor(private readonly types = { i: "int32_t", l: "int64_t" }) {}
+
+  span(kind: "i" | "l", values: readonly number[]): string {
+    if (values.length === 0) return "{nullptr, 0}";
+    const key = `${kind} ${values.join(", ")}`;
+    const name = this.names.get(key) ?? `n${this.names.size}_`;
+    this.names.set(key, name);
+    return span(name, values.length);
+  }
+
+  tables(): string[] {
+    return [...this.names].map(([key, name]) => `const ${this.types[key[0] as "i" | "l"]} ${name}[] = {${key.slice(2)}};`);
+  }
+}
+
+function programInit(p: Program, pool: Pool): { readonly steps: string[]; init(i: number): string } {
+  const io = [pool.span("i", p.inputs), pool.span("i", p.outputs)];
+  return {
+    steps: p.steps.map((s) => stepInit(s, pool)),
+    init: (i) => `{${str(p.name)}, ${io.join(", ")}, ${span(`steps_${i}_`, p.steps.length)}, ${p.workBytes}, ${p.liveBytesMax}}`,
+  };
+}
+
+function stepInit(s: Step, pool: Pool): string {
+  if (s.do === "copy") {
+    return `{StepKind::copy, "copy", -1, ${pool.span("i", [s.from, s.to])}, 0, 0, {0, 0, 0, 0}, {nullptr, 0}, 0, 0, 0}`;
+  }
+  const extent = [0, 1, 2, 3].map((i) => s.extent[i] ?? 0).join(", ");
+  const sizes = `${s.rows}, ${s.groups}, {${extent}}, ${pool.span("l", s.tasks)}, ${s.workspace}`;
+  return `{StepKind::launch, ${str(s.name)}, ${s.kernel}, ${pool.span("i", s.args)}, ${sizes}, ${s.flops}., ${s.bytes}.}`;
+}
+
+function tensorInit(t: Tensor): string {
+  const dtype = t.type.dtype === "bool" ? "boolean" : t.type.dtype;
+  const shape = [0, 1, 2, 3, 4, 5].map((i) => t.type.shape[i] ?? 0).join(", ");
+  const at = `${t.type.shape.length}, {${shape}}, ${t.offset}, ${byteSize(t.type)}`;
+  return `{${str(t.name)}, DType::${dtype}, Arena::${t.arena}, ${at}}`;
+}
+
+function stateInit(plan: Plan, s: StateEntry): string {
+  const indexOf = (name: string): number => {
+    const i = plan.state.findIndex((o) => plan.tensors[o.tensor]?.name === name);
+    if (i < 0) throw new Error(`state %${plan.tensors[s.tensor]?.name} begins as a copy of %${name}, which is no state`);
+    return i;
+  };
+  return `{${s.tensor}, Role::${s.role}, InitKind::${s.init.kind}, ${number(s.init)}, ${s.init.kind === "copy" ? indexOf(s.init.of) : -1}}`;
+}
+
+function number(init: Init): string {
+  if (init.kind === "constant") return `${init.value}`;
+  if (init.kind === "normal") return `${init.std}`;
+  return init.kind === "uniform" ? `${init.bound}` : "0";
+}
+
+const table = (type: string, name: string, rows: readonly string[]): string =>
+  rows.length === 0 ? `const ${type}* const ${name} = nullptr;` : `const ${type} ${name}[] = {\n  ${rows.join(",\n  ")}};`;
+const span = (name: string, size: number): string => (size === 0 ? "{nullptr, 0}" : `{${name}, ${size}}`);
+const str = (s: string): string => JSON.stringify(s);

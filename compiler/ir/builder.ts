@@ -1,0 +1,118 @@
+// Appends nodes to one graph. `b.in("fc1")` is the same graph under a longer scope; names come from scope and op.
+
+import { type AnyOp, named } from "../ops/op.js";
+import type { Attrs, Graph, Init, Node, Role, State, TensorType, Value } from "./types.js";
+import { sameType, showType } from "./types.js";
+
+interface Draft {
+  readonly name: string;
+  readonly groups: number;
+  readonly inputs: Value[];
+  readonly state: State[];
+  readonly nodes: Node[];
+  readonly updates: Map<Value, Value>;
+  readonly names: Set<string>;
+  readonly next: Map<string, number>; // how often a base name was asked for
+}
+
+export class Builder {
+  private constructor(
+    readonly scope: string,
+    private readonly g: Draft,
+  ) {}
+
+  /** An empty graph; the batch it will see consists of `groups` independent groups. */
+  static create(name: string, options: { readonly groups?: number } = {}): Builder {
+    const draft = { name, groups: options.groups ?? 1, inputs: [], state: [], nodes: [] };
+    return new Builder("", { ...draft, updates: new Map(), names: new Set(), next: new Map() });
+  }
+
+  /** A builder that continues after `g`'s inputs and state, with none of its nodes: passes rebuild through it. */
+  static resume(g: Graph): Builder {
+    const b = Builder.create(g.name, { groups: g.groups });
+    for (const v of [...g.inputs, ...g.state, ...g.nodes.flatMap((n) => n.outputs)]) b.g.names.add(v.name);
+    b.g.inputs.push(...g.inputs);
+    b.g.state.push(...g.state);
+    return b;
+  }
+
+  get groups(): number {
+    return this.g.groups;
+  }
+  get nodes(): readonly Node[] {
+    return this.g.nodes;
+  }
+  get states(): readonly State[] {
+    return this.g.state;
+  }
+
+  /** The same graph, one scope deeper. */
+  in(part: string): Builder {
+    return new Builder(this.scope && part ? `${this.scope}.${part}` : this.scope + part, this.g);
+  }
+
+  /** The same graph under exactly this scope. */
+  at(scope: string): Builder {
+    return new Builder(scope, this.g);
+  }
+
+  input(name: string, type: TensorType): Value {
+    const v = this.value(name, type);
+    this.g.inputs.push(v);
+    return v;
+  }
+
+  /** Declares `scope.name` as state. */
+  state(name: string, type: TensorType, init: Init, role: Role = "param"): State {
+    const v = { ...this.value(this.in(name).scope, type), init, role };
+    this.g.state.push(v);
+    return v;
+  }
+
+  /** Sets what `state` holds after the step. At most one update a state. */
+  update(state: Value, next: Value): void {
+    if (this.g.updates.has(state)) throw new Error(`%${state.name} is updated twice in ${this.g.name}`);
+    if (!sameType(state.type, next.type)) {
+      throw new Error(`update of %${state.name}: ${showType(next.type)} for ${showType(state.type)}`);
+    }
+    this.g.updates.set(state, next);
+  }
+
+  /** Appends a node; most callers use the op itself, `relu(b, x)`. Throws with op, operand types and scope. */
+  emit(op: AnyOp, inputs: readonly Value[], attrs: Attrs): Value[] {
+    let types: Record<string, TensorType>;
+    try {
+      types = op.infer(named(op.inputs, inputs.map((v) => v.type)), attrs) as Record<string, TensorType>;
+    } catch (e) {
+      const args = inputs.map((v) => `${v.name}: ${showType(v.type)}`).join(", ");
+      throw new Error(`${op.name}(${args}) in ${this.scope || "<top>"}: ${(e as Error).message}`);
+    }
+    const names: readonly string[] = op.outputs;
+    const outputs = names.map((o) =>
+      this.value(this.in(names.length > 1 ? `${op.name}_${o}` : op.name).scope, types[o] as TensorType),
+    );
+    this.g.nodes.push({ op: op.name, inputs: [...inputs], attrs, outputs, scope: this.scope });
+    return outputs;
+  }
+
+  /** Appends an existing node as it is; for passes. */
+  keep(n: Node): void {
+    this.g.nodes.push(n);
+  }
+
+  finish(outputs: readonly Value[]): Graph {
+    const { name, groups, inputs, state, nodes, updates } = this.g;
+    return { name, groups, inputs: [...inputs], state: [...state], nodes: [...nodes], outputs, updates: new Map(updates) };
+  }
+
+  private value(base: string, type: TensorType): Value {
+    const { names, next } = this.g;
+    let name = base;
+    for (let n = next.get(base) ?? 1; names.has(name); n++) {
+      name = `${base}_${n}`;
+      next.set(base, n + 1);
+    }
+    names.add(name);
+    return { name, type };
+  }
+}

@@ -1,0 +1,28 @@
+// Runs a graph with the reference meaning of every op, in f64. The yardstick for passes, kernels and gradients.
+
+import { named, opOf } from "../ops/op.js";
+import type { NdArray } from "./nd.js";
+import { type Graph, sameShape, type Value } from "./types.js";
+
+export type Env = Map<Value, NdArray>;
+
+/** All values of `g` given its inputs and states; throws when one is missing or an op returns a wrong shape. */
+export function evaluate(g: Graph, feed: ReadonlyMap<Value, NdArray>): Env {
+  const env: Env = new Map();
+  for (const v of [...g.inputs, ...g.state]) {
+    const x = feed.get(v);
+    if (!x) throw new Error(`evaluate ${g.name}: no value for %${v.name}`);
+    if (!sameShape(x.shape, v.type.shape)) throw new Error(`evaluate ${g.name}: %${v.name} is fed [${x.shape}]`);
+    env.set(v, x);
+  }
+  for (const n of g.nodes) {
+    const op = opOf(n.op);
+    const out = op.reference(named(op.inputs, n.inputs.map((v) => env.get(v) as NdArray)), n.attrs);
+    n.outputs.forEach((v, i) => {
+      const x = (out as Record<string, NdArray>)[op.outputs[i]] as NdArray;
+      if (!sameShape(x.shape, v.type.shape)) throw new Error(`internal: reference of ${n.op} returned [${x.shape}]`);
+      env.set(v, x);
+    });
+  }
+  return env;
+}

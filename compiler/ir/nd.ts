@@ -1,0 +1,65 @@
+// Dense arrays for the reference meaning of ops: always f64, always row-major in logical order, never fast.
+// Integers up to 2^53 are exact.
+
+import { elements } from "./types.js";
+
+export class NdArray {
+  constructor(
+    readonly shape: readonly number[],
+    readonly data: Float64Array,
+  ) {
+    if (data.length !== elements(shape)) throw new Error(`internal: ${data.length} values for shape [${shape}]`);
+  }
+
+  /** An array whose i-th element in row-major order is f(i). */
+  static fill(shape: readonly number[], f: (i: number) => number): NdArray {
+    return new NdArray(shape, Float64Array.from({ length: elements(shape) }, (_, i) => f(i)));
+  }
+
+  static scalar(x: number): NdArray {
+    return new NdArray([], Float64Array.of(x));
+  }
+
+  /** The element at the given index, one number a dimension. */
+  at(...index: readonly number[]): number {
+    return this.data[this.offset(index)] as number;
+  }
+
+  set(index: readonly number[], x: number): void {
+    this.data[this.offset(index)] = x;
+  }
+
+  private offset(index: readonly number[]): number {
+    return this.shape.reduce((o, d, i) => o * d + (index[i] as number), 0);
+  }
+}
+
+/** Logical row-major order -> storage order: 4-D tensors are stored channels-last, all others as they are. */
+export function toStorage(x: NdArray): Float64Array {
+  return permute(x, (n, c, s) => (i, j, p) => ({ from: (i * c + j) * s + p, to: (i * s + p) * c + j, n }));
+}
+
+/** The inverse of `toStorage`. */
+export function fromStorage(shape: readonly number[], data: Float64Array): NdArray {
+  const x = new NdArray(shape, data);
+  return new NdArray(
+    shape,
+    permute(x, (n, c, s) => (i, j, p) => ({ from: (i * s + p) * c + j, to: (i * c + j) * s + p, n })),
+  );
+}
+
+type Move = (i: number, j: number, p: number) => { from: number; to: number };
+
+function permute(x: NdArray, make: (n: number, c: number, s: number) => Move): Float64Array {
+  if (x.shape.length !== 4) return x.data.slice();
+  const [n, c, h, w] = x.shape as [number, number, number, number];
+  const out = new Float64Array(x.data.length);
+  const move = make(n, c, h * w);
+  for (let i = 0; i < n; i++)
+    for (let j = 0; j < c; j++)
+      for (let p = 0; p < h * w; p++) {
+        const { from, to } = move(i, j, p);
+        out[to] = x.data[from] as number;
+      }
+  return out;
+}

@@ -1,0 +1,23 @@
+// The graph as text, one node a line. Names carry the scope, so a diff between two dumps shows what changed.
+
+import { type AttrValue, type Graph, type Node, showType, type Value } from "./types.js";
+
+export function print(g: Graph): string {
+  const head = `graph ${g.name}${g.groups === 1 ? "" : ` groups=${g.groups}`}(${g.inputs.map(typed).join(", ")})`;
+  return [
+    head,
+    ...g.state.map((s) => `  state ${typed(s)} ${s.role}`),
+    ...g.nodes.map((n) => `  ${printNode(n)}`),
+    ...[...g.updates].map(([s, v]) => `  %${s.name} <- %${v.name}`),
+    `  return ${g.outputs.map((v) => `%${v.name}`).join(", ")}`,
+    "",
+  ].join("\n");
+}
+
+export function printNode(n: Node): string {
+  const args = [...n.inputs.map((v) => `%${v.name}`), ...Object.entries(n.attrs).map(([k, v]) => `${k}=${attr(v)}`)];
+  return `${n.outputs.map(typed).join(", ")} = ${n.op}(${args.join(", ")})`;
+}
+
+const typed = (v: Value): string => `%${v.name}: ${showType(v.type)}`;
+const attr = (v: AttrValue): string => (Array.isArray(v) ? `[${v.join(",")}]` : JSON.stringify(v));

@@ -1,0 +1,37 @@
+// Checks a graph from scratch: every value defined once, before its uses, with the type its op infers today.
+
+import { named, opOf } from "../ops/op.js";
+import { type Graph, sameType, showType, type TensorType, type Value } from "./types.js";
+
+/** Throws at the first violation, naming the value and the node. */
+export function verify(g: Graph): void {
+  const defined = new Set<Value>();
+  const names = new Set<string>();
+  const define = (v: Value): void => {
+    if (names.has(v.name)) throw new Error(`%${v.name} is defined twice`);
+    names.add(v.name);
+    defined.add(v);
+  };
+  const use = (v: Value, where: string): void => {
+    if (!defined.has(v)) throw new Error(`${where} uses %${v.name} before its definition`);
+  };
+  for (const v of [...g.inputs, ...g.state]) define(v);
+  for (const n of g.nodes) {
+    const op = opOf(n.op);
+    for (const v of n.inputs) use(v, `${n.op} in ${n.scope}`);
+    const types = op.infer(named(op.inputs, n.inputs.map((v) => v.type)), n.attrs) as Record<string, TensorType>;
+    n.outputs.forEach((v, i) => {
+      const want = types[op.outputs[i]] as TensorType;
+      if (!sameType(want, v.type)) {
+        throw new Error(`${n.op} in ${n.scope}: %${v.name} is ${showType(v.type)}, the op infers ${showType(want)}`);
+      }
+      define(v);
+    });
+  }
+  for (const v of g.outputs) use(v, "return");
+  for (const [s, v] of g.updates) {
+    use(v, `the update of %${s.name}`);
+    if (!(g.state as readonly Value[]).includes(s)) throw new Error(`%${s.name} is updated but is no state`);
+    if (!sameType(s.type, v.type)) throw new Error(`update of %${s.name}: ${showType(v.type)} for ${showType(s.type)}`);
+  }
+}

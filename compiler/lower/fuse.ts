@@ -1,0 +1,187 @@
+// Covers the graph with regions. Nodes are visited in order: a kernel op opens a region; an elementwise value that is
+// stored, and every channel sum, joins the latest region it depends on if that region has its operands in registers
+// and everything else it needs exists before; otherwise it opens a pointwise region. Regions come out executable.
+
+import { type Graph, type Node, sameShape, type Value } from "../ir/types.js";
+import { opOf } from "../ops/op.js";
+import { accessOf } from "./domain.js";
+import { type Chain, type Leaf, rawResult, type Region } from "./region.js";
+import { isSum, operandName, storedValues, type TemplateOf } from "./storage.js";
+import type { TemplateSpec } from "./template.js";
+import { isView } from "./views.js";
+
+interface Draft {
+  readonly anchor: Node | undefined;
+  readonly template: TemplateSpec;
+  readonly shape: readonly number[];
+  readonly operands: Map<string, Chain>;
+  readonly plain: Map<string, Value>;
+  readonly after: Chain[];
+  readonly stores: Value[];
+  readonly sums: Node[];
+  moments: Node | undefined;
+  readonly closed: boolean; // nothing may join
+}
+
+/** Regions in an order in which they can run. `explain` receives every decision as a line. */
+export function fuse(g: Graph, templateOf: TemplateOf, explain: (line: string) => void = () => {}): Region[] {
+  return new Fusion(g, templateOf, explain).run();
+}
+
+class Fusion {
+  private readonly stored: ReadonlySet<Value>;
+  private readonly producer: ReadonlyMap<Value, Node>;
+  private readonly drafts: Draft[] = [];
+  private readonly madeBy = new Map<Value, number>(); // value -> index of the region that writes or holds it
+
+  constructor(
+    private readonly g: Graph,
+    private readonly templateOf: TemplateOf,
+    private readonly explain: (line: string) => void,
+  ) {
+    this.stored = storedValues(g, templateOf, explain);
+    this.producer = new Map(g.nodes.flatMap((n) => n.outputs.map((v) => [v, n] as const)));
+  }
+
+  run(): Region[] {
+    for (const n of hoisted(this.g)) {
+      const op = opOf(n.op);
+      if (isView(n)) this.alias(n);
+      else if (isSum(n)) this.addSum(n);
+      else if (op.kind === "elementwise") this.addElementwise(n);
+      else this.addAnchor(n);
+    }
+    return this.storeRawResults();
+  }
+
+  /** A view lives where its operand lives. */
+  private alias(n: Node): void {
+    const at = this.madeBy.get(n.inputs[0] as Value);
+    if (at !== undefined) this.madeBy.set(n.outputs[0] as Value, at);
+  }
+
+  private addAnchor(n: Node): void {
+    const template = this.templateOf(n.op);
+    if (!template) throw new Error(`internal: fuse: no kernel template for ${n.op} in ${n.scope}`);
+    const operands = new Map<string, Chain>();
+    const plain = new Map<string, Value>();
+    n.inputs.forEach((v, i) => {
+      const name = operandName(n, i);
+      if (template.prologue.includes(name)) operands.set(name, this.chain(v));
+      else plain.set(name, v);
+    });
+    const shape = n.outputs[0]?.type.shape as readonly number[];
+    this.open({ anchor: n, template, shape, operands, plain, closed: !template.epilogue }, n.outputs);
+  }
+
+  private addElementwise(n: Node): void {
+    const targets = n.outputs.filter((v) => this.stored.has(v));
+    if (targets.length === 0) return;
+    const chains = targets.map((v) => this.chain(v, true));
+    const first = chains[0] as Chain;
+    const host = opOf(n.op).flat ? undefined : this.host(first, (t) => t.epilogue);
+    const d = host ?? this.openPointwise(first.root.type.shape, opOf(n.op).flat === true);
+    d.after.push(...chains);
+    d.stores.push(...targets);
+    for (const v of targets) this.madeBy.set(v, this.drafts.indexOf(d));
+  }
+
+  private addSum(n: Node): void {
+    const operand = n.inputs[0] as Value;
+    const chain = this.chain(operand);
+    const moments = n.op === "channel_moments";
+    const host = this.host(chain, (t, d) => (moments ? t.moments && d.moments === undefined : t.sums));
+    const d = host ?? this.openPointwise(operand.type.shape, false);
+    if (rawResult(d as Region) !== operand && !d.after.some((c) => c.root === operand)) d.after.push(chain);
+    if (moments) d.moments = n;
+    else d.sums.push(n);
+    for (const v of n.outputs) this.madeBy.set(v, this.drafts.indexOf(d));
+  }
+
+  /** Nodes and leaves that compute `root`. `compute`: expand the root even though it is a stored value. */
+  private chain(root: Value, compute = false): Chain {
+    const nodes: Node[] = [];
+    const leaves: Leaf[] = [];
+    const addLeaf = (value: Value, access: Leaf["access"]): void => {
+      if (!leaves.some((l) => l.value === value && l.access === access)) leaves.push({ value, access });
+    };
+    const visit = (v: Value, expand: boolean): void => {
+      const n = this.producer.get(v);
+      if (!n || opOf(n.op).kind !== "elementwise" || (this.stored.has(v) && !expand)) return addLeaf(v, "full");
+      if (nodes.includes(n)) return;
+      n.inputs.forEach((operand, i) => {
+        const access = accessOf(n, i);
+        const isTable = this.producer.get(operand)?.op === "constant" && !this.stored.has(operand);
+        if (access === "full" || isTable) visit(operand, false);
+        else addLeaf(operand, access);
+      });
+      nodes.push(n);
+    };
+    visit(root, compute);
+    return { root, nodes, leaves };
+  }
+
+  /** The region that can compute `chain` in registers it holds anyway. */
+  private host(chain: Chain, able: (t: TemplateSpec, d: Draft) => boolean): Draft | undefined {
+    const made = chain.leaves.map((l) => this.madeBy.get(l.value) ?? -1);
+    const latest = Math.max(-1, ...made);
+    const fits = (d: Draft): boolean =>
+      !d.closed && sameShape(d.shape, chain.root.type.shape) && able(d.template, d);
+    const d = this.drafts[latest];
+    if (d) {
+      const inRegisters = (l: Leaf, i: number): boolean =>
+        (made[i] as number) < latest ||
+        (l.access === "full" && (rawResult(d as Region) === l.value || d.stores.includes(l.value)));
+      if (fits(d) && chain.leaves.every(inRegisters)) return d;
+      const of = d.anchor?.outputs[0] ?? d.stores[0];
+      this.explain(`%${chain.root.name}: not in the epilogue of ${d.template.name} %${of?.name}: ${fits(d) ? "an operand is not in registers" : "another shape, or the template has no such epilogue"}`);
+    }
+    const shares = (other: Draft): boolean =>
+      other.after.some((c) => c.leaves.some((l) => l.access === "full" && chain.leaves.some((m) => m.value === l.value)));
+    return this.drafts.slice(latest + 1).find((o) => o.anchor === undefined && fits(o) && shares(o));
+  }
+
+  private openPointwise(shape: readonly number[], closed: boolean): Draft {
+    const template = this.templateOf("pointwise");
+    if (!template) throw new Error("internal: fuse: the target has no pointwise template");
+    return this.open({ anchor: undefined, template, shape, operands: new Map(), plain: new Map(), closed }, []);
+  }
+
+  private open(part: Pick<Draft, "anchor" | "template" | "shape" | "operands" | "plain" | "closed">, outputs: readonly Value[]): Draft {
+    const d: Draft = { ...part, after: [], stores: [], sums: [], moments: undefined };
+    for (const v of outputs) this.madeBy.set(v, this.drafts.length);
+    this.drafts.push(d);
+    return d;
+  }
+
+  /** The result of an anchor is written only if a kernel other than its own needs it, or the program returns it. */
+  private storeRawResults(): Region[] {
+    const needed = new Set<Value>([...this.g.outputs, ...this.g.updates.values()]);
+    for (const n of this.g.nodes) if (isView(n)) needed.add(n.inputs[0] as Value);
+    for (const d of this.drafts) {
+      const raw = rawResult(d as Region);
+      const outside = [...d.operands.values(), ...d.after].flatMap((c) => c.leaves.map((l) => l.value));
+      for (const v of [...outside, ...d.plain.values()]) if (v !== raw) needed.add(v);
+    }
+    return this.drafts.map(({ closed: _, ...d }) => {
+      const raw = rawResult(d as Region);
+      const mustWrite = raw && (needed.has(raw) || d.moments?.inputs[0] === raw);
+      return mustWrite ? { ...d, stores: [raw, ...d.stores] } : d;
+    });
+  }
+}
+
+/**
+ * The nodes with all cheap work that depends on no kernel's result moved to the front (constants, inference scales, the
+ * key encoder's EMA), so that later epilogues find their operands ready.
+ */
+function hoisted(g: Graph): Node[] {
+  const ready = new Set<Value>([...g.inputs, ...g.state]);
+  const early = g.nodes.filter((n) => {
+    if ((opOf(n.op).kind !== "elementwise" && !isView(n)) || !n.inputs.every((v) => ready.has(v))) return false;
+    for (const v of n.outputs) ready.add(v);
+    return true;
+  });
+  const first = new Set(early);
+  return [...early, ...g.nodes.filter((n) => !first.has(n))];
+}

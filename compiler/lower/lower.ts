@@ -1,0 +1,169 @@
+// All programs of an artefact -> one Plan: regions, launches, the shared state, memory, and the tables of the runtime.
+
+import { byteSize, type Graph, type State, sameType, showType, type Target, type Value } from "../ir/types.js";
+import { alignUp } from "../util/math.js";
+import { flatten } from "./flatten.js";
+import { fuse } from "./fuse.js";
+import { layOutState, type Place, type Placed, type PlacedStep, planMemory } from "./memory.js";
+import { ALIGN, type Kernel, type Plan, type Program, type StateEntry, type Step, type Tensor } from "./plan.js";
+import { printRegion } from "./region.js";
+import { type Packed, select } from "./select.js";
+import { templateOf } from "./templates/index.js";
+
+export interface LoweredPlan {
+  readonly plan: Plan;
+  readonly explain: string; // every region, and every decision of the fusion
+}
+
+/** Lowers graphs that have been through the passes. Throws when two programs disagree about a state. */
+export function lowerPrograms(
+  name: string, graphs: readonly Graph[], target: Target, meta: Plan["meta"],
+): LoweredPlan {
+  const explain: string[] = [];
+  const selections = graphs.map((g) => {
+    explain.push(`== ${g.name}: decisions`);
+    const regions = fuse(g, templateOf, (line) => explain.push(`  ${line}`));
+    explain.push(`== ${g.name}: kernels`, ...regions.map(printRegion));
+    return select(g, regions, target, templateOf);
+  });
+  const states = unionStates(graphs);
+  const derived = new Map(selections.flatMap((s) => [...s.derived]));
+  const order = layOutState(selections.map((s) => s.launches), states);
+  const tables = new Tables();
+  const statePlace = tables.placeState(order, [...derived.values()]);
+  const programs = graphs.map((g, i) => {
+    const updated = new Set([...g.updates.keys()].map((s) => s.name));
+    const last = [...derived.values()].filter((p) => updated.has(p.of.name)).map((p) => p.launch);
+    const placed = planMemory(g, selections[i]?.launches ?? [], statePlace, last);
+    return tables.program(g, placed);
+  });
+  const refresh = emptyGraph("refresh");
+  const packs = [...derived.values()].map((p) => p.launch);
+  programs.push(tables.program(refresh, planMemory(refresh, [], statePlace, packs)));
+  return { plan: tables.finish(name, target, meta, states, [...derived.values()], programs), explain: explain.join("\n") };
+}
+
+const emptyGraph = (name: string): Graph => ({ name, groups: 1, inputs: [], state: [], nodes: [], outputs: [], updates: new Map() });
+
+function unionStates(graphs: readonly Graph[]): State[] {
+  const all = new Map<string, State>();
+  for (const g of graphs) {
+    for (const s of g.state) {
+      const known = all.get(s.name);
+      if (known && (!sameType(known.type, s.type) || known.role !== s.role)) {
+        throw new Error(`state %${s.name} is ${showType(known.type)} in one program and ${showType(s.type)} in ${g.name}`);
+      }
+      if (!known) all.set(s.name, s);
+    }
+  }
+  return [...all.values()];
+}
+
+/** Tensors, kernels and arena sizes while they are collected. */
+class Tables {
+  private readonly tensors: Tensor[] = [];
+  private readonly indexOf = new Map<string, number>();
+  private readonly stateTensor = new Map<string, number>();
+  private readonly kernels = new Map<string, { readonly kernel: Kernel; readonly index: number }>();
+  private readonly arenas = { state: 0, grad: 0, work: 0, io: 0 };
+  private readonly ioPlace = new Map<string, Place>();
+  private scratchBytes = 0;
+
+  placeState(order: readonly State[], derived: readonly Packed[]): ReadonlyMap<string, Place> {
+    const places = new Map<string, Place>();
+    for (const v of [...order, ...derived.map((p) => p.value)]) {
+      places.set(v.name, { arena: "state", offset: this.arenas.state });
+      this.arenas.state += alignUp(byteSize(v.type), ALIGN);
+    }
+    for (const v of [...order, ...derived.map((p) => p.value)]) {
+      this.stateTensor.set(v.name, this.tensor("", v, places.get(v.name) as Place));
+    }
+    return places;
+  }
+
+  program(g: Graph, placed: Placed): Program {
+    const io = this.shareInputs(g, placed);
+    const flat = flatten(placed.steps, placed.place);
+    const place = (v: Value): Place => {
+      const at = flat.place.get(v);
+      if (!at) throw new Error(`internal: lower: %${v.name} of ${g.name} lives nowhere`);
+      return at.arena === "io" ? { arena: "io", offset: io(at.offset) } : at;
+    };
+    const index = (v: Value): number => this.tensor(g.name, v, place(v));
+    const steps = flat.steps.map((s) => this.step(s, index));
+    this.arenas.grad = Math.max(this.arenas.grad, placed.gradBytes);
+    this.arenas.work = Math.max(this.arenas.work, placed.workBytes);
+    const outputs = g.outputs.map((v) => [...placed.place.keys()].find((to) => to.name === `${v.name}.out`) ?? v);
+    return {
+      name: g.name, inputs: g.inputs.map(index), outputs: outputs.map(index), steps,
+      liveBytesMax: placed.liveBytesMax, workBytes: placed.workBytes,
+    };
+  }
+
+  finish(
+    name: string, target: Target, meta: Plan["meta"], states: readonly State[], derived: readonly Packed[], programs: readonly Program[],
+  ): Plan {
+    const entry = (v: Value, role: StateEntry["role"], init: StateEntry["init"]): StateEntry => {
+      const tensor = this.stateTensor.get(v.name);
+      if (tensor === undefined) throw new Error(`internal: lower: no tensor for state %${v.name}`);
+      return { tensor, role, init };
+    };
+    const state = [
+      ...states.map((s) => entry(s, s.role, s.init)),
+      ...derived.map((p) => entry(p.value, "derived", { kind: "constant", value: 0 })),
+    ];
+    return {
+      version: 1, name, target, meta, arenas: this.arenas, scratchBytes: this.scratchBytes, tensors: this.tensors, state,
+      kernels: [...this.kernels.values()].map((k) => k.kernel), programs,
+    };
+  }
+
+  /** Inputs of the same name and type are one tensor in all programs; each program's outputs follow its inputs. */
+  private shareInputs(g: Graph, placed: Placed): (offset: number) => number {
+    const moved = new Map<number, number>();
+    for (const v of g.inputs) {
+      const key = `${v.name} ${showType(v.type)}`;
+      const shared = this.ioPlace.get(key) ?? { arena: "io" as const, offset: this.takeIo(byteSize(v.type)) };
+      this.ioPlace.set(key, shared);
+      moved.set((placed.place.get(v) as Place).offset, shared.offset);
+    }
+    const inputBytes = g.inputs.reduce((s, v) => s + alignUp(byteSize(v.type), ALIGN), 0);
+    const outputs = this.takeIo(placed.ioBytes - inputBytes);
+    return (offset) => moved.get(offset) ?? offset - inputBytes + outputs;
+  }
+
+  private takeIo(bytes: number): number {
+    const offset = this.arenas.io;
+    this.arenas.io += alignUp(bytes, ALIGN);
+    return offset;
+  }
+
+  /** State and shared inputs are one tensor in all programs; everything else carries its program's name. */
+  private tensor(program: string, v: Value, at: Place): number {
+    const shared = at.arena === "state" || this.ioPlace.has(`${v.name} ${showType(v.type)}`);
+    const name = shared ? v.name : `${program}/${v.name.replace(/\.out$/, "")}`;
+    const key = [name, at.arena, at.offset, showType(v.type)].join(" ");
+    const known = this.indexOf.get(key);
+    if (known !== undefined) return known;
+    this.indexOf.set(key, this.tensors.length);
+    this.tensors.push({ name, type: v.type, arena: at.arena, offset: at.offset });
+    return this.tensors.length - 1;
+  }
+
+  private step(step: PlacedStep, index: (v: Value) => number): Step {
+    if (step.do === "copy") return { do: "copy", from: index(step.from), to: index(step.to) };
+    const l = step.launch;
+    this.scratchBytes = Math.max(this.scratchBytes, l.shape.scratchBytes);
+    return {
+      do: "launch", kernel: this.kernel(l.kernel), name: l.name, args: l.args.map(index), rows: l.rows,
+      groups: l.groups, extent: l.shape.extent ?? [], tasks: l.shape.tasks, workspace: step.workspace, flops: l.flops, bytes: l.bytes,
+    };
+  }
+
+  private kernel(k: Kernel): number {
+    const known = this.kernels.get(k.symbol);
+    if (known) return known.index;
+    this.kernels.set(k.symbol, { kernel: k, index: this.kernels.size });
+    return this.kernels.size - 1;
+  }
+}

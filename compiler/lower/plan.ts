@@ -1,0 +1,79 @@
+// What the runtime executes, as data. Written twice by emit/: plan.json for people, tools and tests, plan.cpp for the
+// machine. Everything refers to everything else by index.
+
+import type { Init, Role, Target, TensorType } from "../ir/types.js";
+
+/** One instantiation of one template. Equal kernels share a symbol and are emitted once. */
+export interface Kernel {
+  readonly symbol: string; // conv_fprop_affine_relu_3f2a9c: template, body, digest of the source
+  readonly template: string; // C++ function, a column of the profile
+  readonly header: string; // kernels/<device>/HEADER.hpp defines it
+  readonly source: string; // the emitted struct and entry, without includes
+}
+
+/**
+ * state: parameters, momenta, buffers, derived copies; grad: gradients in the order of the parameters;
+ * io: inputs and outputs of programs; work: everything that lives within one run.
+ */
+export type Arena = "state" | "grad" | "work" | "io";
+
+export interface Tensor {
+  readonly name: string; // the IR value's name, prefixed by its program unless it is state
+  readonly type: TensorType;
+  readonly arena: Arena;
+  readonly offset: number; // bytes, a multiple of ALIGN
+}
+
+export interface Launch {
+  readonly do: "launch";
+  readonly kernel: number;
+  readonly name: string; // scope of the anchor: a line of the profile
+  readonly args: readonly number[]; // tensors, in the order of the kernel's parameters
+  readonly rows: number;
+  readonly groups: number;
+  readonly extent: readonly number[]; // at most 4
+  readonly tasks: readonly number[]; // a phase each
+  readonly workspace: number; // offset in the work arena
+  readonly flops: number;
+  readonly bytes: number; // every operand and result once
+}
+
+export interface Copy {
+  readonly do: "copy";
+  readonly from: number;
+  readonly to: number;
+}
+
+export type Step = Launch | Copy;
+
+/** One entry point. All programs of a plan share the state. */
+export interface Program {
+  readonly name: string;
+  readonly inputs: readonly number[];
+  readonly outputs: readonly number[];
+  readonly steps: readonly Step[];
+  readonly liveBytesMax: number; // the largest sum of live work bytes: no layout can be smaller
+  readonly workBytes: number; // what the layout needs
+}
+
+export interface StateEntry {
+  readonly tensor: number;
+  readonly role: Role;
+  readonly init: Init;
+}
+
+export interface Plan {
+  readonly version: 1;
+  readonly name: string;
+  readonly target: Target;
+  readonly meta: Readonly<Record<string, string | number>>; // arch, num_class, batch, groups, image_size, ...
+  readonly arenas: Readonly<Record<Arena, number>>;
+  readonly scratchBytes: number; // of each thread
+  readonly tensors: readonly Tensor[];
+  readonly state: readonly StateEntry[]; // in the order of the checkpoint
+  readonly kernels: readonly Kernel[];
+  readonly programs: readonly Program[]; // "refresh" (rebuilds derived state) is always one of them
+}
+
+/** Alignment of every tensor in its arena, in bytes. */
+export const ALIGN = 64;

@@ -1,0 +1,150 @@
+// Regions -> launches: the emitted kernel, its arguments, sizes and costs. Weights that a template wants packed get a
+// packing launch: once after each change where the weight is state (the packed copy is derived state), else in place.
+
+import { emitKernel, emitPacking } from "../emit/kernel_cpu.js";
+import { byteSize, elements, type Graph, type Node, type Target, type Value } from "../ir/types.js";
+import { opOf } from "../ops/op.js";
+import { domainOf } from "./domain.js";
+import type { Kernel } from "./plan.js";
+import { inputsOf, outputsOf, type Region } from "./region.js";
+import type { TemplateOf } from "./storage.js";
+import type { LaunchShape, TemplateSpec } from "./template.js";
+
+/** A launch before memory is planned: tensors are still values. */
+export interface Lowered {
+  readonly kernel: Kernel;
+  readonly name: string;
+  readonly args: readonly Value[];
+  readonly reads: readonly Value[];
+  readonly writes: readonly Value[];
+  readonly mayOverwrite: ReadonlyMap<Value, readonly Value[]>; // written value -> operands whose place it may take
+  readonly flat: boolean; // elementwise over whole tensors, equal kernels over adjacent tensors can be one launch
+  readonly rows: number;
+  readonly groups: number;
+  readonly shape: LaunchShape;
+  launchOver(rows: number): LaunchShape; // the same kernel over another number of rows
+  readonly flops: number;
+  readonly bytes: number;
+}
+
+/** A packed copy of a weight: derived state when `of` is state, else a work value. */
+export interface Packed {
+  readonly value: Value;
+  readonly of: Value;
+  readonly launch: Lowered;
+}
+
+export interface Selection {
+  readonly launches: readonly Lowered[];
+  readonly derived: ReadonlyMap<string, Packed>; // by name, packed copies of states
+}
+
+export function select(g: Graph, regions: readonly Region[], target: Target, templateOf: TemplateOf): Selection {
+  const states = new Map(g.state.map((s) => [s.name, s]));
+  const derived = new Map<string, Packed>();
+  const inline = new Map<string, Packed>();
+  const launches: Lowered[] = [];
+  for (const r of regions) {
+    const plain = new Map(r.plain);
+    for (const [input, packing] of Object.entries(r.template.packs ?? {})) {
+      const w = plain.get(input) as Value;
+      const template = templateOf(packing);
+      if (!template) throw new Error(`internal: select: no template ${packing}`);
+      const name = `${w.name}.${packing}`;
+      let packed = derived.get(name) ?? inline.get(name);
+      if (!packed) {
+        packed = pack(r.anchor as Node, w, name, template, target);
+        if (states.has(w.name)) derived.set(name, packed);
+        else {
+          inline.set(name, packed);
+          launches.push(packed.launch);
+        }
+      }
+      plain.set(input, packed.value);
+    }
+    launches.push(lower(r, plain, target));
+  }
+  return { launches, derived };
+}
+
+/** A packing launch: the weight as a buffer in, the packed copy out. */
+function pack(conv: Node, w: Value, name: string, template: TemplateSpec, target: Target): Packed {
+  if (!template.packed) throw new Error(`internal: select: ${template.name} does not say what it writes`);
+  const attrs = { stride: conv.attrs["stride"] ?? 1, pad: conv.attrs["pad"] ?? 0 };
+  const node: Node = { op: template.op, inputs: [w], attrs, outputs: [], scope: name };
+  const value: Value = { name, type: template.packed(node, target) };
+  const { kernel, args } = emitPacking(template, w, value, template.constants(node, target));
+  const shape = template.launch(node, { rows: 1, groups: 1 }, target, { sums: 0, moments: false });
+  const launch: Lowered = {
+    kernel, args, reads: [w], writes: [value], mayOverwrite: new Map(), flat: false, rows: 1, groups: 1,
+    shape, launchOver: () => shape,
+    name, flops: 0, bytes: byteSize(w.type) + byteSize(value.type),
+  };
+  return { value, of: w, launch };
+}
+
+function lower(r: Region, plain: ReadonlyMap<string, Value>, target: Target): Lowered {
+  const { template } = r;
+  const flat = r.anchor === undefined && r.after.every((c) => opOf((c.nodes[0] as Node).op).flat);
+  const node = r.anchor ?? pointwiseNode(r, flat);
+  const groups = groupsOf(r);
+  const size = elements(r.shape);
+  const rows = flat ? size : (template.rows?.(node) ?? domainOf(r.shape).rows);
+  const { kernel, args } = emitKernel(r, plain, template.constants(node, target));
+  const epilogue = { sums: r.sums.length, moments: r.moments !== undefined };
+  const launchOver = (n: number): LaunchShape => template.launch(node, { rows: n, groups }, target, epilogue);
+  const reads = inputsOf({ ...r, plain });
+  const writes = outputsOf(r);
+  const elementwise = new Set(r.after.flatMap((c) => c.nodes)).size;
+  return {
+    kernel, args, reads, writes, rows, groups, flat, launchOver,
+    shape: launchOver(rows),
+    name: r.anchor?.scope ?? r.after.at(-1)?.nodes.at(-1)?.scope ?? "",
+    mayOverwrite: overwrites(r),
+    flops: template.flops(node) + elementwise * size,
+    bytes: [...reads, ...writes].reduce((s, v) => s + byteSize(v.type), 0),
+  };
+}
+
+/** The node a pointwise template is asked about: its output has the shape of the domain. */
+function pointwiseNode(r: Region, flat: boolean): Node {
+  const leaves = r.after.flatMap((c) => c.leaves);
+  const tables = r.after.some((c) => c.nodes.some((n) => n.op === "constant" && n.outputs[0]?.type.shape.length !== 0));
+  const summing = r.sums.length > 0 || r.moments !== undefined;
+  const linear = !summing && !tables && leaves.every((l) => l.access === "full" || l.access === "scalar");
+  const value: Value = { name: "", type: { dtype: "f32", shape: flat ? [elements(r.shape), 1] : r.shape } };
+  return { op: "pointwise", inputs: [], attrs: { flat: flat || linear }, outputs: [value], scope: "" };
+}
+
+/** How many groups the rows of the domain fall into; all that name a number must agree. */
+function groupsOf(r: Region): number {
+  const named = [r.anchor, ...r.sums, r.moments].flatMap((n) => {
+    const groups = n?.attrs["groups"];
+    return typeof groups === "number" ? [groups] : [];
+  });
+  const chains = [...r.operands.values(), ...r.after];
+  const leaves = chains.flatMap((c) => c.leaves).filter((l) => l.access === "group_channel");
+  const all = new Set([...named, ...leaves.map((l) => l.value.type.shape[0] as number)]);
+  if (all.size > 1) throw new Error(`internal: select: ${r.anchor?.scope ?? "pointwise"} mixes groups ${[...all]}`);
+  return [...all][0] ?? 1;
+}
+
+/** Which results may take the place of which operands: an element is read before it is written, by the same task. */
+function overwrites(r: Region): ReadonlyMap<Value, readonly Value[]> {
+  const may = new Map<Value, readonly Value[]>();
+  if (r.anchor) {
+    const op = opOf(r.anchor.op);
+    const named = new Map(r.anchor.inputs.map((v, i) => [op.inputs[i] as string, v]));
+    r.anchor.outputs.forEach((v, i) => {
+      const input = op.inPlace?.[op.outputs[i]];
+      if (input !== undefined) may.set(v, [named.get(input) as Value]);
+    });
+    return may;
+  }
+  const leaves = r.after.flatMap((c) => c.leaves);
+  const onlyFull = (v: Value): boolean => leaves.every((l) => l.value !== v || l.access === "full");
+  for (const v of r.stores) {
+    may.set(v, leaves.map((l) => l.value).filter((l) => onlyFull(l) && byteSize(l.type) === byteSize(v.type)));
+  }
+  return may;
+}

@@ -1,0 +1,91 @@
+// Which elementwise values are written to memory. All others are recomputed by every region that reads them. The
+// comparison is in bytes moved: recomputing reads the leaves once a reader, storing writes once and reads once.
+
+import { byteSize, elements, type Graph, type Node, type Value } from "../ir/types.js";
+import { opOf } from "../ops/op.js";
+import { accessOf } from "./domain.js";
+import type { TemplateSpec } from "./template.js";
+
+export type TemplateOf = (op: string) => TemplateSpec | undefined;
+
+interface Use {
+  readonly node: Node;
+  readonly index: number;
+}
+
+const isElementwise = (n: Node | undefined): boolean => n !== undefined && opOf(n.op).kind === "elementwise";
+export const isSum = (n: Node): boolean => n.op === "channel_sum" || n.op === "channel_moments";
+
+/** The op's name for the i-th operand, "xs.2" for the third of a trailing "...xs". */
+export function operandName(n: Node, i: number): string {
+  const names: readonly string[] = opOf(n.op).inputs;
+  const last = names.length - 1;
+  return i >= last && names[last]?.startsWith("...") ? `${names[last].slice(3)}.${i - last}` : (names[i] as string);
+}
+
+/** Decides what is stored; `note` receives a line for each decision that was a choice. */
+export function storedValues(g: Graph, templateOf: TemplateOf, note: (line: string) => void): ReadonlySet<Value> {
+  const producer = new Map(g.nodes.flatMap((n) => n.outputs.map((v) => [v, n] as const)));
+  const uses = new Map<Value, Use[]>();
+  for (const node of g.nodes) {
+    node.inputs.forEach((v, index) => uses.set(v, [...(uses.get(v) ?? []), { node, index }]));
+  }
+  const kept = new Set<Value>([...g.outputs, ...g.updates.values()]);
+  const stored = new Set<Value>();
+
+  /** Full-size tensors that a recomputation of v reads, by name; small operands are not counted. */
+  const leaves = new Map<Value, ReadonlySet<Value>>();
+  const leavesOf = (v: Value): ReadonlySet<Value> => leaves.get(v) ?? new Set([v]);
+
+  const mustStore = (v: Value, n: Node): string | undefined => {
+    if (kept.has(v)) return "it is a result of the program";
+    if (opOf(n.op).flat) return "optimizer state";
+    for (const { node, index } of uses.get(v) ?? []) {
+      if (isSum(node)) continue;
+      if (isElementwise(node)) {
+        if (opOf(node.op).flat) return `${node.op} takes no prologue`;
+        if (n.op !== "constant" && accessOf(node, index) !== "full") return `${node.op} broadcasts it`;
+      } else if (!templateOf(node.op)?.prologue.includes(operandName(node, index))) {
+        return `${node.op} takes no prologue there`;
+      }
+    }
+    return undefined;
+  };
+
+  const choose = (v: Value): boolean => {
+    const readers = uses.get(v) ?? [];
+    const only = readers.length === 1 ? readers[0]?.node : undefined;
+    if (only && (isElementwise(only) || isSum(only))) return false;
+    const from = [...leavesOf(v)];
+    const raw = from.filter((l) => templateOf(producer.get(l)?.op ?? "")?.epilogue && onlyLeadsTo(l, v));
+    const size = byteSize(v.type);
+    const bytes = (vs: readonly Value[]): number => vs.reduce((s, l) => s + byteSize(l.type), 0);
+    const recompute = readers.length * bytes(from) + bytes(raw.slice(0, 1));
+    const store = size * (1 + readers.length) + bytes(from) - bytes(raw.slice(0, 1));
+    const decision = store <= recompute;
+    note(`%${v.name}: ${decision ? "stored" : "recomputed"}, ${mb(store)} MB stored, ${mb(recompute)} MB recomputed`);
+    return decision;
+  };
+  /** l is needed by nobody but the computation of v, so that computing v in l's epilogue leaves l unwritten. */
+  const onlyLeadsTo = (l: Value, v: Value): boolean =>
+    !kept.has(l) && (uses.get(l) ?? []).every(({ node }) => isElementwise(node) && node.outputs.some((o) => o === v || leavesOf(o).has(l)));
+
+  for (const n of g.nodes) {
+    if (!isElementwise(n)) continue;
+    const own = new Set<Value>();
+    n.inputs.forEach((v, i) => {
+      if (elements(v.type.shape) > 1 && accessOf(n, i) === "full") {
+        for (const l of stored.has(v) || !isElementwise(producer.get(v)) ? [v] : leavesOf(v)) own.add(l);
+      }
+    });
+    for (const v of n.outputs) {
+      leaves.set(v, own);
+      const why = mustStore(v, n);
+      if (why) note(`%${v.name}: stored, ${why}`);
+      if (why || (n.op !== "constant" && choose(v))) stored.add(v);
+    }
+  }
+  return stored;
+}
+
+const mb = (bytes: number): string => (bytes / 1e6).toFixed(3);

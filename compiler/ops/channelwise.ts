@@ -1,0 +1,156 @@
+// Elementwise ops between an image batch x [N, C, H, W] (or a matrix [N, C]) and one value a channel of each group of
+// rows, [G, C]; row n belongs to group floor(n / (N / G)). G = 1 is one value a channel for the whole batch.
+
+import { NdArray } from "../ir/nd.js";
+import type { TensorType, Value } from "../ir/types.js";
+import { cast, constant, div, mul, scale, sub } from "./elementwise.js";
+import { defineOp, type Op } from "./op.js";
+import { global_avg_pool } from "./pool.js";
+import { channel_sum } from "./reduce.js";
+import {
+  channelsOf, dim, eachChannelElement, wantFloat, wantGroups, wantInteger, wantRank, wantShape, wantType,
+} from "./shape.js";
+
+type NoAttrs = Record<never, never>;
+
+function checkGroups(x: TensorType, tables: Readonly<Record<string, TensorType>>): void {
+  wantFloat({ x, ...tables });
+  wantRank("x", x, 2, 4);
+  const groups = Object.values(tables)[0]?.shape[0] ?? 1;
+  for (const [name, t] of Object.entries(tables)) wantShape(name, t, [groups, dim(x, 1)]);
+  wantGroups(dim(x, 0), groups);
+}
+
+/** y[i] = f(i, k): element i of x, whose group and channel are element k of the tables. */
+function perChannel(x: NdArray, table: NdArray, f: (i: number, k: number) => number): NdArray {
+  const y = NdArray.fill(x.shape, () => 0);
+  const channels = dim(x, 1);
+  eachChannelElement(x, dim(table, 0), (i, g, c) => {
+    y.data[i] = f(i, g * channels + c);
+  });
+  return y;
+}
+
+/** scale[g, c] * x + bias[g, c]. */
+export const affine: Op<readonly ["x", "scale", "bias"], readonly ["y"], NoAttrs> = defineOp({
+  name: "affine",
+  inputs: ["x", "scale", "bias"],
+  outputs: ["y"],
+  kind: "elementwise",
+  onnx: "moproc::Affine",
+  access: { scale: "group_channel", bias: "group_channel" },
+  infer: ({ x, scale, bias }, _: NoAttrs) => {
+    checkGroups(x, { scale, bias });
+    return { y: x };
+  },
+  reference: ({ x, scale, bias }) => ({
+    y: perChannel(x, scale, (i, k) => (x.data[i] as number) * (scale.data[k] as number) + (bias.data[k] as number)),
+  }),
+  grad: (b, p) => {
+    const dy = p.d.y as Value;
+    const shape = p.in.scale.type.shape;
+    const groups = shape[0] as number;
+    return {
+      x: affine(b, dy, p.in.scale, constant(b, { values: [0], shape })),
+      scale: channel_sum(b, mul(b, dy, p.in.x), { groups }),
+      bias: channel_sum(b, dy, { groups }),
+    };
+  },
+  code: ([x, s, t]) => [`fma(${x}, ${s}, ${t})`],
+});
+
+/** a[g, c] * dy + b[g, c] * x + c[g, c]: the input gradient of batch_norm. */
+export const affine2: Op<readonly ["dy", "x", "a", "b", "c"], readonly ["y"], NoAttrs> = defineOp({
+  name: "affine2",
+  inputs: ["dy", "x", "a", "b", "c"],
+  outputs: ["y"],
+  kind: "elementwise",
+  onnx: "moproc::Affine2",
+  access: { a: "group_channel", b: "group_channel", c: "group_channel" },
+  infer: ({ dy, x, a, b, c }, _: NoAttrs) => {
+    checkGroups(x, { a, b, c });
+    wantShape("dy", dy, x.shape);
+    return { y: dy };
+  },
+  reference: ({ dy, x, a, b, c }) => {
+    const at = (t: NdArray, i: number): number => t.data[i] as number;
+    return { y: perChannel(x, a, (i, k) => at(a, k) * at(dy, i) + at(b, k) * at(x, i) + at(c, k)) };
+  },
+  code: ([dy, x, a, b, c]) => [`fma(${a}, ${dy}, fma(${b}, ${x}, ${c}))`],
+});
+
+/** (x - mean[g, c]) * rstd[g, c]. */
+export const normalize: Op<readonly ["x", "mean", "rstd"], readonly ["y"], NoAttrs> = defineOp({
+  name: "normalize",
+  inputs: ["x", "mean", "rstd"],
+  outputs: ["y"],
+  kind: "elementwise",
+  onnx: "moproc::Normalize",
+  access: { mean: "group_channel", rstd: "group_channel" },
+  infer: ({ x, mean, rstd }, _: NoAttrs) => {
+    checkGroups(x, { mean, rstd });
+    return { y: x };
+  },
+  reference: ({ x, mean, rstd }) => ({
+    y: perChannel(x, mean, (i, k) => ((x.data[i] as number) - (mean.data[k] as number)) * (rstd.data[k] as number)),
+  }),
+  code: ([x, m, r]) => [`(${x} - ${m}) * ${r}`],
+});
+
+type ImageAttrs = { mean: readonly number[]; std: readonly number[] };
+/** Bytes [N, C, H, W] to (x / 255 - mean[c]) / std[c], one rounding an operation, in this order. */
+export const normalize_image: Op<readonly ["img"], readonly ["y"], ImageAttrs> = defineOp({
+  name: "normalize_image",
+  inputs: ["img"],
+  outputs: ["y"],
+  kind: "composite",
+  onnx: "moproc::NormalizeImage",
+  infer: ({ img }, { mean, std }: ImageAttrs) => {
+    wantType("img", img, "u8");
+    wantRank("img", img, 4);
+    const channels = dim(img, 1);
+    if (mean.length !== channels || std.length !== channels) {
+      throw new Error(`${mean.length} means and ${std.length} deviations for ${channels} channels`);
+    }
+    if (!std.every((s) => s > 0)) throw new Error(`deviations must be positive: [${std}]`);
+    return { y: { dtype: "f32" as const, shape: img.shape } };
+  },
+  reference: ({ img }, { mean, std }) => {
+    const { c: channels, pixels } = channelsOf(img);
+    return {
+      y: NdArray.fill(img.shape, (i) => {
+        const c = Math.floor(i / pixels) % channels;
+        return ((img.data[i] as number) / 255 - (mean[c] as number)) / (std[c] as number);
+      }),
+    };
+  },
+  expand: (b, { img }, { mean, std }) => {
+    const shape = [1, dim(img.type, 1), 1, 1];
+    const unit = div(b, cast(b, img, { to: "f32" }), constant(b, { values: [255], shape: [] }));
+    const centred = sub(b, unit, constant(b, { values: mean, shape }));
+    return { y: div(b, centred, constant(b, { values: std, shape })) };
+  },
+});
+
+type SizeAttrs = { h: number; w: number };
+/** x [N, C] -> [N, C, h, w]: each value at every pixel of its image. */
+export const spread_pixels: Op<readonly ["x"], readonly ["y"], SizeAttrs> = defineOp({
+  name: "spread_pixels",
+  inputs: ["x"],
+  outputs: ["y"],
+  kind: "elementwise",
+  onnx: "moproc::SpreadPixels",
+  access: { x: "row_channel" },
+  infer: ({ x }, { h, w }: SizeAttrs) => {
+    wantFloat({ x });
+    wantRank("x", x, 2);
+    wantInteger("h", h, 1);
+    wantInteger("w", w, 1);
+    return { y: { dtype: x.dtype, shape: [dim(x, 0), dim(x, 1), h, w] } };
+  },
+  reference: ({ x }, { h, w }) => ({
+    y: NdArray.fill([dim(x, 0), dim(x, 1), h, w], (i) => x.data[Math.floor(i / (h * w))] as number),
+  }),
+  grad: (b, p, { h, w }) => ({ x: scale(b, global_avg_pool(b, p.d.y as Value), { factor: h * w }) }),
+  code: ([x]) => [x as string],
+});

@@ -1,0 +1,149 @@
+// Convolution and its two gradients. Logical layouts: images N, C, H, W; weights O, I, R, S (stored O, R, S, I).
+// Padding contributes zeros, whatever is fused in front of the operand.
+
+import { NdArray } from "../ir/nd.js";
+import type { TensorType, Value } from "../ir/types.js";
+import { defineOp, type Op } from "./op.js";
+import { dim, wantFloat, wantGroups, wantInteger, wantRank } from "./shape.js";
+
+type WindowAttrs = { stride: number; pad: number };
+type DgradAttrs = WindowAttrs & { h: number; w: number };
+type WgradAttrs = WindowAttrs & { r: number; s: number; groups: number };
+
+/** Positions of a window of `size` over `extent` elements padded on both sides; throws when there is none. */
+export function windows(extent: number, size: number, { stride, pad }: WindowAttrs): number {
+  wantInteger("stride", stride, 1);
+  wantInteger("pad", pad, 0);
+  const n = Math.floor((extent + 2 * pad - size) / stride) + 1;
+  if (n < 1) throw new Error(`a window of ${size} does not fit ${extent} elements padded by ${pad}`);
+  return n;
+}
+
+interface Sizes {
+  readonly n: number;
+  readonly c: number;
+  readonly h: number;
+  readonly w: number;
+  readonly k: number;
+  readonly r: number;
+  readonly s: number;
+  readonly p: number;
+  readonly q: number;
+}
+
+/** Calls f(x, w, y) with the flat indices of every product x * w that contributes to y; padding is left out. */
+function eachProduct(d: Sizes, { stride, pad }: WindowAttrs, f: (x: number, w: number, y: number) => void): void {
+  for (let n = 0; n < d.n; n++)
+    for (let k = 0; k < d.k; k++)
+      for (let p = 0; p < d.p; p++)
+        for (let q = 0; q < d.q; q++)
+          for (let c = 0; c < d.c; c++)
+            for (let r = 0; r < d.r; r++)
+              for (let s = 0; s < d.s; s++) {
+                const h = p * stride - pad + r;
+                const w = q * stride - pad + s;
+                if (h < 0 || h >= d.h || w < 0 || w >= d.w) continue;
+                f(
+                  ((n * d.c + c) * d.h + h) * d.w + w,
+                  ((k * d.c + c) * d.r + r) * d.s + s,
+                  ((n * d.k + k) * d.p + p) * d.q + q,
+                );
+              }
+}
+
+type Shaped = { readonly shape: readonly number[] };
+const sizes = (x: Shaped, w: Shaped, y: Shaped): Sizes => ({
+  n: dim(x, 0), c: dim(x, 1), h: dim(x, 2), w: dim(x, 3), k: dim(w, 0), r: dim(w, 2), s: dim(w, 3), p: dim(y, 2), q: dim(y, 3),
+});
+
+/** y = sum of products, into `out`. */
+function accumulate(out: NdArray, a: NdArray, b: NdArray, walk: (f: (o: number, i: number, j: number) => void) => void): NdArray {
+  const { data } = out;
+  walk((o, i, j) => {
+    data[o] = (data[o] as number) + (a.data[i] as number) * (b.data[j] as number);
+  });
+  return out;
+}
+
+function outputShape(x: Shaped, w: Shaped, attrs: WindowAttrs): number[] {
+  return [dim(x, 0), dim(w, 0), windows(dim(x, 2), dim(w, 2), attrs), windows(dim(x, 3), dim(w, 3), attrs)];
+}
+
+function checkImages(operands: Readonly<Record<string, TensorType>>): void {
+  wantFloat(operands);
+  for (const [name, t] of Object.entries(operands)) wantRank(name, t, 4);
+}
+
+/** x [N, C, H, W], w [K, C, R, S] -> y [N, K, P, Q]: cross-correlation, as networks use it. */
+export const conv: Op<readonly ["x", "w"], readonly ["y"], WindowAttrs> = defineOp({
+  name: "conv",
+  inputs: ["x", "w"],
+  outputs: ["y"],
+  kind: "kernel",
+  onnx: "Conv",
+  infer: ({ x, w }, attrs: WindowAttrs) => {
+    checkImages({ x, w });
+    if (dim(x, 1) !== dim(w, 1)) throw new Error(`x has ${dim(x, 1)} channels, w takes ${dim(w, 1)}`);
+    return { y: { dtype: x.dtype, shape: outputShape(x, w, attrs) } };
+  },
+  reference: ({ x, w }, attrs) => {
+    const y = NdArray.fill(outputShape(x, w, attrs), () => 0);
+    return { y: accumulate(y, x, w, (f) => eachProduct(sizes(x, w, y), attrs, (i, j, o) => f(o, i, j))) };
+  },
+  grad: (b, p, { stride, pad }) => {
+    const [x, w, dy] = [p.in.x.type, p.in.w.type, p.d.y as Value];
+    return {
+      x: conv_dgrad(b, dy, p.in.w, { stride, pad, h: dim(x, 2), w: dim(x, 3) }),
+      w: conv_wgrad(b, dy, p.in.x, { stride, pad, r: dim(w, 2), s: dim(w, 3), groups: b.groups }),
+    };
+  },
+});
+
+/** dy [N, K, P, Q], w [K, C, R, S] -> dx [N, C, h, w]: the gradient of conv's images of that size. */
+export const conv_dgrad: Op<readonly ["dy", "w"], readonly ["dx"], DgradAttrs> = defineOp({
+  name: "conv_dgrad",
+  inputs: ["dy", "w"],
+  outputs: ["dx"],
+  kind: "kernel",
+  onnx: "moproc::ConvDgrad",
+  infer: ({ dy, w }, attrs: DgradAttrs) => {
+    checkImages({ dy, w });
+    if (dim(dy, 1) !== dim(w, 0)) throw new Error(`dy has ${dim(dy, 1)} channels, w makes ${dim(w, 0)}`);
+    const dx = { dtype: dy.dtype, shape: [dim(dy, 0), dim(w, 1), attrs.h, attrs.w] };
+    checkOutput(dy, dx, w, attrs);
+    return { dx };
+  },
+  reference: ({ dy, w }, attrs) => {
+    const dx = NdArray.fill([dim(dy, 0), dim(w, 1), attrs.h, attrs.w], () => 0);
+    return { dx: accumulate(dx, dy, w, (f) => eachProduct(sizes(dx, w, dy), attrs, (i, j, o) => f(i, o, j))) };
+  },
+});
+
+/**
+ * dy [N, K, P, Q], x [N, C, H, W] -> dw [K, C, r, s]: the gradient of conv's weights. Summed inside each of `groups`
+ * groups of images, then over groups in a balanced tree.
+ */
+export const conv_wgrad: Op<readonly ["dy", "x"], readonly ["dw"], WgradAttrs> = defineOp({
+  name: "conv_wgrad",
+  inputs: ["dy", "x"],
+  outputs: ["dw"],
+  kind: "kernel",
+  onnx: "moproc::ConvWgrad",
+  infer: ({ dy, x }, attrs: WgradAttrs) => {
+    checkImages({ dy, x });
+    wantGroups(dim(x, 0), attrs.groups);
+    const dw = { dtype: dy.dtype, shape: [dim(dy, 1), dim(x, 1), attrs.r, attrs.s] };
+    checkOutput(dy, x, dw, attrs);
+    return { dw };
+  },
+  reference: ({ dy, x }, attrs) => {
+    const dw = NdArray.fill([dim(dy, 1), dim(x, 1), attrs.r, attrs.s], () => 0);
+    return { dw: accumulate(dw, dy, x, (f) => eachProduct(sizes(x, dw, dy), attrs, (i, j, o) => f(j, o, i))) };
+  },
+});
+
+/** dy must be what conv makes of x and w. */
+function checkOutput(dy: TensorType, x: Shaped, w: Shaped, attrs: WindowAttrs): void {
+  const want = outputShape(x, w, attrs);
+  if (want.join() !== dy.shape.join()) throw new Error(`dy must have shape [${want}], not [${dy.shape}]`);
+}

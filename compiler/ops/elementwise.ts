@@ -1,0 +1,273 @@
+// Arithmetic on tensors of equal or broadcast shape (numpy's rules): one paragraph an op.
+// Comparisons are written so that a NaN stays a NaN: a diverging step must reach the `finite` flag.
+
+import type { Builder } from "../ir/builder.js";
+import { NdArray } from "../ir/nd.js";
+import { type DType, elements, type TensorType, type Value } from "../ir/types.js";
+import { defineOp, type GradPoint, type Op } from "./op.js";
+import { sumTo } from "./reduce.js";
+import { broadcastIndex, broadcastShape, wantFloat, wantInteger, wantScalar } from "./shape.js";
+
+// biome-ignore lint/complexity/noBannedTypes: {} is the type of no attributes
+type NoAttrs = {};
+type UnaryPoint = GradPoint<readonly ["x"], readonly ["y"]>;
+type BinaryPoint = GradPoint<readonly ["a", "b"], readonly ["y"]>;
+type Unary = Op<readonly ["x"], readonly ["y"], NoAttrs>;
+type Binary = Op<readonly ["a", "b"], readonly ["y"], NoAttrs>;
+
+interface BinarySpec {
+  readonly eval: (a: number, b: number) => number;
+  readonly code: (a: string, b: string) => string;
+  /** Gradients before they are summed to the shapes of a and b. */
+  readonly grad: (b: Builder, dy: Value, p: BinaryPoint) => { readonly a: Value; readonly b: Value };
+}
+
+function binary(name: string, onnx: string, s: BinarySpec): Binary {
+  return defineOp({
+    name,
+    inputs: ["a", "b"],
+    outputs: ["y"],
+    kind: "elementwise",
+    onnx,
+    infer: ({ a, b }, _: NoAttrs) => {
+      wantFloat({ a, b });
+      if (a.dtype !== b.dtype) throw new Error(`dtypes differ: ${a.dtype} and ${b.dtype}`);
+      return { y: { dtype: a.dtype, shape: broadcastShape(a.shape, b.shape) } };
+    },
+    reference: ({ a, b }) => {
+      const shape = broadcastShape(a.shape, b.shape);
+      const ia = broadcastIndex(a.shape, shape);
+      const ib = broadcastIndex(b.shape, shape);
+      return {
+        y: NdArray.fill(shape, (i) => s.eval(a.data[ia[i] as number] as number, b.data[ib[i] as number] as number)),
+      };
+    },
+    grad: (b, p) => {
+      const d = s.grad(b, p.d.y as Value, p);
+      return { a: sumTo(b, d.a, p.in.a.type.shape), b: sumTo(b, d.b, p.in.b.type.shape) };
+    },
+    code: ([a, b]) => [s.code(a as string, b as string)],
+  });
+}
+
+interface UnarySpec {
+  readonly eval: (x: number) => number;
+  readonly code: (x: string) => string;
+  readonly grad: (b: Builder, dy: Value, p: UnaryPoint) => Value;
+}
+
+function unary(name: string, onnx: string, s: UnarySpec): Unary {
+  return defineOp({
+    name,
+    inputs: ["x"],
+    outputs: ["y"],
+    kind: "elementwise",
+    onnx,
+    infer: ({ x }, _: NoAttrs) => {
+      wantFloat({ x });
+      return { y: x };
+    },
+    reference: ({ x }) => ({ y: new NdArray(x.shape, x.data.map(s.eval)) }),
+    grad: (b, p) => ({ x: s.grad(b, p.d.y as Value, p) }),
+    code: ([x]) => [s.code(x as string)],
+  });
+}
+
+export const add: Binary = binary("add", "Add", {
+  eval: (a, b) => a + b,
+  code: (a, b) => `${a} + ${b}`,
+  grad: (_, dy) => ({ a: dy, b: dy }),
+});
+
+export const sub: Binary = binary("sub", "Sub", {
+  eval: (a, b) => a - b,
+  code: (a, b) => `${a} - ${b}`,
+  grad: (b, dy) => ({ a: dy, b: neg(b, dy) }),
+});
+
+export const mul: Binary = binary("mul", "Mul", {
+  eval: (a, b) => a * b,
+  code: (a, b) => `${a} * ${b}`,
+  grad: (b, dy, p) => ({ a: mul(b, dy, p.in.b), b: mul(b, dy, p.in.a) }),
+});
+
+export const div: Binary = binary("div", "Div", {
+  eval: (a, b) => a / b,
+  code: (a, b) => `${a} / ${b}`,
+  grad: (b, dy, p) => {
+    const a = div(b, dy, p.in.b);
+    return { a, b: neg(b, mul(b, a, p.out.y)) };
+  },
+});
+
+export const neg: Unary = unary("neg", "Neg", { eval: (x) => -x, code: (x) => `-${x}`, grad: (b, dy) => neg(b, dy) });
+
+/** max(x, 0); a NaN stays. Its gradient reads the result, so the operand need not be kept. */
+export const relu: Unary = unary("relu", "Relu", {
+  eval: (x) => (x <= 0 ? 0 : x),
+  code: (x) => `max(Vec(0.0f), ${x})`,
+  grad: (b, dy, p) => relu_grad(b, dy, p.out.y),
+});
+
+export const exp: Unary = unary("exp", "Exp", {
+  eval: Math.exp,
+  code: (x) => `exp(${x})`,
+  grad: (b, dy, p) => mul(b, dy, p.out.y),
+});
+
+export const log: Unary = unary("log", "Log", {
+  eval: Math.log,
+  code: (x) => `log(${x})`,
+  grad: (b, dy, p) => div(b, dy, p.in.x),
+});
+
+export const sqrt: Unary = unary("sqrt", "Sqrt", {
+  eval: Math.sqrt,
+  code: (x) => `sqrt(${x})`,
+  grad: (b, dy, p) => scale(b, div(b, dy, p.out.y), { factor: 0.5 }),
+});
+
+export const tanh: Unary = unary("tanh", "Tanh", {
+  eval: Math.tanh,
+  code: (x) => `tanh(${x})`,
+  grad: (b, dy, p) => mul(b, dy, sub(b, scalar(b, 1), square(b, p.out.y))),
+});
+
+export const sigmoid: Unary = unary("sigmoid", "Sigmoid", {
+  eval: (x) => 1 / (1 + Math.exp(-x)),
+  code: (x) => `sigmoid(${x})`,
+  grad: (b, dy, p) => mul(b, dy, mul(b, p.out.y, sub(b, scalar(b, 1), p.out.y))),
+});
+
+/** Gradient 0 at 0. */
+export const abs: Unary = unary("abs", "Abs", {
+  eval: Math.abs,
+  code: (x) => `abs(${x})`,
+  grad: (b, dy, p) => sub(b, relu_grad(b, dy, p.in.x), relu_grad(b, dy, neg(b, p.in.x))),
+});
+
+export const square: Unary = unary("square", "moproc::Square", {
+  eval: (x) => x * x,
+  code: (x) => `${x} * ${x}`,
+  grad: (b, dy, p) => scale(b, mul(b, dy, p.in.x), { factor: 2 }),
+});
+
+/** dy where y > 0, else 0; y is relu's result or operand. */
+export const relu_grad: Op<readonly ["dy", "y"], readonly ["dx"], NoAttrs> = defineOp({
+  name: "relu_grad",
+  inputs: ["dy", "y"],
+  outputs: ["dx"],
+  kind: "elementwise",
+  onnx: "moproc::ReluGrad",
+  infer: ({ dy, y }, _: NoAttrs) => {
+    wantFloat({ dy, y });
+    if (dy.shape.join() !== y.shape.join()) throw new Error(`shapes differ: [${dy.shape}] and [${y.shape}]`);
+    return { dx: dy };
+  },
+  reference: ({ dy, y }) => ({ dx: NdArray.fill(y.shape, (i) => ((y.data[i] as number) > 0 ? (dy.data[i] as number) : 0)) }),
+  code: ([dy, y]) => [`select(${y} > Vec(0.0f), ${dy}, Vec(0.0f))`],
+});
+
+/** x * factor, a constant of the program. */
+export const scale: Op<readonly ["x"], readonly ["y"], { factor: number }> = defineOp({
+  name: "scale",
+  inputs: ["x"],
+  outputs: ["y"],
+  kind: "elementwise",
+  onnx: "moproc::Scale",
+  infer: ({ x }, _: { factor: number }) => {
+    wantFloat({ x });
+    return { y: x };
+  },
+  reference: ({ x }, { factor }) => ({ y: new NdArray(x.shape, x.data.map((v) => v * factor)) }),
+  grad: (b, p, { factor }) => ({ x: scale(b, p.d.y as Value, { factor }) }),
+  code: ([x], { factor }) => [`${x} * Vec(${floatLiteral(factor)})`],
+});
+
+type ConstantAttrs = { values: readonly number[]; shape: readonly number[]; dtype?: "f32" | "i64" };
+/** `values` in row-major order, or one value for all elements. A table of several values is printed by the emitter. */
+export const constant: Op<readonly [], readonly ["y"], ConstantAttrs> = defineOp({
+  name: "constant",
+  inputs: [],
+  outputs: ["y"],
+  kind: "elementwise",
+  onnx: "Constant",
+  infer: (_, { values, shape, dtype = "f32" }: ConstantAttrs): { y: TensorType } => {
+    for (const d of shape) wantInteger("an extent", d, 0);
+    if (values.length !== 1 && values.length !== elements(shape)) {
+      throw new Error(`${values.length} values for shape [${shape}]`);
+    }
+    if (dtype === "i64" && !values.every(Number.isSafeInteger)) throw new Error("values of an i64 must be integers");
+    return { y: { dtype, shape } };
+  },
+  reference: (_, { values, shape }) => ({ y: NdArray.fill(shape, (i) => values[values.length === 1 ? 0 : i] as number) }),
+  code: (_, { values }) => {
+    if (new Set(values).size !== 1) throw new Error("internal: a table of constants has no scalar expression");
+    return [`Vec(${floatLiteral(values[0] as number)})`];
+  },
+});
+
+/** The f32 number x. */
+export const scalar = (b: Builder, x: number): Value => constant(b, { values: [x], shape: [] });
+
+type CastAttrs = { to: DType };
+/** The same values under another dtype; to an integer: rounded towards zero. */
+export const cast: Op<readonly ["x"], readonly ["y"], CastAttrs> = defineOp({
+  name: "cast",
+  inputs: ["x"],
+  outputs: ["y"],
+  kind: "elementwise",
+  onnx: "Cast",
+  infer: ({ x }, { to }: CastAttrs) => ({ y: { dtype: to, shape: x.shape } }),
+  reference: ({ x }, { to }) => ({ y: new NdArray(x.shape, x.data.map(/^b?f\d/.test(to) ? (v) => v : Math.trunc)) }),
+  grad: (b, p) => ({ x: cast(b, p.d.y as Value, { to: p.in.x.type.dtype }) }),
+  code: ([x]) => [x as string], // loads and stores convert
+});
+
+type ShapeAttrs = { shape: readonly number[] };
+/** x repeated along the axes that numpy's rules would stretch. */
+export const broadcast_to: Op<readonly ["x"], readonly ["y"], ShapeAttrs> = defineOp({
+  name: "broadcast_to",
+  inputs: ["x"],
+  outputs: ["y"],
+  kind: "elementwise",
+  onnx: "Expand",
+  infer: ({ x }, { shape }: ShapeAttrs) => {
+    if (broadcastShape(x.shape, shape).join() !== shape.join()) throw new Error(`[${x.shape}] does not broadcast to [${shape}]`);
+    return { y: { dtype: x.dtype, shape } };
+  },
+  reference: ({ x }, { shape }) => {
+    const index = broadcastIndex(x.shape, shape);
+    return { y: NdArray.fill(shape, (i) => x.data[index[i] as number] as number) };
+  },
+  grad: (b, p) => ({ x: sumTo(b, p.d.y as Value, p.in.x.type.shape) }),
+  code: ([x]) => [x as string],
+});
+
+/** finite != 0 ? next : previous. Chosen, not computed: a NaN in `next` does not pass. How a state is committed. */
+export const where_finite: Op<readonly ["next", "previous", "finite"], readonly ["y"], NoAttrs> = defineOp({
+  name: "where_finite",
+  inputs: ["next", "previous", "finite"],
+  outputs: ["y"],
+  kind: "elementwise",
+  onnx: "Where",
+  infer: ({ next, previous, finite }, _: NoAttrs) => {
+    wantFloat({ next, previous });
+    wantScalar("finite", finite, "f32");
+    if (next.shape.join() !== previous.shape.join()) throw new Error(`shapes differ: [${next.shape}] and [${previous.shape}]`);
+    return { y: previous };
+  },
+  reference: ({ next, previous, finite }) => ({ y: finite.at() !== 0 ? next : previous }),
+  code: ([next, previous, finite]) => [`select(${finite} == Vec(0.0f), ${previous}, ${next})`],
+});
+
+/** The shortest C++ literal that reads back as this f32. */
+export function floatLiteral(x: number): string {
+  const f = Math.fround(x);
+  if (!Number.isFinite(f)) throw new Error(`internal: ${x} is no f32 constant`);
+  for (let digits = 1; digits <= 9; digits++) {
+    const text = f.toPrecision(digits);
+    if (Math.fround(Number(text)) === f) return /[.e]/.test(text) ? `${text}f` : `${text}.0f`;
+  }
+  throw new Error(`internal: no literal for ${f}`);
+}

@@ -1,0 +1,217 @@
+// Ops that only move elements. Shapes are logical, but a 4-D tensor is stored channels-last: a reshape is a view and
+// is refused where the stored order would have to change.
+
+import { NdArray } from "../ir/nd.js";
+import { elements, sameShape, type TensorType, type Value } from "../ir/types.js";
+import { constant } from "./elementwise.js";
+import { defineOp, type Op } from "./op.js";
+import { dim, wantAxis, wantInteger, wantRank, wantType } from "./shape.js";
+
+type ShapeAttrs = { shape: readonly number[] };
+
+/** The storage order of a 4-D tensor is its logical order when it has one channel or one pixel. */
+const isPlain = (s: readonly number[]): boolean => s.length !== 4 || s[1] === 1 || (s[2] as number) * (s[3] as number) === 1;
+const sameOrder = (a: readonly number[], b: readonly number[]): boolean =>
+  sameShape(a, b) || (isPlain(a) && isPlain(b)) || (a.length === 4 && b.length === 4 && a[0] === b[0] && a[1] === b[1]);
+
+/** The same elements in row-major order under another shape; at most one extent may be -1. */
+export const reshape: Op<readonly ["x"], readonly ["y"], ShapeAttrs> = defineOp({
+  name: "reshape",
+  inputs: ["x"],
+  outputs: ["y"],
+  kind: "view",
+  onnx: "Reshape",
+  infer: ({ x }, { shape }: ShapeAttrs) => {
+    const y = resolve(x, shape);
+    if (!sameOrder(x.shape, y)) {
+      throw new Error(`[${x.shape}] to [${y}] reorders memory: 4-D tensors are stored channels-last`);
+    }
+    return { y: { dtype: x.dtype, shape: y } };
+  },
+  reference: ({ x }, { shape }) => ({ y: new NdArray(resolve(x, shape), x.data) }),
+  grad: (b, p) => ({ x: reshape(b, p.d.y as Value, { shape: p.in.x.type.shape }) }),
+});
+
+function resolve(x: { readonly shape: readonly number[] }, shape: readonly number[]): number[] {
+  const size = elements(x.shape);
+  const known = elements(shape.filter((d) => d !== -1));
+  const free = shape.filter((d) => d === -1).length;
+  if (free > 1) throw new Error(`shape [${shape}] leaves ${free} extents open`);
+  const y = shape.map((d) => (d === -1 ? size / known : d));
+  for (const d of y) if (!Number.isInteger(d) || d < 0) throw new Error(`${size} elements do not fill [${shape}]`);
+  if (elements(y) !== size) throw new Error(`[${x.shape}] has ${size} elements, [${shape}] ${elements(y)}`);
+  return y;
+}
+
+type PermAttrs = { perm: readonly number[] };
+/** Axis i of the result is axis perm[i] of x. */
+export const transpose: Op<readonly ["x"], readonly ["y"], PermAttrs> = defineOp({
+  name: "transpose",
+  inputs: ["x"],
+  outputs: ["y"],
+  kind: "kernel",
+  onnx: "Transpose",
+  infer: ({ x }, { perm }: PermAttrs) => {
+    if (perm.length !== x.shape.length || perm.toSorted((a, b) => a - b).some((a, i) => a !== i)) {
+      throw new Error(`[${perm}] is no permutation of ${x.shape.length} axes`);
+    }
+    return { y: { dtype: x.dtype, shape: perm.map((a) => dim(x, a)) } };
+  },
+  reference: ({ x }, { perm }) => {
+    const shape = perm.map((a) => dim(x, a));
+    const stride = perm.map((a) => elements(x.shape.slice(a + 1)));
+    return {
+      y: NdArray.fill(shape, (i) => {
+        let rest = i;
+        let from = 0;
+        for (let axis = shape.length - 1; axis >= 0; axis--) {
+          from += (rest % (shape[axis] as number)) * (stride[axis] as number);
+          rest = Math.floor(rest / (shape[axis] as number));
+        }
+        return x.data[from] as number;
+      }),
+    };
+  },
+  grad: (b, p, { perm }) => ({ x: transpose(b, p.d.y as Value, { perm: perm.map((_, i) => perm.indexOf(i)) }) }),
+});
+
+/** Elements before and after `axis`: a tensor is [outer, extent, inner] for concat and slice. */
+const around = (shape: readonly number[], axis: number): { outer: number; inner: number } => ({
+  outer: elements(shape.slice(0, axis)),
+  inner: elements(shape.slice(axis + 1)),
+});
+
+type AxisAttrs = { axis: number };
+/** The operands one after another along `axis`. */
+export const concat: Op<readonly ["...xs"], readonly ["y"], AxisAttrs> = defineOp({
+  name: "concat",
+  inputs: ["...xs"],
+  outputs: ["y"],
+  kind: "kernel",
+  onnx: "Concat",
+  infer: ({ xs }, attrs: AxisAttrs): { y: TensorType } => {
+    const first = xs[0];
+    if (!first) throw new Error("nothing to concatenate");
+    const axis = wantAxis(attrs.axis, first.shape.length);
+    for (const x of xs) {
+      if (x.dtype !== first.dtype) throw new Error(`dtypes differ: ${first.dtype} and ${x.dtype}`);
+      if (!sameShape(x.shape.toSpliced(axis, 1), first.shape.toSpliced(axis, 1)) || x.shape.length !== first.shape.length) {
+        throw new Error(`[${first.shape}] and [${x.shape}] differ outside axis ${axis}`);
+      }
+    }
+    const extent = xs.reduce((s, x) => s + dim(x, axis), 0);
+    return { y: { dtype: first.dtype, shape: first.shape.with(axis, extent) } };
+  },
+  reference: ({ xs }, attrs) => {
+    const first = xs[0] as NdArray;
+    const axis = wantAxis(attrs.axis, first.shape.length);
+    const { outer } = around(first.shape, axis);
+    const shape = first.shape.with(axis, xs.reduce((s, x) => s + dim(x, axis), 0));
+    const parts = Array.from({ length: outer }, (_, o) =>
+      xs.flatMap((x) => [...x.data.subarray((o * x.data.length) / outer, ((o + 1) * x.data.length) / outer)]),
+    );
+    return { y: new NdArray(shape, Float64Array.from(parts.flat())) };
+  },
+  grad: (b, p, attrs) => {
+    const axis = wantAxis(attrs.axis, p.out.y.type.shape.length);
+    let end = 0;
+    return {
+      xs: p.in.xs.map((x) => {
+        const start = end;
+        end += dim(x.type, axis);
+        return slice(b, p.d.y as Value, { axis, start, end });
+      }),
+    };
+  },
+});
+
+type SliceAttrs = { axis: number; start: number; end: number };
+/** Positions start <= i < end of `axis`. */
+export const slice: Op<readonly ["x"], readonly ["y"], SliceAttrs> = defineOp({
+  name: "slice",
+  inputs: ["x"],
+  outputs: ["y"],
+  kind: "kernel",
+  onnx: "Slice",
+  infer: ({ x }, { axis: a, start, end }: SliceAttrs) => {
+    const axis = wantAxis(a, x.shape.length);
+    wantInteger("start", start, 0);
+    if (!Number.isInteger(end) || end <= start || end > dim(x, axis)) {
+      throw new Error(`[${start}, ${end}) is no range of axis ${axis} with ${dim(x, axis)} positions`);
+    }
+    return { y: { dtype: x.dtype, shape: x.shape.with(axis, end - start) } };
+  },
+  reference: ({ x }, { axis: a, start, end }) => {
+    const axis = wantAxis(a, x.shape.length);
+    const { outer, inner } = around(x.shape, axis);
+    const extent = dim(x, axis);
+    const parts = Array.from({ length: outer }, (_, o) => [
+      ...x.data.subarray((o * extent + start) * inner, (o * extent + end) * inner),
+    ]);
+    return { y: new NdArray(x.shape.with(axis, end - start), Float64Array.from(parts.flat())) };
+  },
+  grad: (b, p, { axis: a, start, end }) => {
+    const shape = p.in.x.type.shape;
+    const axis = wantAxis(a, shape.length);
+    const zeros = (n: number): Value[] => (n > 0 ? [constant(b, { values: [0], shape: shape.with(axis, n) })] : []);
+    const parts = [...zeros(start), p.d.y as Value, ...zeros((shape[axis] as number) - end)];
+    return { x: parts.length === 1 ? (p.d.y as Value) : concat(b, parts, { axis }) };
+  },
+});
+
+function checkRows(x: TensorType, idx: TensorType): void {
+  wantType("idx", idx, "i64");
+  wantRank("idx", idx, 1);
+  if (x.shape.length === 0) throw new Error("x has no rows");
+  if (dim(x, 0) !== dim(idx, 0)) throw new Error(`idx permutes ${dim(idx, 0)} rows, x has ${dim(x, 0)}`);
+}
+
+/** Throws unless idx holds each row number once: the two ops are inverse only then. */
+function checkPermutation(idx: NdArray): void {
+  const seen = new Set(idx.data);
+  if (seen.size !== idx.data.length || !idx.data.every((i) => i >= 0 && i < idx.data.length)) {
+    throw new Error(`idx [${[...idx.data]}] is no permutation`);
+  }
+}
+
+/** y[i] = x[idx[i]] over rows, idx a permutation. */
+export const take_rows: Op<readonly ["x", "idx"], readonly ["y"], Record<never, never>> = defineOp({
+  name: "take_rows",
+  inputs: ["x", "idx"],
+  outputs: ["y"],
+  kind: "kernel",
+  onnx: "Gather",
+  infer: ({ x, idx }, _: Record<never, never>) => {
+    checkRows(x, idx);
+    return { y: x };
+  },
+  reference: ({ x, idx }) => {
+    checkPermutation(idx);
+    const width = elements(x.shape.slice(1));
+    return { y: NdArray.fill(x.shape, (i) => x.data[(idx.data[Math.floor(i / width)] as number) * width + (i % width)] as number) };
+  },
+  grad: (b, p) => ({ x: put_rows(b, p.d.y as Value, p.in.idx) }),
+});
+
+/** y[idx[i]] = x[i] over rows, idx a permutation: the inverse of take_rows. */
+export const put_rows: Op<readonly ["x", "idx"], readonly ["y"], Record<never, never>> = defineOp({
+  name: "put_rows",
+  inputs: ["x", "idx"],
+  outputs: ["y"],
+  kind: "kernel",
+  onnx: "moproc::PutRows",
+  infer: ({ x, idx }, _: Record<never, never>) => {
+    checkRows(x, idx);
+    return { y: x };
+  },
+  reference: ({ x, idx }) => {
+    checkPermutation(idx);
+    const width = elements(x.shape.slice(1));
+    const y = NdArray.fill(x.shape, () => 0);
+    x.data.forEach((v, i) => {
+      y.data[(idx.data[Math.floor(i / width)] as number) * width + (i % width)] = v;
+    });
+    return { y };
+  },
+  grad: (b, p) => ({ x: take_rows(b, p.d.y as Value, p.in.idx) }),
+});

@@ -1,0 +1,189 @@
+// Sums and maxima. Sums over the rows of a batch go through channel_sum (one sum a group, in an order fixed by the
+// group's shape) and group_sum (a balanced tree over groups), so that any division of the groups gives the same bits.
+
+import type { Builder } from "../ir/builder.js";
+import { NdArray } from "../ir/nd.js";
+import { elements, sameShape, type Value } from "../ir/types.js";
+import { broadcast_to, scale } from "./elementwise.js";
+import { reshape } from "./move.js";
+import { defineOp, type Op } from "./op.js";
+import { broadcastIndex, channelsOf, dim, eachChannelElement, wantAxis, wantFloat, wantGroups, wantRank } from "./shape.js";
+
+type AxesAttrs = { axes: readonly number[]; keepdims?: boolean }; // keepdims: false
+type Reduction = Op<readonly ["x"], readonly ["y"], AxesAttrs>;
+
+/** x.shape with 1 on the reduced axes. */
+function kept(shape: readonly number[], axes: readonly number[]): number[] {
+  const reduced = new Set(axes.map((a) => wantAxis(a, shape.length)));
+  if (reduced.size !== axes.length) throw new Error(`axes [${axes}] name an axis twice`);
+  return shape.map((d, i) => (reduced.has(i) ? 1 : d));
+}
+
+function resultShape(shape: readonly number[], { axes, keepdims = false }: AxesAttrs): number[] {
+  const full = kept(shape, axes);
+  const reduced = new Set(axes.map((a) => wantAxis(a, shape.length)));
+  return keepdims ? full : full.filter((_, i) => !reduced.has(i));
+}
+
+/** Folds the elements that fall on each element of the result, in row-major order. */
+function fold(x: NdArray, attrs: AxesAttrs, start: number, f: (acc: number, v: number) => number): NdArray {
+  const index = broadcastIndex(kept(x.shape, attrs.axes), x.shape);
+  const y = NdArray.fill(resultShape(x.shape, attrs), () => start);
+  x.data.forEach((v, i) => {
+    const at = index[i] as number;
+    y.data[at] = f(y.data[at] as number, v);
+  });
+  return y;
+}
+
+/** dy brought back to x's shape, each element repeated over what it was reduced from. */
+const spread = (b: Builder, dy: Value, x: Value, { axes }: AxesAttrs): Value =>
+  broadcast_to(b, reshape(b, dy, { shape: kept(x.type.shape, axes) }), { shape: x.type.shape });
+
+const count = (shape: readonly number[], axes: readonly number[]): number =>
+  elements(shape) / elements(kept(shape, axes));
+
+/** Sum over `axes`; [] for none. */
+export const sum: Reduction = defineOp({
+  name: "sum",
+  inputs: ["x"],
+  outputs: ["y"],
+  kind: "kernel",
+  onnx: "ReduceSum",
+  infer: ({ x }, attrs: AxesAttrs) => {
+    wantFloat({ x });
+    return { y: { dtype: x.dtype, shape: resultShape(x.shape, attrs) } };
+  },
+  reference: ({ x }, attrs) => ({ y: fold(x, attrs, 0, (s, v) => s + v) }),
+  grad: (b, p, attrs) => ({ x: spread(b, p.d.y as Value, p.in.x, attrs) }),
+});
+
+/** Mean over `axes`. */
+export const mean: Reduction = defineOp({
+  name: "mean",
+  inputs: ["x"],
+  outputs: ["y"],
+  kind: "composite",
+  onnx: "ReduceMean",
+  infer: ({ x }, attrs: AxesAttrs) => {
+    wantFloat({ x });
+    return { y: { dtype: x.dtype, shape: resultShape(x.shape, attrs) } };
+  },
+  reference: ({ x }, attrs) => {
+    const s = fold(x, attrs, 0, (a, v) => a + v);
+    return { y: new NdArray(s.shape, s.data.map((v) => v / count(x.shape, attrs.axes))) };
+  },
+  grad: (b, p, attrs) => ({
+    x: scale(b, spread(b, p.d.y as Value, p.in.x, attrs), { factor: 1 / count(p.in.x.type.shape, attrs.axes) }),
+  }),
+  expand: (b, { x }, attrs) => ({ y: scale(b, sum(b, x, attrs), { factor: 1 / count(x.type.shape, attrs.axes) }) }),
+});
+
+/** Largest element over `axes`; has no gradient. */
+export const max: Reduction = defineOp({
+  name: "max",
+  inputs: ["x"],
+  outputs: ["y"],
+  kind: "kernel",
+  onnx: "ReduceMax",
+  infer: ({ x }, attrs: AxesAttrs) => {
+    wantFloat({ x });
+    return { y: { dtype: x.dtype, shape: resultShape(x.shape, attrs) } };
+  },
+  reference: ({ x }, attrs) => ({ y: fold(x, attrs, -Infinity, (m, v) => (Number.isNaN(m) || v <= m ? m : v)) }),
+});
+
+type GroupAttrs = { groups: number };
+
+/** x [N, C] or [N, C, H, W] -> [G, C]: the sum over each group's rows and pixels, a channel. */
+export const channel_sum: Op<readonly ["x"], readonly ["y"], GroupAttrs> = defineOp({
+  name: "channel_sum",
+  inputs: ["x"],
+  outputs: ["y"],
+  kind: "kernel",
+  onnx: "moproc::ChannelSum",
+  infer: ({ x }, { groups }: GroupAttrs) => {
+    wantFloat({ x });
+    wantRank("x", x, 2, 4);
+    wantGroups(dim(x, 0), groups);
+    return { y: { dtype: "f32" as const, shape: [groups, dim(x, 1)] } };
+  },
+  reference: ({ x }, { groups }) => {
+    const channels = dim(x, 1);
+    const y = NdArray.fill([groups, channels], () => 0);
+    eachChannelElement(x, groups, (i, g, c) => {
+      y.data[g * channels + c] = (y.data[g * channels + c] as number) + (x.data[i] as number);
+    });
+    return { y };
+  },
+});
+
+/** x [N, C] or [N, C, H, W] -> mean [G, C] and m2 [G, C], the sum of squared deviations from it, of each group. */
+export const channel_moments: Op<readonly ["x"], readonly ["mean", "m2"], GroupAttrs> = defineOp({
+  name: "channel_moments",
+  inputs: ["x"],
+  outputs: ["mean", "m2"],
+  kind: "kernel",
+  onnx: "moproc::ChannelMoments",
+  infer: ({ x }, { groups }: GroupAttrs) => {
+    wantFloat({ x });
+    wantRank("x", x, 2, 4);
+    wantGroups(dim(x, 0), groups);
+    const type = { dtype: "f32", shape: [groups, dim(x, 1)] } as const;
+    return { mean: type, m2: type };
+  },
+  reference: ({ x }, { groups }) => {
+    const { n, c: channels, pixels } = channelsOf(x);
+    const mean = NdArray.fill([groups, channels], () => 0);
+    const m2 = NdArray.fill([groups, channels], () => 0);
+    const size = (n / groups) * pixels;
+    eachChannelElement(x, groups, (i, g, c) => {
+      mean.data[g * channels + c] = (mean.data[g * channels + c] as number) + (x.data[i] as number) / size;
+    });
+    eachChannelElement(x, groups, (i, g, c) => {
+      const d = (x.data[i] as number) - (mean.data[g * channels + c] as number);
+      m2.data[g * channels + c] = (m2.data[g * channels + c] as number) + d * d;
+    });
+    return { mean, m2 };
+  },
+});
+
+/** x [G, ...] -> [...]: the sum over groups. */
+export const group_sum: Op<readonly ["x"], readonly ["y"], Record<never, never>> = defineOp({
+  name: "group_sum",
+  inputs: ["x"],
+  outputs: ["y"],
+  kind: "kernel",
+  onnx: "moproc::GroupSum",
+  infer: ({ x }, _: Record<never, never>) => {
+    wantFloat({ x });
+    if (x.shape.length === 0) throw new Error("x has no axis of groups");
+    if (x.shape.length === 4 || x.shape.length === 5) throw new Error(`x of rank ${x.shape.length} changes its storage order`);
+    return { y: { dtype: x.dtype, shape: x.shape.slice(1) } };
+  },
+  reference: ({ x }) => {
+    const y = NdArray.fill(x.shape.slice(1), () => 0);
+    x.data.forEach((v, i) => {
+      y.data[i % y.data.length] = (y.data[i % y.data.length] as number) + v;
+    });
+    return { y };
+  },
+});
+
+/**
+ * The gradient of broadcasting: x summed down to `shape`, which broadcasts to x's. Sums that leave only the channels of
+ * a matrix or an image batch are taken a group and then over the builder's groups.
+ */
+export function sumTo(b: Builder, x: Value, shape: readonly number[]): Value {
+  const from = x.type.shape;
+  if (sameShape(from, shape)) return x;
+  const padded = [...Array<number>(from.length - shape.length).fill(1), ...shape];
+  const perChannel = padded.every((d, i) => d === (i === 1 ? from[i] : 1));
+  if ((from.length === 2 || from.length === 4) && perChannel) {
+    const groups = dim(x.type, 0) % b.groups === 0 ? b.groups : 1;
+    return reshape(b, group_sum(b, channel_sum(b, x, { groups })), { shape });
+  }
+  const axes = padded.flatMap((d, i) => (d === from[i] ? [] : [i]));
+  const y = axes.length > 0 ? sum(b, x, { axes, keepdims: true }) : x;
+  return sameShape(y.type.shape, shape) ? y : reshape(b, y, { shape });
+}

@@ -1,0 +1,92 @@
+// What several `infer` functions check and compute: floats, ranks, broadcast shapes. Messages name the operand; the
+// builder puts the op, its operand types and the scope in front of them.
+
+import type { NdArray } from "../ir/nd.js";
+import { elements, type DType, sameShape, showType, type TensorType } from "../ir/types.js";
+
+const floats: ReadonlySet<DType> = new Set<DType>(["f32", "bf16", "f16", "f64"]);
+
+/** Throws unless every operand is a floating point tensor. */
+export function wantFloat(operands: Readonly<Record<string, TensorType>>): void {
+  for (const [name, t] of Object.entries(operands)) {
+    if (!floats.has(t.dtype)) throw new Error(`${name} must be floating point, not ${t.dtype}`);
+  }
+}
+
+/** Throws unless `t` has this dtype. */
+export function wantType(name: string, t: TensorType, dtype: DType): void {
+  if (t.dtype !== dtype) throw new Error(`${name} must be ${dtype}, not ${t.dtype}`);
+}
+
+/** Throws unless `t` has exactly this shape. */
+export function wantShape(name: string, t: TensorType, shape: readonly number[]): void {
+  if (!sameShape(t.shape, shape)) throw new Error(`${name} must have shape [${shape}], not [${t.shape}]`);
+}
+
+/** Throws unless `t` has one of these ranks. */
+export function wantRank(name: string, t: TensorType, ...ranks: readonly number[]): void {
+  if (!ranks.includes(t.shape.length)) throw new Error(`${name} must have rank ${ranks.join(" or ")}, not ${t.shape.length}`);
+}
+
+/** Throws unless `t` is one number of this dtype. */
+export function wantScalar(name: string, t: TensorType, dtype: DType): void {
+  if (t.dtype !== dtype || t.shape.length !== 0) throw new Error(`${name} must be ${dtype}[], not ${showType(t)}`);
+}
+
+/** Throws unless `x` is an integer >= least. */
+export function wantInteger(name: string, x: number, least: number): void {
+  if (!Number.isInteger(x) || x < least) throw new Error(`${name} must be an integer of at least ${least}, not ${x}`);
+}
+
+/** Throws unless `rows` falls into `groups` equal groups. */
+export function wantGroups(rows: number, groups: number): void {
+  wantInteger("groups", groups, 1);
+  if (rows % groups !== 0) throw new Error(`${rows} rows do not fall into ${groups} equal groups`);
+}
+
+/** `axis` counted from the front; throws when the tensor has no such axis. */
+export function wantAxis(axis: number, rank: number): number {
+  if (!Number.isInteger(axis) || axis < -rank || axis >= rank) throw new Error(`no axis ${axis} in a tensor of rank ${rank}`);
+  return axis < 0 ? axis + rank : axis;
+}
+
+/** The i-th extent of a shape known to have it. */
+export const dim = (x: { readonly shape: readonly number[] }, i: number): number => x.shape[i] as number;
+
+/** The shape of numpy's a op b; throws when they do not broadcast. */
+export function broadcastShape(a: readonly number[], b: readonly number[]): number[] {
+  const rank = Math.max(a.length, b.length);
+  return Array.from({ length: rank }, (_, i) => {
+    const x = a[i - rank + a.length] ?? 1;
+    const y = b[i - rank + b.length] ?? 1;
+    if (x !== y && x !== 1 && y !== 1) throw new Error(`shapes [${a}] and [${b}] do not broadcast`);
+    return x === 1 ? y : x;
+  });
+}
+
+/** Index into the elements of `from` for each element, row-major, of `to`, to which `from` broadcasts. */
+export function broadcastIndex(from: readonly number[], to: readonly number[]): Int32Array {
+  const index = new Int32Array(elements(to));
+  let stride = 1;
+  let inner = 1; // elements of `to` below the current axis
+  for (let axis = to.length - 1; axis >= 0; axis--) {
+    const extent = to[axis] as number;
+    const own = from[axis - to.length + from.length] ?? 1;
+    if (own !== 1) for (let i = 0; i < index.length; i++) index[i] = (index[i] as number) + (Math.floor(i / inner) % extent) * stride;
+    stride *= own;
+    inner *= extent;
+  }
+  return index;
+}
+
+/** Rows, channels and pixels a row of a matrix [N, C] or an image [N, C, H, W]; logical index (n * C + c) * pixels + p. */
+export function channelsOf(x: { readonly shape: readonly number[] }): { n: number; c: number; pixels: number } {
+  return { n: dim(x, 0), c: dim(x, 1), pixels: elements(x.shape.slice(2)) };
+}
+
+/** Calls f(index, group, channel) for each element of x [N, C] or [N, C, H, W] whose rows fall into `groups` groups. */
+export function eachChannelElement(x: NdArray, groups: number, f: (i: number, g: number, c: number) => void): void {
+  const { n, c: channels, pixels } = channelsOf(x);
+  for (let row = 0, i = 0; row < n; row++)
+    for (let c = 0; c < channels; c++) for (let p = 0; p < pixels; p++, i++) f(i, Math.floor(row / (n / groups)), c);
+}

@@ -1,0 +1,32 @@
+// Laws that hold for every input, bit for bit where they drop work, and never make a kernel dearer.
+
+import type { Pass } from "../ir/types.js";
+import { neg, relu, scale } from "../ops/elementwise.js";
+import { reshape } from "../ops/move.js";
+import { any, bound, match, rewrite, type Rule, Skip } from "./rewrite.js";
+
+const rules: readonly Rule[] = [
+  {
+    law: "relu(relu(x)) => relu(x)",
+    pattern: match(relu, match(relu, any("x"))),
+    apply: (_b, _m, root) => root.inputs[0] ?? new Skip("no operand"),
+  },
+  {
+    law: "neg(neg(x)) => x",
+    pattern: match(neg, match(neg, any("x"))),
+    apply: (_b, { values }) => values["x"] ?? new Skip("no operand"),
+  },
+  {
+    law: "scale(x, 1) => x",
+    pattern: match(scale, any("x")),
+    apply: (_b, { values }, root) => (root.attrs["factor"] === 1 && values["x"]) || new Skip("another factor"),
+  },
+  {
+    law: "reshape(reshape(x, s), t) => reshape(x, t)",
+    pattern: match(reshape, bound("inner", reshape, any("x"))),
+    apply: (b, { values }, root) =>
+      values["x"] ? reshape(b, values["x"], { shape: root.attrs["shape"] as readonly number[] }) : new Skip("no operand"),
+  },
+];
+
+export const simplify: Pass = { name: "simplify", run: (g) => rewrite(g, rules) };

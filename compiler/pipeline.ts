@@ -1,0 +1,70 @@
+// The whole compiler, in order. Read this file first.
+
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { type Artefact, buildArtefact, type BuildResult } from "./emit/project.js";
+import { print } from "./ir/print.js";
+import type { Graph, Pass, Target } from "./ir/types.js";
+import { verify } from "./ir/verify.js";
+import { lowerPrograms } from "./lower/lower.js";
+import type { Plan } from "./lower/plan.js";
+import { cse } from "./passes/cse.js";
+import { dce } from "./passes/dce.js";
+import { expand } from "./passes/expand.js";
+import { simplify } from "./passes/simplify.js";
+import { debug, timed } from "./util/debug.js";
+
+/** Graph -> graph. Each entry is verified and dumped under its position and name. */
+export const passes: readonly Pass[] = [simplify, cse, dce, expand, simplify, cse, dce];
+
+export interface CompileOptions {
+  readonly name: string;
+  readonly target: Target;
+  readonly meta?: Plan["meta"]; // what a training binary has to know: arch, batch, num_class, ...
+  readonly stopAfter?: string; // name of a pass: compile no further
+}
+
+/** Graphs -> plan: passes, lowering. Nothing is written and no C++ compiler is needed. */
+export function lower(graphs: readonly Graph[], options: CompileOptions): Artefact {
+  const dumps: { file: string; text: string }[] = [];
+  const optimized = graphs.map((g) => timed(`passes ${g.name}`, () => optimize(g, options.target, dumps, options.stopAfter)));
+  const { plan, explain } = timed("lowering", () =>
+    lowerPrograms(options.name, optimized, options.target, options.meta ?? {}),
+  );
+  return { plan, explain, dumps };
+}
+
+/** Graphs -> artefact directory with `train` and `program.so`. All programs are planned before anything is built. */
+export async function compile(
+  graphs: readonly Graph[], dir: string, options: CompileOptions, progress?: (done: number, total: number) => void,
+): Promise<BuildResult & { readonly plan: Plan }> {
+  const artefact = lower(graphs, options);
+  mkdirSync(join(dir, ".."), { recursive: true });
+  return { ...(await buildArtefact(dir, artefact, progress)), plan: artefact.plan };
+}
+
+/** Runs the passes over one graph up to and including `stopAfter`, verifying after each. */
+export function optimize(
+  g: Graph, target: Target, dumps: { file: string; text: string }[] = [], stopAfter?: string,
+): Graph {
+  const dump = (i: number, name: string): void => {
+    dumps.push({ file: `${g.name}-${String(i).padStart(2, "0")}-${name}.txt`, text: print(g) });
+  };
+  verify(g);
+  dump(0, "build");
+  for (const [i, pass] of passes.entries()) {
+    const next = pass.run(g, target);
+    if (next !== g) {
+      try {
+        verify(next);
+      } catch (e) {
+        throw new Error(`internal: pass ${pass.name} broke ${g.name}: ${(e as Error).message}`);
+      }
+      debug(2, () => `${g.name}: ${pass.name}: ${g.nodes.length} -> ${next.nodes.length} nodes`);
+      g = next;
+      dump(i + 1, pass.name);
+    }
+    if (pass.name === stopAfter) break;
+  }
+  return g;
+}

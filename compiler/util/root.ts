@@ -1,0 +1,15 @@
+// Where the project lies: kernels/, runtime/ and build/ are found from here, whatever the working directory.
+
+import { existsSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+/** The directory that holds kernels/ and runtime/. */
+export const root: string = findRoot(dirname(fileURLToPath(import.meta.url)));
+
+function findRoot(dir: string): string {
+  if (existsSync(join(dir, "kernels", "common", "params.h"))) return dir;
+  const parent = dirname(dir);
+  if (parent === dir) throw new Error("internal: the kernels/ directory of moproc is not above its own code");
+  return findRoot(parent);
+}

@@ -1,0 +1,32 @@
+// Child processes: one command, or many with a limit on how many at a time.
+
+import { spawn } from "node:child_process";
+
+/** Runs a command and returns its stdout; rejects with its stderr when it cannot start or fails. */
+export function run(command: string, args: readonly string[]): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"] });
+    let out = "";
+    let err = "";
+    child.stdout.on("data", (d: Buffer) => (out += d.toString()));
+    child.stderr.on("data", (d: Buffer) => (err += d.toString()));
+    child.on("error", (e) => reject(new Error(`${command}: ${e.message}`)));
+    child.on("close", (code, signal) => {
+      if (code === 0) resolve(out);
+      else reject(new Error(`${command} ${args.join(" ")}: ${signal ?? `exit code ${code}`}\n${err.slice(0, 8000)}`));
+    });
+  });
+}
+
+/** Runs `job` for every item, at most `limit` at a time; rejects with the first failure after the running ones end. */
+export async function runAll<T>(limit: number, items: readonly T[], job: (item: T) => Promise<void>): Promise<void> {
+  const queue = [...items];
+  let failed: unknown;
+  const worker = async (): Promise<void> => {
+    for (let item = queue.shift(); item !== undefined && failed === undefined; item = queue.shift()) {
+      await job(item).catch((e: unknown) => (failed ??= e));
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(limit, items.length) }, worker));
+  if (failed !== undefined) throw failed;
+}

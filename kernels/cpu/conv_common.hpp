@@ -1,0 +1,181 @@
+// The engine of fprop and dgrad: a slab of the input (prologue applied, padding written) in thread scratch, and register
+// tiles of NO channel vectors x NP pixels over packed weights. A tile's pixels are a list, so they run over row ends.
+// The taps of one row are one contiguous run: pixels of the slab lie `C` floats apart, so (s, c) is a single loop.
+// Bound by FMA issue: NO loads and NP broadcasts feed NO * NP FMAs.
+#pragma once
+
+#include "cpu/conv_sums.hpp"
+
+#define MOPROC_NOINLINE static __attribute__((noinline))
+
+namespace moproc {
+
+/// One pixel of a task: where its first tap lies in the slab (floats), and which pixel of the result it is, counted
+/// from the first pixel of the task's first image.
+struct ConvPixel {
+  int32_t x, y;
+};
+
+/// The taps of one phase and channel block: `rows` runs of `run` floats of the slab, a row apart; weights (rows, run, n).
+struct Taps {
+  const float* w;
+  int rows;
+  int64_t run, row_stride;
+};
+
+/// acc (NP, NO * width) = or += the taps applied to NP pixels.
+template <int NO, int NP>
+MOPROC_NOINLINE void conv_tile(const float* x, const ConvPixel* at, const Taps& taps, float* acc, bool add) {
+  constexpr int L = Vec::width;
+  Vec a[NP][NO];
+  const float* px[NP];
+#pragma GCC unroll 16
+  for (int p = 0; p < NP; ++p) px[p] = x + at[p].x;
+  if (add) {
+#pragma GCC unroll 16
+    for (int p = 0; p < NP; ++p)
+#pragma GCC unroll 8
+      for (int o = 0; o < NO; ++o) a[p][o] = load(acc + (p * NO + o) * L);
+  }
+  const float* w = taps.w;
+  const int64_t run = taps.run, row_stride = taps.row_stride;
+  for (int r = taps.rows; r > 0; --r) {
+    for (int64_t i = 0; i < run; ++i) {
+      Vec wv[NO];
+#pragma GCC unroll 8
+      for (int o = 0; o < NO; ++o) wv[o] = load(w + o * L);
+      w += NO * L;
+#pragma GCC unroll 16
+      for (int p = 0; p < NP; ++p) {
+        const Vec xv(px[p][i]);
+#pragma GCC unroll 8
+        for (int o = 0; o < NO; ++o) a[p][o] = fma(xv, wv[o], a[p][o]);
+      }
+    }
+#pragma GCC unroll 16
+    for (int p = 0; p < NP; ++p) px[p] += row_stride;
+  }
+#pragma GCC unroll 16
+  for (int p = 0; p < NP; ++p)
+#pragma GCC unroll 8
+    for (int o = 0; o < NO; ++o) store(acc + (p * NO + o) * L, a[p][o]);
+}
+
+template <int N> struct StageUnroll { static constexpr int value = N; };
+
+/// Copies channels [c0, c1) of `count` pixels `step` apart, prologue applied, into panels of PW channels: channel c of
+/// pixel i goes to dst[(c - c0) / PW * panel + i * PW + (c - c0) % PW]. The last panel is written in whole vectors.
+template <class X, int C, int PW>
+MOPROC_NOINLINE void stage_run(const Params& p, float* dst, At at, int64_t count, int64_t step, int c0, int c1,
+                               int64_t panel) {
+  constexpr int L = Vec::width, U = 4;
+  static_assert(PW % L == 0 || PW == C, "a panel is whole vectors or the whole pixel");
+  const auto vectors = [&](int64_t i, int c, int lanes, auto whole) __attribute__((always_inline)) {
+    constexpr int N = decltype(whole)::value;
+    Vec v[N];
+    for (int u = 0; u < N; ++u) v[u] = operand<X, C>(p, At{at.pixel + (i + u) * step, at.row, at.group, c}, lanes);
+    float* const to = dst + (c - c0) / PW * panel + i * PW + (c - c0) % PW;
+    for (int u = 0; u < N; ++u) {
+      if constexpr (PW % L == 0) store(to + u * PW, v[u]);
+      else store(to + u * PW, v[u], lanes);
+    }
+  };
+  const auto pixels = [&](int64_t i, auto whole) __attribute__((always_inline)) {
+    int c = c0;
+    for (; c + L <= c1; c += L) vectors(i, c, L, whole);
+    if constexpr (C % L != 0)
+      if (c < c1) vectors(i, c, c1 - c, whole);
+  };
+  if constexpr (X::buffer >= 0 && PW == C) {
+    if (step == 1 && c0 == 0 && c1 == C) {
+      __builtin_memcpy(dst, in<float>(p, X::buffer) + at.pixel * C, static_cast<size_t>(count) * C * sizeof(float));
+      return;
+    }
+  }
+  int64_t i = 0;
+  for (; i + U <= count; i += U) pixels(i, StageUnroll<U>{});
+  for (; i < count; ++i) pixels(i, StageUnroll<1>{});
+}
+
+/// A window of one image: rows row0 + i * step, columns col0 + j * step; what lies outside the image is zero.
+struct Window {
+  int64_t row0, col0;
+  int rows, cols, step;
+};
+
+/// Stages channels [c0, c1) of window `win` of image `image` of an (n, H, W, C) operand; panels as in stage_run, each
+/// of them (rows, cols, PW).
+template <class X, int H, int W, int C, int PW>
+MOPROC_INLINE void stage_window(const Params& p, float* dst, int64_t image, int64_t group, const Window& win, int c0,
+                                int c1, int64_t panel) {
+  const int64_t panels = (c1 - c0 + PW - 1) / PW;
+  const auto zero = [&](float* to, int64_t pixels) {
+    for (int64_t k = 0; pixels > 0 && k < panels; ++k)
+      __builtin_memset(to + k * panel, 0, static_cast<size_t>(pixels) * PW * sizeof(float));
+  };
+  // Columns [left, right) of the window lie inside the image.
+  int64_t left = 0, right = win.cols;
+  while (left < right && win.col0 + left * win.step < 0) ++left;
+  while (right > left && win.col0 + (right - 1) * win.step >= W) --right;
+  for (int i = 0; i < win.rows; ++i, dst += static_cast<int64_t>(win.cols) * PW) {
+    const int64_t h = win.row0 + static_cast<int64_t>(i) * win.step;
+    if (h < 0 || h >= H || left == right) {
+      zero(dst, win.cols);
+      continue;
+    }
+    zero(dst, left);
+    const At at{(image * H + h) * W + win.col0 + left * win.step, image, group, 0};
+    stage_run<X, C, PW>(p, dst + left * PW, at, right - left, win.step, c0, c1, panel);
+    zero(dst + right * PW, win.cols - right);
+  }
+}
+
+/// What a task works on.
+struct ConvJob {
+  const float* slab;
+  At first;         // the first pixel of the task's first image
+  float* partial;   // sums of the task's tile, channel 0
+  float* acc;       // scratch: accumulators, of one register tile or (if the taps are cut into chunks) of all pixels
+};
+
+/// Epilogue of `count` pixels and NO channel vectors from channel c on.
+template <class Y, int C, int IMAGE, int NO>
+MOPROC_NOINLINE void conv_store(const Params& p, const ConvJob& job, const ConvPixel* px, int count, int c,
+                                const float* acc, int64_t before) {
+  constexpr int L = Vec::width;
+  for (int o = 0; o < NO; ++o, c += L) {
+    const auto at = [&](int i) __attribute__((always_inline)) {
+      return At{job.first.pixel + px[i].y, job.first.row + px[i].y / IMAGE, job.first.group, c};
+    };
+    const auto value = [&](int i) __attribute__((always_inline)) { return load(acc + (i * NO + o) * L); };
+    if (c + L <= C) store_run<Y, C>(p, job.partial + c, before, count, L, at, value);
+    if constexpr (C % L != 0)
+      if (c < C && c + L > C) store_run<Y, C>(p, job.partial + c, before, count, C - c, at, value);
+  }
+}
+
+/// All `n` pixels of a phase for the NO channel vectors from channel c on. `chunk` rows of taps at a time.
+template <class Y, int C, int IMAGE, int NO, int NP>
+MOPROC_NOINLINE void conv_pixels(const Params& p, const ConvJob& job, const ConvPixel* px, int n, const Taps& taps,
+                                 int chunk, int c, int64_t before) {
+  constexpr int L = Vec::width;
+  int row = 0;
+  do {
+    const int rows = taps.rows - row < chunk ? taps.rows - row : chunk;
+    const bool last = row + rows == taps.rows, whole = rows == taps.rows;
+    const Taps part{taps.w + row * taps.run * NO * L, rows, taps.run, taps.row_stride};
+    const float* x = job.slab + row * taps.row_stride;
+    for (int i = 0; i < n;) {
+      float* const acc = job.acc + (whole ? 0 : static_cast<int64_t>(i) * NO * L);
+      const int left = n - i, m = left >= NP ? NP : left >= 3 && NP > 3 ? 3 : 1;
+      if (m == NP) conv_tile<NO, NP>(x, px + i, part, acc, row > 0);
+      else if (m == 3) conv_tile<NO, 3>(x, px + i, part, acc, row > 0);
+      else conv_tile<NO, 1>(x, px + i, part, acc, row > 0);
+      if (last) conv_store<Y, C, IMAGE, NO>(p, job, px + i, m, c, acc, before + i);
+      i += m;
+    }
+    row += rows;
+  } while (row < taps.rows);
+}
+
+}  // namespace moproc

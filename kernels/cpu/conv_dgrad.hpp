@@ -1,0 +1,129 @@
+// dx[n,h,w,c] = sum over k and the taps (r, s) with h = p*STRIDE+r-PAD, w = q*STRIDE+s-PAD of dy[n,p,q,k] * w[k,r,s,c].
+// Each phase (h mod STRIDE, w mod STRIDE) is a stride-1 convolution of dy with every STRIDE-th tap, reversed; nothing is
+// multiplied by an inserted zero, and a phase without taps stores the epilogue of 0.
+// A task is (part of the channel blocks, group, IB images, PB rows of dx); PB is a multiple of STRIDE or H.
+#pragma once
+
+#include "cpu/conv_common.hpp"
+
+namespace moproc {
+
+/// One direction (rows or columns) of the phases: residue a of `extent` positions, stride, pad and R taps.
+/// Position a + stride * i reads dy[i + first .. i + first + taps - 1], with taps `tap0`, `tap0 - stride`, ...
+struct DgradPhase {
+  int taps, first, tap0;
+};
+constexpr DgradPhase dgrad_phase(int a, int stride, int pad, int taps) {
+  const int r0 = (a + pad) % stride, n = r0 < taps ? (taps - 1 - r0) / stride + 1 : 0;
+  return {n, (a + pad) / stride - n + 1, r0 + (n - 1) * stride};
+}
+/// First and one past the last dy position, relative to i, over all phases with taps.
+constexpr int dgrad_low(int stride, int pad, int taps) {
+  int low = 0, any = 0;
+  for (int a = 0; a < stride; ++a) {
+    const DgradPhase d = dgrad_phase(a, stride, pad, taps);
+    if (d.taps > 0 && (!any || d.first < low)) low = d.first, any = 1;
+  }
+  return low;
+}
+constexpr int dgrad_high(int stride, int pad, int taps) {
+  int high = 0, any = 0;
+  for (int a = 0; a < stride; ++a) {
+    const DgradPhase d = dgrad_phase(a, stride, pad, taps);
+    if (d.taps > 0 && (!any || d.first + d.taps > high)) high = d.first + d.taps, any = 1;
+  }
+  return high;
+}
+
+/// Sizes of conv_dgrad that follow from K.
+template <class K>
+struct DgradShape {
+  static constexpr bool in_place = K::Dy::buffer >= 0 && K::PAD == 0 && K::R == 1 && K::S == 1;
+  static constexpr int row_low = dgrad_low(K::STRIDE, K::PAD, K::R), row_high = dgrad_high(K::STRIDE, K::PAD, K::R);
+  static constexpr int col_low = dgrad_low(K::STRIDE, K::PAD, K::S), col_high = dgrad_high(K::STRIDE, K::PAD, K::S);
+  static constexpr int steps(int n) { return (n + K::STRIDE - 1) / K::STRIDE; }
+  static constexpr int slab_rows = steps(K::PB) - 1 + row_high - row_low;
+  static constexpr int slab_cols = steps(K::W) - 1 + col_high - col_low;
+  static constexpr int64_t row = static_cast<int64_t>(in_place ? K::Q : slab_cols) * K::OUT;
+  static constexpr int64_t image = row * (in_place ? K::P : slab_rows);
+  static constexpr int vectors = (K::C + Vec::width - 1) / Vec::width;
+  static constexpr int blocks = (vectors + K::NO - 1) / K::NO;
+  static constexpr int last = vectors - (blocks - 1) * K::NO;
+  static constexpr int row_blocks = (K::H + K::PB - 1) / K::PB;
+  static_assert(K::PB == K::H || K::PB % K::STRIDE == 0, "phases of a row block start at its first row");
+  static_assert(K::IB == 1 || K::PB == K::H, "several images a task need whole images");
+  static_assert(K::C > 0 && K::PARTS <= blocks, "no part may be empty");
+};
+
+/// The pixels of phase (a, b) in `images` x `rows` rows of dx; returns how many.
+template <class K>
+MOPROC_INLINE int dgrad_pixels(ConvPixel* px, int row0, int images, int rows, int a, int b, int row_at, int col_at) {
+  using D = DgradShape<K>;
+  int n = 0;
+  for (int m = 0; m < images; ++m)
+    for (int h = a; h < rows; h += K::STRIDE) {
+      const int x = static_cast<int>(m * D::image + (h / K::STRIDE + row_at) * D::row) + col_at * K::OUT;
+      const int y = (m * K::H + row0 + h) * K::W;
+      for (int w = b; w < K::W; w += K::STRIDE) px[n++] = {x + w / K::STRIDE * K::OUT, y + w};
+    }
+  return n;
+}
+
+/// Phase 0: tasks as above; phase 1 (if Y has sums or moments): (group, channel vector).
+template <class K>
+MOPROC_NOINLINE void conv_dgrad(const Params& p, const Task& t) {
+  using D = DgradShape<K>;
+  using Y = typename K::Y;
+  constexpr int L = Vec::width, ST = K::STRIDE;
+  const int64_t images = p.rows / p.groups, image_blocks = (images + K::IB - 1) / K::IB;
+  const int64_t tiles = image_blocks * D::row_blocks;
+  if (t.phase == 1) {
+    combine_partials<Y, K::C>(p, t, tiles, [&](int64_t tile) {
+      const int64_t n = tile / D::row_blocks * K::IB, r = tile % D::row_blocks * K::PB;
+      return (n < images ? n * K::H + r : images * K::H) * K::W;
+    });
+    return;
+  }
+  auto* const px = static_cast<ConvPixel*>(t.scratch);
+  constexpr int most = K::IB * K::PB * K::W;
+  float* const acc = reinterpret_cast<float*>(px + (most + 7) / 8 * 8);
+  float* const slab = acc + (K::RC < K::R ? most : K::NP) * K::NO * L;
+  for (int64_t task = t.begin; task < t.end; ++task) {
+    const int64_t tile = task % tiles, group = task / tiles % p.groups;
+    const int part = static_cast<int>(task / tiles / p.groups);
+    const int64_t n0 = tile / D::row_blocks * K::IB, left = images - n0, image = group * images + n0;
+    const int row0 = static_cast<int>(tile % D::row_blocks) * K::PB, i0 = row0 / ST;
+    const int ib = static_cast<int>(left < K::IB ? left : K::IB), rows = K::H - row0 < K::PB ? K::H - row0 : K::PB;
+    ConvJob job{slab, At{image * K::H * K::W, image, group, 0}, nullptr, acc};
+    if constexpr (partial_values<Y> > 0) job.partial = tile_partial<Y, K::C>(p, group, tiles, tile, 0);
+    if constexpr (D::in_place) {
+      job.slab = in<float>(p, K::Dy::buffer) + (image * K::P + i0) * static_cast<int64_t>(K::Q) * K::OUT;
+    } else {
+      const Window win{i0 + D::row_low, D::col_low, D::steps(rows) - 1 + D::row_high - D::row_low, D::slab_cols, 1};
+      for (int m = 0; m < ib; ++m)
+        stage_window<typename K::Dy, K::P, K::Q, K::OUT, K::OUT>(p, slab + m * D::image, image + m, group, win, 0,
+                                                                K::OUT, 0);
+    }
+    for (int b = D::blocks * part / K::PARTS; b < D::blocks * (part + 1) / K::PARTS; ++b) {
+      const bool whole = D::last == K::NO || b + 1 < D::blocks;
+      constexpr int64_t all_taps = static_cast<int64_t>(K::R) * K::S * K::OUT;
+      const float* w = in<float>(p, K::W_BUFFER) + b * all_taps * K::NO * L;
+      int64_t before = 0;
+      for (int phase = 0; phase < ST * ST; ++phase) {
+        const DgradPhase v = dgrad_phase(phase / ST, ST, K::PAD, K::R), u = dgrad_phase(phase % ST, ST, K::PAD, K::S);
+        const bool none = v.taps == 0 || u.taps == 0;
+        const int n = dgrad_pixels<K>(px, row0, ib, rows, phase / ST, phase % ST, none ? 0 : v.first - D::row_low,
+                                      none ? 0 : u.first - D::col_low);
+        const Taps taps{w, none ? 0 : v.taps, static_cast<int64_t>(u.taps) * K::OUT, D::row};
+        constexpr int IMAGE = K::H * K::W;
+        const int c = b * K::NO * L;
+        if (whole) conv_pixels<Y, K::C, IMAGE, K::NO, K::NP>(p, job, px, n, taps, K::RC, c, before);
+        else conv_pixels<Y, K::C, IMAGE, D::last, K::NP>(p, job, px, n, taps, K::RC, c, before);
+        before += n;
+        w += static_cast<int64_t>(v.taps) * u.taps * K::OUT * (whole ? K::NO : D::last) * L;
+      }
+    }
+  }
+}
+
+}  // namespace moproc

@@ -1,0 +1,92 @@
+// y[n,p,q,k] = sum over r, s, c of x[n, p*STRIDE+r-PAD, q*STRIDE+s-PAD, c] * w[k,r,s,c], direct convolution.
+// A task is (part of the channel blocks, group, IB images, PB rows of y). Padding is zero after the prologue of x.
+// Tile constants: NO vectors x NP pixels in registers, RC rows of taps at a time, IB, PB (IB > 1 only if PB == P), PARTS.
+#pragma once
+
+#include "cpu/conv_common.hpp"
+
+namespace moproc {
+
+/// Sizes of conv_fprop that follow from K. A 1x1 convolution stages only the pixels it reads; a plain operand
+/// without padding is read where it lies.
+template <class K>
+struct FpropShape {
+  static constexpr bool point = K::R == 1 && K::S == 1;
+  static constexpr bool in_place = K::X::buffer >= 0 && K::PAD == 0;
+  static constexpr int step = point ? K::STRIDE : 1;                  // between staged rows and columns
+  static constexpr int stride = point && !in_place ? 1 : K::STRIDE;   // between outputs, in the slab
+  static constexpr int slab_rows = (K::PB - 1) * stride + K::R;
+  static constexpr int slab_cols = (K::Q - 1) * stride + K::S;
+  static constexpr int64_t row = static_cast<int64_t>(in_place ? K::W : slab_cols) * K::C;    // floats of a slab row
+  static constexpr int64_t image = row * (in_place ? K::H : slab_rows);
+  static constexpr int vectors = (K::OUT + Vec::width - 1) / Vec::width;
+  static constexpr int blocks = (vectors + K::NO - 1) / K::NO;
+  static constexpr int last = vectors - (blocks - 1) * K::NO;         // vectors of the last block
+  static constexpr int row_blocks = (K::P + K::PB - 1) / K::PB;
+  static_assert(K::IB == 1 || K::PB == K::P, "several images a task need whole images");
+  static_assert(K::OUT > 0 && K::PARTS <= blocks, "no part may be empty");
+};
+
+/// The pixels of `images` x `rows` rows of y, in memory order; returns how many.
+template <class K>
+MOPROC_INLINE int fprop_pixels(ConvPixel* px, int row0, int images, int rows) {
+  using F = FpropShape<K>;
+  int n = 0;
+  for (int b = 0; b < images; ++b)
+    for (int r = 0; r < rows; ++r) {
+      const int x = static_cast<int>(b * F::image + r * F::stride * F::row);
+      const int y = (b * K::P + row0 + r) * K::Q;
+      for (int q = 0; q < K::Q; ++q) px[n++] = {x + q * F::stride * K::C, y + q};
+    }
+  return n;
+}
+
+/// Phase 0: tasks as above; phase 1 (if Y has sums or moments): (group, channel vector).
+template <class K>
+MOPROC_NOINLINE void conv_fprop(const Params& p, const Task& t) {
+  using F = FpropShape<K>;
+  using Y = typename K::Y;
+  constexpr int L = Vec::width;
+  const int64_t images = p.rows / p.groups, image_blocks = (images + K::IB - 1) / K::IB;
+  const int64_t tiles = image_blocks * F::row_blocks;
+  if (t.phase == 1) {
+    combine_partials<Y, K::OUT>(p, t, tiles, [&](int64_t tile) {  // the last block of images may be short
+      const int64_t n = tile / F::row_blocks * K::IB, r = tile % F::row_blocks * K::PB;
+      return (n < images ? n * K::P + r : images * K::P) * K::Q;
+    });
+    return;
+  }
+  auto* const px = static_cast<ConvPixel*>(t.scratch);
+  constexpr int most = K::IB * K::PB * K::Q;
+  float* const acc = reinterpret_cast<float*>(px + (most + 7) / 8 * 8);
+  float* const slab = acc + (K::RC < K::R ? most : K::NP) * K::NO * L;
+  for (int64_t task = t.begin; task < t.end; ++task) {
+    const int64_t tile = task % tiles, group = task / tiles % p.groups;
+    const int part = static_cast<int>(task / tiles / p.groups);
+    const int64_t n0 = tile / F::row_blocks * K::IB, left = images - n0, image = group * images + n0;
+    const int row0 = static_cast<int>(tile % F::row_blocks) * K::PB;
+    const int ib = static_cast<int>(left < K::IB ? left : K::IB), rows = K::P - row0 < K::PB ? K::P - row0 : K::PB;
+    ConvJob job{slab, At{image * K::P * K::Q, image, group, 0}, nullptr, acc};
+    if constexpr (partial_values<Y> > 0) job.partial = tile_partial<Y, K::OUT>(p, group, tiles, tile, 0);
+    if constexpr (F::in_place) {
+      job.slab = in<float>(p, K::X::buffer) + (image * K::H + row0 * K::STRIDE) * static_cast<int64_t>(K::W) * K::C;
+    } else {
+      const Window win{row0 * K::STRIDE - K::PAD, -K::PAD, (rows - 1) * F::stride + K::R, F::slab_cols, F::step};
+      for (int b = 0; b < ib; ++b)
+        stage_window<typename K::X, K::H, K::W, K::C, K::C>(p, slab + b * F::image, image + b, group, win, 0, K::C, 0);
+    }
+    const int n = fprop_pixels<K>(px, row0, ib, rows);
+    for (int b = F::blocks * part / K::PARTS; b < F::blocks * (part + 1) / K::PARTS; ++b) {
+      constexpr int64_t run = K::S * K::C, block = run * K::R * K::NO * L;
+      const Taps taps{in<float>(p, K::W_BUFFER) + b * block, K::R, run, F::row};
+      constexpr int IMAGE = K::P * K::Q;
+      const int c = b * K::NO * L;
+      if (F::last == K::NO || b + 1 < F::blocks)
+        conv_pixels<Y, K::OUT, IMAGE, K::NO, K::NP>(p, job, px, n, taps, K::RC, c, 0);
+      else
+        conv_pixels<Y, K::OUT, IMAGE, F::last, K::NP>(p, job, px, n, taps, K::RC, c, 0);
+    }
+  }
+}
+
+}  // namespace moproc

@@ -1,0 +1,102 @@
+// Channel sums and moments of what a convolution stores: partials per tile in the workspace, then one tree a group.
+// Unlike tile_sums.hpp, a tile is filled by many short runs (register tiles) and tiles may differ in size.
+// A tile is cut from one group's part of the domain by its shape alone, so no thread count and no batch changes a bit.
+// Workspace: (group, tile, value, channels padded to 16) f32; values are Y::sums sums, then mean and M2 if asked for.
+#pragma once
+
+#include "cpu/tile_sums.hpp"
+
+namespace moproc {
+
+constexpr int padded_channels(int c) { return (c + 15) / 16 * 16; }
+
+/// Where tile `tile` of group `group` keeps its partials of channel `c`; value v is padded_channels(C) * v further on.
+template <class Y, int C>
+MOPROC_INLINE float* tile_partial(const Params& p, int64_t group, int64_t tiles, int64_t tile, int c) {
+  constexpr int64_t size = static_cast<int64_t>(partial_values<Y>) * padded_channels(C);
+  return static_cast<float*>(p.workspace) + (group * tiles + tile) * size + c;
+}
+
+/// Chan's update of (mean, m2) of `n` values by (mean_b, m2_b) of `nb` further ones; n may be 0.
+MOPROC_INLINE void combine_moments(Vec& mean, Vec& m2, int64_t n, Vec mean_b, Vec m2_b, int64_t nb) {
+  const float share = static_cast<float>(static_cast<double>(nb) / static_cast<double>(n + nb));
+  const Vec delta = mean_b - mean;
+  mean = fma(delta, Vec(share), mean);
+  m2 = fma(delta * delta, Vec(share * static_cast<float>(n)), m2 + m2_b);
+}
+
+constexpr int max_store_run = 32;
+
+/// Stores `count` <= max_store_run results of one channel vector, in order, and adds them to the partials at
+/// `partial` (unused if Y asks for none), which hold `before` values of this tile already; 0 starts them.
+/// at(i) and value(i) give position and raw result of the i-th.
+template <class Y, int C, class AtOf, class ValueOf>
+MOPROC_INLINE void store_run(const Params& p, float* partial, int64_t before, int count, int lanes, AtOf at,
+                             ValueOf value) {
+  constexpr int S = Y::sums, stride = padded_channels(C);
+  Vec sum[S > 0 ? S : 1], kept[has_moments<Y> ? max_store_run : 1], total;
+  for (int k = 0; k < S; ++k)
+    if (before > 0) sum[k] = load(partial + k * stride);
+  for (int i = 0; i < count; ++i) {
+    Vec term[S > 0 ? S : 1];
+    const Vec stored = Y::store(p, at(i), lanes, value(i), term);
+    for (int k = 0; k < S; ++k) sum[k] = sum[k] + term[k];
+    if constexpr (has_moments<Y>) total = total + (kept[i] = stored);
+  }
+  for (int k = 0; k < S; ++k) store(partial + k * stride, sum[k]);
+  if constexpr (has_moments<Y>) {
+    const Vec mean_b = total * Vec(1.0f / static_cast<float>(count));
+    Vec m2_b, mean, m2;
+    for (int i = 0; i < count; ++i) m2_b = fma(kept[i] - mean_b, kept[i] - mean_b, m2_b);
+    float* const moments = partial + S * stride;
+    if (before > 0) {
+      mean = load(moments);
+      m2 = load(moments + stride);
+    }
+    combine_moments(mean, m2, before, mean_b, m2_b, count);
+    store(moments, mean);
+    store(moments + stride, m2);
+  }
+}
+
+/// Tasks of the phase that combines partials; 0 if Y asks for none.
+template <class Y, int C> constexpr int64_t combine_tasks(int64_t groups) {
+  return partial_values<Y> > 0 ? groups * ((C + Vec::width - 1) / Vec::width) : 0;
+}
+
+/// Phase 1: task (group, channel vector) folds the group's `tiles` partials in place by a balanced tree and stores the
+/// results. first(i): values a channel in the tiles before tile i, for i in 0..tiles.
+template <class Y, int C, class FirstOf>
+MOPROC_INLINE void combine_partials(const Params& p, const Task& t, int64_t tiles, FirstOf first) {
+  constexpr int S = Y::sums, stride = padded_channels(C), vectors = (C + Vec::width - 1) / Vec::width;
+  constexpr int64_t size = static_cast<int64_t>(partial_values<Y>) * stride;
+  for (int64_t task = t.begin; task < t.end; ++task) {
+    const int64_t group = task / vectors;
+    const int c = static_cast<int>(task % vectors) * Vec::width;
+    const int lanes = C - c < Vec::width ? C - c : Vec::width;
+    float* const a = tile_partial<Y, C>(p, group, tiles, 0, c);
+    for (int64_t step = 1; step < tiles; step *= 2) {
+      for (int64_t i = 0; i + step < tiles; i += 2 * step) {
+        float *x = a + i * size, *y = a + (i + step) * size;
+        for (int k = 0; k < S; ++k) store(x + k * stride, load(x + k * stride) + load(y + k * stride));
+        if constexpr (has_moments<Y>) {
+          x += S * stride, y += S * stride;
+          Vec mean = load(x), m2 = load(x + stride);
+          const int64_t end = i + 2 * step < tiles ? i + 2 * step : tiles;
+          combine_moments(mean, m2, first(i + step) - first(i), load(y), load(y + stride), first(end) - first(i + step));
+          store(x, mean);
+          store(x + stride, m2);
+        }
+      }
+    }
+    const int64_t at = group * C + c;
+    for (int k = 0; k < S; ++k)
+      store(static_cast<float*>(p.buf[Y::sum_buffer[k]]) + at, load(a + k * stride), lanes);
+    if constexpr (Y::mean_buffer >= 0)
+      store(static_cast<float*>(p.buf[Y::mean_buffer]) + at, load(a + S * stride), lanes);
+    if constexpr (Y::m2_buffer >= 0)
+      store(static_cast<float*>(p.buf[Y::m2_buffer]) + at, load(a + (S + 1) * stride), lanes);
+  }
+}
+
+}  // namespace moproc

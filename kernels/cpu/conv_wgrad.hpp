@@ -1,0 +1,194 @@
+// dw[k,r,s,c] = sum over n, p, q of dy[n,p,q,k] * x[n, p*STRIDE+r-PAD, q*STRIDE+s-PAD, c].
+// Both operands are staged, prologues applied: dy as panels of NV vectors of k, x as panels of 16 channels (or all, if
+// fewer), so that NV loads and NB broadcasts feed NV * NB FMAs per pixel; a run of (s, c) is contiguous in an x panel.
+// Phase 0, task (group, split, block of KT x CT panels): images of the split in order, partial sums in the workspace.
+// Phase 1, task (k panel, c panel, r): splits in order, then groups in a balanced tree, then stored as (k, r, s, c).
+#pragma once
+
+#include "cpu/conv_common.hpp"
+
+namespace moproc {
+
+/// Sizes of conv_wgrad that follow from K. Tile constants: NV, NB, KT and CT panels a task, IB images x PB rows of y
+/// staged at a time (IB > 1 only if PB == P), SPLITS at most a group.
+template <class K>
+struct WgradShape {
+  static constexpr bool point = K::R == 1 && K::S == 1;
+  static constexpr int step = point ? K::STRIDE : 1, stride = point ? 1 : K::STRIDE;
+  static constexpr int slab_rows = (K::PB - 1) * stride + K::R, slab_cols = (K::Q - 1) * stride + K::S;
+  static constexpr int xw = K::C < 16 ? K::C : 16, kw = K::NV * Vec::width;                  // width of a panel
+  static constexpr int c_panels = (K::C + xw - 1) / xw, k_panels = (K::OUT + kw - 1) / kw;
+  static constexpr int last_vectors = (K::OUT + Vec::width - 1) / Vec::width - (k_panels - 1) * K::NV;
+  static constexpr int c_blocks = (c_panels + K::CT - 1) / K::CT, k_blocks = (k_panels + K::KT - 1) / K::KT;
+  static constexpr int run = K::S * xw;
+  static constexpr int64_t tile = static_cast<int64_t>(run) * kw;                             // of (k panel, c panel, r)
+  static constexpr int64_t partial = tile * k_panels * c_panels * K::R;
+  static constexpr int64_t x_image = static_cast<int64_t>(slab_rows) * slab_cols * xw, x_panel = x_image * K::IB;
+  static constexpr int64_t y_image = static_cast<int64_t>(K::PB) * K::Q * kw, y_panel = y_image * K::IB;
+  static_assert(K::IB == 1 || K::PB == K::P, "several images at a time need whole images");
+};
+
+/// The pixels of one register tile: `images` x `rows` x `cols`, dy dense, x with these distances in floats.
+struct WgradPixels {
+  int images, rows, cols;
+  int64_t x_image, x_row, x_col;
+};
+
+/// acc (NB, NV * width) = or += over the pixels x[b] * dy[0 .. NV * width).
+template <int NV, int NB>
+MOPROC_NOINLINE void wgrad_tile(const float* dy, const float* x, const WgradPixels& px, float* acc, bool add) {
+  constexpr int L = Vec::width;
+  Vec a[NB][NV];
+  if (add) {
+#pragma GCC unroll 16
+    for (int b = 0; b < NB; ++b)
+#pragma GCC unroll 8
+      for (int v = 0; v < NV; ++v) a[b][v] = load(acc + (b * NV + v) * L);
+  }
+  const int64_t cols = px.cols, x_col = px.x_col;
+  for (int n = 0; n < px.images; ++n) {
+    const float* row = x + n * px.x_image;
+    for (int r = px.rows; r > 0; --r, row += px.x_row) {
+      const float* at = row;
+      for (int64_t q = cols; q > 0; --q, at += x_col, dy += NV * L) {
+        Vec y[NV];
+#pragma GCC unroll 8
+        for (int v = 0; v < NV; ++v) y[v] = load(dy + v * L);
+#pragma GCC unroll 16
+        for (int b = 0; b < NB; ++b) {
+          const Vec xv(at[b]);
+#pragma GCC unroll 8
+          for (int v = 0; v < NV; ++v) a[b][v] = fma(xv, y[v], a[b][v]);
+        }
+      }
+    }
+  }
+#pragma GCC unroll 16
+  for (int b = 0; b < NB; ++b)
+#pragma GCC unroll 8
+    for (int v = 0; v < NV; ++v) store(acc + (b * NV + v) * L, a[b][v]);
+}
+
+/// All RUN positions of a run: tiles of NB, or one less where that divides RUN evenly enough.
+template <int NV, int NB, int RUN>
+MOPROC_INLINE void wgrad_run(const float* dy, const float* x, const WgradPixels& px, float* acc, bool add) {
+  constexpr int tiles = (RUN + NB - 1) / NB, small = RUN / tiles, large = RUN % tiles;  // `large` tiles of small + 1
+  int b = 0;
+  if constexpr (large > 0)
+    for (; b < large * (small + 1); b += small + 1)
+      wgrad_tile<NV, small + 1>(dy, x + b, px, acc + b * NV * Vec::width, add);
+  for (; b < RUN; b += small) wgrad_tile<NV, small>(dy, x + b, px, acc + b * NV * Vec::width, add);
+}
+
+/// One staged chunk: every (k panel, c panel, r) of the task's block.
+template <class K>
+MOPROC_NOINLINE void wgrad_chunk(const float* ys, const float* xs, const WgradPixels& px, int k0, int k1, int c0, int c1,
+                                 float* partial, bool add) {
+  using G = WgradShape<K>;
+  for (int k = k0; k < k1; ++k)
+    for (int c = c0; c < c1; ++c)
+      for (int r = 0; r < K::R; ++r) {
+        const float* const dy = ys + (k - k0) * G::y_panel;
+        const float* const x = xs + (c - c0) * G::x_panel + static_cast<int64_t>(r) * G::slab_cols * G::xw;
+        float* const acc = partial + ((static_cast<int64_t>(k) * G::c_panels + c) * K::R + r) * G::tile;
+        if (G::last_vectors == K::NV || k + 1 < G::k_panels) wgrad_run<K::NV, K::NB, G::run>(dy, x, px, acc, add);
+        else wgrad_run<G::last_vectors, K::NB, G::run>(dy, x, px, acc, add);
+      }
+}
+
+/// Stages dy of `rows` rows from p0 of one image: panels of kw channels, the last of them only as wide as it needs.
+template <class K>
+MOPROC_INLINE void wgrad_stage_dy(const Params& p, float* ys, int64_t image, int64_t group, int p0, int rows, int at,
+                                  int k0, int k1) {
+  using G = WgradShape<K>;
+  constexpr int whole = G::last_vectors == K::NV ? G::k_panels : G::k_panels - 1, narrow = G::last_vectors * Vec::width;
+  const int end = k1 < whole ? k1 : whole;
+  const At first{(image * K::P + p0) * K::Q, image, group, 0};
+  const int64_t count = static_cast<int64_t>(rows) * K::Q;
+  const auto channel = [](int panel) { return panel * G::kw < K::OUT ? panel * G::kw : K::OUT; };
+  if (k0 < end)
+    stage_run<typename K::Dy, K::OUT, G::kw>(p, ys + at * G::kw, first, count, 1, channel(k0), channel(end), G::y_panel);
+  if constexpr (whole < G::k_panels)
+    if (k1 == G::k_panels)
+      stage_run<typename K::Dy, K::OUT, narrow>(p, ys + (whole - k0) * G::y_panel + at * narrow, first, count, 1,
+                                                channel(whole), K::OUT, 0);
+}
+
+/// Phase 0 of one task.
+template <class K>
+MOPROC_INLINE void wgrad_partial(const Params& p, float* scratch, int64_t group, int64_t n0, int64_t n1, int kb, int cb,
+                                 float* partial) {
+  using G = WgradShape<K>;
+  const int k0 = kb * K::KT, k1 = k0 + K::KT < G::k_panels ? k0 + K::KT : G::k_panels;
+  const int c0 = cb * K::CT, c1 = c0 + K::CT < G::c_panels ? c0 + K::CT : G::c_panels;
+  float *const ys = scratch, *const xs = ys + K::KT * G::y_panel;
+  bool add = false;
+  for (int64_t n = n0; n < n1; n += K::IB)
+    for (int p0 = 0; p0 < K::P; p0 += K::PB) {
+      const int ib = static_cast<int>(n1 - n < K::IB ? n1 - n : K::IB), rows = K::P - p0 < K::PB ? K::P - p0 : K::PB;
+      const Window win{p0 * K::STRIDE - K::PAD, -K::PAD, (rows - 1) * G::stride + K::R, G::slab_cols, G::step};
+      for (int b = 0; b < ib; ++b) {
+        wgrad_stage_dy<K>(p, ys, n + b, group, p0, rows, b * rows * K::Q, k0, k1);
+        const int c_end = c1 * G::xw < K::C ? c1 * G::xw : K::C;
+        stage_window<typename K::X, K::H, K::W, K::C, G::xw>(p, xs + b * G::x_image, n + b, group, win, c0 * G::xw,
+                                                             c_end, G::x_panel);
+      }
+      const bool dense = G::stride == 1 && K::S == 1;  // x rows follow each other as dy's do
+      const WgradPixels px{ib, dense ? 1 : rows, dense ? rows * K::Q : K::Q, G::x_image,
+                           static_cast<int64_t>(G::stride) * G::slab_cols * G::xw, G::stride * G::xw};
+      wgrad_chunk<K>(ys, xs, px, k0, k1, c0, c1, partial, add);
+      add = true;
+    }
+}
+
+/// Phase 1: sums the partials of one (k panel, c panel, r) and stores them transposed.
+template <class K>
+MOPROC_INLINE void wgrad_combine(const Params& p, int64_t splits, int64_t task) {
+  using G = WgradShape<K>;
+  constexpr int L = Vec::width;
+  const int r = static_cast<int>(task % K::R), c0 = static_cast<int>(task / K::R % G::c_panels) * G::xw;
+  const int k0 = static_cast<int>(task / K::R / G::c_panels) * G::kw;
+  const int wide = k0 + G::kw <= K::OUT ? K::NV * L : G::last_vectors * L;
+  const int channels = K::C - c0 < G::xw ? K::C - c0 : G::xw, outs = K::OUT - k0 < wide ? K::OUT - k0 : wide;
+  float* const a = static_cast<float*>(p.workspace) + task * G::tile;
+  const int64_t group = splits * G::partial;
+  for (int i = 0; i < G::run * wide; i += L) {
+    for (int64_t g = 0; g < p.groups && splits > 1; ++g) {
+      Vec sum = load(a + g * group + i);
+      for (int64_t s = 1; s < splits; ++s) sum = sum + load(a + g * group + s * G::partial + i);
+      store(a + g * group + i, sum);
+    }
+    for (int64_t step = 1; step < p.groups; step *= 2)
+      for (int64_t g = 0; g + step < p.groups; g += 2 * step) {
+        float* const to = a + g * group + i;
+        store(to, load(to) + load(to + step * group));
+      }
+  }
+  float* const dw = static_cast<float*>(p.buf[K::DW_BUFFER]);
+  for (int s = 0; s < K::S; ++s)
+    for (int k = 0; k < outs; ++k) {
+      float* const to = dw + ((static_cast<int64_t>(k0 + k) * K::R + r) * K::S + s) * K::C + c0;
+      for (int c = 0; c < channels; ++c) to[c] = a[(s * G::xw + c) * wide + k];
+    }
+}
+
+/// Tasks as above. Splits of a group: at most SPLITS, never more than it has images.
+template <class K>
+MOPROC_NOINLINE void conv_wgrad(const Params& p, const Task& t) {
+  using G = WgradShape<K>;
+  constexpr int blocks = G::k_blocks * G::c_blocks;
+  const int64_t images = p.rows / p.groups, splits = images < K::SPLITS ? images : K::SPLITS;
+  for (int64_t task = t.begin; task < t.end; ++task) {
+    if (t.phase == 1) {
+      wgrad_combine<K>(p, splits, task);
+      continue;
+    }
+    const int block = static_cast<int>(task % blocks);
+    const int64_t split = task / blocks % splits, group = task / blocks / splits, n0 = group * images;
+    wgrad_partial<K>(p, static_cast<float*>(t.scratch), group, n0 + images * split / splits,
+                     n0 + images * (split + 1) / splits, block / G::c_blocks, block % G::c_blocks,
+                     static_cast<float*>(p.workspace) + (group * splits + split) * G::partial);
+  }
+}
+
+}  // namespace moproc

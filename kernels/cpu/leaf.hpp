@@ -1,0 +1,60 @@
+// How a fused body reads and writes tensors. The iteration domain is (row, pixel, channel): channels innermost, a 4-D
+// tensor (n, h, w, c) has rows = n, a matrix (m, n) has one pixel a row. Each operand is reached in one of six ways.
+#pragma once
+
+#include "common/params.h"
+#include "cpu/vec.hpp"
+
+namespace moproc {
+
+/// A position in the domain: `pixel` counts over the whole tensor (row * pixels_per_row + pixel in row).
+struct At {
+  int64_t pixel;
+  int64_t row;
+  int64_t group;
+  int c;
+};
+
+using bf16 = uint16_t;
+
+template <class T> MOPROC_INLINE Vec load_as(const T* p, int lanes);
+template <> MOPROC_INLINE Vec load_as(const float* p, int lanes) { return load(p, lanes); }
+template <> MOPROC_INLINE Vec load_as(const bf16* p, int lanes) { return load_bf16(p, lanes); }
+template <> MOPROC_INLINE Vec load_as(const uint8_t* p, int lanes) { return load_u8(p, lanes); }
+
+template <class T> MOPROC_INLINE const T* in(const Params& p, int k) { return static_cast<const T*>(p.buf[k]); }
+
+/// Element (pixel, c) of a tensor with the domain's own shape and C channels.
+template <class T, int C> MOPROC_INLINE Vec full(const Params& p, int k, const At& i, int lanes) {
+  return load_as<T>(in<T>(p, k) + i.pixel * C + i.c, lanes);
+}
+/// (c): one value a channel.
+template <class T> MOPROC_INLINE Vec channel(const Params& p, int k, const At& i, int lanes) {
+  return load_as<T>(in<T>(p, k) + i.c, lanes);
+}
+/// (g, c): one value a group of rows and channel.
+template <class T, int C> MOPROC_INLINE Vec group_channel(const Params& p, int k, const At& i, int lanes) {
+  return load_as<T>(in<T>(p, k) + i.group * C + i.c, lanes);
+}
+/// (n, c): one value a row and channel, the same for all pixels of the row.
+template <class T, int C> MOPROC_INLINE Vec row_channel(const Params& p, int k, const At& i, int lanes) {
+  return load_as<T>(in<T>(p, k) + i.row * C + i.c, lanes);
+}
+/// (n): one value a row.
+template <class T> MOPROC_INLINE Vec row(const Params& p, int k, const At& i, int) {
+  return Vec(static_cast<float>(in<T>(p, k)[i.row]));
+}
+/// (): one value.
+template <class T> MOPROC_INLINE Vec scalar(const Params& p, int k, const At&, int) {
+  return Vec(static_cast<float>(in<T>(p, k)[0]));
+}
+/// A constant a channel, from a table in the emitted file.
+MOPROC_INLINE Vec table(const float* values, const At& i, int lanes) { return load(values + i.c, lanes); }
+
+/// Stores element (pixel, c) of an f32 tensor with the domain's own shape.
+template <class T, int C> MOPROC_INLINE void put(const Params& p, int k, const At& i, int lanes, Vec v) {
+  static_assert(sizeof(T) == sizeof(float), "the CPU target stores f32");
+  store(static_cast<T*>(p.buf[k]) + i.pixel * C + i.c, v, lanes);
+}
+
+}  // namespace moproc

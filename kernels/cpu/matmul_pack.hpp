@@ -1,0 +1,79 @@
+// Packing of matmul operands into panels, prologue applied on the way: each element of A and B is read and transformed
+// once a block. Layouts: A (row, k) or (k, row) as it is stored; B (panel of columns, k, column in panel).
+#pragma once
+
+#include "cpu/lanes.hpp"
+#include "cpu/leaf.hpp"
+
+namespace moproc {
+
+struct Gemm {
+  static constexpr int W = Vec::width;
+  static constexpr int MR = Vec::registers == 32 ? 7 : 6;  // rows of a register block
+  static constexpr int NV = Vec::registers == 32 ? 4 : 2;  // and its vectors of columns
+  static constexpr int NR = NV * W;
+  static constexpr int KB = 256;      // terms added in registers; block sums are added in order of k
+  static constexpr int ROWS = 168;    // of a block, at most
+  static constexpr int STRIDE = 176;  // between terms of a packed A that is stored (k, row): whole vectors
+};
+
+/// Elements (row, c .. c + lanes) of an operand stored as a matrix with `columns` columns.
+template <class X>
+MOPROC_INLINE Vec matrix_load(const Params& p, int64_t columns, int64_t row, int64_t group, int64_t c, int lanes) {
+  if constexpr (X::buffer >= 0) return load(in<float>(p, X::buffer) + row * columns + c, lanes);
+  else return X::load(p, At{row, row, group, static_cast<int>(c)}, lanes);
+}
+
+/// Copies (rows, columns) of a stored matrix from (r0, c0) to `to`, row stride `stride`; whole vectors are written.
+template <class X>
+MOPROC_INLINE void copy_block(const Params& p, int64_t width, int64_t group, int64_t r0, int64_t c0, int64_t rows,
+                              int64_t columns, float* to, int64_t stride) {
+  for (int64_t r = 0; r < rows; ++r) {
+    float* row = to + r * stride;
+    int64_t c = 0;
+    for (; c + Gemm::W <= columns; c += Gemm::W)
+      store(row + c, matrix_load<X>(p, width, r0 + r, group, c0 + c, Gemm::W));
+    if (c < columns)
+      store(row + c, matrix_load<X>(p, width, r0 + r, group, c0 + c, static_cast<int>(columns - c)));
+  }
+}
+
+/// B stored (k, n): panels of columns [c0, c0 + columns) and terms [k0, k0 + terms), read row by row.
+template <class X>
+MOPROC_INLINE void pack_panels(const Params& p, int64_t n, int64_t group, int64_t k0, int64_t c0, int64_t terms,
+                               int64_t columns, float* to) {
+  constexpr int64_t panel = Gemm::KB * Gemm::NR;
+  for (int64_t k = 0; k < terms; ++k, to += Gemm::NR) {
+    const auto at = [&](int64_t c) { return to + c / Gemm::NR * panel + c % Gemm::NR; };
+    int64_t c = 0;
+    for (; c + Gemm::W <= columns; c += Gemm::W)
+      store(at(c), matrix_load<X>(p, n, k0 + k, group, c0 + c, Gemm::W));
+    if (c < columns) store(at(c), matrix_load<X>(p, n, k0 + k, group, c0 + c, static_cast<int>(columns - c)));
+  }
+}
+
+/// B stored (n, k): the same panels, by square transposes.
+template <class X>
+MOPROC_INLINE void pack_panels_transposed(const Params& p, int64_t k, int64_t k0, int64_t c0, int64_t terms,
+                                          int64_t columns, float* to) {
+  constexpr int W = Gemm::W;
+  for (int64_t c = 0; c < columns; c += W) {
+    float* column = to + c / Gemm::NR * (Gemm::KB * Gemm::NR) + c % Gemm::NR;
+    const int filled = lanes_of(columns - c);
+    for (int64_t i = 0; i < terms; i += W) {
+      const int lanes = lanes_of(terms - i);
+      Vec x[W];
+      if (filled == W && lanes == W) {
+#pragma GCC unroll 16
+        for (int j = 0; j < W; ++j) x[j] = matrix_load<X>(p, k, c0 + c + j, 0, k0 + i, W);
+      } else {
+        for (int j = 0; j < filled; ++j) x[j] = matrix_load<X>(p, k, c0 + c + j, 0, k0 + i, lanes);
+      }
+      transpose(x);
+#pragma GCC unroll 16
+      for (int j = 0; j < W; ++j) store(column + (i + j) * Gemm::NR, x[j]);
+    }
+  }
+}
+
+}  // namespace moproc

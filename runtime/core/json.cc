@@ -1,0 +1,220 @@
+// A recursive-descent JSON parser (RFC 8259, nothing beyond it) and the two writers.
+#include "core/json.h"
+
+#include <charconv>
+#include <cmath>
+#include <cstdio>
+#include <unordered_set>
+
+#include "core/error.h"
+
+namespace moproc {
+namespace {
+
+constexpr int kMaxDepth = 64;
+
+class Parser {
+ public:
+  Parser(std::string_view text, const std::string& where) : text_(text), where_(where) {}
+
+  Json document() {
+    Json v = value(0);
+    skip_space();
+    if (at_ != text_.size()) fail("something follows the document");
+    return v;
+  }
+
+ private:
+  [[noreturn]] void fail(const std::string& reason) const {
+    throw InputError(where_ + ": bad JSON at byte " + std::to_string(at_) + ": " + reason);
+  }
+
+  void skip_space() {
+    while (at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\t' || text_[at_] == '\n' || text_[at_] == '\r'))
+      ++at_;
+  }
+
+  bool take(char c) {
+    skip_space();
+    if (at_ >= text_.size() || text_[at_] != c) return false;
+    ++at_;
+    return true;
+  }
+
+  void expect(char c) {
+    if (!take(c)) fail(std::string("expected '") + c + "'");
+  }
+
+  bool take_word(std::string_view word) {
+    if (!text_.substr(at_).starts_with(word)) return false;
+    at_ += word.size();
+    return true;
+  }
+
+  Json value(int depth) {
+    if (depth > kMaxDepth) fail("nested too deeply");
+    skip_space();
+    if (at_ >= text_.size()) fail("ends too early");
+    switch (text_[at_]) {
+      case '{': return object(depth);
+      case '[': return array(depth);
+      case '"': return Json(string());
+      default: break;
+    }
+    if (take_word("null")) return Json();
+    if (take_word("true")) return Json(true);
+    if (take_word("false")) return Json(false);
+    return Json(number());
+  }
+
+  Json object(int depth) {
+    expect('{');
+    Json::Object members;
+    std::unordered_set<std::string> keys;
+    if (take('}')) return Json(std::move(members));
+    do {
+      skip_space();
+      std::string key = string();
+      if (!keys.insert(key).second) fail("the key '" + key + "' appears twice");
+      expect(':');
+      members.emplace_back(std::move(key), value(depth + 1));
+    } while (take(','));
+    expect('}');
+    return Json(std::move(members));
+  }
+
+  Json array(int depth) {
+    expect('[');
+    Json::Array items;
+    if (take(']')) return Json(std::move(items));
+    do items.push_back(value(depth + 1));
+    while (take(','));
+    expect(']');
+    return Json(std::move(items));
+  }
+
+  /// Checked against the grammar first: from_chars accepts more ("inf", "01").
+  double number() {
+    const size_t start = at_;
+    const auto digits = [&] {
+      const size_t first = at_;
+      while (at_ < text_.size() && text_[at_] >= '0' && text_[at_] <= '9') ++at_;
+      if (at_ == first) fail("expected a value");
+      return at_ - first;
+    };
+    if (at_ < text_.size() && text_[at_] == '-') ++at_;
+    const bool zero = at_ < text_.size() && text_[at_] == '0';
+    if (digits() > 1 && zero) fail("a number begins with 0");
+    if (at_ < text_.size() && text_[at_] == '.') ++at_, digits();
+    if (at_ < text_.size() && (text_[at_] == 'e' || text_[at_] == 'E')) {
+      ++at_;
+      if (at_ < text_.size() && (text_[at_] == '+' || text_[at_] == '-')) ++at_;
+      digits();
+    }
+    double v = 0;
+    const auto [end, error] = std::from_chars(text_.data() + start, text_.data() + at_, v);
+    if (error != std::errc() || end != text_.data() + at_) fail("a number out of range");
+    return v;
+  }
+
+  std::string string() {
+    if (at_ >= text_.size() || text_[at_] != '"') fail("expected a string");
+    ++at_;
+    std::string out;
+    for (;;) {
+      if (at_ >= text_.size()) fail("a string does not end");
+      const char c = text_[at_++];
+      if (c == '"') return out;
+      if (static_cast<unsigned char>(c) < 0x20) fail("a control character in a string");
+      if (c == '\\') escape(out);
+      else out += c;
+    }
+  }
+
+  void escape(std::string& out) {
+    if (at_ >= text_.size()) fail("a string does not end");
+    switch (const char c = text_[at_++]) {
+      case '"': case '\\': case '/': out += c; return;
+      case 'b': out += '\b'; return;
+      case 'f': out += '\f'; return;
+      case 'n': out += '\n'; return;
+      case 'r': out += '\r'; return;
+      case 't': out += '\t'; return;
+      case 'u': return unicode(out);
+      default: fail("an unknown escape");
+    }
+  }
+
+  uint32_t hex4() {
+    uint32_t v = 0;
+    if (text_.size() - at_ < 4) fail("a string does not end");
+    const auto [end, error] = std::from_chars(text_.data() + at_, text_.data() + at_ + 4, v, 16);
+    if (error != std::errc() || end != text_.data() + at_ + 4) fail("a bad \\u escape");
+    at_ += 4;
+    return v;
+  }
+
+  void unicode(std::string& out) {
+    uint32_t v = hex4();
+    if (v >= 0xdc00 && v < 0xe000) fail("half a surrogate pair");
+    if (v >= 0xd800 && v < 0xdc00) {
+      if (!take_word("\\u")) fail("half a surrogate pair");
+      const uint32_t low = hex4();
+      if (low < 0xdc00 || low >= 0xe000) fail("half a surrogate pair");
+      v = 0x10000 + ((v - 0xd800) << 10) + (low - 0xdc00);
+    }
+    const auto byte = [&](uint32_t b) { out += static_cast<char>(b); };
+    if (v < 0x80) return byte(v);
+    if (v < 0x800) byte(0xc0 | v >> 6);
+    else if (v < 0x10000) byte(0xe0 | v >> 12), byte(0x80 | (v >> 6 & 63));
+    else byte(0xf0 | v >> 18), byte(0x80 | (v >> 12 & 63)), byte(0x80 | (v >> 6 & 63));
+    byte(0x80 | (v & 63));
+  }
+
+  std::string_view text_;
+  const std::string& where_;
+  size_t at_ = 0;
+};
+
+}  // namespace
+
+const Json* Json::find(std::string_view key) const {
+  if (const Object* o = object())
+    for (const auto& [k, v] : *o)
+      if (k == key) return &v;
+  return nullptr;
+}
+
+bool Json::integer(int64_t& out) const {
+  const double* v = number();
+  if (!v || *v != std::floor(*v) || std::fabs(*v) > 0x1p53) return false;
+  out = static_cast<int64_t>(*v);
+  return true;
+}
+
+Json parse_json(std::string_view text, const std::string& where) { return Parser(text, where).document(); }
+
+void write_json(std::string& out, std::string_view text) {
+  out += '"';
+  for (const char c : text) {
+    if (c == '"' || c == '\\') out += '\\', out += c;
+    else if (static_cast<unsigned char>(c) < 0x20) {
+      char code[8];
+      std::snprintf(code, sizeof code, "\\u%04x", static_cast<unsigned>(c));
+      out += code;
+    } else out += c;
+  }
+  out += '"';
+}
+
+void write_json(std::string& out, double value) {
+  if (!std::isfinite(value)) {
+    out += "null";
+    return;
+  }
+  char text[32];
+  const auto [end, error] = std::to_chars(text, text + sizeof text, value);  // shortest that reads back the same
+  out.append(text, error == std::errc() ? end : text);
+}
+
+}  // namespace moproc

@@ -1,0 +1,91 @@
+// The border between logical and stored order. Only 4-D tensors differ: (a, b, h, w) is stored (a, h, w, b).
+#include "core/layout.h"
+
+#include <cstring>
+
+namespace moproc {
+namespace {
+
+/// (outer, rows, cols) -> (outer, cols, rows), in tiles that keep both sides in cache.
+template <class T>
+void transpose(int64_t outer, int64_t rows, int64_t cols, const T* from, T* to) {
+  constexpr int64_t kTile = 32;
+  for (int64_t o = 0; o < outer; ++o, from += rows * cols, to += rows * cols)
+    for (int64_t r0 = 0; r0 < rows; r0 += kTile)
+      for (int64_t c0 = 0; c0 < cols; c0 += kTile)
+        for (int64_t r = r0; r < rows && r < r0 + kTile; ++r)
+          for (int64_t c = c0; c < cols && c < c0 + kTile; ++c) to[c * rows + r] = from[r * cols + c];
+}
+
+void transpose_bytes(int64_t size, int64_t outer, int64_t rows, int64_t cols, const void* from, void* to) {
+  const auto as = [&](auto zero) {
+    using T = decltype(zero);
+    transpose(outer, rows, cols, static_cast<const T*>(from), static_cast<T*>(to));
+  };
+  switch (size) {
+    case 1: return as(uint8_t{});
+    case 2: return as(uint16_t{});
+    case 4: return as(uint32_t{});
+    default: return as(uint64_t{});
+  }
+}
+
+}  // namespace
+
+int64_t dtype_size(DType t) {
+  switch (t) {
+    case DType::f64:
+    case DType::i64: return 8;
+    case DType::f32:
+    case DType::i32: return 4;
+    case DType::bf16:
+    case DType::f16: return 2;
+    case DType::u8:
+    case DType::boolean: return 1;
+  }
+  return 0;
+}
+
+const char* dtype_name(DType t) {
+  switch (t) {
+    case DType::f32: return "f32";
+    case DType::bf16: return "bf16";
+    case DType::f16: return "f16";
+    case DType::f64: return "f64";
+    case DType::i64: return "i64";
+    case DType::i32: return "i32";
+    case DType::u8: return "u8";
+    case DType::boolean: return "bool";
+  }
+  return "?";
+}
+
+int64_t elements(const TensorInfo& t) {
+  int64_t n = 1;
+  for (int32_t d = 0; d < t.rank; ++d) n *= t.shape[d];
+  return n;
+}
+
+std::string show_type(const TensorInfo& t) {
+  std::string text = std::string(dtype_name(t.dtype)) + "[";
+  for (int32_t d = 0; d < t.rank; ++d) text += (d ? "," : "") + std::to_string(t.shape[d]);
+  return text + "]";
+}
+
+void to_stored(const TensorInfo& t, const std::byte* logical, std::byte* stored) {
+  if (t.rank != 4) {
+    std::memcpy(stored, logical, static_cast<size_t>(t.bytes));
+    return;
+  }
+  transpose_bytes(dtype_size(t.dtype), t.shape[0], t.shape[1], t.shape[2] * t.shape[3], logical, stored);
+}
+
+void to_logical(const TensorInfo& t, const std::byte* stored, std::byte* logical) {
+  if (t.rank != 4) {
+    std::memcpy(logical, stored, static_cast<size_t>(t.bytes));
+    return;
+  }
+  transpose_bytes(dtype_size(t.dtype), t.shape[0], t.shape[2] * t.shape[3], t.shape[1], stored, logical);
+}
+
+}  // namespace moproc

@@ -1,0 +1,96 @@
+// The compiled program as constants: what plan.cpp defines and the runtime executes. Nothing is parsed at run time.
+// The field order of the structs is the order in which the compiler writes initialisers.
+#pragma once
+
+#include <cstdint>
+
+#include "common/params.h"
+
+namespace moproc {
+
+enum class DType : uint8_t { f32, bf16, f16, f64, i64, i32, u8, boolean };
+enum class Arena : uint8_t { state, grad, work, io };
+enum class Role : uint8_t { param, momentum, buffer, derived };
+enum class InitKind : uint8_t { constant, normal, uniform, unit_columns, copy };
+
+/// An array with static storage inside plan.cpp.
+template <class T>
+struct Span {
+  const T* data;
+  int32_t size;
+  const T* begin() const { return data; }
+  const T* end() const { return data + size; }
+  const T& operator[](int32_t i) const { return data[i]; }
+};
+
+struct TensorInfo {
+  const char* name;
+  DType dtype;
+  Arena arena;
+  int32_t rank;
+  int64_t shape[6];        // logical: (N, C, H, W), weights (O, I, H, W); 4-D tensors are stored channels-last
+  int64_t offset;          // bytes in its arena
+  int64_t bytes;
+};
+
+struct StateInfo {
+  int32_t tensor;
+  Role role;
+  InitKind init;
+  double value;            // constant: the value; normal: standard deviation; uniform: bound
+  int32_t copy_of;         // copy: index into Plan::state, else -1
+};
+
+struct KernelInfo {
+  const char* symbol;
+  const char* tmpl;        // template name, a column of the profile
+  CpuEntry entry;
+};
+
+enum class StepKind : uint8_t { launch, copy };
+
+struct StepInfo {
+  StepKind kind;
+  const char* name;
+  int32_t kernel;          // launch
+  Span<int32_t> args;      // launch: tensors in parameter order; copy: {from, to}
+  int64_t rows, groups;
+  int64_t extent[4];
+  Span<int64_t> tasks;     // tasks of each phase
+  int64_t workspace;       // offset in the work arena
+  double flops, bytes;
+};
+
+struct ProgramInfo {
+  const char* name;
+  Span<int32_t> inputs;    // tensors of the io arena, to be set before each run
+  Span<int32_t> outputs;
+  Span<StepInfo> steps;
+  int64_t work_bytes;      // what the memory layout takes
+  int64_t live_bytes_max;  // the lower bound of any layout: the largest sum of live bytes
+};
+
+struct MetaInfo {
+  const char* key;
+  const char* value;
+};
+
+struct Plan {
+  int32_t version;         // 1
+  const char* name;
+  const char* digest;      // of everything the state layout and the arithmetic depend on
+  const char* device;      // "cpu"
+  const char* arch;        // "x86-64-v4"
+  Span<MetaInfo> meta;     // task, arch, num_class, batch, groups, image_size, low_dim, queue, width
+  int64_t arena_bytes[4];  // by Arena
+  int64_t scratch_bytes;   // of each thread
+  Span<TensorInfo> tensors;
+  Span<StateInfo> state;   // in the order of the checkpoint
+  Span<KernelInfo> kernels;
+  Span<ProgramInfo> programs;
+};
+
+}  // namespace moproc
+
+/// Defined by plan.cpp in every artefact.
+extern "C" const moproc::Plan* moproc_plan();

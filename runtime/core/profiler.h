@@ -1,0 +1,38 @@
+// --profile: seconds of every step of every program, and the table made of them.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/plan.h"
+
+namespace moproc {
+
+class Profiler {
+ public:
+  using Time = std::chrono::steady_clock::time_point;
+  static Time now() { return std::chrono::steady_clock::now(); }
+
+  explicit Profiler(const Plan& plan);
+
+  void add(int program, int step, std::chrono::steady_clock::duration time) {
+    seconds_[program][step] += std::chrono::duration<double>(time).count();
+  }
+  void count_run(int program) { ++runs_[program]; }
+  void reset();
+
+  /// For each program that ran: a line a template (calls, ms a run, share, GFLOP/s, GB/s) and a line for each of the
+  /// slowest steps, both slowest first. Empty when nothing ran.
+  std::string report(int slowest = 40) const;
+
+ private:
+  std::string report_program(int program, int slowest) const;
+
+  const Plan& plan_;
+  std::vector<std::vector<double>> seconds_;
+  std::vector<int64_t> runs_;
+};
+
+}  // namespace moproc

@@ -1,0 +1,64 @@
+// A list of image files with labels, and the WebVision V1 folder it is usually read from.
+#pragma once
+
+#include <cstdint>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace moproc::data {
+
+// A folder or list that cannot be used; what() names the file and, where there is one, the line.
+class DatasetError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+// Images in list order. Names are kept in one string: WebVision has 2.4 million of them.
+class Dataset {
+ public:
+  // `folder` is what names are relative to.
+  explicit Dataset(std::string folder, int num_classes) : folder_(std::move(folder)), num_classes_(num_classes) {}
+
+  // Appends an image: its path below the folder (may contain spaces) and its label.
+  void add(std::string_view name, std::int64_t label);
+
+  std::size_t size() const { return labels_.size(); }
+  int num_classes() const { return num_classes_; }
+  const std::string& folder() const { return folder_; }
+  std::string_view name(std::size_t i) const {
+    const std::size_t from = i == 0 ? 0 : ends_[i - 1];
+    return std::string_view(names_).substr(from, ends_[i] - from);
+  }
+  std::string path(std::size_t i) const { return folder_ + "/" + std::string(name(i)); }
+  std::int64_t label(std::size_t i) const { return labels_[i]; }
+
+  // 64-bit FNV-1a over all names and labels in order: equal for equal lists, wherever the folder is.
+  std::uint64_t digest() const;
+
+ private:
+  std::string folder_;
+  int num_classes_;
+  std::string names_;
+  std::vector<std::uint64_t> ends_;
+  std::vector<std::int32_t> labels_;
+};
+
+enum class Split { train, val };
+
+struct WebVisionOptions {
+  // Images whose label is num_class or above are left out, as the published code does.
+  int num_class = 1000;
+  // mini-WebVision: images found through Google only. (The published `--num-class 50` keeps Flickr's.)
+  bool mini = false;
+};
+
+// Reads info/train_filelist_google.txt and info/train_filelist_flickr.txt (in this order), or info/val_filelist.txt
+// whose images lie in val_images_256/. A line is `PATH LABEL`, the label is what follows the last space.
+// A label is out of range when it is negative or not below the folder's number of classes: the lines of
+// info/synsets.txt where that file exists, else max(1000, num_class).
+// Throws DatasetError.
+Dataset read_webvision(const std::string& folder, Split split, const WebVisionOptions& options);
+
+}  // namespace moproc::data

@@ -1,0 +1,23 @@
+// The two resizing passes and the packing of pixels: vector code with a portable twin, both exact.
+#pragma once
+
+#include "resize.h"
+
+namespace moproc::data {
+
+inline constexpr int weight_bits = 22;
+
+// Scales the rows of `box` to weights.first.size() pixels: out is (box.height, out width). `packed` is scratch.
+void pass_across(const Image& in, const Box& box, const Weights& weights, std::vector<std::int32_t>& packed, Image& out);
+
+// Scales columns: out is (weights.first.size(), in.width()).
+void pass_down(const Image& in, const Weights& weights, Image& out);
+
+// The same passes without vector code: what machines without AVX2 run, and what the vector code is tested against.
+void pass_across_portable(const Image& in, const Box& box, const Weights& weights, Image& out);
+void pass_down_portable(const Image& in, const Weights& weights, Image& out);
+
+// Drops every fourth byte of `count` pixels.
+void pack_rgb(const std::uint32_t* pixels, std::size_t count, std::uint8_t* out);
+
+}  // namespace moproc::data

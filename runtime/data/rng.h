@@ -1,0 +1,79 @@
+// Random numbers without state: Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC11).
+// A draw is a function of (seed, what it is for, epoch, item) and its place in that stream, so neither threads nor
+// resuming can change it.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <utility>
+
+namespace moproc::data {
+
+using Block = std::array<std::uint32_t, 4>;
+
+// The bijection itself: ten rounds over a 128-bit counter under a 64-bit key.
+Block philox4x32_10(Block counter, std::array<std::uint32_t, 2> key);
+
+// What a stream is for. Numbers are part of every run's result: never renumber.
+enum class Purpose : std::uint32_t {
+  weak_view = 0,
+  strong_view = 1,
+  epoch_order = 2,
+  key_shuffle = 3,
+  sample_scene = 4,
+  sample_label = 5,
+};
+
+// One stream of draws. Copyable, cheap to make.
+class Stream {
+ public:
+  // epoch and item: any two numbers that name the stream within its purpose.
+  Stream(std::uint64_t seed, Purpose purpose, std::uint32_t epoch, std::uint32_t item)
+      : key_{static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32)},
+        counter_{0, epoch, item, static_cast<std::uint32_t>(purpose)} {}
+
+  std::uint32_t bits() {
+    if (used_ == 4) {
+      block_ = philox4x32_10(counter_, key_);
+      ++counter_[0];
+      used_ = 0;
+    }
+    return block_[used_++];
+  }
+
+  // In [0, 1), 53 bits: two draws.
+  double unit() {
+    const std::uint64_t high = bits() >> 5, low = bits() >> 6;
+    return static_cast<double>(high << 26 | low) * 0x1p-53;
+  }
+
+  double uniform(double from, double to) { return from + (to - from) * unit(); }
+  bool chance(double p) { return unit() < p; }
+
+  // In [0, n) for 0 < n, every value equally likely (Lemire's multiplication with rejection).
+  std::uint32_t below(std::uint32_t n) {
+    std::uint64_t product = static_cast<std::uint64_t>(bits()) * n;
+    if (static_cast<std::uint32_t>(product) < n) {
+      const std::uint32_t unfair = (0u - n) % n;
+      while (static_cast<std::uint32_t>(product) < unfair) product = static_cast<std::uint64_t>(bits()) * n;
+    }
+    return static_cast<std::uint32_t>(product >> 32);
+  }
+
+  // In [from, to], both included.
+  int between(int from, int to) { return from + static_cast<int>(below(static_cast<std::uint32_t>(to - from + 1))); }
+
+  // Fisher-Yates from the end.
+  template <class Container>
+  void shuffle(Container& items) {
+    for (std::size_t i = items.size(); i > 1; --i) std::swap(items[i - 1], items[below(static_cast<std::uint32_t>(i))]);
+  }
+
+ private:
+  std::array<std::uint32_t, 2> key_;
+  Block counter_;
+  Block block_{};
+  int used_ = 4;
+};
+
+}  // namespace moproc::data

@@ -1,0 +1,21 @@
+// The order of an epoch and the shuffle of keys: permutations that are functions of the seed and a number.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+namespace moproc::data {
+
+// The order in which epoch `epoch` visits n samples: a permutation of 0 .. n-1.
+// Throws std::invalid_argument when n does not fit 32 bits.
+std::vector<std::uint32_t> epoch_order(std::uint64_t seed, std::uint32_t epoch, std::uint64_t n);
+
+// The permutation of the n keys of training step `step` (counted over the whole run); every rank draws the same.
+std::vector<std::int64_t> permutation(std::uint64_t seed, std::uint64_t step, std::uint64_t n);
+
+// Batches in an epoch of n samples: training drops the last incomplete one, evaluation keeps it.
+constexpr std::uint64_t batches_in_epoch(std::uint64_t n, std::uint64_t batch, bool training) {
+  return training ? n / batch : (n + batch - 1) / batch;
+}
+
+}  // namespace moproc::data

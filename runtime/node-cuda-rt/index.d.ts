@@ -1,0 +1,58 @@
+/** Element types of tensors, as the plan names them. */
+export type DType = "f32" | "bf16" | "f16" | "f64" | "i64" | "i32" | "u8" | "bool";
+
+/** Values of a tensor in logical row-major order (N, C, H, W; weights O, I, H, W). bf16 and f16 are raw 16-bit words. */
+export type Values = Float32Array | Uint16Array | Float64Array | BigInt64Array | Int32Array | Uint8Array;
+
+export interface TensorInfo {
+  readonly name: string;
+  readonly dtype: DType;
+  readonly shape: readonly number[];
+}
+
+export interface StateInfo extends TensorInfo {
+  readonly role: "param" | "momentum" | "buffer" | "derived";
+}
+
+export interface ProgramInfo {
+  readonly name: string;
+  readonly inputs: readonly TensorInfo[];
+  readonly outputs: readonly TensorInfo[];
+  readonly launches: number;
+}
+
+export interface LoadOptions {
+  /** Threads that compute, the waiting one included; default: all cores this process may use. */
+  readonly threads?: number;
+  /** Reject a run at the first NaN or infinity, naming tensor, kernel and program. Slow. */
+  readonly check?: boolean;
+}
+
+export interface RunOptions {
+  /** Called on the main thread with finished and total launches; calls may be merged. */
+  readonly onProgress?: (done: number, total: number) => void;
+}
+
+/** A loaded artefact with memory of its own. State is zero until `initState` or `set`. */
+export interface Artefact {
+  readonly dir: string;
+  readonly name: string;
+  readonly arch: string;
+  readonly meta: Readonly<Record<string, string>>;
+  readonly programs: readonly ProgramInfo[];
+  readonly state: readonly StateInfo[];
+  /** Fills all state from the seed, as the training binary does. */
+  initState(seed: number): void;
+  /** A copy of a state tensor. Throws for an unknown name or while a run is under way. */
+  get(name: string): Values;
+  /** Replaces a state tensor. Throws for an unknown name, another length or element type, or while a run is under way. */
+  set(name: string, values: Values): void;
+  /**
+   * Runs a program off the main thread; resolves with its outputs by name. Every input must be given. One run at a
+   * time: a second one rejects. Rejects with an Error that names program and tensor when something does not fit.
+   */
+  run(program: string, inputs: Readonly<Record<string, Values>>, options?: RunOptions): Promise<Record<string, Values>>;
+}
+
+/** Loads `dir/program.so`. Throws when it is missing, of another version, or compiled for a CPU this machine has not. */
+export function load(dir: string, options?: LoadOptions): Artefact;

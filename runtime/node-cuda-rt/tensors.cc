@@ -1,0 +1,71 @@
+// One table decides which typed array stands for which element type.
+#include "tensors.h"
+
+#include <cstring>
+#include <string>
+
+namespace moproc {
+namespace {
+
+struct Kind {
+  const char* dtype;
+  const char* array;
+  napi_typedarray_type type;
+  size_t size;
+};
+
+Kind kind_of(DType d) {
+  switch (d) {
+    case DType::f32: return {"f32", "Float32Array", napi_float32_array, 4};
+    case DType::bf16: return {"bf16", "Uint16Array", napi_uint16_array, 2};
+    case DType::f16: return {"f16", "Uint16Array", napi_uint16_array, 2};
+    case DType::f64: return {"f64", "Float64Array", napi_float64_array, 8};
+    case DType::i64: return {"i64", "BigInt64Array", napi_bigint64_array, 8};
+    case DType::i32: return {"i32", "Int32Array", napi_int32_array, 4};
+    case DType::u8: return {"u8", "Uint8Array", napi_uint8_array, 1};
+    case DType::boolean: return {"bool", "Uint8Array", napi_uint8_array, 1};
+  }
+  return {"?", "?", napi_uint8_array, 1};
+}
+
+}  // namespace
+
+const char* short_name(const TensorInfo& t) {
+  const char* slash = std::strchr(t.name, '/');
+  return slash ? slash + 1 : t.name;
+}
+
+Napi::Object describe_tensor(Napi::Env env, const TensorInfo& t) {
+  Napi::Array shape = Napi::Array::New(env, t.rank);
+  for (int i = 0; i < t.rank; ++i) shape.Set(i, Napi::Number::New(env, static_cast<double>(t.shape[i])));
+  Napi::Object o = Napi::Object::New(env);
+  o.Set("name", short_name(t));
+  o.Set("dtype", kind_of(t.dtype).dtype);
+  o.Set("shape", shape);
+  return o;
+}
+
+std::span<const std::byte> bytes_of(const Napi::Value& value, const TensorInfo& t) {
+  const Kind k = kind_of(t.dtype);
+  const size_t count = static_cast<size_t>(t.bytes) / k.size;
+  const std::string want = std::string(short_name(t)) + ": expected a " + k.array + " of " + std::to_string(count);
+  if (!value.IsTypedArray()) throw Napi::TypeError::New(value.Env(), want + " values");
+  const Napi::TypedArray a = value.As<Napi::TypedArray>();
+  if (a.TypedArrayType() != k.type) throw Napi::TypeError::New(value.Env(), want + " values, not another typed array");
+  if (a.ElementLength() != count)
+    throw Napi::TypeError::New(value.Env(), want + " values, not " + std::to_string(a.ElementLength()));
+  const auto* data = static_cast<const std::byte*>(a.ArrayBuffer().Data()) + a.ByteOffset();
+  return {data, static_cast<size_t>(t.bytes)};
+}
+
+Napi::Value typed_array(Napi::Env env, const TensorInfo& t, std::span<const std::byte> bytes) {
+  const Kind k = kind_of(t.dtype);
+  Napi::ArrayBuffer buffer = Napi::ArrayBuffer::New(env, bytes.size());
+  std::memcpy(buffer.Data(), bytes.data(), bytes.size());
+  napi_value array;
+  if (napi_create_typedarray(env, k.type, bytes.size() / k.size, buffer, 0, &array) != napi_ok)
+    throw Napi::Error::New(env, std::string("internal: no typed array for ") + t.name);
+  return Napi::Value(env, array);
+}
+
+}  // namespace moproc

@@ -1,0 +1,26 @@
+// Tensors between JavaScript typed arrays and a session, always in logical row-major order.
+#pragma once
+
+#include <napi.h>
+
+#include <cstddef>
+#include <span>
+#include <vector>
+
+#include "core/plan.h"
+
+namespace moproc {
+
+/// { name, dtype, shape }, the name without its program's prefix.
+Napi::Object describe_tensor(Napi::Env env, const TensorInfo& t);
+
+/// The name without "program/".
+const char* short_name(const TensorInfo& t);
+
+/// The bytes of a typed array that fits the tensor. Throws Napi::TypeError naming the tensor when kind or length differ.
+std::span<const std::byte> bytes_of(const Napi::Value& value, const TensorInfo& t);
+
+/// A typed array of the tensor's element type over a copy of `bytes`.
+Napi::Value typed_array(Napi::Env env, const TensorInfo& t, std::span<const std::byte> bytes);
+
+}  // namespace moproc

@@ -1,0 +1,101 @@
+// Evaluation. The program takes either a weight a row (0 for rows that are not there) or how many rows are there.
+#include "train/evaluate.h"
+
+#include <chrono>
+#include <cmath>
+#include <cstring>
+#include <string>
+
+#include "core/error.h"
+#include "core/layout.h"
+#include "data/loader.h"
+
+namespace moproc::train {
+namespace {
+
+class Program {
+ public:
+  explicit Program(Session& session) : s_(session), program_(session.program("evaluate")) {
+    img_ = s_.input(program_, "img");
+    target_ = s_.input(program_, "target");
+    weight_ = s_.find_input(program_, "weight");
+    count_ = s_.find_input(program_, "count");
+    correct1_ = s_.output(program_, "correct1");
+    correct5_ = s_.output(program_, "correct5");
+    const TensorInfo& img = s_.info(img_);
+    if (img.dtype != DType::u8 || img.rank != 4 || img.shape[1] != 3 || img.shape[2] != img.shape[3])
+      throw InputError(std::string("program evaluate: img is ") + show_type(img) + ", not u8[N,3,S,S]");
+    if (weight_ < 0 && count_ < 0) throw InputError("program evaluate has neither an input weight nor count");
+  }
+
+  int64_t batch() const { return s_.info(img_).shape[0]; }
+  int64_t image_size() const { return s_.info(img_).shape[2]; }
+
+  void run(const data::Batch& batch, EvaluateResult& result) {
+    std::memcpy(s_.data(img_), batch.img, static_cast<size_t>(s_.info(img_).bytes));
+    const auto target = s_.view<int64_t>(target_);
+    for (int64_t i = 0; i < this->batch(); ++i) target[i] = i < batch.count ? batch.target[i] : 0;
+    if (weight_ >= 0) {
+      const auto weight = s_.view<float>(weight_);
+      for (size_t i = 0; i < weight.size(); ++i) weight[i] = static_cast<int64_t>(i) < batch.count ? 1.0f : 0.0f;
+    }
+    if (count_ >= 0) set_count(batch.count);
+    s_.run(program_);
+    result.images += batch.count;
+    result.correct1 += total(correct1_);
+    result.correct5 += total(correct5_);
+  }
+
+ private:
+  void set_count(int64_t n) {
+    switch (s_.info(count_).dtype) {
+      case DType::i64: s_.view<int64_t>(count_)[0] = n; return;
+      case DType::i32: s_.view<int32_t>(count_)[0] = static_cast<int32_t>(n); return;
+      case DType::f32: s_.view<float>(count_)[0] = static_cast<float>(n); return;
+      default: throw InputError(std::string("program evaluate: count is ") + show_type(s_.info(count_)));
+    }
+  }
+
+  int64_t total(int output) const {
+    double sum = 0;
+    switch (s_.info(output).dtype) {
+      case DType::f32:
+        for (const float v : s_.view<float>(output)) sum += v;
+        break;
+      case DType::i64:
+        for (const int64_t v : s_.view<int64_t>(output)) sum += static_cast<double>(v);
+        break;
+      default: throw InputError(std::string("program evaluate: ") + show_type(s_.info(output)) + " is no count");
+    }
+    return std::llround(sum);
+  }
+
+  Session& s_;
+  int program_, img_, target_, weight_, count_, correct1_, correct5_;
+};
+
+}  // namespace
+
+EvaluateResult evaluate(Session& session, const data::Dataset& list, int workers,
+                        const std::function<void(int64_t, int64_t)>& progress) {
+  const auto start = std::chrono::steady_clock::now();
+  Program program(session);
+  data::LoaderOptions options;
+  options.mode = data::Mode::evaluation;
+  options.batch = static_cast<int>(program.batch());
+  options.threads = workers;
+  options.strong = false;
+  options.augment.size = static_cast<int>(program.image_size());
+  data::Loader loader(list, options);
+  EvaluateResult result;
+  while (const data::Batch* batch = loader.next()) {
+    if (batch->count > 0) program.run(*batch, result);
+    loader.release();
+    if (progress) progress(result.images, static_cast<int64_t>(list.size()));
+  }
+  result.broken = static_cast<int64_t>(loader.broken_count());
+  result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return result;
+}
+
+}  // namespace moproc::train

@@ -1,0 +1,192 @@
+// All flags: those of the published train.py with its names and defaults, then what only this binary has.
+#include "train/flag_table.h"
+
+#include <charconv>
+#include <cmath>
+#include <limits>
+
+#include "core/error.h"
+
+namespace moproc::train {
+namespace {
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+
+template <class T>
+T parse(const std::string& flag, const std::string& text, T low, T high, const char* kind) {
+  T v{};
+  const char* const end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, v);
+  if (text.empty() || error != std::errc() || stop != end) throw InputError(flag + " " + text + ": not " + kind);
+  if (!(v >= low && v <= high)) throw InputError(flag + " " + text + ": out of range");
+  return v;
+}
+
+using Setter = std::function<void(Options&, const Value&)>;
+
+/// A setter for a number of type T reached by `at(options)`, within [low, high].
+template <class T, class At>
+Setter number(At at, T low, T high) {
+  const char* const kind = std::is_integral_v<T> ? "a whole number" : "a number";
+  return [=](Options& o, const Value& v) {
+    const T value = parse<T>(v.flag, v.texts[0], low, high, kind);
+    if (std::is_floating_point_v<T> && !std::isfinite(static_cast<double>(value)))
+      throw InputError(v.flag + " " + v.texts[0] + ": out of range");
+    at(o) = value;
+  };
+}
+
+template <class At>
+Setter text(At at) {
+  return [=](Options& o, const Value& v) {
+    if (v.texts[0].empty()) throw InputError(v.flag + ": the value is empty");
+    at(o) = v.texts[0];
+  };
+}
+
+template <class At>
+Setter on(At at) {
+  return [=](Options& o, const Value&) { at(o) = true; };
+}
+
+void set_schedule(Options& o, const Value& v) {
+  o.schedule.clear();
+  for (const std::string& t : v.texts)
+    o.schedule.push_back(parse<int>(v.flag, t, 0, std::numeric_limits<int>::max(), "a whole number"));
+}
+
+void set_seed(Options& o, const Value& v) {
+  o.seed = parse<uint64_t>(v.flag, v.texts[0], 0, std::numeric_limits<uint64_t>::max(), "a whole number");
+}
+
+/// Accepted for the sake of old command lines; said so when the run starts.
+void set_nothing(Options& o, const Value& v) { o.without_effect.push_back(v.flag); }
+
+void set_nodes(Options& o, const Value& v) {
+  const int nodes = parse<int>(v.flag, v.texts[0], -1, std::numeric_limits<int>::max(), "a whole number");
+  if (nodes != -1 && nodes != 1)
+    throw InputError(v.flag + " " + v.texts[0] + ": this artefact runs on one node, as one process");
+  o.without_effect.push_back(v.flag);
+}
+
+void set_rank(Options& o, const Value& v) {
+  const int rank = parse<int>(v.flag, v.texts[0], -1, std::numeric_limits<int>::max(), "a whole number");
+  if (rank > 0) throw InputError(v.flag + " " + v.texts[0] + ": this artefact runs on one node, as one process");
+  o.without_effect.push_back(v.flag);
+}
+
+void refuse_gpu(Options&, const Value& v) {
+  throw InputError(v.flag + " " + v.texts[0] + ": this artefact is compiled for the CPU");
+}
+
+#define AT(field) [](Options& o) -> auto& { return o.field; }
+
+constexpr int kMaxInt = std::numeric_limits<int>::max();
+constexpr int64_t kMaxLong = std::numeric_limits<int64_t>::max();
+
+void add_run(std::vector<Flag>& t) {
+  const std::string s = "data and run";
+  t.push_back({s, {"--data"}, Arity::one, "DIR", "", "WebVision folder (info/, google/, flickr/, val_images_256/)",
+               text(AT(data))});
+  t.push_back({s, {"--exp-dir"}, Arity::one, "DIR", "", "where checkpoints and logs go; made if missing",
+               text(AT(exp_dir))});
+  t.push_back({s, {"-j", "--workers"}, Arity::one, "N", "usable cores", "threads that decode images",
+               number<int>(AT(workers), 1, 4096)});
+  t.push_back({s, {"--epochs"}, Arity::one, "N", "90", "epochs in all", number<int>(AT(epochs), 1, kMaxInt)});
+  t.push_back({s, {"--start-epoch"}, Arity::one, "N", "0", "first epoch (a resumed run starts where it ended)",
+               number<int>(AT(start_epoch), 0, kMaxInt)});
+  t.push_back({s, {"-p", "--print-freq"}, Arity::one, "STEPS", "50", "steps between two lines of the log",
+               number<int>(AT(print_freq), 1, kMaxInt)});
+  t.push_back({s, {"--resume"}, Arity::one, "FILE|auto", "", "continue from a checkpoint; auto: the newest in --exp-dir",
+               text(AT(resume))});
+  t.push_back({s, {"--seed"}, Arity::one, "N", "0", "of initial values, data order and augmentation", set_seed});
+}
+
+void add_hyper(std::vector<Flag>& t) {
+  const std::string s = "optimisation and loss";
+  const auto real = [&](std::vector<std::string> names, const char* preset, const char* help, double low, double high,
+                        auto at) {
+    t.push_back({s, std::move(names), Arity::one, "X", preset, help, number<double>(at, low, high)});
+  };
+  real({"--lr", "--learning-rate"}, "0.1", "learning rate before the schedule", 0, kInfinity, AT(hyper.lr));
+  t.push_back({s, {"--schedule"}, Arity::many, "EPOCH...", "40 80", "epochs at which lr is multiplied by 0.1",
+               set_schedule});
+  t.push_back({s, {"--cos"}, Arity::none, "", "", "cosine schedule by epoch instead", on(AT(cosine))});
+  real({"--momentum"}, "0.9", "of SGD", 0, 1, AT(hyper.momentum));
+  real({"--wd", "--weight-decay"}, "1e-4", "weight decay of every parameter", 0, kInfinity, AT(hyper.weight_decay));
+  real({"--moco_m"}, "0.999", "momentum of the key encoder", 0, 1, AT(hyper.moco_m));
+  real({"--proto_m"}, "0.999", "momentum of the prototypes", 0, 1, AT(hyper.proto_m));
+  real({"--temperature"}, "0.1", "of the contrastive logits", 1e-6, kInfinity, AT(hyper.temperature));
+  real({"--w-inst"}, "1", "weight of the instance loss", 0, kInfinity, AT(hyper.w_inst));
+  real({"--w-proto"}, "1", "weight of the prototype loss", 0, kInfinity, AT(hyper.w_proto));
+  t.push_back({s, {"--start_clean_epoch"}, Arity::one, "EPOCH", "11", "first epoch with noise correction",
+               number<int>(AT(start_clean_epoch), 0, kMaxInt)});
+  real({"--pseudo_th"}, "0.8", "score above which a label is replaced", 0, kInfinity, AT(hyper.pseudo_th));
+  real({"--alpha"}, "0.5", "share of the classifier in the score", 0, 1, AT(hyper.alpha));
+}
+
+void add_confirmed(std::vector<Flag>& t) {
+  const std::string s = "compiled in (accepted when they agree with the artefact)";
+  const auto whole = [&](std::vector<std::string> names, const char* unit, const char* help, auto at) {
+    t.push_back({s, std::move(names), Arity::one, unit, "", help, number<int64_t>(at, 1, kMaxLong)});
+  };
+  t.push_back({s, {"-a", "--arch"}, Arity::one, "NAME", "", "encoder", text(AT(confirmed.arch))});
+  whole({"-b", "--batch-size"}, "N", "images a step, over all groups", AT(confirmed.batch));
+  whole({"--num-class"}, "N", "classes", AT(confirmed.num_class));
+  whole({"--low-dim"}, "N", "dimensions of the embedding", AT(confirmed.low_dim));
+  whole({"--moco_queue"}, "N", "keys in the queue", AT(confirmed.moco_queue));
+  whole({"--image-size"}, "PIXELS", "side of a training image", AT(confirmed.image_size));
+  whole({"--bn-groups"}, "N", "groups with BatchNorm statistics of their own", AT(confirmed.bn_groups));
+}
+
+void add_own(std::vector<Flag>& t) {
+  const std::string s = "only here";
+  t.push_back({s, {"--threads"}, Arity::one, "N", "usable cores", "threads that compute; results do not depend on it",
+               number<int>(AT(threads), 1, 4096)});
+  t.push_back({s, {"--steps"}, Arity::one, "N", "", "stop after so many steps", number<int64_t>(AT(steps), 1, kMaxLong)});
+  t.push_back({s, {"--synthetic"}, Arity::none, "", "", "random images and labels, no data; every step printed",
+               on(AT(synthetic))});
+  t.push_back({s, {"--evaluate"}, Arity::none, "", "", "only evaluate the checkpoint of --resume", on(AT(evaluate))});
+  t.push_back({s, {"--checkpoint-every"}, Arity::one, "STEPS", "", "checkpoints within an epoch, too",
+               number<int64_t>(AT(checkpoint_every), 1, kMaxLong)});
+  t.push_back({s, {"--truth"}, Arity::one, "FILE", "", "true labels (truth.json): report how noise was handled",
+               text(AT(truth))});
+  t.push_back({s, {"--json-log"}, Arity::one, "FILE", "EXP-DIR/metrics.jsonl", "one JSON line a print",
+               text(AT(json_log))});
+  t.push_back({s, {"--mini"}, Arity::none, "", "", "only images found through Google (mini-WebVision)", on(AT(mini))});
+  t.push_back({s, {"--crop-min"}, Arity::one, "X", "0.2", "smallest share of an image a random crop takes",
+               number<double>(AT(crop_min), 0.001, 1)});
+  t.push_back({s, {"--jitter"}, Arity::one, "X", "0.4", "strength of colour jitter in the strong view",
+               number<double>(AT(jitter), 0, 0.5)});
+  t.push_back({s, {"--gray"}, Arity::one, "X", "0.2", "share of strong views in grey", number<double>(AT(gray), 0, 1)});
+  t.push_back({s, {"--profile"}, Arity::none, "", "", "a line a template and a step: ms, share, GFLOP/s, GB/s",
+               on(AT(profile))});
+  t.push_back({s, {"--check"}, Arity::none, "", "", "stop at the first NaN or infinity and say where", on(AT(check))});
+  t.push_back({s, {"--quiet"}, Arity::none, "", "", "one line an epoch", on(AT(quiet))});
+}
+
+void add_launchers(std::vector<Flag>& t) {
+  const std::string s = "of other launchers (this artefact runs as one process)";
+  t.push_back({s, {"--world-size"}, Arity::one, "NODES", "-1", "only 1 or -1", set_nodes});
+  t.push_back({s, {"--rank"}, Arity::one, "N", "-1", "only 0 or -1", set_rank});
+  t.push_back({s, {"--dist-url"}, Arity::one, "URL", "", "no effect", set_nothing});
+  t.push_back({s, {"--dist-backend"}, Arity::one, "NAME", "", "no effect", set_nothing});
+  t.push_back({s, {"--multiprocessing-distributed"}, Arity::none, "", "", "no effect", set_nothing});
+  t.push_back({s, {"--gpu"}, Arity::one, "N", "", "refused: compiled for the CPU", refuse_gpu});
+}
+
+#undef AT
+
+}  // namespace
+
+std::vector<Flag> flag_table() {
+  std::vector<Flag> table;
+  add_run(table);
+  add_hyper(table);
+  add_confirmed(table);
+  add_own(table);
+  add_launchers(table);
+  return table;
+}
+
+}  // namespace moproc::train

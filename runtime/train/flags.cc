@@ -1,0 +1,122 @@
+// Parsing: looks each argument up in the table of flag_table.cc. Surprising: --schedule takes all numbers behind it.
+#include "train/flags.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cstring>
+#include <set>
+
+#include "core/error.h"
+#include "train/flag_table.h"
+
+namespace moproc::train {
+namespace {
+
+std::string normal_name(std::string name) {
+  if (name.starts_with("--")) std::replace(name.begin() + 2, name.end(), '_', '-');
+  return name;
+}
+
+const Flag& find_flag(const std::vector<Flag>& table, const std::string& given) {
+  const std::string name = normal_name(given);
+  for (const Flag& f : table)
+    for (const std::string& n : f.names)
+      if (normal_name(n) == name) return f;
+  throw InputError("unknown flag " + given + " (--help lists all)");
+}
+
+bool is_flag(const std::string& arg) {
+  return arg.size() > 1 && arg[0] == '-' && !(arg[1] >= '0' && arg[1] <= '9') && arg[1] != '.';
+}
+
+}  // namespace
+
+Options parse_flags(int argc, const char* const* argv, bool& help) {
+  Options options;
+  std::vector<std::string> args(argv + 1, argv + argc);
+  help = std::any_of(args.begin(), args.end(), [](const std::string& a) { return a == "--help" || a == "-h"; });
+  if (help) return options;
+  const std::vector<Flag> table = flag_table();
+  std::set<const Flag*> seen;
+  for (size_t i = 0; i < args.size(); ++i) {
+    if (!is_flag(args[i])) throw InputError("'" + args[i] + "' is no flag (--help lists all)");
+    std::vector<std::string> values;
+    std::string name = args[i];
+    const size_t equal = name.starts_with("--") ? name.find('=') : std::string::npos;
+    if (equal != std::string::npos) {
+      values.push_back(name.substr(equal + 1));
+      name.resize(equal);
+    }
+    const Flag& flag = find_flag(table, name);
+    if (!seen.insert(&flag).second) throw InputError(name + " is given twice");
+    const bool may_take = equal == std::string::npos;
+    if (flag.arity == Arity::none) {
+      if (!may_take) throw InputError(name + " takes no value");
+    } else if (flag.arity == Arity::one) {
+      if (may_take && (i + 1 >= args.size() || is_flag(args[i + 1]))) throw InputError(name + " needs a value");
+      if (may_take) values.push_back(args[++i]);
+    } else if (may_take) {
+      while (i + 1 < args.size() && !is_flag(args[i + 1])) values.push_back(args[++i]);
+    }
+    flag.set(options, Value{name, values});
+  }
+  return options;
+}
+
+std::string help_text(const std::string& program) {
+  std::string text = "usage: " + program + " --data DIR --exp-dir DIR [flags]\n       " + program +
+                     " --synthetic --steps 3\n\nTrains the compiled programs. A '-' inside a flag may be written '_'.\n";
+  std::string section;
+  for (const Flag& f : flag_table()) {
+    if (f.section != section) text += "\n" + (section = f.section) + "\n";
+    std::string left = "  ";
+    for (size_t i = 0; i < f.names.size(); ++i) left += (i ? ", " : "") + f.names[i];
+    if (f.arity != Arity::none) left += " " + f.unit;
+    left.resize(std::max<size_t>(left.size() + 2, 34), ' ');
+    text += left + f.help + (f.preset.empty() ? "" : " [" + f.preset + "]") + "\n";
+  }
+  return text;
+}
+
+std::string meta(const Plan& plan, const std::string& key) {
+  for (const MetaInfo& m : plan.meta)
+    if (key == m.key) return m.value;
+  return "";
+}
+
+int64_t meta_number(const Plan& plan, const std::string& key) {
+  const std::string text = meta(plan, key);
+  int64_t v = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), v);
+  if (text.empty() || error != std::errc() || end != text.data() + text.size())
+    throw InputError(std::string(plan.name) + ": the artefact does not say its " + key);
+  return v;
+}
+
+void check_against(const Options& o, const Plan& plan) {
+  const auto number = [&](const char* flag, int64_t given, const char* key) {
+    if (given != 0 && given != meta_number(plan, key))
+      throw InputError(std::string(flag) + " " + std::to_string(given) + ": this artefact is compiled with " +
+                       std::to_string(meta_number(plan, key)) + "; compile another");
+  };
+  if (!o.confirmed.arch.empty() && o.confirmed.arch != meta(plan, "arch"))
+    throw InputError("--arch " + o.confirmed.arch + ": this artefact holds " + meta(plan, "arch") + "; compile another");
+  number("--batch-size", o.confirmed.batch, "batch");
+  number("--num-class", o.confirmed.num_class, "num_class");
+  number("--low-dim", o.confirmed.low_dim, "low_dim");
+  number("--moco_queue", o.confirmed.moco_queue, "queue");
+  number("--image-size", o.confirmed.image_size, "image_size");
+  number("--bn-groups", o.confirmed.bn_groups, "groups");
+  if (o.synthetic && !o.data.empty()) throw InputError("--synthetic and --data exclude each other");
+  if (!o.synthetic && o.data.empty()) throw InputError("--data DIR is needed (or --synthetic)");
+  if (!o.synthetic && !o.evaluate && o.exp_dir.empty()) throw InputError("--exp-dir DIR is needed");
+  if (o.evaluate && o.synthetic) throw InputError("--evaluate needs --data, not --synthetic");
+  if (o.evaluate && o.resume.empty()) throw InputError("--evaluate needs --resume FILE");
+  if (o.resume == "auto" && o.exp_dir.empty()) throw InputError("--resume auto needs --exp-dir");
+  if (o.synthetic && !o.truth.empty()) throw InputError("--truth needs --data, not --synthetic");
+  if (o.start_epoch >= o.epochs && !o.evaluate)
+    throw InputError("--start-epoch " + std::to_string(o.start_epoch) + " leaves nothing of --epochs " +
+                     std::to_string(o.epochs));
+}
+
+}  // namespace moproc::train

@@ -1,0 +1,29 @@
+// The command line of a training binary: one table of flags, from which parsing and --help are made.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "core/plan.h"
+#include "train/options.h"
+
+namespace moproc::train {
+
+/// Parses argv[1..]. `-` and `_` are the same inside a long name; `--name value` and `--name=value` both work.
+/// Throws InputError naming the flag: unknown, value missing, not a number or out of range, given twice.
+/// `help` is set, and the rest left as it was, when --help or -h is among the arguments.
+Options parse_flags(int argc, const char* const* argv, bool& help);
+
+/// The text of --help: each flag with its unit, default and meaning.
+std::string help_text(const std::string& program);
+
+/// Value of an entry of the plan's meta, or "" when there is none.
+std::string meta(const Plan& plan, const std::string& key);
+/// The same as a whole number. Throws InputError when it is missing or none.
+int64_t meta_number(const Plan& plan, const std::string& key);
+
+/// Throws InputError, naming flag, value and what the artefact holds, where a flag contradicts what is compiled in, and
+/// where the flags contradict each other.
+void check_against(const Options& options, const Plan& plan);
+
+}  // namespace moproc::train

@@ -1,0 +1,28 @@
+// What a run leaves in files besides checkpoints: TensorBoard events and one JSON line a print.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "core/json.h"
+#include "train/events.h"
+#include "train/output_file.h"
+
+namespace moproc::train {
+
+class RunLog {
+ public:
+  /// Either name may be empty: then that log is not kept. Throws InputError when a file cannot be made.
+  RunLog(const std::string& event_folder, const std::string& json_path);
+
+  /// A TensorBoard scalar; `step` is the epoch, as in the published logs.
+  void scalar(const char* tag, double value, int64_t step);
+  /// One line of the JSON log.
+  void line(const JsonLine& line);
+
+ private:
+  std::unique_ptr<EventFile> events_;
+  std::unique_ptr<OutputFile> json_;
+};
+
+}  // namespace moproc::train

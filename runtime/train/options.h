@@ -1,0 +1,65 @@
+// Everything the command line decides about a training run. Names follow the published train.py.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace moproc::train {
+
+/// Read each step by the compiled program, from its inputs hyper.NAME.
+struct Hyper {
+  double lr = 0.1;  // before the schedule
+  double momentum = 0.9;
+  double weight_decay = 1e-4;
+  double moco_m = 0.999;
+  double proto_m = 0.999;
+  double temperature = 0.1;
+  double alpha = 0.5;
+  double pseudo_th = 0.8;
+  double w_inst = 1.0;
+  double w_proto = 1.0;
+};
+
+/// What the artefact was compiled with and a flag may only confirm. 0 or empty: not said.
+struct Confirmed {
+  std::string arch;
+  int64_t batch = 0, num_class = 0, low_dim = 0, moco_queue = 0, image_size = 0, bn_groups = 0;
+};
+
+struct Options {
+  std::string data;
+  std::string exp_dir;
+  int workers = 0;  // loader threads; 0: usable cores
+  int epochs = 90;
+  int start_epoch = 0;
+  std::vector<int> schedule = {40, 80};
+  bool cosine = false;
+  int print_freq = 50;
+  std::string resume;  // a file, or "auto"
+  std::optional<uint64_t> seed;
+  int start_clean_epoch = 11;
+  Hyper hyper;
+  Confirmed confirmed;
+  std::vector<std::string> without_effect;  // flags of other launchers that were given
+
+  bool mini = false;
+  double crop_min = 0.2;
+  double jitter = 0.4;
+  double gray = 0.2;
+  int threads = 0;  // 0: usable cores
+  bool synthetic = false;
+  bool evaluate = false;
+  int64_t steps = 0;  // 0: no limit
+  bool profile = false;
+  bool check = false;
+  std::string json_log;
+  int64_t checkpoint_every = 0;  // steps; 0: only at the end of each epoch
+  bool quiet = false;
+  std::string truth;
+
+  uint64_t seed_or_default() const { return seed.value_or(0); }
+};
+
+}  // namespace moproc::train

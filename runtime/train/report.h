@@ -1,0 +1,55 @@
+// What a run says: the lines and JSON records of steps, epochs and evaluations.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+
+#include "core/session.h"
+#include "train/checkpoint.h"
+#include "train/console.h"
+#include "train/evaluate.h"
+#include "train/log.h"
+#include "train/schedule.h"
+
+namespace moproc::train {
+
+/// A step as the report sees it.
+struct StepView {
+  Phase phase;
+  double lr;
+  const Position& at;        // after the step: at.step steps of the epoch are done
+  int64_t batches;           // steps of an epoch
+  int64_t steps_left;        // of the whole run
+  double waited;             // seconds spent waiting for data since the source was made
+  const StepResult& result;
+};
+
+class Report {
+ public:
+  Report(Console& console, RunLog& log, int print_freq, int64_t batch, int epochs, bool every_step);
+
+  /// The next step begins an epoch (or the run).
+  void restart_clock();
+  void step(const StepView& v);
+  void epoch(Phase phase, double lr, const Position& at, int64_t broken);
+  void evaluation(int epoch, const EvaluateResult& r);
+  /// Memory of the plan beside its lower bound, and of the process.
+  void memory(const Session& session);
+
+ private:
+  void print_step(const StepView& v, double seconds, double images_per_second);
+  void noise(const Position& at, JsonLine& record);
+
+  using Clock = std::chrono::steady_clock;
+  Console& console_;
+  RunLog& log_;
+  int print_freq_;
+  int64_t batch_;
+  int epochs_;
+  bool every_step_;
+  Clock::time_point epoch_start_, last_step_, last_print_;
+  int64_t steps_since_print_ = 0, steps_since_start_ = 0;
+  double waited_at_print_ = 0;
+};
+
+}  // namespace moproc::train

@@ -1,0 +1,48 @@
+// Where training batches come from: the loader, or images made up from a counter (--synthetic).
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "data/loader.h"
+
+namespace moproc::train {
+
+/// One step's data. Pointers are valid until the next call of next().
+struct TrainBatch {
+  int epoch = 0;
+  int64_t index = 0;                 // within the epoch
+  const uint8_t* img = nullptr;      // (n, size, size, 3)
+  const uint8_t* img_aug = nullptr;  // (n, size, size, 3)
+  const int64_t* target = nullptr;   // (n)
+  const int64_t* sample = nullptr;   // (n) indices in the list; null when there is no list
+};
+
+/// Batches in order: epoch after epoch, from the place it was made for.
+class Source {
+ public:
+  virtual ~Source() = default;
+  /// False after the last batch of the last epoch.
+  virtual bool next(TrainBatch& batch) = 0;
+  virtual int64_t batches_per_epoch() const = 0;
+  virtual double seconds_waited() const = 0;
+  virtual int64_t broken_count() const = 0;
+};
+
+/// Wraps a loader in training mode.
+std::unique_ptr<Source> make_loader_source(const data::Dataset& dataset, const data::LoaderOptions& options);
+
+struct SyntheticOptions {
+  int64_t batch = 0, image_size = 0, num_class = 0;
+  int64_t batches_per_epoch = 0;
+  int start_epoch = 0, epochs = 1;  // epochs: up to start_epoch + epochs
+  int64_t start_batch = 0;          // of start_epoch
+  uint64_t seed = 0;
+};
+
+/// Uniform random bytes and labels, a function of (seed, step over all epochs) alone.
+std::unique_ptr<Source> make_synthetic_source(const SyntheticOptions& options);
+
+}  // namespace moproc::train

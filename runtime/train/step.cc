@@ -1,0 +1,145 @@
+// Binding of the step programs' inputs and outputs by name, and the copies in and out of the io arena.
+#include "train/step.h"
+
+#include <cstring>
+#include <numeric>
+
+#include "core/error.h"
+#include "core/layout.h"
+#include "data/sampler.h"
+
+namespace moproc::train {
+namespace {
+
+struct HyperName {
+  const char* name;
+  double Hyper::* value;
+};
+
+constexpr HyperName kHyper[] = {
+    {"hyper.lr", &Hyper::lr},
+    {"hyper.momentum", &Hyper::momentum},
+    {"hyper.weight_decay", &Hyper::weight_decay},
+    {"hyper.moco_m", &Hyper::moco_m},
+    {"hyper.proto_m", &Hyper::proto_m},
+    {"hyper.temperature", &Hyper::temperature},
+    {"hyper.alpha", &Hyper::alpha},
+    {"hyper.pseudo_th", &Hyper::pseudo_th},
+    {"hyper.w_inst", &Hyper::w_inst},
+    {"hyper.w_proto", &Hyper::w_proto},
+};
+
+void expect(const TensorInfo& t, DType dtype, std::initializer_list<int64_t> shape) {
+  bool same = t.dtype == dtype && t.rank == static_cast<int32_t>(shape.size());
+  for (size_t d = 0; same && d < shape.size(); ++d) same = t.shape[d] == shape.begin()[d];
+  if (same) return;
+  TensorInfo want = t;
+  want.dtype = dtype;
+  want.rank = static_cast<int32_t>(shape.size());
+  std::copy(shape.begin(), shape.end(), want.shape);
+  throw InputError(std::string("input ") + t.name + " is " + show_type(t) + ", training feeds " + show_type(want));
+}
+
+double sum(const std::vector<double>& v) { return std::accumulate(v.begin(), v.end(), 0.0); }
+
+}  // namespace
+
+StepRunner::StepRunner(Session& session, const Hyper& hyper, uint64_t seed)
+    : session_(session), hyper_(hyper), seed_(seed) {
+  for (const Phase phase : {Phase::warmup, Phase::proto, Phase::clean})
+    phases_[static_cast<int>(phase)] = bind(phase_name(phase));
+}
+
+StepRunner::Bound StepRunner::bind(const char* name) {
+  Bound b;
+  b.program = session_.program(name);
+  const ProgramInfo& p = session_.plan().programs[b.program];
+  b.img = session_.input(b.program, "img");
+  b.img_aug = session_.find_input(b.program, "img_aug");
+  b.target = session_.input(b.program, "target");
+  b.order = session_.find_input(b.program, "order");
+  for (const HyperName& h : kHyper) {
+    const int t = session_.find_input(b.program, h.name);
+    if (t < 0) continue;
+    expect(session_.info(t), DType::f32, {});
+    b.hyper.push_back({t, h.value});
+  }
+  const size_t fed = 2 + (b.img_aug >= 0) + (b.order >= 0) + b.hyper.size();
+  if (static_cast<size_t>(p.inputs.size) != fed) {
+    std::string text = std::string("program ") + name + " has inputs that training does not feed; it has";
+    for (const int32_t t : p.inputs) text += std::string(" ") + session_.info(t).name;
+    throw InputError(text);
+  }
+  const TensorInfo& img = session_.info(b.img);
+  batch_ = img.shape[0];
+  image_size_ = img.shape[2];
+  for (const int t : {b.img, b.img_aug})
+    if (t >= 0) expect(session_.info(t), DType::u8, {batch_, 3, image_size_, image_size_});
+  for (const int t : {b.target, b.order})
+    if (t >= 0) expect(session_.info(t), DType::i64, {batch_});
+  return b;
+}
+
+StepResult StepRunner::run(Phase phase, const TrainBatch& batch, double lr, uint64_t global_step) {
+  const Bound& p = phases_[static_cast<int>(phase)];
+  feed(p, batch, lr, global_step);
+  session_.run(p.program);
+  return read(p);
+}
+
+void StepRunner::feed(const Bound& p, const TrainBatch& batch, double lr, uint64_t global_step) {
+  Hyper now = hyper_;
+  now.lr = lr;
+  for (const Scalar& s : p.hyper) session_.view<float>(s.tensor)[0] = static_cast<float>(now.*s.value);
+  const auto copy = [&](int t, const void* from) {
+    if (t >= 0) std::memcpy(session_.data(t), from, static_cast<size_t>(session_.info(t).bytes));
+  };
+  copy(p.img, batch.img);
+  copy(p.img_aug, batch.img_aug);
+  copy(p.target, batch.target);
+  if (p.order >= 0) copy(p.order, data::permutation(seed_, global_step, static_cast<uint64_t>(batch_)).data());
+}
+
+/// All elements of a floating-point or integer output as doubles; nothing when the program has no such output.
+std::optional<std::vector<double>> StepRunner::values(int program, const char* output) const {
+  const int t = session_.find_output(program, output);
+  if (t < 0) return std::nullopt;
+  const auto as = [&](auto zero) {
+    const auto v = session_.view<decltype(zero)>(t);
+    return std::vector<double>(v.begin(), v.end());
+  };
+  switch (session_.info(t).dtype) {
+    case DType::f32: return as(float{});
+    case DType::f64: return as(double{});
+    case DType::i64: return as(int64_t{});
+    case DType::i32: return as(int32_t{});
+    default: return as(uint8_t{});
+  }
+}
+
+StepResult StepRunner::read(const Bound& p) const {
+  StepResult r;
+  r.samples = static_cast<double>(batch_);
+  const auto total = [&](const char* name) -> std::optional<double> {
+    const auto v = values(p.program, name);
+    return v ? std::optional(sum(*v)) : std::nullopt;
+  };
+  const auto mean = [&](const char* name) -> std::optional<double> {
+    const auto v = values(p.program, name);
+    return v && !v->empty() ? std::optional(sum(*v) / static_cast<double>(v->size())) : std::nullopt;
+  };
+  r.finite = total("finite").value_or(1) != 0;
+  r.loss = mean("loss");
+  r.loss_cls = mean("loss_cls");
+  r.loss_inst = mean("loss_inst");
+  r.loss_proto = mean("loss_proto");
+  r.correct_cls = total("correct_cls");
+  r.correct_inst = total("correct_inst");
+  r.correct_proto = total("correct_proto");
+  r.kept = total("clean").value_or(r.samples);
+  if (const int t = session_.find_output(p.program, "target_new"); t >= 0) r.target_new = session_.view<int64_t>(t).data();
+  if (const int t = session_.find_output(p.program, "kept"); t >= 0) r.kept_flags = session_.view<float>(t).data();
+  return r;
+}
+
+}  // namespace moproc::train

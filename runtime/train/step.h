@@ -1,0 +1,61 @@
+// One training step: feeds a program its inputs, runs it, reads its results.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/session.h"
+#include "train/options.h"
+#include "train/schedule.h"
+#include "train/source.h"
+
+namespace moproc::train {
+
+/// What a step returns. Losses are means over the groups; what the phase does not compute is absent.
+struct StepResult {
+  bool finite = true;  // false: the step left all state but the key encoder as it was
+  std::optional<double> loss, loss_cls, loss_inst, loss_proto;
+  std::optional<double> correct_cls, correct_inst, correct_proto;  // counts over all groups
+  double kept = 0;                                                 // samples in the class and prototype losses
+  double samples = 0;
+  const int64_t* target_new = nullptr;  // (n) labels after correction; null when the phase corrects none
+  const float* kept_flags = nullptr;    // (n)
+};
+
+/// The three step programs of a session, bound by name once. Throws InputError when the plan lacks one, or when one has
+/// an input that training does not feed.
+class StepRunner {
+ public:
+  StepRunner(Session& session, const Hyper& hyper, uint64_t seed);
+
+  int64_t batch() const { return batch_; }
+  int64_t image_size() const { return image_size_; }
+  /// Runs `phase` on one batch; `global_step` names the permutation of the keys. The result points into the session.
+  StepResult run(Phase phase, const TrainBatch& batch, double lr, uint64_t global_step);
+
+ private:
+  struct Scalar {
+    int tensor;
+    double Hyper::* value;
+  };
+  struct Bound {
+    int program = -1;
+    int img = -1, img_aug = -1, target = -1, order = -1;
+    std::vector<Scalar> hyper;
+  };
+
+  Bound bind(const char* program);
+  void feed(const Bound& p, const TrainBatch& batch, double lr, uint64_t global_step);
+  StepResult read(const Bound& p) const;
+  std::optional<std::vector<double>> values(int program, const char* output) const;
+
+  Session& session_;
+  Hyper hyper_;
+  uint64_t seed_;
+  int64_t batch_ = 0, image_size_ = 0;
+  Bound phases_[3];
+};
+
+}  // namespace moproc::train

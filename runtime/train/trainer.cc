@@ -1,0 +1,207 @@
+// The loop. Order of an epoch's end: averages, evaluation, checkpoint; so a checkpoint never precedes its own numbers.
+#include "train/trainer.h"
+
+#include <unistd.h>
+
+#include <utility>
+
+#include "core/error.h"
+#include "cpu/cores.h"
+#include "train/flags.h"
+#include "train/truth.h"
+
+namespace moproc::train {
+namespace {
+
+constexpr int64_t kSyntheticEpoch = 10;  // steps
+
+Options checked(Options options, const Plan& plan) {
+  check_against(options, plan);
+  if (options.workers == 0) options.workers = usable_cores();
+  if (options.synthetic && options.steps == 0) options.steps = kSyntheticEpoch;
+  if (!options.exp_dir.empty() && !options.evaluate) make_writable_folder(options.exp_dir, "--exp-dir");
+  return options;
+}
+
+SessionOptions session_options(const Options& o) { return {o.threads, o.profile, o.check}; }
+
+std::string hex(uint64_t v) { return format("%016llx", static_cast<unsigned long long>(v)); }
+
+}  // namespace
+
+Trainer::Trainer(const Plan& plan, Options options)
+    : options_(checked(std::move(options), plan)),
+      console_(isatty(STDOUT_FILENO) == 1, options_.quiet),
+      session_(plan, session_options(options_)) {
+  for (const std::string& flag : options_.without_effect)
+    console_.line("note: " + flag + " has no effect: this artefact runs as one process");
+  if (options_.start_clean_epoch == 0)
+    console_.line("note: --start_clean_epoch 0: epoch 0 is warm-up, cleaning begins at epoch 1");
+  read_data();
+  start_state();
+  const bool logs = !options_.exp_dir.empty() && !options_.evaluate;
+  const std::string json = !options_.json_log.empty() ? options_.json_log : logs ? options_.exp_dir + "/metrics.jsonl" : "";
+  log_ = std::make_unique<RunLog>(logs ? options_.exp_dir : "", json);
+  if (!options_.evaluate) {
+    steps_.emplace(session_, options_.hyper, seed_);
+    open_source();
+  }
+  report_.emplace(console_, *log_, options_.print_freq, steps_ ? steps_->batch() : 0, options_.epochs, options_.synthetic);
+}
+
+void Trainer::read_data() {
+  if (options_.synthetic) return;
+  data::WebVisionOptions o;
+  o.num_class = static_cast<int>(meta_number(session_.plan(), "num_class"));
+  o.mini = options_.mini;
+  if (!options_.evaluate) train_.emplace(data::read_webvision(options_.data, data::Split::train, o));
+  val_.emplace(data::read_webvision(options_.data, data::Split::val, o));
+  if (!options_.truth.empty() && train_) truth_ = read_truth(options_.truth, *train_);
+}
+
+std::string Trainer::data_digest() const { return train_ ? hex(train_->digest()) : "synthetic"; }
+
+/// From the seed, or from the checkpoint of --resume.
+void Trainer::start_state() {
+  seed_ = options_.seed_or_default();
+  at_.epoch = options_.start_epoch;
+  std::string path = options_.resume;
+  if (path == "auto") {
+    path = newest_checkpoint(options_.exp_dir);
+    if (path.empty()) console_.line("no checkpoint in " + options_.exp_dir + " yet: starting anew");
+  }
+  if (path.empty()) {
+    session_.init_state(seed_);
+    return;
+  }
+  const CheckpointInfo info = load_checkpoint(path, session_);
+  at_ = info.at;
+  if (!options_.seed) seed_ = info.seed;
+  if (!options_.evaluate) compare_with(info, path);
+  console_.line(format("%s: epoch %d, step %lld, %lld images seen", path.c_str(), at_.epoch,
+                       static_cast<long long>(at_.step), static_cast<long long>(at_.samples)));
+}
+
+/// Within an epoch, data and batch must be the checkpoint's; elsewhere differences are said.
+void Trainer::compare_with(const CheckpointInfo& info, const std::string& path) {
+  const auto differs = [&](const std::string& what, const std::string& was, const std::string& is) {
+    if (was == is) return;
+    if (at_.step > 0)
+      throw InputError(path + ": was written within epoch " + std::to_string(at_.epoch) + " with " + what + " " + was +
+                       ", this run has " + is);
+    console_.line("note: the checkpoint was made with " + what + " " + was + ", this run has " + is);
+  };
+  differs("training list", info.data_digest, data_digest());
+  differs("global batch", std::to_string(info.global_batch), meta(session_.plan(), "batch"));
+  differs("seed", std::to_string(info.seed), std::to_string(seed_));
+  if (info.plan_digest != session_.plan().digest)
+    console_.line("note: the checkpoint was made by another build: the run continues, but not with the same bits");
+  if (at_.epoch >= options_.epochs)
+    throw InputError(path + ": ends at epoch " + std::to_string(at_.epoch) + ", nothing is left of --epochs " +
+                     std::to_string(options_.epochs));
+}
+
+void Trainer::open_source() {
+  const int epochs = options_.epochs - at_.epoch;
+  if (options_.synthetic) {
+    source_ = make_synthetic_source({steps_->batch(), steps_->image_size(), meta_number(session_.plan(), "num_class"),
+                                     kSyntheticEpoch, at_.epoch, epochs, at_.step, seed_});
+  } else {
+    data::LoaderOptions o;
+    o.batch = static_cast<int>(steps_->batch());
+    o.threads = options_.workers;
+    o.seed = seed_;
+    o.start_epoch = static_cast<uint32_t>(at_.epoch);
+    o.start_batch = static_cast<uint64_t>(at_.step);
+    o.epochs = static_cast<uint32_t>(epochs);
+    o.augment.size = static_cast<int>(steps_->image_size());
+    o.augment.scale_low = options_.crop_min;
+    o.augment.jitter = options_.jitter;
+    o.augment.gray = options_.gray;
+    source_ = make_loader_source(*train_, o);
+  }
+  batches_ = source_->batches_per_epoch();
+  if (at_.step > batches_) throw InputError("the checkpoint is at step " + std::to_string(at_.step) +
+                                            " of an epoch of " + std::to_string(batches_));
+}
+
+void Trainer::run() {
+  if (options_.evaluate) {
+    evaluate_epoch(at_.epoch);
+    return;
+  }
+  const Plan& plan = session_.plan();
+  console_.line(format("%s: %s, %s, %d threads, %lld steps of %lld images an epoch, seed %llu", plan.name,
+                       meta(plan, "arch").c_str(), plan.arch, session_.pool().threads(),
+                       static_cast<long long>(batches_), static_cast<long long>(steps_->batch()),
+                       static_cast<unsigned long long>(seed_)));
+  while (at_.epoch < options_.epochs && !limit_reached()) train_epoch();
+  report_->memory(session_);
+  if (options_.profile) console_.line(session_.profiler().report());
+}
+
+void Trainer::train_epoch() {
+  report_->restart_clock();
+  TrainBatch batch;
+  while (at_.step < batches_ && !limit_reached()) {
+    if (!source_->next(batch)) throw std::logic_error("the source of batches ended early");
+    if (batch.epoch != at_.epoch || batch.index != at_.step)
+      throw std::logic_error("the source of batches is at another place than the run");
+    train_step(batch);
+    if (options_.checkpoint_every > 0 && at_.step % options_.checkpoint_every == 0 && at_.step < batches_)
+      save(checkpoint_name(at_.epoch, at_.step));
+  }
+  if (at_.step == batches_) end_epoch();
+  else save(checkpoint_name(at_.epoch, at_.step));  // stopped by --steps
+}
+
+int64_t Trainer::steps_left() const {
+  const int64_t left = (options_.epochs - at_.epoch) * batches_ - at_.step;
+  return options_.steps > 0 ? std::min(left, options_.steps - steps_run_) : left;
+}
+
+void Trainer::train_step(const TrainBatch& batch) {
+  const Phase phase = phase_of(at_.epoch, options_.start_clean_epoch);
+  const double lr = learning_rate(options_, at_.epoch);
+  const uint64_t global_step = static_cast<uint64_t>(at_.epoch) * static_cast<uint64_t>(batches_) + static_cast<uint64_t>(at_.step);
+  const StepResult result = steps_->run(phase, batch, lr, global_step);
+  ++at_.step;
+  ++steps_run_;
+  at_.samples += steps_->batch();
+  at_.meters.add(result, batch.target);
+  if (!truth_.empty()) {
+    batch_truth_.resize(static_cast<size_t>(steps_->batch()));
+    for (size_t i = 0; i < batch_truth_.size(); ++i) batch_truth_[i] = truth_[static_cast<size_t>(batch.sample[i])];
+    at_.meters.add_truth(result, batch.target, batch_truth_.data());
+  }
+  if (!result.finite)
+    console_.line(format("epoch %d step %lld: gradients or losses are not finite; the update was skipped (%lld so far)",
+                         at_.epoch, static_cast<long long>(at_.step - 1), static_cast<long long>(++not_finite_)));
+  report_->step({phase, lr, at_, batches_, steps_left(), source_->seconds_waited(), result});
+}
+
+void Trainer::end_epoch() {
+  const int epoch = at_.epoch;
+  report_->epoch(phase_of(epoch, options_.start_clean_epoch), learning_rate(options_, epoch), at_, source_->broken_count());
+  if (val_) evaluate_epoch(epoch);
+  at_.epoch += 1;
+  at_.step = 0;
+  at_.meters = {};
+  save(checkpoint_name(epoch, std::nullopt));
+}
+
+void Trainer::evaluate_epoch(int epoch) {
+  const EvaluateResult r = evaluate(session_, *val_, options_.workers, [&](int64_t done, int64_t all) {
+    console_.status("validation", static_cast<double>(done) / static_cast<double>(all),
+                    format("%lld/%lld", static_cast<long long>(done), static_cast<long long>(all)));
+  });
+  report_->evaluation(epoch, r);
+}
+
+void Trainer::save(const std::string& name) {
+  if (options_.exp_dir.empty()) return;
+  CheckpointInfo info{at_, seed_, steps_->batch(), data_digest(), session_.plan().digest};
+  save_checkpoint(options_.exp_dir + "/" + name, session_, info, options_);
+}
+
+}  // namespace moproc::train

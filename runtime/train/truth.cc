@@ -1,0 +1,43 @@
+// Looks every image of the training list up in truth.json.
+#include "train/truth.h"
+
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <sstream>
+#include <unordered_map>
+
+#include "core/error.h"
+#include "core/json.h"
+#include "train/meters.h"
+
+namespace moproc::train {
+
+std::vector<int64_t> read_truth(const std::string& path, const data::Dataset& train) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) throw InputError("--truth " + path + ": " + std::strerror(errno));
+  std::ostringstream text;
+  text << file.rdbuf();
+  const Json json = parse_json(text.str(), path);
+  const Json* const images = json.find("train");
+  if (!images || !images->object()) throw InputError(path + ": has no object \"train\"");
+  std::unordered_map<std::string_view, int64_t> classes;
+  for (const auto& [name, value] : *images->object()) {
+    int64_t c = kNoClass;
+    if (!value.is_null() && (!value.integer(c) || c < 0))
+      throw InputError(path + ": image " + name + ": neither a class nor null");
+    classes.emplace(name, c);
+  }
+  std::vector<int64_t> truth(train.size(), kUnknown);
+  size_t known = 0;
+  for (size_t i = 0; i < train.size(); ++i) {
+    const auto found = classes.find(train.name(i));
+    if (found == classes.end()) continue;
+    truth[i] = found->second;
+    ++known;
+  }
+  if (known == 0) throw InputError(path + ": names no image of the training list");
+  return truth;
+}
+
+}  // namespace moproc::train

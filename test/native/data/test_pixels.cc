@@ -1,0 +1,191 @@
+// Pixels: reference pictures, vector code against plain code, and what happens to damaged files.
+#include <algorithm>
+#include <cstring>
+
+#include "../tap.h"
+#include "data/augment.h"
+#include "data/color.h"
+#include "data/decode.h"
+#include "data/resize_passes.h"
+#include "golden.h"
+#include "support.h"
+
+using namespace moproc;
+using namespace moproc::data;
+
+namespace {
+
+const std::string golden_folder = MOPROC_IMAGE_GOLDEN;
+
+Image noise(int width, int height, std::uint32_t item) {
+  Stream s(1, Purpose::sample_scene, 99, item);
+  Image image(width, height);
+  for (std::size_t i = 0; i < image.count(); ++i) image.data()[i] = s.bits();  // the fourth byte too: it must not matter
+  return image;
+}
+
+bool same(const Image& a, const Image& b) {
+  const tools::Difference d = tools::compare(a, b);
+  return d.same_size && d.largest == 0;
+}
+
+Image decoded(const std::vector<std::uint8_t>& bytes) {
+  Image image;
+  decode(bytes, image);
+  return image;
+}
+
+// Cuts a file everywhere (at `step` places): it must be refused, or every pixel must be there. Returns refusals.
+int check_cuts(const std::string& name, std::size_t step) {
+  const auto bytes = test::read_bytes(golden_folder + "/in/" + name);
+  const Image whole = decoded(bytes);
+  int refused = 0;
+  for (std::size_t size = 0; size < bytes.size(); size += size + 200 < bytes.size() ? step : 1) {
+    Image cut;
+    try {
+      decode(std::span(bytes).first(size), cut);
+    } catch (const ImageError&) {
+      ++refused;
+      continue;
+    }
+    if (!CHECK(same(cut, whole))) std::printf("# %s cut to %zu bytes\n", name.c_str(), size);
+  }
+  return refused;
+}
+
+}  // namespace
+
+TEST("every kind of operation is bit-equal to the reference pictures") {
+  const tools::Golden golden = tools::read_golden(golden_folder);
+  const tools::Verdict verdict = tools::verify(golden);
+  CHECK_EQ(verdict.kinds.size(), 10u);
+  for (const auto& [kind, tally] : verdict.kinds) {
+    if (!CHECK_EQ(tally.exact, tally.cases)) std::printf("# %s, off by %d\n", kind.c_str(), tally.largest);
+    CHECK(tally.cases >= 6);
+  }
+  for (const std::string& failure : verdict.failures) CHECK_EQ(failure, "");
+}
+
+TEST("files that are no pictures, or truncated ones, are refused with a reason") {
+  const tools::Verdict verdict = tools::verify(tools::read_golden(golden_folder));
+  CHECK_EQ(verdict.refusals.size(), 3u);
+  for (const auto& [name, reason] : verdict.refusals) {
+    if (!CHECK(!reason.empty())) std::printf("# %s was accepted\n", name.c_str());
+  }
+  Image image;
+  CHECK_THROWS(decode({}, image), "empty");
+  const std::string gif = "GIF89a....";
+  CHECK_THROWS(decode(std::span(reinterpret_cast<const std::uint8_t*>(gif.data()), gif.size()), image), "gif");
+  std::vector<std::uint8_t> bytes;
+  CHECK_THROWS(read_file("/nowhere/at all.jpg", bytes), "No such file");
+  CHECK_THROWS(read_file("/", bytes), "no regular file");
+}
+
+TEST("a file cut anywhere is refused or complete: no pixel is ever made up") {
+  CHECK(check_cuts("s420_500x375.jpg", 397) > 150);
+  CHECK(check_cuts("progressive_640x480.jpg", 397) > 150);
+  CHECK(check_cuts("cmyk_320x240.jpg", 997) > 80);
+  CHECK(check_cuts("png_named_200x150.jpg", 397) > 100);
+  CHECK(check_cuts("tiny_40x30.jpg", 1) > 1000);
+}
+
+TEST("files with flipped bytes are decoded or refused, never a crash") {
+  int refused = 0, accepted = 0;
+  for (const char* name : {"tiny_40x30.jpg", "png_named_200x150.jpg", "progressive_640x480.jpg", "cmyk_320x240.jpg"}) {
+    const auto good = test::read_bytes(golden_folder + "/in/" + name);
+    for (std::uint32_t i = 0; i < 150; ++i) {
+      Stream s(2, Purpose::sample_scene, 98, i);
+      auto bytes = good;
+      for (int k = 0; k < 3; ++k) {
+        const std::uint32_t reach = static_cast<std::uint32_t>(i % 2 == 0 ? std::min<std::size_t>(700, bytes.size()) : bytes.size());
+        bytes[s.below(reach)] = static_cast<std::uint8_t>(s.bits());
+      }
+      Image image;
+      DecodeLimits limits;
+      limits.max_pixels = 4'000'000;
+      try {
+        decode(bytes, image, limits);
+        ++accepted;
+      } catch (const ImageError&) {
+        ++refused;
+      }
+    }
+  }
+  CHECK(refused > 100);
+  CHECK_EQ(refused + accepted, 600);
+}
+
+TEST("sizes over the limit are refused before memory is taken") {
+  DecodeLimits limits;
+  limits.max_pixels = 1000;
+  Image image;
+  CHECK_THROWS(decode(test::read_bytes(golden_folder + "/in/tiny_40x30.jpg"), image, limits), "limit");
+  CHECK_THROWS(decode(test::read_bytes(golden_folder + "/in/png_named_200x150.jpg"), image, limits), "limit");
+}
+
+TEST("hue agrees with its definition for every one of 2^24 colours") {
+  Image row(4096, 1);
+  for (const double factor : {0.0, 0.2345, -0.4}) {
+    const int turn = static_cast<int>(factor * 255) & 255;
+    std::uint32_t wrong = 0;
+    for (std::uint32_t base = 0; base < 1u << 24; base += 4096) {
+      for (std::uint32_t i = 0; i < 4096; ++i) row.data()[i] = base + i;
+      hue(row, factor);
+      for (std::uint32_t i = 0; i < 4096; ++i) {
+        const std::uint32_t hsv = rgb_to_hsv(base + i);
+        wrong += row.data()[i] != hsv_to_rgb(pixel((red(hsv) + turn) & 255, green(hsv), blue(hsv)));
+      }
+    }
+    CHECK_EQ(wrong, 0u);
+  }
+}
+
+TEST("vector and plain resizing agree on odd sizes") {
+  const int sizes[][4] = {{1, 1, 7, 5}, {3, 2, 64, 64}, {500, 375, 224, 224}, {37, 91, 17, 9}, {640, 2, 3, 224},
+                          {9, 300, 9, 31}, {1031, 17, 8, 16}, {225, 225, 224, 224}};
+  std::uint32_t item = 0;
+  for (const auto& [w, h, to_w, to_h] : sizes) {
+    const Image in = noise(w, h, ++item);
+    for (const Box box : {Box{0, 0, h, w}, Box{h / 3, w / 4, h - h / 3, w - w / 4}}) {
+      Weights across, down;
+      make_weights(box.width, to_w, across);
+      make_weights(box.height, to_h, down);
+      std::vector<std::int32_t> packed;
+      Image fast, plain, fast2, plain2;
+      pass_across(in, box, across, packed, fast);
+      pass_across_portable(in, box, across, plain);
+      CHECK(same(fast, plain));
+      pass_down(plain, down, fast2);
+      pass_down_portable(plain, down, plain2);
+      CHECK(same(fast2, plain2));
+    }
+  }
+}
+
+TEST("packing to RGB is exact for every length") {
+  for (int n = 1; n < 70; ++n) {
+    const Image in = noise(n, 1, static_cast<std::uint32_t>(n));
+    std::vector<std::uint8_t> out(static_cast<std::size_t>(n) * 3 + 8, 0xAA), expected = out;
+    for (int i = 0; i < n; ++i) std::memcpy(&expected[static_cast<std::size_t>(i) * 3], in.data() + i, 3);
+    store_rgb(in, out.data());
+    CHECK(out == expected);
+  }
+}
+
+TEST("crops outside the picture are refused; sizes follow torchvision's roundings") {
+  const Image in = noise(20, 10, 1);
+  Image out;
+  ResizeScratch scratch;
+  CHECK_THROWS(resize_box(in, {0, 15, 10, 6}, 8, 8, out, scratch), "does not fit");
+  CHECK_THROWS(resize_box(in, {-1, 0, 5, 5}, 8, 8, out, scratch), "does not fit");
+  CHECK_THROWS(resize_box(in, {0, 0, 0, 5}, 8, 8, out, scratch), "does not fit");
+  CHECK_EQ(shorter_side(500, 375, 256).width, 341);
+  CHECK_EQ(shorter_side(375, 500, 256).height, 341);
+  center_crop(noise(5, 4, 2), 2, out);  // offsets 1.5 -> 2 (even) and 1
+  CHECK_EQ(out.row(0)[0] & 0xffffff, noise(5, 4, 2).row(1)[2] & 0xffffff);
+  center_crop(noise(3, 3, 3), 6, out);  // smaller than the crop: a black border, 1 before and 2 behind
+  CHECK_EQ(out.row(0)[0], 0u);
+  CHECK_EQ(out.row(1)[1] & 0xffffff, noise(3, 3, 3).row(0)[0] & 0xffffff);
+}
+
+int main(int argc, char** argv) { return moproc::test::run(argc, argv); }

@@ -1,0 +1,179 @@
+// Runs a kernel the way the runtime may: in one range, task by task backwards, and on four threads in uneven chunks.
+// Every run starts from the same buffers with poisoned workspace and scratch and must give the same bits; writes beside
+// a buffer, the workspace or the scratch fail the test.
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <functional>
+#include <random>
+#include <thread>
+#include <vector>
+
+#include "common/params.h"
+#include "native/tap.h"
+
+namespace moproc::test {
+
+/// Memory between two guard zones of 256 bytes, 64-byte aligned.
+class Guarded {
+ public:
+  explicit Guarded(size_t bytes) : bytes_(bytes), raw_(bytes + 2 * guard + 64, poison) {
+    const auto at = reinterpret_cast<uintptr_t>(raw_.data()) + guard;
+    begin_ = raw_.data() + ((at + 63) / 64 * 64 - reinterpret_cast<uintptr_t>(raw_.data()));
+  }
+  Guarded(const Guarded&) = delete;
+  Guarded& operator=(const Guarded&) = delete;
+  unsigned char* data() { return begin_; }
+  size_t bytes() const { return bytes_; }
+  bool intact() const {
+    const auto poisoned = [](unsigned char c) { return c == poison; };
+    return std::all_of(raw_.data(), static_cast<const unsigned char*>(begin_), poisoned) &&
+           std::all_of(begin_ + bytes_, const_cast<unsigned char*>(raw_.data()) + raw_.size(), poisoned);
+  }
+
+ private:
+  static constexpr size_t guard = 256;
+  static constexpr unsigned char poison = 0xff;  // floats: NaN
+  size_t bytes_;
+  std::vector<unsigned char> raw_;
+  unsigned char* begin_;
+};
+
+template <class T> class Tensor {
+ public:
+  explicit Tensor(int64_t n) : memory_(static_cast<size_t>(n) * sizeof(T)), size_(n) {}
+  Tensor(int64_t n, const std::function<T(int64_t)>& f) : Tensor(n) {
+    for (int64_t i = 0; i < n; ++i) (*this)[i] = f(i);
+  }
+  T& operator[](int64_t i) { return reinterpret_cast<T*>(memory_.data())[i]; }
+  T operator[](int64_t i) const { return const_cast<Tensor&>(*this)[i]; }
+  int64_t size() const { return size_; }
+  Guarded& memory() { return memory_; }
+
+ private:
+  Guarded memory_;
+  int64_t size_;
+};
+
+/// Uniform in [low, high), the same on every machine.
+class Random {
+ public:
+  explicit Random(uint32_t seed) : engine_(seed) {}
+  float uniform(float low = -1, float high = 1) {
+    return low + (high - low) * (static_cast<float>(engine_() >> 8) * 0x1p-24f);
+  }
+  int64_t below(int64_t n) { return static_cast<int64_t>(engine_()) % n; }
+  std::function<float(int64_t)> floats(float low = -1, float high = 1) {
+    return [this, low, high](int64_t) { return uniform(low, high); };
+  }
+  std::function<int64_t(int64_t)> integers(int64_t n) {
+    return [this, n](int64_t) { return below(n); };
+  }
+
+ private:
+  std::mt19937 engine_;
+};
+
+class Launch {
+ public:
+  Launch(CpuEntry entry, int64_t rows, int64_t groups, std::vector<int64_t> tasks) : entry_(entry), tasks_(std::move(tasks)) {
+    params_.rows = rows;
+    params_.groups = groups;
+  }
+  template <class T> Launch& arg(Tensor<T>& x) {
+    args_.push_back(&x.memory());
+    return *this;
+  }
+  Launch& extent(std::initializer_list<int64_t> values) {
+    std::copy(values.begin(), values.end(), params_.extent);
+    return *this;
+  }
+  Launch& workspace(int64_t bytes) { workspace_ = bytes; return *this; }
+  Launch& scratch(int64_t bytes) { scratch_ = bytes; return *this; }
+
+  /// Runs in all three ways; the buffers hold the result.
+  void run() {
+    const auto before = snapshot();
+    execute(0);
+    const auto result = snapshot();
+    for (int way = 1; way < 3; ++way) {
+      restore(before);
+      execute(way);
+      CHECK(snapshot() == result);  // the same bits for every division into tasks
+    }
+    for (const Guarded* a : args_) CHECK(a->intact());
+  }
+
+ private:
+  using Bytes = std::vector<std::vector<unsigned char>>;
+  Bytes snapshot() const {
+    Bytes all;
+    for (Guarded* a : args_) all.emplace_back(a->data(), a->data() + a->bytes());
+    return all;
+  }
+  void restore(const Bytes& all) {
+    for (size_t i = 0; i < all.size(); ++i) std::memcpy(args_[i]->data(), all[i].data(), all[i].size());
+  }
+
+  void range(const Params& p, int phase, int64_t begin, int64_t end) {
+    Guarded scratch(static_cast<size_t>(scratch_));
+    entry_(p, Task{phase, begin, end, scratch.data()});
+    if (!scratch.intact()) broken_ = true;
+  }
+
+  void execute(int way) {
+    std::vector<void*> buf;
+    for (Guarded* a : args_) buf.push_back(a->data());
+    Guarded workspace(static_cast<size_t>(workspace_));
+    Params p = params_;
+    p.buf = buf.data();
+    p.workspace = workspace.data();
+    for (int phase = 0; phase < static_cast<int>(tasks_.size()); ++phase) {
+      const int64_t n = tasks_[static_cast<size_t>(phase)];
+      if (way == 0) range(p, phase, 0, n);
+      else if (way == 1) for (int64_t i = n; i-- > 0;) range(p, phase, i, i + 1);
+      else threads(p, phase, n);
+    }
+    CHECK(workspace.intact());
+    CHECK(!broken_);
+  }
+
+  void threads(const Params& p, int phase, int64_t n) {
+    std::vector<std::thread> pool;
+    for (int64_t k = 0; k < 4; ++k)
+      pool.emplace_back([=, this] {
+        for (int64_t chunk = k; chunk * 3 < n; chunk += 4) range(p, phase, chunk * 3, std::min(n, chunk * 3 + 3));
+      });
+    for (std::thread& t : pool) t.join();
+  }
+
+  CpuEntry entry_;
+  Params params_{};
+  std::vector<int64_t> tasks_;
+  std::vector<Guarded*> args_;
+  int64_t workspace_ = 0, scratch_ = 0;
+  std::atomic<bool> broken_ = false;
+};
+
+inline int64_t ceil_of(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+/// |got - want| <= absolute + relative * |want| for every element, NaN and infinities alike; notes the worst.
+template <class F>
+void check_all(const char* what, const Tensor<float>& got, F want, double relative, double absolute) {
+  int64_t bad = -1;
+  double worst = 0;
+  for (int64_t i = 0; i < got.size(); ++i) {
+    const double w = want(i), g = got[i];
+    if ((std::isnan(w) && std::isnan(g)) || w == g) continue;
+    const double excess = std::fabs(g - w) - (absolute + relative * std::fabs(w));
+    if (std::isnan(excess) || excess > worst) bad = i, worst = std::isnan(excess) ? INFINITY : excess;
+  }
+  note(bad < 0, what, static_cast<int>(bad < 0 ? 0 : bad),
+       bad < 0 ? "" : "element " + std::to_string(bad) + ": " + show(got[bad]) + " is not " + show(double(want(bad))));
+}
+
+}  // namespace moproc::test

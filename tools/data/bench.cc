@@ -1,0 +1,108 @@
+// `moproc-data bench FILE...`: what one core does a second, stage by stage, and what the loader does in all.
+#include <chrono>
+#include <cstdio>
+#include <functional>
+
+#include "commands.h"
+#include "data/augment.h"
+#include "data/color.h"
+#include "data/loader.h"
+#include "flags.h"
+
+namespace moproc::tools {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr const char* usage =
+    "usage: moproc-data bench FILE... [FLAGS]\n"
+    "\n"
+    "For each image file: milliseconds of decoding, of the weak and strong view, and pairs (one decode, both views) a\n"
+    "second on one thread. Then the loader on all of the files with --threads.\n"
+    "\n";
+
+double seconds_since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
+
+// Milliseconds a call, over at least `seconds`.
+double time_of(double seconds, const std::function<void(std::uint32_t)>& run) {
+  run(0);  // warm: pages, tables
+  const auto begin = Clock::now();
+  std::uint32_t calls = 0;
+  while (seconds_since(begin) < seconds) run(++calls);
+  return seconds_since(begin) / calls * 1e3;
+}
+
+void bench_file(const std::string& file, const data::AugmentOptions& how, double seconds) {
+  data::Workspace w;
+  data::read_file(file, w.bytes);
+  data::decode(w.bytes, w.decoded);
+  const int width = w.decoded.width(), height = w.decoded.height();
+  std::vector<std::uint8_t> out(static_cast<std::size_t>(how.size) * how.size * 3);
+  const auto weak = [&](std::uint32_t i) { data::apply(data::draw_weak(1, 0, i, width, height, how), how, w, out.data()); };
+  const auto strong = [&](std::uint32_t i) {
+    data::apply(data::draw_strong(1, 0, i, width, height, how), how, w, out.data());
+  };
+  const double decode_ms = time_of(seconds, [&](std::uint32_t) { data::decode(w.bytes, w.decoded); });
+  const double weak_ms = time_of(seconds, weak);
+  const double strong_ms = time_of(seconds, strong);
+  const double pair_ms = time_of(seconds, [&](std::uint32_t i) {
+    data::read_file(file, w.bytes);
+    data::decode(w.bytes, w.decoded);
+    weak(i);
+    strong(i);
+  });
+  std::printf("%s (%d x %d, %zu KB): decode %.3f ms (%.0f/s), weak %.3f ms, strong %.3f ms, pair %.3f ms (%.0f pairs/s)\n",
+              file.c_str(), width, height, w.bytes.size() / 1024, decode_ms, 1e3 / decode_ms, weak_ms, strong_ms,
+              pair_ms, 1e3 / pair_ms);
+}
+
+void bench_loader(const std::vector<std::string>& files, const data::AugmentOptions& how, int threads, double seconds) {
+  data::Dataset set("", 1);
+  for (int i = 0; i < 64; ++i) {
+    for (const std::string& file : files) set.add(file[0] == '/' ? file.substr(1) : "proc/self/cwd/" + file, 0);
+  }
+  data::LoaderOptions options;
+  options.batch = 64;
+  options.threads = threads;
+  options.epochs = 1u << 30;
+  options.augment = how;
+  data::Loader loader(set, options);
+  const auto begin = Clock::now();
+  double images = 0;
+  while (seconds_since(begin) < seconds) {
+    images += loader.next()->count;
+    loader.release();
+  }
+  std::printf("loader, %d threads, all files in turn: %.0f pairs/s\n", threads, images / seconds_since(begin));
+}
+
+}  // namespace
+
+int run_bench(const Args& args) {
+  data::AugmentOptions how;
+  int threads = 1;
+  double seconds = 1;
+  const std::vector<Flag> flags = {
+      {"size", "PIXELS", "side of the views", &how.size, 1, 4096},
+      {"threads", "N", "of the loader", &threads, 1, 1024},
+      {"seconds", "S", "a measurement", &seconds, 0.01, 1000},
+  };
+  const std::string flag_help = describe_flags(flags);
+  const Arguments given = parse_flags("bench", args, flags);
+  if (given.help) {
+    std::printf("%s%s", usage, flag_help.c_str());
+    return 0;
+  }
+  if (given.positional.empty()) throw UsageError("bench: which image files?");
+  for (const std::string& file : given.positional) {
+    try {
+      bench_file(file, how, seconds);
+    } catch (const data::ImageError& e) {
+      throw data::ImageError(file + ": " + e.what());
+    }
+  }
+  bench_loader(given.positional, how, threads, seconds * 2);
+  return 0;
+}
+
+}  // namespace moproc::tools

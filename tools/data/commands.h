@@ -1,0 +1,17 @@
+// The verbs of moproc-data. Each takes the arguments behind the verb and returns the exit status; bad use and bad
+// input are exceptions, which main() prints (status 2).
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace moproc::tools {
+
+using Args = std::vector<std::string>;
+
+int run_sample(const Args& args);         // writes a WebVision folder of drawn scenes
+int run_verify_pixels(const Args& args);  // compares pixel operations with a folder of reference pictures
+int run_check(const Args& args);          // decodes every file of a data folder
+int run_bench(const Args& args);          // measures decoding and augmentation
+
+}  // namespace moproc::tools

@@ -1,0 +1,40 @@
+// Command-line flags of a native tool: one table gives parsing, defaults and --help.
+// Surprising: `--num_class` and `--num-class` are the same flag, as users of the published scripts expect.
+#pragma once
+
+#include <cstdint>
+#include <stdexcept>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace moproc::tools {
+
+// Wrong use of the command line: print what() and exit with status 2.
+class UsageError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+struct Flag {
+  using Target = std::variant<std::string*, int*, std::uint64_t*, double*, bool*>;
+  std::string name;     // without the dashes
+  std::string meta;     // shown for the value, with its unit; empty for a switch
+  std::string help;
+  Target target;        // holds the default before parsing
+  double least = 0;     // numbers: the allowed range
+  double most = 0;
+};
+
+struct Arguments {
+  std::vector<std::string> positional;
+  bool help = false;
+};
+
+// Fills the flags' targets; `--flag value` and `--flag=value`. `verb` begins every message.
+Arguments parse_flags(const std::string& verb, const std::vector<std::string>& args, const std::vector<Flag>& flags);
+
+// The lines of --help about these flags, each with its default.
+std::string describe_flags(const std::vector<Flag>& flags);
+
+}  // namespace moproc::tools

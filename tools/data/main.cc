@@ -1,0 +1,54 @@
+// moproc-data: the data side of moproc as a command. Exit status: 0 fine, 1 a check found something, 2 bad use or input.
+#include <cstdio>
+#include <cstring>
+#include <exception>
+
+#include "commands.h"
+
+namespace {
+
+constexpr const char* usage =
+    "usage: moproc-data VERB [FLAGS]\n"
+    "\n"
+    "  sample          write a WebVision folder of drawn scenes, with wrong labels and out-of-class images\n"
+    "  check           decode every image of a WebVision folder and name the broken ones\n"
+    "  verify-pixels   compare decoding, resizing and colour operations with reference pictures\n"
+    "  bench           measure decoding and augmentation on given image files\n"
+    "\n"
+    "moproc-data VERB --help shows a verb's flags, units and defaults.\n";
+
+struct Verb {
+  const char* name;
+  int (*run)(const moproc::tools::Args&);
+};
+
+constexpr Verb verbs[] = {
+    {"sample", moproc::tools::run_sample},
+    {"check", moproc::tools::run_check},
+    {"verify-pixels", moproc::tools::run_verify_pixels},
+    {"bench", moproc::tools::run_bench},
+};
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc < 2) {
+    std::fputs(usage, stderr);
+    return 2;
+  }
+  if (std::strcmp(argv[1], "--help") == 0 || std::strcmp(argv[1], "-h") == 0) {
+    std::fputs(usage, stdout);
+    return 0;
+  }
+  for (const Verb& verb : verbs) {
+    if (std::strcmp(argv[1], verb.name) != 0) continue;
+    try {
+      return verb.run(moproc::tools::Args(argv + 2, argv + argc));
+    } catch (const std::exception& e) {
+      std::fprintf(stderr, "error: %s\n", e.what());
+      return 2;
+    }
+  }
+  std::fprintf(stderr, "error: moproc-data: no verb '%s'; there are sample, check, verify-pixels, bench\n", argv[1]);
+  return 2;
+}

@@ -1,0 +1,63 @@
+// `moproc-data sample`: flags and report of write_sample().
+#include <cstdio>
+#include <stdexcept>
+
+#include "commands.h"
+#include "flags.h"
+#include "kinds.h"
+#include "progress.h"
+#include "sample.h"
+
+namespace moproc::tools {
+namespace {
+
+constexpr const char* usage =
+    "usage: moproc-data sample --out DIR [FLAGS]\n"
+    "\n"
+    "Writes a WebVision V1 folder of drawn scenes as JPEG files. A class is a kind of object (mug, key, house, ...);\n"
+    "colours, backgrounds, places, scales and tilts are random. The validation images are clean; truth.json has the\n"
+    "true class of every training image, null where none of the classes is shown. The same flags give the same files.\n"
+    "\n";
+
+std::vector<Flag> flags_of(SampleOptions& o) {
+  return {
+      {"out", "DIR", "the folder to write; must not exist or be empty", &o.out},
+      {"classes", "N", "kinds of objects, 2 to " + std::to_string(most_classes), &o.classes, 2, most_classes},
+      {"images", "N", "training images", &o.images, 1, 10'000'000},
+      {"val", "N", "validation images", &o.val, 1, 1'000'000},
+      {"size", "PIXELS", "shorter side of the images; the longer one is up to 4/3 of it", &o.size, 16, 2048},
+      {"noise", "SHARE", "of in-class training images with a wrong label, 0 to 1", &o.noise, 0, 1},
+      {"ood", "SHARE", "of training images that show none of the classes, 0 to 1", &o.ood, 0, 1},
+      {"seed", "N", "what is drawn", &o.seed, 0, 18446744073709551615.0},
+      {"threads", "N", "0: as many as the machine has", &o.threads, 0, 1024},
+  };
+}
+
+}  // namespace
+
+int run_sample(const Args& args) {
+  SampleOptions options;
+  const std::vector<Flag> flags = flags_of(options);
+  const std::string flag_help = describe_flags(flags);
+  const Arguments given = parse_flags("sample", args, flags);
+  if (given.help) {
+    std::printf("%s%s", usage, flag_help.c_str());
+    return 0;
+  }
+  if (!given.positional.empty()) throw UsageError("sample: unexpected argument '" + given.positional[0] + "'");
+  if (options.out.empty()) throw UsageError("sample: --out DIR is missing");
+  SampleSummary s;
+  {
+    const Interruptible guard;
+    Progress progress("drawing");
+    s = write_sample(options, [&](int done, int all) {
+      if (Interruptible::interrupted()) throw std::runtime_error("interrupted; nothing was kept");
+      progress.show(done, all);
+    });
+  }
+  std::printf("%s: %d training images of %d classes (%d with a wrong label, %d out of class), %d validation images\n",
+              options.out.c_str(), s.images, options.classes, s.wrong, s.out_of_class, s.val);
+  return 0;
+}
+
+}  // namespace moproc::tools
