@@ -1,6 +1,7 @@
 // Flags shared by verbs, and the spelling rule: `-` and `_` are the same inside a flag's name.
 
 import { type Command, InvalidArgumentError, Option } from "commander";
+import { archs } from "../../models/resnet.js";
 import type { Target } from "../ir/types.js";
 import { cpuArch } from "./cpu.js";
 
@@ -49,12 +50,10 @@ export interface ModelFlags {
   readonly ranks: number;
 }
 
-export const networks = ["resnet10", "resnet18", "resnet34", "resnet50", "resnet101", "resnet152"] as const;
-
 /** Adds the flags of ModelFlags to a verb. */
 export function addModelFlags(c: Command): Command {
   return c
-    .addOption(new Option("-a, --network <name>", "network").choices([...networks]).default("resnet50"))
+    .addOption(new Option("-a, --network <name>", "network").choices(archs).default("resnet50"))
     .option("--width <factor>", "multiplies the channels of the four stages", positive, 1)
     .option("-b, --batch-size <images>", "images a step, over all ranks and groups", integer(1), 256)
     .option("--bn-groups <n>", "groups of the batch with BatchNorm statistics of their own (default: ranks)", integer(1))
@@ -70,7 +69,7 @@ export function addModelFlags(c: Command): Command {
 /** Options as parsed -> flags: `--arch resnet50`, the published spelling of `-a`, names the network. */
 export function modelFlags(options: Readonly<Record<string, unknown>>): ModelFlags {
   const f = options as unknown as ModelFlags;
-  return (networks as readonly string[]).includes(f.arch) ? { ...f, network: f.arch, arch: "native" } : f;
+  return (archs as readonly string[]).includes(f.arch) ? { ...f, network: f.arch, arch: "native" } : f;
 }
 
 /** The compile target of the flags; throws for a CPU level nobody has written kernels for. */

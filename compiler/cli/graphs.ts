@@ -6,6 +6,7 @@ import { pathToFileURL } from "node:url";
 import { build } from "esbuild";
 import { classifierPrograms } from "../../models/classifier.js";
 import { moproPrograms } from "../../models/mopro.js";
+import { archOf } from "../../models/resnet.js";
 import { print } from "../ir/print.js";
 import type { Graph, Target } from "../ir/types.js";
 import type { Plan } from "../lower/plan.js";
@@ -24,7 +25,7 @@ export function modelGraphs(task: string, f: ModelFlags): Source {
   const groups = f.bnGroups ?? f.ranks;
   if (f.batchSize % groups !== 0) throw new Error(`--batch-size ${f.batchSize} does not fall into ${groups} equal groups (--bn-groups)`);
   const config = {
-    arch: f.network, width: f.width, num_class: f.numClass, low_dim: f.lowDim, queue: f.moco_queue, image_size: f.imageSize,
+    arch: archOf(f.network), width: f.width, num_class: f.numClass, low_dim: f.lowDim, queue: f.moco_queue, image_size: f.imageSize,
     batch: f.batchSize, groups,
   };
   const name = `${f.network}_b${f.batchSize}`;

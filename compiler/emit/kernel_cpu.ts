@@ -50,8 +50,10 @@ class KernelText {
 
   constants(all: Constants): void {
     for (const [name, value] of Object.entries(all)) {
-      if (typeof value === "number") this.lines.push(`  static constexpr int ${name} = ${value};`);
-      else this.lines.push(`  static constexpr int64_t ${name}[] = {${value.join(", ")}};`);
+      if (typeof value === "number") {
+        const type = Number.isInteger(value) ? "int" : "float";
+        this.lines.push(`  static constexpr ${type} ${name} = ${type === "int" ? value : floatLiteral(value)};`);
+      } else this.lines.push(`  static constexpr int64_t ${name}[] = {${value.join(", ")}};`);
     }
   }
 
@@ -183,7 +185,7 @@ class Body {
   }
 
   put(v: Value): void {
-    const type = cpp[v.type.dtype];
+    const type = v.type.dtype === "i64" ? "int64_t" : cpp[v.type.dtype];
     if (type === undefined) throw new Error(`internal: emit: a fused body cannot store ${v.type.dtype} %${v.name}`);
     this.lines.push(`      put<${type}, ${this.channels}>(p, ${this.k.arg(v, "out")}, i, lanes, ${this.nameOf(v)});`);
   }

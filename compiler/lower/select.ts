@@ -85,7 +85,7 @@ function pack(conv: Node, w: Value, name: string, template: TemplateSpec, target
 
 function lower(r: Region, plain: ReadonlyMap<string, Value>, target: Target): Lowered {
   const { template } = r;
-  const flat = r.anchor === undefined && r.after.every((c) => opOf((c.nodes[0] as Node).op).flat);
+  const flat = r.anchor === undefined && r.after.every((c) => c.nodes[0] !== undefined && opOf(c.nodes[0].op).flat === true);
   const node = r.anchor ?? pointwiseNode(r, flat);
   const groups = groupsOf(r);
   const size = elements(r.shape);

@@ -1,5 +1,6 @@
-// Batch normalisation over groups of rows: each group has its own statistics. Both directions expand to channel sums,
-// arithmetic on [G, C] and one elementwise op that reads the raw operand, so the normalised tensor need not be stored.
+// Batch normalisation over groups of rows: each group has its own statistics. Both directions expand to
+// channel sums, arithmetic on [G, C] and one elementwise op that reads the raw operand, so the normalised
+// tensor need not be stored.
 
 import type { Builder } from "../ir/builder.js";
 import { NdArray } from "../ir/nd.js";
@@ -42,46 +43,48 @@ const inverseDeviation = (b: Builder, variance: Value, eps: number): Value =>
   div(b, scalar(b, 1), sqrt(b, add(b, variance, scalar(b, eps))));
 
 /**
- * y = gamma (x - mean) / sqrt(var + eps) + beta with each group's own mean and biased variance, [G, C]. Gradients flow
- * through the statistics inside y, not through the outputs mean and var.
+ * y = gamma (x - mean) / sqrt(var + eps) + beta with each group's own mean and biased variance, [G, C].
+ * Gradients flow through the statistics inside y, not through the outputs mean and var.
  */
-export const batch_norm: Op<readonly ["x", "gamma", "beta"], readonly ["y", "mean", "var"], NormAttrs> = defineOp({
-  name: "batch_norm",
-  inputs: ["x", "gamma", "beta"],
-  outputs: ["y", "mean", "var"],
-  kind: "composite",
-  onnx: "moproc::BatchNormTraining",
-  infer: ({ x, gamma, beta }, { eps, groups }: NormAttrs) => {
-    check(x, { gamma, beta }, eps);
-    wantGroups(dim(x, 0), groups);
-    const stat = { dtype: "f32", shape: [groups, dim(x, 1)] } as const;
-    return { y: x, mean: stat, var: stat };
-  },
-  reference: ({ x, gamma, beta }, { eps, groups }) => {
-    const n = perGroup(x, groups);
-    const channels = dim(x, 1);
-    const mean = sumOver(x, groups, (i) => get(x, i) / n);
-    const variance = sumOver(x, groups, (i, k) => (get(x, i) - get(mean, k)) ** 2 / n);
-    const y = NdArray.fill(x.shape, () => 0);
-    eachChannelElement(x, groups, (i, g, c) => {
-      const k = g * channels + c;
-      y.data[i] = (get(gamma, c) * (get(x, i) - get(mean, k))) / Math.sqrt(get(variance, k) + eps) + get(beta, c);
-    });
-    return { y, mean, var: variance };
-  },
-  grad: (b, p, attrs) => {
-    const { x, gamma } = p.in;
-    if (!p.d.y) return {};
-    const d = batch_norm_grad(b, x, p.d.y, p.out.mean, p.out.var, gamma, attrs);
-    return { x: d.dx, gamma: d.dgamma, beta: d.dbeta };
-  },
-  expand: (b, { x, gamma, beta }, { eps, groups }) => {
-    const { mean, m2 } = channel_moments(b, x, { groups });
-    const variance = scale(b, m2, { factor: 1 / perGroup(x.type, groups) });
-    const slope = mul(b, gamma, inverseDeviation(b, variance, eps));
-    return { y: affine(b, x, slope, sub(b, beta, mul(b, mean, slope))), mean, var: variance };
-  },
-});
+export const batch_norm: Op<readonly ["x", "gamma", "beta"], readonly ["y", "mean", "var"], NormAttrs> =
+  defineOp({
+    name: "batch_norm",
+    inputs: ["x", "gamma", "beta"],
+    outputs: ["y", "mean", "var"],
+    kind: "composite",
+    onnx: "moproc::BatchNormTraining",
+    infer: ({ x, gamma, beta }, { eps, groups }: NormAttrs) => {
+      check(x, { gamma, beta }, eps);
+      wantGroups(dim(x, 0), groups);
+      const stat = { dtype: "f32", shape: [groups, dim(x, 1)] } as const;
+      return { y: x, mean: stat, var: stat };
+    },
+    reference: ({ x, gamma, beta }, { eps, groups }) => {
+      const n = perGroup(x, groups);
+      const channels = dim(x, 1);
+      const mean = sumOver(x, groups, (i) => get(x, i) / n);
+      const variance = sumOver(x, groups, (i, k) => (get(x, i) - get(mean, k)) ** 2 / n);
+      const y = NdArray.fill(x.shape, () => 0);
+      eachChannelElement(x, groups, (i, g, c) => {
+        const k = g * channels + c;
+        y.data[i] =
+          (get(gamma, c) * (get(x, i) - get(mean, k))) / Math.sqrt(get(variance, k) + eps) + get(beta, c);
+      });
+      return { y, mean, var: variance };
+    },
+    grad: (b, p, attrs) => {
+      const { x, gamma } = p.in;
+      if (!p.d.y) return {};
+      const d = batch_norm_grad(b, x, p.d.y, p.out.mean, p.out.var, gamma, attrs);
+      return { x: d.dx, gamma: d.dgamma, beta: d.dbeta };
+    },
+    expand: (b, { x, gamma, beta }, { eps, groups }) => {
+      const { mean, m2 } = channel_moments(b, x, { groups });
+      const variance = scale(b, m2, { factor: 1 / perGroup(x.type, groups) });
+      const slope = mul(b, gamma, inverseDeviation(b, variance, eps));
+      return { y: affine(b, x, slope, sub(b, beta, mul(b, mean, slope))), mean, var: variance };
+    },
+  });
 
 /** The gradients of batch_norm's y from its raw operand x and the statistics it returned. */
 export const batch_norm_grad: Op<
@@ -105,7 +108,8 @@ export const batch_norm_grad: Op<
   reference: ({ x, dy, mean, var: variance, gamma }, { eps, groups }) => {
     const n = perGroup(x, groups);
     const { c: channels } = channelsOf(x);
-    const normal = (i: number, k: number): number => (get(x, i) - get(mean, k)) / Math.sqrt(get(variance, k) + eps);
+    const normal = (i: number, k: number): number =>
+      (get(x, i) - get(mean, k)) / Math.sqrt(get(variance, k) + eps);
     const dbeta = sumOver(x, groups, (i) => get(dy, i));
     const dgamma = sumOver(x, groups, (i, k) => get(dy, i) * normal(i, k));
     const dx = NdArray.fill(x.shape, () => 0);
@@ -115,7 +119,9 @@ export const batch_norm_grad: Op<
       dx.data[i] = (get(gamma, c) / Math.sqrt(get(variance, k) + eps)) * centred;
     });
     const total = (s: NdArray): NdArray =>
-      NdArray.fill([channels], (c) => Array.from({ length: groups }, (_, g) => s.at(g, c)).reduce((a, v) => a + v, 0));
+      NdArray.fill([channels], (c) =>
+        Array.from({ length: groups }, (_, g) => s.at(g, c)).reduce((a, v) => a + v, 0),
+      );
     return { dx, dgamma: total(dgamma), dbeta: total(dbeta) };
   },
   expand: (b, { x, dy, mean, var: variance, gamma }, { eps, groups }) => {
@@ -131,7 +137,9 @@ export const batch_norm_grad: Op<
   },
 });
 
-/** y = gamma (x - mean) / sqrt(var + eps) + beta with given statistics [C]. The statistics have no gradient. */
+/**
+ * y = gamma (x - mean) / sqrt(var + eps) + beta with given statistics [C]. The statistics have no gradient.
+ */
 export const batch_norm_inference: Op<
   readonly ["x", "gamma", "beta", "mean", "var"],
   readonly ["y"],
@@ -149,7 +157,8 @@ export const batch_norm_inference: Op<
   reference: ({ x, gamma, beta, mean, var: variance }, { eps }) => {
     const y = NdArray.fill(x.shape, () => 0);
     eachChannelElement(x, 1, (i, _, c) => {
-      y.data[i] = (get(gamma, c) * (get(x, i) - get(mean, c))) / Math.sqrt(get(variance, c) + eps) + get(beta, c);
+      y.data[i] =
+        (get(gamma, c) * (get(x, i) - get(mean, c))) / Math.sqrt(get(variance, c) + eps) + get(beta, c);
     });
     return { y };
   },

@@ -1,5 +1,6 @@
-// Elementwise ops between an image batch x [N, C, H, W] (or a matrix [N, C]) and one value a channel of each group of
-// rows, [G, C]; row n belongs to group floor(n / (N / G)). G = 1 is one value a channel for the whole batch.
+// Elementwise ops between an image batch x [N, C, H, W] (or a matrix [N, C]) and one value a channel of each
+// group of rows, [G, C]; row n belongs to group floor(n / (N / G)). G = 1 is one value a channel for the
+// whole batch.
 
 import { NdArray } from "../ir/nd.js";
 import type { TensorType, Value } from "../ir/types.js";
@@ -8,7 +9,15 @@ import { defineOp, type Op } from "./op.js";
 import { global_avg_pool } from "./pool.js";
 import { channel_sum } from "./reduce.js";
 import {
-  channelsOf, dim, eachChannelElement, wantFloat, wantGroups, wantInteger, wantRank, wantShape, wantType,
+  channelsOf,
+  dim,
+  eachChannelElement,
+  wantFloat,
+  wantGroups,
+  wantInteger,
+  wantRank,
+  wantShape,
+  wantType,
 } from "./shape.js";
 
 type NoAttrs = Record<never, never>;
@@ -44,7 +53,11 @@ export const affine: Op<readonly ["x", "scale", "bias"], readonly ["y"], NoAttrs
     return { y: x };
   },
   reference: ({ x, scale, bias }) => ({
-    y: perChannel(x, scale, (i, k) => (x.data[i] as number) * (scale.data[k] as number) + (bias.data[k] as number)),
+    y: perChannel(
+      x,
+      scale,
+      (i, k) => (x.data[i] as number) * (scale.data[k] as number) + (bias.data[k] as number),
+    ),
   }),
   grad: (b, p) => {
     const dy = p.d.y as Value;
@@ -92,7 +105,11 @@ export const normalize: Op<readonly ["x", "mean", "rstd"], readonly ["y"], NoAtt
     return { y: x };
   },
   reference: ({ x, mean, rstd }) => ({
-    y: perChannel(x, mean, (i, k) => ((x.data[i] as number) - (mean.data[k] as number)) * (rstd.data[k] as number)),
+    y: perChannel(
+      x,
+      mean,
+      (i, k) => ((x.data[i] as number) - (mean.data[k] as number)) * (rstd.data[k] as number),
+    ),
   }),
   code: ([x, m, r]) => [`(${x} - ${m}) * ${r}`],
 });

@@ -1,5 +1,5 @@
-// Convolution and its two gradients. Logical layouts: images N, C, H, W; weights O, I, R, S (stored O, R, S, I).
-// Padding contributes zeros, whatever is fused in front of the operand.
+// Convolution and its two gradients. Logical layouts: images N, C, H, W; weights O, I, R, S (stored O, R, S,
+// I). Padding contributes zeros, whatever is fused in front of the operand.
 
 import { NdArray } from "../ir/nd.js";
 import type { TensorType, Value } from "../ir/types.js";
@@ -31,39 +31,44 @@ interface Sizes {
   readonly q: number;
 }
 
-/** Calls f(x, w, y) with the flat indices of every product x * w that contributes to y; padding is left out. */
-function eachProduct(d: Sizes, { stride, pad }: WindowAttrs, f: (x: number, w: number, y: number) => void): void {
+/**
+ * Calls f(x, w, y, length) for runs of products that contribute to consecutive elements of a row of y:
+ * element y + i gets x[x + i * stride] * w[w], i < length. Padding is left out. Runs, because f64 references
+ * must not take forever.
+ */
+function eachRun(
+  d: Sizes,
+  { stride, pad }: WindowAttrs,
+  f: (x: number, w: number, y: number, length: number) => void,
+): void {
   for (let n = 0; n < d.n; n++)
     for (let k = 0; k < d.k; k++)
-      for (let p = 0; p < d.p; p++)
-        for (let q = 0; q < d.q; q++)
-          for (let c = 0; c < d.c; c++)
-            for (let r = 0; r < d.r; r++)
-              for (let s = 0; s < d.s; s++) {
-                const h = p * stride - pad + r;
-                const w = q * stride - pad + s;
-                if (h < 0 || h >= d.h || w < 0 || w >= d.w) continue;
-                f(
-                  ((n * d.c + c) * d.h + h) * d.w + w,
-                  ((k * d.c + c) * d.r + r) * d.s + s,
-                  ((n * d.k + k) * d.p + p) * d.q + q,
-                );
-              }
+      for (let c = 0; c < d.c; c++)
+        for (let r = 0; r < d.r; r++)
+          for (let s = 0; s < d.s; s++) {
+            const begin = Math.max(0, Math.ceil((pad - s) / stride));
+            const end = Math.min(d.q, Math.floor((d.w - 1 + pad - s) / stride) + 1);
+            for (let p = 0; p < d.p && begin < end; p++) {
+              const h = p * stride - pad + r;
+              if (h < 0 || h >= d.h) continue;
+              const x = ((n * d.c + c) * d.h + h) * d.w + begin * stride - pad + s;
+              f(x, ((k * d.c + c) * d.r + r) * d.s + s, ((n * d.k + k) * d.p + p) * d.q + begin, end - begin);
+            }
+          }
 }
 
 type Shaped = { readonly shape: readonly number[] };
 const sizes = (x: Shaped, w: Shaped, y: Shaped): Sizes => ({
-  n: dim(x, 0), c: dim(x, 1), h: dim(x, 2), w: dim(x, 3), k: dim(w, 0), r: dim(w, 2), s: dim(w, 3), p: dim(y, 2), q: dim(y, 3),
+  n: dim(x, 0),
+  c: dim(x, 1),
+  h: dim(x, 2),
+  w: dim(x, 3),
+  k: dim(w, 0),
+  r: dim(w, 2),
+  s: dim(w, 3),
+  p: dim(y, 2),
+  q: dim(y, 3),
 });
-
-/** y = sum of products, into `out`. */
-function accumulate(out: NdArray, a: NdArray, b: NdArray, walk: (f: (o: number, i: number, j: number) => void) => void): NdArray {
-  const { data } = out;
-  walk((o, i, j) => {
-    data[o] = (data[o] as number) + (a.data[i] as number) * (b.data[j] as number);
-  });
-  return out;
-}
 
 function outputShape(x: Shaped, w: Shaped, attrs: WindowAttrs): number[] {
   return [dim(x, 0), dim(w, 0), windows(dim(x, 2), dim(w, 2), attrs), windows(dim(x, 3), dim(w, 3), attrs)];
@@ -88,7 +93,13 @@ export const conv: Op<readonly ["x", "w"], readonly ["y"], WindowAttrs> = define
   },
   reference: ({ x, w }, attrs) => {
     const y = NdArray.fill(outputShape(x, w, attrs), () => 0);
-    return { y: accumulate(y, x, w, (f) => eachProduct(sizes(x, w, y), attrs, (i, j, o) => f(o, i, j))) };
+    const [xs, ws, ys] = [x.data, w.data, y.data];
+    eachRun(sizes(x, w, y), attrs, (i, j, o, length) => {
+      const by = ws[j] as number;
+      for (let l = 0; l < length; l++)
+        ys[o + l] = (ys[o + l] as number) + (xs[i + l * attrs.stride] as number) * by;
+    });
+    return { y };
   },
   grad: (b, p, { stride, pad }) => {
     const [x, w, dy] = [p.in.x.type, p.in.w.type, p.d.y as Value];
@@ -115,13 +126,20 @@ export const conv_dgrad: Op<readonly ["dy", "w"], readonly ["dx"], DgradAttrs> =
   },
   reference: ({ dy, w }, attrs) => {
     const dx = NdArray.fill([dim(dy, 0), dim(w, 1), attrs.h, attrs.w], () => 0);
-    return { dx: accumulate(dx, dy, w, (f) => eachProduct(sizes(dx, w, dy), attrs, (i, j, o) => f(i, o, j))) };
+    const [dxs, ws, dys] = [dx.data, w.data, dy.data];
+    eachRun(sizes(dx, w, dy), attrs, (i, j, o, length) => {
+      const by = ws[j] as number;
+      for (let l = 0; l < length; l++) {
+        dxs[i + l * attrs.stride] = (dxs[i + l * attrs.stride] as number) + (dys[o + l] as number) * by;
+      }
+    });
+    return { dx };
   },
 });
 
 /**
- * dy [N, K, P, Q], x [N, C, H, W] -> dw [K, C, r, s]: the gradient of conv's weights. Summed inside each of `groups`
- * groups of images, then over groups in a balanced tree.
+ * dy [N, K, P, Q], x [N, C, H, W] -> dw [K, C, r, s]: the gradient of conv's weights. Summed inside each of
+ * `groups` groups of images, then over groups in a balanced tree.
  */
 export const conv_wgrad: Op<readonly ["dy", "x"], readonly ["dw"], WgradAttrs> = defineOp({
   name: "conv_wgrad",
@@ -138,7 +156,13 @@ export const conv_wgrad: Op<readonly ["dy", "x"], readonly ["dw"], WgradAttrs> =
   },
   reference: ({ dy, x }, attrs) => {
     const dw = NdArray.fill([dim(dy, 1), dim(x, 1), attrs.r, attrs.s], () => 0);
-    return { dw: accumulate(dw, dy, x, (f) => eachProduct(sizes(x, dw, dy), attrs, (i, j, o) => f(j, o, i))) };
+    const [xs, dws, dys] = [x.data, dw.data, dy.data];
+    eachRun(sizes(x, dw, dy), attrs, (i, j, o, length) => {
+      let sum = 0;
+      for (let l = 0; l < length; l++) sum += (dys[o + l] as number) * (xs[i + l * attrs.stride] as number);
+      dws[j] = (dws[j] as number) + sum;
+    });
+    return { dw };
   },
 });
 

@@ -39,7 +39,9 @@ function binary(name: string, onnx: string, s: BinarySpec): Binary {
       const ia = broadcastIndex(a.shape, shape);
       const ib = broadcastIndex(b.shape, shape);
       return {
-        y: NdArray.fill(shape, (i) => s.eval(a.data[ia[i] as number] as number, b.data[ib[i] as number] as number)),
+        y: NdArray.fill(shape, (i) =>
+          s.eval(a.data[ia[i] as number] as number, b.data[ib[i] as number] as number),
+        ),
       };
     },
     grad: (b, p) => {
@@ -100,11 +102,15 @@ export const div: Binary = binary("div", "Div", {
   },
 });
 
-export const neg: Unary = unary("neg", "Neg", { eval: (x) => -x, code: (x) => `-${x}`, grad: (b, dy) => neg(b, dy) });
+export const neg: Unary = unary("neg", "Neg", {
+  eval: (x) => -x,
+  code: (x) => `-${x}`,
+  grad: (b, dy) => neg(b, dy),
+});
 
 /** max(x, 0); a NaN stays. Its gradient reads the result, so the operand need not be kept. */
 export const relu: Unary = unary("relu", "Relu", {
-  eval: (x) => (x <= 0 ? 0 : x),
+  eval: (x) => Math.max(0, x),
   code: (x) => `max(Vec(0.0f), ${x})`,
   grad: (b, dy, p) => relu_grad(b, dy, p.out.y),
 });
@@ -164,7 +170,9 @@ export const relu_grad: Op<readonly ["dy", "y"], readonly ["dx"], NoAttrs> = def
     if (dy.shape.join() !== y.shape.join()) throw new Error(`shapes differ: [${dy.shape}] and [${y.shape}]`);
     return { dx: dy };
   },
-  reference: ({ dy, y }) => ({ dx: NdArray.fill(y.shape, (i) => ((y.data[i] as number) > 0 ? (dy.data[i] as number) : 0)) }),
+  reference: ({ dy, y }) => ({
+    dx: NdArray.fill(y.shape, (i) => ((y.data[i] as number) > 0 ? (dy.data[i] as number) : 0)),
+  }),
   code: ([dy, y]) => [`select(${y} > Vec(0.0f), ${dy}, Vec(0.0f))`],
 });
 
@@ -179,13 +187,21 @@ export const scale: Op<readonly ["x"], readonly ["y"], { factor: number }> = def
     wantFloat({ x });
     return { y: x };
   },
-  reference: ({ x }, { factor }) => ({ y: new NdArray(x.shape, x.data.map((v) => v * factor)) }),
+  reference: ({ x }, { factor }) => ({
+    y: new NdArray(
+      x.shape,
+      x.data.map((v) => v * factor),
+    ),
+  }),
   grad: (b, p, { factor }) => ({ x: scale(b, p.d.y as Value, { factor }) }),
   code: ([x], { factor }) => [`${x} * Vec(${floatLiteral(factor)})`],
 });
 
 type ConstantAttrs = { values: readonly number[]; shape: readonly number[]; dtype?: "f32" | "i64" };
-/** `values` in row-major order, or one value for all elements. A table of several values is printed by the emitter. */
+/**
+ * `values` in row-major order, or one value for all elements. A table of several values is printed by the
+ * emitter.
+ */
 export const constant: Op<readonly [], readonly ["y"], ConstantAttrs> = defineOp({
   name: "constant",
   inputs: [],
@@ -197,12 +213,16 @@ export const constant: Op<readonly [], readonly ["y"], ConstantAttrs> = defineOp
     if (values.length !== 1 && values.length !== elements(shape)) {
       throw new Error(`${values.length} values for shape [${shape}]`);
     }
-    if (dtype === "i64" && !values.every(Number.isSafeInteger)) throw new Error("values of an i64 must be integers");
+    if (dtype === "i64" && !values.every(Number.isSafeInteger))
+      throw new Error("values of an i64 must be integers");
     return { y: { dtype, shape } };
   },
-  reference: (_, { values, shape }) => ({ y: NdArray.fill(shape, (i) => values[values.length === 1 ? 0 : i] as number) }),
+  reference: (_, { values, shape }) => ({
+    y: NdArray.fill(shape, (i) => values[values.length === 1 ? 0 : i] as number),
+  }),
   code: (_, { values }) => {
-    if (new Set(values).size !== 1) throw new Error("internal: a table of constants has no scalar expression");
+    if (new Set(values).size !== 1)
+      throw new Error("internal: a table of constants has no scalar expression");
     return [`Vec(${floatLiteral(values[0] as number)})`];
   },
 });
@@ -219,7 +239,9 @@ export const cast: Op<readonly ["x"], readonly ["y"], CastAttrs> = defineOp({
   kind: "elementwise",
   onnx: "Cast",
   infer: ({ x }, { to }: CastAttrs) => ({ y: { dtype: to, shape: x.shape } }),
-  reference: ({ x }, { to }) => ({ y: new NdArray(x.shape, x.data.map(/^b?f\d/.test(to) ? (v) => v : Math.trunc)) }),
+  reference: ({ x }, { to }) => ({
+    y: new NdArray(x.shape, x.data.map(/^b?f\d/.test(to) ? (v) => v : Math.trunc)),
+  }),
   grad: (b, p) => ({ x: cast(b, p.d.y as Value, { to: p.in.x.type.dtype }) }),
   code: ([x]) => [x as string], // loads and stores convert
 });
@@ -233,7 +255,8 @@ export const broadcast_to: Op<readonly ["x"], readonly ["y"], ShapeAttrs> = defi
   kind: "elementwise",
   onnx: "Expand",
   infer: ({ x }, { shape }: ShapeAttrs) => {
-    if (broadcastShape(x.shape, shape).join() !== shape.join()) throw new Error(`[${x.shape}] does not broadcast to [${shape}]`);
+    if (broadcastShape(x.shape, shape).join() !== shape.join())
+      throw new Error(`[${x.shape}] does not broadcast to [${shape}]`);
     return { y: { dtype: x.dtype, shape } };
   },
   reference: ({ x }, { shape }) => {
@@ -244,17 +267,22 @@ export const broadcast_to: Op<readonly ["x"], readonly ["y"], ShapeAttrs> = defi
   code: ([x]) => [x as string],
 });
 
-/** finite != 0 ? next : previous. Chosen, not computed: a NaN in `next` does not pass. How a state is committed. */
+/**
+ * finite != 0 ? next : previous. Chosen, not computed: a NaN in `next` does not pass. How a state is
+ * committed.
+ */
 export const where_finite: Op<readonly ["next", "previous", "finite"], readonly ["y"], NoAttrs> = defineOp({
   name: "where_finite",
   inputs: ["next", "previous", "finite"],
   outputs: ["y"],
   kind: "elementwise",
   onnx: "Where",
+  access: { finite: "scalar" },
   infer: ({ next, previous, finite }, _: NoAttrs) => {
     wantFloat({ next, previous });
     wantScalar("finite", finite, "f32");
-    if (next.shape.join() !== previous.shape.join()) throw new Error(`shapes differ: [${next.shape}] and [${previous.shape}]`);
+    if (next.shape.join() !== previous.shape.join())
+      throw new Error(`shapes differ: [${next.shape}] and [${previous.shape}]`);
     return { y: previous };
   },
   reference: ({ next, previous, finite }) => ({ y: finite.at() !== 0 ? next : previous }),

@@ -4,8 +4,26 @@ export * from "./batch_norm.js";
 export * from "./channelwise.js";
 export { conv, conv_dgrad, conv_wgrad } from "./conv.js";
 export {
-  abs, add, broadcast_to, cast, constant, div, exp, log, mul, neg, relu, relu_grad, scalar, scale, sigmoid, sqrt, square,
-  sub, tanh, where_finite,
+  abs,
+  add,
+  broadcast_to,
+  cast,
+  constant,
+  div,
+  exp,
+  log,
+  mul,
+  neg,
+  relu,
+  relu_grad,
+  scalar,
+  scale,
+  sigmoid,
+  sqrt,
+  square,
+  sub,
+  tanh,
+  where_finite,
 } from "./elementwise.js";
 export * from "./loss.js";
 export * from "./matmul.js";

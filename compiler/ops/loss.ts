@@ -6,7 +6,16 @@ import type { TensorType, Value } from "../ir/types.js";
 import { mul, sub } from "./elementwise.js";
 import { defineOp, type Op } from "./op.js";
 import { sum } from "./reduce.js";
-import { dim, wantFloat, wantGroups, wantInteger, wantRank, wantScalar, wantShape, wantType } from "./shape.js";
+import {
+  dim,
+  wantFloat,
+  wantGroups,
+  wantInteger,
+  wantRank,
+  wantScalar,
+  wantShape,
+  wantType,
+} from "./shape.js";
 
 type NoAttrs = Record<never, never>;
 type GroupAttrs = { groups: number };
@@ -80,10 +89,14 @@ export const softmax: Op<readonly ["x"], readonly ["y"], NoAttrs> = defineOp({
 });
 
 /**
- * logits [N, K], target i64[N], weight f32[N] -> loss f32[G]: over each group's rows, sum weight * -log softmax[target]
- * / sum weight; 0 where no row has weight. A weighted target outside 0..K-1 gives NaN.
+ * logits [N, K], target i64[N], weight f32[N] -> loss f32[G]: over each group's rows, sum weight * -log
+ * softmax[target] / sum weight; 0 where no row has weight. A weighted target outside 0..K-1 gives NaN.
  */
-export const softmax_cross_entropy: Op<readonly ["logits", "target", "weight"], readonly ["loss"], GroupAttrs> = defineOp({
+export const softmax_cross_entropy: Op<
+  readonly ["logits", "target", "weight"],
+  readonly ["loss"],
+  GroupAttrs
+> = defineOp({
   name: "softmax_cross_entropy",
   inputs: ["logits", "target", "weight"],
   outputs: ["loss"],
@@ -129,7 +142,9 @@ export const softmax_cross_entropy_grad: Op<
       const f = (dloss.at(g) * w) / total.at(g);
       const t = target.at(n);
       const valid = t >= 0 && t < dim(logits, 1);
-      row(dlogits, n).set(softmaxRow(row(logits, n)).map((s, k) => (valid ? f * (s - (k === t ? 1 : 0)) : Number.NaN)));
+      row(dlogits, n).set(
+        softmaxRow(row(logits, n)).map((s, k) => (valid ? f * (s - (k === t ? 1 : 0)) : Number.NaN)),
+      );
     });
     return { dlogits };
   },
@@ -191,24 +206,26 @@ export const l2_normalize_grad: Op<readonly ["x", "dy"], readonly ["dx"], EpsAtt
 });
 
 /**
- * logits [N, K], target i64[N], weight f32[N] -> correct f32[G]: each group's sum of the weights of rows whose target is
- * among the k largest logits; of equal logits the first counts as the larger. A NaN is ahead of everything.
+ * logits [N, K], target i64[N], weight f32[N] -> correct f32[G]: each group's sum of the weights of rows
+ * whose target is among the k largest logits; of equal logits the first counts as the larger. A NaN is ahead
+ * of everything.
  */
-export const top_k_correct: Op<readonly ["logits", "target", "weight"], readonly ["correct"], TopAttrs> = defineOp({
-  name: "top_k_correct",
-  inputs: ["logits", "target", "weight"],
-  outputs: ["correct"],
-  kind: "kernel",
-  onnx: "moproc::TopKCorrect",
-  infer: ({ logits, target, weight }, { k, groups }: TopAttrs) => {
-    checkLabels(logits, target, weight, groups);
-    wantInteger("k", k, 1);
-    return { correct: f32(groups) };
-  },
-  reference: ({ logits, target, weight }, { k, groups }) => ({
-    correct: sumRows(weight, groups, (n) => (rank(row(logits, n), target.at(n)) < k ? 1 : 0)),
-  }),
-});
+export const top_k_correct: Op<readonly ["logits", "target", "weight"], readonly ["correct"], TopAttrs> =
+  defineOp({
+    name: "top_k_correct",
+    inputs: ["logits", "target", "weight"],
+    outputs: ["correct"],
+    kind: "kernel",
+    onnx: "moproc::TopKCorrect",
+    infer: ({ logits, target, weight }, { k, groups }: TopAttrs) => {
+      checkLabels(logits, target, weight, groups);
+      wantInteger("k", k, 1);
+      return { correct: f32(groups) };
+    },
+    reference: ({ logits, target, weight }, { k, groups }) => ({
+      correct: sumRows(weight, groups, (n) => (rank(row(logits, n), target.at(n)) < k ? 1 : 0)),
+    }),
+  });
 
 /** How many logits are ahead of the target's; Infinity for a target that is no column or NaN. */
 function rank(l: Float64Array, t: number): number {
@@ -218,9 +235,9 @@ function rank(l: Float64Array, t: number): number {
 }
 
 /**
- * MoPro's noise correction. s = alpha softmax(cls) + (1 - alpha) softmax(proto), [N, K]. Where max s > threshold the
- * label becomes the first argmax and the row is kept; else where s[target] > 1 / K the row is kept as it is; else it
- * is dropped: kept 0, label unchanged.
+ * MoPro's noise correction. s = alpha softmax(cls) + (1 - alpha) softmax(proto), [N, K]. Where max s >
+ * threshold the label becomes the first argmax and the row is kept; else where s[target] > 1 / K the row is
+ * kept as it is; else it is dropped: kept 0, label unchanged.
  */
 export const correct_labels: Op<
   readonly ["cls_logits", "proto_logits", "target", "alpha", "threshold"],

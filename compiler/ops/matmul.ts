@@ -1,5 +1,5 @@
-// The matrix product. Where it contracts over the rows of the batch (a weight gradient), `groups` fixes the order:
-// inside each group of rows first, then over groups in a balanced tree.
+// The matrix product. Where it contracts over the rows of the batch (a weight gradient), `groups` fixes the
+// order: inside each group of rows first, then over groups in a balanced tree.
 
 import { NdArray } from "../ir/nd.js";
 import type { Value } from "../ir/types.js";
@@ -23,7 +23,8 @@ export const matmul: Op<readonly ["a", "b"], readonly ["y"], MatmulAttrs> = defi
     const k = dim(a, ta ? 0 : 1);
     const k2 = dim(b, tb ? 1 : 0);
     if (k !== k2) throw new Error(`inner dimensions differ: ${k} and ${k2}`);
-    if (groups !== 1 && !ta) throw new Error(`groups = ${groups} needs ta: only a's rows can be rows of the batch`);
+    if (groups !== 1 && !ta)
+      throw new Error(`groups = ${groups} needs ta: only a's rows can be rows of the batch`);
     wantGroups(k, groups);
     return { y: { dtype: a.dtype, shape: [dim(a, ta ? 1 : 0), dim(b, tb ? 0 : 1)] } };
   },
@@ -35,7 +36,8 @@ export const matmul: Op<readonly ["a", "b"], readonly ["y"], MatmulAttrs> = defi
       for (let j = 0; j < n; j++) {
         let s = 0;
         for (let l = 0; l < k; l++) {
-          s += (a.data[ta ? l * m + i : i * k + l] as number) * (b.data[tb ? j * k + l : l * n + j] as number);
+          s +=
+            (a.data[ta ? l * m + i : i * k + l] as number) * (b.data[tb ? j * k + l : l * n + j] as number);
         }
         y.data[i * n + j] = s;
       }
@@ -45,7 +47,8 @@ export const matmul: Op<readonly ["a", "b"], readonly ["y"], MatmulAttrs> = defi
     const dy = p.d.y as Value;
     const { a, b } = p.in;
     const rows = dim(a.type, 0);
-    const groups = rows % g.groups === 0 ? g.groups : 1; // b's gradient sums over a's rows, as a rule the batch
+    // b's gradient sums over a's rows, which as a rule are the batch
+    const groups = rows % g.groups === 0 ? g.groups : 1;
     return {
       a: ta ? matmul(g, b, dy, { ta: tb, tb: true }) : matmul(g, dy, b, { tb: !tb }),
       b: tb

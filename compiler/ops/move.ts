@@ -1,5 +1,5 @@
-// Ops that only move elements. Shapes are logical, but a 4-D tensor is stored channels-last: a reshape is a view and
-// is refused where the stored order would have to change.
+// Ops that only move elements. Shapes are logical, but a 4-D tensor is stored channels-last: a reshape is a
+// view and is refused where the stored order would have to change.
 
 import { NdArray } from "../ir/nd.js";
 import { elements, sameShape, type TensorType, type Value } from "../ir/types.js";
@@ -10,9 +10,12 @@ import { dim, wantAxis, wantInteger, wantRank, wantType } from "./shape.js";
 type ShapeAttrs = { shape: readonly number[] };
 
 /** The storage order of a 4-D tensor is its logical order when it has one channel or one pixel. */
-const isPlain = (s: readonly number[]): boolean => s.length !== 4 || s[1] === 1 || (s[2] as number) * (s[3] as number) === 1;
+const isPlain = (s: readonly number[]): boolean =>
+  s.length !== 4 || s[1] === 1 || (s[2] as number) * (s[3] as number) === 1;
 const sameOrder = (a: readonly number[], b: readonly number[]): boolean =>
-  sameShape(a, b) || (isPlain(a) && isPlain(b)) || (a.length === 4 && b.length === 4 && a[0] === b[0] && a[1] === b[1]);
+  sameShape(a, b) ||
+  (isPlain(a) && isPlain(b)) ||
+  (a.length === 4 && b.length === 4 && a[0] === b[0] && a[1] === b[1]);
 
 /** The same elements in row-major order under another shape; at most one extent may be -1. */
 export const reshape: Op<readonly ["x"], readonly ["y"], ShapeAttrs> = defineOp({
@@ -38,7 +41,8 @@ function resolve(x: { readonly shape: readonly number[] }, shape: readonly numbe
   const free = shape.filter((d) => d === -1).length;
   if (free > 1) throw new Error(`shape [${shape}] leaves ${free} extents open`);
   const y = shape.map((d) => (d === -1 ? size / known : d));
-  for (const d of y) if (!Number.isInteger(d) || d < 0) throw new Error(`${size} elements do not fill [${shape}]`);
+  for (const d of y)
+    if (!Number.isInteger(d) || d < 0) throw new Error(`${size} elements do not fill [${shape}]`);
   if (elements(y) !== size) throw new Error(`[${x.shape}] has ${size} elements, [${shape}] ${elements(y)}`);
   return y;
 }
@@ -72,7 +76,9 @@ export const transpose: Op<readonly ["x"], readonly ["y"], PermAttrs> = defineOp
       }),
     };
   },
-  grad: (b, p, { perm }) => ({ x: transpose(b, p.d.y as Value, { perm: perm.map((_, i) => perm.indexOf(i)) }) }),
+  grad: (b, p, { perm }) => ({
+    x: transpose(b, p.d.y as Value, { perm: perm.map((_, i) => perm.indexOf(i)) }),
+  }),
 });
 
 /** Elements before and after `axis`: a tensor is [outer, extent, inner] for concat and slice. */
@@ -95,7 +101,10 @@ export const concat: Op<readonly ["...xs"], readonly ["y"], AxisAttrs> = defineO
     const axis = wantAxis(attrs.axis, first.shape.length);
     for (const x of xs) {
       if (x.dtype !== first.dtype) throw new Error(`dtypes differ: ${first.dtype} and ${x.dtype}`);
-      if (!sameShape(x.shape.toSpliced(axis, 1), first.shape.toSpliced(axis, 1)) || x.shape.length !== first.shape.length) {
+      if (
+        !sameShape(x.shape.toSpliced(axis, 1), first.shape.toSpliced(axis, 1)) ||
+        x.shape.length !== first.shape.length
+      ) {
         throw new Error(`[${first.shape}] and [${x.shape}] differ outside axis ${axis}`);
       }
     }
@@ -106,7 +115,10 @@ export const concat: Op<readonly ["...xs"], readonly ["y"], AxisAttrs> = defineO
     const first = xs[0] as NdArray;
     const axis = wantAxis(attrs.axis, first.shape.length);
     const { outer } = around(first.shape, axis);
-    const shape = first.shape.with(axis, xs.reduce((s, x) => s + dim(x, axis), 0));
+    const shape = first.shape.with(
+      axis,
+      xs.reduce((s, x) => s + dim(x, axis), 0),
+    );
     const parts = Array.from({ length: outer }, (_, o) =>
       xs.flatMap((x) => [...x.data.subarray((o * x.data.length) / outer, ((o + 1) * x.data.length) / outer)]),
     );
@@ -153,7 +165,8 @@ export const slice: Op<readonly ["x"], readonly ["y"], SliceAttrs> = defineOp({
   grad: (b, p, { axis: a, start, end }) => {
     const shape = p.in.x.type.shape;
     const axis = wantAxis(a, shape.length);
-    const zeros = (n: number): Value[] => (n > 0 ? [constant(b, { values: [0], shape: shape.with(axis, n) })] : []);
+    const zeros = (n: number): Value[] =>
+      n > 0 ? [constant(b, { values: [0], shape: shape.with(axis, n) })] : [];
     const parts = [...zeros(start), p.d.y as Value, ...zeros((shape[axis] as number) - end)];
     return { x: parts.length === 1 ? (p.d.y as Value) : concat(b, parts, { axis }) };
   },
@@ -188,7 +201,12 @@ export const take_rows: Op<readonly ["x", "idx"], readonly ["y"], Record<never, 
   reference: ({ x, idx }) => {
     checkPermutation(idx);
     const width = elements(x.shape.slice(1));
-    return { y: NdArray.fill(x.shape, (i) => x.data[(idx.data[Math.floor(i / width)] as number) * width + (i % width)] as number) };
+    return {
+      y: NdArray.fill(
+        x.shape,
+        (i) => x.data[(idx.data[Math.floor(i / width)] as number) * width + (i % width)] as number,
+      ),
+    };
   },
   grad: (b, p) => ({ x: put_rows(b, p.d.y as Value, p.in.idx) }),
 });

@@ -1,5 +1,5 @@
-// Pooling. max_pool_grad finds each window's maximum again instead of keeping indices; of equal maxima the first in
-// row-major order gets the gradient. Padding never wins.
+// Pooling. max_pool_grad finds each window's maximum again instead of keeping indices; of equal maxima the
+// first in row-major order gets the gradient. Padding never wins.
 
 import { NdArray } from "../ir/nd.js";
 import type { Value } from "../ir/types.js";
@@ -15,7 +15,8 @@ type Shaped = { readonly shape: readonly number[] };
 function pooledShape(x: Shaped, attrs: PoolAttrs): number[] {
   const { kernel, pad } = attrs;
   wantInteger("kernel", kernel, 1);
-  if (2 * pad > kernel) throw new Error(`padding ${pad} is more than half the kernel ${kernel}: a window could be empty`);
+  if (2 * pad > kernel)
+    throw new Error(`padding ${pad} is more than half the kernel ${kernel}: a window could be empty`);
   return [dim(x, 0), dim(x, 1), windows(dim(x, 2), kernel, attrs), windows(dim(x, 3), kernel, attrs)];
 }
 
@@ -97,7 +98,10 @@ export const global_avg_pool: Op<readonly ["x"], readonly ["y"], Record<never, n
   reference: ({ x }) => {
     const { n, c, pixels } = channelsOf(x);
     return {
-      y: NdArray.fill([n, c], (i) => x.data.subarray(i * pixels, (i + 1) * pixels).reduce((s, v) => s + v, 0) / pixels),
+      y: NdArray.fill(
+        [n, c],
+        (i) => x.data.subarray(i * pixels, (i + 1) * pixels).reduce((s, v) => s + v, 0) / pixels,
+      ),
     };
   },
   grad: (b, p) => {

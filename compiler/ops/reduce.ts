@@ -1,5 +1,6 @@
-// Sums and maxima. Sums over the rows of a batch go through channel_sum (one sum a group, in an order fixed by the
-// group's shape) and group_sum (a balanced tree over groups), so that any division of the groups gives the same bits.
+// Sums and maxima. Sums over the rows of a batch go through channel_sum (one sum a group, in an order fixed
+// by the group's shape) and group_sum (a balanced tree over groups), so that any division of the groups gives
+// the same bits.
 
 import type { Builder } from "../ir/builder.js";
 import { NdArray } from "../ir/nd.js";
@@ -7,7 +8,16 @@ import { elements, sameShape, type Value } from "../ir/types.js";
 import { broadcast_to, scale } from "./elementwise.js";
 import { reshape } from "./move.js";
 import { defineOp, type Op } from "./op.js";
-import { broadcastIndex, channelsOf, dim, eachChannelElement, wantAxis, wantFloat, wantGroups, wantRank } from "./shape.js";
+import {
+  broadcastIndex,
+  channelsOf,
+  dim,
+  eachChannelElement,
+  wantAxis,
+  wantFloat,
+  wantGroups,
+  wantRank,
+} from "./shape.js";
 
 type AxesAttrs = { axes: readonly number[]; keepdims?: boolean }; // keepdims: false
 type Reduction = Op<readonly ["x"], readonly ["y"], AxesAttrs>;
@@ -71,12 +81,21 @@ export const mean: Reduction = defineOp({
   },
   reference: ({ x }, attrs) => {
     const s = fold(x, attrs, 0, (a, v) => a + v);
-    return { y: new NdArray(s.shape, s.data.map((v) => v / count(x.shape, attrs.axes))) };
+    return {
+      y: new NdArray(
+        s.shape,
+        s.data.map((v) => v / count(x.shape, attrs.axes)),
+      ),
+    };
   },
   grad: (b, p, attrs) => ({
-    x: scale(b, spread(b, p.d.y as Value, p.in.x, attrs), { factor: 1 / count(p.in.x.type.shape, attrs.axes) }),
+    x: scale(b, spread(b, p.d.y as Value, p.in.x, attrs), {
+      factor: 1 / count(p.in.x.type.shape, attrs.axes),
+    }),
   }),
-  expand: (b, { x }, attrs) => ({ y: scale(b, sum(b, x, attrs), { factor: 1 / count(x.type.shape, attrs.axes) }) }),
+  expand: (b, { x }, attrs) => ({
+    y: scale(b, sum(b, x, attrs), { factor: 1 / count(x.type.shape, attrs.axes) }),
+  }),
 });
 
 /** Largest element over `axes`; has no gradient. */
@@ -90,7 +109,9 @@ export const max: Reduction = defineOp({
     wantFloat({ x });
     return { y: { dtype: x.dtype, shape: resultShape(x.shape, attrs) } };
   },
-  reference: ({ x }, attrs) => ({ y: fold(x, attrs, -Infinity, (m, v) => (Number.isNaN(m) || v <= m ? m : v)) }),
+  reference: ({ x }, attrs) => ({
+    y: fold(x, attrs, -Infinity, (m, v) => (Number.isNaN(m) || v <= m ? m : v)),
+  }),
 });
 
 type GroupAttrs = { groups: number };
@@ -118,7 +139,10 @@ export const channel_sum: Op<readonly ["x"], readonly ["y"], GroupAttrs> = defin
   },
 });
 
-/** x [N, C] or [N, C, H, W] -> mean [G, C] and m2 [G, C], the sum of squared deviations from it, of each group. */
+/**
+ * x [N, C] or [N, C, H, W] -> mean [G, C] and m2 [G, C], the sum of squared deviations from it, of each
+ * group.
+ */
 export const channel_moments: Op<readonly ["x"], readonly ["mean", "m2"], GroupAttrs> = defineOp({
   name: "channel_moments",
   inputs: ["x"],
@@ -158,7 +182,8 @@ export const group_sum: Op<readonly ["x"], readonly ["y"], Record<never, never>>
   infer: ({ x }, _: Record<never, never>) => {
     wantFloat({ x });
     if (x.shape.length === 0) throw new Error("x has no axis of groups");
-    if (x.shape.length === 4 || x.shape.length === 5) throw new Error(`x of rank ${x.shape.length} changes its storage order`);
+    if (x.shape.length === 4 || x.shape.length === 5)
+      throw new Error(`x of rank ${x.shape.length} changes its storage order`);
     return { y: { dtype: x.dtype, shape: x.shape.slice(1) } };
   },
   reference: ({ x }) => {
@@ -171,8 +196,8 @@ export const group_sum: Op<readonly ["x"], readonly ["y"], Record<never, never>>
 });
 
 /**
- * The gradient of broadcasting: x summed down to `shape`, which broadcasts to x's. Sums that leave only the channels of
- * a matrix or an image batch are taken a group and then over the builder's groups.
+ * The gradient of broadcasting: x summed down to `shape`, which broadcasts to x's. Sums that leave only the
+ * channels of a matrix or an image batch are taken a group and then over the builder's groups.
  */
 export function sumTo(b: Builder, x: Value, shape: readonly number[]): Value {
   const from = x.type.shape;

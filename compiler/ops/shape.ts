@@ -1,5 +1,5 @@
-// What several `infer` functions check and compute: floats, ranks, broadcast shapes. Messages name the operand; the
-// builder puts the op, its operand types and the scope in front of them.
+// What several `infer` functions check and compute: floats, ranks, broadcast shapes. Messages name the
+// operand; the builder puts the op, its operand types and the scope in front of them.
 
 import type { NdArray } from "../ir/nd.js";
 import { elements, type DType, sameShape, showType, type TensorType } from "../ir/types.js";
@@ -25,17 +25,20 @@ export function wantShape(name: string, t: TensorType, shape: readonly number[])
 
 /** Throws unless `t` has one of these ranks. */
 export function wantRank(name: string, t: TensorType, ...ranks: readonly number[]): void {
-  if (!ranks.includes(t.shape.length)) throw new Error(`${name} must have rank ${ranks.join(" or ")}, not ${t.shape.length}`);
+  if (!ranks.includes(t.shape.length))
+    throw new Error(`${name} must have rank ${ranks.join(" or ")}, not ${t.shape.length}`);
 }
 
 /** Throws unless `t` is one number of this dtype. */
 export function wantScalar(name: string, t: TensorType, dtype: DType): void {
-  if (t.dtype !== dtype || t.shape.length !== 0) throw new Error(`${name} must be ${dtype}[], not ${showType(t)}`);
+  if (t.dtype !== dtype || t.shape.length !== 0)
+    throw new Error(`${name} must be ${dtype}[], not ${showType(t)}`);
 }
 
 /** Throws unless `x` is an integer >= least. */
 export function wantInteger(name: string, x: number, least: number): void {
-  if (!Number.isInteger(x) || x < least) throw new Error(`${name} must be an integer of at least ${least}, not ${x}`);
+  if (!Number.isInteger(x) || x < least)
+    throw new Error(`${name} must be an integer of at least ${least}, not ${x}`);
 }
 
 /** Throws unless `rows` falls into `groups` equal groups. */
@@ -46,7 +49,8 @@ export function wantGroups(rows: number, groups: number): void {
 
 /** `axis` counted from the front; throws when the tensor has no such axis. */
 export function wantAxis(axis: number, rank: number): number {
-  if (!Number.isInteger(axis) || axis < -rank || axis >= rank) throw new Error(`no axis ${axis} in a tensor of rank ${rank}`);
+  if (!Number.isInteger(axis) || axis < -rank || axis >= rank)
+    throw new Error(`no axis ${axis} in a tensor of rank ${rank}`);
   return axis < 0 ? axis + rank : axis;
 }
 
@@ -72,21 +76,38 @@ export function broadcastIndex(from: readonly number[], to: readonly number[]): 
   for (let axis = to.length - 1; axis >= 0; axis--) {
     const extent = to[axis] as number;
     const own = from[axis - to.length + from.length] ?? 1;
-    if (own !== 1) for (let i = 0; i < index.length; i++) index[i] = (index[i] as number) + (Math.floor(i / inner) % extent) * stride;
+    if (own !== 1)
+      for (let i = 0; i < index.length; i++)
+        index[i] = (index[i] as number) + (Math.floor(i / inner) % extent) * stride;
     stride *= own;
     inner *= extent;
   }
   return index;
 }
 
-/** Rows, channels and pixels a row of a matrix [N, C] or an image [N, C, H, W]; logical index (n * C + c) * pixels + p. */
-export function channelsOf(x: { readonly shape: readonly number[] }): { n: number; c: number; pixels: number } {
+/**
+ * Rows, channels and pixels a row of a matrix [N, C] or an image [N, C, H, W]; logical index (n * C + c) *
+ * pixels + p.
+ */
+export function channelsOf(x: { readonly shape: readonly number[] }): {
+  n: number;
+  c: number;
+  pixels: number;
+} {
   return { n: dim(x, 0), c: dim(x, 1), pixels: elements(x.shape.slice(2)) };
 }
 
-/** Calls f(index, group, channel) for each element of x [N, C] or [N, C, H, W] whose rows fall into `groups` groups. */
-export function eachChannelElement(x: NdArray, groups: number, f: (i: number, g: number, c: number) => void): void {
+/**
+ * Calls f(index, group, channel) for each element of x [N, C] or [N, C, H, W] whose rows fall into `groups`
+ * groups.
+ */
+export function eachChannelElement(
+  x: NdArray,
+  groups: number,
+  f: (i: number, g: number, c: number) => void,
+): void {
   const { n, c: channels, pixels } = channelsOf(x);
   for (let row = 0, i = 0; row < n; row++)
-    for (let c = 0; c < channels; c++) for (let p = 0; p < pixels; p++, i++) f(i, Math.floor(row / (n / groups)), c);
+    for (let c = 0; c < channels; c++)
+      for (let p = 0; p < pixels; p++, i++) f(i, Math.floor(row / (n / groups)), c);
 }

@@ -1,5 +1,5 @@
-// What happens to state at the end of a step: optimizer, moving averages, the queue of keys, the prototypes. Each op
-// takes `finite` f32[] and returns the old state where it is 0, so a diverged step leaves no trace.
+// What happens to state at the end of a step: optimizer, moving averages, the queue of keys, the prototypes.
+// Each op takes `finite` f32[] and returns the old state where it is 0, so a diverged step leaves no trace.
 
 import { NdArray } from "../ir/nd.js";
 import { sameShape, type TensorType } from "../ir/types.js";
@@ -12,9 +12,13 @@ type SgdAttrs = { grad_scale: number };
 
 function checkSame(operands: Readonly<Record<string, TensorType>>): void {
   wantFloat(operands);
-  const [[firstName, first], ...others] = Object.entries(operands) as [[string, TensorType], ...[string, TensorType][]];
+  const [[firstName, first], ...others] = Object.entries(operands) as [
+    [string, TensorType],
+    ...[string, TensorType][],
+  ];
   for (const [name, t] of others) {
-    if (!sameShape(t.shape, first.shape)) throw new Error(`${name} must have the shape of ${firstName}, not [${t.shape}]`);
+    if (!sameShape(t.shape, first.shape))
+      throw new Error(`${name} must have the shape of ${firstName}, not [${t.shape}]`);
   }
 }
 
@@ -22,7 +26,9 @@ function checkScalars(operands: Readonly<Record<string, TensorType>>): void {
   for (const [name, t] of Object.entries(operands)) wantScalar(name, t, "f32");
 }
 
-/** v_new = momentum v + (grad_scale g + weight_decay p); p_new = p - lr v_new. Both stay where finite is 0. */
+/**
+ * v_new = momentum v + (grad_scale g + weight_decay p); p_new = p - lr v_new. Both stay where finite is 0.
+ */
 export const sgd: Op<
   readonly ["p", "v", "g", "lr", "momentum", "weight_decay", "finite"],
   readonly ["v_new", "p_new"],
@@ -46,13 +52,20 @@ export const sgd: Op<
     const [ps, vs, gs] = [p.data, v.data, g.data];
     const v_new = NdArray.fill(
       v.shape,
-      (i) => momentum.at() * (vs[i] as number) + grad_scale * (gs[i] as number) + weight_decay.at() * (ps[i] as number),
+      (i) =>
+        momentum.at() * (vs[i] as number) +
+        grad_scale * (gs[i] as number) +
+        weight_decay.at() * (ps[i] as number),
     );
-    return { v_new, p_new: NdArray.fill(p.shape, (i) => (ps[i] as number) - lr.at() * (v_new.data[i] as number)) };
+    return {
+      v_new,
+      p_new: NdArray.fill(p.shape, (i) => (ps[i] as number) - lr.at() * (v_new.data[i] as number)),
+    };
   },
   code: ([p, v, g, lr, momentum, wd, finite], { grad_scale }, [v_new]) => {
     const step = `fma(${momentum}, ${v}, fma(${wd}, ${p}, ${g} * Vec(${floatLiteral(grad_scale)})))`;
-    const unless = (next: string, old: string | undefined): string => `select(${finite} == Vec(0.0f), ${old}, ${next})`;
+    const unless = (next: string, old: string | undefined): string =>
+      `select(${finite} == Vec(0.0f), ${old}, ${next})`;
     return [unless(step, v), unless(`${p} - ${lr} * ${v_new}`, p)];
   },
 });
@@ -73,12 +86,18 @@ export const ema: Op<readonly ["k", "q", "m"], readonly ["k_new"], NoAttrs> = de
     return { k_new: k };
   },
   reference: ({ k, q, m }) => ({
-    k_new: NdArray.fill(k.shape, (i) => (k.data[i] as number) * m.at() + (q.data[i] as number) * (1 - m.at())),
+    k_new: NdArray.fill(
+      k.shape,
+      (i) => (k.data[i] as number) * m.at() + (q.data[i] as number) * (1 - m.at()),
+    ),
   }),
   code: ([k, q, m]) => [`fma(${k}, ${m}, ${q} * (Vec(1.0f) - ${m}))`],
 });
 
-/** The rows of keys [N, D] become columns ptr, ptr + 1, ... (mod Q) of queue [D, Q], later ones over earlier ones. */
+/**
+ * The rows of keys [N, D] become columns ptr, ptr + 1, ... (mod Q) of queue [D, Q], later ones over earlier
+ * ones.
+ */
 export const queue_push: Op<
   readonly ["queue", "ptr", "keys", "finite"],
   readonly ["queue_new", "ptr_new"],
@@ -97,7 +116,8 @@ export const queue_push: Op<
     wantType("ptr", ptr, "i64");
     wantShape("ptr", ptr, [1]);
     wantScalar("finite", finite, "f32");
-    if (dim(keys, 1) !== dim(queue, 0)) throw new Error(`keys have ${dim(keys, 1)} elements, the queue holds ${dim(queue, 0)}`);
+    if (dim(keys, 1) !== dim(queue, 0))
+      throw new Error(`keys have ${dim(keys, 1)} elements, the queue holds ${dim(queue, 0)}`);
     return { queue_new: queue, ptr_new: ptr };
   },
   reference: ({ queue, ptr, keys, finite }) => {
@@ -179,7 +199,7 @@ export const all_finite: Op<readonly ["...xs"], readonly ["y"], NoAttrs> = defin
   onnx: "moproc::AllFinite",
   infer: ({ xs }, _: NoAttrs): { y: TensorType } => {
     if (xs.length === 0) throw new Error("nothing to check");
-    xs.forEach((x, i) => wantFloat({ [`xs[${i}]`]: x }));
+    wantFloat(Object.fromEntries(xs.map((x, i) => [`xs[${i}]`, x])));
     return { y: { dtype: "f32", shape: [] } };
   },
   reference: ({ xs }) => ({ y: NdArray.scalar(xs.every((x) => x.data.every(Number.isFinite)) ? 1 : 0) }),

@@ -23,7 +23,7 @@ struct Taps {
   int64_t run, row_stride;
 };
 
-/// acc (NP, NO * width) = or += the taps applied to NP pixels.
+/// acc (NP, NO * width) = or += the taps applied to NP pixels; the sum of these taps is formed first.
 template <int NO, int NP>
 MOPROC_NOINLINE void conv_tile(const float* x, const ConvPixel* at, const Taps& taps, float* acc, bool add) {
   constexpr int L = Vec::width;
@@ -31,12 +31,6 @@ MOPROC_NOINLINE void conv_tile(const float* x, const ConvPixel* at, const Taps& 
   const float* px[NP];
 #pragma GCC unroll 16
   for (int p = 0; p < NP; ++p) px[p] = x + at[p].x;
-  if (add) {
-#pragma GCC unroll 16
-    for (int p = 0; p < NP; ++p)
-#pragma GCC unroll 8
-      for (int o = 0; o < NO; ++o) a[p][o] = load(acc + (p * NO + o) * L);
-  }
   const float* w = taps.w;
   const int64_t run = taps.run, row_stride = taps.row_stride;
   for (int r = taps.rows; r > 0; --r) {
@@ -58,43 +52,31 @@ MOPROC_NOINLINE void conv_tile(const float* x, const ConvPixel* at, const Taps& 
 #pragma GCC unroll 16
   for (int p = 0; p < NP; ++p)
 #pragma GCC unroll 8
-    for (int o = 0; o < NO; ++o) store(acc + (p * NO + o) * L, a[p][o]);
+    for (int o = 0; o < NO; ++o) {
+      float* const to = acc + (p * NO + o) * L;
+      store(to, add ? load(to) + a[p][o] : a[p][o]);
+    }
 }
-
-template <int N> struct StageUnroll { static constexpr int value = N; };
 
 /// Copies channels [c0, c1) of `count` pixels `step` apart, prologue applied, into panels of PW channels: channel c of
 /// pixel i goes to dst[(c - c0) / PW * panel + i * PW + (c - c0) % PW]. The last panel is written in whole vectors.
 template <class X, int C, int PW>
 MOPROC_NOINLINE void stage_run(const Params& p, float* dst, At at, int64_t count, int64_t step, int c0, int c1,
                                int64_t panel) {
-  constexpr int L = Vec::width, U = 4;
+  constexpr int L = Vec::width;
   static_assert(PW % L == 0 || PW == C, "a panel is whole vectors or the whole pixel");
-  const auto vectors = [&](int64_t i, int c, int lanes, auto whole) __attribute__((always_inline)) {
-    constexpr int N = decltype(whole)::value;
-    Vec v[N];
-    for (int u = 0; u < N; ++u) v[u] = operand<X, C>(p, At{at.pixel + (i + u) * step, at.row, at.group, c}, lanes);
-    float* const to = dst + (c - c0) / PW * panel + i * PW + (c - c0) % PW;
-    for (int u = 0; u < N; ++u) {
-      if constexpr (PW % L == 0) store(to + u * PW, v[u]);
-      else store(to + u * PW, v[u], lanes);
-    }
-  };
-  const auto pixels = [&](int64_t i, auto whole) __attribute__((always_inline)) {
-    int c = c0;
-    for (; c + L <= c1; c += L) vectors(i, c, L, whole);
-    if constexpr (C % L != 0)
-      if (c < c1) vectors(i, c, c1 - c, whole);
-  };
   if constexpr (X::buffer >= 0 && PW == C) {
     if (step == 1 && c0 == 0 && c1 == C) {
       __builtin_memcpy(dst, in<float>(p, X::buffer) + at.pixel * C, static_cast<size_t>(count) * C * sizeof(float));
       return;
     }
   }
-  int64_t i = 0;
-  for (; i + U <= count; i += U) pixels(i, StageUnroll<U>{});
-  for (; i < count; ++i) pixels(i, StageUnroll<1>{});
+  for (int64_t i = 0; i < count; ++i, at.pixel += step, dst += PW) {
+    const auto to = [&](int c) __attribute__((always_inline)) { return dst + (c - c0) / PW * panel + (c - c0) % PW; };
+    for (at.c = c0; at.c + L <= c1; at.c += L) store(to(at.c), operand<X, C>(p, at, L));
+    if constexpr (C % L != 0)
+      if (at.c < c1) store(to(at.c), operand<X, C>(p, at, c1 - at.c), PW % L == 0 ? L : c1 - at.c);
+  }
 }
 
 /// A window of one image: rows row0 + i * step, columns col0 + j * step; what lies outside the image is zero.

@@ -104,24 +104,26 @@ MOPROC_NOINLINE void conv_dgrad(const Params& p, const Task& t) {
         stage_window<typename K::Dy, K::P, K::Q, K::OUT, K::OUT>(p, slab + m * D::image, image + m, group, win, 0,
                                                                 K::OUT, 0);
     }
-    for (int b = D::blocks * part / K::PARTS; b < D::blocks * (part + 1) / K::PARTS; ++b) {
-      const bool whole = D::last == K::NO || b + 1 < D::blocks;
-      constexpr int64_t all_taps = static_cast<int64_t>(K::R) * K::S * K::OUT;
-      const float* w = in<float>(p, K::W_BUFFER) + b * all_taps * K::NO * L;
-      int64_t before = 0;
-      for (int phase = 0; phase < ST * ST; ++phase) {
-        const DgradPhase v = dgrad_phase(phase / ST, ST, K::PAD, K::R), u = dgrad_phase(phase % ST, ST, K::PAD, K::S);
-        const bool none = v.taps == 0 || u.taps == 0;
-        const int n = dgrad_pixels<K>(px, row0, ib, rows, phase / ST, phase % ST, none ? 0 : v.first - D::row_low,
-                                      none ? 0 : u.first - D::col_low);
-        const Taps taps{w, none ? 0 : v.taps, static_cast<int64_t>(u.taps) * K::OUT, D::row};
-        constexpr int IMAGE = K::H * K::W;
-        const int c = b * K::NO * L;
-        if (whole) conv_pixels<Y, K::C, IMAGE, K::NO, K::NP>(p, job, px, n, taps, K::RC, c, before);
-        else conv_pixels<Y, K::C, IMAGE, D::last, K::NP>(p, job, px, n, taps, K::RC, c, before);
-        before += n;
-        w += static_cast<int64_t>(v.taps) * u.taps * K::OUT * (whole ? K::NO : D::last) * L;
-      }
+    int64_t before = 0, skipped = 0;  // pixels of the phases so far; (tap, OUT) rows of their weights
+    for (int phase = 0; phase < ST * ST; ++phase) {
+      const DgradPhase v = dgrad_phase(phase / ST, ST, K::PAD, K::R), u = dgrad_phase(phase % ST, ST, K::PAD, K::S);
+      const bool none = v.taps == 0 || u.taps == 0;
+      const int n = dgrad_pixels<K>(px, row0, ib, rows, phase / ST, phase % ST, none ? 0 : v.first - D::row_low,
+                                    none ? 0 : u.first - D::col_low);
+      for (int i = 0; i < n; i += K::SPAN)
+        for (int b = D::blocks * part / K::PARTS; b < D::blocks * (part + 1) / K::PARTS; ++b) {
+          constexpr int64_t all_taps = static_cast<int64_t>(K::R) * K::S * K::OUT;
+          constexpr int IMAGE = K::H * K::W;
+          const bool whole = D::last == K::NO || b + 1 < D::blocks;
+          const float* const w =
+              in<float>(p, K::W_BUFFER) + (b * all_taps * K::NO + skipped * (whole ? K::NO : D::last)) * L;
+          const Taps taps{w, none ? 0 : v.taps, static_cast<int64_t>(u.taps) * K::OUT, D::row};
+          const int c = b * K::NO * L, m = n - i < K::SPAN ? n - i : K::SPAN;
+          if (whole) conv_pixels<Y, K::C, IMAGE, K::NO, K::NP>(p, job, px + i, m, taps, K::RC, c, before + i);
+          else conv_pixels<Y, K::C, IMAGE, D::last, K::NP>(p, job, px + i, m, taps, K::RC, c, before + i);
+        }
+      before += n;
+      skipped += static_cast<int64_t>(v.taps) * u.taps * K::OUT;
     }
   }
 }

@@ -1,6 +1,7 @@
 // y[n,p,q,k] = sum over r, s, c of x[n, p*STRIDE+r-PAD, q*STRIDE+s-PAD, c] * w[k,r,s,c], direct convolution.
 // A task is (part of the channel blocks, group, IB images, PB rows of y). Padding is zero after the prologue of x.
-// Tile constants: NO vectors x NP pixels in registers, RC rows of taps at a time, IB, PB (IB > 1 only if PB == P), PARTS.
+// Tile constants: NO vectors x NP pixels in registers, RC rows of taps at a time, IB, PB (IB > 1 only if PB == P), PARTS,
+// SPAN pixels pass all channel blocks before the next ones do.
 #pragma once
 
 #include "cpu/conv_common.hpp"
@@ -76,16 +77,17 @@ MOPROC_NOINLINE void conv_fprop(const Params& p, const Task& t) {
         stage_window<typename K::X, K::H, K::W, K::C, K::C>(p, slab + b * F::image, image + b, group, win, 0, K::C, 0);
     }
     const int n = fprop_pixels<K>(px, row0, ib, rows);
-    for (int b = F::blocks * part / K::PARTS; b < F::blocks * (part + 1) / K::PARTS; ++b) {
-      constexpr int64_t run = K::S * K::C, block = run * K::R * K::NO * L;
-      const Taps taps{in<float>(p, K::W_BUFFER) + b * block, K::R, run, F::row};
-      constexpr int IMAGE = K::P * K::Q;
-      const int c = b * K::NO * L;
-      if (F::last == K::NO || b + 1 < F::blocks)
-        conv_pixels<Y, K::OUT, IMAGE, K::NO, K::NP>(p, job, px, n, taps, K::RC, c, 0);
-      else
-        conv_pixels<Y, K::OUT, IMAGE, F::last, K::NP>(p, job, px, n, taps, K::RC, c, 0);
-    }
+    for (int i = 0; i < n; i += K::SPAN)
+      for (int b = F::blocks * part / K::PARTS; b < F::blocks * (part + 1) / K::PARTS; ++b) {
+        constexpr int64_t run = K::S * K::C, block = run * K::R * K::NO * L;
+        const Taps taps{in<float>(p, K::W_BUFFER) + b * block, K::R, run, F::row};
+        constexpr int IMAGE = K::P * K::Q;
+        const int c = b * K::NO * L, m = n - i < K::SPAN ? n - i : K::SPAN;
+        if (F::last == K::NO || b + 1 < F::blocks)
+          conv_pixels<Y, K::OUT, IMAGE, K::NO, K::NP>(p, job, px + i, m, taps, K::RC, c, i);
+        else
+          conv_pixels<Y, K::OUT, IMAGE, F::last, K::NP>(p, job, px + i, m, taps, K::RC, c, i);
+      }
   }
 }
 

@@ -25,37 +25,40 @@ MOPROC_INLINE void combine_moments(Vec& mean, Vec& m2, int64_t n, Vec mean_b, Ve
   m2 = fma(delta * delta, Vec(share * static_cast<float>(n)), m2 + m2_b);
 }
 
+/// Values a channel that are kept for a second pass, where moments take two (tile.hpp).
 constexpr int max_store_run = 32;
 
-/// Stores `count` <= max_store_run results of one channel vector, in order, and adds them to the partials at
-/// `partial` (unused if Y asks for none), which hold `before` values of this tile already; 0 starts them.
-/// at(i) and value(i) give position and raw result of the i-th.
+/// Stores `count` > 0 results of one channel vector, in order, and adds them to the partials at `partial` (unused if Y
+/// asks for none), which hold `before` values of this tile already; 0 starts them. at(i) and value(i) give position and
+/// raw result of the i-th.
+/// Moments take one pass over the distances d from the mean so far (or from the first value): M2 grows by
+/// sum d^2 - (sum d)^2 / n, whose terms can cancel by a factor of at most 1 + count, and by 2 once before >= count.
 template <class Y, int C, class AtOf, class ValueOf>
 MOPROC_INLINE void store_run(const Params& p, float* partial, int64_t before, int count, int lanes, AtOf at,
                              ValueOf value) {
   constexpr int S = Y::sums, stride = padded_channels(C);
-  Vec sum[S > 0 ? S : 1], kept[has_moments<Y> ? max_store_run : 1], total;
-  for (int k = 0; k < S; ++k)
-    if (before > 0) sum[k] = load(partial + k * stride);
+  float* const moments = partial + S * stride;
+  Vec sum[S > 0 ? S : 1], pivot, m2, d1, d2;
+  if (before > 0) {
+    for (int k = 0; k < S; ++k) sum[k] = load(partial + k * stride);
+    if constexpr (has_moments<Y>) pivot = load(moments), m2 = load(moments + stride);
+  }
   for (int i = 0; i < count; ++i) {
     Vec term[S > 0 ? S : 1];
     const Vec stored = Y::store(p, at(i), lanes, value(i), term);
     for (int k = 0; k < S; ++k) sum[k] = sum[k] + term[k];
-    if constexpr (has_moments<Y>) total = total + (kept[i] = stored);
+    if constexpr (has_moments<Y>) {
+      if (i == 0 && before == 0) pivot = stored;
+      const Vec d = stored - pivot;
+      d1 = d1 + d;
+      d2 = fma(d, d, d2);
+    }
   }
   for (int k = 0; k < S; ++k) store(partial + k * stride, sum[k]);
   if constexpr (has_moments<Y>) {
-    const Vec mean_b = total * Vec(1.0f / static_cast<float>(count));
-    Vec m2_b, mean, m2;
-    for (int i = 0; i < count; ++i) m2_b = fma(kept[i] - mean_b, kept[i] - mean_b, m2_b);
-    float* const moments = partial + S * stride;
-    if (before > 0) {
-      mean = load(moments);
-      m2 = load(moments + stride);
-    }
-    combine_moments(mean, m2, before, mean_b, m2_b, count);
-    store(moments, mean);
-    store(moments + stride, m2);
+    const Vec mean_d = d1 * Vec(1.0f / static_cast<float>(before + count));
+    store(moments, pivot + mean_d);
+    store(moments + stride, m2 + fma(-d1, mean_d, d2));
   }
 }
 

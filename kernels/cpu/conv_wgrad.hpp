@@ -3,6 +3,7 @@
 // fewer), so that NV loads and NB broadcasts feed NV * NB FMAs per pixel; a run of (s, c) is contiguous in an x panel.
 // Phase 0, task (group, split, block of KT x CT panels): images of the split in order, partial sums in the workspace.
 // Phase 1, task (k panel, c panel, r): splits in order, then groups in a balanced tree, then stored as (k, r, s, c).
+// One group of one split needs no phase 1: its sums stay in scratch and are stored by phase 0.
 #pragma once
 
 #include "cpu/conv_common.hpp"
@@ -22,7 +23,8 @@ struct WgradShape {
   static constexpr int c_blocks = (c_panels + K::CT - 1) / K::CT, k_blocks = (k_panels + K::KT - 1) / K::KT;
   static constexpr int run = K::S * xw;
   static constexpr int64_t tile = static_cast<int64_t>(run) * kw;                             // of (k panel, c panel, r)
-  static constexpr int64_t partial = tile * k_panels * c_panels * K::R;
+  static constexpr int64_t block = tile * K::KT * K::CT * K::R;                               // of a task
+  static constexpr int64_t partial = block * k_blocks * c_blocks;
   static constexpr int64_t x_image = static_cast<int64_t>(slab_rows) * slab_cols * xw, x_panel = x_image * K::IB;
   static constexpr int64_t y_image = static_cast<int64_t>(K::PB) * K::Q * kw, y_panel = y_image * K::IB;
   static_assert(K::IB == 1 || K::PB == K::P, "several images at a time need whole images");
@@ -34,17 +36,12 @@ struct WgradPixels {
   int64_t x_image, x_row, x_col;
 };
 
-/// acc (NB, NV * width) = or += over the pixels x[b] * dy[0 .. NV * width).
+/// acc (NB, NV * width) = or += the sum over these pixels of x[b] * dy[0 .. NV * width): chunks are summed on their own
+/// first, which keeps rounding errors of long sums small.
 template <int NV, int NB>
 MOPROC_NOINLINE void wgrad_tile(const float* dy, const float* x, const WgradPixels& px, float* acc, bool add) {
   constexpr int L = Vec::width;
   Vec a[NB][NV];
-  if (add) {
-#pragma GCC unroll 16
-    for (int b = 0; b < NB; ++b)
-#pragma GCC unroll 8
-      for (int v = 0; v < NV; ++v) a[b][v] = load(acc + (b * NV + v) * L);
-  }
   const int64_t cols = px.cols, x_col = px.x_col;
   for (int n = 0; n < px.images; ++n) {
     const float* row = x + n * px.x_image;
@@ -66,7 +63,10 @@ MOPROC_NOINLINE void wgrad_tile(const float* dy, const float* x, const WgradPixe
 #pragma GCC unroll 16
   for (int b = 0; b < NB; ++b)
 #pragma GCC unroll 8
-    for (int v = 0; v < NV; ++v) store(acc + (b * NV + v) * L, a[b][v]);
+    for (int v = 0; v < NV; ++v) {
+      float* const to = acc + (b * NV + v) * L;
+      store(to, add ? load(to) + a[b][v] : a[b][v]);
+    }
 }
 
 /// All RUN positions of a run: tiles of NB, or one less where that divides RUN evenly enough.
@@ -90,7 +90,7 @@ MOPROC_NOINLINE void wgrad_chunk(const float* ys, const float* xs, const WgradPi
       for (int r = 0; r < K::R; ++r) {
         const float* const dy = ys + (k - k0) * G::y_panel;
         const float* const x = xs + (c - c0) * G::x_panel + static_cast<int64_t>(r) * G::slab_cols * G::xw;
-        float* const acc = partial + ((static_cast<int64_t>(k) * G::c_panels + c) * K::R + r) * G::tile;
+        float* const acc = partial + ((static_cast<int64_t>(k - k0) * K::CT + c - c0) * K::R + r) * G::tile;
         if (G::last_vectors == K::NV || k + 1 < G::k_panels) wgrad_run<K::NV, K::NB, G::run>(dy, x, px, acc, add);
         else wgrad_run<G::last_vectors, K::NB, G::run>(dy, x, px, acc, add);
       }
@@ -114,10 +114,10 @@ MOPROC_INLINE void wgrad_stage_dy(const Params& p, float* ys, int64_t image, int
                                                 channel(whole), K::OUT, 0);
 }
 
-/// Phase 0 of one task.
+/// Images [n0, n1) of `group` into the sums (KT, CT, R, run, kw) of block (kb, cb).
 template <class K>
-MOPROC_INLINE void wgrad_partial(const Params& p, float* scratch, int64_t group, int64_t n0, int64_t n1, int kb, int cb,
-                                 float* partial) {
+MOPROC_INLINE void wgrad_block(const Params& p, float* scratch, int64_t group, int64_t n0, int64_t n1, int kb, int cb,
+                               float* sums) {
   using G = WgradShape<K>;
   const int k0 = kb * K::KT, k1 = k0 + K::KT < G::k_panels ? k0 + K::KT : G::k_panels;
   const int c0 = cb * K::CT, c1 = c0 + K::CT < G::c_panels ? c0 + K::CT : G::c_panels;
@@ -136,23 +136,50 @@ MOPROC_INLINE void wgrad_partial(const Params& p, float* scratch, int64_t group,
       const bool dense = G::stride == 1 && K::S == 1;  // x rows follow each other as dy's do
       const WgradPixels px{ib, dense ? 1 : rows, dense ? rows * K::Q : K::Q, G::x_image,
                            static_cast<int64_t>(G::stride) * G::slab_cols * G::xw, G::stride * G::xw};
-      wgrad_chunk<K>(ys, xs, px, k0, k1, c0, c1, partial, add);
+      wgrad_chunk<K>(ys, xs, px, k0, k1, c0, c1, sums, add);
       add = true;
     }
 }
 
-/// Phase 1: sums the partials of one (k panel, c panel, r) and stores them transposed.
+/// Stores the sums `a` (run, WIDE) of one (k panel, c panel, r), transposed, as dw (k, r, s, c).
+template <class K, int WIDE>
+MOPROC_INLINE void wgrad_store(const Params& p, const float* a, int k0, int c0, int r) {
+  using G = WgradShape<K>;
+  constexpr int L = Vec::width;
+  const int channels = K::C - c0 < G::xw ? K::C - c0 : G::xw, outs = K::OUT - k0 < WIDE ? K::OUT - k0 : WIDE;
+  float* const dw = static_cast<float*>(p.buf[K::DW_BUFFER]);
+  for (int s = 0; s < K::S; ++s)
+    for (int c = 0; c < channels; c += L)
+      for (int k = 0; k < outs; k += L) {
+        const int lanes = channels - c < L ? channels - c : L, rows = outs - k < L ? outs - k : L;
+        Vec v[L];
+#pragma GCC unroll 16
+        for (int i = 0; i < L; ++i) v[i] = i < lanes ? load(a + (s * G::xw + c + i) * WIDE + k) : Vec();
+        transpose(v);
+        for (int i = 0; i < rows; ++i)
+          store(dw + ((static_cast<int64_t>(k0 + k + i) * K::R + r) * K::S + s) * K::C + c0 + c, v[i], lanes);
+      }
+}
+
+/// wgrad_store of the tile (k panel, c panel, r) at `a`.
+template <class K>
+MOPROC_NOINLINE void wgrad_store_tile(const Params& p, const float* a, int k, int c, int r) {
+  using G = WgradShape<K>;
+  if (G::last_vectors == K::NV || k + 1 < G::k_panels) wgrad_store<K, G::kw>(p, a, k * G::kw, c * G::xw, r);
+  else wgrad_store<K, G::last_vectors * Vec::width>(p, a, k * G::kw, c * G::xw, r);
+}
+
+/// Phase 1: adds the partial sums of one (k panel, c panel, r) and stores them.
 template <class K>
 MOPROC_INLINE void wgrad_combine(const Params& p, int64_t splits, int64_t task) {
   using G = WgradShape<K>;
-  constexpr int L = Vec::width;
-  const int r = static_cast<int>(task % K::R), c0 = static_cast<int>(task / K::R % G::c_panels) * G::xw;
-  const int k0 = static_cast<int>(task / K::R / G::c_panels) * G::kw;
-  const int wide = k0 + G::kw <= K::OUT ? K::NV * L : G::last_vectors * L;
-  const int channels = K::C - c0 < G::xw ? K::C - c0 : G::xw, outs = K::OUT - k0 < wide ? K::OUT - k0 : wide;
-  float* const a = static_cast<float*>(p.workspace) + task * G::tile;
+  const int r = static_cast<int>(task % K::R), c = static_cast<int>(task / K::R % G::c_panels);
+  const int k = static_cast<int>(task / K::R / G::c_panels);
+  const int64_t block = static_cast<int64_t>(k / K::KT) * G::c_blocks + c / K::CT;
+  const int64_t inside = (static_cast<int64_t>(k % K::KT) * K::CT + c % K::CT) * K::R + r;
+  float* const a = static_cast<float*>(p.workspace) + block * G::block + inside * G::tile;
   const int64_t group = splits * G::partial;
-  for (int i = 0; i < G::run * wide; i += L) {
+  for (int i = 0; i < G::tile; i += Vec::width) {
     for (int64_t g = 0; g < p.groups && splits > 1; ++g) {
       Vec sum = load(a + g * group + i);
       for (int64_t s = 1; s < splits; ++s) sum = sum + load(a + g * group + s * G::partial + i);
@@ -164,12 +191,7 @@ MOPROC_INLINE void wgrad_combine(const Params& p, int64_t splits, int64_t task) 
         store(to, load(to) + load(to + step * group));
       }
   }
-  float* const dw = static_cast<float*>(p.buf[K::DW_BUFFER]);
-  for (int s = 0; s < K::S; ++s)
-    for (int k = 0; k < outs; ++k) {
-      float* const to = dw + ((static_cast<int64_t>(k0 + k) * K::R + r) * K::S + s) * K::C + c0;
-      for (int c = 0; c < channels; ++c) to[c] = a[(s * G::xw + c) * wide + k];
-    }
+  wgrad_store_tile<K>(p, a, k, c, r);
 }
 
 /// Tasks as above. Splits of a group: at most SPLITS, never more than it has images.
@@ -178,16 +200,23 @@ MOPROC_NOINLINE void conv_wgrad(const Params& p, const Task& t) {
   using G = WgradShape<K>;
   constexpr int blocks = G::k_blocks * G::c_blocks;
   const int64_t images = p.rows / p.groups, splits = images < K::SPLITS ? images : K::SPLITS;
+  float *const staged = static_cast<float*>(t.scratch), *const own = staged + K::KT * G::y_panel + K::CT * G::x_panel;
   for (int64_t task = t.begin; task < t.end; ++task) {
     if (t.phase == 1) {
       wgrad_combine<K>(p, splits, task);
       continue;
     }
-    const int block = static_cast<int>(task % blocks);
+    const int block = static_cast<int>(task % blocks), kb = block / G::c_blocks, cb = block % G::c_blocks;
     const int64_t split = task / blocks % splits, group = task / blocks / splits, n0 = group * images;
-    wgrad_partial<K>(p, static_cast<float*>(t.scratch), group, n0 + images * split / splits,
-                     n0 + images * (split + 1) / splits, block / G::c_blocks, block % G::c_blocks,
-                     static_cast<float*>(p.workspace) + (group * splits + split) * G::partial);
+    const bool whole = p.groups * splits == 1;
+    float* const sums =
+        whole ? own : static_cast<float*>(p.workspace) + (group * splits + split) * G::partial + block * G::block;
+    wgrad_block<K>(p, staged, group, n0 + images * split / splits, n0 + images * (split + 1) / splits, kb, cb, sums);
+    for (int k = 0; whole && k < K::KT && kb * K::KT + k < G::k_panels; ++k)
+      for (int c = 0; c < K::CT && cb * K::CT + c < G::c_panels; ++c)
+        for (int r = 0; r < K::R; ++r)
+          wgrad_store_tile<K>(p, sums + ((static_cast<int64_t>(k) * K::CT + c) * K::R + r) * G::tile,
+                              kb * K::KT + k, cb * K::CT + c, r);
   }
 }
 

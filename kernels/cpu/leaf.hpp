@@ -51,10 +51,17 @@ template <class T> MOPROC_INLINE Vec scalar(const Params& p, int k, const At&, i
 /// A constant a channel, from a table in the emitted file.
 MOPROC_INLINE Vec table(const float* values, const At& i, int lanes) { return load(values + i.c, lanes); }
 
-/// Stores element (pixel, c) of an f32 tensor with the domain's own shape.
+MOPROC_INLINE void store_as(float* p, Vec v, int lanes) { store(p, v, lanes); }
+/// Whole numbers below 2^24 (constant labels).
+MOPROC_INLINE void store_as(int64_t* p, Vec v, int lanes) {
+  alignas(64) float x[Vec::width];
+  store(x, v);
+  for (int l = 0; l < lanes; ++l) p[l] = static_cast<int64_t>(x[l]);
+}
+
+/// Stores element (pixel, c) of an f32 or i64 tensor with the domain's own shape.
 template <class T, int C> MOPROC_INLINE void put(const Params& p, int k, const At& i, int lanes, Vec v) {
-  static_assert(sizeof(T) == sizeof(float), "the CPU target stores f32");
-  store(static_cast<T*>(p.buf[k]) + i.pixel * C + i.c, v, lanes);
+  store_as(static_cast<T*>(p.buf[k]) + i.pixel * C + i.c, v, lanes);
 }
 
 }  // namespace moproc

@@ -34,10 +34,10 @@ constexpr int64_t matmul_scratch(const MatmulBlocks& b, int64_t term_groups) {
 }
 
 /// `ROWS` rows of y by a panel of columns, over `terms` terms: stored to c, or added to it unless `first`.
-template <class K, int ROWS>
-__attribute__((noinline)) void matmul_micro(const float* a, const float* b, float* c, int64_t c_stride, int64_t terms,
+template <bool TA, int ROWS>
+static __attribute__((noinline)) void matmul_micro(const float* a, const float* b, float* c, int64_t c_stride, int64_t terms,
                                             bool first) {
-  constexpr int W = Gemm::W, NV = Gemm::NV, row = K::TA ? 1 : Gemm::KB, term = K::TA ? Gemm::STRIDE : 1;
+  constexpr int W = Gemm::W, NV = Gemm::NV, row = TA ? 1 : Gemm::KB, term = TA ? Gemm::STRIDE : 1;
   Vec acc[ROWS][NV];
   for (int64_t k = 0; k < terms; ++k, a += term, b += Gemm::NR) {
     Vec x[NV];
@@ -57,17 +57,17 @@ __attribute__((noinline)) void matmul_micro(const float* a, const float* b, floa
     }
 }
 
-template <class K>
+template <bool TA>
 MOPROC_INLINE void matmul_rows(int rows, const float* a, const float* b, float* c, int64_t c_stride, int64_t terms,
                                bool first) {
   switch (rows) {
-    case 1: return matmul_micro<K, 1>(a, b, c, c_stride, terms, first);
-    case 2: return matmul_micro<K, 2>(a, b, c, c_stride, terms, first);
-    case 3: return matmul_micro<K, 3>(a, b, c, c_stride, terms, first);
-    case 4: return matmul_micro<K, 4>(a, b, c, c_stride, terms, first);
-    case 5: return matmul_micro<K, 5>(a, b, c, c_stride, terms, first);
-    case 6: return matmul_micro<K, 6>(a, b, c, c_stride, terms, first);
-    default: return matmul_micro<K, Gemm::MR>(a, b, c, c_stride, terms, first);
+    case 1: return matmul_micro<TA, 1>(a, b, c, c_stride, terms, first);
+    case 2: return matmul_micro<TA, 2>(a, b, c, c_stride, terms, first);
+    case 3: return matmul_micro<TA, 3>(a, b, c, c_stride, terms, first);
+    case 4: return matmul_micro<TA, 4>(a, b, c, c_stride, terms, first);
+    case 5: return matmul_micro<TA, 5>(a, b, c, c_stride, terms, first);
+    case 6: return matmul_micro<TA, 6>(a, b, c, c_stride, terms, first);
+    default: return matmul_micro<TA, Gemm::MR>(a, b, c, c_stride, terms, first);
   }
 }
 
@@ -94,7 +94,7 @@ void matmul_sum(const Params& p, const MatmulBlock& y, int64_t group, int64_t k0
       const float* b = y.b + c * Gemm::KB;
       for (int64_t i = 0, r = 0; i < panels; ++i) {  // panels of equal height, give or take one row
         const int rows = static_cast<int>((y.rows + i) / panels);
-        matmul_rows<K>(rows, y.a + r * (K::TA ? 1 : Gemm::KB), b, to + r * y.stride + c, y.stride, now, done == 0);
+        matmul_rows<K::TA != 0>(rows, y.a + r * (K::TA ? 1 : Gemm::KB), b, to + r * y.stride + c, y.stride, now, done == 0);
         r += rows;
       }
     }

@@ -1,8 +1,8 @@
-// y[o, i] = sum, maximum or mean over r of x[o, r, i]; the middle axis is cut into tiles of fixed length, summed each in
+// y[o, i] = sum or maximum over r of x[o, r, i]; the middle axis is cut into tiles of fixed length, summed each in
 // a fixed order, then over tiles in a balanced tree. Tasks: phase 0 (outer, tile), phase 1 (outer) where there is more
 // than one tile. Memory bound.
 //
-// Constants: KIND (0 sum, 1 max, 2 mean), X_BUFFER, Y_BUFFER. Params::extent = {outer, red, inner}. A maximum is NaN if
+// Constants: KIND (0 sum, 1 max), X_BUFFER, Y_BUFFER. Params::extent = {outer, red, inner}. A maximum is NaN if
 // any element is. Workspace: where there is more than one tile, outer * tiles * inner floats. No scratch.
 #pragma once
 
@@ -41,15 +41,10 @@ template <class K> void reduce(const Params& p, const Task& t) {
   const float* const x = in<float>(p, K::X_BUFFER);
   float* const y = static_cast<float*>(p.buf[K::Y_BUFFER]);
   float* const parts = tiles > 1 ? static_cast<float*>(p.workspace) : y;  // (outer, tile, inner)
-  const auto finish = [&](int64_t o) {
-    if constexpr (K::KIND == 2)
-      for (int64_t i = 0; i < inner; ++i) y[o * inner + i] /= static_cast<float>(red);
-  };
   if (t.phase == 0) {
     for (int64_t task = t.begin; task < t.end; ++task) {
       const int64_t o = task / tiles, r = task % tiles * tile;
       reduce_part<K>(x + (o * red + r) * inner, smaller(tile, red - r), inner, parts + task * inner);
-      if (tiles == 1) finish(o);
     }
     return;
   }
@@ -64,7 +59,6 @@ template <class K> void reduce(const Params& p, const Task& t) {
         }
       store(y + o * inner + c, load(a + c, lanes), lanes);
     }
-    finish(o);
   }
 }
 

@@ -1,7 +1,7 @@
-// y[i] = x[idx[i]]: whole rows as bytes, of any type. A row whose index is outside x is filled with bytes 0xff (NaN,
-// -1), never read. Tasks: (row of y, piece of 64 KiB). Memory bound.
+// y[i] = x[idx[i]]: whole rows as bytes, of any type. idx is a permutation of the rows; for an index
+// outside x the row is filled with bytes 0xff (NaN, -1), nothing is read. Tasks: (row of y, piece of 64 KiB). Memory bound.
 //
-// Constants: ROW_BYTES, X_ROWS, X_BUFFER, IDX_BUFFER (i64[n]), Y_BUFFER. Params::rows = n. No scratch, no workspace.
+// Constants: ROW_BYTES, X_BUFFER, IDX_BUFFER (i64[n]), Y_BUFFER. Params::rows = n. No scratch, no workspace.
 #pragma once
 
 #include "common/params.h"
@@ -25,7 +25,7 @@ template <class K> void take_rows(const Params& p, const Task& t) {
   for_pieces<K::ROW_BYTES>(t, [&](int64_t row, int64_t at, int64_t bytes) {
     char* const y = static_cast<char*>(p.buf[K::Y_BUFFER]) + row * K::ROW_BYTES + at;
     const int64_t from = idx[row];
-    if (from < 0 || from >= K::X_ROWS) __builtin_memset(y, 0xff, static_cast<size_t>(bytes));
+    if (from < 0 || from >= p.rows) __builtin_memset(y, 0xff, static_cast<size_t>(bytes));
     else __builtin_memcpy(y, static_cast<const char*>(p.buf[K::X_BUFFER]) + from * K::ROW_BYTES + at, static_cast<size_t>(bytes));
   });
 }

@@ -1,5 +1,5 @@
-// Draws and their application. The order of draws in a stream is part of every run's result: crop (area, ratio a try,
-// then row, column), flip, grey, jitter order, brightness, contrast, saturation, hue.
+// Draws and their application. The order of draws in a stream is part of every run's result: crop (area,
+// ratio a try, then row, column), flip, grey, jitter order, brightness, contrast, saturation, hue.
 #include "augment.h"
 
 #include <cmath>
@@ -46,7 +46,9 @@ Draw draw_strong(std::uint64_t seed, std::uint32_t epoch, std::uint32_t item, in
   draw.gray = stream.chance(options.gray);
   draw.jitters = true;
   stream.shuffle(draw.order);
-  const auto factor = [&] { return static_cast<float>(stream.uniform(1 - options.jitter, 1 + options.jitter)); };
+  const auto factor = [&] {
+    return static_cast<float>(stream.uniform(1 - options.jitter, 1 + options.jitter));
+  };
   draw.brightness = factor();
   draw.contrast = factor();
   draw.saturation = factor();

@@ -1,5 +1,6 @@
-// The three ways a picture becomes a square of pixels: weak (query), strong (key) and test, as MoPro defines them on
-// torchvision's transforms. What is drawn is separate from its application, so that tests can look at the draws.
+// The three ways a picture becomes a square of pixels: weak (query), strong (key) and test, as MoPro defines
+// them on torchvision's transforms. What is drawn is separate from its application, so that tests can look at
+// the draws.
 #pragma once
 
 #include <array>
@@ -15,15 +16,15 @@
 namespace moproc::data {
 
 struct AugmentOptions {
-  int size = 224;             // side of the result, pixels
-  int test_resize = 0;        // shorter side before the test crop; 0: size * 256 / 224, rounded
-  double scale_low = 0.2;     // of the picture's area that a random crop takes
+  int size = 224;          // side of the result, pixels
+  int test_resize = 0;     // shorter side before the test crop; 0: size * 256 / 224, rounded
+  double scale_low = 0.2;  // of the picture's area that a random crop takes
   double scale_high = 1.0;
   double ratio_low = 3.0 / 4.0;  // of a random crop's width to its height
   double ratio_high = 4.0 / 3.0;
-  double flip = 0.5;          // probabilities
+  double flip = 0.5;  // probabilities
   double gray = 0.2;
-  double jitter = 0.4;        // brightness, contrast, saturation: factors in 1 -+ jitter; hue: turn in -+ jitter
+  double jitter = 0.4;  // brightness, contrast, saturation: factors in 1 -+ jitter; hue: turn in -+ jitter
 
   int resize_side() const { return test_resize > 0 ? test_resize : (size * 256 + 112) / 224; }
 };
@@ -35,14 +36,14 @@ struct Draw {
   Box crop;
   bool flip = false;
   bool gray = false;
-  bool jitters = false;                     // the rest counts only then
+  bool jitters = false;  // the rest counts only then
   std::array<Jitter, 4> order{Jitter::brightness, Jitter::contrast, Jitter::saturation, Jitter::hue};
   float brightness = 1, contrast = 1, saturation = 1;
   double hue = 0;
 };
 
-// torchvision's RandomResizedCrop box for a width x height picture: ten tries, then the largest centred crop whose
-// ratio is allowed.
+// torchvision's RandomResizedCrop box for a width x height picture: ten tries, then the largest centred crop
+// whose ratio is allowed.
 Box draw_crop(Stream& stream, int width, int height, const AugmentOptions& options);
 
 // The draws of sample `item`'s views in `epoch`.

@@ -1,5 +1,5 @@
-// Brightness, contrast, saturation, grey. Loops treat a pixel as one 32-bit lane, which the compiler vectorises.
-// Roundings matter: single precision, no fused multiply-add, truncation at the end.
+// Brightness, contrast, saturation, grey. Loops treat a pixel as one 32-bit lane, which the compiler
+// vectorises. Roundings matter: single precision, no fused multiply-add, truncation at the end.
 #include "color.h"
 
 #include "simd.h"
@@ -30,7 +30,8 @@ MOPROC_CLONES void blend_with_luma(std::uint32_t* pixels, std::size_t count, flo
   for (std::size_t i = 0; i < count; ++i) {
     const std::uint32_t p = pixels[i];
     const int grey = luma(p);
-    pixels[i] = pixel(blend(grey, red(p), factor), blend(grey, green(p), factor), blend(grey, blue(p), factor));
+    pixels[i] =
+        pixel(blend(grey, red(p), factor), blend(grey, green(p), factor), blend(grey, blue(p), factor));
   }
 }
 
@@ -59,20 +60,14 @@ int mean_luma(const Image& image) {
 
 }  // namespace
 
-void grayscale(Image& image) {
-  to_luma(image.data(), image.count());
-}
+void grayscale(Image& image) { to_luma(image.data(), image.count()); }
 
-void brightness(Image& image, float factor) {
-  blend_with_constant(image.data(), image.count(), 0, factor);
-}
+void brightness(Image& image, float factor) { blend_with_constant(image.data(), image.count(), 0, factor); }
 
 void contrast(Image& image, float factor) {
   blend_with_constant(image.data(), image.count(), mean_luma(image), factor);
 }
 
-void saturation(Image& image, float factor) {
-  blend_with_luma(image.data(), image.count(), factor);
-}
+void saturation(Image& image, float factor) { blend_with_luma(image.data(), image.count(), factor); }
 
 }  // namespace moproc::data

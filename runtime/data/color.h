@@ -18,7 +18,8 @@ void contrast(Image& image, float factor);
 // Blends with the pixel's own L.
 void saturation(Image& image, float factor);
 
-// Turns the hue by factor (-0.5 to 0.5) of a full circle: trunc(factor * 255) steps of Pillow's 8-bit HSV, modulo 256.
+// Turns the hue by factor (-0.5 to 0.5) of a full circle: trunc(factor * 255) steps of Pillow's 8-bit HSV,
+// modulo 256.
 void hue(Image& image, double factor);
 
 // The two conversions inside hue(), for one pixel, as Pillow defines them; h, s, v in the bytes of a pixel.

@@ -19,7 +19,8 @@ class DatasetError : public std::runtime_error {
 class Dataset {
  public:
   // `folder` is what names are relative to.
-  explicit Dataset(std::string folder, int num_classes) : folder_(std::move(folder)), num_classes_(num_classes) {}
+  explicit Dataset(std::string folder, int num_classes)
+      : folder_(std::move(folder)), num_classes_(num_classes) {}
 
   // Appends an image: its path below the folder (may contain spaces) and its label.
   void add(std::string_view name, std::int64_t label);
@@ -54,11 +55,11 @@ struct WebVisionOptions {
   bool mini = false;
 };
 
-// Reads info/train_filelist_google.txt and info/train_filelist_flickr.txt (in this order), or info/val_filelist.txt
-// whose images lie in val_images_256/. A line is `PATH LABEL`, the label is what follows the last space.
-// A label is out of range when it is negative or not below the folder's number of classes: the lines of
-// info/synsets.txt where that file exists, else max(1000, num_class).
-// Throws DatasetError.
+// Reads info/train_filelist_google.txt and info/train_filelist_flickr.txt (in this order), or
+// info/val_filelist.txt whose images lie in val_images_256/. A line is `PATH LABEL`, the label is what
+// follows the last space. A label is out of range when it is negative or not below the folder's number of
+// classes: the lines of info/synsets.txt where that file exists, else max(1000, num_class). Throws
+// DatasetError.
 Dataset read_webvision(const std::string& folder, Split split, const WebVisionOptions& options);
 
 }  // namespace moproc::data

@@ -17,13 +17,20 @@ struct Magic {
 };
 
 constexpr Magic magics[] = {
-    {0, {"\xff\xd8\xff", 3}, "jpeg"},         {0, {"\x89PNG\r\n\x1a\n", 8}, "png"},
-    {0, {"GIF8", 4}, "gif"},                  {8, {"WEBP", 4}, "webp"},
-    {0, {"BM", 2}, "bmp"},                    {0, {"II*\0", 4}, "tiff"},
-    {0, {"MM\0*", 4}, "tiff"},                {4, {"ftyp", 4}, "heif or avif"},
-    {0, {"<!DOCTYPE", 9}, "html"},            {0, {"<!doctype", 9}, "html"},
-    {0, {"<html", 5}, "html"},                {0, {"<HTML", 5}, "html"},
-    {0, {"<?xml", 5}, "xml"},                 {0, {"<svg", 4}, "svg"},
+    {0, {"\xff\xd8\xff", 3}, "jpeg"},
+    {0, {"\x89PNG\r\n\x1a\n", 8}, "png"},
+    {0, {"GIF8", 4}, "gif"},
+    {8, {"WEBP", 4}, "webp"},
+    {0, {"BM", 2}, "bmp"},
+    {0, {"II*\0", 4}, "tiff"},
+    {0, {"MM\0*", 4}, "tiff"},
+    {4, {"ftyp", 4}, "heif or avif"},
+    {0, {"<!DOCTYPE", 9}, "html"},
+    {0, {"<!doctype", 9}, "html"},
+    {0, {"<html", 5}, "html"},
+    {0, {"<HTML", 5}, "html"},
+    {0, {"<?xml", 5}, "xml"},
+    {0, {"<svg", 4}, "svg"},
     {0, {"%PDF", 4}, "pdf"},
 };
 
@@ -71,11 +78,12 @@ void decode(std::span<const std::uint8_t> bytes, Image& out, const DecodeLimits&
 
 void read_file(const std::string& path, std::vector<std::uint8_t>& out, const DecodeLimits& limits) {
   const File file(path);
-  struct stat info {};
+  struct stat info{};
   if (file.fd() < 0 || ::fstat(file.fd(), &info) != 0) throw ImageError(std::strerror(errno));
   if (!S_ISREG(info.st_mode)) throw ImageError("no regular file");
   if (static_cast<std::uint64_t>(info.st_size) > limits.max_bytes) {
-    throw ImageError(std::to_string(info.st_size) + " bytes, over the limit of " + std::to_string(limits.max_bytes));
+    throw ImageError(std::to_string(info.st_size) + " bytes, over the limit of " +
+                     std::to_string(limits.max_bytes));
   }
   out.resize(static_cast<std::size_t>(info.st_size));
   std::size_t done = 0;

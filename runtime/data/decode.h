@@ -1,5 +1,7 @@
-// Files to pixels: JPEG (every colour model) and PNG, to 8-bit RGB as Pillow's `Image.open(f).convert("RGB")` has it.
-// Surprising: stricter than Pillow on damage. Every pixel comes from bits in the file, or the file is refused.
+// Files to pixels: JPEG (every colour model) and PNG, to 8-bit RGB as Pillow's `Image.open(f).convert("RGB")`
+// has it. Surprising: stricter than Pillow on damage. Every pixel comes from bits in the file, or the file is
+// refused. One difference: of a 16-bit grey PNG we keep the upper 8 bits, where Pillow clips (nearly all
+// becomes white).
 #pragma once
 
 #include <cstdint>
@@ -19,9 +21,9 @@ class ImageError : public std::runtime_error {
 };
 
 struct DecodeLimits {
-  std::uint64_t max_pixels = 178'956'970;        // where Pillow, too, calls a file a decompression bomb
-  std::uint64_t max_bytes = 1ull << 30;          // of a file
-  int max_scans = 500;                           // of a progressive JPEG: more is an attack on the decoder's time
+  std::uint64_t max_pixels = 178'956'970;  // where Pillow, too, calls a file a decompression bomb
+  std::uint64_t max_bytes = 1ull << 30;    // of a file
+  int max_scans = 500;                     // of a progressive JPEG: more is an attack on the decoder's time
 };
 
 // Decodes one file's bytes into `out` (RGB, any size). Throws ImageError with the reason. Thread safe.
@@ -34,7 +36,8 @@ void read_file(const std::string& path, std::vector<std::uint8_t>& out, const De
 void decode_jpeg(std::span<const std::uint8_t> bytes, Image& out, const DecodeLimits& limits);
 void decode_png(std::span<const std::uint8_t> bytes, Image& out, const DecodeLimits& limits);
 
-// "jpeg", "png", or a name for what is recognised but not read ("gif", "webp", "html", ...), or "" for the rest.
+// "jpeg", "png", or a name for what is recognised but not read ("gif", "webp", "html", ...), or "" for the
+// rest.
 std::string sniff_format(std::span<const std::uint8_t> bytes);
 
 // Throws ImageError when width x height is empty or over the limit.

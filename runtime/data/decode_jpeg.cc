@@ -1,6 +1,6 @@
 // JPEG through libjpeg(-turbo), accurate integer DCT and smooth chroma upsampling, as Pillow sets it up.
-// Surprising: libjpeg only warns when data ends early and paints the rest grey; those warnings are errors here.
-// Errors leave libjpeg by longjmp, so decode_into() owns nothing that needs a destructor.
+// Surprising: libjpeg only warns when data ends early and paints the rest grey; those warnings are errors
+// here. Errors leave libjpeg by longjmp, so decode_into() owns nothing that needs a destructor.
 #include <csetjmp>
 #include <cstdio>
 #include <cstring>
@@ -39,19 +39,19 @@ struct Progress {
   std::longjmp(error->jump, 1);
 }
 
-// A warning after which some pixels would be made up. Not among them: stray bytes between segments, odd headers.
+// A warning after which some pixels would be made up. Not among them: stray bytes between segments, odd
+// headers.
 bool loses_pixels(j_common_ptr cinfo) {
   switch (cinfo->err->msg_code) {
-    case JWRN_HIT_MARKER:      // data of a scan ends early
+    case JWRN_HIT_MARKER:  // data of a scan ends early
     case JWRN_HUFF_BAD_CODE:
     case JWRN_ARITH_BAD_CODE:
-    case JWRN_MUST_RESYNC:     // a restart interval is missing
+    case JWRN_MUST_RESYNC:  // a restart interval is missing
       return true;
-    case JWRN_JPEG_EOF:        // in a single scan the entropy decoder looks ahead, so the file may still be
-                               // complete: JWRN_HIT_MARKER will tell. Between scans nothing would.
+    case JWRN_JPEG_EOF:  // in a single scan the entropy decoder looks ahead, so the file may still be
+                         // complete: JWRN_HIT_MARKER will tell. Between scans nothing would.
       return jpeg_has_multiple_scans(reinterpret_cast<j_decompress_ptr>(cinfo));
-    default:
-      return false;
+    default: return false;
   }
 }
 
@@ -76,7 +76,8 @@ void on_progress(j_common_ptr common) {
   }
 }
 
-// Ink to light as Pillow has it. Pillow takes every 4-component file as inverted, with or without Adobe's marker.
+// Ink to light as Pillow has it. Pillow takes every 4-component file as inverted, with or without Adobe's
+// marker.
 void cmyk_to_rgb(std::uint32_t* row, int width) {
   const auto shade = [](int ink, int light) {
     const int t = ink * light + 128;
@@ -94,19 +95,15 @@ void choose_output(jpeg_decompress_struct& cinfo) {
   auto* common = reinterpret_cast<j_common_ptr>(&cinfo);
   switch (cinfo.num_components) {
     case 1:
-    case 3:
-      cinfo.out_color_space = JCS_EXT_RGBX;
-      break;
-    case 4:
-      cinfo.out_color_space = JCS_CMYK;
-      break;
-    default:
-      leave_with(common, "a JPEG of neither 1, 3 nor 4 components");
+    case 3: cinfo.out_color_space = JCS_EXT_RGBX; break;
+    case 4: cinfo.out_color_space = JCS_CMYK; break;
+    default: leave_with(common, "a JPEG of neither 1, 3 nor 4 components");
   }
 }
 
 // No destructors in here: see the top. Returns false with error.message set.
-bool decode_into(std::span<const std::uint8_t> bytes, Image& out, const DecodeLimits& limits, ErrorManager& error) {
+bool decode_into(std::span<const std::uint8_t> bytes, Image& out, const DecodeLimits& limits,
+                 ErrorManager& error) {
   jpeg_decompress_struct cinfo{};
   Progress progress{};
   cinfo.err = jpeg_std_error(&error.base);
@@ -125,14 +122,15 @@ bool decode_into(std::span<const std::uint8_t> bytes, Image& out, const DecodeLi
   error.header_read = true;
   if (cinfo.image_width == 0 || cinfo.image_height == 0 ||
       cinfo.image_width > limits.max_pixels / cinfo.image_height) {
-    std::snprintf(error.message, sizeof error.message, "%u x %u pixels, the limit is %llu in all", cinfo.image_width,
-                  cinfo.image_height, static_cast<unsigned long long>(limits.max_pixels));
+    std::snprintf(error.message, sizeof error.message, "%u x %u pixels, the limit is %llu in all",
+                  cinfo.image_width, cinfo.image_height, static_cast<unsigned long long>(limits.max_pixels));
     std::longjmp(error.jump, 1);
   }
   choose_output(cinfo);
   jpeg_start_decompress(&cinfo);
   for (int i = 0; jpeg_has_multiple_scans(&cinfo) && i < cinfo.num_components; ++i) {
-    if (!progress.seen[i]) leave_with(reinterpret_cast<j_common_ptr>(&cinfo), "a colour component is missing");
+    if (!progress.seen[i])
+      leave_with(reinterpret_cast<j_common_ptr>(&cinfo), "a colour component is missing");
   }
   const int width = static_cast<int>(cinfo.output_width);
   out.reset(width, static_cast<int>(cinfo.output_height));
@@ -146,7 +144,8 @@ bool decode_into(std::span<const std::uint8_t> bytes, Image& out, const DecodeLi
   if (cinfo.out_color_space == JCS_CMYK) {
     for (int y = 0; y < out.height(); ++y) cmyk_to_rgb(out.row(y), width);
   }
-  jpeg_destroy_decompress(&cinfo);  // not jpeg_finish: it would insist on an end marker after a complete picture
+  jpeg_destroy_decompress(
+      &cinfo);  // not jpeg_finish: it would insist on an end marker after a complete picture
   return true;
 }
 

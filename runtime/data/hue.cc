@@ -1,6 +1,7 @@
-// Hue: RGB to 8-bit HSV, turn, and back, with exactly the single and double precision steps of Pillow's conversion.
-// Surprising: the fast loop must keep every float/double rounding of the reference form below, because results are
-// truncated and some fall exactly on an integer; a test compares both on all 2^24 colours.
+// Hue: RGB to 8-bit HSV, turn, and back, with exactly the single and double precision steps of Pillow's
+// conversion. Surprising: the fast loop must keep every float/double rounding of the reference form below,
+// because results are truncated and some fall exactly on an integer; a test compares both on all 2^24
+// colours.
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
@@ -38,10 +39,18 @@ MOPROC_AVX2 Wide widen(__m256i x) {
   return {_mm256_cvtepi32_pd(_mm256_castsi256_si128(x)), _mm256_cvtepi32_pd(_mm256_extracti128_si256(x, 1))};
 }
 MOPROC_AVX2 Wide all(double x) { return {_mm256_set1_pd(x), _mm256_set1_pd(x)}; }
-MOPROC_AVX2 Wide operator+(Wide a, Wide b) { return {_mm256_add_pd(a.low, b.low), _mm256_add_pd(a.high, b.high)}; }
-MOPROC_AVX2 Wide operator-(Wide a, Wide b) { return {_mm256_sub_pd(a.low, b.low), _mm256_sub_pd(a.high, b.high)}; }
-MOPROC_AVX2 Wide operator*(Wide a, Wide b) { return {_mm256_mul_pd(a.low, b.low), _mm256_mul_pd(a.high, b.high)}; }
-MOPROC_AVX2 Wide operator/(Wide a, Wide b) { return {_mm256_div_pd(a.low, b.low), _mm256_div_pd(a.high, b.high)}; }
+MOPROC_AVX2 Wide operator+(Wide a, Wide b) {
+  return {_mm256_add_pd(a.low, b.low), _mm256_add_pd(a.high, b.high)};
+}
+MOPROC_AVX2 Wide operator-(Wide a, Wide b) {
+  return {_mm256_sub_pd(a.low, b.low), _mm256_sub_pd(a.high, b.high)};
+}
+MOPROC_AVX2 Wide operator*(Wide a, Wide b) {
+  return {_mm256_mul_pd(a.low, b.low), _mm256_mul_pd(a.high, b.high)};
+}
+MOPROC_AVX2 Wide operator/(Wide a, Wide b) {
+  return {_mm256_div_pd(a.low, b.low), _mm256_div_pd(a.high, b.high)};
+}
 MOPROC_AVX2 __m256 narrow(Wide x) { return _mm256_set_m128(_mm256_cvtpd_ps(x.high), _mm256_cvtpd_ps(x.low)); }
 MOPROC_AVX2 __m256i truncate(Wide x) {
   return _mm256_set_m128i(_mm256_cvttpd_epi32(x.high), _mm256_cvttpd_epi32(x.low));
@@ -52,7 +61,9 @@ MOPROC_AVX2 __m256d wrap(__m256d x) {
   return _mm256_sub_pd(x, _mm256_and_pd(one, _mm256_cmp_pd(x, one, _CMP_GE_OQ)));
 }
 MOPROC_AVX2 __m256 to_float(__m256i x) { return _mm256_cvtepi32_ps(x); }
-MOPROC_AVX2 __m256i choose(__m256i mask, __m256i yes, __m256i no) { return _mm256_blendv_epi8(no, yes, mask); }
+MOPROC_AVX2 __m256i choose(__m256i mask, __m256i yes, __m256i no) {
+  return _mm256_blendv_epi8(no, yes, mask);
+}
 MOPROC_AVX2 __m256 choose(__m256i mask, __m256 yes, __m256 no) {
   return _mm256_blendv_ps(no, yes, _mm256_castsi256_ps(mask));
 }
@@ -70,8 +81,8 @@ MOPROC_AVX2 Planes split(__m256i p, __m256i turn) {
   const __m256i red_leads = _mm256_cmpeq_epi32(r, high), green_leads = _mm256_cmpeq_epi32(g, high);
   const __m256i add = choose(red_leads, b, choose(green_leads, r, g));
   const __m256i take = choose(red_leads, g, choose(green_leads, b, r));
-  const __m256 base = choose(red_leads, _mm256_setzero_ps(),
-                             choose(green_leads, _mm256_set1_ps(2.0f), _mm256_set1_ps(4.0f)));
+  const __m256 base =
+      choose(red_leads, _mm256_setzero_ps(), choose(green_leads, _mm256_set1_ps(2.0f), _mm256_set1_ps(4.0f)));
   const __m256 divisor = to_float(_mm256_max_epi32(range, one));  // grey: h becomes 0 below whatever this is
   const __m256 plus = _mm256_div_ps(to_float(_mm256_sub_epi32(high, add)), divisor);
   const __m256 minus = _mm256_div_ps(to_float(_mm256_sub_epi32(high, take)), divisor);

@@ -1,6 +1,6 @@
 // An 8-bit picture in memory: 4 bytes a pixel, red, green, blue, and one that means nothing.
-// Surprising: pixels are 32-bit words (red in the low byte) because that is what the vector loops want, and the
-// buffer only ever grows, so that a worker reuses the same pages for every file it reads.
+// Surprising: pixels are 32-bit words (red in the low byte) because that is what the vector loops want, and
+// the buffer only ever grows, so that a worker reuses the same pages for every file it reads.
 #pragma once
 
 #include <cstddef>
@@ -10,14 +10,16 @@
 namespace moproc::data {
 
 inline constexpr std::uint32_t pixel(int r, int g, int b) {
-  return static_cast<std::uint32_t>(r) | static_cast<std::uint32_t>(g) << 8 | static_cast<std::uint32_t>(b) << 16;
+  return static_cast<std::uint32_t>(r) | static_cast<std::uint32_t>(g) << 8 |
+         static_cast<std::uint32_t>(b) << 16;
 }
 inline constexpr int red(std::uint32_t p) { return static_cast<int>(p & 255); }
 inline constexpr int green(std::uint32_t p) { return static_cast<int>(p >> 8 & 255); }
 inline constexpr int blue(std::uint32_t p) { return static_cast<int>(p >> 16 & 255); }
 
-// A width x height picture, rows one after the other without gaps. Its buffer has `slack` further readable pixels
-// behind the last row: vector loads may run past the end of a row, and their surplus is multiplied by zero.
+// A width x height picture, rows one after the other without gaps. Its buffer has `slack` further readable
+// pixels behind the last row: vector loads may run past the end of a row, and their surplus is multiplied by
+// zero.
 class Image {
  public:
   static constexpr int slack = 16;

@@ -1,5 +1,6 @@
-// The ring of slots and the threads that fill it, a sample at a time. Surprising: there is no queue of work. A ticket
-// is a number (batch, place in it); a thread takes the next one as soon as that batch has a free slot.
+// The ring of slots and the threads that fill it, a sample at a time. Surprising: there is no queue of work.
+// A ticket is a number (batch, place in it); a thread takes the next one as soon as that batch has a free
+// slot.
 #include "loader.h"
 
 #include <atomic>
@@ -21,7 +22,7 @@ using Order = std::shared_ptr<const std::vector<std::uint32_t>>;
 
 struct Slot {
   Batch batch;
-  Order order;  // of the batch's epoch; null in evaluation
+  Order order;             // of the batch's epoch; null in evaluation
   std::uint64_t from = 0;  // first position of this part in the epoch
   int wanted = 0;          // samples to make
   int left = 0;            // samples not made yet
@@ -52,12 +53,12 @@ class Loader::Impl {
     const bool training = options_.mode == Mode::training;
     per_epoch_ = batches_in_epoch(data_.size(), options_.batch, training);
     if (per_epoch_ == 0) {
-      throw DatasetError(data_.folder() + ": " + std::to_string(data_.size()) + " images are fewer than a batch of " +
-                         std::to_string(options_.batch));
+      throw DatasetError(data_.folder() + ": " + std::to_string(data_.size()) +
+                         " images are fewer than a batch of " + std::to_string(options_.batch));
     }
     if (options_.start_batch > per_epoch_) {
-      throw std::invalid_argument("loader: batch " + std::to_string(options_.start_batch) + " of an epoch of " +
-                                  std::to_string(per_epoch_));
+      throw std::invalid_argument("loader: batch " + std::to_string(options_.start_batch) +
+                                  " of an epoch of " + std::to_string(per_epoch_));
     }
     taking_ = next_ = released_ = options_.start_batch;
     end_ = per_epoch_ * (training ? options_.epochs : 1);
@@ -76,7 +77,8 @@ class Loader::Impl {
     const auto begin = std::chrono::steady_clock::now();
     std::unique_lock lock(mutex_);
     if (!failure_ && next_ == end_) return nullptr;
-    if (next_ - released_ >= slots_.size()) throw std::logic_error("loader: every slot is held, release one first");
+    if (next_ - released_ >= slots_.size())
+      throw std::logic_error("loader: every slot is held, release one first");
     made_.wait(lock, [&] { return failure_ || (taking_ > next_ && slot_of(next_).left == 0); });
     waited_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
     if (failure_) std::rethrow_exception(failure_);
@@ -104,7 +106,9 @@ class Loader::Impl {
   Slot& slot_of(std::uint64_t batch) { return slots_[batch % slots_.size()]; }
   int part() const { return options_.batch / options_.ranks; }
   bool training() const { return options_.mode == Mode::training; }
-  std::size_t picture_bytes() const { return static_cast<std::size_t>(options_.augment.size) * options_.augment.size * 3; }
+  std::size_t picture_bytes() const {
+    return static_cast<std::size_t>(options_.augment.size) * options_.augment.size * 3;
+  }
 
   void allocate(Slot& slot) {
     const std::size_t bytes = picture_bytes() * part();
@@ -146,12 +150,14 @@ class Loader::Impl {
     made_.notify_all();
   }
 
-  // Gives batch `taking_` its slot. The order of an epoch is drawn here, once, and shared by the epoch's slots.
+  // Gives batch `taking_` its slot. The order of an epoch is drawn here, once, and shared by the epoch's
+  // slots.
   void open_slot(Slot& slot) {
     const std::uint64_t index = taking_ % per_epoch_;
     const std::uint32_t epoch = options_.start_epoch + static_cast<std::uint32_t>(taking_ / per_epoch_);
     if (training() && (!order_ || order_epoch_ != epoch)) {
-      order_ = std::make_shared<const std::vector<std::uint32_t>>(epoch_order(options_.seed, epoch, data_.size()));
+      order_ =
+          std::make_shared<const std::vector<std::uint32_t>>(epoch_order(options_.seed, epoch, data_.size()));
       order_epoch_ = epoch;
     }
     slot.order = order_;
@@ -189,8 +195,10 @@ class Loader::Impl {
       Slot* slot;
       int place;
       while (take(slot, place)) {
-        if (training()) make_training(*slot, place, w);
-        else make_evaluation(*slot, place, w);
+        if (training())
+          make_training(*slot, place, w);
+        else
+          make_evaluation(*slot, place, w);
         const std::lock_guard lock(mutex_);
         if (slot->left == 1) close_slot(*slot);
         if (--slot->left == 0) made_.notify_all();
@@ -222,7 +230,8 @@ class Loader::Impl {
     if (options_.on_broken) {
       options_.on_broken(broken);
     } else {
-      std::fprintf(stderr, "warning: %s/%s: %s\n", data_.folder().c_str(), broken.name.c_str(), broken.reason.c_str());
+      std::fprintf(stderr, "warning: %s/%s: %s\n", data_.folder().c_str(), broken.name.c_str(),
+                   broken.reason.c_str());
     }
   }
 
@@ -241,7 +250,8 @@ class Loader::Impl {
     const int width = w.decoded.width(), height = w.decoded.height();
     const std::uint32_t epoch = slot.batch.epoch;
     const AugmentOptions& how = options_.augment;
-    apply(draw_weak(options_.seed, epoch, sample, width, height, how), how, w, slot.img.get() + picture_bytes() * place);
+    apply(draw_weak(options_.seed, epoch, sample, width, height, how), how, w,
+          slot.img.get() + picture_bytes() * place);
     if (slot.img_aug) {
       apply(draw_strong(options_.seed, epoch, sample, width, height, how), how, w,
             slot.img_aug.get() + picture_bytes() * place);
@@ -285,7 +295,7 @@ class Loader::Impl {
 
   mutable std::mutex mutex_;  // guards all up to threads_
   std::condition_variable free_, made_;
-  std::vector<Slot> slots_;  // the pictures of a slot are written outside the lock, each by one thread
+  std::vector<Slot> slots_;     // the pictures of a slot are written outside the lock, each by one thread
   std::uint64_t taking_ = 0;    // the batch tickets are taken from
   int place_ = 0;               // the next ticket in it
   std::uint64_t next_ = 0;      // the batch the caller gets next

@@ -4,13 +4,13 @@
 //   Loader loader(train, {.batch = 256, .threads = 8, .seed = 1, .epochs = 90});
 //   while (const Batch* batch = loader.next()) { use(*batch); loader.release(); }
 //
-// What a batch holds is a function of the dataset's files, the options and the batch's place alone: not of threads, nor
-// of where the run was started. Training visits epoch_order(seed, epoch) and drops an epoch's last incomplete batch;
-// evaluation visits the list in its own order and keeps it.
+// What a batch holds is a function of the dataset's files, the options and the batch's place alone: not of
+// threads, nor of where the run was started. Training visits epoch_order(seed, epoch) and drops an epoch's
+// last incomplete batch; evaluation visits the list in its own order and keeps it.
 //
-// A file that cannot be decoded is reported once, counted, and never used. In training its place is taken by the first
-// readable sample after it in the epoch's order (from the end on to the beginning), with that sample's own draws; in
-// evaluation it is left out: its batch is shorter, the samples behind it move up.
+// A file that cannot be decoded is reported once, counted, and never used. In training its place is taken by
+// the first readable sample after it in the epoch's order (from the end on to the beginning), with that
+// sample's own draws; in evaluation it is left out: its batch is shorter, the samples behind it move up.
 #pragma once
 
 #include <cstdint>
@@ -35,11 +35,11 @@ enum class Mode { training, evaluation };
 
 struct LoaderOptions {
   Mode mode = Mode::training;
-  int batch = 256;                // samples of a whole batch, over all ranks
-  int rank = 0;                   // this loader makes samples [rank * batch / ranks, (rank + 1) * batch / ranks) of it
-  int ranks = 1;                  // a divisor of batch
-  int threads = 0;                // 0: as many as the machine has
-  int slots = 3;                  // batches made ahead or in the caller's hands, at least 1
+  int batch = 256;  // samples of a whole batch, over all ranks
+  int rank = 0;     // this loader makes samples [rank * batch / ranks, (rank + 1) * batch / ranks) of it
+  int ranks = 1;    // a divisor of batch
+  int threads = 0;  // 0: as many as the machine has
+  int slots = 3;    // batches made ahead or in the caller's hands, at least 1
   std::uint64_t seed = 0;
   std::uint32_t start_epoch = 0;
   std::uint64_t start_batch = 0;  // of start_epoch; batches_per_epoch() means the start of the next one
@@ -54,13 +54,13 @@ struct LoaderOptions {
 // One batch; valid until it is released. Arrays have room for `capacity` samples, of which `count` are there.
 struct Batch {
   std::uint32_t epoch = 0;
-  std::uint64_t index = 0;                // within the epoch
-  int capacity = 0;                       // batch / ranks
-  int count = 0;                          // training: capacity; evaluation: readable samples of this part, maybe 0
-  std::uint8_t* img = nullptr;            // (capacity, size, size, 3): weak view, or the test transform; rest is 0
-  std::uint8_t* img_aug = nullptr;        // (capacity, size, size, 3): strong view, or null
-  std::int64_t* target = nullptr;         // (capacity): labels as listed
-  std::int64_t* sample = nullptr;         // (capacity): indices in the dataset
+  std::uint64_t index = 0;          // within the epoch
+  int capacity = 0;                 // batch / ranks
+  int count = 0;                    // training: capacity; evaluation: readable samples of this part, maybe 0
+  std::uint8_t* img = nullptr;      // (capacity, size, size, 3): weak view, or the test transform; rest is 0
+  std::uint8_t* img_aug = nullptr;  // (capacity, size, size, 3): strong view, or null
+  std::int64_t* target = nullptr;   // (capacity): labels as listed
+  std::int64_t* sample = nullptr;   // (capacity): indices in the dataset
 };
 
 class Loader {

@@ -1,6 +1,7 @@
 // The inner loops of resizing. Sums are exact integers, so vector and portable code agree to the bit.
-// Surprising: a 22-bit weight is split in an upper and a lower 11-bit half, because then one instruction (multiply
-// 16-bit pairs and add) does two taps; the halves' sums are put together at the end, without any rounding before.
+// Surprising: a 22-bit weight is split in an upper and a lower 11-bit half, because then one instruction
+// (multiply 16-bit pairs and add) does two taps; the halves' sums are put together at the end, without any
+// rounding before.
 #include "resize_passes.h"
 
 #include <algorithm>
@@ -37,7 +38,8 @@ void add_scaled(std::int32_t sum[3], std::uint32_t p, std::int32_t weight) {
 std::int32_t pair_upper(std::int32_t a, std::int32_t b) { return (a >> half_bits) | (b >> half_bits) << 16; }
 std::int32_t pair_lower(std::int32_t a, std::int32_t b) { return (a & half_mask) | (b & half_mask) << 16; }
 
-// For every output pixel and 4 taps, 16 words: upper pairs (taps 0 1 four times, 2 3 four times), then lower pairs.
+// For every output pixel and 4 taps, 16 words: upper pairs (taps 0 1 four times, 2 3 four times), then lower
+// pairs.
 void pack_weights(const Weights& w, std::vector<std::int32_t>& packed) {
   const std::size_t groups = w.weight.size() / 4;
   packed.resize(groups * 16);
@@ -108,7 +110,8 @@ __attribute__((target("avx2"))) inline __m256i narrow(__m256i upper, __m256i low
   return _mm256_srai_epi32(_mm256_add_epi32(both, _mm256_set1_epi32(half_of_one)), weight_bits);
 }
 
-// 8 pixels (32 bytes) of one output row. Bytes of two rows are interleaved, so a pair of 16-bit values is a column.
+// 8 pixels (32 bytes) of one output row. Bytes of two rows are interleaved, so a pair of 16-bit values is a
+// column.
 __attribute__((target("avx2"))) inline void down_block(const std::uint32_t* const* rows, int count,
                                                        const std::int32_t* k, int x, std::uint32_t* to) {
   __m256i upper[4], lower[4];
@@ -133,7 +136,8 @@ __attribute__((target("avx2"))) inline void down_block(const std::uint32_t* cons
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(to + x), _mm256_packus_epi16(low, high));
 }
 
-// Blocks of 8 pixels; the last one may run past the row's end, into the next row (written later) or the slack.
+// Blocks of 8 pixels; the last one may run past the row's end, into the next row (written later) or the
+// slack.
 __attribute__((target("avx2"))) void down_avx2(const Image& in, const Weights& w, Image& out) {
   std::vector<const std::uint32_t*> rows(w.taps);
   for (int y = 0; y < out.height(); ++y) {
@@ -143,7 +147,8 @@ __attribute__((target("avx2"))) void down_avx2(const Image& in, const Weights& w
   }
 }
 
-__attribute__((target("avx2"))) void pack_avx2(const std::uint32_t* pixels, std::size_t count, std::uint8_t* out) {
+__attribute__((target("avx2"))) void pack_avx2(const std::uint32_t* pixels, std::size_t count,
+                                               std::uint8_t* out) {
   const __m256i gather = _mm256_setr_epi8(0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, -1, -1, -1, -1,  //
                                           0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, -1, -1, -1, -1);
   const __m256i join = _mm256_setr_epi32(0, 1, 2, 4, 5, 6, 3, 7);

@@ -7,13 +7,16 @@ namespace moproc::data {
 
 inline constexpr int weight_bits = 22;
 
-// Scales the rows of `box` to weights.first.size() pixels: out is (box.height, out width). `packed` is scratch.
-void pass_across(const Image& in, const Box& box, const Weights& weights, std::vector<std::int32_t>& packed, Image& out);
+// Scales the rows of `box` to weights.first.size() pixels: out is (box.height, out width). `packed` is
+// scratch.
+void pass_across(const Image& in, const Box& box, const Weights& weights, std::vector<std::int32_t>& packed,
+                 Image& out);
 
 // Scales columns: out is (weights.first.size(), in.width()).
 void pass_down(const Image& in, const Weights& weights, Image& out);
 
-// The same passes without vector code: what machines without AVX2 run, and what the vector code is tested against.
+// The same passes without vector code: what machines without AVX2 run, and what the vector code is tested
+// against.
 void pass_across_portable(const Image& in, const Box& box, const Weights& weights, Image& out);
 void pass_down_portable(const Image& in, const Weights& weights, Image& out);
 

@@ -1,6 +1,6 @@
-// Random numbers without state: Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC11).
-// A draw is a function of (seed, what it is for, epoch, item) and its place in that stream, so neither threads nor
-// resuming can change it.
+// Random numbers without state: Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3",
+// SC11). A draw is a function of (seed, what it is for, epoch, item) and its place in that stream, so neither
+// threads nor resuming can change it.
 #pragma once
 
 #include <array>
@@ -61,12 +61,15 @@ class Stream {
   }
 
   // In [from, to], both included.
-  int between(int from, int to) { return from + static_cast<int>(below(static_cast<std::uint32_t>(to - from + 1))); }
+  int between(int from, int to) {
+    return from + static_cast<int>(below(static_cast<std::uint32_t>(to - from + 1)));
+  }
 
   // Fisher-Yates from the end.
   template <class Container>
   void shuffle(Container& items) {
-    for (std::size_t i = items.size(); i > 1; --i) std::swap(items[i - 1], items[below(static_cast<std::uint32_t>(i))]);
+    for (std::size_t i = items.size(); i > 1; --i)
+      std::swap(items[i - 1], items[below(static_cast<std::uint32_t>(i))]);
   }
 
  private:

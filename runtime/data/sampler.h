@@ -10,7 +10,8 @@ namespace moproc::data {
 // Throws std::invalid_argument when n does not fit 32 bits.
 std::vector<std::uint32_t> epoch_order(std::uint64_t seed, std::uint32_t epoch, std::uint64_t n);
 
-// The permutation of the n keys of training step `step` (counted over the whole run); every rank draws the same.
+// The permutation of the n keys of training step `step` (counted over the whole run); every rank draws the
+// same.
 std::vector<std::int64_t> permutation(std::uint64_t seed, std::uint64_t step, std::uint64_t n);
 
 // Batches in an epoch of n samples: training drops the last incomplete one, evaluation keeps it.

@@ -130,7 +130,9 @@ void add_confirmed(std::vector<Flag>& t) {
   const auto whole = [&](std::vector<std::string> names, const char* unit, const char* help, auto at) {
     t.push_back({s, std::move(names), Arity::one, unit, "", help, number<int64_t>(at, 1, kMaxLong)});
   };
-  t.push_back({s, {"-a", "--arch"}, Arity::one, "NAME", "", "encoder", text(AT(confirmed.arch))});
+  t.push_back({s, {"-a", "--arch", "--network"}, Arity::one, "NAME", "", "encoder", text(AT(confirmed.arch))});
+  t.push_back({s, {"--width"}, Arity::one, "X", "", "factor of the encoder's channels",
+               number<double>(AT(confirmed.width), 1e-3, 1e3)});
   whole({"-b", "--batch-size"}, "N", "images a step, over all groups", AT(confirmed.batch));
   whole({"--num-class"}, "N", "classes", AT(confirmed.num_class));
   whole({"--low-dim"}, "N", "dimensions of the embedding", AT(confirmed.low_dim));

@@ -3,7 +3,7 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cstring>
+#include <cstdlib>
 #include <set>
 
 #include "core/error.h"
@@ -101,6 +101,8 @@ void check_against(const Options& o, const Plan& plan) {
   };
   if (!o.confirmed.arch.empty() && o.confirmed.arch != meta(plan, "arch"))
     throw InputError("--arch " + o.confirmed.arch + ": this artefact holds " + meta(plan, "arch") + "; compile another");
+  if (o.confirmed.width != 0 && o.confirmed.width != std::strtod(meta(plan, "width").c_str(), nullptr))
+    throw InputError("--width: this artefact is compiled with " + meta(plan, "width") + "; compile another");
   number("--batch-size", o.confirmed.batch, "batch");
   number("--num-class", o.confirmed.num_class, "num_class");
   number("--low-dim", o.confirmed.low_dim, "low_dim");

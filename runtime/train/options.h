@@ -25,6 +25,7 @@ struct Hyper {
 /// What the artefact was compiled with and a flag may only confirm. 0 or empty: not said.
 struct Confirmed {
   std::string arch;
+  double width = 0;
   int64_t batch = 0, num_class = 0, low_dim = 0, moco_queue = 0, image_size = 0, bn_groups = 0;
 };
 

@@ -99,8 +99,8 @@ void Report::epoch(Phase phase, double lr, const Position& at, int64_t broken) {
   const Meters& m = at.meters;
   const double seconds = since(epoch_start_);
   log_.scalar("Train Acc", m.acc_cls.mean(), at.epoch);
-  log_.scalar("Instance Acc", m.acc_inst.mean(), at.epoch);
-  if (phase != Phase::warmup) log_.scalar("Prototype Acc", m.acc_proto.mean(), at.epoch);
+  if (phase != Phase::train) log_.scalar("Instance Acc", m.acc_inst.mean(), at.epoch);
+  if (phase == Phase::proto || phase == Phase::clean) log_.scalar("Prototype Acc", m.acc_proto.mean(), at.epoch);
   JsonLine record;
   record.add("event", "epoch").add("phase", phase_name(phase)).add("epoch", int64_t{at.epoch}).add("lr", lr);
   record.add("seconds", seconds).add("samples", at.samples).add("broken_files", broken);

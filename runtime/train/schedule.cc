@@ -12,6 +12,7 @@ const char* phase_name(Phase phase) {
     case Phase::warmup: return "warmup";
     case Phase::proto: return "proto";
     case Phase::clean: return "clean";
+    case Phase::train: return "train";
   }
   return "?";
 }

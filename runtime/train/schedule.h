@@ -5,12 +5,13 @@
 
 namespace moproc::train {
 
-enum class Phase { warmup, proto, clean };
+/// The three of MoPro, and plain supervised training, which has but one.
+enum class Phase { warmup, proto, clean, train };
 
-/// "warmup", "proto", "clean": also the programs' names.
+/// "warmup", "proto", "clean", "train": also the programs' names.
 const char* phase_name(Phase phase);
 
-/// Epoch 0 is warmup; from start_clean_epoch on (but not before 1) clean; proto between.
+/// Of MoPro: epoch 0 is warmup; from start_clean_epoch on (but not before 1) clean; proto between.
 Phase phase_of(int epoch, int start_clean_epoch);
 
 /// lr * 0.1 for each entry of the schedule reached; or, with cosine, lr / 2 (1 + cos(pi epoch / epochs)).

@@ -1,7 +1,9 @@
 // Binding of the step programs' inputs and outputs by name, and the copies in and out of the io arena.
 #include "train/step.h"
 
+#include <algorithm>
 #include <cstring>
+#include <iterator>
 #include <numeric>
 
 #include "core/error.h"
@@ -45,12 +47,37 @@ double sum(const std::vector<double>& v) { return std::accumulate(v.begin(), v.e
 }  // namespace
 
 StepRunner::StepRunner(Session& session, const Hyper& hyper, uint64_t seed)
-    : session_(session), hyper_(hyper), seed_(seed) {
-  for (const Phase phase : {Phase::warmup, Phase::proto, Phase::clean})
-    phases_[static_cast<int>(phase)] = bind(phase_name(phase));
+    : session_(session), hyper_(hyper), seed_(seed),
+      supervised_(session.has_program("train") && !session.has_program("warmup")) {
+  if (supervised_) {
+    phases_[static_cast<int>(Phase::train)] = bind(Phase::train);
+    return;
+  }
+  for (const Phase phase : {Phase::warmup, Phase::proto, Phase::clean}) phases_[static_cast<int>(phase)] = bind(phase);
 }
 
-StepRunner::Bound StepRunner::bind(const char* name) {
+Phase StepRunner::phase(int epoch, int start_clean_epoch) const {
+  return supervised_ ? Phase::train : phase_of(epoch, start_clean_epoch);
+}
+
+bool StepRunner::needs_strong() const {
+  return std::any_of(std::begin(phases_), std::end(phases_), [](const Bound& b) { return b.img_aug >= 0; });
+}
+
+void StepRunner::require_outputs(const Bound& b, Phase phase) const {
+  session_.output(b.program, "loss");
+  session_.output(b.program, "finite");
+  if (phase != Phase::clean) return;
+  const TensorInfo& labels = session_.info(session_.output(b.program, "target_out"));
+  const TensorInfo& kept = session_.info(session_.output(b.program, "kept"));
+  session_.output(b.program, "clean");
+  if (labels.dtype != DType::i64 || kept.dtype != DType::f32 || elements(labels) != batch_ || elements(kept) != batch_)
+    throw InputError("program clean: target_out is " + show_type(labels) + " and kept " + show_type(kept) +
+                     ", not i64 and f32 of the batch");
+}
+
+StepRunner::Bound StepRunner::bind(Phase phase) {
+  const char* const name = phase_name(phase);
   Bound b;
   b.program = session_.program(name);
   const ProgramInfo& p = session_.plan().programs[b.program];
@@ -77,6 +104,7 @@ StepRunner::Bound StepRunner::bind(const char* name) {
     if (t >= 0) expect(session_.info(t), DType::u8, {batch_, 3, image_size_, image_size_});
   for (const int t : {b.target, b.order})
     if (t >= 0) expect(session_.info(t), DType::i64, {batch_});
+  require_outputs(b, phase);
   return b;
 }
 
@@ -134,10 +162,11 @@ StepResult StepRunner::read(const Bound& p) const {
   r.loss_inst = mean("loss_inst");
   r.loss_proto = mean("loss_proto");
   r.correct_cls = total("correct_cls");
+  if (supervised_) r.correct_cls = total("correct");
   r.correct_inst = total("correct_inst");
   r.correct_proto = total("correct_proto");
   r.kept = total("clean").value_or(r.samples);
-  if (const int t = session_.find_output(p.program, "target_new"); t >= 0) r.target_new = session_.view<int64_t>(t).data();
+  if (const int t = session_.find_output(p.program, "target_out"); t >= 0) r.target_new = session_.view<int64_t>(t).data();
   if (const int t = session_.find_output(p.program, "kept"); t >= 0) r.kept_flags = session_.view<float>(t).data();
   return r;
 }

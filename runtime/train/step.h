@@ -24,14 +24,18 @@ struct StepResult {
   const float* kept_flags = nullptr;    // (n)
 };
 
-/// The three step programs of a session, bound by name once. Throws InputError when the plan lacks one, or when one has
-/// an input that training does not feed.
+/// The step programs of a session (MoPro's three, or `train` alone), bound by name once. Throws InputError when the plan
+/// lacks one, or when one has an input that training does not feed or lacks an output that its phase is about.
 class StepRunner {
  public:
   StepRunner(Session& session, const Hyper& hyper, uint64_t seed);
 
   int64_t batch() const { return batch_; }
   int64_t image_size() const { return image_size_; }
+  /// The program of an epoch.
+  Phase phase(int epoch, int start_clean_epoch) const;
+  /// Whether any program reads the strong view.
+  bool needs_strong() const;
   /// Runs `phase` on one batch; `global_step` names the permutation of the keys. The result points into the session.
   StepResult run(Phase phase, const TrainBatch& batch, double lr, uint64_t global_step);
 
@@ -46,7 +50,8 @@ class StepRunner {
     std::vector<Scalar> hyper;
   };
 
-  Bound bind(const char* program);
+  Bound bind(Phase phase);
+  void require_outputs(const Bound& b, Phase phase) const;
   void feed(const Bound& p, const TrainBatch& batch, double lr, uint64_t global_step);
   StepResult read(const Bound& p) const;
   std::optional<std::vector<double>> values(int program, const char* output) const;
@@ -55,7 +60,8 @@ class StepRunner {
   Hyper hyper_;
   uint64_t seed_;
   int64_t batch_ = 0, image_size_ = 0;
-  Bound phases_[3];
+  bool supervised_;  // there is but the program `train`
+  Bound phases_[4];
 };
 
 }  // namespace moproc::train

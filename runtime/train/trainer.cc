@@ -114,6 +114,7 @@ void Trainer::open_source() {
     o.start_epoch = static_cast<uint32_t>(at_.epoch);
     o.start_batch = static_cast<uint64_t>(at_.step);
     o.epochs = static_cast<uint32_t>(epochs);
+    o.strong = steps_->needs_strong();
     o.augment.size = static_cast<int>(steps_->image_size());
     o.augment.scale_low = options_.crop_min;
     o.augment.jitter = options_.jitter;
@@ -161,7 +162,7 @@ int64_t Trainer::steps_left() const {
 }
 
 void Trainer::train_step(const TrainBatch& batch) {
-  const Phase phase = phase_of(at_.epoch, options_.start_clean_epoch);
+  const Phase phase = steps_->phase(at_.epoch, options_.start_clean_epoch);
   const double lr = learning_rate(options_, at_.epoch);
   const uint64_t global_step = static_cast<uint64_t>(at_.epoch) * static_cast<uint64_t>(batches_) + static_cast<uint64_t>(at_.step);
   const StepResult result = steps_->run(phase, batch, lr, global_step);
@@ -182,7 +183,7 @@ void Trainer::train_step(const TrainBatch& batch) {
 
 void Trainer::end_epoch() {
   const int epoch = at_.epoch;
-  report_->epoch(phase_of(epoch, options_.start_clean_epoch), learning_rate(options_, epoch), at_, source_->broken_count());
+  report_->epoch(steps_->phase(epoch, options_.start_clean_epoch), learning_rate(options_, epoch), at_, source_->broken_count());
   if (val_) evaluate_epoch(epoch);
   at_.epoch += 1;
   at_.step = 0;

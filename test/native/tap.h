@@ -19,9 +19,14 @@ namespace moproc::test {
 // Thrown by REQUIRE after the failure was noted; ends the running test only.
 struct Stop {};
 // Thrown by skip(): the test is reported as `ok N - name # SKIP reason`.
-struct Skip { std::string reason; };
+struct Skip {
+  std::string reason;
+};
 
-struct Case { std::string name; std::function<void()> body; };
+struct Case {
+  std::string name;
+  std::function<void()> body;
+};
 
 struct Registry {
   std::vector<Case> cases;
@@ -49,8 +54,10 @@ template <class T>
 std::string show(const T& value) {
   std::ostringstream out;
   out.precision(17);
-  if constexpr (requires { out << value; }) out << value;
-  else out << "(value)";
+  if constexpr (requires { out << value; })
+    out << value;
+  else
+    out << "(value)";
   return out.str();
 }
 
@@ -73,7 +80,8 @@ bool check_throws(F&& body, const std::string& part, const char* file, int line)
 }
 
 inline std::string one_line(std::string text) {
-  for (char& c : text) if (c == '\n') c = ' ';
+  for (char& c : text)
+    if (c == '\n') c = ' ';
   return text;
 }
 
@@ -102,7 +110,8 @@ inline int run(int argc, char** argv) {
     }
     const bool ok = registry.failures.empty();
     failed += !ok;
-    std::printf("%sok %zu - %s%s\n", ok ? "" : "not ", i + 1, chosen[i]->name.c_str(), ok ? directive.c_str() : "");
+    std::printf("%sok %zu - %s%s\n", ok ? "" : "not ", i + 1, chosen[i]->name.c_str(),
+                ok ? directive.c_str() : "");
     for (const std::string& f : registry.failures) std::printf("# %s\n", one_line(f).c_str());
     std::fflush(stdout);
   }
@@ -113,18 +122,21 @@ inline int run(int argc, char** argv) {
 
 #define MOPROC_TEST_CAT_(a, b) a##b
 #define MOPROC_TEST_CAT(a, b) MOPROC_TEST_CAT_(a, b)
-#define MOPROC_TEST_AT(id, name)                                                                 \
-  static void MOPROC_TEST_CAT(test_body_, id)();                                                 \
-  static const ::moproc::test::Register MOPROC_TEST_CAT(test_entry_, id)(                        \
-      name, &MOPROC_TEST_CAT(test_body_, id));                                                   \
+#define MOPROC_TEST_AT(id, name)                                                                            \
+  static void MOPROC_TEST_CAT(test_body_, id)();                                                            \
+  static const ::moproc::test::Register MOPROC_TEST_CAT(test_entry_, id)(name,                              \
+                                                                         &MOPROC_TEST_CAT(test_body_, id)); \
   static void MOPROC_TEST_CAT(test_body_, id)()
 #define TEST(name) MOPROC_TEST_AT(__COUNTER__, name)
 #define CHECK(x) ::moproc::test::note(static_cast<bool>(x), __FILE__, __LINE__, #x)
 #define CHECK_EQ(a, b) ::moproc::test::check_eq((a), (b), #a " == " #b, __FILE__, __LINE__)
 // |a - b| <= tolerance; NaN fails.
-#define CHECK_NEAR(a, b, tolerance)                                                              \
+#define CHECK_NEAR(a, b, tolerance)                                                               \
   ::moproc::test::note(std::fabs(double(a) - double(b)) <= double(tolerance), __FILE__, __LINE__, \
                        #a " near " #b ": " + ::moproc::test::show(a) + " vs " + ::moproc::test::show(b))
 #define CHECK_THROWS(statement, part) \
   ::moproc::test::check_throws([&] { statement; }, part, __FILE__, __LINE__)
-#define REQUIRE(x) do { if (!CHECK(x)) throw ::moproc::test::Stop{}; } while (0)
+#define REQUIRE(x)                               \
+  do {                                           \
+    if (!CHECK(x)) throw ::moproc::test::Stop{}; \
+  } while (0)

@@ -1,4 +1,5 @@
-// `moproc-data check DIR`: decodes every listed file, so that broken ones are known before a long training run.
+// `moproc-data check DIR`: decodes every listed file, so that broken ones are known before a long training
+// run.
 #include <atomic>
 #include <cstdio>
 #include <mutex>
@@ -17,7 +18,8 @@ namespace {
 constexpr const char* usage =
     "usage: moproc-data check DIR [FLAGS]\n"
     "\n"
-    "Reads the lists of a WebVision folder and decodes every file, training and validation. Prints each broken file\n"
+    "Reads the lists of a WebVision folder and decodes every file, training and validation. Prints each "
+    "broken file\n"
     "with the reason, in list order, and a count; exit status 1 when there is one.\n"
     "\n";
 

@@ -1,5 +1,5 @@
-// The verbs of moproc-data. Each takes the arguments behind the verb and returns the exit status; bad use and bad
-// input are exceptions, which main() prints (status 2).
+// The verbs of moproc-data. Each takes the arguments behind the verb and returns the exit status; bad use and
+// bad input are exceptions, which main() prints (status 2).
 #pragma once
 
 #include <string>

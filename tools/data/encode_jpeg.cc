@@ -1,4 +1,5 @@
-// Canvases to JPEG files through libjpeg. Errors leave libjpeg by longjmp: compress() owns nothing with a destructor.
+// Canvases to JPEG files through libjpeg. Errors leave libjpeg by longjmp: compress() owns nothing with a
+// destructor.
 #include <cmath>
 #include <csetjmp>
 #include <cstdio>

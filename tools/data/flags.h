@@ -18,11 +18,11 @@ class UsageError : public std::runtime_error {
 
 struct Flag {
   using Target = std::variant<std::string*, int*, std::uint64_t*, double*, bool*>;
-  std::string name;     // without the dashes
-  std::string meta;     // shown for the value, with its unit; empty for a switch
+  std::string name;  // without the dashes
+  std::string meta;  // shown for the value, with its unit; empty for a switch
   std::string help;
-  Target target;        // holds the default before parsing
-  double least = 0;     // numbers: the allowed range
+  Target target;     // holds the default before parsing
+  double least = 0;  // numbers: the allowed range
   double most = 0;
 };
 
@@ -32,7 +32,8 @@ struct Arguments {
 };
 
 // Fills the flags' targets; `--flag value` and `--flag=value`. `verb` begins every message.
-Arguments parse_flags(const std::string& verb, const std::vector<std::string>& args, const std::vector<Flag>& flags);
+Arguments parse_flags(const std::string& verb, const std::vector<std::string>& args,
+                      const std::vector<Flag>& flags);
 
 // The lines of --help about these flags, each with its default.
 std::string describe_flags(const std::vector<Flag>& flags);

@@ -3,13 +3,13 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <functional>
 #include <set>
 #include <stdexcept>
 
-#include <nlohmann/json.hpp>
-
+#include "core/json.h"
 #include "data/color.h"
 #include "data/decode.h"
 #include "data/resize.h"
@@ -18,17 +18,39 @@ namespace moproc::tools {
 namespace {
 
 using data::Image;
-using nlohmann::json;
 
-Operation read_operation(const json& j) {
-  Operation op{j.at(0).get<std::string>(), {}};
-  for (std::size_t i = 1; i < j.size(); ++i) op.arguments.push_back(j.at(i).get<double>());
+const Json& member(const Json& j, const char* key, const std::string& where) {
+  const Json* const found = j.find(key);
+  if (found == nullptr) throw std::runtime_error(where + ": \"" + key + "\" is missing");
+  return *found;
+}
+
+const std::string& text_of(const Json& j, const std::string& where) {
+  if (j.string() == nullptr) throw std::runtime_error(where + ": a string is wanted");
+  return *j.string();
+}
+
+const Json::Array& list_of(const Json& j, const std::string& where) {
+  if (j.array() == nullptr) throw std::runtime_error(where + ": a list is wanted");
+  return *j.array();
+}
+
+Operation read_operation(const Json& j, const std::string& where) {
+  const Json::Array& parts = list_of(j, where);
+  if (parts.empty()) throw std::runtime_error(where + ": an operation without a name");
+  Operation op{text_of(parts[0], where), {}};
+  for (std::size_t i = 1; i < parts.size(); ++i) {
+    if (parts[i].number() == nullptr) throw std::runtime_error(where + ": " + op.kind + " wants numbers");
+    op.arguments.push_back(*parts[i].number());
+  }
   return op;
 }
 
-GoldenCase read_case(const json& j) {
-  GoldenCase one{j.at("in").get<std::string>(), {}, j.at("out").get<std::string>()};
-  for (const json& op : j.at("ops")) one.operations.push_back(read_operation(op));
+GoldenCase read_case(const Json& j, const std::string& where) {
+  GoldenCase one{text_of(member(j, "in", where), where), {}, text_of(member(j, "out", where), where)};
+  for (const Json& op : list_of(member(j, "ops", where), where)) {
+    one.operations.push_back(read_operation(op, where));
+  }
   return one;
 }
 
@@ -48,18 +70,25 @@ const std::map<std::string, Known>& known() {
   static const auto integer = [](double x) { return static_cast<int>(x); };
   static const std::map<std::string, Known> table = {
       {"decode", {0, [](const auto&, Image&) {}}},
-      {"resize", {1, [](const auto& a, Image& i) {
-         const data::Size size = data::shorter_side(i.width(), i.height(), integer(a[0]));
-         resize_to(i, {0, 0, i.height(), i.width()}, size.width, size.height);
-       }}},
-      {"center_crop", {1, [](const auto& a, Image& i) {
-         Image out;
-         data::center_crop(i, integer(a[0]), out);
-         i = std::move(out);
-       }}},
-      {"resized_crop", {5, [](const auto& a, Image& i) {
-         resize_to(i, {integer(a[0]), integer(a[1]), integer(a[2]), integer(a[3])}, integer(a[4]), integer(a[4]));
-       }}},
+      {"resize",
+       {1,
+        [](const auto& a, Image& i) {
+          const data::Size size = data::shorter_side(i.width(), i.height(), integer(a[0]));
+          resize_to(i, {0, 0, i.height(), i.width()}, size.width, size.height);
+        }}},
+      {"center_crop",
+       {1,
+        [](const auto& a, Image& i) {
+          Image out;
+          data::center_crop(i, integer(a[0]), out);
+          i = std::move(out);
+        }}},
+      {"resized_crop",
+       {5,
+        [](const auto& a, Image& i) {
+          resize_to(i, {integer(a[0]), integer(a[1]), integer(a[2]), integer(a[3])}, integer(a[4]),
+                    integer(a[4]));
+        }}},
       {"grayscale", {0, [](const auto&, Image& i) { data::grayscale(i); }}},
       {"brightness", {1, [](const auto& a, Image& i) { data::brightness(i, static_cast<float>(a[0])); }}},
       {"contrast", {1, [](const auto& a, Image& i) { data::contrast(i, static_cast<float>(a[0])); }}},
@@ -81,17 +110,18 @@ void load(const std::string& path, Image& out) {
 Golden read_golden(const std::string& folder) {
   const std::string file = folder + "/cases.json";
   std::ifstream in(file);
-  if (!in) throw std::runtime_error(file + ": cannot read it; a folder with cases.json, in/ and out/ is wanted");
+  if (!in)
+    throw std::runtime_error(file + ": cannot read it; a folder with cases.json, in/ and out/ is wanted");
+  const std::string text{std::istreambuf_iterator<char>(in), {}};
+  const Json json = parse_json(text, file);
   Golden golden{folder, {}, {}};
-  try {
-    const json j = json::parse(in);
-    for (const json& one : j.at("cases")) golden.cases.push_back(read_case(one));
-    for (const char* list : {"unreadable", "truncated"}) {
-      if (!j.contains(list)) continue;
-      for (const json& name : j.at(list)) golden.refused.push_back(name.get<std::string>());
-    }
-  } catch (const json::exception& e) {
-    throw std::runtime_error(file + ": case " + std::to_string(golden.cases.size() + 1) + ": " + e.what());
+  for (const Json& one : list_of(member(json, "cases", file), file)) {
+    golden.cases.push_back(read_case(one, file + ": case " + std::to_string(golden.cases.size())));
+  }
+  for (const char* list : {"unreadable", "truncated"}) {
+    const Json* const names = json.find(list);
+    if (names == nullptr) continue;
+    for (const Json& name : list_of(*names, file)) golden.refused.push_back(text_of(name, file));
   }
   return golden;
 }
@@ -114,7 +144,8 @@ Difference compare(const Image& a, const Image& b) {
   if (!d.same_size) return d;
   for (std::size_t i = 0; i < a.count(); ++i) {
     const std::uint32_t p = a.data()[i], q = b.data()[i];
-    for (const int x : {data::red(p) - data::red(q), data::green(p) - data::green(q), data::blue(p) - data::blue(q)}) {
+    for (const int x :
+         {data::red(p) - data::red(q), data::green(p) - data::green(q), data::blue(p) - data::blue(q)}) {
       d.largest = std::max(d.largest, std::abs(x));
       d.values += x != 0;
     }
@@ -135,7 +166,8 @@ Verdict verify(const Golden& golden) {
         d.largest = 255;
         verdict.failures.push_back(one.out + " (" + one.in + "): another size than expected");
       } else if (d.largest > 1) {
-        verdict.failures.push_back(one.out + " (" + one.in + "): differs by up to " + std::to_string(d.largest));
+        verdict.failures.push_back(one.out + " (" + one.in + "): differs by up to " +
+                                   std::to_string(d.largest));
       }
     } catch (const std::exception& e) {
       d.largest = 255;
@@ -151,6 +183,10 @@ Verdict verify(const Golden& golden) {
     }
   }
   for (const std::string& name : golden.refused) {
+    if (!std::filesystem::exists(golden.folder + "/in/" + name)) {
+      verdict.failures.push_back(name + ": is not there, so it cannot be refused");
+      continue;
+    }
     std::string reason;
     try {
       Image ignored;

@@ -11,12 +11,13 @@
 namespace moproc::tools {
 
 struct Operation {
-  std::string kind;  // decode, resize, center_crop, resized_crop, grayscale, brightness, contrast, saturation, hue, hflip
+  std::string kind;  // decode, resize, center_crop, resized_crop, grayscale, brightness, contrast,
+                     // saturation, hue, hflip
   std::vector<double> arguments;
 };
 
 struct GoldenCase {
-  std::string in;   // file name below in/
+  std::string in;  // file name below in/
   std::vector<Operation> operations;
   std::string out;  // file name below out/
 };
@@ -35,8 +36,8 @@ void run_case(const Golden& golden, const GoldenCase& one, data::Image& out);
 
 struct Difference {
   bool same_size = true;
-  int largest = 0;          // of a channel, 0..255
-  std::size_t values = 0;   // channel values that differ
+  int largest = 0;         // of a channel, 0..255
+  std::size_t values = 0;  // channel values that differ
 };
 Difference compare(const data::Image& a, const data::Image& b);
 
@@ -49,8 +50,9 @@ struct Tally {
 
 struct Verdict {
   std::map<std::string, Tally> kinds;
-  std::vector<std::string> failures;               // cases off by more than 1, of a wrong size, or refused
-  std::vector<std::pair<std::string, std::string>> refusals;  // file and reason; reason empty: it was accepted
+  std::vector<std::string> failures;  // cases off by more than 1, of a wrong size, or refused
+  std::vector<std::pair<std::string, std::string>>
+      refusals;  // file and reason; reason empty: it was accepted
 };
 Verdict verify(const Golden& golden);
 

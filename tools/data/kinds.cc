@@ -44,9 +44,11 @@ Parts mushroom(Stream& s) {
   const double r = s.uniform(0.75, 0.9);
   Path cap = {{}};
   for (const Point& p : ellipse(0, 0.05, r, r)) cap[0].push_back({p.x, std::min(p.y, 0.05)});
-  return {{{polygon({{-0.2, 0}, {0.2, 0}, {0.3, 0.95}, {-0.3, 0.95}})}, 1},
-          {cap, 0},
-          {{ellipse(-0.35, -0.3, 0.14, 0.14), ellipse(0.15, -0.5, 0.14, 0.14), ellipse(0.45, -0.15, 0.12, 0.12)}, 2}};
+  return {
+      {{polygon({{-0.2, 0}, {0.2, 0}, {0.3, 0.95}, {-0.3, 0.95}})}, 1},
+      {cap, 0},
+      {{ellipse(-0.35, -0.3, 0.14, 0.14), ellipse(0.15, -0.5, 0.14, 0.14), ellipse(0.45, -0.15, 0.12, 0.12)},
+       2}};
 }
 
 Parts flower(Stream& s) {
@@ -135,8 +137,15 @@ Parts arrow(Stream& s) {
 
 Parts bottle(Stream& s) {
   const double w = s.uniform(0.32, 0.42);
-  return {{{polygon({{-0.12, -0.75}, {0.12, -0.75}, {0.12, -0.4}, {w, -0.1}, {w, 1.0}, {-w, 1.0}, {-w, -0.1},
-                     {-0.12, -0.4}})}, 0},
+  return {{{polygon({{-0.12, -0.75},
+                     {0.12, -0.75},
+                     {0.12, -0.4},
+                     {w, -0.1},
+                     {w, 1.0},
+                     {-w, 1.0},
+                     {-w, -0.1},
+                     {-0.12, -0.4}})},
+           0},
           {{rectangle(-0.17, -1.0, 0.34, 0.25)}, 1},
           {{rectangle(-w, 0.15, 2 * w, 0.45)}, 2}};
 }
@@ -175,8 +184,10 @@ Parts chair(Stream& s) {
 
 Parts butterfly(Stream& s) {
   const double r = s.uniform(0.38, 0.46);
-  return {{{ellipse(-0.48, -0.4, r, r)}, 0}, {{ellipse(0.48, -0.4, r, r)}, 0},
-          {{ellipse(-0.38, 0.42, 0.32, 0.36)}, 1}, {{ellipse(0.38, 0.42, 0.32, 0.36)}, 1},
+  return {{{ellipse(-0.48, -0.4, r, r)}, 0},
+          {{ellipse(0.48, -0.4, r, r)}, 0},
+          {{ellipse(-0.38, 0.42, 0.32, 0.36)}, 1},
+          {{ellipse(0.38, 0.42, 0.32, 0.36)}, 1},
           {{ellipse(0, 0, 0.1, 0.75)}, 2}};
 }
 
@@ -213,7 +224,10 @@ Parts dumbbell(Stream& s) {
 
 Parts bolt(Stream& s) {
   const double w = s.uniform(0.1, 0.2);
-  return {{{polygon({{0.2, -1.0}, {-0.55, 0.1 + w}, {-0.05, 0.1 + w}, {-0.25, 1.0}, {0.55, -0.15}, {0.05, -0.15}})}, 0}};
+  return {
+      {{polygon(
+           {{0.2, -1.0}, {-0.55, 0.1 + w}, {-0.05, 0.1 + w}, {-0.25, 1.0}, {0.55, -0.15}, {0.05, -0.15}})},
+       0}};
 }
 
 Parts eye(Stream& s) {
@@ -227,13 +241,34 @@ Parts cross(Stream& s) {
 }
 
 constexpr Kind kinds[] = {
-    {"mug", mug},           {"key", key},             {"house", house},         {"fish", fish},
-    {"mushroom", mushroom}, {"gear", gear},           {"umbrella", umbrella},   {"car", car},
-    {"ladder", ladder},     {"flower", flower},       {"hourglass", hourglass}, {"star", star5},
-    {"glasses", glasses},   {"tree", tree},           {"heart", heart},         {"bottle", bottle},
-    {"arrow", arrow},       {"snowman", snowman},     {"sailboat", sailboat},   {"chair", chair},
-    {"butterfly", butterfly}, {"hammer", hammer},     {"lamp", lamp},           {"crescent", crescent},
-    {"dumbbell", dumbbell}, {"bolt", bolt},           {"eye", eye},             {"cross", cross},
+    {"mug", mug},
+    {"key", key},
+    {"house", house},
+    {"fish", fish},
+    {"mushroom", mushroom},
+    {"gear", gear},
+    {"umbrella", umbrella},
+    {"car", car},
+    {"ladder", ladder},
+    {"flower", flower},
+    {"hourglass", hourglass},
+    {"star", star5},
+    {"glasses", glasses},
+    {"tree", tree},
+    {"heart", heart},
+    {"bottle", bottle},
+    {"arrow", arrow},
+    {"snowman", snowman},
+    {"sailboat", sailboat},
+    {"chair", chair},
+    {"butterfly", butterfly},
+    {"hammer", hammer},
+    {"lamp", lamp},
+    {"crescent", crescent},
+    {"dumbbell", dumbbell},
+    {"bolt", bolt},
+    {"eye", eye},
+    {"cross", cross},
 };
 static_assert(std::size(kinds) >= most_classes + 8);
 

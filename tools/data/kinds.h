@@ -1,4 +1,5 @@
-// The objects of the sample scenes. A kind is a structure of parts; its colours, size and place are the scene's affair.
+// The objects of the sample scenes. A kind is a structure of parts; its colours, size and place are the
+// scene's affair.
 #pragma once
 
 #include <span>

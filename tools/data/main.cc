@@ -1,4 +1,5 @@
-// moproc-data: the data side of moproc as a command. Exit status: 0 fine, 1 a check found something, 2 bad use or input.
+// moproc-data: the data side of moproc as a command. Exit status: 0 fine, 1 a check found something, 2 bad
+// use or input.
 #include <cstdio>
 #include <cstring>
 #include <exception>
@@ -49,6 +50,7 @@ int main(int argc, char** argv) {
       return 2;
     }
   }
-  std::fprintf(stderr, "error: moproc-data: no verb '%s'; there are sample, check, verify-pixels, bench\n", argv[1]);
+  std::fprintf(stderr, "error: moproc-data: no verb '%s'; there are sample, check, verify-pixels, bench\n",
+               argv[1]);
   return 2;
 }

@@ -1,5 +1,5 @@
-// The progress line and the signal flag. The flag is the one thing here that must be global: signal handlers have no
-// other way to say anything.
+// The progress line and the signal flag. The flag is the one thing here that must be global: signal handlers
+// have no other way to say anything.
 #include "progress.h"
 
 #include <algorithm>
@@ -47,7 +47,8 @@ void Progress::show(int done, int all) {
   last_ = now;
   shown_ = true;
   const double rate = done / std::max(1e-6, seconds(now - begin_));
-  std::fprintf(stderr, "\r%s %d/%d, %.0f images/s, %.0f s left \033[K", what_.c_str(), done, all, rate, (all - done) / rate);
+  std::fprintf(stderr, "\r%s %d/%d, %.0f images/s, %.0f s left \033[K", what_.c_str(), done, all, rate,
+               (all - done) / rate);
 }
 
 }  // namespace moproc::tools

@@ -1,4 +1,5 @@
-// A progress line on a terminal, and a way to be interrupted between two steps. Says nothing where stderr is a file.
+// A progress line on a terminal, and a way to be interrupted between two steps. Says nothing where stderr is
+// a file.
 #pragma once
 
 #include <chrono>
@@ -6,8 +7,8 @@
 
 namespace moproc::tools {
 
-// While one exists, SIGINT and SIGTERM do not end the process but make interrupted() true, so that what is half done
-// can be removed. At most one at a time.
+// While one exists, SIGINT and SIGTERM do not end the process but make interrupted() true, so that what is
+// half done can be removed. At most one at a time.
 class Interruptible {
  public:
   Interruptible();

@@ -21,7 +21,8 @@ using Paint = std::function<Color(double x, double y)>;
 
 class Canvas {
  public:
-  Canvas(int width, int height) : width_(width), height_(height), pixels_(static_cast<std::size_t>(width) * height) {}
+  Canvas(int width, int height)
+      : width_(width), height_(height), pixels_(static_cast<std::size_t>(width) * height) {}
 
   int width() const { return width_; }
   int height() const { return height_; }
@@ -44,7 +45,8 @@ class Canvas {
 std::vector<Point> polygon(std::initializer_list<Point> points);
 std::vector<Point> rectangle(double x, double y, double width, double height);  // x, y: its upper left corner
 std::vector<Point> ellipse(double x, double y, double rx, double ry);
-// A band of `thickness` around the circle of radius r, from angle a to b (radians, clockwise on the screen from +x).
+// A band of `thickness` around the circle of radius r, from angle a to b (radians, clockwise on the screen
+// from +x).
 std::vector<Point> arc(double x, double y, double r, double thickness, double a, double b);
 // `points` spikes between two radii, the first pointing up.
 std::vector<Point> star(double x, double y, double outer, double inner, int points);

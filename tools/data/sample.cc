@@ -1,4 +1,5 @@
-// Planning which image shows what, then drawing all of them in parallel; each is a function of (seed, its number).
+// Planning which image shows what, then drawing all of them in parallel; each is a function of (seed, its
+// number).
 #include "sample.h"
 
 #include <atomic>
@@ -12,8 +13,7 @@
 #include <thread>
 #include <vector>
 
-#include <nlohmann/json.hpp>
-
+#include "core/json.h"
 #include "data/rng.h"
 #include "scene.h"
 
@@ -59,13 +59,18 @@ Plan plan_training(const SampleOptions& o, int number) {
   p.set = train_scenes;
   p.number = static_cast<std::uint32_t>(number);
   // A search engine's folder is that of the query, so a wrong label and a wrong folder go together.
-  p.name = std::string(google ? "google/q" : "flickr/q") + padded(p.label + 1, 4) + "/" + padded(number, 6) + ".jpg";
+  p.name = std::string(google ? "google/q" : "flickr/q") + padded(p.label + 1, 4) + "/" + padded(number, 6) +
+           ".jpg";
   return p;
 }
 
 Plan plan_validation(const SampleOptions& o, int number) {
   const int shown = number % o.classes;
-  return {"val_images_256/val" + padded(number + 1, 6) + ".jpg", shown, shown, shown, val_scenes,
+  return {"val_images_256/val" + padded(number + 1, 6) + ".jpg",
+          shown,
+          shown,
+          shown,
+          val_scenes,
           static_cast<std::uint32_t>(number)};
 }
 
@@ -82,7 +87,7 @@ void write_file(const fs::path& path, const std::string& text) { write_file(path
 void draw(const SampleOptions& o, const Plan& p, const fs::path& folder) {
   Stream s(o.seed, Purpose::sample_scene, p.set, p.number);
   const Kind* kind = p.kind < 0 ? nullptr : &all_kinds()[static_cast<std::size_t>(p.kind)];
-  const Canvas canvas = draw_scene(kind, o.size, s);
+  const Canvas canvas = draw_scene(kind, o.size, o.variation, s);
   const std::vector<std::uint8_t> jpeg = encode_jpeg(canvas, s.between(80, 95));
   write_file(folder / p.name, reinterpret_cast<const char*>(jpeg.data()), jpeg.size());
 }
@@ -106,7 +111,8 @@ void draw_all(const SampleOptions& o, const std::vector<Plan>& plans, const fs::
       }
     }
   };
-  const unsigned threads = o.threads > 0 ? static_cast<unsigned>(o.threads) : std::thread::hardware_concurrency();
+  const unsigned threads =
+      o.threads > 0 ? static_cast<unsigned>(o.threads) : std::thread::hardware_concurrency();
   {
     std::vector<std::jthread> pool;
     for (unsigned i = 1; i < threads; ++i) pool.emplace_back(work);
@@ -115,36 +121,52 @@ void draw_all(const SampleOptions& o, const std::vector<Plan>& plans, const fs::
   if (failure) std::rethrow_exception(failure);
 }
 
+// truth.json, one image a line.
+std::string truth_text(const SampleOptions& o, const std::vector<Plan>& plans) {
+  std::string names, train;
+  for (int c = 0; c < o.classes; ++c) {
+    if (c > 0) names += ", ";
+    write_json(names, all_kinds()[static_cast<std::size_t>(c)].name);
+  }
+  for (const Plan& p : plans) {
+    if (p.set != train_scenes) continue;
+    train += train.empty() ? "\n  " : ",\n  ";
+    write_json(train, p.name);
+    train += ": " + (p.truth < 0 ? std::string("null") : std::to_string(p.truth));
+  }
+  const std::string options = JsonLine()
+                                  .add("images", std::int64_t{o.images})
+                                  .add("val", std::int64_t{o.val})
+                                  .add("size", std::int64_t{o.size})
+                                  .add("noise", o.noise)
+                                  .add("ood", o.ood)
+                                  .add("variation", o.variation)
+                                  .add_raw("seed", std::to_string(o.seed))
+                                  .text();
+  return "{\n \"format\": \"moproc-sample-1\",\n \"classes\": [" + names + "],\n \"options\": " + options +
+         ",\n \"train\": {" + train + "\n }\n}\n";
+}
+
 void write_lists(const SampleOptions& o, const std::vector<Plan>& plans, const fs::path& folder) {
   std::string google, flickr, val, synsets, queries;
-  nlohmann::ordered_json train = nlohmann::ordered_json::object(), names = nlohmann::ordered_json::array();
   for (const Plan& p : plans) {
     if (p.set == val_scenes) {
       val += p.name.substr(p.name.find('/') + 1) + " " + std::to_string(p.label) + "\n";
-      continue;
+    } else {
+      (p.name[0] == 'g' ? google : flickr) += p.name + " " + std::to_string(p.label) + "\n";
     }
-    (p.name[0] == 'g' ? google : flickr) += p.name + " " + std::to_string(p.label) + "\n";
-    train[p.name] = p.truth < 0 ? nlohmann::ordered_json() : nlohmann::ordered_json(p.truth);
   }
   for (int c = 0; c < o.classes; ++c) {
     const std::string name(all_kinds()[static_cast<std::size_t>(c)].name);
-    names.push_back(name);
     synsets += "n" + padded(c + 1, 8) + " " + name + "\n";
     queries += std::to_string(c + 1) + " " + std::to_string(c + 1) + "\n";
   }
-  const nlohmann::ordered_json truth = {
-      {"format", "moproc-sample-1"},
-      {"classes", names},
-      {"options", {{"images", o.images}, {"val", o.val}, {"size", o.size}, {"noise", o.noise}, {"ood", o.ood},
-                   {"seed", o.seed}}},
-      {"train", train},
-  };
   write_file(folder / "info/train_filelist_google.txt", google);
   write_file(folder / "info/train_filelist_flickr.txt", flickr);
   write_file(folder / "info/val_filelist.txt", val);
   write_file(folder / "info/synsets.txt", synsets);
   write_file(folder / "info/queries_synsets_map.txt", queries);
-  write_file(folder / "truth.json", truth.dump(1) + "\n");
+  write_file(folder / "truth.json", truth_text(o, plans));
 }
 
 void make_folders(const SampleOptions& o, const fs::path& folder) {
@@ -161,10 +183,12 @@ class Partial {
  public:
   explicit Partial(const fs::path& final_name) : final_(final_name), path_(final_name.string() + ".partial") {
     if (fs::exists(final_) && !(fs::is_directory(final_) && fs::is_empty(final_))) {
-      throw std::runtime_error(final_.string() + ": exists and is no empty folder; remove it or choose another --out");
+      throw std::runtime_error(final_.string() +
+                               ": exists and is no empty folder; remove it or choose another --out");
     }
     if (fs::exists(path_)) {
-      if (!fs::exists(path_ / marker)) throw std::runtime_error(path_.string() + ": is in the way, remove it");
+      if (!fs::exists(path_ / marker))
+        throw std::runtime_error(path_.string() + ": is in the way, remove it");
       fs::remove_all(path_);  // of a run that was killed
     }
     fs::create_directories(path_);

@@ -1,5 +1,5 @@
-// A WebVision folder of drawn scenes: real JPEG files, lists with wrong labels and out-of-class images, a clean
-// validation set, and the truth in truth.json.
+// A WebVision folder of drawn scenes: real JPEG files, lists with wrong labels and out-of-class images, a
+// clean validation set, and the truth in truth.json.
 #pragma once
 
 #include <cstdint>
@@ -11,13 +11,14 @@ namespace moproc::tools {
 struct SampleOptions {
   std::string out;
   int classes = 10;
-  int images = 4000;      // training images, out-of-class ones included
+  int images = 4000;  // training images, out-of-class ones included
   int val = 1000;
-  int size = 64;          // shorter side, pixels
-  double noise = 0.4;     // share of in-class training images with a wrong label
-  double ood = 0.1;       // share of training images that show none of the classes
+  int size = 64;           // shorter side, pixels
+  double noise = 0.4;      // share of in-class training images with a wrong label
+  double ood = 0.1;        // share of training images that show none of the classes
+  double variation = 0.5;  // how much place, scale, tilt and clutter vary, 0..1
   std::uint64_t seed = 1;
-  int threads = 0;        // 0: as many as the machine has; the files do not depend on it
+  int threads = 0;  // 0: as many as the machine has; the files do not depend on it
 };
 
 // What was written.
@@ -28,13 +29,14 @@ struct SampleSummary {
   int val = 0;
 };
 
-// Writes the folder: info/{train_filelist_google,train_filelist_flickr,val_filelist,synsets,queries_synsets_map}.txt,
+// Writes the folder:
+// info/{train_filelist_google,train_filelist_flickr,val_filelist,synsets,queries_synsets_map}.txt,
 // google/qNNNN/, flickr/qNNNN/, val_images_256/ and truth.json:
 //   {"format": "moproc-sample-1", "classes": [names], "options": {...},
 //    "train": {"google/q0001/000000.jpg": true class, or null where no class is shown, ...}}
-// Everything is written to OUT.partial, which becomes OUT at the end; when anything goes wrong it is removed again.
-// progress(done, all) is called from one thread at a time and may throw to stop. Throws std::runtime_error naming the
-// path, also when OUT exists and is not empty.
+// Everything is written to OUT.partial, which becomes OUT at the end; when anything goes wrong it is removed
+// again. progress(done, all) is called from one thread at a time and may throw to stop. Throws
+// std::runtime_error naming the path, also when OUT exists and is not empty.
 SampleSummary write_sample(const SampleOptions& options, const std::function<void(int, int)>& progress);
 
 }  // namespace moproc::tools

@@ -14,9 +14,12 @@ namespace {
 constexpr const char* usage =
     "usage: moproc-data sample --out DIR [FLAGS]\n"
     "\n"
-    "Writes a WebVision V1 folder of drawn scenes as JPEG files. A class is a kind of object (mug, key, house, ...);\n"
-    "colours, backgrounds, places, scales and tilts are random. The validation images are clean; truth.json has the\n"
-    "true class of every training image, null where none of the classes is shown. The same flags give the same files.\n"
+    "Writes a WebVision V1 folder of drawn scenes as JPEG files. A class is a kind of object (mug, key, "
+    "house, ...);\n"
+    "colours, backgrounds, places, scales and tilts are random. The validation images are clean; truth.json "
+    "has the\n"
+    "true class of every training image, null where none of the classes is shown. The same flags give the "
+    "same files.\n"
     "\n";
 
 std::vector<Flag> flags_of(SampleOptions& o) {
@@ -28,6 +31,7 @@ std::vector<Flag> flags_of(SampleOptions& o) {
       {"size", "PIXELS", "shorter side of the images; the longer one is up to 4/3 of it", &o.size, 16, 2048},
       {"noise", "SHARE", "of in-class training images with a wrong label, 0 to 1", &o.noise, 0, 1},
       {"ood", "SHARE", "of training images that show none of the classes, 0 to 1", &o.ood, 0, 1},
+      {"variation", "SHARE", "how much place, scale, tilt and clutter vary, 0 to 1", &o.variation, 0, 1},
       {"seed", "N", "what is drawn", &o.seed, 0, 18446744073709551615.0},
       {"threads", "N", "0: as many as the machine has", &o.threads, 0, 1024},
   };
@@ -44,7 +48,8 @@ int run_sample(const Args& args) {
     std::printf("%s%s", usage, flag_help.c_str());
     return 0;
   }
-  if (!given.positional.empty()) throw UsageError("sample: unexpected argument '" + given.positional[0] + "'");
+  if (!given.positional.empty())
+    throw UsageError("sample: unexpected argument '" + given.positional[0] + "'");
   if (options.out.empty()) throw UsageError("sample: --out DIR is missing");
   SampleSummary s;
   {
@@ -55,8 +60,9 @@ int run_sample(const Args& args) {
       progress.show(done, all);
     });
   }
-  std::printf("%s: %d training images of %d classes (%d with a wrong label, %d out of class), %d validation images\n",
-              options.out.c_str(), s.images, options.classes, s.wrong, s.out_of_class, s.val);
+  std::printf(
+      "%s: %d training images of %d classes (%d with a wrong label, %d out of class), %d validation images\n",
+      options.out.c_str(), s.images, options.classes, s.wrong, s.out_of_class, s.val);
   return 0;
 }
 

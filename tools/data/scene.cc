@@ -1,4 +1,5 @@
-// Composition of scenes. Every choice comes from the stream in program order, so a scene is a function of its stream.
+// Composition of scenes. Every choice comes from the stream in program order, so a scene is a function of its
+// stream.
 #include "scene.h"
 
 #include <algorithm>
@@ -20,7 +21,8 @@ Color any_color(Stream& s) {
   return c;
 }
 
-// A color whose brightness keeps at least `gap` from `other`'s, so that shapes can be seen, darker or lighter.
+// A color whose brightness keeps at least `gap` from `other`'s, so that shapes can be seen, darker or
+// lighter.
 Color apart_from(const Color& other, float gap, Stream& s) {
   for (;;) {
     const Color c = any_color(s);
@@ -89,8 +91,10 @@ struct Placement {
 Placement place(double half, double spread, double tilt, const Canvas& canvas, Stream& s) {
   const double angle = s.uniform(-tilt, tilt);
   const double mirror = s.chance(0.5) ? -1 : 1;
-  const double x = canvas.width() * 0.5 + s.uniform(-1, 1) * spread * std::max(0.0, canvas.width() * 0.5 - half);
-  const double y = canvas.height() * 0.5 + s.uniform(-1, 1) * spread * std::max(0.0, canvas.height() * 0.5 - half);
+  const double x =
+      canvas.width() * 0.5 + s.uniform(-1, 1) * spread * std::max(0.0, canvas.width() * 0.5 - half);
+  const double y =
+      canvas.height() * 0.5 + s.uniform(-1, 1) * spread * std::max(0.0, canvas.height() * 0.5 - half);
   const double stretch = s.uniform(0.9, 1.1);
   return {x, y, half * mirror * stretch, half / stretch, std::cos(angle), std::sin(angle)};
 }
@@ -111,20 +115,23 @@ void draw_clutter(Canvas& canvas, int pieces, Stream& s) {
     Path path;
     switch (s.below(3)) {
       case 0: path = {ellipse(x, y, r, r * s.uniform(0.5, 1.0))}; break;
-      case 1: path = {bar({x, y}, {x + 4 * r * std::cos(angle), y + 4 * r * std::sin(angle)}, r * 0.4)}; break;
-      default: path = {{{x + r * std::cos(angle), y + r * std::sin(angle)},
-                        {x + r * std::cos(angle + 2), y + r * std::sin(angle + 2)},
-                        {x + r * std::cos(angle + 4), y + r * std::sin(angle + 4)}}};
+      case 1:
+        path = {bar({x, y}, {x + 4 * r * std::cos(angle), y + 4 * r * std::sin(angle)}, r * 0.4)};
+        break;
+      default:
+        path = {{{x + r * std::cos(angle), y + r * std::sin(angle)},
+                 {x + r * std::cos(angle + 2), y + r * std::sin(angle + 2)},
+                 {x + r * std::cos(angle + 4), y + r * std::sin(angle + 4)}}};
     }
     const Color color = any_color(s);
     canvas.fill(path, [color](double, double) { return color; }, static_cast<float>(s.uniform(0.4, 0.9)));
   }
 }
 
-void draw_object(Canvas& canvas, const Kind& kind, const Color& behind, Stream& s) {
+void draw_object(Canvas& canvas, const Kind& kind, const Color& behind, double variation, Stream& s) {
   const double side = std::min(canvas.width(), canvas.height());
-  const double half = side * 0.5 * s.uniform(0.5, 0.9);
-  const Placement at = place(half, 0.8, pi / 7, canvas, s);
+  const double half = side * 0.5 * s.uniform(0.9 - 0.4 * variation, 0.9);
+  const Placement at = place(half, 0.8 * variation, variation * pi / 7, canvas, s);
   const Color main = apart_from(behind, 0.25f, s);
   const Color colors[3] = {main, apart_from(behind, 0.2f, s), apart_from(main, 0.25f, s)};
   Paint paints[3];
@@ -148,15 +155,15 @@ void add_grain(Canvas& canvas, double strength, Stream& s) {
 
 }  // namespace
 
-Canvas draw_scene(const Kind* kind, int size, Stream& s) {
+Canvas draw_scene(const Kind* kind, int size, double variation, Stream& s) {
   const int longer = s.between(size, size + size / 3);
   const bool wide = s.chance(0.6);
   Canvas canvas(wide ? longer : size, wide ? size : longer);
   const Color base = any_color(s);
   canvas.cover(background(base, canvas.width(), canvas.height(), s));
-  draw_clutter(canvas, s.between(2, 6), s);
-  if (kind != nullptr) draw_object(canvas, *kind, base, s);
-  draw_clutter(canvas, s.between(0, 2), s);
+  draw_clutter(canvas, s.between(0, static_cast<int>(std::lround(6 * variation))), s);
+  if (kind != nullptr) draw_object(canvas, *kind, base, variation, s);
+  draw_clutter(canvas, s.between(0, static_cast<int>(std::lround(2 * variation))), s);
   add_grain(canvas, s.uniform(0.0, 0.06), s);
   return canvas;
 }

@@ -11,10 +11,13 @@ namespace {
 constexpr const char* usage =
     "usage: moproc-data verify-pixels DIR\n"
     "\n"
-    "DIR holds cases.json, in/ and out/: `cases` is a list of {in, ops, out}; ops are applied in order to the file\n"
-    "in/IN converted to RGB and compared with out/OUT. Operations: decode; resize S (shorter side); center_crop S;\n"
+    "DIR holds cases.json, in/ and out/: `cases` is a list of {in, ops, out}; ops are applied in order to "
+    "the file\n"
+    "in/IN converted to RGB and compared with out/OUT. Operations: decode; resize S (shorter side); "
+    "center_crop S;\n"
     "resized_crop TOP LEFT HEIGHT WIDTH S; grayscale; brightness F; contrast F; saturation F; hue F; hflip.\n"
-    "Files listed in `unreadable` and `truncated` must be refused. A case counts for every operation it uses.\n"
+    "Files listed in `unreadable` and `truncated` must be refused. A case counts for every operation it "
+    "uses.\n"
     "Exit status 1 when a value differs by more than 1 of 255, or such a file is accepted.\n";
 
 int report(const Verdict& verdict) {
@@ -28,8 +31,10 @@ int report(const Verdict& verdict) {
   bool accepted = false;
   for (const auto& [name, reason] : verdict.refusals) {
     accepted |= reason.empty();
-    if (reason.empty()) std::printf("accepted, but should be refused: %s\n", name.c_str());
-    else std::printf("refused, as it should be: %s: %s\n", name.c_str(), reason.c_str());
+    if (reason.empty())
+      std::printf("accepted, but should be refused: %s\n", name.c_str());
+    else
+      std::printf("refused, as it should be: %s: %s\n", name.c_str(), reason.c_str());
   }
   for (const std::string& failure : verdict.failures) std::printf("wrong: %s\n", failure.c_str());
   return accepted || !verdict.failures.empty() ? 1 : 0;
@@ -43,9 +48,11 @@ int run_verify_pixels(const Args& args) {
     std::fputs(usage, stdout);
     return 0;
   }
-  if (given.positional.size() != 1) throw UsageError("verify-pixels: one folder is wanted (--help says of what form)");
+  if (given.positional.size() != 1)
+    throw UsageError("verify-pixels: one folder is wanted (--help says of what form)");
   const Golden golden = read_golden(given.positional[0]);
-  if (golden.cases.empty()) throw UsageError("verify-pixels: " + given.positional[0] + "/cases.json has no case");
+  if (golden.cases.empty())
+    throw UsageError("verify-pixels: " + given.positional[0] + "/cases.json has no case");
   return report(verify(golden));
 }
 

@@ -78,13 +78,14 @@ interface Machine {
   readonly pixels: number; // in a register tile of fprop and dgrad
   readonly slabBytes: number;
   readonly weightBytes: number; // of one channel block, while all pixels of a task pass
+  readonly spanBytes: number; // of the weights of all blocks, while a few pixels pass
 }
 
 function machine(target: Target): Machine {
   const lanes = vectorWidth(target);
   return lanes === 16
-    ? { lanes, vectors: 4, pixels: 6, slabBytes: 400 << 10, weightBytes: 640 << 10 }
-    : { lanes, vectors: 2, pixels: 6, slabBytes: 200 << 10, weightBytes: 320 << 10 };
+    ? { lanes, vectors: 4, pixels: 6, slabBytes: 400 << 10, weightBytes: 640 << 10, spanBytes: 256 << 10 }
+    : { lanes, vectors: 2, pixels: 6, slabBytes: 200 << 10, weightBytes: 320 << 10, spanBytes: 128 << 10 };
 }
 
 /** Vectors of a channel block: as even as the largest block allows. */
@@ -103,8 +104,8 @@ interface TileInput {
   readonly tapRows: number;
 }
 
-/** NO, NP, RC, IB, PB, PARTS of conv_fprop and conv_dgrad (see the headers). */
-function directTiles(t: TileInput, m: Machine): { NO: number; NP: number; RC: number; IB: number; PB: number; PARTS: number } {
+/** NO, NP, RC, IB, PB, PARTS, SPAN of conv_fprop and conv_dgrad (see the headers). */
+function directTiles(t: TileInput, m: Machine): Readonly<Record<"NO" | "NP" | "RC" | "IB" | "PB" | "PARTS" | "SPAN", number>> {
   const NO = blockVectors(t.channels, m);
   const most = ceilDiv(400, t.cols * t.unit); // about 400 pixels a task feed the threads evenly and amortise the weights
   let units = clamp(most, 1, ceilDiv(t.rows, t.unit));
@@ -117,7 +118,9 @@ function directTiles(t: TileInput, m: Machine): { NO: number; NP: number; RC: nu
   const RC = clamp(floor(m.weightBytes / rowBytes), 1, t.tapRows);
   const blocks = ceilDiv(ceilDiv(t.channels, m.lanes), NO);
   const PARTS = PB === t.rows && pixels <= 100 ? clamp(floor((blocks * NO * m.lanes) / 256), 1, Math.min(4, blocks)) : 1;
-  return { NO, NP: m.pixels, RC, IB, PB, PARTS };
+  // Where the weights of all blocks stay in the cache, few pixels pass all blocks: their results are written side by side.
+  const SPAN = blocks * rowBytes * t.tapRows <= m.spanBytes ? 4 * m.pixels : IB * PB * t.cols;
+  return { NO, NP: m.pixels, RC, IB, PB, PARTS, SPAN };
 }
 
 const scratchOf = (c: Constants, m: Machine, pixels: number, slabFloats: number): number => {
@@ -282,10 +285,13 @@ export const convWgrad: TemplateSpec = {
     const kPanels = ceilDiv(s.OUT, kw);
     const cPanels = ceilDiv(s.C, xw);
     const splits = e.groups * Math.min(e.rows / e.groups, c["SPLITS"]!);
+    const blocks = ceilDiv(kPanels, KT) * ceilDiv(cPanels, CT);
+    const sums = KT * kw * CT * xw * s.R * s.S; // of a block; a single split keeps them in scratch
+    const staged = IB * (KT * PB * s.Q * kw + CT * image);
     return {
-      tasks: [splits * ceilDiv(kPanels, KT) * ceilDiv(cPanels, CT), kPanels * cPanels * s.R],
-      workspaceBytes: 4 * splits * kPanels * kw * cPanels * xw * s.R * s.S,
-      scratchBytes: 4 * IB * (KT * PB * s.Q * kw + CT * image),
+      tasks: splits === 1 ? [blocks] : [splits * blocks, kPanels * cPanels * s.R],
+      workspaceBytes: splits === 1 ? 0 : 4 * splits * blocks * sums,
+      scratchBytes: 4 * (splits === 1 ? staged + sums : staged),
     };
   },
   flops: convFlops,

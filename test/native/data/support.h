@@ -19,7 +19,8 @@ namespace fs = std::filesystem;
 class TempDir {
  public:
   TempDir() {
-    std::string name = (fs::temp_directory_path() / "moproc test XXXXXX").string();  // a space, to see that it works
+    std::string name =
+        (fs::temp_directory_path() / "moproc test XXXXXX").string();  // a space, to see that it works
     if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("mkdtemp failed for " + name);
     path_ = name;
   }
@@ -58,11 +59,12 @@ inline std::vector<std::uint8_t> read_bytes(const std::string& path) {
 // A scene as a JPEG file; different numbers give different pictures.
 inline std::vector<std::uint8_t> scene_jpeg(std::uint32_t number, int size = 40) {
   data::Stream stream(7, data::Purpose::sample_scene, 0, number);
-  return tools::encode_jpeg(tools::draw_scene(&tools::all_kinds()[number % 20], size, stream), 90);
+  return tools::encode_jpeg(tools::draw_scene(&tools::all_kinds()[number % 20], size, 1.0, stream), 90);
 }
 
 inline std::uint64_t hash(const void* bytes, std::size_t size, std::uint64_t h = 0xcbf29ce484222325ull) {
-  for (std::size_t i = 0; i < size; ++i) h = (h ^ static_cast<const std::uint8_t*>(bytes)[i]) * 0x100000001b3ull;
+  for (std::size_t i = 0; i < size; ++i)
+    h = (h ^ static_cast<const std::uint8_t*>(bytes)[i]) * 0x100000001b3ull;
   return h;
 }
 

@@ -36,9 +36,12 @@ TEST("streams differ by seed, purpose, epoch and item, and repeat") {
   const auto first = [](std::uint64_t seed, Purpose p, std::uint32_t epoch, std::uint32_t item) {
     return Stream(seed, p, epoch, item).bits();
   };
-  const std::set<std::uint32_t> all = {
-      first(1, Purpose::weak_view, 0, 0), first(2, Purpose::weak_view, 0, 0), first(1ull << 32 | 1, Purpose::weak_view, 0, 0),
-      first(1, Purpose::strong_view, 0, 0), first(1, Purpose::weak_view, 1, 0), first(1, Purpose::weak_view, 0, 1)};
+  const std::set<std::uint32_t> all = {first(1, Purpose::weak_view, 0, 0),
+                                       first(2, Purpose::weak_view, 0, 0),
+                                       first(1ull << 32 | 1, Purpose::weak_view, 0, 0),
+                                       first(1, Purpose::strong_view, 0, 0),
+                                       first(1, Purpose::weak_view, 1, 0),
+                                       first(1, Purpose::weak_view, 0, 1)};
   CHECK_EQ(all.size(), 6u);
   CHECK_EQ(first(1, Purpose::weak_view, 3, 4), first(1, Purpose::weak_view, 3, 4));
 }
@@ -94,12 +97,14 @@ TEST("random crops keep to area and ratio; impossible pictures get the largest c
     Stream s(1, Purpose::weak_view, 0, i);
     const Box b = draw_crop(s, 500, 375, how);
     REQUIRE(b.top >= 0 && b.left >= 0 && b.top + b.height <= 375 && b.left + b.width <= 500);
-    const double share = b.width * b.height / (500.0 * 375.0), ratio = static_cast<double>(b.width) / b.height;
+    const double share = b.width * b.height / (500.0 * 375.0),
+                 ratio = static_cast<double>(b.width) / b.height;
     CHECK(share > 0.195 && share <= 1);
     CHECK(ratio > 0.74 && ratio < 1.35);
     area += share;
   }
-  // Not 0.6: large areas fit in few ratios. 0.4954 is the mean of 200,000 crops by torchvision's rule in Python.
+  // Not 0.6: large areas fit in few ratios. 0.4954 is the mean of 200,000 crops by torchvision's rule in
+  // Python.
   CHECK_NEAR(area / 5000, 0.4954, 0.01);
   Stream s(1, Purpose::weak_view, 0, 0);
   const Box wide = draw_crop(s, 3000, 100, how);  // any allowed crop of a fifth of it is higher than it is
@@ -135,7 +140,8 @@ TEST("strong views: grey one in five, flips one in two, factors and orders over 
   CHECK_EQ(orders.size(), 24u);
   const Draw weak = draw_weak(1, 2, 3, 400, 300, how), strong = draw_strong(1, 2, 3, 400, 300, how);
   CHECK(!weak.jitters && !weak.gray && strong.jitters);
-  CHECK(weak.crop.left != strong.crop.left || weak.crop.top != strong.crop.top || weak.crop.width != strong.crop.width);
+  CHECK(weak.crop.left != strong.crop.left || weak.crop.top != strong.crop.top ||
+        weak.crop.width != strong.crop.width);
 }
 
 int main(int argc, char** argv) { return moproc::test::run(argc, argv); }

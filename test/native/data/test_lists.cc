@@ -11,7 +11,8 @@ using moproc::test::write_text;
 
 namespace {
 
-void make_lists(const TempDir& dir, const std::string& google, const std::string& flickr, const std::string& val) {
+void make_lists(const TempDir& dir, const std::string& google, const std::string& flickr,
+                const std::string& val) {
   write_text(dir / "info/train_filelist_google.txt", google);
   write_text(dir / "info/train_filelist_flickr.txt", flickr);
   write_text(dir / "info/val_filelist.txt", val);
@@ -66,7 +67,8 @@ TEST("missing folders and lists are named") {
   make_lists(dir, good, "f.jpg 1\n", "v 1\n");
   std::filesystem::remove(dir / "info/train_filelist_flickr.txt");
   CHECK_THROWS(read_webvision(dir.str(), Split::train, {}), "info/train_filelist_flickr.txt: cannot read");
-  CHECK_EQ(read_webvision(dir.str(), Split::train, {.mini = true}).size(), 3u);  // does not need flickr's list
+  CHECK_EQ(read_webvision(dir.str(), Split::train, {.mini = true}).size(),
+           3u);  // does not need flickr's list
   std::filesystem::remove(dir / "val_images_256");
   CHECK_THROWS(read_webvision(dir.str(), Split::val, {}), "val_images_256: no such folder");
 }
@@ -78,7 +80,8 @@ TEST("lines that do not parse are named by file and number") {
     CHECK_THROWS(read_webvision(dir.str(), Split::train, {}), part);
   };
   train_error("a.jpg 1\nb.jpg\n", "info/train_filelist_google.txt:2: expected 'PATH LABEL', got 'b.jpg'");
-  train_error("a.jpg 1\n\nb.jpg x1\n", "train_filelist_google.txt:3: expected 'PATH LABEL', but 'x1' is no label");
+  train_error("a.jpg 1\n\nb.jpg x1\n",
+              "train_filelist_google.txt:3: expected 'PATH LABEL', but 'x1' is no label");
   train_error("a.jpg 1.5\n", "google.txt:1: ");
   train_error("a.jpg 5\nb.jpg -1\n", "google.txt:2: label -1 is out of range 0..999");
   train_error("a.jpg 1000\n", "google.txt:1: label 1000 is out of range 0..999");

@@ -52,12 +52,18 @@ struct Copy {
 
 Copy copy(const Batch& b) {
   const std::size_t bytes = static_cast<std::size_t>(b.count) * 32 * 32 * 3;
-  Copy c{b.epoch, b.index, {b.img, b.img + bytes}, {}, {b.target, b.target + b.count}, {b.sample, b.sample + b.count}};
+  Copy c{b.epoch,
+         b.index,
+         {b.img, b.img + bytes},
+         {},
+         {b.target, b.target + b.count},
+         {b.sample, b.sample + b.count}};
   if (b.img_aug != nullptr) c.img_aug.assign(b.img_aug, b.img_aug + bytes);
   return c;
 }
 
-std::vector<Copy> all(const Dataset& set, const LoaderOptions& options, std::vector<Broken>* broken = nullptr) {
+std::vector<Copy> all(const Dataset& set, const LoaderOptions& options,
+                      std::vector<Broken>* broken = nullptr) {
   std::vector<Copy> out;
   Loader loader(set, options);
   while (const Batch* b = loader.next()) {
@@ -101,9 +107,11 @@ TEST("a batch holds the epoch's order, the listed labels, and both views as draw
       decode(w.bytes, w.decoded);
       const int width = w.decoded.width(), height = w.decoded.height();
       apply(draw_weak(42, b.epoch, sample, width, height, o.augment), o.augment, w, view.data());
-      CHECK(std::equal(view.begin(), view.end(), b.img.begin() + static_cast<std::ptrdiff_t>(i * view.size())));
+      CHECK(
+          std::equal(view.begin(), view.end(), b.img.begin() + static_cast<std::ptrdiff_t>(i * view.size())));
       apply(draw_strong(42, b.epoch, sample, width, height, o.augment), o.augment, w, view.data());
-      CHECK(std::equal(view.begin(), view.end(), b.img_aug.begin() + static_cast<std::ptrdiff_t>(i * view.size())));
+      CHECK(std::equal(view.begin(), view.end(),
+                       b.img_aug.begin() + static_cast<std::ptrdiff_t>(i * view.size())));
     }
   }
 }
@@ -196,7 +204,8 @@ TEST("evaluation goes through the list once, keeps the last partial batch and le
   }
   CHECK((counts == std::vector<std::size_t>{7, 7, 8, 1}));
   std::vector<std::int64_t> expected;
-  for (int i = 0; i < images; ++i) if (i != 0 && i != 9 && i != 25) expected.push_back(i);
+  for (int i = 0; i < images; ++i)
+    if (i != 0 && i != 9 && i != 25) expected.push_back(i);
   CHECK(seen == expected);
   Workspace w;
   read_file(f.set.path(10), w.bytes);
@@ -206,7 +215,8 @@ TEST("evaluation goes through the list once, keeps the last partial batch and le
   how.size = 32;
   CHECK_EQ(how.resize_side(), 37);
   apply_test(how, w, view.data());
-  CHECK(std::equal(view.begin(), view.end(), batches[1].img.begin() + 32 * 32 * 3));  // 8, (9), 10: second in its batch
+  CHECK(std::equal(view.begin(), view.end(),
+                   batches[1].img.begin() + 32 * 32 * 3));  // 8, (9), 10: second in its batch
 }
 
 TEST("evaluation on ranks: parts beyond the end of the last batch are empty, none is lost") {

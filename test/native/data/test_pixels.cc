@@ -20,7 +20,8 @@ const std::string golden_folder = MOPROC_IMAGE_GOLDEN;
 Image noise(int width, int height, std::uint32_t item) {
   Stream s(1, Purpose::sample_scene, 99, item);
   Image image(width, height);
-  for (std::size_t i = 0; i < image.count(); ++i) image.data()[i] = s.bits();  // the fourth byte too: it must not matter
+  for (std::size_t i = 0; i < image.count(); ++i)
+    image.data()[i] = s.bits();  // the fourth byte too: it must not matter
   return image;
 }
 
@@ -35,7 +36,8 @@ Image decoded(const std::vector<std::uint8_t>& bytes) {
   return image;
 }
 
-// Cuts a file everywhere (at `step` places): it must be refused, or every pixel must be there. Returns refusals.
+// Cuts a file everywhere (at `step` places): it must be refused, or every pixel must be there. Returns
+// refusals.
 int check_cuts(const std::string& name, std::size_t step) {
   const auto bytes = test::read_bytes(golden_folder + "/in/" + name);
   const Image whole = decoded(bytes);
@@ -75,7 +77,8 @@ TEST("files that are no pictures, or truncated ones, are refused with a reason")
   Image image;
   CHECK_THROWS(decode({}, image), "empty");
   const std::string gif = "GIF89a....";
-  CHECK_THROWS(decode(std::span(reinterpret_cast<const std::uint8_t*>(gif.data()), gif.size()), image), "gif");
+  CHECK_THROWS(decode(std::span(reinterpret_cast<const std::uint8_t*>(gif.data()), gif.size()), image),
+               "gif");
   std::vector<std::uint8_t> bytes;
   CHECK_THROWS(read_file("/nowhere/at all.jpg", bytes), "No such file");
   CHECK_THROWS(read_file("/", bytes), "no regular file");
@@ -91,13 +94,15 @@ TEST("a file cut anywhere is refused or complete: no pixel is ever made up") {
 
 TEST("files with flipped bytes are decoded or refused, never a crash") {
   int refused = 0, accepted = 0;
-  for (const char* name : {"tiny_40x30.jpg", "png_named_200x150.jpg", "progressive_640x480.jpg", "cmyk_320x240.jpg"}) {
+  for (const char* name :
+       {"tiny_40x30.jpg", "png_named_200x150.jpg", "progressive_640x480.jpg", "cmyk_320x240.jpg"}) {
     const auto good = test::read_bytes(golden_folder + "/in/" + name);
     for (std::uint32_t i = 0; i < 150; ++i) {
       Stream s(2, Purpose::sample_scene, 98, i);
       auto bytes = good;
       for (int k = 0; k < 3; ++k) {
-        const std::uint32_t reach = static_cast<std::uint32_t>(i % 2 == 0 ? std::min<std::size_t>(700, bytes.size()) : bytes.size());
+        const std::uint32_t reach =
+            static_cast<std::uint32_t>(i % 2 == 0 ? std::min<std::size_t>(700, bytes.size()) : bytes.size());
         bytes[s.below(reach)] = static_cast<std::uint8_t>(s.bits());
       }
       Image image;
@@ -141,8 +146,8 @@ TEST("hue agrees with its definition for every one of 2^24 colours") {
 }
 
 TEST("vector and plain resizing agree on odd sizes") {
-  const int sizes[][4] = {{1, 1, 7, 5}, {3, 2, 64, 64}, {500, 375, 224, 224}, {37, 91, 17, 9}, {640, 2, 3, 224},
-                          {9, 300, 9, 31}, {1031, 17, 8, 16}, {225, 225, 224, 224}};
+  const int sizes[][4] = {{1, 1, 7, 5},     {3, 2, 64, 64},  {500, 375, 224, 224}, {37, 91, 17, 9},
+                          {640, 2, 3, 224}, {9, 300, 9, 31}, {1031, 17, 8, 16},    {225, 225, 224, 224}};
   std::uint32_t item = 0;
   for (const auto& [w, h, to_w, to_h] : sizes) {
     const Image in = noise(w, h, ++item);

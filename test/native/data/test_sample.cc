@@ -1,10 +1,10 @@
 // Sample data: deterministic, honest about its truth, and beyond a linear model.
 #include <algorithm>
 #include <cmath>
-
-#include <nlohmann/json.hpp>
+#include <map>
 
 #include "../tap.h"
+#include "core/json.h"
 #include "data/loader.h"
 #include "sample.h"
 #include "support.h"
@@ -71,8 +71,8 @@ double accuracy(const std::vector<float>& weights, const Pixels& set, int classe
   return static_cast<double>(right) / static_cast<double>(set.x.size());
 }
 
-// Softmax regression on raw pixels by SGD with weight decay; returns the best validation accuracy of its epochs, which
-// is more than a linear model honestly chosen would reach.
+// Softmax regression on raw pixels by SGD with weight decay; returns the best validation accuracy of its
+// epochs, which is more than a linear model honestly chosen would reach.
 double linear_probe(const Pixels& train, const Pixels& val, int classes, double* fit) {
   const std::size_t values = train.x[0].size();
   std::vector<float> w(static_cast<std::size_t>(classes) * (values + 1));
@@ -124,15 +124,22 @@ TEST("lists and truth fit together, shares are as asked, every file decodes") {
   const data::Dataset val = data::read_webvision(o.out, data::Split::val, {.num_class = 10});
   CHECK_EQ(train.size(), 1000u);
   CHECK_EQ(val.size(), 40u);
-  const auto truth = nlohmann::json::parse(test::read_bytes(dir / "s/truth.json"));
-  CHECK_EQ(truth.at("classes").size(), 10u);
-  CHECK_EQ(truth.at("train").size(), 1000u);
-  int wrong = 0, none = 0, google = 0;
+  const auto bytes = test::read_bytes(dir / "s/truth.json");
+  const Json json = parse_json(std::string(bytes.begin(), bytes.end()), "truth.json");
+  CHECK_EQ(json.find("classes")->array()->size(), 10u);
+  const Json::Object& truth = *json.find("train")->object();
+  CHECK_EQ(truth.size(), 1000u);
+  std::map<std::string, int> label;
   for (std::size_t i = 0; i < train.size(); ++i) {
-    const auto& t = truth.at("train").at(std::string(train.name(i)));
-    none += t.is_null();
-    wrong += !t.is_null() && t.get<int>() != train.label(i);
-    google += train.name(i).starts_with("google/");
+    label[std::string(train.name(i))] = static_cast<int>(train.label(i));
+  }
+  CHECK_EQ(label.size(), 1000u);
+  int wrong = 0, none = 0, google = 0;
+  for (const auto& [name, shown] : truth) {
+    REQUIRE(label.contains(name));
+    none += shown.is_null();
+    wrong += !shown.is_null() && *shown.number() != label[name];
+    google += name.starts_with("google/");
   }
   CHECK_EQ(none, summary.out_of_class);
   CHECK_EQ(wrong, summary.wrong);
@@ -179,8 +186,9 @@ TEST("a linear model on pixels fails on clean labels") {
   const Pixels val = pixels_of(data::read_webvision(o.out, data::Split::val, {.num_class = 10}), 20);
   double fit = 0;
   const double best = linear_probe(train, val, 10, &fit);
-  std::printf("# softmax regression: %.1f %% of validation images, %.1f %% of training images; chance is 10 %%\n",
-              100 * best, 100 * fit);
+  std::printf(
+      "# softmax regression: %.1f %% of validation images, %.1f %% of training images; chance is 10 %%\n",
+      100 * best, 100 * fit);
   CHECK(fit > 0.25);  // it did learn what it could
   CHECK(best < 0.3);
 }

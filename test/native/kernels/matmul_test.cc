@@ -95,18 +95,21 @@ template <int TA, int TB, int N> void plain(int64_t m, int64_t k, int64_t groups
 }
 
 template <int TA, int TB> void shapes() {
-  for (int64_t m : {1, 2, 6, 7, 8, 16, 43}) plain<TA, TB, 1>(m, 1), plain<TA, TB, 17>(m, 5), plain<TA, TB, 100>(m, 40);
-  plain<TA, TB, 64>(167, 255);
+  for (int64_t m : {1, 2, 6, 7, 8, 16, 43}) plain<TA, TB, 17>(m, 1), plain<TA, TB, 17>(m, 40);
+  plain<TA, TB, 65>(167, 255);
   plain<TA, TB, 65>(168, 256);
-  plain<TA, TB, 63>(169, 257);
+  plain<TA, TB, 65>(169, 257);
   plain<TA, TB, 300>(350, 33);
-  plain<TA, TB, 10>(32, 1000);
-  plain<TA, TB, 4099>(5, 7);
+  plain<TA, TB, 300>(32, 1000);
 }
 TEST("a b") { shapes<0, 0>(); }
 TEST("a b^T") { shapes<0, 1>(); }
 TEST("a^T b") { shapes<1, 0>(); }
 TEST("a^T b^T") { shapes<1, 1>(); }
+TEST("one column, and more column blocks than one") {
+  plain<0, 1, 1>(43, 300);
+  plain<0, 0, 4099>(5, 7);
+}
 TEST("terms in groups, summed as a tree") {
   for (int64_t groups : {2, 3, 4, 5, 6, 7, 8}) plain<1, 0, 33>(70, groups * 9, groups);
   plain<1, 0, 129>(180, 4 * 300, 4);

@@ -1,0 +1,62 @@
+// kernels/cpu/matmul.hpp: y[m, n] = op(a) op(b) from packed panels, with prologues, epilogue, channel sums and moments.
+
+import type { Node } from "../../ir/types.js";
+import { ceilDiv } from "../../util/math.js";
+import type { TemplateSpec } from "../template.js";
+import { combineTasks, partialBytes } from "./conv_sums.js";
+import { extents, flagAttr, inputType, outputType } from "./shapes.js";
+
+// Gemm in C++: terms a block, rows a block, stride of a packed a.
+const [KB, ROWS, STRIDE] = [256, 168, 176];
+
+interface Sizes {
+  readonly m: number;
+  readonly n: number;
+  readonly k: number;
+}
+
+function sizesOf(node: Node): Sizes {
+  const [m, n] = extents(node, outputType(node), 2) as [number, number];
+  return { m, n, k: extents(node, inputType(node, 0), 2)[flagAttr(node, "ta") ? 0 : 1] as number };
+}
+
+/** matmul_blocks in C++: how the rows of one group and the columns are cut. */
+function blocksOf(groupRows: number, groups: number, n: number) {
+  const mBlocks = ceilDiv(groupRows, ROWS);
+  let columns = 256;
+  while (columns > 64 && mBlocks * groups * ceilDiv(n, columns) < 64) columns /= 2;
+  return { rows: ceilDiv(groupRows, mBlocks), mBlocks, columns, nBlocks: ceilDiv(n, columns) };
+}
+
+/** matmul_depth in C++: results that wait in the tree over `groups` groups of terms. */
+function depthOf(groups: number): number {
+  let depth = 1;
+  while (2 ** (depth - 1) < groups) depth++;
+  return depth;
+}
+
+/** Constants: TA, TB, N. Params::extent is m, n, k; Params::groups splits the terms where TA is set, else the rows. */
+export const matmul: TemplateSpec = {
+  name: "matmul",
+  op: "matmul",
+  prologue: ["a", "b"],
+  epilogue: true,
+  sums: true,
+  moments: true,
+  constants: (node) => ({ TA: flagAttr(node, "ta") ? 1 : 0, TB: flagAttr(node, "tb") ? 1 : 0, N: sizesOf(node).n }),
+  launch: (node, { groups }, target, y) => {
+    const { m, n, k } = sizesOf(node);
+    const [rowGroups, termGroups] = flagAttr(node, "ta") ? [1, groups] : [groups, 1];
+    const cut = blocksOf(m / rowGroups, rowGroups, n);
+    return {
+      tasks: [rowGroups * cut.mBlocks * cut.nBlocks, ...combineTasks(y, n, rowGroups, target)],
+      workspaceBytes: partialBytes(y, n, rowGroups, cut.mBlocks),
+      scratchBytes: 4 * (STRIDE * KB + KB * cut.columns + depthOf(termGroups) * cut.rows * cut.columns),
+      extent: [m, n, k],
+    };
+  },
+  flops: (node) => {
+    const { m, n, k } = sizesOf(node);
+    return 2 * m * n * k;
+  },
+};

@@ -1,0 +1,139 @@
+// Templates that only move elements: kernels/cpu/take_rows.hpp, put_rows.hpp, and copy_nd.hpp for transpose, slice and
+// concat. copy_nd sees strides in memory, so channels-last storage is worked out here.
+
+import { byteSize, elements, type Node, type TensorType } from "../../ir/types.js";
+import { ceilDiv } from "../../util/math.js";
+import type { TemplateSpec } from "../template.js";
+import { inputType, listAttr, numberAttr, outputType, positiveAxis, storageOrder, storageStrides } from "./shapes.js";
+
+const ROW_PIECE = 65536; // bytes of a task, row_piece in C++
+const COPY_BLOCK = 16384; // elements of a task, copy_block in C++
+const AXES = 6;
+
+/** Constants: ROW_BYTES. */
+function rowMove(op: string): TemplateSpec {
+  const rowsOf = (n: Node): number => inputType(n, 1).shape[0] as number;
+  const rowBytes = (n: Node): number => byteSize(inputType(n, 0)) / rowsOf(n);
+  return {
+    name: op,
+    op,
+    prologue: [],
+    epilogue: false,
+    sums: false,
+    moments: false,
+    constants: (n) => ({ ROW_BYTES: rowBytes(n) }),
+    launch: (n, { rows }) => ({ tasks: [rows * ceilDiv(rowBytes(n), ROW_PIECE)], workspaceBytes: 0, scratchBytes: 0 }),
+    flops: () => 0,
+    rows: rowsOf,
+  };
+}
+
+export const takeRows: TemplateSpec = rowMove("take_rows");
+export const putRows: TemplateSpec = rowMove("put_rows");
+
+/** One axis of a copy: its extent and the distance of neighbours in x and in y. */
+export interface CopyAxis {
+  readonly extent: number;
+  readonly x: number;
+  readonly y: number;
+}
+
+export interface CopyPart {
+  readonly axes: readonly CopyAxis[]; // in the order of y's memory
+  readonly xOffset: number;
+  readonly yOffset: number;
+}
+
+/** Leaves out axes of extent 1 and joins neighbours that are one run in both tensors. */
+function merged(axes: readonly CopyAxis[]): CopyAxis[] {
+  const out: CopyAxis[] = [];
+  for (const a of axes) {
+    const last = out.at(-1);
+    if (a.extent === 1) continue;
+    if (last && last.x === a.x * a.extent && last.y === a.y * a.extent) {
+      out[out.length - 1] = { extent: last.extent * a.extent, x: a.x, y: a.y };
+    } else out.push(a);
+  }
+  return out;
+}
+
+/** x restricted to `shape` -> y, both 4-D channels-last or row-major; xAxis(i) is the axis of x that y's axis i runs over. */
+function part(
+  x: TensorType, y: TensorType, shape: readonly number[], xAxis: (i: number) => number, xOffset: number, yOffset: number,
+): CopyPart {
+  const xs = storageStrides(x.shape);
+  const ys = storageStrides(y.shape);
+  const axes = storageOrder(shape.length).map((i) => ({
+    extent: shape[i] as number,
+    x: xs[xAxis(i)] as number,
+    y: ys[i] as number,
+  }));
+  return { axes: merged(axes), xOffset, yOffset };
+}
+
+/** copy_tasks in C++: tasks of one part. */
+function partTasks({ axes }: CopyPart): number {
+  const line = axes.at(-1)?.extent ?? 1;
+  const lines = elements(axes.slice(0, -1).map((a) => a.extent));
+  return ceilDiv(lines, line >= COPY_BLOCK ? 1 : Math.floor(COPY_BLOCK / line));
+}
+
+/**
+ * Constants: ELEMENT_BYTES, PARTS, DIMS, X_STRIDES, Y_STRIDES (six a part), X_OFFSETS, Y_OFFSETS (one a part). Throws for
+ * a copy of more than six axes that are no runs.
+ */
+function copyTemplate(op: string, parts: (n: Node) => readonly CopyPart[]): TemplateSpec {
+  const six = (n: Node, pick: (a: CopyAxis) => number, filler: number): number[] =>
+    parts(n).flatMap(({ axes }) => {
+      if (axes.length > AXES) throw new Error(`${n.op} in ${n.scope || "<top>"}: more than ${AXES} axes to copy`);
+      return [...Array<number>(AXES - axes.length).fill(filler), ...axes.map(pick)];
+    });
+  return {
+    name: "copy_nd",
+    op,
+    prologue: [],
+    epilogue: false,
+    sums: false,
+    moments: false,
+    constants: (n) => ({
+      ELEMENT_BYTES: byteSize({ ...outputType(n), shape: [1] }),
+      PARTS: parts(n).length,
+      DIMS: six(n, (a) => a.extent, 1),
+      X_STRIDES: six(n, (a) => a.x, 0),
+      Y_STRIDES: six(n, (a) => a.y, 0),
+      X_OFFSETS: parts(n).map((p) => p.xOffset),
+      Y_OFFSETS: parts(n).map((p) => p.yOffset),
+    }),
+    launch: (n) => ({
+      tasks: [parts(n).reduce((s, p) => s + partTasks(p), 0)],
+      workspaceBytes: 0,
+      scratchBytes: 0,
+    }),
+    flops: () => 0,
+  };
+}
+
+export const transpose: TemplateSpec = copyTemplate("transpose", (n) => {
+  const perm = listAttr(n, "perm");
+  const y = outputType(n);
+  return [part(inputType(n, 0), y, y.shape, (i) => perm[i] as number, 0, 0)];
+});
+
+export const slice: TemplateSpec = copyTemplate("slice", (n) => {
+  const x = inputType(n, 0);
+  const y = outputType(n);
+  const axis = positiveAxis(numberAttr(n, "axis"), x.shape.length);
+  return [part(x, y, y.shape, (i) => i, numberAttr(n, "start") * (storageStrides(x.shape)[axis] as number), 0)];
+});
+
+export const concat: TemplateSpec = copyTemplate("concat", (n) => {
+  const y = outputType(n);
+  const axis = positiveAxis(numberAttr(n, "axis"), y.shape.length);
+  const step = storageStrides(y.shape)[axis] as number;
+  let start = 0;
+  return n.inputs.map(({ type }) => {
+    const one = part(type, y, type.shape, (i) => i, 0, start * step);
+    start += type.shape[axis] as number;
+    return one;
+  });
+});

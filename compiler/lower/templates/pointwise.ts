@@ -1,0 +1,46 @@
+// kernels/cpu/pointwise.hpp: a region of elementwise nodes without an anchor. Its node is made by the selection: one
+// output with the shape of the domain, and the attribute `flat`.
+
+import { ceilDiv } from "../../util/math.js";
+import { type Domain, domainOf } from "../domain.js";
+import type { TemplateSpec } from "../template.js";
+import { combineTasks, partialBytes } from "./conv_sums.js";
+import { flagAttr, outputType } from "./shapes.js";
+
+const FLAT_CHUNK = 16384; // elements of a task, flat_chunk in C++
+
+/** pointwise_tile in C++: pixels of a tile, given those of one group. */
+function tilePixels(pixels: number, c: number): number {
+  const tile = Math.min(Math.floor(32768 / c), Math.floor((pixels + 31) / 32), 1024);
+  return Math.max(tile, 8);
+}
+
+/** Constants: PIXELS of a row, C, FLAT (every leaf full or scalar, nothing summed: one run of elements). */
+export const pointwise: TemplateSpec = {
+  name: "pointwise",
+  op: "pointwise",
+  prologue: [],
+  epilogue: true,
+  sums: true,
+  moments: true,
+  constants: (n) => {
+    const { pixels, channels }: Domain = domainOf(outputType(n).shape);
+    return { PIXELS: pixels, C: channels, FLAT: flagAttr(n, "flat") ? 1 : 0 };
+  },
+  launch: (n, { rows, groups }, target, y) => {
+    const { pixels, channels }: Domain = domainOf(outputType(n).shape);
+    if (flagAttr(n, "flat")) {
+      const size = rows * pixels * channels;
+      if (size >= 2 ** 31) throw new Error(`pointwise: ${size} elements in one launch, at most 2^31 - 1 are possible`);
+      return { tasks: [ceilDiv(size, FLAT_CHUNK)], workspaceBytes: 0, scratchBytes: 0 };
+    }
+    const ofGroup = (rows / groups) * pixels;
+    const tiles = ceilDiv(ofGroup, tilePixels(ofGroup, channels));
+    return {
+      tasks: [groups * tiles, ...combineTasks(y, channels, groups, target)],
+      workspaceBytes: partialBytes(y, channels, groups, tiles),
+      scratchBytes: 0,
+    };
+  },
+  flops: () => 0, // the elementwise nodes are counted one by one
+};

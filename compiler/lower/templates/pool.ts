@@ -1,0 +1,75 @@
+// kernels/cpu/max_pool.hpp, max_pool_grad.hpp, global_avg_pool.hpp.
+
+import { elements, type Node } from "../../ir/types.js";
+import { ceilDiv } from "../../util/math.js";
+import type { TemplateSpec } from "../template.js";
+import { combineTasks, partialBytes } from "./conv_sums.js";
+import { extents, inputType, numberAttr, outputType } from "./shapes.js";
+
+const POOL_TILE = 8; // rows of dx a task, pool_tile in C++
+const POOL_COLUMNS = 64; // channels at a time, pool_columns in C++
+const AVERAGE_CHANNELS = 64; // of a task, average_channels in C++
+
+/** Constants of both poolings: C, H, W of x, P, Q of the windows, KERNEL, STRIDE, PAD. */
+function windowConstants(n: Node, windows: readonly number[]): Readonly<Record<"C" | "H" | "W" | "P" | "Q" | "KERNEL" | "STRIDE" | "PAD", number>> {
+  const [, C, H, W] = extents(n, inputType(n, 0), 4) as [number, number, number, number];
+  const [, , P, Q] = windows as [number, number, number, number];
+  return { C, H, W, P, Q, KERNEL: numberAttr(n, "kernel"), STRIDE: numberAttr(n, "stride"), PAD: numberAttr(n, "pad") };
+}
+
+export const maxPool: TemplateSpec = {
+  name: "max_pool",
+  op: "max_pool",
+  prologue: ["x"],
+  epilogue: true,
+  sums: false,
+  moments: false,
+  constants: (n) => windowConstants(n, extents(n, outputType(n), 4)),
+  launch: (n, { rows }) => ({
+    tasks: [rows * (extents(n, outputType(n), 4)[2] as number)],
+    workspaceBytes: 0,
+    scratchBytes: 0,
+  }),
+  flops: (n) => elements(outputType(n).shape) * numberAttr(n, "kernel") ** 2,
+};
+
+export const maxPoolGrad: TemplateSpec = {
+  name: "max_pool_grad",
+  op: "max_pool_grad",
+  prologue: ["x", "dy"],
+  epilogue: true,
+  sums: true,
+  moments: true,
+  constants: (n) => windowConstants(n, extents(n, inputType(n, 1), 4)),
+  launch: (n, { rows, groups }, target, y) => {
+    const { C, H, P, Q, KERNEL, STRIDE } = windowConstants(n, extents(n, inputType(n, 1), 4));
+    const tiles = (rows / groups) * ceilDiv(H, POOL_TILE);
+    const windowRows = Math.min(Math.floor((POOL_TILE + KERNEL - 2) / STRIDE) + 1, P);
+    return {
+      tasks: [groups * tiles, ...combineTasks(y, C, groups, target)],
+      workspaceBytes: partialBytes(y, C, groups, tiles),
+      scratchBytes: 2 * 4 * windowRows * Q * POOL_COLUMNS,
+    };
+  },
+  flops: (n) => elements(inputType(n, 1).shape) * numberAttr(n, "kernel") ** 2 * 2,
+};
+
+/** Constants: PIXELS, C. */
+export const globalAvgPool: TemplateSpec = {
+  name: "global_avg_pool",
+  op: "global_avg_pool",
+  prologue: ["x"],
+  epilogue: true,
+  sums: false,
+  moments: false,
+  constants: (n) => {
+    const [, C, h, w] = extents(n, inputType(n, 0), 4) as [number, number, number, number];
+    return { PIXELS: h * w, C };
+  },
+  launch: (n, { rows }) => ({
+    tasks: [rows * ceilDiv(extents(n, inputType(n, 0), 4)[1] as number, AVERAGE_CHANNELS)],
+    workspaceBytes: 0,
+    scratchBytes: 0,
+  }),
+  flops: (n) => elements(inputType(n, 0).shape),
+};

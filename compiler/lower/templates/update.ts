@@ -1,0 +1,51 @@
+// Templates that commit state: kernels/cpu/queue_push.hpp, prototype_update.hpp, increment.hpp. Each may write in place.
+
+import { elements } from "../../ir/types.js";
+import { ceilDiv } from "../../util/math.js";
+import type { TemplateSpec } from "../template.js";
+import { extents, inputType } from "./shapes.js";
+
+const PROTOTYPE_BLOCK = 16; // classes of a task, prototype_block in C++
+
+const plain = { prologue: [], epilogue: false, sums: false, moments: false } as const;
+
+/** Constants: D, Q of queue [D, Q]. Rows are the keys. */
+export const queuePush: TemplateSpec = {
+  ...plain,
+  name: "queue_push",
+  op: "queue_push",
+  constants: (n) => {
+    const [D, Q] = extents(n, inputType(n, 0), 2) as [number, number];
+    return { D, Q };
+  },
+  launch: (n) => ({ tasks: [extents(n, inputType(n, 0), 2)[0] as number, 1], workspaceBytes: 0, scratchBytes: 0 }),
+  flops: () => 0,
+  rows: (n) => extents(n, inputType(n, 2), 2)[0] as number,
+};
+
+/** Constants: CLASSES, D of prototypes [CLASSES, D]. Rows are the embeddings. */
+export const prototypeUpdate: TemplateSpec = {
+  ...plain,
+  name: "prototype_update",
+  op: "prototype_update",
+  constants: (n) => {
+    const [CLASSES, D] = extents(n, inputType(n, 0), 2) as [number, number];
+    return { CLASSES, D };
+  },
+  launch: (n) => ({
+    tasks: [ceilDiv(extents(n, inputType(n, 0), 2)[0] as number, PROTOTYPE_BLOCK)],
+    workspaceBytes: 0,
+    scratchBytes: 0,
+  }),
+  flops: (n) => 3 * (elements(inputType(n, 0).shape) + elements(inputType(n, 1).shape)),
+  rows: (n) => extents(n, inputType(n, 1), 2)[0] as number,
+};
+
+export const increment: TemplateSpec = {
+  ...plain,
+  name: "increment",
+  op: "increment",
+  constants: () => ({}),
+  launch: () => ({ tasks: [1], workspaceBytes: 0, scratchBytes: 0 }),
+  flops: () => 1,
+};

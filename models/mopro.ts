@@ -1,0 +1,231 @@
+// MoPro: Webly Supervised Learning with Momentum Prototypes (Li, Xiong, Hoi; ICLR 2021), one graph a phase of
+// training. A query encoder learns from noisy labels, from its agreement with a slowly following key encoder,
+// and from one prototype a class; once the prototypes are good they correct the labels.
+//
+// The batch is G groups, each what one worker of the published code sees: its own BatchNorm statistics and
+// loss means. Gradients are averaged over groups; queue and prototypes see all groups' samples in order.
+
+import { grad } from "../compiler/autodiff/grad.js";
+import { Builder } from "../compiler/ir/builder.js";
+import type { Graph, TensorType, Value } from "../compiler/ir/types.js";
+import * as op from "../compiler/ops/index.js";
+import { finish, imagenet, Net } from "./nn.js";
+import { parameters, sgd } from "./optim.js";
+import { encoder, type EncoderConfig } from "./resnet.js";
+
+/** What is compiled in. */
+export interface MoproConfig extends EncoderConfig {
+  readonly queue: number; // keys of past batches
+  readonly image_size: number; // pixels, square
+  readonly batch: number; // images a step, all groups together
+  readonly groups: number;
+}
+
+/** What may change from step to step: f32[] inputs `hyper.NAME` of the three step programs, in this order. */
+export const hyperNames = [
+  "lr",
+  "momentum",
+  "weight_decay",
+  "moco_m",
+  "proto_m",
+  "temperature",
+  "alpha",
+  "pseudo_th",
+  "w_inst",
+  "w_proto",
+] as const;
+type Hyper = Readonly<Record<(typeof hyperNames)[number], Value>>;
+
+/**
+ * warmup: labels as given; proto: with the prototype loss; clean: with labels corrected by the prototypes.
+ */
+export const phases = ["warmup", "proto", "clean"] as const;
+export type Phase = (typeof phases)[number];
+
+/** All programs of a training run: the three steps, evaluate and embed. They share state by name. */
+export function moproPrograms(c: MoproConfig): Graph[] {
+  check(c);
+  return [...phases.map((phase) => step(phase, c)), evaluate(c), embed(c)];
+}
+
+function step(phase: Phase, c: MoproConfig): Graph {
+  const b = Builder.create(phase, { groups: c.groups });
+  const img = b.input("img", images(c)); // weakly augmented
+  const imgAug = b.input("img_aug", images(c)); // strongly augmented
+  const given = b.input("target", i64(c.batch)); // noisy labels
+  const order = b.input("order", i64(c.batch)); // key batch position j takes image order[j]
+  const hyper = hyperInputs(b);
+  const memory = declareMemory(b, c);
+  const everyone = op.constant(b, { values: [1], shape: [c.batch] });
+
+  // The query encoder sees the weak views.
+  const query = new Net(b, { training: true });
+  const { logits, embedding: q } = encoder(query.in("encoder_q"), normalised(b, img), c);
+
+  // The key encoder first takes a small step towards the query encoder, then sees the strong views, shuffled
+  // over groups so that BatchNorm statistics do not give away which key belongs to which query.
+  const key = follower(b, hyper.moco_m);
+  const shuffled = normalised(b, op.take_rows(b, imgAug, order));
+  const k = op.put_rows(b, encoder(key.in("encoder_k"), shuffled, c).embedding, order);
+
+  // Which key, of this image's and those in the queue, belongs to the query? The first.
+  const toKeys = keyLogits(b.in("inst"), q, k, memory.queue, hyper.temperature);
+  const first = op.constant(b.in("inst"), { values: [0], shape: [c.batch], dtype: "i64" });
+  const inst = task(b.in("inst"), toKeys, first, everyone);
+
+  // Which prototype is the query nearest to? From the clean phase on, classifier and prototypes together
+  // correct labels and drop samples.
+  const toPrototypes =
+    phase === "warmup" ? undefined : prototypeLogits(b.in("proto"), q, memory.prototypes, hyper.temperature);
+  const corrected =
+    phase === "clean" && toPrototypes
+      ? op.correct_labels(b.in("clean"), logits, toPrototypes, given, hyper.alpha, hyper.pseudo_th)
+      : undefined;
+  const label = corrected?.target_new ?? given;
+  const kept = corrected?.kept ?? everyone;
+  const cls = task(b.in("cls"), logits, label, kept);
+  const proto = toPrototypes && task(b.in("proto"), toPrototypes, label, kept);
+
+  const total = b.in("total");
+  const classes = proto ? op.add(total, cls.loss, op.mul(total, proto.loss, hyper.w_proto)) : cls.loss;
+  const loss = op.add(total, classes, op.mul(total, inst.loss, hyper.w_inst));
+
+  // Everything that learns does so now, unless the loss or a gradient is not finite.
+  const finite = learn(b, loss, hyper, [query, key]);
+  const pushed = op.queue_push(b, memory.queue, memory.pointer, k, finite);
+  b.update(memory.queue, pushed.queue_new);
+  b.update(memory.pointer, pushed.ptr_new);
+  const moved = op.prototype_update(b, memory.prototypes, q, label, kept, hyper.proto_m, finite);
+  b.update(memory.prototypes, moved);
+
+  return finish(b, {
+    loss,
+    loss_cls: cls.loss,
+    loss_inst: inst.loss,
+    ...(proto && { loss_proto: proto.loss }),
+    correct_cls: cls.correct,
+    correct_inst: inst.correct,
+    ...(proto && { correct_proto: proto.correct }),
+    ...(corrected && { clean: countGroups(b.in("clean"), corrected.kept), target_out: label, kept }),
+    finite,
+  });
+}
+
+/** A classification by `logits` [N, K]: mean loss and number of correct samples of each group, [G]. */
+function task(b: Builder, logits: Value, label: Value, weight: Value): { loss: Value; correct: Value } {
+  const { groups } = b;
+  return {
+    loss: op.softmax_cross_entropy(b, logits, label, weight, { groups }),
+    correct: op.top_k_correct(b, logits, label, weight, { k: 1, groups }),
+  };
+}
+
+/**
+ * Backward, and one step of SGD by the groups' mean gradient. Returns `finite` f32[], on which all writes
+ * depend.
+ */
+function learn(b: Builder, loss: Value, hyper: Hyper, nets: readonly Net[]): Value {
+  const { groups } = b;
+  const params = parameters(b);
+  const grads = grad(b, loss, op.constant(b.in("total"), { values: [1], shape: [groups] }), params);
+  const finite = op.all_finite(b, [loss, ...grads]);
+  for (const net of nets) net.commit(finite);
+  sgd(b, params, grads, hyper, finite, 1 / groups); // grads are sums over groups
+  return finite;
+}
+
+/** Accuracy of the classifier on a batch; rows of weight 0 fill up a short one and count for nothing. */
+function evaluate(c: MoproConfig): Graph {
+  const b = Builder.create("evaluate");
+  const img = b.input("img", images(c));
+  const target = b.input("target", i64(c.batch));
+  const weight = b.input("weight", f32(c.batch));
+  const { logits } = encoder(new Net(b, { training: false }).in("encoder_q"), normalised(b, img), c);
+  return finish(b, {
+    logits,
+    correct1: op.top_k_correct(b, logits, target, weight, { k: 1, groups: 1 }),
+    correct5: op.top_k_correct(b, logits, target, weight, { k: 5, groups: 1 }),
+  });
+}
+
+/** What the trained encoder makes of images: for noise cleaning, transfer and retrieval. */
+function embed(c: MoproConfig): Graph {
+  const b = Builder.create("embed");
+  const img = b.input("img", images(c));
+  const temperature = b.input("hyper.temperature", f32());
+  const { prototypes } = declareMemory(b, c);
+  const e = encoder(new Net(b, { training: false }).in("encoder_q"), normalised(b, img), c);
+  return finish(b, {
+    ...e,
+    proto_logits: prototypeLogits(b.in("proto"), e.embedding, prototypes, temperature),
+  });
+}
+
+const f32 = (...shape: readonly number[]): TensorType => ({ dtype: "f32", shape });
+const i64 = (...shape: readonly number[]): TensorType => ({ dtype: "i64", shape });
+const images = (c: MoproConfig): TensorType => ({
+  dtype: "u8",
+  shape: [c.batch, 3, c.image_size, c.image_size],
+});
+const normalised = (b: Builder, img: Value): Value => op.normalize_image(b, img, imagenet);
+
+function hyperInputs(b: Builder): Hyper {
+  return Object.fromEntries(hyperNames.map((name) => [name, b.input(`hyper.${name}`, f32())])) as Hyper;
+}
+
+/** The queue of past keys, one a column, where its next column goes, and one prototype a class, one a row. */
+function declareMemory(b: Builder, c: MoproConfig): { queue: Value; pointer: Value; prototypes: Value } {
+  const zero = { kind: "constant", value: 0 } as const;
+  return {
+    queue: b.state("queue", f32(c.low_dim, c.queue), { kind: "unit_columns" }, "buffer"),
+    pointer: b.state("queue_ptr", i64(1), zero, "buffer"),
+    prototypes: b.state("prototypes", f32(c.num_class, c.low_dim), zero, "buffer"),
+  };
+}
+
+/**
+ * The key encoder: the query encoder's tensors under another name, starting as copies. Its parameters are
+ * used after their moving average has taken the step k <- m k + (1 - m) q, with q from before this step's
+ * SGD; this is the one write of a step that happens even if the step turns out not to be finite.
+ */
+function follower(b: Builder, m: Value): Net {
+  const given = new Map<string, Value>();
+  for (const q of b.states.filter((s) => s.name.startsWith("encoder_q."))) {
+    const name = q.name.replace("encoder_q.", "encoder_k.");
+    const k = b.at("").state(name, q.type, { kind: "copy", of: q.name }, "buffer");
+    if (q.role !== "param") {
+      given.set(name, k);
+      continue;
+    }
+    const next = op.ema(b.at(name), k, q, m);
+    b.update(k, next);
+    given.set(name, next);
+  }
+  return new Net(b, { training: true, given });
+}
+
+/** q [N, D] . [its own key, the queue's keys] / temperature, [N, 1 + Q]. */
+function keyLogits(b: Builder, q: Value, k: Value, queue: Value, temperature: Value): Value {
+  const own = op.sum(b, op.mul(b, q, k), { axes: [1], keepdims: true });
+  const others = op.matmul(b, q, queue);
+  return op.div(b, op.concat(b, [own, others], { axis: 1 }), temperature);
+}
+
+/** q [N, D] . prototypes [K, D]^T / temperature. */
+const prototypeLogits = (b: Builder, q: Value, prototypes: Value, temperature: Value): Value =>
+  op.div(b, op.matmul(b, q, prototypes, { tb: true }), temperature);
+
+/** flags f32[N] -> their sum in each group, [G]. */
+function countGroups(b: Builder, flags: Value): Value {
+  const column = op.reshape(b, flags, { shape: [-1, 1] });
+  return op.reshape(b, op.channel_sum(b, column, { groups: b.groups }), { shape: [b.groups] });
+}
+
+function check(c: MoproConfig): void {
+  for (const name of ["num_class", "low_dim", "queue", "image_size", "batch", "groups"] as const) {
+    if (!Number.isInteger(c[name]) || c[name] < 1)
+      throw new Error(`${name} must be a positive whole number, not ${c[name]}`);
+  }
+  if (c.batch % c.groups !== 0)
+    throw new Error(`a batch of ${c.batch} does not fall into ${c.groups} equal groups`);
+}

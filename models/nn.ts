@@ -1,0 +1,159 @@
+// Layers under the parameter names of the published code: "conv1.weight", "bn1.running_mean", "fc1.bias". A
+// Net is a place in the graph plus what running it in training mode leaves to be done once the step is known
+// to be finite.
+
+import type { Builder } from "../compiler/ir/builder.js";
+import type { Graph, Init, Role, TensorType, Value } from "../compiler/ir/types.js";
+import * as op from "../compiler/ops/index.js";
+
+const f32 = (...shape: readonly number[]): TensorType => ({ dtype: "f32", shape });
+const constant = (value: number): Init => ({ kind: "constant", value });
+
+export interface NetOptions {
+  /** Batch statistics and running averages (true), or the running averages as they are (false). */
+  readonly training: boolean;
+  /** Tensors to use instead of declaring state, by full name: how one network follows another. */
+  readonly given?: ReadonlyMap<string, Value>;
+}
+
+/** A running average or a step counter that waits for `finite`. */
+interface Commit {
+  readonly b: Builder;
+  readonly state: Value;
+  readonly next: Value | "count";
+}
+
+export class Net {
+  constructor(
+    readonly b: Builder,
+    private readonly options: NetOptions,
+    private readonly commits: Commit[] = [], // shared by the modules of one network
+  ) {}
+
+  get training(): boolean {
+    return this.options.training;
+  }
+
+  /** The same network, one module deeper. */
+  in(part: string): Net {
+    return new Net(this.b.in(part), this.options, this.commits);
+  }
+
+  /** A trained tensor of this module. */
+  param(name: string, shape: readonly number[], init: Init): Value {
+    return this.tensor(name, f32(...shape), init, "param");
+  }
+
+  /** A tensor of this module that a checkpoint holds and nothing trains. */
+  buffer(name: string, type: TensorType, init: Init): Value {
+    return this.tensor(name, type, init, "buffer");
+  }
+
+  /** `state` becomes `next` (or one more, for "count") if the step is finite. */
+  later(state: Value, next: Value | "count"): void {
+    this.commits.push({ b: this.b, state, next });
+  }
+
+  /** Writes everything left for `later`. Call once, after the backward pass. */
+  commit(finite: Value): void {
+    for (const { b, state, next } of this.commits) {
+      b.update(
+        state,
+        next === "count" ? op.increment(b, state, finite) : op.where_finite(b, next, state, finite),
+      );
+    }
+  }
+
+  private tensor(name: string, type: TensorType, init: Init, role: Role): Value {
+    const full = this.b.in(name).scope;
+    return this.options.given?.get(full) ?? this.b.state(name, type, init, role);
+  }
+}
+
+export interface Conv2dOptions {
+  readonly out: number;
+  readonly kernel: number;
+  readonly stride?: number; // 1
+  readonly pad?: number; // 0
+}
+
+/** Convolution without bias. weight [out, in, k, k] starts at N(0, sqrt(2 / (k k out))). */
+export function conv2d(net: Net, x: Value, { out, kernel, stride = 1, pad = 0 }: Conv2dOptions): Value {
+  const std = Math.sqrt(2 / (kernel * kernel * out));
+  const weight = net.param("weight", [out, x.type.shape[1] as number, kernel, kernel], {
+    kind: "normal",
+    std,
+  });
+  return op.conv(net.b, x, weight, { stride, pad });
+}
+
+/** x W^T + b. weight [out, in] and bias [out] start at U(+-1 / sqrt(in)). */
+export function linear(net: Net, x: Value, out: number): Value {
+  const features = x.type.shape[1] as number;
+  const init: Init = { kind: "uniform", bound: 1 / Math.sqrt(features) };
+  const weight = net.param("weight", [out, features], init);
+  const bias = net.param("bias", [out], init);
+  return op.add(net.b, op.matmul(net.b, x, weight, { tb: true }), bias);
+}
+
+/** What batch_norm adds to a variance, and how much of the running averages a batch replaces. */
+const eps = 1e-5;
+const momentum = 0.1;
+
+/**
+ * Batch normalisation of x [N, C] or [N, C, H, W]. Training: each group of the batch by its own statistics,
+ * and the first group's enter the running averages, the variance unbiased. Otherwise by the running averages.
+ */
+export function batch_norm(net: Net, x: Value): Value {
+  const { b } = net;
+  const channels = x.type.shape[1] as number;
+  const weight = net.param("weight", [channels], constant(1));
+  const bias = net.param("bias", [channels], constant(0));
+  const runningMean = net.buffer("running_mean", f32(channels), constant(0));
+  const runningVar = net.buffer("running_var", f32(channels), constant(1));
+  const batches = net.buffer("num_batches_tracked", { dtype: "i64", shape: [] }, constant(0));
+  if (!net.training) return op.batch_norm_inference(b, x, weight, bias, runningMean, runningVar, { eps });
+
+  const { groups } = b;
+  const n = x.type.shape.reduce((a, d) => a * d, 1) / channels / groups;
+  if (n < 2)
+    throw new Error(`batch_norm in ${b.scope}: a variance needs more than ${n} value a channel and group`);
+  const { y, mean, var: variance } = op.batch_norm(b, x, weight, bias, { eps, groups });
+  const first = (v: Value): Value =>
+    op.reshape(b, groups === 1 ? v : op.slice(b, v, { axis: 0, start: 0, end: 1 }), { shape: [channels] });
+  const average = (old: Value, now: Value, factor: number): Value =>
+    op.add(
+      b,
+      op.scale(b, old, { factor: 1 - momentum }),
+      op.scale(b, first(now), { factor: momentum * factor }),
+    );
+  net.later(runningMean, average(runningMean, mean, 1));
+  net.later(runningVar, average(runningVar, variance, n / (n - 1)));
+  net.later(batches, "count");
+  return y;
+}
+
+/** Mean and deviation of ImageNet's channels, of pixels scaled to 0..1. */
+export const imagenet = { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] } as const;
+
+/**
+ * Ends a graph: each output gets its key as name. An output must be the result of a node, and only one
+ * output.
+ */
+export function finish(b: Builder, outputs: Readonly<Record<string, Value>>): Graph {
+  const g = b.finish(Object.values(outputs));
+  const made = new Set(g.nodes.flatMap((n) => n.outputs));
+  const renamed = new Map<Value, Value>();
+  for (const [name, v] of Object.entries(outputs)) {
+    if (!made.has(v)) throw new Error(`output ${name} of ${g.name} is not computed by it`);
+    if (renamed.has(v)) throw new Error(`output ${name} of ${g.name} is also output ${renamed.get(v)?.name}`);
+    renamed.set(v, { ...v, name });
+  }
+  const now = (v: Value): Value => renamed.get(v) ?? v;
+  return {
+    ...g,
+    nodes: g.nodes.map((n) => ({ ...n, inputs: n.inputs.map(now), outputs: n.outputs.map(now) })),
+    outputs: g.outputs.map(now),
+    updates: new Map([...g.updates].map(([state, v]) => [state, now(v)])),
+  };
+}

@@ -1,0 +1,118 @@
+// ResNet v1.5: the stride of a bottleneck sits on its 3x3 convolution. `width` widens the four stages and
+// leaves the 64 channels of the stem.
+
+import type { Value } from "../compiler/ir/types.js";
+import { add, global_avg_pool, l2_normalize, max_pool, relu } from "../compiler/ops/index.js";
+import { batch_norm, conv2d, linear, type Net } from "./nn.js";
+
+/** Kind of block and number of blocks in each stage. */
+const layouts = {
+  resnet10: { block: "basic", depths: [1, 1, 1, 1] },
+  resnet18: { block: "basic", depths: [2, 2, 2, 2] },
+  resnet34: { block: "basic", depths: [3, 4, 6, 3] },
+  resnet50: { block: "bottleneck", depths: [3, 4, 6, 3] },
+  resnet101: { block: "bottleneck", depths: [3, 4, 23, 3] },
+  resnet152: { block: "bottleneck", depths: [3, 8, 36, 3] },
+} as const;
+
+export type Arch = keyof typeof layouts;
+export const archs = Object.keys(layouts) as readonly Arch[];
+
+/** Throws, naming the known ones, for anything but an architecture. */
+export function archOf(name: string): Arch {
+  if (!(name in layouts)) throw new Error(`unknown architecture ${name}; known: ${archs.join(", ")}`);
+  return name as Arch;
+}
+
+export interface TrunkConfig {
+  readonly arch: Arch;
+  readonly width: number; // factor on the channels of the stages
+}
+
+const expansion = { basic: 1, bottleneck: 4 } as const;
+
+/** Channels inside the blocks of a stage, 0 to 3. Throws when `width` makes no whole number of them. */
+function stageWidth({ width }: TrunkConfig, stage: number): number {
+  const base = 64 * width;
+  if (!Number.isInteger(base) || base < 1)
+    throw new Error(`width ${width} makes ${base} channels; it must be a multiple of 1/64`);
+  return base * 2 ** stage;
+}
+
+/** Channels of the trunk's feature: 2048 for resnet50, 512 for resnet18. */
+export const featureSize = (c: TrunkConfig): number => stageWidth(c, 3) * expansion[layouts[c.arch].block];
+
+interface BlockOptions {
+  readonly width: number;
+  readonly stride: number;
+}
+
+function basic(net: Net, x: Value, { width, stride }: BlockOptions): Value {
+  const { b } = net;
+  let y = conv2d(net.in("conv1"), x, { out: width, kernel: 3, stride, pad: 1 });
+  y = relu(b, batch_norm(net.in("bn1"), y));
+  y = conv2d(net.in("conv2"), y, { out: width, kernel: 3, pad: 1 });
+  y = batch_norm(net.in("bn2"), y);
+  return relu(b, add(b, y, shortcut(net.in("downsample"), x, width, stride)));
+}
+
+function bottleneck(net: Net, x: Value, { width, stride }: BlockOptions): Value {
+  const { b } = net;
+  let y = conv2d(net.in("conv1"), x, { out: width, kernel: 1 });
+  y = relu(b, batch_norm(net.in("bn1"), y));
+  y = conv2d(net.in("conv2"), y, { out: width, kernel: 3, stride, pad: 1 });
+  y = relu(b, batch_norm(net.in("bn2"), y));
+  y = conv2d(net.in("conv3"), y, { out: 4 * width, kernel: 1 });
+  y = batch_norm(net.in("bn3"), y);
+  return relu(b, add(b, y, shortcut(net.in("downsample"), x, 4 * width, stride)));
+}
+
+/** x itself, or projected where the block changes its size. */
+function shortcut(net: Net, x: Value, out: number, stride: number): Value {
+  if (stride === 1 && x.type.shape[1] === out) return x;
+  return batch_norm(net.in("1"), conv2d(net.in("0"), x, { out, kernel: 1, stride }));
+}
+
+/** x [N, 3, H, W] -> feature [N, featureSize]: stem, four stages, mean over the pixels that are left. */
+export function trunk(net: Net, x: Value, c: TrunkConfig): Value {
+  const { block, depths } = layouts[c.arch];
+  const { b } = net;
+  let y = conv2d(net.in("conv1"), x, { out: 64, kernel: 7, stride: 2, pad: 3 });
+  y = relu(net.in("bn1").b, batch_norm(net.in("bn1"), y));
+  y = max_pool(b, y, { kernel: 3, stride: 2, pad: 1 });
+  depths.forEach((depth, stage) => {
+    for (let i = 0; i < depth; i++) {
+      const options = { width: stageWidth(c, stage), stride: stage > 0 && i === 0 ? 2 : 1 };
+      const at = net.in(`layer${stage + 1}.${i}`);
+      y = block === "basic" ? basic(at, y, options) : bottleneck(at, y, options);
+    }
+  });
+  return global_avg_pool(b, y);
+}
+
+export interface EncoderConfig extends TrunkConfig {
+  readonly num_class: number;
+  readonly low_dim: number; // length of the embedding
+}
+
+export interface Encoding {
+  readonly feature: Value; // [N, featureSize]
+  readonly logits: Value; // [N, num_class]
+  readonly embedding: Value; // [N, low_dim], rows of length 1
+}
+
+/** Hidden units of the projection, whatever the trunk. */
+const hidden = 2048;
+
+/** MoPro's encoder: a trunk with a linear classifier and, beside it, a projection onto the unit sphere. */
+export function encoder(net: Net, x: Value, c: EncoderConfig): Encoding {
+  const { b } = net;
+  const feature = trunk(net, x, c);
+  const logits = linear(net.in("classifier"), feature, c.num_class);
+  const projected = linear(
+    net.in("fc2"),
+    relu(net.in("fc1").b, linear(net.in("fc1"), feature, hidden)),
+    c.low_dim,
+  );
+  return { feature, logits, embedding: l2_normalize(b, projected, { eps: 1e-12 }) };
+}

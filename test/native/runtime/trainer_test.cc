@@ -1,0 +1,156 @@
+// The training binary over the toy plan with --synthetic: output, resume to the bit, bad steps, bad input.
+#include <algorithm>
+
+#include "core/session.h"
+#include "support.h"
+#include "tap.h"
+#include "toy_plan.h"
+#include "train/safetensors.h"
+
+using namespace moproc;
+using namespace moproc::test;
+
+namespace {
+
+/// Everything of a checkpoint that must not depend on how the run was cut or on threads.
+std::string sha_of(const std::string& path) { return train::SafetensorsFile(path).metadata().at("sha256"); }
+std::string meters_of(const std::string& path) { return train::SafetensorsFile(path).metadata().at("meters"); }
+
+bool has(const std::string& text, const std::string& part) {
+  const bool found = text.find(part) != std::string::npos;
+  if (!found) note(false, __FILE__, __LINE__, "'" + part + "' is not in: " + text);
+  return found;
+}
+
+}  // namespace
+
+TEST("trainer: --synthetic prints images/s, peak memory and the loss of each step, and the plan's memory") {
+  ToyPlan toy;
+  const Ran r = run_train(toy.plan(), {"--synthetic", "--steps", "3"});
+  CHECK_EQ(r.status, 0);
+  CHECK_EQ(r.err, "");
+  for (const char* part : {"step 0 warmup  loss ", "step 2 warmup  loss ", "images/s", "peak ", "memory of the plan:", "work: 4.0 KiB, lower bound 3.9 KiB (2.4 % above)"})
+    CHECK(has(r.out, part));
+  CHECK(r.out.find("step 3") == std::string::npos);
+}
+
+TEST("trainer: phases follow the epochs and a run leaves checkpoints, events and metrics") {
+  ToyPlan toy;
+  Folder exp;
+  const Ran r = run_train(toy.plan(), {"--synthetic", "--epochs", "4", "--steps", "1000", "--start_clean_epoch", "2", "--exp-dir", exp / "run"});
+  CHECK_EQ(r.status, 0);
+  const auto epochs = records(exp / "run/metrics.jsonl", "epoch");
+  REQUIRE(epochs.size() == 4);
+  CHECK_EQ(*epochs[0].find("phase")->string(), "warmup");
+  CHECK_EQ(*epochs[1].find("phase")->string(), "proto");
+  CHECK_EQ(*epochs[2].find("phase")->string(), "clean");
+  CHECK(number_of(epochs[3], "dropped") > 0);
+  CHECK(epochs[1].find("dropped") == nullptr);
+  CHECK_EQ(records(exp / "run/metrics.jsonl", "train").size(), size_t{40});
+  const auto names = list(exp / "run");
+  CHECK_EQ(names[0], "checkpoint_0000.safetensors");
+  CHECK_EQ(names[3], "checkpoint_0003.safetensors");
+  CHECK(names[4].starts_with("events.out.tfevents."));
+  const std::string events = read_bytes(exp / ("run/" + names[4]));
+  for (const char* tag : {"Train Acc", "Instance Acc", "Prototype Acc"}) CHECK(has(events, tag));
+  CHECK(has(r.out, "noise: of 80 labels"));
+}
+
+TEST("trainer: a run cut anywhere and resumed ends with the same bits, on any number of threads") {
+  ToyPlan toy;
+  Folder exp;
+  const std::vector<std::string> base{"--synthetic", "--epochs", "4", "--start_clean_epoch", "2", "--seed", "9", "--schedule", "1", "3"};
+  const auto run = [&](const char* name, std::vector<std::string> more) {
+    more.insert(more.end(), base.begin(), base.end());
+    more.insert(more.end(), {"--exp-dir", exp / name});
+    const Ran r = run_train(toy.plan(), more);
+    if (r.status != 0) note(false, __FILE__, __LINE__, r.err);
+  };
+  run("whole", {"--steps", "34", "--threads", "1"});
+  run("other", {"--steps", "34", "--threads", "3"});
+  run("cut", {"--steps", "13", "--threads", "2"});
+  CHECK_EQ(list(exp / "cut")[1], "checkpoint_0001_000003.safetensors");
+  run("cut", {"--steps", "14", "--resume", "auto"});
+  run("cut", {"--steps", "7", "--resume", exp / "cut/checkpoint_0002_000007.safetensors"});
+  for (const char* name : {"checkpoint_0000.safetensors", "checkpoint_0001.safetensors", "checkpoint_0002.safetensors", "checkpoint_0003_000004.safetensors"}) {
+    const std::string whole = exp / ("whole/" + std::string(name));
+    CHECK_EQ(sha_of(exp / ("other/" + std::string(name))), sha_of(whole));
+    CHECK_EQ(sha_of(exp / ("cut/" + std::string(name))), sha_of(whole));
+    CHECK_EQ(meters_of(exp / ("cut/" + std::string(name))), meters_of(whole));
+  }
+  CHECK(sha_of(exp / "whole/checkpoint_0000.safetensors") != sha_of(exp / "whole/checkpoint_0001.safetensors"));
+}
+
+TEST("trainer: a resumed run takes its seed from the checkpoint, and says so when told otherwise") {
+  ToyPlan toy;
+  Folder exp;
+  const auto run = [&](std::vector<std::string> args) {
+    args.insert(args.begin(), {"--synthetic", "--exp-dir", exp.path()});
+    return run_train(toy.plan(), args);
+  };
+  CHECK_EQ(run({"--seed", "4", "--steps", "10"}).status, 0);
+  CHECK(has(run({"--resume", "auto", "--steps", "3"}).out, "seed 4"));
+  Ran r = run({"--resume", exp / "checkpoint_0000.safetensors", "--seed", "5", "--steps", "1"});
+  CHECK(has(r.out, "note: the checkpoint was made with seed 4, this run has 5"));
+  r = run({"--resume", exp / "checkpoint_0001_000003.safetensors", "--seed", "5", "--steps", "1"});
+  CHECK_EQ(r.status, 2);
+  CHECK(has(r.err, "was written within epoch 1 with seed 4, this run has 5"));
+  r = run({"--resume", "auto", "--epochs", "1"});
+  CHECK_EQ(r.status, 2);
+  CHECK(has(r.err, "nothing is left of --epochs 1"));
+}
+
+TEST("trainer: steps that are not finite are counted, reported, and change nothing but the key encoder") {
+  ToyPlan toy;
+  Folder exp;
+  const Ran r = run_train(toy.plan(), {"--synthetic", "--steps", "3", "--w-inst", "1e38", "--exp-dir", exp.path()});
+  CHECK_EQ(r.status, 0);
+  CHECK(has(r.out, "epoch 0 step 2: gradients or losses are not finite; the update was skipped (3 so far)"));
+  CHECK_EQ(number_of(records(exp / "metrics.jsonl", "train")[2], "not_finite"), 3.0);
+  Session start(toy.plan(), {.threads = 1});
+  start.init_state(0);
+  const train::SafetensorsFile file(exp / "checkpoint_0000_000003.safetensors");
+  std::vector<std::byte> weight(960);
+  start.get(start.tensor("encoder_q.classifier.weight"), weight);
+  const auto saved = file.bytes(*file.find("encoder_q.classifier.weight"));
+  CHECK(std::equal(saved.begin(), saved.end(), weight.begin(), weight.end()));
+}
+
+TEST("trainer: checkpoints within an epoch") {
+  ToyPlan toy;
+  Folder exp;
+  CHECK_EQ(run_train(toy.plan(), {"--synthetic", "--steps", "10", "--checkpoint-every", "4", "--exp-dir", exp.path()}).status, 0);
+  CHECK(exists(exp / "checkpoint_0000_000004.safetensors"));
+  CHECK(exists(exp / "checkpoint_0000_000008.safetensors"));
+  CHECK(exists(exp / "checkpoint_0000.safetensors"));
+}
+
+TEST("trainer: bad input ends with status 2 and a line that names it") {
+  ToyPlan toy;
+  Folder folder;
+  write_bytes(folder / "file", "x");
+  const auto refused = [&](std::vector<std::string> args, const std::string& says) {
+    const Ran r = run_train(toy.plan(), args);
+    CHECK_EQ(r.status, 2);
+    CHECK(has(r.err, says));
+    CHECK_EQ(std::count(r.err.begin(), r.err.end(), '\n'), std::ptrdiff_t{1});
+  };
+  refused({"--nonsense"}, "train: unknown flag --nonsense");
+  refused({"--synthetic", "-b", "3"}, "--batch-size 3");
+  refused({"--synthetic", "--exp-dir", folder / "file/sub"}, "--exp-dir " + (folder / "file/sub"));
+  refused({"--synthetic", "--exp-dir", "/proc"}, "--exp-dir /proc: cannot write there");
+  refused({"--synthetic", "--json-log", "/dev/full"}, "cannot write /dev/full: No space left on device");
+  refused({"--synthetic", "--resume", folder / "none"}, "cannot read " + (folder / "none"));
+  refused({"--data", folder / "nowhere", "--exp-dir", folder / "e"}, folder / "nowhere");
+  refused({"--data", folder.path(), "--exp-dir", folder / "e"}, "info");
+}
+
+TEST("trainer: --check and --profile") {
+  ToyPlan toy;
+  const Ran ok = run_train(toy.plan(), {"--synthetic", "--steps", "2", "--check", "--profile"});
+  CHECK_EQ(ok.status, 0);
+  CHECK(has(ok.out, "profile of warmup: 2 runs"));
+  const Ran bad = run_train(toy.plan(), {"--synthetic", "--steps", "2", "--check", "--w-inst", "1e38"});
+  CHECK_EQ(bad.status, 1);
+  CHECK(has(bad.err, "warmup/loss[0] is not finite after kernel toy_step of step classifier in program warmup"));
+}

@@ -1,0 +1,130 @@
+// The whole binary over a drawn WebVision folder: loader, evaluation, truth, resume in the middle of an epoch.
+#include <algorithm>
+
+#include "data/dataset.h"
+#include "sample.h"
+#include "support.h"
+#include "tap.h"
+#include "toy_plan.h"
+#include "train/safetensors.h"
+#include "train/meters.h"
+#include "train/truth.h"
+
+using namespace moproc;
+using namespace moproc::test;
+
+namespace {
+
+/// 5 classes, 85 training images (10 steps of 8 and 5 left over), 21 for validation (2 whole batches and 5).
+struct Data {
+  Folder folder;
+  std::string path = folder / "web vision";  // with a space
+  Data() {
+    tools::SampleOptions o;
+    o.out = path, o.classes = 5, o.images = 85, o.val = 21, o.size = 24, o.noise = 0.3, o.ood = 0.2, o.threads = 1;
+    tools::write_sample(o, [](int, int) {});
+  }
+};
+
+bool has(const std::string& text, const std::string& part) {
+  const bool found = text.find(part) != std::string::npos;
+  if (!found) note(false, __FILE__, __LINE__, "'" + part + "' is not in: " + text);
+  return found;
+}
+
+std::string sha_of(const std::string& path) { return train::SafetensorsFile(path).metadata().at("sha256"); }
+
+}  // namespace
+
+TEST("training: epochs, exact evaluation with a partial batch, published tags, truth") {
+  ToyPlan toy({.batch = 8, .groups = 2, .size = 16, .classes = 5});
+  Data data;
+  const std::string exp = data.folder / "exp";
+  const Ran r = run_train(toy.plan(), {"--data", data.path, "--exp-dir", exp, "--epochs", "3", "--start_clean_epoch", "2", "--truth",
+                                   data.path + "/truth.json", "-p", "5", "-j", "2"});
+  CHECK_EQ(r.status, 0);
+  CHECK_EQ(r.err, "");
+  CHECK(has(r.out, "10 steps of 8 images an epoch"));
+  CHECK(has(r.out, "Epoch: [1][    6/10]  images/s "));
+  const auto evaluations = records(exp + "/metrics.jsonl", "evaluate");
+  REQUIRE(evaluations.size() == 3);
+  for (const Json& e : evaluations) {
+    CHECK_EQ(number_of(e, "images"), 21.0);
+    CHECK_EQ(number_of(e, "top1"), 100 * number_of(e, "correct1") / 21);
+    CHECK_EQ(number_of(e, "correct5"), 21.0);  // there are five classes
+  }
+  const auto epochs = records(exp + "/metrics.jsonl", "epoch");
+  CHECK_EQ(number_of(epochs[2], "samples"), 240.0);
+  CHECK(number_of(epochs[2], "out_of_class_dropped") >= 0);
+  CHECK(number_of(epochs[2], "wrong_labels_corrected") >= 0);
+  CHECK(epochs[1].find("wrong_labels_corrected") == nullptr);
+  std::string events;
+  for (const std::string& name : list(exp))
+    if (name.starts_with("events.")) events = read_bytes(exp + "/" + name);
+  for (const char* tag : {"Train Acc", "Instance Acc", "Prototype Acc", "WebVision top1 Acc", "WebVision top5 Acc"}) CHECK(has(events, tag));
+
+  const Ran only = run_train(toy.plan(), {"--data", data.path, "--evaluate", "--resume", exp + "/checkpoint_0002.safetensors", "--threads", "3", "--json-log", data.folder / "e.jsonl"});
+  CHECK_EQ(only.status, 0);
+  CHECK_EQ(number_of(records(data.folder / "e.jsonl", "evaluate")[0], "correct1"), number_of(evaluations[2], "correct1"));
+}
+
+TEST("training: resumed within an epoch on other threads, the bits are the same") {
+  ToyPlan toy({.batch = 8, .groups = 2, .size = 16, .classes = 5});
+  Data data;
+  const auto run = [&](const char* exp, std::vector<std::string> more) {
+    more.insert(more.end(), {"--data", data.path, "--exp-dir", data.folder / exp, "--epochs", "2", "--seed", "3"});
+    const Ran r = run_train(toy.plan(), more);
+    if (r.status != 0) note(false, __FILE__, __LINE__, r.err);
+  };
+  run("whole", {"-j", "1", "--threads", "1"});
+  run("cut", {"-j", "2", "--threads", "2", "--steps", "4"});
+  run("cut", {"-j", "1", "--threads", "2", "--resume", "auto", "--steps", "9"});
+  run("cut", {"-j", "2", "--threads", "1", "--resume", "auto"});
+  for (const char* name : {"/checkpoint_0000.safetensors", "/checkpoint_0001.safetensors"})
+    CHECK_EQ(sha_of(data.folder / "cut" + name), sha_of(data.folder / "whole" + name));
+}
+
+TEST("training: a broken image is reported by name, counted, and training goes on") {
+  ToyPlan toy({.batch = 8, .groups = 2, .size = 16, .classes = 5});
+  Data data;
+  const data::Dataset list = data::read_webvision(data.path, data::Split::train, {.num_class = 5});
+  write_bytes(list.path(7), "no picture");
+  const Ran r = run_train(toy.plan(), {"--data", data.path, "--exp-dir", data.folder / "exp", "--epochs", "1"});
+  CHECK_EQ(r.status, 0);
+  CHECK(has(r.err, std::string(list.name(7))));
+  CHECK_EQ(number_of(records(data.folder / "exp/metrics.jsonl", "epoch")[0], "broken_files"), 1.0);
+}
+
+TEST("training: another list is refused within an epoch and noted between epochs") {
+  ToyPlan toy({.batch = 8, .groups = 2, .size = 16, .classes = 5});
+  Data data;
+  const std::string exp = data.folder / "exp";
+  CHECK_EQ(run_train(toy.plan(), {"--data", data.path, "--exp-dir", exp, "--epochs", "3", "--steps", "13"}).status, 0);
+  const std::string list_file = data.path + "/info/train_filelist_google.txt";
+  const std::string text = read_bytes(list_file);
+  write_bytes(list_file, text.substr(text.find('\n') + 1));
+  Ran r = run_train(toy.plan(), {"--data", data.path, "--exp-dir", exp, "--epochs", "3", "--resume", "auto"});
+  CHECK_EQ(r.status, 2);
+  CHECK(has(r.err, "training list"));
+  r = run_train(toy.plan(), {"--data", data.path, "--exp-dir", exp, "--epochs", "3", "--resume", exp + "/checkpoint_0000.safetensors", "--steps", "1"});
+  CHECK_EQ(r.status, 0);
+  CHECK(has(r.out, "note: the checkpoint was made with training list"));
+}
+
+TEST("truth: the file is checked") {
+  Data data;
+  const data::Dataset list = data::read_webvision(data.path, data::Split::train, {.num_class = 5});
+  const std::vector<int64_t> truth = train::read_truth(data.path + "/truth.json", list);
+  CHECK_EQ(truth.size(), size_t{85});
+  CHECK(std::count(truth.begin(), truth.end(), train::kNoClass) > 0);
+  CHECK(std::count(truth.begin(), truth.end(), train::kUnknown) == 0);
+  const auto refused = [&](const std::string& text, const std::string& says) {
+    write_bytes(data.folder / "t.json", text);
+    CHECK_THROWS(train::read_truth(data.folder / "t.json", list), says);
+  };
+  refused("{\"train\": {\"a.jpg\": 1}}", "names no image of the training list");
+  refused("{\"train\": {\"a.jpg\": -1}}", "image a.jpg: neither a class nor null");
+  refused("{\"val\": {}}", "has no object \"train\"");
+  refused("{", "bad JSON");
+  CHECK_THROWS(train::read_truth(data.folder / "none.json", list), "none.json");
+}

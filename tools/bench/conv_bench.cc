@@ -1,0 +1,214 @@
+// Speed of the convolution templates on the shapes of ResNet-50 at 224 x 224, beside a loop of FMAs in the same run:
+// machines are shared, so the ratio is what can be compared. usage: conv_bench [threads [part of a name]]
+// plain: operands as they lie in memory. fused: what a training step asks for (affine + relu in front, moments behind;
+// batch_norm's gradient in front, relu's mask and two sums behind).
+#include <time.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "cpu/conv_dgrad.hpp"
+#include "cpu/conv_fprop.hpp"
+#include "cpu/conv_wgrad.hpp"
+
+namespace {
+using namespace moproc;
+
+#include "conv_shapes.inc"
+
+// Buffers: 0 x-side tensor, 1-4 its partners, 5 weights, 6 result, 7 aux, 8-9 sums, 10 second operand, 11-12 partners.
+enum class Pre { Plain, AffineRelu, NormGrad };
+template <int C, int B, Pre pre> struct Operand {
+  static constexpr int buffer = pre == Pre::Plain ? B : -1;
+  static MOPROC_INLINE Vec load(const Params& p, const At& i, int lanes) {
+    const Vec x = full<float, C>(p, B, i, lanes);
+    const Vec a = group_channel<float, C>(p, 1, i, lanes), b = group_channel<float, C>(p, 2, i, lanes);
+    if (pre == Pre::AffineRelu) return max(fma(x, a, b), Vec(0.0f));
+    return fma(x, a, fma(full<float, C>(p, 3, i, lanes), b, group_channel<float, C>(p, 4, i, lanes)));
+  }
+};
+enum class Post { Plain, Moments, MaskSums };
+template <int C, Post post> struct Result {
+  static constexpr int sums = post == Post::MaskSums ? 2 : 0;
+  static constexpr int sum_buffer[] = {8, 9};
+  static constexpr int mean_buffer = post == Post::Moments ? 8 : -1, m2_buffer = post == Post::Moments ? 9 : -1;
+  static MOPROC_INLINE Vec store(const Params& p, const At& i, int lanes, Vec y, Vec* sum) {
+    Vec v = y;
+    if constexpr (post == Post::MaskSums) {
+      const Vec aux = full<float, C>(p, 7, i, lanes);
+      const Vec a = group_channel<float, C>(p, 1, i, lanes), b = group_channel<float, C>(p, 2, i, lanes);
+      v = select(fma(aux, a, b) > Vec(0.0f), y, Vec(0.0f));
+      sum[0] = v;
+      sum[1] = v * aux;
+    }
+    put<float, C>(p, 6, i, lanes, v);
+    return v;
+  }
+};
+
+template <class S, bool fused> struct Fprop : S {
+  static constexpr const char* name = fused ? "fprop fused" : "fprop";
+  static constexpr int64_t x = int64_t{S::H} * S::W * S::C, y = int64_t{S::P} * S::Q * S::OUT, dx = 0;
+  using X = Operand<S::C, 0, fused ? Pre::AffineRelu : Pre::Plain>;
+  static constexpr int W_BUFFER = 5;
+  using Y = Result<S::OUT, fused ? Post::Moments : Post::Plain>;
+  static constexpr CpuEntry entry() { return conv_fprop<Fprop>; }
+  static constexpr LaunchSize size = S::launch[fused ? 2 : 0];
+};
+template <class S, bool fused> struct Dgrad : S {
+  static constexpr const char* name = fused ? "dgrad fused" : "dgrad";
+  static constexpr int64_t x = int64_t{S::P} * S::Q * S::OUT, y = int64_t{S::H} * S::W * S::C, dx = 0;
+  using Dy = Operand<S::OUT, 0, fused ? Pre::NormGrad : Pre::Plain>;
+  static constexpr int W_BUFFER = 5;
+  using Y = Result<S::C, fused ? Post::MaskSums : Post::Plain>;
+  static constexpr CpuEntry entry() { return conv_dgrad<Dgrad>; }
+  static constexpr LaunchSize size = S::launch[fused ? 1 : 0];
+};
+template <class S, bool fused> struct Wgrad : S {
+  static constexpr const char* name = fused ? "wgrad fused" : "wgrad";
+  static constexpr int64_t x = int64_t{S::P} * S::Q * S::OUT, y = 0, dx = int64_t{S::H} * S::W * S::C;
+  using Dy = Operand<S::OUT, 0, fused ? Pre::NormGrad : Pre::Plain>;
+  using X = Operand<S::C, 10, fused ? Pre::AffineRelu : Pre::Plain>;
+  static constexpr int DW_BUFFER = 5;
+  static constexpr CpuEntry entry() { return conv_wgrad<Wgrad>; }
+  static constexpr LaunchSize size = S::launch[0];
+};
+
+struct Free { void operator()(void* p) const { std::free(p); } };
+using Memory = std::unique_ptr<float, Free>;
+Memory floats(int64_t n) {
+  const size_t bytes = (static_cast<size_t>(n) * 4 + 4096) / 64 * 64;
+  float* p = static_cast<float*>(std::aligned_alloc(64, bytes));
+  for (size_t i = 0; i < bytes / 4; ++i) p[i] = static_cast<float>((i * 2654435761u >> 8) & 255) / 256 - 0.5f;
+  return Memory(p);
+}
+
+/// CPU time of this thread if one runs (others may share the core), else wall time.
+double now(int threads) {
+  timespec t;
+  clock_gettime(threads == 1 ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC, &t);
+  return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
+}
+
+/// GFLOP/s of one core that does nothing but FMAs on registers.
+double peak() {
+  double best = 0;
+  for (int rep = 0; rep < 6; ++rep) {
+    Vec a[10];
+    const Vec b(1.000001f), c(0.9999f);
+    const double start = now(1);
+    constexpr int n = 100000;
+    for (int k = 0; k < n; ++k)
+#pragma GCC unroll 10
+      for (Vec& v : a) {
+#if defined(__AVX512F__)
+        asm volatile("vfmadd231ps %1, %2, %0" : "+v"(v.r) : "v"(b.r), "v"(c.r));
+#else
+        asm volatile("vfmadd231ps %1, %2, %0" : "+x"(v.r) : "x"(b.r), "x"(c.r));
+#endif
+      }
+    best = std::max(best, 2.0 * 10 * Vec::width * n / (now(1) - start) * 1e-9);
+  }
+  return best;
+}
+
+struct Totals { double seconds = 0, flops = 0, peak_seconds = 0; };
+
+template <class Case, class K> void measure(int threads, Totals& total) {
+  const int64_t n = Case::images, weights = int64_t{K::R} * K::S * ((K::C + 15) / 16 * 16) * ((K::OUT + 15) / 16 * 16);
+  const int64_t small = 4096;
+  std::vector<Memory> all;
+  for (const int64_t size : {n * K::x, small, small, n * K::x, small, weights, n * K::y, n * K::y, small, small, n * K::dx})
+    all.push_back(floats(size));
+  std::vector<void*> buf;
+  for (Memory& m : all) buf.push_back(m.get());
+  const Memory workspace = floats(K::size.workspace / 4);
+  std::vector<Memory> scratch;
+  for (int i = 0; i < threads; ++i) scratch.push_back(floats(K::size.scratch / 4));
+  Params p{};
+  p.buf = buf.data(), p.rows = n, p.groups = 1, p.workspace = workspace.get();
+  const auto run = [&] {
+    for (int phase = 0; phase < 2; ++phase) {
+      const int64_t tasks = K::size.tasks[phase];
+      if (threads == 1) {
+        K::entry()(p, Task{phase, 0, tasks, scratch[0].get()});
+        continue;
+      }
+      std::atomic<int64_t> next = 0;
+      const auto work = [&](int id) {
+        for (int64_t i; (i = next++) < tasks;) K::entry()(p, Task{phase, i, i + 1, scratch[id].get()});
+      };
+      std::vector<std::thread> pool;
+      for (int i = 1; i < threads; ++i) pool.emplace_back(work, i);
+      work(0);
+      for (std::thread& t : pool) t.join();
+    }
+  };
+  const double fma = peak(), flops = 2.0 * n * K::P * K::Q * K::OUT * K::C * K::R * K::S;
+  double best = 1e9, spent = 0;
+  run();
+  for (int i = 0; i < 3 || (i < 40 && spent < 0.25); ++i) {
+    const double start = now(threads);
+    run();
+    const double s = now(threads) - start;
+    best = std::min(best, s), spent += s;
+  }
+  const double speed = flops / best * 1e-9 / threads;
+  std::printf("%-20s %-12s %7.2f ms %6.1f GFLOP/s a core, %3.0f%% of %.0f\n", Case::name, K::name, best * 1e3, speed,
+              100 * speed / fma, fma);
+  std::fflush(stdout);
+  total.seconds += Case::count * best / static_cast<double>(n);
+  total.flops += Case::count * flops / static_cast<double>(n);
+  total.peak_seconds += Case::count * flops / static_cast<double>(n) / (fma * 1e9) / threads;
+}
+
+#ifndef BENCH_KERNELS
+#define BENCH_KERNELS 63
+#endif
+template <class Case, int index> void measure_all(int threads, Totals (&total)[6]) {
+  if constexpr (BENCH_KERNELS & 1) measure<Case, Fprop<typename Case::Fprop, false>>(threads, total[0]);
+  if constexpr (BENCH_KERNELS & 2) measure<Case, Fprop<typename Case::Fprop, true>>(threads, total[1]);
+  if constexpr (index > 0) {  // nobody needs the gradient of the images
+    if constexpr (BENCH_KERNELS & 4) measure<Case, Dgrad<typename Case::Dgrad, false>>(threads, total[2]);
+    if constexpr (BENCH_KERNELS & 8) measure<Case, Dgrad<typename Case::Dgrad, true>>(threads, total[3]);
+  }
+  if constexpr (BENCH_KERNELS & 16) measure<Case, Wgrad<typename Case::Wgrad, false>>(threads, total[4]);
+  if constexpr (BENCH_KERNELS & 32) measure<Case, Wgrad<typename Case::Wgrad, true>>(threads, total[5]);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const int threads = argc > 1 ? std::atoi(argv[1]) : 1;
+  const char* part = argc > 2 ? argv[2] : "";
+  if (threads < 1) {
+    std::fprintf(stderr, "conv_bench: threads must be a positive number, not %s\n", argv[1]);
+    return 2;
+  }
+  Totals total[6];
+#define CASE(i) if (std::strstr(Case##i::name, part)) measure_all<Case##i, i>(threads, total);
+  ALL_CASES
+#undef CASE
+  const char* const names[] = {"fprop", "fprop fused", "dgrad", "dgrad fused", "wgrad", "wgrad fused"};
+  Totals plain, fused;
+  for (int k = 0; k < 6; ++k) {
+    const Totals& t = total[k];
+    if (t.seconds == 0) continue;
+    std::printf("%-12s all layers: %6.2f ms an image, %6.1f GFLOP/s a core, %3.0f%% of the peak\n", names[k], t.seconds * 1e3,
+                t.flops / t.seconds * 1e-9 / threads, 100 * t.peak_seconds / t.seconds);
+    Totals& sum = k % 2 ? fused : plain;
+    sum.seconds += t.seconds, sum.peak_seconds += t.peak_seconds;
+  }
+  for (const Totals* t : {&plain, &fused})
+    if (t->seconds > 0)
+      std::printf("forward and backward, %s: %.1f ms an image on %d thread(s), %.0f%% of the peak\n",
+                  t == &plain ? "plain" : "fused", t->seconds * 1e3, threads, 100 * t->peak_seconds / t->seconds);
+  return 0;
+}
