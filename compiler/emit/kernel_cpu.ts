@@ -2,8 +2,9 @@
 // The text is meant to be read; comments name the values, and are left out of the digest that names the kernel.
 
 import type { DType, Node, Value } from "../ir/types.js";
+import { accessOf } from "../ops/access.js";
 import { opOf } from "../ops/op.js";
-import { accessOf, domainOf } from "../lower/domain.js";
+import { domainOf } from "../lower/domain.js";
 import type { Kernel } from "../lower/plan.js";
 import { type Chain, type Leaf, rawResult, type Region } from "../lower/region.js";
 import type { TemplateSpec } from "../lower/template.js";

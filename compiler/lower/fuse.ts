@@ -3,8 +3,8 @@
 // and everything else it needs exists before; otherwise it opens a pointwise region. Regions come out executable.
 
 import { type Graph, type Node, sameShape, type Value } from "../ir/types.js";
+import { accessOf } from "../ops/access.js";
 import { opOf } from "../ops/op.js";
-import { accessOf } from "./domain.js";
 import { type Chain, type Leaf, rawResult, type Region } from "./region.js";
 import { isSum, operandName, storedValues, type TemplateOf } from "./storage.js";
 import type { TemplateSpec } from "./template.js";

@@ -2,8 +2,8 @@
 // comparison is in bytes moved: recomputing reads the leaves once a reader, storing writes once and reads once.
 
 import { byteSize, elements, type Graph, type Node, type Value } from "../ir/types.js";
+import { accessOf } from "../ops/access.js";
 import { opOf } from "../ops/op.js";
-import { accessOf } from "./domain.js";
 import type { TemplateSpec } from "./template.js";
 
 export type TemplateOf = (op: string) => TemplateSpec | undefined;

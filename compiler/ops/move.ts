@@ -5,7 +5,7 @@ import { NdArray } from "../ir/nd.js";
 import { elements, sameShape, type TensorType, type Value } from "../ir/types.js";
 import { constant } from "./elementwise.js";
 import { defineOp, type Op } from "./op.js";
-import { dim, wantAxis, wantInteger, wantRank, wantType } from "./shape.js";
+import { broadcastIndex, broadcastShape, dim, wantAxis, wantInteger, wantRank, wantType } from "./shape.js";
 
 type ShapeAttrs = { shape: readonly number[] };
 
@@ -232,4 +232,24 @@ export const put_rows: Op<readonly ["x", "idx"], readonly ["y"], Record<never, n
     return { y };
   },
   grad: (b, p) => ({ x: take_rows(b, p.d.y as Value, p.in.idx) }),
+});
+
+/**
+ * x broadcast to `shape` and written out: for the few broadcasts that the body of a kernel cannot express. `expand` puts
+ * it in; models use broadcast_to.
+ */
+export const broadcast_copy: Op<readonly ["x"], readonly ["y"], ShapeAttrs> = defineOp({
+  name: "broadcast_copy",
+  inputs: ["x"],
+  outputs: ["y"],
+  kind: "kernel",
+  onnx: "Expand",
+  infer: ({ x }, { shape }: ShapeAttrs) => {
+    if (!sameShape(broadcastShape(x.shape, shape), shape)) throw new Error(`[${x.shape}] does not broadcast to [${shape}]`);
+    return { y: { dtype: x.dtype, shape } };
+  },
+  reference: ({ x }, { shape }) => {
+    const index = broadcastIndex(x.shape, shape);
+    return { y: NdArray.fill(shape, (i) => x.data[index[i] as number] as number) };
+  },
 });

@@ -1,31 +1,73 @@
-// Replaces composite ops (batch_norm and its gradient, normalize_image) by the simpler ops of their own records.
+// Rewrites what no kernel computes as it stands: composite ops (batch_norm and its gradient, normalize_image) become the
+// simpler ops of their own records, reductions over axes that are no neighbours in memory become one after the other,
+// and broadcasts that no kernel body can express are written out.
 
 import { Builder } from "../ir/builder.js";
 import type { Graph, Node, Pass, Value } from "../ir/types.js";
+import { tryAccessOf } from "../ops/access.js";
+import { broadcast_copy } from "../ops/move.js";
 import { named, opOf } from "../ops/op.js";
+import { max, sum } from "../ops/reduce.js";
 import { substitute } from "./rewrite.js";
 
 export const expand: Pass = {
   name: "expand",
   run(g: Graph): Graph {
-    if (!g.nodes.some((n) => opOf(n.op).expand)) return g;
-    const b = Builder.resume(g);
+    const composites = Builder.resume(g);
     const renamed = new Map<Value, Value>();
-    const work = [...g.nodes].reverse();
-    for (let old = work.pop(); old; old = work.pop()) {
+    for (const old of g.nodes) {
       const n: Node = { ...old, inputs: old.inputs.map((v) => renamed.get(v) ?? v) };
-      const op = opOf(n.op);
-      if (!op.expand) {
-        b.keep(n);
-        continue;
-      }
-      const before = b.nodes.length;
-      const outs = op.expand(b.at(n.scope), named(op.inputs, n.inputs) as never, n.attrs) as Record<string, Value>;
-      n.outputs.forEach((v, i) => renamed.set(v, outs[op.outputs[i]] as Value));
-      if (b.nodes.slice(before).some((m) => opOf(m.op).expand)) {
-        throw new Error(`internal: expand: ${n.op} expands to another composite`);
-      }
+      const outs = expandNode(composites, n);
+      if (outs) n.outputs.forEach((v, i) => renamed.set(v, outs[i] as Value));
+      else composites.keep(n);
     }
-    return substitute(g, b.nodes, renamed);
+    const b = Builder.resume({ ...g, nodes: composites.nodes });
+    for (const n of composites.nodes) b.keep(writeOutBroadcasts(b, n));
+    const same = b.nodes.length === g.nodes.length && renamed.size === 0;
+    return same ? g : substitute(g, b.nodes, renamed);
   },
 };
+
+/** The values that stand for the outputs of a composite; undefined for any other node. */
+function expandNode(b: Builder, n: Node): Value[] | undefined {
+  const op = opOf(n.op);
+  if (n.op === "sum" || n.op === "max") return splitReduction(b, n);
+  if (!op.expand) return undefined;
+  const before = b.nodes.length;
+  const outs = op.expand(b.at(n.scope), named(op.inputs, n.inputs) as never, n.attrs) as Record<string, Value>;
+  const nested = b.nodes.slice(before).find((m) => opOf(m.op).expand);
+  if (nested) throw new Error(`internal: expand: ${n.op} expands to the composite ${nested.op}`);
+  return (op.outputs as readonly string[]).map((o) => outs[o] as Value);
+}
+
+function writeOutBroadcasts(b: Builder, n: Node): Node {
+  if (opOf(n.op).kind !== "elementwise") return n;
+  const shape = n.outputs[0]?.type.shape ?? [];
+  const inputs = n.inputs.map((v, i) => (tryAccessOf(n, i) ? v : broadcast_copy(b.at(n.scope), v, { shape })));
+  return inputs.every((v, i) => v === n.inputs[i]) ? n : { ...n, inputs };
+}
+
+/** A reduction over several runs of memory, a run at a time; undefined where there is one. */
+function splitReduction(b: Builder, n: Node): Value[] | undefined {
+  const x = n.inputs[0] as Value;
+  const { shape } = x.type;
+  const axes = new Set((n.attrs["axes"] as readonly number[]).map((a) => (a < 0 ? a + shape.length : a)));
+  const stored = (shape.length === 4 ? [0, 2, 3, 1] : shape.map((_, i) => i)).filter((a) => shape[a] !== 1);
+  const left = stored.filter((a) => !axes.has(a));
+  if (n.attrs["keepdims"] !== true && left.some((a, i) => i > 0 && a < (left[i - 1] as number))) {
+    throw new Error(
+      `${n.op} over axes [${[...axes]}] of [${shape}] in ${n.scope || "<top>"}: dropping them would reorder memory ` +
+        "(4-D tensors are stored channels-last); use keepdims: true",
+    );
+  }
+  const runs: number[][] = [];
+  stored.forEach((a, i) => {
+    if (!axes.has(a)) return;
+    if (i > 0 && axes.has(stored[i - 1] as number)) runs.at(-1)?.push(a);
+    else runs.push([a]);
+  });
+  if (runs.length <= 1) return undefined;
+  const reduce = n.op === "sum" ? sum : max;
+  const first = runs.slice(0, -1).reduce((v, run) => reduce(b.at(n.scope), v, { axes: run, keepdims: true }), x);
+  return [reduce(b.at(n.scope), first, { axes: [...axes], keepdims: n.attrs["keepdims"] === true })];
+}

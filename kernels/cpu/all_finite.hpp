@@ -1,5 +1,6 @@
 // y = 1 if every element of every x is finite, else 0. Adds 0 * x: anything but a finite x makes the sum NaN.
-// Tasks: chunks of 64 Ki elements of all buffers one after the other (phase 0), one that joins them (phase 1).
+// Tasks: chunks of 64 Ki elements of all buffers one after the other (phase 0), one that joins them (phase
+// 1).
 //
 // Constants: SIZES[XS_COUNT] (elements), XS_BUFFERS[XS_COUNT], Y_BUFFER (f32[]). Workspace: a float a chunk.
 #pragma once
@@ -11,7 +12,7 @@ namespace moproc {
 
 constexpr int64_t finite_chunk = 65536;
 
-template <class K> void all_finite(const Params& p, const Task& t) {
+template <class K> static void all_finite(const Params& p, const Task& t) {
   float* const sums = static_cast<float*>(p.workspace);
   int64_t first = 0;  // chunk at which buffer i begins
   for (int i = 0; i < K::XS_COUNT; ++i) {

@@ -1,6 +1,7 @@
 // The engine of fprop and dgrad: a slab of the input (prologue applied, padding written) in thread scratch, and register
 // tiles of NO channel vectors x NP pixels over packed weights. A tile's pixels are a list, so they run over row ends.
-// The taps of one row are one contiguous run: pixels of the slab lie `C` floats apart, so (s, c) is a single loop.
+// Pixels of the slab usually lie C floats apart: the taps of a row, (s, c), are then a single run. Where that would put the
+// pixels of a tile a multiple of 4 KiB apart, into one set of the first-level cache, they are spaced and cut into S runs.
 // Bound by FMA issue: NO loads and NP broadcasts feed NO * NP FMAs.
 #pragma once
 
@@ -16,12 +17,15 @@ struct ConvPixel {
   int32_t x, y;
 };
 
-/// The taps of one phase and channel block: `rows` runs of `run` floats of the slab, a row apart; weights (rows, run, n).
+/// The taps of one phase and channel block: rows x cols runs of `run` floats of the slab; weights (rows, cols, run, n).
 struct Taps {
   const float* w;
-  int rows;
-  int64_t run, row_stride;
+  int rows, cols;
+  int64_t run, row_stride, col_stride;
 };
+
+/// Floats between the pixels of a slab of C channels whose tile pixels lie `stride` apart.
+constexpr int slab_spacing(int c, int stride) { return c * stride % 1024 == 0 ? c + 16 : c; }
 
 /// acc (NP, NO * width) = or += the taps applied to NP pixels; the sum of these taps is formed first.
 template <int NO, int NP>
@@ -32,22 +36,26 @@ MOPROC_NOINLINE void conv_tile(const float* x, const ConvPixel* at, const Taps& 
 #pragma GCC unroll 16
   for (int p = 0; p < NP; ++p) px[p] = x + at[p].x;
   const float* w = taps.w;
-  const int64_t run = taps.run, row_stride = taps.row_stride;
+  const int64_t run = taps.run, next_row = taps.row_stride - taps.cols * taps.col_stride, next_col = taps.col_stride;
   for (int r = taps.rows; r > 0; --r) {
-    for (int64_t i = 0; i < run; ++i) {
-      Vec wv[NO];
+    for (int s = taps.cols; s > 0; --s) {
+      for (int64_t i = 0; i < run; ++i) {
+        Vec wv[NO];
 #pragma GCC unroll 8
-      for (int o = 0; o < NO; ++o) wv[o] = load(w + o * L);
-      w += NO * L;
+        for (int o = 0; o < NO; ++o) wv[o] = load(w + o * L);
+        w += NO * L;
 #pragma GCC unroll 16
-      for (int p = 0; p < NP; ++p) {
-        const Vec xv(px[p][i]);
+        for (int p = 0; p < NP; ++p) {
+          const Vec xv(px[p][i]);
 #pragma GCC unroll 8
-        for (int o = 0; o < NO; ++o) a[p][o] = fma(xv, wv[o], a[p][o]);
+          for (int o = 0; o < NO; ++o) a[p][o] = fma(xv, wv[o], a[p][o]);
+        }
       }
+#pragma GCC unroll 16
+      for (int p = 0; p < NP; ++p) px[p] += next_col;
     }
 #pragma GCC unroll 16
-    for (int p = 0; p < NP; ++p) px[p] += row_stride;
+    for (int p = 0; p < NP; ++p) px[p] += next_row;
   }
 #pragma GCC unroll 16
   for (int p = 0; p < NP; ++p)
@@ -59,19 +67,19 @@ MOPROC_NOINLINE void conv_tile(const float* x, const ConvPixel* at, const Taps& 
 }
 
 /// Copies channels [c0, c1) of `count` pixels `step` apart, prologue applied, into panels of PW channels: channel c of
-/// pixel i goes to dst[(c - c0) / PW * panel + i * PW + (c - c0) % PW]. The last panel is written in whole vectors.
-template <class X, int C, int PW>
+/// pixel i goes to dst[(c - c0) / PW * panel + i * D + (c - c0) % PW]. The last panel is written in whole vectors.
+template <class X, int C, int PW, int D>
 MOPROC_NOINLINE void stage_run(const Params& p, float* dst, At at, int64_t count, int64_t step, int c0, int c1,
                                int64_t panel) {
   constexpr int L = Vec::width;
   static_assert(PW % L == 0 || PW == C, "a panel is whole vectors or the whole pixel");
-  if constexpr (X::buffer >= 0 && PW == C) {
+  if constexpr (X::buffer >= 0 && PW == C && D == C) {
     if (step == 1 && c0 == 0 && c1 == C) {
       __builtin_memcpy(dst, in<float>(p, X::buffer) + at.pixel * C, static_cast<size_t>(count) * C * sizeof(float));
       return;
     }
   }
-  for (int64_t i = 0; i < count; ++i, at.pixel += step, dst += PW) {
+  for (int64_t i = 0; i < count; ++i, at.pixel += step, dst += D) {
     const auto to = [&](int c) __attribute__((always_inline)) { return dst + (c - c0) / PW * panel + (c - c0) % PW; };
     for (at.c = c0; at.c + L <= c1; at.c += L) store(to(at.c), operand<X, C>(p, at, L));
     if constexpr (C % L != 0)
@@ -86,20 +94,20 @@ struct Window {
 };
 
 /// Stages channels [c0, c1) of window `win` of image `image` of an (n, H, W, C) operand; panels as in stage_run, each
-/// of them (rows, cols, PW).
-template <class X, int H, int W, int C, int PW>
+/// of them (rows, cols, D).
+template <class X, int H, int W, int C, int PW, int D>
 MOPROC_INLINE void stage_window(const Params& p, float* dst, int64_t image, int64_t group, const Window& win, int c0,
                                 int c1, int64_t panel) {
   const int64_t panels = (c1 - c0 + PW - 1) / PW;
   const auto zero = [&](float* to, int64_t pixels) {
     for (int64_t k = 0; pixels > 0 && k < panels; ++k)
-      __builtin_memset(to + k * panel, 0, static_cast<size_t>(pixels) * PW * sizeof(float));
+      __builtin_memset(to + k * panel, 0, static_cast<size_t>(pixels) * D * sizeof(float));
   };
   // Columns [left, right) of the window lie inside the image.
   int64_t left = 0, right = win.cols;
   while (left < right && win.col0 + left * win.step < 0) ++left;
   while (right > left && win.col0 + (right - 1) * win.step >= W) --right;
-  for (int i = 0; i < win.rows; ++i, dst += static_cast<int64_t>(win.cols) * PW) {
+  for (int i = 0; i < win.rows; ++i, dst += static_cast<int64_t>(win.cols) * D) {
     const int64_t h = win.row0 + static_cast<int64_t>(i) * win.step;
     if (h < 0 || h >= H || left == right) {
       zero(dst, win.cols);
@@ -107,8 +115,8 @@ MOPROC_INLINE void stage_window(const Params& p, float* dst, int64_t image, int6
     }
     zero(dst, left);
     const At at{(image * H + h) * W + win.col0 + left * win.step, image, group, 0};
-    stage_run<X, C, PW>(p, dst + left * PW, at, right - left, win.step, c0, c1, panel);
-    zero(dst + right * PW, win.cols - right);
+    stage_run<X, C, PW, D>(p, dst + left * D, at, right - left, win.step, c0, c1, panel);
+    zero(dst + right * D, win.cols - right);
   }
 }
 
@@ -145,7 +153,9 @@ MOPROC_NOINLINE void conv_pixels(const Params& p, const ConvJob& job, const Conv
   do {
     const int rows = taps.rows - row < chunk ? taps.rows - row : chunk;
     const bool last = row + rows == taps.rows, whole = rows == taps.rows;
-    const Taps part{taps.w + row * taps.run * NO * L, rows, taps.run, taps.row_stride};
+    Taps part = taps;
+    part.w += row * taps.cols * taps.run * NO * L;
+    part.rows = rows;
     const float* x = job.slab + row * taps.row_stride;
     for (int i = 0; i < n;) {
       float* const acc = job.acc + (whole ? 0 : static_cast<int64_t>(i) * NO * L);

@@ -44,7 +44,8 @@ struct DgradShape {
   static constexpr int steps(int n) { return (n + K::STRIDE - 1) / K::STRIDE; }
   static constexpr int slab_rows = steps(K::PB) - 1 + row_high - row_low;
   static constexpr int slab_cols = steps(K::W) - 1 + col_high - col_low;
-  static constexpr int64_t row = static_cast<int64_t>(in_place ? K::Q : slab_cols) * K::OUT;
+  static constexpr int pixel = in_place ? K::OUT : slab_spacing(K::OUT, 1);  // floats between slab pixels
+  static constexpr int64_t row = static_cast<int64_t>(in_place ? K::Q : slab_cols) * pixel;
   static constexpr int64_t image = row * (in_place ? K::P : slab_rows);
   static constexpr int vectors = (K::C + Vec::width - 1) / Vec::width;
   static constexpr int blocks = (vectors + K::NO - 1) / K::NO;
@@ -62,9 +63,9 @@ MOPROC_INLINE int dgrad_pixels(ConvPixel* px, int row0, int images, int rows, in
   int n = 0;
   for (int m = 0; m < images; ++m)
     for (int h = a; h < rows; h += K::STRIDE) {
-      const int x = static_cast<int>(m * D::image + (h / K::STRIDE + row_at) * D::row) + col_at * K::OUT;
+      const int x = static_cast<int>(m * D::image + (h / K::STRIDE + row_at) * D::row) + col_at * D::pixel;
       const int y = (m * K::H + row0 + h) * K::W;
-      for (int w = b; w < K::W; w += K::STRIDE) px[n++] = {x + w / K::STRIDE * K::OUT, y + w};
+      for (int w = b; w < K::W; w += K::STRIDE) px[n++] = {x + w / K::STRIDE * D::pixel, y + w};
     }
   return n;
 }
@@ -101,8 +102,8 @@ MOPROC_NOINLINE void conv_dgrad(const Params& p, const Task& t) {
     } else {
       const Window win{i0 + D::row_low, D::col_low, D::steps(rows) - 1 + D::row_high - D::row_low, D::slab_cols, 1};
       for (int m = 0; m < ib; ++m)
-        stage_window<typename K::Dy, K::P, K::Q, K::OUT, K::OUT>(p, slab + m * D::image, image + m, group, win, 0,
-                                                                K::OUT, 0);
+        stage_window<typename K::Dy, K::P, K::Q, K::OUT, K::OUT, D::pixel>(p, slab + m * D::image, image + m, group, win,
+                                                                          0, K::OUT, 0);
     }
     int64_t before = 0, skipped = 0;  // pixels of the phases so far; (tap, OUT) rows of their weights
     for (int phase = 0; phase < ST * ST; ++phase) {
@@ -117,7 +118,8 @@ MOPROC_NOINLINE void conv_dgrad(const Params& p, const Task& t) {
           const bool whole = D::last == K::NO || b + 1 < D::blocks;
           const float* const w =
               in<float>(p, K::W_BUFFER) + (b * all_taps * K::NO + skipped * (whole ? K::NO : D::last)) * L;
-          const Taps taps{w, none ? 0 : v.taps, static_cast<int64_t>(u.taps) * K::OUT, D::row};
+          constexpr bool one_run = D::pixel == K::OUT;
+          const Taps taps{w, none ? 0 : v.taps, one_run ? 1 : u.taps, one_run ? u.taps * K::OUT : K::OUT, D::row, D::pixel};
           const int c = b * K::NO * L, m = n - i < K::SPAN ? n - i : K::SPAN;
           if (whole) conv_pixels<Y, K::C, IMAGE, K::NO, K::NP>(p, job, px + i, m, taps, K::RC, c, before + i);
           else conv_pixels<Y, K::C, IMAGE, D::last, K::NP>(p, job, px + i, m, taps, K::RC, c, before + i);

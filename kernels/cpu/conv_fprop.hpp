@@ -18,7 +18,8 @@ struct FpropShape {
   static constexpr int stride = point && !in_place ? 1 : K::STRIDE;   // between outputs, in the slab
   static constexpr int slab_rows = (K::PB - 1) * stride + K::R;
   static constexpr int slab_cols = (K::Q - 1) * stride + K::S;
-  static constexpr int64_t row = static_cast<int64_t>(in_place ? K::W : slab_cols) * K::C;    // floats of a slab row
+  static constexpr int pixel = in_place ? K::C : slab_spacing(K::C, stride);           // floats between slab pixels
+  static constexpr int64_t row = static_cast<int64_t>(in_place ? K::W : slab_cols) * pixel;
   static constexpr int64_t image = row * (in_place ? K::H : slab_rows);
   static constexpr int vectors = (K::OUT + Vec::width - 1) / Vec::width;
   static constexpr int blocks = (vectors + K::NO - 1) / K::NO;
@@ -37,7 +38,7 @@ MOPROC_INLINE int fprop_pixels(ConvPixel* px, int row0, int images, int rows) {
     for (int r = 0; r < rows; ++r) {
       const int x = static_cast<int>(b * F::image + r * F::stride * F::row);
       const int y = (b * K::P + row0 + r) * K::Q;
-      for (int q = 0; q < K::Q; ++q) px[n++] = {x + q * F::stride * K::C, y + q};
+      for (int q = 0; q < K::Q; ++q) px[n++] = {x + q * F::stride * F::pixel, y + q};
     }
   return n;
 }
@@ -74,13 +75,15 @@ MOPROC_NOINLINE void conv_fprop(const Params& p, const Task& t) {
     } else {
       const Window win{row0 * K::STRIDE - K::PAD, -K::PAD, (rows - 1) * F::stride + K::R, F::slab_cols, F::step};
       for (int b = 0; b < ib; ++b)
-        stage_window<typename K::X, K::H, K::W, K::C, K::C>(p, slab + b * F::image, image + b, group, win, 0, K::C, 0);
+        stage_window<typename K::X, K::H, K::W, K::C, K::C, F::pixel>(p, slab + b * F::image, image + b, group, win, 0, K::C, 0);
     }
     const int n = fprop_pixels<K>(px, row0, ib, rows);
     for (int i = 0; i < n; i += K::SPAN)
       for (int b = F::blocks * part / K::PARTS; b < F::blocks * (part + 1) / K::PARTS; ++b) {
-        constexpr int64_t run = K::S * K::C, block = run * K::R * K::NO * L;
-        const Taps taps{in<float>(p, K::W_BUFFER) + b * block, K::R, run, F::row};
+        constexpr bool one_run = F::pixel == K::C;
+        constexpr int64_t block = static_cast<int64_t>(K::R) * K::S * K::C * K::NO * L;
+        const Taps taps{in<float>(p, K::W_BUFFER) + b * block, K::R, one_run ? 1 : K::S, one_run ? K::S * K::C : K::C,
+                        F::row, F::pixel};
         constexpr int IMAGE = K::P * K::Q;
         const int c = b * K::NO * L, m = n - i < K::SPAN ? n - i : K::SPAN;
         if (F::last == K::NO || b + 1 < F::blocks)

@@ -107,10 +107,10 @@ MOPROC_INLINE void wgrad_stage_dy(const Params& p, float* ys, int64_t image, int
   const int64_t count = static_cast<int64_t>(rows) * K::Q;
   const auto channel = [](int panel) { return panel * G::kw < K::OUT ? panel * G::kw : K::OUT; };
   if (k0 < end)
-    stage_run<typename K::Dy, K::OUT, G::kw>(p, ys + at * G::kw, first, count, 1, channel(k0), channel(end), G::y_panel);
+    stage_run<typename K::Dy, K::OUT, G::kw, G::kw>(p, ys + at * G::kw, first, count, 1, channel(k0), channel(end), G::y_panel);
   if constexpr (whole < G::k_panels)
     if (k1 == G::k_panels)
-      stage_run<typename K::Dy, K::OUT, narrow>(p, ys + (whole - k0) * G::y_panel + at * narrow, first, count, 1,
+      stage_run<typename K::Dy, K::OUT, narrow, narrow>(p, ys + (whole - k0) * G::y_panel + at * narrow, first, count, 1,
                                                 channel(whole), K::OUT, 0);
 }
 
@@ -130,7 +130,7 @@ MOPROC_INLINE void wgrad_block(const Params& p, float* scratch, int64_t group, i
       for (int b = 0; b < ib; ++b) {
         wgrad_stage_dy<K>(p, ys, n + b, group, p0, rows, b * rows * K::Q, k0, k1);
         const int c_end = c1 * G::xw < K::C ? c1 * G::xw : K::C;
-        stage_window<typename K::X, K::H, K::W, K::C, G::xw>(p, xs + b * G::x_image, n + b, group, win, c0 * G::xw,
+        stage_window<typename K::X, K::H, K::W, K::C, G::xw, G::xw>(p, xs + b * G::x_image, n + b, group, win, c0 * G::xw,
                                                              c_end, G::x_panel);
       }
       const bool dense = G::stride == 1 && K::S == 1;  // x rows follow each other as dy's do

@@ -1,9 +1,11 @@
-// Strided copies of up to six axes: transpose, slice, concat, and reshape across storage orders. Part i copies
-// y[y_offset + sum d_j ys_j] = x_i[x_offset + sum d_j xs_j] over its extents. Elements are bytes, of any type.
-// Tasks: runs of innermost lines, of about 16 Ki elements, of all parts one after the other. Memory bound.
+// Strided copies of up to six axes: transpose, slice, concat, and reshape across storage orders. Part i
+// copies y[y_offset + sum d_j ys_j] = x_i[x_offset + sum d_j xs_j] over its extents. Elements are bytes, of
+// any type. Tasks: runs of innermost lines, of about 16 Ki elements, of all parts one after the other. Memory
+// bound.
 //
-// Constants: ELEMENT_BYTES (1, 2, 4 or 8), PARTS, DIMS, X_STRIDES, Y_STRIDES (six a part, outermost first, in elements;
-// unused axes are 1 long), X_OFFSETS, Y_OFFSETS (one a part), X_BUFFER or XS_BUFFERS[PARTS], Y_BUFFER. No scratch.
+// Constants: ELEMENT_BYTES (1, 2, 4 or 8), PARTS, DIMS, X_STRIDES, Y_STRIDES (six a part, outermost first, in
+// elements; unused axes are 1 long), X_OFFSETS, Y_OFFSETS (one a part), X_BUFFER or XS_BUFFERS[PARTS],
+// Y_BUFFER. No scratch.
 #pragma once
 
 #include "common/params.h"
@@ -12,20 +14,30 @@
 namespace moproc {
 
 /// Elements of a task, about; a task is a number of innermost lines.
-constexpr int64_t copy_block = 16384;
-constexpr int64_t copy_lines(int64_t line) { return line >= copy_block ? 1 : copy_block / line; }
+constexpr int64_t copy_elements = 16384;
+MOPROC_INLINE constexpr int64_t copy_lines(int64_t line) {
+  return line >= copy_elements ? 1 : copy_elements / line;
+}
 
-template <class K> constexpr int64_t copy_tasks(int part) {
+template <class K> MOPROC_INLINE constexpr int64_t copy_tasks(int part) {
   const int64_t* d = K::DIMS + part * 6;
   const int64_t lines = d[0] * d[1] * d[2] * d[3] * d[4], block = copy_lines(d[5]);
   return (lines + block - 1) / block;
 }
 
 template <int BYTES> struct CopyUnit;
-template <> struct CopyUnit<1> { using type = uint8_t; };
-template <> struct CopyUnit<2> { using type = uint16_t; };
-template <> struct CopyUnit<4> { using type = uint32_t; };
-template <> struct CopyUnit<8> { using type = uint64_t; };
+template <> struct CopyUnit<1> {
+  using type = uint8_t;
+};
+template <> struct CopyUnit<2> {
+  using type = uint16_t;
+};
+template <> struct CopyUnit<4> {
+  using type = uint32_t;
+};
+template <> struct CopyUnit<8> {
+  using type = uint64_t;
+};
 
 /// One line of n elements.
 template <class T>
@@ -37,7 +49,7 @@ MOPROC_INLINE void copy_line(const T* x, int64_t x_stride, T* y, int64_t y_strid
   for (int64_t i = 0; i < n; ++i) y[i * y_stride] = x[i * x_stride];
 }
 
-template <class K> void copy_part(const Params& p, int part, int64_t task) {
+template <class K> static void copy_part(const Params& p, int part, int64_t task) {
   using T = typename CopyUnit<K::ELEMENT_BYTES>::type;
   const int64_t *d = K::DIMS + part * 6, *xs = K::X_STRIDES + part * 6, *ys = K::Y_STRIDES + part * 6;
   const int64_t lines = d[0] * d[1] * d[2] * d[3] * d[4], block = copy_lines(d[5]);
@@ -58,7 +70,7 @@ template <class K> void copy_part(const Params& p, int part, int64_t task) {
   }
 }
 
-template <class K> void copy_nd(const Params& p, const Task& t) {
+template <class K> static void copy_nd(const Params& p, const Task& t) {
   for (int64_t task = t.begin; task < t.end; ++task) {
     int part = 0;
     int64_t in_part = task;

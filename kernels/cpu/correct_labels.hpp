@@ -1,11 +1,11 @@
-// MoPro's label correction: s = alpha softmax(cls) + (1 - alpha) softmax(proto). A row is kept with its label where
-// s[label] > 1 / COLUMNS; where max s > threshold it is kept and its label becomes the first argmax; else it is dropped
-// (kept 0, label unchanged). Comparisons with NaN are false: a row that is not finite is dropped.
-// Tasks: blocks of rows. Bound by exp.
+// MoPro's label correction: s = alpha softmax(cls) + (1 - alpha) softmax(proto). A row is kept with its label
+// where s[label] > 1 / COLUMNS; where max s > threshold it is kept and its label becomes the first argmax;
+// else it is dropped (kept 0, label unchanged). Comparisons with NaN are false: a row that is not finite is
+// dropped. Tasks: blocks of rows. Bound by exp.
 //
-// Constants: COLUMNS, CLS_LOGITS_BUFFER, PROTO_LOGITS_BUFFER, TARGET_BUFFER (i64[n]), ALPHA_BUFFER, THRESHOLD_BUFFER
-// (f32[]), TARGET_NEW_BUFFER (i64[n], may be target), KEPT_BUFFER (f32[n]). Params::rows = n. Scratch: 2 * COLUMNS
-// floats.
+// Constants: COLUMNS, CLS_LOGITS_BUFFER, PROTO_LOGITS_BUFFER, TARGET_BUFFER (i64[n]), ALPHA_BUFFER,
+// THRESHOLD_BUFFER (f32[]), TARGET_NEW_BUFFER (i64[n], may be target), KEPT_BUFFER (f32[n]). Params::rows =
+// n. Scratch: 2 * COLUMNS floats.
 #pragma once
 
 #include "cpu/softmax_rows.hpp"
@@ -13,19 +13,20 @@
 namespace moproc {
 
 /// s (k) in place of `a` (k); `b` is scratch.
-MOPROC_INLINE void mixed_scores(const float* cls, const float* proto, int64_t k, float alpha, float* a, float* b) {
+MOPROC_INLINE void mixed_scores(const float* cls, const float* proto, int64_t k, float alpha, float* a,
+                                float* b) {
   const Vec sum_a(row_exp(cls, a, k)), sum_b(row_exp(proto, b, k)), of_a(alpha), of_b(1.0f - alpha);
   for_vectors(k, [&](int64_t c, int lanes) {
     store(a + c, of_a * (load(a + c, lanes) / sum_a) + of_b * (load(b + c, lanes) / sum_b), lanes);
   });
 }
 
-template <class K> void correct_labels(const Params& p, const Task& t) {
+template <class K> static void correct_labels(const Params& p, const Task& t) {
   const float alpha = *in<float>(p, K::ALPHA_BUFFER), threshold = *in<float>(p, K::THRESHOLD_BUFFER);
   float *const s = static_cast<float*>(t.scratch), *const other = s + K::COLUMNS;
   for_rows(t, p.rows, K::COLUMNS, [&](int64_t r) {
-    mixed_scores(in<float>(p, K::CLS_LOGITS_BUFFER) + r * K::COLUMNS, in<float>(p, K::PROTO_LOGITS_BUFFER) + r * K::COLUMNS,
-                 K::COLUMNS, alpha, s, other);
+    mixed_scores(in<float>(p, K::CLS_LOGITS_BUFFER) + r * K::COLUMNS,
+                 in<float>(p, K::PROTO_LOGITS_BUFFER) + r * K::COLUMNS, K::COLUMNS, alpha, s, other);
     const int64_t target = in<int64_t>(p, K::TARGET_BUFFER)[r];
     const bool valid = target >= 0 && target < K::COLUMNS;
     bool kept = valid && s[target] > 1.0f / static_cast<float>(K::COLUMNS);

@@ -1,8 +1,8 @@
 // y[n, c] = mean of x[n, h, w, c] over the pixels. Summed in order in runs of 64 pixels, then over the runs.
 // Tasks: (image, block of 64 channels). Memory bound.
 //
-// Constants: PIXELS (h * w), C. struct X: prologue over (n, pixels, c); struct Y: epilogue over (n, 1, c), without sums.
-// No scratch, no workspace.
+// Constants: PIXELS (h * w), C. struct X: prologue over (n, pixels, c); struct Y: epilogue over (n, 1, c),
+// without sums. No scratch, no workspace.
 #pragma once
 
 #include "cpu/tile_sums.hpp"
@@ -11,7 +11,7 @@ namespace moproc {
 
 constexpr int average_channels = 64, average_run = 64;
 
-template <class K> void global_avg_pool(const Params& p, const Task& t) {
+template <class K> static void global_avg_pool(const Params& p, const Task& t) {
   using Y = typename K::Y;
   static_assert(partial_values<Y> == 0, "global_avg_pool: this template takes no channel sums");
   constexpr int blocks = (K::C + average_channels - 1) / average_channels;

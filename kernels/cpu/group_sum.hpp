@@ -1,4 +1,5 @@
-// y[:] = sum over g of x[g, :], in the order of a balanced tree over the groups. Tasks: chunks of 4 Ki elements of y.
+// y[:] = sum over g of x[g, :], in the order of a balanced tree over the groups. Tasks: chunks of 4 Ki
+// elements of y.
 //
 // Constants: X_GROUPS, REST (elements of y), X_BUFFER, Y_BUFFER. No scratch, no workspace.
 #pragma once
@@ -10,7 +11,7 @@ namespace moproc {
 
 constexpr int64_t group_sum_chunk = 4096;
 
-template <class K> void group_sum(const Params& p, const Task& t) {
+template <class K> static void group_sum(const Params& p, const Task& t) {
   const int64_t end = smaller(t.end * group_sum_chunk, K::REST);
   for (int64_t e = t.begin * group_sum_chunk; e < end; e += Vec::width) {
     const int lanes = lanes_of(end - e);

@@ -7,7 +7,7 @@
 
 namespace moproc {
 
-template <class K> void increment(const Params& p, const Task&) {
+template <class K> static void increment(const Params& p, const Task&) {
   const int64_t x = *in<int64_t>(p, K::X_BUFFER);
   *static_cast<int64_t*>(p.buf[K::Y_BUFFER]) = *in<float>(p, K::FINITE_BUFFER) != 0.0f ? x + 1 : x;
 }

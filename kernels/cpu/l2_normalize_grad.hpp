@@ -1,14 +1,15 @@
-// dx = (dy - y (y . dy)) / norm with y = x / norm, where norm = sqrt(sum x^2) >= EPS; dx = dy / EPS in shorter rows.
-// Tasks: blocks of rows. Memory bound.
+// dx = (dy - y (y . dy)) / norm with y = x / norm, where norm = sqrt(sum x^2) >= EPS; dx = dy / EPS in
+// shorter rows. Tasks: blocks of rows. Memory bound.
 //
-// Constants: COLUMNS, EPS (a float), X_BUFFER, DY_BUFFER, DX_BUFFER. Params::rows = n. No scratch, no workspace.
+// Constants: COLUMNS, EPS (a float), X_BUFFER, DY_BUFFER, DX_BUFFER. Params::rows = n. No scratch, no
+// workspace.
 #pragma once
 
 #include "cpu/l2_normalize.hpp"
 
 namespace moproc {
 
-template <class K> void l2_normalize_grad(const Params& p, const Task& t) {
+template <class K> static void l2_normalize_grad(const Params& p, const Task& t) {
   static_assert(K::EPS > 0, "l2_normalize_grad: EPS must be a positive float");
   for_rows(t, p.rows, K::COLUMNS, [&](int64_t r) {
     const float* const x = in<float>(p, K::X_BUFFER) + r * K::COLUMNS;

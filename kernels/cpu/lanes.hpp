@@ -1,5 +1,6 @@
 // Reductions along contiguous elements and the square transpose: what crosses the lanes of a Vec.
-// A row is always summed in 64 interleaved partial sums, whatever the register width, so both widths give equal bits.
+// A row is always summed in 64 interleaved partial sums, whatever the register width, so both widths give
+// equal bits.
 #pragma once
 
 #include <cstdint>
@@ -24,10 +25,11 @@ MOPROC_INLINE int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 MOPROC_INLINE int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 MOPROC_INLINE int lanes_of(int64_t left) { return static_cast<int>(smaller(left, Vec::width)); }
 
-/// Folds f(c, lanes), c = 0, width, ... over c < n with `join`, from `start`, in 64 interleaved partial results.
-template <class F, class J>
-MOPROC_INLINE Vec fold_over(int64_t n, Vec start, F f, J join) {
-  constexpr int W = Vec::width, A = 64 / W, H = 16 / W;  // A accumulators, H of them side by side make 16 lanes
+/// Folds f(c, lanes), c = 0, width, ... over c < n with `join`, from `start`, in 64 interleaved partial
+/// results.
+template <class F, class J> MOPROC_INLINE Vec fold_over(int64_t n, Vec start, F f, J join) {
+  constexpr int W = Vec::width, A = 64 / W,
+                H = 16 / W;  // A accumulators, H of them side by side make 16 lanes
   Vec acc[A];
 #pragma GCC unroll 8
   for (int j = 0; j < A; ++j) acc[j] = start;
@@ -46,14 +48,12 @@ MOPROC_INLINE Vec fold_over(int64_t n, Vec start, F f, J join) {
 }
 
 /// Sum of f(c, lanes) over the elements c < n.
-template <class F>
-MOPROC_INLINE float sum_over(int64_t n, F f) {
+template <class F> MOPROC_INLINE float sum_over(int64_t n, F f) {
   return sum_lanes(fold_over(n, Vec(0.0f), f, [](Vec a, Vec b) { return a + b; }));
 }
 
 /// Maximum of f(c, lanes) over the elements c < n; NaN if any is NaN, -infinity if n is 0.
-template <class F>
-MOPROC_INLINE float max_over(int64_t n, F f) {
+template <class F> MOPROC_INLINE float max_over(int64_t n, F f) {
   alignas(64) float x[Vec::width];
   store(x, fold_over(n, Vec(-__builtin_inff()), f, [](Vec a, Vec b) { return nan_max(a, b); }));
   float best = x[0];
@@ -79,7 +79,8 @@ MOPROC_INLINE void transpose(Vec (&x)[16]) {
   }
 #pragma GCC unroll 4
   for (int j = 0; j < 4; ++j) {
-    const __m512 even01 = _mm512_shuffle_f32x4(b[j], b[4 + j], 0x88), odd01 = _mm512_shuffle_f32x4(b[j], b[4 + j], 0xdd);
+    const __m512 even01 = _mm512_shuffle_f32x4(b[j], b[4 + j], 0x88),
+                 odd01 = _mm512_shuffle_f32x4(b[j], b[4 + j], 0xdd);
     const __m512 even23 = _mm512_shuffle_f32x4(b[8 + j], b[12 + j], 0x88),
                  odd23 = _mm512_shuffle_f32x4(b[8 + j], b[12 + j], 0xdd);
     x[j] = _mm512_shuffle_f32x4(even01, even23, 0x88);

@@ -9,7 +9,9 @@ namespace moproc {
 namespace math {
 
 /// x = m * 2^e with m in [sqrt(1/2), sqrt(2)); x is normal and positive.
-struct Split { Vec m, e; };
+struct Split {
+  Vec m, e;
+};
 MOPROC_INLINE Split split(Vec x) {
   constexpr int sqrt_half = 0x3f3504f3;
 #if defined(__AVX512F__)
@@ -27,11 +29,14 @@ MOPROC_INLINE Split split(Vec x) {
 constexpr float ln2_hi = 0x1.62e4p-1f, ln2_lo = 0x1.7f7d1cp-20f, log2_e = 0x1.715476p+0f;
 
 /// x = n ln 2 + r with |r| <= ln(2)/2, and q = (exp(r) - 1 - r) / r^2.
-struct Reduced { Vec n, r, q; };
+struct Reduced {
+  Vec n, r, q;
+};
 MOPROC_INLINE Reduced reduce_exp(Vec x) {
   const Vec n = round(x * Vec(log2_e));
   const Vec r = fma(n, Vec(-ln2_lo), fma(n, Vec(-ln2_hi), x));
-  Vec q = fma(Vec(1.0f / 40320), r, Vec(1.0f / 5040));  // the exponential series; the next term is below 2^-30
+  Vec q =
+      fma(Vec(1.0f / 40320), r, Vec(1.0f / 5040));  // the exponential series; the next term is below 2^-30
   q = fma(q, r, Vec(1.0f / 720));
   q = fma(q, r, Vec(1.0f / 120));
   q = fma(q, r, Vec(1.0f / 24));
@@ -60,8 +65,8 @@ MOPROC_INLINE Vec log(Vec x) {
   const Mask tiny = Vec(0x1p-126f) > x;
   const math::Split d = math::split(select(tiny, x * Vec(0x1p24f), x));
   const Vec e = d.e - select(tiny, Vec(24.0f), Vec(0.0f));
-  const Vec f = d.m - Vec(1.0f);                     // exact
-  const Vec s = f / (Vec(2.0f) + f), z = s * s;      // log(1 + f) = 2 atanh(s) = f - f^2/2 + s (f^2/2 + series)
+  const Vec f = d.m - Vec(1.0f);                 // exact
+  const Vec s = f / (Vec(2.0f) + f), z = s * s;  // log(1 + f) = 2 atanh(s) = f - f^2/2 + s (f^2/2 + series)
   Vec series = fma(z, Vec(2.0f / 9), Vec(2.0f / 7));
   series = fma(series, z, Vec(2.0f / 5));
   series = fma(series, z, Vec(2.0f / 3)) * z;
@@ -82,7 +87,8 @@ MOPROC_INLINE Vec tanh(Vec x) {
   const Vec two_n = scale2(Vec(1.0f), d.n);
   const Vec expm1 = fma(two_n, fma(d.q, d.r * d.r, d.r), two_n - Vec(1.0f));  // exp(2 |x|) - 1
   const Mask large = expm1 > Vec(2.0f);
-  const Vec quotient = math::divide_by_sum(expm1, select(large, expm1, Vec(2.0f)), select(large, Vec(2.0f), expm1));
+  const Vec quotient =
+      math::divide_by_sum(expm1, select(large, expm1, Vec(2.0f)), select(large, Vec(2.0f), expm1));
   const Vec y = select(a > Vec(9.1f), Vec(1.0f), quotient);
   return select(x == x, select(Vec(0.0f) > x, -y, select(x == Vec(0.0f), x, y)), x);
 }

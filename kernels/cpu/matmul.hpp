@@ -1,11 +1,13 @@
-// y[m, n] = A B, A stored (m, k) or (k, m), B stored (k, n) or (n, k): packed panels, a block of y in registers.
-// Tasks: (group of rows, block of rows, block of columns). With TA the terms are batch rows: they are summed group by
-// group, then over groups in a balanced tree. Inside a group a sum is one chain of fused multiply-adds every 256 terms,
-// and the chains are added in order: the same bits for every blocking, thread count and register width.
+// y[m, n] = A B, A stored (m, k) or (k, m), B stored (k, n) or (n, k): packed panels, a block of y in
+// registers. Tasks: (group of rows, block of rows, block of columns). With TA the terms are batch rows: they
+// are summed group by group, then over groups in a balanced tree. Inside a group a sum is one chain of fused
+// multiply-adds every 256 terms, and the chains are added in order: the same bits for every blocking, thread
+// count and register width.
 //
-// Constants: TA, TB, N (= extent n). struct A, B: prologues over their stored matrices (row = pixel); struct Y: rows = m,
-// C = N. Params::extent = {m, n, k}; Params::groups: groups of the terms if TA, else of the rows of y.
-// Scratch: matmul_scratch. Workspace: partials of groups * row blocks where Y has sums or moments (conv_sums.hpp).
+// Constants: TA, TB, N (= extent n). struct A, B: prologues over their stored matrices (row = pixel); struct
+// Y: rows = m, C = N. Params::extent = {m, n, k}; Params::groups: groups of the terms if TA, else of the rows
+// of y. Scratch: matmul_scratch. Workspace: partials of groups * row blocks where Y has sums or moments
+// (conv_sums.hpp).
 #pragma once
 
 #include "cpu/matmul_pack.hpp"
@@ -17,26 +19,27 @@ namespace moproc {
 struct MatmulBlocks {
   int64_t rows, m_blocks, columns, n_blocks;
 };
-constexpr MatmulBlocks matmul_blocks(int64_t group_rows, int64_t groups, int64_t n) {
+MOPROC_INLINE constexpr MatmulBlocks matmul_blocks(int64_t group_rows, int64_t groups, int64_t n) {
   const int64_t m_blocks = (group_rows + Gemm::ROWS - 1) / Gemm::ROWS;
   int64_t columns = 256;
   while (columns > 64 && m_blocks * groups * ((n + columns - 1) / columns) < 64) columns /= 2;
   return {(group_rows + m_blocks - 1) / m_blocks, m_blocks, columns, (n + columns - 1) / columns};
 }
 /// Block results waiting in the tree over `groups` term groups.
-constexpr int matmul_depth(int64_t groups) {
+MOPROC_INLINE constexpr int matmul_depth(int64_t groups) {
   int depth = 1;
   while ((int64_t{1} << (depth - 1)) < groups) ++depth;
   return depth;
 }
-constexpr int64_t matmul_scratch(const MatmulBlocks& b, int64_t term_groups) {
-  return 4 * (Gemm::STRIDE * Gemm::KB + Gemm::KB * b.columns + matmul_depth(term_groups) * b.rows * b.columns);
+MOPROC_INLINE constexpr int64_t matmul_scratch(const MatmulBlocks& b, int64_t term_groups) {
+  return 4 *
+         (Gemm::STRIDE * Gemm::KB + Gemm::KB * b.columns + matmul_depth(term_groups) * b.rows * b.columns);
 }
 
 /// `ROWS` rows of y by a panel of columns, over `terms` terms: stored to c, or added to it unless `first`.
 template <bool TA, int ROWS>
-static __attribute__((noinline)) void matmul_micro(const float* a, const float* b, float* c, int64_t c_stride, int64_t terms,
-                                            bool first) {
+static __attribute__((noinline)) void matmul_micro(const float* a, const float* b, float* c, int64_t c_stride,
+                                                   int64_t terms, bool first) {
   constexpr int W = Gemm::W, NV = Gemm::NV, row = TA ? 1 : Gemm::KB, term = TA ? Gemm::STRIDE : 1;
   Vec acc[ROWS][NV];
   for (int64_t k = 0; k < terms; ++k, a += term, b += Gemm::NR) {
@@ -57,9 +60,8 @@ static __attribute__((noinline)) void matmul_micro(const float* a, const float* 
     }
 }
 
-template <bool TA>
-MOPROC_INLINE void matmul_rows(int rows, const float* a, const float* b, float* c, int64_t c_stride, int64_t terms,
-                               bool first) {
+template <bool TA> MOPROC_INLINE void matmul_rows(int rows, const float* a, const float* b, float* c,
+                                                  int64_t c_stride, int64_t terms, bool first) {
   switch (rows) {
     case 1: return matmul_micro<TA, 1>(a, b, c, c_stride, terms, first);
     case 2: return matmul_micro<TA, 2>(a, b, c, c_stride, terms, first);
@@ -78,8 +80,8 @@ struct MatmulBlock {
 };
 
 /// Sums the terms [k0, k0 + terms) of `group` into `to`.
-template <class K>
-void matmul_sum(const Params& p, const MatmulBlock& y, int64_t group, int64_t k0, int64_t terms, float* to) {
+template <class K> static void matmul_sum(const Params& p, const MatmulBlock& y, int64_t group, int64_t k0,
+                                          int64_t terms, float* to) {
   using A = typename K::A;
   using B = typename K::B;
   [[maybe_unused]] const int64_t m = p.extent[0], k = p.extent[2];
@@ -94,15 +96,18 @@ void matmul_sum(const Params& p, const MatmulBlock& y, int64_t group, int64_t k0
       const float* b = y.b + c * Gemm::KB;
       for (int64_t i = 0, r = 0; i < panels; ++i) {  // panels of equal height, give or take one row
         const int rows = static_cast<int>((y.rows + i) / panels);
-        matmul_rows<K::TA != 0>(rows, y.a + r * (K::TA ? 1 : Gemm::KB), b, to + r * y.stride + c, y.stride, now, done == 0);
+        matmul_rows<K::TA != 0>(rows, y.a + r * (K::TA ? 1 : Gemm::KB), b, to + r * y.stride + c, y.stride,
+                                now, done == 0);
         r += rows;
       }
     }
   }
 }
 
-/// Sums all terms into block 0 of `tiles`: group by group, each result joining those before it as in a binary counter.
-template <class K> void matmul_tree(const Params& p, const MatmulBlock& y, int64_t row_group, float* tiles) {
+/// Sums all terms into block 0 of `tiles`: group by group, each result joining those before it as in a binary
+/// counter.
+template <class K>
+static void matmul_tree(const Params& p, const MatmulBlock& y, int64_t row_group, float* tiles) {
   const int64_t groups = K::TA ? p.groups : 1, terms = p.extent[2] / groups, size = y.rows * y.stride;
   int depth = 0;
   const auto join = [&] {
@@ -117,13 +122,14 @@ template <class K> void matmul_tree(const Params& p, const MatmulBlock& y, int64
   while (depth > 1) join();
 }
 
-template <class K> void matmul(const Params& p, const Task& t) {
+template <class K> static void matmul(const Params& p, const Task& t) {
   using Y = typename K::Y;
   const int64_t groups = K::TA ? 1 : p.groups, group_rows = p.extent[0] / groups;
   const MatmulBlocks cut = matmul_blocks(group_rows, groups, K::N);
   if constexpr (partial_values<Y> > 0)
     if (t.phase == 1)
-      return combine_partials<Y, K::N>(p, t, cut.m_blocks, [&](int64_t i) { return smaller(i * cut.rows, group_rows); });
+      return combine_partials<Y, K::N>(p, t, cut.m_blocks,
+                                       [&](int64_t i) { return smaller(i * cut.rows, group_rows); });
   MatmulBlock y{};
   y.a = static_cast<float*>(t.scratch);
   y.b = y.a + Gemm::STRIDE * Gemm::KB;
@@ -138,8 +144,8 @@ template <class K> void matmul(const Params& p, const Task& t) {
     y.columns = smaller(cut.columns, K::N - y.column);
     matmul_tree<K>(p, y, g, tiles);
     run_block<Y, K::N, 1>(p, g, y.row, y.rows, static_cast<int>(y.column), static_cast<int>(y.columns),
-                       tile_partial<Y, K::N>(p, g, cut.m_blocks, bm, 0),
-                       [&](int64_t i, int c, int) { return load(tiles + i * y.stride + (c - y.column)); });
+                          tile_partial<Y, K::N>(p, g, cut.m_blocks, bm, 0),
+                          [&](int64_t i, int c, int) { return load(tiles + i * y.stride + (c - y.column)); });
   }
 }
 

@@ -1,11 +1,12 @@
-// dx[n, h, w, c] = sum of dy over the windows whose maximum is this element. A window's gradient goes to its first
-// maximum in row-major order (to its last NaN, if it has one), which is found again here rather than stored by max_pool.
-// Tasks: (image, tile of rows of dx); a task finds the winners of all windows that touch its rows, then every element
-// gathers from its windows in order: no two tasks write the same place. Memory bound.
+// dx[n, h, w, c] = sum of dy over the windows whose maximum is this element. A window's gradient goes to its
+// first maximum in row-major order (to its last NaN, if it has one), which is found again here rather than
+// stored by max_pool. Tasks: (image, tile of rows of dx); a task finds the winners of all windows that touch
+// its rows, then every element gathers from its windows in order: no two tasks write the same place. Memory
+// bound.
 //
-// Constants: C, H, W, P, Q, KERNEL, STRIDE, PAD (of the forward pooling). struct X, Dy: prologues over (n, h * w, c) and
-// (n, p * q, c); struct Y: epilogue over (n, h * w, c), sums and moments; phase 1 combines them (conv_sums.hpp).
-// Scratch: pool_scratch. A tile is pool_tile rows of one image.
+// Constants: C, H, W, P, Q, KERNEL, STRIDE, PAD (of the forward pooling). struct X, Dy: prologues over (n, h
+// * w, c) and (n, p * q, c); struct Y: epilogue over (n, h * w, c), sums and moments; phase 1 combines them
+// (conv_sums.hpp). Scratch: pool_scratch. A tile is pool_tile rows of one image.
 #pragma once
 
 #include "cpu/max_pool.hpp"
@@ -13,29 +14,29 @@
 
 namespace moproc {
 
-constexpr int pool_tile = 8;       // rows of dx a task
-constexpr int pool_columns = 64;   // channels at a time
+constexpr int pool_tile = 8;      // rows of dx a task
+constexpr int pool_columns = 64;  // channels at a time
 /// Rows of windows that touch a tile, at most.
-constexpr int pool_windows(int kernel, int stride, int p) {
+MOPROC_INLINE constexpr int pool_windows(int kernel, int stride, int p) {
   const int rows = (pool_tile + kernel - 2) / stride + 1;
   return rows < p ? rows : p;
 }
-constexpr int64_t pool_scratch(int kernel, int stride, int p, int q) {
+MOPROC_INLINE constexpr int64_t pool_scratch(int kernel, int stride, int p, int q) {
   return int64_t{2} * 4 * pool_windows(kernel, stride, p) * q * pool_columns;
 }
 
 /// First window that covers position `at` of a padded axis, and one past the last.
-struct Cover {
+struct PoolCover {
   int begin, end;
 };
-MOPROC_INLINE Cover cover_of(int at, int stride, int pad, int kernel, int windows) {
+MOPROC_INLINE PoolCover pool_cover(int at, int stride, int pad, int kernel, int windows) {
   const int low = at + pad - kernel + 1, high = (at + pad) / stride + 1;
   return {low <= 0 ? 0 : (low + stride - 1) / stride, high < windows ? high : windows};
 }
 
 /// Which tap of the window h x w wins, tap = row * KERNEL + column, as a float.
-template <class K>
-MOPROC_INLINE Vec pool_winner(const Params& p, int64_t n, int64_t g, Window h, Window w, int c, int lanes) {
+template <class K> MOPROC_INLINE Vec pool_winner(const Params& p, int64_t n, int64_t g, PoolSpan h,
+                                                 PoolSpan w, int c, int lanes) {
   Vec best, winner;
   bool first = true;
   for (int i = h.begin; i < h.end; ++i) {
@@ -50,13 +51,14 @@ MOPROC_INLINE Vec pool_winner(const Params& p, int64_t n, int64_t g, Window h, W
   return winner;
 }
 
-/// Fills winners and dy (window, channel of the block) of window rows [rows.begin, rows.end), channels from c0.
-template <class K>
-void pool_winners(const Params& p, int64_t n, int64_t g, Cover rows, int c0, int columns, float* winners, float* dy) {
+/// Fills winners and dy (window, channel of the block) of window rows [rows.begin, rows.end), channels from
+/// c0.
+template <class K> static void pool_winners(const Params& p, int64_t n, int64_t g, PoolCover rows, int c0,
+                                            int columns, float* winners, float* dy) {
   for (int r = rows.begin; r < rows.end; ++r) {
-    const Window h = window_at(r, K::STRIDE, K::PAD, K::KERNEL, K::H);
+    const PoolSpan h = pool_span(r, K::STRIDE, K::PAD, K::KERNEL, K::H);
     for (int q = 0; q < K::Q; ++q, winners += pool_columns, dy += pool_columns) {
-      const Window w = window_at(q, K::STRIDE, K::PAD, K::KERNEL, K::W);
+      const PoolSpan w = pool_span(q, K::STRIDE, K::PAD, K::KERNEL, K::W);
       for (int c = 0; c < columns; c += Vec::width) {
         const int lanes = lanes_of(columns - c);
         store(winners + c, pool_winner<K>(p, n, g, h, w, c0 + c, lanes));
@@ -66,7 +68,7 @@ void pool_winners(const Params& p, int64_t n, int64_t g, Cover rows, int c0, int
   }
 }
 
-template <class K> void max_pool_grad(const Params& p, const Task& t) {
+template <class K> static void max_pool_grad(const Params& p, const Task& t) {
   using Y = typename K::Y;
   constexpr int tiles = (K::H + pool_tile - 1) / pool_tile;
   const int64_t images = p.rows / p.groups;
@@ -79,9 +81,10 @@ template <class K> void max_pool_grad(const Params& p, const Task& t) {
   float* const dy = winners + pool_windows(K::KERNEL, K::STRIDE, K::P) * K::Q * pool_columns;
   for (int64_t task = t.begin; task < t.end; ++task) {
     const int64_t n = task / tiles, g = n / images;
-    const int h0 = static_cast<int>(task % tiles) * pool_tile, h1 = static_cast<int>(smaller(h0 + pool_tile, K::H));
-    const Cover rows{cover_of(h0, K::STRIDE, K::PAD, K::KERNEL, K::P).begin,
-                     cover_of(h1 - 1, K::STRIDE, K::PAD, K::KERNEL, K::P).end};
+    const int h0 = static_cast<int>(task % tiles) * pool_tile,
+              h1 = static_cast<int>(smaller(h0 + pool_tile, K::H));
+    const PoolCover rows{pool_cover(h0, K::STRIDE, K::PAD, K::KERNEL, K::P).begin,
+                         pool_cover(h1 - 1, K::STRIDE, K::PAD, K::KERNEL, K::P).end};
     for (int c0 = 0; c0 < K::C; c0 += pool_columns) {
       const int columns = static_cast<int>(smaller(pool_columns, K::C - c0));
       pool_winners<K>(p, n, g, rows, c0, columns, winners, dy);
@@ -90,14 +93,15 @@ template <class K> void max_pool_grad(const Params& p, const Task& t) {
           tile_partial<Y, K::C>(p, g, images * tiles, task - g * images * tiles, 0),
           [&](int64_t index, int c, int) __attribute__((always_inline)) {
             const int h = h0 + static_cast<int>(index) / K::W, w = static_cast<int>(index) % K::W;
-            const Cover down = cover_of(h, K::STRIDE, K::PAD, K::KERNEL, K::P);
-            const Cover across = cover_of(w, K::STRIDE, K::PAD, K::KERNEL, K::Q);
+            const PoolCover down = pool_cover(h, K::STRIDE, K::PAD, K::KERNEL, K::P);
+            const PoolCover across = pool_cover(w, K::STRIDE, K::PAD, K::KERNEL, K::Q);
             Vec sum;
             for (int r = down.begin; r < down.end; ++r) {
               for (int q = across.begin; q < across.end; ++q) {
                 const int tap = (h + K::PAD - r * K::STRIDE) * K::KERNEL + (w + K::PAD - q * K::STRIDE);
                 const int64_t at = ((r - rows.begin) * int64_t{K::Q} + q) * pool_columns + (c - c0);
-                sum = sum + select(load(winners + at) == Vec(static_cast<float>(tap)), load(dy + at), Vec(0.0f));
+                sum = sum +
+                      select(load(winners + at) == Vec(static_cast<float>(tap)), load(dy + at), Vec(0.0f));
               }
             }
             return sum;

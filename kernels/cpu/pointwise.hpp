@@ -1,9 +1,10 @@
-// Any region of elementwise ops: y = body(leaves) over (rows, pixels, channels), with channel sums and moments.
-// Tasks: tiles of pixels of one group (phase 0), channel vectors (phase 1, with sums or moments). Memory bound.
+// Any region of elementwise ops: y = body(leaves) over (rows, pixels, channels), with channel sums and
+// moments. Tasks: tiles of pixels of one group (phase 0), channel vectors (phase 1, with sums or moments).
+// Memory bound.
 //
-// Constants: PIXELS (a row), C, FLAT (1: every leaf has the domain's own shape or is one value, and nothing is summed:
-// the domain is one run of rows * PIXELS * C elements, fewer than 2^31). struct Y: `store` gets Vec() as the raw result.
-// Workspace: partials of groups * tiles (conv_sums.hpp); no scratch.
+// Constants: PIXELS (a row), C, FLAT (1: every leaf has the domain's own shape or is one value, and nothing
+// is summed: the domain is one run of rows * PIXELS * C elements, fewer than 2^31). struct Y: `store` gets
+// Vec() as the raw result. Workspace: partials of groups * tiles (conv_sums.hpp); no scratch.
 #pragma once
 
 #include "cpu/tile.hpp"
@@ -12,8 +13,9 @@ namespace moproc {
 
 constexpr int64_t flat_chunk = 16384;  // elements of a task
 
-/// Pixels of a tile, given those of one group: about 32 Ki elements, at least 8 pixels, 32 tiles where there is enough.
-constexpr int64_t pointwise_tile(int64_t pixels, int64_t c) {
+/// Pixels of a tile, given those of one group: about 32 Ki elements, at least 8 pixels, 32 tiles where there
+/// is enough.
+MOPROC_INLINE constexpr int64_t pointwise_tile(int64_t pixels, int64_t c) {
   int64_t tile = 32768 / c;
   if (tile > (pixels + 31) / 32) tile = (pixels + 31) / 32;
   if (tile > 1024) tile = 1024;
@@ -21,7 +23,7 @@ constexpr int64_t pointwise_tile(int64_t pixels, int64_t c) {
 }
 
 /// One run of elements: a position is (pixel 0, channel e), which is element e under any channel count.
-template <class K> void pointwise_flat(const Params& p, const Task& t) {
+template <class K> static void pointwise_flat(const Params& p, const Task& t) {
   constexpr int W = Vec::width;
   int64_t e = t.begin * flat_chunk;
   const int64_t end = smaller(t.end * flat_chunk, p.rows * K::PIXELS * K::C);
@@ -30,7 +32,7 @@ template <class K> void pointwise_flat(const Params& p, const Task& t) {
   if (e < end) K::Y::store(p, At{0, 0, 0, static_cast<int>(e)}, static_cast<int>(end - e), Vec(), none);
 }
 
-template <class K> void pointwise(const Params& p, const Task& t) {
+template <class K> static void pointwise(const Params& p, const Task& t) {
   using Y = typename K::Y;
   if constexpr (K::FLAT) {
     static_assert(partial_values<Y> == 0, "pointwise: a flat domain has no channels to sum over");

@@ -1,9 +1,10 @@
-// Writes a batch of keys (n, d) as columns ptr, ptr + 1, ... of the queue (d, q), wrapping round; of a batch longer than
-// the queue the last q keys stay, where one-by-one insertion would leave them. finite == 0: nothing changes.
-// Tasks: rows of the queue (phase 0), one that moves the pointer after all have read it (phase 1).
+// Writes a batch of keys (n, d) as columns ptr, ptr + 1, ... of the queue (d, q), wrapping round; of a batch
+// longer than the queue the last q keys stay, where one-by-one insertion would leave them. finite == 0:
+// nothing changes. Tasks: rows of the queue (phase 0), one that moves the pointer after all have read it
+// (phase 1).
 //
-// Constants: D, Q, QUEUE_BUFFER, PTR_BUFFER (i64[1]), KEYS_BUFFER, FINITE_BUFFER (f32[]), QUEUE_NEW_BUFFER (may be
-// queue), PTR_NEW_BUFFER (may be ptr). Params::rows = n. No scratch, no workspace.
+// Constants: D, Q, QUEUE_BUFFER, PTR_BUFFER (i64[1]), KEYS_BUFFER, FINITE_BUFFER (f32[]), QUEUE_NEW_BUFFER
+// (may be queue), PTR_NEW_BUFFER (may be ptr). Params::rows = n. No scratch, no workspace.
 #pragma once
 
 #include "cpu/lanes.hpp"
@@ -11,7 +12,7 @@
 
 namespace moproc {
 
-template <class K> void queue_push(const Params& p, const Task& t) {
+template <class K> static void queue_push(const Params& p, const Task& t) {
   const bool finite = *in<float>(p, K::FINITE_BUFFER) != 0.0f;
   const int64_t ptr = *in<int64_t>(p, K::PTR_BUFFER), n = p.rows, q = K::Q;
   const int64_t start = (ptr % q + q) % q;

@@ -1,9 +1,9 @@
-// y[o, i] = sum or maximum over r of x[o, r, i]; the middle axis is cut into tiles of fixed length, summed each in
-// a fixed order, then over tiles in a balanced tree. Tasks: phase 0 (outer, tile), phase 1 (outer) where there is more
-// than one tile. Memory bound.
+// y[o, i] = sum or maximum over r of x[o, r, i]; the middle axis is cut into tiles of fixed length, summed
+// each in a fixed order, then over tiles in a balanced tree. Tasks: phase 0 (outer, tile), phase 1 (outer)
+// where there is more than one tile. Memory bound.
 //
-// Constants: KIND (0 sum, 1 max), X_BUFFER, Y_BUFFER. Params::extent = {outer, red, inner}. A maximum is NaN if
-// any element is. Workspace: where there is more than one tile, outer * tiles * inner floats. No scratch.
+// Constants: KIND (0 sum, 1 max), X_BUFFER, Y_BUFFER. Params::extent = {outer, red, inner}. A maximum is NaN
+// if any element is. Workspace: where there is more than one tile, outer * tiles * inner floats. No scratch.
 #pragma once
 
 #include "cpu/tile_sums.hpp"
@@ -11,7 +11,7 @@
 namespace moproc {
 
 /// Length of a tile along the reduced axis: about 16 Ki elements.
-constexpr int64_t reduce_tile(int64_t inner) {
+MOPROC_INLINE constexpr int64_t reduce_tile(int64_t inner) {
   const int64_t tile = 16384 / inner;
   return tile < 16 ? 16 : tile;
 }
@@ -22,7 +22,7 @@ template <class K> MOPROC_INLINE Vec reduce_join(Vec a, Vec b) {
 }
 
 /// y (inner) = x (rows, inner) reduced over rows, in order; a single column is reduced by lanes.
-template <class K> void reduce_part(const float* x, int64_t rows, int64_t inner, float* y) {
+template <class K> static void reduce_part(const float* x, int64_t rows, int64_t inner, float* y) {
   if (inner == 1) {
     const auto element = [&](int64_t c, int lanes) { return load(x + c, lanes); };
     *y = K::KIND == 1 ? max_over(rows, element) : sum_over(rows, element);
@@ -36,8 +36,9 @@ template <class K> void reduce_part(const float* x, int64_t rows, int64_t inner,
   }
 }
 
-template <class K> void reduce(const Params& p, const Task& t) {
-  const int64_t red = p.extent[1], inner = p.extent[2], tile = reduce_tile(inner), tiles = ceil_div(red, tile);
+template <class K> static void reduce(const Params& p, const Task& t) {
+  const int64_t red = p.extent[1], inner = p.extent[2], tile = reduce_tile(inner),
+                tiles = ceil_div(red, tile);
   const float* const x = in<float>(p, K::X_BUFFER);
   float* const y = static_cast<float*>(p.buf[K::Y_BUFFER]);
   float* const parts = tiles > 1 ? static_cast<float*>(p.workspace) : y;  // (outer, tile, inner)

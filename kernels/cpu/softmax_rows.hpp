@@ -8,7 +8,7 @@
 namespace moproc {
 
 /// Rows of a task, for rows of `k` elements: about 8 Ki elements.
-constexpr int64_t row_block(int64_t k) { return k >= 8192 ? 1 : 8192 / k; }
+MOPROC_INLINE constexpr int64_t row_block(int64_t k) { return k >= 8192 ? 1 : 8192 / k; }
 
 /// Calls f(row) for the rows of the tasks of `t`.
 template <class F> MOPROC_INLINE void for_rows(const Task& t, int64_t rows, int64_t k, F f) {

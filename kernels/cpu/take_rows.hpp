@@ -1,5 +1,6 @@
 // y[i] = x[idx[i]]: whole rows as bytes, of any type. idx is a permutation of the rows; for an index
-// outside x the row is filled with bytes 0xff (NaN, -1), nothing is read. Tasks: (row of y, piece of 64 KiB). Memory bound.
+// outside x the row is filled with bytes 0xff (NaN, -1), nothing is read. Tasks: (row of y, piece of 64 KiB).
+// Memory bound.
 //
 // Constants: ROW_BYTES, X_BUFFER, IDX_BUFFER (i64[n]), Y_BUFFER. Params::rows = n. No scratch, no workspace.
 #pragma once
@@ -20,13 +21,15 @@ template <int64_t ROW_BYTES, class F> MOPROC_INLINE void for_pieces(const Task& 
   }
 }
 
-template <class K> void take_rows(const Params& p, const Task& t) {
+template <class K> static void take_rows(const Params& p, const Task& t) {
   const int64_t* const idx = static_cast<const int64_t*>(p.buf[K::IDX_BUFFER]);
   for_pieces<K::ROW_BYTES>(t, [&](int64_t row, int64_t at, int64_t bytes) {
     char* const y = static_cast<char*>(p.buf[K::Y_BUFFER]) + row * K::ROW_BYTES + at;
     const int64_t from = idx[row];
     if (from < 0 || from >= p.rows) __builtin_memset(y, 0xff, static_cast<size_t>(bytes));
-    else __builtin_memcpy(y, static_cast<const char*>(p.buf[K::X_BUFFER]) + from * K::ROW_BYTES + at, static_cast<size_t>(bytes));
+    else
+      __builtin_memcpy(y, static_cast<const char*>(p.buf[K::X_BUFFER]) + from * K::ROW_BYTES + at,
+                       static_cast<size_t>(bytes));
   });
 }
 

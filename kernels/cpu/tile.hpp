@@ -1,5 +1,6 @@
 // Runs an epilogue over a tile of the domain, sums and moments included; with the workspace
-// layout and phase 1 of conv_sums.hpp. Sums of four channel vectors stay in registers while the pixels of the tile go by.
+// layout and phase 1 of conv_sums.hpp. Sums of four channel vectors stay in registers while the pixels of the
+// tile go by.
 #pragma once
 
 #include "cpu/conv_sums.hpp"
@@ -9,7 +10,10 @@ namespace moproc {
 /// Pixels [first, first + count) of a tile and the row the first is in; next() advances.
 template <int64_t PIXELS> struct PixelWalk {
   int64_t pixel, row, next_row;
-  MOPROC_INLINE explicit PixelWalk(int64_t first) : pixel(first), row(first / PIXELS), next_row((row + 1) * PIXELS) {}
+  MOPROC_INLINE explicit PixelWalk(int64_t first)
+      : pixel(first),
+        row(first / PIXELS),
+        next_row((row + 1) * PIXELS) {}
   MOPROC_INLINE void next() {
     if (++pixel == next_row) ++row, next_row += PIXELS;
   }
@@ -17,8 +21,8 @@ template <int64_t PIXELS> struct PixelWalk {
 
 /// run_tile for N channel vectors from channel c0, with sums or moments.
 template <class Y, int C, int64_t PIXELS, int N, class F>
-MOPROC_INLINE void run_columns(const Params& p, int64_t group, int64_t first, int64_t count, int c0, float* partial,
-                               F value) {
+MOPROC_INLINE void run_columns(const Params& p, int64_t group, int64_t first, int64_t count, int c0,
+                               float* partial, F value) {
   constexpr int W = Vec::width, S = Y::sums, stride = padded_channels(C), run = max_store_run;
   Vec sum[S > 0 ? S : 1][N], mean[N], m2[N];
   PixelWalk<PIXELS> at(first);
@@ -55,12 +59,13 @@ MOPROC_INLINE void run_columns(const Params& p, int64_t group, int64_t first, in
   }
 }
 
-/// Calls Y::store once for each vector of channels [c0, c0 + columns) of pixels [first, first + count) of `group` (C
-/// channels, PIXELS a row) with the raw result value(index in the block, c, lanes); writes the partials, if Y asks for
-/// any, to `partial` (tile_partial at channel 0). c0 is a multiple of 16; columns is too unless the block ends at C.
+/// Calls Y::store once for each vector of channels [c0, c0 + columns) of pixels [first, first + count) of
+/// `group` (C channels, PIXELS a row) with the raw result value(index in the block, c, lanes); writes the
+/// partials, if Y asks for any, to `partial` (tile_partial at channel 0). c0 is a multiple of 16; columns is
+/// too unless the block ends at C.
 template <class Y, int C, int64_t PIXELS, class F>
-MOPROC_INLINE void run_block(const Params& p, int64_t group, int64_t first, int64_t count, int c0, int columns,
-                             float* partial, F value) {
+MOPROC_INLINE void run_block(const Params& p, int64_t group, int64_t first, int64_t count, int c0,
+                             int columns, float* partial, F value) {
   constexpr int W = Vec::width, V = 4;
   const int end = c0 + columns;
   if constexpr (partial_values<Y> == 0) {  // nothing to keep in registers: in the order of memory
@@ -73,14 +78,16 @@ MOPROC_INLINE void run_block(const Params& p, int64_t group, int64_t first, int6
     }
   } else {
     int c = c0;
-    for (; c + V * W <= end; c += V * W) run_columns<Y, C, PIXELS, V>(p, group, first, count, c, partial, value);
+    for (; c + V * W <= end; c += V * W)
+      run_columns<Y, C, PIXELS, V>(p, group, first, count, c, partial, value);
     for (; c < end; c += W) run_columns<Y, C, PIXELS, 1>(p, group, first, count, c, partial, value);
   }
 }
 
 /// run_block over all channels.
 template <class Y, int C, int64_t PIXELS, class F>
-MOPROC_INLINE void run_tile(const Params& p, int64_t group, int64_t first, int64_t count, float* partial, F value) {
+MOPROC_INLINE void run_tile(const Params& p, int64_t group, int64_t first, int64_t count, float* partial,
+                            F value) {
   run_block<Y, C, PIXELS>(p, group, first, count, 0, C, partial, value);
 }
 

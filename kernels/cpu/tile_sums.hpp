@@ -1,4 +1,5 @@
-// What an epilogue asks for and how an operand is read: the few definitions all templates with fused bodies share.
+// What an epilogue asks for and how an operand is read: the few definitions all templates with fused bodies
+// share.
 #pragma once
 
 #include "cpu/lanes.hpp"

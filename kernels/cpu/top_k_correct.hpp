@@ -1,9 +1,10 @@
-// correct[g] = sum of w_i over the rows of group g whose target is among the TOP largest logits. The rank of a target is
-// the number of larger logits, of equal ones with a smaller index, and of NaN; a NaN target is never correct, nor is one
-// outside [0, COLUMNS). Tasks: blocks of rows (phase 0), groups (phase 1, in order of rows).
+// correct[g] = sum of w_i over the rows of group g whose target is among the TOP largest logits. The rank of
+// a target is the number of larger logits, of equal ones with a smaller index, and of NaN; a NaN target is
+// never correct, nor is one outside [0, COLUMNS). Tasks: blocks of rows (phase 0), groups (phase 1, in order
+// of rows).
 //
-// Constants: COLUMNS, TOP, LOGITS_BUFFER, TARGET_BUFFER (i64[n]), WEIGHT_BUFFER (f32[n]), CORRECT_BUFFER (f32[groups]).
-// Params::rows = n. Workspace: n floats.
+// Constants: COLUMNS, TOP, LOGITS_BUFFER, TARGET_BUFFER (i64[n]), WEIGHT_BUFFER (f32[n]), CORRECT_BUFFER
+// (f32[groups]). Params::rows = n. Workspace: n floats.
 #pragma once
 
 #include "cpu/softmax_rows.hpp"
@@ -24,7 +25,7 @@ MOPROC_INLINE bool in_top(const float* x, int64_t k, int64_t target, int64_t top
   return count(target, x, true) + count(k - target - 1, x + target + 1, false) < top;
 }
 
-template <class K> void top_k_correct(const Params& p, const Task& t) {
+template <class K> static void top_k_correct(const Params& p, const Task& t) {
   static_assert(K::COLUMNS < (1 << 24), "top_k_correct: counts are exact below 2^24 columns");
   float* const hits = static_cast<float*>(p.workspace);
   if (t.phase == 0) {

@@ -31,13 +31,13 @@ void Session::refresh() {
   if (refresh_ >= 0) execute(refresh_);
 }
 
-void Session::run(int program) {
+void Session::run(int program, const Progress& progress) {
   if (program == refresh_) stale_ = false;
   refresh();
-  execute(program);
+  execute(program, progress);
 }
 
-void Session::execute(int program) {
+void Session::execute(int program, const Progress& progress) {
   const ProgramInfo& p = plan_.programs[program];
   if (options_.check) check_inputs(program);
   for (int32_t i = 0; i < p.steps.size; ++i) {
@@ -47,6 +47,7 @@ void Session::execute(int program) {
     else copy(step);
     if (options_.profile) profiler_.add(program, i, Profiler::now() - start);
     if (options_.check) check_step(program, step);
+    if (progress) progress(i + 1);
   }
   if (options_.profile) profiler_.count_run(program);
 }

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string_view>
@@ -70,8 +71,11 @@ class Session {
   /// Runs the program `refresh` if derived state is stale.
   void refresh();
 
+  /// Called with the number of steps that have ended, after each of them, on the thread that runs the program.
+  using Progress = std::function<void(int done)>;
+
   /// Runs all steps of a program and returns when they have ended. With SessionOptions::check throws NonFiniteError.
-  void run(int program);
+  void run(int program, const Progress& progress = {});
 
   /// Bytes of all arenas and of the threads' scratch.
   int64_t memory_bytes() const;
@@ -79,7 +83,7 @@ class Session {
  private:
   int find_program(std::string_view name) const;
   void bind_steps();
-  void execute(int program);
+  void execute(int program, const Progress& progress = {});
   void launch(const StepInfo& step, void* const* buffers);
   void copy(const StepInfo& step);
   void check_step(int program, const StepInfo& step) const;

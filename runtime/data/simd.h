@@ -8,7 +8,7 @@
 #define MOPROC_X86 0
 #endif
 
-// Plain loops that the compiler shall vectorise twice. "avx2" without "fma": contraction would change roundings.
+// Plain loops that the compiler shall vectorise twice. "avx2" without "fma": contraction would change rounding.
 // Not under the thread sanitizer, which is not ready yet when the loader asks which version to take.
 #if MOPROC_X86 && !defined(__SANITIZE_THREAD__)
 #define MOPROC_CLONES __attribute__((target_clones("default", "avx2")))

@@ -4,7 +4,7 @@
 #include <charconv>
 #include <cstdio>
 #include <filesystem>
-#include <regex>
+#include <string_view>
 #include <tuple>
 
 #include "core/error.h"
@@ -106,6 +106,23 @@ void check_tensors(const SafetensorsFile& file, const Session& session, const st
   }
 }
 
+/// How far a run was: epoch, whether the epoch ended, steps of it.
+using Rank = std::tuple<int64_t, bool, int64_t>;
+
+/// The rank that a checkpoint's name gives it; nothing for any other name.
+std::optional<Rank> rank_of(const std::string& name) {
+  constexpr std::string_view prefix = "checkpoint_", suffix = ".safetensors";
+  if (!name.starts_with(prefix) || !name.ends_with(suffix)) return std::nullopt;
+  const char* const end = name.data() + name.size() - suffix.size();
+  int64_t epoch = 0, step = 0;
+  const auto [after, error] = std::from_chars(name.data() + prefix.size(), end, epoch);
+  if (error != std::errc() || epoch < 0) return std::nullopt;
+  if (after == end) return Rank{epoch, true, 0};
+  const auto [last, bad] = std::from_chars(after + 1, end, step);
+  if (*after != '_' || bad != std::errc() || last != end || step < 0) return std::nullopt;
+  return Rank{epoch, false, step};
+}
+
 }  // namespace
 
 std::string checkpoint_name(int epoch, std::optional<int64_t> step) {
@@ -116,16 +133,12 @@ std::string checkpoint_name(int epoch, std::optional<int64_t> step) {
 }
 
 std::string newest_checkpoint(const std::string& folder) {
-  const std::regex pattern("checkpoint_([0-9]{4,9})(?:_([0-9]{6,15}))?\\.safetensors");
-  std::tuple<long, bool, long long> best{-1, false, 0};  // epoch, whether it ended, step
+  std::optional<Rank> best;
   std::string path;
   std::error_code error;
   for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
-    const std::string name = entry.path().filename().string();
-    std::smatch m;
-    if (!std::regex_match(name, m, pattern)) continue;
-    const std::tuple found{std::stol(m[1]), !m[2].matched, m[2].matched ? std::stoll(m[2]) : 0};
-    if (found > best) best = found, path = entry.path().string();
+    const std::optional<Rank> found = rank_of(entry.path().filename().string());
+    if (found && (!best || *found > *best)) best = found, path = entry.path().string();
   }
   return path;
 }

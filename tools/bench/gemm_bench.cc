@@ -1,5 +1,6 @@
-// GFLOP/s of the matmul template on one thread: the products of a ResNet-50 MoPro step at batch 16 and some squares.
-// Build: g++ -std=c++20 -O3 -march=x86-64-v4 -mprefer-vector-width=512 -ffp-contract=off -fno-math-errno
+// GFLOP/s of the matmul template on one thread: the products of a ResNet-50 MoPro step at batch 16 and some
+// squares. Build: g++ -std=c++20 -O3 -march=x86-64-v4 -mprefer-vector-width=512 -ffp-contract=off
+// -fno-math-errno
 //        -fno-trapping-math -I kernels tools/bench/gemm_bench.cc
 #include <chrono>
 #include <cstdio>
@@ -13,8 +14,12 @@ using namespace moproc;
 
 template <int TA_, int TB_, int N_> struct Plain {
   static constexpr int TA = TA_, TB = TB_, N = N_;
-  struct A { static constexpr int buffer = 0; };
-  struct B { static constexpr int buffer = 1; };
+  struct A {
+    static constexpr int buffer = 0;
+  };
+  struct B {
+    static constexpr int buffer = 1;
+  };
   struct Y {
     static constexpr int sums = 0;
     static constexpr int sum_buffer[] = {-1};
@@ -26,11 +31,14 @@ template <int TA_, int TB_, int N_> struct Plain {
   };
 };
 
-struct Free { void operator()(void* p) const { std::free(p); } };
+struct Free {
+  void operator()(void* p) const { std::free(p); }
+};
 void* aligned(int64_t bytes) { return std::aligned_alloc(64, static_cast<size_t>((bytes + 63) / 64 * 64)); }
 
 template <int TA, int TB, int N> void measure(const char* what, int64_t m, int64_t k) {
-  std::vector<float> a(static_cast<size_t>(m * k), 0.5f), b(static_cast<size_t>(k * N), 0.25f), y(static_cast<size_t>(m * N));
+  std::vector<float> a(static_cast<size_t>(m * k), 0.5f), b(static_cast<size_t>(k * N), 0.25f),
+      y(static_cast<size_t>(m * N));
   void* buf[] = {a.data(), b.data(), y.data()};
   const MatmulBlocks cut = matmul_blocks(m, 1, N);
   void* scratch = aligned(matmul_scratch(cut, 1));
@@ -50,7 +58,8 @@ template <int TA, int TB, int N> void measure(const char* what, int64_t m, int64
   }
   std::free(scratch);
   const double flops = 2.0 * static_cast<double>(m) * static_cast<double>(N) * static_cast<double>(k);
-  std::printf("%-34s m %5ld n %5d k %5ld  %8.1f us  %6.1f GFLOP/s\n", what, long(m), N, long(k), best * 1e6, flops / best * 1e-9);
+  std::printf("%-34s m %5ld n %5d k %5ld  %8.1f us  %6.1f GFLOP/s\n", what, long(m), N, long(k), best * 1e6,
+              flops / best * 1e-9);
 }
 }  // namespace
 

@@ -12,10 +12,8 @@ export const native = join(root, "build", "native");
 
 /** Debian and Ubuntu packages that the runtime links, each with a header that shows it is there. */
 const packages = [
-  { name: "libturbojpeg0-dev", header: "turbojpeg.h" },
   { name: "libjpeg-dev", header: "jpeglib.h" },
   { name: "libpng-dev", header: "png.h" },
-  { name: "nlohmann-json3-dev", header: "nlohmann/json.hpp" },
 ];
 
 /** An error the user can act on: printed without a stack. */

@@ -108,8 +108,11 @@ interface TileInput {
 function directTiles(t: TileInput, m: Machine): Readonly<Record<"NO" | "NP" | "RC" | "IB" | "PB" | "PARTS" | "SPAN", number>> {
   const NO = blockVectors(t.channels, m);
   const most = ceilDiv(400, t.cols * t.unit); // about 400 pixels a task feed the threads evenly and amortise the weights
+  const weights = 4 * t.channels * t.tapRow * t.tapRows;
+  // A task reads all weights: where they come from the shared cache, a few pixels a task are too few.
+  const least = weights > 2 << 20 ? ceilDiv(28, t.cols * t.unit) : 1;
   let units = clamp(most, 1, ceilDiv(t.rows, t.unit));
-  while (units > 1 && t.slab(units * t.unit) > m.slabBytes) units--;
+  while (units > least && t.slab(units * t.unit) > m.slabBytes) units--;
   units = ceilDiv(ceilDiv(t.rows, t.unit), ceilDiv(ceilDiv(t.rows, t.unit), units)); // row blocks of about one size
   const PB = Math.min(units * t.unit, t.rows);
   const pixels = PB * t.cols;
@@ -130,11 +133,14 @@ const scratchOf = (c: Constants, m: Machine, pixels: number, slabFloats: number)
   return table + acc + 4 * slabFloats;
 };
 
+/** Floats between the pixels of a slab: tile pixels must not lie a multiple of 4 KiB apart. */
+const slabSpacing = (c: number, stride: number): number => ((c * stride) % 1024 === 0 ? c + 16 : c);
+
 // fprop
 
 const fpropSlab = (s: ConvShape, rows: number): number => {
   const stride = s.R === 1 && s.S === 1 ? 1 : s.STRIDE;
-  return ((rows - 1) * stride + s.R) * ((s.Q - 1) * stride + s.S) * s.C;
+  return ((rows - 1) * stride + s.R) * ((s.Q - 1) * stride + s.S) * slabSpacing(s.C, stride);
 };
 
 function fpropConstants(node: Node, target: Target): Constants {
@@ -199,7 +205,7 @@ function dgradReach(stride: number, pad: number, taps: number): readonly [number
 function dgradSlab(s: ConvShape, rows: number): number {
   const [rowLow, rowHigh] = dgradReach(s.STRIDE, s.PAD, s.R);
   const [colLow, colHigh] = dgradReach(s.STRIDE, s.PAD, s.S);
-  return (ceilDiv(rows, s.STRIDE) - 1 + rowHigh - rowLow) * (ceilDiv(s.W, s.STRIDE) - 1 + colHigh - colLow) * s.OUT;
+  return (ceilDiv(rows, s.STRIDE) - 1 + rowHigh - rowLow) * (ceilDiv(s.W, s.STRIDE) - 1 + colHigh - colLow) * slabSpacing(s.OUT, 1);
 }
 
 function dgradConstants(node: Node, target: Target): Constants {

@@ -17,7 +17,7 @@ const all: readonly TemplateSpec[] = [
   reduce.reduceSum, reduce.reduceMax, reduce.groupSum, reduce.allFinite,
   loss.softmax, loss.softmaxCrossEntropy, loss.softmaxCrossEntropyGrad, loss.l2Normalize, loss.l2NormalizeGrad,
   loss.topKCorrect, loss.correctLabels,
-  move.takeRows, move.putRows, move.transpose, move.slice, move.concat,
+  move.takeRows, move.putRows, move.transpose, move.slice, move.concat, move.broadcastCopy,
   update.queuePush, update.prototypeUpdate, update.increment,
 ];
 

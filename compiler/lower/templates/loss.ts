@@ -17,7 +17,12 @@ type Sizes = (rows: number, columns: number, groups: number) => LaunchShape;
 type More = (n: Node) => Readonly<Record<string, number>>;
 
 /** A template whose phases cover blocks of rows and, where there are two, groups. */
-function rowTemplate(op: string, launch: Sizes, flopsOfElement: number, more: More = () => ({})): TemplateSpec {
+function rowTemplate(
+  op: string,
+  launch: Sizes,
+  flopsOfElement: number,
+  more: More = () => ({}),
+): TemplateSpec {
   return {
     name: op,
     op,
@@ -32,7 +37,11 @@ function rowTemplate(op: string, launch: Sizes, flopsOfElement: number, more: Mo
   };
 }
 
-const byRows: Sizes = (rows, columns) => ({ tasks: [rowTasks(rows, columns)], workspaceBytes: 0, scratchBytes: 0 });
+const byRows: Sizes = (rows, columns) => ({
+  tasks: [rowTasks(rows, columns)],
+  workspaceBytes: 0,
+  scratchBytes: 0,
+});
 const rowsThenGroups: Sizes = (rows, columns, groups) => ({
   tasks: [rowTasks(rows, columns), groups],
   workspaceBytes: 4 * rows,
@@ -46,7 +55,11 @@ const groupsThenRows: Sizes = (rows, columns, groups) => ({
 
 export const softmax: TemplateSpec = rowTemplate("softmax", byRows, 20);
 export const softmaxCrossEntropy: TemplateSpec = rowTemplate("softmax_cross_entropy", rowsThenGroups, 20);
-export const softmaxCrossEntropyGrad: TemplateSpec = rowTemplate("softmax_cross_entropy_grad", groupsThenRows, 22);
+export const softmaxCrossEntropyGrad: TemplateSpec = rowTemplate(
+  "softmax_cross_entropy_grad",
+  groupsThenRows,
+  22,
+);
 
 /** Constants: COLUMNS, EPS. */
 const eps: More = (n) => ({ EPS: numberAttr(n, "eps") });
@@ -54,7 +67,9 @@ export const l2Normalize: TemplateSpec = rowTemplate("l2_normalize", byRows, 3, 
 export const l2NormalizeGrad: TemplateSpec = rowTemplate("l2_normalize_grad", byRows, 8, eps);
 
 /** Constants: COLUMNS, TOP. */
-export const topKCorrect: TemplateSpec = rowTemplate("top_k_correct", rowsThenGroups, 3, (n) => ({ TOP: numberAttr(n, "k") }));
+export const topKCorrect: TemplateSpec = rowTemplate("top_k_correct", rowsThenGroups, 3, (n) => ({
+  TOP: numberAttr(n, "k"),
+}));
 
 export const correctLabels: TemplateSpec = rowTemplate(
   "correct_labels",

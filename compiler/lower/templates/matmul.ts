@@ -43,7 +43,11 @@ export const matmul: TemplateSpec = {
   epilogue: true,
   sums: true,
   moments: true,
-  constants: (node) => ({ TA: flagAttr(node, "ta") ? 1 : 0, TB: flagAttr(node, "tb") ? 1 : 0, N: sizesOf(node).n }),
+  constants: (node) => ({
+    TA: flagAttr(node, "ta") ? 1 : 0,
+    TB: flagAttr(node, "tb") ? 1 : 0,
+    N: sizesOf(node).n,
+  }),
   launch: (node, { groups }, target, y) => {
     const { m, n, k } = sizesOf(node);
     const [rowGroups, termGroups] = flagAttr(node, "ta") ? [1, groups] : [groups, 1];

@@ -4,10 +4,18 @@
 import { byteSize, elements, type Node, type TensorType } from "../../ir/types.js";
 import { ceilDiv } from "../../util/math.js";
 import type { TemplateSpec } from "../template.js";
-import { inputType, listAttr, numberAttr, outputType, positiveAxis, storageOrder, storageStrides } from "./shapes.js";
+import {
+  inputType,
+  listAttr,
+  numberAttr,
+  outputType,
+  positiveAxis,
+  storageOrder,
+  storageStrides,
+} from "./shapes.js";
 
 const ROW_PIECE = 65536; // bytes of a task, row_piece in C++
-const COPY_BLOCK = 16384; // elements of a task, copy_block in C++
+const COPY_BLOCK = 16384; // elements of a task, copy_elements in C++
 const AXES = 6;
 
 /** Constants: ROW_BYTES. */
@@ -22,7 +30,11 @@ function rowMove(op: string): TemplateSpec {
     sums: false,
     moments: false,
     constants: (n) => ({ ROW_BYTES: rowBytes(n) }),
-    launch: (n, { rows }) => ({ tasks: [rows * ceilDiv(rowBytes(n), ROW_PIECE)], workspaceBytes: 0, scratchBytes: 0 }),
+    launch: (n, { rows }) => ({
+      tasks: [rows * ceilDiv(rowBytes(n), ROW_PIECE)],
+      workspaceBytes: 0,
+      scratchBytes: 0,
+    }),
     flops: () => 0,
     rows: rowsOf,
   };
@@ -57,17 +69,28 @@ function merged(axes: readonly CopyAxis[]): CopyAxis[] {
   return out;
 }
 
-/** x restricted to `shape` -> y, both 4-D channels-last or row-major; xAxis(i) is the axis of x that y's axis i runs over. */
+/**
+ * x restricted to `shape` -> y, both 4-D channels-last or row-major; xAxis(i) is the axis of x that y's axis i runs over, or
+ * undefined where x stays at one place.
+ */
 function part(
-  x: TensorType, y: TensorType, shape: readonly number[], xAxis: (i: number) => number, xOffset: number, yOffset: number,
+  x: TensorType,
+  y: TensorType,
+  shape: readonly number[],
+  xAxis: (i: number) => number | undefined,
+  xOffset: number,
+  yOffset: number,
 ): CopyPart {
   const xs = storageStrides(x.shape);
   const ys = storageStrides(y.shape);
-  const axes = storageOrder(shape.length).map((i) => ({
-    extent: shape[i] as number,
-    x: xs[xAxis(i)] as number,
-    y: ys[i] as number,
-  }));
+  const axes = storageOrder(shape.length).map((i) => {
+    const from = xAxis(i);
+    return {
+      extent: shape[i] as number,
+      x: from === undefined ? 0 : (xs[from] as number),
+      y: ys[i] as number,
+    };
+  });
   return { axes: merged(axes), xOffset, yOffset };
 }
 
@@ -85,7 +108,8 @@ function partTasks({ axes }: CopyPart): number {
 function copyTemplate(op: string, parts: (n: Node) => readonly CopyPart[]): TemplateSpec {
   const six = (n: Node, pick: (a: CopyAxis) => number, filler: number): number[] =>
     parts(n).flatMap(({ axes }) => {
-      if (axes.length > AXES) throw new Error(`${n.op} in ${n.scope || "<top>"}: more than ${AXES} axes to copy`);
+      if (axes.length > AXES)
+        throw new Error(`${n.op} in ${n.scope || "<top>"}: more than ${AXES} axes to copy`);
       return [...Array<number>(AXES - axes.length).fill(filler), ...axes.map(pick)];
     });
   return {
@@ -123,7 +147,9 @@ export const slice: TemplateSpec = copyTemplate("slice", (n) => {
   const x = inputType(n, 0);
   const y = outputType(n);
   const axis = positiveAxis(numberAttr(n, "axis"), x.shape.length);
-  return [part(x, y, y.shape, (i) => i, numberAttr(n, "start") * (storageStrides(x.shape)[axis] as number), 0)];
+  return [
+    part(x, y, y.shape, (i) => i, numberAttr(n, "start") * (storageStrides(x.shape)[axis] as number), 0),
+  ];
 });
 
 export const concat: TemplateSpec = copyTemplate("concat", (n) => {
@@ -136,4 +162,13 @@ export const concat: TemplateSpec = copyTemplate("concat", (n) => {
     start += type.shape[axis] as number;
     return one;
   });
+});
+
+export const broadcastCopy: TemplateSpec = copyTemplate("broadcast_copy", (n) => {
+  const x = inputType(n, 0);
+  const y = outputType(n);
+  const missing = y.shape.length - x.shape.length;
+  const from = (i: number): number | undefined =>
+    i < missing || x.shape[i - missing] === 1 ? undefined : i - missing;
+  return [part(x, y, y.shape, from, 0, 0)];
 });

@@ -11,10 +11,22 @@ const POOL_COLUMNS = 64; // channels at a time, pool_columns in C++
 const AVERAGE_CHANNELS = 64; // of a task, average_channels in C++
 
 /** Constants of both poolings: C, H, W of x, P, Q of the windows, KERNEL, STRIDE, PAD. */
-function windowConstants(n: Node, windows: readonly number[]): Readonly<Record<"C" | "H" | "W" | "P" | "Q" | "KERNEL" | "STRIDE" | "PAD", number>> {
+function windowConstants(
+  n: Node,
+  windows: readonly number[],
+): Readonly<Record<"C" | "H" | "W" | "P" | "Q" | "KERNEL" | "STRIDE" | "PAD", number>> {
   const [, C, H, W] = extents(n, inputType(n, 0), 4) as [number, number, number, number];
   const [, , P, Q] = windows as [number, number, number, number];
-  return { C, H, W, P, Q, KERNEL: numberAttr(n, "kernel"), STRIDE: numberAttr(n, "stride"), PAD: numberAttr(n, "pad") };
+  return {
+    C,
+    H,
+    W,
+    P,
+    Q,
+    KERNEL: numberAttr(n, "kernel"),
+    STRIDE: numberAttr(n, "stride"),
+    PAD: numberAttr(n, "pad"),
+  };
 }
 
 export const maxPool: TemplateSpec = {

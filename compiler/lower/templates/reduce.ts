@@ -86,7 +86,11 @@ export const groupSum: TemplateSpec = {
   sums: false,
   moments: false,
   constants: (n) => ({ X_GROUPS: groupSizes(n).groups, REST: groupSizes(n).rest }),
-  launch: (n) => ({ tasks: [ceilDiv(groupSizes(n).rest, GROUP_SUM_CHUNK)], workspaceBytes: 0, scratchBytes: 0 }),
+  launch: (n) => ({
+    tasks: [ceilDiv(groupSizes(n).rest, GROUP_SUM_CHUNK)],
+    workspaceBytes: 0,
+    scratchBytes: 0,
+  }),
   flops: (n) => elements(inputType(n, 0).shape),
 };
 

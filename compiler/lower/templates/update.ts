@@ -18,7 +18,11 @@ export const queuePush: TemplateSpec = {
     const [D, Q] = extents(n, inputType(n, 0), 2) as [number, number];
     return { D, Q };
   },
-  launch: (n) => ({ tasks: [extents(n, inputType(n, 0), 2)[0] as number, 1], workspaceBytes: 0, scratchBytes: 0 }),
+  launch: (n) => ({
+    tasks: [extents(n, inputType(n, 0), 2)[0] as number, 1],
+    workspaceBytes: 0,
+    scratchBytes: 0,
+  }),
   flops: () => 0,
   rows: (n) => extents(n, inputType(n, 2), 2)[0] as number,
 };

@@ -1,6 +1,6 @@
-// Runs a kernel the way the runtime may: in one range, task by task backwards, and on four threads in uneven chunks.
-// Every run starts from the same buffers with poisoned workspace and scratch and must give the same bits; writes beside
-// a buffer, the workspace or the scratch fail the test.
+// Runs a kernel the way the runtime may: in one range, task by task backwards, and on four threads in uneven
+// chunks. Every run starts from the same buffers with poisoned workspace and scratch and must give the same
+// bits; writes beside a buffer, the workspace or the scratch fail the test.
 #pragma once
 
 #include <algorithm>
@@ -80,7 +80,9 @@ class Random {
 
 class Launch {
  public:
-  Launch(CpuEntry entry, int64_t rows, int64_t groups, std::vector<int64_t> tasks) : entry_(entry), tasks_(std::move(tasks)) {
+  Launch(CpuEntry entry, int64_t rows, int64_t groups, std::vector<int64_t> tasks)
+      : entry_(entry),
+        tasks_(std::move(tasks)) {
     params_.rows = rows;
     params_.groups = groups;
   }
@@ -92,8 +94,14 @@ class Launch {
     std::copy(values.begin(), values.end(), params_.extent);
     return *this;
   }
-  Launch& workspace(int64_t bytes) { workspace_ = bytes; return *this; }
-  Launch& scratch(int64_t bytes) { scratch_ = bytes; return *this; }
+  Launch& workspace(int64_t bytes) {
+    workspace_ = bytes;
+    return *this;
+  }
+  Launch& scratch(int64_t bytes) {
+    scratch_ = bytes;
+    return *this;
+  }
 
   /// Runs in all three ways; the buffers hold the result.
   void run() {
@@ -135,7 +143,8 @@ class Launch {
     for (int phase = 0; phase < static_cast<int>(tasks_.size()); ++phase) {
       const int64_t n = tasks_[static_cast<size_t>(phase)];
       if (way == 0) range(p, phase, 0, n);
-      else if (way == 1) for (int64_t i = n; i-- > 0;) range(p, phase, i, i + 1);
+      else if (way == 1)
+        for (int64_t i = n; i-- > 0;) range(p, phase, i, i + 1);
       else threads(p, phase, n);
     }
     CHECK(workspace.intact());
@@ -146,7 +155,8 @@ class Launch {
     std::vector<std::thread> pool;
     for (int64_t k = 0; k < 4; ++k)
       pool.emplace_back([=, this] {
-        for (int64_t chunk = k; chunk * 3 < n; chunk += 4) range(p, phase, chunk * 3, std::min(n, chunk * 3 + 3));
+        for (int64_t chunk = k; chunk * 3 < n; chunk += 4)
+          range(p, phase, chunk * 3, std::min(n, chunk * 3 + 3));
       });
     for (std::thread& t : pool) t.join();
   }
@@ -173,7 +183,9 @@ void check_all(const char* what, const Tensor<float>& got, F want, double relati
     if (std::isnan(excess) || excess > worst) bad = i, worst = std::isnan(excess) ? INFINITY : excess;
   }
   note(bad < 0, what, static_cast<int>(bad < 0 ? 0 : bad),
-       bad < 0 ? "" : "element " + std::to_string(bad) + ": " + show(got[bad]) + " is not " + show(double(want(bad))));
+       bad < 0
+           ? ""
+           : "element " + std::to_string(bad) + ": " + show(got[bad]) + " is not " + show(double(want(bad))));
 }
 
 }  // namespace moproc::test

@@ -1,5 +1,5 @@
-// Softmax, cross-entropy, l2_normalize, top_k_correct and correct_labels against f64: odd widths, ties, groups without
-// weight, non-finite logits, labels out of range.
+// Softmax, cross-entropy, l2_normalize, top_k_correct and correct_labels against f64: odd widths, ties,
+// groups without weight, non-finite logits, labels out of range.
 #include "cpu/correct_labels.hpp"
 #include "cpu/l2_normalize.hpp"
 #include "cpu/l2_normalize_grad.hpp"
@@ -18,11 +18,13 @@ template <int C> struct K {
   static constexpr int COLUMNS = C, TOP = C < 5 ? 1 : 5;
   static constexpr float EPS = 1e-3f;
   static constexpr int X_BUFFER = 0, DY_BUFFER = 1, Y_BUFFER = 2, DX_BUFFER = 2;
-  static constexpr int LOGITS_BUFFER = 0, TARGET_BUFFER = 1, WEIGHT_BUFFER = 2, LOSS_BUFFER = 3, CORRECT_BUFFER = 3;
+  static constexpr int LOGITS_BUFFER = 0, TARGET_BUFFER = 1, WEIGHT_BUFFER = 2, LOSS_BUFFER = 3,
+                       CORRECT_BUFFER = 3;
   static constexpr int DLOSS_BUFFER = 3, DLOGITS_BUFFER = 4;
 };
 template <int C> struct Correct {
-  static constexpr int COLUMNS = C, CLS_LOGITS_BUFFER = 0, PROTO_LOGITS_BUFFER = 1, TARGET_BUFFER = 2, ALPHA_BUFFER = 3;
+  static constexpr int COLUMNS = C, CLS_LOGITS_BUFFER = 0, PROTO_LOGITS_BUFFER = 1, TARGET_BUFFER = 2,
+                       ALPHA_BUFFER = 3;
   static constexpr int THRESHOLD_BUFFER = 4, TARGET_NEW_BUFFER = 5, KEPT_BUFFER = 6;
 };
 
@@ -31,7 +33,8 @@ int64_t row_tasks(int64_t rows, int64_t k) { return ceil_of(rows, row_block(k));
 std::vector<double> softmax_row(const Tensor<float>& x, int64_t r, int64_t k) {
   std::vector<double> e;
   double top = -INFINITY, sum = 0;
-  for (int64_t c = 0; c < k; ++c) top = std::isnan(x[r * k + c]) || std::isnan(top) ? NAN : std::max(top, double(x[r * k + c]));
+  for (int64_t c = 0; c < k; ++c)
+    top = std::isnan(x[r * k + c]) || std::isnan(top) ? NAN : std::max(top, double(x[r * k + c]));
   for (int64_t c = 0; c < k; ++c) e.push_back(std::exp(x[r * k + c] - top)), sum += e.back();
   for (double& v : e) v /= sum;
   return e;
@@ -43,7 +46,9 @@ template <int C> void softmaxes(int64_t rows) {
   if (rows > 2) x[2 * C] = 3e38f, x[C] = NAN;
   Launch(softmax<K<C>>, rows, 1, {row_tasks(rows, C)}).arg(x).arg(unused).arg(y).run();
   // x - max is rounded: half a unit of 40 is 2e-6, and as much again in its exponential.
-  check_all("softmax", y, [&](int64_t i) { return softmax_row(x, i / C, C)[static_cast<size_t>(i % C)]; }, 4e-6, 1e-37);
+  check_all(
+      "softmax", y, [&](int64_t i) { return softmax_row(x, i / C, C)[static_cast<size_t>(i % C)]; }, 4e-6,
+      1e-37);
 }
 TEST("softmax") {
   softmaxes<1>(3);
@@ -59,9 +64,11 @@ template <int C> void cross_entropy(int64_t rows, int64_t groups) {
   Tensor<int64_t> target(rows, random.integers(C));
   Tensor<float> weight(rows, [&](int64_t) { return random.below(3) ? random.uniform(0.25f, 2) : 0.0f; });
   const int64_t size = rows / groups;
-  if (groups > 1) for (int64_t r = size; r < 2 * size; ++r) weight[r] = 0;  // nothing kept in group 1
+  if (groups > 1)
+    for (int64_t r = size; r < 2 * size; ++r) weight[r] = 0;  // nothing kept in group 1
   weight[0] = 1;
-  for (int64_t r = 0; r < rows; ++r) if (weight[r] == 0) x[r * C] = NAN, target[r] = r % 2 ? -1 : C;  // must not matter
+  for (int64_t r = 0; r < rows; ++r)
+    if (weight[r] == 0) x[r * C] = NAN, target[r] = r % 2 ? -1 : C;  // must not matter
   std::vector<double> total(static_cast<size_t>(groups)), want(total);
   for (int64_t r = 0; r < rows; ++r) {
     if (weight[r] == 0) continue;
@@ -70,15 +77,21 @@ template <int C> void cross_entropy(int64_t rows, int64_t groups) {
   }
   Launch forward(softmax_cross_entropy<K<C>>, rows, groups, {row_tasks(rows, C), groups});
   forward.workspace(rows * 4).arg(x).arg(target).arg(weight).arg(loss).run();
-  check_all("loss", loss, [&](int64_t g) { return total[size_t(g)] == 0 ? 0 : want[size_t(g)] / total[size_t(g)]; }, 1e-6, 1e-6);
+  check_all(
+      "loss", loss, [&](int64_t g) { return total[size_t(g)] == 0 ? 0 : want[size_t(g)] / total[size_t(g)]; },
+      1e-6, 1e-6);
 
   Launch backward(softmax_cross_entropy_grad<K<C>>, rows, groups, {groups, row_tasks(rows, C)});
   backward.workspace(groups * 4).arg(x).arg(target).arg(weight).arg(dloss).arg(dx).run();
-  check_all("dlogits", dx, [&](int64_t i) {
-    const int64_t r = i / C, c = i % C, g = r / size;
-    if (weight[r] == 0) return 0.0;
-    return dloss[g] * weight[r] / total[size_t(g)] * (softmax_row(x, r, C)[size_t(c)] - (target[r] == c ? 1 : 0));
-  }, 2e-6, 1e-7);
+  check_all(
+      "dlogits", dx,
+      [&](int64_t i) {
+        const int64_t r = i / C, c = i % C, g = r / size;
+        if (weight[r] == 0) return 0.0;
+        return dloss[g] * weight[r] / total[size_t(g)] *
+               (softmax_row(x, r, C)[size_t(c)] - (target[r] == c ? 1 : 0));
+      },
+      2e-6, 1e-7);
 }
 TEST("softmax_cross_entropy and its gradient") {
   for (int64_t groups : {1, 2, 4}) {
@@ -91,11 +104,25 @@ TEST("softmax_cross_entropy and its gradient") {
 }
 TEST("a weighted label out of range gives NaN") {
   for (int64_t label : {-1, 10, 1 << 30}) {
-    Tensor<float> x(20, [](int64_t) { return 1.0f; }), weight(2, [](int64_t) { return 1.0f; }), loss(1), dloss(1, [](int64_t) { return 1.0f; }), dx(20);
+    Tensor<float> x(20, [](int64_t) { return 1.0f; }), weight(2, [](int64_t) { return 1.0f; }), loss(1),
+        dloss(1, [](int64_t) { return 1.0f; }), dx(20);
     Tensor<int64_t> target(2, [&](int64_t i) { return i ? label : 3; });
-    Launch(softmax_cross_entropy<K<10>>, 2, 1, {1, 1}).workspace(8).arg(x).arg(target).arg(weight).arg(loss).run();
+    Launch(softmax_cross_entropy<K<10>>, 2, 1, {1, 1})
+        .workspace(8)
+        .arg(x)
+        .arg(target)
+        .arg(weight)
+        .arg(loss)
+        .run();
     CHECK(std::isnan(loss[0]));
-    Launch(softmax_cross_entropy_grad<K<10>>, 2, 1, {1, 1}).workspace(4).arg(x).arg(target).arg(weight).arg(dloss).arg(dx).run();
+    Launch(softmax_cross_entropy_grad<K<10>>, 2, 1, {1, 1})
+        .workspace(4)
+        .arg(x)
+        .arg(target)
+        .arg(weight)
+        .arg(dloss)
+        .arg(dx)
+        .run();
     CHECK(std::isnan(dx[19]));
     CHECK_NEAR(dx[0], 0.05, 1e-7);
   }
@@ -114,10 +141,13 @@ template <int C> void normalised(int64_t rows) {
   Launch(l2_normalize<K<C>>, rows, 1, {row_tasks(rows, C)}).arg(x).arg(dy).arg(y).run();
   check_all("y", y, [&](int64_t i) { return x[i] / norm(i / C); }, 1e-6, 0);
   Launch(l2_normalize_grad<K<C>>, rows, 1, {row_tasks(rows, C)}).arg(x).arg(dy).arg(dx).run();
-  check_all("dx", dx, [&](int64_t i) {
-    const double n = norm(i / C), along = n * n > dot(x, x, i / C) * 1.01 ? 0 : dot(x, dy, i / C);
-    return dy[i] / n - x[i] * along / (n * n * n);
-  }, 1e-5, 1e-6);
+  check_all(
+      "dx", dx,
+      [&](int64_t i) {
+        const double n = norm(i / C), along = n * n > dot(x, x, i / C) * 1.01 ? 0 : dot(x, dy, i / C);
+        return dy[i] / n - x[i] * along / (n * n * n);
+      },
+      1e-5, 1e-6);
 }
 TEST("l2_normalize and its gradient") {
   normalised<2>(300);
@@ -135,20 +165,23 @@ template <int C> void top_k(int64_t rows, int64_t groups) {
   x[C] = NAN, x[2 * C + target[2]] = NAN, x[3 * C + C / 2] = INFINITY;
   Launch launch(top_k_correct<K<C>>, rows, groups, {row_tasks(rows, C), groups});
   launch.workspace(rows * 4).arg(x).arg(target).arg(weight).arg(correct).run();
-  check_all("correct", correct, [&](int64_t g) {
-    double s = 0;
-    for (int64_t r = g * (rows / groups); r < (g + 1) * (rows / groups); ++r) {
-      if (target[r] < 0 || target[r] >= C) continue;
-      const float own = x[r * C + target[r]];
-      int64_t rank = std::isnan(own) ? C : 0;
-      for (int64_t c = 0; c < C; ++c) {
-        const float v = x[r * C + c];
-        rank += std::isnan(v) || v > own || (v == own && c < target[r]);
-      }
-      s += rank < K<C>::TOP ? weight[r] : 0;
-    }
-    return s;
-  }, 0, 0);
+  check_all(
+      "correct", correct,
+      [&](int64_t g) {
+        double s = 0;
+        for (int64_t r = g * (rows / groups); r < (g + 1) * (rows / groups); ++r) {
+          if (target[r] < 0 || target[r] >= C) continue;
+          const float own = x[r * C + target[r]];
+          int64_t rank = std::isnan(own) ? C : 0;
+          for (int64_t c = 0; c < C; ++c) {
+            const float v = x[r * C + c];
+            rank += std::isnan(v) || v > own || (v == own && c < target[r]);
+          }
+          s += rank < K<C>::TOP ? weight[r] : 0;
+        }
+        return s;
+      },
+      0, 0);
 }
 TEST("top_k_correct") {
   for (int64_t groups : {1, 2, 4}) {
@@ -170,7 +203,15 @@ template <int C> void corrected(int64_t rows, float alpha_, float threshold_) {
   }
   cls[3 * C] = NAN, proto[4 * C] = INFINITY, target[5] = -3, target[6] = C;
   Launch launch(correct_labels<Correct<C>>, rows, 1, {row_tasks(rows, C)});
-  launch.scratch(2 * C * 4).arg(cls).arg(proto).arg(target).arg(alpha).arg(threshold).arg(label).arg(kept).run();
+  launch.scratch(2 * C * 4)
+      .arg(cls)
+      .arg(proto)
+      .arg(target)
+      .arg(alpha)
+      .arg(threshold)
+      .arg(label)
+      .arg(kept)
+      .run();
   int64_t relabelled = 0, dropped = 0;
   for (int64_t r = 0; r < rows; ++r) {
     const std::vector<double> a = softmax_row(cls, r, C), b = softmax_row(proto, r, C);
@@ -180,9 +221,10 @@ template <int C> void corrected(int64_t rows, float alpha_, float threshold_) {
       s.push_back(alpha_ * a[c] + (1 - double(alpha_)) * b[c]);
       if (s[c] > s[size_t(best)]) best = int64_t(c);
     }
-    const bool valid = target[r] >= 0 && target[r] < C, sure = s[size_t(best)] > threshold_;
+    const bool valid = target[r] >= 0 && target[r]<C, sure = s[size_t(best)]> threshold_;
     const double own = valid ? s[size_t(target[r])] : 0;
-    if (std::fabs(own * C - 1) < 1e-5 || std::fabs(s[size_t(best)] - threshold_) < 1e-6) continue;  // a hair's breadth
+    if (std::fabs(own * C - 1) < 1e-5 || std::fabs(s[size_t(best)] - threshold_) < 1e-6)
+      continue;  // a hair's breadth
     CHECK_EQ(label[r], sure ? best : target[r]);
     CHECK_EQ(kept[r], sure || own > 1.0 / C ? 1.0f : 0.0f);
     relabelled += label[r] != target[r];

@@ -1,4 +1,5 @@
-// matmul against loops in f64: all transposes, sizes around every block edge, prologues, epilogue with sums, groups.
+// matmul against loops in f64: all transposes, sizes around every block edge, prologues, epilogue with sums,
+// groups.
 #include "cpu/matmul.hpp"
 
 #include "native/kernels/harness.h"
@@ -10,8 +11,12 @@ using namespace moproc::test;
 /// Plain operands; y = 2 * product + bias; bias is buffer 2, y is buffer 3.
 template <int TA_, int TB_, int N_> struct Plain {
   static constexpr int TA = TA_, TB = TB_, N = N_;
-  struct A { static constexpr int buffer = 0; };
-  struct B { static constexpr int buffer = 1; };
+  struct A {
+    static constexpr int buffer = 0;
+  };
+  struct B {
+    static constexpr int buffer = 1;
+  };
   struct Y {
     static constexpr int sums = 0;
     static constexpr int sum_buffer[] = {-1};
@@ -61,7 +66,8 @@ struct Reference {
     for (int64_t l = 0; l < k; ++l) s += a(x, i, l) * b(y, l, j);
     return s;
   }
-  /// The order that the kernel promises, in f32: chains of 256 fused multiply-adds, added up; then a tree over groups.
+  /// The order that the kernel promises, in f32: chains of 256 fused multiply-adds, added up; then a tree
+  /// over groups.
   float promised(const Tensor<float>& x, const Tensor<float>& y, int64_t i, int64_t j, int64_t groups) const {
     std::vector<float> part;
     for (int64_t g = 0; g < groups; ++g) {
@@ -89,9 +95,13 @@ template <int TA, int TB, int N> void plain(int64_t m, int64_t k, int64_t groups
   Launch launch(matmul<K>, m, groups, {row_groups * cut.m_blocks * cut.n_blocks});
   launch.extent({m, N, k}).scratch(matmul_scratch(cut, TA ? groups : 1)).arg(a).arg(b).arg(bias).arg(y).run();
   const Reference of{TA, TB, m, N, k};
-  check_all("y", y, [&](int64_t e) { return 2 * of.promised(a, b, e / N, e % N, TA ? groups : 1) + bias[e % N]; }, 0, 0);
-  const double tolerance = 2e-7 * std::sqrt(static_cast<double>(k) * static_cast<double>(std::min(k, int64_t{256}))) + 1e-6;
-  check_all("y", y, [&](int64_t e) { return 2 * of.product(a, b, e / N, e % N) + bias[e % N]; }, 1e-6, tolerance);
+  check_all(
+      "y", y, [&](int64_t e) { return 2 * of.promised(a, b, e / N, e % N, TA ? groups : 1) + bias[e % N]; },
+      0, 0);
+  const double tolerance =
+      2e-7 * std::sqrt(static_cast<double>(k) * static_cast<double>(std::min(k, int64_t{256}))) + 1e-6;
+  check_all(
+      "y", y, [&](int64_t e) { return 2 * of.product(a, b, e / N, e % N) + bias[e % N]; }, 1e-6, tolerance);
 }
 
 template <int TA, int TB> void shapes() {
@@ -121,10 +131,13 @@ TEST("two ranks' halves of the terms add up to the whole, bit for bit") {
   using K = Plain<1, 0, N>;
   Random random(3);
   Tensor<float> a(m * k, random.floats()), b(k * N, random.floats()), zero(N, [](int64_t) { return 0.0f; });
-  Tensor<float> low_a(m * k / 2, [&](int64_t i) { return a[i]; }), high_a(m * k / 2, [&](int64_t i) { return a[m * k / 2 + i]; });
-  Tensor<float> low_b(k / 2 * N, [&](int64_t i) { return b[i]; }), high_b(k / 2 * N, [&](int64_t i) { return b[k / 2 * N + i]; });
+  Tensor<float> low_a(m * k / 2, [&](int64_t i) { return a[i]; }),
+      high_a(m * k / 2, [&](int64_t i) { return a[m * k / 2 + i]; });
+  Tensor<float> low_b(k / 2 * N, [&](int64_t i) { return b[i]; }),
+      high_b(k / 2 * N, [&](int64_t i) { return b[k / 2 * N + i]; });
   Tensor<float> whole(m * N), low(m * N), high(m * N);
-  const auto product = [&](Tensor<float>& x, Tensor<float>& y, Tensor<float>& to, int64_t terms, int64_t groups) {
+  const auto product = [&](Tensor<float>& x, Tensor<float>& y, Tensor<float>& to, int64_t terms,
+                           int64_t groups) {
     const MatmulBlocks cut = matmul_blocks(m, 1, N);
     Launch launch(matmul<K>, m, groups, {cut.m_blocks * cut.n_blocks});
     launch.extent({m, N, terms}).scratch(matmul_scratch(cut, groups)).arg(x).arg(y).arg(zero).arg(to).run();
@@ -139,10 +152,13 @@ template <int TA, int TB, int M, int N, int KK> void fused(int64_t groups) {
   using K = Fused<TA, TB, M, N, KK>;
   const int64_t row_groups = TA ? 1 : groups;
   Random random(static_cast<uint32_t>(M + N + KK));
-  Tensor<float> a(M * KK, random.floats()), b(KK * N, random.floats()), rows(std::max(M, KK), random.floats());
-  Tensor<float> scale(groups, random.floats()), y(M * N), sum(row_groups * N), mean(row_groups * N), m2(row_groups * N);
+  Tensor<float> a(M * KK, random.floats()), b(KK * N, random.floats()),
+      rows(std::max(M, KK), random.floats());
+  Tensor<float> scale(groups, random.floats()), y(M * N), sum(row_groups * N), mean(row_groups * N),
+      m2(row_groups * N);
   const MatmulBlocks cut = matmul_blocks(M / row_groups, row_groups, N);
-  Launch launch(matmul<K>, M, groups, {row_groups * cut.m_blocks * cut.n_blocks, combine_tasks<typename K::Y, N>(row_groups)});
+  Launch launch(matmul<K>, M, groups,
+                {row_groups * cut.m_blocks * cut.n_blocks, combine_tasks<typename K::Y, N>(row_groups)});
   launch.extent({M, N, KK}).scratch(matmul_scratch(cut, TA ? groups : 1));
   launch.workspace(row_groups * cut.m_blocks * 3 * padded_channels(N) * 4);
   launch.arg(a).arg(b).arg(rows).arg(scale).arg(y).arg(sum).arg(mean).arg(m2).run();
@@ -167,11 +183,16 @@ template <int TA, int TB, int M, int N, int KK> void fused(int64_t groups) {
   };
   const double tolerance = 2e-7 * KK * double(part);
   check_all("sum", sum, [&](int64_t i) { return over(i, [](double v) { return v; }); }, 2e-6, tolerance);
-  check_all("mean", mean, [&](int64_t i) { return over(i, [](double v) { return v; }) / double(part); }, 2e-6, tolerance);
-  check_all("m2", m2, [&](int64_t i) {
-    const double mu = over(i, [](double v) { return v; }) / double(part);
-    return over(i, [&](double v) { return (v - mu) * (v - mu); });
-  }, 2e-5, tolerance);
+  check_all(
+      "mean", mean, [&](int64_t i) { return over(i, [](double v) { return v; }) / double(part); }, 2e-6,
+      tolerance);
+  check_all(
+      "m2", m2,
+      [&](int64_t i) {
+        const double mu = over(i, [](double v) { return v; }) / double(part);
+        return over(i, [&](double v) { return (v - mu) * (v - mu); });
+      },
+      2e-5, tolerance);
 }
 
 TEST("prologues, epilogue, sums and moments") {

@@ -17,14 +17,16 @@ template <int BYTES> struct Rows {
 
 template <int BYTES> void rows(int64_t n) {
   Random random(BYTES);
-  Tensor<uint8_t> x(n * BYTES, [&](int64_t) { return static_cast<uint8_t>(random.below(256)); }), y(n * BYTES), back(n * BYTES);
+  Tensor<uint8_t> x(n * BYTES, [&](int64_t) { return static_cast<uint8_t>(random.below(256)); }),
+      y(n * BYTES), back(n * BYTES);
   Tensor<int64_t> idx(n, [](int64_t i) { return i; });
   for (int64_t i = n - 1; i > 0; --i) std::swap(idx[i], idx[random.below(i + 1)]);
   const int64_t tasks = n * ceil_of(BYTES, row_piece);
   Launch(take_rows<Rows<BYTES>>, n, 1, {tasks}).arg(x).arg(idx).arg(y).run();
   Launch(put_rows<Rows<BYTES>>, n, 1, {tasks}).arg(y).arg(idx).arg(back).run();
   int64_t wrong = 0;
-  for (int64_t i = 0; i < n * BYTES; ++i) wrong += (y[i] != x[idx[i / BYTES] * BYTES + i % BYTES]) + (back[i] != x[i]);
+  for (int64_t i = 0; i < n * BYTES; ++i)
+    wrong += (y[i] != x[idx[i / BYTES] * BYTES + i % BYTES]) + (back[i] != x[i]);
   CHECK_EQ(wrong, 0);
 }
 TEST("take_rows and put_rows are inverse") {
@@ -34,7 +36,8 @@ TEST("take_rows and put_rows are inverse") {
   rows<150528>(16);
 }
 TEST("an index out of range reads and writes nothing out of place") {
-  Tensor<uint8_t> x(24, [](int64_t i) { return static_cast<uint8_t>(i); }), y(24), z(24, [](int64_t) { return uint8_t{7}; });
+  Tensor<uint8_t> x(24, [](int64_t i) { return static_cast<uint8_t>(i); }), y(24),
+      z(24, [](int64_t) { return uint8_t{7}; });
   Tensor<int64_t> idx(2, [](int64_t i) { return i ? 2 : -1; });
   Launch(take_rows<Rows<12>>, 2, 1, {2}).arg(x).arg(idx).arg(y).run();
   for (int64_t i = 0; i < 24; ++i) CHECK_EQ(int(y[i]), 255);
@@ -52,7 +55,8 @@ template <int BYTES> struct Reverse {
 };
 template <class T> void reverse() {
   using K = Reverse<sizeof(T)>;
-  Tensor<T> a(1680, [](int64_t i) { return static_cast<T>(i * 37); }), b(840, [](int64_t i) { return static_cast<T>(i * 41); });
+  Tensor<T> a(1680, [](int64_t i) { return static_cast<T>(i * 37); }),
+      b(840, [](int64_t i) { return static_cast<T>(i * 41); });
   Tensor<T> y(2520);
   for (int64_t i = 0; i < 2520; ++i) y[i] = 0;
   // y's inner axes are (3, 3): three entries of the reversed first axis (two of a, one of b)
@@ -80,7 +84,8 @@ struct Columns {
   static constexpr int64_t Y_STRIDES[] = {0, 0, 0, 0, 150, 1}, X_OFFSETS[] = {5}, Y_OFFSETS[] = {1};
 };
 TEST("copy_nd leaves what is outside its range") {
-  Tensor<float> x(999 * 200, [](int64_t i) { return static_cast<float>(i); }), y(999 * 150, [](int64_t) { return -1.0f; });
+  Tensor<float> x(999 * 200, [](int64_t i) { return static_cast<float>(i); }),
+      y(999 * 150, [](int64_t) { return -1.0f; });
   CHECK(copy_tasks<Columns>(0) > 1);
   Launch(copy_nd<Columns>, 1, 1, {copy_tasks<Columns>(0)}).arg(x).arg(y).run();
   int64_t wrong = 0;

@@ -1,4 +1,5 @@
-// pointwise against loops in f64: every kind of leaf, channel sums and moments, flat domains, odd channel counts.
+// pointwise against loops in f64: every kind of leaf, channel sums and moments, flat domains, odd channel
+// counts.
 #include "cpu/pointwise.hpp"
 
 #include "native/kernels/harness.h"
@@ -9,7 +10,8 @@ using namespace moproc::test;
 
 constexpr float steps[4] = {0.5f, -1.0f, 2.0f, 3.0f};
 
-/// y = (x * channel + group_channel) * row + row_channel * scalar + u8 / 8; sums of y and of x * y; moments of y.
+/// y = (x * channel + group_channel) * row + row_channel * scalar + u8 / 8; sums of y and of x * y; moments
+/// of y.
 template <int C_, int PIXELS_> struct Fused {
   static constexpr int C = C_, PIXELS = PIXELS_, FLAT = 0;
   struct Y {
@@ -56,12 +58,17 @@ template <int C, int PIXELS> void fused(int64_t rows, int64_t groups) {
   };
   const double size = static_cast<double>(pixels);
   check_all("sum", sum, [&](int64_t i) { return over(i, want); }, 1e-6, 1e-5 * size);
-  check_all("dot", dot, [&](int64_t i) { return over(i, [&](int64_t e) { return x[e] * want(e); }); }, 1e-6, 1e-5 * size);
+  check_all(
+      "dot", dot, [&](int64_t i) { return over(i, [&](int64_t e) { return x[e] * want(e); }); }, 1e-6,
+      1e-5 * size);
   check_all("mean", mean, [&](int64_t i) { return over(i, want) / size; }, 1e-6, 1e-5);
-  check_all("m2", m2, [&](int64_t i) {
-    const double m = over(i, want) / size;
-    return over(i, [&](int64_t e) { return (want(e) - m) * (want(e) - m); });
-  }, 2e-5, 1e-6);
+  check_all(
+      "m2", m2,
+      [&](int64_t i) {
+        const double m = over(i, want) / size;
+        return over(i, [&](int64_t e) { return (want(e) - m) * (want(e) - m); });
+      },
+      2e-5, 1e-6);
 }
 
 TEST("every leaf, sums and moments") {
@@ -107,10 +114,13 @@ template <int C, int PIXELS, int FLAT> void plain(int64_t rows) {
   Launch(pointwise<K>, rows, 1, {tasks}).arg(x).arg(z).arg(y).run();
   const auto old = [&](int64_t i) { return double(before[static_cast<size_t>(i)]); };
   check_all("x", x, [&](int64_t i) { return old(i) + 1; }, 1e-7, 1e-7);
-  check_all("y", y, [&](int64_t i) {
-    const double b = 1 + (z[i] - 0x3f80) / 128.0;
-    return old(i) * old(i) - b * (FLAT || C > 4 ? 1.0 : steps[i % C]);
-  }, 1e-6, 1e-6);
+  check_all(
+      "y", y,
+      [&](int64_t i) {
+        const double b = 1 + (z[i] - 0x3f80) / 128.0;
+        return old(i) * old(i) - b * (FLAT || C > 4 ? 1.0 : steps[i % C]);
+      },
+      1e-6, 1e-6);
 }
 
 TEST("flat domains, in place, whatever the channels") {

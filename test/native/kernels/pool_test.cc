@@ -1,4 +1,5 @@
-// max_pool, max_pool_grad and global_avg_pool against loops in f64: ties, NaN, padding, prologues, sums, groups.
+// max_pool, max_pool_grad and global_avg_pool against loops in f64: ties, NaN, padding, prologues, sums,
+// groups.
 #include "cpu/global_avg_pool.hpp"
 #include "cpu/max_pool.hpp"
 #include "cpu/max_pool_grad.hpp"
@@ -38,7 +39,9 @@ template <class S> struct Pool : S {
 template <class S> struct Grad : S {
   struct Dy {  // buffer 2, negated
     static constexpr int buffer = -1;
-    static MOPROC_INLINE Vec load(const Params& p, const At& i, int lanes) { return -full<float, S::C>(p, 2, i, lanes); }
+    static MOPROC_INLINE Vec load(const Params& p, const At& i, int lanes) {
+      return -full<float, S::C>(p, 2, i, lanes);
+    }
   };
   struct Y {
     static constexpr int sums = 2;
@@ -55,7 +58,8 @@ template <class S> struct Grad : S {
 
 /// Element of x that wins window (n, p, q, c), and its value: PyTorch's rule.
 template <class S, class F> std::pair<int64_t, double> winner(F value, int64_t window) {
-  const int64_t c = window % S::C, q = window / S::C % S::Q, p = window / S::C / S::Q % S::P, n = window / S::C / S::Q / S::P;
+  const int64_t c = window % S::C, q = window / S::C % S::Q, p = window / S::C / S::Q % S::P,
+                n = window / S::C / S::Q / S::P;
   std::pair<int64_t, double> best{-1, 0};
   for (int64_t h = p * S::STRIDE - S::PAD; h < p * S::STRIDE - S::PAD + S::KERNEL; ++h)
     for (int64_t w = q * S::STRIDE - S::PAD; w < q * S::STRIDE - S::PAD + S::KERNEL; ++w) {
@@ -66,7 +70,8 @@ template <class S, class F> std::pair<int64_t, double> winner(F value, int64_t w
   return best;
 }
 
-template <int C, int H, int W, int KERNEL, int STRIDE, int PAD, bool FUSED> void pool(int64_t n, int64_t groups) {
+template <int C, int H, int W, int KERNEL, int STRIDE, int PAD, bool FUSED>
+void pool(int64_t n, int64_t groups) {
   using S = Shape<C, H, W, KERNEL, STRIDE, PAD, FUSED>;
   Random random(C * 100 + H);
   const int64_t in = n * H * W * C, out = n * S::P * S::Q * C, image = int64_t{H} * W * C;
@@ -74,7 +79,9 @@ template <int C, int H, int W, int KERNEL, int STRIDE, int PAD, bool FUSED> void
     return i % 211 == 17 ? NAN : i % 7 == 0 ? -INFINITY : static_cast<float>(random.below(4));
   });
   Tensor<float> scale(groups * C, [&](int64_t) { return static_cast<float>(1 + random.below(2)); });
-  const auto value = [&](int64_t e) { return x[e] * (FUSED ? double(scale[e / image / (n / groups) * C + e % C]) : 1.0); };
+  const auto value = [&](int64_t e) {
+    return x[e] * (FUSED ? double(scale[e / image / (n / groups) * C + e % C]) : 1.0);
+  };
 
   Tensor<float> y(out);
   Launch(max_pool<Pool<S>>, n, groups, {n * S::P}).arg(x).arg(scale).arg(y).run();
@@ -82,10 +89,13 @@ template <int C, int H, int W, int KERNEL, int STRIDE, int PAD, bool FUSED> void
 
   using K = Grad<S>;
   const int64_t tiles = n / groups * ceil_of(H, pool_tile);
-  Tensor<float> dy(out, random.floats()), dx(in), sum(groups * C), dot(groups * C), mean(groups * C), m2(groups * C);
-  for (int64_t i = 0; i < in; ++i) if (!std::isfinite(x[i])) x[i] = i % 3 == 0 ? 0.0f : 3.0f;  // the dot must stay finite
+  Tensor<float> dy(out, random.floats()), dx(in), sum(groups * C), dot(groups * C), mean(groups * C),
+      m2(groups * C);
+  for (int64_t i = 0; i < in; ++i)
+    if (!std::isfinite(x[i])) x[i] = i % 3 == 0 ? 0.0f : 3.0f;  // the dot must stay finite
   Launch launch(max_pool_grad<K>, n, groups, {groups * tiles, combine_tasks<typename K::Y, C>(groups)});
-  launch.scratch(pool_scratch(KERNEL, STRIDE, S::P, S::Q)).workspace(groups * tiles * 4 * padded_channels(C) * 4);
+  launch.scratch(pool_scratch(KERNEL, STRIDE, S::P, S::Q))
+      .workspace(groups * tiles * 4 * padded_channels(C) * 4);
   launch.arg(x).arg(scale).arg(dy).arg(dx).arg(sum).arg(dot).arg(mean).arg(m2).run();
   std::vector<double> want(static_cast<size_t>(in));
   for (int64_t i = 0; i < out; ++i) want[static_cast<size_t>(winner<S>(value, i).first)] -= dy[i];
@@ -99,12 +109,17 @@ template <int C, int H, int W, int KERNEL, int STRIDE, int PAD, bool FUSED> void
   };
   const double size = double(pixels);
   check_all("sum", sum, [&](int64_t i) { return over(i, exact); }, 1e-6, 1e-6 * size);
-  check_all("dot", dot, [&](int64_t i) { return over(i, [&](int64_t e) { return exact(e) * x[e]; }); }, 1e-6, 3e-6 * size);
+  check_all(
+      "dot", dot, [&](int64_t i) { return over(i, [&](int64_t e) { return exact(e) * x[e]; }); }, 1e-6,
+      3e-6 * size);
   check_all("mean", mean, [&](int64_t i) { return over(i, exact) / size; }, 1e-6, 1e-6);
-  check_all("m2", m2, [&](int64_t i) {
-    const double m = over(i, exact) / size;
-    return over(i, [&](int64_t e) { return (exact(e) - m) * (exact(e) - m); });
-  }, 1e-5, 1e-6);
+  check_all(
+      "m2", m2,
+      [&](int64_t i) {
+        const double m = over(i, exact) / size;
+        return over(i, [&](int64_t e) { return (exact(e) - m) * (exact(e) - m); });
+      },
+      1e-5, 1e-6);
 }
 
 TEST("max_pool and its gradient") {
@@ -120,7 +135,8 @@ TEST("max_pool and its gradient") {
 
 TEST("an infinite gradient stays in its window") {
   using S = Shape<4, 4, 4, 2, 2, 0, false>;
-  Tensor<float> x(64, [](int64_t i) { return static_cast<float>(i); }), scale(4), dy(16, [](int64_t i) { return i == 5 ? INFINITY : 1.0f; });
+  Tensor<float> x(64, [](int64_t i) { return static_cast<float>(i); }), scale(4),
+      dy(16, [](int64_t i) { return i == 5 ? INFINITY : 1.0f; });
   Tensor<float> dx(64), sum(4), dot(4), mean(4), m2(4);
   Launch launch(max_pool_grad<Grad<S>>, 1, 1, {1, combine_tasks<typename Grad<S>::Y, 4>(1)});
   launch.scratch(pool_scratch(2, 2, 2, 2)).workspace(4 * 16 * 4);
@@ -150,13 +166,21 @@ template <int C_, int PIXELS_> struct Average {
 template <int C, int PIXELS> void average(int64_t n, int64_t groups) {
   Random random(C);
   Tensor<float> x(n * PIXELS * C, random.floats()), shift(groups * C, random.floats()), y(n * C);
-  Launch(global_avg_pool<Average<C, PIXELS>>, n, groups, {n * ceil_of(C, average_channels)}).arg(x).arg(shift).arg(y).run();
-  check_all("y", y, [&](int64_t i) {
-    double s = 0;
-    for (int64_t j = 0; j < PIXELS; ++j)
-      s += std::max(0.0, double(x[(i / C * PIXELS + j) * C + i % C]) + shift[i / C / (n / groups) * C + i % C]);
-    return s / PIXELS;
-  }, 2e-6, 1e-7);
+  Launch(global_avg_pool<Average<C, PIXELS>>, n, groups, {n * ceil_of(C, average_channels)})
+      .arg(x)
+      .arg(shift)
+      .arg(y)
+      .run();
+  check_all(
+      "y", y,
+      [&](int64_t i) {
+        double s = 0;
+        for (int64_t j = 0; j < PIXELS; ++j)
+          s += std::max(
+              0.0, double(x[(i / C * PIXELS + j) * C + i % C]) + shift[i / C / (n / groups) * C + i % C]);
+        return s / PIXELS;
+      },
+      2e-6, 1e-7);
 }
 TEST("global_avg_pool") {
   average<64, 49>(4, 2);

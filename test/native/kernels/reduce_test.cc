@@ -22,14 +22,17 @@ template <int KIND> void reduced(int64_t outer, int64_t red, int64_t inner, bool
   if (tiles > 1) tasks.push_back(outer);
   Launch launch(reduce<Reduce<KIND>>, outer, 1, tasks);
   launch.extent({outer, red, inner}).workspace(tiles > 1 ? outer * tiles * inner * 4 : 0).arg(x).arg(y).run();
-  check_all("y", y, [&](int64_t i) {
-    double s = KIND == 1 ? -INFINITY : 0;
-    for (int64_t r = 0; r < red; ++r) {
-      const double v = x[(i / inner * red + r) * inner + i % inner];
-      s = KIND == 0 ? s + v : std::isnan(v) || std::isnan(s) ? NAN : std::max(s, v);
-    }
-    return s;
-  }, 1e-6, KIND == 1 ? 0 : 3e-7 * std::sqrt(double(red)) * 4);
+  check_all(
+      "y", y,
+      [&](int64_t i) {
+        double s = KIND == 1 ? -INFINITY : 0;
+        for (int64_t r = 0; r < red; ++r) {
+          const double v = x[(i / inner * red + r) * inner + i % inner];
+          s = KIND == 0 ? s + v : std::isnan(v) || std::isnan(s) ? NAN : std::max(s, v);
+        }
+        return s;
+      },
+      1e-6, KIND == 1 ? 0 : 3e-7 * std::sqrt(double(red)) * 4);
 }
 
 template <int KIND> void shapes() {
@@ -74,7 +77,8 @@ struct Finite {
   static constexpr int64_t SIZES[] = {5, 200000, 1};
 };
 float finite(int which, int64_t at, float bad) {
-  Tensor<float> a(5, [](int64_t) { return 1.0f; }), b(200000, [](int64_t i) { return i % 2 ? 3e38f : -3e38f; }), c(1), y(1);
+  Tensor<float> a(5, [](int64_t) { return 1.0f; }),
+      b(200000, [](int64_t i) { return i % 2 ? 3e38f : -3e38f; }), c(1), y(1);
   c[0] = -0.0f;
   Tensor<float>* all[] = {&a, &b, &c};
   if (which >= 0) (*all[which])[at] = bad;

@@ -1,5 +1,5 @@
-// queue_push, prototype_update and increment against step-by-step loops: wrap-around, batches longer than the queue,
-// in place and not, a step that is not finite.
+// queue_push, prototype_update and increment against step-by-step loops: wrap-around, batches longer than the
+// queue, in place and not, a step that is not finite.
 #include "cpu/increment.hpp"
 #include "cpu/prototype_update.hpp"
 #include "cpu/queue_push.hpp"
@@ -17,7 +17,8 @@ template <int D_, int Q_, bool IN_PLACE> struct Queue {
 
 template <int D, int Q, bool IN_PLACE> void push(int64_t n, int64_t start, float finite_) {
   Random random(static_cast<uint32_t>(n));
-  Tensor<float> queue(D * Q, random.floats()), keys(n * D, random.floats()), finite(1, [&](int64_t) { return finite_; });
+  Tensor<float> queue(D * Q, random.floats()), keys(n * D, random.floats()),
+      finite(1, [&](int64_t) { return finite_; });
   Tensor<float> queue_new(D * Q);
   Tensor<int64_t> ptr(1, [&](int64_t) { return start; }), ptr_new(1);
   std::vector<float> want;
@@ -37,9 +38,9 @@ template <int D, int Q, bool IN_PLACE> void push(int64_t n, int64_t start, float
 template <bool IN_PLACE> void pushes() {
   for (float finite : {1.0f, 0.0f}) {
     push<8, 32, IN_PLACE>(16, 0, finite);
-    push<8, 32, IN_PLACE>(16, 24, finite);   // wraps round
-    push<8, 32, IN_PLACE>(32, 5, finite);    // the whole queue
-    push<8, 32, IN_PLACE>(75, 31, finite);   // twice round and more
+    push<8, 32, IN_PLACE>(16, 24, finite);  // wraps round
+    push<8, 32, IN_PLACE>(32, 5, finite);   // the whole queue
+    push<8, 32, IN_PLACE>(75, 31, finite);  // twice round and more
     push<3, 7, IN_PLACE>(1, 6, finite);
     push<128, 100, IN_PLACE>(33, 90, finite);
     push<5, 1, IN_PLACE>(4, 0, finite);
@@ -49,7 +50,8 @@ TEST("queue_push in place") { pushes<true>(); }
 TEST("queue_push into another buffer") { pushes<false>(); }
 
 template <int CLASSES_, int D_, bool IN_PLACE> struct Prototypes {
-  static constexpr int CLASSES = CLASSES_, D = D_, PROTOTYPES_BUFFER = 0, Q_BUFFER = 1, TARGET_BUFFER = 2, KEPT_BUFFER = 3;
+  static constexpr int CLASSES = CLASSES_, D = D_, PROTOTYPES_BUFFER = 0, Q_BUFFER = 1, TARGET_BUFFER = 2,
+                       KEPT_BUFFER = 3;
   static constexpr int M_BUFFER = 4, FINITE_BUFFER = 5, PROTOTYPES_NEW_BUFFER = IN_PLACE ? 0 : 6;
 };
 
@@ -76,10 +78,12 @@ template <int CLASSES, int D, bool IN_PLACE> void update(int64_t n, float finite
       for (int64_t c = 0; c < D; ++c) want[size_t(k * D + c)] /= std::max(std::sqrt(norm), 1e-12);
     }
   }
-  Launch launch(prototype_update<Prototypes<CLASSES, D, IN_PLACE>>, n, 1, {ceil_of(CLASSES, prototype_block)});
+  Launch launch(prototype_update<Prototypes<CLASSES, D, IN_PLACE>>, n, 1,
+                {ceil_of(CLASSES, prototype_block)});
   launch.arg(p).arg(q).arg(target).arg(kept).arg(m).arg(finite).arg(p_new).run();
-  check_all("prototypes", IN_PLACE ? p : p_new, [&](int64_t i) { return want[size_t(i)]; }, finite_ != 0 ? 2e-6 : 0,
-            finite_ != 0 ? 1e-6 : 0);
+  check_all(
+      "prototypes", IN_PLACE ? p : p_new, [&](int64_t i) { return want[size_t(i)]; }, finite_ != 0 ? 2e-6 : 0,
+      finite_ != 0 ? 1e-6 : 0);
 }
 template <bool IN_PLACE> void updates() {
   for (float finite : {1.0f, 0.0f}) {

@@ -1,0 +1,30 @@
+// Every op case as compiled code against the op's reference: all cases are programs of one artefact, so this also runs
+// the fusion of whatever an expansion makes of them.
+
+import test from "ava";
+import type { NdArray } from "../../compiler/ir/nd.js";
+import { opCases as cases } from "../support/cases.js";
+import { compiled, runCompiled, runReference } from "../support/compiled.js";
+
+/** What one f32 rounding of operands of this size may change, with room for the length of the longest sum. */
+function tolerance(x: NdArray): number {
+  const largest = x.data.reduce((m, v) => Math.max(m, Math.abs(v)), 0);
+  return 1e-5 * Math.max(largest, 1e-3);
+}
+
+const graphs = cases.map((c) => c.graph);
+const artefact = compiled("cases", graphs);
+
+for (const c of cases) {
+  test.serial(`compiled ${c.name}`, async (t) => {
+    const a = await artefact;
+    const got = await runCompiled(a, c.graph, c.feed);
+    const want = runReference(c.graph, c.feed);
+    want.outputs.forEach((w, i) => {
+      const g = got.outputs[i] as NdArray;
+      t.deepEqual(g.shape, w.shape);
+      const worst = w.data.reduce((m, v, j) => Math.max(m, Math.abs(v - (g.data[j] as number))), 0);
+      t.true(worst <= tolerance(w), `output ${i} is off by ${worst}, allowed ${tolerance(w)}`);
+    });
+  });
+}
