@@ -1,6 +1,6 @@
 // Where the graphs of a compilation come from: the models of this project, or a module of the user's.
 
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { build } from "esbuild";
@@ -15,23 +15,25 @@ import { root } from "../util/root.js";
 import type { ModelFlags } from "./flags.js";
 
 export interface Source {
-  readonly graphs: readonly Graph[];
   readonly name: string;
   readonly meta: Plan["meta"];
+  readonly key: string; // changes whenever the graphs may
+  graphs(): readonly Graph[];
 }
 
 /** The programs of a task for the network and sizes that the flags name. */
 export function modelGraphs(task: string, f: ModelFlags): Source {
   const groups = f.bnGroups ?? f.ranks;
   if (f.batchSize % groups !== 0) throw new Error(`--batch-size ${f.batchSize} does not fall into ${groups} equal groups (--bn-groups)`);
+  const make = { mopro: moproPrograms, classifier: classifierPrograms }[task];
+  if (!make) throw new Error(`--task ${task}: known are mopro and classifier`);
   const config = {
-    arch: archOf(f.network), width: f.width, num_class: f.numClass, low_dim: f.lowDim, queue: f.moco_queue, image_size: f.imageSize,
-    batch: f.batchSize, groups,
+    arch: archOf(f.network), width: f.width, num_class: f.numClass, low_dim: f.lowDim, queue: f.moco_queue,
+    image_size: f.imageSize, batch: f.batchSize, groups,
   };
-  const name = `${f.network}_b${f.batchSize}`;
-  if (task === "mopro") return { graphs: moproPrograms(config), name, meta: { task, ...config } };
-  if (task === "classifier") return { graphs: classifierPrograms(config), name: `${name}_classifier`, meta: { task, ...config } };
-  throw new Error(`--task ${task}: known are mopro and classifier`);
+  const name = `${f.network}_b${f.batchSize}${task === "mopro" ? "" : `_${task}`}`;
+  const meta = { task, ...config };
+  return { name, meta, key: JSON.stringify(meta), graphs: () => make(config) };
 }
 
 /** Bundles and imports a user's module; `moproc` in it is this compiler. Throws when it has no `programs` function. */
@@ -48,8 +50,10 @@ export async function userGraphs(file: string): Promise<Source> {
       throw new Error(`${file}: ${e.message}`);
     });
     const module = (await import(pathToFileURL(bundle).href)) as { programs?: () => readonly Graph[]; meta?: Plan["meta"] };
-    if (typeof module.programs !== "function") throw new Error(`${file}: exports no function programs(): Graph[]`);
-    return { graphs: module.programs(), name: basename(file).replace(/\.[cm]?[jt]s$/, ""), meta: { task: "user", ...module.meta } };
+    const { programs } = module;
+    if (typeof programs !== "function") throw new Error(`${file}: exports no function programs(): Graph[]`);
+    const name = basename(file).replace(/\.[cm]?[jt]s$/, "");
+    return { name, meta: { task: "user", ...module.meta }, key: readFileSync(bundle, "utf8"), graphs: programs };
   } finally {
     rmSync(dir, { recursive: true, force: true });
   }

@@ -9,13 +9,14 @@ import { inspectCommand } from "./inspect.js";
 import { trainCommand } from "./train.js";
 import { canonicalFlags } from "./flags.js";
 
+const output = { outputError: (text: string, write: (s: string) => void): void => write(text.replace(/^error: /, "moproc: ")) };
 const program = new Command("moproc")
   .description("An ahead-of-time compiler for training: ResNet and MoPro, from TypeScript to native kernels.")
   .version("0.1.0")
   .exitOverride()
-  .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, "moproc: ")) });
+  .configureOutput(output);
 for (const c of [compileCommand(), trainCommand(), dataCommand(), inspectCommand(), doctorCommand()]) {
-  program.addCommand(c.exitOverride());
+  program.addCommand(c.exitOverride().configureOutput(output));
 }
 
 try {

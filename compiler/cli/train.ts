@@ -1,21 +1,17 @@
 // moproc train: finds or builds the training binary for the flags that are compiled in, then hands over to it with all
 // flags. The binary itself checks every other flag, so there is one list of them.
 
-import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { Command } from "commander";
-import { planCpp } from "../emit/plan_cpp.js";
+import { archs } from "../../models/resnet.js";
 import { cacheDir } from "../emit/project.js";
-import { buildArtefact } from "../emit/project.js";
-import { lower } from "../pipeline.js";
-import { digest } from "../util/digest.js";
 import { nativeTool, spawnTool } from "./data.js";
 import { addModelFlags, modelFlags, targetOf } from "./flags.js";
 import { modelGraphs } from "./graphs.js";
-import { progressLine } from "./progress.js";
+import { artefactKey, obtain } from "./obtain.js";
 
-/** Flags of this verb that the binary does not know. */
-const ownFlags = new Set(["--target", "--arch", "--ranks", "--artefact", "--task"]);
+/** Flags with a value that this verb uses up; the binary does not know them. */
+const ownFlags = new Set(["--target", "--ranks", "--artefact", "--task", "--width"]);
 
 export function trainCommand(): Command {
   const c = new Command("train")
@@ -44,25 +40,26 @@ export function trainCommand(): Command {
 async function fittingArtefact(options: Record<string, unknown>): Promise<string> {
   const flags = modelFlags(options);
   const target = targetOf(flags);
-  const { graphs, name, meta } = modelGraphs(String(options["task"]), flags);
-  const artefact = lower(graphs, { name, target, meta });
-  const dir = join(cacheDir(), "artefacts", `${name}-${digest(planCpp(artefact.plan), ...artefact.plan.kernels.map((k) => k.source)).slice(0, 16)}`);
-  if (existsSync(join(dir, "train"))) return dir;
-  const progress = progressLine("compiling kernels");
-  const { seconds, compiled, objects } = await buildArtefact(dir, artefact, progress.update);
-  progress.end();
-  process.stderr.write(`compiled ${name}: ${compiled} of ${objects} objects, ${seconds.toFixed(0)} s\n`);
+  const source = modelGraphs(String(options["task"]), flags);
+  const key = await artefactKey(source, target);
+  const { dir, built } = await obtain(source, target, join(cacheDir(), "artefacts", `${source.name}-${key.slice(0, 16)}`), key);
+  if (built) process.stderr.write(`compiled ${source.name}: ${built.compiled} of ${built.objects} objects, ${built.seconds.toFixed(0)} s\n`);
   return dir;
 }
 
-/** The arguments without the flags that only this verb knows, and with their values gone, too. */
-function passedOn(argv: readonly string[]): string[] {
+/** The arguments for the binary: without the flags that only this verb knows, `--network` and `--arch NETWORK` as -a. */
+export function passedOn(argv: readonly string[]): string[] {
   const out: string[] = [];
   for (let i = 0; i < argv.length; i++) {
-    const a = argv[i] as string;
-    const flag = a.split("=")[0] as string;
-    if (!ownFlags.has(flag)) out.push(a);
-    else if (!a.includes("=")) i++;
+    const [name = "", inline] = (argv[i] as string).split("=", 2);
+    const flag = name.startsWith("--") ? name.replaceAll("_", "-") : name;
+    const takesValue = ownFlags.has(flag) || flag === "--arch" || flag === "--network";
+    if (!takesValue) {
+      out.push(argv[i] as string);
+      continue;
+    }
+    const value = inline ?? argv[++i] ?? "";
+    if (flag === "--network" || (archs as readonly string[]).includes(value)) out.push("-a", value);
   }
   return out;
 }

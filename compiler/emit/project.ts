@@ -2,7 +2,6 @@
 // not there: everything is made beside it and renamed.
 
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { copyFile } from "node:fs/promises";
 import { availableParallelism, homedir } from "node:os";
 import { join, resolve } from "node:path";
 import type { Kernel, Plan } from "../lower/plan.js";
@@ -110,7 +109,6 @@ async function link(dir: string, objects: readonly string[]): Promise<void> {
     run(cxx(), [...objects, ...args, ...own, "-lm", "-pthread", "-o", join(dir, "train")]),
     run(cxx(), ["-shared", ...objects, ...own, "-lm", "-o", join(dir, "program.so")]),
   ]);
-  await copyFile(join(lib, "stamp.txt"), join(dir, ".runtime")).catch(() => {});
 }
 
 function kernelFlags(plan: Plan): string[] {
@@ -135,7 +133,8 @@ export async function compilerVersion(): Promise<string> {
   return text.split("\n")[0] as string;
 }
 
-function headerDigest(folders: readonly string[]): string {
+/** Digest of all headers below these folders of the project. */
+export function headerDigest(folders: readonly string[]): string {
   const files = folders.flatMap((f) =>
     readdirSync(join(root, f), { recursive: true, withFileTypes: true })
       .filter((e) => e.isFile() && /\.(h|hpp)$/.test(e.name))

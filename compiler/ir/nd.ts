@@ -13,7 +13,9 @@ export class NdArray {
 
   /** An array whose i-th element in row-major order is f(i). */
   static fill(shape: readonly number[], f: (i: number) => number): NdArray {
-    return new NdArray(shape, Float64Array.from({ length: elements(shape) }, (_, i) => f(i)));
+    const data = new Float64Array(elements(shape));
+    for (let i = 0; i < data.length; i++) data[i] = f(i);
+    return new NdArray(shape, data);
   }
 
   static scalar(x: number): NdArray {

@@ -7,7 +7,8 @@
 
 namespace moproc {
 
-/// Owns `bytes` zero-filled bytes, aligned to at least 4096 (2 MiB for blocks of that size). Throws std::bad_alloc.
+/// Owns `bytes` zero-filled bytes, aligned to at least 4096 (2 MiB for blocks of that size). Throws
+/// std::bad_alloc.
 class ArenaMemory {
  public:
   explicit ArenaMemory(int64_t bytes);

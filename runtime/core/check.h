@@ -15,8 +15,8 @@ class NonFiniteError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-/// Index (stored order) of the first NaN or infinity of a floating-point tensor; -1 when there is none or the type
-/// has none.
+/// Index (stored order) of the first NaN or infinity of a floating-point tensor; -1 when there is none or the
+/// type has none.
 int64_t first_nonfinite(const TensorInfo& t, const std::byte* stored);
 
 }  // namespace moproc

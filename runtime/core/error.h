@@ -1,5 +1,5 @@
-// The error every part of the runtime throws for bad input: a flag, a file, a name. The binary turns it into exit
-// status 2; anything else that escapes is our own fault and exits 1.
+// The error every part of the runtime throws for bad input: a flag, a file, a name. The binary turns it into
+// exit status 2; anything else that escapes is our own fault and exits 1.
 #pragma once
 
 #include <stdexcept>

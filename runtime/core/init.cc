@@ -1,4 +1,5 @@
-// Counter-based initial values: normal by Box-Muller in double (two elements a counter), uniform with 53 bits.
+// Counter-based initial values: normal by Box-Muller in double (two elements a counter), uniform with 53
+// bits.
 #include "core/init.h"
 
 #include <algorithm>
@@ -97,7 +98,8 @@ void fill_constant(const TensorInfo& t, double value, std::byte* out) {
 
 }  // namespace
 
-void fill_initial(Pool& pool, uint64_t seed, const StateInfo& state, const TensorInfo& t, std::byte* logical) {
+void fill_initial(Pool& pool, uint64_t seed, const StateInfo& state, const TensorInfo& t,
+                  std::byte* logical) {
   if (state.init == InitKind::constant) return fill_constant(t, state.value, logical);
   if (t.dtype != DType::f32) throw std::logic_error(std::string(t.name) + ": random initial values need f32");
   float* const out = reinterpret_cast<float*>(logical);

@@ -1,4 +1,5 @@
-// Initial values of state. Every element is a function of (seed, tensor name, its logical index): Philox counters.
+// Initial values of state. Every element is a function of (seed, tensor name, its logical index): Philox
+// counters.
 #pragma once
 
 #include <cstddef>

@@ -30,7 +30,8 @@ class Parser {
   }
 
   void skip_space() {
-    while (at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\t' || text_[at_] == '\n' || text_[at_] == '\r'))
+    while (at_ < text_.size() &&
+           (text_[at_] == ' ' || text_[at_] == '\t' || text_[at_] == '\n' || text_[at_] == '\r'))
       ++at_;
   }
 
@@ -134,7 +135,9 @@ class Parser {
   void escape(std::string& out) {
     if (at_ >= text_.size()) fail("a string does not end");
     switch (const char c = text_[at_++]) {
-      case '"': case '\\': case '/': out += c; return;
+      case '"':
+      case '\\':
+      case '/': out += c; return;
       case 'b': out += '\b'; return;
       case 'f': out += '\f'; return;
       case 'n': out += '\n'; return;
@@ -213,7 +216,8 @@ void write_json(std::string& out, double value) {
     return;
   }
   char text[32];
-  const auto [end, error] = std::to_chars(text, text + sizeof text, value);  // shortest that reads back the same
+  const auto [end, error] =
+      std::to_chars(text, text + sizeof text, value);  // shortest that reads back the same
   out.append(text, error == std::errc() ? end : text);
 }
 

@@ -1,5 +1,6 @@
-// JSON, as much as the runtime needs: a strict parser into a small tree, and a writer that appends to a string.
-// Surprising: objects keep their order and refuse the same key twice; depth and size of input are limited.
+// JSON, as much as the runtime needs: a strict parser into a small tree, and a writer that appends to a
+// string. Surprising: objects keep their order and refuse the same key twice; depth and size of input are
+// limited.
 #pragma once
 
 #include <cstdint>
@@ -50,10 +51,14 @@ void write_json(std::string& out, double value);
 /// Writes one flat object: JsonLine().add("epoch", 3).add("phase", "clean").text()
 class JsonLine {
  public:
-  JsonLine& add(std::string_view key, std::string_view value) { return begin(key), write_json(text_, value), *this; }
+  JsonLine& add(std::string_view key, std::string_view value) {
+    return begin(key), write_json(text_, value), *this;
+  }
   JsonLine& add(std::string_view key, const char* value) { return add(key, std::string_view(value)); }
   JsonLine& add(std::string_view key, double value) { return begin(key), write_json(text_, value), *this; }
-  JsonLine& add(std::string_view key, int64_t value) { return begin(key), text_ += std::to_string(value), *this; }
+  JsonLine& add(std::string_view key, int64_t value) {
+    return begin(key), text_ += std::to_string(value), *this;
+  }
   /// `json` is a JSON value already.
   JsonLine& add_raw(std::string_view key, std::string_view json) { return begin(key), text_ += json, *this; }
   std::string text() const { return text_.empty() ? "{}" : text_ + "}"; }

@@ -21,13 +21,16 @@ std::string show(const Row& r, int64_t runs, double all) {
   const double rate = seconds > 0 ? 1e-9 / seconds : 0;
   char text[256];
   std::snprintf(text, sizeof text, "  %10.3f %6.2f%% %9.1f %8.1f %6lld  ", seconds * 1e3,
-                all > 0 ? 100 * r.seconds / all : 0.0, r.flops * rate, r.bytes * rate, static_cast<long long>(r.calls));
+                all > 0 ? 100 * r.seconds / all : 0.0, r.flops * rate, r.bytes * rate,
+                static_cast<long long>(r.calls));
   return text + r.name + "\n";
 }
 
 std::string show_all(std::vector<Row> rows, int64_t runs, size_t most) {
-  std::stable_sort(rows.begin(), rows.end(), [](const Row& a, const Row& b) { return a.seconds > b.seconds; });
-  const double all = std::accumulate(rows.begin(), rows.end(), 0.0, [](double s, const Row& r) { return s + r.seconds; });
+  std::stable_sort(rows.begin(), rows.end(),
+                   [](const Row& a, const Row& b) { return a.seconds > b.seconds; });
+  const double all =
+      std::accumulate(rows.begin(), rows.end(), 0.0, [](double s, const Row& r) { return s + r.seconds; });
   std::string text;
   for (size_t i = 0; i < rows.size() && i < most; ++i) text += show(rows[i], runs, all);
   if (rows.size() > most) text += "  (" + std::to_string(rows.size() - most) + " more)\n";

@@ -23,8 +23,8 @@ class Profiler {
   void count_run(int program) { ++runs_[program]; }
   void reset();
 
-  /// For each program that ran: a line a template (calls, ms a run, share, GFLOP/s, GB/s) and a line for each of the
-  /// slowest steps, both slowest first. Empty when nothing ran.
+  /// For each program that ran: a line a template (calls, ms a run, share, GFLOP/s, GB/s) and a line for each
+  /// of the slowest steps, both slowest first. Empty when nothing ran.
   std::string report(int slowest = 40) const;
 
  private:

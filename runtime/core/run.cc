@@ -1,4 +1,5 @@
-// Running a program: each launch is its phases over the pool, one after the other; copies are cut over the pool, too.
+// Running a program: each launch is its phases over the pool, one after the other; copies are cut over the
+// pool, too.
 #include <algorithm>
 #include <cstring>
 #include <string>
@@ -54,7 +55,8 @@ void Session::execute(int program, const Progress& progress) {
 
 void Session::launch(const StepInfo& step, void* const* buffers) {
   const CpuEntry entry = plan_.kernels[step.kernel].entry;
-  Params params{buffers, step.rows, step.groups, {}, arenas_[static_cast<int>(Arena::work)].data() + step.workspace};
+  Params params{
+      buffers, step.rows, step.groups, {}, arenas_[static_cast<int>(Arena::work)].data() + step.workspace};
   std::copy_n(step.extent, 4, params.extent);
   const bool small = step.flops + step.bytes < kInlineWork;
   for (int32_t phase = 0; phase < step.tasks.size; ++phase) {
@@ -82,22 +84,24 @@ void Session::check_inputs(int program) const {
   const auto check = [&](int32_t t) {
     const int64_t at = first_nonfinite(info(t), data(t));
     if (at >= 0)
-      throw NonFiniteError(std::string(info(t).name) + "[" + std::to_string(at) + "] is not finite before program " +
-                           p.name + " starts");
+      throw NonFiniteError(std::string(info(t).name) + "[" + std::to_string(at) +
+                           "] is not finite before program " + p.name + " starts");
   };
   for (const int32_t t : p.inputs) check(t);
   for (const StateInfo& s : plan_.state)
     if (s.role != Role::derived) check(s.tensor);
 }
 
-/// The plan does not say which arguments a kernel writes; those it reads were found finite when they were written.
+/// The plan does not say which arguments a kernel writes; those it reads were found finite when they were
+/// written.
 void Session::check_step(int program, const StepInfo& step) const {
   for (const int32_t t : step.args) {
     const int64_t at = first_nonfinite(info(t), data(t));
     if (at < 0) continue;
     const std::string kernel = step.kind == StepKind::launch ? plan_.kernels[step.kernel].symbol : "copy";
-    throw NonFiniteError(std::string(info(t).name) + "[" + std::to_string(at) + "] is not finite after kernel " +
-                         kernel + " of step " + step.name + " in program " + plan_.programs[program].name);
+    throw NonFiniteError(std::string(info(t).name) + "[" + std::to_string(at) +
+                         "] is not finite after kernel " + kernel + " of step " + step.name + " in program " +
+                         plan_.programs[program].name);
   }
 }
 

@@ -21,15 +21,17 @@ bool is_named(std::string_view full, std::string_view program, std::string_view 
   return separator == '.' || separator == '/' || separator == ':';
 }
 
-int find_named(const Plan& plan, const ProgramInfo& program, const Span<int32_t>& list, std::string_view name) {
+int find_named(const Plan& plan, const ProgramInfo& program, const Span<int32_t>& list,
+               std::string_view name) {
   for (const int32_t t : list)
     if (is_named(plan.tensors[t].name, program.name, name)) return t;
   return -1;
 }
 
-[[noreturn]] void no_such(const Plan& plan, const ProgramInfo& program, const Span<int32_t>& list, const char* what,
-                          std::string_view name) {
-  std::string text = std::string("program ") + program.name + " has no " + what + " " + std::string(name) + "; it has";
+[[noreturn]] void no_such(const Plan& plan, const ProgramInfo& program, const Span<int32_t>& list,
+                          const char* what, std::string_view name) {
+  std::string text =
+      std::string("program ") + program.name + " has no " + what + " " + std::string(name) + "; it has";
   for (const int32_t t : list) text += std::string(" ") + plan.tensors[t].name;
   throw InputError(text);
 }
@@ -45,7 +47,8 @@ bool cpu_has(std::string_view arch) {
 /// The plan itself, or InputError: checked before any memory is asked for.
 const Plan& checked(const Plan& plan) {
   if (plan.version != 1)
-    throw InputError("the artefact's plan has version " + std::to_string(plan.version) + ", this runtime reads 1");
+    throw InputError("the artefact's plan has version " + std::to_string(plan.version) +
+                     ", this runtime reads 1");
   if (std::string_view(plan.device) != "cpu")
     throw InputError(std::string("the artefact is compiled for ") + plan.device + ", this runtime runs cpu");
   if (!cpu_has(plan.arch))
@@ -61,8 +64,8 @@ constexpr int64_t kPage = 4096;
 Session::Session(const Plan& plan, SessionOptions options)
     : plan_(checked(plan)),
       options_(options),
-      arenas_{ArenaMemory(plan.arena_bytes[0]), ArenaMemory(plan.arena_bytes[1]), ArenaMemory(plan.arena_bytes[2]),
-              ArenaMemory(plan.arena_bytes[3])},
+      arenas_{ArenaMemory(plan.arena_bytes[0]), ArenaMemory(plan.arena_bytes[1]),
+              ArenaMemory(plan.arena_bytes[2]), ArenaMemory(plan.arena_bytes[3])},
       pool_(options.threads > 0 ? options.threads : usable_cores()),
       scratch_stride_((plan.scratch_bytes + kPage - 1) / kPage * kPage),
       scratch_(scratch_stride_ * pool_.threads()),
@@ -127,8 +130,8 @@ std::byte* Session::data(int tensor) const {
 void Session::set(int tensor, std::span<const std::byte> logical) {
   const TensorInfo& t = info(tensor);
   if (static_cast<int64_t>(logical.size()) != t.bytes)
-    throw InputError(std::string(t.name) + ": " + show_type(t) + " has " + std::to_string(t.bytes) + " bytes, not " +
-                     std::to_string(logical.size()));
+    throw InputError(std::string(t.name) + ": " + show_type(t) + " has " + std::to_string(t.bytes) +
+                     " bytes, not " + std::to_string(logical.size()));
   to_stored(t, logical.data(), data(tensor));
   if (t.arena == Arena::state) stale_ = true;
 }
@@ -136,8 +139,8 @@ void Session::set(int tensor, std::span<const std::byte> logical) {
 void Session::get(int tensor, std::span<std::byte> logical) const {
   const TensorInfo& t = info(tensor);
   if (static_cast<int64_t>(logical.size()) != t.bytes)
-    throw InputError(std::string(t.name) + ": " + show_type(t) + " has " + std::to_string(t.bytes) + " bytes, not " +
-                     std::to_string(logical.size()));
+    throw InputError(std::string(t.name) + ": " + show_type(t) + " has " + std::to_string(t.bytes) +
+                     " bytes, not " + std::to_string(logical.size()));
   to_logical(t, data(tensor), logical.data());
 }
 

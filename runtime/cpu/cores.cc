@@ -1,4 +1,5 @@
-// Reads sched_getaffinity and the quotas of control groups, version 2 (cpu.max of every ancestor) and version 1.
+// Reads sched_getaffinity and the quotas of control groups, version 2 (cpu.max of every ancestor) and
+// version 1.
 #include "cpu/cores.h"
 
 #include <sched.h>

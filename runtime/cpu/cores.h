@@ -1,4 +1,5 @@
-// How many cores this process may really use: the affinity mask, cut down by the CPU quota of its control group.
+// How many cores this process may really use: the affinity mask, cut down by the CPU quota of its control
+// group.
 #pragma once
 
 namespace moproc {

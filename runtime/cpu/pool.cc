@@ -1,5 +1,5 @@
-// The pool's protocol: see pool.h. A worker that oversleeps a job never delays it: the caller waits for tasks that
-// were claimed, not for workers.
+// The pool's protocol: see pool.h. A worker that oversleeps a job never delays it: the caller waits for tasks
+// that were claimed, not for workers.
 #include "cpu/pool.h"
 
 #include <linux/futex.h>
@@ -14,7 +14,8 @@ namespace moproc {
 namespace {
 
 constexpr uint32_t kClosed = UINT32_MAX;
-constexpr int kSpins = 4000;  // about 50 us: longer than the gap between two launches, shorter than a time slice
+constexpr int kSpins =
+    4000;  // about 50 us: longer than the gap between two launches, shorter than a time slice
 
 void futex_wait(std::atomic<uint32_t>& word, uint32_t expected) {
   syscall(SYS_futex, reinterpret_cast<uint32_t*>(&word), FUTEX_WAIT_PRIVATE, expected, nullptr, nullptr, 0);
@@ -70,8 +71,8 @@ void Pool::run(int64_t tasks, PoolBody body, void* context) {
   if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
 }
 
-/// Claims ranges until none is left. A range is half of a thread's fair share of what is left: large ranges first,
-/// single tasks at the end.
+/// Claims ranges until none is left. A range is half of a thread's fair share of what is left: large ranges
+/// first, single tasks at the end.
 void Pool::take_ranges(int thread) {
   uint64_t seen = claim_.load(std::memory_order_acquire);
   for (;;) {
@@ -101,7 +102,8 @@ uint32_t Pool::abandon_rest(uint32_t tasks) {
   for (;;) {
     const uint32_t next = static_cast<uint32_t>(seen);
     if (next >= tasks) return 0;
-    if (claim_.compare_exchange_weak(seen, seen + (tasks - next), std::memory_order_acq_rel)) return tasks - next;
+    if (claim_.compare_exchange_weak(seen, seen + (tasks - next), std::memory_order_acq_rel))
+      return tasks - next;
   }
 }
 

@@ -1,5 +1,6 @@
-// A thread pool for launches of a few microseconds to a few milliseconds. Workers take shrinking ranges of tasks as
-// they go, so a core lost to another process costs little; waiting spins briefly, then sleeps on a futex.
+// A thread pool for launches of a few microseconds to a few milliseconds. Workers take shrinking ranges of
+// tasks as they go, so a core lost to another process costs little; waiting spins briefly, then sleeps on a
+// futex.
 #pragma once
 
 #include <atomic>
@@ -14,13 +15,15 @@
 
 namespace moproc {
 
-/// Runs the body of a job over a range of tasks: context, first task, end, number of the thread (0 is the caller).
+/// Runs the body of a job over a range of tasks: context, first task, end, number of the thread (0 is the
+/// caller).
 using PoolBody = void (*)(void* context, int64_t begin, int64_t end, int thread);
 
 /// One job at a time, started by one thread at a time; that thread works too.
 class Pool {
  public:
-  /// `threads` in all, the caller included; at least 1. Throws std::system_error when threads cannot be started.
+  /// `threads` in all, the caller included; at least 1. Throws std::system_error when threads cannot be
+  /// started.
   explicit Pool(int threads);
   ~Pool();
   Pool(const Pool&) = delete;
@@ -28,14 +31,17 @@ class Pool {
 
   int threads() const { return static_cast<int>(workers_.size()) + 1; }
 
-  /// Runs body over [0, tasks), each task once, and returns when all have ended. Rethrows the first exception of a
-  /// body; the ranges already taken still end, those not yet taken do not start. One task runs on the caller.
+  /// Runs body over [0, tasks), each task once, and returns when all have ended. Rethrows the first exception
+  /// of a body; the ranges already taken still end, those not yet taken do not start. One task runs on the
+  /// caller.
   void run(int64_t tasks, PoolBody body, void* context);
 
   /// The same with a callable taking (begin, end, thread).
   template <class F>
   void run(int64_t tasks, F&& f) {
-    run(tasks, [](void* c, int64_t b, int64_t e, int t) { (*static_cast<std::remove_reference_t<F>*>(c))(b, e, t); },
+    run(
+        tasks,
+        [](void* c, int64_t b, int64_t e, int t) { (*static_cast<std::remove_reference_t<F>*>(c))(b, e, t); },
         const_cast<void*>(static_cast<const void*>(&f)));
   }
 
@@ -46,11 +52,11 @@ class Pool {
   void wait_done(uint32_t tasks);
   void stop();
 
-  // The job. `claim_` is (number of the job << 32 | next task), so a range claimed belongs to the job that was read;
-  // between jobs the low half is kClosed. The fields below it change only while it is closed.
+  // The job. `claim_` is (number of the job << 32 | next task), so a range claimed belongs to the job that
+  // was read; between jobs the low half is kClosed. The fields below it change only while it is closed.
   alignas(64) std::atomic<uint64_t> claim_;
-  alignas(64) std::atomic<uint32_t> job_{0};    // futex of the workers
-  alignas(64) std::atomic<uint32_t> done_{0};   // tasks ended; futex of the caller
+  alignas(64) std::atomic<uint32_t> job_{0};   // futex of the workers
+  alignas(64) std::atomic<uint32_t> done_{0};  // tasks ended; futex of the caller
   alignas(64) std::atomic<PoolBody> body_{nullptr};
   std::atomic<void*> context_{nullptr};
   std::atomic<uint32_t> tasks_{0};

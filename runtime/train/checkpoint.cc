@@ -48,11 +48,13 @@ Metadata metadata_of(const Plan& plan, const CheckpointInfo& i, const Options& o
              {"schedule", o.cosine ? "cosine" : join(o.schedule)},
              {"start_clean_epoch", std::to_string(o.start_clean_epoch)}};
   const Hyper& h = o.hyper;
-  for (const auto& [name, value] : std::initializer_list<std::pair<const char*, double>>{
-           {"lr", h.lr}, {"momentum", h.momentum}, {"weight_decay", h.weight_decay}, {"moco_m", h.moco_m},
-           {"proto_m", h.proto_m}, {"temperature", h.temperature}, {"alpha", h.alpha}, {"pseudo_th", h.pseudo_th},
-           {"w_inst", h.w_inst}, {"w_proto", h.w_proto}})
-    m[name] = show(value);
+  const std::pair<const char*, double> hyper[] = {
+      {"lr", h.lr},           {"momentum", h.momentum}, {"weight_decay", h.weight_decay},
+      {"moco_m", h.moco_m},   {"proto_m", h.proto_m},   {"temperature", h.temperature},
+      {"alpha", h.alpha},     {"w_inst", h.w_inst},     {"w_proto", h.w_proto},
+      {"pseudo_th", h.pseudo_th},
+  };
+  for (const auto& [name, value] : hyper) m[name] = show(value);
   return m;
 }
 
@@ -79,7 +81,8 @@ std::string show_entry(const TensorEntry& t) {
 }
 
 bool fits(const TensorEntry& t, const TensorInfo& want) {
-  return t.dtype == want.dtype && std::equal(t.shape.begin(), t.shape.end(), want.shape, want.shape + want.rank);
+  return t.dtype == want.dtype &&
+         std::equal(t.shape.begin(), t.shape.end(), want.shape, want.shape + want.rank);
 }
 
 std::vector<int> saved_tensors(const Plan& plan) {
@@ -95,8 +98,8 @@ void check_tensors(const SafetensorsFile& file, const Session& session, const st
     const TensorEntry* const have = file.find(want.name);
     if (!have) throw InputError(file.path() + ": tensor " + want.name + " is missing");
     if (!fits(*have, want))
-      throw InputError(file.path() + ": tensor " + want.name + " is " + show_entry(*have) + ", the artefact needs " +
-                       show_type(want));
+      throw InputError(file.path() + ": tensor " + want.name + " is " + show_entry(*have) +
+                       ", the artefact needs " + show_type(want));
   }
   if (file.tensors().size() == wanted.size()) return;
   for (const TensorEntry& have : file.tensors()) {
@@ -127,7 +130,9 @@ std::optional<Rank> rank_of(const std::string& name) {
 
 std::string checkpoint_name(int epoch, std::optional<int64_t> step) {
   char name[64];
-  if (step) std::snprintf(name, sizeof name, "checkpoint_%04d_%06lld.safetensors", epoch, static_cast<long long>(*step));
+  if (step)
+    std::snprintf(name, sizeof name, "checkpoint_%04d_%06lld.safetensors", epoch,
+                  static_cast<long long>(*step));
   else std::snprintf(name, sizeof name, "checkpoint_%04d.safetensors", epoch);
   return name;
 }
@@ -143,7 +148,8 @@ std::string newest_checkpoint(const std::string& folder) {
   return path;
 }
 
-void save_checkpoint(const std::string& path, const Session& session, const CheckpointInfo& info, const Options& options) {
+void save_checkpoint(const std::string& path, const Session& session, const CheckpointInfo& info,
+                     const Options& options) {
   const std::vector<int> saved = saved_tensors(session.plan());
   std::vector<TensorEntry> entries;
   for (const int t : saved) {

@@ -34,12 +34,13 @@ std::string checkpoint_name(int epoch, std::optional<int64_t> step);
 /// Path of the newest checkpoint in a folder, "" when there is none.
 std::string newest_checkpoint(const std::string& folder);
 
-/// Writes all state of a session under the plan's names, shapes and order; safe against full disks and crashes: the
-/// file is complete or not there. Throws InputError naming the file.
-void save_checkpoint(const std::string& path, const Session& session, const CheckpointInfo& info, const Options& options);
+/// Writes all state of a session under the plan's names, shapes and order; safe against full disks and
+/// crashes: the file is complete or not there. Throws InputError naming the file.
+void save_checkpoint(const std::string& path, const Session& session, const CheckpointInfo& info,
+                     const Options& options);
 
-/// Reads one back. Everything (names, types, shapes, sha256, metadata) is checked before the first tensor is set.
-/// Throws InputError naming file and tensor or field.
+/// Reads one back. Everything (names, types, shapes, sha256, metadata) is checked before the first tensor is
+/// set. Throws InputError naming file and tensor or field.
 CheckpointInfo load_checkpoint(const std::string& path, Session& session);
 
 }  // namespace moproc::train

@@ -1,4 +1,5 @@
-// What a person sees: a progress bar on a terminal, plain lines elsewhere, and how numbers are spelled in both.
+// What a person sees: a progress bar on a terminal, plain lines elsewhere, and how numbers are spelled in
+// both.
 #pragma once
 
 #include <chrono>

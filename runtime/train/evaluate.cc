@@ -1,4 +1,5 @@
-// Evaluation. The program takes either a weight a row (0 for rows that are not there) or how many rows are there.
+// Evaluation. The program takes either a weight a row (0 for rows that are not there) or how many rows are
+// there.
 #include "train/evaluate.h"
 
 #include <chrono>
@@ -37,7 +38,8 @@ class Program {
     for (int64_t i = 0; i < this->batch(); ++i) target[i] = i < batch.count ? batch.target[i] : 0;
     if (weight_ >= 0) {
       const auto weight = s_.view<float>(weight_);
-      for (size_t i = 0; i < weight.size(); ++i) weight[i] = static_cast<int64_t>(i) < batch.count ? 1.0f : 0.0f;
+      for (size_t i = 0; i < weight.size(); ++i)
+        weight[i] = static_cast<int64_t>(i) < batch.count ? 1.0f : 0.0f;
     }
     if (count_ >= 0) set_count(batch.count);
     s_.run(program_);
@@ -65,7 +67,8 @@ class Program {
       case DType::i64:
         for (const int64_t v : s_.view<int64_t>(output)) sum += static_cast<double>(v);
         break;
-      default: throw InputError(std::string("program evaluate: ") + show_type(s_.info(output)) + " is no count");
+      default:
+        throw InputError(std::string("program evaluate: ") + show_type(s_.info(output)) + " is no count");
     }
     return std::llround(sum);
   }

@@ -14,12 +14,17 @@ struct EvaluateResult {
   int64_t broken = 0;  // files that could not be decoded: in no count
   int64_t correct1 = 0, correct5 = 0;
   double seconds = 0;
-  double top1() const { return images ? 100.0 * static_cast<double>(correct1) / static_cast<double>(images) : 0; }
-  double top5() const { return images ? 100.0 * static_cast<double>(correct5) / static_cast<double>(images) : 0; }
+  double top1() const {
+    return images ? 100.0 * static_cast<double>(correct1) / static_cast<double>(images) : 0;
+  }
+  double top5() const {
+    return images ? 100.0 * static_cast<double>(correct5) / static_cast<double>(images) : 0;
+  }
 };
 
 /// Runs the program `evaluate` over the list with the test transform and `workers` decoding threads.
-/// `progress` hears (images done, images in the list). Throws InputError when the program is missing or of another form.
+/// `progress` hears (images done, images in the list). Throws InputError when the program is missing or of
+/// another form.
 EvaluateResult evaluate(Session& session, const data::Dataset& list, int workers,
                         const std::function<void(int64_t, int64_t)>& progress);
 

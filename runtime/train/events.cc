@@ -1,4 +1,5 @@
-// The few protocol buffer fields a scalar needs, written by hand (tensorflow/core/util/event.proto, summary.proto).
+// The few protocol buffer fields a scalar needs, written by hand (tensorflow/core/util/event.proto,
+// summary.proto).
 #include "train/events.h"
 
 #include <unistd.h>
@@ -37,16 +38,22 @@ void put_fixed(std::string& out, T v) {
   out.append(raw, sizeof v);
 }
 
-void put_key(std::string& out, int field, Wire wire) { put_varint(out, static_cast<uint64_t>(field) << 3 | wire); }
+void put_key(std::string& out, int field, Wire wire) {
+  put_varint(out, static_cast<uint64_t>(field) << 3 | wire);
+}
 
 void put_double(std::string& out, int field, double v) { put_key(out, field, fixed64), put_fixed(out, v); }
 void put_float(std::string& out, int field, float v) { put_key(out, field, fixed32), put_fixed(out, v); }
-void put_int(std::string& out, int field, int64_t v) { put_key(out, field, varint), put_varint(out, static_cast<uint64_t>(v)); }
+void put_int(std::string& out, int field, int64_t v) {
+  put_key(out, field, varint), put_varint(out, static_cast<uint64_t>(v));
+}
 void put_bytes(std::string& out, int field, std::string_view v) {
   put_key(out, field, bytes), put_varint(out, v.size()), out += v;
 }
 
-std::span<const std::byte> as_bytes(std::string_view text) { return std::as_bytes(std::span(text.data(), text.size())); }
+std::span<const std::byte> as_bytes(std::string_view text) {
+  return std::as_bytes(std::span(text.data(), text.size()));
+}
 
 double wall_time() {
   return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
@@ -56,8 +63,8 @@ std::string file_name(const std::string& folder) {
   char host[256] = "";
   if (gethostname(host, sizeof host - 1) != 0 || host[0] == '\0') std::strcpy(host, "localhost");
   char name[400];
-  std::snprintf(name, sizeof name, "/events.out.tfevents.%010lld.%s.%d.0", static_cast<long long>(wall_time()), host,
-                static_cast<int>(getpid()));
+  std::snprintf(name, sizeof name, "/events.out.tfevents.%010lld.%s.%d.0",
+                static_cast<long long>(wall_time()), host, static_cast<int>(getpid()));
   return folder + name;
 }
 

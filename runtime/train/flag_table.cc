@@ -17,7 +17,8 @@ T parse(const std::string& flag, const std::string& text, T low, T high, const c
   T v{};
   const char* const end = text.data() + text.size();
   const auto [stop, error] = std::from_chars(text.data(), end, v);
-  if (text.empty() || error != std::errc() || stop != end) throw InputError(flag + " " + text + ": not " + kind);
+  if (text.empty() || error != std::errc() || stop != end)
+    throw InputError(flag + " " + text + ": not " + kind);
   if (!(v >= low && v <= high)) throw InputError(flag + " " + text + ": out of range");
   return v;
 }
@@ -71,7 +72,8 @@ void set_nodes(Options& o, const Value& v) {
 
 void set_rank(Options& o, const Value& v) {
   const int rank = parse<int>(v.flag, v.texts[0], -1, std::numeric_limits<int>::max(), "a whole number");
-  if (rank > 0) throw InputError(v.flag + " " + v.texts[0] + ": this artefact runs on one node, as one process");
+  if (rank > 0)
+    throw InputError(v.flag + " " + v.texts[0] + ": this artefact runs on one node, as one process");
   o.without_effect.push_back(v.flag);
 }
 
@@ -79,60 +81,81 @@ void refuse_gpu(Options&, const Value& v) {
   throw InputError(v.flag + " " + v.texts[0] + ": this artefact is compiled for the CPU");
 }
 
+/// Appends flags of one section to a table.
+class Section {
+ public:
+  Section(std::vector<Flag>& table, std::string name) : table_(table), name_(std::move(name)) {}
+
+  using Names = std::vector<std::string>;
+  void none(Names names, const char* help, Setter set) { add(names, Arity::none, "", "", help, set); }
+  void one(Names names, const char* unit, const char* preset, const char* help, Setter set) {
+    add(names, Arity::one, unit, preset, help, set);
+  }
+  void many(Names names, const char* unit, const char* preset, const char* help, Setter set) {
+    add(names, Arity::many, unit, preset, help, set);
+  }
+
+ private:
+  void add(Names& names, Arity arity, const char* unit, const char* preset, const char* help, Setter& set) {
+    table_.push_back({name_, std::move(names), arity, unit, preset, help, std::move(set)});
+  }
+
+  std::vector<Flag>& table_;
+  std::string name_;
+};
+
 #define AT(field) [](Options& o) -> auto& { return o.field; }
 
 constexpr int kMaxInt = std::numeric_limits<int>::max();
 constexpr int64_t kMaxLong = std::numeric_limits<int64_t>::max();
 
-void add_run(std::vector<Flag>& t) {
-  const std::string s = "data and run";
-  t.push_back({s, {"--data"}, Arity::one, "DIR", "", "WebVision folder (info/, google/, flickr/, val_images_256/)",
-               text(AT(data))});
-  t.push_back({s, {"--exp-dir"}, Arity::one, "DIR", "", "where checkpoints and logs go; made if missing",
-               text(AT(exp_dir))});
-  t.push_back({s, {"-j", "--workers"}, Arity::one, "N", "usable cores", "threads that decode images",
-               number<int>(AT(workers), 1, 4096)});
-  t.push_back({s, {"--epochs"}, Arity::one, "N", "90", "epochs in all", number<int>(AT(epochs), 1, kMaxInt)});
-  t.push_back({s, {"--start-epoch"}, Arity::one, "N", "0", "first epoch (a resumed run starts where it ended)",
-               number<int>(AT(start_epoch), 0, kMaxInt)});
-  t.push_back({s, {"-p", "--print-freq"}, Arity::one, "STEPS", "50", "steps between two lines of the log",
-               number<int>(AT(print_freq), 1, kMaxInt)});
-  t.push_back({s, {"--resume"}, Arity::one, "FILE|auto", "", "continue from a checkpoint; auto: the newest in --exp-dir",
-               text(AT(resume))});
-  t.push_back({s, {"--seed"}, Arity::one, "N", "0", "of initial values, data order and augmentation", set_seed});
+void add_run(std::vector<Flag>& table) {
+  Section t(table, "data and run");
+  t.one({"--data"}, "DIR", "", "WebVision folder (info/, google/, flickr/, val_images_256/)", text(AT(data)));
+  t.one({"--exp-dir"}, "DIR", "", "where checkpoints and logs go; made if missing", text(AT(exp_dir)));
+  t.one({"-j", "--workers"}, "N", "usable cores", "threads that decode images",
+        number<int>(AT(workers), 1, 4096));
+  t.one({"--epochs"}, "N", "90", "epochs in all", number<int>(AT(epochs), 1, kMaxInt));
+  t.one({"--start-epoch"}, "N", "0", "first epoch (a resumed run starts where it ended)",
+        number<int>(AT(start_epoch), 0, kMaxInt));
+  t.one({"-p", "--print-freq"}, "STEPS", "50", "steps between two lines of the log",
+        number<int>(AT(print_freq), 1, kMaxInt));
+  t.one({"--resume"}, "FILE|auto", "", "continue from a checkpoint; auto: the newest in --exp-dir",
+        text(AT(resume)));
+  t.one({"--seed"}, "N", "0", "of initial values, data order and augmentation", set_seed);
 }
 
-void add_hyper(std::vector<Flag>& t) {
-  const std::string s = "optimisation and loss";
-  const auto real = [&](std::vector<std::string> names, const char* preset, const char* help, double low, double high,
-                        auto at) {
-    t.push_back({s, std::move(names), Arity::one, "X", preset, help, number<double>(at, low, high)});
+void add_hyper(std::vector<Flag>& table) {
+  Section t(table, "optimisation and loss");
+  const auto real = [&](std::vector<std::string> names, const char* preset, const char* help, double low,
+                        double high, auto at) {
+    t.one(std::move(names), "X", preset, help, number<double>(at, low, high));
   };
   real({"--lr", "--learning-rate"}, "0.1", "learning rate before the schedule", 0, kInfinity, AT(hyper.lr));
-  t.push_back({s, {"--schedule"}, Arity::many, "EPOCH...", "40 80", "epochs at which lr is multiplied by 0.1",
-               set_schedule});
-  t.push_back({s, {"--cos"}, Arity::none, "", "", "cosine schedule by epoch instead", on(AT(cosine))});
+  t.many({"--schedule"}, "EPOCH...", "40 80", "epochs at which lr is multiplied by 0.1", set_schedule);
+  t.none({"--cos"}, "cosine schedule by epoch instead", on(AT(cosine)));
   real({"--momentum"}, "0.9", "of SGD", 0, 1, AT(hyper.momentum));
-  real({"--wd", "--weight-decay"}, "1e-4", "weight decay of every parameter", 0, kInfinity, AT(hyper.weight_decay));
+  real({"--wd", "--weight-decay"}, "1e-4", "weight decay of every parameter", 0, kInfinity,
+       AT(hyper.weight_decay));
   real({"--moco_m"}, "0.999", "momentum of the key encoder", 0, 1, AT(hyper.moco_m));
   real({"--proto_m"}, "0.999", "momentum of the prototypes", 0, 1, AT(hyper.proto_m));
   real({"--temperature"}, "0.1", "of the contrastive logits", 1e-6, kInfinity, AT(hyper.temperature));
   real({"--w-inst"}, "1", "weight of the instance loss", 0, kInfinity, AT(hyper.w_inst));
   real({"--w-proto"}, "1", "weight of the prototype loss", 0, kInfinity, AT(hyper.w_proto));
-  t.push_back({s, {"--start_clean_epoch"}, Arity::one, "EPOCH", "11", "first epoch with noise correction",
-               number<int>(AT(start_clean_epoch), 0, kMaxInt)});
+  t.one({"--start_clean_epoch"}, "EPOCH", "11", "first epoch with noise correction",
+        number<int>(AT(start_clean_epoch), 0, kMaxInt));
   real({"--pseudo_th"}, "0.8", "score above which a label is replaced", 0, kInfinity, AT(hyper.pseudo_th));
   real({"--alpha"}, "0.5", "share of the classifier in the score", 0, 1, AT(hyper.alpha));
 }
 
-void add_confirmed(std::vector<Flag>& t) {
-  const std::string s = "compiled in (accepted when they agree with the artefact)";
+void add_confirmed(std::vector<Flag>& table) {
+  Section t(table, "compiled in (accepted when they agree with the artefact)");
   const auto whole = [&](std::vector<std::string> names, const char* unit, const char* help, auto at) {
-    t.push_back({s, std::move(names), Arity::one, unit, "", help, number<int64_t>(at, 1, kMaxLong)});
+    t.one(std::move(names), unit, "", help, number<int64_t>(at, 1, kMaxLong));
   };
-  t.push_back({s, {"-a", "--arch", "--network"}, Arity::one, "NAME", "", "encoder", text(AT(confirmed.arch))});
-  t.push_back({s, {"--width"}, Arity::one, "X", "", "factor of the encoder's channels",
-               number<double>(AT(confirmed.width), 1e-3, 1e3)});
+  t.one({"-a", "--arch", "--network"}, "NAME", "", "encoder", text(AT(confirmed.arch)));
+  t.one({"--width"}, "X", "", "factor of the encoder's channels",
+        number<double>(AT(confirmed.width), 1e-3, 1e3));
   whole({"-b", "--batch-size"}, "N", "images a step, over all groups", AT(confirmed.batch));
   whole({"--num-class"}, "N", "classes", AT(confirmed.num_class));
   whole({"--low-dim"}, "N", "dimensions of the embedding", AT(confirmed.low_dim));
@@ -141,40 +164,36 @@ void add_confirmed(std::vector<Flag>& t) {
   whole({"--bn-groups"}, "N", "groups with BatchNorm statistics of their own", AT(confirmed.bn_groups));
 }
 
-void add_own(std::vector<Flag>& t) {
-  const std::string s = "only here";
-  t.push_back({s, {"--threads"}, Arity::one, "N", "usable cores", "threads that compute; results do not depend on it",
-               number<int>(AT(threads), 1, 4096)});
-  t.push_back({s, {"--steps"}, Arity::one, "N", "", "stop after so many steps", number<int64_t>(AT(steps), 1, kMaxLong)});
-  t.push_back({s, {"--synthetic"}, Arity::none, "", "", "random images and labels, no data; every step printed",
-               on(AT(synthetic))});
-  t.push_back({s, {"--evaluate"}, Arity::none, "", "", "only evaluate the checkpoint of --resume", on(AT(evaluate))});
-  t.push_back({s, {"--checkpoint-every"}, Arity::one, "STEPS", "", "checkpoints within an epoch, too",
-               number<int64_t>(AT(checkpoint_every), 1, kMaxLong)});
-  t.push_back({s, {"--truth"}, Arity::one, "FILE", "", "true labels (truth.json): report how noise was handled",
-               text(AT(truth))});
-  t.push_back({s, {"--json-log"}, Arity::one, "FILE", "EXP-DIR/metrics.jsonl", "one JSON line a print",
-               text(AT(json_log))});
-  t.push_back({s, {"--mini"}, Arity::none, "", "", "only images found through Google (mini-WebVision)", on(AT(mini))});
-  t.push_back({s, {"--crop-min"}, Arity::one, "X", "0.2", "smallest share of an image a random crop takes",
-               number<double>(AT(crop_min), 0.001, 1)});
-  t.push_back({s, {"--jitter"}, Arity::one, "X", "0.4", "strength of colour jitter in the strong view",
-               number<double>(AT(jitter), 0, 0.5)});
-  t.push_back({s, {"--gray"}, Arity::one, "X", "0.2", "share of strong views in grey", number<double>(AT(gray), 0, 1)});
-  t.push_back({s, {"--profile"}, Arity::none, "", "", "a line a template and a step: ms, share, GFLOP/s, GB/s",
-               on(AT(profile))});
-  t.push_back({s, {"--check"}, Arity::none, "", "", "stop at the first NaN or infinity and say where", on(AT(check))});
-  t.push_back({s, {"--quiet"}, Arity::none, "", "", "one line an epoch", on(AT(quiet))});
+void add_own(std::vector<Flag>& table) {
+  Section t(table, "only here");
+  t.one({"--threads"}, "N", "usable cores", "threads that compute; results do not depend on it",
+        number<int>(AT(threads), 1, 4096));
+  t.one({"--steps"}, "N", "", "stop after so many steps", number<int64_t>(AT(steps), 1, kMaxLong));
+  t.none({"--synthetic"}, "random images and labels, no data; every step printed", on(AT(synthetic)));
+  t.none({"--evaluate"}, "only evaluate the checkpoint of --resume", on(AT(evaluate)));
+  t.one({"--checkpoint-every"}, "STEPS", "", "checkpoints within an epoch, too",
+        number<int64_t>(AT(checkpoint_every), 1, kMaxLong));
+  t.one({"--truth"}, "FILE", "", "true labels (truth.json): report how noise was handled", text(AT(truth)));
+  t.one({"--json-log"}, "FILE", "EXP-DIR/metrics.jsonl", "one JSON line a print", text(AT(json_log)));
+  t.none({"--mini"}, "only images found through Google (mini-WebVision)", on(AT(mini)));
+  t.one({"--crop-min"}, "X", "0.2", "smallest share of an image a random crop takes",
+        number<double>(AT(crop_min), 0.001, 1));
+  t.one({"--jitter"}, "X", "0.4", "strength of colour jitter in the strong view",
+        number<double>(AT(jitter), 0, 0.5));
+  t.one({"--gray"}, "X", "0.2", "share of strong views in grey", number<double>(AT(gray), 0, 1));
+  t.none({"--profile"}, "a line a template and a step: ms, share, GFLOP/s, GB/s", on(AT(profile)));
+  t.none({"--check"}, "stop at the first NaN or infinity and say where", on(AT(check)));
+  t.none({"--quiet"}, "one line an epoch", on(AT(quiet)));
 }
 
-void add_launchers(std::vector<Flag>& t) {
-  const std::string s = "of other launchers (this artefact runs as one process)";
-  t.push_back({s, {"--world-size"}, Arity::one, "NODES", "-1", "only 1 or -1", set_nodes});
-  t.push_back({s, {"--rank"}, Arity::one, "N", "-1", "only 0 or -1", set_rank});
-  t.push_back({s, {"--dist-url"}, Arity::one, "URL", "", "no effect", set_nothing});
-  t.push_back({s, {"--dist-backend"}, Arity::one, "NAME", "", "no effect", set_nothing});
-  t.push_back({s, {"--multiprocessing-distributed"}, Arity::none, "", "", "no effect", set_nothing});
-  t.push_back({s, {"--gpu"}, Arity::one, "N", "", "refused: compiled for the CPU", refuse_gpu});
+void add_launchers(std::vector<Flag>& table) {
+  Section t(table, "of other launchers (this artefact runs as one process)");
+  t.one({"--world-size"}, "NODES", "-1", "only 1 or -1", set_nodes);
+  t.one({"--rank"}, "N", "-1", "only 0 or -1", set_rank);
+  t.one({"--dist-url"}, "URL", "", "no effect", set_nothing);
+  t.one({"--dist-backend"}, "NAME", "", "no effect", set_nothing);
+  t.none({"--multiprocessing-distributed"}, "no effect", set_nothing);
+  t.one({"--gpu"}, "N", "", "refused: compiled for the CPU", refuse_gpu);
 }
 
 #undef AT

@@ -1,4 +1,5 @@
-// Parsing: looks each argument up in the table of flag_table.cc. Surprising: --schedule takes all numbers behind it.
+// Parsing: looks each argument up in the table of flag_table.cc. Surprising: --schedule takes all numbers
+// behind it.
 #include "train/flags.h"
 
 #include <algorithm>
@@ -34,7 +35,8 @@ bool is_flag(const std::string& arg) {
 Options parse_flags(int argc, const char* const* argv, bool& help) {
   Options options;
   std::vector<std::string> args(argv + 1, argv + argc);
-  help = std::any_of(args.begin(), args.end(), [](const std::string& a) { return a == "--help" || a == "-h"; });
+  help =
+      std::any_of(args.begin(), args.end(), [](const std::string& a) { return a == "--help" || a == "-h"; });
   if (help) return options;
   const std::vector<Flag> table = flag_table();
   std::set<const Flag*> seen;
@@ -53,7 +55,8 @@ Options parse_flags(int argc, const char* const* argv, bool& help) {
     if (flag.arity == Arity::none) {
       if (!may_take) throw InputError(name + " takes no value");
     } else if (flag.arity == Arity::one) {
-      if (may_take && (i + 1 >= args.size() || is_flag(args[i + 1]))) throw InputError(name + " needs a value");
+      if (may_take && (i + 1 >= args.size() || is_flag(args[i + 1])))
+        throw InputError(name + " needs a value");
       if (may_take) values.push_back(args[++i]);
     } else if (may_take) {
       while (i + 1 < args.size() && !is_flag(args[i + 1])) values.push_back(args[++i]);
@@ -64,8 +67,9 @@ Options parse_flags(int argc, const char* const* argv, bool& help) {
 }
 
 std::string help_text(const std::string& program) {
-  std::string text = "usage: " + program + " --data DIR --exp-dir DIR [flags]\n       " + program +
-                     " --synthetic --steps 3\n\nTrains the compiled programs. A '-' inside a flag may be written '_'.\n";
+  std::string text =
+      "usage: " + program + " --data DIR --exp-dir DIR [flags]\n       " + program +
+      " --synthetic --steps 3\n\nTrains the compiled programs. A '-' inside a flag may be written '_'.\n";
   std::string section;
   for (const Flag& f : flag_table()) {
     if (f.section != section) text += "\n" + (section = f.section) + "\n";
@@ -100,7 +104,8 @@ void check_against(const Options& o, const Plan& plan) {
                        std::to_string(meta_number(plan, key)) + "; compile another");
   };
   if (!o.confirmed.arch.empty() && o.confirmed.arch != meta(plan, "arch"))
-    throw InputError("--arch " + o.confirmed.arch + ": this artefact holds " + meta(plan, "arch") + "; compile another");
+    throw InputError("--arch " + o.confirmed.arch + ": this artefact holds " + meta(plan, "arch") +
+                     "; compile another");
   if (o.confirmed.width != 0 && o.confirmed.width != std::strtod(meta(plan, "width").c_str(), nullptr))
     throw InputError("--width: this artefact is compiled with " + meta(plan, "width") + "; compile another");
   number("--batch-size", o.confirmed.batch, "batch");

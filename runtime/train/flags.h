@@ -9,9 +9,9 @@
 
 namespace moproc::train {
 
-/// Parses argv[1..]. `-` and `_` are the same inside a long name; `--name value` and `--name=value` both work.
-/// Throws InputError naming the flag: unknown, value missing, not a number or out of range, given twice.
-/// `help` is set, and the rest left as it was, when --help or -h is among the arguments.
+/// Parses argv[1..]. `-` and `_` are the same inside a long name; `--name value` and `--name=value` both
+/// work. Throws InputError naming the flag: unknown, value missing, not a number or out of range, given
+/// twice. `help` is set, and the rest left as it was, when --help or -h is among the arguments.
 Options parse_flags(int argc, const char* const* argv, bool& help);
 
 /// The text of --help: each flag with its unit, default and meaning.
@@ -22,8 +22,8 @@ std::string meta(const Plan& plan, const std::string& key);
 /// The same as a whole number. Throws InputError when it is missing or none.
 int64_t meta_number(const Plan& plan, const std::string& key);
 
-/// Throws InputError, naming flag, value and what the artefact holds, where a flag contradicts what is compiled in, and
-/// where the flags contradict each other.
+/// Throws InputError, naming flag, value and what the artefact holds, where a flag contradicts what is
+/// compiled in, and where the flags contradict each other.
 void check_against(const Options& options, const Plan& plan);
 
 }  // namespace moproc::train

@@ -1,4 +1,5 @@
-// moproc-train-help: prints the flags of every training binary, so that they can be listed before one is compiled.
+// moproc-train-help: prints the flags of every training binary, so that they can be listed before one is
+// compiled.
 #include <cstdio>
 
 #include "train/flags.h"

@@ -23,7 +23,8 @@ int fail(int status, const char* what) {
 }  // namespace
 
 int moproc_train_main(int argc, char** argv, const moproc::Plan& plan) {
-  std::signal(SIGXFSZ, SIG_IGN);  // a file that grows too large is an error of write(), not the end of the process
+  std::signal(SIGXFSZ,
+              SIG_IGN);  // a file that grows too large is an error of write(), not the end of the process
   try {
     bool help = false;
     const moproc::train::Options options = moproc::train::parse_flags(argc, argv, help);

@@ -16,8 +16,9 @@ struct NamedCount {
 };
 
 constexpr NamedMeter kMeters[] = {
-    {"loss", &Meters::loss},           {"loss_cls", &Meters::loss_cls},   {"loss_inst", &Meters::loss_inst},
-    {"loss_proto", &Meters::loss_proto}, {"acc_cls", &Meters::acc_cls},   {"acc_inst", &Meters::acc_inst},
+    {"loss", &Meters::loss},           {"loss_cls", &Meters::loss_cls},
+    {"loss_inst", &Meters::loss_inst}, {"loss_proto", &Meters::loss_proto},
+    {"acc_cls", &Meters::acc_cls},     {"acc_inst", &Meters::acc_inst},
     {"acc_proto", &Meters::acc_proto},
 };
 constexpr NamedCount kCounts[] = {

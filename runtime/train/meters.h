@@ -1,5 +1,5 @@
-// Running averages of an epoch. Surprising: accuracies are means of the steps' percentages, as in the published script,
-// not of all samples; the two differ where steps keep different numbers of samples.
+// Running averages of an epoch. Surprising: accuracies are means of the steps' percentages, as in the
+// published script, not of all samples; the two differ where steps keep different numbers of samples.
 #pragma once
 
 #include <array>
@@ -32,15 +32,19 @@ struct Meters {
   Meter acc_cls, acc_inst, acc_proto;              // percent; cls and proto over kept samples, inst over all
   double samples = 0, corrected = 0, dropped = 0;  // of the clean phase: labels replaced, samples left out
   double not_finite = 0;                           // steps without effect
-  // Samples of the clean phase whose true class is known: label right, wrong, or the image of no class at all.
-  double right = 0, right_kept = 0, wrong = 0, wrong_corrected = 0, wrong_dropped = 0, out = 0, out_dropped = 0;
+  // Samples of the clean phase whose true class is known: label right, wrong, or the image of no class at
+  // all.
+  double right = 0, right_kept = 0, wrong = 0, wrong_corrected = 0, wrong_dropped = 0, out = 0,
+         out_dropped = 0;
 
   /// Adds a step's results; `given` are the labels as listed. A step that is not finite is only counted.
   void add(const StepResult& r, const int64_t* given);
-  /// Adds what the step did to samples whose true class is known: `truth` is a class, kNoClass or kUnknown a sample.
+  /// Adds what the step did to samples whose true class is known: `truth` is a class, kNoClass or kUnknown a
+  /// sample.
   void add_truth(const StepResult& r, const int64_t* given, const int64_t* truth);
 
-  /// All numbers as one JSON object, exactly, and back. Throws InputError (after `where`) when one is missing.
+  /// All numbers as one JSON object, exactly, and back. Throws InputError (after `where`) when one is
+  /// missing.
   std::string to_json() const;
   static Meters from_json(const Json& json, const std::string& where);
 };

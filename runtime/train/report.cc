@@ -1,4 +1,5 @@
-// The wording of everything a run prints. Averages in brackets are over the epoch so far, as in the published script.
+// The wording of everything a run prints. Averages in brackets are over the epoch so far, as in the published
+// script.
 #include "train/report.h"
 
 #include <algorithm>
@@ -37,7 +38,12 @@ double since(std::chrono::steady_clock::time_point start) {
 }  // namespace
 
 Report::Report(Console& console, RunLog& log, int print_freq, int64_t batch, int epochs, bool every_step)
-    : console_(console), log_(log), print_freq_(print_freq), batch_(batch), epochs_(epochs), every_step_(every_step) {
+    : console_(console),
+      log_(log),
+      print_freq_(print_freq),
+      batch_(batch),
+      epochs_(epochs),
+      every_step_(every_step) {
   restart_clock();
 }
 
@@ -54,17 +60,19 @@ void Report::step(const StepView& v) {
   const double all = since(epoch_start_);
   const double rate = all > 0 ? static_cast<double>(steps_since_start_) / all : 0;
   if (every_step_ || (v.at.step - 1) % print_freq_ == 0 || v.at.step == v.batches) {
-    print_step(v, seconds, static_cast<double>(batch_ * steps_since_print_) / std::max(1e-9, since(last_print_)));
+    print_step(v, seconds,
+               static_cast<double>(batch_ * steps_since_print_) / std::max(1e-9, since(last_print_)));
     last_print_ = Clock::now();
     steps_since_print_ = 0;
     waited_at_print_ = v.waited;
   }
   const Meters& m = v.at.meters;
-  console_.status(format("epoch %d/%d %s %lld/%lld", v.at.epoch, epochs_, phase_name(v.phase),
-                         static_cast<long long>(v.at.step), static_cast<long long>(v.batches)),
-                  static_cast<double>(v.at.step) / static_cast<double>(v.batches),
-                  format("%.1f images/s  loss %.4f  acc %.1f %%  %s left", rate * static_cast<double>(batch_),
-                         m.loss.mean(), m.acc_cls.mean(), show_time(rate > 0 ? v.steps_left / rate : 0).c_str()));
+  console_.status(
+      format("epoch %d/%d %s %lld/%lld", v.at.epoch, epochs_, phase_name(v.phase),
+             static_cast<long long>(v.at.step), static_cast<long long>(v.batches)),
+      static_cast<double>(v.at.step) / static_cast<double>(v.batches),
+      format("%.1f images/s  loss %.4f  acc %.1f %%  %s left", rate * static_cast<double>(batch_),
+             m.loss.mean(), m.acc_cls.mean(), show_time(rate > 0 ? v.steps_left / rate : 0).c_str()));
 }
 
 void Report::print_step(const StepView& v, double seconds, double images_per_second) {
@@ -79,16 +87,18 @@ void Report::print_step(const StepView& v, double seconds, double images_per_sec
   if (console_.quiet() || (console_.terminal() && !every_step_)) return;
   std::string text;
   if (every_step_) {
-    text = format("step %lld %s", static_cast<long long>(v.at.step - 1), phase_name(v.phase));
+    text = format("step %lld %s", static_cast<long long>(v.at.samples / batch_ - 1), phase_name(v.phase));
     const auto add = [&](const char* name, const std::optional<double>& value) {
       if (value) text += format("  %s %.6f", name, *value);
     };
     add("loss", v.result.loss), add("cls", v.result.loss_cls);
     add("inst", v.result.loss_inst), add("proto", v.result.loss_proto);
-    text += format("  %.2f images/s  %.3f s  peak %s", images_per_second, seconds, show_bytes(peak_resident_bytes()).c_str());
+    text += format("  %.2f images/s  %.3f s  peak %s", images_per_second, seconds,
+                   show_bytes(peak_resident_bytes()).c_str());
   } else {
-    text = format("Epoch: [%d][%5lld/%lld]  images/s %.1f  Data %.2f s", v.at.epoch, static_cast<long long>(v.at.step),
-                  static_cast<long long>(v.batches), images_per_second, waited);
+    text = format("Epoch: [%d][%5lld/%lld]  images/s %.1f  Data %.2f s", v.at.epoch,
+                  static_cast<long long>(v.at.step), static_cast<long long>(v.batches), images_per_second,
+                  waited);
     text += meter("Loss", m.loss, 4) + meter("Acc@Cls", m.acc_cls, 2) + meter("Acc@Inst", m.acc_inst, 2) +
             meter("Acc@Proto", m.acc_proto, 2);
   }
@@ -100,7 +110,8 @@ void Report::epoch(Phase phase, double lr, const Position& at, int64_t broken) {
   const double seconds = since(epoch_start_);
   log_.scalar("Train Acc", m.acc_cls.mean(), at.epoch);
   if (phase != Phase::train) log_.scalar("Instance Acc", m.acc_inst.mean(), at.epoch);
-  if (phase == Phase::proto || phase == Phase::clean) log_.scalar("Prototype Acc", m.acc_proto.mean(), at.epoch);
+  if (phase == Phase::proto || phase == Phase::clean)
+    log_.scalar("Prototype Acc", m.acc_proto.mean(), at.epoch);
   JsonLine record;
   record.add("event", "epoch").add("phase", phase_name(phase)).add("epoch", int64_t{at.epoch}).add("lr", lr);
   record.add("seconds", seconds).add("samples", at.samples).add("broken_files", broken);
@@ -116,17 +127,20 @@ void Report::epoch(Phase phase, double lr, const Position& at, int64_t broken) {
   log_.line(record);
 }
 
-/// The clean phase: how many labels were replaced and how many samples left out; against the truth, where it is known.
+/// The clean phase: how many labels were replaced and how many samples left out; against the truth, where it
+/// is known.
 void Report::noise(const Position& at, JsonLine& record) {
   const Meters& m = at.meters;
   if (m.samples == 0) return;
-  console_.line(format("  noise: of %.0f labels %.0f corrected (%.1f %%), %.0f dropped (%.1f %%)", m.samples, m.corrected,
-                       percent(m.corrected, m.samples), m.dropped, percent(m.dropped, m.samples)));
+  console_.line(format("  noise: of %.0f labels %.0f corrected (%.1f %%), %.0f dropped (%.1f %%)", m.samples,
+                       m.corrected, percent(m.corrected, m.samples), m.dropped,
+                       percent(m.dropped, m.samples)));
   if (m.right + m.wrong + m.out == 0) return;
-  console_.line(format("  truth: of %.0f wrong labels %.1f %% corrected, %.1f %% dropped; of %.0f out-of-class images "
-                       "%.1f %% dropped; of %.0f right labels %.1f %% kept",
-                       m.wrong, percent(m.wrong_corrected, m.wrong), percent(m.wrong_dropped, m.wrong), m.out,
-                       percent(m.out_dropped, m.out), m.right, percent(m.right_kept, m.right)));
+  console_.line(
+      format("  truth: of %.0f wrong labels %.1f %% corrected, %.1f %% dropped; of %.0f out-of-class images "
+             "%.1f %% dropped; of %.0f right labels %.1f %% kept",
+             m.wrong, percent(m.wrong_corrected, m.wrong), percent(m.wrong_dropped, m.wrong), m.out,
+             percent(m.out_dropped, m.out), m.right, percent(m.right_kept, m.right)));
   const auto share = [&](const char* name, double part, double whole) {
     if (whole > 0) record.add(name, part / whole);
   };
@@ -139,9 +153,16 @@ void Report::noise(const Position& at, JsonLine& record) {
 void Report::evaluation(int epoch, const EvaluateResult& r) {
   log_.scalar("WebVision top1 Acc", r.top1(), epoch);
   log_.scalar("WebVision top5 Acc", r.top5(), epoch);
-  log_.line(JsonLine().add("event", "evaluate").add("epoch", int64_t{epoch}).add("images", r.images)
-                .add("broken_files", r.broken).add("top1", r.top1()).add("top5", r.top5())
-                .add("correct1", r.correct1).add("correct5", r.correct5).add("seconds", r.seconds));
+  log_.line(JsonLine()
+                .add("event", "evaluate")
+                .add("epoch", int64_t{epoch})
+                .add("images", r.images)
+                .add("broken_files", r.broken)
+                .add("top1", r.top1())
+                .add("top5", r.top5())
+                .add("correct1", r.correct1)
+                .add("correct5", r.correct5)
+                .add("seconds", r.seconds));
   std::string text = format("  validation: top-1 %.2f  top-5 %.2f  of %lld images  %s", r.top1(), r.top5(),
                             static_cast<long long>(r.images), show_time(r.seconds).c_str());
   if (r.broken > 0) text += format("  (%lld broken files left out)", static_cast<long long>(r.broken));
@@ -155,18 +176,26 @@ void Report::memory(const Session& session) {
     work = std::max(work, p.work_bytes);
     bound = std::max(bound, p.live_bytes_max);
   }
-  const int64_t arenas = plan.arena_bytes[0] + plan.arena_bytes[1] + plan.arena_bytes[2] + plan.arena_bytes[3];
+  const int64_t arenas =
+      plan.arena_bytes[0] + plan.arena_bytes[1] + plan.arena_bytes[2] + plan.arena_bytes[3];
   const int64_t scratch = session.memory_bytes() - arenas;
   const int64_t peak = peak_resident_bytes();
-  console_.line(format("memory of the plan: %s: state %s, gradients %s, work %s, inputs and outputs %s, scratch %s",
-                       show_bytes(session.memory_bytes()).c_str(), show_bytes(plan.arena_bytes[0]).c_str(),
-                       show_bytes(plan.arena_bytes[1]).c_str(), show_bytes(plan.arena_bytes[2]).c_str(),
-                       show_bytes(plan.arena_bytes[3]).c_str(), show_bytes(scratch).c_str()));
-  console_.line(format("work: %s, lower bound %s (%.1f %% above); peak of the process %s", show_bytes(work).c_str(),
-                       show_bytes(bound).c_str(), bound > 0 ? percent(static_cast<double>(work - bound), static_cast<double>(bound)) : 0.0,
-                       show_bytes(peak).c_str()));
-  log_.line(JsonLine().add("event", "memory").add("plan_bytes", session.memory_bytes()).add("work_bytes", work)
-                .add("live_bytes_max", bound).add("peak_bytes", peak));
+  console_.line(
+      format("memory of the plan: %s: state %s, gradients %s, work %s, inputs and outputs %s, scratch %s",
+             show_bytes(session.memory_bytes()).c_str(), show_bytes(plan.arena_bytes[0]).c_str(),
+             show_bytes(plan.arena_bytes[1]).c_str(), show_bytes(plan.arena_bytes[2]).c_str(),
+             show_bytes(plan.arena_bytes[3]).c_str(), show_bytes(scratch).c_str()));
+  console_.line(
+      format("work: %s, lower bound %s (%.1f %% above); peak of the process %s", show_bytes(work).c_str(),
+             show_bytes(bound).c_str(),
+             bound > 0 ? percent(static_cast<double>(work - bound), static_cast<double>(bound)) : 0.0,
+             show_bytes(peak).c_str()));
+  log_.line(JsonLine()
+                .add("event", "memory")
+                .add("plan_bytes", session.memory_bytes())
+                .add("work_bytes", work)
+                .add("live_bytes_max", bound)
+                .add("peak_bytes", peak));
 }
 
 }  // namespace moproc::train

@@ -17,10 +17,10 @@ namespace moproc::train {
 struct StepView {
   Phase phase;
   double lr;
-  const Position& at;        // after the step: at.step steps of the epoch are done
-  int64_t batches;           // steps of an epoch
-  int64_t steps_left;        // of the whole run
-  double waited;             // seconds spent waiting for data since the source was made
+  const Position& at;  // after the step: at.step steps of the epoch are done
+  int64_t batches;     // steps of an epoch
+  int64_t steps_left;  // of the whole run
+  double waited;       // seconds spent waiting for data since the source was made
   const StepResult& result;
 };
 

@@ -26,8 +26,9 @@ struct TypeName {
   const char* name;
   DType dtype;
 };
-constexpr TypeName kTypes[] = {{"F32", DType::f32}, {"BF16", DType::bf16}, {"F16", DType::f16}, {"F64", DType::f64},
-                               {"I64", DType::i64}, {"I32", DType::i32},   {"U8", DType::u8},   {"BOOL", DType::boolean}};
+constexpr TypeName kTypes[] = {{"F32", DType::f32}, {"BF16", DType::bf16},   {"F16", DType::f16},
+                               {"F64", DType::f64}, {"I64", DType::i64},     {"I32", DType::i32},
+                               {"U8", DType::u8},   {"BOOL", DType::boolean}};
 
 const char* name_of(DType t) {
   for (const TypeName& n : kTypes)
@@ -52,8 +53,8 @@ std::optional<int64_t> size_of(DType dtype, const std::vector<int64_t>& shape) {
 TensorEntry parse_entry(const std::string& where, const std::string& name, const Json& json) {
   const std::string at = where + ": tensor " + name;
   const Json *dtype = json.find("dtype"), *shape = json.find("shape"), *offsets = json.find("data_offsets");
-  if (!json.object() || json.object()->size() != 3 || !dtype || !dtype->string() || !shape || !shape->array() ||
-      !offsets || !offsets->array() || offsets->array()->size() != 2)
+  if (!json.object() || json.object()->size() != 3 || !dtype || !dtype->string() || !shape ||
+      !shape->array() || !offsets || !offsets->array() || offsets->array()->size() != 2)
     throw InputError(at + ": its header is not {dtype, shape, data_offsets}");
   TensorEntry t{name, DType::f32, {}, 0, 0};
   const std::optional<DType> type = type_of(*dtype->string());
@@ -69,8 +70,8 @@ TensorEntry parse_entry(const std::string& where, const std::string& name, const
     throw InputError(at + ": its data_offsets are no range");
   const std::optional<int64_t> size = size_of(t.dtype, t.shape);
   if (!size || *size != t.end - t.begin)
-    throw InputError(at + ": its data_offsets hold " + std::to_string(t.end - t.begin) + " bytes, its shape " +
-                     (size ? std::to_string(*size) : "too many"));
+    throw InputError(at + ": its data_offsets hold " + std::to_string(t.end - t.begin) +
+                     " bytes, its shape " + (size ? std::to_string(*size) : "too many"));
   return t;
 }
 
@@ -82,8 +83,11 @@ std::string header_of(const std::vector<TensorEntry>& tensors, const Metadata& m
     std::string shape = "[";
     for (size_t d = 0; d < t.shape.size(); ++d) shape += (d ? ", " : "") + std::to_string(t.shape[d]);
     const std::string offsets = "[" + std::to_string(t.begin) + ", " + std::to_string(t.end) + "]";
-    header.add_raw(t.name, JsonLine().add("dtype", name_of(t.dtype)).add_raw("shape", shape + "]")
-                               .add_raw("data_offsets", offsets).text());
+    header.add_raw(t.name, JsonLine()
+                               .add("dtype", name_of(t.dtype))
+                               .add_raw("shape", shape + "]")
+                               .add_raw("data_offsets", offsets)
+                               .text());
   }
   std::string text = header.text();
   text.resize((text.size() + 7) / 8 * 8, ' ');  // aligns the data
@@ -108,7 +112,7 @@ SafetensorsFile::~SafetensorsFile() { munmap(const_cast<std::byte*>(file_.data()
 void SafetensorsFile::map() {
   const int fd = open(path_.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) throw InputError("cannot read " + path_ + ": " + std::strerror(errno));
-  struct stat info {};
+  struct stat info{};
   if (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode) || info.st_size < 8) {
     close(fd);
     throw InputError(path_ + ": no safetensors file (" + std::to_string(info.st_size) + " bytes)");
@@ -125,8 +129,8 @@ void SafetensorsFile::read_header() {
   uint64_t length = 0;
   std::memcpy(&length, file_.data(), 8);
   if (length > kMaxHeader || length > file_.size() - 8)
-    throw InputError(path_ + ": no safetensors file, or truncated: its header claims " + std::to_string(length) +
-                     " bytes, the file has " + std::to_string(file_.size()));
+    throw InputError(path_ + ": no safetensors file, or truncated: its header claims " +
+                     std::to_string(length) + " bytes, the file has " + std::to_string(file_.size()));
   const std::string_view text(reinterpret_cast<const char*>(file_.data()) + 8, length);
   data_ = file_.subspan(8 + static_cast<size_t>(length));
   const Json header = parse_json(text, path_ + ": header");
@@ -154,12 +158,12 @@ void SafetensorsFile::check_ranges() const {
   int64_t at = 0;
   for (const TensorEntry* t : order) {
     if (t->begin != at)
-      throw InputError(path_ + ": tensor " + t->name + ": its data " + (t->begin < at ? "overlap" : "leave a gap behind") +
-                       " those of the tensor before");
+      throw InputError(path_ + ": tensor " + t->name + ": its data " +
+                       (t->begin < at ? "overlap" : "leave a gap behind") + " those of the tensor before");
     at = t->end;
     if (at > static_cast<int64_t>(data_.size()))
-      throw InputError(path_ + ": tensor " + t->name + ": its data end at byte " + std::to_string(at) + " of " +
-                       std::to_string(data_.size()) + ": the file is truncated");
+      throw InputError(path_ + ": tensor " + t->name + ": its data end at byte " + std::to_string(at) +
+                       " of " + std::to_string(data_.size()) + ": the file is truncated");
   }
   if (at != static_cast<int64_t>(data_.size()))
     throw InputError(path_ + ": " + std::to_string(static_cast<int64_t>(data_.size()) - at) +
@@ -171,7 +175,8 @@ const TensorEntry* SafetensorsFile::find(const std::string& name) const {
   return found == index_.end() ? nullptr : &tensors_[found->second];
 }
 
-void write_safetensors(const std::string& path, std::vector<TensorEntry> tensors, Metadata metadata, const Fill& fill) {
+void write_safetensors(const std::string& path, std::vector<TensorEntry> tensors, Metadata metadata,
+                       const Fill& fill) {
   int64_t at = 0, largest = 0;
   for (TensorEntry& t : tensors) {
     const int64_t size = size_of(t.dtype, t.shape).value();

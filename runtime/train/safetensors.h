@@ -22,11 +22,13 @@ struct TensorEntry {
   int64_t begin = 0, end = 0;  // bytes in the data section
 };
 
-/// A file mapped for reading. Everything in the header is checked against the file before anything is handed out.
+/// A file mapped for reading. Everything in the header is checked against the file before anything is handed
+/// out.
 class SafetensorsFile {
  public:
-  /// Throws InputError naming the file, and the tensor where it is one's fault: unreadable, truncated, no valid header,
-  /// unknown type, shape and size that disagree, ranges that overlap, leave gaps or leave the file.
+  /// Throws InputError naming the file, and the tensor where it is one's fault: unreadable, truncated, no
+  /// valid header, unknown type, shape and size that disagree, ranges that overlap, leave gaps or leave the
+  /// file.
   explicit SafetensorsFile(const std::string& path);
   ~SafetensorsFile();
   SafetensorsFile(const SafetensorsFile&) = delete;
@@ -57,9 +59,10 @@ class SafetensorsFile {
 /// Fills a tensor's bytes (row-major) when the writer gets to it.
 using Fill = std::function<void(size_t tensor, std::span<std::byte> bytes)>;
 
-/// Writes `path` by way of `path`.tmp, which is synced and renamed; offsets of `tensors` are set here, in their order.
-/// "sha256" of the data section is added to the metadata; `fill` is called twice a tensor.
+/// Writes `path` by way of `path`.tmp, which is synced and renamed; offsets of `tensors` are set here, in
+/// their order. "sha256" of the data section is added to the metadata; `fill` is called twice a tensor.
 /// Throws InputError; the temporary file is then gone and an older `path` untouched.
-void write_safetensors(const std::string& path, std::vector<TensorEntry> tensors, Metadata metadata, const Fill& fill);
+void write_safetensors(const std::string& path, std::vector<TensorEntry> tensors, Metadata metadata,
+                       const Fill& fill);
 
 }  // namespace moproc::train

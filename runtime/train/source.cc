@@ -8,14 +8,16 @@ namespace {
 
 class LoaderSource : public Source {
  public:
-  LoaderSource(const data::Dataset& dataset, const data::LoaderOptions& options) : loader_(dataset, options) {}
+  LoaderSource(const data::Dataset& dataset, const data::LoaderOptions& options)
+      : loader_(dataset, options) {}
 
   bool next(TrainBatch& batch) override {
     if (held_) loader_.release();
     const data::Batch* b = loader_.next();
     held_ = b != nullptr;
     if (!b) return false;
-    batch = {static_cast<int>(b->epoch), static_cast<int64_t>(b->index), b->img, b->img_aug, b->target, b->sample};
+    batch = {
+        static_cast<int>(b->epoch), static_cast<int64_t>(b->index), b->img, b->img_aug, b->target, b->sample};
     return true;
   }
   int64_t batches_per_epoch() const override { return static_cast<int64_t>(loader_.batches_per_epoch()); }

@@ -39,7 +39,8 @@ void expect(const TensorInfo& t, DType dtype, std::initializer_list<int64_t> sha
   want.dtype = dtype;
   want.rank = static_cast<int32_t>(shape.size());
   std::copy(shape.begin(), shape.end(), want.shape);
-  throw InputError(std::string("input ") + t.name + " is " + show_type(t) + ", training feeds " + show_type(want));
+  throw InputError(std::string("input ") + t.name + " is " + show_type(t) + ", training feeds " +
+                   show_type(want));
 }
 
 double sum(const std::vector<double>& v) { return std::accumulate(v.begin(), v.end(), 0.0); }
@@ -47,13 +48,16 @@ double sum(const std::vector<double>& v) { return std::accumulate(v.begin(), v.e
 }  // namespace
 
 StepRunner::StepRunner(Session& session, const Hyper& hyper, uint64_t seed)
-    : session_(session), hyper_(hyper), seed_(seed),
+    : session_(session),
+      hyper_(hyper),
+      seed_(seed),
       supervised_(session.has_program("train") && !session.has_program("warmup")) {
   if (supervised_) {
     phases_[static_cast<int>(Phase::train)] = bind(Phase::train);
     return;
   }
-  for (const Phase phase : {Phase::warmup, Phase::proto, Phase::clean}) phases_[static_cast<int>(phase)] = bind(phase);
+  for (const Phase phase : {Phase::warmup, Phase::proto, Phase::clean})
+    phases_[static_cast<int>(phase)] = bind(phase);
 }
 
 Phase StepRunner::phase(int epoch, int start_clean_epoch) const {
@@ -71,7 +75,8 @@ void StepRunner::require_outputs(const Bound& b, Phase phase) const {
   const TensorInfo& labels = session_.info(session_.output(b.program, "target_out"));
   const TensorInfo& kept = session_.info(session_.output(b.program, "kept"));
   session_.output(b.program, "clean");
-  if (labels.dtype != DType::i64 || kept.dtype != DType::f32 || elements(labels) != batch_ || elements(kept) != batch_)
+  if (labels.dtype != DType::i64 || kept.dtype != DType::f32 || elements(labels) != batch_ ||
+      elements(kept) != batch_)
     throw InputError("program clean: target_out is " + show_type(labels) + " and kept " + show_type(kept) +
                      ", not i64 and f32 of the batch");
 }
@@ -125,10 +130,12 @@ void StepRunner::feed(const Bound& p, const TrainBatch& batch, double lr, uint64
   copy(p.img, batch.img);
   copy(p.img_aug, batch.img_aug);
   copy(p.target, batch.target);
-  if (p.order >= 0) copy(p.order, data::permutation(seed_, global_step, static_cast<uint64_t>(batch_)).data());
+  if (p.order >= 0)
+    copy(p.order, data::permutation(seed_, global_step, static_cast<uint64_t>(batch_)).data());
 }
 
-/// All elements of a floating-point or integer output as doubles; nothing when the program has no such output.
+/// All elements of a floating-point or integer output as doubles; nothing when the program has no such
+/// output.
 std::optional<std::vector<double>> StepRunner::values(int program, const char* output) const {
   const int t = session_.find_output(program, output);
   if (t < 0) return std::nullopt;
@@ -166,8 +173,10 @@ StepResult StepRunner::read(const Bound& p) const {
   r.correct_inst = total("correct_inst");
   r.correct_proto = total("correct_proto");
   r.kept = total("clean").value_or(r.samples);
-  if (const int t = session_.find_output(p.program, "target_out"); t >= 0) r.target_new = session_.view<int64_t>(t).data();
-  if (const int t = session_.find_output(p.program, "kept"); t >= 0) r.kept_flags = session_.view<float>(t).data();
+  if (const int t = session_.find_output(p.program, "target_out"); t >= 0)
+    r.target_new = session_.view<int64_t>(t).data();
+  if (const int t = session_.find_output(p.program, "kept"); t >= 0)
+    r.kept_flags = session_.view<float>(t).data();
   return r;
 }
 

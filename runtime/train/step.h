@@ -18,14 +18,15 @@ struct StepResult {
   bool finite = true;  // false: the step left all state but the key encoder as it was
   std::optional<double> loss, loss_cls, loss_inst, loss_proto;
   std::optional<double> correct_cls, correct_inst, correct_proto;  // counts over all groups
-  double kept = 0;                                                 // samples in the class and prototype losses
+  double kept = 0;  // samples in the class and prototype losses
   double samples = 0;
   const int64_t* target_new = nullptr;  // (n) labels after correction; null when the phase corrects none
   const float* kept_flags = nullptr;    // (n)
 };
 
-/// The step programs of a session (MoPro's three, or `train` alone), bound by name once. Throws InputError when the plan
-/// lacks one, or when one has an input that training does not feed or lacks an output that its phase is about.
+/// The step programs of a session (MoPro's three, or `train` alone), bound by name once. Throws InputError
+/// when the plan lacks one, or when one has an input that training does not feed or lacks an output that its
+/// phase is about.
 class StepRunner {
  public:
   StepRunner(Session& session, const Hyper& hyper, uint64_t seed);
@@ -36,7 +37,8 @@ class StepRunner {
   Phase phase(int epoch, int start_clean_epoch) const;
   /// Whether any program reads the strong view.
   bool needs_strong() const;
-  /// Runs `phase` on one batch; `global_step` names the permutation of the keys. The result points into the session.
+  /// Runs `phase` on one batch; `global_step` names the permutation of the keys. The result points into the
+  /// session.
   StepResult run(Phase phase, const TrainBatch& batch, double lr, uint64_t global_step);
 
  private:

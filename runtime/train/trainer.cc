@@ -1,4 +1,5 @@
-// The loop. Order of an epoch's end: averages, evaluation, checkpoint; so a checkpoint never precedes its own numbers.
+// The loop. Order of an epoch's end: averages, evaluation, checkpoint; so a checkpoint never precedes its own
+// numbers.
 #include "train/trainer.h"
 
 #include <unistd.h>
@@ -40,13 +41,16 @@ Trainer::Trainer(const Plan& plan, Options options)
   read_data();
   start_state();
   const bool logs = !options_.exp_dir.empty() && !options_.evaluate;
-  const std::string json = !options_.json_log.empty() ? options_.json_log : logs ? options_.exp_dir + "/metrics.jsonl" : "";
+  const std::string json = !options_.json_log.empty() ? options_.json_log
+                           : logs                     ? options_.exp_dir + "/metrics.jsonl"
+                                                      : "";
   log_ = std::make_unique<RunLog>(logs ? options_.exp_dir : "", json);
   if (!options_.evaluate) {
     steps_.emplace(session_, options_.hyper, seed_);
     open_source();
   }
-  report_.emplace(console_, *log_, options_.print_freq, steps_ ? steps_->batch() : 0, options_.epochs, options_.synthetic);
+  report_.emplace(console_, *log_, options_.print_freq, steps_ ? steps_->batch() : 0, options_.epochs,
+                  options_.synthetic);
 }
 
 void Trainer::read_data() {
@@ -87,25 +91,27 @@ void Trainer::compare_with(const CheckpointInfo& info, const std::string& path) 
   const auto differs = [&](const std::string& what, const std::string& was, const std::string& is) {
     if (was == is) return;
     if (at_.step > 0)
-      throw InputError(path + ": was written within epoch " + std::to_string(at_.epoch) + " with " + what + " " + was +
-                       ", this run has " + is);
+      throw InputError(path + ": was written within epoch " + std::to_string(at_.epoch) + " with " + what +
+                       " " + was + ", this run has " + is);
     console_.line("note: the checkpoint was made with " + what + " " + was + ", this run has " + is);
   };
   differs("training list", info.data_digest, data_digest());
   differs("global batch", std::to_string(info.global_batch), meta(session_.plan(), "batch"));
   differs("seed", std::to_string(info.seed), std::to_string(seed_));
   if (info.plan_digest != session_.plan().digest)
-    console_.line("note: the checkpoint was made by another build: the run continues, but not with the same bits");
+    console_.line(
+        "note: the checkpoint was made by another build: the run continues, but not with the same bits");
   if (at_.epoch >= options_.epochs)
-    throw InputError(path + ": ends at epoch " + std::to_string(at_.epoch) + ", nothing is left of --epochs " +
-                     std::to_string(options_.epochs));
+    throw InputError(path + ": ends at epoch " + std::to_string(at_.epoch) +
+                     ", nothing is left of --epochs " + std::to_string(options_.epochs));
 }
 
 void Trainer::open_source() {
   const int epochs = options_.epochs - at_.epoch;
   if (options_.synthetic) {
-    source_ = make_synthetic_source({steps_->batch(), steps_->image_size(), meta_number(session_.plan(), "num_class"),
-                                     kSyntheticEpoch, at_.epoch, epochs, at_.step, seed_});
+    source_ = make_synthetic_source({steps_->batch(), steps_->image_size(),
+                                     meta_number(session_.plan(), "num_class"), kSyntheticEpoch, at_.epoch,
+                                     epochs, at_.step, seed_});
   } else {
     data::LoaderOptions o;
     o.batch = static_cast<int>(steps_->batch());
@@ -122,8 +128,9 @@ void Trainer::open_source() {
     source_ = make_loader_source(*train_, o);
   }
   batches_ = source_->batches_per_epoch();
-  if (at_.step > batches_) throw InputError("the checkpoint is at step " + std::to_string(at_.step) +
-                                            " of an epoch of " + std::to_string(batches_));
+  if (at_.step > batches_)
+    throw InputError("the checkpoint is at step " + std::to_string(at_.step) + " of an epoch of " +
+                     std::to_string(batches_));
 }
 
 void Trainer::run() {
@@ -164,7 +171,8 @@ int64_t Trainer::steps_left() const {
 void Trainer::train_step(const TrainBatch& batch) {
   const Phase phase = steps_->phase(at_.epoch, options_.start_clean_epoch);
   const double lr = learning_rate(options_, at_.epoch);
-  const uint64_t global_step = static_cast<uint64_t>(at_.epoch) * static_cast<uint64_t>(batches_) + static_cast<uint64_t>(at_.step);
+  const uint64_t global_step =
+      static_cast<uint64_t>(at_.epoch) * static_cast<uint64_t>(batches_) + static_cast<uint64_t>(at_.step);
   const StepResult result = steps_->run(phase, batch, lr, global_step);
   ++at_.step;
   ++steps_run_;
@@ -172,18 +180,21 @@ void Trainer::train_step(const TrainBatch& batch) {
   at_.meters.add(result, batch.target);
   if (!truth_.empty()) {
     batch_truth_.resize(static_cast<size_t>(steps_->batch()));
-    for (size_t i = 0; i < batch_truth_.size(); ++i) batch_truth_[i] = truth_[static_cast<size_t>(batch.sample[i])];
+    for (size_t i = 0; i < batch_truth_.size(); ++i)
+      batch_truth_[i] = truth_[static_cast<size_t>(batch.sample[i])];
     at_.meters.add_truth(result, batch.target, batch_truth_.data());
   }
   if (!result.finite)
-    console_.line(format("epoch %d step %lld: gradients or losses are not finite; the update was skipped (%lld so far)",
-                         at_.epoch, static_cast<long long>(at_.step - 1), static_cast<long long>(++not_finite_)));
+    console_.line(
+        format("epoch %d step %lld: gradients or losses are not finite; the update was skipped (%lld so far)",
+               at_.epoch, static_cast<long long>(at_.step - 1), static_cast<long long>(++not_finite_)));
   report_->step({phase, lr, at_, batches_, steps_left(), source_->seconds_waited(), result});
 }
 
 void Trainer::end_epoch() {
   const int epoch = at_.epoch;
-  report_->epoch(steps_->phase(epoch, options_.start_clean_epoch), learning_rate(options_, epoch), at_, source_->broken_count());
+  report_->epoch(steps_->phase(epoch, options_.start_clean_epoch), learning_rate(options_, epoch), at_,
+                 source_->broken_count());
   if (val_) evaluate_epoch(epoch);
   at_.epoch += 1;
   at_.step = 0;

@@ -21,8 +21,8 @@ namespace moproc::train {
 
 class Trainer {
  public:
-  /// Reads lists, truth and checkpoint, makes folders and logs, allocates: every kind of bad input is found here.
-  /// Throws InputError or data::DatasetError.
+  /// Reads lists, truth and checkpoint, makes folders and logs, allocates: every kind of bad input is found
+  /// here. Throws InputError or data::DatasetError.
   Trainer(const Plan& plan, Options options);
 
   /// Trains (or only evaluates) to the end.

@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -90,11 +89,12 @@ Memory floats(int64_t n) {
   return Memory(p);
 }
 
-/// CPU time of this thread if one runs (others may share the core), else wall time.
+/// CPU time of this process a thread: others may share the cores. With BENCH_WALL set, time on the wall.
 double now(int threads) {
+  static const bool wall = std::getenv("BENCH_WALL") != nullptr;
   timespec t;
-  clock_gettime(threads == 1 ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC, &t);
-  return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
+  clock_gettime(wall ? CLOCK_MONOTONIC : CLOCK_PROCESS_CPUTIME_ID, &t);
+  return (static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec)) / (wall ? 1 : threads);
 }
 
 /// GFLOP/s of one core that does nothing but FMAs on registers.

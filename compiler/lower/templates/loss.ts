@@ -1,5 +1,6 @@
 // The templates over rows of a matrix: kernels/cpu/softmax.hpp, softmax_cross_entropy.hpp and its gradient,
-// l2_normalize.hpp and its gradient, top_k_correct.hpp, correct_labels.hpp. All take plain buffers and COLUMNS.
+// l2_normalize.hpp and its gradient, top_k_correct.hpp, correct_labels.hpp. All take plain buffers and
+// COLUMNS.
 
 import { elements, type Node } from "../../ir/types.js";
 import { ceilDiv } from "../../util/math.js";

@@ -1,4 +1,5 @@
-// kernels/cpu/matmul.hpp: y[m, n] = op(a) op(b) from packed panels, with prologues, epilogue, channel sums and moments.
+// kernels/cpu/matmul.hpp: y[m, n] = op(a) op(b) from packed panels, with prologues, epilogue, channel sums
+// and moments.
 
 import type { Node } from "../../ir/types.js";
 import { ceilDiv } from "../../util/math.js";
@@ -35,7 +36,10 @@ function depthOf(groups: number): number {
   return depth;
 }
 
-/** Constants: TA, TB, N. Params::extent is m, n, k; Params::groups splits the terms where TA is set, else the rows. */
+/**
+ * Constants: TA, TB, N. Params::extent is m, n, k; Params::groups splits the terms where TA is set, else the
+ * rows.
+ */
 export const matmul: TemplateSpec = {
   name: "matmul",
   op: "matmul",

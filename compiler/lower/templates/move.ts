@@ -1,5 +1,5 @@
-// Templates that only move elements: kernels/cpu/take_rows.hpp, put_rows.hpp, and copy_nd.hpp for transpose, slice and
-// concat. copy_nd sees strides in memory, so channels-last storage is worked out here.
+// Templates that only move elements: kernels/cpu/take_rows.hpp, put_rows.hpp, and copy_nd.hpp for transpose,
+// slice and concat. copy_nd sees strides in memory, so channels-last storage is worked out here.
 
 import { byteSize, elements, type Node, type TensorType } from "../../ir/types.js";
 import { ceilDiv } from "../../util/math.js";
@@ -70,8 +70,8 @@ function merged(axes: readonly CopyAxis[]): CopyAxis[] {
 }
 
 /**
- * x restricted to `shape` -> y, both 4-D channels-last or row-major; xAxis(i) is the axis of x that y's axis i runs over, or
- * undefined where x stays at one place.
+ * x restricted to `shape` -> y, both 4-D channels-last or row-major; xAxis(i) is the axis of x that y's axis
+ * i runs over, or undefined where x stays at one place.
  */
 function part(
   x: TensorType,
@@ -102,8 +102,8 @@ function partTasks({ axes }: CopyPart): number {
 }
 
 /**
- * Constants: ELEMENT_BYTES, PARTS, DIMS, X_STRIDES, Y_STRIDES (six a part), X_OFFSETS, Y_OFFSETS (one a part). Throws for
- * a copy of more than six axes that are no runs.
+ * Constants: ELEMENT_BYTES, PARTS, DIMS, X_STRIDES, Y_STRIDES (six a part), X_OFFSETS, Y_OFFSETS (one a
+ * part). Throws for a copy of more than six axes that are no runs.
  */
 function copyTemplate(op: string, parts: (n: Node) => readonly CopyPart[]): TemplateSpec {
   const six = (n: Node, pick: (a: CopyAxis) => number, filler: number): number[] =>

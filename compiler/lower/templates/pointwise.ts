@@ -1,5 +1,5 @@
-// kernels/cpu/pointwise.hpp: a region of elementwise nodes without an anchor. Its node is made by the selection: one
-// output with the shape of the domain, and the attribute `flat`.
+// kernels/cpu/pointwise.hpp: a region of elementwise nodes without an anchor. Its node is made by the
+// selection: one output with the shape of the domain, and the attribute `flat`.
 
 import { ceilDiv } from "../../util/math.js";
 import { type Domain, domainOf } from "../domain.js";

@@ -1,5 +1,5 @@
-// kernels/cpu/reduce.hpp, group_sum.hpp, all_finite.hpp: reductions of stored tensors. They take no prologue: an
-// elementwise operand of a large sum is a channel sum, which has a region of its own.
+// kernels/cpu/reduce.hpp, group_sum.hpp, all_finite.hpp: reductions of stored tensors. They take no prologue:
+// an elementwise operand of a large sum is a channel sum, which has a region of its own.
 
 import { elements, type Node } from "../../ir/types.js";
 import { ceilDiv } from "../../util/math.js";
@@ -17,8 +17,8 @@ export interface Reduced {
 }
 
 /**
- * The reduced axes in storage order, as one run. Axes of extent 1 fit anywhere. Throws where they form two runs, as
- * axes 0 and 1 of a 4-D tensor do: such a sum is written as one sum after the other.
+ * The reduced axes in storage order, as one run. Axes of extent 1 fit anywhere. Throws where they form two
+ * runs, as axes 0 and 1 of a 4-D tensor do: such a sum is written as one sum after the other.
  */
 export function reducedRuns(n: Node): Reduced {
   const { shape } = inputType(n, 0);
@@ -31,8 +31,8 @@ export function reducedRuns(n: Node): Reduced {
     if (axes.has(axis)) {
       if (stage === inner) {
         throw new Error(
-          `${n.op}(x: [${shape}]) over axes [${[...axes]}] in ${n.scope || "<top>"}: they are not neighbours in memory; ` +
-            "reduce over one of them, then over the other",
+          `${n.op}(x: [${shape}]) over axes [${[...axes]}] in ${n.scope || "<top>"}: ` +
+            "they are not neighbours in memory; reduce over one of them, then over the other",
         );
       }
       stage = red;

@@ -1,4 +1,5 @@
-// What the specs of the templates ask of a node: attributes, extents, and the order in which a tensor is stored.
+// What the specs of the templates ask of a node: attributes, extents, and the order in which a tensor is
+// stored.
 
 import type { Node, TensorType } from "../../ir/types.js";
 

@@ -1,4 +1,5 @@
-// Templates that commit state: kernels/cpu/queue_push.hpp, prototype_update.hpp, increment.hpp. Each may write in place.
+// Templates that commit state: kernels/cpu/queue_push.hpp, prototype_update.hpp, increment.hpp. Each may
+// write in place.
 
 import { elements } from "../../ir/types.js";
 import { ceilDiv } from "../../util/math.js";

@@ -216,16 +216,20 @@ template <class Case, Pre pre_dy, Pre pre_x> void wgrad() {
   check_all("dw", dw, [&](int64_t i) { return want[static_cast<size_t>(i)]; }, 2e-6, tolerance);
 }
 
-template <class Case> void all(const char* name) {
-  std::printf("# %s\n", name);
+/// Every case runs plain and with a prologue; the epilogues alternate, so that each meets every kind of shape.
+template <class Case, bool odd> void all() {
   fprop<Case, Pre::Plain, Post::Plain>();
-  fprop<Case, Pre::AffineRelu, Post::MaskSums>();
-  fprop<Case, Pre::Scale, Post::Moments>();
   dgrad<Case, Pre::Plain, Post::Plain>();
-  dgrad<Case, Pre::AffineRelu, Post::MaskSums>();
-  dgrad<Case, Pre::Scale, Post::Moments>();
-  wgrad<Case, Pre::Plain, Pre::Plain>();
-  wgrad<Case, Pre::Scale, Pre::AffineRelu>();
+  if constexpr (odd) {
+    fprop<Case, Pre::AffineRelu, Post::MaskSums>();
+    dgrad<Case, Pre::Scale, Post::Moments>();
+    wgrad<Case, Pre::AffineRelu, Pre::Plain>();
+  } else {
+    fprop<Case, Pre::Scale, Post::Moments>();
+    dgrad<Case, Pre::AffineRelu, Post::MaskSums>();
+    wgrad<Case, Pre::Scale, Pre::AffineRelu>();
+    wgrad<Case, Pre::Plain, Pre::Plain>();
+  }
 }
 
 /// A group's result is the same bits alone as beside other groups.
@@ -259,7 +263,7 @@ template <class Case> void alone() {
 }
 
 // One test a case, named by it.
-#define CASE(i) const Register register_##i(Case##i::name, [] { all<Case##i>(Case##i::name); });
+#define CASE(i) const Register register_##i(Case##i::name, [] { all<Case##i, i % 2 != 0>(); });
 ALL_CASES
 #undef CASE
 

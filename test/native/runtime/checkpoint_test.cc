@@ -91,7 +91,8 @@ TEST("checkpoint: state and position come back to the bit") {
   CHECK_EQ(info.at.meters.wrong_corrected, 5.0);
   CHECK_EQ(info.data_digest, "abc");
   other.refresh();
-  const auto packed = other.view<float>(other.tensor("packed")), weight = other.view<float>(other.tensor("encoder_q.classifier.weight"));
+  const auto packed = other.view<float>(other.tensor("packed")),
+             weight = other.view<float>(other.tensor("encoder_q.classifier.weight"));
   CHECK(std::equal(packed.begin(), packed.end(), weight.begin()));
 }
 
@@ -104,8 +105,9 @@ TEST("checkpoint: names, order, types and shapes are the plan's, without derived
   CHECK((file.find("encoder_q.conv1.weight")->shape == std::vector<int64_t>{4, 3, 2, 5}));
   CHECK(file.find("queue_ptr")->dtype == DType::i64);
   CHECK(file.find("packed") == nullptr);
-  for (const char* key : {"format", "arch", "num_class", "epoch", "step", "samples", "global_batch", "groups", "seed", "lr", "momentum",
-                          "weight_decay", "moco_m", "proto_m", "temperature", "data_digest", "plan_digest", "sha256"})
+  for (const char* key : {"format", "arch", "num_class", "epoch", "step", "samples", "global_batch", "groups",
+                          "seed", "lr", "momentum", "weight_decay", "moco_m", "proto_m", "temperature",
+                          "data_digest", "plan_digest", "sha256"})
     CHECK(file.metadata().count(key) == 1);
   CHECK_EQ(Fixture::read_length(read_bytes(f.path)) % 8, uint64_t{0});
 }
@@ -113,7 +115,8 @@ TEST("checkpoint: names, order, types and shapes are the plan's, without derived
 TEST("checkpoint: truncated at any place is refused") {
   Fixture f;
   const std::string whole = read_bytes(f.path);
-  for (const size_t size : {size_t{0}, size_t{7}, size_t{8}, size_t{100}, whole.size() / 2, whole.size() - 1}) {
+  for (const size_t size :
+       {size_t{0}, size_t{7}, size_t{8}, size_t{100}, whole.size() / 2, whole.size() - 1}) {
     write_bytes(f.path, whole.substr(0, size));
     f.refused("");
   }
@@ -134,15 +137,20 @@ TEST("checkpoint: a flipped bit anywhere in the data is refused") {
 }
 
 TEST("checkpoint: headers that lie are refused, naming the tensor") {
-  const struct { const char *from, *to, *says; } cases[] = {
-      {"[0, 960]", "[0, 964]", "tensor encoder_q.classifier.weight: its data_offsets hold 964 bytes, its shape 960"},
+  const struct {
+    const char *from, *to, *says;
+  } cases[] = {
+      {"[0, 960]", "[0, 964]",
+       "tensor encoder_q.classifier.weight: its data_offsets hold 964 bytes, its shape 960"},
       {"[960, 1440]", "[956, 1436]", "tensor encoder_q.conv1.weight: its data overlap"},
       {"[960, 1440]", "[964, 1444]", "tensor encoder_q.conv1.weight: its data leave a gap"},
       {"[960, 1440]", "[1440, 960]", "tensor encoder_q.conv1.weight: its data_offsets are no range"},
       {"[960, 1440]", "[-4, 476]", "tensor encoder_q.conv1.weight: its data_offsets are no range"},
-      {"\"shape\": [4, 3, 2, 5]", "\"shape\": [3, 4, 2, 5]", "tensor encoder_q.conv1.weight is f32[3,4,2,5], the artefact needs f32[4,3,2,5]"},
+      {"\"shape\": [4, 3, 2, 5]", "\"shape\": [3, 4, 2, 5]",
+       "tensor encoder_q.conv1.weight is f32[3,4,2,5], the artefact needs f32[4,3,2,5]"},
       {"\"shape\": [4, 3, 2, 5]", "\"shape\": [4611686018427387904, 8]", "encoder_q.conv1.weight"},
-      {"\"shape\": [4, 3, 2, 5]", "\"shape\": [4, 3, 2.5, 4]", "tensor encoder_q.conv1.weight: its shape is not whole numbers"},
+      {"\"shape\": [4, 3, 2, 5]", "\"shape\": [4, 3, 2.5, 4]",
+       "tensor encoder_q.conv1.weight: its shape is not whole numbers"},
       {"\"dtype\": \"I64\"", "\"dtype\": \"F64\"", "tensor queue_ptr is f64[1], the artefact needs i64[1]"},
       {"\"dtype\": \"I64\"", "\"dtype\": \"Q64\"", "tensor queue_ptr: unknown dtype Q64"},
       {"\"queue_ptr\"", "\"queue_pos\"", "tensor queue_ptr is missing"},
@@ -201,14 +209,16 @@ TEST("checkpoint: a full disk leaves the previous one, and nothing half-written"
     CHECK(read_bytes(f.path) == before);
     CHECK_EQ(list(f.folder.path()).size(), size_t{1});
   }
-  CHECK_THROWS(OutputFile("/dev/full", OutputFile::Open::append).write("x"), "cannot write /dev/full: No space left on device");
+  CHECK_THROWS(OutputFile("/dev/full", OutputFile::Open::append).write("x"),
+               "cannot write /dev/full: No space left on device");
 }
 
 TEST("checkpoint: the newest is the one furthest on") {
   Folder folder;
   CHECK_EQ(newest_checkpoint(folder.path()), "");
-  for (const char* name : {"checkpoint_0001.safetensors", "checkpoint_0002_000100.safetensors", "checkpoint_0002_000020.safetensors",
-                           "checkpoint_0009.safetensors.tmp", "checkpoint_x.safetensors"})
+  for (const char* name :
+       {"checkpoint_0001.safetensors", "checkpoint_0002_000100.safetensors",
+        "checkpoint_0002_000020.safetensors", "checkpoint_0009.safetensors.tmp", "checkpoint_x.safetensors"})
     write_bytes(folder / name, "");
   CHECK_EQ(newest_checkpoint(folder.path()), folder / "checkpoint_0002_000100.safetensors");
   write_bytes(folder / "checkpoint_0002.safetensors", "");

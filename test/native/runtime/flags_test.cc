@@ -45,12 +45,66 @@ TEST("flags: defaults are the published ones") {
 }
 
 TEST("flags: a published command line is understood, in either spelling") {
-  const Options o = parse({"--data", "d", "--exp-dir", "e", "-a", "resnet50", "--workers", "4", "--epochs", "3", "--start-epoch", "1",
-                           "-b", "8", "--lr", "0.05", "--schedule", "1", "2", "--momentum=0.8", "--wd", "1e-3", "-p", "7",
-                           "--resume", "auto", "--world-size", "1", "--rank", "0", "--dist-url", "tcp://x", "--dist-backend", "nccl",
-                           "--seed", "18446744073709551615", "--multiprocessing-distributed", "--num-class", "5", "--low_dim", "16",
-                           "--moco-queue", "64", "--moco_m", "0.9", "--proto-m", "0.8", "--temperature", "0.2", "--w_inst", "0",
-                           "--w-proto", "0.5", "--start-clean-epoch", "2", "--pseudo_th", "0.6", "--alpha", "0.25", "--cos"});
+  const Options o = parse({"--data",
+                           "d",
+                           "--exp-dir",
+                           "e",
+                           "-a",
+                           "resnet50",
+                           "--workers",
+                           "4",
+                           "--epochs",
+                           "3",
+                           "--start-epoch",
+                           "1",
+                           "-b",
+                           "8",
+                           "--lr",
+                           "0.05",
+                           "--schedule",
+                           "1",
+                           "2",
+                           "--momentum=0.8",
+                           "--wd",
+                           "1e-3",
+                           "-p",
+                           "7",
+                           "--resume",
+                           "auto",
+                           "--world-size",
+                           "1",
+                           "--rank",
+                           "0",
+                           "--dist-url",
+                           "tcp://x",
+                           "--dist-backend",
+                           "nccl",
+                           "--seed",
+                           "18446744073709551615",
+                           "--multiprocessing-distributed",
+                           "--num-class",
+                           "5",
+                           "--low_dim",
+                           "16",
+                           "--moco-queue",
+                           "64",
+                           "--moco_m",
+                           "0.9",
+                           "--proto-m",
+                           "0.8",
+                           "--temperature",
+                           "0.2",
+                           "--w_inst",
+                           "0",
+                           "--w-proto",
+                           "0.5",
+                           "--start-clean-epoch",
+                           "2",
+                           "--pseudo_th",
+                           "0.6",
+                           "--alpha",
+                           "0.25",
+                           "--cos"});
   CHECK_EQ(o.data, "d");
   CHECK_EQ(o.exp_dir, "e");
   CHECK_EQ(o.confirmed.arch, "resnet50");
@@ -96,10 +150,12 @@ TEST("flags: errors name the flag") {
 }
 
 TEST("flags: what is compiled in may be confirmed, not changed") {
-  check({"--synthetic", "-a", "toy", "-b", "8", "--num-class", "5", "--low-dim", "16", "--moco_queue", "64", "--image-size", "4", "--bn-groups", "2", "--width", "0.50"});
+  check({"--synthetic", "-a", "toy", "-b", "8", "--num-class", "5", "--low-dim", "16", "--moco_queue", "64",
+         "--image-size", "4", "--bn-groups", "2", "--width", "0.50"});
   CHECK_THROWS(check({"--synthetic", "-a", "resnet18"}), "--arch resnet18: this artefact holds toy");
   CHECK_THROWS(check({"--synthetic", "-b", "16"}), "--batch-size 16: this artefact is compiled with 8");
-  CHECK_THROWS(check({"--synthetic", "--num-class", "50"}), "--num-class 50: this artefact is compiled with 5");
+  CHECK_THROWS(check({"--synthetic", "--num-class", "50"}),
+               "--num-class 50: this artefact is compiled with 5");
   CHECK_THROWS(check({"--synthetic", "--width", "1"}), "--width: this artefact is compiled with 0.5");
   CHECK_THROWS(check({"--synthetic", "--bn-groups", "1"}), "--bn-groups 1: this artefact is compiled with 2");
 }
@@ -110,7 +166,8 @@ TEST("flags: contradictions and missing ones are said") {
   CHECK_THROWS(check({"--data", "d", "--synthetic"}), "--synthetic and --data exclude each other");
   CHECK_THROWS(check({"--data", "d", "--evaluate"}), "--evaluate needs --resume");
   CHECK_THROWS(check({"--synthetic", "--resume", "auto"}), "--resume auto needs --exp-dir");
-  CHECK_THROWS(check({"--synthetic", "--start-epoch", "90"}), "--start-epoch 90 leaves nothing of --epochs 90");
+  CHECK_THROWS(check({"--synthetic", "--start-epoch", "90"}),
+               "--start-epoch 90 leaves nothing of --epochs 90");
 }
 
 TEST("flags: --help lists every flag with its default") {
@@ -119,6 +176,7 @@ TEST("flags: --help lists every flag with its default") {
   parse_flags(3, argv, help);
   CHECK(help);
   const std::string text = help_text("train");
-  for (const char* part : {"-b, --batch-size N", "--start_clean_epoch EPOCH", "[11]", "--schedule EPOCH...", "[40 80]", "--wd, --weight-decay X"})
+  for (const char* part : {"-b, --batch-size N", "--start_clean_epoch EPOCH", "[11]", "--schedule EPOCH...",
+                           "[40 80]", "--wd, --weight-decay X"})
     CHECK(text.find(part) != std::string::npos);
 }

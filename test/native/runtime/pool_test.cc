@@ -66,9 +66,11 @@ TEST("pool: a slow task makes others take the rest, not wait") {
 TEST("pool: the first exception reaches the caller and the pool stays usable") {
   Pool pool(4);
   for (int round = 0; round < 200; ++round) {
-    CHECK_THROWS(pool.run(100, [](int64_t begin, int64_t end, int) {
-      if (begin <= 50 && 50 < end) throw std::runtime_error("task 50 failed");
-    }), "task 50 failed");
+    CHECK_THROWS(pool.run(100,
+                          [](int64_t begin, int64_t end, int) {
+                            if (begin <= 50 && 50 < end) throw std::runtime_error("task 50 failed");
+                          }),
+                 "task 50 failed");
     std::atomic<int> done{0};
     pool.run(100, [&](int64_t begin, int64_t end, int) { done += static_cast<int>(end - begin); });
     CHECK_EQ(done.load(), 100);

@@ -47,8 +47,10 @@ void feed(Session& s, int program) {
     auto img = s.view<uint8_t>(s.input(program, name));
     for (size_t i = 0; i < img.size(); ++i) img[i] = static_cast<uint8_t>(i * 31 + i / 7);
   }
-  auto target = s.view<int64_t>(s.input(program, "target")), order = s.view<int64_t>(s.input(program, "order"));
-  for (size_t i = 0; i < target.size(); ++i) target[i] = static_cast<int64_t>(i % 5), order[i] = static_cast<int64_t>((i * 3) % 8);
+  auto target = s.view<int64_t>(s.input(program, "target")),
+       order = s.view<int64_t>(s.input(program, "order"));
+  for (size_t i = 0; i < target.size(); ++i)
+    target[i] = static_cast<int64_t>(i % 5), order[i] = static_cast<int64_t>((i * 3) % 8);
 }
 
 }  // namespace
@@ -98,14 +100,17 @@ TEST("session: set and get are logical, storage is channels-last") {
     for (int i = 0; i < 3; ++i)
       for (int h = 0; h < 2; ++h)
         for (int w = 0; w < 5; ++w)
-          CHECK_EQ(stored[static_cast<size_t>(((o * 2 + h) * 5 + w) * 3 + i)], logical[static_cast<size_t>(((o * 3 + i) * 2 + h) * 5 + w)]);
+          CHECK_EQ(stored[static_cast<size_t>(((o * 2 + h) * 5 + w) * 3 + i)],
+                   logical[static_cast<size_t>(((o * 3 + i) * 2 + h) * 5 + w)]);
   CHECK(floats(s, "encoder_q.conv1.weight") == logical);
-  CHECK_THROWS(s.set(t, std::as_bytes(std::span(logical).first(7))), "encoder_q.conv1.weight: f32[4,3,2,5] has 480 bytes, not 28");
+  CHECK_THROWS(s.set(t, std::as_bytes(std::span(logical).first(7))),
+               "encoder_q.conv1.weight: f32[4,3,2,5] has 480 bytes, not 28");
 }
 
 TEST("session: initial values depend on the seed and the name, not on threads") {
   ToyPlan toy({.batch = 8, .groups = 2, .size = 64, .classes = 5});  // 61,440 weights: several tasks
-  Session one(toy.plan(), {.threads = 1}), four(toy.plan(), {.threads = 4}), other(toy.plan(), {.threads = 1});
+  Session one(toy.plan(), {.threads = 1}), four(toy.plan(), {.threads = 4}),
+      other(toy.plan(), {.threads = 1});
   one.init_state(7), four.init_state(7), other.init_state(8);
   CHECK(all_state(one) == all_state(four));
   CHECK(all_state(one) != all_state(other));
@@ -124,7 +129,8 @@ TEST("session: normal values have the plan's mean and deviation, unit columns le
   for (uint64_t seed = 0; seed < 200; ++seed) {
     Session s(toy.plan(), {.threads = 1});
     s.init_state(seed);
-    for (const float v : floats(s, "encoder_q.conv1.weight")) sum += v, squares += v * v, fourth += v * v * v * v, ++n;
+    for (const float v : floats(s, "encoder_q.conv1.weight"))
+      sum += v, squares += v * v, fourth += v * v * v * v, ++n;
   }
   CHECK_NEAR(sum / n, 0, 4 * 0.5 / std::sqrt(n));
   CHECK_NEAR(squares / n, 0.25, 4 * 0.25 * std::sqrt(2.0 / n));
@@ -183,7 +189,8 @@ TEST("session: --check names tensor, kernel, step and program") {
   ToyPlan toy;
   Session s(toy.plan(), {.threads = 1, .check = true});
   s.init_state(1);
-  CHECK_THROWS(s.run(s.program("broken")), "losses[3] is not finite after kernel toy_nan of step poison in program broken");
+  CHECK_THROWS(s.run(s.program("broken")),
+               "losses[3] is not finite after kernel toy_nan of step poison in program broken");
   feed(s, 0);
   s.run(0);
   feed(s, 0);

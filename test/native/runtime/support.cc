@@ -66,7 +66,8 @@ bool exists(const std::string& path) { return std::filesystem::exists(path); }
 
 std::vector<std::string> list(const std::string& folder) {
   std::vector<std::string> names;
-  for (const auto& e : std::filesystem::directory_iterator(folder)) names.push_back(e.path().filename().string());
+  for (const auto& e : std::filesystem::directory_iterator(folder))
+    names.push_back(e.path().filename().string());
   std::sort(names.begin(), names.end());
   return names;
 }
@@ -76,7 +77,8 @@ std::vector<Json> records(const std::string& path, const std::string& event) {
   std::vector<Json> found;
   for (std::string line; std::getline(in, line);) {
     Json record = parse_json(line, path);
-    if (const Json* e = record.find("event"); e && e->string() && *e->string() == event) found.push_back(std::move(record));
+    if (const Json* e = record.find("event"); e && e->string() && *e->string() == event)
+      found.push_back(std::move(record));
   }
   return found;
 }

@@ -1,4 +1,5 @@
-// What several test files need: folders that go away, the training binary run in this process, bytes of files.
+// What several test files need: folders that go away, the training binary run in this process, bytes of
+// files.
 #pragma once
 
 #include <string>

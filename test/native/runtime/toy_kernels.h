@@ -5,11 +5,35 @@
 
 namespace moproc::test {
 
-enum StepArg { kImg, kAug, kTarget, kOrder, kLr, kMomentum, kDecay, kThreshold, kWInst, kPacked, kWeight, kVelocity,
-               kPointer, kProbs, kLosses, kLossOut, kClsOut, kInstOut, kCorrectOut, kFinite, kTargetNew, kKept, kClean };
+enum StepArg {
+  kImg,
+  kAug,
+  kTarget,
+  kOrder,
+  kLr,
+  kMomentum,
+  kDecay,
+  kThreshold,
+  kWInst,
+  kPacked,
+  kWeight,
+  kVelocity,
+  kPointer,
+  kProbs,
+  kLosses,
+  kLossOut,
+  kClsOut,
+  kInstOut,
+  kCorrectOut,
+  kFinite,
+  kTargetNew,
+  kKept,
+  kClean
+};
 
-/// Phase 0: a sample a task. Phase 1: sums over groups, and whether all is finite. Phase 2: a class a task: SGD.
-/// extent: features, classes, 1 when labels are corrected. Outputs that a program lacks are written to scratch tensors.
+/// Phase 0: a sample a task. Phase 1: sums over groups, and whether all is finite. Phase 2: a class a task:
+/// SGD. extent: features, classes, 1 when labels are corrected. Outputs that a program lacks are written to
+/// scratch tensors.
 void toy_step(const Params& p, const Task& t);
 /// {key, query, m}: key = m key + (1 - m) query, a row a task; extent: features.
 void toy_ema(const Params& p, const Task& t);

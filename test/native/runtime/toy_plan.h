@@ -1,6 +1,6 @@
-// A plan written by hand: a linear classifier with the same programs, inputs and outputs as compiled MoPro, small
-// enough to check by eye. Surprising: the forward pass reads the derived copy of the weight, as compiled kernels do, so
-// that state which was set but not refreshed shows.
+// A plan written by hand: a linear classifier with the same programs, inputs and outputs as compiled MoPro,
+// small enough to check by eye. Surprising: the forward pass reads the derived copy of the weight, as
+// compiled kernels do, so that state which was set but not refreshed shows.
 #pragma once
 
 #include <deque>
@@ -13,6 +13,7 @@ namespace moproc::test {
 
 struct ToySizes {
   int64_t batch = 8, groups = 2, size = 4, classes = 5;
+  bool supervised = false;  // one program `train` instead of the three of MoPro
   int64_t features() const { return size * size * 3; }
 };
 
@@ -27,13 +28,14 @@ class ToyPlan {
 
  private:
   int tensor(const std::string& name, DType dtype, Arena arena, std::vector<int64_t> shape);
-  void state(const std::string& name, DType dtype, std::vector<int64_t> shape, Role role, InitKind init, double value,
-             int copy_of = -1);
+  void state(const std::string& name, DType dtype, std::vector<int64_t> shape, Role role, InitKind init,
+             double value, int copy_of = -1);
   int kernel(const char* symbol, CpuEntry entry);
   void step_program(const char* name, bool proto, bool clean);
   void evaluate_program();
   void refresh_program();
-  void add_program(const std::string& name, std::vector<int32_t> in, std::vector<int32_t> out, std::vector<StepInfo> steps);
+  void add_program(const std::string& name, std::vector<int32_t> in, std::vector<int32_t> out,
+                   std::vector<StepInfo> steps);
   StepInfo launch(const char* name, int kernel, std::vector<int32_t> args, std::vector<int64_t> tasks);
   int hyper(const char* name);
   const char* keep(const std::string& text);

@@ -1,0 +1,48 @@
+// An artefact for a source of graphs: the one that is there when nothing it depends on has changed, else a new one.
+
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { type BuildResult, compilerVersion, headerDigest } from "../emit/project.js";
+import type { Target } from "../ir/types.js";
+import type { Plan } from "../lower/plan.js";
+import { compile } from "../pipeline.js";
+import { digest } from "../util/digest.js";
+import { root } from "../util/root.js";
+import type { Source } from "./graphs.js";
+import { progressLine } from "./progress.js";
+
+export interface Obtained {
+  readonly dir: string;
+  readonly plan: Plan;
+  readonly built: BuildResult | undefined; // undefined: it was there
+}
+
+/** What an artefact depends on besides its source: this compiler, the kernels, the runtime's libraries, g++. */
+async function toolsDigest(): Promise<string> {
+  const js = join(root, "build", "js");
+  const own = ["compiler", "models"].flatMap((part) =>
+    readdirSync(join(js, part), { recursive: true, encoding: "utf8" }).filter((f) => f.endsWith(".js")).map((f) => join(js, part, f)),
+  );
+  const libraries = readFileSync(join(root, "build", "native", "link.txt"), "utf8").split("\n").filter((l) => l.startsWith("/"));
+  const stamps = libraries.map((l) => `${l} ${statSync(l).size} ${statSync(l).mtimeMs}`);
+  const headers = headerDigest(["kernels", "runtime/core"]);
+  return digest(await compilerVersion(), headers, ...stamps, ...own.sort().map((f) => readFileSync(f)));
+}
+
+/** The key under which an artefact of `source` for `target` is current. */
+export async function artefactKey(source: Source, target: Target): Promise<string> {
+  return digest(await toolsDigest(), source.name, source.key, JSON.stringify(target), JSON.stringify(source.meta));
+}
+
+/** The artefact at `dir`, built first unless it is there under the same key. Shows progress on a terminal. */
+export async function obtain(source: Source, target: Target, dir: string, key: string): Promise<Obtained> {
+  const stamp = join(dir, ".key");
+  if (existsSync(stamp) && readFileSync(stamp, "utf8") === key && existsSync(join(dir, "train"))) {
+    return { dir, plan: JSON.parse(readFileSync(join(dir, "plan.json"), "utf8")) as Plan, built: undefined };
+  }
+  const progress = progressLine("compiling kernels");
+  const { name, meta } = source;
+  const built = await compile(source.graphs(), dir, { name, target, meta }, progress.update).finally(progress.end);
+  writeFileSync(stamp, key);
+  return { dir, plan: built.plan, built };
+}
