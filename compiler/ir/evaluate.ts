@@ -6,8 +6,13 @@ import { type Graph, sameShape, type Value } from "./types.js";
 
 export type Env = Map<Value, NdArray>;
 
-/** All values of `g` given its inputs and states; throws when one is missing or an op returns a wrong shape. */
-export function evaluate(g: Graph, feed: ReadonlyMap<Value, NdArray>): Env {
+/**
+ * All values of `g` given its inputs and states; throws when one is missing or an op returns a wrong shape. `change` may
+ * replace a result before others read it.
+ */
+export function evaluate(
+  g: Graph, feed: ReadonlyMap<Value, NdArray>, change: (v: Value, x: NdArray) => NdArray = (_, x) => x,
+): Env {
   const env: Env = new Map();
   for (const v of [...g.inputs, ...g.state]) {
     const x = feed.get(v);
@@ -21,7 +26,7 @@ export function evaluate(g: Graph, feed: ReadonlyMap<Value, NdArray>): Env {
     n.outputs.forEach((v, i) => {
       const x = (out as Record<string, NdArray>)[op.outputs[i]] as NdArray;
       if (!sameShape(x.shape, v.type.shape)) throw new Error(`internal: reference of ${n.op} returned [${x.shape}]`);
-      env.set(v, x);
+      env.set(v, change(v, x));
     });
   }
   return env;

@@ -1,8 +1,8 @@
-// The engine of fprop and dgrad: a slab of the input (prologue applied, padding written) in thread scratch, and register
-// tiles of NO channel vectors x NP pixels over packed weights. A tile's pixels are a list, so they run over row ends.
-// Pixels of the slab usually lie C floats apart: the taps of a row, (s, c), are then a single run. Where that would put the
-// pixels of a tile a multiple of 4 KiB apart, into one set of the first-level cache, they are spaced and cut into S runs.
-// Bound by FMA issue: NO loads and NP broadcasts feed NO * NP FMAs.
+// The engine of fprop and dgrad: a slab of the input (prologue applied, padding written) in thread scratch,
+// and register tiles of NO channel vectors x NP pixels over packed weights: NO loads and NP broadcasts feed
+// NO * NP FMAs. A tile's pixels are a list, so they run over row ends. The slab usually holds its pixels C
+// floats apart: the taps (s, c) of a row are then a single run. Where that put the pixels of a tile a
+// multiple of 4 KiB apart, into one set of the first-level cache, they are spaced and the run is cut in S.
 #pragma once
 
 #include "cpu/conv_sums.hpp"
@@ -11,13 +11,14 @@
 
 namespace moproc {
 
-/// One pixel of a task: where its first tap lies in the slab (floats), and which pixel of the result it is, counted
-/// from the first pixel of the task's first image.
+/// One pixel of a task: where its first tap lies in the slab (floats), and which pixel of the result it is,
+/// counted from the first pixel of the task's first image.
 struct ConvPixel {
   int32_t x, y;
 };
 
-/// The taps of one phase and channel block: rows x cols runs of `run` floats of the slab; weights (rows, cols, run, n).
+/// The taps of one phase and channel block: rows x cols runs of `run` floats of the slab; weights (rows,
+/// cols, run, n).
 struct Taps {
   const float* w;
   int rows, cols;
@@ -36,7 +37,7 @@ MOPROC_NOINLINE void conv_tile(const float* x, const ConvPixel* at, const Taps& 
 #pragma GCC unroll 16
   for (int p = 0; p < NP; ++p) px[p] = x + at[p].x;
   const float* w = taps.w;
-  const int64_t run = taps.run, next_row = taps.row_stride - taps.cols * taps.col_stride, next_col = taps.col_stride;
+  const int64_t run = taps.run, next_col = taps.col_stride, next_row = taps.row_stride - taps.cols * next_col;
   for (int r = taps.rows; r > 0; --r) {
     for (int s = taps.cols; s > 0; --s) {
       for (int64_t i = 0; i < run; ++i) {
@@ -66,21 +67,25 @@ MOPROC_NOINLINE void conv_tile(const float* x, const ConvPixel* at, const Taps& 
     }
 }
 
-/// Copies channels [c0, c1) of `count` pixels `step` apart, prologue applied, into panels of PW channels: channel c of
-/// pixel i goes to dst[(c - c0) / PW * panel + i * D + (c - c0) % PW]. The last panel is written in whole vectors.
+/// Copies channels [c0, c1) of `count` pixels `step` apart, prologue applied, into panels of PW channels:
+/// channel c of pixel i goes to dst[(c - c0) / PW * panel + i * D + (c - c0) % PW]. The last panel is written
+/// in whole vectors.
 template <class X, int C, int PW, int D>
-MOPROC_NOINLINE void stage_run(const Params& p, float* dst, At at, int64_t count, int64_t step, int c0, int c1,
-                               int64_t panel) {
+MOPROC_NOINLINE void stage_run(const Params& p, float* dst, At at, int64_t count, int64_t step, int c0,
+                               int c1, int64_t panel) {
   constexpr int L = Vec::width;
   static_assert(PW % L == 0 || PW == C, "a panel is whole vectors or the whole pixel");
   if constexpr (X::buffer >= 0 && PW == C && D == C) {
     if (step == 1 && c0 == 0 && c1 == C) {
-      __builtin_memcpy(dst, in<float>(p, X::buffer) + at.pixel * C, static_cast<size_t>(count) * C * sizeof(float));
+      const float* const from = in<float>(p, X::buffer) + at.pixel * C;
+      __builtin_memcpy(dst, from, static_cast<size_t>(count) * C * sizeof(float));
       return;
     }
   }
   for (int64_t i = 0; i < count; ++i, at.pixel += step, dst += D) {
-    const auto to = [&](int c) __attribute__((always_inline)) { return dst + (c - c0) / PW * panel + (c - c0) % PW; };
+    const auto to = [&](int c) __attribute__((always_inline)) {
+      return dst + (c - c0) / PW * panel + (c - c0) % PW;
+    };
     for (at.c = c0; at.c + L <= c1; at.c += L) store(to(at.c), operand<X, C>(p, at, L));
     if constexpr (C % L != 0)
       if (at.c < c1) store(to(at.c), operand<X, C>(p, at, c1 - at.c), PW % L == 0 ? L : c1 - at.c);
@@ -93,11 +98,11 @@ struct Window {
   int rows, cols, step;
 };
 
-/// Stages channels [c0, c1) of window `win` of image `image` of an (n, H, W, C) operand; panels as in stage_run, each
-/// of them (rows, cols, D).
+/// Stages channels [c0, c1) of window `win` of image `image` of an (n, H, W, C) operand; panels as in
+/// stage_run, each of them (rows, cols, D).
 template <class X, int H, int W, int C, int PW, int D>
-MOPROC_INLINE void stage_window(const Params& p, float* dst, int64_t image, int64_t group, const Window& win, int c0,
-                                int c1, int64_t panel) {
+MOPROC_INLINE void stage_window(const Params& p, float* dst, int64_t image, int64_t group, const Window& win,
+                                int c0, int c1, int64_t panel) {
   const int64_t panels = (c1 - c0 + PW - 1) / PW;
   const auto zero = [&](float* to, int64_t pixels) {
     for (int64_t k = 0; pixels > 0 && k < panels; ++k)
@@ -120,12 +125,39 @@ MOPROC_INLINE void stage_window(const Params& p, float* dst, int64_t image, int6
   }
 }
 
+/// The part of the result that a task makes: `rows` rows from row0 on of `images` images from `image` on.
+struct ConvBlock {
+  int part, images, row0, rows;
+  int64_t group, tile, image;
+};
+
+/// Tasks count (part, group, tile); a group of `images` images is cut into tiles of IB images and PB of ROWS
+/// rows.
+template <class K, int ROWS>
+MOPROC_INLINE ConvBlock conv_block(int64_t task, int64_t groups, int64_t images) {
+  constexpr int row_blocks = (ROWS + K::PB - 1) / K::PB;
+  const int64_t tiles = (images + K::IB - 1) / K::IB * row_blocks;
+  const int64_t tile = task % tiles, group = task / tiles % groups, n0 = tile / row_blocks * K::IB;
+  const int part = static_cast<int>(task / tiles / groups);
+  const int row0 = static_cast<int>(tile % row_blocks) * K::PB;
+  const int left = static_cast<int>(images - n0 < K::IB ? images - n0 : K::IB);
+  return {part, left, row0, ROWS - row0 < K::PB ? ROWS - row0 : K::PB, group, tile, group * images + n0};
+}
+
+/// Results a channel in the tiles before `tile` of a group: the last block of images may be short.
+template <class K, int ROWS, int COLS>
+MOPROC_INLINE int64_t conv_before(int64_t tile, int64_t images) {
+  constexpr int row_blocks = (ROWS + K::PB - 1) / K::PB;
+  const int64_t n = tile / row_blocks * K::IB, row = tile % row_blocks * K::PB;
+  return (n < images ? n * ROWS + row : images * ROWS) * COLS;
+}
+
 /// What a task works on.
 struct ConvJob {
   const float* slab;
   At first;         // the first pixel of the task's first image
   float* partial;   // sums of the task's tile, channel 0
-  float* acc;       // scratch: accumulators, of one register tile or (if the taps are cut into chunks) of all pixels
+  float* acc;       // scratch: sums of one register tile or (if the taps are cut into chunks) of all pixels
 };
 
 /// Epilogue of `count` pixels and NO channel vectors from channel c on.
@@ -146,8 +178,8 @@ MOPROC_NOINLINE void conv_store(const Params& p, const ConvJob& job, const ConvP
 
 /// All `n` pixels of a phase for the NO channel vectors from channel c on. `chunk` rows of taps at a time.
 template <class Y, int C, int IMAGE, int NO, int NP>
-MOPROC_NOINLINE void conv_pixels(const Params& p, const ConvJob& job, const ConvPixel* px, int n, const Taps& taps,
-                                 int chunk, int c, int64_t before) {
+MOPROC_NOINLINE void conv_pixels(const Params& p, const ConvJob& job, const ConvPixel* px, int n,
+                                 const Taps& taps, int chunk, int c, int64_t before) {
   constexpr int L = Vec::width;
   int row = 0;
   do {

@@ -1,7 +1,9 @@
-// dx[n,h,w,c] = sum over k and the taps (r, s) with h = p*STRIDE+r-PAD, w = q*STRIDE+s-PAD of dy[n,p,q,k] * w[k,r,s,c].
-// Each phase (h mod STRIDE, w mod STRIDE) is a stride-1 convolution of dy with every STRIDE-th tap, reversed; nothing is
-// multiplied by an inserted zero, and a phase without taps stores the epilogue of 0.
+// dx[n,h,w,c] = sum over k and the taps (r, s) with h = p*STRIDE+r-PAD, w = q*STRIDE+s-PAD of
+// dy[n,p,q,k] * w[k,r,s,c].
+// Each phase (h mod STRIDE, w mod STRIDE) is a stride-1 convolution of dy with every STRIDE-th tap, reversed:
+// nothing is multiplied by an inserted zero, and a phase without taps stores the epilogue of 0.
 // A task is (part of the channel blocks, group, IB images, PB rows of dx); PB is a multiple of STRIDE or H.
+// Tile constants as in conv_fprop.
 #pragma once
 
 #include "cpu/conv_common.hpp"
@@ -9,7 +11,8 @@
 namespace moproc {
 
 /// One direction (rows or columns) of the phases: residue a of `extent` positions, stride, pad and R taps.
-/// Position a + stride * i reads dy[i + first .. i + first + taps - 1], with taps `tap0`, `tap0 - stride`, ...
+/// Position a + stride * i reads dy[i + first .. i + first + taps - 1], with taps `tap0`, `tap0 - stride`,
+/// ...
 struct DgradPhase {
   int taps, first, tap0;
 };
@@ -39,8 +42,10 @@ constexpr int dgrad_high(int stride, int pad, int taps) {
 template <class K>
 struct DgradShape {
   static constexpr bool in_place = K::Dy::buffer >= 0 && K::PAD == 0 && K::R == 1 && K::S == 1;
-  static constexpr int row_low = dgrad_low(K::STRIDE, K::PAD, K::R), row_high = dgrad_high(K::STRIDE, K::PAD, K::R);
-  static constexpr int col_low = dgrad_low(K::STRIDE, K::PAD, K::S), col_high = dgrad_high(K::STRIDE, K::PAD, K::S);
+  static constexpr int row_low = dgrad_low(K::STRIDE, K::PAD, K::R);
+  static constexpr int col_low = dgrad_low(K::STRIDE, K::PAD, K::S);
+  static constexpr int row_high = dgrad_high(K::STRIDE, K::PAD, K::R);
+  static constexpr int col_high = dgrad_high(K::STRIDE, K::PAD, K::S);
   static constexpr int steps(int n) { return (n + K::STRIDE - 1) / K::STRIDE; }
   static constexpr int slab_rows = steps(K::PB) - 1 + row_high - row_low;
   static constexpr int slab_cols = steps(K::W) - 1 + col_high - col_low;
@@ -56,15 +61,16 @@ struct DgradShape {
   static_assert(K::C > 0 && K::PARTS <= blocks, "no part may be empty");
 };
 
-/// The pixels of phase (a, b) in `images` x `rows` rows of dx; returns how many.
+/// The pixels of phase (a, b) of a task, whose first taps lie at (row_at, col_at) of the slab; returns how
+/// many.
 template <class K>
-MOPROC_INLINE int dgrad_pixels(ConvPixel* px, int row0, int images, int rows, int a, int b, int row_at, int col_at) {
+MOPROC_INLINE int dgrad_pixels(ConvPixel* px, const ConvBlock& t, int a, int b, int row_at, int col_at) {
   using D = DgradShape<K>;
   int n = 0;
-  for (int m = 0; m < images; ++m)
-    for (int h = a; h < rows; h += K::STRIDE) {
+  for (int m = 0; m < t.images; ++m)
+    for (int h = a; h < t.rows; h += K::STRIDE) {
       const int x = static_cast<int>(m * D::image + (h / K::STRIDE + row_at) * D::row) + col_at * D::pixel;
-      const int y = (m * K::H + row0 + h) * K::W;
+      const int y = (m * K::H + t.row0 + h) * K::W;
       for (int w = b; w < K::W; w += K::STRIDE) px[n++] = {x + w / K::STRIDE * D::pixel, y + w};
     }
   return n;
@@ -72,54 +78,50 @@ MOPROC_INLINE int dgrad_pixels(ConvPixel* px, int row0, int images, int rows, in
 
 /// Phase 0: tasks as above; phase 1 (if Y has sums or moments): (group, channel vector).
 template <class K>
-MOPROC_NOINLINE void conv_dgrad(const Params& p, const Task& t) {
+MOPROC_NOINLINE void conv_dgrad(const Params& p, const Task& task) {
   using D = DgradShape<K>;
   using Y = typename K::Y;
   constexpr int L = Vec::width, ST = K::STRIDE;
   const int64_t images = p.rows / p.groups, image_blocks = (images + K::IB - 1) / K::IB;
   const int64_t tiles = image_blocks * D::row_blocks;
-  if (t.phase == 1) {
-    combine_partials<Y, K::C>(p, t, tiles, [&](int64_t tile) {
-      const int64_t n = tile / D::row_blocks * K::IB, r = tile % D::row_blocks * K::PB;
-      return (n < images ? n * K::H + r : images * K::H) * K::W;
-    });
+  if (task.phase == 1) {
+    combine_partials<Y, K::C>(p, task, tiles,
+                              [&](int64_t tile) { return conv_before<K, K::H, K::W>(tile, images); });
     return;
   }
-  auto* const px = static_cast<ConvPixel*>(t.scratch);
+  auto* const px = static_cast<ConvPixel*>(task.scratch);
   constexpr int most = K::IB * K::PB * K::W;
   float* const acc = reinterpret_cast<float*>(px + (most + 7) / 8 * 8);
   float* const slab = acc + (K::RC < K::R ? most : K::NP) * K::NO * L;
-  for (int64_t task = t.begin; task < t.end; ++task) {
-    const int64_t tile = task % tiles, group = task / tiles % p.groups;
-    const int part = static_cast<int>(task / tiles / p.groups);
-    const int64_t n0 = tile / D::row_blocks * K::IB, left = images - n0, image = group * images + n0;
-    const int row0 = static_cast<int>(tile % D::row_blocks) * K::PB, i0 = row0 / ST;
-    const int ib = static_cast<int>(left < K::IB ? left : K::IB), rows = K::H - row0 < K::PB ? K::H - row0 : K::PB;
-    ConvJob job{slab, At{image * K::H * K::W, image, group, 0}, nullptr, acc};
-    if constexpr (partial_values<Y> > 0) job.partial = tile_partial<Y, K::C>(p, group, tiles, tile, 0);
-    if constexpr (D::in_place) {
-      job.slab = in<float>(p, K::Dy::buffer) + (image * K::P + i0) * static_cast<int64_t>(K::Q) * K::OUT;
-    } else {
-      const Window win{i0 + D::row_low, D::col_low, D::steps(rows) - 1 + D::row_high - D::row_low, D::slab_cols, 1};
-      for (int m = 0; m < ib; ++m)
-        stage_window<typename K::Dy, K::P, K::Q, K::OUT, K::OUT, D::pixel>(p, slab + m * D::image, image + m, group, win,
-                                                                          0, K::OUT, 0);
+  for (int64_t id = task.begin; id < task.end; ++id) {
+    const ConvBlock t = conv_block<K, K::H>(id, p.groups, images);
+    ConvJob job{slab, At{t.image * K::H * K::W, t.image, t.group, 0}, nullptr, acc};
+    if constexpr (partial_values<Y> > 0) job.partial = tile_partial<Y, K::C>(p, t.group, tiles, t.tile, 0);
+    const int p0 = t.row0 / ST + D::row_low;
+    if constexpr (D::in_place) job.slab = in<float>(p, K::Dy::buffer) + (t.image * K::P + p0) * K::Q * K::OUT;
+    else {
+      const Window win{p0, D::col_low, D::steps(t.rows) - 1 + D::row_high - D::row_low, D::slab_cols, 1};
+      for (int m = 0; m < t.images; ++m)
+        stage_window<typename K::Dy, K::P, K::Q, K::OUT, K::OUT, D::pixel>(
+            p, slab + m * D::image, t.image + m, t.group, win, 0, K::OUT, 0);
     }
     int64_t before = 0, skipped = 0;  // pixels of the phases so far; (tap, OUT) rows of their weights
     for (int phase = 0; phase < ST * ST; ++phase) {
-      const DgradPhase v = dgrad_phase(phase / ST, ST, K::PAD, K::R), u = dgrad_phase(phase % ST, ST, K::PAD, K::S);
+      const DgradPhase v = dgrad_phase(phase / ST, ST, K::PAD, K::R);
+      const DgradPhase u = dgrad_phase(phase % ST, ST, K::PAD, K::S);
       const bool none = v.taps == 0 || u.taps == 0;
-      const int n = dgrad_pixels<K>(px, row0, ib, rows, phase / ST, phase % ST, none ? 0 : v.first - D::row_low,
+      const int n = dgrad_pixels<K>(px, t, phase / ST, phase % ST, none ? 0 : v.first - D::row_low,
                                     none ? 0 : u.first - D::col_low);
       for (int i = 0; i < n; i += K::SPAN)
-        for (int b = D::blocks * part / K::PARTS; b < D::blocks * (part + 1) / K::PARTS; ++b) {
+        for (int b = D::blocks * t.part / K::PARTS; b < D::blocks * (t.part + 1) / K::PARTS; ++b) {
           constexpr int64_t all_taps = static_cast<int64_t>(K::R) * K::S * K::OUT;
           constexpr int IMAGE = K::H * K::W;
           const bool whole = D::last == K::NO || b + 1 < D::blocks;
           const float* const w =
               in<float>(p, K::W_BUFFER) + (b * all_taps * K::NO + skipped * (whole ? K::NO : D::last)) * L;
           constexpr bool one_run = D::pixel == K::OUT;
-          const Taps taps{w, none ? 0 : v.taps, one_run ? 1 : u.taps, one_run ? u.taps * K::OUT : K::OUT, D::row, D::pixel};
+          const Taps taps{w, none ? 0 : v.taps, one_run ? 1 : u.taps, one_run ? u.taps * K::OUT : K::OUT,
+                          D::row, D::pixel};
           const int c = b * K::NO * L, m = n - i < K::SPAN ? n - i : K::SPAN;
           if (whole) conv_pixels<Y, K::C, IMAGE, K::NO, K::NP>(p, job, px + i, m, taps, K::RC, c, before + i);
           else conv_pixels<Y, K::C, IMAGE, D::last, K::NP>(p, job, px + i, m, taps, K::RC, c, before + i);

@@ -1,7 +1,8 @@
 // y[n,p,q,k] = sum over r, s, c of x[n, p*STRIDE+r-PAD, q*STRIDE+s-PAD, c] * w[k,r,s,c], direct convolution.
-// A task is (part of the channel blocks, group, IB images, PB rows of y). Padding is zero after the prologue of x.
-// Tile constants: NO vectors x NP pixels in registers, RC rows of taps at a time, IB, PB (IB > 1 only if PB == P), PARTS,
-// SPAN pixels pass all channel blocks before the next ones do.
+// A task is (part of the channel blocks, group, IB images, PB rows of y). Padding is zero after the prologue
+// of x.
+// Tile constants: NO vectors x NP pixels in registers, RC rows of taps at a time, IB, PB (IB > 1 only if PB
+// == P), PARTS, and SPAN pixels that pass all channel blocks before the next ones do.
 #pragma once
 
 #include "cpu/conv_common.hpp"
@@ -18,7 +19,7 @@ struct FpropShape {
   static constexpr int stride = point && !in_place ? 1 : K::STRIDE;   // between outputs, in the slab
   static constexpr int slab_rows = (K::PB - 1) * stride + K::R;
   static constexpr int slab_cols = (K::Q - 1) * stride + K::S;
-  static constexpr int pixel = in_place ? K::C : slab_spacing(K::C, stride);           // floats between slab pixels
+  static constexpr int pixel = in_place ? K::C : slab_spacing(K::C, stride);  // floats between slab pixels
   static constexpr int64_t row = static_cast<int64_t>(in_place ? K::W : slab_cols) * pixel;
   static constexpr int64_t image = row * (in_place ? K::H : slab_rows);
   static constexpr int vectors = (K::OUT + Vec::width - 1) / Vec::width;
@@ -45,45 +46,40 @@ MOPROC_INLINE int fprop_pixels(ConvPixel* px, int row0, int images, int rows) {
 
 /// Phase 0: tasks as above; phase 1 (if Y has sums or moments): (group, channel vector).
 template <class K>
-MOPROC_NOINLINE void conv_fprop(const Params& p, const Task& t) {
+MOPROC_NOINLINE void conv_fprop(const Params& p, const Task& task) {
   using F = FpropShape<K>;
   using Y = typename K::Y;
   constexpr int L = Vec::width;
   const int64_t images = p.rows / p.groups, image_blocks = (images + K::IB - 1) / K::IB;
   const int64_t tiles = image_blocks * F::row_blocks;
-  if (t.phase == 1) {
-    combine_partials<Y, K::OUT>(p, t, tiles, [&](int64_t tile) {  // the last block of images may be short
-      const int64_t n = tile / F::row_blocks * K::IB, r = tile % F::row_blocks * K::PB;
-      return (n < images ? n * K::P + r : images * K::P) * K::Q;
-    });
+  if (task.phase == 1) {
+    combine_partials<Y, K::OUT>(p, task, tiles,
+                                [&](int64_t tile) { return conv_before<K, K::P, K::Q>(tile, images); });
     return;
   }
-  auto* const px = static_cast<ConvPixel*>(t.scratch);
+  auto* const px = static_cast<ConvPixel*>(task.scratch);
   constexpr int most = K::IB * K::PB * K::Q;
   float* const acc = reinterpret_cast<float*>(px + (most + 7) / 8 * 8);
   float* const slab = acc + (K::RC < K::R ? most : K::NP) * K::NO * L;
-  for (int64_t task = t.begin; task < t.end; ++task) {
-    const int64_t tile = task % tiles, group = task / tiles % p.groups;
-    const int part = static_cast<int>(task / tiles / p.groups);
-    const int64_t n0 = tile / F::row_blocks * K::IB, left = images - n0, image = group * images + n0;
-    const int row0 = static_cast<int>(tile % F::row_blocks) * K::PB;
-    const int ib = static_cast<int>(left < K::IB ? left : K::IB), rows = K::P - row0 < K::PB ? K::P - row0 : K::PB;
-    ConvJob job{slab, At{image * K::P * K::Q, image, group, 0}, nullptr, acc};
-    if constexpr (partial_values<Y> > 0) job.partial = tile_partial<Y, K::OUT>(p, group, tiles, tile, 0);
-    if constexpr (F::in_place) {
-      job.slab = in<float>(p, K::X::buffer) + (image * K::H + row0 * K::STRIDE) * static_cast<int64_t>(K::W) * K::C;
-    } else {
-      const Window win{row0 * K::STRIDE - K::PAD, -K::PAD, (rows - 1) * F::stride + K::R, F::slab_cols, F::step};
-      for (int b = 0; b < ib; ++b)
-        stage_window<typename K::X, K::H, K::W, K::C, K::C, F::pixel>(p, slab + b * F::image, image + b, group, win, 0, K::C, 0);
+  for (int64_t id = task.begin; id < task.end; ++id) {
+    const ConvBlock t = conv_block<K, K::P>(id, p.groups, images);
+    ConvJob job{slab, At{t.image * K::P * K::Q, t.image, t.group, 0}, nullptr, acc};
+    if constexpr (partial_values<Y> > 0) job.partial = tile_partial<Y, K::OUT>(p, t.group, tiles, t.tile, 0);
+    const int h0 = t.row0 * K::STRIDE - K::PAD;
+    if constexpr (F::in_place) job.slab = in<float>(p, K::X::buffer) + (t.image * K::H + h0) * K::W * K::C;
+    else {
+      const Window win{h0, -K::PAD, (t.rows - 1) * F::stride + K::R, F::slab_cols, F::step};
+      for (int b = 0; b < t.images; ++b)
+        stage_window<typename K::X, K::H, K::W, K::C, K::C, F::pixel>(
+            p, slab + b * F::image, t.image + b, t.group, win, 0, K::C, 0);
     }
-    const int n = fprop_pixels<K>(px, row0, ib, rows);
+    const int n = fprop_pixels<K>(px, t.row0, t.images, t.rows);
     for (int i = 0; i < n; i += K::SPAN)
-      for (int b = F::blocks * part / K::PARTS; b < F::blocks * (part + 1) / K::PARTS; ++b) {
+      for (int b = F::blocks * t.part / K::PARTS; b < F::blocks * (t.part + 1) / K::PARTS; ++b) {
         constexpr bool one_run = F::pixel == K::C;
         constexpr int64_t block = static_cast<int64_t>(K::R) * K::S * K::C * K::NO * L;
-        const Taps taps{in<float>(p, K::W_BUFFER) + b * block, K::R, one_run ? 1 : K::S, one_run ? K::S * K::C : K::C,
-                        F::row, F::pixel};
+        const Taps taps{in<float>(p, K::W_BUFFER) + b * block, K::R, one_run ? 1 : K::S,
+                        one_run ? K::S * K::C : K::C, F::row, F::pixel};
         constexpr int IMAGE = K::P * K::Q;
         const int c = b * K::NO * L, m = n - i < K::SPAN ? n - i : K::SPAN;
         if (F::last == K::NO || b + 1 < F::blocks)

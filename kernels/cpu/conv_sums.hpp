@@ -1,7 +1,9 @@
-// Channel sums and moments of what a convolution stores: partials per tile in the workspace, then one tree a group.
-// Unlike tile_sums.hpp, a tile is filled by many short runs (register tiles) and tiles may differ in size.
-// A tile is cut from one group's part of the domain by its shape alone, so no thread count and no batch changes a bit.
-// Workspace: (group, tile, value, channels padded to 16) f32; values are Y::sums sums, then mean and M2 if asked for.
+// Channel sums and moments of what is stored: partials a tile in the workspace, then one balanced tree a
+// group. A tile is cut from one group's part of the domain by its shape alone, so no thread count and no
+// batch changes a bit. In a convolution many short runs (register tiles) fill a tile, and tiles differ in
+// size.
+// Workspace: (group, tile, value, channels padded to 16) f32; values are Y::sums sums, then mean and M2 if
+// asked.
 #pragma once
 
 #include "cpu/tile_sums.hpp"
@@ -10,7 +12,8 @@ namespace moproc {
 
 constexpr int padded_channels(int c) { return (c + 15) / 16 * 16; }
 
-/// Where tile `tile` of group `group` keeps its partials of channel `c`; value v is padded_channels(C) * v further on.
+/// Where tile `tile` of group `group` keeps its partials of channel `c`; value v is padded_channels(C) * v
+/// further on.
 template <class Y, int C>
 MOPROC_INLINE float* tile_partial(const Params& p, int64_t group, int64_t tiles, int64_t tile, int c) {
   constexpr int64_t size = static_cast<int64_t>(partial_values<Y>) * padded_channels(C);
@@ -28,11 +31,12 @@ MOPROC_INLINE void combine_moments(Vec& mean, Vec& m2, int64_t n, Vec mean_b, Ve
 /// Values a channel that are kept for a second pass, where moments take two (tile.hpp).
 constexpr int max_store_run = 32;
 
-/// Stores `count` > 0 results of one channel vector, in order, and adds them to the partials at `partial` (unused if Y
-/// asks for none), which hold `before` values of this tile already; 0 starts them. at(i) and value(i) give position and
-/// raw result of the i-th.
-/// Moments take one pass over the distances d from the mean so far (or from the first value): M2 grows by
-/// sum d^2 - (sum d)^2 / n, whose terms can cancel by a factor of at most 1 + count, and by 2 once before >= count.
+/// Stores `count` > 0 results of one channel vector, in order, and adds them to the partials at `partial`
+/// (unused if Y asks for none), which hold `before` values of this tile already; 0 starts them. at(i) and
+/// value(i) give position and raw result of the i-th.
+/// Moments take one pass over the distances d from the mean so far (or from the first value): M2 grows by sum
+/// d^2 - (sum d)^2 / n, whose terms can cancel by a factor of at most 1 + count, and by 2 once before >=
+/// count.
 template <class Y, int C, class AtOf, class ValueOf>
 MOPROC_INLINE void store_run(const Params& p, float* partial, int64_t before, int count, int lanes, AtOf at,
                              ValueOf value) {
@@ -67,8 +71,8 @@ template <class Y, int C> constexpr int64_t combine_tasks(int64_t groups) {
   return partial_values<Y> > 0 ? groups * ((C + Vec::width - 1) / Vec::width) : 0;
 }
 
-/// Phase 1: task (group, channel vector) folds the group's `tiles` partials in place by a balanced tree and stores the
-/// results. first(i): values a channel in the tiles before tile i, for i in 0..tiles.
+/// Phase 1: task (group, channel vector) folds the group's `tiles` partials in place by a balanced tree and
+/// stores the results. first(i): values a channel in the tiles before tile i, for i in 0..tiles.
 template <class Y, int C, class FirstOf>
 MOPROC_INLINE void combine_partials(const Params& p, const Task& t, int64_t tiles, FirstOf first) {
   constexpr int S = Y::sums, stride = padded_channels(C), vectors = (C + Vec::width - 1) / Vec::width;
@@ -86,7 +90,8 @@ MOPROC_INLINE void combine_partials(const Params& p, const Task& t, int64_t tile
           x += S * stride, y += S * stride;
           Vec mean = load(x), m2 = load(x + stride);
           const int64_t end = i + 2 * step < tiles ? i + 2 * step : tiles;
-          combine_moments(mean, m2, first(i + step) - first(i), load(y), load(y + stride), first(end) - first(i + step));
+          const int64_t n = first(i + step) - first(i), nb = first(end) - first(i + step);
+          combine_moments(mean, m2, n, load(y), load(y + stride), nb);
           store(x, mean);
           store(x + stride, m2);
         }

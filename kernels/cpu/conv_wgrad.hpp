@@ -1,34 +1,49 @@
-// dw[k,r,s,c] = sum over n, p, q of dy[n,p,q,k] * x[n, p*STRIDE+r-PAD, q*STRIDE+s-PAD, c].
-// Both operands are staged, prologues applied: dy as panels of NV vectors of k, x as panels of 16 channels (or all, if
-// fewer), so that NV loads and NB broadcasts feed NV * NB FMAs per pixel; a run of (s, c) is contiguous in an x panel.
-// Phase 0, task (group, split, block of KT x CT panels): images of the split in order, partial sums in the workspace.
-// Phase 1, task (k panel, c panel, r): splits in order, then groups in a balanced tree, then stored as (k, r, s, c).
-// One group of one split needs no phase 1: its sums stay in scratch and are stored by phase 0.
+// dw[k,r,s,c] = sum over n, p, q of dy[n,p,q,k] * x[n, p*STRIDE+r-PAD, q*STRIDE+s-PAD, c]. Both operands are
+// staged, prologues applied: dy as panels of NV vectors of k, x as panels of 16 channels (or all, if fewer),
+// so that NV loads and NB broadcasts feed NV * NB FMAs a pixel; a run of (s, c) is contiguous in x.
+// Phase 0, task (group, split, block of KT x CT panels): images of the split in order, sums in the workspace.
+// Phase 1, task (k panel, c panel, r): splits in order, groups in a balanced tree, stored as (k, r, s, c).
+// One group of one split needs no phase 1: its sums stay in scratch and phase 0 stores them.
 #pragma once
 
 #include "cpu/conv_common.hpp"
 
 namespace moproc {
 
-/// Sizes of conv_wgrad that follow from K. Tile constants: NV, NB, KT and CT panels a task, IB images x PB rows of y
-/// staged at a time (IB > 1 only if PB == P), SPLITS at most a group.
+/// Sizes of conv_wgrad that follow from K. Tile constants: NV, NB, KT and CT panels a task, IB images x PB
+/// rows of y staged at a time (IB > 1 only if PB == P), SPLITS at most a group.
 template <class K>
 struct WgradShape {
   static constexpr bool point = K::R == 1 && K::S == 1;
   static constexpr int step = point ? K::STRIDE : 1, stride = point ? 1 : K::STRIDE;
   static constexpr int slab_rows = (K::PB - 1) * stride + K::R, slab_cols = (K::Q - 1) * stride + K::S;
-  static constexpr int xw = K::C < 16 ? K::C : 16, kw = K::NV * Vec::width;                  // width of a panel
+  static constexpr int xw = K::C < 16 ? K::C : 16, kw = K::NV * Vec::width;  // width of a panel
   static constexpr int c_panels = (K::C + xw - 1) / xw, k_panels = (K::OUT + kw - 1) / kw;
   static constexpr int last_vectors = (K::OUT + Vec::width - 1) / Vec::width - (k_panels - 1) * K::NV;
   static constexpr int c_blocks = (c_panels + K::CT - 1) / K::CT, k_blocks = (k_panels + K::KT - 1) / K::KT;
   static constexpr int run = K::S * xw;
-  static constexpr int64_t tile = static_cast<int64_t>(run) * kw;                             // of (k panel, c panel, r)
-  static constexpr int64_t block = tile * K::KT * K::CT * K::R;                               // of a task
+  static constexpr int64_t tile = static_cast<int64_t>(run) * kw;  // of (k panel, c panel, r)
+  static constexpr int64_t block = tile * K::KT * K::CT * K::R;      // of a task
   static constexpr int64_t partial = block * k_blocks * c_blocks;
-  static constexpr int64_t x_image = static_cast<int64_t>(slab_rows) * slab_cols * xw, x_panel = x_image * K::IB;
-  static constexpr int64_t y_image = static_cast<int64_t>(K::PB) * K::Q * kw, y_panel = y_image * K::IB;
+  static constexpr int64_t x_image = static_cast<int64_t>(slab_rows) * slab_cols * xw;
+  static constexpr int64_t x_panel = x_image * K::IB;
+  static constexpr int64_t y_panel = static_cast<int64_t>(K::IB) * K::PB * K::Q * kw;
+  /// Where the sums of (k panel, c panel, r) lie, panels counted from the block's first.
+  static constexpr int64_t inside(int k, int c, int r) { return ((k * K::CT + c) * K::R + r) * tile; }
   static_assert(K::IB == 1 || K::PB == K::P, "several images at a time need whole images");
 };
+
+/// Panels [k0, k1) x [c0, c1) of dw.
+struct WgradBlock {
+  int k0, k1, c0, c1;
+};
+template <class K>
+MOPROC_INLINE WgradBlock wgrad_block(int block) {
+  using G = WgradShape<K>;
+  const int k0 = block / G::c_blocks * K::KT, c0 = block % G::c_blocks * K::CT;
+  const int k1 = k0 + K::KT < G::k_panels ? k0 + K::KT : G::k_panels;
+  return {k0, k1, c0, c0 + K::CT < G::c_panels ? c0 + K::CT : G::c_panels};
+}
 
 /// The pixels of one register tile: `images` x `rows` x `cols`, dy dense, x with these distances in floats.
 struct WgradPixels {
@@ -36,10 +51,11 @@ struct WgradPixels {
   int64_t x_image, x_row, x_col;
 };
 
-/// acc (NB, NV * width) = or += the sum over these pixels of x[b] * dy[0 .. NV * width): chunks are summed on their own
-/// first, which keeps rounding errors of long sums small.
+/// acc (NB, NV * width) = or += the sum over these pixels of x[b] * dy[0 .. NV * width): chunks are summed on
+/// their own first, which keeps rounding errors of long sums small.
 template <int NV, int NB>
-MOPROC_NOINLINE void wgrad_tile(const float* dy, const float* x, const WgradPixels& px, float* acc, bool add) {
+MOPROC_NOINLINE void wgrad_tile(const float* dy, const float* x, const WgradPixels& px, float* acc,
+                                bool add) {
   constexpr int L = Vec::width;
   Vec a[NB][NV];
   const int64_t cols = px.cols, x_col = px.x_col;
@@ -72,7 +88,7 @@ MOPROC_NOINLINE void wgrad_tile(const float* dy, const float* x, const WgradPixe
 /// All RUN positions of a run: tiles of NB, or one less where that divides RUN evenly enough.
 template <int NV, int NB, int RUN>
 MOPROC_INLINE void wgrad_run(const float* dy, const float* x, const WgradPixels& px, float* acc, bool add) {
-  constexpr int tiles = (RUN + NB - 1) / NB, small = RUN / tiles, large = RUN % tiles;  // `large` tiles of small + 1
+  constexpr int tiles = (RUN + NB - 1) / NB, small = RUN / tiles, large = RUN % tiles;  // these of small + 1
   int b = 0;
   if constexpr (large > 0)
     for (; b < large * (small + 1); b += small + 1)
@@ -82,61 +98,64 @@ MOPROC_INLINE void wgrad_run(const float* dy, const float* x, const WgradPixels&
 
 /// One staged chunk: every (k panel, c panel, r) of the task's block.
 template <class K>
-MOPROC_NOINLINE void wgrad_chunk(const float* ys, const float* xs, const WgradPixels& px, int k0, int k1, int c0, int c1,
-                                 float* partial, bool add) {
+MOPROC_NOINLINE void wgrad_chunk(const float* ys, const float* xs, const WgradPixels& px,
+                                 const WgradBlock& block, float* sums, bool add) {
   using G = WgradShape<K>;
-  for (int k = k0; k < k1; ++k)
-    for (int c = c0; c < c1; ++c)
+  for (int k = block.k0; k < block.k1; ++k)
+    for (int c = block.c0; c < block.c1; ++c)
       for (int r = 0; r < K::R; ++r) {
-        const float* const dy = ys + (k - k0) * G::y_panel;
-        const float* const x = xs + (c - c0) * G::x_panel + static_cast<int64_t>(r) * G::slab_cols * G::xw;
-        float* const acc = partial + ((static_cast<int64_t>(k - k0) * K::CT + c - c0) * K::R + r) * G::tile;
-        if (G::last_vectors == K::NV || k + 1 < G::k_panels) wgrad_run<K::NV, K::NB, G::run>(dy, x, px, acc, add);
+        const float* const dy = ys + (k - block.k0) * G::y_panel;
+        const float* const x = xs + (c - block.c0) * G::x_panel + r * G::slab_cols * G::xw;
+        float* const acc = sums + G::inside(k - block.k0, c - block.c0, r);
+        const bool whole = G::last_vectors == K::NV || k + 1 < G::k_panels;
+        if (whole) wgrad_run<K::NV, K::NB, G::run>(dy, x, px, acc, add);
         else wgrad_run<G::last_vectors, K::NB, G::run>(dy, x, px, acc, add);
       }
 }
 
-/// Stages dy of `rows` rows from p0 of one image: panels of kw channels, the last of them only as wide as it needs.
+/// Stages dy of `rows` rows from p0 of one image: panels of kw channels, the last of them only as wide as it
+/// needs.
 template <class K>
-MOPROC_INLINE void wgrad_stage_dy(const Params& p, float* ys, int64_t image, int64_t group, int p0, int rows, int at,
-                                  int k0, int k1) {
+MOPROC_INLINE void wgrad_stage_dy(const Params& p, float* ys, int64_t image, int64_t group, int p0, int rows,
+                                  int at, int k0, int k1) {
   using G = WgradShape<K>;
-  constexpr int whole = G::last_vectors == K::NV ? G::k_panels : G::k_panels - 1, narrow = G::last_vectors * Vec::width;
+  constexpr int whole = G::last_vectors == K::NV ? G::k_panels : G::k_panels - 1;
+  constexpr int narrow = G::last_vectors * Vec::width;
   const int end = k1 < whole ? k1 : whole;
   const At first{(image * K::P + p0) * K::Q, image, group, 0};
   const int64_t count = static_cast<int64_t>(rows) * K::Q;
   const auto channel = [](int panel) { return panel * G::kw < K::OUT ? panel * G::kw : K::OUT; };
   if (k0 < end)
-    stage_run<typename K::Dy, K::OUT, G::kw, G::kw>(p, ys + at * G::kw, first, count, 1, channel(k0), channel(end), G::y_panel);
+    stage_run<typename K::Dy, K::OUT, G::kw, G::kw>(p, ys + at * G::kw, first, count, 1, channel(k0),
+                                                    channel(end), G::y_panel);
   if constexpr (whole < G::k_panels)
     if (k1 == G::k_panels)
-      stage_run<typename K::Dy, K::OUT, narrow, narrow>(p, ys + (whole - k0) * G::y_panel + at * narrow, first, count, 1,
-                                                channel(whole), K::OUT, 0);
+      stage_run<typename K::Dy, K::OUT, narrow, narrow>(
+          p, ys + (whole - k0) * G::y_panel + at * narrow, first, count, 1, channel(whole), K::OUT, 0);
 }
 
-/// Images [n0, n1) of `group` into the sums (KT, CT, R, run, kw) of block (kb, cb).
+/// Images [n0, n1) of `group` into the sums (KT, CT, R, run, kw) of a block.
 template <class K>
-MOPROC_INLINE void wgrad_block(const Params& p, float* scratch, int64_t group, int64_t n0, int64_t n1, int kb, int cb,
-                               float* sums) {
+MOPROC_INLINE void wgrad_images(const Params& p, float* scratch, int64_t group, int64_t n0, int64_t n1,
+                                const WgradBlock& block, float* sums) {
   using G = WgradShape<K>;
-  const int k0 = kb * K::KT, k1 = k0 + K::KT < G::k_panels ? k0 + K::KT : G::k_panels;
-  const int c0 = cb * K::CT, c1 = c0 + K::CT < G::c_panels ? c0 + K::CT : G::c_panels;
+  const int c_first = block.c0 * G::xw, c_end = block.c1 * G::xw < K::C ? block.c1 * G::xw : K::C;
   float *const ys = scratch, *const xs = ys + K::KT * G::y_panel;
   bool add = false;
   for (int64_t n = n0; n < n1; n += K::IB)
     for (int p0 = 0; p0 < K::P; p0 += K::PB) {
-      const int ib = static_cast<int>(n1 - n < K::IB ? n1 - n : K::IB), rows = K::P - p0 < K::PB ? K::P - p0 : K::PB;
-      const Window win{p0 * K::STRIDE - K::PAD, -K::PAD, (rows - 1) * G::stride + K::R, G::slab_cols, G::step};
+      const int ib = static_cast<int>(n1 - n < K::IB ? n1 - n : K::IB);
+      const int rows = K::P - p0 < K::PB ? K::P - p0 : K::PB, h0 = p0 * K::STRIDE - K::PAD;
+      const Window win{h0, -K::PAD, (rows - 1) * G::stride + K::R, G::slab_cols, G::step};
       for (int b = 0; b < ib; ++b) {
-        wgrad_stage_dy<K>(p, ys, n + b, group, p0, rows, b * rows * K::Q, k0, k1);
-        const int c_end = c1 * G::xw < K::C ? c1 * G::xw : K::C;
-        stage_window<typename K::X, K::H, K::W, K::C, G::xw, G::xw>(p, xs + b * G::x_image, n + b, group, win, c0 * G::xw,
-                                                             c_end, G::x_panel);
+        wgrad_stage_dy<K>(p, ys, n + b, group, p0, rows, b * rows * K::Q, block.k0, block.k1);
+        stage_window<typename K::X, K::H, K::W, K::C, G::xw, G::xw>(p, xs + b * G::x_image, n + b, group, win,
+                                                                    c_first, c_end, G::x_panel);
       }
       const bool dense = G::stride == 1 && K::S == 1;  // x rows follow each other as dy's do
       const WgradPixels px{ib, dense ? 1 : rows, dense ? rows * K::Q : K::Q, G::x_image,
                            static_cast<int64_t>(G::stride) * G::slab_cols * G::xw, G::stride * G::xw};
-      wgrad_chunk<K>(ys, xs, px, k0, k1, c0, c1, sums, add);
+      wgrad_chunk<K>(ys, xs, px, block, sums, add);
       add = true;
     }
 }
@@ -176,8 +195,7 @@ MOPROC_INLINE void wgrad_combine(const Params& p, int64_t splits, int64_t task) 
   const int r = static_cast<int>(task % K::R), c = static_cast<int>(task / K::R % G::c_panels);
   const int k = static_cast<int>(task / K::R / G::c_panels);
   const int64_t block = static_cast<int64_t>(k / K::KT) * G::c_blocks + c / K::CT;
-  const int64_t inside = (static_cast<int64_t>(k % K::KT) * K::CT + c % K::CT) * K::R + r;
-  float* const a = static_cast<float*>(p.workspace) + block * G::block + inside * G::tile;
+  float* const a = static_cast<float*>(p.workspace) + block * G::block + G::inside(k % K::KT, c % K::CT, r);
   const int64_t group = splits * G::partial;
   for (int i = 0; i < G::tile; i += Vec::width) {
     for (int64_t g = 0; g < p.groups && splits > 1; ++g) {
@@ -200,23 +218,24 @@ MOPROC_NOINLINE void conv_wgrad(const Params& p, const Task& t) {
   using G = WgradShape<K>;
   constexpr int blocks = G::k_blocks * G::c_blocks;
   const int64_t images = p.rows / p.groups, splits = images < K::SPLITS ? images : K::SPLITS;
-  float *const staged = static_cast<float*>(t.scratch), *const own = staged + K::KT * G::y_panel + K::CT * G::x_panel;
+  const bool whole = p.groups * splits == 1;
+  float *const staged = static_cast<float*>(t.scratch), *const workspace = static_cast<float*>(p.workspace);
   for (int64_t task = t.begin; task < t.end; ++task) {
     if (t.phase == 1) {
       wgrad_combine<K>(p, splits, task);
       continue;
     }
-    const int block = static_cast<int>(task % blocks), kb = block / G::c_blocks, cb = block % G::c_blocks;
+    const int id = static_cast<int>(task % blocks);
+    const WgradBlock block = wgrad_block<K>(id);
     const int64_t split = task / blocks % splits, group = task / blocks / splits, n0 = group * images;
-    const bool whole = p.groups * splits == 1;
-    float* const sums =
-        whole ? own : static_cast<float*>(p.workspace) + (group * splits + split) * G::partial + block * G::block;
-    wgrad_block<K>(p, staged, group, n0 + images * split / splits, n0 + images * (split + 1) / splits, kb, cb, sums);
-    for (int k = 0; whole && k < K::KT && kb * K::KT + k < G::k_panels; ++k)
-      for (int c = 0; c < K::CT && cb * K::CT + c < G::c_panels; ++c)
+    float* const sums = whole ? staged + K::KT * G::y_panel + K::CT * G::x_panel
+                              : workspace + task / blocks * G::partial + id * G::block;
+    wgrad_images<K>(p, staged, group, n0 + images * split / splits, n0 + images * (split + 1) / splits, block,
+                    sums);
+    for (int k = block.k0; whole && k < block.k1; ++k)
+      for (int c = block.c0; c < block.c1; ++c)
         for (int r = 0; r < K::R; ++r)
-          wgrad_store_tile<K>(p, sums + ((static_cast<int64_t>(k) * K::CT + c) * K::R + r) * G::tile,
-                              kb * K::KT + k, cb * K::CT + c, r);
+          wgrad_store_tile<K>(p, sums + G::inside(k - block.k0, c - block.c0, r), k, c, r);
   }
 }
 

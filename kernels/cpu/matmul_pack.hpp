@@ -10,7 +10,7 @@ namespace moproc {
 
 struct Gemm {
   static constexpr int W = Vec::width;
-  static constexpr int MR = Vec::registers == 32 ? 6 : 6;  // rows of a register block
+  static constexpr int MR = 6;                             // rows of a register block
   static constexpr int NV = Vec::registers == 32 ? 4 : 2;  // and its vectors of columns
   static constexpr int NR = NV * W;
   static constexpr int KB = 256;      // terms added in registers; block sums are added in order of k

@@ -1,12 +1,14 @@
-// Packs weights (k, r, s, c) for conv_fprop and conv_dgrad: channel blocks of NO vectors, then one run of taps in the order
-// the kernels read them. The last block holds only the vectors it needs; lanes past the last channel are zero.
+// Packs weights (k, r, s, c) for conv_fprop and conv_dgrad: channel blocks of NO vectors, then one run of
+// taps in the order the kernels read them. The last block holds only the vectors it needs; lanes past the
+// last channel are zero.
 #pragma once
 
 #include "cpu/conv_dgrad.hpp"
 
 namespace moproc {
 
-/// W_BUFFER (OUT, R, S, C) -> PACKED_BUFFER (block, R, S, C, vectors * width). A task is a block of output channels.
+/// W_BUFFER (OUT, R, S, C) -> PACKED_BUFFER (block, R, S, C, vectors * width). A task is a block of output
+/// channels.
 template <class K>
 MOPROC_NOINLINE void pack_conv_fprop(const Params& p, const Task& t) {
   constexpr int L = Vec::width, vectors = (K::OUT + L - 1) / L, T = 16;
@@ -38,7 +40,8 @@ MOPROC_NOINLINE void pack_conv_dgrad(const Params& p, const Task& t) {
     const int v0 = static_cast<int>(block) * K::NO, n = vectors - v0 < K::NO ? vectors - v0 : K::NO;
     float* to = static_cast<float*>(p.buf[K::PACKED_BUFFER]) + v0 * L * taps;
     for (int phase = 0; phase < ST * ST; ++phase) {
-      const DgradPhase v = dgrad_phase(phase / ST, ST, K::PAD, K::R), u = dgrad_phase(phase % ST, ST, K::PAD, K::S);
+      const DgradPhase v = dgrad_phase(phase / ST, ST, K::PAD, K::R);
+      const DgradPhase u = dgrad_phase(phase % ST, ST, K::PAD, K::S);
       for (int i = 0; i < v.taps; ++i)
         for (int j = 0; j < u.taps; ++j)
           for (int k = 0; k < K::OUT; ++k, to += n * L) {

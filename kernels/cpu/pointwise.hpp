@@ -13,10 +13,10 @@ namespace moproc {
 
 constexpr int64_t flat_chunk = 16384;  // elements of a task
 
-/// Pixels of a tile, given those of one group: about 32 Ki elements, at least 8 pixels, 32 tiles where there
+/// Pixels of a tile, given those of one group: about 64 Ki elements, at least 8 pixels, 32 tiles where there
 /// is enough.
 MOPROC_INLINE constexpr int64_t pointwise_tile(int64_t pixels, int64_t c) {
-  int64_t tile = 32768 / c;
+  int64_t tile = 65536 / c;
   if (tile > (pixels + 31) / 32) tile = (pixels + 31) / 32;
   if (tile > 1024) tile = 1024;
   return tile < 8 ? 8 : tile;

@@ -59,6 +59,32 @@ MOPROC_INLINE void run_columns(const Params& p, int64_t group, int64_t first, in
   }
 }
 
+/// run_block with sums and many channels: pixel by pixel in the order of memory, the sums in the partials (in
+/// cache).
+template <class Y, int C, int64_t PIXELS, class F>
+MOPROC_INLINE void run_pixels(const Params& p, int64_t group, int64_t first, int64_t count, int c0, int end,
+                              float* partial, F value) {
+  constexpr int W = Vec::width, S = Y::sums, stride = padded_channels(C);
+  for (int k = 0; k < S; ++k)
+    for (int c = c0; c < end; c += W) store(partial + k * stride + c, Vec());
+  const auto one = [&](const PixelWalk<PIXELS>& at, int64_t i, int c, int lanes)
+                       __attribute__((always_inline)) {
+                         Vec term[S];
+                         Y::store(p, At{at.pixel, at.row, group, c}, lanes, value(i, c, lanes), term);
+#pragma GCC unroll 8
+                         for (int k = 0; k < S; ++k) {
+                           float* const sum = partial + k * stride + c;
+                           store(sum, load(sum) + term[k]);
+                         }
+                       };
+  PixelWalk<PIXELS> at(first);
+  for (int64_t i = 0; i < count; ++i, at.next()) {
+    int c = c0;
+    for (; c + W <= end; c += W) one(at, i, c, W);
+    if (c < end) one(at, i, c, end - c);
+  }
+}
+
 /// Calls Y::store once for each vector of channels [c0, c0 + columns) of pixels [first, first + count) of
 /// `group` (C channels, PIXELS a row) with the raw result value(index in the block, c, lanes); writes the
 /// partials, if Y asks for any, to `partial` (tile_partial at channel 0). c0 is a multiple of 16; columns is
@@ -76,6 +102,8 @@ MOPROC_INLINE void run_block(const Params& p, int64_t group, int64_t first, int6
       for (; c + W <= end; c += W) Y::store(p, At{at.pixel, at.row, group, c}, W, value(i, c, W), none);
       if (c < end) Y::store(p, At{at.pixel, at.row, group, c}, end - c, value(i, c, end - c), none);
     }
+  } else if (!has_moments<Y> && columns > V * W) {
+    if constexpr (!has_moments<Y>) run_pixels<Y, C, PIXELS>(p, group, first, count, c0, end, partial, value);
   } else {
     int c = c0;
     for (; c + V * W <= end; c += V * W)

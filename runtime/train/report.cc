@@ -141,6 +141,7 @@ void Report::noise(const Position& at, JsonLine& record) {
              "%.1f %% dropped; of %.0f right labels %.1f %% kept",
              m.wrong, percent(m.wrong_corrected, m.wrong), percent(m.wrong_dropped, m.wrong), m.out,
              percent(m.out_dropped, m.out), m.right, percent(m.right_kept, m.right)));
+  record.add("right_labels", m.right).add("wrong_labels", m.wrong).add("out_of_class", m.out);
   const auto share = [&](const char* name, double part, double whole) {
     if (whole > 0) record.add(name, part / whole);
   };

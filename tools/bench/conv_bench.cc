@@ -1,7 +1,8 @@
-// Speed of the convolution templates on the shapes of ResNet-50 at 224 x 224, beside a loop of FMAs in the same run:
-// machines are shared, so the ratio is what can be compared. usage: conv_bench [threads [part of a name]]
-// plain: operands as they lie in memory. fused: what a training step asks for (affine + relu in front, moments behind;
-// batch_norm's gradient in front, relu's mask and two sums behind).
+// Speed of the convolution templates on the shapes of ResNet-50 at 224 x 224, beside a loop of FMAs in the
+// same run: machines are shared, so the ratio is what can be compared.
+//   conv_bench [threads [part of a name]]
+// plain: operands as they lie in memory. fused: what a training step asks for (affine + relu in front, moments
+// behind; batch_norm's gradient in front, relu's mask and two sums behind).
 #include <time.h>
 
 #include <algorithm>
@@ -22,7 +23,8 @@ using namespace moproc;
 
 #include "conv_shapes.inc"
 
-// Buffers: 0 x-side tensor, 1-4 its partners, 5 weights, 6 result, 7 aux, 8-9 sums, 10 second operand, 11-12 partners.
+// Buffers: 0 x-side tensor, 1-4 its partners, 5 weights, 6 result, 7 aux, 8-9 sums, 10 second operand, 11-12
+// partners.
 enum class Pre { Plain, AffineRelu, NormGrad };
 template <int C, int B, Pre pre> struct Operand {
   static constexpr int buffer = pre == Pre::Plain ? B : -1;
@@ -37,7 +39,8 @@ enum class Post { Plain, Moments, MaskSums };
 template <int C, Post post> struct Result {
   static constexpr int sums = post == Post::MaskSums ? 2 : 0;
   static constexpr int sum_buffer[] = {8, 9};
-  static constexpr int mean_buffer = post == Post::Moments ? 8 : -1, m2_buffer = post == Post::Moments ? 9 : -1;
+  static constexpr int mean_buffer = post == Post::Moments ? 8 : -1;
+  static constexpr int m2_buffer = post == Post::Moments ? 9 : -1;
   static MOPROC_INLINE Vec store(const Params& p, const At& i, int lanes, Vec y, Vec* sum) {
     Vec v = y;
     if constexpr (post == Post::MaskSums) {
@@ -122,11 +125,12 @@ double peak() {
 struct Totals { double seconds = 0, flops = 0, peak_seconds = 0; };
 
 template <class Case, class K> void measure(int threads, Totals& total) {
-  const int64_t n = Case::images, weights = int64_t{K::R} * K::S * ((K::C + 15) / 16 * 16) * ((K::OUT + 15) / 16 * 16);
-  const int64_t small = 4096;
+  const int64_t n = Case::images, small = 4096;
+  const int64_t weights = int64_t{K::R} * K::S * ((K::C + 15) / 16 * 16) * ((K::OUT + 15) / 16 * 16);
   std::vector<Memory> all;
-  for (const int64_t size : {n * K::x, small, small, n * K::x, small, weights, n * K::y, n * K::y, small, small, n * K::dx})
-    all.push_back(floats(size));
+  const int64_t sizes[] = {n * K::x, small, small, n * K::x, small, weights,
+                           n * K::y, n * K::y, small, small, n * K::dx};
+  for (const int64_t size : sizes) all.push_back(floats(size));
   std::vector<void*> buf;
   for (Memory& m : all) buf.push_back(m.get());
   const Memory workspace = floats(K::size.workspace / 4);
@@ -161,8 +165,8 @@ template <class Case, class K> void measure(int threads, Totals& total) {
     best = std::min(best, s), spent += s;
   }
   const double speed = flops / best * 1e-9 / threads;
-  std::printf("%-20s %-12s %7.2f ms %6.1f GFLOP/s a core, %3.0f%% of %.0f\n", Case::name, K::name, best * 1e3, speed,
-              100 * speed / fma, fma);
+  std::printf("%-20s %-12s %7.2f ms %6.1f GFLOP/s a core, %3.0f%% of %.0f\n", Case::name, K::name, best * 1e3,
+              speed, 100 * speed / fma, fma);
   std::fflush(stdout);
   total.seconds += Case::count * best / static_cast<double>(n);
   total.flops += Case::count * flops / static_cast<double>(n);
@@ -201,14 +205,15 @@ int main(int argc, char** argv) {
   for (int k = 0; k < 6; ++k) {
     const Totals& t = total[k];
     if (t.seconds == 0) continue;
-    std::printf("%-12s all layers: %6.2f ms an image, %6.1f GFLOP/s a core, %3.0f%% of the peak\n", names[k], t.seconds * 1e3,
-                t.flops / t.seconds * 1e-9 / threads, 100 * t.peak_seconds / t.seconds);
+    std::printf("%-12s all layers: %6.2f ms an image, %6.1f GFLOP/s a core, %3.0f%% of the peak\n", names[k],
+                t.seconds * 1e3, t.flops / t.seconds * 1e-9 / threads, 100 * t.peak_seconds / t.seconds);
     Totals& sum = k % 2 ? fused : plain;
     sum.seconds += t.seconds, sum.peak_seconds += t.peak_seconds;
   }
   for (const Totals* t : {&plain, &fused})
     if (t->seconds > 0)
       std::printf("forward and backward, %s: %.1f ms an image on %d thread(s), %.0f%% of the peak\n",
-                  t == &plain ? "plain" : "fused", t->seconds * 1e3, threads, 100 * t->peak_seconds / t->seconds);
+                  t == &plain ? "plain" : "fused", t->seconds * 1e3, threads,
+                  100 * t->peak_seconds / t->seconds);
   return 0;
 }

@@ -1,13 +1,13 @@
-// The convolution templates: kernels/cpu/conv_{fprop,dgrad,wgrad}.hpp and pack_conv.hpp. Tile sizes are chosen here, from
-// the shape and the arch alone, and handed to C++ as constants: they may not depend on the batch, the groups or the
-// threads, because the order of channel sums (and of dw) follows from them.
+// The convolution templates: kernels/cpu/conv_{fprop,dgrad,wgrad}.hpp and pack_conv.hpp. Tile sizes are
+// chosen here, from the shape and the arch alone, and handed to C++ as constants: they may not depend on the
+// batch, the groups or the threads, because the order of channel sums (and of dw) follows from them.
 
 import type { Node, Target, TensorType } from "../../ir/types.js";
 import type { Epilogue, Extents, LaunchShape, TemplateSpec } from "../template.js";
 import { combineTasks, partialBytes, vectorWidth } from "./conv_sums.js";
 
 /** One convolution: x (n, H, W, C), w (OUT, R, S, C), y (n, P, Q, OUT). */
-interface ConvShape {
+type ConvShape = {
   readonly C: number;
   readonly H: number;
   readonly W: number;
@@ -18,50 +18,41 @@ interface ConvShape {
   readonly S: number;
   readonly STRIDE: number;
   readonly PAD: number;
-}
-
-type Constants = Readonly<Record<string, number>>;
+};
 
 const floor = Math.floor;
 const ceilDiv = (a: number, b: number): number => Math.ceil(a / b);
 const clamp = (x: number, low: number, high: number): number => Math.max(low, Math.min(high, x));
 
+const broken = (node: Node, what: string): Error =>
+  new Error(`internal: conv: ${node.op} in ${node.scope}: ${what}`);
+
 function attr(node: Node, name: string): number {
   const value = node.attrs[name];
-  if (typeof value !== "number") throw new Error(`internal: conv: ${node.op} in ${node.scope}: no number attribute ${name}`);
+  if (typeof value !== "number") throw broken(node, `no number attribute ${name}`);
   return value;
 }
 
-function dims(node: Node, which: "inputs" | "outputs", at: number): readonly [number, number, number, number] {
-  const shape = node[which][at]?.type.shape;
-  if (shape?.length !== 4) throw new Error(`internal: conv: ${node.op} in ${node.scope}: ${which}[${at}] is not 4-D`);
-  return shape as unknown as readonly [number, number, number, number];
+type Four = readonly [number, number, number, number];
+
+function dims(node: Node, which: "inputs" | "outputs", at: number): Four {
+  const [a, b, c, d, ...more] = node[which][at]?.type.shape ?? [];
+  if (a === undefined || b === undefined || c === undefined || d === undefined || more.length > 0)
+    throw broken(node, `${which}[${at}] is not 4-D`);
+  return [a, b, c, d];
 }
 
 function convShape(node: Node): ConvShape {
-  const dilation = node.attrs["dilation"];
-  if (dilation !== undefined && dilation !== 1)
-    throw new Error(`internal: conv: ${node.op} in ${node.scope}: dilation ${String(dilation)} has no CPU kernel`);
-  const STRIDE = attr(node, "stride");
-  const PAD = attr(node, "pad");
-  const make = (x: readonly number[], y: readonly number[], r: number, s: number): ConvShape => {
-    const [, C, H, W] = x as readonly [number, number, number, number];
-    const [, OUT, P, Q] = y as readonly [number, number, number, number];
-    return { C, H, W, OUT, P, Q, R: r, S: s, STRIDE, PAD };
-  };
-  if (node.op === "conv") {
-    const w = dims(node, "inputs", 1);
-    return make(dims(node, "inputs", 0), dims(node, "outputs", 0), w[2], w[3]);
-  }
-  if (node.op === "conv_dgrad") {
-    const w = dims(node, "inputs", 1);
-    return make(dims(node, "outputs", 0), dims(node, "inputs", 0), w[2], w[3]);
-  }
-  if (node.op === "conv_wgrad") {
-    const dw = dims(node, "outputs", 0);
-    return make(dims(node, "inputs", 1), dims(node, "inputs", 0), dw[2], dw[3]);
-  }
-  throw new Error(`internal: conv: ${node.op} in ${node.scope} is no convolution`);
+  const { dilation = 1 } = node.attrs;
+  if (dilation !== 1) throw broken(node, `dilation ${String(dilation)} has no CPU kernel`);
+  const make = ([, C, H, W]: Four, [OUT, , R, S]: Four, [, , P, Q]: Four): ConvShape => ({
+    C, H, W, OUT, P, Q, R, S, STRIDE: attr(node, "stride"), PAD: attr(node, "pad"),
+  });
+  const [first, second, out] = [dims(node, "inputs", 0), dims(node, "inputs", 1), dims(node, "outputs", 0)];
+  if (node.op === "conv") return make(first, second, out);
+  if (node.op === "conv_dgrad") return make(out, second, first);
+  if (node.op === "conv_wgrad") return make(second, out, first);
+  throw broken(node, "not a convolution");
 }
 
 /** Multiply-adds count as two. */
@@ -104,34 +95,45 @@ interface TileInput {
   readonly tapRows: number;
 }
 
-/** NO, NP, RC, IB, PB, PARTS, SPAN of conv_fprop and conv_dgrad (see the headers). */
-function directTiles(t: TileInput, m: Machine): Readonly<Record<"NO" | "NP" | "RC" | "IB" | "PB" | "PARTS" | "SPAN", number>> {
-  const NO = blockVectors(t.channels, m);
-  const most = ceilDiv(400, t.cols * t.unit); // about 400 pixels a task feed the threads evenly and amortise the weights
-  const weights = 4 * t.channels * t.tapRow * t.tapRows;
-  // A task reads all weights: where they come from the shared cache, a few pixels a task are too few.
-  const least = weights > 2 << 20 ? ceilDiv(28, t.cols * t.unit) : 1;
-  let units = clamp(most, 1, ceilDiv(t.rows, t.unit));
+/** Tile constants of conv_fprop and conv_dgrad: see the headers. */
+type DirectTiles = {
+  readonly NO: number;
+  readonly NP: number;
+  readonly RC: number;
+  readonly IB: number;
+  readonly PB: number;
+  readonly PARTS: number;
+  readonly SPAN: number;
+};
+
+/** Rows and images a task. */
+function taskPixels(t: TileInput, m: Machine): { readonly PB: number; readonly IB: number } {
+  const all = ceilDiv(t.rows, t.unit);
+  const unit = t.cols * t.unit;
+  // A task reads all weights: where they come from the shared cache, a few pixels a task are too few. About
+  // 400 feed the threads evenly.
+  const least = 4 * t.channels * t.tapRow * t.tapRows > 2 << 20 ? ceilDiv(28, unit) : 1;
+  let units = clamp(ceilDiv(400, unit), 1, all);
   while (units > least && t.slab(units * t.unit) > m.slabBytes) units--;
-  units = ceilDiv(ceilDiv(t.rows, t.unit), ceilDiv(ceilDiv(t.rows, t.unit), units)); // row blocks of about one size
+  units = ceilDiv(all, ceilDiv(all, units)); // row blocks of about one size
   const PB = Math.min(units * t.unit, t.rows);
+  if (PB < t.rows) return { PB, IB: 1 };
+  return { PB, IB: clamp(Math.min(floor(m.slabBytes / t.slab(PB)), floor(200 / (PB * t.cols))), 1, 8) };
+}
+
+function directTiles(t: TileInput, m: Machine): DirectTiles {
+  const NO = blockVectors(t.channels, m);
+  const { PB, IB } = taskPixels(t, m);
   const pixels = PB * t.cols;
-  const IB = PB < t.rows ? 1 : clamp(Math.min(floor(m.slabBytes / t.slab(PB)), floor(200 / pixels)), 1, 8);
   const rowBytes = 4 * NO * m.lanes * t.tapRow;
   const RC = clamp(floor(m.weightBytes / rowBytes), 1, t.tapRows);
   const blocks = ceilDiv(ceilDiv(t.channels, m.lanes), NO);
-  const PARTS = PB === t.rows && pixels <= 100 ? clamp(floor((blocks * NO * m.lanes) / 256), 1, Math.min(4, blocks)) : 1;
-  // Where the weights of all blocks stay in the cache, few pixels pass all blocks: their results are written side by side.
-  const SPAN = blocks * rowBytes * t.tapRows <= m.spanBytes ? 4 * m.pixels : IB * PB * t.cols;
+  const few = PB === t.rows && pixels <= 100; // images so small that a batch makes few tasks
+  const PARTS = few ? clamp(floor((blocks * NO * m.lanes) / 256), 1, Math.min(4, blocks)) : 1;
+  // Where the weights of all blocks stay in the cache, a few pixels pass all blocks: whole pixels are written.
+  const SPAN = blocks * rowBytes * t.tapRows <= m.spanBytes ? 4 * m.pixels : IB * pixels;
   return { NO, NP: m.pixels, RC, IB, PB, PARTS, SPAN };
 }
-
-const scratchOf = (c: Constants, m: Machine, pixels: number, slabFloats: number): number => {
-  const [NO, NP] = [c["NO"]!, c["NP"]!];
-  const table = ceilDiv(pixels, 8) * 8 * 8;
-  const acc = 4 * (c["RC"]! < c["R"]! ? pixels : NP) * NO * m.lanes;
-  return table + acc + 4 * slabFloats;
-};
 
 /** Floats between the pixels of a slab: tile pixels must not lie a multiple of 4 KiB apart. */
 const slabSpacing = (c: number, stride: number): number => ((c * stride) % 1024 === 0 ? c + 16 : c);
@@ -143,27 +145,32 @@ const fpropSlab = (s: ConvShape, rows: number): number => {
   return ((rows - 1) * stride + s.R) * ((s.Q - 1) * stride + s.S) * slabSpacing(s.C, stride);
 };
 
-function fpropConstants(node: Node, target: Target): Constants {
+function fpropConstants(node: Node, target: Target): ConvShape & DirectTiles {
   const s = convShape(node);
-  const tiles = directTiles(
-    {
-      rows: s.P, cols: s.Q, unit: 1, channels: s.OUT, tapRow: s.S * s.C, tapRows: s.R,
-      slab: (rows) => 4 * fpropSlab(s, rows),
-    },
-    machine(target),
-  );
-  return { ...s, ...tiles };
+  const slab = (rows: number): number => 4 * fpropSlab(s, rows);
+  const rest = { unit: 1, channels: s.OUT, tapRow: s.S * s.C, tapRows: s.R, slab };
+  return { ...s, ...directTiles({ rows: s.P, cols: s.Q, ...rest }, machine(target)) };
 }
 
-function directLaunch(c: Constants, e: Extents, target: Target, y: Epilogue, rows: number, cols: number, channels: number,
-  slab: number): LaunchShape {
-  const m = machine(target);
-  const [IB, PB, PARTS] = [c["IB"]!, c["PB"]!, c["PARTS"]!];
-  const tiles = ceilDiv(e.rows / e.groups, IB) * ceilDiv(rows, PB);
+/** The result: rows x cols pixels an image, so many channels; floats of the slab of one image. */
+interface Result {
+  readonly rows: number;
+  readonly cols: number;
+  readonly channels: number;
+  readonly slab: number;
+}
+
+function directLaunch(
+  c: ConvShape & DirectTiles, r: Result, e: Extents, target: Target, y: Epilogue,
+): LaunchShape {
+  const tiles = ceilDiv(e.rows / e.groups, c.IB) * ceilDiv(r.rows, c.PB);
+  const pixels = c.IB * c.PB * r.cols;
+  const table = ceilDiv(pixels, 8) * 8 * 8;
+  const sums = 4 * (c.RC < c.R ? pixels : c.NP) * c.NO * vectorWidth(target);
   return {
-    tasks: [e.groups * tiles * PARTS, ...combineTasks(y, channels, e.groups, target)],
-    workspaceBytes: partialBytes(y, channels, e.groups, tiles),
-    scratchBytes: scratchOf(c, m, IB * PB * cols, IB * slab),
+    tasks: [e.groups * tiles * c.PARTS, ...combineTasks(y, r.channels, e.groups, target)],
+    workspaceBytes: partialBytes(y, r.channels, e.groups, tiles),
+    scratchBytes: table + sums + 4 * c.IB * r.slab,
   };
 }
 
@@ -179,15 +186,15 @@ export const convFprop: TemplateSpec = {
   constants: fpropConstants,
   launch(node, e, target, y) {
     const c = fpropConstants(node, target);
-    const s = convShape(node);
-    return directLaunch(c, e, target, y, s.P, s.Q, s.OUT, fpropSlab(s, c["PB"]!));
+    const result = { rows: c.P, cols: c.Q, channels: c.OUT, slab: fpropSlab(c, c.PB) };
+    return directLaunch(c, result, e, target, y);
   },
   flops: convFlops,
 };
 
 // dgrad: the same formulas as kernels/cpu/conv_dgrad.hpp
 
-/** Lowest and one past the highest dy position that the phases of one direction read, relative to their index. */
+/** Lowest and one past the highest dy position that the phases of a direction read, relative to their index. */
 function dgradReach(stride: number, pad: number, taps: number): readonly [number, number] {
   let low = Infinity;
   let high = -Infinity;
@@ -205,19 +212,15 @@ function dgradReach(stride: number, pad: number, taps: number): readonly [number
 function dgradSlab(s: ConvShape, rows: number): number {
   const [rowLow, rowHigh] = dgradReach(s.STRIDE, s.PAD, s.R);
   const [colLow, colHigh] = dgradReach(s.STRIDE, s.PAD, s.S);
-  return (ceilDiv(rows, s.STRIDE) - 1 + rowHigh - rowLow) * (ceilDiv(s.W, s.STRIDE) - 1 + colHigh - colLow) * slabSpacing(s.OUT, 1);
+  const slabRows = ceilDiv(rows, s.STRIDE) - 1 + rowHigh - rowLow;
+  return slabRows * (ceilDiv(s.W, s.STRIDE) - 1 + colHigh - colLow) * slabSpacing(s.OUT, 1);
 }
 
-function dgradConstants(node: Node, target: Target): Constants {
+function dgradConstants(node: Node, target: Target): ConvShape & DirectTiles {
   const s = convShape(node);
-  const tiles = directTiles(
-    {
-      rows: s.H, cols: s.W, unit: s.STRIDE, channels: s.C, tapRow: s.S * s.OUT, tapRows: s.R,
-      slab: (rows) => 4 * dgradSlab(s, rows),
-    },
-    machine(target),
-  );
-  return { ...s, ...tiles };
+  const slab = (rows: number): number => 4 * dgradSlab(s, rows);
+  const rest = { unit: s.STRIDE, channels: s.C, tapRow: s.S * s.OUT, tapRows: s.R, slab };
+  return { ...s, ...directTiles({ rows: s.H, cols: s.W, ...rest }, machine(target)) };
 }
 
 /** conv_dgrad(dy, w) -> dx. Prologue of dy, packed w, epilogue with sums. */
@@ -232,8 +235,8 @@ export const convDgrad: TemplateSpec = {
   constants: dgradConstants,
   launch(node, e, target, y) {
     const c = dgradConstants(node, target);
-    const s = convShape(node);
-    return directLaunch(c, e, target, y, s.H, s.W, s.C, dgradSlab(s, c["PB"]!));
+    const result = { rows: c.H, cols: c.W, channels: c.C, slab: dgradSlab(c, c.PB) };
+    return directLaunch(c, result, e, target, y);
   },
   flops: convFlops,
 };
@@ -251,7 +254,18 @@ function wgradX(s: ConvShape, rows: number): { xw: number; image: number } {
   return { xw, image: ((rows - 1) * stride + s.R) * ((s.Q - 1) * stride + s.S) * xw };
 }
 
-function wgradConstants(node: Node, target: Target): Constants {
+/** Tile constants of conv_wgrad: see the header. */
+type WgradTiles = {
+  readonly NV: number;
+  readonly NB: number;
+  readonly KT: number;
+  readonly CT: number;
+  readonly IB: number;
+  readonly PB: number;
+  readonly SPLITS: number;
+};
+
+function wgradConstants(node: Node, target: Target): ConvShape & WgradTiles {
   const s = convShape(node);
   const m = machine(target);
   const NV = blockVectors(s.OUT, m);
@@ -273,7 +287,7 @@ function wgradConstants(node: Node, target: Target): Constants {
   return { ...s, NV, NB, KT, CT, IB, PB, SPLITS };
 }
 
-/** conv_wgrad(dy, x) -> dw. Prologues of both operands; sums inside a group in a fixed order, over groups in a tree. */
+/** conv_wgrad(dy, x) -> dw. Prologues of both; sums inside a group in a fixed order, over groups in a tree. */
 export const convWgrad: TemplateSpec = {
   name: "conv_wgrad",
   op: "conv_wgrad",
@@ -283,19 +297,17 @@ export const convWgrad: TemplateSpec = {
   moments: false,
   constants: wgradConstants,
   launch(node, e, target) {
-    const s = convShape(node);
     const c = wgradConstants(node, target);
-    const [NV, KT, CT, IB, PB] = [c["NV"]!, c["KT"]!, c["CT"]!, c["IB"]!, c["PB"]!];
-    const kw = NV * vectorWidth(target);
-    const { xw, image } = wgradX(s, PB);
-    const kPanels = ceilDiv(s.OUT, kw);
-    const cPanels = ceilDiv(s.C, xw);
-    const splits = e.groups * Math.min(e.rows / e.groups, c["SPLITS"]!);
-    const blocks = ceilDiv(kPanels, KT) * ceilDiv(cPanels, CT);
-    const sums = KT * kw * CT * xw * s.R * s.S; // of a block; a single split keeps them in scratch
-    const staged = IB * (KT * PB * s.Q * kw + CT * image);
+    const kw = c.NV * vectorWidth(target);
+    const { xw, image } = wgradX(c, c.PB);
+    const kPanels = ceilDiv(c.OUT, kw);
+    const cPanels = ceilDiv(c.C, xw);
+    const splits = e.groups * Math.min(e.rows / e.groups, c.SPLITS);
+    const blocks = ceilDiv(kPanels, c.KT) * ceilDiv(cPanels, c.CT);
+    const sums = c.KT * kw * c.CT * xw * c.R * c.S; // of a block; a single split keeps them in scratch
+    const staged = c.IB * (c.KT * c.PB * c.Q * kw + c.CT * image);
     return {
-      tasks: splits === 1 ? [blocks] : [splits * blocks, kPanels * cPanels * s.R],
+      tasks: splits === 1 ? [blocks] : [splits * blocks, kPanels * cPanels * c.R],
       workspaceBytes: splits === 1 ? 0 : 4 * splits * blocks * sums,
       scratchBytes: 4 * (splits === 1 ? staged + sums : staged),
     };

@@ -1,4 +1,5 @@
-// Workspace and second phase of the templates whose epilogue takes channel sums or moments: kernels/cpu/sums.hpp.
+// Workspace and second phase of the templates whose epilogue takes channel sums or moments:
+// kernels/cpu/sums.hpp.
 
 import type { Target } from "../../ir/types.js";
 import type { Epilogue } from "../template.js";
@@ -21,5 +22,6 @@ export const partialBytes = (y: Epilogue, channels: number, groups: number, tile
   4 * groups * tiles * partialValues(y) * paddedChannels(channels);
 
 /** Tasks of the phase that combines the partials; an empty list if there is nothing to combine. */
-export const combineTasks = (y: Epilogue, channels: number, groups: number, target: Target): readonly number[] =>
-  partialValues(y) === 0 ? [] : [groups * Math.ceil(channels / vectorWidth(target))];
+export const combineTasks = (
+  y: Epilogue, channels: number, groups: number, target: Target,
+): readonly number[] => partialValues(y) === 0 ? [] : [groups * Math.ceil(channels / vectorWidth(target))];

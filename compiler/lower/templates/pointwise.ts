@@ -11,7 +11,7 @@ const FLAT_CHUNK = 16384; // elements of a task, flat_chunk in C++
 
 /** pointwise_tile in C++: pixels of a tile, given those of one group. */
 function tilePixels(pixels: number, c: number): number {
-  const tile = Math.min(Math.floor(32768 / c), Math.floor((pixels + 31) / 32), 1024);
+  const tile = Math.min(Math.floor(65536 / c), Math.floor((pixels + 31) / 32), 1024);
   return Math.max(tile, 8);
 }
 

@@ -1,5 +1,6 @@
-// The convolution templates against naive convolutions in f64, for the shapes, tile constants and launch sizes that the
-// TypeScript side chose (conv_cases.inc): operands read in place, prologues, epilogues with sums and moments, groups.
+// The convolution templates against naive convolutions in f64, for the shapes, tile constants and launch
+// sizes that the TypeScript side chose (conv_cases.inc): operands read in place, prologues, epilogues with
+// sums and moments, groups.
 #include "cpu/conv_dgrad.hpp"
 #include "cpu/conv_fprop.hpp"
 #include "cpu/conv_wgrad.hpp"
@@ -13,7 +14,8 @@ using namespace moproc::test;
 
 #include "conv_cases.inc"
 
-/// Operands: buffer B as it is, or max(x * group_channel(B + 1) + group_channel(B + 2), 0), or x * channel(B + 1).
+/// Operands: buffer B as it is, or max(x * group_channel(B + 1) + group_channel(B + 2), 0), or x * channel(B
+/// + 1).
 enum class Pre { Plain, AffineRelu, Scale };
 template <int C, int B, Pre pre>
 struct Operand {
@@ -21,19 +23,22 @@ struct Operand {
   static MOPROC_INLINE Vec load(const Params& p, const At& i, int lanes) {
     const Vec x = full<float, C>(p, B, i, lanes);
     if (pre == Pre::Scale) return x * channel<float>(p, B + 1, i, lanes);
-    const Vec a = group_channel<float, C>(p, B + 1, i, lanes), b = group_channel<float, C>(p, B + 2, i, lanes);
+    const Vec a = group_channel<float, C>(p, B + 1, i, lanes);
+    const Vec b = group_channel<float, C>(p, B + 2, i, lanes);
     return max(fma(x, a, b), Vec(0.0f));
   }
 };
 
-/// Results: stored as they are; or passed where the aux tensor is positive, with sums of it and of it times aux; or
-/// times a value of the row, with the sum of squares and moments. Buffers from B: y, aux, sum, sum, mean, M2.
+/// Results: stored as they are; or passed where the aux tensor is positive, with sums of it and of it times
+/// aux; or times a value of the row, with the sum of squares and moments. Buffers from B: y, aux, sum, sum,
+/// mean, M2.
 enum class Post { Plain, MaskSums, Moments };
 template <int C, int B, Post post>
 struct Result {
   static constexpr int sums = post == Post::Plain ? 0 : post == Post::MaskSums ? 2 : 1;
   static constexpr int sum_buffer[] = {B + 2, B + 3};
-  static constexpr int mean_buffer = post == Post::Moments ? B + 4 : -1, m2_buffer = post == Post::Moments ? B + 5 : -1;
+  static constexpr int mean_buffer = post == Post::Moments ? B + 4 : -1;
+  static constexpr int m2_buffer = post == Post::Moments ? B + 5 : -1;
   static MOPROC_INLINE Vec store(const Params& p, const At& i, int lanes, Vec y, Vec* sum) {
     Vec v = y;
     if constexpr (post == Post::MaskSums) {
@@ -75,13 +80,14 @@ struct Source {
         seen(n * pixels * c) {
     for (int64_t i = 0; i < x.size(); ++i) {
       const int64_t group = i / c / pixels / (n / groups), gc = group * c + i % c;
-      seen[i] = pre == Pre::Plain ? x[i] : pre == Pre::Scale ? x[i] * a[i % c] : std::max(std::fma(x[i], a[gc], b[gc]), 0.0f);
+      if (pre == Pre::Plain) seen[i] = x[i];
+      else seen[i] = pre == Pre::Scale ? x[i] * a[i % c] : std::max(std::fma(x[i], a[gc], b[gc]), 0.0f);
     }
   }
 };
 
-/// Calls f(x index, w index, y index) for the runs over c of every tap inside the image; the c part of x and w is added
-/// by the caller.
+/// Calls f(x index, w index, y index) for the runs over c of every tap inside the image; the c part of x and
+/// w is added by the caller.
 template <class S, class F> void each_tap(int64_t images, F f) {
   for (int64_t n = 0; n < images; ++n)
     for (int p = 0; p < S::P; ++p)
@@ -90,18 +96,21 @@ template <class S, class F> void each_tap(int64_t images, F f) {
           for (int s = 0; s < S::S; ++s) {
             const int h = p * S::STRIDE + r - S::PAD, w = q * S::STRIDE + s - S::PAD;
             if (h < 0 || h >= S::H || w < 0 || w >= S::W) continue;
-            f(((n * S::H + h) * S::W + w) * S::C, (r * S::S + s) * S::C, ((n * S::P + p) * S::Q + q) * S::OUT);
+            const int64_t x = (n * S::H + h) * S::W + w, y = (n * S::P + p) * S::Q + q;
+            f(x * S::C, (r * S::S + s) * S::C, y * S::OUT);
           }
 }
 
 constexpr int64_t row_of(int64_t k, int64_t taps) { return k * taps; }
 
-/// Checks the result, sums and moments of an epilogue given the raw results in f64; `terms` products went into each.
+/// Checks the result, sums and moments of an epilogue given the raw results in f64; `terms` products went
+/// into each.
 template <Post post, class Buffers>
-void check_epilogue(Buffers& o, const std::vector<double>& raw, int64_t c, int64_t images, int64_t groups, int64_t terms) {
-  const int64_t per_group = static_cast<int64_t>(raw.size()) / groups, image = static_cast<int64_t>(raw.size()) / images;
+void check_epilogue(Buffers& o, const std::vector<double>& raw, int64_t c, int64_t images, int64_t groups,
+                    int64_t terms) {
+  const int64_t size = static_cast<int64_t>(raw.size()), per_group = size / groups, image = size / images;
   std::vector<double> want(raw.size()), sum(groups * c), sum2(groups * c), mean(groups * c), m2(groups * c);
-  for (int64_t i = 0; i < static_cast<int64_t>(raw.size()); ++i) {
+  for (int64_t i = 0; i < size; ++i) {
     const int64_t gc = i / per_group * c + i % c;
     double v = raw[i];
     if (post == Post::MaskSums) v = o.aux[i] > 0 ? v : 0;
@@ -111,7 +120,7 @@ void check_epilogue(Buffers& o, const std::vector<double>& raw, int64_t c, int64
     sum2[gc] += v * o.aux[post == Post::MaskSums ? i : 0];
     mean[gc] += v / static_cast<double>(per_group / c);
   }
-  for (int64_t i = 0; i < static_cast<int64_t>(raw.size()); ++i) {
+  for (int64_t i = 0; i < size; ++i) {
     const int64_t gc = i / per_group * c + i % c;
     m2[gc] += (want[i] - mean[gc]) * (want[i] - mean[gc]);
   }
@@ -216,7 +225,8 @@ template <class Case, Pre pre_dy, Pre pre_x> void wgrad() {
   check_all("dw", dw, [&](int64_t i) { return want[static_cast<size_t>(i)]; }, 2e-6, tolerance);
 }
 
-/// Every case runs plain and with a prologue; the epilogues alternate, so that each meets every kind of shape.
+/// Every case runs plain and with a prologue; the epilogues alternate, so that each meets every kind of
+/// shape.
 template <class Case, bool odd> void all() {
   fprop<Case, Pre::Plain, Post::Plain>();
   dgrad<Case, Pre::Plain, Post::Plain>();

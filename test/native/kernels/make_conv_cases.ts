@@ -1,12 +1,15 @@
-// Writes the shapes that conv_test.cc and conv_bench.cc run, with the constants and launch sizes of the TypeScript side of
-// the templates: `node make_conv_cases.js FOLDER` writes FOLDER/conv_cases.inc and FOLDER/conv_shapes.inc. The two sides
-// compute sizes independently, so a disagreement overruns a guard zone or changes a result.
+// Writes the shapes that conv_test.cc and conv_bench.cc run, with the constants and launch sizes of the
+// TypeScript side of the templates: `node make_conv_cases.js FOLDER` writes FOLDER/conv_cases.inc and
+// FOLDER/conv_shapes.inc. The two sides compute sizes independently, so a disagreement overruns a guard zone
+// or changes a result.
 
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Node, Target, Value } from "../../../compiler/ir/types.js";
 import type { TemplateSpec } from "../../../compiler/lower/template.js";
-import { convDgrad, convFprop, convWgrad, packConvDgrad, packConvFprop } from "../../../compiler/lower/templates/conv.js";
+import {
+  convDgrad, convFprop, convWgrad, packConvDgrad, packConvFprop,
+} from "../../../compiler/lower/templates/conv.js";
 
 /** name, images, groups, C, H, W, OUT, R, S, STRIDE, PAD */
 type Case = readonly [string, number, number, number, number, number, number, number, number, number, number];
@@ -28,6 +31,7 @@ const testCases: readonly Case[] = [
   ["more pad than taps", 2, 1, 16, 6, 6, 16, 1, 1, 1, 2],
   ["pad 3 of 3x3, stride 2", 2, 1, 16, 7, 9, 16, 3, 3, 2, 3],
   ["window of the whole image", 4, 2, 16, 5, 6, 33, 5, 6, 1, 0],
+  ["spaced pixels", 2, 1, 512, 5, 6, 1024, 3, 3, 2, 1],
   ["one pixel", 6, 2, 48, 1, 1, 80, 3, 3, 1, 1],
 ];
 

@@ -1,0 +1,97 @@
+// npm run demo: one small network, trained with plain cross-entropy and with MoPro on images of which many have a wrong
+// label, and one table at the end. Nothing of an earlier run is used but the compiled network, when it is current.
+
+import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import { join, relative } from "node:path";
+import { readFolder } from "./demo/folder.mjs";
+import { checkPlaces, help, marker, parseOptions, parts } from "./demo/options.mjs";
+import { methods, network, sample, training } from "./demo/settings.mjs";
+import { showTable, summarize, toJson } from "./demo/table.mjs";
+import { run, train } from "./demo/training.mjs";
+import { allSteps, root, runSteps, SetupError } from "./setup/steps.mjs";
+
+const cli = join(root, "build", "js", "compiler", "cli", "main.js");
+const flags = (values) => Object.entries(values).flatMap(([name, value]) => [`--${name}`, `${value}`]);
+const shown = (path) => (relative(root, path).startsWith("..") ? path : relative(root, path));
+
+async function timed(seconds, part, work) {
+  const start = performance.now();
+  const result = await work();
+  seconds[part] = (performance.now() - start) / 1000;
+  return result;
+}
+
+/** An empty folder of --out, whatever an earlier run left there. */
+function fresh(out, part) {
+  const dir = join(out, part);
+  rmSync(dir, { recursive: true, force: true });
+  rmSync(`${dir}.partial`, { recursive: true, force: true });
+  return dir;
+}
+
+async function sampleData({ out, seed }) {
+  const dir = fresh(out, parts.data);
+  await run("sample images", process.execPath, [cli, "data", "sample", "--out", dir, ...flags(sample), "--seed", `${seed}`]);
+  return dir;
+}
+
+async function compile({ out }, classes) {
+  const dir = join(out, parts.model); // the compiler replaces it unless it is current
+  await run("compiler", process.execPath, [cli, "compile", ...flags(network), "--num-class", `${classes}`, "-o", dir]);
+  return dir;
+}
+
+async function trainMethod({ out, seed, epochs }, method, data, model) {
+  const dir = fresh(out, parts[method.key]);
+  mkdirSync(dir);
+  const truth = data.truth === undefined ? [] : ["--truth", data.truth];
+  const args = ["--data", data.folder, ...truth, "--seed", `${seed}`, ...training(epochs), ...method.flags(epochs)];
+  return train({ file: join(model, "train"), args, dir, name: method.name, epochs });
+}
+
+async function demo(options) {
+  const batch = network["batch-size"];
+  if (options.data !== undefined) readFolder(options.data, batch); // its errors before the set-up's minutes
+  const seconds = {};
+  const begun = performance.now();
+  runSteps(allSteps());
+  seconds.setup = (performance.now() - begun) / 1000;
+
+  const start = performance.now();
+  mkdirSync(options.out, { recursive: true });
+  writeFileSync(join(options.out, marker), "npm run demo replaces what lies here\n");
+  const folder = options.data ?? (await timed(seconds, "data", () => sampleData(options)));
+  const data = readFolder(folder, batch);
+  const noise = options.data === undefined ? `, ${100 * sample.noise} % of the labels wrong, ${100 * sample.ood} % of no class` : "";
+  console.log(`data: ${data.images} images of ${data.classes} classes${noise}; ${data.val} clean ones to evaluate`);
+
+  const model = await timed(seconds, "compile", () => compile(options, data.classes));
+  console.log(`network: ${network.network}, ${network["image-size"]} pixels, compiled in ${seconds.compile.toFixed(1)} s; ${options.epochs} epochs a method on ${availableParallelism()} cores`);
+  const runs = {};
+  for (const method of methods) runs[method.key] = await trainMethod(options, method, data, model);
+  seconds.total = (performance.now() - start) / 1000;
+
+  const summary = summarize(runs, seconds);
+  console.log(`\n${showTable(summary)}\n\nmodels: ${methods.map((m) => shown(runs[m.key].model)).join(", ")}`);
+  return toJson(summary, { seed: options.seed, epochs: options.epochs, classes: data.classes, images: data.images });
+}
+
+function writeJson(file, value) {
+  writeFileSync(`${file}.partial`, `${JSON.stringify(value, null, 2)}\n`);
+  renameSync(`${file}.partial`, file);
+}
+
+try {
+  const options = parseOptions(process.argv.slice(2));
+  if (options.help) process.stdout.write(help);
+  else {
+    checkPlaces(options);
+    const result = await demo(options);
+    if (options.json !== undefined) writeJson(options.json, result);
+  }
+} catch (e) {
+  console.error(`demo: ${e.message}`);
+  const interrupted = e.signal === "SIGINT" || e.signal === "SIGTERM";
+  process.exitCode = e instanceof SetupError ? 2 : interrupted ? 130 : 1;
+}

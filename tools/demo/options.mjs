@@ -1,0 +1,97 @@
+// The demo's command line. Everything that can be known to be wrong is said before minutes are spent.
+
+import { accessSync, constants, existsSync, readdirSync, realpathSync, statSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import { root, SetupError } from "../setup/steps.mjs";
+import { defaultEpochs, sample } from "./settings.mjs";
+
+export const help = `usage: npm run demo -- [FLAGS]
+
+Trains one small network twice on images with wrong labels, with plain cross-entropy and with MoPro, and prints one
+table: accuracy of both on clean validation images, and what MoPro did about the noise. Builds what it needs first.
+
+  --data DIR    a WebVision V1 folder to train on; with a truth.json in it (the true class of each training image) the
+                table shows what became of the noise, else "unknown"
+                [sample images: ${sample.images} of ${sample.classes} classes, ${100 * sample.noise} % of the labels wrong, ${100 * sample.ood} % of no class]
+  --out DIR     folder for data, compiled network, logs and models; made if missing [out/demo]
+  --seed N      of the sample images, initial values and augmentation, a whole number >= 0 [1]
+  --epochs N    passes over the training images of each method, a whole number >= 1 [${defaultEpochs}]
+  --json FILE   write the numbers of the table there:
+                  cross_entropy_top1, mopro_top1   percent of the validation images
+                  wrong_labels_corrected           share, 0 to 1, or null where the truth is unknown
+                  out_of_class_dropped             share, 0 to 1, or null
+                  counts                           images behind the shares: wrong_labels, wrong_labels_made_right,
+                                                   out_of_class, out_of_class_dropped; or null
+                  seconds                          setup, data, compile; cross_entropy, mopro (training alone);
+                                                   cross_entropy_evaluation, mopro_evaluation; total (all but setup)
+  -h, --help    this text
+
+Exit codes: 0 done, 1 a part failed, 2 wrong input, 130 interrupted.
+`;
+
+/** Folders of --out that each run replaces; `data` only when it draws its own. */
+export const parts = { data: "data", model: "model", cross_entropy: "cross_entropy", mopro: "mopro" };
+
+/** A file of this name marks a folder as the demo's: what lies in it may be replaced. */
+export const marker = ".moproc-demo";
+
+const fail = (text) => {
+  throw new SetupError(text);
+};
+
+function wholeNumber(flag, text, low) {
+  const value = Number(text);
+  if (!/^\d+$/.test(text) || !Number.isSafeInteger(value)) fail(`${flag} ${text}: not a whole number`);
+  if (value < low) fail(`${flag} ${text}: must be at least ${low}`);
+  return value;
+}
+
+/** argv -> options with absolute paths. Throws SetupError for flags that do not exist or do not parse. */
+export function parseOptions(argv) {
+  const options = { out: join(root, "out", "demo"), seed: 1, epochs: defaultEpochs };
+  const here = process.env.npm_lifecycle_event ? (process.env.INIT_CWD ?? "") : ""; // npm changes to the project's folder
+  const set = {
+    "--data": (v) => (options.data = resolve(here, v)),
+    "--out": (v) => (options.out = resolve(here, v)),
+    "--json": (v) => (options.json = resolve(here, v)),
+    "--seed": (v) => (options.seed = wholeNumber("--seed", v, 0)),
+    "--epochs": (v) => (options.epochs = wholeNumber("--epochs", v, 1)),
+  };
+  for (let i = 0; i < argv.length; i++) {
+    if (argv[i] === "-h" || argv[i] === "--help") return { help: true };
+    const [, flag, joined] = /^(--[^=]+)=(.*)$/s.exec(argv[i]) ?? [undefined, argv[i], undefined];
+    if (!Object.hasOwn(set, flag)) fail(`unknown argument '${argv[i]}'; --help lists the flags`);
+    const value = joined ?? argv[++i];
+    if (value === undefined || value === "") fail(`${flag}: the value is missing`);
+    set[flag](value);
+  }
+  return options;
+}
+
+function writableFolder(flag, folder) {
+  let at = folder;
+  while (!existsSync(at)) at = dirname(at);
+  if (!statSync(at).isDirectory()) fail(`${flag}: ${at} is no folder`);
+  try {
+    accessSync(at, constants.W_OK | constants.X_OK);
+  } catch {
+    fail(`${flag}: cannot write in ${at}`);
+  }
+}
+
+/** Looks at the places the options name. Throws SetupError when one is not usable. */
+export function checkPlaces({ out, json, data }) {
+  writableFolder("--out", out);
+  if (existsSync(out) && readdirSync(out).length > 0 && !existsSync(join(out, marker)))
+    fail(`--out ${out}: holds files that are not from an earlier demo; name another folder or empty this one`);
+  if (json !== undefined) {
+    if (existsSync(json) && statSync(json).isDirectory()) fail(`--json ${json}: is a folder`);
+    if (!existsSync(dirname(json))) fail(`--json ${json}: there is no folder ${dirname(json)}`);
+    writableFolder("--json", dirname(json));
+  }
+  if (data === undefined) return;
+  if (!existsSync(data) || !statSync(data).isDirectory()) fail(`--data ${data}: no such folder`);
+  const inside = (folder) => existsSync(folder) && `${realpathSync(data)}/`.startsWith(`${realpathSync(folder)}/`);
+  for (const part of [parts.model, parts.cross_entropy, parts.mopro])
+    if (inside(join(out, part))) fail(`--data ${data}: lies in ${join(out, part)}, which this demo replaces`);
+}
