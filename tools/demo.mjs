@@ -32,13 +32,15 @@ function fresh(out, part) {
 
 async function sampleData({ out, seed }) {
   const dir = fresh(out, parts.data);
-  await run("sample images", process.execPath, [cli, "data", "sample", "--out", dir, ...flags(sample), "--seed", `${seed}`]);
+  const args = ["--out", dir, ...flags(sample), "--seed", `${seed}`];
+  await run("sample images", process.execPath, [cli, "data", "sample", ...args]);
   return dir;
 }
 
 async function compile({ out }, classes) {
   const dir = join(out, parts.model); // the compiler replaces it unless it is current
-  await run("compiler", process.execPath, [cli, "compile", ...flags(network), "--num-class", `${classes}`, "-o", dir]);
+  const args = [...flags(network), "--num-class", `${classes}`, "-o", dir];
+  await run("compiler", process.execPath, [cli, "compile", ...args]);
   return dir;
 }
 
@@ -63,11 +65,14 @@ async function demo(options) {
   writeFileSync(join(options.out, marker), "npm run demo replaces what lies here\n");
   const folder = options.data ?? (await timed(seconds, "data", () => sampleData(options)));
   const data = readFolder(folder, batch);
-  const noise = options.data === undefined ? `, ${100 * sample.noise} % of the labels wrong, ${100 * sample.ood} % of no class` : "";
-  console.log(`data: ${data.images} images of ${data.classes} classes${noise}; ${data.val} clean ones to evaluate`);
+  console.log(`data: ${data.images} training images, ${data.classes} classes; ${data.val} validation images`);
+  const noise = `${100 * sample.ood} % show none of the classes, ${100 * sample.noise} % of the rest have a wrong label`;
+  if (options.data === undefined) console.log(`      ${noise}; the validation images have none`);
 
   const model = await timed(seconds, "compile", () => compile(options, data.classes));
-  console.log(`network: ${network.network}, ${network["image-size"]} pixels, compiled in ${seconds.compile.toFixed(1)} s; ${options.epochs} epochs a method on ${availableParallelism()} cores`);
+  const what = `${network.network} of width ${network.width} at ${network["image-size"]} pixels`;
+  console.log(`network: ${what}, compiled in ${seconds.compile.toFixed(1)} s`);
+  console.log(`training: ${options.epochs} epochs a method on ${availableParallelism()} cores`);
   const runs = {};
   for (const method of methods) runs[method.key] = await trainMethod(options, method, data, model);
   seconds.total = (performance.now() - start) / 1000;

@@ -13,6 +13,7 @@ import { digest } from "../util/digest.js";
 export interface Emitted {
   readonly kernel: Kernel;
   readonly args: readonly Value[]; // tensors in the order of the kernel's parameters
+  readonly scalars: readonly number[]; // Params::scalars
 }
 
 const cpp: Readonly<Partial<Record<DType, string>>> = { f32: "float", bf16: "bf16", u8: "uint8_t" };
@@ -23,7 +24,7 @@ export function emitKernel(r: Region, plain: ReadonlyMap<string, Value>, constan
   k.constants(constants);
   for (const [name, chain] of r.operands) k.prologue(name, chain);
   k.plainInputs(plain);
-  if (r.template.epilogue) k.epilogue(r);
+  if (r.template.epilogue) k.epilogue(r, constants["FLAT"] === 1);
   else for (const [i, v] of (r.anchor?.outputs ?? []).entries()) k.plainOutput(opOf((r.anchor as Node).op).outputs[i], v);
   return k.finish([...new Set([...r.operands.values(), ...r.after].flatMap((c) => c.nodes.map((n) => n.op)))]);
 }
@@ -43,6 +44,7 @@ class KernelText {
   private readonly lines: string[] = [];
   private readonly args: Value[] = [];
   private readonly access = new Map<string, "in" | "out">();
+  private readonly scalars: number[] = [];
 
   constructor(
     private readonly template: TemplateSpec,
@@ -93,9 +95,9 @@ class KernelText {
   }
 
   /** struct Y { store }: what is done with each vector of the result. */
-  epilogue(r: Region): void {
+  epilogue(r: Region, flat: boolean): void {
     const raw = rawResult(r);
-    const body = new Body(this, domainOf(r.shape).channels);
+    const body = new Body(this, flat ? 1 : domainOf(r.shape).channels);
     if (raw) body.define(raw, "y");
     const sumOf = r.sums.map((n) => n.inputs[0] as Value);
     for (const chain of r.after) body.compute(chain);
@@ -126,6 +128,12 @@ class KernelText {
     return [...this.access.keys()].indexOf(key);
   }
 
+  /** C++ for a number that is an argument of the launch, not part of the kernel. */
+  scalar(x: number): string {
+    if (!this.scalars.includes(x)) this.scalars.push(x);
+    return `Vec(p.scalars[${this.scalars.indexOf(x)}])`;
+  }
+
   table(name: string, values: readonly number[]): void {
     const f = values.map((x) => floatLiteral(x)).join(", ");
     this.lines.push(`  static constexpr float ${name}[] = {${f}};`);
@@ -140,13 +148,15 @@ class KernelText {
     const source = [
       `// ${this.at}`,
       ...this.args.map((v, i) => `//   ${i}: ${v.type.dtype}[${v.type.shape.join(",")}] ${v.name}`),
+      "namespace {",
       `struct ${symbol}_K {`,
       ...this.lines,
       "};",
+      "}  // namespace",
       `extern "C" void ${symbol}(const Params& p, const Task& t) { ${template.name}<${symbol}_K>(p, t); }`,
       "",
     ].join("\n");
-    return { kernel: { symbol, template: template.name, header: template.header ?? template.name, source }, args: this.args };
+    return { kernel: { symbol, template: template.name, header: template.header ?? template.name, source }, args: this.args, scalars: this.scalars };
   }
 
   private line(code: string, v: Value): void {
@@ -194,6 +204,7 @@ class Body {
   private node(n: Node, chain: Chain): void {
     if (this.names.has((n.outputs[0] as Value).name)) return;
     if (n.op === "constant") return this.constant(n);
+    if (n.op === "scale") return this.scale(n);
     const operands = n.inputs.map((v, i) =>
       chain.nodes.some((m) => m.outputs.includes(v)) ? this.nameOf(v) : this.leaf({ value: v, access: accessOf(n, i) }),
     );
@@ -221,11 +232,23 @@ class Body {
     return name;
   }
 
+  /** Factors depend on batch and image sizes more often than on the model: they are arguments. */
+  private scale(n: Node): void {
+    const x = this.leafOrName(n.inputs[0] as Value);
+    const name = `v${this.next++}`;
+    this.lines.push(`      const Vec ${name} = ${x} * ${this.k.scalar(n.attrs["factor"] as number)};`.padEnd(60) + "// scale");
+    this.define(n.outputs[0] as Value, name);
+  }
+
+  private leafOrName(v: Value): string {
+    return this.names.get(v.name) ?? this.leaf({ value: v, access: "full" });
+  }
+
   private constant(n: Node): void {
     const values = n.attrs["values"] as readonly number[];
     const v = n.outputs[0] as Value;
     if (values.length === 1 || values.every((x) => x === values[0])) {
-      return this.define(v, `Vec(${floatLiteral(values[0] as number)})`);
+      return this.define(v, this.k.scalar(values[0] as number));
     }
     const name = `T${this.k.tables++}`;
     this.k.table(name, values);

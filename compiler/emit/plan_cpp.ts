@@ -42,9 +42,9 @@ export function planCpp(plan: Plan): string {
 class Pool {
   private readonly names = new Map<string, string>();
 
-  constructor(private readonly types = { i: "int32_t", l: "int64_t" }) {}
+  constructor(private readonly types = { i: "int32_t", l: "int64_t", f: "float" }) {}
 
-  span(kind: "i" | "l", values: readonly number[]): string {
+  span(kind: "i" | "l" | "f", values: readonly number[]): string {
     if (values.length === 0) return "{nullptr, 0}";
     const key = `${kind} ${values.join(", ")}`;
     const name = this.names.get(key) ?? `n${this.names.size}_`;
@@ -53,7 +53,7 @@ class Pool {
   }
 
   tables(): string[] {
-    return [...this.names].map(([key, name]) => `const ${this.types[key[0] as "i" | "l"]} ${name}[] = {${key.slice(2)}};`);
+    return [...this.names].map(([key, name]) => `const ${this.types[key[0] as "i" | "l" | "f"]} ${name}[] = {${key.slice(2)}};`);
   }
 }
 
@@ -67,11 +67,11 @@ function programInit(p: Program, pool: Pool): { readonly steps: string[]; init(i
 
 function stepInit(s: Step, pool: Pool): string {
   if (s.do === "copy") {
-    return `{StepKind::copy, "copy", -1, ${pool.span("i", [s.from, s.to])}, 0, 0, {0, 0, 0, 0}, {nullptr, 0}, 0, 0, 0}`;
+    return `{StepKind::copy, "copy", -1, ${pool.span("i", [s.from, s.to])}, 0, 0, {0, 0, 0, 0}, {nullptr, 0}, 0, 0, 0, {nullptr, 0}}`;
   }
   const extent = [0, 1, 2, 3].map((i) => s.extent[i] ?? 0).join(", ");
   const sizes = `${s.rows}, ${s.groups}, {${extent}}, ${pool.span("l", s.tasks)}, ${s.workspace}`;
-  return `{StepKind::launch, ${str(s.name)}, ${s.kernel}, ${pool.span("i", s.args)}, ${sizes}, ${s.flops}., ${s.bytes}.}`;
+  return `{StepKind::launch, ${str(s.name)}, ${s.kernel}, ${pool.span("i", s.args)}, ${sizes}, ${s.flops}., ${s.bytes}., ${pool.span("f", s.scalars.map(Math.fround))}}`;
 }
 
 function tensorInit(t: Tensor): string {

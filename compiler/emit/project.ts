@@ -85,7 +85,9 @@ async function compileAll(
   const compiler = await compilerVersion();
   const headers = { kernels: headerDigest(["kernels"]), plan: headerDigest(["runtime/core", "kernels/common"]) };
   const jobs = units.map((u) => {
-    const key = digest(compiler, u.flags.join(" "), headers[u.headers], readFileSync(u.source));
+    const text = readFileSync(u.source, "utf8");
+    const code = u.headers === "kernels" ? text.replace(/\/\/.*$/gm, "") : text; // comments name values and batch sizes
+    const key = digest(compiler, u.flags.join(" "), headers[u.headers], code);
     return { ...u, object: join(cache, `${key.slice(0, 40)}.o`) };
   });
   const missing = jobs.filter((j) => !existsSync(j.object));

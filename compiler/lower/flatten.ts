@@ -37,7 +37,7 @@ function runFrom(steps: readonly PlacedStep[], i: number, place: ReadonlyMap<Val
 
 /** b continues where a ends: each operand is the same tensor in both, or begins where a's ends. */
 function follows(a: Lowered, b: Lowered, place: ReadonlyMap<Value, Place>): boolean {
-  if (a.kernel.symbol !== b.kernel.symbol) return false;
+  if (a.kernel.symbol !== b.kernel.symbol || a.scalars.join() !== b.scalars.join()) return false;
   return a.args.every((v, k) => {
     const w = b.args[k] as Value;
     if (v === w) return true;

@@ -156,7 +156,8 @@ class Tables {
     this.scratchBytes = Math.max(this.scratchBytes, l.shape.scratchBytes);
     return {
       do: "launch", kernel: this.kernel(l.kernel), name: l.name, args: l.args.map(index), rows: l.rows,
-      groups: l.groups, extent: l.shape.extent ?? [], tasks: l.shape.tasks, workspace: step.workspace, flops: l.flops, bytes: l.bytes,
+      groups: l.groups, extent: l.shape.extent ?? [], tasks: l.shape.tasks, workspace: step.workspace,
+      scalars: l.scalars, flops: l.flops, bytes: l.bytes,
     };
   }
 

@@ -15,6 +15,7 @@ export interface Lowered {
   readonly kernel: Kernel;
   readonly name: string;
   readonly args: readonly Value[];
+  readonly scalars: readonly number[];
   readonly reads: readonly Value[];
   readonly writes: readonly Value[];
   readonly mayOverwrite: ReadonlyMap<Value, readonly Value[]>; // written value -> operands whose place it may take
@@ -73,10 +74,10 @@ function pack(conv: Node, w: Value, name: string, template: TemplateSpec, target
   const attrs = { stride: conv.attrs["stride"] ?? 1, pad: conv.attrs["pad"] ?? 0 };
   const node: Node = { op: template.op, inputs: [w], attrs, outputs: [], scope: name };
   const value: Value = { name, type: template.packed(node, target) };
-  const { kernel, args } = emitPacking(template, w, value, template.constants(node, target));
+  const { kernel, args, scalars } = emitPacking(template, w, value, template.constants(node, target));
   const shape = template.launch(node, { rows: 1, groups: 1 }, target, { sums: 0, moments: false });
   const launch: Lowered = {
-    kernel, args, reads: [w], writes: [value], mayOverwrite: new Map(), flat: false, rows: 1, groups: 1,
+    kernel, args, scalars, reads: [w], writes: [value], mayOverwrite: new Map(), flat: false, rows: 1, groups: 1,
     shape, launchOver: () => shape,
     name, flops: 0, bytes: byteSize(w.type) + byteSize(value.type),
   };
@@ -85,19 +86,21 @@ function pack(conv: Node, w: Value, name: string, template: TemplateSpec, target
 
 function lower(r: Region, plain: ReadonlyMap<string, Value>, target: Target): Lowered {
   const { template } = r;
-  const flat = r.anchor === undefined && r.after.every((c) => c.nodes[0] !== undefined && opOf(c.nodes[0].op).flat === true);
-  const node = r.anchor ?? pointwiseNode(r, flat);
-  const groups = groupsOf(r);
+  const optimizer = r.anchor === undefined && r.after.every((c) => c.nodes[0] !== undefined && opOf(c.nodes[0].op).flat === true);
   const size = elements(r.shape);
-  const rows = flat ? size : (template.rows?.(node) ?? domainOf(r.shape).rows);
-  const { kernel, args } = emitKernel(r, plain, template.constants(node, target));
+  const linear = r.anchor === undefined && (optimizer || isLinear(r));
+  const node = r.anchor ?? pointwiseNode(r, linear);
+  const groups = groupsOf(r);
+  const rows = linear ? size : (template.rows?.(node) ?? domainOf(r.shape).rows);
+  const { kernel, args, scalars } = emitKernel(r, plain, template.constants(node, target));
   const epilogue = { sums: r.sums.length, moments: r.moments !== undefined };
   const launchOver = (n: number): LaunchShape => template.launch(node, { rows: n, groups }, target, epilogue);
   const reads = inputsOf({ ...r, plain });
   const writes = outputsOf(r);
   const elementwise = new Set(r.after.flatMap((c) => c.nodes)).size;
   return {
-    kernel, args, reads, writes, rows, groups, flat, launchOver,
+    kernel, args, scalars, reads, writes, rows, groups, launchOver,
+    flat: optimizer,
     shape: launchOver(rows),
     name: r.anchor?.scope ?? r.after.at(-1)?.nodes.at(-1)?.scope ?? "",
     mayOverwrite: overwrites(r),
@@ -106,14 +109,18 @@ function lower(r: Region, plain: ReadonlyMap<string, Value>, target: Target): Lo
   };
 }
 
-/** The node a pointwise template is asked about: its output has the shape of the domain. */
-function pointwiseNode(r: Region, flat: boolean): Node {
+/** The node a pointwise template is asked about: its output has the shape of the domain, one long column if linear. */
+function pointwiseNode(r: Region, linear: boolean): Node {
+  const value: Value = { name: "", type: { dtype: "f32", shape: linear ? [elements(r.shape), 1] : r.shape } };
+  return { op: "pointwise", inputs: [], attrs: { flat: linear }, outputs: [value], scope: "" };
+}
+
+/** Every operand has the domain's own shape or is one number, and nothing is summed: the domain is a run of elements. */
+function isLinear(r: Region): boolean {
+  const tables = r.after.some((c) => c.nodes.some((n) => n.op === "constant" && (n.attrs["values"] as readonly number[]).length > 1));
   const leaves = r.after.flatMap((c) => c.leaves);
-  const tables = r.after.some((c) => c.nodes.some((n) => n.op === "constant" && n.outputs[0]?.type.shape.length !== 0));
-  const summing = r.sums.length > 0 || r.moments !== undefined;
-  const linear = !summing && !tables && leaves.every((l) => l.access === "full" || l.access === "scalar");
-  const value: Value = { name: "", type: { dtype: "f32", shape: flat ? [elements(r.shape), 1] : r.shape } };
-  return { op: "pointwise", inputs: [], attrs: { flat: flat || linear }, outputs: [value], scope: "" };
+  const plain = leaves.every((l) => l.access === "full" || l.access === "scalar");
+  return r.sums.length === 0 && r.moments === undefined && !tables && plain;
 }
 
 /** How many groups the rows of the domain fall into; all that name a number must agree. */

@@ -9,7 +9,7 @@ export function tryAccessOf(n: Node, i: number): Access | undefined {
   const operand = n.inputs[i]?.type.shape as readonly number[];
   const domain = n.outputs[0]?.type.shape as readonly number[];
   const stated = op.access?.[op.inputs[i]];
-  if (stated) return stated === "group_channel" && operand[0] === 1 ? "channel" : stated;
+  if (stated) return stated;
   return byShape(operand, domain);
 }
 

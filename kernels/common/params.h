@@ -14,6 +14,7 @@ struct Params {
   int64_t groups;         // rows % groups == 0; row n belongs to group n / (rows / groups)
   int64_t extent[4];      // template-specific sizes known only at launch (matmul: m, n, k)
   void* workspace;        // Launch::workspace_bytes, shared by all tasks and phases of the launch
+  const float* scalars;   // numbers of the fused body: the same kernel serves bodies that differ only in them
 };
 
 /// A range of the tasks of one phase. All tasks of a phase end before the next phase begins.

@@ -59,6 +59,7 @@ struct StepInfo {
   Span<int64_t> tasks;     // tasks of each phase
   int64_t workspace;       // offset in the work arena
   double flops, bytes;
+  Span<float> scalars;     // Params::scalars
 };
 
 struct ProgramInfo {

@@ -56,7 +56,8 @@ void Session::execute(int program, const Progress& progress) {
 void Session::launch(const StepInfo& step, void* const* buffers) {
   const CpuEntry entry = plan_.kernels[step.kernel].entry;
   Params params{
-      buffers, step.rows, step.groups, {}, arenas_[static_cast<int>(Arena::work)].data() + step.workspace};
+      buffers, step.rows, step.groups, {}, arenas_[static_cast<int>(Arena::work)].data() + step.workspace,
+                step.scalars.data};
   std::copy_n(step.extent, 4, params.extent);
   const bool small = step.flops + step.bytes < kInlineWork;
   for (int32_t phase = 0; phase < step.tasks.size; ++phase) {

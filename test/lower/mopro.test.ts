@@ -2,20 +2,20 @@
 // are awkward on purpose: 33, 17, 9, 5, 3, 2 pixels, and a queue that no batch divides and the largest exceeds.
 
 import test, { type ExecutionContext } from "ava";
-import { type Artefact, load } from "node-cuda-rt";
+import { type Artefact, load, type Values } from "node-cuda-rt";
 import { NdArray } from "../../compiler/ir/nd.js";
 import type { Graph, Value } from "../../compiler/ir/types.js";
 import { dce } from "../../compiler/passes/dce.js";
 import { type MoproConfig, moproPrograms, phases } from "../../models/mopro.js";
 import { compiled, nativeTarget, type Ran, relativeError, runCompiled, runReference, toValues } from "../support/compiled.js";
-import { uniform } from "../support/random.js";
+import { randomArray, uniform } from "../support/random.js";
 import { allowed, checkStep, feedOf, isAllowed, type StepCheck, worst } from "../support/step_check.js";
 import { numbers, vector } from "../support/tiny_mopro.js";
-import { hyperInputs, images, type Inputs, initialStates, type States } from "../support/training.js";
+import { hyperInputs, images, type Inputs, initialStates, rows, type States } from "../support/training.js";
 
 const steps = 20; // of each phase
 const small = { arch: "resnet10", width: 1 / 16, num_class: 5, low_dim: 8, queue: 7, image_size: 33 } as const;
-const batches = new Map([[1, 4], [2, 4], [4, 8]]); // groups -> images
+const batches = new Map([[1, 3], [2, 4], [4, 8]]); // groups -> images
 
 const configOf = (groups: number): MoproConfig => ({ ...small, groups, batch: batches.get(groups) as number });
 
@@ -33,7 +33,17 @@ function program(name: string): Graph {
   return g;
 }
 
-const hyper = { lr: 0.02, weight_decay: 1e-3, moco_m: 0.9, proto_m: 0.9, temperature: 0.2, pseudo_th: 0.5 };
+/** A small step, or 20 steps on noise end with all embeddings equal, where the instance loss would show nothing. */
+const hyper = { lr: 0.002, weight_decay: 1e-3, moco_m: 0.97, proto_m: 0.9, temperature: 0.3, pseudo_th: 0.45 };
+
+/** Initial states, and prototypes that mean something. */
+function startOf(groups: number, seed: number): States {
+  const { num_class, low_dim } = small;
+  const states = new Map(initialStates(program(`warmup_${groups}`), seed));
+  const p = randomArray([num_class, low_dim], seed + 1);
+  const norm = Array.from({ length: num_class }, (_, c) => Math.hypot(...rows(p, c, c + 1).data));
+  return states.set("prototypes", toF32(NdArray.fill(p.shape, (i) => (p.data[i] as number) / (norm[Math.floor(i / low_dim)] as number))));
+}
 
 /** Inputs of step i: two views of new images, some labels wrong, the keys in a random order. */
 function batchOf(groups: number, i: number, changed: Readonly<Record<string, number>> = {}): Inputs {
@@ -79,13 +89,13 @@ function judge(t: ExecutionContext, g: Graph, checks: readonly StepCheck[]): voi
   t.log(`${g.name}: ${of("loss")}, ${of("state")}, ${of("gradient")}${verdicts}`);
 }
 
-for (const groups of batches.keys()) {
-  test.serial(`${steps} steps of each phase, groups ${groups}`, async (t) => {
-    const a = await artefact;
-    let states: States = initialStates(program(`warmup_${groups}`), 40 + groups);
-    for (const [p, phase] of phases.entries()) {
+for (const groups of batches.keys())
+  for (const [p, phase] of phases.entries())
+    test.serial(`${steps} steps of ${phase}, groups ${groups}`, async (t) => {
+      const a = await artefact;
       const g = program(`${phase}_${groups}`);
       const checks: StepCheck[] = [];
+      let states = startOf(groups, 40 + 10 * groups + p);
       for (let i = 0; i < steps; i++) {
         const check = await checkStep(a, g, states, batchOf(groups, steps * p + i));
         states = rounded(g, states, check);
@@ -93,9 +103,7 @@ for (const groups of batches.keys()) {
       }
       judge(t, g, checks);
       if (phase === "clean") coversVerdicts(t, g, checks);
-    }
-  });
-}
+    });
 
 /** The data make the label correction do all it can: keep, drop and relabel. */
 function coversVerdicts(t: ExecutionContext, g: Graph, checks: readonly StepCheck[]): void {
@@ -108,9 +116,112 @@ function coversVerdicts(t: ExecutionContext, g: Graph, checks: readonly StepChec
   t.true(changed > 0 && dropped > 0 && changed + dropped < of(kept).length);
 }
 
-/** All states and outputs of `ran` are those of `other` to the bit. */
-function same(t: ExecutionContext, ran: Ran, other: Ran, what: string): void {
-  ran.outputs.forEach((x, i) => t.deepEqual(numbers(x), numbers(other.outputs[i]), `${what}: output ${i}`));
-  t.deepEqual([...ran.state.keys()], [...other.state.keys()]);
-  for (const [name, x] of ran.state) t.deepEqual(numbers(x), numbers(other.state.get(name)), `${what}: ${name}`);
+test.serial("evaluate and embed", async (t) => {
+  const a = await artefact;
+  const warmup = program("warmup_2");
+  const after = runReference(warmup, feedOf(warmup, startOf(2, 7), batchOf(2, 70))); // running averages worth the name
+  const states = new Map([...startOf(2, 7), ...[...after.state].map(([name, x]) => [name, toF32(x)] as const)]);
+  const { img, target } = batchOf(2, 71) as { readonly img: NdArray; readonly target: NdArray };
+  const inputs = { img, target, weight: vector([1, 1, 1, 0]), "hyper.temperature": NdArray.scalar(0.25) };
+  for (const g of [program("evaluate_2"), program("embed_2")]) {
+    const feed = feedOf(g, states, inputs);
+    const [got, want] = [await runCompiled(a, g, feed), runReference(g, feed)];
+    t.is(got.state.size, 0);
+    for (const [i, v] of g.outputs.entries()) {
+      const error = relativeError(got.outputs[i] as NdArray, want.outputs[i] as NdArray);
+      t.log(`${g.name} ${v.name}: ${exponent(error)}`);
+      t.true(v.name.startsWith("correct") ? error === 0 : error < 1e-5, `${v.name} is off by ${error}`);
+    }
+  }
+});
+
+/** Why a step is not finite. The gradient overflows in the last case while its loss does not. */
+const infinite: Readonly<Record<string, (states: States) => readonly [States, Readonly<Record<string, number>>]>> = {
+  "a loss weight that is no number": (s) => [s, { w_inst: Number.NaN }],
+  "an infinite weight": (s) => {
+    const w = s.get("encoder_q.classifier.weight") as NdArray;
+    const changed = NdArray.fill(w.shape, (i) => (i === 3 ? Number.POSITIVE_INFINITY : (w.data[i] as number)));
+    return [new Map([...s, ["encoder_q.classifier.weight", changed]]), {}];
+  },
+  "an overflow in the gradient alone": (s) => [s, { w_inst: 2e37, temperature: 0.01 }],
+};
+
+for (const [what, prepare] of Object.entries(infinite))
+  test.serial(`a step that is not finite changes only the key encoder's parameters: ${what}`, async (t) => {
+    const a = await artefact;
+    for (const phase of phases) {
+      const g = program(`${phase}_4`);
+      const [states, changed] = prepare(startOf(4, 9));
+      const feed = feedOf(g, states, batchOf(4, 72, changed));
+      const got = await runCompiled(a, g, feed);
+      t.deepEqual(numbers(outputOf(g, got, "finite")), [0]);
+      t.is(numbers(outputOf(g, got, "loss")).every(Number.isFinite), what.startsWith("an overflow"));
+      for (const [name, x] of got.state) {
+        const before = states.get(name) as NdArray;
+        if (!isKeyParameter(name)) t.deepEqual(numbers(x), numbers(before), `${phase}: ${name}`);
+        else {
+          const q = numbers(states.get(name.replace("encoder_k", "encoder_q")));
+          const m = Math.fround(hyper.moco_m);
+          const worst = Math.max(...numbers(x).map((v, i) => {
+            const want = m * (before.data[i] as number) + (1 - m) * (q[i] as number);
+            return v === want ? 0 : Math.abs(v - want) / Math.max(Math.abs(want), 1e-3);
+          }));
+          t.true(worst < 1e-6, `${phase}: ${name} is off by ${worst}`);
+        }
+      }
+      const next = await checkStep(a, g, startOf(4, 9), batchOf(4, 72));
+      t.true(isAllowed(next), `${phase}: a finite step afterwards`);
+    }
+  });
+
+const isKeyParameter = (name: string): boolean => /^encoder_k\..*(weight|bias)$/.test(name);
+
+function outputOf(g: Graph, ran: Ran, name: string): NdArray {
+  const x = ran.outputs[g.outputs.findIndex((v) => v.name === name)];
+  if (!x) throw new Error(`${g.name} has no output ${name}`);
+  return x;
 }
+
+/** Everything that can be seen of a run: outputs of each step by name, and all states after the last one. */
+type Trail = readonly (readonly [string, Values])[];
+
+/** Runs one program after the other without touching the state in between, unless `again` is given. */
+async function trail(a: Artefact, sequence: readonly string[], again?: (a: Artefact) => void): Promise<Trail> {
+  const states = startOf(4, 11);
+  for (const s of program("clean_4").state) a.set(s.name, toValues(s.type, states.get(s.name) as NdArray));
+  const seen: [string, Values][] = [];
+  for (const [i, name] of sequence.entries()) {
+    const groups = Number(name.at(-1));
+    const all: Inputs = { ...batchOf(groups, 80 + i), weight: vector(new Array(batches.get(groups)).fill(1)) };
+    const inputs = program(name).inputs.map((v) => [v.name, toValues(v.type, all[v.name] as NdArray)] as const);
+    const outputs = await a.run(name, Object.fromEntries(inputs));
+    for (const [output, x] of Object.entries(outputs)) seen.push([`${i} ${name} ${output}`, x]);
+    again?.(a);
+  }
+  return [...seen, ...a.state.filter((s) => s.role !== "derived").map((s) => [s.name, a.get(s.name)] as [string, Values])];
+}
+
+function same(t: ExecutionContext, got: Trail, want: Trail): void {
+  t.is(got.length, want.length);
+  for (const [i, [name, x]] of want.entries()) {
+    t.is(got[i]?.[0], name);
+    t.deepEqual(Buffer.from((got[i]?.[1] as Values).buffer), Buffer.from(x.buffer), name);
+  }
+}
+
+const sequence = ["warmup_4", "warmup_1", "evaluate_2", "proto_4", "proto_2", "embed_2", "clean_4", "clean_2", "evaluate_2"];
+
+test.serial("bits depend neither on the number of threads nor on the run", async (t) => {
+  const a = await artefact;
+  const want = await trail(a, sequence);
+  same(t, await trail(a, sequence), want);
+  for (const threads of [1, 2, 3]) same(t, await trail(load(a.dir, { threads }), sequence), want);
+});
+
+test.serial("state stays where it is between steps: setting every tensor to itself changes nothing", async (t) => {
+  const a = await artefact;
+  const rewrite = (): void => {
+    for (const s of a.state.filter((s) => s.role !== "derived")) a.set(s.name, a.get(s.name));
+  };
+  same(t, await trail(a, sequence, rewrite), await trail(a, sequence));
+});

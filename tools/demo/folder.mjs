@@ -13,7 +13,8 @@ function readList(file) {
   for (const [i, line] of readFileSync(file, "utf8").split("\n").entries()) {
     if (line.trim() === "") continue;
     const label = /^\s*\S.*\s(\d+)\s*$/.exec(line)?.[1];
-    if (label === undefined) throw new SetupError(`${file}:${i + 1}: expected 'PATH LABEL', got '${line.slice(0, 80)}'`);
+    if (label === undefined)
+      throw new SetupError(`${file}:${i + 1}: expected 'PATH LABEL', got '${line.slice(0, 80)}'`);
     largest = Math.max(largest, Number(label));
     images++;
   }
@@ -26,15 +27,15 @@ function readList(file) {
  */
 export function readFolder(folder, batch) {
   const info = join(folder, "info");
-  if (!existsSync(info)) throw new SetupError(`${folder}: has no folder info/, where a WebVision folder keeps its lists`);
-  const [google, flickr, val] = ["train_filelist_google", "train_filelist_flickr", "val_filelist"].map((name) =>
-    readList(join(info, `${name}.txt`)),
-  );
+  if (!existsSync(info))
+    throw new SetupError(`${folder}: has no folder info/, where a WebVision folder keeps its lists`);
+  const lists = ["train_filelist_google.txt", "train_filelist_flickr.txt", "val_filelist.txt"];
+  const [google, flickr, val] = lists.map((name) => readList(join(info, name)));
   const classes = Math.max(google.largest, flickr.largest, val.largest) + 1;
   const images = google.images + flickr.images;
-  if (classes < 2) throw new SetupError(`${info}: the lists name ${classes} class${classes === 1 ? "" : "es"}; training needs 2`);
-  if (val.images === 0) throw new SetupError(`${join(info, "val_filelist.txt")}: no image in it`);
   if (images < batch) throw new SetupError(`${info}: ${images} training images; a batch of this demo has ${batch}`);
+  if (val.images === 0) throw new SetupError(`${join(info, "val_filelist.txt")}: no image in it`);
+  if (classes < 2) throw new SetupError(`${info}: the lists name only class 0; training needs 2 classes`);
   const truth = join(folder, "truth.json");
   return { folder, classes, images, val: val.images, truth: existsSync(truth) ? truth : undefined };
 }

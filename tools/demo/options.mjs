@@ -5,6 +5,9 @@ import { dirname, join, resolve } from "node:path";
 import { root, SetupError } from "../setup/steps.mjs";
 import { defaultEpochs, sample } from "./settings.mjs";
 
+const about = `${sample.images} of ${sample.classes} classes`;
+const noise = `${100 * sample.noise} % of the labels wrong, ${100 * sample.ood} % of no class`;
+
 export const help = `usage: npm run demo -- [FLAGS]
 
 Trains one small network twice on images with wrong labels, with plain cross-entropy and with MoPro, and prints one
@@ -12,7 +15,7 @@ table: accuracy of both on clean validation images, and what MoPro did about the
 
   --data DIR    a WebVision V1 folder to train on; with a truth.json in it (the true class of each training image) the
                 table shows what became of the noise, else "unknown"
-                [sample images: ${sample.images} of ${sample.classes} classes, ${100 * sample.noise} % of the labels wrong, ${100 * sample.ood} % of no class]
+                [sample images: ${about}, ${noise}]
   --out DIR     folder for data, compiled network, logs and models; made if missing [out/demo]
   --seed N      of the sample images, initial values and augmentation, a whole number >= 0 [1]
   --epochs N    passes over the training images of each method, a whole number >= 1 [${defaultEpochs}]
@@ -49,7 +52,7 @@ function wholeNumber(flag, text, low) {
 /** argv -> options with absolute paths. Throws SetupError for flags that do not exist or do not parse. */
 export function parseOptions(argv) {
   const options = { out: join(root, "out", "demo"), seed: 1, epochs: defaultEpochs };
-  const here = process.env.npm_lifecycle_event ? (process.env.INIT_CWD ?? "") : ""; // npm changes to the project's folder
+  const here = (process.env.npm_lifecycle_event && process.env.INIT_CWD) || ""; // npm changes to the project's folder
   const set = {
     "--data": (v) => (options.data = resolve(here, v)),
     "--out": (v) => (options.out = resolve(here, v)),

@@ -53,7 +53,7 @@ export function showTable({ val, cross_entropy_top1, mopro_top1, wrong, out, sec
   const behind = (n, what) => (n?.share === undefined ? "" : `  ${n.count} of ${n.of}${what}`);
   const rows = [
     ["", "cross-entropy", "MoPro"],
-    [`top-1 on ${val} clean images`, `${cross_entropy_top1.toFixed(1)} %`, `${mopro_top1.toFixed(1)} %`],
+    [`top-1 on ${val} validation images`, `${cross_entropy_top1.toFixed(1)} %`, `${mopro_top1.toFixed(1)} %`],
     ["wrong labels corrected", "-", shown(wrong), behind(wrong, " made right")],
     ["out-of-class images dropped", "-", shown(out), behind(out, "")],
     ["training", seconds(s.cross_entropy), seconds(s.mopro)],

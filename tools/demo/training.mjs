@@ -30,6 +30,9 @@ function follow(file) {
   };
 }
 
+const phases = { clean: "labels corrected" };
+const phaseText = (phase) => phases[phase] ?? "labels as given";
+
 const clock = (seconds) => `${Math.floor(seconds / 60)}:${String(Math.round(seconds) % 60).padStart(2, "0")}`;
 
 /** The display of one training run of `epochs` epochs; lines appear for about eight of them. */
@@ -44,15 +47,20 @@ function display(name, epochs, tty = process.stdout.isTTY === true) {
       const share = (epoch + step / steps) / epochs;
       const left = ((performance.now() - start) / 1000) * (1 / share - 1);
       const cells = "=".repeat(Math.floor(share * 20)).padEnd(20);
-      const text = `  ${name} [${cells}] epoch ${epoch + 1}/${epochs} ${phase}  ${images_per_s.toFixed(0)} images/s  loss ${loss_avg.toFixed(3)}${top1}  ${clock(left)} left`;
+      const at = `epoch ${epoch + 1}/${epochs} ${phaseText(phase)}`;
+      const speed = `${images_per_s.toFixed(0)} images/s`;
+      const text = `  ${name} [${cells}] ${clock(left)} left  ${at}  ${speed}  loss ${loss_avg.toFixed(3)}${top1}`;
       process.stdout.write(`\r${text.slice(0, Math.max(20, (process.stdout.columns ?? 80) - 1))}\x1b[K`);
     },
     epoch: (e, evaluated) => {
       top1 = `  top-1 ${evaluated.top1.toFixed(1)} %`;
       if ((e.epoch + 1) % every !== 0 && e.epoch + 1 !== epochs) return;
-      const rate = e.samples_of_epoch / e.seconds;
-      const corrected = e.wrong_labels_corrected === undefined ? "" : `  wrong labels corrected ${(100 * e.wrong_labels_corrected).toFixed(1)} %`;
-      say(`  ${name} epoch ${e.epoch + 1}/${epochs} ${e.phase.padEnd(6)} ${rate.toFixed(0)} images/s  loss ${e.loss_avg.toFixed(3)}${top1}${corrected}`);
+      const rate = `${(e.samples_of_epoch / e.seconds).toFixed(0).padStart(4)} images/s`;
+      const at = `${e.epoch + 1}`.padStart(`${epochs}`.length);
+      const right = e.wrong_labels_corrected;
+      const made = right === undefined ? "" : `  ${(100 * right).toFixed(1)} % of the wrong ones made right`;
+      const loss = e.loss_avg.toFixed(3).padStart(6);
+      say(`  ${name} epoch ${at}/${epochs}: ${rate}  loss ${loss}${top1}  ${phaseText(e.phase)}${made}`);
     },
     end: () => tty && process.stdout.write("\r\x1b[K"),
   };
@@ -82,6 +90,10 @@ function start(file, args, log = "/dev/null") {
   process.on("SIGINT", forward).on("SIGTERM", forward);
   return new Promise((resolve, reject) => {
     child.on("error", reject);
+    out.on("error", (e) => {
+      child.kill();
+      reject(e);
+    });
     child.on("close", (code, signal) => {
       process.off("SIGINT", forward).off("SIGTERM", forward);
       out.end(() => resolve({ code, signal, stderr: stderr.trim() }));
@@ -128,11 +140,15 @@ export async function train({ file, args, dir, name, epochs }) {
     }
   };
   const timer = setInterval(look, 200);
-  const ended = await start(file, [...args, "--exp-dir", dir, "--print-freq", "5"], join(dir, "train.log"))
+  const all = [...args, "--exp-dir", dir, "--print-freq", "5"];
+  const ended = await start(file, all, join(dir, "train.log"))
     .finally(() => clearInterval(timer))
     .finally(show.end);
   expectSuccess(name, ended);
   look();
-  if (seen.evaluated?.epoch !== epochs - 1) throw new Error(`${name}: ended without evaluating epoch ${epochs}; see ${dir}/train.log`);
+  if (seen.epoch?.broken_files > 0)
+    console.log(`  ${seen.epoch.broken_files} reads of broken images; ${join(dir, "train.log")} names them`);
+  if (seen.evaluated?.epoch !== epochs - 1)
+    throw new Error(`${name}: ended without evaluating epoch ${epochs}; see ${join(dir, "train.log")}`);
   return { ...seen, model: keepNewest(dir) };
 }

@@ -1,0 +1,154 @@
+// The command line as a user meets it: exit codes, messages that name the culprit, an artefact that is built once, the
+// examples of docs/ run as the README says.
+
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import test from "ava";
+import { load, type Values } from "node-cuda-rt";
+import { root } from "../../compiler/util/root.js";
+
+const dir = join(root, "build", "test");
+mkdirSync(dir, { recursive: true });
+const scratch = mkdtempSync(join(dir, "cli with space-"));
+test.after.always(() => rmSync(scratch, { recursive: true, force: true }));
+
+interface Result {
+  readonly status: number | null;
+  readonly out: string;
+  readonly err: string;
+}
+
+function moproc(...args: readonly string[]): Result {
+  const main = join(root, "build", "js", "compiler", "cli", "main.js");
+  const r = spawnSync(process.execPath, [main, ...args], { cwd: scratch, encoding: "utf8" });
+  return { status: r.status, out: r.stdout, err: r.stderr };
+}
+
+const tiny = ["-a", "resnet10", "--width", "0.125", "-b", "8", "--image-size", "32", "--num-class", "4", "--low-dim", "8", "--moco_queue", "16"];
+
+/** [arguments, what the message must say] */
+const refused: readonly (readonly [readonly string[], RegExp])[] = [
+  [["frob"], /unknown command 'frob'/],
+  [["compile", "-a", "resnet11"], /resnet11.*resnet50/],
+  [["compile", "--foo", "1"], /unknown option '--foo'/],
+  [["compile", "-b", "0"], /--batch-size.*at least 1/],
+  [["compile", "-b", "6", "--bn-groups", "4"], /--bn-groups/],
+  [["compile", "--arch", "x86-64-v2"], /x86-64-v2/],
+  [["compile", "--task", "frob"], /--task frob/],
+  [["compile", "--stop-after", "frob"], /--stop-after frob/],
+  [["compile", "nothing.ts"], /nothing\.ts: no such file/],
+  [["inspect", "nowhere"], /nowhere: is no artefact directory/],
+  [["data", "sample", "--classes", "1", "--out", "x"], /--classes/],
+  [["data", "sample", "--frob", "1"], /--frob/],
+];
+
+for (const [args, message] of refused) {
+  test(`refused: moproc ${args.join(" ")}`, (t) => {
+    const r = moproc(...args);
+    t.is(r.status, 2, r.err);
+    t.regex(r.err, message);
+    t.false(existsSync(join(scratch, "out")));
+  });
+}
+
+test("a step.ts without programs() is refused by name", (t) => {
+  const file = join(scratch, "empty.ts");
+  writeFileSync(file, "export const nothing = 1;\n");
+  const r = moproc("compile", file);
+  t.is(r.status, 2);
+  t.regex(r.err, /empty\.ts: exports no function programs/);
+});
+
+test("an error inside a graph names op, operands and place", (t) => {
+  const file = join(scratch, "wrong.ts");
+  writeFileSync(file, `
+    import { Builder, ops } from "moproc";
+    export function programs() {
+      const b = Builder.create("wrong").in("fc1");
+      return [b.finish([ops.matmul(b, b.input("x", { dtype: "f32", shape: [4, 6] }), b.input("w", { dtype: "f32", shape: [3, 3] }))])];
+    }`);
+  const r = moproc("compile", file);
+  t.is(r.status, 2);
+  t.regex(r.err, /matmul\(x: f32\[4,6\], w: f32\[3,3\]\) in fc1: .*6.*3/);
+});
+
+test("compile with a missing compiler says what to install", (t) => {
+  const main = join(root, "build", "js", "compiler", "cli", "main.js");
+  const env = { ...process.env, CXX: "no-such-compiler" };
+  const r = spawnSync(process.execPath, [main, "compile", ...tiny, "-o", "none"], { cwd: scratch, encoding: "utf8", env });
+  t.is(r.status, 2);
+  t.regex(r.stderr, /no-such-compiler[\s\S]*install g\+\+/);
+  t.false(existsSync(join(scratch, "none")));
+});
+
+test("compile twice: the second finds the artefact current; inspect and the binary agree with it", (t) => {
+  const first = moproc("compile", ...tiny, "-o", "tiny");
+  t.is(first.status, 0, first.err);
+  t.regex(first.out, /lower bound/);
+  const again = moproc("compile", ...tiny.map((a) => a.replace("--moco_queue", "--moco-queue")), "-o", "tiny");
+  t.regex(again.out, /unchanged/);
+  for (const f of ["plan.json", "plan.cpp", "explain.txt", "program.so", "train"]) t.true(existsSync(join(scratch, "tiny", f)), f);
+
+  const json = JSON.parse(moproc("inspect", "tiny", "--json").out);
+  t.deepEqual(Object.keys(json.programs), ["warmup", "proto", "clean", "evaluate", "embed", "refresh"]);
+  t.true(json.live_bytes_max > 0 && json.arena_bytes.work <= 1.1 * json.live_bytes_max);
+  t.regex(moproc("inspect", "tiny").out, /program warmup: \d+ launches/);
+
+  const run = spawnSync(join(scratch, "tiny", "train"), ["--synthetic", "--steps", "3"], { encoding: "utf8" });
+  t.is(run.status, 0, run.stderr);
+  t.is([...run.stdout.matchAll(/^step \d+ warmup  loss \d/gm)].length, 3);
+  t.regex(run.stdout, /lower bound/);
+  const wrong = spawnSync(join(scratch, "tiny", "train"), ["--synthetic", "-b", "16"], { encoding: "utf8" });
+  t.is(wrong.status, 2);
+  t.regex(wrong.stderr, /16.*8|8.*16/);
+});
+
+test("a batch of another size compiles nothing but the plan and the copies of matrices", (t) => {
+  t.is(moproc("compile", ...tiny, "-o", "b8").status, 0);
+  const other = moproc("compile", ...tiny.map((a, i) => (tiny[i - 1] === "-b" ? "16" : a)), "-o", "b16");
+  t.is(other.status, 0, other.err);
+  t.regex(other.out, / objects, 2 compiled/, "plan.cpp and copy_nd are new");
+});
+
+test("the perceptron of docs/ learns, driven through the addon", async (t) => {
+  const r = moproc("compile", join(root, "docs", "examples", "mlp.ts"), "-o", "mlp");
+  t.is(r.status, 0, r.err);
+  const drive = spawnSync(process.execPath, [join(root, "docs", "examples", "drive.mjs"), join(scratch, "mlp")], { encoding: "utf8" });
+  t.is(drive.status, 0, drive.stderr);
+  const shares = [...drive.stdout.matchAll(/correct in the last 500 steps ([\d.]+)/g)].map((m) => Number(m[1]));
+  t.true((shares.at(-1) ?? 0) > 95, drive.stdout);
+
+  const a = load(join(scratch, "mlp"));
+  t.throws(() => a.get("frob"), { message: /frob/ });
+  t.throws(() => a.set("fc1.weight", new Float32Array(3)), { message: /fc1\.weight.*64.*3/ });
+  t.throws(() => a.set("fc1.weight", new Float64Array(64)), { message: /fc1\.weight/ });
+  await t.throwsAsync(a.run("frob", {}), { message: /frob/ });
+  const x = new Float32Array(128);
+  await t.throwsAsync(a.run("predict", {}), { message: /predict.*x.*missing/ });
+  await t.throwsAsync(a.run("predict", { x, y: x }), { message: /y/ });
+  a.initState(3);
+  const progress: number[] = [];
+  const first = a.run("predict", { x }, { onProgress: (done, total) => progress.push(done / total) });
+  await t.throwsAsync(a.run("predict", { x }), { message: /under way/ });
+  t.deepEqual([...((await first)["logits"] as Values)], [...((await a.run("predict", { x }))["logits"] as Values)]);
+  t.is(progress.at(-1), 1);
+});
+
+test("the convolutional network of docs/ compiles, with its own loss", (t) => {
+  const r = moproc("compile", join(root, "docs", "examples", "cnn.ts"), "-o", "cnn");
+  t.is(r.status, 0, r.err);
+  t.regex(readFileSync(join(scratch, "cnn", "explain.txt"), "utf8"), /conv_fprop/);
+});
+
+test("load: a directory that is no artefact", (t) => {
+  t.throws(() => load(join(scratch, "nowhere")), { message: /nowhere.*no such file/ });
+});
+
+test("doctor lists what is there", (t) => {
+  const r = moproc("doctor", "--json");
+  t.is(r.status, 0, r.out);
+  const found = JSON.parse(r.out) as { what: string; state: string }[];
+  t.deepEqual(found.filter((f) => f.state === "missing"), []);
+  t.true(found.some((f) => f.what === "GPU"));
+});
