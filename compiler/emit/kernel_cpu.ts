@@ -9,6 +9,7 @@ import type { Kernel } from "../lower/plan.js";
 import { type Chain, type Leaf, rawResult, type Region } from "../lower/region.js";
 import type { TemplateSpec } from "../lower/template.js";
 import { digest } from "../util/digest.js";
+import { floatLiteral } from "../util/float.js";
 
 export interface Emitted {
   readonly kernel: Kernel;
@@ -254,18 +255,6 @@ class Body {
     this.k.table(name, values);
     this.define(v, `table(${name}, i, lanes)`);
   }
-}
-
-/** The shortest decimal that reads back as this f32. */
-export function floatLiteral(x: number): string {
-  const f = Math.fround(x);
-  if (Number.isNaN(f)) return "__builtin_nanf(\"\")";
-  if (!Number.isFinite(f)) return f > 0 ? "__builtin_inff()" : "-__builtin_inff()";
-  for (let digits = 1; digits <= 9; digits++) {
-    const text = f.toPrecision(digits);
-    if (Math.fround(Number(text)) === f) return /[.e]/.test(text) ? `${text}f` : `${text}.0f`;
-  }
-  return `${f}f`;
 }
 
 const upper = (name: string): string => name.toUpperCase();

@@ -4,6 +4,7 @@
 import type { Builder } from "../ir/builder.js";
 import { NdArray } from "../ir/nd.js";
 import { type DType, elements, type TensorType, type Value } from "../ir/types.js";
+import { floatLiteral } from "../util/float.js";
 import { defineOp, type GradPoint, type Op } from "./op.js";
 import { sumTo } from "./reduce.js";
 import { broadcastIndex, broadcastShape, wantFloat, wantInteger, wantScalar } from "./shape.js";
@@ -288,14 +289,3 @@ export const where_finite: Op<readonly ["next", "previous", "finite"], readonly 
   reference: ({ next, previous, finite }) => ({ y: finite.at() !== 0 ? next : previous }),
   code: ([next, previous, finite]) => [`select(${finite} == Vec(0.0f), ${previous}, ${next})`],
 });
-
-/** The shortest C++ literal that reads back as this f32. */
-export function floatLiteral(x: number): string {
-  const f = Math.fround(x);
-  if (!Number.isFinite(f)) throw new Error(`internal: ${x} is no f32 constant`);
-  for (let digits = 1; digits <= 9; digits++) {
-    const text = f.toPrecision(digits);
-    if (Math.fround(Number(text)) === f) return /[.e]/.test(text) ? `${text}f` : `${text}.0f`;
-  }
-  throw new Error(`internal: no literal for ${f}`);
-}

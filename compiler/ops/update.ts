@@ -3,7 +3,7 @@
 
 import { NdArray } from "../ir/nd.js";
 import { sameShape, type TensorType } from "../ir/types.js";
-import { floatLiteral } from "./elementwise.js";
+import { floatLiteral } from "../util/float.js";
 import { defineOp, type Op } from "./op.js";
 import { dim, wantFloat, wantRank, wantScalar, wantShape, wantType } from "./shape.js";
 

@@ -80,6 +80,7 @@ function judge(t: ExecutionContext, g: Graph, checks: readonly StepCheck[]): voi
     for (const d of c.otherwise)
       t.log(`${at}: at %${d.value.name} f32 decides otherwise, ${exponent(d.margin)} of its size from 0 or a tie`);
   }
+  t.true(checks.filter((c) => c.otherwise.length > 0).length <= steps / 5, "rounding reverses a decision now and then, not often");
   const of = (kind: keyof typeof allowed): string => {
     const { error, at } = worst(checks.map((c) => c[kind]));
     return `${kind} ${exponent(error)} (${at})`;
@@ -135,27 +136,38 @@ test.serial("evaluate and embed", async (t) => {
   }
 });
 
-/** Why a step is not finite. The gradient overflows in the last case while its loss does not. */
-const infinite: Readonly<Record<string, (states: States) => readonly [States, Readonly<Record<string, number>>]>> = {
-  "a loss weight that is no number": (s) => [s, { w_inst: Number.NaN }],
-  "an infinite weight": (s) => {
-    const w = s.get("encoder_q.classifier.weight") as NdArray;
-    const changed = NdArray.fill(w.shape, (i) => (i === 3 ? Number.POSITIVE_INFINITY : (w.data[i] as number)));
-    return [new Map([...s, ["encoder_q.classifier.weight", changed]]), {}];
+/** Why a step is not finite: a state with one tensor changed, and other hyper-parameters. */
+interface Cause {
+  readonly tensors?: RegExp;
+  readonly change?: (x: number, i: number) => number;
+  readonly hyper?: Readonly<Record<string, number>>;
+  readonly lossIsFinite?: boolean; // where it must be, or must not be
+}
+const causes: Readonly<Record<string, Cause>> = {
+  "a loss weight that is no number": { hyper: { w_inst: Number.NaN }, lossIsFinite: false },
+  "an infinite weight": { tensors: /^encoder_q.classifier.weight$/, change: (x, i) => (i === 3 ? Number.POSITIVE_INFINITY : x) },
+  "an overflow in the gradient alone": {
+    tensors: /^encoder_q.fc2/, // the shorter the vector before normalisation, the larger its gradient
+    change: (x) => Math.fround(x * 1e-5),
+    hyper: { w_inst: 1e37 },
+    lossIsFinite: true,
   },
-  "an overflow in the gradient alone": (s) => [s, { w_inst: 2e37, temperature: 0.01 }],
 };
 
-for (const [what, prepare] of Object.entries(infinite))
+for (const [what, cause] of Object.entries(causes))
   test.serial(`a step that is not finite changes only the key encoder's parameters: ${what}`, async (t) => {
     const a = await artefact;
     for (const phase of phases) {
       const g = program(`${phase}_4`);
-      const [states, changed] = prepare(startOf(4, 9));
+      const { tensors, change, hyper: changed, lossIsFinite } = cause;
+      const states = new Map([...startOf(4, 9)].map(([name, x]) =>
+        [name, tensors?.test(name) && change ? new NdArray(x.shape, x.data.map(change)) : x],
+      ));
       const feed = feedOf(g, states, batchOf(4, 72, changed));
       const got = await runCompiled(a, g, feed);
       t.deepEqual(numbers(outputOf(g, got, "finite")), [0]);
-      t.is(numbers(outputOf(g, got, "loss")).every(Number.isFinite), what.startsWith("an overflow"));
+      const loss = numbers(outputOf(g, got, "loss"));
+      if (lossIsFinite !== undefined) t.is(loss.every(Number.isFinite), lossIsFinite, `loss ${loss}`);
       for (const [name, x] of got.state) {
         const before = states.get(name) as NdArray;
         if (!isKeyParameter(name)) t.deepEqual(numbers(x), numbers(before), `${phase}: ${name}`);

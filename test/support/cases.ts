@@ -36,6 +36,7 @@ const elementwise: readonly OpCase[] = [
   }),
   opCase("cast", { x: [2, 3] }, (b, v) => op.cast(b, v.x, { to: "f32" })),
   opCase("broadcast_to", { x: [1, 3, 1, 1] }, (b, v) => op.broadcast_to(b, v.x, { shape: [2, 3, 4, 5] })),
+  opCase("broadcast_copy", { x: fixed([3, 1, 2]) }, (b, v) => op.broadcast_copy(b, v.x, { shape: [2, 3, 4, 2] })),
   opCase("where_finite", { next: fixed([2, 9]), previous: fixed([2, 9]), finite: number(1) }, (b, v) =>
     op.where_finite(b, v.next, v.previous, v.finite),
   ),

@@ -5,8 +5,14 @@ import { existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { SetupError } from "../setup/steps.mjs";
 
+/** Number of classes that info/synsets.txt names, one a line; without the file any label will do. */
+function namedClasses(info) {
+  const file = join(info, "synsets.txt");
+  return existsSync(file) ? readFileSync(file, "utf8").split("\n").filter((l) => l.trim() !== "").length : Infinity;
+}
+
 /** Largest label and number of entries of a list of "PATH LABEL" lines. Throws SetupError naming file and line. */
-function readList(file) {
+function readList(file, named) {
   if (!existsSync(file) || !statSync(file).isFile()) throw new SetupError(`${file}: no such list`);
   let largest = -1;
   let images = 0;
@@ -15,6 +21,8 @@ function readList(file) {
     const label = /^\s*\S.*\s(\d+)\s*$/.exec(line)?.[1];
     if (label === undefined)
       throw new SetupError(`${file}:${i + 1}: expected 'PATH LABEL', got '${line.slice(0, 80)}'`);
+    if (Number(label) >= named)
+      throw new SetupError(`${file}:${i + 1}: label ${label} is out of range; synsets.txt names ${named} classes`);
     largest = Math.max(largest, Number(label));
     images++;
   }
@@ -29,8 +37,11 @@ export function readFolder(folder, batch) {
   const info = join(folder, "info");
   if (!existsSync(info))
     throw new SetupError(`${folder}: has no folder info/, where a WebVision folder keeps its lists`);
+  if (!existsSync(join(folder, "val_images_256")))
+    throw new SetupError(`${folder}: has no folder val_images_256/, where the validation images lie`);
+  const named = namedClasses(info);
   const lists = ["train_filelist_google.txt", "train_filelist_flickr.txt", "val_filelist.txt"];
-  const [google, flickr, val] = lists.map((name) => readList(join(info, name)));
+  const [google, flickr, val] = lists.map((name) => readList(join(info, name), named));
   const classes = Math.max(google.largest, flickr.largest, val.largest) + 1;
   const images = google.images + flickr.images;
   if (images < batch) throw new SetupError(`${info}: ${images} training images; a batch of this demo has ${batch}`);

@@ -18,7 +18,7 @@ table: accuracy of both on clean validation images, and what MoPro did about the
                 [sample images: ${about}, ${noise}]
   --out DIR     folder for data, compiled network, logs and models; made if missing [out/demo]
   --seed N      of the sample images, initial values and augmentation, a whole number >= 0 [1]
-  --epochs N    passes over the training images of each method, a whole number >= 1 [${defaultEpochs}]
+  --epochs N    passes over the training images of each method, a whole number >= 2 [${defaultEpochs}]
   --json FILE   write the numbers of the table there:
                   cross_entropy_top1, mopro_top1   percent of the validation images
                   wrong_labels_corrected           share, 0 to 1, or null where the truth is unknown
@@ -58,7 +58,7 @@ export function parseOptions(argv) {
     "--out": (v) => (options.out = resolve(here, v)),
     "--json": (v) => (options.json = resolve(here, v)),
     "--seed": (v) => (options.seed = wholeNumber("--seed", v, 0)),
-    "--epochs": (v) => (options.epochs = wholeNumber("--epochs", v, 1)),
+    "--epochs": (v) => (options.epochs = wholeNumber("--epochs", v, 2)),
   };
   for (let i = 0; i < argv.length; i++) {
     if (argv[i] === "-h" || argv[i] === "--help") return { help: true };

@@ -1,0 +1,12 @@
+// Numbers as C++ text.
+
+/** The shortest C++ literal that reads back as this f32; throws for NaN and infinities. */
+export function floatLiteral(x: number): string {
+  const f = Math.fround(x);
+  if (!Number.isFinite(f)) throw new Error(`internal: ${x} is no f32 constant`);
+  for (let digits = 1; digits <= 9; digits++) {
+    const text = f.toPrecision(digits);
+    if (Math.fround(Number(text)) === f) return /[.e]/.test(text) ? `${text}f` : `${text}.0f`;
+  }
+  throw new Error(`internal: no literal for ${f}`);
+}
