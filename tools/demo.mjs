@@ -1,7 +1,7 @@
 // npm run demo: one small network, trained with plain cross-entropy and with MoPro on images of which many have a wrong
 // label, and one table at the end. Nothing of an earlier run is used but the compiled network, when it is current.
 
-import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join, relative } from "node:path";
 import { readFolder } from "./demo/folder.mjs";

@@ -1,5 +1,6 @@
-// The compiled training step of a tiny MoPro against the reference evaluator, one step at a time from equal state. Sizes
-// are awkward on purpose: 33, 17, 9, 5, 3, 2 pixels, and a queue that no batch divides and the largest exceeds.
+// The compiled training step of a tiny MoPro against the reference evaluator, one step at a time from equal
+// state. Sizes are awkward on purpose: 33, 17, 9, 5, 3, 2 pixels, and a queue that no batch divides and the
+// largest exceeds.
 
 import test, { type ExecutionContext } from "ava";
 import { type Artefact, load, type Values } from "node-cuda-rt";
@@ -7,17 +8,40 @@ import { NdArray } from "../../compiler/ir/nd.js";
 import type { Graph, Value } from "../../compiler/ir/types.js";
 import { dce } from "../../compiler/passes/dce.js";
 import { type MoproConfig, moproPrograms, phases } from "../../models/mopro.js";
-import { compiled, nativeTarget, type Ran, relativeError, runCompiled, runReference, toValues } from "../support/compiled.js";
+import {
+  compiled,
+  nativeTarget,
+  type Ran,
+  relativeError,
+  runCompiled,
+  runReference,
+  toValues,
+} from "../support/compiled.js";
 import { randomArray, uniform } from "../support/random.js";
-import { allowed, checkStep, feedOf, isAllowed, type StepCheck, worst } from "../support/step_check.js";
+import { type allowed, checkStep, feedOf, isAllowed, type StepCheck, worst } from "../support/step_check.js";
 import { numbers, vector } from "../support/tiny_mopro.js";
 import { hyperInputs, images, type Inputs, initialStates, rows, type States } from "../support/training.js";
 
 const steps = 20; // of each phase
-const small = { arch: "resnet10", width: 1 / 16, num_class: 5, low_dim: 8, queue: 7, image_size: 33 } as const;
-const batches = new Map([[1, 3], [2, 4], [4, 8]]); // groups -> images
+const small = {
+  arch: "resnet10",
+  width: 1 / 16,
+  num_class: 5,
+  low_dim: 8,
+  queue: 7,
+  image_size: 33,
+} as const;
+const batches = new Map([
+  [1, 3],
+  [2, 4],
+  [4, 8],
+]); // groups -> images
 
-const configOf = (groups: number): MoproConfig => ({ ...small, groups, batch: batches.get(groups) as number });
+const configOf = (groups: number): MoproConfig => ({
+  ...small,
+  groups,
+  batch: batches.get(groups) as number,
+});
 
 /** warmup_1, ..., clean_4, evaluate_2 and embed_2: programs of one artefact, with one state. */
 const graphs = [...batches.keys()].flatMap((groups) =>
@@ -33,8 +57,18 @@ function program(name: string): Graph {
   return g;
 }
 
-/** A small step, or 20 steps on noise end with all embeddings equal, where the instance loss would show nothing. */
-const hyper = { lr: 0.002, weight_decay: 1e-3, moco_m: 0.97, proto_m: 0.9, temperature: 0.3, pseudo_th: 0.45 };
+/**
+ * The learning rate is small because on noise the embeddings collapse to one, where the instance loss would
+ * show nothing.
+ */
+const hyper = {
+  lr: 0.002,
+  weight_decay: 1e-3,
+  moco_m: 0.97,
+  proto_m: 0.9,
+  temperature: 0.3,
+  pseudo_th: 0.45,
+};
 
 /** Initial states, and prototypes that mean something. */
 function startOf(groups: number, seed: number): States {
@@ -42,7 +76,10 @@ function startOf(groups: number, seed: number): States {
   const states = new Map(initialStates(program(`warmup_${groups}`), seed));
   const p = randomArray([num_class, low_dim], seed + 1);
   const norm = Array.from({ length: num_class }, (_, c) => Math.hypot(...rows(p, c, c + 1).data));
-  return states.set("prototypes", toF32(NdArray.fill(p.shape, (i) => (p.data[i] as number) / (norm[Math.floor(i / low_dim)] as number))));
+  return states.set(
+    "prototypes",
+    toF32(NdArray.fill(p.shape, (i) => (p.data[i] as number) / (norm[Math.floor(i / low_dim)] as number))),
+  );
 }
 
 /** Inputs of step i: two views of new images, some labels wrong, the keys in a random order. */
@@ -64,7 +101,10 @@ function batchOf(groups: number, i: number, changed: Readonly<Record<string, num
 
 /** States after a step by the reference, as f32 numbers. */
 const rounded = (g: Graph, states: States, { reference }: StepCheck): States =>
-  new Map([...states, ...[...g.updates].map(([s, v]) => [s.name, toF32(reference.get(v) as NdArray)] as const)]);
+  new Map([
+    ...states,
+    ...[...g.updates].map(([s, v]) => [s.name, toF32(reference.get(v) as NdArray)] as const),
+  ]);
 const toF32 = (x: NdArray): NdArray => new NdArray(x.shape, x.data.map(Math.fround));
 
 const exponent = (x: number): string => x.toExponential(1);
@@ -73,14 +113,25 @@ const exponent = (x: number): string => x.toExponential(1);
 function judge(t: ExecutionContext, g: Graph, checks: readonly StepCheck[]): void {
   for (const [i, c] of checks.entries()) {
     const at = `${g.name}, step ${i}`;
-    t.true(isAllowed(c), `${at}: loss ${c.loss.at} is off by ${exponent(c.loss.error)}, state ${c.state.at} by ` +
-      `${exponent(c.state.error)}, the gradient of ${c.gradient.at} by ${exponent(c.gradient.error)}`);
-    t.true(c.margin > 1e-5, `${at}: the margin to another label or verdict is ${exponent(c.margin)}: choose another batch`);
+    t.true(
+      isAllowed(c),
+      `${at}: loss ${c.loss.at} is off by ${exponent(c.loss.error)}, state ${c.state.at} by ` +
+        `${exponent(c.state.error)}, the gradient of ${c.gradient.at} by ${exponent(c.gradient.error)}`,
+    );
+    t.true(
+      c.margin > 1e-5,
+      `${at}: the margin to another label or verdict is ${exponent(c.margin)}: choose another batch`,
+    );
     t.deepEqual(c.unequal, [], at);
     for (const d of c.otherwise)
-      t.log(`${at}: at %${d.value.name} f32 decides otherwise, ${exponent(d.margin)} of its size from 0 or a tie`);
+      t.log(
+        `${at}: at %${d.value.name} f32 decides otherwise, ${exponent(d.margin)} of its size from 0 or a tie`,
+      );
   }
-  t.true(checks.filter((c) => c.otherwise.length > 0).length <= steps / 5, "rounding reverses a decision now and then, not often");
+  t.true(
+    checks.filter((c) => c.otherwise.length > 0).length <= steps / 5,
+    "rounding reverses a decision now and then, not often",
+  );
   const of = (kind: keyof typeof allowed): string => {
     const { error, at } = worst(checks.map((c) => c[kind]));
     return `${kind} ${exponent(error)} (${at})`;
@@ -108,7 +159,10 @@ for (const groups of batches.keys())
 
 /** The data make the label correction do all it can: keep, drop and relabel. */
 function coversVerdicts(t: ExecutionContext, g: Graph, checks: readonly StepCheck[]): void {
-  const [target, kept] = ["target_out", "kept"].map((name) => g.outputs.find((v) => v.name === name)) as [Value, Value];
+  const [target, kept] = ["target_out", "kept"].map((name) => g.outputs.find((v) => v.name === name)) as [
+    Value,
+    Value,
+  ];
   const given = g.inputs.find((v) => v.name === "target") as Value;
   const of = (v: Value): number[] => checks.flatMap((c) => numbers(c.reference.get(v)));
   const changed = of(target).filter((y, i) => y !== of(given)[i]).length;
@@ -120,8 +174,11 @@ function coversVerdicts(t: ExecutionContext, g: Graph, checks: readonly StepChec
 test.serial("evaluate and embed", async (t) => {
   const a = await artefact;
   const warmup = program("warmup_2");
-  const after = runReference(warmup, feedOf(warmup, startOf(2, 7), batchOf(2, 70))); // running averages worth the name
-  const states = new Map([...startOf(2, 7), ...[...after.state].map(([name, x]) => [name, toF32(x)] as const)]);
+  const after = runReference(warmup, feedOf(warmup, startOf(2, 7), batchOf(2, 70))); // for running averages
+  const states = new Map([
+    ...startOf(2, 7),
+    ...[...after.state].map(([name, x]) => [name, toF32(x)] as const),
+  ]);
   const { img, target } = batchOf(2, 71) as { readonly img: NdArray; readonly target: NdArray };
   const inputs = { img, target, weight: vector([1, 1, 1, 0]), "hyper.temperature": NdArray.scalar(0.25) };
   for (const g of [program("evaluate_2"), program("embed_2")]) {
@@ -145,7 +202,10 @@ interface Cause {
 }
 const causes: Readonly<Record<string, Cause>> = {
   "a loss weight that is no number": { hyper: { w_inst: Number.NaN }, lossIsFinite: false },
-  "an infinite weight": { tensors: /^encoder_q.classifier.weight$/, change: (x, i) => (i === 3 ? Number.POSITIVE_INFINITY : x) },
+  "an infinite weight": {
+    tensors: /^encoder_q.classifier.weight$/,
+    change: (x, i) => (i === 3 ? Number.POSITIVE_INFINITY : x),
+  },
   "an overflow in the gradient alone": {
     tensors: /^encoder_q.fc2/, // the shorter the vector before normalisation, the larger its gradient
     change: (x) => Math.fround(x * 1e-5),
@@ -160,33 +220,34 @@ for (const [what, cause] of Object.entries(causes))
     for (const phase of phases) {
       const g = program(`${phase}_4`);
       const { tensors, change, hyper: changed, lossIsFinite } = cause;
-      const states = new Map([...startOf(4, 9)].map(([name, x]) =>
-        [name, tensors?.test(name) && change ? new NdArray(x.shape, x.data.map(change)) : x],
-      ));
-      const feed = feedOf(g, states, batchOf(4, 72, changed));
-      const got = await runCompiled(a, g, feed);
+      const given = (name: string, x: NdArray): NdArray =>
+        tensors?.test(name) && change ? new NdArray(x.shape, x.data.map(change)) : x;
+      const states = new Map([...startOf(4, 9)].map(([name, x]) => [name, given(name, x)]));
+      const got = await runCompiled(a, g, feedOf(g, states, batchOf(4, 72, changed)));
       t.deepEqual(numbers(outputOf(g, got, "finite")), [0]);
       const loss = numbers(outputOf(g, got, "loss"));
       if (lossIsFinite !== undefined) t.is(loss.every(Number.isFinite), lossIsFinite, `loss ${loss}`);
       for (const [name, x] of got.state) {
-        const before = states.get(name) as NdArray;
-        if (!isKeyParameter(name)) t.deepEqual(numbers(x), numbers(before), `${phase}: ${name}`);
-        else {
-          const q = numbers(states.get(name.replace("encoder_k", "encoder_q")));
-          const m = Math.fround(hyper.moco_m);
-          const worst = Math.max(...numbers(x).map((v, i) => {
-            const want = m * (before.data[i] as number) + (1 - m) * (q[i] as number);
-            return v === want ? 0 : Math.abs(v - want) / Math.max(Math.abs(want), 1e-3);
-          }));
-          t.true(worst < 1e-6, `${phase}: ${name} is off by ${worst}`);
-        }
+        if (!isKeyParameter(name)) t.deepEqual(numbers(x), numbers(states.get(name)), `${phase}: ${name}`);
+        else t.true(followed(x, name, states) < 1e-6, `${phase}: ${name} took another step`);
       }
-      const next = await checkStep(a, g, startOf(4, 9), batchOf(4, 72));
-      t.true(isAllowed(next), `${phase}: a finite step afterwards`);
     }
+    const next = await checkStep(a, program("clean_4"), startOf(4, 9), batchOf(4, 72));
+    t.true(isAllowed(next), "a finite step afterwards");
   });
 
 const isKeyParameter = (name: string): boolean => /^encoder_k\..*(weight|bias)$/.test(name);
+
+/** How far `x` is from m k + (1 - m) q, the step of the key parameter `name` from `states`. */
+function followed(x: NdArray, name: string, states: States): number {
+  const [k, q] = [numbers(states.get(name)), numbers(states.get(name.replace("encoder_k", "encoder_q")))];
+  const m = Math.fround(hyper.moco_m);
+  const off = numbers(x).map((v, i) => {
+    const want = m * (k[i] as number) + (1 - m) * (q[i] as number);
+    return v === want ? 0 : Math.abs(v - want) / Math.max(Math.abs(want), 1e-3);
+  });
+  return Math.max(...off);
+}
 
 function outputOf(g: Graph, ran: Ran, name: string): NdArray {
   const x = ran.outputs[g.outputs.findIndex((v) => v.name === name)];
@@ -194,34 +255,59 @@ function outputOf(g: Graph, ran: Ran, name: string): NdArray {
   return x;
 }
 
-/** Everything that can be seen of a run: outputs of each step by name, and all states after the last one. */
+/** All that can be seen of a run: outputs of each step by name, and all states after the last one. */
 type Trail = readonly (readonly [string, Values])[];
 
-/** Runs one program after the other without touching the state in between, unless `again` is given. */
-async function trail(a: Artefact, sequence: readonly string[], again?: (a: Artefact) => void): Promise<Trail> {
+/** Runs one program after the other; only `again` may touch the state in between. */
+async function trail(
+  a: Artefact,
+  sequence: readonly string[],
+  again?: (a: Artefact) => void,
+): Promise<Trail> {
   const states = startOf(4, 11);
   for (const s of program("clean_4").state) a.set(s.name, toValues(s.type, states.get(s.name) as NdArray));
   const seen: [string, Values][] = [];
   for (const [i, name] of sequence.entries()) {
     const groups = Number(name.at(-1));
-    const all: Inputs = { ...batchOf(groups, 80 + i), weight: vector(new Array(batches.get(groups)).fill(1)) };
-    const inputs = program(name).inputs.map((v) => [v.name, toValues(v.type, all[v.name] as NdArray)] as const);
+    const all: Inputs = {
+      ...batchOf(groups, 80 + i),
+      weight: vector(new Array(batches.get(groups)).fill(1)),
+    };
+    const inputs = program(name).inputs.map(
+      (v) => [v.name, toValues(v.type, all[v.name] as NdArray)] as const,
+    );
     const outputs = await a.run(name, Object.fromEntries(inputs));
     for (const [output, x] of Object.entries(outputs)) seen.push([`${i} ${name} ${output}`, x]);
     again?.(a);
   }
-  return [...seen, ...a.state.filter((s) => s.role !== "derived").map((s) => [s.name, a.get(s.name)] as [string, Values])];
+  return [
+    ...seen,
+    ...a.state.filter((s) => s.role !== "derived").map((s) => [s.name, a.get(s.name)] as [string, Values]),
+  ];
 }
+
+const bytes = (x: Values): Buffer => Buffer.from(x.buffer, x.byteOffset, x.byteLength);
 
 function same(t: ExecutionContext, got: Trail, want: Trail): void {
-  t.is(got.length, want.length);
-  for (const [i, [name, x]] of want.entries()) {
-    t.is(got[i]?.[0], name);
-    t.deepEqual(Buffer.from((got[i]?.[1] as Values).buffer), Buffer.from(x.buffer), name);
-  }
+  t.deepEqual(
+    got.map(([name]) => name),
+    want.map(([name]) => name),
+  );
+  const other = want.find(([, x], i) => !bytes(x).equals(bytes((got[i] as Trail[number])[1])));
+  t.is(other?.[0], undefined, "other bits");
 }
 
-const sequence = ["warmup_4", "warmup_1", "evaluate_2", "proto_4", "proto_2", "embed_2", "clean_4", "clean_2", "evaluate_2"];
+const sequence = [
+  "warmup_4",
+  "warmup_1",
+  "evaluate_2",
+  "proto_4",
+  "proto_2",
+  "embed_2",
+  "clean_4",
+  "clean_2",
+  "evaluate_2",
+];
 
 test.serial("bits depend neither on the number of threads nor on the run", async (t) => {
   const a = await artefact;
@@ -230,10 +316,13 @@ test.serial("bits depend neither on the number of threads nor on the run", async
   for (const threads of [1, 2, 3]) same(t, await trail(load(a.dir, { threads }), sequence), want);
 });
 
-test.serial("state stays where it is between steps: setting every tensor to itself changes nothing", async (t) => {
-  const a = await artefact;
-  const rewrite = (): void => {
-    for (const s of a.state.filter((s) => s.role !== "derived")) a.set(s.name, a.get(s.name));
-  };
-  same(t, await trail(a, sequence, rewrite), await trail(a, sequence));
-});
+test.serial(
+  "state stays where it is between steps: setting every tensor to itself changes nothing",
+  async (t) => {
+    const a = await artefact;
+    const rewrite = (): void => {
+      for (const s of a.state.filter((s) => s.role !== "derived")) a.set(s.name, a.get(s.name));
+    };
+    same(t, await trail(a, sequence, rewrite), await trail(a, sequence));
+  },
+);

@@ -1,6 +1,7 @@
-// Where a network decides: the sign in front of a ReLU, the maximum of a pooling window. Two right implementations may
-// decide differently when it is close, and then their gradients differ by far more than rounding. Here such a
-// difference can be proved to be one: the reference, made to decide the other way, must agree again.
+// Where a network decides: the sign in front of a ReLU, the maximum of a pooling window. Two right
+// implementations may decide differently when it is close, and then their gradients differ by far more than
+// rounding. Here such a difference can be proved to be one: the reference, made to decide the other way, must
+// agree again.
 
 import { NdArray } from "../../compiler/ir/nd.js";
 import type { Graph, Value } from "../../compiler/ir/types.js";
@@ -23,14 +24,19 @@ export function closeDecisions(g: Graph, env: Env, within: number): Decision[] {
       const value = n.inputs[0] as Value;
       const x = env.get(value) as NdArray;
       if (n.op === "relu" && signs.has(n.outputs[0] as Value)) return closeSigns(value, x, within);
-      if (n.op === "max_pool" && maxima.has(value)) return closeMaxima(value, x, n.attrs as unknown as Pool, within);
+      if (n.op === "max_pool" && maxima.has(value))
+        return closeMaxima(value, x, n.attrs as unknown as Pool, within);
       return [];
     })
     .toSorted((a, b) => a.margin - b.margin);
 }
 
 /** `evaluate` with the given decisions reversed. */
-export const decidingOtherwise = (g: Graph, feed: ReadonlyMap<Value, NdArray>, decisions: readonly Decision[]): Env =>
+export const decidingOtherwise = (
+  g: Graph,
+  feed: ReadonlyMap<Value, NdArray>,
+  decisions: readonly Decision[],
+): Env =>
   evaluate(g, feed, (v, x) => {
     const here = decisions.filter((d) => d.value === v);
     if (here.length === 0) return x;
@@ -45,7 +51,8 @@ function closeSigns(value: Value, x: NdArray, within: number): Decision[] {
   const unit = size(x);
   const close: Decision[] = [];
   x.data.forEach((v, i) => {
-    if (v !== 0 && Math.abs(v) < within * unit) close.push({ value, set: [[i, -v]], margin: Math.abs(v) / unit });
+    if (v !== 0 && Math.abs(v) < within * unit)
+      close.push({ value, set: [[i, -v]], margin: Math.abs(v) / unit });
   });
   return close;
 }
@@ -56,7 +63,7 @@ interface Pool {
   readonly pad: number;
 }
 
-/** Windows whose two largest elements are nearly equal and above 0: to decide otherwise they change places. */
+/** Windows whose two largest elements are nearly equal and above 0; to decide otherwise these swap places. */
 function closeMaxima(value: Value, x: NdArray, { kernel, stride, pad }: Pool, within: number): Decision[] {
   const [n, c, h, w] = x.shape as readonly [number, number, number, number];
   const unit = size(x);
@@ -76,7 +83,14 @@ function closeMaxima(value: Value, x: NdArray, { kernel, stride, pad }: Pool, wi
           }
         const margin = (at(first) - at(second)) / unit;
         if (margin < within && at(second) > 0)
-          close.push({ value, set: [[first, at(second)], [second, at(first)]], margin });
+          close.push({
+            value,
+            set: [
+              [first, at(second)],
+              [second, at(first)],
+            ],
+            margin,
+          });
       }
   return close;
 }

@@ -25,7 +25,7 @@ table: accuracy of both on clean validation images, and what MoPro did about the
                   out_of_class_dropped             share, 0 to 1, or null
                   counts                           images behind the shares: wrong_labels, wrong_labels_made_right,
                                                    out_of_class, out_of_class_dropped; or null
-                  seconds                          setup, data, compile; cross_entropy, mopro (training alone);
+                  seconds                          setup, data (sample only), compile; cross_entropy, mopro (training alone);
                                                    cross_entropy_evaluation, mopro_evaluation; total (all but setup)
   -h, --help    this text
 
