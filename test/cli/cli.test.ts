@@ -99,6 +99,11 @@ test("compile twice: the second finds the artefact current; inspect and the bina
   t.is(run.status, 0, run.stderr);
   t.is([...run.stdout.matchAll(/^step \d+ warmup  loss \d/gm)].length, 3);
   t.regex(run.stdout, /lower bound/);
+  const example = spawnSync(process.execPath, [join(root, "docs", "examples", "synthetic.mjs"), join(scratch, "tiny")], { encoding: "utf8" });
+  t.is(example.status, 0, example.stderr);
+  const losses = (text: string): number[] => (/loss ([\d.]+)  cls ([\d.]+)  inst ([\d.]+)/.exec(text) ?? []).slice(1).map(Number);
+  t.is(losses(run.stdout).length, 3);
+  losses(run.stdout).forEach((x, i) => t.true(Math.abs(x - (losses(example.stdout)[i] as number)) < 1e-5, "the addon gets the binary's numbers"));
   const wrong = spawnSync(join(scratch, "tiny", "train"), ["--synthetic", "-b", "16"], { encoding: "utf8" });
   t.is(wrong.status, 2);
   t.regex(wrong.stderr, /16.*8|8.*16/);
