@@ -3,4 +3,4 @@
 import { allSteps, nodeModules, runSteps, typescript } from "./setup/steps.mjs";
 
 const jsOnly = process.argv.includes("--js");
-runSteps(jsOnly ? [["npm packages", nodeModules], ["compiler (TypeScript)", typescript]] : allSteps());
+runSteps(jsOnly ? [["npm packages", nodeModules], ["compiler (TypeScript)", () => typescript({ tests: true })]] : allSteps());

@@ -4,8 +4,8 @@
 // bound.
 //
 // Constants: ELEMENT_BYTES (1, 2, 4 or 8), PARTS, DIMS, X_STRIDES, Y_STRIDES (six a part, outermost first, in
-// elements; unused axes are 1 long), X_OFFSETS, Y_OFFSETS (one a part), X_BUFFER or XS_BUFFERS[PARTS],
-// Y_BUFFER. No scratch.
+// elements; unused axes are 1 long; the outermost one is Params::rows long in every part, whatever DIMS says),
+// X_OFFSETS, Y_OFFSETS (one a part), X_BUFFER or XS_BUFFERS[PARTS], Y_BUFFER. No scratch.
 #pragma once
 
 #include "common/params.h"
@@ -19,9 +19,9 @@ MOPROC_INLINE constexpr int64_t copy_lines(int64_t line) {
   return line >= copy_elements ? 1 : copy_elements / line;
 }
 
-template <class K> MOPROC_INLINE constexpr int64_t copy_tasks(int part) {
+template <class K> MOPROC_INLINE constexpr int64_t copy_tasks(int part, int64_t rows) {
   const int64_t* d = K::DIMS + part * 6;
-  const int64_t lines = d[0] * d[1] * d[2] * d[3] * d[4], block = copy_lines(d[5]);
+  const int64_t lines = rows * d[1] * d[2] * d[3] * d[4], block = copy_lines(d[5]);
   return (lines + block - 1) / block;
 }
 
@@ -52,7 +52,7 @@ MOPROC_INLINE void copy_line(const T* x, int64_t x_stride, T* y, int64_t y_strid
 template <class K> static void copy_part(const Params& p, int part, int64_t task) {
   using T = typename CopyUnit<K::ELEMENT_BYTES>::type;
   const int64_t *d = K::DIMS + part * 6, *xs = K::X_STRIDES + part * 6, *ys = K::Y_STRIDES + part * 6;
-  const int64_t lines = d[0] * d[1] * d[2] * d[3] * d[4], block = copy_lines(d[5]);
+  const int64_t lines = p.rows * d[1] * d[2] * d[3] * d[4], block = copy_lines(d[5]);
   int buffer = 0;
   if constexpr (requires { K::XS_COUNT; }) buffer = K::XS_BUFFERS[part];
   else buffer = K::X_BUFFER;
@@ -60,12 +60,14 @@ template <class K> static void copy_part(const Params& p, int part, int64_t task
   T* const y = static_cast<T*>(p.buf[K::Y_BUFFER]) + K::Y_OFFSETS[part];
   for (int64_t line = task * block; line < smaller((task + 1) * block, lines); ++line) {
     int64_t left = line, x_at = 0, y_at = 0;
-    for (int axis = 4; axis >= 0; --axis) {
+    for (int axis = 4; axis > 0; --axis) {
       const int64_t i = left % d[axis];
       left /= d[axis];
       x_at += i * xs[axis];
       y_at += i * ys[axis];
     }
+    x_at += left * xs[0];
+    y_at += left * ys[0];
     copy_line(x + x_at, xs[5], y + y_at, ys[5], d[5]);
   }
 }
@@ -74,7 +76,7 @@ template <class K> static void copy_nd(const Params& p, const Task& t) {
   for (int64_t task = t.begin; task < t.end; ++task) {
     int part = 0;
     int64_t in_part = task;
-    while (in_part >= copy_tasks<K>(part)) in_part -= copy_tasks<K>(part++);
+    while (in_part >= copy_tasks<K>(part, p.rows)) in_part -= copy_tasks<K>(part++, p.rows);
     copy_part<K>(p, part, in_part);
   }
 }

@@ -128,7 +128,7 @@ claim(
 );
 claim(
   "ceil_div(8192, copy_lines(128))",
-  launch(move.transpose, node("transpose", [[128, 8192]], [8192, 128], { perm: [1, 0] }), 1).tasks[0],
+  launch(move.transpose, node("transpose", [[128, 8192]], [8192, 128], { perm: [1, 0] }), 8192).tasks[0],
 );
 claim(
   "ceil_div(16, copy_lines(8192)) + ceil_div(16, copy_lines(1))",
@@ -143,7 +143,7 @@ claim(
       [16, 8193],
       { axis: 1 },
     ),
-    1,
+    16,
   ).tasks[0],
 );
 claim(

@@ -65,9 +65,10 @@ export function nodeModules() {
   writeFileSync(stamp, lock);
 }
 
-/** TypeScript -> build/js. */
-export function typescript() {
-  quiet(process.execPath, [join(root, "node_modules", "typescript", "bin", "tsc"), "-p", join(root, "tsconfig.json")]);
+/** TypeScript -> build/js: all of it for tests, else without them, so that a mistake in a test stops nothing else. */
+export function typescript({ tests = false } = {}) {
+  const project = tests ? join(root, "tsconfig.json") : join(root, "tools", "setup", "tsconfig.json");
+  quiet(process.execPath, [join(root, "node_modules", "typescript", "bin", "tsc"), "-p", project]);
 }
 
 /** The runtime library, the data tool and, for tests, the native tests -> build/native. */
@@ -108,7 +109,7 @@ export function runSteps(steps) {
 export const allSteps = (options = {}) => [
   ["system packages", systemPackages],
   ["npm packages", nodeModules],
-  ["compiler (TypeScript)", typescript],
+  ["compiler (TypeScript)", () => typescript(options)],
   ["runtime (C++)", () => nativeLibraries(options)],
   ["addon (C++)", addon],
 ];

@@ -44,16 +44,22 @@ export const takeRows: TemplateSpec = rowMove("take_rows");
 export const putRows: TemplateSpec = rowMove("put_rows");
 
 /** One axis of a copy: its extent and the distance of neighbours in x and in y. */
-export interface CopyAxis {
+interface CopyAxis {
   readonly extent: number;
   readonly x: number;
   readonly y: number;
 }
 
-export interface CopyPart {
+interface CopyPart {
   readonly axes: readonly CopyAxis[]; // in the order of y's memory
   readonly xOffset: number;
   readonly yOffset: number;
+}
+
+/** A copy as the kernel sees it: the outermost axis of all parts is `rows` long, an argument of the launch. */
+interface Copy {
+  readonly rows: number;
+  readonly parts: readonly CopyPart[]; // axes[0] is the axis of the rows
 }
 
 /** Leaves out axes of extent 1 and joins neighbours that are one run in both tensors. */
@@ -91,13 +97,27 @@ function part(
       y: ys[i] as number,
     };
   });
-  return { axes: merged(axes), xOffset, yOffset };
+  return { axes, xOffset, yOffset };
+}
+
+const noRows: CopyAxis = { extent: 1, x: 0, y: 0 };
+
+/**
+ * The leading axis becomes the rows where all parts have it alike, so that another batch size is the same
+ * kernel; a vector, and parts stacked along that axis, are one row.
+ */
+function split(parts: readonly CopyPart[]): Copy {
+  const [first, ...others] = parts.map((p) => p.axes[0]?.extent ?? 1);
+  const alike = others.every((e) => e === first) && parts.every((p) => p.axes.length > 1);
+  const axes = (p: CopyPart): CopyAxis[] =>
+    alike ? [p.axes[0] as CopyAxis, ...merged(p.axes.slice(1))] : [noRows, ...merged(p.axes)];
+  return { rows: alike ? (first as number) : 1, parts: parts.map((p) => ({ ...p, axes: axes(p) })) };
 }
 
 /** copy_tasks in C++: tasks of one part. */
-function partTasks({ axes }: CopyPart): number {
-  const line = axes.at(-1)?.extent ?? 1;
-  const lines = elements(axes.slice(0, -1).map((a) => a.extent));
+function partTasks({ axes }: CopyPart, rows: number): number {
+  const line = axes.length > 1 ? (axes.at(-1)?.extent as number) : 1;
+  const lines = rows * elements(axes.slice(1, -1).map((a) => a.extent));
   return ceilDiv(lines, line >= COPY_BLOCK ? 1 : Math.floor(COPY_BLOCK / line));
 }
 
@@ -106,11 +126,13 @@ function partTasks({ axes }: CopyPart): number {
  * part). Throws for a copy of more than six axes that are no runs.
  */
 function copyTemplate(op: string, parts: (n: Node) => readonly CopyPart[]): TemplateSpec {
+  const copy = (n: Node): Copy => split(parts(n));
   const six = (n: Node, pick: (a: CopyAxis) => number, filler: number): number[] =>
-    parts(n).flatMap(({ axes }) => {
-      if (axes.length > AXES)
+    copy(n).parts.flatMap(({ axes: [rows, ...inner] }) => {
+      if (inner.length >= AXES)
         throw new Error(`${n.op} in ${n.scope || "<top>"}: more than ${AXES} axes to copy`);
-      return [...Array<number>(AXES - axes.length).fill(filler), ...axes.map(pick)];
+      const fillers = Array<number>(AXES - 1 - inner.length).fill(filler);
+      return [pick(rows as CopyAxis), ...fillers, ...inner.map(pick)];
     });
   return {
     name: "copy_nd",
@@ -122,18 +144,19 @@ function copyTemplate(op: string, parts: (n: Node) => readonly CopyPart[]): Temp
     constants: (n) => ({
       ELEMENT_BYTES: byteSize({ ...outputType(n), shape: [1] }),
       PARTS: parts(n).length,
-      DIMS: six(n, (a) => a.extent, 1),
+      DIMS: six(n, (a) => a.extent, 1).map((d, i) => (i % AXES === 0 ? 1 : d)),
       X_STRIDES: six(n, (a) => a.x, 0),
       Y_STRIDES: six(n, (a) => a.y, 0),
       X_OFFSETS: parts(n).map((p) => p.xOffset),
       Y_OFFSETS: parts(n).map((p) => p.yOffset),
     }),
-    launch: (n) => ({
-      tasks: [parts(n).reduce((s, p) => s + partTasks(p), 0)],
+    launch: (n, { rows }) => ({
+      tasks: [copy(n).parts.reduce((s, p) => s + partTasks(p, rows), 0)],
       workspaceBytes: 0,
       scratchBytes: 0,
     }),
     flops: () => 0,
+    rows: (n) => copy(n).rows,
   };
 }
 
