@@ -33,12 +33,26 @@ export function classifierPrograms(c: ClassifierConfig): Graph[] {
 
 const f32 = (...shape: readonly number[]): TensorType => ({ dtype: "f32", shape });
 
+/** x [N, 3, H, W] -> feature [N, featureSize], logits [N, num_class]. */
+export function classifier(
+  net: Net,
+  x: Value,
+  c: Pick<ClassifierConfig, "arch" | "width" | "num_class">,
+): { feature: Value; logits: Value } {
+  const feature = trunk(net, x, c);
+  return { feature, logits: linear(net.in("fc"), feature, c.num_class) };
+}
+
+function pixels(b: Builder, c: ClassifierConfig): Value {
+  const img = b.input("img", { dtype: "u8", shape: [c.batch, 3, c.image_size, c.image_size] });
+  return normalize_image(b, img, imagenet);
+}
+
 /** Inputs of both programs, and the network's opinion. */
 function classify(b: Builder, net: Net, c: ClassifierConfig): { target: Value; logits: Value } {
-  const img = b.input("img", { dtype: "u8", shape: [c.batch, 3, c.image_size, c.image_size] });
+  const x = pixels(b, c);
   const target = b.input("target", { dtype: "i64", shape: [c.batch] });
-  const feature = trunk(net, normalize_image(b, img, imagenet), c);
-  return { target, logits: linear(net.in("fc"), feature, c.num_class) };
+  return { target, logits: classifier(net, x, c).logits };
 }
 
 function train(c: ClassifierConfig): Graph {
@@ -70,4 +84,10 @@ function evaluate(c: ClassifierConfig): Graph {
     correct1: top_k_correct(b, logits, target, weight, { k: 1, groups: 1 }),
     correct5: top_k_correct(b, logits, target, weight, { k: 5, groups: 1 }),
   });
+}
+
+/** What the trained network makes of images. */
+export function embed(c: ClassifierConfig): Graph {
+  const b = Builder.create("embed");
+  return finish(b, { ...classifier(new Net(b, { training: false }), pixels(b, c), c) });
 }

@@ -149,7 +149,7 @@ function evaluate(c: MoproConfig): Graph {
 }
 
 /** What the trained encoder makes of images: for noise cleaning, transfer and retrieval. */
-function embed(c: MoproConfig): Graph {
+export function embed(c: MoproConfig): Graph {
   const b = Builder.create("embed");
   const img = b.input("img", images(c));
   const temperature = b.input("hyper.temperature", f32());

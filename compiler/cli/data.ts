@@ -23,11 +23,14 @@ export function dataCommand(): Command {
 }
 
 /** Runs a program of build/native with this terminal and returns its exit code. */
-export function nativeTool(name: string, args: readonly string[]): Promise<number> {
+export const nativeTool = (name: string, args: readonly string[]): Promise<number> => spawnTool(nativeToolFile(name), args);
+
+/** Where a program of build/native lies. Throws, saying what to do, when it is not built. */
+export function nativeToolFile(name: string): string {
   const candidates = [join(root, "build", "native", name), join(root, "build", "native", "tools", "data", name)];
   const file = candidates.find((f) => existsSync(f));
   if (!file) throw new Error(`${name} is not built: run npm run build`);
-  return spawnTool(file, args);
+  return file;
 }
 
 /** Runs an executable with this terminal; a signal that ends it ends the promise with 128 + its number's usual code. */

@@ -5,6 +5,7 @@ import { Command, CommanderError } from "commander";
 import { compileCommand } from "./compile.js";
 import { dataCommand } from "./data.js";
 import { doctorCommand } from "./doctor.js";
+import { exportCommand } from "./export.js";
 import { inspectCommand } from "./inspect.js";
 import { trainCommand } from "./train.js";
 import { canonicalFlags } from "./flags.js";
@@ -15,7 +16,7 @@ const program = new Command("moproc")
   .version("0.1.0")
   .exitOverride()
   .configureOutput(output);
-for (const c of [compileCommand(), trainCommand(), dataCommand(), inspectCommand(), doctorCommand()]) {
+for (const c of [compileCommand(), trainCommand(), exportCommand(), dataCommand(), inspectCommand(), doctorCommand()]) {
   program.addCommand(c.exitOverride().configureOutput(output));
 }
 

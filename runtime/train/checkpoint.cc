@@ -55,6 +55,8 @@ Metadata metadata_of(const Plan& plan, const CheckpointInfo& i, const Options& o
       {"pseudo_th", h.pseudo_th},
   };
   for (const auto& [name, value] : hyper) m[name] = show(value);
+  for (const char* const key : {"width", "low_dim", "image_size"})  // a plain classifier has no low_dim
+    if (const std::string value = meta(plan, key); !value.empty()) m[key] = value;
   return m;
 }
 

@@ -1,0 +1,91 @@
+// A graph as an ONNX model of standard operators, for deployment: states become initializers (weights O, I, H, W), each op
+// its body in ONNX, written out in place. Nodes are named scope/op, as in the IR; values keep their names.
+
+import type { Graph, Node, TensorType, Value } from "../ir/types.js";
+import { batchedValues } from "./batch.js";
+import { type Dim, type Elements, type Model, type OnnxNode, tensorOf, type Tensor, type ValueInfo } from "./model.js";
+import { Collector, Constants, Names } from "./names.js";
+import { writeBody } from "./op_body.js";
+import { type Ref, Writer } from "./writer.js";
+
+export interface ExportOptions {
+  readonly opset: number; // version of the ai.onnx operators, 13 to 21
+  readonly initializers: ReadonlyMap<string, Elements>; // values of the states, by name, row-major in logical order
+  readonly inputNames?: ReadonlyMap<string, string>; // name in the graph -> name in the model
+  readonly outputNames?: ReadonlyMap<string, string>;
+  readonly dynamicBatch?: string; // name of axis 0 of inputs and outputs, which may then have any extent
+  readonly metadata?: Readonly<Record<string, string>>;
+  readonly producerVersion?: string;
+  readonly doc?: string;
+}
+
+export const opsets = { least: 13, most: 21 } as const;
+
+/** The oldest IR version that each operator set from 13 on came with. */
+export const irVersionOf = (opset: number): number => (opset < 15 ? 7 : opset < 19 ? 8 : opset < 21 ? 9 : 10);
+
+/** Throws for an operator set that bodies are not written for. */
+export function checkOpset(opset: number): void {
+  if (!Number.isInteger(opset) || opset < opsets.least || opset > opsets.most) {
+    throw new Error(`operator set ${opset}: known are ${opsets.least} to ${opsets.most}`);
+  }
+}
+
+/** The model of `g`, before or after passes. What `g` would do to its state is left out: updates are no outputs. */
+export function exportGraph(g: Graph, o: ExportOptions): Model {
+  checkOpset(o.opset);
+  const batched: ReadonlySet<Value> = o.dynamicBatch === undefined ? new Set() : batchedValues(g);
+  const refs = chooseNames(g, o);
+  const names = new Names([...refs.values()]);
+  const constants = new Constants(names);
+  const nodes: OnnxNode[] = [];
+  const nodeNames = new Names();
+  for (const n of g.nodes) {
+    const sink = new Collector(names, `${refs.get(n.outputs[0] as Value)}/`, constants.constant);
+    writeBody(n, new Writer(o.opset, o.dynamicBatch !== undefined, sink), sink, refs);
+    const at = nodeName(n);
+    for (const part of sink.nodes) nodes.push({ ...part, name: nodeNames.fresh(sink.nodes.length === 1 ? at : `${at}/${part.op}`) });
+  }
+  const info = (v: Value): ValueInfo => valueInfo(refs.get(v) as Ref, v.type, batched.has(v) ? o.dynamicBatch : undefined);
+  const outputs = new Set(g.outputs);
+  const read = new Set(g.nodes.flatMap((n) => n.inputs));
+  const model: Model = {
+    irVersion: irVersionOf(o.opset), opsets: new Map([["", o.opset]]), producer: "moproc", producerVersion: o.producerVersion ?? "",
+    doc: o.doc ?? "", functions: [], training: [], metadata: new Map(Object.entries(o.metadata ?? {})),
+    graph: {
+      name: g.name, nodes, inputs: g.inputs.map(info), outputs: g.outputs.map(info),
+      values: g.nodes.flatMap((n) => n.outputs).filter((v) => !outputs.has(v)).map(info),
+      initializers: [...g.state.filter((s) => read.has(s)).map((s) => initializer(s, refs.get(s) as Ref, o.initializers)), ...constants.tensors],
+    },
+  };
+  return model;
+}
+
+/** encoder_q.layer1.0.conv1/conv */
+export const nodeName = (n: Node): string => (n.scope ? `${n.scope}/${n.op}` : n.op);
+
+export const valueInfo = (name: string, type: TensorType, axis0?: string): ValueInfo => ({
+  name, type: type.dtype, shape: type.shape.map((d, i): Dim => (i === 0 && axis0 !== undefined ? axis0 : d)),
+});
+
+/** A state's value as a tensor. Throws when there is none or it does not fit. */
+export function initializer(s: Value, name: string, values: ReadonlyMap<string, Elements>): Tensor {
+  const value = values.get(s.name);
+  if (!value) throw new Error(`no value for %${s.name}`);
+  return tensorOf(name, s.type.dtype, s.type.shape, value);
+}
+
+function chooseNames(g: Graph, o: ExportOptions): Map<Value, Ref> {
+  const refs = new Map<Value, Ref>();
+  const made = new Set(g.nodes.flatMap((n) => n.outputs));
+  for (const v of [...g.state, ...made]) refs.set(v, v.name);
+  for (const v of g.inputs) refs.set(v, o.inputNames?.get(v.name) ?? v.name);
+  for (const v of g.outputs) {
+    if (!made.has(v)) throw new Error(`output %${v.name} of ${g.name} is not computed by it`);
+    refs.set(v, o.outputNames?.get(v.name) ?? v.name);
+  }
+  const all = [...refs.values()];
+  const twice = all.find((name, i) => all.indexOf(name) !== i);
+  if (twice !== undefined) throw new Error(`two values of ${g.name} would be called ${twice}`);
+  return refs;
+}

@@ -1,0 +1,258 @@
+// ONNX models to bytes and back; the only file that knows the protobuf library. Reading trusts nothing: every count,
+// type and size is checked before it is used, and messages name what is wrong.
+
+import onnxProto, { type onnx } from "onnx-proto";
+import { elements } from "../ir/types.js";
+import {
+  type Attribute, type Attributes, type Dim, elementBytes, type ElementType, type Model, type OnnxFunction, type OnnxGraph,
+  type OnnxNode, type Tensor, type TrainingInfo, type ValueInfo,
+} from "./model.js";
+
+export type * from "./model.js";
+
+const types: readonly (ElementType | undefined)[] = [
+  undefined, "f32", "u8", "i8", "u16", "i16", "i32", "i64", undefined, "bool", "f16", "f64", "u32", "u64", undefined, undefined,
+  "bf16",
+]; // by TensorProto.DataType; undefined are strings and complex numbers
+const kinds = { float: 1, int: 2, string: 3, tensor: 4, graph: 5, floats: 6, ints: 7, strings: 8 } as const;
+const EXTERNAL = 1; // TensorProto.DataLocation
+
+/** A model's bytes. Throws for what the format cannot hold: 2 GiB, where tensors have to be external. */
+export function encodeModel(m: Model): Uint8Array {
+  return onnxProto.onnx.ModelProto.encode({
+    irVersion: m.irVersion, producerName: m.producer, producerVersion: m.producerVersion,
+    ...(m.doc && { docString: m.doc }),
+    graph: encodeGraph(m.graph), opsetImport: encodeOpsets(m.opsets), metadataProps: entries([...m.metadata]),
+    trainingInfo: m.training.map((t) => ({
+      ...(t.algorithm && { algorithm: encodeGraph(t.algorithm) }), updateBinding: entries(t.updates),
+    })),
+    functions: m.functions.map(functionProto),
+  }).finish();
+}
+
+/** One function's bytes, as a model holds them: two functions with equal bytes are the same. */
+export const encodeFunction = (f: OnnxFunction): Uint8Array => onnxProto.onnx.FunctionProto.encode(functionProto(f)).finish();
+
+const functionProto = (f: OnnxFunction): onnx.IFunctionProto => ({
+  name: f.name, domain: f.domain, input: [...f.inputs], output: [...f.outputs], attribute: [...f.attributes],
+  node: f.nodes.map(encodeNode), opsetImport: encodeOpsets(f.opsets), ...(f.doc && { docString: f.doc }),
+});
+
+const entries = (pairs: readonly (readonly [string, string])[]): onnx.IStringStringEntryProto[] =>
+  pairs.map(([key, value]) => ({ key, value }));
+const encodeOpsets = (o: ReadonlyMap<string, number>): onnx.IOperatorSetIdProto[] =>
+  [...o].map(([domain, version]) => ({ domain, version }));
+
+function encodeGraph(g: OnnxGraph): onnx.IGraphProto {
+  return {
+    node: g.nodes.map(encodeNode), name: g.name, initializer: g.initializers.map(encodeTensor),
+    input: g.inputs.map(encodeValue), output: g.outputs.map(encodeValue), valueInfo: g.values.map(encodeValue),
+  };
+}
+
+const encodeNode = (n: OnnxNode): onnx.INodeProto => ({
+  input: [...n.inputs], output: [...n.outputs], name: n.name, opType: n.op, ...(n.domain && { domain: n.domain }),
+  attribute: Object.entries(n.attributes).map(([name, a]) => ({ name, type: kinds[a.kind], ...encodeAttribute(a) })),
+});
+
+function encodeAttribute(a: Attribute): onnx.IAttributeProto {
+  switch (a.kind) {
+    case "int": return { i: a.value };
+    case "float": return { f: a.value };
+    case "string": return { s: Buffer.from(a.value) };
+    case "tensor": return { t: encodeTensor(a.value) };
+    case "graph": return { g: encodeGraph(a.value) };
+    case "ints": return { ints: [...a.value] };
+    case "floats": return { floats: [...a.value] };
+    case "strings": return { strings: a.value.map((s) => Buffer.from(s)) };
+    default: throw new Error(`internal: attribute ${JSON.stringify(a satisfies never)}`);
+  }
+}
+
+function encodeTensor(t: Tensor): onnx.ITensorProto {
+  const head = { name: t.name, dims: [...t.dims], dataType: types.indexOf(t.type) };
+  if (t.data instanceof Uint8Array) return { ...head, rawData: t.data };
+  const { location, offset, length } = t.data;
+  const external = entries([["location", location], ["offset", String(offset)], ["length", String(length)]]);
+  return { ...head, dataLocation: EXTERNAL, externalData: external };
+}
+
+const encodeValue = (v: ValueInfo): onnx.IValueInfoProto => ({
+  name: v.name,
+  type: {
+    tensorType: {
+      elemType: types.indexOf(v.type),
+      ...(v.shape && { shape: { dim: v.shape.map((d) => (typeof d === "number" ? { dimValue: d } : d ? { dimParam: d } : {})) } }),
+    },
+  },
+});
+
+const MAX_DEPTH = 8; // of graphs in attributes of nodes of graphs
+const MAX_RANK = 16;
+const KNOWN_IR = 13;
+
+/** The model in these bytes, sharing them. Throws, saying where, when they are none or one that lies about itself. */
+export function decodeModel(bytes: Uint8Array): Model {
+  const m = parse(bytes);
+  const irVersion = count(m.irVersion ?? 0, "the IR version");
+  if (irVersion < 3 || irVersion > KNOWN_IR) throw new Error(`no ONNX model: its IR version is ${irVersion}, known are 3 to ${KNOWN_IR}`);
+  const opsets = decodeOpsets(m.opsetImport, "the model");
+  if (!opsets.has("")) throw new Error("the model imports no version of the ai.onnx operators");
+  if (!m.graph) throw new Error("the model has no graph");
+  return {
+    irVersion, opsets, producer: m.producerName ?? "", producerVersion: m.producerVersion ?? "", doc: m.docString ?? "",
+    graph: decodeGraph(m.graph, 0),
+    functions: (m.functions ?? []).map(decodeFunction),
+    training: (m.trainingInfo ?? []).map(decodeTraining),
+    metadata: new Map(pairs(m.metadataProps, "the metadata")),
+  };
+}
+
+function parse(bytes: Uint8Array): onnx.IModelProto {
+  try {
+    return onnxProto.onnx.ModelProto.decode(bytes);
+  } catch (e) {
+    if (e instanceof RangeError && /call stack/.test(e.message)) throw new Error("no ONNX model: graphs are nested too deeply");
+    const beyond = /index out of range: (\d+) \+ (\d+) > (\d+)/.exec((e as Error).message);
+    const why = beyond ? `at byte ${beyond[1]} a field needs ${beyond[2]} more, and the file ends at ${beyond[3]}` : (e as Error).message;
+    throw new Error(`no ONNX model, or cut off: ${why}`);
+  }
+}
+
+function decodeTraining(t: onnx.ITrainingInfoProto): TrainingInfo {
+  if (t.initialization || (t.initializationBinding ?? []).length > 0) throw new Error("training info with an initialization graph is not understood");
+  return { algorithm: t.algorithm ? decodeGraph(t.algorithm, 0) : undefined, updates: pairs(t.updateBinding, "the update binding") };
+}
+
+function decodeFunction(f: onnx.IFunctionProto): OnnxFunction {
+  const name = text(f.name, "the name of a function");
+  return {
+    domain: f.domain ?? "", name, inputs: f.input ?? [], outputs: f.output ?? [], attributes: f.attribute ?? [],
+    nodes: (f.node ?? []).map((n) => decodeNode(n, 0)), opsets: decodeOpsets(f.opsetImport, `function ${name}`), doc: f.docString ?? "",
+  };
+}
+
+function decodeGraph(g: onnx.IGraphProto, depth: number): OnnxGraph {
+  if (depth > MAX_DEPTH) throw new Error("graphs are nested too deeply");
+  if ((g.sparseInitializer ?? []).length > 0) throw new Error(`graph ${g.name}: sparse initializers are not supported`);
+  return {
+    name: g.name ?? "",
+    nodes: (g.node ?? []).map((n) => decodeNode(n, depth)),
+    inputs: (g.input ?? []).map((v) => decodeValue(v, "input")),
+    outputs: (g.output ?? []).map((v) => decodeValue(v, "output")),
+    values: (g.valueInfo ?? []).map((v) => decodeValue(v, "value")),
+    initializers: (g.initializer ?? []).map((t) => decodeTensor(t, `initializer ${t.name}`)),
+  };
+}
+
+function decodeNode(n: onnx.INodeProto, depth: number): OnnxNode {
+  const op = text(n.opType, `the operator of node ${n.name}`);
+  const attributes = new Map<string, Attribute>();
+  for (const a of n.attribute ?? []) {
+    const where = `attribute ${a.name} of node ${n.name || "without name"} (${op})`;
+    if (attributes.has(text(a.name, where))) throw new Error(`${where} is there twice`);
+    attributes.set(a.name as string, decodeAttribute(a, where, depth));
+  }
+  const domain = n.domain === "ai.onnx" ? "" : (n.domain ?? "");
+  return { name: n.name ?? "", op, domain, inputs: n.input ?? [], outputs: n.output ?? [], attributes: Object.fromEntries(attributes) as Attributes };
+}
+
+function decodeAttribute(a: onnx.IAttributeProto, where: string, depth: number): Attribute {
+  if (a.refAttrName) throw new Error(`${where} refers to an attribute of a function, which is not supported`);
+  switch (Object.entries(kinds).find(([, number]) => number === a.type)?.[0] as keyof typeof kinds | undefined) {
+    case "int": return { kind: "int", value: integer(a.i ?? 0, where) };
+    case "float": return { kind: "float", value: a.f ?? 0 };
+    case "string": return { kind: "string", value: Buffer.from(a.s ?? []).toString() };
+    case "tensor": return { kind: "tensor", value: decodeTensor(a.t ?? {}, where) };
+    case "graph": return { kind: "graph", value: decodeGraph(a.g ?? {}, depth + 1) };
+    case "ints": return { kind: "ints", value: (a.ints ?? []).map((i) => integer(i, where)) };
+    case "floats": return { kind: "floats", value: a.floats ?? [] };
+    case "strings": return { kind: "strings", value: (a.strings ?? []).map((s) => Buffer.from(s).toString()) };
+    case undefined: throw new Error(`${where} has type ${a.type}, which is not supported`);
+  }
+}
+
+function decodeTensor(t: onnx.ITensorProto, where: string): Tensor {
+  const type = elementType(t.dataType, where);
+  const dims = (t.dims ?? []).map((d) => count(d, `an extent of ${where}`));
+  const need = sizeOf(dims, elementBytes[type], where);
+  const data = t.dataLocation === EXTERNAL ? decodeExternal(t, where) : (rawData(t, type) ?? new Uint8Array(0));
+  const have = data instanceof Uint8Array ? data.byteLength : data.length;
+  if (have !== need) throw new Error(`${where}: ${type}[${dims}] takes ${need} bytes, there are ${have}`);
+  return { name: t.name ?? "", type, dims, data };
+}
+
+/** The elements as bytes, from whichever field holds them. */
+function rawData(t: onnx.ITensorProto, type: ElementType): Uint8Array | undefined {
+  const bytes = (a: ArrayBufferView): Uint8Array => new Uint8Array(a.buffer, a.byteOffset, a.byteLength);
+  if (t.rawData && t.rawData.length > 0) return bytes(t.rawData); // no Buffer, whose slice() shares
+  if (type === "f32") return bytes(Float32Array.from(t.floatData ?? []));
+  if (type === "f64") return bytes(Float64Array.from(t.doubleData ?? []));
+  const big = (xs: onnx.ITensorProto["int64Data"]): BigInt64Array => BigInt64Array.from(xs ?? [], (x) => BigInt(String(x)));
+  if (type === "i64") return bytes(big(t.int64Data));
+  if (type === "u64") return bytes(big(t.uint64Data)); // the same 64 bits
+  if (type === "u32") return bytes(Uint32Array.from(t.uint64Data ?? [], Number));
+  const xs = t.int32Data ?? [];
+  if (type === "i32") return bytes(Int32Array.from(xs));
+  return elementBytes[type] === 2 ? bytes(Uint16Array.from(xs)) : Uint8Array.from(xs);
+}
+
+function decodeExternal(t: onnx.ITensorProto, where: string): Tensor["data"] {
+  const e = new Map(pairs(t.externalData, where));
+  const number = (key: string): number => count(Number(e.get(key) ?? (key === "offset" ? 0 : Number.NaN)), `${key} of ${where}`);
+  return { location: text(e.get("location"), `the file of ${where}`), offset: number("offset"), length: number("length") };
+}
+
+function decodeValue(v: onnx.IValueInfoProto, what: string): ValueInfo {
+  const where = `${what} ${text(v.name, `the name of an ${what}`)}`;
+  const t = v.type?.tensorType;
+  if (!t) throw new Error(`${where} is no tensor`);
+  const dims = t.shape?.dim;
+  if (dims && dims.length > MAX_RANK) throw new Error(`${where} has ${dims.length} axes`);
+  const extent = (d: onnx.TensorShapeProto.IDimension): Dim =>
+    d.dimParam ? d.dimParam : d.dimValue == null ? "" : count(d.dimValue, `an extent of ${where}`);
+  const shape = t.shape ? (dims ?? []).map(extent) : undefined;
+  return { name: v.name as string, type: elementType(t.elemType, where), shape };
+}
+
+function decodeOpsets(all: readonly onnx.IOperatorSetIdProto[] | null | undefined, where: string): ReadonlyMap<string, number> {
+  return new Map((all ?? []).map((o) => [o.domain === "ai.onnx" ? "" : (o.domain ?? ""), count(o.version ?? 0, `an operator set of ${where}`)]));
+}
+
+function pairs(all: readonly onnx.IStringStringEntryProto[] | null | undefined, where: string): [string, string][] {
+  const out = new Map<string, string>();
+  for (const { key, value } of all ?? []) {
+    if (out.has(key ?? "")) throw new Error(`${where} has ${key} twice`);
+    out.set(key ?? "", value ?? "");
+  }
+  return [...out];
+}
+
+function elementType(number: number | null | undefined, where: string): ElementType {
+  const type = types[number ?? 0];
+  if (!type) throw new Error(`${where} has element type ${number ?? 0}, which is not supported`);
+  return type;
+}
+
+function sizeOf(dims: readonly number[], each: number, where: string): number {
+  const size = elements(dims) * each;
+  if (dims.length > MAX_RANK || !Number.isSafeInteger(size)) throw new Error(`${where}: no tensor has shape [${dims}]`);
+  return size;
+}
+
+function text(s: string | null | undefined, what: string): string {
+  if (!s) throw new Error(`${what} is missing`);
+  return s;
+}
+
+function integer(x: number | { toNumber(): number }, what: string): number {
+  const n = typeof x === "number" ? x : x.toNumber();
+  if (!Number.isSafeInteger(n)) throw new Error(`${what}: ${n} is beyond 2^53`);
+  return n;
+}
+
+function count(x: number | { toNumber(): number }, what: string): number {
+  const n = integer(x, what);
+  if (n < 0) throw new Error(`${what} is negative: ${n}`);
+  return n;
+}

@@ -1,0 +1,147 @@
+// Writes ONNX nodes one after the other: what the meaning of an op in standard operators is built with. A plain number as
+// an operand is an f32 constant. Where operator sets differ (axes as attribute or input), the difference is here.
+
+import type { TensorType } from "../ir/types.js";
+import { type Attribute, type Attributes, numbersTensor, type OnnxNode, type Tensor } from "./model.js";
+
+/** The name of a value. */
+export type Ref = string;
+
+/** A value whose type is known. */
+export interface Operand {
+  readonly ref: Ref;
+  readonly type: TensorType;
+}
+export type In = Ref | Operand | number;
+
+/** Numbers are int, lists of them ints; all else says what it is. */
+type ShortAttribute = number | readonly number[] | string | Attribute;
+
+/** Where nodes go, and what names are free there. */
+export interface Sink {
+  /** A name like this one that nothing has yet. */
+  fresh(base: string): Ref;
+  node(n: Omit<OnnxNode, "name">): void;
+  /** A value with this content. */
+  constant(t: Omit<Tensor, "name">): Ref;
+}
+
+export const float = (value: number): Attribute => ({ kind: "float", value: Math.fround(value) });
+
+/** Opset 18 made the axes of these an input; those of ReduceSum are one since 13. */
+const AXES_AS_INPUT = 18;
+
+/** Numbers in a constant: classes, rows of a batch. A type that lies about its size must not become memory. */
+const MAX_TABLE = 2 ** 22;
+
+export class Writer {
+  constructor(
+    readonly opset: number,
+    readonly dynamicBatch: boolean, // extents of axis 0 are not known
+    private readonly sink: Sink,
+  ) {}
+
+  /** The results of one node. Outputs are named after the operator. */
+  node(op: string, inputs: readonly In[], attrs: Readonly<Record<string, ShortAttribute>> = {}, outputs = 1): Ref[] {
+    const names = Array.from({ length: outputs }, () => this.sink.fresh(op));
+    const attributes: Attributes = Object.fromEntries(Object.entries(attrs).map(([k, a]) => [k, attribute(a)]));
+    this.sink.node({ op, domain: "", inputs: inputs.map((i) => this.ref(i)), outputs: names, attributes });
+    return names;
+  }
+
+  /** The result of a node that has one. */
+  op(op: string, inputs: readonly In[], attrs: Readonly<Record<string, ShortAttribute>> = {}): Ref {
+    return this.node(op, inputs, attrs)[0] as Ref;
+  }
+
+  /** Integers [n], or a table of them. */
+  i64(values: readonly number[], dims: readonly number[] = [values.length]): Ref {
+    return this.sink.constant(numbersTensor("", "i64", dims, values));
+  }
+
+  /** f32 numbers, row-major. */
+  f32(values: readonly number[], dims: readonly number[] = [values.length]): Ref {
+    return this.sink.constant(numbersTensor("", "f32", dims, values));
+  }
+
+  /** begin, begin + 1, ... begin + n - 1 as i64 of these dims. */
+  count(n: number, dims: readonly number[] = [n], begin = 0): Ref {
+    if (n > MAX_TABLE) throw new Error(`a table of ${n} numbers`);
+    return this.i64(Array.from({ length: n }, (_, i) => begin + i), dims);
+  }
+
+  readonly add = this.binary("Add");
+  readonly sub = this.binary("Sub");
+  readonly mul = this.binary("Mul");
+  readonly div = this.binary("Div");
+  readonly pow = this.binary("Pow");
+  readonly max = this.binary("Max");
+  readonly equal = this.binary("Equal");
+  readonly greater = this.binary("Greater");
+  readonly less = this.binary("Less");
+  readonly and = this.binary("And");
+  readonly or = this.binary("Or");
+  readonly not = this.unary("Not");
+  readonly neg = this.unary("Neg");
+  readonly sqrt = this.unary("Sqrt");
+
+  where(condition: In, yes: In, no: In): Ref {
+    return this.op("Where", [condition, yes, no]);
+  }
+
+  toFloat(x: In): Ref {
+    return this.op("Cast", [x], { to: 1 });
+  }
+
+  /** Is this scalar flag set? */
+  isSet(flag: In): Ref {
+    return this.not(this.equal(flag, 0));
+  }
+
+  reshape(x: In, shape: readonly number[]): Ref {
+    return this.op("Reshape", [x, this.i64(shape)]);
+  }
+
+  /** Positions begin <= i < end of one axis. */
+  slice(x: In, axis: number, begin: number, end: number): Ref {
+    return this.op("Slice", [x, this.i64([begin]), this.i64([end]), this.i64([axis])]);
+  }
+
+  transpose(x: In, perm: readonly number[]): Ref {
+    return this.op("Transpose", [x], { perm });
+  }
+
+  unsqueeze(x: In, axes: readonly number[]): Ref {
+    return this.op("Unsqueeze", [x, this.i64(axes)]);
+  }
+
+  /** Folds axes; [] folds none. */
+  reduce(kind: "Sum" | "Mean" | "Max" | "Min", x: In, axes: readonly number[], keepdims = false): Ref {
+    if (axes.length === 0) return this.op("Identity", [x]);
+    const keep = { keepdims: keepdims ? 1 : 0 };
+    const asInput = kind === "Sum" || this.opset >= AXES_AS_INPUT;
+    return asInput ? this.op(`Reduce${kind}`, [x, this.i64(axes)], keep) : this.op(`Reduce${kind}`, [x], { axes, ...keep });
+  }
+
+  /** Throws, naming what needs it, before an operator set. */
+  need(opset: number, what: string): void {
+    if (this.opset < opset) throw new Error(`${what} needs operator set ${opset}, not ${this.opset}`);
+  }
+
+  private ref(i: In): Ref {
+    return typeof i === "number" ? this.f32([i], []) : typeof i === "string" ? i : i.ref;
+  }
+
+  private unary(op: string) {
+    return (x: In): Ref => this.op(op, [x]);
+  }
+  private binary(op: string) {
+    return (a: In, b: In): Ref => this.op(op, [a, b]);
+  }
+}
+
+function attribute(a: ShortAttribute): Attribute {
+  if (typeof a === "number") return { kind: "int", value: a };
+  if (typeof a === "string") return { kind: "string", value: a };
+  return "kind" in a ? a : { kind: "ints", value: a };
+}
