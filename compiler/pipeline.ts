@@ -11,6 +11,7 @@ import type { Plan } from "./lower/plan.js";
 import { cse } from "./passes/cse.js";
 import { dce } from "./passes/dce.js";
 import { expand } from "./passes/expand.js";
+import { nameOutputs } from "./passes/outputs.js";
 import { simplify } from "./passes/simplify.js";
 import { debug, timed } from "./util/debug.js";
 
@@ -43,13 +44,14 @@ export async function compile(
   return { ...(await buildArtefact(dir, artefact, progress)), plan: artefact.plan };
 }
 
-/** Runs the passes over one graph up to and including `stopAfter`, verifying after each. */
+/** Runs the passes over one graph up to and including `stopAfter`, verifying after each. Outputs keep their names. */
 export function optimize(
   g: Graph, target: Target, dumps: { file: string; text: string }[] = [], stopAfter?: string,
 ): Graph {
   const dump = (i: number, name: string): void => {
     dumps.push({ file: `${g.name}-${String(i).padStart(2, "0")}-${name}.txt`, text: print(g) });
   };
+  const asked = g.outputs;
   verify(g);
   dump(0, "build");
   for (const [i, pass] of passes.entries()) {
@@ -64,7 +66,9 @@ export function optimize(
       g = next;
       dump(i + 1, pass.name);
     }
-    if (pass.name === stopAfter) break;
+    if (pass.name === stopAfter) return g;
   }
-  return g;
+  const named = nameOutputs(g, asked);
+  if (named !== g) verify(named);
+  return named;
 }

@@ -5,10 +5,11 @@
 // The batch is G groups, each what one worker of the published code sees: its own BatchNorm statistics and
 // loss means. Gradients are averaged over groups; queue and prototypes see all groups' samples in order.
 
-import { grad } from "../compiler/autodiff/grad.js";
+import { adjoints } from "../compiler/autodiff/grad.js";
 import { Builder } from "../compiler/ir/builder.js";
 import type { Graph, TensorType, Value } from "../compiler/ir/types.js";
 import * as op from "../compiler/ops/index.js";
+import { keepValues, keptGradients } from "./keep.js";
 import { finish, imagenet, Net } from "./nn.js";
 import { parameters, sgd } from "./optim.js";
 import { encoder, type EncoderConfig } from "./resnet.js";
@@ -19,6 +20,10 @@ export interface MoproConfig extends EncoderConfig {
   readonly image_size: number; // pixels, square
   readonly batch: number; // images a step, all groups together
   readonly groups: number;
+  /** What the step programs take: bytes (the default), or f32 that are normalised already, for replays. */
+  readonly image_input?: "u8" | "f32";
+  /** The step programs return every value and gradient. */
+  readonly keep_values?: boolean;
 }
 
 /** What may change from step to step: f32[] inputs `hyper.NAME` of the three step programs, in this order. */
@@ -50,8 +55,8 @@ export function moproPrograms(c: MoproConfig): Graph[] {
 
 function step(phase: Phase, c: MoproConfig): Graph {
   const b = Builder.create(phase, { groups: c.groups });
-  const img = b.input("img", images(c)); // weakly augmented
-  const imgAug = b.input("img_aug", images(c)); // strongly augmented
+  const img = b.input("img", stepImages(c)); // weakly augmented
+  const imgAug = b.input("img_aug", stepImages(c)); // strongly augmented
   const given = b.input("target", i64(c.batch)); // noisy labels
   const order = b.input("order", i64(c.batch)); // key batch position j takes image order[j]
   const hyper = hyperInputs(b);
@@ -91,14 +96,14 @@ function step(phase: Phase, c: MoproConfig): Graph {
   const loss = op.add(total, classes, op.mul(total, inst.loss, hyper.w_inst));
 
   // Everything that learns does so now, unless the loss or a gradient is not finite.
-  const finite = learn(b, loss, hyper, [query, key]);
+  const { finite, adjoint } = learn(b, loss, hyper, [query, key]);
   const pushed = op.queue_push(b, memory.queue, memory.pointer, k, finite);
   b.update(memory.queue, pushed.queue_new);
   b.update(memory.pointer, pushed.ptr_new);
   const moved = op.prototype_update(b, memory.prototypes, q, label, kept, hyper.proto_m, finite);
   b.update(memory.prototypes, moved);
 
-  return finish(b, {
+  const results = {
     loss,
     loss_cls: cls.loss,
     loss_inst: inst.loss,
@@ -108,7 +113,9 @@ function step(phase: Phase, c: MoproConfig): Graph {
     ...(proto && { correct_proto: proto.correct }),
     ...(corrected && { clean: countGroups(b.in("clean"), corrected.kept), target_out: label, kept }),
     finite,
-  });
+  };
+  if (!c.keep_values) return finish(b, results);
+  return keepValues(finish(b, { ...results, ...keptGradients(b, adjoint, 1 / b.groups, results) }));
 }
 
 /** A classification by `logits` [N, K]: mean loss and number of correct samples of each group, [G]. */
@@ -120,18 +127,21 @@ function task(b: Builder, logits: Value, label: Value, weight: Value): { loss: V
   };
 }
 
-/**
- * Backward, and one step of SGD by the groups' mean gradient. Returns `finite` f32[], on which all writes
- * depend.
- */
-function learn(b: Builder, loss: Value, hyper: Hyper, nets: readonly Net[]): Value {
+interface Learned {
+  readonly finite: Value; // f32[], on which all writes depend
+  readonly adjoint: ReadonlyMap<Value, Value>; // gradients of the sum of the groups' losses
+}
+
+/** Backward, and one step of SGD by the groups' mean gradient. */
+function learn(b: Builder, loss: Value, hyper: Hyper, nets: readonly Net[]): Learned {
   const { groups } = b;
   const params = parameters(b);
-  const grads = grad(b, loss, op.constant(b.in("total"), { values: [1], shape: [groups] }), params);
+  const adjoint = adjoints(b, loss, op.constant(b.in("total"), { values: [1], shape: [groups] }), params);
+  const grads = params.map((p) => adjoint.get(p) as Value);
   const finite = op.all_finite(b, [loss, ...grads]);
   for (const net of nets) net.commit(finite);
   sgd(b, params, grads, hyper, finite, 1 / groups); // grads are sums over groups
-  return finite;
+  return { finite, adjoint };
 }
 
 /** Accuracy of the classifier on a batch; rows of weight 0 fill up a short one and count for nothing. */
@@ -167,7 +177,9 @@ const images = (c: MoproConfig): TensorType => ({
   dtype: "u8",
   shape: [c.batch, 3, c.image_size, c.image_size],
 });
-const normalised = (b: Builder, img: Value): Value => op.normalize_image(b, img, imagenet);
+const stepImages = (c: MoproConfig): TensorType => ({ ...images(c), dtype: c.image_input ?? "u8" });
+const normalised = (b: Builder, img: Value): Value =>
+  img.type.dtype === "u8" ? op.normalize_image(b, img, imagenet) : img;
 
 function hyperInputs(b: Builder): Hyper {
   return Object.fromEntries(hyperNames.map((name) => [name, b.input(`hyper.${name}`, f32())])) as Hyper;

@@ -19,9 +19,14 @@ export interface Emitted {
 
 const cpp: Readonly<Partial<Record<DType, string>>> = { f32: "float", bf16: "bf16", u8: "uint8_t" };
 
-/** Emits the kernel of a region. `constants` are the template's own; `plain` are the anchor's buffers after packing. */
-export function emitKernel(r: Region, plain: ReadonlyMap<string, Value>, constants: Constants): Emitted {
-  const k = new KernelText(r.template, r.anchor?.scope ?? r.after.at(-1)?.nodes.at(-1)?.scope ?? "");
+/**
+ * Emits the kernel of a region. `constants` are the template's own; `plain` are the anchor's buffers after packing;
+ * `groups` are those of the launch, of which the text says no more than whether there are several.
+ */
+export function emitKernel(
+  r: Region, plain: ReadonlyMap<string, Value>, constants: Constants, groups: number,
+): Emitted {
+  const k = new KernelText(r.template, r.anchor?.scope ?? r.after.at(-1)?.nodes.at(-1)?.scope ?? "", groups > 1);
   k.constants(constants);
   for (const [name, chain] of r.operands) k.prologue(name, chain);
   k.plainInputs(plain);
@@ -50,6 +55,7 @@ class KernelText {
   constructor(
     private readonly template: TemplateSpec,
     private readonly at: string,
+    readonly grouped = false,
   ) {}
 
   constants(all: Constants): void {
@@ -147,7 +153,7 @@ class KernelText {
     const tail = ops.length > 4 ? [...ops.slice(0, 3), "etc"] : ops;
     const symbol = [template.name, ...tail, digest(template.name, body).slice(0, 8)].join("_");
     const source = [
-      `// ${this.at}`,
+      `// ${this.at || "<top>"}`,
       ...this.args.map((v, i) => `//   ${i}: ${v.type.dtype}[${v.type.shape.join(",")}] ${v.name}`),
       "namespace {",
       `struct ${symbol}_K {`,
@@ -161,7 +167,7 @@ class KernelText {
   }
 
   private line(code: string, v: Value): void {
-    this.lines.push(`  ${code}`.padEnd(52) + `// ${v.name}`);
+    this.lines.push(`  ${code}`.padEnd(51) + ` // ${v.name}`);
   }
 }
 
@@ -213,22 +219,25 @@ class Body {
     if (!code) throw new Error(`internal: emit: ${n.op} has no scalar code`);
     const outs = n.outputs.map(() => `v${this.next++}`);
     code(operands, n.attrs, outs).forEach((expression, o) => {
-      this.lines.push(`      const Vec ${outs[o]} = ${expression};`.padEnd(60) + `// ${n.op}`);
+      this.lines.push(`      const Vec ${outs[o]} = ${expression};`.padEnd(59) + ` // ${n.op}`);
       this.define(n.outputs[o] as Value, outs[o] as string);
     });
   }
 
   private leaf(l: Leaf): string {
-    const key = l.access === "full" ? l.value.name : `${l.value.name} ${l.access}`;
+    // One row for all groups is one value a channel.
+    const shared = this.k.grouped && l.access === "group_channel" && l.value.type.shape[0] === 1;
+    const access = shared ? "channel" : l.access;
+    const key = access === "full" ? l.value.name : `${l.value.name} ${access}`;
     const known = this.names.get(key);
     if (known !== undefined) return known;
     const type = cpp[l.value.type.dtype];
     if (type === undefined) throw new Error(`internal: emit: a fused body cannot read ${l.value.type.dtype} %${l.value.name}`);
-    const wide = l.access === "full" || l.access === "group_channel" || l.access === "row_channel";
+    const wide = access === "full" || access === "group_channel" || access === "row_channel";
     const args = wide ? `<${type}, ${this.channels}>` : `<${type}>`;
     const name = `v${this.next++}`;
-    const load = `const Vec ${name} = ${l.access}${args}(p, ${this.k.arg(l.value, "in")}, i, lanes);`;
-    this.lines.push(`      ${load}`.padEnd(60) + `// ${l.value.name}`);
+    const load = `const Vec ${name} = ${access}${args}(p, ${this.k.arg(l.value, "in")}, i, lanes);`;
+    this.lines.push(`      ${load}`.padEnd(59) + ` // ${l.value.name}`);
     this.names.set(key, name);
     return name;
   }
@@ -237,7 +246,7 @@ class Body {
   private scale(n: Node): void {
     const x = this.leafOrName(n.inputs[0] as Value);
     const name = `v${this.next++}`;
-    this.lines.push(`      const Vec ${name} = ${x} * ${this.k.scalar(n.attrs["factor"] as number)};`.padEnd(60) + "// scale");
+    this.lines.push(`      const Vec ${name} = ${x} * ${this.k.scalar(n.attrs["factor"] as number)};`.padEnd(59) + " // scale");
     this.define(n.outputs[0] as Value, name);
   }
 

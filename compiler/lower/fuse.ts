@@ -5,9 +5,10 @@
 import { type Graph, type Node, sameShape, type Value } from "../ir/types.js";
 import { accessOf } from "../ops/access.js";
 import { opOf } from "../ops/op.js";
-import { type Chain, type Leaf, rawResult, type Region } from "./region.js";
-import { isSum, operandName, storedValues, type TemplateOf } from "./storage.js";
-import type { TemplateSpec } from "./template.js";
+import { groupsFit } from "./groups.js";
+import { type Chain, isSum, type Leaf, operandName, rawResult, type Region } from "./region.js";
+import { storedValues } from "./storage.js";
+import type { TemplateOf, TemplateSpec } from "./template.js";
 import { isView } from "./views.js";
 
 interface Draft {
@@ -90,7 +91,7 @@ class Fusion {
     const operand = n.inputs[0] as Value;
     const chain = this.chain(operand);
     const moments = n.op === "channel_moments";
-    const host = this.host(chain, (t, d) => (moments ? t.moments && d.moments === undefined : t.sums));
+    const host = this.host(chain, (t, d) => (moments ? t.moments && d.moments === undefined : t.sums), n);
     const d = host ?? this.openPointwise(operand.type.shape, false);
     if (rawResult(d as Region) !== operand && !d.after.some((c) => c.root === operand)) d.after.push(chain);
     if (moments) d.moments = n;
@@ -121,12 +122,12 @@ class Fusion {
     return { root, nodes, leaves };
   }
 
-  /** The region that can compute `chain` in registers it holds anyway. */
-  private host(chain: Chain, able: (t: TemplateSpec, d: Draft) => boolean): Draft | undefined {
+  /** The region that can compute `chain`, and take `sum` of it, in registers it holds anyway. */
+  private host(chain: Chain, able: (t: TemplateSpec, d: Draft) => boolean, sum?: Node): Draft | undefined {
     const made = chain.leaves.map((l) => this.madeBy.get(l.value) ?? -1);
     const latest = Math.max(-1, ...made);
     const fits = (d: Draft): boolean =>
-      !d.closed && sameShape(d.shape, chain.root.type.shape) && able(d.template, d);
+      !d.closed && sameShape(d.shape, chain.root.type.shape) && able(d.template, d) && groupsFit(d, chain, sum);
     const d = this.drafts[latest];
     if (d) {
       const inRegisters = (l: Leaf, i: number): boolean =>
@@ -134,7 +135,7 @@ class Fusion {
         (l.access === "full" && (rawResult(d as Region) === l.value || d.stores.includes(l.value)));
       if (fits(d) && chain.leaves.every(inRegisters)) return d;
       const of = d.anchor?.outputs[0] ?? d.stores[0];
-      this.explain(`%${chain.root.name}: not in the epilogue of ${d.template.name} %${of?.name}: ${fits(d) ? "an operand is not in registers" : "another shape, or the template has no such epilogue"}`);
+      this.explain(`%${chain.root.name}: not in the epilogue of ${d.template.name} %${of?.name}: ${fits(d) ? "an operand is not in registers" : "another shape or other groups, or the template has no such epilogue"}`);
     }
     const shares = (other: Draft): boolean =>
       other.after.some((c) => c.leaves.some((l) => l.access === "full" && chain.leaves.some((m) => m.value === l.value)));

@@ -120,16 +120,19 @@ class Tables {
 
   /** Inputs of the same name and type are one tensor in all programs; each program's outputs follow its inputs. */
   private shareInputs(g: Graph, placed: Placed): (offset: number) => number {
-    const moved = new Map<number, number>();
+    const moved: { readonly from: number; readonly bytes: number; readonly to: number }[] = [];
     for (const v of g.inputs) {
       const key = `${v.name} ${showType(v.type)}`;
       const shared = this.ioPlace.get(key) ?? { arena: "io" as const, offset: this.takeIo(byteSize(v.type)) };
       this.ioPlace.set(key, shared);
-      moved.set((placed.place.get(v) as Place).offset, shared.offset);
+      moved.push({ from: (placed.place.get(v) as Place).offset, bytes: alignUp(byteSize(v.type), ALIGN), to: shared.offset });
     }
-    const inputBytes = g.inputs.reduce((s, v) => s + alignUp(byteSize(v.type), ALIGN), 0);
+    const inputBytes = moved.reduce((s, m) => s + m.bytes, 0);
     const outputs = this.takeIo(placed.ioBytes - inputBytes);
-    return (offset) => moved.get(offset) ?? offset - inputBytes + outputs;
+    return (offset) => { // of an input, a view into one, or an output
+      const m = moved.find(({ from, bytes }) => from <= offset && offset < from + bytes);
+      return m ? offset - m.from + m.to : offset - inputBytes + outputs;
+    };
   }
 
   private takeIo(bytes: number): number {

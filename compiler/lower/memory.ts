@@ -116,7 +116,9 @@ class Planner {
 
   private placeUpdates(): void {
     const end = this.launches.length;
-    for (const v of this.g.updates.values()) if (!this.writer.has(v)) this.lastUse.set(this.base(v), end);
+    // Old states that are returned, or become other states, are read at the end.
+    const late = [...this.g.outputs, ...this.g.updates.values()];
+    for (const v of late) if (!this.writer.has(v)) this.lastUse.set(this.base(v), end);
     for (const [s, v] of this.g.updates) {
       const t = this.writer.get(v);
       const writer = t === undefined ? undefined : this.launches[t];
@@ -166,7 +168,7 @@ class Planner {
       else if (this.place.get(v)?.arena !== "io" || this.g.inputs.includes(v)) {
         const to: Value = { name: `${v.name}.out`, type: v.type };
         this.placeIo(to);
-        this.copies.push({ from: v, to });
+        this.copies.unshift({ from: v, to }); // before a state that it may be changes
       }
     }
   }
@@ -200,12 +202,25 @@ class Planner {
     for (const [v, slot] of this.slotOf) this.place.set(v, this.place.get(slot) as Place);
     const workspaceOf = (k: number): number => offsets.get(values.length + k) ?? 0;
     const steps: PlacedStep[] = this.launches.flatMap((launch, t) => [
-      ...(this.copiesBefore.get(t) ?? []).map(({ from, to }) => ({ do: "copy", from, to }) as const),
+      ...this.copiesAhead(t).map(({ from, to }) => ({ do: "copy", from, to }) as const),
       { do: "launch", launch, workspace: workspaceOf(t) } as const,
     ]);
     for (const { from, to } of this.copies) steps.push({ do: "copy", from, to });
     this.last.forEach((launch, t) => steps.push({ do: "launch", launch, workspace: workspaceOf(end + t) }));
     return { steps, workBytes: layout.total, liveBytesMax: layout.lowerBound };
+  }
+
+  /** Copies to do before step t: those of a run of flat launches before all of it, so that it can become one launch. */
+  private copiesAhead(t: number): Copied[] {
+    const flat = (i: number): boolean => this.launches[i]?.flat === true;
+    if (!flat(t)) return this.copiesBefore.get(t) ?? [];
+    let [first, end] = [t, t + 1];
+    while (flat(first - 1)) first--;
+    while (t === first && flat(end)) end++;
+    const made = (c: Copied): number => this.writer.get(this.base(c.from)) ?? -1;
+    const own = (this.copiesBefore.get(t) ?? []).filter((c) => made(c) >= first); // made by the run itself
+    const early = Array.from({ length: t === first ? end - t : 0 }, (_, i) => this.copiesBefore.get(t + i) ?? []);
+    return [...early.flat().filter((c) => made(c) < first), ...own];
   }
 
   /** u is a work value read for the last time at step t, with memory of its own that nobody has taken. */

@@ -2,7 +2,7 @@
 // result, and per-channel sums of what passes by. An elementwise node may be in several regions: fusion is a cover.
 
 import type { Node, Value } from "../ir/types.js";
-import type { Access } from "../ops/op.js";
+import { type Access, opOf } from "../ops/op.js";
 import type { TemplateSpec } from "./template.js";
 
 /** A tensor that a body reads, and how. */
@@ -28,6 +28,16 @@ export interface Region {
   readonly stores: readonly Value[]; // which of the result and the roots of `after` are written
   readonly sums: readonly Node[]; // channel_sum nodes; the operand of each is the result or a root of `after`
   readonly moments: Node | undefined; // likewise a channel_moments node
+}
+
+/** Sums that an epilogue can take. */
+export const isSum = (n: Node): boolean => n.op === "channel_sum" || n.op === "channel_moments";
+
+/** The op's name for the i-th operand, "xs.2" for the third of a trailing "...xs". */
+export function operandName(n: Node, i: number): string {
+  const names: readonly string[] = opOf(n.op).inputs;
+  const last = names.length - 1;
+  return i >= last && names[last]?.startsWith("...") ? `${names[last].slice(3)}.${i - last}` : (names[i] as string);
 }
 
 /** What the region's single in-register result is before `after`: the first output of an anchor with an epilogue. */

@@ -5,10 +5,10 @@ import { emitKernel, emitPacking } from "../emit/kernel_cpu.js";
 import { byteSize, elements, type Graph, type Node, type Target, type Value } from "../ir/types.js";
 import { opOf } from "../ops/op.js";
 import { domainOf } from "./domain.js";
+import { groupsOf } from "./groups.js";
 import type { Kernel } from "./plan.js";
 import { inputsOf, outputsOf, type Region } from "./region.js";
-import type { TemplateOf } from "./storage.js";
-import type { LaunchShape, TemplateSpec } from "./template.js";
+import type { LaunchShape, TemplateOf, TemplateSpec } from "./template.js";
 
 /** A launch before memory is planned: tensors are still values. */
 export interface Lowered {
@@ -92,7 +92,7 @@ function lower(r: Region, plain: ReadonlyMap<string, Value>, target: Target): Lo
   const node = r.anchor ?? pointwiseNode(r, linear);
   const groups = groupsOf(r);
   const rows = linear ? size : (template.rows?.(node) ?? domainOf(r.shape).rows);
-  const { kernel, args, scalars } = emitKernel(r, plain, template.constants(node, target));
+  const { kernel, args, scalars } = emitKernel(r, plain, template.constants(node, target), groups);
   const epilogue = { sums: r.sums.length, moments: r.moments !== undefined };
   const launchOver = (n: number): LaunchShape => template.launch(node, { rows: n, groups }, target, epilogue);
   const reads = inputsOf({ ...r, plain });
@@ -121,19 +121,6 @@ function isLinear(r: Region): boolean {
   const leaves = r.after.flatMap((c) => c.leaves);
   const plain = leaves.every((l) => l.access === "full" || l.access === "scalar");
   return r.sums.length === 0 && r.moments === undefined && !tables && plain;
-}
-
-/** How many groups the rows of the domain fall into; all that name a number must agree. */
-function groupsOf(r: Region): number {
-  const named = [r.anchor, ...r.sums, r.moments].flatMap((n) => {
-    const groups = n?.attrs["groups"];
-    return typeof groups === "number" ? [groups] : [];
-  });
-  const chains = [...r.operands.values(), ...r.after];
-  const leaves = chains.flatMap((c) => c.leaves).filter((l) => l.access === "group_channel");
-  const all = new Set([...named, ...leaves.map((l) => l.value.type.shape[0] as number)]);
-  if (all.size > 1) throw new Error(`internal: select: ${r.anchor?.scope ?? "pointwise"} mixes groups ${[...all]}`);
-  return [...all][0] ?? 1;
 }
 
 /** Which results may take the place of which operands: an element is read before it is written, by the same task. */

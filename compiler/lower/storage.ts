@@ -4,9 +4,9 @@
 import { byteSize, elements, type Graph, type Node, type Value } from "../ir/types.js";
 import { accessOf } from "../ops/access.js";
 import { opOf } from "../ops/op.js";
-import type { TemplateSpec } from "./template.js";
-
-export type TemplateOf = (op: string) => TemplateSpec | undefined;
+import { groupedApart } from "./groups.js";
+import { isSum, operandName } from "./region.js";
+import type { TemplateOf } from "./template.js";
 
 interface Use {
   readonly node: Node;
@@ -14,14 +14,6 @@ interface Use {
 }
 
 const isElementwise = (n: Node | undefined): boolean => n !== undefined && opOf(n.op).kind === "elementwise";
-export const isSum = (n: Node): boolean => n.op === "channel_sum" || n.op === "channel_moments";
-
-/** The op's name for the i-th operand, "xs.2" for the third of a trailing "...xs". */
-export function operandName(n: Node, i: number): string {
-  const names: readonly string[] = opOf(n.op).inputs;
-  const last = names.length - 1;
-  return i >= last && names[last]?.startsWith("...") ? `${names[last].slice(3)}.${i - last}` : (names[i] as string);
-}
 
 /** Decides what is stored; `note` receives a line for each decision that was a choice. */
 export function storedValues(g: Graph, templateOf: TemplateOf, note: (line: string) => void): ReadonlySet<Value> {
@@ -30,6 +22,7 @@ export function storedValues(g: Graph, templateOf: TemplateOf, note: (line: stri
   for (const node of g.nodes) {
     node.inputs.forEach((v, index) => uses.set(v, [...(uses.get(v) ?? []), { node, index }]));
   }
+  const apart = groupedApart(g, templateOf);
   const kept = new Set<Value>([...g.outputs, ...g.updates.values()]);
   const stored = new Set<Value>();
 
@@ -40,6 +33,7 @@ export function storedValues(g: Graph, templateOf: TemplateOf, note: (line: stri
   const mustStore = (v: Value, n: Node): string | undefined => {
     if (kept.has(v)) return "it is a result of the program";
     if (opOf(n.op).flat) return "optimizer state";
+    if (apart.has(v)) return `${apart.get(v)} takes rows in other groups`;
     for (const { node, index } of uses.get(v) ?? []) {
       if (isSum(node)) continue;
       if (isElementwise(node)) {

@@ -21,6 +21,9 @@ export interface Epilogue {
   readonly moments: boolean; // (mean, M2) of the stored result
 }
 
+/** What a template offers whose operands and results are plain buffers. */
+export const plain = { prologue: [], epilogue: false, sums: false, moments: false } as const;
+
 export interface TemplateSpec {
   readonly name: string; // C++ function and line of the profile
   readonly header?: string; // kernels/<device>/HEADER.hpp, where it is not called like the function
@@ -33,8 +36,13 @@ export interface TemplateSpec {
   constants(node: Node, target: Target): Readonly<Record<string, number | readonly number[]>>;
   launch(node: Node, extents: Extents, target: Target, epilogue: Epilogue): LaunchShape;
   flops(node: Node): number;
+  /** Operands whose rows fall into the launch's groups, and whether those of the result do; absent: all. */
+  grouped?(node: Node): { readonly operands: readonly string[]; readonly result: boolean };
   /** Leading extent of the iteration domain, where it is not that of the (first) result. */
   rows?(node: Node): number;
   /** Packing templates: the type of the packed copy. Their node has the weight as input and the user's attributes. */
   packed?(node: Node, target: Target): TensorType;
 }
+
+/** The template of an op; undefined where it has none. */
+export type TemplateOf = (op: string) => TemplateSpec | undefined;

@@ -12,26 +12,25 @@ import { substitute } from "./rewrite.js";
 
 export const expand: Pass = {
   name: "expand",
-  run(g: Graph): Graph {
-    const composites = Builder.resume(g);
-    const renamed = new Map<Value, Value>();
-    for (const old of g.nodes) {
-      const n: Node = { ...old, inputs: old.inputs.map((v) => renamed.get(v) ?? v) };
-      const outs = expandNode(composites, n);
-      if (outs) n.outputs.forEach((v, i) => renamed.set(v, outs[i] as Value));
-      else composites.keep(n);
-    }
-    const b = Builder.resume({ ...g, nodes: composites.nodes });
-    for (const n of composites.nodes) b.keep(writeOutBroadcasts(b, n));
-    const same = b.nodes.length === g.nodes.length && renamed.size === 0;
-    return same ? g : substitute(g, b.nodes, renamed);
-  },
+  run: (g) => writeOutBroadcasts(replace(replace(g, expandComposite), splitReduction)),
 };
 
+/** The graph with other values in place of the outputs of nodes for which `f` makes some. */
+function replace(g: Graph, f: (b: Builder, n: Node) => readonly Value[] | undefined): Graph {
+  const b = Builder.resume(g);
+  const renamed = new Map<Value, Value>();
+  for (const old of g.nodes) {
+    const n: Node = { ...old, inputs: old.inputs.map((v) => renamed.get(v) ?? v) };
+    const outs = f(b, n);
+    if (outs) n.outputs.forEach((v, i) => renamed.set(v, outs[i] as Value));
+    else b.keep(n);
+  }
+  return renamed.size === 0 ? g : substitute(g, b.nodes, renamed);
+}
+
 /** The values that stand for the outputs of a composite; undefined for any other node. */
-function expandNode(b: Builder, n: Node): Value[] | undefined {
+function expandComposite(b: Builder, n: Node): Value[] | undefined {
   const op = opOf(n.op);
-  if (n.op === "sum" || n.op === "max") return splitReduction(b, n);
   if (!op.expand) return undefined;
   const before = b.nodes.length;
   const outs = op.expand(b.at(n.scope), named(op.inputs, n.inputs) as never, n.attrs) as Record<string, Value>;
@@ -40,7 +39,14 @@ function expandNode(b: Builder, n: Node): Value[] | undefined {
   return (op.outputs as readonly string[]).map((o) => outs[o] as Value);
 }
 
-function writeOutBroadcasts(b: Builder, n: Node): Node {
+function writeOutBroadcasts(g: Graph): Graph {
+  const b = Builder.resume(g);
+  for (const n of g.nodes) b.keep(withFullOperands(b, n));
+  return b.nodes.length === g.nodes.length ? g : { ...g, nodes: b.nodes };
+}
+
+/** The node, its operands copied to the shape of the result where no body can broadcast them. */
+function withFullOperands(b: Builder, n: Node): Node {
   if (opOf(n.op).kind !== "elementwise") return n;
   const shape = n.outputs[0]?.type.shape ?? [];
   const inputs = n.inputs.map((v, i) => (tryAccessOf(n, i) ? v : broadcast_copy(b.at(n.scope), v, { shape })));
@@ -49,6 +55,7 @@ function writeOutBroadcasts(b: Builder, n: Node): Node {
 
 /** A reduction over several runs of memory, a run at a time; undefined where there is one. */
 function splitReduction(b: Builder, n: Node): Value[] | undefined {
+  if (n.op !== "sum" && n.op !== "max") return undefined;
   const x = n.inputs[0] as Value;
   const { shape } = x.type;
   const axes = new Set((n.attrs["axes"] as readonly number[]).map((a) => (a < 0 ? a + shape.length : a)));

@@ -1,6 +1,6 @@
 // Laws that hold for every input, bit for bit where they drop work, and never make a kernel dearer.
 
-import type { Pass } from "../ir/types.js";
+import { type Pass, sameShape } from "../ir/types.js";
 import { neg, relu, scale } from "../ops/elementwise.js";
 import { reshape } from "../ops/move.js";
 import { any, bound, match, rewrite, type Rule, Skip } from "./rewrite.js";
@@ -26,6 +26,14 @@ const rules: readonly Rule[] = [
     pattern: match(reshape, bound("inner", reshape, any("x"))),
     apply: (b, { values }, root) =>
       values["x"] ? reshape(b, values["x"], { shape: root.attrs["shape"] as readonly number[] }) : new Skip("no operand"),
+  },
+  {
+    law: "reshape(x, its own shape) => x",
+    pattern: match(reshape, any("x")),
+    apply: (_b, { values }, root) => {
+      const x = values["x"];
+      return x && sameShape(x.type.shape, root.outputs[0]?.type.shape ?? []) ? x : new Skip("another shape");
+    },
   },
 ];
 

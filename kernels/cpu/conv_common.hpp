@@ -5,7 +5,7 @@
 // multiple of 4 KiB apart, into one set of the first-level cache, they are spaced and the run is cut in S.
 #pragma once
 
-#include "cpu/conv_sums.hpp"
+#include "cpu/sums.hpp"
 
 #define MOPROC_NOINLINE static __attribute__((noinline))
 

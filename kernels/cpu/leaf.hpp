@@ -24,6 +24,12 @@ template <> MOPROC_INLINE Vec load_as(const uint8_t* p, int lanes) { return load
 
 template <class T> MOPROC_INLINE const T* in(const Params& p, int k) { return static_cast<const T*>(p.buf[k]); }
 
+/// Element (at, lanes) of an operand with C channels: its prologue, or a plain load where it has none.
+template <class X, int64_t C> MOPROC_INLINE Vec operand(const Params& p, const At& at, int lanes) {
+  if constexpr (X::buffer >= 0) return load(in<float>(p, X::buffer) + at.pixel * C + at.c, lanes);
+  else return X::load(p, at, lanes);
+}
+
 /// Element (pixel, c) of a tensor with the domain's own shape and C channels.
 template <class T, int C> MOPROC_INLINE Vec full(const Params& p, int k, const At& i, int lanes) {
   return load_as<T>(in<T>(p, k) + i.pixel * C + i.c, lanes);

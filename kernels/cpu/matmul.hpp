@@ -7,7 +7,7 @@
 // Constants: TA, TB, N (= extent n). struct A, B: prologues over their stored matrices (row = pixel); struct
 // Y: rows = m, C = N. Params::extent = {m, n, k}; Params::groups: groups of the terms if TA, else of the rows
 // of y. Scratch: matmul_scratch. Workspace: partials of groups * row blocks where Y has sums or moments
-// (conv_sums.hpp).
+// (sums.hpp).
 #pragma once
 
 #include "cpu/matmul_pack.hpp"

@@ -5,7 +5,7 @@
 // over (n, p * q, c), without sums. No scratch, no workspace.
 #pragma once
 
-#include "cpu/tile_sums.hpp"
+#include "cpu/sums.hpp"
 
 namespace moproc {
 

@@ -6,7 +6,7 @@
 //
 // Constants: C, H, W, P, Q, KERNEL, STRIDE, PAD (of the forward pooling). struct X, Dy: prologues over (n, h
 // * w, c) and (n, p * q, c); struct Y: epilogue over (n, h * w, c), sums and moments; phase 1 combines them
-// (conv_sums.hpp). Scratch: pool_scratch. A tile is pool_tile rows of one image.
+// (sums.hpp). Scratch: pool_scratch. A tile is pool_tile rows of one image.
 #pragma once
 
 #include "cpu/max_pool.hpp"

@@ -4,7 +4,7 @@
 //
 // Constants: PIXELS (a row), C, FLAT (1: every leaf has the domain's own shape or is one value, and nothing
 // is summed: the domain is one run of rows * PIXELS * C elements, fewer than 2^31). struct Y: `store` gets
-// Vec() as the raw result. Workspace: partials of groups * tiles (conv_sums.hpp); no scratch.
+// Vec() as the raw result. Workspace: partials of groups * tiles (sums.hpp); no scratch.
 #pragma once
 
 #include "cpu/tile.hpp"

@@ -6,7 +6,8 @@
 // if any element is. Workspace: where there is more than one tile, outer * tiles * inner floats. No scratch.
 #pragma once
 
-#include "cpu/tile_sums.hpp"
+#include "cpu/lanes.hpp"
+#include "cpu/leaf.hpp"
 
 namespace moproc {
 

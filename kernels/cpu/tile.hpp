@@ -1,9 +1,9 @@
 // Runs an epilogue over a tile of the domain, sums and moments included; with the workspace
-// layout and phase 1 of conv_sums.hpp. Sums of four channel vectors stay in registers while the pixels of the
+// layout and phase 1 of sums.hpp. Sums of four channel vectors stay in registers while the pixels of the
 // tile go by.
 #pragma once
 
-#include "cpu/conv_sums.hpp"
+#include "cpu/sums.hpp"
 
 namespace moproc {
 

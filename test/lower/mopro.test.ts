@@ -5,181 +5,50 @@
 import test, { type ExecutionContext } from "ava";
 import { type Artefact, load, type Values } from "node-cuda-rt";
 import { NdArray } from "../../compiler/ir/nd.js";
-import type { Graph, Value } from "../../compiler/ir/types.js";
-import { dce } from "../../compiler/passes/dce.js";
-import { type MoproConfig, moproPrograms, phases } from "../../models/mopro.js";
+import type { Graph } from "../../compiler/ir/types.js";
+import { phases } from "../../models/mopro.js";
 import {
   compiled,
-  nativeTarget,
   type Ran,
   relativeError,
   runCompiled,
   runReference,
   toValues,
 } from "../support/compiled.js";
-import { randomArray, uniform } from "../support/random.js";
-import { type allowed, checkStep, feedOf, isAllowed, type StepCheck, worst } from "../support/step_check.js";
+import { hyper, MoproSteps } from "../support/mopro_steps.js";
+import { checkStep, feedOf, isAllowed } from "../support/step_check.js";
 import { numbers, vector } from "../support/tiny_mopro.js";
-import { hyperInputs, images, type Inputs, initialStates, rows, type States } from "../support/training.js";
+import type { Inputs, States } from "../support/training.js";
 
 const steps = 20; // of each phase
-const small = {
-  arch: "resnet10",
-  width: 1 / 16,
-  num_class: 5,
-  low_dim: 8,
-  queue: 7,
-  image_size: 33,
-} as const;
 const batches = new Map([
   [1, 3],
   [2, 4],
   [4, 8],
 ]); // groups -> images
-
-const configOf = (groups: number): MoproConfig => ({
-  ...small,
-  groups,
-  batch: batches.get(groups) as number,
-});
-
-/** warmup_1, ..., clean_4, evaluate_2 and embed_2: programs of one artefact, with one state. */
-const graphs = [...batches.keys()].flatMap((groups) =>
-  moproPrograms(configOf(groups))
-    .filter((g) => groups === 2 || phases.some((p) => p === g.name))
-    .map((g) => dce.run({ ...g, name: `${g.name}_${groups}` }, nativeTarget)),
+const mopro = new MoproSteps(
+  { arch: "resnet10", width: 1 / 16, num_class: 5, low_dim: 8, queue: 7, image_size: 33 },
+  batches,
+  2,
 );
-const artefact = compiled("mopro", graphs);
-
-function program(name: string): Graph {
-  const g = graphs.find((g) => g.name === name);
-  if (!g) throw new Error(`no program ${name}`);
-  return g;
-}
-
-/**
- * The learning rate is small because on noise the embeddings collapse to one, where the instance loss would
- * show nothing.
- */
-const hyper = {
-  lr: 0.002,
-  weight_decay: 1e-3,
-  moco_m: 0.97,
-  proto_m: 0.9,
-  temperature: 0.3,
-  pseudo_th: 0.45,
-};
-
-/** Initial states, and prototypes that mean something. */
-function startOf(groups: number, seed: number): States {
-  const { num_class, low_dim } = small;
-  const states = new Map(initialStates(program(`warmup_${groups}`), seed));
-  const p = randomArray([num_class, low_dim], seed + 1);
-  const norm = Array.from({ length: num_class }, (_, c) => Math.hypot(...rows(p, c, c + 1).data));
-  return states.set(
-    "prototypes",
-    toF32(NdArray.fill(p.shape, (i) => (p.data[i] as number) / (norm[Math.floor(i / low_dim)] as number))),
-  );
-}
-
-/** Inputs of step i: two views of new images, some labels wrong, the keys in a random order. */
-function batchOf(groups: number, i: number, changed: Readonly<Record<string, number>> = {}): Inputs {
-  const next = uniform(1000 * groups + i);
-  const draw = (n: number): number => Math.floor(next() * n);
-  const labels = Array.from({ length: batches.get(groups) as number }, () => draw(small.num_class));
-  const order = labels.map((_, j) => j);
-  for (let j = order.length - 1; j > 0; j--) order.splice(j, 0, ...order.splice(draw(j + 1), 1));
-  const views = 2 * (100 * groups + i);
-  return {
-    img: images(labels, small.image_size, views),
-    img_aug: images(labels, small.image_size, views + 1),
-    target: vector(labels.map((y) => (next() < 1 / 3 ? draw(small.num_class) : y))),
-    order: vector(order),
-    ...hyperInputs({ ...hyper, ...changed }),
-  };
-}
-
-/** States after a step by the reference, as f32 numbers. */
-const rounded = (g: Graph, states: States, { reference }: StepCheck): States =>
-  new Map([
-    ...states,
-    ...[...g.updates].map(([s, v]) => [s.name, toF32(reference.get(v) as NdArray)] as const),
-  ]);
-const toF32 = (x: NdArray): NdArray => new NdArray(x.shape, x.data.map(Math.fround));
-
-const exponent = (x: number): string => x.toExponential(1);
-
-/** Asserts what a step may differ by, and logs the largest differences of all. */
-function judge(t: ExecutionContext, g: Graph, checks: readonly StepCheck[]): void {
-  for (const [i, c] of checks.entries()) {
-    const at = `${g.name}, step ${i}`;
-    t.true(
-      isAllowed(c),
-      `${at}: loss ${c.loss.at} is off by ${exponent(c.loss.error)}, state ${c.state.at} by ` +
-        `${exponent(c.state.error)}, the gradient of ${c.gradient.at} by ${exponent(c.gradient.error)}`,
-    );
-    t.true(
-      c.margin > 1e-5,
-      `${at}: the margin to another label or verdict is ${exponent(c.margin)}: choose another batch`,
-    );
-    t.deepEqual(c.unequal, [], at);
-    for (const d of c.otherwise)
-      t.log(
-        `${at}: at %${d.value.name} f32 decides otherwise, ${exponent(d.margin)} of its size from 0 or a tie`,
-      );
-  }
-  t.true(
-    checks.filter((c) => c.otherwise.length > 0).length <= steps / 5,
-    "rounding reverses a decision now and then, not often",
-  );
-  const of = (kind: keyof typeof allowed): string => {
-    const { error, at } = worst(checks.map((c) => c[kind]));
-    return `${kind} ${exponent(error)} (${at})`;
-  };
-  const margin = Math.min(...checks.map((c) => c.margin));
-  const verdicts = Number.isFinite(margin) ? `, margin of label correction ${exponent(margin)}` : "";
-  t.log(`${g.name}: ${of("loss")}, ${of("state")}, ${of("gradient")}${verdicts}`);
-}
+const artefact = compiled("mopro", mopro.graphs);
+const program = (name: string): Graph => mopro.program(name);
 
 for (const groups of batches.keys())
-  for (const [p, phase] of phases.entries())
-    test.serial(`${steps} steps of ${phase}, groups ${groups}`, async (t) => {
-      const a = await artefact;
-      const g = program(`${phase}_${groups}`);
-      const checks: StepCheck[] = [];
-      let states = startOf(groups, 40 + 10 * groups + p);
-      for (let i = 0; i < steps; i++) {
-        const check = await checkStep(a, g, states, batchOf(groups, steps * p + i));
-        states = rounded(g, states, check);
-        checks.push(check);
-      }
-      judge(t, g, checks);
-      if (phase === "clean") coversVerdicts(t, g, checks);
-    });
-
-/** The data make the label correction do all it can: keep, drop and relabel. */
-function coversVerdicts(t: ExecutionContext, g: Graph, checks: readonly StepCheck[]): void {
-  const [target, kept] = ["target_out", "kept"].map((name) => g.outputs.find((v) => v.name === name)) as [
-    Value,
-    Value,
-  ];
-  const given = g.inputs.find((v) => v.name === "target") as Value;
-  const of = (v: Value): number[] => checks.flatMap((c) => numbers(c.reference.get(v)));
-  const changed = of(target).filter((y, i) => y !== of(given)[i]).length;
-  const dropped = of(kept).filter((k) => k === 0).length;
-  t.log(`${g.name}: of ${of(kept).length} samples ${changed} relabelled, ${dropped} dropped`);
-  t.true(changed > 0 && dropped > 0 && changed + dropped < of(kept).length);
-}
+  for (const phase of phases)
+    test.serial(`${steps} steps of ${phase}, groups ${groups}`, async (t) =>
+      mopro.follow(t, await artefact, phase, groups, steps),
+    );
 
 test.serial("evaluate and embed", async (t) => {
   const a = await artefact;
   const warmup = program("warmup_2");
-  const after = runReference(warmup, feedOf(warmup, startOf(2, 7), batchOf(2, 70))); // for running averages
+  const after = runReference(warmup, feedOf(warmup, mopro.start(2, 7), mopro.batch(2, 70))); // for running averages
   const states = new Map([
-    ...startOf(2, 7),
-    ...[...after.state].map(([name, x]) => [name, toF32(x)] as const),
+    ...mopro.start(2, 7),
+    ...[...after.state].map(([name, x]) => [name, new NdArray(x.shape, x.data.map(Math.fround))] as const),
   ]);
-  const { img, target } = batchOf(2, 71) as { readonly img: NdArray; readonly target: NdArray };
+  const { img, target } = mopro.batch(2, 71) as { readonly img: NdArray; readonly target: NdArray };
   const inputs = { img, target, weight: vector([1, 1, 1, 0]), "hyper.temperature": NdArray.scalar(0.25) };
   for (const g of [program("evaluate_2"), program("embed_2")]) {
     const feed = feedOf(g, states, inputs);
@@ -187,7 +56,7 @@ test.serial("evaluate and embed", async (t) => {
     t.is(got.state.size, 0);
     for (const [i, v] of g.outputs.entries()) {
       const error = relativeError(got.outputs[i] as NdArray, want.outputs[i] as NdArray);
-      t.log(`${g.name} ${v.name}: ${exponent(error)}`);
+      t.log(`${g.name} ${v.name}: ${error.toExponential(1)}`);
       t.true(v.name.startsWith("correct") ? error === 0 : error < 1e-5, `${v.name} is off by ${error}`);
     }
   }
@@ -222,8 +91,8 @@ for (const [what, cause] of Object.entries(causes))
       const { tensors, change, hyper: changed, lossIsFinite } = cause;
       const given = (name: string, x: NdArray): NdArray =>
         tensors?.test(name) && change ? new NdArray(x.shape, x.data.map(change)) : x;
-      const states = new Map([...startOf(4, 9)].map(([name, x]) => [name, given(name, x)]));
-      const got = await runCompiled(a, g, feedOf(g, states, batchOf(4, 72, changed)));
+      const states = new Map([...mopro.start(4, 9)].map(([name, x]) => [name, given(name, x)]));
+      const got = await runCompiled(a, g, feedOf(g, states, mopro.batch(4, 72, changed)));
       t.deepEqual(numbers(outputOf(g, got, "finite")), [0]);
       const loss = numbers(outputOf(g, got, "loss"));
       if (lossIsFinite !== undefined) t.is(loss.every(Number.isFinite), lossIsFinite, `loss ${loss}`);
@@ -232,7 +101,7 @@ for (const [what, cause] of Object.entries(causes))
         else t.true(followed(x, name, states) < 1e-6, `${phase}: ${name} took another step`);
       }
     }
-    const next = await checkStep(a, program("clean_4"), startOf(4, 9), batchOf(4, 72));
+    const next = await checkStep(a, program("clean_4"), mopro.start(4, 9), mopro.batch(4, 72));
     t.true(isAllowed(next), "a finite step afterwards");
   });
 
@@ -264,13 +133,13 @@ async function trail(
   sequence: readonly string[],
   again?: (a: Artefact) => void,
 ): Promise<Trail> {
-  const states = startOf(4, 11);
+  const states = mopro.start(4, 11);
   for (const s of program("clean_4").state) a.set(s.name, toValues(s.type, states.get(s.name) as NdArray));
   const seen: [string, Values][] = [];
   for (const [i, name] of sequence.entries()) {
     const groups = Number(name.at(-1));
     const all: Inputs = {
-      ...batchOf(groups, 80 + i),
+      ...mopro.batch(groups, 80 + i),
       weight: vector(new Array(batches.get(groups)).fill(1)),
     };
     const inputs = program(name).inputs.map(

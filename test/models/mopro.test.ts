@@ -4,19 +4,8 @@ import test from "ava";
 import { NdArray } from "../../compiler/ir/nd.js";
 import { verify } from "../../compiler/ir/verify.js";
 import { hyperNames, phases } from "../../models/mopro.js";
-import {
-  batch,
-  given,
-  graphs,
-  identity,
-  near,
-  numbers,
-  program,
-  programs,
-  start,
-  stepOf,
-  vector,
-} from "../support/tiny_mopro.js";
+import { batch, given, graphs, identity, near, numbers } from "../support/tiny_mopro.js";
+import { program, programs, start, stepOf, vector } from "../support/tiny_mopro.js";
 import { rows, run } from "../support/training.js";
 
 test("all programs verify, share states and have their interface", (t) => {

@@ -5,17 +5,7 @@ import { NdArray } from "../../compiler/ir/nd.js";
 import type { Graph } from "../../compiler/ir/types.js";
 import { phases } from "../../models/mopro.js";
 import { randomArray } from "../support/random.js";
-import {
-  batch,
-  identity,
-  near,
-  numbers,
-  program,
-  programs,
-  start,
-  stepOf,
-  vector,
-} from "../support/tiny_mopro.js";
+import { batch, identity, near, numbers, program, programs, start, stepOf, vector } from "../support/tiny_mopro.js";
 import { initialStates, rows, run, type StepResult } from "../support/training.js";
 
 test("running averages come from the first group, the variance unbiased", (t) => {

@@ -40,6 +40,7 @@ const laws: readonly (readonly [string, (b: Builder, x: Value) => Value, string[
   ["scale(x, 1) => x", (b, x) => op.exp(b, op.scale(b, x, { factor: 1 })), ["exp"]],
   ["scale(x, 2) stays", (b, x) => op.scale(b, x, { factor: 2 }), ["scale"]],
   ["reshape(reshape(x, s), t) => reshape(x, t)", (b, x) => op.reshape(b, op.reshape(b, x, { shape: [6] }), { shape: [3, 2] }), ["reshape"]],
+  ["reshape(x, its own shape) => x", (b, x) => op.exp(b, op.reshape(b, x, { shape: [-1, 3] })), ["exp"]],
 ];
 for (const [law, build, left] of laws) {
   test(`simplify: ${law}`, (t) => {

@@ -1,6 +1,7 @@
 // The cases themselves; see op_cases.ts. A new op needs one line here, a tested property follows by itself.
 
 import * as op from "../../compiler/ops/index.js";
+import type { Value } from "../../compiler/ir/types.js";
 import { bytes, fixed, flags, labels, number, type OpCase, opCase, positive } from "./op_cases.js";
 
 const elementwise: readonly OpCase[] = [
@@ -261,6 +262,50 @@ const update: readonly OpCase[] = [
   opCase("all_finite", { x: fixed([3, 5]), y: fixed([7]) }, (b, v) => op.all_finite(b, [v.x, v.y])),
 ];
 
+/** Ops together that once went wrong, most of them with groups of rows beside other groups or none. */
+const together: readonly OpCase[] = [
+  opCase(
+    "attention_of_groups",
+    { x: [6, 5], gamma: [5], beta: [5] },
+    (b, v) => {
+      const { y } = op.batch_norm(b, v.x, v.gamma, v.beta, { ...norm, groups: 2 });
+      return op.matmul(b, op.matmul(b, v.x, y, { tb: true }), y);
+    },
+    { groups: 2 },
+  ),
+  opCase(
+    "moments_of_groups_after_a_product_over_terms",
+    { x: [5, 6], w: [5, 4], gamma: [4], beta: [4] },
+    (b, v) => op.batch_norm(b, op.matmul(b, v.x, v.w, { ta: true }), v.gamma, v.beta, { ...norm, groups: 2 }).y,
+    { groups: 2 },
+  ),
+  opCase("scaled_weight", { x: [4, 6], w: [6, 5], s: [1, 5] }, (b, v) => op.matmul(b, v.x, op.mul(b, v.w, v.s)), {
+    groups: 2,
+  }),
+  opCase(
+    "frozen_and_own_statistics",
+    { x: [4, 3, 2, 3], gamma: [3], beta: [3], mean: fixed([3]), var: fixed([3], 0.1, 1) },
+    (b, v) => {
+      const { y } = op.batch_norm(b, v.x, v.gamma, v.beta, { ...norm, groups: 2 });
+      return op.batch_norm_inference(b, y, v.gamma, v.beta, v.mean, v.var, norm);
+    },
+    { groups: 2 },
+  ),
+  opCase("sums_of_different_groups", { x: fixed([12, 5]) }, (b, v) => {
+    const y = op.relu(b, v.x);
+    return [1, 2, 3].map((groups) => op.channel_sum(b, y, { groups }));
+  }),
+  opCase("statistics_in_other_groups", { x: [12, 3], gamma: [3], beta: [3] }, (b, v) => {
+    const inner = op.batch_norm(b, v.x, v.gamma, v.beta, { ...norm, groups: 2 }).y;
+    return op.batch_norm(b, op.add(b, inner, v.x), v.gamma, v.beta, { ...norm, groups: 3 }).y;
+  }),
+  opCase("mean_over_axes_apart", { x: [2, 3, 4, 5] }, (b, v) => op.mean(b, v.x, { axes: [0, 3], keepdims: true })),
+  opCase("rows_of_an_input", { before: fixed([2, 2]), x: [5, 3] }, (b, v) => {
+    const rows = (start: number, end: number): Value => op.slice(b, v.x, { axis: 0, start, end });
+    return op.concat(b, [op.neg(b, rows(2, 5)), op.relu(b, rows(0, 2)), rows(1, 2)], { axis: 0 });
+  }),
+];
+
 /** Every op at least once. */
 export const opCases: readonly OpCase[] = [
   ...elementwise,
@@ -271,4 +316,5 @@ export const opCases: readonly OpCase[] = [
   ...pooling,
   ...loss,
   ...update,
+  ...together,
 ];

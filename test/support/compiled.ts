@@ -47,7 +47,7 @@ export function runReference(g: Graph, feed: ReadonlyMap<Value, NdArray>): Ran &
 export function toValues(type: TensorType, x: NdArray): Values {
   const d = x.data;
   const make: Readonly<Partial<Record<DType, () => Values>>> = {
-    f32: () => Float32Array.from(d),
+    f32: () => new Float32Array(d),
     f64: () => d.slice(),
     i64: () => BigInt64Array.from(d, (v) => BigInt(v)),
     i32: () => Int32Array.from(d),
@@ -60,7 +60,7 @@ export function toValues(type: TensorType, x: NdArray): Values {
 }
 
 export const fromValues = (type: TensorType, v: Values): NdArray =>
-  new NdArray(type.shape, Float64Array.from(v as ArrayLike<number>, (x: number | bigint) => Number(x)));
+  new NdArray(type.shape, v instanceof BigInt64Array ? Float64Array.from(v, Number) : new Float64Array(v));
 
 /** |a - b| over |b| in the 2-norm; NaN in either makes it NaN. */
 export function relativeError(a: NdArray, b: NdArray): number {

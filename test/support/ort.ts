@@ -6,7 +6,14 @@ import type { DType } from "../../compiler/ir/types.js";
 import { encodeModel, type Model, type ValueInfo } from "../../compiler/onnx/proto.js";
 import { toValues } from "./compiled.js";
 
-const dtypes: Readonly<Partial<Record<DType, ort.Tensor.Type>>> = { f32: "float32", f64: "float64", i64: "int64", i32: "int32", u8: "uint8", bool: "bool" };
+const dtypes: Readonly<Partial<Record<DType, ort.Tensor.Type>>> = {
+  f32: "float32",
+  f64: "float64",
+  i64: "int64",
+  i32: "int32",
+  u8: "uint8",
+  bool: "bool",
+};
 
 /** A session of one model. */
 export class OrtModel {
@@ -17,7 +24,10 @@ export class OrtModel {
 
   static async load(model: Model): Promise<OrtModel> {
     // level 3 and up: warnings tell of unused initializers, which a training step has
-    return new OrtModel(model, await ort.InferenceSession.create(encodeModel(model), { logSeverityLevel: 3 }));
+    return new OrtModel(
+      model,
+      await ort.InferenceSession.create(encodeModel(model), { logSeverityLevel: 3 }),
+    );
   }
 
   /** Outputs by name. What is not fed has its initializer as value. */
@@ -25,12 +35,21 @@ export class OrtModel {
     const inputs = new Map(this.model.graph.inputs.map((v) => [v.name, v]));
     const tensors = [...feed].map(([name, x]) => [name, tensor(inputs.get(name), name, x)] as const);
     const out = await this.session.run(Object.fromEntries(tensors));
-    return new Map(Object.entries(out).map(([name, t]) => [name, new NdArray(t.dims, Float64Array.from(t.data as ArrayLike<number>, Number))]));
+    return new Map(
+      Object.entries(out).map(([name, t]) => [
+        name,
+        new NdArray(t.dims, Float64Array.from(t.data as ArrayLike<number>, Number)),
+      ]),
+    );
   }
 }
 
 function tensor(v: ValueInfo | undefined, name: string, x: NdArray): ort.Tensor {
   const dtype = v && dtypes[v.type as DType];
   if (!dtype) throw new Error(`${name} is no input, or of type ${v?.type}`);
-  return new ort.Tensor(dtype, toValues({ dtype: v.type as DType, shape: x.shape }, x) as ort.Tensor.DataType, x.shape);
+  return new ort.Tensor(
+    dtype,
+    toValues({ dtype: v.type as DType, shape: x.shape }, x) as ort.Tensor.DataType,
+    x.shape,
+  );
 }

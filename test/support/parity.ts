@@ -74,6 +74,20 @@ export interface Trace {
   readonly after_phase: Readonly<Record<string, readonly TraceTensor[]>>;
 }
 
+/**
+ * The largest difference of a quantity ("rel_loss_cls", "rel_grad_l2:all", "relL2_BN_q", ...) at a step
+ * between runs of the published code that should be equal. Throws for an unknown quantity.
+ */
+export function loadGrowth(): (step: number, quantity: string) => number {
+  const text = readFileSync(join(folder, "growth.json"), "utf8");
+  const steps = (JSON.parse(text) as { a: { per_step_max: Record<string, number>[] } }).a.per_step_max;
+  return (step, quantity) => {
+    const x = steps[step]?.[quantity];
+    if (x === undefined) throw new Error(`growth.json has no ${quantity} at step ${step}`);
+    return x;
+  };
+}
+
 export const loadTrace = (): Trace => JSON.parse(readFileSync(join(folder, "a.json"), "utf8")) as Trace;
 export const phaseOf = (s: TraceStep): Phase => (["warmup", "proto", "clean"] as const)[s.phase];
 

@@ -54,7 +54,11 @@ export function feedOf(g: Graph, states: States, inputs: Inputs): ReadonlyMap<Va
  */
 export async function checkStep(a: Artefact, g: Graph, states: States, inputs: Inputs): Promise<StepCheck> {
   const feed = feedOf(g, states, inputs);
-  const step = await runStep(a, g, feed);
+  return checkAgainstReference(g, feed, await runStep(a, g, feed));
+}
+
+/** A step that something has run, against the reference, as `checkStep` does. */
+function checkAgainstReference(g: Graph, feed: ReadonlyMap<Value, NdArray>, step: Step): StepCheck {
   const reference = evaluate(g, feed);
   const found = { margin: marginOf(g, reference), reference };
   const plain = differences(g, step, reference);
@@ -68,15 +72,30 @@ export async function checkStep(a: Artefact, g: Graph, states: States, inputs: I
   return { ...plain, ...found, otherwise: [] };
 }
 
+/** Is a step within what is allowed of the reference, close decisions reversed where that is needed? */
+export function agreesWithReference(g: Graph, feed: ReadonlyMap<Value, NdArray>, step: Step): boolean {
+  const check = checkAgainstReference(g, feed, step);
+  return isAllowed(check) && check.unequal.length === 0;
+}
+
 export const isAllowed = (d: Differences): boolean =>
   d.loss.error <= allowed.loss && d.state.error <= allowed.state && d.gradient.error <= allowed.gradient;
 
 /** A step, and its gradients: from momenta of zero and without weight decay they are the momenta after it. */
-interface Step extends Ran {
+export interface Step extends Ran {
   readonly gradients: ReadonlyMap<string, NdArray>; // by momentum
 }
 
-async function runStep(a: Artefact, g: Graph, feed: ReadonlyMap<Value, NdArray>): Promise<Step> {
+/** The compiled step. */
+export const runStep = (a: Artefact, g: Graph, feed: ReadonlyMap<Value, NdArray>): Promise<Step> =>
+  stepBy(g, feed, (f) => runCompiled(a, g, f));
+
+/** A step by whatever runs the program. */
+export async function stepBy(
+  g: Graph,
+  feed: ReadonlyMap<Value, NdArray>,
+  run: (feed: ReadonlyMap<Value, NdArray>) => Promise<Ran>,
+): Promise<Step> {
   const still = new Map(
     [...feed].map(([v, x]) => [v, v.name === "hyper.weight_decay" ? NdArray.scalar(0) : x]),
   );
@@ -86,9 +105,9 @@ async function runStep(a: Artefact, g: Graph, feed: ReadonlyMap<Value, NdArray>)
       s,
       NdArray.fill(s.type.shape, () => 0),
     );
-  const { state } = await runCompiled(a, g, still);
+  const { state } = await run(still);
   const gradients = new Map(momenta.map((s) => [s.name, state.get(s.name) as NdArray]));
-  return { ...(await runCompiled(a, g, feed)), gradients };
+  return { ...(await run(feed)), gradients };
 }
 
 function differences(g: Graph, got: Step, want: Env): Differences {

@@ -3,8 +3,8 @@
 // batch, the groups or the threads, because the order of channel sums (and of dw) follows from them.
 
 import type { Node, Target, TensorType } from "../../ir/types.js";
-import type { Epilogue, Extents, LaunchShape, TemplateSpec } from "../template.js";
-import { combineTasks, partialBytes, vectorWidth } from "./conv_sums.js";
+import { plain, type Epilogue, type Extents, type LaunchShape, type TemplateSpec } from "../template.js";
+import { combineTasks, partialBytes, vectorWidth } from "./sums.js";
 
 /** One convolution: x (n, H, W, C), w (OUT, R, S, C), y (n, P, Q, OUT). */
 type ConvShape = {
@@ -333,10 +333,7 @@ export const packConvFprop: TemplateSpec = {
   name: "pack_conv_fprop",
   header: "pack_conv",
   op: "pack_conv_fprop",
-  prologue: [],
-  epilogue: false,
-  sums: false,
-  moments: false,
+  ...plain,
   constants(node, target) {
     const { m, ...s } = packShape(node, target);
     return { ...s, NO: blockVectors(s.OUT, m) };
@@ -357,10 +354,7 @@ export const packConvDgrad: TemplateSpec = {
   name: "pack_conv_dgrad",
   header: "pack_conv",
   op: "pack_conv_dgrad",
-  prologue: [],
-  epilogue: false,
-  sums: false,
-  moments: false,
+  ...plain,
   constants(node, target) {
     const { m, ...s } = packShape(node, target);
     return { ...s, STRIDE: attr(node, "stride"), PAD: attr(node, "pad"), NO: blockVectors(s.C, m) };

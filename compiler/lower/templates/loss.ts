@@ -4,7 +4,7 @@
 
 import { elements, type Node } from "../../ir/types.js";
 import { ceilDiv } from "../../util/math.js";
-import type { LaunchShape, TemplateSpec } from "../template.js";
+import { plain, type LaunchShape, type TemplateSpec } from "../template.js";
 import { extents, inputType, numberAttr } from "./shapes.js";
 
 const columnsOf = (n: Node): number => extents(n, inputType(n, 0), 2)[1] as number;
@@ -27,10 +27,7 @@ function rowTemplate(
   return {
     name: op,
     op,
-    prologue: [],
-    epilogue: false,
-    sums: false,
-    moments: false,
+    ...plain,
     constants: (n) => ({ COLUMNS: columnsOf(n), ...more(n) }),
     launch: (n, { rows, groups }) => launch(rows, columnsOf(n), groups),
     flops: (n) => elements(inputType(n, 0).shape) * flopsOfElement,

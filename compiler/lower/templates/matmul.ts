@@ -4,7 +4,7 @@
 import type { Node } from "../../ir/types.js";
 import { ceilDiv } from "../../util/math.js";
 import type { TemplateSpec } from "../template.js";
-import { combineTasks, partialBytes } from "./conv_sums.js";
+import { combineTasks, partialBytes } from "./sums.js";
 import { extents, flagAttr, inputType, outputType } from "./shapes.js";
 
 // Gemm in C++: terms a block, rows a block, stride of a packed a.
@@ -62,6 +62,10 @@ export const matmul: TemplateSpec = {
       scratchBytes: 4 * (STRIDE * KB + KB * cut.columns + depthOf(termGroups) * cut.rows * cut.columns),
       extent: [m, n, k],
     };
+  },
+  grouped: (node) => {
+    const [ta, tb] = [flagAttr(node, "ta"), flagAttr(node, "tb")];
+    return { operands: ta && !tb ? ["a", "b"] : ["a"], result: !ta };
   },
   flops: (node) => {
     const { m, n, k } = sizesOf(node);

@@ -3,7 +3,7 @@
 
 import { byteSize, elements, type Node, type TensorType } from "../../ir/types.js";
 import { ceilDiv } from "../../util/math.js";
-import type { TemplateSpec } from "../template.js";
+import { plain, type TemplateSpec } from "../template.js";
 import {
   inputType,
   listAttr,
@@ -25,10 +25,7 @@ function rowMove(op: string): TemplateSpec {
   return {
     name: op,
     op,
-    prologue: [],
-    epilogue: false,
-    sums: false,
-    moments: false,
+    ...plain,
     constants: (n) => ({ ROW_BYTES: rowBytes(n) }),
     launch: (n, { rows }) => ({
       tasks: [rows * ceilDiv(rowBytes(n), ROW_PIECE)],
@@ -137,10 +134,7 @@ function copyTemplate(op: string, parts: (n: Node) => readonly CopyPart[]): Temp
   return {
     name: "copy_nd",
     op,
-    prologue: [],
-    epilogue: false,
-    sums: false,
-    moments: false,
+    ...plain,
     constants: (n) => ({
       ELEMENT_BYTES: byteSize({ ...outputType(n), shape: [1] }),
       PARTS: parts(n).length,

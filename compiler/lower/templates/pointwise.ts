@@ -4,7 +4,7 @@
 import { ceilDiv } from "../../util/math.js";
 import { type Domain, domainOf } from "../domain.js";
 import type { TemplateSpec } from "../template.js";
-import { combineTasks, partialBytes } from "./conv_sums.js";
+import { combineTasks, partialBytes } from "./sums.js";
 import { flagAttr, outputType } from "./shapes.js";
 
 const FLAT_CHUNK = 16384; // elements of a task, flat_chunk in C++

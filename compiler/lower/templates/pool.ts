@@ -3,7 +3,7 @@
 import { elements, type Node } from "../../ir/types.js";
 import { ceilDiv } from "../../util/math.js";
 import type { TemplateSpec } from "../template.js";
-import { combineTasks, partialBytes } from "./conv_sums.js";
+import { combineTasks, partialBytes } from "./sums.js";
 import { extents, inputType, numberAttr, outputType } from "./shapes.js";
 
 const POOL_TILE = 8; // rows of dx a task, pool_tile in C++

@@ -3,7 +3,7 @@
 
 import { elements, type Node } from "../../ir/types.js";
 import { ceilDiv } from "../../util/math.js";
-import type { TemplateSpec } from "../template.js";
+import { plain, type TemplateSpec } from "../template.js";
 import { inputType, listAttr, positiveAxis, storageOrder } from "./shapes.js";
 
 const GROUP_SUM_CHUNK = 4096; // elements of a task, group_sum_chunk in C++
@@ -50,10 +50,7 @@ function reduction(op: string, kind: number): TemplateSpec {
   return {
     name: "reduce",
     op,
-    prologue: [],
-    epilogue: false,
-    sums: false,
-    moments: false,
+    ...plain,
     constants: () => ({ KIND: kind }),
     launch: (n) => {
       const { outer, red, inner } = reducedRuns(n);
@@ -81,10 +78,7 @@ function groupSizes(n: Node): { readonly groups: number; readonly rest: number }
 export const groupSum: TemplateSpec = {
   name: "group_sum",
   op: "group_sum",
-  prologue: [],
-  epilogue: false,
-  sums: false,
-  moments: false,
+  ...plain,
   constants: (n) => ({ X_GROUPS: groupSizes(n).groups, REST: groupSizes(n).rest }),
   launch: (n) => ({
     tasks: [ceilDiv(groupSizes(n).rest, GROUP_SUM_CHUNK)],
@@ -100,10 +94,7 @@ const sizes = (n: Node): readonly number[] => n.inputs.map((v) => elements(v.typ
 export const allFinite: TemplateSpec = {
   name: "all_finite",
   op: "all_finite",
-  prologue: [],
-  epilogue: false,
-  sums: false,
-  moments: false,
+  ...plain,
   constants: (n) => ({ SIZES: sizes(n) }),
   launch: (n) => {
     const chunks = sizes(n).reduce((s, size) => s + ceilDiv(size, FINITE_CHUNK), 0);

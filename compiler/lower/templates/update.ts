@@ -3,12 +3,10 @@
 
 import { elements } from "../../ir/types.js";
 import { ceilDiv } from "../../util/math.js";
-import type { TemplateSpec } from "../template.js";
+import { plain, type TemplateSpec } from "../template.js";
 import { extents, inputType } from "./shapes.js";
 
 const PROTOTYPE_BLOCK = 16; // classes of a task, prototype_block in C++
-
-const plain = { prologue: [], epilogue: false, sums: false, moments: false } as const;
 
 /** Constants: D, Q of queue [D, Q]. Rows are the keys. */
 export const queuePush: TemplateSpec = {

@@ -6,9 +6,15 @@
 // asked.
 #pragma once
 
-#include "cpu/tile_sums.hpp"
+#include "cpu/lanes.hpp"
+#include "cpu/leaf.hpp"
+#include "cpu/math.hpp"
 
 namespace moproc {
+
+/// Whether Y wants the moments of its result, and how many values a channel each tile leaves for phase 1.
+template <class Y> inline constexpr bool has_moments = Y::mean_buffer >= 0 || Y::m2_buffer >= 0;
+template <class Y> inline constexpr int partial_values = Y::sums + (has_moments<Y> ? 2 : 0);
 
 constexpr int padded_channels(int c) { return (c + 15) / 16 * 16; }
 

@@ -1,0 +1,55 @@
+#include "cpu/conv_fprop.hpp"
+
+using namespace moproc;
+
+// conv2
+//   0: f32[4,24,9,9] conv1.conv
+//   1: f32[2,24] bn1.mul
+//   2: f32[2,24] bn1.sub
+//   3: f32[8640] conv2.weight.pack_conv_fprop
+//   4: f32[4,40,5,5] conv2.conv
+//   5: f32[2,40] bn2.channel_moments_mean
+//   6: f32[2,40] bn2.channel_moments_m2
+namespace {
+struct conv_fprop_affine_relu_f1b5089d_K {
+  static constexpr int C = 24;
+  static constexpr int H = 9;
+  static constexpr int W = 9;
+  static constexpr int OUT = 40;
+  static constexpr int P = 5;
+  static constexpr int Q = 5;
+  static constexpr int R = 3;
+  static constexpr int S = 3;
+  static constexpr int STRIDE = 2;
+  static constexpr int PAD = 1;
+  static constexpr int NO = 2;
+  static constexpr int NP = 6;
+  static constexpr int RC = 3;
+  static constexpr int IB = 8;
+  static constexpr int PB = 5;
+  static constexpr int PARTS = 1;
+  static constexpr int SPAN = 24;
+  struct X {
+    static constexpr int buffer = -1;
+    static MOPROC_INLINE Vec load(const Params& p, const At& i, int lanes) {
+      const Vec v0 = full<float, 24>(p, 0, i, lanes);       // conv1.conv
+      const Vec v1 = group_channel<float, 24>(p, 1, i, lanes); // bn1.mul
+      const Vec v2 = group_channel<float, 24>(p, 2, i, lanes); // bn1.sub
+      const Vec v3 = fma(v0, v1, v2);                       // affine
+      const Vec v4 = max(Vec(0.0f), v3);                    // relu
+      return v4;
+    }
+  };
+  static constexpr int W_BUFFER = 3;                // conv2.weight.pack_conv_fprop
+  struct Y {
+    static constexpr int sums = 0;
+    static constexpr int sum_buffer[] = {-1};
+    static constexpr int mean_buffer = 5, m2_buffer = 6;
+    static MOPROC_INLINE Vec store(const Params& p, const At& i, int lanes, Vec y, Vec* sum) {
+      put<float, 40>(p, 4, i, lanes, y);
+      return y;
+    }
+  };
+};
+}  // namespace
+extern "C" void conv_fprop_affine_relu_f1b5089d(const Params& p, const Task& t) { conv_fprop<conv_fprop_affine_relu_f1b5089d_K>(p, t); }

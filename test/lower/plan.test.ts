@@ -1,0 +1,109 @@
+// Plans: what a step's launches are, states that are read late, and whether a wrong plan would be noticed by
+// the check that random graphs go through.
+
+import test from "ava";
+import { Builder } from "../../compiler/ir/builder.js";
+import { NdArray } from "../../compiler/ir/nd.js";
+import type { Graph, TensorType, Value } from "../../compiler/ir/types.js";
+import type { Placed } from "../../compiler/lower/memory.js";
+import * as op from "../../compiler/ops/index.js";
+import { lower, optimize } from "../../compiler/pipeline.js";
+import { moproPrograms, phases } from "../../models/mopro.js";
+import { nativeTarget } from "../support/compiled.js";
+import { runPlan } from "../support/plan_run.js";
+
+const f32 = (...shape: readonly number[]): TensorType => ({ dtype: "f32", shape });
+
+test("a step of MoPro has one launch of SGD and one of the moving average, whatever gradients are shared", (t) => {
+  const config = {
+    width: 1 / 8,
+    num_class: 5,
+    low_dim: 8,
+    queue: 16,
+    image_size: 32,
+    batch: 8,
+    groups: 2,
+  } as const;
+  for (const arch of ["resnet18", "resnet50"] as const) {
+    const { plan } = lower(moproPrograms({ ...config, arch }), { name: arch, target: nativeTarget });
+    for (const phase of phases) {
+      const steps = plan.programs.find((p) => p.name === phase)?.steps ?? [];
+      const launches = steps.flatMap((s) =>
+        s.do === "launch" ? [plan.kernels[s.kernel]?.symbol ?? ""] : [],
+      );
+      t.is(launches.filter((k) => k.includes("_sgd_")).length, 1, `${arch} ${phase}`);
+      t.is(launches.filter((k) => k.includes("_ema_")).length, 1, `${arch} ${phase}`);
+    }
+  }
+});
+
+const numbers = (...x: readonly number[]): NdArray => new NdArray([x.length], Float64Array.from(x));
+
+/** The graph's results by the plan, from x = (1, -2, 3), p = (10, 20, 30) and q = (5, 6, 7). */
+function results(
+  build: (b: Builder, x: Value, p: Value, q: Value) => readonly Value[],
+  change?: (p: Placed) => Placed,
+) {
+  const b = Builder.create("g");
+  const zero = { kind: "constant", value: 0 } as const;
+  const [x, p, q] = [b.input("x", f32(3)), b.state("p", f32(3), zero), b.state("q", f32(3), zero)];
+  const g: Graph = optimize(b.finish(build(b, x, p, q)), nativeTarget);
+  const feed = new Map<Value, NdArray>([
+    [x, numbers(1, -2, 3)],
+    [p, numbers(10, 20, 30)],
+    [q, numbers(5, 6, 7)],
+  ]);
+  const ran = runPlan(g, nativeTarget, feed, change);
+  return {
+    outputs: ran.outputs.map((o) => [...o.data]),
+    p: [...(ran.state.get("p")?.data ?? [])],
+    q: [...(ran.state.get("q")?.data ?? [])],
+  };
+}
+
+test("a state that is returned, as it is or as a view, is the one before the step", (t) => {
+  const r = results((b, x, p) => {
+    b.update(p, op.add(b, p, x));
+    return [p, op.reshape(b, p, { shape: [3, 1] }), op.neg(b, p)];
+  });
+  t.deepEqual(r.outputs, [
+    [10, 20, 30],
+    [10, 20, 30],
+    [-10, -20, -30],
+  ]);
+  t.deepEqual(r.p, [11, 18, 33]);
+});
+
+test("a state that becomes another one's old value", (t) => {
+  const r = results((b, x, p, q) => {
+    b.update(q, p);
+    b.update(p, op.add(b, p, x));
+    return [op.add(b, p, q)];
+  });
+  t.deepEqual(r, { outputs: [[15, 26, 37]], p: [11, 18, 33], q: [10, 20, 30] });
+});
+
+test("a plan that puts two values in one place, or one over an operand, is noticed", (t) => {
+  const build = (b: Builder, x: Value, p: Value): readonly Value[] => {
+    const squares = op.matmul(b, op.reshape(b, x, { shape: [3, 1] }), op.reshape(b, p, { shape: [1, 3] }));
+    const sums = op.sum(b, op.softmax(b, squares), { axes: [0] });
+    return [op.add(b, sums, op.sum(b, squares, { axes: [1] }))];
+  };
+  t.notThrows(() => results(build));
+  const [matmul, softmax] = [/^matmul$/, /^softmax$/];
+  const over =
+    (moved: RegExp, onto: RegExp) =>
+    (placed: Placed): Placed => {
+      const value = (name: RegExp): Value => [...placed.place.keys()].find((v) => name.test(v.name)) as Value;
+      return {
+        ...placed,
+        place: new Map([...placed.place, [value(moved), placed.place.get(value(onto)) as never]]),
+      };
+    };
+  t.throws(() => results(build, over(softmax, matmul)), {
+    message: /%softmax .* is written over %matmul, which it reads/,
+  });
+  t.throws(() => results(build, over(/^sum$/, matmul)), {
+    message: /%matmul is read from work \d+, where %sum is/,
+  });
+});
