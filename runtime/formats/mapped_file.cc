@@ -1,0 +1,40 @@
+// mmap with its errors. A file that another process shortens while it is mapped ends the program by SIGBUS:
+// nothing short of copying prevents that.
+#include "formats/mapped_file.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "core/error.h"
+
+namespace moproc::formats {
+
+MappedFile::MappedFile(std::string path) : path_(std::move(path)) {
+  const int fd = open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);  // a pipe must not make us wait
+  if (fd < 0) throw InputError("cannot read " + path_ + ": " + std::strerror(errno));
+  struct stat info {};
+  const bool regular = fstat(fd, &info) == 0 && S_ISREG(info.st_mode);
+  if (!regular || info.st_size == 0) {
+    close(fd);
+    if (!regular) throw InputError("cannot read " + path_ + ": no regular file");
+    return;
+  }
+  const size_t size = static_cast<size_t>(info.st_size);
+  void* const at = mmap(nullptr, size, PROT_READ, MAP_PRIVATE, fd, 0);
+  const int error = errno;
+  close(fd);
+  if (at == MAP_FAILED) throw InputError("cannot read " + path_ + ": " + std::strerror(error));
+  bytes_ = {static_cast<const std::byte*>(at), size};
+}
+
+MappedFile::~MappedFile() {
+  if (!bytes_.empty()) munmap(const_cast<std::byte*>(bytes_.data()), bytes_.size());
+}
+
+}  // namespace moproc::formats

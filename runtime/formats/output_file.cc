@@ -1,0 +1,92 @@
+// POSIX writing: interrupted and partial writes are continued, everything else is reported.
+#include "formats/output_file.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+
+#include "core/error.h"
+
+namespace moproc::formats {
+namespace {
+
+[[noreturn]] void fail(const std::string& what, int error) {
+  throw InputError(what + ": " + std::strerror(error));
+}
+
+std::string parent(const std::string& path) {
+  const std::string p = std::filesystem::path(path).parent_path().string();
+  return p.empty() ? "." : p;
+}
+
+}  // namespace
+
+OutputFile::OutputFile(std::string path, Open how) : path_(std::move(path)) {
+  const int mode = how == Open::append ? O_APPEND : O_TRUNC;
+  fd_ = open(path_.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | mode, 0666);
+  if (fd_ < 0) fail("cannot write " + path_, errno);
+}
+
+OutputFile::~OutputFile() {
+  if (fd_ >= 0) close(fd_);
+}
+
+void OutputFile::write(std::span<const std::byte> bytes) {
+  while (!bytes.empty()) {
+    const ssize_t n = ::write(fd_, bytes.data(), bytes.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) fail("cannot write " + path_, errno);
+    bytes = bytes.subspan(static_cast<size_t>(n));
+  }
+}
+
+void OutputFile::sync_and_close() {
+  const int fd = fd_;
+  fd_ = -1;
+  if (fsync(fd) != 0) {
+    const int error = errno;
+    close(fd);
+    fail("cannot write " + path_, error);
+  }
+  if (close(fd) != 0) fail("cannot write " + path_, errno);
+}
+
+void rename_durably(const std::string& from, const std::string& to) {
+  if (rename(from.c_str(), to.c_str()) != 0) fail("cannot rename " + from + " to " + to, errno);
+  const int fd = open(parent(to).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) fail("cannot open " + parent(to), errno);
+  const int error =
+      fsync(fd) == 0 || errno == EINVAL ? 0 : errno;  // EINVAL: a file system that needs no such thing
+  close(fd);
+  if (error) fail("cannot sync " + parent(to), error);
+}
+
+void write_atomically(const std::string& path, const std::function<void(OutputFile&)>& body) {
+  const std::string partial = path + ".tmp";
+  OutputFile file(partial, OutputFile::Open::truncate);
+  try {
+    body(file);
+    file.sync_and_close();
+    rename_durably(partial, path);
+  } catch (...) {
+    unlink(partial.c_str());
+    throw;
+  }
+}
+
+void make_writable_folder(const std::string& folder, const std::string& flag) {
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  if (error) fail(flag + " " + folder + ": cannot make the folder", error.value());
+  const std::string probe = folder + "/.write-test." + std::to_string(getpid());
+  const int fd = open(probe.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  if (fd < 0) fail(flag + " " + folder + ": cannot write there", errno);
+  close(fd);
+  unlink(probe.c_str());
+}
+
+}  // namespace moproc::formats

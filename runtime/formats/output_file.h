@@ -1,0 +1,45 @@
+// A file that is written, with every failure an InputError naming it: full disks are the user's to mend.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace moproc::formats {
+
+class OutputFile {
+ public:
+  enum class Open { truncate, append };
+
+  /// Opens or makes the file. Throws InputError.
+  OutputFile(std::string path, Open how);
+  ~OutputFile();
+  OutputFile(const OutputFile&) = delete;
+  OutputFile& operator=(const OutputFile&) = delete;
+
+  const std::string& path() const { return path_; }
+  /// Writes all bytes, unbuffered. Throws InputError ("No space left on device").
+  void write(std::span<const std::byte> bytes);
+  void write(std::string_view text) { write(std::as_bytes(std::span(text.data(), text.size()))); }
+  /// Puts the file on the disk and closes it. Throws InputError.
+  void sync_and_close();
+
+ private:
+  std::string path_;
+  int fd_;
+};
+
+/// Renames `from` to `to` and puts the folder's entry on the disk. Throws InputError.
+void rename_durably(const std::string& from, const std::string& to);
+
+/// Lets `body` write `path`.tmp, which is then synced and renamed: `path` is complete or what it was before.
+/// Throws what opening or `body` throws; the temporary file is then gone.
+void write_atomically(const std::string& path, const std::function<void(OutputFile&)>& body);
+
+/// Makes the folder (and its parents) if it is missing and makes sure that files can be made in it.
+/// Throws InputError naming `flag`.
+void make_writable_folder(const std::string& folder, const std::string& flag);
+
+}  // namespace moproc::formats

@@ -1,0 +1,148 @@
+// Reads a pickle as data: a stack machine that knows plain values, tensors and arrays, and executes nothing.
+// Values are nodes of a table, referred to by index, so that lists that contain themselves leak nothing;
+// tree() turns the finished table into a Value.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "formats/pickle_names.h"
+#include "formats/value.h"
+
+namespace moproc::formats {
+
+/// What pickles of any size are held to; a checkpoint of ResNet-152 stays below a twentieth of each.
+inline constexpr size_t kMaxOpcodes = 2'000'000, kMaxMemo = 1'000'000, kMaxMarks = 256, kMaxRank = 64;
+inline constexpr int kMaxDepth = 100;              // containers inside each other
+inline constexpr uint64_t kMaxValues = 4'000'000;  // counting what is shared as often as it appears
+
+/// A storage that tensors of the pickle lie in; its bytes are elsewhere in the file.
+struct StorageUse {
+  std::string_view key;
+  DType dtype;
+  int64_t numel;
+  size_t at;  // the opcode that named it first
+};
+
+class PickleMachine {
+ public:
+  /// Reads one pickle that begins at byte `begin` of `bytes`, which must outlive the machine and what it
+  /// returns; `where` begins every message, byte numbers are those of `bytes`. Tensors may take 64 MiB + 16
+  /// times `file_bytes` together (views of one storage multiply it). `storages`: whether persistent ids may
+  /// name some.
+  PickleMachine(ByteSpan bytes, size_t begin, std::string where, uint64_t file_bytes, bool storages);
+
+  /// Runs to STOP. Throws InputError with byte, opcode and reason.
+  void run();
+  /// The byte behind STOP.
+  size_t end() const { return at_; }
+  const std::vector<StorageUse>& storages() const { return storages_; }
+  /// The value, its tensors in `bytes` of the storages (one each, of their size). Throws InputError when a
+  /// container contains itself, nests too deeply, or a value is of no kind that data have.
+  Value tree(const std::vector<ByteSpan>& storage_bytes) const;
+  /// What tensors lie in besides the file; must be kept as long as the tree.
+  std::deque<std::string> take_buffers() { return std::move(buffers_); }
+  [[noreturn]] void fail_at(size_t at, const std::string& what) const;
+
+ private:
+  using Id = uint32_t;
+  enum class Kind : uint8_t {
+    none,
+    boolean,
+    integer,
+    real,
+    text,
+    bytes,
+    list,
+    tuple,
+    dict,
+    callable,
+    storage,
+    tensor,
+    dtype,
+    array
+  };
+  struct Node {
+    Kind kind = Kind::none;
+    bool ordered = false;  // dict
+    int64_t number = 0;    // boolean, integer; index of view or tensor; DType
+    double real = 0;
+    std::string_view text;  // text, bytes
+    const AllowedName* name = nullptr;
+    std::vector<Id> items;  // dict: key, value, key, value ...
+  };
+  struct View {  // of a storage: what a persistent id names
+    size_t storage;
+    int64_t offset, numel;
+  };
+  struct Found {  // a tensor
+    Tensor tensor;
+    int64_t view = -1;  // -1: its storage is in the pickle
+  };
+  class TreeBuilder;
+
+  // pickle_machine.cc: opcodes
+  [[noreturn]] void fail(const std::string& what) const { fail_at(op_at_, what); }
+  bool step();
+  bool step_value(uint8_t code);
+  bool step_container(uint8_t code);
+  ByteSpan take(uint64_t size);
+  template <class T>
+  T number() {
+    return load<T>(take(sizeof(T)), 0);
+  }
+  std::string_view line();
+  void push(Node node);
+  void push_integer(int64_t v);
+  void push_text(ByteSpan bytes);
+  void push_bytes(ByteSpan bytes);
+  void push_callable(std::string_view module, std::string_view name);
+  Id pop();
+  Id top() const;
+  std::vector<Id> pop_to_mark();
+  void put_memo(uint64_t index);
+  void get_memo(uint64_t index);
+  void add_items(Id container, const std::vector<Id>& items, Kind kind);
+  void long_integer();
+
+  // pickle_objects.cc: what names and persistent ids stand for
+  void reduce();
+  void build();
+  void persistent_id();
+  void ordered_dict(const std::vector<Id>& args);
+  void rebuild_tensor(const std::vector<Id>& args);
+  void encode(const std::vector<Id>& args);
+  void numpy_dtype(const std::vector<Id>& args);
+  void array_from_buffer(const std::vector<Id>& args);
+  void build_array(Id array, const Node& state);
+  void check_numpy_state(const Node& dtype, const Node& state) const;
+  Id make_array(Id dtype, std::vector<int64_t> shape, bool fortran, std::string_view data);
+  Id make_tensor(Tensor tensor, int64_t view);
+  size_t use_storage(std::string_view key, DType dtype, int64_t numel);
+  int64_t integer(Id id, const char* what) const;
+  std::vector<int64_t> integers(Id id, const char* what) const;
+  std::string_view text(Id id, const char* what) const;
+  const Node& node(Id id) const { return nodes_[id]; }
+  Id add(Node node);
+
+  ByteSpan bytes_;
+  size_t at_, begin_, op_at_;
+  std::string where_;
+  uint64_t tensor_room_;
+  bool storages_allowed_;
+  size_t ops_ = 0;
+  std::vector<Node> nodes_;
+  std::vector<Id> stack_, memo_;  // memo: kEmpty where nothing was put
+  std::vector<size_t> marks_;     // stack sizes
+  std::vector<StorageUse> storages_;
+  std::unordered_map<std::string_view, size_t> storage_index_;
+  std::vector<View> views_;
+  std::vector<Found> tensors_;
+  std::deque<std::string> buffers_;
+};
+
+}  // namespace moproc::formats

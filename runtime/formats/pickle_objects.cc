@@ -1,0 +1,241 @@
+// What REDUCE, BUILD and persistent ids stand for: dicts, tensors, numpy arrays. Every number is compared
+// with the storage it reaches into before a tensor exists.
+#include <algorithm>
+
+#include "core/error.h"
+#include "core/layout.h"
+#include "formats/pickle_machine.h"
+
+namespace moproc::formats {
+
+int64_t PickleMachine::integer(Id id, const char* what) const {
+  if (node(id).kind != Kind::integer) fail(std::string(what) + " is no whole number");
+  return node(id).number;
+}
+
+std::string_view PickleMachine::text(Id id, const char* what) const {
+  if (node(id).kind != Kind::text) fail(std::string(what) + " is no text");
+  return node(id).text;
+}
+
+std::vector<int64_t> PickleMachine::integers(Id id, const char* what) const {
+  const Node& n = node(id);
+  if (n.kind != Kind::tuple && n.kind != Kind::list) fail(std::string(what) + " is no tuple");
+  if (n.items.size() > kMaxRank)
+    fail(std::string(what) + " has more than " + std::to_string(kMaxRank) + " dimensions");
+  std::vector<int64_t> values;
+  for (const Id item : n.items) values.push_back(integer(item, what));
+  return values;
+}
+
+/// The index of a storage; the same key must always mean the same storage.
+size_t PickleMachine::use_storage(std::string_view key, DType dtype, int64_t numel) {
+  const auto [found, fresh] = storage_index_.emplace(key, storages_.size());
+  if (fresh) {
+    if (!checked_product({numel}, dtype_size(dtype)))
+      fail("a storage of " + std::to_string(numel) + " elements");
+    storages_.push_back({key, dtype, numel, op_at_});
+    return found->second;
+  }
+  const StorageUse& s = storages_[found->second];
+  if (s.dtype != dtype || s.numel != numel)
+    fail("storage " + in_quotes(key) + " is " + dtype_name(dtype) + "[" + std::to_string(numel) +
+         "] here and " + dtype_name(s.dtype) + "[" + std::to_string(s.numel) + "] at byte " +
+         std::to_string(s.at));
+  return found->second;
+}
+
+/// ('storage', type, key, place, elements), in the old format with one more: None or (key, offset, elements)
+/// of a view.
+void PickleMachine::persistent_id() {
+  const Id id = pop();
+  if (!storages_allowed_) fail("persistent ids belong to files of torch.save");
+  const Node& tuple = node(id);
+  if (tuple.kind != Kind::tuple || (tuple.items.size() != 5 && tuple.items.size() != 6))
+    fail("a persistent id that is no tuple of 5 or 6");
+  const std::vector<Id>& items = tuple.items;
+  if (text(items[0], "the kind of a persistent id") != "storage") fail("a persistent id that is no storage");
+  const Node& type = node(items[1]);
+  if (type.kind != Kind::callable || type.name->callable != Callable::storage_type)
+    fail("the type of a storage is no torch storage type");
+  text(items[3], "the place of a storage");
+  const int64_t numel = integer(items[4], "the size of a storage");
+  View view{use_storage(text(items[2], "the key of a storage"), type.name->dtype, numel), 0, numel};
+  if (items.size() == 6 && node(items[5]).kind != Kind::none) {
+    const Node& part = node(items[5]);
+    if (part.kind != Kind::tuple || part.items.size() != 3) fail("a view of a storage that is no tuple of 3");
+    text(part.items[0], "the key of a view");
+    view.offset = integer(part.items[1], "the offset of a view");
+    view.numel = integer(part.items[2], "the size of a view");
+    if (view.offset < 0 || view.numel < 0 || view.offset > numel || view.numel > numel - view.offset)
+      fail("a view of elements " + std::to_string(view.offset) + " + " + std::to_string(view.numel) +
+           " of a storage of " + std::to_string(numel));
+  }
+  views_.push_back(view);
+  push({.kind = Kind::storage, .number = static_cast<int64_t>(views_.size() - 1)});
+}
+
+/// CALLABLE(*ARGS): the callable is one of the allowed names, and what it would return is made here.
+void PickleMachine::reduce() {
+  const Id args_id = pop(), callable = pop();
+  if (node(callable).kind != Kind::callable) fail("calls something that is not among the allowed names");
+  if (node(args_id).kind != Kind::tuple) fail("the arguments are no tuple");
+  const std::vector<Id> args = node(args_id).items;
+  const AllowedName& name = *node(callable).name;
+  const auto want = [&](size_t least, size_t most) {
+    if (args.size() < least || args.size() > most)
+      fail(std::string(name.module) + "." + name.name + " with " + std::to_string(args.size()) +
+           " arguments");
+  };
+  switch (name.callable) {
+    case Callable::ordered_dict: return want(0, 1), ordered_dict(args);
+    case Callable::rebuild_tensor: return want(6, 7), rebuild_tensor(args);
+    case Callable::encode: return want(2, 2), encode(args);
+    case Callable::empty_bytes: return want(0, 0), push({.kind = Kind::bytes});
+    case Callable::dtype: return want(3, 3), numpy_dtype(args);
+    case Callable::array_from_buffer: return want(4, 4), array_from_buffer(args);
+    case Callable::rebuild_parameter:
+      want(3, 3);
+      if (node(args[0]).kind != Kind::tensor) fail("a parameter that is no tensor");
+      return stack_.push_back(args[0]);
+    case Callable::size:
+      want(1, 1);
+      integers(args[0], "a torch.Size");
+      return stack_.push_back(args[0]);
+    case Callable::array_reconstruct: {
+      want(3, 3);
+      const Node& type = node(args[0]);
+      if (type.kind != Kind::callable || type.name->callable != Callable::ndarray)
+        fail("an array that is no numpy.ndarray");
+      return push({.kind = Kind::array});
+    }
+    case Callable::storage_type:
+    case Callable::ndarray:
+      fail(std::string(name.module) + "." + name.name + " is called; it may only be mentioned");
+  }
+}
+
+/// OrderedDict(), or as Python 2 wrote it OrderedDict([[key, value], ...]).
+void PickleMachine::ordered_dict(const std::vector<Id>& args) {
+  push({.kind = Kind::dict, .ordered = true});
+  if (args.empty()) return;
+  const Node& pairs = node(args[0]);
+  if (pairs.kind != Kind::list) fail("an OrderedDict of something that is no list");
+  std::vector<Id> members;
+  for (const Id pair : pairs.items) {
+    const Node& p = node(pair);
+    if ((p.kind != Kind::list && p.kind != Kind::tuple) || p.items.size() != 2)
+      fail("an OrderedDict of no pairs");
+    members.insert(members.end(), p.items.begin(), p.items.end());
+  }
+  add_items(top(), members, Kind::dict);
+}
+
+PickleMachine::Id PickleMachine::make_tensor(Tensor tensor, int64_t view) {
+  const uint64_t bytes = static_cast<uint64_t>(tensor.bytes());
+  if (bytes > tensor_room_)
+    fail("the tensors take more than 16 times the file: too many views of the same data");
+  tensor_room_ -= bytes;
+  tensors_.push_back({std::move(tensor), view});
+  return add({.kind = Kind::tensor, .number = static_cast<int64_t>(tensors_.size() - 1)});
+}
+
+/// (storage, offset, size, stride, requires_grad, hooks, [metadata])
+void PickleMachine::rebuild_tensor(const std::vector<Id>& args) {
+  if (node(args[0]).kind != Kind::storage) fail("a tensor without a storage");
+  const int64_t index = node(args[0]).number;
+  const View& view = views_[static_cast<size_t>(index)];
+  Tensor t;
+  t.dtype = storages_[view.storage].dtype;
+  t.offset = integer(args[1], "the offset of a tensor");
+  t.shape = integers(args[2], "the size of a tensor");
+  t.strides = integers(args[3], "the strides of a tensor");
+  if (node(args[5]).kind != Kind::dict && node(args[5]).kind != Kind::none)
+    fail("the hooks of a tensor are no dict");
+  const std::string fault = view_fault(t.dtype, t.shape, t.strides, t.offset, view.numel);
+  if (!fault.empty()) fail("a tensor in storage " + in_quotes(storages_[view.storage].key) + ": " + fault);
+  stack_.push_back(make_tensor(std::move(t), index));
+}
+
+/// _codecs.encode(text, 'latin1'): how protocol 2 writes bytes.
+void PickleMachine::encode(const std::vector<Id>& args) {
+  const std::string_view from = text(args[0], "what is encoded");
+  if (text(args[1], "the encoding") != "latin1") fail("an encoding other than latin1");
+  std::string& out = buffers_.emplace_back();
+  out.reserve(from.size());
+  for (size_t i = 0; i < from.size(); ++i) {
+    const uint8_t c = static_cast<uint8_t>(from[i]);
+    if (c > 0xc3) fail("text beyond latin1");  // U+0100 and on
+    out += c < 0x80 ? from[i] : static_cast<char>((c & 3) << 6 | (static_cast<uint8_t>(from[++i]) & 63));
+  }
+  push({.kind = Kind::bytes, .text = out});
+}
+
+/// numpy.dtype(code, align, copy); the byte order follows in BUILD.
+void PickleMachine::numpy_dtype(const std::vector<Id>& args) {
+  const std::string_view code = text(args[0], "a numpy type");
+  const std::optional<DType> type = numpy_type(code);
+  if (!type) fail("numpy type " + in_quotes(code) + " is not among f2 f4 f8 i1 i2 i4 i8 u1 b1");
+  push({.kind = Kind::dtype, .number = static_cast<int64_t>(*type)});
+}
+
+/// numpy.core.numeric._frombuffer(bytes, dtype, shape, order)
+void PickleMachine::array_from_buffer(const std::vector<Id>& args) {
+  if (node(args[0]).kind != Kind::bytes) fail("an array whose data are no bytes");
+  const std::string_view order = text(args[3], "the order of an array");
+  if (order != "C" && order != "F") fail("order " + in_quotes(order) + " of an array");
+  stack_.push_back(
+      make_array(args[1], integers(args[2], "the shape of an array"), order == "F", node(args[0]).text));
+}
+
+PickleMachine::Id PickleMachine::make_array(Id dtype, std::vector<int64_t> shape, bool fortran,
+                                            std::string_view data) {
+  if (node(dtype).kind != Kind::dtype) fail("an array without a numpy.dtype");
+  const DType type = static_cast<DType>(node(dtype).number);
+  const std::optional<int64_t> bytes = checked_product(shape, dtype_size(type));
+  if (!bytes || static_cast<uint64_t>(*bytes) != data.size())
+    fail("an array of " + std::to_string(data.size()) + " bytes, which its shape and type do not take");
+  Tensor t = row_major_tensor(type, std::move(shape), as_bytes(data));
+  if (fortran) t.strides = column_major_strides(t.shape);
+  return make_tensor(std::move(t), -1);
+}
+
+/// OBJECT.__setstate__(STATE), for the three kinds of objects that have one.
+void PickleMachine::build() {
+  const Id state = pop(), object = top();
+  if (node(object).kind == Kind::dict) {
+    // Attributes of a state_dict (_metadata): nothing that a checkpoint needs.
+    if (node(state).kind != Kind::dict) fail("the attributes of a dict are no dict");
+    return;
+  }
+  if (node(state).kind != Kind::tuple) fail("a state that is no tuple");
+  if (node(object).kind == Kind::dtype) return check_numpy_state(node(object), node(state));
+  if (node(object).kind == Kind::array) return build_array(object, node(state));
+  fail("sets the state of something that has none");
+}
+
+/// (3, order, None, None, None, -1, -1, 0)
+void PickleMachine::check_numpy_state(const Node& dtype, const Node& state) const {
+  if (state.items.size() < 8 || integer(state.items[0], "the version of a numpy.dtype") != 3)
+    fail("a numpy.dtype of another version than 3");
+  const std::string_view order = text(state.items[1], "the byte order of a numpy.dtype");
+  if (order == ">" && dtype_size(static_cast<DType>(dtype.number)) > 1)
+    fail("big-endian numbers; only little-endian ones are read");
+  if (order != "<" && order != "|" && order != "=" && order != ">") fail("byte order " + in_quotes(order));
+  for (size_t i = 2; i < 5; ++i)
+    if (node(state.items[i]).kind != Kind::none) fail("a numpy.dtype with parts");
+}
+
+/// (version, shape, dtype, whether in Fortran's order, bytes)
+void PickleMachine::build_array(Id array, const Node& state) {
+  if (state.items.size() != 5 || integer(state.items[0], "the version of an array") != 1)
+    fail("an array of another version than 1");
+  const Node &fortran = node(state.items[3]), &data = node(state.items[4]);
+  if (fortran.kind != Kind::boolean) fail("the order of an array is no truth value");
+  if (data.kind != Kind::bytes) fail("an array whose data are no bytes");
+  const Id made = make_array(state.items[2], integers(state.items[1], "the shape of an array"),
+                             fortran.number != 0, data.text);
+  nodes_[array] = nodes_[made];
+}
+
+}  // namespace moproc::formats

@@ -1,0 +1,47 @@
+// Writes a Value as a pickle: protocol 2 with tensors as torch.save writes them, or protocol 4 with tensors
+// as numpy arrays. Only opcodes and names that torch.load(weights_only=True) accepts are used for the first.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "formats/value.h"
+
+namespace moproc::formats {
+
+class PickleWriter {
+ public:
+  using Sink = std::function<void(ByteSpan)>;
+
+  /// Tensors become references to storages of their own, "0", "1" and so on, which storages() lists. They are
+  /// written as row-major, whatever their strides are.
+  static std::string torch(const Value& root, std::vector<const Tensor*>& storages);
+
+  /// Tensors become numpy arrays, their data inside. Throws InputError, naming the dict's key, for bf16,
+  /// which numpy does not have.
+  static void numpy(const Value& root, const Sink& sink);
+
+ private:
+  PickleWriter(std::vector<const Tensor*>* storages, const Sink* sink) : storages_(storages), sink_(sink) {}
+  void value(const Value& v);
+  void integer(int64_t v);
+  void real(double v);
+  void text(std::string_view v);
+  void bytes(ByteSpan v);
+  void sequence(const Sequence& s);
+  void dict(const Dict& d);
+  void tuple(const std::vector<int64_t>& values);
+  void torch_tensor(const Tensor& t);
+  void numpy_tensor(const Tensor& t);
+  void global(const char* module, const char* name);
+  void op(char code) { out_ += code; }
+  void flush();
+
+  std::vector<const Tensor*>* storages_;  // null: numpy arrays
+  const Sink* sink_;
+  std::string out_, key_;
+  std::vector<std::byte> buffer_;
+};
+
+}  // namespace moproc::formats

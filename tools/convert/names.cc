@@ -1,0 +1,126 @@
+// Names are translated part by part; the rules for detectron2 are those of the published conversion script.
+#include "names.h"
+
+#include <algorithm>
+#include <array>
+
+#include "core/error.h"
+#include "formats/published_names.h"
+
+namespace moproc::tools {
+
+using namespace formats;
+
+namespace {
+
+constexpr std::string_view kQuery = "encoder_q.";
+
+struct Part {
+  std::string_view torchvision, detectron2;
+};
+// Longer ones first where one begins another.
+constexpr std::array<Part, 8> kParts = {{{"conv1.", "conv1."},
+                                         {"conv2.", "conv2."},
+                                         {"conv3.", "conv3."},
+                                         {"bn1.", "conv1.norm."},
+                                         {"bn2.", "conv2.norm."},
+                                         {"bn3.", "conv3.norm."},
+                                         {"downsample.0.", "shortcut."},
+                                         {"downsample.1.", "shortcut.norm."}}};
+
+/// The rest of a name behind its layer: "conv1.weight" <-> "conv1.weight", "bn1.bias" <-> "conv1.norm.bias".
+std::string translate(std::string_view rest, std::string_view Part::*from, std::string_view Part::*to) {
+  const Part* best = nullptr;
+  for (const Part& p : kParts)
+    if (rest.starts_with(p.*from) && (!best || (best->*from).size() < (p.*from).size())) best = &p;
+  if (!best) return "";
+  return std::string(best->*to) + std::string(rest.substr((best->*from).size()));
+}
+
+/// Where the rest of "layer1.0.conv1.weight" or "res2.0.conv1.weight" begins; 0 when the name has no layer
+/// and block.
+size_t behind_block(std::string_view name) {
+  const size_t first = name.find('.');
+  const size_t second = first == std::string_view::npos ? first : name.find('.', first + 1);
+  return second == std::string_view::npos ? 0 : second + 1;
+}
+
+bool any_begins(const std::vector<NamedTensor>& tensors, std::string_view prefix) {
+  return std::any_of(tensors.begin(), tensors.end(),
+                     [&](const NamedTensor& t) { return t.name.starts_with(prefix); });
+}
+
+/// Renames tensors and momentum; an empty new name drops the tensor.
+template <class F>
+Checkpoint renamed(const Checkpoint& c, F&& rename) {
+  Checkpoint out = c;
+  for (auto* const list : {&out.tensors, &out.momentum}) {
+    for (NamedTensor& t : *list) t.name = rename(t.name);
+    std::erase_if(*list, [](const NamedTensor& t) { return t.name.empty(); });
+  }
+  return out;
+}
+
+std::string replace_front(const std::string& name, std::string_view from, std::string_view to) {
+  return name.starts_with(from) ? std::string(to) + name.substr(from.size()) : name;
+}
+
+}  // namespace
+
+Naming naming_of(const Checkpoint& c) {
+  if (any_begins(c.tensors, kQuery)) return Naming::mopro;
+  if (any_begins(c.tensors, "stem.") && any_begins(c.tensors, "res2.0.")) return Naming::detectron2;
+  if (any_begins(c.tensors, "conv1.") && any_begins(c.tensors, "layer1.0.")) return Naming::torchvision;
+  return Naming::other;
+}
+
+std::string detectron2_name(std::string_view name) {
+  if (name.starts_with("fc") || name.starts_with("classifier")) return "";
+  if (!name.starts_with("layer")) {
+    const std::string stem = translate(name, &Part::torchvision, &Part::detectron2);
+    return stem.empty() ? "" : "stem." + stem;
+  }
+  const size_t rest = behind_block(name);
+  const std::string part =
+      rest == 0 ? "" : translate(name.substr(rest), &Part::torchvision, &Part::detectron2);
+  if (part.empty() || name[5] < '1' || name[5] > '4') return "";
+  return std::string("res") + static_cast<char>(name[5] + 1) + std::string(name.substr(6, rest - 6)) + part;
+}
+
+std::string torchvision_name(std::string_view name, const std::string& where) {
+  std::string part, front;
+  if (const std::string_view stem = behind("stem.", name); !stem.empty()) {
+    part = translate(stem, &Part::detectron2, &Part::torchvision);
+  } else if (const size_t rest = behind_block(name);
+             rest > 0 && name.starts_with("res") && name[3] >= '2' && name[3] <= '5') {
+    front = std::string("layer") + static_cast<char>(name[3] - 1) + std::string(name.substr(4, rest - 4));
+    part = translate(name.substr(rest), &Part::detectron2, &Part::torchvision);
+  }
+  if (part.empty()) throw InputError(where + ": " + shown(name) + " is no tensor of a detectron2 ResNet");
+  return front + part;
+}
+
+Checkpoint query_encoder(const Checkpoint& c) {
+  switch (naming_of(c)) {
+    case Naming::torchvision: return c;
+    case Naming::detectron2:
+      return renamed(c, [&](const std::string& name) { return torchvision_name(name, c.path); });
+    case Naming::mopro:
+      return renamed(c, [](const std::string& name) {
+        const std::string bare(behind(kQuery, name));
+        if (bare.starts_with("fc1.") || bare.starts_with("fc2.")) return std::string();
+        return replace_front(bare, "classifier.", "fc.");
+      });
+    case Naming::other: break;
+  }
+  throw InputError(c.path +
+                   ": has no ResNet: neither encoder_q.conv1.weight nor conv1.weight nor stem.conv1.weight");
+}
+
+Checkpoint as_mopro(const Checkpoint& c) {
+  return renamed(query_encoder(c), [](const std::string& name) {
+    return std::string(kQuery) + replace_front(name, "fc.", "classifier.");
+  });
+}
+
+}  // namespace moproc::tools
