@@ -39,7 +39,9 @@ int64_t dtype_size(DType t) {
     case DType::f32:
     case DType::i32: return 4;
     case DType::bf16:
-    case DType::f16: return 2;
+    case DType::f16:
+    case DType::i16: return 2;
+    case DType::i8:
     case DType::u8:
     case DType::boolean: return 1;
   }
@@ -54,6 +56,8 @@ const char* dtype_name(DType t) {
     case DType::f64: return "f64";
     case DType::i64: return "i64";
     case DType::i32: return "i32";
+    case DType::i16: return "i16";
+    case DType::i8: return "i8";
     case DType::u8: return "u8";
     case DType::boolean: return "bool";
   }

@@ -24,6 +24,8 @@ Kind kind_of(DType d) {
     case DType::i32: return {"i32", "Int32Array", napi_int32_array, 4};
     case DType::u8: return {"u8", "Uint8Array", napi_uint8_array, 1};
     case DType::boolean: return {"bool", "Uint8Array", napi_uint8_array, 1};
+    case DType::i16: return {"i16", "Int16Array", napi_int16_array, 2};
+    case DType::i8: return {"i8", "Int8Array", napi_int8_array, 1};
   }
   return {"?", "?", napi_uint8_array, 1};
 }

@@ -6,17 +6,21 @@
 #include <filesystem>
 #include <string_view>
 #include <tuple>
+#include <unordered_map>
 
 #include "core/error.h"
 #include "core/layout.h"
+#include "formats/checkpoint_file.h"
+#include "formats/published.h"
+#include "formats/published_names.h"
+#include "formats/torch_writer.h"
 #include "train/flags.h"
-#include "train/safetensors.h"
-#include "train/sha256.h"
 
 namespace moproc::train {
-namespace {
 
-constexpr const char* kFormat = "moproc-checkpoint-1";
+using namespace formats;
+
+namespace {
 
 std::string show(double v) {
   std::string text;
@@ -31,7 +35,7 @@ std::string join(const std::vector<int>& values) {
 }
 
 Metadata metadata_of(const Plan& plan, const CheckpointInfo& i, const Options& o) {
-  Metadata m{{"format", kFormat},
+  Metadata m{{"format", kRunFormat},
              {"task", meta(plan, "task")},
              {"arch", meta(plan, "arch")},
              {"num_class", meta(plan, "num_class")},
@@ -49,9 +53,15 @@ Metadata metadata_of(const Plan& plan, const CheckpointInfo& i, const Options& o
              {"start_clean_epoch", std::to_string(o.start_clean_epoch)}};
   const Hyper& h = o.hyper;
   const std::pair<const char*, double> hyper[] = {
-      {"lr", h.lr},           {"momentum", h.momentum}, {"weight_decay", h.weight_decay},
-      {"moco_m", h.moco_m},   {"proto_m", h.proto_m},   {"temperature", h.temperature},
-      {"alpha", h.alpha},     {"w_inst", h.w_inst},     {"w_proto", h.w_proto},
+      {"lr", h.lr},
+      {"momentum", h.momentum},
+      {"weight_decay", h.weight_decay},
+      {"moco_m", h.moco_m},
+      {"proto_m", h.proto_m},
+      {"temperature", h.temperature},
+      {"alpha", h.alpha},
+      {"w_inst", h.w_inst},
+      {"w_proto", h.w_proto},
       {"pseudo_th", h.pseudo_th},
   };
   for (const auto& [name, value] : hyper) m[name] = show(value);
@@ -60,29 +70,28 @@ Metadata metadata_of(const Plan& plan, const CheckpointInfo& i, const Options& o
   return m;
 }
 
-const std::string& field(const SafetensorsFile& file, const char* key) {
-  const auto found = file.metadata().find(key);
-  if (found == file.metadata().end()) throw InputError(file.path() + ": __metadata__ has no " + key);
+/// Where a checkpoint keeps what it says about itself: for messages.
+const char* metadata_place(const Checkpoint& c) {
+  return c.kind == CheckpointKind::safetensors ? "__metadata__" : "moproc";
+}
+
+const std::string& field(const Checkpoint& c, const char* key) {
+  const auto found = c.metadata.find(key);
+  if (found == c.metadata.end()) throw InputError(c.path + ": " + metadata_place(c) + " has no " + key);
   return found->second;
 }
 
 template <class T>
-T number(const SafetensorsFile& file, const char* key) {
-  const std::string& text = field(file, key);
+T number(const Checkpoint& c, const char* key) {
+  const std::string& text = field(c, key);
   T v{};
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), v);
   if (text.empty() || error != std::errc() || end != text.data() + text.size() || v < T{})
-    throw InputError(file.path() + ": __metadata__." + key + " is '" + text + "'");
+    throw InputError(c.path + ": " + metadata_place(c) + "." + key + " is " + in_quotes(text));
   return v;
 }
 
-std::string show_entry(const TensorEntry& t) {
-  std::string text = std::string(dtype_name(t.dtype)) + "[";
-  for (size_t d = 0; d < t.shape.size(); ++d) text += (d ? "," : "") + std::to_string(t.shape[d]);
-  return text + "]";
-}
-
-bool fits(const TensorEntry& t, const TensorInfo& want) {
+bool fits(const Tensor& t, const TensorInfo& want) {
   return t.dtype == want.dtype &&
          std::equal(t.shape.begin(), t.shape.end(), want.shape, want.shape + want.rank);
 }
@@ -94,21 +103,93 @@ std::vector<int> saved_tensors(const Plan& plan) {
   return tensors;
 }
 
-void check_tensors(const SafetensorsFile& file, const Session& session, const std::vector<int>& wanted) {
+/// A tensor of the session and where the file has it; null: it is to be zero.
+struct Match {
+  int tensor;
+  const Tensor* from;
+};
+
+/// Pairs all of `wanted` with tensors of the file; throws for any that is missing, does not fit, or is left
+/// over.
+std::vector<Match> match_tensors(const Checkpoint& c, const Session& session, const std::vector<int>& wanted,
+                                 std::vector<std::string>& notes) {
+  std::unordered_map<std::string, const Tensor*> have;
+  for (const NamedTensor& t : c.tensors) have.emplace(t.name, &t.tensor);
+  for (const NamedTensor& t : c.momentum) have.emplace(kMomentumPrefix + t.name, &t.tensor);
+  std::vector<Match> matches;
+  int momenta = 0, counters = 0;
   for (const int t : wanted) {
     const TensorInfo& want = session.info(t);
-    const TensorEntry* const have = file.find(want.name);
-    if (!have) throw InputError(file.path() + ": tensor " + want.name + " is missing");
-    if (!fits(*have, want))
-      throw InputError(file.path() + ": tensor " + want.name + " is " + show_entry(*have) +
+    const auto found = have.find(want.name);
+    const std::string_view name(want.name);
+    int* const absent = name.starts_with(kMomentumPrefix)       ? &momenta
+                        : name.ends_with("num_batches_tracked") ? &counters
+                                                                : nullptr;
+    if (found == have.end()) {
+      if (c.of_run() || !absent) throw InputError(c.path + ": tensor " + want.name + " is missing");
+      ++*absent;
+      matches.push_back({t, nullptr});
+      continue;
+    }
+    if (!fits(*found->second, want))
+      throw InputError(c.path + ": tensor " + want.name + " is " + show_type(*found->second) +
                        ", the artefact needs " + show_type(want));
+    matches.push_back({t, found->second});
+    have.erase(found);
   }
-  if (file.tensors().size() == wanted.size()) return;
-  for (const TensorEntry& have : file.tensors()) {
-    bool known = false;
-    for (const int t : wanted) known = known || have.name == session.info(t).name;
-    if (!known) throw InputError(file.path() + ": the artefact has no tensor " + have.name);
+  if (!have.empty()) throw InputError(c.path + ": the artefact has no tensor " + shown(have.begin()->first));
+  const auto say = [&](int n, const char* what) {
+    if (n > 0)
+      notes.push_back(c.path + " has no " + what + " for " + std::to_string(n) +
+                      " tensors: they begin with zero");
+  };
+  say(momenta, "momentum");
+  say(counters, "BatchNorm counter");
+  return matches;
+}
+
+/// Everything that only a run of ours knows.
+void read_run(const Checkpoint& c, CheckpointInfo& info) {
+  info.at.epoch = number<int>(c, "epoch");
+  info.at.step = number<int64_t>(c, "step");
+  info.at.samples = number<int64_t>(c, "samples");
+  info.at.meters = Meters::from_json(parse_json(field(c, "meters"), c.path + ": meters"), c.path);
+  info.seed = number<uint64_t>(c, "seed");
+  info.global_batch = number<int64_t>(c, "global_batch");
+  info.data_digest = field(c, "data_digest");
+  info.plan_digest = field(c, "plan_digest");
+}
+
+void read_foreign(const Checkpoint& c, CheckpointInfo& info) {
+  info.of_run = false;
+  info.knows_epoch = c.metadata.count("epoch") > 0;
+  if (info.knows_epoch) info.at.epoch = number<int>(c, "epoch");
+  info.notes.push_back(c.path + " is a " + show_kind(c.kind) +
+                       " that does not know its seed, data and batch" +
+                       (info.knows_epoch ? "" : ", nor its epoch"));
+  for (const std::string& what : c.left_out) info.notes.push_back(c.path + ": not read: " + what);
+}
+
+/// A state as it lies in the session's memory: 4-D tensors are stored channels-last.
+Tensor in_place(const Session& session, int tensor) {
+  const TensorInfo& i = session.info(tensor);
+  Tensor t = row_major_tensor(i.dtype, {i.shape, i.shape + i.rank},
+                              {session.data(tensor), static_cast<size_t>(i.bytes)});
+  if (i.rank == 4) t.strides = {t.strides[0], 1, t.shape[3] * t.shape[1], t.shape[1]};
+  return t;
+}
+
+void save_published(const std::string& path, const Session& session, const std::vector<int>& saved,
+                    Metadata metadata) {
+  Checkpoint c;
+  c.path = path;
+  c.metadata = std::move(metadata);
+  for (const int t : saved) {
+    const std::string_view name = session.info(t).name, of = behind(kMomentumPrefix, name);
+    if (of.empty()) c.tensors.push_back({std::string(name), in_place(session, t)});
+    else c.momentum.push_back({std::string(of), in_place(session, t)});
   }
+  write_torch(path, to_published(c));
 }
 
 /// How far a run was: epoch, whether the epoch ended, steps of it.
@@ -116,9 +197,12 @@ using Rank = std::tuple<int64_t, bool, int64_t>;
 
 /// The rank that a checkpoint's name gives it; nothing for any other name.
 std::optional<Rank> rank_of(const std::string& name) {
-  constexpr std::string_view prefix = "checkpoint_", suffix = ".safetensors";
-  if (!name.starts_with(prefix) || !name.ends_with(suffix)) return std::nullopt;
-  const char* const end = name.data() + name.size() - suffix.size();
+  constexpr std::string_view prefix = "checkpoint_";
+  size_t suffix = 0;
+  for (const std::string_view s : {".safetensors", ".pth.tar"})
+    if (name.ends_with(s)) suffix = s.size();
+  if (!name.starts_with(prefix) || suffix == 0) return std::nullopt;
+  const char* const end = name.data() + name.size() - suffix;
   int64_t epoch = 0, step = 0;
   const auto [after, error] = std::from_chars(name.data() + prefix.size(), end, epoch);
   if (error != std::errc() || epoch < 0) return std::nullopt;
@@ -130,13 +214,11 @@ std::optional<Rank> rank_of(const std::string& name) {
 
 }  // namespace
 
-std::string checkpoint_name(int epoch, std::optional<int64_t> step) {
+std::string checkpoint_name(int epoch, std::optional<int64_t> step, const std::string& format) {
   char name[64];
-  if (step)
-    std::snprintf(name, sizeof name, "checkpoint_%04d_%06lld.safetensors", epoch,
-                  static_cast<long long>(*step));
-  else std::snprintf(name, sizeof name, "checkpoint_%04d.safetensors", epoch);
-  return name;
+  if (step) std::snprintf(name, sizeof name, "checkpoint_%04d_%06lld.", epoch, static_cast<long long>(*step));
+  else std::snprintf(name, sizeof name, "checkpoint_%04d.", epoch);
+  return name + format;
 }
 
 std::string newest_checkpoint(const std::string& folder) {
@@ -153,35 +235,32 @@ std::string newest_checkpoint(const std::string& folder) {
 void save_checkpoint(const std::string& path, const Session& session, const CheckpointInfo& info,
                      const Options& options) {
   const std::vector<int> saved = saved_tensors(session.plan());
+  Metadata metadata = metadata_of(session.plan(), info, options);
+  if (options.checkpoint_format == "pth.tar")
+    return save_published(path, session, saved, std::move(metadata));
   std::vector<TensorEntry> entries;
   for (const int t : saved) {
     const TensorInfo& i = session.info(t);
     entries.push_back({i.name, i.dtype, std::vector<int64_t>(i.shape, i.shape + i.rank)});
   }
-  write_safetensors(path, std::move(entries), metadata_of(session.plan(), info, options),
+  write_safetensors(path, std::move(entries), std::move(metadata),
                     [&](size_t i, std::span<std::byte> bytes) { session.get(saved[i], bytes); });
 }
 
 CheckpointInfo load_checkpoint(const std::string& path, Session& session) {
-  const SafetensorsFile file(path);
-  if (field(file, "format") != kFormat)
-    throw InputError(path + ": its format is '" + field(file, "format") + "', not " + kFormat);
-  const std::vector<int> wanted = saved_tensors(session.plan());
-  check_tensors(file, session, wanted);
+  const Checkpoint c = open_checkpoint(path);
+  if (c.kind == CheckpointKind::safetensors && !c.of_run() && field(c, "format") != kConvertedFormat)
+    throw InputError(path + ": its format is " + in_quotes(field(c, "format")) + ", not " + kRunFormat);
   CheckpointInfo info;
-  info.at.epoch = number<int>(file, "epoch");
-  info.at.step = number<int64_t>(file, "step");
-  info.at.samples = number<int64_t>(file, "samples");
-  info.at.meters = Meters::from_json(parse_json(field(file, "meters"), path + ": meters"), path);
-  info.seed = number<uint64_t>(file, "seed");
-  info.global_batch = number<int64_t>(file, "global_batch");
-  info.data_digest = field(file, "data_digest");
-  info.plan_digest = field(file, "plan_digest");
-  Sha256 sha;
-  sha.add(file.data());
-  if (sha.hex() != field(file, "sha256"))
-    throw InputError(path + ": its data do not have the sha256 it names: the file is damaged");
-  for (const int t : wanted) session.set(t, file.bytes(*file.find(session.info(t).name)));
+  if (c.of_run()) read_run(c, info);
+  else read_foreign(c, info);
+  const std::vector<Match> matches = match_tensors(c, session, saved_tensors(session.plan()), info.notes);
+  std::vector<std::byte> buffer;
+  for (const Match& m : matches) {
+    const size_t bytes = static_cast<size_t>(session.info(m.tensor).bytes);
+    if (m.from) session.set(m.tensor, row_major_bytes(*m.from, buffer));
+    else session.set(m.tensor, std::vector<std::byte>(bytes));
+  }
   return info;
 }
 

@@ -1,9 +1,11 @@
-// A checkpoint: the whole state but what can be derived, and where the run was, in one safetensors file.
+// A checkpoint: the whole state but what can be derived, and where the run was, in one file. Surprising:
+// besides what runs write, checkpoints of PyTorch are read, which know less about their run.
 #pragma once
 
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "core/session.h"
 #include "train/meters.h"
@@ -26,21 +28,28 @@ struct CheckpointInfo {
   int64_t global_batch = 0;
   std::string data_digest;  // of the training list; "synthetic" without one
   std::string plan_digest;
+  bool of_run = true;  // false: from elsewhere; of the above only at.epoch may be known
+  bool knows_epoch = true;
+  std::vector<std::string> notes;  // what the user should know about the file
 };
 
-/// "checkpoint_0003.safetensors" after epoch 3, "checkpoint_0003_000120.safetensors" after 120 steps of it.
-std::string checkpoint_name(int epoch, std::optional<int64_t> step);
+/// "checkpoint_0003.safetensors" after epoch 3, "checkpoint_0003_000120.safetensors" after 120 steps of it;
+/// `format` is what follows the dot: safetensors or pth.tar.
+std::string checkpoint_name(int epoch, std::optional<int64_t> step,
+                            const std::string& format = "safetensors");
 
-/// Path of the newest checkpoint in a folder, "" when there is none.
+/// Path of the newest checkpoint of either format in a folder, "" when there is none.
 std::string newest_checkpoint(const std::string& folder);
 
-/// Writes all state of a session under the plan's names, shapes and order; safe against full disks and
-/// crashes: the file is complete or not there. Throws InputError naming the file.
+/// Writes all state of a session under the plan's names and shapes, in the format of
+/// options.checkpoint_format; safe against full disks and crashes: the file is complete or not there. Throws
+/// InputError naming the file.
 void save_checkpoint(const std::string& path, const Session& session, const CheckpointInfo& info,
                      const Options& options);
 
-/// Reads one back. Everything (names, types, shapes, sha256, metadata) is checked before the first tensor is
-/// set. Throws InputError naming file and tensor or field.
+/// Reads one back, or one of PyTorch. Everything (names, types, shapes, sha256, metadata) is checked before
+/// the first tensor is set. Momentum and BatchNorm's counters that a file from elsewhere lacks become zero;
+/// `notes` says so. Throws InputError naming file and tensor or field.
 CheckpointInfo load_checkpoint(const std::string& path, Session& session);
 
 }  // namespace moproc::train

@@ -79,8 +79,8 @@ class Program {
 
 }  // namespace
 
-EvaluateResult evaluate(Session& session, const data::Dataset& list, int workers,
-                        const std::function<void(int64_t, int64_t)>& progress) {
+std::optional<EvaluateResult> evaluate(Session& session, const data::Dataset& list, int workers,
+                                       const std::function<bool(int64_t, int64_t)>& go_on) {
   const auto start = std::chrono::steady_clock::now();
   Program program(session);
   data::LoaderOptions options;
@@ -94,7 +94,7 @@ EvaluateResult evaluate(Session& session, const data::Dataset& list, int workers
   while (const data::Batch* batch = loader.next()) {
     if (batch->count > 0) program.run(*batch, result);
     loader.release();
-    if (progress) progress(result.images, static_cast<int64_t>(list.size()));
+    if (!go_on(result.images, static_cast<int64_t>(list.size()))) return std::nullopt;
   }
   result.broken = static_cast<int64_t>(loader.broken_count());
   result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 
 #include "core/session.h"
 #include "data/dataset.h"
@@ -23,9 +24,9 @@ struct EvaluateResult {
 };
 
 /// Runs the program `evaluate` over the list with the test transform and `workers` decoding threads.
-/// `progress` hears (images done, images in the list). Throws InputError when the program is missing or of
-/// another form.
-EvaluateResult evaluate(Session& session, const data::Dataset& list, int workers,
-                        const std::function<void(int64_t, int64_t)>& progress);
+/// `go_on` hears (images done, images in the list) after each batch; when it returns false there is no result.
+/// Throws InputError when the program is missing or of another form.
+std::optional<EvaluateResult> evaluate(Session& session, const data::Dataset& list, int workers,
+                                       const std::function<bool(int64_t, int64_t)>& go_on);
 
 }  // namespace moproc::train

@@ -105,7 +105,8 @@ std::string scalar_event(double time, int64_t step, std::string_view tag, float 
   return event;
 }
 
-EventFile::EventFile(const std::string& folder) : file_(file_name(folder), OutputFile::Open::append) {
+EventFile::EventFile(const std::string& folder)
+    : file_(file_name(folder), formats::OutputFile::Open::append) {
   file_.write(tf_record(version_event(wall_time())));
 }
 

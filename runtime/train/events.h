@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-#include "train/output_file.h"
+#include "formats/output_file.h"
 
 namespace moproc::train {
 
@@ -31,7 +31,7 @@ class EventFile {
   void scalar(std::string_view tag, double value, int64_t step);
 
  private:
-  OutputFile file_;
+  formats::OutputFile file_;
 };
 
 }  // namespace moproc::train

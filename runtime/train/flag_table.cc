@@ -60,6 +60,12 @@ void set_seed(Options& o, const Value& v) {
   o.seed = parse<uint64_t>(v.flag, v.texts[0], 0, std::numeric_limits<uint64_t>::max(), "a whole number");
 }
 
+void set_checkpoint_format(Options& o, const Value& v) {
+  if (v.texts[0] != "safetensors" && v.texts[0] != "pth.tar")
+    throw InputError(v.flag + " " + v.texts[0] + ": known are safetensors and pth.tar");
+  o.checkpoint_format = v.texts[0];
+}
+
 /// Accepted for the sake of old command lines; said so when the run starts.
 void set_nothing(Options& o, const Value& v) { o.without_effect.push_back(v.flag); }
 
@@ -120,8 +126,8 @@ void add_run(std::vector<Flag>& table) {
         number<int>(AT(start_epoch), 0, kMaxInt));
   t.one({"-p", "--print-freq"}, "STEPS", "50", "steps between two lines of the log",
         number<int>(AT(print_freq), 1, kMaxInt));
-  t.one({"--resume"}, "FILE|auto", "", "continue from a checkpoint; auto: the newest in --exp-dir",
-        text(AT(resume)));
+  t.one({"--resume"}, "FILE|auto", "",
+        "continue from a checkpoint, also PyTorch's; auto: the newest in --exp-dir", text(AT(resume)));
   t.one({"--seed"}, "N", "0", "of initial values, data order and augmentation", set_seed);
 }
 
@@ -173,6 +179,8 @@ void add_own(std::vector<Flag>& table) {
   t.none({"--evaluate"}, "only evaluate the checkpoint of --resume", on(AT(evaluate)));
   t.one({"--checkpoint-every"}, "STEPS", "", "checkpoints within an epoch, too",
         number<int64_t>(AT(checkpoint_every), 1, kMaxLong));
+  t.one({"--checkpoint-format"}, "NAME", "safetensors",
+        "or pth.tar, which the published PyTorch scripts load", set_checkpoint_format);
   t.one({"--truth"}, "FILE", "", "true labels (truth.json): report how noise was handled", text(AT(truth)));
   t.one({"--json-log"}, "FILE", "EXP-DIR/metrics.jsonl", "one JSON line a print", text(AT(json_log)));
   t.none({"--mini"}, "only images found through Google (mini-WebVision)", on(AT(mini)));
@@ -184,6 +192,21 @@ void add_own(std::vector<Flag>& table) {
   t.none({"--profile"}, "a line a template and a step: ms, share, GFLOP/s, GB/s", on(AT(profile)));
   t.none({"--check"}, "stop at the first NaN or infinity and say where", on(AT(check)));
   t.none({"--quiet"}, "one line an epoch", on(AT(quiet)));
+}
+
+void add_replay(std::vector<Flag>& table) {
+  Section t(table, "checking against another implementation");
+  t.one({"--replay"}, "FILE", "", "run the batches of this safetensors file instead of --data",
+        text(AT(replay)));
+  t.one({"--trace"}, "FILE", "", "losses, accuracies, labels and state of the replay, as JSON",
+        text(AT(trace)));
+  t.one({"--trace-state"}, "DIR", "", "the whole state after each step of the replay, as checkpoints",
+        text(AT(trace_state)));
+  t.one({"--dump-step"}, "N", "", "write every value and gradient of step N, the first being 0",
+        [](Options& o, const Value& v) {
+          o.dump_step = parse<int64_t>(v.flag, v.texts[0], 0, kMaxLong, "a whole number");
+        });
+  t.one({"--dump"}, "DIR", "", "where to: DIR/step_00000N.safetensors", text(AT(dump)));
 }
 
 void add_launchers(std::vector<Flag>& table) {
@@ -206,6 +229,7 @@ std::vector<Flag> flag_table() {
   add_hyper(table);
   add_confirmed(table);
   add_own(table);
+  add_replay(table);
   add_launchers(table);
   return table;
 }

@@ -97,6 +97,26 @@ int64_t meta_number(const Plan& plan, const std::string& key) {
   return v;
 }
 
+namespace {
+
+/// What the flags of replays and dumps need of each other.
+void check_replay(const Options& o) {
+  if (o.dump_step.has_value() != !o.dump.empty())
+    throw InputError("--dump-step N and --dump DIR need each other");
+  if (o.dump_step && o.evaluate) throw InputError("--dump-step needs steps, --evaluate makes none");
+  if (o.replay.empty()) {
+    for (const auto& [flag, value] : {std::pair{"--trace", &o.trace}, {"--trace-state", &o.trace_state}})
+      if (!value->empty()) throw InputError(std::string(flag) + " needs --replay FILE");
+    return;
+  }
+  if (!o.data.empty() || o.synthetic) throw InputError("--replay excludes --data and --synthetic");
+  if (o.evaluate) throw InputError("--replay and --evaluate exclude each other");
+  if (o.trace.empty()) throw InputError("--replay needs --trace FILE");
+  if (o.resume == "auto" && o.exp_dir.empty()) throw InputError("--resume auto needs --exp-dir");
+}
+
+}  // namespace
+
 void check_against(const Options& o, const Plan& plan) {
   const auto number = [&](const char* flag, int64_t given, const char* key) {
     if (given != 0 && given != meta_number(plan, key))
@@ -114,8 +134,10 @@ void check_against(const Options& o, const Plan& plan) {
   number("--moco_queue", o.confirmed.moco_queue, "queue");
   number("--image-size", o.confirmed.image_size, "image_size");
   number("--bn-groups", o.confirmed.bn_groups, "groups");
+  check_replay(o);
   if (o.synthetic && !o.data.empty()) throw InputError("--synthetic and --data exclude each other");
-  if (!o.synthetic && o.data.empty()) throw InputError("--data DIR is needed (or --synthetic)");
+  if (!o.replay.empty()) return;
+  if (!o.synthetic && o.data.empty()) throw InputError("--data DIR is needed (or --synthetic, --replay)");
   if (!o.synthetic && !o.evaluate && o.exp_dir.empty()) throw InputError("--exp-dir DIR is needed");
   if (o.evaluate && o.synthetic) throw InputError("--evaluate needs --data, not --synthetic");
   if (o.evaluate && o.resume.empty()) throw InputError("--evaluate needs --resume FILE");

@@ -5,8 +5,8 @@
 #include <string>
 
 #include "core/json.h"
+#include "formats/output_file.h"
 #include "train/events.h"
-#include "train/output_file.h"
 
 namespace moproc::train {
 
@@ -22,7 +22,7 @@ class RunLog {
 
  private:
   std::unique_ptr<EventFile> events_;
-  std::unique_ptr<OutputFile> json_;
+  std::unique_ptr<formats::OutputFile> json_;
 };
 
 }  // namespace moproc::train

@@ -10,6 +10,7 @@
 #include "core/error.h"
 #include "data/dataset.h"
 #include "train/flags.h"
+#include "train/replay.h"
 #include "train/trainer.h"
 
 namespace {
@@ -32,7 +33,8 @@ int moproc_train_main(int argc, char** argv, const moproc::Plan& plan) {
       std::fputs(moproc::train::help_text(argv[0]).c_str(), stdout);
       return 0;
     }
-    moproc::train::Trainer(plan, options).run();
+    if (options.replay.empty()) return moproc::train::Trainer(plan, options).run();
+    moproc::train::run_replay(plan, options);
     return 0;
   } catch (const moproc::InputError& e) {
     return fail(2, e.what());

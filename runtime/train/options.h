@@ -56,9 +56,16 @@ struct Options {
   bool profile = false;
   bool check = false;
   std::string json_log;
-  int64_t checkpoint_every = 0;  // steps; 0: only at the end of each epoch
+  int64_t checkpoint_every = 0;                   // steps; 0: only at the end of each epoch
+  std::string checkpoint_format = "safetensors";  // or "pth.tar"
   bool quiet = false;
   std::string truth;
+
+  std::string replay;       // a file of batches, instead of data
+  std::string trace;        // what the replay computed, as JSON
+  std::string trace_state;  // folder of the whole state after each step of the replay
+  std::optional<int64_t> dump_step;  // counted from 0 in this process
+  std::string dump;                  // folder of that step's values
 
   uint64_t seed_or_default() const { return seed.value_or(0); }
 };

@@ -3,6 +3,7 @@
 #include "train/report.h"
 
 #include <algorithm>
+#include <csignal>
 
 namespace moproc::train {
 namespace {
@@ -168,6 +169,16 @@ void Report::evaluation(int epoch, const EvaluateResult& r) {
                             static_cast<long long>(r.images), show_time(r.seconds).c_str());
   if (r.broken > 0) text += format("  (%lld broken files left out)", static_cast<long long>(r.broken));
   console_.line(text);
+}
+
+void Report::stopped(int signal, const Position& at, const std::string& saved) {
+  const char* const name = signal == SIGINT ? "SIGINT" : "SIGTERM";
+  JsonLine record;
+  record.add("event", "stopped").add("signal", name).add("epoch", int64_t{at.epoch}).add("step", at.step);
+  log_.line(record);
+  const std::string what = saved.empty() ? "nothing was saved" : saved + "; --resume auto continues there";
+  console_.line(format("stopped by %s at epoch %d, step %lld: %s", name, at.epoch,
+                       static_cast<long long>(at.step), what.c_str()));
 }
 
 void Report::memory(const Session& session) {

@@ -16,8 +16,8 @@ class LoaderSource : public Source {
     const data::Batch* b = loader_.next();
     held_ = b != nullptr;
     if (!b) return false;
-    batch = {
-        static_cast<int>(b->epoch), static_cast<int64_t>(b->index), b->img, b->img_aug, b->target, b->sample};
+    batch = {static_cast<int>(b->epoch), static_cast<int64_t>(b->index), b->img, b->img_aug, b->target,
+             b->sample, nullptr};
     return true;
   }
   int64_t batches_per_epoch() const override { return static_cast<int64_t>(loader_.batches_per_epoch()); }
@@ -50,7 +50,7 @@ class SyntheticSource : public Source {
     data::Stream labels(o_.seed, data::Purpose::sample_label, static_cast<uint32_t>(step >> 32),
                         static_cast<uint32_t>(step));
     for (int64_t& t : target_) t = labels.below(static_cast<uint32_t>(o_.num_class));
-    batch = {epoch_, index_++, img_.data(), img_aug_.data(), target_.data(), nullptr};
+    batch = {epoch_, index_++, img_.data(), img_aug_.data(), target_.data(), nullptr, nullptr};
     return true;
   }
   int64_t batches_per_epoch() const override { return o_.batches_per_epoch; }

@@ -10,14 +10,16 @@
 
 namespace moproc::train {
 
-/// One step's data. Pointers are valid until the next call of next().
+/// One step's data. Pointers are valid until the next call of next(). Images are of the type that the
+/// program takes: bytes, but for programs compiled to take f32.
 struct TrainBatch {
   int epoch = 0;
-  int64_t index = 0;                 // within the epoch
-  const uint8_t* img = nullptr;      // (n, size, size, 3)
-  const uint8_t* img_aug = nullptr;  // (n, size, size, 3)
-  const int64_t* target = nullptr;   // (n)
-  const int64_t* sample = nullptr;   // (n) indices in the list; null when there is no list
+  int64_t index = 0;                // within the epoch
+  const void* img = nullptr;        // (n, size, size, 3)
+  const void* img_aug = nullptr;    // (n, size, size, 3)
+  const int64_t* target = nullptr;  // (n)
+  const int64_t* sample = nullptr;  // (n) indices in the list; null when there is no list
+  const int64_t* order = nullptr;   // (n) permutation of the keys; null: drawn from seed and step
 };
 
 /// Batches in order: epoch after epoch, from the place it was made for.

@@ -105,8 +105,9 @@ StepRunner::Bound StepRunner::bind(Phase phase) {
   const TensorInfo& img = session_.info(b.img);
   batch_ = img.shape[0];
   image_size_ = img.shape[2];
+  image_dtype_ = img.dtype == DType::f32 ? DType::f32 : DType::u8;
   for (const int t : {b.img, b.img_aug})
-    if (t >= 0) expect(session_.info(t), DType::u8, {batch_, 3, image_size_, image_size_});
+    if (t >= 0) expect(session_.info(t), image_dtype_, {batch_, 3, image_size_, image_size_});
   for (const int t : {b.target, b.order})
     if (t >= 0) expect(session_.info(t), DType::i64, {batch_});
   require_outputs(b, phase);
@@ -130,8 +131,9 @@ void StepRunner::feed(const Bound& p, const TrainBatch& batch, double lr, uint64
   copy(p.img, batch.img);
   copy(p.img_aug, batch.img_aug);
   copy(p.target, batch.target);
-  if (p.order >= 0)
-    copy(p.order, data::permutation(seed_, global_step, static_cast<uint64_t>(batch_)).data());
+  if (p.order < 0) return;
+  if (batch.order) copy(p.order, batch.order);
+  else copy(p.order, data::permutation(seed_, global_step, static_cast<uint64_t>(batch_)).data());
 }
 
 /// All elements of a floating-point or integer output as doubles; nothing when the program has no such

@@ -33,6 +33,8 @@ class StepRunner {
 
   int64_t batch() const { return batch_; }
   int64_t image_size() const { return image_size_; }
+  /// u8, or f32 for a program compiled to take images that are normalised already.
+  DType image_dtype() const { return image_dtype_; }
   /// The program of an epoch.
   Phase phase(int epoch, int start_clean_epoch) const;
   /// Whether any program reads the strong view.
@@ -40,6 +42,12 @@ class StepRunner {
   /// Runs `phase` on one batch; `global_step` names the permutation of the keys. The result points into the
   /// session.
   StepResult run(Phase phase, const TrainBatch& batch, double lr, uint64_t global_step);
+  /// All elements of an output of the phase's program, after it ran; nothing when it has no such output.
+  std::optional<std::vector<double>> output(Phase phase, const char* name) const {
+    return values(phases_[static_cast<int>(phase)].program, name);
+  }
+  /// The program of a phase; -1 when the session has none.
+  int program(Phase phase) const { return phases_[static_cast<int>(phase)].program; }
 
  private:
   struct Scalar {
@@ -62,6 +70,7 @@ class StepRunner {
   Hyper hyper_;
   uint64_t seed_;
   int64_t batch_ = 0, image_size_ = 0;
+  DType image_dtype_ = DType::u8;
   bool supervised_;  // there is but the program `train`
   Bound phases_[4];
 };

@@ -1,5 +1,5 @@
 // The loop. Order of an epoch's end: averages, evaluation, checkpoint; so a checkpoint never precedes its own
-// numbers.
+// numbers. A signal is looked at after each step and each batch of an evaluation.
 #include "train/trainer.h"
 
 #include <unistd.h>
@@ -8,6 +8,7 @@
 
 #include "core/error.h"
 #include "cpu/cores.h"
+#include "train/dump.h"
 #include "train/flags.h"
 #include "train/truth.h"
 
@@ -20,7 +21,10 @@ Options checked(Options options, const Plan& plan) {
   check_against(options, plan);
   if (options.workers == 0) options.workers = usable_cores();
   if (options.synthetic && options.steps == 0) options.steps = kSyntheticEpoch;
-  if (!options.exp_dir.empty() && !options.evaluate) make_writable_folder(options.exp_dir, "--exp-dir");
+  if (options.dump_step) require_kept_values(plan);
+  if (!options.dump.empty()) formats::make_writable_folder(options.dump, "--dump");
+  if (!options.exp_dir.empty() && !options.evaluate)
+    formats::make_writable_folder(options.exp_dir, "--exp-dir");
   return options;
 }
 
@@ -47,6 +51,8 @@ Trainer::Trainer(const Plan& plan, Options options)
   log_ = std::make_unique<RunLog>(logs ? options_.exp_dir : "", json);
   if (!options_.evaluate) {
     steps_.emplace(session_, options_.hyper, seed_);
+    if (steps_->image_dtype() != DType::u8)
+      throw InputError("this artefact takes f32 images (--image-input f32), which only --replay feeds");
     open_source();
   }
   report_.emplace(console_, *log_, options_.print_freq, steps_ ? steps_->batch() : 0, options_.epochs,
@@ -79,8 +85,10 @@ void Trainer::start_state() {
     return;
   }
   const CheckpointInfo info = load_checkpoint(path, session_);
+  for (const std::string& note : info.notes) console_.line("note: " + note);
   at_ = info.at;
-  if (!options_.seed) seed_ = info.seed;
+  if (!info.knows_epoch) at_.epoch = options_.start_epoch;
+  if (info.of_run && !options_.seed) seed_ = info.seed;
   if (!options_.evaluate) compare_with(info, path);
   console_.line(format("%s: epoch %d, step %lld, %lld images seen", path.c_str(), at_.epoch,
                        static_cast<long long>(at_.step), static_cast<long long>(at_.samples)));
@@ -95,12 +103,14 @@ void Trainer::compare_with(const CheckpointInfo& info, const std::string& path) 
                        " " + was + ", this run has " + is);
     console_.line("note: the checkpoint was made with " + what + " " + was + ", this run has " + is);
   };
-  differs("training list", info.data_digest, data_digest());
-  differs("global batch", std::to_string(info.global_batch), meta(session_.plan(), "batch"));
-  differs("seed", std::to_string(info.seed), std::to_string(seed_));
-  if (info.plan_digest != session_.plan().digest)
-    console_.line(
-        "note: the checkpoint was made by another build: the run continues, but not with the same bits");
+  if (info.of_run) {
+    differs("training list", info.data_digest, data_digest());
+    differs("global batch", std::to_string(info.global_batch), meta(session_.plan(), "batch"));
+    differs("seed", std::to_string(info.seed), std::to_string(seed_));
+    if (info.plan_digest != session_.plan().digest)
+      console_.line(
+          "note: the checkpoint was made by another build: the run continues, but not with the same bits");
+  }
   if (at_.epoch >= options_.epochs)
     throw InputError(path + ": ends at epoch " + std::to_string(at_.epoch) +
                      ", nothing is left of --epochs " + std::to_string(options_.epochs));
@@ -133,34 +143,42 @@ void Trainer::open_source() {
                      std::to_string(batches_));
 }
 
-void Trainer::run() {
+int Trainer::run() {
   if (options_.evaluate) {
     evaluate_epoch(at_.epoch);
-    return;
+    return 0;
   }
+  interrupt_.emplace();
   const Plan& plan = session_.plan();
   console_.line(format("%s: %s, %s, %d threads, %lld steps of %lld images an epoch, seed %llu", plan.name,
                        meta(plan, "arch").c_str(), plan.arch, session_.pool().threads(),
                        static_cast<long long>(batches_), static_cast<long long>(steps_->batch()),
                        static_cast<unsigned long long>(seed_)));
-  while (at_.epoch < options_.epochs && !limit_reached()) train_epoch();
+  while (at_.epoch < options_.epochs && !limit_reached() && !interrupted()) train_epoch();
+  if (options_.dump_step && !interrupted() && *options_.dump_step >= steps_run_)
+    throw InputError("--dump-step " + std::to_string(*options_.dump_step) + ": the run ended after " +
+                     std::to_string(steps_run_) + " steps");
   report_->memory(session_);
   if (options_.profile) console_.line(session_.profiler().report());
+  const bool unended = at_.step == batches_;  // an epoch whose end was left out
+  if (!interrupted() || at_.epoch >= options_.epochs || (limit_reached() && !unended)) return 0;
+  report_->stopped(interrupt_->signal(), at_, saved_);
+  return 128 + interrupt_->signal();
 }
 
 void Trainer::train_epoch() {
   report_->restart_clock();
   TrainBatch batch;
-  while (at_.step < batches_ && !limit_reached()) {
+  while (at_.step < batches_ && !limit_reached() && !interrupted()) {
     if (!source_->next(batch)) throw std::logic_error("the source of batches ended early");
     if (batch.epoch != at_.epoch || batch.index != at_.step)
       throw std::logic_error("the source of batches is at another place than the run");
     train_step(batch);
     if (options_.checkpoint_every > 0 && at_.step % options_.checkpoint_every == 0 && at_.step < batches_)
-      save(checkpoint_name(at_.epoch, at_.step));
+      save(at_.epoch, at_.step);
   }
-  if (at_.step == batches_) end_epoch();
-  else save(checkpoint_name(at_.epoch, at_.step));  // stopped by --steps
+  if (at_.step == batches_ && !interrupted()) end_epoch();
+  else save(at_.epoch, at_.step);  // stopped by --steps or a signal
 }
 
 int64_t Trainer::steps_left() const {
@@ -174,6 +192,8 @@ void Trainer::train_step(const TrainBatch& batch) {
   const uint64_t global_step =
       static_cast<uint64_t>(at_.epoch) * static_cast<uint64_t>(batches_) + static_cast<uint64_t>(at_.step);
   const StepResult result = steps_->run(phase, batch, lr, global_step);
+  if (options_.dump_step == steps_run_)
+    dump_values(session_, steps_->program(phase), options_.dump, steps_run_);
   ++at_.step;
   ++steps_run_;
   at_.samples += steps_->batch();
@@ -195,25 +215,34 @@ void Trainer::end_epoch() {
   const int epoch = at_.epoch;
   report_->epoch(steps_->phase(epoch, options_.start_clean_epoch), learning_rate(options_, epoch), at_,
                  source_->broken_count());
-  if (val_) evaluate_epoch(epoch);
+  if (val_ && !evaluate_epoch(epoch)) return save(epoch, at_.step);  // goes on with this end
   at_.epoch += 1;
   at_.step = 0;
   at_.meters = {};
-  save(checkpoint_name(epoch, std::nullopt));
+  save(epoch, std::nullopt);
 }
 
-void Trainer::evaluate_epoch(int epoch) {
-  const EvaluateResult r = evaluate(session_, *val_, options_.workers, [&](int64_t done, int64_t all) {
+bool Trainer::evaluate_epoch(int epoch) {
+  const auto r = evaluate(session_, *val_, options_.workers, [&](int64_t done, int64_t all) {
     console_.status("validation", static_cast<double>(done) / static_cast<double>(all),
                     format("%lld/%lld", static_cast<long long>(done), static_cast<long long>(all)));
+    return !interrupted();
   });
-  report_->evaluation(epoch, r);
+  if (r) report_->evaluation(epoch, *r);
+  return r.has_value();
 }
 
-void Trainer::save(const std::string& name) {
+void Trainer::save(int epoch, std::optional<int64_t> step) {
   if (options_.exp_dir.empty()) return;
-  CheckpointInfo info{at_, seed_, steps_->batch(), data_digest(), session_.plan().digest};
-  save_checkpoint(options_.exp_dir + "/" + name, session_, info, options_);
+  CheckpointInfo info;
+  info.at = at_;
+  info.seed = seed_;
+  info.global_batch = steps_->batch();
+  info.data_digest = data_digest();
+  info.plan_digest = session_.plan().digest;
+  const std::string name = checkpoint_name(epoch, step, options_.checkpoint_format);
+  saved_ = options_.exp_dir + "/" + name;
+  save_checkpoint(saved_, session_, info, options_);
 }
 
 }  // namespace moproc::train

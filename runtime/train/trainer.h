@@ -11,6 +11,7 @@
 #include "train/checkpoint.h"
 #include "train/console.h"
 #include "train/evaluate.h"
+#include "train/interrupt.h"
 #include "train/log.h"
 #include "train/options.h"
 #include "train/report.h"
@@ -25,8 +26,9 @@ class Trainer {
   /// here. Throws InputError or data::DatasetError.
   Trainer(const Plan& plan, Options options);
 
-  /// Trains (or only evaluates) to the end.
-  void run();
+  /// Trains (or only evaluates) to the end: 0. A signal ends training after the current step, with a
+  /// checkpoint there where --exp-dir is given: 130 for SIGINT, 143 for SIGTERM.
+  int run();
 
  private:
   void read_data();
@@ -36,10 +38,11 @@ class Trainer {
   void train_epoch();
   void train_step(const TrainBatch& batch);
   void end_epoch();
-  void evaluate_epoch(int epoch);
-  void save(const std::string& name);
+  bool evaluate_epoch(int epoch);  // false: a signal came, and the evaluation is void
+  void save(int epoch, std::optional<int64_t> step);
   std::string data_digest() const;
   int64_t steps_left() const;
+  bool interrupted() const { return interrupt_ && interrupt_->signal() != 0; }
   bool limit_reached() const { return options_.steps > 0 && steps_run_ >= options_.steps; }
 
   Options options_;
@@ -57,6 +60,8 @@ class Trainer {
   int64_t steps_run_ = 0;   // by this process
   int64_t not_finite_ = 0;  // steps without effect in this process
   std::vector<int64_t> batch_truth_;
+  std::optional<Interrupt> interrupt_;
+  std::string saved_;  // path of the newest checkpoint of this process
 };
 
 }  // namespace moproc::train

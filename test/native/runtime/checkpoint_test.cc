@@ -5,15 +5,16 @@
 #include <cstring>
 
 #include "core/error.h"
+#include "formats/output_file.h"
+#include "formats/safetensors.h"
 #include "support.h"
 #include "tap.h"
 #include "toy_plan.h"
 #include "train/checkpoint.h"
-#include "train/output_file.h"
-#include "train/safetensors.h"
 
 using namespace moproc;
 using namespace moproc::test;
+using namespace moproc::formats;
 using namespace moproc::train;
 
 namespace {

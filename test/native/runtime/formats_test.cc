@@ -6,12 +6,13 @@
 
 #include "core/error.h"
 #include "core/json.h"
+#include "formats/sha256.h"
 #include "tap.h"
 #include "train/events.h"
 #include "train/schedule.h"
-#include "train/sha256.h"
 
 using namespace moproc;
+using namespace moproc::formats;
 using namespace moproc::train;
 
 namespace {

@@ -1,41 +1,51 @@
-// The training binary runs in this process, with stdout and stderr turned into files for as long.
+// Files and folders of tests.
 #include "support.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cstdio>
+#include <atomic>
+#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <stdexcept>
 
-#include "train/main.h"
+#include <unistd.h>
 
 namespace moproc::test {
 namespace {
 
-/// A file descriptor that writes to a file until this is gone.
-class Redirect {
- public:
-  Redirect(int fd, const std::string& path) : fd_(fd), saved_(dup(fd)) {
-    const int to = open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
-    dup2(to, fd);
-    close(to);
-  }
-  ~Redirect() {
-    std::fflush(nullptr);
-    dup2(saved_, fd_);
-    close(saved_);
-  }
+/// What the signalling kernel does; a kernel is a plain function.
+struct Signalling {
+  CpuEntry entry;
+  int signal, launch, count, pause_ms;
+  std::atomic<int> launches;
+} signalling;
 
- private:
-  int fd_, saved_;
-};
+void signalling_kernel(const Params& p, const Task& t) {
+  if (t.phase == 0 && t.begin == 0 && signalling.launches++ == signalling.launch)
+    for (int i = 0; i < signalling.count; ++i) {
+      if (i > 0) usleep(1000 * static_cast<useconds_t>(signalling.pause_ms));
+      std::raise(signalling.signal);
+    }
+  signalling.entry(p, t);
+}
 
 }  // namespace
+
+SignallingPlan::SignallingPlan(const Plan& plan, const std::string& symbol, int signal, int launch, int count,
+                               int pause_ms)
+    : plan_(plan),
+      kernels_(plan.kernels.begin(), plan.kernels.end()) {
+  for (KernelInfo& k : kernels_) {
+    if (symbol != k.symbol) continue;
+    signalling.entry = k.entry;
+    k.entry = signalling_kernel;
+  }
+  signalling.signal = signal, signalling.launch = launch, signalling.count = count;
+  signalling.pause_ms = pause_ms, signalling.launches = 0;
+  plan_.kernels.data = kernels_.data();
+}
 
 Folder::Folder() {
   std::string pattern = std::filesystem::temp_directory_path().string() + "/moproc-test-XXXXXX";
@@ -87,22 +97,6 @@ double number_of(const Json& record, const char* key) {
   const Json* v = record.find(key);
   if (!v || !v->number()) throw std::runtime_error(std::string("the record has no number ") + key);
   return *v->number();
-}
-
-Ran run_train(const Plan& plan, std::vector<std::string> args) {
-  Folder folder;
-  args.insert(args.begin(), "train");
-  std::vector<char*> argv;
-  for (std::string& a : args) argv.push_back(a.data());
-  Ran ran{};
-  std::fflush(nullptr);
-  {
-    const Redirect out(STDOUT_FILENO, folder / "out"), err(STDERR_FILENO, folder / "err");
-    ran.status = moproc_train_main(static_cast<int>(argv.size()), argv.data(), plan);
-  }
-  ran.out = read_bytes(folder / "out");
-  ran.err = read_bytes(folder / "err");
-  return ran;
 }
 
 }  // namespace moproc::test

@@ -41,4 +41,18 @@ struct Ran {
 /// moproc_train_main(plan) with these arguments, its output caught.
 Ran run_train(const Plan& plan, std::vector<std::string> args);
 
+/// A plan of which the kernel `symbol` raises signals as its launches begin, and otherwise does what it did.
+/// One at a time; the plan it was made of must outlive it.
+class SignallingPlan {
+ public:
+  /// In launch number `launch` (from 0): `count` signals, `pause_ms` apart.
+  SignallingPlan(const Plan& plan, const std::string& symbol, int signal, int launch, int count = 1,
+                 int pause_ms = 0);
+  const Plan& plan() const { return plan_; }
+
+ private:
+  Plan plan_;
+  std::vector<KernelInfo> kernels_;
+};
+
 }  // namespace moproc::test

@@ -2,10 +2,10 @@
 #include <algorithm>
 
 #include "core/session.h"
+#include "formats/safetensors.h"
 #include "support.h"
 #include "tap.h"
 #include "toy_plan.h"
-#include "train/safetensors.h"
 
 using namespace moproc;
 using namespace moproc::test;
@@ -13,9 +13,9 @@ using namespace moproc::test;
 namespace {
 
 /// Everything of a checkpoint that must not depend on how the run was cut or on threads.
-std::string sha_of(const std::string& path) { return train::SafetensorsFile(path).metadata().at("sha256"); }
+std::string sha_of(const std::string& path) { return formats::SafetensorsFile(path).metadata().at("sha256"); }
 std::string meters_of(const std::string& path) {
-  return train::SafetensorsFile(path).metadata().at("meters");
+  return formats::SafetensorsFile(path).metadata().at("meters");
 }
 
 bool has(const std::string& text, const std::string& part) {
@@ -117,7 +117,7 @@ TEST("trainer: steps that are not finite are counted, reported, and change nothi
   CHECK_EQ(number_of(records(exp / "metrics.jsonl", "train")[2], "not_finite"), 3.0);
   Session start(toy.plan(), {.threads = 1});
   start.init_state(0);
-  const train::SafetensorsFile file(exp / "checkpoint_0000_000003.safetensors");
+  const formats::SafetensorsFile file(exp / "checkpoint_0000_000003.safetensors");
   std::vector<std::byte> weight(960);
   start.get(start.tensor("encoder_q.classifier.weight"), weight);
   const auto saved = file.bytes(*file.find("encoder_q.classifier.weight"));

@@ -1,13 +1,14 @@
 // The whole binary over a drawn WebVision folder: loader, evaluation, truth, resume in the middle of an
 // epoch.
 #include <algorithm>
+#include <csignal>
 
 #include "data/dataset.h"
 #include "sample.h"
+#include "formats/safetensors.h"
 #include "support.h"
 #include "tap.h"
 #include "toy_plan.h"
-#include "train/safetensors.h"
 #include "train/meters.h"
 #include "train/truth.h"
 
@@ -34,7 +35,7 @@ bool has(const std::string& text, const std::string& part) {
   return found;
 }
 
-std::string sha_of(const std::string& path) { return train::SafetensorsFile(path).metadata().at("sha256"); }
+std::string sha_of(const std::string& path) { return formats::SafetensorsFile(path).metadata().at("sha256"); }
 
 }  // namespace
 
@@ -91,6 +92,28 @@ TEST("training: resumed within an epoch on other threads, the bits are the same"
   run("cut", {"-j", "2", "--threads", "1", "--resume", "auto"});
   for (const char* name : {"/checkpoint_0000.safetensors", "/checkpoint_0001.safetensors"})
     CHECK_EQ(sha_of(data.folder / "cut" + name), sha_of(data.folder / "whole" + name));
+}
+
+TEST("training: a signal during validation voids it; the run that goes on repeats it") {
+  ToyPlan toy({.batch = 8, .groups = 2, .size = 16, .classes = 5});
+  Data data;
+  const auto run = [&](const Plan& plan, const char* exp, std::vector<std::string> more = {}) {
+    more.insert(more.end(),
+                {"--data", data.path, "--exp-dir", data.folder / exp, "--epochs", "2", "--seed", "3"});
+    return run_train(plan, more);
+  };
+  CHECK_EQ(run(toy.plan(), "whole").status, 0);
+  const SignallingPlan stopped(toy.plan(), "toy_evaluate", SIGINT, 1);  // the second of three batches
+  CHECK_EQ(run(stopped.plan(), "cut").status, 130);
+  CHECK_EQ(records(data.folder / "cut/metrics.jsonl", "evaluate").size(), size_t{0});
+  CHECK(exists(data.folder / "cut/checkpoint_0000_000010.safetensors"));
+  CHECK_EQ(run(toy.plan(), "cut", {"--resume", "auto"}).status, 0);
+  for (const char* name : {"/checkpoint_0000.safetensors", "/checkpoint_0001.safetensors"})
+    CHECK_EQ(sha_of(data.folder / "cut" + name), sha_of(data.folder / "whole" + name));
+  const auto cut = records(data.folder / "cut/metrics.jsonl", "evaluate");
+  const auto whole = records(data.folder / "whole/metrics.jsonl", "evaluate");
+  REQUIRE(cut.size() == 2 && whole.size() == 2);
+  for (size_t i = 0; i < 2; ++i) CHECK_EQ(number_of(cut[i], "correct1"), number_of(whole[i], "correct1"));
 }
 
 TEST("training: a broken image is reported by name, counted, and training goes on") {

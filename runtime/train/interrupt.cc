@@ -1,0 +1,61 @@
+// Everything in the handler is on POSIX's list of what a handler may do.
+#include "train/interrupt.h"
+
+#include <time.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <csignal>
+#include <cstdint>
+#include <cstring>
+
+namespace moproc::train {
+namespace {
+
+/// Launchers pass signals on: what a terminal sends to all of them arrives more than once. This soon after
+/// the first it is still the same wish.
+constexpr int64_t kSameWish = 300;  // ms
+
+std::atomic<int> first{0};
+std::atomic<int64_t> first_at{0};  // ms
+struct sigaction before_int, before_term;
+static_assert(std::atomic<int>::is_always_lock_free && std::atomic<int64_t>::is_always_lock_free);
+
+int64_t now() {
+  timespec t{};
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return int64_t{1000} * t.tv_sec + t.tv_nsec / 1000000;
+}
+
+void on_signal(int number) {
+  int none = 0;
+  if (!first.compare_exchange_strong(none, number)) {
+    if (now() - first_at > kSameWish) _exit(128 + number);
+    return;
+  }
+  first_at = now();
+  constexpr char text[] = "train: stopping after this step; a second signal stops at once\n";
+  if (isatty(STDERR_FILENO)) (void)!write(STDERR_FILENO, "\n", 1);  // below the progress bar
+  (void)!write(STDERR_FILENO, text, std::strlen(text));
+}
+
+}  // namespace
+
+Interrupt::Interrupt() {
+  first = 0;
+  struct sigaction action {};
+  action.sa_handler = on_signal;
+  action.sa_flags = SA_RESTART;
+  sigemptyset(&action.sa_mask);
+  sigaction(SIGINT, &action, &before_int);
+  sigaction(SIGTERM, &action, &before_term);
+}
+
+Interrupt::~Interrupt() {
+  sigaction(SIGINT, &before_int, nullptr);
+  sigaction(SIGTERM, &before_term, nullptr);
+}
+
+int Interrupt::signal() const { return first; }
+
+}  // namespace moproc::train

@@ -1,0 +1,15 @@
+// --replay: the steps of a file instead of a training run, so that they can be compared with the same steps
+// of another implementation.
+#pragma once
+
+#include "core/plan.h"
+#include "train/options.h"
+
+namespace moproc::train {
+
+/// Runs all steps of options.replay from the state of options.resume (without it: from the seed) and writes
+/// options.trace; with options.trace_state a checkpoint after each step, with options.exp_dir one after the
+/// last. File and flags are checked before the first step. Throws InputError.
+void run_replay(const Plan& plan, const Options& options);
+
+}  // namespace moproc::train

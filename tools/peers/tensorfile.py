@@ -1,0 +1,47 @@
+"""The safetensors container in numpy, so that the peers need no package but numpy and torch.
+
+A file is u64 length, JSON header, data. Header: name -> {dtype, shape, data_offsets}, and __metadata__, a
+dict of strings.
+"""
+
+import hashlib
+import json
+import struct
+
+import numpy as np
+
+_DTYPES = {"F64": np.float64, "F32": np.float32, "F16": np.float16, "I64": np.int64, "I32": np.int32,
+           "U8": np.uint8, "BOOL": np.bool_}
+_NAMES = {np.dtype(v): k for k, v in _DTYPES.items()}
+
+
+def read(path):
+    """-> (tensors, metadata): arrays by name in the file's order, strings by name."""
+    with open(path, "rb") as f:
+        (length,) = struct.unpack("<Q", f.read(8))
+        header = json.loads(f.read(length))
+        data = f.read()
+    metadata = header.pop("__metadata__", {})
+    tensors = {}
+    for name, t in header.items():
+        begin, end = t["data_offsets"]
+        array = np.frombuffer(data[begin:end], dtype=_DTYPES[t["dtype"]])
+        tensors[name] = array.reshape(t["shape"]).copy()
+    return tensors, metadata
+
+
+def write(path, tensors, metadata):
+    """Writes arrays by name in their order; adds the sha256 of the data, which checkpoints must name."""
+    digest = hashlib.sha256()
+    header, at = {}, 0
+    arrays = {name: np.asarray(a, order="C") for name, a in tensors.items()}  # keeps rank 0
+    for name, a in arrays.items():
+        digest.update(a.tobytes())
+        header[name] = {"dtype": _NAMES[a.dtype], "shape": list(a.shape), "data_offsets": [at, at + a.nbytes]}
+        at += a.nbytes
+    text = json.dumps({"__metadata__": {**metadata, "sha256": digest.hexdigest()}, **header}).encode()
+    text += b" " * (-len(text) % 8)
+    with open(path, "wb") as f:
+        f.write(struct.pack("<Q", len(text)) + text)
+        for a in arrays.values():
+            f.write(a.tobytes())

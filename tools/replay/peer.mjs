@@ -1,0 +1,58 @@
+// The PyTorch peer as a program: which python has torch, and running it.
+
+import { spawnSync } from "node:child_process";
+import { mkdirSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { BadFile } from "./safetensors.mjs";
+
+const script = join(dirname(fileURLToPath(import.meta.url)), "..", "peers", "mopro_torch.py");
+
+/**
+ * {python, version} of the first python with torch and numpy: MOPROC_PYTHON, python3, Debian's. Else
+ * undefined.
+ */
+export function findTorch() {
+  const named = process.env.MOPROC_PYTHON;
+  for (const python of named ? [named] : ["python3", "/usr/bin/python3"]) {
+    const r = spawnSync(python, ["-c", "import numpy, torch; print(torch.__version__)"], {
+      encoding: "utf8",
+    });
+    if (r.status === 0) return { python, version: r.stdout.trim() };
+  }
+  return undefined;
+}
+
+/** Runs the peer. Throws BadFile with what it printed when it fails. */
+export function runPeer({ python }, args) {
+  const env = { OMP_WAIT_POLICY: "PASSIVE", ...process.env }; // spinning threads crawl on shared cores
+  const r = spawnSync(python, [script, ...args], { encoding: "utf8", maxBuffer: 1 << 26, env });
+  if (r.error) throw new BadFile(`${python}: ${r.error.message}`);
+  if (r.status !== 0)
+    throw new BadFile(`${script} ${args[0]}: ${(r.stderr || r.stdout).trim().split("\n").at(-1)}`);
+}
+
+/** The verb `make`: arguments are the peer's, `--run DIR` besides. */
+export function makeReplay(args) {
+  const torch = findTorch();
+  if (!torch)
+    throw new BadFile("make needs python3 with torch and numpy (MOPROC_PYTHON names another python)");
+  const value = (flag) => (args.includes(flag) ? args[args.indexOf(flag) + 1] : undefined);
+  const run = value("--run");
+  const at = args.indexOf("--run");
+  runPeer(torch, ["make", ...(run === undefined ? args : args.toSpliced(at, 2))]);
+  if (run === undefined) return;
+  mkdirSync(run, { recursive: true });
+  const [resume, replay] = [value("--resume"), value("-o") ?? value("--out")];
+  runPeer(torch, [
+    "run",
+    "--resume",
+    resume,
+    "--replay",
+    replay,
+    "--trace",
+    join(run, "trace.json"),
+    "--trace-state",
+    run,
+  ]);
+}
