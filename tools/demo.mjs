@@ -5,7 +5,7 @@ import { mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join, relative } from "node:path";
 import { readFolder } from "./demo/folder.mjs";
-import { checkPlaces, help, marker, parseOptions, parts } from "./demo/options.mjs";
+import { checkPlaces, help, lockOut, marker, parseOptions, parts } from "./demo/options.mjs";
 import { methods, network, sample, training } from "./demo/settings.mjs";
 import { showTable, summarize, toJson } from "./demo/table.mjs";
 import { run, train } from "./demo/training.mjs";
@@ -30,9 +30,9 @@ function fresh(out, part) {
   return dir;
 }
 
-async function sampleData({ out, seed }) {
+async function sampleData({ out, seed, images = sample.images }) {
   const dir = fresh(out, parts.data);
-  const args = ["--out", dir, ...flags(sample), "--seed", `${seed}`];
+  const args = ["--out", dir, ...flags({ ...sample, images }), "--seed", `${seed}`];
   await run("sample images", process.execPath, [cli, "data", "sample", ...args]);
   return dir;
 }
@@ -55,14 +55,15 @@ async function trainMethod({ out, seed, epochs }, method, data, model) {
 async function demo(options) {
   const batch = network["batch-size"];
   if (options.data !== undefined) readFolder(options.data, batch); // its errors before the set-up's minutes
+  mkdirSync(options.out, { recursive: true });
+  writeFileSync(join(options.out, marker), "npm run demo replaces what lies here\n");
+  lockOut(options.out);
   const seconds = {};
   const begun = performance.now();
-  runSteps(allSteps());
+  if (options.setup) runSteps(allSteps());
   seconds.setup = (performance.now() - begun) / 1000;
 
   const start = performance.now();
-  mkdirSync(options.out, { recursive: true });
-  writeFileSync(join(options.out, marker), "npm run demo replaces what lies here\n");
   const folder = options.data ?? (await timed(seconds, "data", () => sampleData(options)));
   const data = readFolder(folder, batch);
   console.log(`data: ${data.images} training images, ${data.classes} classes; ${data.val} validation images`);

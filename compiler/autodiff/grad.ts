@@ -10,6 +10,12 @@ import { named, opOf } from "../ops/op.js";
  * shape (ones, for a scalar loss or a vector of group losses). Throws when the loss does not depend on a v.
  */
 export function grad(b: Builder, loss: Value, seed: Value, wrt: readonly Value[]): Value[] {
+  const d = adjoints(b, loss, seed, wrt);
+  return wrt.map((v) => d.get(v) as Value);
+}
+
+/** The same for each v of `wrt` and every value between it and the loss. */
+export function adjoints(b: Builder, loss: Value, seed: Value, wrt: readonly Value[]): ReadonlyMap<Value, Value> {
   const nodes = [...b.nodes];
   const needed = new Set(wrt);
   for (const n of nodes) {
@@ -33,9 +39,6 @@ export function grad(b: Builder, loss: Value, seed: Value, wrt: readonly Value[]
       if (g && needed.has(v)) d.set(v, sum ? add(under, sum, g) : g);
     });
   }
-  return wrt.map((v) => {
-    const g = d.get(v);
-    if (!g) throw new Error(`the loss %${loss.name} does not depend on %${v.name}`);
-    return g;
-  });
+  for (const v of wrt) if (!d.has(v)) throw new Error(`the loss %${loss.name} does not depend on %${v.name}`);
+  return d;
 }

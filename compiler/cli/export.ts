@@ -18,7 +18,7 @@ export function exportCommand(): Command {
     .description(
       "Writes a checkpoint's network as an ONNX model of standard operators: input `image`, outputs `logits`, " +
         "`embedding`, `features`, any batch size. ONNX Runtime, where installed, runs it beside the compiled " +
-        "network.",
+        "network. `moproc export --training` writes the training step itself: see its --help.",
     )
     .requiredOption(
       "--resume <file>",

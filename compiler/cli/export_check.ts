@@ -1,17 +1,15 @@
 // Runs an exported model in ONNX Runtime beside the program that this compiler makes of the same network, on
 // the same bytes: two implementations that share nothing but the weights.
 
-import { join } from "node:path";
 import { embed as classifierEmbed } from "../../models/classifier.js";
 import { embed as moproEmbed } from "../../models/mopro.js";
 import { complete, type Head, type Input, type Network, outputsOf } from "../../models/deploy.js";
 import { imagenet } from "../../models/nn.js";
-import { cacheDir } from "../emit/project.js";
 import type { NdArray } from "../ir/nd.js";
 import type { Graph } from "../ir/types.js";
 import { cpuArch } from "./cpu.js";
 import type { Source } from "./graphs.js";
-import { artefactKey, obtain } from "./obtain.js";
+import { cachedArtefact } from "./obtain.js";
 
 /** What is compared, and with what. */
 export interface Subject {
@@ -127,13 +125,7 @@ async function compiledOutputs(s: Subject, img: Uint8Array): Promise<Outputs> {
   const { load } = await import("node-cuda-rt");
   const source = embedSource(s.network);
   const target = { device: "cpu", arch: cpuArch("native"), ranks: 1 } as const;
-  const key = await artefactKey(source, target);
-  const { dir } = await obtain(
-    source,
-    target,
-    join(cacheDir(), "artefacts", `${source.name}-${key.slice(0, 16)}`),
-    key,
-  );
+  const { dir } = await cachedArtefact(source, target);
   const a = load(dir);
   const prefix = s.network.task === "mopro" ? "encoder_q." : "";
   for (const [name, x] of s.values) a.set(prefix + name, Float32Array.from(x.data));

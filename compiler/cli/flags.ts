@@ -48,6 +48,8 @@ export interface ModelFlags {
   readonly arch: string;
   readonly target: string;
   readonly ranks: number;
+  readonly imageInput: "u8" | "f32";
+  readonly keepValues?: boolean;
 }
 
 /** Adds the flags of ModelFlags to a verb. */
@@ -63,7 +65,9 @@ export function addModelFlags(c: Command): Command {
     .option("--moco_queue <keys>", "keys in the queue", integer(1), 8192)
     .addOption(new Option("--target <device>", "what the kernels run on").choices(["cpu"]).default("cpu"))
     .option("--arch <level>", "x86-64-v3 (AVX2), x86-64-v4 (AVX-512) or native; a network's name is taken as -a", "native")
-    .option("--ranks <n>", "processes that share the batch", integer(1), 1);
+    .option("--ranks <n>", "processes that share the batch", integer(1), 1)
+    .addOption(new Option("--image-input <type>", "images of a step: u8, or f32 (normalised already) for replays").choices(["u8", "f32"]).default("u8"))
+    .option("--keep-values", "store every value and gradient of a step, for --dump-step: slower, and much memory");
 }
 
 /** Options as parsed -> flags: `--arch resnet50`, the published spelling of `-a`, names the network. */

@@ -19,6 +19,8 @@ export interface Source {
   readonly meta: Plan["meta"];
   readonly key: string; // changes whenever the graphs may
   graphs(): readonly Graph[];
+  /** Writes what belongs beside the binary in the artefact directory. */
+  write?(dir: string, plan: Plan): void;
 }
 
 /** The programs of a task for the network and sizes that the flags name. */
@@ -27,13 +29,16 @@ export function modelGraphs(task: string, f: ModelFlags): Source {
   if (f.batchSize % groups !== 0) throw new Error(`--batch-size ${f.batchSize} does not fall into ${groups} equal groups (--bn-groups)`);
   const make = { mopro: moproPrograms, classifier: classifierPrograms }[task];
   if (!make) throw new Error(`--task ${task}: known are mopro and classifier`);
+  const images = f.imageInput === "f32" ? { image_input: f.imageInput } : {};
+  const keep_values = f.keepValues === true;
+  if (task !== "mopro" && (keep_values || f.imageInput === "f32")) throw new Error("--image-input f32 and --keep-values need --task mopro");
   const config = {
     arch: archOf(f.network), width: f.width, num_class: f.numClass, low_dim: f.lowDim, queue: f.moco_queue,
     image_size: f.imageSize, batch: f.batchSize, groups,
   };
   const name = `${f.network}_b${f.batchSize}${task === "mopro" ? "" : `_${task}`}`;
-  const meta = { task, ...config };
-  return { name, meta, key: JSON.stringify(meta), graphs: () => make(config) };
+  const meta = { task, ...config, ...images, ...(keep_values && { keep_values: 1 }) };
+  return { name, meta, key: JSON.stringify(meta), graphs: () => make({ ...config, ...images, keep_values }) };
 }
 
 /** Bundles and imports a user's module; `moproc` in it is this compiler. Throws when it has no `programs` function. */

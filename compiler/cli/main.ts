@@ -3,9 +3,11 @@
 
 import { Command, CommanderError } from "commander";
 import { compileCommand } from "./compile.js";
+import { convertCommand } from "./convert.js";
 import { dataCommand } from "./data.js";
 import { doctorCommand } from "./doctor.js";
 import { exportCommand } from "./export.js";
+import { exportTrainingCommand } from "./export_training.js";
 import { inspectCommand } from "./inspect.js";
 import { trainCommand } from "./train.js";
 import { canonicalFlags } from "./flags.js";
@@ -16,7 +18,8 @@ const program = new Command("moproc")
   .version("0.1.0")
   .exitOverride()
   .configureOutput(output);
-for (const c of [compileCommand(), trainCommand(), exportCommand(), dataCommand(), inspectCommand(), doctorCommand()]) {
+const exporting = process.argv.includes("--training") ? exportTrainingCommand() : exportCommand();
+for (const c of [compileCommand(), trainCommand(), exporting, convertCommand(), dataCommand(), inspectCommand(), doctorCommand()]) {
   program.addCommand(c.exitOverride().configureOutput(output));
 }
 

@@ -2,7 +2,7 @@
 
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { type BuildResult, compilerVersion, headerDigest } from "../emit/project.js";
+import { type BuildResult, cacheDir, compilerVersion, headerDigest } from "../emit/project.js";
 import type { Target } from "../ir/types.js";
 import type { Plan } from "../lower/plan.js";
 import { compile } from "../pipeline.js";
@@ -43,6 +43,16 @@ export async function obtain(source: Source, target: Target, dir: string, key: s
   const progress = progressLine("compiling kernels");
   const { name, meta } = source;
   const built = await compile(source.graphs(), dir, { name, target, meta }, progress.update).finally(progress.end);
+  source.write?.(dir, built.plan);
   writeFileSync(stamp, key);
   return { dir, plan: built.plan, built };
+}
+
+/** The artefact in the user's cache, built first when there is none. */
+export async function cachedArtefact(source: Source, target: Target): Promise<Obtained> {
+  const key = await artefactKey(source, target);
+  const obtained = await obtain(source, target, join(cacheDir(), "artefacts", `${source.name}-${key.slice(0, 16)}`), key);
+  const { built } = obtained;
+  if (built) process.stderr.write(`compiled ${source.name}: ${built.compiled} of ${built.objects} objects, ${built.seconds.toFixed(0)} s\n`);
+  return obtained;
 }

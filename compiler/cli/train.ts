@@ -4,14 +4,13 @@
 import { join } from "node:path";
 import { Command } from "commander";
 import { archs } from "../../models/resnet.js";
-import { cacheDir } from "../emit/project.js";
 import { nativeTool, spawnTool } from "./data.js";
 import { addModelFlags, modelFlags, targetOf } from "./flags.js";
 import { modelGraphs } from "./graphs.js";
-import { artefactKey, obtain } from "./obtain.js";
+import { cachedArtefact } from "./obtain.js";
 
 /** Flags with a value that this verb uses up; the binary does not know them. */
-const ownFlags = new Set(["--target", "--ranks", "--artefact", "--task", "--width"]);
+const ownFlags = new Set(["--target", "--ranks", "--artefact", "--task", "--width", "--image-input"]);
 
 export function trainCommand(): Command {
   const c = new Command("train")
@@ -39,12 +38,7 @@ export function trainCommand(): Command {
 /** The cached artefact of these flags, built first when there is none. */
 async function fittingArtefact(options: Record<string, unknown>): Promise<string> {
   const flags = modelFlags(options);
-  const target = targetOf(flags);
-  const source = modelGraphs(String(options["task"]), flags);
-  const key = await artefactKey(source, target);
-  const { dir, built } = await obtain(source, target, join(cacheDir(), "artefacts", `${source.name}-${key.slice(0, 16)}`), key);
-  if (built) process.stderr.write(`compiled ${source.name}: ${built.compiled} of ${built.objects} objects, ${built.seconds.toFixed(0)} s\n`);
-  return dir;
+  return (await cachedArtefact(modelGraphs(String(options["task"]), flags), targetOf(flags))).dir;
 }
 
 /** The arguments for the binary: without the flags that only this verb knows, `--network` and `--arch NETWORK` as -a. */
@@ -53,6 +47,7 @@ export function passedOn(argv: readonly string[]): string[] {
   for (let i = 0; i < argv.length; i++) {
     const [name = "", inline] = (argv[i] as string).split("=", 2);
     const flag = name.startsWith("--") ? name.replaceAll("_", "-") : name;
+    if (flag === "--keep-values") continue;
     const takesValue = ownFlags.has(flag) || flag === "--arch" || flag === "--network";
     if (!takesValue) {
       out.push(argv[i] as string);

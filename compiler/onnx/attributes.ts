@@ -1,7 +1,7 @@
-// Attributes of our ops as ONNX attributes and back, exactly: a fraction is an f64 tensor because ONNX's own float is f32,
-// a truth value a bool tensor because ONNX has none.
+// Attributes of our ops as ONNX attributes and back, exactly: a fraction is an f64 tensor because ONNX's own
+// float is f32, a truth value a bool tensor because ONNX has none.
 
-import type { Attrs, AttrValue } from "../ir/types.js";
+import type { Attrs, AttrValue, DType } from "../ir/types.js";
 import { type Attribute, type Attributes, numbersOf, numbersTensor } from "./model.js";
 
 const isInt = (x: number): boolean => Number.isSafeInteger(x) && !Object.is(x, -0);
@@ -12,21 +12,39 @@ export const toAttributes = (attrs: Attrs): Attributes =>
 function toAttribute(v: AttrValue): Attribute {
   if (typeof v === "string") return { kind: "string", value: v };
   if (typeof v === "boolean") return { kind: "tensor", value: numbersTensor("", "bool", [], [Number(v)]) };
-  if (typeof v === "number") return isInt(v) ? { kind: "int", value: v } : { kind: "tensor", value: numbersTensor("", "f64", [], [v]) };
-  return v.every(isInt) ? { kind: "ints", value: v } : { kind: "tensor", value: numbersTensor("", "f64", [v.length], v) };
+  if (typeof v === "number")
+    return isInt(v)
+      ? { kind: "int", value: v }
+      : { kind: "tensor", value: numbersTensor("", "f64", [], [v]) };
+  return v.every(isInt)
+    ? { kind: "ints", value: v }
+    : { kind: "tensor", value: numbersTensor("", "f64", [v.length], v) };
 }
+
+/** Element types of the IR. */
+export const dtypes: ReadonlySet<string> = new Set<DType>([
+  "f32",
+  "bf16",
+  "f16",
+  "f64",
+  "i64",
+  "i32",
+  "u8",
+  "bool",
+]);
 
 /** The inverse. Throws for an attribute that `toAttributes` does not write. */
 export const fromAttributes = (attributes: Attributes): Attrs =>
   Object.fromEntries(Object.entries(attributes).map(([k, a]) => [k, fromAttribute(k, a)]));
 
 function fromAttribute(name: string, a: Attribute): AttrValue {
-  if (a.kind === "string" || a.kind === "int" || a.kind === "ints") return a.value;
+  if (a.kind === "int" || a.kind === "ints") return a.value;
+  if (a.kind === "string" && dtypes.has(a.value)) return a.value; // the only texts that ops of ours take
   if (a.kind === "tensor") {
     const { type, dims } = a.value;
     if (type === "bool" && dims.length === 0) return numbersOf(a.value)[0] === 1;
     if (type === "f64" && dims.length === 0) return numbersOf(a.value)[0] as number;
     if (type === "f64" && dims.length === 1) return numbersOf(a.value);
   }
-  throw new Error(`attribute ${name} is of a kind that no op of ours has`);
+  throw new Error(`attribute ${name} is nothing that an op of ours has`);
 }

@@ -1,9 +1,18 @@
-// A graph as an ONNX model of standard operators, for deployment: states become initializers (weights O, I, H, W), each op
-// its body in ONNX, written out in place. Nodes are named scope/op, as in the IR; values keep their names.
+// A graph as an ONNX model of standard operators, for deployment: states become initializers (weights O, I,
+// H, W), each op its body in ONNX, written out in place. Nodes are named scope/op, as in the IR; values keep
+// their names.
 
 import type { Graph, Node, TensorType, Value } from "../ir/types.js";
 import { batchedValues } from "./batch.js";
-import { type Dim, type Elements, type Model, type OnnxNode, tensorOf, type Tensor, type ValueInfo } from "./model.js";
+import {
+  type Dim,
+  type Elements,
+  type Model,
+  type OnnxNode,
+  tensorOf,
+  type Tensor,
+  type ValueInfo,
+} from "./model.js";
 import { Collector, Constants, Names } from "./names.js";
 import { writeBody } from "./op_body.js";
 import { type Ref, Writer } from "./writer.js";
@@ -44,18 +53,35 @@ export function exportGraph(g: Graph, o: ExportOptions): Model {
     const sink = new Collector(names, `${refs.get(n.outputs[0] as Value)}/`, constants.constant);
     writeBody(n, new Writer(o.opset, o.dynamicBatch !== undefined, sink), sink, refs);
     const at = nodeName(n);
-    for (const part of sink.nodes) nodes.push({ ...part, name: nodeNames.fresh(sink.nodes.length === 1 ? at : `${at}/${part.op}`) });
+    for (const part of sink.nodes)
+      nodes.push({ ...part, name: nodeNames.fresh(sink.nodes.length === 1 ? at : `${at}/${part.op}`) });
   }
-  const info = (v: Value): ValueInfo => valueInfo(refs.get(v) as Ref, v.type, batched.has(v) ? o.dynamicBatch : undefined);
+  const info = (v: Value): ValueInfo =>
+    valueInfo(refs.get(v) as Ref, v.type, batched.has(v) ? o.dynamicBatch : undefined);
   const outputs = new Set(g.outputs);
   const read = new Set(g.nodes.flatMap((n) => n.inputs));
   const model: Model = {
-    irVersion: irVersionOf(o.opset), opsets: new Map([["", o.opset]]), producer: "moproc", producerVersion: o.producerVersion ?? "",
-    doc: o.doc ?? "", functions: [], training: [], metadata: new Map(Object.entries(o.metadata ?? {})),
+    irVersion: irVersionOf(o.opset),
+    opsets: new Map([["", o.opset]]),
+    producer: "moproc",
+    producerVersion: o.producerVersion ?? "",
+    doc: o.doc ?? "",
+    functions: [],
+    training: [],
+    metadata: new Map(Object.entries(o.metadata ?? {})),
     graph: {
-      name: g.name, nodes, inputs: g.inputs.map(info), outputs: g.outputs.map(info),
-      values: g.nodes.flatMap((n) => n.outputs).filter((v) => !outputs.has(v)).map(info),
-      initializers: [...g.state.filter((s) => read.has(s)).map((s) => initializer(s, refs.get(s) as Ref, o.initializers)), ...constants.tensors],
+      name: g.name,
+      nodes,
+      inputs: g.inputs.map(info),
+      outputs: g.outputs.map(info),
+      values: g.nodes
+        .flatMap((n) => n.outputs)
+        .filter((v) => !outputs.has(v))
+        .map(info),
+      initializers: [
+        ...g.state.filter((s) => read.has(s)).map((s) => initializer(s, refs.get(s) as Ref, o.initializers)),
+        ...constants.tensors,
+      ],
     },
   };
   return model;
@@ -65,7 +91,9 @@ export function exportGraph(g: Graph, o: ExportOptions): Model {
 export const nodeName = (n: Node): string => (n.scope ? `${n.scope}/${n.op}` : n.op);
 
 export const valueInfo = (name: string, type: TensorType, axis0?: string): ValueInfo => ({
-  name, type: type.dtype, shape: type.shape.map((d, i): Dim => (i === 0 && axis0 !== undefined ? axis0 : d)),
+  name,
+  type: type.dtype,
+  shape: type.shape.map((d, i): Dim => (i === 0 && axis0 !== undefined ? axis0 : d)),
 });
 
 /** A state's value as a tensor. Throws when there is none or it does not fit. */

@@ -1,9 +1,20 @@
-// Models as files. Large tensors of a large model lie beside it, because protobuf ends at 2 GiB; a file that names such
-// tensors says nothing about where else to read.
+// Models as files. Large tensors of a large model lie beside it, because protobuf ends at 2 GiB; a file that
+// names such tensors says nothing about where else to read.
 
-import { closeSync, existsSync, fstatSync, openSync, readFileSync, readSync, statSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  fstatSync,
+  openSync,
+  readFileSync,
+  readSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { type External, type Model, type Tensor } from "./model.js";
+import type { External, Model, Tensor } from "./model.js";
 import { decodeModel, encodeModel } from "./proto.js";
 
 /** Bytes of tensors above which they leave the model, and how large one has to be. */
@@ -13,7 +24,10 @@ const MAX_MODEL = 2 ** 31 - 1;
 
 /** Writes a model, and FILE.data beside it when its tensors take more than `above` bytes. Returns the files' names. */
 export function writeModel(file: string, m: Model, above: number = limits.model): string[] {
-  const inside = m.graph.initializers.reduce((s, t) => s + (t.data instanceof Uint8Array ? t.data.byteLength : 0), 0);
+  const inside = m.graph.initializers.reduce(
+    (s, t) => s + (t.data instanceof Uint8Array ? t.data.byteLength : 0),
+    0,
+  );
   if (inside <= above) {
     write(file, [encodeModel(m)]);
     return [file];
@@ -34,15 +48,22 @@ export function writeModel(file: string, m: Model, above: number = limits.model)
   return [file, beside];
 }
 
+/** The file is complete or not there. */
 function write(file: string, parts: readonly Uint8Array[]): void {
-  let fd: number | undefined;
+  const partial = `${file}.${process.pid}.tmp`;
   try {
-    fd = openSync(file, "w");
-    for (const p of parts) for (let done = 0; done < p.length; ) done += writeSync(fd, p, done, Math.min(p.length - done, 1 << 30));
+    const fd = openSync(partial, "w");
+    try {
+      for (const p of parts)
+        for (let done = 0; done < p.length; )
+          done += writeSync(fd, p, done, Math.min(p.length - done, 1 << 30));
+    } finally {
+      closeSync(fd);
+    }
+    renameSync(partial, file);
   } catch (e) {
+    rmSync(partial, { force: true });
     throw new Error(`cannot write ${file}: ${(e as Error).message}`);
-  } finally {
-    if (fd !== undefined) closeSync(fd);
   }
 }
 
@@ -54,7 +75,10 @@ export function readModel(file: string): Model {
     if (!info.isFile()) throw new Error("is no file");
     if (info.size > MAX_MODEL) throw new Error(`has ${info.size} bytes; a model has at most ${MAX_MODEL}`);
     const m = decodeModel(readFileSync(file));
-    return { ...m, graph: { ...m.graph, initializers: m.graph.initializers.map((t) => withData(t, dirname(file))) } };
+    return {
+      ...m,
+      graph: { ...m.graph, initializers: m.graph.initializers.map((t) => withData(t, dirname(file))) },
+    };
   } catch (e) {
     throw new Error(`${file}: ${(e as Error).message}`);
   }
@@ -64,13 +88,18 @@ function withData(t: Tensor, dir: string): Tensor {
   if (t.data instanceof Uint8Array) return t;
   const { location, offset, length } = t.data;
   const what = `initializer ${t.name}`;
-  if (!/^[^/\\]+$/.test(location) || location === ".." || location.includes("\0")) throw new Error(`${what} is in ${JSON.stringify(location)}, which is no name of a file beside the model`);
+  if (!/^[^/\\]+$/.test(location) || location === ".." || location.includes("\0"))
+    throw new Error(`${what} is in ${JSON.stringify(location)}, which is no name of a file beside the model`);
   const path = join(dir, location);
-  if (!existsSync(path) || !statSync(path).isFile()) throw new Error(`${what} is in ${location}, which is no file beside the model`);
+  if (!existsSync(path) || !statSync(path).isFile())
+    throw new Error(`${what} is in ${location}, which is no file beside the model`);
   const fd = openSync(path, "r");
   try {
     const { size } = fstatSync(fd);
-    if (offset + length > size) throw new Error(`${what} is at bytes ${offset} to ${offset + length} of ${location}, which has ${size}`);
+    if (offset + length > size)
+      throw new Error(
+        `${what} is at bytes ${offset} to ${offset + length} of ${location}, which has ${size}`,
+      );
     const data = new Uint8Array(length);
     for (let done = 0; done < length; ) {
       const n = readSync(fd, data, done, Math.min(length - done, 1 << 30), offset + done);

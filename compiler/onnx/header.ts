@@ -1,5 +1,6 @@
-// What a training step is beyond ONNX, as JSON in the model's metadata: groups, which inputs are state and how it begins,
-// which outputs the program returns; the artefact's name and settings; where the run was that the state is from.
+// What a training step is beyond ONNX, as JSON in the model's metadata: groups, which inputs are state and
+// how it begins, which outputs the program returns; the artefact's name and settings; where the run was that
+// the state is from.
 
 import type { Graph, Init, Role } from "../ir/types.js";
 import { parseJson } from "../util/json.js";
@@ -28,7 +29,11 @@ export interface PlanHeader {
 export const keys = { step: "moproc.step", plan: "moproc.plan", checkpoint: "moproc.checkpoint" } as const;
 
 export const stepHeader = (g: Graph, outputs: readonly string[]): StepHeader => ({
-  version: 1, groups: g.groups, state: g.state.map(({ name, role, init }) => ({ name, role, init })), outputs, updates: g.updates.size,
+  version: 1,
+  groups: g.groups,
+  state: g.state.map(({ name, role, init }) => ({ name, role, init })),
+  outputs,
+  updates: g.updates.size,
 });
 
 type Json = Readonly<Record<string, unknown>>;
@@ -39,7 +44,8 @@ const isText = (v: unknown): v is string => typeof v === "string" && v !== "";
 /** The object under a key of the metadata; throws when it is missing or no JSON object. */
 function read(metadata: ReadonlyMap<string, string>, key: string): Json {
   const text = metadata.get(key);
-  if (text === undefined) throw new Error(`its metadata has no ${key}: no training step that moproc export --training wrote`);
+  if (text === undefined)
+    throw new Error(`its metadata has no ${key}: no training step that moproc export --training wrote`);
   let value: unknown;
   try {
     value = parseJson(text);
@@ -63,24 +69,37 @@ export function readStep(metadata: ReadonlyMap<string, string>): StepHeader {
   const { outputs, state } = h;
   want(Array.isArray(outputs) && outputs.every(isText), keys.step, "outputs is no list of names");
   want(Array.isArray(state), keys.step, "state is no list");
-  for (const s of state as unknown[]) want(isState(s), keys.step, `state has the entry ${JSON.stringify(s).slice(0, 200)}`);
+  for (const s of state as unknown[])
+    want(isState(s), keys.step, `state has the entry ${JSON.stringify(s).slice(0, 200)}`);
   return h as unknown as StepHeader;
 }
 
 const roles: readonly unknown[] = ["param", "momentum", "buffer", "derived"] satisfies Role[];
 
 function isState(s: unknown): s is StateHeader {
-  return isObject(s) && isText(s["name"]) && roles.includes(s["role"]) && isObject(s["init"]) && isInit(s["init"] as unknown as Init);
+  return (
+    isObject(s) &&
+    isText(s["name"]) &&
+    roles.includes(s["role"]) &&
+    isObject(s["init"]) &&
+    isInit(s["init"] as unknown as Init)
+  );
 }
 
 function isInit(init: Init): boolean {
   switch (init.kind) {
-    case "constant": return Number.isFinite(init.value);
-    case "normal": return Number.isFinite(init.std);
-    case "uniform": return Number.isFinite(init.bound);
-    case "unit_columns": return true;
-    case "copy": return isText(init.of);
-    default: return (init satisfies never) !== init;
+    case "constant":
+      return Number.isFinite(init.value);
+    case "normal":
+      return Number.isFinite(init.std);
+    case "uniform":
+      return Number.isFinite(init.bound);
+    case "unit_columns":
+      return true;
+    case "copy":
+      return isText(init.of);
+    default:
+      return (init satisfies never) !== init;
   }
 }
 
@@ -88,13 +107,21 @@ export function readPlan(metadata: ReadonlyMap<string, string>): PlanHeader {
   const h = read(metadata, keys.plan);
   want(isText(h["name"]) && /^[\w.+-]{1,200}$/.test(h["name"]), keys.plan, "name is no name");
   const { meta } = h;
-  want(isObject(meta) && Object.values(meta).every((v) => typeof v === "string" || Number.isFinite(v)), keys.plan, "meta is no object of strings and numbers");
+  want(
+    isObject(meta) && Object.values(meta).every((v) => typeof v === "string" || Number.isFinite(v)),
+    keys.plan,
+    "meta is no object of strings and numbers",
+  );
   return h as unknown as PlanHeader;
 }
 
 /** The metadata of the checkpoint that the values are from. */
 export function readCheckpoint(metadata: ReadonlyMap<string, string>): Readonly<Record<string, string>> {
   const h = read(metadata, keys.checkpoint);
-  want(Object.values(h).every((v) => typeof v === "string"), keys.checkpoint, "a value is no string");
+  want(
+    Object.values(h).every((v) => typeof v === "string"),
+    keys.checkpoint,
+    "a value is no string",
+  );
   return h as Readonly<Record<string, string>>;
 }

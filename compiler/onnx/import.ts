@@ -1,11 +1,21 @@
-// ONNX models -> programs: the training steps that `exportStep` writes, exactly as they were. A node is a standard operator
-// of the table in standard.ts or a call of a function of ours, whose body must be the one that this compiler writes.
-// Whatever else a file holds is refused with the node, operator and domain.
+// ONNX models -> programs: the training steps that `exportStep` writes, exactly as they were. A node is a
+// standard operator of the table in standard.ts or a call of a function of ours, whose body must be the one
+// that this compiler writes. Whatever else a file holds is refused with the node, operator and domain.
 
-import { byteSize, type DType, type Graph, type Node, sameType, showType, type State, type TensorType, type Value } from "../ir/types.js";
+import {
+  byteSize,
+  type DType,
+  type Graph,
+  type Node,
+  sameType,
+  showType,
+  type State,
+  type TensorType,
+  type Value,
+} from "../ir/types.js";
 import { verify } from "../ir/verify.js";
 import { type AnyOp, named, opOf } from "../ops/op.js";
-import { fromAttributes } from "./attributes.js";
+import { dtypes, fromAttributes } from "./attributes.js";
 import { opsets } from "./export.js";
 import { keys, type PlanHeader, readCheckpoint, readPlan, readStep, type StepHeader } from "./header.js";
 import { DOMAIN, DOMAIN_VERSION, functionKey, functionOf, opOfFunction } from "./library.js";
@@ -19,29 +29,37 @@ export interface Imported {
   readonly checkpoint: Readonly<Record<string, string>>;
 }
 
-/** Types of the IR. */
-const dtypes: ReadonlySet<string> = new Set<DType>(["f32", "bf16", "f16", "f64", "i64", "i32", "u8", "bool"]);
 const MAX_BYTES = 2 ** 36; // of one tensor: more than any machine that trains a ResNet has
 
 /** The program in a model. Throws, naming node or value, for anything that is not understood or does not fit. */
 export function importStep(m: Model): Imported {
   const opset = m.opsets.get("") as number;
-  if (opset < opsets.least || opset > opsets.most) throw new Error(`operator set ${opset} of ai.onnx: known are ${opsets.least} to ${opsets.most}`);
+  if (opset < opsets.least || opset > opsets.most)
+    throw new Error(`operator set ${opset} of ai.onnx: known are ${opsets.least} to ${opsets.most}`);
   if (!m.metadata.has(keys.step)) refuseForeign(m);
   const header = readStep(m.metadata);
   const version = m.opsets.get(DOMAIN);
-  if (version !== DOMAIN_VERSION) throw new Error(`version ${version} of the functions of ${DOMAIN}: known is ${DOMAIN_VERSION}`);
+  if (version !== DOMAIN_VERSION)
+    throw new Error(`version ${version} of the functions of ${DOMAIN}: known is ${DOMAIN_VERSION}`);
   const r = new GraphReader(m, header, opset);
-  return { graph: r.read(), values: r.values, plan: readPlan(m.metadata), checkpoint: readCheckpoint(m.metadata) };
+  return {
+    graph: r.read(),
+    values: r.values,
+    plan: readPlan(m.metadata),
+    checkpoint: readCheckpoint(m.metadata),
+  };
 }
 
 /** For a file that is not ours: throws, naming the first node that could not be imported anyway. */
 function refuseForeign(m: Model): void {
-  const node = m.graph.nodes.find((n) => readStandard(n, { type: () => undefined, constant: () => undefined }) === UNKNOWN);
+  const node = m.graph.nodes.find(
+    (n) => readStandard(n, { type: () => undefined, constant: () => undefined }) === UNKNOWN,
+  );
   if (node) throw new Error(`${where(node)}: ${UNKNOWN}`);
 }
 
-const where = (n: OnnxNode): string => `node ${n.name || `of ${n.outputs.join(", ") || "nothing"}`} (operator ${n.op} of domain ${n.domain || "ai.onnx"})`;
+const where = (n: OnnxNode): string =>
+  `node ${n.name || `of ${n.outputs.join(", ") || "nothing"}`} (operator ${n.op} of domain ${n.domain || "ai.onnx"})`;
 
 class GraphReader {
   readonly values = new Map<string, Tensor>();
@@ -57,7 +75,8 @@ class GraphReader {
     private readonly opset: number,
   ) {
     for (const f of m.functions) {
-      if (this.functions.has(`${f.domain}::${f.name}`)) throw new Error(`function ${f.domain}::${f.name} is there twice`);
+      if (this.functions.has(`${f.domain}::${f.name}`))
+        throw new Error(`function ${f.domain}::${f.name} is there twice`);
       this.functions.set(`${f.domain}::${f.name}`, f);
     }
   }
@@ -71,10 +90,14 @@ class GraphReader {
     const byName = new Map(state.map((s) => [s.name, s]));
     const updates = this.updates(byName);
     const outputs = this.header.outputs.map((name) => this.value(name, `metadata ${keys.step}: outputs`));
-    const results = new Set([...this.header.outputs, ...(this.m.training[0]?.updates ?? []).map(([, v]) => v)]);
+    const results = new Set([
+      ...this.header.outputs,
+      ...(this.m.training[0]?.updates ?? []).map(([, v]) => v),
+    ]);
     const odd = graph.outputs.find((v) => !results.delete(v.name));
     if (odd) throw new Error(`output ${odd.name} is neither the program's nor a new value of state`);
-    for (const name of results) throw new Error(`${name} is returned by the program but no output of the graph`);
+    for (const name of results)
+      throw new Error(`${name} is returned by the program but no output of the graph`);
     const g: Graph = { name: graph.name, groups: this.header.groups, inputs, state, nodes, outputs, updates };
     verify(g);
     return g;
@@ -83,7 +106,8 @@ class GraphReader {
   /** Inputs and state, in order, with everything about them checked. */
   private boundary(): { inputs: Value[]; state: State[] } {
     const { graph } = this.m;
-    if (!/^\w{1,100}$/.test(graph.name)) throw new Error(`graph ${JSON.stringify(graph.name.slice(0, 100))}: no name for a program`);
+    if (!/^\w{1,100}$/.test(graph.name))
+      throw new Error(`graph ${JSON.stringify(graph.name.slice(0, 100))}: no name for a program`);
     for (const t of graph.initializers) {
       if (this.constants.has(t.name)) throw new Error(`initializer ${t.name} is there twice`);
       this.constants.set(t.name, t);
@@ -96,9 +120,13 @@ class GraphReader {
     const state = this.header.state.map((s): State => {
       const v = given.get(s.name);
       const t = this.constants.get(s.name);
-      if (!v || !t) throw new Error(`state ${s.name} is ${v ? "no initializer" : "no input, or state twice"}`);
+      if (!v || !t)
+        throw new Error(`state ${s.name} is ${v ? "no initializer" : "no input, or state twice"}`);
       const type = { dtype: t.type as DType, shape: t.dims };
-      if (!sameType(v.type, type)) throw new Error(`state ${s.name} is ${showType(v.type)} as input and ${showType(type)} as initializer`);
+      if (!sameType(v.type, type))
+        throw new Error(
+          `state ${s.name} is ${showType(v.type)} as input and ${showType(type)} as initializer`,
+        );
       given.delete(s.name);
       this.constants.delete(s.name);
       this.values.set(s.name, t);
@@ -107,21 +135,30 @@ class GraphReader {
     const inputs = [...given.values()];
     const optional = inputs.find((v) => this.constants.has(v.name));
     if (optional) throw new Error(`input ${optional.name} has an initializer but is no state`);
-    for (const s of state) if (s.init.kind === "copy" && !this.values.has(s.init.of)) throw new Error(`state ${s.name} begins as a copy of ${s.init.of}, which is no state`);
+    for (const s of state)
+      if (s.init.kind === "copy" && !this.values.has(s.init.of))
+        throw new Error(`state ${s.name} begins as a copy of ${s.init.of}, which is no state`);
     for (const v of [...inputs, ...state]) this.define(v.name, v);
     return { inputs, state };
   }
 
   private updates(state: ReadonlyMap<string, State>): ReadonlyMap<Value, Value> {
     const [info, ...others] = this.m.training;
-    if (!info || others.length > 0) throw new Error(`it has ${this.m.training.length} training infos, not one`);
-    if (info.algorithm && info.algorithm.nodes.length > 0) throw new Error("its training info has nodes of its own, which are not understood");
-    if (info.updates.length !== this.header.updates) throw new Error(`it updates ${info.updates.length} states, metadata ${keys.step} says ${this.header.updates}`);
-    return new Map(info.updates.map(([name, v]) => {
-      const s = state.get(name);
-      if (!s) throw new Error(`the update binding has ${name}, which is no state`);
-      return [s, this.value(v, `the update of ${name}`)];
-    }));
+    if (!info || others.length > 0)
+      throw new Error(`it has ${this.m.training.length} training infos, not one`);
+    if (info.algorithm && info.algorithm.nodes.length > 0)
+      throw new Error("its training info has nodes of its own, which are not understood");
+    if (info.updates.length !== this.header.updates)
+      throw new Error(
+        `it updates ${info.updates.length} states, metadata ${keys.step} says ${this.header.updates}`,
+      );
+    return new Map(
+      info.updates.map(([name, v]) => {
+        const s = state.get(name);
+        if (!s) throw new Error(`the update binding has ${name}, which is no state`);
+        return [s, this.value(v, `the update of ${name}`)];
+      }),
+    );
   }
 
   private declare(v: ValueInfo, what: string): void {
@@ -130,9 +167,11 @@ class GraphReader {
   }
 
   private define(name: string, v: Value): void {
+    checkName(name);
     if (this.env.has(name) || this.constants.has(name)) throw new Error(`${name} is defined twice`);
     const declared = this.declared.get(name);
-    if (declared && !sameType(declared, v.type)) throw new Error(`${name} is declared ${showType(declared)} and is ${showType(v.type)}`);
+    if (declared && !sameType(declared, v.type))
+      throw new Error(`${name} is declared ${showType(declared)} and is ${showType(v.type)}`);
     this.env.set(name, v);
   }
 
@@ -140,7 +179,9 @@ class GraphReader {
     const v = this.env.get(name);
     if (v) return v;
     const made = this.m.graph.nodes.some((n) => n.outputs.includes(name));
-    throw new Error(`${who}: ${name} ${made ? "is made by a later node, or by one that needs it" : "is nothing that the graph computes"}`);
+    throw new Error(
+      `${who}: ${name} ${made ? "is made by a later node, or by one that needs it" : "is nothing that the graph computes"}`,
+    );
   }
 
   /** The node of the IR, and its results defined; none for one that only passes a value on. */
@@ -150,34 +191,61 @@ class GraphReader {
         this.define(n.outputs[0] as string, this.value(n.inputs[0] as string, "its operand"));
         return [];
       }
+      checkName(n.name || "unnamed");
       const { op, attrs, inputs } = n.domain === DOMAIN ? this.call(n) : this.standard(n);
       const values = inputs.map((name) => this.value(name, "its operand"));
-      const types = op.infer(named(op.inputs, values.map((v) => v.type)), attrs) as Record<string, TensorType>;
+      const types = op.infer(
+        named(
+          op.inputs,
+          values.map((v) => v.type),
+        ),
+        attrs,
+      ) as Record<string, TensorType>;
       const results = op.outputs as readonly string[];
-      if (n.outputs.length !== results.length) throw new Error(`it has ${n.outputs.length} outputs, ${op.name} has ${results.length}`);
-      const outputs = n.outputs.map((name, i) => ({ name, type: checkedType(types[results[i] as string] as TensorType) }));
+      if (n.outputs.length !== results.length)
+        throw new Error(`it has ${n.outputs.length} outputs, ${op.name} has ${results.length}`);
+      const outputs = n.outputs.map((name, i) => ({
+        name,
+        type: checkedType(types[results[i] as string] as TensorType),
+      }));
       const made: Node = { op: op.name, inputs: values, attrs, outputs, scope: scopeOf(n) };
       if (n.domain === DOMAIN) this.checkBody(n, made);
       for (const v of outputs) this.define(v.name, v);
       return [made];
     } catch (e) {
-      throw new Error(`${where(n)}: ${(e as Error).message}`);
+      const odd =
+        e instanceof TypeError
+          ? `its attributes ${Object.keys(n.attributes).join(", ") || "(none)"} are not those of the op: `
+          : "";
+      throw new Error(`${where(n)}: ${odd}${(e as Error).message}`);
     }
   }
 
-  private standard(n: OnnxNode): { readonly op: AnyOp; readonly attrs: Node["attrs"]; readonly inputs: readonly string[] } {
-    const at: Surroundings = { type: (name) => this.env.get(name)?.type, constant: (name) => this.constants.get(name) };
+  private standard(n: OnnxNode): {
+    readonly op: AnyOp;
+    readonly attrs: Node["attrs"];
+    readonly inputs: readonly string[];
+  } {
+    const at: Surroundings = {
+      type: (name) => this.env.get(name)?.type,
+      constant: (name) => this.constants.get(name),
+    };
     const meaning = readStandard(n, at);
     if (typeof meaning === "string") throw new Error(meaning);
     return { ...meaning, op: opOf(meaning.op) };
   }
 
-  private call(n: OnnxNode): { readonly op: AnyOp; readonly attrs: Node["attrs"]; readonly inputs: readonly string[] } {
+  private call(n: OnnxNode): {
+    readonly op: AnyOp;
+    readonly attrs: Node["attrs"];
+    readonly inputs: readonly string[];
+  } {
     const op = opOfFunction(n.op);
     if (!op) throw new Error(UNKNOWN);
     const least = (op.inputs as readonly string[]).filter((i) => !i.startsWith("...")).length;
     const most = (op.inputs as readonly string[]).some((i) => i.startsWith("...")) ? Infinity : least;
-    if (n.inputs.length < least || n.inputs.length > most) throw new Error(`it has ${n.inputs.length} inputs, ${op.name} takes ${least}`);
+    if (n.inputs.length < least || n.inputs.length > most)
+      throw new Error(`it has ${n.inputs.length} inputs, ${op.name} takes ${least}`);
     return { op, attrs: fromAttributes(n.attributes), inputs: n.inputs };
   }
 
@@ -188,8 +256,18 @@ class GraphReader {
     const key = functionKey(functionOf(made, this.opset));
     const known = `${n.op} ${key}`;
     if (this.checked.has(known)) return;
-    if (functionKey(f) !== key) throw new Error(`the body of its function is not the one that this version of moproc writes for ${made.op}`);
+    if (functionKey(f) !== key)
+      throw new Error(
+        `the body of its function is not the one that this version of moproc writes for ${made.op}`,
+      );
     this.checked.add(known);
+  }
+}
+
+/** Names end up in comments of emitted source: nothing in them may end the comment or join it to the next line. */
+function checkName(name: string): void {
+  if (!/^[!-[\]-~][ -[\]-~]{0,999}$/.test(name)) {
+    throw new Error(`the name ${JSON.stringify(name.slice(0, 100))} is not printable, or too long`);
   }
 }
 

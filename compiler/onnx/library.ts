@@ -1,5 +1,6 @@
-// Model-local functions moproc::Name: an op of ours as a call that keeps its name and attributes, with the op's body as
-// what the call means to everybody else. A body is specialised, so one op may have several, Name, Name_2, ...
+// Model-local functions moproc::Name: an op of ours as a call that keeps its name and attributes, with the
+// op's body as what the call means to everybody else. A body is specialised, so one op may have several,
+// Name, Name_2, ...
 
 import type { Node, Value } from "../ir/types.js";
 import { type AnyOp, allOps, opOf } from "../ops/op.js";
@@ -18,7 +19,10 @@ export const DOMAIN_VERSION = 1;
 export function functionName(op: AnyOp): string {
   const [prefix, own] = op.onnx.split("::");
   if (own !== undefined && prefix === DOMAIN) return own;
-  return op.name.split("_").map((w) => w.charAt(0).toUpperCase() + w.slice(1)).join("");
+  return op.name
+    .split("_")
+    .map((w) => w.charAt(0).toUpperCase() + w.slice(1))
+    .join("");
 }
 
 /** The op that calls of this function mean, whichever of its bodies; undefined when there is none. */
@@ -47,23 +51,44 @@ export function functionOf(n: Node, opset: number): OnnxFunction {
   // positions, not values: an op may read the same value twice
   const stand = (v: Value, name: string): Value => ({ name, type: v.type });
   const placed: Node = {
-    ...n, inputs: n.inputs.map((v, i) => stand(v, inputs[i] as string)), outputs: n.outputs.map((v, i) => stand(v, outputs[i] as string)),
+    ...n,
+    inputs: n.inputs.map((v, i) => stand(v, inputs[i] as string)),
+    outputs: n.outputs.map((v, i) => stand(v, outputs[i] as string)),
   };
-  writeBody(placed, new Writer(opset, false, sink), sink, new Map([...placed.inputs, ...placed.outputs].map((v) => [v, v.name])));
+  writeBody(
+    placed,
+    new Writer(opset, false, sink),
+    sink,
+    new Map([...placed.inputs, ...placed.outputs].map((v) => [v, v.name])),
+  );
   const used = new Set(sink.nodes.flatMap((m) => m.inputs));
   return {
-    domain: DOMAIN, name: functionName(op), inputs, outputs, attributes: Object.keys(n.attrs), doc: "",
-    nodes: [...constants.filter((c) => used.has(c.outputs[0] as string)), ...sink.nodes.map((m) => ({ ...m, name: "" }))],
+    domain: DOMAIN,
+    name: functionName(op),
+    inputs,
+    outputs,
+    attributes: Object.keys(n.attrs),
+    doc: "",
+    nodes: [
+      ...constants.filter((c) => used.has(c.outputs[0] as string)),
+      ...sink.nodes.map((m) => ({ ...m, name: "" })),
+    ],
     opsets: new Map([["", opset]]),
   };
 }
 
 const constantNode = (name: string, t: Omit<Tensor, "name">): OnnxNode => ({
-  name: "", op: "Constant", domain: "", inputs: [], outputs: [name], attributes: { value: { kind: "tensor", value: { ...t, name: "" } } },
+  name: "",
+  op: "Constant",
+  domain: "",
+  inputs: [],
+  outputs: [name],
+  attributes: { value: { kind: "tensor", value: { ...t, name: "" } } },
 });
 
 /** Equal for two functions that differ in nothing but their name. */
-export const functionKey = (f: OnnxFunction): string => Buffer.from(encodeFunction({ ...f, name: "" })).toString("latin1");
+export const functionKey = (f: OnnxFunction): string =>
+  Buffer.from(encodeFunction({ ...f, name: "" })).toString("latin1");
 
 /** The functions of one model, each body once. */
 export class Library {

@@ -65,5 +65,10 @@ export class Constants {
 function describe(t: Omit<Tensor, "name">): string {
   const values = elementsOf({ ...t, name: "" });
   if (values.length > 4) return `${t.type}_table`;
-  return [t.type, ...Array.from(values as ArrayLike<number | bigint>, (v) => (typeof v === "number" ? Number(v.toPrecision(6)) : v))].join("_");
+  return [
+    t.type,
+    ...Array.from(values as ArrayLike<number | bigint>, (v) =>
+      typeof v === "number" ? Number(v.toPrecision(6)) : v,
+    ),
+  ].join("_");
 }

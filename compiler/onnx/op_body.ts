@@ -11,11 +11,21 @@ export function writeBody(n: Node, w: Writer, sink: Collector, refs: ReadonlyMap
   const body = bodies.get(n.op);
   if (!body) throw new Error(`internal: op ${n.op} has no meaning in ONNX`);
   const op = opOf(n.op);
-  const operands = named(op.inputs, n.inputs.map((v) => ({ ref: refs.get(v) as Ref, type: v.type })));
-  const out = Object.fromEntries((op.outputs as readonly string[]).map((o, i) => [o, (n.outputs[i] as Value).type]));
+  const operands = named(
+    op.inputs,
+    n.inputs.map((v) => ({ ref: refs.get(v) as Ref, type: v.type })),
+  );
+  const out = Object.fromEntries(
+    (op.outputs as readonly string[]).map((o, i) => [o, (n.outputs[i] as Value).type]),
+  );
   const got = body.write(w, operands as never, { attrs: n.attrs, out });
-  const results = typeof got === "string" ? [got] : (op.outputs as readonly string[]).map((o) => got[o] as Ref);
-  bind(sink, results, n.outputs.map((v) => refs.get(v) as Ref));
+  const results =
+    typeof got === "string" ? [got] : (op.outputs as readonly string[]).map((o) => got[o] as Ref);
+  bind(
+    sink,
+    results,
+    n.outputs.map((v) => refs.get(v) as Ref),
+  );
 }
 
 /** Renames the results of what was collected. What is no result of a node of its own gets one that passes it on. */
@@ -28,6 +38,10 @@ function bind(sink: Collector, results: readonly Ref[], to: readonly Ref[]): voi
     else passed.push({ op: "Identity", domain: "", inputs: [r], outputs: [to[i] as Ref], attributes: {} });
   });
   const now = (r: Ref): Ref => renamed.get(r) ?? r;
-  const nodes = [...sink.nodes, ...passed].map((n) => ({ ...n, inputs: n.inputs.map(now), outputs: n.outputs.map(now) }));
+  const nodes = [...sink.nodes, ...passed].map((n) => ({
+    ...n,
+    inputs: n.inputs.map(now),
+    outputs: n.outputs.map(now),
+  }));
   sink.nodes.splice(0, sink.nodes.length, ...nodes);
 }

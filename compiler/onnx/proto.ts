@@ -1,17 +1,42 @@
-// ONNX models to bytes and back; the only file that knows the protobuf library. Reading trusts nothing: every count,
-// type and size is checked before it is used, and messages name what is wrong.
+// ONNX models to bytes and back; the only file that knows the protobuf library. Reading trusts nothing: every
+// count, type and size is checked before it is used, and messages name what is wrong.
 
 import onnxProto, { type onnx } from "onnx-proto";
 import { elements } from "../ir/types.js";
 import {
-  type Attribute, type Attributes, type Dim, elementBytes, type ElementType, type Model, type OnnxFunction, type OnnxGraph,
-  type OnnxNode, type Tensor, type TrainingInfo, type ValueInfo,
+  type Attribute,
+  type Attributes,
+  type Dim,
+  elementBytes,
+  type ElementType,
+  type Model,
+  type OnnxFunction,
+  type OnnxGraph,
+  type OnnxNode,
+  type Tensor,
+  type TrainingInfo,
+  type ValueInfo,
 } from "./model.js";
 
 export type * from "./model.js";
 
 const types: readonly (ElementType | undefined)[] = [
-  undefined, "f32", "u8", "i8", "u16", "i16", "i32", "i64", undefined, "bool", "f16", "f64", "u32", "u64", undefined, undefined,
+  undefined,
+  "f32",
+  "u8",
+  "i8",
+  "u16",
+  "i16",
+  "i32",
+  "i64",
+  undefined,
+  "bool",
+  "f16",
+  "f64",
+  "u32",
+  "u64",
+  undefined,
+  undefined,
   "bf16",
 ]; // by TensorProto.DataType; undefined are strings and complex numbers
 const kinds = { float: 1, int: 2, string: 3, tensor: 4, graph: 5, floats: 6, ints: 7, strings: 8 } as const;
@@ -19,23 +44,40 @@ const EXTERNAL = 1; // TensorProto.DataLocation
 
 /** A model's bytes. Throws for what the format cannot hold: 2 GiB, where tensors have to be external. */
 export function encodeModel(m: Model): Uint8Array {
-  return onnxProto.onnx.ModelProto.encode({
-    irVersion: m.irVersion, producerName: m.producer, producerVersion: m.producerVersion,
-    ...(m.doc && { docString: m.doc }),
-    graph: encodeGraph(m.graph), opsetImport: encodeOpsets(m.opsets), metadataProps: entries([...m.metadata]),
-    trainingInfo: m.training.map((t) => ({
-      ...(t.algorithm && { algorithm: encodeGraph(t.algorithm) }), updateBinding: entries(t.updates),
-    })),
-    functions: m.functions.map(functionProto),
-  }).finish();
+  return plain(
+    onnxProto.onnx.ModelProto.encode({
+      irVersion: m.irVersion,
+      producerName: m.producer,
+      producerVersion: m.producerVersion,
+      ...(m.doc && { docString: m.doc }),
+      graph: encodeGraph(m.graph),
+      opsetImport: encodeOpsets(m.opsets),
+      metadataProps: entries([...m.metadata]),
+      trainingInfo: m.training.map((t) => ({
+        ...(t.algorithm && { algorithm: encodeGraph(t.algorithm) }),
+        updateBinding: entries(t.updates),
+      })),
+      functions: m.functions.map(functionProto),
+    }).finish(),
+  );
 }
 
+/** The bytes as no Buffer, whose slice() would share them. */
+const plain = (a: ArrayBufferView): Uint8Array => new Uint8Array(a.buffer, a.byteOffset, a.byteLength);
+
 /** One function's bytes, as a model holds them: two functions with equal bytes are the same. */
-export const encodeFunction = (f: OnnxFunction): Uint8Array => onnxProto.onnx.FunctionProto.encode(functionProto(f)).finish();
+export const encodeFunction = (f: OnnxFunction): Uint8Array =>
+  plain(onnxProto.onnx.FunctionProto.encode(functionProto(f)).finish());
 
 const functionProto = (f: OnnxFunction): onnx.IFunctionProto => ({
-  name: f.name, domain: f.domain, input: [...f.inputs], output: [...f.outputs], attribute: [...f.attributes],
-  node: f.nodes.map(encodeNode), opsetImport: encodeOpsets(f.opsets), ...(f.doc && { docString: f.doc }),
+  name: f.name,
+  domain: f.domain,
+  input: [...f.inputs],
+  output: [...f.outputs],
+  attribute: [...f.attributes],
+  node: f.nodes.map(encodeNode),
+  opsetImport: encodeOpsets(f.opsets),
+  ...(f.doc && { docString: f.doc }),
 });
 
 const entries = (pairs: readonly (readonly [string, string])[]): onnx.IStringStringEntryProto[] =>
@@ -45,27 +87,48 @@ const encodeOpsets = (o: ReadonlyMap<string, number>): onnx.IOperatorSetIdProto[
 
 function encodeGraph(g: OnnxGraph): onnx.IGraphProto {
   return {
-    node: g.nodes.map(encodeNode), name: g.name, initializer: g.initializers.map(encodeTensor),
-    input: g.inputs.map(encodeValue), output: g.outputs.map(encodeValue), valueInfo: g.values.map(encodeValue),
+    node: g.nodes.map(encodeNode),
+    name: g.name,
+    initializer: g.initializers.map(encodeTensor),
+    input: g.inputs.map(encodeValue),
+    output: g.outputs.map(encodeValue),
+    valueInfo: g.values.map(encodeValue),
   };
 }
 
 const encodeNode = (n: OnnxNode): onnx.INodeProto => ({
-  input: [...n.inputs], output: [...n.outputs], name: n.name, opType: n.op, ...(n.domain && { domain: n.domain }),
-  attribute: Object.entries(n.attributes).map(([name, a]) => ({ name, type: kinds[a.kind], ...encodeAttribute(a) })),
+  input: [...n.inputs],
+  output: [...n.outputs],
+  name: n.name,
+  opType: n.op,
+  ...(n.domain && { domain: n.domain }),
+  attribute: Object.entries(n.attributes).map(([name, a]) => ({
+    name,
+    type: kinds[a.kind],
+    ...encodeAttribute(a),
+  })),
 });
 
 function encodeAttribute(a: Attribute): onnx.IAttributeProto {
   switch (a.kind) {
-    case "int": return { i: a.value };
-    case "float": return { f: a.value };
-    case "string": return { s: Buffer.from(a.value) };
-    case "tensor": return { t: encodeTensor(a.value) };
-    case "graph": return { g: encodeGraph(a.value) };
-    case "ints": return { ints: [...a.value] };
-    case "floats": return { floats: [...a.value] };
-    case "strings": return { strings: a.value.map((s) => Buffer.from(s)) };
-    default: throw new Error(`internal: attribute ${JSON.stringify(a satisfies never)}`);
+    case "int":
+      return { i: a.value };
+    case "float":
+      return { f: a.value };
+    case "string":
+      return { s: Buffer.from(a.value) };
+    case "tensor":
+      return { t: encodeTensor(a.value) };
+    case "graph":
+      return { g: encodeGraph(a.value) };
+    case "ints":
+      return { ints: [...a.value] };
+    case "floats":
+      return { floats: [...a.value] };
+    case "strings":
+      return { strings: a.value.map((s) => Buffer.from(s)) };
+    default:
+      throw new Error(`internal: attribute ${JSON.stringify(a satisfies never)}`);
   }
 }
 
@@ -73,7 +136,11 @@ function encodeTensor(t: Tensor): onnx.ITensorProto {
   const head = { name: t.name, dims: [...t.dims], dataType: types.indexOf(t.type) };
   if (t.data instanceof Uint8Array) return { ...head, rawData: t.data };
   const { location, offset, length } = t.data;
-  const external = entries([["location", location], ["offset", String(offset)], ["length", String(length)]]);
+  const external = entries([
+    ["location", location],
+    ["offset", String(offset)],
+    ["length", String(length)],
+  ]);
   return { ...head, dataLocation: EXTERNAL, externalData: external };
 }
 
@@ -82,7 +149,11 @@ const encodeValue = (v: ValueInfo): onnx.IValueInfoProto => ({
   type: {
     tensorType: {
       elemType: types.indexOf(v.type),
-      ...(v.shape && { shape: { dim: v.shape.map((d) => (typeof d === "number" ? { dimValue: d } : d ? { dimParam: d } : {})) } }),
+      ...(v.shape && {
+        shape: {
+          dim: v.shape.map((d) => (typeof d === "number" ? { dimValue: d } : d ? { dimParam: d } : {})),
+        },
+      }),
     },
   },
 });
@@ -95,12 +166,17 @@ const KNOWN_IR = 13;
 export function decodeModel(bytes: Uint8Array): Model {
   const m = parse(bytes);
   const irVersion = count(m.irVersion ?? 0, "the IR version");
-  if (irVersion < 3 || irVersion > KNOWN_IR) throw new Error(`no ONNX model: its IR version is ${irVersion}, known are 3 to ${KNOWN_IR}`);
+  if (irVersion < 3 || irVersion > KNOWN_IR)
+    throw new Error(`no ONNX model: its IR version is ${irVersion}, known are 3 to ${KNOWN_IR}`);
   const opsets = decodeOpsets(m.opsetImport, "the model");
   if (!opsets.has("")) throw new Error("the model imports no version of the ai.onnx operators");
   if (!m.graph) throw new Error("the model has no graph");
   return {
-    irVersion, opsets, producer: m.producerName ?? "", producerVersion: m.producerVersion ?? "", doc: m.docString ?? "",
+    irVersion,
+    opsets,
+    producer: m.producerName ?? "",
+    producerVersion: m.producerVersion ?? "",
+    doc: m.docString ?? "",
     graph: decodeGraph(m.graph, 0),
     functions: (m.functions ?? []).map(decodeFunction),
     training: (m.trainingInfo ?? []).map(decodeTraining),
@@ -110,31 +186,45 @@ export function decodeModel(bytes: Uint8Array): Model {
 
 function parse(bytes: Uint8Array): onnx.IModelProto {
   try {
-    return onnxProto.onnx.ModelProto.decode(bytes);
+    return onnxProto.onnx.ModelProto.decode(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)); // the faster reader
   } catch (e) {
-    if (e instanceof RangeError && /call stack/.test(e.message)) throw new Error("no ONNX model: graphs are nested too deeply");
+    if (e instanceof RangeError && /call stack/.test(e.message))
+      throw new Error("no ONNX model: graphs are nested too deeply");
     const beyond = /index out of range: (\d+) \+ (\d+) > (\d+)/.exec((e as Error).message);
-    const why = beyond ? `at byte ${beyond[1]} a field needs ${beyond[2]} more, and the file ends at ${beyond[3]}` : (e as Error).message;
+    const why = beyond
+      ? `at byte ${beyond[1]} a field needs ${beyond[2]} more, and the file ends at ${beyond[3]}`
+      : (e as Error).message;
     throw new Error(`no ONNX model, or cut off: ${why}`);
   }
 }
 
 function decodeTraining(t: onnx.ITrainingInfoProto): TrainingInfo {
-  if (t.initialization || (t.initializationBinding ?? []).length > 0) throw new Error("training info with an initialization graph is not understood");
-  return { algorithm: t.algorithm ? decodeGraph(t.algorithm, 0) : undefined, updates: pairs(t.updateBinding, "the update binding") };
+  if (t.initialization || (t.initializationBinding ?? []).length > 0)
+    throw new Error("training info with an initialization graph is not understood");
+  return {
+    algorithm: t.algorithm ? decodeGraph(t.algorithm, 0) : undefined,
+    updates: pairs(t.updateBinding, "the update binding"),
+  };
 }
 
 function decodeFunction(f: onnx.IFunctionProto): OnnxFunction {
   const name = text(f.name, "the name of a function");
   return {
-    domain: f.domain ?? "", name, inputs: f.input ?? [], outputs: f.output ?? [], attributes: f.attribute ?? [],
-    nodes: (f.node ?? []).map((n) => decodeNode(n, 0)), opsets: decodeOpsets(f.opsetImport, `function ${name}`), doc: f.docString ?? "",
+    domain: f.domain ?? "",
+    name,
+    inputs: f.input ?? [],
+    outputs: f.output ?? [],
+    attributes: f.attribute ?? [],
+    nodes: (f.node ?? []).map((n) => decodeNode(n, 0)),
+    opsets: decodeOpsets(f.opsetImport, `function ${name}`),
+    doc: f.docString ?? "",
   };
 }
 
 function decodeGraph(g: onnx.IGraphProto, depth: number): OnnxGraph {
   if (depth > MAX_DEPTH) throw new Error("graphs are nested too deeply");
-  if ((g.sparseInitializer ?? []).length > 0) throw new Error(`graph ${g.name}: sparse initializers are not supported`);
+  if ((g.sparseInitializer ?? []).length > 0)
+    throw new Error(`graph ${g.name}: sparse initializers are not supported`);
   return {
     name: g.name ?? "",
     nodes: (g.node ?? []).map((n) => decodeNode(n, depth)),
@@ -154,21 +244,39 @@ function decodeNode(n: onnx.INodeProto, depth: number): OnnxNode {
     attributes.set(a.name as string, decodeAttribute(a, where, depth));
   }
   const domain = n.domain === "ai.onnx" ? "" : (n.domain ?? "");
-  return { name: n.name ?? "", op, domain, inputs: n.input ?? [], outputs: n.output ?? [], attributes: Object.fromEntries(attributes) as Attributes };
+  return {
+    name: n.name ?? "",
+    op,
+    domain,
+    inputs: n.input ?? [],
+    outputs: n.output ?? [],
+    attributes: Object.fromEntries(attributes) as Attributes,
+  };
 }
 
 function decodeAttribute(a: onnx.IAttributeProto, where: string, depth: number): Attribute {
   if (a.refAttrName) throw new Error(`${where} refers to an attribute of a function, which is not supported`);
-  switch (Object.entries(kinds).find(([, number]) => number === a.type)?.[0] as keyof typeof kinds | undefined) {
-    case "int": return { kind: "int", value: integer(a.i ?? 0, where) };
-    case "float": return { kind: "float", value: a.f ?? 0 };
-    case "string": return { kind: "string", value: Buffer.from(a.s ?? []).toString() };
-    case "tensor": return { kind: "tensor", value: decodeTensor(a.t ?? {}, where) };
-    case "graph": return { kind: "graph", value: decodeGraph(a.g ?? {}, depth + 1) };
-    case "ints": return { kind: "ints", value: (a.ints ?? []).map((i) => integer(i, where)) };
-    case "floats": return { kind: "floats", value: a.floats ?? [] };
-    case "strings": return { kind: "strings", value: (a.strings ?? []).map((s) => Buffer.from(s).toString()) };
-    case undefined: throw new Error(`${where} has type ${a.type}, which is not supported`);
+  switch (
+    Object.entries(kinds).find(([, number]) => number === a.type)?.[0] as keyof typeof kinds | undefined
+  ) {
+    case "int":
+      return { kind: "int", value: integer(a.i ?? 0, where) };
+    case "float":
+      return { kind: "float", value: a.f ?? 0 };
+    case "string":
+      return { kind: "string", value: Buffer.from(a.s ?? []).toString() };
+    case "tensor":
+      return { kind: "tensor", value: decodeTensor(a.t ?? {}, where) };
+    case "graph":
+      return { kind: "graph", value: decodeGraph(a.g ?? {}, depth + 1) };
+    case "ints":
+      return { kind: "ints", value: (a.ints ?? []).map((i) => integer(i, where)) };
+    case "floats":
+      return { kind: "floats", value: a.floats ?? [] };
+    case "strings":
+      return { kind: "strings", value: (a.strings ?? []).map((s) => Buffer.from(s).toString()) };
+    case undefined:
+      throw new Error(`${where} has type ${a.type}, which is not supported`);
   }
 }
 
@@ -176,7 +284,8 @@ function decodeTensor(t: onnx.ITensorProto, where: string): Tensor {
   const type = elementType(t.dataType, where);
   const dims = (t.dims ?? []).map((d) => count(d, `an extent of ${where}`));
   const need = sizeOf(dims, elementBytes[type], where);
-  const data = t.dataLocation === EXTERNAL ? decodeExternal(t, where) : (rawData(t, type) ?? new Uint8Array(0));
+  const data =
+    t.dataLocation === EXTERNAL ? decodeExternal(t, where) : (rawData(t, type) ?? new Uint8Array(0));
   const have = data instanceof Uint8Array ? data.byteLength : data.length;
   if (have !== need) throw new Error(`${where}: ${type}[${dims}] takes ${need} bytes, there are ${have}`);
   return { name: t.name ?? "", type, dims, data };
@@ -184,23 +293,28 @@ function decodeTensor(t: onnx.ITensorProto, where: string): Tensor {
 
 /** The elements as bytes, from whichever field holds them. */
 function rawData(t: onnx.ITensorProto, type: ElementType): Uint8Array | undefined {
-  const bytes = (a: ArrayBufferView): Uint8Array => new Uint8Array(a.buffer, a.byteOffset, a.byteLength);
-  if (t.rawData && t.rawData.length > 0) return bytes(t.rawData); // no Buffer, whose slice() shares
-  if (type === "f32") return bytes(Float32Array.from(t.floatData ?? []));
-  if (type === "f64") return bytes(Float64Array.from(t.doubleData ?? []));
-  const big = (xs: onnx.ITensorProto["int64Data"]): BigInt64Array => BigInt64Array.from(xs ?? [], (x) => BigInt(String(x)));
-  if (type === "i64") return bytes(big(t.int64Data));
-  if (type === "u64") return bytes(big(t.uint64Data)); // the same 64 bits
-  if (type === "u32") return bytes(Uint32Array.from(t.uint64Data ?? [], Number));
+  if (t.rawData && t.rawData.length > 0) return plain(t.rawData);
+  if (type === "f32") return plain(Float32Array.from(t.floatData ?? []));
+  if (type === "f64") return plain(Float64Array.from(t.doubleData ?? []));
+  const big = (xs: onnx.ITensorProto["int64Data"]): BigInt64Array =>
+    BigInt64Array.from(xs ?? [], (x) => BigInt(String(x)));
+  if (type === "i64") return plain(big(t.int64Data));
+  if (type === "u64") return plain(big(t.uint64Data)); // the same 64 bits
+  if (type === "u32") return plain(Uint32Array.from(t.uint64Data ?? [], Number));
   const xs = t.int32Data ?? [];
-  if (type === "i32") return bytes(Int32Array.from(xs));
-  return elementBytes[type] === 2 ? bytes(Uint16Array.from(xs)) : Uint8Array.from(xs);
+  if (type === "i32") return plain(Int32Array.from(xs));
+  return elementBytes[type] === 2 ? plain(Uint16Array.from(xs)) : Uint8Array.from(xs);
 }
 
 function decodeExternal(t: onnx.ITensorProto, where: string): Tensor["data"] {
   const e = new Map(pairs(t.externalData, where));
-  const number = (key: string): number => count(Number(e.get(key) ?? (key === "offset" ? 0 : Number.NaN)), `${key} of ${where}`);
-  return { location: text(e.get("location"), `the file of ${where}`), offset: number("offset"), length: number("length") };
+  const number = (key: string): number =>
+    count(Number(e.get(key) ?? (key === "offset" ? 0 : Number.NaN)), `${key} of ${where}`);
+  return {
+    location: text(e.get("location"), `the file of ${where}`),
+    offset: number("offset"),
+    length: number("length"),
+  };
 }
 
 function decodeValue(v: onnx.IValueInfoProto, what: string): ValueInfo {
@@ -215,11 +329,22 @@ function decodeValue(v: onnx.IValueInfoProto, what: string): ValueInfo {
   return { name: v.name as string, type: elementType(t.elemType, where), shape };
 }
 
-function decodeOpsets(all: readonly onnx.IOperatorSetIdProto[] | null | undefined, where: string): ReadonlyMap<string, number> {
-  return new Map((all ?? []).map((o) => [o.domain === "ai.onnx" ? "" : (o.domain ?? ""), count(o.version ?? 0, `an operator set of ${where}`)]));
+function decodeOpsets(
+  all: readonly onnx.IOperatorSetIdProto[] | null | undefined,
+  where: string,
+): ReadonlyMap<string, number> {
+  return new Map(
+    (all ?? []).map((o) => [
+      o.domain === "ai.onnx" ? "" : (o.domain ?? ""),
+      count(o.version ?? 0, `an operator set of ${where}`),
+    ]),
+  );
 }
 
-function pairs(all: readonly onnx.IStringStringEntryProto[] | null | undefined, where: string): [string, string][] {
+function pairs(
+  all: readonly onnx.IStringStringEntryProto[] | null | undefined,
+  where: string,
+): [string, string][] {
   const out = new Map<string, string>();
   for (const { key, value } of all ?? []) {
     if (out.has(key ?? "")) throw new Error(`${where} has ${key} twice`);
@@ -236,7 +361,8 @@ function elementType(number: number | null | undefined, where: string): ElementT
 
 function sizeOf(dims: readonly number[], each: number, where: string): number {
   const size = elements(dims) * each;
-  if (dims.length > MAX_RANK || !Number.isSafeInteger(size)) throw new Error(`${where}: no tensor has shape [${dims}]`);
+  if (dims.length > MAX_RANK || !Number.isSafeInteger(size))
+    throw new Error(`${where}: no tensor has shape [${dims}]`);
   return size;
 }
 

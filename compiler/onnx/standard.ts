@@ -1,5 +1,6 @@
-// Standard operators that mean the same as one op of ours: what the importer understands besides calls of our functions.
-// A new line here is a new operator that can be imported. An attribute or input that a line does not read is refused.
+// Standard operators that mean the same as one op of ours: what the importer understands besides calls of our
+// functions. A new line here is a new operator that can be imported. An attribute or input that a line does
+// not read is refused.
 
 import { type Attrs, elements, type TensorType } from "../ir/types.js";
 import { type Attribute, numbersOf, type OnnxNode, type Tensor } from "./model.js";
@@ -53,7 +54,8 @@ class Reading {
   /** An attribute that must have this value, where it is given. */
   must(name: string, value: number | readonly number[]): void {
     const got = typeof value === "number" ? this.int(name, value) : (this.ints(name) ?? value);
-    if (String(got) !== String(value)) throw new NotUnderstood(`attribute ${name} is ${got}; only ${value} is understood`);
+    if (String(got) !== String(value))
+      throw new NotUnderstood(`attribute ${name} is ${got}; only ${value} is understood`);
   }
   type(input: number): TensorType {
     const t = this.at.type(this.node.inputs[input] as string);
@@ -63,13 +65,14 @@ class Reading {
   /** An input that must be a constant of integers. */
   constants(input: number): number[] {
     const t = this.at.constant(this.node.inputs[input] as string);
-    if (!t || t.type !== "i64") throw new NotUnderstood(`input ${input} is no constant of integers`);
+    if (t?.type !== "i64") throw new NotUnderstood(`input ${input} is no constant of integers`);
     return numbersOf(t);
   }
   /** The first `count` inputs, where there must be no more than `most`. */
   operands(count: number, most = count): readonly string[] {
     const { inputs } = this.node;
-    if (inputs.length < count || inputs.length > most) throw new NotUnderstood(`it has ${inputs.length} inputs`);
+    if (inputs.length < count || inputs.length > most)
+      throw new NotUnderstood(`it has ${inputs.length} inputs`);
     return inputs.slice(0, count);
   }
   end(): void {
@@ -79,7 +82,9 @@ class Reading {
 
 type Rule = (r: Reading) => Meaning;
 
-const plain = (op: string, operands: number): Rule => (r) => ({ op, attrs: {}, inputs: r.operands(operands) });
+const plain =
+  (op: string, operands: number): Rule =>
+  (r) => ({ op, attrs: {}, inputs: r.operands(operands) });
 
 const same = (xs: readonly number[], what: string): number => {
   if (xs.some((x) => x !== xs[0])) throw new NotUnderstood(`${what} [${xs}] differ`);
@@ -89,15 +94,24 @@ const same = (xs: readonly number[], what: string): number => {
 /** Strides and padding of a window, which must be the same on all sides. */
 function window(r: Reading): { stride: number; pad: number } {
   r.must("dilations", [1, 1]);
-  return { stride: same(r.ints("strides") ?? [1, 1], "strides"), pad: same(r.ints("pads") ?? [0, 0, 0, 0], "pads") };
+  return {
+    stride: same(r.ints("strides") ?? [1, 1], "strides"),
+    pad: same(r.ints("pads") ?? [0, 0, 0, 0], "pads"),
+  };
 }
 
-const reduction = (op: string): Rule => (r) => {
-  const listed = r.ints("axes");
-  const axes = listed ?? (r.node.inputs.length > 1 ? r.constants(1) : undefined);
-  if (!axes || axes.length === 0) throw new NotUnderstood("it names no axes");
-  return { op, attrs: { axes, ...(r.int("keepdims", 1) === 1 && { keepdims: true }) }, inputs: r.operands(1, listed ? 1 : 2) };
-};
+const reduction =
+  (op: string): Rule =>
+  (r) => {
+    const listed = r.ints("axes");
+    const axes = listed ?? (r.node.inputs.length > 1 ? r.constants(1) : undefined);
+    if (!axes || axes.length === 0) throw new NotUnderstood("it names no axes");
+    return {
+      op,
+      attrs: { axes, ...(r.int("keepdims", 1) === 1 && { keepdims: true }) },
+      inputs: r.operands(1, listed ? 1 : 2),
+    };
+  };
 
 const rules: Readonly<Record<string, Rule>> = {
   Add: plain("add", 2),
@@ -116,9 +130,14 @@ const rules: Readonly<Record<string, Rule>> = {
   ReduceMean: reduction("mean"),
   ReduceMax: reduction("max"),
   Constant: (r) => constant(r, r.tensor("value"), undefined),
-  ConstantOfShape: (r) => constant(r, r.tensor("value"), (r.operands(1), r.constants(0))),
+  ConstantOfShape: (r) => constant(r, r.tensor("value"), r.constants(0)),
   Transpose: (r) => {
-    const perm = r.ints("perm") ?? r.type(0).shape.map((_, i) => i).toReversed();
+    const perm =
+      r.ints("perm") ??
+      r
+        .type(0)
+        .shape.map((_, i) => i)
+        .toReversed();
     return { op: "transpose", attrs: { perm }, inputs: r.operands(1) };
   },
   Concat: (r) => ({ op: "concat", attrs: { axis: r.int("axis", 0) }, inputs: r.node.inputs }),
@@ -129,20 +148,28 @@ const rules: Readonly<Record<string, Rule>> = {
     return { op: "reshape", attrs: { shape }, inputs: r.operands(1, 2) };
   },
   Slice: (r) => {
-    const [start, end, axis, step] = [1, 2, 3, 4].map((i) => (i === 4 && r.node.inputs.length === 4 ? 1 : same(r.constants(i), "several axes")));
+    const [start, end, axis, step] = [1, 2, 3, 4].map((i) =>
+      i === 4 && r.node.inputs.length === 4 ? 1 : same(r.constants(i), "several axes"),
+    );
     if (step !== 1) throw new NotUnderstood(`a step of ${step}`);
     return { op: "slice", attrs: { axis, start, end } as Attrs, inputs: r.operands(1, 5) };
   },
   Expand: (r) => {
     const shape = r.constants(1);
     const from = r.type(0).shape;
-    if (from.length > shape.length || from.some((d, i) => d !== 1 && d !== shape[i + shape.length - from.length])) {
+    if (
+      from.length > shape.length ||
+      from.some((d, i) => d !== 1 && d !== shape[i + shape.length - from.length])
+    ) {
       throw new NotUnderstood(`[${from}] is stretched and so is [${shape}]`);
     }
     return { op: "broadcast_to", attrs: { shape }, inputs: r.operands(1, 2) };
   },
   Gemm: (r) => {
-    const attrs = { ...(r.int("transA", 0) === 1 && { ta: true }), ...(r.int("transB", 0) === 1 && { tb: true }) };
+    const attrs = {
+      ...(r.int("transA", 0) === 1 && { ta: true }),
+      ...(r.int("transB", 0) === 1 && { tb: true }),
+    };
     if (r.float("alpha", 1) !== 1 || r.float("beta", 1) !== 1) throw new NotUnderstood("a factor");
     return { op: "matmul", attrs, inputs: r.operands(2) };
   },
@@ -155,11 +182,16 @@ const rules: Readonly<Record<string, Rule>> = {
     r.must("ceil_mode", 0);
     r.must("storage_order", 0);
     if (r.node.outputs.length !== 1) throw new NotUnderstood("its indices are read");
-    return { op: "max_pool", attrs: { kernel: same(r.ints("kernel_shape") ?? [], "kernel_shape"), ...window(r) }, inputs: r.operands(1) };
+    return {
+      op: "max_pool",
+      attrs: { kernel: same(r.ints("kernel_shape") ?? [], "kernel_shape"), ...window(r) },
+      inputs: r.operands(1),
+    };
   },
   Softmax: (r) => {
     const axis = r.int("axis", -1);
-    if (r.type(0).shape.length !== 2 || (axis !== 1 && axis !== -1)) throw new NotUnderstood("it is not over the rows of a matrix");
+    if (r.type(0).shape.length !== 2 || (axis !== 1 && axis !== -1))
+      throw new NotUnderstood("it is not over the rows of a matrix");
     return { op: "softmax", attrs: {}, inputs: r.operands(1) };
   },
   BatchNormalization: (r) => {
@@ -170,10 +202,15 @@ const rules: Readonly<Record<string, Rule>> = {
 };
 
 function constant(r: Reading, value: Tensor | undefined, shape: readonly number[] | undefined): Meaning {
-  if (!value || (value.type !== "f32" && value.type !== "i64")) throw new NotUnderstood("its value is no tensor of f32 or i64");
+  if (!value || (value.type !== "f32" && value.type !== "i64"))
+    throw new NotUnderstood("its value is no tensor of f32 or i64");
   if (shape && elements(value.dims) !== 1) throw new NotUnderstood("it has several values");
   const dtype = value.type === "i64" ? { dtype: "i64" } : {};
-  return { op: "constant", attrs: { values: numbersOf(value), shape: shape ?? value.dims, ...dtype }, inputs: r.operands(0, shape ? 1 : 0) };
+  return {
+    op: "constant",
+    attrs: { values: numbersOf(value), shape: shape ?? value.dims, ...dtype },
+    inputs: r.operands(0, shape ? 1 : 0),
+  };
 }
 
 /** Said of an operator that no line is for. */
@@ -198,7 +235,10 @@ export function readStandard(node: OnnxNode, at: Surroundings): Meaning | string
 export function isExactly(node: OnnxNode, at: Surroundings, want: Meaning): boolean {
   const got = readStandard(node, at);
   return (
-    typeof got !== "string" && got.op === want.op && JSON.stringify(got.attrs) === JSON.stringify(want.attrs) &&
-    got.inputs.length === want.inputs.length && got.inputs.every((v, i) => v === want.inputs[i])
+    typeof got !== "string" &&
+    got.op === want.op &&
+    JSON.stringify(got.attrs) === JSON.stringify(want.attrs) &&
+    got.inputs.length === want.inputs.length &&
+    got.inputs.every((v, i) => v === want.inputs[i])
   );
 }

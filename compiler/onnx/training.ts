@@ -1,6 +1,7 @@
-// A program with state as an ONNX model that any runtime can train with. All of it is the main graph, because that is what
-// stock runtimes run: state is input and initializer, its new value an output. TrainingInfo says which output belongs to
-// which state; its own algorithm graph, which the format would append to the main one, is empty.
+// A program with state as an ONNX model that any runtime can train with. All of it is the main graph, because
+// that is what stock runtimes run: state is input and initializer, its new value an output. TrainingInfo says
+// which output belongs to which state; its own algorithm graph, which the format would append to the main
+// one, is empty.
 
 import type { Graph, Node, Value } from "../ir/types.js";
 import { checkOpset, initializer, irVersionOf, nodeName, valueInfo } from "./export.js";
@@ -33,16 +34,31 @@ export function exportStep(g: Graph, o: StepOptions): Model {
   const constants = new Constants(names);
   const library = new Library(o.opset);
   const nodeNames = new Names();
-  const nodes = g.nodes.map((n): OnnxNode => ({
-    ...(asStandard(n, o.opset, constants, names) ?? library.call(n, n.inputs.map((v) => v.name), n.outputs.map((v) => v.name))),
-    name: nodeNames.fresh(nodeName(n)),
-  }));
+  const nodes = g.nodes.map(
+    (n): OnnxNode => ({
+      ...(asStandard(n, o.opset, constants, names) ??
+        library.call(
+          n,
+          n.inputs.map((v) => v.name),
+          n.outputs.map((v) => v.name),
+        )),
+      name: nodeNames.fresh(nodeName(n)),
+    }),
+  );
   const made = new Set(g.nodes.flatMap((n) => n.outputs));
   const passed = new Map<Value, Ref>(); // inputs and states that are results as they are
   const result = (v: Value): Ref => {
     if (made.has(v)) return v.name;
     const ref = passed.get(v) ?? names.fresh(`${v.name}/value`);
-    if (!passed.has(v)) nodes.push({ name: nodeNames.fresh("identity"), op: "Identity", domain: "", inputs: [v.name], outputs: [ref], attributes: {} });
+    if (!passed.has(v))
+      nodes.push({
+        name: nodeNames.fresh("identity"),
+        op: "Identity",
+        domain: "",
+        inputs: [v.name],
+        outputs: [ref],
+        attributes: {},
+      });
     passed.set(v, ref);
     return ref;
   };
@@ -50,15 +66,26 @@ export function exportStep(g: Graph, o: StepOptions): Model {
   const updates = [...g.updates].map(([s, v]) => [s.name, result(v)] as const);
   const results = new Map([...g.outputs, ...g.updates.values()].map((v) => [result(v), v]));
   return {
-    irVersion: Math.max(FUNCTIONS_IR, irVersionOf(o.opset)), opsets: new Map([["", o.opset], [DOMAIN, DOMAIN_VERSION]]),
-    producer: "moproc", producerVersion: o.producerVersion ?? "", doc: "",
+    irVersion: Math.max(FUNCTIONS_IR, irVersionOf(o.opset)),
+    opsets: new Map([
+      ["", o.opset],
+      [DOMAIN, DOMAIN_VERSION],
+    ]),
+    producer: "moproc",
+    producerVersion: o.producerVersion ?? "",
+    doc: "",
     functions: library.functions,
     training: [{ algorithm: emptyGraph(`${g.name}_algorithm`), updates }],
-    metadata: new Map(Object.entries({
-      [keys.step]: stepHeader(g, outputs), [keys.plan]: o.plan, [keys.checkpoint]: o.checkpoint,
-    }).map(([k, v]) => [k, JSON.stringify(v)])),
+    metadata: new Map(
+      Object.entries({
+        [keys.step]: stepHeader(g, outputs),
+        [keys.plan]: o.plan,
+        [keys.checkpoint]: o.checkpoint,
+      }).map(([k, v]) => [k, JSON.stringify(v)]),
+    ),
     graph: {
-      name: g.name, nodes,
+      name: g.name,
+      nodes,
       inputs: [...g.inputs, ...g.state].map((v) => valueInfo(v.name, v.type)),
       outputs: [...results].map(([ref, v]) => valueInfo(ref, v.type)),
       values: [...made].filter((v) => !results.has(v.name)).map((v) => valueInfo(v.name, v.type)),
@@ -67,13 +94,30 @@ export function exportStep(g: Graph, o: StepOptions): Model {
   };
 }
 
-const emptyGraph = (name: string): OnnxGraph => ({ name, nodes: [], inputs: [], outputs: [], values: [], initializers: [] });
+const emptyGraph = (name: string): OnnxGraph => ({
+  name,
+  nodes: [],
+  inputs: [],
+  outputs: [],
+  values: [],
+  initializers: [],
+});
 
 /** The one standard operator that says exactly what `n` is, its attributes and their order included. */
-function asStandard(n: Node, opset: number, constants: Constants, names: Names): Omit<OnnxNode, "name"> | undefined {
+function asStandard(
+  n: Node,
+  opset: number,
+  constants: Constants,
+  names: Names,
+): Omit<OnnxNode, "name"> | undefined {
   const write = (to: Constants, free: Names): Omit<OnnxNode, "name">[] => {
     const sink = new Collector(free, "", to.constant);
-    writeBody(n, new Writer(opset, false, sink), sink, new Map([...n.inputs, ...n.outputs].map((v) => [v, v.name])));
+    writeBody(
+      n,
+      new Writer(opset, false, sink),
+      sink,
+      new Map([...n.inputs, ...n.outputs].map((v) => [v, v.name])),
+    );
     return sink.nodes;
   };
   const taken = new Names([...n.inputs, ...n.outputs].map((v) => v.name));
@@ -84,6 +128,10 @@ function asStandard(n: Node, opset: number, constants: Constants, names: Names):
     type: (name: string) => n.inputs.find((v) => v.name === name)?.type,
     constant: (name: string) => draft.tensors.find((t) => t.name === name),
   };
-  const exact = isExactly({ ...node, name: "" }, surroundings, { op: n.op, attrs: n.attrs, inputs: n.inputs.map((v) => v.name) });
+  const exact = isExactly({ ...node, name: "" }, surroundings, {
+    op: n.op,
+    attrs: n.attrs,
+    inputs: n.inputs.map((v) => v.name),
+  });
   return exact ? write(constants, names)[0] : undefined;
 }

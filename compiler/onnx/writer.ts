@@ -1,5 +1,6 @@
-// Writes ONNX nodes one after the other: what the meaning of an op in standard operators is built with. A plain number as
-// an operand is an f32 constant. Where operator sets differ (axes as attribute or input), the difference is here.
+// Writes ONNX nodes one after the other: what the meaning of an op in standard operators is built with. A
+// plain number as an operand is an f32 constant. Where operator sets differ (axes as attribute or input), the
+// difference is here.
 
 import type { TensorType } from "../ir/types.js";
 import { type Attribute, type Attributes, numbersTensor, type OnnxNode, type Tensor } from "./model.js";
@@ -42,9 +43,16 @@ export class Writer {
   ) {}
 
   /** The results of one node. Outputs are named after the operator. */
-  node(op: string, inputs: readonly In[], attrs: Readonly<Record<string, ShortAttribute>> = {}, outputs = 1): Ref[] {
+  node(
+    op: string,
+    inputs: readonly In[],
+    attrs: Readonly<Record<string, ShortAttribute>> = {},
+    outputs = 1,
+  ): Ref[] {
     const names = Array.from({ length: outputs }, () => this.sink.fresh(op));
-    const attributes: Attributes = Object.fromEntries(Object.entries(attrs).map(([k, a]) => [k, attribute(a)]));
+    const attributes: Attributes = Object.fromEntries(
+      Object.entries(attrs).map(([k, a]) => [k, attribute(a)]),
+    );
     this.sink.node({ op, domain: "", inputs: inputs.map((i) => this.ref(i)), outputs: names, attributes });
     return names;
   }
@@ -67,7 +75,10 @@ export class Writer {
   /** begin, begin + 1, ... begin + n - 1 as i64 of these dims. */
   count(n: number, dims: readonly number[] = [n], begin = 0): Ref {
     if (n > MAX_TABLE) throw new Error(`a table of ${n} numbers`);
-    return this.i64(Array.from({ length: n }, (_, i) => begin + i), dims);
+    return this.i64(
+      Array.from({ length: n }, (_, i) => begin + i),
+      dims,
+    );
   }
 
   readonly add = this.binary("Add");
@@ -120,7 +131,9 @@ export class Writer {
     if (axes.length === 0) return this.op("Identity", [x]);
     const keep = { keepdims: keepdims ? 1 : 0 };
     const asInput = kind === "Sum" || this.opset >= AXES_AS_INPUT;
-    return asInput ? this.op(`Reduce${kind}`, [x, this.i64(axes)], keep) : this.op(`Reduce${kind}`, [x], { axes, ...keep });
+    return asInput
+      ? this.op(`Reduce${kind}`, [x, this.i64(axes)], keep)
+      : this.op(`Reduce${kind}`, [x], { axes, ...keep });
   }
 
   /** Throws, naming what needs it, before an operator set. */

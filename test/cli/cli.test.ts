@@ -1,8 +1,8 @@
 // The command line as a user meets it: exit codes, messages that name the culprit, an artefact that is built once, the
 // examples of docs/ run as the README says.
 
-import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { spawn, spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "ava";
 import { load, type Values } from "node-cuda-rt";
@@ -117,6 +117,36 @@ test("compile twice: the second finds the artefact current; inspect and the bina
   const wrong = spawnSync(join(scratch, "tiny", "train"), ["--synthetic", "-b", "16"], { encoding: "utf8" });
   t.is(wrong.status, 2);
   t.regex(wrong.stderr, /16.*8|8.*16/);
+});
+
+/** What a checkpoint says about itself; `sha256` is of all its tensors. */
+function metadataOf(file: string): Readonly<Record<string, string>> {
+  const bytes = readFileSync(file);
+  return JSON.parse(bytes.toString("utf8", 8, 8 + Number(bytes.readBigUInt64LE(0)))).__metadata__;
+}
+
+test("a signal ends training with a checkpoint, and going on gives the bits of a run that nobody stopped", async (t) => {
+  const binary = join(scratch, "tiny", "train");
+  const settings = ["--synthetic", "--epochs", "1000", "--seed", "5"];
+  const args = (exp: string): string[] => [...settings, "--exp-dir", join(scratch, exp)];
+  const cut = spawn(binary, [...args("cut"), "--steps", "10000"], { stdio: ["ignore", "pipe", "pipe"] });
+  const ended = new Promise<number | null>((resolve) => cut.on("close", resolve));
+  cut.stdout.once("data", () => cut.kill("SIGTERM"));
+  t.is(await ended, 143);
+  const checkpoints = (exp: string): string[] =>
+    readdirSync(join(scratch, exp)).filter((f) => f.startsWith("checkpoint"));
+  const newest = (exp: string): string => checkpoints(exp).sort().at(-1) as string;
+  const { epoch, step } = metadataOf(join(scratch, "cut", newest("cut")));
+  const done = 10 * Number(epoch) + Number(step); // epochs of --synthetic have ten steps
+  const more = (exp: string, steps: number, ...flags: string[]): void => {
+    const r = spawnSync(binary, [...args(exp), "--steps", `${steps}`, ...flags], { encoding: "utf8" });
+    t.is(r.status, 0, r.stderr);
+  };
+  more("cut", 7, "--resume", "auto");
+  more("whole", done + 7);
+  const [a, b] = ["cut", "whole"].map((exp) => metadataOf(join(scratch, exp, newest("whole"))));
+  t.is(a?.["samples"], `${8 * (done + 7)}`);
+  for (const key of ["sha256", "samples", "meters"]) t.is(a?.[key], b?.[key], key);
 });
 
 test("a batch of another size has the same kernels: only the plan is new", (t) => {

@@ -59,6 +59,7 @@ async function trained(): Promise<Subject & { readonly checkpoint: string }> {
     arch: "native",
     target: "cpu",
     ranks: 1,
+    imageInput: "u8",
   });
   const dir = join(scratch, "trained");
   await compile(source.graphs(), dir, { name: source.name, target: nativeTarget, meta: source.meta });

@@ -3,7 +3,8 @@
 import { accessSync, constants, existsSync, readdirSync, realpathSync, statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { root, SetupError } from "../setup/steps.mjs";
-import { defaultEpochs, sample } from "./settings.mjs";
+import { takeLock } from "../setup/lock.mjs";
+import { defaultEpochs, network, sample } from "./settings.mjs";
 
 const about = `${sample.images} of ${sample.classes} classes`;
 const noise = `${100 * sample.noise} % of the labels wrong, ${100 * sample.ood} % of no class`;
@@ -17,6 +18,7 @@ table: accuracy of both on clean validation images, and what MoPro did about the
                 table shows what became of the noise, else "unknown"
                 [sample images: ${about}, ${noise}]
   --out DIR     folder for data, compiled network, logs and models; made if missing [out/demo]
+  --images N    training images of the sample, a whole number >= ${network["batch-size"]} [${sample.images}]
   --seed N      of the sample images, initial values and augmentation, a whole number >= 0 [1]
   --epochs N    passes over the training images of each method, a whole number >= 2 [${defaultEpochs}]
   --json FILE   write the numbers of the table there:
@@ -27,6 +29,7 @@ table: accuracy of both on clean validation images, and what MoPro did about the
                                                    out_of_class, out_of_class_dropped; or null
                   seconds                          setup, data (sample only), compile; cross_entropy, mopro (training alone);
                                                    cross_entropy_evaluation, mopro_evaluation; total (all but setup)
+  --no-setup    what the demo needs has been built: do not look
   -h, --help    this text
 
 Exit codes: 0 done, 1 a part failed, 2 wrong input, 130 interrupted.
@@ -37,6 +40,9 @@ export const parts = { data: "data", model: "model", cross_entropy: "cross_entro
 
 /** A file of this name marks a folder as the demo's: what lies in it may be replaced. */
 export const marker = ".moproc-demo";
+
+/** Holds the process number of the demo that works in the folder. */
+const lock = ".moproc-demo-lock";
 
 const fail = (text) => {
   throw new SetupError(text);
@@ -51,23 +57,29 @@ function wholeNumber(flag, text, low) {
 
 /** argv -> options with absolute paths. Throws SetupError for flags that do not exist or do not parse. */
 export function parseOptions(argv) {
-  const options = { out: join(root, "out", "demo"), seed: 1, epochs: defaultEpochs };
+  const options = { out: join(root, "out", "demo"), seed: 1, epochs: defaultEpochs, setup: true };
   const here = (process.env.npm_lifecycle_event && process.env.INIT_CWD) || ""; // npm changes to the project's folder
   const set = {
     "--data": (v) => (options.data = resolve(here, v)),
     "--out": (v) => (options.out = resolve(here, v)),
     "--json": (v) => (options.json = resolve(here, v)),
+    "--images": (v) => (options.images = wholeNumber("--images", v, network["batch-size"])),
     "--seed": (v) => (options.seed = wholeNumber("--seed", v, 0)),
     "--epochs": (v) => (options.epochs = wholeNumber("--epochs", v, 2)),
   };
   for (let i = 0; i < argv.length; i++) {
     if (argv[i] === "-h" || argv[i] === "--help") return { help: true };
+    if (argv[i] === "--no-setup") {
+      options.setup = false;
+      continue;
+    }
     const [, flag, joined] = /^(--[^=]+)=(.*)$/s.exec(argv[i]) ?? [undefined, argv[i], undefined];
     if (!Object.hasOwn(set, flag)) fail(`unknown argument '${argv[i]}'; --help lists the flags`);
     const value = joined ?? argv[++i];
     if (value === undefined || value === "") fail(`${flag}: the value is missing`);
     set[flag](value);
   }
+  if (options.data !== undefined && options.images !== undefined) fail("--images: is of the sample, not of --data");
   return options;
 }
 
@@ -80,6 +92,13 @@ function writableFolder(flag, folder) {
   } catch {
     fail(`${flag}: cannot write in ${at}`);
   }
+}
+
+/** Makes --out this process's until it ends. Throws SetupError when another demo works there. */
+export function lockOut(out) {
+  const { heldBy } = takeLock(join(out, lock));
+  if (heldBy !== undefined)
+    fail(`--out ${out}: the demo of process ${heldBy} works there; name another folder (or remove ${join(out, lock)} if it is none)`);
 }
 
 /** Looks at the places the options name. Throws SetupError when one is not usable. */

@@ -6,6 +6,7 @@ import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "no
 import { availableParallelism } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { waitForLock } from "./lock.mjs";
 
 export const root = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
 export const native = join(root, "build", "native");
@@ -89,8 +90,9 @@ export function addon() {
   if (!existsSync(out)) throw new SetupError(`cmake-js left no ${out}`);
 }
 
-/** Runs steps in order with their wall time; a SetupError ends the process with 2. */
+/** Runs steps in order with their wall time, one process at a time; a SetupError ends the process with 2. */
 export function runSteps(steps) {
+  const release = waitForLock(join(root, "build", ".setup-lock"), "set-up");
   try {
     for (const [name, step] of steps) {
       const start = performance.now();
@@ -102,6 +104,8 @@ export function runSteps(steps) {
     if (!(e instanceof SetupError)) throw e;
     console.error(`moproc: ${e.message}`);
     process.exit(2);
+  } finally {
+    release();
   }
 }
 

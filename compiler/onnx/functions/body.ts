@@ -15,12 +15,17 @@ type Results<O extends readonly string[]> = O extends readonly [string] ? Ref : 
 export interface Body {
   readonly op: string;
   /** Writes the nodes; returns the results by output name, or the only one. */
-  readonly write: (w: Writer, inputs: Named<readonly string[], Operand>, at: Site<readonly string[], Attrs>) => Ref | Readonly<Record<string, Ref>>;
+  readonly write: (
+    w: Writer,
+    inputs: Named<readonly string[], Operand>,
+    at: Site<readonly string[], Attrs>,
+  ) => Ref | Readonly<Record<string, Ref>>;
 }
 
 /** The body of one op. Shapes are known: a body may be different for every shape and attribute. */
 export function bodyOf<const I extends readonly string[], const O extends readonly string[], A extends Attrs>(
-  op: Op<I, O, A>, write: (w: Writer, inputs: Named<I, Operand>, at: Site<O, A>) => Results<O>,
+  op: Op<I, O, A>,
+  write: (w: Writer, inputs: Named<I, Operand>, at: Site<O, A>) => Results<O>,
 ): Body {
   return { op: op.name, write: write as unknown as Body["write"] };
 }

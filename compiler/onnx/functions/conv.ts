@@ -1,5 +1,6 @@
-// Matrix products and convolutions. The gradients of a convolution are convolutions again: of the images by a transposed
-// one, of the weights by one in which images and channels change places and the stride becomes a dilation.
+// Matrix products and convolutions. The gradients of a convolution are convolutions again: of the images by a
+// transposed one, of the weights by one in which images and channels change places and the stride becomes a
+// dilation.
 
 import * as op from "../../ops/index.js";
 import { type Body, bodyOf, extent } from "./body.js";
@@ -13,19 +14,29 @@ export const conv: readonly Body[] = [
     w.op("Gemm", [a, b], { ...(ta && { transA: 1 }), ...(tb && { transB: 1 }) }),
   ),
   bodyOf(op.conv, (w, { x, w: weight }, { attrs: { stride, pad } }) =>
-    w.op("Conv", [x, weight], { kernel_shape: weight.type.shape.slice(2), strides: both(stride), pads: pads(pad) }),
+    w.op("Conv", [x, weight], {
+      kernel_shape: weight.type.shape.slice(2),
+      strides: both(stride),
+      pads: pads(pad),
+    }),
   ),
   bodyOf(op.conv_dgrad, (w, { dy, w: weight }, { attrs: { stride, pad, h, w: width } }) => {
     // rows and columns of the image that no window reached, at the far edges
-    const rest = (size: number, axis: number): number => size - ((extent(dy, axis) - 1) * stride + extent(weight, axis) - 2 * pad);
+    const rest = (size: number, axis: number): number =>
+      size - ((extent(dy, axis) - 1) * stride + extent(weight, axis) - 2 * pad);
     return w.op("ConvTranspose", [dy, weight], {
-      kernel_shape: weight.type.shape.slice(2), strides: both(stride), pads: pads(pad), output_padding: [rest(h, 2), rest(width, 3)],
+      kernel_shape: weight.type.shape.slice(2),
+      strides: both(stride),
+      pads: pads(pad),
+      output_padding: [rest(h, 2), rest(width, 3)],
     });
   }),
   bodyOf(op.conv_wgrad, (w, { dy, x }, { attrs: { stride, pad, r, s } }) => {
     // x as C images of N channels, dy as K filters of N channels and P x Q taps; what no window reached makes it larger
     const dw = w.op("Conv", [w.transpose(x, [1, 0, 2, 3]), w.transpose(dy, [1, 0, 2, 3])], {
-      kernel_shape: dy.type.shape.slice(2), dilations: both(stride), pads: pads(pad),
+      kernel_shape: dy.type.shape.slice(2),
+      dilations: both(stride),
+      pads: pads(pad),
     });
     return w.transpose(w.slice(w.slice(dw, 2, 0, r), 3, 0, s), [1, 0, 2, 3]); // [C, K, ...] to [K, C, r, s]
   }),

@@ -28,9 +28,13 @@ export const elementwise: readonly Body[] = [
   bodyOf(op.scale, (w, { x }, { attrs }) => w.mul(x, attrs.factor)),
   bodyOf(op.constant, (w, _, { attrs: { values, shape, dtype = "f32" } }) => {
     if (values.length === 1 && elements(shape) !== 1) {
-      return w.op("ConstantOfShape", [w.i64(shape)], { value: { kind: "tensor", value: numbersTensor("", dtype, [1], values) } });
+      return w.op("ConstantOfShape", [w.i64(shape)], {
+        value: { kind: "tensor", value: numbersTensor("", dtype, [1], values) },
+      });
     }
-    return w.op("Constant", [], { value: { kind: "tensor", value: numbersTensor("", dtype, shape, values) } });
+    return w.op("Constant", [], {
+      value: { kind: "tensor", value: numbersTensor("", dtype, shape, values) },
+    });
   }),
   bodyOf(op.cast, (w, { x }, { attrs }) => w.op("Cast", [x], { to: dataType[attrs.to] })),
   bodyOf(op.broadcast_to, (w, { x }, { attrs }) => expand(w, x, attrs.shape)),

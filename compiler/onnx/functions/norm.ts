@@ -1,5 +1,5 @@
-// Batch normalisation and its relatives. Training mode is written in primitives: ONNX's BatchNormalization knows one group
-// of rows, and standard operators have no gradient of it.
+// Batch normalisation and its relatives. Training mode is written in primitives: ONNX's BatchNormalization
+// knows one group of rows, and standard operators have no gradient of it.
 
 import * as op from "../../ops/index.js";
 import { float, type In, type Operand, type Ref, type Writer } from "../writer.js";
@@ -7,14 +7,30 @@ import { type Body, bodyOf, extent } from "./body.js";
 import { channelSum, grouped, moments, perGroup, tableOf } from "./reduce.js";
 
 /** 1 / sqrt(variance + eps) */
-const inverseDeviation = (w: Writer, variance: In, eps: number): Ref => w.div(1, w.sqrt(w.add(variance, eps)));
+const inverseDeviation = (w: Writer, variance: In, eps: number): Ref =>
+  w.div(1, w.sqrt(w.add(variance, eps)));
 
 /** f of x and of tables [G, C]; one group needs no reshaping of x, whose rows may then be any number. */
-function perChannel(w: Writer, xs: readonly Operand[], tables: readonly Operand[], f: (xs: readonly In[], tables: readonly Ref[]) => Ref): Ref {
+function perChannel(
+  w: Writer,
+  xs: readonly Operand[],
+  tables: readonly Operand[],
+  f: (xs: readonly In[], tables: readonly Ref[]) => Ref,
+): Ref {
   const groups = extent(tables[0] as Operand, 0);
   const { shape } = (xs[0] as Operand).type;
-  if (groups === 1) return f(xs, tables.map((t) => (shape.length === 2 ? t.ref : w.unsqueeze(t, [2, 3]))));
-  return w.reshape(f(xs.map((x) => grouped(w, x, groups)), tables.map((t) => tableOf(w, t))), shape);
+  if (groups === 1)
+    return f(
+      xs,
+      tables.map((t) => (shape.length === 2 ? t.ref : w.unsqueeze(t, [2, 3]))),
+    );
+  return w.reshape(
+    f(
+      xs.map((x) => grouped(w, x, groups)),
+      tables.map((t) => tableOf(w, t)),
+    ),
+    shape,
+  );
 }
 
 export const norm: readonly Body[] = [
@@ -22,7 +38,9 @@ export const norm: readonly Body[] = [
     perChannel(w, [x], [scale, bias], ([x_], [a, b]) => w.add(w.mul(x_ as In, a as Ref), b as Ref)),
   ),
   bodyOf(op.affine2, (w, { dy, x, a, b, c }) =>
-    perChannel(w, [dy, x], [a, b, c], ([d, x_], [s, t, u]) => w.add(w.add(w.mul(d as In, s as Ref), w.mul(x_ as In, t as Ref)), u as Ref)),
+    perChannel(w, [dy, x], [a, b, c], ([d, x_], [s, t, u]) =>
+      w.add(w.add(w.mul(d as In, s as Ref), w.mul(x_ as In, t as Ref)), u as Ref),
+    ),
   ),
   bodyOf(op.normalize, (w, { x, mean, rstd }) =>
     perChannel(w, [x], [mean, rstd], ([x_], [m, r]) => w.mul(w.sub(x_ as In, m as Ref), r as Ref)),
@@ -31,7 +49,9 @@ export const norm: readonly Body[] = [
     const table = (values: readonly number[]): Ref => w.f32(values, [1, values.length, 1, 1]);
     return w.div(w.sub(w.div(w.toFloat(img), 255), table(mean)), table(std));
   }),
-  bodyOf(op.spread_pixels, (w, { x }, { attrs }) => w.op("Expand", [w.unsqueeze(x, [2, 3]), w.i64([1, 1, attrs.h, attrs.w])])),
+  bodyOf(op.spread_pixels, (w, { x }, { attrs }) =>
+    w.op("Expand", [w.unsqueeze(x, [2, 3]), w.i64([1, 1, attrs.h, attrs.w])]),
+  ),
   bodyOf(op.batch_norm, (w, { x, gamma, beta }, { attrs: { eps, groups } }) => {
     const n = perGroup(x, groups);
     const { mean, m2, centred } = moments(w, grouped(w, x, groups), n);
@@ -50,7 +70,11 @@ export const norm: readonly Body[] = [
     const along = w.mul(normal, tableOf(w, w.div(dgamma, n)));
     const centred = w.sub(w.sub(d, tableOf(w, w.div(dbeta, n))), along);
     const dx = w.mul(centred, tableOf(w, w.mul(gamma, rstd)));
-    return { dx: w.reshape(dx, x.type.shape), dgamma: w.reduce("Sum", dgamma, [0]), dbeta: w.reduce("Sum", dbeta, [0]) };
+    return {
+      dx: w.reshape(dx, x.type.shape),
+      dgamma: w.reduce("Sum", dgamma, [0]),
+      dbeta: w.reduce("Sum", dbeta, [0]),
+    };
   }),
   bodyOf(op.batch_norm_inference, (w, { x, gamma, beta, mean, var: variance }, { attrs: { eps } }) =>
     w.op("BatchNormalization", [x, gamma, beta, mean, variance], { epsilon: float(eps) }),

@@ -1,5 +1,5 @@
-// Pooling. The gradient of max pooling scatters to the positions that MaxPool itself returns: the first maximum in
-// row-major order, numbered through the whole tensor.
+// Pooling. The gradient of max pooling scatters to the positions that MaxPool itself returns: the first
+// maximum in row-major order, numbered through the whole tensor.
 
 import { elements } from "../../ir/types.js";
 import * as op from "../../ops/index.js";
@@ -11,7 +11,9 @@ interface Window {
   readonly pad: number;
 }
 const attributes = ({ kernel, stride, pad }: Window) => ({
-  kernel_shape: [kernel, kernel], strides: [stride, stride], pads: [pad, pad, pad, pad],
+  kernel_shape: [kernel, kernel],
+  strides: [stride, stride],
+  pads: [pad, pad, pad, pad],
 });
 
 export const pool: readonly Body[] = [
@@ -20,7 +22,10 @@ export const pool: readonly Body[] = [
     w.need(16, "ScatterElements with reduction");
     const [, at] = w.node("MaxPool", [x], attributes(attrs), 2);
     const zeros = w.op("ConstantOfShape", [w.i64([elements(x.type.shape)])]);
-    const flat = w.op("ScatterElements", [zeros, w.reshape(at as string, [-1]), w.reshape(dy, [-1])], { axis: 0, reduction: "add" });
+    const flat = w.op("ScatterElements", [zeros, w.reshape(at as string, [-1]), w.reshape(dy, [-1])], {
+      axis: 0,
+      reduction: "add",
+    });
     return w.reshape(flat, x.type.shape);
   }),
   bodyOf(op.global_avg_pool, (w, { x }) => w.op("Flatten", [w.op("GlobalAveragePool", [x])], { axis: 1 })),

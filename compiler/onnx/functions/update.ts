@@ -1,4 +1,5 @@
-// What happens to state at the end of a step. Nothing is chosen by a branch: both outcomes are there and Where takes one.
+// What happens to state at the end of a step. Nothing is chosen by a branch: both outcomes are there and
+// Where takes one.
 
 import { elements } from "../../ir/types.js";
 import * as op from "../../ops/index.js";
@@ -20,9 +21,16 @@ export const update: readonly Body[] = [
     const first = Math.max(0, n - size); // earlier keys would be overwritten by later ones
     const mod = (x: Ref): Ref => w.op("Mod", [x, w.i64([size])]);
     const columns = mod(w.add(ptr, w.count(n - first, [n - first], first))); // [n - first]
-    const pushed = w.op("ScatterND", [w.transpose(queue, [1, 0]), w.unsqueeze(columns, [1]), w.slice(keys, 0, first, n)]);
+    const pushed = w.op("ScatterND", [
+      w.transpose(queue, [1, 0]),
+      w.unsqueeze(columns, [1]),
+      w.slice(keys, 0, first, n),
+    ]);
     const ok = w.isSet(finite);
-    return { queue_new: w.where(ok, w.transpose(pushed, [1, 0]), queue), ptr_new: w.where(ok, mod(w.add(ptr, w.i64([n]))), ptr) };
+    return {
+      queue_new: w.where(ok, w.transpose(pushed, [1, 0]), queue),
+      ptr_new: w.where(ok, mod(w.add(ptr, w.i64([n]))), ptr),
+    };
   }),
   bodyOf(op.prototype_update, (w, { prototypes, q, target, kept, m, finite }) => {
     const [n, classes] = [extent(q, 0), extent(prototypes, 0)];

@@ -1,0 +1,54 @@
+// Writes .safetensors files: 8 bytes of header length, a JSON header padded to 8, tensors without gaps. The
+// file is complete or not there.
+
+import { createHash } from "node:crypto";
+import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
+import type { SafetensorsDType } from "./safetensors.js";
+
+export interface TensorBytes {
+  readonly name: string;
+  readonly dtype: SafetensorsDType;
+  readonly shape: readonly number[];
+  readonly bytes: Uint8Array; // little-endian, logical row-major order
+}
+
+/** Writes `path`; the data's sha256 is added to the metadata. Throws naming the file, and then leaves an older one as it is. */
+export function writeSafetensors(
+  path: string,
+  tensors: readonly TensorBytes[],
+  metadata: Readonly<Record<string, string>>,
+): void {
+  const sha = createHash("sha256");
+  const header: Record<string, unknown> = {};
+  let at = 0;
+  for (const { name, dtype, shape, bytes } of tensors) {
+    sha.update(bytes);
+    header[name] = { dtype, shape, data_offsets: [at, at + bytes.length] };
+    at += bytes.length;
+  }
+  const text = JSON.stringify({ __metadata__: { ...metadata, sha256: sha.digest("hex") }, ...header });
+  const json = Buffer.from(text);
+  const padded = Buffer.concat([json, Buffer.alloc((8 - (json.length % 8)) % 8, " ")]);
+  const length = Buffer.alloc(8);
+  length.writeBigUInt64LE(BigInt(padded.length));
+  writeWhole(path, [length, padded, ...tensors.map((t) => t.bytes)]);
+}
+
+function writeWhole(path: string, parts: readonly Uint8Array[]): void {
+  const partial = `${path}.${process.pid}.tmp`;
+  try {
+    const fd = openSync(partial, "w");
+    try {
+      for (const p of parts)
+        for (let done = 0; done < p.length; )
+          done += writeSync(fd, p, done, Math.min(p.length - done, 1 << 30));
+      fsyncSync(fd);
+    } finally {
+      closeSync(fd);
+    }
+    renameSync(partial, path);
+  } catch (e) {
+    rmSync(partial, { force: true });
+    throw new Error(`cannot write ${path}: ${(e as Error).message}`);
+  }
+}
