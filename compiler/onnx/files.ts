@@ -1,19 +1,9 @@
 // Models as files. Large tensors of a large model lie beside it, because protobuf ends at 2 GiB; a file that
 // names such tensors says nothing about where else to read.
 
-import {
-  closeSync,
-  existsSync,
-  fstatSync,
-  openSync,
-  readFileSync,
-  readSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeSync,
-} from "node:fs";
+import { closeSync, existsSync, fstatSync, openSync, readFileSync, readSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
+import { writeWhole } from "../util/whole_file.js";
 import type { External, Model, Tensor } from "./model.js";
 import { decodeModel, encodeModel } from "./proto.js";
 
@@ -29,7 +19,7 @@ export function writeModel(file: string, m: Model, above: number = limits.model)
     0,
   );
   if (inside <= above) {
-    write(file, [encodeModel(m)]);
+    writeWhole(file, [encodeModel(m)]);
     return [file];
   }
   const beside = `${file}.data`;
@@ -43,28 +33,9 @@ export function writeModel(file: string, m: Model, above: number = limits.model)
     offset += t.data.byteLength + gap;
     return { ...t, data };
   });
-  write(beside, parts);
-  write(file, [encodeModel({ ...m, graph: { ...m.graph, initializers } })]);
+  writeWhole(beside, parts);
+  writeWhole(file, [encodeModel({ ...m, graph: { ...m.graph, initializers } })]);
   return [file, beside];
-}
-
-/** The file is complete or not there. */
-function write(file: string, parts: readonly Uint8Array[]): void {
-  const partial = `${file}.${process.pid}.tmp`;
-  try {
-    const fd = openSync(partial, "w");
-    try {
-      for (const p of parts)
-        for (let done = 0; done < p.length; )
-          done += writeSync(fd, p, done, Math.min(p.length - done, 1 << 30));
-    } finally {
-      closeSync(fd);
-    }
-    renameSync(partial, file);
-  } catch (e) {
-    rmSync(partial, { force: true });
-    throw new Error(`cannot write ${file}: ${(e as Error).message}`);
-  }
 }
 
 /** The model in a file with all its tensors in memory. Throws, naming the file, when it is none. */

@@ -2,8 +2,8 @@
 // file is complete or not there.
 
 import { createHash } from "node:crypto";
-import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
 import type { SafetensorsDType } from "./safetensors.js";
+import { writeWhole } from "./whole_file.js";
 
 export interface TensorBytes {
   readonly name: string;
@@ -32,23 +32,4 @@ export function writeSafetensors(
   const length = Buffer.alloc(8);
   length.writeBigUInt64LE(BigInt(padded.length));
   writeWhole(path, [length, padded, ...tensors.map((t) => t.bytes)]);
-}
-
-function writeWhole(path: string, parts: readonly Uint8Array[]): void {
-  const partial = `${path}.${process.pid}.tmp`;
-  try {
-    const fd = openSync(partial, "w");
-    try {
-      for (const p of parts)
-        for (let done = 0; done < p.length; )
-          done += writeSync(fd, p, done, Math.min(p.length - done, 1 << 30));
-      fsyncSync(fd);
-    } finally {
-      closeSync(fd);
-    }
-    renameSync(partial, path);
-  } catch (e) {
-    rmSync(partial, { force: true });
-    throw new Error(`cannot write ${path}: ${(e as Error).message}`);
-  }
 }
