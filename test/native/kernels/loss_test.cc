@@ -1,21 +1,21 @@
 // Softmax, cross-entropy, l2_normalize, top_k_correct and correct_labels against f64: odd widths, ties,
 // groups without weight, non-finite logits, labels out of range.
-#include "cpu/correct_labels.hpp"
-#include "cpu/l2_normalize.hpp"
-#include "cpu/l2_normalize_grad.hpp"
-#include "cpu/softmax.hpp"
-#include "cpu/softmax_cross_entropy.hpp"
-#include "cpu/softmax_cross_entropy_grad.hpp"
-#include "cpu/top_k_correct.hpp"
+#include "native/kernels/device.h"
 
-#include "native/kernels/harness.h"
+#include MOPROC_KERNEL(correct_labels)
+#include MOPROC_KERNEL(l2_normalize)
+#include MOPROC_KERNEL(l2_normalize_grad)
+#include MOPROC_KERNEL(softmax)
+#include MOPROC_KERNEL(softmax_cross_entropy)
+#include MOPROC_KERNEL(softmax_cross_entropy_grad)
+#include MOPROC_KERNEL(top_k_correct)
 
 namespace {
 using namespace moproc;
 using namespace moproc::test;
 
 template <int C> struct K {
-  static constexpr int COLUMNS = C, TOP = C < 5 ? 1 : 5;
+  static constexpr int COLUMNS = C, THREADS = 256, TOP = C < 5 ? 1 : 5;
   static constexpr float EPS = 1e-3f;
   static constexpr int X_BUFFER = 0, DY_BUFFER = 1, Y_BUFFER = 2, DX_BUFFER = 2;
   static constexpr int LOGITS_BUFFER = 0, TARGET_BUFFER = 1, WEIGHT_BUFFER = 2, LOSS_BUFFER = 3,
@@ -23,12 +23,14 @@ template <int C> struct K {
   static constexpr int DLOSS_BUFFER = 3, DLOGITS_BUFFER = 4;
 };
 template <int C> struct Correct {
-  static constexpr int COLUMNS = C, CLS_LOGITS_BUFFER = 0, PROTO_LOGITS_BUFFER = 1, TARGET_BUFFER = 2,
+  static constexpr int COLUMNS = C, THREADS = 256, CLS_LOGITS_BUFFER = 0, PROTO_LOGITS_BUFFER = 1, TARGET_BUFFER = 2,
                        ALPHA_BUFFER = 3;
   static constexpr int THRESHOLD_BUFFER = 4, TARGET_NEW_BUFFER = 5, KEPT_BUFFER = 6;
 };
 
+#if !defined(MOPROC_EMULATOR)
 int64_t row_tasks(int64_t rows, int64_t k) { return ceil_of(rows, row_block(k)); }
+#endif
 
 std::vector<double> softmax_row(const Tensor<float>& x, int64_t r, int64_t k) {
   std::vector<double> e;

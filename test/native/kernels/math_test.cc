@@ -1,11 +1,11 @@
 // exp, log, tanh and sigmoid against libm in f64: at most 2 units in the last place over all of f32, tails
 // included.
-#include "cpu/math.hpp"
+#include "native/kernels/device.h"
+
+#include MOPROC_KERNEL(math)
 
 #include <bit>
 #include <cmath>
-
-#include "native/kernels/harness.h"
 
 namespace {
 using namespace moproc;

@@ -1,18 +1,18 @@
 // take_rows, put_rows and copy_nd: every byte where the index says, for all element sizes.
-#include "cpu/copy_nd.hpp"
-#include "cpu/put_rows.hpp"
-#include "cpu/take_rows.hpp"
+#include "native/kernels/device.h"
+
+#include MOPROC_KERNEL(copy_nd)
+#include MOPROC_KERNEL(put_rows)
+#include MOPROC_KERNEL(take_rows)
 
 #include <numeric>
-
-#include "native/kernels/harness.h"
 
 namespace {
 using namespace moproc;
 using namespace moproc::test;
 
 template <int BYTES> struct Rows {
-  static constexpr int ROW_BYTES = BYTES, X_BUFFER = 0, IDX_BUFFER = 1, Y_BUFFER = 2;
+  static constexpr int ROW_BYTES = BYTES, THREADS = 256, X_BUFFER = 0, IDX_BUFFER = 1, Y_BUFFER = 2;
 };
 
 template <int BYTES> void rows(int64_t n) {
@@ -47,7 +47,7 @@ TEST("an index out of range reads and writes nothing out of place") {
 
 /// (2, 3, 4, 5, 2, 7) -> axes reversed, as two parts: the first axis' halves.
 template <int BYTES> struct Reverse {
-  static constexpr int ELEMENT_BYTES = BYTES, PARTS = 2, XS_COUNT = 2, XS_BUFFERS[] = {0, 1}, Y_BUFFER = 2;
+  static constexpr int ELEMENT_BYTES = BYTES, PARTS = 2, THREADS = 256, XS_COUNT = 2, XS_BUFFERS[] = {0, 1}, Y_BUFFER = 2;
   static constexpr int64_t DIMS[] = {1, 2, 5, 4, 3, 2, 1, 2, 5, 4, 3, 1};
   static constexpr int64_t X_STRIDES[] = {1, 7, 14, 70, 280, 840, 1, 7, 14, 70, 280, 840};
   static constexpr int64_t Y_STRIDES[] = {360, 180, 36, 9, 3, 1, 360, 180, 36, 9, 3, 1};
@@ -79,7 +79,7 @@ TEST("copy_nd permutes six axes of parts") {
 
 /// Columns 5 .. 105 of (999, 200), into columns 1 .. 101 of (999, 150).
 struct Columns {
-  static constexpr int ELEMENT_BYTES = 4, PARTS = 1, X_BUFFER = 0, Y_BUFFER = 1;
+  static constexpr int ELEMENT_BYTES = 4, PARTS = 1, THREADS = 256, X_BUFFER = 0, Y_BUFFER = 1;
   static constexpr int64_t DIMS[] = {1, 1, 1, 1, 1, 100}, X_STRIDES[] = {200, 0, 0, 0, 0, 1};
   static constexpr int64_t Y_STRIDES[] = {150, 0, 0, 0, 0, 1}, X_OFFSETS[] = {5}, Y_OFFSETS[] = {1};
 };

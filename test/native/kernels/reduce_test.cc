@@ -1,16 +1,20 @@
 // reduce and group_sum against loops in f64; all_finite wherever a bad value may sit.
-#include "cpu/all_finite.hpp"
-#include "cpu/group_sum.hpp"
-#include "cpu/reduce.hpp"
+#include "native/kernels/device.h"
 
-#include "native/kernels/harness.h"
+#include MOPROC_KERNEL(all_finite)
+#include MOPROC_KERNEL(group_sum)
+#include MOPROC_KERNEL(reduce)
 
 namespace {
 using namespace moproc;
 using namespace moproc::test;
 
+#if !defined(MOPROC_EMULATOR)
+int64_t reduce_columns(int64_t) { return 1; }
+#endif
+
 template <int KIND_> struct Reduce {
-  static constexpr int KIND = KIND_, X_BUFFER = 0, Y_BUFFER = 1;
+  static constexpr int KIND = KIND_, THREADS = 256, X_BUFFER = 0, Y_BUFFER = 1;
 };
 
 template <int KIND> void reduced(int64_t outer, int64_t red, int64_t inner, bool special = false) {
@@ -18,8 +22,8 @@ template <int KIND> void reduced(int64_t outer, int64_t red, int64_t inner, bool
   Tensor<float> x(outer * red * inner, random.floats()), y(outer * inner);
   if (special) x[x.size() / 2] = NAN;
   const int64_t tiles = ceil_of(red, reduce_tile(inner));
-  std::vector<int64_t> tasks{outer * tiles};
-  if (tiles > 1) tasks.push_back(outer);
+  std::vector<int64_t> tasks{outer * tiles * reduce_columns(inner)};
+  if (tiles > 1) tasks.push_back(outer * reduce_columns(inner));
   Launch launch(reduce<Reduce<KIND>>, outer, 1, tasks);
   launch.extent({outer, red, inner}).workspace(tiles > 1 ? outer * tiles * inner * 4 : 0).arg(x).arg(y).run();
   check_all(
@@ -47,7 +51,7 @@ TEST("sum") { shapes<0>(); }
 TEST("max, NaN stays") { shapes<1>(); }
 
 template <int G, int R> struct Groups {
-  static constexpr int X_GROUPS = G, REST = R, X_BUFFER = 0, Y_BUFFER = 1;
+  static constexpr int X_GROUPS = G, REST = R, THREADS = 256, X_BUFFER = 0, Y_BUFFER = 1;
 };
 template <int G, int R> void group_sums() {
   Random random(G);
@@ -73,7 +77,7 @@ TEST("group_sum adds in tree order") {
 }
 
 struct Finite {
-  static constexpr int XS_BUFFERS[] = {0, 1, 2}, XS_COUNT = 3, Y_BUFFER = 3;
+  static constexpr int XS_BUFFERS[] = {0, 1, 2}, XS_COUNT = 3, THREADS = 256, Y_BUFFER = 3;
   static constexpr int64_t SIZES[] = {5, 200000, 1};
 };
 float finite(int which, int64_t at, float bad) {
@@ -82,7 +86,9 @@ float finite(int which, int64_t at, float bad) {
   c[0] = -0.0f;
   Tensor<float>* all[] = {&a, &b, &c};
   if (which >= 0) (*all[which])[at] = bad;
-  Launch(all_finite<Finite>, 1, 1, {6, 1}).workspace(6 * 4).arg(a).arg(b).arg(c).arg(y).run();
+  int64_t chunks = 0;
+  for (int64_t size : Finite::SIZES) chunks += ceil_of(size, finite_chunk);
+  Launch(all_finite<Finite>, 1, 1, {chunks, 1}).workspace(chunks * 4).arg(a).arg(b).arg(c).arg(y).run();
   return y[0];
 }
 TEST("all_finite") {

@@ -1,17 +1,17 @@
 // queue_push, prototype_update and increment against step-by-step loops: wrap-around, batches longer than the
 // queue, in place and not, a step that is not finite.
-#include "cpu/increment.hpp"
-#include "cpu/prototype_update.hpp"
-#include "cpu/queue_push.hpp"
+#include "native/kernels/device.h"
 
-#include "native/kernels/harness.h"
+#include MOPROC_KERNEL(increment)
+#include MOPROC_KERNEL(prototype_update)
+#include MOPROC_KERNEL(queue_push)
 
 namespace {
 using namespace moproc;
 using namespace moproc::test;
 
 template <int D_, int Q_, bool IN_PLACE> struct Queue {
-  static constexpr int D = D_, Q = Q_, QUEUE_BUFFER = 0, PTR_BUFFER = 1, KEYS_BUFFER = 2, FINITE_BUFFER = 3;
+  static constexpr int D = D_, Q = Q_, THREADS = 256, QUEUE_BUFFER = 0, PTR_BUFFER = 1, KEYS_BUFFER = 2, FINITE_BUFFER = 3;
   static constexpr int QUEUE_NEW_BUFFER = IN_PLACE ? 0 : 4, PTR_NEW_BUFFER = IN_PLACE ? 1 : 5;
 };
 
@@ -50,7 +50,7 @@ TEST("queue_push in place") { pushes<true>(); }
 TEST("queue_push into another buffer") { pushes<false>(); }
 
 template <int CLASSES_, int D_, bool IN_PLACE> struct Prototypes {
-  static constexpr int CLASSES = CLASSES_, D = D_, PROTOTYPES_BUFFER = 0, Q_BUFFER = 1, TARGET_BUFFER = 2,
+  static constexpr int CLASSES = CLASSES_, D = D_, THREADS = 256, PROTOTYPES_BUFFER = 0, Q_BUFFER = 1, TARGET_BUFFER = 2,
                        KEPT_BUFFER = 3;
   static constexpr int M_BUFFER = 4, FINITE_BUFFER = 5, PROTOTYPES_NEW_BUFFER = IN_PLACE ? 0 : 6;
 };
@@ -97,14 +97,15 @@ TEST("prototype_update in place") { updates<true>(); }
 TEST("prototype_update into another buffer") { updates<false>(); }
 
 struct Count {
-  static constexpr int X_BUFFER = 0, FINITE_BUFFER = 1, Y_BUFFER = 2;
+  static constexpr int STRIDE = 8, THREADS = 32, X_BUFFER = 0, FINITE_BUFFER = 1, Y_BUFFER = 2;
 };
 TEST("increment counts finite steps") {
   for (float f : {1.0f, 0.0f}) {
-    Tensor<int64_t> x(1, [](int64_t) { return (int64_t{1} << 40) + 5; }), y(1);
+    constexpr int64_t counters = 37, size = (counters - 1) * Count::STRIDE + 1;
+    Tensor<int64_t> x(size, [](int64_t i) { return (int64_t{1} << 40) + 5 * i; }), y(size, [](int64_t) { return -1; });
     Tensor<float> finite(1, [&](int64_t) { return f; });
-    Launch(increment<Count>, 1, 1, {1}).arg(x).arg(finite).arg(y).run();
-    CHECK_EQ(y[0], x[0] + (f != 0));
+    Launch(increment<Count>, size, 1, {1}).arg(x).arg(finite).arg(y).run();
+    for (int64_t i = 0; i < size; ++i) CHECK_EQ(y[i], i % Count::STRIDE == 0 ? x[i] + (f != 0) : -1);
   }
 }
 

@@ -1,0 +1,79 @@
+// y[n,p,q,o] = sum over (r,s,c) of x[n, p*STRIDE+r-PAD, q*STRIDE+s-PAD, c] * w[o,r,s,c] as a matrix product of
+// M = pixels of y, N = OUT, K = taps. A block computes BN channels of a run of tiles of BM pixels, which stay inside a
+// group; blocks of the same pixels follow each other, so that x is read from memory once.
+// Bound by memory for few channels, by the tensor cores for many (about 180 products a byte are the border).
+//
+// K: C, H, W, OUT, P, Q, R, S, STRIDE, PAD, CW; Operand; BM, BN, BK, STAGES, THREADS; X, W_BUFFER (packed weights), Y.
+// Params::extent[0]: tiles a run. Grid: groups * ceil(tiles / run) * ceil(OUT / BN), tiles = ceil(pixels of a group / BM).
+// Phase 1 (if Y has sums or moments) combines the runs' partials.
+#pragma once
+
+#include "cuda/conv_source.cuh"
+#include "cuda/gemm_epilogue.cuh"
+
+namespace moproc {
+
+template <class K> struct FpropShape {
+  using S = ConvShape<K>;
+  using Product = BlockProduct<K, true, true>;
+  static constexpr bool linear = S::columns == S::C && K::STRIDE == 1 && K::PAD == 0;
+  using Store = Epilogue<K, typename K::Y, K::OUT>;
+  using Rows = WindowRows<typename Product::A, K::THREADS, S::H, S::W, S::C, S::R, S::S, linear>;
+  using Weights = WeightRows<typename Product::B, K::THREADS, K::OUT, S::columns>;
+  using LoadX = Loader<typename K::Operand, typename K::X, typename Product::A, Rows, K::THREADS, (S::R > 1)>;
+  using LoadW = Loader<typename K::Operand, Plain<K::W_BUFFER>, typename Product::B, Weights, K::THREADS>;
+  static constexpr int pixels = K::P * K::Q, blocks_n = ceil_div(K::OUT, K::BN);
+  static constexpr int work_bytes = larger(K::STAGES * Product::stage_bytes, Store::scratch_bytes);
+  static constexpr int shared_bytes = work_bytes + Store::state_bytes;
+  static_assert(!S::paired || K::X::buffer >= 0, "pairs of pixels are read as they are stored");
+};
+
+/// Points the rows of a tile at the windows of pixels first, first + 1, ... of the group's `count`.
+template <class K, class Rows>
+MOPROC_INLINE void fprop_windows(Rows& rows, int first, int count) {
+  using S = ConvShape<K>;
+  constexpr int pixels = K::P * K::Q;
+  const int image0 = first / pixels;
+#pragma unroll
+  for (int pass = 0; pass < Rows::U::passes; ++pass) {
+    const int m = first + Rows::U::line(pass), n = m / pixels, rest = m - n * pixels, p = rest / K::Q;
+    if (m < count) rows.set(pass, n - image0, p * S::STRIDE_H - S::PAD_H, (rest - p * K::Q) * S::STRIDE_W - S::PAD_W);
+    else rows.set_nothing(pass);
+  }
+}
+
+template <class K> MOPROC_INLINE void conv_fprop(const Params& p) {
+  using F = FpropShape<K>;
+  using S = typename F::S;
+  using Y = typename K::Y;
+  const int images = static_cast<int>(p.rows) / static_cast<int>(p.groups), count = images * F::pixels;
+  const int tiles = (count + K::BM - 1) / K::BM, run = static_cast<int>(p.extent[0]), runs = (tiles + run - 1) / run;
+  if (partial_values<Y> > 0 && p.phase == 1) {
+    const int run_pixels = run * K::BM;
+    combine_partials<Y, K::OUT, K::THREADS>(p, runs, [&](int64_t i) { return smaller(i * run_pixels, count); });
+    return;
+  }
+  const int block_n = static_cast<int>(blockIdx.x) % F::blocks_n, rest = static_cast<int>(blockIdx.x) / F::blocks_n;
+  const int r = rest % runs, group = rest / runs, image0 = group * images;
+  typename F::Store store(shared_memory + F::work_bytes, block_n * K::BN);
+  store.begin(group * runs + r);
+  const int end = (r + 1) * run < tiles ? (r + 1) * run : tiles;
+#pragma unroll 1
+  for (int tile = r * run; tile < end; ++tile) {
+    const int first = tile * K::BM, image = image0 + first / F::pixels, rest = count - first;
+    const int64_t pixel = static_cast<int64_t>(image0) * F::pixels + first;
+    const int64_t origin = F::linear ? pixel : static_cast<int64_t>(image) * (S::H * S::W);
+    typename F::Rows rows(At{origin, image, group, 0}, rest, S::R, S::S);
+    fprop_windows<K>(rows, first, count);
+    typename F::Weights weights{block_n * K::BN, 0};
+    typename F::Product product;
+    product.clear();
+    main_loop<K>(product, typename F::LoadX{p, rows}, typename F::LoadW{p, weights},
+                 ceil_div(S::columns, K::BK));
+    store.template tile<true>(p, product, group, rest < K::BM ? rest : K::BM,
+               [&](int m) { return Place{true, pixel + m, image0 + (first + m) / F::pixels}; });
+  }
+  store.end(p);
+}
+
+}  // namespace moproc

@@ -1,0 +1,213 @@
+// From a block's sums to the stored result: accumulators go through shared memory, so that Y::store sees 8 channels of
+// one pixel and writes 16 bytes or more, whole rows of a tile at a time. Sums and moments of a run of tiles (the same
+// columns, one tile after the other) are kept in shared memory and leave one partial a run in the workspace.
+// Moments: deviations from the mean so far (from the first value, in the first tile) are summed; with n values in all,
+// mean += d1 / n and M2 += d2 - d1^2 / n. The order of every sum follows from the tile's shape alone.
+#pragma once
+
+#include "cuda/gemm_tile.cuh"
+#include "cuda/sums.cuh"
+
+namespace moproc {
+
+/// Where row m of a tile lies in the result.
+struct Place {
+  bool valid;
+  int64_t pixel, row;
+};
+
+/// Stores tiles of K::BM x K::BN results with C channels in all.
+template <class K, class Y, int C> struct Epilogue {
+  static constexpr int vectors = K::BN / 8, lines = K::THREADS / vectors, passes = ceil_div(K::BM, lines);
+  static constexpr int values = partial_values<Y>, sums = Y::sums;
+  static constexpr int staged_bytes = K::BM * K::BN * 4, reduced_bytes = values * lines * K::BN * 4;
+  static constexpr int scratch_bytes = larger(staged_bytes, reduced_bytes);
+  static constexpr int state_bytes = values > 0 ? values * K::BN * 4 + 16 : 0;
+  static_assert(K::THREADS % vectors == 0 && K::BN <= K::THREADS, "a thread keeps its channels");
+
+  float* const state;  // (value, column) of the run so far: sums, mean, M2; then the index of its partial, which would
+                       // only take a register from the main loop
+  const int column0;   // first column of the block
+  int count = 0;       // rows in the run so far
+  int thread = 0;      // of this tile
+
+  MOPROC_INLINE Epilogue(void* shared, int column) : state(static_cast<float*>(shared)), column0(column) {}
+
+  /// Starts a run of tiles that will be partial `index` (group * runs + run) in the workspace.
+  MOPROC_INLINE void begin(int index) {
+    count = 0;
+    if constexpr (values > 0) {
+      if (threadIdx.x == 0) *reinterpret_cast<int*>(state + values * K::BN) = index;
+      if (static_cast<int>(threadIdx.x) < K::BN)
+#pragma unroll
+        for (int v = 0; v < values; ++v) state[v * K::BN + threadIdx.x] = 0.0f;
+    }
+  }
+
+  /// Stores a tile of `rows` rows, place(m) of each, and adds it to the run. DENSE: all rows are valid. Shared memory is
+  /// free before and after.
+  template <bool DENSE, class Product, class PlaceOf>
+  MOPROC_INLINE void tile(const Params& p, const Product& product, int64_t group, int rows, PlaceOf place) {
+    product.each_pair([](int row, int column, float x, float y) {
+      *reinterpret_cast<float2*>(shared_memory + staged_at(row, column)) = make_float2(x, y);
+    });
+    __syncthreads();
+    thread = thread_anew();
+    finish<DENSE>(p, group, rows, place);
+  }
+
+  /// The same for results value(row, c), 8 channels each.
+  template <class ValueOf, class PlaceOf>
+  MOPROC_INLINE void tile_of(const Params& p, ValueOf value, int64_t group, int rows, PlaceOf place) {
+    thread = thread_anew();
+    __syncthreads();
+#pragma unroll 1
+    for (int row = line(); row < rows; row += lines) {  // each thread stages what it will read
+      const int c = column0 + vector() * 8;
+      if (c >= C) continue;
+      const Vec y = value(row, c);
+#pragma unroll
+      for (int half = 0; half < 2; ++half)
+        *reinterpret_cast<float4*>(shared_memory + staged_at(row, vector() * 8 + 4 * half)) =
+            make_float4(y.x[4 * half], y.x[4 * half + 1], y.x[4 * half + 2], y.x[4 * half + 3]);
+    }
+    finish<true>(p, group, rows, place);
+  }
+
+  /// Writes the run's sums and moments to the workspace.
+  MOPROC_INLINE void end(const Params& p) const {
+    if constexpr (values > 0) {
+      const int column = thread_anew();
+      if (column >= K::BN || column0 + column >= C) return;
+      float* const to = tile_partial<Y, C>(p, 0, 0, *reinterpret_cast<const int*>(state + values * K::BN), column0 + column);
+#pragma unroll
+      for (int v = 0; v < values; ++v) to[v * padded_channels(C)] = state[v * K::BN + column];
+    }
+  }
+
+ private:
+  /// From the staged tile.
+  template <bool DENSE, class PlaceOf> MOPROC_INLINE void finish(const Params& p, int64_t group, int rows, PlaceOf place) {
+    Vec sum[values > 0 ? values : 1];
+    Vec mean;
+    int pass = 0;
+    if constexpr (has_moments<Y>) {
+      float* const means = state + sums * K::BN + vector() * 8;
+      if (count == 0) {  // deviations are taken from the first value of the run, which all need to know
+        const Vec first = one(p, group, 0, rows, place, sum);
+        if (line() == 0) store(means, first);
+        __syncthreads();
+        mean = load(means);
+        if (line() < rows) deviate(sum, first, mean);
+        pass = 1;
+      } else {
+        mean = load(means);
+      }
+    }
+    if (DENSE && lines * passes == K::BM && C % 8 == 0 && pass == 0 && rows == K::BM) {
+      whole(p, group, place, sum, mean);
+    } else {
+#pragma unroll 1
+      for (; line() + pass * lines < rows; ++pass) deviate(sum, one(p, group, pass, rows, place, sum), mean);
+    }
+    count += rows;
+    if constexpr (values > 0) reduce(sum);
+    __syncthreads();
+  }
+
+  MOPROC_INLINE int vector() const { return thread % vectors; }
+  MOPROC_INLINE int line() const { return thread / vectors; }
+
+  /// Byte of an f32 of the staged tile: vectors are permuted by row, so that neither the warps' pairs nor whole
+  /// vectors meet in a bank.
+  MOPROC_INLINE static int staged_at(int row, int column) {
+    constexpr int mask = vectors % 8 == 0 ? 7 : vectors % 4 == 0 ? 3 : vectors % 2 == 0 ? 1 : 0;
+    const int v = column / 8 ^ (row & mask), chunk = 2 * v + (column / 4 % 2 ^ (v >> 2 & 1));
+    return (row * K::BN + chunk * 4 + column % 4) * 4;
+  }
+  MOPROC_INLINE Vec staged(int row) const {
+    Vec y;
+#pragma unroll
+    for (int half = 0; half < 2; ++half) {
+      const float4 x = *reinterpret_cast<const float4*>(shared_memory + staged_at(row, vector() * 8 + 4 * half));
+      y.x[4 * half] = x.x, y.x[4 * half + 1] = x.y, y.x[4 * half + 2] = x.z, y.x[4 * half + 3] = x.w;
+    }
+    return y;
+  }
+  MOPROC_INLINE static void deviate(Vec* sum, const Vec& y, const Vec& mean) {
+    if constexpr (has_moments<Y>) {
+      const Vec d = y - mean;
+      sum[sums] = sum[sums] + d;
+      sum[sums + 1] = fma(d, d, sum[sums + 1]);
+    }
+  }
+
+  /// Stores this thread's vector of one row; returns what Y::store returns.
+  template <class PlaceOf>
+  MOPROC_INLINE Vec body(const Params& p, int64_t group, int row, PlaceOf place, Vec* sum, HeldStores* held,
+                         int* held_count) const {
+    const int c = column0 + vector() * 8, lanes = C % 8 == 0 || C - c >= 8 ? 8 : C - c;
+    const Place at = place(row);
+    Vec stored, term[sums > 0 ? sums : 1];
+    if (!at.valid) return stored;
+    stored = Y::store(p, At{at.pixel, at.row, group, c, held, held_count}, lanes, staged(row), term);
+#pragma unroll
+    for (int v = 0; v < sums; ++v) sum[v] = sum[v] + term[v];
+    return stored;
+  }
+
+  /// Row line() + pass * lines, if there is one.
+  template <class PlaceOf>
+  MOPROC_INLINE Vec one(const Params& p, int64_t group, int pass, int rows, PlaceOf place, Vec* sum) const {
+    const int row = line() + pass * lines;
+    if (row >= rows || column0 + vector() * 8 >= C) return Vec();
+    return body(p, group, row, place, sum, nullptr, nullptr);
+  }
+
+  /// All rows of a tile without tails, a few at a time: loads first, then stores.
+  template <class PlaceOf>
+  MOPROC_INLINE void whole(const Params& p, int64_t group, PlaceOf place, Vec* sum, const Vec& mean) const {
+    constexpr int round = passes % 4 == 0 ? 4 : passes % 2 == 0 ? 2 : 1;
+    if (C % K::BN != 0 && column0 + vector() * 8 >= C) return;
+#pragma unroll 1
+    for (int pass = 0; pass < passes; pass += round) {
+      HeldStores held[round];
+      int counts[round] = {};
+#pragma unroll
+      for (int i = 0; i < round; ++i) {
+        const int row = line() + (pass + i) * lines;
+        deviate(sum, body(p, group, row, place, sum, &held[i], &counts[i]), mean);
+      }
+#pragma unroll
+      for (int i = 0; i < round; ++i) held[i].release(counts[i]);
+    }
+  }
+
+  /// Adds the threads' sums of a tile to the run's.
+  MOPROC_INLINE void reduce(const Vec* sum) {
+    float* const partial = reinterpret_cast<float*>(shared_memory);  // (value, line, column)
+    __syncthreads();
+#pragma unroll
+    for (int v = 0; v < values; ++v) store(partial + (v * lines + line()) * K::BN + vector() * 8, sum[v]);
+    __syncthreads();
+    const int column = thread;
+    if (column >= K::BN) return;
+    float total[values > 0 ? values : 1];
+#pragma unroll
+    for (int v = 0; v < values; ++v) {
+      total[v] = 0.0f;
+#pragma unroll 4
+      for (int i = 0; i < lines; ++i) total[v] += partial[(v * lines + i) * K::BN + column];
+    }
+    float* const to = state + column;
+#pragma unroll
+    for (int v = 0; v < sums; ++v) to[v * K::BN] += total[v];
+    if constexpr (has_moments<Y>) {
+      const float d1 = total[sums], d2 = total[sums + 1], share = d1 / static_cast<float>(count);
+      to[sums * K::BN] += share;
+      to[(sums + 1) * K::BN] += d2 - d1 * share;
+    }
+  }
+};
+
+}  // namespace moproc

@@ -1,0 +1,109 @@
+// Matrices row by row: a warp a row, or a whole block where rows are long. A thread holds eight elements of its row at
+// a time, `threads` apart: accesses are coalesced whatever the length, and eight are in flight. A sum over a row is
+// made in an order that depends on its length alone.
+#pragma once
+
+#include "cuda/leaf.cuh"
+
+namespace moproc {
+
+constexpr int row_block_threads = 256;
+
+/// Threads of a row of `columns` elements, and blocks of `rows` of them.
+MOPROC_BOTH constexpr int row_threads(int64_t columns) { return columns >= 4096 ? row_block_threads : 32; }
+MOPROC_BOTH constexpr int64_t row_tasks(int64_t rows, int64_t columns) {
+  return ceil_div(rows, row_block_threads / row_threads(columns));
+}
+
+/// One row of COLUMNS elements, as the threads that share it see it. Every function is called by all of them.
+template <int COLUMNS> struct Row {
+  static constexpr int threads = row_threads(COLUMNS), round = 8 * threads;
+
+  /// Number of the row this thread works on; may be past the last.
+  static MOPROC_INLINE int64_t index() {
+    return static_cast<int64_t>(blockIdx.x) * (row_block_threads / threads) + threadIdx.x / threads;
+  }
+  static MOPROC_INLINE int thread() { return static_cast<int>(threadIdx.x) % threads; }
+  static MOPROC_INLINE int column(int base, int i) { return base + i * threads + thread(); }
+
+  /// Elements base + i * threads + thread of x; `fill` past the end.
+  static MOPROC_INLINE Vec load(const float* x, int base, float fill) {
+    return each([&](int i) { return column(base, i) < COLUMNS ? x[column(base, i)] : fill; });
+  }
+  static MOPROC_INLINE void store(float* y, int base, Vec v) {
+#pragma unroll
+    for (int i = 0; i < 8; ++i)
+      if (column(base, i) < COLUMNS) y[column(base, i)] = v.x[i];
+  }
+  /// Calls f(base) for the rounds of a row.
+  template <class F> static MOPROC_INLINE void rounds(F f) {
+#pragma unroll 1
+    for (int base = 0; base < COLUMNS; base += round) f(base);
+  }
+
+  /// `mine` of all threads of the row, joined by a commutative `join` in a balanced tree; the result in every thread.
+  template <class T, class J> static MOPROC_INLINE T join_all(T mine, J join) {
+#pragma unroll
+    for (int step = 16; step > 0; step /= 2) mine = join(mine, mine.shuffled(step));
+    if constexpr (threads == 32) return mine;
+    constexpr int warps = threads / 32;
+    T* const held = shared_array<T, warps>();
+    __syncthreads();  // whoever reads the last result is done
+    if (threadIdx.x % 32 == 0) held[threadIdx.x / 32] = mine;
+    __syncthreads();
+    T x[warps];
+#pragma unroll
+    for (int i = 0; i < warps; ++i) x[i] = held[i];
+#pragma unroll
+    for (int step = 1; step < warps; step *= 2)
+#pragma unroll
+      for (int i = 0; i < warps; i += 2 * step) x[i] = join(x[i], x[i + step]);
+    return x[0];
+  }
+
+  struct Number {
+    float x;
+    MOPROC_INLINE Number shuffled(int step) const { return {__shfl_xor_sync(0xffffffffu, x, step)}; }
+  };
+  /// Sum over the row of f(base), zeros past the end.
+  template <class F> static MOPROC_INLINE float sum(F f) {
+    Vec total;
+    rounds([&](int base) { total = total + f(base); });
+    return join_all(Number{sum_lanes(total)}, [](Number a, Number b) { return Number{__fadd_rn(a.x, b.x)}; }).x;
+  }
+  /// Largest of f(base), -infinity past the end; NaN if any is.
+  template <class F> static MOPROC_INLINE float largest(F f) {
+    Vec best(__int_as_float(static_cast<int>(0xff800000u)));
+    rounds([&](int base) { best = nan_max(best, f(base)); });
+    float one = best.x[0];
+#pragma unroll
+    for (int i = 1; i < 8; ++i) one = nan_max(one, best.x[i]);
+    // nan_max(a, b) keeps a NaN in b only; either may be one here
+    return join_all(Number{one}, [](Number a, Number b) { return a.x == a.x ? Number{nan_max(a.x, b.x)} : a; }).x;
+  }
+
+  static MOPROC_INLINE float max_of(const float* x) {
+    return largest([&](int base) { return load(x, base, __int_as_float(static_cast<int>(0xff800000u))); });
+  }
+  /// exp(x - max), zeros past the end.
+  static MOPROC_INLINE Vec exponentials(const float* x, int base, float max) {
+    return exp(load(x, base, __int_as_float(static_cast<int>(0xff800000u))) - Vec(max));
+  }
+};
+
+/// Group of a row.
+MOPROC_INLINE int64_t group_of(const Params& p, int64_t row) { return row / (p.rows / p.groups); }
+
+/// Sums over the rows of a group in f64, by one warp: lane l takes rows l, l + 32, ... in order, then the lanes join in
+/// a balanced tree. The result in every lane.
+template <class F> MOPROC_INLINE double sum_over_group(const Params& p, int64_t group, F term) {
+  const int64_t rows = p.rows / p.groups, end = (group + 1) * rows;
+  double sum = 0;
+#pragma unroll 4
+  for (int64_t r = group * rows + threadIdx.x % 32; r < end; r += 32) sum += term(r);
+#pragma unroll
+  for (int step = 16; step > 0; step /= 2) sum += __shfl_xor_sync(0xffffffffu, sum, step);
+  return sum;
+}
+
+}  // namespace moproc

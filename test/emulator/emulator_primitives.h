@@ -1,0 +1,176 @@
+// CPU twins of kernels/cuda/primitives.cuh. Asynchronous copies land when they are waited for, not before: until then
+// the destination holds 0xff, NaN in every float type, so a missing wait shows in the result.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "emulator_cuda.h"
+
+namespace moproc {
+
+namespace emulated {
+
+inline void need_aligned(const char* what, const void* p, size_t bytes) {
+  if (reinterpret_cast<uintptr_t>(p) % bytes != 0)
+    emulator::fail(std::string(what) + ": address not aligned to " + std::to_string(bytes) + " bytes");
+}
+
+inline float bits_to_float(uint32_t u) {
+  float f;
+  std::memcpy(&f, &u, 4);
+  return f;
+}
+inline uint32_t float_to_bits(float f) {
+  uint32_t u;
+  std::memcpy(&u, &f, 4);
+  return u;
+}
+
+/// Registers of one lane of a product.
+struct Fragments {
+  uint32_t a[4], b[2];
+  float d[4];
+};
+
+/// d += a b over a warp; at(lane register, k within it) gives an operand, K terms.
+template <int K, class Element> void product(const char* what, float (&d)[4], const Fragments& mine, Element element) {
+  struct Sums {
+    float d[4];
+  };
+  const Sums sums = emulator::warp_collective<Sums>(
+      what, 0xffffffffu, mine, [&](unsigned, const Fragments* const* in, Sums* const* out) {
+        float a[16][K], b[K][8];
+        for (int k = 0; k < K; ++k) {
+          for (int i = 0; i < 16; ++i) a[i][k] = element.a(in, i, k);
+          for (int j = 0; j < 8; ++j) b[k][j] = element.b(in, k, j);
+        }
+        for (int lane = 0; lane < 32; ++lane)
+          for (int e = 0; e < 4; ++e) {
+            const int row = lane / 4 + e / 2 * 8, column = lane % 4 * 2 + e % 2;
+            float sum = in[lane]->d[e];
+            for (int k = 0; k < K; ++k) sum += a[row][k] * b[k][column];
+            out[lane]->d[e] = sum;
+          }
+      });
+  std::memcpy(d, sums.d, sizeof d);
+}
+
+struct Bf16Elements {
+  static float half(uint32_t pair, int which) { return bits_to_float(which ? pair & 0xffff0000u : pair << 16); }
+  static float a(const Fragments* const* in, int row, int k) {
+    return half(in[row % 8 * 4 + k % 8 / 2]->a[row / 8 + k / 8 * 2], k % 2);
+  }
+  static float b(const Fragments* const* in, int k, int column) {
+    return half(in[column * 4 + k % 8 / 2]->b[k / 8], k % 2);
+  }
+};
+struct Tf32Elements {
+  static float cut(uint32_t x) { return bits_to_float(x & 0xffffe000u); }
+  static float a(const Fragments* const* in, int row, int k) { return cut(in[row % 8 * 4 + k % 4]->a[row / 8 + k / 4 * 2]); }
+  static float b(const Fragments* const* in, int k, int column) { return cut(in[column * 4 + k % 4]->b[k / 4]); }
+};
+
+inline Fragments fragments(const float (&d)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
+  return {{a[0], a[1], a[2], a[3]}, {b0, b1}, {d[0], d[1], d[2], d[3]}};
+}
+
+/// Where `bytes` of dynamic shared memory lie, `bytes` also being the alignment.
+inline unsigned char* at_shared(const char* what, uint32_t address, size_t bytes) {
+  if (address % bytes != 0 || address + bytes > emulator::dynamic_shared_bytes())
+    emulator::fail(std::string(what) + ": shared address " + std::to_string(address) + " with " +
+                   std::to_string(emulator::dynamic_shared_bytes()) + " bytes of dynamic shared memory");
+  return emulator::dynamic_shared() + address;
+}
+
+struct Four {
+  uint32_t r[4];
+};
+inline void load_matrices(const char* what, uint32_t (&r)[4], uint32_t row, bool transposed) {
+  const unsigned char* const mine_at = at_shared(what, row, 16);
+  const Four mine = emulator::warp_collective<Four>(
+      what, 0xffffffffu, mine_at, [&](unsigned, const unsigned char* const* const* in, Four* const* out) {
+        for (int lane = 0; lane < 32; ++lane)
+          for (int i = 0; i < 4; ++i) {
+            const int g = lane / 4, t = lane % 4;
+            uint16_t pair[2];
+            for (int e = 0; e < 2; ++e) {
+              const int line = transposed ? 2 * t + e : g, column = transposed ? g : 2 * t + e;
+              std::memcpy(&pair[e], *in[8 * i + line] + 2 * column, 2);
+            }
+            out[lane]->r[i] = pair[0] | static_cast<uint32_t>(pair[1]) << 16;
+          }
+      });
+  std::memcpy(r, mine.r, sizeof r);
+}
+
+/// The copies of one thread that have not been waited for.
+struct Copies {
+  struct Copy {
+    unsigned char* to;
+    const void* from;
+    int size, bytes, group;
+  };
+  std::vector<Copy> waiting;
+  int group = 0;
+};
+
+inline void copy(const char* what, uint32_t shared, const void* global, int size, int bytes) {
+  unsigned char* const to = at_shared(what, shared, static_cast<size_t>(size));
+  if (bytes < 0 || bytes > size) emulator::fail(std::string(what) + ": copies " + std::to_string(bytes) + " bytes");
+  if (bytes > 0) need_aligned(what, global, static_cast<size_t>(size));
+  Copies& mine = emulator::per_thread<Copies>();
+  std::memset(to, 0xff, static_cast<size_t>(size));
+  mine.waiting.push_back({to, global, size, bytes, mine.group});
+}
+
+}  // namespace emulated
+
+inline uint32_t shared_address(int offset) { return static_cast<uint32_t>(offset); }
+
+inline int thread_anew() { return static_cast<int>(threadIdx.x); }
+
+inline void mma_bf16(float (&d)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
+  emulated::product<16>("mma_bf16", d, emulated::fragments(d, a, b0, b1), emulated::Bf16Elements());
+}
+inline void mma_tf32(float (&d)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
+  emulated::product<8>("mma_tf32", d, emulated::fragments(d, a, b0, b1), emulated::Tf32Elements());
+}
+
+inline uint32_t to_tf32(float x) {
+  const uint32_t u = emulated::float_to_bits(x);
+  return (u & 0x7f800000u) == 0x7f800000u ? u : (u + 0x1000u) & 0xffffe000u;
+}
+
+inline void ldmatrix_x4(uint32_t (&r)[4], uint32_t row) { emulated::load_matrices("ldmatrix_x4", r, row, false); }
+inline void ldmatrix_x4_trans(uint32_t (&r)[4], uint32_t row) {
+  emulated::load_matrices("ldmatrix_x4_trans", r, row, true);
+}
+
+inline void cp_async16(uint32_t shared, const void* global, int bytes) {
+  emulated::copy("cp_async16", shared, global, 16, bytes);
+}
+inline void cp_async16_cached(uint32_t shared, const void* global, int bytes) {
+  emulated::copy("cp_async16_cached", shared, global, 16, bytes);
+}
+inline void cp_async4(uint32_t shared, const void* global, int bytes) {
+  emulated::copy("cp_async4", shared, global, 4, bytes);
+}
+inline void cp_async_commit() { ++emulator::per_thread<emulated::Copies>().group; }
+template <int N> inline void cp_async_wait() {
+  auto& mine = emulator::per_thread<emulated::Copies>();
+  size_t kept = 0;
+  for (const auto& c : mine.waiting) {
+    if (c.group >= mine.group - N) {
+      mine.waiting[kept++] = c;
+      continue;
+    }
+    std::memset(c.to, 0, static_cast<size_t>(c.size));
+    if (c.bytes > 0) std::memcpy(c.to, c.from, static_cast<size_t>(c.bytes));
+  }
+  mine.waiting.resize(kept);
+}
+
+}  // namespace moproc

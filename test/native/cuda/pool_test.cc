@@ -1,0 +1,218 @@
+// max_pool, max_pool_grad and global_avg_pool in f32 and bf16 against loops in f64: ties, NaN, padding, prologues,
+// sums and moments of what is stored, groups.
+#include "cuda/global_avg_pool.cuh"
+#include "cuda/max_pool.cuh"
+#include "cuda/max_pool_grad.cuh"
+
+#include "native/cuda/harness.h"
+
+namespace {
+using namespace moproc;
+using namespace moproc::test;
+
+template <class T> struct Stored {
+  using type = T;
+};
+template <> struct Stored<Half> {
+  using type = bf16;
+};
+
+struct None {
+  static constexpr int sums = 0;
+  static constexpr int sum_buffer[] = {-1};
+  static constexpr int mean_buffer = -1, m2_buffer = -1;
+};
+
+template <class T, int C_, int H_, int W_, int KERNEL_, int STRIDE_, int PAD_, bool FUSED> struct Shape {
+  using E = typename Stored<T>::type;
+  static constexpr int THREADS = 256, C = C_, H = H_, W = W_, KERNEL = KERNEL_, STRIDE = STRIDE_, PAD = PAD_;
+  static constexpr int P = (H + 2 * PAD - KERNEL) / STRIDE + 1, Q = (W + 2 * PAD - KERNEL) / STRIDE + 1;
+  struct X {  // buffer 0; fused: x * channel, buffer 1
+    static constexpr int buffer = FUSED ? -1 : 0;
+    using stored = E;
+    static MOPROC_INLINE Vec load(const Params& p, const At& i, int lanes) {
+      const Vec x = full<E, C>(p, 0, i, lanes);
+      return FUSED ? x * group_channel<float, C>(p, 1, i, lanes) : x;
+    }
+  };
+};
+
+template <class S> struct Pool : S {
+  struct Y : None {  // buffer 2
+    static MOPROC_INLINE Vec store(const Params& p, const At& i, int lanes, Vec y, Vec*) {
+      put<typename S::E, S::C>(p, 2, i, lanes, y + Vec(0.5f));
+      return y;
+    }
+  };
+};
+
+template <class S> struct Grad : S {
+  struct Dy {  // buffer 2, negated
+    static constexpr int buffer = -1;
+    static MOPROC_INLINE Vec load(const Params& p, const At& i, int lanes) {
+      return -full<typename S::E, S::C>(p, 2, i, lanes);
+    }
+  };
+  struct Y {
+    static constexpr int sums = 2;
+    static constexpr int sum_buffer[] = {4, 5};
+    static constexpr int mean_buffer = 6, m2_buffer = 7;
+    static MOPROC_INLINE Vec store(const Params& p, const At& i, int lanes, Vec y, Vec* sum) {
+      put<typename S::E, S::C>(p, 3, i, lanes, y);
+      const Vec kept = rounded<typename S::E>(y);
+      sum[0] = kept;
+      sum[1] = kept * full<typename S::E, S::C>(p, 0, i, lanes);
+      return kept;
+    }
+  };
+};
+
+/// Element of x that wins window (n, p, q, c), and its value: PyTorch's rule.
+template <class S, class F> std::pair<int64_t, double> winner(F value, int64_t window) {
+  const int64_t c = window % S::C, q = window / S::C % S::Q, p = window / S::C / S::Q % S::P,
+                n = window / S::C / S::Q / S::P;
+  std::pair<int64_t, double> best{-1, 0};
+  for (int64_t h = p * S::STRIDE - S::PAD; h < p * S::STRIDE - S::PAD + S::KERNEL; ++h)
+    for (int64_t w = q * S::STRIDE - S::PAD; w < q * S::STRIDE - S::PAD + S::KERNEL; ++w) {
+      if (h < 0 || h >= S::H || w < 0 || w >= S::W) continue;
+      const int64_t e = ((n * S::H + h) * S::W + w) * S::C + c;
+      if (best.first < 0 || value(e) > best.second || std::isnan(value(e))) best = {e, value(e)};
+    }
+  return best;
+}
+
+template <class T, int C, int H, int W, int KERNEL, int STRIDE, int PAD, bool FUSED>
+void pool(int64_t n, int64_t groups) {
+  using S = Shape<T, C, H, W, KERNEL, STRIDE, PAD, FUSED>;
+  Random random(C * 100 + H);
+  const int64_t in = n * H * W * C, out = n * S::P * S::Q * C, image = int64_t{H} * W * C;
+  Tensor<T> x(in, [&](int64_t i) {  // small integers: many ties; here and there NaN or -infinity
+    return i % 211 == 17 ? NAN : i % 7 == 0 ? -INFINITY : static_cast<float>(random.below(4));
+  });
+  Tensor<float> scale(groups * C, [&](int64_t) { return static_cast<float>(1 + random.below(2)); });
+  const auto value = [&](int64_t e) {
+    return x[e] * (FUSED ? double(scale[e / image / (n / groups) * C + e % C]) : 1.0);
+  };
+
+  Tensor<T> y(out);
+  Launch(max_pool<Pool<S>>, n, groups, {pool_tasks(n * S::P * S::Q, C)}).arg(x).arg(scale).arg(y).run();
+  check_all("max_pool", y, [&](int64_t i) { return winner<S>(value, i).second + 0.5; }, 0, 0);
+
+  using K = Grad<S>;
+  const int64_t tiles = n / groups * ceil_of(H, pool_tile);
+  Tensor<T> dy(out, random.floats()), dx(in);
+  Tensor<float> sum(groups * C), dot(groups * C), mean(groups * C),
+      m2(groups * C);
+  for (int64_t i = 0; i < in; ++i)
+    if (!std::isfinite(x[i])) x[i] = i % 3 == 0 ? 0.0f : 3.0f;  // the dot must stay finite
+  Launch launch(max_pool_grad<K>, n, groups, {groups * tiles * pool_channel_blocks(C), combine_tasks<typename K::Y, C>(groups)});
+  launch.shared(pool_shared(C, KERNEL, STRIDE, S::P, S::Q))
+      .workspace(groups * tiles * 4 * padded_channels(C) * 4);
+  launch.arg(x).arg(scale).arg(dy).arg(dx).arg(sum).arg(dot).arg(mean).arg(m2).run();
+  std::vector<double> want(static_cast<size_t>(in));
+  for (int64_t i = 0; i < out; ++i) want[static_cast<size_t>(winner<S>(value, i).first)] -= dy[i];
+  const auto exact = [&](int64_t e) { return want[static_cast<size_t>(e)]; };
+  check_all("dx", dx, exact, sizeof(T) == 2 ? 0x1p-8 : 1e-6, 1e-6);
+  const auto stored = [&](int64_t e) { return double(dx[e]); };
+  const int64_t pixels = n / groups * H * W;
+  const auto over = [&](int64_t gc, auto f) {
+    double s = 0;
+    for (int64_t i = 0; i < pixels; ++i) s += f((gc / C * pixels + i) * C + gc % C);
+    return s;
+  };
+  const double size = double(pixels);
+  check_all("sum", sum, [&](int64_t i) { return over(i, stored); }, 1e-6, 1e-6 * size);
+  check_all(
+      "dot", dot, [&](int64_t i) { return over(i, [&](int64_t e) { return stored(e) * x[e]; }); }, 1e-6,
+      3e-6 * size);
+  check_all("mean", mean, [&](int64_t i) { return over(i, stored) / size; }, 1e-6, 1e-6);
+  check_all(
+      "m2", m2,
+      [&](int64_t i) {
+        const double m = over(i, stored) / size;
+        return over(i, [&](int64_t e) { return (stored(e) - m) * (stored(e) - m); });
+      },
+      1e-5, 1e-6);
+}
+
+TEST("max_pool and its gradient, f32") {
+  pool<float, 64, 16, 16, 3, 2, 1, false>(2, 1);
+  pool<float, 64, 15, 17, 3, 2, 1, true>(4, 2);
+  pool<float, 3, 9, 11, 2, 2, 0, true>(4, 4);
+  pool<float, 70, 10, 9, 3, 1, 1, true>(2, 1);
+  pool<float, 130, 7, 7, 5, 2, 2, false>(2, 2);
+  pool<float, 8, 20, 6, 2, 3, 0, false>(3, 1);  // windows with gaps between them
+  pool<float, 5, 1, 1, 1, 1, 0, false>(2, 1);
+  pool<float, 17, 33, 5, 3, 2, 1, true>(8, 4);
+}
+TEST("max_pool and its gradient, bf16") {
+  pool<Half, 64, 16, 16, 3, 2, 1, false>(2, 1);
+  pool<Half, 64, 15, 17, 3, 2, 1, true>(4, 2);
+  pool<Half, 8, 9, 11, 2, 2, 0, true>(4, 4);
+  pool<Half, 72, 10, 9, 3, 1, 1, true>(2, 1);
+  pool<Half, 136, 7, 7, 5, 2, 2, false>(2, 2);
+  pool<Half, 16, 33, 5, 3, 2, 1, true>(8, 4);
+}
+
+TEST("an infinite gradient stays in its window") {
+  using S = Shape<float, 4, 4, 4, 2, 2, 0, false>;
+  Tensor<float> x(64, [](int64_t i) { return static_cast<float>(i); }), scale(4),
+      dy(16, [](int64_t i) { return i == 5 ? INFINITY : 1.0f; });
+  Tensor<float> dx(64), sum(4), dot(4), mean(4), m2(4);
+  Launch launch(max_pool_grad<Grad<S>>, 1, 1, {1, combine_tasks<typename Grad<S>::Y, 4>(1)});
+  launch.shared(pool_shared(4, 2, 2, 2, 2)).workspace(4 * 16 * 4);
+  launch.arg(x).arg(scale).arg(dy).arg(dx).arg(sum).arg(dot).arg(mean).arg(m2).run();
+  for (int64_t i = 0; i < 64; ++i) {
+    const int64_t h = i / 16, w = i / 4 % 4, window = (h / 2 * 2 + w / 2) * 4 + i % 4;
+    CHECK_EQ(dx[i], h % 2 == 1 && w % 2 == 1 ? -dy[window] : 0.0f);
+  }
+}
+
+template <class T, int C_, int PIXELS_> struct Average {
+  static constexpr int C = C_, PIXELS = PIXELS_, THREADS = 256;
+  struct X {
+    static constexpr int buffer = -1;
+    static MOPROC_INLINE Vec load(const Params& p, const At& i, int lanes) {
+      return max(full<typename Stored<T>::type, C>(p, 0, i, lanes) + group_channel<float, C>(p, 1, i, lanes), Vec(0.0f));
+    }
+  };
+  struct Y : None {
+    static MOPROC_INLINE Vec store(const Params& p, const At& i, int lanes, Vec y, Vec*) {
+      put<float, C>(p, 2, i, lanes, y);
+      return y;
+    }
+  };
+};
+
+template <class T, int C, int PIXELS> void average(int64_t n, int64_t groups) {
+  Random random(C);
+  Tensor<T> x(n * PIXELS * C, random.floats());
+  Tensor<float> shift(groups * C, random.floats()), y(n * C);
+  Launch(global_avg_pool<Average<T, C, PIXELS>>, n, groups, {pool_tasks(n, C)})
+      .arg(x)
+      .arg(shift)
+      .arg(y)
+      .run();
+  check_all(
+      "y", y,
+      [&](int64_t i) {
+        double s = 0;
+        for (int64_t j = 0; j < PIXELS; ++j)
+          s += std::max(
+              0.0, double(x[(i / C * PIXELS + j) * C + i % C]) + shift[i / C / (n / groups) * C + i % C]);
+        return s / PIXELS;
+      },
+      2e-6, 1e-7);
+}
+TEST("global_avg_pool") {
+  average<float, 64, 49>(4, 2);
+  average<float, 3, 1>(2, 1);
+  average<float, 100, 1000>(4, 4);
+  average<float, 513, 64>(2, 1);
+  average<Half, 64, 49>(4, 2);
+  average<Half, 136, 130>(8, 4);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) { return moproc::test::run(argc, argv); }
