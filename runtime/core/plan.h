@@ -44,7 +44,9 @@ struct StateInfo {
 struct KernelInfo {
   const char* symbol;
   const char* tmpl;        // template name, a column of the profile
-  CpuEntry entry;
+  CpuEntry entry;          // null on CUDA: the kernel is in one of Plan::images, under its symbol
+  int32_t threads;         // CUDA: of a block
+  int32_t shared_bytes;    // CUDA: dynamic shared memory of a block
 };
 
 enum class StepKind : uint8_t { launch, copy };
@@ -56,7 +58,7 @@ struct StepInfo {
   Span<int32_t> args;      // launch: tensors in parameter order; copy: {from, to}
   int64_t rows, groups;
   int64_t extent[4];
-  Span<int64_t> tasks;     // tasks of each phase
+  Span<int64_t> tasks;     // tasks of each phase; CUDA: blocks
   int64_t workspace;       // offset in the work arena
   double flops, bytes;
   Span<float> scalars;     // Params::scalars
@@ -76,12 +78,18 @@ struct MetaInfo {
   const char* value;
 };
 
+/// Compiled CUDA kernels, embedded: a fatbin.
+struct ImageInfo {
+  const unsigned char* data;
+  int64_t bytes;
+};
+
 struct Plan {
   int32_t version;         // 1
   const char* name;
   const char* digest;      // of everything the state layout and the arithmetic depend on
-  const char* device;      // "cpu"
-  const char* arch;        // "x86-64-v4"
+  const char* device;      // "cpu" or "cuda"
+  const char* arch;        // "x86-64-v4"; CUDA: what the image holds, "sm_80,sm_90a,compute_90"
   Span<MetaInfo> meta;     // task, arch, num_class, batch, groups, image_size, low_dim, queue, width
   int64_t arena_bytes[4];  // by Arena
   int64_t scratch_bytes;   // of each thread
@@ -89,6 +97,7 @@ struct Plan {
   Span<StateInfo> state;   // in the order of the checkpoint
   Span<KernelInfo> kernels;
   Span<ProgramInfo> programs;
+  Span<ImageInfo> images;  // CUDA: a kernel is in one of them; empty on the CPU
 };
 
 }  // namespace moproc

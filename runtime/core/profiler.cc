@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <map>
 #include <numeric>
+#include <string_view>
 
 namespace moproc {
 namespace {
@@ -12,29 +13,84 @@ namespace {
 struct Row {
   std::string name;
   int64_t calls = 0;
-  double seconds = 0, flops = 0, bytes = 0;
+  double seconds = 0, flops = 0, bytes = 0, bound = 0;
 };
 
-/// Times are sums over `runs` runs, flops and bytes are of one.
-std::string show(const Row& r, int64_t runs, double all) {
-  const double seconds = r.seconds / runs;
-  const double rate = seconds > 0 ? 1e-9 / seconds : 0;
-  char text[256];
-  std::snprintf(text, sizeof text, "  %10.3f %6.2f%% %9.1f %8.1f %6lld  ", seconds * 1e3,
-                all > 0 ? 100 * r.seconds / all : 0.0, r.flops * rate, r.bytes * rate,
-                static_cast<long long>(r.calls));
-  return text + r.name + "\n";
+/// How rows are written: the columns of a CPU or of a GPU.
+class Table {
+ public:
+  Table(bool gpu, const Roofline& roofline, int64_t runs) : gpu_(gpu), roofline_(roofline), runs_(runs) {}
+
+  const char* columns() const {
+    if (!gpu_) return "          ms   share   GFLOP/s     GB/s  calls  ";
+    return "          ms   share  TFLOP/s     GB/s        MB roofline  calls  ";
+  }
+
+  std::string rows(std::vector<Row> rows, size_t most) const {
+    std::stable_sort(rows.begin(), rows.end(),
+                     [](const Row& a, const Row& b) { return a.seconds > b.seconds; });
+    const double all =
+        std::accumulate(rows.begin(), rows.end(), 0.0, [](double s, const Row& r) { return s + r.seconds; });
+    std::string text;
+    for (size_t i = 0; i < rows.size() && i < most; ++i) text += row(rows[i], all);
+    if (rows.size() > most) text += "  (" + std::to_string(rows.size() - most) + " more)\n";
+    return text;
+  }
+
+ private:
+  /// Times are sums over all runs, flops, bytes and bounds are of one.
+  std::string row(const Row& r, double all) const {
+    const double seconds = r.seconds / static_cast<double>(runs_);
+    const double rate = seconds > 0 ? 1e-9 / seconds : 0;
+    const double share = all > 0 ? 100 * r.seconds / all : 0.0;
+    const long long calls = r.calls;
+    char text[256];
+    if (!gpu_) {
+      std::snprintf(text, sizeof text, "  %10.3f %6.2f%% %9.1f %8.1f %6lld  ", seconds * 1e3, share,
+                    r.flops * rate, r.bytes * rate, calls);
+      return text + r.name + "\n";
+    }
+    char bound[32] = "       -";
+    if (roofline_.bytes_per_second > 0 && seconds > 0)
+      std::snprintf(bound, sizeof bound, "%7.1f%%", 100 * r.bound / seconds);
+    std::snprintf(text, sizeof text, "  %10.4f %6.2f%% %8.1f %8.1f %9.2f %s %6lld  ", seconds * 1e3, share,
+                  r.flops * rate * 1e-3, r.bytes * rate, r.bytes * 1e-6, bound, calls);
+    return text + r.name + "\n";
+  }
+
+  bool gpu_;
+  Roofline roofline_;
+  int64_t runs_;
+};
+
+bool is_gpu(const Plan& plan) { return std::string_view(plan.device) == "cuda"; }
+
+/// What the plan predicts that a step moves. It counts no bytes of copies; the GPU's table does.
+double bytes_of(const Plan& plan, const StepInfo& s) {
+  const bool copy = is_gpu(plan) && s.kind == StepKind::copy;
+  return copy ? 2.0 * static_cast<double>(plan.tensors[s.args[1]].bytes) : s.bytes;
 }
 
-std::string show_all(std::vector<Row> rows, int64_t runs, size_t most) {
-  std::stable_sort(rows.begin(), rows.end(),
-                   [](const Row& a, const Row& b) { return a.seconds > b.seconds; });
-  const double all =
-      std::accumulate(rows.begin(), rows.end(), 0.0, [](double s, const Row& r) { return s + r.seconds; });
-  std::string text;
-  for (size_t i = 0; i < rows.size() && i < most; ++i) text += show(rows[i], runs, all);
-  if (rows.size() > most) text += "  (" + std::to_string(rows.size() - most) + " more)\n";
-  return text;
+/// The least seconds that a step could take.
+double bound_of(double flops, double bytes, const Roofline& r) {
+  if (r.bytes_per_second <= 0 || r.flops_per_second <= 0) return 0;
+  return std::max(bytes / r.bytes_per_second, flops / r.flops_per_second);
+}
+
+/// The line below the head of a GPU's table.
+std::string show_roofline(const std::vector<Row>& rows, const Roofline& r) {
+  double bytes = 0, bound = 0;
+  for (const Row& row : rows) bytes += row.bytes, bound += row.bound;
+  char text[256];
+  int n = std::snprintf(text, sizeof text, "  predicted: %.3f GB a run", bytes * 1e-9);
+  if (r.bytes_per_second > 0)
+    n += std::snprintf(text + n, sizeof text - static_cast<size_t>(n),
+                       ", %.3f ms at %.0f GB/s and %.0f TFLOP/s (data sheet)", bound * 1e3,
+                       r.bytes_per_second * 1e-9, r.flops_per_second * 1e-12);
+  else
+    n += std::snprintf(text + n, sizeof text - static_cast<size_t>(n),
+                       "; this GPU's roofline is not known: no shares of it");
+  return std::string(text, static_cast<size_t>(n)) + "\n";
 }
 
 }  // namespace
@@ -69,7 +125,9 @@ std::string Profiler::report_program(int program, int slowest) const {
       r->calls += 1;
       r->seconds += seconds_[program][i];
       r->flops += s.flops;
-      r->bytes += s.bytes;
+      const double bytes = bytes_of(plan_, s);
+      r->bytes += bytes;
+      r->bound += bound_of(s.flops, bytes, roofline_);
     }
   }
   std::vector<Row> rows;
@@ -78,9 +136,10 @@ std::string Profiler::report_program(int program, int slowest) const {
   char head[256];
   std::snprintf(head, sizeof head, "profile of %s: %lld runs, %.3f ms each\n", p.name,
                 static_cast<long long>(runs_[program]), 1e3 * all / runs_[program]);
-  const std::string columns = "          ms   share   GFLOP/s     GB/s  calls  ";
-  return head + columns + "template\n" + show_all(rows, runs_[program], rows.size()) + columns + "step\n" +
-         show_all(steps, runs_[program], static_cast<size_t>(slowest));
+  const Table table(is_gpu(plan_), roofline_, runs_[program]);
+  const std::string bound = is_gpu(plan_) ? show_roofline(rows, roofline_) : "";
+  return head + bound + table.columns() + "template\n" + table.rows(rows, rows.size()) + table.columns() +
+         "step\n" + table.rows(steps, static_cast<size_t>(slowest));
 }
 
 }  // namespace moproc

@@ -1,13 +1,17 @@
-// Session: construction, names, and the border where logical bytes become stored bytes. Running is in run.cc.
+// Session: construction, names, and the border where logical bytes become stored bytes. Running is the
+// device's.
 #include "core/session.h"
 
 #include <algorithm>
-#include <string>
+#include <cstring>
+#include <stdexcept>
 
 #include "core/error.h"
 #include "core/init.h"
 #include "core/layout.h"
 #include "cpu/cores.h"
+#include "cpu/device.h"
+#include "cuda/device.h"
 
 namespace moproc {
 namespace {
@@ -36,43 +40,35 @@ int find_named(const Plan& plan, const ProgramInfo& program, const Span<int32_t>
   throw InputError(text);
 }
 
-bool cpu_has(std::string_view arch) {
-  if (arch == "x86-64" || arch == "x86-64-v1") return true;
-  if (arch == "x86-64-v2") return __builtin_cpu_supports("x86-64-v2");
-  if (arch == "x86-64-v3") return __builtin_cpu_supports("x86-64-v3");
-  if (arch == "x86-64-v4") return __builtin_cpu_supports("x86-64-v4");
-  throw InputError("the artefact is compiled for the unknown CPU level " + std::string(arch));
-}
-
 /// The plan itself, or InputError: checked before any memory is asked for.
 const Plan& checked(const Plan& plan) {
   if (plan.version != 1)
     throw InputError("the artefact's plan has version " + std::to_string(plan.version) +
                      ", this runtime reads 1");
-  if (std::string_view(plan.device) != "cpu")
-    throw InputError(std::string("the artefact is compiled for ") + plan.device + ", this runtime runs cpu");
-  if (!cpu_has(plan.arch))
-    throw InputError(std::string("the artefact is compiled for ") + plan.arch +
-                     ", which this machine's CPU does not have; compile it with a lower --arch");
+  const std::string_view device = plan.device;
+  if (device != "cpu" && device != "cuda")
+    throw InputError(std::string("the artefact is compiled for ") + plan.device +
+                     ", this runtime runs cpu and cuda");
   return plan;
 }
 
-constexpr int64_t kPage = 4096;
+std::unique_ptr<Device> make_device(const Plan& plan, const SessionOptions& o, Pool& pool,
+                                    Profiler* profiler) {
+  if (std::string_view(plan.device) == "cpu")
+    return std::make_unique<CpuDevice>(plan, pool, profiler, o.check);
+  return std::make_unique<cuda::CudaDevice>(plan, o.gpu, profiler, o.check);
+}
 
 }  // namespace
 
 Session::Session(const Plan& plan, SessionOptions options)
     : plan_(checked(plan)),
-      options_(options),
-      arenas_{ArenaMemory(plan.arena_bytes[0]), ArenaMemory(plan.arena_bytes[1]),
-              ArenaMemory(plan.arena_bytes[2]), ArenaMemory(plan.arena_bytes[3])},
       pool_(options.threads > 0 ? options.threads : usable_cores()),
-      scratch_stride_((plan.scratch_bytes + kPage - 1) / kPage * kPage),
-      scratch_(scratch_stride_ * pool_.threads()),
-      profiler_(plan) {
+      profiler_(plan),
+      device_(make_device(plan, options, pool_, options.profile ? &profiler_ : nullptr)) {
+  profiler_.set_roofline(device_->roofline());
   for (int32_t t = 0; t < plan.tensors.size; ++t) tensors_.emplace(plan.tensors[t].name, t);
   refresh_ = find_program("refresh");
-  bind_steps();
 }
 
 int Session::find_program(std::string_view name) const {
@@ -123,49 +119,101 @@ int Session::output(int program, std::string_view name) const {
 }
 
 std::byte* Session::data(int tensor) const {
+  std::byte* const bytes = device_->host(tensor);
+  if (!bytes)
+    throw std::logic_error(std::string(info(tensor).name) + " is in the memory of " + device_->name() +
+                           ": it can be copied, not seen");
+  return bytes;
+}
+
+void Session::require_size(int tensor, size_t bytes) const {
   const TensorInfo& t = info(tensor);
-  return arenas_[static_cast<int>(t.arena)].data() + t.offset;
+  if (static_cast<int64_t>(bytes) != t.bytes)
+    throw InputError(std::string(t.name) + ": " + show_type(t) + " has " + std::to_string(t.bytes) +
+                     " bytes, not " + std::to_string(bytes));
 }
 
 void Session::set(int tensor, std::span<const std::byte> logical) {
+  require_size(tensor, logical.size());
   const TensorInfo& t = info(tensor);
-  if (static_cast<int64_t>(logical.size()) != t.bytes)
-    throw InputError(std::string(t.name) + ": " + show_type(t) + " has " + std::to_string(t.bytes) +
-                     " bytes, not " + std::to_string(logical.size()));
-  to_stored(t, logical.data(), data(tensor));
+  if (std::byte* const bytes = device_->host(tensor)) {
+    to_stored(t, logical.data(), bytes);
+  } else {
+    std::vector<std::byte> room(logical.size());
+    to_stored(t, logical.data(), room.data());
+    device_->write(tensor, room.data());
+  }
   if (t.arena == Arena::state) stale_ = true;
 }
 
 void Session::get(int tensor, std::span<std::byte> logical) const {
-  const TensorInfo& t = info(tensor);
-  if (static_cast<int64_t>(logical.size()) != t.bytes)
-    throw InputError(std::string(t.name) + ": " + show_type(t) + " has " + std::to_string(t.bytes) +
-                     " bytes, not " + std::to_string(logical.size()));
-  to_logical(t, data(tensor), logical.data());
+  require_size(tensor, logical.size());
+  std::vector<std::byte> room;
+  to_logical(info(tensor), stored(tensor, room).data(), logical.data());
+}
+
+void Session::write(int tensor, std::span<const std::byte> stored) {
+  require_size(tensor, stored.size());
+  device_->write(tensor, stored.data());
+  if (info(tensor).arena == Arena::state) stale_ = true;
+}
+
+void Session::read(int tensor, std::span<std::byte> stored) const {
+  require_size(tensor, stored.size());
+  device_->read(tensor, stored.data());
+}
+
+std::span<const std::byte> Session::stored(int tensor, std::vector<std::byte>& room) const {
+  const size_t bytes = static_cast<size_t>(info(tensor).bytes);
+  if (const std::byte* const here = device_->host(tensor)) return {here, bytes};
+  room.resize(bytes);
+  device_->read(tensor, room.data());
+  return room;
 }
 
 void Session::init_state(uint64_t seed) {
-  std::vector<std::byte> logical;
-  const auto fill = [&](const StateInfo& s, const TensorInfo& t) {
-    logical.resize(static_cast<size_t>(t.bytes));
-    fill_initial(pool_, seed, s, t, logical.data());
-    to_stored(t, logical.data(), data(s.tensor));
-  };
-  for (const StateInfo& s : plan_.state)
-    if (s.init != InitKind::copy && s.role != Role::derived) fill(s, info(s.tensor));
-  for (const StateInfo& s : plan_.state) {
-    if (s.init != InitKind::copy || s.role == Role::derived) continue;
+  const auto root = [this](const StateInfo& s) {
     const StateInfo* from = &s;
     while (from->init == InitKind::copy) from = &plan_.state[from->copy_of];
-    std::copy_n(data(from->tensor), info(s.tensor).bytes, data(s.tensor));
+    return from;
+  };
+  std::vector<std::byte> logical;
+  for (const StateInfo& s : plan_.state) {
+    if (s.init == InitKind::copy || s.role == Role::derived) continue;
+    logical.resize(static_cast<size_t>(info(s.tensor).bytes));
+    fill_initial(pool_, seed, s, info(s.tensor), logical.data());
+    for (const StateInfo& to : plan_.state)
+      if (to.role != Role::derived && root(to) == &s) set(to.tensor, logical);
   }
   stale_ = true;
 }
 
-int64_t Session::memory_bytes() const {
-  int64_t sum = scratch_.bytes();
-  for (const ArenaMemory& a : arenas_) sum += a.bytes();
-  return sum;
+void Session::refresh() {
+  if (!stale_) return;
+  if (started_ > 0) throw std::logic_error("state was set while a run was under way: wait for it first");
+  stale_ = false;  // before running: refresh is a program like the others
+  if (refresh_ >= 0) device_->run(refresh_, {});
+}
+
+void Session::run(int program, const Progress& progress) {
+  if (started_ > 0) throw std::logic_error("run() while a run is under way: wait for it first");
+  if (program == refresh_) stale_ = false;
+  refresh();
+  device_->run(program, progress);
+}
+
+void Session::start(int program, const Progress& progress) {
+  if (started_ == slots()) throw std::logic_error("start() while all slots are taken: wait for a run first");
+  if (program == refresh_) stale_ = false;
+  refresh();
+  device_->start(program, progress);
+  ++started_;
+}
+
+void Session::wait() {
+  if (started_ == 0) throw std::logic_error("wait() and nothing was started");
+  --started_;
+  device_->wait();
 }
 
 }  // namespace moproc

@@ -1,18 +1,18 @@
-// A compiled program set with its memory: the four arenas, the thread pool, and the state that lives across
-// runs. Surprising: inputs and outputs of different programs may share memory, so set inputs right before a
-// run and read outputs right after it.
+// A compiled program set on its device: names, the state that lives across runs, and runs. Surprising: inputs
+// and outputs of different programs may share memory, so set inputs right before a run and read outputs right
+// after it; and only inputs and outputs are host memory on every device, other tensors are copied.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <span>
+#include <string>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
 
-#include "core/arena.h"
+#include "core/device.h"
 #include "core/plan.h"
 #include "core/profiler.h"
 #include "cpu/pool.h"
@@ -23,20 +23,22 @@ struct SessionOptions {
   int threads = 0;       // 0: usable_cores()
   bool profile = false;  // time every step, see Session::profiler()
   bool check = false;    // stop at the first NaN or infinity a step writes
+  int gpu = 0;           // which of the GPUs that the driver shows (CUDA_VISIBLE_DEVICES)
 };
 
 /// Not thread safe: one call at a time.
 class Session {
  public:
   /// The plan must outlive the session. State is zero until init_state() or set(). Throws InputError when the
-  /// plan is of another version or device or of a CPU this machine has not, std::bad_alloc when memory does
-  /// not suffice.
+  /// plan is of another version or device, of a CPU this machine has not, or for a GPU that is not there,
+  /// cannot run it or lacks memory; std::bad_alloc when host memory does not suffice.
   explicit Session(const Plan& plan, SessionOptions options = {});
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
   const Plan& plan() const { return plan_; }
   Pool& pool() { return pool_; }
+  Device& device() const { return *device_; }
   Profiler& profiler() { return profiler_; }
 
   /// Index of a program, or InputError listing the programs there are.
@@ -53,7 +55,8 @@ class Session {
   int output(int program, std::string_view name) const;
 
   const TensorInfo& info(int tensor) const { return plan_.tensors[tensor]; }
-  /// The tensor's bytes in stored order (4-D tensors channels-last). Writing state through it needs
+  /// The tensor's bytes in stored order (4-D tensors channels-last). On a device with memory of its own only
+  /// inputs and outputs have any: throws std::logic_error for others. Writing state through it needs
   /// mark_stale().
   std::byte* data(int tensor) const;
   template <class T>
@@ -65,6 +68,11 @@ class Session {
   /// tensor's.
   void set(int tensor, std::span<const std::byte> logical);
   void get(int tensor, std::span<std::byte> logical) const;
+  /// The same in stored order.
+  void write(int tensor, std::span<const std::byte> stored);
+  void read(int tensor, std::span<std::byte> stored) const;
+  /// The tensor's bytes in stored order: where they are, or copied into `room`.
+  std::span<const std::byte> stored(int tensor, std::vector<std::byte>& room) const;
 
   /// Fills all state from the seed: random values depend on it and the tensor's name only; momenta and the
   /// like are constants. Bits do not depend on the number of threads.
@@ -74,36 +82,35 @@ class Session {
   /// Runs the program `refresh` if derived state is stale.
   void refresh();
 
-  /// Called with the number of steps that have ended, after each of them, on the thread that runs the
-  /// program.
-  using Progress = std::function<void(int done)>;
-
   /// Runs all steps of a program and returns when they have ended. With SessionOptions::check throws
   /// NonFiniteError.
   void run(int program, const Progress& progress = {});
 
-  /// Bytes of all arenas and of the threads' scratch.
-  int64_t memory_bytes() const;
+  /// The same in two halves, so that the host works while the device does: start() takes the inputs as they
+  /// are, and every input must be written again before the next start(); wait() waits for the oldest run,
+  /// whose outputs can then be read until the next wait(). Up to slots() runs may be started and not waited
+  /// for; on the CPU that is one, and it ends within start().
+  int slots() const { return device_->slots(); }
+  void start(int program, const Progress& progress = {});
+  void wait();
+  /// The input keeps its present value in every later run and is uploaded no more; nothing may be under way.
+  /// Only of a device with memory of its own (Device::separate()).
+  void keep(int input) { device_->keep(input); }
+
+  /// Bytes of all arenas and of what the device needs besides.
+  int64_t memory_bytes() const { return device_->memory_bytes(); }
 
  private:
   int find_program(std::string_view name) const;
-  void bind_steps();
-  void execute(int program, const Progress& progress = {});
-  void launch(const StepInfo& step, void* const* buffers);
-  void copy(const StepInfo& step);
-  void check_step(int program, const StepInfo& step) const;
-  void check_inputs(int program) const;
+  void require_size(int tensor, size_t bytes) const;
 
   const Plan& plan_;
-  SessionOptions options_;
-  ArenaMemory arenas_[4];
   Pool pool_;
-  int64_t scratch_stride_;
-  ArenaMemory scratch_;
   Profiler profiler_;
+  std::unique_ptr<Device> device_;
   std::unordered_map<std::string_view, int> tensors_;
-  std::vector<std::vector<std::vector<void*>>> buffers_;  // by program, step, argument
   int refresh_ = -1;
+  int started_ = 0;  // and not waited for
   bool stale_ = true;
 };
 

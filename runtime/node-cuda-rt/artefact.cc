@@ -54,6 +54,7 @@ Artefact::Artefact(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Artefact>(
       options.threads = threads.As<Napi::Number>().Int32Value();
       if (options.threads < 1) throw Napi::RangeError::New(env, "load: threads must be at least 1");
     }
+    if (const Napi::Value gpu = o.Get("gpu"); gpu.IsNumber()) options.gpu = gpu.As<Napi::Number>().Int32Value();
     options.check = o.Get("check").ToBoolean();
   }
   guarded(env, [&] {

@@ -22,14 +22,16 @@ export interface ProgramInfo {
 }
 
 export interface LoadOptions {
-  /** Threads that compute, the waiting one included; default: all cores this process may use. */
+  /** Threads of the CPU that compute, the waiting one included; default: all cores this process may use. */
   readonly threads?: number;
+  /** Which GPU an artefact for CUDA runs on, of those that CUDA_VISIBLE_DEVICES shows; default: 0. */
+  readonly gpu?: number;
   /** Reject a run at the first NaN or infinity, naming tensor, kernel and program. Slow. */
   readonly check?: boolean;
 }
 
 export interface RunOptions {
-  /** Called on the main thread with finished and total launches; calls may be merged. */
+  /** Called on the main thread with finished and total launches; calls may be merged, on a GPU into one at the end. */
   readonly onProgress?: (done: number, total: number) => void;
 }
 
@@ -54,5 +56,8 @@ export interface Artefact {
   run(program: string, inputs: Readonly<Record<string, Values>>, options?: RunOptions): Promise<Record<string, Values>>;
 }
 
-/** Loads `dir/program.so`. Throws when it is missing, of another version, or compiled for a CPU this machine has not. */
+/**
+ * Loads `dir/program.so`. Throws when it is missing, of another version, or compiled for a CPU or GPU this machine has
+ * not.
+ */
 export function load(dir: string, options?: LoadOptions): Artefact;

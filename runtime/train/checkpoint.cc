@@ -3,6 +3,7 @@
 
 #include <charconv>
 #include <cstdio>
+#include <deque>
 #include <filesystem>
 #include <string_view>
 #include <tuple>
@@ -170,11 +171,11 @@ void read_foreign(const Checkpoint& c, CheckpointInfo& info) {
   for (const std::string& what : c.left_out) info.notes.push_back(c.path + ": not read: " + what);
 }
 
-/// A state as it lies in the session's memory: 4-D tensors are stored channels-last.
-Tensor in_place(const Session& session, int tensor) {
+/// A state as it is stored, where it lies or copied into `room`: 4-D tensors are channels-last.
+Tensor in_place(const Session& session, int tensor, std::vector<std::byte>& room) {
   const TensorInfo& i = session.info(tensor);
   Tensor t = row_major_tensor(i.dtype, {i.shape, i.shape + i.rank},
-                              {session.data(tensor), static_cast<size_t>(i.bytes)});
+                              session.stored(tensor, room));
   if (i.rank == 4) t.strides = {t.strides[0], 1, t.shape[3] * t.shape[1], t.shape[1]};
   return t;
 }
@@ -184,10 +185,12 @@ void save_published(const std::string& path, const Session& session, const std::
   Checkpoint c;
   c.path = path;
   c.metadata = std::move(metadata);
+  std::deque<std::vector<std::byte>> rooms;  // filled only where the host does not see the state
   for (const int t : saved) {
     const std::string_view name = session.info(t).name, of = behind(kMomentumPrefix, name);
-    if (of.empty()) c.tensors.push_back({std::string(name), in_place(session, t)});
-    else c.momentum.push_back({std::string(of), in_place(session, t)});
+    const Tensor state = in_place(session, t, rooms.emplace_back());
+    if (of.empty()) c.tensors.push_back({std::string(name), state});
+    else c.momentum.push_back({std::string(of), state});
   }
   write_torch(path, to_published(c));
 }

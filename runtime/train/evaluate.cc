@@ -32,7 +32,10 @@ class Program {
   int64_t batch() const { return s_.info(img_).shape[0]; }
   int64_t image_size() const { return s_.info(img_).shape[2]; }
 
-  void run(const data::Batch& batch, EvaluateResult& result) {
+  bool full() const { return started_ == s_.slots(); }
+  bool idle() const { return started_ == 0; }
+
+  void start(const data::Batch& batch) {
     std::memcpy(s_.data(img_), batch.img, static_cast<size_t>(s_.info(img_).bytes));
     const auto target = s_.view<int64_t>(target_);
     for (int64_t i = 0; i < this->batch(); ++i) target[i] = i < batch.count ? batch.target[i] : 0;
@@ -42,8 +45,14 @@ class Program {
         weight[i] = static_cast<int64_t>(i) < batch.count ? 1.0f : 0.0f;
     }
     if (count_ >= 0) set_count(batch.count);
-    s_.run(program_);
-    result.images += batch.count;
+    s_.start(program_);
+    ++started_;
+  }
+
+  /// Waits for the oldest batch started and adds what is right in it.
+  void finish(EvaluateResult& result) {
+    s_.wait();
+    --started_;
     result.correct1 += total(correct1_);
     result.correct5 += total(correct5_);
   }
@@ -75,6 +84,7 @@ class Program {
 
   Session& s_;
   int program_, img_, target_, weight_, count_, correct1_, correct5_;
+  int started_ = 0;
 };
 
 }  // namespace
@@ -92,10 +102,15 @@ std::optional<EvaluateResult> evaluate(Session& session, const data::Dataset& li
   data::Loader loader(list, options);
   EvaluateResult result;
   while (const data::Batch* batch = loader.next()) {
-    if (batch->count > 0) program.run(*batch, result);
+    if (program.full()) program.finish(result);
+    if (batch->count > 0) program.start(*batch);
+    result.images += batch->count;
     loader.release();
-    if (!go_on(result.images, static_cast<int64_t>(list.size()))) return std::nullopt;
+    if (go_on(result.images, static_cast<int64_t>(list.size()))) continue;
+    while (!program.idle()) program.finish(result);
+    return std::nullopt;
   }
+  while (!program.idle()) program.finish(result);
   result.broken = static_cast<int64_t>(loader.broken_count());
   result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return result;

@@ -83,8 +83,8 @@ void set_rank(Options& o, const Value& v) {
   o.without_effect.push_back(v.flag);
 }
 
-void refuse_gpu(Options&, const Value& v) {
-  throw InputError(v.flag + " " + v.texts[0] + ": this artefact is compiled for the CPU");
+void set_gpu(Options& o, const Value& v) {
+  o.gpu = parse<int>(v.flag, v.texts[0], 0, std::numeric_limits<int>::max(), "a whole number");
 }
 
 /// Appends flags of one section to a table.
@@ -172,9 +172,10 @@ void add_confirmed(std::vector<Flag>& table) {
 
 void add_own(std::vector<Flag>& table) {
   Section t(table, "only here");
-  t.one({"--threads"}, "N", "usable cores", "threads that compute; results do not depend on it",
+  t.one({"--threads"}, "N", "usable cores", "threads of the CPU that compute; results do not depend on it",
         number<int>(AT(threads), 1, 4096));
   t.one({"--steps"}, "N", "", "stop after so many steps", number<int64_t>(AT(steps), 1, kMaxLong));
+  t.one({"--gpu"}, "N", "0", "which GPU, of those that CUDA_VISIBLE_DEVICES shows; not for the CPU", set_gpu);
   t.none({"--synthetic"}, "random images and labels, no data; every step printed", on(AT(synthetic)));
   t.none({"--evaluate"}, "only evaluate the checkpoint of --resume", on(AT(evaluate)));
   t.one({"--checkpoint-every"}, "STEPS", "", "checkpoints within an epoch, too",
@@ -189,7 +190,8 @@ void add_own(std::vector<Flag>& table) {
   t.one({"--jitter"}, "X", "0.4", "strength of colour jitter in the strong view",
         number<double>(AT(jitter), 0, 0.5));
   t.one({"--gray"}, "X", "0.2", "share of strong views in grey", number<double>(AT(gray), 0, 1));
-  t.none({"--profile"}, "a line a template and a step: ms, share, GFLOP/s, GB/s", on(AT(profile)));
+  t.none({"--profile"}, "a line a template and a step: ms, share, GFLOP/s, GB/s; GPU: share of the roofline",
+         on(AT(profile)));
   t.none({"--check"}, "stop at the first NaN or infinity and say where", on(AT(check)));
   t.none({"--quiet"}, "one line an epoch", on(AT(quiet)));
 }
@@ -216,7 +218,6 @@ void add_launchers(std::vector<Flag>& table) {
   t.one({"--dist-url"}, "URL", "", "no effect", set_nothing);
   t.one({"--dist-backend"}, "NAME", "", "no effect", set_nothing);
   t.none({"--multiprocessing-distributed"}, "no effect", set_nothing);
-  t.one({"--gpu"}, "N", "", "refused: compiled for the CPU", refuse_gpu);
 }
 
 #undef AT

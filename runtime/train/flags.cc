@@ -6,6 +6,7 @@
 #include <charconv>
 #include <cstdlib>
 #include <set>
+#include <string_view>
 
 #include "core/error.h"
 #include "train/flag_table.h"
@@ -123,6 +124,8 @@ void check_against(const Options& o, const Plan& plan) {
       throw InputError(std::string(flag) + " " + std::to_string(given) + ": this artefact is compiled with " +
                        std::to_string(meta_number(plan, key)) + "; compile another");
   };
+  if (o.gpu && std::string_view(plan.device) == "cpu")
+    throw InputError("--gpu " + std::to_string(*o.gpu) + ": this artefact is compiled for the CPU");
   if (!o.confirmed.arch.empty() && o.confirmed.arch != meta(plan, "arch"))
     throw InputError("--arch " + o.confirmed.arch + ": this artefact holds " + meta(plan, "arch") +
                      "; compile another");

@@ -50,6 +50,7 @@ struct Options {
   double jitter = 0.4;
   double gray = 0.2;
   int threads = 0;  // 0: usable cores
+  std::optional<int> gpu;
   bool synthetic = false;
   bool evaluate = false;
   int64_t steps = 0;  // 0: no limit

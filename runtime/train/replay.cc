@@ -55,7 +55,7 @@ void run_replay(const Plan& plan, const Options& options) {
   check_against(options, plan);
   if (options.dump_step) require_kept_values(plan);
   Console console(isatty(STDOUT_FILENO) == 1, options.quiet);
-  Session session(plan, {options.threads, options.profile, options.check});
+  Session session(plan, {options.threads, options.profile, options.check, options.gpu.value_or(0)});
   if (!session.has_program("warmup"))
     throw InputError(std::string("--replay: ") + plan.name + " is no artefact of --task mopro");
   CheckpointInfo info = start_state(session, options, console);

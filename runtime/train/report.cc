@@ -193,21 +193,28 @@ void Report::memory(const Session& session) {
   const int64_t scratch = session.memory_bytes() - arenas;
   const int64_t peak = peak_resident_bytes();
   console_.line(
-      format("memory of the plan: %s: state %s, gradients %s, work %s, inputs and outputs %s, scratch %s",
+      format("memory of the plan: %s: state %s, gradients %s, work %s, inputs and outputs %s, %s %s",
              show_bytes(session.memory_bytes()).c_str(), show_bytes(plan.arena_bytes[0]).c_str(),
              show_bytes(plan.arena_bytes[1]).c_str(), show_bytes(plan.arena_bytes[2]).c_str(),
-             show_bytes(plan.arena_bytes[3]).c_str(), show_bytes(scratch).c_str()));
+             show_bytes(plan.arena_bytes[3]).c_str(), session.device().extra(), show_bytes(scratch).c_str()));
   console_.line(
       format("work: %s, lower bound %s (%.1f %% above); peak of the process %s", show_bytes(work).c_str(),
              show_bytes(bound).c_str(),
              bound > 0 ? percent(static_cast<double>(work - bound), static_cast<double>(bound)) : 0.0,
              show_bytes(peak).c_str()));
-  log_.line(JsonLine()
-                .add("event", "memory")
-                .add("plan_bytes", session.memory_bytes())
-                .add("work_bytes", work)
-                .add("live_bytes_max", bound)
-                .add("peak_bytes", peak));
+  JsonLine record;
+  record.add("event", "memory").add("plan_bytes", session.memory_bytes()).add("work_bytes", work);
+  record.add("live_bytes_max", bound).add("peak_bytes", peak);
+  if (session.device().separate()) {
+    const DeviceMemoryUse use = session.device().memory_use();
+    console_.line(
+        format("%s: %s taken at the peak, the plan's %s included (the rest: code, graphs, driver); %s of "
+               "%s free",
+               session.device().name().c_str(), show_bytes(use.taken).c_str(),
+               show_bytes(use.planned).c_str(), show_bytes(use.free).c_str(), show_bytes(use.total).c_str()));
+    record.add("device_taken_bytes", use.taken).add("device_bytes", use.total);
+  }
+  log_.line(record);
 }
 
 }  // namespace moproc::train

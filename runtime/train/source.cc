@@ -44,12 +44,7 @@ class SyntheticSource : public Source {
       ++epoch_;
     }
     if (epoch_ >= o_.start_epoch + o_.epochs) return false;
-    const uint64_t step = static_cast<uint64_t>(epoch_) * o_.batches_per_epoch + index_;
-    fill(img_, step, data::Purpose::weak_view);
-    fill(img_aug_, step, data::Purpose::strong_view);
-    data::Stream labels(o_.seed, data::Purpose::sample_label, static_cast<uint32_t>(step >> 32),
-                        static_cast<uint32_t>(step));
-    for (int64_t& t : target_) t = labels.below(static_cast<uint32_t>(o_.num_class));
+    if (!o_.repeat || !made_) make(static_cast<uint64_t>(epoch_) * o_.batches_per_epoch + index_);
     batch = {epoch_, index_++, img_.data(), img_aug_.data(), target_.data(), nullptr, nullptr};
     return true;
   }
@@ -58,6 +53,15 @@ class SyntheticSource : public Source {
   int64_t broken_count() const override { return 0; }
 
  private:
+  void make(uint64_t step) {
+    made_ = true;
+    fill(img_, step, data::Purpose::weak_view);
+    fill(img_aug_, step, data::Purpose::strong_view);
+    data::Stream labels(o_.seed, data::Purpose::sample_label, static_cast<uint32_t>(step >> 32),
+                        static_cast<uint32_t>(step));
+    for (int64_t& t : target_) t = labels.below(static_cast<uint32_t>(o_.num_class));
+  }
+
   void fill(std::vector<uint8_t>& bytes, uint64_t step, data::Purpose purpose) const {
     data::Stream stream(o_.seed, purpose, static_cast<uint32_t>(step >> 32), static_cast<uint32_t>(step));
     size_t i = 0;
@@ -71,6 +75,7 @@ class SyntheticSource : public Source {
   SyntheticOptions o_;
   int epoch_;
   int64_t index_;
+  bool made_ = false;
   std::vector<uint8_t> img_, img_aug_;
   std::vector<int64_t> target_;
 };

@@ -42,6 +42,7 @@ struct SyntheticOptions {
   int start_epoch = 0, epochs = 1;  // epochs: up to start_epoch + epochs
   int64_t start_batch = 0;          // of start_epoch
   uint64_t seed = 0;
+  bool repeat = false;  // the first batch again and again
 };
 
 /// Uniform random bytes and labels, a function of (seed, step over all epochs) alone.

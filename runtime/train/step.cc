@@ -114,11 +114,20 @@ StepRunner::Bound StepRunner::bind(Phase phase) {
   return b;
 }
 
-StepResult StepRunner::run(Phase phase, const TrainBatch& batch, double lr, uint64_t global_step) {
+void StepRunner::start(Phase phase, const TrainBatch& batch, double lr, uint64_t global_step) {
   const Bound& p = phases_[static_cast<int>(phase)];
   feed(p, batch, lr, global_step);
-  session_.run(p.program);
-  return read(p);
+  session_.start(p.program);
+}
+
+StepResult StepRunner::finish(Phase phase) {
+  session_.wait();
+  return read(phases_[static_cast<int>(phase)]);
+}
+
+StepResult StepRunner::run(Phase phase, const TrainBatch& batch, double lr, uint64_t global_step) {
+  start(phase, batch, lr, global_step);
+  return finish(phase);
 }
 
 void StepRunner::feed(const Bound& p, const TrainBatch& batch, double lr, uint64_t global_step) {
@@ -128,9 +137,16 @@ void StepRunner::feed(const Bound& p, const TrainBatch& batch, double lr, uint64
   const auto copy = [&](int t, const void* from) {
     if (t >= 0) std::memcpy(session_.data(t), from, static_cast<size_t>(session_.info(t).bytes));
   };
-  copy(p.img, batch.img);
-  copy(p.img_aug, batch.img_aug);
-  copy(p.target, batch.target);
+  const auto copy_batch = [&](int t, const void* from) {
+    if (t < 0 || kept(t)) return;
+    copy(t, from);
+    if (!keep_batch_) return;
+    session_.keep(t);
+    kept_.push_back(t);
+  };
+  copy_batch(p.img, batch.img);
+  copy_batch(p.img_aug, batch.img_aug);
+  copy_batch(p.target, batch.target);
   if (p.order < 0) return;
   if (batch.order) copy(p.order, batch.order);
   else copy(p.order, data::permutation(seed_, global_step, static_cast<uint64_t>(batch_)).data());

@@ -1,6 +1,8 @@
-// One training step: feeds a program its inputs, runs it, reads its results.
+// Training steps: feeds a program its inputs, starts it, reads its results; on a GPU the next step is fed and
+// started while one still runs.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -20,6 +22,7 @@ struct StepResult {
   std::optional<double> correct_cls, correct_inst, correct_proto;  // counts over all groups
   double kept = 0;  // samples in the class and prototype losses
   double samples = 0;
+  // Both point into the session, until the next result is read.
   const int64_t* target_new = nullptr;  // (n) labels after correction; null when the phase corrects none
   const float* kept_flags = nullptr;    // (n)
 };
@@ -31,6 +34,10 @@ class StepRunner {
  public:
   StepRunner(Session& session, const Hyper& hyper, uint64_t seed);
 
+  /// The images and labels of the first step stay on the device for all that follow: to measure steps alone.
+  /// Only where the device has memory of its own.
+  void keep_batch() { keep_batch_ = true; }
+
   int64_t batch() const { return batch_; }
   int64_t image_size() const { return image_size_; }
   /// u8, or f32 for a program compiled to take images that are normalised already.
@@ -39,8 +46,12 @@ class StepRunner {
   Phase phase(int epoch, int start_clean_epoch) const;
   /// Whether any program reads the strong view.
   bool needs_strong() const;
-  /// Runs `phase` on one batch; `global_step` names the permutation of the keys. The result points into the
-  /// session.
+  /// Starts `phase` on one batch, whose memory is free again afterwards; `global_step` names the permutation
+  /// of the keys. As many steps as Session::slots() may be started and not finished.
+  void start(Phase phase, const TrainBatch& batch, double lr, uint64_t global_step);
+  /// Waits for the oldest step started, which was of this phase, and reads its results.
+  StepResult finish(Phase phase);
+  /// Both, with nothing else under way.
   StepResult run(Phase phase, const TrainBatch& batch, double lr, uint64_t global_step);
   /// All elements of an output of the phase's program, after it ran; nothing when it has no such output.
   std::optional<std::vector<double>> output(Phase phase, const char* name) const {
@@ -63,6 +74,7 @@ class StepRunner {
   Bound bind(Phase phase);
   void require_outputs(const Bound& b, Phase phase) const;
   void feed(const Bound& p, const TrainBatch& batch, double lr, uint64_t global_step);
+  bool kept(int tensor) const { return std::find(kept_.begin(), kept_.end(), tensor) != kept_.end(); }
   StepResult read(const Bound& p) const;
   std::optional<std::vector<double>> values(int program, const char* output) const;
 
@@ -72,6 +84,8 @@ class StepRunner {
   int64_t batch_ = 0, image_size_ = 0;
   DType image_dtype_ = DType::u8;
   bool supervised_;  // there is but the program `train`
+  bool keep_batch_ = false;
+  std::vector<int> kept_;  // inputs that the device keeps
   Bound phases_[4];
 };
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <span>
 #include <string_view>
 
 #include "core/error.h"
@@ -100,8 +101,9 @@ Trace::~Trace() {
 void Trace::before(const Session& session) {
   for (const StateInfo& s : session.plan().state) {
     if (s.role != Role::param && s.role != Role::momentum) continue;
-    const auto v = session.view<float>(s.tensor);
-    before_[s.tensor].assign(v.begin(), v.end());
+    auto& v = before_[s.tensor];
+    v.resize(static_cast<size_t>(elements(session.info(s.tensor))));
+    session.read(s.tensor, std::as_writable_bytes(std::span(v)));
   }
 }
 
@@ -114,7 +116,8 @@ std::string Trace::gradients(const Session& session, const Hyper& hyper) const {
     if (s.role != Role::momentum || !name.starts_with(kMomentum)) continue;
     const std::string param(name.substr(kMomentum.size()));
     const std::vector<float>&v = before_.at(s.tensor), &p = before_.at(session.tensor(param));
-    const auto now = session.view<float>(s.tensor);
+    std::vector<float> now(v.size());
+    session.read(s.tensor, std::as_writable_bytes(std::span(now)));
     const double m = static_cast<float>(hyper.momentum), wd = static_cast<float>(hyper.weight_decay);
     double square = 0;
     for (size_t i = 0; i < now.size(); ++i) {

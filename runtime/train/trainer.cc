@@ -28,7 +28,9 @@ Options checked(Options options, const Plan& plan) {
   return options;
 }
 
-SessionOptions session_options(const Options& o) { return {o.threads, o.profile, o.check}; }
+SessionOptions session_options(const Options& o) {
+  return {o.threads, o.profile, o.check, o.gpu.value_or(0)};
+}
 
 std::string hex(uint64_t v) { return format("%016llx", static_cast<unsigned long long>(v)); }
 
@@ -53,6 +55,10 @@ Trainer::Trainer(const Plan& plan, Options options)
     steps_.emplace(session_, options_.hyper, seed_);
     if (steps_->image_dtype() != DType::u8)
       throw InputError("this artefact takes f32 images (--image-input f32), which only --replay feeds");
+    if (options_.synthetic && session_.device().separate()) {
+      steps_->keep_batch();
+      console_.line("note: --synthetic on a GPU: one batch stays there for all steps");
+    }
     open_source();
   }
   report_.emplace(console_, *log_, options_.print_freq, steps_ ? steps_->batch() : 0, options_.epochs,
@@ -121,7 +127,7 @@ void Trainer::open_source() {
   if (options_.synthetic) {
     source_ = make_synthetic_source({steps_->batch(), steps_->image_size(),
                                      meta_number(session_.plan(), "num_class"), kSyntheticEpoch, at_.epoch,
-                                     epochs, at_.step, seed_});
+                                     epochs, at_.step, seed_, session_.device().separate()});
   } else {
     data::LoaderOptions o;
     o.batch = static_cast<int>(steps_->batch());
@@ -150,8 +156,8 @@ int Trainer::run() {
   }
   interrupt_.emplace();
   const Plan& plan = session_.plan();
-  console_.line(format("%s: %s, %s, %d threads, %lld steps of %lld images an epoch, seed %llu", plan.name,
-                       meta(plan, "arch").c_str(), plan.arch, session_.pool().threads(),
+  console_.line(format("%s: %s, %s, %lld steps of %lld images an epoch, seed %llu", plan.name,
+                       meta(plan, "arch").c_str(), session_.device().name().c_str(),
                        static_cast<long long>(batches_), static_cast<long long>(steps_->batch()),
                        static_cast<unsigned long long>(seed_)));
   while (at_.epoch < options_.epochs && !limit_reached() && !interrupted()) train_epoch();
@@ -168,12 +174,10 @@ int Trainer::run() {
 
 void Trainer::train_epoch() {
   report_->restart_clock();
-  TrainBatch batch;
-  while (at_.step < batches_ && !limit_reached() && !interrupted()) {
-    if (!source_->next(batch)) throw std::logic_error("the source of batches ended early");
-    if (batch.epoch != at_.epoch || batch.index != at_.step)
-      throw std::logic_error("the source of batches is at another place than the run");
-    train_step(batch);
+  while (at_.step < batches_ && !limit_reached()) {
+    while (!interrupted() && may_start()) start_step();
+    if (started_.empty()) break;  // a signal came
+    finish_step();
     if (options_.checkpoint_every > 0 && at_.step % options_.checkpoint_every == 0 && at_.step < batches_)
       save(at_.epoch, at_.step);
   }
@@ -181,34 +185,53 @@ void Trainer::train_epoch() {
   else save(at_.epoch, at_.step);  // stopped by --steps or a signal
 }
 
+/// Whether another step fits beside those under way. None may be when a checkpoint or a dump is written.
+bool Trainer::may_start() const {
+  const int64_t under_way = static_cast<int64_t>(started_.size()), next = at_.step + under_way;
+  if (under_way == session_.slots() || next == batches_) return false;
+  if (options_.steps > 0 && steps_run_ + under_way == options_.steps) return false;
+  if (options_.dump_step && *options_.dump_step >= steps_run_ && *options_.dump_step < steps_run_ + under_way)
+    return false;
+  return under_way == 0 || options_.checkpoint_every == 0 || next % options_.checkpoint_every != 0;
+}
+
 int64_t Trainer::steps_left() const {
   const int64_t left = (options_.epochs - at_.epoch) * batches_ - at_.step;
   return options_.steps > 0 ? std::min(left, options_.steps - steps_run_) : left;
 }
 
-void Trainer::train_step(const TrainBatch& batch) {
-  const Phase phase = steps_->phase(at_.epoch, options_.start_clean_epoch);
-  const double lr = learning_rate(options_, at_.epoch);
-  const uint64_t global_step =
-      static_cast<uint64_t>(at_.epoch) * static_cast<uint64_t>(batches_) + static_cast<uint64_t>(at_.step);
-  const StepResult result = steps_->run(phase, batch, lr, global_step);
+void Trainer::start_step() {
+  TrainBatch batch;
+  const int64_t step = at_.step + static_cast<int64_t>(started_.size());
+  if (!source_->next(batch)) throw std::logic_error("the source of batches ended early");
+  if (batch.epoch != at_.epoch || batch.index != step)
+    throw std::logic_error("the source of batches is at another place than the run");
+  Started s{steps_->phase(at_.epoch, options_.start_clean_epoch), learning_rate(options_, at_.epoch), {}, {}};
+  s.target.assign(batch.target, batch.target + steps_->batch());
+  for (int64_t i = 0; !truth_.empty() && i < steps_->batch(); ++i)
+    s.truth.push_back(truth_[static_cast<size_t>(batch.sample[i])]);
+  steps_->start(
+      s.phase, batch, s.lr,
+      static_cast<uint64_t>(at_.epoch) * static_cast<uint64_t>(batches_) + static_cast<uint64_t>(step));
+  started_.push_back(std::move(s));
+}
+
+void Trainer::finish_step() {
+  const Started s = std::move(started_.front());
+  started_.pop_front();
+  const StepResult result = steps_->finish(s.phase);
   if (options_.dump_step == steps_run_)
-    dump_values(session_, steps_->program(phase), options_.dump, steps_run_);
+    dump_values(session_, steps_->program(s.phase), options_.dump, steps_run_);
   ++at_.step;
   ++steps_run_;
   at_.samples += steps_->batch();
-  at_.meters.add(result, batch.target);
-  if (!truth_.empty()) {
-    batch_truth_.resize(static_cast<size_t>(steps_->batch()));
-    for (size_t i = 0; i < batch_truth_.size(); ++i)
-      batch_truth_[i] = truth_[static_cast<size_t>(batch.sample[i])];
-    at_.meters.add_truth(result, batch.target, batch_truth_.data());
-  }
+  at_.meters.add(result, s.target.data());
+  if (!s.truth.empty()) at_.meters.add_truth(result, s.target.data(), s.truth.data());
   if (!result.finite)
     console_.line(
         format("epoch %d step %lld: gradients or losses are not finite; the update was skipped (%lld so far)",
                at_.epoch, static_cast<long long>(at_.step - 1), static_cast<long long>(++not_finite_)));
-  report_->step({phase, lr, at_, batches_, steps_left(), source_->seconds_waited(), result});
+  report_->step({s.phase, s.lr, at_, batches_, steps_left(), source_->seconds_waited(), result});
 }
 
 void Trainer::end_epoch() {

@@ -1,6 +1,8 @@
-// The training loop: epochs of steps, evaluation and a checkpoint after each, logs all along.
+// The training loop: epochs of steps, evaluation and a checkpoint after each, logs all along. Surprising: on
+// a GPU a step is started before the one before it has been read, but never across a checkpoint.
 #pragma once
 
+#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
@@ -36,7 +38,9 @@ class Trainer {
   void compare_with(const CheckpointInfo& info, const std::string& path);
   void open_source();
   void train_epoch();
-  void train_step(const TrainBatch& batch);
+  bool may_start() const;
+  void start_step();
+  void finish_step();
   void end_epoch();
   bool evaluate_epoch(int epoch);  // false: a signal came, and the evaluation is void
   void save(int epoch, std::optional<int64_t> step);
@@ -44,6 +48,13 @@ class Trainer {
   int64_t steps_left() const;
   bool interrupted() const { return interrupt_ && interrupt_->signal() != 0; }
   bool limit_reached() const { return options_.steps > 0 && steps_run_ >= options_.steps; }
+
+  /// A step under way, and what its report needs of its batch.
+  struct Started {
+    Phase phase;
+    double lr;
+    std::vector<int64_t> target, truth;
+  };
 
   Options options_;
   Console console_;
@@ -59,7 +70,7 @@ class Trainer {
   int64_t batches_ = 0;     // an epoch
   int64_t steps_run_ = 0;   // by this process
   int64_t not_finite_ = 0;  // steps without effect in this process
-  std::vector<int64_t> batch_truth_;
+  std::deque<Started> started_;
   std::optional<Interrupt> interrupt_;
   std::string saved_;  // path of the newest checkpoint of this process
 };

@@ -146,12 +146,13 @@ TEST("flags: errors name the flag") {
   CHECK_THROWS(parse({"--cos=1"}), "--cos takes no value");
   CHECK_THROWS(parse({"--lr", "1", "--learning-rate", "2"}), "--learning-rate is given twice");
   CHECK_THROWS(parse({"--world-size", "2"}), "--world-size 2");
-  CHECK_THROWS(parse({"--gpu", "0"}), "--gpu 0: this artefact is compiled for the CPU");
+  CHECK_THROWS(parse({"--gpu", "-1"}), "--gpu -1: out of range");
 }
 
 TEST("flags: what is compiled in may be confirmed, not changed") {
   check({"--synthetic", "-a", "toy", "-b", "8", "--num-class", "5", "--low-dim", "16", "--moco_queue", "64",
          "--image-size", "4", "--bn-groups", "2", "--width", "0.50"});
+  CHECK_THROWS(check({"--synthetic", "--gpu", "0"}), "--gpu 0: this artefact is compiled for the CPU");
   CHECK_THROWS(check({"--synthetic", "-a", "resnet18"}), "--arch resnet18: this artefact holds toy");
   CHECK_THROWS(check({"--synthetic", "-b", "16"}), "--batch-size 16: this artefact is compiled with 8");
   CHECK_THROWS(check({"--synthetic", "--num-class", "50"}),

@@ -72,8 +72,8 @@ TEST("session: other versions, devices and CPUs are refused") {
   p.version = 2;
   CHECK_THROWS(Session s(p), "version 2");
   p = toy.plan();
-  p.device = "cuda";
-  CHECK_THROWS(Session s(p), "compiled for cuda");
+  p.device = "npu";
+  CHECK_THROWS(Session s(p), "compiled for npu, this runtime runs cpu and cuda");
   p = toy.plan();
   p.arch = "x86-64-v9";
   CHECK_THROWS(Session s(p), "x86-64-v9");

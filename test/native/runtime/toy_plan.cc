@@ -35,7 +35,7 @@ void ToyPlan::state(const std::string& name, DType dtype, std::vector<int64_t> s
 }
 
 int ToyPlan::kernel(const char* symbol, CpuEntry entry) {
-  kernels_.push_back({symbol, symbol, entry});
+  kernels_.push_back({symbol, symbol, entry, 0, 0});
   return static_cast<int>(kernels_.size()) - 1;
 }
 
@@ -55,7 +55,8 @@ StepInfo ToyPlan::launch(const char* name, int kernel, std::vector<int32_t> args
           keep(sizes_, std::move(tasks)),
           0,
           1e6,
-          1e6};  // large: over the pool
+          1e6,  // large: over the pool
+          {nullptr, 0}};
 }
 
 void ToyPlan::add_program(const std::string& name, std::vector<int32_t> in, std::vector<int32_t> out,
@@ -81,7 +82,8 @@ void ToyPlan::step_program(const char* name, bool proto, bool clean) {
   const int probs = tensor("probs", DType::f32, Arena::work, {n, k}),
             losses = tensor("losses", DType::f32, Arena::work, {n, 3});
   const int loss = out("loss", DType::f32, {g}), cls = out("loss_cls", DType::f32, {g});
-  const int inst = out("loss_inst", DType::f32, {g}), correct = out(z_.supervised ? "correct" : "correct_cls", DType::f32, {g});
+  const int inst = out("loss_inst", DType::f32, {g}),
+            correct = out(z_.supervised ? "correct" : "correct_cls", DType::f32, {g});
   const int finite = out("finite", DType::f32, {}), labels = out("target_out", DType::i64, {n});
   const int kept = out("kept", DType::f32, {n}), count = out("clean", DType::f32, {g});
   std::vector<int32_t> outputs{loss, cls, inst, correct, finite};
@@ -152,21 +154,26 @@ ToyPlan::ToyPlan(ToySizes z) : z_(z) {
                                                                   {"width", "0.5"},
                                                                   {"queue", "64"}})
     meta_.push_back({key, keep(value)});
+  finish("cpu", "x86-64-v2");
+}
+
+void ToyPlan::finish(const char* device, const char* arch) {
   const auto span = [](const auto& v) {
     return Span<std::decay_t<decltype(v[0])>>{v.data(), static_cast<int32_t>(v.size())};
   };
   plan_ = {1,
            "toy",
            "toy-digest",
-           "cpu",
-           "x86-64-v2",
+           device,
+           arch,
            span(meta_),
            {arena_[0], arena_[1], arena_[2], arena_[3]},
            100,
            span(tensors_),
            span(states_),
            span(kernels_),
-           span(programs_)};
+           span(programs_),
+           {nullptr, 0}};
 }
 
 }  // namespace moproc::test

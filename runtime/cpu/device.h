@@ -1,0 +1,48 @@
+// The CPU as a device: four arenas in host memory, kernels called over the thread pool. A run ends within
+// start().
+#pragma once
+
+#include <vector>
+
+#include "core/arena.h"
+#include "core/device.h"
+#include "core/plan.h"
+#include "core/profiler.h"
+#include "cpu/pool.h"
+
+namespace moproc {
+
+class CpuDevice : public Device {
+ public:
+  /// All of these must outlive the device; `profiler` is null unless steps are timed. Throws InputError when
+  /// the plan is for a CPU that this machine has not, std::bad_alloc when memory does not suffice.
+  CpuDevice(const Plan& plan, Pool& pool, Profiler* profiler, bool check);
+
+  std::string name() const override;
+  std::byte* host(int tensor) override { return data(tensor); }
+  void read(int tensor, std::byte* stored) override;
+  void write(int tensor, const std::byte* stored) override;
+  void start(int program, const Progress& progress) override;
+  void wait() override {}
+  void run(int program, const Progress& progress) override { start(program, progress); }
+  void keep(int tensor) override;
+  int64_t memory_bytes() const override;
+  const char* extra() const override { return "scratch"; }
+
+ private:
+  std::byte* data(int tensor) const;
+  void bind_steps();
+  void launch(const StepInfo& step, void* const* buffers);
+  void copy(const StepInfo& step);
+
+  const Plan& plan_;
+  Pool& pool_;
+  Profiler* profiler_;
+  bool check_;
+  ArenaMemory arenas_[4];
+  int64_t scratch_stride_;
+  ArenaMemory scratch_;
+  std::vector<std::vector<std::vector<void*>>> buffers_;  // by program, step, argument
+};
+
+}  // namespace moproc

@@ -1,0 +1,65 @@
+// A GPU as a device: arenas in its memory, each program one captured graph that is launched again and again.
+// To profile and to check, steps are launched one by one instead.
+#pragma once
+
+#include <vector>
+
+#include "core/device.h"
+#include "core/plan.h"
+#include "core/profiler.h"
+#include "cuda/io.h"
+#include "cuda/launches.h"
+
+namespace moproc::cuda {
+
+class CudaDevice : public Device {
+ public:
+  /// The plan must outlive the device, and so must the profiler, which is null unless steps are timed. `gpu`
+  /// counts the GPUs that the driver shows. Throws InputError when there is no driver or it is too old, no
+  /// such GPU, no code for it, or too little free memory; CudaError when a call fails otherwise.
+  CudaDevice(const Plan& plan, int gpu, Profiler* profiler, bool check);
+  ~CudaDevice() override;
+
+  std::string name() const override { return gpu_.info().show(); }
+  std::byte* host(int tensor) override { return io_.host(tensor); }
+  void read(int tensor, std::byte* stored) override;
+  void write(int tensor, const std::byte* stored) override;
+  int slots() const override { return Io::kSlots; }
+  /// `progress` is told nothing by a captured graph; run() says when all is done.
+  void start(int program, const Progress& progress) override;
+  void wait() override;
+  void run(int program, const Progress& progress) override;
+  void keep(int tensor) override;
+  int64_t memory_bytes() const override;
+  const char* extra() const override { return "upload buffers"; }
+  bool separate() const override { return true; }
+  DeviceMemoryUse memory_use() override;
+  Roofline roofline() const override;
+
+ private:
+  struct Arenas {
+    Memory memory[4];
+    DevicePtr address[4];
+  };
+  Arenas make_arenas() const;
+  void clear(Arena arena);
+  void launch_each(int program, const Progress& progress);
+  void add_times(int program);
+  const std::byte* fetch(int tensor);
+
+  Driver driver_;
+  Gpu gpu_;
+  const Plan& plan_;
+  Profiler* profiler_;
+  bool check_;
+  Kernels kernels_;
+  Stream compute_, uploads_;
+  Arenas arenas_;
+  Io io_;
+  Launches launches_;
+  std::vector<GraphExec> graphs_;   // by program; none to profile or check
+  std::vector<Event> events_;       // to profile: before and after each step
+  std::vector<std::byte> fetched_;  // to check
+};
+
+}  // namespace moproc::cuda

@@ -1,0 +1,110 @@
+// Opening the driver's library and turning what it says into messages that name what to do about it.
+#include "cuda/driver.h"
+
+#include <dlfcn.h>
+
+#include <cstdlib>
+
+#include "core/error.h"
+
+namespace moproc::cuda {
+namespace {
+
+constexpr int kNeeded =
+    12000;  // the first that loads libraries of kernels apart from contexts (cuLibraryLoadData)
+constexpr const char* kPathVariable = "MOPROC_CUDA_DRIVER";
+
+}  // namespace
+
+std::string show_version(int version) {
+  return std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10);
+}
+
+Driver::Driver(const Plan& plan) : plan_(plan) {
+  open();
+  try {
+    start();
+  } catch (...) {
+    dlclose(library_);
+    throw;
+  }
+}
+
+Driver::~Driver() { dlclose(library_); }
+
+void Driver::open() {
+  const char* const given = std::getenv(kPathVariable);
+  path_ = given && *given ? given : "libcuda.so.1";
+  library_ = dlopen(path_.c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (library_) return;
+  const char* const why = dlerror();
+  const std::string reason = why ? why : "unknown error";
+  if (given && *given)
+    throw InputError(std::string(kPathVariable) + ": cannot load " + path_ + ": " + reason);
+  throw InputError(std::string(plan_.name) + " is compiled for NVIDIA GPUs (" + plan_.arch +
+                   ") and needs their driver, which this machine does not have (" + reason +
+                   "). Install a driver for CUDA " + show_version(kNeeded) +
+                   " or later on a machine with such a GPU; in a container, pass the GPU through; or "
+                   "compile with --target cpu");
+}
+
+std::string Driver::too_old() const {
+  return path_ + " is a driver for CUDA " + show_version(version_) + "; this artefact needs one for CUDA " +
+         show_version(kNeeded) + " or later: update the NVIDIA driver (525 or later)";
+}
+
+template <class... A>
+void Driver::bind(Function<A...>& f, const char* symbol) {
+  f.call_ = reinterpret_cast<Result (*)(A...)>(dlsym(library_, symbol));
+  f.name_ = symbol;
+  f.driver_ = this;
+}
+
+void Driver::start() {
+#define MOPROC_CUDA_BIND(name, symbol, parameters) bind(name, #symbol);
+  MOPROC_CUDA_FUNCTIONS(MOPROC_CUDA_BIND)
+#undef MOPROC_CUDA_BIND
+  if (!driver_version.call_) throw InputError(path_ + " is no CUDA driver: it has no cuDriverGetVersion");
+  driver_version(&version_);
+  if (version_ < kNeeded) throw InputError(too_old());
+#define MOPROC_CUDA_REQUIRE(name, symbol, parameters) \
+  if (!name.call_)                                    \
+    throw InputError(path_ + " lacks " #symbol ", though it is a driver for CUDA " + show_version(version_));
+  MOPROC_CUDA_FUNCTIONS(MOPROC_CUDA_REQUIRE)
+#undef MOPROC_CUDA_REQUIRE
+  const Result began = init.unchecked(0);
+  if (began == kSuccess) device_count(&devices_);
+  else if (began != kNoDevice) fail("cuInit", began);
+  if (devices_ == 0)
+    throw InputError(std::string(plan_.name) + " is compiled for NVIDIA GPUs (" + plan_.arch +
+                     "), and the driver (" + path_ + ", CUDA " + show_version(version_) +
+                     ") shows none: check nvidia-smi and CUDA_VISIBLE_DEVICES, or compile with --target cpu");
+}
+
+std::string Driver::describe(Result result) const {
+  const char *symbol = nullptr, *text = nullptr;
+  error_name.unchecked(result, &symbol);
+  error_text.unchecked(result, &text);
+  return std::string(symbol ? symbol : "error " + std::to_string(result)) + " (" +
+         (text ? text : "no description") + ")";
+}
+
+void Driver::fail(const char* call, Result result) const {
+  std::string text = std::string(call) + ": " + describe(result);
+  if (place_.doing) text += std::string(", for ") + place_.doing;
+  if (place_.program >= 0) {
+    const ProgramInfo& p = plan_.programs[place_.program];
+    if (place_.step >= 0) {
+      const StepInfo& s = p.steps[place_.step];
+      if (s.kind == StepKind::launch)
+        text += std::string(", at kernel ") + plan_.kernels[s.kernel].symbol + " (template " +
+                plan_.kernels[s.kernel].tmpl + ") of";
+      else text += ", at";
+      text += std::string(" step ") + s.name;
+    }
+    text += std::string(", in program ") + p.name;
+  }
+  throw CudaError(result, text + ", of artefact " + plan_.name);
+}
+
+}  // namespace moproc::cuda

@@ -1,0 +1,107 @@
+// The CUDA driver, loaded when a CUDA artefact starts: libcuda.so.1, or the library that MOPROC_CUDA_DRIVER
+// names. Every call is checked; an error says what was going on by the place set with at().
+#pragma once
+
+#include <stdexcept>
+#include <string>
+
+#include "core/plan.h"
+#include "cuda/driver_api.h"
+
+namespace moproc::cuda {
+
+/// A call of the driver failed: what() has call, error name and text, kernel, step and program, and artefact.
+class CudaError : public std::runtime_error {
+ public:
+  CudaError(Result result, const std::string& text) : std::runtime_error(text), result_(result) {}
+  Result result() const { return result_; }
+
+ private:
+  Result result_;
+};
+
+/// What the calls that follow are for. Null and -1: nothing to say.
+struct Place {
+  const char* doing = nullptr;  // "the state arena"
+  int program = -1, step = -1;
+};
+
+class Driver {
+ public:
+  /// Loads the library and initialises it. The plan, for messages, must outlive the driver. Throws InputError
+  /// when there is no library, it is too old, or shows no GPU.
+  explicit Driver(const Plan& plan);
+  ~Driver();
+  Driver(const Driver&) = delete;
+  Driver& operator=(const Driver&) = delete;
+
+  /// What later calls are for, in their errors.
+  void at(const Place& place) const { place_ = place; }
+  /// Version as in 12040 for 12.4.
+  int version() const { return version_; }
+  int devices() const { return devices_; }
+
+  /// A function that throws CudaError unless it succeeds. unchecked() returns the result: for destructors.
+  template <class... A>
+  class Function {
+   public:
+    void operator()(A... a) const {
+      const Result r = call_(a...);
+      if (r != kSuccess) driver_->fail(name_, r);
+    }
+    Result unchecked(A... a) const { return call_(a...); }
+
+   private:
+    friend class Driver;
+    Result (*call_)(A...) = nullptr;
+    const char* name_ = nullptr;
+    const Driver* driver_ = nullptr;
+  };
+
+ private:
+  template <class F>
+  struct Of;
+  template <class... A>
+  struct Of<Result(A...)> {
+    using type = Function<A...>;
+  };
+
+ public:
+#define MOPROC_CUDA_MEMBER(name, symbol, parameters) typename Of<Result parameters>::type name;
+  MOPROC_CUDA_FUNCTIONS(MOPROC_CUDA_MEMBER)
+#undef MOPROC_CUDA_MEMBER
+
+  /// "CUDA_ERROR_NO_DEVICE (no CUDA-capable device is detected)".
+  std::string describe(Result result) const;
+
+ private:
+  [[noreturn]] void fail(const char* call, Result result) const;
+  template <class... A>
+  void bind(Function<A...>& f, const char* symbol);
+  void open();
+  void start();
+  std::string too_old() const;
+
+  const Plan& plan_;
+  void* library_ = nullptr;
+  std::string path_;
+  int version_ = 0, devices_ = 0;
+  mutable Place place_;
+};
+
+/// Names what is being done, for errors, until it goes out of scope.
+class Doing {
+ public:
+  Doing(const Driver& driver, const Place& place) : driver_(driver) { driver.at(place); }
+  ~Doing() { driver_.at({}); }
+  Doing(const Doing&) = delete;
+  Doing& operator=(const Doing&) = delete;
+
+ private:
+  const Driver& driver_;
+};
+
+/// "12.4" of 12040.
+std::string show_version(int version);
+
+}  // namespace moproc::cuda

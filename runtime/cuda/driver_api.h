@@ -1,0 +1,94 @@
+// The part of the CUDA driver's binary interface that the runtime calls, declared from its documentation: no
+// CUDA header is needed to build. Surprising: functions carry the names that the library exports
+// (cuMemAlloc_v2), not those that the vendor's header spells.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace moproc::cuda {
+
+using Result = int;
+using DeviceId = int;
+using DevicePtr = uint64_t;
+using Context = struct ContextHandle*;
+using StreamHandle = struct StreamObject*;
+using EventHandle = struct EventObject*;
+using LibraryHandle = struct LibraryObject*;
+using KernelHandle = struct KernelObject*;
+using FunctionHandle = struct FunctionObject*;
+using GraphHandle = struct GraphObject*;
+using GraphExecHandle = struct GraphExecObject*;
+
+// Results that the runtime tells apart.
+constexpr Result kSuccess = 0;
+constexpr Result kInvalidValue = 1;
+constexpr Result kOutOfMemory = 2;
+constexpr Result kNoDevice = 100;
+constexpr Result kInvalidDevice = 101;
+constexpr Result kInvalidImage = 200;
+constexpr Result kNoBinaryForGpu = 209;
+constexpr Result kInvalidPtx = 218;
+constexpr Result kUnsupportedPtxVersion = 222;
+constexpr Result kNotFound = 500;
+
+// Flags and attributes.
+constexpr unsigned kStreamNonBlocking = 1;
+constexpr unsigned kEventBlockingSync = 1, kEventDisableTiming = 2;
+constexpr int kCaptureThreadLocal = 1;
+constexpr int kAttributeComputeMajor = 75, kAttributeComputeMinor = 76;
+constexpr int kAttributeMaxSharedOptin = 97;
+constexpr int kFunctionMaxDynamicShared = 8;
+
+/// Every function used: C++ name, exported name, parameters.
+#define MOPROC_CUDA_FUNCTIONS(X)                                                                             \
+  X(init, cuInit, (unsigned flags))                                                                          \
+  X(driver_version, cuDriverGetVersion, (int* version))                                                      \
+  X(device_count, cuDeviceGetCount, (int* count))                                                            \
+  X(device_get, cuDeviceGet, (DeviceId * device, int ordinal))                                               \
+  X(device_name, cuDeviceGetName, (char* name, int length, DeviceId device))                                 \
+  X(device_attribute, cuDeviceGetAttribute, (int* value, int attribute, DeviceId device))                    \
+  X(device_memory, cuDeviceTotalMem_v2, (size_t* bytes, DeviceId device))                                    \
+  X(context_retain, cuDevicePrimaryCtxRetain, (Context * context, DeviceId device))                          \
+  X(context_release, cuDevicePrimaryCtxRelease_v2, (DeviceId device))                                        \
+  X(context_use, cuCtxSetCurrent, (Context context))                                                         \
+  X(memory_info, cuMemGetInfo_v2, (size_t* free, size_t* total))                                             \
+  X(memory_alloc, cuMemAlloc_v2, (DevicePtr * memory, size_t bytes))                                         \
+  X(memory_free, cuMemFree_v2, (DevicePtr memory))                                                           \
+  X(host_alloc, cuMemHostAlloc, (void** memory, size_t bytes, unsigned flags))                               \
+  X(host_free, cuMemFreeHost, (void* memory))                                                                \
+  X(upload, cuMemcpyHtoDAsync_v2, (DevicePtr to, const void* from, size_t bytes, StreamHandle stream))       \
+  X(download, cuMemcpyDtoHAsync_v2, (void* to, DevicePtr from, size_t bytes, StreamHandle stream))           \
+  X(copy, cuMemcpyDtoDAsync_v2, (DevicePtr to, DevicePtr from, size_t bytes, StreamHandle stream))           \
+  X(fill, cuMemsetD8Async, (DevicePtr to, unsigned char value, size_t bytes, StreamHandle stream))           \
+  X(stream_create, cuStreamCreate, (StreamHandle * stream, unsigned flags))                                  \
+  X(stream_destroy, cuStreamDestroy_v2, (StreamHandle stream))                                               \
+  X(stream_synchronize, cuStreamSynchronize, (StreamHandle stream))                                          \
+  X(stream_wait, cuStreamWaitEvent, (StreamHandle stream, EventHandle event, unsigned flags))                \
+  X(stream_begin_capture, cuStreamBeginCapture_v2, (StreamHandle stream, int mode))                          \
+  X(stream_end_capture, cuStreamEndCapture, (StreamHandle stream, GraphHandle * graph))                      \
+  X(event_create, cuEventCreate, (EventHandle * event, unsigned flags))                                      \
+  X(event_destroy, cuEventDestroy_v2, (EventHandle event))                                                   \
+  X(event_record, cuEventRecord, (EventHandle event, StreamHandle stream))                                   \
+  X(event_synchronize, cuEventSynchronize, (EventHandle event))                                              \
+  X(event_elapsed, cuEventElapsedTime, (float* milliseconds, EventHandle start, EventHandle end))            \
+  X(library_load, cuLibraryLoadData,                                                                         \
+    (LibraryHandle * library, const void* image, int* options, void** values, unsigned count,                \
+     int* library_options, void** library_values, unsigned library_count))                                   \
+  X(library_unload, cuLibraryUnload, (LibraryHandle library))                                                \
+  X(library_kernel, cuLibraryGetKernel, (KernelHandle * kernel, LibraryHandle library, const char* name))    \
+  X(kernel_function, cuKernelGetFunction, (FunctionHandle * function, KernelHandle kernel))                  \
+  X(function_attribute, cuFuncSetAttribute, (FunctionHandle function, int attribute, int value))             \
+  X(launch, cuLaunchKernel,                                                                                  \
+    (FunctionHandle function, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x,           \
+     unsigned block_y, unsigned block_z, unsigned shared_bytes, StreamHandle stream, void** params,          \
+     void** extra))                                                                                          \
+  X(graph_instantiate, cuGraphInstantiateWithFlags,                                                          \
+    (GraphExecHandle * executable, GraphHandle graph, unsigned long long flags))                             \
+  X(graph_launch, cuGraphLaunch, (GraphExecHandle executable, StreamHandle stream))                          \
+  X(graph_exec_destroy, cuGraphExecDestroy, (GraphExecHandle executable))                                    \
+  X(graph_destroy, cuGraphDestroy, (GraphHandle graph))                                                      \
+  X(error_name, cuGetErrorName, (Result error, const char** text))                                           \
+  X(error_text, cuGetErrorString, (Result error, const char** text))
+
+}  // namespace moproc::cuda

@@ -1,0 +1,34 @@
+// moproc-gpu: the GPUs that the driver shows, one line, for `moproc doctor`. Exit status 1 and a reason on
+// stderr when there are none.
+#include <dlfcn.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+
+#include "cuda/gpu.h"
+
+int main() {
+  using namespace moproc;
+  const char* const other = std::getenv("MOPROC_CUDA_DRIVER");
+  if (!other && !dlopen("libcuda.so.1", RTLD_LAZY)) {
+    std::fputs("no NVIDIA driver (libcuda.so.1)\n", stderr);
+    return 1;
+  }
+  try {
+    Plan plan{};
+    plan.name = "moproc-gpu";
+    plan.arch = "any";
+    const cuda::Driver driver(plan);
+    for (int i = 0; i < driver.devices(); ++i) {
+      const cuda::GpuInfo gpu = cuda::gpu_info(driver, i);
+      std::printf("%s%s, compute capability %d.%d, %.1f GiB", i > 0 ? "; " : "", gpu.name.c_str(), gpu.major,
+                  gpu.minor, static_cast<double>(gpu.memory) / 0x1p30);
+    }
+    std::printf("; driver for CUDA %s\n", cuda::show_version(driver.version()).c_str());
+  } catch (const std::exception& e) {
+    std::fprintf(stderr, "%s\n", e.what());
+    return 1;
+  }
+  return 0;
+}

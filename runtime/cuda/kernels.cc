@@ -1,0 +1,65 @@
+// Loading. The driver may postpone looking into an image until a function of it is asked for, so "no code for
+// this GPU" can come from three calls.
+#include "cuda/kernels.h"
+
+#include <string>
+
+#include "core/error.h"
+
+namespace moproc::cuda {
+namespace {
+
+bool is_no_code(Result r) {
+  return r == kNoBinaryForGpu || r == kInvalidImage || r == kInvalidPtx || r == kUnsupportedPtxVersion;
+}
+
+}  // namespace
+
+Kernels::Kernels(const Driver& driver, const Plan& plan, const GpuInfo& gpu)
+    : driver_(driver), plan_(plan), gpu_(gpu) {
+  for (const ImageInfo& image : plan.images) load(image);
+  for (const KernelInfo& k : plan.kernels) {
+    if (k.shared_bytes > gpu.shared_bytes)
+      throw InputError(std::string("kernel ") + k.symbol + " needs " + std::to_string(k.shared_bytes) +
+                       " bytes of shared memory a block, " + gpu.show() + " has " +
+                       std::to_string(gpu.shared_bytes) + "; compile with --arch sm_" +
+                       std::to_string(gpu.major) + std::to_string(gpu.minor));
+    functions_.push_back(find(k));
+    if (k.shared_bytes > 0)
+      driver.function_attribute(functions_.back(), kFunctionMaxDynamicShared, k.shared_bytes);
+  }
+}
+
+void Kernels::load(const ImageInfo& image) {
+  LibraryHandle library = nullptr;
+  const Result r =
+      driver_.library_load.unchecked(&library, image.data, nullptr, nullptr, 0, nullptr, nullptr, 0);
+  if (r != kSuccess) no_code(r, "cuLibraryLoadData");
+  libraries_.emplace_back(driver_, library);
+}
+
+FunctionHandle Kernels::find(const KernelInfo& k) const {
+  for (const Library& library : libraries_) {
+    KernelHandle kernel = nullptr;
+    const Result found = driver_.library_kernel.unchecked(&kernel, library.get(), k.symbol);
+    if (found == kNotFound) continue;
+    if (found != kSuccess) no_code(found, "cuLibraryGetKernel");
+    FunctionHandle function = nullptr;
+    const Result made = driver_.kernel_function.unchecked(&function, kernel);
+    if (made != kSuccess) no_code(made, "cuKernelGetFunction");
+    return function;
+  }
+  throw InputError(std::string(plan_.name) + ": no image of the artefact holds the kernel " + k.symbol);
+}
+
+void Kernels::no_code(Result r, const char* call) const {
+  const std::string said = std::string(call) + ": " + driver_.describe(r);
+  if (!is_no_code(r)) throw CudaError(r, said + ", while loading the kernels of artefact " + plan_.name);
+  const std::string arch = "sm_" + std::to_string(gpu_.major) + std::to_string(gpu_.minor);
+  throw InputError(std::string(plan_.name) + " holds kernels for " + plan_.arch + ", none of which " +
+                   gpu_.show() + " with a driver for CUDA " + show_version(driver_.version()) + " can run (" +
+                   said + "): compile with --arch " + arch +
+                   ", or with a newer driver if that is among them");
+}
+
+}  // namespace moproc::cuda

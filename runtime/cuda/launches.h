@@ -1,0 +1,35 @@
+// The steps of a plan's programs as launches: arguments are bound once, as buffers never move.
+#pragma once
+
+#include <vector>
+
+#include "core/plan.h"
+#include "cuda/handles.h"
+#include "cuda/kernels.h"
+#include "cuda/params.h"
+
+namespace moproc::cuda {
+
+class Launches {
+ public:
+  /// `arenas` by Arena. Throws InputError when a kernel has more arguments or scalars than fit, or a launch
+  /// more blocks than a grid may have.
+  Launches(const Driver& driver, const Plan& plan, const Kernels& kernels, const DevicePtr (&arenas)[4]);
+
+  DevicePtr address(int tensor) const;
+  /// Puts all phases of a step on the stream.
+  void enqueue(int program, int step, StreamHandle stream) const;
+  /// All steps of a program, captured.
+  GraphExec capture(int program, StreamHandle stream) const;
+
+ private:
+  Params bind(const ProgramInfo& p, const StepInfo& s) const;
+
+  const Driver& driver_;
+  const Plan& plan_;
+  const Kernels& kernels_;
+  DevicePtr arenas_[4];
+  std::vector<std::vector<Params>> params_;  // by program, step
+};
+
+}  // namespace moproc::cuda

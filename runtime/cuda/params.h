@@ -1,0 +1,27 @@
+// What a launch hands to a CUDA kernel, by value: the host's twin of struct Params in kernels/cuda/params.cuh.
+// The offsets are the contract between the two.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "cuda/driver_api.h"
+
+namespace moproc::cuda {
+
+struct Params {
+  static constexpr int kBuffers = 48, kScalars = 16;
+  DevicePtr buf[kBuffers];  // tensors in the order of the kernel's parameter list
+  float scalars[kScalars];  // numbers of the fused body
+  int64_t rows, groups;     // rows % groups == 0; row n belongs to group n / (rows / groups)
+  int64_t extent[4];        // template-specific sizes known only at launch
+  DevicePtr workspace;      // shared by all phases of the launch
+  int32_t phase;
+};
+
+static_assert(offsetof(Params, buf) == 0 && offsetof(Params, scalars) == 384);
+static_assert(offsetof(Params, rows) == 448 && offsetof(Params, groups) == 456 && offsetof(Params, extent) == 464);
+static_assert(offsetof(Params, workspace) == 496 && offsetof(Params, phase) == 504);
+static_assert(sizeof(Params) == 512 && alignof(Params) == 8);
+
+}  // namespace moproc::cuda

@@ -1,0 +1,165 @@
+// The emulated machine behind the driver's functions: its memory, streams and code, and what went wrong. Work
+// queued on streams runs only when something waits for it, or (with a seed) at random moments before: a copy
+// that nobody waits for really is late.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <random>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "config.h"
+#include "cuda/driver_api.h"
+#include "device_memory.h"
+
+namespace emulator::driver {
+
+using moproc::cuda::DevicePtr;
+using moproc::cuda::Result;
+
+// Results of the driver that only this side gives.
+constexpr Result kInvalidContext = 201, kInvalidHandle = 400, kNotReady = 600, kIllegalAddress = 700;
+constexpr Result kLaunchFailed = 719, kCaptureUnsupported = 900, kDeadlock = 702;
+
+/// Ends a call with a result.
+struct Failure {
+  Result result;
+};
+
+/// One recording of an event: done when the stream has come to it.
+struct Record {
+  bool done = false;
+  std::chrono::steady_clock::time_point time;
+};
+
+struct Event {
+  bool timed = false;
+  std::shared_ptr<Record> last;  // null: never recorded
+};
+
+struct Operation {
+  std::function<void()> body;      // none is run once a kernel has failed
+  std::shared_ptr<Record> after;   // waits for it; null: for nothing
+  std::shared_ptr<Record> record;  // is done with this operation
+};
+
+struct Stream {
+  int number = 0;  // in the order of making, so that the seed's choices do not depend on addresses
+  std::deque<Operation> queue;
+  bool capturing = false;
+  std::vector<std::function<void()>> captured;
+};
+
+struct Graph {
+  std::vector<std::function<void()>> nodes;
+};
+
+/// A loaded image. The file stays open as long, so that no two have one path, by which the loader knows them.
+struct Image {
+  void* handle = nullptr;
+  int file = -1;
+};
+
+struct Library {
+  Image image;
+  std::map<std::string, std::unique_ptr<struct Kernel>> kernels;
+};
+
+struct Kernel {
+  std::string name;
+  void* entry = nullptr;
+  int most_shared = 48 << 10;  // until cuFuncSetAttribute
+};
+
+class Machine {
+ public:
+  static Machine& get();
+
+  /// Reads the configuration again while no context is held.
+  void configure();
+  const Config& config() const { return config_; }
+  /// Every call of the driver passes through here, under the lock: counts it, gives the error that the
+  /// configuration or an earlier kernel asks for, turns exceptions into results.
+  Result call(const char* name, bool needs_context, const std::function<void()>& body);
+  int64_t count(const std::string& call) const;
+  void add(const std::string& what, int64_t n) { counts_[what] += n; }
+  std::string& problems() { return problems_; }
+  /// Notes what a program must not do, also on stderr.
+  void problem(const std::string& text);
+
+  void retain() { ++contexts_; }
+  void release();
+  /// The calling thread has a current context from now on, or has none.
+  static void use(bool on);
+
+  // Memory.
+  DevicePtr allocate(size_t bytes);
+  void free(DevicePtr p);
+  int64_t free_bytes() const { return config_.memory - used_; }
+  void* allocate_host(size_t bytes);
+  void free_host(void* p);
+  /// Host bytes from here on; throws unless `bytes` of one allocation that lives are there.
+  unsigned char* device_bytes(DevicePtr p, size_t bytes, const char* what);
+  bool pinned(const void* p, size_t bytes) const;
+  bool lives(DevicePtr p) const;
+
+  // Streams: the handles are the addresses of these objects.
+  // They live until removed.
+  Stream* add_stream();
+  Event* add_event(bool timed);
+  Graph* add_graph(Graph g, bool executable);
+  Library* add_library(const void* image);
+  void remove_stream(Stream* s);
+  void remove_event(Event* e);
+  void remove_graph(Graph* g, bool executable);
+  void remove_library(Library* l);
+  Stream& stream(const void* handle);
+  Event& event(const void* handle);
+  Graph& graph(const void* handle, bool executable);
+  Library& library(const void* handle);
+
+  /// Puts work on a stream, or notes it where the stream is being captured.
+  void queue(Stream& s, std::function<void()> body);
+  void put(Stream& s, Operation op);
+  /// Runs queued work, of any stream in a legal order, until `done`.
+  void run_until(const std::function<bool()>& done);
+  void run_all();
+  /// Runs a kernel now; afterwards every call gives the error of one that failed.
+  void run_kernel(const Kernel& k, unsigned grid, unsigned block, unsigned shared, const void* params);
+
+ private:
+  Machine() = default;
+  bool run_one();
+  void run_some(int one_in);
+  void end_context();
+
+  Config config_;
+  std::mt19937 random_;
+  std::map<std::string, int64_t> counts_;
+  std::string problems_;
+  std::recursive_mutex mutex_;
+  Result broken_ = 0;  // what every call gives after a kernel has failed
+  int contexts_ = 0, streams_made_ = 0;
+  int64_t used_ = 0, allocations_made_ = 0;
+  std::map<DevicePtr, std::unique_ptr<DeviceMemory>> memory_;
+  std::map<uintptr_t, std::vector<unsigned char>> host_;
+  std::map<const void*, std::unique_ptr<Stream>> streams_;
+  std::map<const void*, std::unique_ptr<Event>> events_;
+  std::map<const void*, std::unique_ptr<Graph>> graphs_, executables_;
+  std::map<const void*, std::unique_ptr<Library>> libraries_;
+};
+
+/// The image as a loaded shared object; without a handle, and the reason, when it is none.
+Image open_image(const void* image, std::string& why);
+void close_image(const Image& image);
+void* find_symbol(const Image& image, const char* name);
+
+}  // namespace emulator::driver

@@ -1,0 +1,179 @@
+// The driver's interface as we declare it, against the vendor's header where there is one; and the emulated
+// driver: that it is late, notices what must not be done, and reports what is left.
+#include <cstring>
+#include <type_traits>
+
+#if __has_include(<cuda.h>)
+#include <cuda.h>
+#define HAVE_CUDA_H 1
+#endif
+
+#include "cuda/gpu.h"
+#include "cuda/handles.h"
+#include "cuda_toy.h"
+#include "emulated.h"
+#include "tap.h"
+
+using namespace moproc;
+using namespace moproc::test;
+using cuda::DevicePtr;
+
+#ifdef HAVE_CUDA_H
+namespace {
+
+template <class A, class B>
+constexpr bool same_slot = sizeof(A) == sizeof(B) && std::is_pointer_v<A> == std::is_pointer_v<B>;
+
+template <class R, class... A, class S, class... B>
+constexpr bool same_call(R (*)(A...), S (*)(B...)) {
+  if constexpr (sizeof...(A) == sizeof...(B)) return sizeof(R) == sizeof(S) && (same_slot<A, B> && ...);
+  else return false;
+}
+
+namespace ours {
+using namespace cuda;
+#define DECLARE(name, symbol, parameters) using name##_t = Result(*) parameters;
+MOPROC_CUDA_FUNCTIONS(DECLARE)
+}  // namespace ours
+
+#define COMPARE(name, symbol, parameters) \
+  static_assert(same_call(static_cast<ours::name##_t>(nullptr), static_cast<decltype(&::symbol)>(nullptr)));
+MOPROC_CUDA_FUNCTIONS(COMPARE)
+
+static_assert(cuda::kOutOfMemory == CUDA_ERROR_OUT_OF_MEMORY && cuda::kNoDevice == CUDA_ERROR_NO_DEVICE);
+static_assert(cuda::kInvalidImage == CUDA_ERROR_INVALID_IMAGE &&
+              cuda::kNoBinaryForGpu == CUDA_ERROR_NO_BINARY_FOR_GPU);
+static_assert(cuda::kInvalidPtx == CUDA_ERROR_INVALID_PTX && cuda::kNotFound == CUDA_ERROR_NOT_FOUND);
+static_assert(cuda::kUnsupportedPtxVersion == CUDA_ERROR_UNSUPPORTED_PTX_VERSION);
+static_assert(cuda::kInvalidValue == CUDA_ERROR_INVALID_VALUE &&
+              cuda::kInvalidDevice == CUDA_ERROR_INVALID_DEVICE);
+static_assert(cuda::kStreamNonBlocking == CU_STREAM_NON_BLOCKING &&
+              cuda::kEventBlockingSync == CU_EVENT_BLOCKING_SYNC);
+static_assert(cuda::kEventDisableTiming == CU_EVENT_DISABLE_TIMING);
+static_assert(cuda::kCaptureThreadLocal == CU_STREAM_CAPTURE_MODE_THREAD_LOCAL);
+static_assert(cuda::kAttributeComputeMajor == CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR);
+static_assert(cuda::kAttributeComputeMinor == CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR);
+static_assert(cuda::kAttributeMaxSharedOptin == CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN);
+static_assert(cuda::kFunctionMaxDynamicShared == CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES);
+
+}  // namespace
+TEST("driver: our declarations agree with cuda.h (checked when this was compiled)") { CHECK(true); }
+#else
+TEST("driver: our declarations agree with cuda.h") { skip("no <cuda.h> on this machine"); }
+#endif
+
+namespace {
+
+/// A driver with a context, two streams and 64 bytes of device and page-locked memory.
+struct Bench {
+  CudaToyPlan plan;
+  cuda::Driver d{plan.plan()};
+  cuda::Gpu gpu{d, 0};
+  cuda::Stream one = cuda::make_stream(d), two = cuda::make_stream(d);
+  cuda::Memory memory = cuda::make_memory(d, 64, "a test");
+  cuda::PinnedMemory host = cuda::make_pinned(d, 64, "a test");
+  unsigned char* bytes() const { return static_cast<unsigned char*>(host.get()); }
+};
+
+bool has(const std::string& text, const char* part) {
+  return note(text.find(part) != std::string::npos, __FILE__, __LINE__,
+              std::string(part) + " is not in: " + text);
+}
+
+}  // namespace
+
+TEST("emulated driver: a copy that nobody waits for is late") {
+  const Emulated gpu("seed=0");
+  Bench b;
+  std::memset(b.bytes(), 1, 64);
+  b.d.upload(b.memory.get(), b.bytes(), 64, b.one.get());
+  std::memset(b.bytes(), 2, 64);  // too early
+  b.d.download(b.bytes() + 32, b.memory.get(), 1, b.one.get());
+  CHECK_EQ(int{b.bytes()[32]}, 2);  // not there yet
+  b.bytes()[32] = 9;
+  b.d.stream_synchronize(b.one.get());
+  CHECK_EQ(int{b.bytes()[32]}, 2);  // what was uploaded is what the host had when the copy ran
+}
+
+TEST("emulated driver: fresh memory is poison, pageable memory is read at once") {
+  const Emulated gpu("seed=0");
+  Bench b;
+  unsigned char pageable[4] = {5, 6, 7, 8}, seen[8] = {};
+  b.d.upload(b.memory.get(), pageable, 4, b.one.get());
+  pageable[0] = 0;
+  b.d.download(seen, b.memory.get(), 8, b.one.get());
+  CHECK_EQ(int{seen[0]}, 5);
+  CHECK_EQ(int{seen[7]}, 0xff);
+}
+
+TEST("emulated driver: streams without an event run in any order, with one in its order") {
+  int swapped = 0;
+  for (int seed = 1; seed <= 20; ++seed) {
+    for (const bool event : {false, true}) {
+      const Emulated gpu("seed=" + std::to_string(seed));
+      Bench b;
+      const cuda::Event e = cuda::make_event(b.d, false);
+      b.d.fill(b.memory.get(), 1, 64, b.one.get());
+      if (event) b.d.event_record(e.get(), b.one.get()), b.d.stream_wait(b.two.get(), e.get(), 0);
+      b.d.fill(b.memory.get(), 2, 64, b.two.get());
+      b.d.stream_synchronize(b.two.get());
+      b.d.stream_synchronize(b.one.get());
+      unsigned char seen = 0;
+      b.d.download(&seen, b.memory.get(), 1, b.one.get());
+      if (event) CHECK_EQ(int{seen}, 2);
+      else swapped += seen == 1;
+    }
+  }
+  CHECK(swapped > 2 && swapped < 18);
+}
+
+TEST("emulated driver: memory that is not allocated, leaks, other threads' contexts") {
+  Emulated gpu("seed=0");
+  {
+    Bench b;
+    CHECK_THROWS(b.d.fill(b.memory.get() + 1, 0, 64, b.one.get()), "CUDA_ERROR_INVALID_VALUE");
+    has(gpu.problems(), "a fill of 64 bytes at an address that is no device memory");
+    CHECK_THROWS(b.d.fill(b.memory.get(), 0, 8, nullptr), "CUDA_ERROR_INVALID_HANDLE");
+    has(gpu.problems(), "the default stream is used");
+    {
+      const cuda::Memory gone = cuda::make_memory(b.d, 64, "a test");
+      b.d.fill(gone.get(), 0, 64, b.one.get());
+    }
+    CHECK_EQ(gpu.problems(), "");  // freeing waits
+    DevicePtr leaked = 0;
+    b.d.memory_alloc(&leaked, 100);
+    b.d.context_use(nullptr);
+    CHECK_THROWS(b.d.memory_alloc(&leaked, 100), "CUDA_ERROR_INVALID_CONTEXT");
+    has(gpu.problems(), "cuMemAlloc_v2 by a thread without a current context");
+    b.gpu.use();
+  }
+  CHECK_EQ(gpu.problems(), "leak: 1 device allocations left at the end of the context\n");
+}
+
+TEST("emulated driver: a capture records and runs nothing, and may not wait") {
+  Emulated gpu("seed=0");
+  Bench b;
+  b.d.fill(b.memory.get(), 1, 64, b.one.get());
+  b.d.stream_begin_capture(b.one.get(), cuda::kCaptureThreadLocal);
+  b.d.fill(b.memory.get(), 3, 64, b.one.get());
+  CHECK_THROWS(b.d.stream_synchronize(b.one.get()), "CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED");
+  has(gpu.problems(), "cuStreamSynchronize on a stream that is being captured");
+  cuda::GraphHandle graph = nullptr;
+  b.d.stream_end_capture(b.one.get(), &graph);
+  const cuda::Graph owner(b.d, graph);
+  cuda::GraphExecHandle executable = nullptr;
+  b.d.graph_instantiate(&executable, graph, 0);
+  const cuda::GraphExec owner2(b.d, executable);
+  const auto seen = [&] {
+    unsigned char byte = 0;
+    b.d.download(&byte, b.memory.get(), 1, b.one.get());
+    return int{byte};
+  };
+  CHECK_EQ(seen(), 1);
+  for (int i = 0; i < 2; ++i) {
+    b.d.graph_launch(executable, b.one.get());
+    CHECK_EQ(seen(), 3);
+    b.d.fill(b.memory.get(), 4, 64, b.one.get());
+    CHECK_EQ(seen(), 4);
+  }
+}
