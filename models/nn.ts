@@ -16,11 +16,11 @@ export interface NetOptions {
   readonly given?: ReadonlyMap<string, Value>;
 }
 
-/** A running average or a step counter that waits for `finite`. */
+/** A state that waits for `finite`: a running average that a batch's value enters, or a counter of steps. */
 interface Commit {
   readonly b: Builder;
   readonly state: Value;
-  readonly next: Value | "count";
+  readonly batch: Value | "count";
 }
 
 export class Net {
@@ -49,19 +49,17 @@ export class Net {
     return this.tensor(name, type, init, "buffer");
   }
 
-  /** `state` becomes `next` (or one more, for "count") if the step is finite. */
-  later(state: Value, next: Value | "count"): void {
-    this.commits.push({ b: this.b, state, next });
+  /** If the step is finite, `batch` enters the running average `state`; for "count" it becomes one more. */
+  later(state: Value, batch: Value | "count"): void {
+    this.commits.push({ b: this.b, state, batch });
   }
 
   /** Writes everything left for `later`. Call once, after the backward pass. */
   commit(finite: Value): void {
-    for (const { b, state, next } of this.commits) {
-      b.update(
-        state,
-        next === "count" ? op.increment(b, state, finite) : op.where_finite(b, next, state, finite),
-      );
-    }
+    for (const { b, state, batch } of this.commits)
+      if (batch !== "count") b.update(state, op.running_average(b, state, batch, finite, { momentum }));
+    for (const { b, state, batch } of this.commits) // apart, so that either kind becomes one launch
+      if (batch === "count") b.update(state, op.increment(b, state, finite));
   }
 
   private tensor(name: string, type: TensorType, init: Init, role: Role): Value {
@@ -121,14 +119,8 @@ export function batch_norm(net: Net, x: Value): Value {
   const { y, mean, var: variance } = op.batch_norm(b, x, weight, bias, { eps, groups });
   const first = (v: Value): Value =>
     op.reshape(b, groups === 1 ? v : op.slice(b, v, { axis: 0, start: 0, end: 1 }), { shape: [channels] });
-  const average = (old: Value, now: Value, factor: number): Value =>
-    op.add(
-      b,
-      op.scale(b, old, { factor: 1 - momentum }),
-      op.scale(b, first(now), { factor: momentum * factor }),
-    );
-  net.later(runningMean, average(runningMean, mean, 1));
-  net.later(runningVar, average(runningVar, variance, n / (n - 1)));
+  net.later(runningMean, first(mean));
+  net.later(runningVar, first(op.scale(b, variance, { factor: n / (n - 1) })));
   net.later(batches, "count");
   return y;
 }

@@ -5,7 +5,8 @@ import { accessSync, constants, existsSync } from "node:fs";
 import { availableParallelism, freemem, totalmem } from "node:os";
 import { join } from "node:path";
 import { Command } from "commander";
-import { cacheDir, cxx } from "../emit/project.js";
+import { cacheDir } from "../emit/objects.js";
+import { cxx } from "../emit/toolchain.js";
 import { root } from "../util/root.js";
 import { cpuArch, cpuFeatures, cpuModel } from "./cpu.js";
 
@@ -66,7 +67,7 @@ function findings(): Finding[] {
     built("runtime", join(root, "build", "native", "link.txt")),
     built("addon", join(root, "runtime", "node-cuda-rt", "build", "Release", "node_cuda_rt.node")),
     cache(),
-    tool("GPU", "nvidia-smi", false, "training runs on the CPU", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"),
+    gpu(),
     tool("nvcc", "nvcc", false, "CUDA kernels cannot be compiled on this machine"),
     library("NCCL", "libnccl.so.2", false, "one process cannot share gradients with others over NCCL"),
   ];
@@ -81,6 +82,13 @@ function cpu(): Finding {
     const features = [...cpuFeatures()].filter((f) => /^(avx|fma)/.test(f)).join(" ");
     return { what: "CPU", state: "missing", found: `${cpuModel()} (${features || "no AVX"})`, means: (e as Error).message };
   }
+}
+
+/** Asks the driver through the runtime's own tool. */
+function gpu(): Finding {
+  const r = spawnSync(join(root, "build", "native", "moproc-gpu"), { encoding: "utf8" });
+  if (r.status === 0) return { what: "GPU", state: "ok", found: r.stdout.trim() };
+  return { what: "GPU", state: "absent", found: r.stderr?.trim() || "not asked: the runtime is not built", means: "training runs on the CPU" };
 }
 
 const built = (what: string, file: string): Finding =>

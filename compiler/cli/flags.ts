@@ -2,7 +2,7 @@
 
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { archs } from "../../models/resnet.js";
-import type { Target } from "../ir/types.js";
+import type { Precision, Target } from "../ir/types.js";
 import { cpuArch } from "./cpu.js";
 
 /** Rewrites each `--some_flag` to the spelling that the verb's options use. */
@@ -45,8 +45,9 @@ export interface ModelFlags {
   readonly numClass: number;
   readonly lowDim: number;
   readonly moco_queue: number;
-  readonly arch: string;
-  readonly target: string;
+  readonly arch?: string;
+  readonly target: "cpu" | "cuda";
+  readonly precision?: Precision;
   readonly ranks: number;
   readonly imageInput: "u8" | "f32";
   readonly keepValues?: boolean;
@@ -63,8 +64,15 @@ export function addModelFlags(c: Command): Command {
     .option("--num-class <n>", "classes", integer(2), 1000)
     .option("--low-dim <n>", "length of the embedding", integer(1), 128)
     .option("--moco_queue <keys>", "keys in the queue", integer(1), 8192)
-    .addOption(new Option("--target <device>", "what the kernels run on").choices(["cpu"]).default("cpu"))
-    .option("--arch <level>", "x86-64-v3 (AVX2), x86-64-v4 (AVX-512) or native; a network's name is taken as -a", "native")
+    .addOption(new Option("--target <device>", "what the kernels run on").choices(["cpu", "cuda"]).default("cpu"))
+    .option(
+      "--arch <list>",
+      "CPU: x86-64-v3 (AVX2), x86-64-v4 (AVX-512) or native, this machine's (the default); CUDA: a comma list of sm_80 and newer " +
+        `(default: ${cudaArchs}), or emulator, which runs the same kernels on the CPU; a network's name is taken as -a`,
+    )
+    .addOption(
+      new Option("--precision <name>", "what activations and operands of convolutions are (CUDA; default: bf16; the CPU computes in f32)").choices(precisions),
+    )
     .option("--ranks <n>", "processes that share the batch", integer(1), 1)
     .addOption(new Option("--image-input <type>", "images of a step: u8, or f32 (normalised already) for replays").choices(["u8", "f32"]).default("u8"))
     .option("--keep-values", "store every value and gradient of a step, for --dump-step: slower, and much memory");
@@ -72,12 +80,30 @@ export function addModelFlags(c: Command): Command {
 
 /** Options as parsed -> flags: `--arch resnet50`, the published spelling of `-a`, names the network. */
 export function modelFlags(options: Readonly<Record<string, unknown>>): ModelFlags {
-  const f = options as unknown as ModelFlags;
-  return (archs as readonly string[]).includes(f.arch) ? { ...f, network: f.arch, arch: "native" } : f;
+  const { arch, ...f } = options as unknown as ModelFlags;
+  if (arch === undefined) return f;
+  return (archs as readonly string[]).includes(arch) ? { ...f, network: arch } : { ...f, arch };
 }
 
-/** The compile target of the flags; throws for a CPU level nobody has written kernels for. */
+const precisions: readonly Precision[] = ["f32", "bf16", "tf32"];
+const cudaArchs = "sm_80,sm_90a";
+
+/** The compile target of the flags; throws for a device, arch or precision nobody has written kernels for. */
 export function targetOf(f: ModelFlags): Target {
-  if (f.ranks !== 1) throw new Error(`--ranks ${f.ranks}: this version compiles for one rank; use --bn-groups ${f.ranks} for the same arithmetic`);
-  return { device: "cpu", arch: cpuArch(f.arch), ranks: f.ranks };
+  const { ranks, target: device } = f;
+  if (ranks !== 1) throw new Error(`--ranks ${ranks}: this version compiles for one rank; use --bn-groups ${ranks} for the same arithmetic`);
+  if (device === "cuda") return { device, arch: cudaArch(f.arch ?? cudaArchs), ranks, precision: f.precision ?? "bf16" };
+  if (f.precision && f.precision !== "f32") throw new Error(`--precision ${f.precision}: the CPU computes in f32`);
+  return { device, arch: cpuArch(f.arch ?? "native"), ranks };
+}
+
+/** A comma list of GPU architectures, checked and without repetition; or "emulator". */
+function cudaArch(list: string): string {
+  if (list === "emulator") return list;
+  const names = [...new Set(list.split(",").map((a) => a.trim()))];
+  for (const a of names) {
+    const number = Number(/^sm_(\d{2,3})a?$/.exec(a)?.[1]);
+    if (!(number >= 80)) throw new Error(`--arch ${a}: known are sm_80 and newer (sm_90a, sm_100, ...) and emulator`);
+  }
+  return names.join(",");
 }

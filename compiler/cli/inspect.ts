@@ -3,7 +3,9 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Command } from "commander";
+import { RESOURCES, type ResourceTable } from "../emit/resources.js";
 import type { Launch, Plan } from "../lower/plan.js";
+import { predictedMicroseconds } from "../lower/roofline.js";
 
 export function inspectCommand(): Command {
   return new Command("inspect")
@@ -15,28 +17,53 @@ export function inspectCommand(): Command {
       const file = join(dir, "plan.json");
       if (!existsSync(file)) throw new Error(`${dir}: is no artefact directory: it has no plan.json`);
       const plan = JSON.parse(readFileSync(file, "utf8")) as Plan & { digest: string };
-      process.stdout.write(o.json ? `${JSON.stringify(summary(plan), undefined, 1)}\n` : text(plan, Number(o.kernels)));
+      process.stdout.write(o.json ? `${JSON.stringify(summary(plan, resourcesOf(dir)), undefined, 1)}\n` : text(plan, Number(o.kernels)));
     });
 }
 
 const launches = (steps: Plan["programs"][number]["steps"]): Launch[] => steps.filter((s): s is Launch => s.do === "launch");
 const total = (ls: readonly Launch[], f: (l: Launch) => number): number => ls.reduce((s, l) => s + f(l), 0);
 
-/** The machine-readable summary: costs an image and a step, by program and arch. */
-export function summary(plan: Plan & { digest: string }): object {
+/**
+ * The machine-readable summary: costs of a run and an image by program and arch, and of every kernel over all programs.
+ * Times are predicted for an H200 (lower/roofline.ts) and absent for the CPU.
+ */
+export function summary(plan: Plan & { digest: string }, table: ResourceTable): object {
   const batch = Number(plan.meta["batch"] ?? 1);
+  const gpu = plan.target.device === "cuda";
+  const archs = plan.target.arch.split(",");
+  const microseconds = (ls: readonly Launch[]): number => total(ls, (l) => predictedMicroseconds(l, plan.target));
   const programs = plan.programs.map((p) => {
     const ls = launches(p.steps);
     const costs = {
       bytes_per_image: total(ls, (l) => l.bytes) / batch, flops_per_image: total(ls, (l) => l.flops) / batch,
-      launches: ls.length, work_bytes: p.workBytes, live_bytes_max: p.liveBytesMax,
+      ...(gpu ? { predicted_us: microseconds(ls), predicted_us_per_image: microseconds(ls) / batch } : {}),
+      launches: ls.length, phases: total(ls, (l) => l.tasks.length), work_bytes: p.workBytes, live_bytes_max: p.liveBytesMax,
     };
-    return [p.name, { [plan.target.arch]: costs }] as const;
+    return [p.name, Object.fromEntries(archs.map((a) => [a, costs]))] as const;
+  });
+  const all = plan.programs.flatMap((p) => launches(p.steps));
+  const kernels = plan.kernels.map((k, i) => {
+    const own = all.filter((l) => l.kernel === i);
+    const made = archs.map((arch) => {
+      const r = table[arch]?.[k.symbol];
+      const ptxas = r && { registers: r.registers, spill_bytes: r.spill_bytes, stack_bytes: r.stack_bytes };
+      return [arch, { ...ptxas, shared_bytes: k.sharedBytes + (r?.static_shared_bytes ?? 0), predicted_us: microseconds(own) }] as const;
+    });
+    const { symbol, template, threads } = k;
+    const costs = { launches: own.length, bytes: total(own, (l) => l.bytes), flops: total(own, (l) => l.flops) };
+    return { symbol, template, ...costs, ...(gpu ? { threads, archs: Object.fromEntries(made) } : {}) };
   });
   return {
     name: plan.name, digest: plan.digest, target: plan.target, meta: plan.meta, programs: Object.fromEntries(programs),
-    arena_bytes: plan.arenas, live_bytes_max: Math.max(...plan.programs.map((p) => p.liveBytesMax)), kernels: plan.kernels,
+    arena_bytes: plan.arenas, live_bytes_max: Math.max(...plan.programs.map((p) => p.liveBytesMax)), kernels,
   };
+}
+
+/** The resource table of the artefact at `dir`; an empty one where there is none. */
+function resourcesOf(dir: string): ResourceTable {
+  const file = join(dir, RESOURCES);
+  return existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as ResourceTable) : {};
 }
 
 function text(plan: Plan & { digest: string }, top: number): string {
@@ -47,10 +74,12 @@ function text(plan: Plan & { digest: string }, top: number): string {
     `  memory: ${Object.entries(plan.arenas).map(([k, v]) => `${k} ${mb(v)}`).join(", ")}, scratch ${mb(plan.scratchBytes)} a thread`,
     `  ${plan.state.length} state tensors, ${plan.kernels.length} kernels`,
   ];
+  const predicted = (ls: readonly Launch[]): string =>
+    plan.target.device === "cpu" ? "" : `, ${(total(ls, (l) => predictedMicroseconds(l, plan.target)) / 1e3).toFixed(2)} ms predicted on an H200`;
   for (const p of plan.programs) {
     const ls = launches(p.steps);
     lines.push(
-      `program ${p.name}: ${ls.length} launches, ${(total(ls, (l) => l.flops) / 1e9).toFixed(2)} GFLOP, ${mb(total(ls, (l) => l.bytes))} moved, work ${mb(p.workBytes)} (lower bound ${mb(p.liveBytesMax)})`,
+      `program ${p.name}: ${ls.length} launches, ${(total(ls, (l) => l.flops) / 1e9).toFixed(2)} GFLOP, ${mb(total(ls, (l) => l.bytes))} moved${predicted(ls)}, work ${mb(p.workBytes)} (lower bound ${mb(p.liveBytesMax)})`,
       `  in  ${p.inputs.map((t) => plan.tensors[t]?.name).join(", ")}`,
       `  out ${p.outputs.map((t) => plan.tensors[t]?.name.replace(/^[^/]*\//, "")).join(", ")}`,
     );

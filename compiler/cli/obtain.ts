@@ -2,7 +2,9 @@
 
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { type BuildResult, cacheDir, compilerVersion, headerDigest } from "../emit/project.js";
+import { cacheDir, headerDigest } from "../emit/objects.js";
+import type { BuildResult } from "../emit/project.js";
+import { compilerVersion } from "../emit/toolchain.js";
 import type { Target } from "../ir/types.js";
 import type { Plan } from "../lower/plan.js";
 import { compile } from "../pipeline.js";

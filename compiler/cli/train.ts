@@ -10,7 +10,7 @@ import { modelGraphs } from "./graphs.js";
 import { cachedArtefact } from "./obtain.js";
 
 /** Flags with a value that this verb uses up; the binary does not know them. */
-const ownFlags = new Set(["--target", "--ranks", "--artefact", "--task", "--width", "--image-input"]);
+const ownFlags = new Set(["--target", "--precision", "--ranks", "--artefact", "--task", "--width", "--image-input"]);
 
 export function trainCommand(): Command {
   const c = new Command("train")

@@ -7,7 +7,10 @@ import { planDigest } from "./plan_json.js";
 
 const arenas = ["state", "grad", "work", "io"] as const;
 
-export function planCpp(plan: Plan): string {
+/** `imageCount` files of device code are embedded behind the symbols moproc_image_N; none on the CPU. */
+export function planCpp(plan: Plan, imageCount = 0): string {
+  const images = Array.from({ length: imageCount }, (_, i) => `moproc_image_${i}`);
+  const cpu = plan.target.device === "cpu";
   const pool = new Pool();
   const states = plan.state.map((s) => stateInit(plan, s));
   const programs = plan.programs.map((p) => programInit(p, pool));
@@ -16,21 +19,23 @@ export function planCpp(plan: Plan): string {
     `// ${plan.name}: ${plan.programs.map((p) => p.name).join(", ")}; see plan.json for a readable form.`,
     '#include "core/plan.h"',
     "",
-    ...plan.kernels.map((k) => `extern "C" void ${k.symbol}(const moproc::Params&, const moproc::Task&);`),
+    ...(cpu ? plan.kernels.map((k) => `extern "C" void ${k.symbol}(const moproc::Params&, const moproc::Task&);`) : []),
+    ...images.map((name) => `extern "C" const unsigned char ${name}[], ${name}_end[];`),
     "",
     "namespace {",
     "using namespace moproc;",
     table("MetaInfo", "meta_", meta),
     table("TensorInfo", "tensors_", plan.tensors.map(tensorInit)),
     table("StateInfo", "states_", states),
-    table("KernelInfo", "kernels_", plan.kernels.map((k) => `{${str(k.symbol)}, ${str(k.template)}, ${k.symbol}}`)),
+    table("KernelInfo", "kernels_", plan.kernels.map((k) => kernelInit(k, cpu))),
+    ...(images.length > 0 ? [table("ImageInfo", "images_", images.map((name) => `{${name}, ${name}_end - ${name}}`))] : []),
     ...pool.tables(),
     ...plan.programs.map((_, i) => table("StepInfo", `steps_${i}_`, programs[i]?.steps ?? [])),
     table("ProgramInfo", "programs_", programs.map((p, i) => p.init(i))),
     `const Plan plan_ = {${plan.version}, ${str(plan.name)}, ${str(planDigest(plan))}, ${str(plan.target.device)}, ${str(plan.target.arch)},`,
     `  ${span("meta_", meta.length)}, {${arenas.map((a) => plan.arenas[a]).join(", ")}}, ${plan.scratchBytes},`,
     `  ${span("tensors_", plan.tensors.length)}, ${span("states_", states.length)},`,
-    `  ${span("kernels_", plan.kernels.length)}, ${span("programs_", programs.length)}};`,
+    `  ${span("kernels_", plan.kernels.length)}, ${span("programs_", programs.length)}, ${span("images_", images.length)}};`,
     "}  // namespace",
     "",
     'extern "C" const moproc::Plan* moproc_plan() { return &plan_; }',
@@ -72,6 +77,10 @@ function stepInit(s: Step, pool: Pool): string {
   const extent = [0, 1, 2, 3].map((i) => s.extent[i] ?? 0).join(", ");
   const sizes = `${s.rows}, ${s.groups}, {${extent}}, ${pool.span("l", s.tasks)}, ${s.workspace}`;
   return `{StepKind::launch, ${str(s.name)}, ${s.kernel}, ${pool.span("i", s.args)}, ${sizes}, ${s.flops}., ${s.bytes}., ${pool.span("f", s.scalars.map(Math.fround))}}`;
+}
+
+function kernelInit(k: Plan["kernels"][number], cpu: boolean): string {
+  return `{${str(k.symbol)}, ${str(k.template)}, ${cpu ? k.symbol : "nullptr"}, ${k.threads}, ${k.sharedBytes}}`;
 }
 
 function tensorInit(t: Tensor): string {

@@ -1,16 +1,16 @@
 // The artefact directory: plan, kernels, dumps; then g++ in parallel, cached by content. A directory is complete or
 // not there: everything is made beside it and renamed.
 
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { availableParallelism, homedir } from "node:os";
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { Kernel, Plan } from "../lower/plan.js";
-import { debug } from "../util/debug.js";
-import { digest } from "../util/digest.js";
-import { run, runAll } from "../util/run.js";
 import { root } from "../util/root.js";
+import { run } from "../util/run.js";
+import { compileAll } from "./objects.js";
 import { planCpp } from "./plan_cpp.js";
 import { planJson } from "./plan_json.js";
+import { RESOURCES, resources } from "./resources.js";
+import { cxx, kernelTool, planTool } from "./toolchain.js";
 
 export interface Artefact {
   readonly plan: Plan;
@@ -26,7 +26,6 @@ export interface BuildResult {
 }
 
 const KERNELS_A_FILE = 4;
-const common = ["-std=c++20", "-O3", "-fPIC", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"];
 
 /** Writes and builds the artefact at `dir`, replacing an older one there. `progress` is told about each object. */
 export async function buildArtefact(
@@ -42,65 +41,61 @@ export async function buildArtefact(
   for (const f of files) writeFileSync(join(partial, "kernels", f.name), f.text);
   for (const d of a.dumps) writeFileSync(join(partial, "passes", d.file), d.text);
   writeFileSync(join(partial, "plan.json"), planJson(a.plan));
-  writeFileSync(join(partial, "plan.cpp"), planCpp(a.plan));
   writeFileSync(join(partial, "explain.txt"), a.explain);
-  const units: Unit[] = [
-    ...files.map((f) => ({ source: join(partial, "kernels", f.name), flags: kernelFlags(a.plan), headers: "kernels" as const })),
-    { source: join(partial, "plan.cpp"), flags: ["-std=c++20", "-O1", "-fPIC"], headers: "plan" as const },
-  ];
-  const { objects, compiled } = await compileAll(units, progress);
-  await link(partial, objects);
+  const tool = await kernelTool(a.plan);
+  const { device, arch } = a.plan.target;
+  const images = device === "cpu" ? 0 : arch === "emulator" ? 1 : files.length;
+  writeFileSync(join(partial, "plan.cpp"), planCpp(a.plan, images));
+  const units = files.map((f) => ({ ...tool, source: join(partial, "kernels", f.name) }));
+  const plan = { ...(await planTool()), source: join(partial, "plan.cpp") };
+  const { files: made, reports, compiled } = await compileAll([plan, ...units], progress);
+  if (device === "cuda") writeFileSync(join(partial, RESOURCES), JSON.stringify(resources(reports.slice(1).join("\n")), undefined, 1));
+  const [planObject, ...kernels] = made as [string, ...string[]];
+  const host = device === "cpu" ? kernels : [await embed(partial, arch === "emulator" ? [await shared(partial, kernels)] : kernels)];
+  await link(partial, [planObject, ...host]);
   rmSync(at, { recursive: true, force: true });
   renameSync(partial, at);
-  return { dir: at, objects: objects.length, compiled, seconds: (performance.now() - start) / 1000 };
+  const seconds = (performance.now() - start) / 1000;
+  return { dir: at, objects: files.length + 1, compiled, seconds };
+}
+
+/** Kernels for the emulator as one shared object: its device code. The emulator itself is in the driver that loads it. */
+async function shared(dir: string, objects: readonly string[]): Promise<string> {
+  const image = join(dir, "kernels.so");
+  await run(cxx(), ["-shared", ...objects, "-o", image]);
+  return image;
+}
+
+/** An object with the images behind the symbols that plan.cpp names. */
+async function embed(dir: string, images: readonly string[]): Promise<string> {
+  const source = join(dir, "images.s");
+  const text = images.map((file, i) =>
+    [
+      `.balign 64`, `.globl moproc_image_${i}`, `moproc_image_${i}:`, `.incbin ${JSON.stringify(file)}`,
+      `.globl moproc_image_${i}_end`, `moproc_image_${i}_end:`,
+    ].join("\n"),
+  );
+  writeFileSync(source, ['.section .rodata', ...text, '.section .note.GNU-stack,"",@progbits', ""].join("\n"));
+  const object = join(dir, "images.o");
+  await run(cxx(), ["-c", source, "-o", object]);
+  return object;
 }
 
 /** Kernels of one header share files, a few each: the header is parsed once a file. */
 function kernelFiles(plan: Plan): { readonly name: string; readonly text: string }[] {
   const byHeader = new Map<string, Kernel[]>();
+  const [folder, source, header] = plan.target.device === "cpu" ? ["cpu", "cpp", "hpp"] : ["cuda", "cu", "cuh"];
   for (const k of plan.kernels.toSorted((a, b) => (a.symbol < b.symbol ? -1 : 1))) {
     byHeader.set(k.header, [...(byHeader.get(k.header) ?? []), k]);
   }
-  return [...byHeader].flatMap(([header, kernels]) => {
-    const size = header.startsWith("conv_") ? KERNELS_A_FILE : 4 * KERNELS_A_FILE;
+  return [...byHeader].flatMap(([name, kernels]) => {
+    const size = name.startsWith("conv_") ? KERNELS_A_FILE : 4 * KERNELS_A_FILE;
     const chunks = Array.from({ length: Math.ceil(kernels.length / size) }, (_, i) => kernels.slice(i * size, (i + 1) * size));
     return chunks.map((ks, i) => ({
-      name: `${header}_${i}.cpp`,
-      text: [`#include "cpu/${header}.hpp"`, "", "using namespace moproc;", "", ...ks.map((k) => k.source)].join("\n"),
+      name: `${name}_${i}.${source}`,
+      text: [`#include "${folder}/${name}.${header}"`, "", "using namespace moproc;", "", ...ks.map((k) => k.source)].join("\n"),
     }));
   });
-}
-
-interface Unit {
-  readonly source: string;
-  readonly flags: readonly string[];
-  readonly headers: "kernels" | "plan";
-}
-
-/** Objects of all units, from the cache or compiled into it, a job a core. */
-async function compileAll(
-  units: readonly Unit[], progress: (done: number, total: number) => void,
-): Promise<{ readonly objects: string[]; readonly compiled: number }> {
-  const cache = cacheDir();
-  const compiler = await compilerVersion();
-  const headers = { kernels: headerDigest(["kernels"]), plan: headerDigest(["runtime/core", "kernels/common"]) };
-  const jobs = units.map((u) => {
-    const text = readFileSync(u.source, "utf8");
-    const code = u.headers === "kernels" ? text.replace(/\/\/.*$/gm, "") : text; // comments name values and batch sizes
-    const key = digest(compiler, u.flags.join(" "), headers[u.headers], code);
-    return { ...u, object: join(cache, `${key.slice(0, 40)}.o`) };
-  });
-  const missing = jobs.filter((j) => !existsSync(j.object));
-  let done = 0;
-  await runAll(availableParallelism(), missing, async (j) => {
-    const part = `${j.object}.${process.pid}.part`;
-    const includes = ["-I", join(root, "kernels"), "-I", join(root, "runtime")];
-    debug(2, () => `g++ ${j.source}`);
-    await run(cxx(), [...j.flags, ...includes, "-c", j.source, "-o", part]);
-    renameSync(part, j.object);
-    progress(++done, missing.length);
-  });
-  return { objects: jobs.map((j) => j.object), compiled: missing.length };
 }
 
 async function link(dir: string, objects: readonly string[]): Promise<void> {
@@ -111,36 +106,4 @@ async function link(dir: string, objects: readonly string[]): Promise<void> {
     run(cxx(), [...objects, ...args, ...own, "-lm", "-pthread", "-o", join(dir, "train")]),
     run(cxx(), ["-shared", ...objects, ...own, "-lm", "-o", join(dir, "program.so")]),
   ]);
-}
-
-function kernelFlags(plan: Plan): string[] {
-  const wide = plan.target.arch === "x86-64-v4" ? ["-mprefer-vector-width=512"] : [];
-  return [...common, `-march=${plan.target.arch}`, ...wide];
-}
-
-/** Where compiled objects are kept: $MOPROC_CACHE, or moproc in the user's cache directory. */
-export function cacheDir(): string {
-  const dir = process.env["MOPROC_CACHE"] ?? join(process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"), "moproc");
-  mkdirSync(dir, { recursive: true });
-  return dir;
-}
-
-export const cxx = (): string => process.env["CXX"] ?? "g++";
-
-/** Version line of the C++ compiler; throws with what to install when there is none. */
-export async function compilerVersion(): Promise<string> {
-  const text = await run(cxx(), ["--version"]).catch((e: Error) => {
-    throw new Error(`no C++ compiler: ${e.message}\ninstall g++ 12 or later (Debian, Ubuntu: apt-get install g++) or set CXX`);
-  });
-  return text.split("\n")[0] as string;
-}
-
-/** Digest of all headers below these folders of the project. */
-export function headerDigest(folders: readonly string[]): string {
-  const files = folders.flatMap((f) =>
-    readdirSync(join(root, f), { recursive: true, withFileTypes: true })
-      .filter((e) => e.isFile() && /\.(h|hpp)$/.test(e.name))
-      .map((e) => join(e.parentPath, e.name)),
-  );
-  return digest(...files.sort().map((f) => readFileSync(f)));
 }

@@ -55,11 +55,18 @@ export interface Graph {
   readonly updates: ReadonlyMap<Value, Value>; // state -> its value after the step
 }
 
-/** What is compiled for. `groups` splits the global batch (see Graph.groups); `ranks` share it. */
+/**
+ * f32: everything; bf16: 4-D activations and weight copies are stored as bf16; tf32: convolutions round their operands
+ * to tf32. Statistics, losses, matrices, master weights and the optimizer are f32 in all three.
+ */
+export type Precision = "f32" | "bf16" | "tf32";
+
+/** What is compiled for. `ranks` share the global batch. */
 export interface Target {
   readonly device: "cpu" | "cuda";
-  readonly arch: string; // "x86-64-v3", "x86-64-v4", "sm_90a"
+  readonly arch: string; // "x86-64-v3", "x86-64-v4"; "sm_80,sm_90a": every one the image has code for; "emulator"
   readonly ranks: number;
+  readonly precision?: Precision; // absent: f32
 }
 
 /** A pass maps a graph to an equivalent one and never changes its input; the same object back means nothing to do. */

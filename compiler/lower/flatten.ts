@@ -1,5 +1,5 @@
 // Neighbouring flat launches of one kernel whose tensors lie next to each other become one launch over the whole
-// range: one EMA launch and one SGD launch, whatever the number of parameters. Alignment gaps are zero and stay so.
+// range: one EMA launch, one SGD launch, one of all running averages and one of all counters. Alignment gaps are zero and stay so.
 
 import { byteSize, elements, type Value } from "../ir/types.js";
 import { alignUp } from "../util/math.js";
@@ -50,7 +50,8 @@ function follows(a: Lowered, b: Lowered, place: ReadonlyMap<Value, Place>): bool
 function merge(run: readonly Lowered[], places: Map<Value, Place>): PlacedStep {
   const first = run[0] as Lowered;
   const last = run.at(-1) as Lowered;
-  const padded = run.slice(0, -1).reduce((n, l) => n + alignUp(4 * l.rows, ALIGN) / 4, 0);
+  const rowBytes = byteSize((first.writes[0] as Value).type) / first.rows;
+  const padded = run.slice(0, -1).reduce((n, l) => n + alignUp(rowBytes * l.rows, ALIGN) / rowBytes, 0);
   const rows = padded + last.rows;
   const ranges = new Map<Value, Value>();
   first.args.forEach((v, k) => {

@@ -2,13 +2,15 @@
 
 import { byteSize, type Graph, type State, sameType, showType, type Target, type Value } from "../ir/types.js";
 import { alignUp } from "../util/math.js";
+import { padImages, splitFinite } from "./device_graph.js";
 import { flatten } from "./flatten.js";
 import { fuse } from "./fuse.js";
 import { layOutState, type Place, type Placed, type PlacedStep, planMemory } from "./memory.js";
 import { ALIGN, type Kernel, type Plan, type Program, type StateEntry, type Step, type Tensor } from "./plan.js";
 import { printRegion } from "./region.js";
+import { explainPrecision, storeActivations } from "./precision.js";
 import { type Packed, select } from "./select.js";
-import { templateOf } from "./templates/index.js";
+import { templatesOf } from "./templates/index.js";
 
 export interface LoweredPlan {
   readonly plan: Plan;
@@ -17,10 +19,13 @@ export interface LoweredPlan {
 
 /** Lowers graphs that have been through the passes. Throws when two programs disagree about a state. */
 export function lowerPrograms(
-  name: string, graphs: readonly Graph[], target: Target, meta: Plan["meta"],
+  name: string, programs: readonly Graph[], target: Target, meta: Plan["meta"],
 ): LoweredPlan {
   const explain: string[] = [];
+  const templateOf = templatesOf(target);
+  const graphs = programs.map((g) => storeActivations(padImages(splitFinite(g, target), target), target));
   const selections = graphs.map((g) => {
+    explain.push(`== ${g.name}: precision`, ...explainPrecision(g, target).map((line) => `  ${line}`));
     explain.push(`== ${g.name}: decisions`);
     const regions = fuse(g, templateOf, (line) => explain.push(`  ${line}`));
     explain.push(`== ${g.name}: kernels`, ...regions.map(printRegion));
@@ -31,7 +36,7 @@ export function lowerPrograms(
   const order = layOutState(selections.map((s) => s.launches), states);
   const tables = new Tables();
   const statePlace = tables.placeState(order, [...derived.values()]);
-  const programs = graphs.map((g, i) => {
+  const lowered = graphs.map((g, i) => {
     const updated = new Set([...g.updates.keys()].map((s) => s.name));
     const last = [...derived.values()].filter((p) => updated.has(p.of.name)).map((p) => p.launch);
     const placed = planMemory(g, selections[i]?.launches ?? [], statePlace, last);
@@ -39,8 +44,8 @@ export function lowerPrograms(
   });
   const refresh = emptyGraph("refresh");
   const packs = [...derived.values()].map((p) => p.launch);
-  programs.push(tables.program(refresh, planMemory(refresh, [], statePlace, packs)));
-  return { plan: tables.finish(name, target, meta, states, [...derived.values()], programs), explain: explain.join("\n") };
+  lowered.push(tables.program(refresh, planMemory(refresh, [], statePlace, packs)));
+  return { plan: tables.finish(name, target, meta, states, [...derived.values()], lowered), explain: explain.join("\n") };
 }
 
 const emptyGraph = (name: string): Graph => ({ name, groups: 1, inputs: [], state: [], nodes: [], outputs: [], updates: new Map() });

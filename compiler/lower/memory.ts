@@ -146,7 +146,9 @@ class Planner {
         if (scalar || this.place.get(v)?.arena === "state" || byteSize(v.type) !== full) continue;
         const at: Place = { arena: "grad", offset: this.gradBytes };
         this.gradBytes += alignUp(full, ALIGN);
-        if (this.writer.has(v) && !this.place.has(v)) this.place.set(v, at);
+        const base = this.base(v);
+        const whole = byteSize(base.type) === full && !this.g.outputs.includes(base);
+        if (whole && this.writer.has(base) && !this.place.has(base)) this.place.set(base, at);
         else this.copyBefore(t, v, at);
       }
     });

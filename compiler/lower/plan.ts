@@ -9,6 +9,8 @@ export interface Kernel {
   readonly template: string; // C++ function, a column of the profile
   readonly header: string; // kernels/<device>/HEADER.hpp defines it
   readonly source: string; // the emitted struct and entry, without includes
+  readonly threads: number; // of a block; 0 on the CPU
+  readonly sharedBytes: number; // of a block's dynamic shared memory
 }
 
 /**
@@ -36,7 +38,7 @@ export interface Launch {
   readonly workspace: number; // offset in the work arena
   readonly scalars: readonly number[]; // f32 numbers of the body
   readonly flops: number;
-  readonly bytes: number; // every operand and result once
+  readonly bytes: number; // every operand and result once, partials in the workspace twice
 }
 
 export interface Copy {

@@ -40,6 +40,12 @@ export function operandName(n: Node, i: number): string {
   return i >= last && names[last]?.startsWith("...") ? `${names[last].slice(3)}.${i - last}` : (names[i] as string);
 }
 
+/** The floating-point tensor that an operand is, if nothing is computed on its way in. */
+export function storedOperand({ nodes, leaves }: Chain): Value | undefined {
+  const only = leaves.length === 1 && nodes.length === 0 ? leaves[0]?.value : undefined;
+  return only && (only.type.dtype === "f32" || only.type.dtype === "bf16") ? only : undefined;
+}
+
 /** What the region's single in-register result is before `after`: the first output of an anchor with an epilogue. */
 export const rawResult = (r: Region): Value | undefined => (r.template.epilogue ? r.anchor?.outputs[0] : undefined);
 

@@ -1,14 +1,14 @@
 // Regions -> launches: the emitted kernel, its arguments, sizes and costs. Weights that a template wants packed get a
 // packing launch: once after each change where the weight is state (the packed copy is derived state), else in place.
 
-import { emitKernel, emitPacking } from "../emit/kernel_cpu.js";
+import { emitKernel, emitPacking } from "../emit/kernel.js";
 import { byteSize, elements, type Graph, type Node, type Target, type Value } from "../ir/types.js";
 import { opOf } from "../ops/op.js";
 import { domainOf } from "./domain.js";
 import { groupsOf } from "./groups.js";
 import type { Kernel } from "./plan.js";
-import { inputsOf, outputsOf, type Region } from "./region.js";
-import type { LaunchShape, TemplateOf, TemplateSpec } from "./template.js";
+import { inputsOf, outputsOf, type Region, storedOperand } from "./region.js";
+import type { Fused, LaunchShape, TemplateOf, TemplateSpec } from "./template.js";
 
 /** A launch before memory is planned: tensors are still values. */
 export interface Lowered {
@@ -71,11 +71,12 @@ export function select(g: Graph, regions: readonly Region[], target: Target, tem
 /** A packing launch: the weight as a buffer in, the packed copy out. */
 function pack(conv: Node, w: Value, name: string, template: TemplateSpec, target: Target): Packed {
   if (!template.packed) throw new Error(`internal: select: ${template.name} does not say what it writes`);
-  const attrs = { stride: conv.attrs["stride"] ?? 1, pad: conv.attrs["pad"] ?? 0 };
+  const attrs = template.packingAttrs?.(conv) ?? { stride: conv.attrs["stride"] ?? 1, pad: conv.attrs["pad"] ?? 0 };
   const node: Node = { op: template.op, inputs: [w], attrs, outputs: [], scope: name };
   const value: Value = { name, type: template.packed(node, target) };
-  const { kernel, args, scalars } = emitPacking(template, w, value, template.constants(node, target));
-  const shape = template.launch(node, { rows: 1, groups: 1 }, target, { sums: 0, moments: false });
+  const fused: Fused = { sums: 0, moments: false, prologues: [] };
+  const { kernel, args, scalars } = emitPacking(template, w, value, template.constants(node, target, fused), target.device);
+  const shape = template.launch(node, { rows: 1, groups: 1 }, target, fused);
   const launch: Lowered = {
     kernel, args, scalars, reads: [w], writes: [value], mayOverwrite: new Map(), flat: false, rows: 1, groups: 1,
     shape, launchOver: () => shape,
@@ -92,20 +93,21 @@ function lower(r: Region, plain: ReadonlyMap<string, Value>, target: Target): Lo
   const node = r.anchor ?? pointwiseNode(r, linear);
   const groups = groupsOf(r);
   const rows = linear ? size : (template.rows?.(node) ?? domainOf(r.shape).rows);
-  const { kernel, args, scalars } = emitKernel(r, plain, template.constants(node, target), groups);
-  const epilogue = { sums: r.sums.length, moments: r.moments !== undefined };
-  const launchOver = (n: number): LaunchShape => template.launch(node, { rows: n, groups }, target, epilogue);
+  const prologues = [...r.operands].filter(([, chain]) => !storedOperand(chain)).map(([name]) => name);
+  const fused: Fused = { sums: r.sums.length, moments: r.moments !== undefined, prologues };
+  const { kernel, args, scalars } = emitKernel(r, plain, template.constants(node, target, fused), target.device, groups);
+  const launchOver = (n: number): LaunchShape => template.launch(node, { rows: n, groups }, target, fused);
   const reads = inputsOf({ ...r, plain });
   const writes = outputsOf(r);
   const elementwise = new Set(r.after.flatMap((c) => c.nodes)).size;
   return {
     kernel, args, scalars, reads, writes, rows, groups, launchOver,
-    flat: optimizer,
+    flat: optimizer || template.flat === true,
     shape: launchOver(rows),
     name: r.anchor?.scope ?? r.after.at(-1)?.nodes.at(-1)?.scope ?? "",
     mayOverwrite: overwrites(r),
     flops: template.flops(node) + elementwise * size,
-    bytes: [...reads, ...writes].reduce((s, v) => s + byteSize(v.type), 0),
+    bytes: [...reads, ...writes].reduce((s, v) => s + byteSize(v.type), 2 * launchOver(rows).workspaceBytes),
   };
 }
 

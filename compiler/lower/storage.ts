@@ -41,6 +41,8 @@ export function storedValues(g: Graph, templateOf: TemplateOf, note: (line: stri
         if (n.op !== "constant" && accessOf(node, index) !== "full") return `${node.op} broadcasts it`;
       } else if (!templateOf(node.op)?.prologue.includes(operandName(node, index))) {
         return `${node.op} takes no prologue there`;
+      } else if (templateOf(node.op)?.declines?.(node).includes(operandName(node, index))) {
+        return `${node.op} would compute it too often`;
       }
     }
     return undefined;

@@ -1,6 +1,6 @@
 // What a kernel template of kernels/<device>/ offers to fusion and needs from a launch.
 
-import type { Node, Target, TensorType } from "../ir/types.js";
+import type { Attrs, Node, Target, TensorType } from "../ir/types.js";
 
 /** Sizes that a kernel learns only at launch. */
 export interface Extents {
@@ -15,11 +15,15 @@ export interface LaunchShape {
   readonly extent?: readonly number[]; // Params::extent, where the template reads it
 }
 
-/** What the epilogue is asked to do beside storing. */
-export interface Epilogue {
+/** What fusion adds to a kernel beside storing its result. */
+export interface Fused {
   readonly sums: number; // channel sums taken of stored or passing values
   readonly moments: boolean; // (mean, M2) of the stored result
+  readonly prologues: readonly string[]; // operands that are computed on their way in
 }
+
+/** Numbers, lists of numbers and names of types that the emitted struct K holds. */
+export type Constants = Readonly<Record<string, number | readonly number[] | { readonly type: string }>>;
 
 /** What a template offers whose operands and results are plain buffers. */
 export const plain = { prologue: [], epilogue: false, sums: false, moments: false } as const;
@@ -29,12 +33,17 @@ export interface TemplateSpec {
   readonly header?: string; // kernels/<device>/HEADER.hpp, where it is not called like the function
   readonly op: string; // the IR op it computes
   readonly prologue: readonly string[]; // inputs that accept an elementwise chain; the others are plain buffers
+  /** Inputs of `prologue` whose chain this node wants written out instead: recomputing it costs more than it saves. */
+  declines?(node: Node): readonly string[];
   readonly epilogue: boolean; // the result may pass through elementwise nodes; otherwise outputs are plain buffers
   readonly sums: boolean;
   readonly moments: boolean;
+  /** Launches over tensors that lie next to each other may become one: rows then run through the gaps between them too. */
+  readonly flat?: boolean;
   readonly packs?: Readonly<Record<string, string>>; // input -> template that packs it
-  constants(node: Node, target: Target): Readonly<Record<string, number | readonly number[]>>;
-  launch(node: Node, extents: Extents, target: Target, epilogue: Epilogue): LaunchShape;
+  /** CUDA: THREADS of a block; SHARED_BYTES of its dynamic shared memory; BLOCKS a multiprocessor is to hold. */
+  constants(node: Node, target: Target, fused: Fused): Constants;
+  launch(node: Node, extents: Extents, target: Target, fused: Fused): LaunchShape;
   flops(node: Node): number;
   /** Operands whose rows fall into the launch's groups, and whether those of the result do; absent: all. */
   grouped?(node: Node): { readonly operands: readonly string[]; readonly result: boolean };
@@ -42,6 +51,8 @@ export interface TemplateSpec {
   rows?(node: Node): number;
   /** Packing templates: the type of the packed copy. Their node has the weight as input and the user's attributes. */
   packed?(node: Node, target: Target): TensorType;
+  /** Packing templates: what their node takes from the user of the weight; its stride and pad where nothing else is said. */
+  packingAttrs?(user: Node): Attrs;
 }
 
 /** The template of an op; undefined where it has none. */

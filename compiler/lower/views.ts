@@ -2,9 +2,11 @@
 
 import { byteSize, type Node, type Value } from "../ir/types.js";
 import { opOf } from "../ops/op.js";
+import { ALIGN } from "./plan.js";
 
-/** A reshape, or a slice along the first axis, which is contiguous in every storage order. */
-export const isView = (n: Node): boolean => opOf(n.op).kind === "view" || (n.op === "slice" && n.attrs["axis"] === 0);
+/** A reshape, or a slice along the first axis, which is contiguous in every storage order, if it begins aligned. */
+export const isView = (n: Node): boolean =>
+  opOf(n.op).kind === "view" || (n.op === "slice" && n.attrs["axis"] === 0 && viewOf(n).offset % ALIGN === 0);
 
 /** Whose bytes the result of a view is, and from which byte on. */
 export function viewOf(n: Node): { readonly of: Value; readonly offset: number } {

@@ -5,7 +5,7 @@ import { NdArray } from "../ir/nd.js";
 import { elements, sameShape, type TensorType, type Value } from "../ir/types.js";
 import { constant } from "./elementwise.js";
 import { defineOp, type Op } from "./op.js";
-import { broadcastIndex, broadcastShape, dim, wantAxis, wantInteger, wantRank, wantType } from "./shape.js";
+import { broadcastIndex, broadcastShape, dim, wantAxis, wantFloat, wantInteger, wantRank, wantType } from "./shape.js";
 
 type ShapeAttrs = { shape: readonly number[] };
 
@@ -135,6 +135,31 @@ export const concat: Op<readonly ["...xs"], readonly ["y"], AxisAttrs> = defineO
       }),
     };
   },
+});
+
+type ChannelsAttrs = { channels: number };
+/** x [N, C, H, W] -> [N, channels, H, W]: zeros in the channels that x does not have. */
+export const pad_channels: Op<readonly ["x"], readonly ["y"], ChannelsAttrs> = defineOp({
+  name: "pad_channels",
+  inputs: ["x"],
+  outputs: ["y"],
+  kind: "kernel",
+  onnx: "Pad",
+  infer: ({ x }, { channels }: ChannelsAttrs) => {
+    wantFloat({ x });
+    wantRank("x", x, 4);
+    wantInteger("channels", channels, dim(x, 1));
+    return { y: { dtype: x.dtype, shape: x.shape.with(1, channels) } };
+  },
+  reference: ({ x }, { channels }) => {
+    const [from, to] = [x.data.length, (x.data.length / dim(x, 1)) * channels].map((size) => size / dim(x, 0));
+    const y = NdArray.fill(x.shape.with(1, channels), () => 0);
+    for (let n = 0; n < dim(x, 0); n++) {
+      y.data.set(x.data.subarray(n * (from as number), (n + 1) * (from as number)), n * (to as number));
+    }
+    return { y };
+  },
+  grad: (b, p) => ({ x: slice(b, p.d.y as Value, { axis: 1, start: 0, end: dim(p.in.x.type, 1) }) }),
 });
 
 type SliceAttrs = { axis: number; start: number; end: number };

@@ -26,6 +26,37 @@ function checkScalars(operands: Readonly<Record<string, TensorType>>): void {
   for (const [name, t] of Object.entries(operands)) wantScalar(name, t, "f32");
 }
 
+/** y = (1 - momentum) previous + momentum batch; previous where finite is 0. */
+export const running_average: Op<
+  readonly ["previous", "batch", "finite"],
+  readonly ["y"],
+  { momentum: number }
+> = defineOp({
+  name: "running_average",
+  inputs: ["previous", "batch", "finite"],
+  outputs: ["y"],
+  kind: "elementwise",
+  onnx: "moproc::RunningAverage",
+  flat: true,
+  inPlace: { y: "previous" },
+  access: { finite: "scalar" },
+  infer: ({ previous, batch, finite }, _: { momentum: number }) => {
+    checkSame({ previous, batch });
+    checkScalars({ finite });
+    return { y: previous };
+  },
+  reference: ({ previous, batch, finite }, { momentum }) => ({
+    y: NdArray.fill(previous.shape, (i) => {
+      const old = previous.data[i] as number;
+      return finite.at() === 0 ? old : (1 - momentum) * old + momentum * (batch.data[i] as number);
+    }),
+  }),
+  code: ([previous, batch, finite], { momentum }) => {
+    const next = `fma(${batch}, Vec(${floatLiteral(momentum)}), ${previous} * Vec(${floatLiteral(1 - momentum)}))`;
+    return [`select(${finite} == Vec(0.0f), ${previous}, ${next})`];
+  },
+});
+
 /**
  * v_new = momentum v + (grad_scale g + weight_decay p); p_new = p - lr v_new. Both stay where finite is 0.
  */

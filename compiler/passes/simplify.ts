@@ -3,6 +3,7 @@
 import { type Pass, sameShape } from "../ir/types.js";
 import { neg, relu, scale } from "../ops/elementwise.js";
 import { reshape } from "../ops/move.js";
+import { group_sum } from "../ops/reduce.js";
 import { any, bound, match, rewrite, type Rule, Skip } from "./rewrite.js";
 
 const rules: readonly Rule[] = [
@@ -33,6 +34,14 @@ const rules: readonly Rule[] = [
     apply: (_b, { values }, root) => {
       const x = values["x"];
       return x && sameShape(x.type.shape, root.outputs[0]?.type.shape ?? []) ? x : new Skip("another shape");
+    },
+  },
+  {
+    law: "group_sum(x of one group) => reshape(x)",
+    pattern: match(group_sum, any("x")),
+    apply: (b, { values }, root) => {
+      const x = values["x"];
+      return x?.type.shape[0] === 1 ? reshape(b, x, { shape: root.outputs[0]?.type.shape ?? [] }) : new Skip("several groups");
     },
   },
 ];

@@ -3,7 +3,12 @@
 import { spawn } from "node:child_process";
 
 /** Runs a command and returns its stdout; rejects with its stderr when it cannot start or fails. */
-export function run(command: string, args: readonly string[]): Promise<string> {
+export const run = async (command: string, args: readonly string[]): Promise<string> => (await runSaying(command, args)).out;
+
+/** The same, with what it says on stderr. */
+export function runSaying(
+  command: string, args: readonly string[],
+): Promise<{ readonly out: string; readonly err: string }> {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"] });
     let out = "";
@@ -12,7 +17,7 @@ export function run(command: string, args: readonly string[]): Promise<string> {
     child.stderr.on("data", (d: Buffer) => (err += d.toString()));
     child.on("error", (e) => reject(new Error(`${command}: ${e.message}`)));
     child.on("close", (code, signal) => {
-      if (code === 0) resolve(out);
+      if (code === 0) resolve({ out, err });
       else reject(new Error(`${command} ${args.join(" ")}: ${signal ?? `exit code ${code}`}\n${err.slice(0, 8000)}`));
     });
   });

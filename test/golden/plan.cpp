@@ -44,15 +44,15 @@ const StateInfo states_[] = {
   {2, Role::momentum, InitKind::constant, 0, -1},
   {3, Role::momentum, InitKind::constant, 0, -1}};
 const KernelInfo kernels_[] = {
-  {"pointwise_constant_ee6158ea", "pointwise", pointwise_constant_ee6158ea},
-  {"matmul_add_75102ab9", "matmul", matmul_add_75102ab9},
-  {"softmax_cross_entropy_a68a4f71", "softmax_cross_entropy", softmax_cross_entropy_a68a4f71},
-  {"softmax_cross_entropy_grad_10602d93", "softmax_cross_entropy_grad", softmax_cross_entropy_grad_10602d93},
-  {"pointwise_3d05f658", "pointwise", pointwise_3d05f658},
-  {"group_sum_ef084505", "group_sum", group_sum_ef084505},
-  {"matmul_01b23eae", "matmul", matmul_01b23eae},
-  {"all_finite_59a254ee", "all_finite", all_finite_59a254ee},
-  {"pointwise_sgd_3de388d2", "pointwise", pointwise_sgd_3de388d2}};
+  {"pointwise_constant_ee6158ea", "pointwise", pointwise_constant_ee6158ea, 0, 0},
+  {"matmul_add_75102ab9", "matmul", matmul_add_75102ab9, 0, 0},
+  {"softmax_cross_entropy_a68a4f71", "softmax_cross_entropy", softmax_cross_entropy_a68a4f71, 0, 0},
+  {"softmax_cross_entropy_grad_10602d93", "softmax_cross_entropy_grad", softmax_cross_entropy_grad_10602d93, 0, 0},
+  {"pointwise_3d05f658", "pointwise", pointwise_3d05f658, 0, 0},
+  {"group_sum_ef084505", "group_sum", group_sum_ef084505, 0, 0},
+  {"matmul_01b23eae", "matmul", matmul_01b23eae, 0, 0},
+  {"all_finite_59a254ee", "all_finite", all_finite_59a254ee, 0, 0},
+  {"pointwise_sgd_3de388d2", "pointwise", pointwise_sgd_3de388d2, 0, 0}};
 const int32_t n0_[] = {8, 6, 18, 19, 20};
 const int32_t n1_[] = {9};
 const int64_t n2_[] = {1};
@@ -85,10 +85,10 @@ const StepInfo* const steps_1_ = nullptr;
 const ProgramInfo programs_[] = {
   {"step", {n0_, 5}, {n1_, 1}, {steps_0_, 10}, 2816, 2816},
   {"refresh", {nullptr, 0}, {nullptr, 0}, {nullptr, 0}, 0, 0}};
-const Plan plan_ = {1, "step", "05bf72b1103a4eb09cd6ace3d4a37bfb", "cpu", "x86-64-v3",
+const Plan plan_ = {1, "step", "0fc446bab501fdaa50c37ca36ed3cb81", "cpu", "x86-64-v3",
   {nullptr, 0}, {1792, 896, 2816, 3072}, 253952,
   {tensors_, 23}, {states_, 4},
-  {kernels_, 9}, {programs_, 2}};
+  {kernels_, 9}, {programs_, 2}, {nullptr, 0}};
 }  // namespace
 
 extern "C" const moproc::Plan* moproc_plan() { return &plan_; }

@@ -47,7 +47,7 @@ test("all results of the plain program, every value between, a gradient for each
     "the key encoder has no gradients",
   );
   const missing = kept.nodes
-    .filter((n) => !["constant", "sgd", "ema", "where_finite"].includes(n.op))
+    .filter((n) => !["constant", "sgd", "ema", "running_average"].includes(n.op))
     .flatMap((n) => n.outputs)
     .filter((v) => !names.has(v.name));
   t.deepEqual(

@@ -143,6 +143,7 @@ const attrsOf: Readonly<Record<string, Attrs>> = {
   broadcast_to: { shape: [1, 1] },
   spread_pixels: { h: 1, w: 1 },
   sgd: { grad_scale: 0.25 },
+  running_average: { momentum: 0.25 },
 };
 
 function compareCode(

@@ -71,6 +71,8 @@ const move: readonly OpCase[] = [
     op.concat(b, [v.x, v.y], { axis: 1 }),
   ),
   opCase("slice", { x: [3, 7] }, (b, v) => op.slice(b, v.x, { axis: 1, start: 2, end: 5 })),
+  opCase("pad_channels", { x: [2, 3, 5, 4] }, (b, v) => op.pad_channels(b, v.x, { channels: 4 })),
+  opCase("pad_channels_wide", { x: [2, 11, 3, 1] }, (b, v) => op.pad_channels(b, op.relu(b, v.x), { channels: 24 })),
   opCase("slice_rows", { x: [4, 3, 2, 2] }, (b, v) => op.slice(b, v.x, { axis: 0, start: 0, end: 2 })),
   opCase("slice_images", { x: [2, 3, 5, 4] }, (b, v) => op.slice(b, v.x, { axis: -2, start: 3, end: 5 })),
   opCase("take_rows", { x: [4, 3], idx: labels([2, 0, 3, 1]) }, (b, v) => op.take_rows(b, v.x, v.idx)),
@@ -118,6 +120,27 @@ const contractions: readonly OpCase[] = [
   ),
   opCase("conv_7x7", { x: [1, 3, 9, 8], w: [4, 3, 7, 7] }, (b, v) =>
     op.conv(b, v.x, v.w, { stride: 2, pad: 3 }),
+  ),
+  opCase("conv_wide", { x: [2, 16, 5, 4], w: [24, 16, 3, 3] }, (b, v) => op.conv(b, v.x, v.w, { stride: 1, pad: 1 })),
+  opCase("conv_wide_stride_2", { x: [2, 8, 6, 5], w: [16, 8, 3, 3] }, (b, v) =>
+    op.conv(b, v.x, v.w, { stride: 2, pad: 1 }),
+  ),
+  opCase("conv_wide_1x1", { x: [2, 16, 5, 4], w: [8, 16, 1, 1] }, (b, v) => op.conv(b, v.x, v.w, { stride: 2, pad: 0 })),
+  opCase("conv_image", { x: fixed([2, 3, 9, 8]), w: [8, 3, 7, 7] }, (b, v) => op.conv(b, v.x, v.w, { stride: 2, pad: 3 })),
+  opCase("conv_image_odd", { x: fixed([2, 3, 8, 7]), w: [8, 3, 3, 3] }, (b, v) =>
+    op.conv(b, v.x, v.w, { stride: 2, pad: 1 }),
+  ),
+  opCase("conv_dgrad_wide", { dy: fixed([2, 24, 3, 3]), w: fixed([24, 16, 3, 3]) }, (b, v) =>
+    op.conv_dgrad(b, v.dy, v.w, { stride: 2, pad: 1, h: 6, w: 5 }),
+  ),
+  opCase("conv_dgrad_1x1", { dy: fixed([4, 8, 3, 2]), w: fixed([8, 16, 1, 1]) }, (b, v) =>
+    op.conv_dgrad(b, v.dy, v.w, { stride: 1, pad: 0, h: 3, w: 2 }),
+  ),
+  opCase("conv_wgrad_wide", { dy: fixed([4, 16, 3, 3]), x: fixed([4, 8, 6, 5]) }, (b, v) =>
+    op.conv_wgrad(b, v.dy, v.x, { stride: 2, pad: 1, r: 3, s: 3, groups: 2 }),
+  ),
+  opCase("conv_wgrad_image", { dy: fixed([2, 8, 5, 4]), x: fixed([2, 3, 9, 8]) }, (b, v) =>
+    op.conv_wgrad(b, v.dy, v.x, { stride: 2, pad: 3, r: 7, s: 7, groups: 1 }),
   ),
   opCase("conv_dgrad", { dy: fixed([2, 4, 3, 3]), w: fixed([4, 3, 3, 3]) }, (b, v) =>
     op.conv_dgrad(b, v.dy, v.w, { stride: 2, pad: 1, h: 6, w: 5 }),
@@ -237,6 +260,11 @@ const update: readonly OpCase[] = [
       });
       return [v_new, p_new];
     },
+  ),
+  opCase(
+    "running_average",
+    { previous: fixed([19]), batch: fixed([19]), finite: number(1) },
+    (b, v) => op.running_average(b, v.previous, v.batch, v.finite, { momentum: 0.1 }),
   ),
   opCase("ema", { k: fixed([4, 9]), q: fixed([4, 9]), m: number(0.99) }, (b, v) => op.ema(b, v.k, v.q, v.m)),
   opCase("queue_push", { queue: fixed([3, 5]), ptr: labels([4]), keys: fixed([3, 3]), finite }, (b, v) => {

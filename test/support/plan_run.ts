@@ -16,7 +16,7 @@ import { layOutState, type Place, type Placed, planMemory } from "../../compiler
 import { ALIGN } from "../../compiler/lower/plan.js";
 import { type Chain, operandName, outputsOf, type Region } from "../../compiler/lower/region.js";
 import { type Lowered, select } from "../../compiler/lower/select.js";
-import { templateOf } from "../../compiler/lower/templates/index.js";
+import { templatesOf } from "../../compiler/lower/templates/index.js";
 import { named, opOf } from "../../compiler/ops/op.js";
 import { alignUp } from "../../compiler/util/math.js";
 
@@ -36,6 +36,7 @@ export function runPlan(
   feed: ReadonlyMap<Value, NdArray>,
   change: (p: Placed) => Placed = (p) => p,
 ): PlanRun {
+  const templateOf = templatesOf(target);
   const regions = fuse(g, templateOf);
   const { launches, derived } = select(g, regions, target, templateOf);
   const places = new Map<string, Place>();
@@ -82,14 +83,25 @@ function launch(memory: Memory, { launch: l, workspace }: LaunchStep, r: Region)
 const isCopy = (u: Value, v: Value): boolean =>
   u.name.startsWith(`${v.name}.at_`) || u.name.startsWith(`${v.name}.pack_`);
 
-/** All values of a region. */
-function compute(r: Region, read: (v: Value) => NdArray): ReadonlyMap<Value, NdArray> {
+/** What a device does to values beside the ops' meaning. */
+export interface Rounding {
+  readonly result: (v: Value, x: NdArray) => NdArray; // of a value that is computed
+  readonly operands: (n: Node, xs: readonly NdArray[]) => readonly NdArray[]; // on their way into an anchor
+}
+const exact: Rounding = { result: (_, x) => x, operands: (_, xs) => xs };
+
+/** All values of a region, from those that `read` gives. */
+export function compute(
+  r: Region,
+  read: (v: Value) => NdArray,
+  rounding = exact,
+): ReadonlyMap<Value, NdArray> {
   const made = new Map<Value, NdArray>();
   const value = (v: Value): NdArray => made.get(v) ?? read(v);
   const run = (n: Node, operands: readonly NdArray[]): void => {
     const op = opOf(n.op);
     const out = op.reference(named(op.inputs, operands), n.attrs) as Record<string, NdArray>;
-    for (const [i, v] of n.outputs.entries()) made.set(v, out[op.outputs[i]] as NdArray);
+    for (const [i, v] of n.outputs.entries()) made.set(v, rounding.result(v, out[op.outputs[i]] as NdArray));
   };
   /** Operands of a chain come from its own nodes, or it names them as leaves. */
   const chain = (c: Chain): void => {
@@ -108,7 +120,7 @@ function compute(r: Region, read: (v: Value) => NdArray): ReadonlyMap<Value, NdA
       if (c) chain(c);
       return value(r.plain.get(name) ?? v);
     });
-    run(r.anchor, operands);
+    run(r.anchor, rounding.operands(r.anchor, operands));
   }
   for (const c of r.after) chain(c);
   for (const n of [...r.sums, ...(r.moments ? [r.moments] : [])]) run(n, n.inputs.map(value));

@@ -3,11 +3,11 @@
 // batch, the groups or the threads, because the order of channel sums (and of dw) follows from them.
 
 import type { Node, Target, TensorType } from "../../ir/types.js";
-import { plain, type Epilogue, type Extents, type LaunchShape, type TemplateSpec } from "../template.js";
+import { plain, type Fused, type Extents, type LaunchShape, type TemplateSpec } from "../template.js";
 import { combineTasks, partialBytes, vectorWidth } from "./sums.js";
 
 /** One convolution: x (n, H, W, C), w (OUT, R, S, C), y (n, P, Q, OUT). */
-type ConvShape = {
+export type ConvShape = {
   readonly C: number;
   readonly H: number;
   readonly W: number;
@@ -42,9 +42,9 @@ function dims(node: Node, which: "inputs" | "outputs", at: number): Four {
   return [a, b, c, d];
 }
 
-function convShape(node: Node): ConvShape {
+export function convShape(node: Node): ConvShape {
   const { dilation = 1 } = node.attrs;
-  if (dilation !== 1) throw broken(node, `dilation ${String(dilation)} has no CPU kernel`);
+  if (dilation !== 1) throw broken(node, `dilation ${String(dilation)} has no kernel`);
   const make = ([, C, H, W]: Four, [OUT, , R, S]: Four, [, , P, Q]: Four): ConvShape => ({
     C, H, W, OUT, P, Q, R, S, STRIDE: attr(node, "stride"), PAD: attr(node, "pad"),
   });
@@ -161,7 +161,7 @@ interface Result {
 }
 
 function directLaunch(
-  c: ConvShape & DirectTiles, r: Result, e: Extents, target: Target, y: Epilogue,
+  c: ConvShape & DirectTiles, r: Result, e: Extents, target: Target, y: Fused,
 ): LaunchShape {
   const tiles = ceilDiv(e.rows / e.groups, c.IB) * ceilDiv(r.rows, c.PB);
   const pixels = c.IB * c.PB * r.cols;

@@ -1,6 +1,8 @@
-// All kernel templates of the CPU target, found by the IR op they compute or, for packing, by their own name.
+// All kernel templates of a target, found by the IR op they compute or, for packing, by their own name.
 
-import type { TemplateSpec } from "../template.js";
+import type { Target } from "../../ir/types.js";
+import type { TemplateOf, TemplateSpec } from "../template.js";
+import { cudaTemplates } from "./cuda/index.js";
 import * as conv from "./conv.js";
 import * as loss from "./loss.js";
 import { matmul } from "./matmul.js";
@@ -10,10 +12,10 @@ import * as pool from "./pool.js";
 import * as reduce from "./reduce.js";
 import * as update from "./update.js";
 
-const all: readonly TemplateSpec[] = [
+const cpuTemplates: readonly TemplateSpec[] = [
   conv.convFprop, conv.convDgrad, conv.convWgrad, conv.packConvFprop, conv.packConvDgrad,
   matmul, pointwise,
-  pool.maxPool, pool.maxPoolGrad, pool.globalAvgPool,
+  pool.maxPool, pool.maxPoolGrad, pool.globalAvgPool, pool.padChannels,
   reduce.reduceSum, reduce.reduceMax, reduce.groupSum, reduce.allFinite,
   loss.softmax, loss.softmaxCrossEntropy, loss.softmaxCrossEntropyGrad, loss.l2Normalize, loss.l2NormalizeGrad,
   loss.topKCorrect, loss.correctLabels,
@@ -21,7 +23,8 @@ const all: readonly TemplateSpec[] = [
   update.queuePush, update.prototypeUpdate, update.increment,
 ];
 
-const byOp = new Map(all.map((t) => [t.op, t]));
+const byOp = (all: readonly TemplateSpec[]): ReadonlyMap<string, TemplateSpec> => new Map(all.map((t) => [t.op, t]));
+const tables = { cpu: byOp(cpuTemplates), cuda: byOp(cudaTemplates) };
 
-/** The template of an op, or undefined for elementwise ops, views and composites. */
-export const templateOf = (op: string): TemplateSpec | undefined => byOp.get(op);
+/** The templates of a device; elementwise ops, views and composites have none. */
+export const templatesOf = ({ device }: Pick<Target, "device">): TemplateOf => (op) => tables[device].get(op);

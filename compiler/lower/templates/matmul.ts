@@ -16,7 +16,7 @@ interface Sizes {
   readonly k: number;
 }
 
-function sizesOf(node: Node): Sizes {
+export function sizesOf(node: Node): Sizes {
   const [m, n] = extents(node, outputType(node), 2) as [number, number];
   return { m, n, k: extents(node, inputType(node, 0), 2)[flagAttr(node, "ta") ? 0 : 1] as number };
 }

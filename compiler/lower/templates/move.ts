@@ -18,10 +18,11 @@ const ROW_PIECE = 65536; // bytes of a task, row_piece in C++
 const COPY_BLOCK = 16384; // elements of a task, copy_elements in C++
 const AXES = 6;
 
+const rowsOf = (n: Node): number => inputType(n, 1).shape[0] as number;
+export const rowBytes = (n: Node): number => byteSize(inputType(n, 0)) / rowsOf(n);
+
 /** Constants: ROW_BYTES. */
 function rowMove(op: string): TemplateSpec {
-  const rowsOf = (n: Node): number => inputType(n, 1).shape[0] as number;
-  const rowBytes = (n: Node): number => byteSize(inputType(n, 0)) / rowsOf(n);
   return {
     name: op,
     op,
@@ -41,20 +42,20 @@ export const takeRows: TemplateSpec = rowMove("take_rows");
 export const putRows: TemplateSpec = rowMove("put_rows");
 
 /** One axis of a copy: its extent and the distance of neighbours in x and in y. */
-interface CopyAxis {
+export interface CopyAxis {
   readonly extent: number;
   readonly x: number;
   readonly y: number;
 }
 
-interface CopyPart {
+export interface CopyPart {
   readonly axes: readonly CopyAxis[]; // in the order of y's memory
   readonly xOffset: number;
   readonly yOffset: number;
 }
 
 /** A copy as the kernel sees it: the outermost axis of all parts is `rows` long, an argument of the launch. */
-interface Copy {
+export interface Copy {
   readonly rows: number;
   readonly parts: readonly CopyPart[]; // axes[0] is the axis of the rows
 }
@@ -97,13 +98,16 @@ function part(
   return { axes, xOffset, yOffset };
 }
 
+/** The copies that a node stands for. */
+export type PartsOf = (n: Node) => readonly CopyPart[];
+
 const noRows: CopyAxis = { extent: 1, x: 0, y: 0 };
 
 /**
  * The leading axis becomes the rows where all parts have it alike, so that another batch size is the same
  * kernel; a vector, and parts stacked along that axis, are one row.
  */
-function split(parts: readonly CopyPart[]): Copy {
+export function splitCopy(parts: readonly CopyPart[]): Copy {
   const [first, ...others] = parts.map((p) => p.axes[0]?.extent ?? 1);
   const alike = others.every((e) => e === first) && parts.every((p) => p.axes.length > 1);
   const axes = (p: CopyPart): CopyAxis[] =>
@@ -122,8 +126,8 @@ function partTasks({ axes }: CopyPart, rows: number): number {
  * Constants: ELEMENT_BYTES, PARTS, DIMS, X_STRIDES, Y_STRIDES (six a part), X_OFFSETS, Y_OFFSETS (one a
  * part). Throws for a copy of more than six axes that are no runs.
  */
-function copyTemplate(op: string, parts: (n: Node) => readonly CopyPart[]): TemplateSpec {
-  const copy = (n: Node): Copy => split(parts(n));
+function copyTemplate(op: string, parts: PartsOf): TemplateSpec {
+  const copy = (n: Node): Copy => splitCopy(parts(n));
   const six = (n: Node, pick: (a: CopyAxis) => number, filler: number): number[] =>
     copy(n).parts.flatMap(({ axes: [rows, ...inner] }) => {
       if (inner.length >= AXES)
@@ -154,22 +158,21 @@ function copyTemplate(op: string, parts: (n: Node) => readonly CopyPart[]): Temp
   };
 }
 
-export const transpose: TemplateSpec = copyTemplate("transpose", (n) => {
+export const transposeParts: PartsOf = (n) => {
   const perm = listAttr(n, "perm");
   const y = outputType(n);
   return [part(inputType(n, 0), y, y.shape, (i) => perm[i] as number, 0, 0)];
-});
+};
 
-export const slice: TemplateSpec = copyTemplate("slice", (n) => {
+export const sliceParts: PartsOf = (n) => {
   const x = inputType(n, 0);
   const y = outputType(n);
   const axis = positiveAxis(numberAttr(n, "axis"), x.shape.length);
-  return [
-    part(x, y, y.shape, (i) => i, numberAttr(n, "start") * (storageStrides(x.shape)[axis] as number), 0),
-  ];
-});
+  const offset = numberAttr(n, "start") * (storageStrides(x.shape)[axis] as number);
+  return [part(x, y, y.shape, (i) => i, offset, 0)];
+};
 
-export const concat: TemplateSpec = copyTemplate("concat", (n) => {
+export const concatParts: PartsOf = (n) => {
   const y = outputType(n);
   const axis = positiveAxis(numberAttr(n, "axis"), y.shape.length);
   const step = storageStrides(y.shape)[axis] as number;
@@ -179,13 +182,18 @@ export const concat: TemplateSpec = copyTemplate("concat", (n) => {
     start += type.shape[axis] as number;
     return one;
   });
-});
+};
 
-export const broadcastCopy: TemplateSpec = copyTemplate("broadcast_copy", (n) => {
+export const broadcastParts: PartsOf = (n) => {
   const x = inputType(n, 0);
   const y = outputType(n);
   const missing = y.shape.length - x.shape.length;
   const from = (i: number): number | undefined =>
     i < missing || x.shape[i - missing] === 1 ? undefined : i - missing;
   return [part(x, y, y.shape, from, 0, 0)];
-});
+};
+
+export const transpose: TemplateSpec = copyTemplate("transpose", transposeParts);
+export const slice: TemplateSpec = copyTemplate("slice", sliceParts);
+export const concat: TemplateSpec = copyTemplate("concat", concatParts);
+export const broadcastCopy: TemplateSpec = copyTemplate("broadcast_copy", broadcastParts);

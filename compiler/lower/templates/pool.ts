@@ -1,17 +1,18 @@
-// kernels/cpu/max_pool.hpp, max_pool_grad.hpp, global_avg_pool.hpp.
+// kernels/cpu/max_pool.hpp, max_pool_grad.hpp, global_avg_pool.hpp, pad_channels.hpp.
 
 import { elements, type Node } from "../../ir/types.js";
 import { ceilDiv } from "../../util/math.js";
-import type { TemplateSpec } from "../template.js";
+import { plain, type TemplateSpec } from "../template.js";
 import { combineTasks, partialBytes } from "./sums.js";
 import { extents, inputType, numberAttr, outputType } from "./shapes.js";
 
 const POOL_TILE = 8; // rows of dx a task, pool_tile in C++
 const POOL_COLUMNS = 64; // channels at a time, pool_columns in C++
+const PAD_PIXELS = 4096; // pixels of a task, pad_pixels in C++
 const AVERAGE_CHANNELS = 64; // of a task, average_channels in C++
 
 /** Constants of both poolings: C, H, W of x, P, Q of the windows, KERNEL, STRIDE, PAD. */
-function windowConstants(
+export function windowConstants(
   n: Node,
   windows: readonly number[],
 ): Readonly<Record<"C" | "H" | "W" | "P" | "Q" | "KERNEL" | "STRIDE" | "PAD", number>> {
@@ -84,4 +85,21 @@ export const globalAvgPool: TemplateSpec = {
     scratchBytes: 0,
   }),
   flops: (n) => elements(inputType(n, 0).shape),
+};
+
+/** Constants: PIXELS, C of x, PADDED channels of y. */
+export const padChannels: TemplateSpec = {
+  ...plain,
+  name: "pad_channels",
+  op: "pad_channels",
+  prologue: ["x"],
+  constants: (n) => {
+    const [, C, h, w] = extents(n, inputType(n, 0), 4) as [number, number, number, number];
+    return { PIXELS: h * w, C, PADDED: outputType(n).shape[1] as number };
+  },
+  launch: (n, { rows }) => {
+    const [, , h, w] = extents(n, outputType(n), 4) as [number, number, number, number];
+    return { tasks: [ceilDiv(rows * h * w, PAD_PIXELS)], workspaceBytes: 0, scratchBytes: 0 };
+  },
+  flops: () => 0,
 };

@@ -2,7 +2,7 @@
 // kernels/cpu/sums.hpp.
 
 import type { Target } from "../../ir/types.js";
-import type { Epilogue } from "../template.js";
+import type { Fused } from "../template.js";
 
 /** f32 lanes of a register. Throws for an arch the CPU kernels do not know. */
 export function vectorWidth(target: Target): number {
@@ -15,13 +15,13 @@ export function vectorWidth(target: Target): number {
 export const paddedChannels = (c: number): number => Math.ceil(c / 16) * 16;
 
 /** Values a channel that a tile leaves in the workspace. */
-export const partialValues = (y: Epilogue): number => y.sums + (y.moments ? 2 : 0);
+export const partialValues = (y: Fused): number => y.sums + (y.moments ? 2 : 0);
 
 /** Bytes of the partials of `tiles` tiles a group. */
-export const partialBytes = (y: Epilogue, channels: number, groups: number, tiles: number): number =>
+export const partialBytes = (y: Fused, channels: number, groups: number, tiles: number): number =>
   4 * groups * tiles * partialValues(y) * paddedChannels(channels);
 
 /** Tasks of the phase that combines the partials; an empty list if there is nothing to combine. */
 export const combineTasks = (
-  y: Epilogue, channels: number, groups: number, target: Target,
+  y: Fused, channels: number, groups: number, target: Target,
 ): readonly number[] => partialValues(y) === 0 ? [] : [groups * Math.ceil(channels / vectorWidth(target))];

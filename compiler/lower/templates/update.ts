@@ -3,6 +3,7 @@
 
 import { elements } from "../../ir/types.js";
 import { ceilDiv } from "../../util/math.js";
+import { ALIGN } from "../plan.js";
 import { plain, type TemplateSpec } from "../template.js";
 import { extents, inputType } from "./shapes.js";
 
@@ -48,7 +49,8 @@ export const increment: TemplateSpec = {
   ...plain,
   name: "increment",
   op: "increment",
-  constants: () => ({}),
+  flat: true,
+  constants: () => ({ STRIDE: ALIGN / 8 }),
   launch: () => ({ tasks: [1], workspaceBytes: 0, scratchBytes: 0 }),
   flops: () => 1,
 };

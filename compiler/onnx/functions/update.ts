@@ -15,6 +15,10 @@ export const update: readonly Body[] = [
     const v_new = w.where(ok, w.add(w.mul(v, momentum), pull), v);
     return { v_new, p_new: w.where(ok, w.sub(p, w.mul(v_new, lr)), p) };
   }),
+  bodyOf(op.running_average, (w, { previous, batch, finite }, { attrs: { momentum } }) => {
+    const next = w.add(w.mul(previous, 1 - momentum), w.mul(batch, momentum));
+    return w.where(w.isSet(finite), next, previous);
+  }),
   bodyOf(op.ema, (w, { k, q, m }) => w.add(w.mul(k, m), w.mul(q, w.sub(1, m)))),
   bodyOf(op.queue_push, (w, { queue, ptr, keys, finite }) => {
     const [n, size] = [extent(keys, 0), extent(queue, 1)];

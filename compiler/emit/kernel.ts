@@ -1,13 +1,14 @@
-// One region as C++: a struct K of constants and scalar bodies, and the entry that instantiates the template with it.
+// One region as C++ or CUDA C++: a struct K of constants and scalar bodies, and the entry that instantiates the template
+// with it. Bodies read the same for both: Vec, At and the leaf functions have one name in kernels/cpu and kernels/cuda.
 // The text is meant to be read; comments name the values, and are left out of the digest that names the kernel.
 
-import type { DType, Node, Value } from "../ir/types.js";
+import type { DType, Node, Target, Value } from "../ir/types.js";
 import { accessOf } from "../ops/access.js";
 import { opOf } from "../ops/op.js";
 import { domainOf } from "../lower/domain.js";
 import type { Kernel } from "../lower/plan.js";
-import { type Chain, type Leaf, rawResult, type Region } from "../lower/region.js";
-import type { TemplateSpec } from "../lower/template.js";
+import { type Chain, type Leaf, rawResult, type Region, storedOperand } from "../lower/region.js";
+import type { Constants, TemplateSpec } from "../lower/template.js";
 import { digest } from "../util/digest.js";
 import { floatLiteral } from "../util/float.js";
 
@@ -24,9 +25,9 @@ const cpp: Readonly<Partial<Record<DType, string>>> = { f32: "float", bf16: "bf1
  * `groups` are those of the launch, of which the text says no more than whether there are several.
  */
 export function emitKernel(
-  r: Region, plain: ReadonlyMap<string, Value>, constants: Constants, groups: number,
+  r: Region, plain: ReadonlyMap<string, Value>, constants: Constants, device: Target["device"], groups: number,
 ): Emitted {
-  const k = new KernelText(r.template, r.anchor?.scope ?? r.after.at(-1)?.nodes.at(-1)?.scope ?? "", groups > 1);
+  const k = new KernelText(r.template, r.anchor?.scope ?? r.after.at(-1)?.nodes.at(-1)?.scope ?? "", device, groups > 1);
   k.constants(constants);
   for (const [name, chain] of r.operands) k.prologue(name, chain);
   k.plainInputs(plain);
@@ -36,15 +37,15 @@ export function emitKernel(
 }
 
 /** Emits a kernel that packs `w` into `packed`. */
-export function emitPacking(template: TemplateSpec, w: Value, packed: Value, constants: Constants): Emitted {
-  const k = new KernelText(template, packed.name);
+export function emitPacking(
+  template: TemplateSpec, w: Value, packed: Value, constants: Constants, device: Target["device"],
+): Emitted {
+  const k = new KernelText(template, packed.name, device);
   k.constants(constants);
   k.plainInputs(new Map([["w", w]]));
   k.plainOutput("packed", packed);
   return k.finish([]);
 }
-
-type Constants = Readonly<Record<string, number | readonly number[]>>;
 
 class KernelText {
   private readonly lines: string[] = [];
@@ -55,15 +56,25 @@ class KernelText {
   constructor(
     private readonly template: TemplateSpec,
     private readonly at: string,
+    private readonly device: Target["device"],
     readonly grouped = false,
   ) {}
 
+  private threads = 0;
+  private sharedBytes = 0;
+  private bounds: readonly string[] = []; // constants that __launch_bounds__ names
+
   constants(all: Constants): void {
+    const number = (name: string): number => (all[name] as number | undefined) ?? 0;
+    this.threads = number("THREADS");
+    this.sharedBytes = number("SHARED_BYTES");
+    this.bounds = number("BLOCKS") > 0 ? ["THREADS", "BLOCKS"] : ["THREADS"];
     for (const [name, value] of Object.entries(all)) {
       if (typeof value === "number") {
         const type = Number.isInteger(value) ? "int" : "float";
         this.lines.push(`  static constexpr ${type} ${name} = ${type === "int" ? value : floatLiteral(value)};`);
-      } else this.lines.push(`  static constexpr int64_t ${name}[] = {${value.join(", ")}};`);
+      } else if ("type" in value) this.lines.push(`  using ${name} = ${value.type};`);
+      else this.lines.push(`  static constexpr int64_t ${name}[] = {${value.join(", ")}};`);
     }
   }
 
@@ -86,13 +97,14 @@ class KernelText {
 
   /** struct X { load }: what the kernel reads as operand x. */
   prologue(name: string, chain: Chain): void {
-    const only = chain.leaves.length === 1 && chain.nodes.length === 0 ? chain.leaves[0] : undefined;
-    const buffer = only && only.value.type.dtype === "f32" ? this.arg(only.value, "in") : -1;
+    const only = storedOperand(chain);
+    const buffer = only ? this.arg(only, "in") : -1;
     const body = new Body(this, domainOf(chain.root.type.shape).channels);
     const result = body.compute(chain);
     this.lines.push(
       `  struct ${pascal(name)} {`,
       `    static constexpr int buffer = ${buffer};`,
+      ...(this.device === "cuda" ? [`    using stored = ${only ? cpp[only.type.dtype] : "void"};`] : []),
       "    static MOPROC_INLINE Vec load(const Params& p, const At& i, int lanes) {",
       ...body.text(),
       `      return ${result};`,
@@ -104,8 +116,9 @@ class KernelText {
   /** struct Y { store }: what is done with each vector of the result. */
   epilogue(r: Region, flat: boolean): void {
     const raw = rawResult(r);
-    const body = new Body(this, flat ? 1 : domainOf(r.shape).channels);
-    if (raw) body.define(raw, "y");
+    const run = this.device === "cpu" ? 1 : 0; // channels of a flat run of elements
+    const body = new Body(this, flat ? run : domainOf(r.shape).channels, new Set(r.stores));
+    if (raw) body.begin(raw, "y");
     const sumOf = r.sums.map((n) => n.inputs[0] as Value);
     for (const chain of r.after) body.compute(chain);
     for (const v of r.stores) body.put(v); // after all loads: a result may take the place of an operand
@@ -141,29 +154,40 @@ class KernelText {
     return `Vec(p.scalars[${this.scalars.indexOf(x)}])`;
   }
 
-  table(name: string, values: readonly number[]): void {
-    const f = values.map((x) => floatLiteral(x)).join(", ");
-    this.lines.push(`  static constexpr float ${name}[] = {${f}};`);
+  /** C++ for a constant a channel. Device code can read an array at run time only where it is a variable of the device. */
+  table(values: readonly number[]): string {
+    const name = `T${this.tables.length}`;
+    this.tables.push(`${name}[] = {${values.map((x) => floatLiteral(x)).join(", ")}}`);
+    return this.device === "cpu" ? name : `SYMBOL_${name}`;
   }
-  tables = 0;
+  private readonly tables: string[] = [];
 
   finish(ops: readonly string[]): Emitted {
     const { template } = this;
-    const body = this.lines.map((l) => l.replace(/\s*\/\/ .*$/, "")).join("\n");
+    const body = [...this.tables, ...this.lines].map((l) => l.replace(/\s*\/\/ .*$/, "")).join("\n");
     const tail = ops.length > 4 ? [...ops.slice(0, 3), "etc"] : ops;
     const symbol = [template.name, ...tail, digest(template.name, body).slice(0, 8)].join("_");
+    const entry =
+      this.device === "cpu"
+        ? `extern "C" void ${symbol}(const Params& p, const Task& t) { ${template.name}<${symbol}_K>(p, t); }`
+        : `extern "C" __global__ void __launch_bounds__(${this.bounds.map((b) => `${symbol}_K::${b}`).join(", ")}) ${symbol}(` +
+          `const __grid_constant__ Params p) { ${template.name}<${symbol}_K>(p); }`;
     const source = [
       `// ${this.at || "<top>"}`,
       ...this.args.map((v, i) => `//   ${i}: ${v.type.dtype}[${v.type.shape.join(",")}] ${v.name}`),
       "namespace {",
+      ...(this.device === "cuda" ? this.tables.map((t) => `__device__ const float ${symbol}_${t};`) : []),
       `struct ${symbol}_K {`,
-      ...this.lines,
+      ...(this.device === "cpu" ? this.tables.map((t) => `  static constexpr float ${t};`) : []),
+      ...this.lines.map((l) => l.replaceAll("SYMBOL_T", `${symbol}_T`)),
       "};",
       "}  // namespace",
-      `extern "C" void ${symbol}(const Params& p, const Task& t) { ${template.name}<${symbol}_K>(p, t); }`,
+      entry,
       "",
     ].join("\n");
-    return { kernel: { symbol, template: template.name, header: template.header ?? template.name, source }, args: this.args, scalars: this.scalars };
+    const { threads, sharedBytes } = this;
+    const kernel = { symbol, template: template.name, header: template.header ?? template.name, source, threads, sharedBytes };
+    return { kernel, args: this.args, scalars: this.scalars };
   }
 
   private line(code: string, v: Value): void {
@@ -180,13 +204,28 @@ class Body {
   constructor(
     private readonly k: KernelText,
     private readonly channels: number,
+    private readonly stored: ReadonlySet<Value> = new Set(),
   ) {}
 
   text(): readonly string[] {
     return this.lines;
   }
 
-  define(v: Value, name: string): void {
+  /** Value v comes in as C++ name `name`. */
+  begin(v: Value, name: string): void {
+    if (this.rounds(v)) this.lines.push(`      ${name} = rounded<bf16>(${name});`);
+    this.names.set(v.name, name);
+  }
+
+  /** What is stored in fewer bits is rounded where it is computed: everything later sees what a reader will see. */
+  private rounds(v: Value): boolean {
+    return v.type.dtype === "bf16" && this.stored.has(v);
+  }
+
+  /** Appends `const Vec name = expression` for v. */
+  private result(v: Value, name: string, expression: string, op: string): void {
+    const text = this.rounds(v) ? `rounded<bf16>(${expression})` : expression;
+    this.lines.push(`      const Vec ${name} = ${text};`.padEnd(59) + ` // ${op}`);
     this.names.set(v.name, name);
   }
 
@@ -219,8 +258,7 @@ class Body {
     if (!code) throw new Error(`internal: emit: ${n.op} has no scalar code`);
     const outs = n.outputs.map(() => `v${this.next++}`);
     code(operands, n.attrs, outs).forEach((expression, o) => {
-      this.lines.push(`      const Vec ${outs[o]} = ${expression};`.padEnd(59) + ` // ${n.op}`);
-      this.define(n.outputs[o] as Value, outs[o] as string);
+      this.result(n.outputs[o] as Value, outs[o] as string, expression, n.op);
     });
   }
 
@@ -245,9 +283,8 @@ class Body {
   /** Factors depend on batch and image sizes more often than on the model: they are arguments. */
   private scale(n: Node): void {
     const x = this.leafOrName(n.inputs[0] as Value);
-    const name = `v${this.next++}`;
-    this.lines.push(`      const Vec ${name} = ${x} * ${this.k.scalar(n.attrs["factor"] as number)};`.padEnd(59) + " // scale");
-    this.define(n.outputs[0] as Value, name);
+    const factor = this.k.scalar(n.attrs["factor"] as number);
+    this.result(n.outputs[0] as Value, `v${this.next++}`, `${x} * ${factor}`, "scale");
   }
 
   private leafOrName(v: Value): string {
@@ -258,11 +295,10 @@ class Body {
     const values = n.attrs["values"] as readonly number[];
     const v = n.outputs[0] as Value;
     if (values.length === 1 || values.every((x) => x === values[0])) {
-      return this.define(v, this.k.scalar(values[0] as number));
+      this.names.set(v.name, this.k.scalar(values[0] as number));
+      return;
     }
-    const name = `T${this.k.tables++}`;
-    this.k.table(name, values);
-    this.define(v, `table(${name}, i, lanes)`);
+    this.names.set(v.name, `table(${this.k.table(values)}, i, lanes)`);
   }
 }
 

@@ -1,0 +1,81 @@
+// Sources -> compiled files in parallel, cached by content: a file is looked up by the digest of its compiler, flags,
+// headers and text without comments.
+
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { availableParallelism, homedir } from "node:os";
+import { join } from "node:path";
+import { debug } from "../util/debug.js";
+import { digest } from "../util/digest.js";
+import { root } from "../util/root.js";
+import { runAll, runSaying } from "../util/run.js";
+
+/** One compiler call: `command flags -c source -o result`. */
+export interface Unit {
+  readonly source: string;
+  readonly command: string;
+  readonly version: string; // of the command: part of the key
+  readonly flags: readonly string[];
+  readonly include: readonly string[]; // -I flags: not part of the key, so that clones of the project share
+  readonly headers: readonly string[]; // folders of the project whose headers it may include
+  readonly names: boolean; // comments are part of the text: they may not be left out of the key
+  readonly result: "o" | "fatbin";
+}
+
+export interface Compiled {
+  readonly files: readonly string[]; // in the order of the units
+  readonly reports: readonly string[]; // what the compiler said of each: ptxas's registers and spills
+  readonly compiled: number; // how many were not in the cache
+}
+
+/** Compiles what is not in the cache, a job a core; `progress` is told after each. Rejects with the compiler's words. */
+export async function compileAll(
+  units: readonly Unit[], progress: (done: number, total: number) => void,
+): Promise<Compiled> {
+  const cache = cacheDir();
+  const headers = new Map<string, string>();
+  const headerKey = (folders: readonly string[]): string => {
+    const key = folders.join(" ");
+    const known = headers.get(key) ?? headerDigest(folders);
+    headers.set(key, known);
+    return known;
+  };
+  const jobs = units.map((u) => {
+    const text = readFileSync(u.source, "utf8");
+    const code = u.names ? text : text.replace(/\/\/.*$/gm, "");
+    const key = digest(u.version, u.flags.join(" "), headerKey(u.headers), code);
+    return { ...u, file: join(cache, `${key.slice(0, 40)}.${u.result}`) };
+  });
+  const missing = [...new Map(jobs.filter((j) => !existsSync(j.file)).map((j) => [j.file, j])).values()];
+  let done = 0;
+  await runAll(availableParallelism(), missing, async (j) => {
+    const part = `${j.file}.${process.pid}.part`;
+    debug(2, () => `${j.command} ${j.source}`);
+    const what = j.result === "o" ? ["-c"] : [];
+    const { err } = await runSaying(j.command, [...j.flags, ...j.include, ...what, j.source, "-o", part]);
+    writeFileSync(reportOf(j.file), err);
+    renameSync(part, j.file);
+    progress(++done, missing.length);
+  });
+  const files = jobs.map((j) => j.file);
+  const reports = files.map((f) => (existsSync(reportOf(f)) ? readFileSync(reportOf(f), "utf8") : ""));
+  return { files, reports, compiled: missing.length };
+}
+
+const reportOf = (file: string): string => `${file}.txt`;
+
+/** Where compiled files are kept: $MOPROC_CACHE, or moproc in the user's cache directory. */
+export function cacheDir(): string {
+  const dir = process.env["MOPROC_CACHE"] ?? join(process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"), "moproc");
+  mkdirSync(dir, { recursive: true });
+  return dir;
+}
+
+/** Digest of all headers below these folders of the project. */
+export function headerDigest(folders: readonly string[]): string {
+  const files = folders.flatMap((f) =>
+    readdirSync(join(root, f), { recursive: true, withFileTypes: true })
+      .filter((e) => e.isFile() && /\.(h|hpp|cuh)$/.test(e.name))
+      .map((e) => join(e.parentPath, e.name)),
+  );
+  return digest(...files.sort().map((f) => readFileSync(f)));
+}

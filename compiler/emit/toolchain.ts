@@ -1,0 +1,82 @@
+// The compilers an artefact needs, and the flags kernels are compiled with.
+
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import type { Plan } from "../lower/plan.js";
+import { root } from "../util/root.js";
+import { run } from "../util/run.js";
+import type { Unit } from "./objects.js";
+
+export const cxx = (): string => process.env["CXX"] ?? "g++";
+
+/** Version line of the C++ compiler; throws with what to install when there is none. */
+export async function compilerVersion(): Promise<string> {
+  const text = await run(cxx(), ["--version"]).catch((e: Error) => {
+    throw new Error(`no C++ compiler: ${e.message}\ninstall g++ 12 or later (Debian, Ubuntu: apt-get install g++) or set CXX`);
+  });
+  return text.split("\n")[0] as string;
+}
+
+/** nvcc: $NVCC, or of $CUDA_HOME, or on the PATH. */
+export function nvcc(): string {
+  if (process.env["NVCC"]) return process.env["NVCC"];
+  const home = process.env["CUDA_HOME"];
+  const own = home ? join(home, "bin", "nvcc") : "";
+  return own && existsSync(own) ? own : "nvcc";
+}
+
+/** Release line of nvcc; throws with how to get one. */
+export async function nvccVersion(): Promise<string> {
+  const text = await run(nvcc(), ["--version"]).catch((e: Error) => {
+    throw new Error(
+      `no nvcc: ${e.message}\ninstall the CUDA toolkit 12.8 or later, or its compiler alone ` +
+        "(pip install nvidia-cuda-nvcc nvidia-cuda-runtime nvidia-cuda-cccl), and set CUDA_HOME or NVCC; " +
+        "--arch emulator needs none and runs the same kernels on the CPU",
+    );
+  });
+  return text.trim().split("\n").at(-1) as string;
+}
+
+const include = ["-I", join(root, "kernels"), "-I", join(root, "runtime")];
+const strict = ["-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"];
+
+type Tool = Omit<Unit, "source">;
+
+/** How files of kernels are compiled for a plan's target. */
+export async function kernelTool({ target }: Plan): Promise<Tool> {
+  const gxx = { command: cxx(), version: await compilerVersion(), include, names: false, result: "o" } as const;
+  const flags = ["-std=c++20", "-O3", "-fPIC", ...strict];
+  if (target.device === "cpu") {
+    const wide = target.arch === "x86-64-v4" ? ["-mprefer-vector-width=512"] : [];
+    return { ...gxx, flags: [...flags, `-march=${target.arch}`, ...wide], headers: ["kernels/common", "kernels/cpu"] };
+  }
+  const headers = ["kernels/common", "kernels/cuda"];
+  if (target.arch === "emulator") {
+    const emulated = ["-march=x86-64-v3", "-x", "c++", "-DMOPROC_EMULATOR", "-fno-gnu-unique"];
+    const core = ["-I", join(root, "test", "emulator")];
+    return { ...gxx, flags: [...flags, ...emulated], include: [...include, ...core], headers: [...headers, "test/emulator"] };
+  }
+  return {
+    command: nvcc(), version: await nvccVersion(), names: false, result: "fatbin", headers, include,
+    flags: ["-fatbin", "-std=c++20", "-O3", "-fmad=false", "-Xptxas", "-v", "--compress-mode=size", ...codeFor(target.arch.split(","))],
+  };
+}
+
+/** How plan.cpp is compiled. */
+export async function planTool(): Promise<Tool> {
+  return {
+    command: cxx(), version: await compilerVersion(), names: true, result: "o",
+    flags: ["-std=c++20", "-O1", "-fPIC"], include, headers: ["runtime/core", "kernels/common"],
+  };
+}
+
+/**
+ * Machine code for each arch, and PTX of the newest one without a suffix for GPUs still to come: code for sm_90a runs on
+ * nothing else.
+ */
+export function codeFor(archs: readonly string[]): string[] {
+  const number = (a: string): number => Number(/^sm_(\d+)/.exec(a)?.[1]);
+  const portable = Math.max(80, ...archs.filter((a) => /^sm_\d+$/.test(a)).map(number));
+  const machine = archs.flatMap((a) => ["-gencode", `arch=${a.replace("sm_", "compute_")},code=${a}`]);
+  return [...machine, "-gencode", `arch=compute_${portable},code=compute_${portable}`];
+}

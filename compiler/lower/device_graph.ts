@@ -1,0 +1,56 @@
+// What a graph has to look like for kernels/cuda: no operand list longer than a launch can name, images with as many
+// channels as the tensor cores take at once. The graph computes the same; a padded convolution has weights of fewer
+// channels than its image, which only its templates understand.
+
+import { Builder } from "../ir/builder.js";
+import type { Graph, Node, Target, Value } from "../ir/types.js";
+import { mul } from "../ops/elementwise.js";
+import { pad_channels } from "../ops/move.js";
+import { all_finite } from "../ops/update.js";
+import { substitute } from "../passes/rewrite.js";
+
+const OPERANDS = 40; // of the 48 buffers of a launch
+
+/** all_finite of many tensors, as the product of those of some each. */
+export function splitFinite(g: Graph, target: Target): Graph {
+  return edit(g, target, (b, n, replace) => {
+    if (n.op !== all_finite.name || n.inputs.length <= OPERANDS) return false;
+    const parts = Array.from({ length: Math.ceil(n.inputs.length / OPERANDS) }, (_, i) =>
+      all_finite(b, n.inputs.slice(i * OPERANDS, (i + 1) * OPERANDS)),
+    );
+    replace(n.outputs[0] as Value, parts.reduce((x, y) => mul(b, x, y)));
+    return true;
+  });
+}
+
+/** Images of convolutions padded to 4 channels where the kernels read pairs of pixels, else to a multiple of 8. */
+export function padImages(g: Graph, target: Target): Graph {
+  const padded = new Map<string, Value>();
+  return edit(g, target, (b, n) => {
+    const at = n.op === "conv" ? 0 : n.op === "conv_wgrad" ? 1 : -1;
+    const x = n.inputs[at];
+    const channels = x?.type.shape[1] ?? 0;
+    if (!x || channels % 8 === 0) return false;
+    const pairs = channels <= 4 && n.attrs["stride"] === 2 && (x.type.shape[3] as number) % 2 === 0;
+    const to = pairs ? 4 : Math.ceil(channels / 8) * 8;
+    const key = `${x.name} ${to}`;
+    const image = padded.get(key) ?? pad_channels(b, x, { channels: to });
+    padded.set(key, image);
+    b.keep({ ...n, inputs: n.inputs.with(at, image) });
+    return true;
+  });
+}
+
+/** The graph with every node that `f` does not take over. */
+function edit(
+  g: Graph, target: Target, f: (b: Builder, n: Node, replace: (v: Value, by: Value) => void) => boolean,
+): Graph {
+  if (target.device !== "cuda") return g;
+  const b = Builder.resume(g);
+  const renamed = new Map<Value, Value>();
+  for (const old of g.nodes) {
+    const n = { ...old, inputs: old.inputs.map((v) => renamed.get(v) ?? v) };
+    if (!f(b.at(n.scope), n, (v, by) => renamed.set(v, by))) b.keep(n);
+  }
+  return substitute(g, b.nodes, renamed);
+}

@@ -1,0 +1,58 @@
+// How activations are stored. With `--precision bf16` every 4-D activation and its gradient gets the type bf16: kernels
+// load and store two bytes and compute in f32. Surprising: an elementwise value that nobody stores is never rounded; one
+// that is, is rounded before anything in the same kernel reads it (emit/kernel.ts).
+
+import type { Graph, Node, Precision, Target, Value } from "../ir/types.js";
+import { opOf } from "../ops/op.js";
+import { isView } from "./views.js";
+
+/** The graph with its activations retyped; the same object where the target stores them as f32. */
+export function storeActivations(g: Graph, target: Target): Graph {
+  if (target.precision !== "bf16") return g;
+  const kept = new Set<Value>([...g.outputs, ...g.updates.values()]);
+  const stored = new Map<Value, Value>();
+  const nodes = g.nodes.map((n) => {
+    const inputs = n.inputs.map((v) => stored.get(v) ?? v);
+    const half = isActivation(n, (v) => stored.has(v));
+    const outputs = n.outputs.map((v) => {
+      const narrow = half && v.type.dtype === "f32" && !kept.has(v) && (isView(n) || v.type.shape.length === 4);
+      if (!narrow) return v;
+      const to: Value = { name: v.name, type: { dtype: "bf16", shape: v.type.shape } };
+      stored.set(v, to);
+      return to;
+    });
+    return { ...n, inputs, outputs };
+  });
+  return { ...g, nodes };
+}
+
+const operands: Readonly<Record<Precision, string>> = {
+  bf16: "bf16 operands, f32 sums",
+  tf32: "operands rounded to tf32, f32 sums",
+  f32: "three products of tf32 parts, f32 sums",
+};
+
+/** What of `g` (after storeActivations) is stored and multiplied in what, a line each. */
+export function explainPrecision(g: Graph, target: Target): readonly string[] {
+  if (target.device === "cpu") return ["everything is computed and stored in f32"];
+  const precision = target.precision ?? "f32";
+  const stored = g.nodes.flatMap((n) => n.outputs).filter((v) => v.type.dtype === "bf16");
+  const count = (op: RegExp): number => g.nodes.filter((n) => op.test(n.op)).length;
+  const shown = stored.length === 0 ? "none" : `${stored.length}, where they are written at all: ${stored.map((v) => `%${v.name}`).join(" ")}`;
+  return [
+    `${count(/^conv/)} convolutions: ${operands[precision]}`,
+    `${count(/^matmul$/)} matrix products: ${operands.f32}`,
+    "arithmetic in registers, statistics, losses, master weights, momenta, optimizer: f32; counts and labels: i64",
+    `values that are stored as bf16: ${shown}`,
+  ];
+}
+
+/** Results of convolutions and poolings, of arithmetic on them or on images, and what broadcasts over pixels. */
+function isActivation(n: Node, isStored: (v: Value) => boolean): boolean {
+  const { kind } = opOf(n.op);
+  if (n.op === "conv_wgrad") return false;
+  if (kind === "kernel" && !isView(n)) return n.outputs[0]?.type.shape.length === 4 && !n.op.startsWith("take_");
+  const images = n.inputs.filter((v) => v.type.shape.length === 4);
+  if (isView(n)) return images.some(isStored);
+  return images.length === 0 || images.some((v) => isStored(v) || v.type.dtype === "u8");
+}

@@ -1,0 +1,201 @@
+// The convolutions of kernels/cuda: implicit GEMM on tensor cores. Tiles, runs and splits follow from the shape of one
+// group's part alone: the order of sums depends on them. Channels come in multiples of 8; images are padded to 4, which
+// the kernels read as pairs of pixels, or to 8 (passes/pad_images.ts).
+
+import type { Attrs, Node, Target } from "../../../ir/types.js";
+import { ceilDiv } from "../../../util/math.js";
+import { type Extents, type Fused, plain, type TemplateSpec } from "../../template.js";
+import * as cpu from "../conv.js";
+import { numberAttr } from "../shapes.js";
+import { partialValues } from "../sums.js";
+import { combineBlocks, grid, MULTIPROCESSORS, onCuda, partialBytes, THREADS } from "./blocks.js";
+import { convOperand, epilogueShared, forOperand, type Operand, type Tile, tile, wgradShared } from "./gemm.js";
+
+/** A convolution as K of the kernels has it: C stored channels of x, CW of the weights. */
+type Shape = cpu.ConvShape & { readonly CW: number };
+
+function shapeOf(node: Node): Shape {
+  const s = cpu.convShape(node);
+  const weights = node.op === "conv_wgrad" ? node.outputs[0] : node.inputs[1];
+  const shape = { ...s, CW: weights?.type.shape[1] as number };
+  const image = isPaired(shape) && node.op !== "conv_dgrad";
+  if ((shape.C % 8 !== 0 && !image) || shape.OUT % 8 !== 0) {
+    const what = `${node.op} in ${node.scope || "<top>"}: ${shape.C} channels to ${shape.OUT}`;
+    throw new Error(`${what}: on CUDA, channels of convolutions are multiples of 8 (but for those of an image)`);
+  }
+  return shape;
+}
+
+/** Images of 4 channels, read as pairs of neighbouring pixels: ConvShape::paired in C++. */
+export const isPaired = (s: Pick<cpu.ConvShape, "C" | "STRIDE" | "W">): boolean => s.C === 4 && s.STRIDE === 2 && s.W % 2 === 0;
+
+/** ConvShape::columns in C++: terms of an output. */
+function columnsOf(s: Shape): number {
+  return isPaired(s) ? s.R * Math.floor((s.S + (s.PAD % 2) + 1) / 2) * 8 : s.R * s.S * s.C;
+}
+
+const isPoint = (s: Shape): boolean => s.R === 1 && s.S === 1;
+
+/** Recomputing a prologue for each of a window's taps costs more than the pass that stores it. */
+const unlessPoint = (names: readonly string[]) => (node: Node): readonly string[] => (isPoint(shapeOf(node)) ? [] : names);
+
+interface Result {
+  readonly channels: number;
+  readonly terms: number;
+  readonly tiled: number; // pixels of one image, or cells of pixels, that tiles count
+  readonly bytes: number; // moved for each of them
+}
+
+function fpropResult(s: Shape, o: Operand): Result {
+  const bytes = o.bytes * (s.OUT + (s.C * s.H * s.W) / (s.P * s.Q));
+  return { channels: s.OUT, terms: columnsOf(s), tiled: s.P * s.Q, bytes };
+}
+function dgradResult(s: Shape, o: Operand): Result {
+  const cells = ceilDiv(s.H, s.STRIDE) * ceilDiv(s.W, s.STRIDE);
+  const bytes = (o.bytes * (s.C * s.H * s.W + s.OUT * s.P * s.Q)) / cells;
+  return { channels: s.C, terms: s.OUT * s.R * s.S, tiled: cells, bytes };
+}
+
+function fpropTile(s: Shape, o: Operand): Tile {
+  const long = columnsOf(s) >= 128;
+  if (s.OUT > 64) {
+    if (!isPoint(s)) return forOperand(tile(256, 128, 64, 3, 512, 1), o);
+    return forOperand(long ? tile(128, 128, 64, 3, 256, 2) : tile(128, 128, 32, 4, 256, 2), o);
+  }
+  if (!isPoint(s)) return forOperand(tile(256, 64, 32, 4, 256, 2), o);
+  return forOperand(long ? tile(128, 64, 64, 3, 128, 3) : tile(128, 64, 32, 4, 128, 3), o);
+}
+function dgradTile(s: Shape, o: Operand, y: Fused): Tile {
+  if (y.prologues.length > 0) return forOperand(s.C > 32 ? tile(128, 64, 32, 4, 256, 2) : tile(128, 32, 32, 4, 128, 4), o);
+  if (s.C > 64) return forOperand(isPoint(s) ? tile(128, 128, 32, 4, 256, 2) : tile(256, 128, 32, 4, 512, 1), o);
+  if (!isPoint(s)) return forOperand(tile(256, 64, 32, 4, 256, 2), o);
+  return forOperand(s.OUT >= 128 ? tile(128, 64, 64, 3, 128, 3) : tile(128, 64, 32, 4, 128, 3), o);
+}
+function wgradTile(s: Shape, o: Operand, y: Fused): Tile {
+  const wide = s.OUT > 64;
+  const columns = columnsOf(s);
+  if (y.prologues.includes("dy")) return forOperand(wide ? tile(128, 64, 32, 4, 256, 2) : tile(64, 64, 32, 4, 128, 4), o);
+  if (!wide && !isPoint(s) && columns % 192 === 0) return forOperand(tile(64, 192, 32, 4, 192, 2), o);
+  const [bm, bn] = [wide ? 128 : 64, columns > 64 ? 128 : 64];
+  const threads = Math.max(128, (bm * bn) / 64);
+  return forOperand(tile(bm, bn, 32, 4, threads, threads === 128 ? 3 : 2), o);
+}
+
+const PARTIAL_SHARE = 0.01; // of the bytes a kernel moves, what the partials of its sums may add
+const SPLIT_SHARE = 0.015;
+
+/**
+ * Tiles that a block takes one after the other. Without sums: one. With sums, enough that partials stay few, and among
+ * twice as many the number that leaves the last wave fullest.
+ */
+function runOf(r: Result, t: Tile, y: Fused, images: number): { readonly run: number; readonly runs: number } {
+  const tiles = ceilDiv(images * r.tiled, t.BM);
+  if (partialValues(y) === 0) return { run: 1, runs: tiles };
+  const least = Math.max(1, Math.ceil((16 * r.channels) / (PARTIAL_SHARE * r.bytes * t.BM)));
+  const slots = MULTIPROCESSORS * t.BLOCKS;
+  const cost = (run: number): number => ceilDiv(ceilDiv(tiles, run) * ceilDiv(r.channels, t.BN), slots) * run;
+  let run = least;
+  for (let other = least + 1; other <= 2 * least; other++) if (cost(other) < cost(run)) run = other;
+  return { run, runs: ceilDiv(tiles, run) };
+}
+
+function rowsLaunch(r: Result, t: Tile, e: Extents, y: Fused) {
+  const { run, runs } = runOf(r, t, y, e.rows / e.groups);
+  return grid([e.groups * runs * ceilDiv(r.channels, t.BN), ...combineBlocks(y, r.channels, e.groups)], {
+    workspaceBytes: partialBytes(y, r.channels, e.groups, runs),
+    extent: [run],
+  });
+}
+
+const operandType = (o: Operand) => ({ Operand: { type: o.type } });
+
+export const convFprop = onCuda(cpu.convFprop, {
+  packs: { w: "pack_conv_fprop" },
+  declines: unlessPoint(["x"]),
+  constants(node, target, y) {
+    const [s, o] = [shapeOf(node), convOperand(target)];
+    const t = fpropTile(s, o);
+    return { ...s, ...operandType(o), ...t, SHARED_BYTES: epilogueShared(t, o, y) };
+  },
+  launch(node, e, target, y) {
+    const [s, o] = [shapeOf(node), convOperand(target)];
+    return rowsLaunch(fpropResult(s, o), fpropTile(s, o), e, y);
+  },
+});
+
+/** Reads the packed copy that conv_fprop reads. A gradient has no moments. */
+export const convDgrad = onCuda(cpu.convDgrad, {
+  packs: { w: "pack_conv_fprop" },
+  moments: false,
+  declines: unlessPoint(["dy"]),
+  constants(node, target, y) {
+    const [s, o] = [shapeOf(node), convOperand(target)];
+    const t = dgradTile(s, o, y);
+    return { ...s, ...operandType(o), ...t, SHARED_BYTES: epilogueShared(t, o, y) };
+  },
+  launch(node, e, target, y) {
+    const [s, o] = [shapeOf(node), convOperand(target)];
+    return rowsLaunch(dgradResult(s, o), dgradTile(s, o, y), e, y);
+  },
+});
+
+/** Parts of a group's pixels that are summed by blocks of their own. */
+function splitsOf(s: Shape, o: Operand, t: Tile, images: number): number {
+  const tiles = ceilDiv(s.OUT, t.BM) * ceilDiv(columnsOf(s), t.BN);
+  const slots = MULTIPROCESSORS * t.BLOCKS;
+  const bytes = o.bytes * images * (s.P * s.Q * s.OUT + s.H * s.W * s.C);
+  const cheap = (SPLIT_SHARE * bytes) / (8 * s.OUT * columnsOf(s)); // a partial is written and read in f32
+  const most = ceilDiv(images * s.P * s.Q, t.BK); // a split is a stage at least
+  return Math.max(1, Math.min(Math.floor(Math.min(slots / tiles, Math.max(cheap, MULTIPROCESSORS / tiles))), most));
+}
+
+export const convWgrad = onCuda(cpu.convWgrad, {
+  declines: unlessPoint(["dy", "x"]),
+  constants(node, target, y) {
+    const [s, o] = [shapeOf(node), convOperand(target)];
+    const t = wgradTile(s, o, y);
+    return { ...s, ...operandType(o), ...t, SHARED_BYTES: wgradShared(t, o) };
+  },
+  launch(node, e, target, y) {
+    const [s, o] = [shapeOf(node), convOperand(target)];
+    const t = wgradTile(s, o, y);
+    const splits = splitsOf(s, o, t, e.rows / e.groups);
+    const size = s.OUT * columnsOf(s);
+    const parts = e.groups * splits;
+    const blocks = parts * ceilDiv(s.OUT, t.BM) * ceilDiv(columnsOf(s), t.BN);
+    return grid(parts > 1 ? [blocks, ceilDiv(size, 128)] : [blocks], {
+      workspaceBytes: parts > 1 ? 4 * parts * size : 0,
+      extent: [splits],
+    });
+  },
+});
+
+/** The weights as operands, of fprop and of dgrad. */
+export const packConvFprop: TemplateSpec = {
+  ...plain,
+  name: "pack_conv_fprop",
+  header: "pack_conv",
+  op: "pack_conv_fprop",
+  packingAttrs: (user): Attrs => {
+    const { C, W, STRIDE, PAD } = shapeOf(user);
+    return { stride: STRIDE, pad: PAD, channels: C, width: C === 4 ? W : 0 }; // of the image's width pairs are made
+  },
+  constants(node, target) {
+    return { ...packedShape(node), ...operandType(convOperand(target)), THREADS };
+  },
+  launch(node) {
+    const s = packedShape(node);
+    return grid([ceilDiv(s.OUT * columnsOf(s), 8 * THREADS)]);
+  },
+  flops: () => 0,
+  packed(node, target: Target) {
+    const s = packedShape(node);
+    return { dtype: convOperand(target).dtype, shape: [s.OUT * columnsOf(s)] };
+  },
+};
+
+function packedShape(node: Node): Shape {
+  const [OUT, CW, R, S] = node.inputs[0]?.type.shape as [number, number, number, number];
+  const [C, W] = [numberAttr(node, "channels"), numberAttr(node, "width")];
+  return { OUT, CW, R, S, C, W, H: 0, P: 0, Q: 0, STRIDE: numberAttr(node, "stride"), PAD: numberAttr(node, "pad") };
+}

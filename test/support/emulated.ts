@@ -1,0 +1,27 @@
+// The CUDA target without a GPU: kernels compiled for the emulator, run through the runtime on the emulated driver.
+
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import type { Graph, Precision, Target } from "../../compiler/ir/types.js";
+import { root } from "../../compiler/util/root.js";
+
+const driver = join(root, "build", "native", "test", "emulator", "driver", "libcuda_emulator.so");
+/** Whether the native tests are built, the emulated driver among them. */
+export const haveEmulator = existsSync(driver);
+
+/** The target whose artefacts this process can load; threads of a block run in an order that follows from `seed`. */
+export function emulated(precision: Precision, seed = 1): Target {
+  process.env["MOPROC_CUDA_DRIVER"] = driver;
+  process.env["MOPROC_EMULATOR"] = `seed=${seed}`;
+  return { device: "cuda", arch: "emulator", ranks: 1, precision };
+}
+
+/** Whether the tensor cores take the channels of all convolutions: multiples of 8, but for the image of a forward one. */
+export const fitsTensorCores = (g: Graph): boolean =>
+  g.nodes.every((n) => {
+    if (!n.op.startsWith("conv")) return true;
+    const [x, w] = n.op === "conv_wgrad" ? [n.inputs[1], n.outputs[0]] : [n.inputs[0], n.inputs[1]];
+    const [out, c] = w?.type.shape as readonly number[];
+    const image = n.op !== "conv_dgrad" && g.inputs.includes(x as never);
+    return (out as number) % 8 === 0 && ((c as number) % 8 === 0 || image);
+  });

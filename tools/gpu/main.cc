@@ -1,0 +1,86 @@
+// moproc-gpu-check: what tools/gpu/check calls, one verb each. Exit status: 0 fine, 1 results differ, 2 bad use or input.
+#include <cstdio>
+#include <exception>
+#include <string>
+
+#include "bench.h"
+#include "compare.h"
+#include "core/error.h"
+#include "flags.h"
+#include "program.h"
+#include "record.h"
+
+namespace {
+
+using namespace moproc;
+using namespace moproc::tools;
+
+const char* const kUsage =
+    "usage: moproc-gpu-check record DIR PROGRAM VALUES OUT   every launch of a program, its tensors before and after\n"
+    "       moproc-gpu-check compare DIR RECORD              the same launches on this GPU; exit status 1 if they differ\n"
+    "       moproc-gpu-check bench DIR PROGRAM               images a second, kernel table, memory; one line of JSON first\n"
+    "\n"
+    "DIR is an artefact directory compiled with --target cuda. MOPROC_CUDA_DRIVER names another driver, the emulated\n"
+    "one for example. VALUES is a safetensors file with all states and inputs.\n"
+    "\n";
+
+std::string json_of(const Bench& b) {
+  char text[512];
+  std::snprintf(text, sizeof text,
+                "{\"gpu\": \"%s\", \"batch\": %lld, \"ms\": %.4f, \"images_per_second\": %.1f, \"memory_planned\": %lld, "
+                "\"memory_taken\": %lld}\n",
+                b.gpu.c_str(), static_cast<long long>(b.batch), b.median_ms, b.images_per_second,
+                static_cast<long long>(b.memory_planned), static_cast<long long>(b.memory_taken));
+  return text;
+}
+
+int run(const std::vector<std::string>& words, int gpu, const BenchOptions& bench_options) {
+  const std::string& verb = words[0];
+  const ProgramLibrary library(words[1]);
+  const Plan& plan = library.plan();
+  if (verb == "record" && words.size() == 5) {
+    record(plan, words[2], words[3], words[4], gpu);
+    return 0;
+  }
+  if (verb == "compare" && words.size() == 3) {
+    const Record recorded(plan, words[2]);
+    const std::vector<Result> results = compare(plan, recorded, gpu);
+    int wrong = 0;
+    for (const Result& r : results) wrong += !r.ok;
+    std::printf("%s, %s: %zu results of %d launches, %d wrong (recorded on %s)\n%s", plan.name,
+                plan.programs[recorded.program()].name, results.size(), plan.programs[recorded.program()].steps.size, wrong,
+                recorded.recorded_on().c_str(), describe(plan, recorded, results).c_str());
+    return wrong == 0 && !results.empty() ? 0 : 1;
+  }
+  if (verb == "bench" && words.size() == 3) {
+    const Bench b = bench(plan, words[2], bench_options);
+    std::printf("%s%s", json_of(b).c_str(), b.profile.c_str());
+    return 0;
+  }
+  throw UsageError("unknown use: " + verb);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  int gpu = 0;
+  BenchOptions b;
+  const std::vector<Flag> flags = {
+      {"gpu", "N", "which of the GPUs that the driver shows", &gpu, 0, 1023},
+      {"warmup", "RUNS", "bench: runs before anything is measured", &b.warmup, 0, 1e6},
+      {"runs", "N", "bench: runs of a sample", &b.runs, 1, 1e6},
+      {"samples", "N", "bench: samples, of which the median counts", &b.samples, 1, 1e6},
+  };
+  try {
+    const Arguments given = parse_flags("gpu-check", {argv + 1, argv + argc}, flags);
+    if (given.help || given.positional.size() < 2) {
+      std::fputs((kUsage + describe_flags(flags)).c_str(), given.help ? stdout : stderr);
+      return given.help ? 0 : 2;
+    }
+    b.gpu = gpu;
+    return run(given.positional, gpu, b);
+  } catch (const std::exception& e) {
+    std::fprintf(stderr, "gpu-check: %s\n", e.what());
+    return 2;
+  }
+}
