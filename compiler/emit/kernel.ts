@@ -2,7 +2,7 @@
 // with it. Bodies read the same for both: Vec, At and the leaf functions have one name in kernels/cpu and kernels/cuda.
 // The text is meant to be read; comments name the values, and are left out of the digest that names the kernel.
 
-import type { DType, Node, Target, Value } from "../ir/types.js";
+import { byteSize, type DType, elements, type Node, type Target, type Value } from "../ir/types.js";
 import { accessOf } from "../ops/access.js";
 import { opOf } from "../ops/op.js";
 import { domainOf } from "../lower/domain.js";
@@ -130,6 +130,7 @@ class KernelText {
       `    static constexpr int sums = ${r.sums.length};`,
       `    static constexpr int sum_buffer[] = {${sumBuffers.length > 0 ? sumBuffers.join(", ") : -1}};`,
       `    static constexpr int mean_buffer = ${moments[0]}, m2_buffer = ${moments[1]};`,
+      ...(this.device === "cuda" ? [`    static constexpr int operand_words = ${operandWords(r, raw)};`] : []),
       "    static MOPROC_INLINE Vec store(const Params& p, const At& i, int lanes, Vec y, Vec* sum) {",
       ...body.text(),
       ...sumOf.map((v, s) => `      sum[${s}] = ${body.nameOf(v)};`),
@@ -139,6 +140,7 @@ class KernelText {
     );
   }
 
+  /** Index among the kernel's arguments. */
   arg(v: Value, access: "in" | "out"): number {
     const key = `${access} ${v.name}`;
     if (!this.access.has(key)) {
@@ -193,6 +195,17 @@ class KernelText {
   private line(code: string, v: Value): void {
     this.lines.push(`  ${code}`.padEnd(51) + ` // ${v.name}`);
   }
+}
+
+/** 32-bit registers that the operands of an epilogue take, eight channels each. */
+function operandWords(r: Region, raw: Value | undefined): number {
+  const own = new Set([raw, ...r.stores]);
+  const words = new Map<string, number>();
+  for (const { value: v, access } of r.after.flatMap((c) => c.leaves)) {
+    if (own.has(v) || access === "scalar" || access === "row") continue;
+    words.set(`${v.name} ${access}`, access === "full" ? (2 * byteSize(v.type)) / elements(v.type.shape) : 8);
+  }
+  return [...words.values()].reduce((a, b) => a + b, 0);
 }
 
 /** The statements of one load or store function. */

@@ -7,8 +7,8 @@ import { opOf } from "../ops/op.js";
 import { domainOf } from "./domain.js";
 import { groupsOf } from "./groups.js";
 import type { Kernel } from "./plan.js";
-import { inputsOf, outputsOf, type Region, storedOperand } from "./region.js";
-import type { Fused, LaunchShape, TemplateOf, TemplateSpec } from "./template.js";
+import { type Chain, inputsOf, outputsOf, type Region, storedOperand } from "./region.js";
+import { type Fused, type LaunchShape, type TemplateOf, type TemplateSpec, unfused } from "./template.js";
 
 /** A launch before memory is planned: tensors are still values. */
 export interface Lowered {
@@ -74,9 +74,8 @@ function pack(conv: Node, w: Value, name: string, template: TemplateSpec, target
   const attrs = template.packingAttrs?.(conv) ?? { stride: conv.attrs["stride"] ?? 1, pad: conv.attrs["pad"] ?? 0 };
   const node: Node = { op: template.op, inputs: [w], attrs, outputs: [], scope: name };
   const value: Value = { name, type: template.packed(node, target) };
-  const fused: Fused = { sums: 0, moments: false, prologues: [] };
-  const { kernel, args, scalars } = emitPacking(template, w, value, template.constants(node, target, fused), target.device);
-  const shape = template.launch(node, { rows: 1, groups: 1 }, target, fused);
+  const { kernel, args, scalars } = emitPacking(template, w, value, template.constants(node, target, unfused), target.device);
+  const shape = template.launch(node, { rows: 1, groups: 1 }, target, unfused);
   const launch: Lowered = {
     kernel, args, scalars, reads: [w], writes: [value], mayOverwrite: new Map(), flat: false, rows: 1, groups: 1,
     shape, launchOver: () => shape,
@@ -93,7 +92,9 @@ function lower(r: Region, plain: ReadonlyMap<string, Value>, target: Target): Lo
   const node = r.anchor ?? pointwiseNode(r, linear);
   const groups = groupsOf(r);
   const rows = linear ? size : (template.rows?.(node) ?? domainOf(r.shape).rows);
-  const prologues = [...r.operands].filter(([, chain]) => !storedOperand(chain)).map(([name]) => name);
+  const prologues = new Map(
+    [...r.operands].flatMap(([name, chain]) => (storedOperand(chain) ? [] : [[name, fullSize(chain)] as const])),
+  );
   const fused: Fused = { sums: r.sums.length, moments: r.moments !== undefined, prologues };
   const { kernel, args, scalars } = emitKernel(r, plain, template.constants(node, target, fused), target.device, groups);
   const launchOver = (n: number): LaunchShape => template.launch(node, { rows: n, groups }, target, fused);
@@ -110,6 +111,9 @@ function lower(r: Region, plain: ReadonlyMap<string, Value>, target: Target): Lo
     bytes: [...reads, ...writes].reduce((s, v) => s + byteSize(v.type), 2 * launchOver(rows).workspaceBytes),
   };
 }
+
+/** Operands of a chain that have its own size. */
+const fullSize = (c: Chain): number => c.leaves.filter((l) => l.access === "full").length;
 
 /** The node a pointwise template is asked about: its output has the shape of the domain, one long column if linear. */
 function pointwiseNode(r: Region, linear: boolean): Node {

@@ -19,11 +19,14 @@ export interface LaunchShape {
 export interface Fused {
   readonly sums: number; // channel sums taken of stored or passing values
   readonly moments: boolean; // (mean, M2) of the stored result
-  readonly prologues: readonly string[]; // operands that are computed on their way in
+  readonly prologues: ReadonlyMap<string, number>; // operands that are computed on their way in, from so many of their size
 }
 
 /** Numbers, lists of numbers and names of types that the emitted struct K holds. */
 export type Constants = Readonly<Record<string, number | readonly number[] | { readonly type: string }>>;
+
+/** Nothing. */
+export const unfused: Fused = { sums: 0, moments: false, prologues: new Map() };
 
 /** What a template offers whose operands and results are plain buffers. */
 export const plain = { prologue: [], epilogue: false, sums: false, moments: false } as const;

@@ -42,37 +42,59 @@ MOPROC_INLINE void fprop_windows(Rows& rows, int first, int count) {
   }
 }
 
-template <class K> MOPROC_INLINE void conv_fprop(const Params& p) {
+/// How the pixels are cut, and the block's part. Made anew after a main loop, so that nothing of it waits in registers.
+template <class K> struct FpropCut {
+  int images, count, tiles, run, runs, column, group, run_of_group;
+  MOPROC_INLINE FpropCut(const Params& p, int block)
+      : images(static_cast<int>(p.rows) / static_cast<int>(p.groups)), count(images * FpropShape<K>::pixels),
+        tiles((count + K::BM - 1) / K::BM), run(static_cast<int>(p.extent[0])), runs((tiles + run - 1) / run) {
+    const int part = block / FpropShape<K>::blocks_n;
+    column = block % FpropShape<K>::blocks_n * K::BN;
+    group = part / runs;
+    run_of_group = part % runs;
+  }
+  MOPROC_INLINE int first_tile() const { return run_of_group * run; }
+  MOPROC_INLINE int end_tile() const { return first_tile() + run < tiles ? first_tile() + run : tiles; }
+};
+
+template <class K> MOPROC_INLINE void fprop_tile(const Params& p, int tile) {
   using F = FpropShape<K>;
   using S = typename F::S;
+  const int first = tile * K::BM;
+  typename F::Product product;
+  product.clear();
+  {
+    const FpropCut<K> cut(p, block_anew());
+    const int image0 = cut.group * cut.images, image = image0 + first / F::pixels;
+    const int64_t origin = F::linear ? static_cast<int64_t>(image0) * F::pixels + first
+                                     : static_cast<int64_t>(image) * (S::H * S::W);
+    typename F::Rows rows(At{origin, image, cut.group, 0}, cut.count - first, S::R, S::S);
+    fprop_windows<K>(rows, first, cut.count);
+    typename F::Weights weights{cut.column, 0};
+    main_loop<K>(product, typename F::LoadX{p, rows}, typename F::LoadW{p, weights}, ceil_div(S::columns, K::BK));
+  }
+  const FpropCut<K> cut(p, block_anew());
+  const int image0 = cut.group * cut.images, rest = cut.count - first;
+  const int64_t pixel = static_cast<int64_t>(image0) * F::pixels + first;
+  typename F::Store store(shared_memory + F::work_bytes, cut.column, first - cut.first_tile() * K::BM);
+  store.template tile<true>(p, product, cut.group, rest < K::BM ? rest : K::BM,
+                            [&](int m) { return Place{true, pixel + m, image0 + (first + m) / F::pixels}; });
+}
+
+template <class K> MOPROC_INLINE void conv_fprop(const Params& p) {
+  using F = FpropShape<K>;
   using Y = typename K::Y;
-  const int images = static_cast<int>(p.rows) / static_cast<int>(p.groups), count = images * F::pixels;
-  const int tiles = (count + K::BM - 1) / K::BM, run = static_cast<int>(p.extent[0]), runs = (tiles + run - 1) / run;
-  if (partial_values<Y> > 0 && p.phase == 1) {
-    const int run_pixels = run * K::BM;
-    combine_partials<Y, K::OUT, K::THREADS>(p, runs, [&](int64_t i) { return smaller(i * run_pixels, count); });
-    return;
-  }
-  const int block_n = static_cast<int>(blockIdx.x) % F::blocks_n, rest = static_cast<int>(blockIdx.x) / F::blocks_n;
-  const int r = rest % runs, group = rest / runs, image0 = group * images;
-  typename F::Store store(shared_memory + F::work_bytes, block_n * K::BN);
-  store.begin(group * runs + r);
-  const int end = (r + 1) * run < tiles ? (r + 1) * run : tiles;
+  const FpropCut<K> cut(p, static_cast<int>(blockIdx.x));
+  if constexpr (partial_values<Y> > 0)
+    if (p.phase == 1) {
+      const int run_pixels = cut.run * K::BM;
+      return combine_partials<Y, K::OUT, K::THREADS>(p, cut.runs, [&](int64_t i) { return smaller(i * run_pixels, cut.count); });
+    }
+  typename F::Store store(shared_memory + F::work_bytes, cut.column);
+  store.begin(cut.group * cut.runs + cut.run_of_group);
+  const int end = cut.end_tile();
 #pragma unroll 1
-  for (int tile = r * run; tile < end; ++tile) {
-    const int first = tile * K::BM, image = image0 + first / F::pixels, rest = count - first;
-    const int64_t pixel = static_cast<int64_t>(image0) * F::pixels + first;
-    const int64_t origin = F::linear ? pixel : static_cast<int64_t>(image) * (S::H * S::W);
-    typename F::Rows rows(At{origin, image, group, 0}, rest, S::R, S::S);
-    fprop_windows<K>(rows, first, count);
-    typename F::Weights weights{block_n * K::BN, 0};
-    typename F::Product product;
-    product.clear();
-    main_loop<K>(product, typename F::LoadX{p, rows}, typename F::LoadW{p, weights},
-                 ceil_div(S::columns, K::BK));
-    store.template tile<true>(p, product, group, rest < K::BM ? rest : K::BM,
-               [&](int m) { return Place{true, pixel + m, image0 + (first + m) / F::pixels}; });
-  }
+  for (int tile = cut.first_tile(); tile < end; ++tile) fprop_tile<K>(p, tile);
   store.end(p);
 }
 

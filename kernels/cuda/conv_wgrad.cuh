@@ -82,27 +82,46 @@ template <class K> MOPROC_INLINE void wgrad_combine(const Params& p, int splits)
   wgrad_store<K>(p, static_cast<int>(at / columns), static_cast<int>(at % columns), values);
 }
 
+/// The part of dw and of the pixels that a block sums. Made anew after the main loop, as in conv_fprop.
+template <class K> struct WgradCut {
+  int splits, m0, n0, part;
+  MOPROC_INLINE WgradCut(const Params& p, int block) : splits(static_cast<int>(p.extent[0])) {
+    using G = WgradShape<K>;
+    constexpr int blocks = G::blocks_m * G::blocks_n;
+    const int here = block % blocks;
+    part = block / blocks;
+    m0 = here / G::blocks_n * K::BM;
+    n0 = here % G::blocks_n * K::BN;
+  }
+};
+
+template <class K> MOPROC_INLINE void wgrad_product(const Params& p, typename WgradShape<K>::Product& product) {
+  using G = WgradShape<K>;
+  using S = typename G::S;
+  const WgradCut<K> cut(p, static_cast<int>(blockIdx.x));
+  const int split = cut.part % cut.splits, group = cut.part / cut.splits;
+  const int images = static_cast<int>(p.rows) / static_cast<int>(p.groups);
+  const int pixels = images * (K::P * K::Q), chunks = (pixels + K::BK - 1) / K::BK;
+  const int64_t image0 = static_cast<int64_t>(group) * images;
+  const auto chunk = [&](int s) { return static_cast<int>(static_cast<int64_t>(chunks) * s / cut.splits); };
+  const int begin = chunk(split) * K::BK, last = chunk(split + 1) * K::BK, end = last < pixels ? last : pixels;
+  typename G::Lines dy{At{image0 * (K::P * K::Q), image0, group, cut.m0}, begin, end, 0};
+  typename G::Windows x(At{image0 * (S::H * S::W), image0, group, 0}, cut.n0, begin, end);
+  product.clear();
+  main_loop<K>(product, typename G::LoadDy{p, dy}, typename G::LoadX{p, x}, chunk(split + 1) - chunk(split));
+}
+
 template <class K> MOPROC_INLINE void conv_wgrad(const Params& p) {
   using G = WgradShape<K>;
   using S = typename G::S;
-  const int splits = static_cast<int>(p.extent[0]);
-  if (p.phase == 1) return wgrad_combine<K>(p, splits);
-  constexpr int blocks = G::blocks_m * G::blocks_n;
-  const int block = static_cast<int>(blockIdx.x) % blocks, part = static_cast<int>(blockIdx.x) / blocks;
-  const int m0 = block / G::blocks_n * K::BM, n0 = block % G::blocks_n * K::BN, split = part % splits;
-  const int64_t images = p.rows / p.groups, group = part / splits, image0 = group * images;
-  const int pixels = static_cast<int>(images) * (K::P * K::Q), chunks = (pixels + K::BK - 1) / K::BK;
-  const auto chunk = [&](int s) { return static_cast<int>(static_cast<int64_t>(chunks) * s / splits); };
-  const int begin = chunk(split) * K::BK, last = chunk(split + 1) * K::BK, end = last < pixels ? last : pixels;
-  typename G::Lines dy{At{image0 * (K::P * K::Q), image0, group, m0}, begin, end, 0};
-  typename G::Windows x(At{image0 * (S::H * S::W), image0, group, 0}, n0, begin, end);
+  if (p.phase == 1) return wgrad_combine<K>(p, static_cast<int>(p.extent[0]));
   typename G::Product product;
-  product.clear();
-  main_loop<K>(product, typename G::LoadDy{p, dy}, typename G::LoadX{p, x}, chunk(split + 1) - chunk(split));
-  float* const partial = static_cast<float*>(p.workspace) + part * G::size;
-  const bool whole = p.groups * splits == 1;
+  wgrad_product<K>(p, product);
+  const WgradCut<K> cut(p, block_anew());
+  float* const partial = static_cast<float*>(p.workspace) + cut.part * G::size;
+  const bool whole = p.groups * cut.splits == 1;
   product.each_pair([&](int row, int column, float v, float w) {
-    const int o = m0 + row, at = n0 + column;
+    const int o = cut.m0 + row, at = cut.n0 + column;
     if (o >= K::OUT || at >= S::columns) return;
     if (whole) wgrad_store<K>(p, o, at, {v, w});
     else *reinterpret_cast<float2*>(partial + static_cast<int64_t>(o) * S::columns + at) = make_float2(v, w);

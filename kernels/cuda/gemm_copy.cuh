@@ -47,6 +47,8 @@ template <class Operand, class X, class Tile, class Source, int THREADS, bool CA
   static constexpr bool plain = X::buffer >= 0;
   static constexpr int parts = Operand::bytes / 2;  // 16-byte chunks of a unit
 
+  static constexpr int held_units = plain ? 0 : U::passes;
+
   /// A thread's units of one stage between memory and shared memory; nothing where copies are asynchronous.
   struct Held {
     uint4 unit[plain ? 1 : U::passes][parts];
@@ -101,23 +103,29 @@ MOPROC_INLINE void main_loop(Product& sum, const LoadA& a, const LoadB& b, int s
   constexpr int ahead = K::STAGES - 1, bytes = Product::stage_bytes;
   static_assert(ahead >= 1, "a stage is filled while another is used");
   const auto slot = [](int i) { return i * bytes; };
-  {
-    typename LoadA::Held held_a[ahead];
-    typename LoadB::Held held_b[ahead];
+  // Where a prologue loads little for a stage, two stages' loads are in flight together; registers suffice for that.
+  constexpr int held = LoadA::held_units + LoadB::held_units, together = held > 0 && held <= 2 ? 2 : 1;
+#pragma unroll 1
+  for (int first = 0; first < ahead; first += together) {
+    typename LoadA::Held held_a[together];
+    typename LoadB::Held held_b[together];
 #pragma unroll
-    for (int k = 0; k < ahead; ++k) {
-      if (k < stages) {
-        a.fetch(k, slot(k), held_a[k]);
-        b.fetch(k, slot(k) + Product::A::bytes, held_b[k]);
+    for (int i = 0; i < together; ++i) {
+      const int k = first + i;
+      if (k < stages && k < ahead) {
+        a.fetch(k, slot(k), held_a[i]);
+        b.fetch(k, slot(k) + Product::A::bytes, held_b[i]);
       }
-      cp_async_commit();
+      if (k < ahead) cp_async_commit();
     }
 #pragma unroll
-    for (int k = 0; k < ahead; ++k)
-      if (k < stages) {
-        a.place(slot(k), held_a[k]);
-        b.place(slot(k) + Product::A::bytes, held_b[k]);
+    for (int i = 0; i < together; ++i) {
+      const int k = first + i;
+      if (k < stages && k < ahead) {
+        a.place(slot(k), held_a[i]);
+        b.place(slot(k) + Product::A::bytes, held_b[i]);
       }
+    }
   }
   int use = 0, fill = ahead;
   const auto next = [](int i) { return i + 1 == K::STAGES ? 0 : i + 1; };

@@ -16,26 +16,29 @@ struct Place {
   int64_t pixel, row;
 };
 
-/// Stores tiles of K::BM x K::BN results with C channels in all.
+/// Stores tiles of K::BM x K::BN results with C channels in all. Y::operand_words: registers that what Y::store reads takes.
 template <class K, class Y, int C> struct Epilogue {
   static constexpr int vectors = K::BN / 8, lines = K::THREADS / vectors, passes = ceil_div(K::BM, lines);
   static constexpr int values = partial_values<Y>, sums = Y::sums;
   static constexpr int staged_bytes = K::BM * K::BN * 4, reduced_bytes = values * lines * K::BN * 4;
   static constexpr int scratch_bytes = larger(staged_bytes, reduced_bytes);
   static constexpr int state_bytes = values > 0 ? values * K::BN * 4 + 16 : 0;
+  /// Rows of a thread in flight: what their operands and results take must fit beside the sums.
+  static constexpr int most_rows = Y::operand_words <= 4 ? 4 : Y::operand_words <= 28 ? 2 : 1;
   static_assert(K::THREADS % vectors == 0 && K::BN <= K::THREADS, "a thread keeps its channels");
 
   float* const state;  // (value, column) of the run so far: sums, mean, M2; then the index of its partial, which would
                        // only take a register from the main loop
   const int column0;   // first column of the block
-  int count = 0;       // rows in the run so far
+  int count;           // rows in the run so far
   int thread = 0;      // of this tile
 
-  MOPROC_INLINE Epilogue(void* shared, int column) : state(static_cast<float*>(shared)), column0(column) {}
+  /// `rows`: of the run's tiles before this one.
+  MOPROC_INLINE Epilogue(void* shared, int column, int rows = 0)
+      : state(static_cast<float*>(shared)), column0(column), count(rows) {}
 
   /// Starts a run of tiles that will be partial `index` (group * runs + run) in the workspace.
   MOPROC_INLINE void begin(int index) {
-    count = 0;
     if constexpr (values > 0) {
       if (threadIdx.x == 0) *reinterpret_cast<int*>(state + values * K::BN) = index;
       if (static_cast<int>(threadIdx.x) < K::BN)
@@ -167,7 +170,7 @@ template <class K, class Y, int C> struct Epilogue {
   /// All rows of a tile without tails, a few at a time: loads first, then stores.
   template <class PlaceOf>
   MOPROC_INLINE void whole(const Params& p, int64_t group, PlaceOf place, Vec* sum, const Vec& mean) const {
-    constexpr int round = passes % 4 == 0 ? 4 : passes % 2 == 0 ? 2 : 1;
+    constexpr int round = passes % most_rows == 0 ? most_rows : passes % 2 == 0 && most_rows > 1 ? 2 : 1;
     if (C % K::BN != 0 && column0 + vector() * 8 >= C) return;
 #pragma unroll 1
     for (int pass = 0; pass < passes; pass += round) {

@@ -23,6 +23,7 @@ namespace moproc {
 template <class X, class Tile, int THREADS, bool K_MAJOR> struct MatrixLoader {
   using U = Units<Tile, THREADS>;
   static constexpr bool plain = X::buffer >= 0;
+  static constexpr int held_units = plain ? 0 : U::passes;
   struct Held {
     uint4 unit[plain ? 1 : U::passes][2];
   };

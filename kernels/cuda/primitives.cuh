@@ -27,6 +27,13 @@ MOPROC_INLINE int thread_anew() {
   return t;
 }
 
+/// blockIdx.x, read anew, for the same reason.
+MOPROC_INLINE int block_anew() {
+  int b;
+  asm volatile("mov.u32 %0, %%ctaid.x;" : "=r"(b));
+  return b;
+}
+
 /// d += a b: one warp, A 16 x 16 and B 16 x 8 of bf16, f32 sums.
 MOPROC_INLINE void mma_bf16(float (&d)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
   asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"

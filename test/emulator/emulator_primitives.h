@@ -131,6 +131,7 @@ inline void copy(const char* what, uint32_t shared, const void* global, int size
 inline uint32_t shared_address(int offset) { return static_cast<uint32_t>(offset); }
 
 inline int thread_anew() { return static_cast<int>(threadIdx.x); }
+inline int block_anew() { return static_cast<int>(blockIdx.x); }
 
 inline void mma_bf16(float (&d)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
   emulated::product<16>("mma_bf16", d, emulated::fragments(d, a, b0, b1), emulated::Bf16Elements());

@@ -6,7 +6,6 @@ extern "C" void matmul_add_75102ab9(const moproc::Params&, const moproc::Task&);
 extern "C" void softmax_cross_entropy_a68a4f71(const moproc::Params&, const moproc::Task&);
 extern "C" void softmax_cross_entropy_grad_10602d93(const moproc::Params&, const moproc::Task&);
 extern "C" void pointwise_3d05f658(const moproc::Params&, const moproc::Task&);
-extern "C" void group_sum_ef084505(const moproc::Params&, const moproc::Task&);
 extern "C" void matmul_01b23eae(const moproc::Params&, const moproc::Task&);
 extern "C" void all_finite_59a254ee(const moproc::Params&, const moproc::Task&);
 extern "C" void pointwise_sgd_3de388d2(const moproc::Params&, const moproc::Task&);
@@ -26,13 +25,13 @@ const TensorInfo tensors_[] = {
   {"target", DType::i64, Arena::io, 1, {32, 0, 0, 0, 0, 0}, 0, 256},
   {"step/loss", DType::f32, Arena::io, 1, {1, 0, 0, 0, 0, 0}, 3008, 4},
   {"step/'.softmax_cross_entropy_grad", DType::f32, Arena::work, 2, {32, 10, 0, 0, 0, 0}, 1280, 1280},
-  {"step/fc'.channel_sum", DType::f32, Arena::work, 2, {1, 10, 0, 0, 0, 0}, 256, 40},
-  {"step/fc'.group_sum", DType::f32, Arena::grad, 1, {10, 0, 0, 0, 0, 0}, 832, 40},
+  {"step/fc'.channel_sum", DType::f32, Arena::grad, 2, {1, 10, 0, 0, 0, 0}, 832, 40},
   {"step/fc'.matmul_1", DType::f32, Arena::grad, 2, {10, 20, 0, 0, 0, 0}, 0, 800},
+  {"step/fc'.reshape_1", DType::f32, Arena::grad, 1, {10, 0, 0, 0, 0, 0}, 832, 40},
   {"step/all_finite", DType::f32, Arena::work, 0, {0, 0, 0, 0, 0, 0}, 0, 4},
   {"fc.weight .. fc.bias", DType::f32, Arena::state, 1, {218, 0, 0, 0, 0, 0}, 0, 872},
   {"optimizer.momentum.fc.weight .. optimizer.momentum.fc.bias", DType::f32, Arena::state, 1, {218, 0, 0, 0, 0, 0}, 896, 872},
-  {"step/fc'.matmul_1 .. fc'.group_sum", DType::f32, Arena::grad, 1, {218, 0, 0, 0, 0, 0}, 0, 872},
+  {"step/fc'.matmul_1 .. fc'.reshape_1", DType::f32, Arena::grad, 1, {218, 0, 0, 0, 0, 0}, 0, 872},
   {"lr", DType::f32, Arena::io, 0, {0, 0, 0, 0, 0, 0}, 2816, 4},
   {"momentum", DType::f32, Arena::io, 0, {0, 0, 0, 0, 0, 0}, 2880, 4},
   {"weight_decay", DType::f32, Arena::io, 0, {0, 0, 0, 0, 0, 0}, 2944, 4},
@@ -49,7 +48,6 @@ const KernelInfo kernels_[] = {
   {"softmax_cross_entropy_a68a4f71", "softmax_cross_entropy", softmax_cross_entropy_a68a4f71, 0, 0},
   {"softmax_cross_entropy_grad_10602d93", "softmax_cross_entropy_grad", softmax_cross_entropy_grad_10602d93, 0, 0},
   {"pointwise_3d05f658", "pointwise", pointwise_3d05f658, 0, 0},
-  {"group_sum_ef084505", "group_sum", group_sum_ef084505, 0, 0},
   {"matmul_01b23eae", "matmul", matmul_01b23eae, 0, 0},
   {"all_finite_59a254ee", "all_finite", all_finite_59a254ee, 0, 0},
   {"pointwise_sgd_3de388d2", "pointwise", pointwise_sgd_3de388d2, 0, 0}};
@@ -65,30 +63,28 @@ const int32_t n8_[] = {7, 8, 4, 9};
 const int32_t n9_[] = {7, 8, 4, 5, 10};
 const int64_t n10_[] = {4, 2};
 const int32_t n11_[] = {10, 11};
-const int32_t n12_[] = {11, 12};
-const int32_t n13_[] = {10, 6, 13};
-const int64_t n14_[] = {3, 1};
-const int32_t n15_[] = {9, 13, 12, 14};
-const int32_t n16_[] = {15, 16, 17, 18, 19, 20, 14, 21, 22};
+const int32_t n12_[] = {10, 6, 12};
+const int64_t n13_[] = {3, 1};
+const int32_t n14_[] = {9, 12, 13, 14};
+const int32_t n15_[] = {15, 16, 17, 18, 19, 20, 14, 21, 22};
 const StepInfo steps_0_[] = {
   {StepKind::launch, "", 0, {n3_, 1}, 32, 1, {0, 0, 0, 0}, {n2_, 1}, 0, 32., 128., {n4_, 1}},
   {StepKind::launch, "", 0, {n5_, 1}, 1, 1, {0, 0, 0, 0}, {n2_, 1}, 0, 1., 4., {n4_, 1}},
   {StepKind::launch, "fc", 1, {n6_, 4}, 32, 1, {32, 10, 20, 0}, {n2_, 1}, 0, 13120., 4680., {nullptr, 0}},
-  {StepKind::launch, "", 2, {n8_, 4}, 32, 1, {0, 0, 0, 0}, {n7_, 2}, 1280, 6400., 1668., {nullptr, 0}},
-  {StepKind::launch, "'", 3, {n9_, 5}, 32, 1, {0, 0, 0, 0}, {n7_, 2}, 2752, 7040., 2948., {nullptr, 0}},
-  {StepKind::launch, "", 4, {n11_, 2}, 32, 1, {0, 0, 0, 0}, {n10_, 2}, 0, 0., 1320., {nullptr, 0}},
-  {StepKind::launch, "fc'", 5, {n12_, 2}, 1, 1, {0, 0, 0, 0}, {n2_, 1}, 0, 10., 80., {nullptr, 0}},
-  {StepKind::launch, "fc'", 6, {n13_, 3}, 10, 1, {10, 20, 32, 0}, {n2_, 1}, 0, 12800., 4640., {nullptr, 0}},
-  {StepKind::launch, "", 7, {n15_, 4}, 1, 1, {0, 0, 0, 0}, {n14_, 2}, 64, 211., 848., {nullptr, 0}},
-  {StepKind::launch, "optimizer.fc.weight .. optimizer.fc.bias", 8, {n16_, 9}, 218, 1, {0, 0, 0, 0}, {n2_, 1}, 0, 210., 4232., {nullptr, 0}}};
+  {StepKind::launch, "", 2, {n8_, 4}, 32, 1, {0, 0, 0, 0}, {n7_, 2}, 1280, 6400., 1924., {nullptr, 0}},
+  {StepKind::launch, "'", 3, {n9_, 5}, 32, 1, {0, 0, 0, 0}, {n7_, 2}, 2752, 7040., 2956., {nullptr, 0}},
+  {StepKind::launch, "", 4, {n11_, 2}, 32, 1, {0, 0, 0, 0}, {n10_, 2}, 0, 0., 1832., {nullptr, 0}},
+  {StepKind::launch, "fc'", 5, {n12_, 3}, 10, 1, {10, 20, 32, 0}, {n2_, 1}, 0, 12800., 4640., {nullptr, 0}},
+  {StepKind::launch, "", 6, {n14_, 4}, 1, 1, {0, 0, 0, 0}, {n13_, 2}, 64, 211., 872., {nullptr, 0}},
+  {StepKind::launch, "optimizer.fc.weight .. optimizer.fc.bias", 7, {n15_, 9}, 218, 1, {0, 0, 0, 0}, {n2_, 1}, 0, 210., 4232., {nullptr, 0}}};
 const StepInfo* const steps_1_ = nullptr;
 const ProgramInfo programs_[] = {
-  {"step", {n0_, 5}, {n1_, 1}, {steps_0_, 10}, 2816, 2816},
+  {"step", {n0_, 5}, {n1_, 1}, {steps_0_, 9}, 2816, 2816},
   {"refresh", {nullptr, 0}, {nullptr, 0}, {nullptr, 0}, 0, 0}};
-const Plan plan_ = {1, "step", "0fc446bab501fdaa50c37ca36ed3cb81", "cpu", "x86-64-v3",
+const Plan plan_ = {1, "step", "2d1a599add47f6cceb8fb0ccb96c543b", "cpu", "x86-64-v3",
   {nullptr, 0}, {1792, 896, 2816, 3072}, 253952,
   {tensors_, 23}, {states_, 4},
-  {kernels_, 9}, {programs_, 2}, {nullptr, 0}};
+  {kernels_, 8}, {programs_, 2}, {nullptr, 0}};
 }  // namespace
 
 extern "C" const moproc::Plan* moproc_plan() { return &plan_; }

@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test from "ava";
 import type { Attrs, DType, Node, Target } from "../../compiler/ir/types.js";
-import type { Fused, LaunchShape, TemplateSpec } from "../../compiler/lower/template.js";
+import { type Fused, type LaunchShape, type TemplateSpec, unfused } from "../../compiler/lower/template.js";
 import * as loss from "../../compiler/lower/templates/loss.js";
 import { matmul } from "../../compiler/lower/templates/matmul.js";
 import * as move from "../../compiler/lower/templates/move.js";
@@ -18,8 +18,8 @@ import * as update from "../../compiler/lower/templates/update.js";
 import { root } from "../../compiler/util/root.js";
 
 const target: Target = { device: "cpu", arch: "x86-64-v3", ranks: 1 };
-const none: Fused = { sums: 0, moments: false, prologues: [] };
-const sums: Fused = { sums: 2, moments: true, prologues: [] };
+const none = unfused;
+const sums: Fused = { ...unfused, sums: 2, moments: true };
 
 const value = (shape: readonly number[], dtype: DType = "f32") => ({ name: "v", type: { dtype, shape } });
 function node(

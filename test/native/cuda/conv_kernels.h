@@ -41,6 +41,7 @@ enum class Post { Plain, MaskSums, Moments };
 template <class O, int C, int B, Post post> struct Result {
   static constexpr int sums = post == Post::Plain ? 0 : post == Post::MaskSums ? 2 : 1;
   static constexpr int sum_buffer[] = {post == Post::Plain ? -1 : B + 2, B + 3};
+  static constexpr int operand_words = post == Post::MaskSums ? O::bytes * 2 : 0;
   static constexpr int mean_buffer = post == Post::Moments ? B + 4 : -1;
   static constexpr int m2_buffer = post == Post::Moments ? B + 5 : -1;
   static MOPROC_INLINE Vec store(const Params& p, const At& i, int lanes, Vec y, Vec* sum) {

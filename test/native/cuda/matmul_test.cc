@@ -18,6 +18,7 @@ template <int B, int COLUMNS, bool FUSED> struct Operand {
 template <int N, bool SUMS> struct Result {
   static constexpr int sums = SUMS ? 1 : 0;
   static constexpr int sum_buffer[] = {SUMS ? 8 : -1};
+  static constexpr int operand_words = 8;
   static constexpr int mean_buffer = SUMS ? 9 : -1, m2_buffer = SUMS ? 10 : -1;
   static MOPROC_INLINE Vec store(const Params& p, const At& i, int lanes, Vec y, Vec* sum) {
     const Vec v = y + channel<float>(p, 7, i, lanes);

@@ -6,7 +6,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Node, Target, Value } from "../../../compiler/ir/types.js";
-import type { Fused, TemplateSpec } from "../../../compiler/lower/template.js";
+import { type TemplateSpec, unfused } from "../../../compiler/lower/template.js";
 import {
   convDgrad, convFprop, convWgrad, packConvDgrad, packConvFprop,
 } from "../../../compiler/lower/templates/conv.js";
@@ -62,16 +62,14 @@ function resnet50(): readonly { readonly c: Case; readonly count: number }[] {
 
 const value = (shape: readonly number[]): Value => ({ name: "v", type: { dtype: "f32", shape } });
 
-const plainUse: Fused = { sums: 0, moments: false, prologues: [] };
-
 function struct(spec: TemplateSpec, node: Node, images: number, groups: number, target: Target): string {
-  const constants = Object.entries(spec.constants(node, target, plainUse))
+  const constants = Object.entries(spec.constants(node, target, unfused))
     .map(([k, v]) => `${k} = ${String(v)}`)
     .join(", ");
   const launches = [
-    plainUse,
-    { ...plainUse, sums: 2 },
-    { ...plainUse, sums: 1, moments: true },
+    unfused,
+    { ...unfused, sums: 2 },
+    { ...unfused, sums: 1, moments: true },
   ].map((y) => {
     const l = spec.launch(node, { rows: images, groups }, target, y);
     return `{{${l.tasks[0] ?? 0}, ${l.tasks[1] ?? 0}}, ${l.workspaceBytes}, ${l.scratchBytes}}`;

@@ -56,17 +56,20 @@ function dgradResult(s: Shape, o: Operand): Result {
   return { channels: s.C, terms: s.OUT * s.R * s.S, tiled: cells, bytes };
 }
 
-function fpropTile(s: Shape, o: Operand): Tile {
-  const long = columnsOf(s) >= 128;
+/** A prologue passes a stage through registers: a short one, the shorter the more tensors it reads. */
+function fpropTile(s: Shape, o: Operand, y: Fused): Tile {
+  const reads = y.prologues.get("x") ?? 0;
+  const long = columnsOf(s) >= 128 && reads === 0;
   if (s.OUT > 64) {
-    if (!isPoint(s)) return forOperand(tile(256, 128, 64, 3, 512, 1), o);
-    return forOperand(long ? tile(128, 128, 64, 3, 256, 2) : tile(128, 128, 32, 4, 256, 2), o);
+    if (!isPoint(s)) return forOperand(tile(256, 128, 32, 4, 512, 1), o);
+    if (reads > 1) return forOperand(tile(128, 128, 16, 4, 256, 2), o);
+    return forOperand(long ? tile(128, 128, 64, 3, 256, 2) : tile(128, 128, 32, reads > 0 ? 3 : 4, 256, 2), o);
   }
   if (!isPoint(s)) return forOperand(tile(256, 64, 32, 4, 256, 2), o);
   return forOperand(long ? tile(128, 64, 64, 3, 128, 3) : tile(128, 64, 32, 4, 128, 3), o);
 }
 function dgradTile(s: Shape, o: Operand, y: Fused): Tile {
-  if (y.prologues.length > 0) return forOperand(s.C > 32 ? tile(128, 64, 32, 4, 256, 2) : tile(128, 32, 32, 4, 128, 4), o);
+  if (y.prologues.has("dy")) return forOperand(s.C > 32 ? tile(128, 64, 32, 4, 256, 2) : tile(128, 32, 32, 4, 128, 4), o);
   if (s.C > 64) return forOperand(isPoint(s) ? tile(128, 128, 32, 4, 256, 2) : tile(256, 128, 32, 4, 512, 1), o);
   if (!isPoint(s)) return forOperand(tile(256, 64, 32, 4, 256, 2), o);
   return forOperand(s.OUT >= 128 ? tile(128, 64, 64, 3, 128, 3) : tile(128, 64, 32, 4, 128, 3), o);
@@ -74,7 +77,7 @@ function dgradTile(s: Shape, o: Operand, y: Fused): Tile {
 function wgradTile(s: Shape, o: Operand, y: Fused): Tile {
   const wide = s.OUT > 64;
   const columns = columnsOf(s);
-  if (y.prologues.includes("dy")) return forOperand(wide ? tile(128, 64, 32, 4, 256, 2) : tile(64, 64, 32, 4, 128, 4), o);
+  if (y.prologues.has("dy")) return forOperand(wide ? tile(128, 64, 32, 4, 256, 2) : tile(64, 64, 32, 4, 128, 4), o);
   if (!wide && !isPoint(s) && columns % 192 === 0) return forOperand(tile(64, 192, 32, 4, 192, 2), o);
   const [bm, bn] = [wide ? 128 : 64, columns > 64 ? 128 : 64];
   const threads = Math.max(128, (bm * bn) / 64);
@@ -114,12 +117,12 @@ export const convFprop = onCuda(cpu.convFprop, {
   declines: unlessPoint(["x"]),
   constants(node, target, y) {
     const [s, o] = [shapeOf(node), convOperand(target)];
-    const t = fpropTile(s, o);
+    const t = fpropTile(s, o, y);
     return { ...s, ...operandType(o), ...t, SHARED_BYTES: epilogueShared(t, o, y) };
   },
   launch(node, e, target, y) {
     const [s, o] = [shapeOf(node), convOperand(target)];
-    return rowsLaunch(fpropResult(s, o), fpropTile(s, o), e, y);
+    return rowsLaunch(fpropResult(s, o), fpropTile(s, o, y), e, y);
   },
 });
 
