@@ -68,9 +68,8 @@ class Recorded {
     const tensorOf = (v: Value): number => s.args[l.args.findIndex((a) => a === v)] as number;
     const read = (v: Value): NdArray => {
       const packed = l.reads.find((u) => u.name.startsWith(`${v.name}.pack_`));
-      if (packed) return unpacked(v.type.shape, this.values(step, tensorOf(packed), "before"));
-      const data = this.values(step, tensorOf(v), "before");
-      return fromStorage(v.type.shape, data);
+      if (packed) return unpacked(v.type.shape, this.before(step, tensorOf(packed)));
+      return fromStorage(v.type.shape, this.before(step, tensorOf(v)));
     };
     const values = compute(r, read, {
       result: (v, x) => (v.type.dtype === "bf16" && r.stores.includes(v) ? rounded(x) : x),
@@ -78,16 +77,21 @@ class Recorded {
     });
     return outputsOf(r).map((v) => {
       const tensor = tensorOf(v);
-      const got = fromStorage(v.type.shape, this.values(step, tensor, this.has(step, tensor, "after") ? "after" : "before"));
+      const got = fromStorage(v.type.shape, this.values(step, tensor, "after") ?? this.before(step, tensor));
       return judged(l, v, got, resized(values.get(v) as NdArray, v.type.shape));
     });
   }
 
-  private has(step: number, tensor: number, when: string): boolean {
-    return this.file.tensors.has(`${step} ${tensor} ${when}`);
+  /** What the tensor held before the step: as shown then, or as an earlier step showed it last. */
+  private before(step: number, tensor: number): Float64Array {
+    let found = this.values(step, tensor, "before");
+    for (let i = step - 1; i >= 0 && !found; i--) found = this.values(i, tensor, "after") ?? this.values(i, tensor, "before");
+    if (!found) throw new Error(`the record does not say what tensor ${tensor} held before step ${step}`);
+    return found;
   }
 
-  private values(step: number, tensor: number, when: string): Float64Array {
+  private values(step: number, tensor: number, when: string): Float64Array | undefined {
+    if (!this.file.tensors.has(`${step} ${tensor} ${when}`)) return undefined;
     return decode(this.plan.tensors[tensor]?.type.dtype as DType, this.file.bytes(`${step} ${tensor} ${when}`));
   }
 }

@@ -7,6 +7,7 @@
 #include "compare.h"
 #include "core/error.h"
 #include "flags.h"
+#include "kit.h"
 #include "program.h"
 #include "record.h"
 
@@ -16,7 +17,8 @@ using namespace moproc;
 using namespace moproc::tools;
 
 const char* const kUsage =
-    "usage: moproc-gpu-check record DIR PROGRAM VALUES OUT   every launch of a program, its tensors before and after\n"
+    "usage: moproc-gpu-check kit FOLDER                      all checks and measurements of a kit (npm run gpu-kit)\n"
+    "       moproc-gpu-check record DIR PROGRAM VALUES OUT   every launch of a program, its tensors before and after\n"
     "       moproc-gpu-check compare DIR RECORD              the same launches on this GPU; exit status 1 if they differ\n"
     "       moproc-gpu-check bench DIR PROGRAM               images a second, kernel table, memory; one line of JSON first\n"
     "\n"
@@ -34,8 +36,10 @@ std::string json_of(const Bench& b) {
   return text;
 }
 
-int run(const std::vector<std::string>& words, int gpu, const BenchOptions& bench_options) {
+int run(const std::vector<std::string>& words, const KitOptions& options) {
   const std::string& verb = words[0];
+  const int gpu = options.bench.gpu;
+  if (verb == "kit" && words.size() == 2) return run_kit(words[1], options) ? 0 : 1;
   const ProgramLibrary library(words[1]);
   const Plan& plan = library.plan();
   if (verb == "record" && words.size() == 5) {
@@ -53,7 +57,7 @@ int run(const std::vector<std::string>& words, int gpu, const BenchOptions& benc
     return wrong == 0 && !results.empty() ? 0 : 1;
   }
   if (verb == "bench" && words.size() == 3) {
-    const Bench b = bench(plan, words[2], bench_options);
+    const Bench b = bench(plan, words[2], options.bench);
     std::printf("%s%s", json_of(b).c_str(), b.profile.c_str());
     return 0;
   }
@@ -63,10 +67,13 @@ int run(const std::vector<std::string>& words, int gpu, const BenchOptions& benc
 }  // namespace
 
 int main(int argc, char** argv) {
-  int gpu = 0;
-  BenchOptions b;
+  KitOptions options;
+  options.out = ".";
+  BenchOptions& b = options.bench;
   const std::vector<Flag> flags = {
-      {"gpu", "N", "which of the GPUs that the driver shows", &gpu, 0, 1023},
+      {"gpu", "N", "which of the GPUs that the driver shows", &b.gpu, 0, 1023},
+      {"out", "FOLDER", "kit: where gpu-check.json and gpu-check.md go", &options.out},
+      {"program", "NAME", "kit: the step that is measured", &options.program},
       {"warmup", "RUNS", "bench: runs before anything is measured", &b.warmup, 0, 1e6},
       {"runs", "N", "bench: runs of a sample", &b.runs, 1, 1e6},
       {"samples", "N", "bench: samples, of which the median counts", &b.samples, 1, 1e6},
@@ -77,8 +84,7 @@ int main(int argc, char** argv) {
       std::fputs((kUsage + describe_flags(flags)).c_str(), given.help ? stdout : stderr);
       return given.help ? 0 : 2;
     }
-    b.gpu = gpu;
-    return run(given.positional, gpu, b);
+    return run(given.positional, options);
   } catch (const std::exception& e) {
     std::fprintf(stderr, "gpu-check: %s\n", e.what());
     return 2;

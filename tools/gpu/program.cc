@@ -5,11 +5,13 @@
 #include <filesystem>
 
 #include "core/error.h"
+#include "formats/sha256.h"
 
 namespace moproc::tools {
 
-ProgramLibrary::ProgramLibrary(const std::string& dir) {
-  const std::string file = std::filesystem::absolute(dir + "/program.so").string();
+ProgramLibrary::ProgramLibrary(const std::string& path) {
+  const std::filesystem::path at = std::filesystem::absolute(path);
+  const std::string file = (std::filesystem::is_directory(at) ? at / "program.so" : at).string();
   handle_ = dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (!handle_) throw InputError(std::string("cannot load ") + file + ": " + dlerror());
   const auto get = reinterpret_cast<const Plan* (*)()>(dlsym(handle_, "moproc_plan"));
@@ -29,6 +31,23 @@ int find_program(const Plan& plan, const std::string& name) {
     known += std::string(" ") + plan.programs[i].name;
   }
   throw InputError(std::string(plan.name) + " has no program " + name + "; it has" + known);
+}
+
+std::string signature(const Plan& plan, int program) {
+  std::string text;
+  for (const StepInfo& s : plan.programs[program].steps) {
+    text += s.kind == StepKind::launch ? plan.kernels[s.kernel].symbol : "copy";
+    for (const int32_t t : s.args) {
+      const TensorInfo& info = plan.tensors[t];
+      text += " " + std::to_string(t) + ":" + std::to_string(static_cast<int>(info.arena)) + ":" + std::to_string(info.offset) +
+              ":" + std::to_string(info.bytes);
+    }
+    for (const int64_t n : s.tasks) text += " x" + std::to_string(n);
+    text += " of " + std::to_string(s.rows) + "/" + std::to_string(s.groups) + "\n";
+  }
+  formats::Sha256 hash;
+  hash.add(std::as_bytes(std::span(text)));
+  return hash.hex();
 }
 
 }  // namespace moproc::tools

@@ -1,6 +1,7 @@
 #include "record.h"
 
 #include <algorithm>
+#include <map>
 #include <vector>
 
 #include "core/error.h"
@@ -75,18 +76,21 @@ void record(const Plan& plan, const std::string& program, const std::string& val
     return bytes;
   };
   Collected all;
+  std::map<int, Bytes> known;  // what a reader will know of a tensor
   for (int i = 0; i < plan.programs[p].steps.size; ++i) {
     const std::vector<int> tensors = tensors_of(plan.programs[p].steps[i]);
     std::vector<Bytes> before;
     for (const int t : tensors) before.push_back(read(t));
     runner.run(p, i);
     for (size_t k = 0; k < tensors.size(); ++k) {
-      Bytes after = read(tensors[k]);
-      if (after != before[k]) all.add(key(i, tensors[k], "after"), std::move(after));
-      all.add(key(i, tensors[k], "before"), std::move(before[k]));
+      const int t = tensors[k];
+      Bytes after = read(t);
+      if (!known.contains(t) || before[k] != known[t]) all.add(key(i, t, "before"), before[k]);
+      if (after != before[k]) all.add(key(i, t, "after"), after);
+      known[t] = std::move(after);
     }
   }
-  all.write(path, {{"program", program}, {"plan", plan.digest}, {"driver", runner.gpu().show()}});
+  all.write(path, {{"program", program}, {"plan", signature(plan, p)}, {"driver", runner.gpu().show()}});
 }
 
 Record::Record(const Plan& plan, const std::string& path) : file_(path) {
@@ -95,14 +99,23 @@ Record::Record(const Plan& plan, const std::string& path) : file_(path) {
     if (found == file_.metadata().end()) throw InputError(path + ": is no record of launches: it does not say its " + name);
     return found->second;
   };
-  if (metadata("plan") != plan.digest)
-    throw InputError(path + ": was recorded of another plan (" + metadata("plan") + ", not " + plan.digest + ")");
   program_ = find_program(plan, metadata("program"));
+  if (metadata("plan") != signature(plan, program_))
+    throw InputError(path + ": was recorded of other launches than the artefact's; record it anew");
   driver_ = metadata("driver");
 }
 
-std::span<const std::byte> Record::find(int step, int tensor, const char* when) const {
-  const formats::TensorEntry* const entry = file_.find(key(step, tensor, when));
+std::span<const std::byte> Record::before(int step, int tensor) const {
+  if (const formats::TensorEntry* const entry = file_.find(key(step, tensor, "before"))) return file_.bytes(*entry);
+  for (int i = step - 1; i >= 0; --i)
+    for (const char* when : {"after", "before"})
+      if (const formats::TensorEntry* const entry = file_.find(key(i, tensor, when))) return file_.bytes(*entry);
+  throw InputError(file_.path() + ": does not say what tensor " + std::to_string(tensor) + " held before step " +
+                   std::to_string(step));
+}
+
+std::span<const std::byte> Record::after(int step, int tensor) const {
+  const formats::TensorEntry* const entry = file_.find(key(step, tensor, "after"));
   return entry ? file_.bytes(*entry) : std::span<const std::byte>();
 }
 

@@ -1,10 +1,9 @@
 // A record: every launch of a program with what its tensors held before and after, as raw bytes in stored order. A
-// safetensors file: "STEP TENSOR before" and, where the launch changed it, "STEP TENSOR after"; STEP and TENSOR are indices
-// of the plan. Metadata: program, plan (digest), driver (what ran it).
+// safetensors file: "STEP TENSOR before", where that is not what an earlier step showed last of the tensor, and "STEP TENSOR
+// after", where the launch changed it; STEP and TENSOR are indices of the plan. Metadata: program, plan (signature), driver (what ran it).
 #pragma once
 
 #include <cstddef>
-#include <map>
 #include <span>
 #include <string>
 
@@ -25,13 +24,11 @@ class Record {
 
   int program() const { return program_; }
   const std::string& recorded_on() const { return driver_; }
-  /// Empty where there is none: after, of a tensor that the launch did not change.
-  std::span<const std::byte> before(int step, int tensor) const { return find(step, tensor, "before"); }
-  std::span<const std::byte> after(int step, int tensor) const { return find(step, tensor, "after"); }
+  std::span<const std::byte> before(int step, int tensor) const;
+  /// Empty where the launch did not change the tensor.
+  std::span<const std::byte> after(int step, int tensor) const;
 
  private:
-  std::span<const std::byte> find(int step, int tensor, const char* when) const;
-
   formats::SafetensorsFile file_;
   int program_ = -1;
   std::string driver_;
