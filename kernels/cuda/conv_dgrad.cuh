@@ -28,6 +28,7 @@ template <class K> struct DgradShape {
   static constexpr int blocks_n = (K::C + K::BN - 1) / K::BN;
   static constexpr int work_bytes = static_cast<int>(larger(K::STAGES * Product::stage_bytes, Store::scratch_bytes));
   static constexpr int shared_bytes = work_bytes + Store::state_bytes;
+  static_assert(brings_shared<K>(shared_bytes), "the launch brings other shared memory than the kernel carves");
   static_assert(K::C % 8 == 0 && K::OUT % 8 == 0, "channels come in units of 8");
   static_assert(!has_moments<typename K::Y>, "a gradient has no moments");
 };

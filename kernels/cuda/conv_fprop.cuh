@@ -25,6 +25,7 @@ template <class K> struct FpropShape {
   static constexpr int pixels = K::P * K::Q, blocks_n = ceil_div(K::OUT, K::BN);
   static constexpr int work_bytes = larger(K::STAGES * Product::stage_bytes, Store::scratch_bytes);
   static constexpr int shared_bytes = work_bytes + Store::state_bytes;
+  static_assert(brings_shared<K>(shared_bytes), "the launch brings other shared memory than the kernel carves");
   static_assert(!S::paired || K::X::buffer >= 0, "pairs of pixels are read as they are stored");
 };
 

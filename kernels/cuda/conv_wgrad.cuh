@@ -22,6 +22,7 @@ template <class K> struct WgradShape {
   static constexpr int blocks_m = (K::OUT + K::BM - 1) / K::BM, blocks_n = (S::columns + K::BN - 1) / K::BN;
   static constexpr int64_t size = static_cast<int64_t>(K::OUT) * S::columns;  // of a partial
   static constexpr int shared_bytes = static_cast<int>(larger(K::STAGES * Product::stage_bytes, K::THREADS * 16));
+  static_assert(brings_shared<K>(shared_bytes), "the launch brings other shared memory than the kernel carves");
   static_assert(!S::paired || K::X::buffer >= 0, "pairs of pixels are read as they are stored");
 };
 

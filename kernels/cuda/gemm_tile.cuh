@@ -20,6 +20,12 @@ struct Tf32x3 {
   static constexpr int bytes = 4, products = 3;
 };
 
+/// Whether a launch brings `bytes` of dynamic shared memory, where K says what it brings.
+template <class K> MOPROC_BOTH constexpr bool brings_shared(int bytes) {
+  if constexpr (requires { K::SHARED_BYTES; }) return K::SHARED_BYTES == bytes;
+  else return true;
+}
+
 /// LINES lines of WIDTH elements of BYTES bytes.
 template <int BYTES, int LINES, int WIDTH> struct SharedTile {
   static constexpr int lines = LINES, width = WIDTH, chunks = WIDTH * BYTES / 16, bytes = LINES * WIDTH * BYTES;

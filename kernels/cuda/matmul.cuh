@@ -90,6 +90,7 @@ template <class K> struct MatmulShape {
   static constexpr int blocks_n = (K::N + K::BN - 1) / K::BN, padded_row = (K::N + 7) / 8 * 8;
   static constexpr int work_bytes = static_cast<int>(larger(K::STAGES * Product::stage_bytes, Store::scratch_bytes));
   static constexpr int shared_bytes = work_bytes + Store::state_bytes;
+  static_assert(brings_shared<K>(shared_bytes), "the launch brings other shared memory than the kernel carves");
 };
 
 /// How y and its terms are cut, and the tile of this block.

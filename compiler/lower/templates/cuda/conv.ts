@@ -62,7 +62,7 @@ function fpropTile(s: Shape, o: Operand, y: Fused): Tile {
   const long = columnsOf(s) >= 128 && reads === 0;
   if (s.OUT > 64) {
     if (!isPoint(s)) return forOperand(tile(256, 128, 32, 4, 512, 1), o);
-    if (reads > 1) return forOperand(tile(128, 128, 16, 4, 256, 2), o);
+    if (reads > 1) return forOperand(tile(128, 128, 16, 3, 256, 2), o);
     return forOperand(long ? tile(128, 128, 64, 3, 256, 2) : tile(128, 128, 32, reads > 0 ? 3 : 4, 256, 2), o);
   }
   if (!isPoint(s)) return forOperand(tile(256, 64, 32, 4, 256, 2), o);
