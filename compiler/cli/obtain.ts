@@ -4,7 +4,7 @@ import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "
 import { join } from "node:path";
 import { cacheDir, headerDigest } from "../emit/objects.js";
 import type { BuildResult } from "../emit/project.js";
-import { compilerVersion } from "../emit/toolchain.js";
+import { compilerVersion, nvccVersion } from "../emit/toolchain.js";
 import type { Target } from "../ir/types.js";
 import type { Plan } from "../lower/plan.js";
 import { compile } from "../pipeline.js";
@@ -33,7 +33,13 @@ async function toolsDigest(): Promise<string> {
 
 /** The key under which an artefact of `source` for `target` is current. */
 export async function artefactKey(source: Source, target: Target): Promise<string> {
-  return digest(await toolsDigest(), source.name, source.key, JSON.stringify(target), JSON.stringify(source.meta));
+  return digest(await toolsDigest(), await deviceTools(target), source.name, source.key, JSON.stringify(target), JSON.stringify(source.meta));
+}
+
+/** What compiles the kernels, where that is not the C++ compiler alone. */
+async function deviceTools({ device, arch }: Target): Promise<string> {
+  if (device === "cpu") return "";
+  return arch === "emulator" ? headerDigest(["test/emulator"]) : nvccVersion();
 }
 
 /** The artefact at `dir`, built first unless it is there under the same key. Shows progress on a terminal. */
