@@ -52,7 +52,7 @@ export async function kernelTool({ target }: Plan): Promise<Tool> {
   }
   const headers = ["kernels/common", "kernels/cuda"];
   if (target.arch === "emulator") {
-    const emulated = ["-march=x86-64-v3", "-x", "c++", "-DMOPROC_EMULATOR", "-fno-gnu-unique"];
+    const emulated = ["-O1", "-march=x86-64-v3", "-x", "c++", "-DMOPROC_EMULATOR", "-fno-gnu-unique"];
     const core = ["-I", join(root, "test", "emulator")];
     return { ...gxx, flags: [...flags, ...emulated], include: [...include, ...core], headers: [...headers, "test/emulator"] };
   }
