@@ -1,5 +1,5 @@
-// npm run gpu-kit: a folder to carry to a machine with a GPU, where ./check does the rest with nothing but the driver:
-// every launch of a tiny MoPro against what the emulator computed, 20 steps against the CPU, the benchmark.
+// npm run gpu-kit: a folder to carry to a machine with a GPU, where ./check does the rest with nothing but the driver: every
+// primitive and every launch of a tiny MoPro against what the emulator computed, 20 steps against the CPU, the benchmark.
 //   npm run gpu-kit -- [--out DIR] [--arch LIST] [--batches 64,128,256,512] [--steps 20] [--emulator]
 // --emulator makes a kit for the emulated driver, without ResNet-50: what the tests run.
 
@@ -22,13 +22,17 @@ runSteps(allSteps({ tests: true })); // the emulated driver is among the tests
 
 const { compile } = await import("../build/js/compiler/pipeline.js");
 const { moproPrograms } = await import("../build/js/models/mopro.js");
+const { buildArtefact } = await import("../build/js/compiler/emit/project.js");
+const { probePlan, writeProbeValues } = await import("./gpu/probes.mjs");
 const { writeSteps, writeValues } = await import("./gpu/values.mjs");
 
 const out = resolve(flags.out);
 const work = `${out}.work`; // whole artefacts, of which the kit gets what a GPU needs
 const tiny = { arch: "resnet10", width: 1 / 4, num_class: 5, low_dim: 8, queue: 11, image_size: 32, batch: 8, groups: 1 };
 const large = { arch: "resnet50", width: 1, num_class: 1000, low_dim: 128, queue: 8192, image_size: 224, groups: 1 };
-const gpuArch = flags.emulator ? "emulator" : flags.arch;
+/** Records come from the path that the GPU takes. */
+const emulator = flags.arch.split(",").includes("sm_90a") ? "emulator_sm_90a" : "emulator";
+const gpuArch = flags.emulator ? emulator : flags.arch;
 /** How far the loss of a step may be off: f32 sums in another order; activations of 8 bits (1.1e-2 was seen in the emulator). */
 const bounds = { f32: 1e-5, bf16: 3e-2 };
 
@@ -58,6 +62,17 @@ function record(dir, program, values, to) {
   if (r.status !== 0) throw new Error(`recording ${program}: ${r.stderr}`);
 }
 
+const probeValues = join(work, "probes.safetensors");
+writeProbeValues(probeValues);
+for (const hopper of emulator === "emulator" ? [false] : [false, true]) {
+  const own = hopper ? "sm_90a" : flags.arch;
+  const make = async (name, arch) => (await buildArtefact(join(work, name), { plan: probePlan(arch, hopper), explain: "", dumps: [] })).dir;
+  const emulated = await make(`probes-emulator-${hopper}`, hopper ? "emulator_sm_90a" : "emulator");
+  const to = hopper ? "check-primitives-sm_90a" : "check-primitives";
+  give(flags.emulator ? emulated : await make(`probes-${hopper}`, own), to);
+  record(emulated, "primitives", probeValues, join(out, to, "primitives.record"));
+}
+
 const cpu = await build("cpu", tiny, { device: "cpu", arch: "x86-64-v3" });
 const n = Number(flags.steps);
 const steps = Array.from({ length: n }, (_, i) => (i < n / 3 ? "warmup" : i < (2 * n) / 3 ? "proto" : "clean"));
@@ -65,7 +80,7 @@ const values = join(work, "clean.safetensors");
 await writeValues(cpu, values, "clean", tiny.num_class, steps.slice(0, 4));
 for (const precision of ["f32", "bf16"]) {
   const meta = { precision, loss_bound: bounds[precision] };
-  const emulated = await build(`emulator-${precision}`, tiny, { device: "cuda", arch: "emulator", precision }, meta);
+  const emulated = await build(`emulator-${precision}`, tiny, { device: "cuda", arch: emulator, precision }, meta);
   const gpu = flags.emulator ? emulated : await build(`gpu-${precision}`, tiny, { device: "cuda", arch: gpuArch, precision }, meta);
   const to = `check-tiny-${precision}`;
   give(gpu, to);

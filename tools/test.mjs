@@ -1,5 +1,6 @@
 // npm test: builds, then runs the native tests and ava, and counts what they report. Ends with `N passed, N failed`
-// and fails when a test fails, a runner breaks, or nothing ran. Arguments choose: --native, --js, or file patterns.
+// and fails when a test fails, a runner breaks, or nothing ran. Arguments choose: --native, --js, or file patterns; --long
+// takes the longer tests instead (*.long.test.ts).
 
 import { spawn } from "node:child_process";
 import { readdirSync, statSync } from "node:fs";
@@ -67,10 +68,10 @@ function nativeTests() {
 
 runSteps(allSteps({ tests: true }));
 const start = performance.now();
-if (!only("js")) for (const f of nativeTests()) await tap(f.slice(native.length + 1), f, []);
+if (!only("js") && !only("long")) for (const f of nativeTests()) await tap(f.slice(native.length + 1), f, []);
 if (!only("native")) {
   const files = readdirSync(join(root, "build", "js", "test"), { recursive: true })
-    .filter((f) => f.endsWith(".test.js") && (patterns.length === 0 || patterns.some((p) => f.includes(p))))
+    .filter((f) => f.endsWith(".test.js") && f.endsWith(".long.test.js") === only("long") && (patterns.length === 0 || patterns.some((p) => f.includes(p))))
     .map((f) => join("build/js/test", f));
   if (files.length > 0) {
     const ava = join(root, "node_modules", "ava", "entrypoints", "cli.mjs");

@@ -97,13 +97,13 @@ export function targetOf(f: ModelFlags): Target {
   return { device, arch: cpuArch(f.arch ?? "native"), ranks };
 }
 
-/** A comma list of GPU architectures, checked and without repetition; or "emulator". */
+/** A comma list of GPU architectures, checked and without repetition; or the emulator, with the path that all take or that of sm_90a. */
 function cudaArch(list: string): string {
-  if (list === "emulator") return list;
+  if (list === "emulator" || list === "emulator_sm_90a") return list;
   const names = [...new Set(list.split(",").map((a) => a.trim()))];
   for (const a of names) {
     const number = Number(/^sm_(\d{2,3})a?$/.exec(a)?.[1]);
-    if (!(number >= 80)) throw new Error(`--arch ${a}: known are sm_80 and newer (sm_90a, sm_100, ...) and emulator`);
+    if (!(number >= 80)) throw new Error(`--arch ${a}: known are sm_80 and newer (sm_90a, sm_100, ...), emulator and emulator_sm_90a`);
   }
   return names.join(",");
 }

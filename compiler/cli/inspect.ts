@@ -48,11 +48,12 @@ export function summary(plan: Plan & { digest: string }, table: ResourceTable): 
     const made = archs.map((arch) => {
       const r = table[arch]?.[k.symbol];
       const ptxas = r && { registers: r.registers, spill_bytes: r.spill_bytes, stack_bytes: r.stack_bytes };
-      return [arch, { ...ptxas, shared_bytes: k.sharedBytes + (r?.static_shared_bytes ?? 0), predicted_us: microseconds(own) }] as const;
+      const { threads, sharedBytes } = (arch === "sm_90a" && k.hopper) || k;
+      return [arch, { threads, ...ptxas, shared_bytes: sharedBytes + (r?.static_shared_bytes ?? 0), predicted_us: microseconds(own) }] as const;
     });
-    const { symbol, template, threads } = k;
+    const { symbol, template } = k;
     const costs = { launches: own.length, bytes: total(own, (l) => l.bytes), flops: total(own, (l) => l.flops) };
-    return { symbol, template, ...costs, ...(gpu ? { threads, archs: Object.fromEntries(made) } : {}) };
+    return { symbol, template, ...costs, ...(gpu ? { archs: Object.fromEntries(made) } : {}) };
   });
   return {
     name: plan.name, digest: plan.digest, target: plan.target, meta: plan.meta, programs: Object.fromEntries(programs),

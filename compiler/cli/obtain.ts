@@ -39,7 +39,7 @@ export async function artefactKey(source: Source, target: Target): Promise<strin
 /** What compiles the kernels, where that is not the C++ compiler alone. */
 async function deviceTools({ device, arch }: Target): Promise<string> {
   if (device === "cpu") return "";
-  return arch === "emulator" ? headerDigest(["test/emulator"]) : nvccVersion();
+  return arch.startsWith("emulator") ? headerDigest(["test/emulator"]) : nvccVersion();
 }
 
 /** The artefact at `dir`, built first unless it is there under the same key. Shows progress on a terminal. */

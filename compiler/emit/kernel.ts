@@ -6,9 +6,9 @@ import { byteSize, type DType, elements, type Node, type Target, type Value } fr
 import { accessOf } from "../ops/access.js";
 import { opOf } from "../ops/op.js";
 import { domainOf } from "../lower/domain.js";
-import type { Kernel } from "../lower/plan.js";
-import { type Chain, type Leaf, rawResult, type Region, storedOperand } from "../lower/region.js";
-import type { Constants, TemplateSpec } from "../lower/template.js";
+import type { BlockSize, Kernel } from "../lower/plan.js";
+import { type Chain, fullReads, type Leaf, rawResult, type Region, storedOperand } from "../lower/region.js";
+import type { Constants, Fused, TemplateSpec } from "../lower/template.js";
 import { digest } from "../util/digest.js";
 import { floatLiteral } from "../util/float.js";
 
@@ -26,10 +26,11 @@ const cpp: Readonly<Partial<Record<DType, string>>> = { f32: "float", bf16: "bf1
  */
 export function emitKernel(
   r: Region, plain: ReadonlyMap<string, Value>, constants: Constants, device: Target["device"], groups: number,
+  prologues: Fused["prologues"],
 ): Emitted {
   const k = new KernelText(r.template, r.anchor?.scope ?? r.after.at(-1)?.nodes.at(-1)?.scope ?? "", device, groups > 1);
   k.constants(constants);
-  for (const [name, chain] of r.operands) k.prologue(name, chain);
+  for (const [name, chain] of r.operands) k.prologue(name, chain, prologues.has(name));
   k.plainInputs(plain);
   if (r.template.epilogue) k.epilogue(r, constants["FLAT"] === 1);
   else for (const [i, v] of (r.anchor?.outputs ?? []).entries()) k.plainOutput(opOf((r.anchor as Node).op).outputs[i], v);
@@ -60,15 +61,15 @@ class KernelText {
     readonly grouped = false,
   ) {}
 
-  private threads = 0;
-  private sharedBytes = 0;
-  private bounds: readonly string[] = []; // constants that __launch_bounds__ names
+  private size: BlockSize = { threads: 0, sharedBytes: 0 };
+  private hopper: BlockSize | undefined;
+  private blocks = false; // whether the multiprocessor is to hold a number of blocks
 
   constants(all: Constants): void {
     const number = (name: string): number => (all[name] as number | undefined) ?? 0;
-    this.threads = number("THREADS");
-    this.sharedBytes = number("SHARED_BYTES");
-    this.bounds = number("BLOCKS") > 0 ? ["THREADS", "BLOCKS"] : ["THREADS"];
+    this.size = { threads: number("THREADS"), sharedBytes: number("SHARED_BYTES") };
+    if (number("HOPPER_THREADS") > 0) this.hopper = { threads: number("HOPPER_THREADS"), sharedBytes: number("HOPPER_SHARED_BYTES") };
+    this.blocks = number("BLOCKS") > 0;
     for (const [name, value] of Object.entries(all)) {
       if (typeof value === "number") {
         const type = Number.isInteger(value) ? "int" : "float";
@@ -95,16 +96,16 @@ class KernelText {
     this.line(`static constexpr int ${upper(name)}_BUFFER = ${this.arg(v, "out")};`, v);
   }
 
-  /** struct X { load }: what the kernel reads as operand x. */
-  prologue(name: string, chain: Chain): void {
-    const only = storedOperand(chain);
+  /** struct X { load }: what the kernel reads as operand x; `computed`: not as it is stored. */
+  prologue(name: string, chain: Chain, computed: boolean): void {
+    const only = computed ? undefined : storedOperand(chain);
     const buffer = only ? this.arg(only, "in") : -1;
     const body = new Body(this, domainOf(chain.root.type.shape).channels);
     const result = body.compute(chain);
     this.lines.push(
       `  struct ${pascal(name)} {`,
       `    static constexpr int buffer = ${buffer};`,
-      ...(this.device === "cuda" ? [`    using stored = ${only ? cpp[only.type.dtype] : "void"};`] : []),
+      ...(this.device === "cuda" ? [`    using stored = ${only ? cpp[only.type.dtype] : "void"};`, `    static constexpr int reads = ${fullReads(chain)};`] : []),
       "    static MOPROC_INLINE Vec load(const Params& p, const At& i, int lanes) {",
       ...body.text(),
       `      return ${result};`,
@@ -172,7 +173,7 @@ class KernelText {
     const entry =
       this.device === "cpu"
         ? `extern "C" void ${symbol}(const Params& p, const Task& t) { ${template.name}<${symbol}_K>(p, t); }`
-        : `extern "C" __global__ void __launch_bounds__(${this.bounds.map((b) => `${symbol}_K::${b}`).join(", ")}) ${symbol}(` +
+        : `extern "C" __global__ void __launch_bounds__(${this.bounds(`${symbol}_K`)}) ${symbol}(` +
           `const __grid_constant__ Params p) { ${template.name}<${symbol}_K>(p); }`;
     const source = [
       `// ${this.at || "<top>"}`,
@@ -187,9 +188,15 @@ class KernelText {
       entry,
       "",
     ].join("\n");
-    const { threads, sharedBytes } = this;
-    const kernel = { symbol, template: template.name, header: template.header ?? template.name, source, threads, sharedBytes };
+    const own = this.hopper ? { hopper: this.hopper } : {};
+    const kernel = { symbol, template: template.name, header: template.header ?? template.name, source, ...this.size, ...own };
     return { kernel, args: this.args, scalars: this.scalars };
+  }
+
+  /** Arguments of __launch_bounds__; with a path for sm_90a they depend on what is compiled for. */
+  private bounds(k: string): string {
+    const all = this.hopper ? [`Path<${k}>::threads`, `path_blocks<${k}>()`] : [`${k}::THREADS`, `${k}::BLOCKS`];
+    return all.slice(0, this.blocks ? 2 : 1).join(", ");
   }
 
   private line(code: string, v: Value): void {

@@ -2,7 +2,7 @@
 // of the structs.
 
 import { byteSize, type Init } from "../ir/types.js";
-import type { Plan, Program, StateEntry, Step, Tensor } from "../lower/plan.js";
+import type { BoundMap, Plan, Program, StateEntry, Step, Tensor } from "../lower/plan.js";
 import { planDigest } from "./plan_json.js";
 
 const arenas = ["state", "grad", "work", "io"] as const;
@@ -47,7 +47,7 @@ export function planCpp(plan: Plan, imageCount = 0): string {
 class Pool {
   private readonly names = new Map<string, string>();
 
-  constructor(private readonly types = { i: "int32_t", l: "int64_t", f: "float" }) {}
+  constructor(private readonly types = { i: "int32_t", l: "int64_t", f: "float", t: "TensorMapInfo" }) {}
 
   span(kind: "i" | "l" | "f", values: readonly number[]): string {
     if (values.length === 0) return "{nullptr, 0}";
@@ -57,8 +57,17 @@ class Pool {
     return span(name, values.length);
   }
 
+  /** The maps of a launch, each list of them written once. */
+  maps(maps: readonly BoundMap[]): string {
+    if (maps.length === 0) return "{nullptr, 0}";
+    const key = `t ${maps.map(mapInit).join(", ")}`;
+    const name = this.names.get(key) ?? `n${this.names.size}_`;
+    this.names.set(key, name);
+    return span(name, maps.length);
+  }
+
   tables(): string[] {
-    return [...this.names].map(([key, name]) => `const ${this.types[key[0] as "i" | "l" | "f"]} ${name}[] = {${key.slice(2)}};`);
+    return [...this.names].map(([key, name]) => `const ${this.types[key[0] as "i" | "l" | "f" | "t"]} ${name}[] = {${key.slice(2)}};`);
   }
 }
 
@@ -72,15 +81,23 @@ function programInit(p: Program, pool: Pool): { readonly steps: string[]; init(i
 
 function stepInit(s: Step, pool: Pool): string {
   if (s.do === "copy") {
-    return `{StepKind::copy, "copy", -1, ${pool.span("i", [s.from, s.to])}, 0, 0, {0, 0, 0, 0}, {nullptr, 0}, 0, 0, 0, {nullptr, 0}}`;
+    return `{StepKind::copy, "copy", -1, ${pool.span("i", [s.from, s.to])}, 0, 0, {0, 0, 0, 0}, {nullptr, 0}, 0, 0, 0, {nullptr, 0}, {nullptr, 0}}`;
   }
   const extent = [0, 1, 2, 3].map((i) => s.extent[i] ?? 0).join(", ");
+  const maps = pool.maps(s.maps);
   const sizes = `${s.rows}, ${s.groups}, {${extent}}, ${pool.span("l", s.tasks)}, ${s.workspace}`;
-  return `{StepKind::launch, ${str(s.name)}, ${s.kernel}, ${pool.span("i", s.args)}, ${sizes}, ${s.flops}., ${s.bytes}., ${pool.span("f", s.scalars.map(Math.fround))}}`;
+  return `{StepKind::launch, ${str(s.name)}, ${s.kernel}, ${pool.span("i", s.args)}, ${sizes}, ${s.flops}., ${s.bytes}., ${pool.span("f", s.scalars.map(Math.fround))}, ${maps}}`;
+}
+
+/** A TensorMapInfo. */
+function mapInit({ arg, extents, box, window }: BoundMap): string {
+  const four = (list: readonly number[]): string => `{${[0, 1, 2, 3].map((i) => list[i] ?? 0).join(", ")}}`;
+  const { lower, upper, step } = window ?? { lower: [0, 0], upper: [0, 0], step: 0 };
+  return `{${arg}, ${extents.length}, ${four(extents)}, ${four(box)}, ${step}, {${lower.join(", ")}}, {${upper.join(", ")}}}`;
 }
 
 function kernelInit(k: Plan["kernels"][number], cpu: boolean): string {
-  return `{${str(k.symbol)}, ${str(k.template)}, ${cpu ? k.symbol : "nullptr"}, ${k.threads}, ${k.sharedBytes}}`;
+  return `{${str(k.symbol)}, ${str(k.template)}, ${cpu ? k.symbol : "nullptr"}, ${k.threads}, ${k.sharedBytes}, ${k.hopper?.threads ?? 0}, ${k.hopper?.sharedBytes ?? 0}}`;
 }
 
 function tensorInit(t: Tensor): string {

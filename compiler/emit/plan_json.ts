@@ -8,8 +8,8 @@ export const planDigest = (plan: Plan): string => digest(JSON.stringify({ ...pla
 
 /** The plan with kernels by symbol and without their source, which lies in kernels/. */
 export function planJson(plan: Plan): string {
-  const kernels = plan.kernels.map(({ symbol, template, threads, sharedBytes }) =>
-    threads > 0 ? { symbol, template, threads, sharedBytes } : { symbol, template },
+  const kernels = plan.kernels.map(({ symbol, template, threads, sharedBytes, hopper }) =>
+    threads > 0 ? { symbol, template, threads, sharedBytes, hopper } : { symbol, template },
   );
   return `${JSON.stringify({ ...plan, digest: planDigest(plan), kernels }, undefined, 1)}\n`;
 }

@@ -10,7 +10,7 @@ import { compileAll } from "./objects.js";
 import { planCpp } from "./plan_cpp.js";
 import { planJson } from "./plan_json.js";
 import { RESOURCES, resources } from "./resources.js";
-import { cxx, kernelTool, planTool } from "./toolchain.js";
+import { cxx, isEmulated, kernelTool, planTool } from "./toolchain.js";
 
 export interface Artefact {
   readonly plan: Plan;
@@ -43,15 +43,15 @@ export async function buildArtefact(
   writeFileSync(join(partial, "plan.json"), planJson(a.plan));
   writeFileSync(join(partial, "explain.txt"), a.explain);
   const tool = await kernelTool(a.plan);
-  const { device, arch } = a.plan.target;
-  const images = device === "cpu" ? 0 : arch === "emulator" ? 1 : files.length;
+  const { device } = a.plan.target;
+  const images = device === "cpu" ? 0 : isEmulated(a.plan.target) ? 1 : files.length;
   writeFileSync(join(partial, "plan.cpp"), planCpp(a.plan, images));
   const units = files.map((f) => ({ ...tool, source: join(partial, "kernels", f.name) }));
   const plan = { ...(await planTool()), source: join(partial, "plan.cpp") };
   const { files: made, reports, compiled } = await compileAll([plan, ...units], progress);
   if (device === "cuda") writeFileSync(join(partial, RESOURCES), JSON.stringify(resources(reports.slice(1).join("\n")), undefined, 1));
   const [planObject, ...kernels] = made as [string, ...string[]];
-  const host = device === "cpu" ? kernels : [await embed(partial, arch === "emulator" ? [await shared(partial, kernels)] : kernels)];
+  const host = device === "cpu" ? kernels : [await embed(partial, isEmulated(a.plan.target) ? [await shared(partial, kernels)] : kernels)];
   await link(partial, [planObject, ...host]);
   rmSync(at, { recursive: true, force: true });
   renameSync(partial, at);

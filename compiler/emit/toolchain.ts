@@ -2,6 +2,7 @@
 
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import type { Target } from "../ir/types.js";
 import type { Plan } from "../lower/plan.js";
 import { root } from "../util/root.js";
 import { run } from "../util/run.js";
@@ -42,6 +43,9 @@ const strict = ["-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"];
 
 type Tool = Omit<Unit, "source">;
 
+/** Whether kernels are compiled for the CPU and run in the emulator. */
+export const isEmulated = (target: Target): boolean => target.arch.startsWith("emulator");
+
 /** How files of kernels are compiled for a plan's target. */
 export async function kernelTool({ target }: Plan): Promise<Tool> {
   const gxx = { command: cxx(), version: await compilerVersion(), include, names: false, result: "o" } as const;
@@ -51,8 +55,9 @@ export async function kernelTool({ target }: Plan): Promise<Tool> {
     return { ...gxx, flags: [...flags, `-march=${target.arch}`, ...wide], headers: ["kernels/common", "kernels/cpu"] };
   }
   const headers = ["kernels/common", "kernels/cuda"];
-  if (target.arch === "emulator") {
-    const emulated = ["-O1", "-march=x86-64-v3", "-x", "c++", "-DMOPROC_EMULATOR", "-fno-gnu-unique"];
+  if (isEmulated(target)) {
+    const path = target.arch === "emulator" ? [] : ["-DMOPROC_EMULATED_SM90"];
+    const emulated = ["-O1", "-march=x86-64-v3", "-x", "c++", "-DMOPROC_EMULATOR", ...path, "-fno-gnu-unique", "-Wno-psabi"];
     const core = ["-I", join(root, "test", "emulator")];
     return { ...gxx, flags: [...flags, ...emulated], include: [...include, ...core], headers: [...headers, "test/emulator"] };
   }

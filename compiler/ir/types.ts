@@ -64,7 +64,7 @@ export type Precision = "f32" | "bf16" | "tf32";
 /** What is compiled for. `ranks` share the global batch. */
 export interface Target {
   readonly device: "cpu" | "cuda";
-  readonly arch: string; // "x86-64-v3", "x86-64-v4"; "sm_80,sm_90a": every one the image has code for; "emulator"
+  readonly arch: string; // "x86-64-v3", "x86-64-v4"; "sm_80,sm_90a": every one the image has code for; "emulator", "emulator_sm_90a"
   readonly ranks: number;
   readonly precision?: Precision; // absent: f32
 }

@@ -165,7 +165,7 @@ class Tables {
     return {
       do: "launch", kernel: this.kernel(l.kernel), name: l.name, args: l.args.map(index), rows: l.rows,
       groups: l.groups, extent: l.shape.extent ?? [], tasks: l.shape.tasks, workspace: step.workspace,
-      scalars: l.scalars, flops: l.flops, bytes: l.bytes,
+      scalars: l.scalars, flops: l.flops, bytes: l.bytes, maps: l.maps,
     };
   }
 

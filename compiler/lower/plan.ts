@@ -2,6 +2,7 @@
 // machine. Everything refers to everything else by index.
 
 import type { Init, Role, Target, TensorType } from "../ir/types.js";
+import type { TensorMap } from "./template.js";
 
 /** One instantiation of one template. Equal kernels share a symbol and are emitted once. */
 export interface Kernel {
@@ -11,7 +12,9 @@ export interface Kernel {
   readonly source: string; // the emitted struct and entry, without includes
   readonly threads: number; // of a block; 0 on the CPU
   readonly sharedBytes: number; // of a block's dynamic shared memory
+  readonly hopper?: BlockSize; // on sm_90a, where the kernel has a path of its own there
 }
+export type BlockSize = Pick<Kernel, "threads" | "sharedBytes">;
 
 /**
  * state: parameters, momenta, buffers, derived copies; grad: gradients in the order of the parameters;
@@ -39,7 +42,11 @@ export interface Launch {
   readonly scalars: readonly number[]; // f32 numbers of the body
   readonly flops: number;
   readonly bytes: number; // every operand and result once, partials in the workspace twice
+  readonly maps: readonly BoundMap[]; // of the kernel's path for sm_90a
 }
+
+/** A tensor map of argument `arg`. */
+export type BoundMap = Omit<TensorMap, "operand"> & { readonly arg: number };
 
 export interface Copy {
   readonly do: "copy";

@@ -1,7 +1,7 @@
 // What becomes one kernel: at most one anchor, an elementwise chain on each of its operands, elementwise nodes on its
 // result, and per-channel sums of what passes by. An elementwise node may be in several regions: fusion is a cover.
 
-import type { Node, Value } from "../ir/types.js";
+import type { DType, Node, Value } from "../ir/types.js";
 import { type Access, opOf } from "../ops/op.js";
 import type { TemplateSpec } from "./template.js";
 
@@ -40,10 +40,14 @@ export function operandName(n: Node, i: number): string {
   return i >= last && names[last]?.startsWith("...") ? `${names[last].slice(3)}.${i - last}` : (names[i] as string);
 }
 
-/** The floating-point tensor that an operand is, if nothing is computed on its way in. */
-export function storedOperand({ nodes, leaves }: Chain): Value | undefined {
+/** How many operands of a chain have its own size. */
+export const fullReads = (c: Chain): number => c.leaves.filter((l) => l.access === "full").length;
+
+/** The floating-point tensor, of type `dtype` where one is given, that an operand is if nothing is computed on its way in. */
+export function storedOperand({ nodes, leaves }: Chain, dtype?: DType): Value | undefined {
   const only = leaves.length === 1 && nodes.length === 0 ? leaves[0]?.value : undefined;
-  return only && (only.type.dtype === "f32" || only.type.dtype === "bf16") ? only : undefined;
+  const fits = only && (dtype ? only.type.dtype === dtype : only.type.dtype === "f32" || only.type.dtype === "bf16");
+  return fits ? only : undefined;
 }
 
 /** What the region's single in-register result is before `after`: the first output of an anchor with an epilogue. */

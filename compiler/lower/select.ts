@@ -6,8 +6,8 @@ import { byteSize, elements, type Graph, type Node, type Target, type Value } fr
 import { opOf } from "../ops/op.js";
 import { domainOf } from "./domain.js";
 import { groupsOf } from "./groups.js";
-import type { Kernel } from "./plan.js";
-import { type Chain, inputsOf, outputsOf, type Region, storedOperand } from "./region.js";
+import type { BoundMap, Kernel } from "./plan.js";
+import { fullReads, inputsOf, outputsOf, type Region, storedOperand } from "./region.js";
 import { type Fused, type LaunchShape, type TemplateOf, type TemplateSpec, unfused } from "./template.js";
 
 /** A launch before memory is planned: tensors are still values. */
@@ -26,6 +26,7 @@ export interface Lowered {
   launchOver(rows: number): LaunchShape; // the same kernel over another number of rows
   readonly flops: number;
   readonly bytes: number;
+  readonly maps: readonly BoundMap[];
 }
 
 /** A packed copy of a weight: derived state when `of` is state, else a work value. */
@@ -79,7 +80,7 @@ function pack(conv: Node, w: Value, name: string, template: TemplateSpec, target
   const launch: Lowered = {
     kernel, args, scalars, reads: [w], writes: [value], mayOverwrite: new Map(), flat: false, rows: 1, groups: 1,
     shape, launchOver: () => shape,
-    name, flops: 0, bytes: byteSize(w.type) + byteSize(value.type),
+    name, flops: 0, bytes: byteSize(w.type) + byteSize(value.type), maps: [],
   };
   return { value, of: w, launch };
 }
@@ -93,27 +94,32 @@ function lower(r: Region, plain: ReadonlyMap<string, Value>, target: Target): Lo
   const groups = groupsOf(r);
   const rows = linear ? size : (template.rows?.(node) ?? domainOf(r.shape).rows);
   const prologues = new Map(
-    [...r.operands].flatMap(([name, chain]) => (storedOperand(chain) ? [] : [[name, fullSize(chain)] as const])),
+    [...r.operands].flatMap(([name, chain]) => (storedOperand(chain, template.operandType?.(target)) ? [] : [[name, fullReads(chain)] as const])),
   );
   const fused: Fused = { sums: r.sums.length, moments: r.moments !== undefined, prologues };
-  const { kernel, args, scalars } = emitKernel(r, plain, template.constants(node, target, fused), target.device, groups);
+  const { kernel, args, scalars } = emitKernel(r, plain, template.constants(node, target, fused), target.device, groups, prologues);
   const launchOver = (n: number): LaunchShape => template.launch(node, { rows: n, groups }, target, fused);
   const reads = inputsOf({ ...r, plain });
   const writes = outputsOf(r);
+  const shape = launchOver(rows);
+  const argOf = (operand: string): number => {
+    const chain = r.operands.get(operand);
+    const arg = args.indexOf((chain ? storedOperand(chain) : plain.get(operand)) as Value);
+    if (arg < 0) throw new Error(`internal: select: operand ${operand} of ${template.name} has a tensor map, but is no buffer`);
+    return arg;
+  };
   const elementwise = new Set(r.after.flatMap((c) => c.nodes)).size;
   return {
     kernel, args, scalars, reads, writes, rows, groups, launchOver,
     flat: optimizer || template.flat === true,
-    shape: launchOver(rows),
+    shape,
+    maps: (shape.maps ?? []).map(({ operand, ...map }) => ({ arg: argOf(operand), ...map })),
     name: r.anchor?.scope ?? r.after.at(-1)?.nodes.at(-1)?.scope ?? "",
     mayOverwrite: overwrites(r),
     flops: template.flops(node) + elementwise * size,
-    bytes: [...reads, ...writes].reduce((s, v) => s + byteSize(v.type), 2 * launchOver(rows).workspaceBytes),
+    bytes: [...reads, ...writes].reduce((s, v) => s + byteSize(v.type), 2 * shape.workspaceBytes),
   };
 }
-
-/** Operands of a chain that have its own size. */
-const fullSize = (c: Chain): number => c.leaves.filter((l) => l.access === "full").length;
 
 /** The node a pointwise template is asked about: its output has the shape of the domain, one long column if linear. */
 function pointwiseNode(r: Region, linear: boolean): Node {

@@ -1,6 +1,6 @@
 // What a kernel template of kernels/<device>/ offers to fusion and needs from a launch.
 
-import type { Attrs, Node, Target, TensorType } from "../ir/types.js";
+import type { Attrs, DType, Node, Target, TensorType } from "../ir/types.js";
 
 /** Sizes that a kernel learns only at launch. */
 export interface Extents {
@@ -13,6 +13,22 @@ export interface LaunchShape {
   readonly workspaceBytes: number; // shared by the launch
   readonly scratchBytes: number; // of each thread
   readonly extent?: readonly number[]; // Params::extent, where the template reads it
+  readonly maps?: readonly TensorMap[]; // Params::map
+}
+
+/** How the tensor memory accelerator of sm_90a sees a stored bf16 operand: boxes of it, or pixels that a tap meets. */
+export interface TensorMap {
+  readonly operand: string;
+  readonly extents: readonly number[]; // innermost first, dense
+  readonly box: readonly number[]; // extents of what one copy brings; for a window: channels and pixels
+  readonly window?: Window; // extents are then channels, width, height, images
+}
+
+/** Base pixels of a convolution's windows, along width and height: from `lower` to extent - 1 + `upper`, in steps of `step`. */
+export interface Window {
+  readonly lower: readonly [number, number];
+  readonly upper: readonly [number, number];
+  readonly step: number;
 }
 
 /** What fusion adds to a kernel beside storing its result. */
@@ -36,6 +52,8 @@ export interface TemplateSpec {
   readonly header?: string; // kernels/<device>/HEADER.hpp, where it is not called like the function
   readonly op: string; // the IR op it computes
   readonly prologue: readonly string[]; // inputs that accept an elementwise chain; the others are plain buffers
+  /** The type that operands must be stored in to be used without being computed on their way in; absent: any float. */
+  operandType?(target: Target): DType;
   /** Inputs of `prologue` whose chain this node wants written out instead: recomputing it costs more than it saves. */
   declines?(node: Node): readonly string[];
   readonly epilogue: boolean; // the result may pass through elementwise nodes; otherwise outputs are plain buffers
@@ -44,7 +62,10 @@ export interface TemplateSpec {
   /** Launches over tensors that lie next to each other may become one: rows then run through the gaps between them too. */
   readonly flat?: boolean;
   readonly packs?: Readonly<Record<string, string>>; // input -> template that packs it
-  /** CUDA: THREADS of a block; SHARED_BYTES of its dynamic shared memory; BLOCKS a multiprocessor is to hold. */
+  /**
+   * CUDA: THREADS of a block; SHARED_BYTES of its dynamic shared memory; BLOCKS a multiprocessor is to hold. HOPPER_THREADS
+   * and HOPPER_SHARED_BYTES: those on sm_90a, where the kernel has a path of its own there.
+   */
   constants(node: Node, target: Target, fused: Fused): Constants;
   launch(node: Node, extents: Extents, target: Target, fused: Fused): LaunchShape;
   flops(node: Node): number;

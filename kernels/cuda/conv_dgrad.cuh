@@ -10,54 +10,96 @@
 // cells of an image = ceil(H / STRIDE) * ceil(W / STRIDE). Phase 1 (if Y has sums) combines the runs' partials.
 #pragma once
 
-#include "cuda/conv_source.cuh"
 #include "cuda/gemm_epilogue.cuh"
+#include "cuda/tma_source.cuh"
 
 namespace moproc {
 
 template <class K> struct DgradShape {
-  using Product = BlockProduct<K, true, false>;
-  using Store = Epilogue<K, typename K::Y, K::C>;
+  using Product = ProductOf<K, true, false>;
+  using Store = Epilogue<K, typename K::Y, K::C, scratch_at<K, Product>>;
   static constexpr int ST = K::STRIDE, taps_h = (K::R + ST - 1) / ST, taps_w = (K::S + ST - 1) / ST;
   static constexpr bool linear = K::R == 1 && K::S == 1 && ST == 1 && K::PAD == 0;
-  using Rows = WindowRows<typename Product::A, K::THREADS, K::P, K::Q, K::OUT, taps_h, taps_w, linear>;
-  using Weights = WeightColumns<typename Product::B, K::THREADS, K>;
-  using LoadDy = Loader<typename K::Operand, typename K::Dy, typename Product::A, Rows, K::THREADS, (K::R > 1)>;
-  using LoadW = Loader<typename K::Operand, Plain<K::W_BUFFER>, typename Product::B, Weights, K::THREADS>;
+  static constexpr int loaders = Path<K>::loaders;
+  using Rows = WindowRows<typename Product::A, loaders, K::P, K::Q, K::OUT, taps_h, taps_w, linear>;
+  using Weights = WeightColumns<typename Product::B, loaders, K>;
+  static constexpr bool dy_by_tma = by_tma<K>(Maps<K>::dy), w_by_tma = by_tma<K>(Maps<K>::w);
+  using LoadDy = Selected<dy_by_tma, Selected<linear, TmaRows<K::BM>, TmaWindowRows<K::BM, K::OUT>>,
+                          Loader<typename K::Operand, typename K::Dy, typename Product::A, Rows, loaders, (K::R > 1)>>;
+  using LoadW = Selected<w_by_tma, TmaWeightColumns<K, K::BN>,
+                         Loader<typename K::Operand, Plain<K::W_BUFFER>, typename Product::B, Weights, loaders>>;
   static constexpr int rows = (K::H + ST - 1) / ST, columns = (K::W + ST - 1) / ST, cells = rows * columns;
   static constexpr int blocks_n = (K::C + K::BN - 1) / K::BN;
-  static constexpr int work_bytes = static_cast<int>(larger(K::STAGES * Product::stage_bytes, Store::scratch_bytes));
-  static constexpr int shared_bytes = work_bytes + Store::state_bytes;
-  static_assert(brings_shared<K>(shared_bytes), "the launch brings other shared memory than the kernel carves");
+  using Memory = BlockMemory<K, Product, Store::scratch_bytes, Store::state_bytes>;
+  using Pipe = Pipeline<K, Product, LoadDy, LoadW, Memory::barriers_at>;
   static_assert(K::C % 8 == 0 && K::OUT % 8 == 0, "channels come in units of 8");
   static_assert(!has_moments<typename K::Y>, "a gradient has no moments");
 };
 
-/// One residue (a, b) of the tile of cells first, first + 1, ... of the group's `count`.
-template <class K, class Store>
-MOPROC_INLINE void dgrad_residue(const Params& p, Store& store, int group, int image0, int first, int count, int a,
-                                 int b) {
+/// One residue of a tile: pixels (i * STRIDE + a, j * STRIDE + b) of cells (i, j).
+template <class K> struct Residue {
+  int a, b;
+  TapRun rows, columns;
+  MOPROC_INLINE explicit Residue(int i)
+      : a(i / K::STRIDE), b(i % K::STRIDE), rows(tap_run(a, K::STRIDE, K::PAD, K::R)),
+        columns(tap_run(b, K::STRIDE, K::PAD, K::S)) {}
+  MOPROC_INLINE int stages() const { return (rows.taps * columns.taps * K::OUT + Path<K>::terms - 1) / Path<K>::terms; }
+};
+
+/// How the cells of a group are cut.
+template <class K> struct DgradCut {
+  int images, count, tiles, run, runs;
+  MOPROC_INLINE explicit DgradCut(const Params& p)
+      : images(static_cast<int>(p.rows) / static_cast<int>(p.groups)), count(images * DgradShape<K>::cells),
+        tiles((count + K::BM - 1) / K::BM), run(static_cast<int>(p.extent[0])), runs((tiles + run - 1) / run) {}
+};
+
+/// Calls use(dy, w) with what brings the operands of one residue of the tile of cells first, first + 1, ... of a group.
+template <class K, class Use>
+MOPROC_INLINE void dgrad_operands(const Params& p, int column0, int group, int first, const Residue<K>& residue, Use use) {
   using D = DgradShape<K>;
-  const TapRun v = tap_run(a, K::STRIDE, K::PAD, K::R), u = tap_run(b, K::STRIDE, K::PAD, K::S);
-  const int n0 = first / D::cells;
-  const int64_t image = image0 + n0;
-  const int64_t origin = D::linear ? static_cast<int64_t>(image0) * D::cells + first : image * (K::P * K::Q);
-  typename D::Rows rows(At{origin, image, group, 0}, count - first, v.taps, u.taps);
+  const DgradCut<K> cut(p);
+  const TapRun v = residue.rows, u = residue.columns;
+  const int image0 = group * cut.images, n0 = first / D::cells;
+  typename D::Weights weights{v, u, column0, 0, 0};
+  const auto with_dy = [&](const typename D::LoadDy& dy) {
+    if constexpr (D::w_by_tma) use(dy, typename D::LoadW{p.map[K::W_MAP], v, u, column0});
+    else use(dy, typename D::LoadW{p, weights});
+  };
+  if constexpr (D::dy_by_tma && D::linear) {
+    with_dy({p.map[K::DY_MAP], first, group});
+  } else if constexpr (D::dy_by_tma) {
+    with_dy({p.map[K::DY_MAP], WindowStart::of<D::rows, D::columns>(image0, first, 1, v.first, u.first), u.taps});
+  } else {
+    const int64_t image = image0 + n0;
+    const int64_t origin = D::linear ? static_cast<int64_t>(image0) * D::cells + first : image * (K::P * K::Q);
+    typename D::Rows rows(At{origin, image, group, 0}, cut.count - first, v.taps, u.taps);
 #pragma unroll
-  for (int pass = 0; pass < D::Rows::U::passes; ++pass) {
-    const int m = first + D::Rows::U::line(pass), n = m / D::cells, rest = m - n * D::cells, i = rest / D::columns;
-    if (m < count) rows.set(pass, n - n0, i + v.first, rest - i * D::columns + u.first);
-    else rows.set_nothing(pass);
+    for (int pass = 0; pass < D::Rows::U::passes; ++pass) {
+      const int m = first + D::Rows::U::line(pass), n = m / D::cells, rest = m - n * D::cells, i = rest / D::columns;
+      if (m < cut.count) rows.set(pass, n - n0, i + v.first, rest - i * D::columns + u.first);
+      else rows.set_nothing(pass);
+    }
+    with_dy({p, rows});
   }
-  typename D::Weights weights{v, u, store.column0, 0, 0};
+}
+
+template <class K>
+MOPROC_INLINE void dgrad_residue(const Params& p, typename DgradShape<K>::Store& store, int group, int first,
+                                 const Residue<K>& residue, typename DgradShape<K>::Pipe& pipe) {
+  using D = DgradShape<K>;
   typename D::Product product;
   product.clear();
-  const int terms = v.taps * u.taps * K::OUT;
-  main_loop<K>(product, typename D::LoadDy{p, rows}, typename D::LoadW{p, weights}, (terms + K::BK - 1) / K::BK);
+  if constexpr (is_hopper<K>) pipe.multiply(product, residue.stages());
+  else
+    dgrad_operands<K>(p, store.column0, group, first, residue,
+                      [&](const auto& dy, const auto& w) { main_loop<K>(product, dy, w, residue.stages()); });
+  const DgradCut<K> cut(p);
+  const int image0 = group * cut.images, rest = cut.count - first, a = residue.a, b = residue.b;
   constexpr bool dense = K::H % K::STRIDE == 0 && K::W % K::STRIDE == 0;
-  store.template tile<dense>(p, product, group, count - first < K::BM ? count - first : K::BM, [&](int m) {
-    const int cell = first + m, n = cell / D::cells, rest = cell - n * D::cells, i = rest / D::columns;
-    const int h = i * K::STRIDE + a, w = (rest - i * D::columns) * K::STRIDE + b;
+  store.template tile<dense>(p, product, group, rest < K::BM ? rest : K::BM, [&](int m) {
+    const int cell = first + m, n = cell / D::cells, at = cell - n * D::cells, i = at / D::columns;
+    const int h = i * K::STRIDE + a, w = (at - i * D::columns) * K::STRIDE + b;
     const int64_t row = image0 + n;
     return Place{dense || (h < K::H && w < K::W), (row * K::H + h) * K::W + w, row};
   });
@@ -66,22 +108,31 @@ MOPROC_INLINE void dgrad_residue(const Params& p, Store& store, int group, int i
 template <class K> MOPROC_INLINE void conv_dgrad(const Params& p) {
   using D = DgradShape<K>;
   using Y = typename K::Y;
-  const int images = static_cast<int>(p.rows) / static_cast<int>(p.groups), count = images * D::cells;
-  const int tiles = (count + K::BM - 1) / K::BM, run = static_cast<int>(p.extent[0]), runs = (tiles + run - 1) / run;
+  const DgradCut<K> cut(p);
   if constexpr (partial_values<Y> > 0)
-    if (p.phase == 1) return combine_partials<Y, K::C, K::THREADS>(p, runs, [](int64_t i) { return i; });
-  const int block_n = static_cast<int>(blockIdx.x) % D::blocks_n, rest = static_cast<int>(blockIdx.x) / D::blocks_n;
-  const int r = rest % runs, group = rest / runs;
-  typename D::Store store(shared_memory + D::work_bytes, block_n * K::BN);
-  store.begin(group * runs + r);
-  const int end = (r + 1) * run < tiles ? (r + 1) * run : tiles;
+    if (p.phase == 1) return combine_partials<Y, K::C, Path<K>::threads>(p, cut.runs, [](int64_t i) { return i; });
+  const int column0 = static_cast<int>(blockIdx.x) % D::blocks_n * K::BN, rest = static_cast<int>(blockIdx.x) / D::blocks_n;
+  const int r = rest % cut.runs, group = rest / cut.runs;
+  const int end = (r + 1) * cut.run < cut.tiles ? (r + 1) * cut.run : cut.tiles;
   constexpr int residues = K::STRIDE * K::STRIDE;
+  typename D::Pipe pipe;
+  if constexpr (is_hopper<K>) {
+    pipe.make();
+    if (pipe.is_loader()) {
 #pragma unroll 1
-  for (int i = r * run * residues; i < end * residues; ++i) {
-    const int residue = i % residues;
-    dgrad_residue<K>(p, store, group, group * images, i / residues * K::BM, count, residue / K::STRIDE,
-                     residue % K::STRIDE);
+      for (int i = r * cut.run * residues; i < end * residues; ++i) {
+        const Residue<K> residue(i % residues);
+        dgrad_operands<K>(p, column0, group, i / residues * K::BM, residue,
+                          [&](const auto& dy, const auto& w) { pipe.load(dy, w, residue.stages()); });
+      }
+      return;
+    }
   }
+  typename D::Store store(shared_memory + D::Memory::state_at, column0);
+  store.begin(group * cut.runs + r);
+#pragma unroll 1
+  for (int i = r * cut.run * residues; i < end * residues; ++i)
+    dgrad_residue<K>(p, store, group, i / residues * K::BM, Residue<K>(i % residues), pipe);
   store.end(p);
 }
 

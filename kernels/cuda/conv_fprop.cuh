@@ -4,28 +4,33 @@
 // Bound by memory for few channels, by the tensor cores for many (about 180 products a byte are the border).
 //
 // K: C, H, W, OUT, P, Q, R, S, STRIDE, PAD, CW; Operand; BM, BN, BK, STAGES, THREADS; X, W_BUFFER (packed weights), Y.
+// For sm_90a also HOPPER_WORKERS, HOPPER_STAGES, HOPPER_BLOCKS, HOPPER_SHARED_BYTES and X_MAP, W_MAP (tma_source.cuh).
 // Params::extent[0]: tiles a run. Grid: groups * ceil(tiles / run) * ceil(OUT / BN), tiles = ceil(pixels of a group / BM).
 // Phase 1 (if Y has sums or moments) combines the runs' partials.
 #pragma once
 
-#include "cuda/conv_source.cuh"
 #include "cuda/gemm_epilogue.cuh"
+#include "cuda/tma_source.cuh"
 
 namespace moproc {
 
 template <class K> struct FpropShape {
   using S = ConvShape<K>;
-  using Product = BlockProduct<K, true, true>;
+  using Product = ProductOf<K, true, true>;
   static constexpr bool linear = S::columns == S::C && K::STRIDE == 1 && K::PAD == 0;
-  using Store = Epilogue<K, typename K::Y, K::OUT>;
-  using Rows = WindowRows<typename Product::A, K::THREADS, S::H, S::W, S::C, S::R, S::S, linear>;
-  using Weights = WeightRows<typename Product::B, K::THREADS, K::OUT, S::columns>;
-  using LoadX = Loader<typename K::Operand, typename K::X, typename Product::A, Rows, K::THREADS, (S::R > 1)>;
-  using LoadW = Loader<typename K::Operand, Plain<K::W_BUFFER>, typename Product::B, Weights, K::THREADS>;
+  static constexpr int loaders = Path<K>::loaders;
+  using Store = Epilogue<K, typename K::Y, K::OUT, scratch_at<K, Product>>;
+  using Rows = WindowRows<typename Product::A, loaders, S::H, S::W, S::C, S::R, S::S, linear>;
+  using Weights = WeightRows<typename Product::B, loaders, K::OUT, S::columns>;
+  static constexpr bool x_by_tma = by_tma<K>(Maps<K>::x), w_by_tma = by_tma<K>(Maps<K>::w);
+  using LoadX = Selected<x_by_tma, Selected<linear, TmaRows<K::BM>, TmaWindowRows<K::BM, S::C>>,
+                         Loader<typename K::Operand, typename K::X, typename Product::A, Rows, loaders, (S::R > 1)>>;
+  using LoadW = Selected<w_by_tma, TmaRows<K::BN>,
+                         Loader<typename K::Operand, Plain<K::W_BUFFER>, typename Product::B, Weights, loaders>>;
   static constexpr int pixels = K::P * K::Q, blocks_n = ceil_div(K::OUT, K::BN);
-  static constexpr int work_bytes = larger(K::STAGES * Product::stage_bytes, Store::scratch_bytes);
-  static constexpr int shared_bytes = work_bytes + Store::state_bytes;
-  static_assert(brings_shared<K>(shared_bytes), "the launch brings other shared memory than the kernel carves");
+  static constexpr int stages = ceil_div(S::columns, Path<K>::terms);  // of a tile
+  using Memory = BlockMemory<K, Product, Store::scratch_bytes, Store::state_bytes>;
+  using Pipe = Pipeline<K, Product, LoadX, LoadW, Memory::barriers_at>;
   static_assert(!S::paired || K::X::buffer >= 0, "pairs of pixels are read as they are stored");
 };
 
@@ -58,26 +63,41 @@ template <class K> struct FpropCut {
   MOPROC_INLINE int end_tile() const { return first_tile() + run < tiles ? first_tile() + run : tiles; }
 };
 
-template <class K> MOPROC_INLINE void fprop_tile(const Params& p, int tile) {
+/// Calls use(x, w) with what brings the operands of a tile.
+template <class K, class Use> MOPROC_INLINE void fprop_operands(const Params& p, int tile, Use use) {
   using F = FpropShape<K>;
   using S = typename F::S;
-  const int first = tile * K::BM;
-  typename F::Product product;
-  product.clear();
-  {
-    const FpropCut<K> cut(p, block_anew());
-    const int image0 = cut.group * cut.images, image = image0 + first / F::pixels;
+  const FpropCut<K> cut(p, block_anew());
+  const int first = tile * K::BM, image0 = cut.group * cut.images, image = image0 + first / F::pixels;
+  typename F::Weights weights{cut.column, 0};
+  const auto with_x = [&](const typename F::LoadX& x) {
+    if constexpr (F::w_by_tma) use(x, typename F::LoadW{p.map[K::W_MAP], cut.column, 0});
+    else use(x, typename F::LoadW{p, weights});
+  };
+  if constexpr (F::x_by_tma && F::linear) {
+    with_x({p.map[K::X_MAP], first, cut.group});
+  } else if constexpr (F::x_by_tma) {
+    with_x({p.map[K::X_MAP], WindowStart::of<K::P, K::Q>(image0, first, K::STRIDE, -K::PAD, -K::PAD), K::S});
+  } else {
     const int64_t origin = F::linear ? static_cast<int64_t>(image0) * F::pixels + first
                                      : static_cast<int64_t>(image) * (S::H * S::W);
     typename F::Rows rows(At{origin, image, cut.group, 0}, cut.count - first, S::R, S::S);
     fprop_windows<K>(rows, first, cut.count);
-    typename F::Weights weights{cut.column, 0};
-    main_loop<K>(product, typename F::LoadX{p, rows}, typename F::LoadW{p, weights}, ceil_div(S::columns, K::BK));
+    with_x({p, rows});
   }
+}
+
+template <class K> MOPROC_INLINE void fprop_tile(const Params& p, int tile, typename FpropShape<K>::Pipe& pipe) {
+  using F = FpropShape<K>;
+  const int first = tile * K::BM;
+  typename F::Product product;
+  product.clear();
+  if constexpr (is_hopper<K>) pipe.multiply(product, F::stages);
+  else fprop_operands<K>(p, tile, [&](const auto& x, const auto& w) { main_loop<K>(product, x, w, F::stages); });
   const FpropCut<K> cut(p, block_anew());
   const int image0 = cut.group * cut.images, rest = cut.count - first;
   const int64_t pixel = static_cast<int64_t>(image0) * F::pixels + first;
-  typename F::Store store(shared_memory + F::work_bytes, cut.column, first - cut.first_tile() * K::BM);
+  typename F::Store store(shared_memory + F::Memory::state_at, cut.column, first - cut.first_tile() * K::BM);
   store.template tile<true>(p, product, cut.group, rest < K::BM ? rest : K::BM,
                             [&](int m) { return Place{true, pixel + m, image0 + (first + m) / F::pixels}; });
 }
@@ -89,13 +109,24 @@ template <class K> MOPROC_INLINE void conv_fprop(const Params& p) {
   if constexpr (partial_values<Y> > 0)
     if (p.phase == 1) {
       const int run_pixels = cut.run * K::BM;
-      return combine_partials<Y, K::OUT, K::THREADS>(p, cut.runs, [&](int64_t i) { return smaller(i * run_pixels, cut.count); });
+      return combine_partials<Y, K::OUT, Path<K>::threads>(
+          p, cut.runs, [&](int64_t i) { return smaller(i * run_pixels, cut.count); });
     }
-  typename F::Store store(shared_memory + F::work_bytes, cut.column);
-  store.begin(cut.group * cut.runs + cut.run_of_group);
   const int end = cut.end_tile();
+  typename F::Pipe pipe;
+  if constexpr (is_hopper<K>) {
+    pipe.make();
+    if (pipe.is_loader()) {
 #pragma unroll 1
-  for (int tile = cut.first_tile(); tile < end; ++tile) fprop_tile<K>(p, tile);
+      for (int tile = cut.first_tile(); tile < end; ++tile)
+        fprop_operands<K>(p, tile, [&](const auto& x, const auto& w) { pipe.load(x, w, F::stages); });
+      return;
+    }
+  }
+  typename F::Store store(shared_memory + F::Memory::state_at, cut.column);
+  store.begin(cut.group * cut.runs + cut.run_of_group);
+#pragma unroll 1
+  for (int tile = cut.first_tile(); tile < end; ++tile) fprop_tile<K>(p, tile, pipe);
   store.end(p);
 }
 

@@ -8,21 +8,25 @@
 // groups * splits == 1) ceil(OUT * columns / 128). Workspace (unless ...): groups * splits * OUT * columns f32.
 #pragma once
 
-#include "cuda/conv_source.cuh"
+#include "cuda/tma_source.cuh"
 
 namespace moproc {
 
 template <class K> struct WgradShape {
   using S = ConvShape<K>;
-  using Product = BlockProduct<K, false, false>;
-  using Lines = PixelLines<typename Product::A, K::THREADS, K::OUT, K::P * K::Q>;
-  using Windows = WindowLines<typename Product::B, K::THREADS, S>;
-  using LoadDy = Loader<typename K::Operand, typename K::Dy, typename Product::A, Lines, K::THREADS>;
-  using LoadX = Loader<typename K::Operand, typename K::X, typename Product::B, Windows, K::THREADS, (S::R > 1)>;
+  using Product = ProductOf<K, false, false>;
+  static constexpr int loaders = Path<K>::loaders;
+  static constexpr bool linear = S::columns == S::C && K::STRIDE == 1 && K::PAD == 0;
+  static constexpr bool dy_by_tma = by_tma<K>(Maps<K>::dy), x_by_tma = by_tma<K>(Maps<K>::x);
+  using Lines = PixelLines<typename Product::A, loaders, K::OUT, K::P * K::Q>;
+  using LoadDy = Selected<dy_by_tma, TmaPixelLines<K::BM>, Loader<typename K::Operand, typename K::Dy, typename Product::A, Lines, loaders>>;
+  using Windows = WindowLines<typename Product::B, loaders, S>;
+  using LoadX = Selected<x_by_tma, Selected<linear, TmaPixelLines<K::BN>, TmaWindowLines<S, K::BN>>,
+                         Loader<typename K::Operand, typename K::X, typename Product::B, Windows, loaders, (S::R > 1)>>;
   static constexpr int blocks_m = (K::OUT + K::BM - 1) / K::BM, blocks_n = (S::columns + K::BN - 1) / K::BN;
   static constexpr int64_t size = static_cast<int64_t>(K::OUT) * S::columns;  // of a partial
-  static constexpr int shared_bytes = static_cast<int>(larger(K::STAGES * Product::stage_bytes, K::THREADS * 16));
-  static_assert(brings_shared<K>(shared_bytes), "the launch brings other shared memory than the kernel carves");
+  using Memory = BlockMemory<K, Product, (is_hopper<K> ? 0 : Path<K>::threads * 16), 0>;
+  using Pipe = Pipeline<K, Product, LoadDy, LoadX, Memory::barriers_at>;
   static_assert(!S::paired || K::X::buffer >= 0, "pairs of pixels are read as they are stored");
 };
 
@@ -49,7 +53,7 @@ MOPROC_INLINE float4 add(float4 a, float4 b) { return make_float4(a.x + b.x, a.y
 /// Phase 1: a block adds 32 vectors of four columns. Warps take every (warps)-th split each and are then added in order.
 template <class K> MOPROC_INLINE void wgrad_combine(const Params& p, int splits) {
   using G = WgradShape<K>;
-  constexpr int warps = K::THREADS / 32;
+  constexpr int warps = Path<K>::threads / 32;
   const int lane = static_cast<int>(threadIdx.x) % 32, warp = static_cast<int>(threadIdx.x) / 32;
   const int64_t at = (static_cast<int64_t>(blockIdx.x) * 32 + lane) * 4;
   const bool exists = at < G::size, first = warp == 0 && exists;
@@ -96,28 +100,63 @@ template <class K> struct WgradCut {
   }
 };
 
-template <class K> MOPROC_INLINE void wgrad_product(const Params& p, typename WgradShape<K>::Product& product) {
+/// The split's pixels of the group, in stages.
+template <class K> struct WgradPixels {
+  int images, group, begin, end, stages;
+  MOPROC_INLINE WgradPixels(const Params& p, const WgradCut<K>& cut)
+      : images(static_cast<int>(p.rows) / static_cast<int>(p.groups)), group(cut.part / cut.splits) {
+    constexpr int terms = Path<K>::terms;
+    const int pixels = images * (K::P * K::Q), chunks = (pixels + terms - 1) / terms, split = cut.part % cut.splits;
+    const auto chunk = [&](int s) { return static_cast<int>(static_cast<int64_t>(chunks) * s / cut.splits); };
+    const int last = chunk(split + 1);
+    begin = chunk(split) * terms;
+    end = last * terms < pixels ? last * terms : pixels;
+    stages = last - chunk(split);
+  }
+};
+
+/// Calls use(dy, x) with what brings the operands of the block's part.
+template <class K, class Use> MOPROC_INLINE void wgrad_operands(const Params& p, Use use) {
   using G = WgradShape<K>;
   using S = typename G::S;
-  const WgradCut<K> cut(p, static_cast<int>(blockIdx.x));
-  const int split = cut.part % cut.splits, group = cut.part / cut.splits;
-  const int images = static_cast<int>(p.rows) / static_cast<int>(p.groups);
-  const int pixels = images * (K::P * K::Q), chunks = (pixels + K::BK - 1) / K::BK;
-  const int64_t image0 = static_cast<int64_t>(group) * images;
-  const auto chunk = [&](int s) { return static_cast<int>(static_cast<int64_t>(chunks) * s / cut.splits); };
-  const int begin = chunk(split) * K::BK, last = chunk(split + 1) * K::BK, end = last < pixels ? last : pixels;
-  typename G::Lines dy{At{image0 * (K::P * K::Q), image0, group, cut.m0}, begin, end, 0};
-  typename G::Windows x(At{image0 * (S::H * S::W), image0, group, 0}, cut.n0, begin, end);
-  product.clear();
-  main_loop<K>(product, typename G::LoadDy{p, dy}, typename G::LoadX{p, x}, chunk(split + 1) - chunk(split));
+  const WgradCut<K> cut(p, block_anew());
+  const WgradPixels<K> part(p, cut);
+  const int group = part.group, begin = part.begin, end = part.end;
+  const int64_t image0 = static_cast<int64_t>(group) * part.images;
+  const auto with_dy = [&](const typename G::LoadDy& dy) {
+    if constexpr (G::x_by_tma && G::linear) {
+      use(dy, typename G::LoadX{p.map[K::X_MAP], begin, cut.n0, group});
+    } else if constexpr (G::x_by_tma) {
+      use(dy, typename G::LoadX{p.map[K::X_MAP], static_cast<int>(image0), begin, cut.n0});
+    } else {
+      typename G::Windows x(At{image0 * (S::H * S::W), image0, group, 0}, cut.n0, begin, end);
+      use(dy, typename G::LoadX{p, x});
+    }
+  };
+  if constexpr (G::dy_by_tma) {
+    with_dy({p.map[K::DY_MAP], begin, cut.m0, group});
+  } else {
+    typename G::Lines dy{At{image0 * (K::P * K::Q), image0, group, cut.m0}, begin, end, 0};
+    with_dy({p, dy});
+  }
 }
 
 template <class K> MOPROC_INLINE void conv_wgrad(const Params& p) {
   using G = WgradShape<K>;
   using S = typename G::S;
   if (p.phase == 1) return wgrad_combine<K>(p, static_cast<int>(p.extent[0]));
+  const int stages = WgradPixels<K>(p, WgradCut<K>(p, static_cast<int>(blockIdx.x))).stages;
   typename G::Product product;
-  wgrad_product<K>(p, product);
+  if constexpr (is_hopper<K>) {
+    typename G::Pipe pipe;
+    pipe.make();
+    if (pipe.is_loader()) return wgrad_operands<K>(p, [&](const auto& dy, const auto& x) { pipe.load(dy, x, stages); });
+    product.clear();
+    pipe.multiply(product, stages);
+  } else {
+    product.clear();
+    wgrad_operands<K>(p, [&](const auto& dy, const auto& x) { main_loop<K>(product, dy, x, stages); });
+  }
   const WgradCut<K> cut(p, block_anew());
   float* const partial = static_cast<float*>(p.workspace) + cut.part * G::size;
   const bool whole = p.groups * cut.splits == 1;

@@ -18,8 +18,12 @@ template <class Tile, int THREADS> struct Units {
   static constexpr int per_line = Tile::width / 8, lines = THREADS / per_line;
   static constexpr int passes = ceil_div(Tile::lines, lines);
   static_assert(Tile::width % 8 == 0 && THREADS % per_line == 0, "threads keep their place in a line");
-  MOPROC_INLINE static int unit() { return static_cast<int>(threadIdx.x) % per_line; }
-  MOPROC_INLINE static int line(int pass) { return static_cast<int>(threadIdx.x) / per_line + pass * lines; }
+  /// Among those that load: on sm_90a they are the block's last.
+  MOPROC_INLINE static int thread() {
+    return static_cast<int>(threadIdx.x) % ((THREADS & (THREADS - 1)) == 0 ? THREADS : 1024);
+  }
+  MOPROC_INLINE static int unit() { return thread() % per_line; }
+  MOPROC_INLINE static int line(int pass) { return thread() / per_line + pass * lines; }
   /// Where part `part` of `parts` of the thread's unit lies in the tile, in bytes.
   MOPROC_INLINE static int at(int pass, int parts, int part) {
     if constexpr (lines % 8 == 0) return Tile::at(line(0), unit() * parts + part) + pass * lines * Tile::line_bytes;
@@ -28,6 +32,13 @@ template <class Tile, int THREADS> struct Units {
   /// Whether the pass has a line for this thread.
   MOPROC_INLINE static bool inside(int pass) { return Tile::lines % lines == 0 || line(pass) < Tile::lines; }
 };
+
+/// Tensors of its own size that an operand's prologue reads.
+template <class X> MOPROC_BOTH constexpr int reads_of_operand() {
+  if constexpr (requires { X::reads; }) return X::reads;
+  else return 1;
+}
+template <class X> inline constexpr int reads_of = reads_of_operand<X>();
 
 /// An operand that is used as it is stored.
 template <int BUFFER> struct Plain { static constexpr int buffer = BUFFER; };
@@ -48,6 +59,7 @@ template <class Operand, class X, class Tile, class Source, int THREADS, bool CA
   static constexpr int parts = Operand::bytes / 2;  // 16-byte chunks of a unit
 
   static constexpr int held_units = plain ? 0 : U::passes;
+  static constexpr int loads = held_units * reads_of<X>;  // of 16 bytes, for them
 
   /// A thread's units of one stage between memory and shared memory; nothing where copies are asynchronous.
   struct Held {

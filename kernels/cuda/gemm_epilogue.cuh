@@ -16,16 +16,17 @@ struct Place {
   int64_t pixel, row;
 };
 
-/// Stores tiles of K::BM x K::BN results with C channels in all. Y::operand_words: registers that what Y::store reads takes.
-template <class K, class Y, int C> struct Epilogue {
-  static constexpr int vectors = K::BN / 8, lines = K::THREADS / vectors, passes = ceil_div(K::BM, lines);
+/// Stores tiles of K::BM x K::BN results with C channels in all, through shared memory from byte SCRATCH. Y::operand_words:
+/// registers that what Y::store reads takes. All workers of the block take part.
+template <class K, class Y, int C, int SCRATCH = 0> struct Epilogue {
+  static constexpr int workers = Path<K>::workers, vectors = K::BN / 8, lines = workers / vectors, passes = ceil_div(K::BM, lines);
   static constexpr int values = partial_values<Y>, sums = Y::sums;
   static constexpr int staged_bytes = K::BM * K::BN * 4, reduced_bytes = values * lines * K::BN * 4;
   static constexpr int scratch_bytes = larger(staged_bytes, reduced_bytes);
   static constexpr int state_bytes = values > 0 ? values * K::BN * 4 + 16 : 0;
   /// Rows of a thread in flight: what their operands and results take must fit beside the sums.
   static constexpr int most_rows = Y::operand_words <= 4 ? 4 : Y::operand_words <= 28 ? 2 : 1;
-  static_assert(K::THREADS % vectors == 0 && K::BN <= K::THREADS, "a thread keeps its channels");
+  static_assert(workers % vectors == 0 && K::BN <= workers, "a thread keeps its channels");
 
   float* const state;  // (value, column) of the run so far: sums, mean, M2; then the index of its partial, which would
                        // only take a register from the main loop
@@ -52,9 +53,9 @@ template <class K, class Y, int C> struct Epilogue {
   template <bool DENSE, class Product, class PlaceOf>
   MOPROC_INLINE void tile(const Params& p, const Product& product, int64_t group, int rows, PlaceOf place) {
     product.each_pair([](int row, int column, float x, float y) {
-      *reinterpret_cast<float2*>(shared_memory + staged_at(row, column)) = make_float2(x, y);
+      *reinterpret_cast<float2*>(shared_memory + SCRATCH + staged_at(row, column)) = make_float2(x, y);
     });
-    __syncthreads();
+    sync_workers<K>();
     thread = thread_anew();
     finish<DENSE>(p, group, rows, place);
   }
@@ -63,7 +64,7 @@ template <class K, class Y, int C> struct Epilogue {
   template <class ValueOf, class PlaceOf>
   MOPROC_INLINE void tile_of(const Params& p, ValueOf value, int64_t group, int rows, PlaceOf place) {
     thread = thread_anew();
-    __syncthreads();
+    sync_workers<K>();
 #pragma unroll 1
     for (int row = line(); row < rows; row += lines) {  // each thread stages what it will read
       const int c = column0 + vector() * 8;
@@ -71,7 +72,7 @@ template <class K, class Y, int C> struct Epilogue {
       const Vec y = value(row, c);
 #pragma unroll
       for (int half = 0; half < 2; ++half)
-        *reinterpret_cast<float4*>(shared_memory + staged_at(row, vector() * 8 + 4 * half)) =
+        *reinterpret_cast<float4*>(shared_memory + SCRATCH + staged_at(row, vector() * 8 + 4 * half)) =
             make_float4(y.x[4 * half], y.x[4 * half + 1], y.x[4 * half + 2], y.x[4 * half + 3]);
     }
     finish<true>(p, group, rows, place);
@@ -99,7 +100,7 @@ template <class K, class Y, int C> struct Epilogue {
       if (count == 0) {  // deviations are taken from the first value of the run, which all need to know
         const Vec first = one(p, group, 0, rows, place, sum);
         if (line() == 0) store(means, first);
-        __syncthreads();
+        sync_workers<K>();
         mean = load(means);
         if (line() < rows) deviate(sum, first, mean);
         pass = 1;
@@ -115,7 +116,7 @@ template <class K, class Y, int C> struct Epilogue {
     }
     count += rows;
     if constexpr (values > 0) reduce(sum);
-    __syncthreads();
+    sync_workers<K>();
   }
 
   MOPROC_INLINE int vector() const { return thread % vectors; }
@@ -132,7 +133,7 @@ template <class K, class Y, int C> struct Epilogue {
     Vec y;
 #pragma unroll
     for (int half = 0; half < 2; ++half) {
-      const float4 x = *reinterpret_cast<const float4*>(shared_memory + staged_at(row, vector() * 8 + 4 * half));
+      const float4 x = *reinterpret_cast<const float4*>(shared_memory + SCRATCH + staged_at(row, vector() * 8 + 4 * half));
       y.x[4 * half] = x.x, y.x[4 * half + 1] = x.y, y.x[4 * half + 2] = x.z, y.x[4 * half + 3] = x.w;
     }
     return y;
@@ -188,11 +189,11 @@ template <class K, class Y, int C> struct Epilogue {
 
   /// Adds the threads' sums of a tile to the run's.
   MOPROC_INLINE void reduce(const Vec* sum) {
-    float* const partial = reinterpret_cast<float*>(shared_memory);  // (value, line, column)
-    __syncthreads();
+    float* const partial = reinterpret_cast<float*>(shared_memory + SCRATCH);  // (value, line, column)
+    sync_workers<K>();
 #pragma unroll
     for (int v = 0; v < values; ++v) store(partial + (v * lines + line()) * K::BN + vector() * 8, sum[v]);
-    __syncthreads();
+    sync_workers<K>();
     const int column = thread;
     if (column >= K::BN) return;
     float total[values > 0 ? values : 1];

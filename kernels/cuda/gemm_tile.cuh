@@ -4,7 +4,7 @@
 // bf16 is transposed on the way to registers by ldmatrix, 32-bit elements are read one by one.
 #pragma once
 
-#include "cuda/primitives.cuh"
+#include "cuda/gemm_path.cuh"
 
 namespace moproc {
 
@@ -19,12 +19,6 @@ struct Tf32 {
 struct Tf32x3 {
   static constexpr int bytes = 4, products = 3;
 };
-
-/// Whether a launch brings `bytes` of dynamic shared memory, where K says what it brings.
-template <class K> MOPROC_BOTH constexpr bool brings_shared(int bytes) {
-  if constexpr (requires { K::SHARED_BYTES; }) return K::SHARED_BYTES == bytes;
-  else return true;
-}
 
 /// LINES lines of WIDTH elements of BYTES bytes.
 template <int BYTES, int LINES, int WIDTH> struct SharedTile {

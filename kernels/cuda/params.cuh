@@ -15,6 +15,11 @@
 
 namespace moproc {
 
+/// A tensor as TMA reads it (sm_90a), encoded by the driver.
+struct alignas(64) TensorMap {
+  unsigned char opaque[128];
+};
+
 /// Arguments of one launch. Extents that may change without rebuilding a kernel are here; the rest are constants
 /// of the instantiation. The grid is one-dimensional: gridDim.x tasks of this phase, K::THREADS threads each.
 struct Params {
@@ -25,7 +30,9 @@ struct Params {
   int64_t extent[4];   // template-specific sizes known only at launch
   void* workspace;     // Launch::workspace_bytes, shared by all blocks and phases of the launch, 64-byte aligned
   int phase;           // launches of one kernel that follow each other
+  TensorMap map[2];    // how TMA reads operands, where the kernel has K::..._MAP
 };
+static_assert(sizeof(Params) == 768, "the host passes as much");
 
 template <class T> MOPROC_INLINE const T* in(const Params& p, int k) { return static_cast<const T*>(p.buf[k]); }
 template <class T> MOPROC_INLINE T* out(const Params& p, int k) { return static_cast<T*>(p.buf[k]); }

@@ -47,6 +47,18 @@ struct KernelInfo {
   CpuEntry entry;          // null on CUDA: the kernel is in one of Plan::images, under its symbol
   int32_t threads;         // CUDA: of a block
   int32_t shared_bytes;    // CUDA: dynamic shared memory of a block
+  int32_t hopper_threads = 0, hopper_shared_bytes = 0;  // the same for its code for sm_90a; 0: as for the others
+};
+
+/// How the tensor memory accelerator of sm_90a sees a bf16 operand (compiler/lower/template.ts). Extents are innermost
+/// first and dense.
+struct TensorMapInfo {
+  int32_t arg;             // of the launch
+  int32_t rank;
+  int64_t extent[4];
+  int32_t box[4];          // of what one copy brings; window: channels, pixels
+  int32_t step;            // window: from one base pixel to the next; 0: no window
+  int32_t lower[2], upper[2];  // window: base pixels reach from lower to extent - 1 + upper along width, height
 };
 
 enum class StepKind : uint8_t { launch, copy };
@@ -62,6 +74,7 @@ struct StepInfo {
   int64_t workspace;       // offset in the work arena
   double flops, bytes;
   Span<float> scalars;     // Params::scalars
+  Span<TensorMapInfo> maps = {};  // Params::map; CUDA
 };
 
 struct ProgramInfo {

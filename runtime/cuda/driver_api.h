@@ -40,6 +40,12 @@ constexpr int kAttributeComputeMajor = 75, kAttributeComputeMinor = 76;
 constexpr int kAttributeMaxSharedOptin = 97;
 constexpr int kFunctionMaxDynamicShared = 8;
 
+/// A tensor as the tensor memory accelerator reads it: CUtensorMap.
+struct alignas(64) TensorMap {
+  unsigned char opaque[128];
+};
+constexpr int kTensorBf16 = 9, kInterleaveNone = 0, kSwizzle128 = 3, kL2Promotion256 = 3, kFillZeros = 0;
+
 /// Every function used: C++ name, exported name, parameters.
 #define MOPROC_CUDA_FUNCTIONS(X)                                                                             \
   X(init, cuInit, (unsigned flags))                                                                          \
@@ -83,6 +89,14 @@ constexpr int kFunctionMaxDynamicShared = 8;
     (FunctionHandle function, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x,           \
      unsigned block_y, unsigned block_z, unsigned shared_bytes, StreamHandle stream, void** params,          \
      void** extra))                                                                                          \
+  X(encode_box, cuTensorMapEncodeTiled,                                                                      \
+    (TensorMap * map, int type, uint32_t rank, void* address, const uint64_t* extents,                       \
+     const uint64_t* strides, const uint32_t* box, const uint32_t* steps, int interleave, int swizzle,       \
+     int l2_promotion, int fill))                                                                            \
+  X(encode_pixels, cuTensorMapEncodeIm2col,                                                                  \
+    (TensorMap * map, int type, uint32_t rank, void* address, const uint64_t* extents,                       \
+     const uint64_t* strides, const int* lower, const int* upper, uint32_t channels, uint32_t pixels,        \
+     const uint32_t* steps, int interleave, int swizzle, int l2_promotion, int fill))                        \
   X(graph_instantiate, cuGraphInstantiateWithFlags,                                                          \
     (GraphExecHandle * executable, GraphHandle graph, unsigned long long flags))                             \
   X(graph_launch, cuGraphLaunch, (GraphExecHandle executable, StreamHandle stream))                          \

@@ -13,21 +13,35 @@ bool is_no_code(Result r) {
   return r == kNoBinaryForGpu || r == kInvalidImage || r == kInvalidPtx || r == kUnsupportedPtxVersion;
 }
 
+/// Whether the driver takes the code for sm_90a: it runs on compute capability 9.0 alone, and is preferred there.
+bool takes_hopper(const Plan& plan, const GpuInfo& gpu) {
+  const std::string arch = std::string(",") + plan.arch + ",";
+  return arch == ",emulator_sm_90a," ||
+         (gpu.major == 9 && gpu.minor == 0 && arch.find(",sm_90a,") != std::string::npos);
+}
+
 }  // namespace
 
 Kernels::Kernels(const Driver& driver, const Plan& plan, const GpuInfo& gpu)
-    : driver_(driver), plan_(plan), gpu_(gpu) {
+    : driver_(driver), plan_(plan), gpu_(gpu), hopper_(takes_hopper(plan, gpu)) {
   for (const ImageInfo& image : plan.images) load(image);
-  for (const KernelInfo& k : plan.kernels) {
-    if (k.shared_bytes > gpu.shared_bytes)
-      throw InputError(std::string("kernel ") + k.symbol + " needs " + std::to_string(k.shared_bytes) +
+  for (int32_t i = 0; i < plan.kernels.size; ++i) {
+    const KernelInfo& k = plan.kernels[i];
+    const int32_t shared = block(i).shared_bytes;
+    if (shared > gpu.shared_bytes)
+      throw InputError(std::string("kernel ") + k.symbol + " needs " + std::to_string(shared) +
                        " bytes of shared memory a block, " + gpu.show() + " has " +
                        std::to_string(gpu.shared_bytes) + "; compile with --arch sm_" +
                        std::to_string(gpu.major) + std::to_string(gpu.minor));
     functions_.push_back(find(k));
-    if (k.shared_bytes > 0)
-      driver.function_attribute(functions_.back(), kFunctionMaxDynamicShared, k.shared_bytes);
+    if (shared > 0) driver.function_attribute(functions_.back(), kFunctionMaxDynamicShared, shared);
   }
+}
+
+BlockSize Kernels::block(int kernel) const {
+  const KernelInfo& k = plan_.kernels[kernel];
+  if (hopper_ && k.hopper_threads > 0) return {k.hopper_threads, k.hopper_shared_bytes};
+  return {k.threads, k.shared_bytes};
 }
 
 void Kernels::load(const ImageInfo& image) {

@@ -9,6 +9,10 @@
 
 namespace moproc::cuda {
 
+struct BlockSize {
+  int32_t threads, shared_bytes;
+};
+
 class Kernels {
  public:
   /// Loads all of them for the current context, so that nothing is left to fail at a launch. Throws
@@ -17,6 +21,10 @@ class Kernels {
   Kernels(const Driver& driver, const Plan& plan, const GpuInfo& gpu);
 
   FunctionHandle function(int kernel) const { return functions_[static_cast<size_t>(kernel)]; }
+  /// Blocks of the code that this GPU takes.
+  BlockSize block(int kernel) const;
+  /// Whether that is the code for sm_90a, which reads tensor maps.
+  bool hopper() const { return hopper_; }
 
  private:
   void load(const ImageInfo& image);
@@ -26,6 +34,7 @@ class Kernels {
   const Driver& driver_;
   const Plan& plan_;
   const GpuInfo& gpu_;
+  bool hopper_;
   std::vector<Library> libraries_;
   std::vector<FunctionHandle> functions_;  // by Plan::kernels
 };

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "core/error.h"
+#include "cuda/tensor_maps.h"
 
 namespace moproc::cuda {
 
@@ -41,6 +42,12 @@ Params Launches::bind(const ProgramInfo& p, const StepInfo& s) const {
   params.rows = s.rows;
   params.groups = s.groups;
   std::copy_n(s.extent, 4, params.extent);
+  limit(s.maps.size, Params::kMaps, "tensor maps");
+  if (kernels_.hopper())
+    for (int32_t i = 0; i < s.maps.size; ++i) {
+      const Doing doing(driver_, {"a tensor map"});
+      params.map[i] = encode(driver_, s.maps[i], params.buf[s.maps[i].arg]);
+    }
   params.workspace = arenas_[static_cast<int>(Arena::work)] + static_cast<DevicePtr>(s.workspace);
   return params;
 }
@@ -53,14 +60,14 @@ void Launches::enqueue(int program, int step, StreamHandle stream) const {
     if (bytes > 0) driver_.copy(address(s.args[1]), address(s.args[0]), bytes, stream);
     return;
   }
-  const KernelInfo& k = plan_.kernels[s.kernel];
+  const BlockSize block = kernels_.block(s.kernel);
   Params params = params_[static_cast<size_t>(program)][static_cast<size_t>(step)];
   void* arguments[] = {&params};
   for (int32_t phase = 0; phase < s.tasks.size; ++phase) {
     if (s.tasks[phase] == 0) continue;
     params.phase = phase;
     driver_.launch(kernels_.function(s.kernel), static_cast<unsigned>(s.tasks[phase]), 1, 1,
-                   static_cast<unsigned>(k.threads), 1, 1, static_cast<unsigned>(k.shared_bytes), stream,
+                   static_cast<unsigned>(block.threads), 1, 1, static_cast<unsigned>(block.shared_bytes), stream,
                    arguments, nullptr);
   }
 }

@@ -17,11 +17,13 @@ struct Params {
   int64_t extent[4];        // template-specific sizes known only at launch
   DevicePtr workspace;      // shared by all phases of the launch
   int32_t phase;
+  static constexpr int kMaps = 2;
+  TensorMap map[kMaps];     // of the path for sm_90a
 };
 
 static_assert(offsetof(Params, buf) == 0 && offsetof(Params, scalars) == 384);
 static_assert(offsetof(Params, rows) == 448 && offsetof(Params, groups) == 456 && offsetof(Params, extent) == 464);
 static_assert(offsetof(Params, workspace) == 496 && offsetof(Params, phase) == 504);
-static_assert(sizeof(Params) == 512 && alignof(Params) == 8);
+static_assert(offsetof(Params, map) == 512 && sizeof(Params) == 768 && alignof(Params) == 64);
 
 }  // namespace moproc::cuda

@@ -23,7 +23,7 @@ run("a kit is made, passes, and fails where kernels and records are of different
   const report = JSON.parse(readFileSync(join(kit, "results", "gpu-check.json"), "utf8"));
   t.true(report.ok);
   t.deepEqual(report.checks.map((c: { name: string }) => c.name), [
-    "check-tiny-bf16 clean", "check-tiny-bf16 steps", "check-tiny-f32 clean", "check-tiny-f32 steps",
+    "check-primitives primitives", "check-primitives-sm_90a primitives", "check-tiny-bf16 clean", "check-tiny-bf16 steps", "check-tiny-f32 clean", "check-tiny-f32 steps",
   ]);
   t.is(report.bench[0].batch, 8);
   t.true(report.bench[0].images_per_second > 0);

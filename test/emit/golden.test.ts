@@ -6,7 +6,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "ava";
 import { Builder } from "../../compiler/ir/builder.js";
-import type { Graph, TensorType, Value } from "../../compiler/ir/types.js";
+import type { Graph, Target, TensorType, Value } from "../../compiler/ir/types.js";
 import { planCpp } from "../../compiler/emit/plan_cpp.js";
 import type { Kernel, Plan } from "../../compiler/lower/plan.js";
 import * as op from "../../compiler/ops/index.js";
@@ -17,8 +17,9 @@ import { batch_norm, conv2d, finish, linear, Net } from "../../models/nn.js";
 import { parameters, sgd } from "../../models/optim.js";
 
 const f32 = (...shape: readonly number[]): TensorType => ({ dtype: "f32", shape });
-const plan = (g: Graph): Plan =>
-  lower([g], { name: g.name, target: { device: "cpu", arch: "x86-64-v3", ranks: 1 } }).plan;
+const cpu: Target = { device: "cpu", arch: "x86-64-v3", ranks: 1 };
+const gpu: Target = { device: "cuda", arch: "sm_80,sm_90a", ranks: 1, precision: "bf16" };
+const plan = (g: Graph, target = cpu): Plan => lower([g], { name: g.name, target }).plan;
 
 /** convolution, batch_norm, ReLU, convolution, batch_norm: a network's inside, in two groups. */
 function block(): Graph {
@@ -55,7 +56,7 @@ function classifier(): Graph {
 const kernels = (p: Plan, pick: (k: Kernel) => boolean): string => {
   const taken = p.kernels.filter(pick);
   return [
-    `#include "cpu/${taken[0]?.header}.hpp"`,
+    p.target.device === "cpu" ? `#include "cpu/${taken[0]?.header}.hpp"` : `#include "cuda/${taken[0]?.header}.cuh"`,
     "",
     "using namespace moproc;",
     "",
@@ -67,6 +68,7 @@ const inside = plan(block());
 const step = plan(classifier());
 const golden: Readonly<Record<string, string>> = {
   "conv_fprop.cpp": kernels(inside, (k) => k.template === "conv_fprop" && k.symbol.includes("affine")),
+  "conv_fprop.cu": kernels(plan(block(), gpu), (k) => k.template === "conv_fprop"),
   "matmul.cpp": kernels(step, (k) => k.template === "matmul" && k.source.includes("fc.bias")),
   "softmax_cross_entropy.cpp": kernels(step, (k) => k.template === "softmax_cross_entropy"),
   "sgd.cpp": kernels(step, (k) => k.symbol.includes("sgd")),

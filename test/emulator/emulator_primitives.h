@@ -117,6 +117,11 @@ struct Copies {
   int group = 0;
 };
 
+inline void land(const Copies::Copy& c) {
+  std::memset(c.to, 0, static_cast<size_t>(c.size));
+  if (c.bytes > 0) std::memcpy(c.to, c.from, static_cast<size_t>(c.bytes));
+}
+
 inline void copy(const char* what, uint32_t shared, const void* global, int size, int bytes) {
   unsigned char* const to = at_shared(what, shared, static_cast<size_t>(size));
   if (bytes < 0 || bytes > size) emulator::fail(std::string(what) + ": copies " + std::to_string(bytes) + " bytes");
@@ -168,10 +173,11 @@ template <int N> inline void cp_async_wait() {
       mine.waiting[kept++] = c;
       continue;
     }
-    std::memset(c.to, 0, static_cast<size_t>(c.size));
-    if (c.bytes > 0) std::memcpy(c.to, c.from, static_cast<size_t>(c.bytes));
+    emulated::land(c);
   }
   mine.waiting.resize(kept);
 }
+
+inline void named_barrier(int id, int threads) { emulator::named_barrier(id, static_cast<unsigned>(threads), true); }
 
 }  // namespace moproc

@@ -43,14 +43,14 @@ const StateInfo states_[] = {
   {2, Role::momentum, InitKind::constant, 0, -1},
   {3, Role::momentum, InitKind::constant, 0, -1}};
 const KernelInfo kernels_[] = {
-  {"pointwise_constant_ee6158ea", "pointwise", pointwise_constant_ee6158ea, 0, 0},
-  {"matmul_add_75102ab9", "matmul", matmul_add_75102ab9, 0, 0},
-  {"softmax_cross_entropy_a68a4f71", "softmax_cross_entropy", softmax_cross_entropy_a68a4f71, 0, 0},
-  {"softmax_cross_entropy_grad_10602d93", "softmax_cross_entropy_grad", softmax_cross_entropy_grad_10602d93, 0, 0},
-  {"pointwise_3d05f658", "pointwise", pointwise_3d05f658, 0, 0},
-  {"matmul_01b23eae", "matmul", matmul_01b23eae, 0, 0},
-  {"all_finite_59a254ee", "all_finite", all_finite_59a254ee, 0, 0},
-  {"pointwise_sgd_3de388d2", "pointwise", pointwise_sgd_3de388d2, 0, 0}};
+  {"pointwise_constant_ee6158ea", "pointwise", pointwise_constant_ee6158ea, 0, 0, 0, 0},
+  {"matmul_add_75102ab9", "matmul", matmul_add_75102ab9, 0, 0, 0, 0},
+  {"softmax_cross_entropy_a68a4f71", "softmax_cross_entropy", softmax_cross_entropy_a68a4f71, 0, 0, 0, 0},
+  {"softmax_cross_entropy_grad_10602d93", "softmax_cross_entropy_grad", softmax_cross_entropy_grad_10602d93, 0, 0, 0, 0},
+  {"pointwise_3d05f658", "pointwise", pointwise_3d05f658, 0, 0, 0, 0},
+  {"matmul_01b23eae", "matmul", matmul_01b23eae, 0, 0, 0, 0},
+  {"all_finite_59a254ee", "all_finite", all_finite_59a254ee, 0, 0, 0, 0},
+  {"pointwise_sgd_3de388d2", "pointwise", pointwise_sgd_3de388d2, 0, 0, 0, 0}};
 const int32_t n0_[] = {8, 6, 18, 19, 20};
 const int32_t n1_[] = {9};
 const int64_t n2_[] = {1};
@@ -68,20 +68,20 @@ const int64_t n13_[] = {3, 1};
 const int32_t n14_[] = {9, 12, 13, 14};
 const int32_t n15_[] = {15, 16, 17, 18, 19, 20, 14, 21, 22};
 const StepInfo steps_0_[] = {
-  {StepKind::launch, "", 0, {n3_, 1}, 32, 1, {0, 0, 0, 0}, {n2_, 1}, 0, 32., 128., {n4_, 1}},
-  {StepKind::launch, "", 0, {n5_, 1}, 1, 1, {0, 0, 0, 0}, {n2_, 1}, 0, 1., 4., {n4_, 1}},
-  {StepKind::launch, "fc", 1, {n6_, 4}, 32, 1, {32, 10, 20, 0}, {n2_, 1}, 0, 13120., 4680., {nullptr, 0}},
-  {StepKind::launch, "", 2, {n8_, 4}, 32, 1, {0, 0, 0, 0}, {n7_, 2}, 1280, 6400., 1924., {nullptr, 0}},
-  {StepKind::launch, "'", 3, {n9_, 5}, 32, 1, {0, 0, 0, 0}, {n7_, 2}, 2752, 7040., 2956., {nullptr, 0}},
-  {StepKind::launch, "", 4, {n11_, 2}, 32, 1, {0, 0, 0, 0}, {n10_, 2}, 0, 0., 1832., {nullptr, 0}},
-  {StepKind::launch, "fc'", 5, {n12_, 3}, 10, 1, {10, 20, 32, 0}, {n2_, 1}, 0, 12800., 4640., {nullptr, 0}},
-  {StepKind::launch, "", 6, {n14_, 4}, 1, 1, {0, 0, 0, 0}, {n13_, 2}, 64, 211., 872., {nullptr, 0}},
-  {StepKind::launch, "optimizer.fc.weight .. optimizer.fc.bias", 7, {n15_, 9}, 218, 1, {0, 0, 0, 0}, {n2_, 1}, 0, 210., 4232., {nullptr, 0}}};
+  {StepKind::launch, "", 0, {n3_, 1}, 32, 1, {0, 0, 0, 0}, {n2_, 1}, 0, 32., 128., {n4_, 1}, {nullptr, 0}},
+  {StepKind::launch, "", 0, {n5_, 1}, 1, 1, {0, 0, 0, 0}, {n2_, 1}, 0, 1., 4., {n4_, 1}, {nullptr, 0}},
+  {StepKind::launch, "fc", 1, {n6_, 4}, 32, 1, {32, 10, 20, 0}, {n2_, 1}, 0, 13120., 4680., {nullptr, 0}, {nullptr, 0}},
+  {StepKind::launch, "", 2, {n8_, 4}, 32, 1, {0, 0, 0, 0}, {n7_, 2}, 1280, 6400., 1924., {nullptr, 0}, {nullptr, 0}},
+  {StepKind::launch, "'", 3, {n9_, 5}, 32, 1, {0, 0, 0, 0}, {n7_, 2}, 2752, 7040., 2956., {nullptr, 0}, {nullptr, 0}},
+  {StepKind::launch, "", 4, {n11_, 2}, 32, 1, {0, 0, 0, 0}, {n10_, 2}, 0, 0., 1832., {nullptr, 0}, {nullptr, 0}},
+  {StepKind::launch, "fc'", 5, {n12_, 3}, 10, 1, {10, 20, 32, 0}, {n2_, 1}, 0, 12800., 4640., {nullptr, 0}, {nullptr, 0}},
+  {StepKind::launch, "", 6, {n14_, 4}, 1, 1, {0, 0, 0, 0}, {n13_, 2}, 64, 211., 872., {nullptr, 0}, {nullptr, 0}},
+  {StepKind::launch, "optimizer.fc.weight .. optimizer.fc.bias", 7, {n15_, 9}, 218, 1, {0, 0, 0, 0}, {n2_, 1}, 0, 210., 4232., {nullptr, 0}, {nullptr, 0}}};
 const StepInfo* const steps_1_ = nullptr;
 const ProgramInfo programs_[] = {
   {"step", {n0_, 5}, {n1_, 1}, {steps_0_, 9}, 2816, 2816},
   {"refresh", {nullptr, 0}, {nullptr, 0}, {nullptr, 0}, 0, 0}};
-const Plan plan_ = {1, "step", "2d1a599add47f6cceb8fb0ccb96c543b", "cpu", "x86-64-v3",
+const Plan plan_ = {1, "step", "486c04d3d1d0d9b8467647676e847d70", "cpu", "x86-64-v3",
   {nullptr, 0}, {1792, 896, 2816, 3072}, 253952,
   {tensors_, 23}, {states_, 4},
   {kernels_, 8}, {programs_, 2}, {nullptr, 0}};

@@ -10,10 +10,10 @@ const driver = join(root, "build", "native", "test", "emulator", "driver", "libc
 export const haveEmulator = existsSync(driver);
 
 /** The target whose artefacts this process can load; threads of a block run in an order that follows from `seed`. */
-export function emulated(precision: Precision, seed = 1): Target {
+export function emulated(precision: Precision, seed = 1, arch = "emulator"): Target {
   process.env["MOPROC_CUDA_DRIVER"] = driver;
   process.env["MOPROC_EMULATOR"] = `seed=${seed}`;
-  return { device: "cuda", arch: "emulator", ranks: 1, precision };
+  return { device: "cuda", arch, ranks: 1, precision };
 }
 
 /** Whether the tensor cores take the channels of all convolutions: multiples of 8, but for the image of a forward one. */

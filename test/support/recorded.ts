@@ -33,12 +33,20 @@ export function toBf16(x: number): number {
   u[0] = (bits + 0x7fff + ((bits >>> 16) & 1)) & 0xffff0000;
   return f[0] as number;
 }
-const rounded = (x: NdArray): NdArray => new NdArray(x.shape, x.data.map(toBf16));
+/** tf32: 10 bits of mantissa, ties away from zero. */
+function toTf32(x: number): number {
+  const u = new Uint32Array(Float32Array.of(x).buffer);
+  u[0] = ((u[0] as number) + 0x1000) & 0xffffe000;
+  return new Float32Array(u.buffer)[0] as number;
+}
+const each = (x: NdArray, f: (x: number) => number): NdArray => new NdArray(x.shape, x.data.map(f));
+/** How the tensor cores see operands of convolutions. */
+const seenAs = { bf16: toBf16, tf32: toTf32, f32: (x: number) => x } as const;
 
 /** Checks every launch of `g` in the record but the flat ones, whose tensors are ranges of many. */
 export async function checkRecord(dir: string, recordPath: string, g: Graph, target: Target): Promise<readonly LaunchCheck[]> {
   const plan = JSON.parse(readFileSync(join(dir, "plan.json"), "utf8")) as Plan;
-  const record = new Recorded(plan, recordPath);
+  const record = new Recorded(plan, recordPath, seenAs[target.precision ?? "f32"]);
   const steps = (plan.programs.find((p) => p.name === g.name) as Plan["programs"][number]).steps;
   const templateOf = templatesOf(target);
   const graph = storeActivations(padImages(splitFinite(optimize(g, target), target), target), target);
@@ -60,7 +68,7 @@ export async function checkRecord(dir: string, recordPath: string, g: Graph, tar
 class Recorded {
   private readonly file: SafetensorsFile;
 
-  constructor(private readonly plan: Plan, path: string) {
+  constructor(private readonly plan: Plan, path: string, private readonly seen: (x: number) => number) {
     this.file = SafetensorsFile.open(path);
   }
 
@@ -72,8 +80,8 @@ class Recorded {
       return fromStorage(v.type.shape, this.before(step, tensorOf(v)));
     };
     const values = compute(r, read, {
-      result: (v, x) => (v.type.dtype === "bf16" && r.stores.includes(v) ? rounded(x) : x),
-      operands: (n, xs) => operands(n, xs),
+      result: (v, x) => (v.type.dtype === "bf16" && r.stores.includes(v) ? each(x, toBf16) : x),
+      operands: (n, xs) => operands(n, xs, this.seen),
     });
     return outputsOf(r).map((v) => {
       const tensor = tensorOf(v);
@@ -122,12 +130,12 @@ function unpacked(shape: readonly number[], data: Float64Array): NdArray {
   });
 }
 
-/** Convolutions see their operands as bf16, and of a padded image the channels that the weights have. */
-function operands(n: Node, xs: readonly NdArray[]): readonly NdArray[] {
+/** Convolutions see their operands rounded, and of a padded image the channels that the weights have. */
+function operands(n: Node, xs: readonly NdArray[], seen: (x: number) => number): readonly NdArray[] {
   if (!n.op.startsWith("conv")) return xs;
   const channels = (n.op === "conv_wgrad" ? n.outputs[0] : n.inputs[1])?.type.shape[1] as number;
   const image = n.op === "conv_wgrad" ? 1 : n.op === "conv" ? 0 : -1;
-  return xs.map((x, i) => rounded(i === image ? resized(x, x.shape.with(1, channels)) : x));
+  return xs.map((x, i) => each(i === image ? resized(x, x.shape.with(1, channels)) : x, seen));
 }
 
 /** The first channels of an image, or x itself. */

@@ -13,7 +13,7 @@ const batch = a.meta.batch;
 const costs = a.programs[program][archs[0]];
 const mb = (bytes) => (bytes / 1e6).toFixed(1);
 const us = (k) => k.archs[archs[0]].predicted_us;
-const ptxas = (k) => archs.map((arch) => `${k.archs[arch].registers}`).join(" / ");
+const each = (k, of) => [...new Set(archs.map((arch) => `${of(k.archs[arch])}`))].join(" / "); // one number where all agree
 const spills = a.kernels.filter((k) => archs.some((arch) => k.archs[arch].spill_bytes + k.archs[arch].stack_bytes > 0));
 
 const templates = new Map();
@@ -50,9 +50,9 @@ for (const [name, t] of [...templates].sort((x, y) => y[1].us - x[1].us)) {
 console.log(`
 ## Kernels that take a microsecond or more, all programs
 
-| kernel | launches | MB each | GFLOP each | predicted us each | threads | shared bytes | registers ${archs.join(" / ")} |
+| kernel | launches | MB each | GFLOP each | predicted us each | threads, ${archs.join(" / ")} | shared bytes | registers |
 | --- | --- | --- | --- | --- | --- | --- | --- |`);
 for (const k of a.kernels.toSorted((x, y) => us(y) - us(x)).filter((k) => us(k) >= k.launches)) {
-  const each = (x, digits) => (x / k.launches).toFixed(digits);
-  console.log(`| ${k.symbol} | ${k.launches} | ${each(k.bytes / 1e6, 1)} | ${each(k.flops / 1e9, 2)} | ${each(us(k), 1)} | ${k.threads} | ${k.archs[archs[0]].shared_bytes} | ${ptxas(k)} |`);
+  const launch = (x, digits) => (x / k.launches).toFixed(digits);
+  console.log(`| ${k.symbol} | ${k.launches} | ${launch(k.bytes / 1e6, 1)} | ${launch(k.flops / 1e9, 2)} | ${launch(us(k), 1)} | ${each(k, (a) => a.threads)} | ${each(k, (a) => a.shared_bytes)} | ${each(k, (a) => a.registers)} |`);
 }

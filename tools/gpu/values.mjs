@@ -4,7 +4,7 @@ import { load } from "node-cuda-rt";
 import { writeSafetensors } from "../../build/js/compiler/util/safetensors_writer.js";
 
 /** Numbers in [0, 1), the same for a seed on every machine (mulberry32). */
-function random(seed) {
+export function random(seed) {
   let state = seed >>> 0;
   return () => {
     state = (state + 0x6d2b79f5) >>> 0;

@@ -3,7 +3,9 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "cuda/params.cuh"
 #include "machine.h"
+#include "tensor_map.h"
 
 namespace emulator::driver {
 namespace {
@@ -317,9 +319,28 @@ Result cuLaunchKernel(FunctionHandle function, unsigned grid_x, unsigned grid_y,
             block_z == 1);
     require(params != nullptr && extra == nullptr && static_cast<int>(shared_bytes) <= k->most_shared);
     const auto* const bytes = static_cast<const unsigned char*>(params[0]);
-    machine().queue(stream_of(stream), [=, copy = std::vector<unsigned char>(bytes, bytes + 512)] {
+    machine().queue(stream_of(stream), [=, copy = std::vector<unsigned char>(bytes, bytes + sizeof(moproc::Params))] {
       machine().run_kernel(*k, grid_x, block_x, shared_bytes, copy.data());
     });
+  });
+}
+
+Result cuTensorMapEncodeTiled(TensorMap* map, int type, uint32_t rank, void* address, const uint64_t* extents,
+                              const uint64_t* strides, const uint32_t* box, const uint32_t* steps, int interleave,
+                              int swizzle, int, int fill) {
+  return in_context(__func__, [=] {
+    require(type == kTensorBf16 && interleave == kInterleaveNone && swizzle == kSwizzle128 && fill == kFillZeros);
+    for (uint32_t i = 0; i < rank; ++i) require(steps[i] == 1);
+    require(emulator::encode_box(map, rank, address, extents, strides, box));
+  });
+}
+Result cuTensorMapEncodeIm2col(TensorMap* map, int type, uint32_t rank, void* address, const uint64_t* extents,
+                               const uint64_t* strides, const int* lower, const int* upper, uint32_t channels,
+                               uint32_t pixels, const uint32_t* steps, int interleave, int swizzle, int, int fill) {
+  return in_context(__func__, [=] {
+    require(type == kTensorBf16 && interleave == kInterleaveNone && swizzle == kSwizzle128 && fill == kFillZeros);
+    require(rank == 4 && steps[0] == 1 && steps[3] == 1);
+    require(emulator::encode_pixels(map, address, extents, strides, lower, upper, channels, pixels, steps + 1));
   });
 }
 

@@ -2,6 +2,8 @@
 // among the ready ones the seed chooses.
 #include <algorithm>
 
+#include <cstring>
+
 #include "cuda/params.cuh"
 #include "machine.h"
 
@@ -63,7 +65,8 @@ void Machine::run_all() {
 
 void Machine::run_kernel(const Kernel& k, unsigned grid, unsigned block, unsigned shared,
                          const void* params) {
-  const moproc::Params p = *static_cast<const moproc::Params*>(params);
+  moproc::Params p;
+  std::memcpy(&p, params, sizeof p);
   const auto check = [&](const void* address, const std::string& what) {
     if (!address || lives(reinterpret_cast<DevicePtr>(address))) return;
     problem("kernel " + k.name + ": " + what + " is no device memory (any more)");

@@ -18,6 +18,10 @@ template <int c, int h, int w, int o, int r, int stride, int pad, int cw = c> st
 template <int bm, int bn, int bk, int stages, int threads> struct Tiles {
   static constexpr int BM = bm, BN = bn, BK = bk, STAGES = stages, THREADS = threads;
 };
+/// Tiles of the path for sm_90a; without it, the same on the other path.
+template <int bm, int bn, int stages, int workers> struct HopperTiles : Tiles<bm, bn, 64, stages, workers> {
+  static constexpr int HOPPER_WORKERS = workers, HOPPER_STAGES = stages, HOPPER_BLOCKS = 1;
+};
 
 /// The type of an element in the kernel's bodies and in the test's tensors.
 template <class O> using Body = std::conditional_t<O::bytes == 2, bf16, float>;
@@ -205,11 +209,11 @@ template <class S, class T, class O, Pre pre, Post post> void check_fprop(int64_
   std::vector<int64_t> tasks{groups * runs * F::blocks_n};
   if (post != Post::Plain) tasks.push_back(combine_tasks<typename K::Y, S::OUT>(groups));
   Launch l(conv_fprop<K>, images, groups, tasks);
-  l.threads(K::THREADS);
+  l.threads(Path<K>::threads);
   x.add(l);
   l.arg(w.packed);
   o.add(l);
-  l.extent({run}).shared(F::shared_bytes).workspace(partial_bytes<typename K::Y>(groups, runs, S::OUT)).run();
+  l.extent({run}).shared(F::Memory::bytes).workspace(partial_bytes<typename K::Y>(groups, runs, S::OUT)).run();
   std::vector<double> raw(o.y.size()), size(o.y.size());
   each_tap<S>(images, [&](int64_t from, int tap, int64_t to) {
     for (int k = 0; k < S::OUT; ++k)
@@ -232,11 +236,11 @@ template <class S, class T, class O, Pre pre, Post post> void check_dgrad(int64_
   std::vector<int64_t> tasks{groups * runs * D::blocks_n};
   if (post != Post::Plain) tasks.push_back(combine_tasks<typename K::Y, S::C>(groups));
   Launch l(conv_dgrad<K>, images, groups, tasks);
-  l.threads(K::THREADS);
+  l.threads(Path<K>::threads);
   dy.add(l);
   l.arg(w.packed);
   o.add(l);
-  l.extent({run}).shared(D::shared_bytes).workspace(partial_bytes<typename K::Y>(groups, runs, S::C)).run();
+  l.extent({run}).shared(D::Memory::bytes).workspace(partial_bytes<typename K::Y>(groups, runs, S::C)).run();
   std::vector<double> raw(o.y.size()), size(o.y.size());
   each_tap<S>(images, [&](int64_t to, int tap, int64_t from) {
     for (int k = 0; k < S::OUT; ++k)
@@ -259,10 +263,10 @@ template <class S, class T, class O, Pre pre_dy, Pre pre_x> void check_wgrad(int
   std::vector<int64_t> tasks{parts * G::blocks_m * G::blocks_n};
   if (parts > 1) tasks.push_back(ceil_of(G::size, 128));
   Launch l(conv_wgrad<K>, images, groups, tasks);
-  l.threads(K::THREADS);
+  l.threads(Path<K>::threads);
   dy.add(l);
   x.add(l);
-  l.arg(dw).extent({splits}).shared(G::shared_bytes).workspace(parts > 1 ? parts * G::size * 4 : 0).run();
+  l.arg(dw).extent({splits}).shared(G::Memory::bytes).workspace(parts > 1 ? parts * G::size * 4 : 0).run();
   std::vector<double> raw(dw.size()), size(dw.size());
   each_tap<S>(images, [&](int64_t at_x, int tap, int64_t at_y) {
     for (int k = 0; k < S::OUT; ++k)

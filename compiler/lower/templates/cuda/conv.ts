@@ -2,17 +2,17 @@
 // group's part alone: the order of sums depends on them. Channels come in multiples of 8; images are padded to 4, which
 // the kernels read as pairs of pixels, or to 8 (passes/pad_images.ts).
 
-import type { Attrs, Node, Target } from "../../../ir/types.js";
+import type { Attrs, DType, Node, Target } from "../../../ir/types.js";
 import { ceilDiv } from "../../../util/math.js";
-import { type Extents, type Fused, plain, type TemplateSpec } from "../../template.js";
+import { type Constants, type Extents, type Fused, plain, type TemplateSpec, type TensorMap } from "../../template.js";
 import * as cpu from "../conv.js";
 import { numberAttr } from "../shapes.js";
 import { partialValues } from "../sums.js";
 import { combineBlocks, grid, MULTIPROCESSORS, onCuda, partialBytes, THREADS } from "./blocks.js";
-import { convOperand, epilogueShared, forOperand, type Operand, type Tile, tile, wgradShared } from "./gemm.js";
-
-/** A convolution as K of the kernels has it: C stored channels of x, CW of the weights. */
-type Shape = cpu.ConvShape & { readonly CW: number };
+import {
+  convOperand, epilogueShared, forOperand, hasHopper, HOPPER_TERMS, type HopperTile, hopperTile, type Operand, type Tile, tile, wgradShared,
+} from "./gemm.js";
+import { columnsOf, dgradMaps, fpropMaps, isPaired, isPoint, type Shape, wgradMaps } from "./maps.js";
 
 function shapeOf(node: Node): Shape {
   const s = cpu.convShape(node);
@@ -25,16 +25,6 @@ function shapeOf(node: Node): Shape {
   }
   return shape;
 }
-
-/** Images of 4 channels, read as pairs of neighbouring pixels: ConvShape::paired in C++. */
-export const isPaired = (s: Pick<cpu.ConvShape, "C" | "STRIDE" | "W">): boolean => s.C === 4 && s.STRIDE === 2 && s.W % 2 === 0;
-
-/** ConvShape::columns in C++: terms of an output. */
-function columnsOf(s: Shape): number {
-  return isPaired(s) ? s.R * Math.floor((s.S + (s.PAD % 2) + 1) / 2) * 8 : s.R * s.S * s.C;
-}
-
-const isPoint = (s: Shape): boolean => s.R === 1 && s.S === 1;
 
 /** Recomputing a prologue for each of a window's taps costs more than the pass that stores it. */
 const unlessPoint = (names: readonly string[]) => (node: Node): readonly string[] => (isPoint(shapeOf(node)) ? [] : names);
@@ -57,20 +47,22 @@ function dgradResult(s: Shape, o: Operand): Result {
 }
 
 /** A prologue passes a stage through registers: a short one, the shorter the more tensors it reads. */
-function fpropTile(s: Shape, o: Operand, y: Fused): Tile {
+function fpropTile(s: Shape, o: Operand, y: Fused, hopper: boolean): Tile {
   const reads = y.prologues.get("x") ?? 0;
   const long = columnsOf(s) >= 128 && reads === 0;
   if (s.OUT > 64) {
-    if (!isPoint(s)) return forOperand(tile(256, 128, 32, 4, 512, 1), o);
+    if (!isPoint(s)) return forOperand(hopper ? tile(128, 128, 32, 4, 256, 2) : tile(256, 128, 32, 4, 512, 1), o);
     if (reads > 1) return forOperand(tile(128, 128, 16, 3, 256, 2), o);
     return forOperand(long ? tile(128, 128, 64, 3, 256, 2) : tile(128, 128, 32, reads > 0 ? 3 : 4, 256, 2), o);
   }
   if (!isPoint(s)) return forOperand(tile(256, 64, 32, 4, 256, 2), o);
   return forOperand(long ? tile(128, 64, 64, 3, 128, 3) : tile(128, 64, 32, 4, 128, 3), o);
 }
-function dgradTile(s: Shape, o: Operand, y: Fused): Tile {
-  if (y.prologues.has("dy")) return forOperand(s.C > 32 ? tile(128, 64, 32, 4, 256, 2) : tile(128, 32, 32, 4, 128, 4), o);
-  if (s.C > 64) return forOperand(isPoint(s) ? tile(128, 128, 32, 4, 256, 2) : tile(256, 128, 32, 4, 512, 1), o);
+function dgradTile(s: Shape, o: Operand, y: Fused, hopper: boolean): Tile {
+  if (y.prologues.has("dy")) {
+    return forOperand(s.C > 32 || hopper ? tile(128, 64, 32, 4, 256, 2) : tile(128, 32, 32, 4, 128, 4), o);
+  }
+  if (s.C > 64) return forOperand(isPoint(s) || hopper ? tile(128, 128, 32, 4, 256, 2) : tile(256, 128, 32, 4, 512, 1), o);
   if (!isPoint(s)) return forOperand(tile(256, 64, 32, 4, 256, 2), o);
   return forOperand(s.OUT >= 128 ? tile(128, 64, 64, 3, 128, 3) : tile(128, 64, 32, 4, 128, 3), o);
 }
@@ -84,6 +76,30 @@ function wgradTile(s: Shape, o: Operand, y: Fused): Tile {
   return forOperand(tile(bm, bn, 32, 4, threads, threads === 128 ? 3 : 2), o);
 }
 
+/** How one convolution is done. Both paths have one grid: where sm_90a is among the targets, its blocks decide on sizes. */
+interface Way {
+  readonly s: Shape;
+  readonly o: Operand;
+  readonly t: Tile;
+  readonly hopper?: HopperTile;
+  readonly slots: number; // blocks on the GPU at a time
+}
+function wayOf(node: Node, target: Target, y: Fused): Way {
+  const [s, o] = [shapeOf(node), convOperand(target)];
+  const wgrad = node.op === "conv_wgrad";
+  const has = hasHopper(target);
+  const t = wgrad ? wgradTile(s, o, y) : (node.op === "conv_dgrad" ? dgradTile : fpropTile)(s, o, y, has);
+  if (!has) return { s, o, t, slots: MULTIPROCESSORS * t.BLOCKS };
+  const hopper = wgrad ? hopperTile(t, undefined, y.prologues.size > 1) : hopperTile(t, y, false);
+  return { s, o, t, hopper, slots: MULTIPROCESSORS * hopper.HOPPER_BLOCKS };
+}
+
+/** K of the kernels. `maps`: of the launch. */
+const constantsOf = ({ s, o, t, hopper }: Way, shared: number, maps: readonly TensorMap[]): Constants => ({
+  ...s, Operand: { type: o.type }, ...t, SHARED_BYTES: shared, ...hopper,
+  ...Object.fromEntries(maps.map((m, i) => [`${m.operand.toUpperCase()}_MAP`, i])),
+});
+
 const PARTIAL_SHARE = 0.01; // of the bytes a kernel moves, what the partials of its sums may add
 const SPLIT_SHARE = 0.015;
 
@@ -91,84 +107,88 @@ const SPLIT_SHARE = 0.015;
  * Tiles that a block takes one after the other. Without sums: one. With sums, enough that partials stay few, and among
  * twice as many the number that leaves the last wave fullest.
  */
-function runOf(r: Result, t: Tile, y: Fused, images: number): { readonly run: number; readonly runs: number } {
+function runOf(r: Result, { t, slots }: Way, y: Fused, images: number): { readonly run: number; readonly runs: number } {
   const tiles = ceilDiv(images * r.tiled, t.BM);
   if (partialValues(y) === 0) return { run: 1, runs: tiles };
   const least = Math.max(1, Math.ceil((16 * r.channels) / (PARTIAL_SHARE * r.bytes * t.BM)));
-  const slots = MULTIPROCESSORS * t.BLOCKS;
   const cost = (run: number): number => ceilDiv(ceilDiv(tiles, run) * ceilDiv(r.channels, t.BN), slots) * run;
   let run = least;
   for (let other = least + 1; other <= 2 * least; other++) if (cost(other) < cost(run)) run = other;
   return { run, runs: ceilDiv(tiles, run) };
 }
 
-function rowsLaunch(r: Result, t: Tile, e: Extents, y: Fused) {
-  const { run, runs } = runOf(r, t, y, e.rows / e.groups);
-  return grid([e.groups * runs * ceilDiv(r.channels, t.BN), ...combineBlocks(y, r.channels, e.groups)], {
+function rowsLaunch(r: Result, way: Way, e: Extents, y: Fused, maps: readonly TensorMap[]) {
+  const { run, runs } = runOf(r, way, y, e.rows / e.groups);
+  return grid([e.groups * runs * ceilDiv(r.channels, way.t.BN), ...combineBlocks(y, r.channels, e.groups)], {
     workspaceBytes: partialBytes(y, r.channels, e.groups, runs),
     extent: [run],
+    maps,
   });
 }
 
-const operandType = (o: Operand) => ({ Operand: { type: o.type } });
+/** A convolution whose results are pixels: `maps` of its operands, what it makes. */
+const rowsSpec = (
+  maps: (s: Shape, t: Tile, y: Fused, e: Extents) => readonly TensorMap[], result: (s: Shape, o: Operand) => Result,
+): Pick<TemplateSpec, "constants" | "launch"> => {
+  const mapsOf = (w: Way, y: Fused, e: Extents): readonly TensorMap[] => (w.hopper ? maps(w.s, w.t, y, e) : []);
+  return {
+    constants(node, target, y) {
+      const way = wayOf(node, target, y);
+      return constantsOf(way, epilogueShared(way.t, way.o, y), mapsOf(way, y, one));
+    },
+    launch(node, e, target, y) {
+      const way = wayOf(node, target, y);
+      return rowsLaunch(result(way.s, way.o), way, e, y, mapsOf(way, y, e));
+    },
+  };
+};
+const one: Extents = { rows: 1, groups: 1 }; // which operands have maps does not depend on extents
+
+const operandType = (target: Target): DType => convOperand(target).dtype;
 
 export const convFprop = onCuda(cpu.convFprop, {
+  operandType,
   packs: { w: "pack_conv_fprop" },
   declines: unlessPoint(["x"]),
-  constants(node, target, y) {
-    const [s, o] = [shapeOf(node), convOperand(target)];
-    const t = fpropTile(s, o, y);
-    return { ...s, ...operandType(o), ...t, SHARED_BYTES: epilogueShared(t, o, y) };
-  },
-  launch(node, e, target, y) {
-    const [s, o] = [shapeOf(node), convOperand(target)];
-    return rowsLaunch(fpropResult(s, o), fpropTile(s, o, y), e, y);
-  },
+  ...rowsSpec(fpropMaps, fpropResult),
 });
 
 /** Reads the packed copy that conv_fprop reads. A gradient has no moments. */
 export const convDgrad = onCuda(cpu.convDgrad, {
+  operandType,
   packs: { w: "pack_conv_fprop" },
   moments: false,
   declines: unlessPoint(["dy"]),
-  constants(node, target, y) {
-    const [s, o] = [shapeOf(node), convOperand(target)];
-    const t = dgradTile(s, o, y);
-    return { ...s, ...operandType(o), ...t, SHARED_BYTES: epilogueShared(t, o, y) };
-  },
-  launch(node, e, target, y) {
-    const [s, o] = [shapeOf(node), convOperand(target)];
-    return rowsLaunch(dgradResult(s, o), dgradTile(s, o, y), e, y);
-  },
+  ...rowsSpec(dgradMaps, dgradResult),
 });
 
 /** Parts of a group's pixels that are summed by blocks of their own. */
-function splitsOf(s: Shape, o: Operand, t: Tile, images: number): number {
+function splitsOf({ s, o, t, hopper, slots }: Way, images: number): number {
   const tiles = ceilDiv(s.OUT, t.BM) * ceilDiv(columnsOf(s), t.BN);
-  const slots = MULTIPROCESSORS * t.BLOCKS;
   const bytes = o.bytes * images * (s.P * s.Q * s.OUT + s.H * s.W * s.C);
   const cheap = (SPLIT_SHARE * bytes) / (8 * s.OUT * columnsOf(s)); // a partial is written and read in f32
-  const most = ceilDiv(images * s.P * s.Q, t.BK); // a split is a stage at least
+  const most = ceilDiv(images * s.P * s.Q, hopper ? Math.max(t.BK, HOPPER_TERMS) : t.BK); // a split is a stage at least
   return Math.max(1, Math.min(Math.floor(Math.min(slots / tiles, Math.max(cheap, MULTIPROCESSORS / tiles))), most));
 }
 
 export const convWgrad = onCuda(cpu.convWgrad, {
+  operandType,
   declines: unlessPoint(["dy", "x"]),
   constants(node, target, y) {
-    const [s, o] = [shapeOf(node), convOperand(target)];
-    const t = wgradTile(s, o, y);
-    return { ...s, ...operandType(o), ...t, SHARED_BYTES: wgradShared(t, o) };
+    const way = wayOf(node, target, y);
+    return constantsOf(way, wgradShared(way.t, way.o), way.hopper ? wgradMaps(way.s, y, one) : []);
   },
   launch(node, e, target, y) {
-    const [s, o] = [shapeOf(node), convOperand(target)];
-    const t = wgradTile(s, o, y);
-    const splits = splitsOf(s, o, t, e.rows / e.groups);
+    const way = wayOf(node, target, y);
+    const { s, t } = way;
+    const splits = splitsOf(way, e.rows / e.groups);
     const size = s.OUT * columnsOf(s);
     const parts = e.groups * splits;
     const blocks = parts * ceilDiv(s.OUT, t.BM) * ceilDiv(columnsOf(s), t.BN);
     return grid(parts > 1 ? [blocks, ceilDiv(size, 128)] : [blocks], {
       workspaceBytes: parts > 1 ? 4 * parts * size : 0,
       extent: [splits],
+      maps: way.hopper ? wgradMaps(s, y, e) : [],
     });
   },
 });
@@ -184,7 +204,7 @@ export const packConvFprop: TemplateSpec = {
     return { stride: STRIDE, pad: PAD, channels: C, width: C === 4 ? W : 0 }; // of the image's width pairs are made
   },
   constants(node, target) {
-    return { ...packedShape(node), ...operandType(convOperand(target)), THREADS };
+    return { ...packedShape(node), Operand: { type: convOperand(target).type }, THREADS };
   },
   launch(node) {
     const s = packedShape(node);

@@ -36,11 +36,54 @@ export const forOperand = (t: Tile, o: Operand): Tile => ({ ...t, BK: (t.BK * 2)
 
 const stageBytes = (t: Tile, o: Operand): number => t.STAGES * (t.BM + t.BN) * t.BK * o.bytes;
 
+/** Shared memory of an epilogue by `threads` threads: between tiles, and what it keeps. */
+function epilogueBytes(t: Tile, y: Fused, threads: number): { readonly scratch: number; readonly state: number } {
+  const v = partialValues(y);
+  const lines = threads / (t.BN / 8);
+  return { scratch: Math.max(4 * t.BM * t.BN, 4 * v * lines * t.BN), state: v > 0 ? 4 * v * t.BN + 16 : 0 };
+}
+
 /** Dynamic shared memory of a kernel with an epilogue. */
 export function epilogueShared(t: Tile, o: Operand, y: Fused): number {
-  const v = partialValues(y);
-  const lines = t.THREADS / (t.BN / 8);
-  return Math.max(stageBytes(t, o), 4 * t.BM * t.BN, 4 * v * lines * t.BN) + (v > 0 ? 4 * v * t.BN + 16 : 0);
+  const { scratch, state } = epilogueBytes(t, y, t.THREADS);
+  return Math.max(stageBytes(t, o), scratch) + state;
 }
 /** Dynamic shared memory of conv_wgrad. */
 export const wgradShared = (t: Tile, o: Operand): number => Math.max(stageBytes(t, o), 16 * t.THREADS);
+
+/** Whether convolutions have their path for sm_90a (kernels/cuda/gemm_path.cuh): products of bf16 only. */
+export const hasHopper = (target: Target): boolean =>
+  target.precision === "bf16" && target.arch.split(",").some((a) => a === "sm_90a" || a === "emulator_sm_90a");
+
+/** The tile on that path: warp groups that multiply, and one more that loads; stages of 64 terms beside the epilogue's memory. */
+export type HopperTile = {
+  readonly HOPPER_WORKERS: number;
+  readonly HOPPER_THREADS: number;
+  readonly HOPPER_STAGES: number;
+  readonly HOPPER_BLOCKS: number;
+  readonly HOPPER_SHARED_BYTES: number;
+};
+
+export const HOPPER_TERMS = 64;
+const SHARED_OF_BLOCK = 227 * 1024; // compute capability 9.0
+const SHARED_OF_MULTIPROCESSOR = 228 * 1024; // of which every block takes 1 KiB more than it asks for
+const MOST_STAGES = 6;
+
+/** `y`: of the epilogue, where there is one. `alone`: the block's threads need more than half of the registers. */
+export function hopperTile(t: Tile, y: Fused | undefined, alone: boolean): HopperTile {
+  const workers = t.BM * t.BN >= 128 * 128 ? 256 : 128;
+  const { scratch, state } = y ? epilogueBytes(t, y, workers) : { scratch: 0, state: 0 };
+  const stage = 2 * (t.BM + t.BN) * HOPPER_TERMS;
+  const barriers = 16;
+  const stagesIn = (bytes: number): number => Math.min(MOST_STAGES, Math.floor((bytes - scratch - state) / (stage + barriers)));
+  const half = SHARED_OF_MULTIPROCESSOR / 2 - 1024;
+  const blocks = !alone && workers === 128 && stagesIn(half) >= 3 ? 2 : 1;
+  const stages = stagesIn(blocks === 2 ? half : SHARED_OF_BLOCK);
+  return {
+    HOPPER_WORKERS: workers,
+    HOPPER_THREADS: workers + 128,
+    HOPPER_STAGES: stages,
+    HOPPER_BLOCKS: blocks,
+    HOPPER_SHARED_BYTES: stages * (stage + barriers) + scratch + state,
+  };
+}

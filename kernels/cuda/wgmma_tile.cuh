@@ -1,0 +1,83 @@
+// The inside of a block's matrix product on sm_90a: operand tiles as TMA writes and wgmma reads them. The counterpart of
+// gemm_tile.cuh.
+#pragma once
+
+#include "cuda/gemm_path.cuh"
+
+namespace moproc {
+
+/// LINES lines of WIDTH bf16 in blocks of 64 columns: lines of 128 bytes, chunks of 16 permuted by XOR with the line.
+template <int LINES, int WIDTH> struct SwizzledTile {
+  static constexpr int lines = LINES, width = WIDTH, bytes = LINES * WIDTH * 2, line_bytes = 128;
+  static constexpr int block_bytes = LINES * line_bytes;
+  static_assert(WIDTH % 64 == 0 && LINES % 8 == 0, "blocks of 64 columns, lines in eights");
+  /// Where chunk `chunk` of a line lies, in bytes.
+  MOPROC_INLINE static int at(int line, int chunk) {
+    return chunk / 8 * block_bytes + line * line_bytes + ((chunk % 8) ^ (line & 7)) * 16;
+  }
+};
+
+/// The BM x BN result of the block's workers in registers, 64 terms at a time. Warp group g holds rows of its 64 BM / 64 /
+/// groups parts, in parts of 64.
+template <class K, bool A_K_MAJOR, bool B_K_MAJOR> struct WarpGroupProduct {
+  static constexpr int terms = Path<K>::terms, groups = Path<K>::workers / 128, parts = K::BM / 64 / groups;
+  using A = SwizzledTile<A_K_MAJOR ? K::BM : terms, A_K_MAJOR ? terms : K::BM>;
+  using B = SwizzledTile<B_K_MAJOR ? K::BN : terms, B_K_MAJOR ? terms : K::BN>;
+  static constexpr int stage_bytes = A::bytes + B::bytes;
+  static_assert(K::Operand::bytes == 2, "products of bf16");
+  static_assert(parts >= 1 && K::BM == 64 * groups * parts, "the block's result cannot be divided among its warp groups");
+
+  float d[parts][K::BN / 2];
+
+  MOPROC_INLINE void clear() {
+#pragma unroll
+    for (int i = 0; i < parts; ++i)
+#pragma unroll
+      for (int j = 0; j < K::BN / 2; ++j) d[i][j] = 0.0f;
+  }
+
+  /// Keeps the sums where they are: to be called before the first and after the last of a run of products.
+  MOPROC_INLINE void pin_sums() {
+#pragma unroll
+    for (int i = 0; i < parts; ++i)
+#pragma unroll
+      for (int j = 0; j < K::BN / 2; ++j) pin(d[i][j]);
+  }
+
+  /// Adds the product of the stage at byte `stage` of shared memory, asynchronously.
+  MOPROC_INLINE void add(int stage) {
+    constexpr int eights = 8 * A::line_bytes, step_bytes_k = 32, step_bytes_across = 16 * A::line_bytes;
+    const int first = group() * parts;
+#pragma unroll
+    for (int step = 0; step < terms / 16; ++step) {
+      const int b = stage + A::bytes + step * (B_K_MAJOR ? step_bytes_k : step_bytes_across);
+      const uint64_t b_operand = wgmma_operand(shared_address(b), eights, B::block_bytes);
+#pragma unroll
+      for (int i = 0; i < parts; ++i) {
+        // 64 rows of A are 64 lines, or a block of columns.
+        const int part = (first + i) * (A_K_MAJOR ? 64 * A::line_bytes : A::block_bytes);
+        const int a = stage + part + step * (A_K_MAJOR ? step_bytes_k : step_bytes_across);
+        wgmma_bf16<K::BN, !A_K_MAJOR, !B_K_MAJOR>(d[i], wgmma_operand(shared_address(a), eights, A::block_bytes), b_operand);
+      }
+    }
+  }
+
+  /// Calls f(row, column, d, d of the next column) for every pair of neighbours this thread holds.
+  template <class F> MOPROC_INLINE void each_pair(F f) const {
+    const int thread = thread_anew(), lane = thread % 32;
+    const int row0 = thread / 128 * parts * 64 + thread / 32 % 4 * 16 + lane / 4;
+#pragma unroll
+    for (int i = 0; i < parts; ++i)
+#pragma unroll
+      for (int j = 0; j < K::BN / 8; ++j) {
+        const int column = 8 * j + lane % 4 * 2;
+        f(row0 + 64 * i, column, d[i][4 * j], d[i][4 * j + 1]);
+        f(row0 + 64 * i + 8, column, d[i][4 * j + 2], d[i][4 * j + 3]);
+      }
+  }
+
+ private:
+  MOPROC_INLINE static int group() { return static_cast<int>(threadIdx.x) / 128; }
+};
+
+}  // namespace moproc
