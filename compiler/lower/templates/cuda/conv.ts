@@ -26,7 +26,11 @@ function shapeOf(node: Node): Shape {
   return shape;
 }
 
-/** Recomputing a prologue for each of a window's taps costs more than the pass that stores it. */
+/**
+ * A window's prologue is computed for each of its taps and each block of channels. 9 taps of about 6 instructions an element
+ * are 1.8 ps on 132 multiprocessors that do nothing else; the pass that stores the operand moves 4 bytes an element, 0.9 ps at
+ * 4.3 TB/s, and serves forward and weight gradient.
+ */
 const unlessPoint = (names: readonly string[]) => (node: Node): readonly string[] => (isPoint(shapeOf(node)) ? [] : names);
 
 interface Result {
