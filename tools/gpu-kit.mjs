@@ -1,7 +1,8 @@
 // npm run gpu-kit: a folder to carry to a machine with a GPU, where ./check does the rest with nothing but the driver: every
 // primitive and every launch of a tiny MoPro against what the emulator computed, 20 steps against the CPU, the benchmark.
-//   npm run gpu-kit -- [--out DIR] [--arch LIST] [--batches 64,128,256,512] [--steps 20] [--emulator]
-// --emulator makes a kit for the emulated driver, without ResNet-50: what the tests run.
+//   npm run gpu-kit -- [--out DIR] [--arch LIST] [--precision f32,bf16] [--batches 64,128,256,512] [--steps 20] [--emulator]
+// --precision: of the tiny MoPro, whose record takes 50 MB each. --emulator makes a kit for the emulated driver, without
+// ResNet-50: what the tests run.
 
 import { spawnSync } from "node:child_process";
 import { copyFileSync, cpSync, mkdirSync, rmSync } from "node:fs";
@@ -13,6 +14,7 @@ const { values: flags } = parseArgs({
   options: {
     out: { type: "string", default: join(root, "out", "gpu-kit") },
     arch: { type: "string", default: "sm_80,sm_90a" },
+    precision: { type: "string", default: "f32,bf16" },
     batches: { type: "string", default: "64,128,256,512" },
     steps: { type: "string", default: "20" },
     emulator: { type: "boolean", default: false },
@@ -35,6 +37,7 @@ const emulator = flags.arch.split(",").includes("sm_90a") ? "emulator_sm_90a" : 
 const gpuArch = flags.emulator ? emulator : flags.arch;
 /** How far the loss of a step may be off: f32 sums in another order; activations of 8 bits (1.1e-2 was seen in the emulator). */
 const bounds = { f32: 1e-5, bf16: 3e-2 };
+for (const p of flags.precision.split(",")) if (!(p in bounds)) throw new Error(`--precision ${p}: known are ${Object.keys(bounds).join(", ")}`);
 
 rmSync(out, { recursive: true, force: true });
 rmSync(work, { recursive: true, force: true });
@@ -78,7 +81,7 @@ const n = Number(flags.steps);
 const steps = Array.from({ length: n }, (_, i) => (i < n / 3 ? "warmup" : i < (2 * n) / 3 ? "proto" : "clean"));
 const values = join(work, "clean.safetensors");
 await writeValues(cpu, values, "clean", tiny.num_class, steps.slice(0, 4));
-for (const precision of ["f32", "bf16"]) {
+for (const precision of flags.precision.split(",")) {
   const meta = { precision, loss_bound: bounds[precision] };
   const emulated = await build(`emulator-${precision}`, tiny, { device: "cuda", arch: emulator, precision }, meta);
   const gpu = flags.emulator ? emulated : await build(`gpu-${precision}`, tiny, { device: "cuda", arch: gpuArch, precision }, meta);
@@ -88,7 +91,7 @@ for (const precision of ["f32", "bf16"]) {
   writeSteps(cpu, join(out, to, "tiny.steps"), steps, tiny.num_class);
   copyFileSync(join(cpu, "program.so"), join(out, to, "cpu.so"));
 }
-if (flags.emulator) give(join(work, "emulator-bf16"), "bench-tiny");
+if (flags.emulator && flags.precision.includes("bf16")) give(join(work, "emulator-bf16"), "bench-tiny");
 for (const batch of flags.emulator ? [] : flags.batches.split(",").map(Number)) {
   const name = `resnet50-b${batch}`;
   give(await build(name, { ...large, batch }, { device: "cuda", arch: gpuArch, precision: "bf16" }, { precision: "bf16" }), `bench-${name}`);
