@@ -68,7 +68,7 @@ export function addModelFlags(c: Command): Command {
     .option(
       "--arch <list>",
       "CPU: x86-64-v3 (AVX2), x86-64-v4 (AVX-512) or native, this machine's (the default); CUDA: a comma list of sm_80 and newer " +
-        `(default: ${cudaArchs}), or emulator, which runs the same kernels on the CPU; a network's name is taken as -a`,
+        `(default: ${cudaArchs}), or emulator, which runs the same kernels on the CPU (emulator_sm_90a: those of sm_90a); a network's name is taken as -a`,
     )
     .addOption(
       new Option("--precision <name>", "what activations and operands of convolutions are (CUDA; default: bf16; the CPU computes in f32)").choices(precisions),
