@@ -4,7 +4,7 @@ import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "
 import { join } from "node:path";
 import { cacheDir, headerDigest } from "../emit/objects.js";
 import type { BuildResult } from "../emit/project.js";
-import { compilerVersion, nvccVersion } from "../emit/toolchain.js";
+import { compilerVersion, isEmulated, nvccVersion } from "../emit/toolchain.js";
 import type { Target } from "../ir/types.js";
 import type { Plan } from "../lower/plan.js";
 import { compile } from "../pipeline.js";
@@ -37,9 +37,9 @@ export async function artefactKey(source: Source, target: Target): Promise<strin
 }
 
 /** What compiles the kernels, where that is not the C++ compiler alone. */
-async function deviceTools({ device, arch }: Target): Promise<string> {
-  if (device === "cpu") return "";
-  return arch.startsWith("emulator") ? headerDigest(["test/emulator"]) : nvccVersion();
+async function deviceTools(target: Target): Promise<string> {
+  if (target.device === "cpu") return "";
+  return isEmulated(target) ? headerDigest(["test/emulator"]) : nvccVersion();
 }
 
 /** The artefact at `dir`, built first unless it is there under the same key. Shows progress on a terminal. */

@@ -139,6 +139,9 @@ const contractions: readonly OpCase[] = [
   opCase("conv_wgrad_wide", { dy: fixed([4, 16, 3, 3]), x: fixed([4, 8, 6, 5]) }, (b, v) =>
     op.conv_wgrad(b, v.dy, v.x, { stride: 2, pad: 1, r: 3, s: 3, groups: 2 }),
   ),
+  opCase("conv_wgrad_of_conv", { x: fixed([2, 64, 3, 4]), w: fixed([64, 64, 1, 1]) }, (b, v) =>
+    op.conv_wgrad(b, op.conv(b, v.x, v.w, { stride: 1, pad: 0 }), v.x, { stride: 1, pad: 1, r: 3, s: 3, groups: 1 }),
+  ),
   opCase("conv_wgrad_image", { dy: fixed([2, 8, 5, 4]), x: fixed([2, 3, 9, 8]) }, (b, v) =>
     op.conv_wgrad(b, v.dy, v.x, { stride: 2, pad: 3, r: 7, s: 7, groups: 1 }),
   ),

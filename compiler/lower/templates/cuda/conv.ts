@@ -70,11 +70,12 @@ function dgradTile(s: Shape, o: Operand, y: Fused, hopper: boolean): Tile {
   if (!isPoint(s)) return forOperand(tile(256, 64, 32, 4, 256, 2), o);
   return forOperand(s.OUT >= 128 ? tile(128, 64, 64, 3, 128, 3) : tile(128, 64, 32, 4, 128, 3), o);
 }
-function wgradTile(s: Shape, o: Operand, y: Fused): Tile {
+function wgradTile(s: Shape, o: Operand, y: Fused, hopper: boolean): Tile {
   const wide = s.OUT > 64;
   const columns = columnsOf(s);
   if (y.prologues.has("dy")) return forOperand(wide ? tile(128, 64, 32, 4, 256, 2) : tile(64, 64, 32, 4, 128, 4), o);
-  if (!wide && !isPoint(s) && columns % 192 === 0) return forOperand(tile(64, 192, 32, 4, 192, 2), o);
+  const fits192 = !hopper || !y.prologues.has("x"); // sm_90a's 128 loading threads do not divide lines of 192
+  if (!wide && !isPoint(s) && columns % 192 === 0 && fits192) return forOperand(tile(64, 192, 32, 4, 192, 2), o);
   const [bm, bn] = [wide ? 128 : 64, columns > 64 ? 128 : 64];
   const threads = Math.max(128, (bm * bn) / 64);
   return forOperand(tile(bm, bn, 32, 4, threads, threads === 128 ? 3 : 2), o);
@@ -92,7 +93,8 @@ function wayOf(node: Node, target: Target, y: Fused): Way {
   const [s, o] = [shapeOf(node), convOperand(target)];
   const wgrad = node.op === "conv_wgrad";
   const has = hasHopper(target);
-  const t = wgrad ? wgradTile(s, o, y) : (node.op === "conv_dgrad" ? dgradTile : fpropTile)(s, o, y, has);
+  const tileOf = wgrad ? wgradTile : node.op === "conv_dgrad" ? dgradTile : fpropTile;
+  const t = tileOf(s, o, y, has);
   if (!has) return { s, o, t, slots: MULTIPROCESSORS * t.BLOCKS };
   const hopper = wgrad ? hopperTile(t, undefined, y.prologues.size > 1) : hopperTile(t, y, false);
   return { s, o, t, hopper, slots: MULTIPROCESSORS * hopper.HOPPER_BLOCKS };
