@@ -123,6 +123,7 @@ class KernelText {
     const sumOf = r.sums.map((n) => n.inputs[0] as Value);
     for (const chain of r.after) body.compute(chain);
     for (const v of r.stores) body.put(v); // after all loads: a result may take the place of an operand
+    for (const [v, mirror] of r.mirrors) body.put(mirror, v);
     const momentsOf = r.moments?.inputs[0];
     const sumBuffers = r.sums.map((n) => this.arg(n.outputs[0] as Value, "out"));
     const moments = [0, 1].map((i) => (r.moments ? this.arg(r.moments.outputs[i] as Value, "out") : -1));
@@ -261,10 +262,11 @@ class Body {
     return chain.nodes.length === 0 ? this.leaf(chain.leaves[0] as Leaf) : this.nameOf(chain.root);
   }
 
-  put(v: Value): void {
-    const type = v.type.dtype === "i64" ? "int64_t" : cpp[v.type.dtype];
-    if (type === undefined) throw new Error(`internal: emit: a fused body cannot store ${v.type.dtype} %${v.name}`);
-    this.lines.push(`      put<${type}, ${this.channels}>(p, ${this.k.arg(v, "out")}, i, lanes, ${this.nameOf(v)});`);
+  /** Stores `v` as `to`. */
+  put(to: Value, v = to): void {
+    const type = to.type.dtype === "i64" ? "int64_t" : cpp[to.type.dtype];
+    if (type === undefined) throw new Error(`internal: emit: a fused body cannot store ${to.type.dtype} %${to.name}`);
+    this.lines.push(`      put<${type}, ${this.channels}>(p, ${this.k.arg(to, "out")}, i, lanes, ${this.nameOf(v)});`);
   }
 
   private node(n: Node, chain: Chain): void {

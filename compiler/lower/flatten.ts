@@ -2,9 +2,8 @@
 // range: one EMA launch, one SGD launch, one of all running averages and one of all counters. Alignment gaps are zero and stay so.
 
 import { byteSize, elements, type Value } from "../ir/types.js";
-import { alignUp } from "../util/math.js";
 import type { Place, PlacedStep } from "./memory.js";
-import { ALIGN } from "./plan.js";
+import { roomOf } from "./plan.js";
 import type { Lowered } from "./select.js";
 
 export interface Flattened {
@@ -43,15 +42,15 @@ function follows(a: Lowered, b: Lowered, place: ReadonlyMap<Value, Place>): bool
     if (v === w) return true;
     const from = place.get(v);
     const to = place.get(w);
-    return from?.arena === to?.arena && to?.offset === (from?.offset ?? 0) + alignUp(byteSize(v.type), ALIGN);
+    return from?.arena === to?.arena && to?.offset === (from?.offset ?? 0) + roomOf(v.type);
   });
 }
 
 function merge(run: readonly Lowered[], places: Map<Value, Place>): PlacedStep {
   const first = run[0] as Lowered;
   const last = run.at(-1) as Lowered;
-  const rowBytes = byteSize((first.writes[0] as Value).type) / first.rows;
-  const padded = run.slice(0, -1).reduce((n, l) => n + alignUp(rowBytes * l.rows, ALIGN) / rowBytes, 0);
+  const { dtype } = (first.writes[0] as Value).type;
+  const padded = run.slice(0, -1).reduce((n, l) => n + roomOf({ dtype, shape: [l.rows] }) / byteSize({ dtype, shape: [] }), 0);
   const rows = padded + last.rows;
   const ranges = new Map<Value, Value>();
   first.args.forEach((v, k) => {

@@ -93,7 +93,7 @@ class Fusion {
     const moments = n.op === "channel_moments";
     const host = this.host(chain, (t, d) => (moments ? t.moments && d.moments === undefined : t.sums), n);
     const d = host ?? this.openPointwise(operand.type.shape, false);
-    if (rawResult(d as Region) !== operand && !d.after.some((c) => c.root === operand)) d.after.push(chain);
+    if (rawResult(d) !== operand && !d.after.some((c) => c.root === operand)) d.after.push(chain);
     if (moments) d.moments = n;
     else d.sums.push(n);
     for (const v of n.outputs) this.madeBy.set(v, this.drafts.indexOf(d));
@@ -132,7 +132,7 @@ class Fusion {
     if (d) {
       const inRegisters = (l: Leaf, i: number): boolean =>
         (made[i] as number) < latest ||
-        (l.access === "full" && (rawResult(d as Region) === l.value || d.stores.includes(l.value)));
+        (l.access === "full" && (rawResult(d) === l.value || d.stores.includes(l.value)));
       if (fits(d) && chain.leaves.every(inRegisters)) return d;
       const of = d.anchor?.outputs[0] ?? d.stores[0];
       this.explain(`%${chain.root.name}: not in the epilogue of ${d.template.name} %${of?.name}: ${fits(d) ? "an operand is not in registers" : "another shape or other groups, or the template has no such epilogue"}`);
@@ -160,14 +160,14 @@ class Fusion {
     const needed = new Set<Value>([...this.g.outputs, ...this.g.updates.values()]);
     for (const n of this.g.nodes) if (isView(n)) needed.add(n.inputs[0] as Value);
     for (const d of this.drafts) {
-      const raw = rawResult(d as Region);
+      const raw = rawResult(d);
       const outside = [...d.operands.values(), ...d.after].flatMap((c) => c.leaves.map((l) => l.value));
       for (const v of [...outside, ...d.plain.values()]) if (v !== raw) needed.add(v);
     }
     return this.drafts.map(({ closed: _, ...d }) => {
-      const raw = rawResult(d as Region);
+      const raw = rawResult(d);
       const mustWrite = raw && (needed.has(raw) || d.moments?.inputs[0] === raw);
-      return mustWrite ? { ...d, stores: [raw, ...d.stores] } : d;
+      return { ...d, stores: mustWrite ? [raw, ...d.stores] : d.stores, mirrors: new Map() };
     });
   }
 }

@@ -6,10 +6,11 @@ import { padImages, splitFinite } from "./device_graph.js";
 import { flatten } from "./flatten.js";
 import { fuse } from "./fuse.js";
 import { layOutState, type Place, type Placed, type PlacedStep, planMemory } from "./memory.js";
-import { ALIGN, type Kernel, type Plan, type Program, type StateEntry, type Step, type Tensor } from "./plan.js";
+import { writeMirrors } from "./mirrors.js";
+import { ALIGN, type Kernel, type Plan, type Program, roomOf, type StateEntry, type Step, type Tensor } from "./plan.js";
 import { printRegion } from "./region.js";
 import { explainPrecision, storeActivations } from "./precision.js";
-import { type Packed, select } from "./select.js";
+import { type Lowered, type Packed, type Selection, select } from "./select.js";
 import { templatesOf } from "./templates/index.js";
 
 export interface LoweredPlan {
@@ -24,28 +25,39 @@ export function lowerPrograms(
   const explain: string[] = [];
   const templateOf = templatesOf(target);
   const graphs = programs.map((g) => storeActivations(padImages(splitFinite(g, target), target), target));
-  const selections = graphs.map((g) => {
+  const fused = graphs.map((g) => {
+    const decisions: string[] = [];
+    const regions = fuse(g, templateOf, (line) => decisions.push(`  ${line}`));
+    return { g, regions, decisions };
+  });
+  const { programs: covered, mirrors } = writeMirrors(fused, target, templateOf);
+  const selections = covered.map(({ g, regions }, i) => {
     explain.push(`== ${g.name}: precision`, ...explainPrecision(g, target).map((line) => `  ${line}`));
-    explain.push(`== ${g.name}: decisions`);
-    const regions = fuse(g, templateOf, (line) => explain.push(`  ${line}`));
+    explain.push(`== ${g.name}: decisions`, ...(fused[i]?.decisions ?? []));
     explain.push(`== ${g.name}: kernels`, ...regions.map(printRegion));
-    return select(g, regions, target, templateOf);
+    return select(g, regions, mirrors, target, templateOf);
   });
   const states = unionStates(graphs);
   const derived = new Map(selections.flatMap((s) => [...s.derived]));
-  const order = layOutState(selections.map((s) => s.launches), states);
+  const copies = new Map([...mirrors.values(), ...[...derived.values()].map((p) => p.value)].map((v) => [v.name, v]));
+  const order = layOutState(selections.map((s) => s.launches), [...states, ...copies.values()]);
   const tables = new Tables();
-  const statePlace = tables.placeState(order, [...derived.values()]);
+  const statePlace = tables.placeState(order);
   const lowered = graphs.map((g, i) => {
-    const updated = new Set([...g.updates.keys()].map((s) => s.name));
-    const last = [...derived.values()].filter((p) => updated.has(p.of.name)).map((p) => p.launch);
-    const placed = planMemory(g, selections[i]?.launches ?? [], statePlace, last);
-    return tables.program(g, placed);
+    const { launches } = selections[i] as Selection;
+    return tables.program(g, planMemory(g, launches, statePlace, repacking(g, launches, [...derived.values()])));
   });
   const refresh = emptyGraph("refresh");
   const packs = [...derived.values()].map((p) => p.launch);
   lowered.push(tables.program(refresh, planMemory(refresh, [], statePlace, packs)));
-  return { plan: tables.finish(name, target, meta, states, [...derived.values()], lowered), explain: explain.join("\n") };
+  return { plan: tables.finish(name, target, meta, states, [...copies.values()], lowered), explain: explain.join("\n") };
+}
+
+/** The packing launches at the end of a program: of states that it updates without writing the copy as well. */
+export function repacking(g: Graph, launches: readonly Lowered[], derived: readonly Packed[]): Lowered[] {
+  const updated = new Set([...g.updates.keys()].map((s) => s.name));
+  const mirrored = new Set(launches.flatMap((l) => [...l.mirrors]));
+  return derived.filter((p) => updated.has(p.of.name) && !mirrored.has(p.value)).map((p) => p.launch);
 }
 
 const emptyGraph = (name: string): Graph => ({ name, groups: 1, inputs: [], state: [], nodes: [], outputs: [], updates: new Map() });
@@ -74,13 +86,13 @@ class Tables {
   private readonly ioPlace = new Map<string, Place>();
   private scratchBytes = 0;
 
-  placeState(order: readonly State[], derived: readonly Packed[]): ReadonlyMap<string, Place> {
+  placeState(order: readonly Value[]): ReadonlyMap<string, Place> {
     const places = new Map<string, Place>();
-    for (const v of [...order, ...derived.map((p) => p.value)]) {
+    for (const v of order) {
       places.set(v.name, { arena: "state", offset: this.arenas.state });
-      this.arenas.state += alignUp(byteSize(v.type), ALIGN);
+      this.arenas.state += roomOf(v.type);
     }
-    for (const v of [...order, ...derived.map((p) => p.value)]) {
+    for (const v of order) {
       this.stateTensor.set(v.name, this.tensor("", v, places.get(v.name) as Place));
     }
     return places;
@@ -106,7 +118,7 @@ class Tables {
   }
 
   finish(
-    name: string, target: Target, meta: Plan["meta"], states: readonly State[], derived: readonly Packed[], programs: readonly Program[],
+    name: string, target: Target, meta: Plan["meta"], states: readonly State[], derived: readonly Value[], programs: readonly Program[],
   ): Plan {
     const entry = (v: Value, role: StateEntry["role"], init: StateEntry["init"]): StateEntry => {
       const tensor = this.stateTensor.get(v.name);
@@ -115,7 +127,7 @@ class Tables {
     };
     const state = [
       ...states.map((s) => entry(s, s.role, s.init)),
-      ...derived.map((p) => entry(p.value, "derived", { kind: "constant", value: 0 })),
+      ...derived.map((v) => entry(v, "derived", { kind: "constant", value: 0 })),
     ];
     return {
       version: 1, name, target, meta, arenas: this.arenas, scratchBytes: this.scratchBytes, tensors: this.tensors, state,

@@ -1,10 +1,10 @@
 // Where every value lives. State updates happen in place where no later launch reads the old value; gradients get a
 // range of their own in the order of the optimizer's launches; everything else shares the work arena by lifetime.
 
-import { byteSize, elements, type Graph, type State, type Value } from "../ir/types.js";
+import { byteSize, elements, type Graph, type Value } from "../ir/types.js";
 import { alignUp } from "../util/math.js";
 import { type Interval, layOut } from "./offsets.js";
-import { ALIGN, type Arena } from "./plan.js";
+import { ALIGN, type Arena, roomOf } from "./plan.js";
 import type { Lowered } from "./select.js";
 import { isView, viewOf } from "./views.js";
 
@@ -26,12 +26,12 @@ export type PlacedStep =
   | { readonly do: "launch"; readonly launch: Lowered; readonly workspace: number }
   | { readonly do: "copy"; readonly from: Value; readonly to: Value };
 
-/** The order of states in their arena: columns of flat launches first, so that each is one contiguous range. */
-export function layOutState(programs: readonly (readonly Lowered[])[], states: readonly State[]): State[] {
+/** The order of states and their mirrors in the arena: columns of flat launches first, so that each is one contiguous range. */
+export function layOutState(programs: readonly (readonly Lowered[])[], states: readonly Value[]): Value[] {
   const byName = new Map(states.map((s) => [s.name, s]));
-  const order = new Set<State>();
+  const order = new Set<Value>();
   for (const launches of programs) {
-    const columns = new Map<string, State[]>();
+    const columns = new Map<string, Value[]>();
     for (const l of launches.filter((l) => l.flat)) {
       l.args.forEach((v, i) => {
         const s = byName.get(v.name);
@@ -104,12 +104,12 @@ class Planner {
     this.ioBytes += alignUp(byteSize(v.type), ALIGN);
   }
 
-  /** Packed copies of states that this program reads. */
+  /** Packed copies of states that this program reads, mirrors that it writes. */
   private placeDerived(): void {
     for (const l of [...this.launches, ...this.last]) {
       for (const v of [...l.reads, ...l.writes]) {
         const at = this.statePlace.get(v.name);
-        if (at && !this.writer.has(v)) this.place.set(v, at);
+        if (at && (l.mirrors.has(v) || !this.writer.has(v))) this.place.set(v, at);
       }
     }
   }
@@ -145,7 +145,7 @@ class Planner {
         const scalar = elements(v.type.shape) === 1 && full > byteSize(v.type);
         if (scalar || this.place.get(v)?.arena === "state" || byteSize(v.type) !== full) continue;
         const at: Place = { arena: "grad", offset: this.gradBytes };
-        this.gradBytes += alignUp(full, ALIGN);
+        this.gradBytes += roomOf(v.type);
         const base = this.base(v);
         const whole = byteSize(base.type) === full && !this.g.outputs.includes(base);
         if (whole && this.writer.has(base) && !this.place.has(base)) this.place.set(base, at);

@@ -1,7 +1,8 @@
 // What the runtime executes, as data. Written twice by emit/: plan.json for people, tools and tests, plan.cpp for the
 // machine. Everything refers to everything else by index.
 
-import type { Init, Role, Target, TensorType } from "../ir/types.js";
+import { byteSize, type Init, type Role, type Target, type TensorType } from "../ir/types.js";
+import { alignUp } from "../util/math.js";
 import type { TensorMap } from "./template.js";
 
 /** One instantiation of one template. Equal kernels share a symbol and are emitted once. */
@@ -87,3 +88,12 @@ export interface Plan {
 
 /** Alignment of every tensor in its arena, in bytes. */
 export const ALIGN = 64;
+
+/**
+ * Bytes that a tensor of states or gradients takes with the gap after it: floats in steps of 32 elements, so that f32
+ * tensors and their bf16 copies lie in parallel.
+ */
+export const roomOf = ({ dtype, shape }: TensorType): number => {
+  const bytes = byteSize({ dtype, shape });
+  return dtype === "f32" || dtype === "bf16" ? alignUp(bytes, (ALIGN / 2) * byteSize({ dtype, shape: [] })) : alignUp(bytes, ALIGN);
+};

@@ -26,6 +26,7 @@ export interface Region {
   readonly plain: ReadonlyMap<string, Value>; // the anchor's other inputs, by name ("xs.0" of a "...xs")
   readonly after: readonly Chain[]; // values computed from the result (or, in a pointwise region, from leaves)
   readonly stores: readonly Value[]; // which of the result and the roots of `after` are written
+  readonly mirrors: ReadonlyMap<Value, Value>; // of `stores`, those written once more: in the type of the second value
   readonly sums: readonly Node[]; // channel_sum nodes; the operand of each is the result or a root of `after`
   readonly moments: Node | undefined; // likewise a channel_moments node
 }
@@ -51,7 +52,7 @@ export function storedOperand({ nodes, leaves }: Chain, dtype?: DType): Value | 
 }
 
 /** What the region's single in-register result is before `after`: the first output of an anchor with an epilogue. */
-export const rawResult = (r: Region): Value | undefined => (r.template.epilogue ? r.anchor?.outputs[0] : undefined);
+export const rawResult = (r: Pick<Region, "anchor" | "template">): Value | undefined => (r.template.epilogue ? r.anchor?.outputs[0] : undefined);
 
 /** Every tensor that the kernel reads, without repetition. */
 export function inputsOf(r: Region): readonly Value[] {
@@ -64,7 +65,7 @@ export function inputsOf(r: Region): readonly Value[] {
 /** Every tensor that the kernel writes. */
 export function outputsOf(r: Region): readonly Value[] {
   const anchored = r.anchor && !r.template.epilogue ? r.anchor.outputs : [];
-  return [...anchored, ...r.stores, ...r.sums.flatMap((n) => n.outputs), ...(r.moments?.outputs ?? [])];
+  return [...anchored, ...r.stores, ...r.mirrors.values(), ...r.sums.flatMap((n) => n.outputs), ...(r.moments?.outputs ?? [])];
 }
 
 /** The region as text, for explain.txt and tests. */

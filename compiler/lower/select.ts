@@ -6,6 +6,7 @@ import { byteSize, elements, type Graph, type Node, type Target, type Value } fr
 import { opOf } from "../ops/op.js";
 import { domainOf } from "./domain.js";
 import { groupsOf } from "./groups.js";
+import { isRounded, packingNode } from "./mirrors.js";
 import type { BoundMap, Kernel } from "./plan.js";
 import { fullReads, inputsOf, outputsOf, type Region, storedOperand } from "./region.js";
 import { type Fused, type LaunchShape, type TemplateOf, type TemplateSpec, unfused } from "./template.js";
@@ -27,6 +28,8 @@ export interface Lowered {
   readonly flops: number;
   readonly bytes: number;
   readonly maps: readonly BoundMap[];
+  readonly packed: ReadonlyMap<Value, Value>; // weights -> the copies read in their place
+  readonly mirrors: ReadonlySet<Value>; // of `writes`, those whose place is their state's copy's
 }
 
 /** A packed copy of a weight: derived state when `of` is state, else a work value. */
@@ -38,55 +41,67 @@ export interface Packed {
 
 export interface Selection {
   readonly launches: readonly Lowered[];
-  readonly derived: ReadonlyMap<string, Packed>; // by name, packed copies of states
+  readonly derived: ReadonlyMap<string, Packed>; // by name, packed copies of states that a program reads
 }
 
-export function select(g: Graph, regions: readonly Region[], target: Target, templateOf: TemplateOf): Selection {
+/** `mirrors`: the copies of states that the regions write, of which packing launches need not be made. */
+export function select(
+  g: Graph, regions: readonly Region[], mirrors: ReadonlyMap<string, Value>, target: Target, templateOf: TemplateOf,
+): Selection {
   const states = new Map(g.state.map((s) => [s.name, s]));
   const derived = new Map<string, Packed>();
   const inline = new Map<string, Packed>();
+  const written = new Map<Value, Value>();
   const launches: Lowered[] = [];
+  /** The copy of w that `user` reads; the launch that makes it where none does. */
+  const copyOf = (user: Node, w: Value, packing: TemplateSpec): Value => {
+    const rounded = isRounded(user, w, packing, target);
+    const own = rounded ? written.get(w) : undefined;
+    if (own) return own;
+    const node = packingNode(user, w, packing);
+    const mirror = rounded && states.has(w.name) ? mirrors.get(w.name) : undefined;
+    const name = mirror?.name ?? node.scope;
+    const known = derived.get(name) ?? inline.get(name);
+    if (known) return known.value;
+    const made = pack(node, w, mirror, packing, target);
+    if (states.has(w.name)) derived.set(name, made);
+    else {
+      inline.set(name, made);
+      launches.push(made.launch);
+    }
+    return made.value;
+  };
   for (const r of regions) {
-    const plain = new Map(r.plain);
+    const packed = new Map<Value, Value>();
     for (const [input, packing] of Object.entries(r.template.packs ?? {})) {
-      const w = plain.get(input) as Value;
       const template = templateOf(packing);
       if (!template) throw new Error(`internal: select: no template ${packing}`);
-      const name = `${w.name}.${packing}`;
-      let packed = derived.get(name) ?? inline.get(name);
-      if (!packed) {
-        packed = pack(r.anchor as Node, w, name, template, target);
-        if (states.has(w.name)) derived.set(name, packed);
-        else {
-          inline.set(name, packed);
-          launches.push(packed.launch);
-        }
-      }
-      plain.set(input, packed.value);
+      const w = r.plain.get(input) as Value;
+      packed.set(w, copyOf(r.anchor as Node, w, template));
     }
-    launches.push(lower(r, plain, target));
+    launches.push(lower(r, packed, target));
+    for (const [v, mirror] of r.mirrors) written.set(v, mirror);
   }
   return { launches, derived };
 }
 
 /** A packing launch: the weight as a buffer in, the packed copy out. */
-function pack(conv: Node, w: Value, name: string, template: TemplateSpec, target: Target): Packed {
+function pack(node: Node, w: Value, to: Value | undefined, template: TemplateSpec, target: Target): Packed {
   if (!template.packed) throw new Error(`internal: select: ${template.name} does not say what it writes`);
-  const attrs = template.packingAttrs?.(conv) ?? { stride: conv.attrs["stride"] ?? 1, pad: conv.attrs["pad"] ?? 0 };
-  const node: Node = { op: template.op, inputs: [w], attrs, outputs: [], scope: name };
-  const value: Value = { name, type: template.packed(node, target) };
+  const value = to ?? { name: node.scope, type: template.packed(node, target) };
   const { kernel, args, scalars } = emitPacking(template, w, value, template.constants(node, target, unfused), target.device);
   const shape = template.launch(node, { rows: 1, groups: 1 }, target, unfused);
   const launch: Lowered = {
     kernel, args, scalars, reads: [w], writes: [value], mayOverwrite: new Map(), flat: false, rows: 1, groups: 1,
     shape, launchOver: () => shape,
-    name, flops: 0, bytes: byteSize(w.type) + byteSize(value.type), maps: [],
+    name: value.name, flops: 0, bytes: byteSize(w.type) + byteSize(value.type), maps: [], packed: new Map(), mirrors: new Set(),
   };
   return { value, of: w, launch };
 }
 
-function lower(r: Region, plain: ReadonlyMap<string, Value>, target: Target): Lowered {
+function lower(r: Region, packed: ReadonlyMap<Value, Value>, target: Target): Lowered {
   const { template } = r;
+  const plain = new Map([...r.plain].map(([name, v]) => [name, (name in (template.packs ?? {}) && packed.get(v)) || v]));
   const optimizer = r.anchor === undefined && r.after.every((c) => c.nodes[0] !== undefined && opOf(c.nodes[0].op).flat === true);
   const size = elements(r.shape);
   const linear = r.anchor === undefined && (optimizer || isLinear(r));
@@ -116,6 +131,8 @@ function lower(r: Region, plain: ReadonlyMap<string, Value>, target: Target): Lo
     maps: (shape.maps ?? []).map(({ operand, ...map }) => ({ arg: argOf(operand), ...map })),
     name: r.anchor?.scope ?? r.after.at(-1)?.nodes.at(-1)?.scope ?? "",
     mayOverwrite: overwrites(r),
+    packed,
+    mirrors: new Set(r.mirrors.values()),
     flops: template.flops(node) + elementwise * size,
     bytes: [...reads, ...writes].reduce((s, v) => s + byteSize(v.type), 2 * shape.workspaceBytes),
   };

@@ -75,6 +75,8 @@ export interface TemplateSpec {
   rows?(node: Node): number;
   /** Packing templates: the type of the packed copy. Their node has the weight as input and the user's attributes. */
   packed?(node: Node, target: Target): TensorType;
+  /** Packing templates: the copy is the weight itself, rounded to `packed`'s type. */
+  rounds?(node: Node, target: Target): boolean;
   /** Packing templates: what their node takes from the user of the weight; its stride and pad where nothing else is said. */
   packingAttrs?(user: Node): Attrs;
 }

@@ -35,6 +35,12 @@ async function chained(mopro: MoproSteps, groups: number, a: Artefact): Promise<
   return [...seen, ...a.state.map((s) => [s.name, a.get(s.name)] as [string, Values])];
 }
 
+/** The words of bf16 that f32 values are rounded to: nearest, ties to even. */
+function inBf16(xs: Float32Array): Uint16Array {
+  const bits = new Uint32Array(xs.buffer, xs.byteOffset, xs.length);
+  return Uint16Array.from(bits, (u) => (u + 0x7fff + ((u >>> 16) & 1)) >>> 16);
+}
+
 /** The path that all GPUs take, and that of sm_90a, at a width where some channels come in units of 64. */
 const archs = [["emulator", even, 1], ["emulator_sm_90a", wide, 2]] as const;
 for (const [arch, mopro, groups] of archs) {
@@ -56,11 +62,14 @@ for (const [arch, mopro, groups] of archs) {
     t.is(gpuCheck("compare", dir, values).status, 2);
   });
 
-  run(`CUDA, bf16, ${arch}: three steps are finite, and the same bits under another order of threads`, async (t) => {
+  run(`CUDA, bf16, ${arch}: three steps are finite, keep the parameters' bf16 copies, and give the same bits under another order of threads`, async (t) => {
     const a = await compiled(`cuda_mopro_bf16_${arch}`, mopro.graphs, emulated("bf16", 1, arch));
     const want = await chained(mopro, groups, a);
     for (const [name, x] of want)
       if (x instanceof Float32Array) t.true(x.every(Number.isFinite), name);
+    const mirrors = a.state.filter((s) => s.name.endsWith(".bf16"));
+    t.true(mirrors.some((s) => /encoder_k.*conv1/.test(s.name)) && mirrors.some((s) => /encoder_q.*conv1/.test(s.name)));
+    for (const { name } of mirrors) t.deepEqual(a.get(name), inBf16(a.get(name.replace(".bf16", "")) as Float32Array), name);
     emulated("bf16", 5);
     const got = await chained(mopro, groups, load(a.dir));
     const other = want.find(([, x], i) => !Buffer.from(x.buffer).equals(Buffer.from((got[i] as (typeof want)[number])[1].buffer)));

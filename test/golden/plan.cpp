@@ -15,9 +15,9 @@ using namespace moproc;
 const MetaInfo* const meta_ = nullptr;
 const TensorInfo tensors_[] = {
   {"fc.weight", DType::f32, Arena::state, 2, {10, 20, 0, 0, 0, 0}, 0, 800},
-  {"fc.bias", DType::f32, Arena::state, 1, {10, 0, 0, 0, 0, 0}, 832, 40},
-  {"optimizer.momentum.fc.weight", DType::f32, Arena::state, 2, {10, 20, 0, 0, 0, 0}, 896, 800},
-  {"optimizer.momentum.fc.bias", DType::f32, Arena::state, 1, {10, 0, 0, 0, 0, 0}, 1728, 40},
+  {"fc.bias", DType::f32, Arena::state, 1, {10, 0, 0, 0, 0, 0}, 896, 40},
+  {"optimizer.momentum.fc.weight", DType::f32, Arena::state, 2, {10, 20, 0, 0, 0, 0}, 1024, 800},
+  {"optimizer.momentum.fc.bias", DType::f32, Arena::state, 1, {10, 0, 0, 0, 0, 0}, 1920, 40},
   {"step/constant", DType::f32, Arena::work, 1, {32, 0, 0, 0, 0, 0}, 2560, 128},
   {"step/constant_1", DType::f32, Arena::work, 1, {1, 0, 0, 0, 0, 0}, 2688, 4},
   {"x", DType::f32, Arena::io, 2, {32, 20, 0, 0, 0, 0}, 256, 2560},
@@ -25,18 +25,18 @@ const TensorInfo tensors_[] = {
   {"target", DType::i64, Arena::io, 1, {32, 0, 0, 0, 0, 0}, 0, 256},
   {"step/loss", DType::f32, Arena::io, 1, {1, 0, 0, 0, 0, 0}, 3008, 4},
   {"step/'.softmax_cross_entropy_grad", DType::f32, Arena::work, 2, {32, 10, 0, 0, 0, 0}, 1280, 1280},
-  {"step/fc'.channel_sum", DType::f32, Arena::grad, 2, {1, 10, 0, 0, 0, 0}, 832, 40},
+  {"step/fc'.channel_sum", DType::f32, Arena::grad, 2, {1, 10, 0, 0, 0, 0}, 896, 40},
   {"step/fc'.matmul_1", DType::f32, Arena::grad, 2, {10, 20, 0, 0, 0, 0}, 0, 800},
-  {"step/fc'.reshape_1", DType::f32, Arena::grad, 1, {10, 0, 0, 0, 0, 0}, 832, 40},
+  {"step/fc'.reshape_1", DType::f32, Arena::grad, 1, {10, 0, 0, 0, 0, 0}, 896, 40},
   {"step/all_finite", DType::f32, Arena::work, 0, {0, 0, 0, 0, 0, 0}, 0, 4},
-  {"fc.weight .. fc.bias", DType::f32, Arena::state, 1, {218, 0, 0, 0, 0, 0}, 0, 872},
-  {"optimizer.momentum.fc.weight .. optimizer.momentum.fc.bias", DType::f32, Arena::state, 1, {218, 0, 0, 0, 0, 0}, 896, 872},
-  {"step/fc'.matmul_1 .. fc'.reshape_1", DType::f32, Arena::grad, 1, {218, 0, 0, 0, 0, 0}, 0, 872},
+  {"fc.weight .. fc.bias", DType::f32, Arena::state, 1, {234, 0, 0, 0, 0, 0}, 0, 936},
+  {"optimizer.momentum.fc.weight .. optimizer.momentum.fc.bias", DType::f32, Arena::state, 1, {234, 0, 0, 0, 0, 0}, 1024, 936},
+  {"step/fc'.matmul_1 .. fc'.reshape_1", DType::f32, Arena::grad, 1, {234, 0, 0, 0, 0, 0}, 0, 936},
   {"lr", DType::f32, Arena::io, 0, {0, 0, 0, 0, 0, 0}, 2816, 4},
   {"momentum", DType::f32, Arena::io, 0, {0, 0, 0, 0, 0, 0}, 2880, 4},
   {"weight_decay", DType::f32, Arena::io, 0, {0, 0, 0, 0, 0, 0}, 2944, 4},
-  {"optimizer.fc.weight.sgd_v_new .. optimizer.fc.bias.sgd_v_new", DType::f32, Arena::state, 1, {218, 0, 0, 0, 0, 0}, 896, 872},
-  {"optimizer.fc.weight.sgd_p_new .. optimizer.fc.bias.sgd_p_new", DType::f32, Arena::state, 1, {218, 0, 0, 0, 0, 0}, 0, 872}};
+  {"optimizer.fc.weight.sgd_v_new .. optimizer.fc.bias.sgd_v_new", DType::f32, Arena::state, 1, {234, 0, 0, 0, 0, 0}, 1024, 936},
+  {"optimizer.fc.weight.sgd_p_new .. optimizer.fc.bias.sgd_p_new", DType::f32, Arena::state, 1, {234, 0, 0, 0, 0, 0}, 0, 936}};
 const StateInfo states_[] = {
   {0, Role::param, InitKind::uniform, 0.22360679774997896, -1},
   {1, Role::param, InitKind::uniform, 0.22360679774997896, -1},
@@ -76,13 +76,13 @@ const StepInfo steps_0_[] = {
   {StepKind::launch, "", 4, {n11_, 2}, 32, 1, {0, 0, 0, 0}, {n10_, 2}, 0, 0., 1832., {nullptr, 0}, {nullptr, 0}},
   {StepKind::launch, "fc'", 5, {n12_, 3}, 10, 1, {10, 20, 32, 0}, {n2_, 1}, 0, 12800., 4640., {nullptr, 0}, {nullptr, 0}},
   {StepKind::launch, "", 6, {n14_, 4}, 1, 1, {0, 0, 0, 0}, {n13_, 2}, 64, 211., 872., {nullptr, 0}, {nullptr, 0}},
-  {StepKind::launch, "optimizer.fc.weight .. optimizer.fc.bias", 7, {n15_, 9}, 218, 1, {0, 0, 0, 0}, {n2_, 1}, 0, 210., 4232., {nullptr, 0}, {nullptr, 0}}};
+  {StepKind::launch, "optimizer.fc.weight .. optimizer.fc.bias", 7, {n15_, 9}, 234, 1, {0, 0, 0, 0}, {n2_, 1}, 0, 210., 4232., {nullptr, 0}, {nullptr, 0}}};
 const StepInfo* const steps_1_ = nullptr;
 const ProgramInfo programs_[] = {
   {"step", {n0_, 5}, {n1_, 1}, {steps_0_, 9}, 2816, 2816},
   {"refresh", {nullptr, 0}, {nullptr, 0}, {nullptr, 0}, 0, 0}};
-const Plan plan_ = {1, "step", "486c04d3d1d0d9b8467647676e847d70", "cpu", "x86-64-v3",
-  {nullptr, 0}, {1792, 896, 2816, 3072}, 253952,
+const Plan plan_ = {1, "step", "1b3961b1497b490efd4f748c5b4bf62f", "cpu", "x86-64-v3",
+  {nullptr, 0}, {2048, 1024, 2816, 3072}, 253952,
   {tensors_, 23}, {states_, 4},
   {kernels_, 8}, {programs_, 2}, {nullptr, 0}};
 }  // namespace

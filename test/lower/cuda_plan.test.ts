@@ -53,6 +53,24 @@ test("activations are stored as bf16, everything else as f32", (t) => {
   t.regex(explain, /== clean: precision\n {2}211 convolutions: bf16 operands, f32 sums/);
 });
 
+test("SGD and the moving average write the bf16 copies that convolutions read: only the stem's is packed", (t) => {
+  const steps = launches("clean").map((l) => ({ ...l, kernel: plan.kernels[l.kernel]?.symbol ?? "" }));
+  const only = (part: string): readonly number[] => {
+    const found = steps.filter((l) => l.kernel.includes(part));
+    t.is(found.length, 1, part);
+    return found[0]?.args ?? [];
+  };
+  const mirrors = (args: readonly number[]): number => args.filter((i) => plan.tensors[i]?.type.dtype === "bf16").length;
+  t.is(mirrors(only("_sgd_")), 1);
+  t.is(mirrors(only("_ema_")), 1);
+  t.deepEqual(steps.filter((l) => l.kernel.startsWith("pack_")).map((l) => l.name.replace(/.*encoder_(.)\..*/, "$1")), ["k", "q"]);
+  for (const name of ["encoder_q.layer1.0.conv2.weight", "encoder_k.layer1.0.conv2.weight"]) {
+    const copy = plan.tensors.findIndex((x) => x.name === `${name}.bf16`);
+    const readers = steps.filter((l) => l.kernel.startsWith("conv_") && l.args.includes(copy));
+    t.is(readers.length, name.includes("_q.") ? 2 : 1, name);
+  }
+});
+
 test("no launch has more operands than its parameters hold, nor a block more shared memory than sm_80 has", (t) => {
   for (const l of plan.programs.flatMap((p) => p.steps)) if (l.do === "launch") t.true(l.args.length <= 48, l.name);
   for (const k of plan.kernels) t.true(k.sharedBytes <= 163 * 1024, `${k.symbol}: ${k.sharedBytes}`);

@@ -13,12 +13,13 @@ import {
 } from "../../compiler/ir/types.js";
 import { fuse } from "../../compiler/lower/fuse.js";
 import { layOutState, type Place, type Placed, planMemory } from "../../compiler/lower/memory.js";
-import { ALIGN } from "../../compiler/lower/plan.js";
+import { repacking } from "../../compiler/lower/lower.js";
+import { type Covered, writeMirrors } from "../../compiler/lower/mirrors.js";
+import { ALIGN, roomOf } from "../../compiler/lower/plan.js";
 import { type Chain, operandName, outputsOf, type Region } from "../../compiler/lower/region.js";
 import { type Lowered, select } from "../../compiler/lower/select.js";
 import { templatesOf } from "../../compiler/lower/templates/index.js";
 import { named, opOf } from "../../compiler/ops/op.js";
-import { alignUp } from "../../compiler/util/math.js";
 
 /** What a program leaves: outputs by position, states by name. Throws where the plan is wrong. */
 export interface PlanRun {
@@ -37,17 +38,17 @@ export function runPlan(
   change: (p: Placed) => Placed = (p) => p,
 ): PlanRun {
   const templateOf = templatesOf(target);
-  const regions = fuse(g, templateOf);
-  const { launches, derived } = select(g, regions, target, templateOf);
+  const covered = writeMirrors([{ g, regions: fuse(g, templateOf) }], target, templateOf);
+  const { regions } = covered.programs[0] as Covered;
+  const { launches, derived } = select(g, regions, covered.mirrors, target, templateOf);
   const places = new Map<string, Place>();
   let offset = 0;
-  for (const v of [...layOutState([launches], g.state), ...[...derived.values()].map((p) => p.value)]) {
+  const copies = [...covered.mirrors.values(), ...[...derived.values()].map((p) => p.value)];
+  for (const v of layOutState([launches], [...g.state, ...copies])) {
     places.set(v.name, { arena: "state", offset });
-    offset += alignUp(byteSize(v.type), ALIGN);
+    offset += roomOf(v.type);
   }
-  const updated = new Set([...g.updates.keys()].map((s) => s.name));
-  const repack = [...derived.values()].filter((p) => updated.has(p.of.name)).map((p) => p.launch);
-  const placed = change(planMemory(g, launches, places, repack));
+  const placed = change(planMemory(g, launches, places, repacking(g, launches, [...derived.values()])));
   const memory = new Memory(placed);
   for (const [v, x] of feed) memory.write(v, x);
   for (const p of derived.values())
@@ -70,18 +71,18 @@ type LaunchStep = Extract<Placed["steps"][number], { readonly do: "launch" }>;
 function launch(memory: Memory, { launch: l, workspace }: LaunchStep, r: Region): void {
   memory.check(l, workspace);
   const read = (v: Value): NdArray => {
-    const u = l.reads.find((u) => u === v || isCopy(u, v));
+    const u = l.packed.get(v) ?? l.reads.find((u) => u === v || isCopy(u, v));
     if (!u) throw new Error(`${l.kernel.symbol} does not read %${v.name}, which its region needs`);
     return memory.read(u, v.type.shape);
   };
   const values = compute(r, read);
   memory.clobber(workspace, l.shape.workspaceBytes);
-  for (const v of outputsOf(r)) memory.write(v, values.get(v) as NdArray);
+  for (const v of outputsOf(r)) if (!l.mirrors.has(v)) memory.write(v, values.get(v) as NdArray);
+  for (const [v, mirror] of r.mirrors) memory.write(mirror, values.get(v) as NdArray);
 }
 
-/** What a region calls v a launch may read as a copy: beside the other gradients, or packed. */
-const isCopy = (u: Value, v: Value): boolean =>
-  u.name.startsWith(`${v.name}.at_`) || u.name.startsWith(`${v.name}.pack_`);
+/** What a region calls v a launch may read as a copy beside the other gradients. */
+const isCopy = (u: Value, v: Value): boolean => u.name.startsWith(`${v.name}.at_`);
 
 /** What a device does to values beside the ops' meaning. */
 export interface Rounding {

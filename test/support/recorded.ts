@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { fromStorage, NdArray } from "../../compiler/ir/nd.js";
 import { type DType, elements, type Graph, type Node, type Target, type Value } from "../../compiler/ir/types.js";
 import { padImages, splitFinite } from "../../compiler/lower/device_graph.js";
+import { type Covered, writeMirrors } from "../../compiler/lower/mirrors.js";
 import { fuse } from "../../compiler/lower/fuse.js";
 import type { Launch, Plan } from "../../compiler/lower/plan.js";
 import { storeActivations } from "../../compiler/lower/precision.js";
@@ -50,8 +51,9 @@ export async function checkRecord(dir: string, recordPath: string, g: Graph, tar
   const steps = (plan.programs.find((p) => p.name === g.name) as Plan["programs"][number]).steps;
   const templateOf = templatesOf(target);
   const graph = storeActivations(padImages(splitFinite(optimize(g, target), target), target), target);
-  const regions = fuse(graph, templateOf);
-  const { launches } = select(graph, regions, target, templateOf);
+  const covered = writeMirrors([{ g: graph, regions: fuse(graph, templateOf) }], target, templateOf);
+  const { regions } = covered.programs[0] as Covered;
+  const { launches } = select(graph, regions, covered.mirrors, target, templateOf);
   const queue = launches.filter((l) => !l.kernel.template.startsWith("pack_"));
   const checks: LaunchCheck[] = [];
   let next = 0;
@@ -75,7 +77,7 @@ class Recorded {
   check(step: number, s: Launch, l: Lowered, r: Region): LaunchCheck[] {
     const tensorOf = (v: Value): number => s.args[l.args.findIndex((a) => a === v)] as number;
     const read = (v: Value): NdArray => {
-      const packed = l.reads.find((u) => u.name.startsWith(`${v.name}.pack_`));
+      const packed = l.packed.get(v);
       if (packed) return unpacked(v.type.shape, this.before(step, tensorOf(packed)));
       return fromStorage(v.type.shape, this.before(step, tensorOf(v)));
     };

@@ -221,6 +221,10 @@ export const packConvFprop: TemplateSpec = {
     const s = packedShape(node);
     return { dtype: convOperand(target).dtype, shape: [s.OUT * columnsOf(s)] };
   },
+  rounds(node, target) {
+    const s = packedShape(node);
+    return convOperand(target).dtype === "bf16" && s.CW === s.C;
+  },
 };
 
 function packedShape(node: Node): Shape {
