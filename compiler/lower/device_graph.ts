@@ -7,6 +7,7 @@ import type { Graph, Node, Target, Value } from "../ir/types.js";
 import { mul } from "../ops/elementwise.js";
 import { pad_channels } from "../ops/move.js";
 import { all_finite } from "../ops/update.js";
+import { nameOutputs } from "../passes/outputs.js";
 import { substitute } from "../passes/rewrite.js";
 
 const OPERANDS = 40; // of the 48 buffers of a launch
@@ -41,7 +42,7 @@ export function padImages(g: Graph, target: Target): Graph {
   });
 }
 
-/** The graph with every node that `f` does not take over. */
+/** The graph with every node that `f` does not take over; its outputs keep their names. */
 function edit(
   g: Graph, target: Target, f: (b: Builder, n: Node, replace: (v: Value, by: Value) => void) => boolean,
 ): Graph {
@@ -52,5 +53,5 @@ function edit(
     const n = { ...old, inputs: old.inputs.map((v) => renamed.get(v) ?? v) };
     if (!f(b.at(n.scope), n, (v, by) => renamed.set(v, by))) b.keep(n);
   }
-  return substitute(g, b.nodes, renamed);
+  return nameOutputs(substitute(g, b.nodes, renamed), g.outputs);
 }
