@@ -19,6 +19,7 @@ export interface Unit {
   readonly headers: readonly string[]; // folders of the project whose headers it may include
   readonly names: boolean; // comments are part of the text: they may not be left out of the key
   readonly result: "o" | "fatbin";
+  readonly prelude?: readonly string[]; // headers of the system that most sources include: parsed once for all (g++)
 }
 
 export interface Compiled {
@@ -46,11 +47,18 @@ export async function compileAll(
     return { ...u, file: join(cache, `${key.slice(0, 40)}.${u.result}`) };
   });
   const missing = [...new Map(jobs.filter((j) => !existsSync(j.file)).map((j) => [j.file, j])).values()];
+  const preludes = new Map<string, Promise<readonly string[]>>();
+  const preludeOf = (j: Unit): Promise<readonly string[]> => {
+    const key = [j.command, ...j.flags, ...(j.prelude ?? [])].join(" ");
+    const flags = preludes.get(key) ?? precompiled(cache, j);
+    preludes.set(key, flags);
+    return flags;
+  };
   let done = 0;
   await runAll(availableParallelism(), missing, async (j) => {
     const part = `${j.file}.${process.pid}.part`;
     debug(2, () => `${j.command} ${j.source}`);
-    const what = j.result === "o" ? ["-c"] : [];
+    const what = j.result === "o" ? [...(await preludeOf(j)), "-c", "-x", "c++"] : [];
     const { err } = await runSaying(j.command, [...j.flags, ...j.include, ...what, j.source, "-o", part]);
     writeFileSync(reportOf(j.file), err);
     renameSync(part, j.file);
@@ -59,6 +67,21 @@ export async function compileAll(
   const files = jobs.map((j) => j.file);
   const reports = files.map((f) => (existsSync(reportOf(f)) ? readFileSync(reportOf(f), "utf8") : ""));
   return { files, reports, compiled: missing.length };
+}
+
+/** Flags that include the prelude of `u` from its precompiled form, which is made where it is missing. */
+async function precompiled(cache: string, u: Unit): Promise<readonly string[]> {
+  if (!u.prelude) return [];
+  const text = u.prelude.map((h) => `#include <${h}>\n`).join("");
+  const header = join(cache, `${digest(u.version, u.flags.join(" "), text).slice(0, 40)}.hpp`);
+  if (!existsSync(`${header}.gch`)) {
+    const part = `${header}.${process.pid}.part`;
+    writeFileSync(part, text);
+    renameSync(part, header);
+    await runSaying(u.command, [...u.flags, "-x", "c++-header", header, "-o", part]);
+    renameSync(part, `${header}.gch`);
+  }
+  return ["-include", header];
 }
 
 const reportOf = (file: string): string => `${file}.txt`;

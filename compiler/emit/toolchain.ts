@@ -52,14 +52,15 @@ export async function kernelTool({ target }: Plan): Promise<Tool> {
   const flags = ["-std=c++20", "-O3", "-fPIC", ...strict];
   if (target.device === "cpu") {
     const wide = target.arch === "x86-64-v4" ? ["-mprefer-vector-width=512"] : [];
-    return { ...gxx, flags: [...flags, `-march=${target.arch}`, ...wide], headers: ["kernels/common", "kernels/cpu"] };
+    return { ...gxx, flags: [...flags, `-march=${target.arch}`, ...wide], headers: ["kernels/common", "kernels/cpu"], prelude: ["immintrin.h"] };
   }
   const headers = ["kernels/common", "kernels/cuda"];
   if (isEmulated(target)) {
     const path = target.arch === "emulator" ? [] : ["-DMOPROC_EMULATED_SM90"];
-    const emulated = ["-O1", "-march=x86-64-v3", "-x", "c++", "-DMOPROC_EMULATOR", ...path, "-fno-gnu-unique", "-Wno-psabi"];
+    const emulated = ["-O1", "-march=x86-64-v3", "-DMOPROC_EMULATOR", ...path, "-fno-gnu-unique", "-Wno-psabi"];
     const core = ["-I", join(root, "test", "emulator")];
-    return { ...gxx, flags: [...flags, ...emulated], include: [...include, ...core], headers: [...headers, "test/emulator"] };
+    const prelude = ["functional", "memory", "set", "stdexcept", "string", "vector"];
+    return { ...gxx, flags: [...flags, ...emulated], include: [...include, ...core], headers: [...headers, "test/emulator"], prelude };
   }
   return {
     command: nvcc(), version: await nvccVersion(), names: false, result: "fatbin", headers, include,
