@@ -2,6 +2,7 @@
 // moproc VERB: one file a verb. Whatever is wrong with what the user gave exits with 2 and one clear message.
 
 import { Command, CommanderError } from "commander";
+import { cleanCommand } from "./clean.js";
 import { compileCommand } from "./compile.js";
 import { convertCommand } from "./convert.js";
 import { dataCommand } from "./data.js";
@@ -19,7 +20,7 @@ const program = new Command("moproc")
   .exitOverride()
   .configureOutput(output);
 const exporting = process.argv.includes("--training") ? exportTrainingCommand() : exportCommand();
-for (const c of [compileCommand(), trainCommand(), exporting, convertCommand(), dataCommand(), inspectCommand(), doctorCommand()]) {
+for (const c of [compileCommand(), trainCommand(), cleanCommand(), exporting, convertCommand(), dataCommand(), inspectCommand(), doctorCommand()]) {
   program.addCommand(c.exitOverride().configureOutput(output));
 }
 

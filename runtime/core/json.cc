@@ -210,6 +210,52 @@ void write_json(std::string& out, std::string_view text) {
   out += '"';
 }
 
+namespace {
+
+void write_escape(std::string& out, unsigned code) {
+  char text[8];
+  std::snprintf(text, sizeof text, "\\u%04x", code);
+  out += text;
+}
+
+/// The code point that begins at `at` and its bytes; 0 bytes where none does (RFC 3629).
+unsigned code_point(std::string_view text, size_t at, size_t& bytes) {
+  const auto byte = [&](size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0u; };
+  const unsigned lead = byte(at);
+  const size_t size = lead < 0x80 ? 1 : lead >= 0xc2 && lead < 0xe0 ? 2 : (lead & 0xf0) == 0xe0 ? 3 : lead >= 0xf0 && lead < 0xf5 ? 4 : 0;
+  unsigned code = size == 1 ? lead : lead & (0x7fu >> size);
+  for (size_t i = 1; i < size; ++i) {
+    if ((byte(at + i) & 0xc0) != 0x80) return bytes = 0;
+    code = code << 6 | (byte(at + i) & 0x3f);
+  }
+  const bool surrogate = code >= 0xd800 && code < 0xe000;
+  const bool longer = (size == 3 && code < 0x800) || (size == 4 && (code < 0x10000 || code > 0x10ffff));
+  bytes = surrogate || longer ? 0 : size;
+  return code;
+}
+
+}  // namespace
+
+void write_json_ascii(std::string& out, std::string_view text) {
+  static constexpr std::string_view kShort = "\"\\\n\r\t\b\f", kLetters = "\"\\nrtbf";
+  out += '"';
+  for (size_t at = 0; at < text.size();) {
+    size_t bytes = 0;
+    const unsigned code = code_point(text, at, bytes);
+    const size_t named = kShort.find(text[at]);
+    if (bytes == 0) write_escape(out, 0xdc00u + static_cast<unsigned char>(text[at]));
+    else if (named != std::string_view::npos) out += '\\', out += kLetters[named];
+    else if (code >= 0x20 && code < 0x7f) out += text[at];
+    else if (code < 0x10000) write_escape(out, code);
+    else {
+      write_escape(out, 0xd800 + ((code - 0x10000) >> 10));
+      write_escape(out, 0xdc00 + ((code - 0x10000) & 0x3ff));
+    }
+    at += bytes == 0 ? 1 : bytes;
+  }
+  out += '"';
+}
+
 void write_json(std::string& out, double value) {
   if (!std::isfinite(value)) {
     out += "null";

@@ -45,6 +45,9 @@ Json parse_json(std::string_view text, const std::string& where);
 
 /// Appends a quoted string.
 void write_json(std::string& out, std::string_view text);
+/// The same in ASCII alone, as Python's json.dump writes it: \u escapes, of surrogates where needed; bytes that are no
+/// UTF-8 become lone surrogates DC80 to DCFF, which Python's file functions turn back into those bytes.
+void write_json_ascii(std::string& out, std::string_view text);
 /// Appends a number that reads back as the same double; NaN and infinities become null.
 void write_json(std::string& out, double value);
 

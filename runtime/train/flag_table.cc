@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cmath>
 #include <limits>
+#include <set>
 
 #include "core/error.h"
 
@@ -220,11 +221,35 @@ void add_launchers(std::vector<Flag>& table) {
   t.none({"--multiprocessing-distributed"}, "no effect", set_nothing);
 }
 
+/// What of the above means the same to clean.
+bool shared_with_clean(const Flag& f) {
+  static const std::set<std::string> names = {
+      "--data",      "--workers",     "--temperature", "--pseudo_th", "--alpha",
+      "--network",   "--width",       "--batch-size",  "--num-class",   "--low-dim",   "--moco_queue",
+      "--bn-groups", "--image-size",  "--threads",     "--gpu",         "--mini",      "--check",
+      "--quiet"};
+  return names.contains(f.names.back());
+}
+
+void set_compat(Options& o, const Value& v) {
+  if (v.texts[0] != "paper" && v.texts[0] != "released")
+    throw InputError(v.flag + " " + v.texts[0] + ": known are paper and released");
+  o.compat_released = v.texts[0] == "released";
+}
+
+void add_clean(std::vector<Flag>& table) {
+  Section t(table, "cleaning");
+  t.one({"--resume"}, "FILE", "", "the checkpoint that judges, also PyTorch's", text(AT(resume)));
+  t.one({"--annotation"}, "FILE", "pseudo_label.json",
+        "images that stay and their labels; beside it a line an image in NAME.report.jsonl", text(AT(annotation)));
+  t.one({"--compat"}, "NAME", "paper", "or released: --alpha has no effect, as in the published noise_cleaning.py", set_compat);
+}
+
 #undef AT
 
 }  // namespace
 
-std::vector<Flag> flag_table() {
+std::vector<Flag> flag_table(Verb verb) {
   std::vector<Flag> table;
   add_run(table);
   add_hyper(table);
@@ -232,6 +257,9 @@ std::vector<Flag> flag_table() {
   add_own(table);
   add_replay(table);
   add_launchers(table);
+  if (verb == Verb::train) return table;
+  std::erase_if(table, [](const Flag& f) { return !shared_with_clean(f); });
+  add_clean(table);
   return table;
 }
 

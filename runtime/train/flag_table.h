@@ -27,6 +27,7 @@ struct Flag {
   std::function<void(Options&, const Value&)> set;  // throws InputError
 };
 
-std::vector<Flag> flag_table();
+/// The flags of a verb, in the order in which help lists them.
+std::vector<Flag> flag_table(Verb verb);
 
 }  // namespace moproc::train

@@ -38,8 +38,12 @@ Options parse_flags(int argc, const char* const* argv, bool& help) {
   std::vector<std::string> args(argv + 1, argv + argc);
   help =
       std::any_of(args.begin(), args.end(), [](const std::string& a) { return a == "--help" || a == "-h"; });
+  if (!args.empty() && args[0] == "clean") {
+    options.verb = Verb::clean;
+    args.erase(args.begin());
+  }
   if (help) return options;
-  const std::vector<Flag> table = flag_table();
+  const std::vector<Flag> table = flag_table(options.verb);
   std::set<const Flag*> seen;
   for (size_t i = 0; i < args.size(); ++i) {
     if (!is_flag(args[i])) throw InputError("'" + args[i] + "' is no flag (--help lists all)");
@@ -67,12 +71,23 @@ Options parse_flags(int argc, const char* const* argv, bool& help) {
   return options;
 }
 
-std::string help_text(const std::string& program) {
-  std::string text =
-      "usage: " + program + " --data DIR --exp-dir DIR [flags]\n       " + program +
-      " --synthetic --steps 3\n\nTrains the compiled programs. A '-' inside a flag may be written '_'.\n";
+namespace {
+
+std::string usage(const std::string& program, Verb verb) {
+  if (verb == Verb::clean)
+    return program + " clean --data DIR --resume FILE [flags]\n\nThe checkpoint judges the label of every training image: it "
+                     "stays, becomes the class that classifier and\nprototypes agree on, or the image is dropped. Started "
+                     "again, a stopped run goes on.";
+  return program + " --data DIR --exp-dir DIR [flags]\n       " + program +
+         " --synthetic --steps 3\n       " + program + " clean --help\n\nTrains the compiled programs.";
+}
+
+}  // namespace
+
+std::string help_text(const std::string& program, Verb verb) {
+  std::string text = "usage: " + usage(program, verb) + " A '-' inside a flag may be written '_'.\n";
   std::string section;
-  for (const Flag& f : flag_table()) {
+  for (const Flag& f : flag_table(verb)) {
     if (f.section != section) text += "\n" + (section = f.section) + "\n";
     std::string left = "  ";
     for (size_t i = 0; i < f.names.size(); ++i) left += (i ? ", " : "") + f.names[i];
@@ -116,6 +131,11 @@ void check_replay(const Options& o) {
   if (o.resume == "auto" && o.exp_dir.empty()) throw InputError("--resume auto needs --exp-dir");
 }
 
+void check_clean(const Options& o) {
+  if (o.data.empty()) throw InputError("--data DIR is needed");
+  if (o.resume.empty() || o.resume == "auto") throw InputError("--resume FILE is needed: the checkpoint that judges");
+}
+
 }  // namespace
 
 void check_against(const Options& o, const Plan& plan) {
@@ -140,6 +160,7 @@ void check_against(const Options& o, const Plan& plan) {
   check_replay(o);
   if (o.synthetic && !o.data.empty()) throw InputError("--synthetic and --data exclude each other");
   if (!o.replay.empty()) return;
+  if (o.verb == Verb::clean) return check_clean(o);
   if (!o.synthetic && o.data.empty()) throw InputError("--data DIR is needed (or --synthetic, --replay)");
   if (!o.synthetic && !o.evaluate && o.exp_dir.empty()) throw InputError("--exp-dir DIR is needed");
   if (o.evaluate && o.synthetic) throw InputError("--evaluate needs --data, not --synthetic");

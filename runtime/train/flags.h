@@ -9,13 +9,13 @@
 
 namespace moproc::train {
 
-/// Parses argv[1..]. `-` and `_` are the same inside a long name; `--name value` and `--name=value` both
+/// Parses argv[1..]: a verb (`clean`; none: training), then flags. `-` and `_` are the same inside a long name; `--name value` and `--name=value` both
 /// work. Throws InputError naming the flag: unknown, value missing, not a number or out of range, given
-/// twice. `help` is set, and the rest left as it was, when --help or -h is among the arguments.
+/// twice. `help` is set, and all but the verb left as it was, when --help or -h is among the arguments.
 Options parse_flags(int argc, const char* const* argv, bool& help);
 
 /// The text of --help: each flag with its unit, default and meaning.
-std::string help_text(const std::string& program);
+std::string help_text(const std::string& program, Verb verb);
 
 /// Value of an entry of the plan's meta, or "" when there is none.
 std::string meta(const Plan& plan, const std::string& key);

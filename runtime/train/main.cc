@@ -9,6 +9,7 @@
 
 #include "core/error.h"
 #include "data/dataset.h"
+#include "train/clean.h"
 #include "train/flags.h"
 #include "train/replay.h"
 #include "train/trainer.h"
@@ -30,9 +31,10 @@ int moproc_train_main(int argc, char** argv, const moproc::Plan& plan) {
     bool help = false;
     const moproc::train::Options options = moproc::train::parse_flags(argc, argv, help);
     if (help) {
-      std::fputs(moproc::train::help_text(argv[0]).c_str(), stdout);
+      std::fputs(moproc::train::help_text(argv[0], options.verb).c_str(), stdout);
       return 0;
     }
+    if (options.verb == moproc::train::Verb::clean) return moproc::train::run_clean(plan, options);
     if (options.replay.empty()) return moproc::train::Trainer(plan, options).run();
     moproc::train::run_replay(plan, options);
     return 0;

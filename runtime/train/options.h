@@ -29,7 +29,11 @@ struct Confirmed {
   int64_t batch = 0, num_class = 0, low_dim = 0, moco_queue = 0, image_size = 0, bn_groups = 0;
 };
 
+/// What a binary does.
+enum class Verb { train, clean };
+
 struct Options {
+  Verb verb = Verb::train;
   std::string data;
   std::string exp_dir;
   int workers = 0;  // loader threads; 0: usable cores
@@ -61,6 +65,9 @@ struct Options {
   std::string checkpoint_format = "safetensors";  // or "pth.tar"
   bool quiet = false;
   std::string truth;
+
+  std::string annotation = "pseudo_label.json";  // clean: what is written
+  bool compat_released = false;                  // clean: the published code's rule, not the paper's
 
   std::string replay;       // a file of batches, instead of data
   std::string trace;        // what the replay computed, as JSON

@@ -176,7 +176,7 @@ TEST("flags: --help lists every flag with its default") {
   const char* argv[] = {"train", "--help", "--nonsense"};
   parse_flags(3, argv, help);
   CHECK(help);
-  const std::string text = help_text("train");
+  const std::string text = help_text("train", Verb::train);
   for (const char* part : {"-b, --batch-size N", "--start_clean_epoch EPOCH", "[11]", "--schedule EPOCH...",
                            "[40 80]", "--wd, --weight-decay X"})
     CHECK(text.find(part) != std::string::npos);

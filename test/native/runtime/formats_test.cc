@@ -149,3 +149,21 @@ TEST("schedule: phases by epoch") {
   CHECK(phase_of(1, 0) == Phase::clean);
   CHECK(phase_of(1, 1) == Phase::clean);
 }
+
+TEST("json: ASCII strings are those of Python's json.dump, of names that are no UTF-8 too") {
+  const std::pair<const char*, const char*> cases[] = {
+      {"a b/\xc3\xbc.jpg", R"("a b/\u00fc.jpg")"},
+      {"q\"\\\x7f\x01\t\n.jpg", R"("q\"\\\u007f\u0001\t\n.jpg")"},
+      {"\xe6\x97\xa5\xe6\x9c\xac", R"("\u65e5\u672c")"},
+      {"\xf0\x9f\x98\x80", R"("\ud83d\ude00")"},
+      {"\xff\xe4x", R"("\udcff\udce4x")"},
+      {"\xc0\x80", R"("\udcc0\udc80")"},          // overlong
+      {"\xed\xa0\x80", R"("\udced\udca0\udc80")"},  // a surrogate
+      {"\xe6\x97", R"("\udce6\udc97")"},          // cut off
+      {"\xf4\x90\x80\x80", R"("\udcf4\udc90\udc80\udc80")"}};
+  for (const auto& [text, want] : cases) {
+    std::string out;
+    moproc::write_json_ascii(out, text);
+    CHECK_EQ(out, want);
+  }
+}

@@ -1,0 +1,135 @@
+// moproc clean from a folder of images: the rule on the report's own scores, the annotation's bytes, and runs that were stopped.
+
+import { spawn, spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+import { join } from "node:path";
+import test from "ava";
+import { root } from "../../compiler/util/root.js";
+
+const scratch = mkdtempSync(join(root, "build", "test", "clean with space-"));
+test.after.always(() => rmSync(scratch, { recursive: true, force: true }));
+const main = join(root, "build", "js", "compiler", "cli", "main.js");
+const at = (...path: readonly string[]): string => join(scratch, ...path);
+const text = (...path: readonly string[]): string => readFileSync(at(...path), "utf8");
+
+const classes = 4;
+const images = 1200;
+const model = `-a resnet10 --width 0.125 -b 8 --image-size 32 --num-class ${classes} --low-dim 8 --moco_queue 16`.split(" ");
+
+function moproc(...args: readonly string[]): { readonly status: number | null; readonly out: string; readonly err: string } {
+  const r = spawnSync(process.execPath, [main, ...args], { cwd: scratch, encoding: "utf8" });
+  return { status: r.status, out: r.stdout, err: r.stderr };
+}
+function done(...args: readonly string[]): string {
+  const r = moproc(...args);
+  if (r.status !== 0) throw new Error(`moproc ${args.join(" ")}: ${r.err}${r.out}`);
+  return r.out;
+}
+
+const checkpoint = "run/checkpoint_0000_000040.safetensors";
+test.before(() => {
+  done("data", "sample", "--out", "some data", "--classes", `${classes}`, "--images", `${images}`, "--val", "8", "--size", "40");
+  done("train", ...model, "--data", "some data", "--exp-dir", "run", "--epochs", "1", "--steps", "40", "--lr", "0.02", "--quiet");
+});
+
+const clean = (...flags: readonly string[]): readonly string[] => ["clean", "-b", "8", "--data", "some data", "--resume", checkpoint, ...flags];
+
+interface Line {
+  readonly image: string;
+  readonly given: number;
+  readonly pseudo: number | null;
+  readonly best: number;
+  readonly cls: readonly [number, number];
+  readonly proto: readonly [number, number];
+  readonly score: readonly [number, number];
+  readonly margin: number;
+  readonly verdict: string;
+}
+const lines = (name: string): Line[] => text(`${name}.report.jsonl`).trimEnd().split("\n").map((l) => JSON.parse(l) as Line);
+
+/** Python's json.dump of the images that stay, from the report alone. */
+function annotationOf(report: readonly Line[]): string {
+  const stay = report.filter((l) => l.pseudo !== null);
+  return `{"images": [${stay.map((l) => JSON.stringify(l.image)).join(", ")}], "labels": [${stay.map((l) => l.pseudo).join(", ")}]}`;
+}
+
+test.serial("verdicts follow from scores, scores from both heads; the annotation is what json.dump writes", (t) => {
+  const [alpha, threshold] = [0.3, 0.4];
+  const out = done(...clean("--alpha", `${alpha}`, "--pseudo_th", `${threshold}`, "--annotation", "a.json"));
+  const report = lines("a");
+  t.is(report.length, images);
+  const listed = ["google", "flickr"].flatMap((s) => text("some data", "info", `train_filelist_${s}.txt`).trimEnd().split("\n"));
+  t.deepEqual(report.map((l) => `${l.image} ${l.given}`), listed);
+  for (const l of report) {
+    const score = (i: 0 | 1): number => alpha * l.cls[i] + (1 - alpha) * l.proto[i];
+    for (const i of [0, 1] as const) t.true(Math.abs(l.score[i] - score(i)) < 2e-6, JSON.stringify(l));
+    const label = l.score[1] > threshold ? l.best : l.score[0] > 1 / classes ? l.given : null;
+    t.is(l.pseudo, label, JSON.stringify(l));
+    t.is(l.verdict, label === null ? "dropped" : label === l.given ? "kept" : "relabelled");
+    t.true(l.margin >= 0 && l.margin <= l.score[1] && l.score[1] >= l.score[0]);
+  }
+  for (const v of ["kept", "relabelled", "dropped"]) {
+    const count = report.filter((l) => l.verdict === v).length;
+    t.regex(out, new RegExp(`${v} +${count} `));
+    t.true(count > 0, `${v}: ${out}`);
+  }
+  t.is(text("a.json"), annotationOf(report));
+  t.false(existsSync(at("a.json.partial")));
+});
+
+test.serial("a run that was stopped, politely or not, goes on to the same bytes", async (t) => {
+  done(...clean("--annotation", "whole.json"));
+  for (const [signal, status] of [["SIGTERM", 143], ["SIGKILL", null]] as const) {
+    const name = signal.toLowerCase();
+    const binary = done("compile", ...model, "-o", "art") && at("art", "train");
+    const child = spawn(binary, [...clean("--annotation", `${name}.json`)], { cwd: scratch, stdio: "ignore" });
+    const ended = new Promise<number | null>((resolve) => child.on("close", resolve));
+    while (!existsSync(at(`${name}.json.partial`)) || text(`${name}.json.partial`).split("\n").length < 20) await sleep(1);
+    child.kill(signal);
+    t.is(await ended, status);
+    t.false(existsSync(at(`${name}.json`)));
+    const begun = text(`${name}.json.partial`);
+    writeFileSync(at(`${name}.json.partial`), begun.slice(0, -7)); // as a crash in the middle of a line leaves it
+    const other = moproc(...clean("--annotation", `${name}.json`, "--alpha", "0.1"));
+    t.is(other.status, 2);
+    t.regex(other.err, /\.partial: was begun with other settings/);
+    t.regex(done(...clean("--annotation", `${name}.json`)), /\d+ of 1200 images are done/);
+    for (const file of ["json", "report.jsonl"]) t.is(text(`${name}.${file}`), text(`whole.${file}`), file);
+  }
+});
+
+test.serial("--compat released takes alpha 0.5, as the published code; an unreadable image is left out and said", (t) => {
+  done(...clean("--annotation", "half.json"));
+  t.regex(done(...clean("--annotation", "released.json", "--alpha", "0.9", "--compat", "released")), /note: --compat released.*alpha 0\.5/);
+  t.is(text("released.json"), text("half.json"));
+  const victim = lines("half")[11]?.image as string;
+  renameSync(at("some data", victim), at("away.jpg"));
+  writeFileSync(at("some data", victim), "no image");
+  const out = done(...clean("--annotation", "hurt.json"));
+  renameSync(at("away.jpg"), at("some data", victim));
+  t.regex(out, /unreadable +1 /);
+  t.is(text("hurt.json"), annotationOf(lines("half").filter((l) => l.image !== victim)));
+  t.deepEqual(lines("hurt").filter((l) => l.verdict === "unreadable").map((l) => [l.image, l.pseudo]), [[victim, null]]);
+});
+
+const refused: readonly (readonly [readonly string[], RegExp])[] = [
+  [["clean", "--data", "some data"], /--resume FILE is needed/],
+  [["clean", "--data", "some data", "--resume", "nothing.safetensors"], /nothing\.safetensors: no such file/],
+  [clean("-a", "resnet18"), /-a resnet18: .*resnet10/],
+  [clean("--num-class", "5"), /--num-class 5: .* 4/],
+  [clean("--compat", "frob"), /--compat frob: known are paper and released/],
+  [clean("--annotation", "nowhere/a.json"), /nowhere\/a\.json\.partial/],
+  [["clean", "-b", "8", "--data", "nowhere", "--resume", checkpoint], /nowhere: no such folder/],
+];
+for (const [args, message] of refused)
+  test.serial(`refused: moproc ${args.join(" ")}`, (t) => {
+    const r = moproc(...args);
+    t.is(r.status, 2, r.err);
+    t.regex(r.err, message);
+  });
+
+test.serial("help lists the flags with units and defaults, in both spellings", (t) => {
+  t.regex(done("clean", "--help"), /--pseudo_th X .*\[0\.8\]/);
+  t.is(moproc(...clean("--pseudo-th", "0.8", "--annotation", "spelled.json")).status, 0);
+});
