@@ -5,7 +5,7 @@ import { dirname, join, normalize } from "node:path";
 import test from "ava";
 import { root } from "../compiler/util/root.js";
 
-const layers = ["index.ts", "cli", "pipeline.ts", "emit", "onnx", "lower", "passes", "autodiff", "ops", "ir", "util"];
+const layers = ["index.ts", "cli", "report", "pipeline.ts", "emit", "onnx", "lower", "passes", "autodiff", "ops", "ir", "util"];
 
 /** Imports upwards that exist on purpose: file and folder, and the reason. */
 const exceptions = new Map([

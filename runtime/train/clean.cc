@@ -74,6 +74,7 @@ class Cleaning {
                     .add("checkpoint", digest_of(options.resume))
                     .add("images", static_cast<int64_t>(list_.size()))
                     .add("list", format("%016llx", static_cast<unsigned long long>(list_.digest())))
+                    .add("classes", classes_)
                     .add("plan", plan.digest)
                     .add("alpha", rule_.alpha)
                     .add("pseudo_th", rule_.threshold)
@@ -212,7 +213,7 @@ class Cleaning {
     console_.line("clean: " + text);
   }
 
-  /// The annotation as Python's json.dump writes it, and the report.
+  /// The annotation as Python's json.dump writes it, the report, and what both are of.
   void write_results() {
     formats::write_atomically(files_.report, [&](OutputFile& out) {
       const MappedFile file(files_.partial);
@@ -226,6 +227,15 @@ class Cleaning {
     }
     formats::write_atomically(files_.annotation, [&](OutputFile& out) {
       out.write("{\"images\": [" + images + "], \"labels\": [" + labels + "]}");
+    });
+    const std::string counts = JsonLine()
+                                   .add("kept", counts_.kept)
+                                   .add("relabelled", counts_.relabelled)
+                                   .add("dropped", counts_.dropped)
+                                   .add("unreadable", counts_.unreadable)
+                                   .text();
+    formats::write_atomically(files_.summary, [&](OutputFile& out) {
+      out.write("{\"settings\": " + settings_ + ",\n \"images\": " + counts + "}\n");
     });
     fs::remove(files_.partial);
   }
@@ -265,6 +275,7 @@ class Cleaning {
 CleanFiles::CleanFiles(const std::string& path)
     : annotation(path),
       report((path.ends_with(".json") ? path.substr(0, path.size() - 5) : path) + ".report.jsonl"),
+      summary(report.substr(0, report.size() - 13) + ".summary.json"),
       partial(path + ".partial") {}
 
 int run_clean(const Plan& plan, const Options& options) {

@@ -10,9 +10,10 @@
 
 namespace moproc::train {
 
-/// Paths of what a run writes, from that of the annotation: A.json, A.report.jsonl; A.json.partial while it is under way.
+/// Paths of what a run writes, from that of the annotation: A.json, A.report.jsonl, A.summary.json; A.json.partial while it
+/// is under way.
 struct CleanFiles {
-  std::string annotation, report, partial;
+  std::string annotation, report, summary, partial;
   explicit CleanFiles(const std::string& annotation);
 };
 

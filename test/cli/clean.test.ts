@@ -6,9 +6,13 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { join } from "node:path";
 import test from "ava";
 import { root } from "../../compiler/util/root.js";
+import { closeBrowser, fits, haveBrowser, openPage } from "../support/browser.js";
 
 const scratch = mkdtempSync(join(root, "build", "test", "clean with space-"));
-test.after.always(() => rmSync(scratch, { recursive: true, force: true }));
+test.after.always(async () => {
+  await closeBrowser();
+  rmSync(scratch, { recursive: true, force: true });
+});
 const main = join(root, "build", "js", "compiler", "cli", "main.js");
 const at = (...path: readonly string[]): string => join(scratch, ...path);
 const text = (...path: readonly string[]): string => readFileSync(at(...path), "utf8");
@@ -77,6 +81,52 @@ test.serial("verdicts follow from scores, scores from both heads; the annotation
   t.is(text("a.json"), annotationOf(report));
   t.false(existsSync(at("a.json.partial")));
 });
+
+const look = haveBrowser ? test.serial : test.serial.skip; // no Chromium is installed
+for (const screen of ["desktop", "phone"] as const)
+  look(`the page in a browser, ${screen}: counts, charts with their thresholds, images and tables that sort`, async (t) => {
+    const report = lines("a");
+    const { page, complaints } = await openPage(at("a.html"), screen);
+    for (const v of ["kept", "relabelled", "dropped"]) {
+      const tile = await page.locator(`.tile[data-verdict=${v}] b`).innerText();
+      t.is(Number(tile.replaceAll(",", "")), report.filter((l) => l.verdict === v).length, v);
+    }
+    await page.locator(".chart svg").nth(2).waitFor();
+    const charts = await page.locator(".chart").allInnerTexts();
+    for (const [i, what] of ["--pseudo_th 0.4", "1/4"].entries()) t.true(charts[i]?.includes(what), charts[i]);
+    t.true((await page.locator(".chart svg path[fill='#2f8f83']").count()) > 2, "bars");
+    t.true(await fits(page));
+
+    const cards = async (): Promise<{ readonly verdict: string; readonly margin: number; readonly line: Line }[]> => {
+      const all = await page.locator(".card").all();
+      return Promise.all(all.map(async (c) => {
+        const image = (await c.getAttribute("data-image")) as string;
+        const margin = Number(/margin ([\d.]+)/.exec(await c.innerText())?.[1]);
+        return { verdict: (await c.getAttribute("data-verdict")) as string, margin, line: report.find((l) => l.image === image) as Line };
+      }));
+    };
+    await page.locator("button[data-only=relabelled]").click();
+    const rising = await cards();
+    t.true(rising.length >= 5 && rising.every((c) => c.verdict === "relabelled" && c.line.verdict === "relabelled"));
+    t.deepEqual(rising.map((c) => c.margin), rising.map((c) => Number(c.line.margin.toFixed(3))).toSorted((a, b) => a - b));
+    await page.locator("select").selectOption("largest margin");
+    t.is((await cards())[0]?.margin, rising.at(-1)?.margin);
+    const width = await page.locator(".card img").first().evaluate(async (e) => {
+      const img = e as unknown as { decode(): Promise<void>; readonly naturalWidth: number };
+      await img.decode();
+      return img.naturalWidth;
+    });
+    t.true(width > 20, "pictures can be seen");
+
+    const table = page.locator("table").first();
+    const given = async (): Promise<number[]> => (await table.locator("tbody tr td:nth-child(2)").allInnerTexts()).map(Number);
+    const counts = Array.from({ length: classes }, (_, c) => report.filter((l) => l.given === c).length);
+    t.deepEqual(await given(), counts.toSorted((a, b) => b - a));
+    await table.locator("th").nth(1).click();
+    t.deepEqual(await given(), counts.toSorted((a, b) => a - b));
+    t.deepEqual(complaints, []);
+    await page.close();
+  });
 
 test.serial("a run that was stopped, politely or not, goes on to the same bytes", async (t) => {
   done(...clean("--annotation", "whole.json"));

@@ -1,6 +1,5 @@
-// Canvases to JPEG files through libjpeg. Errors leave libjpeg by longjmp: compress() owns nothing with a
+// Pixels to JPEG files through libjpeg. Errors leave libjpeg by longjmp: compress() owns nothing with a
 // destructor.
-#include <cmath>
 #include <csetjmp>
 #include <cstdio>
 #include <cstdlib>
@@ -8,7 +7,7 @@
 
 #include <jpeglib.h>
 
-#include "scene.h"
+#include "encode_jpeg.h"
 
 namespace moproc::tools {
 namespace {
@@ -55,18 +54,11 @@ bool compress(const std::uint8_t* rgb, int width, int height, int quality, Error
 
 }  // namespace
 
-std::vector<std::uint8_t> encode_jpeg(const Canvas& canvas, int quality) {
-  std::vector<std::uint8_t> rgb;
-  rgb.reserve(static_cast<std::size_t>(canvas.width()) * canvas.height() * 3);
-  for (int y = 0; y < canvas.height(); ++y) {
-    for (int x = 0; x < canvas.width(); ++x) {
-      for (const float c : canvas.at(x, y)) rgb.push_back(static_cast<std::uint8_t>(std::lround(c * 255)));
-    }
-  }
+std::vector<std::uint8_t> encode_jpeg(const std::uint8_t* rgb, int width, int height, int quality) {
   ErrorManager error{};
   unsigned char* memory = nullptr;
   unsigned long size = 0;
-  const bool done = compress(rgb.data(), canvas.width(), canvas.height(), quality, error, &memory, &size);
+  const bool done = compress(rgb, width, height, quality, error, &memory, &size);
   std::vector<std::uint8_t> out;
   if (done) out.assign(memory, memory + size);
   std::free(memory);

@@ -14,6 +14,7 @@ constexpr const char* usage =
     "  sample          write a WebVision folder of drawn scenes, with wrong labels and out-of-class images\n"
     "  check           decode every image of a WebVision folder and name the broken ones\n"
     "  verify-pixels   compare decoding, resizing and colour operations with reference pictures\n"
+    "  thumbnails      write small JPEG files of named images\n"
     "  bench           measure decoding and augmentation on given image files\n"
     "\n"
     "moproc-data VERB --help shows a verb's flags, units and defaults.\n";
@@ -27,6 +28,7 @@ constexpr Verb verbs[] = {
     {"sample", moproc::tools::run_sample},
     {"check", moproc::tools::run_check},
     {"verify-pixels", moproc::tools::run_verify_pixels},
+    {"thumbnails", moproc::tools::run_thumbnails},
     {"bench", moproc::tools::run_bench},
 };
 
@@ -50,7 +52,7 @@ int main(int argc, char** argv) {
       return 2;
     }
   }
-  std::fprintf(stderr, "error: moproc-data: no verb '%s'; there are sample, check, verify-pixels, bench\n",
+  std::fprintf(stderr, "error: moproc-data: no verb '%s'; there are sample, check, verify-pixels, thumbnails, bench\n",
                argv[1]);
   return 2;
 }

@@ -6,6 +6,8 @@
 #include <cmath>
 #include <numbers>
 
+#include "encode_jpeg.h"
+
 namespace moproc::tools {
 namespace {
 
@@ -166,6 +168,17 @@ Canvas draw_scene(const Kind* kind, int size, double variation, Stream& s) {
   draw_clutter(canvas, s.between(0, static_cast<int>(std::lround(2 * variation))), s);
   add_grain(canvas, s.uniform(0.0, 0.06), s);
   return canvas;
+}
+
+std::vector<std::uint8_t> encode_jpeg(const Canvas& canvas, int quality) {
+  std::vector<std::uint8_t> rgb;
+  rgb.reserve(static_cast<std::size_t>(canvas.width()) * canvas.height() * 3);
+  for (int y = 0; y < canvas.height(); ++y) {
+    for (int x = 0; x < canvas.width(); ++x) {
+      for (const float c : canvas.at(x, y)) rgb.push_back(static_cast<std::uint8_t>(std::lround(c * 255)));
+    }
+  }
+  return encode_jpeg(rgb.data(), canvas.width(), canvas.height(), quality);
 }
 
 }  // namespace moproc::tools

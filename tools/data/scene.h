@@ -15,7 +15,7 @@ namespace moproc::tools {
 // drawn alike for all. variation in 0..1: how much place, scale, tilt and clutter vary.
 Canvas draw_scene(const Kind* kind, int size, double variation, data::Stream& stream);
 
-// The canvas as a JPEG file's bytes. quality 1..100; 4:2:0 chroma. Throws std::runtime_error.
+// The canvas as a JPEG file's bytes (encode_jpeg.h).
 std::vector<std::uint8_t> encode_jpeg(const Canvas& canvas, int quality);
 
 }  // namespace moproc::tools

@@ -1,0 +1,74 @@
+// `moproc-data thumbnails`: small JPEG files of named images, for pages to look through.
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+#include <iostream>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "commands.h"
+#include "data/decode.h"
+#include "data/resize.h"
+#include "encode_jpeg.h"
+#include "flags.h"
+#include "formats/output_file.h"
+
+namespace moproc::tools {
+namespace {
+
+constexpr const char* usage =
+    "usage: moproc-data thumbnails --data DIR --out DIR [FLAGS] < NAMES\n"
+    "\n"
+    "Reads paths below --data, one a line; the picture of line I (from 0) becomes --out/I.jpg. What cannot be\n"
+    "read has no file there and is named on stderr.\n"
+    "\n";
+
+// The picture with its longer side at most `side` pixels.
+void shrink(const data::Image& in, int side, data::Image& out, data::ResizeScratch& scratch) {
+  const int longer = std::max(in.width(), in.height());
+  const auto scaled = [&](int extent) {
+    return longer <= side ? extent : std::max(1, static_cast<int>(std::int64_t{extent} * side / longer));
+  };
+  data::resize_box(in, {0, 0, in.height(), in.width()}, scaled(in.width()), scaled(in.height()), out, scratch);
+}
+
+}  // namespace
+
+int run_thumbnails(const Args& args) {
+  std::string folder, out;
+  int side = 128, quality = 75;
+  const std::vector<Flag> flags = {{"data", "DIR", "what the paths are relative to", &folder},
+                                   {"out", "DIR", "where the files go; made if missing", &out},
+                                   {"side", "PIXELS", "longer side of a thumbnail, at most", &side, 8, 4096},
+                                   {"quality", "N", "of the JPEG files", &quality, 1, 100}};
+  const Arguments given = parse_flags("thumbnails", args, flags);
+  if (given.help) {
+    std::printf("%s%s", usage, describe_flags(flags).c_str());
+    return 0;
+  }
+  if (folder.empty() || out.empty()) throw UsageError("thumbnails: --data DIR and --out DIR are needed");
+  std::filesystem::create_directories(out);
+  std::vector<std::uint8_t> bytes, rgb;
+  data::Image image, small;
+  data::ResizeScratch scratch;
+  std::string name;
+  for (int line = 0; std::getline(std::cin, name); ++line) {
+    try {
+      data::read_file(folder + "/" + name, bytes);
+      data::decode(bytes, image);
+    } catch (const data::ImageError& e) {
+      std::fprintf(stderr, "%s: %s\n", name.c_str(), e.what());
+      continue;
+    }
+    shrink(image, side, small, scratch);
+    rgb.resize(small.count() * 3);
+    data::store_rgb(small, rgb.data());
+    formats::OutputFile file(out + "/" + std::to_string(line) + ".jpg", formats::OutputFile::Open::truncate);
+    const std::vector<std::uint8_t> jpeg = encode_jpeg(rgb.data(), small.width(), small.height(), quality);
+    file.write(std::as_bytes(std::span(jpeg)));
+  }
+  return 0;
+}
+
+}  // namespace moproc::tools
