@@ -1,5 +1,6 @@
 // Plain supervised training of a ResNet under torchvision's names (conv1.weight ... fc.bias): what MoPro is
-// measured against, and the shortest complete example of a training program.
+// measured against, and the shortest complete example of a training program. Retraining is the same with
+// everything frozen but the last layer (cRT, Kang et al., ICLR 2020).
 
 import { grad } from "../compiler/autodiff/grad.js";
 import { Builder } from "../compiler/ir/builder.js";
@@ -21,6 +22,8 @@ export interface ClassifierConfig extends TrunkConfig {
   readonly image_size: number; // pixels, square
   readonly batch: number; // images a step, all groups together
   readonly groups: number; // of the batch, with statistics of their own
+  /** All layers (the default), or fc alone, on top of a trunk in evaluation mode. */
+  readonly trained?: "all" | "fc";
 }
 
 /** f32[] inputs `hyper.NAME` of the step program, in this order. */
@@ -37,10 +40,10 @@ const f32 = (...shape: readonly number[]): TensorType => ({ dtype: "f32", shape 
 export function classifier(
   net: Net,
   x: Value,
-  c: Pick<ClassifierConfig, "arch" | "width" | "num_class">,
+  c: Pick<ClassifierConfig, "arch" | "width" | "num_class" | "trained">,
 ): { feature: Value; logits: Value } {
   const feature = trunk(net, x, c);
-  return { feature, logits: linear(net.in("fc"), feature, c.num_class) };
+  return { feature, logits: linear(net.in("fc"), feature, c.num_class, c.trained === "fc" ? 0.01 : undefined) };
 }
 
 function pixels(b: Builder, c: ClassifierConfig): Value {
@@ -58,7 +61,7 @@ function classify(b: Builder, net: Net, c: ClassifierConfig): { target: Value; l
 function train(c: ClassifierConfig): Graph {
   const { groups } = c;
   const b = Builder.create("train", { groups });
-  const net = new Net(b, { training: true });
+  const net = new Net(b, { training: c.trained !== "fc" });
   const { target, logits } = classify(b, net, c);
   const [lr, momentum, weight_decay] = classifierHyperNames.map((name) =>
     b.input(`hyper.${name}`, f32()),
@@ -66,7 +69,7 @@ function train(c: ClassifierConfig): Graph {
   const weight = constant(b, { values: [1], shape: [c.batch] });
   const loss = softmax_cross_entropy(b, logits, target, weight, { groups });
 
-  const params = parameters(b);
+  const params = parameters(b).filter((p) => c.trained !== "fc" || p.name.startsWith("fc."));
   const grads = grad(b, loss, constant(b, { values: [1], shape: [groups] }), params);
   const finite = all_finite(b, [loss, ...grads]);
   net.commit(finite);

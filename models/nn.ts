@@ -85,12 +85,12 @@ export function conv2d(net: Net, x: Value, { out, kernel, stride = 1, pad = 0 }:
   return op.conv(net.b, x, weight, { stride, pad });
 }
 
-/** x W^T + b. weight [out, in] and bias [out] start at U(+-1 / sqrt(in)). */
-export function linear(net: Net, x: Value, out: number): Value {
+/** x W^T + b. weight [out, in] and bias [out] start at U(+-1 / sqrt(in)); with `std` at N(0, std) and 0. */
+export function linear(net: Net, x: Value, out: number, std?: number): Value {
   const features = x.type.shape[1] as number;
-  const init: Init = { kind: "uniform", bound: 1 / Math.sqrt(features) };
-  const weight = net.param("weight", [out, features], init);
-  const bias = net.param("bias", [out], init);
+  const uniform: Init = { kind: "uniform", bound: 1 / Math.sqrt(features) };
+  const weight = net.param("weight", [out, features], std === undefined ? uniform : { kind: "normal", std });
+  const bias = net.param("bias", [out], std === undefined ? uniform : constant(0));
   return op.add(net.b, op.matmul(net.b, x, weight, { tb: true }), bias);
 }
 

@@ -6,13 +6,11 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Command } from "commander";
-import { openCheckpoint } from "./checkpoint.js";
 import { cleanPage } from "../report/clean.js";
 import { nativeTool, nativeToolFile, spawnTool } from "./data.js";
-import { addModelFlags, modelFlags, type ModelFlags, targetOf } from "./flags.js";
-import { modelGraphs } from "./graphs.js";
+import { addModelFlags } from "./flags.js";
+import { artefactOf } from "./of_checkpoint.js";
 import { writeWhole } from "../util/whole_file.js";
-import { cachedArtefact } from "./obtain.js";
 import { passedOn } from "./train.js";
 
 export function cleanCommand(): Command {
@@ -39,7 +37,7 @@ export function cleanCommand(): Command {
       return;
     }
     if (options["resume"] === undefined) throw new Error("--resume FILE is needed: the checkpoint that judges");
-    const dir = (options["artefact"] as string | undefined) ?? (await artefactOf(String(options["resume"]), modelFlags(options), given(c)));
+    const dir = (options["artefact"] as string | undefined) ?? (await artefactOf(String(options["resume"]), "mopro", c));
     const annotation = String(options["annotation"]);
     const html = Boolean(options["html"]);
     process.exitCode = await spawnTool(join(dir, "train"), ["clean", ...passedOn(argv).filter((a) => a !== "--no-html")]);
@@ -71,31 +69,5 @@ function thumbnails(data: string, images: readonly string[]): (string | undefine
     });
   } finally {
     rmSync(dir, { recursive: true, force: true });
-  }
-}
-
-/** Which of the verb's flags stand on the command line. */
-const given = (c: Command) => (name: string): boolean => c.getOptionValueSource(name) === "cli";
-
-/** The artefact of the checkpoint's network; flags that were given must agree with it. */
-async function artefactOf(resume: string, flags: ModelFlags, said: (name: string) => boolean): Promise<string> {
-  const known = {
-    ...((said("network") || (said("arch") && flags.arch === undefined)) && { network: flags.network }),
-    ...(said("width") && { width: flags.width }),
-    ...(said("numClass") && { numClass: flags.numClass }),
-    ...(said("lowDim") && { lowDim: flags.lowDim }),
-    ...(said("imageSize") && { imageSize: flags.imageSize }),
-  };
-  const { file, network, notes } = openCheckpoint(resume, known, "query");
-  try {
-    if (network.task !== "mopro") throw new Error(`${resume}: has no prototypes, which judge together with the classifier: it is no checkpoint of MoPro`);
-    for (const note of notes) process.stderr.write(`note: ${note}\n`);
-    const of: ModelFlags = {
-      ...flags, network: network.arch, width: network.width, numClass: network.num_class ?? flags.numClass,
-      lowDim: network.low_dim ?? flags.lowDim, imageSize: network.image_size, moco_queue: file.entry("queue").shape[1] as number,
-    };
-    return (await cachedArtefact(modelGraphs("mopro", of), targetOf(of))).dir;
-  } finally {
-    file.close();
   }
 }

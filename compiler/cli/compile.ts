@@ -13,7 +13,7 @@ export function compileCommand(): Command {
     .description("Builds an artefact directory: a training binary, program.so for the Node addon, plan and kernels to read.")
     .argument("[STEP...]", "instead of -a: step.ts, a module of your own that exports programs(): Graph[]; or the files that export --training wrote, which share their state")
     .option("-o, --out <dir>", "artefact directory, replaced when it exists (default: out/NAME)")
-    .option("--task <name>", "mopro or classifier (plain cross-entropy)", "mopro")
+    .option("--task <name>", "mopro, classifier (plain cross-entropy), or retrain (its last layer alone)", "mopro")
     .option("--stop-after <pass>", "stop after this pass and print the graphs instead of building");
   addModelFlags(c);
   c.action(async (steps: readonly string[], options: Record<string, unknown>) => {

@@ -44,7 +44,7 @@ export function exportTrainingCommand(): Command {
       opset,
       LEAST_OPSET,
     )
-    .option("--task <name>", "mopro or classifier (plain cross-entropy)", "mopro");
+    .option("--task <name>", "mopro, classifier (plain cross-entropy), or retrain (its last layer alone)", "mopro");
   addModelFlags(c);
   c.action(async (options: Record<string, unknown>) => {
     const flags = modelFlags(options);

@@ -27,8 +27,8 @@ export interface Source {
 export function modelGraphs(task: string, f: ModelFlags): Source {
   const groups = f.bnGroups ?? f.ranks;
   if (f.batchSize % groups !== 0) throw new Error(`--batch-size ${f.batchSize} does not fall into ${groups} equal groups (--bn-groups)`);
-  const make = { mopro: moproPrograms, classifier: classifierPrograms }[task];
-  if (!make) throw new Error(`--task ${task}: known are mopro and classifier`);
+  const make = { mopro: moproPrograms, classifier: classifierPrograms, retrain: classifierPrograms }[task];
+  if (!make) throw new Error(`--task ${task}: known are mopro, classifier and retrain`);
   const images = f.imageInput === "f32" ? { image_input: f.imageInput } : {};
   const keep_values = f.keepValues === true;
   if (task !== "mopro" && (keep_values || f.imageInput === "f32")) throw new Error("--image-input f32 and --keep-values need --task mopro");
@@ -37,8 +37,10 @@ export function modelGraphs(task: string, f: ModelFlags): Source {
     image_size: f.imageSize, batch: f.batchSize, groups,
   };
   const name = `${f.network}_b${f.batchSize}${task === "mopro" ? "" : `_${task}`}`;
-  const meta = { task, ...config, ...images, ...(keep_values && { keep_values: 1 }) };
-  return { name, meta, key: JSON.stringify(meta), graphs: () => make({ ...config, ...images, keep_values }) };
+  const trained = task === "retrain" ? "fc" : "all";
+  const kind = task === "mopro" ? { task } : { task: "classifier", trained };
+  const meta = { ...kind, ...config, ...images, ...(keep_values && { keep_values: 1 }) };
+  return { name, meta, key: JSON.stringify(meta), graphs: () => make({ ...config, ...images, keep_values, trained }) };
 }
 
 /** Bundles and imports a user's module; `moproc` in it is this compiler. Throws when it has no `programs` function. */

@@ -10,6 +10,7 @@ import { doctorCommand } from "./doctor.js";
 import { exportCommand } from "./export.js";
 import { exportTrainingCommand } from "./export_training.js";
 import { inspectCommand } from "./inspect.js";
+import { retrainCommand } from "./retrain.js";
 import { trainCommand } from "./train.js";
 import { canonicalFlags } from "./flags.js";
 
@@ -20,7 +21,7 @@ const program = new Command("moproc")
   .exitOverride()
   .configureOutput(output);
 const exporting = process.argv.includes("--training") ? exportTrainingCommand() : exportCommand();
-for (const c of [compileCommand(), trainCommand(), cleanCommand(), exporting, convertCommand(), dataCommand(), inspectCommand(), doctorCommand()]) {
+for (const c of [compileCommand(), trainCommand(), cleanCommand(), retrainCommand(), exporting, convertCommand(), dataCommand(), inspectCommand(), doctorCommand()]) {
   program.addCommand(c.exitOverride().configureOutput(output));
 }
 

@@ -16,7 +16,7 @@ export function trainCommand(): Command {
   const c = new Command("train")
     .description("MoPro on a WebVision folder. Flags below choose the binary; all others are the binary's own.")
     .option("--artefact <dir>", "use this artefact instead of finding or building one")
-    .option("--task <name>", "mopro or classifier (plain cross-entropy)", "mopro")
+    .option("--task <name>", "mopro, or classifier: plain cross-entropy", "mopro")
     .allowUnknownOption()
     .allowExcessArguments()
     .helpOption(false)

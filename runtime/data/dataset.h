@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -34,6 +35,7 @@ class Dataset {
   }
   std::string path(std::size_t i) const { return folder_ + "/" + std::string(name(i)); }
   std::int64_t label(std::size_t i) const { return labels_[i]; }
+  std::span<const std::int32_t> labels() const { return labels_; }
 
   // 64-bit FNV-1a over all names and labels in order: equal for equal lists, wherever the folder is.
   std::uint64_t digest() const;
@@ -61,5 +63,9 @@ struct WebVisionOptions {
 // classes: the lines of info/synsets.txt where that file exists, else max(1000, num_class). Throws
 // DatasetError.
 Dataset read_webvision(const std::string& folder, Split split, const WebVisionOptions& options);
+
+// A folder with a folder a class, as torchvision's ImageFolder reads it: classes are the sorted names, images (also in
+// folders below) come sorted, by class. Throws DatasetError: no folder, no class, none or more classes than num_class.
+Dataset read_image_folder(const std::string& folder, int num_class);
 
 }  // namespace moproc::data

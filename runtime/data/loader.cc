@@ -156,8 +156,9 @@ class Loader::Impl {
     const std::uint64_t index = taking_ % per_epoch_;
     const std::uint32_t epoch = options_.start_epoch + static_cast<std::uint32_t>(taking_ / per_epoch_);
     if (training() && (!order_ || order_epoch_ != epoch)) {
-      order_ =
-          std::make_shared<const std::vector<std::uint32_t>>(epoch_order(options_.seed, epoch, data_.size()));
+      order_ = std::make_shared<const std::vector<std::uint32_t>>(
+          options_.balanced ? balanced_order(options_.seed, epoch, data_.labels())
+                            : epoch_order(options_.seed, epoch, data_.size()));
       order_epoch_ = epoch;
     }
     slot.order = order_;
@@ -249,11 +250,12 @@ class Loader::Impl {
     }
     const int width = w.decoded.width(), height = w.decoded.height();
     const std::uint32_t epoch = slot.batch.epoch;
+    const std::uint32_t item = options_.balanced ? static_cast<std::uint32_t>(slot.from) + place : sample;
     const AugmentOptions& how = options_.augment;
-    apply(draw_weak(options_.seed, epoch, sample, width, height, how), how, w,
+    apply(draw_weak(options_.seed, epoch, item, width, height, how), how, w,
           slot.img.get() + picture_bytes() * place);
     if (slot.img_aug) {
-      apply(draw_strong(options_.seed, epoch, sample, width, height, how), how, w,
+      apply(draw_strong(options_.seed, epoch, item, width, height, how), how, w,
             slot.img_aug.get() + picture_bytes() * place);
     }
     slot.target[place] = data_.label(sample);

@@ -45,6 +45,7 @@ struct LoaderOptions {
   std::uint64_t start_batch = 0;  // of start_epoch; batches_per_epoch() means the start of the next one
   std::uint32_t epochs = 1;       // up to epoch start_epoch + epochs; evaluation makes one pass
   bool strong = true;             // training: also the strong view
+  bool balanced = false;          // training: visits balanced_order() instead, each visit with draws of its own
   AugmentOptions augment;
   DecodeLimits limits;
   // Called from worker threads, one call at a time, once a file. Empty: a line on stderr.

@@ -22,6 +22,8 @@ enum class Purpose : std::uint32_t {
   key_shuffle = 3,
   sample_scene = 4,
   sample_label = 5,
+  balanced_order = 6,
+  subset = 7,
 };
 
 // One stream of draws. Copyable, cheap to make.

@@ -37,6 +37,7 @@ std::string join(const std::vector<int>& values) {
 
 Metadata metadata_of(const Plan& plan, const CheckpointInfo& i, const Options& o) {
   Metadata m{{"format", kRunFormat},
+             {"verb", name_of(o.verb)},
              {"task", meta(plan, "task")},
              {"arch", meta(plan, "arch")},
              {"num_class", meta(plan, "num_class")},

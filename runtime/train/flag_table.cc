@@ -221,14 +221,19 @@ void add_launchers(std::vector<Flag>& table) {
   t.none({"--multiprocessing-distributed"}, "no effect", set_nothing);
 }
 
-/// What of the above means the same to clean.
-bool shared_with_clean(const Flag& f) {
-  static const std::set<std::string> names = {
-      "--data",      "--workers",     "--temperature", "--pseudo_th", "--alpha",
-      "--network",   "--width",       "--batch-size",  "--num-class",   "--low-dim",   "--moco_queue",
-      "--bn-groups", "--image-size",  "--threads",     "--gpu",         "--mini",      "--check",
-      "--quiet"};
-  return names.contains(f.names.back());
+/// What of the above means the same to another verb.
+bool is_shared(const Flag& f, Verb verb) {
+  static const std::set<std::string> by_all = {"--data",      "--workers",    "--network", "--width", "--batch-size",
+                                               "--num-class", "--low-dim",    "--moco_queue", "--bn-groups",
+                                               "--image-size", "--threads",   "--gpu",     "--check", "--quiet"};
+  static const std::set<std::string> by_clean = {"--temperature", "--pseudo_th", "--alpha", "--mini"};
+  static const std::set<std::string> by_retrain = {
+      "--exp-dir",  "--epochs",   "--start-epoch",      "--print-freq",        "--seed",       "--learning-rate",
+      "--schedule", "--cos",      "--momentum",         "--weight-decay",      "--steps",      "--evaluate",
+      "--json-log", "--crop-min", "--checkpoint-every", "--checkpoint-format", "--profile",    "--world-size",
+      "--rank",     "--dist-url", "--dist-backend",     "--multiprocessing-distributed"};
+  const std::string& name = f.names.back();
+  return by_all.contains(name) || (verb == Verb::clean ? by_clean : by_retrain).contains(name);
 }
 
 void set_compat(Options& o, const Value& v) {
@@ -245,6 +250,34 @@ void add_clean(std::vector<Flag>& table) {
   t.one({"--compat"}, "NAME", "paper", "or released: --alpha has no effect, as in the published noise_cleaning.py", set_compat);
 }
 
+void set_init_classifier(Options& o, const Value& v) {
+  if (v.texts[0] != "keep" && v.texts[0] != "reset")
+    throw InputError(v.flag + " " + v.texts[0] + ": known are keep and reset");
+  o.keep_classifier = v.texts[0] == "keep";
+}
+
+void add_retrain(std::vector<Flag>& table) {
+  Section t(table, "retraining");
+  t.one({"--annotation"}, "FILE", "pseudo_label.json", "images and their labels, as clean writes them", text(AT(annotation)));
+  t.one({"--resume"}, "FILE|auto", "",
+        "the checkpoint to begin with, also PyTorch's, or one of a retraining to go on with; auto: the newest in --exp-dir",
+        text(AT(resume)));
+  t.one({"--pretrained"}, "FILE", "", "with --resume auto: the checkpoint to begin with while there is none", text(AT(pretrained)));
+  t.one({"--init-classifier"}, "NAME", "keep", "the classifier begins as the checkpoint's, or is drawn anew: reset",
+        set_init_classifier);
+  t.none({"--finetune"}, "all layers are trained, not the classifier alone (compiled in)", on(AT(finetune)));
+  t.one({"--imagenet"}, "DIR", "", "ImageNet: the images in DIR/val are evaluated as well", text(AT(imagenet)));
+  t.one({"--compat"}, "NAME", "paper", "or released: one epoch more than --epochs, as the published classifier_retrain.py runs",
+        set_compat);
+}
+
+/// Defaults that are a verb's own.
+std::vector<std::pair<const char*, std::vector<std::string>>> presets(Verb verb) {
+  if (verb != Verb::retrain) return {};
+  return {{"--exp-dir", {"experiment/cRT"}}, {"--epochs", {"15"}}, {"--learning-rate", {"0.01"}},
+          {"--schedule", {"5", "10"}},       {"--weight-decay", {"0"}}};
+}
+
 #undef AT
 
 }  // namespace
@@ -258,9 +291,26 @@ std::vector<Flag> flag_table(Verb verb) {
   add_replay(table);
   add_launchers(table);
   if (verb == Verb::train) return table;
-  std::erase_if(table, [](const Flag& f) { return !shared_with_clean(f); });
-  add_clean(table);
+  std::erase_if(table, [&](const Flag& f) { return !is_shared(f, verb); });
+  if (verb == Verb::clean) add_clean(table);
+  else add_retrain(table);
+  for (const auto& [name, values] : presets(verb))
+    for (Flag& f : table)
+      if (f.names.back() == name) {
+        f.preset.clear();
+        for (const std::string& v : values) f.preset += (f.preset.empty() ? "" : " ") + v;
+      }
   return table;
+}
+
+Options defaults(Verb verb) {
+  Options options;
+  options.verb = verb;
+  const std::vector<Flag> table = flag_table(verb);
+  for (const auto& [name, values] : presets(verb))
+    for (const Flag& f : table)
+      if (f.names.back() == name) f.set(options, {name, values});
+  return options;
 }
 
 }  // namespace moproc::train

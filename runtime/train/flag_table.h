@@ -30,4 +30,7 @@ struct Flag {
 /// The flags of a verb, in the order in which help lists them.
 std::vector<Flag> flag_table(Verb verb);
 
+/// Options as they are when no flag is given.
+Options defaults(Verb verb);
+
 }  // namespace moproc::train

@@ -33,15 +33,20 @@ bool is_flag(const std::string& arg) {
 
 }  // namespace
 
+const char* name_of(Verb verb) {
+  static constexpr const char* names[] = {"train", "clean", "retrain"};
+  return names[static_cast<int>(verb)];
+}
+
 Options parse_flags(int argc, const char* const* argv, bool& help) {
-  Options options;
   std::vector<std::string> args(argv + 1, argv + argc);
   help =
       std::any_of(args.begin(), args.end(), [](const std::string& a) { return a == "--help" || a == "-h"; });
-  if (!args.empty() && args[0] == "clean") {
-    options.verb = Verb::clean;
-    args.erase(args.begin());
-  }
+  Verb verb = Verb::train;
+  for (const Verb other : {Verb::clean, Verb::retrain})
+    if (!args.empty() && args[0] == name_of(other)) verb = other;
+  if (verb != Verb::train) args.erase(args.begin());
+  Options options = defaults(verb);
   if (help) return options;
   const std::vector<Flag> table = flag_table(options.verb);
   std::set<const Flag*> seen;
@@ -78,8 +83,11 @@ std::string usage(const std::string& program, Verb verb) {
     return program + " clean --data DIR --resume FILE [flags]\n\nThe checkpoint judges the label of every training image: it "
                      "stays, becomes the class that classifier and\nprototypes agree on, or the image is dropped. Started "
                      "again, a stopped run goes on.";
+  if (verb == Verb::retrain)
+    return program + " retrain --data DIR --annotation FILE --resume FILE [flags]\n\nTrains a classifier on the cleaned labels, on "
+                     "top of a network that stays as it is; rare classes are shown more often.";
   return program + " --data DIR --exp-dir DIR [flags]\n       " + program +
-         " --synthetic --steps 3\n       " + program + " clean --help\n\nTrains the compiled programs.";
+         " --synthetic --steps 3\n       " + program + " clean|retrain --help\n\nTrains the compiled programs.";
 }
 
 }  // namespace
@@ -136,6 +144,15 @@ void check_clean(const Options& o) {
   if (o.resume.empty() || o.resume == "auto") throw InputError("--resume FILE is needed: the checkpoint that judges");
 }
 
+void check_retrain(const Options& o, const Plan& plan) {
+  if (o.data.empty()) throw InputError("--data DIR is needed: what the annotation's paths are relative to");
+  if (o.resume.empty()) throw InputError("--resume FILE is needed: the checkpoint to begin with");
+  const std::string trained = meta(plan, "trained");
+  if (trained.empty()) throw InputError("this artefact does not retrain; compile one with --task retrain");
+  if (o.finetune != (trained == "all"))
+    throw InputError("this artefact trains " + std::string(trained == "all" ? "all layers (--finetune)" : "the classifier alone (no --finetune)") + "; compile another");
+}
+
 }  // namespace
 
 void check_against(const Options& o, const Plan& plan) {
@@ -161,6 +178,7 @@ void check_against(const Options& o, const Plan& plan) {
   if (o.synthetic && !o.data.empty()) throw InputError("--synthetic and --data exclude each other");
   if (!o.replay.empty()) return;
   if (o.verb == Verb::clean) return check_clean(o);
+  if (o.verb == Verb::retrain) check_retrain(o, plan);
   if (!o.synthetic && o.data.empty()) throw InputError("--data DIR is needed (or --synthetic, --replay)");
   if (!o.synthetic && !o.evaluate && o.exp_dir.empty()) throw InputError("--exp-dir DIR is needed");
   if (o.evaluate && o.synthetic) throw InputError("--evaluate needs --data, not --synthetic");

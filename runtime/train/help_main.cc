@@ -1,4 +1,4 @@
-// moproc-train-help [clean]: prints the flags of every training binary, so that they can be listed before one is
+// moproc-train-help [VERB]: prints the flags of every training binary, so that they can be listed before one is
 // compiled.
 #include <cstdio>
 #include <string_view>
@@ -7,7 +7,9 @@
 
 int main(int argc, char** argv) {
   using moproc::train::Verb;
-  const bool clean = argc > 1 && std::string_view(argv[1]) == "clean";
-  std::fputs(moproc::train::help_text("train", clean ? Verb::clean : Verb::train).c_str(), stdout);
+  Verb verb = Verb::train;
+  for (const Verb other : {Verb::clean, Verb::retrain})
+    if (argc > 1 && std::string_view(argv[1]) == moproc::train::name_of(other)) verb = other;
+  std::fputs(moproc::train::help_text("train", verb).c_str(), stdout);
   return 0;
 }

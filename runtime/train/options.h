@@ -30,7 +30,10 @@ struct Confirmed {
 };
 
 /// What a binary does.
-enum class Verb { train, clean };
+enum class Verb { train, clean, retrain };
+
+/// "train", "clean", "retrain".
+const char* name_of(Verb verb);
 
 struct Options {
   Verb verb = Verb::train;
@@ -66,8 +69,12 @@ struct Options {
   bool quiet = false;
   std::string truth;
 
-  std::string annotation = "pseudo_label.json";  // clean: what is written
-  bool compat_released = false;                  // clean: the published code's rule, not the paper's
+  std::string annotation = "pseudo_label.json";  // clean writes it, retrain reads it
+  std::string imagenet;                           // retrain: folder with val/, evaluated as well
+  std::string pretrained;                         // retrain: where the network comes from
+  bool keep_classifier = true;                    // retrain: begins with the checkpoint's
+  bool finetune = false;                          // retrain: said that all layers are trained
+  bool compat_released = false;                   // what the published code does, not the paper
 
   std::string replay;       // a file of batches, instead of data
   std::string trace;        // what the replay computed, as JSON

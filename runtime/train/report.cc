@@ -152,11 +152,12 @@ void Report::noise(const Position& at, JsonLine& record) {
   share("right_labels_kept", m.right_kept, m.right);
 }
 
-void Report::evaluation(int epoch, const EvaluateResult& r) {
-  log_.scalar("WebVision top1 Acc", r.top1(), epoch);
-  log_.scalar("WebVision top5 Acc", r.top5(), epoch);
+void Report::evaluation(int epoch, const std::string& set, const EvaluateResult& r) {
+  log_.scalar((set + " top1 Acc").c_str(), r.top1(), epoch);
+  log_.scalar((set + " top5 Acc").c_str(), r.top5(), epoch);
   log_.line(JsonLine()
                 .add("event", "evaluate")
+                .add("set", set)
                 .add("epoch", int64_t{epoch})
                 .add("images", r.images)
                 .add("broken_files", r.broken)
@@ -165,7 +166,8 @@ void Report::evaluation(int epoch, const EvaluateResult& r) {
                 .add("correct1", r.correct1)
                 .add("correct5", r.correct5)
                 .add("seconds", r.seconds));
-  std::string text = format("  validation: top-1 %.2f  top-5 %.2f  of %lld images  %s", r.top1(), r.top5(),
+  std::string text = format("  validation%s: top-1 %.2f  top-5 %.2f  of %lld images  %s",
+                            set == "WebVision" ? "" : (" (" + set + ")").c_str(), r.top1(), r.top5(),
                             static_cast<long long>(r.images), show_time(r.seconds).c_str());
   if (r.broken > 0) text += format("  (%lld broken files left out)", static_cast<long long>(r.broken));
   console_.line(text);

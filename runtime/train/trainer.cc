@@ -8,8 +8,10 @@
 
 #include "core/error.h"
 #include "cpu/cores.h"
+#include "train/annotation.h"
 #include "train/dump.h"
 #include "train/flags.h"
+#include "train/pretrained.h"
 #include "train/truth.h"
 
 namespace moproc::train {
@@ -21,6 +23,7 @@ Options checked(Options options, const Plan& plan) {
   check_against(options, plan);
   if (options.workers == 0) options.workers = usable_cores();
   if (options.synthetic && options.steps == 0) options.steps = kSyntheticEpoch;
+  if (options.verb == Verb::retrain && options.compat_released) options.epochs += 1;
   if (options.dump_step) require_kept_values(plan);
   if (!options.dump.empty()) formats::make_writable_folder(options.dump, "--dump");
   if (!options.exp_dir.empty() && !options.evaluate)
@@ -70,8 +73,13 @@ void Trainer::read_data() {
   data::WebVisionOptions o;
   o.num_class = static_cast<int>(meta_number(session_.plan(), "num_class"));
   o.mini = options_.mini;
-  if (!options_.evaluate) train_.emplace(data::read_webvision(options_.data, data::Split::train, o));
-  val_.emplace(data::read_webvision(options_.data, data::Split::val, o));
+  const bool retrain = options_.verb == Verb::retrain;
+  if (!options_.evaluate)
+    train_.emplace(retrain ? read_annotation(options_.annotation, options_.data, o.num_class)
+                           : data::read_webvision(options_.data, data::Split::train, o));
+  val_.push_back({"WebVision", data::read_webvision(options_.data, data::Split::val, o)});
+  if (!options_.imagenet.empty())
+    val_.push_back({"ImageNet", data::read_image_folder(options_.imagenet + "/val", o.num_class)});
   if (!options_.truth.empty() && train_) truth_ = read_truth(options_.truth, *train_);
 }
 
@@ -85,7 +93,10 @@ void Trainer::start_state() {
   if (path == "auto") {
     path = newest_checkpoint(options_.exp_dir);
     if (path.empty()) console_.line("no checkpoint in " + options_.exp_dir + " yet: starting anew");
+    if (path.empty()) path = options_.pretrained;
   }
+  if (options_.verb == Verb::retrain && (path.empty() || !is_checkpoint_of(path, name_of(Verb::retrain))))
+    return begin_with(path);
   if (path.empty()) {
     session_.init_state(seed_);
     return;
@@ -98,6 +109,16 @@ void Trainer::start_state() {
   if (!options_.evaluate) compare_with(info, path);
   console_.line(format("%s: epoch %d, step %lld, %lld images seen", path.c_str(), at_.epoch,
                        static_cast<long long>(at_.step), static_cast<long long>(at_.samples)));
+}
+
+/// Retraining begins with the network of a checkpoint that is no retraining's.
+void Trainer::begin_with(const std::string& path) {
+  if (path.empty()) throw InputError("--resume auto needs --pretrained FILE, the checkpoint to begin with");
+  if (options_.evaluate) console_.line("note: " + path + " was not retrained: its own classifier is evaluated");
+  session_.init_state(seed_);
+  for (const std::string& note : load_pretrained(path, session_, options_.keep_classifier)) console_.line("note: " + note);
+  console_.line(path + ": the network to begin with; " +
+                (options_.keep_classifier ? "its classifier too" : "the classifier is drawn anew"));
 }
 
 /// Within an epoch, data and batch must be the checkpoint's; elsewhere differences are said.
@@ -137,6 +158,7 @@ void Trainer::open_source() {
     o.start_batch = static_cast<uint64_t>(at_.step);
     o.epochs = static_cast<uint32_t>(epochs);
     o.strong = steps_->needs_strong();
+    o.balanced = options_.verb == Verb::retrain;
     o.augment.size = static_cast<int>(steps_->image_size());
     o.augment.scale_low = options_.crop_min;
     o.augment.jitter = options_.jitter;
@@ -238,7 +260,7 @@ void Trainer::end_epoch() {
   const int epoch = at_.epoch;
   report_->epoch(steps_->phase(epoch, options_.start_clean_epoch), learning_rate(options_, epoch), at_,
                  source_->broken_count());
-  if (val_ && !evaluate_epoch(epoch)) return save(epoch, at_.step);  // goes on with this end
+  if (!val_.empty() && !evaluate_epoch(epoch)) return save(epoch, at_.step);  // goes on with this end
   at_.epoch += 1;
   at_.step = 0;
   at_.meters = {};
@@ -246,13 +268,16 @@ void Trainer::end_epoch() {
 }
 
 bool Trainer::evaluate_epoch(int epoch) {
-  const auto r = evaluate(session_, *val_, options_.workers, [&](int64_t done, int64_t all) {
-    console_.status("validation", static_cast<double>(done) / static_cast<double>(all),
-                    format("%lld/%lld", static_cast<long long>(done), static_cast<long long>(all)));
-    return !interrupted();
-  });
-  if (r) report_->evaluation(epoch, *r);
-  return r.has_value();
+  for (const Validation& v : val_) {
+    const auto r = evaluate(session_, v.list, options_.workers, [&](int64_t done, int64_t all) {
+      console_.status("validation", static_cast<double>(done) / static_cast<double>(all),
+                      format("%lld/%lld", static_cast<long long>(done), static_cast<long long>(all)));
+      return !interrupted();
+    });
+    if (!r) return false;
+    report_->evaluation(epoch, v.name, *r);
+  }
+  return true;
 }
 
 void Trainer::save(int epoch, std::optional<int64_t> step) {

@@ -35,6 +35,7 @@ class Trainer {
  private:
   void read_data();
   void start_state();
+  void begin_with(const std::string& path);
   void compare_with(const CheckpointInfo& info, const std::string& path);
   void open_source();
   void train_epoch();
@@ -56,9 +57,16 @@ class Trainer {
     std::vector<int64_t> target, truth;
   };
 
+  /// A list that is evaluated after each epoch; its name is part of TensorBoard's tags.
+  struct Validation {
+    std::string name;
+    data::Dataset list;
+  };
+
   Options options_;
   Console console_;
-  std::optional<data::Dataset> train_, val_;
+  std::optional<data::Dataset> train_;
+  std::vector<Validation> val_;
   std::vector<int64_t> truth_;
   Session session_;
   uint64_t seed_ = 0;

@@ -1,35 +1,25 @@
 // moproc clean from a folder of images: the rule on the report's own scores, the annotation's bytes, and runs that were stopped.
 
-import { spawn, spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { existsSync, renameSync, writeFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import { join } from "node:path";
 import test from "ava";
-import { root } from "../../compiler/util/root.js";
 import { closeBrowser, fits, haveBrowser, openPage } from "../support/browser.js";
+import { type Ran, Shell } from "../support/cli.js";
 
-const scratch = mkdtempSync(join(root, "build", "test", "clean with space-"));
+const shell = new Shell("clean");
+const at = (...path: readonly string[]): string => shell.at(...path);
+const text = (...path: readonly string[]): string => shell.text(...path);
+const done = (...args: readonly string[]): string => shell.done(...args);
+const moproc = (...args: readonly string[]): Ran => shell.moproc(...args);
 test.after.always(async () => {
   await closeBrowser();
-  rmSync(scratch, { recursive: true, force: true });
+  shell.remove();
 });
-const main = join(root, "build", "js", "compiler", "cli", "main.js");
-const at = (...path: readonly string[]): string => join(scratch, ...path);
-const text = (...path: readonly string[]): string => readFileSync(at(...path), "utf8");
 
 const classes = 4;
 const images = 1200;
 const model = `-a resnet10 --width 0.125 -b 8 --image-size 32 --num-class ${classes} --low-dim 8 --moco_queue 16`.split(" ");
-
-function moproc(...args: readonly string[]): { readonly status: number | null; readonly out: string; readonly err: string } {
-  const r = spawnSync(process.execPath, [main, ...args], { cwd: scratch, encoding: "utf8" });
-  return { status: r.status, out: r.stdout, err: r.stderr };
-}
-function done(...args: readonly string[]): string {
-  const r = moproc(...args);
-  if (r.status !== 0) throw new Error(`moproc ${args.join(" ")}: ${r.err}${r.out}`);
-  return r.out;
-}
 
 const checkpoint = "run/checkpoint_0000_000040.safetensors";
 test.before(() => {
@@ -133,7 +123,7 @@ test.serial("a run that was stopped, politely or not, goes on to the same bytes"
   for (const [signal, status] of [["SIGTERM", 143], ["SIGKILL", null]] as const) {
     const name = signal.toLowerCase();
     const binary = done("compile", ...model, "-o", "art") && at("art", "train");
-    const child = spawn(binary, [...clean("--annotation", `${name}.json`)], { cwd: scratch, stdio: "ignore" });
+    const child = spawn(binary, [...clean("--annotation", `${name}.json`)], { cwd: shell.dir, stdio: "ignore" });
     const ended = new Promise<number | null>((resolve) => child.on("close", resolve));
     while (!existsSync(at(`${name}.json.partial`)) || text(`${name}.json.partial`).split("\n").length < 20) await sleep(1);
     child.kill(signal);

@@ -10,7 +10,7 @@
 #include "formats/published_names.h"
 #include "formats/safetensors.h"
 #include "formats/torch_writer.h"
-#include "names.h"
+#include "formats/resnet_names.h"
 
 namespace moproc::tools {
 

@@ -145,3 +145,43 @@ TEST("strong views: grey one in five, flips one in two, factors and orders over 
 }
 
 int main(int argc, char** argv) { return moproc::test::run(argc, argv); }
+
+TEST("balanced sampling copies classes as numpy's arithmetic has it, to the last bit") {
+  CHECK((balanced_copies(std::vector<std::uint64_t>{24, 32, 47, 2, 31}) == std::vector<std::uint32_t>{13, 12, 9, 48, 12}));
+  CHECK((balanced_copies(std::vector<std::uint64_t>{18, 0, 24}) == std::vector<std::uint32_t>{11, 0, 9}));
+  struct Case {
+    std::uint32_t classes, hash;
+  };
+  // hash = hash 31 + copies, of numpy 1.24's copies
+  for (const auto& [classes, want] : {Case{7, 1758452457u}, {8, 4060209804u}, {50, 310088253u}, {128, 1118100062u},
+                                      {129, 2607404652u}, {1000, 2767101767u}, {5000, 3662710440u}}) {
+    std::vector<std::uint64_t> counts;
+    std::uint32_t x = classes, hash = 0;
+    for (std::uint32_t c = 0; c < classes; ++c) {
+      x = x * 1664525u + 1013904223u;
+      counts.push_back(1 + (x >> 16) % 3000);
+    }
+    for (const std::uint32_t n : balanced_copies(counts)) hash = hash * 31 + n;
+    CHECK_EQ(hash, want);
+  }
+}
+
+TEST("a balanced epoch has as many visits as samples, in the shares of the copies, and is another one each epoch") {
+  std::vector<std::int32_t> labels;
+  for (int i = 0; i < 4000; ++i) labels.push_back(i % 100 == 0 ? 2 : i % 2);
+  const auto order = balanced_order(5, 3, labels);
+  CHECK_EQ(order.size(), labels.size());
+  CHECK(order == balanced_order(5, 3, labels));
+  CHECK(order != balanced_order(5, 4, labels));
+  CHECK(order != balanced_order(6, 3, labels));
+  std::vector<std::uint64_t> counts(3);
+  for (const std::int32_t c : labels) ++counts[static_cast<std::size_t>(c)];
+  const auto copies = balanced_copies(counts);
+  double all = 0, rare = 0;
+  for (std::size_t c = 0; c < 3; ++c) all += static_cast<double>(counts[c]) * copies[c];
+  std::set<std::uint32_t> seen;
+  for (const std::uint32_t i : order) rare += labels[i] == 2, seen.insert(i);
+  const double want = static_cast<double>(counts[2]) * copies[2] / all * static_cast<double>(order.size());
+  CHECK(rare > 0.8 * want && rare < 1.2 * want);
+  CHECK(seen.size() < order.size());
+}

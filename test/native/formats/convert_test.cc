@@ -6,7 +6,7 @@
 #include "core/error.h"
 #include "formats/mapped_file.h"
 #include "formats/pickled_file.h"
-#include "names.h"
+#include "formats/resnet_names.h"
 #include "support.h"
 #include "tap.h"
 #include "tree.h"
@@ -124,14 +124,14 @@ TEST("convert: names of detectron2's ResNet, in both directions") {
       {"layer4.0.downsample.0.weight", "res5.0.shortcut.weight"},
       {"layer4.0.downsample.1.bias", "res5.0.shortcut.norm.bias"}};
   for (const auto& [torchvision, detectron2] : names) {
-    CHECK_EQ(tools::detectron2_name(torchvision), detectron2);
-    CHECK_EQ(tools::torchvision_name(detectron2, "f"), torchvision);
+    CHECK_EQ(formats::detectron2_name(torchvision), detectron2);
+    CHECK_EQ(formats::torchvision_name(detectron2, "f"), torchvision);
   }
   for (const char* left_out : {"fc.weight", "fc1.bias", "classifier.weight"})
-    CHECK_EQ(tools::detectron2_name(left_out), "");
+    CHECK_EQ(formats::detectron2_name(left_out), "");
   for (const char* none : {"res6.0.conv1.weight", "res2.conv1.weight", "stem.fc.weight",
                            "res2.0.conv4.weight", "fc1000.weight", "res", "stem."})
-    CHECK_THROWS(tools::torchvision_name(none, "f.pkl"),
+    CHECK_THROWS(formats::torchvision_name(none, "f.pkl"),
                  "f.pkl: " + std::string(none) + " is no tensor of a detectron2 ResNet");
 }
 

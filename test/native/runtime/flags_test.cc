@@ -181,3 +181,21 @@ TEST("flags: --help lists every flag with its default") {
                            "[40 80]", "--wd, --weight-decay X"})
     CHECK(text.find(part) != std::string::npos);
 }
+
+TEST("flags: verbs have flags and defaults of their own") {
+  const Options retrain = parse({"retrain", "--init_classifier", "reset"});
+  CHECK(retrain.verb == Verb::retrain);
+  CHECK_EQ(retrain.epochs, 15);
+  CHECK_EQ(retrain.exp_dir, "experiment/cRT");
+  CHECK((retrain.schedule == std::vector<int>{5, 10}));
+  CHECK_EQ(retrain.hyper.lr, 0.01);
+  CHECK_EQ(retrain.hyper.weight_decay, 0.0);
+  CHECK(!retrain.keep_classifier);
+  const Options clean = parse({"clean", "--pseudo_th=0.7"});
+  CHECK(clean.verb == Verb::clean);
+  CHECK_EQ(clean.hyper.pseudo_th, 0.7);
+  CHECK_THROWS(parse({"clean", "--epochs", "3"}), "unknown flag --epochs");
+  CHECK_THROWS(parse({"retrain", "--alpha", "0.5"}), "unknown flag --alpha");
+  CHECK_THROWS(parse({"--annotation", "a.json"}), "unknown flag --annotation");
+  CHECK(help_text("train", Verb::retrain).find("[5 10]") != std::string::npos);
+}

@@ -1,5 +1,5 @@
 // Names are translated part by part; the rules for detectron2 are those of the published conversion script.
-#include "names.h"
+#include "formats/resnet_names.h"
 
 #include <algorithm>
 #include <array>
@@ -7,9 +7,7 @@
 #include "core/error.h"
 #include "formats/published_names.h"
 
-namespace moproc::tools {
-
-using namespace formats;
+namespace moproc::formats {
 
 namespace {
 
@@ -123,4 +121,4 @@ Checkpoint as_mopro(const Checkpoint& c) {
   });
 }
 
-}  // namespace moproc::tools
+}  // namespace moproc::formats

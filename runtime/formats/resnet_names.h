@@ -9,12 +9,12 @@
 
 #include "formats/checkpoint_file.h"
 
-namespace moproc::tools {
+namespace moproc::formats {
 
 enum class Naming { mopro, torchvision, detectron2, other };
 
 /// Which spelling a checkpoint's names have; `other` for a model that is no ResNet of these.
-Naming naming_of(const formats::Checkpoint& c);
+Naming naming_of(const Checkpoint& c);
 
 /// torchvision's name, or detectron2's where that is meant, from the other; "" for what detectron2 leaves out
 /// (fc, classifier).
@@ -24,9 +24,9 @@ std::string torchvision_name(std::string_view detectron2, const std::string& whe
 
 /// The query encoder alone under torchvision's names, momentum included. What it does not have (the
 /// projection, the key encoder, queue and prototypes) is dropped. Throws InputError for `other`.
-formats::Checkpoint query_encoder(const formats::Checkpoint& c);
+Checkpoint query_encoder(const Checkpoint& c);
 
 /// A query encoder under MoPro's names.
-formats::Checkpoint as_mopro(const formats::Checkpoint& c);
+Checkpoint as_mopro(const Checkpoint& c);
 
-}  // namespace moproc::tools
+}  // namespace moproc::formats

@@ -1,0 +1,37 @@
+// The training binary for the network that a checkpoint holds.
+
+import type { Command } from "commander";
+import { openCheckpoint } from "./checkpoint.js";
+import { modelFlags, type ModelFlags, targetOf } from "./flags.js";
+import { modelGraphs } from "./graphs.js";
+import { cachedArtefact } from "./obtain.js";
+
+/**
+ * The artefact of `task` for the checkpoint's network, found or built. Flags of the model that stand on the command line of `c`
+ * must agree with the checkpoint. Throws when a task of MoPro's is asked of a checkpoint without prototypes.
+ */
+export async function artefactOf(resume: string, task: string, c: Command): Promise<string> {
+  const flags = modelFlags(c.opts());
+  const said = (name: string): boolean => c.getOptionValueSource(name) === "cli";
+  const known = {
+    ...((said("network") || (said("arch") && flags.arch === undefined)) && { network: flags.network }),
+    ...(said("width") && { width: flags.width }),
+    ...(said("numClass") && { numClass: flags.numClass }),
+    ...(task === "mopro" && said("lowDim") && { lowDim: flags.lowDim }),
+    ...(said("imageSize") && { imageSize: flags.imageSize }),
+  };
+  const { file, network, notes } = openCheckpoint(resume, known, "query");
+  try {
+    if (task === "mopro" && network.task !== "mopro")
+      throw new Error(`${resume}: has no prototypes, which judge together with the classifier: it is no checkpoint of MoPro`);
+    for (const note of notes) process.stderr.write(`note: ${note}\n`);
+    const of: ModelFlags = {
+      ...flags, network: network.arch, width: network.width, numClass: network.num_class ?? flags.numClass,
+      lowDim: network.low_dim ?? flags.lowDim, imageSize: network.image_size,
+      ...(task === "mopro" && { moco_queue: file.entry("queue").shape[1] as number }),
+    };
+    return (await cachedArtefact(modelGraphs(task, of), targetOf(of))).dir;
+  } finally {
+    file.close();
+  }
+}

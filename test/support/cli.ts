@@ -1,0 +1,52 @@
+// The command line as a user meets it, in a folder of the test's own whose name has a space.
+
+import { spawnSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { root } from "../../compiler/util/root.js";
+
+export interface Ran {
+  readonly status: number | null;
+  readonly out: string;
+  readonly err: string;
+}
+
+export class Shell {
+  readonly dir: string;
+
+  constructor(name: string) {
+    const parent = join(root, "build", "test");
+    mkdirSync(parent, { recursive: true });
+    this.dir = mkdtempSync(join(parent, `${name} with space-`));
+  }
+
+  at(...path: readonly string[]): string {
+    return join(this.dir, ...path);
+  }
+
+  text(...path: readonly string[]): string {
+    return readFileSync(this.at(...path), "utf8");
+  }
+
+  moproc(...args: readonly string[]): Ran {
+    const main = join(root, "build", "js", "compiler", "cli", "main.js");
+    const r = spawnSync(process.execPath, [main, ...args], { cwd: this.dir, encoding: "utf8" });
+    return { status: r.status, out: r.stdout, err: r.stderr };
+  }
+
+  /** Output of a command that must succeed. */
+  done(...args: readonly string[]): string {
+    const r = this.moproc(...args);
+    if (r.status !== 0) throw new Error(`moproc ${args.join(" ")}: ${r.err}${r.out}`);
+    return r.out;
+  }
+
+  /** The records of a run's metrics.jsonl. */
+  metrics(exp: string): Readonly<Record<string, string | number>>[] {
+    return this.text(exp, "metrics.jsonl").trim().split("\n").map((l) => JSON.parse(l) as Record<string, string | number>);
+  }
+
+  remove(): void {
+    rmSync(this.dir, { recursive: true, force: true });
+  }
+}
