@@ -1,7 +1,8 @@
 // An artefact for a source of graphs: the one that is there when nothing it depends on has changed, else a new one.
 
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
+import { pathToFileURL } from "node:url";
 import { cacheDir, headerDigest } from "../emit/objects.js";
 import type { BuildResult } from "../emit/project.js";
 import { compilerVersion, isEmulated, nvccVersion } from "../emit/toolchain.js";
@@ -42,17 +43,39 @@ async function deviceTools(target: Target): Promise<string> {
   return isEmulated(target) ? headerDigest(["test/emulator"]) : nvccVersion();
 }
 
-/** The artefact at `dir`, built first unless it is there under the same key. Shows progress on a terminal. */
+/**
+ * The artefact at `dir`, built first unless it is there under the same key. Shows progress on a terminal; of several processes
+ * that want it, one builds and the others wait.
+ */
 export async function obtain(source: Source, target: Target, dir: string, key: string): Promise<Obtained> {
-  const stamp = join(dir, ".key");
-  if (existsSync(stamp) && readFileSync(stamp, "utf8") === key && existsSync(join(dir, "train"))) {
-    return { dir, plan: JSON.parse(readFileSync(join(dir, "plan.json"), "utf8")) as Plan, built: undefined };
+  const there = currentAt(dir, key);
+  if (there) return there;
+  const { waitForLock } = (await import(pathToFileURL(join(root, "tools", "setup", "lock.mjs")).href)) as Locks;
+  const release = waitForLock(`${resolve(dir)}.lock`, `compilation of ${source.name}`);
+  try {
+    return currentAt(dir, key) ?? (await build(source, target, dir, key));
+  } finally {
+    release();
   }
+}
+
+interface Locks {
+  waitForLock(file: string, what: string): () => void;
+}
+
+const stampOf = (dir: string): string => join(dir, ".key");
+
+function currentAt(dir: string, key: string): Obtained | undefined {
+  const current = existsSync(stampOf(dir)) && readFileSync(stampOf(dir), "utf8") === key && existsSync(join(dir, "train"));
+  return current ? { dir, plan: JSON.parse(readFileSync(join(dir, "plan.json"), "utf8")) as Plan, built: undefined } : undefined;
+}
+
+async function build(source: Source, target: Target, dir: string, key: string): Promise<Obtained> {
   const progress = progressLine("compiling kernels");
   const { name, meta } = source;
   const built = await compile(source.graphs(), dir, { name, target, meta }, progress.update).finally(progress.end);
   source.write?.(dir, built.plan);
-  writeFileSync(stamp, key);
+  writeFileSync(stampOf(dir), key);
   return { dir, plan: built.plan, built };
 }
 

@@ -51,9 +51,9 @@ class Loader::Impl {
   Impl(const Dataset& dataset, LoaderOptions options) : data_(dataset), options_(std::move(options)) {
     validate(options_);
     const bool training = options_.mode == Mode::training;
-    per_epoch_ = batches_in_epoch(data_.size(), options_.batch, training);
+    per_epoch_ = batches_in_epoch(visits(), options_.batch, training);
     if (per_epoch_ == 0) {
-      throw DatasetError(data_.folder() + ": " + std::to_string(data_.size()) +
+      throw DatasetError(data_.folder() + ": " + std::to_string(visits()) +
                          " images are fewer than a batch of " + std::to_string(options_.batch));
     }
     if (options_.start_batch > per_epoch_) {
@@ -106,6 +106,8 @@ class Loader::Impl {
   Slot& slot_of(std::uint64_t batch) { return slots_[batch % slots_.size()]; }
   int part() const { return options_.batch / options_.ranks; }
   bool training() const { return options_.mode == Mode::training; }
+  /// Images of an epoch.
+  std::uint64_t visits() const { return training() && options_.order ? options_.visits : data_.size(); }
   std::size_t picture_bytes() const {
     return static_cast<std::size_t>(options_.augment.size) * options_.augment.size * 3;
   }
@@ -157,15 +159,14 @@ class Loader::Impl {
     const std::uint32_t epoch = options_.start_epoch + static_cast<std::uint32_t>(taking_ / per_epoch_);
     if (training() && (!order_ || order_epoch_ != epoch)) {
       order_ = std::make_shared<const std::vector<std::uint32_t>>(
-          options_.balanced ? balanced_order(options_.seed, epoch, data_.labels())
-                            : epoch_order(options_.seed, epoch, data_.size()));
+          options_.order ? options_.order(epoch) : epoch_order(options_.seed, epoch, data_.size()));
       order_epoch_ = epoch;
     }
     slot.order = order_;
     slot.batch.epoch = epoch;
     slot.batch.index = index;
     slot.from = index * options_.batch + static_cast<std::uint64_t>(options_.rank) * part();
-    const std::uint64_t there = slot.from < data_.size() ? data_.size() - slot.from : 0;
+    const std::uint64_t there = slot.from < visits() ? visits() - slot.from : 0;
     slot.wanted = static_cast<int>(std::min<std::uint64_t>(there, part()));
     slot.left = slot.wanted;
     if (slot.wanted == 0) close_slot(slot);  // a rank beyond the end of the last evaluation batch
@@ -250,7 +251,7 @@ class Loader::Impl {
     }
     const int width = w.decoded.width(), height = w.decoded.height();
     const std::uint32_t epoch = slot.batch.epoch;
-    const std::uint32_t item = options_.balanced ? static_cast<std::uint32_t>(slot.from) + place : sample;
+    const std::uint32_t item = options_.order ? static_cast<std::uint32_t>(slot.from) + place : sample;
     const AugmentOptions& how = options_.augment;
     apply(draw_weak(options_.seed, epoch, item, width, height, how), how, w,
           slot.img.get() + picture_bytes() * place);

@@ -45,7 +45,10 @@ struct LoaderOptions {
   std::uint64_t start_batch = 0;  // of start_epoch; batches_per_epoch() means the start of the next one
   std::uint32_t epochs = 1;       // up to epoch start_epoch + epochs; evaluation makes one pass
   bool strong = true;             // training: also the strong view
-  bool balanced = false;          // training: visits balanced_order() instead, each visit with draws of its own
+  // Training: the images that an epoch visits, as many as the dataset has or fewer, in place of epoch_order(). A sample may
+  // come more than once: draws are then those of the place in the epoch.
+  std::function<std::vector<std::uint32_t>(std::uint32_t epoch)> order;
+  std::uint64_t visits = 0;  // length of each `order`
   AugmentOptions augment;
   DecodeLimits limits;
   // Called from worker threads, one call at a time, once a file. Empty: a line on stderr.

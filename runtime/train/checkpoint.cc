@@ -3,6 +3,7 @@
 
 #include <charconv>
 #include <cstdio>
+#include <cstdlib>
 #include <deque>
 #include <filesystem>
 #include <string_view>
@@ -50,6 +51,7 @@ Metadata metadata_of(const Plan& plan, const CheckpointInfo& i, const Options& o
              {"data_digest", i.data_digest},
              {"plan_digest", i.plan_digest},
              {"meters", i.at.meters.to_json()},
+             {"best_top1", show(i.at.best)},
              {"epochs", std::to_string(o.epochs)},
              {"schedule", o.cosine ? "cosine" : join(o.schedule)},
              {"start_clean_epoch", std::to_string(o.start_clean_epoch)}};
@@ -156,6 +158,8 @@ void read_run(const Checkpoint& c, CheckpointInfo& info) {
   info.at.step = number<int64_t>(c, "step");
   info.at.samples = number<int64_t>(c, "samples");
   info.at.meters = Meters::from_json(parse_json(field(c, "meters"), c.path + ": meters"), c.path);
+  if (const auto best = c.metadata.find("best_top1"); best != c.metadata.end())
+    info.at.best = std::strtod(best->second.c_str(), nullptr);  // older files have none
   info.seed = number<uint64_t>(c, "seed");
   info.global_batch = number<int64_t>(c, "global_batch");
   info.data_digest = field(c, "data_digest");

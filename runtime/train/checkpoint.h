@@ -19,6 +19,7 @@ struct Position {
   int64_t step = 0;
   int64_t samples = 0;  // images seen since the first step, in all
   Meters meters;        // of the epoch begun
+  double best = -1;     // top-1 of the best epoch so far, percent; -1 before one was evaluated
 };
 
 /// What a checkpoint says about itself besides the tensors.

@@ -233,6 +233,7 @@ bool is_shared(const Flag& f, Verb verb) {
       "--json-log", "--crop-min", "--checkpoint-every", "--checkpoint-format", "--profile",    "--world-size",
       "--rank",     "--dist-url", "--dist-backend",     "--multiprocessing-distributed"};
   const std::string& name = f.names.back();
+  if (verb == Verb::finetune && name == "--cos") return false;  // the published script has none
   return by_all.contains(name) || (verb == Verb::clean ? by_clean : by_retrain).contains(name);
 }
 
@@ -271,8 +272,27 @@ void add_retrain(std::vector<Flag>& table) {
         set_compat);
 }
 
+void add_finetune(std::vector<Flag>& table) {
+  Section t(table, "fine-tuning");
+  t.one({"--model-path"}, "FILE", "", "the checkpoint to begin with, also PyTorch's", text(AT(pretrained)));
+  t.one({"--resume"}, "FILE|auto", "", "go on with a checkpoint of a fine-tuning; auto: the newest in --exp-dir, if there is one",
+        text(AT(resume)));
+  t.one({"--low-resource"}, "SHARE", "0.01", "of the training images, drawn by --seed; written to EXP-DIR/subset.txt",
+        number<double>(AT(low_resource), 1e-9, 1));
+  t.one({"--list"}, "FILE", "", "the training images instead: a name a line, as in SimCLR's 1percent.txt", text(AT(list)));
+  t.one({"--decay-rate"}, "X", "0.2", "what lr is multiplied by at each of --schedule", number<double>(AT(decay_rate), 0, 1));
+  t.one({"--init-classifier"}, "NAME", "keep", "the classifier begins as the checkpoint's, or is drawn anew: reset",
+        set_init_classifier);
+  t.one({"--compat"}, "NAME", "paper", "or released: each group of the batch draws a subset of its own, as the published ranks do",
+        set_compat);
+}
+
 /// Defaults that are a verb's own.
 std::vector<std::pair<const char*, std::vector<std::string>>> presets(Verb verb) {
+  if (verb == Verb::finetune)
+    return {{"--exp-dir", {"Finetune_1percent"}}, {"--epochs", {"40"}}, {"--learning-rate", {"0.005"}},
+            {"--schedule", {"20", "30"}},         {"--weight-decay", {"0"}}, {"--print-freq", {"10"}},
+            {"--crop-min", {"0.08"}},             {"--decay-rate", {"0.2"}}};
   if (verb != Verb::retrain) return {};
   return {{"--exp-dir", {"experiment/cRT"}}, {"--epochs", {"15"}}, {"--learning-rate", {"0.01"}},
           {"--schedule", {"5", "10"}},       {"--weight-decay", {"0"}}};
@@ -293,7 +313,8 @@ std::vector<Flag> flag_table(Verb verb) {
   if (verb == Verb::train) return table;
   std::erase_if(table, [&](const Flag& f) { return !is_shared(f, verb); });
   if (verb == Verb::clean) add_clean(table);
-  else add_retrain(table);
+  else if (verb == Verb::retrain) add_retrain(table);
+  else add_finetune(table);
   for (const auto& [name, values] : presets(verb))
     for (Flag& f : table)
       if (f.names.back() == name) {

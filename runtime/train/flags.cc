@@ -34,7 +34,7 @@ bool is_flag(const std::string& arg) {
 }  // namespace
 
 const char* name_of(Verb verb) {
-  static constexpr const char* names[] = {"train", "clean", "retrain"};
+  static constexpr const char* names[] = {"train", "clean", "retrain", "finetune"};
   return names[static_cast<int>(verb)];
 }
 
@@ -43,7 +43,7 @@ Options parse_flags(int argc, const char* const* argv, bool& help) {
   help =
       std::any_of(args.begin(), args.end(), [](const std::string& a) { return a == "--help" || a == "-h"; });
   Verb verb = Verb::train;
-  for (const Verb other : {Verb::clean, Verb::retrain})
+  for (const Verb other : {Verb::clean, Verb::retrain, Verb::finetune})
     if (!args.empty() && args[0] == name_of(other)) verb = other;
   if (verb != Verb::train) args.erase(args.begin());
   Options options = defaults(verb);
@@ -86,8 +86,11 @@ std::string usage(const std::string& program, Verb verb) {
   if (verb == Verb::retrain)
     return program + " retrain --data DIR --annotation FILE --resume FILE [flags]\n\nTrains a classifier on the cleaned labels, on "
                      "top of a network that stays as it is; rare classes are shown more often.";
+  if (verb == Verb::finetune)
+    return program + " finetune --data DIR --model-path FILE [flags]\n\nTrains all layers on a small part of ImageNet "
+                     "(DIR/train and DIR/val, a folder a class).";
   return program + " --data DIR --exp-dir DIR [flags]\n       " + program +
-         " --synthetic --steps 3\n       " + program + " clean|retrain --help\n\nTrains the compiled programs.";
+         " --synthetic --steps 3\n       " + program + " clean|retrain|finetune --help\n\nTrains the compiled programs.";
 }
 
 }  // namespace
@@ -153,6 +156,12 @@ void check_retrain(const Options& o, const Plan& plan) {
     throw InputError("this artefact trains " + std::string(trained == "all" ? "all layers (--finetune)" : "the classifier alone (no --finetune)") + "; compile another");
 }
 
+void check_finetune(const Options& o, const Plan& plan) {
+  if (o.data.empty()) throw InputError("--data DIR is needed: DIR/train and DIR/val hold a folder a class");
+  if (o.resume.empty() && o.pretrained.empty()) throw InputError("--model-path FILE is needed: the checkpoint to begin with");
+  if (meta(plan, "trained") != "all") throw InputError("this artefact does not train all layers; compile one with --task classifier");
+}
+
 }  // namespace
 
 void check_against(const Options& o, const Plan& plan) {
@@ -179,6 +188,7 @@ void check_against(const Options& o, const Plan& plan) {
   if (!o.replay.empty()) return;
   if (o.verb == Verb::clean) return check_clean(o);
   if (o.verb == Verb::retrain) check_retrain(o, plan);
+  if (o.verb == Verb::finetune) check_finetune(o, plan);
   if (!o.synthetic && o.data.empty()) throw InputError("--data DIR is needed (or --synthetic, --replay)");
   if (!o.synthetic && !o.evaluate && o.exp_dir.empty()) throw InputError("--exp-dir DIR is needed");
   if (o.evaluate && o.synthetic) throw InputError("--evaluate needs --data, not --synthetic");

@@ -30,9 +30,9 @@ struct Confirmed {
 };
 
 /// What a binary does.
-enum class Verb { train, clean, retrain };
+enum class Verb { train, clean, retrain, finetune };
 
-/// "train", "clean", "retrain".
+/// "train", "clean", ...
 const char* name_of(Verb verb);
 
 struct Options {
@@ -43,6 +43,7 @@ struct Options {
   int epochs = 90;
   int start_epoch = 0;
   std::vector<int> schedule = {40, 80};
+  double decay_rate = 0.1;  // what lr is multiplied by at each of the schedule
   bool cosine = false;
   int print_freq = 50;
   std::string resume;  // a file, or "auto"
@@ -71,9 +72,11 @@ struct Options {
 
   std::string annotation = "pseudo_label.json";  // clean writes it, retrain reads it
   std::string imagenet;                           // retrain: folder with val/, evaluated as well
-  std::string pretrained;                         // retrain: where the network comes from
+  std::string pretrained;                         // retrain, finetune: where the network comes from
   bool keep_classifier = true;                    // retrain: begins with the checkpoint's
   bool finetune = false;                          // retrain: said that all layers are trained
+  double low_resource = 0.01;                     // finetune: share of the training images
+  std::string list;                               // finetune: which ones, instead
   bool compat_released = false;                   // what the published code does, not the paper
 
   std::string replay;       // a file of batches, instead of data

@@ -2,6 +2,7 @@
 #include "train/pretrained.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <string_view>
 
 #include "core/error.h"
@@ -43,10 +44,11 @@ std::vector<std::string> load_pretrained(const std::string& path, Session& sessi
   return notes;
 }
 
-bool is_checkpoint_of(const std::string& path, const std::string& verb) {
+std::optional<uint64_t> seed_of_run(const std::string& path, const std::string& verb) {
   const Checkpoint c = open_checkpoint(path);
-  const auto found = c.metadata.find("verb");
-  return c.of_run() && found != c.metadata.end() && found->second == verb;
+  const auto found = c.metadata.find("verb"), seed = c.metadata.find("seed");
+  if (!c.of_run() || found == c.metadata.end() || found->second != verb || seed == c.metadata.end()) return std::nullopt;
+  return std::strtoull(seed->second.c_str(), nullptr, 10);  // load_checkpoint says what is wrong with it
 }
 
 }  // namespace moproc::train

@@ -1,6 +1,8 @@
 // The network of another task's checkpoint as the beginning of this one.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,7 +15,7 @@ namespace moproc::train {
 /// user should know. Throws InputError naming the first tensor that is missing or of another shape, with both shapes.
 std::vector<std::string> load_pretrained(const std::string& path, Session& session, bool keep_classifier);
 
-/// Whether the file is a checkpoint that a run of `verb` (name_of) wrote.
-bool is_checkpoint_of(const std::string& path, const std::string& verb);
+/// The seed of the run that wrote the file; nothing when that was no run of `verb` (name_of).
+std::optional<uint64_t> seed_of_run(const std::string& path, const std::string& verb);
 
 }  // namespace moproc::train

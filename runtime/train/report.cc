@@ -153,8 +153,8 @@ void Report::noise(const Position& at, JsonLine& record) {
 }
 
 void Report::evaluation(int epoch, const std::string& set, const EvaluateResult& r) {
-  log_.scalar((set + " top1 Acc").c_str(), r.top1(), epoch);
-  log_.scalar((set + " top5 Acc").c_str(), r.top5(), epoch);
+  log_.scalar((set.empty() ? "Top1 Acc" : set + " top1 Acc").c_str(), r.top1(), epoch);
+  log_.scalar((set.empty() ? "Top5 Acc" : set + " top5 Acc").c_str(), r.top5(), epoch);
   log_.line(JsonLine()
                 .add("event", "evaluate")
                 .add("set", set)
@@ -167,7 +167,7 @@ void Report::evaluation(int epoch, const std::string& set, const EvaluateResult&
                 .add("correct5", r.correct5)
                 .add("seconds", r.seconds));
   std::string text = format("  validation%s: top-1 %.2f  top-5 %.2f  of %lld images  %s",
-                            set == "WebVision" ? "" : (" (" + set + ")").c_str(), r.top1(), r.top5(),
+                            set.empty() || set == "WebVision" ? "" : (" (" + set + ")").c_str(), r.top1(), r.top5(),
                             static_cast<long long>(r.images), show_time(r.seconds).c_str());
   if (r.broken > 0) text += format("  (%lld broken files left out)", static_cast<long long>(r.broken));
   console_.line(text);

@@ -32,7 +32,7 @@ class Report {
   void restart_clock();
   void step(const StepView& v);
   void epoch(Phase phase, double lr, const Position& at, int64_t broken);
-  /// `set`: which list, "WebVision".
+  /// `set`: which list, "WebVision"; "": the only one there is.
   void evaluation(int epoch, const std::string& set, const EvaluateResult& r);
   /// A signal ended the run; `saved` is the checkpoint to continue from, "" when there is none.
   void stopped(int signal, const Position& at, const std::string& saved);

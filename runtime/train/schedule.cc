@@ -26,7 +26,7 @@ double learning_rate(const Options& o, int epoch) {
   if (o.cosine) return o.hyper.lr * 0.5 * (1.0 + std::cos(std::numbers::pi * epoch / o.epochs));
   double lr = o.hyper.lr;
   for (const int milestone : o.schedule)
-    if (epoch >= milestone) lr *= 0.1;
+    if (epoch >= milestone) lr *= o.decay_rate;
   return lr;
 }
 

@@ -8,11 +8,9 @@
 
 #include "core/error.h"
 #include "cpu/cores.h"
-#include "train/annotation.h"
 #include "train/dump.h"
 #include "train/flags.h"
 #include "train/pretrained.h"
-#include "train/truth.h"
 
 namespace moproc::train {
 namespace {
@@ -47,7 +45,8 @@ Trainer::Trainer(const Plan& plan, Options options)
     console_.line("note: " + flag + " has no effect: this artefact runs as one process");
   if (options_.start_clean_epoch == 0)
     console_.line("note: --start_clean_epoch 0: epoch 0 is warm-up, cleaning begins at epoch 1");
-  read_data();
+  find_start();
+  lists_ = read_lists(session_.plan(), options_, seed_, console_);
   start_state();
   const bool logs = !options_.exp_dir.empty() && !options_.evaluate;
   const std::string json = !options_.json_log.empty() ? options_.json_log
@@ -68,35 +67,29 @@ Trainer::Trainer(const Plan& plan, Options options)
                   options_.synthetic);
 }
 
-void Trainer::read_data() {
-  if (options_.synthetic) return;
-  data::WebVisionOptions o;
-  o.num_class = static_cast<int>(meta_number(session_.plan(), "num_class"));
-  o.mini = options_.mini;
-  const bool retrain = options_.verb == Verb::retrain;
-  if (!options_.evaluate)
-    train_.emplace(retrain ? read_annotation(options_.annotation, options_.data, o.num_class)
-                           : data::read_webvision(options_.data, data::Split::train, o));
-  val_.push_back({"WebVision", data::read_webvision(options_.data, data::Split::val, o)});
-  if (!options_.imagenet.empty())
-    val_.push_back({"ImageNet", data::read_image_folder(options_.imagenet + "/val", o.num_class)});
-  if (!options_.truth.empty() && train_) truth_ = read_truth(options_.truth, *train_);
+std::string Trainer::data_digest() const { return lists_.train ? hex(lists_.train->digest()) : "synthetic"; }
+
+/// Which checkpoint the run goes on with, or, retraining or fine-tuning, begins with; and its seed.
+void Trainer::find_start() {
+  seed_ = options_.seed_or_default();
+  from_ = options_.resume;
+  if (from_ == "auto") {
+    from_ = newest_checkpoint(options_.exp_dir);
+    if (from_.empty()) console_.line("no checkpoint in " + options_.exp_dir + " yet: starting anew");
+  }
+  if (options_.verb == Verb::train) return;
+  if (from_.empty()) from_ = options_.pretrained;
+  if (from_.empty()) throw InputError("--resume auto needs --pretrained FILE, the checkpoint to begin with");
+  const std::optional<uint64_t> seed = seed_of_run(from_, name_of(options_.verb));
+  begins_ = !seed;
+  if (seed && !options_.seed) seed_ = *seed;
 }
 
-std::string Trainer::data_digest() const { return train_ ? hex(train_->digest()) : "synthetic"; }
-
-/// From the seed, or from the checkpoint of --resume.
+/// From the seed, or from a checkpoint.
 void Trainer::start_state() {
-  seed_ = options_.seed_or_default();
   at_.epoch = options_.start_epoch;
-  std::string path = options_.resume;
-  if (path == "auto") {
-    path = newest_checkpoint(options_.exp_dir);
-    if (path.empty()) console_.line("no checkpoint in " + options_.exp_dir + " yet: starting anew");
-    if (path.empty()) path = options_.pretrained;
-  }
-  if (options_.verb == Verb::retrain && (path.empty() || !is_checkpoint_of(path, name_of(Verb::retrain))))
-    return begin_with(path);
+  if (begins_) return begin();
+  const std::string& path = from_;
   if (path.empty()) {
     session_.init_state(seed_);
     return;
@@ -111,13 +104,13 @@ void Trainer::start_state() {
                        static_cast<long long>(at_.step), static_cast<long long>(at_.samples)));
 }
 
-/// Retraining begins with the network of a checkpoint that is no retraining's.
-void Trainer::begin_with(const std::string& path) {
-  if (path.empty()) throw InputError("--resume auto needs --pretrained FILE, the checkpoint to begin with");
-  if (options_.evaluate) console_.line("note: " + path + " was not retrained: its own classifier is evaluated");
+/// With the network of a checkpoint that is none of this command.
+void Trainer::begin() {
+  if (options_.evaluate)
+    console_.line("note: " + from_ + " is no checkpoint of this command: its own classifier is evaluated");
   session_.init_state(seed_);
-  for (const std::string& note : load_pretrained(path, session_, options_.keep_classifier)) console_.line("note: " + note);
-  console_.line(path + ": the network to begin with; " +
+  for (const std::string& note : load_pretrained(from_, session_, options_.keep_classifier)) console_.line("note: " + note);
+  console_.line(from_ + ": the network to begin with; " +
                 (options_.keep_classifier ? "its classifier too" : "the classifier is drawn anew"));
 }
 
@@ -158,12 +151,13 @@ void Trainer::open_source() {
     o.start_batch = static_cast<uint64_t>(at_.step);
     o.epochs = static_cast<uint32_t>(epochs);
     o.strong = steps_->needs_strong();
-    o.balanced = options_.verb == Verb::retrain;
+    if (lists_.order) o.order = [this](uint32_t epoch) { return lists_.order(seed_, epoch); };
+    o.visits = lists_.visits;
     o.augment.size = static_cast<int>(steps_->image_size());
     o.augment.scale_low = options_.crop_min;
     o.augment.jitter = options_.jitter;
     o.augment.gray = options_.gray;
-    source_ = make_loader_source(*train_, o);
+    source_ = make_loader_source(*lists_.train, o);
   }
   batches_ = source_->batches_per_epoch();
   if (at_.step > batches_)
@@ -230,8 +224,8 @@ void Trainer::start_step() {
     throw std::logic_error("the source of batches is at another place than the run");
   Started s{steps_->phase(at_.epoch, options_.start_clean_epoch), learning_rate(options_, at_.epoch), {}, {}};
   s.target.assign(batch.target, batch.target + steps_->batch());
-  for (int64_t i = 0; !truth_.empty() && i < steps_->batch(); ++i)
-    s.truth.push_back(truth_[static_cast<size_t>(batch.sample[i])]);
+  for (int64_t i = 0; !lists_.truth.empty() && i < steps_->batch(); ++i)
+    s.truth.push_back(lists_.truth[static_cast<size_t>(batch.sample[i])]);
   steps_->start(
       s.phase, batch, s.lr,
       static_cast<uint64_t>(at_.epoch) * static_cast<uint64_t>(batches_) + static_cast<uint64_t>(step));
@@ -260,7 +254,7 @@ void Trainer::end_epoch() {
   const int epoch = at_.epoch;
   report_->epoch(steps_->phase(epoch, options_.start_clean_epoch), learning_rate(options_, epoch), at_,
                  source_->broken_count());
-  if (!val_.empty() && !evaluate_epoch(epoch)) return save(epoch, at_.step);  // goes on with this end
+  if (!lists_.val.empty() && !evaluate_epoch(epoch)) return save(epoch, at_.step);  // goes on with this end
   at_.epoch += 1;
   at_.step = 0;
   at_.meters = {};
@@ -268,7 +262,7 @@ void Trainer::end_epoch() {
 }
 
 bool Trainer::evaluate_epoch(int epoch) {
-  for (const Validation& v : val_) {
+  for (const Validation& v : lists_.val) {
     const auto r = evaluate(session_, v.list, options_.workers, [&](int64_t done, int64_t all) {
       console_.status("validation", static_cast<double>(done) / static_cast<double>(all),
                       format("%lld/%lld", static_cast<long long>(done), static_cast<long long>(all)));
@@ -276,6 +270,7 @@ bool Trainer::evaluate_epoch(int epoch) {
     });
     if (!r) return false;
     report_->evaluation(epoch, v.name, *r);
+    if (&v == &lists_.val.front() && !options_.evaluate) is_best_ = r->top1() > at_.best, at_.best = std::max(at_.best, r->top1());
   }
   return true;
 }
@@ -291,6 +286,8 @@ void Trainer::save(int epoch, std::optional<int64_t> step) {
   const std::string name = checkpoint_name(epoch, step, options_.checkpoint_format);
   saved_ = options_.exp_dir + "/" + name;
   save_checkpoint(saved_, session_, info, options_);
+  if (options_.verb == Verb::finetune && !step && std::exchange(is_best_, false))
+    save_checkpoint(options_.exp_dir + "/model_best." + options_.checkpoint_format, session_, info, options_);
 }
 
 }  // namespace moproc::train

@@ -9,11 +9,11 @@
 #include <vector>
 
 #include "core/session.h"
-#include "data/dataset.h"
 #include "train/checkpoint.h"
 #include "train/console.h"
 #include "train/evaluate.h"
 #include "train/interrupt.h"
+#include "train/lists.h"
 #include "train/log.h"
 #include "train/options.h"
 #include "train/report.h"
@@ -33,9 +33,9 @@ class Trainer {
   int run();
 
  private:
-  void read_data();
+  void find_start();
   void start_state();
-  void begin_with(const std::string& path);
+  void begin();
   void compare_with(const CheckpointInfo& info, const std::string& path);
   void open_source();
   void train_epoch();
@@ -57,19 +57,13 @@ class Trainer {
     std::vector<int64_t> target, truth;
   };
 
-  /// A list that is evaluated after each epoch; its name is part of TensorBoard's tags.
-  struct Validation {
-    std::string name;
-    data::Dataset list;
-  };
-
   Options options_;
   Console console_;
-  std::optional<data::Dataset> train_;
-  std::vector<Validation> val_;
-  std::vector<int64_t> truth_;
+  Lists lists_;
   Session session_;
   uint64_t seed_ = 0;
+  std::string from_;     // the checkpoint of the beginning, "" for none
+  bool begins_ = false;  // with its network alone
   Position at_;
   std::optional<StepRunner> steps_;
   std::unique_ptr<Source> source_;
@@ -80,6 +74,7 @@ class Trainer {
   int64_t not_finite_ = 0;  // steps without effect in this process
   std::deque<Started> started_;
   std::optional<Interrupt> interrupt_;
+  bool is_best_ = false;  // the last evaluation was the best so far
   std::string saved_;  // path of the newest checkpoint of this process
 };
 

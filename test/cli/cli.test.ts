@@ -119,6 +119,20 @@ test("compile twice: the second finds the artefact current; inspect and the bina
   t.regex(wrong.stderr, /16.*8|8.*16/);
 });
 
+test("two processes that want one artefact: one builds, the other waits for it", async (t) => {
+  const main = join(root, "build", "js", "compiler", "cli", "main.js");
+  const compile = (): Promise<string> =>
+    new Promise((resolve) => {
+      const child = spawn(process.execPath, [main, "compile", ...tiny, "--width", "0.25", "-o", "shared"], { cwd: scratch });
+      let text = "";
+      for (const s of [child.stdout, child.stderr]) s.on("data", (d) => (text += d));
+      child.on("close", (code) => resolve(`${code} ${text}`));
+    });
+  const [a, b] = (await Promise.all([compile(), compile()])).sort();
+  for (const text of [a, b]) t.regex(text as string, /^0 /);
+  t.is([a, b].filter((text) => text?.includes("unchanged")).length, 1, `${a}\n${b}`);
+});
+
 /** What a checkpoint says about itself; `sha256` is of all its tensors. */
 function metadataOf(file: string): Readonly<Record<string, string>> {
   const bytes = readFileSync(file);

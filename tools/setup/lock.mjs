@@ -55,7 +55,7 @@ export function waitForLock(file, what) {
     const { heldBy, release } = takeLock(file);
     if (release) return release;
     if (!said)
-      console.log(`waiting for process ${heldBy}, which does the ${what}; if there is none, remove ${file}`);
+      console.error(`waiting for process ${heldBy}, which does the ${what}; if there is none, remove ${file}`);
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 300);
   }
 }

@@ -1,0 +1,61 @@
+// moproc retrain, moproc finetune: find or build the binary for the network that a checkpoint holds, then hand over to its verb.
+
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { Command } from "commander";
+import { nativeTool, spawnTool } from "./data.js";
+import { addModelFlags } from "./flags.js";
+import { artefactOf } from "./of_checkpoint.js";
+import { passedOn } from "./train.js";
+
+type Options = Readonly<Record<string, unknown>>;
+
+export function retrainCommand(): Command {
+  const c = new Command("retrain")
+    .description(
+      "Trains a classifier on cleaned labels (pseudo_label.json) on top of a trained network that stays as it is; rare classes " +
+        "are shown more often. The network is the checkpoint's; flags below need not repeat it.",
+    )
+    .option("--resume <file>", "the checkpoint to begin with: MoPro's, also PyTorch's; or one of a retraining to go on with; auto")
+    .option("--pretrained <file>", "with --resume auto: the checkpoint to begin with while there is none")
+    .option("--finetune", "train all layers");
+  return transfer(c, (o) => (o["finetune"] ? "classifier" : "retrain"), "--pretrained", "pretrained");
+}
+
+export function finetuneCommand(): Command {
+  const c = new Command("finetune")
+    .description(
+      "Trains all layers of a trained network on a small part of ImageNet, 1 % where nothing else is said. The network is the " +
+        "checkpoint's; flags below need not repeat it.",
+    )
+    .option("--model-path <file>", "the checkpoint to begin with: MoPro's, also PyTorch's")
+    .option("--resume <file>", "go on with a checkpoint of a fine-tuning; auto: the newest in --exp-dir, if there is one");
+  return transfer(c, () => "classifier", "--model-path", "modelPath");
+}
+
+/** `flag`, called `key` among the options: the checkpoint to begin with, where --resume names none. */
+function transfer(c: Command, task: (o: Options) => string, flag: string, key: string): Command {
+  c.option("--artefact <dir>", "use this artefact instead of finding or building one")
+    .allowUnknownOption()
+    .allowExcessArguments()
+    .helpOption(false)
+    .option("-h, --help", "all flags, with units and defaults");
+  addModelFlags(c);
+  c.action(async (options: Options) => {
+    if (options["help"]) {
+      process.stdout.write(`${c.helpInformation()}\nFlags of the binary's verb ${c.name()}:\n\n`);
+      process.exitCode = await nativeTool("moproc-train-help", [c.name()]);
+      return;
+    }
+    const resume = options["resume"] as string | undefined;
+    const from = (options[key] as string | undefined) ?? (resume === "auto" ? undefined : resume);
+    if (from === undefined) {
+      const other = flag === "--model-path" || resume === "auto" ? flag : "--resume";
+      throw new Error(`${resume === "auto" ? "--resume auto needs " : ""}${other} FILE${resume === "auto" ? "" : " is needed"}: the checkpoint to begin with`);
+    }
+    if (!existsSync(from)) throw new Error(`${from}: no such file`);
+    const dir = (options["artefact"] as string | undefined) ?? (await artefactOf(from, task(options), c));
+    process.exitCode = await spawnTool(join(dir, "train"), [c.name(), ...passedOn(process.argv.slice(3))]);
+  });
+  return c;
+}

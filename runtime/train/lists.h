@@ -1,0 +1,34 @@
+// Which images a run trains and evaluates on, and in which order, by what the command line asks for.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/plan.h"
+#include "data/dataset.h"
+#include "train/console.h"
+#include "train/options.h"
+
+namespace moproc::train {
+
+/// A list that is evaluated after each epoch; its name is part of TensorBoard's tags, "" for the only one there is.
+struct Validation {
+  std::string name;
+  data::Dataset list;
+};
+
+struct Lists {
+  std::optional<data::Dataset> train;  // none: only evaluation, or --synthetic
+  std::vector<Validation> val;         // the first decides which epoch is best
+  std::vector<int64_t> truth;          // classes of the training images, where --truth knows them
+  std::function<std::vector<uint32_t>(uint64_t seed, uint32_t epoch)> order;  // empty: the loader's own
+  uint64_t visits = 0;                                                        // of an epoch of `order`
+};
+
+/// Reads them; fine-tuning writes the list it draws to the experiment's folder. Throws InputError, data::DatasetError.
+Lists read_lists(const Plan& plan, const Options& options, uint64_t seed, Console& console);
+
+}  // namespace moproc::train
