@@ -10,6 +10,7 @@ import { doctorCommand } from "./doctor.js";
 import { exportCommand } from "./export.js";
 import { exportTrainingCommand } from "./export_training.js";
 import { inspectCommand } from "./inspect.js";
+import { reportCommand } from "./report.js";
 import { trainCommand } from "./train.js";
 import { finetuneCommand, retrainCommand } from "./transfer.js";
 import { canonicalFlags } from "./flags.js";
@@ -21,7 +22,7 @@ const program = new Command("moproc")
   .exitOverride()
   .configureOutput(output);
 const exporting = process.argv.includes("--training") ? exportTrainingCommand() : exportCommand();
-for (const c of [compileCommand(), trainCommand(), cleanCommand(), retrainCommand(), finetuneCommand(), exporting, convertCommand(), dataCommand(), inspectCommand(), doctorCommand()]) {
+for (const c of [compileCommand(), trainCommand(), cleanCommand(), retrainCommand(), finetuneCommand(), reportCommand(), exporting, convertCommand(), dataCommand(), inspectCommand(), doctorCommand()]) {
   program.addCommand(c.exitOverride().configureOutput(output));
 }
 

@@ -8,6 +8,7 @@ import { nativeTool, spawnTool } from "./data.js";
 import { addModelFlags, modelFlags, targetOf } from "./flags.js";
 import { modelGraphs } from "./graphs.js";
 import { cachedArtefact } from "./obtain.js";
+import { reportAfter } from "./report.js";
 
 /** Flags with a value that this verb uses up; the binary does not know them. */
 const ownFlags = new Set(["--target", "--precision", "--ranks", "--artefact", "--task", "--width", "--image-input"]);
@@ -16,6 +17,8 @@ export function trainCommand(): Command {
   const c = new Command("train")
     .description("MoPro on a WebVision folder. Flags below choose the binary; all others are the binary's own.")
     .option("--artefact <dir>", "use this artefact instead of finding or building one")
+    .option("--exp-dir <dir>", "where checkpoints, logs and report.html go")
+    .option("--evaluate", "only evaluate the checkpoint of --resume")
     .option("--task <name>", "mopro, or classifier: plain cross-entropy", "mopro")
     .allowUnknownOption()
     .allowExcessArguments()
@@ -31,6 +34,7 @@ export function trainCommand(): Command {
     }
     const dir = (options["artefact"] as string | undefined) ?? (await fittingArtefact(options));
     process.exitCode = await spawnTool(join(dir, "train"), passedOn(argv));
+    if (!options["evaluate"]) await reportAfter(options["expDir"] as string | undefined);
   });
   return c;
 }

@@ -6,6 +6,7 @@ import { Command } from "commander";
 import { nativeTool, spawnTool } from "./data.js";
 import { addModelFlags } from "./flags.js";
 import { artefactOf } from "./of_checkpoint.js";
+import { reportAfter } from "./report.js";
 import { passedOn } from "./train.js";
 
 type Options = Readonly<Record<string, unknown>>;
@@ -19,7 +20,7 @@ export function retrainCommand(): Command {
     .option("--resume <file>", "the checkpoint to begin with: MoPro's, also PyTorch's; or one of a retraining to go on with; auto")
     .option("--pretrained <file>", "with --resume auto: the checkpoint to begin with while there is none")
     .option("--finetune", "train all layers");
-  return transfer(c, (o) => (o["finetune"] ? "classifier" : "retrain"), "--pretrained", "pretrained");
+  return transfer(c, (o) => (o["finetune"] ? "classifier" : "retrain"), "--pretrained", "pretrained", "experiment/cRT");
 }
 
 export function finetuneCommand(): Command {
@@ -30,12 +31,17 @@ export function finetuneCommand(): Command {
     )
     .option("--model-path <file>", "the checkpoint to begin with: MoPro's, also PyTorch's")
     .option("--resume <file>", "go on with a checkpoint of a fine-tuning; auto: the newest in --exp-dir, if there is one");
-  return transfer(c, () => "classifier", "--model-path", "modelPath");
+  return transfer(c, () => "classifier", "--model-path", "modelPath", "Finetune_1percent");
 }
 
-/** `flag`, called `key` among the options: the checkpoint to begin with, where --resume names none. */
-function transfer(c: Command, task: (o: Options) => string, flag: string, key: string): Command {
-  c.option("--artefact <dir>", "use this artefact instead of finding or building one")
+/**
+ * `flag`, called `key` among the options: the checkpoint to begin with, where --resume names none. `exp`: the binary's default of
+ * --exp-dir.
+ */
+function transfer(c: Command, task: (o: Options) => string, flag: string, key: string, exp: string): Command {
+  c.option("--exp-dir <dir>", "where checkpoints, logs and report.html go", exp)
+    .option("--evaluate", "only evaluate the checkpoint")
+    .option("--artefact <dir>", "use this artefact instead of finding or building one")
     .allowUnknownOption()
     .allowExcessArguments()
     .helpOption(false)
@@ -56,6 +62,7 @@ function transfer(c: Command, task: (o: Options) => string, flag: string, key: s
     if (!existsSync(from)) throw new Error(`${from}: no such file`);
     const dir = (options["artefact"] as string | undefined) ?? (await artefactOf(from, task(options), c));
     process.exitCode = await spawnTool(join(dir, "train"), [c.name(), ...passedOn(process.argv.slice(3))]);
+    if (!options["evaluate"]) await reportAfter(options["expDir"] as string);
   });
   return c;
 }

@@ -2,8 +2,11 @@
 // script.
 #include "train/report.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <csignal>
+#include <ctime>
 
 namespace moproc::train {
 namespace {
@@ -46,6 +49,32 @@ Report::Report(Console& console, RunLog& log, int print_freq, int64_t batch, int
       epochs_(epochs),
       every_step_(every_step) {
   restart_clock();
+}
+
+void Report::start(const Session& session, const Options& o, const RunFacts& facts) {
+  const Plan& plan = session.plan();
+  char host[256] = "", started[32] = "";
+  gethostname(host, sizeof host - 1);
+  const std::time_t now = std::time(nullptr);
+  std::tm utc{};
+  std::strftime(started, sizeof started, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &utc));
+  std::string schedule;
+  for (const int epoch : o.schedule) schedule += (schedule.empty() ? "" : " ") + std::to_string(epoch);
+  JsonLine record;
+  record.add("event", "start").add("verb", name_of(o.verb));
+  for (const MetaInfo& m : plan.meta)
+    if (std::string_view(m.key) != "task") record.add(m.key, m.value);
+  record.add("epochs", int64_t{o.epochs}).add("steps", facts.steps).add("seed", static_cast<int64_t>(facts.seed));
+  record.add("data", o.data).add("data_digest", facts.data_digest);
+  record.add("lr", o.hyper.lr).add("schedule", o.cosine ? "cosine" : schedule.c_str()).add("decay_rate", o.decay_rate);
+  record.add("momentum", o.hyper.momentum).add("weight_decay", o.hyper.weight_decay);
+  if (!session.has_program("train"))
+    record.add("moco_m", o.hyper.moco_m).add("proto_m", o.hyper.proto_m).add("temperature", o.hyper.temperature)
+        .add("w_inst", o.hyper.w_inst).add("w_proto", o.hyper.w_proto).add("start_clean_epoch", int64_t{o.start_clean_epoch})
+        .add("pseudo_th", o.hyper.pseudo_th).add("alpha", o.hyper.alpha);
+  record.add("device", session.device().name()).add("workers", int64_t{o.workers});
+  record.add("plan", plan.name).add("plan_digest", plan.digest).add("started", started).add("host", host);
+  log_.line(record);
 }
 
 void Report::restart_clock() {

@@ -24,10 +24,19 @@ struct StepView {
   const StepResult& result;
 };
 
+/// What only the trainer knows of a run.
+struct RunFacts {
+  uint64_t seed;
+  int64_t steps;  // an epoch
+  std::string data_digest;
+};
+
 class Report {
  public:
   Report(Console& console, RunLog& log, int print_freq, int64_t batch, int epochs, bool every_step);
 
+  /// What the run is about, for the log alone: settings and where it runs.
+  void start(const Session& session, const Options& options, const RunFacts& facts);
   /// The next step begins an epoch (or the run).
   void restart_clock();
   void step(const StepView& v);

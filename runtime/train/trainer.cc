@@ -4,6 +4,8 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "core/error.h"
@@ -176,6 +178,8 @@ int Trainer::run() {
                        meta(plan, "arch").c_str(), session_.device().name().c_str(),
                        static_cast<long long>(batches_), static_cast<long long>(steps_->batch()),
                        static_cast<unsigned long long>(seed_)));
+  warn_of_prototypes();
+  report_->start(session_, options_, {seed_, batches_, data_digest()});
   while (at_.epoch < options_.epochs && !limit_reached() && !interrupted()) train_epoch();
   if (options_.dump_step && !interrupted() && *options_.dump_step >= steps_run_)
     throw InputError("--dump-step " + std::to_string(*options_.dump_step) + ": the run ended after " +
@@ -186,6 +190,23 @@ int Trainer::run() {
   if (!interrupted() || at_.epoch >= options_.epochs || (limit_reached() && !unended)) return 0;
   report_->stopped(interrupt_->signal(), at_, saved_);
   return 128 + interrupt_->signal();
+}
+
+/// A prototype begins as its class's first image, which after n images still makes up proto_m^(n - 1) of it.
+void Trainer::warn_of_prototypes() {
+  if (!lists_.train || !session_.has_program("proto")) return;
+  std::vector<int64_t> counts(static_cast<size_t>(lists_.train->num_classes()));
+  for (const int32_t c : lists_.train->labels()) ++counts[static_cast<size_t>(c)];
+  std::erase(counts, 0);
+  std::nth_element(counts.begin(), counts.begin() + static_cast<std::ptrdiff_t>(counts.size() / 2), counts.end());
+  const int64_t images = counts[counts.size() / 2];
+  const double m = options_.hyper.proto_m, share = std::pow(m, static_cast<double>(images - 1));
+  constexpr double kMuch = 0.5, kLittle = 0.1;
+  if (share <= kMuch) return;
+  console_.line(format("note: --proto_m %g: after epoch 0 the prototype of a class of %lld images (the median here) is still %.0f %% "
+                       "its first image; %.4f would make that %.0f %%",
+                       m, static_cast<long long>(images), 100 * share,
+                       images > 1 ? std::pow(kLittle, 1.0 / static_cast<double>(images - 1)) : 0.0, 100 * kLittle));
 }
 
 void Trainer::train_epoch() {

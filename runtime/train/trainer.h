@@ -38,6 +38,7 @@ class Trainer {
   void begin();
   void compare_with(const CheckpointInfo& info, const std::string& path);
   void open_source();
+  void warn_of_prototypes();
   void train_epoch();
   bool may_start() const;
   void start_step();
