@@ -5,13 +5,7 @@
 import { grad } from "../compiler/autodiff/grad.js";
 import { Builder } from "../compiler/ir/builder.js";
 import type { Graph, TensorType, Value } from "../compiler/ir/types.js";
-import {
-  all_finite,
-  constant,
-  normalize_image,
-  softmax_cross_entropy,
-  top_k_correct,
-} from "../compiler/ops/index.js";
+import * as op from "../compiler/ops/index.js";
 import { finish, imagenet, linear, Net } from "./nn.js";
 import { parameters, sgd } from "./optim.js";
 import { trunk, type TrunkConfig } from "./resnet.js";
@@ -24,6 +18,12 @@ export interface ClassifierConfig extends TrunkConfig {
   readonly groups: number; // of the batch, with statistics of their own
   /** All layers (the default), or fc alone, on top of a trunk in evaluation mode. */
   readonly trained?: "all" | "fc";
+  /** The step has an input hyper.label_smoothing (Szegedy et al., CVPR 2016). */
+  readonly label_smoothing?: boolean | number;
+  /** The step has inputs order, target_b and hyper.mix (mixup: Zhang et al., ICLR 2018). */
+  readonly mixup?: boolean | number;
+  /** The step has an input weight, f32 [batch]: how much each sample counts. */
+  readonly sample_weights?: boolean | number;
 }
 
 /** f32[] inputs `hyper.NAME` of the step program, in this order. */
@@ -46,46 +46,82 @@ export function classifier(
   return { feature, logits: linear(net.in("fc"), feature, c.num_class, c.trained === "fc" ? 0.01 : undefined) };
 }
 
-function pixels(b: Builder, c: ClassifierConfig): Value {
-  const img = b.input("img", { dtype: "u8", shape: [c.batch, 3, c.image_size, c.image_size] });
-  return normalize_image(b, img, imagenet);
-}
-
-/** Inputs of both programs, and the network's opinion. */
-function classify(b: Builder, net: Net, c: ClassifierConfig): { target: Value; logits: Value } {
-  const x = pixels(b, c);
-  const target = b.input("target", { dtype: "i64", shape: [c.batch] });
-  return { target, logits: classifier(net, x, c).logits };
-}
+const imageInput = (b: Builder, c: ClassifierConfig): Value =>
+  b.input("img", { dtype: "u8", shape: [c.batch, 3, c.image_size, c.image_size] });
+const pixels = (b: Builder, c: ClassifierConfig): Value => op.normalize_image(b, imageInput(b, c), imagenet);
+const labels = (b: Builder, name: string, c: ClassifierConfig): Value =>
+  b.input(name, { dtype: "i64", shape: [c.batch] });
 
 function train(c: ClassifierConfig): Graph {
   const { groups } = c;
   const b = Builder.create("train", { groups });
   const net = new Net(b, { training: c.trained !== "fc" });
-  const { target, logits } = classify(b, net, c);
+  const img = imageInput(b, c);
+  const target = labels(b, "target", c);
   const [lr, momentum, weight_decay] = classifierHyperNames.map((name) =>
     b.input(`hyper.${name}`, f32()),
   ) as [Value, Value, Value];
-  const weight = constant(b, { values: [1], shape: [c.batch] });
-  const loss = softmax_cross_entropy(b, logits, target, weight, { groups });
+  const weight = c.sample_weights ? b.input("weight", f32(c.batch)) : op.constant(b, { values: [1], shape: [c.batch] });
+  const own = op.normalize_image(b, img, imagenet);
+  const { x, mixed } = c.mixup ? mixup(b, img, own, c) : { x: own };
+  const { logits } = classifier(net, x, c);
+
+  const entropy = (of: Value): Value => op.softmax_cross_entropy(b, logits, of, weight, { groups });
+  const hard = mixed ? between(b.in("mixup"), entropy(target), entropy(mixed.target), mixed.share) : entropy(target);
+  const loss = c.label_smoothing
+    ? between(b.in("smooth"), uniform(b.in("smooth"), logits, weight, groups), hard, b.input("hyper.label_smoothing", f32()))
+    : hard;
 
   const params = parameters(b).filter((p) => c.trained !== "fc" || p.name.startsWith("fc."));
-  const grads = grad(b, loss, constant(b, { values: [1], shape: [groups] }), params);
-  const finite = all_finite(b, [loss, ...grads]);
+  const grads = grad(b, loss, op.constant(b, { values: [1], shape: [groups] }), params);
+  const finite = op.all_finite(b, [loss, ...grads]);
   net.commit(finite);
   sgd(b, params, grads, { lr, momentum, weight_decay }, finite, 1 / groups);
-  return finish(b, { loss, correct: top_k_correct(b, logits, target, weight, { k: 1, groups }), finite });
+  return finish(b, { loss, correct: op.top_k_correct(b, logits, target, weight, { k: 1, groups }), finite });
+}
+
+/** share a + (1 - share) b. */
+const between = (b: Builder, a: Value, other: Value, share: Value): Value =>
+  op.add(b, other, op.mul(b, op.sub(b, a, other), share));
+
+interface Mixed {
+  readonly x: Value; // hyper.mix of the image itself, the rest of image order[n]
+  readonly mixed: { readonly target: Value; readonly share: Value }; // whose label is target_b[n]
+}
+
+function mixup(b: Builder, img: Value, own: Value, c: ClassifierConfig): Mixed {
+  const other = op.normalize_image(b.in("mixup"), op.take_rows(b, img, labels(b, "order", c)), imagenet);
+  const share = b.input("hyper.mix", f32());
+  return { x: between(b.in("mixup"), own, other, share), mixed: { target: labels(b, "target_b", c), share } };
+}
+
+/**
+ * Cross-entropy with all classes alike as labels, log sum exp(z) - mean(z), a weighted mean over the rows of each group: [G];
+ * 0 where no row has weight.
+ */
+function uniform(b: Builder, logits: Value, weight: Value, groups: number): Value {
+  const most = op.max(b, logits, { axes: [1], keepdims: true });
+  const shifted = op.sub(b, logits, most);
+  const total = op.log(b, op.sum(b, op.exp(b, shifted), { axes: [1], keepdims: true }));
+  const row = op.sub(b, total, op.mean(b, shifted, { axes: [1], keepdims: true }));
+  const column = op.reshape(b, weight, { shape: [-1, 1] });
+  const sumOf = (v: Value): Value => op.sum(b, op.reshape(b, v, { shape: [groups, -1] }), { axes: [1] });
+  const weights = sumOf(weight);
+  const none = op.constant(b, { values: [1e-30], shape: [groups] }); // divides 0 where nothing has weight
+  return op.div(b, sumOf(op.mul(b, row, column)), op.add(b, weights, none));
 }
 
 /** Accuracy on a batch; rows of weight 0 fill up a short one and count for nothing. */
 function evaluate(c: ClassifierConfig): Graph {
   const b = Builder.create("evaluate");
-  const { target, logits } = classify(b, new Net(b, { training: false }), c);
+  const x = pixels(b, c);
+  const target = labels(b, "target", c);
+  const { logits } = classifier(new Net(b, { training: false }), x, c);
   const weight = b.input("weight", f32(c.batch));
   return finish(b, {
     logits,
-    correct1: top_k_correct(b, logits, target, weight, { k: 1, groups: 1 }),
-    correct5: top_k_correct(b, logits, target, weight, { k: 5, groups: 1 }),
+    correct1: op.top_k_correct(b, logits, target, weight, { k: 1, groups: 1 }),
+    correct5: op.top_k_correct(b, logits, target, weight, { k: 5, groups: 1 }),
   });
 }
 

@@ -4,7 +4,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { Command } from "commander";
 import { addModelFlags, modelFlags, targetOf } from "./flags.js";
-import { modelGraphs, printGraphs, type Source, userGraphs } from "./graphs.js";
+import { type Extra, extras, modelGraphs, printGraphs, type Source, userGraphs } from "./graphs.js";
 import { artefactKey, obtain, type Obtained } from "./obtain.js";
 import { INIT, onnxSource } from "./onnx_source.js";
 
@@ -14,18 +14,26 @@ export function compileCommand(): Command {
     .argument("[STEP...]", "instead of -a: step.ts, a module of your own that exports programs(): Graph[]; or the files that export --training wrote, which share their state")
     .option("-o, --out <dir>", "artefact directory, replaced when it exists (default: out/NAME)")
     .option("--task <name>", "mopro, classifier (plain cross-entropy), or retrain (its last layer alone)", "mopro")
+    .option("--with <list>", `--task classifier: what its steps take besides images and labels, of ${extras.join(", ")}`)
     .option("--stop-after <pass>", "stop after this pass and print the graphs instead of building");
   addModelFlags(c);
   c.action(async (steps: readonly string[], options: Record<string, unknown>) => {
     const flags = modelFlags(options);
     const target = targetOf(flags);
-    const source = steps.length > 0 ? await filesSource(steps) : modelGraphs(String(options["task"]), flags);
+    const source = steps.length > 0 ? await filesSource(steps) : modelGraphs(String(options["task"]), flags, extrasOf(options["with"]));
     const stopAfter = options["stopAfter"] as string | undefined;
     if (stopAfter !== undefined) return printGraphs(source.graphs(), target, stopAfter);
     const dir = (options["out"] as string | undefined) ?? `out/${source.name}`;
     process.stdout.write(summary(await obtain(source, target, dir, await artefactKey(source, target))));
   });
   return c;
+}
+
+function extrasOf(list: unknown): readonly Extra[] {
+  const names = typeof list === "string" ? list.split(",") : [];
+  const unknown = names.find((n) => !(extras as readonly string[]).includes(n));
+  if (unknown !== undefined) throw new Error(`--with ${unknown}: known are ${extras.join(", ")}`);
+  return names as Extra[];
 }
 
 function filesSource(steps: readonly string[]): Source | Promise<Source> {

@@ -14,6 +14,10 @@ import { optimize, passes } from "../pipeline.js";
 import { root } from "../util/root.js";
 import type { ModelFlags } from "./flags.js";
 
+/** What a classifier's step can take besides images and labels. */
+export const extras = ["label-smoothing", "mixup", "sample-weights"] as const;
+export type Extra = (typeof extras)[number];
+
 export interface Source {
   readonly name: string;
   readonly meta: Plan["meta"];
@@ -24,7 +28,7 @@ export interface Source {
 }
 
 /** The programs of a task for the network and sizes that the flags name. */
-export function modelGraphs(task: string, f: ModelFlags): Source {
+export function modelGraphs(task: string, f: ModelFlags, extras: readonly Extra[] = []): Source {
   const groups = f.bnGroups ?? f.ranks;
   if (f.batchSize % groups !== 0) throw new Error(`--batch-size ${f.batchSize} does not fall into ${groups} equal groups (--bn-groups)`);
   const make = { mopro: moproPrograms, classifier: classifierPrograms, retrain: classifierPrograms }[task];
@@ -38,9 +42,11 @@ export function modelGraphs(task: string, f: ModelFlags): Source {
   };
   const name = `${f.network}_b${f.batchSize}${task === "mopro" ? "" : `_${task}`}`;
   const trained = task === "retrain" ? "fc" : "all";
-  const kind = task === "mopro" ? { task } : { task: "classifier", trained };
+  if (task !== "classifier" && extras.length > 0) throw new Error(`${extras.map((e) => `--${e}`).join(", ")}: only of --task classifier`);
+  const with_ = Object.fromEntries(extras.map((e) => [e.replaceAll("-", "_"), 1]));
+  const kind = task === "mopro" ? { task } : { task: "classifier", trained, ...with_ };
   const meta = { ...kind, ...config, ...images, ...(keep_values && { keep_values: 1 }) };
-  return { name, meta, key: JSON.stringify(meta), graphs: () => make({ ...config, ...images, keep_values, trained }) };
+  return { name, meta, key: JSON.stringify(meta), graphs: () => make({ ...config, ...images, ...with_, keep_values, trained }) };
 }
 
 /** Bundles and imports a user's module; `moproc` in it is this compiler. Throws when it has no `programs` function. */

@@ -13,6 +13,7 @@ import { inspectCommand } from "./inspect.js";
 import { reportCommand } from "./report.js";
 import { trainCommand } from "./train.js";
 import { finetuneCommand, retrainCommand } from "./transfer.js";
+import { weightsCommand } from "./weights.js";
 import { canonicalFlags } from "./flags.js";
 
 const output = { outputError: (text: string, write: (s: string) => void): void => write(text.replace(/^error: /, "moproc: ")) };
@@ -22,7 +23,7 @@ const program = new Command("moproc")
   .exitOverride()
   .configureOutput(output);
 const exporting = process.argv.includes("--training") ? exportTrainingCommand() : exportCommand();
-for (const c of [compileCommand(), trainCommand(), cleanCommand(), retrainCommand(), finetuneCommand(), reportCommand(), exporting, convertCommand(), dataCommand(), inspectCommand(), doctorCommand()]) {
+for (const c of [compileCommand(), trainCommand(), cleanCommand(), retrainCommand(), finetuneCommand(), reportCommand(), weightsCommand(), exporting, convertCommand(), dataCommand(), inspectCommand(), doctorCommand()]) {
   program.addCommand(c.exitOverride().configureOutput(output));
 }
 

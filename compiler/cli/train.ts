@@ -6,7 +6,7 @@ import { Command } from "commander";
 import { archs } from "../../models/resnet.js";
 import { nativeTool, spawnTool } from "./data.js";
 import { addModelFlags, modelFlags, targetOf } from "./flags.js";
-import { modelGraphs } from "./graphs.js";
+import { type Extra, extras, modelGraphs } from "./graphs.js";
 import { cachedArtefact } from "./obtain.js";
 import { reportAfter } from "./report.js";
 
@@ -18,6 +18,9 @@ export function trainCommand(): Command {
     .description("MoPro on a WebVision folder. Flags below choose the binary; all others are the binary's own.")
     .option("--artefact <dir>", "use this artefact instead of finding or building one")
     .option("--exp-dir <dir>", "where checkpoints, logs and report.html go")
+    .option("--label-smoothing <share>", "--task classifier: of the uniform distribution in the labels")
+    .option("--mixup <alpha>", "--task classifier: mixes images in pairs, with shares of Beta(alpha, alpha)")
+    .option("--sample-weights <file>", "--task classifier: how much each training image counts, lines PATH WEIGHT")
     .option("--evaluate", "only evaluate the checkpoint of --resume")
     .option("--task <name>", "mopro, or classifier: plain cross-entropy", "mopro")
     .allowUnknownOption()
@@ -42,7 +45,9 @@ export function trainCommand(): Command {
 /** The cached artefact of these flags, built first when there is none. */
 async function fittingArtefact(options: Record<string, unknown>): Promise<string> {
   const flags = modelFlags(options);
-  return (await cachedArtefact(modelGraphs(String(options["task"]), flags), targetOf(flags))).dir;
+  const key = (e: Extra): string => e.replace(/-(.)/g, (_, c: string) => c.toUpperCase());
+  const wanted = extras.filter((e) => options[key(e)] !== undefined);
+  return (await cachedArtefact(modelGraphs(String(options["task"]), flags, wanted), targetOf(flags))).dir;
 }
 
 /** The arguments for the binary: without the flags that only this verb knows, `--network` and `--arch NETWORK` as -a. */

@@ -24,6 +24,7 @@ enum class Purpose : std::uint32_t {
   sample_label = 5,
   balanced_order = 6,
   subset = 7,
+  mixup = 8,
 };
 
 // One stream of draws. Copyable, cheap to make.

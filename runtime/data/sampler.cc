@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numbers>
 #include <numeric>
 #include <stdexcept>
 #include <string>
@@ -87,6 +88,31 @@ std::vector<std::uint32_t> balanced_order(std::uint64_t seed, std::uint32_t epoc
   order.resize(labels.size());
   order.shrink_to_fit();
   return order;
+}
+
+namespace {
+
+// Gamma(alpha, 1) by Marsaglia and Tsang (2000); for alpha below 1 from a draw of alpha + 1.
+double gamma_draw(Stream& stream, double alpha) {
+  if (alpha < 1) {
+    const double boost = std::pow(1 - stream.unit(), 1 / alpha);
+    return gamma_draw(stream, alpha + 1) * boost;
+  }
+  const double d = alpha - 1.0 / 3, c = 1 / std::sqrt(9 * d);
+  for (;;) {
+    const double u = 1 - stream.unit(), angle = stream.unit();  // Box and Muller's normal
+    const double x = std::sqrt(-2 * std::log(u)) * std::cos(2 * std::numbers::pi * angle);
+    const double v = (1 + c * x) * (1 + c * x) * (1 + c * x);
+    if (v > 0 && std::log(1 - stream.unit()) < 0.5 * x * x + d - d * v + d * std::log(v)) return d * v;
+  }
+}
+
+}  // namespace
+
+double beta_draw(std::uint64_t seed, std::uint64_t step, double alpha) {
+  Stream stream(seed, Purpose::mixup, static_cast<std::uint32_t>(step), static_cast<std::uint32_t>(step >> 32));
+  const double a = gamma_draw(stream, alpha), b = gamma_draw(stream, alpha);
+  return a + b > 0 ? a / (a + b) : 0.5;
 }
 
 std::vector<std::int64_t> permutation(std::uint64_t seed, std::uint64_t step, std::uint64_t n) {

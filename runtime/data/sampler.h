@@ -24,6 +24,9 @@ std::vector<std::uint32_t> balanced_order(std::uint64_t seed, std::uint32_t epoc
 // same.
 std::vector<std::int64_t> permutation(std::uint64_t seed, std::uint64_t step, std::uint64_t n);
 
+// A draw of Beta(alpha, alpha) for training step `step` (counted over the whole run): the share of mixup.
+double beta_draw(std::uint64_t seed, std::uint64_t step, double alpha);
+
 // Batches in an epoch of n samples: training drops the last incomplete one, evaluation keeps it.
 constexpr std::uint64_t batches_in_epoch(std::uint64_t n, std::uint64_t batch, bool training) {
   return training ? n / batch : (n + batch - 1) / batch;

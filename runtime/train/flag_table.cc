@@ -183,6 +183,12 @@ void add_own(std::vector<Flag>& table) {
         number<int64_t>(AT(checkpoint_every), 1, kMaxLong));
   t.one({"--checkpoint-format"}, "NAME", "safetensors",
         "or pth.tar, which the published PyTorch scripts load", set_checkpoint_format);
+  t.one({"--label-smoothing"}, "SHARE", "0", "of the uniform distribution in the labels; --task classifier",
+        number<double>(AT(hyper.label_smoothing), 0, 1));
+  t.one({"--mixup"}, "ALPHA", "", "mixes images in pairs, with shares of Beta(ALPHA, ALPHA); --task classifier",
+        number<double>(AT(mixup), 1e-3, 1e3));
+  t.one({"--sample-weights"}, "FILE", "", "how much each training image counts: lines PATH WEIGHT; --task classifier",
+        text(AT(sample_weights)));
   t.one({"--truth"}, "FILE", "", "true labels (truth.json): report how noise was handled", text(AT(truth)));
   t.one({"--json-log"}, "FILE", "EXP-DIR/metrics.jsonl", "one JSON line a print", text(AT(json_log)));
   t.none({"--mini"}, "only images found through Google (mini-WebVision)", on(AT(mini)));

@@ -162,6 +162,19 @@ void check_finetune(const Options& o, const Plan& plan) {
   if (meta(plan, "trained") != "all") throw InputError("this artefact does not train all layers; compile one with --task classifier");
 }
 
+/// What a step takes only where it was compiled to.
+void check_compiled_in(const Options& o, const Plan& plan) {
+  const auto need = [&](bool given, const char* flag, const char* key) {
+    if (given && meta(plan, key).empty())
+      throw InputError(std::string("--") + flag + ": this artefact's steps do not take it; compile one with --task classifier --with " + flag);
+  };
+  need(o.hyper.label_smoothing > 0, "label-smoothing", "label_smoothing");
+  need(o.mixup > 0, "mixup", "mixup");
+  need(!o.sample_weights.empty(), "sample-weights", "sample_weights");
+  if (o.verb != Verb::train || o.evaluate || !o.replay.empty()) return;
+  if (!meta(plan, "mixup").empty() && o.mixup == 0) throw InputError("this artefact mixes images: --mixup ALPHA is needed");
+}
+
 }  // namespace
 
 void check_against(const Options& o, const Plan& plan) {
@@ -186,6 +199,7 @@ void check_against(const Options& o, const Plan& plan) {
   check_replay(o);
   if (o.synthetic && !o.data.empty()) throw InputError("--synthetic and --data exclude each other");
   if (!o.replay.empty()) return;
+  check_compiled_in(o, plan);
   if (o.verb == Verb::clean) return check_clean(o);
   if (o.verb == Verb::retrain) check_retrain(o, plan);
   if (o.verb == Verb::finetune) check_finetune(o, plan);

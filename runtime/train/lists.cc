@@ -1,6 +1,14 @@
 // A folder of WebVision's, an annotation beside it, or ImageNet's folders.
 #include "train/lists.h"
 
+#include <cerrno>
+#include <charconv>
+#include <cmath>
+#include <cstring>
+#include <fstream>
+#include <unordered_map>
+
+#include "core/error.h"
 #include "data/sampler.h"
 #include "data/subset.h"
 #include "formats/output_file.h"
@@ -16,6 +24,31 @@ void write_subset(const std::string& path, const data::Dataset& part) {
   std::string text;
   for (size_t i = 0; i < part.size(); ++i) text += std::string(part.name(i)) + "\n";
   formats::write_atomically(path, [&](formats::OutputFile& out) { out.write(text); });
+}
+
+/// How much each image counts: lines PATH WEIGHT, one for every image of the list.
+std::vector<float> read_weights(const std::string& path, const data::Dataset& train) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) throw InputError("--sample-weights " + path + ": " + std::strerror(errno));
+  std::unordered_map<std::string, float> by_name;
+  std::string line;
+  for (size_t number = 1; std::getline(file, line); ++number) {
+    if (line.empty()) continue;
+    const size_t space = line.find_last_of(" \t");
+    float weight = 0;
+    const char* const from = line.data() + (space == std::string::npos ? line.size() : space + 1);
+    const auto [end, error] = std::from_chars(from, line.data() + line.size(), weight);
+    if (error != std::errc() || end != line.data() + line.size() || !(weight >= 0 && std::isfinite(weight)))
+      throw InputError(path + ":" + std::to_string(number) + ": expected 'PATH WEIGHT' with a weight of 0 or more");
+    by_name[line.substr(0, space)] = weight;
+  }
+  std::vector<float> weights;
+  for (size_t i = 0; i < train.size(); ++i) {
+    const auto found = by_name.find(std::string(train.name(i)));
+    if (found == by_name.end()) throw InputError(path + ": has no weight for " + std::string(train.name(i)));
+    weights.push_back(found->second);
+  }
+  return weights;
 }
 
 /// What ranks of the published code do: rank g draws a subset of its own, and of it visits every `groups`th place of an order
@@ -91,6 +124,7 @@ Lists read_lists(const Plan& plan, const Options& o, uint64_t seed, Console& con
   Lists lists;
   if (!o.evaluate) lists.train.emplace(data::read_webvision(o.data, data::Split::train, w));
   lists.val.push_back({"WebVision", data::read_webvision(o.data, data::Split::val, w)});
+  if (!o.sample_weights.empty() && lists.train) lists.weights = read_weights(o.sample_weights, *lists.train);
   if (!o.truth.empty() && lists.train) lists.truth = read_truth(o.truth, *lists.train);
   return lists;
 }

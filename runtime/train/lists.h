@@ -23,6 +23,7 @@ struct Validation {
 struct Lists {
   std::optional<data::Dataset> train;  // none: only evaluation, or --synthetic
   std::vector<Validation> val;         // the first decides which epoch is best
+  std::vector<float> weights;          // of the training images, where --sample-weights gives them
   std::vector<int64_t> truth;          // classes of the training images, where --truth knows them
   std::function<std::vector<uint32_t>(uint64_t seed, uint32_t epoch)> order;  // empty: the loader's own
   uint64_t visits = 0;                                                        // of an epoch of `order`

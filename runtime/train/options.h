@@ -20,6 +20,7 @@ struct Hyper {
   double pseudo_th = 0.8;
   double w_inst = 1.0;
   double w_proto = 1.0;
+  double label_smoothing = 0.0;  // share of the uniform distribution in the labels
 };
 
 /// What the artefact was compiled with and a flag may only confirm. 0 or empty: not said.
@@ -69,6 +70,8 @@ struct Options {
   std::string checkpoint_format = "safetensors";  // or "pth.tar"
   bool quiet = false;
   std::string truth;
+  double mixup = 0;            // alpha of the distribution of shares; 0: images are not mixed
+  std::string sample_weights;  // file of how much each image counts
 
   std::string annotation = "pseudo_label.json";  // clean writes it, retrain reads it
   std::string imagenet;                           // retrain: folder with val/, evaluated as well

@@ -29,6 +29,7 @@ constexpr HyperName kHyper[] = {
     {"hyper.pseudo_th", &Hyper::pseudo_th},
     {"hyper.w_inst", &Hyper::w_inst},
     {"hyper.w_proto", &Hyper::w_proto},
+    {"hyper.label_smoothing", &Hyper::label_smoothing},
 };
 
 void expect(const TensorInfo& t, DType dtype, std::initializer_list<int64_t> shape) {
@@ -96,7 +97,11 @@ StepRunner::Bound StepRunner::bind(Phase phase) {
     expect(session_.info(t), DType::f32, {});
     b.hyper.push_back({t, h.value});
   }
-  const size_t fed = 2 + (b.img_aug >= 0) + (b.order >= 0) + b.hyper.size();
+  b.target_b = session_.find_input(b.program, "target_b");
+  b.mix = session_.find_input(b.program, "hyper.mix");
+  b.weight = session_.find_input(b.program, "weight");
+  size_t fed = 2 + b.hyper.size();
+  for (const int t : {b.img_aug, b.order, b.target_b, b.mix, b.weight}) fed += t >= 0;
   if (static_cast<size_t>(p.inputs.size) != fed) {
     std::string text = std::string("program ") + name + " has inputs that training does not feed; it has";
     for (const int32_t t : p.inputs) text += std::string(" ") + session_.info(t).name;
@@ -108,8 +113,10 @@ StepRunner::Bound StepRunner::bind(Phase phase) {
   image_dtype_ = img.dtype == DType::f32 ? DType::f32 : DType::u8;
   for (const int t : {b.img, b.img_aug})
     if (t >= 0) expect(session_.info(t), image_dtype_, {batch_, 3, image_size_, image_size_});
-  for (const int t : {b.target, b.order})
+  for (const int t : {b.target, b.order, b.target_b})
     if (t >= 0) expect(session_.info(t), DType::i64, {batch_});
+  if (b.weight >= 0) expect(session_.info(b.weight), DType::f32, {batch_});
+  if (b.mix >= 0) expect(session_.info(b.mix), DType::f32, {});
   require_outputs(b, phase);
   return b;
 }
@@ -147,9 +154,19 @@ void StepRunner::feed(const Bound& p, const TrainBatch& batch, double lr, uint64
   copy_batch(p.img, batch.img);
   copy_batch(p.img_aug, batch.img_aug);
   copy_batch(p.target, batch.target);
+  if (p.weight >= 0) {
+    const auto weight = session_.view<float>(p.weight);
+    for (int64_t i = 0; i < batch_; ++i)
+      weight[i] = weights_.empty() ? 1.0f : weights_[static_cast<size_t>(batch.sample[i])];
+  }
   if (p.order < 0) return;
-  if (batch.order) copy(p.order, batch.order);
-  else copy(p.order, data::permutation(seed_, global_step, static_cast<uint64_t>(batch_)).data());
+  std::vector<int64_t> order(batch.order, batch.order ? batch.order + batch_ : nullptr);
+  if (order.empty()) order = data::permutation(seed_, global_step, static_cast<uint64_t>(batch_));
+  copy(p.order, order.data());
+  if (p.mix < 0) return;
+  session_.view<float>(p.mix)[0] = static_cast<float>(data::beta_draw(seed_, global_step, mixup_));
+  const auto other = session_.view<int64_t>(p.target_b);
+  for (int64_t i = 0; i < batch_; ++i) other[i] = batch.target[order[static_cast<size_t>(i)]];
 }
 
 /// All elements of a floating-point or integer output as doubles; nothing when the program has no such

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/session.h"
@@ -38,6 +39,11 @@ class StepRunner {
   /// Only where the device has memory of its own.
   void keep_batch() { keep_batch_ = true; }
 
+  /// Steps that mix images take shares of Beta(alpha, alpha).
+  void set_mixup(double alpha) { mixup_ = alpha; }
+  /// Steps that weigh samples take these, by place in the list; empty: 1 each.
+  void set_weights(std::vector<float> weights) { weights_ = std::move(weights); }
+
   int64_t batch() const { return batch_; }
   int64_t image_size() const { return image_size_; }
   /// u8, or f32 for a program compiled to take images that are normalised already.
@@ -68,6 +74,7 @@ class StepRunner {
   struct Bound {
     int program = -1;
     int img = -1, img_aug = -1, target = -1, order = -1;
+    int target_b = -1, mix = -1, weight = -1;
     std::vector<Scalar> hyper;
   };
 
@@ -84,6 +91,8 @@ class StepRunner {
   int64_t batch_ = 0, image_size_ = 0;
   DType image_dtype_ = DType::u8;
   bool supervised_;  // there is but the program `train`
+  double mixup_ = 0;
+  std::vector<float> weights_;
   bool keep_batch_ = false;
   std::vector<int> kept_;  // inputs that the device keeps
   Bound phases_[4];

@@ -57,6 +57,8 @@ Trainer::Trainer(const Plan& plan, Options options)
   log_ = std::make_unique<RunLog>(logs ? options_.exp_dir : "", json);
   if (!options_.evaluate) {
     steps_.emplace(session_, options_.hyper, seed_);
+    steps_->set_mixup(options_.mixup);
+    steps_->set_weights(std::move(lists_.weights));
     if (steps_->image_dtype() != DType::u8)
       throw InputError("this artefact takes f32 images (--image-input f32), which only --replay feeds");
     if (options_.synthetic && session_.device().separate()) {

@@ -185,3 +185,21 @@ TEST("a balanced epoch has as many visits as samples, in the shares of the copie
   CHECK(rare > 0.8 * want && rare < 1.2 * want);
   CHECK(seen.size() < order.size());
 }
+
+TEST("beta draws have the mean and variance of Beta(a, a), each step its own") {
+  for (const double a : {0.2, 0.4, 1.0, 2.5}) {
+    double sum = 0, squares = 0;
+    const int n = 40000;
+    for (int i = 0; i < n; ++i) {
+      const double x = beta_draw(7, static_cast<std::uint64_t>(i), a);
+      CHECK(x >= 0 && x <= 1);
+      sum += x;
+      squares += (x - 0.5) * (x - 0.5);
+    }
+    const double variance = 1 / (4 * (2 * a + 1));
+    CHECK(std::fabs(sum / n - 0.5) < 5 * std::sqrt(variance / n));
+    CHECK(std::fabs(squares / n / variance - 1) < 0.03);
+  }
+  CHECK_EQ(beta_draw(7, 3, 0.4), beta_draw(7, 3, 0.4));
+  CHECK(beta_draw(7, 3, 0.4) != beta_draw(8, 3, 0.4));
+}

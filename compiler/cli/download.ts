@@ -1,0 +1,90 @@
+// A large file over HTTP that survives broken connections: what has arrived stays in FILE.part, and the next attempt, in this
+// process or a later one, asks for the rest. The server's ETag or date guards against another file under the same name.
+
+import { closeSync, existsSync, openSync, readFileSync, renameSync, rmSync, statSync, writeFileSync, writeSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+
+export interface DownloadOptions {
+  readonly attempts: number; // in a row that bring nothing
+  readonly stalled: number; // milliseconds without a byte that end an attempt
+  readonly progress: (done: number, total: number | undefined) => void; // bytes
+  readonly say: (line: string) => void;
+}
+
+/** Downloads `url` to `file`. Throws, naming the URL, when the server refuses or no attempt brings anything any more. */
+export async function download(url: string, file: string, options: DownloadOptions): Promise<void> {
+  const part = `${file}.part`;
+  for (let failures = 0; ; ) {
+    const before = sizeOf(part);
+    try {
+      await attempt(url, part, options);
+      renameSync(part, file);
+      rmSync(`${part}.from`, { force: true });
+      return;
+    } catch (e) {
+      if (e instanceof Refused) throw new Error(`${url}: ${e.message}`);
+      failures = sizeOf(part) > before ? 1 : failures + 1;
+      const why = (e as Error).cause instanceof Error ? ((e as Error).cause as Error).message : (e as Error).message;
+      if (failures >= options.attempts) {
+        const kept = sizeOf(part) > 0 ? `; ${sizeOf(part)} bytes are kept in ${part}, the same command goes on from there` : "";
+        throw new Error(`${url}: ${why}, ${failures} times in a row${kept}`);
+      }
+      options.say(`${why}; trying again`);
+      await sleep(Math.min(options.stalled, 250 * 2 ** failures));
+    }
+  }
+}
+
+/** An answer that trying again will not change. */
+class Refused extends Error {}
+
+const sizeOf = (file: string): number => (existsSync(file) ? statSync(file).size : 0);
+
+/** One request for what is missing of `part`. Returns when all of it is there. */
+async function attempt(url: string, part: string, options: DownloadOptions): Promise<void> {
+  const note = `${part}.from`; // which file the part is of
+  const known = existsSync(note) ? readFileSync(note, "utf8") : "";
+  const have = known === "" ? 0 : sizeOf(part);
+  const quiet = new AbortController();
+  let timer = setTimeout(() => quiet.abort(new Error("nothing arrives")), options.stalled);
+  try {
+    const headers: Record<string, string> = have > 0 ? { range: `bytes=${have}-`, "if-range": known } : {};
+    const answer = await fetch(url, { headers: { ...headers, "accept-encoding": "identity" }, signal: quiet.signal });
+    if (answer.status === 416) {
+      rmSync(part, { force: true }); // longer than the file: of another one
+      throw new Error("the file became shorter");
+    }
+    if (answer.status >= 400 && answer.status < 500 && answer.status !== 408 && answer.status !== 429)
+      throw new Refused(`the server says ${answer.status} ${answer.statusText}`);
+    if (!answer.ok || !answer.body) throw new Error(`the server says ${answer.status} ${answer.statusText}`);
+    const resumed = answer.status === 206;
+    const start = resumed ? have : 0;
+    const total = totalOf(answer, start);
+    writeFileSync(note, answer.headers.get("etag") ?? answer.headers.get("last-modified") ?? "");
+    const fd = openSync(part, resumed ? "a" : "w");
+    let done = start;
+    try {
+      for await (const chunk of answer.body) {
+        clearTimeout(timer);
+        timer = setTimeout(() => quiet.abort(new Error("nothing arrives")), options.stalled);
+        for (let at = 0; at < chunk.length; ) at += writeSync(fd, chunk, at);
+        done += chunk.length;
+        options.progress(done, total);
+      }
+    } finally {
+      closeSync(fd);
+    }
+    if (total !== undefined && done !== total) throw new Error(`the connection ended after ${done} of ${total} bytes`);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Size of the whole file, where the server says it. */
+function totalOf(answer: Response, start: number): number | undefined {
+  const range = /^bytes (\d+)-\d+\/(\d+)$/.exec(answer.headers.get("content-range") ?? "");
+  if (answer.status === 206 && Number(range?.[1]) !== start) throw new Refused("the server sends another part than was asked for");
+  if (range) return Number(range[2]);
+  const length = answer.headers.get("content-length");
+  return length === null ? undefined : Number(length);
+}
