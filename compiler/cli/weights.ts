@@ -7,6 +7,7 @@ import { Command } from "commander";
 import { writeWhole } from "../util/whole_file.js";
 import { openCheckpoint } from "./checkpoint.js";
 import { download } from "./download.js";
+import { positive } from "./flags.js";
 
 const base = "https://storage.googleapis.com/sfr-pcl-data-research/MoPro_checkpoint";
 /** The published files, and the network that each holds. */
@@ -31,7 +32,7 @@ export function weightsCommand(): Command {
     .argument("[version]", "v1 or v2; may be left out with --url")
     .option("-o, --out <file>", "where to (default: the published name)")
     .option("--url <url>", "from there instead: a mirror, or another MoPro checkpoint")
-    .option("--timeout <seconds>", "without a byte, after which a connection is given up", Number, 30);
+    .option("--timeout <seconds>", "without a byte, after which a connection is given up", positive, 30);
   fetch.action((version: string | undefined, flags: FetchFlags) => fetchWeights(version, flags));
   return c.addCommand(fetch.exitOverride());
 }

@@ -140,6 +140,17 @@ void to_torchvision(const Checkpoint& c, const std::string& out, Notes& notes) {
   write_torch(out, to_state_dict(encoder));
 }
 
+/// How images must reach the network, in detectron2's units of 0 to 255: it does not look, but whoever writes the
+/// configuration can.
+void add_pixels(Dict& root) {
+  const auto three = [](double r, double g, double b) {
+    return Value(Sequence{{Value(r), Value(g), Value(b)}});
+  };
+  root.add("pixel_order", Value("RGB"));
+  root.add("pixel_mean", three(123.675, 116.28, 103.53));
+  root.add("pixel_std", three(58.395, 57.12, 57.375));
+}
+
 void to_detectron2(const Checkpoint& c, const std::string& out, Notes& notes) {
   Checkpoint encoder = query_encoder(c), kept = encoder;
   kept.tensors.clear();
@@ -155,6 +166,7 @@ void to_detectron2(const Checkpoint& c, const std::string& out, Notes& notes) {
   root.add("model", Value(std::move(model)));
   root.add("__author__", Value("MoPro"));
   root.add("matching_heuristics", Value(true));
+  add_pixels(root);
   write_numpy_pickle(out, Value(std::move(root)));
 }
 

@@ -63,13 +63,23 @@ TEST("convert: the published checkpoint goes to safetensors and back to the bit,
   }
 }
 
-TEST("convert: detectron2's file is the published script's, and comes back") {
+TEST("convert: detectron2's file is the published script's and says how pixels are scaled, and comes back") {
   Folder f;
   const std::string said = joined(convert({fixture("published.zip.pth.tar"), f / "m.pkl", "", ""}));
   CHECK(has(said, "left out: 78 of encoder_k, 6 of encoder_q, prototypes, queue, queue_ptr\n"));
   CHECK(has(said, "left out: momentum of 42 parameters\n"));
   const MappedFile file(f / "m.pkl");
-  CHECK_EQ(difference(parse_pickled(file.bytes(), "m").root, python_says("detectron2.pkl")), "");
+  Dict root = *parse_pickled(file.bytes(), "m").root.dict();
+  const Json pixels = parse_json(R"({"pixel_order": "RGB", "pixel_mean": [123.675, 116.28, 103.53],
+                                     "pixel_std": [58.395, 57.12, 57.375]})", "pixels");
+  for (const auto& [key, want] : *pixels.object()) {
+    REQUIRE(root.find(key) != nullptr);
+    if (want.string()) CHECK_EQ(*root.find(key)->text(), *want.string());
+    for (size_t i = 0; want.array() && i < 3; ++i)
+      CHECK_EQ(*root.find(key)->sequence()->items[i].real(), *(*want.array())[i].number());
+  }
+  std::erase_if(root.members, [](const auto& m) { return m.first.text()->starts_with("pixel_"); });
+  CHECK_EQ(difference(Value(root), python_says("detectron2.pkl")), "");
   convert({f / "m.pkl", f / "back.safetensors", "", ""});
   const Checkpoint all = open_checkpoint(fixture("published.zip.pth.tar")),
                    back = open_checkpoint(f / "back.safetensors");
