@@ -7,10 +7,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Command } from "commander";
 import { cleanPage } from "../report/clean.js";
-import { nativeTool, nativeToolFile, spawnTool } from "./data.js";
-import { addModelFlags } from "./flags.js";
-import { artefactOf } from "./of_checkpoint.js";
 import { writeWhole } from "../util/whole_file.js";
+import { binaryVerb } from "./binary_verb.js";
+import { nativeToolFile, spawnTool } from "./data.js";
+import { artefactOf } from "./of_checkpoint.js";
 import { passedOn } from "./train.js";
 
 export function cleanCommand(): Command {
@@ -19,23 +19,11 @@ export function cleanCommand(): Command {
       "A trained MoPro checkpoint judges the label of every training image: writes pseudo_label.json, the list that retraining " +
         "takes, and a report with a line an image. The network is the checkpoint's; flags below need not repeat it.",
     )
-    .option("--artefact <dir>", "use this artefact instead of finding or building one")
     .option("--resume <file>", "the checkpoint: .safetensors of a training run, or a PyTorch .pth.tar or .pth")
     .option("--data <dir>", "WebVision folder")
     .option("--annotation <file>", "what is written; the report, its sums and a page to look through lie beside it", "pseudo_label.json")
-    .option("--no-html", "do not make the page, NAME.html")
-    .allowUnknownOption()
-    .allowExcessArguments()
-    .helpOption(false)
-    .option("-h, --help", "all flags, with units and defaults");
-  addModelFlags(c);
-  c.action(async (options: Record<string, unknown>) => {
-    const argv = process.argv.slice(3);
-    if (options["help"]) {
-      process.stdout.write(`${c.helpInformation()}\nFlags of the binary's verb clean:\n\n`);
-      process.exitCode = await nativeTool("moproc-train-help", ["clean"]);
-      return;
-    }
+    .option("--no-html", "do not make the page, NAME.html");
+  return binaryVerb(c, async (options, argv) => {
     if (options["resume"] === undefined) throw new Error("--resume FILE is needed: the checkpoint that judges");
     const dir = (options["artefact"] as string | undefined) ?? (await artefactOf(String(options["resume"]), "mopro", c));
     const annotation = String(options["annotation"]);
@@ -43,7 +31,6 @@ export function cleanCommand(): Command {
     process.exitCode = await spawnTool(join(dir, "train"), ["clean", ...passedOn(argv).filter((a) => a !== "--no-html")]);
     if (process.exitCode === 0 && html && options["data"] !== undefined) await writePage(annotation, String(options["data"]));
   });
-  return c;
 }
 
 const PER_VERDICT = 60; // pictures on the page

@@ -1,11 +1,11 @@
-// moproc train: finds or builds the training binary for the flags that are compiled in, then hands over to it with all
-// flags. The binary itself checks every other flag, so there is one list of them.
+// moproc train: finds or builds the training binary for the flags that are compiled in, then hands over to it with all flags.
 
 import { join } from "node:path";
 import { Command } from "commander";
 import { archs } from "../../models/resnet.js";
-import { nativeTool, spawnTool } from "./data.js";
-import { addModelFlags, modelFlags, targetOf } from "./flags.js";
+import { binaryVerb, type Options } from "./binary_verb.js";
+import { spawnTool } from "./data.js";
+import { modelFlags, targetOf } from "./flags.js";
 import { type Extra, extras, modelGraphs } from "./graphs.js";
 import { cachedArtefact } from "./obtain.js";
 import { reportAfter } from "./report.js";
@@ -16,34 +16,21 @@ const ownFlags = new Set(["--target", "--precision", "--ranks", "--artefact", "-
 export function trainCommand(): Command {
   const c = new Command("train")
     .description("MoPro on a WebVision folder. Flags below choose the binary; all others are the binary's own.")
-    .option("--artefact <dir>", "use this artefact instead of finding or building one")
     .option("--exp-dir <dir>", "where checkpoints, logs and report.html go")
     .option("--label-smoothing <share>", "--task classifier: of the uniform distribution in the labels")
     .option("--mixup <alpha>", "--task classifier: mixes images in pairs, with shares of Beta(alpha, alpha)")
     .option("--sample-weights <file>", "--task classifier: how much each training image counts, lines PATH WEIGHT")
     .option("--evaluate", "only evaluate the checkpoint of --resume")
-    .option("--task <name>", "mopro, or classifier: plain cross-entropy", "mopro")
-    .allowUnknownOption()
-    .allowExcessArguments()
-    .helpOption(false)
-    .option("-h, --help", "all flags, with units and defaults");
-  addModelFlags(c);
-  c.action(async (options: Record<string, unknown>) => {
-    const argv = process.argv.slice(3);
-    if (options["help"]) {
-      process.stdout.write(`${c.helpInformation()}\nFlags of the training binary:\n\n`);
-      process.exitCode = await nativeTool("moproc-train-help", []);
-      return;
-    }
+    .option("--task <name>", "mopro, or classifier: plain cross-entropy", "mopro");
+  return binaryVerb(c, async (options, argv) => {
     const dir = (options["artefact"] as string | undefined) ?? (await fittingArtefact(options));
     process.exitCode = await spawnTool(join(dir, "train"), passedOn(argv));
     if (!options["evaluate"]) await reportAfter(options["expDir"] as string | undefined);
   });
-  return c;
 }
 
 /** The cached artefact of these flags, built first when there is none. */
-async function fittingArtefact(options: Record<string, unknown>): Promise<string> {
+async function fittingArtefact(options: Options): Promise<string> {
   const flags = modelFlags(options);
   const key = (e: Extra): string => e.replace(/-(.)/g, (_, c: string) => c.toUpperCase());
   const wanted = extras.filter((e) => options[key(e)] !== undefined);

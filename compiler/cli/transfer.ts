@@ -3,13 +3,11 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { Command } from "commander";
-import { nativeTool, spawnTool } from "./data.js";
-import { addModelFlags } from "./flags.js";
+import { binaryVerb, type Options } from "./binary_verb.js";
+import { spawnTool } from "./data.js";
 import { artefactOf } from "./of_checkpoint.js";
 import { reportAfter } from "./report.js";
 import { passedOn } from "./train.js";
-
-type Options = Readonly<Record<string, unknown>>;
 
 export function retrainCommand(): Command {
   const c = new Command("retrain")
@@ -40,19 +38,8 @@ export function finetuneCommand(): Command {
  */
 function transfer(c: Command, task: (o: Options) => string, flag: string, key: string, exp: string): Command {
   c.option("--exp-dir <dir>", "where checkpoints, logs and report.html go", exp)
-    .option("--evaluate", "only evaluate the checkpoint")
-    .option("--artefact <dir>", "use this artefact instead of finding or building one")
-    .allowUnknownOption()
-    .allowExcessArguments()
-    .helpOption(false)
-    .option("-h, --help", "all flags, with units and defaults");
-  addModelFlags(c);
-  c.action(async (options: Options) => {
-    if (options["help"]) {
-      process.stdout.write(`${c.helpInformation()}\nFlags of the binary's verb ${c.name()}:\n\n`);
-      process.exitCode = await nativeTool("moproc-train-help", [c.name()]);
-      return;
-    }
+    .option("--evaluate", "only evaluate the checkpoint");
+  return binaryVerb(c, async (options, argv) => {
     const resume = options["resume"] as string | undefined;
     const from = (options[key] as string | undefined) ?? (resume === "auto" ? undefined : resume);
     if (from === undefined) {
@@ -61,8 +48,7 @@ function transfer(c: Command, task: (o: Options) => string, flag: string, key: s
     }
     if (!existsSync(from)) throw new Error(`${from}: no such file`);
     const dir = (options["artefact"] as string | undefined) ?? (await artefactOf(from, task(options), c));
-    process.exitCode = await spawnTool(join(dir, "train"), [c.name(), ...passedOn(process.argv.slice(3))]);
+    process.exitCode = await spawnTool(join(dir, "train"), [c.name(), ...passedOn(argv)]);
     if (!options["evaluate"]) await reportAfter(options["expDir"] as string);
   });
-  return c;
 }
