@@ -26,7 +26,7 @@ export async function page({ title, client, data }: PageSource): Promise<string>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <link rel="icon" href="data:,">
-<title>${escape(title)}</title>
+<title>${asText(title)}</title>
 <style>
 ${style}</style>
 </head>
@@ -39,4 +39,4 @@ ${style}</style>
 `;
 }
 
-const escape = (text: string): string => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
+const asText = (text: string): string => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;");

@@ -90,7 +90,11 @@ test("a connection that breaks is taken up where it broke, again and again", asy
 
 test("a server that goes away leaves what has arrived, and a later call goes on", async (t) => {
   let up = true;
-  const { url, requests } = await serve(t, (req, res) => (up ? ((up = false), send(req, res, weights, '"a"', 500_000)) : res.destroy()));
+  const { url, requests } = await serve(t, (req, res) => {
+    if (up) send(req, res, weights, '"a"', 500_000);
+    else res.destroy();
+    up = false;
+  });
   const r = await fetchWeights("--url", url, "-o", "later.tar");
   t.is(r.status, 2);
   t.regex(r.err, /times in a row; \d+ bytes are kept in later\.tar\.part, the same command goes on/);

@@ -104,11 +104,18 @@ function gallery(): readonly HTMLElement[] {
     cards.replaceChildren(...shown.map(card));
     for (const b of buttons) b.setAttribute("aria-pressed", String(b.dataset["only"] === (only ?? "all")));
   };
+  const show = (v: Verdict | undefined): void => {
+    only = v;
+    fill();
+  };
+  const sort = (e: Event): void => {
+    order = (e.target as HTMLSelectElement).value;
+    fill();
+  };
   const button = (v: Verdict | undefined): HTMLElement =>
-    el("button", { type: "button", "data-only": v ?? "all", style: `--hue:${v ? hues[v] : "currentColor"}`, click: () => ((only = v), fill()) }, v ?? "all");
+    el("button", { type: "button", "data-only": v ?? "all", style: `--hue:${v ? hues[v] : "currentColor"}`, click: () => show(v) }, v ?? "all");
   const buttons = [undefined, "kept", "relabelled", "dropped"].map((v) => button(v as Verdict | undefined));
-  const select = el("select", { "aria-label": "sort by", change: (e) => ((order = (e.target as HTMLSelectElement).value), fill()) },
-    ...Object.keys(orders).map((o) => el("option", { value: o }, o)));
+  const select = el("select", { "aria-label": "sort by", change: sort }, ...Object.keys(orders).map((o) => el("option", { value: o }, o)));
   fill();
   return [el("div", { class: "controls" }, ...buttons, el("span", {}, "sort by"), select), cards];
 }
