@@ -130,3 +130,9 @@ export function embed(c: ClassifierConfig): Graph {
   const b = Builder.create("embed");
   return finish(b, { ...classifier(new Net(b, { training: false }), pixels(b, c), c) });
 }
+
+/** The program `embed` of the network without its classifier: img -> feature [N, featureSize], after global pooling. */
+export function featurePrograms(c: ClassifierConfig): Graph[] {
+  const b = Builder.create("embed");
+  return [finish(b, { feature: trunk(new Net(b, { training: false }), pixels(b, c), c) })];
+}

@@ -4,7 +4,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { build } from "esbuild";
-import { classifierPrograms } from "../../models/classifier.js";
+import { classifierPrograms, featurePrograms } from "../../models/classifier.js";
 import { moproPrograms } from "../../models/mopro.js";
 import { archOf } from "../../models/resnet.js";
 import { print } from "../ir/print.js";
@@ -31,8 +31,8 @@ export interface Source {
 export function modelGraphs(task: string, f: ModelFlags, extras: readonly Extra[] = []): Source {
   const groups = f.bnGroups ?? f.ranks;
   if (f.batchSize % groups !== 0) throw new Error(`--batch-size ${f.batchSize} does not fall into ${groups} equal groups (--bn-groups)`);
-  const make = { mopro: moproPrograms, classifier: classifierPrograms, retrain: classifierPrograms }[task];
-  if (!make) throw new Error(`--task ${task}: known are mopro, classifier and retrain`);
+  const make = { mopro: moproPrograms, classifier: classifierPrograms, retrain: classifierPrograms, embed: featurePrograms }[task];
+  if (!make) throw new Error(`--task ${task}: known are mopro, classifier, retrain and embed`);
   const images = f.imageInput === "f32" ? { image_input: f.imageInput } : {};
   const keep_values = f.keepValues === true;
   if (task !== "mopro" && (keep_values || f.imageInput === "f32")) throw new Error("--image-input f32 and --keep-values need --task mopro");
@@ -44,7 +44,7 @@ export function modelGraphs(task: string, f: ModelFlags, extras: readonly Extra[
   const trained = task === "retrain" ? "fc" : "all";
   if (task !== "classifier" && extras.length > 0) throw new Error(`${extras.map((e) => `--${e}`).join(", ")}: only of --task classifier`);
   const with_ = Object.fromEntries(extras.map((e) => [e.replaceAll("-", "_"), 1]));
-  const kind = task === "mopro" ? { task } : { task: "classifier", trained, ...with_ };
+  const kind = task === "mopro" || task === "embed" ? { task } : { task: "classifier", trained, ...with_ };
   const meta = { ...kind, ...config, ...images, ...(keep_values && { keep_values: 1 }) };
   return { name, meta, key: JSON.stringify(meta), graphs: () => make({ ...config, ...images, ...with_, keep_values, trained }) };
 }

@@ -12,7 +12,7 @@ import { exportTrainingCommand } from "./export_training.js";
 import { inspectCommand } from "./inspect.js";
 import { reportCommand } from "./report.js";
 import { trainCommand } from "./train.js";
-import { finetuneCommand, retrainCommand } from "./transfer.js";
+import { finetuneCommand, lowshotCommand, retrainCommand } from "./transfer.js";
 import { weightsCommand } from "./weights.js";
 import { canonicalFlags } from "./flags.js";
 
@@ -23,7 +23,7 @@ const program = new Command("moproc")
   .exitOverride()
   .configureOutput(output);
 const exporting = process.argv.includes("--training") ? exportTrainingCommand() : exportCommand();
-for (const c of [compileCommand(), trainCommand(), cleanCommand(), retrainCommand(), finetuneCommand(), reportCommand(), weightsCommand(), exporting, convertCommand(), dataCommand(), inspectCommand(), doctorCommand()]) {
+for (const c of [compileCommand(), trainCommand(), cleanCommand(), retrainCommand(), finetuneCommand(), lowshotCommand(), reportCommand(), weightsCommand(), exporting, convertCommand(), dataCommand(), inspectCommand(), doctorCommand()]) {
   program.addCommand(c.exitOverride().configureOutput(output));
 }
 

@@ -1,4 +1,4 @@
-// moproc retrain, moproc finetune: find or build the binary for the network that a checkpoint holds, then hand over to its verb.
+// moproc retrain, finetune, lowshot: find or build the binary for the network that a checkpoint holds, then hand over to its verb.
 
 import { existsSync } from "node:fs";
 import { join } from "node:path";
@@ -30,6 +30,22 @@ export function finetuneCommand(): Command {
     .option("--model-path <file>", "the checkpoint to begin with: MoPro's, also PyTorch's")
     .option("--resume <file>", "go on with a checkpoint of a fine-tuning; auto: the newest in --exp-dir, if there is one");
   return transfer(c, () => "classifier", "--model-path", "modelPath", "Finetune_1percent");
+}
+
+export function lowshotCommand(): Command {
+  const c = new Command("lowshot")
+    .description(
+      "How good a trained network's features are: linear SVMs on 1 to 16 images a class of PASCAL VOC 2007 or Places205, mean and " +
+        "deviation over five draws. The network is the checkpoint's; flags below need not repeat it.",
+    )
+    .option("--model-path <file>", "the checkpoint: of any training here, or a PyTorch .pth.tar or .pth");
+  return binaryVerb(c, async (options, argv) => {
+    const from = options["modelPath"] as string | undefined;
+    if (from === undefined) throw new Error("--model-path FILE is needed: the checkpoint whose features are measured");
+    if (!existsSync(from)) throw new Error(`${from}: no such file`);
+    const dir = (options["artefact"] as string | undefined) ?? (await artefactOf(from, "embed", c));
+    process.exitCode = await spawnTool(join(dir, "train"), ["lowshot", ...passedOn(argv)]);
+  });
 }
 
 /**

@@ -2,13 +2,9 @@
 #include "dataset.h"
 
 #include <algorithm>
-#include <cerrno>
-#include <charconv>
-#include <cstring>
-#include <filesystem>
 #include <fstream>
 
-namespace fs = std::filesystem;
+#include "list_file.h"
 
 namespace moproc::data {
 
@@ -31,52 +27,6 @@ std::uint64_t Dataset::digest() const {
 
 namespace {
 
-constexpr std::string_view spaces = " \t\r\v\f";
-
-std::string_view trimmed(std::string_view text) {
-  const std::size_t from = text.find_first_not_of(spaces);
-  if (from == std::string_view::npos) return {};
-  return text.substr(from, text.find_last_not_of(spaces) - from + 1);
-}
-
-[[noreturn]] void bad_line(const std::string& file, std::size_t line, const std::string& what) {
-  throw DatasetError(file + ":" + std::to_string(line) + ": " + what);
-}
-
-std::string quoted(std::string_view text) {
-  std::string shown;
-  for (const char c : text.substr(0, 80)) shown += c >= 0 && c < ' ' ? '?' : c;
-  return "'" + shown + (text.size() > 80 ? "...'" : "'");
-}
-
-struct Entry {
-  std::string_view name;
-  std::int64_t label;
-};
-
-Entry parse(const std::string& file, std::size_t number, std::string_view line) {
-  const std::size_t last = line.find_last_of(spaces);
-  if (last == std::string_view::npos) bad_line(file, number, "expected 'PATH LABEL', got " + quoted(line));
-  const std::string_view field = line.substr(last + 1);
-  Entry entry{trimmed(line.substr(0, last)), 0};
-  const auto [end, error] = std::from_chars(field.data(), field.data() + field.size(), entry.label);
-  if (error == std::errc::result_out_of_range)
-    bad_line(file, number, "label " + quoted(field) + " is out of range");
-  if (error != std::errc() || end != field.data() + field.size()) {
-    bad_line(file, number, "expected 'PATH LABEL', but " + quoted(field) + " is no label");
-  }
-  return entry;
-}
-
-std::ifstream open(const std::string& file) {
-  std::ifstream in(file, std::ios::binary);
-  if (!in || fs::is_directory(file)) {
-    throw DatasetError(file +
-                       ": cannot read this list: " + (errno != 0 ? std::strerror(errno) : "no regular file"));
-  }
-  return in;
-}
-
 int known_classes(const std::string& info, int num_class) {
   std::ifstream in(info + "/synsets.txt");
   if (!in) return std::max(1000, num_class);
@@ -87,26 +37,12 @@ int known_classes(const std::string& info, int num_class) {
 }
 
 void append_list(const std::string& file, std::string_view prefix, int classes, int keep, Dataset& out) {
-  std::ifstream in = open(file);
-  std::string line, name;
-  for (std::size_t number = 1; std::getline(in, line); ++number) {
-    const std::string_view text = trimmed(line);
-    if (text.empty()) continue;
-    const Entry entry = parse(file, number, text);
-    if (entry.label < 0 || entry.label >= classes) {
-      bad_line(file, number,
-               "label " + std::to_string(entry.label) + " is out of range 0.." + std::to_string(classes - 1));
-    }
-    if (entry.label >= keep) continue;
-    name.assign(prefix).append(entry.name);
-    out.add(name, entry.label);
-  }
-  if (in.bad()) throw DatasetError(file + ": " + std::strerror(errno));
-}
-
-void need_directory(const std::string& path, const char* what) {
-  std::error_code error;
-  if (!fs::is_directory(path, error)) throw DatasetError(path + ": no such folder; " + what);
+  std::string name;
+  read_list(file, [&](std::string_view path, std::int64_t label) {
+    if (label < 0 || label >= classes) throw out_of_range(label, classes);
+    if (label >= keep) return;
+    out.add(name.assign(prefix).append(path), label);
+  });
 }
 
 }  // namespace

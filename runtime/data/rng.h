@@ -25,6 +25,7 @@ enum class Purpose : std::uint32_t {
   balanced_order = 6,
   subset = 7,
   mixup = 8,
+  svm_order = 9,
 };
 
 // One stream of draws. Copyable, cheap to make.

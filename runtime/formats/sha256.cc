@@ -5,6 +5,8 @@
 #include <bit>
 #include <cstring>
 
+#include "formats/mapped_file.h"
+
 namespace moproc::formats {
 namespace {
 
@@ -72,6 +74,13 @@ std::string Sha256::hex() {
   for (const uint32_t v : h_)
     for (int shift = 28; shift >= 0; shift -= 4) text += "0123456789abcdef"[v >> shift & 15];
   return text;
+}
+
+std::string file_sha256(const std::string& path) {
+  const MappedFile file(path);
+  Sha256 sha;
+  sha.add(file.bytes());
+  return sha.hex();
 }
 
 }  // namespace moproc::formats

@@ -25,4 +25,7 @@ class Sha256 {
   uint64_t total_ = 0;
 };
 
+/// Of a whole file, 64 hexadecimal digits. Throws InputError when it cannot be read.
+std::string file_sha256(const std::string& path);
+
 }  // namespace moproc::formats

@@ -42,13 +42,6 @@ data::Dataset read_list(const Plan& plan, const Options& o) {
   return data::read_webvision(o.data, data::Split::train, w);
 }
 
-std::string digest_of(const std::string& path) {
-  const MappedFile file(path);
-  formats::Sha256 sha;
-  sha.add(file.bytes());
-  return sha.hex();
-}
-
 /// How many images went which way.
 struct Counts {
   int64_t kept = 0, relabelled = 0, dropped = 0, unreadable = 0;
@@ -67,11 +60,12 @@ class Cleaning {
         classes_(meta_number(plan, "num_class")),
         batch_(embed_batch(session_)),
         label_(list_.size(), -1) {
+    session_.output(session_.program("embed"), "proto_logits");  // throws: only an artefact of MoPro judges
     if (options.compat_released && options.hyper.alpha != 0.5)
       console_.line("note: --compat released: the published code takes alpha 0.5, whatever --alpha says");
     for (const std::string& note : load_checkpoint(options.resume, session_).notes) console_.line("note: " + note);
     settings_ = JsonLine()
-                    .add("checkpoint", digest_of(options.resume))
+                    .add("checkpoint", formats::file_sha256(options.resume))
                     .add("images", static_cast<int64_t>(list_.size()))
                     .add("list", format("%016llx", static_cast<unsigned long long>(list_.digest())))
                     .add("classes", classes_)

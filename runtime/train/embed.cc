@@ -16,19 +16,22 @@ namespace moproc::train {
 namespace {
 
 struct Program {
-  int program, img, temperature, logits, proto;
+  int program, img, temperature, feature, logits, proto;  // but the first two: -1 where there is none
 
   explicit Program(const Session& s)
       : program(s.program("embed")),
         img(s.input(program, "img")),
-        temperature(s.input(program, "hyper.temperature")),
-        logits(s.output(program, "logits")),
-        proto(s.output(program, "proto_logits")) {
+        temperature(s.find_input(program, "hyper.temperature")),
+        feature(s.find_output(program, "feature")),
+        logits(s.find_output(program, "logits")),
+        proto(s.find_output(program, "proto_logits")) {
     const TensorInfo& t = s.info(img);
     if (t.dtype != DType::u8 || t.rank != 4 || t.shape[1] != 3 || t.shape[2] != t.shape[3])
       throw InputError(std::string("program embed: img is ") + show_type(t) + ", not u8[N,3,S,S]");
   }
 };
+
+const float* rows_of(const Session& s, int tensor) { return tensor < 0 ? nullptr : s.view<float>(tensor).data(); }
 
 struct Started {
   int64_t first, end;
@@ -38,6 +41,11 @@ struct Started {
 }  // namespace
 
 int64_t embed_batch(const Session& session) { return session.info(Program(session).img).shape[0]; }
+
+int64_t embed_features(const Session& session) {
+  const int feature = Program(session).feature;
+  return feature < 0 ? 0 : session.info(feature).shape[1];
+}
 
 void embed(Session& session, const data::Dataset& list, const EmbedOptions& options,
            const std::function<bool(const Embedded&)>& sink) {
@@ -57,7 +65,7 @@ void embed(Session& session, const data::Dataset& list, const EmbedOptions& opti
     const Started s = std::move(started.front());
     started.pop_front();
     return sink({s.first, s.end, static_cast<int64_t>(s.sample.size()), s.sample.data(),
-                 session.view<float>(program.logits).data(), session.view<float>(program.proto).data()});
+                 rows_of(session, program.feature), rows_of(session, program.logits), rows_of(session, program.proto)});
   };
   bool go_on = true;
   while (const data::Batch* batch = go_on ? loader.next() : nullptr) {
@@ -65,7 +73,7 @@ void embed(Session& session, const data::Dataset& list, const EmbedOptions& opti
     const int64_t first = static_cast<int64_t>(batch->index) * o.batch;
     const int64_t end = std::min(first + o.batch, static_cast<int64_t>(list.size()));
     std::memcpy(session.data(program.img), batch->img, static_cast<size_t>(img.bytes));
-    session.view<float>(program.temperature)[0] = static_cast<float>(options.temperature);
+    if (program.temperature >= 0) session.view<float>(program.temperature)[0] = static_cast<float>(options.temperature);
     started.push_back({first, end, {batch->sample, batch->sample + batch->count}});
     loader.release();
     session.start(program.program);

@@ -1,55 +1,12 @@
 // All flags: those of the published train.py with its names and defaults, then what only this binary has.
 #include "train/flag_table.h"
 
-#include <charconv>
-#include <cmath>
-#include <limits>
 #include <set>
 
-#include "core/error.h"
+#include "train/flag_section.h"
 
 namespace moproc::train {
 namespace {
-
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
-
-template <class T>
-T parse(const std::string& flag, const std::string& text, T low, T high, const char* kind) {
-  T v{};
-  const char* const end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(text.data(), end, v);
-  if (text.empty() || error != std::errc() || stop != end)
-    throw InputError(flag + " " + text + ": not " + kind);
-  if (!(v >= low && v <= high)) throw InputError(flag + " " + text + ": out of range");
-  return v;
-}
-
-using Setter = std::function<void(Options&, const Value&)>;
-
-/// A setter for a number of type T reached by `at(options)`, within [low, high].
-template <class T, class At>
-Setter number(At at, T low, T high) {
-  const char* const kind = std::is_integral_v<T> ? "a whole number" : "a number";
-  return [=](Options& o, const Value& v) {
-    const T value = parse<T>(v.flag, v.texts[0], low, high, kind);
-    if (std::is_floating_point_v<T> && !std::isfinite(static_cast<double>(value)))
-      throw InputError(v.flag + " " + v.texts[0] + ": out of range");
-    at(o) = value;
-  };
-}
-
-template <class At>
-Setter text(At at) {
-  return [=](Options& o, const Value& v) {
-    if (v.texts[0].empty()) throw InputError(v.flag + ": the value is empty");
-    at(o) = v.texts[0];
-  };
-}
-
-template <class At>
-Setter on(At at) {
-  return [=](Options& o, const Value&) { at(o) = true; };
-}
 
 void set_schedule(Options& o, const Value& v) {
   o.schedule.clear();
@@ -88,39 +45,11 @@ void set_gpu(Options& o, const Value& v) {
   o.gpu = parse<int>(v.flag, v.texts[0], 0, std::numeric_limits<int>::max(), "a whole number");
 }
 
-/// Appends flags of one section to a table.
-class Section {
- public:
-  Section(std::vector<Flag>& table, std::string name) : table_(table), name_(std::move(name)) {}
-
-  using Names = std::vector<std::string>;
-  void none(Names names, const char* help, Setter set) { add(names, Arity::none, "", "", help, set); }
-  void one(Names names, const char* unit, const char* preset, const char* help, Setter set) {
-    add(names, Arity::one, unit, preset, help, set);
-  }
-  void many(Names names, const char* unit, const char* preset, const char* help, Setter set) {
-    add(names, Arity::many, unit, preset, help, set);
-  }
-
- private:
-  void add(Names& names, Arity arity, const char* unit, const char* preset, const char* help, Setter& set) {
-    table_.push_back({name_, std::move(names), arity, unit, preset, help, std::move(set)});
-  }
-
-  std::vector<Flag>& table_;
-  std::string name_;
-};
-
-#define AT(field) [](Options& o) -> auto& { return o.field; }
-
-constexpr int kMaxInt = std::numeric_limits<int>::max();
-constexpr int64_t kMaxLong = std::numeric_limits<int64_t>::max();
-
 void add_run(std::vector<Flag>& table) {
   Section t(table, "data and run");
   t.one({"--data"}, "DIR", "", "WebVision folder (info/, google/, flickr/, val_images_256/)", text(AT(data)));
   t.one({"--exp-dir"}, "DIR", "", "where checkpoints and logs go; made if missing", text(AT(exp_dir)));
-  t.one({"-j", "--workers"}, "N", "usable cores", "threads that decode images",
+  t.one({"-j", "--num-workers", "--workers"}, "N", "usable cores", "threads that decode images",
         number<int>(AT(workers), 1, 4096));
   t.one({"--epochs"}, "N", "90", "epochs in all", number<int>(AT(epochs), 1, kMaxInt));
   t.one({"--start-epoch"}, "N", "0", "first epoch (a resumed run starts where it ended)",
@@ -240,71 +169,10 @@ bool is_shared(const Flag& f, Verb verb) {
       "--rank",     "--dist-url", "--dist-backend",     "--multiprocessing-distributed"};
   const std::string& name = f.names.back();
   if (verb == Verb::finetune && name == "--cos") return false;  // the published script has none
+  static const std::set<std::string> by_lowshot = {"--seed"};
+  if (verb == Verb::lowshot) return (by_all.contains(name) && name != "--data") || by_lowshot.contains(name);
   return by_all.contains(name) || (verb == Verb::clean ? by_clean : by_retrain).contains(name);
 }
-
-void set_compat(Options& o, const Value& v) {
-  if (v.texts[0] != "paper" && v.texts[0] != "released")
-    throw InputError(v.flag + " " + v.texts[0] + ": known are paper and released");
-  o.compat_released = v.texts[0] == "released";
-}
-
-void add_clean(std::vector<Flag>& table) {
-  Section t(table, "cleaning");
-  t.one({"--resume"}, "FILE", "", "the checkpoint that judges, also PyTorch's", text(AT(resume)));
-  t.one({"--annotation"}, "FILE", "pseudo_label.json",
-        "images that stay and their labels; beside it a line an image in NAME.report.jsonl", text(AT(annotation)));
-  t.one({"--compat"}, "NAME", "paper", "or released: --alpha has no effect, as in the published noise_cleaning.py", set_compat);
-}
-
-void set_init_classifier(Options& o, const Value& v) {
-  if (v.texts[0] != "keep" && v.texts[0] != "reset")
-    throw InputError(v.flag + " " + v.texts[0] + ": known are keep and reset");
-  o.keep_classifier = v.texts[0] == "keep";
-}
-
-void add_retrain(std::vector<Flag>& table) {
-  Section t(table, "retraining");
-  t.one({"--annotation"}, "FILE", "pseudo_label.json", "images and their labels, as clean writes them", text(AT(annotation)));
-  t.one({"--resume"}, "FILE|auto", "",
-        "the checkpoint to begin with, also PyTorch's, or one of a retraining to go on with; auto: the newest in --exp-dir",
-        text(AT(resume)));
-  t.one({"--pretrained"}, "FILE", "", "with --resume auto: the checkpoint to begin with while there is none", text(AT(pretrained)));
-  t.one({"--init-classifier"}, "NAME", "keep", "the classifier begins as the checkpoint's, or is drawn anew: reset",
-        set_init_classifier);
-  t.none({"--finetune"}, "all layers are trained, not the classifier alone (compiled in)", on(AT(finetune)));
-  t.one({"--imagenet"}, "DIR", "", "ImageNet: the images in DIR/val are evaluated as well", text(AT(imagenet)));
-  t.one({"--compat"}, "NAME", "paper", "or released: one epoch more than --epochs, as the published classifier_retrain.py runs",
-        set_compat);
-}
-
-void add_finetune(std::vector<Flag>& table) {
-  Section t(table, "fine-tuning");
-  t.one({"--model-path"}, "FILE", "", "the checkpoint to begin with, also PyTorch's", text(AT(pretrained)));
-  t.one({"--resume"}, "FILE|auto", "", "go on with a checkpoint of a fine-tuning; auto: the newest in --exp-dir, if there is one",
-        text(AT(resume)));
-  t.one({"--low-resource"}, "SHARE", "0.01", "of the training images, drawn by --seed; written to EXP-DIR/subset.txt",
-        number<double>(AT(low_resource), 1e-9, 1));
-  t.one({"--list"}, "FILE", "", "the training images instead: a name a line, as in SimCLR's 1percent.txt", text(AT(list)));
-  t.one({"--decay-rate"}, "X", "0.2", "what lr is multiplied by at each of --schedule", number<double>(AT(decay_rate), 0, 1));
-  t.one({"--init-classifier"}, "NAME", "keep", "the classifier begins as the checkpoint's, or is drawn anew: reset",
-        set_init_classifier);
-  t.one({"--compat"}, "NAME", "paper", "or released: each group of the batch draws a subset of its own, as the published ranks do",
-        set_compat);
-}
-
-/// Defaults that are a verb's own.
-std::vector<std::pair<const char*, std::vector<std::string>>> presets(Verb verb) {
-  if (verb == Verb::finetune)
-    return {{"--exp-dir", {"Finetune_1percent"}}, {"--epochs", {"40"}}, {"--learning-rate", {"0.005"}},
-            {"--schedule", {"20", "30"}},         {"--weight-decay", {"0"}}, {"--print-freq", {"10"}},
-            {"--crop-min", {"0.08"}},             {"--decay-rate", {"0.2"}}};
-  if (verb != Verb::retrain) return {};
-  return {{"--exp-dir", {"experiment/cRT"}}, {"--epochs", {"15"}}, {"--learning-rate", {"0.01"}},
-          {"--schedule", {"5", "10"}},       {"--weight-decay", {"0"}}};
-}
-
-#undef AT
 
 }  // namespace
 
@@ -318,9 +186,7 @@ std::vector<Flag> flag_table(Verb verb) {
   add_launchers(table);
   if (verb == Verb::train) return table;
   std::erase_if(table, [&](const Flag& f) { return !is_shared(f, verb); });
-  if (verb == Verb::clean) add_clean(table);
-  else if (verb == Verb::retrain) add_retrain(table);
-  else add_finetune(table);
+  add_own_flags(table, verb);
   for (const auto& [name, values] : presets(verb))
     for (Flag& f : table)
       if (f.names.back() == name) {

@@ -11,6 +11,7 @@
 #include "data/dataset.h"
 #include "train/clean.h"
 #include "train/flags.h"
+#include "train/lowshot.h"
 #include "train/replay.h"
 #include "train/trainer.h"
 
@@ -35,6 +36,7 @@ int moproc_train_main(int argc, char** argv, const moproc::Plan& plan) {
       return 0;
     }
     if (options.verb == moproc::train::Verb::clean) return moproc::train::run_clean(plan, options);
+    if (options.verb == moproc::train::Verb::lowshot) return moproc::train::run_lowshot(plan, options);
     if (options.replay.empty()) return moproc::train::Trainer(plan, options).run();
     moproc::train::run_replay(plan, options);
     return 0;

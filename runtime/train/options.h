@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace moproc::train {
@@ -31,10 +32,12 @@ struct Confirmed {
 };
 
 /// What a binary does.
-enum class Verb { train, clean, retrain, finetune };
+enum class Verb { train, clean, retrain, finetune, lowshot };
 
 /// "train", "clean", ...
 const char* name_of(Verb verb);
+/// The verb of that name; train for every other one.
+Verb verb_of(std::string_view name);
 
 struct Options {
   Verb verb = Verb::train;
@@ -75,12 +78,22 @@ struct Options {
 
   std::string annotation = "pseudo_label.json";  // clean writes it, retrain reads it
   std::string imagenet;                           // retrain: folder with val/, evaluated as well
-  std::string pretrained;                         // retrain, finetune: where the network comes from
+  std::string pretrained;                         // retrain, finetune, lowshot: where the network comes from
   bool keep_classifier = true;                    // retrain: begins with the checkpoint's
   bool finetune = false;                          // retrain: said that all layers are trained
   double low_resource = 0.01;                     // finetune: share of the training images
   std::string list;                               // finetune: which ones, instead
   bool compat_released = false;                   // what the published code does, not the paper
+
+  std::string dataset = "voc";                    // lowshot: or "places"
+  std::string voc_path, places_path;
+  double cost = 0.5;                              // of SVMs
+  std::vector<int> shots = {1, 2, 4, 8, 16};      // training images a class
+  int draws = 5;                                  // for each of them
+  bool ignore_difficult = false;                  // VOC: such images count neither way, not as negative
+  double tolerance = 1e-4;
+  int max_passes = 2000;
+  std::string output = "lowshot.json";
 
   std::string replay;       // a file of batches, instead of data
   std::string trace;        // what the replay computed, as JSON

@@ -306,11 +306,11 @@ void Trainer::save(int epoch, std::optional<int64_t> step) {
   info.global_batch = steps_->batch();
   info.data_digest = data_digest();
   info.plan_digest = session_.plan().digest;
-  const std::string name = checkpoint_name(epoch, step, options_.checkpoint_format);
-  saved_ = options_.exp_dir + "/" + name;
-  save_checkpoint(saved_, session_, info, options_);
+  // The best first: a run that is killed between the two does its epoch's end again, and writes both.
   if (options_.verb == Verb::finetune && !step && std::exchange(is_best_, false))
     save_checkpoint(options_.exp_dir + "/model_best." + options_.checkpoint_format, session_, info, options_);
+  saved_ = options_.exp_dir + "/" + checkpoint_name(epoch, step, options_.checkpoint_format);
+  save_checkpoint(saved_, session_, info, options_);
 }
 
 }  // namespace moproc::train

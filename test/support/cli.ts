@@ -13,6 +13,7 @@ export interface Ran {
 
 export class Shell {
   readonly dir: string;
+  readonly main = join(root, "build", "js", "compiler", "cli", "main.js");
 
   constructor(name: string) {
     const parent = join(root, "build", "test");
@@ -29,8 +30,7 @@ export class Shell {
   }
 
   moproc(...args: readonly string[]): Ran {
-    const main = join(root, "build", "js", "compiler", "cli", "main.js");
-    const r = spawnSync(process.execPath, [main, ...args], { cwd: this.dir, encoding: "utf8" });
+    const r = spawnSync(process.execPath, [this.main, ...args], { cwd: this.dir, encoding: "utf8" });
     return { status: r.status, out: r.stdout, err: r.stderr };
   }
 

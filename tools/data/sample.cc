@@ -1,21 +1,14 @@
-// Planning which image shows what, then drawing all of them in parallel; each is a function of (seed, its
-// number).
+// WebVision's layout: planning which image shows what, and the lists.
 #include "sample.h"
 
-#include <atomic>
-#include <cerrno>
-#include <cstring>
-#include <exception>
 #include <filesystem>
-#include <fstream>
-#include <mutex>
 #include <stdexcept>
-#include <thread>
 #include <vector>
 
 #include "core/json.h"
 #include "data/rng.h"
-#include "scene.h"
+#include "kinds.h"
+#include "sample_folder.h"
 
 namespace fs = std::filesystem;
 
@@ -26,7 +19,6 @@ using data::Purpose;
 using data::Stream;
 
 constexpr std::uint32_t train_scenes = 0, val_scenes = 1;  // the "epoch" of a scene's stream
-constexpr const char* marker = ".moproc-sample";           // says that a .partial folder is ours to remove
 
 struct Plan {
   std::string name;   // below the folder
@@ -36,11 +28,6 @@ struct Plan {
   std::uint32_t set;  // train_scenes or val_scenes
   std::uint32_t number;
 };
-
-std::string padded(int value, int digits) {
-  std::string text = std::to_string(value);
-  return std::string(std::max(0, digits - static_cast<int>(text.size())), '0') + text;
-}
 
 Plan plan_training(const SampleOptions& o, int number) {
   Stream s(o.seed, Purpose::sample_label, train_scenes, static_cast<std::uint32_t>(number));
@@ -72,53 +59,6 @@ Plan plan_validation(const SampleOptions& o, int number) {
           shown,
           val_scenes,
           static_cast<std::uint32_t>(number)};
-}
-
-void write_file(const fs::path& path, const char* bytes, std::size_t size) {
-  errno = 0;
-  std::ofstream out(path, std::ios::binary);
-  out.write(bytes, static_cast<std::streamsize>(size));
-  out.close();
-  if (!out) throw std::runtime_error(path.string() + ": cannot write: " + std::strerror(errno));
-}
-
-void write_file(const fs::path& path, const std::string& text) { write_file(path, text.data(), text.size()); }
-
-void draw(const SampleOptions& o, const Plan& p, const fs::path& folder) {
-  Stream s(o.seed, Purpose::sample_scene, p.set, p.number);
-  const Kind* kind = p.kind < 0 ? nullptr : &all_kinds()[static_cast<std::size_t>(p.kind)];
-  const Canvas canvas = draw_scene(kind, o.size, o.variation, s);
-  const std::vector<std::uint8_t> jpeg = encode_jpeg(canvas, s.between(80, 95));
-  write_file(folder / p.name, reinterpret_cast<const char*>(jpeg.data()), jpeg.size());
-}
-
-void draw_all(const SampleOptions& o, const std::vector<Plan>& plans, const fs::path& folder,
-              const std::function<void(int, int)>& progress) {
-  std::atomic<std::size_t> next{0};
-  std::mutex mutex;  // guards failure and done
-  std::exception_ptr failure;
-  int done = 0;
-  const auto work = [&] {
-    for (std::size_t i; (i = next++) < plans.size();) {
-      try {
-        draw(o, plans[i], folder);
-        const std::lock_guard lock(mutex);
-        if (progress) progress(++done, static_cast<int>(plans.size()));
-      } catch (...) {
-        const std::lock_guard lock(mutex);
-        if (!failure) failure = std::current_exception();
-        next = plans.size();
-      }
-    }
-  };
-  const unsigned threads =
-      o.threads > 0 ? static_cast<unsigned>(o.threads) : std::thread::hardware_concurrency();
-  {
-    std::vector<std::jthread> pool;
-    for (unsigned i = 1; i < threads; ++i) pool.emplace_back(work);
-    work();
-  }
-  if (failure) std::rethrow_exception(failure);
 }
 
 // truth.json, one image a line.
@@ -178,65 +118,35 @@ void make_folders(const SampleOptions& o, const fs::path& folder) {
   }
 }
 
-// The folder under its temporary name; removed unless it was renamed.
-class Partial {
- public:
-  explicit Partial(const fs::path& final_name) : final_(final_name), path_(final_name.string() + ".partial") {
-    if (fs::exists(final_) && !(fs::is_directory(final_) && fs::is_empty(final_))) {
-      throw std::runtime_error(final_.string() +
-                               ": exists and is no empty folder; remove it or choose another --out");
-    }
-    if (fs::exists(path_)) {
-      if (!fs::exists(path_ / marker))
-        throw std::runtime_error(path_.string() + ": is in the way, remove it");
-      fs::remove_all(path_);  // of a run that was killed
-    }
-    fs::create_directories(path_);
-    ours_ = true;
-    write_file(path_ / marker, "");
-  }
-  ~Partial() {
-    std::error_code ignored;
-    if (ours_) fs::remove_all(path_, ignored);
-  }
-  Partial(const Partial&) = delete;
-  Partial& operator=(const Partial&) = delete;
-
-  const fs::path& path() const { return path_; }
-  void commit() {
-    fs::remove(path_ / marker);
-    fs::rename(path_, final_);
-    ours_ = false;
-  }
-
- private:
-  fs::path final_, path_;
-  bool ours_ = false;
-};
-
-fs::path cleaned(const std::string& out) {
-  fs::path path = fs::path(out).lexically_normal();
-  return path.has_filename() ? path : path.parent_path();
-}
-
-}  // namespace
-
-SampleSummary write_sample(const SampleOptions& o, const std::function<void(int, int)>& progress) {
-  Partial partial(cleaned(o.out));
-  make_folders(o, partial.path());
+SampleSummary write_webvision(const SampleOptions& o, const fs::path& folder, const Drawn& progress) {
+  make_folders(o, folder);
   std::vector<Plan> plans;
-  SampleSummary summary;
+  SampleSummary summary{o.images, 0, 0, o.val, o.classes};
   for (int i = 0; i < o.images; ++i) {
     plans.push_back(plan_training(o, i));
     summary.out_of_class += plans.back().truth < 0;
     summary.wrong += plans.back().truth >= 0 && plans.back().truth != plans.back().label;
   }
   for (int i = 0; i < o.val; ++i) plans.push_back(plan_validation(o, i));
-  draw_all(o, plans, partial.path(), progress);
-  write_lists(o, plans, partial.path());
+  std::vector<Scene> scenes;
+  for (const Plan& p : plans) scenes.push_back({p.name, p.kind < 0 ? std::vector<int>{} : std::vector<int>{p.kind}, p.set, p.number});
+  draw_scenes(o, scenes, folder, progress);
+  write_lists(o, plans, folder);
+  return summary;
+}
+
+}  // namespace
+
+SampleSummary write_sample(const SampleOptions& o, const std::function<void(int, int)>& progress) {
+  const auto write = o.layout == "webvision" ? write_webvision
+                     : o.layout == "imagenet" ? write_imagenet
+                     : o.layout == "voc"      ? write_voc
+                     : o.layout == "places"   ? write_places
+                                              : nullptr;
+  if (!write) throw std::runtime_error("--layout " + o.layout + ": known are webvision, imagenet, voc and places");
+  PartialFolder partial(o.out);
+  const SampleSummary summary = write(o, partial.path(), progress);
   partial.commit();
-  summary.images = o.images;
-  summary.val = o.val;
   return summary;
 }
 

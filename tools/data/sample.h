@@ -1,5 +1,4 @@
-// A WebVision folder of drawn scenes: real JPEG files, lists with wrong labels and out-of-class images, a
-// clean validation set, and the truth in truth.json.
+// Folders of drawn scenes, real JPEG files, in the layouts of the data sets that the commands read.
 #pragma once
 
 #include <cstdint>
@@ -10,6 +9,7 @@ namespace moproc::tools {
 
 struct SampleOptions {
   std::string out;
+  std::string layout = "webvision";  // or "imagenet", "voc", "places"
   int classes = 10;
   int images = 4000;  // training images, out-of-class ones included
   int val = 1000;
@@ -27,13 +27,18 @@ struct SampleSummary {
   int wrong = 0;
   int out_of_class = 0;
   int val = 0;
+  int classes = 0;
 };
 
-// Writes the folder:
+// Writes the folder. As WebVision's, with wrong labels and out-of-class images, a clean validation set and the truth:
 // info/{train_filelist_google,train_filelist_flickr,val_filelist,synsets,queries_synsets_map}.txt,
 // google/qNNNN/, flickr/qNNNN/, val_images_256/ and truth.json:
 //   {"format": "moproc-sample-1", "classes": [names], "options": {...},
 //    "train": {"google/q0001/000000.jpg": true class, or null where no class is shown, ...}}
+// The others have right labels alone; `images` of training, `val` to test:
+// imagenet: train/n00000001/, val/n00000001/, ... a folder a class;
+// voc: VOCdevkit/VOC2007/{JPEGImages,ImageSets/Main}: one or two objects of 20 classes an image, some of them difficult;
+// places: 205 classes, each a pair of objects, listed in trainvalsplit_places205/.
 // Everything is written to OUT.partial, which becomes OUT at the end; when anything goes wrong it is removed
 // again. progress(done, all) is called from one thread at a time and may throw to stop. Throws
 // std::runtime_error naming the path, also when OUT exists and is not empty.

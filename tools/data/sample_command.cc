@@ -14,7 +14,7 @@ namespace {
 constexpr const char* usage =
     "usage: moproc-data sample --out DIR [FLAGS]\n"
     "\n"
-    "Writes a WebVision V1 folder of drawn scenes as JPEG files. A class is a kind of object (mug, key, "
+    "Writes a folder of drawn scenes as JPEG files, WebVision V1's layout by default. A class is a kind of object (mug, key, "
     "house, ...);\n"
     "colours, backgrounds, places, scales and tilts are random. The validation images are clean; truth.json "
     "has the\n"
@@ -24,6 +24,7 @@ constexpr const char* usage =
 
 std::vector<Flag> flags_of(SampleOptions& o) {
   return {
+      {"layout", "NAME", "webvision, imagenet (a folder a class), voc (20 classes) or places (205)", &o.layout},
       {"out", "DIR", "the folder to write; must not exist or be empty", &o.out},
       {"classes", "N", "kinds of objects, 2 to " + std::to_string(most_classes), &o.classes, 2, most_classes},
       {"images", "N", "training images", &o.images, 1, 10'000'000},
@@ -62,7 +63,7 @@ int run_sample(const Args& args) {
   }
   std::printf(
       "%s: %d training images of %d classes (%d with a wrong label, %d out of class), %d validation images\n",
-      options.out.c_str(), s.images, options.classes, s.wrong, s.out_of_class, s.val);
+      options.out.c_str(), s.images, s.classes, s.wrong, s.out_of_class, s.val);
   return 0;
 }
 

@@ -157,14 +157,14 @@ void add_grain(Canvas& canvas, double strength, Stream& s) {
 
 }  // namespace
 
-Canvas draw_scene(const Kind* kind, int size, double variation, Stream& s) {
+Canvas draw_scene(std::span<const Kind* const> kinds, int size, double variation, Stream& s) {
   const int longer = s.between(size, size + size / 3);
   const bool wide = s.chance(0.6);
   Canvas canvas(wide ? longer : size, wide ? size : longer);
   const Color base = any_color(s);
   canvas.cover(background(base, canvas.width(), canvas.height(), s));
   draw_clutter(canvas, s.between(0, static_cast<int>(std::lround(6 * variation))), s);
-  if (kind != nullptr) draw_object(canvas, *kind, base, variation, s);
+  for (const Kind* kind : kinds) draw_object(canvas, *kind, base, variation, s);
   draw_clutter(canvas, s.between(0, static_cast<int>(std::lround(2 * variation))), s);
   add_grain(canvas, s.uniform(0.0, 0.06), s);
   return canvas;

@@ -59,7 +59,8 @@ inline std::vector<std::uint8_t> read_bytes(const std::string& path) {
 // A scene as a JPEG file; different numbers give different pictures.
 inline std::vector<std::uint8_t> scene_jpeg(std::uint32_t number, int size = 40) {
   data::Stream stream(7, data::Purpose::sample_scene, 0, number);
-  return tools::encode_jpeg(tools::draw_scene(&tools::all_kinds()[number % 20], size, 1.0, stream), 90);
+  const tools::Kind* const kinds[] = {&tools::all_kinds()[number % 20]};
+  return tools::encode_jpeg(tools::draw_scene(kinds, size, 1.0, stream), 90);
 }
 
 inline std::uint64_t hash(const void* bytes, std::size_t size, std::uint64_t h = 0xcbf29ce484222325ull) {

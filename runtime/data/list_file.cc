@@ -1,0 +1,82 @@
+// Errors say which line of which file is wrong.
+#include "list_file.h"
+
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+
+#include "dataset.h"
+
+namespace fs = std::filesystem;
+
+namespace moproc::data {
+namespace {
+
+constexpr std::string_view spaces = " \t\r\v\f";
+
+struct Entry {
+  std::string_view name;
+  std::int64_t label;
+};
+
+Entry parse(const std::string& file, std::size_t number, std::string_view line) {
+  const std::size_t last = line.find_last_of(spaces);
+  if (last == std::string_view::npos) bad_line(file, number, "expected 'PATH LABEL', got " + quoted(line));
+  const std::string_view field = line.substr(last + 1);
+  Entry entry{trimmed(line.substr(0, last)), 0};
+  const auto [end, error] = std::from_chars(field.data(), field.data() + field.size(), entry.label);
+  if (error == std::errc::result_out_of_range)
+    bad_line(file, number, "label " + quoted(field) + " is out of range");
+  if (error != std::errc() || end != field.data() + field.size())
+    bad_line(file, number, "expected 'PATH LABEL', but " + quoted(field) + " is no label");
+  return entry;
+}
+
+}  // namespace
+
+std::string_view trimmed(std::string_view text) {
+  const std::size_t from = text.find_first_not_of(spaces);
+  if (from == std::string_view::npos) return {};
+  return text.substr(from, text.find_last_not_of(spaces) - from + 1);
+}
+
+void bad_line(const std::string& file, std::size_t line, const std::string& what) {
+  throw DatasetError(file + ":" + std::to_string(line) + ": " + what);
+}
+
+std::string quoted(std::string_view text) {
+  std::string shown;
+  for (const char c : text.substr(0, 80)) shown += c >= 0 && c < ' ' ? '?' : c;
+  return "'" + shown + (text.size() > 80 ? "...'" : "'");
+}
+
+std::string out_of_range(std::int64_t label, std::int64_t classes) {
+  return "label " + std::to_string(label) + " is out of range 0.." + std::to_string(classes - 1);
+}
+
+void need_directory(const std::string& path, const std::string& what) {
+  std::error_code error;
+  if (!fs::is_directory(path, error)) throw DatasetError(path + ": no such folder; " + what);
+}
+
+void read_list(const std::string& file, const std::function<void(std::string_view, std::int64_t)>& add) {
+  std::ifstream in(file, std::ios::binary);
+  if (!in || fs::is_directory(file))
+    throw DatasetError(file + ": cannot read this list: " + (errno != 0 ? std::strerror(errno) : "no regular file"));
+  std::string line;
+  for (std::size_t number = 1; std::getline(in, line); ++number) {
+    const std::string_view text = trimmed(line);
+    if (text.empty()) continue;
+    const Entry entry = parse(file, number, text);
+    try {
+      add(entry.name, entry.label);
+    } catch (const std::string& what) {
+      bad_line(file, number, what);
+    }
+  }
+  if (in.bad()) throw DatasetError(file + ": " + std::strerror(errno));
+}
+
+}  // namespace moproc::data

@@ -1,0 +1,111 @@
+// moproc lowshot on small folders in VOC's and Places' layouts: which images are drawn, what is printed, and stops.
+
+import { spawn } from "node:child_process";
+import { appendFileSync, copyFileSync, existsSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import test from "ava";
+import { Shell } from "../support/cli.js";
+
+const shell = new Shell("lowshot");
+test.after.always(() => shell.remove());
+
+interface Table {
+  readonly settings: Readonly<Record<string, string | number>>;
+  readonly results: readonly { k: number; images: number; mean: number; deviation: number; draws: number[]; classes?: Record<string, number> }[];
+}
+const table = (file: string): Table => JSON.parse(shell.text(file)) as Table;
+const checkpoint = "run/checkpoint_0001.safetensors";
+const voc = (...flags: readonly string[]): string =>
+  shell.done("lowshot", "-b", "16", "--model_path", checkpoint, "--voc-path", "voc", "--quiet", ...flags);
+
+test.before(() => {
+  const sample = (out: string, ...flags: readonly string[]): void => void shell.done("data", "sample", "--out", out, "--size", "40", ...flags);
+  sample("data", "--classes", "4", "--images", "240", "--val", "16", "--ood", "0");
+  sample("voc", "--layout", "voc", "--images", "120", "--val", "60");
+  sample("places", "--layout", "places", "--images", "410", "--val", "205");
+  const model = "-a resnet10 --width 0.125 -b 16 --image-size 32 --num-class 4 --low-dim 8 --moco_queue 64".split(" ");
+  shell.done("train", ...model, "--data", "data", "--exp-dir", "run", "--epochs", "2", "--quiet");
+});
+
+test.serial("VOC: a table and the same as JSON, equal for equal seeds; the image lists decide", (t) => {
+  const out = voc("--shots", "1", "4", "--draws", "3");
+  t.regex(out, /voc: 120 training images, 60 test images/);
+  const [one, four] = table("lowshot.json").results;
+  t.deepEqual([one?.k, one?.images, four?.k, four?.images], [1, 20, 4, 80]);
+  t.regex(out, new RegExp(` 4 +80 +${four?.mean.toFixed(2)} +${four?.deviation.toFixed(2)} `));
+  for (const r of [one, four]) {
+    const draws = r?.draws as number[];
+    t.is(draws.length, 3);
+    const mean = draws.reduce((a, x) => a + x) / 3;
+    t.true(Math.abs((r?.mean as number) - mean) < 1e-9);
+    t.true(Math.abs((r?.deviation as number) - Math.sqrt(draws.reduce((a, x) => a + (x - mean) ** 2, 0) / 3)) < 1e-9);
+    const of_class = Object.values(r?.classes as Record<string, number>);
+    t.is(of_class.length, 20);
+    t.true(Math.abs(of_class.reduce((a, x) => a + x) / 20 - mean) < 1e-9);
+  }
+  t.false(existsSync(shell.at("lowshot.json.features")));
+  voc("--shots", "1", "4", "--draws", "3", "--output", "again.json", "--threads", "1");
+  t.deepEqual(table("again.json").results, table("lowshot.json").results);
+  voc("--shots", "1", "4", "--draws", "3", "--output", "other.json", "--seed", "1");
+  t.notDeepEqual(table("other.json").results, table("lowshot.json").results);
+  voc("--shots", "1", "4", "--draws", "3", "--output", "ignored.json", "--difficult", "ignore");
+  t.notDeepEqual(table("ignored.json").results, table("lowshot.json").results);
+});
+
+test.serial("Places: accuracy over 205 classes; classes with too few images are counted", (t) => {
+  const out = shell.done("lowshot", "-b", "16", "--model-path", checkpoint, "--dataset", "places", "--places-path", "places", "--shots", "2", "3", "--draws", "2", "--output", "places.json");
+  t.regex(out, /k = 3: 205 of 205 classes have fewer training images, all of which are taken; the fewest: 2 of 0/);
+  const { settings, results } = table("places.json");
+  t.is(settings["metric"], "top-1 accuracy, percent");
+  t.deepEqual(results.map((r) => r.images), [410, 410]);
+  t.deepEqual(results[0]?.draws, results[1]?.draws); // all images, each time
+  // Tested on the very images it is trained on, most are right.
+  const split = (name: string): string => shell.at("places", "trainvalsplit_places205", `${name}_places205.csv`);
+  copyFileSync(split("train"), split("val"));
+  shell.done("lowshot", "-b", "16", "--model-path", checkpoint, "--dataset", "places", "--places-path", "places", "--shots", "2", "--draws", "1", "--cost", "1e4", "--output", "same.json");
+  t.true((table("same.json").results[0]?.mean as number) > 50, shell.text("same.json"));
+});
+
+test.serial("stopped by SIGTERM while features are computed, it goes on and says the same", async (t) => {
+  const flags = ["lowshot", "-b", "16", "--model-path", checkpoint, "--voc-path", "voc", "--shots", "2", "--draws", "2", "--output"];
+  shell.done(...flags, "whole.json");
+  const kept = shell.at("cut.json.features");
+  const run = spawn(process.execPath, [shell.main, ...flags, "cut.json", "--workers", "1"], { cwd: shell.dir, stdio: "ignore" });
+  while (!existsSync(kept) || statSync(kept).size < 4096) await new Promise((r) => setTimeout(r, 2));
+  run.kill("SIGTERM");
+  const status = await new Promise((resolve) => run.on("close", resolve));
+  if (status !== 0) {
+    t.is(status, 143);
+    t.true(existsSync(kept));
+    appendFileSync(kept, "part of a row");
+  }
+  const out = shell.done(...flags, "cut.json");
+  if (status !== 0) t.regex(out, /features of \d+ of \d+ images are there/);
+  t.deepEqual(table("cut.json").results, table("whole.json").results);
+  writeFileSync(kept, '{"format": "moproc-features-1", "network": "another"}\n');
+  const other = shell.moproc(...flags, "cut.json");
+  t.is(other.status, 2);
+  t.regex(other.err, /cut\.json\.features: holds features of something else; remove it to begin anew/);
+  rmSync(kept);
+});
+
+test.serial("refused: folders and checkpoints that do not fit", (t) => {
+  const no = (message: RegExp, ...flags: readonly string[]): void => {
+    const r = shell.moproc("lowshot", "-b", "16", ...flags);
+    t.is(r.status, 2, r.err);
+    t.regex(r.err, message);
+  };
+  const from = ["--model-path", checkpoint];
+  no(/--model-path FILE is needed/, "--voc-path", "voc");
+  no(/--voc-path DIR is needed/, ...from);
+  no(/data\/VOCdevkit.*: no such folder; a VOC folder holds the devkit/, ...from, "--voc-path", "data");
+  no(/VOCdevkit: is the VOCdevkit itself/, ...from, "--voc-path", "voc/VOCdevkit");
+  no(/--places-path DIR is needed/, ...from, "--dataset", "places");
+  no(/known are voc and places/, ...from, "--dataset", "coco");
+  const list = shell.at("voc", "VOCdevkit", "VOC2007", "ImageSets", "Main", "bird_test.txt");
+  const text = readFileSync(list, "utf8");
+  writeFileSync(list, text.replace("\n", "\n999999 -1\n"));
+  no(/bird_test\.txt:2: '999999' is not in the list of aeroplane/, ...from, "--voc-path", "voc");
+  writeFileSync(list, text.replace(/.*\n/, ""));
+  no(/bird_test\.txt: names 59 images, the list of aeroplane 60/, ...from, "--voc-path", "voc");
+  writeFileSync(list, text);
+});
