@@ -1,4 +1,4 @@
-// moproc data: sample folders and checks of the image pipeline, done by the native tool that shares its code.
+// moproc data: sample folders, checks, shards, done by the native tool that shares its code.
 
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
@@ -9,7 +9,9 @@ import { root } from "../util/root.js";
 export function dataCommand(): Command {
   const c = new Command("data").description("Sample data and checks of the image pipeline.");
   for (const [verb, what] of [
-    ["sample", "write a WebVision folder of drawn scenes with wrong labels and out-of-class images"],
+    ["sample", "write a data folder of drawn scenes with wrong labels and out-of-class images"],
+    ["check", "decode every image of a data folder and say what is wrong with it"],
+    ["pack", "write a data folder as tar shards, which every command reads like the folder"],
     ["verify-pixels", "compare decoding, resizing and colour operations with the reference images of a folder"],
   ] as const) {
     c.addCommand(

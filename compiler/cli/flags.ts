@@ -78,9 +78,15 @@ export function addModelFlags(c: Command): Command {
     .option("--keep-values", "store every value and gradient of a step, for --dump-step: slower, and much memory");
 }
 
+/** What --preset stands for, of what is compiled in; the binary knows the rest. */
+export const presets = { "mini-webvision": { numClass: 50 } } as const;
+
+export const presetOption = (): Option => new Option("--preset <name>", "mini-webvision: 50 classes, Google's images alone").choices(Object.keys(presets));
+
 /** Options as parsed -> flags: `--arch resnet50`, the published spelling of `-a`, names the network. */
 export function modelFlags(options: Readonly<Record<string, unknown>>): ModelFlags {
-  const { arch, ...f } = options as unknown as ModelFlags;
+  const { arch, preset, ...rest } = options as unknown as ModelFlags & { readonly preset?: keyof typeof presets };
+  const f = { ...rest, ...(preset !== undefined && presets[preset]) };
   if (arch === undefined) return f;
   return (archs as readonly string[]).includes(arch) ? { ...f, network: arch } : { ...f, arch };
 }

@@ -5,7 +5,7 @@ import { Command } from "commander";
 import { archs } from "../../models/resnet.js";
 import { binaryVerb, type Options } from "./binary_verb.js";
 import { spawnTool } from "./data.js";
-import { modelFlags, targetOf } from "./flags.js";
+import { modelFlags, presetOption, targetOf } from "./flags.js";
 import { type Extra, extras, modelGraphs } from "./graphs.js";
 import { cachedArtefact } from "./obtain.js";
 import { reportAfter } from "./report.js";
@@ -21,6 +21,7 @@ export function trainCommand(): Command {
     .option("--mixup <alpha>", "--task classifier: mixes images in pairs, with shares of Beta(alpha, alpha)")
     .option("--sample-weights <file>", "--task classifier: how much each training image counts, lines PATH WEIGHT")
     .option("--evaluate", "only evaluate the checkpoint of --resume")
+    .addOption(presetOption())
     .option("--task <name>", "mopro, or classifier: plain cross-entropy", "mopro");
   return binaryVerb(c, async (options, argv) => {
     const dir = (options["artefact"] as string | undefined) ?? (await fittingArtefact(options));

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cctype>
 #include <filesystem>
+#include <map>
 
 #include "dataset.h"
 
@@ -17,27 +18,45 @@ bool is_image(const fs::path& file) {
   return std::find(std::begin(endings), std::end(endings), ending) != std::end(endings);
 }
 
+/// Of a folder: its classes, and in each the images (also in folders below) with their paths from the folder.
+using Classes = std::map<std::string, std::vector<std::string>>;
+
+Classes walk(const std::string& folder) {
+  std::error_code error;
+  if (!fs::is_directory(folder, error)) throw DatasetError(folder + ": no such folder; it holds a folder a class");
+  Classes classes;
+  for (const auto& entry : fs::directory_iterator(folder))
+    if (entry.is_directory()) classes[entry.path().filename().string()];
+  for (auto& [name, files] : classes) {
+    for (const auto& entry : fs::recursive_directory_iterator(fs::path(folder) / name, fs::directory_options::follow_directory_symlink))
+      if (entry.is_regular_file() && is_image(entry.path())) files.push_back(fs::relative(entry.path(), folder).string());
+    std::sort(files.begin(), files.end());
+  }
+  return classes;
+}
+
+Classes packed(const Files& shards) {
+  Classes classes;
+  for (const std::string_view name : shards.names())
+    if (const std::size_t slash = name.find('/'); slash != std::string_view::npos && is_image(name))
+      classes[std::string(name.substr(0, slash))].emplace_back(name);
+  return classes;
+}
+
 }  // namespace
 
 Dataset read_image_folder(const std::string& folder, int num_class) {
-  std::error_code error;
-  if (!fs::is_directory(folder, error)) throw DatasetError(folder + ": no such folder; it holds a folder a class");
-  std::vector<std::string> classes;
-  for (const auto& entry : fs::directory_iterator(folder))
-    if (entry.is_directory()) classes.push_back(entry.path().filename().string());
-  std::sort(classes.begin(), classes.end());
+  Dataset out(folder, num_class);
+  const Classes classes = out.files().packed() ? packed(out.files()) : walk(folder);
   if (classes.empty()) throw DatasetError(folder + ": holds no folder; it should hold one a class");
   if (classes.size() > static_cast<std::size_t>(num_class))
     throw DatasetError(folder + ": has " + std::to_string(classes.size()) + " classes, the network " +
-                       std::to_string(num_class) + "; the last is " + classes.back());
-  Dataset out(folder, num_class);
-  for (std::size_t c = 0; c < classes.size(); ++c) {
-    std::vector<std::string> files;
-    for (const auto& entry : fs::recursive_directory_iterator(fs::path(folder) / classes[c], fs::directory_options::follow_directory_symlink))
-      if (entry.is_regular_file() && is_image(entry.path())) files.push_back(fs::relative(entry.path(), folder).string());
-    if (files.empty()) throw DatasetError(folder + "/" + classes[c] + ": no image in it");
-    std::sort(files.begin(), files.end());
-    for (const std::string& f : files) out.add(f, static_cast<std::int64_t>(c));
+                       std::to_string(num_class) + "; the last is " + classes.rbegin()->first);
+  std::int64_t label = 0;
+  for (const auto& [name, files] : classes) {
+    if (files.empty()) throw DatasetError(folder + "/" + name + ": no image in it");
+    for (const std::string& f : files) out.add(f, label);
+    ++label;
   }
   return out;
 }

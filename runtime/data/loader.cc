@@ -216,7 +216,7 @@ class Loader::Impl {
   bool load(std::size_t sample, Workspace& w) {
     if (broken_flag_[sample].load(std::memory_order_relaxed)) return false;
     try {
-      read_file(data_.path(sample), w.bytes, options_.limits);
+      data_.read(sample, w.bytes, options_.limits);
       decode(w.bytes, w.decoded, options_.limits);
       return true;
     } catch (const ImageError& e) {

@@ -68,7 +68,7 @@ std::vector<std::uint32_t> read_subset(const Dataset& all, const std::string& fi
 }
 
 Dataset part_of(const Dataset& all, const std::vector<std::uint32_t>& places) {
-  Dataset part(all.folder(), all.num_classes());
+  Dataset part = all.empty();
   for (const std::uint32_t i : places) part.add(all.name(i), all.label(i));
   return part;
 }

@@ -1,8 +1,6 @@
 // The whole file is parsed at once: WebVision's is 90 MB.
 #include "train/annotation.h"
 
-#include <filesystem>
-
 #include "core/error.h"
 #include "core/json.h"
 #include "formats/mapped_file.h"
@@ -28,8 +26,7 @@ data::Dataset read_annotation(const std::string& path, const std::string& folder
     if (!classes[i].integer(label) || label < 0 || label >= num_class)
       throw InputError(where + " (" + *names[i].string() + "): the label is not in 0.." + std::to_string(num_class - 1));
     out.add(*names[i].string(), label);
-    std::error_code error;
-    if (std::filesystem::exists(out.path(i), error)) continue;
+    if (out.files().exists(out.name(i))) continue;
     if (missing++ == 0) first = *names[i].string();
   }
   if (missing > 0)

@@ -38,8 +38,9 @@ constexpr double kSpeakEvery = 20;  // seconds between two lines where there is 
 data::Dataset read_list(const Plan& plan, const Options& o) {
   data::WebVisionOptions w;
   w.num_class = static_cast<int>(meta_number(plan, "num_class"));
-  w.mini = o.mini;
-  return data::read_webvision(o.data, data::Split::train, w);
+  w.google = o.google;
+  w.flickr = o.flickr;
+  return data::read_folder(o.data, data::Split::train, w);
 }
 
 /// How many images went which way.

@@ -2,10 +2,14 @@
 // there.
 #include "train/evaluate.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <cstring>
+#include <deque>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "core/error.h"
 #include "core/layout.h"
@@ -23,6 +27,7 @@ class Program {
     count_ = s_.find_input(program_, "count");
     correct1_ = s_.output(program_, "correct1");
     correct5_ = s_.output(program_, "correct5");
+    logits_ = s_.find_output(program_, "logits");
     const TensorInfo& img = s_.info(img_);
     if (img.dtype != DType::u8 || img.rank != 4 || img.shape[1] != 3 || img.shape[2] != img.shape[3])
       throw InputError(std::string("program evaluate: img is ") + show_type(img) + ", not u8[N,3,S,S]");
@@ -32,8 +37,8 @@ class Program {
   int64_t batch() const { return s_.info(img_).shape[0]; }
   int64_t image_size() const { return s_.info(img_).shape[2]; }
 
-  bool full() const { return started_ == s_.slots(); }
-  bool idle() const { return started_ == 0; }
+  bool full() const { return static_cast<int>(started_.size()) == s_.slots(); }
+  bool idle() const { return started_.empty(); }
 
   void start(const data::Batch& batch) {
     std::memcpy(s_.data(img_), batch.img, static_cast<size_t>(s_.info(img_).bytes));
@@ -46,18 +51,35 @@ class Program {
     }
     if (count_ >= 0) set_count(batch.count);
     s_.start(program_);
-    ++started_;
+    started_.emplace_back(batch.target, batch.target + batch.count);
   }
 
   /// Waits for the oldest batch started and adds what is right in it.
   void finish(EvaluateResult& result) {
     s_.wait();
-    --started_;
+    const std::vector<int64_t> targets = std::move(started_.front());
+    started_.pop_front();
     result.correct1 += total(correct1_);
     result.correct5 += total(correct5_);
+    if (logits_ >= 0) count_classes(targets, result);
   }
 
  private:
+  /// An image is right among the first k when fewer than k classes have a higher logit than its own.
+  void count_classes(const std::vector<int64_t>& targets, EvaluateResult& result) const {
+    const auto classes = static_cast<size_t>(s_.info(logits_).shape[1]);
+    const auto logits = s_.view<float>(logits_);
+    for (auto* v : {&result.of_class, &result.of_class1, &result.of_class5}) v->resize(classes, 0);
+    for (size_t i = 0; i < targets.size(); ++i) {
+      const auto row = logits.subspan(i * classes, classes);
+      const auto own = static_cast<size_t>(targets[i]);
+      const auto higher = std::count_if(row.begin(), row.end(), [&](float v) { return !(v <= row[own]); });
+      ++result.of_class[own];
+      result.of_class1[own] += higher < 1 ? 1 : 0;
+      result.of_class5[own] += higher < 5 ? 1 : 0;
+    }
+  }
+
   void set_count(int64_t n) {
     switch (s_.info(count_).dtype) {
       case DType::i64: s_.view<int64_t>(count_)[0] = n; return;
@@ -83,11 +105,33 @@ class Program {
   }
 
   Session& s_;
-  int program_, img_, target_, weight_, count_, correct1_, correct5_;
-  int started_ = 0;
+  int program_, img_, target_, weight_, count_, correct1_, correct5_, logits_;
+  std::deque<std::vector<int64_t>> started_;  // labels of the batches under way
 };
 
 }  // namespace
+
+std::optional<double> EvaluateResult::balanced(const std::vector<int64_t>& right) const {
+  double sum = 0;
+  int64_t classes = 0;
+  for (size_t c = 0; c < of_class.size(); ++c) {
+    if (of_class[c] == 0) continue;
+    sum += static_cast<double>(right[c]) / static_cast<double>(of_class[c]);
+    ++classes;
+  }
+  if (classes == 0) return std::nullopt;
+  return 100 * sum / static_cast<double>(classes);
+}
+
+bool EvaluateResult::uneven() const {
+  int64_t first = 0;
+  for (const int64_t n : of_class) {
+    if (n == 0) continue;
+    if (first != 0 && n != first) return true;
+    first = n;
+  }
+  return false;
+}
 
 std::optional<EvaluateResult> evaluate(Session& session, const data::Dataset& list, int workers,
                                        const std::function<bool(int64_t, int64_t)>& go_on) {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <vector>
 
 #include "core/session.h"
 #include "data/dataset.h"
@@ -14,6 +15,7 @@ struct EvaluateResult {
   int64_t images = 0;  // readable ones
   int64_t broken = 0;  // files that could not be decoded: in no count
   int64_t correct1 = 0, correct5 = 0;
+  std::vector<int64_t> of_class, of_class1, of_class5;  // images of each class, and those right; empty without logits
   double seconds = 0;
   double top1() const {
     return images ? 100.0 * static_cast<double>(correct1) / static_cast<double>(images) : 0;
@@ -21,6 +23,14 @@ struct EvaluateResult {
   double top5() const {
     return images ? 100.0 * static_cast<double>(correct5) / static_cast<double>(images) : 0;
   }
+  /// Means over the classes that have images (WebVision 2.0 ranks by the second); nothing without logits.
+  std::optional<double> balanced1() const { return balanced(of_class1); }
+  std::optional<double> balanced5() const { return balanced(of_class5); }
+  /// Whether some class has more images than another, so that the means above differ from top1() and top5().
+  bool uneven() const;
+
+ private:
+  std::optional<double> balanced(const std::vector<int64_t>& right) const;
 };
 
 /// Runs the program `evaluate` over the list with the test transform and `workers` decoding threads.

@@ -1,6 +1,7 @@
 // All flags: those of the published train.py with its names and defaults, then what only this binary has.
 #include "train/flag_table.h"
 
+#include <algorithm>
 #include <set>
 
 #include "train/flag_section.h"
@@ -41,13 +42,30 @@ void set_rank(Options& o, const Value& v) {
   o.without_effect.push_back(v.flag);
 }
 
+void set_sources(Options& o, const Value& v) {
+  const std::string list = "," + v.texts[0] + ",";
+  o.google = list.find(",google,") != std::string::npos;
+  o.flickr = list.find(",flickr,") != std::string::npos;
+  const std::string known[] = {"google", "flickr", "google,flickr", "flickr,google"};
+  if (std::find(std::begin(known), std::end(known), v.texts[0]) == std::end(known))
+    throw InputError(v.flag + " " + v.texts[0] + ": a comma list of google and flickr");
+}
+
+void set_preset(Options& o, const Value& v) {
+  if (v.texts[0] != "mini-webvision") throw InputError(v.flag + " " + v.texts[0] + ": known is mini-webvision");
+  if (o.confirmed.num_class != 0 && o.confirmed.num_class != 50)
+    throw InputError(v.flag + " " + v.texts[0] + " has 50 classes, --num-class says " + std::to_string(o.confirmed.num_class));
+  o.flickr = false;
+  o.confirmed.num_class = 50;
+}
+
 void set_gpu(Options& o, const Value& v) {
   o.gpu = parse<int>(v.flag, v.texts[0], 0, std::numeric_limits<int>::max(), "a whole number");
 }
 
 void add_run(std::vector<Flag>& table) {
   Section t(table, "data and run");
-  t.one({"--data"}, "DIR", "", "WebVision folder (info/, google/, flickr/, val_images_256/)", text(AT(data)));
+  t.one({"--data"}, "DIR", "", "WebVision folder (info/), or train.csv or .jsonl and val.*, or train/ and val/ with a folder a class; plain or packed", text(AT(data)));
   t.one({"--exp-dir"}, "DIR", "", "where checkpoints and logs go; made if missing", text(AT(exp_dir)));
   t.one({"-j", "--num-workers", "--workers"}, "N", "usable cores", "threads that decode images",
         number<int>(AT(workers), 1, 4096));
@@ -120,7 +138,9 @@ void add_own(std::vector<Flag>& table) {
         text(AT(sample_weights)));
   t.one({"--truth"}, "FILE", "", "true labels (truth.json): report how noise was handled", text(AT(truth)));
   t.one({"--json-log"}, "FILE", "EXP-DIR/metrics.jsonl", "one JSON line a print", text(AT(json_log)));
-  t.none({"--mini"}, "only images found through Google (mini-WebVision)", on(AT(mini)));
+  t.none({"--mini"}, "WebVision: only images found through Google", [](Options& o, const Value&) { o.flickr = false; });
+  t.one({"--sources"}, "LIST", "google,flickr", "WebVision: whose images, a comma list", set_sources);
+  t.one({"--preset"}, "NAME", "", "mini-webvision: --sources google --num-class 50", set_preset);
   t.one({"--crop-min"}, "X", "0.2", "smallest share of an image a random crop takes",
         number<double>(AT(crop_min), 0.001, 1));
   t.one({"--jitter"}, "X", "0.4", "strength of colour jitter in the strong view",
@@ -161,7 +181,7 @@ bool is_shared(const Flag& f, Verb verb) {
   static const std::set<std::string> by_all = {"--data",      "--workers",    "--network", "--width", "--batch-size",
                                                "--num-class", "--low-dim",    "--moco_queue", "--bn-groups",
                                                "--image-size", "--threads",   "--gpu",     "--check", "--quiet"};
-  static const std::set<std::string> by_clean = {"--temperature", "--pseudo_th", "--alpha", "--mini"};
+  static const std::set<std::string> by_clean = {"--temperature", "--pseudo_th", "--alpha", "--mini", "--sources", "--preset"};
   static const std::set<std::string> by_retrain = {
       "--exp-dir",  "--epochs",   "--start-epoch",      "--print-freq",        "--seed",       "--learning-rate",
       "--schedule", "--cos",      "--momentum",         "--weight-decay",      "--steps",      "--evaluate",

@@ -107,7 +107,7 @@ Lists retraining(const Options& o, const data::WebVisionOptions& w) {
       return data::balanced_order(seed, epoch, own);
     };
   }
-  lists.val.push_back({"WebVision", data::read_webvision(o.data, data::Split::val, w)});
+  lists.val.push_back({"WebVision", data::read_folder(o.data, data::Split::val, w)});
   if (!o.imagenet.empty()) lists.val.push_back({"ImageNet", data::read_image_folder(o.imagenet + "/val", w.num_class)});
   return lists;
 }
@@ -119,11 +119,12 @@ Lists read_lists(const Plan& plan, const Options& o, uint64_t seed, Console& con
   if (o.verb == Verb::finetune) return finetuning(plan, o, seed, console);
   data::WebVisionOptions w;
   w.num_class = static_cast<int>(meta_number(plan, "num_class"));
-  w.mini = o.mini;
+  w.google = o.google;
+  w.flickr = o.flickr;
   if (o.verb == Verb::retrain) return retraining(o, w);
   Lists lists;
-  if (!o.evaluate) lists.train.emplace(data::read_webvision(o.data, data::Split::train, w));
-  lists.val.push_back({"WebVision", data::read_webvision(o.data, data::Split::val, w)});
+  if (!o.evaluate) lists.train.emplace(data::read_folder(o.data, data::Split::train, w));
+  lists.val.push_back({"WebVision", data::read_folder(o.data, data::Split::val, w)});
   if (!o.sample_weights.empty() && lists.train) lists.weights = read_weights(o.sample_weights, *lists.train);
   if (!o.truth.empty() && lists.train) lists.truth = read_truth(o.truth, *lists.train);
   return lists;

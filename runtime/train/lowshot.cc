@@ -299,7 +299,7 @@ class Lowshot {
   Transfer set_;
   Session session_;
   std::vector<Draw> draws_;
-  data::Dataset wanted_{set_.train.folder(), set_.train.num_classes()};
+  data::Dataset wanted_ = set_.train.empty();
   std::vector<int64_t> place_;  // of each training image among the wanted; -1: in no draw
   int64_t tested_from_ = 0;     // where the test images begin there
   Features features_;

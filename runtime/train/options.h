@@ -57,7 +57,7 @@ struct Options {
   Confirmed confirmed;
   std::vector<std::string> without_effect;  // flags of other launchers that were given
 
-  bool mini = false;
+  bool google = true, flickr = true;  // whose images of WebVision are trained on
   double crop_min = 0.2;
   double jitter = 0.4;
   double gray = 0.2;

@@ -184,20 +184,23 @@ void Report::noise(const Position& at, JsonLine& record) {
 void Report::evaluation(int epoch, const std::string& set, const EvaluateResult& r) {
   log_.scalar((set.empty() ? "Top1 Acc" : set + " top1 Acc").c_str(), r.top1(), epoch);
   log_.scalar((set.empty() ? "Top5 Acc" : set + " top5 Acc").c_str(), r.top5(), epoch);
-  log_.line(JsonLine()
-                .add("event", "evaluate")
-                .add("set", set)
-                .add("epoch", int64_t{epoch})
-                .add("images", r.images)
-                .add("broken_files", r.broken)
-                .add("top1", r.top1())
-                .add("top5", r.top5())
-                .add("correct1", r.correct1)
-                .add("correct5", r.correct5)
-                .add("seconds", r.seconds));
+  JsonLine record;
+  record.add("event", "evaluate")
+      .add("set", set)
+      .add("epoch", int64_t{epoch})
+      .add("images", r.images)
+      .add("broken_files", r.broken)
+      .add("top1", r.top1())
+      .add("top5", r.top5())
+      .add("correct1", r.correct1)
+      .add("correct5", r.correct5)
+      .add("seconds", r.seconds);
+  if (r.balanced5()) record.add("balanced1", *r.balanced1()).add("balanced5", *r.balanced5());
+  log_.line(record);
   std::string text = format("  validation%s: top-1 %.2f  top-5 %.2f  of %lld images  %s",
                             set.empty() || set == "WebVision" ? "" : (" (" + set + ")").c_str(), r.top1(), r.top5(),
                             static_cast<long long>(r.images), show_time(r.seconds).c_str());
+  if (r.uneven()) text += format("  (mean over classes: %.2f, %.2f)", *r.balanced1(), *r.balanced5());
   if (r.broken > 0) text += format("  (%lld broken files left out)", static_cast<long long>(r.broken));
   console_.line(text);
 }

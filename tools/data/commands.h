@@ -11,7 +11,8 @@ using Args = std::vector<std::string>;
 
 int run_sample(const Args& args);         // writes a WebVision folder of drawn scenes
 int run_verify_pixels(const Args& args);  // compares pixel operations with a folder of reference pictures
-int run_check(const Args& args);          // decodes every file of a data folder
+int run_check(const Args& args);          // decodes every file of a data folder and reports on it
+int run_pack(const Args& args);           // writes a data folder as tar shards
 int run_thumbnails(const Args& args);     // writes small JPEG files of named images
 int run_bench(const Args& args);          // measures decoding and augmentation
 

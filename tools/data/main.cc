@@ -11,8 +11,9 @@ namespace {
 constexpr const char* usage =
     "usage: moproc-data VERB [FLAGS]\n"
     "\n"
-    "  sample          write a WebVision folder of drawn scenes, with wrong labels and out-of-class images\n"
-    "  check           decode every image of a WebVision folder and name the broken ones\n"
+    "  sample          write a data folder of drawn scenes, with wrong labels and out-of-class images\n"
+    "  check           decode every image of a data folder and say what is wrong with it\n"
+    "  pack            write a data folder as tar shards\n"
     "  verify-pixels   compare decoding, resizing and colour operations with reference pictures\n"
     "  thumbnails      write small JPEG files of named images\n"
     "  bench           measure decoding and augmentation on given image files\n"
@@ -27,6 +28,7 @@ struct Verb {
 constexpr Verb verbs[] = {
     {"sample", moproc::tools::run_sample},
     {"check", moproc::tools::run_check},
+    {"pack", moproc::tools::run_pack},
     {"verify-pixels", moproc::tools::run_verify_pixels},
     {"thumbnails", moproc::tools::run_thumbnails},
     {"bench", moproc::tools::run_bench},
@@ -52,7 +54,7 @@ int main(int argc, char** argv) {
       return 2;
     }
   }
-  std::fprintf(stderr, "error: moproc-data: no verb '%s'; there are sample, check, verify-pixels, thumbnails, bench\n",
+  std::fprintf(stderr, "error: moproc-data: no verb '%s'; there are sample, check, pack, verify-pixels, thumbnails, bench\n",
                argv[1]);
   return 2;
 }

@@ -9,6 +9,7 @@
 
 #include "commands.h"
 #include "data/decode.h"
+#include "data/files.h"
 #include "data/resize.h"
 #include "encode_jpeg.h"
 #include "flags.h"
@@ -48,6 +49,7 @@ int run_thumbnails(const Args& args) {
     return 0;
   }
   if (folder.empty() || out.empty()) throw UsageError("thumbnails: --data DIR and --out DIR are needed");
+  const auto files = data::Files::open(folder);
   std::filesystem::create_directories(out);
   std::vector<std::uint8_t> bytes, rgb;
   data::Image image, small;
@@ -55,7 +57,7 @@ int run_thumbnails(const Args& args) {
   std::string name;
   for (int line = 0; std::getline(std::cin, name); ++line) {
     try {
-      data::read_file(folder + "/" + name, bytes);
+      files->read(name, bytes, {});
       data::decode(bytes, image);
     } catch (const data::ImageError& e) {
       std::fprintf(stderr, "%s: %s\n", name.c_str(), e.what());

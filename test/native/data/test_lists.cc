@@ -32,10 +32,10 @@ TEST("google first, then flickr, names with spaces, Windows line ends") {
   CHECK_EQ(train.label(1), 7);
   CHECK_EQ(train.name(2), "google/q0002/x");
   CHECK_EQ(train.name(3), "flickr/z.jpg");
-  CHECK_EQ(train.path(0), dir / "google/q0001/a.jpg");
+  CHECK_EQ(train.folder() + "/" + std::string(train.name(0)), dir / "google/q0001/a.jpg");
   const Dataset val = read_webvision(dir.str(), Split::val, {});
   CHECK_EQ(val.size(), 1u);
-  CHECK_EQ(val.path(0), dir / "val_images_256/val000001.jpg");
+  CHECK_EQ(val.folder() + "/" + std::string(val.name(0)), dir / "val_images_256/val000001.jpg");
   CHECK_EQ(val.label(0), 440);
 }
 
@@ -43,7 +43,7 @@ TEST("num_class keeps the labels below it, from both sources; mini means google 
   TempDir dir;
   make_lists(dir, good, "flickr/y.jpg 49\nflickr/z.jpg 50\n", "v.jpg 3\n");
   CHECK_EQ(read_webvision(dir.str(), Split::train, {.num_class = 50}).size(), 3u);
-  const Dataset mini = read_webvision(dir.str(), Split::train, {.num_class = 50, .mini = true});
+  const Dataset mini = read_webvision(dir.str(), Split::train, {.num_class = 50, .flickr = false});
   CHECK_EQ(mini.size(), 2u);
   CHECK_EQ(mini.num_classes(), 50);
   CHECK_THROWS(read_webvision(dir.str(), Split::val, {.num_class = 3}), "no image with a label below 3");
@@ -67,7 +67,7 @@ TEST("missing folders and lists are named") {
   make_lists(dir, good, "f.jpg 1\n", "v 1\n");
   std::filesystem::remove(dir / "info/train_filelist_flickr.txt");
   CHECK_THROWS(read_webvision(dir.str(), Split::train, {}), "info/train_filelist_flickr.txt: cannot read");
-  CHECK_EQ(read_webvision(dir.str(), Split::train, {.mini = true}).size(),
+  CHECK_EQ(read_webvision(dir.str(), Split::train, {.flickr = false}).size(),
            3u);  // does not need flickr's list
   std::filesystem::remove(dir / "val_images_256");
   CHECK_THROWS(read_webvision(dir.str(), Split::val, {}), "val_images_256: no such folder");
@@ -93,6 +93,86 @@ TEST("synsets.txt says how many classes there are") {
   make_lists(dir, "a.jpg 9\n", "f.jpg 10\n", "v 1\n");
   write_text(dir / "info/synsets.txt", "a\nb\nc\nd\ne\nf\ng\nh\ni\nj\n");
   CHECK_THROWS(read_webvision(dir.str(), Split::train, {}), "flickr.txt:1: label 10 is out of range 0..9");
+}
+
+TEST("WebVision V2: one list, whose sources are told apart by their folders; its classes are those of synsets.txt") {
+  TempDir dir;
+  std::string synsets;
+  for (int c = 0; c < 5000; ++c) synsets += "n" + std::to_string(c) + " name\n";
+  write_text(dir / "info/synsets.txt", synsets);
+  write_text(dir / "info/train_filelist_all.txt", "google/q1/a.jpg 4999\nflickr/q1/b.jpg 3\ngoogle/q1/c.jpg 3\n");
+  write_text(dir / "info/val_filelist.txt", "v.jpg 4998\n");
+  std::filesystem::create_directories(dir / "val_images_resized");
+  const Dataset all = read_webvision(dir.str(), Split::train, {.num_class = 5000});
+  CHECK_EQ(all.size(), 3u);
+  CHECK_EQ(all.label(0), 4999);
+  CHECK_EQ(read_webvision(dir.str(), Split::train, {.num_class = 5000, .flickr = false}).size(), 2u);
+  const Dataset flickr = read_folder(dir.str(), Split::train, {.num_class = 5000, .google = false});
+  CHECK_EQ(flickr.size(), 1u);
+  CHECK_EQ(flickr.name(0), "flickr/q1/b.jpg");
+  CHECK_EQ(read_webvision(dir.str(), Split::val, {.num_class = 5000}).name(0), "val_images_resized/v.jpg");
+  write_text(dir / "info/train_filelist_all.txt", "google/q1/a.jpg 5000\n");
+  CHECK_THROWS(read_webvision(dir.str(), Split::train, {.num_class = 5000}), "train_filelist_all.txt:1: label 5000 is out of range 0..4999");
+}
+
+TEST("lists of one's own: csv with quotes and further columns, jsonl, class names, and what is wrong with them") {
+  TempDir dir;
+  write_text(dir / "train.csv", "label,path,note\r\n2,\"a, b.jpg\",x\r\n\r\n0,c d.jpg,\"say \"\"so\"\"\"\n7,left out.jpg,\n");
+  const Dataset csv = read_folder(dir.str(), Split::train, {.num_class = 5});
+  CHECK_EQ(csv.size(), 2u);
+  CHECK_EQ(csv.name(0), "a, b.jpg");
+  CHECK_EQ(csv.label(0), 2);
+  CHECK_EQ(csv.name(1), "c d.jpg");
+  write_text(dir / "val.jsonl", "{\"path\": \"x y.jpg\", \"label\": 1}\n{\"path\": \"z.jpg\", \"label\": \"dog\", \"more\": []}\n");
+  CHECK_THROWS(read_folder(dir.str(), Split::val, {}), "val.jsonl:2: label 'dog' is no number, and there is no classes.txt");
+  write_text(dir / "classes.txt", "cat\nbird\ndog\n");
+  const Dataset val = read_folder(dir.str(), Split::val, {});
+  CHECK_EQ(val.label(0), 1);
+  CHECK_EQ(val.label(1), 2);
+  const auto refused = [&](const std::string& text, const char* what) {
+    write_text(dir / "train.csv", text);
+    CHECK_THROWS(read_folder(dir.str(), Split::train, {}), what);
+  };
+  refused("file,label\na,1\n", "train.csv:1: the first line names the columns, among them path and label; there is no path");
+  refused("path,label\na\n", "train.csv:2: 1 fields, the first line has 2");
+  refused("path,label\n\"a,1\n", "train.csv:2: a quote is not closed");
+  refused("path,label\na,3\n", "train.csv:2: label 3 is out of range 0..2");
+  refused("path,label\n", "has no image with a label below 1000");
+  write_text(dir / "val.jsonl", "{\"path\": 3, \"label\": 1}\n");
+  CHECK_THROWS(read_folder(dir.str(), Split::val, {}), "val.jsonl:1: needs a \"path\" and a \"label\"");
+  write_text(dir / "val.jsonl", "{\"path\"\n");
+  CHECK_THROWS(read_folder(dir.str(), Split::val, {}), "val.jsonl:1: no JSON");
+}
+
+TEST("a folder a class, and a folder that is none of these") {
+  TempDir dir;
+  CHECK_THROWS(read_folder(dir.str(), Split::train, {}), "is no data folder: there is neither info/ (WebVision) nor train.csv");
+  write_text(dir / "train/b class/2.jpg", "");
+  write_text(dir / "train/a/1.JPEG", "");
+  const Dataset train = read_folder(dir.str() + "/", Split::train, {});
+  CHECK_EQ(train.name(0), "train/a/1.JPEG");
+  CHECK_EQ(train.name(1), "train/b class/2.jpg");
+  CHECK_EQ(train.label(1), 1);
+  CHECK(train.files().exists(train.name(1)));
+  CHECK_THROWS(read_folder(dir.str(), Split::train, {.flickr = false}), "only a WebVision folder (with info/) tells sources apart");
+}
+
+TEST("an index of shards that cannot be used is refused with its line") {
+  TempDir dir;
+  const auto refused = [&](const std::string& index, const char* what) {
+    write_text(dir / "shards/index.txt", index);
+    CHECK_THROWS(Dataset(dir.str(), 1), what);
+  };
+  refused("", "index.txt: is empty");
+  refused("moproc-shards-9\n", "index.txt:1: is no index of shards that this version reads");
+  refused("moproc-shards-1\na.tar 512 x b.jpg\n", "index.txt:2: expected 'SHARD OFFSET BYTES NAME'");
+  refused("moproc-shards-1\na.tar 512 3 b.jpg", "index.txt:2: is cut off");
+  refused("moproc-shards-1\na.tar 512 3 b.jpg\n", "a.tar: No such file or directory");
+  write_text(dir / "shards/a.tar", std::string(512, 'x') + "ab");
+  const Dataset cut(dir.str(), 1);
+  std::vector<std::uint8_t> bytes;
+  CHECK_THROWS(cut.files().read("b.jpg", bytes, {}), "its shard ends early");
+  CHECK_THROWS(cut.files().read("c.jpg", bytes, {}), "is not in the shards");
 }
 
 int main(int argc, char** argv) { return moproc::test::run(argc, argv); }

@@ -103,7 +103,7 @@ TEST("a batch holds the epoch's order, the listed labels, and both views as draw
       const std::uint32_t sample = order[b.index * 8 + i];
       CHECK_EQ(b.sample[i], static_cast<std::int64_t>(sample));
       CHECK_EQ(b.target[i], static_cast<std::int64_t>(sample % 10));
-      read_file(f.set.path(sample), w.bytes);
+      f.set.read(sample, w.bytes);
       decode(w.bytes, w.decoded);
       const int width = w.decoded.width(), height = w.decoded.height();
       apply(draw_weak(42, b.epoch, sample, width, height, o.augment), o.augment, w, view.data());
@@ -208,7 +208,7 @@ TEST("evaluation goes through the list once, keeps the last partial batch and le
     if (i != 0 && i != 9 && i != 25) expected.push_back(i);
   CHECK(seen == expected);
   Workspace w;
-  read_file(f.set.path(10), w.bytes);
+  f.set.read(10, w.bytes);
   decode(w.bytes, w.decoded);
   std::vector<std::uint8_t> view(32 * 32 * 3);
   AugmentOptions how;

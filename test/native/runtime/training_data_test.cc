@@ -120,7 +120,7 @@ TEST("training: a broken image is reported by name, counted, and training goes o
   ToyPlan toy({.batch = 8, .groups = 2, .size = 16, .classes = 5});
   Data data;
   const data::Dataset list = data::read_webvision(data.path, data::Split::train, {.num_class = 5});
-  write_bytes(list.path(7), "no picture");
+  write_bytes(list.folder() + "/" + std::string(list.name(7)), "no picture");
   const Ran r =
       run_train(toy.plan(), {"--data", data.path, "--exp-dir", data.folder / "exp", "--epochs", "1"});
   CHECK_EQ(r.status, 0);

@@ -1,0 +1,55 @@
+// What was found in a data folder: as a table with what each finding means, and as JSON.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "layouts.h"
+
+namespace moproc::tools {
+
+enum class State { good, cmyk, truncated, unreadable, missing };
+
+// One listed file.
+struct FileCheck {
+  State state = State::good;
+  std::string reason;         // why it cannot be used
+  int width = 0, height = 0;  // 0 where it cannot be
+  std::uint64_t content = 0;  // hash of its bytes; 0 where there is no file
+};
+
+class CheckReport {
+ public:
+  // images: of each set of the folder, in list order.
+  CheckReport(const std::string& root, const DataFolder& folder, const std::vector<std::vector<FileCheck>>& images);
+
+  std::string table() const;
+  std::string json() const;
+  // Listed files that cannot be used.
+  std::int64_t unusable() const;
+
+ private:
+  struct Finding {
+    std::string name, meaning;
+    std::vector<std::string> examples;  // all of them, as "NAME: REASON"
+  };
+  struct Set {
+    std::string name;
+    std::int64_t images = 0;
+    bool labelled = true;
+    std::vector<std::int64_t> per_class;
+    std::vector<int> shorter_sides;  // sorted
+  };
+
+  void count(const NamedSet& set, const std::vector<FileCheck>& images);
+  void find_twice(const DataFolder& folder, const std::vector<std::vector<FileCheck>>& images);
+  void find_unlisted(const std::string& root, const DataFolder& folder);
+  Finding& finding(const std::string& name);
+
+  std::string root_, layout_;
+  std::vector<Set> sets_;
+  std::vector<Finding> findings_;
+};
+
+}  // namespace moproc::tools

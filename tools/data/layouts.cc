@@ -1,0 +1,57 @@
+#include "layouts.h"
+
+#include <filesystem>
+#include <limits>
+
+#include "data/list_file.h"
+#include "data/transfer_sets.h"
+
+namespace fs = std::filesystem;
+
+namespace moproc::tools {
+namespace {
+
+using data::Split;
+
+// A folder a class may have as many classes as it likes; a list only what its labels need.
+constexpr int kAnyClasses = 1'000'000;
+
+data::Dataset shrunk(data::Dataset set) {
+  std::int32_t most = 0;
+  for (const std::int32_t c : set.labels()) most = std::max(most, c);
+  data::Dataset out(set.folder(), most + 1);
+  for (std::size_t i = 0; i < set.size(); ++i) out.add(set.name(i), set.label(i));
+  return out;
+}
+
+}  // namespace
+
+DataFolder read_data_folder(const std::string& folder) {
+  data::need_directory(folder, "a data folder is wanted");
+  DataFolder out;
+  const auto there = [&](const char* name) { return fs::exists(folder + "/" + name); };
+  const auto list = [&](const char* name) {
+    if (there(name)) out.lists.push_back(name);
+  };
+  if (there("VOCdevkit")) {
+    out.layout = "voc";
+    for (const char* set : {"trainval", "test"}) out.sets.push_back({set, data::read_voc2007(folder, set).images, false});
+    list("VOCdevkit/VOC2007/ImageSets");
+    return out;
+  }
+  if (there("trainvalsplit_places205")) {
+    out.layout = "places";
+    for (const char* set : {"train", "val"}) out.sets.push_back({set, data::read_places205(folder, set)});
+    list("trainvalsplit_places205");
+    return out;
+  }
+  data::WebVisionOptions options;
+  options.num_class = kAnyClasses;
+  out.layout = there("info") ? "webvision" : there("train.csv") || there("train.jsonl") ? "lists" : "imagenet";
+  out.sets.push_back({"train", shrunk(data::read_folder(folder, Split::train, options))});
+  out.sets.push_back({"val", shrunk(data::read_folder(folder, Split::val, options))});
+  for (const char* name : {"info", "train.csv", "train.jsonl", "val.csv", "val.jsonl", "classes.txt", "truth.json"}) list(name);
+  return out;
+}
+
+}  // namespace moproc::tools

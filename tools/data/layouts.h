@@ -1,0 +1,26 @@
+// A data folder of any layout as check and pack see it: its sets of images, and the files that list them.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "data/dataset.h"
+
+namespace moproc::tools {
+
+struct NamedSet {
+  std::string name;  // "train", "val", "test"
+  data::Dataset images;
+  bool labelled = true;  // each image has the class the dataset says (VOC's have any number)
+};
+
+struct DataFolder {
+  std::string layout;               // "webvision", "lists", "imagenet", "voc", "places"
+  std::vector<NamedSet> sets;
+  std::vector<std::string> lists;   // files and folders besides images, below the folder
+};
+
+// Recognises the layout and reads all sets, of all classes. Throws data::DatasetError.
+DataFolder read_data_folder(const std::string& folder);
+
+}  // namespace moproc::tools

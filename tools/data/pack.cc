@@ -1,0 +1,279 @@
+// `moproc-data pack`: a data folder as tar shards. Surprising: a shard is a function of its place in the list alone, each written
+// by one thread and renamed when whole, so threads and stops do not show in the result.
+#include <algorithm>
+#include <atomic>
+#include <cstdio>
+#include <cstring>
+#include <exception>
+#include <filesystem>
+#include <fstream>
+#include <mutex>
+#include <stdexcept>
+#include <thread>
+
+#include "commands.h"
+#include "core/json.h"
+#include "data/decode.h"
+#include "data/files.h"
+#include "data/resize.h"
+#include "encode_jpeg.h"
+#include "flags.h"
+#include "formats/output_file.h"
+#include "layouts.h"
+#include "progress.h"
+
+namespace fs = std::filesystem;
+
+namespace moproc::tools {
+namespace {
+
+using formats::OutputFile;
+
+constexpr const char* usage =
+    "usage: moproc-data pack DIR --out DIR [FLAGS]\n"
+    "\n"
+    "Writes a data folder (WebVision's, csv or jsonl lists, a folder a class, VOC's, Places') as tar files for\n"
+    "fast reading: OUT/shards/SET-NNNNN.tar with an index, and the lists as they were. Every command takes OUT\n"
+    "like the folder itself: same samples, same order. Any tar reads the shards; as WebDataset, a sample is\n"
+    "NUMBER.jpg (or .png), NUMBER.cls and NUMBER.json with its path. Started again, a stopped run goes on.\n"
+    "\n"
+    "Example:\n"
+    "  moproc data pack sample --out packed --short-side 48\n"
+    "\n";
+
+struct PackOptions {
+  std::string out;
+  int short_side = 256, quality = 90, per_shard = 10000, threads = 0;
+};
+
+struct Shard {
+  const NamedSet* set;
+  int number;
+  std::size_t first, end;  // images of the set
+  std::string name() const {
+    char text[32];
+    std::snprintf(text, sizeof text, "-%05d.tar", number);
+    return set->name + text;
+  }
+};
+
+// What happened to images.
+struct Counts {
+  std::atomic<int> resized{0}, kept{0}, damaged{0}, missing{0};
+};
+
+// One member of a tar file in POSIX's ustar form: header, bytes, padding to 512.
+void append_member(std::string& tar, const std::string& name, std::string_view bytes) {
+  char head[512] = {};
+  std::snprintf(head, 100, "%s", name.c_str());
+  std::snprintf(head + 100, 8, "%07o", 0644);
+  std::snprintf(head + 108, 8, "%07o", 0);
+  std::snprintf(head + 116, 8, "%07o", 0);
+  std::snprintf(head + 124, 12, "%011llo", static_cast<unsigned long long>(bytes.size()));
+  std::snprintf(head + 136, 12, "%011o", 0);  // no time: equal images give equal files
+  std::memset(head + 148, ' ', 8);
+  head[156] = '0';
+  std::memcpy(head + 257, "ustar\00000", 8);
+  unsigned sum = 0;
+  for (const char c : head) sum += static_cast<unsigned char>(c);
+  std::snprintf(head + 148, 8, "%06o", sum);
+  tar.append(head, sizeof head).append(bytes);
+  tar.append((512 - bytes.size() % 512) % 512, '\0');
+}
+
+// Reads images and makes what is packed of them; one a thread.
+class Packer {
+ public:
+  Packer(const PackOptions& options, Counts& counts) : options_(options), counts_(counts) {}
+
+  // Writes the shard and, when it is whole, the lines of the index about it.
+  void write(const Shard& shard, const fs::path& folder, const std::function<void()>& packed) {
+    const std::string name = shard.name();
+    std::string index;
+    formats::write_atomically((folder / name).string(), [&](OutputFile& out) {
+      std::uint64_t at = 0;
+      for (std::size_t i = shard.first; i < shard.end; ++i) {
+        if (Interruptible::interrupted()) throw std::runtime_error("interrupted; the same command goes on from there");
+        std::string members;
+        if (append_sample(shard, i, members))
+          index += name + " " + std::to_string(at + 512) + " " + std::to_string(bytes_.size()) + " " +
+                   std::string(shard.set->images.name(i)) + "\n";
+        out.write(members);
+        at += members.size();
+        packed();
+      }
+      out.write(std::string(1024, '\0'));
+    });
+    formats::write_atomically((folder / (name + ".index")).string(), [&](OutputFile& out) { out.write(index); });
+  }
+
+ private:
+  // The image first, so that its bytes begin 512 behind the sample. False when there is no file.
+  bool append_sample(const Shard& shard, std::size_t i, std::string& out) {
+    const data::Dataset& list = shard.set->images;
+    try {
+      list.read(i, bytes_);
+    } catch (const data::ImageError& e) {
+      ++counts_.missing;
+      std::fprintf(stderr, "%s: %s: is not packed\n", std::string(list.name(i)).c_str(), e.what());
+      return false;
+    }
+    const std::string extension = made();
+    char key[24];
+    std::snprintf(key, sizeof key, "%09zu", i);
+    append_member(out, key + extension, {reinterpret_cast<const char*>(bytes_.data()), bytes_.size()});
+    JsonLine json;
+    json.add("path", list.name(i));
+    if (shard.set->labelled) {
+      append_member(out, std::string(key) + ".cls", std::to_string(list.label(i)));
+      json.add("label", list.label(i));
+    }
+    append_member(out, std::string(key) + ".json", json.text());
+    return true;
+  }
+
+  // Shrinks the image in bytes_ where it is larger than wanted. Returns the ending of its name. A damaged file stays as it is:
+  // whoever reads it meets the same damage.
+  std::string made() {
+    const std::string format = data::sniff_format(bytes_);
+    const std::string as_is = format == "png" ? ".png" : ".jpg";
+    try {
+      data::decode(bytes_, image_);
+    } catch (const data::ImageError&) {
+      ++counts_.damaged;
+      return as_is;
+    }
+    if (options_.short_side == 0 || std::min(image_.width(), image_.height()) <= options_.short_side) {
+      ++counts_.kept;
+      return as_is;
+    }
+    const data::Size size = data::shorter_side(image_.width(), image_.height(), options_.short_side);
+    data::resize_box(image_, {0, 0, image_.height(), image_.width()}, size.width, size.height, small_, scratch_);
+    rgb_.resize(small_.count() * 3);
+    data::store_rgb(small_, rgb_.data());
+    bytes_ = encode_jpeg(rgb_.data(), size.width, size.height, options_.quality);
+    ++counts_.resized;
+    return ".jpg";
+  }
+
+  const PackOptions& options_;
+  Counts& counts_;
+  std::vector<std::uint8_t> bytes_, rgb_;
+  data::Image image_, small_;
+  data::ResizeScratch scratch_;
+};
+
+std::vector<Shard> plan(const DataFolder& folder, std::size_t per_shard) {
+  std::vector<Shard> shards;
+  for (const NamedSet& set : folder.sets)
+    for (std::size_t first = 0, n = 0; first < set.images.size(); first += per_shard, ++n)
+      shards.push_back({&set, static_cast<int>(n), first, std::min(first + per_shard, set.images.size())});
+  return shards;
+}
+
+// Shards of an earlier run count only when they were made of the same lists in the same way.
+void keep_settings(const DataFolder& folder, const PackOptions& o, const fs::path& shards) {
+  JsonLine line;
+  line.add("short_side", std::int64_t{o.short_side}).add("quality", std::int64_t{o.quality}).add("per_shard", std::int64_t{o.per_shard});
+  for (const NamedSet& s : folder.sets) line.add(s.name, std::to_string(s.images.digest()));
+  const std::string settings = line.text() + "\n", file = (shards / "settings.json").string();
+  std::ifstream in(file, std::ios::binary);
+  const std::string before{std::istreambuf_iterator<char>(in), {}};
+  if (!before.empty() && before != settings)
+    throw std::runtime_error(file + ": was packed of other lists or in another way; remove " + shards.string() + " to begin anew");
+  formats::write_atomically(file, [&](OutputFile& out) { out.write(settings); });
+}
+
+void write_all(const std::vector<Shard>& shards, const PackOptions& o, const fs::path& folder, Counts& counts, int images) {
+  std::atomic<std::size_t> next{0};
+  std::mutex mutex;
+  std::exception_ptr failure;
+  int done = 0;
+  Progress progress("packing");
+  const auto advance = [&](int n) {
+    const std::lock_guard lock(mutex);
+    progress.show(done += n, images);
+  };
+  const auto work = [&] {
+    Packer packer(o, counts);
+    for (std::size_t i; (i = next++) < shards.size();) {
+      try {
+        if (fs::exists(folder / (shards[i].name() + ".index"))) advance(static_cast<int>(shards[i].end - shards[i].first));
+        else packer.write(shards[i], folder, [&] { advance(1); });
+      } catch (...) {
+        const std::lock_guard lock(mutex);
+        if (!failure) failure = std::current_exception();
+        next = shards.size();
+      }
+    }
+  };
+  {
+    std::vector<std::jthread> pool;
+    const unsigned threads = o.threads > 0 ? static_cast<unsigned>(o.threads) : std::thread::hardware_concurrency();
+    for (unsigned i = 1; i < threads; ++i) pool.emplace_back(work);
+    work();
+  }
+  if (failure) std::rethrow_exception(failure);
+}
+
+// All shards' lines; then those files are no longer needed.
+void write_index(const std::vector<Shard>& shards, const fs::path& folder) {
+  formats::write_atomically((folder / "index.txt").string(), [&](OutputFile& out) {
+    out.write(std::string(data::kShardFormat) + "\n");
+    for (const Shard& s : shards) {
+      std::ifstream in(folder / (s.name() + ".index"), std::ios::binary);
+      const std::string lines{std::istreambuf_iterator<char>(in), {}};
+      if (in.bad()) throw std::runtime_error(s.name() + ".index: cannot be read");
+      out.write(lines);
+    }
+  });
+  for (const Shard& s : shards) fs::remove(folder / (s.name() + ".index"));
+}
+
+}  // namespace
+
+int run_pack(const Args& args) {
+  PackOptions o;
+  const std::vector<Flag> flags = {
+      {"out", "DIR", "where the packed folder goes", &o.out},
+      {"short-side", "PIXELS", "images with a longer shorter side are shrunk to it; 0: none is", &o.short_side, 0, 65535},
+      {"quality", "N", "of the JPEG files of shrunk images, 1 to 100", &o.quality, 1, 100},
+      {"per-shard", "N", "images of a tar file", &o.per_shard, 1, 10'000'000},
+      {"threads", "N", "shards written at a time; 0: as many as the machine has cores", &o.threads, 0, 1024},
+  };
+  const std::string flag_help = describe_flags(flags);
+  const Arguments given = parse_flags("pack", args, flags);
+  if (given.help) {
+    std::printf("%s%s", usage, flag_help.c_str());
+    return 0;
+  }
+  if (given.positional.size() != 1) throw UsageError("pack: one data folder is wanted");
+  if (o.out.empty()) throw UsageError("pack: --out DIR is missing");
+  const std::string& source = given.positional[0];
+  std::error_code error;
+  if (fs::equivalent(source, o.out, error)) throw UsageError("pack: --out is the folder itself");
+  const fs::path out(o.out), shard_folder = out / std::string(data::kShardFolder);
+  if (fs::exists(shard_folder / "index.txt")) throw std::runtime_error(o.out + ": is packed already; remove it to pack again");
+  const DataFolder folder = read_data_folder(source);
+  int images = 0;
+  for (const NamedSet& s : folder.sets) images += static_cast<int>(s.images.size());
+  fs::create_directories(shard_folder);
+  keep_settings(folder, o, shard_folder);
+  const std::vector<Shard> shards = plan(folder, static_cast<std::size_t>(o.per_shard));
+  Counts counts;
+  {
+    const Interruptible guard;
+    write_all(shards, o, shard_folder, counts, images);
+  }
+  for (const std::string& list : folder.lists) {
+    fs::create_directories((out / list).parent_path());
+    fs::copy(fs::path(source) / list, out / list, fs::copy_options::recursive | fs::copy_options::overwrite_existing);
+  }
+  write_index(shards, shard_folder);
+  std::printf("%s: %d images (%s) in %zu shards; in this run %d shrunk, %d as they were, %d damaged (as they were), %d missing\n",
+              o.out.c_str(), images, folder.layout.c_str(), shards.size(), counts.resized.load(), counts.kept.load(),
+              counts.damaged.load(), counts.missing.load());
+  return 0;
+}
+
+}  // namespace moproc::tools
