@@ -3,6 +3,7 @@
 
 import type { Command } from "commander";
 import { nativeTool } from "./data.js";
+import { exampleText } from "./examples.js";
 import { addModelFlags } from "./flags.js";
 
 export type Options = Readonly<Record<string, unknown>>;
@@ -19,5 +20,6 @@ export function binaryVerb(c: Command, act: (options: Options, argv: readonly st
     if (!options["help"]) return act(options, process.argv.slice(3));
     process.stdout.write(`${c.helpInformation()}\nFlags of the training binary:\n\n`);
     process.exitCode = await nativeTool("moproc-train-help", [c.name()]);
+    process.stdout.write(exampleText(c.name()));
   });
 }

@@ -12,6 +12,7 @@ export function dataCommand(): Command {
     ["sample", "write a data folder of drawn scenes with wrong labels and out-of-class images"],
     ["check", "decode every image of a data folder and say what is wrong with it"],
     ["pack", "write a data folder as tar shards, which every command reads like the folder"],
+    ["pixels", "write images under the test transform as raw bytes, as an exported model takes them"],
     ["verify-pixels", "compare decoding, resizing and colour operations with the reference images of a folder"],
   ] as const) {
     c.addCommand(

@@ -7,6 +7,7 @@ import { compileCommand } from "./compile.js";
 import { convertCommand } from "./convert.js";
 import { dataCommand } from "./data.js";
 import { doctorCommand } from "./doctor.js";
+import { exampleText } from "./examples.js";
 import { exportCommand } from "./export.js";
 import { exportTrainingCommand } from "./export_training.js";
 import { inspectCommand } from "./inspect.js";
@@ -24,7 +25,7 @@ const program = new Command("moproc")
   .configureOutput(output);
 const exporting = process.argv.includes("--training") ? exportTrainingCommand() : exportCommand();
 for (const c of [compileCommand(), trainCommand(), cleanCommand(), retrainCommand(), finetuneCommand(), lowshotCommand(), reportCommand(), weightsCommand(), exporting, convertCommand(), dataCommand(), inspectCommand(), doctorCommand()]) {
-  program.addCommand(c.exitOverride().configureOutput(output));
+  program.addCommand(c.exitOverride().configureOutput(output).addHelpText("after", exampleText(c.name())));
 }
 
 try {

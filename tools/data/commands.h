@@ -13,6 +13,7 @@ int run_sample(const Args& args);         // writes a WebVision folder of drawn 
 int run_verify_pixels(const Args& args);  // compares pixel operations with a folder of reference pictures
 int run_check(const Args& args);          // decodes every file of a data folder and reports on it
 int run_pack(const Args& args);           // writes a data folder as tar shards
+int run_pixels(const Args& args);         // writes images under the test transform as raw bytes
 int run_thumbnails(const Args& args);     // writes small JPEG files of named images
 int run_bench(const Args& args);          // measures decoding and augmentation
 

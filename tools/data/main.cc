@@ -15,6 +15,7 @@ constexpr const char* usage =
     "  check           decode every image of a data folder and say what is wrong with it\n"
     "  pack            write a data folder as tar shards\n"
     "  verify-pixels   compare decoding, resizing and colour operations with reference pictures\n"
+    "  pixels          write images under the test transform as raw bytes\n"
     "  thumbnails      write small JPEG files of named images\n"
     "  bench           measure decoding and augmentation on given image files\n"
     "\n"
@@ -30,6 +31,7 @@ constexpr Verb verbs[] = {
     {"check", moproc::tools::run_check},
     {"pack", moproc::tools::run_pack},
     {"verify-pixels", moproc::tools::run_verify_pixels},
+    {"pixels", moproc::tools::run_pixels},
     {"thumbnails", moproc::tools::run_thumbnails},
     {"bench", moproc::tools::run_bench},
 };
@@ -54,7 +56,7 @@ int main(int argc, char** argv) {
       return 2;
     }
   }
-  std::fprintf(stderr, "error: moproc-data: no verb '%s'; there are sample, check, pack, verify-pixels, thumbnails, bench\n",
+  std::fprintf(stderr, "error: moproc-data: no verb '%s'; there are sample, check, pack, verify-pixels, pixels, thumbnails, bench\n",
                argv[1]);
   return 2;
 }

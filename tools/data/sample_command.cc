@@ -20,6 +20,12 @@ constexpr const char* usage =
     "has the\n"
     "true class of every training image, null where none of the classes is shown. The same flags give the "
     "same files.\n"
+    "\n"
+    "Examples:\n"
+    "  moproc data sample --out sample --classes 10 --images 2000 --val 400 --size 40 --noise 0.3 --variation 0.2\n"
+    "  moproc data sample --out imagenet --layout imagenet --classes 10 --images 600 --val 100 --size 40\n"
+    "  moproc data sample --out voc --layout voc --images 400 --val 200 --size 40\n"
+    "  moproc data sample --out places --layout places --images 410 --val 205 --size 40\n"
     "\n";
 
 std::vector<Flag> flags_of(SampleOptions& o) {

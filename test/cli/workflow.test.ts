@@ -1,0 +1,105 @@
+// The whole published workflow on sample data, by the commands that each verb's help prints, as they are printed: data, training,
+// cleaning, retraining, fine-tuning, low-shot transfer, export. Then what came out, against other reckonings.
+
+import { spawnSync } from "node:child_process";
+import { chmodSync, existsSync, readFileSync, writeFileSync } from "node:fs";
+import test from "ava";
+import { examples } from "../../compiler/cli/examples.js";
+import { Shell } from "../support/cli.js";
+
+const shell = new Shell("workflow");
+test.after.always(() => shell.remove());
+
+/** The commands in a help text, below `Example:`. */
+const printed = (help: string): string[] => /\nExamples?:\n((?: {2}.*\n)+)/.exec(help)?.[1]?.trimEnd().split("\n").map((l) => l.trim()) ?? [];
+
+/** Runs a line in a POSIX shell in which `moproc` is this program. */
+function run(line: string): string {
+  const r = spawnSync("sh", ["-c", line], { cwd: shell.dir, encoding: "utf8", env: { ...process.env, PATH: `${shell.dir}:${process.env["PATH"]}` } });
+  if (r.status !== 0) throw new Error(`${line}: ${r.stderr}${r.stdout}`);
+  return r.stdout;
+}
+
+const help = (...verb: readonly string[]): string[] => printed(shell.done(...verb, "--help"));
+const evaluations = (exp: string): Record<string, number>[] => shell.metrics(exp).filter((m) => m["event"] === "evaluate") as Record<string, number>[];
+
+test.before(() => {
+  writeFileSync(shell.at("moproc"), `#!/bin/sh\nexec "${process.execPath}" "${shell.main}" "$@"\n`);
+  chmodSync(shell.at("moproc"), 0o755);
+});
+
+test.serial("every verb's help ends with its examples", (t) => {
+  for (const [verb, lines] of Object.entries(examples)) t.deepEqual(help(verb), [...lines], verb);
+  for (const verb of [["data", "sample"], ["data", "check"], ["data", "pack"], ["data", "pixels"], ["convert"]]) t.true(help(...verb).length > 0, verb.join(" "));
+});
+
+test.serial("they run as printed; only `weights` needs the network, and its own test a server", (t) => {
+  for (const verb of ["sample", "check", "pack"]) for (const line of help("data", verb)) run(line);
+  for (const [verb, lines] of Object.entries(examples)) {
+    if (verb === "weights") continue;
+    for (const line of lines) t.true(run(line).length > 0, line);
+  }
+  for (const line of [...help("data", "pixels"), ...help("convert")]) run(line);
+  for (const file of ["run/report.html", "pseudo_label.html", "retrained/report.html", "tuned/subset.txt", "lowshot.json", "places.json", "model.onnx", "model.pkl", "built/train"])
+    t.true(existsSync(shell.at(file)), file);
+});
+
+interface Line {
+  readonly image: string;
+  readonly given: number;
+  readonly pseudo: number | null;
+  readonly best: number;
+  readonly score: readonly [number, number]; // of the given and of the best class
+  readonly verdict: string;
+}
+
+test.serial("cleaning's verdicts are the paper's rule on the same scores, and its labels are nearer the truth", (t) => {
+  const lines = shell.text("pseudo_label.report.jsonl").trim().split("\n").map((l) => JSON.parse(l) as Line);
+  const classes = 10;
+  const threshold = 0.5;
+  const seen: Record<string, number> = {};
+  for (const l of lines) {
+    const label = l.score[1] > threshold ? l.best : l.score[0] > 1 / classes ? l.given : null;
+    t.is(l.pseudo, label, l.image);
+    const verdict = label === null ? "dropped" : label === l.given ? "kept" : "relabelled";
+    t.is(l.verdict, verdict, l.image);
+    seen[verdict] = (seen[verdict] ?? 0) + 1;
+  }
+  t.deepEqual(Object.keys(seen).sort(), ["dropped", "kept", "relabelled"], JSON.stringify(seen));
+  const truth = (JSON.parse(shell.text("sample", "truth.json")) as { train: Record<string, number | null> }).train;
+  const right = (labels: readonly (readonly [string, number])[]): number => labels.filter(([image, label]) => truth[image] === label).length / labels.length;
+  const cleaned = JSON.parse(shell.text("pseudo_label.json")) as { images: string[]; labels: number[] };
+  const before = right(lines.map((l) => [l.image, l.given]));
+  const after = right(cleaned.images.map((image, i) => [image, cleaned.labels[i] as number]));
+  t.true(after > before + 0.05, `${before} -> ${after}`);
+});
+
+test.serial("retraining on cleaned labels beats the same classifier trained on the labels as they were", (t) => {
+  const given = shell.text("pseudo_label.report.jsonl").trim().split("\n").map((l) => JSON.parse(l) as Line);
+  writeFileSync(shell.at("given.json"), JSON.stringify({ images: given.map((l) => l.image), labels: given.map((l) => l.given) }));
+  const line = examples.retrain[0].replace("pseudo_label.json", "given.json").replace("retrained", "uncleaned");
+  // Drawn anew: the checkpoint's own classifier was trained on corrected labels.
+  run(`${line} --init-classifier reset --lr 0.1`);
+  run(`${examples.retrain[0].replace("retrained", "cleaned")} --init-classifier reset --lr 0.1`);
+  const top1 = (exp: string): number => evaluations(exp).at(-1)?.["top1"] as number;
+  t.true(top1("cleaned") > top1("uncleaned"), `${top1("uncleaned")} -> ${top1("cleaned")}`);
+});
+
+test.serial("the exported model, run by ONNX Runtime on the validation images, is as right as the last evaluation said", async (t) => {
+  const { InferenceSession, Tensor } = await import("onnxruntime-node");
+  const size = 32;
+  const labels = shell.text("sample", "info", "val_filelist.txt").trim().split("\n").map((l) => Number(l.split(" ")[1]));
+  const bytes = new Uint8Array(readFileSync(shell.at("pixels.bin")));
+  t.is(bytes.length, labels.length * size * size * 3);
+  const session = await InferenceSession.create(shell.at("model.onnx"), { logSeverityLevel: 3 });
+  const { logits } = (await session.run({ image: new Tensor("uint8", bytes, [labels.length, size, size, 3]) })) as unknown as { logits: { data: Float32Array } };
+  const classes = logits.data.length / labels.length;
+  const hits = (k: number): number =>
+    labels.filter((label, i) => {
+      const row = logits.data.subarray(i * classes, (i + 1) * classes);
+      return row.filter((v) => v > (row[label] as number)).length < k;
+    }).length;
+  const last = evaluations("retrained").at(-1) as Record<string, number>;
+  t.is(hits(1), last["correct1"] as number);
+  t.is(hits(5), last["correct5"] as number);
+});
