@@ -8,7 +8,7 @@ import type { Graph, TensorType, Value } from "../compiler/ir/types.js";
 import * as op from "../compiler/ops/index.js";
 import { finish, imagenet, linear, Net } from "./nn.js";
 import { parameters, sgd } from "./optim.js";
-import { trunk, type TrunkConfig } from "./resnet.js";
+import { featureSize, trunk, type TrunkConfig } from "./resnet.js";
 
 /** What is compiled in. */
 export interface ClassifierConfig extends TrunkConfig {
@@ -29,10 +29,17 @@ export interface ClassifierConfig extends TrunkConfig {
 /** f32[] inputs `hyper.NAME` of the step program, in this order. */
 export const classifierHyperNames = ["lr", "momentum", "weight_decay"] as const;
 
-/** The programs `train` (one step) and `evaluate`. */
+/**
+ * The programs `train` (one step) and `evaluate`. Where fc alone is trained also `embed`, which makes features of images, and both
+ * of the others on features instead of images: train_features, evaluate_features.
+ */
 export function classifierPrograms(c: ClassifierConfig): Graph[] {
-  return [train(c), evaluate(c)];
+  const both = [train(c), evaluate(c)];
+  return c.trained === "fc" ? [...both, ...featurePrograms(c), train(c, "feature"), evaluate(c, "feature")] : both;
 }
+
+/** What a program begins with: images, or what the trunk made of them. */
+type From = "img" | "feature";
 
 const f32 = (...shape: readonly number[]): TensorType => ({ dtype: "f32", shape });
 
@@ -43,8 +50,12 @@ export function classifier(
   c: Pick<ClassifierConfig, "arch" | "width" | "num_class" | "trained">,
 ): { feature: Value; logits: Value } {
   const feature = trunk(net, x, c);
-  return { feature, logits: linear(net.in("fc"), feature, c.num_class, c.trained === "fc" ? 0.01 : undefined) };
+  return { feature, logits: head(net, feature, c) };
 }
+
+/** feature [N, featureSize] -> logits [N, num_class]. */
+const head = (net: Net, feature: Value, c: Pick<ClassifierConfig, "num_class" | "trained">): Value =>
+  linear(net.in("fc"), feature, c.num_class, c.trained === "fc" ? 0.01 : undefined);
 
 const imageInput = (b: Builder, c: ClassifierConfig): Value =>
   b.input("img", { dtype: "u8", shape: [c.batch, 3, c.image_size, c.image_size] });
@@ -52,19 +63,22 @@ const pixels = (b: Builder, c: ClassifierConfig): Value => op.normalize_image(b,
 const labels = (b: Builder, name: string, c: ClassifierConfig): Value =>
   b.input(name, { dtype: "i64", shape: [c.batch] });
 
-function train(c: ClassifierConfig): Graph {
+const programName = (name: string, from: From): string => (from === "feature" ? `${name}_features` : name);
+const featureInput = (b: Builder, c: ClassifierConfig): Value => b.input("feature", f32(c.batch, featureSize(c)));
+
+function train(c: ClassifierConfig, from: From = "img"): Graph {
   const { groups } = c;
-  const b = Builder.create("train", { groups });
+  const b = Builder.create(programName("train", from), { groups });
   const net = new Net(b, { training: c.trained !== "fc" });
-  const img = imageInput(b, c);
+  const img = from === "img" ? imageInput(b, c) : featureInput(b, c);
   const target = labels(b, "target", c);
   const [lr, momentum, weight_decay] = classifierHyperNames.map((name) =>
     b.input(`hyper.${name}`, f32()),
   ) as [Value, Value, Value];
   const weight = c.sample_weights ? b.input("weight", f32(c.batch)) : op.constant(b, { values: [1], shape: [c.batch] });
-  const own = op.normalize_image(b, img, imagenet);
+  const own = from === "img" ? op.normalize_image(b, img, imagenet) : img;
   const { x, mixed } = c.mixup ? mixup(b, img, own, c) : { x: own };
-  const { logits } = classifier(net, x, c);
+  const logits = from === "img" ? classifier(net, x, c).logits : head(net, x, c);
 
   const entropy = (of: Value): Value => op.softmax_cross_entropy(b, logits, of, weight, { groups });
   const hard = mixed ? between(b.in("mixup"), entropy(target), entropy(mixed.target), mixed.share) : entropy(target);
@@ -112,11 +126,12 @@ function uniform(b: Builder, logits: Value, weight: Value, groups: number): Valu
 }
 
 /** Accuracy on a batch; rows of weight 0 fill up a short one and count for nothing. */
-function evaluate(c: ClassifierConfig): Graph {
-  const b = Builder.create("evaluate");
-  const x = pixels(b, c);
+function evaluate(c: ClassifierConfig, from: From = "img"): Graph {
+  const b = Builder.create(programName("evaluate", from));
+  const x = from === "img" ? pixels(b, c) : featureInput(b, c);
   const target = labels(b, "target", c);
-  const { logits } = classifier(new Net(b, { training: false }), x, c);
+  const net = new Net(b, { training: false });
+  const logits = from === "img" ? classifier(net, x, c).logits : head(net, x, c);
   const weight = b.input("weight", f32(c.batch));
   return finish(b, {
     logits,

@@ -20,8 +20,9 @@ namespace {
 
 class Program {
  public:
-  explicit Program(Session& session) : s_(session), program_(session.program("evaluate")) {
-    img_ = s_.input(program_, "img");
+  /// `input`: "img" or "feature".
+  Program(Session& session, const char* name, const char* input) : s_(session), program_(session.program(name)) {
+    img_ = s_.input(program_, input);
     target_ = s_.input(program_, "target");
     weight_ = s_.find_input(program_, "weight");
     count_ = s_.find_input(program_, "count");
@@ -29,9 +30,10 @@ class Program {
     correct5_ = s_.output(program_, "correct5");
     logits_ = s_.find_output(program_, "logits");
     const TensorInfo& img = s_.info(img_);
+    if (weight_ < 0 && count_ < 0) throw InputError("program evaluate has neither an input weight nor count");
+    if (img.rank == 2 && img.dtype == DType::f32) return;
     if (img.dtype != DType::u8 || img.rank != 4 || img.shape[1] != 3 || img.shape[2] != img.shape[3])
       throw InputError(std::string("program evaluate: img is ") + show_type(img) + ", not u8[N,3,S,S]");
-    if (weight_ < 0 && count_ < 0) throw InputError("program evaluate has neither an input weight nor count");
   }
 
   int64_t batch() const { return s_.info(img_).shape[0]; }
@@ -40,18 +42,20 @@ class Program {
   bool full() const { return static_cast<int>(started_.size()) == s_.slots(); }
   bool idle() const { return started_.empty(); }
 
-  void start(const data::Batch& batch) {
-    std::memcpy(s_.data(img_), batch.img, static_cast<size_t>(s_.info(img_).bytes));
+  /// Of a whole batch of inputs the first targets.size() count.
+  void start(const void* inputs, std::vector<int64_t> targets) {
+    std::memcpy(s_.data(img_), inputs, static_cast<size_t>(s_.info(img_).bytes));
+    const auto count = static_cast<int64_t>(targets.size());
     const auto target = s_.view<int64_t>(target_);
-    for (int64_t i = 0; i < this->batch(); ++i) target[i] = i < batch.count ? batch.target[i] : 0;
+    for (int64_t i = 0; i < batch(); ++i) target[i] = i < count ? targets[static_cast<size_t>(i)] : 0;
     if (weight_ >= 0) {
       const auto weight = s_.view<float>(weight_);
       for (size_t i = 0; i < weight.size(); ++i)
-        weight[i] = static_cast<int64_t>(i) < batch.count ? 1.0f : 0.0f;
+        weight[i] = static_cast<int64_t>(i) < count ? 1.0f : 0.0f;
     }
-    if (count_ >= 0) set_count(batch.count);
+    if (count_ >= 0) set_count(count);
     s_.start(program_);
-    started_.emplace_back(batch.target, batch.target + batch.count);
+    started_.push_back(std::move(targets));
   }
 
   /// Waits for the oldest batch started and adds what is right in it.
@@ -136,7 +140,7 @@ bool EvaluateResult::uneven() const {
 std::optional<EvaluateResult> evaluate(Session& session, const data::Dataset& list, int workers,
                                        const std::function<bool(int64_t, int64_t)>& go_on) {
   const auto start = std::chrono::steady_clock::now();
-  Program program(session);
+  Program program(session, "evaluate", "img");
   data::LoaderOptions options;
   options.mode = data::Mode::evaluation;
   options.batch = static_cast<int>(program.batch());
@@ -147,7 +151,7 @@ std::optional<EvaluateResult> evaluate(Session& session, const data::Dataset& li
   EvaluateResult result;
   while (const data::Batch* batch = loader.next()) {
     if (program.full()) program.finish(result);
-    if (batch->count > 0) program.start(*batch);
+    if (batch->count > 0) program.start(batch->img, {batch->target, batch->target + batch->count});
     result.images += batch->count;
     loader.release();
     if (go_on(result.images, static_cast<int64_t>(list.size()))) continue;
@@ -156,6 +160,30 @@ std::optional<EvaluateResult> evaluate(Session& session, const data::Dataset& li
   }
   while (!program.idle()) program.finish(result);
   result.broken = static_cast<int64_t>(loader.broken_count());
+  result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return result;
+}
+
+EvaluateResult evaluate_features(Session& session, const data::Dataset& list, const Features& features) {
+  const auto start = std::chrono::steady_clock::now();
+  Program program(session, "evaluate_features", "feature");
+  EvaluateResult result;
+  std::vector<float> rows(static_cast<size_t>(program.batch() * features.width));
+  std::vector<int64_t> targets;
+  const auto flush = [&] {
+    if (program.full()) program.finish(result);
+    program.start(rows.data(), std::exchange(targets, {}));
+  };
+  for (size_t i = 0; i < list.size(); ++i) {
+    if (std::binary_search(features.broken.begin(), features.broken.end(), static_cast<int64_t>(i))) continue;
+    std::copy_n(features.row(static_cast<int64_t>(i)), features.width, rows.begin() + static_cast<std::ptrdiff_t>(targets.size()) * features.width);
+    targets.push_back(list.label(i));
+    ++result.images;
+    if (static_cast<int64_t>(targets.size()) == program.batch()) flush();
+  }
+  if (!targets.empty()) flush();
+  while (!program.idle()) program.finish(result);
+  result.broken = static_cast<int64_t>(features.broken.size());
   result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return result;
 }

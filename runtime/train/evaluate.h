@@ -8,6 +8,7 @@
 
 #include "core/session.h"
 #include "data/dataset.h"
+#include "train/features.h"
 
 namespace moproc::train {
 
@@ -38,5 +39,8 @@ struct EvaluateResult {
 /// Throws InputError when the program is missing or of another form.
 std::optional<EvaluateResult> evaluate(Session& session, const data::Dataset& list, int workers,
                                        const std::function<bool(int64_t, int64_t)>& go_on);
+
+/// The same on features that were computed before, by the program `evaluate_features`.
+EvaluateResult evaluate_features(Session& session, const data::Dataset& list, const Features& features);
 
 }  // namespace moproc::train

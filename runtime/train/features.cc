@@ -10,12 +10,15 @@
 #include "core/error.h"
 #include "core/json.h"
 #include "formats/mapped_file.h"
+#include "formats/checkpoint_file.h"
 #include "formats/output_file.h"
+#include "formats/sha256.h"
 #include "train/embed.h"
 
 namespace moproc::train {
 namespace {
 
+using formats::kMomentumPrefix;
 using formats::MappedFile;
 using formats::OutputFile;
 
@@ -109,6 +112,18 @@ std::optional<Features> compute_features(Session& session, const data::Dataset& 
   for (int64_t i = 0; i < images; ++i)
     if (std::isnan(*f.row(i))) f.broken.push_back(i);
   return f;
+}
+
+std::string trunk_digest(const Session& session) {
+  formats::Sha256 sha;
+  std::vector<std::byte> room;
+  for (const StateInfo& s : session.plan().state) {
+    const std::string_view name(session.info(s.tensor).name);
+    if (s.role == Role::derived || name.starts_with("fc.") || name.starts_with(kMomentumPrefix)) continue;
+    sha.add(std::as_bytes(std::span(name.data(), name.size())));
+    sha.add(session.stored(s.tensor, room));
+  }
+  return sha.hex();
 }
 
 void normalise_rows(Features& f) {

@@ -28,6 +28,9 @@ struct Features {
 std::optional<Features> compute_features(Session& session, const data::Dataset& list, const std::string& network,
                                          const std::string& file, int workers, Console& console, const Interrupt& interrupt);
 
+/// SHA-256 of all state that features depend on: what no step of retraining changes.
+std::string trunk_digest(const Session& session);
+
 /// Divides each row by (its length + 1e-5), as the published low-shot script does, in f32.
 void normalise_rows(Features& features);
 

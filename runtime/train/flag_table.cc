@@ -59,6 +59,13 @@ void set_preset(Options& o, const Value& v) {
   o.confirmed.num_class = 50;
 }
 
+/// The published code counts epochs from 0 and begins to clean at 11, the paper says 10.
+void set_epoch_of(Options& o, const Value& v) {
+  if (v.texts[0] != "paper" && v.texts[0] != "released")
+    throw InputError(v.flag + " " + v.texts[0] + ": known are paper and released");
+  if (!o.start_clean_given) o.start_clean_epoch = v.texts[0] == "paper" ? 10 : 11;
+}
+
 void set_gpu(Options& o, const Value& v) {
   o.gpu = parse<int>(v.flag, v.texts[0], 0, std::numeric_limits<int>::max(), "a whole number");
 }
@@ -97,7 +104,11 @@ void add_hyper(std::vector<Flag>& table) {
   real({"--w-inst"}, "1", "weight of the instance loss", 0, kInfinity, AT(hyper.w_inst));
   real({"--w-proto"}, "1", "weight of the prototype loss", 0, kInfinity, AT(hyper.w_proto));
   t.one({"--start_clean_epoch"}, "EPOCH", "11", "first epoch with noise correction",
-        number<int>(AT(start_clean_epoch), 0, kMaxInt));
+        [](Options& o, const Value& v) {
+          o.start_clean_epoch = parse<int>(v.flag, v.texts[0], 0, kMaxInt, "a whole number");
+          o.start_clean_given = true;
+        });
+  t.one({"--compat"}, "NAME", "released", "what --start_clean_epoch is where it is not given: 11, or paper: 10", set_epoch_of);
   real({"--pseudo_th"}, "0.8", "score above which a label is replaced", 0, kInfinity, AT(hyper.pseudo_th));
   real({"--alpha"}, "0.5", "share of the classifier in the score", 0, 1, AT(hyper.alpha));
 }

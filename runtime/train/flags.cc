@@ -157,6 +157,8 @@ void check_clean(const Options& o) {
 void check_retrain(const Options& o, const Plan& plan) {
   if (o.data.empty()) throw InputError("--data DIR is needed: what the annotation's paths are relative to");
   if (o.resume.empty()) throw InputError("--resume FILE is needed: the checkpoint to begin with");
+  if (o.cache_features && o.finetune) throw InputError("--cache-features: features change when all layers are trained (--finetune)");
+  if (o.cache_features && o.evaluate) throw InputError("--cache-features needs training, --evaluate makes none");
   const std::string trained = meta(plan, "trained");
   if (trained.empty()) throw InputError("this artefact does not retrain; compile one with --task retrain");
   if (o.finetune != (trained == "all"))

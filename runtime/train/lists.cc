@@ -12,6 +12,7 @@
 #include "data/sampler.h"
 #include "data/subset.h"
 #include "formats/output_file.h"
+#include "formats/sha256.h"
 #include "train/annotation.h"
 #include "train/flags.h"
 #include "train/truth.h"
@@ -19,11 +20,14 @@
 namespace moproc::train {
 namespace {
 
-/// A name a line, as --list takes them.
-void write_subset(const std::string& path, const data::Dataset& part) {
+/// subset.txt, a name a line as --list takes them, and its digest as sha256sum --check reads it.
+void write_subset(const std::string& folder, const data::Dataset& part) {
   std::string text;
   for (size_t i = 0; i < part.size(); ++i) text += std::string(part.name(i)) + "\n";
+  const std::string path = folder + "/subset.txt";
   formats::write_atomically(path, [&](formats::OutputFile& out) { out.write(text); });
+  const std::string digest = formats::file_sha256(path) + "  subset.txt\n";
+  formats::write_atomically(folder + "/subset.sha256", [&](formats::OutputFile& out) { out.write(digest); });
 }
 
 /// How much each image counts: lines PATH WEIGHT, one for every image of the list.
@@ -92,7 +96,7 @@ Lists finetuning(const Plan& plan, const Options& o, uint64_t seed, Console& con
   }
   console.line(format("%zu of %zu training images, digest of the list %016llx", lists.train->size(), all.size(),
                       static_cast<unsigned long long>(lists.train->digest())));
-  if (!o.exp_dir.empty()) write_subset(o.exp_dir + "/subset.txt", *lists.train);
+  if (!o.exp_dir.empty()) write_subset(o.exp_dir, *lists.train);
   return lists;
 }
 

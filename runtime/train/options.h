@@ -53,6 +53,7 @@ struct Options {
   std::string resume;  // a file, or "auto"
   std::optional<uint64_t> seed;
   int start_clean_epoch = 11;
+  bool start_clean_given = false;
   Hyper hyper;
   Confirmed confirmed;
   std::vector<std::string> without_effect;  // flags of other launchers that were given
@@ -80,6 +81,7 @@ struct Options {
   std::string imagenet;                           // retrain: folder with val/, evaluated as well
   std::string pretrained;                         // retrain, finetune, lowshot: where the network comes from
   bool keep_classifier = true;                    // retrain: begins with the checkpoint's
+  bool cache_features = false;                    // retrain: no augmentation; features are computed once
   bool finetune = false;                          // retrain: said that all layers are trained
   double low_resource = 0.01;                     // finetune: share of the training images
   std::string list;                               // finetune: which ones, instead

@@ -1,6 +1,8 @@
 // The two sources of batches. The synthetic one makes a batch in a few milliseconds, so nobody waits for it.
 #include "train/source.h"
 
+#include <algorithm>
+
 #include "data/rng.h"
 
 namespace moproc::train {
@@ -27,6 +29,59 @@ class LoaderSource : public Source {
  private:
   data::Loader loader_;
   bool held_ = false;
+};
+
+class FeatureSource : public Source {
+ public:
+  FeatureSource(const data::Dataset& dataset, const Features& features, const data::LoaderOptions& o)
+      : data_(dataset), features_(features), o_(o), epoch_(o.start_epoch), index_(o.start_batch) {
+    const size_t batch = static_cast<size_t>(o.batch);
+    row_.resize(batch * static_cast<size_t>(features.width));
+    target_.resize(batch);
+    sample_.resize(batch);
+    if (o.visits < batch)
+      throw data::DatasetError(dataset.folder() + ": " + std::to_string(o.visits) + " images are fewer than a batch of " + std::to_string(o.batch));
+    if (features.broken.size() == dataset.size()) throw data::DatasetError(dataset.folder() + ": none of the images can be read");
+  }
+
+  bool next(TrainBatch& batch) override {
+    if (index_ >= per_epoch()) {
+      index_ = 0;
+      ++epoch_;
+    }
+    if (epoch_ >= o_.start_epoch + o_.epochs) return false;
+    if (order_.empty() || ordered_ != epoch_) {
+      order_ = o_.order(epoch_);
+      ordered_ = epoch_;
+    }
+    for (size_t i = 0; i < target_.size(); ++i) {
+      const uint32_t from = readable(index_ * target_.size() + i);
+      std::copy_n(features_.row(from), features_.width, row_.begin() + static_cast<std::ptrdiff_t>(i) * features_.width);
+      target_[i] = data_.label(from);
+      sample_[i] = from;
+    }
+    batch = {static_cast<int>(epoch_), static_cast<int64_t>(index_++), row_.data(), nullptr, target_.data(), sample_.data(), nullptr};
+    return true;
+  }
+  int64_t batches_per_epoch() const override { return static_cast<int64_t>(per_epoch()); }
+  double seconds_waited() const override { return 0; }
+  int64_t broken_count() const override { return static_cast<int64_t>(features_.broken.size()); }
+
+ private:
+  uint64_t per_epoch() const { return o_.visits / target_.size(); }
+  uint32_t readable(size_t place) const {
+    while (std::binary_search(features_.broken.begin(), features_.broken.end(), order_[place % order_.size()])) ++place;
+    return order_[place % order_.size()];
+  }
+
+  const data::Dataset& data_;
+  const Features& features_;
+  const data::LoaderOptions o_;
+  uint32_t epoch_, ordered_ = 0;
+  uint64_t index_;
+  std::vector<uint32_t> order_;
+  std::vector<float> row_;
+  std::vector<int64_t> target_, sample_;
 };
 
 class SyntheticSource : public Source {
@@ -84,6 +139,10 @@ class SyntheticSource : public Source {
 
 std::unique_ptr<Source> make_loader_source(const data::Dataset& dataset, const data::LoaderOptions& options) {
   return std::make_unique<LoaderSource>(dataset, options);
+}
+
+std::unique_ptr<Source> make_feature_source(const data::Dataset& dataset, const Features& features, const data::LoaderOptions& options) {
+  return std::make_unique<FeatureSource>(dataset, features, options);
 }
 
 std::unique_ptr<Source> make_synthetic_source(const SyntheticOptions& options) {

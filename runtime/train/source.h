@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "data/loader.h"
+#include "train/features.h"
 
 namespace moproc::train {
 
@@ -35,6 +36,10 @@ class Source {
 
 /// Wraps a loader in training mode.
 std::unique_ptr<Source> make_loader_source(const data::Dataset& dataset, const data::LoaderOptions& options);
+
+/// Rows of features instead of images, in the orders that `options` has (its batch, order, visits, epochs and start count). A row
+/// that could not be computed is replaced as the loader replaces a broken file. All arguments must outlive the source.
+std::unique_ptr<Source> make_feature_source(const data::Dataset& dataset, const Features& features, const data::LoaderOptions& options);
 
 struct SyntheticOptions {
   int64_t batch = 0, image_size = 0, num_class = 0;

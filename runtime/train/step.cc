@@ -48,17 +48,17 @@ double sum(const std::vector<double>& v) { return std::accumulate(v.begin(), v.e
 
 }  // namespace
 
-StepRunner::StepRunner(Session& session, const Hyper& hyper, uint64_t seed)
+StepRunner::StepRunner(Session& session, const Hyper& hyper, uint64_t seed, bool features)
     : session_(session),
       hyper_(hyper),
       seed_(seed),
       supervised_(session.has_program("train") && !session.has_program("warmup")) {
   if (supervised_) {
-    phases_[static_cast<int>(Phase::train)] = bind(Phase::train);
+    phases_[static_cast<int>(Phase::train)] = bind(features ? "train_features" : "train", Phase::train);
     return;
   }
   for (const Phase phase : {Phase::warmup, Phase::proto, Phase::clean})
-    phases_[static_cast<int>(phase)] = bind(phase);
+    phases_[static_cast<int>(phase)] = bind(phase_name(phase), phase);
 }
 
 Phase StepRunner::phase(int epoch, int start_clean_epoch) const {
@@ -82,12 +82,12 @@ void StepRunner::require_outputs(const Bound& b, Phase phase) const {
                      ", not i64 and f32 of the batch");
 }
 
-StepRunner::Bound StepRunner::bind(Phase phase) {
-  const char* const name = phase_name(phase);
+StepRunner::Bound StepRunner::bind(const std::string& name, Phase phase) {
   Bound b;
   b.program = session_.program(name);
   const ProgramInfo& p = session_.plan().programs[b.program];
-  b.img = session_.input(b.program, "img");
+  const int feature = session_.find_input(b.program, "feature");
+  b.img = feature >= 0 ? feature : session_.input(b.program, "img");
   b.img_aug = session_.find_input(b.program, "img_aug");
   b.target = session_.input(b.program, "target");
   b.order = session_.find_input(b.program, "order");
@@ -103,16 +103,16 @@ StepRunner::Bound StepRunner::bind(Phase phase) {
   size_t fed = 2 + b.hyper.size();
   for (const int t : {b.img_aug, b.order, b.target_b, b.mix, b.weight}) fed += t >= 0;
   if (static_cast<size_t>(p.inputs.size) != fed) {
-    std::string text = std::string("program ") + name + " has inputs that training does not feed; it has";
+    std::string text = "program " + name + " has inputs that training does not feed; it has";
     for (const int32_t t : p.inputs) text += std::string(" ") + session_.info(t).name;
     throw InputError(text);
   }
   const TensorInfo& img = session_.info(b.img);
   batch_ = img.shape[0];
-  image_size_ = img.shape[2];
+  image_size_ = feature >= 0 ? 0 : img.shape[2];
   image_dtype_ = img.dtype == DType::f32 ? DType::f32 : DType::u8;
   for (const int t : {b.img, b.img_aug})
-    if (t >= 0) expect(session_.info(t), image_dtype_, {batch_, 3, image_size_, image_size_});
+    if (t >= 0 && t != feature) expect(session_.info(t), image_dtype_, {batch_, 3, image_size_, image_size_});
   for (const int t : {b.target, b.order, b.target_b})
     if (t >= 0) expect(session_.info(t), DType::i64, {batch_});
   if (b.weight >= 0) expect(session_.info(b.weight), DType::f32, {batch_});

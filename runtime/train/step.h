@@ -33,7 +33,8 @@ struct StepResult {
 /// phase is about.
 class StepRunner {
  public:
-  StepRunner(Session& session, const Hyper& hyper, uint64_t seed);
+  /// `features`: the step on features that were computed before, `train_features`.
+  StepRunner(Session& session, const Hyper& hyper, uint64_t seed, bool features = false);
 
   /// The images and labels of the first step stay on the device for all that follow: to measure steps alone.
   /// Only where the device has memory of its own.
@@ -78,7 +79,7 @@ class StepRunner {
     std::vector<Scalar> hyper;
   };
 
-  Bound bind(Phase phase);
+  Bound bind(const std::string& program, Phase phase);
   void require_outputs(const Bound& b, Phase phase) const;
   void feed(const Bound& p, const TrainBatch& batch, double lr, uint64_t global_step);
   bool kept(int tensor) const { return std::find(kept_.begin(), kept_.end(), tensor) != kept_.end(); }

@@ -56,16 +56,16 @@ Trainer::Trainer(const Plan& plan, Options options)
                                                       : "";
   log_ = std::make_unique<RunLog>(logs ? options_.exp_dir : "", json);
   if (!options_.evaluate) {
-    steps_.emplace(session_, options_.hyper, seed_);
+    steps_.emplace(session_, options_.hyper, seed_, options_.cache_features);
     steps_->set_mixup(options_.mixup);
     steps_->set_weights(std::move(lists_.weights));
-    if (steps_->image_dtype() != DType::u8)
+    if (steps_->image_dtype() != DType::u8 && !options_.cache_features)
       throw InputError("this artefact takes f32 images (--image-input f32), which only --replay feeds");
     if (options_.synthetic && session_.device().separate()) {
       steps_->keep_batch();
       console_.line("note: --synthetic on a GPU: one batch stays there for all steps");
     }
-    open_source();
+    if (!options_.cache_features) open_source();  // else when the features are there
   }
   report_.emplace(console_, *log_, options_.print_freq, steps_ ? steps_->batch() : 0, options_.epochs,
                   options_.synthetic);
@@ -140,6 +140,24 @@ void Trainer::compare_with(const CheckpointInfo& info, const std::string& path) 
                      ", nothing is left of --epochs " + std::to_string(options_.epochs));
 }
 
+/// Computes the features of all lists, or takes them from EXP-DIR/features. False when a signal came.
+bool Trainer::cache_features() {
+  const std::string folder = options_.exp_dir + "/features", network = trunk_digest(session_);
+  formats::make_writable_folder(folder, "--exp-dir");
+  const auto features_of = [&](const data::Dataset& list, const std::string& name) {
+    console_.line("features of " + (name == "train" ? std::string("the training images") : "the validation images (" + name + ")"));
+    return compute_features(session_, list, network, folder + "/" + name, options_.workers, console_, *interrupt_);
+  };
+  cached_ = features_of(*lists_.train, "train");
+  if (!cached_) return false;
+  for (const Validation& v : lists_.val) {
+    auto features = features_of(v.list, v.name);
+    if (!features) return false;
+    cached_val_.push_back(std::move(*features));
+  }
+  return true;
+}
+
 void Trainer::open_source() {
   const int epochs = options_.epochs - at_.epoch;
   if (options_.synthetic) {
@@ -161,7 +179,7 @@ void Trainer::open_source() {
     o.augment.scale_low = options_.crop_min;
     o.augment.jitter = options_.jitter;
     o.augment.gray = options_.gray;
-    source_ = make_loader_source(*lists_.train, o);
+    source_ = cached_ ? make_feature_source(*lists_.train, *cached_, o) : make_loader_source(*lists_.train, o);
   }
   batches_ = source_->batches_per_epoch();
   if (at_.step > batches_)
@@ -176,6 +194,10 @@ int Trainer::run() {
   }
   interrupt_.emplace();
   const Plan& plan = session_.plan();
+  if (options_.cache_features) {
+    if (!cache_features()) return 128 + interrupt_->signal();
+    open_source();
+  }
   console_.line(format("%s: %s, %s, %lld steps of %lld images an epoch, seed %llu", plan.name,
                        meta(plan, "arch").c_str(), session_.device().name().c_str(),
                        static_cast<long long>(batches_), static_cast<long long>(steps_->batch()),
@@ -285,15 +307,16 @@ void Trainer::end_epoch() {
 }
 
 bool Trainer::evaluate_epoch(int epoch) {
-  for (const Validation& v : lists_.val) {
-    const auto r = evaluate(session_, v.list, options_.workers, [&](int64_t done, int64_t all) {
+  for (size_t i = 0; i < lists_.val.size(); ++i) {
+    const Validation& v = lists_.val[i];
+    const auto r = cached_ ? std::optional(evaluate_features(session_, v.list, cached_val_[i])) : evaluate(session_, v.list, options_.workers, [&](int64_t done, int64_t all) {
       console_.status("validation", static_cast<double>(done) / static_cast<double>(all),
                       format("%lld/%lld", static_cast<long long>(done), static_cast<long long>(all)));
       return !interrupted();
     });
     if (!r) return false;
     report_->evaluation(epoch, v.name, *r);
-    if (&v == &lists_.val.front() && !options_.evaluate) is_best_ = r->top1() > at_.best, at_.best = std::max(at_.best, r->top1());
+    if (i == 0 && !options_.evaluate) is_best_ = r->top1() > at_.best, at_.best = std::max(at_.best, r->top1());
   }
   return true;
 }

@@ -12,6 +12,7 @@
 #include "train/checkpoint.h"
 #include "train/console.h"
 #include "train/evaluate.h"
+#include "train/features.h"
 #include "train/interrupt.h"
 #include "train/lists.h"
 #include "train/log.h"
@@ -37,6 +38,7 @@ class Trainer {
   void start_state();
   void begin();
   void compare_with(const CheckpointInfo& info, const std::string& path);
+  bool cache_features();
   void open_source();
   void warn_of_prototypes();
   void train_epoch();
@@ -75,6 +77,8 @@ class Trainer {
   int64_t not_finite_ = 0;  // steps without effect in this process
   std::deque<Started> started_;
   std::optional<Interrupt> interrupt_;
+  std::optional<Features> cached_;     // of the training images, with --cache-features
+  std::vector<Features> cached_val_;  // of each validation list
   bool is_best_ = false;  // the last evaluation was the best so far
   std::string saved_;  // path of the newest checkpoint of this process
 };

@@ -36,6 +36,8 @@ void add_retrain(std::vector<Flag>& table) {
   t.one({"--pretrained"}, "FILE", "", "with --resume auto: the checkpoint to begin with while there is none", text(AT(pretrained)));
   t.one({"--init-classifier"}, "NAME", "keep", "the classifier begins as the checkpoint's, or is drawn anew: reset",
         set_init_classifier);
+  t.none({"--cache-features"}, "no augmentation: features of all images are computed once, kept in EXP-DIR/features, and trained on",
+         on(AT(cache_features)));
   t.none({"--finetune"}, "all layers are trained, not the classifier alone (compiled in)", on(AT(finetune)));
   t.one({"--imagenet"}, "DIR", "", "ImageNet: the images in DIR/val are evaluated as well", text(AT(imagenet)));
   t.one({"--compat"}, "NAME", "paper", "or released: one epoch more than --epochs, as the published classifier_retrain.py runs",

@@ -46,6 +46,7 @@ test.serial("one subset from the seed, whatever the groups; --list takes it back
   const out = finetune("a", "--low-resource", "0.3", "--seed", "5", "--epochs", "1");
   const all = 480 - shell.text("data", "info", "train_filelist_flickr.txt").trim().split("\n").length;
   t.is(subset("a").length, Math.floor(0.3 * all));
+  t.is(shell.text("a", "subset.sha256"), `${createHash("sha256").update(shell.text("a", "subset.txt")).digest("hex")}  subset.txt\n`);
   t.regex(out, new RegExp(`${subset("a").length} of ${all} training images, digest of the list [0-9a-f]{16}`));
   finetune("b", "--low_resource", "0.3", "--seed", "5", "--epochs", "1", "--bn-groups", "2");
   t.deepEqual(subset("b"), subset("a"));

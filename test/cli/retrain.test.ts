@@ -101,3 +101,24 @@ test.serial("refused: lists and checkpoints that do not fit, by entry and tensor
   no(/tensor layer1\.0\.conv1\.weight is f32\[8,64,3,3\], the artefact needs f32\[16,64,3,3\]/, "--annotation", "clean.json", "--resume", mopro, "--artefact", "wide");
   no(/known are keep and reset/, "--annotation", "clean.json", "--resume", mopro, "--init-classifier", "frob");
 });
+
+test.serial("--cache-features: features are computed once and reused, and the classifier that is trained on them is as good", (t) => {
+  const out = retrain("cached", "--resume", mopro, "--cache-features", "--epochs", "4");
+  t.regex(out, /features of the training images/);
+  const [before, after] = [tensors(mopro), tensors("cached/checkpoint_0003.safetensors")];
+  t.deepEqual(changed(before, after).sort(), ["fc.bias", "fc.weight"]);
+  // The classifier as it was trained, evaluated on the images themselves.
+  const last = shell.metrics("cached").filter((m) => m["event"] === "evaluate").at(-1);
+  retrain("check", "--resume", "cached/checkpoint_0003.safetensors", "--evaluate", "--json-log", "check.jsonl");
+  const again = JSON.parse(shell.text("check.jsonl").trim().split("\n").at(-1) as string) as Record<string, number>;
+  for (const key of ["images", "correct1", "correct5", "balanced1", "balanced5"]) t.is(again[key], last?.[key] as number, key);
+  t.true((last?.["top1"] as number) > 100 / classes + 5);
+
+  retrain("cut features", "--resume", mopro, "--cache-features", "--epochs", "4", "--steps", "45");
+  const resumed = retrain("cut features", "--resume", "auto", "--pretrained", mopro, "--cache-features", "--epochs", "4");
+  t.regex(resumed, /cut features\/features\/train: features of \d+ of \d+ images are there/);
+  t.deepEqual(changed(tensors("cut features/checkpoint_0003.safetensors"), after), []);
+  const both = shell.moproc("retrain", "-b", "16", "--data", "data", "--annotation", "clean.json", "--resume", mopro, "--cache-features", "--finetune");
+  t.is(both.status, 2);
+  t.regex(both.err, /features change when all layers are trained/);
+});
