@@ -22,6 +22,8 @@ export interface MoproConfig extends EncoderConfig {
   readonly groups: number;
   /** What the step programs take: bytes (the default), or f32 that are normalised already, for replays. */
   readonly image_input?: "u8" | "f32";
+  /** 1: the step programs have an input weight, f32 [batch]: how much each sample counts wherever its label does. */
+  readonly sample_weights?: number;
   /** The step programs return every value and gradient. */
   readonly keep_values?: boolean;
 }
@@ -88,8 +90,9 @@ function step(phase: Phase, c: MoproConfig): Graph {
       : undefined;
   const label = corrected?.target_new ?? given;
   const kept = corrected?.kept ?? everyone;
-  const cls = task(b.in("cls"), logits, label, kept);
-  const proto = toPrototypes && task(b.in("proto"), toPrototypes, label, kept);
+  const weight = c.sample_weights ? op.mul(b, kept, b.input("weight", f32(c.batch))) : kept;
+  const cls = task(b.in("cls"), logits, label, kept, weight);
+  const proto = toPrototypes && task(b.in("proto"), toPrototypes, label, kept, weight);
 
   const total = b.in("total");
   const classes = proto ? op.add(total, cls.loss, op.mul(total, proto.loss, hyper.w_proto)) : cls.loss;
@@ -100,7 +103,7 @@ function step(phase: Phase, c: MoproConfig): Graph {
   const pushed = op.queue_push(b, memory.queue, memory.pointer, k, finite);
   b.update(memory.queue, pushed.queue_new);
   b.update(memory.pointer, pushed.ptr_new);
-  const moved = op.prototype_update(b, memory.prototypes, q, label, kept, hyper.proto_m, finite);
+  const moved = op.prototype_update(b, memory.prototypes, q, label, weight, hyper.proto_m, finite);
   b.update(memory.prototypes, moved);
 
   const results = {
@@ -118,12 +121,12 @@ function step(phase: Phase, c: MoproConfig): Graph {
   return keepValues(finish(b, { ...results, ...keptGradients(b, adjoint, 1 / b.groups, results) }));
 }
 
-/** A classification by `logits` [N, K]: mean loss and number of correct samples of each group, [G]. */
-function task(b: Builder, logits: Value, label: Value, weight: Value): { loss: Value; correct: Value } {
+/** A classification by `logits` [N, K]: weighted mean loss, and number of correct samples of those kept, of each group, [G]. */
+function task(b: Builder, logits: Value, label: Value, kept: Value, weight = kept): { loss: Value; correct: Value } {
   const { groups } = b;
   return {
     loss: op.softmax_cross_entropy(b, logits, label, weight, { groups }),
-    correct: op.top_k_correct(b, logits, label, weight, { k: 1, groups }),
+    correct: op.top_k_correct(b, logits, label, kept, { k: 1, groups }),
   };
 }
 

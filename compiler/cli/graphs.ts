@@ -14,7 +14,7 @@ import { optimize, passes } from "../pipeline.js";
 import { root } from "../util/root.js";
 import type { ModelFlags } from "./flags.js";
 
-/** What a classifier's step can take besides images and labels. */
+/** What a classifier's step can take besides images and labels; MoPro's takes the last. */
 export const extras = ["label-smoothing", "mixup", "sample-weights"] as const;
 export type Extra = (typeof extras)[number];
 
@@ -42,9 +42,10 @@ export function modelGraphs(task: string, f: ModelFlags, extras: readonly Extra[
   };
   const name = `${f.network}_b${f.batchSize}${task === "mopro" ? "" : `_${task}`}`;
   const trained = task === "retrain" ? "fc" : "all";
-  if (task !== "classifier" && extras.length > 0) throw new Error(`${extras.map((e) => `--${e}`).join(", ")}: only of --task classifier`);
+  const foreign = extras.filter((e) => task !== "classifier" && (task !== "mopro" || e !== "sample-weights"));
+  if (foreign.length > 0) throw new Error(`${foreign.map((e) => `--${e}`).join(", ")}: only of --task classifier`);
   const with_ = Object.fromEntries(extras.map((e) => [e.replaceAll("-", "_"), 1]));
-  const kind = task === "mopro" || task === "embed" ? { task } : { task: "classifier", trained, ...with_ };
+  const kind = task === "mopro" || task === "embed" ? { task, ...with_ } : { task: "classifier", trained, ...with_ };
   const meta = { ...kind, ...config, ...images, ...(keep_values && { keep_values: 1 }) };
   return { name, meta, key: JSON.stringify(meta), graphs: () => make({ ...config, ...images, ...with_, keep_values, trained }) };
 }

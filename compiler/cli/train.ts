@@ -19,7 +19,7 @@ export function trainCommand(): Command {
     .option("--exp-dir <dir>", "where checkpoints, logs and report.html go")
     .option("--label-smoothing <share>", "--task classifier: of the uniform distribution in the labels")
     .option("--mixup <alpha>", "--task classifier: mixes images in pairs, with shares of Beta(alpha, alpha)")
-    .option("--sample-weights <file>", "--task classifier: how much each training image counts, lines PATH WEIGHT")
+    .option("--sample-weights <file>", "how much each training image counts, lines PATH WEIGHT")
     .option("--evaluate", "only evaluate the checkpoint of --resume")
     .addOption(presetOption())
     .option("--task <name>", "mopro, or classifier: plain cross-entropy", "mopro");

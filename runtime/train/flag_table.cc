@@ -145,7 +145,7 @@ void add_own(std::vector<Flag>& table) {
         number<double>(AT(hyper.label_smoothing), 0, 1));
   t.one({"--mixup"}, "ALPHA", "", "mixes images in pairs, with shares of Beta(ALPHA, ALPHA); --task classifier",
         number<double>(AT(mixup), 1e-3, 1e3));
-  t.one({"--sample-weights"}, "FILE", "", "how much each training image counts: lines PATH WEIGHT; --task classifier",
+  t.one({"--sample-weights"}, "FILE", "", "how much each training image counts wherever its label does: lines PATH WEIGHT",
         text(AT(sample_weights)));
   t.one({"--truth"}, "FILE", "", "true labels (truth.json): report how noise was handled", text(AT(truth)));
   t.one({"--json-log"}, "FILE", "EXP-DIR/metrics.jsonl", "one JSON line a print", text(AT(json_log)));

@@ -175,7 +175,7 @@ void check_finetune(const Options& o, const Plan& plan) {
 void check_compiled_in(const Options& o, const Plan& plan) {
   const auto need = [&](bool given, const char* flag, const char* key) {
     if (given && meta(plan, key).empty())
-      throw InputError(std::string("--") + flag + ": this artefact's steps do not take it; compile one with --task classifier --with " + flag);
+      throw InputError(std::string("--") + flag + ": this artefact's steps do not take it; compile one with --task " + (key == std::string("sample_weights") ? meta(plan, "task") : "classifier") + " --with " + flag);
   };
   need(o.hyper.label_smoothing > 0, "label-smoothing", "label_smoothing");
   need(o.mixup > 0, "mixup", "mixup");

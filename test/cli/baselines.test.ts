@@ -33,6 +33,18 @@ test.serial("label smoothing raises the loss, sample weights of 1 change nothing
   t.notDeepEqual(train("other", "--mixup", "0.4", "--label-smoothing", "0.1", "--seed", "3"), mixed);
 });
 
+test.serial("MoPro takes sample weights, too: of 1 they change nothing, of others they do", (t) => {
+  const mopro = (exp: string, ...flags: readonly string[]): Record<string, unknown>[] => {
+    shell.done("train", ...model, "--moco_queue", "64", "--low-dim", "8", "--data", "data", "--exp-dir", exp, "--epochs", "2", "--start_clean_epoch", "1", "--lr", "0.02", "-p", "1", "--quiet", ...flags);
+    return shell.metrics(exp).filter((m) => m["event"] === "train").map((m) => ({ loss: m["loss"], cls: m["loss_cls"], inst: m["loss_inst"] }));
+  };
+  const plain = mopro("mopro");
+  t.deepEqual(mopro("mopro ones", "--sample-weights", "ones.txt")[0], plain[0]);
+  const some = mopro("mopro some", "--sample-weights", "some.txt");
+  t.is(some[0]?.["inst"], plain[0]?.["inst"]); // no label is in it
+  t.not(some[0]?.["cls"], plain[0]?.["cls"]);
+});
+
 test.serial("refused: what the artefact's steps do not take, and weights that do not fit the list", (t) => {
   const no = (message: RegExp, ...flags: readonly string[]): void => {
     const r = shell.moproc("train", ...model, "--data", "data", "--exp-dir", "no", "--epochs", "1", ...flags);

@@ -23,6 +23,26 @@ void check(std::vector<const char*> args) {
 
 }  // namespace
 
+TEST("flags: --compat sets the first epoch of cleaning unless that is given, wherever it stands") {
+  CHECK_EQ(parse({"--compat", "paper"}).start_clean_epoch, 10);
+  CHECK_EQ(parse({"--compat", "released"}).start_clean_epoch, 11);
+  CHECK_EQ(parse({"--compat", "paper", "--start_clean_epoch", "3"}).start_clean_epoch, 3);
+  CHECK_EQ(parse({"--start_clean_epoch", "3", "--compat", "paper"}).start_clean_epoch, 3);
+  CHECK_THROWS(parse({"--compat", "book"}), "known are paper and released");
+}
+
+TEST("flags: whose images of WebVision are used") {
+  CHECK(parse({}).google && parse({}).flickr);
+  CHECK(!parse({"--sources", "flickr"}).google && parse({"--sources", "flickr"}).flickr);
+  CHECK(!parse({"--mini"}).flickr);
+  const Options mini = parse({"--preset", "mini-webvision"});
+  CHECK(mini.google && !mini.flickr);
+  CHECK_EQ(mini.confirmed.num_class, int64_t{50});
+  CHECK_THROWS(parse({"--sources", "bing"}), "a comma list of google and flickr");
+  CHECK_THROWS(parse({"--num-class", "60", "--preset", "mini-webvision"}), "has 50 classes, --num-class says 60");
+  CHECK_THROWS(parse({"--preset", "maxi"}), "known is mini-webvision");
+}
+
 TEST("flags: defaults are the published ones") {
   const Options o = parse({});
   CHECK_EQ(o.epochs, 90);
