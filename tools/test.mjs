@@ -68,7 +68,13 @@ function nativeTests() {
 
 runSteps(allSteps({ tests: true }));
 const start = performance.now();
-if (!only("js") && !only("long")) for (const f of nativeTests()) await tap(f.slice(native.length + 1), f, []);
+if (!only("js") && !only("long")) {
+  const waiting = nativeTests();
+  const worker = async () => {
+    for (let f; (f = waiting.shift()); ) await tap(f.slice(native.length + 1), f, []);
+  };
+  await Promise.all(Array.from({ length: availableParallelism() }, worker));
+}
 if (!only("native")) {
   const files = readdirSync(join(root, "build", "js", "test"), { recursive: true })
     .filter((f) => f.endsWith(".test.js") && f.endsWith(".long.test.js") === only("long") && (patterns.length === 0 || patterns.some((p) => f.includes(p))))

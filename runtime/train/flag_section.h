@@ -49,6 +49,13 @@ Setter text(At at) {
   };
 }
 
+/// Whether the value is the second of the two names there are.
+inline bool is_second(const Value& v, const std::string& first, const std::string& second) {
+  if (v.texts[0] != first && v.texts[0] != second)
+    throw InputError(v.flag + " " + v.texts[0] + ": known are " + first + " and " + second);
+  return v.texts[0] == second;
+}
+
 template <class At>
 Setter on(At at) {
   return [=](Options& o, const Value&) { at(o) = true; };

@@ -61,9 +61,8 @@ void set_preset(Options& o, const Value& v) {
 
 /// The published code counts epochs from 0 and begins to clean at 11, the paper says 10.
 void set_epoch_of(Options& o, const Value& v) {
-  if (v.texts[0] != "paper" && v.texts[0] != "released")
-    throw InputError(v.flag + " " + v.texts[0] + ": known are paper and released");
-  if (!o.start_clean_given) o.start_clean_epoch = v.texts[0] == "paper" ? 10 : 11;
+  const int epoch = is_second(v, "paper", "released") ? 11 : 10;
+  if (!o.start_clean_given) o.start_clean_epoch = epoch;
 }
 
 void set_gpu(Options& o, const Value& v) {

@@ -7,11 +7,7 @@ namespace {
 /// Accepted for the sake of old command lines; said so when the run starts.
 void set_nothing(Options& o, const Value& v) { o.without_effect.push_back(v.flag); }
 
-void set_compat(Options& o, const Value& v) {
-  if (v.texts[0] != "paper" && v.texts[0] != "released")
-    throw InputError(v.flag + " " + v.texts[0] + ": known are paper and released");
-  o.compat_released = v.texts[0] == "released";
-}
+void set_compat(Options& o, const Value& v) { o.compat_released = is_second(v, "paper", "released"); }
 
 void add_clean(std::vector<Flag>& table) {
   Section t(table, "cleaning");
@@ -21,11 +17,7 @@ void add_clean(std::vector<Flag>& table) {
   t.one({"--compat"}, "NAME", "paper", "or released: --alpha has no effect, as in the published noise_cleaning.py", set_compat);
 }
 
-void set_init_classifier(Options& o, const Value& v) {
-  if (v.texts[0] != "keep" && v.texts[0] != "reset")
-    throw InputError(v.flag + " " + v.texts[0] + ": known are keep and reset");
-  o.keep_classifier = v.texts[0] == "keep";
-}
+void set_init_classifier(Options& o, const Value& v) { o.keep_classifier = !is_second(v, "keep", "reset"); }
 
 void add_retrain(std::vector<Flag>& table) {
   Section t(table, "retraining");
@@ -59,16 +51,9 @@ void add_finetune(std::vector<Flag>& table) {
         set_compat);
 }
 
-void set_dataset(Options& o, const Value& v) {
-  if (v.texts[0] != "voc" && v.texts[0] != "places") throw InputError(v.flag + " " + v.texts[0] + ": known are voc and places");
-  o.dataset = v.texts[0];
-}
+void set_dataset(Options& o, const Value& v) { o.dataset = is_second(v, "voc", "places") ? "places" : "voc"; }
 
-void set_difficult(Options& o, const Value& v) {
-  if (v.texts[0] != "negative" && v.texts[0] != "ignore")
-    throw InputError(v.flag + " " + v.texts[0] + ": known are negative and ignore");
-  o.ignore_difficult = v.texts[0] == "ignore";
-}
+void set_difficult(Options& o, const Value& v) { o.ignore_difficult = is_second(v, "negative", "ignore"); }
 
 void set_shots(Options& o, const Value& v) {
   o.shots.clear();
