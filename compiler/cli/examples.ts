@@ -1,14 +1,14 @@
 // Commands that each verb's help prints. Together they are one walk through everything, on data that the first of them draw; a
 // test runs them as they are printed, in this order.
 
-const model = "-a resnet10 --width 0.25 --image-size 32 --num-class 10 --moco_queue 512 -b 64";
-const trained = "run/checkpoint_0011.safetensors";
+const model = "-a resnet10 --width 0.125 --image-size 32 --num-class 10 --moco_queue 512 -b 64";
+const trained = "run/checkpoint_0013.safetensors";
 
 /** By verb; a line a command. Those of the verbs `data` and `convert` are in their native tools. */
 export const examples = {
   doctor: ["moproc doctor"],
   train: [
-    `moproc train --data sample --exp-dir run ${model} --epochs 12 --start_clean_epoch 5 --cos --lr 0.03 --crop-min 0.5 --moco_m 0.99 --proto_m 0.95 --pseudo_th 0.5`,
+    `moproc train --data sample --exp-dir run ${model} --epochs 14 --start_clean_epoch 7 --cos --lr 0.06 --crop-min 0.5 --moco_m 0.99 --proto_m 0.95 --pseudo_th 0.5`,
   ],
   report: ["moproc report run"],
   clean: [`moproc clean --data sample --resume ${trained} --pseudo_th 0.5 -b 64`],

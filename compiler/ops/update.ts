@@ -101,13 +101,14 @@ export const sgd: Op<
   },
 });
 
-/** m k + (1 - m) q: the key encoder follows the query encoder. */
+/** m k + (1 - m) q: the key encoder follows the query encoder, and no gradient comes back (He et al., CVPR 2020, 3.2). */
 export const ema: Op<readonly ["k", "q", "m"], readonly ["k_new"], NoAttrs> = defineOp({
   name: "ema",
   inputs: ["k", "q", "m"],
   outputs: ["k_new"],
   kind: "elementwise",
   onnx: "moproc::Ema",
+  stops: true,
   flat: true,
   inPlace: { k_new: "k" },
   access: { m: "scalar" },

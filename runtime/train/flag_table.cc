@@ -199,8 +199,7 @@ bool is_shared(const Flag& f, Verb verb) {
       "--rank",     "--dist-url", "--dist-backend",     "--multiprocessing-distributed"};
   const std::string& name = f.names.back();
   if (verb == Verb::finetune && name == "--cos") return false;  // the published script has none
-  static const std::set<std::string> by_lowshot = {"--seed"};
-  if (verb == Verb::lowshot) return (by_all.contains(name) && name != "--data") || by_lowshot.contains(name);
+  if (verb == Verb::lowshot) return by_all.contains(name) && name != "--data";
   return by_all.contains(name) || (verb == Verb::clean ? by_clean : by_retrain).contains(name);
 }
 

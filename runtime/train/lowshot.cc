@@ -114,6 +114,8 @@ class Lowshot {
         console_(isatty(STDOUT_FILENO) == 1, options.quiet),
         set_(options.dataset == "voc" ? voc(options) : places(options)),
         session_(plan, {options.threads, false, options.check, options.gpu.value_or(0)}) {
+    for (const std::string& flag : options.without_effect)
+      console_.line("note: " + flag + " has no effect: a checkpoint's tensors say what it is");
     session_.init_state(0);
     for (const std::string& note : load_pretrained(options.pretrained, session_, true)) console_.line("note: " + note);
   }

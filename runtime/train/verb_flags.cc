@@ -55,6 +55,10 @@ void set_dataset(Options& o, const Value& v) { o.dataset = is_second(v, "voc", "
 
 void set_difficult(Options& o, const Value& v) { o.ignore_difficult = is_second(v, "negative", "ignore"); }
 
+void set_seed(Options& o, const Value& v) {
+  o.seed = parse<uint64_t>(v.flag, v.texts[0], 0, std::numeric_limits<uint64_t>::max(), "a whole number");
+}
+
 void set_shots(Options& o, const Value& v) {
   o.shots.clear();
   for (const std::string& t : v.texts) o.shots.push_back(parse<int>(v.flag, t, 1, kMaxInt, "a whole number"));
@@ -65,6 +69,7 @@ void add_lowshot(std::vector<Flag>& table) {
   Section t(table, "low-shot transfer");
   t.one({"--model-path"}, "FILE", "", "the checkpoint whose features are measured, also PyTorch's", text(AT(pretrained)));
   t.none({"--supervise"}, "no effect: a network trained with labels is recognised by its tensors", set_nothing);
+  t.one({"--seed"}, "N", "0", "of the draws: those of the published script with this seed", set_seed);
   t.one({"--dataset"}, "NAME", "voc", "or places", set_dataset);
   t.one({"--voc-path"}, "DIR", "", "the folder that holds VOCdevkit/VOC2007", text(AT(voc_path)));
   t.one({"--places-path"}, "DIR", "", "the folder that holds trainvalsplit_places205 and data/vision/...", text(AT(places_path)));

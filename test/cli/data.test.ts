@@ -55,6 +55,15 @@ test.serial("pack: threads and stops do not show; any tar reads the shards; list
   t.regex(again.err, /packed: is packed already/);
 });
 
+test.serial("pack on a disk that is full: said, and gone on with", (t) => {
+  const pack = ["data", "pack", "data", "--per-shard", "30", "--short-side", "32", "--out", "full"];
+  const full = shell.limited(40, ...pack);
+  t.is(full.status, 2, full.out);
+  t.regex(full.err, /\.tar.*: .*[Ff]ile too large/);
+  shell.done(...pack);
+  t.deepEqual(shards("full"), shards("packed"));
+});
+
 test.serial("the settings of a pack that was begun are kept", (t) => {
   shell.done("data", "pack", "data", "--out", "begun", "--per-shard", "50");
   rmSync(shell.at("begun", "shards", "index.txt"));

@@ -88,6 +88,32 @@ test.serial("stopped by SIGTERM while features are computed, it goes on and says
   rmSync(kept);
 });
 
+test.serial("a disk that is full, then one that is not: the same numbers; packed folders, too", (t) => {
+  const flags = ["lowshot", "-b", "16", "--model-path", checkpoint, "--voc-path", "voc", "--shots", "1", "--draws", "2", "--output"];
+  shell.done(...flags, "roomy.json");
+  const full = shell.limited(16, ...flags, "full.json");
+  t.is(full.status, 2, full.out);
+  t.regex(full.err, /full\.json\.features: .*[Ff]ile too large/);
+  t.regex(shell.done(...flags, "full.json"), /features of \d+ of \d+ images are there/);
+  t.deepEqual(table("full.json").results, table("roomy.json").results);
+  shell.done("data", "pack", "voc", "--out", "voc packed", "--short-side", "0", "--per-shard", "50");
+  shell.done(...flags.map((f) => (f === "voc" ? "voc packed" : f)), "packed.json");
+  t.deepEqual(table("packed.json").results, table("roomy.json").results);
+});
+
+test.serial("images that cannot be read are counted and left out", (t) => {
+  const [line = ""] = shell.text("voc", "VOCdevkit", "VOC2007", "ImageSets", "Main", "test.txt").split("\n");
+  const file = shell.at("voc", "VOCdevkit", "VOC2007", "JPEGImages", `${line}.jpg`);
+  const whole = readFileSync(file);
+  writeFileSync(file, whole.subarray(0, 100));
+  const r = shell.moproc("lowshot", "-b", "16", "--model-path", checkpoint, "--voc-path", "voc", "--shots", "1", "--draws", "1", "--output", "broken.json", "--supervise");
+  writeFileSync(file, whole);
+  t.is(r.status, 0, r.err);
+  t.regex(r.out, /, 1 cannot be read/);
+  t.regex(r.out, /note: --supervise has no effect/);
+  t.is(table("broken.json").settings["unreadable"], 1);
+});
+
 test.serial("refused: folders and checkpoints that do not fit", (t) => {
   const no = (message: RegExp, ...flags: readonly string[]): void => {
     const r = shell.moproc("lowshot", "-b", "16", ...flags);

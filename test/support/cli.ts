@@ -34,6 +34,12 @@ export class Shell {
     return { status: r.status, out: r.stdout, err: r.stderr };
   }
 
+  /** The same where no file may grow above `kib` KiB, as on a disk that is full. */
+  limited(kib: number, ...args: readonly string[]): Ran {
+    const r = spawnSync("bash", ["-c", `ulimit -f ${kib}; exec "$@"`, "bash", process.execPath, this.main, ...args], { cwd: this.dir, encoding: "utf8" });
+    return { status: r.status, out: r.stdout, err: r.stderr };
+  }
+
   /** Output of a command that must succeed. */
   done(...args: readonly string[]): string {
     const r = this.moproc(...args);
