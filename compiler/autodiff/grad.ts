@@ -14,18 +14,17 @@ export function grad(b: Builder, loss: Value, seed: Value, wrt: readonly Value[]
   return wrt.map((v) => d.get(v) as Value);
 }
 
-/** The same for each v of `wrt` and every value between it and the loss. Throws when an op between them has no gradient. */
+/** The same for each v of `wrt` and every value between it and the loss. */
 export function adjoints(b: Builder, loss: Value, seed: Value, wrt: readonly Value[]): ReadonlyMap<Value, Value> {
   const nodes = [...b.nodes];
   const needed = new Set(wrt);
   for (const n of nodes) {
-    if (!opOf(n.op).stops && n.inputs.some((v) => needed.has(v))) for (const v of n.outputs) needed.add(v);
+    if (opOf(n.op).grad && n.inputs.some((v) => needed.has(v))) for (const v of n.outputs) needed.add(v);
   }
   const d = new Map<Value, Value>([[loss, seed]]);
   for (const n of nodes.reverse()) {
     const op = opOf(n.op);
-    if (op.stops || !n.outputs.some((v) => d.has(v)) || !n.inputs.some((v) => needed.has(v))) continue;
-    if (!op.grad) throw new Error(`${n.op} in ${n.scope || "the graph"}: has no gradient, and the loss depends on parameters through it`);
+    if (!op.grad || !n.outputs.some((v) => d.has(v)) || !n.inputs.some((v) => needed.has(v))) continue;
     const under = b.at(`${n.scope}'`);
     const point = {
       in: named(op.inputs, n.inputs),

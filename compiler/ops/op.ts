@@ -29,10 +29,8 @@ export interface OpSpec<I extends readonly string[], O extends readonly string[]
   infer(inputs: Named<I, TensorType>, attrs: A): Named<O, TensorType>;
   /** The meaning of the op in f64, obvious loops over row-major logical order: tests and gradient checks use it. */
   reference(inputs: Named<I, NdArray>, attrs: A): Named<O, NdArray>;
-  /** Gradients by input name; a missing name has none. Absent: an error where a gradient is asked for, unless `stops`. */
+  /** Gradients by input name; a missing name has none. Absent: the op stops gradients. */
   grad?(b: Builder, at: GradPoint<I, O>, attrs: A): Partial<Named<I, Value>>;
-  /** No gradient passes, as the method has it. */
-  readonly stops?: boolean;
   /** ONNX op type of the standard, or "moproc::Name" for an op of ours. */
   readonly onnx: string;
   /** elementwise: C++ expressions over Vec, one an output; `outs` names the earlier results, for later ones to use. */

@@ -101,14 +101,13 @@ export const sgd: Op<
   },
 });
 
-/** m k + (1 - m) q: the key encoder follows the query encoder, and no gradient comes back (He et al., CVPR 2020, 3.2). */
+/** m k + (1 - m) q: the key encoder follows the query encoder. */
 export const ema: Op<readonly ["k", "q", "m"], readonly ["k_new"], NoAttrs> = defineOp({
   name: "ema",
   inputs: ["k", "q", "m"],
   outputs: ["k_new"],
   kind: "elementwise",
   onnx: "moproc::Ema",
-  stops: true,
   flat: true,
   inPlace: { k_new: "k" },
   access: { m: "scalar" },
