@@ -37,7 +37,7 @@ export function readFolder(folder, batch) {
   const info = join(folder, "info");
   if (!existsSync(info))
     throw new SetupError(`${folder}: has no folder info/, where a WebVision folder keeps its lists`);
-  if (!existsSync(join(folder, "val_images_256")))
+  if (!existsSync(join(folder, "val_images_256")) && !existsSync(join(folder, "shards", "index.txt")))
     throw new SetupError(`${folder}: has no folder val_images_256/, where the validation images lie`);
   const named = namedClasses(info);
   const lists = ["train_filelist_google.txt", "train_filelist_flickr.txt", "val_filelist.txt"];
