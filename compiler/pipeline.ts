@@ -7,7 +7,8 @@ import { print } from "./ir/print.js";
 import type { Graph, Pass, Target } from "./ir/types.js";
 import { verify } from "./ir/verify.js";
 import { lowerPrograms } from "./lower/lower.js";
-import type { Plan } from "./lower/plan.js";
+import { type Plan, programName } from "./lower/plan.js";
+import { distribute } from "./passes/distribute.js";
 import { cse } from "./passes/cse.js";
 import { dce } from "./passes/dce.js";
 import { expand } from "./passes/expand.js";
@@ -28,7 +29,9 @@ export interface CompileOptions {
 /** Graphs -> plan: passes, lowering. Nothing is written and no C++ compiler is needed. */
 export function lower(graphs: readonly Graph[], options: CompileOptions): Artefact {
   const dumps: { file: string; text: string }[] = [];
-  const optimized = graphs.map((g) => timed(`passes ${g.name}`, () => optimize(g, options.target, dumps, options.stopAfter)));
+  const { ranks, shuffle = "load" } = options.target;
+  const shares = ranks.flatMap((n) => graphs.map((g) => distribute(g, n, shuffle)));
+  const optimized = shares.map((g) => timed(`passes ${programName(g)}`, () => optimize(g, options.target, dumps, options.stopAfter)));
   const { plan, explain } = timed("lowering", () =>
     lowerPrograms(options.name, optimized, options.target, options.meta ?? {}),
   );
@@ -49,7 +52,7 @@ export function optimize(
   g: Graph, target: Target, dumps: { file: string; text: string }[] = [], stopAfter?: string,
 ): Graph {
   const dump = (i: number, name: string): void => {
-    dumps.push({ file: `${g.name}-${String(i).padStart(2, "0")}-${name}.txt`, text: print(g) });
+    dumps.push({ file: `${programName(g)}-${String(i).padStart(2, "0")}-${name}.txt`, text: print(g) });
   };
   const asked = g.outputs;
   verify(g);

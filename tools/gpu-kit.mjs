@@ -47,7 +47,7 @@ mkdirSync(work, { recursive: true });
 async function build(name, config, target, meta = {}) {
   const start = performance.now();
   const dir = join(work, name);
-  await compile(moproPrograms(config), dir, { name, target: { ranks: 1, ...target }, meta: { task: "mopro", ...config, ...meta } });
+  await compile(moproPrograms(config), dir, { name, target: { ranks: [1], ...target }, meta: { task: "mopro", ...config, ...meta } });
   console.log(`${name}: ${((performance.now() - start) / 1000).toFixed(0)} s`);
   return dir;
 }

@@ -124,7 +124,7 @@ function feed(ort: Ort, s: Subject, planes: Uint8Array, n: number): InstanceType
 async function compiledOutputs(s: Subject, img: Uint8Array): Promise<Outputs> {
   const { load } = await import("node-cuda-rt");
   const source = embedSource(s.network);
-  const target = { device: "cpu", arch: cpuArch("native"), ranks: 1 } as const;
+  const target = { device: "cpu", arch: cpuArch("native"), ranks: [1] } as const;
   const { dir } = await cachedArtefact(source, target);
   const a = load(dir);
   const prefix = s.network.task === "mopro" ? "encoder_q." : "";

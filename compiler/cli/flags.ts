@@ -2,7 +2,7 @@
 
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { archs } from "../../models/resnet.js";
-import type { Precision, Target } from "../ir/types.js";
+import type { Precision, Shuffle, Target } from "../ir/types.js";
 import { cpuArch } from "./cpu.js";
 
 /** Rewrites each `--some_flag` to the spelling that the verb's options use. */
@@ -28,6 +28,9 @@ export const integer = (least: number) => (text: string): number => {
   return n;
 };
 
+/** A parser of a comma list of numbers of ranks, in ascending order. */
+const rankList = (text: string): number[] => [...new Set(text.split(",").map(integer(1)))].toSorted((a, b) => a - b);
+
 /** A parser of numbers greater than `above`. */
 export const positive = (text: string): number => {
   const n = Number(text);
@@ -48,7 +51,8 @@ export interface ModelFlags {
   readonly arch?: string;
   readonly target: "cpu" | "cuda";
   readonly precision?: Precision;
-  readonly ranks: number;
+  readonly ranks: readonly number[];
+  readonly shuffleBn?: Shuffle;
   readonly imageInput: "u8" | "f32";
   readonly keepValues?: boolean;
 }
@@ -73,7 +77,8 @@ export function addModelFlags(c: Command): Command {
     .addOption(
       new Option("--precision <name>", "what activations and operands of convolutions are (CUDA; default: bf16; the CPU computes in f32)").choices(precisions),
     )
-    .option("--ranks <n>", "processes that share the batch", integer(1), 1)
+    .option("--ranks <list>", "numbers of processes that may share the batch: a set of programs for each, with the same kernels and state", rankList, [1])
+    .addOption(new Option("--shuffle-bn <how>", "how key images reach the rank that encodes them: each loads its own, or they are sent").choices(["load", "exchange"]).default("load"))
     .addOption(new Option("--image-input <type>", "images of a step: u8, or f32 (normalised already) for replays").choices(["u8", "f32"]).default("u8"))
     .option("--keep-values", "store every value and gradient of a step, for --dump-step: slower, and much memory");
 }
@@ -96,11 +101,11 @@ const cudaArchs = "sm_80,sm_90a";
 
 /** The compile target of the flags; throws for a device, arch or precision nobody has written kernels for. */
 export function targetOf(f: ModelFlags): Target {
-  const { ranks, target: device } = f;
-  if (ranks !== 1) throw new Error(`--ranks ${ranks}: this version compiles for one rank; use --bn-groups ${ranks} for the same arithmetic`);
-  if (device === "cuda") return { device, arch: cudaArch(f.arch ?? cudaArchs), ranks, precision: f.precision ?? "bf16" };
+  const { target: device } = f;
+  const shared = { ranks: f.ranks, ...(f.shuffleBn === "exchange" && { shuffle: f.shuffleBn }) };
+  if (device === "cuda") return { device, arch: cudaArch(f.arch ?? cudaArchs), ...shared, precision: f.precision ?? "bf16" };
   if (f.precision && f.precision !== "f32") throw new Error(`--precision ${f.precision}: the CPU computes in f32`);
-  return { device, arch: cpuArch(f.arch ?? "native"), ranks };
+  return { device, arch: cpuArch(f.arch ?? "native"), ...shared };
 }
 
 /** A comma list of GPU architectures, checked and without repetition; or the emulator, with the path that all take or that of sm_90a. */

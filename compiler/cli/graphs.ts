@@ -29,7 +29,7 @@ export interface Source {
 
 /** The programs of a task for the network and sizes that the flags name. */
 export function modelGraphs(task: string, f: ModelFlags, extras: readonly Extra[] = []): Source {
-  const groups = f.bnGroups ?? f.ranks;
+  const groups = f.bnGroups ?? Math.max(...f.ranks);
   if (f.batchSize % groups !== 0) throw new Error(`--batch-size ${f.batchSize} does not fall into ${groups} equal groups (--bn-groups)`);
   const make = { mopro: moproPrograms, classifier: classifierPrograms, retrain: classifierPrograms, embed: featurePrograms }[task];
   if (!make) throw new Error(`--task ${task}: known are mopro, classifier, retrain and embed`);
@@ -46,7 +46,8 @@ export function modelGraphs(task: string, f: ModelFlags, extras: readonly Extra[
   if (foreign.length > 0) throw new Error(`${foreign.map((e) => `--${e}`).join(", ")}: only of --task classifier`);
   const with_ = Object.fromEntries(extras.map((e) => [e.replaceAll("-", "_"), 1]));
   const kind = task === "mopro" || task === "embed" ? { task, ...with_ } : { task: "classifier", trained, ...with_ };
-  const meta = { ...kind, ...config, ...images, ...(keep_values && { keep_values: 1 }) };
+  const shuffle = f.shuffleBn === "exchange" ? { shuffle_bn: f.shuffleBn } : {};
+  const meta = { ...kind, ...config, ...images, ...shuffle, ...(keep_values && { keep_values: 1 }) };
   return { name, meta, key: JSON.stringify(meta), graphs: () => make({ ...config, ...images, ...with_, keep_values, trained }) };
 }
 

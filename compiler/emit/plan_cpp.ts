@@ -2,7 +2,7 @@
 // of the structs.
 
 import { byteSize, type Init } from "../ir/types.js";
-import type { BoundMap, Plan, Program, StateEntry, Step, Tensor } from "../lower/plan.js";
+import { type BoundMap, type Plan, type Program, programName, type StateEntry, type Step, type Tensor } from "../lower/plan.js";
 import { planDigest } from "./plan_json.js";
 
 const arenas = ["state", "grad", "work", "io"] as const;
@@ -16,7 +16,7 @@ export function planCpp(plan: Plan, imageCount = 0): string {
   const programs = plan.programs.map((p) => programInit(p, pool));
   const meta = Object.entries(plan.meta).map(([k, v]) => `{${str(k)}, ${str(String(v))}}`);
   return [
-    `// ${plan.name}: ${plan.programs.map((p) => p.name).join(", ")}; see plan.json for a readable form.`,
+    `// ${plan.name}: ${plan.programs.map(programName).join(", ")}; see plan.json for a readable form.`,
     '#include "core/plan.h"',
     "",
     ...(cpu ? plan.kernels.map((k) => `extern "C" void ${k.symbol}(const moproc::Params&, const moproc::Task&);`) : []),
@@ -75,13 +75,17 @@ function programInit(p: Program, pool: Pool): { readonly steps: string[]; init(i
   const io = [pool.span("i", p.inputs), pool.span("i", p.outputs)];
   return {
     steps: p.steps.map((s) => stepInit(s, pool)),
-    init: (i) => `{${str(p.name)}, ${io.join(", ")}, ${span(`steps_${i}_`, p.steps.length)}, ${p.workBytes}, ${p.liveBytesMax}}`,
+    init: (i) => `{${str(p.name)}, ${p.ranks}, ${io.join(", ")}, ${span(`steps_${i}_`, p.steps.length)}, ${p.workBytes}, ${p.liveBytesMax}}`,
   };
 }
 
 function stepInit(s: Step, pool: Pool): string {
   if (s.do === "copy") {
     return `{StepKind::copy, "copy", -1, ${pool.span("i", [s.from, s.to])}, 0, 0, {0, 0, 0, 0}, {nullptr, 0}, 0, 0, 0, {nullptr, 0}, {nullptr, 0}}`;
+  }
+  if (s.do !== "launch") {
+    const args = s.do === "await" ? [] : [s.from, s.to];
+    return `{StepKind::${s.do}, ${str(s.do === "await" ? "await" : s.name)}, -1, ${pool.span("i", args)}, 0, 0, {0, 0, 0, 0}, {nullptr, 0}, 0, 0, 0, {nullptr, 0}, {nullptr, 0}}`;
   }
   const extent = [0, 1, 2, 3].map((i) => s.extent[i] ?? 0).join(", ");
   const maps = pool.maps(s.maps);
@@ -113,7 +117,7 @@ function stateInit(plan: Plan, s: StateEntry): string {
     if (i < 0) throw new Error(`state %${plan.tensors[s.tensor]?.name} begins as a copy of %${name}, which is no state`);
     return i;
   };
-  return `{${s.tensor}, Role::${s.role}, InitKind::${s.init.kind}, ${number(s.init)}, ${s.init.kind === "copy" ? indexOf(s.init.of) : -1}}`;
+  return `{${s.tensor}, Role::${s.role}, ${s.firstRank}, InitKind::${s.init.kind}, ${number(s.init)}, ${s.init.kind === "copy" ? indexOf(s.init.of) : -1}}`;
 }
 
 function number(init: Init): string {

@@ -53,7 +53,12 @@ export interface Graph {
   readonly nodes: readonly Node[]; // every use comes after its definition
   readonly outputs: readonly Value[]; // read back every step
   readonly updates: ReadonlyMap<Value, Value>; // state -> its value after the step
+  readonly ranks?: number; // this is what one of so many ranks computes; absent: there is but one
+  readonly firstRank?: readonly string[]; // states that after a step are right on rank 0 alone
 }
+
+/** How key images get to the rank that encodes them: loaded in the order of the permutation, or sent by the rank that has them. */
+export type Shuffle = "load" | "exchange";
 
 /**
  * f32: everything; bf16: 4-D activations and weight copies are stored as bf16; tf32: convolutions round their operands
@@ -61,12 +66,13 @@ export interface Graph {
  */
 export type Precision = "f32" | "bf16" | "tf32";
 
-/** What is compiled for. `ranks` share the global batch. */
+/** What is compiled for: a set of programs for each number of `ranks` that share the batch. */
 export interface Target {
   readonly device: "cpu" | "cuda";
   readonly arch: string; // "x86-64-v3", "x86-64-v4"; "sm_80,sm_90a": every one the image has code for; "emulator", "emulator_sm_90a"
-  readonly ranks: number;
+  readonly ranks: readonly number[];
   readonly precision?: Precision; // absent: f32
+  readonly shuffle?: Shuffle; // absent: load
 }
 
 /** A pass maps a graph to an equivalent one and never changes its input; the same object back means nothing to do. */

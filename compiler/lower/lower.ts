@@ -2,12 +2,13 @@
 
 import { byteSize, type Graph, type State, sameType, showType, type Target, type Value } from "../ir/types.js";
 import { alignUp } from "../util/math.js";
+import { scheduleCollectives } from "./collectives.js";
 import { padImages, splitFinite } from "./device_graph.js";
 import { flatten } from "./flatten.js";
 import { fuse } from "./fuse.js";
 import { layOutState, type Place, type Placed, type PlacedStep, planMemory } from "./memory.js";
 import { writeMirrors } from "./mirrors.js";
-import { ALIGN, type Kernel, type Plan, type Program, roomOf, type StateEntry, type Step, type Tensor } from "./plan.js";
+import { ALIGN, type Kernel, type Plan, type Program, programName, roomOf, type StateEntry, type Step, type Tensor } from "./plan.js";
 import { printRegion } from "./region.js";
 import { explainPrecision, storeActivations } from "./precision.js";
 import { type Lowered, type Packed, type Selection, select } from "./select.js";
@@ -32,9 +33,9 @@ export function lowerPrograms(
   });
   const { programs: covered, mirrors } = writeMirrors(fused, target, templateOf);
   const selections = covered.map(({ g, regions }, i) => {
-    explain.push(`== ${g.name}: precision`, ...explainPrecision(g, target).map((line) => `  ${line}`));
-    explain.push(`== ${g.name}: decisions`, ...(fused[i]?.decisions ?? []));
-    explain.push(`== ${g.name}: kernels`, ...regions.map(printRegion));
+    explain.push(`== ${programName(g)}: precision`, ...explainPrecision(g, target).map((line) => `  ${line}`));
+    explain.push(`== ${programName(g)}: decisions`, ...(fused[i]?.decisions ?? []));
+    explain.push(`== ${programName(g)}: kernels`, ...regions.map(printRegion));
     return select(g, regions, mirrors, target, templateOf);
   });
   const states = unionStates(graphs);
@@ -48,9 +49,10 @@ export function lowerPrograms(
     return tables.program(g, planMemory(g, launches, statePlace, repacking(g, launches, [...derived.values()])));
   });
   const refresh = emptyGraph("refresh");
+  const firstRank = new Set(graphs.flatMap((g) => g.firstRank ?? []));
   const packs = [...derived.values()].map((p) => p.launch);
   lowered.push(tables.program(refresh, planMemory(refresh, [], statePlace, packs)));
-  return { plan: tables.finish(name, target, meta, states, [...copies.values()], lowered), explain: explain.join("\n") };
+  return { plan: tables.finish(name, target, meta, states, [...copies.values()], lowered, firstRank), explain: explain.join("\n") };
 }
 
 /** The packing launches at the end of a program: of states that it updates without writing the copy as well. */
@@ -100,30 +102,32 @@ class Tables {
 
   program(g: Graph, placed: Placed): Program {
     const io = this.shareInputs(g, placed);
-    const flat = flatten(placed.steps, placed.place);
+    const flattened = flatten(placed.steps, placed.place);
+    const flat = scheduleCollectives(flattened.steps, flattened.place);
     const place = (v: Value): Place => {
       const at = flat.place.get(v);
       if (!at) throw new Error(`internal: lower: %${v.name} of ${g.name} lives nowhere`);
       return at.arena === "io" ? { arena: "io", offset: io(at.offset) } : at;
     };
-    const index = (v: Value): number => this.tensor(g.name, v, place(v));
+    const index = (v: Value): number => this.tensor(programName(g), v, place(v));
     const steps = flat.steps.map((s) => this.step(s, index));
     this.arenas.grad = Math.max(this.arenas.grad, placed.gradBytes);
     this.arenas.work = Math.max(this.arenas.work, placed.workBytes);
     const outputs = g.outputs.map((v) => [...placed.place.keys()].find((to) => to.name === `${v.name}.out`) ?? v);
     return {
-      name: g.name, inputs: g.inputs.map(index), outputs: outputs.map(index), steps,
+      name: g.name, ranks: g.name === "refresh" ? 0 : (g.ranks ?? 1), inputs: g.inputs.map(index), outputs: outputs.map(index), steps,
       liveBytesMax: placed.liveBytesMax, workBytes: placed.workBytes,
     };
   }
 
   finish(
     name: string, target: Target, meta: Plan["meta"], states: readonly State[], derived: readonly Value[], programs: readonly Program[],
+    firstRank: ReadonlySet<string>,
   ): Plan {
     const entry = (v: Value, role: StateEntry["role"], init: StateEntry["init"]): StateEntry => {
       const tensor = this.stateTensor.get(v.name);
       if (tensor === undefined) throw new Error(`internal: lower: no tensor for state %${v.name}`);
-      return { tensor, role, init };
+      return { tensor, role, init, firstRank: firstRank.has(v.name) };
     };
     const state = [
       ...states.map((s) => entry(s, s.role, s.init)),
@@ -172,6 +176,8 @@ class Tables {
 
   private step(step: PlacedStep, index: (v: Value) => number): Step {
     if (step.do === "copy") return { do: "copy", from: index(step.from), to: index(step.to) };
+    if (step.do === "collective") return { do: step.op, from: index(step.from), to: index(step.to), name: step.name };
+    if (step.do === "await") return step;
     const l = step.launch;
     this.scratchBytes = Math.max(this.scratchBytes, l.shape.scratchBytes);
     return {

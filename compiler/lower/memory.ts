@@ -4,7 +4,7 @@
 import { byteSize, elements, type Graph, type Value } from "../ir/types.js";
 import { alignUp } from "../util/math.js";
 import { type Interval, layOut } from "./offsets.js";
-import { ALIGN, type Arena, roomOf } from "./plan.js";
+import { ALIGN, type Arena, type CollectiveName, roomOf } from "./plan.js";
 import type { Lowered } from "./select.js";
 import { isView, viewOf } from "./views.js";
 
@@ -24,7 +24,9 @@ export interface Placed {
 }
 export type PlacedStep =
   | { readonly do: "launch"; readonly launch: Lowered; readonly workspace: number }
-  | { readonly do: "copy"; readonly from: Value; readonly to: Value };
+  | { readonly do: "copy"; readonly from: Value; readonly to: Value }
+  | { readonly do: "collective"; readonly op: CollectiveName; readonly from: Value; readonly to: Value; readonly name: string }
+  | { readonly do: "await" };
 
 /** The order of states and their mirrors in the arena: columns of flat launches first, so that each is one contiguous range. */
 export function layOutState(programs: readonly (readonly Lowered[])[], states: readonly Value[]): Value[] {
@@ -55,6 +57,11 @@ interface Copied {
   readonly from: Value;
   readonly to: Value;
 }
+
+const placed = (l: Lowered, workspace: number): PlacedStep =>
+  l.collective
+    ? { do: "collective", op: l.collective, from: l.reads[0] as Value, to: l.writes[0] as Value, name: l.name }
+    : { do: "launch", launch: l, workspace };
 
 class Planner {
   private readonly views = new Map<Value, { readonly of: Value; readonly offset: number }>();
@@ -148,10 +155,23 @@ class Planner {
         this.gradBytes += roomOf(v.type);
         const base = this.base(v);
         const whole = byteSize(base.type) === full && !this.g.outputs.includes(base);
-        if (whole && this.writer.has(base) && !this.place.has(base)) this.place.set(base, at);
+        if (whole && this.writer.has(base) && !this.place.has(base)) {
+          this.place.set(base, at);
+          this.reduceInPlace(base, at);
+        }
         else this.copyBefore(t, v, at);
       }
     });
+  }
+
+  /** The rank's own summand of a gradient lies where the sum goes, unless somebody else reads it. */
+  private reduceInPlace(sum: Value, at: Place): void {
+    const t = this.writer.get(sum) as number;
+    const l = this.launches[t] as Lowered;
+    if (l.collective !== "all_reduce") return;
+    const own = this.base(l.reads[0] as Value);
+    const free = this.writer.has(own) && !this.place.has(own) && this.lastUse.get(own) === t && !this.g.outputs.includes(own);
+    if (free && byteSize(own.type) === byteSize(sum.type)) this.place.set(own, at);
   }
 
   /** Puts a copy of `from` at `at`, for step t to read instead: views, inputs, gradients shared by two parameters. */
@@ -205,7 +225,7 @@ class Planner {
     const workspaceOf = (k: number): number => offsets.get(values.length + k) ?? 0;
     const steps: PlacedStep[] = this.launches.flatMap((launch, t) => [
       ...this.copiesAhead(t).map(({ from, to }) => ({ do: "copy", from, to }) as const),
-      { do: "launch", launch, workspace: workspaceOf(t) } as const,
+      placed(launch, workspaceOf(t)),
     ]);
     for (const { from, to } of this.copies) steps.push({ do: "copy", from, to });
     this.last.forEach((launch, t) => steps.push({ do: "launch", launch, workspace: workspaceOf(end + t) }));

@@ -55,11 +55,28 @@ export interface Copy {
   readonly to: number;
 }
 
-export type Step = Launch | Copy;
+/**
+ * What all ranks do together, in the same order (ops/collective.ts): it is begun, and steps may follow before it has ended.
+ */
+export interface Collective {
+  readonly do: CollectiveName;
+  readonly from: number;
+  readonly to: number; // may be `from`
+  readonly name: string;
+}
+export type CollectiveName = "all_reduce" | "all_gather" | "own_rows";
+
+/** All collectives that were begun end before the next step. */
+export interface Await {
+  readonly do: "await";
+}
+
+export type Step = Launch | Copy | Collective | Await;
 
 /** One entry point. All programs of a plan share the state. */
 export interface Program {
   readonly name: string;
+  readonly ranks: number; // that share the batch; 0: for any number
   readonly inputs: readonly number[];
   readonly outputs: readonly number[];
   readonly steps: readonly Step[];
@@ -67,7 +84,12 @@ export interface Program {
   readonly workBytes: number; // what the layout needs
 }
 
+/** The name that tells apart the programs of different numbers of ranks. */
+export const programName = ({ name, ranks = 1 }: { readonly name: string; readonly ranks?: number }): string =>
+  ranks > 1 ? `${name}@${ranks}` : name;
+
 export interface StateEntry {
+  readonly firstRank: boolean; // of several ranks, after a step only rank 0 has it
   readonly tensor: number;
   readonly role: Role;
   readonly init: Init;

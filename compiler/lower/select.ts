@@ -7,13 +7,14 @@ import { opOf } from "../ops/op.js";
 import { domainOf } from "./domain.js";
 import { groupsOf } from "./groups.js";
 import { isRounded, packingNode } from "./mirrors.js";
-import type { BoundMap, Kernel } from "./plan.js";
+import type { BoundMap, CollectiveName, Kernel } from "./plan.js";
 import { fullReads, inputsOf, outputsOf, type Region, storedOperand } from "./region.js";
 import { type Fused, type LaunchShape, type TemplateOf, type TemplateSpec, unfused } from "./template.js";
 
 /** A launch before memory is planned: tensors are still values. */
 export interface Lowered {
   readonly kernel: Kernel;
+  readonly collective?: CollectiveName; // done by all ranks together instead: `kernel` is only a name
   readonly name: string;
   readonly args: readonly Value[];
   readonly scalars: readonly number[];
@@ -79,7 +80,7 @@ export function select(
       const w = r.plain.get(input) as Value;
       packed.set(w, copyOf(r.anchor as Node, w, template));
     }
-    launches.push(lower(r, packed, target));
+    launches.push(r.anchor && opOf(r.anchor.op).kind === "collective" ? together(r.anchor) : lower(r, packed, target));
     for (const [v, mirror] of r.mirrors) written.set(v, mirror);
   }
   return { launches, derived };
@@ -97,6 +98,19 @@ function pack(node: Node, w: Value, to: Value | undefined, template: TemplateSpe
     name: value.name, flops: 0, bytes: byteSize(w.type) + byteSize(value.type), maps: [], packed: new Map(), mirrors: new Set(),
   };
   return { value, of: w, launch };
+}
+
+/** What ranks do together with the operand of `n`. */
+function together(n: Node): Lowered {
+  const [from, to] = [n.inputs[0] as Value, n.outputs[0] as Value];
+  const shape: LaunchShape = { tasks: [], workspaceBytes: 0, scratchBytes: 0 };
+  return {
+    kernel: { symbol: n.op, template: n.op, header: "", source: "", threads: 0, sharedBytes: 0 },
+    collective: n.op as CollectiveName,
+    args: [from, to], scalars: [], reads: [from], writes: [to], flat: false, rows: 1, groups: 1, shape, launchOver: () => shape,
+    mayOverwrite: new Map(n.op === "all_reduce" ? [[to, [from]]] : []),
+    name: to.name, flops: 0, bytes: 0, maps: [], packed: new Map(), mirrors: new Set(),
+  };
 }
 
 function lower(r: Region, packed: ReadonlyMap<Value, Value>, target: Target): Lowered {

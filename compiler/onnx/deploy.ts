@@ -18,7 +18,7 @@ export interface DeployOptions {
   readonly producerVersion: string;
 }
 
-const anywhere = { device: "cpu", arch: "", ranks: 1 } as const;
+const anywhere = { device: "cpu", arch: "", ranks: [1] } as const;
 
 /** The part of a graph that its outputs depend on, with only the states that they read. */
 export const neededPart = (g: Graph): Graph =>

@@ -53,6 +53,7 @@ export const batch_norm: Op<readonly ["x", "gamma", "beta"], readonly ["y", "mea
     outputs: ["y", "mean", "var"],
     kind: "composite",
     onnx: "moproc::BatchNormTraining",
+    batch: { rows: ["x"] },
     infer: ({ x, gamma, beta }, { eps, groups }: NormAttrs) => {
       check(x, { gamma, beta }, eps);
       wantGroups(dim(x, 0), groups);
@@ -97,6 +98,7 @@ export const batch_norm_grad: Op<
   outputs: ["dx", "dgamma", "dbeta"],
   kind: "composite",
   onnx: "moproc::BatchNormGrad",
+  batch: { rows: ["x", "dy", "mean", "var"], sums: ["dgamma", "dbeta"] },
   infer: ({ x, dy, mean, var: variance, gamma }, { eps, groups }: NormAttrs) => {
     check(x, { gamma }, eps);
     wantGroups(dim(x, 0), groups);
@@ -150,6 +152,7 @@ export const batch_norm_inference: Op<
   outputs: ["y"],
   kind: "composite",
   onnx: "BatchNormalization",
+  batch: { rows: ["x"] },
   infer: ({ x, gamma, beta, mean, var: variance }, { eps }: InferenceAttrs) => {
     check(x, { gamma, beta, mean, var: variance }, eps);
     return { y: x };

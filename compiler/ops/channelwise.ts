@@ -122,6 +122,7 @@ export const normalize_image: Op<readonly ["img"], readonly ["y"], ImageAttrs> =
   outputs: ["y"],
   kind: "composite",
   onnx: "moproc::NormalizeImage",
+  batch: { rows: ["img"] },
   infer: ({ img }, { mean, std }: ImageAttrs) => {
     wantType("img", img, "u8");
     wantRank("img", img, 4);

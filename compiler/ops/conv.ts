@@ -86,6 +86,7 @@ export const conv: Op<readonly ["x", "w"], readonly ["y"], WindowAttrs> = define
   outputs: ["y"],
   kind: "kernel",
   onnx: "Conv",
+  batch: { rows: ["x"] },
   infer: ({ x, w }, attrs: WindowAttrs) => {
     checkImages({ x, w });
     if (dim(x, 1) !== dim(w, 1)) throw new Error(`x has ${dim(x, 1)} channels, w takes ${dim(w, 1)}`);
@@ -117,6 +118,7 @@ export const conv_dgrad: Op<readonly ["dy", "w"], readonly ["dx"], DgradAttrs> =
   outputs: ["dx"],
   kind: "kernel",
   onnx: "moproc::ConvDgrad",
+  batch: { rows: ["dy"] },
   infer: ({ dy, w }, attrs: DgradAttrs) => {
     checkImages({ dy, w });
     if (dim(dy, 1) !== dim(w, 0)) throw new Error(`dy has ${dim(dy, 1)} channels, w makes ${dim(w, 0)}`);
@@ -147,6 +149,7 @@ export const conv_wgrad: Op<readonly ["dy", "x"], readonly ["dw"], WgradAttrs> =
   outputs: ["dw"],
   kind: "kernel",
   onnx: "moproc::ConvWgrad",
+  batch: { rows: ["dy", "x"], sums: ["dw"] },
   infer: ({ dy, x }, attrs: WgradAttrs) => {
     checkImages({ dy, x });
     wantGroups(dim(x, 0), attrs.groups);

@@ -2,6 +2,7 @@
 
 export * from "./batch_norm.js";
 export * from "./channelwise.js";
+export * from "./collective.js";
 export { conv, conv_dgrad, conv_wgrad } from "./conv.js";
 export {
   abs,

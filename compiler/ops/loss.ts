@@ -72,6 +72,7 @@ export const softmax: Op<readonly ["x"], readonly ["y"], NoAttrs> = defineOp({
   outputs: ["y"],
   kind: "kernel",
   onnx: "Softmax",
+  batch: { rows: ["x"] },
   infer: ({ x }, _: NoAttrs) => {
     checkMatrix({ x });
     return { y: x };
@@ -102,6 +103,7 @@ export const softmax_cross_entropy: Op<
   outputs: ["loss"],
   kind: "kernel",
   onnx: "moproc::SoftmaxCrossEntropy",
+  batch: { rows: ["logits", "target", "weight"] },
   infer: ({ logits, target, weight }, { groups }: GroupAttrs) => {
     checkLabels(logits, target, weight, groups);
     return { loss: f32(groups) };
@@ -127,6 +129,7 @@ export const softmax_cross_entropy_grad: Op<
   outputs: ["dlogits"],
   kind: "kernel",
   onnx: "moproc::SoftmaxCrossEntropyGrad",
+  batch: { rows: ["logits", "target", "weight", "dloss"] },
   infer: ({ logits, target, weight, dloss }, { groups }: GroupAttrs) => {
     checkLabels(logits, target, weight, groups);
     wantShape("dloss", dloss, [groups]);
@@ -163,6 +166,7 @@ export const l2_normalize: Op<readonly ["x"], readonly ["y"], EpsAttrs> = define
   outputs: ["y"],
   kind: "kernel",
   onnx: "moproc::L2Normalize",
+  batch: { rows: ["x"] },
   infer: ({ x }, { eps }: EpsAttrs) => {
     checkMatrix({ x });
     wantEps(eps);
@@ -186,6 +190,7 @@ export const l2_normalize_grad: Op<readonly ["x", "dy"], readonly ["dx"], EpsAtt
   outputs: ["dx"],
   kind: "kernel",
   onnx: "moproc::L2NormalizeGrad",
+  batch: { rows: ["x", "dy"] },
   infer: ({ x, dy }, { eps }: EpsAttrs) => {
     checkMatrix({ x, dy });
     wantEps(eps);
@@ -217,6 +222,7 @@ export const top_k_correct: Op<readonly ["logits", "target", "weight"], readonly
     outputs: ["correct"],
     kind: "kernel",
     onnx: "moproc::TopKCorrect",
+    batch: { rows: ["logits", "target", "weight"] },
     infer: ({ logits, target, weight }, { k, groups }: TopAttrs) => {
       checkLabels(logits, target, weight, groups);
       wantInteger("k", k, 1);
@@ -249,6 +255,7 @@ export const correct_labels: Op<
   outputs: ["target_new", "kept"],
   kind: "kernel",
   onnx: "moproc::CorrectLabels",
+  batch: { rows: ["cls_logits", "proto_logits", "target"] },
   infer: ({ cls_logits, proto_logits, target, alpha, threshold }, _: NoAttrs) => {
     checkMatrix({ cls_logits, proto_logits });
     wantShape("proto_logits", proto_logits, cls_logits.shape);

@@ -16,6 +16,7 @@ export const matmul: Op<readonly ["a", "b"], readonly ["y"], MatmulAttrs> = defi
   outputs: ["y"],
   kind: "kernel",
   onnx: "Gemm",
+  batch: ({ ta }) => (ta ? { rows: ["a", "b"], sums: ["y"] } : { rows: ["a"] }),
   infer: ({ a, b }, { ta = false, tb = false, groups = 1 }: MatmulAttrs) => {
     wantFloat({ a, b });
     wantRank("a", a, 2);

@@ -24,6 +24,7 @@ export const reshape: Op<readonly ["x"], readonly ["y"], ShapeAttrs> = defineOp(
   outputs: ["y"],
   kind: "view",
   onnx: "Reshape",
+  batch: { rows: ["x"] },
   infer: ({ x }, { shape }: ShapeAttrs) => {
     const y = resolve(x, shape);
     if (!sameOrder(x.shape, y)) {
@@ -55,6 +56,7 @@ export const transpose: Op<readonly ["x"], readonly ["y"], PermAttrs> = defineOp
   outputs: ["y"],
   kind: "kernel",
   onnx: "Transpose",
+  batch: ({ perm }) => (perm[0] === 0 ? { rows: ["x"] } : undefined),
   infer: ({ x }, { perm }: PermAttrs) => {
     if (perm.length !== x.shape.length || perm.toSorted((a, b) => a - b).some((a, i) => a !== i)) {
       throw new Error(`[${perm}] is no permutation of ${x.shape.length} axes`);
@@ -95,6 +97,7 @@ export const concat: Op<readonly ["...xs"], readonly ["y"], AxisAttrs> = defineO
   outputs: ["y"],
   kind: "kernel",
   onnx: "Concat",
+  batch: ({ axis }) => (axis !== 0 ? { rows: ["xs"] } : undefined),
   infer: ({ xs }, attrs: AxisAttrs): { y: TensorType } => {
     const first = xs[0];
     if (!first) throw new Error("nothing to concatenate");
@@ -145,6 +148,7 @@ export const pad_channels: Op<readonly ["x"], readonly ["y"], ChannelsAttrs> = d
   outputs: ["y"],
   kind: "kernel",
   onnx: "Pad",
+  batch: { rows: ["x"] },
   infer: ({ x }, { channels }: ChannelsAttrs) => {
     wantFloat({ x });
     wantRank("x", x, 4);
@@ -170,6 +174,7 @@ export const slice: Op<readonly ["x"], readonly ["y"], SliceAttrs> = defineOp({
   outputs: ["y"],
   kind: "kernel",
   onnx: "Slice",
+  batch: ({ axis }) => (axis !== 0 ? { rows: ["x"] } : undefined),
   infer: ({ x }, { axis: a, start, end }: SliceAttrs) => {
     const axis = wantAxis(a, x.shape.length);
     wantInteger("start", start, 0);

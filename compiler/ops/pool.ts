@@ -46,6 +46,7 @@ export const max_pool: Op<readonly ["x"], readonly ["y"], PoolAttrs> = defineOp(
   outputs: ["y"],
   kind: "kernel",
   onnx: "MaxPool",
+  batch: { rows: ["x"] },
   infer: ({ x }, attrs: PoolAttrs) => {
     wantFloat({ x });
     wantRank("x", x, 4);
@@ -68,6 +69,7 @@ export const max_pool_grad: Op<readonly ["x", "dy"], readonly ["dx"], PoolAttrs>
   outputs: ["dx"],
   kind: "kernel",
   onnx: "moproc::MaxPoolGrad",
+  batch: { rows: ["x", "dy"] },
   infer: ({ x, dy }, attrs: PoolAttrs) => {
     wantFloat({ x, dy });
     wantRank("x", x, 4);
@@ -89,7 +91,8 @@ export const global_avg_pool: Op<readonly ["x"], readonly ["y"], Record<never, n
   inputs: ["x"],
   outputs: ["y"],
   kind: "kernel",
-  onnx: "moproc::GlobalAveragePool", // the standard's keeps the two axes
+  onnx: "moproc::GlobalAveragePool",
+  batch: { rows: ["x"] }, // the standard's keeps the two axes
   infer: ({ x }, _: Record<never, never>) => {
     wantFloat({ x });
     wantRank("x", x, 4);

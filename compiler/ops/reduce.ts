@@ -60,6 +60,7 @@ export const sum: Reduction = defineOp({
   outputs: ["y"],
   kind: "kernel",
   onnx: "ReduceSum",
+  batch: ({ axes }) => (axes.every((a) => a > 0) ? { rows: ["x"] } : undefined),
   infer: ({ x }, attrs: AxesAttrs) => {
     wantFloat({ x });
     return { y: { dtype: x.dtype, shape: resultShape(x.shape, attrs) } };
@@ -75,6 +76,7 @@ export const mean: Reduction = defineOp({
   outputs: ["y"],
   kind: "composite",
   onnx: "ReduceMean",
+  batch: ({ axes }) => (axes.every((a) => a > 0) ? { rows: ["x"] } : undefined),
   infer: ({ x }, attrs: AxesAttrs) => {
     wantFloat({ x });
     return { y: { dtype: x.dtype, shape: resultShape(x.shape, attrs) } };
@@ -105,6 +107,7 @@ export const max: Reduction = defineOp({
   outputs: ["y"],
   kind: "kernel",
   onnx: "ReduceMax",
+  batch: ({ axes }) => (axes.every((a) => a > 0) ? { rows: ["x"] } : undefined),
   infer: ({ x }, attrs: AxesAttrs) => {
     wantFloat({ x });
     return { y: { dtype: x.dtype, shape: resultShape(x.shape, attrs) } };
@@ -123,6 +126,7 @@ export const channel_sum: Op<readonly ["x"], readonly ["y"], GroupAttrs> = defin
   outputs: ["y"],
   kind: "kernel",
   onnx: "moproc::ChannelSum",
+  batch: { rows: ["x"] },
   infer: ({ x }, { groups }: GroupAttrs) => {
     wantFloat({ x });
     wantRank("x", x, 2, 4);
@@ -149,6 +153,7 @@ export const channel_moments: Op<readonly ["x"], readonly ["mean", "m2"], GroupA
   outputs: ["mean", "m2"],
   kind: "kernel",
   onnx: "moproc::ChannelMoments",
+  batch: { rows: ["x"] },
   infer: ({ x }, { groups }: GroupAttrs) => {
     wantFloat({ x });
     wantRank("x", x, 2, 4);
@@ -179,6 +184,7 @@ export const group_sum: Op<readonly ["x"], readonly ["y"], Record<never, never>>
   outputs: ["y"],
   kind: "kernel",
   onnx: "moproc::GroupSum",
+  batch: { rows: ["x"], sums: ["y"] },
   infer: ({ x }, _: Record<never, never>) => {
     wantFloat({ x });
     if (x.shape.length === 0) throw new Error("x has no axis of groups");

@@ -36,6 +36,7 @@ struct TensorInfo {
 struct StateInfo {
   int32_t tensor;
   Role role;
+  bool first_rank;         // of several ranks, after a step only rank 0 has it
   InitKind init;
   double value;            // constant: the value; normal: standard deviation; uniform: bound
   int32_t copy_of;         // copy: index into Plan::state, else -1
@@ -61,13 +62,15 @@ struct TensorMapInfo {
   int32_t lower[2], upper[2];  // window: base pixels reach from lower to extent - 1 + upper along width, height
 };
 
-enum class StepKind : uint8_t { launch, copy };
+/// all_reduce, all_gather: begun by all ranks in the same order (compiler/ops/collective.ts); await: what was begun ends
+/// before the next step; own_rows: a copy of this rank's part of the rows.
+enum class StepKind : uint8_t { launch, copy, all_reduce, all_gather, own_rows, await };
 
 struct StepInfo {
   StepKind kind;
   const char* name;
   int32_t kernel;          // launch
-  Span<int32_t> args;      // launch: tensors in parameter order; copy: {from, to}
+  Span<int32_t> args;      // launch: tensors in parameter order; copy and collectives: {from, to}
   int64_t rows, groups;
   int64_t extent[4];
   Span<int64_t> tasks;     // tasks of each phase; CUDA: blocks
@@ -79,6 +82,7 @@ struct StepInfo {
 
 struct ProgramInfo {
   const char* name;
+  int32_t ranks;           // that share the batch; 0: for any number
   Span<int32_t> inputs;    // tensors of the io arena, to be set before each run
   Span<int32_t> outputs;
   Span<StepInfo> steps;

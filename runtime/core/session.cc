@@ -6,6 +6,7 @@
 #include <cstring>
 #include <stdexcept>
 
+#include "comm/world.h"
 #include "core/error.h"
 #include "core/init.h"
 #include "core/layout.h"
@@ -25,10 +26,14 @@ bool is_named(std::string_view full, std::string_view program, std::string_view 
   return separator == '.' || separator == '/' || separator == ':';
 }
 
+/// What its tensors are named after: programs for several ranks have their number behind the name.
+std::string prefix_of(const ProgramInfo& p) { return p.ranks > 1 ? std::string(p.name) + "@" + std::to_string(p.ranks) : p.name; }
+
 int find_named(const Plan& plan, const ProgramInfo& program, const Span<int32_t>& list,
                std::string_view name) {
+  const std::string prefix = prefix_of(program);
   for (const int32_t t : list)
-    if (is_named(plan.tensors[t].name, program.name, name)) return t;
+    if (is_named(plan.tensors[t].name, prefix, name)) return t;
   return -1;
 }
 
@@ -55,7 +60,8 @@ const Plan& checked(const Plan& plan) {
 std::unique_ptr<Device> make_device(const Plan& plan, const SessionOptions& o, Pool& pool,
                                     Profiler* profiler) {
   if (std::string_view(plan.device) == "cpu")
-    return std::make_unique<CpuDevice>(plan, pool, profiler, o.check);
+    return std::make_unique<CpuDevice>(plan, pool, profiler, o.check, o.world);
+  if (o.world) throw InputError("an artefact for cuda runs on one rank: its collectives are not written yet");
   return std::make_unique<cuda::CudaDevice>(plan, o.gpu, profiler, o.check);
 }
 
@@ -63,6 +69,7 @@ std::unique_ptr<Device> make_device(const Plan& plan, const SessionOptions& o, P
 
 Session::Session(const Plan& plan, SessionOptions options)
     : plan_(checked(plan)),
+      world_(options.world),
       pool_(options.threads > 0 ? options.threads : usable_cores()),
       profiler_(plan),
       device_(make_device(plan, options, pool_, options.profile ? &profiler_ : nullptr)) {
@@ -72,16 +79,27 @@ Session::Session(const Plan& plan, SessionOptions options)
 }
 
 int Session::find_program(std::string_view name) const {
-  for (int32_t p = 0; p < plan_.programs.size; ++p)
-    if (name == plan_.programs[p].name) return p;
+  for (int32_t p = 0; p < plan_.programs.size; ++p) {
+    const ProgramInfo& program = plan_.programs[p];
+    if (name == program.name && (program.ranks == 0 || program.ranks == ranks())) return p;
+  }
   return -1;
 }
+
+int Session::ranks() const { return world_ ? world_->ranks() : 1; }
+int Session::rank() const { return world_ ? world_->rank() : 0; }
 
 int Session::program(std::string_view name) const {
   const int found = find_program(name);
   if (found >= 0) return found;
+  std::string held;
+  for (const ProgramInfo& p : plan_.programs)
+    if (name == p.name) held += (held.empty() ? "" : ", ") + std::to_string(p.ranks);
+  if (!held.empty())
+    throw InputError(std::string(plan_.name) + " holds programs for " + held + " ranks, this run has " + std::to_string(ranks()) +
+                     "; compile it with --ranks " + held + "," + std::to_string(ranks()));
   std::string text = std::string(plan_.name) + " has no program " + std::string(name) + "; it has";
-  for (const ProgramInfo& p : plan_.programs) text += std::string(" ") + p.name;
+  for (const ProgramInfo& p : plan_.programs) text += " " + prefix_of(p);
   throw InputError(text);
 }
 
@@ -186,6 +204,18 @@ void Session::init_state(uint64_t seed) {
       if (to.role != Role::derived && root(to) == &s) set(to.tensor, logical);
   }
   stale_ = true;
+}
+
+void Session::share_first_rank() {
+  if (!world_) return;
+  std::vector<std::byte> room;
+  for (const StateInfo& s : plan_.state) {
+    if (!s.first_rank) continue;
+    const std::span<const std::byte> own = stored(s.tensor, room);
+    std::vector<std::byte> bytes(own.begin(), own.end());
+    world_->communicator().broadcast(info(s.tensor).name, bytes.data(), static_cast<int64_t>(bytes.size()), 0);
+    if (rank() != 0) write(s.tensor, bytes);
+  }
 }
 
 void Session::refresh() {

@@ -17,6 +17,10 @@
 #include "core/profiler.h"
 #include "cpu/pool.h"
 
+namespace moproc::comm {
+class World;
+}
+
 namespace moproc {
 
 struct SessionOptions {
@@ -24,6 +28,7 @@ struct SessionOptions {
   bool profile = false;  // time every step, see Session::profiler()
   bool check = false;    // stop at the first NaN or infinity a step writes
   int gpu = 0;           // which of the GPUs that the driver shows (CUDA_VISIBLE_DEVICES)
+  comm::World* world = nullptr;  // the ranks that share the batch; null: this process has all of it
 };
 
 /// Not thread safe: one call at a time.
@@ -41,7 +46,12 @@ class Session {
   Device& device() const { return *device_; }
   Profiler& profiler() { return profiler_; }
 
-  /// Index of a program, or InputError listing the programs there are.
+  /// The ranks that share the batch, and which of them this process is.
+  comm::World* world() const { return world_; }
+  int ranks() const;
+  int rank() const;
+
+  /// Index of a program for this number of ranks, or InputError listing the programs there are.
   int program(std::string_view name) const;
   bool has_program(std::string_view name) const { return find_program(name) >= 0; }
   /// Index of a tensor by its full name in the plan; -1 (find) or InputError (tensor) when there is none.
@@ -77,6 +87,9 @@ class Session {
   /// Fills all state from the seed: random values depend on it and the tensor's name only; momenta and the
   /// like are constants. Bits do not depend on the number of threads.
   void init_state(uint64_t seed);
+  /// The states that a step leaves right on rank 0 alone become so on all: before anything but a step reads them. Called by
+  /// all ranks.
+  void share_first_rank();
   /// Derived state no longer fits the rest: the next run (or refresh()) rebuilds it first.
   void mark_stale() { stale_ = true; }
   /// Runs the program `refresh` if derived state is stale.
@@ -105,6 +118,7 @@ class Session {
   void require_size(int tensor, size_t bytes) const;
 
   const Plan& plan_;
+  comm::World* const world_;
   Pool pool_;
   Profiler profiler_;
   std::unique_ptr<Device> device_;

@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "comm/world.h"
 #include "core/check.h"
 #include "core/error.h"
 
@@ -37,11 +38,12 @@ const Plan& checked(const Plan& plan) {
 
 }  // namespace
 
-CpuDevice::CpuDevice(const Plan& plan, Pool& pool, Profiler* profiler, bool check)
+CpuDevice::CpuDevice(const Plan& plan, Pool& pool, Profiler* profiler, bool check, comm::World* world)
     : plan_(checked(plan)),
       pool_(pool),
       profiler_(profiler),
       check_(check),
+      world_(world),
       arenas_{ArenaMemory(plan.arena_bytes[0]), ArenaMemory(plan.arena_bytes[1]),
               ArenaMemory(plan.arena_bytes[2]), ArenaMemory(plan.arena_bytes[3])},
       scratch_stride_((plan.scratch_bytes + kPage - 1) / kPage * kPage),
@@ -92,7 +94,8 @@ void CpuDevice::start(int program, const Progress& progress) {
     const StepInfo& step = p.steps[i];
     const auto start = profiler_ ? Profiler::now() : Profiler::Time{};
     if (step.kind == StepKind::launch) launch(step, buffers_[program][i].data());
-    else copy(step);
+    else if (step.kind == StepKind::copy) copy(step);
+    else together(step);
     if (profiler_) profiler_->add(program, i, Profiler::now() - start);
     if (check_) check_step(plan_, program, i, bytes);
     if (progress) progress(i + 1);
@@ -118,6 +121,21 @@ void CpuDevice::launch(const StepInfo& step, void* const* buffers) {
     if (small && tasks > 0) body(0, tasks, 0);
     else pool_.run(tasks, body);
   }
+}
+
+/// What ranks do together: begun here, done by the queue's thread.
+void CpuDevice::together(const StepInfo& step) {
+  if (!world_) throw std::logic_error("a program of several ranks on one");
+  if (step.kind == StepKind::await) return world_->queue().wait();
+  const std::byte* const from = data(step.args[0]);
+  std::byte* const to = data(step.args[1]);
+  const TensorInfo& own = plan_.tensors[step.args[0]];
+  const char* const name = plan_.tensors[step.args[1]].name;
+  if (step.kind == StepKind::all_reduce)
+    world_->queue().all_reduce(name, reinterpret_cast<const float*>(from), reinterpret_cast<float*>(to), own.bytes / static_cast<int64_t>(sizeof(float)));
+  else if (step.kind == StepKind::all_gather) world_->queue().all_gather(name, from, to, own.bytes);
+  else
+    std::memcpy(to, from + world_->rank() * plan_.tensors[step.args[1]].bytes, static_cast<size_t>(plan_.tensors[step.args[1]].bytes));
 }
 
 void CpuDevice::copy(const StepInfo& step) {

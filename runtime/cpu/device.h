@@ -10,13 +10,17 @@
 #include "core/profiler.h"
 #include "cpu/pool.h"
 
+namespace moproc::comm {
+class World;
+}
+
 namespace moproc {
 
 class CpuDevice : public Device {
  public:
-  /// All of these must outlive the device; `profiler` is null unless steps are timed. Throws InputError when
+  /// All of these must outlive the device; `profiler` is null unless steps are timed, `world` unless there are several ranks. Throws InputError when
   /// the plan is for a CPU that this machine has not, std::bad_alloc when memory does not suffice.
-  CpuDevice(const Plan& plan, Pool& pool, Profiler* profiler, bool check);
+  CpuDevice(const Plan& plan, Pool& pool, Profiler* profiler, bool check, comm::World* world = nullptr);
 
   std::string name() const override;
   std::byte* host(int tensor) override { return data(tensor); }
@@ -34,11 +38,13 @@ class CpuDevice : public Device {
   void bind_steps();
   void launch(const StepInfo& step, void* const* buffers);
   void copy(const StepInfo& step);
+  void together(const StepInfo& step);
 
   const Plan& plan_;
   Pool& pool_;
   Profiler* profiler_;
   bool check_;
+  comm::World* world_;
   ArenaMemory arenas_[4];
   int64_t scratch_stride_;
   ArenaMemory scratch_;

@@ -24,6 +24,7 @@ struct Slot {
   Batch batch;
   Order order;             // of the batch's epoch; null in evaluation
   std::uint64_t from = 0;  // first position of this part in the epoch
+  std::vector<std::int64_t> keys;  // of the whole batch: the place that each place's strong view shows; empty: its own
   int wanted = 0;          // samples to make
   int left = 0;            // samples not made yet
   std::unique_ptr<std::uint8_t[]> img, img_aug;
@@ -167,6 +168,7 @@ class Loader::Impl {
     slot.batch.index = index;
     slot.from = index * options_.batch + static_cast<std::uint64_t>(options_.rank) * part();
     const std::uint64_t there = slot.from < visits() ? visits() - slot.from : 0;
+    if (training() && options_.strong && options_.keys) slot.keys = options_.keys(epoch, index);
     slot.wanted = static_cast<int>(std::min<std::uint64_t>(there, part()));
     slot.left = slot.wanted;
     if (slot.wanted == 0) close_slot(slot);  // a rank beyond the end of the last evaluation batch
@@ -237,26 +239,38 @@ class Loader::Impl {
     }
   }
 
-  void make_training(Slot& slot, int place, Workspace& w) {
-    const std::vector<std::uint32_t>& order = *slot.order;
-    std::uint32_t sample = 0;
-    for (std::size_t further = 0;; ++further) {
-      if (further == order.size()) {
-        const Broken first = broken().front();
-        throw DatasetError(data_.folder() + ": none of the " + std::to_string(order.size()) +
-                           " images can be read; the first: " + first.name + ": " + first.reason);
-      }
-      sample = order[(slot.from + place + further) % order.size()];
-      if (load(sample, w)) break;
+  // Decodes the first readable sample from `position` of the epoch on.
+  std::uint32_t load_at(const std::vector<std::uint32_t>& order, std::uint64_t position, Workspace& w) {
+    for (std::size_t further = 0; further < order.size(); ++further) {
+      const std::uint32_t sample = order[(position + further) % order.size()];
+      if (load(sample, w)) return sample;
     }
-    const int width = w.decoded.width(), height = w.decoded.height();
-    const std::uint32_t epoch = slot.batch.epoch;
-    const std::uint32_t item = options_.order ? static_cast<std::uint32_t>(slot.from) + place : sample;
+    const Broken first = broken().front();
+    throw DatasetError(data_.folder() + ": none of the " + std::to_string(order.size()) +
+                       " images can be read; the first: " + first.name + ": " + first.reason);
+  }
+
+  // What a picture's draws are of.
+  std::uint32_t item_of(std::uint32_t sample, std::uint64_t position) const {
+    return options_.order ? static_cast<std::uint32_t>(position) : sample;
+  }
+
+  void make_training(Slot& slot, int place, Workspace& w) {
     const AugmentOptions& how = options_.augment;
-    apply(draw_weak(options_.seed, epoch, item, width, height, how), how, w,
+    const std::uint32_t epoch = slot.batch.epoch;
+    const std::uint64_t own = slot.from + static_cast<std::uint64_t>(place);
+    const std::uint32_t sample = load_at(*slot.order, own, w);
+    apply(draw_weak(options_.seed, epoch, item_of(sample, own), w.decoded.width(), w.decoded.height(), how), how, w,
           slot.img.get() + picture_bytes() * place);
     if (slot.img_aug) {
-      apply(draw_strong(options_.seed, epoch, item, width, height, how), how, w,
+      std::uint64_t key = own;
+      std::uint32_t shown = sample;
+      if (!slot.keys.empty()) {
+        const std::uint64_t batch = slot.batch.index * options_.batch;
+        key = batch + static_cast<std::uint64_t>(slot.keys[own - batch]);
+        if (key != own) shown = load_at(*slot.order, key, w);
+      }
+      apply(draw_strong(options_.seed, epoch, item_of(shown, key), w.decoded.width(), w.decoded.height(), how), how, w,
             slot.img_aug.get() + picture_bytes() * place);
     }
     slot.target[place] = data_.label(sample);

@@ -49,6 +49,9 @@ struct LoaderOptions {
   // come more than once: draws are then those of the place in the epoch.
   std::function<std::vector<std::uint32_t>(std::uint32_t epoch)> order;
   std::uint64_t visits = 0;  // length of each `order`
+  // Training with several ranks: which place of the whole batch each place's strong view shows, of all ranks' places; empty:
+  // its own. A rank's strong views are then those that it encodes as keys, which other ranks' weak views may belong to.
+  std::function<std::vector<std::int64_t>(std::uint32_t epoch, std::uint64_t index)> keys;
   AugmentOptions augment;
   DecodeLimits limits;
   // Called from worker threads, one call at a time, once a file. Empty: a line on stderr.

@@ -60,6 +60,7 @@ void Console::clear() {
 }
 
 void Console::line(const std::string& text) {
+  if (!speaks_) return;
   clear();
   std::fputs((text + "\n").c_str(), stdout);
   std::fflush(stdout);

@@ -21,7 +21,8 @@ int64_t peak_resident_bytes();
 /// Lines go to stdout; on a terminal a status line is kept below them and redrawn at most 10 times a second.
 class Console {
  public:
-  Console(bool terminal, bool quiet) : terminal_(terminal), quiet_(quiet) {}
+  /// `speaks`: false for ranks that leave the talking to another.
+  Console(bool terminal, bool quiet, bool speaks = true) : terminal_(terminal && speaks), quiet_(quiet), speaks_(speaks) {}
   ~Console() { clear(); }
   Console(const Console&) = delete;
   Console& operator=(const Console&) = delete;
@@ -36,7 +37,7 @@ class Console {
  private:
   void clear();
 
-  bool terminal_, quiet_;
+  bool terminal_, quiet_, speaks_;
   bool shown_ = false;
   std::chrono::steady_clock::time_point last_{};
 };

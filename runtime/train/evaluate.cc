@@ -11,9 +11,11 @@
 #include <utility>
 #include <vector>
 
+#include "comm/world.h"
 #include "core/error.h"
 #include "core/layout.h"
 #include "data/loader.h"
+#include "train/flags.h"
 
 namespace moproc::train {
 namespace {
@@ -137,13 +139,38 @@ bool EvaluateResult::uneven() const {
   return false;
 }
 
+namespace {
+
+/// Each rank saw its own part of the list: adds up the counts of all.
+void add_ranks(comm::World& world, size_t classes, EvaluateResult& r) {
+  const bool of_classes = world.exchange("counts a class", r.of_class.empty() ? "" : "y") != std::vector<std::string>(static_cast<size_t>(world.ranks()));
+  std::vector<int64_t> own{r.images, r.broken, r.correct1, r.correct5};
+  for (auto* v : {&r.of_class, &r.of_class1, &r.of_class5}) {
+    if (!of_classes) continue;
+    v->resize(classes, 0);
+    own.insert(own.end(), v->begin(), v->end());
+  }
+  std::vector<int64_t> all(own.size() * static_cast<size_t>(world.ranks())), sum(own.size());
+  world.communicator().all_gather("counts", reinterpret_cast<const std::byte*>(own.data()), reinterpret_cast<std::byte*>(all.data()),
+                                  static_cast<int64_t>(own.size() * sizeof(int64_t)));
+  for (size_t i = 0; i < all.size(); ++i) sum[i % own.size()] += all[i];
+  auto next = sum.begin();
+  for (int64_t* const v : {&r.images, &r.broken, &r.correct1, &r.correct5}) *v = *next++;
+  for (auto* v : {&r.of_class, &r.of_class1, &r.of_class5})
+    for (int64_t& n : *v) n = *next++;
+}
+
+}  // namespace
+
 std::optional<EvaluateResult> evaluate(Session& session, const data::Dataset& list, int workers,
                                        const std::function<bool(int64_t, int64_t)>& go_on) {
   const auto start = std::chrono::steady_clock::now();
   Program program(session, "evaluate", "img");
   data::LoaderOptions options;
   options.mode = data::Mode::evaluation;
-  options.batch = static_cast<int>(program.batch());
+  options.batch = static_cast<int>(program.batch()) * session.ranks();
+  options.rank = session.rank();
+  options.ranks = session.ranks();
   options.threads = workers;
   options.strong = false;
   options.augment.size = static_cast<int>(program.image_size());
@@ -160,6 +187,7 @@ std::optional<EvaluateResult> evaluate(Session& session, const data::Dataset& li
   }
   while (!program.idle()) program.finish(result);
   result.broken = static_cast<int64_t>(loader.broken_count());
+  if (session.world()) add_ranks(*session.world(), static_cast<size_t>(meta_number(session.plan(), "num_class")), result);
   result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return result;
 }

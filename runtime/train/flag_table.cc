@@ -28,17 +28,10 @@ void set_checkpoint_format(Options& o, const Value& v) {
 /// Accepted for the sake of old command lines; said so when the run starts.
 void set_nothing(Options& o, const Value& v) { o.without_effect.push_back(v.flag); }
 
-void set_nodes(Options& o, const Value& v) {
-  const int nodes = parse<int>(v.flag, v.texts[0], -1, std::numeric_limits<int>::max(), "a whole number");
-  if (nodes != -1 && nodes != 1)
-    throw InputError(v.flag + " " + v.texts[0] + ": this artefact runs on one node, as one process");
-  o.without_effect.push_back(v.flag);
-}
-
-void set_rank(Options& o, const Value& v) {
-  const int rank = parse<int>(v.flag, v.texts[0], -1, std::numeric_limits<int>::max(), "a whole number");
-  if (rank > 0)
-    throw InputError(v.flag + " " + v.texts[0] + ": this artefact runs on one node, as one process");
+/// The published names of what carries the collectives; which one it is follows from the device.
+void set_backend(Options& o, const Value& v) {
+  if (v.texts[0] != "nccl" && v.texts[0] != "gloo" && v.texts[0] != "mpi" && v.texts[0] != "shm")
+    throw InputError(v.flag + " " + v.texts[0] + ": known are nccl, gloo, mpi and shm");
   o.without_effect.push_back(v.flag);
 }
 
@@ -178,12 +171,15 @@ void add_replay(std::vector<Flag>& table) {
 }
 
 void add_launchers(std::vector<Flag>& table) {
-  Section t(table, "of other launchers (this artefact runs as one process)");
-  t.one({"--world-size"}, "NODES", "-1", "only 1 or -1", set_nodes);
-  t.one({"--rank"}, "N", "-1", "only 0 or -1", set_rank);
-  t.one({"--dist-url"}, "URL", "", "no effect", set_nothing);
-  t.one({"--dist-backend"}, "NAME", "", "no effect", set_nothing);
-  t.none({"--multiprocessing-distributed"}, "no effect", set_nothing);
+  Section t(table, "several ranks (processes that share the batch)");
+  t.one({"--nproc-per-node"}, "N", "1", "ranks to start on this node", number<int>(AT(launch.per_node), 1, 4096));
+  t.one({"--world-size"}, "NODES", "1", "nodes of the run", number<int>(AT(launch.world_size), -1, 1 << 20));
+  t.one({"--rank"}, "N", "0", "this node, counted from 0", number<int>(AT(launch.rank), -1, 1 << 20));
+  t.one({"--dist-url"}, "URL", "", "where rank 0 is, tcp://HOST:PORT; env://: MASTER_ADDR and MASTER_PORT say it", text(AT(launch.dist_url)));
+  t.one({"--dist-backend"}, "NAME", "", "accepted; what carries the data follows from the device", set_backend);
+  t.none({"--multiprocessing-distributed"}, "accepted; --nproc-per-node says how many processes start", set_nothing);
+  t.one({"--timeout"}, "SECONDS", "600", "how long a rank may be missed before the others give it up", number<double>(AT(timeout), 0.1, 1e6));
+  t.one({"--max-restarts"}, "N", "0", "how often to go on from the newest checkpoint after a rank was lost", number<int>(AT(max_restarts), 0, 1 << 20));
 }
 
 /// What of the above means the same to another verb.

@@ -18,7 +18,7 @@ constexpr int64_t kSameWish = 300;  // ms
 
 std::atomic<int> first{0};
 std::atomic<int64_t> first_at{0};  // ms
-struct sigaction before_int, before_term;
+struct sigaction before_int, before_term, before_usr1;
 static_assert(std::atomic<int>::is_always_lock_free && std::atomic<int64_t>::is_always_lock_free);
 
 int64_t now() {
@@ -49,11 +49,13 @@ Interrupt::Interrupt() {
   sigemptyset(&action.sa_mask);
   sigaction(SIGINT, &action, &before_int);
   sigaction(SIGTERM, &action, &before_term);
+  sigaction(SIGUSR1, &action, &before_usr1);
 }
 
 Interrupt::~Interrupt() {
   sigaction(SIGINT, &before_int, nullptr);
   sigaction(SIGTERM, &before_term, nullptr);
+  sigaction(SIGUSR1, &before_usr1, nullptr);
 }
 
 int Interrupt::signal() const { return first; }

@@ -1,26 +1,48 @@
 // From the command line to a Trainer, and from exceptions to exit statuses.
 #include "train/main.h"
 
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <exception>
 #include <new>
 #include <string>
 
+#include "comm/world.h"
 #include "core/error.h"
 #include "data/dataset.h"
 #include "train/clean.h"
 #include "train/flags.h"
 #include "train/lowshot.h"
 #include "train/replay.h"
+#include "train/supervisor.h"
 #include "train/trainer.h"
 
 namespace {
 
+int rank = 0, ranks = 1;
+
 int fail(int status, const char* what) {
   std::fflush(stdout);
-  std::fprintf(stderr, "train: %s\n", what);
+  if (ranks > 1) std::fprintf(stderr, "train: rank %d: %s\n", rank, what);
+  else std::fprintf(stderr, "train: %s\n", what);
   return status;
+}
+
+/// One rank of several, or all of a run.
+int train(const moproc::Plan& plan, moproc::train::Options options, const moproc::comm::Launch& launch) {
+  using namespace moproc;
+  if (train::is_restarted() && !options.exp_dir.empty()) options.resume = "auto";
+  if (launch.ranks == 1) return train::Trainer(plan, std::move(options)).run();
+  rank = launch.rank;
+  ranks = launch.ranks;
+  comm::World world(launch, options.timeout);
+  try {
+    return train::Trainer(plan, std::move(options), &world).run();
+  } catch (const std::exception& e) {
+    world.communicator().give_up(e.what());
+    throw;
+  }
 }
 
 }  // namespace
@@ -35,15 +57,24 @@ int moproc_train_main(int argc, char** argv, const moproc::Plan& plan) {
       std::fputs(moproc::train::help_text(argv[0], options.verb).c_str(), stdout);
       return 0;
     }
+    const moproc::comm::LaunchPlan launch = moproc::comm::plan_launch(options.launch, moproc::comm::process_environment());
+    const bool alone = options.verb == moproc::train::Verb::clean || options.verb == moproc::train::Verb::lowshot || !options.replay.empty();
+    if (alone && launch.launch.ranks > 1) throw moproc::InputError("this command runs as one process, not as " + std::to_string(launch.launch.ranks));
     if (options.verb == moproc::train::Verb::clean) return moproc::train::run_clean(plan, options);
     if (options.verb == moproc::train::Verb::lowshot) return moproc::train::run_lowshot(plan, options);
-    if (options.replay.empty()) return moproc::train::Trainer(plan, options).run();
-    moproc::train::run_replay(plan, options);
-    return 0;
+    if (!options.replay.empty()) {
+      moproc::train::run_replay(plan, options);
+      return 0;
+    }
+    const bool restarts = options.max_restarts > 0 && launch.launch.by.empty();
+    if (launch.to_start > 0 || restarts) return moproc::train::supervise({launch.launch, std::max(1, launch.to_start)}, options, argv);
+    return train(plan, options, launch.launch);
   } catch (const moproc::InputError& e) {
     return fail(2, e.what());
   } catch (const moproc::data::DatasetError& e) {
     return fail(2, e.what());
+  } catch (const moproc::comm::LostRank& e) {
+    return fail(moproc::train::kLost, e.what());
   } catch (const std::bad_alloc&) {
     return fail(2, "not enough memory for this artefact; compile it with a smaller batch");
   } catch (const std::exception& e) {

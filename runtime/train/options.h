@@ -7,6 +7,8 @@
 #include <string_view>
 #include <vector>
 
+#include "comm/launch.h"
+
 namespace moproc::train {
 
 /// Read each step by the compiled program, from its inputs hyper.NAME.
@@ -56,7 +58,10 @@ struct Options {
   bool start_clean_given = false;
   Hyper hyper;
   Confirmed confirmed;
-  std::vector<std::string> without_effect;  // flags of other launchers that were given
+  std::vector<std::string> without_effect;  // flags that were given and do nothing here
+  comm::LaunchFlags launch;
+  double timeout = 600;   // seconds that another rank may be missed
+  int max_restarts = 0;   // after a rank was lost
 
   bool google = true, flickr = true;  // whose images of WebVision are trained on
   double crop_min = 0.2;

@@ -206,7 +206,7 @@ void Report::evaluation(int epoch, const std::string& set, const EvaluateResult&
 }
 
 void Report::stopped(int signal, const Position& at, const std::string& saved) {
-  const char* const name = signal == SIGINT ? "SIGINT" : "SIGTERM";
+  const char* const name = signal == SIGINT ? "SIGINT" : signal == SIGUSR1 ? "SIGUSR1" : "SIGTERM";
   JsonLine record;
   record.add("event", "stopped").add("signal", name).add("epoch", int64_t{at.epoch}).add("step", at.step);
   log_.line(record);

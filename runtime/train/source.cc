@@ -100,7 +100,17 @@ class SyntheticSource : public Source {
     }
     if (epoch_ >= o_.start_epoch + o_.epochs) return false;
     if (!o_.repeat || !made_) make(static_cast<uint64_t>(epoch_) * o_.batches_per_epoch + index_);
-    batch = {epoch_, index_++, img_.data(), img_aug_.data(), target_.data(), nullptr, nullptr};
+    const int64_t part = o_.batch / o_.ranks, from = part * o_.rank;
+    const size_t image = img_.size() / static_cast<size_t>(o_.batch);
+    const uint8_t* strong = img_aug_.data() + image * static_cast<size_t>(from);
+    if (o_.keys) {
+      const std::vector<int64_t> keys = o_.keys(static_cast<uint32_t>(epoch_), static_cast<uint64_t>(index_));
+      keys_.resize(image * static_cast<size_t>(part));
+      for (int64_t i = 0; i < part; ++i)
+        std::copy_n(img_aug_.begin() + static_cast<std::ptrdiff_t>(image) * keys[static_cast<size_t>(from + i)], image, keys_.begin() + static_cast<std::ptrdiff_t>(image) * i);
+      strong = keys_.data();
+    }
+    batch = {epoch_, index_++, img_.data() + image * static_cast<size_t>(from), strong, target_.data() + from, nullptr, nullptr};
     return true;
   }
   int64_t batches_per_epoch() const override { return o_.batches_per_epoch; }
@@ -131,7 +141,7 @@ class SyntheticSource : public Source {
   int epoch_;
   int64_t index_;
   bool made_ = false;
-  std::vector<uint8_t> img_, img_aug_;
+  std::vector<uint8_t> img_, img_aug_, keys_;
   std::vector<int64_t> target_;
 };
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -11,7 +12,7 @@
 
 namespace moproc::train {
 
-/// One step's data. Pointers are valid until the next call of next(). Images are of the type that the
+/// One step's data: this rank's part of it. Pointers are valid until the next call of next(). Images are of the type that the
 /// program takes: bytes, but for programs compiled to take f32.
 struct TrainBatch {
   int epoch = 0;
@@ -48,6 +49,8 @@ struct SyntheticOptions {
   int64_t start_batch = 0;          // of start_epoch
   uint64_t seed = 0;
   bool repeat = false;  // the first batch again and again
+  int rank = 0, ranks = 1;
+  std::function<std::vector<int64_t>(uint32_t epoch, uint64_t index)> keys;  // as in data::LoaderOptions
 };
 
 /// Uniform random bytes and labels, a function of (seed, step over all epochs) alone.

@@ -6,9 +6,11 @@
 #include <iterator>
 #include <numeric>
 
+#include "comm/world.h"
 #include "core/error.h"
 #include "core/layout.h"
 #include "data/sampler.h"
+#include "train/flags.h"
 
 namespace moproc::train {
 namespace {
@@ -52,6 +54,7 @@ StepRunner::StepRunner(Session& session, const Hyper& hyper, uint64_t seed, bool
     : session_(session),
       hyper_(hyper),
       seed_(seed),
+      loads_keys_(session.ranks() > 1 && meta(session.plan(), "shuffle_bn") != "exchange"),
       supervised_(session.has_program("train") && !session.has_program("warmup")) {
   if (supervised_) {
     phases_[static_cast<int>(Phase::train)] = bind(features ? "train_features" : "train", Phase::train);
@@ -76,8 +79,7 @@ void StepRunner::require_outputs(const Bound& b, Phase phase) const {
   const TensorInfo& labels = session_.info(session_.output(b.program, "target_out"));
   const TensorInfo& kept = session_.info(session_.output(b.program, "kept"));
   session_.output(b.program, "clean");
-  if (labels.dtype != DType::i64 || kept.dtype != DType::f32 || elements(labels) != batch_ ||
-      elements(kept) != batch_)
+  if (labels.dtype != DType::i64 || kept.dtype != DType::f32 || elements(labels) != batch() || elements(kept) != batch())
     throw InputError("program clean: target_out is " + show_type(labels) + " and kept " + show_type(kept) +
                      ", not i64 and f32 of the batch");
 }
@@ -100,25 +102,36 @@ StepRunner::Bound StepRunner::bind(const std::string& name, Phase phase) {
   b.target_b = session_.find_input(b.program, "target_b");
   b.mix = session_.find_input(b.program, "hyper.mix");
   b.weight = session_.find_input(b.program, "weight");
+  b.mail = session_.find_input(b.program, "mail");
   size_t fed = 2 + b.hyper.size();
-  for (const int t : {b.img_aug, b.order, b.target_b, b.mix, b.weight}) fed += t >= 0;
+  for (const int t : {b.img_aug, b.order, b.target_b, b.mix, b.weight, b.mail}) fed += t >= 0;
   if (static_cast<size_t>(p.inputs.size) != fed) {
     std::string text = "program " + name + " has inputs that training does not feed; it has";
     for (const int32_t t : p.inputs) text += std::string(" ") + session_.info(t).name;
     throw InputError(text);
   }
   const TensorInfo& img = session_.info(b.img);
-  batch_ = img.shape[0];
+  part_ = img.shape[0];
   image_size_ = feature >= 0 ? 0 : img.shape[2];
   image_dtype_ = img.dtype == DType::f32 ? DType::f32 : DType::u8;
   for (const int t : {b.img, b.img_aug})
-    if (t >= 0 && t != feature) expect(session_.info(t), image_dtype_, {batch_, 3, image_size_, image_size_});
-  for (const int t : {b.target, b.order, b.target_b})
-    if (t >= 0) expect(session_.info(t), DType::i64, {batch_});
-  if (b.weight >= 0) expect(session_.info(b.weight), DType::f32, {batch_});
+    if (t >= 0 && t != feature) expect(session_.info(t), image_dtype_, {part_, 3, image_size_, image_size_});
+  for (const int t : {b.target, b.target_b})
+    if (t >= 0) expect(session_.info(t), DType::i64, {part_});
+  if (b.order >= 0) expect(session_.info(b.order), DType::i64, {batch()});
+  if (b.weight >= 0) expect(session_.info(b.weight), DType::f32, {part_});
   if (b.mix >= 0) expect(session_.info(b.mix), DType::f32, {});
   require_outputs(b, phase);
   return b;
+}
+
+std::vector<int64_t> StepRunner::all_targets(const int64_t* own) const {
+  std::vector<int64_t> all(own, own + part_);
+  if (session_.ranks() == 1) return all;
+  all.resize(static_cast<size_t>(batch()));
+  session_.world()->communicator().all_gather("labels", reinterpret_cast<const std::byte*>(own), reinterpret_cast<std::byte*>(all.data()),
+                                              part_ * static_cast<int64_t>(sizeof(int64_t)));
+  return all;
 }
 
 void StepRunner::start(Phase phase, const TrainBatch& batch, double lr, uint64_t global_step) {
@@ -156,17 +169,24 @@ void StepRunner::feed(const Bound& p, const TrainBatch& batch, double lr, uint64
   copy_batch(p.target, batch.target);
   if (p.weight >= 0) {
     const auto weight = session_.view<float>(p.weight);
-    for (int64_t i = 0; i < batch_; ++i)
+    for (int64_t i = 0; i < part_; ++i)
       weight[i] = weights_.empty() ? 1.0f : weights_[static_cast<size_t>(batch.sample[i])];
   }
+  if (p.mail >= 0) {
+    const auto mail = session_.view<int64_t>(p.mail);
+    std::fill(mail.begin(), mail.end(), 0);
+    mail[0] = word_;
+  }
   if (p.order < 0) return;
-  std::vector<int64_t> order(batch.order, batch.order ? batch.order + batch_ : nullptr);
-  if (order.empty()) order = data::permutation(seed_, global_step, static_cast<uint64_t>(batch_));
+  std::vector<int64_t> order(batch.order, batch.order ? batch.order + this->batch() : nullptr);
+  if (order.empty()) order = data::permutation(seed_, global_step, static_cast<uint64_t>(this->batch()));
   copy(p.order, order.data());
   if (p.mix < 0) return;
   session_.view<float>(p.mix)[0] = static_cast<float>(data::beta_draw(seed_, global_step, mixup_));
   const auto other = session_.view<int64_t>(p.target_b);
-  for (int64_t i = 0; i < batch_; ++i) other[i] = batch.target[order[static_cast<size_t>(i)]];
+  const std::vector<int64_t> targets = all_targets(batch.target);
+  const int64_t from = part_ * session_.rank();
+  for (int64_t i = 0; i < part_; ++i) other[i] = targets[static_cast<size_t>(order[static_cast<size_t>(from + i)])];
 }
 
 /// All elements of a floating-point or integer output as doubles; nothing when the program has no such
@@ -189,7 +209,7 @@ std::optional<std::vector<double>> StepRunner::values(int program, const char* o
 
 StepResult StepRunner::read(const Bound& p) const {
   StepResult r;
-  r.samples = static_cast<double>(batch_);
+  r.samples = static_cast<double>(batch());
   const auto total = [&](const char* name) -> std::optional<double> {
     const auto v = values(p.program, name);
     return v ? std::optional(sum(*v)) : std::nullopt;
@@ -208,6 +228,10 @@ StepResult StepRunner::read(const Bound& p) const {
   r.correct_inst = total("correct_inst");
   r.correct_proto = total("correct_proto");
   r.kept = total("clean").value_or(r.samples);
+  if (const auto mails = values(p.program, "mails")) {
+    const size_t words = mails->size() / static_cast<size_t>(session_.ranks());
+    for (size_t i = 0; i < mails->size(); i += words) r.told = std::max(r.told, static_cast<int64_t>((*mails)[i]));
+  }
   if (const int t = session_.find_output(p.program, "target_out"); t >= 0)
     r.target_new = session_.view<int64_t>(t).data();
   if (const int t = session_.find_output(p.program, "kept"); t >= 0)

@@ -23,6 +23,7 @@ struct StepResult {
   std::optional<double> correct_cls, correct_inst, correct_proto;  // counts over all groups
   double kept = 0;  // samples in the class and prototype losses
   double samples = 0;
+  int64_t told = 0;  // with several ranks: see StepRunner::tell
   // Both point into the session, until the next result is read.
   const int64_t* target_new = nullptr;  // (n) labels after correction; null when the phase corrects none
   const float* kept_flags = nullptr;    // (n)
@@ -45,7 +46,9 @@ class StepRunner {
   /// Steps that weigh samples take these, by place in the list; empty: 1 each.
   void set_weights(std::vector<float> weights) { weights_ = std::move(weights); }
 
-  int64_t batch() const { return batch_; }
+  /// Images of a step: of all ranks, and of this one.
+  int64_t batch() const { return part_ * session_.ranks(); }
+  int64_t part() const { return part_; }
   int64_t image_size() const { return image_size_; }
   /// u8, or f32 for a program compiled to take images that are normalised already.
   DType image_dtype() const { return image_dtype_; }
@@ -53,6 +56,10 @@ class StepRunner {
   Phase phase(int epoch, int start_clean_epoch) const;
   /// Whether any program reads the strong view.
   bool needs_strong() const;
+  /// Whether every rank is to be given the key images in the order of the permutation.
+  bool loads_keys() const { return loads_keys_; }
+  /// A number that the next step tells all ranks; the largest of those that all ranks told is in StepResult::told.
+  void tell(int64_t word) { word_ = word; }
   /// Starts `phase` on one batch, whose memory is free again afterwards; `global_step` names the permutation
   /// of the keys. As many steps as Session::slots() may be started and not finished.
   void start(Phase phase, const TrainBatch& batch, double lr, uint64_t global_step);
@@ -60,6 +67,8 @@ class StepRunner {
   StepResult finish(Phase phase);
   /// Both, with nothing else under way.
   StepResult run(Phase phase, const TrainBatch& batch, double lr, uint64_t global_step);
+  /// The same number for each sample of the whole batch, from what each rank has for its own. Nothing may be under way.
+  std::vector<int64_t> all_targets(const int64_t* own) const;
   /// All elements of an output of the phase's program, after it ran; nothing when it has no such output.
   std::optional<std::vector<double>> output(Phase phase, const char* name) const {
     return values(phases_[static_cast<int>(phase)].program, name);
@@ -75,7 +84,7 @@ class StepRunner {
   struct Bound {
     int program = -1;
     int img = -1, img_aug = -1, target = -1, order = -1;
-    int target_b = -1, mix = -1, weight = -1;
+    int target_b = -1, mix = -1, weight = -1, mail = -1;
     std::vector<Scalar> hyper;
   };
 
@@ -89,7 +98,9 @@ class StepRunner {
   Session& session_;
   Hyper hyper_;
   uint64_t seed_;
-  int64_t batch_ = 0, image_size_ = 0;
+  int64_t part_ = 0, image_size_ = 0;
+  int64_t word_ = 0;
+  bool loads_keys_;
   DType image_dtype_ = DType::u8;
   bool supervised_;  // there is but the program `train`
   double mixup_ = 0;

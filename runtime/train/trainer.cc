@@ -6,54 +6,62 @@
 
 #include <algorithm>
 #include <cmath>
+#include <csignal>
 #include <utility>
 
+#include "comm/world.h"
 #include "core/error.h"
 #include "cpu/cores.h"
+#include "data/sampler.h"
 #include "train/dump.h"
 #include "train/flags.h"
 #include "train/pretrained.h"
+#include "train/supervisor.h"
 
 namespace moproc::train {
 namespace {
 
 constexpr int64_t kSyntheticEpoch = 10;  // steps
 
-Options checked(Options options, const Plan& plan) {
+Options checked(Options options, const Plan& plan, const comm::World* world) {
   check_against(options, plan);
-  if (options.workers == 0) options.workers = usable_cores();
+  const int own_cores = std::max(1, usable_cores() / (world ? world->launch().local_ranks : 1));
+  if (options.workers == 0) options.workers = own_cores;
+  if (options.threads == 0) options.threads = own_cores;
+  if (world && options.cache_features) throw InputError("--cache-features runs as one process");
+  if (world && options.dump_step) throw InputError("--dump-step runs as one process");
   if (options.synthetic && options.steps == 0) options.steps = kSyntheticEpoch;
   if (options.verb == Verb::retrain && options.compat_released) options.epochs += 1;
   if (options.dump_step) require_kept_values(plan);
   if (!options.dump.empty()) formats::make_writable_folder(options.dump, "--dump");
-  if (!options.exp_dir.empty() && !options.evaluate)
+  if (!options.exp_dir.empty() && !options.evaluate && (!world || world->rank() == 0))
     formats::make_writable_folder(options.exp_dir, "--exp-dir");
   return options;
 }
 
-SessionOptions session_options(const Options& o) {
-  return {o.threads, o.profile, o.check, o.gpu.value_or(0)};
+SessionOptions session_options(const Options& o, comm::World* world) {
+  return {o.threads, o.profile, o.check, o.gpu.value_or(world ? world->launch().local_rank : 0), world};
 }
 
 std::string hex(uint64_t v) { return format("%016llx", static_cast<unsigned long long>(v)); }
 
 }  // namespace
 
-Trainer::Trainer(const Plan& plan, Options options)
-    : options_(checked(std::move(options), plan)),
-      console_(isatty(STDOUT_FILENO) == 1, options_.quiet),
-      session_(plan, session_options(options_)) {
-  for (const std::string& flag : options_.without_effect)
-    console_.line("note: " + flag + " has no effect: this artefact runs as one process");
+Trainer::Trainer(const Plan& plan, Options options, comm::World* world)
+    : options_(checked(std::move(options), plan, world)),
+      world_(world),
+      console_(isatty(STDOUT_FILENO) == 1, options_.quiet, !world || world->rank() == 0),
+      session_(plan, session_options(options_, world)) {
   if (options_.start_clean_epoch == 0)
     console_.line("note: --start_clean_epoch 0: epoch 0 is warm-up, cleaning begins at epoch 1");
   find_start();
   lists_ = read_lists(session_.plan(), options_, seed_, console_);
   start_state();
-  const bool logs = !options_.exp_dir.empty() && !options_.evaluate;
-  const std::string json = !options_.json_log.empty() ? options_.json_log
-                           : logs                     ? options_.exp_dir + "/metrics.jsonl"
-                                                      : "";
+  agree();
+  const bool logs = !options_.exp_dir.empty() && !options_.evaluate && first();
+  const std::string json = !options_.json_log.empty() && first() ? options_.json_log
+                           : logs                                ? options_.exp_dir + "/metrics.jsonl"
+                                                                 : "";
   log_ = std::make_unique<RunLog>(logs ? options_.exp_dir : "", json);
   if (!options_.evaluate) {
     steps_.emplace(session_, options_.hyper, seed_, options_.cache_features);
@@ -71,6 +79,33 @@ Trainer::Trainer(const Plan& plan, Options options)
                   options_.synthetic);
 }
 
+/// Nothing starts before all ranks have the same in hand.
+void Trainer::agree() const {
+  if (!world_) return;
+  const Hyper& h = options_.hyper;
+  const Plan& plan = session_.plan();
+  std::vector<std::pair<std::string, std::string>> fields = {
+      {"command", name_of(options_.verb)}, {"artefact", plan.digest}, {"training list", data_digest()}, {"seed", std::to_string(seed_)},
+      {"epoch to begin with", std::to_string(at_.epoch)}, {"step to begin with", std::to_string(at_.step)},
+      {"epochs", std::to_string(options_.epochs)}, {"steps", std::to_string(options_.steps)}, {"--start_clean_epoch", std::to_string(options_.start_clean_epoch)},
+      {"learning rate of the first epoch", format("%.17g", learning_rate(options_, at_.epoch))}, {"--crop-min", format("%g", options_.crop_min)},
+      {"--jitter", format("%g", options_.jitter)}, {"--gray", format("%g", options_.gray)}, {"--mixup", format("%g", options_.mixup)},
+      {"--save-every", std::to_string(options_.checkpoint_every)}, {"number of validation lists", std::to_string(lists_.val.size())}};
+  const std::pair<const char*, double> hyper[] = {
+      {"--lr", h.lr}, {"--momentum", h.momentum}, {"--wd", h.weight_decay}, {"--moco_m", h.moco_m}, {"--proto_m", h.proto_m},
+      {"--temperature", h.temperature}, {"--alpha", h.alpha}, {"--pseudo_th", h.pseudo_th}, {"--w-inst", h.w_inst}, {"--w-proto", h.w_proto}};
+  for (const auto& [name, value] : hyper) fields.emplace_back(name, format("%.17g", value));
+  world_->agree(fields);
+}
+
+/// Which key images this rank loads, where ranks do not send them.
+std::function<std::vector<int64_t>(uint32_t, uint64_t)> Trainer::keys() const {
+  if (!steps_->loads_keys() || !steps_->needs_strong()) return {};
+  return [this](uint32_t epoch, uint64_t index) {
+    return data::permutation(seed_, uint64_t{epoch} * static_cast<uint64_t>(batches_) + index, static_cast<uint64_t>(steps_->batch()));
+  };
+}
+
 std::string Trainer::data_digest() const { return lists_.train ? hex(lists_.train->digest()) : "synthetic"; }
 
 /// Which checkpoint the run goes on with, or, retraining or fine-tuning, begins with; and its seed.
@@ -79,6 +114,7 @@ void Trainer::find_start() {
   from_ = options_.resume;
   if (from_ == "auto") {
     from_ = newest_checkpoint(options_.exp_dir);
+    if (world_) from_ = world_->from_first("checkpoint", from_);
     if (from_.empty()) console_.line("no checkpoint in " + options_.exp_dir + " yet: starting anew");
   }
   if (options_.verb == Verb::train) return;
@@ -160,13 +196,18 @@ bool Trainer::cache_features() {
 
 void Trainer::open_source() {
   const int epochs = options_.epochs - at_.epoch;
+  const uint64_t visits = lists_.train ? (lists_.order ? lists_.visits : lists_.train->size()) : 0;
+  batches_ = options_.synthetic ? kSyntheticEpoch : static_cast<int64_t>(visits) / steps_->batch();
   if (options_.synthetic) {
     source_ = make_synthetic_source({steps_->batch(), steps_->image_size(),
                                      meta_number(session_.plan(), "num_class"), kSyntheticEpoch, at_.epoch,
-                                     epochs, at_.step, seed_, session_.device().separate()});
+                                     epochs, at_.step, seed_, session_.device().separate(), session_.rank(), session_.ranks(), keys()});
   } else {
     data::LoaderOptions o;
     o.batch = static_cast<int>(steps_->batch());
+    o.rank = session_.rank();
+    o.ranks = session_.ranks();
+    o.keys = keys();
     o.threads = options_.workers;
     o.seed = seed_;
     o.start_epoch = static_cast<uint32_t>(at_.epoch);
@@ -195,7 +236,7 @@ int Trainer::run() {
   interrupt_.emplace();
   const Plan& plan = session_.plan();
   if (options_.cache_features) {
-    if (!cache_features()) return 128 + interrupt_->signal();
+    if (!cache_features()) return stopped_status();
     open_source();
   }
   console_.line(format("%s: %s, %s, %lld steps of %lld images an epoch, seed %llu", plan.name,
@@ -212,9 +253,12 @@ int Trainer::run() {
   if (options_.profile) console_.line(session_.profiler().report());
   const bool unended = at_.step == batches_;  // an epoch whose end was left out
   if (!interrupted() || at_.epoch >= options_.epochs || (limit_reached() && !unended)) return 0;
-  report_->stopped(interrupt_->signal(), at_, saved_);
-  return 128 + interrupt_->signal();
+  report_->stopped(signal(), at_, saved_);
+  return stopped_status();
 }
+
+/// To be tried again, unless nothing was kept, or somebody at the terminal wants it to end.
+int Trainer::stopped_status() const { return options_.exp_dir.empty() || signal() == SIGINT ? 128 + signal() : kStopped; }
 
 /// A prototype begins as its class's first image, which after n images still makes up proto_m^(n - 1) of it.
 void Trainer::warn_of_prototypes() {
@@ -268,9 +312,13 @@ void Trainer::start_step() {
   if (batch.epoch != at_.epoch || batch.index != step)
     throw std::logic_error("the source of batches is at another place than the run");
   Started s{steps_->phase(at_.epoch, options_.start_clean_epoch), learning_rate(options_, at_.epoch), {}, {}};
-  s.target.assign(batch.target, batch.target + steps_->batch());
-  for (int64_t i = 0; !lists_.truth.empty() && i < steps_->batch(); ++i)
+  s.target.assign(batch.target, batch.target + steps_->part());
+  for (int64_t i = 0; !lists_.truth.empty() && i < steps_->part(); ++i)
     s.truth.push_back(lists_.truth[static_cast<size_t>(batch.sample[i])]);
+  if (world_) {
+    world_->communicator().at_step(at_.samples / steps_->batch());
+    steps_->tell(interrupt_->signal());
+  }
   steps_->start(
       s.phase, batch, s.lr,
       static_cast<uint64_t>(at_.epoch) * static_cast<uint64_t>(batches_) + static_cast<uint64_t>(step));
@@ -278,9 +326,14 @@ void Trainer::start_step() {
 }
 
 void Trainer::finish_step() {
-  const Started s = std::move(started_.front());
+  Started s = std::move(started_.front());
   started_.pop_front();
   const StepResult result = steps_->finish(s.phase);
+  told_ = std::max(told_, static_cast<int>(result.told));
+  if (world_ && result.target_new) {
+    s.target = steps_->all_targets(s.target.data());
+    if (!s.truth.empty()) s.truth = steps_->all_targets(s.truth.data());
+  }
   if (options_.dump_step == steps_run_)
     dump_values(session_, steps_->program(s.phase), options_.dump, steps_run_);
   ++at_.step;
@@ -307,11 +360,13 @@ void Trainer::end_epoch() {
 }
 
 bool Trainer::evaluate_epoch(int epoch) {
+  session_.share_first_rank();
   for (size_t i = 0; i < lists_.val.size(); ++i) {
     const Validation& v = lists_.val[i];
     const auto r = cached_ ? std::optional(evaluate_features(session_, v.list, cached_val_[i])) : evaluate(session_, v.list, options_.workers, [&](int64_t done, int64_t all) {
       console_.status("validation", static_cast<double>(done) / static_cast<double>(all),
                       format("%lld/%lld", static_cast<long long>(done), static_cast<long long>(all)));
+      hear();
       return !interrupted();
     });
     if (!r) return false;
@@ -321,8 +376,14 @@ bool Trainer::evaluate_epoch(int epoch) {
   return true;
 }
 
+/// Between batches of an evaluation no step tells what others have heard.
+void Trainer::hear() {
+  if (!world_ || !interrupt_) return;
+  for (const std::string& s : world_->exchange("signals", std::to_string(interrupt_->signal()))) told_ = std::max(told_, std::stoi(s));
+}
+
 void Trainer::save(int epoch, std::optional<int64_t> step) {
-  if (options_.exp_dir.empty()) return;
+  if (options_.exp_dir.empty() || !first()) return;
   CheckpointInfo info;
   info.at = at_;
   info.seed = seed_;

@@ -27,10 +27,11 @@ class Trainer {
  public:
   /// Reads lists, truth and checkpoint, makes folders and logs, allocates: every kind of bad input is found
   /// here. Throws InputError or data::DatasetError.
-  Trainer(const Plan& plan, Options options);
+  /// `world`: the ranks that share the batch; null: this process has all of it. They have to agree about everything.
+  Trainer(const Plan& plan, Options options, comm::World* world = nullptr);
 
   /// Trains (or only evaluates) to the end: 0. A signal ends training after the current step, with a
-  /// checkpoint there where --exp-dir is given: 130 for SIGINT, 143 for SIGTERM.
+  /// checkpoint there where --exp-dir is given: then 75, for "go on later". Without, and for SIGINT, 128 and its number.
   int run();
 
  private:
@@ -46,11 +47,18 @@ class Trainer {
   void start_step();
   void finish_step();
   void end_epoch();
+  void hear();
+  int stopped_status() const;
   bool evaluate_epoch(int epoch);  // false: a signal came, and the evaluation is void
   void save(int epoch, std::optional<int64_t> step);
+  std::function<std::vector<int64_t>(uint32_t, uint64_t)> keys() const;
+  void agree() const;
+  bool first() const { return session_.rank() == 0; }
   std::string data_digest() const;
   int64_t steps_left() const;
-  bool interrupted() const { return interrupt_ && interrupt_->signal() != 0; }
+  /// The signal that ends the run: with several ranks, one that all have heard of.
+  int signal() const { return world_ ? told_ : interrupt_ ? interrupt_->signal() : 0; }
+  bool interrupted() const { return signal() != 0; }
   bool limit_reached() const { return options_.steps > 0 && steps_run_ >= options_.steps; }
 
   /// A step under way, and what its report needs of its batch.
@@ -61,6 +69,8 @@ class Trainer {
   };
 
   Options options_;
+  comm::World* const world_;
+  int told_ = 0;
   Console console_;
   Lists lists_;
   Session session_;

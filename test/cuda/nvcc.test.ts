@@ -65,7 +65,7 @@ for (const [gpu, code, ofHopper] of [
 function heaviest(): readonly Kernel[] {
   const config = { arch: "resnet50", width: 1, num_class: 1000, low_dim: 128, queue: 8192, image_size: 224 } as const;
   const graphs = moproPrograms({ ...config, batch: 256, groups: 1 }).filter((g) => g.name === "clean");
-  const target = { device: "cuda", arch: "sm_80,sm_90a", ranks: 1, precision: "bf16" } as const;
+  const target = { device: "cuda", arch: "sm_80,sm_90a", ranks: [1], precision: "bf16" } as const;
   const { kernels } = lower(graphs, { name: "r50", target }).plan;
   const size = (k: Kernel): number => k.source.split("const Vec").length;
   return ["conv_fprop", "conv_dgrad", "conv_wgrad", "matmul"].flatMap((template) =>

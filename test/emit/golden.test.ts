@@ -17,8 +17,8 @@ import { batch_norm, conv2d, finish, linear, Net } from "../../models/nn.js";
 import { parameters, sgd } from "../../models/optim.js";
 
 const f32 = (...shape: readonly number[]): TensorType => ({ dtype: "f32", shape });
-const cpu: Target = { device: "cpu", arch: "x86-64-v3", ranks: 1 };
-const gpu: Target = { device: "cuda", arch: "sm_80,sm_90a", ranks: 1, precision: "bf16" };
+const cpu: Target = { device: "cpu", arch: "x86-64-v3", ranks: [1] };
+const gpu: Target = { device: "cuda", arch: "sm_80,sm_90a", ranks: [1], precision: "bf16" };
 const plan = (g: Graph, target = cpu): Plan => lower([g], { name: g.name, target }).plan;
 
 /** convolution, batch_norm, ReLU, convolution, batch_norm: a network's inside, in two groups. */

@@ -16,7 +16,7 @@ import * as rows from "../../compiler/lower/templates/cuda/rows.js";
 import { prototypeUpdate } from "../../compiler/lower/templates/cuda/update.js";
 import { root } from "../../compiler/util/root.js";
 
-const target: Target = { device: "cuda", arch: "sm_90a", ranks: 1, precision: "bf16" };
+const target: Target = { device: "cuda", arch: "sm_90a", ranks: [1], precision: "bf16" };
 const sums: Fused = { ...unfused, sums: 2, moments: true };
 
 const value = (shape: readonly number[]) => ({ name: "v", type: { dtype: "f32" as const, shape } });

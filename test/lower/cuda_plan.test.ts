@@ -9,7 +9,7 @@ import { predictedMicroseconds } from "../../compiler/lower/roofline.js";
 import { optimize } from "../../compiler/pipeline.js";
 import { moproPrograms } from "../../models/mopro.js";
 
-const target: Target = { device: "cuda", arch: "sm_80,sm_90a", ranks: 1, precision: "bf16" };
+const target: Target = { device: "cuda", arch: "sm_80,sm_90a", ranks: [1], precision: "bf16" };
 const batch = 256;
 const config = { arch: "resnet50", width: 1, num_class: 1000, low_dim: 128, queue: 8192, image_size: 224, groups: 1 } as const;
 

@@ -17,7 +17,7 @@ import * as reduce from "../../compiler/lower/templates/reduce.js";
 import * as update from "../../compiler/lower/templates/update.js";
 import { root } from "../../compiler/util/root.js";
 
-const target: Target = { device: "cpu", arch: "x86-64-v3", ranks: 1 };
+const target: Target = { device: "cpu", arch: "x86-64-v3", ranks: [1] };
 const none = unfused;
 const sums: Fused = { ...unfused, sums: 2, moments: true };
 

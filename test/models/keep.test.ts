@@ -11,7 +11,7 @@ import { batch, program, programs, start } from "../support/tiny_mopro.js";
 
 const kept = program("clean", programs({ keep_values: true }));
 const plain = program("clean");
-const target = { device: "cpu", arch: "x86-64-v3", ranks: 1 } as const;
+const target = { device: "cpu", arch: "x86-64-v3", ranks: [1] } as const;
 
 function run(g: Graph): ReadonlyMap<string, NdArray> {
   const states = start(g);

@@ -58,7 +58,7 @@ async function trained(): Promise<Subject & { readonly checkpoint: string }> {
     moco_queue: 16,
     arch: "native",
     target: "cpu",
-    ranks: 1,
+    ranks: [1],
     imageInput: "u8",
   });
   const dir = join(scratch, "trained");

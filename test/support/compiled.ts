@@ -10,7 +10,7 @@ import type { DType, Graph, Target, TensorType, Value } from "../../compiler/ir/
 import { compile } from "../../compiler/pipeline.js";
 import { root } from "../../compiler/util/root.js";
 
-export const nativeTarget: Target = { device: "cpu", arch: cpuArch("native"), ranks: 1 };
+export const nativeTarget: Target = { device: "cpu", arch: cpuArch("native"), ranks: [1] };
 
 /** Compiles the graphs as programs of one artefact below build/test and loads it. Names must be unique. */
 export async function compiled(name: string, graphs: readonly Graph[], target = nativeTarget, threads = 2): Promise<Artefact> {

@@ -13,7 +13,7 @@ export const haveEmulator = existsSync(driver);
 export function emulated(precision: Precision, seed = 1, arch = "emulator"): Target {
   process.env["MOPROC_CUDA_DRIVER"] = driver;
   process.env["MOPROC_EMULATOR"] = `seed=${seed}`;
-  return { device: "cuda", arch, ranks: 1, precision };
+  return { device: "cuda", arch, ranks: [1], precision };
 }
 
 /** Whether the tensor cores take the channels of all convolutions: multiples of 8, but for the image of a forward one. */

@@ -56,6 +56,7 @@ export function runPlan(
   const queue = [...regions]; // a packing launch has none; all other launches keep their order
   for (const step of placed.steps) {
     if (step.do === "copy") memory.write(step.to, memory.read(step.from));
+    else if (step.do !== "launch") throw new Error("a plan of several ranks cannot be run alone");
     else if (step.launch.kernel.template.startsWith("pack_")) memory.pack(step.launch);
     else launch(memory, step, queue.shift() as Region);
   }

@@ -60,7 +60,7 @@ export function probePlan(arch, ofHopper) {
   });
   const none = { liveBytesMax: 0, workBytes: 0 };
   return {
-    version: 1, name: "primitives", target: { device: "cuda", arch, ranks: 1, precision: "bf16" }, meta: {},
+    version: 1, name: "primitives", target: { device: "cuda", arch, ranks: [1], precision: "bf16" }, meta: {},
     arenas: { state: 0, grad: 0, work: 0, io }, scratchBytes: 0, tensors, state: [], kernels,
     programs: [
       { name: "primitives", inputs: Object.values(read), outputs: steps.map((s) => s.args[1]), steps, ...none },

@@ -3,6 +3,7 @@
 import type { Target } from "../../ir/types.js";
 import type { TemplateOf, TemplateSpec } from "../template.js";
 import { cudaTemplates } from "./cuda/index.js";
+import { collectives } from "./collective.js";
 import * as conv from "./conv.js";
 import * as loss from "./loss.js";
 import { matmul } from "./matmul.js";
@@ -24,7 +25,7 @@ const cpuTemplates: readonly TemplateSpec[] = [
 ];
 
 const byOp = (all: readonly TemplateSpec[]): ReadonlyMap<string, TemplateSpec> => new Map(all.map((t) => [t.op, t]));
-const tables = { cpu: byOp(cpuTemplates), cuda: byOp(cudaTemplates) };
+const tables = { cpu: byOp([...cpuTemplates, ...collectives]), cuda: byOp([...cudaTemplates, ...collectives]) };
 
 /** The templates of a device; elementwise ops, views and composites have none. */
 export const templatesOf = ({ device }: Pick<Target, "device">): TemplateOf => (op) => tables[device].get(op);

@@ -84,7 +84,7 @@ function struct(spec: TemplateSpec, node: Node, images: number, groups: number, 
 
 function structs(c: Case, index: number, count: number, arch: string): string {
   const [name, images, groups, C, H, W, OUT, R, S, stride, pad] = c;
-  const target: Target = { device: "cpu", arch, ranks: 1 };
+  const target: Target = { device: "cpu", arch, ranks: [1] };
   const [P, Q] = [Math.floor((H + 2 * pad - R) / stride) + 1, Math.floor((W + 2 * pad - S) / stride) + 1];
   const [x, w, y] = [value([images, C, H, W]), value([OUT, C, R, S]), value([images, OUT, P, Q])];
   const attrs = { stride, pad };

@@ -1,0 +1,103 @@
+// When ranks talk. A gradient is reduced in place where it lies, many at once: buckets of neighbours in the gradient arena,
+// each begun as soon as backward has filled it, so that sending it overlaps with the rest of backward. Whoever needs a result
+// first waits for all that was begun; so does any step at all while memory is in use that later steps may reuse.
+
+import { byteSize, elements, type Value } from "../ir/types.js";
+import type { Place, PlacedStep } from "./memory.js";
+import { roomOf } from "./plan.js";
+
+/** Bytes of gradients that are worth a message of their own: large enough for a network's full bandwidth. */
+export const BUCKET_BYTES = 16 << 20;
+
+export interface Scheduled {
+  readonly steps: readonly PlacedStep[];
+  readonly place: ReadonlyMap<Value, Place>; // with the buckets
+}
+
+type CollectiveStep = Extract<PlacedStep, { readonly do: "collective" }>;
+
+export function scheduleCollectives(steps: readonly PlacedStep[], place: ReadonlyMap<Value, Place>): Scheduled {
+  if (!steps.some((s) => s.do === "collective")) return { steps, place };
+  const places = new Map(place);
+  return { steps: withAwaits(bucketed(steps, places), places), place: places };
+}
+
+/** A reduction in place in the gradient arena. */
+interface Member {
+  readonly step: CollectiveStep;
+  readonly made: number; // the step that makes what is reduced
+  readonly offset: number;
+}
+
+/** All reductions in the gradient arena as a few over ranges of it, each begun when the last of its summands is there. */
+function bucketed(steps: readonly PlacedStep[], places: Map<Value, Place>): PlacedStep[] {
+  const isMember = (s: PlacedStep): s is CollectiveStep =>
+    s.do === "collective" && s.op === "all_reduce" && places.get(s.to)?.arena === "grad" && places.get(s.from)?.offset === places.get(s.to)?.offset;
+  const written = steps.map((s) => (s.do === "launch" ? s.launch.writes.filter((v) => places.get(v)?.arena === "grad") : []));
+  const members = steps.filter(isMember).map((step): Member => {
+    const made = written.findLastIndex((vs) => vs.some((v) => overlap(v, step.to, places)));
+    return { step, made, offset: (places.get(step.to) as Place).offset };
+  });
+  const reduced = new Set(members.map((m) => m.offset));
+  const others = written.flat().map((v) => (places.get(v) as Place).offset).filter((offset) => !reduced.has(offset));
+  const buckets = cut(members, others);
+  return steps.flatMap((s, i) => [
+    ...(isMember(s) ? [] : [s]),
+    ...buckets.filter((b) => Math.max(...b.map((m) => m.made)) === i).map((b) => joined(b, places)),
+  ]);
+}
+
+/**
+ * Neighbours from the end of the arena on, where backward begins, until a bucket is full. What lies between two of them and is
+ * none of `others` waits for a copy of a gradient that is reduced elsewhere, and may travel along.
+ */
+function cut(members: readonly Member[], others: readonly number[]): Member[][] {
+  const buckets: Member[][] = [];
+  for (const m of members.toSorted((a, b) => b.offset - a.offset)) {
+    const last = buckets.at(-1);
+    const [next, end] = [last?.[0], last?.at(-1)];
+    const full = next && end && end.offset + roomOf(end.step.to.type) - next.offset >= BUCKET_BYTES;
+    if (last && next && !full && !others.some((o) => m.offset < o && o < next.offset)) last.unshift(m);
+    else buckets.push([m]);
+  }
+  return buckets;
+}
+
+function joined(bucket: readonly Member[], places: Map<Value, Place>): CollectiveStep {
+  const [first, last] = [bucket[0] as Member, bucket.at(-1) as Member];
+  if (first === last) return first.step;
+  const own = last.step.to.type;
+  const size = (last.offset - first.offset) / byteSize({ ...own, shape: [] }) + elements(own.shape);
+  const range: Value = { name: `${first.step.to.name} .. ${last.step.to.name}`, type: { dtype: own.dtype, shape: [size] } };
+  places.set(range, { arena: "grad", offset: first.offset });
+  return { ...first.step, from: range, to: range, name: range.name };
+}
+
+function withAwaits(steps: readonly PlacedStep[], places: ReadonlyMap<Value, Place>): PlacedStep[] {
+  const out: PlacedStep[] = [];
+  let pending: Value[] = [];
+  const clashes = (v: Value): boolean => pending.some((p) => overlap(v, p, places));
+  for (const s of steps) {
+    const begins = s.do === "collective" && s.op !== "own_rows";
+    const reused = pending.some((p) => places.get(p)?.arena !== "grad");
+    if (pending.length > 0 && ((reused && !begins) || touched(s).some(clashes))) {
+      out.push({ do: "await" });
+      pending = [];
+    }
+    out.push(s);
+    if (begins) pending.push(s.from, s.to);
+  }
+  if (pending.length > 0) out.push({ do: "await" });
+  return out;
+}
+
+function touched(s: PlacedStep): readonly Value[] {
+  if (s.do === "launch") return [...s.launch.reads, ...s.launch.writes];
+  return s.do === "await" ? [] : [s.from, s.to];
+}
+
+function overlap(v: Value, w: Value, places: ReadonlyMap<Value, Place>): boolean {
+  const [a, b] = [places.get(v), places.get(w)];
+  if (!a || !b || a.arena !== b.arena) return false;
+  return a.offset < b.offset + byteSize(w.type) && b.offset < a.offset + byteSize(v.type);
+}

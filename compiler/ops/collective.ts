@@ -1,0 +1,57 @@
+// What ranks do together. A rank is a process with its own part of the batch; the pass `distribute` puts these ops where
+// a part is not enough, models never do. Surprising: one graph cannot say what they mean, all ranks' graphs together can.
+
+import type { NdArray } from "../ir/nd.js";
+import { defineOp, type Op } from "./op.js";
+import { dim, wantFloat, wantInteger } from "./shape.js";
+
+type NoAttrs = Record<never, never>;
+type RankAttrs = { ranks: number };
+
+const together = (): { y: NdArray } => {
+  throw new Error("the value depends on the other ranks");
+};
+
+/** y = the sum of all ranks' x, added up in a balanced tree over the ranks (the left half is the largest power of two). */
+export const all_reduce: Op<readonly ["x"], readonly ["y"], NoAttrs> = defineOp({
+  name: "all_reduce",
+  inputs: ["x"],
+  outputs: ["y"],
+  kind: "collective",
+  onnx: "moproc::AllReduce",
+  inPlace: { y: "x" },
+  infer: ({ x }, _: NoAttrs) => {
+    wantFloat({ x });
+    return { y: x };
+  },
+  reference: together,
+});
+
+/** x [N, ...] -> y [ranks N, ...]: all ranks' rows in the order of the ranks. */
+export const all_gather: Op<readonly ["x"], readonly ["y"], RankAttrs> = defineOp({
+  name: "all_gather",
+  inputs: ["x"],
+  outputs: ["y"],
+  kind: "collective",
+  onnx: "moproc::AllGather",
+  infer: ({ x }, { ranks }: RankAttrs) => {
+    wantInteger("ranks", ranks, 1);
+    return { y: { dtype: x.dtype, shape: x.shape.with(0, dim(x, 0) * ranks) } };
+  },
+  reference: together,
+});
+
+/** x [ranks N, ...] -> y [N, ...]: of rows that every rank has, those of this rank. */
+export const own_rows: Op<readonly ["x"], readonly ["y"], RankAttrs> = defineOp({
+  name: "own_rows",
+  inputs: ["x"],
+  outputs: ["y"],
+  kind: "collective",
+  onnx: "moproc::OwnRows",
+  infer: ({ x }, { ranks }: RankAttrs) => {
+    wantInteger("ranks", ranks, 1);
+    if (dim(x, 0) % ranks !== 0) throw new Error(`${dim(x, 0)} rows do not fall into ${ranks} equal parts`);
+    return { y: { dtype: x.dtype, shape: x.shape.with(0, dim(x, 0) / ranks) } };
+  },
+  reference: together,
+});

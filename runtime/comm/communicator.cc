@@ -1,0 +1,53 @@
+// What is the same for every communicator.
+#include "comm/communicator.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+
+namespace moproc::comm {
+
+std::vector<std::string> exchange(Communicator& c, const char* what, const std::string& own) {
+  const size_t ranks = static_cast<size_t>(c.ranks());
+  std::vector<int64_t> sizes(ranks);
+  const int64_t size = static_cast<int64_t>(own.size());
+  c.all_gather(what, reinterpret_cast<const std::byte*>(&size), reinterpret_cast<std::byte*>(sizes.data()), sizeof size);
+  const size_t longest = static_cast<size_t>(*std::max_element(sizes.begin(), sizes.end()));
+  std::string padded = own, all(longest * ranks, '\0');
+  padded.resize(longest);
+  if (longest > 0)
+    c.all_gather(what, reinterpret_cast<const std::byte*>(padded.data()), reinterpret_cast<std::byte*>(all.data()), static_cast<int64_t>(longest));
+  std::vector<std::string> texts;
+  for (size_t r = 0; r < ranks; ++r) texts.push_back(all.substr(r * longest, static_cast<size_t>(sizes[r])));
+  return texts;
+}
+
+namespace {
+
+constexpr int64_t kBlock = 1024;  // floats that stay in the first cache
+
+/// sum[0 .. n) of x from position `at` on.
+void add_tree(std::span<const float* const> x, int64_t at, float* sum, int64_t n) {
+  if (x.size() == 1) {
+    std::memcpy(sum, x[0] + at, static_cast<size_t>(n) * sizeof(float));
+    return;
+  }
+  const size_t half = std::bit_ceil(x.size()) / 2;
+  float right[kBlock];
+  add_tree(x.first(half), at, sum, n);
+  add_tree(x.subspan(half), at, right, n);
+  for (int64_t i = 0; i < n; ++i) sum[i] += right[i];
+}
+
+}  // namespace
+
+void tree_sum(std::span<const float* const> x, float* to, int64_t n) {
+  float sum[kBlock];
+  for (int64_t at = 0; at < n; at += kBlock) {
+    const int64_t here = std::min(kBlock, n - at);
+    add_tree(x, at, sum, here);
+    std::memcpy(to + at, sum, static_cast<size_t>(here) * sizeof(float));
+  }
+}
+
+}  // namespace moproc::comm

@@ -1,0 +1,23 @@
+// Ranks on one machine, through shared memory: a slot a rank, and counters that say how far each has come.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "comm/communicator.h"
+
+namespace moproc::comm {
+
+struct ShmOptions {
+  int rank = 0, ranks = 1;
+  double timeout = 600;  // seconds that a rank may be missed before it counts as lost
+};
+
+/// Rank 0 makes a new segment, whose name is then in `name`; all others attach to the one of that name, which is as old as
+/// the run. The segment goes when the last rank ends, however it ends. Throws InputError (no memory, no such segment).
+std::unique_ptr<Communicator> make_shm(const ShmOptions& options, std::string& name);
+
+/// Takes the name away once every rank is attached: nothing is left behind in /dev/shm. By rank 0.
+void unlink_shm(const std::string& name);
+
+}  // namespace moproc::comm

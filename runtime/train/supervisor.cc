@@ -1,0 +1,161 @@
+// fork, exec, wait. A rank that fails takes the others with it: they notice, say what they missed and end; those that do not
+// within the time-out are killed.
+#include "train/supervisor.h"
+
+#include <netinet/in.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <chrono>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "core/error.h"
+#include "train/checkpoint.h"
+
+extern char** environ;
+
+namespace moproc::train {
+namespace {
+
+constexpr const char* kRestarted = "MOPROC_RESTARTED";
+
+struct Child {
+  int rank = 0;
+  pid_t pid = -1;
+  bool ended = false;
+  int status = 0;  // as a shell has it: 128 + the number of a signal
+};
+
+std::atomic<int> signalled{0};
+
+/// Signals meant for the run, noted for the loop below.
+class Signals {
+ public:
+  Signals() {
+    signalled = 0;
+    struct sigaction action {};
+    action.sa_handler = [](int number) { signalled = number; };
+    sigemptyset(&action.sa_mask);
+    for (size_t i = 0; i < kCount; ++i) sigaction(kNumbers[i], &action, &before_[i]);
+  }
+  ~Signals() {
+    for (size_t i = 0; i < kCount; ++i) sigaction(kNumbers[i], &before_[i], nullptr);
+  }
+
+ private:
+  static constexpr int kNumbers[] = {SIGINT, SIGTERM, SIGUSR1};
+  static constexpr size_t kCount = std::size(kNumbers);
+  struct sigaction before_[kCount];
+};
+
+/// A port of this machine that nobody uses.
+int free_port() {
+  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  socklen_t size = sizeof address;
+  const bool ok = fd >= 0 && bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0 &&
+                  getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) == 0;
+  if (fd >= 0) close(fd);
+  if (!ok) throw InputError(std::string("no free port on this machine: ") + std::strerror(errno));
+  return ntohs(address.sin_port);
+}
+
+Child start(comm::Launch launch, int local, bool again, char** argv) {
+  launch.local_rank = local;
+  launch.rank += local;
+  std::vector<std::string> texts = launch.ranks > 1 ? comm::variables_of(launch) : std::vector<std::string>{"MOPROC_LAUNCHED=1"};
+  if (again) texts.push_back(std::string(kRestarted) + "=1");
+  std::vector<char*> environment;
+  for (char** e = environ; *e; ++e) {
+    const std::string_view name(*e, std::strcspn(*e, "="));
+    bool replaced = false;
+    for (const std::string& t : texts) replaced |= t.starts_with(std::string(name) + "=");
+    if (!replaced) environment.push_back(*e);
+  }
+  for (std::string& t : texts) environment.push_back(t.data());
+  environment.push_back(nullptr);
+  const pid_t parent = getpid(), pid = fork();
+  if (pid < 0) throw InputError(std::string("cannot start a process: ") + std::strerror(errno));
+  if (pid > 0) return {launch.rank, pid};
+  prctl(PR_SET_PDEATHSIG, SIGKILL);  // ranks do not outlive who started them
+  if (getppid() != parent) _exit(127);
+  execve("/proc/self/exe", argv, environment.data());
+  _exit(127);
+}
+
+/// Collects who has ended; true when somebody has.
+bool collect(std::vector<Child>& children) {
+  bool any = false;
+  for (Child& c : children) {
+    int status = 0;
+    if (c.ended || waitpid(c.pid, &status, WNOHANG) != c.pid) continue;
+    c.ended = any = true;
+    c.status = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+    if (c.status != 0 && c.status != kStopped && c.status != kLost && c.status != 2)
+      std::fprintf(stderr, "train: rank %d ended with status %d%s\n", c.rank, c.status, WIFSIGNALED(status) ? (std::string(", by ") + strsignal(WTERMSIG(status))).c_str() : "");
+  }
+  return any;
+}
+
+/// Runs all ranks to their ends.
+std::vector<Child> run_once(const comm::LaunchPlan& plan, double timeout, bool again, char** argv) {
+  using Clock = std::chrono::steady_clock;
+  comm::LaunchPlan now = plan;
+  if (plan.launch.ranks > 1 && plan.launch.master.port == 0) now.launch.master.port = free_port();
+  std::vector<Child> children;
+  for (int i = 0; i < now.to_start; ++i) children.push_back(start(now.launch, i, again, argv));
+  Clock::time_point failed{};
+  for (size_t left = children.size(); left > 0;) {
+    if (const int number = signalled.exchange(0))
+      for (const Child& c : children)
+        if (!c.ended) kill(c.pid, number);
+    collect(children);
+    left = 0;
+    for (const Child& c : children) {
+      left += c.ended ? 0 : 1;
+      if (c.ended && c.status != 0 && failed == Clock::time_point{}) failed = Clock::now();
+    }
+    constexpr double kGrace = 10;  // seconds, to say what was missed
+    if (failed != Clock::time_point{} && std::chrono::duration<double>(Clock::now() - failed).count() > timeout + kGrace)
+      for (const Child& c : children)
+        if (!c.ended) kill(c.pid, SIGKILL);
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  return children;
+}
+
+/// What the ranks' ends mean for the run. Who was lost explains more than who missed it.
+int outcome(const std::vector<Child>& children) {
+  int result = 0;
+  const auto weight = [](int status) { return status == 0 ? 0 : status == kStopped ? 1 : status == kLost ? 2 : status == 2 ? 4 : 3; };
+  for (const Child& c : children)
+    if (weight(c.status) > weight(result)) result = c.status;
+  return result;
+}
+
+}  // namespace
+
+bool is_restarted() { return std::getenv(kRestarted) != nullptr; }
+
+int supervise(const comm::LaunchPlan& plan, const Options& options, char** argv) {
+  const Signals signals;
+  for (int attempt = 0;; ++attempt) {
+    const int result = outcome(run_once(plan, options.timeout, attempt > 0, argv));
+    if (result == 0 || result == kStopped || result == 2 || result == 128 + SIGINT || attempt == options.max_restarts) return result;
+    const std::string from = options.exp_dir.empty() ? "" : newest_checkpoint(options.exp_dir);
+    std::fprintf(stderr, "train: restart %d of %d, %s\n", attempt + 1, options.max_restarts, from.empty() ? "from the beginning: there is no checkpoint" : ("from " + from).c_str());
+  }
+}
+
+}  // namespace moproc::train
