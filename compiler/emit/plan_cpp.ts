@@ -75,7 +75,7 @@ function programInit(p: Program, pool: Pool): { readonly steps: string[]; init(i
   const io = [pool.span("i", p.inputs), pool.span("i", p.outputs)];
   return {
     steps: p.steps.map((s) => stepInit(s, pool)),
-    init: (i) => `{${str(p.name)}, ${p.ranks}, ${io.join(", ")}, ${span(`steps_${i}_`, p.steps.length)}, ${p.workBytes}, ${p.liveBytesMax}}`,
+    init: (i) => `{${str(p.name)}, ${io.join(", ")}, ${span(`steps_${i}_`, p.steps.length)}, ${p.workBytes}, ${p.liveBytesMax}, ${p.ranks}}`,
   };
 }
 
@@ -117,7 +117,7 @@ function stateInit(plan: Plan, s: StateEntry): string {
     if (i < 0) throw new Error(`state %${plan.tensors[s.tensor]?.name} begins as a copy of %${name}, which is no state`);
     return i;
   };
-  return `{${s.tensor}, Role::${s.role}, ${s.firstRank}, InitKind::${s.init.kind}, ${number(s.init)}, ${s.init.kind === "copy" ? indexOf(s.init.of) : -1}}`;
+  return `{${s.tensor}, Role::${s.role}, InitKind::${s.init.kind}, ${number(s.init)}, ${s.init.kind === "copy" ? indexOf(s.init.of) : -1}, ${s.firstRank}}`;
 }
 
 function number(init: Init): string {

@@ -36,10 +36,10 @@ struct TensorInfo {
 struct StateInfo {
   int32_t tensor;
   Role role;
-  bool first_rank;         // of several ranks, after a step only rank 0 has it
   InitKind init;
   double value;            // constant: the value; normal: standard deviation; uniform: bound
   int32_t copy_of;         // copy: index into Plan::state, else -1
+  bool first_rank = false; // of several ranks, after a step only rank 0 has it
 };
 
 struct KernelInfo {
@@ -82,12 +82,12 @@ struct StepInfo {
 
 struct ProgramInfo {
   const char* name;
-  int32_t ranks;           // that share the batch; 0: for any number
   Span<int32_t> inputs;    // tensors of the io arena, to be set before each run
   Span<int32_t> outputs;
   Span<StepInfo> steps;
   int64_t work_bytes;      // what the memory layout takes
   int64_t live_bytes_max;  // the lower bound of any layout: the largest sum of live bytes
+  int32_t ranks = 1;       // that share the batch; 0: for any number
 };
 
 struct MetaInfo {

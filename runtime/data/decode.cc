@@ -8,6 +8,10 @@
 #include <unistd.h>
 
 namespace moproc::data {
+
+ImageError::ImageError(int error)
+    : std::runtime_error(std::strerror(error)),
+      may_pass_(error == EIO || error == ESTALE || error == ETIMEDOUT || error == EAGAIN || error == ENFILE || error == EMFILE || error == ENOMEM) {}
 namespace {
 
 struct Magic {
@@ -79,7 +83,7 @@ void decode(std::span<const std::uint8_t> bytes, Image& out, const DecodeLimits&
 void read_file(const std::string& path, std::vector<std::uint8_t>& out, const DecodeLimits& limits) {
   const File file(path);
   struct stat info{};
-  if (file.fd() < 0 || ::fstat(file.fd(), &info) != 0) throw ImageError(std::strerror(errno));
+  if (file.fd() < 0 || ::fstat(file.fd(), &info) != 0) throw ImageError(errno);
   if (!S_ISREG(info.st_mode)) throw ImageError("no regular file");
   if (static_cast<std::uint64_t>(info.st_size) > limits.max_bytes) {
     throw ImageError(std::to_string(info.st_size) + " bytes, over the limit of " +
@@ -90,7 +94,7 @@ void read_file(const std::string& path, std::vector<std::uint8_t>& out, const De
   while (done < out.size()) {
     const ssize_t got = ::read(file.fd(), out.data() + done, out.size() - done);
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0) throw ImageError(std::strerror(errno));
+    if (got < 0) throw ImageError(errno);
     if (got == 0) break;  // the file shrank while it was read: the decoder will see what is missing
     done += static_cast<std::size_t>(got);
   }

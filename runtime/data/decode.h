@@ -18,6 +18,13 @@ namespace moproc::data {
 class ImageError : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
+  // A read that failed with this errno.
+  explicit ImageError(int error);
+  // Whether the same read may go well a little later: a network's or a disk's hiccup.
+  bool may_pass() const { return may_pass_; }
+
+ private:
+  bool may_pass_ = false;
 };
 
 struct DecodeLimits {

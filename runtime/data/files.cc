@@ -80,7 +80,7 @@ class ShardFiles final : public Files {
     for (std::size_t done = 0; done < out.size();) {
       const ssize_t got = ::pread(shards_[e->shard], out.data() + done, out.size() - done, static_cast<off_t>(e->offset + done));
       if (got < 0 && errno == EINTR) continue;
-      if (got < 0) throw ImageError(std::strerror(errno));
+      if (got < 0) throw ImageError(errno);
       if (got == 0) throw ImageError("its shard ends early");
       done += static_cast<std::size_t>(got);
     }

@@ -217,13 +217,20 @@ class Loader::Impl {
   // Decodes one sample; false (and reported, the first time) when its file is broken.
   bool load(std::size_t sample, Workspace& w) {
     if (broken_flag_[sample].load(std::memory_order_relaxed)) return false;
-    try {
-      data_.read(sample, w.bytes, options_.limits);
-      decode(w.bytes, w.decoded, options_.limits);
-      return true;
-    } catch (const ImageError& e) {
-      report({sample, std::string(data_.name(sample)), e.what()});
-      return false;
+    constexpr int kTries = 4;
+    for (int attempt = 1;; ++attempt) {
+      try {
+        data_.read(sample, w.bytes, options_.limits);
+        decode(w.bytes, w.decoded, options_.limits);
+        return true;
+      } catch (const ImageError& e) {
+        if (e.may_pass() && attempt < kTries) {
+          std::this_thread::sleep_for(std::chrono::milliseconds(50 << (2 * attempt)));  // 0.2, 0.8, 3.2 s
+          continue;
+        }
+        report({sample, std::string(data_.name(sample)), e.what()});
+        return false;
+      }
     }
   }
 

@@ -1,15 +1,16 @@
 // Names, shapes and order are the plan's; the metadata is written and read by one table each way.
 #include "train/checkpoint.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cstdio>
 #include <cstdlib>
-#include <deque>
 #include <filesystem>
 #include <string_view>
 #include <tuple>
 #include <unordered_map>
 
+#include "core/check.h"
 #include "core/error.h"
 #include "core/layout.h"
 #include "formats/checkpoint_file.h"
@@ -176,26 +177,20 @@ void read_foreign(const Checkpoint& c, CheckpointInfo& info) {
   for (const std::string& what : c.left_out) info.notes.push_back(c.path + ": not read: " + what);
 }
 
-/// A state as it is stored, where it lies or copied into `room`: 4-D tensors are channels-last.
-Tensor in_place(const Session& session, int tensor, std::vector<std::byte>& room) {
-  const TensorInfo& i = session.info(tensor);
-  Tensor t = row_major_tensor(i.dtype, {i.shape, i.shape + i.rank},
-                              session.stored(tensor, room));
-  if (i.rank == 4) t.strides = {t.strides[0], 1, t.shape[3] * t.shape[1], t.shape[1]};
-  return t;
+/// A tensor of a snapshot.
+Tensor tensor_of(const Snapshot& s, size_t i) {
+  const TensorInfo& info = s.plan->tensors[s.tensors[i]];
+  return row_major_tensor(info.dtype, {info.shape, info.shape + info.rank}, s.bytes[i]);
 }
 
-void save_published(const std::string& path, const Session& session, const std::vector<int>& saved,
-                    Metadata metadata) {
+void write_published(const Snapshot& s, const std::string& path) {
   Checkpoint c;
   c.path = path;
-  c.metadata = std::move(metadata);
-  std::deque<std::vector<std::byte>> rooms;  // filled only where the host does not see the state
-  for (const int t : saved) {
-    const std::string_view name = session.info(t).name, of = behind(kMomentumPrefix, name);
-    const Tensor state = in_place(session, t, rooms.emplace_back());
-    if (of.empty()) c.tensors.push_back({std::string(name), state});
-    else c.momentum.push_back({std::string(of), state});
+  c.metadata = s.metadata;
+  for (size_t i = 0; i < s.tensors.size(); ++i) {
+    const std::string_view name = s.plan->tensors[s.tensors[i]].name, of = behind(kMomentumPrefix, name);
+    if (of.empty()) c.tensors.push_back({std::string(name), tensor_of(s, i)});
+    else c.momentum.push_back({std::string(of), tensor_of(s, i)});
   }
   write_torch(path, to_published(c));
 }
@@ -229,30 +224,65 @@ std::string checkpoint_name(int epoch, std::optional<int64_t> step, const std::s
   return name + format;
 }
 
-std::string newest_checkpoint(const std::string& folder) {
-  std::optional<Rank> best;
-  std::string path;
+std::vector<FoundCheckpoint> checkpoints_in(const std::string& folder) {
+  std::vector<std::pair<Rank, std::string>> found;
   std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
-    const std::optional<Rank> found = rank_of(entry.path().filename().string());
-    if (found && (!best || *found > *best)) best = found, path = entry.path().string();
+  for (const auto& entry : std::filesystem::directory_iterator(folder, error))
+    if (const std::optional<Rank> rank = rank_of(entry.path().filename().string())) found.emplace_back(*rank, entry.path().string());
+  std::sort(found.rbegin(), found.rend());
+  std::vector<FoundCheckpoint> checkpoints;
+  for (auto& [rank, path] : found) checkpoints.push_back({std::move(path), std::get<1>(rank)});
+  return checkpoints;
+}
+
+std::string newest_checkpoint(const std::string& folder) {
+  const std::vector<FoundCheckpoint> all = checkpoints_in(folder);
+  return all.empty() ? "" : all.front().path;
+}
+
+std::string newest_whole_checkpoint(const std::string& folder, std::vector<std::string>& notes) {
+  for (const FoundCheckpoint& c : checkpoints_in(folder)) {
+    try {
+      open_checkpoint(c.path);
+      return c.path;
+    } catch (const InputError& e) {
+      notes.push_back(std::string(e.what()) + "; the one before it is taken");
+    }
   }
-  return path;
+  return "";
+}
+
+void take_snapshot(const Session& session, const CheckpointInfo& info, const Options& options, Snapshot& to) {
+  to.plan = &session.plan();
+  to.metadata = metadata_of(session.plan(), info, options);
+  to.published = options.checkpoint_format == "pth.tar";
+  to.tensors = saved_tensors(session.plan());
+  to.bytes.resize(to.tensors.size());
+  for (size_t i = 0; i < to.tensors.size(); ++i) {
+    to.bytes[i].resize(static_cast<size_t>(session.info(to.tensors[i]).bytes));
+    session.get(to.tensors[i], to.bytes[i]);
+  }
+}
+
+std::string first_nonfinite(const Snapshot& s) {
+  for (size_t i = 0; i < s.tensors.size(); ++i)
+    if (moproc::first_nonfinite(s.plan->tensors[s.tensors[i]], s.bytes[i].data()) >= 0)
+      return std::string(s.plan->tensors[s.tensors[i]].name) + " holds a NaN or infinity";
+  return "";
+}
+
+void write_snapshot(const Snapshot& s, const std::string& path) {
+  if (s.published) return write_published(s, path);
+  std::vector<NamedTensor> tensors;
+  for (size_t i = 0; i < s.tensors.size(); ++i) tensors.push_back({s.plan->tensors[s.tensors[i]].name, tensor_of(s, i)});
+  write_safetensors(path, tensors, s.metadata);
 }
 
 void save_checkpoint(const std::string& path, const Session& session, const CheckpointInfo& info,
                      const Options& options) {
-  const std::vector<int> saved = saved_tensors(session.plan());
-  Metadata metadata = metadata_of(session.plan(), info, options);
-  if (options.checkpoint_format == "pth.tar")
-    return save_published(path, session, saved, std::move(metadata));
-  std::vector<TensorEntry> entries;
-  for (const int t : saved) {
-    const TensorInfo& i = session.info(t);
-    entries.push_back({i.name, i.dtype, std::vector<int64_t>(i.shape, i.shape + i.rank)});
-  }
-  write_safetensors(path, std::move(entries), std::move(metadata),
-                    [&](size_t i, std::span<std::byte> bytes) { session.get(saved[i], bytes); });
+  Snapshot s;
+  take_snapshot(session, info, options, s);
+  write_snapshot(s, path);
 }
 
 CheckpointInfo load_checkpoint(const std::string& path, Session& session) {

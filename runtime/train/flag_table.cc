@@ -19,6 +19,18 @@ void set_seed(Options& o, const Value& v) {
   o.seed = parse<uint64_t>(v.flag, v.texts[0], 0, std::numeric_limits<uint64_t>::max(), "a whole number");
 }
 
+void set_save_every(Options& o, const Value& v) {
+  const std::string& text = v.texts[0];
+  const std::string units = "smh";
+  const size_t unit = text.empty() ? std::string::npos : units.find(text.back());
+  if (unit == std::string::npos) {
+    o.save_steps = parse<int64_t>(v.flag, text, 1, kMaxLong, "a number of steps, nor a time like 30s, 10m or 2h");
+    return;
+  }
+  const double seconds[] = {1, 60, 3600};
+  o.save_seconds = parse<double>(v.flag, text.substr(0, text.size() - 1), 0.01, 1e6, "a number before the unit") * seconds[unit];
+}
+
 void set_checkpoint_format(Options& o, const Value& v) {
   if (v.texts[0] != "safetensors" && v.texts[0] != "pth.tar")
     throw InputError(v.flag + " " + v.texts[0] + ": known are safetensors and pth.tar");
@@ -129,8 +141,12 @@ void add_own(std::vector<Flag>& table) {
   t.one({"--gpu"}, "N", "0", "which GPU, of those that CUDA_VISIBLE_DEVICES shows; not for the CPU", set_gpu);
   t.none({"--synthetic"}, "random images and labels, no data; every step printed", on(AT(synthetic)));
   t.none({"--evaluate"}, "only evaluate the checkpoint of --resume", on(AT(evaluate)));
-  t.one({"--checkpoint-every"}, "STEPS", "", "checkpoints within an epoch, too",
-        number<int64_t>(AT(checkpoint_every), 1, kMaxLong));
+  t.one({"--checkpoint-every", "--save-every"}, "STEPS|TIME", "", "checkpoints within an epoch, too: every so many steps, or 30s, 10m, 2h",
+        set_save_every);
+  t.one({"--keep"}, "N", "3", "how many checkpoints from within epochs stay", number<int>(AT(keep), 1, kMaxInt));
+  t.one({"--keep-epochs"}, "N", "all", "how many checkpoints from the ends of epochs stay", number<int>(AT(keep_epochs), 1, kMaxInt));
+  t.one({"--max-skips"}, "N", "10", "the run ends after so many steps in a row whose loss or gradient is not finite",
+        number<int>(AT(max_skips), 1, kMaxInt));
   t.one({"--checkpoint-format"}, "NAME", "safetensors",
         "or pth.tar, which the published PyTorch scripts load", set_checkpoint_format);
   t.one({"--label-smoothing"}, "SHARE", "0", "of the uniform distribution in the labels; --task classifier",
@@ -191,7 +207,7 @@ bool is_shared(const Flag& f, Verb verb) {
   static const std::set<std::string> by_retrain = {
       "--exp-dir",  "--epochs",   "--start-epoch",      "--print-freq",        "--seed",       "--learning-rate",
       "--schedule", "--cos",      "--momentum",         "--weight-decay",      "--steps",      "--evaluate",
-      "--json-log", "--crop-min", "--checkpoint-every", "--checkpoint-format", "--profile",    "--world-size",
+      "--json-log", "--crop-min", "--save-every", "--keep", "--keep-epochs", "--max-skips", "--checkpoint-format", "--profile",    "--world-size",
       "--rank",     "--dist-url", "--dist-backend",     "--multiprocessing-distributed"};
   const std::string& name = f.names.back();
   if (verb == Verb::finetune && name == "--cos") return false;  // the published script has none

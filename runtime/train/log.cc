@@ -1,6 +1,10 @@
 // Both logs are written through at once, so that a run that is killed has them up to its last print.
 #include "train/log.h"
 
+#include <cstdio>
+
+#include "core/error.h"
+
 namespace moproc::train {
 
 RunLog::RunLog(const std::string& event_folder, const std::string& json_path) {
@@ -10,11 +14,24 @@ RunLog::RunLog(const std::string& event_folder, const std::string& json_path) {
 }
 
 void RunLog::scalar(const char* tag, double value, int64_t step) {
-  if (events_) events_->scalar(tag, value, step);
+  if (events_) attempt(events_failing_, "events for TensorBoard are", [&] { events_->scalar(tag, value, step); });
 }
 
 void RunLog::line(const JsonLine& line) {
-  if (json_) json_->write(line.text() + "\n");
+  if (!json_) return;
+  const std::string behind_half_a_line = json_failing_ ? "\n" : "";
+  attempt(json_failing_, "lines of the log are", [&] { json_->write(behind_half_a_line + line.text() + "\n"); });
+}
+
+void RunLog::attempt(bool& failing, const char* what, const std::function<void()>& write) {
+  try {
+    write();
+    if (failing) std::fprintf(stderr, "train: %s written again\n", what);
+    failing = false;
+  } catch (const InputError& e) {
+    if (!failing) std::fprintf(stderr, "train: %s; %s lost until that changes\n", e.what(), what);
+    failing = true;
+  }
 }
 
 }  // namespace moproc::train

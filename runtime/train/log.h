@@ -1,6 +1,7 @@
 // What a run leaves in files besides checkpoints: TensorBoard events and one JSON line a print.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -10,6 +11,7 @@
 
 namespace moproc::train {
 
+/// A log that cannot be written (a full disk) does not end a run: it says so on stderr, and when it goes on.
 class RunLog {
  public:
   /// Either name may be empty: then that log is not kept. Throws InputError when a file cannot be made.
@@ -23,6 +25,8 @@ class RunLog {
  private:
   std::unique_ptr<EventFile> events_;
   std::unique_ptr<formats::OutputFile> json_;
+  void attempt(bool& failing, const char* what, const std::function<void()>& write);
+  bool events_failing_ = false, json_failing_ = false;
 };
 
 }  // namespace moproc::train

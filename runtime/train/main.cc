@@ -73,6 +73,8 @@ int moproc_train_main(int argc, char** argv, const moproc::Plan& plan) {
     return fail(2, e.what());
   } catch (const moproc::data::DatasetError& e) {
     return fail(2, e.what());
+  } catch (const moproc::train::Diverged& e) {
+    return fail(moproc::train::kDiverged, e.what());
   } catch (const moproc::comm::LostRank& e) {
     return fail(moproc::train::kLost, e.what());
   } catch (const std::bad_alloc&) {

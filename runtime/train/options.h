@@ -75,7 +75,11 @@ struct Options {
   bool profile = false;
   bool check = false;
   std::string json_log;
-  int64_t checkpoint_every = 0;                   // steps; 0: only at the end of each epoch
+  int64_t save_steps = 0;                         // between checkpoints within an epoch; 0: none
+  double save_seconds = 0;                        // the same by time
+  int keep = 3;                                   // checkpoints written within epochs
+  int keep_epochs = 0;                            // those at the ends of epochs; 0: all
+  int max_skips = 10;                             // steps in a row that are not finite
   std::string checkpoint_format = "safetensors";  // or "pth.tar"
   bool quiet = false;
   std::string truth;

@@ -125,7 +125,7 @@ StepRunner::Bound StepRunner::bind(const std::string& name, Phase phase) {
   return b;
 }
 
-std::vector<int64_t> StepRunner::all_targets(const int64_t* own) const {
+std::vector<int64_t> StepRunner::of_all_ranks(const int64_t* own) const {
   std::vector<int64_t> all(own, own + part_);
   if (session_.ranks() == 1) return all;
   all.resize(static_cast<size_t>(batch()));
@@ -184,7 +184,7 @@ void StepRunner::feed(const Bound& p, const TrainBatch& batch, double lr, uint64
   if (p.mix < 0) return;
   session_.view<float>(p.mix)[0] = static_cast<float>(data::beta_draw(seed_, global_step, mixup_));
   const auto other = session_.view<int64_t>(p.target_b);
-  const std::vector<int64_t> targets = all_targets(batch.target);
+  const std::vector<int64_t> targets = of_all_ranks(batch.target);
   const int64_t from = part_ * session_.rank();
   for (int64_t i = 0; i < part_; ++i) other[i] = targets[static_cast<size_t>(order[static_cast<size_t>(from + i)])];
 }

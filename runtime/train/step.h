@@ -68,7 +68,7 @@ class StepRunner {
   /// Both, with nothing else under way.
   StepResult run(Phase phase, const TrainBatch& batch, double lr, uint64_t global_step);
   /// The same number for each sample of the whole batch, from what each rank has for its own. Nothing may be under way.
-  std::vector<int64_t> all_targets(const int64_t* own) const;
+  std::vector<int64_t> of_all_ranks(const int64_t* own) const;
   /// All elements of an output of the phase's program, after it ran; nothing when it has no such output.
   std::optional<std::vector<double>> output(Phase phase, const char* name) const {
     return values(phases_[static_cast<int>(phase)].program, name);

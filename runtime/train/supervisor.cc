@@ -102,7 +102,7 @@ bool collect(std::vector<Child>& children) {
     if (c.ended || waitpid(c.pid, &status, WNOHANG) != c.pid) continue;
     c.ended = any = true;
     c.status = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
-    if (c.status != 0 && c.status != kStopped && c.status != kLost && c.status != 2)
+    if (c.status != 0 && c.status != kStopped && c.status != kLost && c.status != kDiverged && c.status != 2)
       std::fprintf(stderr, "train: rank %d ended with status %d%s\n", c.rank, c.status, WIFSIGNALED(status) ? (std::string(", by ") + strsignal(WTERMSIG(status))).c_str() : "");
   }
   return any;
@@ -126,7 +126,7 @@ std::vector<Child> run_once(const comm::LaunchPlan& plan, double timeout, bool a
       left += c.ended ? 0 : 1;
       if (c.ended && c.status != 0 && failed == Clock::time_point{}) failed = Clock::now();
     }
-    constexpr double kGrace = 10;  // seconds, to say what was missed
+    constexpr double kGrace = 2;  // seconds, to say what was missed
     if (failed != Clock::time_point{} && std::chrono::duration<double>(Clock::now() - failed).count() > timeout + kGrace)
       for (const Child& c : children)
         if (!c.ended) kill(c.pid, SIGKILL);
@@ -152,7 +152,7 @@ int supervise(const comm::LaunchPlan& plan, const Options& options, char** argv)
   const Signals signals;
   for (int attempt = 0;; ++attempt) {
     const int result = outcome(run_once(plan, options.timeout, attempt > 0, argv));
-    if (result == 0 || result == kStopped || result == 2 || result == 128 + SIGINT || attempt == options.max_restarts) return result;
+    if (result == 0 || result == kStopped || result == 2 || result == kDiverged || result == 128 + SIGINT || attempt == options.max_restarts) return result;
     const std::string from = options.exp_dir.empty() ? "" : newest_checkpoint(options.exp_dir);
     std::fprintf(stderr, "train: restart %d of %d, %s\n", attempt + 1, options.max_restarts, from.empty() ? "from the beginning: there is no checkpoint" : ("from " + from).c_str());
   }

@@ -8,6 +8,8 @@ namespace moproc::train {
 
 /// A run that was told to stop and has written a checkpoint to go on from: the schedulers' "try again".
 inline constexpr int kStopped = 75;
+/// Training came to nothing (NaN, infinity): the same would happen again.
+inline constexpr int kDiverged = 3;
 /// Another rank was lost; the last checkpoint is what there is.
 inline constexpr int kLost = 69;
 

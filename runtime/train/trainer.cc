@@ -2,8 +2,6 @@
 // numbers. A signal is looked at after each step and each batch of an evaluation.
 #include "train/trainer.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <cmath>
 #include <csignal>
@@ -11,222 +9,11 @@
 
 #include "comm/world.h"
 #include "core/error.h"
-#include "cpu/cores.h"
-#include "data/sampler.h"
 #include "train/dump.h"
 #include "train/flags.h"
-#include "train/pretrained.h"
 #include "train/supervisor.h"
 
 namespace moproc::train {
-namespace {
-
-constexpr int64_t kSyntheticEpoch = 10;  // steps
-
-Options checked(Options options, const Plan& plan, const comm::World* world) {
-  check_against(options, plan);
-  const int own_cores = std::max(1, usable_cores() / (world ? world->launch().local_ranks : 1));
-  if (options.workers == 0) options.workers = own_cores;
-  if (options.threads == 0) options.threads = own_cores;
-  if (world && options.cache_features) throw InputError("--cache-features runs as one process");
-  if (world && options.dump_step) throw InputError("--dump-step runs as one process");
-  if (options.synthetic && options.steps == 0) options.steps = kSyntheticEpoch;
-  if (options.verb == Verb::retrain && options.compat_released) options.epochs += 1;
-  if (options.dump_step) require_kept_values(plan);
-  if (!options.dump.empty()) formats::make_writable_folder(options.dump, "--dump");
-  if (!options.exp_dir.empty() && !options.evaluate && (!world || world->rank() == 0))
-    formats::make_writable_folder(options.exp_dir, "--exp-dir");
-  return options;
-}
-
-SessionOptions session_options(const Options& o, comm::World* world) {
-  return {o.threads, o.profile, o.check, o.gpu.value_or(world ? world->launch().local_rank : 0), world};
-}
-
-std::string hex(uint64_t v) { return format("%016llx", static_cast<unsigned long long>(v)); }
-
-}  // namespace
-
-Trainer::Trainer(const Plan& plan, Options options, comm::World* world)
-    : options_(checked(std::move(options), plan, world)),
-      world_(world),
-      console_(isatty(STDOUT_FILENO) == 1, options_.quiet, !world || world->rank() == 0),
-      session_(plan, session_options(options_, world)) {
-  if (options_.start_clean_epoch == 0)
-    console_.line("note: --start_clean_epoch 0: epoch 0 is warm-up, cleaning begins at epoch 1");
-  find_start();
-  lists_ = read_lists(session_.plan(), options_, seed_, console_);
-  start_state();
-  agree();
-  const bool logs = !options_.exp_dir.empty() && !options_.evaluate && first();
-  const std::string json = !options_.json_log.empty() && first() ? options_.json_log
-                           : logs                                ? options_.exp_dir + "/metrics.jsonl"
-                                                                 : "";
-  log_ = std::make_unique<RunLog>(logs ? options_.exp_dir : "", json);
-  if (!options_.evaluate) {
-    steps_.emplace(session_, options_.hyper, seed_, options_.cache_features);
-    steps_->set_mixup(options_.mixup);
-    steps_->set_weights(std::move(lists_.weights));
-    if (steps_->image_dtype() != DType::u8 && !options_.cache_features)
-      throw InputError("this artefact takes f32 images (--image-input f32), which only --replay feeds");
-    if (options_.synthetic && session_.device().separate()) {
-      steps_->keep_batch();
-      console_.line("note: --synthetic on a GPU: one batch stays there for all steps");
-    }
-    if (!options_.cache_features) open_source();  // else when the features are there
-  }
-  report_.emplace(console_, *log_, options_.print_freq, steps_ ? steps_->batch() : 0, options_.epochs,
-                  options_.synthetic);
-}
-
-/// Nothing starts before all ranks have the same in hand.
-void Trainer::agree() const {
-  if (!world_) return;
-  const Hyper& h = options_.hyper;
-  const Plan& plan = session_.plan();
-  std::vector<std::pair<std::string, std::string>> fields = {
-      {"command", name_of(options_.verb)}, {"artefact", plan.digest}, {"training list", data_digest()}, {"seed", std::to_string(seed_)},
-      {"epoch to begin with", std::to_string(at_.epoch)}, {"step to begin with", std::to_string(at_.step)},
-      {"epochs", std::to_string(options_.epochs)}, {"steps", std::to_string(options_.steps)}, {"--start_clean_epoch", std::to_string(options_.start_clean_epoch)},
-      {"learning rate of the first epoch", format("%.17g", learning_rate(options_, at_.epoch))}, {"--crop-min", format("%g", options_.crop_min)},
-      {"--jitter", format("%g", options_.jitter)}, {"--gray", format("%g", options_.gray)}, {"--mixup", format("%g", options_.mixup)},
-      {"--save-every", std::to_string(options_.checkpoint_every)}, {"number of validation lists", std::to_string(lists_.val.size())}};
-  const std::pair<const char*, double> hyper[] = {
-      {"--lr", h.lr}, {"--momentum", h.momentum}, {"--wd", h.weight_decay}, {"--moco_m", h.moco_m}, {"--proto_m", h.proto_m},
-      {"--temperature", h.temperature}, {"--alpha", h.alpha}, {"--pseudo_th", h.pseudo_th}, {"--w-inst", h.w_inst}, {"--w-proto", h.w_proto}};
-  for (const auto& [name, value] : hyper) fields.emplace_back(name, format("%.17g", value));
-  world_->agree(fields);
-}
-
-/// Which key images this rank loads, where ranks do not send them.
-std::function<std::vector<int64_t>(uint32_t, uint64_t)> Trainer::keys() const {
-  if (!steps_->loads_keys() || !steps_->needs_strong()) return {};
-  return [this](uint32_t epoch, uint64_t index) {
-    return data::permutation(seed_, uint64_t{epoch} * static_cast<uint64_t>(batches_) + index, static_cast<uint64_t>(steps_->batch()));
-  };
-}
-
-std::string Trainer::data_digest() const { return lists_.train ? hex(lists_.train->digest()) : "synthetic"; }
-
-/// Which checkpoint the run goes on with, or, retraining or fine-tuning, begins with; and its seed.
-void Trainer::find_start() {
-  seed_ = options_.seed_or_default();
-  from_ = options_.resume;
-  if (from_ == "auto") {
-    from_ = newest_checkpoint(options_.exp_dir);
-    if (world_) from_ = world_->from_first("checkpoint", from_);
-    if (from_.empty()) console_.line("no checkpoint in " + options_.exp_dir + " yet: starting anew");
-  }
-  if (options_.verb == Verb::train) return;
-  if (from_.empty()) from_ = options_.pretrained;
-  if (from_.empty()) throw InputError("--resume auto needs --pretrained FILE, the checkpoint to begin with");
-  const std::optional<uint64_t> seed = seed_of_run(from_, name_of(options_.verb));
-  begins_ = !seed;
-  if (seed && !options_.seed) seed_ = *seed;
-}
-
-/// From the seed, or from a checkpoint.
-void Trainer::start_state() {
-  at_.epoch = options_.start_epoch;
-  if (begins_) return begin();
-  const std::string& path = from_;
-  if (path.empty()) {
-    session_.init_state(seed_);
-    return;
-  }
-  const CheckpointInfo info = load_checkpoint(path, session_);
-  for (const std::string& note : info.notes) console_.line("note: " + note);
-  at_ = info.at;
-  if (!info.knows_epoch) at_.epoch = options_.start_epoch;
-  if (info.of_run && !options_.seed) seed_ = info.seed;
-  if (!options_.evaluate) compare_with(info, path);
-  console_.line(format("%s: epoch %d, step %lld, %lld images seen", path.c_str(), at_.epoch,
-                       static_cast<long long>(at_.step), static_cast<long long>(at_.samples)));
-}
-
-/// With the network of a checkpoint that is none of this command.
-void Trainer::begin() {
-  if (options_.evaluate)
-    console_.line("note: " + from_ + " is no checkpoint of this command: its own classifier is evaluated");
-  session_.init_state(seed_);
-  for (const std::string& note : load_pretrained(from_, session_, options_.keep_classifier)) console_.line("note: " + note);
-  console_.line(from_ + ": the network to begin with; " +
-                (options_.keep_classifier ? "its classifier too" : "the classifier is drawn anew"));
-}
-
-/// Within an epoch, data and batch must be the checkpoint's; elsewhere differences are said.
-void Trainer::compare_with(const CheckpointInfo& info, const std::string& path) {
-  const auto differs = [&](const std::string& what, const std::string& was, const std::string& is) {
-    if (was == is) return;
-    if (at_.step > 0)
-      throw InputError(path + ": was written within epoch " + std::to_string(at_.epoch) + " with " + what +
-                       " " + was + ", this run has " + is);
-    console_.line("note: the checkpoint was made with " + what + " " + was + ", this run has " + is);
-  };
-  if (info.of_run) {
-    differs("training list", info.data_digest, data_digest());
-    differs("global batch", std::to_string(info.global_batch), meta(session_.plan(), "batch"));
-    differs("seed", std::to_string(info.seed), std::to_string(seed_));
-    if (info.plan_digest != session_.plan().digest)
-      console_.line(
-          "note: the checkpoint was made by another build: the run continues, but not with the same bits");
-  }
-  if (at_.epoch >= options_.epochs)
-    throw InputError(path + ": ends at epoch " + std::to_string(at_.epoch) +
-                     ", nothing is left of --epochs " + std::to_string(options_.epochs));
-}
-
-/// Computes the features of all lists, or takes them from EXP-DIR/features. False when a signal came.
-bool Trainer::cache_features() {
-  const std::string folder = options_.exp_dir + "/features", network = trunk_digest(session_);
-  formats::make_writable_folder(folder, "--exp-dir");
-  const auto features_of = [&](const data::Dataset& list, const std::string& name) {
-    console_.line("features of " + (name == "train" ? std::string("the training images") : "the validation images (" + name + ")"));
-    return compute_features(session_, list, network, folder + "/" + name, options_.workers, console_, *interrupt_);
-  };
-  cached_ = features_of(*lists_.train, "train");
-  if (!cached_) return false;
-  for (const Validation& v : lists_.val) {
-    auto features = features_of(v.list, v.name);
-    if (!features) return false;
-    cached_val_.push_back(std::move(*features));
-  }
-  return true;
-}
-
-void Trainer::open_source() {
-  const int epochs = options_.epochs - at_.epoch;
-  const uint64_t visits = lists_.train ? (lists_.order ? lists_.visits : lists_.train->size()) : 0;
-  batches_ = options_.synthetic ? kSyntheticEpoch : static_cast<int64_t>(visits) / steps_->batch();
-  if (options_.synthetic) {
-    source_ = make_synthetic_source({steps_->batch(), steps_->image_size(),
-                                     meta_number(session_.plan(), "num_class"), kSyntheticEpoch, at_.epoch,
-                                     epochs, at_.step, seed_, session_.device().separate(), session_.rank(), session_.ranks(), keys()});
-  } else {
-    data::LoaderOptions o;
-    o.batch = static_cast<int>(steps_->batch());
-    o.rank = session_.rank();
-    o.ranks = session_.ranks();
-    o.keys = keys();
-    o.threads = options_.workers;
-    o.seed = seed_;
-    o.start_epoch = static_cast<uint32_t>(at_.epoch);
-    o.start_batch = static_cast<uint64_t>(at_.step);
-    o.epochs = static_cast<uint32_t>(epochs);
-    o.strong = steps_->needs_strong();
-    if (lists_.order) o.order = [this](uint32_t epoch) { return lists_.order(seed_, epoch); };
-    o.visits = lists_.visits;
-    o.augment.size = static_cast<int>(steps_->image_size());
-    o.augment.scale_low = options_.crop_min;
-    o.augment.jitter = options_.jitter;
-    o.augment.gray = options_.gray;
-    source_ = cached_ ? make_feature_source(*lists_.train, *cached_, o) : make_loader_source(*lists_.train, o);
-  }
-  batches_ = source_->batches_per_epoch();
-  if (at_.step > batches_)
-    throw InputError("the checkpoint is at step " + std::to_string(at_.step) + " of an epoch of " +
-                     std::to_string(batches_));
-}
 
 int Trainer::run() {
   if (options_.evaluate) {
@@ -249,11 +36,12 @@ int Trainer::run() {
   if (options_.dump_step && !interrupted() && *options_.dump_step >= steps_run_)
     throw InputError("--dump-step " + std::to_string(*options_.dump_step) + ": the run ended after " +
                      std::to_string(steps_run_) + " steps");
+  if (saver_) saver_->finish();
   report_->memory(session_);
   if (options_.profile) console_.line(session_.profiler().report());
   const bool unended = at_.step == batches_;  // an epoch whose end was left out
   if (!interrupted() || at_.epoch >= options_.epochs || (limit_reached() && !unended)) return 0;
-  report_->stopped(signal(), at_, saved_);
+  report_->stopped(signal(), at_, saver_ ? saver_->newest() : "");
   return stopped_status();
 }
 
@@ -283,8 +71,7 @@ void Trainer::train_epoch() {
     while (!interrupted() && may_start()) start_step();
     if (started_.empty()) break;  // a signal came
     finish_step();
-    if (options_.checkpoint_every > 0 && at_.step % options_.checkpoint_every == 0 && at_.step < batches_)
-      save(at_.epoch, at_.step);
+    if (started_.empty() && at_.step < batches_ && saver_ && saver_->due(at_.step)) save(at_.epoch, at_.step);
   }
   if (at_.step == batches_ && !interrupted()) end_epoch();
   else save(at_.epoch, at_.step);  // stopped by --steps or a signal
@@ -297,7 +84,9 @@ bool Trainer::may_start() const {
   if (options_.steps > 0 && steps_run_ + under_way == options_.steps) return false;
   if (options_.dump_step && *options_.dump_step >= steps_run_ && *options_.dump_step < steps_run_ + under_way)
     return false;
-  return under_way == 0 || options_.checkpoint_every == 0 || next % options_.checkpoint_every != 0;
+  if (under_way == 0) return true;
+  if (saver_ && saver_->is_time()) return false;
+  return options_.save_steps == 0 || next % options_.save_steps != 0;
 }
 
 int64_t Trainer::steps_left() const {
@@ -311,10 +100,11 @@ void Trainer::start_step() {
   if (!source_->next(batch)) throw std::logic_error("the source of batches ended early");
   if (batch.epoch != at_.epoch || batch.index != step)
     throw std::logic_error("the source of batches is at another place than the run");
-  Started s{steps_->phase(at_.epoch, options_.start_clean_epoch), learning_rate(options_, at_.epoch), {}, {}};
+  Started s{steps_->phase(at_.epoch, options_.start_clean_epoch), learning_rate(options_, at_.epoch), {}, {}, {}};
   s.target.assign(batch.target, batch.target + steps_->part());
   for (int64_t i = 0; !lists_.truth.empty() && i < steps_->part(); ++i)
     s.truth.push_back(lists_.truth[static_cast<size_t>(batch.sample[i])]);
+  if (batch.sample) s.sample.assign(batch.sample, batch.sample + steps_->part());
   if (world_) {
     world_->communicator().at_step(at_.samples / steps_->batch());
     steps_->tell(interrupt_->signal());
@@ -331,8 +121,8 @@ void Trainer::finish_step() {
   const StepResult result = steps_->finish(s.phase);
   told_ = std::max(told_, static_cast<int>(result.told));
   if (world_ && result.target_new) {
-    s.target = steps_->all_targets(s.target.data());
-    if (!s.truth.empty()) s.truth = steps_->all_targets(s.truth.data());
+    s.target = steps_->of_all_ranks(s.target.data());
+    if (!s.truth.empty()) s.truth = steps_->of_all_ranks(s.truth.data());
   }
   if (options_.dump_step == steps_run_)
     dump_values(session_, steps_->program(s.phase), options_.dump, steps_run_);
@@ -341,11 +131,30 @@ void Trainer::finish_step() {
   at_.samples += steps_->batch();
   at_.meters.add(result, s.target.data());
   if (!s.truth.empty()) at_.meters.add_truth(result, s.target.data(), s.truth.data());
-  if (!result.finite)
-    console_.line(
-        format("epoch %d step %lld: gradients or losses are not finite; the update was skipped (%lld so far)",
-               at_.epoch, static_cast<long long>(at_.step - 1), static_cast<long long>(++not_finite_)));
+  if (result.finite) skipped_ = 0;
+  else skip(s, result);
   report_->step({s.phase, s.lr, at_, batches_, steps_left(), source_->seconds_waited(), result});
+}
+
+/// A step whose loss or gradient is not finite left no trace; its images are written down. Alike on all ranks.
+void Trainer::skip(const Started& s, const StepResult& result) {
+  console_.line(format("epoch %d step %lld: gradients or losses are not finite; the update was skipped (%lld so far)",
+                       at_.epoch, static_cast<long long>(at_.step - 1), static_cast<long long>(++not_finite_)));
+  const std::vector<int64_t> samples = world_ && !s.sample.empty() ? steps_->of_all_ranks(s.sample.data()) : s.sample;
+  if (!options_.exp_dir.empty() && first()) {
+    std::string files;
+    for (const int64_t i : samples) {
+      files += files.empty() ? "" : ", ";
+      write_json(files, lists_.train->name(static_cast<size_t>(i)));
+    }
+    JsonLine record;
+    record.add("epoch", int64_t{at_.epoch}).add("step", at_.step - 1).add("phase", phase_name(s.phase)).add("lr", s.lr);
+    record.add("loss", result.loss.value_or(0)).add_raw("files", "[" + files + "]");
+    formats::OutputFile(options_.exp_dir + "/not_finite.jsonl", formats::OutputFile::Open::append).write(record.text() + "\n");
+  }
+  if (++skipped_ < options_.max_skips) return;
+  throw Diverged(format("%d steps in a row were not finite (--max-skips): the run ends before it does harm. Their images are in "
+                        "--exp-dir, not_finite.jsonl; a smaller --lr is the usual remedy", skipped_));
 }
 
 void Trainer::end_epoch() {
@@ -383,18 +192,19 @@ void Trainer::hear() {
 }
 
 void Trainer::save(int epoch, std::optional<int64_t> step) {
-  if (options_.exp_dir.empty() || !first()) return;
+  if (!saver_) return;
   CheckpointInfo info;
   info.at = at_;
   info.seed = seed_;
   info.global_batch = steps_->batch();
   info.data_digest = data_digest();
   info.plan_digest = session_.plan().digest;
+  std::vector<std::string> paths;
   // The best first: a run that is killed between the two does its epoch's end again, and writes both.
   if (options_.verb == Verb::finetune && !step && std::exchange(is_best_, false))
-    save_checkpoint(options_.exp_dir + "/model_best." + options_.checkpoint_format, session_, info, options_);
-  saved_ = options_.exp_dir + "/" + checkpoint_name(epoch, step, options_.checkpoint_format);
-  save_checkpoint(saved_, session_, info, options_);
+    paths.push_back(options_.exp_dir + "/model_best." + options_.checkpoint_format);
+  paths.push_back(options_.exp_dir + "/" + checkpoint_name(epoch, step, options_.checkpoint_format));
+  saver_->begin(std::move(paths), info);
 }
 
 }  // namespace moproc::train

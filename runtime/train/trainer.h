@@ -18,6 +18,7 @@
 #include "train/log.h"
 #include "train/options.h"
 #include "train/report.h"
+#include "train/saver.h"
 #include "train/source.h"
 #include "train/step.h"
 
@@ -35,6 +36,13 @@ class Trainer {
   int run();
 
  private:
+  /// A step under way, and what its report needs of its batch.
+  struct Started {
+    Phase phase;
+    double lr;
+    std::vector<int64_t> target, truth, sample;
+  };
+
   void find_start();
   void start_state();
   void begin();
@@ -51,6 +59,7 @@ class Trainer {
   int stopped_status() const;
   bool evaluate_epoch(int epoch);  // false: a signal came, and the evaluation is void
   void save(int epoch, std::optional<int64_t> step);
+  void skip(const Started& s, const StepResult& result);
   std::function<std::vector<int64_t>(uint32_t, uint64_t)> keys() const;
   void agree() const;
   bool first() const { return session_.rank() == 0; }
@@ -60,13 +69,6 @@ class Trainer {
   int signal() const { return world_ ? told_ : interrupt_ ? interrupt_->signal() : 0; }
   bool interrupted() const { return signal() != 0; }
   bool limit_reached() const { return options_.steps > 0 && steps_run_ >= options_.steps; }
-
-  /// A step under way, and what its report needs of its batch.
-  struct Started {
-    Phase phase;
-    double lr;
-    std::vector<int64_t> target, truth;
-  };
 
   Options options_;
   comm::World* const world_;
@@ -85,12 +87,13 @@ class Trainer {
   int64_t batches_ = 0;     // an epoch
   int64_t steps_run_ = 0;   // by this process
   int64_t not_finite_ = 0;  // steps without effect in this process
+  int skipped_ = 0;         // of them, those in a row up to now
   std::deque<Started> started_;
   std::optional<Interrupt> interrupt_;
   std::optional<Features> cached_;     // of the training images, with --cache-features
   std::vector<Features> cached_val_;  // of each validation list
   bool is_best_ = false;  // the last evaluation was the best so far
-  std::string saved_;  // path of the newest checkpoint of this process
+  std::optional<Saver> saver_;  // of the rank that writes, where there is a folder
 };
 
 }  // namespace moproc::train

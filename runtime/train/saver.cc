@@ -1,0 +1,148 @@
+// One thread, one snapshot. What became of a write is heard by the trainer's thread, which alone talks.
+#include "train/saver.h"
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <utility>
+
+#include "core/error.h"
+
+namespace moproc::train {
+namespace {
+
+constexpr double kFirstPause = 30, kLongestPause = 600;  // seconds
+
+double since(std::chrono::steady_clock::time_point t) { return std::chrono::duration<double>(std::chrono::steady_clock::now() - t).count(); }
+
+}  // namespace
+
+Saver::Saver(const Session& session, const Options& options, Console& console, RunLog& log)
+    : session_(session), options_(options), console_(console), log_(log), begun_(Clock::now()) {
+  std::error_code error;
+  std::vector<std::filesystem::path> partial;
+  for (const auto& entry : std::filesystem::directory_iterator(options.exp_dir, error)) {
+    const std::string name = entry.path().filename().string();
+    if ((name.starts_with("checkpoint_") || name.starts_with("model_best.")) && name.ends_with(".tmp")) partial.push_back(entry.path());
+  }
+  for (const auto& p : partial) std::filesystem::remove(p, error);
+  thread_ = std::thread([this] { work(); });
+}
+
+Saver::~Saver() {
+  {
+    const std::lock_guard lock(mutex_);
+    stop_ = true;
+  }
+  changed_.notify_all();
+  thread_.join();
+}
+
+bool Saver::is_time() const { return options_.save_seconds > 0 && since(begun_) >= options_.save_seconds; }
+
+bool Saver::due(int64_t step) {
+  hear();
+  if (options_.save_steps > 0 && step % options_.save_steps == 0) overdue_ = true;
+  if (is_time()) overdue_ = true;
+  const bool again = !failure_.empty() && Clock::now() >= retry_;
+  if (!overdue_ && !again) return false;
+  const std::lock_guard lock(mutex_);
+  return !writing_;
+}
+
+void Saver::begin(std::vector<std::string> paths, const CheckpointInfo& info) {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [this] { return !writing_; });
+  lock.unlock();
+  hear();
+  take_snapshot(session_, info, options_, snapshot_);
+  paths_ = std::move(paths);
+  overdue_ = false;
+  begun_ = Clock::now();
+  lock.lock();
+  writing_ = true;
+  changed_.notify_all();
+}
+
+void Saver::finish() {
+  {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return !writing_; });
+  }
+  hear();
+  if (!failure_.empty()) throw InputError(failure_);
+}
+
+/// What became of the last write, once.
+void Saver::hear() {
+  std::exception_ptr error;
+  {
+    const std::lock_guard lock(mutex_);
+    if (!ended_) return;
+    ended_ = false;
+    error = std::exchange(error_, nullptr);
+  }
+  if (!error) {
+    if (!failure_.empty()) console_.line("note: " + paths_.back() + " is written: there is room again");
+    failure_.clear();
+    pause_ = 0;
+    newest_ = paths_.back();
+    JsonLine record;
+    record.add("event", "checkpoint").add("path", newest_).add("seconds", seconds_);
+    log_.line(record);
+    return;
+  }
+  try {
+    std::rethrow_exception(error);
+  } catch (const InputError& e) {
+    failure_ = e.what();
+  }
+  pause_ = std::min(kLongestPause, std::max(kFirstPause, 2 * pause_));
+  retry_ = Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(pause_));
+  console_.line(format("warning: no checkpoint: %s; the run goes on and tries again in %.0f s", failure_.c_str(), pause_));
+  JsonLine record;
+  record.add("event", "checkpoint_failed").add("path", paths_.back()).add("reason", failure_);
+  log_.line(record);
+}
+
+void Saver::work() {
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    changed_.wait(lock, [this] { return writing_ || stop_; });
+    if (!writing_) return;
+    lock.unlock();
+    const auto start = Clock::now();
+    std::exception_ptr error;
+    try {
+      write();
+    } catch (...) {
+      error = std::current_exception();
+    }
+    lock.lock();
+    seconds_ = since(start);
+    error_ = error;
+    writing_ = false;
+    ended_ = true;
+    changed_.notify_all();
+  }
+}
+
+void Saver::write() {
+  if (const std::string where = first_nonfinite(snapshot_); !where.empty())
+    throw Diverged("the run has diverged: " + where + "; " + paths_.back() + " is not written");
+  for (const std::string& path : paths_) write_snapshot(snapshot_, path);
+  prune();
+}
+
+/// Removes what --keep and --keep-epochs no longer want, oldest first. A file that does not go is not worth a word: it is
+/// tried again after the next checkpoint.
+void Saver::prune() const {
+  int within = 0, ends = 0;
+  for (const FoundCheckpoint& c : checkpoints_in(options_.exp_dir)) {
+    const bool keep = c.ends_epoch ? options_.keep_epochs == 0 || ++ends <= options_.keep_epochs : ++within <= options_.keep;
+    std::error_code error;
+    if (!keep && c.path != paths_.back()) std::filesystem::remove(c.path, error);
+  }
+}
+
+}  // namespace moproc::train

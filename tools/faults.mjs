@@ -1,0 +1,44 @@
+// npm run faults: breaks training runs in every way that a cluster does, lets them go on, and compares what they end with, bit
+// by bit, with a run that nobody disturbed.
+//
+//   npm run faults -- --kills 200     how often runs are killed at random instants [20]
+//                     --seed N        of those instants [1]
+//                     --out DIR       a folder to work in, kept afterwards [a temporary one]
+//                     --json FILE     the table as JSON, too
+
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { allSteps, runSteps, SetupError } from "./setup/steps.mjs";
+
+const usage = "usage: npm run faults -- [--kills N] [--seed N] [--out DIR] [--json FILE]";
+
+function options() {
+  try {
+    const { values } = parseArgs({ options: { kills: { type: "string", default: "20" }, seed: { type: "string", default: "1" }, out: { type: "string" }, json: { type: "string" } } });
+    const kills = Number(values.kills);
+    const seed = Number(values.seed);
+    if (!Number.isInteger(kills) || kills < 0 || !Number.isInteger(seed)) throw new SetupError(usage);
+    return { ...values, kills, seed };
+  } catch (e) {
+    throw e instanceof SetupError ? e : new SetupError(`${e.message}\n${usage}`);
+  }
+}
+
+try {
+  const o = options();
+  runSteps(allSteps());
+  const { campaign } = await import("./faults/campaign.mjs");
+  const { show } = await import("./faults/table.mjs");
+  const dir = o.out ?? mkdtempSync(join(tmpdir(), "moproc-faults-"));
+  const rows = await campaign(dir, o, (line) => process.stderr.write(`${line}\n`));
+  process.stdout.write(show(rows));
+  if (o.json) writeFileSync(o.json, `${JSON.stringify(rows, undefined, 1)}\n`);
+  if (!o.out) rmSync(dir, { recursive: true, force: true });
+  process.exitCode = rows.every((r) => r.differing_bits === 0 && r.unexpected.length === 0) ? 0 : 1;
+} catch (e) {
+  if (!(e instanceof SetupError)) throw e;
+  process.stderr.write(`${e.message}\n`);
+  process.exitCode = 2;
+}

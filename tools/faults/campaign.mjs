@@ -1,0 +1,177 @@
+// The faults, one function each, and the run they are compared with.
+
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { root, SetupError } from "../setup/steps.mjs";
+import { differingBits, Run, shape, sleep } from "./run.mjs";
+
+const cli = join(root, "build", "js", "compiler", "cli", "main.js");
+export const network = ["-a", "resnet10", "--width", "0.125", "-b", "16", "--bn-groups", "4", "--image-size", "32", "--num-class", "4", "--low-dim", "16", "--moco_queue", "64", "--ranks", "1,2,4"];
+export const sample = ["--classes", "4", "--images", `${16 * shape.steps}`, "--val", "32", "--size", "40"];
+
+function moproc(...args) {
+  const r = spawnSync(process.execPath, [cli, ...args], { encoding: "utf8" });
+  if (r.status !== 0) throw new SetupError(`moproc ${args[0]}: ${r.stderr}`);
+}
+
+/** All rows of the table. `say` hears how far it is. */
+export async function campaign(dir, { kills, seed }, say) {
+  mkdirSync(dir, { recursive: true });
+  const [artefact, data] = [join(dir, "artefact"), join(dir, "data")];
+  moproc("compile", ...network, "-o", artefact);
+  if (!existsSync(data)) moproc("data", "sample", "--out", data, ...sample);
+  const fresh = (name) => {
+    rmSync(join(dir, name), { recursive: true, force: true });
+    return new Run(artefact, data, join(dir, name));
+  };
+  const quiet = fresh("undisturbed");
+  const begin = performance.now();
+  const first = await quiet.finish();
+  if (first.status !== 0) throw new SetupError(`the undisturbed run failed: ${first.text}`);
+  const around = { fresh, reference: quiet.last, milliseconds: performance.now() - begin, draw: draws(seed), say };
+  const rows = [];
+  for (const [fault, cause] of faults(kills)) {
+    say(`${fault} ...`);
+    const row = { fault, times: 0, runs: 0, resumes: 0, lost_steps: 0, differing_bits: 0, unexpected: [] };
+    await cause(row, around);
+    rows.push(row);
+  }
+  return rows;
+}
+
+const faults = (kills) => [
+  ["SIGKILL at a random instant", (row, a) => killed(row, a, Math.ceil(kills / 2), async (run, child) => sleep(a.draw() * a.milliseconds))],
+  ["SIGKILL inside the write of a checkpoint", (row, a) => killed(row, a, Math.floor(kills / 2), async (run, child) => {
+    await sleep(a.draw() * 0.7 * a.milliseconds);
+    await run.waitFor(() => run.isWriting(), child);
+  })],
+  ["SIGTERM: checkpoint, exit 75", terminated],
+  ["a full disk while checkpoints are written", fullDisk],
+  ["a flipped byte in the newest checkpoint", flippedByte],
+  ["a rank of 2 killed, the launcher restarts", (row, a) => lostRank(row, a, "SIGKILL")],
+  ["a rank of 2 stopped, the launcher restarts", (row, a) => lostRank(row, a, "SIGSTOP")],
+  ["another number of ranks after each of 3 stops", otherRanks],
+];
+
+/** xorshift32 in [0, 1): the same instants for the same seed, as far as a machine keeps time. */
+function draws(seed) {
+  let x = (seed * 2654435769 + 1) >>> 0 || 1;
+  return () => {
+    x ^= x << 13;
+    x ^= x >>> 17;
+    x ^= x << 5;
+    return (x >>> 0) / 2 ** 32;
+  };
+}
+
+/** Adds a run that has ended to its row. */
+function count(row, run, reference, end) {
+  row.runs++;
+  row.resumes += run.resumes;
+  row.lost_steps += run.steps() - shape.epochs * shape.steps;
+  if (end.status !== 0 || !existsSync(run.last)) row.unexpected.push(`the run ended with ${end.status ?? end.signal}: ${end.text.slice(-400)}`);
+  else row.differing_bits += differingBits(reference, run.last);
+}
+
+/** Kills runs `times` times in all; a run that comes through is counted, and the next one begins. */
+async function killed(row, { fresh, reference, say }, times, instant) {
+  for (let n = 0; row.times < times; n++) {
+    const run = fresh(`killed-${row.fault.length}-${n}`);
+    let end;
+    do {
+      const { child, ended } = run.start();
+      if (row.times < times) {
+        await Promise.race([instant(run, child), ended]);
+        if (child.exitCode === null && child.signalCode === null && child.kill("SIGKILL")) row.times++;
+        if (row.times % 20 === 0) say(`  ${row.times} of ${times}`);
+      }
+      end = await ended;
+      if (end.signal !== "SIGKILL" && end.status !== 0) row.unexpected.push(`ended with ${end.status ?? end.signal}: ${end.text.slice(-400)}`);
+    } while (end.signal === "SIGKILL");
+    count(row, run, reference, end);
+    rmSync(run.dir, { recursive: true, force: true });
+  }
+}
+
+async function terminated(row, { fresh, reference }) {
+  const run = fresh("terminated");
+  for (let i = 0; i < 3; i++) {
+    const { child, ended } = run.start();
+    const before = run.checkpoints().length;
+    await run.waitFor(() => run.checkpoints().length > before, child);
+    row.times++;
+    child.kill(i === 1 ? "SIGUSR1" : "SIGTERM");
+    const end = await ended;
+    if (end.status !== 75) row.unexpected.push(`exit ${end.status ?? end.signal} instead of 75: ${end.text.slice(-400)}`);
+  }
+  count(row, run, reference, await run.finish());
+  if (row.lost_steps !== 0) row.unexpected.push(`${row.lost_steps} steps were lost`);
+}
+
+/** Half way, then where no checkpoint fits, then with room again. */
+async function fullDisk(row, { fresh, reference }) {
+  const run = fresh("full");
+  const { child, ended } = run.start();
+  await run.waitFor(() => run.checkpoints().length > 2, child);
+  child.kill("SIGKILL");
+  await ended;
+  const kib = Math.floor(statSync(run.checkpoints()[0]).size / 2048);
+  row.times++;
+  const full = await run.start([], kib).ended;
+  if (full.status !== 2 || !/no checkpoint|File too large|No space/.test(full.text)) row.unexpected.push(`exit ${full.status} instead of 2, a warning and an error: ${full.text.slice(-400)}`);
+  if (run.isWriting()) row.unexpected.push("half a checkpoint was left behind");
+  count(row, run, reference, await run.finish());
+}
+
+async function flippedByte(row, { fresh, reference, draw }) {
+  const run = fresh("flipped");
+  const { child, ended } = run.start();
+  await run.waitFor(() => run.checkpoints().length > 3, child);
+  child.kill("SIGKILL");
+  await ended;
+  const newest = run.checkpoints().sort((a, b) => key(b).localeCompare(key(a)))[0];
+  const bytes = readFileSync(newest);
+  bytes[Math.floor(bytes.length * (0.1 + 0.8 * draw()))] ^= 16;
+  writeFileSync(newest, bytes);
+  row.times++;
+  const end = await run.finish();
+  if (!end.text.includes("the one before it is taken")) row.unexpected.push(`the damage was not announced: ${end.text.slice(0, 400)}`);
+  count(row, run, reference, end);
+}
+
+/** Order of checkpoints by name: one at the end of an epoch comes after those within it. */
+const key = (path) => path.replace(/\.safetensors$/, "").replace(/checkpoint_(\d{4})$/, "checkpoint_$1_x");
+
+async function lostRank(row, { fresh, reference }, signal) {
+  const run = fresh(`rank-${signal}`);
+  const { child, ended } = run.start(["--nproc-per-node", "2", "--timeout", "1", "--max-restarts", "3"]);
+  for (let i = 0; i < 2; i++) {
+    const before = run.ranks(child).join();
+    await run.waitFor(() => run.checkpoints().length > 1 + 2 * i && run.ranks(child).length === 2, child);
+    const victim = run.ranks(child)[i];
+    if (victim === undefined) break;
+    process.kill(victim, signal);
+    row.times++;
+    row.resumes++;
+    await run.waitFor(() => run.ranks(child).length === 2 && run.ranks(child).join() !== before, child);
+  }
+  const end = await ended;
+  if (!/restart 2 of 3/.test(end.text)) row.unexpected.push(`there were no two restarts: ${end.text.slice(-400)}`);
+  if (!/rank [01] \(process \d+ on /.test(end.text)) row.unexpected.push(`nobody said which rank was lost: ${end.text.slice(-400)}`);
+  count(row, run, reference, end);
+}
+
+async function otherRanks(row, { fresh, reference }) {
+  const run = fresh("ranks");
+  for (const ranks of [1, 4, 2]) {
+    const { child, ended } = run.start(ranks === 1 ? [] : ["--nproc-per-node", `${ranks}`]);
+    const before = run.checkpoints().join();
+    await run.waitFor(() => run.checkpoints().join() !== before, child);
+    row.times++;
+    child.kill("SIGTERM");
+    const end = await ended;
+    if (end.status !== 75) row.unexpected.push(`exit ${end.status ?? end.signal} instead of 75: ${end.text.slice(-400)}`);
+  }
+  count(row, run, reference, await run.finish());
+}
