@@ -5,6 +5,7 @@
 //                     --seed N        of those instants [1]
 //                     --out DIR       a folder to work in, kept afterwards [a temporary one]
 //                     --json FILE     the table as JSON, too
+//                     --no-setup      what it needs has been built: do not look
 
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -16,7 +17,7 @@ const usage = "usage: npm run faults -- [--kills N] [--seed N] [--out DIR] [--js
 
 function options() {
   try {
-    const { values } = parseArgs({ options: { kills: { type: "string", default: "20" }, seed: { type: "string", default: "1" }, out: { type: "string" }, json: { type: "string" } } });
+    const { values } = parseArgs({ options: { kills: { type: "string", default: "20" }, seed: { type: "string", default: "1" }, "no-setup": { type: "boolean", default: false }, out: { type: "string" }, json: { type: "string" } } });
     const kills = Number(values.kills);
     const seed = Number(values.seed);
     if (!Number.isInteger(kills) || kills < 0 || !Number.isInteger(seed)) throw new SetupError(usage);
@@ -28,7 +29,7 @@ function options() {
 
 try {
   const o = options();
-  runSteps(allSteps());
+  if (!o["no-setup"]) runSteps(allSteps());
   const { campaign } = await import("./faults/campaign.mjs");
   const { show } = await import("./faults/table.mjs");
   const dir = o.out ?? mkdtempSync(join(tmpdir(), "moproc-faults-"));

@@ -11,6 +11,8 @@ export type Options = Readonly<Record<string, unknown>>;
 /** Adds the flags of every such verb to `c`. `act` gets the options and the arguments as they were given, unless help is asked for. */
 export function binaryVerb(c: Command, act: (options: Options, argv: readonly string[]) => Promise<void>): Command {
   c.option("--artefact <dir>", "use this artefact instead of finding or building one")
+    .option("--nproc-per-node <n>", "ranks to start on this node")
+    .option("--world-size <nodes>", "nodes of the run")
     .allowUnknownOption()
     .allowExcessArguments()
     .helpOption(false)

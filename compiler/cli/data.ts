@@ -41,10 +41,10 @@ export function spawnTool(file: string, args: readonly string[]): Promise<number
   return new Promise((resolve, reject) => {
     const child = spawn(file, args, { stdio: "inherit" });
     const forward = (signal: NodeJS.Signals): void => void child.kill(signal);
-    process.on("SIGINT", forward).on("SIGTERM", forward);
+    process.on("SIGINT", forward).on("SIGTERM", forward).on("SIGUSR1", forward);
     child.on("error", reject);
     child.on("close", (code, signal) => {
-      process.off("SIGINT", forward).off("SIGTERM", forward);
+      process.off("SIGINT", forward).off("SIGTERM", forward).off("SIGUSR1", forward);
       resolve(code ?? (signal === "SIGINT" ? 130 : 143));
     });
   });

@@ -69,6 +69,7 @@ function findings(): Finding[] {
     cache(),
     gpu(),
     tool("nvcc", "nvcc", false, "CUDA kernels cannot be compiled on this machine"),
+    launch(),
     library("NCCL", "libnccl.so.2", false, "one process cannot share gradients with others over NCCL"),
   ];
 }
@@ -89,6 +90,15 @@ function gpu(): Finding {
   const r = spawnSync(join(root, "build", "native", "moproc-gpu"), { encoding: "utf8" });
   if (r.status === 0) return { what: "GPU", state: "ok", found: r.stdout.trim() };
   return { what: "GPU", state: "absent", found: r.stderr?.trim() || "not asked: the runtime is not built", means: "training runs on the CPU" };
+}
+
+/** What a launcher has told this process, as the training binary reads it. */
+function launch(): Finding {
+  const r = spawnSync(join(root, "build", "native", "moproc-train-help"), ["launch"], { encoding: "utf8" });
+  if (r.error) return { what: "launcher", state: "absent", found: "not asked: the runtime is not built" };
+  const [found = "", ...lines] = r.stdout.trim().split("\n");
+  const means = lines.join(`\n${" ".repeat(26)}`);
+  return { what: "launcher", state: r.status === 0 ? "ok" : "missing", found, ...(means && { means }) };
 }
 
 const built = (what: string, file: string): Finding =>

@@ -4,6 +4,7 @@ import { type Command, InvalidArgumentError, Option } from "commander";
 import { archs } from "../../models/resnet.js";
 import type { Precision, Shuffle, Target } from "../ir/types.js";
 import { cpuArch } from "./cpu.js";
+import { rankCount } from "./ranks.js";
 
 /** Rewrites each `--some_flag` to the spelling that the verb's options use. */
 export function canonicalFlags(program: Command, argv: readonly string[]): string[] {
@@ -77,7 +78,7 @@ export function addModelFlags(c: Command): Command {
     .addOption(
       new Option("--precision <name>", "what activations and operands of convolutions are (CUDA; default: bf16; the CPU computes in f32)").choices(precisions),
     )
-    .option("--ranks <list>", "numbers of processes that may share the batch: a set of programs for each, with the same kernels and state", rankList, [1])
+    .option("--ranks <list>", "numbers of processes that may share the batch: a set of programs for each, with the same kernels and state (default: 1, or what the launcher says)", rankList)
     .addOption(new Option("--shuffle-bn <how>", "how key images reach the rank that encodes them: each loads its own, or they are sent").choices(["load", "exchange"]).default("load"))
     .addOption(new Option("--image-input <type>", "images of a step: u8, or f32 (normalised already) for replays").choices(["u8", "f32"]).default("u8"))
     .option("--keep-values", "store every value and gradient of a step, for --dump-step: slower, and much memory");
@@ -91,7 +92,7 @@ export const presetOption = (): Option => new Option("--preset <name>", "mini-we
 /** Options as parsed -> flags: `--arch resnet50`, the published spelling of `-a`, names the network. */
 export function modelFlags(options: Readonly<Record<string, unknown>>): ModelFlags {
   const { arch, preset, ...rest } = options as unknown as ModelFlags & { readonly preset?: keyof typeof presets };
-  const f = { ...rest, ...(preset !== undefined && presets[preset]) };
+  const f = { ...rest, ranks: rest.ranks ?? [rankCount(options)], ...(preset !== undefined && presets[preset]) };
   if (arch === undefined) return f;
   return (archs as readonly string[]).includes(arch) ? { ...f, network: arch } : { ...f, arch };
 }

@@ -4,6 +4,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { Command } from "commander";
 import { trainPage } from "../report/train.js";
+import { isFirstRank } from "./ranks.js";
 import { writeWhole } from "../util/whole_file.js";
 
 export function reportCommand(): Command {
@@ -21,5 +22,5 @@ async function writeReport(exp: string): Promise<void> {
 
 /** The same after a run, where it left numbers. */
 export async function reportAfter(exp: string | undefined): Promise<void> {
-  if (exp !== undefined && existsSync(join(exp, "metrics.jsonl"))) await writeReport(exp);
+  if (exp !== undefined && isFirstRank() && existsSync(join(exp, "metrics.jsonl"))) await writeReport(exp);
 }

@@ -94,7 +94,7 @@ int Session::program(std::string_view name) const {
   if (found >= 0) return found;
   std::string held;
   for (const ProgramInfo& p : plan_.programs)
-    if (name == p.name) held += (held.empty() ? "" : ", ") + std::to_string(p.ranks);
+    if (name == p.name) held += (held.empty() ? "" : ",") + std::to_string(p.ranks);
   if (!held.empty())
     throw InputError(std::string(plan_.name) + " holds programs for " + held + " ranks, this run has " + std::to_string(ranks()) +
                      "; compile it with --ranks " + held + "," + std::to_string(ranks()));

@@ -28,7 +28,9 @@ void RunLog::attempt(bool& failing, const char* what, const std::function<void()
     write();
     if (failing) std::fprintf(stderr, "train: %s written again\n", what);
     failing = false;
+    begun_ = true;
   } catch (const InputError& e) {
+    if (!begun_) throw;
     if (!failing) std::fprintf(stderr, "train: %s; %s lost until that changes\n", e.what(), what);
     failing = true;
   }

@@ -11,7 +11,8 @@
 
 namespace moproc::train {
 
-/// A log that cannot be written (a full disk) does not end a run: it says so on stderr, and when it goes on.
+/// A log that can no longer be written (a full disk) does not end a run: it says so on stderr, and when it goes on. One that
+/// never could is an InputError of its first line.
 class RunLog {
  public:
   /// Either name may be empty: then that log is not kept. Throws InputError when a file cannot be made.
@@ -26,7 +27,7 @@ class RunLog {
   std::unique_ptr<EventFile> events_;
   std::unique_ptr<formats::OutputFile> json_;
   void attempt(bool& failing, const char* what, const std::function<void()>& write);
-  bool events_failing_ = false, json_failing_ = false;
+  bool events_failing_ = false, json_failing_ = false, begun_ = false;
 };
 
 }  // namespace moproc::train

@@ -42,10 +42,9 @@ bool Saver::is_time() const { return options_.save_seconds > 0 && since(begun_) 
 
 bool Saver::due(int64_t step) {
   hear();
-  if (options_.save_steps > 0 && step % options_.save_steps == 0) overdue_ = true;
-  if (is_time()) overdue_ = true;
+  if (options_.save_steps > 0 && step % options_.save_steps == 0) return true;
   const bool again = !failure_.empty() && Clock::now() >= retry_;
-  if (!overdue_ && !again) return false;
+  if (!is_time() && !again) return false;
   const std::lock_guard lock(mutex_);
   return !writing_;
 }
@@ -57,7 +56,6 @@ void Saver::begin(std::vector<std::string> paths, const CheckpointInfo& info) {
   hear();
   take_snapshot(session_, info, options_, snapshot_);
   paths_ = std::move(paths);
-  overdue_ = false;
   begun_ = Clock::now();
   lock.lock();
   writing_ = true;

@@ -34,8 +34,8 @@ class Saver {
   Saver(const Saver&) = delete;
   Saver& operator=(const Saver&) = delete;
 
-  /// Whether a checkpoint within an epoch is due after `step` steps of it, by --save-every or because the last one failed, and
-  /// can be begun: none is being written.
+  /// Whether a checkpoint within an epoch is due after `step` steps of it: by --save-every, or because the last one failed. By
+  /// time it is due only when no older one is being written, by steps always, so that the files' names do not depend on the disk.
   bool due(int64_t step);
   /// Whether --save-every, as a time, has passed.
   bool is_time() const;
@@ -62,7 +62,6 @@ class Saver {
   std::string newest_, failure_;        // failure_: of the last write, "" when it went well
   Clock::time_point begun_, retry_;     // the last begin(); when to try again after a failure
   double pause_ = 0;                    // seconds between tries
-  bool overdue_ = false;
 
   std::mutex mutex_;  // guards the following
   std::condition_variable changed_;

@@ -38,10 +38,10 @@ const TensorInfo tensors_[] = {
   {"optimizer.fc.weight.sgd_v_new .. optimizer.fc.bias.sgd_v_new", DType::f32, Arena::state, 1, {234, 0, 0, 0, 0, 0}, 1024, 936},
   {"optimizer.fc.weight.sgd_p_new .. optimizer.fc.bias.sgd_p_new", DType::f32, Arena::state, 1, {234, 0, 0, 0, 0, 0}, 0, 936}};
 const StateInfo states_[] = {
-  {0, Role::param, InitKind::uniform, 0.22360679774997896, -1},
-  {1, Role::param, InitKind::uniform, 0.22360679774997896, -1},
-  {2, Role::momentum, InitKind::constant, 0, -1},
-  {3, Role::momentum, InitKind::constant, 0, -1}};
+  {0, Role::param, InitKind::uniform, 0.22360679774997896, -1, false},
+  {1, Role::param, InitKind::uniform, 0.22360679774997896, -1, false},
+  {2, Role::momentum, InitKind::constant, 0, -1, false},
+  {3, Role::momentum, InitKind::constant, 0, -1, false}};
 const KernelInfo kernels_[] = {
   {"pointwise_constant_ee6158ea", "pointwise", pointwise_constant_ee6158ea, 0, 0, 0, 0},
   {"matmul_add_75102ab9", "matmul", matmul_add_75102ab9, 0, 0, 0, 0},
@@ -79,9 +79,9 @@ const StepInfo steps_0_[] = {
   {StepKind::launch, "optimizer.fc.weight .. optimizer.fc.bias", 7, {n15_, 9}, 234, 1, {0, 0, 0, 0}, {n2_, 1}, 0, 210., 4232., {nullptr, 0}, {nullptr, 0}}};
 const StepInfo* const steps_1_ = nullptr;
 const ProgramInfo programs_[] = {
-  {"step", {n0_, 5}, {n1_, 1}, {steps_0_, 9}, 2816, 2816},
-  {"refresh", {nullptr, 0}, {nullptr, 0}, {nullptr, 0}, 0, 0}};
-const Plan plan_ = {1, "step", "1b3961b1497b490efd4f748c5b4bf62f", "cpu", "x86-64-v3",
+  {"step", {n0_, 5}, {n1_, 1}, {steps_0_, 9}, 2816, 2816, 1},
+  {"refresh", {nullptr, 0}, {nullptr, 0}, {nullptr, 0}, 0, 0, 0}};
+const Plan plan_ = {1, "step", "993241ac7a4264c222a11b1efb98349b", "cpu", "x86-64-v3",
   {nullptr, 0}, {2048, 1024, 2816, 3072}, 253952,
   {tensors_, 23}, {states_, 4},
   {kernels_, 8}, {programs_, 2}, {nullptr, 0}};

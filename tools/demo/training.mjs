@@ -105,7 +105,7 @@ function start(file, args, log = "/dev/null") {
 function expectSuccess(name, { code, signal, stderr }) {
   if (signal) throw Object.assign(new Error(`${name}: ended by ${signal}`), { signal });
   if (code === 2) throw new SetupError(`${name}: ${stderr}`);
-  if (code === 130 || code === 143) throw Object.assign(new Error(`${name}: interrupted`), { signal: "SIGINT" });
+  if (code === 130 || code === 143 || code === 75) throw Object.assign(new Error(`${name}: interrupted`), { signal: "SIGINT" });
   if (code !== 0) throw new Error(`${name}: exit code ${code}\n${stderr}`);
 }
 

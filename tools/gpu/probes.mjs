@@ -63,8 +63,8 @@ export function probePlan(arch, ofHopper) {
     version: 1, name: "primitives", target: { device: "cuda", arch, ranks: [1], precision: "bf16" }, meta: {},
     arenas: { state: 0, grad: 0, work: 0, io }, scratchBytes: 0, tensors, state: [], kernels,
     programs: [
-      { name: "primitives", inputs: Object.values(read), outputs: steps.map((s) => s.args[1]), steps, ...none },
-      { name: "refresh", inputs: [], outputs: [], steps: [], ...none },
+      { name: "primitives", ranks: 1, inputs: Object.values(read), outputs: steps.map((s) => s.args[1]), steps, ...none },
+      { name: "refresh", ranks: 0, inputs: [], outputs: [], steps: [], ...none },
     ],
   };
 }

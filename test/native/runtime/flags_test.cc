@@ -145,7 +145,9 @@ TEST("flags: a published command line is understood, in either spelling") {
   CHECK_EQ(o.hyper.pseudo_th, 0.6);
   CHECK_EQ(o.hyper.alpha, 0.25);
   CHECK(o.cosine);
-  CHECK_EQ(o.without_effect.size(), size_t{5});
+  CHECK_EQ(o.launch.world_size, 1);
+  CHECK_EQ(o.launch.rank, 0);
+  CHECK_EQ(o.launch.dist_url, "tcp://x");
 }
 
 TEST("flags: errors name the flag") {
@@ -165,7 +167,13 @@ TEST("flags: errors name the flag") {
   CHECK_THROWS(parse({"--schedule", "1", "x"}), "--schedule x: not a whole number");
   CHECK_THROWS(parse({"--cos=1"}), "--cos takes no value");
   CHECK_THROWS(parse({"--lr", "1", "--learning-rate", "2"}), "--learning-rate is given twice");
-  CHECK_THROWS(parse({"--world-size", "2"}), "--world-size 2");
+  CHECK_THROWS(parse({"--world-size", "two"}), "--world-size two: not a whole number");
+  CHECK_THROWS(parse({"--nproc-per-node", "0"}), "--nproc-per-node 0: out of range");
+  CHECK_THROWS(parse({"--dist-backend", "carrier-pigeon"}), "known are nccl, gloo, mpi and shm");
+  CHECK_THROWS(parse({"--save-every", "soon"}), "--save-every soon: not a number of steps, nor a time like 30s, 10m or 2h");
+  CHECK_THROWS(parse({"--save-every", "xm"}), "--save-every x: not a number before the unit");
+  CHECK_EQ(parse({"--save-every", "1.5h"}).save_seconds, 5400.0);
+  CHECK_EQ(parse({"--checkpoint-every", "7"}).save_steps, int64_t{7});
   CHECK_THROWS(parse({"--gpu", "-1"}), "--gpu -1: out of range");
 }
 

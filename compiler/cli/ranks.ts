@@ -1,0 +1,26 @@
+// How many ranks a training command will have, so that the artefact holds programs for as many. The binary reads the same
+// environment with more care (runtime/comm/launch.cc) and has the last word.
+
+type Env = Readonly<Record<string, string | undefined>>;
+
+const count = (text: unknown): number => {
+  const n = Number(text ?? 1);
+  return Number.isInteger(n) && n > 0 ? n : 1; // anything else is for the binary to refuse
+};
+
+/** What launchers set for a process that is a rank already; undefined where none has. */
+const launched = (env: Env): { readonly ranks: number; readonly rank: number } | undefined => {
+  if (env["LOCAL_RANK"] && env["WORLD_SIZE"]) return { ranks: count(env["WORLD_SIZE"]), rank: Number(env["RANK"] ?? 0) };
+  if (env["OMPI_COMM_WORLD_RANK"]) return { ranks: count(env["OMPI_COMM_WORLD_SIZE"]), rank: Number(env["OMPI_COMM_WORLD_RANK"]) };
+  if (env["SLURM_STEP_ID"] && env["SLURM_PROCID"]) return { ranks: count(env["SLURM_NTASKS"]), rank: Number(env["SLURM_PROCID"]) };
+  return undefined;
+};
+
+/** Ranks of the whole run: of the launcher that started this process, else nodes times --nproc-per-node. */
+export function rankCount(options: Readonly<Record<string, unknown>>, env: Env = process.env): number {
+  const nodes = options["worldSize"] ?? (env["MASTER_ADDR"] && env["RANK"] ? env["WORLD_SIZE"] : undefined);
+  return launched(env)?.ranks ?? count(nodes) * count(options["nprocPerNode"]);
+}
+
+/** Whether this process is the one that speaks for all ranks. */
+export const isFirstRank = (env: Env = process.env): boolean => (launched(env)?.rank ?? Number(env["RANK"] ?? 0)) === 0;

@@ -1,0 +1,150 @@
+// Several ranks as real processes: started by the binary itself, by somebody else's launcher, by Open MPI. What they end with
+// is compared bit by bit with one rank's.
+
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
+import test from "ava";
+import { isFirstRank, rankCount } from "../../compiler/cli/ranks.js";
+import { Shell } from "../support/cli.js";
+
+const shell = new Shell("ranks");
+test.after.always(() => shell.remove());
+
+const network = ["-a", "resnet10", "--width", "0.125", "-b", "16", "--bn-groups", "4", "--image-size", "32", "--num-class", "4", "--low-dim", "16", "--moco_queue", "64"];
+const run = ["--data", "data", "--epochs", "3", "--start_clean_epoch", "2", "--pseudo_th", "0.4", "--threads", "1", "--workers", "1", "--quiet"];
+
+test.before(() => {
+  shell.done("compile", ...network, "--ranks", "1,2,4", "-o", "art");
+  shell.done("data", "sample", "--out", "data", "--classes", "4", "--images", "160", "--val", "30", "--size", "40");
+  const alone = train("one", "--truth", "data/truth.json");
+  if (alone.status !== 0) throw new Error(alone.stderr);
+});
+
+const env = (more: Readonly<Record<string, string>> = {}): NodeJS.ProcessEnv => ({ ...process.env, ...more });
+
+function train(exp: string, ...flags: readonly string[]): ReturnType<typeof spawnSync> & { stderr: string; stdout: string } {
+  return spawnSync(shell.at("art", "train"), [...run, "--exp-dir", exp, ...flags], { cwd: shell.dir, encoding: "utf8", env: env() }) as never;
+}
+
+interface Rank {
+  readonly child: ChildProcess;
+  readonly ended: Promise<{ readonly status: number | null; readonly err: string }>;
+}
+
+/** A rank of two that somebody else's launcher has started: torchrun's variables. */
+function rankOf(rank: number, port: number, flags: readonly string[]): Rank {
+  const child = spawn(shell.at("art", "train"), flags, {
+    cwd: shell.dir, stdio: ["ignore", "ignore", "pipe"],
+    env: env({ RANK: `${rank}`, WORLD_SIZE: "2", LOCAL_RANK: `${rank}`, LOCAL_WORLD_SIZE: "2", MASTER_ADDR: "127.0.0.1", MASTER_PORT: `${port}` }),
+  });
+  let err = "";
+  child.stderr?.setEncoding("utf8").on("data", (t: string) => (err += t));
+  return { child, ended: new Promise((done) => child.on("close", (status) => done({ status, err }))) };
+}
+
+/** A port that was free just now. */
+function freePort(): number {
+  const script = "const s=require('net').createServer().listen(0,()=>{console.log(s.address().port);s.close()})";
+  return Number(spawnSync(process.execPath, ["-e", script], { encoding: "utf8" }).stdout);
+}
+
+/** The tensors of a checkpoint, and what it says of the run, as text. */
+function contents(exp: string, epoch = 2): string {
+  const file = readFileSync(shell.at(exp, `checkpoint_000${epoch}.safetensors`));
+  const header = JSON.parse(file.subarray(8, 8 + Number(file.readBigUInt64LE(0))).toString()) as { readonly __metadata__: Readonly<Record<string, string>> };
+  const { sha256, meters, samples, best_top1 } = header.__metadata__;
+  return JSON.stringify({ sha256, meters, samples, best_top1 });
+}
+
+for (const ranks of [2, 4])
+  test.serial(`${ranks} ranks end with the bits of one`, (t) => {
+    const r = train(`ranks${ranks}`, "--nproc-per-node", `${ranks}`, "--truth", "data/truth.json");
+    t.is(r.status, 0, r.stderr);
+    for (const epoch of [0, 1, 2]) t.is(contents(`ranks${ranks}`, epoch), contents("one", epoch));
+    const facts = (exp: string): unknown =>
+      shell.metrics(exp).filter((m) => m["event"] !== "start" && m["event"] !== "memory" && m["event"] !== "checkpoint").map(({ event, epoch, loss, acc_cls_avg, correct1, corrected, dropped, wrong_labels_corrected }) =>
+        [event, epoch, loss, acc_cls_avg, correct1, corrected, dropped, wrong_labels_corrected]);
+    t.deepEqual(facts(`ranks${ranks}`), facts("one"));
+  });
+
+test.serial("ranks that torchrun's variables make", async (t) => {
+  const port = freePort();
+  const ranks = [0, 1].map((r) => rankOf(r, port, [...run, "--exp-dir", "torchrun", "--dist-url", "env://"]));
+  for (const { ended } of ranks) t.is((await ended).status, 0, (await ended).err);
+  t.is(contents("torchrun"), contents("one"));
+});
+
+test.serial("ranks over Open MPI's launcher", (t) => {
+  if (spawnSync("mpirun", ["--version"]).status !== 0) return t.pass("no mpirun on this machine: the recorded variables are tested in comm_test");
+  const r = spawnSync("mpirun", ["--allow-run-as-root", "--oversubscribe", "-n", "2", shell.at("art", "train"), ...run, "--exp-dir", "mpi", "--dist-url", `tcp://127.0.0.1:${freePort()}`],
+    { cwd: shell.dir, encoding: "utf8" });
+  t.is(r.status, 0, r.stderr);
+  t.is(contents("mpi"), contents("one"));
+});
+
+test.serial("ranks that disagree refuse before the first step, with both values", async (t) => {
+  for (const [flags, says] of [
+    [["--seed", "2"], /the ranks disagree about the seed: rank 0 has 1, rank 1 has 2/],
+    [["--seed", "1", "--lr", "0.2"], /disagree about the learning rate of the first epoch: rank 0 has 0\.1\d*, rank 1 has 0\.2\d*/],
+    [["--seed", "1", "--data", "other"], /disagree about the training list: rank 0 has [0-9a-f]{16}, rank 1 has [0-9a-f]{16}/],
+  ] as const) {
+    if (flags.includes("other" as never) && !existsSync(shell.at("other"))) shell.done("data", "sample", "--out", "other", "--classes", "4", "--images", "160", "--val", "30", "--size", "40", "--seed", "2");
+    const port = freePort();
+    const own = flags.includes("other" as never) ? run.slice(2) : run;
+    const other = rankOf(1, port, [...own, ...flags, "--exp-dir", "disagree"]);
+    const first = rankOf(0, port, [...run, "--seed", "1", "--exp-dir", "disagree"]);
+    for (const { ended } of [first, other]) {
+      const { status, err } = await ended;
+      t.is(status, 2, err);
+      t.regex(err, says);
+    }
+    t.false(existsSync(shell.at("disagree", "metrics.jsonl")));
+  }
+});
+
+test.serial("a rank that finds nobody, and a number of ranks that the artefact does not hold", async (t) => {
+  const lonely = await rankOf(1, freePort(), [...run, "--timeout", "0.5"]).ended;
+  t.is(lonely.status, 2);
+  t.regex(lonely.err, /rank 1: tcp:\/\/127\.0\.0\.1:\d+: rank 0 did not answer within 0\.5 s .*--dist-url/);
+  const three = train("three", "--nproc-per-node", "3");
+  t.is(three.status, 2);
+  t.regex(three.stderr, /holds programs for 1,2,4 ranks, this run has 3; compile it with --ranks 1,2,4,3/);
+});
+
+test.serial("a rank that is killed: the other names it, its step and what it waits for", async (t) => {
+  const port = freePort();
+  const [first, second] = [0, 1].map((r) => rankOf(r, port, [...run.filter((f, i) => f !== "--epochs" && run[i - 1] !== "--epochs"), "--epochs", "500", "--exp-dir", "killed"])) as [Rank, Rank];
+  for (let i = 0; i < 1000 && !existsSync(shell.at("killed", "checkpoint_0000.safetensors")); i++) await new Promise((done) => setTimeout(done, 10));
+  second.child.kill("SIGKILL");
+  const { status, err } = await first.ended;
+  t.is(status, 69);
+  t.regex(err, new RegExp(`rank 0: rank 1 \\(process ${second.child.pid} on .*\\) has died, in step \\d+, all_\\w+ of .*; this rank waits in step \\d+, all_\\w+ of`));
+});
+
+test.serial("moproc train builds an artefact for as many ranks as it starts", (t) => {
+  const r = shell.moproc("train", ...network.filter((f, i) => f !== "--bn-groups" && network[i - 1] !== "--bn-groups"), "--synthetic", "--steps", "1", "--nproc-per-node", "2", "--threads", "1");
+  t.is(r.status, 0, r.err);
+  t.regex(r.out, /step 0 warmup/);
+});
+
+test("how many ranks a launcher has started, and which of them this is", (t) => {
+  t.is(rankCount({}, {}), 1);
+  t.is(rankCount({ nprocPerNode: "4", worldSize: "2" }, {}), 8);
+  t.is(rankCount({}, { RANK: "1", WORLD_SIZE: "6", LOCAL_RANK: "1" }), 6);
+  t.is(rankCount({ nprocPerNode: "2" }, { RANK: "1", WORLD_SIZE: "3", MASTER_ADDR: "m" }), 6);
+  t.is(rankCount({}, { OMPI_COMM_WORLD_RANK: "0", OMPI_COMM_WORLD_SIZE: "4" }), 4);
+  t.is(rankCount({}, { SLURM_STEP_ID: "0", SLURM_PROCID: "3", SLURM_NTASKS: "16" }), 16);
+  t.is(rankCount({}, { SLURM_PROCID: "0", SLURM_NTASKS: "16" }), 1);
+  t.true(isFirstRank({}));
+  t.false(isFirstRank({ SLURM_STEP_ID: "0", SLURM_PROCID: "3", SLURM_NTASKS: "16" }));
+});
+
+test.serial("doctor explains what a launcher has set", (t) => {
+  const doctor = (variables: Readonly<Record<string, string>>): string =>
+    spawnSync(process.execPath, [shell.main, "doctor"], { encoding: "utf8", env: env(variables) }).stdout;
+  t.regex(doctor({}), /ok +launcher +one process: no launcher has set/);
+  const slurm = doctor({ SLURM_STEP_ID: "0", SLURM_PROCID: "9", SLURM_LOCALID: "1", SLURM_NTASKS: "16", SLURM_JOB_NUM_NODES: "2", SLURM_JOB_NODELIST: "gpu-[07-08]" });
+  t.regex(slurm, /launcher +Slurm: rank 9 of 16, 1 of 8 on this machine; rank 0 is at gpu-07, port 10001/);
+  t.regex(slurm, /SLURM_JOB_NODELIST=gpu-\[07-08\]: the machines, of which the first has rank 0/);
+  t.regex(doctor({ RANK: "2", WORLD_SIZE: "2", LOCAL_RANK: "0", MASTER_ADDR: "a", MASTER_PORT: "1" }), /missing +launcher +rank 2 of 2: ranks are counted from 0 to 1/);
+});
