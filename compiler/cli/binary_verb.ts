@@ -13,6 +13,7 @@ export function binaryVerb(c: Command, act: (options: Options, argv: readonly st
   c.option("--artefact <dir>", "use this artefact instead of finding or building one")
     .option("--nproc-per-node <n>", "ranks to start on this node")
     .option("--world-size <nodes>", "nodes of the run")
+    .option("--multiprocessing-distributed", "a rank for each GPU of this node")
     .allowUnknownOption()
     .allowExcessArguments()
     .helpOption(false)

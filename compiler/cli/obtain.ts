@@ -4,7 +4,7 @@ import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "
 import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { cacheDir, headerDigest } from "../emit/objects.js";
-import type { BuildResult } from "../emit/project.js";
+import { type BuildResult, mpiPlugin } from "../emit/project.js";
 import { compilerVersion, isEmulated, nvccVersion } from "../emit/toolchain.js";
 import type { Target } from "../ir/types.js";
 import type { Plan } from "../lower/plan.js";
@@ -27,7 +27,7 @@ async function toolsDigest(): Promise<string> {
     readdirSync(join(js, part), { recursive: true, encoding: "utf8" }).filter((f) => f.endsWith(".js")).map((f) => join(js, part, f)),
   );
   const libraries = readFileSync(join(root, "build", "native", "link.txt"), "utf8").split("\n").filter((l) => l.startsWith("/"));
-  const stamps = libraries.map((l) => `${l} ${statSync(l).size} ${statSync(l).mtimeMs}`);
+  const stamps = [...libraries, ...(existsSync(mpiPlugin) ? [mpiPlugin] : [])].map((l) => `${l} ${statSync(l).size} ${statSync(l).mtimeMs}`);
   const headers = headerDigest(["kernels", "runtime/core"]);
   return digest(await compilerVersion(), headers, ...stamps, ...own.sort().map((f) => readFileSync(f)));
 }

@@ -1,6 +1,9 @@
 // How many ranks a training command will have, so that the artefact holds programs for as many. The binary reads the same
 // environment with more care (runtime/comm/launch.cc) and has the last word.
 
+import { spawnSync } from "node:child_process";
+import { nativeToolFile } from "./data.js";
+
 type Env = Readonly<Record<string, string | undefined>>;
 
 const count = (text: unknown): number => {
@@ -16,10 +19,20 @@ const launched = (env: Env): { readonly ranks: number; readonly rank: number } |
   return undefined;
 };
 
-/** Ranks of the whole run: of the launcher that started this process, else nodes times --nproc-per-node. */
-export function rankCount(options: Readonly<Record<string, unknown>>, env: Env = process.env): number {
+/**
+ * Ranks of the whole run: of the launcher that started this process, else nodes times --nproc-per-node or, for GPUs with
+ * --multiprocessing-distributed, times the GPUs of this node, which `gpus` counts.
+ */
+export function rankCount(options: Readonly<Record<string, unknown>>, env: Env = process.env, gpus: () => number = gpuCount): number {
   const nodes = options["worldSize"] ?? (env["MASTER_ADDR"] && env["RANK"] ? env["WORLD_SIZE"] : undefined);
-  return launched(env)?.ranks ?? count(nodes) * count(options["nprocPerNode"]);
+  const eachGpu = options["multiprocessingDistributed"] === true && options["target"] === "cuda" && options["nprocPerNode"] === undefined;
+  return launched(env)?.ranks ?? count(nodes) * (eachGpu ? gpus() : count(options["nprocPerNode"]));
+}
+
+/** GPUs that the driver shows; 1 where there is none, which the binary then refuses with the reason. */
+function gpuCount(): number {
+  const r = spawnSync(nativeToolFile("moproc-gpu"), ["count"], { encoding: "utf8" });
+  return r.status === 0 ? count(r.stdout.trim()) : 1;
 }
 
 /** Whether this process is the one that speaks for all ranks. */

@@ -1,8 +1,8 @@
 // The artefact directory: plan, kernels, dumps; then g++ in parallel, cached by content. A directory is complete or
 // not there: everything is made beside it and renamed.
 
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { basename, join, resolve } from "node:path";
 import type { Kernel, Plan } from "../lower/plan.js";
 import { root } from "../util/root.js";
 import { run } from "../util/run.js";
@@ -26,6 +26,9 @@ export interface BuildResult {
 }
 
 const KERNELS_A_FILE = 4;
+
+/** For CPU ranks on several machines: goes beside the binary, which loads it when it is needed. Built where MPI is installed. */
+export const mpiPlugin = join(root, "build", "native", "moproc_mpi.so");
 
 /** Writes and builds the artefact at `dir`, replacing an older one there. `progress` is told about each object. */
 export async function buildArtefact(
@@ -53,6 +56,7 @@ export async function buildArtefact(
   const [planObject, ...kernels] = made as [string, ...string[]];
   const host = device === "cpu" ? kernels : [await embed(partial, isEmulated(a.plan.target) ? [await shared(partial, kernels)] : kernels)];
   await link(partial, [planObject, ...host]);
+  if (device === "cpu" && a.plan.programs.some((p) => p.ranks > 1) && existsSync(mpiPlugin)) copyFileSync(mpiPlugin, join(partial, basename(mpiPlugin)));
   rmSync(at, { recursive: true, force: true });
   renameSync(partial, at);
   const seconds = (performance.now() - start) / 1000;

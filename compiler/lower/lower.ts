@@ -9,6 +9,7 @@ import { fuse } from "./fuse.js";
 import { layOutState, type Place, type Placed, type PlacedStep, planMemory } from "./memory.js";
 import { writeMirrors } from "./mirrors.js";
 import { ALIGN, type Kernel, type Plan, type Program, programName, roomOf, type StateEntry, type Step, type Tensor } from "./plan.js";
+import { rankSum } from "./rank_sum.js";
 import { printRegion } from "./region.js";
 import { explainPrecision, storeActivations } from "./precision.js";
 import { type Lowered, type Packed, type Selection, select } from "./select.js";
@@ -129,13 +130,14 @@ class Tables {
       if (tensor === undefined) throw new Error(`internal: lower: no tensor for state %${v.name}`);
       return { tensor, role, init, firstRank: firstRank.has(v.name) };
     };
+    const addsUp = target.device === "cuda" && programs.some((p) => p.steps.some((s) => s.do === "all_reduce"));
     const state = [
       ...states.map((s) => entry(s, s.role, s.init)),
       ...derived.map((v) => entry(v, "derived", { kind: "constant", value: 0 })),
     ];
     return {
       version: 1, name, target, meta, arenas: this.arenas, scratchBytes: this.scratchBytes, tensors: this.tensors, state,
-      kernels: [...this.kernels.values()].map((k) => k.kernel), programs,
+      kernels: [...[...this.kernels.values()].map((k) => k.kernel), ...(addsUp ? [rankSum] : [])], programs,
     };
   }
 

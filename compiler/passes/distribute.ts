@@ -17,7 +17,10 @@ import { nameOutputs } from "./outputs.js";
 export const distribute = (g: Graph, ranks: number, shuffle: Shuffle): Graph =>
   ranks === 1 ? g : new Distributor(g, ranks, shuffle).run();
 
-/** Numbers that each rank tells all others with a step: input `mail` i64[MAIL_WORDS], output `mails` i64[ranks * MAIL_WORDS]. */
+/**
+ * What each rank tells all others with a step: input `mail` i64[MAIL_WORDS + 2 rows], output `mails`, all of them. Some words,
+ * then two numbers for each of the rank's rows.
+ */
 export const MAIL_WORDS = 4;
 
 /**
@@ -33,6 +36,7 @@ class Distributor {
   private readonly whole = new Map<Value, Value>(); // a value of the rank -> the same for all ranks
   private readonly own = new Map<Value, Value>(); // the other way round
   private readonly alone: boolean;
+  private rows = 0; // of a rank
 
   constructor(
     private readonly g: Graph,
@@ -74,7 +78,10 @@ class Distributor {
     const { g, b } = this;
     const permutes = g.nodes.some((n) => (n.op === "take_rows" || n.op === "put_rows") && n.inputs[1] === v);
     const whole = v.type.shape.length === 0 || permutes;
-    this.put(v, b.input(v.name, whole ? v.type : { ...v.type, shape: this.part(v.type.shape, `input ${v.name}`) }), whole ? "same" : "rows");
+    if (whole) return this.put(v, b.input(v.name, v.type), "same");
+    const shape = this.part(v.type.shape, `input ${v.name}`);
+    this.rows = Math.max(this.rows, shape[0] as number);
+    this.put(v, b.input(v.name, { ...v.type, shape }), "rows");
   }
 
   private part(shape: readonly number[], what: string): number[] {
@@ -170,7 +177,7 @@ class Distributor {
 
   private mails(): Value {
     const b = this.b.at("");
-    const mail = b.input("mail", { dtype: "i64", shape: [MAIL_WORDS] });
+    const mail = b.input("mail", { dtype: "i64", shape: [MAIL_WORDS + 2 * this.rows] });
     this.placed.set(mail, "rows");
     return this.everywhere(mail);
   }

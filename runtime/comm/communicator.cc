@@ -7,21 +7,6 @@
 
 namespace moproc::comm {
 
-std::vector<std::string> exchange(Communicator& c, const char* what, const std::string& own) {
-  const size_t ranks = static_cast<size_t>(c.ranks());
-  std::vector<int64_t> sizes(ranks);
-  const int64_t size = static_cast<int64_t>(own.size());
-  c.all_gather(what, reinterpret_cast<const std::byte*>(&size), reinterpret_cast<std::byte*>(sizes.data()), sizeof size);
-  const size_t longest = static_cast<size_t>(*std::max_element(sizes.begin(), sizes.end()));
-  std::string padded = own, all(longest * ranks, '\0');
-  padded.resize(longest);
-  if (longest > 0)
-    c.all_gather(what, reinterpret_cast<const std::byte*>(padded.data()), reinterpret_cast<std::byte*>(all.data()), static_cast<int64_t>(longest));
-  std::vector<std::string> texts;
-  for (size_t r = 0; r < ranks; ++r) texts.push_back(all.substr(r * longest, static_cast<size_t>(sizes[r])));
-  return texts;
-}
-
 namespace {
 
 constexpr int64_t kBlock = 1024;  // floats that stay in the first cache

@@ -1,30 +1,23 @@
-// What the ranks of a run do together with host memory, and how they learn that one of them is gone. Surprising: the order
-// of additions is ours (a balanced tree over the ranks), never the library's, so that results do not depend on it.
+// What the ranks of a run do together with the data of a step, in the memory of their device. Surprising: the order of
+// additions is ours (a balanced tree over the ranks), so that results depend neither on a library nor on the number of ranks;
+// NCCL alone has its own, unless it is asked for ours.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
-#include <memory>
 #include <span>
-#include <stdexcept>
 #include <string>
-#include <vector>
+
+#include "comm/store.h"
 
 namespace moproc::comm {
 
-/// Another rank died, hangs or gave up. what() names it, its host, and the step and collective it was missed in. The process
-/// cannot go on; a run can, from its last checkpoint.
-class LostRank : public std::runtime_error {
- public:
-  using std::runtime_error::runtime_error;
-};
-
-/// Blocking collectives: every rank calls the same ones in the same order. One thread at a time. All throw LostRank.
+/// Every rank calls the same collectives in the same order, one thread at a time. On the CPU they return when they are done; on a
+/// GPU they are put on a stream (cuda/nccl.h). All throw LostRank.
 class Communicator {
  public:
   virtual ~Communicator() = default;
-  virtual const char* name() const = 0;  // "shm", "mpi"
+  virtual const char* name() const = 0;  // "shm", "mpi", "nccl"
   virtual int rank() const = 0;
   virtual int ranks() const = 0;
 
@@ -38,11 +31,8 @@ class Communicator {
   /// Which step of the run follows: what others are told when this rank is missed.
   virtual void at_step(int64_t) {}
   /// Tells the others, without waiting for them, why this rank ends early.
-  virtual void give_up(const std::string& why) noexcept = 0;
+  virtual void give_up(const std::string&) noexcept {}
 };
-
-/// Every rank's text, in the order of the ranks.
-std::vector<std::string> exchange(Communicator& c, const char* what, const std::string& own);
 
 /// The sum of x[0] .. x[n - 1] at each position in the order that all reductions have: the left half of the tree is the
 /// largest power of two below n.

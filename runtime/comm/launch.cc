@@ -1,6 +1,7 @@
 // One function a launcher; the first whose variables are there decides.
 #include "comm/launch.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cstdlib>
 
@@ -134,7 +135,7 @@ LaunchPlan from_flags(Reader& r, const LaunchFlags& flags) {
   LaunchPlan plan;
   Launch& l = plan.launch;
   const int nodes = flags.world_size < 1 ? 1 : flags.world_size;
-  const int per_node = flags.per_node < 1 ? 1 : flags.per_node;
+  const int per_node = std::max(1, flags.per_node > 0 ? flags.per_node : flags.gpus);
   const int node = flags.rank < 0 ? 0 : flags.rank;
   if (flags.world_size == 0) throw InputError("--world-size 0: expected nodes, at least 1");
   if (nodes > 1 && flags.rank < 0) throw InputError("--world-size " + std::to_string(nodes) + " needs --rank, the number of this node");

@@ -17,6 +17,7 @@ struct LaunchFlags {
   int rank = -1;            // of this node; -1: not said
   std::string dist_url;     // tcp://HOST:PORT, env:// or empty
   int per_node = 0;         // processes on this node; 0: not said
+  int gpus = 0;             // a process for each of so many GPUs, where per_node is not said (--multiprocessing-distributed)
 };
 
 /// A process's place in a run.

@@ -1,114 +1,51 @@
-// Messages are lines: "hello RANK RANKS", "set KEY SIZE" and "get KEY", the last two followed or answered by bytes. A thread
-// a connection answers; an error is answered by "no TEXT".
+// Rank 0's side: a thread a connection answers. The protocol, a line a message (SIZE: bytes that follow the line):
+//
+//   hello RANK RANKS PID HOST   -> ok PID HOST | no TEXT     a rank's own connection; that it breaks means that the rank died
+//   set KEY SIZE                -> ok
+//   get KEY                     -> ok SIZE | no TEXT
+//   gather NUMBER KEY SIZE      -> ok SIZE | no TEXT | lost TEXT
+//   bye
+//   watch RANK                  -> ok                        another connection, which nothing ever waits on for long
+//   report STEP DONE WHAT       -> ok | lost TEXT
+//   suspect                     -> ok TEXT
+//   give_up TEXT                -> ok
 #include "comm/store.h"
 
-#include <arpa/inet.h>
-#include <netdb.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <poll.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <atomic>
 #include <cerrno>
-#include <chrono>
+#include <cinttypes>
 #include <condition_variable>
-#include <csignal>
-#include <cstdint>
 #include <cstdio>
-#include <cstring>
 #include <list>
 #include <map>
 #include <mutex>
-#include <set>
+#include <optional>
 #include <thread>
-#include <utility>
 
+#include "comm/members.h"
+#include "comm/store_client.h"
 #include "core/error.h"
 
 namespace moproc::comm {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
-std::string show(const StoreAddress& a) { return "tcp://" + a.host + ":" + std::to_string(a.port); }
-
-/// A connected or listening socket.
-class Socket {
- public:
-  explicit Socket(int fd = -1) : fd_(fd) {}
-  ~Socket() { reset(); }
-  Socket(Socket&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  Socket& operator=(Socket&& other) noexcept {
-    reset();
-    fd_ = std::exchange(other.fd_, -1);
-    return *this;
-  }
-  int fd() const { return fd_; }
-  void reset() {
-    if (fd_ >= 0) close(fd_);
-    fd_ = -1;
-  }
-  /// Ends all reading and writing, of other threads too.
-  void end() const { shutdown(fd_, SHUT_RDWR); }
-
-  bool send_all(const std::string& bytes) const {
-    for (size_t at = 0; at < bytes.size();) {
-      const ssize_t n = send(fd_, bytes.data() + at, bytes.size() - at, MSG_NOSIGNAL);
-      if (n <= 0 && errno != EINTR) return false;
-      if (n > 0) at += static_cast<size_t>(n);
-    }
-    return true;
-  }
-  bool receive(char* to, size_t bytes) const {
-    for (size_t at = 0; at < bytes;) {
-      const ssize_t n = recv(fd_, to + at, bytes - at, 0);
-      if (n == 0 || (n < 0 && errno != EINTR)) return false;
-      if (n > 0) at += static_cast<size_t>(n);
-    }
-    return true;
-  }
-  bool line(std::string& text) const {
-    constexpr size_t kLongest = 4096;
-    text.clear();
-    for (char c; text.size() < kLongest;) {
-      if (!receive(&c, 1)) return false;
-      if (c == '\n') return true;
-      text += c;
-    }
-    return false;
-  }
-
- private:
-  int fd_;
-};
-
-struct Addresses {
-  addrinfo* list = nullptr;
-  ~Addresses() {
-    if (list) freeaddrinfo(list);
-  }
-};
-
-void resolve(const StoreAddress& at, bool passive, Addresses& to) {
-  addrinfo want{};
-  want.ai_family = AF_UNSPEC;
-  want.ai_socktype = SOCK_STREAM;
-  want.ai_flags = passive ? AI_PASSIVE : 0;
-  const int error = getaddrinfo(passive ? nullptr : at.host.c_str(), std::to_string(at.port).c_str(), &want, &to.list);
-  if (error != 0) throw InputError(show(at) + ": " + gai_strerror(error) + "; --dist-url names the machine of rank 0");
-}
-
-/// Rank 0's: the texts, and the threads that hand them out.
 class Server : public Store {
  public:
-  Server(const StoreAddress& address, int ranks, double timeout) : address_(address), ranks_(ranks), timeout_(timeout) {
-    listen_on();
+  Server(const StoreAddress& address, int ranks, double timeout)
+      : address_(address), ranks_(ranks), timeout_(timeout), listening_(listen_at(address_)), members_(ranks, this_process()) {
     accepting_ = std::thread([this] { accept_all(); });
   }
+
+  /// Rank 0 leaves last, so that nobody takes its end for its death; after giving up it stays as long as others need to hear why.
   ~Server() override {
-    stop_ = true;
+    {
+      constexpr double kToHear = 2.5;  // seconds; reports come every second at the latest
+      std::unique_lock lock(mutex_);
+      changed_.wait_for(lock, std::chrono::duration<double>(members_.lost().empty() ? timeout_ : std::min(timeout_, kToHear)), [this] { return here_ == 0; });
+      stop_ = true;
+    }
     listening_.end();
     accepting_.join();
     for (Socket& s : connections_) s.end();
@@ -126,30 +63,25 @@ class Server : public Store {
     if (!find(key, value)) throw InputError(show(address_) + ": nobody has told " + key + " within the time-out; are all ranks running?");
     return value;
   }
+  std::vector<std::string> gather(const std::string& what, const std::string& own) override { return collect(0, gathered_++, what, own); }
+  std::string report(const Progress& at) override {
+    const std::lock_guard lock(mutex_);
+    members_.reported(0, at);
+    return members_.lost();
+  }
+  std::string suspect() override {
+    const std::lock_guard lock(mutex_);
+    return members_.suspect(0);
+  }
+  void give_up(const std::string& why) noexcept override { note_end(0, why); }
   int port() const override { return address_.port; }
 
  private:
-  void listen_on() {
-    Addresses found;
-    resolve(address_, true, found);
-    int error = 0;
-    for (const addrinfo* a = found.list; a; a = a->ai_next) {
-      Socket s(socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
-      const int on = 1, off = 0;
-      setsockopt(s.fd(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-      if (a->ai_family == AF_INET6) setsockopt(s.fd(), IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
-      if (s.fd() >= 0 && bind(s.fd(), a->ai_addr, a->ai_addrlen) == 0 && listen(s.fd(), 1024) == 0) {
-        sockaddr_storage own{};
-        socklen_t size = sizeof own;
-        getsockname(s.fd(), reinterpret_cast<sockaddr*>(&own), &size);
-        address_.port = ntohs(own.ss_family == AF_INET6 ? reinterpret_cast<sockaddr_in6&>(own).sin6_port : reinterpret_cast<sockaddr_in&>(own).sin_port);
-        listening_ = std::move(s);
-        return;
-      }
-      error = errno;
-    }
-    throw InputError(show(address_) + ": " + std::strerror(error) + (error == EADDRINUSE ? "; another run uses the port: choose another in --dist-url" : ""));
-  }
+  struct Gathering {
+    std::string what;
+    std::vector<std::optional<std::string>> texts;
+    int here = 0, taken = 0;
+  };
 
   void accept_all() {
     while (!stop_) {
@@ -160,7 +92,10 @@ class Server : public Store {
       }
       const std::lock_guard lock(mutex_);
       connections_.push_back(std::move(s));
-      threads_.emplace_back([this, &own = connections_.back()] { serve(own); });
+      threads_.emplace_back([this, &own = connections_.back()] {
+        serve(own);
+        own.end();
+      });
     }
   }
 
@@ -172,35 +107,130 @@ class Server : public Store {
     return true;
   }
 
-  std::string welcome(int rank, int ranks) {
+  /// Adds a rank's text and waits for all others.
+  std::vector<std::string> collect(int rank, uint64_t number, const std::string& what, const std::string& own) {
+    std::unique_lock lock(mutex_);
+    Gathering& g = gatherings_[number];
+    if (g.here == 0) {
+      g.what = what;
+      g.texts.resize(static_cast<size_t>(ranks_));
+    }
+    if (g.what != what) throw InputError("the ranks are at different places: one exchanges " + g.what + ", rank " + std::to_string(rank) + " " + what);
+    g.texts[static_cast<size_t>(rank)] = own;
+    ++g.here;
+    changed_.notify_all();
+    const bool ended = changed_.wait_for(lock, std::chrono::duration<double>(timeout_), [&] { return stop_ || !members_.lost().empty() || g.here == ranks_; });
+    if (g.here != ranks_) {
+      if (!members_.lost().empty()) throw LostRank(members_.lost());
+      if (!ended) throw LostRank(missed(g));
+      throw LostRank("the run has ended");
+    }
+    std::vector<std::string> all;
+    for (const auto& text : g.texts) all.push_back(*text);
+    if (++g.taken == ranks_) gatherings_.erase(number);
+    return all;
+  }
+
+  std::string missed(const Gathering& g) const {
+    int r = 0;
+    while (g.texts[static_cast<size_t>(r)]) ++r;
+    char seconds[32];
+    std::snprintf(seconds, sizeof seconds, "%g", timeout_);
+    return members_.who(r) + (members_.is_here(r) ? " is missed since " + std::string(seconds) + " s (--timeout): it was last seen in " + members_.place(r)
+                                                  : " has not come within " + std::string(seconds) + " s (--timeout)");
+  }
+
+  std::string welcome(int rank, int ranks, const Identity& who) {
     const std::lock_guard lock(mutex_);
     if (ranks != ranks_) return "no rank " + std::to_string(rank) + " is of a run of " + std::to_string(ranks) + " ranks, rank 0 of one of " + std::to_string(ranks_);
     if (rank < 1 || rank >= ranks) return "no there is no rank " + std::to_string(rank) + " of " + std::to_string(ranks);
-    if (!greeted_.insert(rank).second) return "no rank " + std::to_string(rank) + " is there already: each rank has to have a number of its own";
-    return "ok";
+    if (members_.is_here(rank)) return "no rank " + std::to_string(rank) + " is there already: each rank has to have a number of its own";
+    members_.arrived(rank, who);
+    ++here_;
+    const Identity own = this_process();
+    return "ok " + std::to_string(own.pid) + " " + own.host;
+  }
+
+  /// A rank gave up (`why`) or, without a reason, ended as it should.
+  void note_end(int rank, const std::optional<std::string>& why) {
+    const std::lock_guard lock(mutex_);
+    if (why) members_.gave_up(rank, *why);
+    else members_.left(rank);
+    changed_.notify_all();
   }
 
   void serve(const Socket& s) {
     std::string line;
-    int rank = 0, ranks = 0;
-    if (!s.line(line) || std::sscanf(line.c_str(), "hello %d %d", &rank, &ranks) != 2) return s.end();
-    const std::string answer = welcome(rank, ranks);
-    if (!s.send_all(answer + "\n") || answer != "ok") return s.end();
+    int rank = 0, ranks = 0, pid = 0;
+    char host[256] = "";
+    if (!s.line(line)) return;
+    if (std::sscanf(line.c_str(), "watch %d", &rank) == 1) return serve_watch(s, rank);
+    if (std::sscanf(line.c_str(), "hello %d %d %d %255s", &rank, &ranks, &pid, host) != 4) return;
+    const std::string answer = welcome(rank, ranks, {pid, host});
+    if (!s.send_all(answer + "\n") || answer.starts_with("no")) return;
+    while (s.line(line) && serve_line(s, rank, line)) {
+    }
+    const std::lock_guard lock(mutex_);
+    members_.disconnected(rank);
+    --here_;
+    changed_.notify_all();
+  }
+
+  bool serve_line(const Socket& s, int rank, const std::string& line) {
     char key[256];
+    size_t size = 0;
+    uint64_t number = 0;
+    const auto value_of = [&](std::string& value) {
+      constexpr size_t kLargest = 64 << 20;
+      if (size > kLargest) return false;
+      value.resize(size);
+      return s.receive(value.data(), size);
+    };
+    std::string value;
+    if (std::sscanf(line.c_str(), "set %255s %zu", key, &size) == 2) {
+      if (!value_of(value)) return false;
+      set(key, value);
+      return s.send_all("ok\n");
+    }
+    if (std::sscanf(line.c_str(), "get %255s", key) == 1)
+      return s.send_all(find(key, value) ? "ok " + std::to_string(value.size()) + "\n" + value : "no nobody has told " + std::string(key) + "\n");
+    if (int behind = 0; std::sscanf(line.c_str(), "gather %" SCNu64 " %zu %n", &number, &size, &behind) == 2 && behind > 0)
+      return value_of(value) && s.send_all(answer_to_gather(rank, number, line.substr(static_cast<size_t>(behind)), value));
+    if (line == "bye") note_end(rank, std::nullopt);
+    return false;
+  }
+
+  std::string answer_to_gather(int rank, uint64_t number, const std::string& what, const std::string& own) {
+    try {
+      std::string all;
+      for (const std::string& text : collect(rank, number, what, own)) all += std::to_string(text.size()) + "\n" + text;
+      return "ok " + std::to_string(all.size()) + "\n" + all;
+    } catch (const LostRank& e) {
+      return std::string("lost ") + e.what() + "\n";
+    } catch (const InputError& e) {
+      return std::string("no ") + e.what() + "\n";
+    }
+  }
+
+  void serve_watch(const Socket& s, int rank) {
+    if (rank < 1 || rank >= ranks_ || !s.send_all("ok\n")) return;
+    std::string line;
     while (s.line(line)) {
-      size_t size = 0;
-      if (std::sscanf(line.c_str(), "set %255s %zu", key, &size) == 2 && size < (1 << 20)) {
-        std::string value(size, '\0');
-        if (!s.receive(value.data(), size)) return;
-        set(key, value);
-        if (!s.send_all("ok\n")) return;
-      } else if (std::sscanf(line.c_str(), "get %255s", key) == 1) {
-        std::string value;
-        const bool found = find(key, value);
-        if (!s.send_all(found ? "ok " + std::to_string(value.size()) + "\n" + value : "no nobody has told " + std::string(key) + "\n")) return;
-      } else {
-        return s.end();
+      Progress at;
+      int behind = 0;
+      std::string answer = "ok";
+      if (std::sscanf(line.c_str(), "report %" SCNd64 " %" SCNd64 " %n", &at.step, &at.done, &behind) == 2 && behind > 0) {
+        at.what = line.substr(static_cast<size_t>(behind));
+        const std::lock_guard lock(mutex_);
+        members_.reported(rank, at);
+        if (!members_.lost().empty()) answer = "lost " + members_.lost();
+      } else if (line == "suspect") {
+        const std::lock_guard lock(mutex_);
+        answer += " " + members_.suspect(rank);
+      } else if (line.starts_with("give_up ")) {
+        note_end(rank, line.substr(8));
       }
+      if (!s.send_all(answer + "\n")) return;
     }
   }
 
@@ -209,89 +239,23 @@ class Server : public Store {
   const double timeout_;
   Socket listening_;
   std::atomic<bool> stop_{false};
-  std::mutex mutex_;  // guards the following
+  uint64_t gathered_ = 0;  // by rank 0's thread alone
+  std::mutex mutex_;       // guards the following
   std::condition_variable changed_;
   std::map<std::string, std::string> texts_;
-  std::set<int> greeted_;
+  std::map<uint64_t, Gathering> gatherings_;
+  Members members_;
+  int here_ = 0;  // other ranks that are connected
   std::list<Socket> connections_;
   std::list<std::thread> threads_;
   std::thread accepting_;
-};
-
-class Client : public Store {
- public:
-  Client(const StoreAddress& address, int rank, int ranks, double timeout) : address_(address), timeout_(timeout) {
-    connect_until(Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(timeout)));
-    answer_to("hello " + std::to_string(rank) + " " + std::to_string(ranks) + "\n");
-  }
-
-  void set(const std::string& key, const std::string& value) override {
-    const std::lock_guard lock(mutex_);
-    answer_to("set " + key + " " + std::to_string(value.size()) + "\n" + value);
-  }
-  std::string get(const std::string& key) override {
-    const std::lock_guard lock(mutex_);
-    std::string value(std::stoul(answer_to("get " + key + "\n").substr(3)), '\0');
-    if (!socket_.receive(value.data(), value.size())) lost();
-    return value;
-  }
-  int port() const override { return address_.port; }
-
- private:
-  void connect_until(Clock::time_point limit) {
-    Addresses found;
-    resolve(address_, false, found);
-    for (;;) {
-      int error = 0;
-      for (const addrinfo* a = found.list; a; a = a->ai_next) {
-        Socket s(socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
-        if (s.fd() >= 0 && connect_within(s, *a, limit, error)) {
-          const int on = 1;
-          setsockopt(s.fd(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-          socket_ = std::move(s);
-          return;
-        }
-      }
-      if (Clock::now() >= limit) {
-        char seconds[32];
-        std::snprintf(seconds, sizeof seconds, "%g", timeout_);
-        throw InputError(show(address_) + ": rank 0 did not answer within " + seconds + " s (" + std::strerror(error) +
-                         "); it has to run on that machine, with that port open (--dist-url, --timeout)");
-      }
-      constexpr auto kAgain = std::chrono::milliseconds(100);
-      std::this_thread::sleep_for(kAgain);
-    }
-  }
-
-  static bool connect_within(const Socket& s, const addrinfo& to, Clock::time_point limit, int& error) {
-    const auto left = std::chrono::duration_cast<std::chrono::microseconds>(limit - Clock::now()).count();
-    const timeval wait{left > 1000000 ? left / 1000000 : 1, 0};
-    setsockopt(s.fd(), SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof wait);  // connect() heeds it
-    if (connect(s.fd(), to.ai_addr, to.ai_addrlen) == 0) return true;
-    error = errno == EINPROGRESS ? ETIMEDOUT : errno;
-    return false;
-  }
-
-  [[noreturn]] void lost() const { throw InputError(show(address_) + ": rank 0 has gone before all ranks had met"); }
-
-  std::string answer_to(const std::string& message) {
-    std::string line;
-    if (!socket_.send_all(message) || !socket_.line(line)) lost();
-    if (line.starts_with("no ")) throw InputError(show(address_) + ": " + line.substr(3));
-    return line;
-  }
-
-  StoreAddress address_;
-  const double timeout_;
-  std::mutex mutex_;
-  Socket socket_;
 };
 
 }  // namespace
 
 std::unique_ptr<Store> make_store(const StoreAddress& address, int rank, int ranks, double timeout) {
   if (rank == 0) return std::make_unique<Server>(address, ranks, timeout);
-  return std::make_unique<Client>(address, rank, ranks, timeout);
+  return make_store_client(address, rank, ranks, timeout);
 }
 
 }  // namespace moproc::comm

@@ -61,8 +61,7 @@ std::unique_ptr<Device> make_device(const Plan& plan, const SessionOptions& o, P
                                     Profiler* profiler) {
   if (std::string_view(plan.device) == "cpu")
     return std::make_unique<CpuDevice>(plan, pool, profiler, o.check, o.world);
-  if (o.world) throw InputError("an artefact for cuda runs on one rank: its collectives are not written yet");
-  return std::make_unique<cuda::CudaDevice>(plan, o.gpu, profiler, o.check);
+  return std::make_unique<cuda::CudaDevice>(plan, o.gpu, profiler, o.check, o.world, o.deterministic);
 }
 
 }  // namespace
@@ -208,14 +207,8 @@ void Session::init_state(uint64_t seed) {
 
 void Session::share_first_rank() {
   if (!world_) return;
-  std::vector<std::byte> room;
-  for (const StateInfo& s : plan_.state) {
-    if (!s.first_rank) continue;
-    const std::span<const std::byte> own = stored(s.tensor, room);
-    std::vector<std::byte> bytes(own.begin(), own.end());
-    world_->communicator().broadcast(info(s.tensor).name, bytes.data(), static_cast<int64_t>(bytes.size()), 0);
-    if (rank() != 0) write(s.tensor, bytes);
-  }
+  for (const StateInfo& s : plan_.state)
+    if (s.first_rank) device_->from_first_rank(s.tensor);
 }
 
 void Session::refresh() {

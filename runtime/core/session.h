@@ -28,6 +28,7 @@ struct SessionOptions {
   bool profile = false;  // time every step, see Session::profiler()
   bool check = false;    // stop at the first NaN or infinity a step writes
   int gpu = 0;           // which of the GPUs that the driver shows (CUDA_VISIBLE_DEVICES)
+  bool deterministic = false;    // several GPUs: sums over ranks have the order that they have on the CPU
   comm::World* world = nullptr;  // the ranks that share the batch; null: this process has all of it
 };
 

@@ -70,6 +70,11 @@ void CpuDevice::write(int tensor, const std::byte* stored) {
 
 void CpuDevice::keep(int) { throw std::logic_error("the CPU reads inputs where the host writes them"); }
 
+void CpuDevice::from_first_rank(int tensor) {
+  const TensorInfo& t = plan_.tensors[tensor];
+  world_->communicator().broadcast(t.name, data(tensor), t.bytes, 0);
+}
+
 int64_t CpuDevice::memory_bytes() const {
   int64_t sum = scratch_.bytes();
   for (const ArenaMemory& a : arenas_) sum += a.bytes();
@@ -127,6 +132,11 @@ void CpuDevice::launch(const StepInfo& step, void* const* buffers) {
 void CpuDevice::together(const StepInfo& step) {
   if (!world_) throw std::logic_error("a program of several ranks on one");
   if (step.kind == StepKind::await) return world_->queue().wait();
+  begin(step);
+  if (check_) world_->queue().wait();  // the result is looked at before the next step
+}
+
+void CpuDevice::begin(const StepInfo& step) {
   const std::byte* const from = data(step.args[0]);
   std::byte* const to = data(step.args[1]);
   const TensorInfo& own = plan_.tensors[step.args[0]];

@@ -30,6 +30,7 @@ class CpuDevice : public Device {
   void wait() override {}
   void run(int program, const Progress& progress) override { start(program, progress); }
   void keep(int tensor) override;
+  void from_first_rank(int tensor) override;
   int64_t memory_bytes() const override;
   const char* extra() const override { return "scratch"; }
 
@@ -39,6 +40,7 @@ class CpuDevice : public Device {
   void launch(const StepInfo& step, void* const* buffers);
   void copy(const StepInfo& step);
   void together(const StepInfo& step);
+  void begin(const StepInfo& step);
 
   const Plan& plan_;
   Pool& pool_;

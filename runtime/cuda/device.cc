@@ -49,7 +49,7 @@ const char* meta(const Plan& plan, std::string_view key) {
 
 }  // namespace
 
-CudaDevice::CudaDevice(const Plan& plan, int gpu, Profiler* profiler, bool check)
+CudaDevice::CudaDevice(const Plan& plan, int gpu, Profiler* profiler, bool check, comm::World* world, bool in_order)
     : driver_(plan),
       gpu_(driver_, gpu),
       plan_(fitting(plan, gpu_)),
@@ -60,7 +60,8 @@ CudaDevice::CudaDevice(const Plan& plan, int gpu, Profiler* profiler, bool check
       uploads_(make_stream(driver_)),
       arenas_(make_arenas()),
       io_(driver_, plan, arenas_.address[static_cast<int>(Arena::io)]),
-      launches_(driver_, plan, kernels_, arenas_.address) {
+      collectives_(world ? std::make_unique<Collectives>(driver_, gpu_, plan, kernels_, arenas_.address, *world, in_order) : nullptr),
+      launches_(driver_, plan, kernels_, arenas_.address, collectives_.get()) {
   clear(Arena::state);
   clear(Arena::io);
   if (check_) clear(Arena::grad), clear(Arena::work);  // what no kernel has written is no error
@@ -68,7 +69,8 @@ CudaDevice::CudaDevice(const Plan& plan, int gpu, Profiler* profiler, bool check
   size_t most = 0;
   for (int32_t p = 0; p < plan.programs.size; ++p) {
     most = std::max(most, static_cast<size_t>(plan.programs[p].steps.size));
-    if (!profiler_ && !check_) graphs_.push_back(launches_.capture(p, compute_.get()));
+    const bool runs = plan.programs[p].ranks == 0 || plan.programs[p].ranks == (world ? world->ranks() : 1);
+    if (!profiler_ && !check_) graphs_.push_back(runs ? launches_.capture(p, compute_.get()) : GraphExec());
   }
   if (profiler_)
     for (size_t i = 0; i < 2 * most; ++i) events_.push_back(make_event(driver_, true));
@@ -124,6 +126,7 @@ void CudaDevice::write(int tensor, const std::byte* stored) {
 
 void CudaDevice::start(int program, const Progress& progress) {
   gpu_.use();
+  if (collectives_) collectives_->at_program(program);
   io_.begin(program, uploads_.get(), compute_.get());
   if (graphs_.empty()) {
     launch_each(program, progress);
@@ -137,7 +140,10 @@ void CudaDevice::start(int program, const Progress& progress) {
 void CudaDevice::wait() {
   gpu_.use();
   const Doing doing(driver_, {graphs_.empty() ? kOneByOne : kAsGraph});
-  io_.wait();
+  io_.wait([this](EventHandle done) {
+    if (collectives_) collectives_->wait(done);
+    else driver_.event_synchronize(done);
+  });
 }
 
 void CudaDevice::run(int program, const Progress& progress) {
@@ -159,6 +165,7 @@ void CudaDevice::launch_each(int program, const Progress& progress) {
     launches_.enqueue(program, i, compute_.get());
     record(2 * i + 1);
     if (!check_) continue;
+    if (collectives_) collectives_->await(compute_.get());  // the result is looked at before the next step
     {
       const Doing doing(driver_, {nullptr, program, i});
       driver_.stream_synchronize(compute_.get());
@@ -198,6 +205,12 @@ void CudaDevice::keep(int tensor) {
   gpu_.use();
   const Doing doing(driver_, {plan_.tensors[tensor].name});
   io_.keep(tensor, uploads_.get());
+}
+
+void CudaDevice::from_first_rank(int tensor) {
+  gpu_.use();
+  const Doing doing(driver_, {plan_.tensors[tensor].name});
+  collectives_->from_first_rank(tensor);
 }
 
 int64_t CudaDevice::memory_bytes() const { return needed(plan_); }

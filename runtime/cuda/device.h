@@ -2,11 +2,13 @@
 // To profile and to check, steps are launched one by one instead.
 #pragma once
 
+#include <memory>
 #include <vector>
 
 #include "core/device.h"
 #include "core/plan.h"
 #include "core/profiler.h"
+#include "cuda/collectives.h"
 #include "cuda/io.h"
 #include "cuda/launches.h"
 
@@ -17,7 +19,8 @@ class CudaDevice : public Device {
   /// The plan must outlive the device, and so must the profiler, which is null unless steps are timed. `gpu`
   /// counts the GPUs that the driver shows. Throws InputError when there is no driver or it is too old, no
   /// such GPU, no code for it, or too little free memory; CudaError when a call fails otherwise.
-  CudaDevice(const Plan& plan, int gpu, Profiler* profiler, bool check);
+  /// `world`: the ranks that share the batch, or null; `in_order`: their sums have the order that they have on the CPU.
+  CudaDevice(const Plan& plan, int gpu, Profiler* profiler, bool check, comm::World* world = nullptr, bool in_order = false);
   ~CudaDevice() override;
 
   std::string name() const override { return gpu_.info().show(); }
@@ -30,6 +33,7 @@ class CudaDevice : public Device {
   void wait() override;
   void run(int program, const Progress& progress) override;
   void keep(int tensor) override;
+  void from_first_rank(int tensor) override;
   int64_t memory_bytes() const override;
   const char* extra() const override { return "upload buffers"; }
   bool separate() const override { return true; }
@@ -56,6 +60,7 @@ class CudaDevice : public Device {
   Stream compute_, uploads_;
   Arenas arenas_;
   Io io_;
+  std::unique_ptr<Collectives> collectives_;  // none on one rank
   Launches launches_;
   std::vector<GraphExec> graphs_;   // by program; none to profile or check
   std::vector<Event> events_;       // to profile: before and after each step

@@ -31,6 +31,7 @@ constexpr Result kNoBinaryForGpu = 209;
 constexpr Result kInvalidPtx = 218;
 constexpr Result kUnsupportedPtxVersion = 222;
 constexpr Result kNotFound = 500;
+constexpr Result kNotReady = 600;
 
 // Flags and attributes.
 constexpr unsigned kStreamNonBlocking = 1;
@@ -77,6 +78,7 @@ constexpr int kTensorBf16 = 9, kInterleaveNone = 0, kSwizzle128 = 3, kL2Promotio
   X(event_destroy, cuEventDestroy_v2, (EventHandle event))                                                   \
   X(event_record, cuEventRecord, (EventHandle event, StreamHandle stream))                                   \
   X(event_synchronize, cuEventSynchronize, (EventHandle event))                                              \
+  X(event_query, cuEventQuery, (EventHandle event))                                                          \
   X(event_elapsed, cuEventElapsedTime, (float* milliseconds, EventHandle start, EventHandle end))            \
   X(library_load, cuLibraryLoadData,                                                                         \
     (LibraryHandle * library, const void* image, int* options, void** values, unsigned count,                \

@@ -1,14 +1,15 @@
-// moproc-gpu: the GPUs that the driver shows, one line, for `moproc doctor`. Exit status 1 and a reason on
-// stderr when there are none.
+// moproc-gpu: the GPUs that the driver shows, one line, for `moproc doctor`; `moproc-gpu count`: their number. Exit status 1
+// and a reason on stderr when there are none.
 #include <dlfcn.h>
 
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <string_view>
 
 #include "cuda/gpu.h"
 
-int main() {
+int main(int argc, char** argv) {
   using namespace moproc;
   const char* const other = std::getenv("MOPROC_CUDA_DRIVER");
   if (!other && !dlopen("libcuda.so.1", RTLD_LAZY)) {
@@ -20,6 +21,7 @@ int main() {
     plan.name = "moproc-gpu";
     plan.arch = "any";
     const cuda::Driver driver(plan);
+    if (argc > 1 && std::string_view(argv[1]) == "count") return std::printf("%d\n", driver.devices()) > 0 ? 0 : 1;
     for (int i = 0; i < driver.devices(); ++i) {
       const cuda::GpuInfo gpu = cuda::gpu_info(driver, i);
       std::printf("%s%s, compute capability %d.%d, %.1f GiB", i > 0 ? "; " : "", gpu.name.c_str(), gpu.major,

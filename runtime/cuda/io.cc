@@ -112,10 +112,10 @@ void Io::end(int program, StreamHandle stream) {
   ++taken_;
 }
 
-void Io::wait() {
+void Io::wait(const std::function<void(EventHandle)>& wait_for) {
   read_ = (fill_ + kSlots - taken_) % kSlots;
   --taken_;
-  driver_.event_synchronize(slots_[read_].done.get());
+  wait_for(slots_[read_].done.get());
 }
 
 void Io::keep(int tensor, StreamHandle uploads) {

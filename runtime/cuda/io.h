@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "core/plan.h"
@@ -32,8 +33,8 @@ class Io {
   void begin(int program, StreamHandle uploads, StreamHandle stream);
   /// Brings the outputs back when all that is on the stream is done; the slot is under way until wait().
   void end(int program, StreamHandle stream);
-  /// Waits for the oldest slot under way.
-  void wait();
+  /// Waits for the oldest slot under way; `wait_for` waits for its event.
+  void wait(const std::function<void(EventHandle)>& wait_for);
   /// The next run's inputs are those of the last one again; nothing may be under way.
   void step_back() { fill_ = (fill_ + kSlots - 1) % kSlots; }
   /// The input is what the host filled in now, in all slots, and is uploaded no more.

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <stdexcept>
 #include <string>
 
 #include "core/error.h"
@@ -11,8 +12,8 @@
 namespace moproc::cuda {
 
 Launches::Launches(const Driver& driver, const Plan& plan, const Kernels& kernels,
-                   const DevicePtr (&arenas)[4])
-    : driver_(driver), plan_(plan), kernels_(kernels) {
+                   const DevicePtr (&arenas)[4], const Collectives* collectives)
+    : driver_(driver), plan_(plan), kernels_(kernels), collectives_(collectives) {
   std::copy_n(arenas, 4, arenas_);
   for (const ProgramInfo& p : plan.programs) {
     std::vector<Params>& params = params_.emplace_back();
@@ -27,7 +28,7 @@ DevicePtr Launches::address(int tensor) const {
 
 Params Launches::bind(const ProgramInfo& p, const StepInfo& s) const {
   Params params{};
-  if (s.kind == StepKind::copy) return params;
+  if (s.kind != StepKind::launch) return params;
   const auto refuse = [&](const std::string& what) {
     throw InputError(std::string(plan_.name) + ": step " + s.name + " of program " + p.name + " has " + what);
   };
@@ -59,6 +60,10 @@ void Launches::enqueue(int program, int step, StreamHandle stream) const {
     const size_t bytes = static_cast<size_t>(plan_.tensors[s.args[1]].bytes);
     if (bytes > 0) driver_.copy(address(s.args[1]), address(s.args[0]), bytes, stream);
     return;
+  }
+  if (s.kind != StepKind::launch) {
+    if (!collectives_) throw std::logic_error("a program of several ranks on one");
+    return collectives_->enqueue(program, step, stream);
   }
   const BlockSize block = kernels_.block(s.kernel);
   Params params = params_[static_cast<size_t>(program)][static_cast<size_t>(step)];

@@ -5,6 +5,7 @@
 
 #include "core/plan.h"
 #include "cuda/handles.h"
+#include "cuda/collectives.h"
 #include "cuda/kernels.h"
 #include "cuda/params.h"
 
@@ -12,9 +13,10 @@ namespace moproc::cuda {
 
 class Launches {
  public:
-  /// `arenas` by Arena. Throws InputError when a kernel has more arguments or scalars than fit, or a launch
+  /// `arenas` by Arena; `collectives`: null where there is but one rank. Throws InputError when a kernel has more arguments or scalars than fit, or a launch
   /// more blocks than a grid may have.
-  Launches(const Driver& driver, const Plan& plan, const Kernels& kernels, const DevicePtr (&arenas)[4]);
+  Launches(const Driver& driver, const Plan& plan, const Kernels& kernels, const DevicePtr (&arenas)[4],
+           const Collectives* collectives);
 
   DevicePtr address(int tensor) const;
   /// Puts all phases of a step on the stream.
@@ -28,6 +30,7 @@ class Launches {
   const Driver& driver_;
   const Plan& plan_;
   const Kernels& kernels_;
+  const Collectives* const collectives_;
   DevicePtr arenas_[4];
   std::vector<std::vector<Params>> params_;  // by program, step
 };

@@ -3,6 +3,7 @@
 #include "train/evaluate.h"
 
 #include <algorithm>
+#include <charconv>
 #include <chrono>
 #include <cmath>
 #include <cstring>
@@ -143,21 +144,22 @@ namespace {
 
 /// Each rank saw its own part of the list: adds up the counts of all.
 void add_ranks(comm::World& world, size_t classes, EvaluateResult& r) {
-  const bool of_classes = world.exchange("counts a class", r.of_class.empty() ? "" : "y") != std::vector<std::string>(static_cast<size_t>(world.ranks()));
-  std::vector<int64_t> own{r.images, r.broken, r.correct1, r.correct5};
+  std::vector<int64_t*> counts{&r.images, &r.broken, &r.correct1, &r.correct5};
   for (auto* v : {&r.of_class, &r.of_class1, &r.of_class5}) {
-    if (!of_classes) continue;
     v->resize(classes, 0);
-    own.insert(own.end(), v->begin(), v->end());
+    for (int64_t& n : *v) counts.push_back(&n);
   }
-  std::vector<int64_t> all(own.size() * static_cast<size_t>(world.ranks())), sum(own.size());
-  world.communicator().all_gather("counts", reinterpret_cast<const std::byte*>(own.data()), reinterpret_cast<std::byte*>(all.data()),
-                                  static_cast<int64_t>(own.size() * sizeof(int64_t)));
-  for (size_t i = 0; i < all.size(); ++i) sum[i % own.size()] += all[i];
-  auto next = sum.begin();
-  for (int64_t* const v : {&r.images, &r.broken, &r.correct1, &r.correct5}) *v = *next++;
-  for (auto* v : {&r.of_class, &r.of_class1, &r.of_class5})
-    for (int64_t& n : *v) n = *next++;
+  std::string own;
+  for (const int64_t* n : counts) own += std::to_string(*n) + " ";
+  for (int64_t* n : counts) *n = 0;
+  for (const std::string& text : world.exchange("counts of an evaluation", own)) {
+    const char* at = text.data();
+    for (int64_t* n : counts) {
+      int64_t value = 0;
+      at = std::from_chars(at, text.data() + text.size(), value).ptr + 1;
+      *n += value;
+    }
+  }
 }
 
 }  // namespace

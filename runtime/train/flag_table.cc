@@ -37,14 +37,11 @@ void set_checkpoint_format(Options& o, const Value& v) {
   o.checkpoint_format = v.texts[0];
 }
 
-/// Accepted for the sake of old command lines; said so when the run starts.
-void set_nothing(Options& o, const Value& v) { o.without_effect.push_back(v.flag); }
-
-/// The published names of what carries the collectives; which one it is follows from the device.
+/// What carries the collectives. The published default is nccl, on whatever device.
 void set_backend(Options& o, const Value& v) {
   if (v.texts[0] != "nccl" && v.texts[0] != "gloo" && v.texts[0] != "mpi" && v.texts[0] != "shm")
     throw InputError(v.flag + " " + v.texts[0] + ": known are nccl, gloo, mpi and shm");
-  o.without_effect.push_back(v.flag);
+  o.backend = v.texts[0];
 }
 
 void set_sources(Options& o, const Value& v) {
@@ -192,8 +189,9 @@ void add_launchers(std::vector<Flag>& table) {
   t.one({"--world-size"}, "NODES", "1", "nodes of the run", number<int>(AT(launch.world_size), -1, 1 << 20));
   t.one({"--rank"}, "N", "0", "this node, counted from 0", number<int>(AT(launch.rank), -1, 1 << 20));
   t.one({"--dist-url"}, "URL", "", "where rank 0 is, tcp://HOST:PORT; env://: MASTER_ADDR and MASTER_PORT say it", text(AT(launch.dist_url)));
-  t.one({"--dist-backend"}, "NAME", "", "accepted; what carries the data follows from the device", set_backend);
-  t.none({"--multiprocessing-distributed"}, "accepted; --nproc-per-node says how many processes start", set_nothing);
+  t.one({"--dist-backend"}, "NAME", "", "what carries a step's data. GPUs: nccl; CPU: shm on one machine, mpi on several; nccl and gloo there mean that choice", set_backend);
+  t.none({"--multiprocessing-distributed"}, "a rank for each GPU of this node; on the CPU --nproc-per-node says how many", on(AT(process_a_gpu)));
+  t.none({"--deterministic"}, "GPUs: sums over ranks in the order they have on the CPU, so that any number of ranks leaves the same bits", on(AT(deterministic)));
   t.one({"--timeout"}, "SECONDS", "600", "how long a rank may be missed before the others give it up", number<double>(AT(timeout), 0.1, 1e6));
   t.one({"--max-restarts"}, "N", "0", "how often to go on from the newest checkpoint after a rank was lost", number<int>(AT(max_restarts), 0, 1 << 20));
 }
@@ -208,7 +206,7 @@ bool is_shared(const Flag& f, Verb verb) {
       "--exp-dir",  "--epochs",   "--start-epoch",      "--print-freq",        "--seed",       "--learning-rate",
       "--schedule", "--cos",      "--momentum",         "--weight-decay",      "--steps",      "--evaluate",
       "--json-log", "--crop-min", "--save-every", "--keep", "--keep-epochs", "--max-skips", "--checkpoint-format", "--profile",    "--world-size",
-      "--rank",     "--dist-url", "--dist-backend",     "--multiprocessing-distributed"};
+      "--rank",     "--dist-url", "--dist-backend",     "--multiprocessing-distributed", "--deterministic", "--nproc-per-node", "--timeout", "--max-restarts"};
   const std::string& name = f.names.back();
   if (verb == Verb::finetune && name == "--cos") return false;  // the published script has none
   if (verb == Verb::lowshot) return by_all.contains(name) && name != "--data";

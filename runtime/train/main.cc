@@ -10,6 +10,7 @@
 
 #include "comm/world.h"
 #include "core/error.h"
+#include "cuda/driver.h"
 #include "data/dataset.h"
 #include "train/clean.h"
 #include "train/flags.h"
@@ -29,6 +30,26 @@ int fail(int status, const char* what) {
   return status;
 }
 
+/// What carries the data of a step between these ranks. Throws InputError where --dist-backend asks for what cannot be.
+moproc::comm::Carrier carrier_of(const moproc::Plan& plan, const moproc::train::Options& options, const moproc::comm::Launch& launch) {
+  using moproc::comm::Carrier;
+  const std::string& asked = options.backend;
+  const bool one_machine = launch.local_ranks == launch.ranks;
+  if (std::string_view(plan.device) == "cuda") {
+    if (asked == "shm" || asked == "mpi") throw moproc::InputError("--dist-backend " + asked + ": GPUs share a step by nccl");
+    return Carrier::nccl;
+  }
+  if (asked == "mpi") return Carrier::mpi;
+  if (asked == "shm" && !one_machine) throw moproc::InputError("--dist-backend shm: the ranks are on several machines; there it has to be mpi");
+  return one_machine ? Carrier::shm : Carrier::mpi;
+}
+
+moproc::comm::LaunchFlags launch_flags(const moproc::Plan& plan, const moproc::train::Options& options) {
+  moproc::comm::LaunchFlags flags = options.launch;
+  if (options.process_a_gpu && flags.per_node == 0 && std::string_view(plan.device) == "cuda") flags.gpus = moproc::cuda::Driver(plan).devices();
+  return flags;
+}
+
 /// One rank of several, or all of a run.
 int train(const moproc::Plan& plan, moproc::train::Options options, const moproc::comm::Launch& launch) {
   using namespace moproc;
@@ -36,11 +57,11 @@ int train(const moproc::Plan& plan, moproc::train::Options options, const moproc
   if (launch.ranks == 1) return train::Trainer(plan, std::move(options)).run();
   rank = launch.rank;
   ranks = launch.ranks;
-  comm::World world(launch, options.timeout);
+  comm::World world(launch, options.timeout, carrier_of(plan, options, launch));
   try {
     return train::Trainer(plan, std::move(options), &world).run();
   } catch (const std::exception& e) {
-    world.communicator().give_up(e.what());
+    world.give_up(e.what());
     throw;
   }
 }
@@ -57,7 +78,7 @@ int moproc_train_main(int argc, char** argv, const moproc::Plan& plan) {
       std::fputs(moproc::train::help_text(argv[0], options.verb).c_str(), stdout);
       return 0;
     }
-    const moproc::comm::LaunchPlan launch = moproc::comm::plan_launch(options.launch, moproc::comm::process_environment());
+    const moproc::comm::LaunchPlan launch = moproc::comm::plan_launch(launch_flags(plan, options), moproc::comm::process_environment());
     const bool alone = options.verb == moproc::train::Verb::clean || options.verb == moproc::train::Verb::lowshot || !options.replay.empty();
     if (alone && launch.launch.ranks > 1) throw moproc::InputError("this command runs as one process, not as " + std::to_string(launch.launch.ranks));
     if (options.verb == moproc::train::Verb::clean) return moproc::train::run_clean(plan, options);

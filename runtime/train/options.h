@@ -60,6 +60,9 @@ struct Options {
   Confirmed confirmed;
   std::vector<std::string> without_effect;  // flags that were given and do nothing here
   comm::LaunchFlags launch;
+  std::string backend;           // --dist-backend, "" when not said
+  bool process_a_gpu = false;    // --multiprocessing-distributed
+  bool deterministic = false;    // several GPUs: sums over ranks in the CPU's order
   double timeout = 600;   // seconds that another rank may be missed
   int max_restarts = 0;   // after a rank was lost
 

@@ -34,6 +34,8 @@ constexpr HyperName kHyper[] = {
     {"hyper.label_smoothing", &Hyper::label_smoothing},
 };
 
+constexpr int64_t kMailWords = 4;
+
 void expect(const TensorInfo& t, DType dtype, std::initializer_list<int64_t> shape) {
   bool same = t.dtype == dtype && t.rank == static_cast<int32_t>(shape.size());
   for (size_t d = 0; same && d < shape.size(); ++d) same = t.shape[d] == shape.begin()[d];
@@ -121,17 +123,9 @@ StepRunner::Bound StepRunner::bind(const std::string& name, Phase phase) {
   if (b.order >= 0) expect(session_.info(b.order), DType::i64, {batch()});
   if (b.weight >= 0) expect(session_.info(b.weight), DType::f32, {part_});
   if (b.mix >= 0) expect(session_.info(b.mix), DType::f32, {});
+  if (b.mail >= 0) expect(session_.info(b.mail), DType::i64, {kMailWords + 2 * part_});
   require_outputs(b, phase);
   return b;
-}
-
-std::vector<int64_t> StepRunner::of_all_ranks(const int64_t* own) const {
-  std::vector<int64_t> all(own, own + part_);
-  if (session_.ranks() == 1) return all;
-  all.resize(static_cast<size_t>(batch()));
-  session_.world()->communicator().all_gather("labels", reinterpret_cast<const std::byte*>(own), reinterpret_cast<std::byte*>(all.data()),
-                                              part_ * static_cast<int64_t>(sizeof(int64_t)));
-  return all;
 }
 
 void StepRunner::start(Phase phase, const TrainBatch& batch, double lr, uint64_t global_step) {
@@ -172,11 +166,7 @@ void StepRunner::feed(const Bound& p, const TrainBatch& batch, double lr, uint64
     for (int64_t i = 0; i < part_; ++i)
       weight[i] = weights_.empty() ? 1.0f : weights_[static_cast<size_t>(batch.sample[i])];
   }
-  if (p.mail >= 0) {
-    const auto mail = session_.view<int64_t>(p.mail);
-    std::fill(mail.begin(), mail.end(), 0);
-    mail[0] = word_;
-  }
+  if (p.mail >= 0) write_mail(p, batch);
   if (p.order < 0) return;
   std::vector<int64_t> order(batch.order, batch.order ? batch.order + this->batch() : nullptr);
   if (order.empty()) order = data::permutation(seed_, global_step, static_cast<uint64_t>(this->batch()));
@@ -184,9 +174,45 @@ void StepRunner::feed(const Bound& p, const TrainBatch& batch, double lr, uint64
   if (p.mix < 0) return;
   session_.view<float>(p.mix)[0] = static_cast<float>(data::beta_draw(seed_, global_step, mixup_));
   const auto other = session_.view<int64_t>(p.target_b);
-  const std::vector<int64_t> targets = of_all_ranks(batch.target);
+  const std::vector<int64_t> targets = targets_of_all(batch);
   const int64_t from = part_ * session_.rank();
   for (int64_t i = 0; i < part_; ++i) other[i] = targets[static_cast<size_t>(order[static_cast<size_t>(from + i)])];
+}
+
+/// What this rank tells all others with the step (MAIL_WORDS in compiler/passes/distribute.ts): a word, then labels and samples
+/// of its part, since only who has loaded an image knows which one took the place of a broken file.
+void StepRunner::write_mail(const Bound& p, const TrainBatch& batch) {
+  const auto mail = session_.view<int64_t>(p.mail);
+  std::fill(mail.begin(), mail.end(), -1);
+  mail[0] = word_;
+  std::copy_n(batch.target, part_, mail.begin() + kMailWords);
+  if (batch.sample) std::copy_n(batch.sample, part_, mail.begin() + kMailWords + part_);
+}
+
+void StepRunner::read_mails(const Bound& p, StepResult& to) const {
+  const int t = session_.find_output(p.program, "mails");
+  if (t < 0) return;
+  const auto mails = session_.view<int64_t>(t);
+  const size_t size = mails.size() / static_cast<size_t>(session_.ranks());
+  for (size_t at = 0; at < mails.size(); at += size) {
+    const auto mail = mails.subspan(at, size);
+    to.told = std::max(to.told, mail[0]);
+    const auto rows = mail.subspan(kMailWords);
+    to.all_targets.insert(to.all_targets.end(), rows.begin(), rows.begin() + part_);
+    to.all_samples.insert(to.all_samples.end(), rows.begin() + part_, rows.end());
+  }
+}
+
+/// The labels of the whole batch, before its step.
+std::vector<int64_t> StepRunner::targets_of_all(const TrainBatch& batch) const {
+  if (session_.ranks() == 1) return {batch.target, batch.target + part_};
+  const std::string own(reinterpret_cast<const char*>(batch.target), static_cast<size_t>(part_) * sizeof(int64_t));
+  std::vector<int64_t> all;
+  for (const std::string& text : session_.world()->exchange("labels of mixed images", own)) {
+    all.resize(all.size() + static_cast<size_t>(part_));
+    std::memcpy(all.data() + all.size() - part_, text.data(), text.size());
+  }
+  return all;
 }
 
 /// All elements of a floating-point or integer output as doubles; nothing when the program has no such
@@ -228,10 +254,7 @@ StepResult StepRunner::read(const Bound& p) const {
   r.correct_inst = total("correct_inst");
   r.correct_proto = total("correct_proto");
   r.kept = total("clean").value_or(r.samples);
-  if (const auto mails = values(p.program, "mails")) {
-    const size_t words = mails->size() / static_cast<size_t>(session_.ranks());
-    for (size_t i = 0; i < mails->size(); i += words) r.told = std::max(r.told, static_cast<int64_t>((*mails)[i]));
-  }
+  read_mails(p, r);
   if (const int t = session_.find_output(p.program, "target_out"); t >= 0)
     r.target_new = session_.view<int64_t>(t).data();
   if (const int t = session_.find_output(p.program, "kept"); t >= 0)

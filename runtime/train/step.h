@@ -23,7 +23,9 @@ struct StepResult {
   std::optional<double> correct_cls, correct_inst, correct_proto;  // counts over all groups
   double kept = 0;  // samples in the class and prototype losses
   double samples = 0;
-  int64_t told = 0;  // with several ranks: see StepRunner::tell
+  // With several ranks: see StepRunner::tell; and what all of them had in the batch, in its order.
+  int64_t told = 0;
+  std::vector<int64_t> all_targets, all_samples;
   // Both point into the session, until the next result is read.
   const int64_t* target_new = nullptr;  // (n) labels after correction; null when the phase corrects none
   const float* kept_flags = nullptr;    // (n)
@@ -67,8 +69,6 @@ class StepRunner {
   StepResult finish(Phase phase);
   /// Both, with nothing else under way.
   StepResult run(Phase phase, const TrainBatch& batch, double lr, uint64_t global_step);
-  /// The same number for each sample of the whole batch, from what each rank has for its own. Nothing may be under way.
-  std::vector<int64_t> of_all_ranks(const int64_t* own) const;
   /// All elements of an output of the phase's program, after it ran; nothing when it has no such output.
   std::optional<std::vector<double>> output(Phase phase, const char* name) const {
     return values(phases_[static_cast<int>(phase)].program, name);
@@ -94,6 +94,9 @@ class StepRunner {
   bool kept(int tensor) const { return std::find(kept_.begin(), kept_.end(), tensor) != kept_.end(); }
   StepResult read(const Bound& p) const;
   std::optional<std::vector<double>> values(int program, const char* output) const;
+  void write_mail(const Bound& p, const TrainBatch& batch);
+  void read_mails(const Bound& p, StepResult& to) const;
+  std::vector<int64_t> targets_of_all(const TrainBatch& batch) const;
 
   Session& session_;
   Hyper hyper_;

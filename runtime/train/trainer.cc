@@ -100,13 +100,11 @@ void Trainer::start_step() {
   if (!source_->next(batch)) throw std::logic_error("the source of batches ended early");
   if (batch.epoch != at_.epoch || batch.index != step)
     throw std::logic_error("the source of batches is at another place than the run");
-  Started s{steps_->phase(at_.epoch, options_.start_clean_epoch), learning_rate(options_, at_.epoch), {}, {}, {}};
+  Started s{steps_->phase(at_.epoch, options_.start_clean_epoch), learning_rate(options_, at_.epoch), {}, {}};
   s.target.assign(batch.target, batch.target + steps_->part());
-  for (int64_t i = 0; !lists_.truth.empty() && i < steps_->part(); ++i)
-    s.truth.push_back(lists_.truth[static_cast<size_t>(batch.sample[i])]);
   if (batch.sample) s.sample.assign(batch.sample, batch.sample + steps_->part());
   if (world_) {
-    world_->communicator().at_step(at_.samples / steps_->batch());
+    world_->at_step(at_.samples / steps_->batch());
     steps_->tell(interrupt_->signal());
   }
   steps_->start(
@@ -119,18 +117,21 @@ void Trainer::finish_step() {
   Started s = std::move(started_.front());
   started_.pop_front();
   const StepResult result = steps_->finish(s.phase);
-  told_ = std::max(told_, static_cast<int>(result.told));
-  if (world_ && result.target_new) {
-    s.target = steps_->of_all_ranks(s.target.data());
-    if (!s.truth.empty()) s.truth = steps_->of_all_ranks(s.truth.data());
+  if (world_) {
+    told_ = std::max(told_, static_cast<int>(result.told));
+    s.target = result.all_targets;
+    s.sample = result.all_samples;
   }
+  std::vector<int64_t> truth;
+  if (!lists_.truth.empty())
+    for (const int64_t i : s.sample) truth.push_back(lists_.truth[static_cast<size_t>(i)]);
   if (options_.dump_step == steps_run_)
     dump_values(session_, steps_->program(s.phase), options_.dump, steps_run_);
   ++at_.step;
   ++steps_run_;
   at_.samples += steps_->batch();
   at_.meters.add(result, s.target.data());
-  if (!s.truth.empty()) at_.meters.add_truth(result, s.target.data(), s.truth.data());
+  if (!truth.empty()) at_.meters.add_truth(result, s.target.data(), truth.data());
   if (result.finite) skipped_ = 0;
   else skip(s, result);
   report_->step({s.phase, s.lr, at_, batches_, steps_left(), source_->seconds_waited(), result});
@@ -140,10 +141,10 @@ void Trainer::finish_step() {
 void Trainer::skip(const Started& s, const StepResult& result) {
   console_.line(format("epoch %d step %lld: gradients or losses are not finite; the update was skipped (%lld so far)",
                        at_.epoch, static_cast<long long>(at_.step - 1), static_cast<long long>(++not_finite_)));
-  const std::vector<int64_t> samples = world_ && !s.sample.empty() ? steps_->of_all_ranks(s.sample.data()) : s.sample;
   if (!options_.exp_dir.empty() && first()) {
     std::string files;
-    for (const int64_t i : samples) {
+    for (const int64_t i : s.sample) {
+      if (i < 0) break;  // images that no list has
       files += files.empty() ? "" : ", ";
       write_json(files, lists_.train->name(static_cast<size_t>(i)));
     }

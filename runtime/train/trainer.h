@@ -40,7 +40,7 @@ class Trainer {
   struct Started {
     Phase phase;
     double lr;
-    std::vector<int64_t> target, truth, sample;
+    std::vector<int64_t> target, sample;
   };
 
   void find_start();

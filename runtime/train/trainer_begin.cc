@@ -38,7 +38,7 @@ Options checked(Options options, const Plan& plan, const comm::World* world) {
 }
 
 SessionOptions session_options(const Options& o, comm::World* world) {
-  return {o.threads, o.profile, o.check, o.gpu.value_or(world ? world->launch().local_rank : 0), world};
+  return {o.threads, o.profile, o.check, o.gpu.value_or(world ? world->launch().local_rank : 0), o.deterministic, world};
 }
 
 std::string hex(uint64_t v) { return format("%016llx", static_cast<unsigned long long>(v)); }
@@ -52,6 +52,8 @@ Trainer::Trainer(const Plan& plan, Options options, comm::World* world)
       session_(plan, session_options(options_, world)) {
   if (options_.start_clean_epoch == 0)
     console_.line("note: --start_clean_epoch 0: epoch 0 is warm-up, cleaning begins at epoch 1");
+  if (options_.process_a_gpu && !world && !session_.device().separate())
+    console_.line("note: --multiprocessing-distributed: one process; on the CPU --nproc-per-node N starts several");
   find_start();
   lists_ = read_lists(session_.plan(), options_, seed_, console_);
   start_state();

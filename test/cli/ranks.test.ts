@@ -132,6 +132,9 @@ test("how many ranks a launcher has started, and which of them this is", (t) => 
   t.is(rankCount({ nprocPerNode: "4", worldSize: "2" }, {}), 8);
   t.is(rankCount({}, { RANK: "1", WORLD_SIZE: "6", LOCAL_RANK: "1" }), 6);
   t.is(rankCount({ nprocPerNode: "2" }, { RANK: "1", WORLD_SIZE: "3", MASTER_ADDR: "m" }), 6);
+  t.is(rankCount({ multiprocessingDistributed: true, target: "cuda", worldSize: "2" }, {}, () => 4), 8);
+  t.is(rankCount({ multiprocessingDistributed: true, target: "cuda", nprocPerNode: "3" }, {}, () => 4), 3);
+  t.is(rankCount({ multiprocessingDistributed: true, target: "cpu" }, {}, () => 4), 1);
   t.is(rankCount({}, { OMPI_COMM_WORLD_RANK: "0", OMPI_COMM_WORLD_SIZE: "4" }), 4);
   t.is(rankCount({}, { SLURM_STEP_ID: "0", SLURM_PROCID: "3", SLURM_NTASKS: "16" }), 16);
   t.is(rankCount({}, { SLURM_PROCID: "0", SLURM_NTASKS: "16" }), 1);

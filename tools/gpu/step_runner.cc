@@ -23,7 +23,7 @@ StepRunner::StepRunner(const Plan& plan, int gpu)
       kernels_(driver_, plan, gpu_.info()),
       stream_(cuda::make_stream(driver_)),
       arenas_(make_arenas()),
-      launches_(driver_, plan, kernels_, arenas_.address) {}
+      launches_(driver_, plan, kernels_, arenas_.address, nullptr) {}
 
 StepRunner::Arenas StepRunner::make_arenas() const {
   Arenas a;

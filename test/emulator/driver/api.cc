@@ -34,7 +34,7 @@ void require_device(DeviceId d) {
 
 /// Calls that would wait are no part of a graph: they end the capture of any stream.
 void require_no_capture(const Stream& s, const char* name) {
-  if (!s.capturing) return;
+  if (!s.capture) return;
   machine().problem(std::string(name) + " on a stream that is being captured");
   throw Failure{kCaptureUnsupported};
 }
@@ -105,6 +105,8 @@ constexpr Name kNames[] = {
     {600, "CUDA_ERROR_NOT_READY", "device not ready"},
     {700, "CUDA_ERROR_ILLEGAL_ADDRESS", "an illegal memory access was encountered"},
     {719, "CUDA_ERROR_LAUNCH_FAILED", "unspecified launch failure"},
+    {904, "CUDA_ERROR_STREAM_CAPTURE_UNJOINED", "capturing stream has unjoined work"},
+    {905, "CUDA_ERROR_STREAM_CAPTURE_ISOLATION", "dependency created on uncaptured work in another stream"},
     {900, "CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED", "operation not permitted when stream is capturing"},
 };
 
@@ -238,23 +240,23 @@ Result cuStreamSynchronize(StreamHandle stream) {
 }
 Result cuStreamWaitEvent(StreamHandle stream, EventHandle event, unsigned) {
   return in_context(__func__, [=] {
-    machine().put(stream_of(stream), {nullptr, machine().event(event).last, nullptr});
+    machine().wait_for(stream_of(stream), machine().event(event));
   });
 }
 Result cuStreamBeginCapture_v2(StreamHandle stream, int) {
   return in_context(__func__, [=] {
     Stream& s = stream_of(stream);
     require_no_capture(s, "cuStreamBeginCapture");
-    s.capturing = true;
+    s.capture = std::make_shared<Capture>();
+    s.capture->lanes.push_back(&s);
+    s.lane = 0;
   });
 }
 Result cuStreamEndCapture(StreamHandle stream, GraphHandle* graph) {
   return in_context(__func__, [=] {
     Stream& s = stream_of(stream);
-    require(s.capturing);
-    s.capturing = false;
-    *graph = reinterpret_cast<GraphHandle>(machine().add_graph({std::move(s.captured)}, false));
-    s.captured.clear();
+    require(s.capture && s.lane == 0);
+    *graph = reinterpret_cast<GraphHandle>(machine().add_graph(machine().end_capture(s), false));
   });
 }
 
@@ -268,15 +270,21 @@ Result cuEventDestroy_v2(EventHandle event) {
 }
 Result cuEventRecord(EventHandle event, StreamHandle stream) {
   return in_context(__func__, [=] {
-    Event& e = machine().event(event);
-    e.last = std::make_shared<Record>();
-    machine().put(stream_of(stream), {nullptr, nullptr, e.last});
+    machine().record(stream_of(stream), machine().event(event));
   });
 }
 Result cuEventSynchronize(EventHandle event) {
   return in_context(__func__, [=] {
     const std::shared_ptr<Record> last = machine().event(event).last;
     if (last) machine().run_until([&] { return last->done; });
+  });
+}
+Result cuEventQuery(EventHandle event) {
+  return in_context(__func__, [=] {
+    const std::shared_ptr<Record> last = machine().event(event).last;
+    if (!last || last->done) return;
+    machine().look();
+    if (!last->done) throw Failure{kNotReady};
   });
 }
 Result cuEventElapsedTime(float* milliseconds, EventHandle start, EventHandle end) {
@@ -325,6 +333,11 @@ Result cuLaunchKernel(FunctionHandle function, unsigned grid_x, unsigned grid_y,
   });
 }
 
+/// Only for libraries that stand in for others (test/emulator/nccl): the runtime calls no host functions.
+Result cuLaunchHostFunc(StreamHandle stream, void (*function)(void*), void* data) {
+  return in_context(__func__, [=] { machine().queue(stream_of(stream), [=] { function(data); }); });
+}
+
 Result cuTensorMapEncodeTiled(TensorMap* map, int type, uint32_t rank, void* address, const uint64_t* extents,
                               const uint64_t* strides, const uint32_t* box, const uint32_t* steps, int interleave,
                               int swizzle, int, int fill) {
@@ -346,14 +359,16 @@ Result cuTensorMapEncodeIm2col(TensorMap* map, int type, uint32_t rank, void* ad
 
 Result cuGraphInstantiateWithFlags(GraphExecHandle* executable, GraphHandle graph, unsigned long long) {
   return in_context(__func__, [=] {
-    *executable = reinterpret_cast<GraphExecHandle>(machine().add_graph(machine().graph(graph, false), true));
+    Graph g = machine().graph(graph, false);
+    for (int lane = 1; lane < g.lanes; ++lane) g.streams.push_back(machine().add_stream());
+    *executable = reinterpret_cast<GraphExecHandle>(machine().add_graph(std::move(g), true));
   });
 }
 Result cuGraphLaunch(GraphExecHandle executable, StreamHandle stream) {
   return in_context(__func__, [=] {
     Stream& s = stream_of(stream);
     require_no_capture(s, "cuGraphLaunch");
-    for (const auto& node : machine().graph(executable, true).nodes) machine().queue(s, node);
+    machine().launch_graph(machine().graph(executable, true), s);
   });
 }
 Result cuGraphExecDestroy(GraphExecHandle executable) {

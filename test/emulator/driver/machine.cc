@@ -169,8 +169,8 @@ unsigned char* Machine::device_bytes(DevicePtr p, size_t bytes, const char* what
   throw Failure{moproc::cuda::kInvalidValue};
 }
 
-Stream* Machine::add_stream() { return hold(streams_, Stream{++streams_made_, {}, false, {}}); }
-Event* Machine::add_event(bool timed) { return hold(events_, Event{timed, nullptr}); }
+Stream* Machine::add_stream() { return hold(streams_, Stream{++streams_made_, {}, nullptr, 0}); }
+Event* Machine::add_event(bool timed) { return hold(events_, Event{timed, nullptr, nullptr}); }
 Graph* Machine::add_graph(Graph g, bool executable) {
   return hold(executable ? executables_ : graphs_, std::move(g));
 }
@@ -195,7 +195,8 @@ void Machine::remove_stream(Stream* s) {
 
 void Machine::remove_event(Event* e) { event(e), events_.erase(e); }
 void Machine::remove_graph(Graph* g, bool executable) {
-  graph(g, executable), (executable ? executables_ : graphs_).erase(g);
+  for (Stream* s : graph(g, executable).streams) remove_stream(s);
+  (executable ? executables_ : graphs_).erase(g);
 }
 void Machine::remove_library(Library* l) {
   close_image(library(l).image);

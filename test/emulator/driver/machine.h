@@ -26,8 +26,8 @@ using moproc::cuda::DevicePtr;
 using moproc::cuda::Result;
 
 // Results of the driver that only this side gives.
-constexpr Result kInvalidContext = 201, kInvalidHandle = 400, kNotReady = 600, kIllegalAddress = 700;
-constexpr Result kLaunchFailed = 719, kCaptureUnsupported = 900, kDeadlock = 702;
+constexpr Result kInvalidContext = 201, kInvalidHandle = 400, kIllegalAddress = 700;
+constexpr Result kLaunchFailed = 719, kCaptureUnsupported = 900, kCaptureUnjoined = 904, kCaptureIsolation = 905, kDeadlock = 702;
 
 /// Ends a call with a result.
 struct Failure {
@@ -40,9 +40,23 @@ struct Record {
   std::chrono::steady_clock::time_point time;
 };
 
+/// What is captured, on one or more streams: the one that began, and those that waited for an event of it since.
+struct Capture {
+  struct Operation {
+    int lane;                    // its stream, by the order of joining
+    std::function<void()> body;
+    int after = -1, record = -1;  // recordings of events
+  };
+  std::vector<Operation> operations;
+  std::vector<struct Stream*> lanes;
+  int records = 0;
+};
+
 struct Event {
   bool timed = false;
   std::shared_ptr<Record> last;  // null: never recorded
+  std::shared_ptr<Capture> capture;  // where it was recorded last, if in one
+  int captured = -1;
 };
 
 struct Operation {
@@ -54,12 +68,14 @@ struct Operation {
 struct Stream {
   int number = 0;  // in the order of making, so that the seed's choices do not depend on addresses
   std::deque<Operation> queue;
-  bool capturing = false;
-  std::vector<std::function<void()>> captured;
+  std::shared_ptr<Capture> capture;  // null: none is under way
+  int lane = 0;                      // in it
 };
 
 struct Graph {
-  std::vector<std::function<void()>> nodes;
+  std::vector<Capture::Operation> operations;
+  int lanes = 1, records = 0;
+  std::vector<Stream*> streams;  // of an executable: of the lanes behind the first, whose operations go where it is launched
 };
 
 /// A loaded image. The file stays open as long, so that no two have one path, by which the loader knows them.
@@ -129,6 +145,14 @@ class Machine {
   /// Puts work on a stream, or notes it where the stream is being captured.
   void queue(Stream& s, std::function<void()> body);
   void put(Stream& s, Operation op);
+  // Events, in a capture or not.
+  void record(Stream& s, Event& e);
+  void wait_for(Stream& s, const Event& e);
+  /// Ends the capture that `s` began.
+  Graph end_capture(Stream& s);
+  void launch_graph(const Graph& g, Stream& s);
+  /// For somebody who only looks: does one piece of what is queued.
+  void look() { run_one(); }
   /// Runs queued work, of any stream in a legal order, until `done`.
   void run_until(const std::function<bool()>& done);
   void run_all();

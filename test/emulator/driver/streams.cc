@@ -10,17 +10,68 @@
 namespace emulator::driver {
 
 void Machine::queue(Stream& s, std::function<void()> body) {
-  if (s.capturing) s.captured.push_back(std::move(body));
+  if (s.capture) s.capture->operations.push_back({s.lane, std::move(body)});
   else put(s, {std::move(body), nullptr, nullptr});
 }
 
 void Machine::put(Stream& s, Operation op) {
-  if (s.capturing) {
-    problem("an event is recorded or waited for on a stream that is being captured: not emulated");
-    throw Failure{kCaptureUnsupported};
-  }
   s.queue.push_back(std::move(op));
   run_some(4);
+}
+
+void Machine::record(Stream& s, Event& e) {
+  e.capture = s.capture;
+  if (s.capture) {
+    e.captured = s.capture->records++;
+    s.capture->operations.push_back({s.lane, nullptr, -1, e.captured});
+    return;
+  }
+  e.last = std::make_shared<Record>();
+  put(s, {nullptr, nullptr, e.last});
+}
+
+void Machine::wait_for(Stream& s, const Event& e) {
+  if (e.capture == nullptr && s.capture == nullptr) return put(s, {nullptr, e.last, nullptr});
+  const bool active = e.capture && !e.capture->lanes.empty();
+  if (!active || (s.capture && s.capture != e.capture)) {
+    problem("a stream waits for an event of another capture, or in a capture for one outside it");
+    throw Failure{kCaptureIsolation};
+  }
+  if (!s.capture) {
+    if (!s.queue.empty()) problem("a stream with work joins a capture: that work is no part of it");
+    s.capture = e.capture;
+    s.lane = static_cast<int>(s.capture->lanes.size());
+    s.capture->lanes.push_back(&s);
+  }
+  s.capture->operations.push_back({s.lane, nullptr, e.captured, -1});
+}
+
+/// What other streams did last has to be waited for by the first, or it would be done after the graph has ended.
+Graph Machine::end_capture(Stream& s) {
+  const std::shared_ptr<Capture> c = s.capture;
+  bool joined = true;
+  for (int lane = 1; lane < static_cast<int>(c->lanes.size()); ++lane) {
+    int last = -1;
+    for (const Capture::Operation& op : c->operations)
+      if (op.lane == lane) last = op.record;
+    bool waited = false;
+    for (const Capture::Operation& op : c->operations) waited |= op.lane == 0 && last >= 0 && op.after == last;
+    joined &= waited;
+  }
+  Graph g{std::move(c->operations), static_cast<int>(c->lanes.size()), c->records, {}};
+  for (Stream* lane : c->lanes) lane->capture = nullptr;
+  c->lanes.clear();
+  if (joined) return g;
+  problem("a capture ends before the stream that began it has waited for all others");
+  throw Failure{kCaptureUnjoined};
+}
+
+void Machine::launch_graph(const Graph& g, Stream& s) {
+  std::vector<std::shared_ptr<Record>> records;
+  for (int i = 0; i < g.records; ++i) records.push_back(std::make_shared<Record>());
+  const auto of = [&](int i) { return i < 0 ? nullptr : records[static_cast<size_t>(i)]; };
+  for (const Capture::Operation& op : g.operations)
+    put(op.lane == 0 ? s : *g.streams[static_cast<size_t>(op.lane - 1)], {op.body, of(op.after), of(op.record)});
 }
 
 bool Machine::run_one() {
