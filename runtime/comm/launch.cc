@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstdio>
 #include <cstdlib>
 
 #include "core/error.h"
@@ -54,13 +55,19 @@ StoreAddress parse_url(const std::string& url) {
   return {host, n};
 }
 
-/// MASTER_ADDR and MASTER_PORT, or what the flag says instead.
+/// MASTER_ADDR and MASTER_PORT, or what the flag says instead. Ranks of our own launcher have the port that it chose.
 StoreAddress master_of(Reader& r, const LaunchFlags& flags) {
+  if (r.has(kOurs)) return {r.text("MASTER_ADDR", "the machine of rank 0"), r.number("MASTER_PORT", "the port that rank 0 listens on", 1)};
   if (!flags.dist_url.empty() && flags.dist_url != "env://") {
     r.say("--dist-url " + flags.dist_url + ": where rank 0 is");
     return parse_url(flags.dist_url);
   }
-  return {r.text("MASTER_ADDR", "the machine of rank 0"), r.number("MASTER_PORT", "the port that rank 0 listens on", 1)};
+  StoreAddress master{r.text("MASTER_ADDR", "the machine of rank 0"), r.number("MASTER_PORT", "the port that rank 0 listens on", 1)};
+  if (r.has("TORCHELASTIC_USE_AGENT_STORE") && r.text("TORCHELASTIC_USE_AGENT_STORE", "whether torchrun itself listens on that port") == "True") {
+    ++master.port;
+    r.say("torchrun has that port: rank 0 listens on " + std::to_string(master.port));
+  }
+  return master;
 }
 
 Launch torchrun(Reader& r, const LaunchFlags& flags) {
@@ -92,20 +99,39 @@ Launch open_mpi(Reader& r, const LaunchFlags& flags) {
   return l;
 }
 
+/// The count for machine `node` in a list like "8(x2),4".
+int tasks_on(const std::string& list, int node) {
+  int at = 0;
+  for (size_t begin = 0; begin < list.size();) {
+    const size_t end = std::min(list.find(',', begin), list.size());
+    int tasks = 0, times = 1;
+    if (std::sscanf(list.substr(begin, end - begin).c_str(), "%d(x%d)", &tasks, &times) < 1) break;
+    at += times;
+    if (node < at) return tasks;
+    begin = end + 1;
+  }
+  throw InputError("SLURM_STEP_TASKS_PER_NODE=" + list + ": says nothing of machine " + std::to_string(node) + " (SLURM_NODEID)");
+}
+
 Launch slurm(Reader& r, const LaunchFlags& flags) {
   Launch l;
   l.by = "Slurm";
   l.rank = r.number("SLURM_PROCID", "this process, of all of the step", 0);
   l.ranks = r.number("SLURM_NTASKS", "processes in all", 1);
   l.local_rank = r.number("SLURM_LOCALID", "this process, of those on this machine", 0);
-  const int nodes = r.has("SLURM_JOB_NUM_NODES") ? r.number("SLURM_JOB_NUM_NODES", "machines", 1) : 1;
-  l.local_ranks = (l.ranks + nodes - 1) / nodes;
+  if (r.has("SLURM_STEP_TASKS_PER_NODE") && r.has("SLURM_NODEID")) {
+    l.local_ranks = tasks_on(r.text("SLURM_STEP_TASKS_PER_NODE", "processes on each machine of the step"), r.number("SLURM_NODEID", "this machine, of the step's", 0));
+  } else {
+    const char* const machines = r.has("SLURM_STEP_NUM_NODES") ? "SLURM_STEP_NUM_NODES" : "SLURM_JOB_NUM_NODES";
+    const int nodes = r.has(machines) ? r.number(machines, "machines, with as many processes each", 1) : 1;
+    l.local_ranks = (l.ranks + nodes - 1) / nodes;
+  }
   if (l.ranks == 1) return l;
   if (!flags.dist_url.empty() || r.has("MASTER_ADDR")) {
     l.master = master_of(r, flags);
     return l;
   }
-  l.master.host = first_host(r.text("SLURM_JOB_NODELIST", "the machines, of which the first has rank 0"));
+  l.master.host = first_host(r.text(r.has("SLURM_STEP_NODELIST") ? "SLURM_STEP_NODELIST" : "SLURM_JOB_NODELIST", "the machines, of which the first has rank 0"));
   constexpr int kPorts = 20000;  // by the job's number, so that two jobs on a machine do not meet
   l.master.port = r.has("MASTER_PORT") ? r.number("MASTER_PORT", "the port that rank 0 listens on", 1)
                   : r.has("SLURM_JOB_ID") ? kDefaultPort + r.number("SLURM_JOB_ID", "the job, which the port follows from", 0) % kPorts
@@ -122,6 +148,21 @@ void kubeflow(Reader& r, LaunchFlags& flags) {
     const StoreAddress master = master_of(r, flags);
     flags.dist_url = "tcp://" + master.host + ":" + std::to_string(master.port);
   }
+}
+
+/// Variables that say that there are other ranks, but not enough to find them.
+void refuse_half(const Reader& r) {
+  constexpr const char* kNames[] = {"RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR"};
+  std::string set, missing;
+  int count = 0;
+  for (const char* name : kNames) {
+    std::string& list = r.has(name) ? set : missing;
+    list += (list.empty() ? "" : ", ") + std::string(name);
+    count += r.has(name);
+  }
+  if (count > 1)
+    throw InputError("half an environment: " + set + " set, " + missing + " not. A launcher sets RANK, WORLD_SIZE, LOCAL_RANK and MASTER_ADDR, or RANK and WORLD_SIZE "
+                     "of nodes with MASTER_ADDR; unset them for one process");
 }
 
 void check(const Launch& l) {
@@ -172,6 +213,7 @@ LaunchPlan plan_launch(const LaunchFlags& flags, const Environment& environment)
   else if (r.has("SLURM_STEP_ID") && r.has("SLURM_PROCID") && !by_flags) plan.launch = slurm(r, flags);
   else {
     const bool nodes = ranks && r.has("MASTER_ADDR") && flags.world_size < 0;
+    if (!nodes && flags.world_size < 0 && flags.per_node == 0) refuse_half(r);
     if (nodes) kubeflow(r, said);
     else if (flags.dist_url == "env://" && !ranks)
       throw InputError("--dist-url env://: RANK and WORLD_SIZE are not set; a launcher sets them (torchrun), or say --dist-url tcp://HOST:PORT");

@@ -221,7 +221,7 @@ void* map(int fd, size_t bytes, const std::string& name) {
 std::unique_ptr<Communicator> make_shm(const ShmOptions& options, std::string& name) {
   const size_t bytes = segment_bytes(options.ranks);
   if (options.rank == 0) {
-    name = "/moproc-" + std::to_string(getpid()) + "-" + std::to_string(std::chrono::steady_clock::now().time_since_epoch().count());
+    if (name.empty()) name = "/moproc-" + std::to_string(getpid()) + "-" + std::to_string(std::chrono::steady_clock::now().time_since_epoch().count());
     const int fd = shm_open(name.c_str(), O_RDWR | O_CREAT | O_EXCL, 0600);
     if (fd < 0) throw InputError("shared memory " + name + ": " + std::strerror(errno));
     if (const int error = posix_fallocate(fd, 0, static_cast<off_t>(bytes)); error != 0) {  // now, not with SIGBUS later
@@ -238,6 +238,11 @@ std::unique_ptr<Communicator> make_shm(const ShmOptions& options, std::string& n
   }
   const int fd = shm_open(name.c_str(), O_RDWR, 0600);
   if (fd < 0) throw InputError("shared memory " + name + ": " + std::strerror(errno) + "; all ranks have to be on one machine, and see one /dev/shm");
+  struct stat is {};
+  if (fstat(fd, &is) != 0 || static_cast<size_t>(is.st_size) < bytes) {
+    close(fd);
+    throw InputError("shared memory " + name + " is not of this run");
+  }
   void* const memory = map(fd, bytes, name);
   const Header& header = *static_cast<Header*>(memory);
   if (header.magic != kMagic || header.ranks != options.ranks) {

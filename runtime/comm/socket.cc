@@ -12,6 +12,7 @@
 #include <cstring>
 #include <thread>
 
+#include "comm/store.h"
 #include "core/error.h"
 
 namespace moproc::comm {
@@ -26,13 +27,14 @@ struct Addresses {
   }
 };
 
-void resolve(const StoreAddress& at, bool passive, Addresses& to) {
+/// Why the name stands for nothing; "" where it does.
+std::string resolve(const StoreAddress& at, bool passive, Addresses& to) {
   addrinfo want{};
   want.ai_family = AF_UNSPEC;
   want.ai_socktype = SOCK_STREAM;
   want.ai_flags = passive ? AI_PASSIVE : 0;
   const int error = getaddrinfo(passive ? nullptr : at.host.c_str(), std::to_string(at.port).c_str(), &want, &to.list);
-  if (error != 0) throw InputError(show(at) + ": " + gai_strerror(error) + "; --dist-url names the machine of rank 0");
+  return error == 0 ? "" : gai_strerror(error);
 }
 
 bool connect_within(const Socket& s, const addrinfo& to, Clock::time_point limit, int& error) {
@@ -86,7 +88,7 @@ bool Socket::line(std::string& text) const {
 
 Socket listen_at(StoreAddress& at) {
   Addresses found;
-  resolve(at, true, found);
+  if (const std::string why = resolve(at, true, found); !why.empty()) throw InputError(show(at) + ": " + why);
   int error = 0;
   for (const addrinfo* a = found.list; a; a = a->ai_next) {
     Socket s(socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
@@ -106,9 +108,9 @@ Socket listen_at(StoreAddress& at) {
 }
 
 Socket connect_to(const StoreAddress& at, Clock::time_point limit, double timeout) {
-  Addresses found;
-  resolve(at, false, found);
   for (;;) {
+    Addresses found;  // again each time: a name may come to be known while a cluster starts
+    std::string why = resolve(at, false, found);
     int error = 0;
     for (const addrinfo* a = found.list; a; a = a->ai_next) {
       Socket s(socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
@@ -120,8 +122,8 @@ Socket connect_to(const StoreAddress& at, Clock::time_point limit, double timeou
     if (Clock::now() >= limit) {
       char seconds[32];
       std::snprintf(seconds, sizeof seconds, "%g", timeout);
-      throw InputError(show(at) + ": rank 0 did not answer within " + seconds + " s (" + std::strerror(error) +
-                       "); it has to run on that machine, with that port open (--dist-url, --timeout)");
+      throw LostRank(show(at) + ": rank 0 did not answer within " + seconds + " s (" + (why.empty() ? std::strerror(error) : why) +
+                     "); it has to run on that machine, with that port open (--dist-url, --timeout)");
     }
     constexpr auto kAgain = std::chrono::milliseconds(100);
     std::this_thread::sleep_for(kAgain);

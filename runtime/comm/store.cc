@@ -2,7 +2,7 @@
 //
 //   hello RANK RANKS PID HOST   -> ok PID HOST | no TEXT     a rank's own connection; that it breaks means that the rank died
 //   set KEY SIZE                -> ok
-//   get KEY                     -> ok SIZE | no TEXT
+//   get KEY                     -> ok SIZE | lost TEXT
 //   gather NUMBER KEY SIZE      -> ok SIZE | no TEXT | lost TEXT
 //   bye
 //   watch RANK                  -> ok                        another connection, which nothing ever waits on for long
@@ -60,7 +60,7 @@ class Server : public Store {
   }
   std::string get(const std::string& key) override {
     std::string value;
-    if (!find(key, value)) throw InputError(show(address_) + ": nobody has told " + key + " within the time-out; are all ranks running?");
+    if (!find(key, value)) throw LostRank(show(address_) + ": nobody has told " + key + " within the time-out; are all ranks running?");
     return value;
   }
   std::vector<std::string> gather(const std::string& what, const std::string& own) override { return collect(0, gathered_++, what, own); }
@@ -193,7 +193,7 @@ class Server : public Store {
       return s.send_all("ok\n");
     }
     if (std::sscanf(line.c_str(), "get %255s", key) == 1)
-      return s.send_all(find(key, value) ? "ok " + std::to_string(value.size()) + "\n" + value : "no nobody has told " + std::string(key) + "\n");
+      return s.send_all(find(key, value) ? "ok " + std::to_string(value.size()) + "\n" + value : "lost nobody has told " + std::string(key) + "\n");
     if (int behind = 0; std::sscanf(line.c_str(), "gather %" SCNu64 " %zu %n", &number, &size, &behind) == 2 && behind > 0)
       return value_of(value) && s.send_all(answer_to_gather(rank, number, line.substr(static_cast<size_t>(behind)), value));
     if (line == "bye") note_end(rank, std::nullopt);

@@ -29,7 +29,7 @@ struct Progress {
 /// "step 12, all_reduce of x", "the beginning".
 std::string show(const Progress& at);
 
-/// Thread safe. All but report() and give_up() throw InputError naming host, port and remedy.
+/// Thread safe. All but report() and give_up() throw LostRank when rank 0 or, where they wait for others, another has gone.
 class Store {
  public:
   virtual ~Store() = default;
@@ -50,7 +50,8 @@ class Store {
 };
 
 /// Rank 0 listens; all others connect, trying again for `timeout` seconds, and say who they are: a rank that is there
-/// already, or of a run of another size, is refused.
+/// already, or of a run of another size, is refused. Throws InputError (that, or the port cannot be had) and LostRank (rank 0 does
+/// not answer), naming host, port and remedy.
 std::unique_ptr<Store> make_store(const StoreAddress& address, int rank, int ranks, double timeout);
 
 }  // namespace moproc::comm

@@ -96,7 +96,7 @@ class Client : public Store {
 
   std::string who_is_first() const { return "rank 0 (process " + std::to_string(first_.pid) + " on " + first_.host + ")"; }
 
-  [[noreturn]] void gone() const { throw InputError(show(address_) + ": rank 0 has gone before all ranks had met"); }
+  [[noreturn]] void gone() const { throw LostRank(show(address_) + ": rank 0 has gone before all ranks had met"); }
   [[noreturn]] void lost(const std::string& what) const {
     char seconds[32];
     std::snprintf(seconds, sizeof seconds, "%g", timeout_);
@@ -107,6 +107,7 @@ class Client : public Store {
     std::string line;
     if (!socket_.send_all(message) || !socket_.line(line)) gone();
     if (line.starts_with("no ")) throw InputError(show(address_) + ": " + line.substr(3));
+    if (line.starts_with("lost ")) throw LostRank(show(address_) + ": " + line.substr(5));
     return line;
   }
 

@@ -36,15 +36,17 @@ struct Child {
   int status = 0;  // as a shell has it: 128 + the number of a signal
 };
 
-std::atomic<int> signalled{0};
+std::atomic<int> signalled{0};  // to be passed on
+std::atomic<bool> stopping{false};
 
 /// Signals meant for the run, noted for the loop below.
 class Signals {
  public:
   Signals() {
     signalled = 0;
+    stopping = false;
     struct sigaction action {};
-    action.sa_handler = [](int number) { signalled = number; };
+    action.sa_handler = [](int number) { signalled = number, stopping = true; };
     sigemptyset(&action.sa_mask);
     for (size_t i = 0; i < kCount; ++i) sigaction(kNumbers[i], &action, &before_[i]);
   }
@@ -152,7 +154,7 @@ int supervise(const comm::LaunchPlan& plan, const Options& options, char** argv)
   const Signals signals;
   for (int attempt = 0;; ++attempt) {
     const int result = outcome(run_once(plan, options.timeout, attempt > 0, argv));
-    if (result == 0 || result == kStopped || result == 2 || result == kDiverged || result == 128 + SIGINT || attempt == options.max_restarts) return result;
+    if (result == 0 || result == kStopped || result == 2 || result == kDiverged || stopping || attempt == options.max_restarts) return result;
     const std::string from = options.exp_dir.empty() ? "" : newest_checkpoint(options.exp_dir);
     std::fprintf(stderr, "train: restart %d of %d, %s\n", attempt + 1, options.max_restarts, from.empty() ? "from the beginning: there is no checkpoint" : ("from " + from).c_str());
   }

@@ -37,6 +37,7 @@ int Trainer::run() {
     throw InputError("--dump-step " + std::to_string(*options_.dump_step) + ": the run ended after " +
                      std::to_string(steps_run_) + " steps");
   if (saver_) saver_->finish();
+  if (world_) world_->exchange("the end", "");  // a launcher takes the end of one rank for a reason to end the others
   report_->memory(session_);
   if (options_.profile) console_.line(session_.profiler().report());
   const bool unended = at_.step == batches_;  // an epoch whose end was left out

@@ -93,6 +93,36 @@ TEST("Slurm: the first machine has rank 0, the job's number makes the port") {
   CHECK_EQ(l.master.port, 10001 + 4711);
 }
 
+TEST("Slurm: a step on a part of the job, machines with unlike numbers of processes; torchrun that has the port itself") {
+  Variables v = kSlurm;
+  v["SLURM_STEP_NODELIST"] = "gpu-08";
+  v["SLURM_STEP_TASKS_PER_NODE"] = "8(x2),4";
+  v["SLURM_NODEID"] = "2";
+  v["SLURM_LOCALID"] = "3";
+  const Launch l = plan_launch({}, of(v)).launch;
+  CHECK_EQ(l.local_ranks, 4);
+  CHECK_EQ(l.master.host, "gpu-08");
+  v["SLURM_NODEID"] = "1";
+  CHECK_EQ(plan_launch({}, of(v)).launch.local_ranks, 8);
+  v["SLURM_NODEID"] = "3";
+  CHECK_HAS(refusal({}, v), "says nothing of machine 3");
+  v = kTorchrun;
+  v["TORCHELASTIC_USE_AGENT_STORE"] = "True";
+  CHECK_EQ(plan_launch({}, of(v)).launch.master.port, 29501);
+  v["TORCHELASTIC_USE_AGENT_STORE"] = "False";
+  CHECK_EQ(plan_launch({}, of(v)).launch.master.port, 29500);
+}
+
+TEST("--multiprocessing-distributed: a process for each GPU, where nothing else says how many") {
+  LaunchFlags flags;
+  flags.gpus = 4;
+  CHECK_EQ(plan_launch(flags, of({})).to_start, 4);
+  flags.per_node = 2;
+  CHECK_EQ(plan_launch(flags, of({})).to_start, 2);
+  flags.per_node = 0;
+  CHECK_EQ(plan_launch(flags, of(kTorchrun)).to_start, 0);
+}
+
 TEST("the first host of Slurm's lists") {
   CHECK_EQ(first_host("node1"), "node1");
   CHECK_EQ(first_host("node1,node2"), "node1");
@@ -169,6 +199,10 @@ TEST("half an environment, numbers out of range, contradictions: each says what 
   LaunchFlags flags;
   flags.per_node = 2;
   CHECK_HAS(refusal(flags, kTorchrun), "torchrun has started the processes already");
+  for (const Variables& half : {Variables{{"RANK", "1"}, {"WORLD_SIZE", "2"}}, Variables{{"WORLD_SIZE", "2"}, {"LOCAL_RANK", "1"}}})
+    CHECK_HAS(refusal({}, half), "half an environment: ");
+  CHECK_HAS(refusal({}, {{"WORLD_SIZE", "2"}, {"LOCAL_RANK", "1"}}), "WORLD_SIZE, LOCAL_RANK set, RANK, MASTER_ADDR not");
+  CHECK_EQ(plan_launch({}, of({{"RANK", "0"}})).launch.ranks, 1);
   flags = {};
   flags.dist_url = "env://";
   CHECK_HAS(refusal(flags), "RANK and WORLD_SIZE are not set");

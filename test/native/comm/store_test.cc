@@ -25,7 +25,9 @@ std::string refusal(const StoreAddress& at, int rank, int ranks, double timeout 
     make_store(at, rank, ranks, timeout);
     return "";
   } catch (const InputError& e) {
-    return e.what();
+    return std::string("input: ") + e.what();
+  } catch (const LostRank& e) {
+    return std::string("lost: ") + e.what();
   }
 }
 
@@ -77,9 +79,9 @@ TEST("a port in use, a machine that does not answer, a name that is none: said i
   int free = 0;
   { free = make_store({"localhost", 0}, 0, 2, 1)->port(); }
   const auto start = std::chrono::steady_clock::now();
-  CHECK_HAS(refusal({"localhost", free}, 1, 2, 0.5), "rank 0 did not answer within 0.5 s");
+  CHECK_HAS(refusal({"localhost", free}, 1, 2, 0.5), "lost: tcp://localhost:" + std::to_string(free) + ": rank 0 did not answer within 0.5 s");
   CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(5));
-  CHECK_HAS(refusal({"no-such-host.invalid", 1}, 1, 2), "--dist-url names the machine of rank 0");
+  CHECK_HAS(refusal({"no-such-host.invalid", 1}, 1, 2, 0.3), "lost: tcp://no-such-host.invalid:1: rank 0 did not answer within 0.3 s (");
 }
 
 TEST("nobody tells: the wait ends") {
@@ -89,7 +91,7 @@ TEST("nobody tells: the wait ends") {
     std::string why;
     try {
       s->get("nothing");
-    } catch (const InputError& e) {
+    } catch (const LostRank& e) {
       why = e.what();
     }
     CHECK_HAS(why, "nobody has told nothing");

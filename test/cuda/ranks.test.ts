@@ -1,0 +1,136 @@
+// Several GPUs: each rank a process with an emulated driver of its own, NCCL a library that has the same functions and shared
+// memory inside. What they end with is compared with one GPU that computes all groups.
+
+import { spawn, spawnSync } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import test from "ava";
+import type { Plan, Program } from "../../compiler/lower/plan.js";
+import { root } from "../../compiler/util/root.js";
+import { Shell } from "../support/cli.js";
+import { emulated, haveEmulator } from "../support/emulated.js";
+
+const run = haveEmulator ? test.serial : test.serial.skip; // the native tests are not built
+const shell = new Shell("cuda_ranks");
+test.after.always(() => shell.remove());
+
+const nccl = join(root, "build", "native", "test", "emulator", "nccl", "libnccl_fake.so");
+const model = "-a resnet10 --width 0.125 -b 8 --bn-groups 4 --image-size 16 --num-class 4 --low-dim 8 --moco_queue 32".split(" ");
+const flags = "--data data --epochs 3 --start_clean_epoch 2 --pseudo_th 0.4 --lr 0.01 --seed 3 -p 1 --threads 1 --workers 1 --quiet".split(" ");
+
+interface Ended {
+  readonly status: number | null;
+  readonly out: string;
+  readonly err: string;
+}
+
+const environment = (more: Readonly<Record<string, string>> = {}): NodeJS.ProcessEnv => ({ ...process.env, MOPROC_NCCL: nccl, ...more });
+
+function train(exp: string, more: readonly string[], env: Readonly<Record<string, string>> = {}): Ended {
+  const r = spawnSync(shell.at("art", "train"), [...flags, "--exp-dir", exp, ...more], { cwd: shell.dir, encoding: "utf8", env: environment(env) });
+  return { status: r.status, out: r.stdout, err: r.stderr };
+}
+
+const losses = (exp: string): number[] => shell.metrics(exp).flatMap((m) => (m["event"] === "train" ? [m["loss"] as number] : []));
+const digest = (exp: string, epoch = 2): string => {
+  const file = readFileSync(shell.at(exp, `checkpoint_000${epoch}.safetensors`));
+  return JSON.parse(file.subarray(8, 8 + Number(file.readBigUInt64LE(0))).toString()).__metadata__.sha256;
+};
+
+run("2 and 4 GPUs with --deterministic end with the bits of one, NCCL's own order comes close", (t) => {
+  emulated("bf16"); // this process's driver is its children's
+  shell.done("compile", ...model, "--target", "cuda", "--arch", "emulator", "--precision", "bf16", "--ranks", "1,2,4", "-o", "art");
+  shell.done("data", "sample", "--out", "data", "--classes", "4", "--images", "16", "--val", "6", "--size", "24");
+  const one = train("one", []);
+  t.is(one.status, 0, one.err);
+  t.is(losses("one").length, 6);
+  const evaluations = (exp: string): unknown[] => shell.metrics(exp).flatMap((m) => (m["event"] === "evaluate" ? [[m["images"], m["correct1"], m["correct5"]]] : []));
+  for (const ranks of [2, 4]) {
+    const r = train(`ranks${ranks}`, ["--nproc-per-node", `${ranks}`, "--gpu", "0", "--deterministic"], { MOPROC_EMULATOR: `seed=${ranks},devices=4` });
+    t.is(r.status, 0, r.err);
+    t.deepEqual(losses(`ranks${ranks}`), losses("one"));
+    t.deepEqual(evaluations(`ranks${ranks}`), evaluations("one"));
+    for (const epoch of [0, 1, 2]) t.is(digest(`ranks${ranks}`, epoch), digest("one", epoch));
+  }
+  const free = train("free", ["--nproc-per-node", "4"], { MOPROC_EMULATOR: "seed=9,devices=4", MOPROC_FAKE_NCCL_LOG: shell.at("log") });
+  t.is(free.status, 0, free.err);
+  t.not(digest("free"), digest("one"), "the order of NCCL's sums is not the tree's: somebody else adds up");
+  losses("free").forEach((loss, i) => t.true(Math.abs(loss / (losses("one")[i] as number) - 1) < 0.02, `step ${i}: ${loss}, one GPU ${losses("one")[i]}`));
+});
+
+run("collectives come in the plan's order, gradients in buckets from the end of their arena", (t) => {
+  const plan = JSON.parse(readFileSync(shell.at("art", "plan.json"), "utf8")) as Plan;
+  const of = (name: string): string[] => {
+    const p = plan.programs.find((q) => q.name === name && q.ranks === 4) as Program;
+    return p.steps.flatMap((s) => {
+      if (s.do !== "all_reduce" && s.do !== "all_gather") return [];
+      const { shape, dtype } = (plan.tensors[s.from] as Plan["tensors"][number]).type;
+      const size = shape.reduce((a, b) => a * b, 1);
+      return [s.do === "all_reduce" ? `all_reduce ${size}` : `all_gather ${size * { f32: 4, i64: 8, u8: 1 }[dtype as "f32" | "i64" | "u8"]}`];
+    });
+  };
+  const states = plan.state.filter((s) => s.firstRank).map((s) => (plan.tensors[s.tensor]?.type.shape[0] as number) * 4);
+  const evaluation = states.map((bytes) => `broadcast ${bytes}`);
+  const want = ["warmup", "proto", "clean"].flatMap((name) => [...of(name), ...of(name), ...evaluation]);
+  for (const r of [0, 3]) t.deepEqual(readFileSync(shell.at(`log.${r}`), "utf8").trim().split("\n"), want);
+  const { steps } = plan.programs.find((q) => q.name === "clean" && q.ranks === 4) as Program;
+  const buckets = steps.filter((s) => s.do === "all_reduce").map((s) => plan.tensors[(s as { from: number }).from] as Plan["tensors"][number]).filter((v) => v.arena === "grad");
+  t.true(buckets.length >= 1);
+  t.deepEqual(buckets.map((v) => v.offset), buckets.map((v) => v.offset).toSorted((a, b) => b - a));
+  const first = steps.findIndex((s) => s.do === "all_reduce" && plan.tensors[s.from]?.arena === "grad");
+  t.true(steps.slice(first).some((s) => s.do === "launch"), "the first bucket is on its way before backward ends");
+});
+
+run("the published flags start a process for each GPU", (t) => {
+  const r = train("each", ["--multiprocessing-distributed", "--world-size", "1", "--rank", "0", "--dist-url", "tcp://localhost:0", "--dist-backend", "nccl", "--deterministic"], { MOPROC_EMULATOR: "seed=1,devices=2" });
+  t.is(r.status, 0, r.err);
+  t.is(digest("each"), digest("one"));
+});
+
+run("a GPU rank that is killed or stopped: the other names it, its step and the collective", async (t) => {
+  for (const [signal, says] of [["SIGKILL", "has died"], ["SIGSTOP", "rank 1 \\(process "]] as const) {
+    const port = 20000 + (process.pid % 20000);
+    const ranks = [0, 1].map((r) => {
+      const child = spawn(shell.at("art", "train"), [...flags.filter((f, i) => f !== "--epochs" && flags[i - 1] !== "--epochs"), "--epochs", "500", "--exp-dir", signal, "--timeout", "8"], {
+        cwd: shell.dir, stdio: ["ignore", "ignore", "pipe"],
+        env: environment({
+          RANK: `${r}`, WORLD_SIZE: "2", LOCAL_RANK: `${r}`, LOCAL_WORLD_SIZE: "2", MASTER_ADDR: "127.0.0.1", MASTER_PORT: `${port}`,
+          MOPROC_EMULATOR: "seed=1,devices=2", MOPROC_FAKE_NCCL_TIMEOUT: "8",
+        }),
+      });
+      let err = "";
+      child.stderr?.setEncoding("utf8").on("data", (text: string) => (err += text));
+      return { child, ended: new Promise<Ended>((done) => child.on("close", (status) => done({ status, out: "", err }))) };
+    });
+    for (let i = 0; i < 3000 && !existsSync(shell.at(signal, "checkpoint_0000.safetensors")); i++) await new Promise((done) => setTimeout(done, 10));
+    ranks[1]?.child.kill(signal);
+    const { status, err } = (await ranks[0]?.ended) as Ended;
+    ranks[1]?.child.kill("SIGKILL");
+    await ranks[1]?.ended;
+    t.is(status, 69, err);
+    t.regex(err, new RegExp(`rank 0: .*${says}`));
+    t.regex(err, /rank 1 \(process \d+ on [^)]+\).*in step \d+, .*this rank (is|waits) in step \d+, /);
+  }
+});
+
+run("no NCCL, one that is too old, a library that is none, GPUs that are not there", (t) => {
+  const two = (env: Readonly<Record<string, string>>, ...more: readonly string[]): Ended => train("bad", ["--nproc-per-node", "2", "--timeout", "5", ...more], { MOPROC_EMULATOR: "devices=2", ...env });
+  const missing = two({ MOPROC_NCCL: "/nowhere/libnccl.so" });
+  t.is(missing.status, 2);
+  t.regex(missing.err, /MOPROC_NCCL: cannot load \/nowhere\/libnccl\.so: /);
+  const old = two({ MOPROC_FAKE_NCCL_VERSION: "2804" });
+  t.is(old.status, 2);
+  t.regex(old.err, /libnccl_fake\.so is NCCL 2\.8\.4; several GPUs need 2\.10\.0 or later: install a newer libnccl2, or name one with MOPROC_NCCL/);
+  const other = two({ MOPROC_NCCL: process.env["MOPROC_CUDA_DRIVER"] as string });
+  t.is(other.status, 2);
+  t.regex(other.err, /libcuda_emulator\.so has no ncclGetVersion: it is no NCCL/);
+  const one = two({ MOPROC_EMULATOR: "devices=1" });
+  t.is(one.status, 2);
+  t.regex(one.err, /--gpu 1: the driver shows 1 GPU/);
+  const shm = two({}, "--dist-backend", "shm");
+  t.is(shm.status, 2);
+  t.regex(shm.err, /--dist-backend shm: GPUs share a step by nccl/);
+  const none = two({ MOPROC_NCCL: "" });
+  t.is(none.status, 2);
+  t.regex(none.err, /several GPUs need NVIDIA's NCCL, which this machine does not have .* Install libnccl2/);
+});
