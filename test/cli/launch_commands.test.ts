@@ -24,8 +24,8 @@ function freePort(): number {
 
 /** A printed command with the test's network, data and port, and few epochs. */
 const adapted = (line: string, port: number): string => {
-  const own = line.replaceAll("/data/webvision", "data").replace(/tcp:\/\/[\w.-]+:10001/, `tcp://localhost:${port}`).replace(/ --(threads|workers) \d+/g, "").replace("--save-every 10m", "--save-every 4");
-  return `${own} --epochs ${epochs} --threads 1 --workers 1 --quiet`;
+  const own = line.replaceAll("/data/webvision", "data").replace(/tcp:\/\/[\w.-]+:10001/, `tcp://localhost:${port}`).replace(/ --(threads|workers) \d+/g, "").replace("--save-every 10m", "--save-every 4").replace(/ --timeout[ =]\d+/, "");
+  return `${own} --epochs ${epochs} --threads 1 --workers 1 --timeout 60 --quiet`;
 };
 
 interface Ran {
@@ -109,7 +109,7 @@ test.serial("the batch script: SIGUSR1 ends in 75 and a requeue, the next start 
     chmodSync(shell.at("bin", name), 0o755);
   }
   const script = (file: string, data: string, last: number): string => {
-    const own = launchFile("slurm.sbatch").replace("/data/webvision", data).replace("10m", "3").replace("--timeout 600", `--timeout 600 --epochs ${last} --threads 1 --quiet --keep-epochs 3`);
+    const own = launchFile("slurm.sbatch").replace("out/r50-cuda", "out/r50").replace("/data/webvision", data).replace("10m", "3").replace("--timeout 600", `--timeout 60 --epochs ${last} --threads 1 --quiet --keep-epochs 3`);
     t.true(own.includes(`--epochs ${last} `));
     writeFileSync(shell.at(file), own);
     return `bash ${file}`;
@@ -119,7 +119,7 @@ test.serial("the batch script: SIGUSR1 ends in 75 and a requeue, the next start 
     PATH: `${shell.at("bin")}:${process.env["PATH"]}`, SLURM_JOB_ID: `${job}`, SLURM_JOB_NAME: "mopro", SLURM_NTASKS: "2", SLURM_JOB_NUM_NODES: "1",
     SLURM_JOB_NODELIST: "localhost", SLURM_CPUS_PER_TASK: "1",
   };
-  const first = start(script("job.sh", "data", 1000), variables);
+  const first = start(script("job.sh", "data", 300), variables);
   const end = ended(first);
   for (let i = 0; i < 3000 && !existsSync(shell.at("runs", "mopro", "checkpoint_0000.safetensors")); i++) await new Promise((done) => setTimeout(done, 10));
   first.kill("SIGUSR1"); // B: the script alone

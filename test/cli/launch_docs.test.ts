@@ -36,6 +36,23 @@ test("compile's flags are in its help", (t) => {
   for (const l of lines) t.deepEqual(wrongArguments(l.replace(/\s+#.*/, "").split(/\s+/).slice(3), known), [], l);
 });
 
+test("what is started has as many ranks as its binary holds programs for, and ranks hold whole groups", (t) => {
+  const compiled = commands(page).filter((l) => l.startsWith("npx moproc compile"));
+  const value = (text: string, name: string): number => Number(new RegExp(`${name}[ =](\\d+)`).exec(text)?.[1] ?? 1);
+  const held = (dir: string): number[] => (/--ranks ([\d,]+)/.exec(compiled.find((l) => l.includes(`-o ${dir} `)) ?? "")?.[1] ?? "").split(",").map(Number);
+  for (const l of compiled) for (const r of held(/-o (\S+)/.exec(l)?.[1] as string)) t.is(value(l, "--bn-groups") % r, 0, l);
+  const binary = (text: string): string => /(out\/[\w-]+)\/train/.exec(text)?.[1] ?? "";
+  for (const f of batchFiles) t.true(held(binary(launchFile(f))).includes(value(launchFile(f), "--nodes") * value(launchFile(f), "--ntasks-per-node")), f);
+  const manifest = launchFile("kubernetes-job.yaml");
+  t.true(held("out/r50-cuda").includes(value(manifest, "--nproc-per-node") * value(manifest, "--world-size")));
+  const lines = commands(page).filter((l) => binary(l) !== "");
+  t.true(lines.length > 9);
+  for (const l of lines) {
+    const ranks = ["--nproc-per-node", "--nnodes", "--world-size", "mpirun -n", "--nodes", "--ntasks-per-node"].reduce((n, name) => n * value(l, name), 1);
+    t.true(held(binary(l)).includes(ranks), `${ranks}: ${l}`);
+  }
+});
+
 test("the table of each launcher has the variables that launch.cc reads for it, no more and no less", (t) => {
   const table = (title: string): string[] => rows(section(title), "variable").flatMap((r) => quoted(r[0] as string)).sort();
   const choice = variablesOf("plan_launch"); // which launcher it is
