@@ -135,7 +135,7 @@ test("batch scripts: bash reads them, sbatch and srun know their options", (t) =
     const words = l.replaceAll('"', "").split(/\s+/).slice(1);
     t.deepEqual(wrongOptions(words.slice(0, words.findIndex((w) => w.endsWith("/train"))), srun), [], l);
   }
-  const tail = (f: string): string => launchFile(f).replaceAll(/^#.*\n/gm, "").replace(/srun [^]*?&\n/, "srun\n");
+  const tail = (f: string): string => launchFile(f).replaceAll(/^#.*\n/gm, "").replace(/srun [\s\S]*?&\n/, "srun\n");
   t.is(tail("slurm-cpu.sbatch"), tail("slurm.sbatch"), "the CPU's script passes on signals in another way");
 });
 

@@ -18,7 +18,7 @@ export function section(title: string): string {
 
 /** The lines of fenced blocks of a language ("" for plain ones); lines that end with \ are joined. */
 export const blocks = (text: string, language = ""): string[][] =>
-  [...text.matchAll(/^```(\w*)\n([^]*?)\n```$/gm)].filter((m) => m[1] === language).map((m) => (m[2] as string).replaceAll(/\\\n\s*/g, "").split("\n"));
+  [...text.matchAll(/^```(\w*)\n([\s\S]*?)\n```$/gm)].filter((m) => m[1] === language).map((m) => (m[2] as string).replaceAll(/\\\n\s*/g, "").split("\n"));
 export const commands = (text: string): string[] => blocks(text).flat().filter((l) => !l.startsWith("FROM ") && !l.startsWith("COPY "));
 
 /** The rows of the tables whose first column has this heading. */
@@ -72,7 +72,7 @@ export const allVariables = (): string[] => [...new Set(variablesIn(launchSource
 /** The variables that a function of launch.cc names, and those of master_of where it calls that. Throws when there is no such function. */
 export function variablesOf(name: string): string[] {
   const body = (f: string): string => {
-    const found = new RegExp(`^[\\w:<> ]+ ${f}\\([^;]*?\\) \\{\\n[^]*?\\n\\}$`, "m").exec(launchSource)?.[0];
+    const found = new RegExp(`^[\\w:<> ]+ ${f}\\([^;]*?\\) \\{\\n[\\s\\S]*?\\n\\}$`, "m").exec(launchSource)?.[0];
     if (found === undefined) throw new Error(`launch.cc has no function ${f}`);
     return found;
   };
