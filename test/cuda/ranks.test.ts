@@ -37,21 +37,19 @@ const digest = (exp: string, epoch = 2): string => {
   return JSON.parse(file.subarray(8, 8 + Number(file.readBigUInt64LE(0))).toString()).__metadata__.sha256;
 };
 
-run("2 and 4 GPUs with --deterministic end with the bits of one, NCCL's own order comes close", (t) => {
+run("4 GPUs with --deterministic end with the bits of one, NCCL's own order comes close", (t) => {
   emulated("bf16"); // this process's driver is its children's
   shell.done("compile", ...model, "--target", "cuda", "--arch", "emulator", "--precision", "bf16", "--ranks", "1,2,4", "-o", "art");
-  shell.done("data", "sample", "--out", "data", "--classes", "4", "--images", "16", "--val", "6", "--size", "24");
+  shell.done("data", "sample", "--out", "data", "--classes", "4", "--images", "8", "--val", "6", "--size", "24");
   const one = train("one", []);
   t.is(one.status, 0, one.err);
-  t.is(losses("one").length, 6);
+  t.is(losses("one").length, 3); // a step of each phase
   const evaluations = (exp: string): unknown[] => shell.metrics(exp).flatMap((m) => (m["event"] === "evaluate" ? [[m["images"], m["correct1"], m["correct5"]]] : []));
-  for (const ranks of [2, 4]) {
-    const r = train(`ranks${ranks}`, ["--nproc-per-node", `${ranks}`, "--gpu", "0", "--deterministic"], { MOPROC_EMULATOR: `seed=${ranks},devices=4` });
-    t.is(r.status, 0, r.err);
-    t.deepEqual(losses(`ranks${ranks}`), losses("one"));
-    t.deepEqual(evaluations(`ranks${ranks}`), evaluations("one"));
-    for (const epoch of [0, 1, 2]) t.is(digest(`ranks${ranks}`, epoch), digest("one", epoch));
-  }
+  const four = train("four", ["--nproc-per-node", "4", "--deterministic"], { MOPROC_EMULATOR: "seed=4,devices=4" });
+  t.is(four.status, 0, four.err);
+  t.deepEqual(losses("four"), losses("one"));
+  t.deepEqual(evaluations("four"), evaluations("one"));
+  for (const epoch of [0, 1, 2]) t.is(digest("four", epoch), digest("one", epoch));
   const free = train("free", ["--nproc-per-node", "4"], { MOPROC_EMULATOR: "seed=9,devices=4", MOPROC_FAKE_NCCL_LOG: shell.at("log") });
   t.is(free.status, 0, free.err);
   t.not(digest("free"), digest("one"), "the order of NCCL's sums is not the tree's: somebody else adds up");
@@ -71,7 +69,7 @@ run("collectives come in the plan's order, gradients in buckets from the end of 
   };
   const states = plan.state.filter((s) => s.firstRank).map((s) => (plan.tensors[s.tensor]?.type.shape[0] as number) * 4);
   const evaluation = states.map((bytes) => `broadcast ${bytes}`);
-  const want = ["warmup", "proto", "clean"].flatMap((name) => [...of(name), ...of(name), ...evaluation]);
+  const want = ["warmup", "proto", "clean"].flatMap((name) => [...of(name), ...evaluation]);
   for (const r of [0, 3]) t.deepEqual(readFileSync(shell.at(`log.${r}`), "utf8").trim().split("\n"), want);
   const { steps } = plan.programs.find((q) => q.name === "clean" && q.ranks === 4) as Program;
   const buckets = steps.filter((s) => s.do === "all_reduce").map((s) => plan.tensors[(s as { from: number }).from] as Plan["tensors"][number]).filter((v) => v.arena === "grad");
@@ -81,7 +79,7 @@ run("collectives come in the plan's order, gradients in buckets from the end of 
   t.true(steps.slice(first).some((s) => s.do === "launch"), "the first bucket is on its way before backward ends");
 });
 
-run("the published flags start a process for each GPU", (t) => {
+run("the published flags start a process for each GPU, and 2 end with the bits of one, too", (t) => {
   const r = train("each", ["--multiprocessing-distributed", "--world-size", "1", "--rank", "0", "--dist-url", "tcp://localhost:0", "--dist-backend", "nccl", "--deterministic"], { MOPROC_EMULATOR: "seed=1,devices=2" });
   t.is(r.status, 0, r.err);
   t.is(digest("each"), digest("one"));
