@@ -57,17 +57,11 @@ StoreAddress parse_url(const std::string& url) {
 
 /// MASTER_ADDR and MASTER_PORT, or what the flag says instead. Ranks of our own launcher have the port that it chose.
 StoreAddress master_of(Reader& r, const LaunchFlags& flags) {
-  if (r.has(kOurs)) return {r.text("MASTER_ADDR", "the machine of rank 0"), r.number("MASTER_PORT", "the port that rank 0 listens on", 1)};
-  if (!flags.dist_url.empty() && flags.dist_url != "env://") {
+  if (!r.has(kOurs) && !flags.dist_url.empty() && flags.dist_url != "env://") {
     r.say("--dist-url " + flags.dist_url + ": where rank 0 is");
     return parse_url(flags.dist_url);
   }
-  StoreAddress master{r.text("MASTER_ADDR", "the machine of rank 0"), r.number("MASTER_PORT", "the port that rank 0 listens on", 1)};
-  if (r.has("TORCHELASTIC_USE_AGENT_STORE") && r.text("TORCHELASTIC_USE_AGENT_STORE", "whether torchrun itself listens on that port") == "True") {
-    ++master.port;
-    r.say("torchrun has that port: rank 0 listens on " + std::to_string(master.port));
-  }
-  return master;
+  return {r.text("MASTER_ADDR", "the machine of rank 0"), r.number("MASTER_PORT", "the port that rank 0 listens on", 1)};
 }
 
 Launch torchrun(Reader& r, const LaunchFlags& flags) {
@@ -77,7 +71,13 @@ Launch torchrun(Reader& r, const LaunchFlags& flags) {
   l.ranks = r.number("WORLD_SIZE", "processes in all", 1);
   l.local_rank = r.number("LOCAL_RANK", "this process, of those on this machine", 0);
   l.local_ranks = r.has("LOCAL_WORLD_SIZE") ? r.number("LOCAL_WORLD_SIZE", "processes on this machine", 1) : l.ranks;
-  if (l.ranks > 1) l.master = master_of(r, flags);
+  if (l.ranks == 1) return l;
+  l.master = master_of(r, flags);
+  const bool told = !r.has(kOurs) && !flags.dist_url.empty() && flags.dist_url != "env://";
+  if (!told && r.has("TORCHELASTIC_USE_AGENT_STORE") && r.text("TORCHELASTIC_USE_AGENT_STORE", "whether torchrun itself listens on that port") == "True") {
+    ++l.master.port;
+    r.say("torchrun has that port: rank 0 listens on " + std::to_string(l.master.port));
+  }
   return l;
 }
 

@@ -40,8 +40,7 @@ moproc::comm::Carrier carrier_of(const moproc::Plan& plan, const moproc::train::
     return Carrier::nccl;
   }
   if (asked == "mpi") return Carrier::mpi;
-  if (asked == "shm" && !one_machine) throw moproc::InputError("--dist-backend shm: the ranks are on several machines; there it has to be mpi");
-  return one_machine ? Carrier::shm : Carrier::mpi;
+  return one_machine || asked == "shm" ? Carrier::shm : Carrier::mpi;
 }
 
 moproc::comm::LaunchFlags launch_flags(const moproc::Plan& plan, const moproc::train::Options& options) {

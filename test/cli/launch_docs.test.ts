@@ -173,7 +173,6 @@ test("the Kubernetes Job", (t) => {
   t.is(flags.get("--dist-url"), `tcp://${metadata.name}-0.${at.metadata.name}:${at.spec.ports[0]?.port}`);
   t.is(flags.get("--rank"), "$(JOB_COMPLETION_INDEX)");
   t.deepEqual([spec.completionMode, spec.completions, spec.parallelism], ["Indexed", Number(flags.get("--world-size")), Number(flags.get("--world-size"))]);
-  t.true(JSON.stringify(pod.initContainers).includes(`getent hosts ${metadata.name}-0.${at.metadata.name};`));
   const { rules } = spec.podFailurePolicy;
   t.deepEqual(wrongPolicy(rules, pod, spec.podReplacementPolicy), []);
   const action = (code: number): string => rules.find((r) => r.onExitCodes?.values.includes(code))?.action ?? "Count";

@@ -5,13 +5,16 @@ import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import test from "ava";
 import { isFirstRank, rankCount } from "../../compiler/cli/ranks.js";
+import { mpiPlugin } from "../../compiler/emit/project.js";
 import { Shell } from "../support/cli.js";
 
 const shell = new Shell("ranks");
 test.after.always(() => shell.remove());
 
 const network = ["-a", "resnet10", "--width", "0.125", "-b", "16", "--bn-groups", "4", "--image-size", "32", "--num-class", "4", "--low-dim", "16", "--moco_queue", "64"];
-const run = ["--data", "data", "--epochs", "3", "--start_clean_epoch", "2", "--pseudo_th", "0.4", "--threads", "1", "--workers", "1", "--quiet"];
+const forEpochs = (epochs: number): string[] => ["--data", "data", "--epochs", `${epochs}`, "--start_clean_epoch", "2", "--pseudo_th", "0.4", "--threads", "1", "--workers", "1", "--quiet"];
+const run = forEpochs(3);
+const endless = forEpochs(500);
 
 test.before(() => {
   shell.done("compile", ...network, "--ranks", "1,2,4", "-o", "art");
@@ -74,12 +77,42 @@ test.serial("ranks that torchrun's variables make", async (t) => {
   t.is(contents("torchrun"), contents("one"));
 });
 
-test.serial("ranks over Open MPI's launcher", (t) => {
-  if (spawnSync("mpirun", ["--version"]).status !== 0) return t.pass("no mpirun on this machine: the recorded variables are tested in comm_test");
-  const r = spawnSync("mpirun", ["--allow-run-as-root", "--oversubscribe", "-n", "2", shell.at("art", "train"), ...run, "--exp-dir", "mpi", "--dist-url", `tcp://127.0.0.1:${freePort()}`],
-    { cwd: shell.dir, encoding: "utf8" });
-  t.is(r.status, 0, r.stderr);
-  t.is(contents("mpi"), contents("one"));
+const haveMpi = spawnSync("mpirun", ["--version"]).status === 0 && existsSync(mpiPlugin);
+const withMpi = haveMpi ? test.serial : test.serial.skip; // no Open MPI on this machine: what its launcher sets is tested in comm_test
+const mpirun = (ranks: number, ...flags: readonly string[]): string[] =>
+  ["--allow-run-as-root", "--oversubscribe", "--bind-to", "none", "-n", `${ranks}`, shell.at("art", "train"), ...flags, "--dist-url", `tcp://127.0.0.1:${freePort()}`];
+
+for (const [ranks, backend] of [[2, "shm"], [2, "mpi"], [4, "mpi"]] as const)
+  withMpi(`${ranks} ranks that mpirun has started, over ${backend}, end with the bits of one`, (t) => {
+    const exp = `mpirun-${backend}-${ranks}`;
+    const r = spawnSync("mpirun", mpirun(ranks, ...run, "--exp-dir", exp, "--dist-backend", backend), { cwd: shell.dir, encoding: "utf8", timeout: 120_000 });
+    t.is(r.status, 0, r.stderr);
+    t.is(contents(exp), contents("one"));
+  });
+
+withMpi("a rank over MPI that stops: the others name it and the collective; SIGUSR1 leaves a checkpoint and 75", async (t) => {
+  for (const signal of ["SIGSTOP", "SIGUSR1"] as const) {
+    const child = spawn("mpirun", mpirun(2, ...endless, "--exp-dir", `mpi-${signal}`, "--dist-backend", "mpi", "--timeout", "2"), { cwd: shell.dir, stdio: ["ignore", "ignore", "pipe"] });
+    let err = "";
+    child.stderr.setEncoding("utf8").on("data", (text: string) => (err += text));
+    const ended = new Promise<number | null>((done) => child.on("close", done));
+    for (let i = 0; i < 2000 && !existsSync(shell.at(`mpi-${signal}`, "checkpoint_0000.safetensors")); i++) await new Promise((done) => setTimeout(done, 10));
+    await new Promise((done) => setTimeout(done, 1200)); // ranks tell each other twice a second where they are
+    const rank = spawnSync("pgrep", ["-f", `art/train.*mpi-${signal} `], { encoding: "utf8" }).stdout.split("\n").map(Number).filter((p) => p > 0 && p !== child.pid);
+    process.kill(rank.at(-1) as number, signal);
+    t.is(await ended, signal === "SIGSTOP" ? 69 : 75, err);
+    if (signal === "SIGSTOP") t.regex(err, /rank \d: rank \d \(process \d+ on [^)]+\), last seen in step \d+, .*is missed since 2 s \(--timeout\); this rank waits in step \d+, all_\w+ of /);
+  }
+});
+
+withMpi("mpi without mpirun", async (t) => {
+  const port = freePort();
+  const ranks = [0, 1].map((r) => rankOf(r, port, [...run, "--exp-dir", "nompi", "--dist-backend", "mpi"]));
+  for (const { ended } of ranks) {
+    const { status, err } = await ended;
+    t.is(status, 2, err);
+    t.regex(err, /MPI has 1 ranks and calls this 0, the launcher 2 and \d; start the ranks with mpirun/);
+  }
 });
 
 test.serial("ranks that disagree refuse before the first step, with both values", async (t) => {
@@ -113,7 +146,7 @@ test.serial("a rank that finds nobody, and a number of ranks that the artefact d
 
 test.serial("a rank that is killed: the other names it, its step and what it waits for", async (t) => {
   const port = freePort();
-  const [first, second] = [0, 1].map((r) => rankOf(r, port, [...run.filter((f, i) => f !== "--epochs" && run[i - 1] !== "--epochs"), "--epochs", "500", "--exp-dir", "killed"])) as [Rank, Rank];
+  const [first, second] = [0, 1].map((r) => rankOf(r, port, [...endless, "--exp-dir", "killed"])) as [Rank, Rank];
   for (let i = 0; i < 1000 && !existsSync(shell.at("killed", "checkpoint_0000.safetensors")); i++) await new Promise((done) => setTimeout(done, 10));
   second.child.kill("SIGKILL");
   const { status, err } = await first.ended;

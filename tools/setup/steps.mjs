@@ -51,6 +51,8 @@ export function systemPackages({ tests = false } = {}) {
   const canInstall = process.getuid?.() === 0 && has("apt-get");
   // The tests look at pages in a browser; where it is missing and cannot be installed, those tests are skipped.
   if (tests && canInstall && !browsers.some((b) => existsSync(b))) missing.push("chromium");
+  // Ranks over Open MPI: with it the plug-in is built and its tests run, without it they are skipped.
+  if (tests && canInstall && !has("mpirun")) missing.push("openmpi-bin", "libopenmpi-dev");
   if (missing.length === 0) return;
   const line = `apt-get install -y ${missing.join(" ")}`;
   if (!canInstall) {
