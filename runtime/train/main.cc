@@ -53,12 +53,17 @@ moproc::comm::LaunchFlags launch_flags(const moproc::Plan& plan, const moproc::t
 int train(const moproc::Plan& plan, moproc::train::Options options, const moproc::comm::Launch& launch) {
   using namespace moproc;
   if (train::is_restarted() && !options.exp_dir.empty()) options.resume = "auto";
-  if (launch.ranks == 1) return train::Trainer(plan, std::move(options)).run();
+  const auto run = [&](comm::World* world) {
+    if (options.replay.empty()) return train::Trainer(plan, std::move(options), world).run();
+    train::run_replay(plan, options, world);
+    return 0;
+  };
+  if (launch.ranks == 1) return run(nullptr);
   rank = launch.rank;
   ranks = launch.ranks;
   comm::World world(launch, options.timeout, carrier_of(plan, options, launch));
   try {
-    return train::Trainer(plan, std::move(options), &world).run();
+    return run(&world);
   } catch (const std::exception& e) {
     world.give_up(e.what());
     throw;
@@ -78,15 +83,11 @@ int moproc_train_main(int argc, char** argv, const moproc::Plan& plan) {
       return 0;
     }
     const moproc::comm::LaunchPlan launch = moproc::comm::plan_launch(launch_flags(plan, options), moproc::comm::process_environment());
-    const bool alone = options.verb == moproc::train::Verb::clean || options.verb == moproc::train::Verb::lowshot || !options.replay.empty();
+    const bool alone = options.verb == moproc::train::Verb::clean || options.verb == moproc::train::Verb::lowshot;
     if (alone && launch.launch.ranks > 1) throw moproc::InputError("this command runs as one process, not as " + std::to_string(launch.launch.ranks));
     if (options.verb == moproc::train::Verb::clean) return moproc::train::run_clean(plan, options);
     if (options.verb == moproc::train::Verb::lowshot) return moproc::train::run_lowshot(plan, options);
-    if (!options.replay.empty()) {
-      moproc::train::run_replay(plan, options);
-      return 0;
-    }
-    const bool restarts = options.max_restarts > 0 && launch.launch.by.empty();
+    const bool restarts = options.max_restarts > 0 && options.replay.empty() && launch.launch.by.empty();
     if (launch.to_start > 0 || restarts) return moproc::train::supervise({launch.launch, std::max(1, launch.to_start)}, options, argv);
     return train(plan, options, launch.launch);
   } catch (const moproc::InputError& e) {

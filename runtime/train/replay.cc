@@ -5,6 +5,7 @@
 
 #include <optional>
 
+#include "comm/world.h"
 #include "core/error.h"
 #include "train/checkpoint.h"
 #include "train/console.h"
@@ -51,11 +52,13 @@ std::string line_of(size_t i, const ReplayStep& step, const StepResult& r, int r
 
 }  // namespace
 
-void run_replay(const Plan& plan, const Options& options) {
+void run_replay(const Plan& plan, const Options& options, comm::World* world) {
   check_against(options, plan);
   if (options.dump_step) require_kept_values(plan);
-  Console console(isatty(STDOUT_FILENO) == 1, options.quiet);
-  Session session(plan, {options.threads, options.profile, options.check, options.gpu.value_or(0)});
+  if (options.dump_step && world) throw InputError("--dump-step runs as one process");
+  const bool first = !world || world->rank() == 0;
+  Console console(isatty(STDOUT_FILENO) == 1, options.quiet, first);
+  Session session(plan, {options.threads, options.profile, options.check, options.gpu.value_or(world ? world->launch().local_rank : 0), options.deterministic, world});
   if (!session.has_program("warmup"))
     throw InputError(std::string("--replay: ") + plan.name + " is no artefact of --task mopro");
   CheckpointInfo info = start_state(session, options, console);
@@ -70,28 +73,32 @@ void run_replay(const Plan& plan, const Options& options) {
   for (const auto& [folder, flag] : {std::pair{&options.trace_state, "--trace-state"},
                                      {&options.dump, "--dump"},
                                      {&options.exp_dir, "--exp-dir"}})
-    if (!folder->empty()) make_writable_folder(*folder, flag);
-  Trace trace(options.trace);
+    if (!folder->empty() && first) make_writable_folder(*folder, flag);
+  if (world) world->agree({{"artefact", plan.digest}, {"replay file", options.replay}, {"checkpoint", options.resume}, {"seed", std::to_string(info.seed)}});
+  std::optional<Trace> trace;  // of rank 0, which has everything
+  if (first) trace.emplace(options.trace);
 
   for (size_t i = 0; i < steps.size(); ++i) {
     const ReplayStep& step = steps[i];
     const int replaced = file.replace_state(i, session);
-    trace.before(session);
-    const StepResult result = runner.run(step.phase, file.batch(i), step.lr, i);
-    trace.after(session, runner, step, options.hyper, shape.groups);
+    if (trace) trace->before(session);
+    if (world) world->at_step(static_cast<int64_t>(i));
+    const StepResult result = runner.run(step.phase, file.batch(i, session.rank(), session.ranks(), runner.loads_keys()), step.lr, i);
+    if (trace) trace->after(session, runner, step, options.hyper, shape.groups);
     if (options.dump_step == static_cast<int64_t>(i))
       dump_values(session, runner.program(step.phase), options.dump, *options.dump_step);
     info.at.step = info.at.epoch == step.epoch ? info.at.step + 1 : 1;
     info.at.epoch = step.epoch;
     info.at.samples += shape.batch;
-    if (!options.trace_state.empty())
+    if (!options.trace_state.empty() && first)
       save_checkpoint(options.trace_state + "/" + step_file(static_cast<int64_t>(i)), session, info, options);
     if (!options.quiet || !result.finite) console.line(line_of(i, step, result, replaced));
   }
-  if (!options.exp_dir.empty())
+  if (!options.exp_dir.empty() && first)
     save_checkpoint(options.exp_dir + "/" + checkpoint_name(info.at.epoch, info.at.step), session, info,
                     options);
-  trace.finish(session);
+  if (trace) trace->finish(session);
+  if (world) world->exchange("the end", "");
   if (options.profile) console.line(session.profiler().report());
 }
 

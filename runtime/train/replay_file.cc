@@ -251,7 +251,7 @@ void ReplayFile::gather(size_t step, const char* what, std::vector<std::byte>& t
   }
 }
 
-TrainBatch ReplayFile::batch(size_t step) {
+TrainBatch ReplayFile::batch(size_t step, int rank, int ranks, bool loads_keys) {
   gather(step, "img", img_);
   gather(step, "img_aug", img_aug_);
   std::vector<std::byte> copy;
@@ -262,9 +262,13 @@ TrainBatch ReplayFile::batch(size_t step) {
   }
   const auto order = as<int64_t>(file_.bytes(tensor(step, "idx_shuffle")), copy);
   order_.assign(order.begin(), order.end());
-  return {
-      steps_[step].epoch, static_cast<int64_t>(step), img_.data(), img_aug_.data(), target_.data(), nullptr,
-      order_.data()};
+  const size_t part = target_.size() / static_cast<size_t>(ranks), from = part * static_cast<size_t>(rank), image = img_.size() / target_.size();
+  if (loads_keys) {
+    keys_.resize(part * image);
+    for (size_t i = 0; i < part; ++i) std::memcpy(keys_.data() + i * image, img_aug_.data() + static_cast<size_t>(order_[from + i]) * image, image);
+  }
+  return {steps_[step].epoch, static_cast<int64_t>(step), img_.data() + from * image, loads_keys ? keys_.data() : img_aug_.data() + from * image,
+          target_.data() + from, nullptr, order_.data()};
 }
 
 }  // namespace moproc::train

@@ -37,8 +37,9 @@ class ReplayFile {
   const std::vector<ReplayStep>& steps() const { return steps_; }
   /// Puts the states that the file has for this step into the session. Returns how many.
   int replace_state(size_t step, Session& session) const;
-  /// The step's batch, all ranks in order, as the artefact takes it. Valid until the next call.
-  TrainBatch batch(size_t step);
+  /// The part of the step's batch that rank `rank` of `ranks` that share it takes, as the artefact takes it; `loads_keys`: with the
+  /// strong views that it encodes as keys, not those of its own images. Valid until the next call.
+  TrainBatch batch(size_t step, int rank = 0, int ranks = 1, bool loads_keys = false);
 
  private:
   void read_steps();
@@ -53,7 +54,7 @@ class ReplayFile {
   ReplayShape shape_;
   std::vector<ReplayStep> steps_;
   std::vector<std::vector<std::string>> replaced_;  // by step: names of states
-  std::vector<std::byte> img_, img_aug_;
+  std::vector<std::byte> img_, img_aug_, keys_;
   std::vector<int64_t> target_, order_;
 };
 

@@ -30,7 +30,7 @@ const folder = mkdtempSync(join(scratch, "replay-"));
 test.after.always(() => rmSync(folder, { recursive: true, force: true }));
 
 const artefacts = Promise.all([
-  compileMopro("replay", config),
+  compileMopro("replay", config, [1, 2]),
   compileMopro("replay_f32", { ...config, image_input: "f32" }),
   compileMopro("replay_keep", { ...config, keep_values: true }),
 ]);
@@ -157,6 +157,17 @@ test.serial(
     );
   },
 );
+
+test.serial("a replay by two ranks is the replay by one, to the bit", async (t) => {
+  const [dir] = await artefacts;
+  const [one, two] = [join(folder, "one"), join(folder, "two")];
+  const trace = replay(dir, one, u8File, hyper, true);
+  t.deepEqual(replay(dir, two, u8File, [...hyper, "--nproc-per-node", "2"], true), trace);
+  for (const i of [0, 1, 2]) {
+    const [a, b] = [one, two].map((f) => readSafetensors(join(f, `step_00000${i}.safetensors`)));
+    t.is(b?.metadata["sha256"], a?.metadata["sha256"], `state after step ${i}`);
+  }
+});
 
 test.serial("an artefact for f32 images computes the same bits, from bytes and from f32", async (t) => {
   const [dir, f32] = await artefacts;
