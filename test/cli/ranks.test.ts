@@ -70,6 +70,13 @@ for (const ranks of [2, 4])
     t.deepEqual(facts(`ranks${ranks}`), facts("one"));
   });
 
+test.serial("key images that are sent, not loaded, make no difference", (t) => {
+  shell.done("compile", ...network, "--ranks", "2", "--shuffle-bn", "exchange", "-o", "exchange");
+  const r = spawnSync(shell.at("exchange", "train"), [...run, "--exp-dir", "sent", "--nproc-per-node", "2"], { cwd: shell.dir, encoding: "utf8" });
+  t.is(r.status, 0, r.stderr);
+  t.is(contents("sent"), contents("one"));
+});
+
 test.serial("ranks that torchrun's variables make", async (t) => {
   const port = freePort();
   const ranks = [0, 1].map((r) => rankOf(r, port, [...run, "--exp-dir", "torchrun", "--dist-url", "env://"]));

@@ -5,6 +5,7 @@
 #include "cuda/correct_labels.cuh"
 #include "cuda/global_avg_pool.cuh"
 #include "cuda/group_sum.cuh"
+#include "cuda/rank_sum.cuh"
 #include "cuda/increment.cuh"
 #include "cuda/l2_normalize.cuh"
 #include "cuda/l2_normalize_grad.cuh"
@@ -46,6 +47,9 @@ template <class S, class T, int C_, int PIXELS_> struct BlockEnd {
       return kept;
     }
   };
+};
+struct RankSum {
+  static constexpr int THREADS = 256;
 };
 /// SGD: the momentum, the parameter and its bf16 copy.
 struct Sgd {
@@ -167,6 +171,7 @@ MOPROC_KERNEL(top_k_correct_8193, top_k_correct, LongRows)
 MOPROC_KERNEL(correct_labels_1000, correct_labels, Rows)
 MOPROC_KERNEL(reduce_sum, reduce, Reduce<0>)
 MOPROC_KERNEL(reduce_max, reduce, Reduce<1>)
+MOPROC_KERNEL(rank_sum_any, rank_sum, RankSum)
 MOPROC_KERNEL(group_sum_4, group_sum, Groups<4, 2359296>)
 MOPROC_KERNEL(group_sum_7_odd, group_sum, Groups<7, 1001>)
 MOPROC_KERNEL(all_finite_3, all_finite, Finite)

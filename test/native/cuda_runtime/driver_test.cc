@@ -177,3 +177,58 @@ TEST("emulated driver: a capture records and runs nothing, and may not wait") {
     CHECK_EQ(seen(), 4);
   }
 }
+
+TEST("emulated driver: a capture spreads to a stream that waits for it, and has to come back") {
+  for (int seed = 0; seed < 20; ++seed) {
+    Emulated gpu("seed=" + std::to_string(seed));
+    Bench b;
+    const cuda::Event fork = cuda::make_event(b.d, false), join = cuda::make_event(b.d, false);
+    cuda::GraphHandle graph = nullptr;
+    const auto capture = [&](bool joined) {
+      b.d.stream_begin_capture(b.one.get(), cuda::kCaptureThreadLocal);
+      b.d.fill(b.memory.get(), 1, 64, b.one.get());
+      b.d.event_record(fork.get(), b.one.get());
+      b.d.stream_wait(b.two.get(), fork.get(), 0);
+      b.d.copy(b.memory.get() + 32, b.memory.get(), 16, b.two.get());  // 1, whatever follows on the first stream
+      b.d.fill(b.memory.get() + 48, 2, 16, b.one.get());
+      if (joined) {
+        b.d.event_record(join.get(), b.two.get());
+        b.d.stream_wait(b.one.get(), join.get(), 0);
+      }
+      b.d.fill(b.memory.get(), 3, 16, b.one.get());  // after the copy has read it
+      b.d.stream_end_capture(b.one.get(), &graph);
+    };
+    CHECK_THROWS(capture(false), "CUDA_ERROR_STREAM_CAPTURE_UNJOINED");
+    has(gpu.problems(), "before the stream that began it has waited for all others");
+    capture(true);
+    const cuda::Graph owner(b.d, graph);
+    cuda::GraphExecHandle executable = nullptr;
+    b.d.graph_instantiate(&executable, graph, 0);
+    const cuda::GraphExec owner2(b.d, executable);
+    for (int i = 0; i < 3; ++i) {
+      b.d.graph_launch(executable, b.one.get());
+      unsigned char seen[64] = {};
+      b.d.download(seen, b.memory.get(), 64, b.one.get());
+      for (int at = 0; at < 64; ++at) CHECK_EQ(int{seen[at]}, at < 16 ? 3 : at < 48 ? 1 : 2);
+    }
+    b.d.stream_begin_capture(b.one.get(), cuda::kCaptureThreadLocal);
+    const cuda::Event outside = cuda::make_event(b.d, false);
+    b.d.event_record(outside.get(), b.two.get());
+    CHECK_THROWS(b.d.stream_wait(b.one.get(), outside.get(), 0), "CUDA_ERROR_STREAM_CAPTURE_ISOLATION");
+    gpu.problems();
+    b.d.stream_end_capture(b.one.get(), &graph);
+    const cuda::Graph empty(b.d, graph);
+  }
+}
+
+TEST("emulated driver: who asks for an event sees work go on") {
+  const Emulated gpu("seed=0");
+  Bench b;
+  const cuda::Event e = cuda::make_event(b.d, false);
+  for (int i = 0; i < 3; ++i) b.d.fill(b.memory.get(), static_cast<unsigned char>(i), 64, b.one.get());
+  b.d.event_record(e.get(), b.one.get());
+  int asked = 0;
+  while (b.d.event_query.unchecked(e.get()) == cuda::kNotReady) ++asked;
+  CHECK_EQ(asked, 3);
+  CHECK_EQ(b.d.event_query.unchecked(e.get()), cuda::kSuccess);
+}

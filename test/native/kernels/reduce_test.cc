@@ -4,6 +4,11 @@
 #include MOPROC_KERNEL(all_finite)
 #include MOPROC_KERNEL(group_sum)
 #include MOPROC_KERNEL(reduce)
+#if defined(MOPROC_EMULATOR)
+#include <functional>
+
+#include "cuda/rank_sum.cuh"
+#endif
 
 namespace {
 using namespace moproc;
@@ -75,6 +80,35 @@ TEST("group_sum adds in tree order") {
   group_sums<7, 100>();
   group_sums<64, 20>();
 }
+
+#if defined(MOPROC_EMULATOR)
+struct RankSum {
+  static constexpr int THREADS = 256;
+};
+TEST("rank_sum adds in the order of the communicators, of any number of ranks and floats") {
+  for (const int64_t ranks : {1, 2, 3, 5, 6, 7, 8, 16, 33})
+    for (const int64_t n : {1, 15, 64, 1024, 1500}) {
+      const int64_t stride = (n + 15) / 16 * 16;
+      Random random(static_cast<uint32_t>(ranks * n));
+      Tensor<float> rows(ranks * stride, random.floats()), to(n);
+      const std::vector<unsigned char> before = rows.bytes();
+      Launch(rank_sum<RankSum>, n, ranks, {ceil_of(n, rank_sum_chunk)}).extent({stride}).arg(rows).arg(to).run();
+      const float* const x = reinterpret_cast<const float*>(before.data());
+      int64_t wrong = 0;
+      for (int64_t i = 0; i < n; ++i) {
+        const std::function<float(int64_t, int64_t)> tree = [&](int64_t first, int64_t count) -> float {
+          if (count == 1) return x[first * stride + i];
+          int64_t half = 1;
+          while (2 * half < count) half *= 2;
+          const volatile float left = tree(first, half), right = tree(first + half, count - half);
+          return left + right;
+        };
+        wrong += to[i] != tree(0, ranks);
+      }
+      CHECK_EQ(wrong, 0);
+    }
+}
+#endif
 
 struct Finite {
   static constexpr int XS_BUFFERS[] = {0, 1, 2}, XS_COUNT = 3, THREADS = 256, Y_BUFFER = 3;
