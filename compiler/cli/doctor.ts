@@ -6,6 +6,7 @@ import { availableParallelism, freemem, totalmem } from "node:os";
 import { join } from "node:path";
 import { Command } from "commander";
 import { cacheDir } from "../emit/objects.js";
+import { mpiPlugin } from "../emit/project.js";
 import { cxx } from "../emit/toolchain.js";
 import { root } from "../util/root.js";
 import { cpuArch, cpuFeatures, cpuModel } from "./cpu.js";
@@ -44,12 +45,6 @@ function tool(what: string, command: string, needed: boolean, means: string, ...
   return { what, state: needed ? "missing" : "absent", found: `${command} does not run`, means };
 }
 
-function library(what: string, file: string, needed: boolean, means: string): Finding {
-  const r = spawnSync("ldconfig", ["-p"], { encoding: "utf8" });
-  const found = r.stdout?.split("\n").find((l) => l.includes(file))?.split("=> ")[1];
-  return found ? { what, state: "ok", found } : { what, state: needed ? "missing" : "absent", found: `no ${file}`, means };
-}
-
 function header(what: string, name: string, means: string): Finding {
   const r = spawnSync(cxx(), ["-E", "-x", "c++", "-include", name, "/dev/null"], { stdio: "ignore" });
   return r.status === 0 ? { what, state: "ok", found: `<${name}>` } : { what, state: "missing", found: `no <${name}>`, means };
@@ -70,7 +65,8 @@ function findings(): Finding[] {
     gpu(),
     tool("nvcc", "nvcc", false, "CUDA kernels cannot be compiled on this machine"),
     launch(),
-    library("NCCL", "libnccl.so.2", false, "one process cannot share gradients with others over NCCL"),
+    nccl(),
+    built("MPI plug-in", mpiPlugin, "CPU ranks run on one machine only: install libopenmpi-dev and run npm run build"),
   ];
 }
 
@@ -101,8 +97,16 @@ function launch(): Finding {
   return { what: "launcher", state: r.status === 0 ? "ok" : "missing", found, ...(means && { means }) };
 }
 
-const built = (what: string, file: string): Finding =>
-  existsSync(file) ? { what, state: "ok", found: "built" } : { what, state: "missing", found: "not built", means: "run npm run build" };
+/** `optional`: what it means that a part is not there which not everybody needs. */
+const built = (what: string, file: string, optional?: string): Finding =>
+  existsSync(file) ? { what, state: "ok", found: "built" } : { what, state: optional ? "absent" : "missing", found: "not built", means: optional ?? "run npm run build" };
+
+/** The library that a training binary would find, but for one in lib/ beside it. */
+function nccl(): Finding {
+  const r = spawnSync(join(root, "build", "native", "moproc-gpu"), ["nccl"], { encoding: "utf8" });
+  if (r.status === 0) return { what: "NCCL", state: "ok", found: r.stdout.trim() };
+  return { what: "NCCL", state: "absent", found: r.stderr?.trim() || "not asked: the runtime is not built", means: "a step runs on one GPU" };
+}
 
 function cache(): Finding {
   try {

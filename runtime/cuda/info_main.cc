@@ -1,5 +1,5 @@
-// moproc-gpu: the GPUs that the driver shows, one line, for `moproc doctor`; `moproc-gpu count`: their number. Exit status 1
-// and a reason on stderr when there are none.
+// moproc-gpu: the GPUs that the driver shows, one line, for `moproc doctor`; `moproc-gpu count`: their number; `moproc-gpu
+// nccl`: the NCCL that several GPUs would share a step by. Exit status 1 and a reason on stderr when there are none.
 #include <dlfcn.h>
 
 #include <cstdio>
@@ -8,9 +8,18 @@
 #include <string_view>
 
 #include "cuda/gpu.h"
+#include "cuda/nccl.h"
 
 int main(int argc, char** argv) {
   using namespace moproc;
+  if (argc > 1 && std::string_view(argv[1]) == "nccl") try {
+      const cuda::Nccl nccl;
+      std::printf("%s, NCCL %s\n", nccl.path().c_str(), nccl.show_version().c_str());
+      return 0;
+    } catch (const std::exception& e) {
+      std::fprintf(stderr, "%s\n", e.what());
+      return 1;
+    }
   const char* const other = std::getenv("MOPROC_CUDA_DRIVER");
   if (!other && !dlopen("libcuda.so.1", RTLD_LAZY)) {
     std::fputs("no NVIDIA driver (libcuda.so.1)\n", stderr);

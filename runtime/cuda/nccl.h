@@ -52,6 +52,7 @@ class Nccl {
   MOPROC_NCCL_FUNCTIONS(MOPROC_NCCL_MEMBER)
 #undef MOPROC_NCCL_MEMBER
 
+  const std::string& path() const { return path_; }
   /// "2.21.5".
   std::string show_version() const;
   /// "ncclAllReduce: unhandled system error".

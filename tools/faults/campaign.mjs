@@ -29,7 +29,7 @@ export async function campaign(dir, { kills, seed }, say) {
   const begin = performance.now();
   const first = await quiet.finish();
   if (first.status !== 0) throw new SetupError(`the undisturbed run failed: ${first.text}`);
-  const around = { fresh, reference: quiet.last, milliseconds: performance.now() - begin, draw: draws(seed), say };
+  const around = { fresh, reference: quiet.last, milliseconds: performance.now() - begin, draw: draws(seed), say, dir };
   const rows = [];
   for (const [fault, cause] of faults(kills)) {
     say(`${fault} ...`);
@@ -49,6 +49,8 @@ const faults = (kills) => [
   ["SIGTERM: checkpoint, exit 75", terminated],
   ["a full disk while checkpoints are written", fullDisk],
   ["a flipped byte in the newest checkpoint", flippedByte],
+  ["a folder that is read-only for a while", readOnly],
+  ["reads of images that fail now and then", flakyReads],
   ["a rank of 2 killed, the launcher restarts", (row, a) => lostRank(row, a, "SIGKILL")],
   ["a rank of 2 stopped, the launcher restarts", (row, a) => lostRank(row, a, "SIGSTOP")],
   ["another number of ranks after each of 3 stops", otherRanks],
@@ -122,6 +124,42 @@ async function fullDisk(row, { fresh, reference }) {
   if (full.status !== 2 || !/no checkpoint|File too large|No space/.test(full.text)) row.unexpected.push(`exit ${full.status} instead of 2, a warning and an error: ${full.text.slice(-400)}`);
   if (run.isWriting()) row.unexpected.push("half a checkpoint was left behind");
   count(row, run, reference, await run.finish());
+}
+
+/** The library that makes a disk unreliable, for LD_PRELOAD. */
+function flaky(dir) {
+  const library = join(dir, "flaky.so");
+  if (!existsSync(library)) {
+    const r = spawnSync(process.env.CXX ?? "g++", ["-xc", "-shared", "-fPIC", "-O1", join(root, "tools", "faults", "flaky.c"), "-o", library, "-ldl"], { encoding: "utf8" });
+    if (r.status !== 0) throw new SetupError(`flaky.c: ${r.stderr ?? r.error}`);
+  }
+  return { LD_PRELOAD: library };
+}
+
+/** In the middle of an epoch nothing can be written; the run goes on, and its last checkpoint finds the folder as it was. */
+async function readOnly(row, { fresh, reference, dir }) {
+  const run = fresh("read-only");
+  const flag = join(dir, "read-only-now");
+  const { child, ended } = run.start([], undefined, { ...flaky(dir), FLAKY_READONLY: flag });
+  await run.waitFor(() => run.checkpoints().length > 1, child);
+  writeFileSync(flag, "");
+  row.times++;
+  const logged = () => existsSync(join(run.dir, "metrics.jsonl")) && readFileSync(join(run.dir, "metrics.jsonl"), "utf8").includes("checkpoint_failed");
+  if (!(await run.waitFor(logged, child))) row.unexpected.push("no warning in the log while the folder was read-only");
+  rmSync(flag);
+  const end = await ended;
+  if (!/no checkpoint: .*Read-only file system; the run goes on/.test(end.text)) row.unexpected.push(`no warning while the folder was read-only: ${end.text.slice(-400)}`);
+  count(row, run, reference, end);
+}
+
+async function flakyReads(row, { fresh, reference, dir }) {
+  const run = fresh("reads");
+  const failed = join(dir, "failed-reads");
+  const end = await run.start([], undefined, { ...flaky(dir), FLAKY_READ: "150", FLAKY_COUNT: failed }).ended;
+  row.times = Number(readFileSync(failed, "utf8"));
+  if (row.times === 0) row.unexpected.push("no read failed");
+  if (/cannot|broken/.test(end.text)) row.unexpected.push(`a read that fails once is no broken file: ${end.text.slice(-400)}`);
+  count(row, run, reference, end);
 }
 
 async function flippedByte(row, { fresh, reference, draw }) {
