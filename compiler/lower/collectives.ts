@@ -22,11 +22,16 @@ export function scheduleCollectives(steps: readonly PlacedStep[], place: Readonl
   return { steps: withAwaits(bucketed(steps, places), places), place: places };
 }
 
+/** A gradient's place in its arena, bytes. */
+export interface Extent {
+  readonly offset: number;
+  readonly room: number; // with the gap after it
+}
+
 /** A reduction in place in the gradient arena. */
-interface Member {
+interface Member extends Extent {
   readonly step: CollectiveStep;
   readonly made: number; // the step that makes what is reduced
-  readonly offset: number;
 }
 
 /** All reductions in the gradient arena as a few over ranges of it, each begun when the last of its summands is there. */
@@ -36,7 +41,7 @@ function bucketed(steps: readonly PlacedStep[], places: Map<Value, Place>): Plac
   const written = steps.map((s) => (s.do === "launch" ? s.launch.writes.filter((v) => places.get(v)?.arena === "grad") : []));
   const members = steps.filter(isMember).map((step): Member => {
     const made = written.findLastIndex((vs) => vs.some((v) => overlap(v, step.to, places)));
-    return { step, made, offset: (places.get(step.to) as Place).offset };
+    return { step, made, offset: (places.get(step.to) as Place).offset, room: roomOf(step.to.type) };
   });
   const reduced = new Set(members.map((m) => m.offset));
   const others = written.flat().map((v) => (places.get(v) as Place).offset).filter((offset) => !reduced.has(offset));
@@ -51,12 +56,12 @@ function bucketed(steps: readonly PlacedStep[], places: Map<Value, Place>): Plac
  * Neighbours from the end of the arena on, where backward begins, until a bucket is full. What lies between two of them and is
  * none of `others` waits for a copy of a gradient that is reduced elsewhere, and may travel along.
  */
-function cut(members: readonly Member[], others: readonly number[]): Member[][] {
-  const buckets: Member[][] = [];
+export function cut<M extends Extent>(members: readonly M[], others: readonly number[], bucketBytes = BUCKET_BYTES): M[][] {
+  const buckets: M[][] = [];
   for (const m of members.toSorted((a, b) => b.offset - a.offset)) {
     const last = buckets.at(-1);
     const [next, end] = [last?.[0], last?.at(-1)];
-    const full = next && end && end.offset + roomOf(end.step.to.type) - next.offset >= BUCKET_BYTES;
+    const full = next && end && end.offset + end.room - next.offset >= bucketBytes;
     if (last && next && !full && !others.some((o) => m.offset < o && o < next.offset)) last.unshift(m);
     else buckets.push([m]);
   }

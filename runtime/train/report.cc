@@ -8,6 +8,8 @@
 #include <csignal>
 #include <ctime>
 
+#include "comm/world.h"
+
 namespace moproc::train {
 namespace {
 
@@ -87,6 +89,7 @@ void Report::step(const StepView& v) {
   last_step_ = Clock::now();
   ++steps_since_print_;
   ++steps_since_start_;
+  ++steps_;
   const double all = since(epoch_start_);
   const double rate = all > 0 ? static_cast<double>(steps_since_start_) / all : 0;
   if (every_step_ || (v.at.step - 1) % print_freq_ == 0 || v.at.step == v.batches) {
@@ -249,6 +252,17 @@ void Report::memory(const Session& session) {
     record.add("device_taken_bytes", use.taken).add("device_bytes", use.total);
   }
   log_.line(record);
+}
+
+void Report::ranks(comm::World& world) {
+  const int64_t sent = world.queue().bytes_sent();
+  const double waited = world.queue().seconds_waited();
+  const int64_t steps = std::max<int64_t>(1, steps_);
+  console_.line(format("%d ranks: this one sent %s a step and waited %.2f ms a step for the others", world.ranks(),
+                       show_bytes(sent / steps).c_str(), 1e3 * waited / static_cast<double>(steps)));
+  JsonLine record;
+  record.add("event", "ranks").add("ranks", int64_t{world.ranks()}).add("steps", steps_);
+  log_.line(record.add("sent_bytes", sent).add("waited_s", waited));
 }
 
 }  // namespace moproc::train

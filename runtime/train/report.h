@@ -47,6 +47,8 @@ class Report {
   void stopped(int signal, const Position& at, const std::string& saved);
   /// Memory of the plan beside its lower bound, and of the process.
   void memory(const Session& session);
+  /// What this rank sent with a step, and how long it waited for the others.
+  void ranks(comm::World& world);
 
  private:
   void print_step(const StepView& v, double seconds, double images_per_second);
@@ -60,7 +62,7 @@ class Report {
   int epochs_;
   bool every_step_;
   Clock::time_point epoch_start_, last_step_, last_print_;
-  int64_t steps_since_print_ = 0, steps_since_start_ = 0;
+  int64_t steps_since_print_ = 0, steps_since_start_ = 0, steps_ = 0;
   double waited_at_print_ = 0;
 };
 

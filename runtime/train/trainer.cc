@@ -39,6 +39,7 @@ int Trainer::run() {
   if (saver_) saver_->finish();
   if (world_) world_->exchange("the end", "");  // a launcher takes the end of one rank for a reason to end the others
   report_->memory(session_);
+  if (world_ && world_->carrier() != comm::Carrier::nccl) report_->ranks(*world_);
   if (options_.profile) console_.line(session_.profiler().report());
   const bool unended = at_.step == batches_;  // an epoch whose end was left out
   if (!interrupted() || at_.epoch >= options_.epochs || (limit_reached() && !unended)) return 0;

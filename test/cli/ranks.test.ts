@@ -65,7 +65,7 @@ for (const ranks of [2, 4])
     t.is(r.status, 0, r.stderr);
     for (const epoch of [0, 1, 2]) t.is(contents(`ranks${ranks}`, epoch), contents("one", epoch));
     const facts = (exp: string): unknown =>
-      shell.metrics(exp).filter((m) => m["event"] !== "start" && m["event"] !== "memory" && m["event"] !== "checkpoint").map(({ event, epoch, loss, acc_cls_avg, correct1, corrected, dropped, wrong_labels_corrected }) =>
+      shell.metrics(exp).filter((m) => m["event"] !== "start" && m["event"] !== "memory" && m["event"] !== "ranks" && m["event"] !== "checkpoint").map(({ event, epoch, loss, acc_cls_avg, correct1, corrected, dropped, wrong_labels_corrected }) =>
         [event, epoch, loss, acc_cls_avg, correct1, corrected, dropped, wrong_labels_corrected]);
     t.deepEqual(facts(`ranks${ranks}`), facts("one"));
   });

@@ -1,0 +1,67 @@
+// npm run scaling: how training grows with the number of ranks. Measured on this machine's CPU, counted from plans, and simulated for GPUs
+// (docs/scaling.md says what was assumed).
+//
+//   npm run scaling -- [measure] [wire] [simulate]   which parts [all]
+//                      --html FILE       a page with plots, too
+//                      --json FILE       all numbers, too
+//                      --no-setup        what it needs has been built: do not look
+//   measure            --rounds N        how often one rank, two ranks and two lone processes take turns [7]
+//                      --steps N         of each run [12]
+//                      --measure-network NAME, --measure-size PIXELS, --measure-images N a rank [resnet18, 64, 32]
+//                      --out DIR         a folder for the two artefacts, kept afterwards [a temporary one]
+//   wire, simulate     --network NAME, --size PIXELS [resnet50, 224]
+//                      --images LIST     a rank [32,256]
+//   wire               --ranks LIST      [2,8,64]
+//   simulate           --gpus LIST       [8,16,32,64,128,256,512,1024]
+
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { allSteps, runSteps, SetupError } from "./setup/steps.mjs";
+
+const parts = ["measure", "wire", "simulate"];
+const usage = `usage: npm run scaling -- [${parts.join("] [")}] [--html FILE] [--json FILE]; the head of tools/scaling.mjs has all flags`;
+const text = (value) => ({ type: "string", ...(value === undefined ? {} : { default: value }) });
+const flags = {
+  html: text(), json: text(), out: text(), "no-setup": { type: "boolean", default: false }, rounds: text("7"), steps: text("12"),
+  "measure-network": text("resnet18"), "measure-size": text("64"), "measure-images": text("32"),
+  network: text("resnet50"), size: text("224"), images: text("32,256"), ranks: text("2,8,64"), gpus: text("8,16,32,64,128,256,512,1024"),
+};
+
+function options() {
+  try {
+    const { values, positionals } = parseArgs({ options: flags, allowPositionals: true });
+    const unknown = positionals.find((p) => !parts.includes(p));
+    if (unknown !== undefined) throw new Error(`${unknown}: the parts are ${parts.join(", ")}`);
+    const list = (name, least) => values[name].split(",").map((t) => {
+      const n = Number(t);
+      if (!Number.isInteger(n) || n < least) throw new Error(`--${name} ${t}: expected integers of at least ${least}`);
+      return n;
+    });
+    const one = (name, least) => list(name, least)[0];
+    return {
+      ...values, parts: positionals.length > 0 ? positionals : parts, images: list("images", 1), ranks: list("ranks", 2), gpus: list("gpus", 2), size: one("size", 16),
+      measure: { network: values["measure-network"], imageSize: one("measure-size", 16), perRank: one("measure-images", 1), rounds: one("rounds", 1), steps: one("steps", 4) },
+    };
+  } catch (e) {
+    throw new SetupError(`${e.message}\n${usage}`);
+  }
+}
+
+try {
+  const o = options();
+  if (!o["no-setup"]) runSteps(allSteps());
+  const say = (line) => process.stderr.write(`${line}\n`);
+  const { results } = await import("./scaling/results.mjs");
+  const dir = o.out ?? mkdtempSync(join(tmpdir(), "moproc-scaling-"));
+  const { data, text: tables, html } = await results(o, dir, say);
+  process.stdout.write(tables);
+  if (o.json) writeFileSync(o.json, `${JSON.stringify(data, undefined, 1)}\n`);
+  if (o.html) writeFileSync(o.html, await html());
+  if (!o.out) rmSync(dir, { recursive: true, force: true });
+} catch (e) {
+  if (!(e instanceof SetupError)) throw e;
+  process.stderr.write(`${e.message}\n`);
+  process.exitCode = 2;
+}

@@ -1,0 +1,19 @@
+// The parts that were asked for, as data, as text and as a page.
+
+import { page } from "../../build/js/compiler/report/page.js";
+import { measure } from "./measure.mjs";
+import { published } from "./plans.mjs";
+import { simulations } from "./simulate.mjs";
+import { measuredText, simulatedText, wireText } from "./text.mjs";
+import { wire } from "./wire.mjs";
+
+/** {data, text, html(): the page}. `o`: what tools/scaling.mjs makes of its flags; `dir`: where artefacts are built. */
+export async function results(o, dir, say) {
+  const sizes = { ...published, network: o.network, imageSize: o.size };
+  const data = {};
+  if (o.parts.includes("measure")) data.measure = await measure(dir, { ...o.measure, say });
+  if (o.parts.includes("wire")) data.wire = wire({ ranks: o.ranks, perRank: o.images, sizes, say });
+  if (o.parts.includes("simulate")) data.simulate = simulations({ gpus: o.gpus, perGpu: o.images, sizes, say });
+  const texts = [data.measure && measuredText(data.measure), data.wire && wireText(data.wire), data.simulate && simulatedText(data.simulate)];
+  return { data, text: texts.filter(Boolean).join("\n"), html: () => page({ title: "moproc: scaling", client: "scaling", data }) };
+}

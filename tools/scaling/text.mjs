@@ -1,0 +1,88 @@
+// The results as tables for a terminal.
+
+import { mb, ms, percent, show, whole } from "./table.mjs";
+import { kinds } from "./wire.mjs";
+
+const withQuartiles = ({ median, low, high }, of) => `${of(median)} (${of(low)} .. ${of(high)})`;
+
+/** What measure() found. */
+export function measuredText(m) {
+  const { network, image_size, images_a_rank, rounds, cpu, cores } = m.settings;
+  const time = (s) => withQuartiles(s, (x) => `${(1e3 * x).toFixed(1)} ms`);
+  const share = (s) => withQuartiles(s, percent);
+  return `Measured: ${network} at ${image_size} pixels, ${images_a_rank} images and one thread a rank, ${cores} cores (${cpu}), ${rounds} rounds: medians (quartiles)
+${show(["a step of", "time"], [
+    ["one rank", time(m.alone_s)],
+    ["two ranks, twice the batch", time(m.together_s)],
+    ["one rank, beside a run that it does not know of", time(m.apart_s)],
+  ])}
+${show(["ratios, each within a round", ""], [
+    ["weak scaling: one rank / two ranks", share(m.efficiency)],
+    ["what the machine gives: one rank / two runs apart", share(m.machine)],
+    ["what talking leaves of that: two runs apart / two ranks", share(m.talking)],
+    ["part of a step that rank 0 waited for the other", share(m.waited)],
+  ])}A rank handed over ${mb(m.sent_bytes)} MB a step.
+`;
+}
+
+/** The rows of wire(). */
+export function wireText(rows) {
+  const used = kinds.filter((k) => rows.some((r) => r.sent[k] > 0));
+  const cells = rows.map((r) => [
+    `${r.images_a_rank}, ${r.ranks}, ${r.phase}`,
+    ...used.map((k) => mb(r.sent[k])),
+    mb(r.sent.total), (r.sent.total / r.least).toFixed(4), mb(r.exchange), mb(r.published.total), (r.published.total / r.sent.total).toFixed(2),
+  ]);
+  const head = ["images a rank, ranks, phase", ...used, "all", "/ least", "keys exchanged", "published, in PyTorch", "/ ours"];
+  return `On the wire: MB that a rank sends in a step, from the plan\n${show(head, cells)}`;
+}
+
+const keys = ["gpus", "images_a_gpu", "bucket_bytes", "last_bytes", "shuffle", "change", "slower"];
+/** Rows -> pairs of the good and the bad end of the same thing. */
+const pairs = (rows) => rows.filter((r) => r.end === "good").map((good) => [good, rows.find((r) => r.end === "bad" && keys.every((k) => r[k] === good[k]))]);
+const range = ([good, bad], of) => `${of(good)} .. ${of(bad)}`;
+const label = ([r]) => `${r.images_a_gpu}, ${r.gpus}`;
+
+/** What simulations() found. */
+export function simulatedText(s) {
+  const { network, phase } = s.settings;
+  return `Simulated, nothing of it was run: ${network}, ${phase} phase, bf16, H200, 8 GPUs a node; good .. bad end of what is not known
+${steps(s.steps)}
+Milliseconds of a step with buckets of so many MiB (16 is compiled in); "1 MiB last": at most that is left for the end of backward
+${buckets(s.buckets)}
+Efficiency as it is, with changes that nobody has made yet, and with kernels that take 1.5 times what is predicted
+${changes(s.changes)}
+How key images reach the rank that encodes them
+${shuffles(s.shuffles)}`;
+}
+
+const steps = (rows) => show(
+  ["images a GPU, GPUs", "step, ms", "kernels", "collectives", "not hidden", "efficiency", "images/s, at most"],
+  pairs(rows).map((p) => [
+    label(p), range(p, (r) => ms(r.step_us)), ms(p[0].kernels_us), range(p, (r) => ms(r.collectives_us)), range(p, (r) => ms(r.exposed_us)),
+    range(p, (r) => percent(r.efficiency)), range(p, (r) => whole(r.images_per_s)),
+  ]),
+);
+
+/** Pairs with the same label, in their order, as one line each. */
+function lines(of, labelOf, cell) {
+  const found = new Map();
+  for (const p of of) found.set(labelOf(p), [...(found.get(labelOf(p)) ?? []), cell(p)]);
+  return [...found].map(([name, cells]) => [name, ...cells]);
+}
+
+function buckets(rows) {
+  const sizes = [...new Set(rows.map((r) => r.bucket_bytes / 2 ** 20))];
+  const name = (p) => `${label(p)}${p[0].last_bytes === null ? "" : ", 1 MiB last"}`;
+  return show(["images a GPU, GPUs", ...sizes], lines(pairs(rows), name, (p) => range(p, (r) => ms(r.step_us))));
+}
+
+const changes = (rows) => show(
+  ["images a GPU, GPUs", "as it is", "one small message", "+ last bucket 1 MiB", "as it is, slower kernels"],
+  lines(pairs(rows), label, (p) => range(p, (r) => percent(r.efficiency))),
+);
+
+const shuffles = (rows) => show(
+  ["images a GPU, GPUs", "step, ms", "efficiency", "work memory"],
+  pairs(rows).map((p) => [`${label(p)}, ${p[0].shuffle}`, range(p, (r) => ms(r.step_us)), range(p, (r) => percent(r.efficiency)), `${(p[0].work_bytes / 1e9).toFixed(1)} GB`]),
+);
