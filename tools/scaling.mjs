@@ -41,7 +41,8 @@ function options() {
     });
     const one = (name, least) => list(name, least)[0];
     return {
-      ...values, parts: positionals.length > 0 ? positionals : parts, images: list("images", 1), ranks: list("ranks", 2), gpus: list("gpus", 2), size: one("size", 16),
+      ...values, parts: positionals.length > 0 ? positionals : parts, images: list("images", 1), ranks: list("ranks", 2), gpus: list("gpus", 2),
+      sizes: { network: values.network, imageSize: one("size", 16) },
       measure: { network: values["measure-network"], imageSize: one("measure-size", 16), perRank: one("measure-images", 1), rounds: one("rounds", 1), steps: one("steps", 4) },
     };
   } catch (e) {

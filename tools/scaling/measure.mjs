@@ -37,12 +37,12 @@ const seconds = (lines) => spread(lines.filter((l) => l.event === "train").slice
 export const recordOf = (lines) => lines.find((l) => l.event === "ranks");
 
 /**
- * {settings, rounds: [{alone, together, apart, waited, sent}], ...}: seconds of a step, and the share of it that rank 0 waited. `apart`: the
- * mean of two independent processes.
+ * {settings, rounds: [{alone, together, apart, waited, sent}], ...}: seconds of a step, the share of it that rank 0 waited, and the bytes
+ * that it handed over. `apart`: the mean of two independent processes. `more`: further flags of moproc compile.
  */
-export async function measure(dir, { network = "resnet18", imageSize = 64, perRank = 32, rounds = 7, steps = 12, say = () => {} }) {
+export async function measure(dir, { network = "resnet18", imageSize = 64, perRank = 32, rounds = 7, steps = 12, more = [], say = () => {} }) {
   mkdirSync(dir, { recursive: true });
-  const sizes = ["-a", network, "--image-size", `${imageSize}`];
+  const sizes = ["-a", network, "--image-size", `${imageSize}`, ...more];
   say(`compiling ${network} at ${imageSize} pixels, twice`);
   const one = compiled(join(dir, "one"), [...sizes, "-b", `${perRank}`]);
   const two = compiled(join(dir, "two"), [...sizes, "-b", `${2 * perRank}`, "--ranks", "2"]);

@@ -9,7 +9,7 @@ import { wire } from "./wire.mjs";
 
 /** {data, text, html(): the page}. `o`: what tools/scaling.mjs makes of its flags; `dir`: where artefacts are built. */
 export async function results(o, dir, say) {
-  const sizes = { ...published, network: o.network, imageSize: o.size };
+  const sizes = { ...published, ...o.sizes };
   const data = {};
   if (o.parts.includes("measure")) data.measure = await measure(dir, { ...o.measure, say });
   if (o.parts.includes("wire")) data.wire = wire({ ranks: o.ranks, perRank: o.images, sizes, say });
