@@ -5,7 +5,8 @@
 //                      --html FILE       a page with plots, too
 //                      --json FILE       all numbers, too
 //                      --no-setup        what it needs has been built: do not look
-//   measure            --rounds N        how often one rank, two ranks and two lone processes take turns [7]
+//   measure            --rounds N        how often one rank, two ranks and two lone processes take turns undisturbed [7]
+//                      --patience S      seconds that a round waits for others to leave the machine alone [60]
 //                      --steps N         of each run [12]
 //                      --measure-network NAME, --measure-size PIXELS, --measure-images N a rank [resnet18, 64, 32]
 //                      --out DIR         a folder for the two artefacts, kept afterwards [a temporary one]
@@ -13,6 +14,7 @@
 //                      --images LIST     a rank [32,256]
 //   wire               --ranks LIST      [2,8,64]
 //   simulate           --gpus LIST       [8,16,32,64,128,256,512,1024]
+//                      --net GB/S        bus bandwidth between nodes: 370 for eight NICs of 400 Gb/s, 46 for one [370]
 
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -24,9 +26,9 @@ const parts = ["measure", "wire", "simulate"];
 const usage = `usage: npm run scaling -- [${parts.join("] [")}] [--html FILE] [--json FILE]; the head of tools/scaling.mjs has all flags`;
 const text = (value) => ({ type: "string", ...(value === undefined ? {} : { default: value }) });
 const flags = {
-  html: text(), json: text(), out: text(), "no-setup": { type: "boolean", default: false }, rounds: text("7"), steps: text("12"),
+  html: text(), json: text(), out: text(), "no-setup": { type: "boolean", default: false }, rounds: text("7"), steps: text("12"), patience: text("60"),
   "measure-network": text("resnet18"), "measure-size": text("64"), "measure-images": text("32"),
-  network: text("resnet50"), size: text("224"), images: text("32,256"), ranks: text("2,8,64"), gpus: text("8,16,32,64,128,256,512,1024"),
+  network: text("resnet50"), size: text("224"), images: text("32,256"), ranks: text("2,8,64"), gpus: text("8,16,32,64,128,256,512,1024"), net: text("370"),
 };
 
 function options() {
@@ -41,9 +43,12 @@ function options() {
     });
     const one = (name, least) => list(name, least)[0];
     return {
-      ...values, parts: positionals.length > 0 ? positionals : parts, images: list("images", 1), ranks: list("ranks", 2), gpus: list("gpus", 2),
+      ...values, parts: positionals.length > 0 ? positionals : parts, images: list("images", 1), ranks: list("ranks", 2), gpus: list("gpus", 2), net: one("net", 1),
       sizes: { network: values.network, imageSize: one("size", 16) },
-      measure: { network: values["measure-network"], imageSize: one("measure-size", 16), perRank: one("measure-images", 1), rounds: one("rounds", 1), steps: one("steps", 4) },
+      measure: {
+        network: values["measure-network"], imageSize: one("measure-size", 16), perRank: one("measure-images", 1),
+        rounds: one("rounds", 1), steps: one("steps", 4), patience: one("patience", 0),
+      },
     };
   } catch (e) {
     throw new SetupError(`${e.message}\n${usage}`);

@@ -13,7 +13,10 @@ export interface Measured {
   readonly efficiency: Spread; // alone / together
   readonly machine: Spread; // alone / apart
   readonly talking: Spread; // apart / together
+  readonly cpu: Spread; // processor time of two runs of one rank / of two ranks
   readonly waited: Spread; // share of a step
+  readonly others: Spread; // share of the cores that other processes took meanwhile
+  readonly disturbed: boolean; // it was too much in nearly all rounds
 }
 
 /** Bytes that a rank sends in a step. */

@@ -96,8 +96,10 @@ test("times of collectives rise with bytes and ranks, and reproduce what was pub
     }
     t.is(of("all_reduce", 1e6, 1), 0);
   }
-  for (const { ranks, bytes, us } of Object.values(measured).flat())
-    t.true(Math.abs(networks.measured("all_reduce", bytes, ranks) / us - 1) < 0.35, `${ranks} GPUs, ${bytes} bytes: ${networks.measured("all_reduce", bytes, ranks)} instead of ${us}`);
+  for (const { ranks, bytes, us } of Object.values(measured).flat()) {
+    const is = networks.measured("all_reduce", bytes, ranks);
+    t.true(Math.abs(is / us - 1) < 0.35, `${ranks} GPUs, ${bytes} bytes: ${is} instead of ${us}`);
+  }
 });
 
 const tiny = { network: "resnet10", width: 0.125, imageSize: 32, numClass: 4, lowDim: 16, moco_queue: 64 };
@@ -117,16 +119,19 @@ test("cut as the compiler cuts, the buckets are the plan's; smaller ones carry t
   t.is(buckets(rebucket(plan, events, 1 << 30)).length, 1);
   const last = buckets(rebucket(plan, events, BUCKET_BYTES, 1 << 18)).at(-1) as readonly [number, number];
   t.true(last[1] <= 1 << 18 && last[0] === buckets(events).at(-1)?.[0]);
-  const gathers = (of: readonly Event[]): readonly number[] => of.flatMap((e) => (e.do === "collective" && e.op === "all_gather" && e.kind !== "keys" ? [e.bytes] : []));
+  const gathers = (of: readonly Event[]): readonly number[] =>
+    of.flatMap((e) => (e.do === "collective" && e.op === "all_gather" && e.kind !== "keys" ? [e.bytes] : []));
   t.deepEqual(gathers(together(events)), [gathers(events).reduce((a, b) => a + b)]);
 });
 
 for (const shuffle of ["load", "exchange"])
   test.serial(`bytes counted from the plan are those that ranks sent, keys by ${shuffle}`, (t) => {
     shell.done("compile", ...flags, "--shuffle-bn", shuffle, "-o", shuffle);
-    const r = spawnSync(shell.at(shuffle, "train"), ["--synthetic", "--steps", "25", "--start_clean_epoch", "2", "--threads", "1", "--workers", "1", "--nproc-per-node", "2", "--json-log", `${shuffle}.jsonl`], { cwd: shell.dir, encoding: "utf8" });
+    const run = ["--synthetic", "--steps", "25", "--start_clean_epoch", "2", "--threads", "1", "--workers", "1", "--nproc-per-node", "2"];
+    const r = spawnSync(shell.at(shuffle, "train"), [...run, "--json-log", `${shuffle}.jsonl`], { cwd: shell.dir, encoding: "utf8" });
     t.is(r.status, 0, r.stderr);
-    const record = shell.text(`${shuffle}.jsonl`).trim().split("\n").map((l) => JSON.parse(l) as Record<string, number | string>).find((l) => l["event"] === "ranks");
+    const log = shell.text(`${shuffle}.jsonl`).trim().split("\n").map((l) => JSON.parse(l) as Record<string, number | string>);
+    const record = log.find((l) => l["event"] === "ranks");
     const plan = JSON.parse(readFileSync(shell.at(shuffle, "plan.json"), "utf8")) as Plan;
     const of = (phase: string): number => handedOver(plan, programOf(plan, phase, 2)).total;
     t.is(record?.["ranks"], 2);
@@ -156,7 +161,7 @@ test.serial("all parts of a small network, as text and on a page", async (t) => 
   const more = ["--width", "0.125", "--num-class", "4", "--low-dim", "16", "--moco_queue", "64"];
   const o = {
     parts: ["measure", "wire", "simulate"], sizes: { ...tiny, imageInput: "u8" }, images: [4], ranks: [2], gpus: [8, 16, 32],
-    measure: { network: "resnet10", imageSize: 32, perRank: 8, rounds: 2, steps: 4, more },
+    measure: { network: "resnet10", imageSize: 32, perRank: 8, rounds: 2, steps: 4, tries: 1, patience: 0, more },
   };
   const { data, text, html } = await results(o, shell.at("measured"), () => {});
   t.regex(text, /weak scaling: one rank \/ two ranks +\d+\.\d %/);
@@ -178,7 +183,8 @@ test.serial("all parts of a small network, as text and on a page", async (t) => 
 });
 
 test("a part or a number that there is not", (t) => {
-  const run = (...args: readonly string[]): { readonly status: number | null; readonly stderr: string } => spawnSync(process.execPath, [join(root, "tools", "scaling.mjs"), "--no-setup", ...args], { encoding: "utf8" });
+  const run = (...args: readonly string[]): { readonly status: number | null; readonly stderr: string } =>
+    spawnSync(process.execPath, [join(root, "tools", "scaling.mjs"), "--no-setup", ...args], { encoding: "utf8" });
   for (const [args, says] of [[["gpu"], /gpu: the parts are measure, wire, simulate/], [["--gpus", "8,x"], /--gpus x: expected integers of at least 2/]] as const) {
     const r = run(...args);
     t.is(r.status, 2);

@@ -96,11 +96,11 @@ const vector = (op, bytes, ranks) => (op === "all_gather" ? bytes * ranks : byte
 /** Microseconds of a collective on `ranks` GPUs to which every rank hands over `bytes`. Both ends of what is known. */
 export const networks = {
   /** NCCL's own reckoning. */
-  reckoned: (op, bytes, ranks) => reckoned(op, vector(op, bytes, ranks), ranks),
+  reckoned: (op, bytes, ranks, c = cluster) => reckoned(op, vector(op, bytes, ranks), ranks, c),
   /** And what measurements have above it: half for an all_gather, which goes round once where an all_reduce goes twice. */
-  measured: (op, bytes, ranks) => {
+  measured: (op, bytes, ranks, c = cluster) => {
     if (ranks === 1) return 0;
     const all = vector(op, bytes, ranks);
-    return reckoned(op, all, ranks) + at(ranks <= cluster.gpus ? ofNode : ofNet, all) * (op === "all_gather" ? 0.5 : 1);
+    return reckoned(op, all, ranks, c) + at(ranks <= c.gpus ? ofNode : ofNet, all) * (op === "all_gather" ? 0.5 : 1);
   },
 };

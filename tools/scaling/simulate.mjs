@@ -1,6 +1,7 @@
 // Steps on 8 to 1,024 GPUs, simulated: the plan's own kernels and messages on the model of NCCL's times. Everything is worked out twice, for
 // both ends of what is not known: how fast the network really is, and what a running collective takes from the kernels.
 
+import { BUCKET_BYTES } from "../../build/js/compiler/lower/collectives.js";
 import { cluster, networks } from "./nccl.mjs";
 import { planOf, programOf, published } from "./plans.mjs";
 import { eventsOf, rebucket, simulate, together } from "./timeline.mjs";
@@ -30,46 +31,57 @@ class Plans {
   }
 }
 
-const slower = (events, factor) => (factor === 1 ? events : events.map((e) => (e.do === "compute" ? { ...e, us: e.us * factor } : e)));
+const SLOWER = 1.5; // times what is predicted, for kernels that reach two thirds of it
+const slower = (events) => events.map((e) => (e.do === "compute" ? { ...e, us: e.us * SLOWER } : e));
+const bare = (rows) => rows.map(({ spans, ...row }) => row);
 
-/** One row: a step of `events` on `gpus` GPUs beside a step on one that takes `alone` microseconds. */
-function row(events, { gpus, perGpu, alone, end }) {
-  const { network, tax } = ends[end];
-  const t = simulate(events, { microseconds: (e) => networks[network](e.op, e.bytes, gpus), tax });
-  return {
-    gpus, images_a_gpu: perGpu, end, step_us: t.length, kernels_us: t.compute, collectives_us: t.communication, exposed_us: t.length - t.compute,
-    efficiency: alone / t.length, images_per_s: (1e6 * gpus * perGpu) / t.length, spans: t.spans,
-  };
+/** Both ends of a step of `events` on `gpus` GPUs, beside a step of one alone that takes `alone` microseconds. */
+function bothEnds(events, { gpus, perGpu, alone, nodes }, more) {
+  return Object.entries(ends).map(([end, { network, tax }]) => {
+    const t = simulate(events, { microseconds: (e) => networks[network](e.op, e.bytes, gpus, nodes), tax });
+    return {
+      gpus, images_a_gpu: perGpu, end, step_us: t.length, kernels_us: t.compute, collectives_us: t.communication, exposed_us: t.length - t.compute,
+      efficiency: alone / t.length, images_per_s: (1e6 * gpus * perGpu) / t.length, spans: t.spans, ...more,
+    };
+  });
 }
 
+const ofBuckets = ({ plan, events }, at) => bucketSizes.flatMap((bytes) => [
+  ...bothEnds(rebucket(plan, events, bytes), at, { bucket_bytes: bytes, last_bytes: null }),
+  ...bothEnds(rebucket(plan, events, bytes, MiB), at, { bucket_bytes: bytes, last_bytes: MiB }),
+]);
+
+/** What nobody has made yet, and what would be if kernels were slower. */
+const ofChanges = ({ plan, events }, at) => [
+  ...bothEnds(events, at, { change: "as it is", slower: 1 }),
+  ...bothEnds(together(events), at, { change: "one small message", slower: 1 }),
+  ...bothEnds(together(rebucket(plan, events, BUCKET_BYTES, MiB)), at, { change: "and a last bucket of 1 MiB", slower: 1 }),
+  ...bothEnds(slower(events), { ...at, alone: at.alone * SLOWER }, { change: "as it is", slower: SLOWER }),
+];
+
 /**
- * All results: {settings, steps, buckets, shuffles, changes, timelines}. `gpus`, `perGpu`: lists; `say` hears how far it is.
+ * All results: {settings, steps, buckets, shuffles, changes, timelines}, times in microseconds. `gpus`, `perGpu`: lists; `net`: bus bandwidth
+ * between nodes, GB/s; `say` hears how far it is.
  */
-export function simulations({ gpus, perGpu, phase = "clean", sizes = published, say = () => {} }) {
+export function simulations({ gpus, perGpu, phase = "clean", sizes = published, net = cluster.net, say = () => {} }) {
+  const nodes = { ...cluster, net };
   const plans = new Plans(phase, sizes, say);
-  const out = { settings: { ...sizes, phase, cluster, ends }, steps: [], buckets: [], shuffles: [], changes: [], timelines: [] };
-  const few = [gpus[0], gpus[gpus.length >> 1], gpus.at(-1)].filter((n, i, all) => all.indexOf(n) === i);
+  const out = { settings: { ...sizes, phase, cluster: nodes, ends }, steps: [], buckets: [], shuffles: [], changes: [], timelines: [] };
+  const few = new Set([gpus[0], gpus[gpus.length >> 1], gpus.at(-1)]);
   for (const per of perGpu) {
     const alone = simulate(plans.get(per, 1).events, { microseconds: () => 0 }).length;
     for (const n of gpus) {
-      const { plan, program, events } = plans.get(per, n);
-      const both = (of, more) => Object.keys(ends).map((end) => ({ ...row(of, { gpus: n, perGpu: per, alone, end }), ...more }));
-      const bare = (rows) => rows.map(({ spans, ...r }) => r);
-      const steps = both(events, { work_bytes: program.workBytes });
+      const loads = plans.get(per, n);
+      const at = { gpus: n, perGpu: per, alone, nodes };
+      const steps = bothEnds(loads.events, at, { work_bytes: loads.program.workBytes });
       out.steps.push(...bare(steps));
-      if (few.includes(n)) out.timelines.push(...steps.map(({ gpus, images_a_gpu, end, step_us, spans }) => ({ gpus, images_a_gpu, end, step_us, spans })));
-      for (const bytes of bucketSizes) {
-        out.buckets.push(...bare(both(rebucket(plan, events, bytes), { bucket_bytes: bytes, last_bytes: null })));
-        out.buckets.push(...bare(both(rebucket(plan, events, bytes, MiB), { bucket_bytes: bytes, last_bytes: MiB })));
-      }
-      const changed = { "as it is": events, "one small message": together(events), "and a last bucket of 1 MiB": together(rebucket(plan, events, 16 * MiB, MiB)) };
-      for (const [change, of] of Object.entries(changed)) out.changes.push(...bare(both(of, { change, slower: 1 })));
-      const half = Object.keys(ends).map((end) => ({ ...row(slower(events, 1.5), { gpus: n, perGpu: per, alone: alone * 1.5, end }), change: "as it is", slower: 1.5 }));
-      out.changes.push(...bare(half));
-      if (!few.includes(n)) continue;
-      const sent = plans.get(per, n, "exchange");
+      out.buckets.push(...bare(ofBuckets(loads, at)));
+      out.changes.push(...bare(ofChanges(loads, at)));
+      if (!few.has(n)) continue;
+      const sends = plans.get(per, n, "exchange");
+      out.timelines.push(...steps.map(({ gpus, images_a_gpu, end, step_us, spans }) => ({ gpus, images_a_gpu, end, step_us, spans })));
       out.shuffles.push(...bare(steps).map((r) => ({ ...r, shuffle: "load" })));
-      out.shuffles.push(...bare(both(sent.events, { work_bytes: sent.program.workBytes })).map((r) => ({ ...r, shuffle: "exchange" })));
+      out.shuffles.push(...bare(bothEnds(sends.events, at, { work_bytes: sends.program.workBytes, shuffle: "exchange" })));
     }
   }
   return out;

@@ -7,10 +7,15 @@ const withQuartiles = ({ median, low, high }, of) => `${of(median)} (${of(low)} 
 
 /** What measure() found. */
 export function measuredText(m) {
-  const { network, image_size, images_a_rank, rounds, cpu, cores } = m.settings;
+  const { network, image_size, images_a_rank, rounds, left_out, cpu, cores } = m.settings;
   const time = (s) => withQuartiles(s, (x) => `${(1e3 * x).toFixed(1)} ms`);
   const share = (s) => withQuartiles(s, percent);
-  return `Measured: ${network} at ${image_size} pixels, ${images_a_rank} images and one thread a rank, ${cores} cores (${cpu}), ${rounds} rounds: medians (quartiles)
+  const others = m.disturbed
+    ? "others were busy on this machine all the time: the times mean little, processor time is what is left"
+    : `rounds left out because others took more than a tenth of the cores: ${left_out}`;
+  return `Measured: ${network} at ${image_size} pixels, ${images_a_rank} images and one thread a rank, ${cores} cores (${cpu})
+medians (quartiles) of ${rounds} rounds; ${others}
+
 ${show(["a step of", "time"], [
     ["one rank", time(m.alone_s)],
     ["two ranks, twice the batch", time(m.together_s)],
@@ -20,7 +25,10 @@ ${show(["ratios, each within a round", ""], [
     ["weak scaling: one rank / two ranks", share(m.efficiency)],
     ["what the machine gives: one rank / two runs apart", share(m.machine)],
     ["what talking leaves of that: two runs apart / two ranks", share(m.talking)],
+    ["processor time: one rank, twice / two ranks", share(m.cpu)],
+    ["processor time: one rank, twice / two runs apart", share(m.cpu_apart)],
     ["part of a step that rank 0 waited for the other", share(m.waited)],
+    ["part of the cores that others took meanwhile", share(m.others)],
   ])}A rank handed over ${mb(m.sent_bytes)} MB a step.
 `;
 }
@@ -39,14 +47,15 @@ export function wireText(rows) {
 
 const keys = ["gpus", "images_a_gpu", "bucket_bytes", "last_bytes", "shuffle", "change", "slower"];
 /** Rows -> pairs of the good and the bad end of the same thing. */
-const pairs = (rows) => rows.filter((r) => r.end === "good").map((good) => [good, rows.find((r) => r.end === "bad" && keys.every((k) => r[k] === good[k]))]);
+const pairs = (rows) =>
+  rows.filter((r) => r.end === "good").map((good) => [good, rows.find((r) => r.end === "bad" && keys.every((k) => r[k] === good[k]))]);
 const range = ([good, bad], of) => `${of(good)} .. ${of(bad)}`;
 const label = ([r]) => `${r.images_a_gpu}, ${r.gpus}`;
 
 /** What simulations() found. */
 export function simulatedText(s) {
-  const { network, phase } = s.settings;
-  return `Simulated, nothing of it was run: ${network}, ${phase} phase, bf16, H200, 8 GPUs a node; good .. bad end of what is not known
+  const { network, phase, cluster } = s.settings;
+  return `Simulated, nothing of it was run: ${network}, ${phase} phase, bf16, H200, ${cluster.gpus} GPUs a node, ${cluster.net} GB/s between nodes; good .. bad end of what is not known
 ${steps(s.steps)}
 Milliseconds of a step with buckets of so many MiB (16 is compiled in); "1 MiB last": at most that is left for the end of backward
 ${buckets(s.buckets)}
@@ -84,5 +93,7 @@ const changes = (rows) => show(
 
 const shuffles = (rows) => show(
   ["images a GPU, GPUs", "step, ms", "efficiency", "work memory"],
-  pairs(rows).map((p) => [`${label(p)}, ${p[0].shuffle}`, range(p, (r) => ms(r.step_us)), range(p, (r) => percent(r.efficiency)), `${(p[0].work_bytes / 1e9).toFixed(1)} GB`]),
+  pairs(rows).map((p) => [
+    `${label(p)}, ${p[0].shuffle}`, range(p, (r) => ms(r.step_us)), range(p, (r) => percent(r.efficiency)), `${(p[0].work_bytes / 1e9).toFixed(1)} GB`,
+  ]),
 );

@@ -26,11 +26,18 @@ function curves(caption: string, x: string, y: string, of: readonly Series[], mo
     tooltip: { trigger: "axis", valueFormatter: (v: number) => v.toLocaleString("en-US", { maximumFractionDigits: 2 }) },
     xAxis: { type: "log", logBase: 2, name: x, nameLocation: "middle", nameGap: 28, min: "dataMin", max: "dataMax" },
     yAxis: { type: "value", name: y, nameLocation: "middle", nameGap: 46, ...more },
-    series: of.map((s) => ({ name: s.name, type: "line", data: s.points, symbolSize: 5, color: hues[s.hue % hues.length], lineStyle: { type: s.dashed ? "dashed" : "solid" } })),
+    series: of.map((s) => ({
+      name: s.name, type: "line", data: s.points, symbolSize: 5, color: hues[s.hue % hues.length], lineStyle: { type: s.dashed ? "dashed" : "solid" },
+    })),
   });
 }
 
-function bars(caption: string, y: string, names: readonly string[], of: readonly { readonly name: string; readonly values: readonly number[] }[], log = false): HTMLElement {
+interface Bars {
+  readonly name: string;
+  readonly values: readonly number[];
+}
+
+function bars(caption: string, y: string, names: readonly string[], of: readonly Bars[], log = false): HTMLElement {
   return chart(caption, {
     color: hues,
     grid: { left: 64, right: 20, top: 40, bottom: 44 },
@@ -42,16 +49,19 @@ function bars(caption: string, y: string, names: readonly string[], of: readonly
   });
 }
 
-const tile = (what: string, value: string): HTMLElement => el("div", { class: "tile", "data-what": what }, el("b", {}, value), el("span", {}, what));
+const tile = (what: string, value: string): HTMLElement =>
+  el("div", { class: "tile", "data-what": what }, el("b", {}, value), el("span", {}, what));
 
 function measured(m: Measured): readonly HTMLElement[] {
   const { network, image_size, images_a_rank, cores, cpu } = m.settings;
   return [
     el("h2", {}, "Measured: two ranks on this machine"),
-    el("p", {}, `${network} at ${image_size} pixels, ${images_a_rank} images and one thread a rank, ${cores} cores (${cpu}); medians of ${m.rounds.length} rounds in which all three took turns.`),
+    el("p", {},
+      `${network} at ${image_size} pixels, ${images_a_rank} images and one thread a rank, ${cores} cores (${cpu}); medians of ${m.rounds.length} rounds in which all three took turns. `,
+      `Others took ${share(m.others.median)} of the cores meanwhile${m.disturbed ? ": the times mean little, processor time is what is left" : ""}.`),
     el("div", { class: "tiles" },
       tile("weak scaling, one rank / two", share(m.efficiency.median)), tile("what the machine gives two runs apart", share(m.machine.median)),
-      tile("what talking leaves of that", share(m.talking.median)), tile("of a step, waiting for the other rank", share(m.waited.median))),
+      tile("what talking leaves of that", share(m.talking.median)), tile("processor time, two runs / two ranks", share(m.cpu.median)), tile("of a step, waiting for the other rank", share(m.waited.median))),
     el("div", { class: "charts" }, bars("A step in each round", "ms", m.rounds.map((_, i) => `${i + 1}`), [
       { name: "one rank", values: m.rounds.map((r) => 1e3 * r.alone) }, { name: "two apart", values: m.rounds.map((r) => 1e3 * r.apart) },
       { name: "two ranks", values: m.rounds.map((r) => 1e3 * r.together) },
@@ -119,8 +129,8 @@ function timeline({ gpus, images_a_gpu, end, step_us, spans }: Simulated["timeli
     xAxis: { type: "value", name: "ms", nameLocation: "middle", nameGap: 28, min: 0, max: +(step_us / 1e3).toFixed(2) },
     yAxis: { type: "category", data: lanes },
     series: spans.map((s) => ({
-      name: `${s.name || s.kind}: ${mb(s.bytes)} MB, ${ms(s.begin)} .. ${ms(s.end)} ms`, type: "line", symbol: "circle", symbolSize: 3, lineStyle: { width: 9, cap: "butt" },
-      itemStyle: { color: hues[lanes.indexOf(s.kind) % hues.length] }, data: [[s.begin / 1e3, s.kind], [s.end / 1e3, s.kind]],
+      name: `${s.name || s.kind}: ${mb(s.bytes)} MB, ${ms(s.begin)} .. ${ms(s.end)} ms`, type: "line", symbol: "circle", symbolSize: 3,
+      lineStyle: { width: 9, cap: "butt" }, itemStyle: { color: hues[lanes.indexOf(s.kind) % hues.length] }, data: [[s.begin / 1e3, s.kind], [s.end / 1e3, s.kind]],
     })),
   });
 }
@@ -130,15 +140,18 @@ function simulated(s: Simulated): readonly HTMLElement[] {
   const least = Math.min(...s.steps.map((r) => r.images_a_gpu));
   const middle = [...new Set(s.steps.map((r) => r.gpus))].filter((_, i, all) => i === 0 || i === all.length >> 1);
   const plain = s.buckets.filter((b) => b.last_bytes === null && b.images_a_gpu === least && middle.includes(b.gpus));
-  const changes = s.changes.filter((c) => c.images_a_gpu === least && c.end === "good").map((c) => ({ ...c, label: c.slower > 1 ? `kernels ${c.slower} times slower` : c.change }));
+  const changes = s.changes.filter((c) => c.images_a_gpu === least && c.end === "good");
+  const label = (c: Simulated["changes"][number]): string => (c.slower > 1 ? `kernels ${c.slower} times slower` : c.change);
   return [
     el("h2", {}, "Simulated: 8 GPUs a node"),
-    el("p", {}, `Nothing of this was run. ${s.settings.network}, ${s.settings.phase} phase: the plan's kernels with predicted times, its messages with a model of NCCL's. Dashed: the bad end of what is not known.`),
+    el("p", {}, `Nothing of this was run. ${s.settings.network}, ${s.settings.phase} phase: the plan's kernels with predicted times, its messages `,
+      "with a model of NCCL's. Dashed: the bad end of what is not known."),
     el("div", { class: "charts" },
       curves("Efficiency beside one GPU", "GPUs", "%", grouped(s.steps, (r) => [r.gpus, 100 * r.efficiency], images), { min: 0, max: 100 }),
       curves("Images a second, at most", "GPUs", "", grouped(s.steps, (r) => [r.gpus, r.images_per_s], images), { type: "log" }),
-      curves(`A step by the size of buckets, ${least} images a GPU`, "MiB", "ms", grouped(plain, (r) => [r.bucket_bytes / 2 ** 20, r.step_us / 1e3], (r) => `${r.gpus} GPUs`), { scale: true }),
-      curves(`Efficiency with changes, ${least} images a GPU`, "GPUs", "%", grouped(changes, (r) => [r.gpus, 100 * r.efficiency], (r) => r.label), { min: 0, max: 100 }),
+      curves(`A step by the size of buckets, ${least} images a GPU`, "MiB", "ms",
+        grouped(plain, (r) => [r.bucket_bytes / 2 ** 20, r.step_us / 1e3], (r) => `${r.gpus} GPUs`), { scale: true }),
+      curves(`Efficiency with changes, ${least} images a GPU`, "GPUs", "%", grouped(changes, (r) => [r.gpus, 100 * r.efficiency], label), { min: 0, max: 100 }),
       ...s.timelines.filter((t) => t.images_a_gpu === least || t.end === "bad").map(timeline)),
     table(s.steps, stepColumns, 0),
   ];
