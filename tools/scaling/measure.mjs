@@ -35,6 +35,7 @@ function run(binary, log, steps, ranks) {
     const [user, system] = err.trim().split("\n").at(-1).split(" ").map(Number);
     const lines = readFileSync(log, "utf8").trim().split("\n").map((l) => JSON.parse(l));
     const each = lines.filter((l) => l.event === "train").slice(SKIPPED).map((l) => l.step_s);
+    if (each.length !== steps - SKIPPED) return failed(new SetupError(`${log}: has ${each.length + SKIPPED} steps instead of ${steps}`));
     done({ lines, step: spread(each).median, cpu: user + system });
   }));
 }
