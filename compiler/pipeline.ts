@@ -12,12 +12,13 @@ import { distribute } from "./passes/distribute.js";
 import { cse } from "./passes/cse.js";
 import { dce } from "./passes/dce.js";
 import { expand } from "./passes/expand.js";
+import { gather } from "./passes/gather.js";
 import { nameOutputs } from "./passes/outputs.js";
 import { simplify } from "./passes/simplify.js";
 import { debug, timed } from "./util/debug.js";
 
 /** Graph -> graph. Each entry is verified and dumped under its position and name. */
-export const passes: readonly Pass[] = [simplify, cse, dce, expand, simplify, cse, dce];
+export const passes: readonly Pass[] = [simplify, cse, dce, expand, simplify, cse, dce, gather];
 
 export interface CompileOptions {
   readonly name: string;

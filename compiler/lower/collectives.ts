@@ -1,6 +1,6 @@
 // When ranks talk. A gradient is reduced in place where it lies, many at once: buckets of neighbours in the gradient arena,
 // each begun as soon as backward has filled it, so that sending it overlaps with the rest of backward. Whoever needs a result
-// first waits for all that was begun; so does any step at all while memory is in use that later steps may reuse.
+// first waits for all that was begun; what was sent stays where it is until then (memory.ts).
 
 import { byteSize, elements, type Value } from "../ir/types.js";
 import type { Place, PlacedStep } from "./memory.js";
@@ -80,25 +80,28 @@ function joined(bucket: readonly Member[], places: Map<Value, Place>): Collectiv
 
 function withAwaits(steps: readonly PlacedStep[], places: ReadonlyMap<Value, Place>): PlacedStep[] {
   const out: PlacedStep[] = [];
-  let pending: Value[] = [];
-  const clashes = (v: Value): boolean => pending.some((p) => overlap(v, p, places));
+  let [sent, made]: [Value[], Value[]] = [[], []]; // by collectives that may not have ended
+  const isOf = (list: readonly Value[]) => (v: Value): boolean => list.some((p) => overlap(v, p, places));
   for (const s of steps) {
     const begins = s.do === "collective" && s.op !== "own_rows";
-    const reused = pending.some((p) => places.get(p)?.arena !== "grad");
-    if (pending.length > 0 && ((reused && !begins) || touched(s).some(clashes))) {
+    const { reads, writes } = touched(s);
+    if (writes.some(isOf(sent)) || [...reads, ...writes].some(isOf(made))) {
       out.push({ do: "await" });
-      pending = [];
+      [sent, made] = [[], []];
     }
     out.push(s);
-    if (begins) pending.push(s.from, s.to);
+    if (begins) {
+      sent.push(s.from);
+      made.push(s.to);
+    }
   }
-  if (pending.length > 0) out.push({ do: "await" });
+  if (made.length > 0) out.push({ do: "await" });
   return out;
 }
 
-function touched(s: PlacedStep): readonly Value[] {
-  if (s.do === "launch") return [...s.launch.reads, ...s.launch.writes];
-  return s.do === "await" ? [] : [s.from, s.to];
+function touched(s: PlacedStep): { readonly reads: readonly Value[]; readonly writes: readonly Value[] } {
+  if (s.do === "launch") return s.launch;
+  return s.do === "await" ? { reads: [], writes: [] } : { reads: [s.from], writes: [s.to] };
 }
 
 function overlap(v: Value, w: Value, places: ReadonlyMap<Value, Place>): boolean {

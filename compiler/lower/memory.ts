@@ -87,6 +87,17 @@ class Planner {
       for (const v of l.reads) this.lastUse.set(this.base(v), t);
       for (const v of l.writes) this.writer.set(v, t);
     });
+    this.keepOperands();
+  }
+
+  /** What a collective sends stays until somebody waits for what it brings: whoever reads that first. */
+  private keepOperands(): void {
+    for (const [t, l] of this.launches.entries()) {
+      if (!l.collective || l.collective === "own_rows") continue;
+      const results = new Set(l.writes);
+      const reader = this.launches.findIndex((r, i) => i > t && r.reads.some((v) => results.has(this.base(v))));
+      for (const v of l.reads) this.lastUse.set(this.base(v), Math.max(this.lastUse.get(this.base(v)) ?? t, reader < 0 ? this.launches.length : reader));
+    }
   }
 
   run(): Placed {
@@ -170,7 +181,8 @@ class Planner {
     const l = this.launches[t] as Lowered;
     if (l.collective !== "all_reduce") return;
     const own = this.base(l.reads[0] as Value);
-    const free = this.writer.has(own) && !this.place.has(own) && this.lastUse.get(own) === t && !this.g.outputs.includes(own);
+    const last = !this.launches.some((r, i) => i > t && r.reads.some((v) => this.base(v) === own));
+    const free = this.writer.has(own) && !this.place.has(own) && last && !this.g.outputs.includes(own);
     if (free && byteSize(own.type) === byteSize(sum.type)) this.place.set(own, at);
   }
 

@@ -17,6 +17,19 @@ namespace {
 
 bool begins(const StepInfo& s) { return s.kind == StepKind::all_reduce || s.kind == StepKind::all_gather; }
 
+constexpr int64_t kAlign = 16;  // of a gather's part in a message with others
+
+int64_t room_of(const Plan& plan, const StepInfo& s) { return (plan.tensors[s.args[0]].bytes + kAlign - 1) / kAlign * kAlign; }
+
+/// The end of the run of neighbouring gathers that `step` begins; `step` itself where it begins none.
+int end_of_run(const ProgramInfo& p, int step) {
+  const auto gathers = [&](int i) { return i >= 0 && i < p.steps.size && p.steps[i].kind == StepKind::all_gather; };
+  int end = step;
+  if (gathers(step - 1)) return step;
+  while (gathers(end)) ++end;
+  return end;
+}
+
 int collectives_of(const ProgramInfo& p) { return static_cast<int>(std::count_if(p.steps.begin(), p.steps.end(), begins)); }
 
 }  // namespace
@@ -42,6 +55,7 @@ Collectives::Collectives(const Driver& driver, const Gpu& gpu, const Plan& plan,
   driver.upload(numbers_.get(), numbers.data(), bytes, stream_.get());
   driver.stream_synchronize(stream_.get());
   *static_cast<int32_t*>(progress_.get()) = 0;
+  gathered_ = make_memory(driver, gathered_bytes(), "room for what ranks gather");
   if (in_order) staging_ = make_memory(driver, staging_bytes(), "room for sums in a fixed order");
   nccl_ = std::make_unique<NcclCommunicator>(world, [&gpu] { gpu.use(); }, stream_.get(), in_order ? sums_in_order() : RankSums(), staging_.get());
   world.watch().follow([this](int64_t& done, std::string& what) { where(done, what); });
@@ -60,6 +74,18 @@ int64_t Collectives::staging_bytes() const {
     for (const StepInfo& s : p.steps)
       if (s.kind == StepKind::all_reduce) most = std::max(most, plan_.tensors[s.args[0]].bytes / int64_t{sizeof(float)});
   return rank_part(most, world_.ranks()) * world_.ranks() * int64_t{sizeof(float)};
+}
+
+int64_t Collectives::gathered_bytes() const {
+  int64_t most = 0;
+  for (const ProgramInfo& p : plan_.programs)
+    for (int i = 0; i < p.steps.size; ++i) {
+      const int end = end_of_run(p, i);
+      int64_t bytes = 0;
+      for (int j = i; j < end && end - i > 1; ++j) bytes += room_of(plan_, p.steps[j]);
+      most = std::max(most, bytes);
+    }
+  return most * world_.ranks();
 }
 
 /// kernels/cuda/rank_sum.cuh.
@@ -91,13 +117,43 @@ void Collectives::enqueue(int program, int step, StreamHandle compute) const {
     if (bytes > 0) driver_.copy(to, from + static_cast<DevicePtr>(bytes * world_.rank()), static_cast<size_t>(bytes), compute);
     return;
   }
+  const int end = s.kind == StepKind::all_gather ? end_of_run(p, step) : step + 1;
+  if (end == step) return;  // it went with the first of its neighbours
   driver_.event_record(ready_.get(), compute);
   driver_.stream_wait(stream_.get(), ready_.get(), 0);
   tell(static_cast<int>(std::count_if(p.steps.begin(), p.steps.begin() + step, begins)));
+  if (end - step > 1) return gather(p, step, end);
   const char* const name = plan_.tensors[s.args[1]].name;
   if (s.kind == StepKind::all_reduce)
     nccl_->all_reduce(name, reinterpret_cast<const float*>(from), reinterpret_cast<float*>(to), bytes / int64_t{sizeof(float)});
   else nccl_->all_gather(name, reinterpret_cast<const std::byte*>(from), reinterpret_cast<std::byte*>(to), bytes);
+}
+
+/// Operands side by side, one message, and every result from where its parts of all ranks came.
+void Collectives::gather(const ProgramInfo& p, int first, int end) const {
+  int64_t total = 0;
+  for (int i = first; i < end; ++i) total += room_of(plan_, p.steps[i]);
+  const DevicePtr own = gathered_.get() + static_cast<DevicePtr>(total * world_.rank());
+  int64_t at = 0;
+  for (int i = first; i < end; ++i) {
+    const int32_t from = p.steps[i].args[0];
+    driver_.copy(own + static_cast<DevicePtr>(at), address(from), static_cast<size_t>(plan_.tensors[from].bytes), stream_.get());
+    at += room_of(plan_, p.steps[i]);
+  }
+  nccl_->all_gather("what follows the forward pass", reinterpret_cast<const std::byte*>(own), reinterpret_cast<std::byte*>(gathered_.get()), total);
+  at = 0;
+  for (int i = first; i < end; ++i) {
+    const StepInfo& s = p.steps[i];
+    const size_t bytes = static_cast<size_t>(plan_.tensors[s.args[0]].bytes);
+    CopyRows rows;
+    rows.from = gathered_.get() + static_cast<DevicePtr>(at);
+    rows.from_pitch = static_cast<size_t>(total);
+    rows.to = address(s.args[1]);
+    rows.to_pitch = rows.width = bytes;
+    rows.rows = static_cast<size_t>(world_.ranks());
+    driver_.copy_rows(&rows, stream_.get());
+    at += room_of(plan_, s);
+  }
 }
 
 void Collectives::await(StreamHandle compute) const {

@@ -1,5 +1,5 @@
 // The collective steps of a program on a GPU: on a stream of their own, beside what is computed, and parts of the captured
-// graph like everything else.
+// graph like everything else. Surprising: gathers that are neighbours are one message, put on the stream with the first.
 #pragma once
 
 #include <atomic>
@@ -38,8 +38,10 @@ class Collectives {
  private:
   DevicePtr address(int tensor) const;
   int64_t staging_bytes() const;
+  int64_t gathered_bytes() const;
   RankSums sums_in_order() const;
   void tell(int done) const;
+  void gather(const ProgramInfo& p, int first, int end) const;
   void where(int64_t& done, std::string& what) const;
 
   const Driver& driver_;
@@ -52,7 +54,8 @@ class Collectives {
   Event ready_, done_;
   PinnedMemory progress_;  // i32: how many collectives of the running program have ended
   Memory numbers_;         // i32: 0, 1, 2, ...: where progress_ comes from
-  Memory staging_;
+  Memory staging_;   // of sums in order
+  Memory gathered_;  // of messages that hold several gathers
   std::atomic<int> program_{-1};
   std::unique_ptr<NcclCommunicator> nccl_;
 };

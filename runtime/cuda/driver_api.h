@@ -47,6 +47,23 @@ struct alignas(64) TensorMap {
 };
 constexpr int kTensorBf16 = 9, kInterleaveNone = 0, kSwizzle128 = 3, kL2Promotion256 = 3, kFillZeros = 0;
 
+/// A copy of rows that lie apart: CUDA_MEMCPY2D. Pitches: bytes from one row to the next.
+struct CopyRows {
+  size_t from_x = 0, from_y = 0;
+  unsigned from_type = 2;  // CU_MEMORYTYPE_DEVICE
+  const void* from_host = nullptr;
+  DevicePtr from = 0;
+  void* from_array = nullptr;
+  size_t from_pitch = 0;
+  size_t to_x = 0, to_y = 0;
+  unsigned to_type = 2;
+  void* to_host = nullptr;
+  DevicePtr to = 0;
+  void* to_array = nullptr;
+  size_t to_pitch = 0;
+  size_t width = 0, rows = 0;
+};
+
 /// Every function used: C++ name, exported name, parameters.
 #define MOPROC_CUDA_FUNCTIONS(X)                                                                             \
   X(init, cuInit, (unsigned flags))                                                                          \
@@ -67,6 +84,7 @@ constexpr int kTensorBf16 = 9, kInterleaveNone = 0, kSwizzle128 = 3, kL2Promotio
   X(upload, cuMemcpyHtoDAsync_v2, (DevicePtr to, const void* from, size_t bytes, StreamHandle stream))       \
   X(download, cuMemcpyDtoHAsync_v2, (void* to, DevicePtr from, size_t bytes, StreamHandle stream))           \
   X(copy, cuMemcpyDtoDAsync_v2, (DevicePtr to, DevicePtr from, size_t bytes, StreamHandle stream))           \
+  X(copy_rows, cuMemcpy2DAsync_v2, (const CopyRows* copy, StreamHandle stream))                              \
   X(fill, cuMemsetD8Async, (DevicePtr to, unsigned char value, size_t bytes, StreamHandle stream))           \
   X(stream_create, cuStreamCreate, (StreamHandle * stream, unsigned flags))                                  \
   X(stream_destroy, cuStreamDestroy_v2, (StreamHandle stream))                                               \

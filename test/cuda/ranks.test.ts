@@ -5,7 +5,9 @@ import { spawn, spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "ava";
+import { byteSize, elements, type TensorType } from "../../compiler/ir/types.js";
 import type { Plan, Program } from "../../compiler/lower/plan.js";
+import { alignUp } from "../../compiler/util/math.js";
 import { root } from "../../compiler/util/root.js";
 import { Shell } from "../support/cli.js";
 import { emulated, haveEmulator } from "../support/emulated.js";
@@ -60,12 +62,18 @@ run("collectives come in the plan's order, gradients in buckets from the end of 
   const plan = JSON.parse(readFileSync(shell.at("art", "plan.json"), "utf8")) as Plan;
   const of = (name: string): string[] => {
     const p = plan.programs.find((q) => q.name === name && q.ranks === 4) as Program;
-    return p.steps.flatMap((s) => {
-      if (s.do !== "all_reduce" && s.do !== "all_gather") return [];
-      const { shape, dtype } = (plan.tensors[s.from] as Plan["tensors"][number]).type;
-      const size = shape.reduce((a, b) => a * b, 1);
-      return [s.do === "all_reduce" ? `all_reduce ${size}` : `all_gather ${size * { f32: 4, i64: 8, u8: 1 }[dtype as "f32" | "i64" | "u8"]}`];
-    });
+    const typeOf = (s: { readonly from: number }): TensorType => (plan.tensors[s.from] as Plan["tensors"][number]).type;
+    const lines: string[] = [];
+    let message: number[] = []; // bytes of neighbouring gathers, which go together
+    for (const s of [...p.steps, { do: "await" } as const]) {
+      if (s.do === "all_gather") message.push(byteSize(typeOf(s)));
+      else if (message.length > 0) {
+        lines.push(`all_gather ${message.length === 1 ? message[0] : message.reduce((sum, bytes) => sum + alignUp(bytes, 16), 0)}`);
+        message = [];
+      }
+      if (s.do === "all_reduce") lines.push(`all_reduce ${elements(typeOf(s).shape)}`);
+    }
+    return lines;
   };
   const states = plan.state.filter((s) => s.firstRank).map((s) => (plan.tensors[s.tensor]?.type.shape[0] as number) * 4);
   const evaluation = states.map((bytes) => `broadcast ${bytes}`);

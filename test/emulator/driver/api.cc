@@ -214,6 +214,18 @@ Result cuMemcpyDtoDAsync_v2(DevicePtr to, DevicePtr from, size_t bytes, StreamHa
     });
   });
 }
+Result cuMemcpy2DAsync_v2(const CopyRows* copy, StreamHandle stream) {
+  return in_context(__func__, [=] {
+    const CopyRows c = *copy;
+    require(c.from_type == 2 && c.to_type == 2 && c.from_x + c.from_y + c.to_x + c.to_y == 0 && c.width <= c.from_pitch && c.width <= c.to_pitch);
+    const auto each = [c](const auto& row) {
+      for (size_t r = 0; r < c.rows; ++r)
+        row(machine().device_bytes(c.to + r * c.to_pitch, c.width, "a copy of rows"), machine().device_bytes(c.from + r * c.from_pitch, c.width, "a copy of rows"));
+    };
+    each([](auto*, auto*) {});
+    machine().queue(stream_of(stream), [=] { each([&](auto* to, const auto* from) { std::memcpy(to, from, c.width); }); });
+  });
+}
 Result cuMemsetD8Async(DevicePtr to, unsigned char value, size_t bytes, StreamHandle stream) {
   return in_context(__func__, [=] {
     machine().device_bytes(to, bytes, "a fill");

@@ -40,6 +40,11 @@ MOPROC_CUDA_FUNCTIONS(DECLARE)
   static_assert(same_call(static_cast<ours::name##_t>(nullptr), static_cast<decltype(&::symbol)>(nullptr)));
 MOPROC_CUDA_FUNCTIONS(COMPARE)
 
+static_assert(cuda::kNotReady == CUDA_ERROR_NOT_READY && cuda::CopyRows().from_type == CU_MEMORYTYPE_DEVICE);
+static_assert(sizeof(cuda::CopyRows) == sizeof(CUDA_MEMCPY2D) && offsetof(cuda::CopyRows, from) == offsetof(CUDA_MEMCPY2D, srcDevice) &&
+              offsetof(cuda::CopyRows, from_pitch) == offsetof(CUDA_MEMCPY2D, srcPitch) && offsetof(cuda::CopyRows, to) == offsetof(CUDA_MEMCPY2D, dstDevice) &&
+              offsetof(cuda::CopyRows, to_pitch) == offsetof(CUDA_MEMCPY2D, dstPitch) && offsetof(cuda::CopyRows, width) == offsetof(CUDA_MEMCPY2D, WidthInBytes) &&
+              offsetof(cuda::CopyRows, rows) == offsetof(CUDA_MEMCPY2D, Height));
 static_assert(cuda::kOutOfMemory == CUDA_ERROR_OUT_OF_MEMORY && cuda::kNoDevice == CUDA_ERROR_NO_DEVICE);
 static_assert(cuda::kInvalidImage == CUDA_ERROR_INVALID_IMAGE &&
               cuda::kNoBinaryForGpu == CUDA_ERROR_NO_BINARY_FOR_GPU);

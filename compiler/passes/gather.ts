@@ -1,0 +1,30 @@
+// Of several ranks: gathers that no other gather needs come one behind the other, as soon as all their operands are there. They are
+// small (losses, labels, queries), so what they cost is their number: neighbours travel as one message (runtime/cuda/collectives.h),
+// and the backward pass, which does not read them, hides it.
+
+import type { Graph, Node, Pass, Value } from "../ir/types.js";
+
+export const gather: Pass = {
+  name: "gather",
+  run(g: Graph): Graph {
+    const gathers = g.nodes.filter((n) => n.op === "all_gather");
+    const needed = needs(g.nodes, gathers);
+    const moved = gathers.filter((n) => !needed.has(n));
+    if (moved.length < 2) return g;
+    const first = needs(g.nodes, moved);
+    const nodes = [...g.nodes.filter((n) => first.has(n)), ...moved, ...g.nodes.filter((n) => !first.has(n) && !moved.includes(n))];
+    return nodes.every((n, i) => n === g.nodes[i]) ? g : { ...g, nodes };
+  },
+};
+
+/** The nodes that the operands of `of` are computed by. */
+function needs(nodes: readonly Node[], of: readonly Node[]): ReadonlySet<Node> {
+  const values = new Set<Value>(of.flatMap((n) => n.inputs));
+  const found = new Set<Node>();
+  for (const n of nodes.toReversed()) {
+    if (!n.outputs.some((v) => values.has(v))) continue;
+    found.add(n);
+    for (const v of n.inputs) values.add(v);
+  }
+  return found;
+}
