@@ -21,7 +21,6 @@ interface Timeline {
     { readonly length: number; readonly compute: number; readonly communication: number; readonly waited: number };
   eventsOf(plan: Plan, program: Program): Event[];
   rebucket(plan: Plan, events: readonly Event[], bucketBytes: number, lastBytes?: number): Event[];
-  together(events: readonly Event[]): Event[];
 }
 interface Plans {
   planOf(of: object): Plan;
@@ -40,7 +39,7 @@ interface Results {
   results(o: object, dir: string, say: (line: string) => void): Promise<{ readonly data: ScalingData; readonly text: string; html(): Promise<string> }>;
 }
 const tool = async <T>(name: string): Promise<T> => (await import(pathToFileURL(join(root, "tools", "scaling", name)).href)) as T;
-const { simulate, eventsOf, rebucket, together } = await tool<Timeline>("timeline.mjs");
+const { simulate, eventsOf, rebucket } = await tool<Timeline>("timeline.mjs");
 const { planOf, programOf } = await tool<Plans>("plans.mjs");
 const { sent, handedOver, wire } = await tool<Wire>("wire.mjs");
 const { networks, measured } = await tool<Nccl>("nccl.mjs");
@@ -119,9 +118,7 @@ test("cut as the compiler cuts, the buckets are the plan's; smaller ones carry t
   t.is(buckets(rebucket(plan, events, 1 << 30)).length, 1);
   const last = buckets(rebucket(plan, events, BUCKET_BYTES, 1 << 18)).at(-1) as readonly [number, number];
   t.true(last[1] <= 1 << 18 && last[0] === buckets(events).at(-1)?.[0]);
-  const gathers = (of: readonly Event[]): readonly number[] =>
-    of.flatMap((e) => (e.do === "collective" && e.op === "all_gather" && e.kind !== "keys" ? [e.bytes] : []));
-  t.deepEqual(gathers(together(events)), [gathers(events).reduce((a, b) => a + b)]);
+  t.deepEqual(events.flatMap((e) => (e.do === "collective" && e.op === "all_gather" ? [e.kind] : [])), ["keys", "small"], "neighbouring gathers are one message");
 });
 
 for (const shuffle of ["load", "exchange"])

@@ -59,7 +59,7 @@ export function simulatedText(s) {
 ${steps(s.steps)}
 Milliseconds of a step with buckets of so many MiB (16 is compiled in); "1 MiB last": at most that is left for the end of backward
 ${buckets(s.buckets)}
-Efficiency as it is, with changes that nobody has made yet, and with kernels that take 1.5 times what is predicted
+Efficiency as it is, with a change that nobody has made yet, and with kernels that take 1.5 times what is predicted
 ${changes(s.changes)}
 How key images reach the rank that encodes them
 ${shuffles(s.shuffles)}`;
@@ -87,7 +87,7 @@ function buckets(rows) {
 }
 
 const changes = (rows) => show(
-  ["images a GPU, GPUs", "as it is", "one small message", "+ last bucket 1 MiB", "as it is, slower kernels"],
+  ["images a GPU, GPUs", "as it is", "last bucket 1 MiB", "as it is, slower kernels"],
   lines(pairs(rows), label, (p) => range(p, (r) => percent(r.efficiency))),
 );
 

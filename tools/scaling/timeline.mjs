@@ -10,16 +10,27 @@ import { kindOf } from "./plans.mjs";
 
 /**
  * A program as events in plan order: {do: "compute", us}, {do: "collective", op, kind, name, bytes: what a rank hands over},
- * {do: "await"}. Times are those that the compiler predicts; copies read and write at the rate of memory.
+ * {do: "await"}. Times are those that the compiler predicts; copies read and write at the rate of memory. Neighbouring gathers are one
+ * message, as the runtime sends them.
  */
 export function eventsOf(plan, program) {
-  return program.steps.map((s) => {
+  return joined(program.steps.map((s) => {
     if (s.do === "launch") return { do: "compute", us: predictedMicroseconds(s, plan.target), step: s };
     if (s.do === "await") return { do: "await" };
     const to = byteSize(plan.tensors[s.to].type);
     if (s.do === "copy" || s.do === "own_rows") return { do: "compute", us: predictedMicroseconds({ bytes: 2 * to, flops: 0 }, plan.target) };
     return { do: "collective", op: s.do, kind: kindOf(plan, s), name: s.name, bytes: byteSize(plan.tensors[s.from].type), step: s };
-  });
+  }));
+}
+
+function joined(events) {
+  const out = [];
+  for (const e of events) {
+    const last = out.at(-1);
+    if (e.op !== "all_gather" || last?.op !== "all_gather") out.push(e);
+    else out[out.length - 1] = { ...last, kind: "small", name: "queries, labels, losses, mail", bytes: last.bytes + e.bytes };
+  }
+  return out;
 }
 
 /**
@@ -94,18 +105,4 @@ function divided(bucket, bytes) {
   const few = bucket.filter((m) => m.offset + m.room - bucket[0].offset <= bytes).length;
   const own = Math.max(1, few);
   return own >= bucket.length ? [bucket] : [bucket.slice(own), bucket.slice(0, own)];
-}
-
-/**
- * The same events with one message for everything small: queries, labels, losses and mail go together, as soon as the forward
- * pass is through. The compiler does not do that yet.
- */
-export function together(events) {
-  const small = events.filter((e) => e.do === "collective" && e.op === "all_gather" && !["keys", "images"].includes(e.kind));
-  const bytes = small.reduce((sum, e) => sum + e.bytes, 0);
-  const first = events.findIndex((e) => e.kind === "gradients");
-  return events.flatMap((e, i) => [
-    ...(i === first && bytes > 0 ? [{ do: "collective", op: "all_gather", kind: "losses", name: "everything small", bytes }] : []),
-    ...(small.includes(e) ? [] : [e]),
-  ]);
 }
