@@ -6,8 +6,8 @@ import { byteSize, elements, type Value } from "../ir/types.js";
 import type { Place, PlacedStep } from "./memory.js";
 import { roomOf } from "./plan.js";
 
-/** Bytes of gradients that are worth a message of their own: large enough for a network's full bandwidth. */
-export const BUCKET_BYTES = 16 << 20;
+/** Bytes of gradients that are worth a message of their own: docs/scaling.md compares sizes. */
+export const BUCKET_BYTES = 32 << 20;
 
 export interface Scheduled {
   readonly steps: readonly PlacedStep[];

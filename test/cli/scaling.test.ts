@@ -105,7 +105,7 @@ const tiny = { network: "resnet10", width: 0.125, imageSize: 32, numClass: 4, lo
 const flags = ["-a", "resnet10", "--width", "0.125", "--image-size", "32", "--num-class", "4", "--low-dim", "16", "--moco_queue", "64", "-b", "16", "--ranks", "2"];
 
 test("cut as the compiler cuts, the buckets are the plan's; smaller ones carry the same gradients, earlier", (t) => {
-  const plan = planOf({ sizes: { ...tiny, width: 1, imageInput: "u8" }, perRank: 8, ranks: 2, only: ["clean"] });
+  const plan = planOf({ sizes: { ...tiny, network: "resnet18", width: 1, imageInput: "u8" }, perRank: 8, ranks: 2, only: ["clean"] });
   const events = eventsOf(plan, programOf(plan, "clean", 2));
   const buckets = (of: readonly Event[]): readonly (readonly [number, number])[] =>
     of.flatMap((e, i) => (e.do === "collective" && e.kind === "gradients" ? [[of.slice(0, i).filter((f) => f.do === "compute").length, e.bytes] as const] : []));

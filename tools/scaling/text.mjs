@@ -57,7 +57,7 @@ export function simulatedText(s) {
   const { network, phase, cluster } = s.settings;
   return `Simulated, nothing of it was run: ${network}, ${phase} phase, bf16, H200, ${cluster.gpus} GPUs a node, ${cluster.net} GB/s between nodes; good .. bad end of what is not known
 ${steps(s.steps)}
-Milliseconds of a step with buckets of so many MiB (16 is compiled in); "1 MiB last": at most that is left for the end of backward
+Milliseconds of a step with buckets of so many MiB (32 is compiled in); "1 MiB last": at most that is left for the end of backward
 ${buckets(s.buckets)}
 Efficiency as it is, with a change that nobody has made yet, and with kernels that take 1.5 times what is predicted
 ${changes(s.changes)}
