@@ -6,27 +6,24 @@
 namespace moproc {
 namespace {
 
-/// (outer, rows, cols) -> (outer, cols, rows), in tiles that keep both sides in cache.
-template <class T>
-void transpose(int64_t outer, int64_t rows, int64_t cols, const T* from, T* to) {
-  constexpr int64_t kTile = 32;
-  for (int64_t o = 0; o < outer; ++o, from += rows * cols, to += rows * cols)
+/// (outer, rows, cols) -> (outer, cols, rows), in tiles that keep both sides in cache. Elements have kSize bytes and any
+/// address: logical ones may lie anywhere in a mapped file.
+template <size_t kSize>
+void transpose(int64_t outer, int64_t rows, int64_t cols, const std::byte* from, std::byte* to) {
+  constexpr int64_t kTile = 32, kStep = kSize;
+  for (int64_t o = 0; o < outer; ++o, from += rows * cols * kStep, to += rows * cols * kStep)
     for (int64_t r0 = 0; r0 < rows; r0 += kTile)
       for (int64_t c0 = 0; c0 < cols; c0 += kTile)
         for (int64_t r = r0; r < rows && r < r0 + kTile; ++r)
-          for (int64_t c = c0; c < cols && c < c0 + kTile; ++c) to[c * rows + r] = from[r * cols + c];
+          for (int64_t c = c0; c < cols && c < c0 + kTile; ++c) std::memcpy(to + (c * rows + r) * kStep, from + (r * cols + c) * kStep, kSize);
 }
 
-void transpose_bytes(int64_t size, int64_t outer, int64_t rows, int64_t cols, const void* from, void* to) {
-  const auto as = [&](auto zero) {
-    using T = decltype(zero);
-    transpose(outer, rows, cols, static_cast<const T*>(from), static_cast<T*>(to));
-  };
+void transpose_bytes(int64_t size, int64_t outer, int64_t rows, int64_t cols, const std::byte* from, std::byte* to) {
   switch (size) {
-    case 1: return as(uint8_t{});
-    case 2: return as(uint16_t{});
-    case 4: return as(uint32_t{});
-    default: return as(uint64_t{});
+    case 1: return transpose<1>(outer, rows, cols, from, to);
+    case 2: return transpose<2>(outer, rows, cols, from, to);
+    case 4: return transpose<4>(outer, rows, cols, from, to);
+    default: return transpose<8>(outer, rows, cols, from, to);
   }
 }
 
