@@ -32,16 +32,35 @@ constexpr int kSpins = 2000;
 constexpr uint64_t kMagic = 0x6d6f70726f633031;
 constexpr int kText = 192;
 
+/// A text that others may read while it is written: then they get a mixture, but nothing behind its end.
+template <size_t kRoom>
+class SharedText {
+ public:
+  void set(const std::string& text) {
+    const size_t size = std::min(text.size(), kRoom - 1);
+    for (size_t i = 0; i < size; ++i) bytes_[i].store(text[i], std::memory_order_relaxed);
+    bytes_[size].store('\0', std::memory_order_relaxed);
+  }
+  std::string get() const {
+    std::string text;
+    for (char c; text.size() < kRoom - 1 && (c = bytes_[text.size()].load(std::memory_order_relaxed)) != '\0';) text += c;
+    return text;
+  }
+
+ private:
+  std::atomic<char> bytes_[kRoom];
+};
+
 /// What the others know of a rank.
-struct alignas(128) RankState {
+struct alignas(kShmAlignment) RankState {
   std::atomic<uint32_t> count;    // pieces handed over; a futex
   std::atomic<uint32_t> waiters;  // ranks that sleep on it
   std::atomic<int32_t> pid;
   std::atomic<int64_t> step;
   std::atomic<uint32_t> gave_up;  // 1: `why` is complete
-  char host[64];
-  char what[kText];               // the collective it is in
-  char why[kText];
+  SharedText<64> host;
+  SharedText<kText> what;         // the collective it is in
+  SharedText<kText> why;
 };
 
 struct Header {
@@ -49,15 +68,14 @@ struct Header {
   int32_t ranks;
   int64_t bytes;
 };
-static_assert(std::atomic<uint32_t>::is_always_lock_free && std::atomic<int64_t>::is_always_lock_free);
+static_assert(std::atomic<char>::is_always_lock_free && std::atomic<uint32_t>::is_always_lock_free && std::atomic<int64_t>::is_always_lock_free &&
+              sizeof(std::atomic<char>) == 1);
 
 size_t header_bytes() { return sizeof(RankState); }
 size_t segment_bytes(int ranks) {
   const size_t states = header_bytes() + sizeof(RankState) * static_cast<size_t>(ranks);
   return (states + 4095) / 4096 * 4096 + static_cast<size_t>(kSets) * static_cast<size_t>(ranks) * kPiece;
 }
-
-void copy_text(char* to, size_t room, const std::string& text) { std::snprintf(to, room, "%s", text.c_str()); }
 
 /// Whether the process has ended: gone, or dead and not yet collected by its parent.
 bool has_ended(int pid) {
@@ -78,15 +96,17 @@ void futex_wake(std::atomic<uint32_t>& word) { syscall(SYS_futex, reinterpret_ca
 
 class ShmCommunicator : public Communicator {
  public:
-  ShmCommunicator(const ShmOptions& o, void* memory) : o_(o), memory_(static_cast<std::byte*>(memory)) {
+  ShmCommunicator(const ShmOptions& o, void* memory, bool mapped) : o_(o), memory_(static_cast<std::byte*>(memory)), mapped_(mapped) {
     RankState& own = state(o.rank);
-    char host[sizeof own.host] = "";
+    char host[64] = "";
     gethostname(host, sizeof host - 1);
-    copy_text(own.host, sizeof own.host, host);
+    own.host.set(host);
     own.step = -1;
     own.pid = getpid();
   }
-  ~ShmCommunicator() override { munmap(memory_, segment_bytes(o_.ranks)); }
+  ~ShmCommunicator() override {
+    if (mapped_) munmap(memory_, segment_bytes(o_.ranks));
+  }
   ShmCommunicator(const ShmCommunicator&) = delete;
   ShmCommunicator& operator=(const ShmCommunicator&) = delete;
 
@@ -97,7 +117,7 @@ class ShmCommunicator : public Communicator {
 
   void give_up(const std::string& why) noexcept override {
     RankState& own = state(o_.rank);
-    copy_text(own.why, sizeof own.why, why);
+    own.why.set(why);
     own.gave_up = 1;
     futex_wake(own.count);
   }
@@ -150,7 +170,7 @@ class ShmCommunicator : public Communicator {
     return memory_ + slots + (static_cast<size_t>(set_) * static_cast<size_t>(o_.ranks) + static_cast<size_t>(rank)) * kPiece;
   }
 
-  void begin(const char* collective, const char* what) { copy_text(state(o_.rank).what, kText, std::string(collective) + " of " + what); }
+  void begin(const char* collective, const char* what) { state(o_.rank).what.set(std::string(collective) + " of " + what); }
 
   /// This rank is done with its part of the piece; returns when all are.
   void count_piece() {
@@ -186,7 +206,7 @@ class ShmCommunicator : public Communicator {
     for (int q = 0; q < o_.ranks; ++q) {
       RankState& other = state(q);
       if (q == o_.rank) continue;
-      if (other.gave_up) throw LostRank(who(q) + " gave up: " + other.why);
+      if (other.gave_up) throw LostRank(who(q) + " gave up: " + other.why.get());
       if (const int pid = other.pid; pid != 0 && has_ended(pid)) throw LostRank(who(q) + " has died, in " + place(q) + "; this rank waits in " + place(o_.rank));
     }
     if (seconds > o_.timeout) {
@@ -197,14 +217,16 @@ class ShmCommunicator : public Communicator {
     }
   }
 
-  std::string who(int r) { return "rank " + std::to_string(r) + " (process " + std::to_string(state(r).pid) + " on " + state(r).host + ")"; }
+  std::string who(int r) { return "rank " + std::to_string(r) + " (process " + std::to_string(state(r).pid) + " on " + state(r).host.get() + ")"; }
   std::string place(int r) {
-    const RankState& s = state(r);
-    return s.step < 0 ? std::string(s.what[0] ? s.what : "the beginning") : "step " + std::to_string(s.step) + ", " + (s.what[0] ? s.what : "no collective yet");
+    const int64_t step = state(r).step;
+    const std::string what = state(r).what.get();
+    return step < 0 ? (what.empty() ? "the beginning" : what) : "step " + std::to_string(step) + ", " + (what.empty() ? "no collective yet" : what);
   }
 
   const ShmOptions o_;
   std::byte* const memory_;
+  const bool mapped_;
   int set_ = 0;
 };
 
@@ -234,7 +256,7 @@ std::unique_ptr<Communicator> make_shm(const ShmOptions& options, std::string& n
     header.ranks = options.ranks;
     header.bytes = static_cast<int64_t>(bytes);
     header.magic = kMagic;
-    return std::make_unique<ShmCommunicator>(options, memory);
+    return std::make_unique<ShmCommunicator>(options, memory, true);
   }
   const int fd = shm_open(name.c_str(), O_RDWR, 0600);
   if (fd < 0) throw InputError("shared memory " + name + ": " + std::strerror(errno) + "; all ranks have to be on one machine, and see one /dev/shm");
@@ -249,8 +271,12 @@ std::unique_ptr<Communicator> make_shm(const ShmOptions& options, std::string& n
     munmap(memory, bytes);
     throw InputError("shared memory " + name + " is not of this run");
   }
-  return std::make_unique<ShmCommunicator>(options, memory);
+  return std::make_unique<ShmCommunicator>(options, memory, true);
 }
+
+size_t shm_bytes(int ranks) { return segment_bytes(ranks); }
+
+std::unique_ptr<Communicator> make_shm_in(void* memory, const ShmOptions& options) { return std::make_unique<ShmCommunicator>(options, memory, false); }
 
 void unlink_shm(const std::string& name) { shm_unlink(name.c_str()); }
 

@@ -1,6 +1,7 @@
 // Ranks on one machine, through shared memory: a slot a rank, and counters that say how far each has come.
 #pragma once
 
+#include <cstddef>
 #include <memory>
 #include <string>
 
@@ -19,5 +20,10 @@ std::unique_ptr<Communicator> make_shm(const ShmOptions& options, std::string& n
 
 /// Takes the name away once every rank is attached: nothing is left behind in /dev/shm. By rank 0.
 void unlink_shm(const std::string& name);
+
+/// The same over `memory`, shm_bytes(ranks) zeros that outlive all of them: for ranks that are threads of one process.
+inline constexpr size_t kShmAlignment = 128;
+size_t shm_bytes(int ranks);
+std::unique_ptr<Communicator> make_shm_in(void* memory, const ShmOptions& options);
 
 }  // namespace moproc::comm
