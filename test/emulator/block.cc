@@ -28,7 +28,7 @@ bool Block::run(unsigned index) {
   start(index);
   running_block() = this;
   current_ = choose();
-  moproc_emulator_switch(&main_, current_->sp);
+  switch_stacks(main_, current_->stack);
   running_block() = nullptr;
   if (error_.empty()) {
     const std::string damage = shared_.damage();
@@ -51,7 +51,7 @@ void Block::start(unsigned index) {
   ready_.clear();
   for (unsigned i = n; i-- > 0;) {
     Fiber& f = fibers_[i];
-    f.sp = stacks_->prepare(i, enter);
+    f.stack = stacks_->prepare(i, enter);
     f.place = {{i, 0, 0}, {index, 0, 0}, {n, 1, 1}, {launch_.grid, 1, 1}};
     f.ended = false;
     f.wait = Wait::nothing;
@@ -62,6 +62,8 @@ void Block::start(unsigned index) {
 
 void Block::enter() {
   Block& b = *running_block();
+  Stopped other;
+  has_switched(b.main_.bottom == nullptr ? b.main_ : other);
   b.kernel_();
   b.end_of_fiber();
 }
@@ -71,7 +73,7 @@ void Block::end_of_fiber() {
   Fiber& me = *current_;
   me.ended = true;
   --live_;
-  if (live_ == 0) moproc_emulator_switch(&me.sp, main_);
+  if (live_ == 0) switch_stacks(me.stack, main_);
   if (block_barrier_.arrived == live_) release(Wait::block_barrier, 0);
   const unsigned first = me.place.thread.x / 32 * 32;
   Warp& w = warps_[first / 32];
@@ -121,7 +123,7 @@ void Block::go(Fiber* next) {
   Fiber* const me = current_;
   if (next == me) return;
   current_ = next;
-  moproc_emulator_switch(&me->sp, next->sp);
+  switch_stacks(me->stack, next->stack);
 }
 
 void Block::park(Wait wait) {
@@ -255,8 +257,7 @@ void Block::fail(const std::string& what) { abandon(who(*current_) + what); }
 
 void Block::abandon(const std::string& error) {
   error_ = error;
-  void* unused;
-  moproc_emulator_switch(&unused, main_);
+  switch_stacks(current_->stack, main_);
   __builtin_unreachable();
 }
 

@@ -15,7 +15,7 @@ namespace emulator {
 enum class Wait { nothing, block_barrier, named_barrier, warp, condition };
 
 struct Fiber {
-  void* sp = nullptr;
+  Stopped stack;
   Place place;
   bool ended = false;
   Wait wait = Wait::nothing;
@@ -51,7 +51,7 @@ class Block {
 
   /// For the fault handler: whether the address is in the page below a stack; where a fiber that has failed may run.
   bool is_stack_guard(const void* address) const;
-  void* top_of_running_stack() const { return stacks_->top(current_->place.thread.x); }
+  const Stopped& running_stack() const { return current_->stack; }
   const std::string& kernel_name() const { return launch_.name; }
 
  private:
@@ -90,7 +90,7 @@ class Block {
   Barrier block_barrier_, named_[16];
   States states_;
   Fiber* current_ = nullptr;
-  void* main_ = nullptr;  // stack of run()
+  Stopped main_;  // stack of run()
   unsigned live_ = 0, conditions_ = 0;
   uint64_t rng_ = 0;
   std::string error_;

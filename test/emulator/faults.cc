@@ -44,7 +44,9 @@ void on_fault(int signal, siginfo_t* info, void* context) {
   fault_address = static_cast<const unsigned char*>(info->si_addr);
   fault_writes = (registers[REG_ERR] & 2) != 0;
   fault_misaligned = info->si_code == SI_KERNEL;  // of 16-byte accesses: x86 has no address to report
-  const auto top = reinterpret_cast<uintptr_t>(running_block()->top_of_running_stack());
+  const Stopped& stack = running_block()->running_stack();
+  forget_frames(stack.bottom, stack.bytes);
+  const uintptr_t top = reinterpret_cast<uintptr_t>(stack.bottom) + stack.bytes;
   registers[REG_RSP] = static_cast<greg_t>((top & ~uintptr_t{15}) - 8);
   registers[REG_RIP] = static_cast<greg_t>(reinterpret_cast<uintptr_t>(&report));
 }

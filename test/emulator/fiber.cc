@@ -8,6 +8,10 @@
 #include <new>
 #include <stdexcept>
 
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
+#endif
+
 asm(R"(
 .pushsection .text
 .globl moproc_emulator_switch
@@ -34,6 +38,21 @@ moproc_emulator_switch:
 
 namespace emulator {
 
+#if defined(__SANITIZE_ADDRESS__)
+void switch_stacks(Stopped& from, const Stopped& to) {
+  void* frames = nullptr;
+  __sanitizer_start_switch_fiber(&frames, to.bottom, to.bytes);
+  moproc_emulator_switch(&from.sp, to.sp);
+  __sanitizer_finish_switch_fiber(frames, nullptr, nullptr);
+}
+void has_switched(Stopped& from) { __sanitizer_finish_switch_fiber(nullptr, &from.bottom, &from.bytes); }
+void forget_frames(const void* bottom, size_t bytes) { __asan_unpoison_memory_region(bottom, bytes); }
+#else
+void switch_stacks(Stopped& from, const Stopped& to) { moproc_emulator_switch(&from.sp, to.sp); }
+void has_switched(Stopped&) {}
+void forget_frames(const void*, size_t) {}
+#endif
+
 Stacks::Stacks(unsigned count) : count_(count) {
   void* const p = mmap(nullptr, count * stack_bytes, PROT_READ | PROT_WRITE,
                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -47,14 +66,16 @@ Stacks::Stacks(unsigned count) : count_(count) {
 }
 Stacks::~Stacks() { munmap(base_, count_ * stack_bytes); }
 
-void* Stacks::prepare(unsigned i, void (*entry)()) const {
+Stopped Stacks::prepare(unsigned i, void (*entry)()) const {
   // Tops at different offsets in their pages: equal ones would compete for the same sets of the cache.
   const size_t shift = 64 + (i * 192u) % 2048u;
   void** sp = reinterpret_cast<void**>((reinterpret_cast<uintptr_t>(top(i)) - shift) & ~uintptr_t{15});
   *--sp = nullptr;  // where entry would return to
   *--sp = reinterpret_cast<void*>(entry);
   for (int r = 0; r < 6; ++r) *--sp = nullptr;
-  return sp;
+  const auto bytes = static_cast<size_t>(top(i) - bottom(i));
+  forget_frames(bottom(i), bytes);
+  return {sp, bottom(i), bytes};
 }
 
 std::shared_ptr<Stacks> borrow_stacks(unsigned count) {
