@@ -13,12 +13,13 @@ struct Split {
   Vec m, e;
 };
 MOPROC_INLINE Split split(Vec x) {
-  constexpr int sqrt_half = 0x3f3504f3;
+  constexpr unsigned sqrt_half = 0x3f3504f3;  // unsigned: of what is not positive the difference wraps, and log drops it
   Split r;
 #pragma unroll
   for (int i = 0; i < 8; ++i) {
-    const int bits = __float_as_int(x.x[i]), e = (bits - sqrt_half) >> 23;
-    r.m.x[i] = __int_as_float(bits - e * (1 << 23));
+    const unsigned bits = static_cast<unsigned>(__float_as_int(x.x[i]));
+    const int e = static_cast<int>(bits - sqrt_half) >> 23;
+    r.m.x[i] = __int_as_float(static_cast<int>(bits - (static_cast<unsigned>(e) << 23)));
     r.e.x[i] = static_cast<float>(e);
   }
   return r;

@@ -64,7 +64,10 @@ Stacks::Stacks(unsigned count) : count_(count) {
       throw std::runtime_error("emulator: no guard page for a stack (vm.max_map_count?)");
     }
 }
-Stacks::~Stacks() { munmap(base_, count_ * stack_bytes); }
+Stacks::~Stacks() {
+  forget_frames(base_, count_ * stack_bytes);
+  munmap(base_, count_ * stack_bytes);
+}
 
 Stopped Stacks::prepare(unsigned i, void (*entry)()) const {
   // Tops at different offsets in their pages: equal ones would compete for the same sets of the cache.

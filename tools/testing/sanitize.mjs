@@ -12,8 +12,7 @@ const kernels = ["conv", "loss", "math", "matmul", "move", "pointwise", "pool", 
 
 /**
  * `small`: programs of the short run. `all`: programs of the long one, everything when there is no list. `without`: what that
- * leaves out, and why. `leaking`: programs in which blocks of the emulator fail on purpose and are left as they stand, with what
- * their frames own.
+ * leaves out, and why.
  */
 const sanitizers = [
   {
@@ -21,10 +20,10 @@ const sanitizers = [
     flags: "address,undefined",
     env: {
       ASAN_OPTIONS: "halt_on_error=1:detect_leaks=1:strict_string_checks=1:check_initialization_order=1",
+      LSAN_OPTIONS: `suppressions="${join(root, "tools", "testing", "lsan.supp")}":print_suppressions=0`,
       UBSAN_OPTIONS: "halt_on_error=1:print_stacktrace=1",
     },
     small: ["formats_test", "comm_test"],
-    leaking: /^cuda_(emulator|primitives|primitives_sm90)_test$/,
   },
   {
     name: "tsan",
@@ -32,7 +31,7 @@ const sanitizers = [
     env: { TSAN_OPTIONS: "halt_on_error=1:second_deadlock_stack=1" },
     small: ["comm_test", "threads_test", "data_loader_test"],
     all: ["comm_test", "threads_test", "data_loader_test", "data_sample_test", "data_tools_test", "runtime_test", ...kernels],
-    without: "cuda_*: ThreadSanitizer would have to follow the emulator's stacks; kernels of AVX-512: their tasks are cut as those of AVX2; else: no threads",
+    without: "cuda_*: ThreadSanitizer would have to follow the stacks of the emulator; *_test_v4: the code of v3 with wider registers; else: no threads",
   },
 ];
 
@@ -72,9 +71,7 @@ export async function sanitize(count, { small = false, wanted = () => true } = {
     if (blind) count.skipped.push(`${s.name}: leaks - LeakSanitizer cannot trace processes here (ptrace)`);
     for (const f of chosen) {
       const env = { ...process.env, ...s.env };
-      const leaking = s.leaking?.test(basename(f));
-      if (leaking) count.skipped.push(`${s.name}/${basename(f)}: leaks - blocks that fail are left as they stand`);
-      if (leaking || blind) env.ASAN_OPTIONS += ":detect_leaks=0";
+      if (blind) env.ASAN_OPTIONS += ":detect_leaks=0";
       programs.push({ name: `${s.name}/${basename(f)}`, command: [...launcher(), f], options: { env, report: finding } });
     }
   }

@@ -1,6 +1,7 @@
 // Shared memory between threads that stand for ranks: the same protocol, where a race detector sees both sides of it. (The
 // processes of shm_test.cc are strangers to each other.)
 #include <atomic>
+#include <cstddef>
 #include <exception>
 #include <functional>
 #include <memory>
@@ -17,9 +18,9 @@ namespace {
 
 /// Runs `body` as `ranks` threads; what each threw, "" for nothing.
 std::vector<std::string> together(int ranks, double timeout, const std::function<void(Communicator&)>& body) {
-  std::vector<std::max_align_t> memory(shm_bytes(ranks) / sizeof(std::max_align_t) + kShmAlignment);
+  std::vector<std::byte> memory(shm_bytes(ranks) + kShmAlignment);
   void* at = memory.data();
-  size_t room = memory.size() * sizeof(std::max_align_t);
+  size_t room = memory.size();
   REQUIRE(std::align(kShmAlignment, shm_bytes(ranks), at, room) != nullptr);
   std::vector<std::string> why(static_cast<size_t>(ranks));
   std::vector<std::thread> threads;
