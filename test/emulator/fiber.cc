@@ -70,14 +70,14 @@ Stacks::~Stacks() {
 }
 
 Stopped Stacks::prepare(unsigned i, void (*entry)()) const {
+  const auto bytes = static_cast<size_t>(top(i) - bottom(i));
+  forget_frames(bottom(i), bytes);
   // Tops at different offsets in their pages: equal ones would compete for the same sets of the cache.
   const size_t shift = 64 + (i * 192u) % 2048u;
   void** sp = reinterpret_cast<void**>((reinterpret_cast<uintptr_t>(top(i)) - shift) & ~uintptr_t{15});
   *--sp = nullptr;  // where entry would return to
   *--sp = reinterpret_cast<void*>(entry);
   for (int r = 0; r < 6; ++r) *--sp = nullptr;
-  const auto bytes = static_cast<size_t>(top(i) - bottom(i));
-  forget_frames(bottom(i), bytes);
   return {sp, bottom(i), bytes};
 }
 
