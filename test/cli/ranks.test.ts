@@ -99,7 +99,7 @@ for (const [ranks, backend] of [[2, "shm"], [2, "mpi"], [4, "mpi"]] as const)
 
 withMpi("a rank over MPI that stops: the others name it and the collective; SIGUSR1 leaves a checkpoint and 75", async (t) => {
   for (const signal of ["SIGSTOP", "SIGUSR1"] as const) {
-    const child = spawn("mpirun", mpirun(2, ...endless, "--exp-dir", `mpi-${signal}`, "--dist-backend", "mpi", "--timeout", "2"), { cwd: shell.dir, stdio: ["ignore", "ignore", "pipe"] });
+    const child = spawn("mpirun", mpirun(2, ...endless, "--exp-dir", `mpi-${signal}`, "--dist-backend", "mpi", "--timeout", signal === "SIGSTOP" ? "2" : "60"), { cwd: shell.dir, stdio: ["ignore", "ignore", "pipe"] });
     let err = "";
     child.stderr.setEncoding("utf8").on("data", (text: string) => (err += text));
     const ended = new Promise<number | null>((done) => child.on("close", done));

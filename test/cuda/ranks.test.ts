@@ -94,14 +94,14 @@ run("the published flags start a process for each GPU, and 2 end with the bits o
 });
 
 run("a GPU rank that is killed or stopped: the other names it, its step and the collective", async (t) => {
-  for (const [signal, says] of [["SIGKILL", "has died"], ["SIGSTOP", "rank 1 \\(process "]] as const) {
+  for (const [signal, says, timeout] of [["SIGKILL", "has died", "60"], ["SIGSTOP", "rank 1 \\(process ", "8"]] as const) {
     const port = 20000 + (process.pid % 20000);
     const ranks = [0, 1].map((r) => {
-      const child = spawn(shell.at("art", "train"), [...flags.filter((f, i) => f !== "--epochs" && flags[i - 1] !== "--epochs"), "--epochs", "500", "--exp-dir", signal, "--timeout", "8"], {
+      const child = spawn(shell.at("art", "train"), [...flags.filter((f, i) => f !== "--epochs" && flags[i - 1] !== "--epochs"), "--epochs", "500", "--exp-dir", signal, "--timeout", timeout], {
         cwd: shell.dir, stdio: ["ignore", "ignore", "pipe"],
         env: environment({
           RANK: `${r}`, WORLD_SIZE: "2", LOCAL_RANK: `${r}`, LOCAL_WORLD_SIZE: "2", MASTER_ADDR: "127.0.0.1", MASTER_PORT: `${port}`,
-          MOPROC_EMULATOR: "seed=1,devices=2", MOPROC_FAKE_NCCL_TIMEOUT: "8",
+          MOPROC_EMULATOR: "seed=1,devices=2", MOPROC_FAKE_NCCL_TIMEOUT: timeout,
         }),
       });
       let err = "";

@@ -183,7 +183,7 @@ const key = (path) => path.replace(/\.safetensors$/, "").replace(/checkpoint_(\d
 
 async function lostRank(row, { fresh, reference }, signal) {
   const run = fresh(`rank-${signal}`);
-  const { child, ended } = run.start(["--nproc-per-node", "2", "--timeout", "1", "--max-restarts", "3"]);
+  const { child, ended } = run.start(["--nproc-per-node", "2", "--timeout", "2", "--max-restarts", "3"]);
   for (let i = 0; i < 2; i++) {
     const before = run.ranks(child).join();
     await run.waitFor(() => run.checkpoints().length > 1 + 2 * i && run.ranks(child).length === 2, child);
