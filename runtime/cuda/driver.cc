@@ -53,22 +53,15 @@ std::string Driver::too_old() const {
          show_version(kNeeded) + " or later: update the NVIDIA driver (525 or later)";
 }
 
-template <class... A>
-void Driver::bind(Function<A...>& f, const char* symbol) {
-  f.call_ = reinterpret_cast<Result (*)(A...)>(dlsym(library_, symbol));
-  f.name_ = symbol;
-  f.driver_ = this;
-}
-
 void Driver::start() {
-#define MOPROC_CUDA_BIND(name, symbol, parameters) bind(name, #symbol);
+#define MOPROC_CUDA_BIND(name, symbol, parameters) name.bind(*this, library_, #symbol);
   MOPROC_CUDA_FUNCTIONS(MOPROC_CUDA_BIND)
 #undef MOPROC_CUDA_BIND
-  if (!driver_version.call_) throw InputError(path_ + " is no CUDA driver: it has no cuDriverGetVersion");
+  if (!driver_version.bound()) throw InputError(path_ + " is no CUDA driver: it has no cuDriverGetVersion");
   driver_version(&version_);
   if (version_ < kNeeded) throw InputError(too_old());
 #define MOPROC_CUDA_REQUIRE(name, symbol, parameters) \
-  if (!name.call_)                                    \
+  if (!name.bound())                                  \
     throw InputError(path_ + " lacks " #symbol ", though it is a driver for CUDA " + show_version(version_));
   MOPROC_CUDA_FUNCTIONS(MOPROC_CUDA_REQUIRE)
 #undef MOPROC_CUDA_REQUIRE

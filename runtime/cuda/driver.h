@@ -7,6 +7,7 @@
 
 #include "core/plan.h"
 #include "cuda/driver_api.h"
+#include "cuda/function.h"
 
 namespace moproc::cuda {
 
@@ -41,33 +42,11 @@ class Driver {
   int version() const { return version_; }
   int devices() const { return devices_; }
 
-  /// A function that throws CudaError unless it succeeds. unchecked() returns the result: for destructors.
-  template <class... A>
-  class Function {
-   public:
-    void operator()(A... a) const {
-      const Result r = call_(a...);
-      if (r != kSuccess) driver_->fail(name_, r);
-    }
-    Result unchecked(A... a) const { return call_(a...); }
+  static bool succeeded(Result r) { return r == kSuccess; }
+  /// Throws CudaError.
+  [[noreturn]] void fail(const char* call, Result result) const;
 
-   private:
-    friend class Driver;
-    Result (*call_)(A...) = nullptr;
-    const char* name_ = nullptr;
-    const Driver* driver_ = nullptr;
-  };
-
- private:
-  template <class F>
-  struct Of;
-  template <class... A>
-  struct Of<Result(A...)> {
-    using type = Function<A...>;
-  };
-
- public:
-#define MOPROC_CUDA_MEMBER(name, symbol, parameters) typename Of<Result parameters>::type name;
+#define MOPROC_CUDA_MEMBER(name, symbol, parameters) FunctionOf<Driver, Result parameters> name;
   MOPROC_CUDA_FUNCTIONS(MOPROC_CUDA_MEMBER)
 #undef MOPROC_CUDA_MEMBER
 
@@ -75,9 +54,6 @@ class Driver {
   std::string describe(Result result) const;
 
  private:
-  [[noreturn]] void fail(const char* call, Result result) const;
-  template <class... A>
-  void bind(Function<A...>& f, const char* symbol);
   void open();
   void start();
   std::string too_old() const;

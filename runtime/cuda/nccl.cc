@@ -39,7 +39,8 @@ std::string beside_binary() {
 
 Nccl::Nccl() {
   open();
-#define MOPROC_NCCL_BIND(name, symbol, parameters) bind(name, #symbol);
+#define MOPROC_NCCL_BIND(name, symbol, parameters) \
+  if (!name.bind(*this, library_, #symbol)) throw InputError(path_ + " has no " #symbol ": it is no NCCL, or one before " + show_nccl_version(kNeeded));
   MOPROC_NCCL_FUNCTIONS(MOPROC_NCCL_BIND)
 #undef MOPROC_NCCL_BIND
   error_text_ = reinterpret_cast<const char* (*)(NcclResult)>(dlsym(library_, "ncclGetErrorString"));
@@ -73,14 +74,6 @@ void Nccl::open() {
   if (!library_)
     throw InputError("several GPUs need NVIDIA's NCCL, which this machine does not have (" + why + "). Install libnccl2 for the driver's CUDA, put " + kFile +
                      " into lib/ beside the binary, or name it with " + kPathVariable);
-}
-
-template <class... A>
-void Nccl::bind(Function<A...>& f, const char* symbol) {
-  f.call_ = reinterpret_cast<NcclResult (*)(A...)>(dlsym(library_, symbol));
-  f.name_ = symbol;
-  f.nccl_ = this;
-  if (!f.call_) throw InputError(path_ + " has no " + symbol + ": it is no NCCL, or one before " + show_nccl_version(kNeeded));
 }
 
 std::string Nccl::show_version() const {

@@ -9,6 +9,7 @@
 
 #include "comm/communicator.h"
 #include "comm/world.h"
+#include "cuda/function.h"
 #include "cuda/handles.h"
 #include "cuda/nccl_api.h"
 
@@ -22,33 +23,10 @@ class Nccl {
   Nccl(const Nccl&) = delete;
   Nccl& operator=(const Nccl&) = delete;
 
-  /// A function that throws unless it succeeds; unchecked() returns the result.
-  template <class... A>
-  class Function {
-   public:
-    void operator()(A... a) const {
-      const NcclResult r = call_(a...);
-      if (r != kNcclSuccess && r != kNcclInProgress) nccl_->fail(name_, r);
-    }
-    NcclResult unchecked(A... a) const { return call_(a...); }
+  static bool succeeded(NcclResult r) { return r == kNcclSuccess || r == kNcclInProgress; }
+  [[noreturn]] void fail(const char* call, NcclResult r) const;
 
-   private:
-    friend class Nccl;
-    NcclResult (*call_)(A...) = nullptr;
-    const char* name_ = nullptr;
-    const Nccl* nccl_ = nullptr;
-  };
-
- private:
-  template <class F>
-  struct Of;
-  template <class... A>
-  struct Of<NcclResult(A...)> {
-    using type = Function<A...>;
-  };
-
- public:
-#define MOPROC_NCCL_MEMBER(name, symbol, parameters) typename Of<NcclResult parameters>::type name;
+#define MOPROC_NCCL_MEMBER(name, symbol, parameters) FunctionOf<Nccl, NcclResult parameters> name;
   MOPROC_NCCL_FUNCTIONS(MOPROC_NCCL_MEMBER)
 #undef MOPROC_NCCL_MEMBER
 
@@ -59,9 +37,6 @@ class Nccl {
   std::string describe(const char* call, NcclResult r) const;
 
  private:
-  [[noreturn]] void fail(const char* call, NcclResult r) const;
-  template <class... A>
-  void bind(Function<A...>& f, const char* symbol);
   void open();
 
   void* library_ = nullptr;
