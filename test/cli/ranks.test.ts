@@ -2,7 +2,7 @@
 // is compared bit by bit with one rank's.
 
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import test from "ava";
 import { isFirstRank, rankCount } from "../../compiler/cli/ranks.js";
 import { mpiPlugin } from "../../compiler/emit/project.js";
@@ -69,6 +69,21 @@ for (const ranks of [2, 4])
         [event, epoch, loss, acc_cls_avg, correct1, corrected, dropped, wrong_labels_corrected]);
     t.deepEqual(facts(`ranks${ranks}`), facts("one"));
   });
+
+test.serial("steps that are not finite: ranks agree, write down all images of the batch, and end after --max-skips", (t) => {
+  const skipped = (exp: string, ...flags: readonly string[]): string => {
+    const r = train(exp, "--lr", "1e38", "--wd", "1e38", "--max-skips", "3", ...flags);
+    t.is(r.status, 3, r.stderr);
+    t.regex(r.stderr, /3 steps in a row were not finite \(--max-skips\)/);
+    t.deepEqual(readdirSync(shell.at(exp)).filter((f) => f.startsWith("checkpoint_")), [], "nothing that is not finite replaces a checkpoint");
+    return readFileSync(shell.at(exp, "not_finite.jsonl"), "utf8");
+  };
+  const one = skipped("skips-1").trim().split("\n").map((l) => JSON.parse(l) as { step: number; files: string[] });
+  t.is(one.length, 3);
+  one.forEach((l) => t.is(new Set(l.files).size, 16));
+  const two = skipped("skips-2", "--nproc-per-node", "2").trim().split("\n").map((l) => JSON.parse(l) as { step: number; files: string[] });
+  t.deepEqual(two.map(({ step, files }) => [step, files]), one.map(({ step, files }) => [step, files]));
+});
 
 test.serial("key images that are sent, not loaded, make no difference", (t) => {
   shell.done("compile", ...network, "--ranks", "2", "--shuffle-bn", "exchange", "-o", "exchange");
