@@ -9,7 +9,7 @@
 
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { allSteps, runSteps, SetupError } from "./setup/steps.mjs";
 
@@ -32,7 +32,7 @@ try {
   if (!o["no-setup"]) runSteps(allSteps());
   const { campaign } = await import("./faults/campaign.mjs");
   const { show } = await import("./faults/table.mjs");
-  const dir = o.out ?? mkdtempSync(join(tmpdir(), "moproc-faults-"));
+  const dir = (o.out && resolve(o.out)) ?? mkdtempSync(join(tmpdir(), "moproc-faults-"));
   const rows = await campaign(dir, o, (line) => process.stderr.write(`${line}\n`));
   process.stdout.write(show(rows));
   if (o.json) writeFileSync(o.json, `${JSON.stringify(rows, undefined, 1)}\n`);

@@ -2,7 +2,7 @@
 
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { root, SetupError } from "../setup/steps.mjs";
 import { differingBits, Run, shape, sleep } from "./run.mjs";
 
@@ -126,14 +126,14 @@ async function fullDisk(row, { fresh, reference }) {
   count(row, run, reference, await run.finish());
 }
 
-/** The library that makes a disk unreliable, for LD_PRELOAD. */
+/** The library that makes a disk unreliable, for LD_PRELOAD, which takes no path with a space: it is named from where runs are started. */
 function flaky(dir) {
   const library = join(dir, "flaky.so");
   if (!existsSync(library)) {
     const r = spawnSync(process.env.CXX ?? "g++", ["-xc", "-shared", "-fPIC", "-O1", join(root, "tools", "faults", "flaky.c"), "-o", library, "-ldl"], { encoding: "utf8" });
     if (r.status !== 0) throw new SetupError(`flaky.c: ${r.stderr ?? r.error}`);
   }
-  return { LD_PRELOAD: library };
+  return { LD_PRELOAD: `./${basename(library)}` };
 }
 
 /** In the middle of an epoch nothing can be written; the run goes on, and its last checkpoint finds the folder as it was. */

@@ -2,7 +2,7 @@
 
 import { spawn } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 
 /** Steps an epoch of the small run has, and its epochs: one of each phase. */
 export const shape = { epochs: 3, steps: 20 };
@@ -18,14 +18,14 @@ export class Run {
     mkdirSync(dir, { recursive: true });
   }
 
-  /** Starts it (again). `limit`: KiB that no file may exceed; `env`: more variables. */
+  /** Starts it (again). `limit`: KiB that no file may exceed; `env`: more variables, for a process that runs beside the run's folder. */
   start(flags = [], limit = undefined, env = {}) {
     if (this.started) this.resumes++;
     this.started = true;
     const args = ["--data", this.data, "--exp-dir", this.dir, "--resume", "auto", ...common, ...flags];
     const binary = join(this.artefact, "train");
     const [file, all] = limit === undefined ? [binary, args] : ["bash", ["-c", `ulimit -f ${limit}; exec "$@"`, "bash", binary, ...args]];
-    const child = spawn(file, all, { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, ...env } });
+    const child = spawn(file, all, { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, ...env }, cwd: dirname(this.dir) });
     const said = { text: "" };
     for (const stream of [child.stdout, child.stderr]) stream.setEncoding("utf8").on("data", (t) => (said.text += t));
     const ended = new Promise((done) => child.on("close", (status, signal) => done({ status, signal, text: said.text })));
