@@ -54,6 +54,7 @@ export interface ModelFlags {
   readonly precision?: Precision;
   readonly ranks: readonly number[];
   readonly shuffleBn?: Shuffle;
+  readonly bucketSize?: number; // MiB
   readonly imageInput: "u8" | "f32";
   readonly keepValues?: boolean;
 }
@@ -80,6 +81,7 @@ export function addModelFlags(c: Command): Command {
     )
     .option("--ranks <list>", "numbers of processes that may share the batch: a set of programs for each, with the same kernels and state (default: 1, or what the launcher says)", rankList)
     .addOption(new Option("--shuffle-bn <how>", "how key images reach the rank that encodes them: each loads its own, or they are sent").choices(["load", "exchange"]).default("load"))
+    .option("--bucket-size <MiB>", "gradients that ranks reduce in one message (default: 32)", positive)
     .addOption(new Option("--image-input <type>", "images of a step: u8, or f32 (normalised already) for replays").choices(["u8", "f32"]).default("u8"))
     .option("--keep-values", "store every value and gradient of a step, for --dump-step: slower, and much memory");
 }
@@ -103,7 +105,7 @@ const cudaArchs = "sm_80,sm_90a";
 /** The compile target of the flags; throws for a device, arch or precision nobody has written kernels for. */
 export function targetOf(f: ModelFlags): Target {
   const { target: device } = f;
-  const shared = { ranks: f.ranks, ...(f.shuffleBn === "exchange" && { shuffle: f.shuffleBn }) };
+  const shared = { ranks: f.ranks, ...(f.shuffleBn === "exchange" && { shuffle: f.shuffleBn }), ...(f.bucketSize !== undefined && { bucketBytes: f.bucketSize * 2 ** 20 }) };
   if (device === "cuda") return { device, arch: cudaArch(f.arch ?? cudaArchs), ...shared, precision: f.precision ?? "bf16" };
   if (f.precision && f.precision !== "f32") throw new Error(`--precision ${f.precision}: the CPU computes in f32`);
   return { device, arch: cpuArch(f.arch ?? "native"), ...shared };

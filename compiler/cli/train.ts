@@ -11,7 +11,7 @@ import { cachedArtefact } from "./obtain.js";
 import { reportAfter } from "./report.js";
 
 /** Flags with a value that this verb uses up; the binary does not know them. */
-const ownFlags = new Set(["--target", "--precision", "--ranks", "--shuffle-bn", "--artefact", "--task", "--width", "--image-input"]);
+const ownFlags = new Set(["--target", "--precision", "--ranks", "--shuffle-bn", "--bucket-size", "--artefact", "--task", "--width", "--image-input"]);
 
 export function trainCommand(): Command {
   const c = new Command("train")

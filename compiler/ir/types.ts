@@ -73,6 +73,7 @@ export interface Target {
   readonly ranks: readonly number[];
   readonly precision?: Precision; // absent: f32
   readonly shuffle?: Shuffle; // absent: load
+  readonly bucketBytes?: number; // of gradients that ranks reduce at once; absent: as lower/collectives.ts has it
 }
 
 /** A pass maps a graph to an equivalent one and never changes its input; the same object back means nothing to do. */

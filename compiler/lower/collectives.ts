@@ -16,10 +16,11 @@ export interface Scheduled {
 
 type CollectiveStep = Extract<PlacedStep, { readonly do: "collective" }>;
 
-export function scheduleCollectives(steps: readonly PlacedStep[], place: ReadonlyMap<Value, Place>): Scheduled {
+/** `bucketBytes`: of gradients that are worth a message. */
+export function scheduleCollectives(steps: readonly PlacedStep[], place: ReadonlyMap<Value, Place>, bucketBytes = BUCKET_BYTES): Scheduled {
   if (!steps.some((s) => s.do === "collective")) return { steps, place };
   const places = new Map(place);
-  return { steps: withAwaits(bucketed(steps, places), places), place: places };
+  return { steps: withAwaits(bucketed(steps, places, bucketBytes), places), place: places };
 }
 
 /** A gradient's place in its arena, bytes. */
@@ -35,7 +36,7 @@ interface Member extends Extent {
 }
 
 /** All reductions in the gradient arena as a few over ranges of it, each begun when the last of its summands is there. */
-function bucketed(steps: readonly PlacedStep[], places: Map<Value, Place>): PlacedStep[] {
+function bucketed(steps: readonly PlacedStep[], places: Map<Value, Place>, bucketBytes: number): PlacedStep[] {
   const isMember = (s: PlacedStep): s is CollectiveStep =>
     s.do === "collective" && s.op === "all_reduce" && places.get(s.to)?.arena === "grad" && places.get(s.from)?.offset === places.get(s.to)?.offset;
   const written = steps.map((s) => (s.do === "launch" ? s.launch.writes.filter((v) => places.get(v)?.arena === "grad") : []));
@@ -45,7 +46,7 @@ function bucketed(steps: readonly PlacedStep[], places: Map<Value, Place>): Plac
   });
   const reduced = new Set(members.map((m) => m.offset));
   const others = written.flat().map((v) => (places.get(v) as Place).offset).filter((offset) => !reduced.has(offset));
-  const buckets = cut(members, others);
+  const buckets = cut(members, others, bucketBytes);
   return steps.flatMap((s, i) => [
     ...(isMember(s) ? [] : [s]),
     ...buckets.filter((b) => Math.max(...b.map((m) => m.made)) === i).map((b) => joined(b, places)),

@@ -43,7 +43,7 @@ export function lowerPrograms(
   const derived = new Map(selections.flatMap((s) => [...s.derived]));
   const copies = new Map([...mirrors.values(), ...[...derived.values()].map((p) => p.value)].map((v) => [v.name, v]));
   const order = layOutState(selections.map((s) => s.launches), [...states, ...copies.values()]);
-  const tables = new Tables();
+  const tables = new Tables(target.bucketBytes);
   const statePlace = tables.placeState(order);
   const lowered = graphs.map((g, i) => {
     const { launches } = selections[i] as Selection;
@@ -89,6 +89,8 @@ class Tables {
   private readonly ioPlace = new Map<string, Place>();
   private scratchBytes = 0;
 
+  constructor(private readonly bucketBytes: number | undefined) {}
+
   placeState(order: readonly Value[]): ReadonlyMap<string, Place> {
     const places = new Map<string, Place>();
     for (const v of order) {
@@ -104,7 +106,7 @@ class Tables {
   program(g: Graph, placed: Placed): Program {
     const io = this.shareInputs(g, placed);
     const flattened = flatten(placed.steps, placed.place);
-    const flat = scheduleCollectives(flattened.steps, flattened.place);
+    const flat = scheduleCollectives(flattened.steps, flattened.place, this.bucketBytes);
     const place = (v: Value): Place => {
       const at = flat.place.get(v);
       if (!at) throw new Error(`internal: lower: %${v.name} of ${g.name} lives nowhere`);

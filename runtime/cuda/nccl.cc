@@ -51,8 +51,6 @@ Nccl::Nccl() {
                      " or later: install a newer libnccl2, or name one with " + kPathVariable);
 }
 
-Nccl::~Nccl() { dlclose(library_); }
-
 void Nccl::open() {
   const char* const given = std::getenv(kPathVariable);
   std::string why;

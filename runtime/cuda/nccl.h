@@ -15,11 +15,11 @@
 
 namespace moproc::cuda {
 
-/// The library. Throws InputError when there is none or it is too old, and from the functions when a call fails.
+/// The library, which stays loaded: threads of it may be busy to the end. Throws InputError when there is none or it is too old, and
+/// from the functions when a call fails.
 class Nccl {
  public:
   Nccl();
-  ~Nccl();
   Nccl(const Nccl&) = delete;
   Nccl& operator=(const Nccl&) = delete;
 
