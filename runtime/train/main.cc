@@ -43,6 +43,7 @@ moproc::comm::Carrier carrier_of(const moproc::Plan& plan, const moproc::train::
   return one_machine || asked == "shm" ? Carrier::shm : Carrier::mpi;
 }
 
+/// What the command line says of the ranks, with the GPUs of this node where each is to have one.
 moproc::comm::LaunchFlags launch_flags(const moproc::Plan& plan, const moproc::train::Options& options) {
   moproc::comm::LaunchFlags flags = options.launch;
   if (options.process_a_gpu && flags.per_node == 0 && std::string_view(plan.device) == "cuda") flags.gpus = moproc::cuda::Driver(plan).devices();
