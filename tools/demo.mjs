@@ -11,7 +11,7 @@ import { showTable, summarize, toJson } from "./demo/table.mjs";
 import { run, train } from "./demo/training.mjs";
 import { allSteps, root, runSteps, SetupError } from "./setup/steps.mjs";
 
-const cli = join(root, "build", "js", "compiler", "cli", "main.js");
+const cli = join(root, "build", "js", "tools", "cli", "main.js");
 const flags = (values) => Object.entries(values).flatMap(([name, value]) => [`--${name}`, `${value}`]);
 const shown = (path) => (relative(root, path).startsWith("..") ? path : relative(root, path));
 

@@ -38,10 +38,10 @@ const Plan& checked(const Plan& plan) {
 
 }  // namespace
 
-CpuDevice::CpuDevice(const Plan& plan, Pool& pool, Profiler* profiler, bool check, comm::World* world)
+CpuDevice::CpuDevice(const Plan& plan, Pool& pool, StepTimes* times, bool check, comm::World* world)
     : plan_(checked(plan)),
       pool_(pool),
-      profiler_(profiler),
+      times_(times),
       check_(check),
       world_(world),
       arenas_{ArenaMemory(plan.arena_bytes[0]), ArenaMemory(plan.arena_bytes[1]),
@@ -97,15 +97,15 @@ void CpuDevice::start(int program, const Progress& progress) {
   if (check_) check_inputs(plan_, program, bytes);
   for (int32_t i = 0; i < p.steps.size; ++i) {
     const StepInfo& step = p.steps[i];
-    const auto start = profiler_ ? Profiler::now() : Profiler::Time{};
+    const auto start = times_ ? StepTimes::now() : StepTimes::Time{};
     if (step.kind == StepKind::launch) launch(step, buffers_[program][i].data());
     else if (step.kind == StepKind::copy) copy(step);
     else together(step);
-    if (profiler_) profiler_->add(program, i, Profiler::now() - start);
+    if (times_) times_->add(program, i, StepTimes::now() - start);
     if (check_) check_step(plan_, program, i, bytes);
     if (progress) progress(i + 1);
   }
-  if (profiler_) profiler_->count_run(program);
+  if (times_) times_->count_run(program);
 }
 
 void CpuDevice::launch(const StepInfo& step, void* const* buffers) {

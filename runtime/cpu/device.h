@@ -7,7 +7,7 @@
 #include "core/arena.h"
 #include "core/device.h"
 #include "core/plan.h"
-#include "core/profiler.h"
+#include "core/step_times.h"
 #include "cpu/pool.h"
 
 namespace moproc::comm {
@@ -18,9 +18,9 @@ namespace moproc {
 
 class CpuDevice : public Device {
  public:
-  /// All of these must outlive the device; `profiler` is null unless steps are timed, `world` unless there are several ranks. Throws InputError when
+  /// All of these must outlive the device; `times` is null unless steps are timed, `world` unless there are several ranks. Throws InputError when
   /// the plan is for a CPU that this machine has not, std::bad_alloc when memory does not suffice.
-  CpuDevice(const Plan& plan, Pool& pool, Profiler* profiler, bool check, comm::World* world = nullptr);
+  CpuDevice(const Plan& plan, Pool& pool, StepTimes* times, bool check, comm::World* world = nullptr);
 
   std::string name() const override;
   std::byte* host(int tensor) override { return data(tensor); }
@@ -44,7 +44,7 @@ class CpuDevice : public Device {
 
   const Plan& plan_;
   Pool& pool_;
-  Profiler* profiler_;
+  StepTimes* times_;
   bool check_;
   comm::World* world_;
   ArenaMemory arenas_[4];

@@ -9,6 +9,7 @@
 
 #include "core/check.h"
 #include "core/error.h"
+#include "core/meta.h"
 
 namespace moproc::cuda {
 namespace {
@@ -41,19 +42,13 @@ const Plan& fitting(const Plan& plan, const Gpu& gpu) {
                    ": compile with a smaller batch, choose another GPU with --gpu, or end what else uses it");
 }
 
-const char* meta(const Plan& plan, std::string_view key) {
-  for (const MetaInfo& m : plan.meta)
-    if (key == m.key) return m.value;
-  return "";
-}
-
 }  // namespace
 
-CudaDevice::CudaDevice(const Plan& plan, int gpu, Profiler* profiler, bool check, comm::World* world, bool in_order)
+CudaDevice::CudaDevice(const Plan& plan, int gpu, StepTimes* times, bool check, comm::World* world, bool in_order)
     : driver_(plan),
       gpu_(driver_, gpu),
       plan_(fitting(plan, gpu_)),
-      profiler_(profiler),
+      times_(times),
       check_(check),
       kernels_(driver_, plan, gpu_.info()),
       compute_(make_stream(driver_)),
@@ -70,9 +65,9 @@ CudaDevice::CudaDevice(const Plan& plan, int gpu, Profiler* profiler, bool check
   for (int32_t p = 0; p < plan.programs.size; ++p) {
     most = std::max(most, static_cast<size_t>(plan.programs[p].steps.size));
     const bool runs = plan.programs[p].ranks == 0 || plan.programs[p].ranks == (world ? world->ranks() : 1);
-    if (!profiler_ && !check_) graphs_.push_back(runs ? launches_.capture(p, compute_.get()) : GraphExec());
+    if (!times_ && !check_) graphs_.push_back(runs ? launches_.capture(p, compute_.get()) : GraphExec());
   }
-  if (profiler_)
+  if (times_)
     for (size_t i = 0; i < 2 * most; ++i) events_.push_back(make_event(driver_, true));
 }
 
@@ -157,7 +152,7 @@ void CudaDevice::launch_each(int program, const Progress& progress) {
   const int steps = plan_.programs[program].steps.size;
   const auto bytes = [this](int tensor) { return fetch(tensor); };
   const auto record = [this](int event) {
-    if (profiler_) driver_.event_record(events_[static_cast<size_t>(event)].get(), compute_.get());
+    if (times_) driver_.event_record(events_[static_cast<size_t>(event)].get(), compute_.get());
   };
   if (check_) check_inputs(plan_, program, bytes);
   for (int i = 0; i < steps; ++i) {
@@ -173,7 +168,7 @@ void CudaDevice::launch_each(int program, const Progress& progress) {
     check_step(plan_, program, i, bytes);
     if (progress) progress(i + 1);
   }
-  if (profiler_) add_times(program);
+  if (times_) add_times(program);
   if (progress && !check_) progress(steps);
 }
 
@@ -184,9 +179,9 @@ void CudaDevice::add_times(int program) {
     float ms = 0;
     driver_.event_elapsed(&ms, events_[static_cast<size_t>(2 * i)].get(),
                           events_[static_cast<size_t>(2 * i + 1)].get());
-    profiler_->add(program, i, std::chrono::duration<double, std::milli>(ms));
+    times_->add(program, i, std::chrono::duration<double, std::milli>(ms));
   }
-  profiler_->count_run(program);
+  times_->count_run(program);
 }
 
 /// What the device has, also of inputs and outputs.

@@ -7,7 +7,7 @@
 
 #include "core/device.h"
 #include "core/plan.h"
-#include "core/profiler.h"
+#include "core/step_times.h"
 #include "cuda/collectives.h"
 #include "cuda/io.h"
 #include "cuda/launches.h"
@@ -16,11 +16,11 @@ namespace moproc::cuda {
 
 class CudaDevice : public Device {
  public:
-  /// The plan must outlive the device, and so must the profiler, which is null unless steps are timed. `gpu`
+  /// The plan must outlive the device, and so must `times`, which is null unless steps are timed. `gpu`
   /// counts the GPUs that the driver shows. Throws InputError when there is no driver or it is too old, no
   /// such GPU, no code for it, or too little free memory; CudaError when a call fails otherwise.
   /// `world`: the ranks that share the batch, or null; `in_order`: their sums have the order that they have on the CPU.
-  CudaDevice(const Plan& plan, int gpu, Profiler* profiler, bool check, comm::World* world = nullptr, bool in_order = false);
+  CudaDevice(const Plan& plan, int gpu, StepTimes* times, bool check, comm::World* world = nullptr, bool in_order = false);
   ~CudaDevice() override;
 
   std::string name() const override { return gpu_.info().show(); }
@@ -54,7 +54,7 @@ class CudaDevice : public Device {
   Driver driver_;
   Gpu gpu_;
   const Plan& plan_;
-  Profiler* profiler_;
+  StepTimes* times_;
   bool check_;
   Kernels kernels_;
   Stream compute_, uploads_;

@@ -11,7 +11,7 @@
 #include "decode.h"
 #include "image.h"
 #include "resize.h"
-#include "rng.h"
+#include "core/rng.h"
 
 namespace moproc::data {
 

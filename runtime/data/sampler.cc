@@ -9,7 +9,7 @@
 #include <stdexcept>
 #include <string>
 
-#include "rng.h"
+#include "core/rng.h"
 
 namespace moproc::data {
 namespace {

@@ -9,7 +9,7 @@
 #include <string_view>
 #include <unordered_map>
 
-#include "rng.h"
+#include "core/rng.h"
 
 namespace moproc::data {
 namespace {

@@ -6,7 +6,7 @@
 #include <memory>
 #include <string>
 
-#include "core/session.h"
+#include "session/session.h"
 #include "library.h"
 
 namespace moproc {

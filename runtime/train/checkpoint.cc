@@ -17,7 +17,7 @@
 #include "formats/published.h"
 #include "formats/published_names.h"
 #include "formats/torch_writer.h"
-#include "train/flags.h"
+#include "core/meta.h"
 
 namespace moproc::train {
 

@@ -7,10 +7,10 @@
 #include <string>
 #include <vector>
 
-#include "core/session.h"
+#include "session/session.h"
 #include "formats/safetensors.h"
 #include "train/meters.h"
-#include "train/options.h"
+#include "command/options.h"
 
 namespace moproc::train {
 

@@ -5,7 +5,7 @@
 #include <string_view>
 
 #include "core/error.h"
-#include "train/flags.h"
+#include "core/meta.h"
 #include "formats/safetensors.h"
 
 namespace moproc::train {

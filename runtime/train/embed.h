@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <functional>
 
-#include "core/session.h"
+#include "session/session.h"
 #include "data/dataset.h"
 
 namespace moproc::train {

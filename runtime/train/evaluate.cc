@@ -16,7 +16,7 @@
 #include "core/error.h"
 #include "core/layout.h"
 #include "data/loader.h"
-#include "train/flags.h"
+#include "core/meta.h"
 
 namespace moproc::train {
 namespace {

@@ -6,7 +6,7 @@
 #include <optional>
 #include <vector>
 
-#include "core/session.h"
+#include "session/session.h"
 #include "data/dataset.h"
 #include "train/features.h"
 

@@ -6,9 +6,9 @@
 #include <string>
 #include <vector>
 
-#include "core/session.h"
+#include "session/session.h"
 #include "data/dataset.h"
-#include "train/console.h"
+#include "log/console.h"
 #include "train/interrupt.h"
 
 namespace moproc::train {

@@ -14,7 +14,7 @@
 #include "formats/output_file.h"
 #include "formats/sha256.h"
 #include "train/annotation.h"
-#include "train/flags.h"
+#include "core/meta.h"
 #include "train/truth.h"
 
 namespace moproc::train {

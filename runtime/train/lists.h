@@ -9,8 +9,8 @@
 
 #include "core/plan.h"
 #include "data/dataset.h"
-#include "train/console.h"
-#include "train/options.h"
+#include "log/console.h"
+#include "command/options.h"
 
 namespace moproc::train {
 

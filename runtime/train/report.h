@@ -4,11 +4,11 @@
 #include <chrono>
 #include <cstdint>
 
-#include "core/session.h"
+#include "session/session.h"
 #include "train/checkpoint.h"
-#include "train/console.h"
+#include "log/console.h"
 #include "train/evaluate.h"
-#include "train/log.h"
+#include "log/jsonl.h"
 #include "train/schedule.h"
 
 namespace moproc::train {

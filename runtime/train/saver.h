@@ -11,11 +11,11 @@
 #include <thread>
 #include <vector>
 
-#include "core/session.h"
+#include "session/session.h"
 #include "train/checkpoint.h"
-#include "train/console.h"
-#include "train/log.h"
-#include "train/options.h"
+#include "log/console.h"
+#include "log/jsonl.h"
+#include "command/options.h"
 
 namespace moproc::train {
 

@@ -1,7 +1,7 @@
 // What an epoch's number decides: the program to run and the learning rate.
 #pragma once
 
-#include "train/options.h"
+#include "command/options.h"
 
 namespace moproc::train {
 

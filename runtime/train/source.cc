@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "data/rng.h"
+#include "core/rng.h"
 
 namespace moproc::train {
 namespace {

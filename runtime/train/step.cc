@@ -10,7 +10,7 @@
 #include "core/error.h"
 #include "core/layout.h"
 #include "data/sampler.h"
-#include "train/flags.h"
+#include "core/meta.h"
 
 namespace moproc::train {
 namespace {

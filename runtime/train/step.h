@@ -9,8 +9,8 @@
 #include <utility>
 #include <vector>
 
-#include "core/session.h"
-#include "train/options.h"
+#include "session/session.h"
+#include "command/options.h"
 #include "train/schedule.h"
 #include "train/source.h"
 

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "comm/launch.h"
-#include "train/options.h"
+#include "command/options.h"
 
 namespace moproc::train {
 

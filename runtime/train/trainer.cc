@@ -10,7 +10,7 @@
 #include "comm/world.h"
 #include "core/error.h"
 #include "train/dump.h"
-#include "train/flags.h"
+#include "core/meta.h"
 #include "train/supervisor.h"
 
 namespace moproc::train {

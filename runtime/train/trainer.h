@@ -8,15 +8,15 @@
 #include <string>
 #include <vector>
 
-#include "core/session.h"
+#include "session/session.h"
 #include "train/checkpoint.h"
-#include "train/console.h"
+#include "log/console.h"
 #include "train/evaluate.h"
 #include "train/features.h"
 #include "train/interrupt.h"
 #include "train/lists.h"
-#include "train/log.h"
-#include "train/options.h"
+#include "log/jsonl.h"
+#include "command/options.h"
 #include "train/report.h"
 #include "train/saver.h"
 #include "train/source.h"

@@ -12,7 +12,8 @@
 #include "cpu/cores.h"
 #include "data/sampler.h"
 #include "train/dump.h"
-#include "train/flags.h"
+#include "command/flags.h"
+#include "core/meta.h"
 #include "train/pretrained.h"
 #include "train/supervisor.h"
 

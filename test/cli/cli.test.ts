@@ -20,7 +20,7 @@ interface Result {
 }
 
 function moproc(...args: readonly string[]): Result {
-  const main = join(root, "build", "js", "compiler", "cli", "main.js");
+  const main = join(root, "build", "js", "tools", "cli", "main.js");
   const r = spawnSync(process.execPath, [main, ...args], { cwd: scratch, encoding: "utf8" });
   return { status: r.status, out: r.stdout, err: r.stderr };
 }
@@ -84,7 +84,7 @@ test("an error inside a graph names op, operands and place", (t) => {
 });
 
 test("compile with a missing compiler says what to install", (t) => {
-  const main = join(root, "build", "js", "compiler", "cli", "main.js");
+  const main = join(root, "build", "js", "tools", "cli", "main.js");
   const env = { ...process.env, CXX: "no-such-compiler" };
   const r = spawnSync(process.execPath, [main, "compile", ...tiny, "-o", "none"], { cwd: scratch, encoding: "utf8", env });
   t.is(r.status, 2);
@@ -120,7 +120,7 @@ test("compile twice: the second finds the artefact current; inspect and the bina
 });
 
 test("two processes that want one artefact: one builds, the other waits for it", async (t) => {
-  const main = join(root, "build", "js", "compiler", "cli", "main.js");
+  const main = join(root, "build", "js", "tools", "cli", "main.js");
   const compile = (): Promise<string> =>
     new Promise((resolve) => {
       const child = spawn(process.execPath, [main, "compile", ...tiny, "--width", "0.25", "-o", "shared"], { cwd: scratch });

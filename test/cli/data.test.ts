@@ -3,7 +3,7 @@
 import { spawn, spawnSync } from "node:child_process";
 import { appendFileSync, copyFileSync, existsSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import test from "ava";
-import { nativeToolFile } from "../../compiler/cli/data.js";
+import { nativeToolFile } from "../../tools/cli/data.js";
 import { SafetensorsFile } from "../../compiler/util/safetensors.js";
 import { Shell } from "../support/cli.js";
 

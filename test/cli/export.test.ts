@@ -37,7 +37,7 @@ function run(file: string, args: readonly string[], env: NodeJS.ProcessEnv = {})
 }
 
 function moproc(args: readonly string[], env: NodeJS.ProcessEnv = {}): Result {
-  return run(process.execPath, [join(root, "build", "js", "compiler", "cli", "main.js"), ...args], env);
+  return run(process.execPath, [join(root, "build", "js", "tools", "cli", "main.js"), ...args], env);
 }
 
 /** `flags`: separated by spaces. */

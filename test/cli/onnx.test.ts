@@ -34,7 +34,7 @@ function start(command: string, args: readonly string[]): Result {
   return { status: r.status, out: r.stdout, err: r.stderr };
 }
 const moproc = (...args: readonly string[]): Result =>
-  start(process.execPath, [join(root, "build", "js", "compiler", "cli", "main.js"), ...args]);
+  start(process.execPath, [join(root, "build", "js", "tools", "cli", "main.js"), ...args]);
 const train = (dir: string, ...args: readonly string[]): Result =>
   start(join(scratch, dir, "train"), ["--synthetic", ...args]);
 const losses = (r: Result): string[] =>

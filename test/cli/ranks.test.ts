@@ -4,7 +4,7 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import test from "ava";
-import { isFirstRank, rankCount } from "../../compiler/cli/ranks.js";
+import { isFirstRank, rankCount } from "../../tools/cli/ranks.js";
 import { mpiPlugin } from "../../compiler/emit/project.js";
 import { Shell } from "../support/cli.js";
 

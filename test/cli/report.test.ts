@@ -2,7 +2,7 @@
 
 import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import test from "ava";
-import { trainData } from "../../compiler/report/train.js";
+import { trainData } from "../../tools/report/train.js";
 import { closeBrowser, fits, haveBrowser, openPage } from "../support/browser.js";
 import { Shell } from "../support/cli.js";
 

@@ -8,7 +8,7 @@ import test from "ava";
 import type { Plan, Program } from "../../compiler/lower/plan.js";
 import { BUCKET_BYTES } from "../../compiler/lower/collectives.js";
 import { root } from "../../compiler/util/root.js";
-import type { ScalingData } from "../../compiler/report/scaling_data.js";
+import type { ScalingData } from "../../tools/report/scaling_data.js";
 import { closeBrowser, fits, haveBrowser, openPage } from "../support/browser.js";
 import { Shell } from "../support/cli.js";
 

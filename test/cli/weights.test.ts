@@ -54,7 +54,7 @@ function send(req: IncomingMessage, res: ServerResponse, bytes: Buffer, etag: st
 
 /** The command, while this process serves. */
 function fetchWeights(...args: readonly string[]): Promise<Ran> {
-  const main = join(root, "build", "js", "compiler", "cli", "main.js");
+  const main = join(root, "build", "js", "tools", "cli", "main.js");
   return new Promise((resolve) => {
     const child = spawn(process.execPath, [main, "weights", "fetch", ...args], { cwd: shell.dir });
     let [out, err] = ["", ""];

@@ -4,7 +4,7 @@
 import { spawnSync } from "node:child_process";
 import { chmodSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import test from "ava";
-import { examples } from "../../compiler/cli/examples.js";
+import { examples } from "../../tools/cli/examples.js";
 import { Shell } from "../support/cli.js";
 
 const shell = new Shell("workflow");

@@ -28,7 +28,7 @@ function run(command: string, ...args: readonly string[]): Result {
 }
 
 const moproc = (...args: readonly string[]): Result =>
-  run(process.execPath, join(root, "build", "js", "compiler", "cli", "main.js"), ...args);
+  run(process.execPath, join(root, "build", "js", "tools", "cli", "main.js"), ...args);
 
 /** Runs a program that must succeed; its standard output. */
 function done(t: ExecutionContext, r: Result): string {

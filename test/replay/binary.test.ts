@@ -270,7 +270,7 @@ test.serial("dumps of training without a replay; what cannot be dumped is said",
 
 test.serial("moproc train passes the flags of a replay on", async (t) => {
   const [dir] = await artefacts;
-  const main = join(root, "build", "js", "compiler", "cli", "main.js");
+  const main = join(root, "build", "js", "tools", "cli", "main.js");
   const trace = join(folder, "cli.json");
   const r = run(process.execPath, [
     main,

@@ -13,7 +13,7 @@ export interface Ran {
 
 export class Shell {
   readonly dir: string;
-  readonly main = join(root, "build", "js", "compiler", "cli", "main.js");
+  readonly main = join(root, "build", "js", "tools", "cli", "main.js");
 
   constructor(name: string) {
     const parent = join(root, "build", "test");

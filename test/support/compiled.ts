@@ -3,7 +3,7 @@
 
 import { join } from "node:path";
 import { type Artefact, load, type Values } from "node-cuda-rt";
-import { cpuArch } from "../../compiler/cli/cpu.js";
+import { cpuArch } from "../../tools/cli/cpu.js";
 import { type Env, evaluate } from "../../compiler/ir/evaluate.js";
 import { NdArray } from "../../compiler/ir/nd.js";
 import type { DType, Graph, Target, TensorType, Value } from "../../compiler/ir/types.js";

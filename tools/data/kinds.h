@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "data/rng.h"
+#include "core/rng.h"
 #include "raster.h"
 
 namespace moproc::tools {

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "core/json.h"
-#include "data/rng.h"
+#include "core/rng.h"
 #include "kinds.h"
 #include "sample_folder.h"
 

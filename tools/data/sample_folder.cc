@@ -10,7 +10,7 @@
 #include <stdexcept>
 #include <thread>
 
-#include "data/rng.h"
+#include "core/rng.h"
 #include "scene.h"
 
 namespace fs = std::filesystem;

@@ -2,7 +2,7 @@
 #include <filesystem>
 #include <stdexcept>
 
-#include "data/rng.h"
+#include "core/rng.h"
 #include "data/transfer_sets.h"
 #include "kinds.h"
 #include "sample_folder.h"

@@ -5,7 +5,7 @@
 #include <span>
 #include <vector>
 
-#include "data/rng.h"
+#include "core/rng.h"
 #include "kinds.h"
 #include "raster.h"
 

@@ -6,7 +6,7 @@ import { basename, join } from "node:path";
 import { root, SetupError } from "../setup/steps.mjs";
 import { differingBits, Run, shape, sleep } from "./run.mjs";
 
-const cli = join(root, "build", "js", "compiler", "cli", "main.js");
+const cli = join(root, "build", "js", "tools", "cli", "main.js");
 export const network = ["-a", "resnet10", "--width", "0.125", "-b", "16", "--bn-groups", "4", "--image-size", "32", "--num-class", "4", "--low-dim", "16", "--moco_queue", "64", "--ranks", "1,2,4"];
 export const sample = ["--classes", "4", "--images", `${16 * shape.steps}`, "--val", "32", "--size", "40"];
 

@@ -8,7 +8,7 @@
 #include <string_view>
 
 #include "core/error.h"
-#include "core/session.h"
+#include "session/session.h"
 
 namespace moproc::tools {
 namespace {

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { root } from "../setup/steps.mjs";
 
 const [dir, program = "clean"] = process.argv.slice(2);
-const cli = join(root, "build", "js", "compiler", "cli", "main.js");
+const cli = join(root, "build", "js", "tools", "cli", "main.js");
 const a = JSON.parse(execFileSync(process.execPath, [cli, "inspect", dir, "--json"], { encoding: "utf8", maxBuffer: 1 << 28 }));
 const archs = a.target.arch.split(",");
 const batch = a.meta.batch;

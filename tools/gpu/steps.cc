@@ -5,7 +5,7 @@
 #include <sstream>
 
 #include "core/error.h"
-#include "core/session.h"
+#include "session/session.h"
 #include "formats/safetensors.h"
 
 namespace moproc::tools {

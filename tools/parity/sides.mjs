@@ -11,7 +11,7 @@ import { quiet, root } from "../setup/steps.mjs";
 // Not the defaults, so that a wrong one shows.
 const hyper = ["--moco_m", "0.99", "--proto_m", "0.9", "--pseudo_th", "0.5"];
 
-const cli = join(root, "build", "js", "compiler", "cli", "main.js");
+const cli = join(root, "build", "js", "tools", "cli", "main.js");
 const flags = (values) => Object.entries(values).flatMap(([name, value]) => [`--${name}`, `${value}`]);
 
 /** Everything of one configuration below `dir`, which is emptied. */

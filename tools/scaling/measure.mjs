@@ -11,7 +11,7 @@ import { root, SetupError } from "../setup/steps.mjs";
 import { untilQuiet, watch } from "./quiet.mjs";
 import { spread } from "./table.mjs";
 
-const cli = join(root, "build", "js", "compiler", "cli", "main.js");
+const cli = join(root, "build", "js", "tools", "cli", "main.js");
 const SKIPPED = 2; // first steps of a run: pages are touched for the first time
 const OTHERS = 0.1; // share of the cores that others may take in a round that counts
 

@@ -1,7 +1,7 @@
 // Plans as the compiler makes them, without building anything: passes and lowering alone.
 
-import { modelGraphs } from "../../build/js/compiler/cli/graphs.js";
-import { targetOf } from "../../build/js/compiler/cli/flags.js";
+import { modelGraphs } from "../../build/js/tools/cli/graphs.js";
+import { targetOf } from "../../build/js/tools/cli/flags.js";
 import { byteSize } from "../../build/js/compiler/ir/types.js";
 import { lower } from "../../build/js/compiler/pipeline.js";
 

@@ -1,6 +1,6 @@
 // The parts that were asked for, as data, as text and as a page.
 
-import { page } from "../../build/js/compiler/report/page.js";
+import { page } from "../../build/js/tools/report/page.js";
 import { measure } from "./measure.mjs";
 import { published } from "./plans.mjs";
 import { simulations } from "./simulate.mjs";

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "data/rng.h"
+#include "core/rng.h"
 #include "scene.h"
 
 namespace moproc::test {

@@ -6,7 +6,7 @@
 
 #include "../tap.h"
 #include "data/augment.h"
-#include "data/rng.h"
+#include "core/rng.h"
 #include "data/sampler.h"
 
 using namespace moproc::data;

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "tap.h"
-#include "train/clean_rule.h"
+#include "workflow/clean_rule.h"
 
 using namespace moproc::train;
 

@@ -2,7 +2,7 @@
 #include "core/error.h"
 #include "tap.h"
 #include "toy_plan.h"
-#include "train/flags.h"
+#include "command/flags.h"
 
 using namespace moproc;
 using namespace moproc::test;

@@ -8,7 +8,7 @@
 #include "core/json.h"
 #include "formats/sha256.h"
 #include "tap.h"
-#include "train/events.h"
+#include "log/events.h"
 #include "train/schedule.h"
 
 using namespace moproc;

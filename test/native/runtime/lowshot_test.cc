@@ -7,9 +7,9 @@
 #include "data/python_random.h"
 #include "formats/mapped_file.h"
 #include "tap.h"
-#include "train/average_precision.h"
-#include "train/lowshot.h"
-#include "train/svm.h"
+#include "workflow/average_precision.h"
+#include "workflow/lowshot.h"
+#include "workflow/svm.h"
 
 using namespace moproc;
 using namespace moproc::train;

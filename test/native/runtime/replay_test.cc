@@ -5,7 +5,7 @@
 #include <limits>
 #include <map>
 
-#include "core/session.h"
+#include "session/session.h"
 #include "support.h"
 #include "tap.h"
 #include "toy_plan.h"

@@ -5,7 +5,7 @@
 #include <cstdio>
 
 #include "support.h"
-#include "train/main.h"
+#include "command/main.h"
 
 namespace moproc::test {
 namespace {

@@ -7,7 +7,7 @@
 
 #include "core/check.h"
 #include "core/error.h"
-#include "core/session.h"
+#include "session/session.h"
 #include "tap.h"
 #include "toy_plan.h"
 

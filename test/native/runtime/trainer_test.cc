@@ -1,7 +1,7 @@
 // The training binary over the toy plan with --synthetic: output, resume to the bit, bad steps, bad input.
 #include <algorithm>
 
-#include "core/session.h"
+#include "session/session.h"
 #include "formats/safetensors.h"
 #include "support.h"
 #include "tap.h"

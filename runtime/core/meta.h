@@ -1,0 +1,16 @@
+// What the compiler wrote down about an artefact: the plan's meta, a list of texts by name.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "core/plan.h"
+
+namespace moproc {
+
+/// The text under this key, or "" if there is none.
+std::string meta(const Plan& plan, const std::string& key);
+/// The same as a whole number. Throws InputError if it is missing or is not one.
+int64_t meta_number(const Plan& plan, const std::string& key);
+
+}  // namespace moproc

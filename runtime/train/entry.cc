@@ -1,5 +1,0 @@
-// main() of a training binary: the artefact's plan through the runtime.
-#include "core/plan.h"
-#include "train/main.h"
-
-int main(int argc, char** argv) { return moproc_train_main(argc, argv, *moproc_plan()); }

@@ -1,0 +1,282 @@
+// The partial file is a line of settings, then the report's lines. It grows by whole batches, so that what a stopped run
+// left behind is cut back to the last whole batch and continued; both results are made of it at the end.
+#include "workflow/clean.h"
+
+#include <unistd.h>
+
+#include <chrono>
+#include <cmath>
+#include <filesystem>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "core/error.h"
+#include "core/meta.h"
+#include "core/json.h"
+#include "session/session.h"
+#include "cpu/cores.h"
+#include "data/dataset.h"
+#include "formats/mapped_file.h"
+#include "formats/output_file.h"
+#include "formats/sha256.h"
+#include "train/checkpoint.h"
+#include "workflow/clean_rule.h"
+#include "log/console.h"
+#include "train/embed.h"
+#include "command/flags.h"
+#include "train/interrupt.h"
+
+namespace moproc::train {
+namespace {
+
+namespace fs = std::filesystem;
+using formats::MappedFile;
+using formats::OutputFile;
+
+constexpr double kSpeakEvery = 20;  // seconds between two lines where there is no terminal
+
+data::Dataset read_list(const Plan& plan, const Options& o) {
+  data::WebVisionOptions w;
+  w.num_class = static_cast<int>(meta_number(plan, "num_class"));
+  w.google = o.google;
+  w.flickr = o.flickr;
+  return data::read_folder(o.data, data::Split::train, w);
+}
+
+/// How many images went which way.
+struct Counts {
+  int64_t kept = 0, relabelled = 0, dropped = 0, unreadable = 0;
+  int64_t all() const { return kept + relabelled + dropped + unreadable; }
+};
+
+class Cleaning {
+ public:
+  Cleaning(const Plan& plan, const Options& options)
+      : options_(options),
+        files_(options.annotation),
+        console_(isatty(STDOUT_FILENO) == 1, options.quiet),
+        list_(read_list(plan, options)),
+        session_(plan, {options.threads, false, options.check, options.gpu.value_or(0)}),
+        rule_{options.compat_released ? 0.5 : options.hyper.alpha, options.hyper.pseudo_th},
+        classes_(meta_number(plan, "num_class")),
+        batch_(embed_batch(session_)),
+        label_(list_.size(), -1) {
+    session_.output(session_.program("embed"), "proto_logits");  // throws: only an artefact of MoPro judges
+    if (options.compat_released && options.hyper.alpha != 0.5)
+      console_.line("note: --compat released: the published code takes alpha 0.5, whatever --alpha says");
+    for (const std::string& note : load_checkpoint(options.resume, session_).notes) console_.line("note: " + note);
+    settings_ = JsonLine()
+                    .add("checkpoint", formats::file_sha256(options.resume))
+                    .add("images", static_cast<int64_t>(list_.size()))
+                    .add("list", format("%016llx", static_cast<unsigned long long>(list_.digest())))
+                    .add("classes", classes_)
+                    .add("plan", plan.digest)
+                    .add("alpha", rule_.alpha)
+                    .add("pseudo_th", rule_.threshold)
+                    .add("temperature", options.hyper.temperature)
+                    .text();
+  }
+
+  int run() {
+    Interrupt interrupt;
+    const int64_t total = static_cast<int64_t>(list_.size()), first = take_up();
+    start_ = std::chrono::steady_clock::now();
+    begun_at_ = first;
+    partial_.emplace(files_.partial, first == 0 ? OutputFile::Open::truncate : OutputFile::Open::append);
+    if (first == 0) partial_->write(settings_ + "\n");
+    EmbedOptions o;
+    o.workers = options_.workers > 0 ? options_.workers : usable_cores();
+    o.first = first;
+    o.temperature = options_.hyper.temperature;
+    if (first < total)
+      embed(session_, list_, o, [&](const Embedded& e) {
+        add(e);
+        return interrupt.signal() == 0;
+      });
+    partial_->sync_and_close();
+    partial_.reset();
+    if (counts_.all() < total) {
+      console_.line(format("stopped by signal %d after %lld of %lld images; the same command goes on from there",
+                           interrupt.signal(), static_cast<long long>(counts_.all()), static_cast<long long>(total)));
+      return 128 + interrupt.signal();
+    }
+    write_results();
+    say_results();
+    return 0;
+  }
+
+ private:
+  /// Reads what an earlier run of the same settings left, cut back to whole batches. Returns the image to begin with.
+  int64_t take_up() {
+    if (!fs::exists(files_.partial)) return 0;
+    size_t keep = 0;
+    {
+      const MappedFile file(files_.partial);
+      const std::string_view text(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
+      const size_t head = text.find('\n');
+      if (head == std::string_view::npos) return 0;
+      if (text.substr(0, head) != settings_)
+        throw InputError(files_.partial + ": was begun with other settings; remove it to begin anew\n  then: " +
+                         std::string(text.substr(0, head)) + "\n  now:  " + settings_);
+      std::vector<size_t> ends = {head + 1};  // of the header and of each whole line
+      for (size_t at; (at = text.find('\n', ends.back())) != std::string_view::npos;) ends.push_back(at + 1);
+      const size_t lines = std::min(ends.size() - 1, list_.size());
+      const size_t whole = lines == list_.size() ? lines : lines / static_cast<size_t>(batch_) * static_cast<size_t>(batch_);
+      for (size_t i = 0; i < whole; ++i) recall(i, text.substr(ends[i], ends[i + 1] - ends[i] - 1));
+      keep = ends[whole];
+    }
+    fs::resize_file(files_.partial, keep);
+    if (counts_.all() > 0)
+      console_.line(format("%s: %lld of %zu images are done", files_.partial.c_str(),
+                           static_cast<long long>(counts_.all()), list_.size()));
+    return counts_.all();
+  }
+
+  /// Takes line i of the report for its image's judgement.
+  void recall(size_t i, std::string_view line) {
+    const std::string where = files_.partial + " line " + std::to_string(i + 2);
+    const Json json = parse_json(line, where);
+    const Json* const verdict = json.find("verdict");
+    const Json* const pseudo = json.find("pseudo");
+    const std::string* const name = verdict ? verdict->string() : nullptr;
+    if (!name || !pseudo) throw InputError(where + ": is no line of a report; remove the file to begin anew");
+    count(*name);
+    int64_t label = -1;
+    if (pseudo->integer(label)) label_[i] = label;
+  }
+
+  void count(std::string_view verdict) {
+    ++(verdict == "kept" ? counts_.kept
+       : verdict == "relabelled" ? counts_.relabelled
+       : verdict == "dropped"    ? counts_.dropped
+                                 : counts_.unreadable);
+  }
+
+  void add(const Embedded& e) {
+    std::string lines;
+    int64_t row = 0;
+    for (int64_t i = e.first; i < e.end; ++i) {
+      const bool read = row < e.count && e.sample[row] == i;
+      lines += read ? judged(i, e.logits + row * classes_, e.proto + row * classes_) : unreadable(i);
+      lines += '\n';
+      row += read ? 1 : 0;
+    }
+    partial_->write(lines);
+    show_progress();
+  }
+
+  JsonLine begin_line(int64_t i) const {
+    return JsonLine().add("image", list_.name(static_cast<size_t>(i))).add("given", list_.label(static_cast<size_t>(i)));
+  }
+
+  std::string unreadable(int64_t i) {
+    count("unreadable");
+    return begin_line(i).add_raw("pseudo", "null").add("verdict", "unreadable").text();
+  }
+
+  std::string judged(int64_t i, const float* logits, const float* proto) {
+    const Judgement j = judge(logits, proto, classes_, list_.label(static_cast<size_t>(i)), rule_);
+    label_[static_cast<size_t>(i)] = j.label;
+    count(name_of(j.verdict));
+    const auto number = [](double v) { return std::isfinite(v) ? format("%.6g", v) : std::string("null"); };
+    const auto pair = [&](double of_given, double of_best) {
+      return "[" + number(of_given) + ", " + number(of_best) + "]";
+    };
+    return begin_line(i)
+        .add_raw("pseudo", j.label < 0 ? "null" : std::to_string(j.label))
+        .add("best", j.best.label)
+        .add_raw("cls", pair(j.given.cls, j.best.cls))
+        .add_raw("proto", pair(j.given.proto, j.best.proto))
+        .add_raw("score", pair(j.given.score, j.best.score))
+        .add_raw("margin", number(j.margin))
+        .add("verdict", name_of(j.verdict))
+        .text();
+  }
+
+  double seconds() const {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+  }
+
+  void show_progress() {
+    const double total = static_cast<double>(list_.size()), done = static_cast<double>(counts_.all());
+    const double now = seconds(), speed = (done - static_cast<double>(begun_at_)) / now;
+    const std::string text = format("%.0f/%.0f  %.1f images/s  %s left", done, total, speed,
+                                    show_time((total - done) / speed).c_str());
+    console_.status("clean", done / total, text);
+    if (console_.terminal() || now - spoken_ < kSpeakEvery) return;
+    spoken_ = now;
+    console_.line("clean: " + text);
+  }
+
+  /// The annotation as Python's json.dump writes it, the report, and what both are of.
+  void write_results() {
+    formats::write_atomically(files_.report, [&](OutputFile& out) {
+      const MappedFile file(files_.partial);
+      out.write(file.bytes().subspan(settings_.size() + 1));
+    });
+    std::string images, labels;
+    for (size_t i = 0; i < label_.size(); ++i) {
+      if (label_[i] < 0) continue;
+      write_json_ascii(images += images.empty() ? "" : ", ", list_.name(i));
+      (labels += labels.empty() ? "" : ", ") += std::to_string(label_[i]);
+    }
+    formats::write_atomically(files_.annotation, [&](OutputFile& out) {
+      out.write("{\"images\": [" + images + "], \"labels\": [" + labels + "]}");
+    });
+    const std::string counts = JsonLine()
+                                   .add("kept", counts_.kept)
+                                   .add("relabelled", counts_.relabelled)
+                                   .add("dropped", counts_.dropped)
+                                   .add("unreadable", counts_.unreadable)
+                                   .text();
+    formats::write_atomically(files_.summary, [&](OutputFile& out) {
+      out.write("{\"settings\": " + settings_ + ",\n \"images\": " + counts + "}\n");
+    });
+    fs::remove(files_.partial);
+  }
+
+  void say_results() {
+    const double all = static_cast<double>(list_.size());
+    const auto share = [&](const char* what, int64_t n) {
+      console_.line(format("  %-11s %9lld  %5.1f %%", what, static_cast<long long>(n), 100 * static_cast<double>(n) / all));
+    };
+    console_.line(format("%zu images judged in %s", list_.size(), show_time(seconds()).c_str()));
+    share("kept", counts_.kept);
+    share("relabelled", counts_.relabelled);
+    share("dropped", counts_.dropped);
+    if (counts_.unreadable > 0) share("unreadable", counts_.unreadable);
+    console_.line(files_.annotation + ": " + std::to_string(counts_.kept + counts_.relabelled) + " images");
+    console_.line(files_.report + ": a line an image");
+  }
+
+  const Options& options_;
+  const CleanFiles files_;
+  Console console_;
+  const data::Dataset list_;
+  Session session_;
+  const CleanRule rule_;
+  const int64_t classes_, batch_;
+  std::vector<int64_t> label_;  // of each image of the list; -1: left out
+  Counts counts_;
+  std::string settings_;
+  std::optional<OutputFile> partial_;
+  std::chrono::steady_clock::time_point start_;
+  int64_t begun_at_ = 0;
+  double spoken_ = 0;
+};
+
+}  // namespace
+
+CleanFiles::CleanFiles(const std::string& path)
+    : annotation(path),
+      report((path.ends_with(".json") ? path.substr(0, path.size() - 5) : path) + ".report.jsonl"),
+      summary(report.substr(0, report.size() - 13) + ".summary.json"),
+      partial(path + ".partial") {}
+
+int run_clean(const Plan& plan, const Options& options) {
+  check_against(options, plan);
+  return Cleaning(plan, options).run();
+}
+
+}  // namespace moproc::train

@@ -1,0 +1,164 @@
+// What a checkpoint holds: which network, and its weights. A setting may be said by the file's metadata, by a
+// flag and by the shapes of the tensors; whoever says it must agree.
+
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Network } from "../../models/deploy.js";
+import { archOf } from "../../models/resnet.js";
+import { NdArray } from "../../compiler/ir/nd.js";
+import { sameShape, showType, type State } from "../../compiler/ir/types.js";
+import { SafetensorsFile } from "../../compiler/util/safetensors.js";
+import { nativeToolFile } from "./data.js";
+
+/** What flags say about the network; undefined where a flag is not given. */
+export interface NetworkFlags {
+  readonly network?: string;
+  readonly width?: number;
+  readonly numClass?: number;
+  readonly lowDim?: number;
+  readonly imageSize?: number;
+}
+
+/** Whose weights: the encoder that learns, or the key encoder that follows it. */
+export const encoders = ["query", "key"] as const;
+export type Encoder = (typeof encoders)[number];
+
+/** An open checkpoint whose network is known. */
+export interface Checkpoint {
+  readonly file: SafetensorsFile;
+  readonly network: Network;
+  readonly prefix: string; // of the encoder's tensors
+  readonly notes: readonly string[]; // what was assumed because nothing says it
+}
+
+const PUBLISHED_IMAGE_SIZE = 224;
+
+/**
+ * Opens a checkpoint and finds out which network it holds. Throws, naming file and flag or tensor, when it is
+ * damaged, two sources contradict each other or none says what the network is.
+ */
+export function openCheckpoint(path: string, flags: NetworkFlags, encoder: Encoder): Checkpoint {
+  const file = obtainSafetensors(path);
+  try {
+    const digest = file.metadata.get("sha256");
+    if (digest !== undefined && digest !== file.dataDigest()) {
+      throw new Error(`${path}: its data do not have the sha256 it names: the file is damaged`);
+    }
+    return { file, ...identify(file, flags, encoder) };
+  } catch (e) {
+    file.close();
+    throw e;
+  }
+}
+
+function identify(file: SafetensorsFile, flags: NetworkFlags, encoder: Encoder): Omit<Checkpoint, "file"> {
+  const notes: string[] = [];
+  const task = file.tensors.has("encoder_q.conv1.weight") ? "mopro" : "classifier";
+  agreed(file, "task", undefined, undefined, task as string, text);
+  if (task === "classifier" && encoder === "key")
+    throw new Error(`--which key: ${file.path} has no key encoder`);
+  const prefix = task === "mopro" ? `encoder_${encoder[0]}.` : "";
+  /** Rows of a weight; undefined where the file does not have it. */
+  const rows = (name: string): number | undefined =>
+    file.tensors.has(prefix + name) ? file.entry(prefix + name).shape[0] : undefined;
+  const stage =
+    rows("layer1.0.conv1.weight") ??
+    fail(`${file.path}: holds no ResNet: tensor ${prefix}layer1.0.conv1.weight is missing`);
+  const arch =
+    agreed(file, "arch", "-a", flags.network, undefined, text) ??
+    fail(`${file.path}: does not say its architecture: give it with -a`);
+  const width = agreed(file, "width", "--width", flags.width, stage / 64, number) as number;
+  const num_class = agreed(
+    file,
+    "num_class",
+    "--num-class",
+    flags.numClass,
+    rows(task === "mopro" ? "classifier.weight" : "fc.weight"),
+    number,
+  );
+  const low_dim = agreed(file, "low_dim", "--low-dim", flags.lowDim, rows("fc2.weight"), number);
+  let image_size = agreed(file, "image_size", "--image-size", flags.imageSize, undefined, number);
+  if (image_size === undefined) {
+    image_size = PUBLISHED_IMAGE_SIZE;
+    const assumed = `${image_size} pixels, as published; --image-size changes it`;
+    notes.push(`the checkpoint does not say its image size: ${assumed}`);
+  }
+  return { network: { task, arch: archOf(arch), width, num_class, low_dim, image_size }, prefix, notes };
+}
+
+function fail(message: string): never {
+  throw new Error(message);
+}
+
+const text = (s: string): string => s;
+const number = (s: string): number => (s.trim() === "" ? Number.NaN : Number(s));
+
+/** The value on which metadata, flag and tensors agree; undefined when none of them says it. */
+function agreed<T extends string | number>(
+  file: SafetensorsFile,
+  key: string,
+  flag: string | undefined,
+  given: T | undefined,
+  implied: T | undefined,
+  parse: (s: string) => T,
+): T | undefined {
+  const written = file.metadata.get(key);
+  const value = written === undefined ? undefined : parse(written);
+  if (Number.isNaN(value)) throw new Error(`${file.path}: __metadata__.${key} is '${written}'`);
+  if (given !== undefined && value !== undefined && given !== value) {
+    throw new Error(`${flag} ${given}: ${file.path} says ${value} (__metadata__.${key})`);
+  }
+  const said = value ?? given;
+  if (said !== undefined && implied !== undefined && said !== implied) {
+    const who = value === undefined ? `${flag} ${said}` : `__metadata__.${key} ${said}`;
+    throw new Error(`${who}: the tensors of ${file.path} have ${implied}`);
+  }
+  return said ?? implied;
+}
+
+/**
+ * What the states of a graph hold, by name, exact. Throws, naming file and tensor, for one that is missing, of
+ * another shape, not finite, or a negative variance.
+ */
+export function readStates(
+  { file, prefix }: Checkpoint,
+  states: readonly State[],
+): ReadonlyMap<string, NdArray> {
+  const values = new Map<string, NdArray>();
+  for (const s of states) {
+    const name = prefix + s.name;
+    const { shape, dtype } = file.entry(name);
+    const where = `${file.path}: tensor ${name}`;
+    if (!sameShape(shape, s.type.shape))
+      throw new Error(`${where} is ${dtype}[${shape}], the network needs ${showType(s.type)}`);
+    const data = Float64Array.from(file.floats(name));
+    const bad = data.findIndex((v) => !Number.isFinite(v) || (v < 0 && name.endsWith("running_var")));
+    if (bad >= 0) throw new Error(`${where}: element ${bad} is ${data[bad]}`);
+    values.set(s.name, new NdArray(shape, data));
+  }
+  return values;
+}
+
+/**
+ * The one place where a checkpoint of any format becomes an open safetensors file: those are opened as they
+ * are, all others by way of a temporary file that moproc-convert writes and that is gone once this returns.
+ */
+function obtainSafetensors(path: string): SafetensorsFile {
+  if (!existsSync(path)) throw new Error(`${path}: no such file`);
+  if (path.endsWith(".safetensors")) return SafetensorsFile.open(path);
+  const dir = mkdtempSync(join(tmpdir(), "moproc-export-"));
+  try {
+    const converted = join(dir, "checkpoint.safetensors");
+    const r = spawnSync(nativeToolFile("moproc-convert"), [path, converted], { encoding: "utf8" });
+    if (r.error) throw r.error;
+    if (r.status !== 0)
+      throw new Error(
+        r.stderr.trim() || `${path}: moproc-convert ends with ${r.signal ?? `exit code ${r.status}`}`,
+      );
+    return SafetensorsFile.open(converted, path);
+  } finally {
+    rmSync(dir, { recursive: true, force: true }); // an open file stays readable
+  }
+}

@@ -1,0 +1,154 @@
+// Runs an exported model in ONNX Runtime beside the program that this compiler makes of the same network, on
+// the same bytes: two implementations that share nothing but the weights.
+
+import { embed as classifierEmbed } from "../../models/classifier.js";
+import { embed as moproEmbed } from "../../models/mopro.js";
+import { complete, type Head, type Input, type Network, outputsOf } from "../../models/deploy.js";
+import { imagenet } from "../../models/nn.js";
+import type { NdArray } from "../../compiler/ir/nd.js";
+import type { Graph } from "../../compiler/ir/types.js";
+import { cpuArch } from "./cpu.js";
+import type { Source } from "./graphs.js";
+import { cachedArtefact } from "./obtain.js";
+
+/** What is compared, and with what. */
+export interface Subject {
+  readonly file: string; // the ONNX model
+  readonly network: Network;
+  readonly head: Head;
+  readonly input: Input;
+  readonly values: ReadonlyMap<string, NdArray>; // weights as the checkpoint holds them, by name without prefix
+}
+
+/** The largest difference in one output, over all images and batch sizes. */
+export interface Difference {
+  readonly output: string;
+  readonly absolute: number;
+  readonly relative: number; // to `largest`
+  readonly largest: number; // largest |value| of the compiled program
+}
+export interface Checked {
+  readonly runtime: string;
+  readonly batches: readonly number[];
+  readonly differences: readonly Difference[];
+}
+
+type Ort = typeof import("onnxruntime-node");
+type Outputs = Readonly<Record<string, Float32Array>>;
+
+/** Batch sizes that the model is run with; the compiled program sees the largest. */
+const batches = [1, 3, 4] as const;
+const images = 4;
+
+/** Why the comparison cannot be made on this machine; nothing is wrong with the model. */
+export class CannotCheck extends Error {}
+
+/** Compares. Throws CannotCheck where ONNX Runtime or a compiler is missing, and whatever ONNX Runtime says. */
+export async function checkModel(s: Subject): Promise<Checked> {
+  const ort = await onnxRuntime();
+  const bytes = randomBytes(images * 3 * s.network.image_size ** 2);
+  const want = await compiledOutputs(s, bytes).catch((e: Error) => {
+    throw new CannotCheck(`the network cannot be compiled here: ${e.message}`);
+  });
+  const session = await ort.InferenceSession.create(s.file, { logSeverityLevel: 3 });
+  const names = outputsOf(s.head);
+  const worst = new Map(names.map((n) => [n, 0]));
+  try {
+    for (const n of batches) {
+      const got = await session.run({ image: feed(ort, s, bytes, n) });
+      for (const name of names)
+        worst.set(name, worse(worst.get(name) as number, distance(got[name]?.data, want[name], n)));
+    }
+  } finally {
+    await session.release();
+  }
+  const differences = names.map((output) => {
+    const largest = (want[output] as Float32Array).reduce((m, v) => worse(m, Math.abs(v)), 0);
+    const absolute = worst.get(output) as number;
+    return { output, absolute, relative: absolute === 0 ? 0 : absolute / largest, largest };
+  });
+  return { runtime: `onnxruntime ${ort.env.versions.node ?? ort.env.versions.common}`, batches, differences };
+}
+
+async function onnxRuntime(): Promise<Ort> {
+  try {
+    return await import("onnxruntime-node");
+  } catch (e) {
+    const missing = (e as NodeJS.ErrnoException).code === "ERR_MODULE_NOT_FOUND";
+    throw new CannotCheck(
+      missing
+        ? "onnxruntime-node is not installed (npm install onnxruntime-node)"
+        : `onnxruntime-node does not load: ${(e as Error).message}`,
+    );
+  }
+}
+
+/** max that keeps a NaN. */
+const worse = (a: number, b: number): number => (Number.isNaN(a) || a > b ? a : b);
+
+/** Largest |a - b| over the first n of all images' rows; a row more or less is an error. */
+function distance(got: unknown, want: Float32Array | undefined, n: number): number {
+  const length = ((want?.length ?? 0) / images) * n;
+  if (!(got instanceof Float32Array) || !want || got.length !== length) {
+    throw new Error(
+      `a batch of ${n} has ${(got as Float32Array | undefined)?.length} numbers as output, not ${length}`,
+    );
+  }
+  return got.reduce((m, v, i) => worse(m, Math.abs(v - (want[i] as number))), 0);
+}
+
+/** The first n images as the model takes them; float pixels are normalised in f32, an operation at a time. */
+function feed(ort: Ort, s: Subject, planes: Uint8Array, n: number): InstanceType<Ort["Tensor"]> {
+  const size = s.network.image_size;
+  const pixels = size * size;
+  if (s.input === "uint8") {
+    const at = (i: number): number =>
+      (Math.floor(i / (3 * pixels)) * 3 + (i % 3)) * pixels + Math.floor((i % (3 * pixels)) / 3);
+    return new ort.Tensor(
+      "uint8",
+      Uint8Array.from({ length: n * 3 * pixels }, (_, i) => planes[at(i)] as number),
+      [n, size, size, 3],
+    );
+  }
+  const f = Math.fround;
+  const normal = Float32Array.from({ length: n * 3 * pixels }, (_, i) => {
+    const c = Math.floor(i / pixels) % 3;
+    return f(
+      f(f((planes[i] as number) / 255) - f(imagenet.mean[c] as number)) / f(imagenet.std[c] as number),
+    );
+  });
+  return new ort.Tensor("float32", normal, [n, 3, size, size]);
+}
+
+/** The outputs of the compiled network for `images` pictures of bytes [N, 3, H, W], by the exported names. */
+async function compiledOutputs(s: Subject, img: Uint8Array): Promise<Outputs> {
+  const { load } = await import("node-cuda-rt");
+  const source = embedSource(s.network);
+  const target = { device: "cpu", arch: cpuArch("native"), ranks: [1] } as const;
+  const { dir } = await cachedArtefact(source, target);
+  const a = load(dir);
+  const prefix = s.network.task === "mopro" ? "encoder_q." : "";
+  for (const [name, x] of s.values) a.set(prefix + name, Float32Array.from(x.data));
+  const { feature, logits, embedding } = await a.run("embed", {
+    img,
+    ...(s.network.task === "mopro" && { "hyper.temperature": Float32Array.of(1) }),
+  });
+  return { logits, embedding, features: feature } as Outputs;
+}
+
+function embedSource(c: Network): Source {
+  const meta = { ...complete(c), batch: images, groups: 1, queue: 1 }; // no queue is read
+  const graph = (): Graph => (meta.task === "mopro" ? moproEmbed(meta) : classifierEmbed(meta));
+  return { name: `${c.arch}_embed`, meta, key: JSON.stringify(meta), graphs: () => [graph()] };
+}
+
+/** Bytes of a fixed sequence (mulberry32). */
+function randomBytes(n: number): Uint8Array {
+  let state = 1;
+  return Uint8Array.from({ length: n }, () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let t = Math.imul(state ^ (state >>> 15), state | 1);
+    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
+    return (t ^ (t >>> 14)) >>> 24;
+  });
+}

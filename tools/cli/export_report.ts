@@ -1,0 +1,132 @@
+// What is said about an exported model: in its own metadata, and on the terminal.
+
+import { readFileSync } from "node:fs";
+import { basename, join } from "node:path";
+import type { Head, Input, Network } from "../../models/deploy.js";
+import { imagenet } from "../../models/nn.js";
+import type { Model } from "../../compiler/onnx/model.js";
+import { fileDigest } from "../../compiler/util/digest.js";
+import { root } from "../../compiler/util/root.js";
+import type { Encoder, NetworkFlags } from "./checkpoint.js";
+import type { Checked, Difference } from "./export_check.js";
+
+/** The flags of moproc export. */
+export interface ExportFlags extends NetworkFlags {
+  readonly resume: string;
+  readonly out: string;
+  readonly head: Head;
+  readonly which: Encoder;
+  readonly input: Input;
+  readonly opset: number;
+  readonly keepBn?: true;
+  readonly classes?: string;
+  readonly check: boolean;
+  readonly verify?: true;
+  readonly tolerance: number;
+  readonly json?: true;
+}
+
+/** A model that was written. `checked` is the comparison, or why there is none. */
+export interface Written {
+  readonly model: Model;
+  readonly bytes: number;
+  readonly checked: Checked | string;
+  readonly notes: readonly string[];
+}
+
+/** Of this package. */
+export const version = (): string =>
+  (JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { version: string }).version;
+
+/**
+ * metadata_props: what a user of the model has to know, lists as JSON. Throws when the names of the classes are
+ * not as many as the classes.
+ */
+export function describe(
+  f: ExportFlags,
+  c: Network,
+  epoch: string | undefined,
+): Readonly<Record<string, string>> {
+  const layout =
+    f.input === "uint8" ? "uint8 NHWC, RGB, 0 to 255" : "float32 NCHW, RGB, (value / 255 - mean) / std";
+  return {
+    producer: `moproc ${version()}`,
+    task: c.task,
+    arch: c.arch,
+    width: String(c.width),
+    head: f.head,
+    ...(c.task === "mopro" && { encoder: f.which }),
+    ...(c.low_dim !== undefined && { embedding_size: String(c.low_dim) }),
+    ...(c.num_class !== undefined && { classes: String(c.num_class) }),
+    ...(f.classes !== undefined && { class_names: JSON.stringify(classNames(f.classes, c.num_class)) }),
+    input: layout,
+    mean: JSON.stringify(imagenet.mean),
+    std: JSON.stringify(imagenet.std),
+    // as the runtime's test transform: 256 for 224, in proportion, halves up
+    resize: `shorter side to ${Math.floor((c.image_size * 256 + 112) / 224)}, antialiased bilinear`,
+    crop: `centre ${c.image_size}`,
+    batch_norm: f.keepBn ? "kept" : "folded",
+    source: basename(f.resume),
+    source_sha256: fileDigest(f.resume),
+    ...(epoch !== undefined && { source_epoch: epoch }),
+  };
+}
+
+/** The lines of a file, as many as there are classes. */
+function classNames(file: string, classes: number | undefined): string[] {
+  if (classes === undefined) throw new Error(`--classes ${file}: the network has no classifier`);
+  let text: string;
+  try {
+    text = readFileSync(file, "utf8");
+  } catch (e) {
+    throw new Error(`--classes ${file}: ${(e as Error).message}`);
+  }
+  const names = text.split(/\r?\n/).map((l) => l.trim());
+  if (names.at(-1) === "") names.pop();
+  const empty = names.indexOf("");
+  if (empty >= 0) throw new Error(`--classes ${file}: line ${empty + 1} is empty`);
+  if (names.length !== classes)
+    throw new Error(`--classes ${file}: ${names.length} names, the network has ${classes} classes`);
+  return names;
+}
+
+/** A few lines for people. */
+export function asText(f: ExportFlags, { model, bytes, checked, notes }: Written): string {
+  const { nodes, inputs, outputs } = model.graph;
+  const norm = `BatchNorm ${f.keepBn ? "kept" : "folded"}`;
+  const lines = [
+    `${f.out}: ${(bytes / 1e6).toFixed(1)} MB, opset ${f.opset}, ${nodes.length} nodes, ${norm}`,
+  ];
+  for (const [what, values] of [
+    ["in ", inputs],
+    ["out", outputs],
+  ] as const) {
+    for (const v of values) lines.push(`  ${what} ${v.name.padEnd(9)} ${v.type}[${v.shape?.join(", ")}]`);
+  }
+  if (typeof checked === "string") lines.push(`  ${checked}`);
+  else {
+    const batches = checked.batches.join(", ");
+    lines.push(`  ${checked.runtime} beside the compiled network, batches of ${batches}:`);
+    for (const d of checked.differences) lines.push(`    ${comparison(d, f.tolerance)}`);
+  }
+  for (const n of notes) lines.push(`  note: ${n}`);
+  return `${lines.join("\n")}\n`;
+}
+
+function comparison(d: Difference, tolerance: number): string {
+  const found = `largest difference ${d.absolute.toExponential(1)} of values up to ${d.largest.toPrecision(3)}`;
+  const judged = d.relative <= tolerance ? "tolerance" : "MORE than the tolerance of";
+  return `${d.output.padEnd(9)} ${found}: ${d.relative.toExponential(1)} relative, ${judged} ${tolerance}`;
+}
+
+/** The same as one JSON object. */
+export function asJson(f: ExportFlags, { model, bytes, checked, notes }: Written): string {
+  const { inputs, outputs, nodes } = model.graph;
+  const check =
+    typeof checked === "string"
+      ? { done: false, why: checked }
+      : { done: true, tolerance: f.tolerance, ...checked };
+  const about = { file: f.out, bytes, opset: f.opset, nodes: nodes.length, inputs, outputs };
+  const metadata = Object.fromEntries(model.metadata);
+  return `${JSON.stringify({ ...about, metadata, check, notes }, undefined, 1)}\n`;
+}

@@ -1,0 +1,92 @@
+// moproc inspect: what an artefact holds, from its plan.json.
+
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { Command } from "commander";
+import { RESOURCES, type ResourceTable } from "../../compiler/emit/resources.js";
+import type { Launch, Plan } from "../../compiler/lower/plan.js";
+import { predictedMicroseconds } from "../../compiler/lower/roofline.js";
+
+export function inspectCommand(): Command {
+  return new Command("inspect")
+    .description("Shows programs, memory, kernels and costs of an artefact.")
+    .argument("<DIR>", "artefact directory")
+    .option("--json", "as JSON")
+    .option("--kernels <n>", "how many of the costliest launches of each program to list", "8")
+    .action((dir: string, o: { json?: boolean; kernels: string }) => {
+      const file = join(dir, "plan.json");
+      if (!existsSync(file)) throw new Error(`${dir}: is no artefact directory: it has no plan.json`);
+      const plan = JSON.parse(readFileSync(file, "utf8")) as Plan & { digest: string };
+      process.stdout.write(o.json ? `${JSON.stringify(summary(plan, resourcesOf(dir)), undefined, 1)}\n` : text(plan, Number(o.kernels)));
+    });
+}
+
+const launches = (steps: Plan["programs"][number]["steps"]): Launch[] => steps.filter((s): s is Launch => s.do === "launch");
+const total = (ls: readonly Launch[], f: (l: Launch) => number): number => ls.reduce((s, l) => s + f(l), 0);
+
+/**
+ * The machine-readable summary: costs of a run and an image by program and arch, and of every kernel over all programs.
+ * Times are predicted for an H200 (lower/roofline.ts) and absent for the CPU.
+ */
+export function summary(plan: Plan & { digest: string }, table: ResourceTable): object {
+  const batch = Number(plan.meta["batch"] ?? 1);
+  const gpu = plan.target.device === "cuda";
+  const archs = plan.target.arch.split(",");
+  const microseconds = (ls: readonly Launch[]): number => total(ls, (l) => predictedMicroseconds(l, plan.target));
+  const programs = plan.programs.map((p) => {
+    const ls = launches(p.steps);
+    const costs = {
+      bytes_per_image: total(ls, (l) => l.bytes) / batch, flops_per_image: total(ls, (l) => l.flops) / batch,
+      ...(gpu ? { predicted_us: microseconds(ls), predicted_us_per_image: microseconds(ls) / batch } : {}),
+      launches: ls.length, phases: total(ls, (l) => l.tasks.length), work_bytes: p.workBytes, live_bytes_max: p.liveBytesMax,
+    };
+    return [p.name, Object.fromEntries(archs.map((a) => [a, costs]))] as const;
+  });
+  const all = plan.programs.flatMap((p) => launches(p.steps));
+  const kernels = plan.kernels.map((k, i) => {
+    const own = all.filter((l) => l.kernel === i);
+    const made = archs.map((arch) => {
+      const r = table[arch]?.[k.symbol];
+      const ptxas = r && { registers: r.registers, spill_bytes: r.spill_bytes, stack_bytes: r.stack_bytes };
+      const { threads, sharedBytes } = (arch === "sm_90a" && k.hopper) || k;
+      return [arch, { threads, ...ptxas, shared_bytes: sharedBytes + (r?.static_shared_bytes ?? 0), predicted_us: microseconds(own) }] as const;
+    });
+    const { symbol, template } = k;
+    const costs = { launches: own.length, bytes: total(own, (l) => l.bytes), flops: total(own, (l) => l.flops) };
+    return { symbol, template, ...costs, ...(gpu ? { archs: Object.fromEntries(made) } : {}) };
+  });
+  return {
+    name: plan.name, digest: plan.digest, target: plan.target, meta: plan.meta, programs: Object.fromEntries(programs),
+    arena_bytes: plan.arenas, live_bytes_max: Math.max(...plan.programs.map((p) => p.liveBytesMax)), kernels,
+  };
+}
+
+/** The resource table of the artefact at `dir`; an empty one where there is none. */
+function resourcesOf(dir: string): ResourceTable {
+  const file = join(dir, RESOURCES);
+  return existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as ResourceTable) : {};
+}
+
+function text(plan: Plan & { digest: string }, top: number): string {
+  const mb = (b: number): string => `${(b / 1e6).toFixed(1)} MB`;
+  const lines = [
+    `${plan.name} for ${plan.target.device} ${plan.target.arch}, plan ${plan.digest}`,
+    `  ${Object.entries(plan.meta).map(([k, v]) => `${k} ${v}`).join(", ")}`,
+    `  memory: ${Object.entries(plan.arenas).map(([k, v]) => `${k} ${mb(v)}`).join(", ")}, scratch ${mb(plan.scratchBytes)} a thread`,
+    `  ${plan.state.length} state tensors, ${plan.kernels.length} kernels`,
+  ];
+  const predicted = (ls: readonly Launch[]): string =>
+    plan.target.device === "cpu" ? "" : `, ${(total(ls, (l) => predictedMicroseconds(l, plan.target)) / 1e3).toFixed(2)} ms predicted on an H200`;
+  for (const p of plan.programs) {
+    const ls = launches(p.steps);
+    lines.push(
+      `program ${p.name}: ${ls.length} launches, ${(total(ls, (l) => l.flops) / 1e9).toFixed(2)} GFLOP, ${mb(total(ls, (l) => l.bytes))} moved${predicted(ls)}, work ${mb(p.workBytes)} (lower bound ${mb(p.liveBytesMax)})`,
+      `  in  ${p.inputs.map((t) => plan.tensors[t]?.name).join(", ")}`,
+      `  out ${p.outputs.map((t) => plan.tensors[t]?.name.replace(/^[^/]*\//, "")).join(", ")}`,
+    );
+    for (const l of ls.toSorted((a, b) => b.flops - a.flops || b.bytes - a.bytes).slice(0, top)) {
+      lines.push(`  ${(l.flops / 1e9).toFixed(3).padStart(9)} GFLOP ${mb(l.bytes).padStart(10)}  ${plan.kernels[l.kernel]?.template.padEnd(12)} ${l.name}`);
+    }
+  }
+  return `${lines.join("\n")}\n`;
+}

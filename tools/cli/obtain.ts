@@ -1,0 +1,89 @@
+// An artefact for a source of graphs: the one that is there when nothing it depends on has changed, else a new one.
+
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { pathToFileURL } from "node:url";
+import { cacheDir, headerDigest } from "../../compiler/emit/objects.js";
+import { type BuildResult, mpiPlugin } from "../../compiler/emit/project.js";
+import { compilerVersion, isEmulated, nvccVersion } from "../../compiler/emit/toolchain.js";
+import type { Target } from "../../compiler/ir/types.js";
+import type { Plan } from "../../compiler/lower/plan.js";
+import { compile } from "../../compiler/pipeline.js";
+import { digest } from "../../compiler/util/digest.js";
+import { root } from "../../compiler/util/root.js";
+import type { Source } from "./graphs.js";
+import { progressLine } from "./progress.js";
+
+export interface Obtained {
+  readonly dir: string;
+  readonly plan: Plan;
+  readonly built: BuildResult | undefined; // undefined: it was there
+}
+
+/** What an artefact depends on besides its source: this compiler, the kernels, the runtime's libraries, g++. */
+async function toolsDigest(): Promise<string> {
+  const js = join(root, "build", "js");
+  const own = ["compiler", "models", "tools/cli"].flatMap((part) =>
+    readdirSync(join(js, part), { recursive: true, encoding: "utf8" }).filter((f) => f.endsWith(".js")).map((f) => join(js, part, f)),
+  );
+  const libraries = readFileSync(join(root, "build", "native", "link.txt"), "utf8").split("\n").filter((l) => l.startsWith("/"));
+  const stamps = [...libraries, ...(existsSync(mpiPlugin) ? [mpiPlugin] : [])].map((l) => `${l} ${statSync(l).size} ${statSync(l).mtimeMs}`);
+  const headers = headerDigest(["kernels", "runtime/core"]);
+  return digest(await compilerVersion(), headers, ...stamps, ...own.sort().map((f) => readFileSync(f)));
+}
+
+/** The key under which an artefact of `source` for `target` is current. */
+export async function artefactKey(source: Source, target: Target): Promise<string> {
+  return digest(await toolsDigest(), await deviceTools(target), source.name, source.key, JSON.stringify(target), JSON.stringify(source.meta));
+}
+
+/** What compiles the kernels, where that is not the C++ compiler alone. */
+async function deviceTools(target: Target): Promise<string> {
+  if (target.device === "cpu") return "";
+  return isEmulated(target) ? headerDigest(["test/emulator"]) : nvccVersion();
+}
+
+/**
+ * The artefact at `dir`, built first unless it is there under the same key. Shows progress on a terminal; of several processes
+ * that want it, one builds and the others wait.
+ */
+export async function obtain(source: Source, target: Target, dir: string, key: string): Promise<Obtained> {
+  const there = currentAt(dir, key);
+  if (there) return there;
+  const { waitForLock } = (await import(pathToFileURL(join(root, "tools", "setup", "lock.mjs")).href)) as Locks;
+  const release = waitForLock(`${resolve(dir)}.lock`, `compilation of ${source.name}`);
+  try {
+    return currentAt(dir, key) ?? (await build(source, target, dir, key));
+  } finally {
+    release();
+  }
+}
+
+interface Locks {
+  waitForLock(file: string, what: string): () => void;
+}
+
+const stampOf = (dir: string): string => join(dir, ".key");
+
+function currentAt(dir: string, key: string): Obtained | undefined {
+  const current = existsSync(stampOf(dir)) && readFileSync(stampOf(dir), "utf8") === key && existsSync(join(dir, "train"));
+  return current ? { dir, plan: JSON.parse(readFileSync(join(dir, "plan.json"), "utf8")) as Plan, built: undefined } : undefined;
+}
+
+async function build(source: Source, target: Target, dir: string, key: string): Promise<Obtained> {
+  const progress = progressLine("compiling kernels");
+  const { name, meta } = source;
+  const built = await compile(source.graphs(), dir, { name, target, meta }, progress.update).finally(progress.end);
+  source.write?.(dir, built.plan);
+  writeFileSync(stampOf(dir), key);
+  return { dir, plan: built.plan, built };
+}
+
+/** The artefact in the user's cache, built first when there is none. */
+export async function cachedArtefact(source: Source, target: Target): Promise<Obtained> {
+  const key = await artefactKey(source, target);
+  const obtained = await obtain(source, target, join(cacheDir(), "artefacts", `${source.name}-${key.slice(0, 16)}`), key);
+  const { built } = obtained;
+  if (built) process.stderr.write(`compiled ${source.name}: ${built.compiled} of ${built.objects} objects, ${built.seconds.toFixed(0)} s\n`);
+  return obtained;
+}

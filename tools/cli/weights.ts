@@ -1,0 +1,109 @@
+// moproc weights fetch: the published pre-trained ResNet-50s.
+
+import { createHash } from "node:crypto";
+import { createReadStream, existsSync, readFileSync, rmSync } from "node:fs";
+import { basename } from "node:path";
+import { Command } from "commander";
+import { writeWhole } from "../../compiler/util/whole_file.js";
+import { openCheckpoint } from "./checkpoint.js";
+import { download } from "./download.js";
+import { positive } from "./flags.js";
+
+const base = "https://storage.googleapis.com/sfr-pcl-data-research/MoPro_checkpoint";
+/** The published files, and the network that each holds. */
+const published = {
+  v1: { url: `${base}/MoPro_V1_epoch90.tar`, arch: "resnet50", classes: 1000 },
+  v2: { url: `${base}/MoPro_V2_epoch90.tar`, arch: "resnet50", classes: 5000 },
+} as const;
+
+interface FetchFlags {
+  readonly out?: string;
+  readonly url?: string;
+  readonly timeout: number;
+}
+
+export function weightsCommand(): Command {
+  const c = new Command("weights").description("Pre-trained weights.");
+  const fetch = new Command("fetch")
+    .description(
+      "Downloads a published checkpoint (WebVision V1 or V2, ResNet-50), which every command takes as it is. Goes on where an " +
+        "earlier download broke off; checks that the file is what it should be and records its SHA-256 in FILE.sha256.",
+    )
+    .argument("[version]", "v1 or v2; may be left out with --url")
+    .option("-o, --out <file>", "where to (default: the published name)")
+    .option("--url <url>", "from there instead: a mirror, or another MoPro checkpoint")
+    .option("--timeout <seconds>", "without a byte, after which a connection is given up", positive, 30);
+  fetch.action((version: string | undefined, flags: FetchFlags) => fetchWeights(version, flags));
+  return c.addCommand(fetch.exitOverride());
+}
+
+async function fetchWeights(version: string | undefined, flags: FetchFlags): Promise<void> {
+  if (version !== undefined && !(version in published)) throw new Error(`weights fetch ${version}: known are v1 and v2`);
+  const wanted = version === undefined ? undefined : published[version as keyof typeof published];
+  const url = flags.url ?? wanted?.url;
+  if (url === undefined) throw new Error("weights fetch: v1, v2 or --url URL is needed");
+  const file = flags.out ?? basename(new URL(url).pathname);
+  const record = `${file}.sha256`;
+  if (existsSync(file)) {
+    const digest = await sha256(file);
+    if (existsSync(record) && !readFileSync(record, "utf8").startsWith(digest))
+      throw new Error(`${file}: is there, but is not the file whose digest ${record} has: remove one of them`);
+    check(file, wanted);
+    note(record, digest, file);
+    process.stdout.write(`${file}: is there already, sha256 ${digest}\n`);
+    return;
+  }
+  const meter = new Meter(basename(file));
+  await download(url, file, { attempts: 5, stalled: 1000 * flags.timeout, progress: meter.update, say: meter.say }).finally(meter.end);
+  try {
+    check(file, wanted);
+  } catch (e) {
+    rmSync(file);
+    throw new Error(`${url}: ${(e as Error).message}: the file was removed`);
+  }
+  const digest = await sha256(file);
+  note(record, digest, file);
+  process.stdout.write(`${file}: sha256 ${digest}, recorded in ${record}\n`);
+}
+
+/** Throws unless the file is a checkpoint of MoPro, and of the network that is wanted. */
+function check(file: string, wanted: (typeof published)["v1" | "v2"] | undefined): void {
+  const { file: open, network } = openCheckpoint(file, {}, "query");
+  open.close();
+  if (network.task !== "mopro") throw new Error(`${file} is a checkpoint, but none of MoPro`);
+  if (wanted && (network.arch !== wanted.arch || network.num_class !== wanted.classes))
+    throw new Error(`${file} holds a ${network.arch} for ${network.num_class} classes, not a ${wanted.arch} for ${wanted.classes}`);
+}
+
+const note = (record: string, digest: string, file: string): void => writeWhole(record, [Buffer.from(`${digest}  ${basename(file)}\n`)]);
+
+async function sha256(file: string): Promise<string> {
+  const sum = createHash("sha256");
+  for await (const chunk of createReadStream(file)) sum.update(chunk as Buffer);
+  return sum.digest("hex");
+}
+
+/** Bytes so far, speed and time left: rewritten on a terminal, a line each tenth elsewhere. */
+class Meter {
+  private readonly start = performance.now();
+  private first = -1;
+  private tenth = 0;
+  constructor(private readonly name: string) {}
+
+  readonly update = (done: number, total: number | undefined): void => {
+    if (this.first < 0) this.first = done;
+    const seconds = (performance.now() - this.start) / 1000;
+    const speed = (done - this.first) / Math.max(seconds, 1e-3);
+    const mb = (n: number): string => (n / 1e6).toFixed(1);
+    const rest = total === undefined ? "" : `/${mb(total)}`;
+    const left = total === undefined || speed === 0 ? "" : `, ${Math.ceil((total - done) / speed)} s left`;
+    const text = `${this.name}: ${mb(done)}${rest} MB, ${mb(speed)} MB/s${left}`;
+    if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
+    else if (total !== undefined && done >= ((this.tenth + 1) * total) / 10) {
+      this.tenth = Math.floor((10 * done) / total);
+      process.stderr.write(`${text}\n`);
+    }
+  };
+  readonly say = (line: string): void => void process.stderr.write(`${process.stderr.isTTY ? "\r\x1b[K" : ""}${this.name}: ${line}\n`);
+  readonly end = (): void => void (process.stderr.isTTY && process.stderr.write("\r\x1b[K"));
+}

@@ -1,0 +1,42 @@
+// One HTML file that holds a page's data, script, charts and style: it can be mailed and opened without a network.
+
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { build } from "esbuild";
+import { root } from "../../compiler/util/root.js";
+
+export interface PageSource {
+  readonly title: string;
+  readonly client: string; // tools/report/client/CLIENT.ts draws the page from the data
+  readonly data: unknown; // JSON
+}
+
+/** The page. Its script finds the data as JSON in the element `data`, and writes into `main`. */
+export async function page({ title, client, data }: PageSource): Promise<string> {
+  const bundled = await build({
+    entryPoints: [join(root, "build", "js", "tools", "report", "client", `${client}.js`)],
+    bundle: true, write: false, minify: true, format: "iife", target: "es2022", logLevel: "silent", legalComments: "none",
+  });
+  const script = (bundled.outputFiles[0]?.text ?? "").replaceAll("</script", "<\\/script");
+  const style = readFileSync(join(root, "tools", "report", "client", "page.css"), "utf8");
+  const json = JSON.stringify(data).replaceAll("<", "\\u003c");
+  return `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<link rel="icon" href="data:,">
+<title>${asText(title)}</title>
+<style>
+${style}</style>
+</head>
+<body>
+<main></main>
+<script type="application/json" id="data">${json}</script>
+<script>${script}</script>
+</body>
+</html>
+`;
+}
+
+const asText = (text: string): string => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
