@@ -1,0 +1,9 @@
+// npm run lint: biome over JavaScript and TypeScript (rules and format), clang-format over C++ and CUDA. `--write` puts
+// right what can be put right without a decision. Exits with 1 if anything is left.
+
+import { checkStyle } from "./testing/style.mjs";
+
+const findings = checkStyle({ write: process.argv.includes("--write") });
+for (const { what, text } of findings) console.error(`${what}:\n${text}`);
+console.log(findings.length === 0 ? "lint: nothing to say" : `lint: ${findings.map((f) => f.what).join(" and ")}`);
+process.exitCode = findings.length === 0 ? 0 : 1;
