@@ -2,15 +2,15 @@
 
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { type Artefact, buildArtefact, type BuildResult } from "./emit/project.js";
+import { type Artefact, type BuildResult, buildArtefact } from "./emit/project.js";
 import { print } from "./ir/print.js";
 import type { Graph, Pass, Target } from "./ir/types.js";
 import { verify } from "./ir/verify.js";
 import { lowerPrograms } from "./lower/lower.js";
 import { type Plan, programName } from "./lower/plan.js";
-import { distribute } from "./passes/distribute.js";
 import { cse } from "./passes/cse.js";
 import { dce } from "./passes/dce.js";
+import { distribute } from "./passes/distribute.js";
 import { expand } from "./passes/expand.js";
 import { gather } from "./passes/gather.js";
 import { nameOutputs } from "./passes/outputs.js";
@@ -32,7 +32,9 @@ export function lower(graphs: readonly Graph[], options: CompileOptions): Artefa
   const dumps: { file: string; text: string }[] = [];
   const { ranks, shuffle = "load" } = options.target;
   const shares = ranks.flatMap((n) => graphs.map((g) => distribute(g, n, shuffle)));
-  const optimized = shares.map((g) => timed(`passes ${programName(g)}`, () => optimize(g, options.target, dumps, options.stopAfter)));
+  const optimized = shares.map((g) =>
+    timed(`passes ${programName(g)}`, () => optimize(g, options.target, dumps, options.stopAfter)),
+  );
   const { plan, explain } = timed("lowering", () =>
     lowerPrograms(options.name, optimized, options.target, options.meta ?? {}),
   );
@@ -41,7 +43,10 @@ export function lower(graphs: readonly Graph[], options: CompileOptions): Artefa
 
 /** Graphs -> artefact directory with `train` and `program.so`. All programs are planned before anything is built. */
 export async function compile(
-  graphs: readonly Graph[], dir: string, options: CompileOptions, progress?: (done: number, total: number) => void,
+  graphs: readonly Graph[],
+  dir: string,
+  options: CompileOptions,
+  progress?: (done: number, total: number) => void,
 ): Promise<BuildResult & { readonly plan: Plan }> {
   const artefact = lower(graphs, options);
   mkdirSync(join(dir, ".."), { recursive: true });
@@ -50,7 +55,10 @@ export async function compile(
 
 /** Runs the passes over one graph up to and including `stopAfter`, verifying after each. Outputs keep their names. */
 export function optimize(
-  g: Graph, target: Target, dumps: { file: string; text: string }[] = [], stopAfter?: string,
+  g: Graph,
+  target: Target,
+  dumps: { file: string; text: string }[] = [],
+  stopAfter?: string,
 ): Graph {
   const dump = (i: number, name: string): void => {
     dumps.push({ file: `${programName(g)}-${String(i).padStart(2, "0")}-${name}.txt`, text: print(g) });

@@ -8,7 +8,7 @@ import type { Graph, TensorType, Value } from "../compiler/ir/types.js";
 import * as op from "../compiler/ops/index.js";
 import { finish, imagenet, linear, Net } from "./nn.js";
 import { parameters, sgd } from "./optim.js";
-import { featureSize, trunk, type TrunkConfig } from "./resnet.js";
+import { featureSize, type TrunkConfig, trunk } from "./resnet.js";
 
 /** What is compiled in. */
 export interface ClassifierConfig extends TrunkConfig {
@@ -30,8 +30,8 @@ export interface ClassifierConfig extends TrunkConfig {
 export const classifierHyperNames = ["lr", "momentum", "weight_decay"] as const;
 
 /**
- * The programs `train` (one step) and `evaluate`. Where fc alone is trained also `embed`, which makes features of images, and both
- * of the others on features instead of images: train_features, evaluate_features.
+ * The programs `train` (one step) and `evaluate`. Where fc alone is trained also `embed`, which makes features of
+ * images, and both of the others on features instead of images: train_features, evaluate_features.
  */
 export function classifierPrograms(c: ClassifierConfig): Graph[] {
   const both = [train(c), evaluate(c)];
@@ -72,9 +72,11 @@ function train(c: ClassifierConfig, from: From = "img"): Graph {
   const net = new Net(b, { training: c.trained !== "fc" });
   const img = from === "img" ? imageInput(b, c) : featureInput(b, c);
   const target = labels(b, "target", c);
-  const [lr, momentum, weight_decay] = classifierHyperNames.map((name) =>
-    b.input(`hyper.${name}`, f32()),
-  ) as [Value, Value, Value];
+  const [lr, momentum, weight_decay] = classifierHyperNames.map((name) => b.input(`hyper.${name}`, f32())) as [
+    Value,
+    Value,
+    Value,
+  ];
   const weight = c.sample_weights ? b.input("weight", f32(c.batch)) : op.constant(b, { values: [1], shape: [c.batch] });
   const own = from === "img" ? op.normalize_image(b, img, imagenet) : img;
   const { x, mixed } = c.mixup ? mixup(b, img, own, c) : { x: own };
@@ -83,7 +85,12 @@ function train(c: ClassifierConfig, from: From = "img"): Graph {
   const entropy = (of: Value): Value => op.softmax_cross_entropy(b, logits, of, weight, { groups });
   const hard = mixed ? between(b.in("mixup"), entropy(target), entropy(mixed.target), mixed.share) : entropy(target);
   const loss = c.label_smoothing
-    ? between(b.in("smooth"), uniform(b.in("smooth"), logits, weight, groups), hard, b.input("hyper.label_smoothing", f32()))
+    ? between(
+        b.in("smooth"),
+        uniform(b.in("smooth"), logits, weight, groups),
+        hard,
+        b.input("hyper.label_smoothing", f32()),
+      )
     : hard;
 
   const params = parameters(b).filter((p) => c.trained !== "fc" || p.name.startsWith("fc."));
@@ -110,8 +117,8 @@ function mixup(b: Builder, img: Value, own: Value, c: ClassifierConfig): Mixed {
 }
 
 /**
- * Cross-entropy with all classes alike as labels, log sum exp(z) - mean(z), a weighted mean over the rows of each group: [G];
- * 0 where no row has weight.
+ * Cross-entropy with all classes alike as labels, log sum exp(z) - mean(z), a weighted mean over the rows of each
+ * group: [G]; 0 where no row has weight.
  */
 function uniform(b: Builder, logits: Value, weight: Value, groups: number): Value {
   const most = op.max(b, logits, { axes: [1], keepdims: true });

@@ -53,9 +53,7 @@ export function deployed(c: Network, head: Head, input: Input): Graph {
       : b.input("image", { dtype: "f32", shape: [1, 3, c.image_size, c.image_size] });
   const net = new Net(b, { training: false });
   const made =
-    c.task === "mopro"
-      ? encoder(net, x, complete(c))
-      : { ...classifier(net, x, complete(c)), embedding: undefined };
+    c.task === "mopro" ? encoder(net, x, complete(c)) : { ...classifier(net, x, complete(c)), embedding: undefined };
   const all: Readonly<Record<string, Value | undefined>> = {
     logits: made.logits,
     embedding: made.embedding,

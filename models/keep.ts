@@ -14,12 +14,7 @@ export type Named = Readonly<Record<string, Value>>;
  * Appends `grad.NAME` = factor * dv for every value with gradient dv; NAME is its key in `results`, or its
  * own name.
  */
-export function keptGradients(
-  b: Builder,
-  adjoints: ReadonlyMap<Value, Value>,
-  factor: number,
-  results: Named,
-): Named {
+export function keptGradients(b: Builder, adjoints: ReadonlyMap<Value, Value>, factor: number, results: Named): Named {
   const names = new Map(Object.entries(results).map(([name, v]) => [v, name] as const));
   const named = [...adjoints].map(([v, dv]) => [`grad.${names.get(v) ?? v.name}`, dv] as const);
   return Object.fromEntries(named.map(([name, dv]) => [name, scale(b.at(name), dv, { factor })]));

@@ -12,7 +12,7 @@ import * as op from "../compiler/ops/index.js";
 import { keepValues, keptGradients } from "./keep.js";
 import { finish, imagenet, Net } from "./nn.js";
 import { parameters, sgd } from "./optim.js";
-import { encoder, type EncoderConfig } from "./resnet.js";
+import { type EncoderConfig, encoder } from "./resnet.js";
 
 /** What is compiled in. */
 export interface MoproConfig extends EncoderConfig {
@@ -121,7 +121,10 @@ function step(phase: Phase, c: MoproConfig): Graph {
   return keepValues(finish(b, { ...results, ...keptGradients(b, adjoint, 1 / b.groups, results) }));
 }
 
-/** A classification by `logits` [N, K]: weighted mean loss, and number of correct samples of those kept, of each group, [G]. */
+/**
+ * A classification by `logits` [N, K]: weighted mean loss, and number of correct samples of those kept, of each group,
+ * [G].
+ */
 function task(b: Builder, logits: Value, label: Value, kept: Value, weight = kept): { loss: Value; correct: Value } {
   const { groups } = b;
   return {
@@ -241,6 +244,5 @@ function check(c: MoproConfig): void {
     if (!Number.isInteger(c[name]) || c[name] < 1)
       throw new Error(`${name} must be a positive whole number, not ${c[name]}`);
   }
-  if (c.batch % c.groups !== 0)
-    throw new Error(`a batch of ${c.batch} does not fall into ${c.groups} equal groups`);
+  if (c.batch % c.groups !== 0) throw new Error(`a batch of ${c.batch} does not fall into ${c.groups} equal groups`);
 }

@@ -114,8 +114,7 @@ export function batch_norm(net: Net, x: Value): Value {
 
   const { groups } = b;
   const n = x.type.shape.reduce((a, d) => a * d, 1) / channels / groups;
-  if (n < 2)
-    throw new Error(`batch_norm in ${b.scope}: a variance needs more than ${n} value a channel and group`);
+  if (n < 2) throw new Error(`batch_norm in ${b.scope}: a variance needs more than ${n} value a channel and group`);
   const { y, mean, var: variance } = op.batch_norm(b, x, weight, bias, { eps, groups });
   const first = (v: Value): Value =>
     op.reshape(b, groups === 1 ? v : op.slice(b, v, { axis: 0, start: 0, end: 1 }), { shape: [channels] });

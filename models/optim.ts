@@ -23,24 +23,13 @@ export function sgd(
   finite: Value,
   gradScale = 1,
 ): void {
-  if (params.length !== grads.length)
-    throw new Error(`${grads.length} gradients for ${params.length} parameters`);
+  if (params.length !== grads.length) throw new Error(`${grads.length} gradients for ${params.length} parameters`);
   params.forEach((p, i) => {
     const v = b.at("optimizer.momentum").state(p.name, p.type, { kind: "constant", value: 0 }, "momentum");
     const { lr, momentum, weight_decay } = hyper;
-    const next = op.sgd(
-      b.at(`optimizer.${p.name}`),
-      p,
-      v,
-      grads[i] as Value,
-      lr,
-      momentum,
-      weight_decay,
-      finite,
-      {
-        grad_scale: gradScale,
-      },
-    );
+    const next = op.sgd(b.at(`optimizer.${p.name}`), p, v, grads[i] as Value, lr, momentum, weight_decay, finite, {
+      grad_scale: gradScale,
+    });
     b.update(p, next.p_new);
     b.update(v, next.v_new);
   });

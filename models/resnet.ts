@@ -109,10 +109,6 @@ export function encoder(net: Net, x: Value, c: EncoderConfig): Encoding {
   const { b } = net;
   const feature = trunk(net, x, c);
   const logits = linear(net.in("classifier"), feature, c.num_class);
-  const projected = linear(
-    net.in("fc2"),
-    relu(net.in("fc1").b, linear(net.in("fc1"), feature, hidden)),
-    c.low_dim,
-  );
+  const projected = linear(net.in("fc2"), relu(net.in("fc1").b, linear(net.in("fc1"), feature, hidden)), c.low_dim);
   return { feature, logits, embedding: l2_normalize(b, projected, { eps: 1e-12 }) };
 }

@@ -5,7 +5,20 @@ import { dirname, join, normalize } from "node:path";
 import test from "ava";
 import { root } from "../compiler/util/root.js";
 
-const layers = ["index.ts", "cli", "report", "pipeline.ts", "emit", "onnx", "lower", "passes", "autodiff", "ops", "ir", "util"];
+const layers = [
+  "index.ts",
+  "cli",
+  "report",
+  "pipeline.ts",
+  "emit",
+  "onnx",
+  "lower",
+  "passes",
+  "autodiff",
+  "ops",
+  "ir",
+  "util",
+];
 
 /** Imports upwards that exist on purpose: file and folder, and the reason. */
 const exceptions = new Map([
@@ -18,7 +31,9 @@ const exceptions = new Map([
 const files = (dir: string): string[] =>
   readdirSync(join(root, dir), { recursive: true, encoding: "utf8" }).filter((f) => f.endsWith(".ts"));
 const importsOf = (file: string): string[] =>
-  [...readFileSync(file, "utf8").matchAll(/^(?:import|export) (?!type\b).*?from "(\.[^"]*)";/gm)].map((m) => m[1] as string);
+  [...readFileSync(file, "utf8").matchAll(/^(?:import|export) (?!type\b).*?from "(\.[^"]*)";/gm)].map(
+    (m) => m[1] as string,
+  );
 
 test("imports go down the list of layers", (t) => {
   const wrong: string[] = [];
@@ -37,12 +52,22 @@ test("imports go down the list of layers", (t) => {
 
 test("every folder of the compiler is a known layer", (t) => {
   const found = new Set(files("compiler").map((f) => f.split("/")[0] as string));
-  t.deepEqual([...found].filter((f) => !layers.includes(f)), []);
+  t.deepEqual(
+    [...found].filter((f) => !layers.includes(f)),
+    [],
+  );
 });
 
 test("files stay within 400 lines, kernels within 500", (t) => {
   const long: string[] = [];
-  for (const [dir, limit] of [["compiler", 400], ["models", 400], ["runtime", 400], ["tools", 400], ["test", 400], ["kernels", 500]] as const) {
+  for (const [dir, limit] of [
+    ["compiler", 400],
+    ["models", 400],
+    ["runtime", 400],
+    ["tools", 400],
+    ["test", 400],
+    ["kernels", 500],
+  ] as const) {
     for (const f of readdirSync(join(root, dir), { recursive: true, encoding: "utf8" })) {
       if (!/\.(ts|mjs|js|h|hpp|cc|cpp)$/.test(f) || f.includes("node_modules") || f.includes("build/")) continue;
       const lines = readFileSync(join(root, dir, f), "utf8").split("\n").length;

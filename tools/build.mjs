@@ -3,4 +3,11 @@
 import { allSteps, nodeModules, runSteps, typescript } from "./setup/steps.mjs";
 
 const jsOnly = process.argv.includes("--js");
-runSteps(jsOnly ? [["npm packages", nodeModules], ["compiler (TypeScript)", () => typescript({ tests: true })]] : allSteps());
+runSteps(
+  jsOnly
+    ? [
+        ["npm packages", nodeModules],
+        ["compiler (TypeScript)", () => typescript({ tests: true })],
+      ]
+    : allSteps(),
+);

@@ -1,5 +1,5 @@
-// npm run faults: breaks training runs in every way that a cluster does, lets them go on, and compares what they end with, bit
-// by bit, with a run that nobody disturbed.
+// npm run faults: breaks training runs in every way that a cluster does, lets them go on, and compares what they end
+// with, bit by bit, with a run that nobody disturbed.
 //
 //   npm run faults -- --kills 200     how often runs are killed at random instants [20]
 //                     --seed N        of those instants [1]
@@ -17,7 +17,15 @@ const usage = "usage: npm run faults -- [--kills N] [--seed N] [--out DIR] [--js
 
 function options() {
   try {
-    const { values } = parseArgs({ options: { kills: { type: "string", default: "20" }, seed: { type: "string", default: "1" }, "no-setup": { type: "boolean", default: false }, out: { type: "string" }, json: { type: "string" } } });
+    const { values } = parseArgs({
+      options: {
+        kills: { type: "string", default: "20" },
+        seed: { type: "string", default: "1" },
+        "no-setup": { type: "boolean", default: false },
+        out: { type: "string" },
+        json: { type: "string" },
+      },
+    });
     const kills = Number(values.kills);
     const seed = Number(values.seed);
     if (!Number.isInteger(kills) || kills < 0 || !Number.isInteger(seed)) throw new SetupError(usage);

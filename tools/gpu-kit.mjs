@@ -1,8 +1,10 @@
-// npm run gpu-kit: a folder to carry to a machine with a GPU, where ./check does the rest with nothing but the driver: every
-// primitive and every launch of a tiny MoPro against what the emulator computed, 20 steps against the CPU, the benchmark.
-//   npm run gpu-kit -- [--out DIR] [--arch LIST] [--precision f32,bf16] [--batches 64,128,256,512] [--steps 20] [--emulator]
-// --precision: of the tiny MoPro, whose record takes 50 MB each. --emulator makes a kit for the emulated driver, without
-// ResNet-50: what the tests run.
+// npm run gpu-kit: a folder to carry to a machine with a GPU, where ./check does the rest with nothing but the driver:
+// every primitive and every launch of a tiny MoPro against what the emulator computed, 20 steps against the CPU, the
+// benchmark.
+//   npm run gpu-kit -- [--out DIR] [--arch LIST] [--precision f32,bf16] [--batches 64,128,256,512] [--steps 20]
+// [--emulator]
+// --precision: of the tiny MoPro, whose record takes 50 MB each. --emulator makes a kit for the emulated driver,
+// without ResNet-50: what the tests run.
 
 import { spawnSync } from "node:child_process";
 import { copyFileSync, cpSync, mkdirSync, rmSync } from "node:fs";
@@ -30,14 +32,27 @@ const { writeSteps, writeValues } = await import("./gpu/values.mjs");
 
 const out = resolve(flags.out);
 const work = `${out}.work`; // whole artefacts, of which the kit gets what a GPU needs
-const tiny = { arch: "resnet10", width: 1 / 4, num_class: 5, low_dim: 8, queue: 11, image_size: 32, batch: 8, groups: 1 };
+const tiny = {
+  arch: "resnet10",
+  width: 1 / 4,
+  num_class: 5,
+  low_dim: 8,
+  queue: 11,
+  image_size: 32,
+  batch: 8,
+  groups: 1,
+};
 const large = { arch: "resnet50", width: 1, num_class: 1000, low_dim: 128, queue: 8192, image_size: 224, groups: 1 };
 /** Records come from the path that the GPU takes. */
 const emulator = flags.arch.split(",").includes("sm_90a") ? "emulator_sm_90a" : "emulator";
 const gpuArch = flags.emulator ? emulator : flags.arch;
-/** How far the loss of a step may be off: f32 sums in another order; activations of 8 bits (1.1e-2 was seen in the emulator). */
+/**
+ * How far the loss of a step may be off: f32 sums in another order; activations of 8 bits (1.1e-2 was seen in the
+ * emulator).
+ */
 const bounds = { f32: 1e-5, bf16: 3e-2 };
-for (const p of flags.precision.split(",")) if (!(p in bounds)) throw new Error(`--precision ${p}: known are ${Object.keys(bounds).join(", ")}`);
+for (const p of flags.precision.split(","))
+  if (!(p in bounds)) throw new Error(`--precision ${p}: known are ${Object.keys(bounds).join(", ")}`);
 
 rmSync(out, { recursive: true, force: true });
 rmSync(work, { recursive: true, force: true });
@@ -47,7 +62,11 @@ mkdirSync(work, { recursive: true });
 async function build(name, config, target, meta = {}) {
   const start = performance.now();
   const dir = join(work, name);
-  await compile(moproPrograms(config), dir, { name, target: { ranks: [1], ...target }, meta: { task: "mopro", ...config, ...meta } });
+  await compile(moproPrograms(config), dir, {
+    name,
+    target: { ranks: [1], ...target },
+    meta: { task: "mopro", ...config, ...meta },
+  });
   console.log(`${name}: ${((performance.now() - start) / 1000).toFixed(0)} s`);
   return dir;
 }
@@ -61,7 +80,10 @@ function give(dir, to) {
 function record(dir, program, values, to) {
   const driver = join(native, "test", "emulator", "driver", "libcuda_emulator.so");
   const env = { ...process.env, MOPROC_CUDA_DRIVER: driver, MOPROC_EMULATOR: "seed=1" };
-  const r = spawnSync(join(native, "moproc-gpu-check"), ["record", dir, program, values, to], { env, encoding: "utf8" });
+  const r = spawnSync(join(native, "moproc-gpu-check"), ["record", dir, program, values, to], {
+    env,
+    encoding: "utf8",
+  });
   if (r.status !== 0) throw new Error(`recording ${program}: ${r.stderr}`);
 }
 
@@ -69,7 +91,8 @@ const probeValues = join(work, "probes.safetensors");
 writeProbeValues(probeValues);
 for (const hopper of emulator === "emulator" ? [false] : [false, true]) {
   const own = hopper ? "sm_90a" : flags.arch;
-  const make = async (name, arch) => (await buildArtefact(join(work, name), { plan: probePlan(arch, hopper), explain: "", dumps: [] })).dir;
+  const make = async (name, arch) =>
+    (await buildArtefact(join(work, name), { plan: probePlan(arch, hopper), explain: "", dumps: [] })).dir;
   const emulated = await make(`probes-emulator-${hopper}`, hopper ? "emulator_sm_90a" : "emulator");
   const to = hopper ? "check-primitives-sm_90a" : "check-primitives";
   give(flags.emulator ? emulated : await make(`probes-${hopper}`, own), to);
@@ -84,7 +107,9 @@ await writeValues(cpu, values, "clean", tiny.num_class, steps.slice(0, 4));
 for (const precision of flags.precision.split(",")) {
   const meta = { precision, loss_bound: bounds[precision] };
   const emulated = await build(`emulator-${precision}`, tiny, { device: "cuda", arch: emulator, precision }, meta);
-  const gpu = flags.emulator ? emulated : await build(`gpu-${precision}`, tiny, { device: "cuda", arch: gpuArch, precision }, meta);
+  const gpu = flags.emulator
+    ? emulated
+    : await build(`gpu-${precision}`, tiny, { device: "cuda", arch: gpuArch, precision }, meta);
   const to = `check-tiny-${precision}`;
   give(gpu, to);
   record(emulated, "clean", values, join(out, to, "clean.record"));
@@ -94,7 +119,10 @@ for (const precision of flags.precision.split(",")) {
 if (flags.emulator && flags.precision.includes("bf16")) give(join(work, "emulator-bf16"), "bench-tiny");
 for (const batch of flags.emulator ? [] : flags.batches.split(",").map(Number)) {
   const name = `resnet50-b${batch}`;
-  give(await build(name, { ...large, batch }, { device: "cuda", arch: gpuArch, precision: "bf16" }, { precision: "bf16" }), `bench-${name}`);
+  give(
+    await build(name, { ...large, batch }, { device: "cuda", arch: gpuArch, precision: "bf16" }, { precision: "bf16" }),
+    `bench-${name}`,
+  );
 }
 copyFileSync(join(native, "moproc-gpu-check"), join(out, "moproc-gpu-check"));
 cpSync(join(root, "tools", "gpu", "check.sh"), join(out, "check"));

@@ -38,8 +38,7 @@ const configs = [
 ];
 
 /** A star: the reference's variants themselves differ so much that the bound tells nothing. */
-const cell = (q) =>
-  (q ? `${exponent(q.error)} / ${exponent(q.allowed)}${q.allowed >= 1 ? " *" : ""}` : "-").padEnd(19);
+const cell = (q) => (q ? `${exponent(q.error)} / ${exponent(q.allowed)}${q.allowed >= 1 ? " *" : ""}` : "-").padEnd(19);
 const row = (config, what, phase, cells, labels) =>
   `${config.padEnd(31)} ${what.padEnd(19)} ${phase.padEnd(7)} ${cells.join(" ")} ${labels}`;
 

@@ -10,7 +10,9 @@ const patterns = process.argv.slice(2).filter((a) => !a.startsWith("--"));
 const count = newCount();
 
 // All of it needs the compiled TypeScript: shapes of the convolutions' tests come from there.
-runSteps(small ? [["system packages", systemPackages]] : allSteps({ tests: true }).filter(([name]) => !name.includes("C++")));
+runSteps(
+  small ? [["system packages", systemPackages]] : allSteps({ tests: true }).filter(([name]) => !name.includes("C++")),
+);
 const start = performance.now();
 await sanitize(count, { small, wanted: (f) => patterns.length === 0 || patterns.some((p) => f.includes(p)) });
 summary(count, start);

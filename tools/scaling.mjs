@@ -1,11 +1,13 @@
-// npm run scaling: how training grows with the number of ranks. Measured on this machine's CPU, counted from plans, and simulated for GPUs
+// npm run scaling: how training grows with the number of ranks. Measured on this machine's CPU, counted from plans, and
+// simulated for GPUs
 // (docs/scaling.md says what was assumed).
 //
 //   npm run scaling -- [measure] [wire] [simulate]   which parts [all]
 //                      --html FILE       a page with plots, too
 //                      --json FILE       all numbers, too
 //                      --no-setup        what it needs has been built: do not look
-//   measure            --rounds N        how often one rank, two ranks and two lone processes take turns undisturbed [7]
+//   measure            --rounds N        how often one rank, two ranks and two lone processes take turns undisturbed
+// [7]
 //                      --patience S      seconds that a round waits for others to leave the machine alone [60]
 //                      --steps N         of each run [12]
 //                      --measure-network NAME, --measure-size PIXELS, --measure-images N a rank [resnet18, 64, 32]
@@ -26,9 +28,22 @@ const parts = ["measure", "wire", "simulate"];
 const usage = `usage: npm run scaling -- [${parts.join("] [")}] [--html FILE] [--json FILE]; the head of tools/scaling.mjs has all flags`;
 const text = (value) => ({ type: "string", ...(value === undefined ? {} : { default: value }) });
 const flags = {
-  html: text(), json: text(), out: text(), "no-setup": { type: "boolean", default: false }, rounds: text("7"), steps: text("12"), patience: text("60"),
-  "measure-network": text("resnet18"), "measure-size": text("64"), "measure-images": text("32"),
-  network: text("resnet50"), size: text("224"), images: text("32,256"), ranks: text("2,8,64"), gpus: text("8,16,32,64,128,256,512,1024"), net: text("370"),
+  html: text(),
+  json: text(),
+  out: text(),
+  "no-setup": { type: "boolean", default: false },
+  rounds: text("7"),
+  steps: text("12"),
+  patience: text("60"),
+  "measure-network": text("resnet18"),
+  "measure-size": text("64"),
+  "measure-images": text("32"),
+  network: text("resnet50"),
+  size: text("224"),
+  images: text("32,256"),
+  ranks: text("2,8,64"),
+  gpus: text("8,16,32,64,128,256,512,1024"),
+  net: text("370"),
 };
 
 function options() {
@@ -36,18 +51,29 @@ function options() {
     const { values, positionals } = parseArgs({ options: flags, allowPositionals: true });
     const unknown = positionals.find((p) => !parts.includes(p));
     if (unknown !== undefined) throw new Error(`${unknown}: the parts are ${parts.join(", ")}`);
-    const list = (name, least) => values[name].split(",").map((t) => {
-      const n = Number(t);
-      if (!Number.isInteger(n) || n < least) throw new Error(`--${name} ${t}: expected integers of at least ${least}`);
-      return n;
-    });
+    const list = (name, least) =>
+      values[name].split(",").map((t) => {
+        const n = Number(t);
+        if (!Number.isInteger(n) || n < least)
+          throw new Error(`--${name} ${t}: expected integers of at least ${least}`);
+        return n;
+      });
     const one = (name, least) => list(name, least)[0];
     return {
-      ...values, parts: positionals.length > 0 ? positionals : parts, images: list("images", 1), ranks: list("ranks", 2), gpus: list("gpus", 2), net: one("net", 1),
+      ...values,
+      parts: positionals.length > 0 ? positionals : parts,
+      images: list("images", 1),
+      ranks: list("ranks", 2),
+      gpus: list("gpus", 2),
+      net: one("net", 1),
       sizes: { network: values.network, imageSize: one("size", 16) },
       measure: {
-        network: values["measure-network"], imageSize: one("measure-size", 16), perRank: one("measure-images", 1),
-        rounds: one("rounds", 1), steps: one("steps", 4), patience: one("patience", 0),
+        network: values["measure-network"],
+        imageSize: one("measure-size", 16),
+        perRank: one("measure-images", 1),
+        rounds: one("rounds", 1),
+        steps: one("steps", 4),
+        patience: one("patience", 0),
       },
     };
   } catch (e) {

@@ -29,7 +29,10 @@ export function adjoints(b: Builder, loss: Value, seed: Value, wrt: readonly Val
     const point = {
       in: named(op.inputs, n.inputs),
       out: named(op.outputs, n.outputs),
-      d: named(op.outputs, n.outputs.map((v) => d.get(v))),
+      d: named(
+        op.outputs,
+        n.outputs.map((v) => d.get(v)),
+      ),
     };
     const grads = op.grad(under, point as never, n.attrs) as Record<string, Value | readonly Value[] | undefined>;
     const flat = (op.inputs as readonly string[]).flatMap((i) => grads[i.replace("...", "")]);

@@ -1,14 +1,15 @@
-// One region as C++ or CUDA C++: a struct K of constants and scalar bodies, and the entry that instantiates the template
-// with it. Bodies read the same for both: Vec, At and the leaf functions have one name in kernels/cpu and kernels/cuda.
-// The text is meant to be read; comments name the values, and are left out of the digest that names the kernel.
+// One region as C++ or CUDA C++: a struct K of constants and scalar bodies, and the entry that instantiates the
+// template with it. Bodies read the same for both: Vec, At and the leaf functions have one name in kernels/cpu and
+// kernels/cuda. The text is meant to be read; comments name the values, and are left out of the digest that names the
+// kernel.
 
 import { byteSize, type DType, elements, type Node, type Target, type Value } from "../ir/types.js";
-import { accessOf } from "../ops/access.js";
-import { opOf } from "../ops/op.js";
 import { domainOf } from "../lower/domain.js";
 import type { BlockSize, Kernel } from "../lower/plan.js";
-import { type Chain, fullReads, type Leaf, rawResult, type Region, storedOperand } from "../lower/region.js";
+import { type Chain, fullReads, type Leaf, type Region, rawResult, storedOperand } from "../lower/region.js";
 import type { Constants, Fused, TemplateSpec } from "../lower/template.js";
+import { accessOf } from "../ops/access.js";
+import { opOf } from "../ops/op.js";
 import { digest } from "../util/digest.js";
 import { floatLiteral } from "../util/float.js";
 
@@ -25,21 +26,35 @@ const cpp: Readonly<Partial<Record<DType, string>>> = { f32: "float", bf16: "bf1
  * `groups` are those of the launch, of which the text says no more than whether there are several.
  */
 export function emitKernel(
-  r: Region, plain: ReadonlyMap<string, Value>, constants: Constants, device: Target["device"], groups: number,
+  r: Region,
+  plain: ReadonlyMap<string, Value>,
+  constants: Constants,
+  device: Target["device"],
+  groups: number,
   prologues: Fused["prologues"],
 ): Emitted {
-  const k = new KernelText(r.template, r.anchor?.scope ?? r.after.at(-1)?.nodes.at(-1)?.scope ?? "", device, groups > 1);
+  const k = new KernelText(
+    r.template,
+    r.anchor?.scope ?? r.after.at(-1)?.nodes.at(-1)?.scope ?? "",
+    device,
+    groups > 1,
+  );
   k.constants(constants);
   for (const [name, chain] of r.operands) k.prologue(name, chain, prologues.has(name));
   k.plainInputs(plain);
-  if (r.template.epilogue) k.epilogue(r, constants["FLAT"] === 1);
-  else for (const [i, v] of (r.anchor?.outputs ?? []).entries()) k.plainOutput(opOf((r.anchor as Node).op).outputs[i], v);
+  if (r.template.epilogue) k.epilogue(r, constants.FLAT === 1);
+  else
+    for (const [i, v] of (r.anchor?.outputs ?? []).entries()) k.plainOutput(opOf((r.anchor as Node).op).outputs[i], v);
   return k.finish([...new Set([...r.operands.values(), ...r.after].flatMap((c) => c.nodes.map((n) => n.op)))]);
 }
 
 /** Emits a kernel that packs `w` into `packed`. */
 export function emitPacking(
-  template: TemplateSpec, w: Value, packed: Value, constants: Constants, device: Target["device"],
+  template: TemplateSpec,
+  w: Value,
+  packed: Value,
+  constants: Constants,
+  device: Target["device"],
 ): Emitted {
   const k = new KernelText(template, packed.name, device);
   k.constants(constants);
@@ -68,7 +83,8 @@ class KernelText {
   constants(all: Constants): void {
     const number = (name: string): number => (all[name] as number | undefined) ?? 0;
     this.size = { threads: number("THREADS"), sharedBytes: number("SHARED_BYTES") };
-    if (number("HOPPER_THREADS") > 0) this.hopper = { threads: number("HOPPER_THREADS"), sharedBytes: number("HOPPER_SHARED_BYTES") };
+    if (number("HOPPER_THREADS") > 0)
+      this.hopper = { threads: number("HOPPER_THREADS"), sharedBytes: number("HOPPER_SHARED_BYTES") };
     this.blocks = number("BLOCKS") > 0;
     for (const [name, value] of Object.entries(all)) {
       if (typeof value === "number") {
@@ -105,7 +121,12 @@ class KernelText {
     this.lines.push(
       `  struct ${pascal(name)} {`,
       `    static constexpr int buffer = ${buffer};`,
-      ...(this.device === "cuda" ? [`    using stored = ${only ? cpp[only.type.dtype] : "void"};`, `    static constexpr int reads = ${fullReads(chain)};`] : []),
+      ...(this.device === "cuda"
+        ? [
+            `    using stored = ${only ? cpp[only.type.dtype] : "void"};`,
+            `    static constexpr int reads = ${fullReads(chain)};`,
+          ]
+        : []),
       "    static MOPROC_INLINE Vec load(const Params& p, const At& i, int lanes) {",
       ...body.text(),
       `      return ${result};`,
@@ -158,7 +179,9 @@ class KernelText {
     return `Vec(p.scalars[${this.scalars.indexOf(x)}])`;
   }
 
-  /** C++ for a constant a channel. Device code can read an array at run time only where it is a variable of the device. */
+  /**
+   * C++ for a constant a channel. Device code can read an array at run time only where it is a variable of the device.
+   */
   table(values: readonly number[]): string {
     const name = `T${this.tables.length}`;
     this.tables.push(`${name}[] = {${values.map((x) => floatLiteral(x)).join(", ")}}`);
@@ -190,7 +213,14 @@ class KernelText {
       "",
     ].join("\n");
     const own = this.hopper ? { hopper: this.hopper } : {};
-    const kernel = { symbol, template: template.name, header: template.header ?? template.name, source, ...this.size, ...own };
+    const kernel = {
+      symbol,
+      template: template.name,
+      header: template.header ?? template.name,
+      source,
+      ...this.size,
+      ...own,
+    };
     return { kernel, args: this.args, scalars: this.scalars };
   }
 
@@ -201,7 +231,7 @@ class KernelText {
   }
 
   private line(code: string, v: Value): void {
-    this.lines.push(`  ${code}`.padEnd(51) + ` // ${v.name}`);
+    this.lines.push(`${`  ${code}`.padEnd(51)} // ${v.name}`);
   }
 }
 
@@ -246,7 +276,7 @@ class Body {
   /** Appends `const Vec name = expression` for v. */
   private result(v: Value, name: string, expression: string, op: string): void {
     const text = this.rounds(v) ? `rounded<bf16>(${expression})` : expression;
-    this.lines.push(`      const Vec ${name} = ${text};`.padEnd(59) + ` // ${op}`);
+    this.lines.push(`${`      const Vec ${name} = ${text};`.padEnd(59)} // ${op}`);
     this.names.set(v.name, name);
   }
 
@@ -292,12 +322,13 @@ class Body {
     const known = this.names.get(key);
     if (known !== undefined) return known;
     const type = cpp[l.value.type.dtype];
-    if (type === undefined) throw new Error(`internal: emit: a fused body cannot read ${l.value.type.dtype} %${l.value.name}`);
+    if (type === undefined)
+      throw new Error(`internal: emit: a fused body cannot read ${l.value.type.dtype} %${l.value.name}`);
     const wide = access === "full" || access === "group_channel" || access === "row_channel";
     const args = wide ? `<${type}, ${this.channels}>` : `<${type}>`;
     const name = `v${this.next++}`;
     const load = `const Vec ${name} = ${access}${args}(p, ${this.k.arg(l.value, "in")}, i, lanes);`;
-    this.lines.push(`      ${load}`.padEnd(59) + ` // ${l.value.name}`);
+    this.lines.push(`${`      ${load}`.padEnd(59)} // ${l.value.name}`);
     this.names.set(key, name);
     return name;
   }
@@ -305,7 +336,7 @@ class Body {
   /** Factors depend on batch and image sizes more often than on the model: they are arguments. */
   private scale(n: Node): void {
     const x = this.leafOrName(n.inputs[0] as Value);
-    const factor = this.k.scalar(n.attrs["factor"] as number);
+    const factor = this.k.scalar(n.attrs.factor as number);
     this.result(n.outputs[0] as Value, `v${this.next++}`, `${x} * ${factor}`, "scale");
   }
 
@@ -314,7 +345,7 @@ class Body {
   }
 
   private constant(n: Node): void {
-    const values = n.attrs["values"] as readonly number[];
+    const values = n.attrs.values as readonly number[];
     const v = n.outputs[0] as Value;
     if (values.length === 1 || values.every((x) => x === values[0])) {
       this.names.set(v.name, this.k.scalar(values[0] as number));
@@ -325,4 +356,8 @@ class Body {
 }
 
 const upper = (name: string): string => name.toUpperCase();
-const pascal = (name: string): string => name.split("_").map((w) => w.charAt(0).toUpperCase() + w.slice(1)).join("");
+const pascal = (name: string): string =>
+  name
+    .split("_")
+    .map((w) => w.charAt(0).toUpperCase() + w.slice(1))
+    .join("");

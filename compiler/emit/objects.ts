@@ -28,9 +28,12 @@ export interface Compiled {
   readonly compiled: number; // how many were not in the cache
 }
 
-/** Compiles what is not in the cache, a job a core; `progress` is told after each. Rejects with the compiler's words. */
+/**
+ * Compiles what is not in the cache, a job a core; `progress` is told after each. Rejects with the compiler's words.
+ */
 export async function compileAll(
-  units: readonly Unit[], progress: (done: number, total: number) => void,
+  units: readonly Unit[],
+  progress: (done: number, total: number) => void,
 ): Promise<Compiled> {
   const cache = cacheDir();
   const headers = new Map<string, string>();
@@ -88,7 +91,7 @@ const reportOf = (file: string): string => `${file}.txt`;
 
 /** Where compiled files are kept: $MOPROC_CACHE, or moproc in the user's cache directory. */
 export function cacheDir(): string {
-  const dir = process.env["MOPROC_CACHE"] ?? join(process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"), "moproc");
+  const dir = process.env.MOPROC_CACHE ?? join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "moproc");
   mkdirSync(dir, { recursive: true });
   return dir;
 }

@@ -2,7 +2,15 @@
 // of the structs.
 
 import { byteSize, type Init } from "../ir/types.js";
-import { type BoundMap, type Plan, type Program, programName, type StateEntry, type Step, type Tensor } from "../lower/plan.js";
+import {
+  type BoundMap,
+  type Plan,
+  type Program,
+  programName,
+  type StateEntry,
+  type Step,
+  type Tensor,
+} from "../lower/plan.js";
 import { planDigest } from "./plan_json.js";
 
 const arenas = ["state", "grad", "work", "io"] as const;
@@ -27,11 +35,27 @@ export function planCpp(plan: Plan, imageCount = 0): string {
     table("MetaInfo", "meta_", meta),
     table("TensorInfo", "tensors_", plan.tensors.map(tensorInit)),
     table("StateInfo", "states_", states),
-    table("KernelInfo", "kernels_", plan.kernels.map((k) => kernelInit(k, cpu))),
-    ...(images.length > 0 ? [table("ImageInfo", "images_", images.map((name) => `{${name}, ${name}_end - ${name}}`))] : []),
+    table(
+      "KernelInfo",
+      "kernels_",
+      plan.kernels.map((k) => kernelInit(k, cpu)),
+    ),
+    ...(images.length > 0
+      ? [
+          table(
+            "ImageInfo",
+            "images_",
+            images.map((name) => `{${name}, ${name}_end - ${name}}`),
+          ),
+        ]
+      : []),
     ...pool.tables(),
     ...plan.programs.map((_, i) => table("StepInfo", `steps_${i}_`, programs[i]?.steps ?? [])),
-    table("ProgramInfo", "programs_", programs.map((p, i) => p.init(i))),
+    table(
+      "ProgramInfo",
+      "programs_",
+      programs.map((p, i) => p.init(i)),
+    ),
     `const Plan plan_ = {${plan.version}, ${str(plan.name)}, ${str(planDigest(plan))}, ${str(plan.target.device)}, ${str(plan.target.arch)},`,
     `  ${span("meta_", meta.length)}, {${arenas.map((a) => plan.arenas[a]).join(", ")}}, ${plan.scratchBytes},`,
     `  ${span("tensors_", plan.tensors.length)}, ${span("states_", states.length)},`,
@@ -67,7 +91,9 @@ class Pool {
   }
 
   tables(): string[] {
-    return [...this.names].map(([key, name]) => `const ${this.types[key[0] as "i" | "l" | "f" | "t"]} ${name}[] = {${key.slice(2)}};`);
+    return [...this.names].map(
+      ([key, name]) => `const ${this.types[key[0] as "i" | "l" | "f" | "t"]} ${name}[] = {${key.slice(2)}};`,
+    );
   }
 }
 
@@ -75,7 +101,8 @@ function programInit(p: Program, pool: Pool): { readonly steps: string[]; init(i
   const io = [pool.span("i", p.inputs), pool.span("i", p.outputs)];
   return {
     steps: p.steps.map((s) => stepInit(s, pool)),
-    init: (i) => `{${str(p.name)}, ${io.join(", ")}, ${span(`steps_${i}_`, p.steps.length)}, ${p.workBytes}, ${p.liveBytesMax}, ${p.ranks}}`,
+    init: (i) =>
+      `{${str(p.name)}, ${io.join(", ")}, ${span(`steps_${i}_`, p.steps.length)}, ${p.workBytes}, ${p.liveBytesMax}, ${p.ranks}}`,
   };
 }
 
@@ -114,7 +141,8 @@ function tensorInit(t: Tensor): string {
 function stateInit(plan: Plan, s: StateEntry): string {
   const indexOf = (name: string): number => {
     const i = plan.state.findIndex((o) => plan.tensors[o.tensor]?.name === name);
-    if (i < 0) throw new Error(`state %${plan.tensors[s.tensor]?.name} begins as a copy of %${name}, which is no state`);
+    if (i < 0)
+      throw new Error(`state %${plan.tensors[s.tensor]?.name} begins as a copy of %${name}, which is no state`);
     return i;
   };
   return `{${s.tensor}, Role::${s.role}, InitKind::${s.init.kind}, ${number(s.init)}, ${s.init.kind === "copy" ? indexOf(s.init.of) : -1}, ${s.firstRank}}`;
@@ -127,6 +155,8 @@ function number(init: Init): string {
 }
 
 const table = (type: string, name: string, rows: readonly string[]): string =>
-  rows.length === 0 ? `const ${type}* const ${name} = nullptr;` : `const ${type} ${name}[] = {\n  ${rows.join(",\n  ")}};`;
+  rows.length === 0
+    ? `const ${type}* const ${name} = nullptr;`
+    : `const ${type} ${name}[] = {\n  ${rows.join(",\n  ")}};`;
 const span = (name: string, size: number): string => (size === 0 ? "{nullptr, 0}" : `{${name}, ${size}}`);
 const str = (s: string): string => JSON.stringify(s);

@@ -27,12 +27,17 @@ export interface BuildResult {
 
 const KERNELS_A_FILE = 4;
 
-/** For CPU ranks on several machines: goes beside the binary, which loads it when it is needed. Built where MPI is installed. */
+/**
+ * For CPU ranks on several machines: goes beside the binary, which loads it when it is needed. Built where MPI is
+ * installed.
+ */
 export const mpiPlugin = join(root, "build", "native", "moproc_mpi.so");
 
 /** Writes and builds the artefact at `dir`, replacing an older one there. `progress` is told about each object. */
 export async function buildArtefact(
-  dir: string, a: Artefact, progress: (done: number, total: number) => void = () => {},
+  dir: string,
+  a: Artefact,
+  progress: (done: number, total: number) => void = () => {},
 ): Promise<BuildResult> {
   const start = performance.now();
   const at = resolve(dir);
@@ -52,18 +57,25 @@ export async function buildArtefact(
   const units = files.map((f) => ({ ...tool, source: join(partial, "kernels", f.name) }));
   const plan = { ...(await planTool()), source: join(partial, "plan.cpp") };
   const { files: made, reports, compiled } = await compileAll([plan, ...units], progress);
-  if (device === "cuda") writeFileSync(join(partial, RESOURCES), JSON.stringify(resources(reports.slice(1).join("\n")), undefined, 1));
+  if (device === "cuda")
+    writeFileSync(join(partial, RESOURCES), JSON.stringify(resources(reports.slice(1).join("\n")), undefined, 1));
   const [planObject, ...kernels] = made as [string, ...string[]];
-  const host = device === "cpu" ? kernels : [await embed(partial, isEmulated(a.plan.target) ? [await shared(partial, kernels)] : kernels)];
+  const host =
+    device === "cpu"
+      ? kernels
+      : [await embed(partial, isEmulated(a.plan.target) ? [await shared(partial, kernels)] : kernels)];
   await link(partial, [planObject, ...host]);
-  if (device === "cpu" && a.plan.programs.some((p) => p.ranks > 1) && existsSync(mpiPlugin)) copyFileSync(mpiPlugin, join(partial, basename(mpiPlugin)));
+  if (device === "cpu" && a.plan.programs.some((p) => p.ranks > 1) && existsSync(mpiPlugin))
+    copyFileSync(mpiPlugin, join(partial, basename(mpiPlugin)));
   rmSync(at, { recursive: true, force: true });
   renameSync(partial, at);
   const seconds = (performance.now() - start) / 1000;
   return { dir: at, objects: files.length + 1, compiled, seconds };
 }
 
-/** Kernels for the emulator as one shared object: its device code. The emulator itself is in the driver that loads it. */
+/**
+ * Kernels for the emulator as one shared object: its device code. The emulator itself is in the driver that loads it.
+ */
 async function shared(dir: string, objects: readonly string[]): Promise<string> {
   const image = join(dir, "kernels.so");
   await run(cxx(), ["-shared", ...objects, "-o", image]);
@@ -75,11 +87,15 @@ async function embed(dir: string, images: readonly string[]): Promise<string> {
   const source = join(dir, "images.s");
   const text = images.map((file, i) =>
     [
-      `.balign 64`, `.globl moproc_image_${i}`, `moproc_image_${i}:`, `.incbin ${JSON.stringify(file)}`,
-      `.globl moproc_image_${i}_end`, `moproc_image_${i}_end:`,
+      `.balign 64`,
+      `.globl moproc_image_${i}`,
+      `moproc_image_${i}:`,
+      `.incbin ${JSON.stringify(file)}`,
+      `.globl moproc_image_${i}_end`,
+      `moproc_image_${i}_end:`,
     ].join("\n"),
   );
-  writeFileSync(source, ['.section .rodata', ...text, '.section .note.GNU-stack,"",@progbits', ""].join("\n"));
+  writeFileSync(source, [".section .rodata", ...text, '.section .note.GNU-stack,"",@progbits', ""].join("\n"));
   const object = join(dir, "images.o");
   await run(cxx(), ["-c", source, "-o", object]);
   return object;
@@ -94,17 +110,27 @@ function kernelFiles(plan: Plan): { readonly name: string; readonly text: string
   }
   return [...byHeader].flatMap(([name, kernels]) => {
     const size = name.startsWith("conv_") ? KERNELS_A_FILE : 4 * KERNELS_A_FILE;
-    const chunks = Array.from({ length: Math.ceil(kernels.length / size) }, (_, i) => kernels.slice(i * size, (i + 1) * size));
+    const chunks = Array.from({ length: Math.ceil(kernels.length / size) }, (_, i) =>
+      kernels.slice(i * size, (i + 1) * size),
+    );
     return chunks.map((ks, i) => ({
       name: `${name}_${i}.${source}`,
-      text: [`#include "${folder}/${name}.${header}"`, "", "using namespace moproc;", "", ...ks.map((k) => k.source)].join("\n"),
+      text: [
+        `#include "${folder}/${name}.${header}"`,
+        "",
+        "using namespace moproc;",
+        "",
+        ...ks.map((k) => k.source),
+      ].join("\n"),
     }));
   });
 }
 
 async function link(dir: string, objects: readonly string[]): Promise<void> {
   const lib = join(root, "build", "native");
-  const args = readFileSync(join(lib, "link.txt"), "utf8").split("\n").filter((l) => l !== "");
+  const args = readFileSync(join(lib, "link.txt"), "utf8")
+    .split("\n")
+    .filter((l) => l !== "");
   const own = ["-static-libstdc++", "-static-libgcc"];
   await Promise.all([
     run(cxx(), [...objects, ...args, ...own, "-lm", "-pthread", "-o", join(dir, "train")]),

@@ -8,20 +8,22 @@ import { root } from "../util/root.js";
 import { run } from "../util/run.js";
 import type { Unit } from "./objects.js";
 
-export const cxx = (): string => process.env["CXX"] ?? "g++";
+export const cxx = (): string => process.env.CXX ?? "g++";
 
 /** Version line of the C++ compiler; throws with what to install when there is none. */
 export async function compilerVersion(): Promise<string> {
   const text = await run(cxx(), ["--version"]).catch((e: Error) => {
-    throw new Error(`no C++ compiler: ${e.message}\ninstall g++ 12 or later (Debian, Ubuntu: apt-get install g++) or set CXX`);
+    throw new Error(
+      `no C++ compiler: ${e.message}\ninstall g++ 12 or later (Debian, Ubuntu: apt-get install g++) or set CXX`,
+    );
   });
   return text.split("\n")[0] as string;
 }
 
 /** nvcc: $NVCC, or of $CUDA_HOME, or on the PATH. */
 export function nvcc(): string {
-  if (process.env["NVCC"]) return process.env["NVCC"];
-  const home = process.env["CUDA_HOME"];
+  if (process.env.NVCC) return process.env.NVCC;
+  const home = process.env.CUDA_HOME;
   const own = home ? join(home, "bin", "nvcc") : "";
   return own && existsSync(own) ? own : "nvcc";
 }
@@ -52,7 +54,12 @@ export async function kernelTool({ target }: Plan): Promise<Tool> {
   const flags = ["-std=c++20", "-O3", "-fPIC", ...strict];
   if (target.device === "cpu") {
     const wide = target.arch === "x86-64-v4" ? ["-mprefer-vector-width=512"] : [];
-    return { ...gxx, flags: [...flags, `-march=${target.arch}`, ...wide], headers: ["kernels/common", "kernels/cpu"], prelude: ["immintrin.h"] };
+    return {
+      ...gxx,
+      flags: [...flags, `-march=${target.arch}`, ...wide],
+      headers: ["kernels/common", "kernels/cpu"],
+      prelude: ["immintrin.h"],
+    };
   }
   const headers = ["kernels/common", "kernels/cuda"];
   if (isEmulated(target)) {
@@ -60,25 +67,50 @@ export async function kernelTool({ target }: Plan): Promise<Tool> {
     const emulated = ["-O1", "-march=x86-64-v3", "-DMOPROC_EMULATOR", ...path, "-fno-gnu-unique", "-Wno-psabi"];
     const core = ["-I", join(root, "test", "emulator")];
     const prelude = ["functional", "memory", "set", "stdexcept", "string", "vector"];
-    return { ...gxx, flags: [...flags, ...emulated], include: [...include, ...core], headers: [...headers, "test/emulator"], prelude };
+    return {
+      ...gxx,
+      flags: [...flags, ...emulated],
+      include: [...include, ...core],
+      headers: [...headers, "test/emulator"],
+      prelude,
+    };
   }
   return {
-    command: nvcc(), version: await nvccVersion(), names: false, result: "fatbin", headers, include,
-    flags: ["-fatbin", "-std=c++20", "-O3", "-fmad=false", "-Xptxas", "-v", "--compress-mode=size", ...codeFor(target.arch.split(","))],
+    command: nvcc(),
+    version: await nvccVersion(),
+    names: false,
+    result: "fatbin",
+    headers,
+    include,
+    flags: [
+      "-fatbin",
+      "-std=c++20",
+      "-O3",
+      "-fmad=false",
+      "-Xptxas",
+      "-v",
+      "--compress-mode=size",
+      ...codeFor(target.arch.split(",")),
+    ],
   };
 }
 
 /** How plan.cpp is compiled. */
 export async function planTool(): Promise<Tool> {
   return {
-    command: cxx(), version: await compilerVersion(), names: true, result: "o",
-    flags: ["-std=c++20", "-O1", "-fPIC"], include, headers: ["runtime/core", "kernels/common"],
+    command: cxx(),
+    version: await compilerVersion(),
+    names: true,
+    result: "o",
+    flags: ["-std=c++20", "-O1", "-fPIC"],
+    include,
+    headers: ["runtime/core", "kernels/common"],
   };
 }
 
 /**
- * Machine code for each arch, and PTX of the newest one without a suffix for GPUs still to come: code for sm_90a runs on
- * nothing else.
+ * Machine code for each arch, and PTX of the newest one without a suffix for GPUs still to come: code for sm_90a runs
+ * on nothing else.
  */
 export function codeFor(archs: readonly string[]): string[] {
   const number = (a: string): number => Number(/^sm_(\d+)/.exec(a)?.[1]);

@@ -82,7 +82,13 @@ export class Builder {
   emit(op: AnyOp, inputs: readonly Value[], attrs: Attrs): Value[] {
     let types: Record<string, TensorType>;
     try {
-      types = op.infer(named(op.inputs, inputs.map((v) => v.type)), attrs) as Record<string, TensorType>;
+      types = op.infer(
+        named(
+          op.inputs,
+          inputs.map((v) => v.type),
+        ),
+        attrs,
+      ) as Record<string, TensorType>;
     } catch (e) {
       const args = inputs.map((v) => `${v.name}: ${showType(v.type)}`).join(", ");
       throw new Error(`${op.name}(${args}) in ${this.scope || "<top>"}: ${(e as Error).message}`);
@@ -102,7 +108,15 @@ export class Builder {
 
   finish(outputs: readonly Value[]): Graph {
     const { name, groups, inputs, state, nodes, updates } = this.g;
-    return { name, groups, inputs: [...inputs], state: [...state], nodes: [...nodes], outputs, updates: new Map(updates) };
+    return {
+      name,
+      groups,
+      inputs: [...inputs],
+      state: [...state],
+      nodes: [...nodes],
+      outputs,
+      updates: new Map(updates),
+    };
   }
 
   private value(base: string, type: TensorType): Value {

@@ -7,11 +7,13 @@ import { type Graph, sameShape, type Value } from "./types.js";
 export type Env = Map<Value, NdArray>;
 
 /**
- * All values of `g` given its inputs and states; throws when one is missing or an op returns a wrong shape. `change` may
- * replace a result before others read it.
+ * All values of `g` given its inputs and states; throws when one is missing or an op returns a wrong shape. `change`
+ * may replace a result before others read it.
  */
 export function evaluate(
-  g: Graph, feed: ReadonlyMap<Value, NdArray>, change: (v: Value, x: NdArray) => NdArray = (_, x) => x,
+  g: Graph,
+  feed: ReadonlyMap<Value, NdArray>,
+  change: (v: Value, x: NdArray) => NdArray = (_, x) => x,
 ): Env {
   const env: Env = new Map();
   for (const v of [...g.inputs, ...g.state]) {
@@ -22,7 +24,13 @@ export function evaluate(
   }
   for (const n of g.nodes) {
     const op = opOf(n.op);
-    const out = op.reference(named(op.inputs, n.inputs.map((v) => env.get(v) as NdArray)), n.attrs);
+    const out = op.reference(
+      named(
+        op.inputs,
+        n.inputs.map((v) => env.get(v) as NdArray),
+      ),
+      n.attrs,
+    );
     n.outputs.forEach((v, i) => {
       const x = (out as Record<string, NdArray>)[op.outputs[i]] as NdArray;
       if (!sameShape(x.shape, v.type.shape)) throw new Error(`internal: reference of ${n.op} returned [${x.shape}]`);

@@ -57,7 +57,10 @@ export interface Graph {
   readonly firstRank?: readonly string[]; // states that after a step are right on rank 0 alone
 }
 
-/** How key images get to the rank that encodes them: loaded in the order of the permutation, or sent by the rank that has them. */
+/**
+ * How key images get to the rank that encodes them: loaded in the order of the permutation, or sent by the rank that
+ * has them.
+ */
 export type Shuffle = "load" | "exchange";
 
 /**

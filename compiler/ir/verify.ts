@@ -19,7 +19,13 @@ export function verify(g: Graph): void {
   for (const n of g.nodes) {
     const op = opOf(n.op);
     for (const v of n.inputs) use(v, `${n.op} in ${n.scope}`);
-    const types = op.infer(named(op.inputs, n.inputs.map((v) => v.type)), n.attrs) as Record<string, TensorType>;
+    const types = op.infer(
+      named(
+        op.inputs,
+        n.inputs.map((v) => v.type),
+      ),
+      n.attrs,
+    ) as Record<string, TensorType>;
     n.outputs.forEach((v, i) => {
       const want = types[op.outputs[i]] as TensorType;
       if (!sameType(want, v.type)) {

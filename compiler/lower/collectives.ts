@@ -1,6 +1,6 @@
-// When ranks talk. A gradient is reduced in place where it lies, many at once: buckets of neighbours in the gradient arena,
-// each begun as soon as backward has filled it, so that sending it overlaps with the rest of backward. Whoever needs a result
-// first waits for all that was begun; what was sent stays where it is until then (memory.ts).
+// When ranks talk. A gradient is reduced in place where it lies, many at once: buckets of neighbours in the gradient
+// arena, each begun as soon as backward has filled it, so that sending it overlaps with the rest of backward. Whoever
+// needs a result first waits for all that was begun; what was sent stays where it is until then (memory.ts).
 
 import { byteSize, elements, type Value } from "../ir/types.js";
 import type { Place, PlacedStep } from "./memory.js";
@@ -17,7 +17,11 @@ export interface Scheduled {
 type CollectiveStep = Extract<PlacedStep, { readonly do: "collective" }>;
 
 /** `bucketBytes`: of gradients that are worth a message. */
-export function scheduleCollectives(steps: readonly PlacedStep[], place: ReadonlyMap<Value, Place>, bucketBytes = BUCKET_BYTES): Scheduled {
+export function scheduleCollectives(
+  steps: readonly PlacedStep[],
+  place: ReadonlyMap<Value, Place>,
+  bucketBytes = BUCKET_BYTES,
+): Scheduled {
   if (!steps.some((s) => s.do === "collective")) return { steps, place };
   const places = new Map(place);
   return { steps: withAwaits(bucketed(steps, places, bucketBytes), places), place: places };
@@ -35,17 +39,27 @@ interface Member extends Extent {
   readonly made: number; // the step that makes what is reduced
 }
 
-/** All reductions in the gradient arena as a few over ranges of it, each begun when the last of its summands is there. */
+/**
+ * All reductions in the gradient arena as a few over ranges of it, each begun when the last of its summands is there.
+ */
 function bucketed(steps: readonly PlacedStep[], places: Map<Value, Place>, bucketBytes: number): PlacedStep[] {
   const isMember = (s: PlacedStep): s is CollectiveStep =>
-    s.do === "collective" && s.op === "all_reduce" && places.get(s.to)?.arena === "grad" && places.get(s.from)?.offset === places.get(s.to)?.offset;
-  const written = steps.map((s) => (s.do === "launch" ? s.launch.writes.filter((v) => places.get(v)?.arena === "grad") : []));
+    s.do === "collective" &&
+    s.op === "all_reduce" &&
+    places.get(s.to)?.arena === "grad" &&
+    places.get(s.from)?.offset === places.get(s.to)?.offset;
+  const written = steps.map((s) =>
+    s.do === "launch" ? s.launch.writes.filter((v) => places.get(v)?.arena === "grad") : [],
+  );
   const members = steps.filter(isMember).map((step): Member => {
     const made = written.findLastIndex((vs) => vs.some((v) => overlap(v, step.to, places)));
     return { step, made, offset: (places.get(step.to) as Place).offset, room: roomOf(step.to.type) };
   });
   const reduced = new Set(members.map((m) => m.offset));
-  const others = written.flat().map((v) => (places.get(v) as Place).offset).filter((offset) => !reduced.has(offset));
+  const others = written
+    .flat()
+    .map((v) => (places.get(v) as Place).offset)
+    .filter((offset) => !reduced.has(offset));
   const buckets = cut(members, others, bucketBytes);
   return steps.flatMap((s, i) => [
     ...(isMember(s) ? [] : [s]),
@@ -54,10 +68,14 @@ function bucketed(steps: readonly PlacedStep[], places: Map<Value, Place>, bucke
 }
 
 /**
- * Neighbours from the end of the arena on, where backward begins, until a bucket is full. What lies between two of them and is
- * none of `others` waits for a copy of a gradient that is reduced elsewhere, and may travel along.
+ * Neighbours from the end of the arena on, where backward begins, until a bucket is full. What lies between two of them
+ * and is none of `others` waits for a copy of a gradient that is reduced elsewhere, and may travel along.
  */
-export function cut<M extends Extent>(members: readonly M[], others: readonly number[], bucketBytes = BUCKET_BYTES): M[][] {
+export function cut<M extends Extent>(
+  members: readonly M[],
+  others: readonly number[],
+  bucketBytes = BUCKET_BYTES,
+): M[][] {
   const buckets: M[][] = [];
   for (const m of members.toSorted((a, b) => b.offset - a.offset)) {
     const last = buckets.at(-1);
@@ -74,7 +92,10 @@ function joined(bucket: readonly Member[], places: Map<Value, Place>): Collectiv
   if (first === last) return first.step;
   const own = last.step.to.type;
   const size = (last.offset - first.offset) / byteSize({ ...own, shape: [] }) + elements(own.shape);
-  const range: Value = { name: `${first.step.to.name} .. ${last.step.to.name}`, type: { dtype: own.dtype, shape: [size] } };
+  const range: Value = {
+    name: `${first.step.to.name} .. ${last.step.to.name}`,
+    type: { dtype: own.dtype, shape: [size] },
+  };
   places.set(range, { arena: "grad", offset: first.offset });
   return { ...first.step, from: range, to: range, name: range.name };
 }
@@ -82,7 +103,10 @@ function joined(bucket: readonly Member[], places: Map<Value, Place>): Collectiv
 function withAwaits(steps: readonly PlacedStep[], places: ReadonlyMap<Value, Place>): PlacedStep[] {
   const out: PlacedStep[] = [];
   let [sent, made]: [Value[], Value[]] = [[], []]; // by collectives that may not have ended
-  const isOf = (list: readonly Value[]) => (v: Value): boolean => list.some((p) => overlap(v, p, places));
+  const isOf =
+    (list: readonly Value[]) =>
+    (v: Value): boolean =>
+      list.some((p) => overlap(v, p, places));
   for (const s of steps) {
     const begins = s.do === "collective" && s.op !== "own_rows";
     const { reads, writes } = touched(s);

@@ -19,7 +19,10 @@ export function splitFinite(g: Graph, target: Target): Graph {
     const parts = Array.from({ length: Math.ceil(n.inputs.length / OPERANDS) }, (_, i) =>
       all_finite(b, n.inputs.slice(i * OPERANDS, (i + 1) * OPERANDS)),
     );
-    replace(n.outputs[0] as Value, parts.reduce((x, y) => mul(b, x, y)));
+    replace(
+      n.outputs[0] as Value,
+      parts.reduce((x, y) => mul(b, x, y)),
+    );
     return true;
   });
 }
@@ -32,7 +35,7 @@ export function padImages(g: Graph, target: Target): Graph {
     const x = n.inputs[at];
     const channels = x?.type.shape[1] ?? 0;
     if (!x || channels % 8 === 0) return false;
-    const pairs = channels <= 4 && n.attrs["stride"] === 2 && (x.type.shape[3] as number) % 2 === 0;
+    const pairs = channels <= 4 && n.attrs.stride === 2 && (x.type.shape[3] as number) % 2 === 0;
     const to = pairs ? 4 : Math.ceil(channels / 8) * 8;
     const key = `${x.name} ${to}`;
     const image = padded.get(key) ?? pad_channels(b, x, { channels: to });
@@ -44,7 +47,9 @@ export function padImages(g: Graph, target: Target): Graph {
 
 /** The graph with every node that `f` does not take over; its outputs keep their names. */
 function edit(
-  g: Graph, target: Target, f: (b: Builder, n: Node, replace: (v: Value, by: Value) => void) => boolean,
+  g: Graph,
+  target: Target,
+  f: (b: Builder, n: Node, replace: (v: Value, by: Value) => void) => boolean,
 ): Graph {
   if (target.device !== "cuda") return g;
   const b = Builder.resume(g);

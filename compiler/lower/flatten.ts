@@ -1,5 +1,6 @@
 // Neighbouring flat launches of one kernel whose tensors lie next to each other become one launch over the whole
-// range: one EMA launch, one SGD launch, one of all running averages and one of all counters. Alignment gaps are zero and stay so.
+// range: one EMA launch, one SGD launch, one of all running averages and one of all counters. Alignment gaps are zero
+// and stay so.
 
 import { byteSize, elements, type Value } from "../ir/types.js";
 import type { Place, PlacedStep } from "./memory.js";
@@ -50,13 +51,16 @@ function merge(run: readonly Lowered[], places: Map<Value, Place>): PlacedStep {
   const first = run[0] as Lowered;
   const last = run.at(-1) as Lowered;
   const { dtype } = (first.writes[0] as Value).type;
-  const padded = run.slice(0, -1).reduce((n, l) => n + roomOf({ dtype, shape: [l.rows] }) / byteSize({ dtype, shape: [] }), 0);
+  const padded = run
+    .slice(0, -1)
+    .reduce((n, l) => n + roomOf({ dtype, shape: [l.rows] }) / byteSize({ dtype, shape: [] }), 0);
   const rows = padded + last.rows;
   const ranges = new Map<Value, Value>();
   first.args.forEach((v, k) => {
     const w = last.args[k] as Value;
     if (v === w) return;
-    if (elements(v.type.shape) !== first.rows) throw new Error(`internal: flatten: %${v.name} has not the size of its launch`);
+    if (elements(v.type.shape) !== first.rows)
+      throw new Error(`internal: flatten: %${v.name} has not the size of its launch`);
     const range: Value = { name: `${v.name} .. ${w.name}`, type: { dtype: v.type.dtype, shape: [rows] } };
     places.set(range, places.get(v) as Place);
     ranges.set(v, range);
@@ -67,8 +71,15 @@ function merge(run: readonly Lowered[], places: Map<Value, Place>): PlacedStep {
     do: "launch",
     workspace: 0,
     launch: {
-      ...first, rows, name: `${first.name} .. ${last.name}`, args: first.args.map(to), reads: first.reads.map(to),
-      writes: first.writes.map(to), flops: total((l) => l.flops), bytes: total((l) => l.bytes), shape: first.launchOver(rows),
+      ...first,
+      rows,
+      name: `${first.name} .. ${last.name}`,
+      args: first.args.map(to),
+      reads: first.reads.map(to),
+      writes: first.writes.map(to),
+      flops: total((l) => l.flops),
+      bytes: total((l) => l.bytes),
+      shape: first.launchOver(rows),
     },
   };
 }

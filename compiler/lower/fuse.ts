@@ -6,7 +6,7 @@ import { type Graph, type Node, sameShape, type Value } from "../ir/types.js";
 import { accessOf } from "../ops/access.js";
 import { opOf } from "../ops/op.js";
 import { groupsFit } from "./groups.js";
-import { type Chain, isSum, type Leaf, operandName, rawResult, type Region } from "./region.js";
+import { type Chain, isSum, type Leaf, operandName, type Region, rawResult } from "./region.js";
 import { storedValues } from "./storage.js";
 import type { TemplateOf, TemplateSpec } from "./template.js";
 import { isView } from "./views.js";
@@ -135,10 +135,14 @@ class Fusion {
         (l.access === "full" && (rawResult(d) === l.value || d.stores.includes(l.value)));
       if (fits(d) && chain.leaves.every(inRegisters)) return d;
       const of = d.anchor?.outputs[0] ?? d.stores[0];
-      this.explain(`%${chain.root.name}: not in the epilogue of ${d.template.name} %${of?.name}: ${fits(d) ? "an operand is not in registers" : "another shape or other groups, or the template has no such epilogue"}`);
+      this.explain(
+        `%${chain.root.name}: not in the epilogue of ${d.template.name} %${of?.name}: ${fits(d) ? "an operand is not in registers" : "another shape or other groups, or the template has no such epilogue"}`,
+      );
     }
     const shares = (other: Draft): boolean =>
-      other.after.some((c) => c.leaves.some((l) => l.access === "full" && chain.leaves.some((m) => m.value === l.value)));
+      other.after.some((c) =>
+        c.leaves.some((l) => l.access === "full" && chain.leaves.some((m) => m.value === l.value)),
+      );
     return this.drafts.slice(latest + 1).find((o) => o.anchor === undefined && fits(o) && shares(o));
   }
 
@@ -148,7 +152,10 @@ class Fusion {
     return this.open({ anchor: undefined, template, shape, operands: new Map(), plain: new Map(), closed }, []);
   }
 
-  private open(part: Pick<Draft, "anchor" | "template" | "shape" | "operands" | "plain" | "closed">, outputs: readonly Value[]): Draft {
+  private open(
+    part: Pick<Draft, "anchor" | "template" | "shape" | "operands" | "plain" | "closed">,
+    outputs: readonly Value[],
+  ): Draft {
     const d: Draft = { ...part, after: [], stores: [], sums: [], moments: undefined };
     for (const v of outputs) this.madeBy.set(v, this.drafts.length);
     this.drafts.push(d);

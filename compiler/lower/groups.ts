@@ -15,8 +15,7 @@ const tableRows = (v: Value, access: string): number | undefined =>
 
 const known = (counts: readonly (number | undefined)[]): number[] => counts.filter((c) => c !== undefined);
 const ofChain = (c: Chain): number[] => known(c.leaves.map((l) => tableRows(l.value, l.access)));
-const ofNode = (n: Node | undefined): number[] =>
-  typeof n?.attrs["groups"] === "number" ? [n.attrs["groups"]] : [];
+const ofNode = (n: Node | undefined): number[] => (typeof n?.attrs.groups === "number" ? [n.attrs.groups] : []);
 
 /** Which operands of an anchor come in the groups of the launch, and whether its result does. */
 const groupedBy = (template: TemplateSpec, anchor: Node | undefined) =>
@@ -31,8 +30,7 @@ const epilogueGroups = (r: Grouping, chain?: Chain, sum?: Node): number[] => [
 /** Into how many groups a kernel takes its rows. */
 export function groupsOf(r: Grouping): number {
   const all = new Set(launchGroups(r, epilogueGroups(r)));
-  if (all.size > 1)
-    throw new Error(`internal: groups: ${r.anchor?.scope ?? "pointwise"} mixes groups ${[...all]}`);
+  if (all.size > 1) throw new Error(`internal: groups: ${r.anchor?.scope ?? "pointwise"} mixes groups ${[...all]}`);
   return [...all][0] ?? 1;
 }
 

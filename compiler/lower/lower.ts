@@ -8,10 +8,20 @@ import { flatten } from "./flatten.js";
 import { fuse } from "./fuse.js";
 import { layOutState, type Place, type Placed, type PlacedStep, planMemory } from "./memory.js";
 import { writeMirrors } from "./mirrors.js";
-import { ALIGN, type Kernel, type Plan, type Program, programName, roomOf, type StateEntry, type Step, type Tensor } from "./plan.js";
+import {
+  ALIGN,
+  type Kernel,
+  type Plan,
+  type Program,
+  programName,
+  roomOf,
+  type StateEntry,
+  type Step,
+  type Tensor,
+} from "./plan.js";
+import { explainPrecision, storeActivations } from "./precision.js";
 import { rankSum } from "./rank_sum.js";
 import { printRegion } from "./region.js";
-import { explainPrecision, storeActivations } from "./precision.js";
 import { type Lowered, type Packed, type Selection, select } from "./select.js";
 import { templatesOf } from "./templates/index.js";
 
@@ -22,7 +32,10 @@ export interface LoweredPlan {
 
 /** Lowers graphs that have been through the passes. Throws when two programs disagree about a state. */
 export function lowerPrograms(
-  name: string, programs: readonly Graph[], target: Target, meta: Plan["meta"],
+  name: string,
+  programs: readonly Graph[],
+  target: Target,
+  meta: Plan["meta"],
 ): LoweredPlan {
   const explain: string[] = [];
   const templateOf = templatesOf(target);
@@ -42,7 +55,10 @@ export function lowerPrograms(
   const states = unionStates(graphs);
   const derived = new Map(selections.flatMap((s) => [...s.derived]));
   const copies = new Map([...mirrors.values(), ...[...derived.values()].map((p) => p.value)].map((v) => [v.name, v]));
-  const order = layOutState(selections.map((s) => s.launches), [...states, ...copies.values()]);
+  const order = layOutState(
+    selections.map((s) => s.launches),
+    [...states, ...copies.values()],
+  );
   const tables = new Tables(target.bucketBytes);
   const statePlace = tables.placeState(order);
   const lowered = graphs.map((g, i) => {
@@ -53,7 +69,10 @@ export function lowerPrograms(
   const firstRank = new Set(graphs.flatMap((g) => g.firstRank ?? []));
   const packs = [...derived.values()].map((p) => p.launch);
   lowered.push(tables.program(refresh, planMemory(refresh, [], statePlace, packs)));
-  return { plan: tables.finish(name, target, meta, states, [...copies.values()], lowered, firstRank), explain: explain.join("\n") };
+  return {
+    plan: tables.finish(name, target, meta, states, [...copies.values()], lowered, firstRank),
+    explain: explain.join("\n"),
+  };
 }
 
 /** The packing launches at the end of a program: of states that it updates without writing the copy as well. */
@@ -63,7 +82,15 @@ export function repacking(g: Graph, launches: readonly Lowered[], derived: reado
   return derived.filter((p) => updated.has(p.of.name) && !mirrored.has(p.value)).map((p) => p.launch);
 }
 
-const emptyGraph = (name: string): Graph => ({ name, groups: 1, inputs: [], state: [], nodes: [], outputs: [], updates: new Map() });
+const emptyGraph = (name: string): Graph => ({
+  name,
+  groups: 1,
+  inputs: [],
+  state: [],
+  nodes: [],
+  outputs: [],
+  updates: new Map(),
+});
 
 function unionStates(graphs: readonly Graph[]): State[] {
   const all = new Map<string, State>();
@@ -71,7 +98,9 @@ function unionStates(graphs: readonly Graph[]): State[] {
     for (const s of g.state) {
       const known = all.get(s.name);
       if (known && (!sameType(known.type, s.type) || known.role !== s.role)) {
-        throw new Error(`state %${s.name} is ${showType(known.type)} in one program and ${showType(s.type)} in ${g.name}`);
+        throw new Error(
+          `state %${s.name} is ${showType(known.type)} in one program and ${showType(s.type)} in ${g.name}`,
+        );
       }
       if (!known) all.set(s.name, s);
     }
@@ -118,13 +147,23 @@ class Tables {
     this.arenas.work = Math.max(this.arenas.work, placed.workBytes);
     const outputs = g.outputs.map((v) => [...placed.place.keys()].find((to) => to.name === `${v.name}.out`) ?? v);
     return {
-      name: g.name, ranks: g.name === "refresh" ? 0 : (g.ranks ?? 1), inputs: g.inputs.map(index), outputs: outputs.map(index), steps,
-      liveBytesMax: placed.liveBytesMax, workBytes: placed.workBytes,
+      name: g.name,
+      ranks: g.name === "refresh" ? 0 : (g.ranks ?? 1),
+      inputs: g.inputs.map(index),
+      outputs: outputs.map(index),
+      steps,
+      liveBytesMax: placed.liveBytesMax,
+      workBytes: placed.workBytes,
     };
   }
 
   finish(
-    name: string, target: Target, meta: Plan["meta"], states: readonly State[], derived: readonly Value[], programs: readonly Program[],
+    name: string,
+    target: Target,
+    meta: Plan["meta"],
+    states: readonly State[],
+    derived: readonly Value[],
+    programs: readonly Program[],
     firstRank: ReadonlySet<string>,
   ): Plan {
     const entry = (v: Value, role: StateEntry["role"], init: StateEntry["init"]): StateEntry => {
@@ -138,8 +177,16 @@ class Tables {
       ...derived.map((v) => entry(v, "derived", { kind: "constant", value: 0 })),
     ];
     return {
-      version: 1, name, target, meta, arenas: this.arenas, scratchBytes: this.scratchBytes, tensors: this.tensors, state,
-      kernels: [...[...this.kernels.values()].map((k) => k.kernel), ...(addsUp ? [rankSum] : [])], programs,
+      version: 1,
+      name,
+      target,
+      meta,
+      arenas: this.arenas,
+      scratchBytes: this.scratchBytes,
+      tensors: this.tensors,
+      state,
+      kernels: [...[...this.kernels.values()].map((k) => k.kernel), ...(addsUp ? [rankSum] : [])],
+      programs,
     };
   }
 
@@ -150,11 +197,16 @@ class Tables {
       const key = `${v.name} ${showType(v.type)}`;
       const shared = this.ioPlace.get(key) ?? { arena: "io" as const, offset: this.takeIo(byteSize(v.type)) };
       this.ioPlace.set(key, shared);
-      moved.push({ from: (placed.place.get(v) as Place).offset, bytes: alignUp(byteSize(v.type), ALIGN), to: shared.offset });
+      moved.push({
+        from: (placed.place.get(v) as Place).offset,
+        bytes: alignUp(byteSize(v.type), ALIGN),
+        to: shared.offset,
+      });
     }
     const inputBytes = moved.reduce((s, m) => s + m.bytes, 0);
     const outputs = this.takeIo(placed.ioBytes - inputBytes);
-    return (offset) => { // of an input, a view into one, or an output
+    return (offset) => {
+      // of an input, a view into one, or an output
       const m = moved.find(({ from, bytes }) => from <= offset && offset < from + bytes);
       return m ? offset - m.from + m.to : offset - inputBytes + outputs;
     };
@@ -185,9 +237,19 @@ class Tables {
     const l = step.launch;
     this.scratchBytes = Math.max(this.scratchBytes, l.shape.scratchBytes);
     return {
-      do: "launch", kernel: this.kernel(l.kernel), name: l.name, args: l.args.map(index), rows: l.rows,
-      groups: l.groups, extent: l.shape.extent ?? [], tasks: l.shape.tasks, workspace: step.workspace,
-      scalars: l.scalars, flops: l.flops, bytes: l.bytes, maps: l.maps,
+      do: "launch",
+      kernel: this.kernel(l.kernel),
+      name: l.name,
+      args: l.args.map(index),
+      rows: l.rows,
+      groups: l.groups,
+      extent: l.shape.extent ?? [],
+      tasks: l.shape.tasks,
+      workspace: step.workspace,
+      scalars: l.scalars,
+      flops: l.flops,
+      bytes: l.bytes,
+      maps: l.maps,
     };
   }
 

@@ -25,10 +25,19 @@ export interface Placed {
 export type PlacedStep =
   | { readonly do: "launch"; readonly launch: Lowered; readonly workspace: number }
   | { readonly do: "copy"; readonly from: Value; readonly to: Value }
-  | { readonly do: "collective"; readonly op: CollectiveName; readonly from: Value; readonly to: Value; readonly name: string }
+  | {
+      readonly do: "collective";
+      readonly op: CollectiveName;
+      readonly from: Value;
+      readonly to: Value;
+      readonly name: string;
+    }
   | { readonly do: "await" };
 
-/** The order of states and their mirrors in the arena: columns of flat launches first, so that each is one contiguous range. */
+/**
+ * The order of states and their mirrors in the arena: columns of flat launches first, so that each is one contiguous
+ * range.
+ */
 export function layOutState(programs: readonly (readonly Lowered[])[], states: readonly Value[]): Value[] {
   const byName = new Map(states.map((s) => [s.name, s]));
   const order = new Set<Value>();
@@ -48,7 +57,10 @@ export function layOutState(programs: readonly (readonly Lowered[])[], states: r
 
 /** Plans one program. `statePlace` gives every state's and derived copy's place; `last` runs after the updates. */
 export function planMemory(
-  g: Graph, launches: readonly Lowered[], statePlace: ReadonlyMap<string, Place>, last: readonly Lowered[],
+  g: Graph,
+  launches: readonly Lowered[],
+  statePlace: ReadonlyMap<string, Place>,
+  last: readonly Lowered[],
 ): Placed {
   return new Planner(g, launches, statePlace, last).run();
 }
@@ -96,7 +108,11 @@ class Planner {
       if (!l.collective || l.collective === "own_rows") continue;
       const results = new Set(l.writes);
       const reader = this.launches.findIndex((r, i) => i > t && r.reads.some((v) => results.has(this.base(v))));
-      for (const v of l.reads) this.lastUse.set(this.base(v), Math.max(this.lastUse.get(this.base(v)) ?? t, reader < 0 ? this.launches.length : reader));
+      for (const v of l.reads)
+        this.lastUse.set(
+          this.base(v),
+          Math.max(this.lastUse.get(this.base(v)) ?? t, reader < 0 ? this.launches.length : reader),
+        );
     }
   }
 
@@ -150,7 +166,10 @@ class Planner {
     this.copies.sort((a, b) => Number(fromState(b)) - Number(fromState(a)));
     for (const [i, c] of this.copies.entries()) {
       const stale = this.copies.slice(0, i).find((before) => before.to === this.base(c.from));
-      if (stale) throw new Error(`${this.g.name}: %${c.to.name} takes the old value of %${stale.to.name}, which is replaced before`);
+      if (stale)
+        throw new Error(
+          `${this.g.name}: %${c.to.name} takes the old value of %${stale.to.name}, which is replaced before`,
+        );
     }
   }
 
@@ -169,8 +188,7 @@ class Planner {
         if (whole && this.writer.has(base) && !this.place.has(base)) {
           this.place.set(base, at);
           this.reduceInPlace(base, at);
-        }
-        else this.copyBefore(t, v, at);
+        } else this.copyBefore(t, v, at);
       }
     });
   }

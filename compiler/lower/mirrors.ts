@@ -1,6 +1,6 @@
-// bf16 copies of parameters, written by whoever writes the parameter: the optimizer and the moving average store each new
-// value twice, and convolutions read the second. Surprising: all parameters of such a pass get one, read or not, so that
-// the copies lie as their parameters do and the pass stays one flat launch.
+// bf16 copies of parameters, written by whoever writes the parameter: the optimizer and the moving average store each
+// new value twice, and convolutions read the second. Surprising: all parameters of such a pass get one, read or not, so
+// that the copies lie as their parameters do and the pass stays one flat launch.
 
 import type { Graph, Node, Target, Value } from "../ir/types.js";
 import { opOf } from "../ops/op.js";
@@ -20,7 +20,7 @@ export interface Mirrored {
 
 /** What `packing` is asked about: the weight as input, the attributes its user gives. */
 export function packingNode(user: Node, w: Value, packing: TemplateSpec): Node {
-  const attrs = packing.packingAttrs?.(user) ?? { stride: user.attrs["stride"] ?? 1, pad: user.attrs["pad"] ?? 0 };
+  const attrs = packing.packingAttrs?.(user) ?? { stride: user.attrs.stride ?? 1, pad: user.attrs.pad ?? 0 };
   return { op: packing.op, inputs: [w], attrs, outputs: [], scope: `${w.name}.${packing.name}` };
 }
 
@@ -48,13 +48,18 @@ export function writeMirrors(programs: readonly Covered[], target: Target, templ
 }
 
 /** Weights -> the regions that read a rounded copy. */
-function readersOf(regions: readonly Region[], target: Target, templateOf: TemplateOf): ReadonlyMap<Value, readonly number[]> {
+function readersOf(
+  regions: readonly Region[],
+  target: Target,
+  templateOf: TemplateOf,
+): ReadonlyMap<Value, readonly number[]> {
   const readers = new Map<Value, number[]>();
   regions.forEach((r, i) => {
     for (const [input, name] of Object.entries(r.template.packs ?? {})) {
       const packing = templateOf(name);
       const w = r.plain.get(input);
-      if (packing && w && isRounded(r.anchor as Node, w, packing, target)) readers.set(w, [...(readers.get(w) ?? []), i]);
+      if (packing && w && isRounded(r.anchor as Node, w, packing, target))
+        readers.set(w, [...(readers.get(w) ?? []), i]);
     }
   });
   return readers;

@@ -36,7 +36,10 @@ export function layOut(intervals: readonly Interval[]): Layout {
 }
 
 /** Each interval in turn takes the lowest gap between its already placed contemporaries that holds it most tightly. */
-function place(intervals: readonly Interval[], order: (a: Interval, b: Interval) => number): Omit<Layout, "lowerBound"> {
+function place(
+  intervals: readonly Interval[],
+  order: (a: Interval, b: Interval) => number,
+): Omit<Layout, "lowerBound"> {
   const offsets = new Array<number>(intervals.length).fill(0);
   const placed: number[] = []; // indices, sorted by offset
   const todo = intervals.map((_, i) => i).sort((a, b) => order(intervals[a] as Interval, intervals[b] as Interval));

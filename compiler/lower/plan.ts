@@ -56,7 +56,8 @@ export interface Copy {
 }
 
 /**
- * What all ranks do together, in the same order (ops/collective.ts): it is begun, and steps may follow before it has ended.
+ * What all ranks do together, in the same order (ops/collective.ts): it is begun, and steps may follow before it has
+ * ended.
  */
 export interface Collective {
   readonly do: CollectiveName;
@@ -117,5 +118,7 @@ export const ALIGN = 64;
  */
 export const roomOf = ({ dtype, shape }: TensorType): number => {
   const bytes = byteSize({ dtype, shape });
-  return dtype === "f32" || dtype === "bf16" ? alignUp(bytes, (ALIGN / 2) * byteSize({ dtype, shape: [] })) : alignUp(bytes, ALIGN);
+  return dtype === "f32" || dtype === "bf16"
+    ? alignUp(bytes, (ALIGN / 2) * byteSize({ dtype, shape: [] }))
+    : alignUp(bytes, ALIGN);
 };

@@ -1,6 +1,6 @@
 // How activations are stored. With `--precision bf16` every 4-D activation and its gradient gets the type bf16: kernels
-// load and store two bytes and compute in f32. Surprising: an elementwise value that nobody stores is never rounded; one
-// that is, is rounded before anything in the same kernel reads it (emit/kernel.ts).
+// load and store two bytes and compute in f32. Surprising: an elementwise value that nobody stores is never rounded;
+// one that is, is rounded before anything in the same kernel reads it (emit/kernel.ts).
 
 import type { Graph, Node, Precision, Target, Value } from "../ir/types.js";
 import { opOf } from "../ops/op.js";
@@ -38,7 +38,10 @@ export function explainPrecision(g: Graph, target: Target): readonly string[] {
   const precision = target.precision ?? "f32";
   const stored = g.nodes.flatMap((n) => n.outputs).filter((v) => v.type.dtype === "bf16");
   const count = (op: RegExp): number => g.nodes.filter((n) => op.test(n.op)).length;
-  const shown = stored.length === 0 ? "none" : `${stored.length}, where they are written at all: ${stored.map((v) => `%${v.name}`).join(" ")}`;
+  const shown =
+    stored.length === 0
+      ? "none"
+      : `${stored.length}, where they are written at all: ${stored.map((v) => `%${v.name}`).join(" ")}`;
   return [
     `${count(/^conv/)} convolutions: ${operands[precision]}`,
     `${count(/^matmul$/)} matrix products: ${operands.f32}`,

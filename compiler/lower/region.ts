@@ -44,7 +44,10 @@ export function operandName(n: Node, i: number): string {
 /** How many operands of a chain have its own size. */
 export const fullReads = (c: Chain): number => c.leaves.filter((l) => l.access === "full").length;
 
-/** The floating-point tensor, of type `dtype` where one is given, that an operand is if nothing is computed on its way in. */
+/**
+ * The floating-point tensor, of type `dtype` where one is given, that an operand is if nothing is computed on its way
+ * in.
+ */
 export function storedOperand({ nodes, leaves }: Chain, dtype?: DType): Value | undefined {
   const only = leaves.length === 1 && nodes.length === 0 ? leaves[0]?.value : undefined;
   const fits = only && (dtype ? only.type.dtype === dtype : only.type.dtype === "f32" || only.type.dtype === "bf16");
@@ -52,7 +55,8 @@ export function storedOperand({ nodes, leaves }: Chain, dtype?: DType): Value | 
 }
 
 /** What the region's single in-register result is before `after`: the first output of an anchor with an epilogue. */
-export const rawResult = (r: Pick<Region, "anchor" | "template">): Value | undefined => (r.template.epilogue ? r.anchor?.outputs[0] : undefined);
+export const rawResult = (r: Pick<Region, "anchor" | "template">): Value | undefined =>
+  r.template.epilogue ? r.anchor?.outputs[0] : undefined;
 
 /** Every tensor that the kernel reads, without repetition. */
 export function inputsOf(r: Region): readonly Value[] {
@@ -65,7 +69,13 @@ export function inputsOf(r: Region): readonly Value[] {
 /** Every tensor that the kernel writes. */
 export function outputsOf(r: Region): readonly Value[] {
   const anchored = r.anchor && !r.template.epilogue ? r.anchor.outputs : [];
-  return [...anchored, ...r.stores, ...r.mirrors.values(), ...r.sums.flatMap((n) => n.outputs), ...(r.moments?.outputs ?? [])];
+  return [
+    ...anchored,
+    ...r.stores,
+    ...r.mirrors.values(),
+    ...r.sums.flatMap((n) => n.outputs),
+    ...(r.moments?.outputs ?? []),
+  ];
 }
 
 /** The region as text, for explain.txt and tests. */

@@ -1,5 +1,5 @@
-// What a launch would take on an H200 that did nothing wrong: the larger of its bytes over the measured bandwidth and its
-// arithmetic over the measured speed of the tensor cores. Rates are those of a copy and of a large matrix product.
+// What a launch would take on an H200 that did nothing wrong: the larger of its bytes over the measured bandwidth and
+// its arithmetic over the measured speed of the tensor cores. Rates are those of a copy and of a large matrix product.
 
 import type { Target } from "../ir/types.js";
 
@@ -9,7 +9,10 @@ export const ROOFLINE = {
 } as const;
 
 /** Microseconds. */
-export function predictedMicroseconds(cost: { readonly bytes: number; readonly flops: number }, target: Target): number {
+export function predictedMicroseconds(
+  cost: { readonly bytes: number; readonly flops: number },
+  target: Target,
+): number {
   const flops = ROOFLINE.flopsPerSecond[target.precision ?? "f32"];
   return 1e6 * Math.max(cost.bytes / ROOFLINE.bytesPerSecond, cost.flops / flops);
 }

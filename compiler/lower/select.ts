@@ -47,7 +47,11 @@ export interface Selection {
 
 /** `mirrors`: the copies of states that the regions write, of which packing launches need not be made. */
 export function select(
-  g: Graph, regions: readonly Region[], mirrors: ReadonlyMap<string, Value>, target: Target, templateOf: TemplateOf,
+  g: Graph,
+  regions: readonly Region[],
+  mirrors: ReadonlyMap<string, Value>,
+  target: Target,
+  templateOf: TemplateOf,
 ): Selection {
   const states = new Map(g.state.map((s) => [s.name, s]));
   const derived = new Map<string, Packed>();
@@ -90,12 +94,32 @@ export function select(
 function pack(node: Node, w: Value, to: Value | undefined, template: TemplateSpec, target: Target): Packed {
   if (!template.packed) throw new Error(`internal: select: ${template.name} does not say what it writes`);
   const value = to ?? { name: node.scope, type: template.packed(node, target) };
-  const { kernel, args, scalars } = emitPacking(template, w, value, template.constants(node, target, unfused), target.device);
+  const { kernel, args, scalars } = emitPacking(
+    template,
+    w,
+    value,
+    template.constants(node, target, unfused),
+    target.device,
+  );
   const shape = template.launch(node, { rows: 1, groups: 1 }, target, unfused);
   const launch: Lowered = {
-    kernel, args, scalars, reads: [w], writes: [value], mayOverwrite: new Map(), flat: false, rows: 1, groups: 1,
-    shape, launchOver: () => shape,
-    name: value.name, flops: 0, bytes: byteSize(w.type) + byteSize(value.type), maps: [], packed: new Map(), mirrors: new Set(),
+    kernel,
+    args,
+    scalars,
+    reads: [w],
+    writes: [value],
+    mayOverwrite: new Map(),
+    flat: false,
+    rows: 1,
+    groups: 1,
+    shape,
+    launchOver: () => shape,
+    name: value.name,
+    flops: 0,
+    bytes: byteSize(w.type) + byteSize(value.type),
+    maps: [],
+    packed: new Map(),
+    mirrors: new Set(),
   };
   return { value, of: w, launch };
 }
@@ -107,26 +131,51 @@ function together(n: Node): Lowered {
   return {
     kernel: { symbol: n.op, template: n.op, header: "", source: "", threads: 0, sharedBytes: 0 },
     collective: n.op as CollectiveName,
-    args: [from, to], scalars: [], reads: [from], writes: [to], flat: false, rows: 1, groups: 1, shape, launchOver: () => shape,
+    args: [from, to],
+    scalars: [],
+    reads: [from],
+    writes: [to],
+    flat: false,
+    rows: 1,
+    groups: 1,
+    shape,
+    launchOver: () => shape,
     mayOverwrite: new Map(n.op === "all_reduce" ? [[to, [from]]] : []),
-    name: to.name, flops: 0, bytes: 0, maps: [], packed: new Map(), mirrors: new Set(),
+    name: to.name,
+    flops: 0,
+    bytes: 0,
+    maps: [],
+    packed: new Map(),
+    mirrors: new Set(),
   };
 }
 
 function lower(r: Region, packed: ReadonlyMap<Value, Value>, target: Target): Lowered {
   const { template } = r;
-  const plain = new Map([...r.plain].map(([name, v]) => [name, (name in (template.packs ?? {}) && packed.get(v)) || v]));
-  const optimizer = r.anchor === undefined && r.after.every((c) => c.nodes[0] !== undefined && opOf(c.nodes[0].op).flat === true);
+  const plain = new Map(
+    [...r.plain].map(([name, v]) => [name, (name in (template.packs ?? {}) && packed.get(v)) || v]),
+  );
+  const optimizer =
+    r.anchor === undefined && r.after.every((c) => c.nodes[0] !== undefined && opOf(c.nodes[0].op).flat === true);
   const size = elements(r.shape);
   const linear = r.anchor === undefined && (optimizer || isLinear(r));
   const node = r.anchor ?? pointwiseNode(r, linear);
   const groups = groupsOf(r);
   const rows = linear ? size : (template.rows?.(node) ?? domainOf(r.shape).rows);
   const prologues = new Map(
-    [...r.operands].flatMap(([name, chain]) => (storedOperand(chain, template.operandType?.(target)) ? [] : [[name, fullReads(chain)] as const])),
+    [...r.operands].flatMap(([name, chain]) =>
+      storedOperand(chain, template.operandType?.(target)) ? [] : [[name, fullReads(chain)] as const],
+    ),
   );
   const fused: Fused = { sums: r.sums.length, moments: r.moments !== undefined, prologues };
-  const { kernel, args, scalars } = emitKernel(r, plain, template.constants(node, target, fused), target.device, groups, prologues);
+  const { kernel, args, scalars } = emitKernel(
+    r,
+    plain,
+    template.constants(node, target, fused),
+    target.device,
+    groups,
+    prologues,
+  );
   const launchOver = (n: number): LaunchShape => template.launch(node, { rows: n, groups }, target, fused);
   const reads = inputsOf({ ...r, plain });
   const writes = outputsOf(r);
@@ -134,12 +183,20 @@ function lower(r: Region, packed: ReadonlyMap<Value, Value>, target: Target): Lo
   const argOf = (operand: string): number => {
     const chain = r.operands.get(operand);
     const arg = args.indexOf((chain ? storedOperand(chain) : plain.get(operand)) as Value);
-    if (arg < 0) throw new Error(`internal: select: operand ${operand} of ${template.name} has a tensor map, but is no buffer`);
+    if (arg < 0)
+      throw new Error(`internal: select: operand ${operand} of ${template.name} has a tensor map, but is no buffer`);
     return arg;
   };
   const elementwise = new Set(r.after.flatMap((c) => c.nodes)).size;
   return {
-    kernel, args, scalars, reads, writes, rows, groups, launchOver,
+    kernel,
+    args,
+    scalars,
+    reads,
+    writes,
+    rows,
+    groups,
+    launchOver,
     flat: optimizer || template.flat === true,
     shape,
     maps: (shape.maps ?? []).map(({ operand, ...map }) => ({ arg: argOf(operand), ...map })),
@@ -158,9 +215,13 @@ function pointwiseNode(r: Region, linear: boolean): Node {
   return { op: "pointwise", inputs: [], attrs: { flat: linear }, outputs: [value], scope: "" };
 }
 
-/** Every operand has the domain's own shape or is one number, and nothing is summed: the domain is a run of elements. */
+/**
+ * Every operand has the domain's own shape or is one number, and nothing is summed: the domain is a run of elements.
+ */
 function isLinear(r: Region): boolean {
-  const tables = r.after.some((c) => c.nodes.some((n) => n.op === "constant" && (n.attrs["values"] as readonly number[]).length > 1));
+  const tables = r.after.some((c) =>
+    c.nodes.some((n) => n.op === "constant" && (n.attrs.values as readonly number[]).length > 1),
+  );
   const leaves = r.after.flatMap((c) => c.leaves);
   const plain = leaves.every((l) => l.access === "full" || l.access === "scalar");
   return r.sums.length === 0 && r.moments === undefined && !tables && plain;
@@ -181,7 +242,10 @@ function overwrites(r: Region): ReadonlyMap<Value, readonly Value[]> {
   const leaves = r.after.flatMap((c) => c.leaves);
   const onlyFull = (v: Value): boolean => leaves.every((l) => l.value !== v || l.access === "full");
   for (const v of r.stores) {
-    may.set(v, leaves.map((l) => l.value).filter((l) => onlyFull(l) && byteSize(l.type) === byteSize(v.type)));
+    may.set(
+      v,
+      leaves.map((l) => l.value).filter((l) => onlyFull(l) && byteSize(l.type) === byteSize(v.type)),
+    );
   }
   return may;
 }

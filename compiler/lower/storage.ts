@@ -64,7 +64,10 @@ export function storedValues(g: Graph, templateOf: TemplateOf, note: (line: stri
   };
   /** l is needed by nobody but the computation of v, so that computing v in l's epilogue leaves l unwritten. */
   const onlyLeadsTo = (l: Value, v: Value): boolean =>
-    !kept.has(l) && (uses.get(l) ?? []).every(({ node }) => isElementwise(node) && node.outputs.some((o) => o === v || leavesOf(o).has(l)));
+    !kept.has(l) &&
+    (uses.get(l) ?? []).every(
+      ({ node }) => isElementwise(node) && node.outputs.some((o) => o === v || leavesOf(o).has(l)),
+    );
 
   for (const n of g.nodes) {
     if (!isElementwise(n)) continue;

@@ -24,7 +24,10 @@ export interface TensorMap {
   readonly window?: Window; // extents are then channels, width, height, images
 }
 
-/** Base pixels of a convolution's windows, along width and height: from `lower` to extent - 1 + `upper`, in steps of `step`. */
+/**
+ * Base pixels of a convolution's windows, along width and height: from `lower` to extent - 1 + `upper`, in steps of
+ * `step`.
+ */
 export interface Window {
   readonly lower: readonly [number, number];
   readonly upper: readonly [number, number];
@@ -35,7 +38,8 @@ export interface Window {
 export interface Fused {
   readonly sums: number; // channel sums taken of stored or passing values
   readonly moments: boolean; // (mean, M2) of the stored result
-  readonly prologues: ReadonlyMap<string, number>; // operands that are computed on their way in, from so many of their size
+  // operands that are computed on their way in, from so many of their size
+  readonly prologues: ReadonlyMap<string, number>;
 }
 
 /** Numbers, lists of numbers and names of types that the emitted struct K holds. */
@@ -59,12 +63,14 @@ export interface TemplateSpec {
   readonly epilogue: boolean; // the result may pass through elementwise nodes; otherwise outputs are plain buffers
   readonly sums: boolean;
   readonly moments: boolean;
-  /** Launches over tensors that lie next to each other may become one: rows then run through the gaps between them too. */
+  /**
+   * Launches over tensors that lie next to each other may become one: rows then run through the gaps between them too.
+   */
   readonly flat?: boolean;
   readonly packs?: Readonly<Record<string, string>>; // input -> template that packs it
   /**
-   * CUDA: THREADS of a block; SHARED_BYTES of its dynamic shared memory; BLOCKS a multiprocessor is to hold. HOPPER_THREADS
-   * and HOPPER_SHARED_BYTES: those on sm_90a, where the kernel has a path of its own there.
+   * CUDA: THREADS of a block; SHARED_BYTES of its dynamic shared memory; BLOCKS a multiprocessor is to hold.
+   * HOPPER_THREADS and HOPPER_SHARED_BYTES: those on sm_90a, where the kernel has a path of its own there.
    */
   constants(node: Node, target: Target, fused: Fused): Constants;
   launch(node: Node, extents: Extents, target: Target, fused: Fused): LaunchShape;
@@ -77,7 +83,10 @@ export interface TemplateSpec {
   packed?(node: Node, target: Target): TensorType;
   /** Packing templates: the copy is the weight itself, rounded to `packed`'s type. */
   rounds?(node: Node, target: Target): boolean;
-  /** Packing templates: what their node takes from the user of the weight; its stride and pad where nothing else is said. */
+  /**
+   * Packing templates: what their node takes from the user of the weight; its stride and pad where nothing else is
+   * said.
+   */
   packingAttrs?(user: Node): Attrs;
 }
 

@@ -13,25 +13,14 @@ function toAttribute(v: AttrValue): Attribute {
   if (typeof v === "string") return { kind: "string", value: v };
   if (typeof v === "boolean") return { kind: "tensor", value: numbersTensor("", "bool", [], [Number(v)]) };
   if (typeof v === "number")
-    return isInt(v)
-      ? { kind: "int", value: v }
-      : { kind: "tensor", value: numbersTensor("", "f64", [], [v]) };
+    return isInt(v) ? { kind: "int", value: v } : { kind: "tensor", value: numbersTensor("", "f64", [], [v]) };
   return v.every(isInt)
     ? { kind: "ints", value: v }
     : { kind: "tensor", value: numbersTensor("", "f64", [v.length], v) };
 }
 
 /** Element types of the IR. */
-export const dtypes: ReadonlySet<string> = new Set<DType>([
-  "f32",
-  "bf16",
-  "f16",
-  "f64",
-  "i64",
-  "i32",
-  "u8",
-  "bool",
-]);
+export const dtypes: ReadonlySet<string> = new Set<DType>(["f32", "bf16", "f16", "f64", "i64", "i32", "u8", "bool"]);
 
 /** The inverse. Throws for an attribute that `toAttributes` does not write. */
 export const fromAttributes = (attributes: Attributes): Attrs =>

@@ -31,8 +31,7 @@ const elementwise = new Set(["add", "sub", "mul", "div"]);
 export function batchedValues(g: Graph): ReadonlySet<Value> {
   const batched = new Set<Value>(g.inputs.filter((v) => v.type.shape.length > 0));
   const sizes = new Set([...batched].map((v) => v.type.shape[0]));
-  if (sizes.size > 1)
-    throw new Error(`inputs of ${g.name} have different batch sizes: ${[...sizes].join(", ")}`);
+  if (sizes.size > 1) throw new Error(`inputs of ${g.name} have different batch sizes: ${[...sizes].join(", ")}`);
   for (const n of g.nodes) {
     if (!n.inputs.some((v) => batched.has(v))) continue;
     const why = obstacle(n, (v) => batched.has(v));
@@ -58,25 +57,21 @@ function obstacle(n: Node, batched: (v: Value) => boolean): string | undefined {
   }
   switch (n.op) {
     case "matmul":
-      return n.attrs["ta"] || !batched(x) || others.some(batched)
-        ? "the rows of the batch are summed over"
-        : undefined;
+      return n.attrs.ta || !batched(x) || others.some(batched) ? "the rows of the batch are summed over" : undefined;
     case "reshape":
       return out.type.shape[0] === x.type.shape[0] ? undefined : "the rows are divided anew";
     case "concat":
-      return axis(n.attrs["axis"]) === 0 || !n.inputs.every(batched)
+      return axis(n.attrs.axis) === 0 || !n.inputs.every(batched)
         ? "other rows are put below those of the batch"
         : undefined;
     case "slice":
-      return axis(n.attrs["axis"]) === 0 ? "some rows are taken" : undefined;
+      return axis(n.attrs.axis) === 0 ? "some rows are taken" : undefined;
     case "transpose":
-      return (n.attrs["perm"] as readonly number[])[0] === 0 ? undefined : "axis 0 moves";
+      return (n.attrs.perm as readonly number[])[0] === 0 ? undefined : "axis 0 moves";
     case "sum":
     case "mean":
     case "max":
-      return (n.attrs["axes"] as readonly number[]).some((a) => axis(a) === 0)
-        ? "the rows are reduced"
-        : undefined;
+      return (n.attrs.axes as readonly number[]).some((a) => axis(a) === 0) ? "the rows are reduced" : undefined;
     case "affine":
       return others.every((t) => !batched(t) && t.type.shape[0] === 1)
         ? undefined

@@ -21,8 +21,7 @@ export interface DeployOptions {
 const anywhere = { device: "cpu", arch: "", ranks: [1] } as const;
 
 /** The part of a graph that its outputs depend on, with only the states that they read. */
-export const neededPart = (g: Graph): Graph =>
-  withoutUnread({ graph: dce.run(g, anywhere), values: new Map() }).graph;
+export const neededPart = (g: Graph): Graph => withoutUnread({ graph: dce.run(g, anywhere), values: new Map() }).graph;
 
 /** Name of the free extent of the first axis. */
 export const BATCH = "batch";
@@ -37,7 +36,5 @@ export function deployModel(
   const initializers = new Map(
     graph.state.map((s) => [s.name, Float32Array.from((folded.values.get(s.name) as NdArray).data)]),
   );
-  return mergeBias(
-    exportGraph(graph, { opset, initializers, dynamicBatch: BATCH, metadata, producerVersion }),
-  );
+  return mergeBias(exportGraph(graph, { opset, initializers, dynamicBatch: BATCH, metadata, producerVersion }));
 }

@@ -4,15 +4,7 @@
 
 import type { Graph, Node, TensorType, Value } from "../ir/types.js";
 import { batchedValues } from "./batch.js";
-import {
-  type Dim,
-  type Elements,
-  type Model,
-  type OnnxNode,
-  tensorOf,
-  type Tensor,
-  type ValueInfo,
-} from "./model.js";
+import { type Dim, type Elements, type Model, type OnnxNode, type Tensor, tensorOf, type ValueInfo } from "./model.js";
 import { Collector, Constants, Names } from "./names.js";
 import { writeBody } from "./op_body.js";
 import { type Ref, Writer } from "./writer.js";

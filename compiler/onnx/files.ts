@@ -14,10 +14,7 @@ const MAX_MODEL = 2 ** 31 - 1;
 
 /** Writes a model, and FILE.data beside it when its tensors take more than `above` bytes. Returns the files' names. */
 export function writeModel(file: string, m: Model, above: number = limits.model): string[] {
-  const inside = m.graph.initializers.reduce(
-    (s, t) => s + (t.data instanceof Uint8Array ? t.data.byteLength : 0),
-    0,
-  );
+  const inside = m.graph.initializers.reduce((s, t) => s + (t.data instanceof Uint8Array ? t.data.byteLength : 0), 0);
   if (inside <= above) {
     writeWhole(file, [encodeModel(m)]);
     return [file];
@@ -68,9 +65,7 @@ function withData(t: Tensor, dir: string): Tensor {
   try {
     const { size } = fstatSync(fd);
     if (offset + length > size)
-      throw new Error(
-        `${what} is at bytes ${offset} to ${offset + length} of ${location}, which has ${size}`,
-      );
+      throw new Error(`${what} is at bytes ${offset} to ${offset + length} of ${location}, which has ${size}`);
     const data = new Uint8Array(length);
     for (let done = 0; done < length; ) {
       const n = readSync(fd, data, done, Math.min(length - done, 1 << 30), offset + done);

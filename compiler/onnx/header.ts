@@ -63,9 +63,9 @@ function want(ok: boolean, key: string, what: string): void {
 /** Checked; throws naming the field that is wrong. */
 export function readStep(metadata: ReadonlyMap<string, string>): StepHeader {
   const h = read(metadata, keys.step);
-  want(h["version"] === 1, keys.step, `version ${String(h["version"])} is not 1`);
-  want(isCount(h["groups"], 1), keys.step, "groups is no positive whole number");
-  want(isCount(h["updates"], 0), keys.step, "updates is no whole number");
+  want(h.version === 1, keys.step, `version ${String(h.version)} is not 1`);
+  want(isCount(h.groups, 1), keys.step, "groups is no positive whole number");
+  want(isCount(h.updates, 0), keys.step, "updates is no whole number");
   const { outputs, state } = h;
   want(Array.isArray(outputs) && outputs.every(isText), keys.step, "outputs is no list of names");
   want(Array.isArray(state), keys.step, "state is no list");
@@ -78,11 +78,7 @@ const roles: readonly unknown[] = ["param", "momentum", "buffer", "derived"] sat
 
 function isState(s: unknown): s is StateHeader {
   return (
-    isObject(s) &&
-    isText(s["name"]) &&
-    roles.includes(s["role"]) &&
-    isObject(s["init"]) &&
-    isInit(s["init"] as unknown as Init)
+    isObject(s) && isText(s.name) && roles.includes(s.role) && isObject(s.init) && isInit(s.init as unknown as Init)
   );
 }
 
@@ -105,7 +101,7 @@ function isInit(init: Init): boolean {
 
 export function readPlan(metadata: ReadonlyMap<string, string>): PlanHeader {
   const h = read(metadata, keys.plan);
-  want(isText(h["name"]) && /^[\w.+-]{1,200}$/.test(h["name"]), keys.plan, "name is no name");
+  want(isText(h.name) && /^[\w.+-]{1,200}$/.test(h.name), keys.plan, "name is no name");
   const { meta } = h;
   want(
     isObject(meta) && Object.values(meta).every((v) => typeof v === "string" || Number.isFinite(v)),

@@ -7,9 +7,9 @@ import {
   type DType,
   type Graph,
   type Node,
+  type State,
   sameType,
   showType,
-  type State,
   type TensorType,
   type Value,
 } from "../ir/types.js";
@@ -90,14 +90,10 @@ class GraphReader {
     const byName = new Map(state.map((s) => [s.name, s]));
     const updates = this.updates(byName);
     const outputs = this.header.outputs.map((name) => this.value(name, `metadata ${keys.step}: outputs`));
-    const results = new Set([
-      ...this.header.outputs,
-      ...(this.m.training[0]?.updates ?? []).map(([, v]) => v),
-    ]);
+    const results = new Set([...this.header.outputs, ...(this.m.training[0]?.updates ?? []).map(([, v]) => v)]);
     const odd = graph.outputs.find((v) => !results.delete(v.name));
     if (odd) throw new Error(`output ${odd.name} is neither the program's nor a new value of state`);
-    for (const name of results)
-      throw new Error(`${name} is returned by the program but no output of the graph`);
+    for (const name of results) throw new Error(`${name} is returned by the program but no output of the graph`);
     const g: Graph = { name: graph.name, groups: this.header.groups, inputs, state, nodes, outputs, updates };
     verify(g);
     return g;
@@ -120,13 +116,10 @@ class GraphReader {
     const state = this.header.state.map((s): State => {
       const v = given.get(s.name);
       const t = this.constants.get(s.name);
-      if (!v || !t)
-        throw new Error(`state ${s.name} is ${v ? "no initializer" : "no input, or state twice"}`);
+      if (!v || !t) throw new Error(`state ${s.name} is ${v ? "no initializer" : "no input, or state twice"}`);
       const type = { dtype: t.type as DType, shape: t.dims };
       if (!sameType(v.type, type))
-        throw new Error(
-          `state ${s.name} is ${showType(v.type)} as input and ${showType(type)} as initializer`,
-        );
+        throw new Error(`state ${s.name} is ${showType(v.type)} as input and ${showType(type)} as initializer`);
       given.delete(s.name);
       this.constants.delete(s.name);
       this.values.set(s.name, t);
@@ -144,14 +137,11 @@ class GraphReader {
 
   private updates(state: ReadonlyMap<string, State>): ReadonlyMap<Value, Value> {
     const [info, ...others] = this.m.training;
-    if (!info || others.length > 0)
-      throw new Error(`it has ${this.m.training.length} training infos, not one`);
+    if (!info || others.length > 0) throw new Error(`it has ${this.m.training.length} training infos, not one`);
     if (info.algorithm && info.algorithm.nodes.length > 0)
       throw new Error("its training info has nodes of its own, which are not understood");
     if (info.updates.length !== this.header.updates)
-      throw new Error(
-        `it updates ${info.updates.length} states, metadata ${keys.step} says ${this.header.updates}`,
-      );
+      throw new Error(`it updates ${info.updates.length} states, metadata ${keys.step} says ${this.header.updates}`);
     return new Map(
       info.updates.map(([name, v]) => {
         const s = state.get(name);
@@ -257,9 +247,7 @@ class GraphReader {
     const known = `${n.op} ${key}`;
     if (this.checked.has(known)) return;
     if (functionKey(f) !== key)
-      throw new Error(
-        `the body of its function is not the one that this version of moproc writes for ${made.op}`,
-      );
+      throw new Error(`the body of its function is not the one that this version of moproc writes for ${made.op}`);
     this.checked.add(known);
   }
 }

@@ -22,17 +22,13 @@ function mergeInto(g: OnnxGraph): OnnxGraph {
   const renamed = new Map<string, string>();
   const flat = new Map<string, Tensor>();
   for (const n of g.nodes) {
-    const found =
-      n.op === "Add" && n.domain === "" && n.inputs.length === 2 ? biasOf(n, maker, weights) : undefined;
-    if (!found || reads.get(found.product.outputs[0] as string) !== 1 || reads.get(found.bias.name) !== 1)
-      continue;
+    const found = n.op === "Add" && n.domain === "" && n.inputs.length === 2 ? biasOf(n, maker, weights) : undefined;
+    if (!found || reads.get(found.product.outputs[0] as string) !== 1 || reads.get(found.bias.name) !== 1) continue;
     const { product, bias } = found;
     const [own, sum] = [product.outputs[0] as string, n.outputs[0] as string];
     const name = results.has(sum) ? sum : own;
     renamed.set(sum, name);
-    merged
-      .set(product, { ...product, inputs: [...product.inputs, bias.name], outputs: [name] })
-      .set(n, undefined);
+    merged.set(product, { ...product, inputs: [...product.inputs, bias.name], outputs: [name] }).set(n, undefined);
     flat.set(bias.name, { ...bias, dims: [elements(bias.dims)] });
   }
   const nodes = g.nodes
@@ -59,7 +55,7 @@ function biasOf(
     const w = product && weights.get(product.inputs[1] as string);
     const axis = product && product.domain === "" ? channelAxis[product.op] : undefined;
     if (!product || !bias || !w || axis === undefined || product.inputs.length !== 2) continue;
-    const transposed = product.attributes["transB"];
+    const transposed = product.attributes.transB;
     const rows = product.op === "Conv" || (transposed?.kind === "int" && transposed.value === 1);
     const channels = w.dims.at(rows ? 0 : 1);
     if (bias.dims.at(axis) === channels && elements(bias.dims) === channels) return { product, bias };

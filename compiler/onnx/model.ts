@@ -134,9 +134,7 @@ const arrays = {
 /** A tensor of these elements, which it shares. Throws when they are of another type or do not fill `dims`. */
 export function tensorOf(name: string, type: ElementType, dims: readonly number[], values: Elements): Tensor {
   if (!(values instanceof arrays[type]) || values.length !== elements(dims)) {
-    throw new Error(
-      `tensor ${name}: ${values.length} elements of a ${values.constructor.name} for ${type}[${dims}]`,
-    );
+    throw new Error(`tensor ${name}: ${values.length} elements of a ${values.constructor.name} for ${type}[${dims}]`);
   }
   return { name, type, dims, data: new Uint8Array(values.buffer, values.byteOffset, values.byteLength) };
 }
@@ -159,8 +157,7 @@ export function numbersTensor(
 
 /** The elements of a tensor that is in the model, in memory of their own only where alignment needs it. */
 export function elementsOf(t: Tensor): Elements {
-  if (!(t.data instanceof Uint8Array))
-    throw new Error(`tensor ${t.name} is in another file, ${t.data.location}`);
+  if (!(t.data instanceof Uint8Array)) throw new Error(`tensor ${t.name} is in another file, ${t.data.location}`);
   const aligned = t.data.byteOffset % elementBytes[t.type] === 0;
   const { buffer, byteOffset, byteLength } = aligned ? t.data : new Uint8Array(t.data); // a Buffer's slice() is no copy
   return new arrays[t.type](buffer as ArrayBuffer, byteOffset, byteLength / elementBytes[t.type]);

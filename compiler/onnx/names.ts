@@ -67,8 +67,6 @@ function describe(t: Omit<Tensor, "name">): string {
   if (values.length > 4) return `${t.type}_table`;
   return [
     t.type,
-    ...Array.from(values as ArrayLike<number | bigint>, (v) =>
-      typeof v === "number" ? Number(v.toPrecision(6)) : v,
-    ),
+    ...Array.from(values as ArrayLike<number | bigint>, (v) => (typeof v === "number" ? Number(v.toPrecision(6)) : v)),
   ].join("_");
 }

@@ -15,12 +15,9 @@ export function writeBody(n: Node, w: Writer, sink: Collector, refs: ReadonlyMap
     op.inputs,
     n.inputs.map((v) => ({ ref: refs.get(v) as Ref, type: v.type })),
   );
-  const out = Object.fromEntries(
-    (op.outputs as readonly string[]).map((o, i) => [o, (n.outputs[i] as Value).type]),
-  );
+  const out = Object.fromEntries((op.outputs as readonly string[]).map((o, i) => [o, (n.outputs[i] as Value).type]));
   const got = body.write(w, operands as never, { attrs: n.attrs, out });
-  const results =
-    typeof got === "string" ? [got] : (op.outputs as readonly string[]).map((o) => got[o] as Ref);
+  const results = typeof got === "string" ? [got] : (op.outputs as readonly string[]).map((o) => got[o] as Ref);
   bind(
     sink,
     results,

@@ -7,8 +7,8 @@ import {
   type Attribute,
   type Attributes,
   type Dim,
-  elementBytes,
   type ElementType,
+  elementBytes,
   type Model,
   type OnnxFunction,
   type OnnxGraph,
@@ -186,7 +186,8 @@ export function decodeModel(bytes: Uint8Array): Model {
 
 function parse(bytes: Uint8Array): onnx.IModelProto {
   try {
-    return onnxProto.onnx.ModelProto.decode(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)); // the faster reader
+    // the faster reader
+    return onnxProto.onnx.ModelProto.decode(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
   } catch (e) {
     if (e instanceof RangeError && /call stack/.test(e.message))
       throw new Error("no ONNX model: graphs are nested too deeply");
@@ -223,8 +224,7 @@ function decodeFunction(f: onnx.IFunctionProto): OnnxFunction {
 
 function decodeGraph(g: onnx.IGraphProto, depth: number): OnnxGraph {
   if (depth > MAX_DEPTH) throw new Error("graphs are nested too deeply");
-  if ((g.sparseInitializer ?? []).length > 0)
-    throw new Error(`graph ${g.name}: sparse initializers are not supported`);
+  if ((g.sparseInitializer ?? []).length > 0) throw new Error(`graph ${g.name}: sparse initializers are not supported`);
   return {
     name: g.name ?? "",
     nodes: (g.node ?? []).map((n) => decodeNode(n, depth)),
@@ -256,9 +256,7 @@ function decodeNode(n: onnx.INodeProto, depth: number): OnnxNode {
 
 function decodeAttribute(a: onnx.IAttributeProto, where: string, depth: number): Attribute {
   if (a.refAttrName) throw new Error(`${where} refers to an attribute of a function, which is not supported`);
-  switch (
-    Object.entries(kinds).find(([, number]) => number === a.type)?.[0] as keyof typeof kinds | undefined
-  ) {
+  switch (Object.entries(kinds).find(([, number]) => number === a.type)?.[0] as keyof typeof kinds | undefined) {
     case "int":
       return { kind: "int", value: integer(a.i ?? 0, where) };
     case "float":
@@ -284,8 +282,7 @@ function decodeTensor(t: onnx.ITensorProto, where: string): Tensor {
   const type = elementType(t.dataType, where);
   const dims = (t.dims ?? []).map((d) => count(d, `an extent of ${where}`));
   const need = sizeOf(dims, elementBytes[type], where);
-  const data =
-    t.dataLocation === EXTERNAL ? decodeExternal(t, where) : (rawData(t, type) ?? new Uint8Array(0));
+  const data = t.dataLocation === EXTERNAL ? decodeExternal(t, where) : (rawData(t, type) ?? new Uint8Array(0));
   const have = data instanceof Uint8Array ? data.byteLength : data.length;
   if (have !== need) throw new Error(`${where}: ${type}[${dims}] takes ${need} bytes, there are ${have}`);
   return { name: t.name ?? "", type, dims, data };
@@ -341,10 +338,7 @@ function decodeOpsets(
   );
 }
 
-function pairs(
-  all: readonly onnx.IStringStringEntryProto[] | null | undefined,
-  where: string,
-): [string, string][] {
+function pairs(all: readonly onnx.IStringStringEntryProto[] | null | undefined, where: string): [string, string][] {
   const out = new Map<string, string>();
   for (const { key, value } of all ?? []) {
     if (out.has(key ?? "")) throw new Error(`${where} has ${key} twice`);
@@ -361,8 +355,7 @@ function elementType(number: number | null | undefined, where: string): ElementT
 
 function sizeOf(dims: readonly number[], each: number, where: string): number {
   const size = elements(dims) * each;
-  if (dims.length > MAX_RANK || !Number.isSafeInteger(size))
-    throw new Error(`${where}: no tensor has shape [${dims}]`);
+  if (dims.length > MAX_RANK || !Number.isSafeInteger(size)) throw new Error(`${where}: no tensor has shape [${dims}]`);
   return size;
 }
 

@@ -71,8 +71,7 @@ class Reading {
   /** The first `count` inputs, where there must be no more than `most`. */
   operands(count: number, most = count): readonly string[] {
     const { inputs } = this.node;
-    if (inputs.length < count || inputs.length > most)
-      throw new NotUnderstood(`it has ${inputs.length} inputs`);
+    if (inputs.length < count || inputs.length > most) throw new NotUnderstood(`it has ${inputs.length} inputs`);
     return inputs.slice(0, count);
   }
   end(): void {
@@ -157,10 +156,7 @@ const rules: Readonly<Record<string, Rule>> = {
   Expand: (r) => {
     const shape = r.constants(1);
     const from = r.type(0).shape;
-    if (
-      from.length > shape.length ||
-      from.some((d, i) => d !== 1 && d !== shape[i + shape.length - from.length])
-    ) {
+    if (from.length > shape.length || from.some((d, i) => d !== 1 && d !== shape[i + shape.length - from.length])) {
       throw new NotUnderstood(`[${from}] is stretched and so is [${shape}]`);
     }
     return { op: "broadcast_to", attrs: { shape }, inputs: r.operands(1, 2) };

@@ -25,8 +25,8 @@ export interface StepOptions {
 const FUNCTIONS_IR = 8;
 
 /**
- * The model of a program, before passes. A node is the standard operator that is exactly its op, else a call of a function
- * moproc::Name whose body is standard; `importStep` makes the same graph of it again.
+ * The model of a program, before passes. A node is the standard operator that is exactly its op, else a call of a
+ * function moproc::Name whose body is standard; `importStep` makes the same graph of it again.
  */
 export function exportStep(g: Graph, o: StepOptions): Model {
   checkOpset(o.opset);
@@ -104,20 +104,10 @@ const emptyGraph = (name: string): OnnxGraph => ({
 });
 
 /** The one standard operator that says exactly what `n` is, its attributes and their order included. */
-function asStandard(
-  n: Node,
-  opset: number,
-  constants: Constants,
-  names: Names,
-): Omit<OnnxNode, "name"> | undefined {
+function asStandard(n: Node, opset: number, constants: Constants, names: Names): Omit<OnnxNode, "name"> | undefined {
   const write = (to: Constants, free: Names): Omit<OnnxNode, "name">[] => {
     const sink = new Collector(free, "", to.constant);
-    writeBody(
-      n,
-      new Writer(opset, false, sink),
-      sink,
-      new Map([...n.inputs, ...n.outputs].map((v) => [v, v.name])),
-    );
+    writeBody(n, new Writer(opset, false, sink), sink, new Map([...n.inputs, ...n.outputs].map((v) => [v, v.name])));
     return sink.nodes;
   };
   const taken = new Names([...n.inputs, ...n.outputs].map((v) => v.name));

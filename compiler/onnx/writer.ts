@@ -43,16 +43,9 @@ export class Writer {
   ) {}
 
   /** The results of one node. Outputs are named after the operator. */
-  node(
-    op: string,
-    inputs: readonly In[],
-    attrs: Readonly<Record<string, ShortAttribute>> = {},
-    outputs = 1,
-  ): Ref[] {
+  node(op: string, inputs: readonly In[], attrs: Readonly<Record<string, ShortAttribute>> = {}, outputs = 1): Ref[] {
     const names = Array.from({ length: outputs }, () => this.sink.fresh(op));
-    const attributes: Attributes = Object.fromEntries(
-      Object.entries(attrs).map(([k, a]) => [k, attribute(a)]),
-    );
+    const attributes: Attributes = Object.fromEntries(Object.entries(attrs).map(([k, a]) => [k, attribute(a)]));
     this.sink.node({ op, domain: "", inputs: inputs.map((i) => this.ref(i)), outputs: names, attributes });
     return names;
   }

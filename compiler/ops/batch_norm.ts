@@ -4,7 +4,7 @@
 
 import type { Builder } from "../ir/builder.js";
 import { NdArray } from "../ir/nd.js";
-import { type TensorType, type Value, elements } from "../ir/types.js";
+import { elements, type TensorType, type Value } from "../ir/types.js";
 import { affine, affine2, normalize } from "./channelwise.js";
 import { add, constant, div, mul, neg, scalar, scale, sqrt, sub } from "./elementwise.js";
 import { reshape } from "./move.js";
@@ -46,46 +46,44 @@ const inverseDeviation = (b: Builder, variance: Value, eps: number): Value =>
  * y = gamma (x - mean) / sqrt(var + eps) + beta with each group's own mean and biased variance, [G, C].
  * Gradients flow through the statistics inside y, not through the outputs mean and var.
  */
-export const batch_norm: Op<readonly ["x", "gamma", "beta"], readonly ["y", "mean", "var"], NormAttrs> =
-  defineOp({
-    name: "batch_norm",
-    inputs: ["x", "gamma", "beta"],
-    outputs: ["y", "mean", "var"],
-    kind: "composite",
-    onnx: "moproc::BatchNormTraining",
-    batch: { rows: ["x"] },
-    infer: ({ x, gamma, beta }, { eps, groups }: NormAttrs) => {
-      check(x, { gamma, beta }, eps);
-      wantGroups(dim(x, 0), groups);
-      const stat = { dtype: "f32", shape: [groups, dim(x, 1)] } as const;
-      return { y: x, mean: stat, var: stat };
-    },
-    reference: ({ x, gamma, beta }, { eps, groups }) => {
-      const n = perGroup(x, groups);
-      const channels = dim(x, 1);
-      const mean = sumOver(x, groups, (i) => get(x, i) / n);
-      const variance = sumOver(x, groups, (i, k) => (get(x, i) - get(mean, k)) ** 2 / n);
-      const y = NdArray.fill(x.shape, () => 0);
-      eachChannelElement(x, groups, (i, g, c) => {
-        const k = g * channels + c;
-        y.data[i] =
-          (get(gamma, c) * (get(x, i) - get(mean, k))) / Math.sqrt(get(variance, k) + eps) + get(beta, c);
-      });
-      return { y, mean, var: variance };
-    },
-    grad: (b, p, attrs) => {
-      const { x, gamma } = p.in;
-      if (!p.d.y) return {};
-      const d = batch_norm_grad(b, x, p.d.y, p.out.mean, p.out.var, gamma, attrs);
-      return { x: d.dx, gamma: d.dgamma, beta: d.dbeta };
-    },
-    expand: (b, { x, gamma, beta }, { eps, groups }) => {
-      const { mean, m2 } = channel_moments(b, x, { groups });
-      const variance = scale(b, m2, { factor: 1 / perGroup(x.type, groups) });
-      const slope = mul(b, gamma, inverseDeviation(b, variance, eps));
-      return { y: affine(b, x, slope, sub(b, beta, mul(b, mean, slope))), mean, var: variance };
-    },
-  });
+export const batch_norm: Op<readonly ["x", "gamma", "beta"], readonly ["y", "mean", "var"], NormAttrs> = defineOp({
+  name: "batch_norm",
+  inputs: ["x", "gamma", "beta"],
+  outputs: ["y", "mean", "var"],
+  kind: "composite",
+  onnx: "moproc::BatchNormTraining",
+  batch: { rows: ["x"] },
+  infer: ({ x, gamma, beta }, { eps, groups }: NormAttrs) => {
+    check(x, { gamma, beta }, eps);
+    wantGroups(dim(x, 0), groups);
+    const stat = { dtype: "f32", shape: [groups, dim(x, 1)] } as const;
+    return { y: x, mean: stat, var: stat };
+  },
+  reference: ({ x, gamma, beta }, { eps, groups }) => {
+    const n = perGroup(x, groups);
+    const channels = dim(x, 1);
+    const mean = sumOver(x, groups, (i) => get(x, i) / n);
+    const variance = sumOver(x, groups, (i, k) => (get(x, i) - get(mean, k)) ** 2 / n);
+    const y = NdArray.fill(x.shape, () => 0);
+    eachChannelElement(x, groups, (i, g, c) => {
+      const k = g * channels + c;
+      y.data[i] = (get(gamma, c) * (get(x, i) - get(mean, k))) / Math.sqrt(get(variance, k) + eps) + get(beta, c);
+    });
+    return { y, mean, var: variance };
+  },
+  grad: (b, p, attrs) => {
+    const { x, gamma } = p.in;
+    if (!p.d.y) return {};
+    const d = batch_norm_grad(b, x, p.d.y, p.out.mean, p.out.var, gamma, attrs);
+    return { x: d.dx, gamma: d.dgamma, beta: d.dbeta };
+  },
+  expand: (b, { x, gamma, beta }, { eps, groups }) => {
+    const { mean, m2 } = channel_moments(b, x, { groups });
+    const variance = scale(b, m2, { factor: 1 / perGroup(x.type, groups) });
+    const slope = mul(b, gamma, inverseDeviation(b, variance, eps));
+    return { y: affine(b, x, slope, sub(b, beta, mul(b, mean, slope))), mean, var: variance };
+  },
+});
 
 /** The gradients of batch_norm's y from its raw operand x and the statistics it returned. */
 export const batch_norm_grad: Op<
@@ -110,8 +108,7 @@ export const batch_norm_grad: Op<
   reference: ({ x, dy, mean, var: variance, gamma }, { eps, groups }) => {
     const n = perGroup(x, groups);
     const { c: channels } = channelsOf(x);
-    const normal = (i: number, k: number): number =>
-      (get(x, i) - get(mean, k)) / Math.sqrt(get(variance, k) + eps);
+    const normal = (i: number, k: number): number => (get(x, i) - get(mean, k)) / Math.sqrt(get(variance, k) + eps);
     const dbeta = sumOver(x, groups, (i) => get(dy, i));
     const dgamma = sumOver(x, groups, (i, k) => get(dy, i) * normal(i, k));
     const dx = NdArray.fill(x.shape, () => 0);
@@ -121,9 +118,7 @@ export const batch_norm_grad: Op<
       dx.data[i] = (get(gamma, c) / Math.sqrt(get(variance, k) + eps)) * centred;
     });
     const total = (s: NdArray): NdArray =>
-      NdArray.fill([channels], (c) =>
-        Array.from({ length: groups }, (_, g) => s.at(g, c)).reduce((a, v) => a + v, 0),
-      );
+      NdArray.fill([channels], (c) => Array.from({ length: groups }, (_, g) => s.at(g, c)).reduce((a, v) => a + v, 0));
     return { dx, dgamma: total(dgamma), dbeta: total(dbeta) };
   },
   expand: (b, { x, dy, mean, var: variance, gamma }, { eps, groups }) => {
@@ -142,47 +137,43 @@ export const batch_norm_grad: Op<
 /**
  * y = gamma (x - mean) / sqrt(var + eps) + beta with given statistics [C]. The statistics have no gradient.
  */
-export const batch_norm_inference: Op<
-  readonly ["x", "gamma", "beta", "mean", "var"],
-  readonly ["y"],
-  InferenceAttrs
-> = defineOp({
-  name: "batch_norm_inference",
-  inputs: ["x", "gamma", "beta", "mean", "var"],
-  outputs: ["y"],
-  kind: "composite",
-  onnx: "BatchNormalization",
-  batch: { rows: ["x"] },
-  infer: ({ x, gamma, beta, mean, var: variance }, { eps }: InferenceAttrs) => {
-    check(x, { gamma, beta, mean, var: variance }, eps);
-    return { y: x };
-  },
-  reference: ({ x, gamma, beta, mean, var: variance }, { eps }) => {
-    const y = NdArray.fill(x.shape, () => 0);
-    eachChannelElement(x, 1, (i, _, c) => {
-      y.data[i] =
-        (get(gamma, c) * (get(x, i) - get(mean, c))) / Math.sqrt(get(variance, c) + eps) + get(beta, c);
-    });
-    return { y };
-  },
-  grad: (b, p, { eps }) => {
-    const { x, gamma, mean, var: variance } = p.in;
-    const dy = p.d.y as Value;
-    const table = { shape: [1, dim(x.type, 1)] };
-    const groups = dim(x.type, 0) % b.groups === 0 ? b.groups : 1;
-    const rstd = reshape(b, inverseDeviation(b, variance, eps), table);
-    const zeros = constant(b, { values: [0], ...table });
-    const xhat = normalize(b, x, reshape(b, mean, table), rstd);
-    return {
-      x: affine(b, dy, mul(b, gamma, rstd), zeros),
-      gamma: group_sum(b, channel_sum(b, mul(b, dy, xhat), { groups })),
-      beta: group_sum(b, channel_sum(b, dy, { groups })),
-    };
-  },
-  expand: (b, { x, gamma, beta, mean, var: variance }, { eps }) => {
-    const slope = mul(b, gamma, inverseDeviation(b, variance, eps));
-    const bias = sub(b, beta, mul(b, mean, slope));
-    const table = { shape: [1, dim(x.type, 1)] };
-    return { y: affine(b, x, reshape(b, slope, table), reshape(b, bias, table)) };
-  },
-});
+export const batch_norm_inference: Op<readonly ["x", "gamma", "beta", "mean", "var"], readonly ["y"], InferenceAttrs> =
+  defineOp({
+    name: "batch_norm_inference",
+    inputs: ["x", "gamma", "beta", "mean", "var"],
+    outputs: ["y"],
+    kind: "composite",
+    onnx: "BatchNormalization",
+    batch: { rows: ["x"] },
+    infer: ({ x, gamma, beta, mean, var: variance }, { eps }: InferenceAttrs) => {
+      check(x, { gamma, beta, mean, var: variance }, eps);
+      return { y: x };
+    },
+    reference: ({ x, gamma, beta, mean, var: variance }, { eps }) => {
+      const y = NdArray.fill(x.shape, () => 0);
+      eachChannelElement(x, 1, (i, _, c) => {
+        y.data[i] = (get(gamma, c) * (get(x, i) - get(mean, c))) / Math.sqrt(get(variance, c) + eps) + get(beta, c);
+      });
+      return { y };
+    },
+    grad: (b, p, { eps }) => {
+      const { x, gamma, mean, var: variance } = p.in;
+      const dy = p.d.y as Value;
+      const table = { shape: [1, dim(x.type, 1)] };
+      const groups = dim(x.type, 0) % b.groups === 0 ? b.groups : 1;
+      const rstd = reshape(b, inverseDeviation(b, variance, eps), table);
+      const zeros = constant(b, { values: [0], ...table });
+      const xhat = normalize(b, x, reshape(b, mean, table), rstd);
+      return {
+        x: affine(b, dy, mul(b, gamma, rstd), zeros),
+        gamma: group_sum(b, channel_sum(b, mul(b, dy, xhat), { groups })),
+        beta: group_sum(b, channel_sum(b, dy, { groups })),
+      };
+    },
+    expand: (b, { x, gamma, beta, mean, var: variance }, { eps }) => {
+      const slope = mul(b, gamma, inverseDeviation(b, variance, eps));
+      const bias = sub(b, beta, mul(b, mean, slope));
+      const table = { shape: [1, dim(x.type, 1)] };
+      return { y: affine(b, x, reshape(b, slope, table), reshape(b, bias, table)) };
+    },
+  });

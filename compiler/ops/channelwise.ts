@@ -53,11 +53,7 @@ export const affine: Op<readonly ["x", "scale", "bias"], readonly ["y"], NoAttrs
     return { y: x };
   },
   reference: ({ x, scale, bias }) => ({
-    y: perChannel(
-      x,
-      scale,
-      (i, k) => (x.data[i] as number) * (scale.data[k] as number) + (bias.data[k] as number),
-    ),
+    y: perChannel(x, scale, (i, k) => (x.data[i] as number) * (scale.data[k] as number) + (bias.data[k] as number)),
   }),
   grad: (b, p) => {
     const dy = p.d.y as Value;
@@ -105,11 +101,7 @@ export const normalize: Op<readonly ["x", "mean", "rstd"], readonly ["y"], NoAtt
     return { y: x };
   },
   reference: ({ x, mean, rstd }) => ({
-    y: perChannel(
-      x,
-      mean,
-      (i, k) => ((x.data[i] as number) - (mean.data[k] as number)) * (rstd.data[k] as number),
-    ),
+    y: perChannel(x, mean, (i, k) => ((x.data[i] as number) - (mean.data[k] as number)) * (rstd.data[k] as number)),
   }),
   code: ([x, m, r]) => [`(${x} - ${m}) * ${r}`],
 });

@@ -1,5 +1,6 @@
-// What ranks do together. A rank is a process with its own part of the batch; the pass `distribute` puts these ops where
-// a part is not enough, models never do. Surprising: one graph cannot say what they mean, all ranks' graphs together can.
+// What ranks do together. A rank is a process with its own part of the batch; the pass `distribute` puts these ops
+// where a part is not enough, models never do. Surprising: one graph cannot say what they mean, all ranks' graphs
+// together can.
 
 import type { NdArray } from "../ir/nd.js";
 import { defineOp, type Op } from "./op.js";
@@ -12,7 +13,9 @@ const together = (): { y: NdArray } => {
   throw new Error("the value depends on the other ranks");
 };
 
-/** y = the sum of all ranks' x, added up in a balanced tree over the ranks (the left half is the largest power of two). */
+/**
+ * y = the sum of all ranks' x, added up in a balanced tree over the ranks (the left half is the largest power of two).
+ */
 export const all_reduce: Op<readonly ["x"], readonly ["y"], NoAttrs> = defineOp({
   name: "all_reduce",
   inputs: ["x"],

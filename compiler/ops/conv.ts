@@ -97,8 +97,7 @@ export const conv: Op<readonly ["x", "w"], readonly ["y"], WindowAttrs> = define
     const [xs, ws, ys] = [x.data, w.data, y.data];
     eachRun(sizes(x, w, y), attrs, (i, j, o, length) => {
       const by = ws[j] as number;
-      for (let l = 0; l < length; l++)
-        ys[o + l] = (ys[o + l] as number) + (xs[i + l * attrs.stride] as number) * by;
+      for (let l = 0; l < length; l++) ys[o + l] = (ys[o + l] as number) + (xs[i + l * attrs.stride] as number) * by;
     });
     return { y };
   },

@@ -40,9 +40,7 @@ function binary(name: string, onnx: string, s: BinarySpec): Binary {
       const ia = broadcastIndex(a.shape, shape);
       const ib = broadcastIndex(b.shape, shape);
       return {
-        y: NdArray.fill(shape, (i) =>
-          s.eval(a.data[ia[i] as number] as number, b.data[ib[i] as number] as number),
-        ),
+        y: NdArray.fill(shape, (i) => s.eval(a.data[ia[i] as number] as number, b.data[ib[i] as number] as number)),
       };
     },
     grad: (b, p) => {
@@ -214,16 +212,14 @@ export const constant: Op<readonly [], readonly ["y"], ConstantAttrs> = defineOp
     if (values.length !== 1 && values.length !== elements(shape)) {
       throw new Error(`${values.length} values for shape [${shape}]`);
     }
-    if (dtype === "i64" && !values.every(Number.isSafeInteger))
-      throw new Error("values of an i64 must be integers");
+    if (dtype === "i64" && !values.every(Number.isSafeInteger)) throw new Error("values of an i64 must be integers");
     return { y: { dtype, shape } };
   },
   reference: (_, { values, shape }) => ({
     y: NdArray.fill(shape, (i) => values[values.length === 1 ? 0 : i] as number),
   }),
   code: (_, { values }) => {
-    if (new Set(values).size !== 1)
-      throw new Error("internal: a table of constants has no scalar expression");
+    if (new Set(values).size !== 1) throw new Error("internal: a table of constants has no scalar expression");
     return [`Vec(${floatLiteral(values[0] as number)})`];
   },
 });

@@ -6,16 +6,7 @@ import type { TensorType, Value } from "../ir/types.js";
 import { mul, sub } from "./elementwise.js";
 import { defineOp, type Op } from "./op.js";
 import { sum } from "./reduce.js";
-import {
-  dim,
-  wantFloat,
-  wantGroups,
-  wantInteger,
-  wantRank,
-  wantScalar,
-  wantShape,
-  wantType,
-} from "./shape.js";
+import { dim, wantFloat, wantGroups, wantInteger, wantRank, wantScalar, wantShape, wantType } from "./shape.js";
 
 type NoAttrs = Record<never, never>;
 type GroupAttrs = { groups: number };
@@ -93,30 +84,27 @@ export const softmax: Op<readonly ["x"], readonly ["y"], NoAttrs> = defineOp({
  * logits [N, K], target i64[N], weight f32[N] -> loss f32[G]: over each group's rows, sum weight * -log
  * softmax[target] / sum weight; 0 where no row has weight. A weighted target outside 0..K-1 gives NaN.
  */
-export const softmax_cross_entropy: Op<
-  readonly ["logits", "target", "weight"],
-  readonly ["loss"],
-  GroupAttrs
-> = defineOp({
-  name: "softmax_cross_entropy",
-  inputs: ["logits", "target", "weight"],
-  outputs: ["loss"],
-  kind: "kernel",
-  onnx: "moproc::SoftmaxCrossEntropy",
-  batch: { rows: ["logits", "target", "weight"] },
-  infer: ({ logits, target, weight }, { groups }: GroupAttrs) => {
-    checkLabels(logits, target, weight, groups);
-    return { loss: f32(groups) };
-  },
-  reference: ({ logits, target, weight }, { groups }) => {
-    const total = sumRows(weight, groups, () => 1);
-    const loss = sumRows(weight, groups, (n) => crossEntropy(row(logits, n), target.at(n)));
-    return { loss: NdArray.fill([groups], (g) => (total.at(g) === 0 ? 0 : loss.at(g) / total.at(g))) };
-  },
-  grad: (b, p, attrs) => ({
-    logits: softmax_cross_entropy_grad(b, p.in.logits, p.in.target, p.in.weight, p.d.loss as Value, attrs),
-  }),
-});
+export const softmax_cross_entropy: Op<readonly ["logits", "target", "weight"], readonly ["loss"], GroupAttrs> =
+  defineOp({
+    name: "softmax_cross_entropy",
+    inputs: ["logits", "target", "weight"],
+    outputs: ["loss"],
+    kind: "kernel",
+    onnx: "moproc::SoftmaxCrossEntropy",
+    batch: { rows: ["logits", "target", "weight"] },
+    infer: ({ logits, target, weight }, { groups }: GroupAttrs) => {
+      checkLabels(logits, target, weight, groups);
+      return { loss: f32(groups) };
+    },
+    reference: ({ logits, target, weight }, { groups }) => {
+      const total = sumRows(weight, groups, () => 1);
+      const loss = sumRows(weight, groups, (n) => crossEntropy(row(logits, n), target.at(n)));
+      return { loss: NdArray.fill([groups], (g) => (total.at(g) === 0 ? 0 : loss.at(g) / total.at(g))) };
+    },
+    grad: (b, p, attrs) => ({
+      logits: softmax_cross_entropy_grad(b, p.in.logits, p.in.target, p.in.weight, p.d.loss as Value, attrs),
+    }),
+  });
 
 /** dlogits [N, K] = dloss[g] weight / (the group's sum of weights) * (softmax - onehot(target)). */
 export const softmax_cross_entropy_grad: Op<
@@ -145,9 +133,7 @@ export const softmax_cross_entropy_grad: Op<
       const f = (dloss.at(g) * w) / total.at(g);
       const t = target.at(n);
       const valid = t >= 0 && t < dim(logits, 1);
-      row(dlogits, n).set(
-        softmaxRow(row(logits, n)).map((s, k) => (valid ? f * (s - (k === t ? 1 : 0)) : Number.NaN)),
-      );
+      row(dlogits, n).set(softmaxRow(row(logits, n)).map((s, k) => (valid ? f * (s - (k === t ? 1 : 0)) : Number.NaN)));
     });
     return { dlogits };
   },
@@ -215,23 +201,22 @@ export const l2_normalize_grad: Op<readonly ["x", "dy"], readonly ["dx"], EpsAtt
  * whose target is among the k largest logits; of equal logits the first counts as the larger. A NaN is ahead
  * of everything.
  */
-export const top_k_correct: Op<readonly ["logits", "target", "weight"], readonly ["correct"], TopAttrs> =
-  defineOp({
-    name: "top_k_correct",
-    inputs: ["logits", "target", "weight"],
-    outputs: ["correct"],
-    kind: "kernel",
-    onnx: "moproc::TopKCorrect",
-    batch: { rows: ["logits", "target", "weight"] },
-    infer: ({ logits, target, weight }, { k, groups }: TopAttrs) => {
-      checkLabels(logits, target, weight, groups);
-      wantInteger("k", k, 1);
-      return { correct: f32(groups) };
-    },
-    reference: ({ logits, target, weight }, { k, groups }) => ({
-      correct: sumRows(weight, groups, (n) => (rank(row(logits, n), target.at(n)) < k ? 1 : 0)),
-    }),
-  });
+export const top_k_correct: Op<readonly ["logits", "target", "weight"], readonly ["correct"], TopAttrs> = defineOp({
+  name: "top_k_correct",
+  inputs: ["logits", "target", "weight"],
+  outputs: ["correct"],
+  kind: "kernel",
+  onnx: "moproc::TopKCorrect",
+  batch: { rows: ["logits", "target", "weight"] },
+  infer: ({ logits, target, weight }, { k, groups }: TopAttrs) => {
+    checkLabels(logits, target, weight, groups);
+    wantInteger("k", k, 1);
+    return { correct: f32(groups) };
+  },
+  reference: ({ logits, target, weight }, { k, groups }) => ({
+    correct: sumRows(weight, groups, (n) => (rank(row(logits, n), target.at(n)) < k ? 1 : 0)),
+  }),
+});
 
 /** How many logits are ahead of the target's; Infinity for a target that is no column or NaN. */
 function rank(l: Float64Array, t: number): number {

@@ -24,8 +24,7 @@ export const matmul: Op<readonly ["a", "b"], readonly ["y"], MatmulAttrs> = defi
     const k = dim(a, ta ? 0 : 1);
     const k2 = dim(b, tb ? 1 : 0);
     if (k !== k2) throw new Error(`inner dimensions differ: ${k} and ${k2}`);
-    if (groups !== 1 && !ta)
-      throw new Error(`groups = ${groups} needs ta: only a's rows can be rows of the batch`);
+    if (groups !== 1 && !ta) throw new Error(`groups = ${groups} needs ta: only a's rows can be rows of the batch`);
     wantGroups(k, groups);
     return { y: { dtype: a.dtype, shape: [dim(a, ta ? 1 : 0), dim(b, tb ? 0 : 1)] } };
   },
@@ -37,8 +36,7 @@ export const matmul: Op<readonly ["a", "b"], readonly ["y"], MatmulAttrs> = defi
       for (let j = 0; j < n; j++) {
         let s = 0;
         for (let l = 0; l < k; l++) {
-          s +=
-            (a.data[ta ? l * m + i : i * k + l] as number) * (b.data[tb ? j * k + l : l * n + j] as number);
+          s += (a.data[ta ? l * m + i : i * k + l] as number) * (b.data[tb ? j * k + l : l * n + j] as number);
         }
         y.data[i * n + j] = s;
       }

@@ -13,9 +13,7 @@ type ShapeAttrs = { shape: readonly number[] };
 const isPlain = (s: readonly number[]): boolean =>
   s.length !== 4 || s[1] === 1 || (s[2] as number) * (s[3] as number) === 1;
 const sameOrder = (a: readonly number[], b: readonly number[]): boolean =>
-  sameShape(a, b) ||
-  (isPlain(a) && isPlain(b)) ||
-  (a.length === 4 && b.length === 4 && a[0] === b[0] && a[1] === b[1]);
+  sameShape(a, b) || (isPlain(a) && isPlain(b)) || (a.length === 4 && b.length === 4 && a[0] === b[0] && a[1] === b[1]);
 
 /** The same elements in row-major order under another shape; at most one extent may be -1. */
 export const reshape: Op<readonly ["x"], readonly ["y"], ShapeAttrs> = defineOp({
@@ -42,8 +40,7 @@ function resolve(x: { readonly shape: readonly number[] }, shape: readonly numbe
   const free = shape.filter((d) => d === -1).length;
   if (free > 1) throw new Error(`shape [${shape}] leaves ${free} extents open`);
   const y = shape.map((d) => (d === -1 ? size / known : d));
-  for (const d of y)
-    if (!Number.isInteger(d) || d < 0) throw new Error(`${size} elements do not fill [${shape}]`);
+  for (const d of y) if (!Number.isInteger(d) || d < 0) throw new Error(`${size} elements do not fill [${shape}]`);
   if (elements(y) !== size) throw new Error(`[${x.shape}] has ${size} elements, [${shape}] ${elements(y)}`);
   return y;
 }
@@ -195,8 +192,7 @@ export const slice: Op<readonly ["x"], readonly ["y"], SliceAttrs> = defineOp({
   grad: (b, p, { axis: a, start, end }) => {
     const shape = p.in.x.type.shape;
     const axis = wantAxis(a, shape.length);
-    const zeros = (n: number): Value[] =>
-      n > 0 ? [constant(b, { values: [0], shape: shape.with(axis, n) })] : [];
+    const zeros = (n: number): Value[] => (n > 0 ? [constant(b, { values: [0], shape: shape.with(axis, n) })] : []);
     const parts = [...zeros(start), p.d.y as Value, ...zeros((shape[axis] as number) - end)];
     return { x: parts.length === 1 ? (p.d.y as Value) : concat(b, parts, { axis }) };
   },
@@ -265,8 +261,8 @@ export const put_rows: Op<readonly ["x", "idx"], readonly ["y"], Record<never, n
 });
 
 /**
- * x broadcast to `shape` and written out: for the few broadcasts that the body of a kernel cannot express. `expand` puts
- * it in; models use broadcast_to.
+ * x broadcast to `shape` and written out: for the few broadcasts that the body of a kernel cannot express. `expand`
+ * puts it in; models use broadcast_to.
  */
 export const broadcast_copy: Op<readonly ["x"], readonly ["y"], ShapeAttrs> = defineOp({
   name: "broadcast_copy",
@@ -275,7 +271,8 @@ export const broadcast_copy: Op<readonly ["x"], readonly ["y"], ShapeAttrs> = de
   kind: "kernel",
   onnx: "Expand",
   infer: ({ x }, { shape }: ShapeAttrs) => {
-    if (!sameShape(broadcastShape(x.shape, shape), shape)) throw new Error(`[${x.shape}] does not broadcast to [${shape}]`);
+    if (!sameShape(broadcastShape(x.shape, shape), shape))
+      throw new Error(`[${x.shape}] does not broadcast to [${shape}]`);
     return { y: { dtype: x.dtype, shape } };
   },
   reference: ({ x }, { shape }) => {

@@ -13,7 +13,8 @@ export type Named<K extends readonly string[], T> = {
 
 /**
  * elementwise: one scalar expression an output, fused freely; view: the same bytes under another shape; batch_norm-like
- * composites are rewritten by `expand` before lowering; kernel: has a template of its own; collective: done by all ranks together.
+ * composites are rewritten by `expand` before lowering; kernel: has a template of its own; collective: done by all
+ * ranks together.
  */
 export type Kind = "elementwise" | "view" | "composite" | "kernel" | "collective";
 
@@ -21,8 +22,8 @@ export type Kind = "elementwise" | "view" | "composite" | "kernel" | "collective
 export type Access = "full" | "channel" | "group_channel" | "row_channel" | "row" | "scalar";
 
 /**
- * How an op meets the rows of the batch: the inputs whose first axis they are, and the outputs that sum over them (the others
- * have them as first axis too). An attribute `groups` then counts groups of those rows.
+ * How an op meets the rows of the batch: the inputs whose first axis they are, and the outputs that sum over them (the
+ * others have them as first axis too). An attribute `groups` then counts groups of those rows.
  */
 export interface Batch {
   readonly rows: readonly string[];
@@ -42,7 +43,10 @@ export interface OpSpec<I extends readonly string[], O extends readonly string[]
   grad?(b: Builder, at: GradPoint<I, O>, attrs: A): Partial<Named<I, Value>>;
   /** ONNX op type of the standard, or "moproc::Name" for an op of ours. */
   readonly onnx: string;
-  /** What a part of the rows of the batch can be computed of by itself; absent: all rows are needed. Elementwise ops: by access. */
+  /**
+   * What a part of the rows of the batch can be computed of by itself; absent: all rows are needed. Elementwise ops: by
+   * access.
+   */
   readonly batch?: Batch | ((attrs: A) => Batch | undefined);
   /** elementwise: C++ expressions over Vec, one an output; `outs` names the earlier results, for later ones to use. */
   code?(operands: readonly string[], attrs: A, outs: readonly string[]): readonly string[];
@@ -68,9 +72,8 @@ type Operands<I extends readonly string[]> = { [P in keyof I]: I[P] extends `...
 type Rest<A> = {} extends A ? [attrs?: A] : [attrs: A];
 type Result<O extends readonly string[]> = O extends readonly [string] ? Value : Named<O, Value>;
 
-export type Op<I extends readonly string[], O extends readonly string[], A extends Attrs> = OpSpec<I, O, A> & {
-  (b: Builder, ...args: [...Operands<I>, ...Rest<A>]): Result<O>;
-};
+export type Op<I extends readonly string[], O extends readonly string[], A extends Attrs> = OpSpec<I, O, A> &
+  ((b: Builder, ...args: [...Operands<I>, ...Rest<A>]) => Result<O>);
 // biome-ignore lint/suspicious/noExplicitAny: the table holds records of every signature
 export type AnyOp = OpSpec<any, any, any>;
 

@@ -101,10 +101,7 @@ export const global_avg_pool: Op<readonly ["x"], readonly ["y"], Record<never, n
   reference: ({ x }) => {
     const { n, c, pixels } = channelsOf(x);
     return {
-      y: NdArray.fill(
-        [n, c],
-        (i) => x.data.subarray(i * pixels, (i + 1) * pixels).reduce((s, v) => s + v, 0) / pixels,
-      ),
+      y: NdArray.fill([n, c], (i) => x.data.subarray(i * pixels, (i + 1) * pixels).reduce((s, v) => s + v, 0) / pixels),
     };
   },
   grad: (b, p) => {

@@ -2,7 +2,7 @@
 // operand; the builder puts the op, its operand types and the scope in front of them.
 
 import type { NdArray } from "../ir/nd.js";
-import { elements, type DType, sameShape, showType, type TensorType } from "../ir/types.js";
+import { type DType, elements, sameShape, showType, type TensorType } from "../ir/types.js";
 
 const floats: ReadonlySet<DType> = new Set<DType>(["f32", "bf16", "f16", "f64"]);
 
@@ -31,14 +31,12 @@ export function wantRank(name: string, t: TensorType, ...ranks: readonly number[
 
 /** Throws unless `t` is one number of this dtype. */
 export function wantScalar(name: string, t: TensorType, dtype: DType): void {
-  if (t.dtype !== dtype || t.shape.length !== 0)
-    throw new Error(`${name} must be ${dtype}[], not ${showType(t)}`);
+  if (t.dtype !== dtype || t.shape.length !== 0) throw new Error(`${name} must be ${dtype}[], not ${showType(t)}`);
 }
 
 /** Throws unless `x` is an integer >= least. */
 export function wantInteger(name: string, x: number, least: number): void {
-  if (!Number.isInteger(x) || x < least)
-    throw new Error(`${name} must be an integer of at least ${least}, not ${x}`);
+  if (!Number.isInteger(x) || x < least) throw new Error(`${name} must be an integer of at least ${least}, not ${x}`);
 }
 
 /** Throws unless `rows` falls into `groups` equal groups. */
@@ -101,13 +99,8 @@ export function channelsOf(x: { readonly shape: readonly number[] }): {
  * Calls f(index, group, channel) for each element of x [N, C] or [N, C, H, W] whose rows fall into `groups`
  * groups.
  */
-export function eachChannelElement(
-  x: NdArray,
-  groups: number,
-  f: (i: number, g: number, c: number) => void,
-): void {
+export function eachChannelElement(x: NdArray, groups: number, f: (i: number, g: number, c: number) => void): void {
   const { n, c: channels, pixels } = channelsOf(x);
   for (let row = 0, i = 0; row < n; row++)
-    for (let c = 0; c < channels; c++)
-      for (let p = 0; p < pixels; p++, i++) f(i, Math.floor(row / (n / groups)), c);
+    for (let c = 0; c < channels; c++) for (let p = 0; p < pixels; p++, i++) f(i, Math.floor(row / (n / groups)), c);
 }

@@ -12,10 +12,7 @@ type SgdAttrs = { grad_scale: number };
 
 function checkSame(operands: Readonly<Record<string, TensorType>>): void {
   wantFloat(operands);
-  const [[firstName, first], ...others] = Object.entries(operands) as [
-    [string, TensorType],
-    ...[string, TensorType][],
-  ];
+  const [[firstName, first], ...others] = Object.entries(operands) as [[string, TensorType], ...[string, TensorType][]];
   for (const [name, t] of others) {
     if (!sameShape(t.shape, first.shape))
       throw new Error(`${name} must have the shape of ${firstName}, not [${t.shape}]`);
@@ -27,35 +24,32 @@ function checkScalars(operands: Readonly<Record<string, TensorType>>): void {
 }
 
 /** y = (1 - momentum) previous + momentum batch; previous where finite is 0. */
-export const running_average: Op<
-  readonly ["previous", "batch", "finite"],
-  readonly ["y"],
-  { momentum: number }
-> = defineOp({
-  name: "running_average",
-  inputs: ["previous", "batch", "finite"],
-  outputs: ["y"],
-  kind: "elementwise",
-  onnx: "moproc::RunningAverage",
-  flat: true,
-  inPlace: { y: "previous" },
-  access: { finite: "scalar" },
-  infer: ({ previous, batch, finite }, _: { momentum: number }) => {
-    checkSame({ previous, batch });
-    checkScalars({ finite });
-    return { y: previous };
-  },
-  reference: ({ previous, batch, finite }, { momentum }) => ({
-    y: NdArray.fill(previous.shape, (i) => {
-      const old = previous.data[i] as number;
-      return finite.at() === 0 ? old : (1 - momentum) * old + momentum * (batch.data[i] as number);
+export const running_average: Op<readonly ["previous", "batch", "finite"], readonly ["y"], { momentum: number }> =
+  defineOp({
+    name: "running_average",
+    inputs: ["previous", "batch", "finite"],
+    outputs: ["y"],
+    kind: "elementwise",
+    onnx: "moproc::RunningAverage",
+    flat: true,
+    inPlace: { y: "previous" },
+    access: { finite: "scalar" },
+    infer: ({ previous, batch, finite }, _: { momentum: number }) => {
+      checkSame({ previous, batch });
+      checkScalars({ finite });
+      return { y: previous };
+    },
+    reference: ({ previous, batch, finite }, { momentum }) => ({
+      y: NdArray.fill(previous.shape, (i) => {
+        const old = previous.data[i] as number;
+        return finite.at() === 0 ? old : (1 - momentum) * old + momentum * (batch.data[i] as number);
+      }),
     }),
-  }),
-  code: ([previous, batch, finite], { momentum }) => {
-    const next = `fma(${batch}, Vec(${floatLiteral(momentum)}), ${previous} * Vec(${floatLiteral(1 - momentum)}))`;
-    return [`select(${finite} == Vec(0.0f), ${previous}, ${next})`];
-  },
-});
+    code: ([previous, batch, finite], { momentum }) => {
+      const next = `fma(${batch}, Vec(${floatLiteral(momentum)}), ${previous} * Vec(${floatLiteral(1 - momentum)}))`;
+      return [`select(${finite} == Vec(0.0f), ${previous}, ${next})`];
+    },
+  });
 
 /**
  * v_new = momentum v + (grad_scale g + weight_decay p); p_new = p - lr v_new. Both stay where finite is 0.
@@ -83,10 +77,7 @@ export const sgd: Op<
     const [ps, vs, gs] = [p.data, v.data, g.data];
     const v_new = NdArray.fill(
       v.shape,
-      (i) =>
-        momentum.at() * (vs[i] as number) +
-        grad_scale * (gs[i] as number) +
-        weight_decay.at() * (ps[i] as number),
+      (i) => momentum.at() * (vs[i] as number) + grad_scale * (gs[i] as number) + weight_decay.at() * (ps[i] as number),
     );
     return {
       v_new,
@@ -95,8 +86,7 @@ export const sgd: Op<
   },
   code: ([p, v, g, lr, momentum, wd, finite], { grad_scale }, [v_new]) => {
     const step = `fma(${momentum}, ${v}, fma(${wd}, ${p}, ${g} * Vec(${floatLiteral(grad_scale)})))`;
-    const unless = (next: string, old: string | undefined): string =>
-      `select(${finite} == Vec(0.0f), ${old}, ${next})`;
+    const unless = (next: string, old: string | undefined): string => `select(${finite} == Vec(0.0f), ${old}, ${next})`;
     return [unless(step, v), unless(`${p} - ${lr} * ${v_new}`, p)];
   },
 });
@@ -117,10 +107,7 @@ export const ema: Op<readonly ["k", "q", "m"], readonly ["k_new"], NoAttrs> = de
     return { k_new: k };
   },
   reference: ({ k, q, m }) => ({
-    k_new: NdArray.fill(
-      k.shape,
-      (i) => (k.data[i] as number) * m.at() + (q.data[i] as number) * (1 - m.at()),
-    ),
+    k_new: NdArray.fill(k.shape, (i) => (k.data[i] as number) * m.at() + (q.data[i] as number) * (1 - m.at())),
   }),
   code: ([k, q, m]) => [`fma(${k}, ${m}, ${q} * (Vec(1.0f) - ${m}))`],
 });
@@ -129,37 +116,34 @@ export const ema: Op<readonly ["k", "q", "m"], readonly ["k_new"], NoAttrs> = de
  * The rows of keys [N, D] become columns ptr, ptr + 1, ... (mod Q) of queue [D, Q], later ones over earlier
  * ones.
  */
-export const queue_push: Op<
-  readonly ["queue", "ptr", "keys", "finite"],
-  readonly ["queue_new", "ptr_new"],
-  NoAttrs
-> = defineOp({
-  name: "queue_push",
-  inputs: ["queue", "ptr", "keys", "finite"],
-  outputs: ["queue_new", "ptr_new"],
-  kind: "kernel",
-  onnx: "moproc::QueuePush",
-  inPlace: { queue_new: "queue", ptr_new: "ptr" },
-  infer: ({ queue, ptr, keys, finite }, _: NoAttrs) => {
-    wantFloat({ queue, keys });
-    wantRank("queue", queue, 2);
-    wantRank("keys", keys, 2);
-    wantType("ptr", ptr, "i64");
-    wantShape("ptr", ptr, [1]);
-    wantScalar("finite", finite, "f32");
-    if (dim(keys, 1) !== dim(queue, 0))
-      throw new Error(`keys have ${dim(keys, 1)} elements, the queue holds ${dim(queue, 0)}`);
-    return { queue_new: queue, ptr_new: ptr };
-  },
-  reference: ({ queue, ptr, keys, finite }) => {
-    if (finite.at() === 0) return { queue_new: queue, ptr_new: ptr };
-    const [d, q] = [dim(queue, 0), dim(queue, 1)];
-    const queue_new = new NdArray(queue.shape, queue.data.slice());
-    for (let n = 0; n < dim(keys, 0); n++)
-      for (let i = 0; i < d; i++) queue_new.set([i, (ptr.at(0) + n) % q], keys.at(n, i));
-    return { queue_new, ptr_new: NdArray.fill([1], () => (ptr.at(0) + dim(keys, 0)) % q) };
-  },
-});
+export const queue_push: Op<readonly ["queue", "ptr", "keys", "finite"], readonly ["queue_new", "ptr_new"], NoAttrs> =
+  defineOp({
+    name: "queue_push",
+    inputs: ["queue", "ptr", "keys", "finite"],
+    outputs: ["queue_new", "ptr_new"],
+    kind: "kernel",
+    onnx: "moproc::QueuePush",
+    inPlace: { queue_new: "queue", ptr_new: "ptr" },
+    infer: ({ queue, ptr, keys, finite }, _: NoAttrs) => {
+      wantFloat({ queue, keys });
+      wantRank("queue", queue, 2);
+      wantRank("keys", keys, 2);
+      wantType("ptr", ptr, "i64");
+      wantShape("ptr", ptr, [1]);
+      wantScalar("finite", finite, "f32");
+      if (dim(keys, 1) !== dim(queue, 0))
+        throw new Error(`keys have ${dim(keys, 1)} elements, the queue holds ${dim(queue, 0)}`);
+      return { queue_new: queue, ptr_new: ptr };
+    },
+    reference: ({ queue, ptr, keys, finite }) => {
+      if (finite.at() === 0) return { queue_new: queue, ptr_new: ptr };
+      const [d, q] = [dim(queue, 0), dim(queue, 1)];
+      const queue_new = new NdArray(queue.shape, queue.data.slice());
+      for (let n = 0; n < dim(keys, 0); n++)
+        for (let i = 0; i < d; i++) queue_new.set([i, (ptr.at(0) + n) % q], keys.at(n, i));
+      return { queue_new, ptr_new: NdArray.fill([1], () => (ptr.at(0) + dim(keys, 0)) % q) };
+    },
+  });
 
 /**
  * Over the rows of q [N, D] with kept != 0, in order, p[target] <- m p[target] + (1 - m) q; then every row of

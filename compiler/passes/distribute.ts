@@ -1,9 +1,10 @@
-// The graph of a whole batch -> the graph of one of the ranks that share it. The rows of the batch fall to the ranks in order,
-// whole groups each; what is computed a row or a group stays with its rank, sums over rows become summands of an all_reduce,
-// and what needs all rows gets them by all_gather. Surprising: BatchNorm's running statistics, which are the first group's,
-// are right on rank 0 alone and travel only when somebody reads them (Graph.firstRank).
+// The graph of a whole batch -> the graph of one of the ranks that share it. The rows of the batch fall to the ranks in
+// order, whole groups each; what is computed a row or a group stays with its rank, sums over rows become summands of an
+// all_reduce, and what needs all rows gets them by all_gather. Surprising: BatchNorm's running statistics, which are
+// the first group's, are right on rank 0 alone and travel only when somebody reads them (Graph.firstRank).
 //
-// A graph that updates no state (evaluation) shares nothing: each rank runs it on a batch of its own, of its part's size.
+// A graph that updates no state (evaluation) shares nothing: each rank runs it on a batch of its own, of its part's
+// size.
 
 import { Builder } from "../ir/builder.js";
 import { elements, type Graph, type Node, type Shuffle, type Value } from "../ir/types.js";
@@ -13,19 +14,22 @@ import { constant } from "../ops/elementwise.js";
 import { type Batch, opOf } from "../ops/op.js";
 import { nameOutputs } from "./outputs.js";
 
-/** What one of `ranks` ranks computes; `g` itself for one. Throws where the batch or its groups do not fall into equal parts. */
+/**
+ * What one of `ranks` ranks computes; `g` itself for one. Throws where the batch or its groups do not fall into equal
+ * parts.
+ */
 export const distribute = (g: Graph, ranks: number, shuffle: Shuffle): Graph =>
   ranks === 1 ? g : new Distributor(g, ranks, shuffle).run();
 
 /**
- * What each rank tells all others with a step: input `mail` i64[MAIL_WORDS + 2 rows], output `mails`, all of them. Some words,
- * then two numbers for each of the rank's rows.
+ * What each rank tells all others with a step: input `mail` i64[MAIL_WORDS + 2 rows], output `mails`, all of them. Some
+ * words, then two numbers for each of the rank's rows.
  */
 export const MAIL_WORDS = 4;
 
 /**
- * rows: a rank has its own rows of the value; same: every rank has all of it; summand: the value is the sum of what the ranks
- * have; first: rank 0 has it.
+ * rows: a rank has its own rows of the value; same: every rank has all of it; summand: the value is the sum of what the
+ * ranks have; first: rank 0 has it.
  */
 type Placement = "rows" | "same" | "summand" | "first";
 
@@ -62,7 +66,10 @@ class Distributor {
     }
     const mails = this.alone ? [] : [this.mails()];
     const outputs = g.outputs.map((v) => this.returned(this.now.get(v) as Value));
-    const named = nameOutputs(b.finish([...outputs, ...mails]), [...g.outputs, ...mails.map((v) => ({ ...v, name: "mails" }))]);
+    const named = nameOutputs(b.finish([...outputs, ...mails]), [
+      ...g.outputs,
+      ...mails.map((v) => ({ ...v, name: "mails" })),
+    ]);
     return { ...named, ranks: this.ranks, firstRank };
   }
 
@@ -87,12 +94,14 @@ class Distributor {
   private part(shape: readonly number[], what: string): number[] {
     const { ranks } = this;
     const [rows = 0, ...rest] = shape;
-    if (rows % ranks !== 0) throw new Error(`${this.g.name}: ${what} has ${rows} rows, which do not fall into ${ranks} equal parts`);
+    if (rows % ranks !== 0)
+      throw new Error(`${this.g.name}: ${what} has ${rows} rows, which do not fall into ${ranks} equal parts`);
     return [rows / ranks, ...rest];
   }
 
   private node(n: Node): void {
-    if (n.op === "take_rows" && this.placementOf(this.now.get(n.inputs[0] as Value) as Value) === "rows") return this.takeRows(n);
+    if (n.op === "take_rows" && this.placementOf(this.now.get(n.inputs[0] as Value) as Value) === "rows")
+      return this.takeRows(n);
     const operands = n.inputs.map((v) => this.now.get(v) as Value);
     const at = operands.map((v) => this.placementOf(v));
     const elementwise = opOf(n.op).kind === "elementwise";
@@ -103,19 +112,32 @@ class Distributor {
     if (n.op === "slice" && one === "rows" && isFirst(n, this.ranks)) return this.keep(n, operands, ["first"]);
     if (one === "summand" && opOf(n.op).kind === "view") return this.keep(n, operands, ["summand"]);
     if (at.includes("first") && (elementwise || opOf(n.op).kind === "view")) {
-      return this.keep(n, operands.map((v, i) => (at[i] === "first" ? v : this.everywhere(v))), n.outputs.map(() => "first"));
+      return this.keep(
+        n,
+        operands.map((v, i) => (at[i] === "first" ? v : this.everywhere(v))),
+        n.outputs.map(() => "first"),
+      );
     }
-    this.keep(n, operands.map((v) => this.everywhere(v)), n.outputs.map(() => "same"));
+    this.keep(
+      n,
+      operands.map((v) => this.everywhere(v)),
+      n.outputs.map(() => "same"),
+    );
   }
 
   /** A node on the rank's own rows. */
   private onRows(n: Node, operands: readonly Value[], withRows: readonly boolean[], batch: Batch): void {
     const inputs = operands.map((v, i) => (withRows[i] ? this.ownRows(v) : this.everywhere(v)));
     const attrs = { ...n.attrs };
-    if (typeof attrs["groups"] === "number" && !this.alone) attrs["groups"] /= this.ranks;
-    if (Array.isArray(attrs["shape"]) && attrs["shape"][0] !== -1) attrs["shape"] = this.part(attrs["shape"] as number[], `%${n.outputs[0]?.name}`);
+    if (typeof attrs.groups === "number" && !this.alone) attrs.groups /= this.ranks;
+    if (Array.isArray(attrs.shape) && attrs.shape[0] !== -1)
+      attrs.shape = this.part(attrs.shape as number[], `%${n.outputs[0]?.name}`);
     const names: readonly string[] = opOf(n.op).outputs;
-    this.keep({ ...n, attrs }, inputs, names.map((o) => (batch.sums?.includes(o) ? "summand" : "rows")));
+    this.keep(
+      { ...n, attrs },
+      inputs,
+      names.map((o) => (batch.sums?.includes(o) ? "summand" : "rows")),
+    );
   }
 
   private keep(n: Node, inputs: readonly Value[], placements: readonly Placement[]): void {
@@ -124,15 +146,20 @@ class Distributor {
   }
 
   /**
-   * Images in the order of a permutation. An input that nothing else reads is loaded in that order to begin with; anything
-   * else is exchanged.
+   * Images in the order of a permutation. An input that nothing else reads is loaded in that order to begin with;
+   * anything else is exchanged.
    */
   private takeRows(n: Node): void {
     const [x, order] = n.inputs as [Value, Value];
-    const loaded = this.g.inputs.includes(x) && this.g.nodes.every((m) => m === n || !m.inputs.includes(x)) && this.shuffle === "load";
+    const loaded =
+      this.g.inputs.includes(x) &&
+      this.g.nodes.every((m) => m === n || !m.inputs.includes(x)) &&
+      this.shuffle === "load";
     const rows = this.now.get(x) as Value;
     if (loaded || this.alone) return this.put(n.outputs[0] as Value, rows, "rows");
-    const [taken] = this.b.at(n.scope).emit(opOf(n.op), [this.everywhere(rows), this.now.get(order) as Value], n.attrs) as [Value];
+    const [taken] = this.b
+      .at(n.scope)
+      .emit(opOf(n.op), [this.everywhere(rows), this.now.get(order) as Value], n.attrs) as [Value];
     this.placed.set(taken, "same");
     this.put(n.outputs[0] as Value, this.ownRows(taken), "rows");
   }
@@ -165,7 +192,7 @@ class Distributor {
   /** A constant that has the same value everywhere, with the rank's rows. */
   private fewer(v: Value): Value | undefined {
     const n = this.b.nodes.find((m) => m.outputs[0] === v);
-    const values = n?.op === "constant" ? (n.attrs["values"] as readonly number[]) : [];
+    const values = n?.op === "constant" ? (n.attrs.values as readonly number[]) : [];
     if (values.length !== 1) return undefined;
     const dtype = v.type.dtype as "f32" | "i64";
     return constant(this.b.at(n?.scope ?? ""), { values, shape: this.part(v.type.shape, `%${v.name}`), dtype });
@@ -183,12 +210,20 @@ class Distributor {
   }
 }
 
-/** Ranks hold equal runs of whole groups, in number a power of two, so that their trees are branches of the one over all groups. */
+/**
+ * Ranks hold equal runs of whole groups, in number a power of two, so that their trees are branches of the one over all
+ * groups.
+ */
 function checkGroups({ name, groups }: Graph, ranks: number): void {
   const each = groups / ranks;
-  if (!Number.isInteger(each)) throw new Error(`${name}: ${groups} groups do not fall to ${ranks} ranks; choose --bn-groups as a multiple of the ranks`);
+  if (!Number.isInteger(each))
+    throw new Error(
+      `${name}: ${groups} groups do not fall to ${ranks} ranks; choose --bn-groups as a multiple of the ranks`,
+    );
   if (!Number.isInteger(Math.log2(each)))
-    throw new Error(`${name}: ${groups} groups are ${each} for each of ${ranks} ranks; that must be a power of two, so that sums come in one order`);
+    throw new Error(
+      `${name}: ${groups} groups are ${each} for each of ${ranks} ranks; that must be a power of two, so that sums come in one order`,
+    );
 }
 
 const batchOf = (n: Node): Batch | undefined => {
@@ -208,7 +243,12 @@ function rowsByAccess(n: Node): Batch {
   const varies = (i: number): boolean => {
     const { shape } = (n.inputs[i] as Value).type;
     const access = tryAccessOf(n, i) ?? (shape.length === domain.length && shape[0] === domain[0] ? "row" : "channel");
-    return access === "full" || access === "row" || access === "row_channel" || (access === "group_channel" && shape[0] !== 1);
+    return (
+      access === "full" ||
+      access === "row" ||
+      access === "row_channel" ||
+      (access === "group_channel" && shape[0] !== 1)
+    );
   };
   const has = elements(domain) > 1;
   return { rows: has ? n.inputs.flatMap((_, i) => (varies(i) ? [nameOf(n, i)] : [])) : [] };
@@ -216,4 +256,4 @@ function rowsByAccess(n: Node): Batch {
 
 /** A slice of rows that all belong to rank 0. */
 const isFirst = (n: Node, ranks: number): boolean =>
-  n.attrs["axis"] === 0 && (n.attrs["end"] as number) <= ((n.inputs[0] as Value).type.shape[0] as number) / ranks;
+  n.attrs.axis === 0 && (n.attrs.end as number) <= ((n.inputs[0] as Value).type.shape[0] as number) / ranks;

@@ -1,6 +1,6 @@
-// Rewrites what no kernel computes as it stands: composite ops (batch_norm and its gradient, normalize_image) become the
-// simpler ops of their own records, reductions over axes that are no neighbours in memory become one after the other,
-// and broadcasts that no kernel body can express are written out.
+// Rewrites what no kernel computes as it stands: composite ops (batch_norm and its gradient, normalize_image) become
+// the simpler ops of their own records, reductions over axes that are no neighbours in memory become one after the
+// other, and broadcasts that no kernel body can express are written out.
 
 import { Builder } from "../ir/builder.js";
 import type { Graph, Node, Pass, Value } from "../ir/types.js";
@@ -58,10 +58,10 @@ function splitReduction(b: Builder, n: Node): Value[] | undefined {
   if (n.op !== "sum" && n.op !== "max") return undefined;
   const x = n.inputs[0] as Value;
   const { shape } = x.type;
-  const axes = new Set((n.attrs["axes"] as readonly number[]).map((a) => (a < 0 ? a + shape.length : a)));
+  const axes = new Set((n.attrs.axes as readonly number[]).map((a) => (a < 0 ? a + shape.length : a)));
   const stored = (shape.length === 4 ? [0, 2, 3, 1] : shape.map((_, i) => i)).filter((a) => shape[a] !== 1);
   const left = stored.filter((a) => !axes.has(a));
-  if (n.attrs["keepdims"] !== true && left.some((a, i) => i > 0 && a < (left[i - 1] as number))) {
+  if (n.attrs.keepdims !== true && left.some((a, i) => i > 0 && a < (left[i - 1] as number))) {
     throw new Error(
       `${n.op} over axes [${[...axes]}] of [${shape}] in ${n.scope || "<top>"}: dropping them would reorder memory ` +
         "(4-D tensors are stored channels-last); use keepdims: true",
@@ -76,5 +76,5 @@ function splitReduction(b: Builder, n: Node): Value[] | undefined {
   if (runs.length <= 1) return undefined;
   const reduce = n.op === "sum" ? sum : max;
   const first = runs.slice(0, -1).reduce((v, run) => reduce(b.at(n.scope), v, { axes: run, keepdims: true }), x);
-  return [reduce(b.at(n.scope), first, { axes: [...axes], keepdims: n.attrs["keepdims"] === true })];
+  return [reduce(b.at(n.scope), first, { axes: [...axes], keepdims: n.attrs.keepdims === true })];
 }

@@ -28,11 +28,10 @@ export function foldBatchNorm(from: Valued): Valued {
     const c = maker.get(y);
     const w = c && states.get(c.inputs[1] as Value);
     const known = tables.map((v) => states.has(v) && values.get(v.name)).filter((x) => x instanceof NdArray);
-    if (c?.op !== conv.name || !w || readers.get(y) !== 1 || readers.get(w) !== 1 || known.length !== 4)
-      continue;
+    if (c?.op !== conv.name || !w || readers.get(y) !== 1 || readers.get(w) !== 1 || known.length !== 4) continue;
     const old = values.get(w.name);
     if (!old) continue;
-    const { slope, bias } = lineOf(known, n.attrs["eps"] as number);
+    const { slope, bias } = lineOf(known, n.attrs.eps as number);
     const weight: State = { ...w };
     const scaled = scaledWeight(old, (k) => slope[k] as number);
     const now: (readonly [State, NdArray])[] = [[weight, finite(w.name, scaled)]];
@@ -74,7 +73,6 @@ function biasOf(w: State, bias: Float64Array, names: Set<string>): State {
 
 function finite(name: string, x: NdArray): NdArray {
   const at = x.data.findIndex((v) => !Number.isFinite(Math.fround(v)));
-  if (at >= 0)
-    throw new Error(`fold_batch_norm: element ${at} of ${name} would be ${x.data[at]}: no finite f32`);
+  if (at >= 0) throw new Error(`fold_batch_norm: element ${at} of ${name} would be ${x.data[at]}: no finite f32`);
   return x;
 }

@@ -28,7 +28,7 @@ export function foldScale(from: Valued): Valued {
       readers.get(w) !== 1
     )
       continue;
-    const factors = table.attrs["values"] as readonly number[];
+    const factors = table.attrs.values as readonly number[];
     const weight: State = { ...w };
     states.set(w, [[weight, scaledWeight(old, (_, c) => factors[factors.length === 1 ? 0 : c] as number)]]);
     nodes.set(product, []).set(n, [{ ...n, inputs: [x, weight] }]);

@@ -1,6 +1,6 @@
-// Of several ranks: gathers that no other gather needs come one behind the other, as soon as all their operands are there. They are
-// small (losses, labels, queries), so what they cost is their number: neighbours travel as one message (runtime/cuda/collectives.h),
-// and the backward pass, which does not read them, hides it.
+// Of several ranks: gathers that no other gather needs come one behind the other, as soon as all their operands are
+// there. They are small (losses, labels, queries), so what they cost is their number: neighbours travel as one message
+// (runtime/cuda/collectives.h), and the backward pass, which does not read them, hides it.
 
 import type { Graph, Node, Pass, Value } from "../ir/types.js";
 
@@ -12,7 +12,11 @@ export const gather: Pass = {
     const moved = gathers.filter((n) => !needed.has(n));
     if (moved.length < 2) return g;
     const first = needs(g.nodes, moved);
-    const nodes = [...g.nodes.filter((n) => first.has(n)), ...moved, ...g.nodes.filter((n) => !first.has(n) && !moved.includes(n))];
+    const nodes = [
+      ...g.nodes.filter((n) => first.has(n)),
+      ...moved,
+      ...g.nodes.filter((n) => !first.has(n) && !moved.includes(n)),
+    ];
     return nodes.every((n, i) => n === g.nodes[i]) ? g : { ...g, nodes };
   },
 };

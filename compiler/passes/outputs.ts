@@ -1,13 +1,13 @@
-// Gives the results of an optimised graph the names they were asked for. Passes replace values by others: a composite by
-// what it expands to, a value by an equal one; what reads a program's results looks for them by name.
+// Gives the results of an optimised graph the names they were asked for. Passes replace values by others: a composite
+// by what it expands to, a value by an equal one; what reads a program's results looks for them by name.
 
 import { Builder } from "../ir/builder.js";
 import type { Graph, Node, Value } from "../ir/types.js";
 import { reshape } from "../ops/move.js";
 
 /**
- * `g` with its i-th output named as `asked[i]`; a value that stands for several outputs gets a view for each other name,
- * and another value that has taken a name since gives it back.
+ * `g` with its i-th output named as `asked[i]`; a value that stands for several outputs gets a view for each other
+ * name, and another value that has taken a name since gives it back.
  */
 export function nameOutputs(g: Graph, asked: readonly Value[]): Graph {
   if (g.outputs.every((v, i) => v.name === asked[i]?.name)) return g;

@@ -62,7 +62,11 @@ function once(g: Graph, rules: readonly Rule[], fired: string[]): Graph {
 }
 
 function applyFirst(
-  rules: readonly Rule[], b: Builder, n: Node, producer: ReadonlyMap<Value, Node>, fired: string[],
+  rules: readonly Rule[],
+  b: Builder,
+  n: Node,
+  producer: ReadonlyMap<Value, Node>,
+  fired: string[],
 ): Value | undefined {
   for (const r of rules) {
     const m = bind(r.pattern, n, producer);
@@ -82,14 +86,22 @@ function applyFirst(
 /** `g` with other nodes, and with outputs and updates renamed accordingly. */
 export function substitute(g: Graph, nodes: readonly Node[], renamed: ReadonlyMap<Value, Value>): Graph {
   const to = (v: Value): Value => renamed.get(v) ?? v;
-  return { ...g, nodes: [...nodes], outputs: g.outputs.map(to), updates: new Map([...g.updates].map(([s, v]) => [s, to(v)])) };
+  return {
+    ...g,
+    nodes: [...nodes],
+    outputs: g.outputs.map(to),
+    updates: new Map([...g.updates].map(([s, v]) => [s, to(v)])),
+  };
 }
 
 function bind(p: Pattern, root: Node, producer: ReadonlyMap<Value, Node>): Match | undefined {
   const values: Record<string, Value> = {};
   const nodes: Record<string, Node> = {};
   const value = (q: Pattern, v: Value): boolean => {
-    if ("any" in q) return (values[q.any] ??= v) === v;
+    if ("any" in q) {
+      values[q.any] ??= v;
+      return values[q.any] === v;
+    }
     const n = producer.get(v);
     return n !== undefined && node(q, n);
   };

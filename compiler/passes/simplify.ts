@@ -4,7 +4,7 @@ import { type Pass, sameShape } from "../ir/types.js";
 import { neg, relu, scale } from "../ops/elementwise.js";
 import { reshape } from "../ops/move.js";
 import { group_sum } from "../ops/reduce.js";
-import { any, bound, match, rewrite, type Rule, Skip } from "./rewrite.js";
+import { any, bound, match, type Rule, rewrite, Skip } from "./rewrite.js";
 
 const rules: readonly Rule[] = [
   {
@@ -15,24 +15,24 @@ const rules: readonly Rule[] = [
   {
     law: "neg(neg(x)) => x",
     pattern: match(neg, match(neg, any("x"))),
-    apply: (_b, { values }) => values["x"] ?? new Skip("no operand"),
+    apply: (_b, { values }) => values.x ?? new Skip("no operand"),
   },
   {
     law: "scale(x, 1) => x",
     pattern: match(scale, any("x")),
-    apply: (_b, { values }, root) => (root.attrs["factor"] === 1 && values["x"]) || new Skip("another factor"),
+    apply: (_b, { values }, root) => (root.attrs.factor === 1 && values.x) || new Skip("another factor"),
   },
   {
     law: "reshape(reshape(x, s), t) => reshape(x, t)",
     pattern: match(reshape, bound("inner", reshape, any("x"))),
     apply: (b, { values }, root) =>
-      values["x"] ? reshape(b, values["x"], { shape: root.attrs["shape"] as readonly number[] }) : new Skip("no operand"),
+      values.x ? reshape(b, values.x, { shape: root.attrs.shape as readonly number[] }) : new Skip("no operand"),
   },
   {
     law: "reshape(x, its own shape) => x",
     pattern: match(reshape, any("x")),
     apply: (_b, { values }, root) => {
-      const x = values["x"];
+      const x = values.x;
       return x && sameShape(x.type.shape, root.outputs[0]?.type.shape ?? []) ? x : new Skip("another shape");
     },
   },
@@ -40,8 +40,10 @@ const rules: readonly Rule[] = [
     law: "group_sum(x of one group) => reshape(x)",
     pattern: match(group_sum, any("x")),
     apply: (b, { values }, root) => {
-      const x = values["x"];
-      return x?.type.shape[0] === 1 ? reshape(b, x, { shape: root.outputs[0]?.type.shape ?? [] }) : new Skip("several groups");
+      const x = values.x;
+      return x?.type.shape[0] === 1
+        ? reshape(b, x, { shape: root.outputs[0]?.type.shape ?? [] })
+        : new Skip("several groups");
     },
   },
 ];

@@ -1,6 +1,6 @@
 // The debug ladder: MOPROC_DEBUG=1 phases and times, 2 passes, 3 every rewrite, 4 every fusion decision.
 
-const level = Number(process.env["MOPROC_DEBUG"] ?? 0);
+const level = Number(process.env.MOPROC_DEBUG ?? 0);
 
 /** Prints to stderr when the level is reached; `text` is only called then. */
 export function debug(at: 1 | 2 | 3 | 4, text: () => string): void {

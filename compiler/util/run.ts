@@ -3,11 +3,13 @@
 import { spawn } from "node:child_process";
 
 /** Runs a command and returns its stdout; rejects with its stderr when it cannot start or fails. */
-export const run = async (command: string, args: readonly string[]): Promise<string> => (await runSaying(command, args)).out;
+export const run = async (command: string, args: readonly string[]): Promise<string> =>
+  (await runSaying(command, args)).out;
 
 /** The same, with what it says on stderr. */
 export function runSaying(
-  command: string, args: readonly string[],
+  command: string,
+  args: readonly string[],
 ): Promise<{ readonly out: string; readonly err: string }> {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"] });

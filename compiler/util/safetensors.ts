@@ -93,8 +93,7 @@ function inFile<T>(file: string, f: () => T): T {
 }
 
 /** A tensor's name as an error shows it: a hostile one neither floods nor garbles the terminal. */
-const show = (name: string): string =>
-  /^[!-~]{1,200}$/.test(name) ? name : JSON.stringify(name.slice(0, 200));
+const show = (name: string): string => (/^[!-~]{1,200}$/.test(name) ? name : JSON.stringify(name.slice(0, 200)));
 
 function readFully(fd: number, into: Uint8Array, at: number): void {
   for (let done = 0; done < into.length; ) {
@@ -110,11 +109,8 @@ function readHeader(fd: number, size: number): { text: string; dataAt: number } 
   readFully(fd, prefix, 0);
   const length = new DataView(prefix.buffer).getBigUint64(0, true);
   if (length > BigInt(size - 8))
-    throw new Error(
-      `no safetensors file, or truncated: its header claims ${length} bytes, the file has ${size}`,
-    );
-  if (length > BigInt(MAX_HEADER))
-    throw new Error(`its header of ${length} bytes is larger than ${MAX_HEADER}`);
+    throw new Error(`no safetensors file, or truncated: its header claims ${length} bytes, the file has ${size}`);
+  if (length > BigInt(MAX_HEADER)) throw new Error(`its header of ${length} bytes is larger than ${MAX_HEADER}`);
   const bytes = new Uint8Array(Number(length));
   readFully(fd, bytes, 8);
   try {
@@ -161,17 +157,14 @@ function parseEntry(name: string, value: unknown): TensorEntry {
     throw wrong("its header is not {dtype, shape, data_offsets}");
   }
   const { dtype, shape, data_offsets: offsets } = value;
-  if (typeof dtype !== "string" || !Object.hasOwn(bytesOf, dtype))
-    throw wrong(`unknown dtype ${show(String(dtype))}`);
+  if (typeof dtype !== "string" || !Object.hasOwn(bytesOf, dtype)) throw wrong(`unknown dtype ${show(String(dtype))}`);
   if (!Array.isArray(shape) || !shape.every(isCount)) throw wrong("its shape is not whole numbers");
   const [begin, end] = Array.isArray(offsets) && offsets.length === 2 ? offsets : [];
   if (!isCount(begin) || !isCount(end) || begin > end) throw wrong("its data_offsets are no range");
   // a product that is not exact in f64 cannot equal the size of a file; 0 times anything is 0
   const size = product([bytesOf[dtype as SafetensorsDType], ...shape]);
   if (size !== end - begin)
-    throw wrong(
-      `its data_offsets hold ${end - begin} bytes, its shape [${shape.slice(0, 20)}] of ${dtype} ${size}`,
-    );
+    throw wrong(`its data_offsets hold ${end - begin} bytes, its shape [${shape.slice(0, 20)}] of ${dtype} ${size}`);
   return { name, dtype: dtype as SafetensorsDType, shape, begin, end };
 }
 
@@ -180,9 +173,7 @@ function checkRanges(tensors: readonly TensorEntry[], size: number): void {
   for (const t of tensors.toSorted((a, b) => a.begin - b.begin || a.end - b.end)) {
     const where = `tensor ${show(t.name)}: its data`;
     if (t.begin !== at)
-      throw new Error(
-        `${where} ${t.begin < at ? "overlap" : "leave a gap behind"} those of the tensor before`,
-      );
+      throw new Error(`${where} ${t.begin < at ? "overlap" : "leave a gap behind"} those of the tensor before`);
     if (t.end > size) throw new Error(`${where} end at byte ${t.end} of ${size}: the file is truncated`);
     at = t.end;
   }

@@ -12,7 +12,10 @@ export interface TensorBytes {
   readonly bytes: Uint8Array; // little-endian, logical row-major order
 }
 
-/** Writes `path`; the data's sha256 is added to the metadata. Throws naming the file, and then leaves an older one as it is. */
+/**
+ * Writes `path`; the data's sha256 is added to the metadata. Throws naming the file, and then leaves an older one as it
+ * is.
+ */
 export function writeSafetensors(
   path: string,
   tensors: readonly TensorBytes[],

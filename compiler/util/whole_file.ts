@@ -2,15 +2,17 @@
 
 import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
 
-/** Writes `parts` one after the other to `path`, by way of a file beside it. Throws naming `path`, and then leaves an older one as it is. */
+/**
+ * Writes `parts` one after the other to `path`, by way of a file beside it. Throws naming `path`, and then leaves an
+ * older one as it is.
+ */
 export function writeWhole(path: string, parts: readonly Uint8Array[]): void {
   const partial = `${path}.${process.pid}.tmp`;
   try {
     const fd = openSync(partial, "w");
     try {
       for (const p of parts)
-        for (let done = 0; done < p.length; )
-          done += writeSync(fd, p, done, Math.min(p.length - done, 1 << 30));
+        for (let done = 0; done < p.length; ) done += writeSync(fd, p, done, Math.min(p.length - done, 1 << 30));
       fsyncSync(fd);
     } finally {
       closeSync(fd);

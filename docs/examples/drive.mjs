@@ -12,7 +12,10 @@ const batch = step.inputs[0].shape[0];
 
 /** A repeatable stream of numbers in [0, 1). */
 let state = 42;
-const random = () => (state = (Math.imul(state, 1664525) + 1013904223) >>> 0) / 2 ** 32;
+const random = () => {
+  state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+  return state / 2 ** 32;
+};
 
 function spirals() {
   const x = new Float32Array(batch * 2);
@@ -32,7 +35,9 @@ for (let i = 1; i <= 2000; i++) {
   const out = await artefact.run("step", { ...spirals(), lr: Float32Array.of(0.05) });
   correct += out.correct[0];
   if (i % 500 === 0) {
-    console.log(`step ${i}  loss ${out.loss[0].toFixed(4)}  correct in the last 500 steps ${((100 * correct) / (500 * batch)).toFixed(1)} %`);
+    console.log(
+      `step ${i}  loss ${out.loss[0].toFixed(4)}  correct in the last 500 steps ${((100 * correct) / (500 * batch)).toFixed(1)} %`,
+    );
     correct = 0;
   }
 }

@@ -25,7 +25,9 @@ function* words(purpose) {
 /** Random bytes stored (n, h, w, c), as an array in logical order (n, c, h, w). */
 function images([n, channels, h, w], purpose) {
   const stream = words(purpose);
-  const stored = new Uint8Array(new Uint32Array({ length: (n * channels * h * w) / 4 }).map(() => stream.next().value).buffer);
+  const stored = new Uint8Array(
+    new Uint32Array({ length: (n * channels * h * w) / 4 }).map(() => stream.next().value).buffer,
+  );
   const pixels = h * w;
   return Uint8Array.from({ length: stored.length }, (_, i) => {
     const [image, rest] = [Math.floor(i / (channels * pixels)), i % (channels * pixels)];
@@ -40,12 +42,24 @@ const shape = warmup.inputs.find((v) => v.name === "img").shape;
 const classes = Number(artefact.meta.num_class);
 const labels = words(5);
 const target = BigInt64Array.from({ length: shape[0] }, () => (BigInt(labels.next().value) * BigInt(classes)) >> 32n);
-const hyper = { lr: 0.1, momentum: 0.9, weight_decay: 1e-4, moco_m: 0.999, proto_m: 0.999, temperature: 0.1, alpha: 0.5, pseudo_th: 0.8, w_inst: 1, w_proto: 1 };
+const hyper = {
+  lr: 0.1,
+  momentum: 0.9,
+  weight_decay: 1e-4,
+  moco_m: 0.999,
+  proto_m: 0.999,
+  temperature: 0.1,
+  alpha: 0.5,
+  pseudo_th: 0.8,
+  w_inst: 1,
+  w_proto: 1,
+};
 const inputs = {
   img: images(shape, 0),
   img_aug: images(shape, 1),
   target,
-  order: BigInt64Array.from({ length: shape[0] }, (_, i) => BigInt(i)), // one group: any order gives the same statistics
+  // one group: any order gives the same statistics
+  order: BigInt64Array.from({ length: shape[0] }, (_, i) => BigInt(i)),
   ...Object.fromEntries(Object.entries(hyper).map(([name, value]) => [`hyper.${name}`, Float32Array.of(value)])),
 };
 const { loss, loss_cls, loss_inst } = await artefact.run("warmup", inputs);

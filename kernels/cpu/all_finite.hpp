@@ -12,7 +12,8 @@ namespace moproc {
 
 constexpr int64_t finite_chunk = 65536;
 
-template <class K> static void all_finite(const Params& p, const Task& t) {
+template <class K>
+static void all_finite(const Params& p, const Task& t) {
   float* const sums = static_cast<float*>(p.workspace);
   int64_t first = 0;  // chunk at which buffer i begins
   for (int i = 0; i < K::XS_COUNT; ++i) {

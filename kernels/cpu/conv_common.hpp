@@ -71,8 +71,8 @@ MOPROC_NOINLINE void conv_tile(const float* x, const ConvPixel* at, const Taps& 
 /// channel c of pixel i goes to dst[(c - c0) / PW * panel + i * D + (c - c0) % PW]. The last panel is written
 /// in whole vectors.
 template <class X, int C, int PW, int D>
-MOPROC_NOINLINE void stage_run(const Params& p, float* dst, At at, int64_t count, int64_t step, int c0,
-                               int c1, int64_t panel) {
+MOPROC_NOINLINE void stage_run(const Params& p, float* dst, At at, int64_t count, int64_t step, int c0, int c1,
+                               int64_t panel) {
   constexpr int L = Vec::width;
   static_assert(PW % L == 0 || PW == C, "a panel is whole vectors or the whole pixel");
   if constexpr (X::buffer >= 0 && PW == C && D == C) {
@@ -83,9 +83,7 @@ MOPROC_NOINLINE void stage_run(const Params& p, float* dst, At at, int64_t count
     }
   }
   for (int64_t i = 0; i < count; ++i, at.pixel += step, dst += D) {
-    const auto to = [&](int c) __attribute__((always_inline)) {
-      return dst + (c - c0) / PW * panel + (c - c0) % PW;
-    };
+    const auto to = [&](int c) __attribute__((always_inline)) { return dst + (c - c0) / PW * panel + (c - c0) % PW; };
     for (at.c = c0; at.c + L <= c1; at.c += L) store(to(at.c), operand<X, C>(p, at, L));
     if constexpr (C % L != 0)
       if (at.c < c1) store(to(at.c), operand<X, C>(p, at, c1 - at.c), PW % L == 0 ? L : c1 - at.c);
@@ -101,8 +99,8 @@ struct Window {
 /// Stages channels [c0, c1) of window `win` of image `image` of an (n, H, W, C) operand; panels as in
 /// stage_run, each of them (rows, cols, D).
 template <class X, int H, int W, int C, int PW, int D>
-MOPROC_INLINE void stage_window(const Params& p, float* dst, int64_t image, int64_t group, const Window& win,
-                                int c0, int c1, int64_t panel) {
+MOPROC_INLINE void stage_window(const Params& p, float* dst, int64_t image, int64_t group, const Window& win, int c0,
+                                int c1, int64_t panel) {
   const int64_t panels = (c1 - c0 + PW - 1) / PW;
   const auto zero = [&](float* to, int64_t pixels) {
     for (int64_t k = 0; pixels > 0 && k < panels; ++k)
@@ -155,9 +153,9 @@ MOPROC_INLINE int64_t conv_before(int64_t tile, int64_t images) {
 /// What a task works on.
 struct ConvJob {
   const float* slab;
-  At first;         // the first pixel of the task's first image
-  float* partial;   // sums of the task's tile, channel 0
-  float* acc;       // scratch: sums of one register tile or (if the taps are cut into chunks) of all pixels
+  At first;        // the first pixel of the task's first image
+  float* partial;  // sums of the task's tile, channel 0
+  float* acc;      // scratch: sums of one register tile or (if the taps are cut into chunks) of all pixels
 };
 
 /// Epilogue of `count` pixels and NO channel vectors from channel c on.
@@ -178,8 +176,8 @@ MOPROC_NOINLINE void conv_store(const Params& p, const ConvJob& job, const ConvP
 
 /// All `n` pixels of a phase for the NO channel vectors from channel c on. `chunk` rows of taps at a time.
 template <class Y, int C, int IMAGE, int NO, int NP>
-MOPROC_NOINLINE void conv_pixels(const Params& p, const ConvJob& job, const ConvPixel* px, int n,
-                                 const Taps& taps, int chunk, int c, int64_t before) {
+MOPROC_NOINLINE void conv_pixels(const Params& p, const ConvJob& job, const ConvPixel* px, int n, const Taps& taps,
+                                 int chunk, int c, int64_t before) {
   constexpr int L = Vec::width;
   int row = 0;
   do {

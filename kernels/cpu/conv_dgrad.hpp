@@ -85,8 +85,7 @@ MOPROC_NOINLINE void conv_dgrad(const Params& p, const Task& task) {
   const int64_t images = p.rows / p.groups, image_blocks = (images + K::IB - 1) / K::IB;
   const int64_t tiles = image_blocks * D::row_blocks;
   if (task.phase == 1) {
-    combine_partials<Y, K::C>(p, task, tiles,
-                              [&](int64_t tile) { return conv_before<K, K::H, K::W>(tile, images); });
+    combine_partials<Y, K::C>(p, task, tiles, [&](int64_t tile) { return conv_before<K, K::H, K::W>(tile, images); });
     return;
   }
   auto* const px = static_cast<ConvPixel*>(task.scratch);
@@ -102,8 +101,8 @@ MOPROC_NOINLINE void conv_dgrad(const Params& p, const Task& task) {
     else {
       const Window win{p0, D::col_low, D::steps(t.rows) - 1 + D::row_high - D::row_low, D::slab_cols, 1};
       for (int m = 0; m < t.images; ++m)
-        stage_window<typename K::Dy, K::P, K::Q, K::OUT, K::OUT, D::pixel>(
-            p, slab + m * D::image, t.image + m, t.group, win, 0, K::OUT, 0);
+        stage_window<typename K::Dy, K::P, K::Q, K::OUT, K::OUT, D::pixel>(p, slab + m * D::image, t.image + m, t.group,
+                                                                           win, 0, K::OUT, 0);
     }
     int64_t before = 0, skipped = 0;  // pixels of the phases so far; (tap, OUT) rows of their weights
     for (int phase = 0; phase < ST * ST; ++phase) {
@@ -120,7 +119,7 @@ MOPROC_NOINLINE void conv_dgrad(const Params& p, const Task& task) {
           const float* const w =
               in<float>(p, K::W_BUFFER) + (b * all_taps * K::NO + skipped * (whole ? K::NO : D::last)) * L;
           constexpr bool one_run = D::pixel == K::OUT;
-          const Taps taps{w, none ? 0 : v.taps, one_run ? 1 : u.taps, one_run ? u.taps * K::OUT : K::OUT,
+          const Taps taps{w,      none ? 0 : v.taps, one_run ? 1 : u.taps, one_run ? u.taps * K::OUT : K::OUT,
                           D::row, D::pixel};
           const int c = b * K::NO * L, m = n - i < K::SPAN ? n - i : K::SPAN;
           if (whole) conv_pixels<Y, K::C, IMAGE, K::NO, K::NP>(p, job, px + i, m, taps, K::RC, c, before + i);

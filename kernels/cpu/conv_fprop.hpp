@@ -15,8 +15,8 @@ template <class K>
 struct FpropShape {
   static constexpr bool point = K::R == 1 && K::S == 1;
   static constexpr bool in_place = K::X::buffer >= 0 && K::PAD == 0;
-  static constexpr int step = point ? K::STRIDE : 1;                  // between staged rows and columns
-  static constexpr int stride = point && !in_place ? 1 : K::STRIDE;   // between outputs, in the slab
+  static constexpr int step = point ? K::STRIDE : 1;                 // between staged rows and columns
+  static constexpr int stride = point && !in_place ? 1 : K::STRIDE;  // between outputs, in the slab
   static constexpr int slab_rows = (K::PB - 1) * stride + K::R;
   static constexpr int slab_cols = (K::Q - 1) * stride + K::S;
   static constexpr int pixel = in_place ? K::C : slab_spacing(K::C, stride);  // floats between slab pixels
@@ -24,7 +24,7 @@ struct FpropShape {
   static constexpr int64_t image = row * (in_place ? K::H : slab_rows);
   static constexpr int vectors = (K::OUT + Vec::width - 1) / Vec::width;
   static constexpr int blocks = (vectors + K::NO - 1) / K::NO;
-  static constexpr int last = vectors - (blocks - 1) * K::NO;         // vectors of the last block
+  static constexpr int last = vectors - (blocks - 1) * K::NO;  // vectors of the last block
   static constexpr int row_blocks = (K::P + K::PB - 1) / K::PB;
   static_assert(K::IB == 1 || K::PB == K::P, "several images a task need whole images");
   static_assert(K::OUT > 0 && K::PARTS <= blocks, "no part may be empty");
@@ -53,8 +53,7 @@ MOPROC_NOINLINE void conv_fprop(const Params& p, const Task& task) {
   const int64_t images = p.rows / p.groups, image_blocks = (images + K::IB - 1) / K::IB;
   const int64_t tiles = image_blocks * F::row_blocks;
   if (task.phase == 1) {
-    combine_partials<Y, K::OUT>(p, task, tiles,
-                                [&](int64_t tile) { return conv_before<K, K::P, K::Q>(tile, images); });
+    combine_partials<Y, K::OUT>(p, task, tiles, [&](int64_t tile) { return conv_before<K, K::P, K::Q>(tile, images); });
     return;
   }
   auto* const px = static_cast<ConvPixel*>(task.scratch);
@@ -70,22 +69,21 @@ MOPROC_NOINLINE void conv_fprop(const Params& p, const Task& task) {
     else {
       const Window win{h0, -K::PAD, (t.rows - 1) * F::stride + K::R, F::slab_cols, F::step};
       for (int b = 0; b < t.images; ++b)
-        stage_window<typename K::X, K::H, K::W, K::C, K::C, F::pixel>(
-            p, slab + b * F::image, t.image + b, t.group, win, 0, K::C, 0);
+        stage_window<typename K::X, K::H, K::W, K::C, K::C, F::pixel>(p, slab + b * F::image, t.image + b, t.group, win,
+                                                                      0, K::C, 0);
     }
     const int n = fprop_pixels<K>(px, t.row0, t.images, t.rows);
     for (int i = 0; i < n; i += K::SPAN)
       for (int b = F::blocks * t.part / K::PARTS; b < F::blocks * (t.part + 1) / K::PARTS; ++b) {
         constexpr bool one_run = F::pixel == K::C;
         constexpr int64_t block = static_cast<int64_t>(K::R) * K::S * K::C * K::NO * L;
-        const Taps taps{in<float>(p, K::W_BUFFER) + b * block, K::R, one_run ? 1 : K::S,
-                        one_run ? K::S * K::C : K::C, F::row, F::pixel};
+        const Taps taps{in<float>(p, K::W_BUFFER) + b * block, K::R,   one_run ? 1 : K::S,
+                        one_run ? K::S * K::C : K::C,          F::row, F::pixel};
         constexpr int IMAGE = K::P * K::Q;
         const int c = b * K::NO * L, m = n - i < K::SPAN ? n - i : K::SPAN;
         if (F::last == K::NO || b + 1 < F::blocks)
           conv_pixels<Y, K::OUT, IMAGE, K::NO, K::NP>(p, job, px + i, m, taps, K::RC, c, i);
-        else
-          conv_pixels<Y, K::OUT, IMAGE, F::last, K::NP>(p, job, px + i, m, taps, K::RC, c, i);
+        else conv_pixels<Y, K::OUT, IMAGE, F::last, K::NP>(p, job, px + i, m, taps, K::RC, c, i);
       }
   }
 }

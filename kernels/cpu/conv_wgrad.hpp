@@ -23,7 +23,7 @@ struct WgradShape {
   static constexpr int c_blocks = (c_panels + K::CT - 1) / K::CT, k_blocks = (k_panels + K::KT - 1) / K::KT;
   static constexpr int run = K::S * xw;
   static constexpr int64_t tile = static_cast<int64_t>(run) * kw;  // of (k panel, c panel, r)
-  static constexpr int64_t block = tile * K::KT * K::CT * K::R;      // of a task
+  static constexpr int64_t block = tile * K::KT * K::CT * K::R;    // of a task
   static constexpr int64_t partial = block * k_blocks * c_blocks;
   static constexpr int64_t x_image = static_cast<int64_t>(slab_rows) * slab_cols * xw;
   static constexpr int64_t x_panel = x_image * K::IB;
@@ -54,8 +54,7 @@ struct WgradPixels {
 /// acc (NB, NV * width) = or += the sum over these pixels of x[b] * dy[0 .. NV * width): chunks are summed on
 /// their own first, which keeps rounding errors of long sums small.
 template <int NV, int NB>
-MOPROC_NOINLINE void wgrad_tile(const float* dy, const float* x, const WgradPixels& px, float* acc,
-                                bool add) {
+MOPROC_NOINLINE void wgrad_tile(const float* dy, const float* x, const WgradPixels& px, float* acc, bool add) {
   constexpr int L = Vec::width;
   Vec a[NB][NV];
   const int64_t cols = px.cols, x_col = px.x_col;
@@ -98,8 +97,8 @@ MOPROC_INLINE void wgrad_run(const float* dy, const float* x, const WgradPixels&
 
 /// One staged chunk: every (k panel, c panel, r) of the task's block.
 template <class K>
-MOPROC_NOINLINE void wgrad_chunk(const float* ys, const float* xs, const WgradPixels& px,
-                                 const WgradBlock& block, float* sums, bool add) {
+MOPROC_NOINLINE void wgrad_chunk(const float* ys, const float* xs, const WgradPixels& px, const WgradBlock& block,
+                                 float* sums, bool add) {
   using G = WgradShape<K>;
   for (int k = block.k0; k < block.k1; ++k)
     for (int c = block.c0; c < block.c1; ++c)
@@ -116,8 +115,8 @@ MOPROC_NOINLINE void wgrad_chunk(const float* ys, const float* xs, const WgradPi
 /// Stages dy of `rows` rows from p0 of one image: panels of kw channels, the last of them only as wide as it
 /// needs.
 template <class K>
-MOPROC_INLINE void wgrad_stage_dy(const Params& p, float* ys, int64_t image, int64_t group, int p0, int rows,
-                                  int at, int k0, int k1) {
+MOPROC_INLINE void wgrad_stage_dy(const Params& p, float* ys, int64_t image, int64_t group, int p0, int rows, int at,
+                                  int k0, int k1) {
   using G = WgradShape<K>;
   constexpr int whole = G::last_vectors == K::NV ? G::k_panels : G::k_panels - 1;
   constexpr int narrow = G::last_vectors * Vec::width;
@@ -126,12 +125,12 @@ MOPROC_INLINE void wgrad_stage_dy(const Params& p, float* ys, int64_t image, int
   const int64_t count = static_cast<int64_t>(rows) * K::Q;
   const auto channel = [](int panel) { return panel * G::kw < K::OUT ? panel * G::kw : K::OUT; };
   if (k0 < end)
-    stage_run<typename K::Dy, K::OUT, G::kw, G::kw>(p, ys + at * G::kw, first, count, 1, channel(k0),
-                                                    channel(end), G::y_panel);
+    stage_run<typename K::Dy, K::OUT, G::kw, G::kw>(p, ys + at * G::kw, first, count, 1, channel(k0), channel(end),
+                                                    G::y_panel);
   if constexpr (whole < G::k_panels)
     if (k1 == G::k_panels)
-      stage_run<typename K::Dy, K::OUT, narrow, narrow>(
-          p, ys + (whole - k0) * G::y_panel + at * narrow, first, count, 1, channel(whole), K::OUT, 0);
+      stage_run<typename K::Dy, K::OUT, narrow, narrow>(p, ys + (whole - k0) * G::y_panel + at * narrow, first, count,
+                                                        1, channel(whole), K::OUT, 0);
 }
 
 /// Images [n0, n1) of `group` into the sums (KT, CT, R, run, kw) of a block.
@@ -149,12 +148,16 @@ MOPROC_INLINE void wgrad_images(const Params& p, float* scratch, int64_t group, 
       const Window win{h0, -K::PAD, (rows - 1) * G::stride + K::R, G::slab_cols, G::step};
       for (int b = 0; b < ib; ++b) {
         wgrad_stage_dy<K>(p, ys, n + b, group, p0, rows, b * rows * K::Q, block.k0, block.k1);
-        stage_window<typename K::X, K::H, K::W, K::C, G::xw, G::xw>(p, xs + b * G::x_image, n + b, group, win,
-                                                                    c_first, c_end, G::x_panel);
+        stage_window<typename K::X, K::H, K::W, K::C, G::xw, G::xw>(p, xs + b * G::x_image, n + b, group, win, c_first,
+                                                                    c_end, G::x_panel);
       }
       const bool dense = G::stride == 1 && K::S == 1;  // x rows follow each other as dy's do
-      const WgradPixels px{ib, dense ? 1 : rows, dense ? rows * K::Q : K::Q, G::x_image,
-                           static_cast<int64_t>(G::stride) * G::slab_cols * G::xw, G::stride * G::xw};
+      const WgradPixels px{ib,
+                           dense ? 1 : rows,
+                           dense ? rows * K::Q : K::Q,
+                           G::x_image,
+                           static_cast<int64_t>(G::stride) * G::slab_cols * G::xw,
+                           G::stride * G::xw};
       wgrad_chunk<K>(ys, xs, px, block, sums, add);
       add = true;
     }
@@ -230,12 +233,10 @@ MOPROC_NOINLINE void conv_wgrad(const Params& p, const Task& t) {
     const int64_t split = task / blocks % splits, group = task / blocks / splits, n0 = group * images;
     float* const sums = whole ? staged + K::KT * G::y_panel + K::CT * G::x_panel
                               : workspace + task / blocks * G::partial + id * G::block;
-    wgrad_images<K>(p, staged, group, n0 + images * split / splits, n0 + images * (split + 1) / splits, block,
-                    sums);
+    wgrad_images<K>(p, staged, group, n0 + images * split / splits, n0 + images * (split + 1) / splits, block, sums);
     for (int k = block.k0; whole && k < block.k1; ++k)
       for (int c = block.c0; c < block.c1; ++c)
-        for (int r = 0; r < K::R; ++r)
-          wgrad_store_tile<K>(p, sums + G::inside(k - block.k0, c - block.c0, r), k, c, r);
+        for (int r = 0; r < K::R; ++r) wgrad_store_tile<K>(p, sums + G::inside(k - block.k0, c - block.c0, r), k, c, r);
   }
 }
 

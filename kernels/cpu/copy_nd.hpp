@@ -15,27 +15,31 @@ namespace moproc {
 
 /// Elements of a task, about; a task is a number of innermost lines.
 constexpr int64_t copy_elements = 16384;
-MOPROC_INLINE constexpr int64_t copy_lines(int64_t line) {
-  return line >= copy_elements ? 1 : copy_elements / line;
-}
+MOPROC_INLINE constexpr int64_t copy_lines(int64_t line) { return line >= copy_elements ? 1 : copy_elements / line; }
 
-template <class K> MOPROC_INLINE constexpr int64_t copy_tasks(int part, int64_t rows) {
+template <class K>
+MOPROC_INLINE constexpr int64_t copy_tasks(int part, int64_t rows) {
   const int64_t* d = K::DIMS + part * 6;
   const int64_t lines = rows * d[1] * d[2] * d[3] * d[4], block = copy_lines(d[5]);
   return (lines + block - 1) / block;
 }
 
-template <int BYTES> struct CopyUnit;
-template <> struct CopyUnit<1> {
+template <int BYTES>
+struct CopyUnit;
+template <>
+struct CopyUnit<1> {
   using type = uint8_t;
 };
-template <> struct CopyUnit<2> {
+template <>
+struct CopyUnit<2> {
   using type = uint16_t;
 };
-template <> struct CopyUnit<4> {
+template <>
+struct CopyUnit<4> {
   using type = uint32_t;
 };
-template <> struct CopyUnit<8> {
+template <>
+struct CopyUnit<8> {
   using type = uint64_t;
 };
 
@@ -49,7 +53,8 @@ MOPROC_INLINE void copy_line(const T* x, int64_t x_stride, T* y, int64_t y_strid
   for (int64_t i = 0; i < n; ++i) y[i * y_stride] = x[i * x_stride];
 }
 
-template <class K> static void copy_part(const Params& p, int part, int64_t task) {
+template <class K>
+static void copy_part(const Params& p, int part, int64_t task) {
   using T = typename CopyUnit<K::ELEMENT_BYTES>::type;
   const int64_t *d = K::DIMS + part * 6, *xs = K::X_STRIDES + part * 6, *ys = K::Y_STRIDES + part * 6;
   const int64_t lines = p.rows * d[1] * d[2] * d[3] * d[4], block = copy_lines(d[5]);
@@ -72,7 +77,8 @@ template <class K> static void copy_part(const Params& p, int part, int64_t task
   }
 }
 
-template <class K> static void copy_nd(const Params& p, const Task& t) {
+template <class K>
+static void copy_nd(const Params& p, const Task& t) {
   for (int64_t task = t.begin; task < t.end; ++task) {
     int part = 0;
     int64_t in_part = task;

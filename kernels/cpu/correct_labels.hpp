@@ -13,15 +13,15 @@
 namespace moproc {
 
 /// s (k) in place of `a` (k); `b` is scratch.
-MOPROC_INLINE void mixed_scores(const float* cls, const float* proto, int64_t k, float alpha, float* a,
-                                float* b) {
+MOPROC_INLINE void mixed_scores(const float* cls, const float* proto, int64_t k, float alpha, float* a, float* b) {
   const Vec sum_a(row_exp(cls, a, k)), sum_b(row_exp(proto, b, k)), of_a(alpha), of_b(1.0f - alpha);
   for_vectors(k, [&](int64_t c, int lanes) {
     store(a + c, of_a * (load(a + c, lanes) / sum_a) + of_b * (load(b + c, lanes) / sum_b), lanes);
   });
 }
 
-template <class K> static void correct_labels(const Params& p, const Task& t) {
+template <class K>
+static void correct_labels(const Params& p, const Task& t) {
   const float alpha = *in<float>(p, K::ALPHA_BUFFER), threshold = *in<float>(p, K::THRESHOLD_BUFFER);
   float *const s = static_cast<float*>(t.scratch), *const other = s + K::COLUMNS;
   for_rows(t, p.rows, K::COLUMNS, [&](int64_t r) {

@@ -11,7 +11,8 @@ namespace moproc {
 
 constexpr int average_channels = 64, average_run = 64;
 
-template <class K> static void global_avg_pool(const Params& p, const Task& t) {
+template <class K>
+static void global_avg_pool(const Params& p, const Task& t) {
   using Y = typename K::Y;
   static_assert(partial_values<Y> == 0, "global_avg_pool: this template takes no channel sums");
   constexpr int blocks = (K::C + average_channels - 1) / average_channels;

@@ -11,7 +11,8 @@ namespace moproc {
 
 constexpr int64_t group_sum_chunk = 4096;
 
-template <class K> static void group_sum(const Params& p, const Task& t) {
+template <class K>
+static void group_sum(const Params& p, const Task& t) {
   const int64_t end = smaller(t.end * group_sum_chunk, K::REST);
   for (int64_t e = t.begin * group_sum_chunk; e < end; e += Vec::width) {
     const int lanes = lanes_of(end - e);

@@ -8,7 +8,8 @@
 
 namespace moproc {
 
-template <class K> static void increment(const Params& p, const Task&) {
+template <class K>
+static void increment(const Params& p, const Task&) {
   const int64_t* const x = in<int64_t>(p, K::X_BUFFER);
   int64_t* const y = static_cast<int64_t*>(p.buf[K::Y_BUFFER]);
   const int64_t more = *in<float>(p, K::FINITE_BUFFER) != 0.0f ? 1 : 0;

@@ -23,12 +23,12 @@ MOPROC_INLINE void normalize_row(const float* x, float* y, int64_t n, float eps)
   for_vectors(n, [&](int64_t c, int lanes) { store(y + c, load(x + c, lanes) / by, lanes); });
 }
 
-template <class K> static void l2_normalize(const Params& p, const Task& t) {
+template <class K>
+static void l2_normalize(const Params& p, const Task& t) {
   static_assert(K::EPS > 0, "l2_normalize: EPS must be a positive float");
   for_rows(t, p.rows, K::COLUMNS, [&](int64_t r) {
-    normalize_row(in<float>(p, K::X_BUFFER) + r * K::COLUMNS,
-                  static_cast<float*>(p.buf[K::Y_BUFFER]) + r * K::COLUMNS, K::COLUMNS,
-                  static_cast<float>(K::EPS));
+    normalize_row(in<float>(p, K::X_BUFFER) + r * K::COLUMNS, static_cast<float*>(p.buf[K::Y_BUFFER]) + r * K::COLUMNS,
+                  K::COLUMNS, static_cast<float>(K::EPS));
   });
 }
 

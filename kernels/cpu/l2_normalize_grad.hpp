@@ -9,7 +9,8 @@
 
 namespace moproc {
 
-template <class K> static void l2_normalize_grad(const Params& p, const Task& t) {
+template <class K>
+static void l2_normalize_grad(const Params& p, const Task& t) {
   static_assert(K::EPS > 0, "l2_normalize_grad: EPS must be a positive float");
   for_rows(t, p.rows, K::COLUMNS, [&](int64_t r) {
     const float* const x = in<float>(p, K::X_BUFFER) + r * K::COLUMNS;

@@ -27,7 +27,8 @@ MOPROC_INLINE int lanes_of(int64_t left) { return static_cast<int>(smaller(left,
 
 /// Folds f(c, lanes), c = 0, width, ... over c < n with `join`, from `start`, in 64 interleaved partial
 /// results.
-template <class F, class J> MOPROC_INLINE Vec fold_over(int64_t n, Vec start, F f, J join) {
+template <class F, class J>
+MOPROC_INLINE Vec fold_over(int64_t n, Vec start, F f, J join) {
   constexpr int W = Vec::width, A = 64 / W,
                 H = 16 / W;  // A accumulators, H of them side by side make 16 lanes
   Vec acc[A];
@@ -48,12 +49,14 @@ template <class F, class J> MOPROC_INLINE Vec fold_over(int64_t n, Vec start, F 
 }
 
 /// Sum of f(c, lanes) over the elements c < n.
-template <class F> MOPROC_INLINE float sum_over(int64_t n, F f) {
+template <class F>
+MOPROC_INLINE float sum_over(int64_t n, F f) {
   return sum_lanes(fold_over(n, Vec(0.0f), f, [](Vec a, Vec b) { return a + b; }));
 }
 
 /// Maximum of f(c, lanes) over the elements c < n; NaN if any is NaN, -infinity if n is 0.
-template <class F> MOPROC_INLINE float max_over(int64_t n, F f) {
+template <class F>
+MOPROC_INLINE float max_over(int64_t n, F f) {
   alignas(64) float x[Vec::width];
   store(x, fold_over(n, Vec(-__builtin_inff()), f, [](Vec a, Vec b) { return nan_max(a, b); }));
   float best = x[0];

@@ -17,41 +17,61 @@ struct At {
 
 using bf16 = uint16_t;
 
-template <class T> MOPROC_INLINE Vec load_as(const T* p, int lanes);
-template <> MOPROC_INLINE Vec load_as(const float* p, int lanes) { return load(p, lanes); }
-template <> MOPROC_INLINE Vec load_as(const bf16* p, int lanes) { return load_bf16(p, lanes); }
-template <> MOPROC_INLINE Vec load_as(const uint8_t* p, int lanes) { return load_u8(p, lanes); }
+template <class T>
+MOPROC_INLINE Vec load_as(const T* p, int lanes);
+template <>
+MOPROC_INLINE Vec load_as(const float* p, int lanes) {
+  return load(p, lanes);
+}
+template <>
+MOPROC_INLINE Vec load_as(const bf16* p, int lanes) {
+  return load_bf16(p, lanes);
+}
+template <>
+MOPROC_INLINE Vec load_as(const uint8_t* p, int lanes) {
+  return load_u8(p, lanes);
+}
 
-template <class T> MOPROC_INLINE const T* in(const Params& p, int k) { return static_cast<const T*>(p.buf[k]); }
+template <class T>
+MOPROC_INLINE const T* in(const Params& p, int k) {
+  return static_cast<const T*>(p.buf[k]);
+}
 
 /// Element (at, lanes) of an operand with C channels: its prologue, or a plain load where it has none.
-template <class X, int64_t C> MOPROC_INLINE Vec operand(const Params& p, const At& at, int lanes) {
+template <class X, int64_t C>
+MOPROC_INLINE Vec operand(const Params& p, const At& at, int lanes) {
   if constexpr (X::buffer >= 0) return load(in<float>(p, X::buffer) + at.pixel * C + at.c, lanes);
   else return X::load(p, at, lanes);
 }
 
 /// Element (pixel, c) of a tensor with the domain's own shape and C channels.
-template <class T, int C> MOPROC_INLINE Vec full(const Params& p, int k, const At& i, int lanes) {
+template <class T, int C>
+MOPROC_INLINE Vec full(const Params& p, int k, const At& i, int lanes) {
   return load_as<T>(in<T>(p, k) + i.pixel * C + i.c, lanes);
 }
 /// (c): one value a channel.
-template <class T> MOPROC_INLINE Vec channel(const Params& p, int k, const At& i, int lanes) {
+template <class T>
+MOPROC_INLINE Vec channel(const Params& p, int k, const At& i, int lanes) {
   return load_as<T>(in<T>(p, k) + i.c, lanes);
 }
 /// (g, c): one value a group of rows and channel.
-template <class T, int C> MOPROC_INLINE Vec group_channel(const Params& p, int k, const At& i, int lanes) {
+template <class T, int C>
+MOPROC_INLINE Vec group_channel(const Params& p, int k, const At& i, int lanes) {
   return load_as<T>(in<T>(p, k) + i.group * C + i.c, lanes);
 }
 /// (n, c): one value a row and channel, the same for all pixels of the row.
-template <class T, int C> MOPROC_INLINE Vec row_channel(const Params& p, int k, const At& i, int lanes) {
+template <class T, int C>
+MOPROC_INLINE Vec row_channel(const Params& p, int k, const At& i, int lanes) {
   return load_as<T>(in<T>(p, k) + i.row * C + i.c, lanes);
 }
 /// (n): one value a row.
-template <class T> MOPROC_INLINE Vec row(const Params& p, int k, const At& i, int) {
+template <class T>
+MOPROC_INLINE Vec row(const Params& p, int k, const At& i, int) {
   return Vec(static_cast<float>(in<T>(p, k)[i.row]));
 }
 /// (): one value.
-template <class T> MOPROC_INLINE Vec scalar(const Params& p, int k, const At&, int) {
+template <class T>
+MOPROC_INLINE Vec scalar(const Params& p, int k, const At&, int) {
   return Vec(static_cast<float>(in<T>(p, k)[0]));
 }
 /// A constant a channel, from a table in the emitted file.
@@ -66,7 +86,8 @@ MOPROC_INLINE void store_as(int64_t* p, Vec v, int lanes) {
 }
 
 /// Stores element (pixel, c) of an f32 or i64 tensor with the domain's own shape.
-template <class T, int C> MOPROC_INLINE void put(const Params& p, int k, const At& i, int lanes, Vec v) {
+template <class T, int C>
+MOPROC_INLINE void put(const Params& p, int k, const At& i, int lanes, Vec v) {
   store_as(static_cast<T*>(p.buf[k]) + i.pixel * C + i.c, v, lanes);
 }
 

@@ -35,8 +35,7 @@ struct Reduced {
 MOPROC_INLINE Reduced reduce_exp(Vec x) {
   const Vec n = round(x * Vec(log2_e));
   const Vec r = fma(n, Vec(-ln2_lo), fma(n, Vec(-ln2_hi), x));
-  Vec q =
-      fma(Vec(1.0f / 40320), r, Vec(1.0f / 5040));  // the exponential series; the next term is below 2^-30
+  Vec q = fma(Vec(1.0f / 40320), r, Vec(1.0f / 5040));  // the exponential series; the next term is below 2^-30
   q = fma(q, r, Vec(1.0f / 720));
   q = fma(q, r, Vec(1.0f / 120));
   q = fma(q, r, Vec(1.0f / 24));
@@ -87,8 +86,7 @@ MOPROC_INLINE Vec tanh(Vec x) {
   const Vec two_n = scale2(Vec(1.0f), d.n);
   const Vec expm1 = fma(two_n, fma(d.q, d.r * d.r, d.r), two_n - Vec(1.0f));  // exp(2 |x|) - 1
   const Mask large = expm1 > Vec(2.0f);
-  const Vec quotient =
-      math::divide_by_sum(expm1, select(large, expm1, Vec(2.0f)), select(large, Vec(2.0f), expm1));
+  const Vec quotient = math::divide_by_sum(expm1, select(large, expm1, Vec(2.0f)), select(large, Vec(2.0f), expm1));
   const Vec y = select(a > Vec(9.1f), Vec(1.0f), quotient);
   return select(x == x, select(Vec(0.0f) > x, -y, select(x == Vec(0.0f), x, y)), x);
 }

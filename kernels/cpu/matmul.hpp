@@ -32,8 +32,7 @@ MOPROC_INLINE constexpr int matmul_depth(int64_t groups) {
   return depth;
 }
 MOPROC_INLINE constexpr int64_t matmul_scratch(const MatmulBlocks& b, int64_t term_groups) {
-  return 4 *
-         (Gemm::STRIDE * Gemm::KB + Gemm::KB * b.columns + matmul_depth(term_groups) * b.rows * b.columns);
+  return 4 * (Gemm::STRIDE * Gemm::KB + Gemm::KB * b.columns + matmul_depth(term_groups) * b.rows * b.columns);
 }
 
 /// `ROWS` rows of y by a panel of columns, over `terms` terms: stored to c, or added to it unless `first`.
@@ -60,8 +59,9 @@ static __attribute__((noinline)) void matmul_micro(const float* a, const float* 
     }
 }
 
-template <bool TA> MOPROC_INLINE void matmul_rows(int rows, const float* a, const float* b, float* c,
-                                                  int64_t c_stride, int64_t terms, bool first) {
+template <bool TA>
+MOPROC_INLINE void matmul_rows(int rows, const float* a, const float* b, float* c, int64_t c_stride, int64_t terms,
+                               bool first) {
   switch (rows) {
     case 1: return matmul_micro<TA, 1>(a, b, c, c_stride, terms, first);
     case 2: return matmul_micro<TA, 2>(a, b, c, c_stride, terms, first);
@@ -80,8 +80,8 @@ struct MatmulBlock {
 };
 
 /// Sums the terms [k0, k0 + terms) of `group` into `to`.
-template <class K> static void matmul_sum(const Params& p, const MatmulBlock& y, int64_t group, int64_t k0,
-                                          int64_t terms, float* to) {
+template <class K>
+static void matmul_sum(const Params& p, const MatmulBlock& y, int64_t group, int64_t k0, int64_t terms, float* to) {
   using A = typename K::A;
   using B = typename K::B;
   [[maybe_unused]] const int64_t m = p.extent[0], k = p.extent[2];
@@ -96,8 +96,8 @@ template <class K> static void matmul_sum(const Params& p, const MatmulBlock& y,
       const float* b = y.b + c * Gemm::KB;
       for (int64_t i = 0, r = 0; i < panels; ++i) {  // panels of equal height, give or take one row
         const int rows = static_cast<int>((y.rows + i) / panels);
-        matmul_rows<K::TA != 0>(rows, y.a + r * (K::TA ? 1 : Gemm::KB), b, to + r * y.stride + c, y.stride,
-                                now, done == 0);
+        matmul_rows<K::TA != 0>(rows, y.a + r * (K::TA ? 1 : Gemm::KB), b, to + r * y.stride + c, y.stride, now,
+                                done == 0);
         r += rows;
       }
     }
@@ -122,7 +122,8 @@ static void matmul_tree(const Params& p, const MatmulBlock& y, int64_t row_group
   while (depth > 1) join();
 }
 
-template <class K> static void matmul(const Params& p, const Task& t) {
+template <class K>
+static void matmul(const Params& p, const Task& t) {
   using Y = typename K::Y;
   const int64_t groups = K::TA ? 1 : p.groups, group_rows = p.extent[0] / groups;
   const MatmulBlocks cut = matmul_blocks(group_rows, groups, K::N);

@@ -19,8 +19,8 @@ struct Gemm {
 };
 
 /// Elements (row, c .. c + lanes) of an operand stored as a matrix with `columns` columns.
-template <class X> MOPROC_INLINE Vec matrix_load(const Params& p, int64_t columns, int64_t row, int64_t group,
-                                                 int64_t c, int lanes) {
+template <class X>
+MOPROC_INLINE Vec matrix_load(const Params& p, int64_t columns, int64_t row, int64_t group, int64_t c, int lanes) {
   if constexpr (X::buffer >= 0) return load(in<float>(p, X::buffer) + row * columns + c, lanes);
   else return X::load(p, At{row, row, group, static_cast<int>(c)}, lanes);
 }
@@ -28,27 +28,26 @@ template <class X> MOPROC_INLINE Vec matrix_load(const Params& p, int64_t column
 /// Copies (rows, columns) of a stored matrix from (r0, c0) to `to`, row stride `stride`; whole vectors are
 /// written.
 template <class X>
-MOPROC_INLINE void copy_block(const Params& p, int64_t width, int64_t group, int64_t r0, int64_t c0,
-                              int64_t rows, int64_t columns, float* to, int64_t stride) {
+MOPROC_INLINE void copy_block(const Params& p, int64_t width, int64_t group, int64_t r0, int64_t c0, int64_t rows,
+                              int64_t columns, float* to, int64_t stride) {
   for (int64_t r = 0; r < rows; ++r) {
     float* row = to + r * stride;
     int64_t c = 0;
     for (; c + Gemm::W <= columns; c += Gemm::W)
       store(row + c, matrix_load<X>(p, width, r0 + r, group, c0 + c, Gemm::W));
-    if (c < columns)
-      store(row + c, matrix_load<X>(p, width, r0 + r, group, c0 + c, static_cast<int>(columns - c)));
+    if (c < columns) store(row + c, matrix_load<X>(p, width, r0 + r, group, c0 + c, static_cast<int>(columns - c)));
   }
 }
 
 /// B stored (k, n): panels of columns [c0, c0 + columns) and terms [k0, k0 + terms), read row by row.
-template <class X> MOPROC_INLINE void pack_panels(const Params& p, int64_t n, int64_t group, int64_t k0,
-                                                  int64_t c0, int64_t terms, int64_t columns, float* to) {
+template <class X>
+MOPROC_INLINE void pack_panels(const Params& p, int64_t n, int64_t group, int64_t k0, int64_t c0, int64_t terms,
+                               int64_t columns, float* to) {
   constexpr int64_t panel = Gemm::KB * Gemm::NR;
   for (int64_t k = 0; k < terms; ++k, to += Gemm::NR) {
     const auto at = [&](int64_t c) { return to + c / Gemm::NR * panel + c % Gemm::NR; };
     int64_t c = 0;
-    for (; c + Gemm::W <= columns; c += Gemm::W)
-      store(at(c), matrix_load<X>(p, n, k0 + k, group, c0 + c, Gemm::W));
+    for (; c + Gemm::W <= columns; c += Gemm::W) store(at(c), matrix_load<X>(p, n, k0 + k, group, c0 + c, Gemm::W));
     if (c < columns) store(at(c), matrix_load<X>(p, n, k0 + k, group, c0 + c, static_cast<int>(columns - c)));
   }
 }

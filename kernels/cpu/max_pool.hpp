@@ -18,7 +18,8 @@ MOPROC_INLINE PoolSpan pool_span(int out, int stride, int pad, int kernel, int s
   return {start, start < 0 ? 0 : start, start + kernel < size ? start + kernel : size};
 }
 
-template <class K> static void max_pool(const Params& p, const Task& t) {
+template <class K>
+static void max_pool(const Params& p, const Task& t) {
   using Y = typename K::Y;
   static_assert(partial_values<Y> == 0, "max_pool: this template takes no channel sums");
   for (int64_t task = t.begin; task < t.end; ++task) {
@@ -31,8 +32,7 @@ template <class K> static void max_pool(const Params& p, const Task& t) {
         Vec best(-__builtin_inff()), none[1];
         for (int i = h.begin; i < h.end; ++i)
           for (int j = w.begin; j < w.end; ++j)
-            best =
-                nan_max(best, operand<typename K::X, K::C>(p, At{(n * K::H + i) * K::W + j, n, g, c}, lanes));
+            best = nan_max(best, operand<typename K::X, K::C>(p, At{(n * K::H + i) * K::W + j, n, g, c}, lanes));
         Y::store(p, At{task * K::Q + q, n, g, c}, lanes, best, none);
       }
     }

@@ -35,8 +35,8 @@ MOPROC_INLINE PoolCover pool_cover(int at, int stride, int pad, int kernel, int 
 }
 
 /// Which tap of the window h x w wins, tap = row * KERNEL + column, as a float.
-template <class K> MOPROC_INLINE Vec pool_winner(const Params& p, int64_t n, int64_t g, PoolSpan h,
-                                                 PoolSpan w, int c, int lanes) {
+template <class K>
+MOPROC_INLINE Vec pool_winner(const Params& p, int64_t n, int64_t g, PoolSpan h, PoolSpan w, int c, int lanes) {
   Vec best, winner;
   bool first = true;
   for (int i = h.begin; i < h.end; ++i) {
@@ -53,8 +53,9 @@ template <class K> MOPROC_INLINE Vec pool_winner(const Params& p, int64_t n, int
 
 /// Fills winners and dy (window, channel of the block) of window rows [rows.begin, rows.end), channels from
 /// c0.
-template <class K> static void pool_winners(const Params& p, int64_t n, int64_t g, PoolCover rows, int c0,
-                                            int columns, float* winners, float* dy) {
+template <class K>
+static void pool_winners(const Params& p, int64_t n, int64_t g, PoolCover rows, int c0, int columns, float* winners,
+                         float* dy) {
   for (int r = rows.begin; r < rows.end; ++r) {
     const PoolSpan h = pool_span(r, K::STRIDE, K::PAD, K::KERNEL, K::H);
     for (int q = 0; q < K::Q; ++q, winners += pool_columns, dy += pool_columns) {
@@ -68,7 +69,8 @@ template <class K> static void pool_winners(const Params& p, int64_t n, int64_t 
   }
 }
 
-template <class K> static void max_pool_grad(const Params& p, const Task& t) {
+template <class K>
+static void max_pool_grad(const Params& p, const Task& t) {
   using Y = typename K::Y;
   constexpr int tiles = (K::H + pool_tile - 1) / pool_tile;
   const int64_t images = p.rows / p.groups;
@@ -81,8 +83,7 @@ template <class K> static void max_pool_grad(const Params& p, const Task& t) {
   float* const dy = winners + pool_windows(K::KERNEL, K::STRIDE, K::P) * K::Q * pool_columns;
   for (int64_t task = t.begin; task < t.end; ++task) {
     const int64_t n = task / tiles, g = n / images;
-    const int h0 = static_cast<int>(task % tiles) * pool_tile,
-              h1 = static_cast<int>(smaller(h0 + pool_tile, K::H));
+    const int h0 = static_cast<int>(task % tiles) * pool_tile, h1 = static_cast<int>(smaller(h0 + pool_tile, K::H));
     const PoolCover rows{pool_cover(h0, K::STRIDE, K::PAD, K::KERNEL, K::P).begin,
                          pool_cover(h1 - 1, K::STRIDE, K::PAD, K::KERNEL, K::P).end};
     for (int c0 = 0; c0 < K::C; c0 += pool_columns) {
@@ -100,8 +101,7 @@ template <class K> static void max_pool_grad(const Params& p, const Task& t) {
               for (int q = across.begin; q < across.end; ++q) {
                 const int tap = (h + K::PAD - r * K::STRIDE) * K::KERNEL + (w + K::PAD - q * K::STRIDE);
                 const int64_t at = ((r - rows.begin) * int64_t{K::Q} + q) * pool_columns + (c - c0);
-                sum = sum +
-                      select(load(winners + at) == Vec(static_cast<float>(tap)), load(dy + at), Vec(0.0f));
+                sum = sum + select(load(winners + at) == Vec(static_cast<float>(tap)), load(dy + at), Vec(0.0f));
               }
             }
             return sum;

@@ -9,7 +9,8 @@ namespace moproc {
 
 constexpr int64_t pad_pixels = 4096;
 
-template <class K> static void pad_channels(const Params& p, const Task& t) {
+template <class K>
+static void pad_channels(const Params& p, const Task& t) {
   float* const y = static_cast<float*>(p.buf[K::Y_BUFFER]);
   for (int64_t i = t.begin * pad_pixels; i < smaller(t.end * pad_pixels, p.rows * K::PIXELS); ++i) {
     const int64_t n = i / K::PIXELS;

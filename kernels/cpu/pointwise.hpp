@@ -23,7 +23,8 @@ MOPROC_INLINE constexpr int64_t pointwise_tile(int64_t pixels, int64_t c) {
 }
 
 /// One run of elements: a position is (pixel 0, channel e), which is element e under any channel count.
-template <class K> static void pointwise_flat(const Params& p, const Task& t) {
+template <class K>
+static void pointwise_flat(const Params& p, const Task& t) {
   constexpr int W = Vec::width;
   int64_t e = t.begin * flat_chunk;
   const int64_t end = smaller(t.end * flat_chunk, p.rows * K::PIXELS * K::C);
@@ -32,7 +33,8 @@ template <class K> static void pointwise_flat(const Params& p, const Task& t) {
   if (e < end) K::Y::store(p, At{0, 0, 0, static_cast<int>(e)}, static_cast<int>(end - e), Vec(), none);
 }
 
-template <class K> static void pointwise(const Params& p, const Task& t) {
+template <class K>
+static void pointwise(const Params& p, const Task& t) {
   using Y = typename K::Y;
   if constexpr (K::FLAT) {
     static_assert(partial_values<Y> == 0, "pointwise: a flat domain has no channels to sum over");

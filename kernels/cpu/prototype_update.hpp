@@ -15,7 +15,8 @@ namespace moproc {
 /// Classes of a task: enough that reading the targets once a task is cheap.
 constexpr int64_t prototype_block = 16;
 
-template <class K> static void prototype_update(const Params& p, const Task& t) {
+template <class K>
+static void prototype_update(const Params& p, const Task& t) {
   const bool finite = *in<float>(p, K::FINITE_BUFFER) != 0.0f;
   const Vec m(*in<float>(p, K::M_BUFFER)), rest = Vec(1.0f) - m;
   const int64_t* const target = in<int64_t>(p, K::TARGET_BUFFER);
@@ -23,16 +24,14 @@ template <class K> static void prototype_update(const Params& p, const Task& t) 
   float* const now = static_cast<float*>(p.buf[K::PROTOTYPES_NEW_BUFFER]);
   const int64_t begin = t.begin * prototype_block, end = smaller(t.end * prototype_block, K::CLASSES);
   if (old != now)
-    __builtin_memcpy(now + begin * K::D, old + begin * K::D,
-                     static_cast<size_t>((end - begin) * K::D) * sizeof(float));
+    __builtin_memcpy(now + begin * K::D, old + begin * K::D, static_cast<size_t>((end - begin) * K::D) * sizeof(float));
   if (!finite) return;
   for (int64_t i = 0; i < p.rows; ++i) {
     if (kept[i] == 0.0f || target[i] < begin || target[i] >= end) continue;
     const float* const q = in<float>(p, K::Q_BUFFER) + i * K::D;
     float* const x = now + target[i] * K::D;
-    for_vectors(K::D, [&](int64_t c, int lanes) {
-      store(x + c, m * load(x + c, lanes) + rest * load(q + c, lanes), lanes);
-    });
+    for_vectors(K::D,
+                [&](int64_t c, int lanes) { store(x + c, m * load(x + c, lanes) + rest * load(q + c, lanes), lanes); });
   }
   for (int64_t k = begin; k < end; ++k) normalize_row(now + k * K::D, now + k * K::D, K::D, 1e-12f);
 }

@@ -9,7 +9,8 @@
 
 namespace moproc {
 
-template <class K> static void put_rows(const Params& p, const Task& t) {
+template <class K>
+static void put_rows(const Params& p, const Task& t) {
   const int64_t* const idx = static_cast<const int64_t*>(p.buf[K::IDX_BUFFER]);
   for_pieces<K::ROW_BYTES>(t, [&](int64_t row, int64_t at, int64_t bytes) {
     const char* const x = static_cast<const char*>(p.buf[K::X_BUFFER]) + row * K::ROW_BYTES + at;

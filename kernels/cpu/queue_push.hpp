@@ -12,7 +12,8 @@
 
 namespace moproc {
 
-template <class K> static void queue_push(const Params& p, const Task& t) {
+template <class K>
+static void queue_push(const Params& p, const Task& t) {
   const bool finite = *in<float>(p, K::FINITE_BUFFER) != 0.0f;
   const int64_t ptr = *in<int64_t>(p, K::PTR_BUFFER), n = p.rows, q = K::Q;
   const int64_t start = (ptr % q + q) % q;

@@ -17,13 +17,15 @@ MOPROC_INLINE constexpr int64_t reduce_tile(int64_t inner) {
   return tile < 16 ? 16 : tile;
 }
 
-template <class K> MOPROC_INLINE Vec reduce_join(Vec a, Vec b) {
+template <class K>
+MOPROC_INLINE Vec reduce_join(Vec a, Vec b) {
   if constexpr (K::KIND == 1) return nan_max(a, b);
   else return a + b;
 }
 
 /// y (inner) = x (rows, inner) reduced over rows, in order; a single column is reduced by lanes.
-template <class K> static void reduce_part(const float* x, int64_t rows, int64_t inner, float* y) {
+template <class K>
+static void reduce_part(const float* x, int64_t rows, int64_t inner, float* y) {
   if (inner == 1) {
     const auto element = [&](int64_t c, int lanes) { return load(x + c, lanes); };
     *y = K::KIND == 1 ? max_over(rows, element) : sum_over(rows, element);
@@ -37,9 +39,9 @@ template <class K> static void reduce_part(const float* x, int64_t rows, int64_t
   }
 }
 
-template <class K> static void reduce(const Params& p, const Task& t) {
-  const int64_t red = p.extent[1], inner = p.extent[2], tile = reduce_tile(inner),
-                tiles = ceil_div(red, tile);
+template <class K>
+static void reduce(const Params& p, const Task& t) {
+  const int64_t red = p.extent[1], inner = p.extent[2], tile = reduce_tile(inner), tiles = ceil_div(red, tile);
   const float* const x = in<float>(p, K::X_BUFFER);
   float* const y = static_cast<float*>(p.buf[K::Y_BUFFER]);
   float* const parts = tiles > 1 ? static_cast<float*>(p.workspace) : y;  // (outer, tile, inner)

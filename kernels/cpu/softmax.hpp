@@ -8,7 +8,8 @@
 
 namespace moproc {
 
-template <class K> static void softmax(const Params& p, const Task& t) {
+template <class K>
+static void softmax(const Params& p, const Task& t) {
   for_rows(t, p.rows, K::COLUMNS, [&](int64_t r) {
     float* const y = static_cast<float*>(p.buf[K::Y_BUFFER]) + r * K::COLUMNS;
     const Vec sum(row_exp(in<float>(p, K::X_BUFFER) + r * K::COLUMNS, y, K::COLUMNS));

@@ -10,7 +10,8 @@
 
 namespace moproc {
 
-template <class K> static void softmax_cross_entropy(const Params& p, const Task& t) {
+template <class K>
+static void softmax_cross_entropy(const Params& p, const Task& t) {
   const float* const weight = in<float>(p, K::WEIGHT_BUFFER);
   float* const terms = static_cast<float*>(p.workspace);
   if (t.phase == 0) {

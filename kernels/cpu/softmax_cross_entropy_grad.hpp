@@ -10,7 +10,8 @@
 
 namespace moproc {
 
-template <class K> static void softmax_cross_entropy_grad(const Params& p, const Task& t) {
+template <class K>
+static void softmax_cross_entropy_grad(const Params& p, const Task& t) {
   const float* const weight = in<float>(p, K::WEIGHT_BUFFER);
   float* const scale = static_cast<float*>(p.workspace);
   if (t.phase == 0) {
@@ -35,8 +36,7 @@ template <class K> static void softmax_cross_entropy_grad(const Params& p, const
     const Vec sum(row_exp(x, dx, K::COLUMNS));
     for_vectors(K::COLUMNS, [&](int64_t c, int lanes) { store(dx + c, load(dx + c, lanes) / sum, lanes); });
     dx[target] -= 1.0f;
-    for_vectors(K::COLUMNS,
-                [&](int64_t c, int lanes) { store(dx + c, load(dx + c, lanes) * Vec(f), lanes); });
+    for_vectors(K::COLUMNS, [&](int64_t c, int lanes) { store(dx + c, load(dx + c, lanes) * Vec(f), lanes); });
   });
 }
 

@@ -11,7 +11,8 @@ namespace moproc {
 MOPROC_INLINE constexpr int64_t row_block(int64_t k) { return k >= 8192 ? 1 : 8192 / k; }
 
 /// Calls f(row) for the rows of the tasks of `t`.
-template <class F> MOPROC_INLINE void for_rows(const Task& t, int64_t rows, int64_t k, F f) {
+template <class F>
+MOPROC_INLINE void for_rows(const Task& t, int64_t rows, int64_t k, F f) {
   const int64_t block = row_block(k), end = smaller(t.end * block, rows);
   for (int64_t r = t.begin * block; r < end; ++r) f(r);
 }
@@ -37,7 +38,8 @@ MOPROC_INLINE float row_exp(const float* x, float* y, int64_t k) {
 }
 
 /// Calls f(c, lanes) for the vectors of a row of k elements.
-template <class F> MOPROC_INLINE void for_vectors(int64_t k, F f) {
+template <class F>
+MOPROC_INLINE void for_vectors(int64_t k, F f) {
   int64_t c = 0;
   for (; c + Vec::width <= k; c += Vec::width) f(c, Vec::width);
   if (c < k) f(c, static_cast<int>(k - c));

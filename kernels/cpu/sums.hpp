@@ -13,8 +13,10 @@
 namespace moproc {
 
 /// Whether Y wants the moments of its result, and how many values a channel each tile leaves for phase 1.
-template <class Y> inline constexpr bool has_moments = Y::mean_buffer >= 0 || Y::m2_buffer >= 0;
-template <class Y> inline constexpr int partial_values = Y::sums + (has_moments<Y> ? 2 : 0);
+template <class Y>
+inline constexpr bool has_moments = Y::mean_buffer >= 0 || Y::m2_buffer >= 0;
+template <class Y>
+inline constexpr int partial_values = Y::sums + (has_moments<Y> ? 2 : 0);
 
 constexpr int padded_channels(int c) { return (c + 15) / 16 * 16; }
 
@@ -73,7 +75,8 @@ MOPROC_INLINE void store_run(const Params& p, float* partial, int64_t before, in
 }
 
 /// Tasks of the phase that combines partials; 0 if Y asks for none.
-template <class Y, int C> constexpr int64_t combine_tasks(int64_t groups) {
+template <class Y, int C>
+constexpr int64_t combine_tasks(int64_t groups) {
   return partial_values<Y> > 0 ? groups * ((C + Vec::width - 1) / Vec::width) : 0;
 }
 
@@ -104,8 +107,7 @@ MOPROC_INLINE void combine_partials(const Params& p, const Task& t, int64_t tile
       }
     }
     const int64_t at = group * C + c;
-    for (int k = 0; k < S; ++k)
-      store(static_cast<float*>(p.buf[Y::sum_buffer[k]]) + at, load(a + k * stride), lanes);
+    for (int k = 0; k < S; ++k) store(static_cast<float*>(p.buf[Y::sum_buffer[k]]) + at, load(a + k * stride), lanes);
     if constexpr (Y::mean_buffer >= 0)
       store(static_cast<float*>(p.buf[Y::mean_buffer]) + at, load(a + S * stride), lanes);
     if constexpr (Y::m2_buffer >= 0)

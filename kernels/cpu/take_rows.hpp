@@ -13,7 +13,8 @@ namespace moproc {
 constexpr int64_t row_piece = 65536;  // bytes
 
 /// Calls f(row, byte offset, bytes) for the pieces of rows of ROW_BYTES that the tasks of `t` stand for.
-template <int64_t ROW_BYTES, class F> MOPROC_INLINE void for_pieces(const Task& t, F f) {
+template <int64_t ROW_BYTES, class F>
+MOPROC_INLINE void for_pieces(const Task& t, F f) {
   constexpr int64_t pieces = (ROW_BYTES + row_piece - 1) / row_piece;
   for (int64_t task = t.begin; task < t.end; ++task) {
     const int64_t at = task % pieces * row_piece;
@@ -21,7 +22,8 @@ template <int64_t ROW_BYTES, class F> MOPROC_INLINE void for_pieces(const Task& 
   }
 }
 
-template <class K> static void take_rows(const Params& p, const Task& t) {
+template <class K>
+static void take_rows(const Params& p, const Task& t) {
   const int64_t* const idx = static_cast<const int64_t*>(p.buf[K::IDX_BUFFER]);
   for_pieces<K::ROW_BYTES>(t, [&](int64_t row, int64_t at, int64_t bytes) {
     char* const y = static_cast<char*>(p.buf[K::Y_BUFFER]) + row * K::ROW_BYTES + at;

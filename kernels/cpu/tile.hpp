@@ -8,12 +8,10 @@
 namespace moproc {
 
 /// Pixels [first, first + count) of a tile and the row the first is in; next() advances.
-template <int64_t PIXELS> struct PixelWalk {
+template <int64_t PIXELS>
+struct PixelWalk {
   int64_t pixel, row, next_row;
-  MOPROC_INLINE explicit PixelWalk(int64_t first)
-      : pixel(first),
-        row(first / PIXELS),
-        next_row((row + 1) * PIXELS) {}
+  MOPROC_INLINE explicit PixelWalk(int64_t first) : pixel(first), row(first / PIXELS), next_row((row + 1) * PIXELS) {}
   MOPROC_INLINE void next() {
     if (++pixel == next_row) ++row, next_row += PIXELS;
   }
@@ -21,8 +19,8 @@ template <int64_t PIXELS> struct PixelWalk {
 
 /// run_tile for N channel vectors from channel c0, with sums or moments.
 template <class Y, int C, int64_t PIXELS, int N, class F>
-MOPROC_INLINE void run_columns(const Params& p, int64_t group, int64_t first, int64_t count, int c0,
-                               float* partial, F value) {
+MOPROC_INLINE void run_columns(const Params& p, int64_t group, int64_t first, int64_t count, int c0, float* partial,
+                               F value) {
   constexpr int W = Vec::width, S = Y::sums, stride = padded_channels(C), run = max_store_run;
   Vec sum[S > 0 ? S : 1][N], mean[N], m2[N];
   PixelWalk<PIXELS> at(first);
@@ -67,16 +65,15 @@ MOPROC_INLINE void run_pixels(const Params& p, int64_t group, int64_t first, int
   constexpr int W = Vec::width, S = Y::sums, stride = padded_channels(C);
   for (int k = 0; k < S; ++k)
     for (int c = c0; c < end; c += W) store(partial + k * stride + c, Vec());
-  const auto one = [&](const PixelWalk<PIXELS>& at, int64_t i, int c, int lanes)
-                       __attribute__((always_inline)) {
-                         Vec term[S];
-                         Y::store(p, At{at.pixel, at.row, group, c}, lanes, value(i, c, lanes), term);
+  const auto one = [&](const PixelWalk<PIXELS>& at, int64_t i, int c, int lanes) __attribute__((always_inline)) {
+    Vec term[S];
+    Y::store(p, At{at.pixel, at.row, group, c}, lanes, value(i, c, lanes), term);
 #pragma GCC unroll 8
-                         for (int k = 0; k < S; ++k) {
-                           float* const sum = partial + k * stride + c;
-                           store(sum, load(sum) + term[k]);
-                         }
-                       };
+    for (int k = 0; k < S; ++k) {
+      float* const sum = partial + k * stride + c;
+      store(sum, load(sum) + term[k]);
+    }
+  };
   PixelWalk<PIXELS> at(first);
   for (int64_t i = 0; i < count; ++i, at.next()) {
     int c = c0;
@@ -90,8 +87,8 @@ MOPROC_INLINE void run_pixels(const Params& p, int64_t group, int64_t first, int
 /// partials, if Y asks for any, to `partial` (tile_partial at channel 0). c0 is a multiple of 16; columns is
 /// too unless the block ends at C.
 template <class Y, int C, int64_t PIXELS, class F>
-MOPROC_INLINE void run_block(const Params& p, int64_t group, int64_t first, int64_t count, int c0,
-                             int columns, float* partial, F value) {
+MOPROC_INLINE void run_block(const Params& p, int64_t group, int64_t first, int64_t count, int c0, int columns,
+                             float* partial, F value) {
   constexpr int W = Vec::width, V = 4;
   const int end = c0 + columns;
   if constexpr (partial_values<Y> == 0) {  // nothing to keep in registers: in the order of memory
@@ -106,16 +103,14 @@ MOPROC_INLINE void run_block(const Params& p, int64_t group, int64_t first, int6
     if constexpr (!has_moments<Y>) run_pixels<Y, C, PIXELS>(p, group, first, count, c0, end, partial, value);
   } else {
     int c = c0;
-    for (; c + V * W <= end; c += V * W)
-      run_columns<Y, C, PIXELS, V>(p, group, first, count, c, partial, value);
+    for (; c + V * W <= end; c += V * W) run_columns<Y, C, PIXELS, V>(p, group, first, count, c, partial, value);
     for (; c < end; c += W) run_columns<Y, C, PIXELS, 1>(p, group, first, count, c, partial, value);
   }
 }
 
 /// run_block over all channels.
 template <class Y, int C, int64_t PIXELS, class F>
-MOPROC_INLINE void run_tile(const Params& p, int64_t group, int64_t first, int64_t count, float* partial,
-                            F value) {
+MOPROC_INLINE void run_tile(const Params& p, int64_t group, int64_t first, int64_t count, float* partial, F value) {
   run_block<Y, C, PIXELS>(p, group, first, count, 0, C, partial, value);
 }
 

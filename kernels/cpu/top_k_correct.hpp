@@ -25,7 +25,8 @@ MOPROC_INLINE bool in_top(const float* x, int64_t k, int64_t target, int64_t top
   return count(target, x, true) + count(k - target - 1, x + target + 1, false) < top;
 }
 
-template <class K> static void top_k_correct(const Params& p, const Task& t) {
+template <class K>
+static void top_k_correct(const Params& p, const Task& t) {
   static_assert(K::COLUMNS < (1 << 24), "top_k_correct: counts are exact below 2^24 columns");
   float* const hits = static_cast<float*>(p.workspace);
   if (t.phase == 0) {

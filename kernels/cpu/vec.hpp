@@ -21,7 +21,9 @@ struct Vec {
   MOPROC_INLINE Vec(__m512 x) : r(x) {}
   MOPROC_INLINE Vec(float x) : r(_mm512_set1_ps(x)) {}
 };
-struct Mask { __mmask16 m; };
+struct Mask {
+  __mmask16 m;
+};
 
 MOPROC_INLINE __mmask16 lane_mask(int lanes) { return static_cast<__mmask16>((1u << lanes) - 1u); }
 MOPROC_INLINE Vec load(const float* p) { return _mm512_loadu_ps(p); }
@@ -67,7 +69,9 @@ struct Vec {
   MOPROC_INLINE Vec(__m256 x) : r(x) {}
   MOPROC_INLINE Vec(float x) : r(_mm256_set1_ps(x)) {}
 };
-struct Mask { __m256 m; };
+struct Mask {
+  __m256 m;
+};
 
 MOPROC_INLINE __m256i lane_mask(int lanes) {
   return _mm256_cmpgt_epi32(_mm256_set1_epi32(lanes), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));

@@ -19,7 +19,8 @@ MOPROC_INLINE bool all_lanes_finite(Vec x) {
 }
 
 /// Whether the elements of a chunk that this thread looks at are finite.
-template <int THREADS> MOPROC_INLINE bool finite_part(const float* x, int64_t n) {
+template <int THREADS>
+MOPROC_INLINE bool finite_part(const float* x, int64_t n) {
   bool ok = true;
   int64_t e = threadIdx.x * 8;
 #pragma unroll 2
@@ -28,7 +29,8 @@ template <int THREADS> MOPROC_INLINE bool finite_part(const float* x, int64_t n)
   return ok;
 }
 
-template <class K> __device__ void all_finite(const Params& p) {
+template <class K>
+__device__ void all_finite(const Params& p) {
   float* const chunks = static_cast<float*>(p.workspace);
   int64_t first = 0;  // chunk at which a buffer begins
   static_for<K::XS_COUNT>([&](auto index) {

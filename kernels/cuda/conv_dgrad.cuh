@@ -1,8 +1,8 @@
-// dx[n,h,w,c] = sum over o and the taps (r,s) with h = p*STRIDE+r-PAD, w = q*STRIDE+s-PAD of dy[n,p,q,o] * w[o,r,s,c], a
-// matrix product of M = pixels of dx, N = C, K = (tap, o). The weights are those of conv_fprop, as they are: their c runs
-// along the columns of the product, and ldmatrix transposes. With a stride, the pixels of dx of one residue
-// (h mod STRIDE, w mod STRIDE) have the same taps and make tiles of their own: nothing is multiplied by an inserted zero,
-// and pixels without taps get the epilogue of 0. A tile is BM cells of STRIDE x STRIDE pixels, its residues one after
+// dx[n,h,w,c] = sum over o and the taps (r,s) with h = p*STRIDE+r-PAD, w = q*STRIDE+s-PAD of dy[n,p,q,o] * w[o,r,s,c],
+// a matrix product of M = pixels of dx, N = C, K = (tap, o). The weights are those of conv_fprop, as they are: their c
+// runs along the columns of the product, and ldmatrix transposes. With a stride, the pixels of dx of one residue (h mod
+// STRIDE, w mod STRIDE) have the same taps and make tiles of their own: nothing is multiplied by an inserted zero, and
+// pixels without taps get the epilogue of 0. A tile is BM cells of STRIDE x STRIDE pixels, its residues one after
 // another, so that dy is read from memory once.
 //
 // K: as conv_fprop, with Dy for X; C is the number of channels of dx. Y may take sums, not moments.
@@ -15,7 +15,8 @@
 
 namespace moproc {
 
-template <class K> struct DgradShape {
+template <class K>
+struct DgradShape {
   using Product = ProductOf<K, true, false>;
   using Store = Epilogue<K, typename K::Y, K::C, scratch_at<K, Product>>;
   static constexpr int ST = K::STRIDE, taps_h = (K::R + ST - 1) / ST, taps_w = (K::S + ST - 1) / ST;
@@ -37,26 +38,34 @@ template <class K> struct DgradShape {
 };
 
 /// One residue of a tile: pixels (i * STRIDE + a, j * STRIDE + b) of cells (i, j).
-template <class K> struct Residue {
+template <class K>
+struct Residue {
   int a, b;
   TapRun rows, columns;
   MOPROC_INLINE explicit Residue(int i)
-      : a(i / K::STRIDE), b(i % K::STRIDE), rows(tap_run(a, K::STRIDE, K::PAD, K::R)),
+      : a(i / K::STRIDE),
+        b(i % K::STRIDE),
+        rows(tap_run(a, K::STRIDE, K::PAD, K::R)),
         columns(tap_run(b, K::STRIDE, K::PAD, K::S)) {}
   MOPROC_INLINE int stages() const { return (rows.taps * columns.taps * K::OUT + Path<K>::terms - 1) / Path<K>::terms; }
 };
 
 /// How the cells of a group are cut.
-template <class K> struct DgradCut {
+template <class K>
+struct DgradCut {
   int images, count, tiles, run, runs;
   MOPROC_INLINE explicit DgradCut(const Params& p)
-      : images(static_cast<int>(p.rows) / static_cast<int>(p.groups)), count(images * DgradShape<K>::cells),
-        tiles((count + K::BM - 1) / K::BM), run(static_cast<int>(p.extent[0])), runs((tiles + run - 1) / run) {}
+      : images(static_cast<int>(p.rows) / static_cast<int>(p.groups)),
+        count(images * DgradShape<K>::cells),
+        tiles((count + K::BM - 1) / K::BM),
+        run(static_cast<int>(p.extent[0])),
+        runs((tiles + run - 1) / run) {}
 };
 
 /// Calls use(dy, w) with what brings the operands of one residue of the tile of cells first, first + 1, ... of a group.
 template <class K, class Use>
-MOPROC_INLINE void dgrad_operands(const Params& p, int column0, int group, int first, const Residue<K>& residue, Use use) {
+MOPROC_INLINE void dgrad_operands(const Params& p, int column0, int group, int first, const Residue<K>& residue,
+                                  Use use) {
   using D = DgradShape<K>;
   const DgradCut<K> cut(p);
   const TapRun v = residue.rows, u = residue.columns;
@@ -105,13 +114,15 @@ MOPROC_INLINE void dgrad_residue(const Params& p, typename DgradShape<K>::Store&
   });
 }
 
-template <class K> MOPROC_INLINE void conv_dgrad(const Params& p) {
+template <class K>
+MOPROC_INLINE void conv_dgrad(const Params& p) {
   using D = DgradShape<K>;
   using Y = typename K::Y;
   const DgradCut<K> cut(p);
   if constexpr (partial_values<Y> > 0)
     if (p.phase == 1) return combine_partials<Y, K::C, Path<K>::threads>(p, cut.runs, [](int64_t i) { return i; });
-  const int column0 = static_cast<int>(blockIdx.x) % D::blocks_n * K::BN, rest = static_cast<int>(blockIdx.x) / D::blocks_n;
+  const int column0 = static_cast<int>(blockIdx.x) % D::blocks_n * K::BN,
+            rest = static_cast<int>(blockIdx.x) / D::blocks_n;
   const int r = rest % cut.runs, group = rest / cut.runs;
   const int end = (r + 1) * cut.run < cut.tiles ? (r + 1) * cut.run : cut.tiles;
   constexpr int residues = K::STRIDE * K::STRIDE;

@@ -5,8 +5,8 @@
 //
 // K: C, H, W, OUT, P, Q, R, S, STRIDE, PAD, CW; Operand; BM, BN, BK, STAGES, THREADS; X, W_BUFFER (packed weights), Y.
 // For sm_90a also HOPPER_WORKERS, HOPPER_STAGES, HOPPER_BLOCKS, HOPPER_SHARED_BYTES and X_MAP, W_MAP (tma_source.cuh).
-// Params::extent[0]: tiles a run. Grid: groups * ceil(tiles / run) * ceil(OUT / BN), tiles = ceil(pixels of a group / BM).
-// Phase 1 (if Y has sums or moments) combines the runs' partials.
+// Params::extent[0]: tiles a run. Grid: groups * ceil(tiles / run) * ceil(OUT / BN), tiles = ceil(pixels of a group /
+// BM). Phase 1 (if Y has sums or moments) combines the runs' partials.
 #pragma once
 
 #include "cuda/gemm_epilogue.cuh"
@@ -14,7 +14,8 @@
 
 namespace moproc {
 
-template <class K> struct FpropShape {
+template <class K>
+struct FpropShape {
   using S = ConvShape<K>;
   using Product = ProductOf<K, true, true>;
   static constexpr bool linear = S::columns == S::C && K::STRIDE == 1 && K::PAD == 0;
@@ -49,11 +50,15 @@ MOPROC_INLINE void fprop_windows(Rows& rows, int first, int count) {
 }
 
 /// How the pixels are cut, and the block's part. Made anew after a main loop, so that nothing of it waits in registers.
-template <class K> struct FpropCut {
+template <class K>
+struct FpropCut {
   int images, count, tiles, run, runs, column, group, run_of_group;
   MOPROC_INLINE FpropCut(const Params& p, int block)
-      : images(static_cast<int>(p.rows) / static_cast<int>(p.groups)), count(images * FpropShape<K>::pixels),
-        tiles((count + K::BM - 1) / K::BM), run(static_cast<int>(p.extent[0])), runs((tiles + run - 1) / run) {
+      : images(static_cast<int>(p.rows) / static_cast<int>(p.groups)),
+        count(images * FpropShape<K>::pixels),
+        tiles((count + K::BM - 1) / K::BM),
+        run(static_cast<int>(p.extent[0])),
+        runs((tiles + run - 1) / run) {
     const int part = block / FpropShape<K>::blocks_n;
     column = block % FpropShape<K>::blocks_n * K::BN;
     group = part / runs;
@@ -64,7 +69,8 @@ template <class K> struct FpropCut {
 };
 
 /// Calls use(x, w) with what brings the operands of a tile.
-template <class K, class Use> MOPROC_INLINE void fprop_operands(const Params& p, int tile, Use use) {
+template <class K, class Use>
+MOPROC_INLINE void fprop_operands(const Params& p, int tile, Use use) {
   using F = FpropShape<K>;
   using S = typename F::S;
   const FpropCut<K> cut(p, block_anew());
@@ -79,15 +85,16 @@ template <class K, class Use> MOPROC_INLINE void fprop_operands(const Params& p,
   } else if constexpr (F::x_by_tma) {
     with_x({p.map[K::X_MAP], WindowStart::of<K::P, K::Q>(image0, first, K::STRIDE, -K::PAD, -K::PAD), K::S});
   } else {
-    const int64_t origin = F::linear ? static_cast<int64_t>(image0) * F::pixels + first
-                                     : static_cast<int64_t>(image) * (S::H * S::W);
+    const int64_t origin =
+        F::linear ? static_cast<int64_t>(image0) * F::pixels + first : static_cast<int64_t>(image) * (S::H * S::W);
     typename F::Rows rows(At{origin, image, cut.group, 0}, cut.count - first, S::R, S::S);
     fprop_windows<K>(rows, first, cut.count);
     with_x({p, rows});
   }
 }
 
-template <class K> MOPROC_INLINE void fprop_tile(const Params& p, int tile, typename FpropShape<K>::Pipe& pipe) {
+template <class K>
+MOPROC_INLINE void fprop_tile(const Params& p, int tile, typename FpropShape<K>::Pipe& pipe) {
   using F = FpropShape<K>;
   const int first = tile * K::BM;
   typename F::Product product;
@@ -102,7 +109,8 @@ template <class K> MOPROC_INLINE void fprop_tile(const Params& p, int tile, type
                             [&](int m) { return Place{true, pixel + m, image0 + (first + m) / F::pixels}; });
 }
 
-template <class K> MOPROC_INLINE void conv_fprop(const Params& p) {
+template <class K>
+MOPROC_INLINE void conv_fprop(const Params& p) {
   using F = FpropShape<K>;
   using Y = typename K::Y;
   const FpropCut<K> cut(p, static_cast<int>(blockIdx.x));

@@ -7,9 +7,10 @@
 namespace moproc {
 
 /// The shape as the kernels see it. An image of 4 channels (3 and a zero) is read as pairs of neighbouring pixels: 8
-/// channels, half the width, and every other column of taps, with a zero tap in front where the padding is odd. C: stored
-/// channels of the image; CW: the weights' own, where they are fewer.
-template <class K> struct ConvShape : K {
+/// channels, half the width, and every other column of taps, with a zero tap in front where the padding is odd. C:
+/// stored channels of the image; CW: the weights' own, where they are fewer.
+template <class K>
+struct ConvShape : K {
   static constexpr bool paired = K::C == 4;
   static constexpr int lead = paired ? K::PAD % 2 : 0;
   static constexpr int C = paired ? 8 : K::C, W = paired ? K::W / 2 : K::W;
@@ -38,7 +39,8 @@ MOPROC_INLINE uint32_t taps_inside(int first, int taps, int extent) {
 
 /// K-major windows of an image (HS, WS, CS): a line is one result pixel, its units run over (tap row, tap, channel), at
 /// most TR x TS taps. LINEAR: the only tap of pixel i is pixel i of the image.
-template <class Tile, int THREADS, int HS, int WS, int CS, int TR, int TS, bool LINEAR> struct WindowRows {
+template <class Tile, int THREADS, int HS, int WS, int CS, int TR, int TS, bool LINEAR>
+struct WindowRows {
   using U = Units<Tile, THREADS>;
   static constexpr bool one_tap = TR == 1 && TS == 1;
   static constexpr int vectors = CS / 8, bits = one_tap ? 1 : TR + TS, per_word = 32 / bits;
@@ -50,11 +52,13 @@ template <class Tile, int THREADS, int HS, int WS, int CS, int TR, int TS, bool 
   int taps_h, taps_w;  // taps in use
   int lines;           // LINEAR: pixels of the tile
   int offset[LINEAR ? 1 : U::passes];  // of the first tap, in pixels from origin
-  uint32_t inside[LINEAR ? 1 : ceil_div(U::passes, per_word)] = {};  // a field a pass: rows and columns of taps in the image
-  int shift, c;        // of this stage
+  uint32_t inside[LINEAR ? 1 : ceil_div(U::passes, per_word)] =
+      {};        // a field a pass: rows and columns of taps in the image
+  int shift, c;  // of this stage
   uint32_t need;
 
-  MOPROC_INLINE WindowRows(const At& first, int count, int h, int w) : origin(first), taps_h(h), taps_w(w), lines(count) {}
+  MOPROC_INLINE WindowRows(const At& first, int count, int h, int w)
+      : origin(first), taps_h(h), taps_w(w), lines(count) {}
   /// The line of `pass` is image origin.row + image, its first tap at (h, w).
   MOPROC_INLINE void set(int pass, int image, int h, int w) {
     if constexpr (!LINEAR) {
@@ -84,7 +88,9 @@ template <class Tile, int THREADS, int HS, int WS, int CS, int TR, int TS, bool 
     else return ((inside[pass / per_word] >> pass % per_word * bits) & need) == need && (exact || need != 0);
   }
   MOPROC_INLINE int position(int pass) const { return LINEAR ? U::line(pass) : offset[pass] + shift; }
-  MOPROC_INLINE int64_t element(int pass) const { return origin.pixel * CS + c + static_cast<int64_t>(position(pass)) * CS; }
+  MOPROC_INLINE int64_t element(int pass) const {
+    return origin.pixel * CS + c + static_cast<int64_t>(position(pass)) * CS;
+  }
   MOPROC_INLINE At at(int pass) const {
     const int pixel = valid(pass) ? position(pass) : 0;
     return {origin.pixel + pixel, origin.row + pixel / (HS * WS), origin.group, c};
@@ -92,7 +98,8 @@ template <class Tile, int THREADS, int HS, int WS, int CS, int TR, int TS, bool 
 };
 
 /// K-major rows of weights: a line is an output channel, `TAPS` elements follow each other.
-template <class Tile, int THREADS, int OUT, int TAPS> struct WeightRows {
+template <class Tile, int THREADS, int OUT, int TAPS>
+struct WeightRows {
   using U = Units<Tile, THREADS>;
   int first;  // output channel of line 0
   int unit;
@@ -116,7 +123,8 @@ MOPROC_BOTH constexpr TapRun tap_run(int a, int stride, int pad, int taps) {
 }
 
 /// Weights (OUT, R, S, C) as dgrad reads them: a line is (tap of the run, output channel), units run over c.
-template <class Tile, int THREADS, class K> struct WeightColumns {
+template <class Tile, int THREADS, class K>
+struct WeightColumns {
   using U = Units<Tile, THREADS>;
   static constexpr bool one_tap = K::OUT % Tile::lines == 0;  // in a stage
   TapRun rows, columns;
@@ -149,11 +157,12 @@ template <class Tile, int THREADS, class K> struct WeightColumns {
 
 /// Pixels [begin, end) of a group's part of an image tensor of CS channels, PIXELS an image: a line is a pixel, units
 /// run over channels.
-template <class Tile, int THREADS, int CS, int PIXELS> struct PixelLines {
+template <class Tile, int THREADS, int CS, int PIXELS>
+struct PixelLines {
   using U = Units<Tile, THREADS>;
-  At origin;       // first pixel and image of the group, group; c: channel of unit 0
+  At origin;  // first pixel and image of the group, group; c: channel of unit 0
   int begin, end;
-  int pixel;       // line 0 of this stage
+  int pixel;  // line 0 of this stage
 
   MOPROC_INLINE void step(int k) { pixel = begin + k * Tile::lines; }
   MOPROC_INLINE int c() const { return origin.c + U::unit() * 8; }
@@ -167,14 +176,15 @@ template <class Tile, int THREADS, int CS, int PIXELS> struct PixelLines {
 
 /// Windows of an image as wgrad reads them: a line is a result pixel of [begin, end) of the group, units run over
 /// (tap row, tap, channel); a thread's unit stays the same. SH, SW, PH, PW: strides and padding.
-template <class Tile, int THREADS, class K> struct WindowLines {
+template <class Tile, int THREADS, class K>
+struct WindowLines {
   using U = Units<Tile, THREADS>;
   static constexpr int vectors = K::C / 8, taps = K::R * K::S;
   static constexpr bool inside_always = taps == 1 && K::PAD_H == 0 && K::PAD_W == 0;
-  At origin;        // first pixel of x and first image of the group, group; c: channel of this thread's unit
+  At origin;  // first pixel of x and first image of the group, group; c: channel of this thread's unit
   int begin, end;
-  int r, s;         // tap of this thread's unit
-  bool exists;      // whether the unit is one of the taps'
+  int r, s;     // tap of this thread's unit
+  bool exists;  // whether the unit is one of the taps'
   int pixel;
 
   /// `first`: flat (tap, channel) position of unit 0.

@@ -1,7 +1,8 @@
 // dw[o,r,s,c] = sum over n, p, q of dy[n,p,q,o] * x[n, p*STRIDE+r-PAD, q*STRIDE+s-PAD, c]: a matrix product of M = OUT,
 // N = (r,s,c), K = pixels. Both operands lie with k across their lines, and ldmatrix transposes both. A block sums one
-// BM x BN part of dw over the pixels of one split of a group; blocks of the same pixels follow each other. Splits depend
-// on the shape of one group's part alone; phase 1 adds them in a fixed order, then the groups in a balanced tree.
+// BM x BN part of dw over the pixels of one split of a group; blocks of the same pixels follow each other. Splits
+// depend on the shape of one group's part alone; phase 1 adds them in a fixed order, then the groups in a balanced
+// tree.
 //
 // K: C, H, W, OUT, P, Q, R, S, STRIDE, PAD, CW; Operand; BM, BN, BK, STAGES, THREADS; Dy, X, DW_BUFFER (OUT, R, S, CW).
 // Params::extent[0]: splits of a group. Grid: groups * splits * ceil(OUT / BM) * ceil(columns / BN); phase 1 (unless
@@ -12,14 +13,16 @@
 
 namespace moproc {
 
-template <class K> struct WgradShape {
+template <class K>
+struct WgradShape {
   using S = ConvShape<K>;
   using Product = ProductOf<K, false, false>;
   static constexpr int loaders = Path<K>::loaders;
   static constexpr bool linear = S::columns == S::C && K::STRIDE == 1 && K::PAD == 0;
   static constexpr bool dy_by_tma = by_tma<K>(Maps<K>::dy), x_by_tma = by_tma<K>(Maps<K>::x);
   using Lines = PixelLines<typename Product::A, loaders, K::OUT, K::P * K::Q>;
-  using LoadDy = Selected<dy_by_tma, TmaPixelLines<K::BM>, Loader<typename K::Operand, typename K::Dy, typename Product::A, Lines, loaders>>;
+  using LoadDy = Selected<dy_by_tma, TmaPixelLines<K::BM>,
+                          Loader<typename K::Operand, typename K::Dy, typename Product::A, Lines, loaders>>;
   using Windows = WindowLines<typename Product::B, loaders, S>;
   using LoadX = Selected<x_by_tma, Selected<linear, TmaPixelLines<K::BN>, TmaWindowLines<S, K::BN>>,
                          Loader<typename K::Operand, typename K::X, typename Product::B, Windows, loaders, (S::R > 1)>>;
@@ -50,8 +53,10 @@ MOPROC_INLINE void wgrad_store(const Params& p, int o, int column, const float (
 
 MOPROC_INLINE float4 add(float4 a, float4 b) { return make_float4(a.x + b.x, a.y + b.y, a.z + b.z, a.w + b.w); }
 
-/// Phase 1: a block adds 32 vectors of four columns. Warps take every (warps)-th split each and are then added in order.
-template <class K> MOPROC_INLINE void wgrad_combine(const Params& p, int splits) {
+/// Phase 1: a block adds 32 vectors of four columns. Warps take every (warps)-th split each and are then added in
+/// order.
+template <class K>
+MOPROC_INLINE void wgrad_combine(const Params& p, int splits) {
   using G = WgradShape<K>;
   constexpr int warps = Path<K>::threads / 32;
   const int lane = static_cast<int>(threadIdx.x) % 32, warp = static_cast<int>(threadIdx.x) / 32;
@@ -88,7 +93,8 @@ template <class K> MOPROC_INLINE void wgrad_combine(const Params& p, int splits)
 }
 
 /// The part of dw and of the pixels that a block sums. Made anew after the main loop, as in conv_fprop.
-template <class K> struct WgradCut {
+template <class K>
+struct WgradCut {
   int splits, m0, n0, part;
   MOPROC_INLINE WgradCut(const Params& p, int block) : splits(static_cast<int>(p.extent[0])) {
     using G = WgradShape<K>;
@@ -101,7 +107,8 @@ template <class K> struct WgradCut {
 };
 
 /// The split's pixels of the group, in stages.
-template <class K> struct WgradPixels {
+template <class K>
+struct WgradPixels {
   int images, group, begin, end, stages;
   MOPROC_INLINE WgradPixels(const Params& p, const WgradCut<K>& cut)
       : images(static_cast<int>(p.rows) / static_cast<int>(p.groups)), group(cut.part / cut.splits) {
@@ -116,7 +123,8 @@ template <class K> struct WgradPixels {
 };
 
 /// Calls use(dy, x) with what brings the operands of the block's part.
-template <class K, class Use> MOPROC_INLINE void wgrad_operands(const Params& p, Use use) {
+template <class K, class Use>
+MOPROC_INLINE void wgrad_operands(const Params& p, Use use) {
   using G = WgradShape<K>;
   using S = typename G::S;
   const WgradCut<K> cut(p, block_anew());
@@ -141,7 +149,8 @@ template <class K, class Use> MOPROC_INLINE void wgrad_operands(const Params& p,
   }
 }
 
-template <class K> MOPROC_INLINE void conv_wgrad(const Params& p) {
+template <class K>
+MOPROC_INLINE void conv_wgrad(const Params& p) {
   using G = WgradShape<K>;
   using S = typename G::S;
   if (p.phase == 1) return wgrad_combine<K>(p, static_cast<int>(p.extent[0]));

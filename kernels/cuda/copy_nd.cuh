@@ -4,9 +4,9 @@
 // innermost lines that are contiguous and aligned on both sides move in units of 16 bytes. Memory bound where the
 // innermost axis is contiguous, else bound by sectors.
 //
-// Grid: copy_tasks<K>(part, rows) of all parts one after the other. Constants: ELEMENT_BYTES (1, 2, 4 or 8), PARTS, THREADS (256),
-// DIMS, X_STRIDES, Y_STRIDES (six a part, outermost first, in elements; unused axes are 1 long; the outermost one is
-// Params::rows long in every part, whatever DIMS says), X_OFFSETS, Y_OFFSETS (one a part), X_BUFFER or
+// Grid: copy_tasks<K>(part, rows) of all parts one after the other. Constants: ELEMENT_BYTES (1, 2, 4 or 8), PARTS,
+// THREADS (256), DIMS, X_STRIDES, Y_STRIDES (six a part, outermost first, in elements; unused axes are 1 long; the
+// outermost one is Params::rows long in every part, whatever DIMS says), X_OFFSETS, Y_OFFSETS (one a part), X_BUFFER or
 // XS_BUFFERS[PARTS] and XS_COUNT, Y_BUFFER. Fewer than 2^31 elements a part.
 #pragma once
 
@@ -17,35 +17,44 @@ namespace moproc {
 constexpr int64_t copy_elements = 4096;
 
 /// Elements of a part for each entry of the outermost axis.
-template <class K> MOPROC_BOTH constexpr int64_t copy_inner(int part) {
+template <class K>
+MOPROC_BOTH constexpr int64_t copy_inner(int part) {
   const int64_t* d = K::DIMS + part * 6;
   return d[1] * d[2] * d[3] * d[4] * d[5];
 }
 MOPROC_BOTH constexpr int64_t copy_blocks(int64_t inner, int64_t rows) { return ceil_div(rows * inner, copy_elements); }
 /// Blocks of a part; for the host (device code has no arrays of K at run time).
-template <class K> constexpr int64_t copy_tasks(int part, int64_t rows) {
+template <class K>
+constexpr int64_t copy_tasks(int part, int64_t rows) {
   return copy_blocks(copy_inner<K>(part), rows);
 }
 
-template <int BYTES> struct CopyUnit;
-template <> struct CopyUnit<1> {
+template <int BYTES>
+struct CopyUnit;
+template <>
+struct CopyUnit<1> {
   using type = uint8_t;
 };
-template <> struct CopyUnit<2> {
+template <>
+struct CopyUnit<2> {
   using type = uint16_t;
 };
-template <> struct CopyUnit<4> {
+template <>
+struct CopyUnit<4> {
   using type = uint32_t;
 };
-template <> struct CopyUnit<8> {
+template <>
+struct CopyUnit<8> {
   using type = uint64_t;
 };
-template <> struct CopyUnit<16> {
+template <>
+struct CopyUnit<16> {
   using type = uint4;
 };
 
 /// Elements that move as one: 16 bytes of them where every line of the part allows it, else one.
-template <class K, int PART> MOPROC_BOTH constexpr int copy_width() {
+template <class K, int PART>
+MOPROC_BOTH constexpr int copy_width() {
   constexpr int64_t width = 16 / K::ELEMENT_BYTES;
   const int64_t *d = K::DIMS + PART * 6, *xs = K::X_STRIDES + PART * 6, *ys = K::Y_STRIDES + PART * 6;
   if (xs[5] != 1 || ys[5] != 1 || d[5] % width != 0) return 1;
@@ -55,7 +64,8 @@ template <class K, int PART> MOPROC_BOTH constexpr int copy_width() {
   return static_cast<int>(width);
 }
 
-template <class K, int PART> MOPROC_BOTH constexpr int copy_source() {
+template <class K, int PART>
+MOPROC_BOTH constexpr int copy_source() {
   if constexpr (requires { K::XS_COUNT; }) {
     static_assert(K::XS_COUNT == K::PARTS, "copy_nd: a buffer for each part");
     return K::XS_BUFFERS[PART];
@@ -82,7 +92,8 @@ MOPROC_INLINE void copy_place(uint32_t left, int64_t& x_at, int64_t& y_at) {
 }
 
 /// Block `task` of a part.
-template <class K, int PART> MOPROC_INLINE void copy_part(const Params& p, int64_t task, int64_t inner) {
+template <class K, int PART>
+MOPROC_INLINE void copy_part(const Params& p, int64_t task, int64_t inner) {
   constexpr int width = copy_width<K, PART>(), source = copy_source<K, PART>();
   constexpr int64_t x_offset = K::X_OFFSETS[PART] / width, y_offset = K::Y_OFFSETS[PART] / width;
   using T = typename CopyUnit<K::ELEMENT_BYTES * width>::type;
@@ -103,7 +114,8 @@ template <class K, int PART> MOPROC_INLINE void copy_part(const Params& p, int64
       [&](int64_t, const Moved& m) { y[m.to] = m.value; });
 }
 
-template <class K> __device__ void copy_nd(const Params& p) {
+template <class K>
+__device__ void copy_nd(const Params& p) {
   int64_t task = blockIdx.x;
   static_for<K::PARTS>([&](auto part) {
     constexpr int index = decltype(part)::value;

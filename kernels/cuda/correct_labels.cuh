@@ -28,7 +28,8 @@ MOPROC_INLINE Best better(Best a, Best b) {
   return a.score > b.score ? a : b;
 }
 
-template <class K> __device__ void correct_labels(const Params& p) {
+template <class K>
+__device__ void correct_labels(const Params& p) {
   using R = Row<K::COLUMNS>;
   static_assert(K::THREADS == row_block_threads, "correct_labels: blocks of 256 threads");
   const int64_t r = R::index();
@@ -39,7 +40,9 @@ template <class K> __device__ void correct_labels(const Params& p) {
   const float max_a = R::max_of(a), max_b = R::max_of(b);
   const Vec sum_a(R::sum([&](int base) { return R::exponentials(a, base, max_a); }));
   const Vec sum_b(R::sum([&](int base) { return R::exponentials(b, base, max_b); }));
-  const auto mix = [&](Vec ea, Vec eb) { return Vec(alpha) * (ea / sum_a) + Vec(__fsub_rn(1.0f, alpha)) * (eb / sum_b); };
+  const auto mix = [&](Vec ea, Vec eb) {
+    return Vec(alpha) * (ea / sum_a) + Vec(__fsub_rn(1.0f, alpha)) * (eb / sum_b);
+  };
 
   Best mine{__int_as_float(static_cast<int>(0xff800000u)), 0};
   R::rounds([&](int base) {

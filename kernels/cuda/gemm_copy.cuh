@@ -14,7 +14,8 @@
 namespace moproc {
 
 /// How the threads of a block share the units of a tile: a thread keeps its place in the line from pass to pass.
-template <class Tile, int THREADS> struct Units {
+template <class Tile, int THREADS>
+struct Units {
   static constexpr int per_line = Tile::width / 8, lines = THREADS / per_line;
   static constexpr int passes = ceil_div(Tile::lines, lines);
   static_assert(Tile::width % 8 == 0 && THREADS % per_line == 0, "threads keep their place in a line");
@@ -34,16 +35,22 @@ template <class Tile, int THREADS> struct Units {
 };
 
 /// Tensors of its own size that an operand's prologue reads.
-template <class X> MOPROC_BOTH constexpr int reads_of_operand() {
+template <class X>
+MOPROC_BOTH constexpr int reads_of_operand() {
   if constexpr (requires { X::reads; }) return X::reads;
   else return 1;
 }
-template <class X> inline constexpr int reads_of = reads_of_operand<X>();
+template <class X>
+inline constexpr int reads_of = reads_of_operand<X>();
 
 /// An operand that is used as it is stored.
-template <int BUFFER> struct Plain { static constexpr int buffer = BUFFER; };
+template <int BUFFER>
+struct Plain {
+  static constexpr int buffer = BUFFER;
+};
 
-template <class Operand> MOPROC_INLINE void pack_unit(uint4 (&to)[Operand::bytes / 2], const Vec& v) {
+template <class Operand>
+MOPROC_INLINE void pack_unit(uint4 (&to)[Operand::bytes / 2], const Vec& v) {
   if constexpr (Operand::bytes == 2) {
     to[0] = narrow8(v);
   } else {
@@ -53,7 +60,8 @@ template <class Operand> MOPROC_INLINE void pack_unit(uint4 (&to)[Operand::bytes
 }
 
 /// Moves one operand. CACHED: neighbouring stages read the same lines again.
-template <class Operand, class X, class Tile, class Source, int THREADS, bool CACHED = false> struct Loader {
+template <class Operand, class X, class Tile, class Source, int THREADS, bool CACHED = false>
+struct Loader {
   using U = Units<Tile, THREADS>;
   static constexpr bool plain = X::buffer >= 0;
   static constexpr int parts = Operand::bytes / 2;  // 16-byte chunks of a unit

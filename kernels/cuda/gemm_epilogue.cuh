@@ -16,14 +16,16 @@ struct Place {
   int64_t pixel, row;
 };
 
-/// Stores tiles of K::BM x K::BN results with C channels in all, through shared memory from byte SCRATCH. Y::operand_words:
-/// registers that what Y::store reads takes. All workers of the block take part.
-template <class K, class Y, int C, int SCRATCH = 0> struct Epilogue {
-  static constexpr int workers = Path<K>::workers, vectors = K::BN / 8, lines = workers / vectors, passes = ceil_div(K::BM, lines);
+/// Stores tiles of K::BM x K::BN results with C channels in all, through shared memory from byte SCRATCH.
+/// Y::operand_words: registers that what Y::store reads takes. All workers of the block take part.
+template <class K, class Y, int C, int SCRATCH = 0>
+struct Epilogue {
+  static constexpr int workers = Path<K>::workers, vectors = K::BN / 8, lines = workers / vectors,
+                       passes = ceil_div(K::BM, lines);
   static constexpr int values = partial_values<Y>, sums = Y::sums;
   static constexpr int staged_bytes = K::BM * K::BN * 4, reduced_bytes = values * lines * K::BN * 4;
   static constexpr int scratch_bytes = larger(staged_bytes, reduced_bytes);
-  static constexpr int state_bytes = values > 0 ? values * K::BN * 4 + 16 : 0;
+  static constexpr int state_bytes = values > 0 ? values* K::BN * 4 + 16 : 0;
   /// Rows of a thread in flight: what their operands and results take must fit beside the sums.
   static constexpr int most_rows = Y::operand_words <= 4 ? 4 : Y::operand_words <= 28 ? 2 : 1;
   static_assert(workers % vectors == 0 && K::BN <= workers, "a thread keeps its channels");
@@ -48,8 +50,8 @@ template <class K, class Y, int C, int SCRATCH = 0> struct Epilogue {
     }
   }
 
-  /// Stores a tile of `rows` rows, place(m) of each, and adds it to the run. DENSE: all rows are valid. Shared memory is
-  /// free before and after.
+  /// Stores a tile of `rows` rows, place(m) of each, and adds it to the run. DENSE: all rows are valid. Shared memory
+  /// is free before and after.
   template <bool DENSE, class Product, class PlaceOf>
   MOPROC_INLINE void tile(const Params& p, const Product& product, int64_t group, int rows, PlaceOf place) {
     product.each_pair([](int row, int column, float x, float y) {
@@ -83,7 +85,8 @@ template <class K, class Y, int C, int SCRATCH = 0> struct Epilogue {
     if constexpr (values > 0) {
       const int column = thread_anew();
       if (column >= K::BN || column0 + column >= C) return;
-      float* const to = tile_partial<Y, C>(p, 0, 0, *reinterpret_cast<const int*>(state + values * K::BN), column0 + column);
+      float* const to =
+          tile_partial<Y, C>(p, 0, 0, *reinterpret_cast<const int*>(state + values * K::BN), column0 + column);
 #pragma unroll
       for (int v = 0; v < values; ++v) to[v * padded_channels(C)] = state[v * K::BN + column];
     }
@@ -91,7 +94,8 @@ template <class K, class Y, int C, int SCRATCH = 0> struct Epilogue {
 
  private:
   /// From the staged tile.
-  template <bool DENSE, class PlaceOf> MOPROC_INLINE void finish(const Params& p, int64_t group, int rows, PlaceOf place) {
+  template <bool DENSE, class PlaceOf>
+  MOPROC_INLINE void finish(const Params& p, int64_t group, int rows, PlaceOf place) {
     Vec sum[values > 0 ? values : 1];
     Vec mean;
     int pass = 0;
@@ -133,7 +137,8 @@ template <class K, class Y, int C, int SCRATCH = 0> struct Epilogue {
     Vec y;
 #pragma unroll
     for (int half = 0; half < 2; ++half) {
-      const float4 x = *reinterpret_cast<const float4*>(shared_memory + SCRATCH + staged_at(row, vector() * 8 + 4 * half));
+      const float4 x =
+          *reinterpret_cast<const float4*>(shared_memory + SCRATCH + staged_at(row, vector() * 8 + 4 * half));
       y.x[4 * half] = x.x, y.x[4 * half + 1] = x.y, y.x[4 * half + 2] = x.z, y.x[4 * half + 3] = x.w;
     }
     return y;

@@ -1,6 +1,6 @@
 // The two ways a block makes its part of a matrix product. Everywhere: all threads copy operands (cp.async), multiply
-// (mma.sync) and store. On sm_90a, where K has HOPPER_WORKERS: warp groups of workers multiply (wgmma) and store, while a
-// further warp group brings operands for the next stages, of this tile and of those after it.
+// (mma.sync) and store. On sm_90a, where K has HOPPER_WORKERS: warp groups of workers multiply (wgmma) and store, while
+// a further warp group brings operands for the next stages, of this tile and of those after it.
 #pragma once
 
 #include "cuda/primitives.cuh"
@@ -8,36 +8,43 @@
 namespace moproc {
 
 #if defined(MOPROC_SM90)
-template <class K> inline constexpr bool is_hopper = requires { K::HOPPER_WORKERS; };
+template <class K>
+inline constexpr bool is_hopper = requires { K::HOPPER_WORKERS; };
 #else
-template <class K> inline constexpr bool is_hopper = false;
+template <class K>
+inline constexpr bool is_hopper = false;
 #endif
 
 /// Threads that multiply and store, threads that load, threads of the block; stages in shared memory, terms of each.
-template <class K, bool = is_hopper<K>> struct Path {
+template <class K, bool = is_hopper<K>>
+struct Path {
   static constexpr int workers = K::THREADS, loaders = K::THREADS, threads = K::THREADS;
   static constexpr int stages = K::STAGES, terms = K::BK;
 };
-template <class K> struct Path<K, true> {
+template <class K>
+struct Path<K, true> {
   static constexpr int workers = K::HOPPER_WORKERS, loaders = 128, threads = workers + loaders;
   static constexpr int stages = K::HOPPER_STAGES, terms = 64;
   static_assert(workers % 128 == 0, "workers are warp groups");
 };
 
 /// Blocks that a multiprocessor is to hold.
-template <class K> MOPROC_BOTH constexpr int path_blocks() {
+template <class K>
+MOPROC_BOTH constexpr int path_blocks() {
   if constexpr (is_hopper<K>) return K::HOPPER_BLOCKS;
   else return K::BLOCKS;
 }
 
 /// A barrier of all workers.
-template <class K> MOPROC_INLINE void sync_workers() {
+template <class K>
+MOPROC_INLINE void sync_workers() {
   if constexpr (is_hopper<K>) named_barrier(1, Path<K>::workers);
   else __syncthreads();
 }
 
 /// Whether a launch brings `bytes` of dynamic shared memory, where K says what it brings.
-template <class K> MOPROC_BOTH constexpr bool brings_shared(int bytes) {
+template <class K>
+MOPROC_BOTH constexpr bool brings_shared(int bytes) {
   if constexpr (!is_hopper<K> && requires { K::SHARED_BYTES; }) return K::SHARED_BYTES == bytes;
   else if constexpr (is_hopper<K> && requires { K::HOPPER_SHARED_BYTES; }) return K::HOPPER_SHARED_BYTES == bytes;
   else return true;

@@ -1,6 +1,6 @@
 // How the loading warp group and the workers of a block share stages of operands on sm_90a. A stage is full when its
-// barrier has seen every loading thread and every byte from TMA, and empty when every worker warp has read it. Both sides
-// walk through the stages in the same order, from tile to tile, and so never need to be told where they are.
+// barrier has seen every loading thread and every byte from TMA, and empty when every worker warp has read it. Both
+// sides walk through the stages in the same order, from tile to tile, and so never need to be told where they are.
 #pragma once
 
 #include "cuda/gemm_copy.cuh"
@@ -9,16 +9,21 @@
 namespace moproc {
 
 /// How an operand comes: brought by TMA, copied by threads as it is stored, or through registers and its prologue.
-template <class Load> inline constexpr bool comes_by_tma = requires { Load::tma; };
-template <class Load> MOPROC_BOTH constexpr int held_loads() {
+template <class Load>
+inline constexpr bool comes_by_tma = requires { Load::tma; };
+template <class Load>
+MOPROC_BOTH constexpr int held_loads() {
   if constexpr (comes_by_tma<Load>) return 0;
   else return Load::loads;
 }
-template <class Load> inline constexpr bool is_held = held_loads<Load>() > 0;
-template <class Load> inline constexpr bool is_copied = !comes_by_tma<Load> && !is_held<Load>;
+template <class Load>
+inline constexpr bool is_held = held_loads<Load>() > 0;
+template <class Load>
+inline constexpr bool is_copied = !comes_by_tma<Load> && !is_held<Load>;
 
 /// One side's place in the stages of K; barriers lie at byte BARRIERS of shared memory.
-template <class K, class Product, class LoadA, class LoadB, int BARRIERS> struct Pipeline {
+template <class K, class Product, class LoadA, class LoadB, int BARRIERS>
+struct Pipeline {
   static constexpr int stages = Path<K>::stages, bytes = 2 * 8 * stages;  // bytes: of the barriers
   static constexpr bool copies = is_copied<LoadA> || is_copied<LoadB>, holds = is_held<LoadA> || is_held<LoadB>;
   static constexpr bool tma = comes_by_tma<LoadA> || comes_by_tma<LoadB>, only_tma = !copies && !holds;
@@ -93,8 +98,14 @@ template <class K, class Product, class LoadA, class LoadB, int BARRIERS> struct
 
  private:
   struct Nothing {};
-  template <class Load, bool = comes_by_tma<Load>> struct Held { using type = typename Load::Held; };
-  template <class Load> struct Held<Load, true> { using type = Nothing; };
+  template <class Load, bool = comes_by_tma<Load>>
+  struct Held {
+    using type = typename Load::Held;
+  };
+  template <class Load>
+  struct Held<Load, true> {
+    using type = Nothing;
+  };
 
   MOPROC_INLINE static uint32_t full(int i) { return shared_address(BARRIERS + 8 * i); }
   MOPROC_INLINE static uint32_t empty(int i) { return shared_address(BARRIERS + 8 * (stages + i)); }
@@ -104,7 +115,8 @@ template <class K, class Product, class LoadA, class LoadB, int BARRIERS> struct
   MOPROC_INLINE static void release(int i) {
     if (threadIdx.x % 32 == 0) mbarrier_arrive(empty(i));
   }
-  template <class Load> MOPROC_INLINE static int tma_bytes(const Load& load, int k) {
+  template <class Load>
+  MOPROC_INLINE static int tma_bytes(const Load& load, int k) {
     if constexpr (comes_by_tma<Load>) return load.bytes(k);
     else return 0;
   }
@@ -120,16 +132,26 @@ template <class K, class Product, class LoadA, class LoadB, int BARRIERS> struct
   }
 };
 
-template <bool FIRST, class A, class B> struct Select { using type = A; };
-template <class A, class B> struct Select<false, A, B> { using type = B; };
-template <bool FIRST, class A, class B> using Selected = typename Select<FIRST, A, B>::type;
+template <bool FIRST, class A, class B>
+struct Select {
+  using type = A;
+};
+template <class A, class B>
+struct Select<false, A, B> {
+  using type = B;
+};
+template <bool FIRST, class A, class B>
+using Selected = typename Select<FIRST, A, B>::type;
 
-/// A block's product on its path, and where things lie in shared memory: stages; on sm_90a after them, else in their place,
-/// what the epilogue needs between tiles (EPILOGUE bytes); what it keeps (STATE bytes); barriers of the stages.
+/// A block's product on its path, and where things lie in shared memory: stages; on sm_90a after them, else in their
+/// place, what the epilogue needs between tiles (EPILOGUE bytes); what it keeps (STATE bytes); barriers of the stages.
 template <class K, bool A_K_MAJOR, bool B_K_MAJOR>
-using ProductOf = Selected<is_hopper<K>, WarpGroupProduct<K, A_K_MAJOR, B_K_MAJOR>, BlockProduct<K, A_K_MAJOR, B_K_MAJOR>>;
-template <class K, class Product> inline constexpr int scratch_at = is_hopper<K> ? Path<K>::stages * Product::stage_bytes : 0;
-template <class K, class Product, int EPILOGUE, int STATE> struct BlockMemory {
+using ProductOf =
+    Selected<is_hopper<K>, WarpGroupProduct<K, A_K_MAJOR, B_K_MAJOR>, BlockProduct<K, A_K_MAJOR, B_K_MAJOR>>;
+template <class K, class Product>
+inline constexpr int scratch_at = is_hopper<K> ? Path<K>::stages * Product::stage_bytes : 0;
+template <class K, class Product, int EPILOGUE, int STATE>
+struct BlockMemory {
   static constexpr int stages = Path<K>::stages * Product::stage_bytes;
   static constexpr int state_at = is_hopper<K> ? stages + EPILOGUE : static_cast<int>(larger(stages, EPILOGUE));
   static constexpr int barriers_at = state_at + STATE;

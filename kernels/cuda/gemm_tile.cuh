@@ -21,7 +21,8 @@ struct Tf32x3 {
 };
 
 /// LINES lines of WIDTH elements of BYTES bytes.
-template <int BYTES, int LINES, int WIDTH> struct SharedTile {
+template <int BYTES, int LINES, int WIDTH>
+struct SharedTile {
   static constexpr int lines = LINES, width = WIDTH, chunks = WIDTH * BYTES / 16, bytes = LINES * WIDTH * BYTES;
   static constexpr int line_bytes = chunks * 16;
   static_assert(chunks % 2 == 0, "a line is at least one step of a product");
@@ -32,9 +33,10 @@ template <int BYTES, int LINES, int WIDTH> struct SharedTile {
   }
 };
 
-/// Reads the parts of an operand: COUNT parts of 16 rows of A or columns of B, from `first`, and steps of 32 bytes of k.
-/// Each lane keeps one address: steps and parts differ from it by an offset or, inside a line, in a few bits.
-template <class Tile, int BYTES, bool K_MAJOR, bool IS_B, int COUNT> struct PartReader {
+/// Reads the parts of an operand: COUNT parts of 16 rows of A or columns of B, from `first`, and steps of 32 bytes of
+/// k. Each lane keeps one address: steps and parts differ from it by an offset or, inside a line, in a few bits.
+template <class Tile, int BYTES, bool K_MAJOR, bool IS_B, int COUNT>
+struct PartReader {
   static constexpr bool words = !K_MAJOR && BYTES == 4;
   static_assert(K_MAJOR || (COUNT & (COUNT - 1)) == 0, "parts of a line are told apart by bits");
   int lane_at;  // words: first position across k
@@ -47,7 +49,8 @@ template <class Tile, int BYTES, bool K_MAJOR, bool IS_B, int COUNT> struct Part
     else if constexpr (K_MAJOR) lane_at = Tile::at(first + j + 8 * across, along);
     else lane_at = Tile::at(j + 8 * along, first / 8 + across);
   }
-  /// Part `part` of step `step` of the tile at byte `tile` of shared memory: A's registers, or b0 and b1 of both halves.
+  /// Part `part` of step `step` of the tile at byte `tile` of shared memory: A's registers, or b0 and b1 of both
+  /// halves.
   MOPROC_INLINE void read(uint32_t (&r)[4], int tile, int step, int part) const {
     if constexpr (words) {
       const int lane = static_cast<int>(threadIdx.x) % 32;
@@ -112,7 +115,8 @@ MOPROC_BOTH constexpr int warp_rows(int bm, int bn, int warps) {
 }
 
 /// The BM x BN result of a block in registers, BK terms at a time.
-template <class K, bool A_K_MAJOR, bool B_K_MAJOR> struct BlockProduct {
+template <class K, bool A_K_MAJOR, bool B_K_MAJOR>
+struct BlockProduct {
   using Operand = typename K::Operand;
   static constexpr int bytes = Operand::bytes, steps = K::BK * bytes / 32, threads = K::THREADS;
   using A = SharedTile<bytes, A_K_MAJOR ? K::BM : K::BK, A_K_MAJOR ? K::BK : K::BM>;
@@ -157,7 +161,8 @@ template <class K, bool A_K_MAJOR, bool B_K_MAJOR> struct BlockProduct {
   }
 
   /// Calls f(row, column, d, d of the next column) for every pair of neighbours this thread holds.
-  template <class F> MOPROC_INLINE void each_pair(F f) const {
+  template <class F>
+  MOPROC_INLINE void each_pair(F f) const {
     const int thread = thread_anew(), lane = thread % 32;
     const int m = row0(thread) + lane / 4, n = column0(thread) + lane % 4 * 2;
 #pragma unroll

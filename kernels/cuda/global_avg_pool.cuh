@@ -11,7 +11,8 @@ namespace moproc {
 
 constexpr int average_run = 64;
 
-template <class K> __device__ void global_avg_pool(const Params& p) {
+template <class K>
+__device__ void global_avg_pool(const Params& p) {
   using Y = typename K::Y;
   static_assert(consistent<Y> && partial_values<Y> == 0, "global_avg_pool: this template takes no channel sums");
   static_assert(K::THREADS == pool_threads, "global_avg_pool: blocks of 256 threads");
@@ -27,8 +28,7 @@ template <class K> __device__ void global_avg_pool(const Params& p) {
     const int end = static_cast<int>(smaller(i + average_run, K::PIXELS));
     Vec run;
 #pragma unroll 8
-    for (int j = i; j < end; ++j)
-      run = run + operand<typename K::X, K::C>(p, At{n * K::PIXELS + j, n, g, c}, lanes);
+    for (int j = i; j < end; ++j) run = run + operand<typename K::X, K::C>(p, At{n * K::PIXELS + j, n, g, c}, lanes);
     sum = sum + run;
   }
   Y::store(p, At{n, n, g, c}, lanes, sum / Vec(static_cast<float>(K::PIXELS)), none);

@@ -12,7 +12,8 @@ namespace moproc {
 constexpr int64_t group_sum_chunk = 2048;
 
 /// Groups FIRST .. FIRST + N of a vector: the left half of the tree is the largest power of two below N.
-template <int FIRST, int N, int64_t REST> MOPROC_INLINE Vec group_tree(const float* x, int lanes) {
+template <int FIRST, int N, int64_t REST>
+MOPROC_INLINE Vec group_tree(const float* x, int lanes) {
   if constexpr (N == 1) {
     return load_as<float, REST % 8 == 0>(x + FIRST * REST, lanes);
   } else {
@@ -26,7 +27,8 @@ template <int FIRST, int N, int64_t REST> MOPROC_INLINE Vec group_tree(const flo
   }
 }
 
-template <class K> __device__ void group_sum(const Params& p) {
+template <class K>
+__device__ void group_sum(const Params& p) {
   static_assert(K::THREADS * 8 == group_sum_chunk, "group_sum: blocks of 256 threads");
   const int64_t e = blockIdx.x * group_sum_chunk + threadIdx.x * 8;
   if (e >= K::REST) return;

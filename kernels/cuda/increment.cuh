@@ -8,7 +8,8 @@
 
 namespace moproc {
 
-template <class K> __device__ void increment(const Params& p) {
+template <class K>
+__device__ void increment(const Params& p) {
   const int64_t more = *in<float>(p, K::FINITE_BUFFER) != 0.0f ? 1 : 0;
   for (int64_t i = threadIdx.x * K::STRIDE; i < p.rows; i += K::THREADS * K::STRIDE)
     out<int64_t>(p, K::Y_BUFFER)[i] = in<int64_t>(p, K::X_BUFFER)[i] + more;

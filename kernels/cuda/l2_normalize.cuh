@@ -8,7 +8,8 @@
 namespace moproc {
 
 /// Euclidean norm of a row.
-template <int COLUMNS> MOPROC_INLINE float row_norm(const float* x) {
+template <int COLUMNS>
+MOPROC_INLINE float row_norm(const float* x) {
   using R = Row<COLUMNS>;
   return __fsqrt_rn(R::sum([&](int base) {
     const Vec v = R::load(x, base, 0.0f);
@@ -16,7 +17,8 @@ template <int COLUMNS> MOPROC_INLINE float row_norm(const float* x) {
   }));
 }
 
-template <class K> __device__ void l2_normalize(const Params& p) {
+template <class K>
+__device__ void l2_normalize(const Params& p) {
   using R = Row<K::COLUMNS>;
   static_assert(K::EPS > 0, "l2_normalize: EPS must be a positive float");
   static_assert(K::THREADS == row_block_threads, "l2_normalize: blocks of 256 threads");

@@ -8,7 +8,8 @@
 
 namespace moproc {
 
-template <class K> __device__ void l2_normalize_grad(const Params& p) {
+template <class K>
+__device__ void l2_normalize_grad(const Params& p) {
   using R = Row<K::COLUMNS>;
   static_assert(K::EPS > 0, "l2_normalize_grad: EPS must be a positive float");
   static_assert(K::THREADS == row_block_threads, "l2_normalize_grad: blocks of 256 threads");
@@ -22,9 +23,8 @@ template <class K> __device__ void l2_normalize_grad(const Params& p) {
   const Vec by(shorter ? eps : norm);
   const float dot = R::sum([&](int base) { return R::load(x, base, 0.0f) / by * R::load(dy, base, 0.0f); });
   const Vec along(shorter ? 0.0f : dot);
-  R::rounds([&](int base) {
-    R::store(dx, base, (R::load(dy, base, 0.0f) - R::load(x, base, 0.0f) / by * along) / by);
-  });
+  R::rounds(
+      [&](int base) { R::store(dx, base, (R::load(dy, base, 0.0f) - R::load(x, base, 0.0f) / by * along) / by); });
 }
 
 }  // namespace moproc

@@ -40,21 +40,26 @@ struct At {
   int* held_count = nullptr;   // apart from the slots: only so does the compiler see their indices as constants
 };
 
-template <class T> struct Element;
-template <> struct Element<float> {
+template <class T>
+struct Element;
+template <>
+struct Element<float> {
   static MOPROC_INLINE Vec read(const float* p) { return load(p); }
   static MOPROC_INLINE Vec read(const float* p, int lanes) { return load(p, lanes); }
 };
-template <> struct Element<bf16> {
+template <>
+struct Element<bf16> {
   static MOPROC_INLINE Vec read(const bf16* p) { return load_bf16(p); }
   static MOPROC_INLINE Vec read(const bf16* p, int lanes) { return load_bf16(p, lanes); }
 };
-template <> struct Element<uint8_t> {
+template <>
+struct Element<uint8_t> {
   static MOPROC_INLINE Vec read(const uint8_t* p) { return load_u8(p); }
   static MOPROC_INLINE Vec read(const uint8_t* p, int lanes) { return load_u8(p, lanes); }
 };
 
-template <class T, bool ALIGNED> MOPROC_INLINE Vec load_as(const T* p, int lanes) {
+template <class T, bool ALIGNED>
+MOPROC_INLINE Vec load_as(const T* p, int lanes) {
   if constexpr (ALIGNED)
     if (lanes == Vec::width) return Element<T>::read(p);
   return Element<T>::read(p, lanes);
@@ -64,27 +69,33 @@ MOPROC_INLINE float load_one(const bf16* p) { return widen(*p); }
 MOPROC_INLINE float load_one(const uint8_t* p) { return static_cast<float>(*p); }
 
 /// Element (pixel, c) of a tensor with the domain's own shape and C channels.
-template <class T, int C> MOPROC_INLINE Vec full(const Params& p, int k, const At& i, int lanes) {
+template <class T, int C>
+MOPROC_INLINE Vec full(const Params& p, int k, const At& i, int lanes) {
   return load_as<T, C % 8 == 0>(in<T>(p, k) + i.pixel * C + i.c, lanes);
 }
 /// (c): one value a channel.
-template <class T> MOPROC_INLINE Vec channel(const Params& p, int k, const At& i, int lanes) {
+template <class T>
+MOPROC_INLINE Vec channel(const Params& p, int k, const At& i, int lanes) {
   return load_as<T, true>(in<T>(p, k) + i.c, lanes);
 }
 /// (g, c): one value a group of rows and channel.
-template <class T, int C> MOPROC_INLINE Vec group_channel(const Params& p, int k, const At& i, int lanes) {
+template <class T, int C>
+MOPROC_INLINE Vec group_channel(const Params& p, int k, const At& i, int lanes) {
   return load_as<T, C % 8 == 0>(in<T>(p, k) + i.group * C + i.c, lanes);
 }
 /// (n, c): one value a row and channel, the same for all pixels of the row.
-template <class T, int C> MOPROC_INLINE Vec row_channel(const Params& p, int k, const At& i, int lanes) {
+template <class T, int C>
+MOPROC_INLINE Vec row_channel(const Params& p, int k, const At& i, int lanes) {
   return load_as<T, C % 8 == 0>(in<T>(p, k) + i.row * C + i.c, lanes);
 }
 /// (n): one value a row.
-template <class T> MOPROC_INLINE Vec row(const Params& p, int k, const At& i, int) {
+template <class T>
+MOPROC_INLINE Vec row(const Params& p, int k, const At& i, int) {
   return Vec(load_one(in<T>(p, k) + i.row));
 }
 /// (): one value.
-template <class T> MOPROC_INLINE Vec scalar(const Params& p, int k, const At&, int) {
+template <class T>
+MOPROC_INLINE Vec scalar(const Params& p, int k, const At&, int) {
   return Vec(load_one(in<T>(p, k)));
 }
 /// A constant a channel, from a table in the emitted file: `__device__ const float values[]` at namespace scope.
@@ -111,15 +122,18 @@ MOPROC_INLINE void store_one(bf16* p, float x) { *p = narrow(x); }
 /// Whole numbers below 2^24 (constant labels).
 MOPROC_INLINE void store_one(int64_t* p, float x) { *p = static_cast<int64_t>(x); }
 
-template <class T> struct IsInteger64 {
+template <class T>
+struct IsInteger64 {
   static constexpr bool value = false;
 };
-template <> struct IsInteger64<int64_t> {
+template <>
+struct IsInteger64<int64_t> {
   static constexpr bool value = true;
 };
 
 /// Stores element (pixel, c) of an f32, bf16 or i64 tensor with the domain's own shape; bf16 rounds to nearest even.
-template <class T, int C> MOPROC_INLINE void put(const Params& p, int k, const At& i, int lanes, Vec v) {
+template <class T, int C>
+MOPROC_INLINE void put(const Params& p, int k, const At& i, int lanes, Vec v) {
   T* const at = out<T>(p, k) + i.pixel * C + i.c;
   if constexpr (C % 8 == 0 && !IsInteger64<T>::value)
     if (lanes == Vec::width) return put_all(i, at, v);
@@ -129,8 +143,15 @@ template <class T, int C> MOPROC_INLINE void put(const Params& p, int k, const A
 }
 
 /// The value as a tensor of type T holds it: what everything after a put of v is to use.
-template <class T> MOPROC_INLINE Vec rounded(Vec v);
-template <> MOPROC_INLINE Vec rounded<float>(Vec v) { return v; }
-template <> MOPROC_INLINE Vec rounded<bf16>(Vec v) { return widen8(narrow8(v)); }
+template <class T>
+MOPROC_INLINE Vec rounded(Vec v);
+template <>
+MOPROC_INLINE Vec rounded<float>(Vec v) {
+  return v;
+}
+template <>
+MOPROC_INLINE Vec rounded<bf16>(Vec v) {
+  return widen8(narrow8(v));
+}
 
 }  // namespace moproc

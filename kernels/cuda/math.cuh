@@ -13,7 +13,8 @@ struct Split {
   Vec m, e;
 };
 MOPROC_INLINE Split split(Vec x) {
-  constexpr unsigned sqrt_half = 0x3f3504f3;  // unsigned: of what is not positive the difference wraps, and log drops it
+  constexpr unsigned sqrt_half =
+      0x3f3504f3;  // unsigned: of what is not positive the difference wraps, and log drops it
   Split r;
 #pragma unroll
   for (int i = 0; i < 8; ++i) {
@@ -86,8 +87,7 @@ MOPROC_INLINE Vec tanh(Vec x) {
   const Vec two_n = scale2(Vec(1.0f), d.n);
   const Vec expm1 = fma(two_n, fma(d.q, d.r * d.r, d.r), two_n - Vec(1.0f));  // exp(2 |x|) - 1
   const Mask large = expm1 > Vec(2.0f);
-  const Vec quotient =
-      math::divide_by_sum(expm1, select(large, expm1, Vec(2.0f)), select(large, Vec(2.0f), expm1));
+  const Vec quotient = math::divide_by_sum(expm1, select(large, expm1, Vec(2.0f)), select(large, Vec(2.0f), expm1));
   const Vec y = select(a > Vec(9.1f), Vec(1.0f), quotient);
   return select(x == x, select(Vec(0.0f) > x, -y, select(x == Vec(0.0f), x, y)), x);
 }

@@ -1,15 +1,16 @@
-// y[m, n] = A B in f32: A stored (m, k) or (k, m), B stored (k, n) or (n, k), through three tf32 products. A block makes
-// a BM x BN part of y from the terms of one part: with TA the terms are batch rows, and every group of them is a part;
-// long sums of few results are cut in splits besides. Parts wait in the workspace and are added by the next phase, splits
-// of a group in order, groups in a balanced tree. Bound by latency: matrices are small beside the convolutions.
+// y[m, n] = A B in f32: A stored (m, k) or (k, m), B stored (k, n) or (n, k), through three tf32 products. A block
+// makes a BM x BN part of y from the terms of one part: with TA the terms are batch rows, and every group of them is a
+// part; long sums of few results are cut in splits besides. Parts wait in the workspace and are added by the next
+// phase, splits of a group in order, groups in a balanced tree. Bound by latency: matrices are small beside the
+// convolutions.
 //
-// K: TA, TB, N (= extent n); Operand, BM, BN, BK, STAGES, THREADS; struct A, B: prologues over the stored matrices (row =
-// pixel); struct Y: rows = m, C = N. Params::extent = {m, n, k, splits}; Params::groups: groups of the terms if TA, else
-// of the rows of y. parts = (TA ? groups : 1) * splits, row groups = TA ? 1 : groups, tiles of y = row groups *
+// K: TA, TB, N (= extent n); Operand, BM, BN, BK, STAGES, THREADS; struct A, B: prologues over the stored matrices (row
+// = pixel); struct Y: rows = m, C = N. Params::extent = {m, n, k, splits}; Params::groups: groups of the terms if TA,
+// else of the rows of y. parts = (TA ? groups : 1) * splits, row groups = TA ? 1 : groups, tiles of y = row groups *
 // ceil(m / row groups / BM) * ceil(N / BN).
 // Phases: parts == 1: products and epilogue (tiles), combine; else products (parts * tiles), sums and epilogue (tiles),
-// combine. combine only if Y has sums or moments. Workspace: partials of Y (row groups * row blocks), then, if parts > 1,
-// parts * m * padded_row f32.
+// combine. combine only if Y has sums or moments. Workspace: partials of Y (row groups * row blocks), then, if parts >
+// 1, parts * m * padded_row f32.
 #pragma once
 
 #include "cuda/gemm_copy.cuh"
@@ -18,9 +19,10 @@
 namespace moproc {
 
 /// Moves a part of a stored matrix: lines are its rows first, first + 1, ..., units run along a row. K_MAJOR: rows lie
-/// across k, a stage is BK columns further; else a stage is BK rows further. `row_end`, `column_end`: what belongs to the
-/// product; beyond it is zero.
-template <class X, class Tile, int THREADS, bool K_MAJOR> struct MatrixLoader {
+/// across k, a stage is BK columns further; else a stage is BK rows further. `row_end`, `column_end`: what belongs to
+/// the product; beyond it is zero.
+template <class X, class Tile, int THREADS, bool K_MAJOR>
+struct MatrixLoader {
   using U = Units<Tile, THREADS>;
   static constexpr bool plain = X::buffer >= 0;
   static constexpr int held_units = plain ? 0 : U::passes;
@@ -32,7 +34,8 @@ template <class X, class Tile, int THREADS, bool K_MAJOR> struct MatrixLoader {
   int row, row_end, column, column_end, group;
 
   MOPROC_INLINE void fetch(int k, int tile, Held& held) const {
-    const int line0 = row + (K_MAJOR ? 0 : k * Tile::lines), c = column + (K_MAJOR ? k * Tile::width : 0) + U::unit() * 8;
+    const int line0 = row + (K_MAJOR ? 0 : k * Tile::lines),
+              c = column + (K_MAJOR ? k * Tile::width : 0) + U::unit() * 8;
     const int lanes = column_end - c < 8 ? column_end - c : 8;
 #pragma unroll
     for (int pass = 0; pass < U::passes; ++pass) {
@@ -81,7 +84,8 @@ template <class X, class Tile, int THREADS, bool K_MAJOR> struct MatrixLoader {
   }
 };
 
-template <class K> struct MatmulShape {
+template <class K>
+struct MatmulShape {
   static_assert(K::Operand::bytes == 4, "matrices are stored in f32");
   using Product = BlockProduct<K, !K::TA, K::TB != 0>;
   using Store = Epilogue<K, typename K::Y, K::N>;
@@ -94,14 +98,19 @@ template <class K> struct MatmulShape {
 };
 
 /// How y and its terms are cut, and the tile of this block.
-template <class K> struct MatmulCut {
+template <class K>
+struct MatmulCut {
   int m, k, splits, row_groups, term_groups, group_rows, blocks_m, tile, part;
   int group, block_m, row, rows, column;  // of the tile: row group, its first row of y, how many, first column
 
   MOPROC_INLINE explicit MatmulCut(const Params& p)
-      : m(static_cast<int>(p.extent[0])), k(static_cast<int>(p.extent[2])), splits(static_cast<int>(p.extent[3])),
-        row_groups(K::TA ? 1 : static_cast<int>(p.groups)), term_groups(K::TA ? static_cast<int>(p.groups) : 1),
-        group_rows(m / row_groups), blocks_m((group_rows + K::BM - 1) / K::BM) {
+      : m(static_cast<int>(p.extent[0])),
+        k(static_cast<int>(p.extent[2])),
+        splits(static_cast<int>(p.extent[3])),
+        row_groups(K::TA ? 1 : static_cast<int>(p.groups)),
+        term_groups(K::TA ? static_cast<int>(p.groups) : 1),
+        group_rows(m / row_groups),
+        blocks_m((group_rows + K::BM - 1) / K::BM) {
     const int tiles = row_groups * blocks_m * MatmulShape<K>::blocks_n, block = static_cast<int>(blockIdx.x);
     tile = block % tiles;
     part = block / tiles;
@@ -122,8 +131,8 @@ template <class K> struct MatmulCut {
 };
 
 /// Adds the products of the block's part.
-template <class K> MOPROC_INLINE void matmul_product(const Params& p, const MatmulCut<K>& cut,
-                                                     typename MatmulShape<K>::Product& product) {
+template <class K>
+MOPROC_INLINE void matmul_product(const Params& p, const MatmulCut<K>& cut, typename MatmulShape<K>::Product& product) {
   using M = MatmulShape<K>;
   const int terms = cut.k / cut.term_groups, chunks = (terms + K::BK - 1) / K::BK, split = cut.part % cut.splits;
   const int g = cut.part / cut.splits, first = chunks * split / cut.splits, last = chunks * (split + 1) / cut.splits;
@@ -141,7 +150,8 @@ template <class K> MOPROC_INLINE void matmul_product(const Params& p, const Matm
 }
 
 /// The sum of all parts of 8 results from column c of row `row` of y.
-template <class K> MOPROC_INLINE Vec matmul_sum(const Params& p, const MatmulCut<K>& cut, int row, int c) {
+template <class K>
+MOPROC_INLINE Vec matmul_sum(const Params& p, const MatmulCut<K>& cut, int row, int c) {
   const int64_t at = static_cast<int64_t>(row) * MatmulShape<K>::padded_row + c;
   const auto group_sum = [&](int g) {
     Vec sum = load(cut.waiting(p, g * cut.splits) + at);
@@ -159,14 +169,16 @@ template <class K> MOPROC_INLINE Vec matmul_sum(const Params& p, const MatmulCut
   return load(cut.waiting(p, 0) + at);
 }
 
-template <class K> MOPROC_INLINE void matmul(const Params& p) {
+template <class K>
+MOPROC_INLINE void matmul(const Params& p) {
   using M = MatmulShape<K>;
   using Y = typename K::Y;
   const MatmulCut<K> cut(p);
   const bool whole = cut.parts() == 1;
   if constexpr (partial_values<Y> > 0)
     if (p.phase == (whole ? 1 : 2))
-      return combine_partials<Y, K::N, K::THREADS>(p, cut.blocks_m, [&](int64_t i) { return smaller(i * K::BM, cut.group_rows); });
+      return combine_partials<Y, K::N, K::THREADS>(p, cut.blocks_m,
+                                                   [&](int64_t i) { return smaller(i * K::BM, cut.group_rows); });
   typename M::Store result(shared_memory + M::work_bytes, cut.column);
   const auto place = [&](int m) { return Place{true, cut.row + m, cut.row + m}; };
   if (p.phase == 1) {

@@ -18,7 +18,8 @@ MOPROC_BOTH constexpr int64_t pool_tasks(int64_t pixels, int c) {
 /// The index in [0, size) that is nearest to i.
 MOPROC_INLINE int clamped(int i, int size) { return i < 0 ? 0 : i < size ? i : size - 1; }
 
-template <class K> __device__ void max_pool(const Params& p) {
+template <class K>
+__device__ void max_pool(const Params& p) {
   using Y = typename K::Y;
   static_assert(consistent<Y> && partial_values<Y> == 0, "max_pool: this template takes no channel sums");
   static_assert(K::THREADS == pool_threads, "max_pool: blocks of 256 threads");

@@ -72,7 +72,8 @@ struct PoolPlace {
   int c, lanes, tx, ty;
 };
 
-template <class K, int TX> MOPROC_INLINE Vec pool_gather(const Params& p, const PoolPlace& at, int h, int w) {
+template <class K, int TX>
+MOPROC_INLINE Vec pool_gather(const Params& p, const PoolPlace& at, int h, int w) {
   const uint2* const winners = reinterpret_cast<const uint2*>(shared_memory);
   const PoolCover down = pool_cover(h, K::STRIDE, K::PAD, K::KERNEL, K::P);
   const PoolCover across = pool_cover(w, K::STRIDE, K::PAD, K::KERNEL, K::Q);
@@ -95,7 +96,8 @@ template <class K, int TX> MOPROC_INLINE Vec pool_gather(const Params& p, const 
   return sum;
 }
 
-template <class K> MOPROC_INLINE void max_pool_grad_tiles(const Params& p) {
+template <class K>
+MOPROC_INLINE void max_pool_grad_tiles(const Params& p) {
   using Y = typename K::Y;
   constexpr int tiles = (K::H + pool_tile - 1) / pool_tile, wide = static_cast<int>(pool_channel_blocks(K::C));
   constexpr int TX = pool_tx(K::C), TY = pool_threads / TX;
@@ -105,8 +107,8 @@ template <class K> MOPROC_INLINE void max_pool_grad_tiles(const Params& p) {
   const int first = pool_cover(h0, K::STRIDE, K::PAD, K::KERNEL, K::P).begin;
   const int last = pool_cover(h1 - 1, K::STRIDE, K::PAD, K::KERNEL, K::P).end;
   const int c = c0 + tx * 8, lanes = K::C % 8 == 0 ? 8 : static_cast<int>(smaller(8, K::C - c));
-  const PoolPlace at{task / tiles, task / tiles / images, h0, first, last - first, c, lanes, tx,
-                     static_cast<int>(threadIdx.x) / TX};
+  const PoolPlace at{
+      task / tiles, task / tiles / images, h0, first, last - first, c, lanes, tx, static_cast<int>(threadIdx.x) / TX};
   const bool works = at.ty < TY && c < K::C;
 
   uint2* const winners = reinterpret_cast<uint2*>(shared_memory);
@@ -123,8 +125,8 @@ template <class K> MOPROC_INLINE void max_pool_grad_tiles(const Params& p) {
     for (int i = at.ty; i < count; i += TY) {
       const int h = h0 + i / K::W, w = i % K::W;
       Vec term[Y::sums > 0 ? Y::sums : 1];
-      const Vec stored = Y::store(p, At{(at.n * K::H + h) * K::W + w, at.n, at.g, c}, lanes,
-                                  pool_gather<K, TX>(p, at, h, w), term);
+      const Vec stored =
+          Y::store(p, At{(at.n * K::H + h) * K::W + w, at.n, at.g, c}, lanes, pool_gather<K, TX>(p, at, h, w), term);
       if constexpr (partial_values<Y> > 0) mine.add(term, stored);
     }
   if constexpr (partial_values<Y> > 0)
@@ -133,7 +135,8 @@ template <class K> MOPROC_INLINE void max_pool_grad_tiles(const Params& p) {
                                 [&](int y) { return y < count ? (count - 1 - y) / TY + 1 : 0; });
 }
 
-template <class K> __device__ void max_pool_grad(const Params& p) {
+template <class K>
+__device__ void max_pool_grad(const Params& p) {
   using Y = typename K::Y;
   static_assert(consistent<Y>, "max_pool_grad: Y::sums and Y::sum_buffer disagree");
   static_assert(K::THREADS == pool_threads, "max_pool_grad: blocks of 256 threads");

@@ -10,7 +10,8 @@
 
 namespace moproc {
 
-template <class K> MOPROC_INLINE void pack_conv_fprop(const Params& p) {
+template <class K>
+MOPROC_INLINE void pack_conv_fprop(const Params& p) {
   using S = ConvShape<K>;
   const int64_t unit = static_cast<int64_t>(blockIdx.x) * K::THREADS + threadIdx.x;
   if (unit * 8 >= static_cast<int64_t>(K::OUT) * S::columns) return;
@@ -29,9 +30,13 @@ template <class K> MOPROC_INLINE void pack_conv_fprop(const Params& p) {
   uint4 parts[K::Operand::bytes / 2];
   pack_unit<typename K::Operand>(parts, v);
 #pragma unroll
-  for (int i = 0; i < K::Operand::bytes / 2; ++i) out<uint4>(p, K::PACKED_BUFFER)[unit * (K::Operand::bytes / 2) + i] = parts[i];
+  for (int i = 0; i < K::Operand::bytes / 2; ++i)
+    out<uint4>(p, K::PACKED_BUFFER)[unit * (K::Operand::bytes / 2) + i] = parts[i];
 }
 
-template <class K> MOPROC_INLINE void pack_conv_dgrad(const Params& p) { pack_conv_fprop<K>(p); }
+template <class K>
+MOPROC_INLINE void pack_conv_dgrad(const Params& p) {
+  pack_conv_fprop<K>(p);
+}
 
 }  // namespace moproc

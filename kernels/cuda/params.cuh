@@ -23,42 +23,63 @@ struct alignas(64) TensorMap {
 /// Arguments of one launch. Extents that may change without rebuilding a kernel are here; the rest are constants
 /// of the instantiation. The grid is one-dimensional: gridDim.x tasks of this phase, K::THREADS threads each.
 struct Params {
-  void* buf[48];       // tensors in the order of the kernel's parameter list, 64-byte aligned
-  float scalars[16];   // numbers of the fused body: the same kernel serves bodies that differ only in them
-  int64_t rows;        // leading extent of the iteration domain: images of the whole batch, or matrix rows
-  int64_t groups;      // rows % groups == 0; row n belongs to group n / (rows / groups)
-  int64_t extent[4];   // template-specific sizes known only at launch
-  void* workspace;     // Launch::workspace_bytes, shared by all blocks and phases of the launch, 64-byte aligned
-  int phase;           // launches of one kernel that follow each other
-  TensorMap map[2];    // how TMA reads operands, where the kernel has K::..._MAP
+  void* buf[48];      // tensors in the order of the kernel's parameter list, 64-byte aligned
+  float scalars[16];  // numbers of the fused body: the same kernel serves bodies that differ only in them
+  int64_t rows;       // leading extent of the iteration domain: images of the whole batch, or matrix rows
+  int64_t groups;     // rows % groups == 0; row n belongs to group n / (rows / groups)
+  int64_t extent[4];  // template-specific sizes known only at launch
+  void* workspace;    // Launch::workspace_bytes, shared by all blocks and phases of the launch, 64-byte aligned
+  int phase;          // launches of one kernel that follow each other
+  TensorMap map[2];   // how TMA reads operands, where the kernel has K::..._MAP
 };
 static_assert(sizeof(Params) == 768, "the host passes as much");
 
-template <class T> MOPROC_INLINE const T* in(const Params& p, int k) { return static_cast<const T*>(p.buf[k]); }
-template <class T> MOPROC_INLINE T* out(const Params& p, int k) { return static_cast<T*>(p.buf[k]); }
+template <class T>
+MOPROC_INLINE const T* in(const Params& p, int k) {
+  return static_cast<const T*>(p.buf[k]);
+}
+template <class T>
+MOPROC_INLINE T* out(const Params& p, int k) {
+  return static_cast<T*>(p.buf[k]);
+}
 
 /// p as a pointer to a type that is accessed whole, to a multiple of whose size it points (the emulator checks that).
 #if defined(MOPROC_EMULATOR)
-template <class V, class T> const V* whole(const T* p) { return ::emulator::aligned(reinterpret_cast<const V*>(p)); }
-template <class V, class T> V* whole(T* p) { return ::emulator::aligned(reinterpret_cast<V*>(p)); }
+template <class V, class T>
+const V* whole(const T* p) {
+  return ::emulator::aligned(reinterpret_cast<const V*>(p));
+}
+template <class V, class T>
+V* whole(T* p) {
+  return ::emulator::aligned(reinterpret_cast<V*>(p));
+}
 #else
-template <class V, class T> MOPROC_INLINE const V* whole(const T* p) { return reinterpret_cast<const V*>(p); }
-template <class V, class T> MOPROC_INLINE V* whole(T* p) { return reinterpret_cast<V*>(p); }
+template <class V, class T>
+MOPROC_INLINE const V* whole(const T* p) {
+  return reinterpret_cast<const V*>(p);
+}
+template <class V, class T>
+MOPROC_INLINE V* whole(T* p) {
+  return reinterpret_cast<V*>(p);
+}
 #endif
 
 #if defined(MOPROC_EMULATOR)
 /// Dynamic shared memory of the block, as much as the launch asks for.
 #define shared_memory (::emulator::dynamic_shared())
-template <class T, int N, int TAG> inline constexpr char shared_array_key = 0;
+template <class T, int N, int TAG>
+inline constexpr char shared_array_key = 0;
 /// A static shared array of the block, 16-byte aligned; TAG tells arrays of one type and size apart.
-template <class T, int N, int TAG = 0> T* shared_array() {
+template <class T, int N, int TAG = 0>
+T* shared_array() {
   return static_cast<T*>(::emulator::static_shared(&shared_array_key<T, N, TAG>, N * sizeof(T), 16));
 }
 #else
 /// Dynamic shared memory of the block, as much as the launch asks for.
 extern __shared__ __align__(1024) unsigned char shared_memory[];
 /// A static shared array of the block, 16-byte aligned; TAG tells arrays of one type and size apart.
-template <class T, int N, int TAG = 0> MOPROC_INLINE T* shared_array() {
+template <class T, int N, int TAG = 0>
+MOPROC_INLINE T* shared_array() {
   __shared__ __align__(16) unsigned char bytes[N * sizeof(T)];
   return reinterpret_cast<T*>(bytes);
 }
@@ -70,10 +91,12 @@ MOPROC_BOTH constexpr int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1
 
 /// An index known when compiling: static_for<N>(f) calls f(Constant<0>()), f(Constant<1>()), ... Arrays of constants
 /// in K can be read in device code only with such an index.
-template <int I> struct Constant {
+template <int I>
+struct Constant {
   static constexpr int value = I;
 };
-template <int N, int I = 0, class F> MOPROC_INLINE void static_for(F f) {
+template <int N, int I = 0, class F>
+MOPROC_INLINE void static_for(F f) {
   if constexpr (I < N) {
     f(Constant<I>());
     static_for<N, I + 1>(f);

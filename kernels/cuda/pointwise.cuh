@@ -18,8 +18,9 @@ namespace moproc {
 
 constexpr int pointwise_threads = 256;
 /// Vectors of a thread in flight; what sums and moments together keep in registers leaves no room for two.
-template <class Y> inline constexpr int pointwise_unroll = partial_values<Y> > 2 ? 1 : 2;
-constexpr int64_t flat_chunk = 4096;    // elements of a block: 2 vectors a thread
+template <class Y>
+inline constexpr int pointwise_unroll = partial_values<Y> > 2 ? 1 : 2;
+constexpr int64_t flat_chunk = 4096;  // elements of a block: 2 vectors a thread
 
 /// Channel vectors side by side in a block, and pixels at a time.
 MOPROC_BOTH constexpr int pointwise_tx(int c, bool sums) {
@@ -40,7 +41,8 @@ MOPROC_BOTH constexpr int64_t pointwise_tile(int64_t pixels, int c, bool sums) {
 }
 
 /// One run of elements: a position is (pixel 0, channel e), which is element e under any channel count.
-template <class K> MOPROC_INLINE void pointwise_flat(const Params& p) {
+template <class K>
+MOPROC_INLINE void pointwise_flat(const Params& p) {
   constexpr int U = pointwise_unroll<typename K::Y>, step = K::THREADS * 8;
   static_assert(flat_chunk == U * step, "pointwise: the flat chunk is what a block does at once");
   const int64_t size = p.rows * K::PIXELS * K::C;
@@ -70,8 +72,8 @@ MOPROC_INLINE void pointwise_pixels(const Params& p, int64_t group, int64_t firs
   const int lanes = K::C % 8 == 0 ? 8 : static_cast<int>(smaller(8, K::C - c));
   const auto body = [&](int i, HeldStores* held, int* count, Vec* term) {
     const int64_t pixel = first + i;
-    return Y::store(p, At{pixel, static_cast<int64_t>(static_cast<uint32_t>(pixel) / K::PIXELS), group, c, held, count}, lanes,
-                    Vec(), term);
+    return Y::store(p, At{pixel, static_cast<int64_t>(static_cast<uint32_t>(pixel) / K::PIXELS), group, c, held, count},
+                    lanes, Vec(), term);
   };
   int i = ty;
 #pragma unroll 1
@@ -95,7 +97,8 @@ MOPROC_INLINE void pointwise_pixels(const Params& p, int64_t group, int64_t firs
   }
 }
 
-template <class K> MOPROC_INLINE void pointwise_tiles(const Params& p) {
+template <class K>
+MOPROC_INLINE void pointwise_tiles(const Params& p) {
   using Y = typename K::Y;
   constexpr bool sums = partial_values<Y> > 0;
   constexpr int TX = pointwise_tx(K::C, sums), TY = pointwise_ty(K::C, sums);
@@ -113,7 +116,8 @@ template <class K> MOPROC_INLINE void pointwise_tiles(const Params& p) {
                                 [&](int y) { return y < count ? (count - 1 - y) / TY + 1 : 0; });
 }
 
-template <class K> __device__ void pointwise(const Params& p) {
+template <class K>
+__device__ void pointwise(const Params& p) {
   using Y = typename K::Y;
   static_assert(consistent<Y>, "pointwise: Y::sums and Y::sum_buffer disagree");
   static_assert(K::THREADS == pointwise_threads, "pointwise: blocks of 256 threads");
@@ -125,7 +129,8 @@ template <class K> __device__ void pointwise(const Params& p) {
   } else {
     if (p.phase == 0) return pointwise_tiles<K>(p);
     const int64_t pixels = p.rows / p.groups * K::PIXELS, tile = pointwise_tile(pixels, K::C, true);
-    combine_partials<Y, K::C, K::THREADS>(p, ceil_div(pixels, tile), [&](int64_t i) { return smaller(i * tile, pixels); });
+    combine_partials<Y, K::C, K::THREADS>(p, ceil_div(pixels, tile),
+                                          [&](int64_t i) { return smaller(i * tile, pixels); });
   }
 }
 

@@ -1,6 +1,6 @@
-// A kernel a primitive: what it makes of given bytes, so that a GPU's can be compared with its twin in the emulator, and
-// the twin with plain loops. One block; buffer 0 is read, buffer 1 holds what comes out. Nothing is seen that CUDA leaves
-// undefined.
+// A kernel a primitive: what it makes of given bytes, so that a GPU's can be compared with its twin in the emulator,
+// and the twin with plain loops. One block; buffer 0 is read, buffer 1 holds what comes out. Nothing is seen that CUDA
+// leaves undefined.
 #pragma once
 
 #include "cuda/gemm_pipeline.cuh"
@@ -44,9 +44,10 @@ MOPROC_INLINE void probe_to_tf32(const Params& p) {
   out<float>(p, 1)[threadIdx.x] = __uint_as_float(to_tf32(in<float>(p, 0)[threadIdx.x]));
 }
 
-/// Four 8 x 8 matrices whose rows lie in shuffled places of 512 bytes of shared memory, one warp. In: 256 16-bit numbers,
-/// row by row. Out: of every lane its four registers.
-template <bool TRANSPOSED> MOPROC_INLINE void probe_ldmatrix(const Params& p) {
+/// Four 8 x 8 matrices whose rows lie in shuffled places of 512 bytes of shared memory, one warp. In: 256 16-bit
+/// numbers, row by row. Out: of every lane its four registers.
+template <bool TRANSPOSED>
+MOPROC_INLINE void probe_ldmatrix(const Params& p) {
   const int lane = static_cast<int>(threadIdx.x), place = lane * 7 % 32 * 16;
   for (int i = 0; i < 8; ++i) reinterpret_cast<uint16_t*>(shared_memory + place)[i] = in<uint16_t>(p, 0)[lane * 8 + i];
   __syncthreads();
@@ -59,8 +60,8 @@ template <bool TRANSPOSED> MOPROC_INLINE void probe_ldmatrix(const Params& p) {
   }
 }
 
-/// Lane l copies 4 f32, of which l % 5 are real, in three ways and two groups; 1536 bytes of shared memory, one warp. Out: what the
-/// three brought, 12 f32 a lane.
+/// Lane l copies 4 f32, of which l % 5 are real, in three ways and two groups; 1536 bytes of shared memory, one warp.
+/// Out: what the three brought, 12 f32 a lane.
 MOPROC_INLINE void probe_cp_async(const Params& p) {
   const int lane = static_cast<int>(threadIdx.x);
   const float* const from = in<float>(p, 0) + lane * 4;
@@ -70,13 +71,16 @@ MOPROC_INLINE void probe_cp_async(const Params& p) {
   for (int i = 0; i < 4; ++i) cp_async4(shared_address(1024 + lane * 16 + 4 * i), from + i, i < 2 ? 4 : 0);
   cp_async_commit();
   cp_async_wait<1>();
-  for (int i = 0; i < 4; ++i) out<float>(p, 1)[lane * 12 + i] = reinterpret_cast<const float*>(shared_memory)[lane * 4 + i];
+  for (int i = 0; i < 4; ++i)
+    out<float>(p, 1)[lane * 12 + i] = reinterpret_cast<const float*>(shared_memory)[lane * 4 + i];
   cp_async_wait<0>();
   for (int i = 0; i < 8; ++i)
-    out<float>(p, 1)[lane * 12 + 4 + i] = reinterpret_cast<const float*>(shared_memory + 512 + i / 4 * 512)[lane * 4 + i % 4];
+    out<float>(p, 1)[lane * 12 + 4 + i] =
+        reinterpret_cast<const float*>(shared_memory + 512 + i / 4 * 512)[lane * 4 + i % 4];
 }
 
-/// Two halves of 128 threads, each with a barrier of its own; 512 bytes of shared memory. In: 128 f32. Out: each half reversed.
+/// Two halves of 128 threads, each with a barrier of its own; 512 bytes of shared memory. In: 128 f32. Out: each half
+/// reversed.
 MOPROC_INLINE void probe_named_barrier(const Params& p) {
   const int thread = static_cast<int>(threadIdx.x), half = thread / 64, mirror = half * 64 + 63 - thread % 64;
   float* const held = reinterpret_cast<float*>(shared_memory);
@@ -87,14 +91,16 @@ MOPROC_INLINE void probe_named_barrier(const Params& p) {
 
 #if defined(MOPROC_SM90)
 
-template <int N> struct ProbedProduct {
+template <int N>
+struct ProbedProduct {
   using Operand = Bf16;
   static constexpr int BM = 64, BN = N, HOPPER_WORKERS = 128, HOPPER_STAGES = 1;
 };
 
-/// d = a b, one warp group. In: bf16 a, then b, as lines of shared memory: k-major (64, 64) and (N, 64), across k the other
-/// way. Out: f32 d (64, N).
-template <int N, bool A_ACROSS, bool B_ACROSS> MOPROC_INLINE void probe_wgmma(const Params& p) {
+/// d = a b, one warp group. In: bf16 a, then b, as lines of shared memory: k-major (64, 64) and (N, 64), across k the
+/// other way. Out: f32 d (64, N).
+template <int N, bool A_ACROSS, bool B_ACROSS>
+MOPROC_INLINE void probe_wgmma(const Params& p) {
   using Product = WarpGroupProduct<ProbedProduct<N>, !A_ACROSS, !B_ACROSS>;
   const uint16_t* from = in<uint16_t>(p, 0);
   const auto stage = [&](auto tile, int at) {
@@ -123,8 +129,10 @@ template <int N, bool A_ACROSS, bool B_ACROSS> MOPROC_INLINE void probe_wgmma(co
   });
 }
 
-/// Waits for a barrier at byte 8192 of shared memory that `bring` reports 64 lines of 128 bytes to, and shows them. Out: bf16 (64, 64).
-template <class Bring> MOPROC_INLINE void probe_tma(const Params& p, Bring bring) {
+/// Waits for a barrier at byte 8192 of shared memory that `bring` reports 64 lines of 128 bytes to, and shows them.
+/// Out: bf16 (64, 64).
+template <class Bring>
+MOPROC_INLINE void probe_tma(const Params& p, Bring bring) {
   using Tile = SwizzledTile<64, 64>;
   const uint32_t barrier = shared_address(Tile::bytes);
   if (threadIdx.x == 0) {
@@ -141,12 +149,14 @@ template <class Bring> MOPROC_INLINE void probe_tma(const Params& p, Bring bring
     __syncthreads();
   }
   for (int i = static_cast<int>(threadIdx.x); i < 64 * 64; i += 128)
-    out<uint16_t>(p, 1)[i] = *reinterpret_cast<const uint16_t*>(shared_memory + Tile::at(i / 64, i % 64 / 8) + i % 8 * 2);
+    out<uint16_t>(p, 1)[i] =
+        *reinterpret_cast<const uint16_t*>(shared_memory + Tile::at(i / 64, i % 64 / 8) + i % 8 * 2);
 }
 /// A box of 64 x 64 from (extent[0], extent[1], extent[2]) of map 0.
 MOPROC_INLINE void probe_tma_box(const Params& p) {
   probe_tma(p, [&](uint32_t to, uint32_t barrier) {
-    tma_box(to, p.map[0], barrier, static_cast<int>(p.extent[0]), static_cast<int>(p.extent[1]), static_cast<int>(p.extent[2]));
+    tma_box(to, p.map[0], barrier, static_cast<int>(p.extent[0]), static_cast<int>(p.extent[1]),
+            static_cast<int>(p.extent[2]));
   });
 }
 /// 64 pixels of 64 channels of map 0 from the base pixel (w, h) = (extent[0], extent[1]) of image 0, shifted by (2, 1).
@@ -156,8 +166,8 @@ MOPROC_INLINE void probe_tma_pixels(const Params& p) {
   });
 }
 
-/// Two warps hand 512 bytes to each other: the first copies them, the second waits for the copies and empties the place; two
-/// rounds. In: 256 f32. Out: the same.
+/// Two warps hand 512 bytes to each other: the first copies them, the second waits for the copies and empties the
+/// place; two rounds. In: 256 f32. Out: the same.
 MOPROC_INLINE void probe_mbarrier(const Params& p) {
   const int lane = static_cast<int>(threadIdx.x) % 32;
   const uint32_t full = shared_address(512), empty = shared_address(520);

@@ -3,9 +3,9 @@
 // Mapping: a warp a class, which looks through all targets, 32 at a time, and applies its own in order: the result is
 // the sequential one. Bound by the latency of those looks.
 //
-// Grid: ceil(CLASSES / prototype_block). Constants: CLASSES, D, THREADS (256), PROTOTYPES_BUFFER, Q_BUFFER (n, d), TARGET_BUFFER
-// (i64[n]), KEPT_BUFFER (f32[n], 0: skip), M_BUFFER, FINITE_BUFFER (f32[]), PROTOTYPES_NEW_BUFFER (may be prototypes).
-// Params::rows = n.
+// Grid: ceil(CLASSES / prototype_block). Constants: CLASSES, D, THREADS (256), PROTOTYPES_BUFFER, Q_BUFFER (n, d),
+// TARGET_BUFFER (i64[n]), KEPT_BUFFER (f32[n], 0: skip), M_BUFFER, FINITE_BUFFER (f32[]), PROTOTYPES_NEW_BUFFER (may be
+// prototypes). Params::rows = n.
 #pragma once
 
 #include "cuda/rows.cuh"
@@ -15,7 +15,8 @@ namespace moproc {
 constexpr int64_t prototype_block = row_block_threads / 32;  // classes of a block
 
 /// Calls f(i) for the kept rows i of a class, in order, in all lanes of the warp.
-template <class K, class F> MOPROC_INLINE void for_rows_of_class(const Params& p, int64_t k, F f) {
+template <class K, class F>
+MOPROC_INLINE void for_rows_of_class(const Params& p, int64_t k, F f) {
   const int64_t* const target = in<int64_t>(p, K::TARGET_BUFFER);
   const float* const kept = in<float>(p, K::KEPT_BUFFER);
 #pragma unroll 1
@@ -26,7 +27,8 @@ template <class K, class F> MOPROC_INLINE void for_rows_of_class(const Params& p
   }
 }
 
-template <class K> __device__ void prototype_update(const Params& p) {
+template <class K>
+__device__ void prototype_update(const Params& p) {
   static_assert(K::THREADS == row_block_threads, "prototype_update: blocks of 256 threads");
   constexpr int round = 256;  // elements of a warp at once: a Vec a lane
   const int64_t k = blockIdx.x * prototype_block + threadIdx.x / 32;
@@ -49,9 +51,8 @@ template <class K> __device__ void prototype_update(const Params& p) {
   for (int base = 0; base < K::D; base += round) {
     x = read(old, base);
     if (finite)
-      for_rows_of_class<K>(p, k, [&](int64_t i) {
-        x = m * x + rest * read(in<float>(p, K::Q_BUFFER) + i * K::D, base);
-      });
+      for_rows_of_class<K>(p, k,
+                           [&](int64_t i) { x = m * x + rest * read(in<float>(p, K::Q_BUFFER) + i * K::D, base); });
     if (!finite || K::D > round) write(base, x);
     squares = squares + x * x;
   }

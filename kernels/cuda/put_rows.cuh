@@ -9,7 +9,8 @@
 
 namespace moproc {
 
-template <class K> __device__ void put_rows(const Params& p) {
+template <class K>
+__device__ void put_rows(const Params& p) {
   const int64_t row = blockIdx.x / row_pieces(K::ROW_BYTES), to = in<int64_t>(p, K::IDX_BUFFER)[row];
   if (to < 0 || to >= p.rows) return;
   move_piece<K::ROW_BYTES, K::THREADS>(p.buf[K::X_BUFFER], row, p.buf[K::Y_BUFFER], to, true);

@@ -11,7 +11,8 @@
 
 namespace moproc {
 
-template <class K> __device__ void queue_push(const Params& p) {
+template <class K>
+__device__ void queue_push(const Params& p) {
   constexpr int64_t q = K::Q;
   const bool finite = *in<float>(p, K::FINITE_BUFFER) != 0.0f;
   const int64_t ptr = *in<int64_t>(p, K::PTR_BUFFER), n = p.rows, start = (ptr % q + q) % q;

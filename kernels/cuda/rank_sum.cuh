@@ -1,6 +1,6 @@
-// to[:] = sum over r of rows[r, :], in the order of a balanced tree over the ranks (the left half is the largest power of
-// two), which is that of comm::tree_sum. The operands of all ranks are in one buffer, `stride` floats apart; it is used up.
-// Mapping: 4 floats a thread, level by level of the tree, in the cache after the first. Memory bound.
+// to[:] = sum over r of rows[r, :], in the order of a balanced tree over the ranks (the left half is the largest power
+// of two), which is that of comm::tree_sum. The operands of all ranks are in one buffer, `stride` floats apart; it is
+// used up. Mapping: 4 floats a thread, level by level of the tree, in the cache after the first. Memory bound.
 //
 // Grid: chunks of rank_sum_chunk floats. Constants: THREADS (256). Launch: buf[0] rows (ranks, stride), buf[1] to (n),
 // rows = n, groups = ranks, extent[0] = stride, a multiple of 4.
@@ -12,7 +12,8 @@ namespace moproc {
 
 constexpr int64_t rank_sum_chunk = 1024;
 
-template <class K> __device__ void rank_sum(const Params& p) {
+template <class K>
+__device__ void rank_sum(const Params& p) {
   static_assert(K::THREADS * 4 == rank_sum_chunk, "rank_sum: blocks of 256 threads");
   const int64_t e = blockIdx.x * rank_sum_chunk + threadIdx.x * 4;
   if (e >= p.rows) return;

@@ -19,11 +19,13 @@ MOPROC_BOTH constexpr int64_t reduce_tile(int64_t inner) { return larger(16, 163
 /// Blocks side by side along `inner`.
 MOPROC_BOTH constexpr int64_t reduce_columns(int64_t inner) { return ceil_div(inner, reduce_threads); }
 
-template <class K> MOPROC_INLINE float reduce_join(float a, float b) {
+template <class K>
+MOPROC_INLINE float reduce_join(float a, float b) {
   if constexpr (K::KIND == 1) return a == a ? nan_max(a, b) : a;
   else return __fadd_rn(a, b);
 }
-template <class K> MOPROC_INLINE float reduce_start() {
+template <class K>
+MOPROC_INLINE float reduce_start() {
   return K::KIND == 1 ? __int_as_float(static_cast<int>(0xff800000u)) : 0.0f;
 }
 
@@ -47,7 +49,8 @@ MOPROC_INLINE void reduce_part(const float* x, int64_t rows, int64_t inner, int6
   if (lane == 0) y[column] = held[t];
 }
 
-template <class K> __device__ void reduce(const Params& p) {
+template <class K>
+__device__ void reduce(const Params& p) {
   static_assert(K::THREADS == reduce_threads, "reduce: blocks of 256 threads");
   const int64_t red = p.extent[1], inner = p.extent[2], tile = reduce_tile(inner), tiles = ceil_div(red, tile);
   const int64_t wide = reduce_columns(inner), task = blockIdx.x / wide, column0 = blockIdx.x % wide * reduce_threads;

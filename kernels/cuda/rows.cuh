@@ -16,7 +16,8 @@ MOPROC_BOTH constexpr int64_t row_tasks(int64_t rows, int64_t columns) {
 }
 
 /// One row of COLUMNS elements, as the threads that share it see it. Every function is called by all of them.
-template <int COLUMNS> struct Row {
+template <int COLUMNS>
+struct Row {
   static constexpr int threads = row_threads(COLUMNS), round = 8 * threads;
 
   /// Number of the row this thread works on; may be past the last.
@@ -36,13 +37,15 @@ template <int COLUMNS> struct Row {
       if (column(base, i) < COLUMNS) y[column(base, i)] = v.x[i];
   }
   /// Calls f(base) for the rounds of a row.
-  template <class F> static MOPROC_INLINE void rounds(F f) {
+  template <class F>
+  static MOPROC_INLINE void rounds(F f) {
 #pragma unroll 1
     for (int base = 0; base < COLUMNS; base += round) f(base);
   }
 
   /// `mine` of all threads of the row, joined by a commutative `join` in a balanced tree; the result in every thread.
-  template <class T, class J> static MOPROC_INLINE T join_all(T mine, J join) {
+  template <class T, class J>
+  static MOPROC_INLINE T join_all(T mine, J join) {
 #pragma unroll
     for (int step = 16; step > 0; step /= 2) mine = join(mine, mine.shuffled(step));
     if constexpr (threads == 32) return mine;
@@ -66,13 +69,15 @@ template <int COLUMNS> struct Row {
     MOPROC_INLINE Number shuffled(int step) const { return {__shfl_xor_sync(0xffffffffu, x, step)}; }
   };
   /// Sum over the row of f(base), zeros past the end.
-  template <class F> static MOPROC_INLINE float sum(F f) {
+  template <class F>
+  static MOPROC_INLINE float sum(F f) {
     Vec total;
     rounds([&](int base) { total = total + f(base); });
     return join_all(Number{sum_lanes(total)}, [](Number a, Number b) { return Number{__fadd_rn(a.x, b.x)}; }).x;
   }
   /// Largest of f(base), -infinity past the end; NaN if any is.
-  template <class F> static MOPROC_INLINE float largest(F f) {
+  template <class F>
+  static MOPROC_INLINE float largest(F f) {
     Vec best(__int_as_float(static_cast<int>(0xff800000u)));
     rounds([&](int base) { best = nan_max(best, f(base)); });
     float one = best.x[0];
@@ -96,7 +101,8 @@ MOPROC_INLINE int64_t group_of(const Params& p, int64_t row) { return row / (p.r
 
 /// Sums over the rows of a group in f64, by one warp: lane l takes rows l, l + 32, ... in order, then the lanes join in
 /// a balanced tree. The result in every lane.
-template <class F> MOPROC_INLINE double sum_over_group(const Params& p, int64_t group, F term) {
+template <class F>
+MOPROC_INLINE double sum_over_group(const Params& p, int64_t group, F term) {
   const int64_t rows = p.rows / p.groups, end = (group + 1) * rows;
   double sum = 0;
 #pragma unroll 4

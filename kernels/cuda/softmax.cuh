@@ -8,7 +8,8 @@
 
 namespace moproc {
 
-template <class K> __device__ void softmax(const Params& p) {
+template <class K>
+__device__ void softmax(const Params& p) {
   using R = Row<K::COLUMNS>;
   static_assert(K::THREADS == row_block_threads, "softmax: blocks of 256 threads");
   const int64_t r = R::index();

@@ -11,7 +11,8 @@
 namespace moproc {
 
 /// The row's term of the loss, in every thread of the row.
-template <class K> MOPROC_INLINE float cross_entropy_of_row(const Params& p, int64_t r, float weight) {
+template <class K>
+MOPROC_INLINE float cross_entropy_of_row(const Params& p, int64_t r, float weight) {
   using R = Row<K::COLUMNS>;
   const float* const x = in<float>(p, K::LOGITS_BUFFER) + r * K::COLUMNS;
   const int64_t target = in<int64_t>(p, K::TARGET_BUFFER)[r];
@@ -21,7 +22,8 @@ template <class K> MOPROC_INLINE float cross_entropy_of_row(const Params& p, int
   return __fmul_rn(weight, __fadd_rn(log(Vec(sum)).x[0], __fsub_rn(max, x[target])));
 }
 
-template <class K> __device__ void softmax_cross_entropy(const Params& p) {
+template <class K>
+__device__ void softmax_cross_entropy(const Params& p) {
   using R = Row<K::COLUMNS>;
   static_assert(K::THREADS == row_block_threads, "softmax_cross_entropy: blocks of 256 threads");
   const float* const weights = in<float>(p, K::WEIGHT_BUFFER);

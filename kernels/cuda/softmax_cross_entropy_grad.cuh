@@ -11,7 +11,8 @@
 
 namespace moproc {
 
-template <class K> MOPROC_INLINE void cross_entropy_grad_of_row(const Params& p, int64_t r, float scale) {
+template <class K>
+MOPROC_INLINE void cross_entropy_grad_of_row(const Params& p, int64_t r, float scale) {
   using R = Row<K::COLUMNS>;
   const float* const x = in<float>(p, K::LOGITS_BUFFER) + r * K::COLUMNS;
   float* const dx = out<float>(p, K::DLOGITS_BUFFER) + r * K::COLUMNS;
@@ -32,7 +33,8 @@ template <class K> MOPROC_INLINE void cross_entropy_grad_of_row(const Params& p,
   });
 }
 
-template <class K> __device__ void softmax_cross_entropy_grad(const Params& p) {
+template <class K>
+__device__ void softmax_cross_entropy_grad(const Params& p) {
   static_assert(K::THREADS == row_block_threads, "softmax_cross_entropy_grad: blocks of 256 threads");
   float* const scale = static_cast<float*>(p.workspace);
   if (p.phase == 1) {
@@ -44,8 +46,7 @@ template <class K> __device__ void softmax_cross_entropy_grad(const Params& p) {
   const int64_t g = blockIdx.x;
   const float* const weights = in<float>(p, K::WEIGHT_BUFFER);
   const double total = sum_over_group(p, g, [&](int64_t r) { return static_cast<double>(weights[r]); });
-  if (threadIdx.x == 0)
-    scale[g] = total == 0 ? 0.0f : static_cast<float>(in<float>(p, K::DLOSS_BUFFER)[g] / total);
+  if (threadIdx.x == 0) scale[g] = total == 0 ? 0.0f : static_cast<float>(in<float>(p, K::DLOSS_BUFFER)[g] / total);
 }
 
 }  // namespace moproc

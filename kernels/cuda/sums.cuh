@@ -9,16 +9,20 @@
 namespace moproc {
 
 /// Whether Y wants the moments of its result, and how many values a channel each tile leaves behind.
-template <class Y> inline constexpr bool has_moments = Y::mean_buffer >= 0 || Y::m2_buffer >= 0;
-template <class Y> inline constexpr int partial_values = Y::sums + (has_moments<Y> ? 2 : 0);
+template <class Y>
+inline constexpr bool has_moments = Y::mean_buffer >= 0 || Y::m2_buffer >= 0;
+template <class Y>
+inline constexpr int partial_values = Y::sums + (has_moments<Y> ? 2 : 0);
 /// An epilogue without channel sums says so in both places.
-template <class Y> inline constexpr bool consistent = (Y::sums > 0) == (Y::sum_buffer[0] >= 0);
+template <class Y>
+inline constexpr bool consistent = (Y::sums > 0) == (Y::sum_buffer[0] >= 0);
 
 MOPROC_BOTH constexpr int padded_channels(int c) { return (c + 15) / 16 * 16; }
 
 /// Element (at, lanes) of an operand with C channels: its prologue, or a plain load of what is stored (X::stored) where
 /// it has none.
-template <class X, int C> MOPROC_INLINE Vec operand(const Params& p, const At& at, int lanes) {
+template <class X, int C>
+MOPROC_INLINE Vec operand(const Params& p, const At& at, int lanes) {
   if constexpr (X::buffer >= 0) return full<typename X::stored, C>(p, X::buffer, at, lanes);
   else return X::load(p, at, lanes);
 }
@@ -41,7 +45,8 @@ MOPROC_INLINE void combine_moments(float& mean, float& m2, int64_t n, float mean
 
 /// What one thread has seen of one channel vector. Moments are taken of the distances d from the first value: M2 is
 /// sum d^2 - (sum d)^2 / n, whose terms cancel by a factor of at most 1 + n: a thread sees some dozens of values.
-template <class Y> struct ThreadSums {
+template <class Y>
+struct ThreadSums {
   static constexpr int S = Y::sums;
   Vec sum[S > 0 ? S : 1], pivot, d1, d2;
   int n = 0;
@@ -123,7 +128,8 @@ MOPROC_INLINE void store_tile(const ThreadSums<Y>& mine, float* partial, int cha
 }
 
 /// Partials of one channel over a run of tiles.
-template <class Y, int C> struct Partial {
+template <class Y, int C>
+struct Partial {
   static constexpr int S = Y::sums, stride = padded_channels(C);
   float sum[S > 0 ? S : 1] = {}, mean = 0.0f, m2 = 0.0f;
 
@@ -146,7 +152,8 @@ template <class Y, int C> struct Partial {
 };
 
 /// Blocks of the phase that combines partials; 0 if Y asks for none.
-template <class Y, int C> MOPROC_BOTH constexpr int64_t combine_tasks(int64_t groups) {
+template <class Y, int C>
+MOPROC_BOTH constexpr int64_t combine_tasks(int64_t groups) {
   return partial_values<Y> > 0 ? groups * ((C + 7) / 8) : 0;
 }
 

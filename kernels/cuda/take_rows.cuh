@@ -29,27 +29,34 @@ MOPROC_INLINE void move_elements(int64_t begin, int64_t end, Read read, Write wr
 constexpr int64_t row_piece = 16384;  // bytes
 MOPROC_BOTH constexpr int64_t row_pieces(int64_t row_bytes) { return ceil_div(row_bytes, row_piece); }
 
-template <int64_t BYTES> struct RowUnit;  // the widest unit that rows are a multiple of
-template <> struct RowUnit<16> {
+template <int64_t BYTES>
+struct RowUnit;  // the widest unit that rows are a multiple of
+template <>
+struct RowUnit<16> {
   using type = uint4;
   static MOPROC_INLINE uint4 ones() { return make_uint4(~0u, ~0u, ~0u, ~0u); }
 };
-template <> struct RowUnit<4> {
+template <>
+struct RowUnit<4> {
   using type = unsigned;
   static MOPROC_INLINE unsigned ones() { return ~0u; }
 };
-template <> struct RowUnit<1> {
+template <>
+struct RowUnit<1> {
   using type = uint8_t;
   static MOPROC_INLINE uint8_t ones() { return 0xff; }
 };
-MOPROC_BOTH constexpr int64_t row_unit(int64_t row_bytes) { return row_bytes % 16 == 0 ? 16 : row_bytes % 4 == 0 ? 4 : 1; }
+MOPROC_BOTH constexpr int64_t row_unit(int64_t row_bytes) {
+  return row_bytes % 16 == 0 ? 16 : row_bytes % 4 == 0 ? 4 : 1;
+}
 
 /// This block's piece of row `to` of y: that of row `from` of x, or ones where there is no such row.
 template <int64_t ROW_BYTES, int THREADS>
 MOPROC_INLINE void move_piece(const void* x, int64_t from, void* y, int64_t to, bool exists) {
   using U = RowUnit<row_unit(ROW_BYTES)>;
   using T = typename U::type;
-  constexpr int64_t units = ROW_BYTES / static_cast<int64_t>(sizeof(T)), piece = row_piece / static_cast<int64_t>(sizeof(T));
+  constexpr int64_t units = ROW_BYTES / static_cast<int64_t>(sizeof(T)),
+                    piece = row_piece / static_cast<int64_t>(sizeof(T));
   const int64_t begin = blockIdx.x % row_pieces(ROW_BYTES) * piece;
   const T* const source = static_cast<const T*>(x) + from * units;
   T* const target = static_cast<T*>(y) + to * units;
@@ -58,7 +65,8 @@ MOPROC_INLINE void move_piece(const void* x, int64_t from, void* y, int64_t to, 
       [&](int64_t i, T v) { target[i] = v; });
 }
 
-template <class K> __device__ void take_rows(const Params& p) {
+template <class K>
+__device__ void take_rows(const Params& p) {
   const int64_t row = blockIdx.x / row_pieces(K::ROW_BYTES), from = in<int64_t>(p, K::IDX_BUFFER)[row];
   move_piece<K::ROW_BYTES, K::THREADS>(p.buf[K::X_BUFFER], from, p.buf[K::Y_BUFFER], row, from >= 0 && from < p.rows);
 }

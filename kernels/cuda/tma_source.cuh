@@ -1,6 +1,7 @@
-// Operands of convolutions that TMA brings, a stage of 64 terms at a time, in the place of the Sources of conv_source.cuh.
-// Which operands have a tensor map is the host's decision (K::..._MAP, an index into Params::map, else -1): those used as
-// they are stored, whose channels come in units of 64. Maps: see compiler/lower/templates/cuda/maps.ts.
+// Operands of convolutions that TMA brings, a stage of 64 terms at a time, in the place of the Sources of
+// conv_source.cuh. Which operands have a tensor map is the host's decision (K::..._MAP, an index into Params::map, else
+// -1): those used as they are stored, whose channels come in units of 64. Maps: see
+// compiler/lower/templates/cuda/maps.ts.
 #pragma once
 
 #include "cuda/conv_source.cuh"
@@ -9,26 +10,41 @@
 namespace moproc {
 
 /// Indices of K's tensor maps; -1 where it names none.
-template <class K> struct Maps {
-  static constexpr int x = [] { if constexpr (requires { K::X_MAP; }) return K::X_MAP; else return -1; }();
-  static constexpr int dy = [] { if constexpr (requires { K::DY_MAP; }) return K::DY_MAP; else return -1; }();
-  static constexpr int w = [] { if constexpr (requires { K::W_MAP; }) return K::W_MAP; else return -1; }();
+template <class K>
+struct Maps {
+  static constexpr int x = [] {
+    if constexpr (requires { K::X_MAP; }) return K::X_MAP;
+    else return -1;
+  }();
+  static constexpr int dy = [] {
+    if constexpr (requires { K::DY_MAP; }) return K::DY_MAP;
+    else return -1;
+  }();
+  static constexpr int w = [] {
+    if constexpr (requires { K::W_MAP; }) return K::W_MAP;
+    else return -1;
+  }();
 };
-template <class K> MOPROC_BOTH constexpr bool by_tma(int map) { return is_hopper<K> && map >= 0; }
+template <class K>
+MOPROC_BOTH constexpr bool by_tma(int map) {
+  return is_hopper<K> && map >= 0;
+}
 
 /// Where the result pixels of windows begin: pixel `m` of a group whose first image is `image0`, P x Q result pixels an
 /// image, the first tap of pixel (p, q) at (p * ST_H + H0, q * ST_W + W0).
 struct WindowStart {
   int n, h, w;
-  template <int P, int Q> MOPROC_INLINE static WindowStart of(int image0, int m, int stride, int h0, int w0) {
+  template <int P, int Q>
+  MOPROC_INLINE static WindowStart of(int image0, int m, int stride, int h0, int w0) {
     const int n = m / (P * Q), rest = m - n * (P * Q), p = rest / Q;
     return {image0 + n, p * stride + h0, (rest - p * Q) * stride + w0};
   }
 };
 
-/// K-major windows of an image of CS channels (WindowRows): LINES pixels, terms (tap row, tap, channel). Map: im2col, 64
-/// channels of LINES pixels.
-template <int LINES, int CS> struct TmaWindowRows {
+/// K-major windows of an image of CS channels (WindowRows): LINES pixels, terms (tap row, tap, channel). Map: im2col,
+/// 64 channels of LINES pixels.
+template <int LINES, int CS>
+struct TmaWindowRows {
   static constexpr bool tma = true;
   const TensorMap& map;
   WindowStart start;
@@ -41,19 +57,24 @@ template <int LINES, int CS> struct TmaWindowRows {
   }
 };
 
-/// K-major lines that follow each other: pixels of a group, or weights. Map: boxes of 64 x LINES in (terms, lines, groups).
-template <int LINES> struct TmaRows {
+/// K-major lines that follow each other: pixels of a group, or weights. Map: boxes of 64 x LINES in (terms, lines,
+/// groups).
+template <int LINES>
+struct TmaRows {
   static constexpr bool tma = true;
   const TensorMap& map;
   int line, group;
 
   MOPROC_INLINE static int bytes(int) { return LINES * 128; }
-  MOPROC_INLINE void bring(int k, uint32_t to, uint32_t barrier) const { tma_box(to, map, barrier, k * 64, line, group); }
+  MOPROC_INLINE void bring(int k, uint32_t to, uint32_t barrier) const {
+    tma_box(to, map, barrier, k * 64, line, group);
+  }
 };
 
-/// Weights (OUT, R, S, C) as dgrad reads them (WeightColumns): lines (tap, output channel), WIDTH columns over c. Map: boxes
-/// of 64 x 1 x 64 in (C, R * S, OUT).
-template <class K, int WIDTH> struct TmaWeightColumns {
+/// Weights (OUT, R, S, C) as dgrad reads them (WeightColumns): lines (tap, output channel), WIDTH columns over c. Map:
+/// boxes of 64 x 1 x 64 in (C, R * S, OUT).
+template <class K, int WIDTH>
+struct TmaWeightColumns {
   static constexpr bool tma = true;
   const TensorMap& map;
   TapRun rows, columns;
@@ -69,9 +90,10 @@ template <class K, int WIDTH> struct TmaWeightColumns {
   }
 };
 
-/// Pixels of a group as lines across k (PixelLines): WIDTH columns over channels. Map: boxes of 64 x 64 in (channels, pixels
-/// of a group, groups), zeros past a group's end.
-template <int WIDTH> struct TmaPixelLines {
+/// Pixels of a group as lines across k (PixelLines): WIDTH columns over channels. Map: boxes of 64 x 64 in (channels,
+/// pixels of a group, groups), zeros past a group's end.
+template <int WIDTH>
+struct TmaPixelLines {
   static constexpr bool tma = true;
   const TensorMap& map;
   int begin, first, group;  // pixel of line 0, channel of column 0
@@ -87,7 +109,8 @@ template <int WIDTH> struct TmaPixelLines {
 /// Windows of an image as wgrad reads them (WindowLines): lines are result pixels, WIDTH columns over (tap row, tap,
 /// channel). Map: im2col, 64 channels of 64 pixels. Blocks of columns past the last tap are left as they are: what is
 /// computed from them is not stored.
-template <class S, int WIDTH> struct TmaWindowLines {
+template <class S, int WIDTH>
+struct TmaWindowLines {
   static constexpr bool tma = true;
   const TensorMap& map;
   int image0, begin, first;
@@ -102,8 +125,8 @@ template <class S, int WIDTH> struct TmaWindowLines {
     for (int j = 0; j < WIDTH / 64; ++j) {
       const int column = first + 64 * j, tap = column / S::C, r = tap / S::S;
       if (column >= S::columns) break;
-      tma_pixels(to + j * SwizzledTile<64, WIDTH>::block_bytes, map, barrier, column - tap * S::C, start.w, start.h, start.n,
-                 tap - r * S::S, r);
+      tma_pixels(to + j * SwizzledTile<64, WIDTH>::block_bytes, map, barrier, column - tap * S::C, start.w, start.h,
+                 start.n, tap - r * S::S, r);
     }
   }
 };

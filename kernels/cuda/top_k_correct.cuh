@@ -11,7 +11,8 @@
 namespace moproc {
 
 /// Whether the target of the row x is among the `top` largest.
-template <int COLUMNS> MOPROC_INLINE bool in_top(const float* x, int64_t target, int top) {
+template <int COLUMNS>
+MOPROC_INLINE bool in_top(const float* x, int64_t target, int top) {
   using R = Row<COLUMNS>;
   static_assert(COLUMNS < (1 << 24), "top_k_correct: counts are exact below 2^24 columns");
   if (target < 0 || target >= COLUMNS) return false;
@@ -27,7 +28,8 @@ template <int COLUMNS> MOPROC_INLINE bool in_top(const float* x, int64_t target,
   return own == own && rank < static_cast<float>(top);
 }
 
-template <class K> __device__ void top_k_correct(const Params& p) {
+template <class K>
+__device__ void top_k_correct(const Params& p) {
   using R = Row<K::COLUMNS>;
   static_assert(K::THREADS == row_block_threads, "top_k_correct: blocks of 256 threads");
   float* const hits = static_cast<float*>(p.workspace);

@@ -20,33 +20,61 @@ struct Mask {
   bool m[8];
 };
 
-template <class F> MOPROC_INLINE Vec each(F f) {
+template <class F>
+MOPROC_INLINE Vec each(F f) {
   Vec r;
 #pragma unroll
   for (int i = 0; i < 8; ++i) r.x[i] = f(i);
   return r;
 }
-template <class F> MOPROC_INLINE Mask each_mask(F f) {
+template <class F>
+MOPROC_INLINE Mask each_mask(F f) {
   Mask r;
 #pragma unroll
   for (int i = 0; i < 8; ++i) r.m[i] = f(i);
   return r;
 }
 
-MOPROC_INLINE Vec operator+(Vec a, Vec b) { return each([&](int i) { return __fadd_rn(a.x[i], b.x[i]); }); }
-MOPROC_INLINE Vec operator-(Vec a, Vec b) { return each([&](int i) { return __fsub_rn(a.x[i], b.x[i]); }); }
-MOPROC_INLINE Vec operator*(Vec a, Vec b) { return each([&](int i) { return __fmul_rn(a.x[i], b.x[i]); }); }
-MOPROC_INLINE Vec operator/(Vec a, Vec b) { return each([&](int i) { return __fdiv_rn(a.x[i], b.x[i]); }); }
-MOPROC_INLINE Vec operator-(Vec a) { return each([&](int i) { return -a.x[i]; }); }
-MOPROC_INLINE Vec fma(Vec a, Vec b, Vec c) { return each([&](int i) { return __fmaf_rn(a.x[i], b.x[i], c.x[i]); }); }
+MOPROC_INLINE Vec operator+(Vec a, Vec b) {
+  return each([&](int i) { return __fadd_rn(a.x[i], b.x[i]); });
+}
+MOPROC_INLINE Vec operator-(Vec a, Vec b) {
+  return each([&](int i) { return __fsub_rn(a.x[i], b.x[i]); });
+}
+MOPROC_INLINE Vec operator*(Vec a, Vec b) {
+  return each([&](int i) { return __fmul_rn(a.x[i], b.x[i]); });
+}
+MOPROC_INLINE Vec operator/(Vec a, Vec b) {
+  return each([&](int i) { return __fdiv_rn(a.x[i], b.x[i]); });
+}
+MOPROC_INLINE Vec operator-(Vec a) {
+  return each([&](int i) { return -a.x[i]; });
+}
+MOPROC_INLINE Vec fma(Vec a, Vec b, Vec c) {
+  return each([&](int i) { return __fmaf_rn(a.x[i], b.x[i], c.x[i]); });
+}
 /// The second operand if either is NaN, as on the CPU.
-MOPROC_INLINE Vec max(Vec a, Vec b) { return each([&](int i) { return a.x[i] > b.x[i] ? a.x[i] : b.x[i]; }); }
-MOPROC_INLINE Vec min(Vec a, Vec b) { return each([&](int i) { return a.x[i] < b.x[i] ? a.x[i] : b.x[i]; }); }
-MOPROC_INLINE Vec sqrt(Vec a) { return each([&](int i) { return __fsqrt_rn(a.x[i]); }); }
-MOPROC_INLINE Vec abs(Vec a) { return each([&](int i) { return fabsf(a.x[i]); }); }
-MOPROC_INLINE Vec round(Vec a) { return each([&](int i) { return rintf(a.x[i]); }); }
-MOPROC_INLINE Mask operator>(Vec a, Vec b) { return each_mask([&](int i) { return a.x[i] > b.x[i]; }); }
-MOPROC_INLINE Mask operator==(Vec a, Vec b) { return each_mask([&](int i) { return a.x[i] == b.x[i]; }); }
+MOPROC_INLINE Vec max(Vec a, Vec b) {
+  return each([&](int i) { return a.x[i] > b.x[i] ? a.x[i] : b.x[i]; });
+}
+MOPROC_INLINE Vec min(Vec a, Vec b) {
+  return each([&](int i) { return a.x[i] < b.x[i] ? a.x[i] : b.x[i]; });
+}
+MOPROC_INLINE Vec sqrt(Vec a) {
+  return each([&](int i) { return __fsqrt_rn(a.x[i]); });
+}
+MOPROC_INLINE Vec abs(Vec a) {
+  return each([&](int i) { return fabsf(a.x[i]); });
+}
+MOPROC_INLINE Vec round(Vec a) {
+  return each([&](int i) { return rintf(a.x[i]); });
+}
+MOPROC_INLINE Mask operator>(Vec a, Vec b) {
+  return each_mask([&](int i) { return a.x[i] > b.x[i]; });
+}
+MOPROC_INLINE Mask operator==(Vec a, Vec b) {
+  return each_mask([&](int i) { return a.x[i] == b.x[i]; });
+}
 MOPROC_INLINE Vec select(Mask m, Vec yes, Vec no) {
   return each([&](int i) { return m.m[i] ? yes.x[i] : no.x[i]; });
 }
@@ -55,11 +83,15 @@ MOPROC_INLINE float scale2(float x, float n) {
   const int i = __float2int_rn(n < -252.0f ? -252.0f : n > 254.0f ? 254.0f : n), half = i >> 1;
   return __fmul_rn(__fmul_rn(x, __int_as_float((half + 127) << 23)), __int_as_float((i - half + 127) << 23));
 }
-MOPROC_INLINE Vec scale2(Vec x, Vec n) { return each([&](int i) { return scale2(x.x[i], n.x[i]); }); }
+MOPROC_INLINE Vec scale2(Vec x, Vec n) {
+  return each([&](int i) { return scale2(x.x[i], n.x[i]); });
+}
 
 /// Larger of the two; a NaN in either stays.
 MOPROC_INLINE float nan_max(float best, float x) { return x == x ? (x > best ? x : best) : x; }
-MOPROC_INLINE Vec nan_max(Vec best, Vec x) { return each([&](int i) { return nan_max(best.x[i], x.x[i]); }); }
+MOPROC_INLINE Vec nan_max(Vec best, Vec x) {
+  return each([&](int i) { return nan_max(best.x[i], x.x[i]); });
+}
 
 // Memory. Without `lanes`: eight elements, aligned to their size (32 bytes of f32, 16 of bf16, 8 of u8), in accesses
 // of up to 16 bytes. With it: the first `lanes`, one by one; the others read as 0 and are not written.
@@ -93,12 +125,11 @@ MOPROC_INLINE Vec widen8(uint4 q) {
 MOPROC_INLINE bf16 narrow(float x) { return __bfloat16_as_ushort(__float2bfloat16_rn(x)); }
 MOPROC_INLINE unsigned narrow2(float a, float b) {
   const __nv_bfloat162 pair = __floats2bfloat162_rn(a, b);
-  return static_cast<unsigned>(__bfloat16_as_ushort(pair.x)) |
-         static_cast<unsigned>(__bfloat16_as_ushort(pair.y)) << 16;
+  return static_cast<unsigned>(__bfloat16_as_ushort(pair.x)) | static_cast<unsigned>(__bfloat16_as_ushort(pair.y))
+                                                                   << 16;
 }
 MOPROC_INLINE uint4 narrow8(Vec v) {
-  return make_uint4(narrow2(v.x[0], v.x[1]), narrow2(v.x[2], v.x[3]), narrow2(v.x[4], v.x[5]),
-                    narrow2(v.x[6], v.x[7]));
+  return make_uint4(narrow2(v.x[0], v.x[1]), narrow2(v.x[2], v.x[3]), narrow2(v.x[4], v.x[5]), narrow2(v.x[6], v.x[7]));
 }
 MOPROC_INLINE Vec load_bf16(const bf16* p) { return widen8(*whole<uint4>(p)); }
 MOPROC_INLINE Vec load_u8(const uint8_t* p) {

@@ -1,5 +1,5 @@
-// The inside of a block's matrix product on sm_90a: operand tiles as TMA writes and wgmma reads them. The counterpart of
-// gemm_tile.cuh.
+// The inside of a block's matrix product on sm_90a: operand tiles as TMA writes and wgmma reads them. The counterpart
+// of gemm_tile.cuh.
 #pragma once
 
 #include "cuda/gemm_path.cuh"
@@ -7,7 +7,8 @@
 namespace moproc {
 
 /// LINES lines of WIDTH bf16 in blocks of 64 columns: lines of 128 bytes, chunks of 16 permuted by XOR with the line.
-template <int LINES, int WIDTH> struct SwizzledTile {
+template <int LINES, int WIDTH>
+struct SwizzledTile {
   static constexpr int lines = LINES, width = WIDTH, bytes = LINES * WIDTH * 2, line_bytes = 128;
   static constexpr int block_bytes = LINES * line_bytes;
   static_assert(WIDTH % 64 == 0 && LINES % 8 == 0, "blocks of 64 columns, lines in eights");
@@ -17,15 +18,17 @@ template <int LINES, int WIDTH> struct SwizzledTile {
   }
 };
 
-/// The BM x BN result of the block's workers in registers, 64 terms at a time. Warp group g holds rows of its 64 BM / 64 /
-/// groups parts, in parts of 64.
-template <class K, bool A_K_MAJOR, bool B_K_MAJOR> struct WarpGroupProduct {
+/// The BM x BN result of the block's workers in registers, 64 terms at a time. Warp group g holds rows of its 64 BM /
+/// 64 / groups parts, in parts of 64.
+template <class K, bool A_K_MAJOR, bool B_K_MAJOR>
+struct WarpGroupProduct {
   static constexpr int terms = Path<K>::terms, groups = Path<K>::workers / 128, parts = K::BM / 64 / groups;
   using A = SwizzledTile<A_K_MAJOR ? K::BM : terms, A_K_MAJOR ? terms : K::BM>;
   using B = SwizzledTile<B_K_MAJOR ? K::BN : terms, B_K_MAJOR ? terms : K::BN>;
   static constexpr int stage_bytes = A::bytes + B::bytes;
   static_assert(K::Operand::bytes == 2, "products of bf16");
-  static_assert(parts >= 1 && K::BM == 64 * groups * parts, "the block's result cannot be divided among its warp groups");
+  static_assert(parts >= 1 && K::BM == 64 * groups * parts,
+                "the block's result cannot be divided among its warp groups");
 
   float d[parts][K::BN / 2];
 
@@ -57,13 +60,15 @@ template <class K, bool A_K_MAJOR, bool B_K_MAJOR> struct WarpGroupProduct {
         // 64 rows of A are 64 lines, or a block of columns.
         const int part = (first + i) * (A_K_MAJOR ? 64 * A::line_bytes : A::block_bytes);
         const int a = stage + part + step * (A_K_MAJOR ? step_bytes_k : step_bytes_across);
-        wgmma_bf16<K::BN, !A_K_MAJOR, !B_K_MAJOR>(d[i], wgmma_operand(shared_address(a), eights, A::block_bytes), b_operand);
+        wgmma_bf16<K::BN, !A_K_MAJOR, !B_K_MAJOR>(d[i], wgmma_operand(shared_address(a), eights, A::block_bytes),
+                                                  b_operand);
       }
     }
   }
 
   /// Calls f(row, column, d, d of the next column) for every pair of neighbours this thread holds.
-  template <class F> MOPROC_INLINE void each_pair(F f) const {
+  template <class F>
+  MOPROC_INLINE void each_pair(F f) const {
     const int thread = thread_anew(), lane = thread % 32;
     const int row0 = thread / 128 * parts * 64 + thread / 32 % 4 * 16 + lane / 4;
 #pragma unroll

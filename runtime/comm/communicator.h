@@ -1,6 +1,6 @@
 // What the ranks of a run do together with the data of a step, in the memory of their device. Surprising: the order of
-// additions is ours (a balanced tree over the ranks), so that results depend neither on a library nor on the number of ranks;
-// NCCL alone has its own, unless it is asked for ours.
+// additions is ours (a balanced tree over the ranks), so that results depend neither on a library nor on the number of
+// ranks; NCCL alone has its own, unless it is asked for ours.
 #pragma once
 
 #include <cstddef>
@@ -12,8 +12,8 @@
 
 namespace moproc::comm {
 
-/// Every rank calls the same collectives in the same order, one thread at a time. On the CPU they return when they are done; on a
-/// GPU they are put on a stream (cuda/nccl.h). All throw LostRank.
+/// Every rank calls the same collectives in the same order, one thread at a time. On the CPU they return when they are
+/// done; on a GPU they are put on a stream (cuda/nccl.h). All throw LostRank.
 class Communicator {
  public:
   virtual ~Communicator() = default;

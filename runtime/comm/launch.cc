@@ -31,7 +31,8 @@ class Reader {
     int n = 0;
     const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), n);
     if (error != std::errc() || end != value.data() + value.size() || n < least)
-      throw InputError(std::string(name) + "=" + value + ": expected a whole number from " + std::to_string(least) + " on");
+      throw InputError(std::string(name) + "=" + value + ": expected a whole number from " + std::to_string(least) +
+                       " on");
     return n;
   }
   void say(std::string line) { lines.push_back(std::move(line)); }
@@ -48,7 +49,8 @@ StoreAddress parse_url(const std::string& url) {
   const std::string port = colon == std::string::npos ? "" : url.substr(colon + 1);
   int n = 0;
   const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), n);
-  if (!url.starts_with(scheme) || colon <= scheme.size() || port.empty() || error != std::errc() || end != port.data() + port.size() || n < 0 || n > 65535)
+  if (!url.starts_with(scheme) || colon <= scheme.size() || port.empty() || error != std::errc() ||
+      end != port.data() + port.size() || n < 0 || n > 65535)
     throw InputError("--dist-url " + url + ": expected tcp://HOST:PORT or env://");
   std::string host = url.substr(scheme.size(), colon - scheme.size());
   if (host.size() > 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
@@ -61,7 +63,8 @@ StoreAddress master_of(Reader& r, const LaunchFlags& flags) {
     r.say("--dist-url " + flags.dist_url + ": where rank 0 is");
     return parse_url(flags.dist_url);
   }
-  return {r.text("MASTER_ADDR", "the machine of rank 0"), r.number("MASTER_PORT", "the port that rank 0 listens on", 1)};
+  return {r.text("MASTER_ADDR", "the machine of rank 0"),
+          r.number("MASTER_PORT", "the port that rank 0 listens on", 1)};
 }
 
 Launch torchrun(Reader& r, const LaunchFlags& flags) {
@@ -74,7 +77,8 @@ Launch torchrun(Reader& r, const LaunchFlags& flags) {
   if (l.ranks == 1) return l;
   l.master = master_of(r, flags);
   const bool told = !r.has(kOurs) && !flags.dist_url.empty() && flags.dist_url != "env://";
-  if (!told && r.has("TORCHELASTIC_USE_AGENT_STORE") && r.text("TORCHELASTIC_USE_AGENT_STORE", "whether torchrun itself listens on that port") == "True") {
+  if (!told && r.has("TORCHELASTIC_USE_AGENT_STORE") &&
+      r.text("TORCHELASTIC_USE_AGENT_STORE", "whether torchrun itself listens on that port") == "True") {
     ++l.master.port;
     r.say("torchrun has that port: rank 0 listens on " + std::to_string(l.master.port));
   }
@@ -110,7 +114,8 @@ int tasks_on(const std::string& list, int node) {
     if (node < at) return tasks;
     begin = end + 1;
   }
-  throw InputError("SLURM_STEP_TASKS_PER_NODE=" + list + ": says nothing of machine " + std::to_string(node) + " (SLURM_NODEID)");
+  throw InputError("SLURM_STEP_TASKS_PER_NODE=" + list + ": says nothing of machine " + std::to_string(node) +
+                   " (SLURM_NODEID)");
 }
 
 Launch slurm(Reader& r, const LaunchFlags& flags) {
@@ -120,7 +125,8 @@ Launch slurm(Reader& r, const LaunchFlags& flags) {
   l.ranks = r.number("SLURM_NTASKS", "processes in all", 1);
   l.local_rank = r.number("SLURM_LOCALID", "this process, of those on this machine", 0);
   if (r.has("SLURM_STEP_TASKS_PER_NODE") && r.has("SLURM_NODEID")) {
-    l.local_ranks = tasks_on(r.text("SLURM_STEP_TASKS_PER_NODE", "processes on each machine of the step"), r.number("SLURM_NODEID", "this machine, of the step's", 0));
+    l.local_ranks = tasks_on(r.text("SLURM_STEP_TASKS_PER_NODE", "processes on each machine of the step"),
+                             r.number("SLURM_NODEID", "this machine, of the step's", 0));
   } else {
     const char* const machines = r.has("SLURM_STEP_NUM_NODES") ? "SLURM_STEP_NUM_NODES" : "SLURM_JOB_NUM_NODES";
     const int nodes = r.has(machines) ? r.number(machines, "machines, with as many processes each", 1) : 1;
@@ -131,11 +137,13 @@ Launch slurm(Reader& r, const LaunchFlags& flags) {
     l.master = master_of(r, flags);
     return l;
   }
-  l.master.host = first_host(r.text(r.has("SLURM_STEP_NODELIST") ? "SLURM_STEP_NODELIST" : "SLURM_JOB_NODELIST", "the machines, of which the first has rank 0"));
+  l.master.host = first_host(r.text(r.has("SLURM_STEP_NODELIST") ? "SLURM_STEP_NODELIST" : "SLURM_JOB_NODELIST",
+                                    "the machines, of which the first has rank 0"));
   constexpr int kPorts = 20000;  // by the job's number, so that two jobs on a machine do not meet
   l.master.port = r.has("MASTER_PORT") ? r.number("MASTER_PORT", "the port that rank 0 listens on", 1)
-                  : r.has("SLURM_JOB_ID") ? kDefaultPort + r.number("SLURM_JOB_ID", "the job, which the port follows from", 0) % kPorts
-                                          : kDefaultPort;
+                  : r.has("SLURM_JOB_ID")
+                      ? kDefaultPort + r.number("SLURM_JOB_ID", "the job, which the port follows from", 0) % kPorts
+                      : kDefaultPort;
   r.say("rank 0 is at " + l.master.host + ", port " + std::to_string(l.master.port));
   return l;
 }
@@ -161,14 +169,18 @@ void refuse_half(const Reader& r) {
     count += r.has(name);
   }
   if (count > 1)
-    throw InputError("half an environment: " + set + " set, " + missing + " not. A launcher sets RANK, WORLD_SIZE, LOCAL_RANK and MASTER_ADDR, or RANK and WORLD_SIZE "
+    throw InputError("half an environment: " + set + " set, " + missing +
+                     " not. A launcher sets RANK, WORLD_SIZE, LOCAL_RANK and MASTER_ADDR, or RANK and WORLD_SIZE "
                      "of nodes with MASTER_ADDR; unset them for one process");
 }
 
 void check(const Launch& l) {
-  if (l.rank >= l.ranks) throw InputError("rank " + std::to_string(l.rank) + " of " + std::to_string(l.ranks) + ": ranks are counted from 0 to " + std::to_string(l.ranks - 1));
+  if (l.rank >= l.ranks)
+    throw InputError("rank " + std::to_string(l.rank) + " of " + std::to_string(l.ranks) +
+                     ": ranks are counted from 0 to " + std::to_string(l.ranks - 1));
   if (l.local_rank >= l.local_ranks)
-    throw InputError("local rank " + std::to_string(l.local_rank) + " of " + std::to_string(l.local_ranks) + " processes on this machine: they are counted from 0");
+    throw InputError("local rank " + std::to_string(l.local_rank) + " of " + std::to_string(l.local_ranks) +
+                     " processes on this machine: they are counted from 0");
 }
 
 /// The processes that the flags ask this one to start.
@@ -179,16 +191,23 @@ LaunchPlan from_flags(Reader& r, const LaunchFlags& flags) {
   const int per_node = std::max(1, flags.per_node > 0 ? flags.per_node : flags.gpus);
   const int node = flags.rank < 0 ? 0 : flags.rank;
   if (flags.world_size == 0) throw InputError("--world-size 0: expected nodes, at least 1");
-  if (nodes > 1 && flags.rank < 0) throw InputError("--world-size " + std::to_string(nodes) + " needs --rank, the number of this node");
-  if (node >= nodes) throw InputError("--rank " + std::to_string(node) + ": nodes are counted from 0 to " + std::to_string(nodes - 1) + " (--world-size " + std::to_string(nodes) + ")");
+  if (nodes > 1 && flags.rank < 0)
+    throw InputError("--world-size " + std::to_string(nodes) + " needs --rank, the number of this node");
+  if (node >= nodes)
+    throw InputError("--rank " + std::to_string(node) + ": nodes are counted from 0 to " + std::to_string(nodes - 1) +
+                     " (--world-size " + std::to_string(nodes) + ")");
   l.ranks = nodes * per_node;
   l.local_ranks = per_node;
   l.rank = node * per_node;
   if (l.ranks == 1) return plan;
-  if (nodes > 1 && flags.dist_url.empty()) throw InputError("--world-size " + std::to_string(nodes) + " needs --dist-url tcp://HOST:PORT, where node 0 is");
+  if (nodes > 1 && flags.dist_url.empty())
+    throw InputError("--world-size " + std::to_string(nodes) + " needs --dist-url tcp://HOST:PORT, where node 0 is");
   l.by = l.by.empty() ? "moproc" : l.by;
-  l.master = flags.dist_url.empty() ? StoreAddress{"localhost", 0} : flags.dist_url == "env://" ? master_of(r, flags) : parse_url(flags.dist_url);
-  if (nodes > 1 && l.master.port == 0) throw InputError("--dist-url " + flags.dist_url + ": several nodes need a port to meet at");
+  l.master = flags.dist_url.empty()       ? StoreAddress{"localhost", 0}
+             : flags.dist_url == "env://" ? master_of(r, flags)
+                                          : parse_url(flags.dist_url);
+  if (nodes > 1 && l.master.port == 0)
+    throw InputError("--dist-url " + flags.dist_url + ": several nodes need a port to meet at");
   plan.to_start = per_node;
   return plan;
 }
@@ -216,12 +235,16 @@ LaunchPlan plan_launch(const LaunchFlags& flags, const Environment& environment)
     if (!nodes && flags.world_size < 0 && flags.per_node == 0) refuse_half(r);
     if (nodes) kubeflow(r, said);
     else if (flags.dist_url == "env://" && !ranks)
-      throw InputError("--dist-url env://: RANK and WORLD_SIZE are not set; a launcher sets them (torchrun), or say --dist-url tcp://HOST:PORT");
+      throw InputError(
+          "--dist-url env://: RANK and WORLD_SIZE are not set; a launcher sets them (torchrun), or say --dist-url "
+          "tcp://HOST:PORT");
     plan = from_flags(r, said);
     if (nodes) plan.launch.by = "Kubeflow";
   }
   if (plan.to_start == 0 && flags.per_node > 1 && plan.launch.by != "moproc")
-    throw InputError("--nproc-per-node " + std::to_string(flags.per_node) + ": " + (plan.launch.by.empty() ? "nothing to start" : plan.launch.by + " has started the processes already"));
+    throw InputError(
+        "--nproc-per-node " + std::to_string(flags.per_node) + ": " +
+        (plan.launch.by.empty() ? "nothing to start" : plan.launch.by + " has started the processes already"));
   check(plan.launch);
   plan.launch.read = std::move(r.lines);
   return plan;
@@ -247,7 +270,8 @@ std::string first_host(const std::string& list) {
   if (stop == std::string::npos || close == std::string::npos || stop == end + 1)
     throw InputError("SLURM_JOB_NODELIST=" + list + ": not a list of machines");
   const size_t behind = list.find(',', close);
-  return stem + list.substr(end + 1, stop - end - 1) + list.substr(close + 1, behind == std::string::npos ? behind : behind - close - 1);
+  return stem + list.substr(end + 1, stop - end - 1) +
+         list.substr(close + 1, behind == std::string::npos ? behind : behind - close - 1);
 }
 
 }  // namespace moproc::comm

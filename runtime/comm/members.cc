@@ -32,7 +32,8 @@ void Members::reported(int rank, const Progress& at) {
 }
 
 void Members::disconnected(int rank) {
-  if (members_[static_cast<size_t>(rank)].state == State::here && lost_.empty()) lost_ = who(rank) + " has died, in " + place(rank);
+  if (members_[static_cast<size_t>(rank)].state == State::here && lost_.empty())
+    lost_ = who(rank) + " has died, in " + place(rank);
 }
 
 void Members::gave_up(int rank, const std::string& why) {

@@ -1,5 +1,6 @@
-// Sums have our order, as with every communicator: each rank gets its part of all operands, adds it up and hands the sums round;
-// 2 (ranks - 1) / ranks of the operand travel, no more than in a ring. Waiting polls, so that a rank that is lost is noticed.
+// Sums have our order, as with every communicator: each rank gets its part of all operands, adds it up and hands the
+// sums round; 2 (ranks - 1) / ranks of the operand travel, no more than in a ring. Waiting polls, so that a rank that
+// is lost is noticed.
 #include "comm/mpi.h"
 
 #include <dlfcn.h>
@@ -35,8 +36,10 @@ const MoprocMpi& plugin() {
   void* const library = dlopen(path.c_str(), RTLD_NOW | RTLD_GLOBAL);
   if (!library) {
     const char* const why = dlerror();
-    throw InputError(std::string("CPU ranks on several machines need Open MPI and the plug-in ") + kFile + " (" + (why ? why : path) +
-                     "); install libopenmpi-dev and run npm run build, then compile anew, or name the plug-in with " + kPathVariable);
+    throw InputError(std::string("CPU ranks on several machines need Open MPI and the plug-in ") + kFile + " (" +
+                     (why ? why : path) +
+                     "); install libopenmpi-dev and run npm run build, then compile anew, or name the plug-in with " +
+                     kPathVariable);
   }
   const auto get = reinterpret_cast<const MoprocMpi* (*)()>(dlsym(library, "moproc_mpi_plugin"));
   if (!get || get()->version != 1) throw InputError(path + " is no plug-in of this version");
@@ -45,14 +48,16 @@ const MoprocMpi& plugin() {
 
 class MpiCommunicator : public Communicator {
  public:
-  MpiCommunicator(int rank, int ranks, Watch& watch) : mpi_(plugin()), watch_(watch), rank_(rank), ranks_(ranks), counts_(static_cast<size_t>(ranks)), at_(counts_) {
+  MpiCommunicator(int rank, int ranks, Watch& watch)
+      : mpi_(plugin()), watch_(watch), rank_(rank), ranks_(ranks), counts_(static_cast<size_t>(ranks)), at_(counts_) {
     watch.in("the meeting of MPI");
     int own = 0, all = 0;
     if (const char* const why = mpi_.open(&own, &all)) throw InputError(std::string("MPI does not start: ") + why);
     if (own == rank && all == ranks) return;
     mpi_.close(1);
-    throw InputError("MPI has " + std::to_string(all) + " ranks and calls this " + std::to_string(own) + ", the launcher " + std::to_string(ranks) + " and " +
-                     std::to_string(rank) + "; start the ranks with mpirun");
+    throw InputError("MPI has " + std::to_string(all) + " ranks and calls this " + std::to_string(own) +
+                     ", the launcher " + std::to_string(ranks) + " and " + std::to_string(rank) +
+                     "; start the ranks with mpirun");
   }
   ~MpiCommunicator() override { mpi_.close(lost_ ? 1 : 0); }
   MpiCommunicator(const MpiCommunicator&) = delete;
@@ -84,13 +89,15 @@ class MpiCommunicator : public Communicator {
       std::memcpy(room_.data() + rank_ * here, to + rank_ * bytes + at, static_cast<size_t>(here));
       lay_out(here * ranks_, here);
       wait(mpi_.begin_gather(room_.data(), counts_.data(), at_.data()));
-      for (int r = 0; r < ranks_; ++r) std::memcpy(to + r * bytes + at, room_.data() + r * here, static_cast<size_t>(here));
+      for (int r = 0; r < ranks_; ++r)
+        std::memcpy(to + r * bytes + at, room_.data() + r * here, static_cast<size_t>(here));
     }
   }
 
   void broadcast(const char* what, std::byte* data, int64_t bytes, int root) override {
     watch_.in(std::string("broadcast of ") + what);
-    for (int64_t at = 0; at < bytes; at += kPiece) wait(mpi_.begin_broadcast(data + at, static_cast<int>(std::min(kPiece, bytes - at)), root));
+    for (int64_t at = 0; at < bytes; at += kPiece)
+      wait(mpi_.begin_broadcast(data + at, static_cast<int>(std::min(kPiece, bytes - at)), root));
   }
 
  private:
@@ -151,6 +158,8 @@ class MpiCommunicator : public Communicator {
 
 }  // namespace
 
-std::unique_ptr<Communicator> make_mpi(int rank, int ranks, Watch& watch) { return std::make_unique<MpiCommunicator>(rank, ranks, watch); }
+std::unique_ptr<Communicator> make_mpi(int rank, int ranks, Watch& watch) {
+  return std::make_unique<MpiCommunicator>(rank, ranks, watch);
+}
 
 }  // namespace moproc::comm

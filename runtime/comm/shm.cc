@@ -1,6 +1,7 @@
-// Protocol: data goes through the slots in pieces. A piece is written to the own slot, then counted; when all ranks have
-// counted it, everybody reads. Slots come in two sets, used in turn: who counts a piece has read the one before it, so the
-// set of the piece before that is free. A rank that waits looks at the others every few milliseconds: it may be for ever.
+// Protocol: data goes through the slots in pieces. A piece is written to the own slot, then counted; when all ranks
+// have counted it, everybody reads. Slots come in two sets, used in turn: who counts a piece has read the one before
+// it, so the set of the piece before that is free. A rank that waits looks at the others every few milliseconds: it may
+// be for ever.
 #include "comm/shm.h"
 
 #include <fcntl.h>
@@ -43,7 +44,8 @@ class SharedText {
   }
   std::string get() const {
     std::string text;
-    for (char c; text.size() < kRoom - 1 && (c = bytes_[text.size()].load(std::memory_order_relaxed)) != '\0';) text += c;
+    for (char c; text.size() < kRoom - 1 && (c = bytes_[text.size()].load(std::memory_order_relaxed)) != '\0';)
+      text += c;
     return text;
   }
 
@@ -59,7 +61,7 @@ struct alignas(kShmAlignment) RankState {
   std::atomic<int64_t> step;
   std::atomic<uint32_t> gave_up;  // 1: `why` is complete
   SharedText<64> host;
-  SharedText<kText> what;         // the collective it is in
+  SharedText<kText> what;  // the collective it is in
   SharedText<kText> why;
 };
 
@@ -68,8 +70,8 @@ struct Header {
   int32_t ranks;
   int64_t bytes;
 };
-static_assert(std::atomic<char>::is_always_lock_free && std::atomic<uint32_t>::is_always_lock_free && std::atomic<int64_t>::is_always_lock_free &&
-              sizeof(std::atomic<char>) == 1);
+static_assert(std::atomic<char>::is_always_lock_free && std::atomic<uint32_t>::is_always_lock_free &&
+              std::atomic<int64_t>::is_always_lock_free && sizeof(std::atomic<char>) == 1);
 
 size_t header_bytes() { return sizeof(RankState); }
 size_t segment_bytes(int ranks) {
@@ -84,7 +86,8 @@ bool has_ended(int pid) {
   std::string text;
   if (!std::getline(stat, text)) return false;
   const size_t behind_name = text.rfind(')');
-  return behind_name != std::string::npos && behind_name + 2 < text.size() && (text[behind_name + 2] == 'Z' || text[behind_name + 2] == 'X');
+  return behind_name != std::string::npos && behind_name + 2 < text.size() &&
+         (text[behind_name + 2] == 'Z' || text[behind_name + 2] == 'X');
 }
 
 void futex_wait(std::atomic<uint32_t>& word, uint32_t seen, int64_t milliseconds) {
@@ -92,11 +95,14 @@ void futex_wait(std::atomic<uint32_t>& word, uint32_t seen, int64_t milliseconds
   syscall(SYS_futex, reinterpret_cast<uint32_t*>(&word), FUTEX_WAIT, seen, &limit, nullptr, 0);
 }
 
-void futex_wake(std::atomic<uint32_t>& word) { syscall(SYS_futex, reinterpret_cast<uint32_t*>(&word), FUTEX_WAKE, 1 << 30, nullptr, nullptr, 0); }
+void futex_wake(std::atomic<uint32_t>& word) {
+  syscall(SYS_futex, reinterpret_cast<uint32_t*>(&word), FUTEX_WAKE, 1 << 30, nullptr, nullptr, 0);
+}
 
 class ShmCommunicator : public Communicator {
  public:
-  ShmCommunicator(const ShmOptions& o, void* memory, bool mapped) : o_(o), memory_(static_cast<std::byte*>(memory)), mapped_(mapped) {
+  ShmCommunicator(const ShmOptions& o, void* memory, bool mapped)
+      : o_(o), memory_(static_cast<std::byte*>(memory)), mapped_(mapped) {
     RankState& own = state(o.rank);
     char host[64] = "";
     gethostname(host, sizeof host - 1);
@@ -130,7 +136,8 @@ class ShmCommunicator : public Communicator {
       std::memcpy(slot(o_.rank), from + at, static_cast<size_t>(here) * sizeof(float));
       count_piece();
       // Each rank adds up a part of the piece; the sums take the place of rank 0's summands.
-      const int64_t part = (here + o_.ranks - 1) / o_.ranks, begin = std::min(here, part * o_.rank), end = std::min(here, begin + part);
+      const int64_t part = (here + o_.ranks - 1) / o_.ranks, begin = std::min(here, part * o_.rank),
+                    end = std::min(here, begin + part);
       std::vector<const float*> summands;
       for (int r = 0; r < o_.ranks; ++r) summands.push_back(reinterpret_cast<const float*>(slot(r)) + begin);
       float* const sums = reinterpret_cast<float*>(slot(0));
@@ -164,13 +171,18 @@ class ShmCommunicator : public Communicator {
   }
 
  private:
-  RankState& state(int rank) { return *reinterpret_cast<RankState*>(memory_ + header_bytes() + sizeof(RankState) * static_cast<size_t>(rank)); }
+  RankState& state(int rank) {
+    return *reinterpret_cast<RankState*>(memory_ + header_bytes() + sizeof(RankState) * static_cast<size_t>(rank));
+  }
   std::byte* slot(int rank) {
     const size_t slots = segment_bytes(o_.ranks) - static_cast<size_t>(kSets) * static_cast<size_t>(o_.ranks) * kPiece;
-    return memory_ + slots + (static_cast<size_t>(set_) * static_cast<size_t>(o_.ranks) + static_cast<size_t>(rank)) * kPiece;
+    return memory_ + slots +
+           (static_cast<size_t>(set_) * static_cast<size_t>(o_.ranks) + static_cast<size_t>(rank)) * kPiece;
   }
 
-  void begin(const char* collective, const char* what) { state(o_.rank).what.set(std::string(collective) + " of " + what); }
+  void begin(const char* collective, const char* what) {
+    state(o_.rank).what.set(std::string(collective) + " of " + what);
+  }
 
   /// This rank is done with its part of the piece; returns when all are.
   void count_piece() {
@@ -207,21 +219,28 @@ class ShmCommunicator : public Communicator {
       RankState& other = state(q);
       if (q == o_.rank) continue;
       if (other.gave_up) throw LostRank(who(q) + " gave up: " + other.why.get());
-      if (const int pid = other.pid; pid != 0 && has_ended(pid)) throw LostRank(who(q) + " has died, in " + place(q) + "; this rank waits in " + place(o_.rank));
+      if (const int pid = other.pid; pid != 0 && has_ended(pid))
+        throw LostRank(who(q) + " has died, in " + place(q) + "; this rank waits in " + place(o_.rank));
     }
     if (seconds > o_.timeout) {
       char text[64];
       std::snprintf(text, sizeof text, "%g s", o_.timeout);
-      if (state(r).pid == 0) throw LostRank("rank " + std::to_string(r) + " has not come within " + text + " (--timeout)");
-      throw LostRank(who(r) + " is missed since " + text + " (--timeout): it was last seen in " + place(r) + ", this rank waits in " + place(o_.rank));
+      if (state(r).pid == 0)
+        throw LostRank("rank " + std::to_string(r) + " has not come within " + text + " (--timeout)");
+      throw LostRank(who(r) + " is missed since " + text + " (--timeout): it was last seen in " + place(r) +
+                     ", this rank waits in " + place(o_.rank));
     }
   }
 
-  std::string who(int r) { return "rank " + std::to_string(r) + " (process " + std::to_string(state(r).pid) + " on " + state(r).host.get() + ")"; }
+  std::string who(int r) {
+    return "rank " + std::to_string(r) + " (process " + std::to_string(state(r).pid) + " on " + state(r).host.get() +
+           ")";
+  }
   std::string place(int r) {
     const int64_t step = state(r).step;
     const std::string what = state(r).what.get();
-    return step < 0 ? (what.empty() ? "the beginning" : what) : "step " + std::to_string(step) + ", " + (what.empty() ? "no collective yet" : what);
+    return step < 0 ? (what.empty() ? "the beginning" : what)
+                    : "step " + std::to_string(step) + ", " + (what.empty() ? "no collective yet" : what);
   }
 
   const ShmOptions o_;
@@ -243,13 +262,17 @@ void* map(int fd, size_t bytes, const std::string& name) {
 std::unique_ptr<Communicator> make_shm(const ShmOptions& options, std::string& name) {
   const size_t bytes = segment_bytes(options.ranks);
   if (options.rank == 0) {
-    if (name.empty()) name = "/moproc-" + std::to_string(getpid()) + "-" + std::to_string(std::chrono::steady_clock::now().time_since_epoch().count());
+    if (name.empty())
+      name = "/moproc-" + std::to_string(getpid()) + "-" +
+             std::to_string(std::chrono::steady_clock::now().time_since_epoch().count());
     const int fd = shm_open(name.c_str(), O_RDWR | O_CREAT | O_EXCL, 0600);
     if (fd < 0) throw InputError("shared memory " + name + ": " + std::strerror(errno));
-    if (const int error = posix_fallocate(fd, 0, static_cast<off_t>(bytes)); error != 0) {  // now, not with SIGBUS later
+    if (const int error = posix_fallocate(fd, 0, static_cast<off_t>(bytes));
+        error != 0) {  // now, not with SIGBUS later
       close(fd);
       shm_unlink(name.c_str());
-      throw InputError("shared memory: " + std::to_string(bytes >> 20) + " MiB in /dev/shm: " + std::strerror(error) + "; containers get more with --shm-size");
+      throw InputError("shared memory: " + std::to_string(bytes >> 20) + " MiB in /dev/shm: " + std::strerror(error) +
+                       "; containers get more with --shm-size");
     }
     void* const memory = map(fd, bytes, name);
     Header& header = *static_cast<Header*>(memory);
@@ -259,8 +282,10 @@ std::unique_ptr<Communicator> make_shm(const ShmOptions& options, std::string& n
     return std::make_unique<ShmCommunicator>(options, memory, true);
   }
   const int fd = shm_open(name.c_str(), O_RDWR, 0600);
-  if (fd < 0) throw InputError("shared memory " + name + ": " + std::strerror(errno) + "; all ranks have to be on one machine, and see one /dev/shm");
-  struct stat is {};
+  if (fd < 0)
+    throw InputError("shared memory " + name + ": " + std::strerror(errno) +
+                     "; all ranks have to be on one machine, and see one /dev/shm");
+  struct stat is{};
   if (fstat(fd, &is) != 0 || static_cast<size_t>(is.st_size) < bytes) {
     close(fd);
     throw InputError("shared memory " + name + " is not of this run");
@@ -276,7 +301,9 @@ std::unique_ptr<Communicator> make_shm(const ShmOptions& options, std::string& n
 
 size_t shm_bytes(int ranks) { return segment_bytes(ranks); }
 
-std::unique_ptr<Communicator> make_shm_in(void* memory, const ShmOptions& options) { return std::make_unique<ShmCommunicator>(options, memory, false); }
+std::unique_ptr<Communicator> make_shm_in(void* memory, const ShmOptions& options) {
+  return std::make_unique<ShmCommunicator>(options, memory, false);
+}
 
 void unlink_shm(const std::string& name) { shm_unlink(name.c_str()); }
 

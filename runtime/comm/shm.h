@@ -14,8 +14,9 @@ struct ShmOptions {
   double timeout = 600;  // seconds that a rank may be missed before it counts as lost
 };
 
-/// Rank 0 makes a new segment called `name`, or, where that is empty, by a new one that is then in `name`; all others attach to the one of that name, which is as old as
-/// the run. The segment goes when the last rank ends, however it ends. Throws InputError (no memory, no such segment).
+/// Rank 0 makes a new segment called `name`, or, where that is empty, by a new one that is then in `name`; all others
+/// attach to the one of that name, which is as old as the run. The segment goes when the last rank ends, however it
+/// ends. Throws InputError (no memory, no such segment).
 std::unique_ptr<Communicator> make_shm(const ShmOptions& options, std::string& name);
 
 /// Takes the name away once every rank is attached: nothing is left behind in /dev/shm. By rank 0.

@@ -1,4 +1,5 @@
-// Names resolve to several addresses (IPv6 and IPv4): listening takes the first that works, connecting tries all of them.
+// Names resolve to several addresses (IPv6 and IPv4): listening takes the first that works, connecting tries all of
+// them.
 #include "comm/socket.h"
 
 #include <netdb.h>
@@ -99,12 +100,14 @@ Socket listen_at(StoreAddress& at) {
       sockaddr_storage own{};
       socklen_t size = sizeof own;
       getsockname(s.fd(), reinterpret_cast<sockaddr*>(&own), &size);
-      at.port = ntohs(own.ss_family == AF_INET6 ? reinterpret_cast<sockaddr_in6&>(own).sin6_port : reinterpret_cast<sockaddr_in&>(own).sin_port);
+      at.port = ntohs(own.ss_family == AF_INET6 ? reinterpret_cast<sockaddr_in6&>(own).sin6_port
+                                                : reinterpret_cast<sockaddr_in&>(own).sin_port);
       return s;
     }
     error = errno;
   }
-  throw InputError(show(at) + ": " + std::strerror(error) + (error == EADDRINUSE ? "; another run uses the port: choose another in --dist-url" : ""));
+  throw InputError(show(at) + ": " + std::strerror(error) +
+                   (error == EADDRINUSE ? "; another run uses the port: choose another in --dist-url" : ""));
 }
 
 Socket connect_to(const StoreAddress& at, Clock::time_point limit, double timeout) {
@@ -122,7 +125,8 @@ Socket connect_to(const StoreAddress& at, Clock::time_point limit, double timeou
     if (Clock::now() >= limit) {
       char seconds[32];
       std::snprintf(seconds, sizeof seconds, "%g", timeout);
-      throw LostRank(show(at) + ": rank 0 did not answer within " + seconds + " s (" + (why.empty() ? std::strerror(error) : why) +
+      throw LostRank(show(at) + ": rank 0 did not answer within " + seconds + " s (" +
+                     (why.empty() ? std::strerror(error) : why) +
                      "); it has to run on that machine, with that port open (--dist-url, --timeout)");
     }
     constexpr auto kAgain = std::chrono::milliseconds(100);

@@ -45,7 +45,8 @@ class Socket {
 /// Listens on every address of this machine; `at.port` becomes the port. Throws InputError naming port and remedy.
 Socket listen_at(StoreAddress& at);
 
-/// Connects, trying again until `limit`. Throws LostRank naming host, port and remedy; `timeout` (s) is what it says it waited.
+/// Connects, trying again until `limit`. Throws LostRank naming host, port and remedy; `timeout` (s) is what it says it
+/// waited.
 Socket connect_to(const StoreAddress& at, std::chrono::steady_clock::time_point limit, double timeout);
 
 }  // namespace moproc::comm

@@ -1,13 +1,9 @@
 // Rank 0's side: a thread a connection answers. The protocol, a line a message (SIZE: bytes that follow the line):
 //
-//   hello RANK RANKS PID HOST   -> ok PID HOST | no TEXT     a rank's own connection; that it breaks means that the rank died
-//   set KEY SIZE                -> ok
-//   get KEY                     -> ok SIZE | lost TEXT
-//   gather NUMBER KEY SIZE      -> ok SIZE | no TEXT | lost TEXT
-//   bye
-//   watch RANK                  -> ok                        another connection, which nothing ever waits on for long
-//   report STEP DONE WHAT       -> ok | lost TEXT
-//   suspect                     -> ok TEXT
+//   hello RANK RANKS PID HOST   -> ok PID HOST | no TEXT     a rank's own connection; that it breaks means that the
+//   rank died set KEY SIZE                -> ok get KEY                     -> ok SIZE | lost TEXT gather NUMBER KEY
+//   SIZE      -> ok SIZE | no TEXT | lost TEXT bye watch RANK                  -> ok                        another
+//   connection, which nothing ever waits on for long report STEP DONE WHAT       -> ok | lost TEXT suspect -> ok TEXT
 //   give_up TEXT                -> ok
 #include "comm/store.h"
 
@@ -34,16 +30,23 @@ namespace {
 class Server : public Store {
  public:
   Server(const StoreAddress& address, int ranks, double timeout)
-      : address_(address), ranks_(ranks), timeout_(timeout), listening_(listen_at(address_)), members_(ranks, this_process()) {
+      : address_(address),
+        ranks_(ranks),
+        timeout_(timeout),
+        listening_(listen_at(address_)),
+        members_(ranks, this_process()) {
     accepting_ = std::thread([this] { accept_all(); });
   }
 
-  /// Rank 0 leaves last, so that nobody takes its end for its death; after giving up it stays as long as others need to hear why.
+  /// Rank 0 leaves last, so that nobody takes its end for its death; after giving up it stays as long as others need to
+  /// hear why.
   ~Server() override {
     {
       constexpr double kToHear = 2.5;  // seconds; reports come every second at the latest
       std::unique_lock lock(mutex_);
-      changed_.wait_for(lock, std::chrono::duration<double>(members_.lost().empty() ? timeout_ : std::min(timeout_, kToHear)), [this] { return here_ == 0; });
+      changed_.wait_for(lock,
+                        std::chrono::duration<double>(members_.lost().empty() ? timeout_ : std::min(timeout_, kToHear)),
+                        [this] { return here_ == 0; });
       stop_ = true;
     }
     listening_.end();
@@ -60,10 +63,13 @@ class Server : public Store {
   }
   std::string get(const std::string& key) override {
     std::string value;
-    if (!find(key, value)) throw LostRank(show(address_) + ": nobody has told " + key + " within the time-out; are all ranks running?");
+    if (!find(key, value))
+      throw LostRank(show(address_) + ": nobody has told " + key + " within the time-out; are all ranks running?");
     return value;
   }
-  std::vector<std::string> gather(const std::string& what, const std::string& own) override { return collect(0, gathered_++, what, own); }
+  std::vector<std::string> gather(const std::string& what, const std::string& own) override {
+    return collect(0, gathered_++, what, own);
+  }
   std::string report(const Progress& at) override {
     const std::lock_guard lock(mutex_);
     members_.reported(0, at);
@@ -115,11 +121,14 @@ class Server : public Store {
       g.what = what;
       g.texts.resize(static_cast<size_t>(ranks_));
     }
-    if (g.what != what) throw InputError("the ranks are at different places: one exchanges " + g.what + ", rank " + std::to_string(rank) + " " + what);
+    if (g.what != what)
+      throw InputError("the ranks are at different places: one exchanges " + g.what + ", rank " + std::to_string(rank) +
+                       " " + what);
     g.texts[static_cast<size_t>(rank)] = own;
     ++g.here;
     changed_.notify_all();
-    const bool ended = changed_.wait_for(lock, std::chrono::duration<double>(timeout_), [&] { return stop_ || !members_.lost().empty() || g.here == ranks_; });
+    const bool ended = changed_.wait_for(lock, std::chrono::duration<double>(timeout_),
+                                         [&] { return stop_ || !members_.lost().empty() || g.here == ranks_; });
     if (g.here != ranks_) {
       if (!members_.lost().empty()) throw LostRank(members_.lost());
       if (!ended) throw LostRank(missed(g));
@@ -136,15 +145,20 @@ class Server : public Store {
     while (g.texts[static_cast<size_t>(r)]) ++r;
     char seconds[32];
     std::snprintf(seconds, sizeof seconds, "%g", timeout_);
-    return members_.who(r) + (members_.is_here(r) ? " is missed since " + std::string(seconds) + " s (--timeout): it was last seen in " + members_.place(r)
+    return members_.who(r) + (members_.is_here(r) ? " is missed since " + std::string(seconds) +
+                                                        " s (--timeout): it was last seen in " + members_.place(r)
                                                   : " has not come within " + std::string(seconds) + " s (--timeout)");
   }
 
   std::string welcome(int rank, int ranks, const Identity& who) {
     const std::lock_guard lock(mutex_);
-    if (ranks != ranks_) return "no rank " + std::to_string(rank) + " is of a run of " + std::to_string(ranks) + " ranks, rank 0 of one of " + std::to_string(ranks_);
-    if (rank < 1 || rank >= ranks) return "no there is no rank " + std::to_string(rank) + " of " + std::to_string(ranks);
-    if (members_.is_here(rank)) return "no rank " + std::to_string(rank) + " is there already: each rank has to have a number of its own";
+    if (ranks != ranks_)
+      return "no rank " + std::to_string(rank) + " is of a run of " + std::to_string(ranks) +
+             " ranks, rank 0 of one of " + std::to_string(ranks_);
+    if (rank < 1 || rank >= ranks)
+      return "no there is no rank " + std::to_string(rank) + " of " + std::to_string(ranks);
+    if (members_.is_here(rank))
+      return "no rank " + std::to_string(rank) + " is there already: each rank has to have a number of its own";
     members_.arrived(rank, who);
     ++here_;
     const Identity own = this_process();
@@ -193,9 +207,12 @@ class Server : public Store {
       return s.send_all("ok\n");
     }
     if (std::sscanf(line.c_str(), "get %255s", key) == 1)
-      return s.send_all(find(key, value) ? "ok " + std::to_string(value.size()) + "\n" + value : "lost nobody has told " + std::string(key) + "\n");
-    if (int behind = 0; std::sscanf(line.c_str(), "gather %" SCNu64 " %zu %n", &number, &size, &behind) == 2 && behind > 0)
-      return value_of(value) && s.send_all(answer_to_gather(rank, number, line.substr(static_cast<size_t>(behind)), value));
+      return s.send_all(find(key, value) ? "ok " + std::to_string(value.size()) + "\n" + value
+                                         : "lost nobody has told " + std::string(key) + "\n");
+    if (int behind = 0;
+        std::sscanf(line.c_str(), "gather %" SCNu64 " %zu %n", &number, &size, &behind) == 2 && behind > 0)
+      return value_of(value) &&
+             s.send_all(answer_to_gather(rank, number, line.substr(static_cast<size_t>(behind)), value));
     if (line == "bye") note_end(rank, std::nullopt);
     return false;
   }
@@ -219,7 +236,8 @@ class Server : public Store {
       Progress at;
       int behind = 0;
       std::string answer = "ok";
-      if (std::sscanf(line.c_str(), "report %" SCNd64 " %" SCNd64 " %n", &at.step, &at.done, &behind) == 2 && behind > 0) {
+      if (std::sscanf(line.c_str(), "report %" SCNd64 " %" SCNd64 " %n", &at.step, &at.done, &behind) == 2 &&
+          behind > 0) {
         at.what = line.substr(static_cast<size_t>(behind));
         const std::lock_guard lock(mutex_);
         members_.reported(rank, at);

@@ -1,5 +1,5 @@
-// Two connections to rank 0: one for what may wait for other ranks, one for reports, which are answered at once. That rank 0
-// died shows as their end; that it hangs, as answers that do not come.
+// Two connections to rank 0: one for what may wait for other ranks, one for reports, which are answered at once. That
+// rank 0 died shows as their end; that it hangs, as answers that do not come.
 #include "comm/store_client.h"
 
 #include <sys/socket.h>
@@ -17,7 +17,8 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 void limit_receive(const Socket& s, double seconds) {
-  const timeval wait{static_cast<time_t>(seconds), static_cast<suseconds_t>((seconds - static_cast<double>(static_cast<time_t>(seconds))) * 1e6)};
+  const timeval wait{static_cast<time_t>(seconds),
+                     static_cast<suseconds_t>((seconds - static_cast<double>(static_cast<time_t>(seconds))) * 1e6)};
   setsockopt(s.fd(), SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait);
 }
 
@@ -32,12 +33,14 @@ std::string flat(std::string text) {
 class Client : public Store {
  public:
   Client(const StoreAddress& address, int rank, int ranks, double timeout) : address_(address), timeout_(timeout) {
-    const auto limit = Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(timeout));
+    const auto limit =
+        Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(timeout));
     socket_ = connect_to(address, limit, timeout);
     constexpr double kLonger = 5;  // seconds: rank 0 knows better who is missed, and says so at `timeout`
     limit_receive(socket_, timeout + kLonger);
     const Identity own = this_process();
-    const std::string welcome = answer_to("hello " + std::to_string(rank) + " " + std::to_string(ranks) + " " + std::to_string(own.pid) + " " + own.host + "\n");
+    const std::string welcome = answer_to("hello " + std::to_string(rank) + " " + std::to_string(ranks) + " " +
+                                          std::to_string(own.pid) + " " + own.host + "\n");
     char host[256] = "";
     std::sscanf(welcome.c_str(), "ok %d %255s", &first_.pid, host);
     first_.host = host;
@@ -61,7 +64,10 @@ class Client : public Store {
   std::vector<std::string> gather(const std::string& what, const std::string& own) override {
     const std::lock_guard lock(mutex_);
     std::string line;
-    if (!socket_.send_all("gather " + std::to_string(gathered_++) + " " + std::to_string(own.size()) + " " + flat(what) + "\n" + own) || !socket_.line(line)) lost(what);
+    if (!socket_.send_all("gather " + std::to_string(gathered_++) + " " + std::to_string(own.size()) + " " +
+                          flat(what) + "\n" + own) ||
+        !socket_.line(line))
+      lost(what);
     if (line.starts_with("lost ")) throw LostRank(line.substr(5) + "; this rank waits in the exchange of " + what);
     if (line.starts_with("no ")) throw InputError(show(address_) + ": " + line.substr(3));
     std::string all(std::stoul(line.substr(3)), '\0');
@@ -76,7 +82,8 @@ class Client : public Store {
   }
   std::string report(const Progress& at) override {
     std::string answer;
-    const bool answered = ask("report " + std::to_string(at.step) + " " + std::to_string(at.done) + " " + flat(at.what) + "\n", answer);
+    const bool answered =
+        ask("report " + std::to_string(at.step) + " " + std::to_string(at.done) + " " + flat(at.what) + "\n", answer);
     if (answered) return answer.starts_with("lost ") ? answer.substr(5) : "";
     return silent() ? "" : who_is_first() + " has died";
   }
@@ -94,13 +101,17 @@ class Client : public Store {
  private:
   static constexpr double kSilence = 2;  // seconds that rank 0 may take to answer a report
 
-  std::string who_is_first() const { return "rank 0 (process " + std::to_string(first_.pid) + " on " + first_.host + ")"; }
+  std::string who_is_first() const {
+    return "rank 0 (process " + std::to_string(first_.pid) + " on " + first_.host + ")";
+  }
 
   [[noreturn]] void gone() const { throw LostRank(show(address_) + ": rank 0 has gone before all ranks had met"); }
   [[noreturn]] void lost(const std::string& what) const {
     char seconds[32];
     std::snprintf(seconds, sizeof seconds, "%g", timeout_);
-    throw LostRank(who_is_first() + (errno == EAGAIN ? " is missed since " + std::string(seconds) + " s (--timeout)" : " has died") + "; this rank waits in the exchange of " + what);
+    throw LostRank(who_is_first() +
+                   (errno == EAGAIN ? " is missed since " + std::string(seconds) + " s (--timeout)" : " has died") +
+                   "; this rank waits in the exchange of " + what);
   }
 
   std::string answer_to(const std::string& message) {

@@ -1,5 +1,5 @@
-// Tells the others, once a second, where this rank is, and hears from them who was lost: for communicators that cannot see
-// that themselves, since a network or a GPU is between the ranks.
+// Tells the others, once a second, where this rank is, and hears from them who was lost: for communicators that cannot
+// see that themselves, since a network or a GPU is between the ranks.
 #pragma once
 
 #include <condition_variable>
@@ -24,7 +24,8 @@ class Watch {
   /// Which step of the run follows, and which collective.
   void at_step(int64_t step);
   void in(std::string what);
-  /// Where within the step this rank is, for whoever knows better than in(): asked by the watch's thread until nothing is set.
+  /// Where within the step this rank is, for whoever knows better than in(): asked by the watch's thread until nothing
+  /// is set.
   using Where = std::function<void(int64_t& done, std::string& what)>;
   void follow(Where where);
 

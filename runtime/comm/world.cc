@@ -1,4 +1,5 @@
-// How ranks meet: rank 0 opens the store, says there where the shared memory is, and takes the name away when all are in.
+// How ranks meet: rank 0 opens the store, says there where the shared memory is, and takes the name away when all are
+// in.
 #include "comm/world.h"
 
 #include "comm/mpi.h"
@@ -41,7 +42,8 @@ World::World(const Launch& launch, double timeout, Carrier carrier) : launch_(la
   watch_ = std::make_unique<Watch>(*store_, timeout);
   agree({{"--dist-backend", name_of(carrier)}});
   if (carrier == Carrier::nccl) return;
-  communicator_ = carrier == Carrier::mpi ? make_mpi(launch.rank, launch.ranks, *watch_) : meet_in_memory(launch, timeout, *store_);
+  communicator_ =
+      carrier == Carrier::mpi ? make_mpi(launch.rank, launch.ranks, *watch_) : meet_in_memory(launch, timeout, *store_);
   queue_ = std::make_unique<Queue>(*communicator_);
 }
 
@@ -73,10 +75,12 @@ void World::agree(const std::vector<std::pair<std::string, std::string>>& fields
   const std::vector<std::string> first = values(all[0]);
   for (size_t r = 1; r < all.size(); ++r) {
     const std::vector<std::string> other = values(all[r]);
-    if (other.size() != first.size() || first.size() != fields.size()) throw InputError("rank 0 and rank " + std::to_string(r) + " are of different builds");
+    if (other.size() != first.size() || first.size() != fields.size())
+      throw InputError("rank 0 and rank " + std::to_string(r) + " are of different builds");
     for (size_t i = 0; i < first.size(); ++i)
       if (other[i] != first[i])
-        throw InputError("the ranks disagree about the " + fields[i].first + ": rank 0 has " + first[i] + ", rank " + std::to_string(r) + " has " + other[i]);
+        throw InputError("the ranks disagree about the " + fields[i].first + ": rank 0 has " + first[i] + ", rank " +
+                         std::to_string(r) + " has " + other[i]);
   }
 }
 

@@ -1,5 +1,5 @@
-// A rank with what it needs to talk to the others: where they met, what carries the data of a step, and what goes on in the
-// background.
+// A rank with what it needs to talk to the others: where they met, what carries the data of a step, and what goes on in
+// the background.
 #pragma once
 
 #include <cstdint>
@@ -16,13 +16,15 @@
 
 namespace moproc::comm {
 
-/// What carries the data of a step: shared memory of one machine; Open MPI; NCCL, which belongs to the GPU (cuda/nccl.h).
+/// What carries the data of a step: shared memory of one machine; Open MPI; NCCL, which belongs to the GPU
+/// (cuda/nccl.h).
 enum class Carrier { shm, mpi, nccl };
 const char* name_of(Carrier carrier);
 
 class World {
  public:
-  /// Meets the other ranks: returns when all are there. Throws InputError when they cannot meet within `timeout` seconds.
+  /// Meets the other ranks: returns when all are there. Throws InputError when they cannot meet within `timeout`
+  /// seconds.
   World(const Launch& launch, double timeout, Carrier carrier = Carrier::shm);
   ~World();
   World(const World&) = delete;
@@ -44,9 +46,13 @@ class World {
   void give_up(const std::string& why) noexcept;
 
   /// Every rank's text, in the order of the ranks.
-  std::vector<std::string> exchange(const std::string& what, const std::string& own) { return store_->gather(what, own); }
+  std::vector<std::string> exchange(const std::string& what, const std::string& own) {
+    return store_->gather(what, own);
+  }
   /// Rank 0's text.
-  std::string from_first(const std::string& what, const std::string& own) { return exchange(what, rank() == 0 ? own : "")[0]; }
+  std::string from_first(const std::string& what, const std::string& own) {
+    return exchange(what, rank() == 0 ? own : "")[0];
+  }
   /// Throws InputError on all ranks, naming a field and both values, unless each field is the same for all.
   void agree(const std::vector<std::pair<std::string, std::string>>& fields);
 

@@ -9,8 +9,8 @@
 #include <utility>
 #include <vector>
 
-#include "core/error.h"
 #include "command/flag_table.h"
+#include "core/error.h"
 
 namespace moproc::train {
 
@@ -21,8 +21,7 @@ T parse(const std::string& flag, const std::string& text, T low, T high, const c
   T v{};
   const char* const end = text.data() + text.size();
   const auto [stop, error] = std::from_chars(text.data(), end, v);
-  if (text.empty() || error != std::errc() || stop != end)
-    throw InputError(flag + " " + text + ": not " + kind);
+  if (text.empty() || error != std::errc() || stop != end) throw InputError(flag + " " + text + ": not " + kind);
   if (!(v >= low && v <= high)) throw InputError(flag + " " + text + ": out of range");
   return v;
 }

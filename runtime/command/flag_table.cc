@@ -28,7 +28,8 @@ void set_save_every(Options& o, const Value& v) {
     return;
   }
   const double seconds[] = {1, 60, 3600};
-  o.save_seconds = parse<double>(v.flag, text.substr(0, text.size() - 1), 0.01, 1e6, "a number before the unit") * seconds[unit];
+  o.save_seconds =
+      parse<double>(v.flag, text.substr(0, text.size() - 1), 0.01, 1e6, "a number before the unit") * seconds[unit];
 }
 
 void set_checkpoint_format(Options& o, const Value& v) {
@@ -56,7 +57,8 @@ void set_sources(Options& o, const Value& v) {
 void set_preset(Options& o, const Value& v) {
   if (v.texts[0] != "mini-webvision") throw InputError(v.flag + " " + v.texts[0] + ": known is mini-webvision");
   if (o.confirmed.num_class != 0 && o.confirmed.num_class != 50)
-    throw InputError(v.flag + " " + v.texts[0] + " has 50 classes, --num-class says " + std::to_string(o.confirmed.num_class));
+    throw InputError(v.flag + " " + v.texts[0] + " has 50 classes, --num-class says " +
+                     std::to_string(o.confirmed.num_class));
   o.flickr = false;
   o.confirmed.num_class = 50;
 }
@@ -73,7 +75,10 @@ void set_gpu(Options& o, const Value& v) {
 
 void add_run(std::vector<Flag>& table) {
   Section t(table, "data and run");
-  t.one({"--data"}, "DIR", "", "WebVision folder (info/), or train.csv or .jsonl and val.*, or train/ and val/ with a folder a class; plain or packed", text(AT(data)));
+  t.one({"--data"}, "DIR", "",
+        "WebVision folder (info/), or train.csv or .jsonl and val.*, or train/ and val/ with a folder a class; plain "
+        "or packed",
+        text(AT(data)));
   t.one({"--exp-dir"}, "DIR", "", "where checkpoints and logs go; made if missing", text(AT(exp_dir)));
   t.one({"-j", "--num-workers", "--workers"}, "N", "usable cores", "threads that decode images",
         number<int>(AT(workers), 1, 4096));
@@ -82,34 +87,31 @@ void add_run(std::vector<Flag>& table) {
         number<int>(AT(start_epoch), 0, kMaxInt));
   t.one({"-p", "--print-freq"}, "STEPS", "50", "steps between two lines of the log",
         number<int>(AT(print_freq), 1, kMaxInt));
-  t.one({"--resume"}, "FILE|auto", "",
-        "continue from a checkpoint, also PyTorch's; auto: the newest in --exp-dir", text(AT(resume)));
+  t.one({"--resume"}, "FILE|auto", "", "continue from a checkpoint, also PyTorch's; auto: the newest in --exp-dir",
+        text(AT(resume)));
   t.one({"--seed"}, "N", "0", "of initial values, data order and augmentation", set_seed);
 }
 
 void add_hyper(std::vector<Flag>& table) {
   Section t(table, "optimisation and loss");
-  const auto real = [&](std::vector<std::string> names, const char* preset, const char* help, double low,
-                        double high, auto at) {
-    t.one(std::move(names), "X", preset, help, number<double>(at, low, high));
-  };
+  const auto real = [&](std::vector<std::string> names, const char* preset, const char* help, double low, double high,
+                        auto at) { t.one(std::move(names), "X", preset, help, number<double>(at, low, high)); };
   real({"--lr", "--learning-rate"}, "0.1", "learning rate before the schedule", 0, kInfinity, AT(hyper.lr));
   t.many({"--schedule"}, "EPOCH...", "40 80", "epochs at which lr is multiplied by 0.1", set_schedule);
   t.none({"--cos"}, "cosine schedule by epoch instead", on(AT(cosine)));
   real({"--momentum"}, "0.9", "of SGD", 0, 1, AT(hyper.momentum));
-  real({"--wd", "--weight-decay"}, "1e-4", "weight decay of every parameter", 0, kInfinity,
-       AT(hyper.weight_decay));
+  real({"--wd", "--weight-decay"}, "1e-4", "weight decay of every parameter", 0, kInfinity, AT(hyper.weight_decay));
   real({"--moco_m"}, "0.999", "momentum of the key encoder", 0, 1, AT(hyper.moco_m));
   real({"--proto_m"}, "0.999", "momentum of the prototypes", 0, 1, AT(hyper.proto_m));
   real({"--temperature"}, "0.1", "of the contrastive logits", 1e-6, kInfinity, AT(hyper.temperature));
   real({"--w-inst"}, "1", "weight of the instance loss", 0, kInfinity, AT(hyper.w_inst));
   real({"--w-proto"}, "1", "weight of the prototype loss", 0, kInfinity, AT(hyper.w_proto));
-  t.one({"--start_clean_epoch"}, "EPOCH", "11", "first epoch with noise correction",
-        [](Options& o, const Value& v) {
-          o.start_clean_epoch = parse<int>(v.flag, v.texts[0], 0, kMaxInt, "a whole number");
-          o.start_clean_given = true;
-        });
-  t.one({"--compat"}, "NAME", "released", "what --start_clean_epoch is where it is not given: 11, or paper: 10", set_epoch_of);
+  t.one({"--start_clean_epoch"}, "EPOCH", "11", "first epoch with noise correction", [](Options& o, const Value& v) {
+    o.start_clean_epoch = parse<int>(v.flag, v.texts[0], 0, kMaxInt, "a whole number");
+    o.start_clean_given = true;
+  });
+  t.one({"--compat"}, "NAME", "released", "what --start_clean_epoch is where it is not given: 11, or paper: 10",
+        set_epoch_of);
   real({"--pseudo_th"}, "0.8", "score above which a label is replaced", 0, kInfinity, AT(hyper.pseudo_th));
   real({"--alpha"}, "0.5", "share of the classifier in the score", 0, 1, AT(hyper.alpha));
 }
@@ -120,8 +122,7 @@ void add_confirmed(std::vector<Flag>& table) {
     t.one(std::move(names), unit, "", help, number<int64_t>(at, 1, kMaxLong));
   };
   t.one({"-a", "--arch", "--network"}, "NAME", "", "encoder", text(AT(confirmed.arch)));
-  t.one({"--width"}, "X", "", "factor of the encoder's channels",
-        number<double>(AT(confirmed.width), 1e-3, 1e3));
+  t.one({"--width"}, "X", "", "factor of the encoder's channels", number<double>(AT(confirmed.width), 1e-3, 1e3));
   whole({"-b", "--batch-size"}, "N", "images a step, over all groups", AT(confirmed.batch));
   whole({"--num-class"}, "N", "classes", AT(confirmed.num_class));
   whole({"--low-dim"}, "N", "dimensions of the embedding", AT(confirmed.low_dim));
@@ -138,20 +139,21 @@ void add_own(std::vector<Flag>& table) {
   t.one({"--gpu"}, "N", "0", "which GPU, of those that CUDA_VISIBLE_DEVICES shows; not for the CPU", set_gpu);
   t.none({"--synthetic"}, "random images and labels, no data; every step printed", on(AT(synthetic)));
   t.none({"--evaluate"}, "only evaluate the checkpoint of --resume", on(AT(evaluate)));
-  t.one({"--checkpoint-every", "--save-every"}, "STEPS|TIME", "", "checkpoints within an epoch, too: every so many steps, or 30s, 10m, 2h",
-        set_save_every);
+  t.one({"--checkpoint-every", "--save-every"}, "STEPS|TIME", "",
+        "checkpoints within an epoch, too: every so many steps, or 30s, 10m, 2h", set_save_every);
   t.one({"--keep"}, "N", "3", "how many checkpoints from within epochs stay", number<int>(AT(keep), 1, kMaxInt));
-  t.one({"--keep-epochs"}, "N", "all", "how many checkpoints from the ends of epochs stay", number<int>(AT(keep_epochs), 1, kMaxInt));
+  t.one({"--keep-epochs"}, "N", "all", "how many checkpoints from the ends of epochs stay",
+        number<int>(AT(keep_epochs), 1, kMaxInt));
   t.one({"--max-skips"}, "N", "10", "the run ends after so many steps in a row whose loss or gradient is not finite",
         number<int>(AT(max_skips), 1, kMaxInt));
-  t.one({"--checkpoint-format"}, "NAME", "safetensors",
-        "or pth.tar, which the published PyTorch scripts load", set_checkpoint_format);
+  t.one({"--checkpoint-format"}, "NAME", "safetensors", "or pth.tar, which the published PyTorch scripts load",
+        set_checkpoint_format);
   t.one({"--label-smoothing"}, "SHARE", "0", "of the uniform distribution in the labels; --task classifier",
         number<double>(AT(hyper.label_smoothing), 0, 1));
   t.one({"--mixup"}, "ALPHA", "", "mixes images in pairs, with shares of Beta(ALPHA, ALPHA); --task classifier",
         number<double>(AT(mixup), 1e-3, 1e3));
-  t.one({"--sample-weights"}, "FILE", "", "how much each training image counts wherever its label does: lines PATH WEIGHT",
-        text(AT(sample_weights)));
+  t.one({"--sample-weights"}, "FILE", "",
+        "how much each training image counts wherever its label does: lines PATH WEIGHT", text(AT(sample_weights)));
   t.one({"--truth"}, "FILE", "", "true labels (truth.json): report how noise was handled", text(AT(truth)));
   t.one({"--json-log"}, "FILE", "EXP-DIR/metrics.jsonl", "one JSON line a print", text(AT(json_log)));
   t.none({"--mini"}, "WebVision: only images found through Google", [](Options& o, const Value&) { o.flickr = false; });
@@ -159,8 +161,7 @@ void add_own(std::vector<Flag>& table) {
   t.one({"--preset"}, "NAME", "", "mini-webvision: --sources google --num-class 50", set_preset);
   t.one({"--crop-min"}, "X", "0.2", "smallest share of an image a random crop takes",
         number<double>(AT(crop_min), 0.001, 1));
-  t.one({"--jitter"}, "X", "0.4", "strength of colour jitter in the strong view",
-        number<double>(AT(jitter), 0, 0.5));
+  t.one({"--jitter"}, "X", "0.4", "strength of colour jitter in the strong view", number<double>(AT(jitter), 0, 0.5));
   t.one({"--gray"}, "X", "0.2", "share of strong views in grey", number<double>(AT(gray), 0, 1));
   t.none({"--profile"}, "a line a template and a step: ms, share, GFLOP/s, GB/s; GPU: share of the roofline",
          on(AT(profile)));
@@ -170,10 +171,8 @@ void add_own(std::vector<Flag>& table) {
 
 void add_replay(std::vector<Flag>& table) {
   Section t(table, "checking against another implementation");
-  t.one({"--replay"}, "FILE", "", "run the batches of this safetensors file instead of --data",
-        text(AT(replay)));
-  t.one({"--trace"}, "FILE", "", "losses, accuracies, labels and state of the replay, as JSON",
-        text(AT(trace)));
+  t.one({"--replay"}, "FILE", "", "run the batches of this safetensors file instead of --data", text(AT(replay)));
+  t.one({"--trace"}, "FILE", "", "losses, accuracies, labels and state of the replay, as JSON", text(AT(trace)));
   t.one({"--trace-state"}, "DIR", "", "the whole state after each step of the replay, as checkpoints",
         text(AT(trace_state)));
   t.one({"--dump-step"}, "N", "", "write every value and gradient of step N, the first being 0",
@@ -188,25 +187,37 @@ void add_launchers(std::vector<Flag>& table) {
   t.one({"--nproc-per-node"}, "N", "1", "ranks to start on this node", number<int>(AT(launch.per_node), 1, 4096));
   t.one({"--world-size"}, "NODES", "1", "nodes of the run", number<int>(AT(launch.world_size), -1, 1 << 20));
   t.one({"--rank"}, "N", "0", "this node, counted from 0", number<int>(AT(launch.rank), -1, 1 << 20));
-  t.one({"--dist-url"}, "URL", "", "where rank 0 is, tcp://HOST:PORT; env://: MASTER_ADDR and MASTER_PORT say it", text(AT(launch.dist_url)));
-  t.one({"--dist-backend"}, "NAME", "", "what carries a step's data. GPUs: nccl; CPU: shm on one machine, mpi on several; nccl and gloo there mean that choice", set_backend);
-  t.none({"--multiprocessing-distributed"}, "a rank for each GPU of this node; on the CPU --nproc-per-node says how many", on(AT(process_a_gpu)));
-  t.none({"--deterministic"}, "GPUs: sums over ranks in the order they have on the CPU, so that any number of ranks leaves the same bits", on(AT(deterministic)));
-  t.one({"--timeout"}, "SECONDS", "600", "how long a rank may be missed before the others give it up", number<double>(AT(timeout), 0.1, 1e6));
-  t.one({"--max-restarts"}, "N", "0", "how often to go on from the newest checkpoint after a rank was lost", number<int>(AT(max_restarts), 0, 1 << 20));
+  t.one({"--dist-url"}, "URL", "", "where rank 0 is, tcp://HOST:PORT; env://: MASTER_ADDR and MASTER_PORT say it",
+        text(AT(launch.dist_url)));
+  t.one({"--dist-backend"}, "NAME", "",
+        "what carries a step's data. GPUs: nccl; CPU: shm on one machine, mpi on several; nccl and gloo there mean "
+        "that choice",
+        set_backend);
+  t.none({"--multiprocessing-distributed"},
+         "a rank for each GPU of this node; on the CPU --nproc-per-node says how many", on(AT(process_a_gpu)));
+  t.none({"--deterministic"},
+         "GPUs: sums over ranks in the order they have on the CPU, so that any number of ranks leaves the same bits",
+         on(AT(deterministic)));
+  t.one({"--timeout"}, "SECONDS", "600", "how long a rank may be missed before the others give it up",
+        number<double>(AT(timeout), 0.1, 1e6));
+  t.one({"--max-restarts"}, "N", "0", "how often to go on from the newest checkpoint after a rank was lost",
+        number<int>(AT(max_restarts), 0, 1 << 20));
 }
 
 /// What of the above means the same to another verb.
 bool is_shared(const Flag& f, Verb verb) {
-  static const std::set<std::string> by_all = {"--data",      "--workers",    "--network", "--width", "--batch-size",
-                                               "--num-class", "--low-dim",    "--moco_queue", "--bn-groups",
-                                               "--image-size", "--threads",   "--gpu",     "--check", "--quiet"};
-  static const std::set<std::string> by_clean = {"--temperature", "--pseudo_th", "--alpha", "--mini", "--sources", "--preset"};
+  static const std::set<std::string> by_all = {
+      "--data",       "--workers",   "--network",    "--width",   "--batch-size", "--num-class", "--low-dim",
+      "--moco_queue", "--bn-groups", "--image-size", "--threads", "--gpu",        "--check",     "--quiet"};
+  static const std::set<std::string> by_clean = {"--temperature", "--pseudo_th", "--alpha",
+                                                 "--mini",        "--sources",   "--preset"};
   static const std::set<std::string> by_retrain = {
-      "--exp-dir",  "--epochs",   "--start-epoch",      "--print-freq",        "--seed",       "--learning-rate",
-      "--schedule", "--cos",      "--momentum",         "--weight-decay",      "--steps",      "--evaluate",
-      "--json-log", "--crop-min", "--save-every", "--keep", "--keep-epochs", "--max-skips", "--checkpoint-format", "--profile",    "--world-size",
-      "--rank",     "--dist-url", "--dist-backend",     "--multiprocessing-distributed", "--deterministic", "--nproc-per-node", "--timeout", "--max-restarts"};
+      "--exp-dir",       "--epochs",         "--start-epoch", "--print-freq",        "--seed",
+      "--learning-rate", "--schedule",       "--cos",         "--momentum",          "--weight-decay",
+      "--steps",         "--evaluate",       "--json-log",    "--crop-min",          "--save-every",
+      "--keep",          "--keep-epochs",    "--max-skips",   "--checkpoint-format", "--profile",
+      "--world-size",    "--rank",           "--dist-url",    "--dist-backend",      "--multiprocessing-distributed",
+      "--deterministic", "--nproc-per-node", "--timeout",     "--max-restarts"};
   const std::string& name = f.names.back();
   if (verb == Verb::finetune && name == "--cos") return false;  // the published script has none
   if (verb == Verb::lowshot) return by_all.contains(name) && name != "--data";

@@ -8,9 +8,9 @@
 #include <set>
 #include <string_view>
 
+#include "command/flag_table.h"
 #include "core/error.h"
 #include "core/meta.h"
-#include "command/flag_table.h"
 
 namespace moproc::train {
 namespace {
@@ -47,8 +47,7 @@ Verb verb_of(std::string_view name) {
 
 Options parse_flags(int argc, const char* const* argv, bool& help) {
   std::vector<std::string> args(argv + 1, argv + argc);
-  help =
-      std::any_of(args.begin(), args.end(), [](const std::string& a) { return a == "--help" || a == "-h"; });
+  help = std::any_of(args.begin(), args.end(), [](const std::string& a) { return a == "--help" || a == "-h"; });
   const Verb verb = verb_of(args.empty() ? "" : args[0]);
   if (verb != Verb::train) args.erase(args.begin());
   Options options = defaults(verb);
@@ -70,8 +69,7 @@ Options parse_flags(int argc, const char* const* argv, bool& help) {
     if (flag.arity == Arity::none) {
       if (!may_take) throw InputError(name + " takes no value");
     } else if (flag.arity == Arity::one) {
-      if (may_take && (i + 1 >= args.size() || is_flag(args[i + 1])))
-        throw InputError(name + " needs a value");
+      if (may_take && (i + 1 >= args.size() || is_flag(args[i + 1]))) throw InputError(name + " needs a value");
       if (may_take) values.push_back(args[++i]);
     } else if (may_take) {
       while (i + 1 < args.size() && !is_flag(args[i + 1])) values.push_back(args[++i]);
@@ -85,20 +83,27 @@ namespace {
 
 std::string usage(const std::string& program, Verb verb) {
   if (verb == Verb::clean)
-    return program + " clean --data DIR --resume FILE [flags]\n\nThe checkpoint judges the label of every training image: it "
-                     "stays, becomes the class that classifier and\nprototypes agree on, or the image is dropped. Started "
-                     "again, a stopped run goes on.";
+    return program +
+           " clean --data DIR --resume FILE [flags]\n\nThe checkpoint judges the label of every training image: it "
+           "stays, becomes the class that classifier and\nprototypes agree on, or the image is dropped. Started "
+           "again, a stopped run goes on.";
   if (verb == Verb::retrain)
-    return program + " retrain --data DIR --annotation FILE --resume FILE [flags]\n\nTrains a classifier on the cleaned labels, on "
-                     "top of a network that stays as it is; rare classes are shown more often.";
+    return program +
+           " retrain --data DIR --annotation FILE --resume FILE [flags]\n\nTrains a classifier on the cleaned labels, "
+           "on "
+           "top of a network that stays as it is; rare classes are shown more often.";
   if (verb == Verb::finetune)
-    return program + " finetune --data DIR --model-path FILE [flags]\n\nTrains all layers on a small part of ImageNet "
-                     "(DIR/train and DIR/val, a folder a class).";
+    return program +
+           " finetune --data DIR --model-path FILE [flags]\n\nTrains all layers on a small part of ImageNet "
+           "(DIR/train and DIR/val, a folder a class).";
   if (verb == Verb::lowshot)
-    return program + " lowshot --model-path FILE --dataset voc --voc-path DIR [flags]\n\nHow good a network's features are: linear SVMs "
-                     "on a few images a class of VOC 2007 or Places205,\nmean and deviation over draws. Started again, a stopped run goes on.";
-  return program + " --data DIR --exp-dir DIR [flags]\n       " + program +
-         " --synthetic --steps 3\n       " + program + " clean|retrain|finetune|lowshot --help\n\nTrains the compiled programs.";
+    return program +
+           " lowshot --model-path FILE --dataset voc --voc-path DIR [flags]\n\nHow good a network's features are: "
+           "linear SVMs "
+           "on a few images a class of VOC 2007 or Places205,\nmean and deviation over draws. Started again, a stopped "
+           "run goes on.";
+  return program + " --data DIR --exp-dir DIR [flags]\n       " + program + " --synthetic --steps 3\n       " +
+         program + " clean|retrain|finetune|lowshot --help\n\nTrains the compiled programs.";
 }
 
 }  // namespace
@@ -121,8 +126,7 @@ namespace {
 
 /// What the flags of replays and dumps need of each other.
 void check_replay(const Options& o) {
-  if (o.dump_step.has_value() != !o.dump.empty())
-    throw InputError("--dump-step N and --dump DIR need each other");
+  if (o.dump_step.has_value() != !o.dump.empty()) throw InputError("--dump-step N and --dump DIR need each other");
   if (o.dump_step && o.evaluate) throw InputError("--dump-step needs steps, --evaluate makes none");
   if (o.replay.empty()) {
     for (const auto& [flag, value] : {std::pair{"--trace", &o.trace}, {"--trace-state", &o.trace_state}})
@@ -143,31 +147,39 @@ void check_clean(const Options& o) {
 void check_retrain(const Options& o, const Plan& plan) {
   if (o.data.empty()) throw InputError("--data DIR is needed: what the annotation's paths are relative to");
   if (o.resume.empty()) throw InputError("--resume FILE is needed: the checkpoint to begin with");
-  if (o.cache_features && o.finetune) throw InputError("--cache-features: features change when all layers are trained (--finetune)");
+  if (o.cache_features && o.finetune)
+    throw InputError("--cache-features: features change when all layers are trained (--finetune)");
   if (o.cache_features && o.evaluate) throw InputError("--cache-features needs training, --evaluate makes none");
   const std::string trained = meta(plan, "trained");
   if (trained.empty()) throw InputError("this artefact does not retrain; compile one with --task retrain");
   if (o.finetune != (trained == "all"))
-    throw InputError("this artefact trains " + std::string(trained == "all" ? "all layers (--finetune)" : "the classifier alone (no --finetune)") + "; compile another");
+    throw InputError(
+        "this artefact trains " +
+        std::string(trained == "all" ? "all layers (--finetune)" : "the classifier alone (no --finetune)") +
+        "; compile another");
 }
 
 void check_finetune(const Options& o, const Plan& plan) {
   if (o.data.empty()) throw InputError("--data DIR is needed: DIR/train and DIR/val hold a folder a class");
-  if (o.resume.empty() && o.pretrained.empty()) throw InputError("--model-path FILE is needed: the checkpoint to begin with");
-  if (meta(plan, "trained") != "all") throw InputError("this artefact does not train all layers; compile one with --task classifier");
+  if (o.resume.empty() && o.pretrained.empty())
+    throw InputError("--model-path FILE is needed: the checkpoint to begin with");
+  if (meta(plan, "trained") != "all")
+    throw InputError("this artefact does not train all layers; compile one with --task classifier");
 }
 
 /// What a step takes only where it was compiled to.
 void check_compiled_in(const Options& o, const Plan& plan) {
   const auto need = [&](bool given, const char* flag, const char* key) {
     if (given && meta(plan, key).empty())
-      throw InputError(std::string("--") + flag + ": this artefact's steps do not take it; compile one with --task " + (key == std::string("sample_weights") ? meta(plan, "task") : "classifier") + " --with " + flag);
+      throw InputError(std::string("--") + flag + ": this artefact's steps do not take it; compile one with --task " +
+                       (key == std::string("sample_weights") ? meta(plan, "task") : "classifier") + " --with " + flag);
   };
   need(o.hyper.label_smoothing > 0, "label-smoothing", "label_smoothing");
   need(o.mixup > 0, "mixup", "mixup");
   need(!o.sample_weights.empty(), "sample-weights", "sample_weights");
   if (o.verb != Verb::train || o.evaluate || !o.replay.empty()) return;
-  if (!meta(plan, "mixup").empty() && o.mixup == 0) throw InputError("this artefact mixes images: --mixup ALPHA is needed");
+  if (!meta(plan, "mixup").empty() && o.mixup == 0)
+    throw InputError("this artefact mixes images: --mixup ALPHA is needed");
 }
 
 }  // namespace
@@ -197,7 +209,8 @@ void check_against(const Options& o, const Plan& plan) {
   check_compiled_in(o, plan);
   if (o.verb == Verb::clean) return check_clean(o);
   if (o.verb == Verb::lowshot) {
-    if (o.pretrained.empty()) throw InputError("--model-path FILE is needed: the checkpoint whose features are measured");
+    if (o.pretrained.empty())
+      throw InputError("--model-path FILE is needed: the checkpoint whose features are measured");
     return;
   }
   if (o.verb == Verb::retrain) check_retrain(o, plan);

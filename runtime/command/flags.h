@@ -4,14 +4,14 @@
 #include <string>
 #include <vector>
 
-#include "core/plan.h"
 #include "command/options.h"
+#include "core/plan.h"
 
 namespace moproc::train {
 
-/// Parses argv[1..]: a verb (`clean`; none: training), then flags. `-` and `_` are the same inside a long name; `--name value` and `--name=value` both
-/// work. Throws InputError naming the flag: unknown, value missing, not a number or out of range, given
-/// twice. `help` is set, and all but the verb left as it was, when --help or -h is among the arguments.
+/// Parses argv[1..]: a verb (`clean`; none: training), then flags. `-` and `_` are the same inside a long name; `--name
+/// value` and `--name=value` both work. Throws InputError naming the flag: unknown, value missing, not a number or out
+/// of range, given twice. `help` is set, and all but the verb left as it was, when --help or -h is among the arguments.
 Options parse_flags(int argc, const char* const* argv, bool& help);
 
 /// The text of --help: each flag with its unit, default and meaning.

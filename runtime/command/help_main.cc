@@ -4,8 +4,8 @@
 #include <cstring>
 
 #include "comm/launch.h"
-#include "core/error.h"
 #include "command/flags.h"
+#include "core/error.h"
 
 namespace {
 
@@ -13,8 +13,10 @@ int explain_launch() {
   using namespace moproc::comm;
   try {
     const Launch l = plan_launch({}, process_environment()).launch;
-    if (l.by.empty()) return std::puts("one process: no launcher has set RANK, OMPI_COMM_WORLD_RANK or SLURM_PROCID"), 0;
-    std::printf("%s: rank %d of %d, %d of %d on this machine", l.by.c_str(), l.rank, l.ranks, l.local_rank, l.local_ranks);
+    if (l.by.empty())
+      return std::puts("one process: no launcher has set RANK, OMPI_COMM_WORLD_RANK or SLURM_PROCID"), 0;
+    std::printf("%s: rank %d of %d, %d of %d on this machine", l.by.c_str(), l.rank, l.ranks, l.local_rank,
+                l.local_ranks);
     if (!l.master.host.empty()) std::printf("; rank 0 is at %s, port %d", l.master.host.c_str(), l.master.port);
     std::puts("");
     for (const std::string& line : l.read) std::puts(line.c_str());

@@ -9,15 +9,15 @@
 #include <string>
 
 #include "comm/world.h"
+#include "command/flags.h"
 #include "core/error.h"
 #include "cuda/driver.h"
 #include "data/dataset.h"
-#include "workflow/clean.h"
-#include "command/flags.h"
-#include "workflow/lowshot.h"
 #include "replay/replay.h"
 #include "train/supervisor.h"
 #include "train/trainer.h"
+#include "workflow/clean.h"
+#include "workflow/lowshot.h"
 
 namespace {
 
@@ -31,12 +31,14 @@ int fail(int status, const char* what) {
 }
 
 /// What carries the data of a step between these ranks. Throws InputError where --dist-backend asks for what cannot be.
-moproc::comm::Carrier carrier_of(const moproc::Plan& plan, const moproc::train::Options& options, const moproc::comm::Launch& launch) {
+moproc::comm::Carrier carrier_of(const moproc::Plan& plan, const moproc::train::Options& options,
+                                 const moproc::comm::Launch& launch) {
   using moproc::comm::Carrier;
   const std::string& asked = options.backend;
   const bool one_machine = launch.local_ranks == launch.ranks;
   if (std::string_view(plan.device) == "cuda") {
-    if (asked == "shm" || asked == "mpi") throw moproc::InputError("--dist-backend " + asked + ": GPUs share a step by nccl");
+    if (asked == "shm" || asked == "mpi")
+      throw moproc::InputError("--dist-backend " + asked + ": GPUs share a step by nccl");
     return Carrier::nccl;
   }
   if (asked == "mpi") return Carrier::mpi;
@@ -46,7 +48,8 @@ moproc::comm::Carrier carrier_of(const moproc::Plan& plan, const moproc::train::
 /// What the command line says of the ranks, with the GPUs of this node where each is to have one.
 moproc::comm::LaunchFlags launch_flags(const moproc::Plan& plan, const moproc::train::Options& options) {
   moproc::comm::LaunchFlags flags = options.launch;
-  if (options.process_a_gpu && flags.per_node == 0 && std::string_view(plan.device) == "cuda") flags.gpus = moproc::cuda::Driver(plan).devices();
+  if (options.process_a_gpu && flags.per_node == 0 && std::string_view(plan.device) == "cuda")
+    flags.gpus = moproc::cuda::Driver(plan).devices();
   return flags;
 }
 
@@ -83,13 +86,16 @@ int moproc_train_main(int argc, char** argv, const moproc::Plan& plan) {
       std::fputs(moproc::train::help_text(argv[0], options.verb).c_str(), stdout);
       return 0;
     }
-    const moproc::comm::LaunchPlan launch = moproc::comm::plan_launch(launch_flags(plan, options), moproc::comm::process_environment());
+    const moproc::comm::LaunchPlan launch =
+        moproc::comm::plan_launch(launch_flags(plan, options), moproc::comm::process_environment());
     const bool alone = options.verb == moproc::train::Verb::clean || options.verb == moproc::train::Verb::lowshot;
-    if (alone && launch.launch.ranks > 1) throw moproc::InputError("this command runs as one process, not as " + std::to_string(launch.launch.ranks));
+    if (alone && launch.launch.ranks > 1)
+      throw moproc::InputError("this command runs as one process, not as " + std::to_string(launch.launch.ranks));
     if (options.verb == moproc::train::Verb::clean) return moproc::train::run_clean(plan, options);
     if (options.verb == moproc::train::Verb::lowshot) return moproc::train::run_lowshot(plan, options);
     const bool restarts = options.max_restarts > 0 && options.replay.empty() && launch.launch.by.empty();
-    if (launch.to_start > 0 || restarts) return moproc::train::supervise({launch.launch, std::max(1, launch.to_start)}, options, argv);
+    if (launch.to_start > 0 || restarts)
+      return moproc::train::supervise({launch.launch, std::max(1, launch.to_start)}, options, argv);
     return train(plan, options, launch.launch);
   } catch (const moproc::InputError& e) {
     return fail(2, e.what());

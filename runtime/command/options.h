@@ -60,11 +60,11 @@ struct Options {
   Confirmed confirmed;
   std::vector<std::string> without_effect;  // flags that were given and do nothing here
   comm::LaunchFlags launch;
-  std::string backend;           // --dist-backend, "" when not said
-  bool process_a_gpu = false;    // --multiprocessing-distributed
-  bool deterministic = false;    // several GPUs: sums over ranks in the CPU's order
-  double timeout = 600;   // seconds that another rank may be missed
-  int max_restarts = 0;   // after a rank was lost
+  std::string backend;         // --dist-backend, "" when not said
+  bool process_a_gpu = false;  // --multiprocessing-distributed
+  bool deterministic = false;  // several GPUs: sums over ranks in the CPU's order
+  double timeout = 600;        // seconds that another rank may be missed
+  int max_restarts = 0;        // after a rank was lost
 
   bool google = true, flickr = true;  // whose images of WebVision are trained on
   double crop_min = 0.2;
@@ -90,28 +90,28 @@ struct Options {
   std::string sample_weights;  // file of how much each image counts
 
   std::string annotation = "pseudo_label.json";  // clean writes it, retrain reads it
-  std::string imagenet;                           // retrain: folder with val/, evaluated as well
-  std::string pretrained;                         // retrain, finetune, lowshot: where the network comes from
-  bool keep_classifier = true;                    // retrain: begins with the checkpoint's
-  bool cache_features = false;                    // retrain: no augmentation; features are computed once
-  bool finetune = false;                          // retrain: said that all layers are trained
-  double low_resource = 0.01;                     // finetune: share of the training images
-  std::string list;                               // finetune: which ones, instead
-  bool compat_released = false;                   // what the published code does, not the paper
+  std::string imagenet;                          // retrain: folder with val/, evaluated as well
+  std::string pretrained;                        // retrain, finetune, lowshot: where the network comes from
+  bool keep_classifier = true;                   // retrain: begins with the checkpoint's
+  bool cache_features = false;                   // retrain: no augmentation; features are computed once
+  bool finetune = false;                         // retrain: said that all layers are trained
+  double low_resource = 0.01;                    // finetune: share of the training images
+  std::string list;                              // finetune: which ones, instead
+  bool compat_released = false;                  // what the published code does, not the paper
 
-  std::string dataset = "voc";                    // lowshot: or "places"
+  std::string dataset = "voc";  // lowshot: or "places"
   std::string voc_path, places_path;
-  double cost = 0.5;                              // of SVMs
-  std::vector<int> shots = {1, 2, 4, 8, 16};      // training images a class
-  int draws = 5;                                  // for each of them
-  bool ignore_difficult = false;                  // VOC: such images count neither way, not as negative
+  double cost = 0.5;                          // of SVMs
+  std::vector<int> shots = {1, 2, 4, 8, 16};  // training images a class
+  int draws = 5;                              // for each of them
+  bool ignore_difficult = false;              // VOC: such images count neither way, not as negative
   double tolerance = 1e-4;
   int max_passes = 2000;
   std::string output = "lowshot.json";
 
-  std::string replay;       // a file of batches, instead of data
-  std::string trace;        // what the replay computed, as JSON
-  std::string trace_state;  // folder of the whole state after each step of the replay
+  std::string replay;                // a file of batches, instead of data
+  std::string trace;                 // what the replay computed, as JSON
+  std::string trace_state;           // folder of the whole state after each step of the replay
   std::optional<int64_t> dump_step;  // counted from 0 in this process
   std::string dump;                  // folder of that step's values
 

@@ -19,8 +19,7 @@ ArenaMemory::ArenaMemory(int64_t bytes) : bytes_(bytes) {
   const size_t want = static_cast<size_t>(bytes);
   const bool huge = want >= kHuge;
   mapped_bytes_ = want + (huge ? kHuge : 0);
-  mapped_ = mmap(nullptr, mapped_bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-                 -1, 0);
+  mapped_ = mmap(nullptr, mapped_bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (mapped_ == MAP_FAILED) {
     mapped_ = nullptr;
     throw std::bad_alloc();

@@ -58,7 +58,8 @@ void check_step(const Plan& plan, int program, int step, const TensorBytes& byte
   for (const int32_t t : s.args) {
     const int64_t at = find(plan, t, bytes);
     if (at < 0) continue;
-    const std::string after = s.kind == StepKind::launch ? std::string("kernel ") + plan.kernels[s.kernel].symbol + " of step " + s.name
+    const std::string after = s.kind == StepKind::launch
+                                  ? std::string("kernel ") + plan.kernels[s.kernel].symbol + " of step " + s.name
                               : s.kind == StepKind::copy ? "a copy"
                                                          : std::string("collective ") + s.name;
     throw NonFiniteError(element(plan, t, at) + "after " + after + " in program " + p.name);

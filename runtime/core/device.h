@@ -52,7 +52,8 @@ class Device {
   /// elsewhere.
   virtual void keep(int tensor) = 0;
 
-  /// Of several ranks: the tensor, a state, becomes rank 0's on all. Called by all, with nothing under way. Throws LostRank.
+  /// Of several ranks: the tensor, a state, becomes rank 0's on all. Called by all, with nothing under way. Throws
+  /// LostRank.
   virtual void from_first_rank(int tensor) = 0;
 
   /// Bytes of the arenas and of `extra`: scratch of threads, or buffers of uploads.

@@ -30,8 +30,7 @@ class Parser {
   }
 
   void skip_space() {
-    while (at_ < text_.size() &&
-           (text_[at_] == ' ' || text_[at_] == '\t' || text_[at_] == '\n' || text_[at_] == '\r'))
+    while (at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\t' || text_[at_] == '\n' || text_[at_] == '\r'))
       ++at_;
   }
 
@@ -222,7 +221,11 @@ void write_escape(std::string& out, unsigned code) {
 unsigned code_point(std::string_view text, size_t at, size_t& bytes) {
   const auto byte = [&](size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0u; };
   const unsigned lead = byte(at);
-  const size_t size = lead < 0x80 ? 1 : lead >= 0xc2 && lead < 0xe0 ? 2 : (lead & 0xf0) == 0xe0 ? 3 : lead >= 0xf0 && lead < 0xf5 ? 4 : 0;
+  const size_t size = lead < 0x80                   ? 1
+                      : lead >= 0xc2 && lead < 0xe0 ? 2
+                      : (lead & 0xf0) == 0xe0       ? 3
+                      : lead >= 0xf0 && lead < 0xf5 ? 4
+                                                    : 0;
   unsigned code = size == 1 ? lead : lead & (0x7fu >> size);
   for (size_t i = 1; i < size; ++i) {
     if ((byte(at + i) & 0xc0) != 0x80) return bytes = 0;
@@ -262,8 +265,7 @@ void write_json(std::string& out, double value) {
     return;
   }
   char text[32];
-  const auto [end, error] =
-      std::to_chars(text, text + sizeof text, value);  // shortest that reads back the same
+  const auto [end, error] = std::to_chars(text, text + sizeof text, value);  // shortest that reads back the same
   out.append(text, error == std::errc() ? end : text);
 }
 

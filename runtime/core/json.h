@@ -54,14 +54,10 @@ void write_json(std::string& out, double value);
 /// Writes one flat object: JsonLine().add("epoch", 3).add("phase", "clean").text()
 class JsonLine {
  public:
-  JsonLine& add(std::string_view key, std::string_view value) {
-    return begin(key), write_json(text_, value), *this;
-  }
+  JsonLine& add(std::string_view key, std::string_view value) { return begin(key), write_json(text_, value), *this; }
   JsonLine& add(std::string_view key, const char* value) { return add(key, std::string_view(value)); }
   JsonLine& add(std::string_view key, double value) { return begin(key), write_json(text_, value), *this; }
-  JsonLine& add(std::string_view key, int64_t value) {
-    return begin(key), text_ += std::to_string(value), *this;
-  }
+  JsonLine& add(std::string_view key, int64_t value) { return begin(key), text_ += std::to_string(value), *this; }
   /// `json` is a JSON value already.
   JsonLine& add_raw(std::string_view key, std::string_view json) { return begin(key), text_ += json, *this; }
   std::string text() const { return text_.empty() ? "{}" : text_ + "}"; }

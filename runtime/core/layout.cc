@@ -6,8 +6,8 @@
 namespace moproc {
 namespace {
 
-/// (outer, rows, cols) -> (outer, cols, rows), in tiles that keep both sides in cache. Elements have kSize bytes and any
-/// address: logical ones may lie anywhere in a mapped file.
+/// (outer, rows, cols) -> (outer, cols, rows), in tiles that keep both sides in cache. Elements have kSize bytes and
+/// any address: logical ones may lie anywhere in a mapped file.
 template <size_t kSize>
 void transpose(int64_t outer, int64_t rows, int64_t cols, const std::byte* from, std::byte* to) {
   constexpr int64_t kTile = 32, kStep = kSize;
@@ -15,7 +15,8 @@ void transpose(int64_t outer, int64_t rows, int64_t cols, const std::byte* from,
     for (int64_t r0 = 0; r0 < rows; r0 += kTile)
       for (int64_t c0 = 0; c0 < cols; c0 += kTile)
         for (int64_t r = r0; r < rows && r < r0 + kTile; ++r)
-          for (int64_t c = c0; c < cols && c < c0 + kTile; ++c) std::memcpy(to + (c * rows + r) * kStep, from + (r * cols + c) * kStep, kSize);
+          for (int64_t c = c0; c < cols && c < c0 + kTile; ++c)
+            std::memcpy(to + (c * rows + r) * kStep, from + (r * cols + c) * kStep, kSize);
 }
 
 void transpose_bytes(int64_t size, int64_t outer, int64_t rows, int64_t cols, const std::byte* from, std::byte* to) {

@@ -28,8 +28,8 @@ struct TensorInfo {
   DType dtype;
   Arena arena;
   int32_t rank;
-  int64_t shape[6];        // logical: (N, C, H, W), weights (O, I, H, W); 4-D tensors are stored channels-last
-  int64_t offset;          // bytes in its arena
+  int64_t shape[6];  // logical: (N, C, H, W), weights (O, I, H, W); 4-D tensors are stored channels-last
+  int64_t offset;    // bytes in its arena
   int64_t bytes;
 };
 
@@ -37,52 +37,52 @@ struct StateInfo {
   int32_t tensor;
   Role role;
   InitKind init;
-  double value;            // constant: the value; normal: standard deviation; uniform: bound
-  int32_t copy_of;         // copy: index into Plan::state, else -1
-  bool first_rank = false; // of several ranks, after a step only rank 0 has it
+  double value;             // constant: the value; normal: standard deviation; uniform: bound
+  int32_t copy_of;          // copy: index into Plan::state, else -1
+  bool first_rank = false;  // of several ranks, after a step only rank 0 has it
 };
 
 struct KernelInfo {
   const char* symbol;
-  const char* tmpl;        // template name, a column of the profile
-  CpuEntry entry;          // null on CUDA: the kernel is in one of Plan::images, under its symbol
-  int32_t threads;         // CUDA: of a block
-  int32_t shared_bytes;    // CUDA: dynamic shared memory of a block
+  const char* tmpl;      // template name, a column of the profile
+  CpuEntry entry;        // null on CUDA: the kernel is in one of Plan::images, under its symbol
+  int32_t threads;       // CUDA: of a block
+  int32_t shared_bytes;  // CUDA: dynamic shared memory of a block
   int32_t hopper_threads = 0, hopper_shared_bytes = 0;  // the same for its code for sm_90a; 0: as for the others
 };
 
 /// How the tensor memory accelerator of sm_90a sees a bf16 operand (compiler/lower/template.ts). Extents are innermost
 /// first and dense.
 struct TensorMapInfo {
-  int32_t arg;             // of the launch
+  int32_t arg;  // of the launch
   int32_t rank;
   int64_t extent[4];
-  int32_t box[4];          // of what one copy brings; window: channels, pixels
-  int32_t step;            // window: from one base pixel to the next; 0: no window
+  int32_t box[4];              // of what one copy brings; window: channels, pixels
+  int32_t step;                // window: from one base pixel to the next; 0: no window
   int32_t lower[2], upper[2];  // window: base pixels reach from lower to extent - 1 + upper along width, height
 };
 
-/// all_reduce, all_gather: begun by all ranks in the same order (compiler/ops/collective.ts); await: what was begun ends
-/// before the next step; own_rows: a copy of this rank's part of the rows.
+/// all_reduce, all_gather: begun by all ranks in the same order (compiler/ops/collective.ts); await: what was begun
+/// ends before the next step; own_rows: a copy of this rank's part of the rows.
 enum class StepKind : uint8_t { launch, copy, all_reduce, all_gather, own_rows, await };
 
 struct StepInfo {
   StepKind kind;
   const char* name;
-  int32_t kernel;          // launch
-  Span<int32_t> args;      // launch: tensors in parameter order; copy and collectives: {from, to}
+  int32_t kernel;      // launch
+  Span<int32_t> args;  // launch: tensors in parameter order; copy and collectives: {from, to}
   int64_t rows, groups;
   int64_t extent[4];
-  Span<int64_t> tasks;     // tasks of each phase; CUDA: blocks
-  int64_t workspace;       // offset in the work arena
+  Span<int64_t> tasks;  // tasks of each phase; CUDA: blocks
+  int64_t workspace;    // offset in the work arena
   double flops, bytes;
-  Span<float> scalars;     // Params::scalars
+  Span<float> scalars;            // Params::scalars
   Span<TensorMapInfo> maps = {};  // Params::map; CUDA
 };
 
 struct ProgramInfo {
   const char* name;
-  Span<int32_t> inputs;    // tensors of the io arena, to be set before each run
+  Span<int32_t> inputs;  // tensors of the io arena, to be set before each run
   Span<int32_t> outputs;
   Span<StepInfo> steps;
   int64_t work_bytes;      // what the memory layout takes
@@ -102,7 +102,7 @@ struct ImageInfo {
 };
 
 struct Plan {
-  int32_t version;         // 1
+  int32_t version;  // 1
   const char* name;
   const char* digest;      // of everything the state layout and the arithmetic depend on
   const char* device;      // "cpu" or "cuda"
@@ -111,7 +111,7 @@ struct Plan {
   int64_t arena_bytes[4];  // by Arena
   int64_t scratch_bytes;   // of each thread
   Span<TensorInfo> tensors;
-  Span<StateInfo> state;   // in the order of the checkpoint
+  Span<StateInfo> state;  // in the order of the checkpoint
   Span<KernelInfo> kernels;
   Span<ProgramInfo> programs;
   Span<ImageInfo> images;  // CUDA: a kernel is in one of them; empty on the CPU

@@ -65,15 +65,12 @@ class Stream {
   }
 
   // In [from, to], both included.
-  int between(int from, int to) {
-    return from + static_cast<int>(below(static_cast<std::uint32_t>(to - from + 1)));
-  }
+  int between(int from, int to) { return from + static_cast<int>(below(static_cast<std::uint32_t>(to - from + 1))); }
 
   // Fisher-Yates from the end.
   template <class Container>
   void shuffle(Container& items) {
-    for (std::size_t i = items.size(); i > 1; --i)
-      std::swap(items[i - 1], items[below(static_cast<std::uint32_t>(i))]);
+    for (std::size_t i = items.size(); i > 1; --i) std::swap(items[i - 1], items[below(static_cast<std::uint32_t>(i))]);
   }
 
  private:

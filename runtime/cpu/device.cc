@@ -44,8 +44,8 @@ CpuDevice::CpuDevice(const Plan& plan, Pool& pool, StepTimes* times, bool check,
       times_(times),
       check_(check),
       world_(world),
-      arenas_{ArenaMemory(plan.arena_bytes[0]), ArenaMemory(plan.arena_bytes[1]),
-              ArenaMemory(plan.arena_bytes[2]), ArenaMemory(plan.arena_bytes[3])},
+      arenas_{ArenaMemory(plan.arena_bytes[0]), ArenaMemory(plan.arena_bytes[1]), ArenaMemory(plan.arena_bytes[2]),
+              ArenaMemory(plan.arena_bytes[3])},
       scratch_stride_((plan.scratch_bytes + kPage - 1) / kPage * kPage),
       scratch_(scratch_stride_ * pool.threads()) {
   bind_steps();
@@ -110,12 +110,9 @@ void CpuDevice::start(int program, const Progress& progress) {
 
 void CpuDevice::launch(const StepInfo& step, void* const* buffers) {
   const CpuEntry entry = plan_.kernels[step.kernel].entry;
-  Params params{buffers,
-                step.rows,
-                step.groups,
-                {},
-                arenas_[static_cast<int>(Arena::work)].data() + step.workspace,
-                step.scalars.data};
+  Params params{
+      buffers,          step.rows, step.groups, {}, arenas_[static_cast<int>(Arena::work)].data() + step.workspace,
+      step.scalars.data};
   std::copy_n(step.extent, 4, params.extent);
   const bool small = step.flops + step.bytes < kInlineWork;
   for (int32_t phase = 0; phase < step.tasks.size; ++phase) {
@@ -142,10 +139,12 @@ void CpuDevice::begin(const StepInfo& step) {
   const TensorInfo& own = plan_.tensors[step.args[0]];
   const char* const name = plan_.tensors[step.args[1]].name;
   if (step.kind == StepKind::all_reduce)
-    world_->queue().all_reduce(name, reinterpret_cast<const float*>(from), reinterpret_cast<float*>(to), own.bytes / static_cast<int64_t>(sizeof(float)));
+    world_->queue().all_reduce(name, reinterpret_cast<const float*>(from), reinterpret_cast<float*>(to),
+                               own.bytes / static_cast<int64_t>(sizeof(float)));
   else if (step.kind == StepKind::all_gather) world_->queue().all_gather(name, from, to, own.bytes);
   else
-    std::memcpy(to, from + world_->rank() * plan_.tensors[step.args[1]].bytes, static_cast<size_t>(plan_.tensors[step.args[1]].bytes));
+    std::memcpy(to, from + world_->rank() * plan_.tensors[step.args[1]].bytes,
+                static_cast<size_t>(plan_.tensors[step.args[1]].bytes));
 }
 
 void CpuDevice::copy(const StepInfo& step) {

@@ -18,8 +18,9 @@ namespace moproc {
 
 class CpuDevice : public Device {
  public:
-  /// All of these must outlive the device; `times` is null unless steps are timed, `world` unless there are several ranks. Throws InputError when
-  /// the plan is for a CPU that this machine has not, std::bad_alloc when memory does not suffice.
+  /// All of these must outlive the device; `times` is null unless steps are timed, `world` unless there are several
+  /// ranks. Throws InputError when the plan is for a CPU that this machine has not, std::bad_alloc when memory does not
+  /// suffice.
   CpuDevice(const Plan& plan, Pool& pool, StepTimes* times, bool check, comm::World* world = nullptr);
 
   std::string name() const override;

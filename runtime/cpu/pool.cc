@@ -14,8 +14,7 @@ namespace moproc {
 namespace {
 
 constexpr uint32_t kClosed = UINT32_MAX;
-constexpr int kSpins =
-    4000;  // about 50 us: longer than the gap between two launches, shorter than a time slice
+constexpr int kSpins = 4000;  // about 50 us: longer than the gap between two launches, shorter than a time slice
 
 void futex_wait(std::atomic<uint32_t>& word, uint32_t expected) {
   syscall(SYS_futex, reinterpret_cast<uint32_t*>(&word), FUTEX_WAIT_PRIVATE, expected, nullptr, nullptr, 0);
@@ -102,8 +101,7 @@ uint32_t Pool::abandon_rest(uint32_t tasks) {
   for (;;) {
     const uint32_t next = static_cast<uint32_t>(seen);
     if (next >= tasks) return 0;
-    if (claim_.compare_exchange_weak(seen, seen + (tasks - next), std::memory_order_acq_rel))
-      return tasks - next;
+    if (claim_.compare_exchange_weak(seen, seen + (tasks - next), std::memory_order_acq_rel)) return tasks - next;
   }
 }
 

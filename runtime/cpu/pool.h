@@ -40,8 +40,7 @@ class Pool {
   template <class F>
   void run(int64_t tasks, F&& f) {
     run(
-        tasks,
-        [](void* c, int64_t b, int64_t e, int t) { (*static_cast<std::remove_reference_t<F>*>(c))(b, e, t); },
+        tasks, [](void* c, int64_t b, int64_t e, int t) { (*static_cast<std::remove_reference_t<F>*>(c))(b, e, t); },
         const_cast<void*>(static_cast<const void*>(&f)));
   }
 

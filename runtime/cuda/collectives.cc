@@ -1,5 +1,5 @@
-// A graph tells nobody where it is. So before each collective the stream copies a number into host memory: who is missed can
-// then be said with step and collective.
+// A graph tells nobody where it is. So before each collective the stream copies a number into host memory: who is
+// missed can then be said with step and collective.
 #include "cuda/collectives.h"
 
 #include <algorithm>
@@ -19,7 +19,9 @@ bool begins(const StepInfo& s) { return s.kind == StepKind::all_reduce || s.kind
 
 constexpr int64_t kAlign = 16;  // of a gather's part in a message with others
 
-int64_t room_of(const Plan& plan, const StepInfo& s) { return (plan.tensors[s.args[0]].bytes + kAlign - 1) / kAlign * kAlign; }
+int64_t room_of(const Plan& plan, const StepInfo& s) {
+  return (plan.tensors[s.args[0]].bytes + kAlign - 1) / kAlign * kAlign;
+}
 
 /// The end of the run of neighbouring gathers that `step` begins; `step` itself where it begins none.
 int end_of_run(const ProgramInfo& p, int step) {
@@ -30,12 +32,14 @@ int end_of_run(const ProgramInfo& p, int step) {
   return end;
 }
 
-int collectives_of(const ProgramInfo& p) { return static_cast<int>(std::count_if(p.steps.begin(), p.steps.end(), begins)); }
+int collectives_of(const ProgramInfo& p) {
+  return static_cast<int>(std::count_if(p.steps.begin(), p.steps.end(), begins));
+}
 
 }  // namespace
 
-Collectives::Collectives(const Driver& driver, const Gpu& gpu, const Plan& plan, const Kernels& kernels, const DevicePtr (&arenas)[4], comm::World& world,
-                         bool in_order)
+Collectives::Collectives(const Driver& driver, const Gpu& gpu, const Plan& plan, const Kernels& kernels,
+                         const DevicePtr (&arenas)[4], comm::World& world, bool in_order)
     : driver_(driver),
       gpu_(gpu),
       plan_(plan),
@@ -57,7 +61,8 @@ Collectives::Collectives(const Driver& driver, const Gpu& gpu, const Plan& plan,
   *static_cast<int32_t*>(progress_.get()) = 0;
   gathered_ = make_memory(driver, gathered_bytes(), "room for what ranks gather");
   if (in_order) staging_ = make_memory(driver, staging_bytes(), "room for sums in a fixed order");
-  nccl_ = std::make_unique<NcclCommunicator>(world, [&gpu] { gpu.use(); }, stream_.get(), in_order ? sums_in_order() : RankSums(), staging_.get());
+  nccl_ = std::make_unique<NcclCommunicator>(
+      world, [&gpu] { gpu.use(); }, stream_.get(), in_order ? sums_in_order() : RankSums(), staging_.get());
   world.watch().follow([this](int64_t& done, std::string& what) { where(done, what); });
 }
 
@@ -72,7 +77,8 @@ int64_t Collectives::staging_bytes() const {
   int64_t most = 0;
   for (const ProgramInfo& p : plan_.programs)
     for (const StepInfo& s : p.steps)
-      if (s.kind == StepKind::all_reduce) most = std::max(most, plan_.tensors[s.args[0]].bytes / int64_t{sizeof(float)});
+      if (s.kind == StepKind::all_reduce)
+        most = std::max(most, plan_.tensors[s.args[0]].bytes / int64_t{sizeof(float)});
   return rank_part(most, world_.ranks()) * world_.ranks() * int64_t{sizeof(float)};
 }
 
@@ -91,8 +97,11 @@ int64_t Collectives::gathered_bytes() const {
 /// kernels/cuda/rank_sum.cuh.
 RankSums Collectives::sums_in_order() const {
   constexpr int64_t kChunk = 1024;  // rank_sum_chunk
-  const auto found = std::find_if(plan_.kernels.begin(), plan_.kernels.end(), [](const KernelInfo& k) { return std::string_view(k.tmpl) == "rank_sum"; });
-  if (found == plan_.kernels.end()) throw InputError(std::string(plan_.name) + " holds no kernel for --deterministic; compile it anew with --ranks " + std::to_string(world_.ranks()));
+  const auto found = std::find_if(plan_.kernels.begin(), plan_.kernels.end(),
+                                  [](const KernelInfo& k) { return std::string_view(k.tmpl) == "rank_sum"; });
+  if (found == plan_.kernels.end())
+    throw InputError(std::string(plan_.name) + " holds no kernel for --deterministic; compile it anew with --ranks " +
+                     std::to_string(world_.ranks()));
   const int kernel = static_cast<int>(found - plan_.kernels.begin());
   return [this, kernel](DevicePtr rows, int64_t stride, DevicePtr to, int64_t n, StreamHandle stream) {
     Params params{};
@@ -102,8 +111,8 @@ RankSums Collectives::sums_in_order() const {
     params.groups = world_.ranks();
     params.extent[0] = stride;
     void* arguments[] = {&params};
-    driver_.launch(kernels_.function(kernel), static_cast<unsigned>((n + kChunk - 1) / kChunk), 1, 1, static_cast<unsigned>(kernels_.block(kernel).threads), 1, 1, 0,
-                   stream, arguments, nullptr);
+    driver_.launch(kernels_.function(kernel), static_cast<unsigned>((n + kChunk - 1) / kChunk), 1, 1,
+                   static_cast<unsigned>(kernels_.block(kernel).threads), 1, 1, 0, stream, arguments, nullptr);
   };
 }
 
@@ -114,7 +123,8 @@ void Collectives::enqueue(int program, int step, StreamHandle compute) const {
   const DevicePtr from = address(s.args[0]), to = address(s.args[1]);
   const int64_t bytes = plan_.tensors[s.args[s.kind == StepKind::own_rows ? 1 : 0]].bytes;
   if (s.kind == StepKind::own_rows) {
-    if (bytes > 0) driver_.copy(to, from + static_cast<DevicePtr>(bytes * world_.rank()), static_cast<size_t>(bytes), compute);
+    if (bytes > 0)
+      driver_.copy(to, from + static_cast<DevicePtr>(bytes * world_.rank()), static_cast<size_t>(bytes), compute);
     return;
   }
   const int end = s.kind == StepKind::all_gather ? end_of_run(p, step) : step + 1;
@@ -125,7 +135,8 @@ void Collectives::enqueue(int program, int step, StreamHandle compute) const {
   if (end - step > 1) return gather(p, step, end);
   const char* const name = plan_.tensors[s.args[1]].name;
   if (s.kind == StepKind::all_reduce)
-    nccl_->all_reduce(name, reinterpret_cast<const float*>(from), reinterpret_cast<float*>(to), bytes / int64_t{sizeof(float)});
+    nccl_->all_reduce(name, reinterpret_cast<const float*>(from), reinterpret_cast<float*>(to),
+                      bytes / int64_t{sizeof(float)});
   else nccl_->all_gather(name, reinterpret_cast<const std::byte*>(from), reinterpret_cast<std::byte*>(to), bytes);
 }
 
@@ -137,10 +148,12 @@ void Collectives::gather(const ProgramInfo& p, int first, int end) const {
   int64_t at = 0;
   for (int i = first; i < end; ++i) {
     const int32_t from = p.steps[i].args[0];
-    driver_.copy(own + static_cast<DevicePtr>(at), address(from), static_cast<size_t>(plan_.tensors[from].bytes), stream_.get());
+    driver_.copy(own + static_cast<DevicePtr>(at), address(from), static_cast<size_t>(plan_.tensors[from].bytes),
+                 stream_.get());
     at += room_of(plan_, p.steps[i]);
   }
-  nccl_->all_gather("what follows the forward pass", reinterpret_cast<const std::byte*>(own), reinterpret_cast<std::byte*>(gathered_.get()), total);
+  nccl_->all_gather("what follows the forward pass", reinterpret_cast<const std::byte*>(own),
+                    reinterpret_cast<std::byte*>(gathered_.get()), total);
   at = 0;
   for (int i = first; i < end; ++i) {
     const StepInfo& s = p.steps[i];
@@ -163,7 +176,8 @@ void Collectives::await(StreamHandle compute) const {
 
 /// Copies the number to where where() reads it.
 void Collectives::tell(int done) const {
-  driver_.download(progress_.get(), numbers_.get() + static_cast<DevicePtr>(done) * sizeof(int32_t), sizeof(int32_t), stream_.get());
+  driver_.download(progress_.get(), numbers_.get() + static_cast<DevicePtr>(done) * sizeof(int32_t), sizeof(int32_t),
+                   stream_.get());
 }
 
 void Collectives::where(int64_t& done, std::string& what) const {
@@ -173,7 +187,8 @@ void Collectives::where(int64_t& done, std::string& what) const {
   int64_t at = done;
   for (const StepInfo& s : plan_.programs[program].steps) {
     if (!begins(s) || at-- > 0) continue;
-    what = std::string(s.kind == StepKind::all_reduce ? "all_reduce of " : "all_gather of ") + plan_.tensors[s.args[1]].name;
+    what = std::string(s.kind == StepKind::all_reduce ? "all_reduce of " : "all_gather of ") +
+           plan_.tensors[s.args[1]].name;
     return;
   }
 }

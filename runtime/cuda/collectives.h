@@ -1,5 +1,6 @@
-// The collective steps of a program on a GPU: on a stream of their own, beside what is computed, and parts of the captured
-// graph like everything else. Surprising: gathers that are neighbours are one message, put on the stream with the first.
+// The collective steps of a program on a GPU: on a stream of their own, beside what is computed, and parts of the
+// captured graph like everything else. Surprising: gathers that are neighbours are one message, put on the stream with
+// the first.
 #pragma once
 
 #include <atomic>
@@ -16,15 +17,16 @@ namespace moproc::cuda {
 
 class Collectives {
  public:
-  /// Waits for all ranks. `arenas` by Arena. `in_order`: sums have the order that they have on the CPU, not NCCL's. Throws
-  /// InputError (no NCCL, an artefact without the kernel for sums in order), comm::LostRank.
-  Collectives(const Driver& driver, const Gpu& gpu, const Plan& plan, const Kernels& kernels, const DevicePtr (&arenas)[4], comm::World& world,
-              bool in_order);
+  /// Waits for all ranks. `arenas` by Arena. `in_order`: sums have the order that they have on the CPU, not NCCL's.
+  /// Throws InputError (no NCCL, an artefact without the kernel for sums in order), comm::LostRank.
+  Collectives(const Driver& driver, const Gpu& gpu, const Plan& plan, const Kernels& kernels,
+              const DevicePtr (&arenas)[4], comm::World& world, bool in_order);
   ~Collectives();
   Collectives(const Collectives&) = delete;
   Collectives& operator=(const Collectives&) = delete;
 
-  /// Puts a step that is no launch and no copy on `compute` and the own stream: begins a collective, or waits for all begun.
+  /// Puts a step that is no launch and no copy on `compute` and the own stream: begins a collective, or waits for all
+  /// begun.
   void enqueue(int program, int step, StreamHandle compute) const;
   /// Lets `compute` wait for all that was begun.
   void await(StreamHandle compute) const;
@@ -54,8 +56,8 @@ class Collectives {
   Event ready_, done_;
   PinnedMemory progress_;  // i32: how many collectives of the running program have ended
   Memory numbers_;         // i32: 0, 1, 2, ...: where progress_ comes from
-  Memory staging_;   // of sums in order
-  Memory gathered_;  // of messages that hold several gathers
+  Memory staging_;         // of sums in order
+  Memory gathered_;        // of messages that hold several gathers
   std::atomic<int> program_{-1};
   std::unique_ptr<NcclCommunicator> nccl_;
 };

@@ -35,10 +35,10 @@ int64_t needed(const Plan& plan) {
 const Plan& fitting(const Plan& plan, const Gpu& gpu) {
   const int64_t* const a = plan.arena_bytes;
   if (needed(plan) <= gpu.free_at_start()) return plan;
-  throw InputError(std::string(plan.name) + " needs " + gib(needed(plan)) + " of GPU memory (state " +
-                   gib(a[0]) + ", gradients " + gib(a[1]) + ", work " + gib(a[2]) + ", inputs and outputs " +
-                   gib(a[3]) + ", upload buffers " + gib(Io::device_bytes(plan)) + "); " + gpu.info().show() +
-                   " has " + gib(gpu.free_at_start()) + " free of " + gib(gpu.info().memory) +
+  throw InputError(std::string(plan.name) + " needs " + gib(needed(plan)) + " of GPU memory (state " + gib(a[0]) +
+                   ", gradients " + gib(a[1]) + ", work " + gib(a[2]) + ", inputs and outputs " + gib(a[3]) +
+                   ", upload buffers " + gib(Io::device_bytes(plan)) + "); " + gpu.info().show() + " has " +
+                   gib(gpu.free_at_start()) + " free of " + gib(gpu.info().memory) +
                    ": compile with a smaller batch, choose another GPU with --gpu, or end what else uses it");
 }
 
@@ -55,7 +55,9 @@ CudaDevice::CudaDevice(const Plan& plan, int gpu, StepTimes* times, bool check, 
       uploads_(make_stream(driver_)),
       arenas_(make_arenas()),
       io_(driver_, plan, arenas_.address[static_cast<int>(Arena::io)]),
-      collectives_(world ? std::make_unique<Collectives>(driver_, gpu_, plan, kernels_, arenas_.address, *world, in_order) : nullptr),
+      collectives_(world
+                       ? std::make_unique<Collectives>(driver_, gpu_, plan, kernels_, arenas_.address, *world, in_order)
+                       : nullptr),
       launches_(driver_, plan, kernels_, arenas_.address, collectives_.get()) {
   clear(Arena::state);
   clear(Arena::io);
@@ -101,8 +103,7 @@ void CudaDevice::read(int tensor, std::byte* stored) {
   }
   gpu_.use();
   const Doing doing(driver_, {t.name});
-  if (t.bytes > 0)
-    driver_.download(stored, launches_.address(tensor), static_cast<size_t>(t.bytes), compute_.get());
+  if (t.bytes > 0) driver_.download(stored, launches_.address(tensor), static_cast<size_t>(t.bytes), compute_.get());
   driver_.stream_synchronize(compute_.get());
 }
 
@@ -114,8 +115,7 @@ void CudaDevice::write(int tensor, const std::byte* stored) {
   }
   gpu_.use();
   const Doing doing(driver_, {t.name});
-  if (t.bytes > 0)
-    driver_.upload(launches_.address(tensor), stored, static_cast<size_t>(t.bytes), compute_.get());
+  if (t.bytes > 0) driver_.upload(launches_.address(tensor), stored, static_cast<size_t>(t.bytes), compute_.get());
   driver_.stream_synchronize(compute_.get());
 }
 
@@ -190,8 +190,7 @@ const std::byte* CudaDevice::fetch(int tensor) {
   const Doing doing(driver_, {t.name});
   fetched_.resize(static_cast<size_t>(t.bytes));
   if (t.bytes > 0)
-    driver_.download(fetched_.data(), launches_.address(tensor), static_cast<size_t>(t.bytes),
-                     compute_.get());
+    driver_.download(fetched_.data(), launches_.address(tensor), static_cast<size_t>(t.bytes), compute_.get());
   driver_.stream_synchronize(compute_.get());
   return fetched_.data();
 }

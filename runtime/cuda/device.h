@@ -20,7 +20,8 @@ class CudaDevice : public Device {
   /// counts the GPUs that the driver shows. Throws InputError when there is no driver or it is too old, no
   /// such GPU, no code for it, or too little free memory; CudaError when a call fails otherwise.
   /// `world`: the ranks that share the batch, or null; `in_order`: their sums have the order that they have on the CPU.
-  CudaDevice(const Plan& plan, int gpu, StepTimes* times, bool check, comm::World* world = nullptr, bool in_order = false);
+  CudaDevice(const Plan& plan, int gpu, StepTimes* times, bool check, comm::World* world = nullptr,
+             bool in_order = false);
   ~CudaDevice() override;
 
   std::string name() const override { return gpu_.info().show(); }

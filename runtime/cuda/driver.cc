@@ -10,8 +10,7 @@
 namespace moproc::cuda {
 namespace {
 
-constexpr int kNeeded =
-    12000;  // the first that loads libraries of kernels apart from contexts (cuLibraryLoadData)
+constexpr int kNeeded = 12000;  // the first that loads libraries of kernels apart from contexts (cuLibraryLoadData)
 constexpr const char* kPathVariable = "MOPROC_CUDA_DRIVER";
 
 }  // namespace
@@ -39,8 +38,7 @@ void Driver::open() {
   if (library_) return;
   const char* const why = dlerror();
   const std::string reason = why ? why : "unknown error";
-  if (given && *given)
-    throw InputError(std::string(kPathVariable) + ": cannot load " + path_ + ": " + reason);
+  if (given && *given) throw InputError(std::string(kPathVariable) + ": cannot load " + path_ + ": " + reason);
   throw InputError(std::string(plan_.name) + " is compiled for NVIDIA GPUs (" + plan_.arch +
                    ") and needs their driver, which this machine does not have (" + reason +
                    "). Install a driver for CUDA " + show_version(kNeeded) +
@@ -69,8 +67,8 @@ void Driver::start() {
   if (began == kSuccess) device_count(&devices_);
   else if (began != kNoDevice) fail("cuInit", began);
   if (devices_ == 0)
-    throw InputError(std::string(plan_.name) + " is compiled for NVIDIA GPUs (" + plan_.arch +
-                     "), and the driver (" + path_ + ", CUDA " + show_version(version_) +
+    throw InputError(std::string(plan_.name) + " is compiled for NVIDIA GPUs (" + plan_.arch + "), and the driver (" +
+                     path_ + ", CUDA " + show_version(version_) +
                      ") shows none: check nvidia-smi and CUDA_VISIBLE_DEVICES, or compile with --target cpu");
 }
 
@@ -78,8 +76,8 @@ std::string Driver::describe(Result result) const {
   const char *symbol = nullptr, *text = nullptr;
   error_name.unchecked(result, &symbol);
   error_text.unchecked(result, &text);
-  return std::string(symbol ? symbol : "error " + std::to_string(result)) + " (" +
-         (text ? text : "no description") + ")";
+  return std::string(symbol ? symbol : "error " + std::to_string(result)) + " (" + (text ? text : "no description") +
+         ")";
 }
 
 void Driver::fail(const char* call, Result result) const {

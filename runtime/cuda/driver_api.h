@@ -65,64 +65,62 @@ struct CopyRows {
 };
 
 /// Every function used: C++ name, exported name, parameters.
-#define MOPROC_CUDA_FUNCTIONS(X)                                                                             \
-  X(init, cuInit, (unsigned flags))                                                                          \
-  X(driver_version, cuDriverGetVersion, (int* version))                                                      \
-  X(device_count, cuDeviceGetCount, (int* count))                                                            \
-  X(device_get, cuDeviceGet, (DeviceId * device, int ordinal))                                               \
-  X(device_name, cuDeviceGetName, (char* name, int length, DeviceId device))                                 \
-  X(device_attribute, cuDeviceGetAttribute, (int* value, int attribute, DeviceId device))                    \
-  X(device_memory, cuDeviceTotalMem_v2, (size_t* bytes, DeviceId device))                                    \
-  X(context_retain, cuDevicePrimaryCtxRetain, (Context * context, DeviceId device))                          \
-  X(context_release, cuDevicePrimaryCtxRelease_v2, (DeviceId device))                                        \
-  X(context_use, cuCtxSetCurrent, (Context context))                                                         \
-  X(memory_info, cuMemGetInfo_v2, (size_t* free, size_t* total))                                             \
-  X(memory_alloc, cuMemAlloc_v2, (DevicePtr * memory, size_t bytes))                                         \
-  X(memory_free, cuMemFree_v2, (DevicePtr memory))                                                           \
-  X(host_alloc, cuMemHostAlloc, (void** memory, size_t bytes, unsigned flags))                               \
-  X(host_free, cuMemFreeHost, (void* memory))                                                                \
-  X(upload, cuMemcpyHtoDAsync_v2, (DevicePtr to, const void* from, size_t bytes, StreamHandle stream))       \
-  X(download, cuMemcpyDtoHAsync_v2, (void* to, DevicePtr from, size_t bytes, StreamHandle stream))           \
-  X(copy, cuMemcpyDtoDAsync_v2, (DevicePtr to, DevicePtr from, size_t bytes, StreamHandle stream))           \
-  X(copy_rows, cuMemcpy2DAsync_v2, (const CopyRows* copy, StreamHandle stream))                              \
-  X(fill, cuMemsetD8Async, (DevicePtr to, unsigned char value, size_t bytes, StreamHandle stream))           \
-  X(stream_create, cuStreamCreate, (StreamHandle * stream, unsigned flags))                                  \
-  X(stream_destroy, cuStreamDestroy_v2, (StreamHandle stream))                                               \
-  X(stream_synchronize, cuStreamSynchronize, (StreamHandle stream))                                          \
-  X(stream_wait, cuStreamWaitEvent, (StreamHandle stream, EventHandle event, unsigned flags))                \
-  X(stream_begin_capture, cuStreamBeginCapture_v2, (StreamHandle stream, int mode))                          \
-  X(stream_end_capture, cuStreamEndCapture, (StreamHandle stream, GraphHandle * graph))                      \
-  X(event_create, cuEventCreate, (EventHandle * event, unsigned flags))                                      \
-  X(event_destroy, cuEventDestroy_v2, (EventHandle event))                                                   \
-  X(event_record, cuEventRecord, (EventHandle event, StreamHandle stream))                                   \
-  X(event_synchronize, cuEventSynchronize, (EventHandle event))                                              \
-  X(event_query, cuEventQuery, (EventHandle event))                                                          \
-  X(event_elapsed, cuEventElapsedTime, (float* milliseconds, EventHandle start, EventHandle end))            \
-  X(library_load, cuLibraryLoadData,                                                                         \
-    (LibraryHandle * library, const void* image, int* options, void** values, unsigned count,                \
-     int* library_options, void** library_values, unsigned library_count))                                   \
-  X(library_unload, cuLibraryUnload, (LibraryHandle library))                                                \
-  X(library_kernel, cuLibraryGetKernel, (KernelHandle * kernel, LibraryHandle library, const char* name))    \
-  X(kernel_function, cuKernelGetFunction, (FunctionHandle * function, KernelHandle kernel))                  \
-  X(function_attribute, cuFuncSetAttribute, (FunctionHandle function, int attribute, int value))             \
-  X(launch, cuLaunchKernel,                                                                                  \
-    (FunctionHandle function, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x,           \
-     unsigned block_y, unsigned block_z, unsigned shared_bytes, StreamHandle stream, void** params,          \
-     void** extra))                                                                                          \
-  X(encode_box, cuTensorMapEncodeTiled,                                                                      \
-    (TensorMap * map, int type, uint32_t rank, void* address, const uint64_t* extents,                       \
-     const uint64_t* strides, const uint32_t* box, const uint32_t* steps, int interleave, int swizzle,       \
-     int l2_promotion, int fill))                                                                            \
-  X(encode_pixels, cuTensorMapEncodeIm2col,                                                                  \
-    (TensorMap * map, int type, uint32_t rank, void* address, const uint64_t* extents,                       \
-     const uint64_t* strides, const int* lower, const int* upper, uint32_t channels, uint32_t pixels,        \
-     const uint32_t* steps, int interleave, int swizzle, int l2_promotion, int fill))                        \
-  X(graph_instantiate, cuGraphInstantiateWithFlags,                                                          \
-    (GraphExecHandle * executable, GraphHandle graph, unsigned long long flags))                             \
-  X(graph_launch, cuGraphLaunch, (GraphExecHandle executable, StreamHandle stream))                          \
-  X(graph_exec_destroy, cuGraphExecDestroy, (GraphExecHandle executable))                                    \
-  X(graph_destroy, cuGraphDestroy, (GraphHandle graph))                                                      \
-  X(error_name, cuGetErrorName, (Result error, const char** text))                                           \
+#define MOPROC_CUDA_FUNCTIONS(X)                                                                                     \
+  X(init, cuInit, (unsigned flags))                                                                                  \
+  X(driver_version, cuDriverGetVersion, (int* version))                                                              \
+  X(device_count, cuDeviceGetCount, (int* count))                                                                    \
+  X(device_get, cuDeviceGet, (DeviceId * device, int ordinal))                                                       \
+  X(device_name, cuDeviceGetName, (char* name, int length, DeviceId device))                                         \
+  X(device_attribute, cuDeviceGetAttribute, (int* value, int attribute, DeviceId device))                            \
+  X(device_memory, cuDeviceTotalMem_v2, (size_t* bytes, DeviceId device))                                            \
+  X(context_retain, cuDevicePrimaryCtxRetain, (Context * context, DeviceId device))                                  \
+  X(context_release, cuDevicePrimaryCtxRelease_v2, (DeviceId device))                                                \
+  X(context_use, cuCtxSetCurrent, (Context context))                                                                 \
+  X(memory_info, cuMemGetInfo_v2, (size_t* free, size_t* total))                                                     \
+  X(memory_alloc, cuMemAlloc_v2, (DevicePtr * memory, size_t bytes))                                                 \
+  X(memory_free, cuMemFree_v2, (DevicePtr memory))                                                                   \
+  X(host_alloc, cuMemHostAlloc, (void** memory, size_t bytes, unsigned flags))                                       \
+  X(host_free, cuMemFreeHost, (void* memory))                                                                        \
+  X(upload, cuMemcpyHtoDAsync_v2, (DevicePtr to, const void* from, size_t bytes, StreamHandle stream))               \
+  X(download, cuMemcpyDtoHAsync_v2, (void* to, DevicePtr from, size_t bytes, StreamHandle stream))                   \
+  X(copy, cuMemcpyDtoDAsync_v2, (DevicePtr to, DevicePtr from, size_t bytes, StreamHandle stream))                   \
+  X(copy_rows, cuMemcpy2DAsync_v2, (const CopyRows* copy, StreamHandle stream))                                      \
+  X(fill, cuMemsetD8Async, (DevicePtr to, unsigned char value, size_t bytes, StreamHandle stream))                   \
+  X(stream_create, cuStreamCreate, (StreamHandle * stream, unsigned flags))                                          \
+  X(stream_destroy, cuStreamDestroy_v2, (StreamHandle stream))                                                       \
+  X(stream_synchronize, cuStreamSynchronize, (StreamHandle stream))                                                  \
+  X(stream_wait, cuStreamWaitEvent, (StreamHandle stream, EventHandle event, unsigned flags))                        \
+  X(stream_begin_capture, cuStreamBeginCapture_v2, (StreamHandle stream, int mode))                                  \
+  X(stream_end_capture, cuStreamEndCapture, (StreamHandle stream, GraphHandle * graph))                              \
+  X(event_create, cuEventCreate, (EventHandle * event, unsigned flags))                                              \
+  X(event_destroy, cuEventDestroy_v2, (EventHandle event))                                                           \
+  X(event_record, cuEventRecord, (EventHandle event, StreamHandle stream))                                           \
+  X(event_synchronize, cuEventSynchronize, (EventHandle event))                                                      \
+  X(event_query, cuEventQuery, (EventHandle event))                                                                  \
+  X(event_elapsed, cuEventElapsedTime, (float* milliseconds, EventHandle start, EventHandle end))                    \
+  X(library_load, cuLibraryLoadData,                                                                                 \
+    (LibraryHandle * library, const void* image, int* options, void** values, unsigned count, int* library_options,  \
+     void** library_values, unsigned library_count))                                                                 \
+  X(library_unload, cuLibraryUnload, (LibraryHandle library))                                                        \
+  X(library_kernel, cuLibraryGetKernel, (KernelHandle * kernel, LibraryHandle library, const char* name))            \
+  X(kernel_function, cuKernelGetFunction, (FunctionHandle * function, KernelHandle kernel))                          \
+  X(function_attribute, cuFuncSetAttribute, (FunctionHandle function, int attribute, int value))                     \
+  X(launch, cuLaunchKernel,                                                                                          \
+    (FunctionHandle function, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x, unsigned block_y, \
+     unsigned block_z, unsigned shared_bytes, StreamHandle stream, void** params, void** extra))                     \
+  X(encode_box, cuTensorMapEncodeTiled,                                                                              \
+    (TensorMap * map, int type, uint32_t rank, void* address, const uint64_t* extents, const uint64_t* strides,      \
+     const uint32_t* box, const uint32_t* steps, int interleave, int swizzle, int l2_promotion, int fill))           \
+  X(encode_pixels, cuTensorMapEncodeIm2col,                                                                          \
+    (TensorMap * map, int type, uint32_t rank, void* address, const uint64_t* extents, const uint64_t* strides,      \
+     const int* lower, const int* upper, uint32_t channels, uint32_t pixels, const uint32_t* steps, int interleave,  \
+     int swizzle, int l2_promotion, int fill))                                                                       \
+  X(graph_instantiate, cuGraphInstantiateWithFlags,                                                                  \
+    (GraphExecHandle * executable, GraphHandle graph, unsigned long long flags))                                     \
+  X(graph_launch, cuGraphLaunch, (GraphExecHandle executable, StreamHandle stream))                                  \
+  X(graph_exec_destroy, cuGraphExecDestroy, (GraphExecHandle executable))                                            \
+  X(graph_destroy, cuGraphDestroy, (GraphHandle graph))                                                              \
+  X(error_name, cuGetErrorName, (Result error, const char** text))                                                   \
   X(error_text, cuGetErrorString, (Result error, const char** text))
 
 }  // namespace moproc::cuda

@@ -1,5 +1,5 @@
-// A function of a library that was loaded while the program runs (the driver, NCCL): called, it throws what its library makes
-// of a result that is no success.
+// A function of a library that was loaded while the program runs (the driver, NCCL): called, it throws what its library
+// makes of a result that is no success.
 #pragma once
 
 #include <dlfcn.h>

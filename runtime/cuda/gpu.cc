@@ -13,11 +13,20 @@ struct Sheet {
 };
 
 constexpr Sheet kSheets[] = {
-    {"B200", 7700, 2250, 1125},         {"GH200", 4000, 989, 494},         {"H200", 4800, 989, 494},
-    {"H100 PCIe", 2039, 756, 378},      {"H100 NVL", 3938, 835, 417},      {"H100", 3352, 989, 494},
-    {"A100-SXM4-80GB", 2039, 312, 156}, {"A100 80GB PCIe", 1935, 312, 156}, {"A100", 1555, 312, 156},
-    {"A30", 933, 165, 82},              {"A40", 696, 150, 75},             {"L40S", 864, 362, 183},
-    {"RTX 4090", 1008, 165, 82},        {"RTX 3090", 936, 71, 35},
+    {"B200", 7700, 2250, 1125},
+    {"GH200", 4000, 989, 494},
+    {"H200", 4800, 989, 494},
+    {"H100 PCIe", 2039, 756, 378},
+    {"H100 NVL", 3938, 835, 417},
+    {"H100", 3352, 989, 494},
+    {"A100-SXM4-80GB", 2039, 312, 156},
+    {"A100 80GB PCIe", 1935, 312, 156},
+    {"A100", 1555, 312, 156},
+    {"A30", 933, 165, 82},
+    {"A40", 696, 150, 75},
+    {"L40S", 864, 362, 183},
+    {"RTX 4090", 1008, 165, 82},
+    {"RTX 3090", 936, 71, 35},
 };
 
 /// The driver's answer to one question, an int.
@@ -29,9 +38,8 @@ int attribute(const Driver& d, int which, DeviceId id) {
 
 DeviceId checked_device(const Driver& d, int ordinal) {
   if (ordinal < 0 || ordinal >= d.devices())
-    throw InputError("--gpu " + std::to_string(ordinal) + ": the driver shows " +
-                     std::to_string(d.devices()) + (d.devices() == 1 ? " GPU" : " GPUs") +
-                     ", numbered from 0 (CUDA_VISIBLE_DEVICES hides others)");
+    throw InputError("--gpu " + std::to_string(ordinal) + ": the driver shows " + std::to_string(d.devices()) +
+                     (d.devices() == 1 ? " GPU" : " GPUs") + ", numbered from 0 (CUDA_VISIBLE_DEVICES hides others)");
   DeviceId id = 0;
   d.device_get(&id, ordinal);
   return id;
@@ -39,9 +47,7 @@ DeviceId checked_device(const Driver& d, int ordinal) {
 
 }  // namespace
 
-std::string GpuInfo::show() const {
-  return name + " (sm_" + std::to_string(major) + std::to_string(minor) + ")";
-}
+std::string GpuInfo::show() const { return name + " (sm_" + std::to_string(major) + std::to_string(minor) + ")"; }
 
 GpuInfo gpu_info(const Driver& d, int ordinal) {
   const DeviceId id = checked_device(d, ordinal);

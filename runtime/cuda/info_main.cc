@@ -1,5 +1,6 @@
-// moproc-gpu: the GPUs that the driver shows, one line, for `moproc doctor`; `moproc-gpu count`: their number; `moproc-gpu
-// nccl`: the NCCL that several GPUs would share a step by. Exit status 1 and a reason on stderr when there are none.
+// moproc-gpu: the GPUs that the driver shows, one line, for `moproc doctor`; `moproc-gpu count`: their number;
+// `moproc-gpu nccl`: the NCCL that several GPUs would share a step by. Exit status 1 and a reason on stderr when there
+// are none.
 #include <dlfcn.h>
 
 #include <cstdio>
@@ -33,8 +34,8 @@ int main(int argc, char** argv) {
     if (argc > 1 && std::string_view(argv[1]) == "count") return std::printf("%d\n", driver.devices()) > 0 ? 0 : 1;
     for (int i = 0; i < driver.devices(); ++i) {
       const cuda::GpuInfo gpu = cuda::gpu_info(driver, i);
-      std::printf("%s%s, compute capability %d.%d, %.1f GiB", i > 0 ? "; " : "", gpu.name.c_str(), gpu.major,
-                  gpu.minor, static_cast<double>(gpu.memory) / 0x1p30);
+      std::printf("%s%s, compute capability %d.%d, %.1f GiB", i > 0 ? "; " : "", gpu.name.c_str(), gpu.major, gpu.minor,
+                  static_cast<double>(gpu.memory) / 0x1p30);
     }
     std::printf("; driver for CUDA %s\n", cuda::show_version(driver.version()).c_str());
   } catch (const std::exception& e) {

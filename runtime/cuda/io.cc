@@ -49,8 +49,7 @@ void Io::mark(const Span<int32_t>& tensors, Use use) {
     const TensorInfo& info = plan_.tensors[t];
     Use& now = use_[static_cast<size_t>(t)];
     if (info.arena != Arena::io)
-      throw InputError(std::string(plan_.name) + ": " + info.name +
-                       " is an input or output outside the io arena");
+      throw InputError(std::string(plan_.name) + ": " + info.name + " is an input or output outside the io arena");
     if (now != Use::none && now != use)
       throw InputError(std::string(plan_.name) + ": " + info.name + " is an input and an output");
     now = use;
@@ -91,8 +90,8 @@ void Io::begin(int program, StreamHandle uploads, StreamHandle stream) {
   const Doing doing(driver_, {"the inputs", program});
   const Slot& s = slots_[fill_];
   for (const Range& r : uploads_[static_cast<size_t>(program)])
-    driver_.upload(s.buffer.get() + static_cast<DevicePtr>(r.offset), at(s, r.offset),
-                   static_cast<size_t>(r.bytes), uploads);
+    driver_.upload(s.buffer.get() + static_cast<DevicePtr>(r.offset), at(s, r.offset), static_cast<size_t>(r.bytes),
+                   uploads);
   driver_.event_record(s.uploaded.get(), uploads);
   driver_.stream_wait(stream, s.uploaded.get(), 0);
   for (const Range& r : inputs_[static_cast<size_t>(program)]) {
@@ -105,8 +104,7 @@ void Io::end(int program, StreamHandle stream) {
   const Doing doing(driver_, {"the outputs", program});
   const Slot& s = slots_[fill_];
   for (const Range& r : outputs_[static_cast<size_t>(program)])
-    driver_.download(at(s, r.offset), arena_ + static_cast<DevicePtr>(r.offset), static_cast<size_t>(r.bytes),
-                     stream);
+    driver_.download(at(s, r.offset), arena_ + static_cast<DevicePtr>(r.offset), static_cast<size_t>(r.bytes), stream);
   driver_.event_record(s.done.get(), stream);
   fill_ = (fill_ + 1) % kSlots;
   ++taken_;
@@ -124,8 +122,7 @@ void Io::keep(int tensor, StreamHandle uploads) {
     throw std::logic_error(std::string(t.name) + ": only an input can be kept, while nothing runs");
   const std::byte* const from = at(slots_[fill_], t.offset);
   for (const Slot& s : slots_)
-    driver_.upload(s.buffer.get() + static_cast<DevicePtr>(t.offset), from, static_cast<size_t>(t.bytes),
-                   uploads);
+    driver_.upload(s.buffer.get() + static_cast<DevicePtr>(t.offset), from, static_cast<size_t>(t.bytes), uploads);
   driver_.stream_synchronize(uploads);
   kept_[static_cast<size_t>(tensor)] = true;
   list_uploads();

@@ -54,9 +54,7 @@ class Io {
   void mark(const Span<int32_t>& tensors, Use use);
   std::vector<Range> ranges(const Span<int32_t>& tensors, bool with_kept) const;
   void list_uploads();
-  std::byte* at(const Slot& slot, int64_t offset) const {
-    return static_cast<std::byte*>(slot.host.get()) + offset;
-  }
+  std::byte* at(const Slot& slot, int64_t offset) const { return static_cast<std::byte*>(slot.host.get()) + offset; }
 
   const Driver& driver_;
   const Plan& plan_;

@@ -30,9 +30,8 @@ Kernels::Kernels(const Driver& driver, const Plan& plan, const GpuInfo& gpu)
     const int32_t shared = block(i).shared_bytes;
     if (shared > gpu.shared_bytes)
       throw InputError(std::string("kernel ") + k.symbol + " needs " + std::to_string(shared) +
-                       " bytes of shared memory a block, " + gpu.show() + " has " +
-                       std::to_string(gpu.shared_bytes) + "; compile with --arch sm_" +
-                       std::to_string(gpu.major) + std::to_string(gpu.minor));
+                       " bytes of shared memory a block, " + gpu.show() + " has " + std::to_string(gpu.shared_bytes) +
+                       "; compile with --arch sm_" + std::to_string(gpu.major) + std::to_string(gpu.minor));
     functions_.push_back(find(k));
     if (shared > 0) driver.function_attribute(functions_.back(), kFunctionMaxDynamicShared, shared);
   }
@@ -46,8 +45,7 @@ BlockSize Kernels::block(int kernel) const {
 
 void Kernels::load(const ImageInfo& image) {
   LibraryHandle library = nullptr;
-  const Result r =
-      driver_.library_load.unchecked(&library, image.data, nullptr, nullptr, 0, nullptr, nullptr, 0);
+  const Result r = driver_.library_load.unchecked(&library, image.data, nullptr, nullptr, 0, nullptr, nullptr, 0);
   if (r != kSuccess) no_code(r, "cuLibraryLoadData");
   libraries_.emplace_back(driver_, library);
 }
@@ -70,10 +68,9 @@ void Kernels::no_code(Result r, const char* call) const {
   const std::string said = std::string(call) + ": " + driver_.describe(r);
   if (!is_no_code(r)) throw CudaError(r, said + ", while loading the kernels of artefact " + plan_.name);
   const std::string arch = "sm_" + std::to_string(gpu_.major) + std::to_string(gpu_.minor);
-  throw InputError(std::string(plan_.name) + " holds kernels for " + plan_.arch + ", none of which " +
-                   gpu_.show() + " with a driver for CUDA " + show_version(driver_.version()) + " can run (" +
-                   said + "): compile with --arch " + arch +
-                   ", or with a newer driver if that is among them");
+  throw InputError(std::string(plan_.name) + " holds kernels for " + plan_.arch + ", none of which " + gpu_.show() +
+                   " with a driver for CUDA " + show_version(driver_.version()) + " can run (" + said +
+                   "): compile with --arch " + arch + ", or with a newer driver if that is among them");
 }
 
 }  // namespace moproc::cuda

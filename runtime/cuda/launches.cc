@@ -11,8 +11,8 @@
 
 namespace moproc::cuda {
 
-Launches::Launches(const Driver& driver, const Plan& plan, const Kernels& kernels,
-                   const DevicePtr (&arenas)[4], const Collectives* collectives)
+Launches::Launches(const Driver& driver, const Plan& plan, const Kernels& kernels, const DevicePtr (&arenas)[4],
+                   const Collectives* collectives)
     : driver_(driver), plan_(plan), kernels_(kernels), collectives_(collectives) {
   std::copy_n(arenas, 4, arenas_);
   for (const ProgramInfo& p : plan.programs) {

@@ -4,8 +4,8 @@
 #include <vector>
 
 #include "core/plan.h"
-#include "cuda/handles.h"
 #include "cuda/collectives.h"
+#include "cuda/handles.h"
 #include "cuda/kernels.h"
 #include "cuda/params.h"
 
@@ -13,8 +13,8 @@ namespace moproc::cuda {
 
 class Launches {
  public:
-  /// `arenas` by Arena; `collectives`: null where there is but one rank. Throws InputError when a kernel has more arguments or scalars than fit, or a launch
-  /// more blocks than a grid may have.
+  /// `arenas` by Arena; `collectives`: null where there is but one rank. Throws InputError when a kernel has more
+  /// arguments or scalars than fit, or a launch more blocks than a grid may have.
   Launches(const Driver& driver, const Plan& plan, const Kernels& kernels, const DevicePtr (&arenas)[4],
            const Collectives* collectives);
 

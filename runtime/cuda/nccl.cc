@@ -1,5 +1,5 @@
-// In a fixed order, a sum is: every rank gets its part of all ranks' operands, adds that up, and hands the sums round. That is
-// what a ring does too, in bytes: 2 (ranks - 1) / ranks of the operand.
+// In a fixed order, a sum is: every rank gets its part of all ranks' operands, adds that up, and hands the sums round.
+// That is what a ring does too, in bytes: 2 (ranks - 1) / ranks of the operand.
 #include "cuda/nccl.h"
 
 #include <dlfcn.h>
@@ -40,7 +40,8 @@ std::string beside_binary() {
 Nccl::Nccl() {
   open();
 #define MOPROC_NCCL_BIND(name, symbol, parameters) \
-  if (!name.bind(*this, library_, #symbol)) throw InputError(path_ + " has no " #symbol ": it is no NCCL, or one before " + show_nccl_version(kNeeded));
+  if (!name.bind(*this, library_, #symbol))        \
+    throw InputError(path_ + " has no " #symbol ": it is no NCCL, or one before " + show_nccl_version(kNeeded));
   MOPROC_NCCL_FUNCTIONS(MOPROC_NCCL_BIND)
 #undef MOPROC_NCCL_BIND
   error_text_ = reinterpret_cast<const char* (*)(NcclResult)>(dlsym(library_, "ncclGetErrorString"));
@@ -70,7 +71,8 @@ void Nccl::open() {
   if (!own.empty() && access(own.c_str(), F_OK) == 0) try_path(own);
   if (!library_) try_path(kFile);
   if (!library_)
-    throw InputError("several GPUs need NVIDIA's NCCL, which this machine does not have (" + why + "). Install libnccl2 for the driver's CUDA, put " + kFile +
+    throw InputError("several GPUs need NVIDIA's NCCL, which this machine does not have (" + why +
+                     "). Install libnccl2 for the driver's CUDA, put " + kFile +
                      " into lib/ beside the binary, or name it with " + kPathVariable);
 }
 
@@ -95,7 +97,8 @@ int64_t rank_part(int64_t n, int ranks) {
   return (part + kAlign - 1) / kAlign * kAlign;
 }
 
-NcclCommunicator::NcclCommunicator(comm::World& world, std::function<void()> use, StreamHandle stream, RankSums sums, DevicePtr staging)
+NcclCommunicator::NcclCommunicator(comm::World& world, std::function<void()> use, StreamHandle stream, RankSums sums,
+                                   DevicePtr staging)
     : world_(world), stream_(stream), sums_(std::move(sums)), staging_(staging) {
   world_.agree({{"NCCL version", nccl_.show_version()}});
   meet(use);
@@ -145,7 +148,8 @@ void NcclCommunicator::meet(const std::function<void()>& use) {
   thread.join();
   comm_ = meeting->comm;
   if (meeting->result != kNcclSuccess)
-    throw comm::LostRank(nccl_.describe("ncclCommInitRank", meeting->result) + "; NCCL_DEBUG=INFO tells more; " + world_.watch().verdict());
+    throw comm::LostRank(nccl_.describe("ncclCommInitRank", meeting->result) + "; NCCL_DEBUG=INFO tells more; " +
+                         world_.watch().verdict());
 }
 
 NcclCommunicator::~NcclCommunicator() {
@@ -170,7 +174,8 @@ void NcclCommunicator::all_reduce_in_order(const float* from, float* to, int64_t
     if (own > 0) nccl_.receive(staging + part * r, own, kNcclFloat32, r, comm_, stream_);
   }
   nccl_.group_end();
-  if (own > 0) sums_(staging_, part, reinterpret_cast<DevicePtr>(to + begin(rank())), static_cast<int64_t>(own), stream_);
+  if (own > 0)
+    sums_(staging_, part, reinterpret_cast<DevicePtr>(to + begin(rank())), static_cast<int64_t>(own), stream_);
   nccl_.group_start();
   for (int r = 0; r < ranks(); ++r)
     if (count(r) > 0) nccl_.broadcast(to + begin(r), to + begin(r), count(r), kNcclFloat32, r, comm_, stream_);
@@ -190,7 +195,8 @@ void NcclCommunicator::check(double seconds) {
     NcclResult error = kNcclSuccess;
     const NcclResult asked = comm_ ? nccl_.async_error.unchecked(comm_, &error) : kNcclSuccess;
     if (asked != kNcclSuccess) error = asked;
-    if (error != kNcclSuccess && error != kNcclInProgress) throw comm::LostRank(nccl_.describe("NCCL", error) + "; " + world_.watch().verdict());
+    if (error != kNcclSuccess && error != kNcclInProgress)
+      throw comm::LostRank(nccl_.describe("NCCL", error) + "; " + world_.watch().verdict());
     world_.watch().check(seconds);
   } catch (const comm::LostRank&) {
     if (comm_) nccl_.abort.unchecked(comm_);

@@ -1,5 +1,6 @@
-// Collectives between GPUs, by NVIDIA's NCCL: loaded when it is needed (MOPROC_NCCL, lib/ beside the binary, or the system's
-// libnccl.so.2). Surprising: a call only puts work on a stream, so who waits for that work asks check() meanwhile.
+// Collectives between GPUs, by NVIDIA's NCCL: loaded when it is needed (MOPROC_NCCL, lib/ beside the binary, or the
+// system's libnccl.so.2). Surprising: a call only puts work on a stream, so who waits for that work asks check()
+// meanwhile.
 #pragma once
 
 #include <cstdint>
@@ -15,8 +16,8 @@
 
 namespace moproc::cuda {
 
-/// The library, which stays loaded: threads of it may be busy to the end. Throws InputError when there is none or it is too old, and
-/// from the functions when a call fails.
+/// The library, which stays loaded: threads of it may be busy to the end. Throws InputError when there is none or it is
+/// too old, and from the functions when a call fails.
 class Nccl {
  public:
   Nccl();
@@ -50,10 +51,11 @@ using RankSums = std::function<void(DevicePtr rows, int64_t stride, DevicePtr to
 /// Pointers are of device memory; collectives are put on the stream it was made for.
 class NcclCommunicator : public comm::Communicator {
  public:
-  /// Waits for all ranks. `use`: makes the GPU current on the calling thread. `sums`: how all_reduce adds up in a fixed order;
-  /// empty: as NCCL likes. `staging`: device memory for that, of as many bytes as the largest operand and 64 times the ranks
-  /// more. Throws InputError (no NCCL, or versions that differ), LostRank.
-  NcclCommunicator(comm::World& world, std::function<void()> use, StreamHandle stream, RankSums sums, DevicePtr staging);
+  /// Waits for all ranks. `use`: makes the GPU current on the calling thread. `sums`: how all_reduce adds up in a fixed
+  /// order; empty: as NCCL likes. `staging`: device memory for that, of as many bytes as the largest operand and 64
+  /// times the ranks more. Throws InputError (no NCCL, or versions that differ), LostRank.
+  NcclCommunicator(comm::World& world, std::function<void()> use, StreamHandle stream, RankSums sums,
+                   DevicePtr staging);
   ~NcclCommunicator() override;
   NcclCommunicator(const NcclCommunicator&) = delete;
   NcclCommunicator& operator=(const NcclCommunicator&) = delete;
@@ -65,8 +67,8 @@ class NcclCommunicator : public comm::Communicator {
   void all_gather(const char* what, const std::byte* from, std::byte* to, int64_t bytes) override;
   void broadcast(const char* what, std::byte* data, int64_t bytes, int root) override;
 
-  /// For somebody who has waited for the stream for `seconds`: when a rank was lost, ends what NCCL has on the GPU, so that the
-  /// GPU can be left, and throws LostRank.
+  /// For somebody who has waited for the stream for `seconds`: when a rank was lost, ends what NCCL has on the GPU, so
+  /// that the GPU can be left, and throws LostRank.
   void check(double seconds);
 
  private:

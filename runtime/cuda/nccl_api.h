@@ -1,5 +1,5 @@
-// The part of NCCL's binary interface that the runtime calls, declared from its documentation: no header of it is needed to
-// build, and no library to start (https://docs.nvidia.com/deeplearning/nccl, "NCCL API").
+// The part of NCCL's binary interface that the runtime calls, declared from its documentation: no header of it is
+// needed to build, and no library to start (https://docs.nvidia.com/deeplearning/nccl, "NCCL API").
 #pragma once
 
 #include <cstddef>
@@ -21,21 +21,22 @@ constexpr int kNcclUint8 = 1, kNcclFloat32 = 7;  // ncclDataType_t
 constexpr int kNcclSum = 0;                      // ncclRedOp_t
 
 /// Every function used: C++ name, exported name, parameters. Counts are elements.
-#define MOPROC_NCCL_FUNCTIONS(X)                                                                                          \
-  X(version, ncclGetVersion, (int* version))                                                                              \
-  X(make_id, ncclGetUniqueId, (NcclId * id))                                                                              \
-  X(init_rank, ncclCommInitRank, (NcclComm * comm, int ranks, NcclId id, int rank))                                       \
-  X(destroy, ncclCommDestroy, (NcclComm comm))                                                                            \
-  X(abort, ncclCommAbort, (NcclComm comm))                                                                                \
-  X(async_error, ncclCommGetAsyncError, (NcclComm comm, NcclResult * error))                                              \
-  X(all_reduce, ncclAllReduce,                                                                                            \
-    (const void* from, void* to, size_t count, int type, int op, NcclComm comm, StreamHandle stream))                     \
-  X(all_gather, ncclAllGather, (const void* from, void* to, size_t count, int type, NcclComm comm, StreamHandle stream))  \
-  X(broadcast, ncclBroadcast,                                                                                             \
-    (const void* from, void* to, size_t count, int type, int root, NcclComm comm, StreamHandle stream))                   \
-  X(send, ncclSend, (const void* from, size_t count, int type, int peer, NcclComm comm, StreamHandle stream))             \
-  X(receive, ncclRecv, (void* to, size_t count, int type, int peer, NcclComm comm, StreamHandle stream))                  \
-  X(group_start, ncclGroupStart, ())                                                                                      \
+#define MOPROC_NCCL_FUNCTIONS(X)                                                                              \
+  X(version, ncclGetVersion, (int* version))                                                                  \
+  X(make_id, ncclGetUniqueId, (NcclId * id))                                                                  \
+  X(init_rank, ncclCommInitRank, (NcclComm * comm, int ranks, NcclId id, int rank))                           \
+  X(destroy, ncclCommDestroy, (NcclComm comm))                                                                \
+  X(abort, ncclCommAbort, (NcclComm comm))                                                                    \
+  X(async_error, ncclCommGetAsyncError, (NcclComm comm, NcclResult * error))                                  \
+  X(all_reduce, ncclAllReduce,                                                                                \
+    (const void* from, void* to, size_t count, int type, int op, NcclComm comm, StreamHandle stream))         \
+  X(all_gather, ncclAllGather,                                                                                \
+    (const void* from, void* to, size_t count, int type, NcclComm comm, StreamHandle stream))                 \
+  X(broadcast, ncclBroadcast,                                                                                 \
+    (const void* from, void* to, size_t count, int type, int root, NcclComm comm, StreamHandle stream))       \
+  X(send, ncclSend, (const void* from, size_t count, int type, int peer, NcclComm comm, StreamHandle stream)) \
+  X(receive, ncclRecv, (void* to, size_t count, int type, int peer, NcclComm comm, StreamHandle stream))      \
+  X(group_start, ncclGroupStart, ())                                                                          \
   X(group_end, ncclGroupEnd, ())
 
 }  // namespace moproc::cuda

@@ -18,7 +18,7 @@ struct Params {
   DevicePtr workspace;      // shared by all phases of the launch
   int32_t phase;
   static constexpr int kMaps = 2;
-  TensorMap map[kMaps];     // of the path for sm_90a
+  TensorMap map[kMaps];  // of the path for sm_90a
 };
 
 static_assert(offsetof(Params, buf) == 0 && offsetof(Params, scalars) == 384);

@@ -46,9 +46,7 @@ Draw draw_strong(std::uint64_t seed, std::uint32_t epoch, std::uint32_t item, in
   draw.gray = stream.chance(options.gray);
   draw.jitters = true;
   stream.shuffle(draw.order);
-  const auto factor = [&] {
-    return static_cast<float>(stream.uniform(1 - options.jitter, 1 + options.jitter));
-  };
+  const auto factor = [&] { return static_cast<float>(stream.uniform(1 - options.jitter, 1 + options.jitter)); };
   draw.brightness = factor();
   draw.contrast = factor();
   draw.saturation = factor();

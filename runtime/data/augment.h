@@ -8,10 +8,10 @@
 #include <span>
 #include <vector>
 
+#include "core/rng.h"
 #include "decode.h"
 #include "image.h"
 #include "resize.h"
-#include "core/rng.h"
 
 namespace moproc::data {
 

@@ -7,9 +7,7 @@
 namespace moproc::data {
 namespace {
 
-inline int luma(std::uint32_t p) {
-  return (red(p) * 19595 + green(p) * 38470 + blue(p) * 7471 + 0x8000) >> 16;
-}
+inline int luma(std::uint32_t p) { return (red(p) * 19595 + green(p) * 38470 + blue(p) * 7471 + 0x8000) >> 16; }
 
 // from + factor * (to - from), clipped and truncated; factor may lie outside 0..1.
 inline int blend(int from, int to, float factor) {
@@ -21,8 +19,8 @@ inline int blend(int from, int to, float factor) {
 MOPROC_CLONES void blend_with_constant(std::uint32_t* pixels, std::size_t count, int constant, float factor) {
   for (std::size_t i = 0; i < count; ++i) {
     const std::uint32_t p = pixels[i];
-    pixels[i] = pixel(blend(constant, red(p), factor), blend(constant, green(p), factor),
-                      blend(constant, blue(p), factor));
+    pixels[i] =
+        pixel(blend(constant, red(p), factor), blend(constant, green(p), factor), blend(constant, blue(p), factor));
   }
 }
 
@@ -30,8 +28,7 @@ MOPROC_CLONES void blend_with_luma(std::uint32_t* pixels, std::size_t count, flo
   for (std::size_t i = 0; i < count; ++i) {
     const std::uint32_t p = pixels[i];
     const int grey = luma(p);
-    pixels[i] =
-        pixel(blend(grey, red(p), factor), blend(grey, green(p), factor), blend(grey, blue(p), factor));
+    pixels[i] = pixel(blend(grey, red(p), factor), blend(grey, green(p), factor), blend(grey, blue(p), factor));
   }
 }
 

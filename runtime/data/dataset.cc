@@ -56,7 +56,9 @@ std::string validation_folder(const Dataset& set) {
     const std::string prefix = std::string(name) + "/";
     const auto names = set.files().names();
     const auto at = std::lower_bound(names.begin(), names.end(), prefix);
-    if (set.files().packed() ? at != names.end() && at->starts_with(prefix) : fs::is_directory(set.folder() + "/" + name)) return prefix;
+    if (set.files().packed() ? at != names.end() && at->starts_with(prefix)
+                             : fs::is_directory(set.folder() + "/" + name))
+      return prefix;
   }
   throw DatasetError(set.folder() + "/val_images_256: no such folder; the images of info/val_filelist.txt lie there");
 }
@@ -66,7 +68,9 @@ void append_training(const std::string& info, int classes, const WebVisionOption
   if (fs::exists(all) && !fs::exists(google)) {
     read_list(all, [&](std::string_view path, std::int64_t label) {
       if (label < 0 || label >= classes) throw out_of_range(label, classes);
-      const bool wanted = path.starts_with("google/") ? o.google : path.starts_with("flickr/") ? o.flickr : o.google && o.flickr;
+      const bool wanted = path.starts_with("google/")   ? o.google
+                          : path.starts_with("flickr/") ? o.flickr
+                                                        : o.google && o.flickr;
       if (wanted && label < o.num_class) out.add(path, label);
     });
     return;
@@ -89,7 +93,8 @@ Dataset read_webvision(const std::string& given, Split split, const WebVisionOpt
   if (options.num_class < 1) throw DatasetError("the number of classes must be at least 1");
   const int classes = known_classes(info, options.num_class);
   Dataset out(folder, options.num_class);
-  if (split == Split::val) append_list(info + "/val_filelist.txt", validation_folder(out), classes, options.num_class, out);
+  if (split == Split::val)
+    append_list(info + "/val_filelist.txt", validation_folder(out), classes, options.num_class, out);
   else append_training(info, classes, options, out);
   if (out.size() == 0) {
     throw DatasetError(info + ": the " + std::string(split == Split::val ? "validation" : "training") +
@@ -102,14 +107,16 @@ Dataset read_folder(const std::string& given, Split split, const WebVisionOption
   const std::string folder = without_slash(given), name = split == Split::train ? "train" : "val";
   need_directory(folder, "the data folder must exist");
   if (fs::is_directory(folder + "/info")) return read_webvision(folder, split, options);
-  if (!options.google || !options.flickr) throw DatasetError(folder + ": only a WebVision folder (with info/) tells sources apart");
+  if (!options.google || !options.flickr)
+    throw DatasetError(folder + ": only a WebVision folder (with info/) tells sources apart");
   for (const char* const ending : {".csv", ".jsonl"})
-    if (fs::exists(folder + "/" + name + ending)) return read_table(folder + "/" + name + ending, folder, options.num_class);
+    if (fs::exists(folder + "/" + name + ending))
+      return read_table(folder + "/" + name + ending, folder, options.num_class);
   Dataset out(folder, options.num_class);
   const bool packed = out.files().packed();
   if (!packed && !fs::is_directory(folder + "/" + name))
-    throw DatasetError(folder + ": is no data folder: there is neither info/ (WebVision) nor " + name + ".csv, " + name + ".jsonl or " + name +
-                       "/ (a folder a class)");
+    throw DatasetError(folder + ": is no data folder: there is neither info/ (WebVision) nor " + name + ".csv, " +
+                       name + ".jsonl or " + name + "/ (a folder a class)");
   const Dataset part = read_image_folder(folder + "/" + name, options.num_class);
   for (std::size_t i = 0; i < part.size(); ++i) out.add(name + "/" + std::string(part.name(i)), part.label(i));
   return out;

@@ -41,7 +41,9 @@ class Dataset {
   }
   const Files& files() const { return *files_; }
   // The bytes of an image's file (Files::read).
-  void read(std::size_t i, std::vector<std::uint8_t>& out, const DecodeLimits& limits = {}) const { files_->read(name(i), out, limits); }
+  void read(std::size_t i, std::vector<std::uint8_t>& out, const DecodeLimits& limits = {}) const {
+    files_->read(name(i), out, limits);
+  }
   std::int64_t label(std::size_t i) const { return labels_[i]; }
   std::span<const std::int32_t> labels() const { return labels_; }
 
@@ -69,15 +71,17 @@ struct WebVisionOptions {
   bool google = true, flickr = true;
 };
 
-// Reads a WebVision folder's lists: of training images info/train_filelist_google.txt, then info/train_filelist_flickr.txt (V1), or
-// info/train_filelist_all.txt where there is none of Google's (V2); of validation images info/val_filelist.txt, whose images lie in
-// val_images_256/ (or val_images_resized/, val_images/). A line is `PATH LABEL`, the label is what follows the last space. A label
-// is out of range when it is negative or not below the folder's number of classes: the lines of info/synsets.txt where that file
-// exists, else max(1000, num_class). Throws DatasetError.
+// Reads a WebVision folder's lists: of training images info/train_filelist_google.txt, then
+// info/train_filelist_flickr.txt (V1), or info/train_filelist_all.txt where there is none of Google's (V2); of
+// validation images info/val_filelist.txt, whose images lie in val_images_256/ (or val_images_resized/, val_images/). A
+// line is `PATH LABEL`, the label is what follows the last space. A label is out of range when it is negative or not
+// below the folder's number of classes: the lines of info/synsets.txt where that file exists, else max(1000,
+// num_class). Throws DatasetError.
 Dataset read_webvision(const std::string& folder, Split split, const WebVisionOptions& options);
 
-// Reads the split of a data folder of any layout: WebVision's (there is info/), lists of one's own (train.csv or train.jsonl, and
-// val.*; see table_list.h), or a folder a class in train/ and in val/. Names are relative to `folder`. Throws DatasetError.
+// Reads the split of a data folder of any layout: WebVision's (there is info/), lists of one's own (train.csv or
+// train.jsonl, and val.*; see table_list.h), or a folder a class in train/ and in val/. Names are relative to `folder`.
+// Throws DatasetError.
 Dataset read_folder(const std::string& folder, Split split, const WebVisionOptions& options);
 
 // A folder with a folder a class, as torchvision's ImageFolder reads it: classes are the sorted names, images (also in

@@ -1,17 +1,18 @@
 // What kind of file it is, and getting its bytes into memory; the formats themselves are in decode_*.cc.
 #include "decode.h"
 
-#include <cerrno>
-#include <cstring>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <cerrno>
+#include <cstring>
 
 namespace moproc::data {
 
 ImageError::ImageError(int error)
     : std::runtime_error(std::strerror(error)),
-      may_pass_(error == EIO || error == ESTALE || error == ETIMEDOUT || error == EAGAIN || error == ENFILE || error == EMFILE || error == ENOMEM) {}
+      may_pass_(error == EIO || error == ESTALE || error == ETIMEDOUT || error == EAGAIN || error == ENFILE ||
+                error == EMFILE || error == ENOMEM) {}
 namespace {
 
 struct Magic {
@@ -86,8 +87,7 @@ void read_file(const std::string& path, std::vector<std::uint8_t>& out, const De
   if (file.fd() < 0 || ::fstat(file.fd(), &info) != 0) throw ImageError(errno);
   if (!S_ISREG(info.st_mode)) throw ImageError("no regular file");
   if (static_cast<std::uint64_t>(info.st_size) > limits.max_bytes) {
-    throw ImageError(std::to_string(info.st_size) + " bytes, over the limit of " +
-                     std::to_string(limits.max_bytes));
+    throw ImageError(std::to_string(info.st_size) + " bytes, over the limit of " + std::to_string(limits.max_bytes));
   }
   out.resize(static_cast<std::size_t>(info.st_size));
   std::size_t done = 0;

@@ -102,8 +102,7 @@ void choose_output(jpeg_decompress_struct& cinfo) {
 }
 
 // No destructors in here: see the top. Returns false with error.message set.
-bool decode_into(std::span<const std::uint8_t> bytes, Image& out, const DecodeLimits& limits,
-                 ErrorManager& error) {
+bool decode_into(std::span<const std::uint8_t> bytes, Image& out, const DecodeLimits& limits, ErrorManager& error) {
   jpeg_decompress_struct cinfo{};
   Progress progress{};
   cinfo.err = jpeg_std_error(&error.base);
@@ -120,17 +119,15 @@ bool decode_into(std::span<const std::uint8_t> bytes, Image& out, const DecodeLi
   jpeg_mem_src(&cinfo, const_cast<unsigned char*>(bytes.data()), bytes.size());
   jpeg_read_header(&cinfo, TRUE);
   error.header_read = true;
-  if (cinfo.image_width == 0 || cinfo.image_height == 0 ||
-      cinfo.image_width > limits.max_pixels / cinfo.image_height) {
-    std::snprintf(error.message, sizeof error.message, "%u x %u pixels, the limit is %llu in all",
-                  cinfo.image_width, cinfo.image_height, static_cast<unsigned long long>(limits.max_pixels));
+  if (cinfo.image_width == 0 || cinfo.image_height == 0 || cinfo.image_width > limits.max_pixels / cinfo.image_height) {
+    std::snprintf(error.message, sizeof error.message, "%u x %u pixels, the limit is %llu in all", cinfo.image_width,
+                  cinfo.image_height, static_cast<unsigned long long>(limits.max_pixels));
     std::longjmp(error.jump, 1);
   }
   choose_output(cinfo);
   jpeg_start_decompress(&cinfo);
   for (int i = 0; jpeg_has_multiple_scans(&cinfo) && i < cinfo.num_components; ++i) {
-    if (!progress.seen[i])
-      leave_with(reinterpret_cast<j_common_ptr>(&cinfo), "a colour component is missing");
+    if (!progress.seen[i]) leave_with(reinterpret_cast<j_common_ptr>(&cinfo), "a colour component is missing");
   }
   const int width = static_cast<int>(cinfo.output_width);
   out.reset(width, static_cast<int>(cinfo.output_height));
@@ -144,8 +141,7 @@ bool decode_into(std::span<const std::uint8_t> bytes, Image& out, const DecodeLi
   if (cinfo.out_color_space == JCS_CMYK) {
     for (int y = 0; y < out.height(); ++y) cmyk_to_rgb(out.row(y), width);
   }
-  jpeg_destroy_decompress(
-      &cinfo);  // not jpeg_finish: it would insist on an end marker after a complete picture
+  jpeg_destroy_decompress(&cinfo);  // not jpeg_finish: it would insist on an end marker after a complete picture
   return true;
 }
 

@@ -42,8 +42,7 @@ void choose_transforms(png_structp png, png_infop info) {
       png_get_color_type(png, info) == PNG_COLOR_TYPE_GRAY_ALPHA) {
     png_set_gray_to_rgb(png);
   }
-  if ((png_get_color_type(png, info) & PNG_COLOR_MASK_ALPHA) == 0 &&
-      png_get_valid(png, info, PNG_INFO_tRNS) == 0) {
+  if ((png_get_color_type(png, info) & PNG_COLOR_MASK_ALPHA) == 0 && png_get_valid(png, info, PNG_INFO_tRNS) == 0) {
     png_set_filler(png, 255, PNG_FILLER_AFTER);
   }
 }
@@ -67,8 +66,7 @@ bool decode_into(Source& source, Image& out, const DecodeLimits& limits) {
   if (png_get_rowbytes(png, info) != width * 4) png_error(png, "an unexpected row format");
   out.reset(static_cast<int>(width), static_cast<int>(height));
   for (int pass = 0; pass < passes; ++pass) {
-    for (int y = 0; y < out.height(); ++y)
-      png_read_row(png, reinterpret_cast<png_bytep>(out.row(y)), nullptr);
+    for (int y = 0; y < out.height(); ++y) png_read_row(png, reinterpret_cast<png_bytep>(out.row(y)), nullptr);
   }
   png_destroy_read_struct(&png, &info, nullptr);
   return true;

@@ -78,7 +78,8 @@ class ShardFiles final : public Files {
       throw ImageError(std::to_string(e->bytes) + " bytes, over the limit of " + std::to_string(limits.max_bytes));
     out.resize(e->bytes);
     for (std::size_t done = 0; done < out.size();) {
-      const ssize_t got = ::pread(shards_[e->shard], out.data() + done, out.size() - done, static_cast<off_t>(e->offset + done));
+      const ssize_t got =
+          ::pread(shards_[e->shard], out.data() + done, out.size() - done, static_cast<off_t>(e->offset + done));
       if (got < 0 && errno == EINTR) continue;
       if (got < 0) throw ImageError(errno);
       if (got == 0) throw ImageError("its shard ends early");
@@ -106,7 +107,8 @@ class ShardFiles final : public Files {
     }
     Entry e{};
     const std::size_t space = line.find(' ');
-    if (space == std::string_view::npos) bad_line(file, number, "expected 'SHARD OFFSET BYTES NAME', got " + quoted(line));
+    if (space == std::string_view::npos)
+      bad_line(file, number, "expected 'SHARD OFFSET BYTES NAME', got " + quoted(line));
     const std::string_view shard = line.substr(0, space);
     std::string_view rest = line.substr(space + 1);
     if (!take_number(rest, e.offset) || !take_number(rest, e.bytes) || rest.empty())
@@ -138,7 +140,8 @@ class ShardFiles final : public Files {
   }
 
   const Entry* find(std::string_view name) const {
-    const auto at = std::lower_bound(entries_.begin(), entries_.end(), name, [](const Entry& e, std::string_view n) { return e.name < n; });
+    const auto at = std::lower_bound(entries_.begin(), entries_.end(), name,
+                                     [](const Entry& e, std::string_view n) { return e.name < n; });
     return at != entries_.end() && at->name == name ? &*at : nullptr;
   }
 

@@ -1,5 +1,6 @@
 // The image files of a data folder: plain ones, or members of tar files ("shards") that `data pack` wrote.
-// Surprising: a packed folder keeps its lists as they were, so that whoever reads them needs to know nothing about shards.
+// Surprising: a packed folder keeps its lists as they were, so that whoever reads them needs to know nothing about
+// shards.
 #pragma once
 
 #include <cstdint>
@@ -21,8 +22,8 @@ class Files {
  public:
   virtual ~Files() = default;
 
-  // The files of `folder`, or of that part of its parent folder, whichever has an index of shards; plain files where neither
-  // has. Throws DatasetError: an index that is not as it should be.
+  // The files of `folder`, or of that part of its parent folder, whichever has an index of shards; plain files where
+  // neither has. Throws DatasetError: an index that is not as it should be.
   static std::shared_ptr<const Files> open(const std::string& folder);
 
   virtual bool packed() const = 0;

@@ -39,18 +39,10 @@ MOPROC_AVX2 Wide widen(__m256i x) {
   return {_mm256_cvtepi32_pd(_mm256_castsi256_si128(x)), _mm256_cvtepi32_pd(_mm256_extracti128_si256(x, 1))};
 }
 MOPROC_AVX2 Wide all(double x) { return {_mm256_set1_pd(x), _mm256_set1_pd(x)}; }
-MOPROC_AVX2 Wide operator+(Wide a, Wide b) {
-  return {_mm256_add_pd(a.low, b.low), _mm256_add_pd(a.high, b.high)};
-}
-MOPROC_AVX2 Wide operator-(Wide a, Wide b) {
-  return {_mm256_sub_pd(a.low, b.low), _mm256_sub_pd(a.high, b.high)};
-}
-MOPROC_AVX2 Wide operator*(Wide a, Wide b) {
-  return {_mm256_mul_pd(a.low, b.low), _mm256_mul_pd(a.high, b.high)};
-}
-MOPROC_AVX2 Wide operator/(Wide a, Wide b) {
-  return {_mm256_div_pd(a.low, b.low), _mm256_div_pd(a.high, b.high)};
-}
+MOPROC_AVX2 Wide operator+(Wide a, Wide b) { return {_mm256_add_pd(a.low, b.low), _mm256_add_pd(a.high, b.high)}; }
+MOPROC_AVX2 Wide operator-(Wide a, Wide b) { return {_mm256_sub_pd(a.low, b.low), _mm256_sub_pd(a.high, b.high)}; }
+MOPROC_AVX2 Wide operator*(Wide a, Wide b) { return {_mm256_mul_pd(a.low, b.low), _mm256_mul_pd(a.high, b.high)}; }
+MOPROC_AVX2 Wide operator/(Wide a, Wide b) { return {_mm256_div_pd(a.low, b.low), _mm256_div_pd(a.high, b.high)}; }
 MOPROC_AVX2 __m256 narrow(Wide x) { return _mm256_set_m128(_mm256_cvtpd_ps(x.high), _mm256_cvtpd_ps(x.low)); }
 MOPROC_AVX2 __m256i truncate(Wide x) {
   return _mm256_set_m128i(_mm256_cvttpd_epi32(x.high), _mm256_cvttpd_epi32(x.low));
@@ -61,9 +53,7 @@ MOPROC_AVX2 __m256d wrap(__m256d x) {
   return _mm256_sub_pd(x, _mm256_and_pd(one, _mm256_cmp_pd(x, one, _CMP_GE_OQ)));
 }
 MOPROC_AVX2 __m256 to_float(__m256i x) { return _mm256_cvtepi32_ps(x); }
-MOPROC_AVX2 __m256i choose(__m256i mask, __m256i yes, __m256i no) {
-  return _mm256_blendv_epi8(no, yes, mask);
-}
+MOPROC_AVX2 __m256i choose(__m256i mask, __m256i yes, __m256i no) { return _mm256_blendv_epi8(no, yes, mask); }
 MOPROC_AVX2 __m256 choose(__m256i mask, __m256 yes, __m256 no) {
   return _mm256_blendv_ps(no, yes, _mm256_castsi256_ps(mask));
 }

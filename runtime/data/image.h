@@ -10,8 +10,7 @@
 namespace moproc::data {
 
 inline constexpr std::uint32_t pixel(int r, int g, int b) {
-  return static_cast<std::uint32_t>(r) | static_cast<std::uint32_t>(g) << 8 |
-         static_cast<std::uint32_t>(b) << 16;
+  return static_cast<std::uint32_t>(r) | static_cast<std::uint32_t>(g) << 8 | static_cast<std::uint32_t>(b) << 16;
 }
 inline constexpr int red(std::uint32_t p) { return static_cast<int>(p & 255); }
 inline constexpr int green(std::uint32_t p) { return static_cast<int>(p >> 8 & 255); }

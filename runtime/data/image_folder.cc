@@ -28,8 +28,10 @@ Classes walk(const std::string& folder) {
   for (const auto& entry : fs::directory_iterator(folder))
     if (entry.is_directory()) classes[entry.path().filename().string()];
   for (auto& [name, files] : classes) {
-    for (const auto& entry : fs::recursive_directory_iterator(fs::path(folder) / name, fs::directory_options::follow_directory_symlink))
-      if (entry.is_regular_file() && is_image(entry.path())) files.push_back(fs::relative(entry.path(), folder).string());
+    for (const auto& entry :
+         fs::recursive_directory_iterator(fs::path(folder) / name, fs::directory_options::follow_directory_symlink))
+      if (entry.is_regular_file() && is_image(entry.path()))
+        files.push_back(fs::relative(entry.path(), folder).string());
     std::sort(files.begin(), files.end());
   }
   return classes;

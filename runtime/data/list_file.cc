@@ -27,8 +27,7 @@ Entry parse(const std::string& file, std::size_t number, std::string_view line) 
   const std::string_view field = line.substr(last + 1);
   Entry entry{trimmed(line.substr(0, last)), 0};
   const auto [end, error] = std::from_chars(field.data(), field.data() + field.size(), entry.label);
-  if (error == std::errc::result_out_of_range)
-    bad_line(file, number, "label " + quoted(field) + " is out of range");
+  if (error == std::errc::result_out_of_range) bad_line(file, number, "label " + quoted(field) + " is out of range");
   if (error != std::errc() || end != field.data() + field.size())
     bad_line(file, number, "expected 'PATH LABEL', but " + quoted(field) + " is no label");
   return entry;

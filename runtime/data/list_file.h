@@ -8,8 +8,8 @@
 
 namespace moproc::data {
 
-// Calls `add` with each line's path and label; blank lines are passed over. A path may contain spaces: the label is what
-// follows the last one. Throws DatasetError naming file and line; what `add` throws as std::string becomes one.
+// Calls `add` with each line's path and label; blank lines are passed over. A path may contain spaces: the label is
+// what follows the last one. Throws DatasetError naming file and line; what `add` throws as std::string becomes one.
 void read_list(const std::string& file, const std::function<void(std::string_view path, std::int64_t label)>& add);
 
 // The same for errors that a caller finds: "FILE:LINE: WHAT".

@@ -22,11 +22,11 @@ using Order = std::shared_ptr<const std::vector<std::uint32_t>>;
 
 struct Slot {
   Batch batch;
-  Order order;             // of the batch's epoch; null in evaluation
-  std::uint64_t from = 0;  // first position of this part in the epoch
+  Order order;                     // of the batch's epoch; null in evaluation
+  std::uint64_t from = 0;          // first position of this part in the epoch
   std::vector<std::int64_t> keys;  // of the whole batch: the place that each place's strong view shows; empty: its own
-  int wanted = 0;          // samples to make
-  int left = 0;            // samples not made yet
+  int wanted = 0;                  // samples to make
+  int left = 0;                    // samples not made yet
   std::unique_ptr<std::uint8_t[]> img, img_aug;
   std::vector<std::int64_t> target, sample;
   std::vector<char> readable;
@@ -54,12 +54,12 @@ class Loader::Impl {
     const bool training = options_.mode == Mode::training;
     per_epoch_ = batches_in_epoch(visits(), options_.batch, training);
     if (per_epoch_ == 0) {
-      throw DatasetError(data_.folder() + ": " + std::to_string(visits()) +
-                         " images are fewer than a batch of " + std::to_string(options_.batch));
+      throw DatasetError(data_.folder() + ": " + std::to_string(visits()) + " images are fewer than a batch of " +
+                         std::to_string(options_.batch));
     }
     if (options_.start_batch > per_epoch_) {
-      throw std::invalid_argument("loader: batch " + std::to_string(options_.start_batch) +
-                                  " of an epoch of " + std::to_string(per_epoch_));
+      throw std::invalid_argument("loader: batch " + std::to_string(options_.start_batch) + " of an epoch of " +
+                                  std::to_string(per_epoch_));
     }
     taking_ = next_ = released_ = options_.start_batch;
     end_ = per_epoch_ * (training ? options_.epochs : 1);
@@ -78,8 +78,7 @@ class Loader::Impl {
     const auto begin = std::chrono::steady_clock::now();
     std::unique_lock lock(mutex_);
     if (!failure_ && next_ == end_) return nullptr;
-    if (next_ - released_ >= slots_.size())
-      throw std::logic_error("loader: every slot is held, release one first");
+    if (next_ - released_ >= slots_.size()) throw std::logic_error("loader: every slot is held, release one first");
     made_.wait(lock, [&] { return failure_ || (taking_ > next_ && slot_of(next_).left == 0); });
     waited_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
     if (failure_) std::rethrow_exception(failure_);
@@ -199,10 +198,8 @@ class Loader::Impl {
       Slot* slot;
       int place;
       while (take(slot, place)) {
-        if (training())
-          make_training(*slot, place, w);
-        else
-          make_evaluation(*slot, place, w);
+        if (training()) make_training(*slot, place, w);
+        else make_evaluation(*slot, place, w);
         const std::lock_guard lock(mutex_);
         if (slot->left == 1) close_slot(*slot);
         if (--slot->left == 0) made_.notify_all();
@@ -241,8 +238,7 @@ class Loader::Impl {
     if (options_.on_broken) {
       options_.on_broken(broken);
     } else {
-      std::fprintf(stderr, "warning: %s/%s: %s\n", data_.folder().c_str(), broken.name.c_str(),
-                   broken.reason.c_str());
+      std::fprintf(stderr, "warning: %s/%s: %s\n", data_.folder().c_str(), broken.name.c_str(), broken.reason.c_str());
     }
   }
 

@@ -45,12 +45,13 @@ struct LoaderOptions {
   std::uint64_t start_batch = 0;  // of start_epoch; batches_per_epoch() means the start of the next one
   std::uint32_t epochs = 1;       // up to epoch start_epoch + epochs; evaluation makes one pass
   bool strong = true;             // training: also the strong view
-  // Training: the images that an epoch visits, as many as the dataset has or fewer, in place of epoch_order(). A sample may
-  // come more than once: draws are then those of the place in the epoch.
+  // Training: the images that an epoch visits, as many as the dataset has or fewer, in place of epoch_order(). A sample
+  // may come more than once: draws are then those of the place in the epoch.
   std::function<std::vector<std::uint32_t>(std::uint32_t epoch)> order;
   std::uint64_t visits = 0;  // length of each `order`
-  // Training with several ranks: which place of the whole batch each place's strong view shows, of all ranks' places; empty:
-  // its own. A rank's strong views are then those that it encodes as keys, which other ranks' weak views may belong to.
+  // Training with several ranks: which place of the whole batch each place's strong view shows, of all ranks' places;
+  // empty: its own. A rank's strong views are then those that it encodes as keys, which other ranks' weak views may
+  // belong to.
   std::function<std::vector<std::int64_t>(std::uint32_t epoch, std::uint64_t index)> keys;
   AugmentOptions augment;
   DecodeLimits limits;

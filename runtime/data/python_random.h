@@ -1,5 +1,5 @@
-// Python's random.Random, as much of it as shuffles a list: so that a seed draws the same images as it does in a Python script.
-// Mersenne Twister (Matsumoto & Nishimura 1998), seeded by its init_by_array.
+// Python's random.Random, as much of it as shuffles a list: so that a seed draws the same images as it does in a Python
+// script. Mersenne Twister (Matsumoto & Nishimura 1998), seeded by its init_by_array.
 #pragma once
 
 #include <array>

@@ -34,8 +34,7 @@ void make_weights(int in_size, int out_size, Weights& out) {
     }
     for (int t = 0; t < last - first; ++t) {
       const double share = sum != 0.0 ? exact[t] / sum : exact[t];
-      out.weight[static_cast<std::size_t>(i) * out.taps + t] =
-          static_cast<int>(0.5 + share * (1 << weight_bits));
+      out.weight[static_cast<std::size_t>(i) * out.taps + t] = static_cast<int>(0.5 + share * (1 << weight_bits));
     }
     out.first[i] = first;
     out.count[i] = last - first;
@@ -49,10 +48,9 @@ void check_box(const Image& in, const Box& b) {
       b.height <= in.height() - b.top) {
     return;
   }
-  throw std::invalid_argument("crop of " + std::to_string(b.width) + " x " + std::to_string(b.height) +
-                              " at " + std::to_string(b.left) + ", " + std::to_string(b.top) +
-                              " does not fit a picture of " + std::to_string(in.width()) + " x " +
-                              std::to_string(in.height()));
+  throw std::invalid_argument("crop of " + std::to_string(b.width) + " x " + std::to_string(b.height) + " at " +
+                              std::to_string(b.left) + ", " + std::to_string(b.top) + " does not fit a picture of " +
+                              std::to_string(in.width()) + " x " + std::to_string(in.height()));
 }
 
 }  // namespace
@@ -97,8 +95,7 @@ void center_crop(const Image& in, int side, Image& out) {
   const auto offset = [side](int extent) {
     return extent > side ? static_cast<int>(std::nearbyint((extent - side) / 2.0)) : 0;
   };
-  const Box box{offset(in.height()), offset(in.width()), std::min(side, in.height()),
-                std::min(side, in.width())};
+  const Box box{offset(in.height()), offset(in.width()), std::min(side, in.height()), std::min(side, in.width())};
   if (box.width == side && box.height == side) return crop(in, box, out);
   out.reset(side, side);
   std::fill_n(out.data(), out.count(), 0u);

@@ -147,8 +147,7 @@ __attribute__((target("avx2"))) void down_avx2(const Image& in, const Weights& w
   }
 }
 
-__attribute__((target("avx2"))) void pack_avx2(const std::uint32_t* pixels, std::size_t count,
-                                               std::uint8_t* out) {
+__attribute__((target("avx2"))) void pack_avx2(const std::uint32_t* pixels, std::size_t count, std::uint8_t* out) {
   const __m256i gather = _mm256_setr_epi8(0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, -1, -1, -1, -1,  //
                                           0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, -1, -1, -1, -1);
   const __m256i join = _mm256_setr_epi32(0, 1, 2, 4, 5, 6, 3, 7);

@@ -70,7 +70,8 @@ std::vector<std::uint32_t> balanced_copies(std::span<const std::uint64_t> counts
   return copies;
 }
 
-std::vector<std::uint32_t> balanced_order(std::uint64_t seed, std::uint32_t epoch, std::span<const std::int32_t> labels) {
+std::vector<std::uint32_t> balanced_order(std::uint64_t seed, std::uint32_t epoch,
+                                          std::span<const std::int32_t> labels) {
   std::vector<std::uint64_t> counts;
   for (const std::int32_t c : labels) {
     if (static_cast<std::size_t>(c) >= counts.size()) counts.resize(static_cast<std::size_t>(c) + 1);

@@ -25,7 +25,8 @@ std::vector<std::uint32_t> draw_subset(const Dataset& all, double share, std::ui
   if (!(share > 0 && share <= 1)) throw std::invalid_argument("a share must be above 0 and at most 1");
   const auto n = static_cast<std::size_t>(share * static_cast<double>(all.size()));
   if (n == 0)
-    throw DatasetError(all.folder() + ": " + std::to_string(share) + " of its " + std::to_string(all.size()) + " images is none");
+    throw DatasetError(all.folder() + ": " + std::to_string(share) + " of its " + std::to_string(all.size()) +
+                       " images is none");
   std::vector<std::uint32_t> places(all.size());
   std::iota(places.begin(), places.end(), 0u);
   Stream stream(seed, Purpose::subset, draw, 0);

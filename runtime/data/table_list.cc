@@ -41,7 +41,8 @@ std::unordered_map<std::string, std::int64_t> class_names(const std::string& fol
   std::ifstream in(folder + "/classes.txt", std::ios::binary);
   std::string line;
   while (std::getline(in, line))
-    if (const std::string name(trimmed(line)); !name.empty() && !names.emplace(name, static_cast<std::int64_t>(names.size())).second)
+    if (const std::string name(trimmed(line));
+        !name.empty() && !names.emplace(name, static_cast<std::int64_t>(names.size())).second)
       throw DatasetError(folder + "/classes.txt: " + quoted(name) + " is there twice");
   return names;
 }
@@ -70,7 +71,8 @@ class Reader {
   void header(const std::vector<std::string>& names) {
     const auto column = [&](const char* name) {
       const auto at = std::find(names.begin(), names.end(), name);
-      if (at == names.end()) throw "the first line names the columns, among them path and label; there is no " + std::string(name);
+      if (at == names.end())
+        throw "the first line names the columns, among them path and label; there is no " + std::string(name);
       return static_cast<std::size_t>(at - names.begin());
     };
     path_ = column("path");
@@ -78,7 +80,8 @@ class Reader {
     columns_ = names.size();
   }
   Row row(const std::vector<std::string>& fields) const {
-    if (fields.size() != columns_) throw std::to_string(fields.size()) + " fields, the first line has " + std::to_string(columns_);
+    if (fields.size() != columns_)
+      throw std::to_string(fields.size()) + " fields, the first line has " + std::to_string(columns_);
     return {fields[path_], fields[label_]};
   }
   static Row object(const std::string& line) {
@@ -100,7 +103,8 @@ class Reader {
     std::int64_t number = 0;
     const auto [end, error] = std::from_chars(label.data(), label.data() + label.size(), number);
     if (label.empty() || error != std::errc() || end != label.data() + label.size())
-      throw "label " + quoted(label) + " is no number" + (names_.empty() ? ", and there is no classes.txt" : ", and not in classes.txt");
+      throw "label " + quoted(label) + " is no number" +
+          (names_.empty() ? ", and there is no classes.txt" : ", and not in classes.txt");
     return number;
   }
 

@@ -11,7 +11,8 @@ VocSet read_voc2007(const std::string& folder, const std::string& set) {
   if (std::filesystem::is_directory(folder + "/VOC2007"))
     throw DatasetError(folder + ": is the VOCdevkit itself; the folder that holds it is wanted");
   const std::string lists = folder + "/VOCdevkit/VOC2007/ImageSets/Main";
-  need_directory(lists, "a VOC folder holds the devkit as it is unpacked (VOCtrainval_06-Nov-2007.tar, VOCtest_06-Nov-2007.tar)");
+  need_directory(
+      lists, "a VOC folder holds the devkit as it is unpacked (VOCtrainval_06-Nov-2007.tar, VOCtest_06-Nov-2007.tar)");
   VocSet out{Dataset(folder, static_cast<int>(kVocClasses.size())), {}};
   std::unordered_map<std::string, std::size_t> place;
   for (std::size_t c = 0; c < kVocClasses.size(); ++c) {
@@ -33,8 +34,8 @@ VocSet read_voc2007(const std::string& folder, const std::string& set) {
       ++read;
     });
     if (read != out.images.size())
-      throw DatasetError(file + ": names " + std::to_string(read) + " images, the list of " + std::string(kVocClasses[0]) + " " +
-                         std::to_string(out.images.size()));
+      throw DatasetError(file + ": names " + std::to_string(read) + " images, the list of " +
+                         std::string(kVocClasses[0]) + " " + std::to_string(out.images.size()));
   }
   if (out.images.size() == 0) throw DatasetError(lists + ": the lists of " + set + " are empty");
   return out;

@@ -16,8 +16,7 @@ namespace {
 /// Eight bytes of a length, then a JSON object. A length may begin with the byte that begins a pickle, but no
 /// pickle has zeros in bytes 4 to 7 and a brace behind them.
 bool looks_like_safetensors(ByteSpan bytes) {
-  return bytes.size() >= 9 && load<char>(bytes, 8) == '{' &&
-         (load<uint32_t>(bytes, 4) == 0 || !looks_pickled(bytes));
+  return bytes.size() >= 9 && load<char>(bytes, 8) == '{' && (load<uint32_t>(bytes, 4) == 0 || !looks_pickled(bytes));
 }
 
 /// Files of ours name the digest of their data.
@@ -66,8 +65,7 @@ bool Checkpoint::of_run() const {
 }
 
 const Tensor* Checkpoint::find(const std::vector<NamedTensor>& among, const std::string& name) const {
-  const auto found =
-      std::find_if(among.begin(), among.end(), [&](const NamedTensor& t) { return t.name == name; });
+  const auto found = std::find_if(among.begin(), among.end(), [&](const NamedTensor& t) { return t.name == name; });
   return found == among.end() ? nullptr : &found->tensor;
 }
 
@@ -91,10 +89,9 @@ Checkpoint parse_checkpoint(ByteSpan bytes, const std::string& where) {
     const uint8_t b = load<uint8_t>(bytes, i);
     first += std::string(i ? " " : "") + kHex[b >> 4] + kHex[b & 15];
   }
-  throw InputError(
-      where +
-      ": is neither a file of torch.save nor a pickle nor a safetensors file; it begins with the bytes " +
-      first);
+  throw InputError(where +
+                   ": is neither a file of torch.save nor a pickle nor a safetensors file; it begins with the bytes " +
+                   first);
 }
 
 Checkpoint open_checkpoint(const std::string& path) {

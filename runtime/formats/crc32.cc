@@ -31,8 +31,7 @@ uint32_t crc32(uint32_t crc, ByteSpan bytes) {
   for (; bytes.size() - at >= kSlices; at += kSlices) {
     uint64_t low = load<uint64_t>(bytes, at) ^ c, high = load<uint64_t>(bytes, at + 8);
     c = 0;
-    for (size_t k = 0; k < 8; ++k, low >>= 8, high >>= 8)
-      c ^= kTables[15 - k][low & 255] ^ kTables[7 - k][high & 255];
+    for (size_t k = 0; k < 8; ++k, low >>= 8, high >>= 8) c ^= kTables[15 - k][low & 255] ^ kTables[7 - k][high & 255];
   }
   for (; at < bytes.size(); ++at) c = (c >> 8) ^ kTables[0][(c ^ static_cast<uint8_t>(bytes[at])) & 255];
   return ~c;

@@ -18,7 +18,7 @@ namespace moproc::formats {
 MappedFile::MappedFile(std::string path) : path_(std::move(path)) {
   const int fd = open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);  // a pipe must not make us wait
   if (fd < 0) throw InputError("cannot read " + path_ + ": " + std::strerror(errno));
-  struct stat info {};
+  struct stat info{};
   const bool regular = fstat(fd, &info) == 0 && S_ISREG(info.st_mode);
   if (!regular || info.st_size == 0) {
     close(fd);

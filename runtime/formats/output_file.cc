@@ -14,9 +14,7 @@
 namespace moproc::formats {
 namespace {
 
-[[noreturn]] void fail(const std::string& what, int error) {
-  throw InputError(what + ": " + std::strerror(error));
-}
+[[noreturn]] void fail(const std::string& what, int error) { throw InputError(what + ": " + std::strerror(error)); }
 
 std::string parent(const std::string& path) {
   const std::string p = std::filesystem::path(path).parent_path().string();
@@ -59,8 +57,7 @@ void rename_durably(const std::string& from, const std::string& to) {
   if (rename(from.c_str(), to.c_str()) != 0) fail("cannot rename " + from + " to " + to, errno);
   const int fd = open(parent(to).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0) fail("cannot open " + parent(to), errno);
-  const int error =
-      fsync(fd) == 0 || errno == EINVAL ? 0 : errno;  // EINVAL: a file system that needs no such thing
+  const int error = fsync(fd) == 0 || errno == EINVAL ? 0 : errno;  // EINVAL: a file system that needs no such thing
   close(fd);
   if (error) fail("cannot sync " + parent(to), error);
 }

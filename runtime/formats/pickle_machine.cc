@@ -17,8 +17,7 @@ uint64_t room_for(uint64_t file_bytes) { return kFreeTensorBytes + 16 * file_byt
 
 }  // namespace
 
-PickleMachine::PickleMachine(ByteSpan bytes, size_t begin, std::string where, uint64_t file_bytes,
-                             bool storages)
+PickleMachine::PickleMachine(ByteSpan bytes, size_t begin, std::string where, uint64_t file_bytes, bool storages)
     : bytes_(bytes),
       at_(begin),
       begin_(begin),
@@ -51,8 +50,8 @@ void PickleMachine::run() {
 
 ByteSpan PickleMachine::take(uint64_t size) {
   if (size > bytes_.size() - at_)
-    fail("ends too early: " + std::to_string(size) + " bytes are wanted, " +
-         std::to_string(bytes_.size() - at_) + " are left");
+    fail("ends too early: " + std::to_string(size) + " bytes are wanted, " + std::to_string(bytes_.size() - at_) +
+         " are left");
   const ByteSpan taken = bytes_.subspan(at_, size);
   at_ += size;
   return taken;
@@ -62,8 +61,7 @@ ByteSpan PickleMachine::take(uint64_t size) {
 std::string_view PickleMachine::line() {
   const std::string_view rest = as_text(bytes_.subspan(at_)).substr(0, kMaxLine);
   const size_t size = rest.find('\n');
-  if (size == std::string_view::npos)
-    fail("a name that does not end within " + std::to_string(kMaxLine) + " bytes");
+  if (size == std::string_view::npos) fail("a name that does not end within " + std::to_string(kMaxLine) + " bytes");
   at_ += size + 1;
   return rest.substr(0, size);
 }
@@ -138,8 +136,7 @@ bool PickleMachine::step_container(uint8_t code) {
   };
   switch (static_cast<Op>(code)) {
     case Op::mark:
-      if (marks_.size() >= kMaxMarks)
-        fail("more than " + std::to_string(kMaxMarks) + " open MARKs: nested too deeply");
+      if (marks_.size() >= kMaxMarks) fail("more than " + std::to_string(kMaxMarks) + " open MARKs: nested too deeply");
       return marks_.push_back(stack_.size()), true;
     case Op::empty_tuple: return tuple_of(0);
     case Op::tuple1: return tuple_of(1);
@@ -188,8 +185,7 @@ void PickleMachine::push_text(ByteSpan bytes) {
 /// A two's complement number of so many bytes, lowest first.
 void PickleMachine::long_integer() {
   const ByteSpan digits = take(number<uint8_t>());
-  if (digits.size() > 8)
-    fail("a whole number of " + std::to_string(digits.size()) + " bytes; 8 are the most");
+  if (digits.size() > 8) fail("a whole number of " + std::to_string(digits.size()) + " bytes; 8 are the most");
   uint64_t v = 0;
   for (size_t i = digits.size(); i-- > 0;) v = v << 8 | static_cast<uint8_t>(digits[i]);
   const size_t unused = 64 - 8 * digits.size();
@@ -224,15 +220,13 @@ std::vector<PickleMachine::Id> PickleMachine::pop_to_mark() {
 }
 
 void PickleMachine::put_memo(uint64_t index) {
-  if (index >= kMaxMemo)
-    fail("memo entry " + std::to_string(index) + "; there are " + std::to_string(kMaxMemo));
+  if (index >= kMaxMemo) fail("memo entry " + std::to_string(index) + "; there are " + std::to_string(kMaxMemo));
   if (memo_.size() <= index) memo_.resize(index + 1, kEmpty);
   memo_[index] = top();
 }
 
 void PickleMachine::get_memo(uint64_t index) {
-  if (index >= memo_.size() || memo_[index] == kEmpty)
-    fail("memo entry " + std::to_string(index) + " was never put");
+  if (index >= memo_.size() || memo_[index] == kEmpty) fail("memo entry " + std::to_string(index) + " was never put");
   stack_.push_back(memo_[index]);
 }
 

@@ -21,8 +21,7 @@ std::string_view PickleMachine::text(Id id, const char* what) const {
 std::vector<int64_t> PickleMachine::integers(Id id, const char* what) const {
   const Node& n = node(id);
   if (n.kind != Kind::tuple && n.kind != Kind::list) fail(std::string(what) + " is no tuple");
-  if (n.items.size() > kMaxRank)
-    fail(std::string(what) + " has more than " + std::to_string(kMaxRank) + " dimensions");
+  if (n.items.size() > kMaxRank) fail(std::string(what) + " has more than " + std::to_string(kMaxRank) + " dimensions");
   std::vector<int64_t> values;
   for (const Id item : n.items) values.push_back(integer(item, what));
   return values;
@@ -32,16 +31,14 @@ std::vector<int64_t> PickleMachine::integers(Id id, const char* what) const {
 size_t PickleMachine::use_storage(std::string_view key, DType dtype, int64_t numel) {
   const auto [found, fresh] = storage_index_.emplace(key, storages_.size());
   if (fresh) {
-    if (!checked_product({numel}, dtype_size(dtype)))
-      fail("a storage of " + std::to_string(numel) + " elements");
+    if (!checked_product({numel}, dtype_size(dtype))) fail("a storage of " + std::to_string(numel) + " elements");
     storages_.push_back({key, dtype, numel, op_at_});
     return found->second;
   }
   const StorageUse& s = storages_[found->second];
   if (s.dtype != dtype || s.numel != numel)
-    fail("storage " + in_quotes(key) + " is " + dtype_name(dtype) + "[" + std::to_string(numel) +
-         "] here and " + dtype_name(s.dtype) + "[" + std::to_string(s.numel) + "] at byte " +
-         std::to_string(s.at));
+    fail("storage " + in_quotes(key) + " is " + dtype_name(dtype) + "[" + std::to_string(numel) + "] here and " +
+         dtype_name(s.dtype) + "[" + std::to_string(s.numel) + "] at byte " + std::to_string(s.at));
   return found->second;
 }
 
@@ -84,8 +81,7 @@ void PickleMachine::reduce() {
   const AllowedName& name = *node(callable).name;
   const auto want = [&](size_t least, size_t most) {
     if (args.size() < least || args.size() > most)
-      fail(std::string(name.module) + "." + name.name + " with " + std::to_string(args.size()) +
-           " arguments");
+      fail(std::string(name.module) + "." + name.name + " with " + std::to_string(args.size()) + " arguments");
   };
   switch (name.callable) {
     case Callable::ordered_dict: return want(0, 1), ordered_dict(args);
@@ -110,8 +106,7 @@ void PickleMachine::reduce() {
       return push({.kind = Kind::array});
     }
     case Callable::storage_type:
-    case Callable::ndarray:
-      fail(std::string(name.module) + "." + name.name + " is called; it may only be mentioned");
+    case Callable::ndarray: fail(std::string(name.module) + "." + name.name + " is called; it may only be mentioned");
   }
 }
 
@@ -124,8 +119,7 @@ void PickleMachine::ordered_dict(const std::vector<Id>& args) {
   std::vector<Id> members;
   for (const Id pair : pairs.items) {
     const Node& p = node(pair);
-    if ((p.kind != Kind::list && p.kind != Kind::tuple) || p.items.size() != 2)
-      fail("an OrderedDict of no pairs");
+    if ((p.kind != Kind::list && p.kind != Kind::tuple) || p.items.size() != 2) fail("an OrderedDict of no pairs");
     members.insert(members.end(), p.items.begin(), p.items.end());
   }
   add_items(top(), members, Kind::dict);
@@ -133,8 +127,7 @@ void PickleMachine::ordered_dict(const std::vector<Id>& args) {
 
 PickleMachine::Id PickleMachine::make_tensor(Tensor tensor, int64_t view) {
   const uint64_t bytes = static_cast<uint64_t>(tensor.bytes());
-  if (bytes > tensor_room_)
-    fail("the tensors take more than 16 times the file: too many views of the same data");
+  if (bytes > tensor_room_) fail("the tensors take more than 16 times the file: too many views of the same data");
   tensor_room_ -= bytes;
   tensors_.push_back({std::move(tensor), view});
   return add({.kind = Kind::tensor, .number = static_cast<int64_t>(tensors_.size() - 1)});
@@ -150,8 +143,7 @@ void PickleMachine::rebuild_tensor(const std::vector<Id>& args) {
   t.offset = integer(args[1], "the offset of a tensor");
   t.shape = integers(args[2], "the size of a tensor");
   t.strides = integers(args[3], "the strides of a tensor");
-  if (node(args[5]).kind != Kind::dict && node(args[5]).kind != Kind::none)
-    fail("the hooks of a tensor are no dict");
+  if (node(args[5]).kind != Kind::dict && node(args[5]).kind != Kind::none) fail("the hooks of a tensor are no dict");
   const std::string fault = view_fault(t.dtype, t.shape, t.strides, t.offset, view.numel);
   if (!fault.empty()) fail("a tensor in storage " + in_quotes(storages_[view.storage].key) + ": " + fault);
   stack_.push_back(make_tensor(std::move(t), index));
@@ -184,12 +176,10 @@ void PickleMachine::array_from_buffer(const std::vector<Id>& args) {
   if (node(args[0]).kind != Kind::bytes) fail("an array whose data are no bytes");
   const std::string_view order = text(args[3], "the order of an array");
   if (order != "C" && order != "F") fail("order " + in_quotes(order) + " of an array");
-  stack_.push_back(
-      make_array(args[1], integers(args[2], "the shape of an array"), order == "F", node(args[0]).text));
+  stack_.push_back(make_array(args[1], integers(args[2], "the shape of an array"), order == "F", node(args[0]).text));
 }
 
-PickleMachine::Id PickleMachine::make_array(Id dtype, std::vector<int64_t> shape, bool fortran,
-                                            std::string_view data) {
+PickleMachine::Id PickleMachine::make_array(Id dtype, std::vector<int64_t> shape, bool fortran, std::string_view data) {
   if (node(dtype).kind != Kind::dtype) fail("an array without a numpy.dtype");
   const DType type = static_cast<DType>(node(dtype).number);
   const std::optional<int64_t> bytes = checked_product(shape, dtype_size(type));
@@ -233,8 +223,8 @@ void PickleMachine::build_array(Id array, const Node& state) {
   const Node &fortran = node(state.items[3]), &data = node(state.items[4]);
   if (fortran.kind != Kind::boolean) fail("the order of an array is no truth value");
   if (data.kind != Kind::bytes) fail("an array whose data are no bytes");
-  const Id made = make_array(state.items[2], integers(state.items[1], "the shape of an array"),
-                             fortran.number != 0, data.text);
+  const Id made =
+      make_array(state.items[2], integers(state.items[1], "the shape of an array"), fortran.number != 0, data.text);
   nodes_[array] = nodes_[made];
 }
 

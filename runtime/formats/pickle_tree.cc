@@ -38,9 +38,7 @@ class PickleMachine::TreeBuilder {
     return d;
   }
 
-  [[noreturn]] void too_deep() const {
-    m_.fail("containers nest more than " + std::to_string(kMaxDepth) + " deep");
-  }
+  [[noreturn]] void too_deep() const { m_.fail("containers nest more than " + std::to_string(kMaxDepth) + " deep"); }
 
   Value child(Id id, Done& parent, int depth) {
     const Done& d = visit(id, depth + 1);
@@ -81,8 +79,7 @@ class PickleMachine::TreeBuilder {
     std::set<int64_t> numbers;
     for (size_t i = 0; i < n.items.size(); i += 2) {
       const Node& key = m_.node(n.items[i]);
-      const bool fresh =
-          key.kind == Kind::text ? texts.insert(key.text).second : numbers.insert(key.number).second;
+      const bool fresh = key.kind == Kind::text ? texts.insert(key.text).second : numbers.insert(key.number).second;
       if (!fresh)
         m_.fail("the key " + (key.kind == Kind::text ? in_quotes(key.text) : std::to_string(key.number)) +
                 " appears twice in a dict");
@@ -96,9 +93,7 @@ class PickleMachine::TreeBuilder {
     Tensor t = found.tensor;
     if (found.view >= 0) {
       const View& view = m_.views_[static_cast<size_t>(found.view)];
-      const auto bytes = [&](int64_t elements) {
-        return static_cast<size_t>(elements * dtype_size(t.dtype));
-      };
+      const auto bytes = [&](int64_t elements) { return static_cast<size_t>(elements * dtype_size(t.dtype)); };
       t.storage = storages_[view.storage].subspan(bytes(view.offset), bytes(view.numel));
     }
     return Value(std::move(t));

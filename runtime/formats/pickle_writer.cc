@@ -145,8 +145,7 @@ void PickleWriter::torch_tensor(const Tensor& t) {
 /// _reconstruct(ndarray, (0,), b'b') with the state (1, shape, dtype, False, data)
 void PickleWriter::numpy_tensor(const Tensor& t) {
   const char* const type = numpy_code(t.dtype);
-  if (!type)
-    throw InputError("tensor " + in_quotes(key_) + " is " + show_type(t) + ": numpy has no such type");
+  if (!type) throw InputError("tensor " + in_quotes(key_) + " is " + show_type(t) + ": numpy has no such type");
   global("numpy.core.multiarray", "_reconstruct");
   global("numpy", "ndarray");
   tuple({0});

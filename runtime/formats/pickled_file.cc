@@ -22,15 +22,13 @@ size_t magic_size(ByteSpan bytes) {
   if (bytes.size() < 2 || load<uint8_t>(bytes, 0) != static_cast<uint8_t>(Op::proto)) return 0;
   const bool framed = bytes.size() > 2 && load<uint8_t>(bytes, 2) == static_cast<uint8_t>(Op::frame);
   const size_t begin = framed ? 11 : 2;
-  if (bytes.size() < begin + kMagic.size() || as_text(bytes.subspan(begin, kMagic.size())) != kMagic)
-    return 0;
+  if (bytes.size() < begin + kMagic.size() || as_text(bytes.subspan(begin, kMagic.size())) != kMagic) return 0;
   return begin + kMagic.size();
 }
 
 class ZipForm {
  public:
-  ZipForm(ByteSpan bytes, const std::string& where)
-      : file_bytes_(bytes.size()), where_(where), zip_(bytes, where) {}
+  ZipForm(ByteSpan bytes, const std::string& where) : file_bytes_(bytes.size()), where_(where), zip_(bytes, where) {}
 
   PickledData read() {
     find_archive();
@@ -68,12 +66,10 @@ class ZipForm {
     const std::string name = archive_ + "data/" + std::string(s.key);
     const ZipEntry* const entry = zip_.find(name);
     if (!entry)
-      machine.fail_at(s.at,
-                      "names storage " + in_quotes(s.key) + ", but there is no entry " + in_quotes(name));
+      machine.fail_at(s.at, "names storage " + in_quotes(s.key) + ", but there is no entry " + in_quotes(name));
     if (entry->data.size() != storage_size(s))
       machine.fail_at(s.at, "storage " + in_quotes(s.key) + " has " + std::to_string(storage_size(s)) +
-                                " bytes, entry " + in_quotes(name) + " " +
-                                std::to_string(entry->data.size()));
+                                " bytes, entry " + in_quotes(name) + " " + std::to_string(entry->data.size()));
     return zip_.checked(*entry);
   }
 
@@ -85,14 +81,12 @@ class ZipForm {
 
 class StreamForm {
  public:
-  StreamForm(ByteSpan bytes, const std::string& where)
-      : bytes_(bytes), where_(where), at_(magic_size(bytes)) {}
+  StreamForm(ByteSpan bytes, const std::string& where) : bytes_(bytes), where_(where), at_(magic_size(bytes)) {}
 
   PickledData read() {
     const Value version = small("the protocol number");
     if (!version.integer() || *version.integer() != kStreamVersion)
-      throw InputError(where_ + ": torch.save's stream has another protocol than " +
-                       std::to_string(kStreamVersion));
+      throw InputError(where_ + ": torch.save's stream has another protocol than " + std::to_string(kStreamVersion));
     check_machine(small("the facts about the machine"));
     PickleMachine object(bytes_, at_, where_, bytes_.size(), true);
     object.run();
@@ -127,8 +121,8 @@ class StreamForm {
     for (const Value& key : keys.sequence()->items) {
       const auto use = key.text() ? missing.find(*key.text()) : missing.end();
       if (use == missing.end())
-        throw InputError(where_ + ": its list of storages has " +
-                         (key.text() ? in_quotes(*key.text()) : key.kind()) + " twice, or no tensor uses it");
+        throw InputError(where_ + ": its list of storages has " + (key.text() ? in_quotes(*key.text()) : key.kind()) +
+                         " twice, or no tensor uses it");
       found[use->second] = next_storage(object.storages()[use->second]);
       missing.erase(use);
     }
@@ -146,8 +140,8 @@ class StreamForm {
     if (left < 8 || left - 8 < size) throw InputError(place + ": the file is truncated");
     const int64_t count = load<int64_t>(bytes_, at_);
     if (count != s.numel)
-      throw InputError(place + " has " + std::to_string(count) + " elements here, " +
-                       std::to_string(s.numel) + " in the pickle");
+      throw InputError(place + " has " + std::to_string(count) + " elements here, " + std::to_string(s.numel) +
+                       " in the pickle");
     at_ += 8 + size;
     return bytes_.subspan(at_ - size, size);
   }

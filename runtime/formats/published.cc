@@ -29,8 +29,7 @@ std::vector<NamedTensor> named_tensors(const Dict& dict, const std::string& what
   std::vector<NamedTensor> tensors;
   for (const auto& [key, value] : dict.members) {
     if (!key.text()) throw InputError(what + ": has a key that is no name");
-    if (!value.tensor())
-      throw InputError(what + ": " + shown(*key.text()) + " is " + value.kind() + ", not a tensor");
+    if (!value.tensor()) throw InputError(what + ": " + shown(*key.text()) + " is " + value.kind() + ", not a tensor");
     tensors.push_back({*key.text(), *value.tensor()});
   }
   if (tensors.empty()) throw InputError(what + ": has no tensor");
@@ -173,8 +172,7 @@ Value optimizer_of(const Checkpoint& c, const std::vector<NamedTensor>& ordered)
     momentum.erase(m);
   }
   if (!momentum.empty())
-    throw InputError(c.path + ": has momentum for " + shown(momentum.begin()->first) +
-                     ", but no such parameter");
+    throw InputError(c.path + ": has momentum for " + shown(momentum.begin()->first) + ", but no such parameter");
   group.add("lr", Value(group_number(c, 0)));
   group.add("momentum", Value(group_number(c, 1)));
   group.add("dampening", Value(int64_t{0}));
@@ -202,8 +200,7 @@ Checkpoint from_published(const Dict& root, const std::string& where) {
     c.metadata["arch"] = *arch->text();
   }
   if (const Value* epoch = root.find("epoch")) {
-    if (!epoch->integer() || *epoch->integer() < 0)
-      throw InputError(where + ": epoch is no whole number from 0");
+    if (!epoch->integer() || *epoch->integer() < 0) throw InputError(where + ": epoch is no whole number from 0");
     const std::string text = std::to_string(*epoch->integer());
     if (c.of_run() && c.metadata["epoch"] != text)
       throw InputError(where + ": epoch is " + text + ", but moproc.epoch " + in_quotes(c.metadata["epoch"]));
@@ -230,8 +227,7 @@ Checkpoint from_model(const Dict& root, const std::string& where) {
   c.tensors = named_tensors(*root.find("model")->dict(), where + ": model");
   std::vector<std::string> others;
   for (const auto& [key, value] : root.members)
-    if (key.text() && *key.text() != "model" && *key.text() != "__author__" &&
-        *key.text() != "matching_heuristics")
+    if (key.text() && *key.text() != "model" && *key.text() != "__author__" && *key.text() != "matching_heuristics")
       others.push_back(*key.text());
   if (!others.empty()) c.left_out.push_back(list(others));
   return c;

@@ -18,8 +18,7 @@ int index_in(const std::array<std::string_view, N>& list, std::string_view item)
   return at == list.end() ? -1 : static_cast<int>(at - list.begin());
 }
 
-constexpr std::array<std::string_view, 5> kTop = {"queue", "queue_ptr", "prototypes", "encoder_q.",
-                                                  "encoder_k."};
+constexpr std::array<std::string_view, 5> kTop = {"queue", "queue_ptr", "prototypes", "encoder_q.", "encoder_k."};
 constexpr std::array<std::string_view, 5> kLeaves = {"weight", "bias", "running_mean", "running_var",
                                                      "num_batches_tracked"};
 constexpr std::array<std::string_view, 8> kParts = {"conv1", "bn1", "conv2",        "bn2",
@@ -56,9 +55,7 @@ std::optional<Place> place_of(std::string_view name) {
     const int layer = take_number(rest);
     p[1] = layer < 0 ? -1 : 10 + layer;
     p[2] = take_number(rest);
-    p[3] = rest.size() < name.size() - dot
-               ? -1
-               : index_in(kParts, rest.substr(0, rest.size() - (name.size() - dot)));
+    p[3] = rest.size() < name.size() - dot ? -1 : index_in(kParts, rest.substr(0, rest.size() - (name.size() - dot)));
   }
   if (std::any_of(p.begin(), p.end(), [](int v) { return v < 0; })) return std::nullopt;
   return p;

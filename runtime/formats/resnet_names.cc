@@ -27,7 +27,7 @@ constexpr std::array<Part, 8> kParts = {{{"conv1.", "conv1."},
                                          {"downsample.1.", "shortcut.norm."}}};
 
 /// The rest of a name behind its layer: "conv1.weight" <-> "conv1.weight", "bn1.bias" <-> "conv1.norm.bias".
-std::string translate(std::string_view rest, std::string_view Part::*from, std::string_view Part::*to) {
+std::string translate(std::string_view rest, std::string_view Part::* from, std::string_view Part::* to) {
   const Part* best = nullptr;
   for (const Part& p : kParts)
     if (rest.starts_with(p.*from) && (!best || (best->*from).size() < (p.*from).size())) best = &p;
@@ -44,8 +44,7 @@ size_t behind_block(std::string_view name) {
 }
 
 bool any_begins(const std::vector<NamedTensor>& tensors, std::string_view prefix) {
-  return std::any_of(tensors.begin(), tensors.end(),
-                     [&](const NamedTensor& t) { return t.name.starts_with(prefix); });
+  return std::any_of(tensors.begin(), tensors.end(), [&](const NamedTensor& t) { return t.name.starts_with(prefix); });
 }
 
 /// Renames tensors and momentum; an empty new name drops the tensor.
@@ -79,8 +78,7 @@ std::string detectron2_name(std::string_view name) {
     return stem.empty() ? "" : "stem." + stem;
   }
   const size_t rest = behind_block(name);
-  const std::string part =
-      rest == 0 ? "" : translate(name.substr(rest), &Part::torchvision, &Part::detectron2);
+  const std::string part = rest == 0 ? "" : translate(name.substr(rest), &Part::torchvision, &Part::detectron2);
   if (part.empty() || name[5] < '1' || name[5] > '4') return "";
   return std::string("res") + static_cast<char>(name[5] + 1) + std::string(name.substr(6, rest - 6)) + part;
 }
@@ -101,8 +99,7 @@ std::string torchvision_name(std::string_view name, const std::string& where) {
 Checkpoint query_encoder(const Checkpoint& c) {
   switch (naming_of(c)) {
     case Naming::torchvision: return c;
-    case Naming::detectron2:
-      return renamed(c, [&](const std::string& name) { return torchvision_name(name, c.path); });
+    case Naming::detectron2: return renamed(c, [&](const std::string& name) { return torchvision_name(name, c.path); });
     case Naming::mopro:
       return renamed(c, [](const std::string& name) {
         const std::string bare(behind(kQuery, name));
@@ -111,8 +108,7 @@ Checkpoint query_encoder(const Checkpoint& c) {
       });
     case Naming::other: break;
   }
-  throw InputError(c.path +
-                   ": has no ResNet: neither encoder_q.conv1.weight nor conv1.weight nor stem.conv1.weight");
+  throw InputError(c.path + ": has no ResNet: neither encoder_q.conv1.weight nor conv1.weight nor stem.conv1.weight");
 }
 
 Checkpoint as_mopro(const Checkpoint& c) {

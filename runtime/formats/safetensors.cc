@@ -13,17 +13,15 @@
 namespace moproc::formats {
 namespace {
 
-constexpr uint64_t kMaxHeader = uint64_t{16}
-                                << 20;  // a parsed header takes up to twenty times as much memory
+constexpr uint64_t kMaxHeader = uint64_t{16} << 20;  // a parsed header takes up to twenty times as much memory
 
 struct TypeName {
   const char* name;
   DType dtype;
 };
-constexpr TypeName kTypes[] = {{"F32", DType::f32},     {"BF16", DType::bf16}, {"F16", DType::f16},
-                               {"F64", DType::f64},     {"I64", DType::i64},   {"I32", DType::i32},
-                               {"I16", DType::i16},     {"I8", DType::i8},     {"U8", DType::u8},
-                               {"BOOL", DType::boolean}};
+constexpr TypeName kTypes[] = {{"F32", DType::f32}, {"BF16", DType::bf16},   {"F16", DType::f16}, {"F64", DType::f64},
+                               {"I64", DType::i64}, {"I32", DType::i32},     {"I16", DType::i16}, {"I8", DType::i8},
+                               {"U8", DType::u8},   {"BOOL", DType::boolean}};
 
 const char* name_of(DType t) {
   for (const TypeName& n : kTypes)
@@ -40,8 +38,8 @@ std::optional<DType> type_of(const std::string& name) {
 TensorEntry parse_entry(const std::string& where, const std::string& name, const Json& json) {
   const std::string at = where + ": tensor " + shown(name);
   const Json *dtype = json.find("dtype"), *shape = json.find("shape"), *offsets = json.find("data_offsets");
-  if (!json.object() || json.object()->size() != 3 || !dtype || !dtype->string() || !shape ||
-      !shape->array() || !offsets || !offsets->array() || offsets->array()->size() != 2)
+  if (!json.object() || json.object()->size() != 3 || !dtype || !dtype->string() || !shape || !shape->array() ||
+      !offsets || !offsets->array() || offsets->array()->size() != 2)
     throw InputError(at + ": its header is not {dtype, shape, data_offsets}");
   TensorEntry t{name, DType::f32, {}, 0, 0};
   const std::optional<DType> type = type_of(*dtype->string());
@@ -57,8 +55,8 @@ TensorEntry parse_entry(const std::string& where, const std::string& name, const
     throw InputError(at + ": its data_offsets are no range");
   const std::optional<int64_t> size = checked_product(t.shape, dtype_size(t.dtype));
   if (!size || *size != t.end - t.begin)
-    throw InputError(at + ": its data_offsets hold " + std::to_string(t.end - t.begin) +
-                     " bytes, its shape " + (size ? std::to_string(*size) : "too many"));
+    throw InputError(at + ": its data_offsets hold " + std::to_string(t.end - t.begin) + " bytes, its shape " +
+                     (size ? std::to_string(*size) : "too many"));
   return t;
 }
 
@@ -102,12 +100,11 @@ SafetensorsFile::SafetensorsFile(ByteSpan bytes, const std::string& where) : pat
 
 void SafetensorsFile::read_header() {
   if (file_.size() < 8)
-    throw InputError(path_ + ": no safetensors file, or truncated (" + std::to_string(file_.size()) +
-                     " bytes)");
+    throw InputError(path_ + ": no safetensors file, or truncated (" + std::to_string(file_.size()) + " bytes)");
   const uint64_t length = load<uint64_t>(file_, 0);
   if (length > kMaxHeader || length > file_.size() - 8)
-    throw InputError(path_ + ": no safetensors file, or truncated: its header claims " +
-                     std::to_string(length) + " bytes, the file has " + std::to_string(file_.size()));
+    throw InputError(path_ + ": no safetensors file, or truncated: its header claims " + std::to_string(length) +
+                     " bytes, the file has " + std::to_string(file_.size()));
   const std::string_view text(reinterpret_cast<const char*>(file_.data()) + 8, length);
   data_ = file_.subspan(8 + static_cast<size_t>(length));
   const Json header = parse_json(text, path_ + ": header");
@@ -139,8 +136,8 @@ void SafetensorsFile::check_ranges() const {
                        (t->begin < at ? "overlap" : "leave a gap behind") + " those of the tensor before");
     at = t->end;
     if (at > static_cast<int64_t>(data_.size()))
-      throw InputError(path_ + ": tensor " + shown(t->name) + ": its data end at byte " + std::to_string(at) +
-                       " of " + std::to_string(data_.size()) + ": the file is truncated");
+      throw InputError(path_ + ": tensor " + shown(t->name) + ": its data end at byte " + std::to_string(at) + " of " +
+                       std::to_string(data_.size()) + ": the file is truncated");
   }
   if (at != static_cast<int64_t>(data_.size()))
     throw InputError(path_ + ": " + std::to_string(static_cast<int64_t>(data_.size()) - at) +
@@ -157,8 +154,7 @@ namespace {
 /// The bytes of a tensor, which may lie in `buffer`.
 using Source = std::function<ByteSpan(size_t tensor, std::vector<std::byte>& buffer)>;
 
-void write(const std::string& path, std::vector<TensorEntry> tensors, Metadata metadata,
-           const Source& source) {
+void write(const std::string& path, std::vector<TensorEntry> tensors, Metadata metadata, const Source& source) {
   int64_t at = 0;
   for (TensorEntry& t : tensors) {
     t.begin = at;
@@ -179,8 +175,7 @@ void write(const std::string& path, std::vector<TensorEntry> tensors, Metadata m
 
 }  // namespace
 
-void write_safetensors(const std::string& path, std::vector<TensorEntry> tensors, Metadata metadata,
-                       const Fill& fill) {
+void write_safetensors(const std::string& path, std::vector<TensorEntry> tensors, Metadata metadata, const Fill& fill) {
   std::vector<size_t> sizes;
   for (const TensorEntry& t : tensors)
     sizes.push_back(static_cast<size_t>(checked_product(t.shape, dtype_size(t.dtype)).value()));

@@ -68,8 +68,7 @@ using Fill = std::function<void(size_t tensor, std::span<std::byte> bytes)>;
 /// Writes `path` by way of `path`.tmp, which is synced and renamed; offsets of `tensors` are set here, in
 /// their order. "sha256" of the data section is added to the metadata; `fill` is called twice a tensor.
 /// Throws InputError; the temporary file is then gone and an older `path` untouched.
-void write_safetensors(const std::string& path, std::vector<TensorEntry> tensors, Metadata metadata,
-                       const Fill& fill);
+void write_safetensors(const std::string& path, std::vector<TensorEntry> tensors, Metadata metadata, const Fill& fill);
 /// The same of tensors that are there already.
 void write_safetensors(const std::string& path, const std::vector<NamedTensor>& tensors, Metadata metadata);
 

@@ -12,15 +12,13 @@ namespace {
 
 /// Copies a block of `rank` dimensions element by element; the innermost loop is the last dimension.
 template <class T>
-std::byte* gather(const int64_t* shape, const int64_t* strides, size_t rank, const std::byte* from,
-                  std::byte* to) {
+std::byte* gather(const int64_t* shape, const int64_t* strides, size_t rank, const std::byte* from, std::byte* to) {
   if (rank == 0) {
     std::memcpy(to, from, sizeof(T));
     return to + sizeof(T);
   }
   const int64_t n = shape[0];
-  const int64_t step =
-      n > 1 ? strides[0] * static_cast<int64_t>(sizeof(T)) : 0;  // of size 1: any stride is allowed
+  const int64_t step = n > 1 ? strides[0] * static_cast<int64_t>(sizeof(T)) : 0;  // of size 1: any stride is allowed
   if (rank > 1) {
     for (int64_t i = 0; i < n; ++i) to = gather<T>(shape + 1, strides + 1, rank - 1, from + i * step, to);
     return to;
@@ -87,20 +85,17 @@ std::string view_fault(DType dtype, const std::vector<int64_t>& shape, const std
   if (std::any_of(strides.begin(), strides.end(), [](int64_t s) { return s < 0; }))
     return "its strides " + show_list(strides) + " are negative";
   if (offset < 0 || offset > numel)
-    return "its offset " + std::to_string(offset) + " is outside its storage of " + std::to_string(numel) +
-           " elements";
+    return "its offset " + std::to_string(offset) + " is outside its storage of " + std::to_string(numel) + " elements";
   if (*bytes == 0) return "";
   int64_t last = offset;
   for (size_t d = 0; d < shape.size(); ++d) {
     int64_t reach = 0;
-    if (__builtin_mul_overflow(shape[d] - 1, strides[d], &reach) ||
-        __builtin_add_overflow(last, reach, &last))
+    if (__builtin_mul_overflow(shape[d] - 1, strides[d], &reach) || __builtin_add_overflow(last, reach, &last))
       return "its strides " + show_list(strides) + " are too large";
   }
   if (last < numel) return "";
-  return "shape " + show_list(shape) + ", strides " + show_list(strides) + " and offset " +
-         std::to_string(offset) + " reach element " + std::to_string(last) + " of a storage of " +
-         std::to_string(numel);
+  return "shape " + show_list(shape) + ", strides " + show_list(strides) + " and offset " + std::to_string(offset) +
+         " reach element " + std::to_string(last) + " of a storage of " + std::to_string(numel);
 }
 
 Tensor row_major_tensor(DType dtype, std::vector<int64_t> shape, ByteSpan bytes) {

@@ -23,8 +23,8 @@ void write_torch(const std::string& path, const Value& root) {
 }
 
 void write_numpy_pickle(const std::string& path, const Value& root) {
-  write_atomically(
-      path, [&](OutputFile& file) { PickleWriter::numpy(root, [&](ByteSpan bytes) { file.write(bytes); }); });
+  write_atomically(path,
+                   [&](OutputFile& file) { PickleWriter::numpy(root, [&](ByteSpan bytes) { file.write(bytes); }); });
 }
 
 }  // namespace moproc::formats

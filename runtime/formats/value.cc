@@ -9,9 +9,7 @@ const Value* Dict::find(std::string_view key) const {
   return nullptr;
 }
 
-void Dict::add(std::string key, Value value) {
-  members.emplace_back(Value(std::move(key)), std::move(value));
-}
+void Dict::add(std::string key, Value value) { members.emplace_back(Value(std::move(key)), std::move(value)); }
 
 const char* Value::kind() const {
   constexpr const char* kKinds[] = {"None",  "a truth value", "a whole number", "a number", "text",

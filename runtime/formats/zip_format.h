@@ -13,6 +13,6 @@ inline constexpr size_t kLocalSize = 30, kCentralSize = 46, kEndSize = 22, kEnd6
 inline constexpr size_t kDescriptorSize = 16, kDescriptor64Size = 24;
 inline constexpr uint16_t kEncrypted = 1, kDescriptor = 8, kUtf8 = 0x800;  // flags
 inline constexpr uint16_t kZip64Extra = 1, kPaddingExtra = 0x4246;         // "FB", as torch names its padding
-inline constexpr uint64_t kSee64 = 0xffffffff;  // the value is in the zip64 extra field
+inline constexpr uint64_t kSee64 = 0xffffffff;                             // the value is in the zip64 extra field
 
 }  // namespace moproc::formats::zip

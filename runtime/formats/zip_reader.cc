@@ -79,15 +79,12 @@ ZipReader::Directory ZipReader::find_directory() const {
   const Directory d{all, load<uint32_t>(bytes_, end + 16), load<uint32_t>(bytes_, end + 12), end};
   const bool has64 = end >= kLocatorSize && load<uint32_t>(bytes_, end - kLocatorSize) == kLocator64;
   const Directory found = has64 ? read_zip64_end(end - kLocatorSize) : d;
-  const auto agree = [&](uint64_t narrow, uint64_t wide, uint64_t sign) {
-    return narrow == wide || narrow == sign;
-  };
+  const auto agree = [&](uint64_t narrow, uint64_t wide, uint64_t sign) { return narrow == wide || narrow == sign; };
   if (!agree(d.count, found.count, 0xffff) || !agree(d.begin, found.begin, kSee64) ||
       !agree(d.size, found.size, kSee64))
     fail(end, "the two records of the directory's end contradict each other");
   need(found.begin, found.size, "the directory");
-  if (found.begin + found.size != found.end)
-    fail(found.begin, "the directory does not end where its end is recorded");
+  if (found.begin + found.size != found.end) fail(found.begin, "the directory does not end where its end is recorded");
   return found;
 }
 
@@ -102,8 +99,7 @@ ZipReader::Directory ZipReader::read_zip64_end(uint64_t locator) const {
   if (load<uint32_t>(bytes_, at + 16) != 0 || load<uint32_t>(bytes_, at + 20) != 0 ||
       load<uint64_t>(bytes_, at + 24) != load<uint64_t>(bytes_, at + 32))
     fail(at, "an archive in several parts");
-  return {load<uint64_t>(bytes_, at + 32), load<uint64_t>(bytes_, at + 48), load<uint64_t>(bytes_, at + 40),
-          at};
+  return {load<uint64_t>(bytes_, at + 32), load<uint64_t>(bytes_, at + 48), load<uint64_t>(bytes_, at + 40), at};
 }
 
 /// Reads the entry of the directory at `at`; returns where the next one begins.
@@ -118,9 +114,7 @@ uint64_t ZipReader::read_entry(uint64_t at, const Directory& directory) {
   ZipEntry entry;
   entry.name = as_text(bytes_.subspan(at + kCentralSize, name_size));
   entry.crc = load<uint32_t>(bytes_, at + 16);
-  const auto refuse = [&](const std::string& what) {
-    fail(at, "entry " + in_quotes(entry.name) + ": " + what);
-  };
+  const auto refuse = [&](const std::string& what) { fail(at, "entry " + in_quotes(entry.name) + ": " + what); };
   if (flags & kEncrypted) refuse("is encrypted");
   if (method != 0)
     refuse("is compressed (method " + std::to_string(method) + "); torch.save stores without compression");
@@ -141,8 +135,8 @@ uint64_t ZipReader::read_entry(uint64_t at, const Directory& directory) {
 
 /// The header before the data must repeat what the directory says; sets where the data begin and returns
 /// where the entry ends.
-uint64_t ZipReader::check_local(uint64_t central, uint64_t at, const ZipEntry& entry, uint64_t size,
-                                uint16_t flags, uint64_t& data) {
+uint64_t ZipReader::check_local(uint64_t central, uint64_t at, const ZipEntry& entry, uint64_t size, uint16_t flags,
+                                uint64_t& data) {
   const std::string name = "entry " + in_quotes(entry.name);
   need(at, kLocalSize, (name + ": its header").c_str());
   if (load<uint32_t>(bytes_, at) != kLocalHeader) fail(at, name + ": no header here");
@@ -151,8 +145,7 @@ uint64_t ZipReader::check_local(uint64_t central, uint64_t at, const ZipEntry& e
   data = at + kLocalSize + name_size + extra_size;
   need(data, size, (name + ": its data").c_str());
   const auto refuse = [&](const char* what) {
-    fail(at, name + ": its header says another " + what + " than the directory (byte " +
-                 std::to_string(central) + ")");
+    fail(at, name + ": its header says another " + what + " than the directory (byte " + std::to_string(central) + ")");
   };
   if (as_text(bytes_.subspan(at + kLocalSize, name_size)) != entry.name) refuse("name");
   if (load<uint16_t>(bytes_, at + 6) != flags) refuse("set of flags");
@@ -187,8 +180,7 @@ void ZipReader::check_overlaps(const Directory& directory) const {
   for (size_t i = 0; i < order.size(); ++i) {
     const bool last = i + 1 == order.size();
     if (order[i].end <= (last ? directory.begin : order[i + 1].begin)) continue;
-    const std::string other =
-        last ? "the directory" : "entry " + in_quotes(entries_[order[i + 1].entry].name);
+    const std::string other = last ? "the directory" : "entry " + in_quotes(entries_[order[i + 1].entry].name);
     fail(order[i].begin, "entry " + in_quotes(entries_[order[i].entry].name) + " overlaps " + other);
   }
 }

@@ -39,8 +39,7 @@ void ZipWriter::emit(std::string_view text) {
 void ZipWriter::begin(std::string_view name, uint64_t size) {
   close_entry();
   Entry entry{std::string(name), at_, size};
-  std::string extra =
-      size >= limit_ ? zip64_extra({0, 0}) : "";  // as the 32-bit sizes: known behind the data
+  std::string extra = size >= limit_ ? zip64_extra({0, 0}) : "";  // as the 32-bit sizes: known behind the data
   const uint64_t header = at_ + kLocalSize + name.size() + extra.size() + 4;
   const uint64_t padding = (kAlignment - header % kAlignment) % kAlignment;
   append(extra, kPaddingExtra);

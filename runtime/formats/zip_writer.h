@@ -37,9 +37,7 @@ class ZipWriter {
   void close_entry();
   std::string central_header(const Entry& entry) const;
   std::string end_records(uint64_t begin) const;
-  uint32_t narrow(uint64_t value) const {
-    return value >= limit_ ? 0xffffffff : static_cast<uint32_t>(value);
-  }
+  uint32_t narrow(uint64_t value) const { return value >= limit_ ? 0xffffffff : static_cast<uint32_t>(value); }
 
   OutputFile& file_;
   uint64_t limit_;

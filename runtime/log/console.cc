@@ -75,8 +75,7 @@ void Console::status(const std::string& left, double share, const std::string& r
   if (width > text + 6) {
     const size_t cells = std::min<size_t>(40, width - text);
     const size_t done = static_cast<size_t>(std::clamp(share, 0.0, 1.0) * static_cast<double>(cells));
-    bar =
-        "[" + std::string(done, '=') + (done < cells ? ">" + std::string(cells - done - 1, ' ') : "") + "] ";
+    bar = "[" + std::string(done, '=') + (done < cells ? ">" + std::string(cells - done - 1, ' ') : "") + "] ";
   }
   std::string all = left + " " + bar + right;
   if (all.size() >= width) all.resize(width - 1);

@@ -22,7 +22,8 @@ int64_t peak_resident_bytes();
 class Console {
  public:
   /// `speaks`: false for ranks that leave the talking to another.
-  Console(bool terminal, bool quiet, bool speaks = true) : terminal_(terminal && speaks), quiet_(quiet), speaks_(speaks) {}
+  Console(bool terminal, bool quiet, bool speaks = true)
+      : terminal_(terminal && speaks), quiet_(quiet), speaks_(speaks) {}
   ~Console() { clear(); }
   Console(const Console&) = delete;
   Console& operator=(const Console&) = delete;

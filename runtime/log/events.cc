@@ -38,9 +38,7 @@ void put_fixed(std::string& out, T v) {
   out.append(raw, sizeof v);
 }
 
-void put_key(std::string& out, int field, Wire wire) {
-  put_varint(out, static_cast<uint64_t>(field) << 3 | wire);
-}
+void put_key(std::string& out, int field, Wire wire) { put_varint(out, static_cast<uint64_t>(field) << 3 | wire); }
 
 void put_double(std::string& out, int field, double v) { put_key(out, field, fixed64), put_fixed(out, v); }
 void put_float(std::string& out, int field, float v) { put_key(out, field, fixed32), put_fixed(out, v); }
@@ -63,8 +61,8 @@ std::string file_name(const std::string& folder) {
   char host[256] = "";
   if (gethostname(host, sizeof host - 1) != 0 || host[0] == '\0') std::strcpy(host, "localhost");
   char name[400];
-  std::snprintf(name, sizeof name, "/events.out.tfevents.%010lld.%s.%d.0",
-                static_cast<long long>(wall_time()), host, static_cast<int>(getpid()));
+  std::snprintf(name, sizeof name, "/events.out.tfevents.%010lld.%s.%d.0", static_cast<long long>(wall_time()), host,
+                static_cast<int>(getpid()));
   return folder + name;
 }
 
@@ -105,8 +103,7 @@ std::string scalar_event(double time, int64_t step, std::string_view tag, float 
   return event;
 }
 
-EventFile::EventFile(const std::string& folder)
-    : file_(file_name(folder), formats::OutputFile::Open::append) {
+EventFile::EventFile(const std::string& folder) : file_(file_name(folder), formats::OutputFile::Open::append) {
   file_.write(tf_record(version_event(wall_time())));
 }
 

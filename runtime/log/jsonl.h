@@ -11,8 +11,8 @@
 
 namespace moproc::train {
 
-/// A log that can no longer be written (a full disk) does not end a run: it says so on stderr, and when it goes on. One that
-/// never could is an InputError of its first line.
+/// A log that can no longer be written (a full disk) does not end a run: it says so on stderr, and when it goes on. One
+/// that never could is an InputError of its first line.
 class RunLog {
  public:
   /// Either name may be empty: then that log is not kept. Throws InputError when a file cannot be made.

@@ -6,8 +6,8 @@
 #include <memory>
 #include <string>
 
-#include "session/session.h"
 #include "library.h"
+#include "session/session.h"
 
 namespace moproc {
 

@@ -1,7 +1,9 @@
 /** Element types of tensors, as the plan names them. */
 export type DType = "f32" | "bf16" | "f16" | "f64" | "i64" | "i32" | "u8" | "bool";
 
-/** Values of a tensor in logical row-major order (N, C, H, W; weights O, I, H, W). bf16 and f16 are raw 16-bit words. */
+/**
+ * Values of a tensor in logical row-major order (N, C, H, W; weights O, I, H, W). bf16 and f16 are raw 16-bit words.
+ */
 export type Values = Float32Array | Uint16Array | Float64Array | BigInt64Array | Int32Array | Uint8Array;
 
 export interface TensorInfo {
@@ -47,7 +49,9 @@ export interface Artefact {
   initState(seed: number): void;
   /** A copy of a state tensor. Throws for an unknown name or while a run is under way. */
   get(name: string): Values;
-  /** Replaces a state tensor. Throws for an unknown name, another length or element type, or while a run is under way. */
+  /**
+   * Replaces a state tensor. Throws for an unknown name, another length or element type, or while a run is under way.
+   */
   set(name: string, values: Values): void;
   /**
    * Runs a program off the main thread; resolves with its outputs by name. Every input must be given. One run at a

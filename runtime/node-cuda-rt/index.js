@@ -1,7 +1,7 @@
 // Loads the compiled addon. All behaviour is in C++; this file only finds it.
 
-import { createRequire } from "node:module";
 import { existsSync } from "node:fs";
+import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
 
 const file = fileURLToPath(new URL("./build/Release/node_cuda_rt.node", import.meta.url));

@@ -58,7 +58,9 @@ class RunWorker : public Napi::AsyncProgressQueueWorker<int32_t> {
 
  private:
   RunWorker(Artefact& artefact, int program, Napi::Promise::Deferred deferred)
-      : Napi::AsyncProgressQueueWorker<int32_t>(deferred.Env()), artefact_(artefact), program_(program),
+      : Napi::AsyncProgressQueueWorker<int32_t>(deferred.Env()),
+        artefact_(artefact),
+        program_(program),
         deferred_(deferred) {}
 
   void finish() {

@@ -17,7 +17,8 @@ Napi::Object describe_tensor(Napi::Env env, const TensorInfo& t);
 /// The name without "program/".
 const char* short_name(const TensorInfo& t);
 
-/// The bytes of a typed array that fits the tensor. Throws Napi::TypeError naming the tensor when kind or length differ.
+/// The bytes of a typed array that fits the tensor. Throws Napi::TypeError naming the tensor when kind or length
+/// differ.
 std::span<const std::byte> bytes_of(const Napi::Value& value, const TensorInfo& t);
 
 /// A typed array of the tensor's element type over a copy of `bytes`.

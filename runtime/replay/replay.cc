@@ -6,16 +6,16 @@
 #include <optional>
 
 #include "comm/world.h"
+#include "command/flags.h"
 #include "core/error.h"
 #include "core/meta.h"
-#include "train/checkpoint.h"
-#include "log/console.h"
-#include "train/dump.h"
-#include "command/flags.h"
 #include "formats/output_file.h"
+#include "log/console.h"
 #include "replay/replay_file.h"
-#include "train/step.h"
 #include "replay/trace.h"
+#include "train/checkpoint.h"
+#include "train/dump.h"
+#include "train/step.h"
 
 namespace moproc::train {
 
@@ -59,7 +59,8 @@ void run_replay(const Plan& plan, const Options& options, comm::World* world) {
   if (options.dump_step && world) throw InputError("--dump-step runs as one process");
   const bool first = !world || world->rank() == 0;
   Console console(isatty(STDOUT_FILENO) == 1, options.quiet, first);
-  Session session(plan, {options.threads, options.profile, options.check, options.gpu.value_or(world ? world->launch().local_rank : 0), options.deterministic, world});
+  Session session(plan, {options.threads, options.profile, options.check,
+                         options.gpu.value_or(world ? world->launch().local_rank : 0), options.deterministic, world});
   if (!session.has_program("warmup"))
     throw InputError(std::string("--replay: ") + plan.name + " is no artefact of --task mopro");
   CheckpointInfo info = start_state(session, options, console);
@@ -71,11 +72,14 @@ void run_replay(const Plan& plan, const Options& options, comm::World* world) {
   if (options.dump_step && *options.dump_step >= static_cast<int64_t>(steps.size()))
     throw InputError("--dump-step " + std::to_string(*options.dump_step) + ": " + options.replay + " has " +
                      std::to_string(steps.size()) + " steps");
-  for (const auto& [folder, flag] : {std::pair{&options.trace_state, "--trace-state"},
-                                     {&options.dump, "--dump"},
-                                     {&options.exp_dir, "--exp-dir"}})
+  for (const auto& [folder, flag] :
+       {std::pair{&options.trace_state, "--trace-state"}, {&options.dump, "--dump"}, {&options.exp_dir, "--exp-dir"}})
     if (!folder->empty() && first) make_writable_folder(*folder, flag);
-  if (world) world->agree({{"artefact", plan.digest}, {"replay file", options.replay}, {"checkpoint", options.resume}, {"seed", std::to_string(info.seed)}});
+  if (world)
+    world->agree({{"artefact", plan.digest},
+                  {"replay file", options.replay},
+                  {"checkpoint", options.resume},
+                  {"seed", std::to_string(info.seed)}});
   std::optional<Trace> trace;  // of rank 0, which has everything
   if (first) trace.emplace(options.trace);
 
@@ -84,7 +88,8 @@ void run_replay(const Plan& plan, const Options& options, comm::World* world) {
     const int replaced = file.replace_state(i, session);
     if (trace) trace->before(session);
     if (world) world->at_step(static_cast<int64_t>(i));
-    const StepResult result = runner.run(step.phase, file.batch(i, session.rank(), session.ranks(), runner.loads_keys()), step.lr, i);
+    const StepResult result =
+        runner.run(step.phase, file.batch(i, session.rank(), session.ranks(), runner.loads_keys()), step.lr, i);
     if (trace) trace->after(session, runner, step, options.hyper, shape.groups);
     if (options.dump_step == static_cast<int64_t>(i))
       dump_values(session, runner.program(step.phase), options.dump, *options.dump_step);
@@ -96,8 +101,7 @@ void run_replay(const Plan& plan, const Options& options, comm::World* world) {
     if (!options.quiet || !result.finite) console.line(line_of(i, step, result, replaced));
   }
   if (!options.exp_dir.empty() && first)
-    save_checkpoint(options.exp_dir + "/" + checkpoint_name(info.at.epoch, info.at.step), session, info,
-                    options);
+    save_checkpoint(options.exp_dir + "/" + checkpoint_name(info.at.epoch, info.at.step), session, info, options);
   if (trace) trace->finish(session);
   if (world) world->exchange("the end", "");
   if (options.profile) console.line(session.profiler().report());

@@ -2,8 +2,8 @@
 // of another implementation.
 #pragma once
 
-#include "core/plan.h"
 #include "command/options.h"
+#include "core/plan.h"
 
 namespace moproc::comm {
 class World;

@@ -63,9 +63,7 @@ std::optional<TensorName> parse_name(std::string_view text) {
   return n;
 }
 
-std::string show(DType dtype, const std::vector<int64_t>& shape) {
-  return show_type(TensorEntry{"", dtype, shape});
-}
+std::string show(DType dtype, const std::vector<int64_t>& shape) { return show_type(TensorEntry{"", dtype, shape}); }
 
 /// The bytes themselves, or a copy: a file's tensors need not be aligned.
 std::span<const std::byte> aligned(std::span<const std::byte> bytes, std::vector<std::byte>& copy) {
@@ -112,8 +110,8 @@ ReplayFile::ReplayFile(const std::string& path, const ReplayShape& shape, const 
 }
 
 void ReplayFile::fail(size_t step, const std::string& name, const std::string& reason) const {
-  throw InputError(file_.path() + ": step " + std::to_string(step) + ": tensor step" + std::to_string(step) +
-                   "." + name + " " + reason);
+  throw InputError(file_.path() + ": step " + std::to_string(step) + ": tensor step" + std::to_string(step) + "." +
+                   name + " " + reason);
 }
 
 const TensorEntry& ReplayFile::tensor(size_t step, const std::string& name) const {
@@ -141,16 +139,15 @@ void ReplayFile::sort_tensors(const Session& session) {
     if (!n) throw InputError(file_.path() + ": tensor " + t.name + " has no name of a replay file");
     if (n->step >= steps_.size())
       throw InputError(file_.path() + ": tensor " + t.name +
-                       " belongs to a step that __metadata__.steps lacks (it has " +
-                       std::to_string(steps_.size()) + ")");
+                       " belongs to a step that __metadata__.steps lacks (it has " + std::to_string(steps_.size()) +
+                       ")");
     world = std::max(world, n->rank + 1);
     if (n->state) replaced_[n->step].emplace_back(n->rest);
   }
   if (world == 0) throw InputError(file_.path() + ": holds no step0.rank0.img");
   if (world != shape_.groups)
-    throw InputError(file_.path() + ": holds batches of " + std::to_string(world) +
-                     " ranks, the artefact has " + std::to_string(shape_.groups) +
-                     " groups; compile one with --bn-groups " + std::to_string(world));
+    throw InputError(file_.path() + ": holds batches of " + std::to_string(world) + " ranks, the artefact has " +
+                     std::to_string(shape_.groups) + " groups; compile one with --bn-groups " + std::to_string(world));
   std::set<std::string> known;
   for (const StateInfo& s : session.plan().state)
     if (s.role != Role::derived) known.insert(session.info(s.tensor).name);
@@ -161,8 +158,7 @@ void ReplayFile::sort_tensors(const Session& session) {
 
 void ReplayFile::check_step(size_t step, const Session& session) const {
   std::vector<std::byte> copy;
-  const auto want = [&](const std::string& name, DType dtype,
-                        std::vector<int64_t> shape) -> const TensorEntry& {
+  const auto want = [&](const std::string& name, DType dtype, std::vector<int64_t> shape) -> const TensorEntry& {
     const TensorEntry& t = tensor(step, name);
     if (t.dtype != dtype || t.shape != shape)
       fail(step, name, "is " + show_type(t) + ", the artefact needs " + show(dtype, shape));
@@ -175,9 +171,9 @@ void ReplayFile::check_step(size_t step, const Session& session) const {
     const TensorEntry& target = want(rank + "target", DType::i64, {shape_.rank_batch()});
     for (const int64_t v : as<int64_t>(file_.bytes(target), copy))
       if (v < 0 || v >= shape_.num_class)
-        fail(step, rank + "target",
-             "holds label " + std::to_string(v) + ", the artefact has " + std::to_string(shape_.num_class) +
-                 " classes");
+        fail(
+            step, rank + "target",
+            "holds label " + std::to_string(v) + ", the artefact has " + std::to_string(shape_.num_class) + " classes");
   }
   const TensorEntry& order = want("idx_shuffle", DType::i64, {shape_.batch});
   std::vector<bool> seen(static_cast<size_t>(shape_.batch));
@@ -201,8 +197,7 @@ void ReplayFile::check_images(size_t step, const std::string& name) const {
   const std::vector<int64_t> shape{shape_.rank_batch(), 3, shape_.image_size, shape_.image_size};
   if ((t.dtype != DType::u8 && t.dtype != DType::f32) || t.shape != shape)
     fail(step, name,
-         "is " + show_type(t) + ", the artefact needs " + show(DType::u8, shape) + " or " +
-             show(DType::f32, shape));
+         "is " + show_type(t) + ", the artefact needs " + show(DType::u8, shape) + " or " + show(DType::f32, shape));
   if (t.dtype == DType::u8) return;
   if (shape_.images != DType::f32)
     fail(step, name,
@@ -262,13 +257,20 @@ TrainBatch ReplayFile::batch(size_t step, int rank, int ranks, bool loads_keys) 
   }
   const auto order = as<int64_t>(file_.bytes(tensor(step, "idx_shuffle")), copy);
   order_.assign(order.begin(), order.end());
-  const size_t part = target_.size() / static_cast<size_t>(ranks), from = part * static_cast<size_t>(rank), image = img_.size() / target_.size();
+  const size_t part = target_.size() / static_cast<size_t>(ranks), from = part * static_cast<size_t>(rank),
+               image = img_.size() / target_.size();
   if (loads_keys) {
     keys_.resize(part * image);
-    for (size_t i = 0; i < part; ++i) std::memcpy(keys_.data() + i * image, img_aug_.data() + static_cast<size_t>(order_[from + i]) * image, image);
+    for (size_t i = 0; i < part; ++i)
+      std::memcpy(keys_.data() + i * image, img_aug_.data() + static_cast<size_t>(order_[from + i]) * image, image);
   }
-  return {steps_[step].epoch, static_cast<int64_t>(step), img_.data() + from * image, loads_keys ? keys_.data() : img_aug_.data() + from * image,
-          target_.data() + from, nullptr, order_.data()};
+  return {steps_[step].epoch,
+          static_cast<int64_t>(step),
+          img_.data() + from * image,
+          loads_keys ? keys_.data() : img_aug_.data() + from * image,
+          target_.data() + from,
+          nullptr,
+          order_.data()};
 }
 
 }  // namespace moproc::train

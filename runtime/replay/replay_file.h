@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "session/session.h"
 #include "formats/safetensors.h"
+#include "session/session.h"
 #include "train/schedule.h"
 #include "train/source.h"
 
@@ -37,8 +37,9 @@ class ReplayFile {
   const std::vector<ReplayStep>& steps() const { return steps_; }
   /// Puts the states that the file has for this step into the session. Returns how many.
   int replace_state(size_t step, Session& session) const;
-  /// The part of the step's batch that rank `rank` of `ranks` that share it takes, as the artefact takes it; `loads_keys`: with the
-  /// strong views that it encodes as keys, not those of its own images. Valid until the next call.
+  /// The part of the step's batch that rank `rank` of `ranks` that share it takes, as the artefact takes it;
+  /// `loads_keys`: with the strong views that it encodes as keys, not those of its own images. Valid until the next
+  /// call.
   TrainBatch batch(size_t step, int rank = 0, int ranks = 1, bool loads_keys = false);
 
  private:

@@ -40,9 +40,8 @@ std::string each(const Values& v, int64_t groups) {
 
 /// 100 part / whole a group.
 std::string percents(const Values& part, const std::vector<double>& whole) {
-  return list(static_cast<int64_t>(whole.size()), [&](size_t g) {
-    return part && whole[g] != 0 ? number(100.0 * (*part)[g] / whole[g]) : "null";
-  });
+  return list(static_cast<int64_t>(whole.size()),
+              [&](size_t g) { return part && whole[g] != 0 ? number(100.0 * (*part)[g] / whole[g]) : "null"; });
 }
 
 /// Each group's rows of a value a sample, as whole numbers.
@@ -50,9 +49,8 @@ std::string rows(const Values& v, int64_t groups) {
   return list(groups, [&](size_t g) -> std::string {
     if (!v) return "null";
     const int64_t n = static_cast<int64_t>(v->size()) / groups;
-    return list(n, [&](size_t i) {
-      return std::to_string(static_cast<int64_t>((*v)[g * static_cast<size_t>(n) + i]));
-    });
+    return list(n,
+                [&](size_t i) { return std::to_string(static_cast<int64_t>((*v)[g * static_cast<size_t>(n) + i])); });
   });
 }
 
@@ -66,12 +64,9 @@ std::vector<double> logical(const Session& session, int tensor) {
     return std::vector<double>(p, p + elements(t));
   };
   switch (t.dtype) {
-    case DType::f32:
-      return as(float{});
-    case DType::i64:
-      return as(int64_t{});
-    default:
-      throw InputError(std::string(t.name) + ": a trace has no states of type " + dtype_name(t.dtype));
+    case DType::f32: return as(float{});
+    case DType::i64: return as(int64_t{});
+    default: throw InputError(std::string(t.name) + ": a trace has no states of type " + dtype_name(t.dtype));
   }
 }
 
@@ -132,8 +127,8 @@ std::string Trace::gradients(const Session& session, const Hyper& hyper) const {
   return line.text();
 }
 
-void Trace::after(const Session& session, const StepRunner& runner, const ReplayStep& step,
-                  const Hyper& hyper, int64_t groups) {
+void Trace::after(const Session& session, const StepRunner& runner, const ReplayStep& step, const Hyper& hyper,
+                  int64_t groups) {
   const auto output = [&](const char* name) { return runner.output(step.phase, name); };
   const Values clean = output("clean");
   const double group = static_cast<double>(runner.batch() / groups);

@@ -6,9 +6,9 @@
 #include <string>
 #include <vector>
 
-#include "session/session.h"
 #include "command/options.h"
 #include "replay/replay_file.h"
+#include "session/session.h"
 #include "train/step.h"
 
 namespace moproc::train {

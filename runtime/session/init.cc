@@ -33,9 +33,9 @@ class Draws {
       : key_{static_cast<uint32_t>(seed), static_cast<uint32_t>(seed >> 32)}, name_(fnv1a(name)) {}
 
   std::array<double, 2> units(int64_t pair) const {
-    const auto b = data::philox4x32_10({static_cast<uint32_t>(pair), static_cast<uint32_t>(name_),
-                                        static_cast<uint32_t>(name_ >> 32), kPurpose},
-                                       key_);
+    const auto b = data::philox4x32_10(
+        {static_cast<uint32_t>(pair), static_cast<uint32_t>(name_), static_cast<uint32_t>(name_ >> 32), kPurpose},
+        key_);
     return {unit(b[0], b[1]), unit(b[2], b[3])};
   }
 
@@ -98,8 +98,7 @@ void fill_constant(const TensorInfo& t, double value, std::byte* out) {
 
 }  // namespace
 
-void fill_initial(Pool& pool, uint64_t seed, const StateInfo& state, const TensorInfo& t,
-                  std::byte* logical) {
+void fill_initial(Pool& pool, uint64_t seed, const StateInfo& state, const TensorInfo& t, std::byte* logical) {
   if (state.init == InitKind::constant) return fill_constant(t, state.value, logical);
   if (t.dtype != DType::f32) throw std::logic_error(std::string(t.name) + ": random initial values need f32");
   float* const out = reinterpret_cast<float*>(logical);

@@ -27,8 +27,7 @@ class Table {
   }
 
   std::string rows(std::vector<Row> rows, size_t most) const {
-    std::stable_sort(rows.begin(), rows.end(),
-                     [](const Row& a, const Row& b) { return a.seconds > b.seconds; });
+    std::stable_sort(rows.begin(), rows.end(), [](const Row& a, const Row& b) { return a.seconds > b.seconds; });
     const double all =
         std::accumulate(rows.begin(), rows.end(), 0.0, [](double s, const Row& r) { return s + r.seconds; });
     std::string text;
@@ -46,8 +45,8 @@ class Table {
     const long long calls = r.calls;
     char text[256];
     if (!gpu_) {
-      std::snprintf(text, sizeof text, "  %10.3f %6.2f%% %9.1f %8.1f %6lld  ", seconds * 1e3, share,
-                    r.flops * rate, r.bytes * rate, calls);
+      std::snprintf(text, sizeof text, "  %10.3f %6.2f%% %9.1f %8.1f %6lld  ", seconds * 1e3, share, r.flops * rate,
+                    r.bytes * rate, calls);
       return text + r.name + "\n";
     }
     char bound[32] = "       -";
@@ -85,8 +84,8 @@ std::string show_roofline(const std::vector<Row>& rows, const Roofline& r) {
   int n = std::snprintf(text, sizeof text, "  predicted: %.3f GB a run", bytes * 1e-9);
   if (r.bytes_per_second > 0)
     n += std::snprintf(text + n, sizeof text - static_cast<size_t>(n),
-                       ", %.3f ms at %.0f GB/s and %.0f TFLOP/s (data sheet)", bound * 1e3,
-                       r.bytes_per_second * 1e-9, r.flops_per_second * 1e-12);
+                       ", %.3f ms at %.0f GB/s and %.0f TFLOP/s (data sheet)", bound * 1e3, r.bytes_per_second * 1e-9,
+                       r.flops_per_second * 1e-12);
   else
     n += std::snprintf(text + n, sizeof text - static_cast<size_t>(n),
                        "; this GPU's roofline is not known: no shares of it");
@@ -127,12 +126,12 @@ std::string Profiler::report_program(int program, int slowest) const {
   for (const auto& [name, row] : templates) rows.push_back(row);
   const double all = std::accumulate(seconds.begin(), seconds.end(), 0.0);
   char head[256];
-  std::snprintf(head, sizeof head, "profile of %s: %lld runs, %.3f ms each\n", p.name,
-                static_cast<long long>(runs), 1e3 * all / static_cast<double>(runs));
+  std::snprintf(head, sizeof head, "profile of %s: %lld runs, %.3f ms each\n", p.name, static_cast<long long>(runs),
+                1e3 * all / static_cast<double>(runs));
   const Table table(is_gpu(plan_), roofline_, runs);
   const std::string bound = is_gpu(plan_) ? show_roofline(rows, roofline_) : "";
-  return head + bound + table.columns() + "template\n" + table.rows(rows, rows.size()) + table.columns() +
-         "step\n" + table.rows(steps, static_cast<size_t>(slowest));
+  return head + bound + table.columns() + "template\n" + table.rows(rows, rows.size()) + table.columns() + "step\n" +
+         table.rows(steps, static_cast<size_t>(slowest));
 }
 
 }  // namespace moproc

@@ -8,11 +8,11 @@
 
 #include "comm/world.h"
 #include "core/error.h"
-#include "session/init.h"
 #include "core/layout.h"
 #include "cpu/cores.h"
 #include "cpu/device.h"
 #include "cuda/device.h"
+#include "session/init.h"
 
 namespace moproc {
 namespace {
@@ -27,20 +27,20 @@ bool is_named(std::string_view full, std::string_view program, std::string_view 
 }
 
 /// What its tensors are named after: programs for several ranks have their number behind the name.
-std::string prefix_of(const ProgramInfo& p) { return p.ranks > 1 ? std::string(p.name) + "@" + std::to_string(p.ranks) : p.name; }
+std::string prefix_of(const ProgramInfo& p) {
+  return p.ranks > 1 ? std::string(p.name) + "@" + std::to_string(p.ranks) : p.name;
+}
 
-int find_named(const Plan& plan, const ProgramInfo& program, const Span<int32_t>& list,
-               std::string_view name) {
+int find_named(const Plan& plan, const ProgramInfo& program, const Span<int32_t>& list, std::string_view name) {
   const std::string prefix = prefix_of(program);
   for (const int32_t t : list)
     if (is_named(plan.tensors[t].name, prefix, name)) return t;
   return -1;
 }
 
-[[noreturn]] void no_such(const Plan& plan, const ProgramInfo& program, const Span<int32_t>& list,
-                          const char* what, std::string_view name) {
-  std::string text =
-      std::string("program ") + program.name + " has no " + what + " " + std::string(name) + "; it has";
+[[noreturn]] void no_such(const Plan& plan, const ProgramInfo& program, const Span<int32_t>& list, const char* what,
+                          std::string_view name) {
+  std::string text = std::string("program ") + program.name + " has no " + what + " " + std::string(name) + "; it has";
   for (const int32_t t : list) text += std::string(" ") + plan.tensors[t].name;
   throw InputError(text);
 }
@@ -48,19 +48,15 @@ int find_named(const Plan& plan, const ProgramInfo& program, const Span<int32_t>
 /// The plan itself, or InputError: checked before any memory is asked for.
 const Plan& checked(const Plan& plan) {
   if (plan.version != 1)
-    throw InputError("the artefact's plan has version " + std::to_string(plan.version) +
-                     ", this runtime reads 1");
+    throw InputError("the artefact's plan has version " + std::to_string(plan.version) + ", this runtime reads 1");
   const std::string_view device = plan.device;
   if (device != "cpu" && device != "cuda")
-    throw InputError(std::string("the artefact is compiled for ") + plan.device +
-                     ", this runtime runs cpu and cuda");
+    throw InputError(std::string("the artefact is compiled for ") + plan.device + ", this runtime runs cpu and cuda");
   return plan;
 }
 
-std::unique_ptr<Device> make_device(const Plan& plan, const SessionOptions& o, Pool& pool,
-                                    StepTimes* times) {
-  if (std::string_view(plan.device) == "cpu")
-    return std::make_unique<CpuDevice>(plan, pool, times, o.check, o.world);
+std::unique_ptr<Device> make_device(const Plan& plan, const SessionOptions& o, Pool& pool, StepTimes* times) {
+  if (std::string_view(plan.device) == "cpu") return std::make_unique<CpuDevice>(plan, pool, times, o.check, o.world);
   return std::make_unique<cuda::CudaDevice>(plan, o.gpu, times, o.check, o.world, o.deterministic);
 }
 
@@ -95,8 +91,8 @@ int Session::program(std::string_view name) const {
   for (const ProgramInfo& p : plan_.programs)
     if (name == p.name) held += (held.empty() ? "" : ",") + std::to_string(p.ranks);
   if (!held.empty())
-    throw InputError(std::string(plan_.name) + " holds programs for " + held + " ranks, this run has " + std::to_string(ranks()) +
-                     "; compile it with --ranks " + held + "," + std::to_string(ranks()));
+    throw InputError(std::string(plan_.name) + " holds programs for " + held + " ranks, this run has " +
+                     std::to_string(ranks()) + "; compile it with --ranks " + held + "," + std::to_string(ranks()));
   std::string text = std::string(plan_.name) + " has no program " + std::string(name) + "; it has";
   for (const ProgramInfo& p : plan_.programs) text += " " + prefix_of(p);
   throw InputError(text);
@@ -146,8 +142,8 @@ std::byte* Session::data(int tensor) const {
 void Session::require_size(int tensor, size_t bytes) const {
   const TensorInfo& t = info(tensor);
   if (static_cast<int64_t>(bytes) != t.bytes)
-    throw InputError(std::string(t.name) + ": " + show_type(t) + " has " + std::to_string(t.bytes) +
-                     " bytes, not " + std::to_string(bytes));
+    throw InputError(std::string(t.name) + ": " + show_type(t) + " has " + std::to_string(t.bytes) + " bytes, not " +
+                     std::to_string(bytes));
 }
 
 void Session::set(int tensor, std::span<const std::byte> logical) {

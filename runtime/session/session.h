@@ -14,8 +14,8 @@
 
 #include "core/device.h"
 #include "core/plan.h"
-#include "session/profiler.h"
 #include "cpu/pool.h"
+#include "session/profiler.h"
 
 namespace moproc::comm {
 class World;
@@ -24,10 +24,10 @@ class World;
 namespace moproc {
 
 struct SessionOptions {
-  int threads = 0;       // 0: usable_cores()
-  bool profile = false;  // time every step, see Session::profiler()
-  bool check = false;    // stop at the first NaN or infinity a step writes
-  int gpu = 0;           // which of the GPUs that the driver shows (CUDA_VISIBLE_DEVICES)
+  int threads = 0;               // 0: usable_cores()
+  bool profile = false;          // time every step, see Session::profiler()
+  bool check = false;            // stop at the first NaN or infinity a step writes
+  int gpu = 0;                   // which of the GPUs that the driver shows (CUDA_VISIBLE_DEVICES)
   bool deterministic = false;    // several GPUs: sums over ranks have the order that they have on the CPU
   comm::World* world = nullptr;  // the ranks that share the batch; null: this process has all of it
 };
@@ -88,8 +88,8 @@ class Session {
   /// Fills all state from the seed: random values depend on it and the tensor's name only; momenta and the
   /// like are constants. Bits do not depend on the number of threads.
   void init_state(uint64_t seed);
-  /// The states that a step leaves right on rank 0 alone become so on all: before anything but a step reads them. Called by
-  /// all ranks.
+  /// The states that a step leaves right on rank 0 alone become so on all: before anything but a step reads them.
+  /// Called by all ranks.
   void share_first_rank();
   /// Derived state no longer fits the rest: the next run (or refresh()) rebuilds it first.
   void mark_stale() { stale_ = true; }

@@ -15,7 +15,8 @@ data::Dataset read_annotation(const std::string& path, const std::string& folder
     throw InputError(path + ": is no annotation: it needs the lists \"images\" and \"labels\"");
   const Json::Array &names = *images->array(), &classes = *labels->array();
   if (names.size() != classes.size())
-    throw InputError(path + ": " + std::to_string(names.size()) + " images, but " + std::to_string(classes.size()) + " labels");
+    throw InputError(path + ": " + std::to_string(names.size()) + " images, but " + std::to_string(classes.size()) +
+                     " labels");
   data::Dataset out(folder, num_class);
   size_t missing = 0;
   std::string first;
@@ -24,14 +25,15 @@ data::Dataset read_annotation(const std::string& path, const std::string& folder
     int64_t label = 0;
     if (!names[i].string()) throw InputError(where + ": the image is no text");
     if (!classes[i].integer(label) || label < 0 || label >= num_class)
-      throw InputError(where + " (" + *names[i].string() + "): the label is not in 0.." + std::to_string(num_class - 1));
+      throw InputError(where + " (" + *names[i].string() + "): the label is not in 0.." +
+                       std::to_string(num_class - 1));
     out.add(*names[i].string(), label);
     if (out.files().exists(out.name(i))) continue;
     if (missing++ == 0) first = *names[i].string();
   }
   if (missing > 0)
-    throw InputError(path + ": " + std::to_string(missing) + " of " + std::to_string(names.size()) + " images are not in " + folder +
-                     "; the first: " + first);
+    throw InputError(path + ": " + std::to_string(missing) + " of " + std::to_string(names.size()) +
+                     " images are not in " + folder + "; the first: " + first);
   return out;
 }
 

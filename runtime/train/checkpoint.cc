@@ -13,11 +13,11 @@
 #include "core/check.h"
 #include "core/error.h"
 #include "core/layout.h"
+#include "core/meta.h"
 #include "formats/checkpoint_file.h"
 #include "formats/published.h"
 #include "formats/published_names.h"
 #include "formats/torch_writer.h"
-#include "core/meta.h"
 
 namespace moproc::train {
 
@@ -97,8 +97,7 @@ T number(const Checkpoint& c, const char* key) {
 }
 
 bool fits(const Tensor& t, const TensorInfo& want) {
-  return t.dtype == want.dtype &&
-         std::equal(t.shape.begin(), t.shape.end(), want.shape, want.shape + want.rank);
+  return t.dtype == want.dtype && std::equal(t.shape.begin(), t.shape.end(), want.shape, want.shape + want.rank);
 }
 
 std::vector<int> saved_tensors(const Plan& plan) {
@@ -137,16 +136,15 @@ std::vector<Match> match_tensors(const Checkpoint& c, const Session& session, co
       continue;
     }
     if (!fits(*found->second, want))
-      throw InputError(c.path + ": tensor " + want.name + " is " + show_type(*found->second) +
-                       ", the artefact needs " + show_type(want));
+      throw InputError(c.path + ": tensor " + want.name + " is " + show_type(*found->second) + ", the artefact needs " +
+                       show_type(want));
     matches.push_back({t, found->second});
     have.erase(found);
   }
   if (!have.empty()) throw InputError(c.path + ": the artefact has no tensor " + shown(have.begin()->first));
   const auto say = [&](int n, const char* what) {
     if (n > 0)
-      notes.push_back(c.path + " has no " + what + " for " + std::to_string(n) +
-                      " tensors: they begin with zero");
+      notes.push_back(c.path + " has no " + what + " for " + std::to_string(n) + " tensors: they begin with zero");
   };
   say(momenta, "momentum");
   say(counters, "BatchNorm counter");
@@ -171,8 +169,7 @@ void read_foreign(const Checkpoint& c, CheckpointInfo& info) {
   info.of_run = false;
   info.knows_epoch = c.metadata.count("epoch") > 0;
   if (info.knows_epoch) info.at.epoch = number<int>(c, "epoch");
-  info.notes.push_back(c.path + " is a " + show_kind(c.kind) +
-                       " that does not know its seed, data and batch" +
+  info.notes.push_back(c.path + " is a " + show_kind(c.kind) + " that does not know its seed, data and batch" +
                        (info.knows_epoch ? "" : ", nor its epoch"));
   for (const std::string& what : c.left_out) info.notes.push_back(c.path + ": not read: " + what);
 }
@@ -228,7 +225,8 @@ std::vector<FoundCheckpoint> checkpoints_in(const std::string& folder) {
   std::vector<std::pair<Rank, std::string>> found;
   std::error_code error;
   for (const auto& entry : std::filesystem::directory_iterator(folder, error))
-    if (const std::optional<Rank> rank = rank_of(entry.path().filename().string())) found.emplace_back(*rank, entry.path().string());
+    if (const std::optional<Rank> rank = rank_of(entry.path().filename().string()))
+      found.emplace_back(*rank, entry.path().string());
   std::sort(found.rbegin(), found.rend());
   std::vector<FoundCheckpoint> checkpoints;
   for (auto& [rank, path] : found) checkpoints.push_back({std::move(path), std::get<1>(rank)});
@@ -274,7 +272,8 @@ std::string first_nonfinite(const Snapshot& s) {
 void write_snapshot(const Snapshot& s, const std::string& path) {
   if (s.published) return write_published(s, path);
   std::vector<NamedTensor> tensors;
-  for (size_t i = 0; i < s.tensors.size(); ++i) tensors.push_back({s.plan->tensors[s.tensors[i]].name, tensor_of(s, i)});
+  for (size_t i = 0; i < s.tensors.size(); ++i)
+    tensors.push_back({s.plan->tensors[s.tensors[i]].name, tensor_of(s, i)});
   write_safetensors(path, tensors, s.metadata);
 }
 

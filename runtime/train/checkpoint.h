@@ -7,10 +7,10 @@
 #include <string>
 #include <vector>
 
-#include "session/session.h"
-#include "formats/safetensors.h"
-#include "train/meters.h"
 #include "command/options.h"
+#include "formats/safetensors.h"
+#include "session/session.h"
+#include "train/meters.h"
 
 namespace moproc::train {
 
@@ -37,8 +37,7 @@ struct CheckpointInfo {
 
 /// "checkpoint_0003.safetensors" after epoch 3, "checkpoint_0003_000120.safetensors" after 120 steps of it;
 /// `format` is what follows the dot: safetensors or pth.tar.
-std::string checkpoint_name(int epoch, std::optional<int64_t> step,
-                            const std::string& format = "safetensors");
+std::string checkpoint_name(int epoch, std::optional<int64_t> step, const std::string& format = "safetensors");
 
 struct FoundCheckpoint {
   std::string path;
@@ -49,23 +48,26 @@ struct FoundCheckpoint {
 std::vector<FoundCheckpoint> checkpoints_in(const std::string& folder);
 /// Path of the newest checkpoint of a folder, "" when there is none.
 std::string newest_checkpoint(const std::string& folder);
-/// The same of those that are whole: each is read and its digest compared until one fits. `notes` says what was passed over.
+/// The same of those that are whole: each is read and its digest compared until one fits. `notes` says what was passed
+/// over.
 std::string newest_whole_checkpoint(const std::string& folder, std::vector<std::string>& notes);
 
-/// All state that a checkpoint holds, at one moment, in host memory and logical order: what is written while the run goes on.
+/// All state that a checkpoint holds, at one moment, in host memory and logical order: what is written while the run
+/// goes on.
 struct Snapshot {
   const Plan* plan = nullptr;
   formats::Metadata metadata;
-  std::vector<int> tensors;                  // of the plan
+  std::vector<int> tensors;  // of the plan
   std::vector<std::vector<std::byte>> bytes;
-  bool published = false;                    // to be written in PyTorch's format
+  bool published = false;  // to be written in PyTorch's format
 };
 
 /// Copies the state into `to`, whose memory is used again.
 void take_snapshot(const Session& session, const CheckpointInfo& info, const Options& options, Snapshot& to);
 /// "queue holds a NaN or infinity" of the first tensor that does; "" when all is finite.
 std::string first_nonfinite(const Snapshot& s);
-/// Writes it; safe against full disks and crashes: the file is complete or not there. Throws InputError naming the file.
+/// Writes it; safe against full disks and crashes: the file is complete or not there. Throws InputError naming the
+/// file.
 void write_snapshot(const Snapshot& s, const std::string& path);
 
 /// Writes all state of a session under the plan's names and shapes, in the format of options.checkpoint_format. Throws

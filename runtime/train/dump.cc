@@ -14,9 +14,8 @@ using namespace formats;
 
 void require_kept_values(const Plan& plan) {
   if (meta(plan, "keep_values") == "1") return;
-  throw InputError(
-      std::string("--dump-step: ") + plan.name +
-      " stores only the values that its kernels need; compile one that stores all with --keep-values");
+  throw InputError(std::string("--dump-step: ") + plan.name +
+                   " stores only the values that its kernels need; compile one that stores all with --keep-values");
 }
 
 std::string step_file(int64_t step) {

@@ -1,5 +1,5 @@
-// The loader leaves out what it cannot read and keeps batches where they are in the list, so batch i is always the images
-// [i * batch, (i + 1) * batch).
+// The loader leaves out what it cannot read and keeps batches where they are in the list, so batch i is always the
+// images [i * batch, (i + 1) * batch).
 #include "train/embed.h"
 
 #include <algorithm>

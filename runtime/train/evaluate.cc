@@ -15,8 +15,8 @@
 #include "comm/world.h"
 #include "core/error.h"
 #include "core/layout.h"
-#include "data/loader.h"
 #include "core/meta.h"
+#include "data/loader.h"
 
 namespace moproc::train {
 namespace {
@@ -53,8 +53,7 @@ class Program {
     for (int64_t i = 0; i < batch(); ++i) target[i] = i < count ? targets[static_cast<size_t>(i)] : 0;
     if (weight_ >= 0) {
       const auto weight = s_.view<float>(weight_);
-      for (size_t i = 0; i < weight.size(); ++i)
-        weight[i] = static_cast<int64_t>(i) < count ? 1.0f : 0.0f;
+      for (size_t i = 0; i < weight.size(); ++i) weight[i] = static_cast<int64_t>(i) < count ? 1.0f : 0.0f;
     }
     if (count_ >= 0) set_count(count);
     s_.start(program_);
@@ -105,8 +104,7 @@ class Program {
       case DType::i64:
         for (const int64_t v : s_.view<int64_t>(output)) sum += static_cast<double>(v);
         break;
-      default:
-        throw InputError(std::string("program evaluate: ") + show_type(s_.info(output)) + " is no count");
+      default: throw InputError(std::string("program evaluate: ") + show_type(s_.info(output)) + " is no count");
     }
     return std::llround(sum);
   }
@@ -189,7 +187,8 @@ std::optional<EvaluateResult> evaluate(Session& session, const data::Dataset& li
   }
   while (!program.idle()) program.finish(result);
   result.broken = static_cast<int64_t>(loader.broken_count());
-  if (session.world()) add_ranks(*session.world(), static_cast<size_t>(meta_number(session.plan(), "num_class")), result);
+  if (session.world())
+    add_ranks(*session.world(), static_cast<size_t>(meta_number(session.plan(), "num_class")), result);
   result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return result;
 }
@@ -206,7 +205,8 @@ EvaluateResult evaluate_features(Session& session, const data::Dataset& list, co
   };
   for (size_t i = 0; i < list.size(); ++i) {
     if (std::binary_search(features.broken.begin(), features.broken.end(), static_cast<int64_t>(i))) continue;
-    std::copy_n(features.row(static_cast<int64_t>(i)), features.width, rows.begin() + static_cast<std::ptrdiff_t>(targets.size()) * features.width);
+    std::copy_n(features.row(static_cast<int64_t>(i)), features.width,
+                rows.begin() + static_cast<std::ptrdiff_t>(targets.size()) * features.width);
     targets.push_back(list.label(i));
     ++result.images;
     if (static_cast<int64_t>(targets.size()) == program.batch()) flush();

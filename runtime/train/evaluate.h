@@ -6,8 +6,8 @@
 #include <optional>
 #include <vector>
 
-#include "session/session.h"
 #include "data/dataset.h"
+#include "session/session.h"
 #include "train/features.h"
 
 namespace moproc::train {
@@ -18,12 +18,8 @@ struct EvaluateResult {
   int64_t correct1 = 0, correct5 = 0;
   std::vector<int64_t> of_class, of_class1, of_class5;  // images of each class, and those right; empty without logits
   double seconds = 0;
-  double top1() const {
-    return images ? 100.0 * static_cast<double>(correct1) / static_cast<double>(images) : 0;
-  }
-  double top5() const {
-    return images ? 100.0 * static_cast<double>(correct5) / static_cast<double>(images) : 0;
-  }
+  double top1() const { return images ? 100.0 * static_cast<double>(correct1) / static_cast<double>(images) : 0; }
+  double top5() const { return images ? 100.0 * static_cast<double>(correct5) / static_cast<double>(images) : 0; }
   /// Means over the classes that have images (WebVision 2.0 ranks by the second); nothing without logits.
   std::optional<double> balanced1() const { return balanced(of_class1); }
   std::optional<double> balanced5() const { return balanced(of_class5); }

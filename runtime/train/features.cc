@@ -9,8 +9,8 @@
 
 #include "core/error.h"
 #include "core/json.h"
-#include "formats/mapped_file.h"
 #include "formats/checkpoint_file.h"
+#include "formats/mapped_file.h"
 #include "formats/output_file.h"
 #include "formats/sha256.h"
 #include "train/embed.h"
@@ -52,8 +52,9 @@ class Meter {
   void show(int64_t done) {
     const double now = std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
     const double speed = static_cast<double>(done - first_) / now;
-    const std::string text = format("%lld/%lld  %.1f images/s  %s left", static_cast<long long>(done), static_cast<long long>(total_),
-                                    speed, show_time(static_cast<double>(total_ - done) / speed).c_str());
+    const std::string text =
+        format("%lld/%lld  %.1f images/s  %s left", static_cast<long long>(done), static_cast<long long>(total_), speed,
+               show_time(static_cast<double>(total_ - done) / speed).c_str());
     console_.status("features", static_cast<double>(done) / static_cast<double>(total_), text);
     if (console_.terminal() || now - spoken_ < kSpeakEvery) return;
     spoken_ = now;
@@ -70,7 +71,8 @@ class Meter {
 }  // namespace
 
 std::optional<Features> compute_features(Session& session, const data::Dataset& list, const std::string& network,
-                                         const std::string& file, int workers, Console& console, const Interrupt& interrupt) {
+                                         const std::string& file, int workers, Console& console,
+                                         const Interrupt& interrupt) {
   Features f;
   f.width = embed_features(session);
   if (f.width == 0) throw InputError("this artefact's program embed has no features; compile one with --task embed");
@@ -85,8 +87,9 @@ std::optional<Features> compute_features(Session& session, const data::Dataset& 
                                    .add("features", f.width)
                                    .text();
   int64_t done = take_up(file, settings, images, batch, f);
-  if (done > 0) console.line(format("%s: features of %lld of %lld images are there", file.c_str(), static_cast<long long>(done),
-                                    static_cast<long long>(images)));
+  if (done > 0)
+    console.line(format("%s: features of %lld of %lld images are there", file.c_str(), static_cast<long long>(done),
+                        static_cast<long long>(images)));
   if (done < images) {
     OutputFile out(file, done == 0 ? OutputFile::Open::truncate : OutputFile::Open::append);
     if (done == 0) out.write(settings + "\n");
@@ -96,7 +99,8 @@ std::optional<Features> compute_features(Session& session, const data::Dataset& 
     o.first = done;
     embed(session, list, o, [&](const Embedded& e) {
       for (int64_t i = 0; i < e.count; ++i)
-        std::memcpy(f.rows.data() + e.sample[i] * f.width, e.feature + i * f.width, static_cast<size_t>(f.width) * sizeof(float));
+        std::memcpy(f.rows.data() + e.sample[i] * f.width, e.feature + i * f.width,
+                    static_cast<size_t>(f.width) * sizeof(float));
       const std::span<const float> rows(f.row(e.first), static_cast<size_t>((e.end - e.first) * f.width));
       out.write(std::as_bytes(rows));
       meter.show(done = e.end);
@@ -104,8 +108,8 @@ std::optional<Features> compute_features(Session& session, const data::Dataset& 
     });
     out.sync_and_close();
     if (done < images) {
-      console.line(format("stopped by signal %d after %lld of %lld images; the same command goes on from there", interrupt.signal(),
-                          static_cast<long long>(done), static_cast<long long>(images)));
+      console.line(format("stopped by signal %d after %lld of %lld images; the same command goes on from there",
+                          interrupt.signal(), static_cast<long long>(done), static_cast<long long>(images)));
       return std::nullopt;
     }
   }

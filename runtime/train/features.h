@@ -1,4 +1,5 @@
-// Features of a list of images in memory, and in a file while they are computed, so that a run that was stopped goes on.
+// Features of a list of images in memory, and in a file while they are computed, so that a run that was stopped goes
+// on.
 #pragma once
 
 #include <cstdint>
@@ -6,9 +7,9 @@
 #include <string>
 #include <vector>
 
-#include "session/session.h"
 #include "data/dataset.h"
 #include "log/console.h"
+#include "session/session.h"
 #include "train/interrupt.h"
 
 namespace moproc::train {
@@ -21,12 +22,13 @@ struct Features {
   const float* row(int64_t image) const { return rows.data() + image * width; }
 };
 
-/// What the session's program `embed` makes of the list, under the test transform. `file` holds a line of settings (`network`, the
-/// digest of the checkpoint, among them), then the rows; it grows by whole batches, and one of the same settings is gone on with.
-/// Shows progress. Returns nothing when a signal ended it. Throws InputError: no feature in the program, a file of other
-/// settings; DatasetError.
+/// What the session's program `embed` makes of the list, under the test transform. `file` holds a line of settings
+/// (`network`, the digest of the checkpoint, among them), then the rows; it grows by whole batches, and one of the same
+/// settings is gone on with. Shows progress. Returns nothing when a signal ended it. Throws InputError: no feature in
+/// the program, a file of other settings; DatasetError.
 std::optional<Features> compute_features(Session& session, const data::Dataset& list, const std::string& network,
-                                         const std::string& file, int workers, Console& console, const Interrupt& interrupt);
+                                         const std::string& file, int workers, Console& console,
+                                         const Interrupt& interrupt);
 
 /// SHA-256 of all state that features depend on: what no step of retraining changes.
 std::string trunk_digest(const Session& session);

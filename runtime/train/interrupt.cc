@@ -43,7 +43,7 @@ void on_signal(int number) {
 
 Interrupt::Interrupt() {
   first = 0;
-  struct sigaction action {};
+  struct sigaction action{};
   action.sa_handler = on_signal;
   action.sa_flags = SA_RESTART;
   sigemptyset(&action.sa_mask);

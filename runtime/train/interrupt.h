@@ -1,5 +1,5 @@
-// SIGINT, SIGTERM and SIGUSR1 (what Slurm sends before a job's time is up) as a wish to stop soon. The flag behind it is global: a signal handler has no other way
-// to say anything.
+// SIGINT, SIGTERM and SIGUSR1 (what Slurm sends before a job's time is up) as a wish to stop soon. The flag behind it
+// is global: a signal handler has no other way to say anything.
 #pragma once
 
 namespace moproc::train {

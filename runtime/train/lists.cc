@@ -9,12 +9,12 @@
 #include <unordered_map>
 
 #include "core/error.h"
+#include "core/meta.h"
 #include "data/sampler.h"
 #include "data/subset.h"
 #include "formats/output_file.h"
 #include "formats/sha256.h"
 #include "train/annotation.h"
-#include "core/meta.h"
 #include "train/truth.h"
 
 namespace moproc::train {
@@ -55,9 +55,10 @@ std::vector<float> read_weights(const std::string& path, const data::Dataset& tr
   return weights;
 }
 
-/// What ranks of the published code do: rank g draws a subset of its own, and of it visits every `groups`th place of an order
-/// that all share.
-void released_subsets(Lists& lists, const data::Dataset& all, double share, uint64_t seed, uint32_t groups, uint64_t batch) {
+/// What ranks of the published code do: rank g draws a subset of its own, and of it visits every `groups`th place of an
+/// order that all share.
+void released_subsets(Lists& lists, const data::Dataset& all, double share, uint64_t seed, uint32_t groups,
+                      uint64_t batch) {
   lists.train.emplace(all.folder(), all.num_classes());
   uint64_t n = 0;
   for (uint32_t g = 0; g < groups; ++g) {
@@ -88,11 +89,11 @@ Lists finetuning(const Plan& plan, const Options& o, uint64_t seed, Console& con
   const auto groups = static_cast<uint32_t>(meta_number(plan, "groups"));
   if (o.compat_released && o.list.empty()) {
     released_subsets(lists, all, o.low_resource, seed, groups, static_cast<uint64_t>(meta_number(plan, "batch")));
-    console.line(format("note: --compat released: each of %u groups draws %zu of %zu training images of its own", groups,
-                        lists.train->size() / groups, all.size()));
+    console.line(format("note: --compat released: each of %u groups draws %zu of %zu training images of its own",
+                        groups, lists.train->size() / groups, all.size()));
   } else {
-    lists.train.emplace(data::part_of(all, o.list.empty() ? data::draw_subset(all, o.low_resource, seed)
-                                                          : data::read_subset(all, o.list)));
+    lists.train.emplace(data::part_of(
+        all, o.list.empty() ? data::draw_subset(all, o.low_resource, seed) : data::read_subset(all, o.list)));
   }
   console.line(format("%zu of %zu training images, digest of the list %016llx", lists.train->size(), all.size(),
                       static_cast<unsigned long long>(lists.train->digest())));

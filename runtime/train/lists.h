@@ -7,10 +7,10 @@
 #include <string>
 #include <vector>
 
+#include "command/options.h"
 #include "core/plan.h"
 #include "data/dataset.h"
 #include "log/console.h"
-#include "command/options.h"
 
 namespace moproc::train {
 

@@ -34,8 +34,7 @@ struct Meters {
   double not_finite = 0;                           // steps without effect
   // Samples of the clean phase whose true class is known: label right, wrong, or the image of no class at
   // all.
-  double right = 0, right_kept = 0, wrong = 0, wrong_corrected = 0, wrong_dropped = 0, out = 0,
-         out_dropped = 0;
+  double right = 0, right_kept = 0, wrong = 0, wrong_corrected = 0, wrong_dropped = 0, out = 0, out_dropped = 0;
 
   /// Adds a step's results; `given` are the labels as listed. A step that is not finite is only counted.
   void add(const StepResult& r, const int64_t* given);

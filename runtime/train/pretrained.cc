@@ -32,22 +32,26 @@ std::vector<std::string> load_pretrained(const std::string& path, Session& sessi
     if (!from)
       throw InputError(path + ": tensor " + want.name + " is missing" +
                        (classifier ? " (--init-classifier reset begins with another one)" : ""));
-    if (from->dtype != want.dtype || !std::equal(from->shape.begin(), from->shape.end(), want.shape, want.shape + want.rank))
-      throw InputError(path + ": tensor " + want.name + " is " + show_type(*from) + ", the artefact needs " + show_type(want) +
-                       (classifier ? " (--init-classifier reset begins with another one)" : ""));
+    if (from->dtype != want.dtype ||
+        !std::equal(from->shape.begin(), from->shape.end(), want.shape, want.shape + want.rank))
+      throw InputError(path + ": tensor " + want.name + " is " + show_type(*from) + ", the artefact needs " +
+                       show_type(want) + (classifier ? " (--init-classifier reset begins with another one)" : ""));
     found.emplace_back(s.tensor, from);
   }
   std::vector<std::byte> buffer;
   for (const auto& [tensor, from] : found) session.set(tensor, row_major_bytes(*from, buffer));
   std::vector<std::string> notes;
-  if (counters > 0) notes.push_back(path + " has no BatchNorm counter for " + std::to_string(counters) + " tensors: they begin with zero");
+  if (counters > 0)
+    notes.push_back(path + " has no BatchNorm counter for " + std::to_string(counters) +
+                    " tensors: they begin with zero");
   return notes;
 }
 
 std::optional<uint64_t> seed_of_run(const std::string& path, const std::string& verb) {
   const Checkpoint c = open_checkpoint(path);
   const auto found = c.metadata.find("verb"), seed = c.metadata.find("seed");
-  if (!c.of_run() || found == c.metadata.end() || found->second != verb || seed == c.metadata.end()) return std::nullopt;
+  if (!c.of_run() || found == c.metadata.end() || found->second != verb || seed == c.metadata.end())
+    return std::nullopt;
   return std::strtoull(seed->second.c_str(), nullptr, 10);  // load_checkpoint says what is wrong with it
 }
 

@@ -11,8 +11,9 @@
 namespace moproc::train {
 
 /// Sets trunk and classifier of a session (torchvision's names) from a checkpoint of MoPro (its query encoder), of a
-/// classifier, or of PyTorch. Momenta, and with `keep_classifier` false the classifier, stay as they are. Returns what the
-/// user should know. Throws InputError naming the first tensor that is missing or of another shape, with both shapes.
+/// classifier, or of PyTorch. Momenta, and with `keep_classifier` false the classifier, stay as they are. Returns what
+/// the user should know. Throws InputError naming the first tensor that is missing or of another shape, with both
+/// shapes.
 std::vector<std::string> load_pretrained(const std::string& path, Session& session, bool keep_classifier);
 
 /// The seed of the run that wrote the file; nothing when that was no run of `verb` (name_of).

@@ -44,12 +44,7 @@ double since(std::chrono::steady_clock::time_point start) {
 }  // namespace
 
 Report::Report(Console& console, RunLog& log, int print_freq, int64_t batch, int epochs, bool every_step)
-    : console_(console),
-      log_(log),
-      print_freq_(print_freq),
-      batch_(batch),
-      epochs_(epochs),
-      every_step_(every_step) {
+    : console_(console), log_(log), print_freq_(print_freq), batch_(batch), epochs_(epochs), every_step_(every_step) {
   restart_clock();
 }
 
@@ -71,9 +66,14 @@ void Report::start(const Session& session, const Options& o, const RunFacts& fac
   record.add("lr", o.hyper.lr).add("schedule", o.cosine ? "cosine" : schedule.c_str()).add("decay_rate", o.decay_rate);
   record.add("momentum", o.hyper.momentum).add("weight_decay", o.hyper.weight_decay);
   if (!session.has_program("train"))
-    record.add("moco_m", o.hyper.moco_m).add("proto_m", o.hyper.proto_m).add("temperature", o.hyper.temperature)
-        .add("w_inst", o.hyper.w_inst).add("w_proto", o.hyper.w_proto).add("start_clean_epoch", int64_t{o.start_clean_epoch})
-        .add("pseudo_th", o.hyper.pseudo_th).add("alpha", o.hyper.alpha);
+    record.add("moco_m", o.hyper.moco_m)
+        .add("proto_m", o.hyper.proto_m)
+        .add("temperature", o.hyper.temperature)
+        .add("w_inst", o.hyper.w_inst)
+        .add("w_proto", o.hyper.w_proto)
+        .add("start_clean_epoch", int64_t{o.start_clean_epoch})
+        .add("pseudo_th", o.hyper.pseudo_th)
+        .add("alpha", o.hyper.alpha);
   record.add("device", session.device().name()).add("workers", int64_t{o.workers});
   record.add("plan", plan.name).add("plan_digest", plan.digest).add("started", started).add("host", host);
   log_.line(record);
@@ -93,19 +93,17 @@ void Report::step(const StepView& v) {
   const double all = since(epoch_start_);
   const double rate = all > 0 ? static_cast<double>(steps_since_start_) / all : 0;
   if (every_step_ || (v.at.step - 1) % print_freq_ == 0 || v.at.step == v.batches) {
-    print_step(v, seconds,
-               static_cast<double>(batch_ * steps_since_print_) / std::max(1e-9, since(last_print_)));
+    print_step(v, seconds, static_cast<double>(batch_ * steps_since_print_) / std::max(1e-9, since(last_print_)));
     last_print_ = Clock::now();
     steps_since_print_ = 0;
     waited_at_print_ = v.waited;
   }
   const Meters& m = v.at.meters;
-  console_.status(
-      format("epoch %d/%d %s %lld/%lld", v.at.epoch, epochs_, phase_name(v.phase),
-             static_cast<long long>(v.at.step), static_cast<long long>(v.batches)),
-      static_cast<double>(v.at.step) / static_cast<double>(v.batches),
-      format("%.1f images/s  loss %.4f  acc %.1f %%  %s left", rate * static_cast<double>(batch_),
-             m.loss.mean(), m.acc_cls.mean(), show_time(rate > 0 ? v.steps_left / rate : 0).c_str()));
+  console_.status(format("epoch %d/%d %s %lld/%lld", v.at.epoch, epochs_, phase_name(v.phase),
+                         static_cast<long long>(v.at.step), static_cast<long long>(v.batches)),
+                  static_cast<double>(v.at.step) / static_cast<double>(v.batches),
+                  format("%.1f images/s  loss %.4f  acc %.1f %%  %s left", rate * static_cast<double>(batch_),
+                         m.loss.mean(), m.acc_cls.mean(), show_time(rate > 0 ? v.steps_left / rate : 0).c_str()));
 }
 
 void Report::print_step(const StepView& v, double seconds, double images_per_second) {
@@ -129,9 +127,8 @@ void Report::print_step(const StepView& v, double seconds, double images_per_sec
     text += format("  %.2f images/s  %.3f s  peak %s", images_per_second, seconds,
                    show_bytes(peak_resident_bytes()).c_str());
   } else {
-    text = format("Epoch: [%d][%5lld/%lld]  images/s %.1f  Data %.2f s", v.at.epoch,
-                  static_cast<long long>(v.at.step), static_cast<long long>(v.batches), images_per_second,
-                  waited);
+    text = format("Epoch: [%d][%5lld/%lld]  images/s %.1f  Data %.2f s", v.at.epoch, static_cast<long long>(v.at.step),
+                  static_cast<long long>(v.batches), images_per_second, waited);
     text += meter("Loss", m.loss, 4) + meter("Acc@Cls", m.acc_cls, 2) + meter("Acc@Inst", m.acc_inst, 2) +
             meter("Acc@Proto", m.acc_proto, 2);
   }
@@ -143,8 +140,7 @@ void Report::epoch(Phase phase, double lr, const Position& at, int64_t broken) {
   const double seconds = since(epoch_start_);
   log_.scalar("Train Acc", m.acc_cls.mean(), at.epoch);
   if (phase != Phase::train) log_.scalar("Instance Acc", m.acc_inst.mean(), at.epoch);
-  if (phase == Phase::proto || phase == Phase::clean)
-    log_.scalar("Prototype Acc", m.acc_proto.mean(), at.epoch);
+  if (phase == Phase::proto || phase == Phase::clean) log_.scalar("Prototype Acc", m.acc_proto.mean(), at.epoch);
   JsonLine record;
   record.add("event", "epoch").add("phase", phase_name(phase)).add("epoch", int64_t{at.epoch}).add("lr", lr);
   record.add("seconds", seconds).add("samples", at.samples).add("broken_files", broken);
@@ -166,8 +162,7 @@ void Report::noise(const Position& at, JsonLine& record) {
   const Meters& m = at.meters;
   if (m.samples == 0) return;
   console_.line(format("  noise: of %.0f labels %.0f corrected (%.1f %%), %.0f dropped (%.1f %%)", m.samples,
-                       m.corrected, percent(m.corrected, m.samples), m.dropped,
-                       percent(m.dropped, m.samples)));
+                       m.corrected, percent(m.corrected, m.samples), m.dropped, percent(m.dropped, m.samples)));
   if (m.right + m.wrong + m.out == 0) return;
   console_.line(
       format("  truth: of %.0f wrong labels %.1f %% corrected, %.1f %% dropped; of %.0f out-of-class images "
@@ -214,8 +209,8 @@ void Report::stopped(int signal, const Position& at, const std::string& saved) {
   record.add("event", "stopped").add("signal", name).add("epoch", int64_t{at.epoch}).add("step", at.step);
   log_.line(record);
   const std::string what = saved.empty() ? "nothing was saved" : saved + "; --resume auto continues there";
-  console_.line(format("stopped by %s at epoch %d, step %lld: %s", name, at.epoch,
-                       static_cast<long long>(at.step), what.c_str()));
+  console_.line(format("stopped by %s at epoch %d, step %lld: %s", name, at.epoch, static_cast<long long>(at.step),
+                       what.c_str()));
 }
 
 void Report::memory(const Session& session) {
@@ -225,20 +220,17 @@ void Report::memory(const Session& session) {
     work = std::max(work, p.work_bytes);
     bound = std::max(bound, p.live_bytes_max);
   }
-  const int64_t arenas =
-      plan.arena_bytes[0] + plan.arena_bytes[1] + plan.arena_bytes[2] + plan.arena_bytes[3];
+  const int64_t arenas = plan.arena_bytes[0] + plan.arena_bytes[1] + plan.arena_bytes[2] + plan.arena_bytes[3];
   const int64_t scratch = session.memory_bytes() - arenas;
   const int64_t peak = peak_resident_bytes();
-  console_.line(
-      format("memory of the plan: %s: state %s, gradients %s, work %s, inputs and outputs %s, %s %s",
-             show_bytes(session.memory_bytes()).c_str(), show_bytes(plan.arena_bytes[0]).c_str(),
-             show_bytes(plan.arena_bytes[1]).c_str(), show_bytes(plan.arena_bytes[2]).c_str(),
-             show_bytes(plan.arena_bytes[3]).c_str(), session.device().extra(), show_bytes(scratch).c_str()));
-  console_.line(
-      format("work: %s, lower bound %s (%.1f %% above); peak of the process %s", show_bytes(work).c_str(),
-             show_bytes(bound).c_str(),
-             bound > 0 ? percent(static_cast<double>(work - bound), static_cast<double>(bound)) : 0.0,
-             show_bytes(peak).c_str()));
+  console_.line(format("memory of the plan: %s: state %s, gradients %s, work %s, inputs and outputs %s, %s %s",
+                       show_bytes(session.memory_bytes()).c_str(), show_bytes(plan.arena_bytes[0]).c_str(),
+                       show_bytes(plan.arena_bytes[1]).c_str(), show_bytes(plan.arena_bytes[2]).c_str(),
+                       show_bytes(plan.arena_bytes[3]).c_str(), session.device().extra(), show_bytes(scratch).c_str()));
+  console_.line(format("work: %s, lower bound %s (%.1f %% above); peak of the process %s", show_bytes(work).c_str(),
+                       show_bytes(bound).c_str(),
+                       bound > 0 ? percent(static_cast<double>(work - bound), static_cast<double>(bound)) : 0.0,
+                       show_bytes(peak).c_str()));
   JsonLine record;
   record.add("event", "memory").add("plan_bytes", session.memory_bytes()).add("work_bytes", work);
   record.add("live_bytes_max", bound).add("peak_bytes", peak);
@@ -247,8 +239,8 @@ void Report::memory(const Session& session) {
     console_.line(
         format("%s: %s taken at the peak, the plan's %s included (the rest: code, graphs, driver); %s of "
                "%s free",
-               session.device().name().c_str(), show_bytes(use.taken).c_str(),
-               show_bytes(use.planned).c_str(), show_bytes(use.free).c_str(), show_bytes(use.total).c_str()));
+               session.device().name().c_str(), show_bytes(use.taken).c_str(), show_bytes(use.planned).c_str(),
+               show_bytes(use.free).c_str(), show_bytes(use.total).c_str()));
     record.add("device_taken_bytes", use.taken).add("device_bytes", use.total);
   }
   log_.line(record);

@@ -4,11 +4,11 @@
 #include <chrono>
 #include <cstdint>
 
+#include "log/console.h"
+#include "log/jsonl.h"
 #include "session/session.h"
 #include "train/checkpoint.h"
-#include "log/console.h"
 #include "train/evaluate.h"
-#include "log/jsonl.h"
 #include "train/schedule.h"
 
 namespace moproc::train {

@@ -13,7 +13,9 @@ namespace {
 
 constexpr double kFirstPause = 30, kLongestPause = 600;  // seconds
 
-double since(std::chrono::steady_clock::time_point t) { return std::chrono::duration<double>(std::chrono::steady_clock::now() - t).count(); }
+double since(std::chrono::steady_clock::time_point t) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - t).count();
+}
 
 }  // namespace
 
@@ -23,7 +25,8 @@ Saver::Saver(const Session& session, const Options& options, Console& console, R
   std::vector<std::filesystem::path> partial;
   for (const auto& entry : std::filesystem::directory_iterator(options.exp_dir, error)) {
     const std::string name = entry.path().filename().string();
-    if ((name.starts_with("checkpoint_") || name.starts_with("model_best.")) && name.ends_with(".tmp")) partial.push_back(entry.path());
+    if ((name.starts_with("checkpoint_") || name.starts_with("model_best.")) && name.ends_with(".tmp"))
+      partial.push_back(entry.path());
   }
   for (const auto& p : partial) std::filesystem::remove(p, error);
   thread_ = std::thread([this] { work(); });
@@ -97,7 +100,8 @@ void Saver::hear() {
   }
   pause_ = std::min(kLongestPause, std::max(kFirstPause, 2 * pause_));
   retry_ = Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(pause_));
-  console_.line(format("warning: no checkpoint: %s; the run goes on and tries again in %.0f s", failure_.c_str(), pause_));
+  console_.line(
+      format("warning: no checkpoint: %s; the run goes on and tries again in %.0f s", failure_.c_str(), pause_));
   JsonLine record;
   record.add("event", "checkpoint_failed").add("path", paths_.back()).add("reason", failure_);
   log_.line(record);
@@ -132,12 +136,13 @@ void Saver::write() {
   prune();
 }
 
-/// Removes what --keep and --keep-epochs no longer want, oldest first. A file that does not go is not worth a word: it is
-/// tried again after the next checkpoint.
+/// Removes what --keep and --keep-epochs no longer want, oldest first. A file that does not go is not worth a word: it
+/// is tried again after the next checkpoint.
 void Saver::prune() const {
   int within = 0, ends = 0;
   for (const FoundCheckpoint& c : checkpoints_in(options_.exp_dir)) {
-    const bool keep = c.ends_epoch ? options_.keep_epochs == 0 || ++ends <= options_.keep_epochs : ++within <= options_.keep;
+    const bool keep =
+        c.ends_epoch ? options_.keep_epochs == 0 || ++ends <= options_.keep_epochs : ++within <= options_.keep;
     std::error_code error;
     if (!keep && c.path != paths_.back()) std::filesystem::remove(c.path, error);
   }

@@ -1,5 +1,5 @@
-// Checkpoints in the background: the state is copied between two steps, then written while the run goes on. A write that
-// fails (a full disk) is announced and tried again; only at the end of the run is it an error.
+// Checkpoints in the background: the state is copied between two steps, then written while the run goes on. A write
+// that fails (a full disk) is announced and tried again; only at the end of the run is it an error.
 #pragma once
 
 #include <chrono>
@@ -11,15 +11,16 @@
 #include <thread>
 #include <vector>
 
-#include "session/session.h"
-#include "train/checkpoint.h"
+#include "command/options.h"
 #include "log/console.h"
 #include "log/jsonl.h"
-#include "command/options.h"
+#include "session/session.h"
+#include "train/checkpoint.h"
 
 namespace moproc::train {
 
-/// The state holds a NaN or infinity, or too many steps in a row came to nothing: going on is pointless. No file was replaced.
+/// The state holds a NaN or infinity, or too many steps in a row came to nothing: going on is pointless. No file was
+/// replaced.
 class Diverged : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
@@ -34,14 +35,17 @@ class Saver {
   Saver(const Saver&) = delete;
   Saver& operator=(const Saver&) = delete;
 
-  /// Whether a checkpoint within an epoch is due after `step` steps of it: by --save-every, or because the last one failed. By
-  /// time it is due only when no older one is being written, by steps always, so that the files' names do not depend on the disk.
+  /// Whether a checkpoint within an epoch is due after `step` steps of it: by --save-every, or because the last one
+  /// failed. By time it is due only when no older one is being written, by steps always, so that the files' names do
+  /// not depend on the disk.
   bool due(int64_t step);
   /// Whether --save-every, as a time, has passed.
   bool is_time() const;
-  /// Copies the state, waiting only for an older write, and has it written to all `paths` in order. The last is the checkpoint.
+  /// Copies the state, waiting only for an older write, and has it written to all `paths` in order. The last is the
+  /// checkpoint.
   void begin(std::vector<std::string> paths, const CheckpointInfo& info);
-  /// Waits for what is being written. Throws InputError when the last write failed, Diverged when the state was not finite.
+  /// Waits for what is being written. Throws InputError when the last write failed, Diverged when the state was not
+  /// finite.
   void finish();
   /// Path of the newest checkpoint that is complete, "" before there is one.
   const std::string& newest() const { return newest_; }
@@ -59,9 +63,9 @@ class Saver {
   RunLog& log_;
   Snapshot snapshot_;
   std::vector<std::string> paths_;
-  std::string newest_, failure_;        // failure_: of the last write, "" when it went well
-  Clock::time_point begun_, retry_;     // the last begin(); when to try again after a failure
-  double pause_ = 0;                    // seconds between tries
+  std::string newest_, failure_;     // failure_: of the last write, "" when it went well
+  Clock::time_point begun_, retry_;  // the last begin(); when to try again after a failure
+  double pause_ = 0;                 // seconds between tries
 
   std::mutex mutex_;  // guards the following
   std::condition_variable changed_;

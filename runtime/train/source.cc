@@ -10,16 +10,15 @@ namespace {
 
 class LoaderSource : public Source {
  public:
-  LoaderSource(const data::Dataset& dataset, const data::LoaderOptions& options)
-      : loader_(dataset, options) {}
+  LoaderSource(const data::Dataset& dataset, const data::LoaderOptions& options) : loader_(dataset, options) {}
 
   bool next(TrainBatch& batch) override {
     if (held_) loader_.release();
     const data::Batch* b = loader_.next();
     held_ = b != nullptr;
     if (!b) return false;
-    batch = {static_cast<int>(b->epoch), static_cast<int64_t>(b->index), b->img, b->img_aug, b->target,
-             b->sample, nullptr};
+    batch = {
+        static_cast<int>(b->epoch), static_cast<int64_t>(b->index), b->img, b->img_aug, b->target, b->sample, nullptr};
     return true;
   }
   int64_t batches_per_epoch() const override { return static_cast<int64_t>(loader_.batches_per_epoch()); }
@@ -40,8 +39,10 @@ class FeatureSource : public Source {
     target_.resize(batch);
     sample_.resize(batch);
     if (o.visits < batch)
-      throw data::DatasetError(dataset.folder() + ": " + std::to_string(o.visits) + " images are fewer than a batch of " + std::to_string(o.batch));
-    if (features.broken.size() == dataset.size()) throw data::DatasetError(dataset.folder() + ": none of the images can be read");
+      throw data::DatasetError(dataset.folder() + ": " + std::to_string(o.visits) +
+                               " images are fewer than a batch of " + std::to_string(o.batch));
+    if (features.broken.size() == dataset.size())
+      throw data::DatasetError(dataset.folder() + ": none of the images can be read");
   }
 
   bool next(TrainBatch& batch) override {
@@ -56,11 +57,18 @@ class FeatureSource : public Source {
     }
     for (size_t i = 0; i < target_.size(); ++i) {
       const uint32_t from = readable(index_ * target_.size() + i);
-      std::copy_n(features_.row(from), features_.width, row_.begin() + static_cast<std::ptrdiff_t>(i) * features_.width);
+      std::copy_n(features_.row(from), features_.width,
+                  row_.begin() + static_cast<std::ptrdiff_t>(i) * features_.width);
       target_[i] = data_.label(from);
       sample_[i] = from;
     }
-    batch = {static_cast<int>(epoch_), static_cast<int64_t>(index_++), row_.data(), nullptr, target_.data(), sample_.data(), nullptr};
+    batch = {static_cast<int>(epoch_),
+             static_cast<int64_t>(index_++),
+             row_.data(),
+             nullptr,
+             target_.data(),
+             sample_.data(),
+             nullptr};
     return true;
   }
   int64_t batches_per_epoch() const override { return static_cast<int64_t>(per_epoch()); }
@@ -107,10 +115,12 @@ class SyntheticSource : public Source {
       const std::vector<int64_t> keys = o_.keys(static_cast<uint32_t>(epoch_), static_cast<uint64_t>(index_));
       keys_.resize(image * static_cast<size_t>(part));
       for (int64_t i = 0; i < part; ++i)
-        std::copy_n(img_aug_.begin() + static_cast<std::ptrdiff_t>(image) * keys[static_cast<size_t>(from + i)], image, keys_.begin() + static_cast<std::ptrdiff_t>(image) * i);
+        std::copy_n(img_aug_.begin() + static_cast<std::ptrdiff_t>(image) * keys[static_cast<size_t>(from + i)], image,
+                    keys_.begin() + static_cast<std::ptrdiff_t>(image) * i);
       strong = keys_.data();
     }
-    batch = {epoch_, index_++, img_.data() + image * static_cast<size_t>(from), strong, target_.data() + from, nullptr, nullptr};
+    batch = {epoch_,  index_++, img_.data() + image * static_cast<size_t>(from), strong, target_.data() + from,
+             nullptr, nullptr};
     return true;
   }
   int64_t batches_per_epoch() const override { return o_.batches_per_epoch; }
@@ -151,7 +161,8 @@ std::unique_ptr<Source> make_loader_source(const data::Dataset& dataset, const d
   return std::make_unique<LoaderSource>(dataset, options);
 }
 
-std::unique_ptr<Source> make_feature_source(const data::Dataset& dataset, const Features& features, const data::LoaderOptions& options) {
+std::unique_ptr<Source> make_feature_source(const data::Dataset& dataset, const Features& features,
+                                            const data::LoaderOptions& options) {
   return std::make_unique<FeatureSource>(dataset, features, options);
 }
 

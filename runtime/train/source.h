@@ -12,8 +12,8 @@
 
 namespace moproc::train {
 
-/// One step's data: this rank's part of it. Pointers are valid until the next call of next(). Images are of the type that the
-/// program takes: bytes, but for programs compiled to take f32.
+/// One step's data: this rank's part of it. Pointers are valid until the next call of next(). Images are of the type
+/// that the program takes: bytes, but for programs compiled to take f32.
 struct TrainBatch {
   int epoch = 0;
   int64_t index = 0;                // within the epoch
@@ -38,9 +38,11 @@ class Source {
 /// Wraps a loader in training mode.
 std::unique_ptr<Source> make_loader_source(const data::Dataset& dataset, const data::LoaderOptions& options);
 
-/// Rows of features instead of images, in the orders that `options` has (its batch, order, visits, epochs and start count). A row
-/// that could not be computed is replaced as the loader replaces a broken file. All arguments must outlive the source.
-std::unique_ptr<Source> make_feature_source(const data::Dataset& dataset, const Features& features, const data::LoaderOptions& options);
+/// Rows of features instead of images, in the orders that `options` has (its batch, order, visits, epochs and start
+/// count). A row that could not be computed is replaced as the loader replaces a broken file. All arguments must
+/// outlive the source.
+std::unique_ptr<Source> make_feature_source(const data::Dataset& dataset, const Features& features,
+                                            const data::LoaderOptions& options);
 
 struct SyntheticOptions {
   int64_t batch = 0, image_size = 0, num_class = 0;

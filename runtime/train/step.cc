@@ -9,8 +9,8 @@
 #include "comm/world.h"
 #include "core/error.h"
 #include "core/layout.h"
-#include "data/sampler.h"
 #include "core/meta.h"
+#include "data/sampler.h"
 
 namespace moproc::train {
 namespace {
@@ -44,8 +44,7 @@ void expect(const TensorInfo& t, DType dtype, std::initializer_list<int64_t> sha
   want.dtype = dtype;
   want.rank = static_cast<int32_t>(shape.size());
   std::copy(shape.begin(), shape.end(), want.shape);
-  throw InputError(std::string("input ") + t.name + " is " + show_type(t) + ", training feeds " +
-                   show_type(want));
+  throw InputError(std::string("input ") + t.name + " is " + show_type(t) + ", training feeds " + show_type(want));
 }
 
 double sum(const std::vector<double>& v) { return std::accumulate(v.begin(), v.end(), 0.0); }
@@ -81,7 +80,8 @@ void StepRunner::require_outputs(const Bound& b, Phase phase) const {
   const TensorInfo& labels = session_.info(session_.output(b.program, "target_out"));
   const TensorInfo& kept = session_.info(session_.output(b.program, "kept"));
   session_.output(b.program, "clean");
-  if (labels.dtype != DType::i64 || kept.dtype != DType::f32 || elements(labels) != batch() || elements(kept) != batch())
+  if (labels.dtype != DType::i64 || kept.dtype != DType::f32 || elements(labels) != batch() ||
+      elements(kept) != batch())
     throw InputError("program clean: target_out is " + show_type(labels) + " and kept " + show_type(kept) +
                      ", not i64 and f32 of the batch");
 }
@@ -179,8 +179,8 @@ void StepRunner::feed(const Bound& p, const TrainBatch& batch, double lr, uint64
   for (int64_t i = 0; i < part_; ++i) other[i] = targets[static_cast<size_t>(order[static_cast<size_t>(from + i)])];
 }
 
-/// What this rank tells all others with the step (MAIL_WORDS in compiler/passes/distribute.ts): a word, then labels and samples
-/// of its part, since only who has loaded an image knows which one took the place of a broken file.
+/// What this rank tells all others with the step (MAIL_WORDS in compiler/passes/distribute.ts): a word, then labels and
+/// samples of its part, since only who has loaded an image knows which one took the place of a broken file.
 void StepRunner::write_mail(const Bound& p, const TrainBatch& batch) {
   const auto mail = session_.view<int64_t>(p.mail);
   std::fill(mail.begin(), mail.end(), -1);
@@ -257,8 +257,7 @@ StepResult StepRunner::read(const Bound& p) const {
   read_mails(p, r);
   if (const int t = session_.find_output(p.program, "target_out"); t >= 0)
     r.target_new = session_.view<int64_t>(t).data();
-  if (const int t = session_.find_output(p.program, "kept"); t >= 0)
-    r.kept_flags = session_.view<float>(t).data();
+  if (const int t = session_.find_output(p.program, "kept"); t >= 0) r.kept_flags = session_.view<float>(t).data();
   return r;
 }
 

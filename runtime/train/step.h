@@ -9,8 +9,8 @@
 #include <utility>
 #include <vector>
 
-#include "session/session.h"
 #include "command/options.h"
+#include "session/session.h"
 #include "train/schedule.h"
 #include "train/source.h"
 
@@ -21,7 +21,7 @@ struct StepResult {
   bool finite = true;  // false: the step left all state but the key encoder as it was
   std::optional<double> loss, loss_cls, loss_inst, loss_proto;
   std::optional<double> correct_cls, correct_inst, correct_proto;  // counts over all groups
-  double kept = 0;  // samples in the class and prototype losses
+  double kept = 0;                                                 // samples in the class and prototype losses
   double samples = 0;
   // With several ranks: see StepRunner::tell; and what all of them had in the batch, in its order.
   int64_t told = 0;

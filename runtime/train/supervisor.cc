@@ -1,5 +1,5 @@
-// fork, exec, wait. A rank that fails takes the others with it: they notice, say what they missed and end; those that do not
-// within the time-out are killed.
+// fork, exec, wait. A rank that fails takes the others with it: they notice, say what they missed and end; those that
+// do not within the time-out are killed.
 #include "train/supervisor.h"
 
 #include <netinet/in.h>
@@ -45,7 +45,7 @@ class Signals {
   Signals() {
     signalled = 0;
     stopping = false;
-    struct sigaction action {};
+    struct sigaction action{};
     action.sa_handler = [](int number) { signalled = number, stopping = true; };
     sigemptyset(&action.sa_mask);
     for (size_t i = 0; i < kCount; ++i) sigaction(kNumbers[i], &action, &before_[i]);
@@ -76,7 +76,8 @@ int free_port() {
 Child start(comm::Launch launch, int local, bool again, char** argv) {
   launch.local_rank = local;
   launch.rank += local;
-  std::vector<std::string> texts = launch.ranks > 1 ? comm::variables_of(launch) : std::vector<std::string>{"MOPROC_LAUNCHED=1"};
+  std::vector<std::string> texts =
+      launch.ranks > 1 ? comm::variables_of(launch) : std::vector<std::string>{"MOPROC_LAUNCHED=1"};
   if (again) texts.push_back(std::string(kRestarted) + "=1");
   std::vector<char*> environment;
   for (char** e = environ; *e; ++e) {
@@ -105,7 +106,8 @@ bool collect(std::vector<Child>& children) {
     c.ended = any = true;
     c.status = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
     if (c.status != 0 && c.status != kStopped && c.status != kLost && c.status != kDiverged && c.status != 2)
-      std::fprintf(stderr, "train: rank %d ended with status %d%s\n", c.rank, c.status, WIFSIGNALED(status) ? (std::string(", by ") + strsignal(WTERMSIG(status))).c_str() : "");
+      std::fprintf(stderr, "train: rank %d ended with status %d%s\n", c.rank, c.status,
+                   WIFSIGNALED(status) ? (std::string(", by ") + strsignal(WTERMSIG(status))).c_str() : "");
   }
   return any;
 }
@@ -129,7 +131,8 @@ std::vector<Child> run_once(const comm::LaunchPlan& plan, double timeout, bool a
       if (c.ended && c.status != 0 && failed == Clock::time_point{}) failed = Clock::now();
     }
     constexpr double kGrace = 2;  // seconds, to say what was missed
-    if (failed != Clock::time_point{} && std::chrono::duration<double>(Clock::now() - failed).count() > timeout + kGrace)
+    if (failed != Clock::time_point{} &&
+        std::chrono::duration<double>(Clock::now() - failed).count() > timeout + kGrace)
       for (const Child& c : children)
         if (!c.ended) kill(c.pid, SIGKILL);
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
@@ -140,7 +143,9 @@ std::vector<Child> run_once(const comm::LaunchPlan& plan, double timeout, bool a
 /// What the ranks' ends mean for the run. Who was lost explains more than who missed it.
 int outcome(const std::vector<Child>& children) {
   int result = 0;
-  const auto weight = [](int status) { return status == 0 ? 0 : status == kStopped ? 1 : status == kLost ? 2 : status == 2 ? 4 : 3; };
+  const auto weight = [](int status) {
+    return status == 0 ? 0 : status == kStopped ? 1 : status == kLost ? 2 : status == 2 ? 4 : 3;
+  };
   for (const Child& c : children)
     if (weight(c.status) > weight(result)) result = c.status;
   return result;
@@ -154,9 +159,12 @@ int supervise(const comm::LaunchPlan& plan, const Options& options, char** argv)
   const Signals signals;
   for (int attempt = 0;; ++attempt) {
     const int result = outcome(run_once(plan, options.timeout, attempt > 0, argv));
-    if (result == 0 || result == kStopped || result == 2 || result == kDiverged || stopping || attempt == options.max_restarts) return result;
+    if (result == 0 || result == kStopped || result == 2 || result == kDiverged || stopping ||
+        attempt == options.max_restarts)
+      return result;
     const std::string from = options.exp_dir.empty() ? "" : newest_checkpoint(options.exp_dir);
-    std::fprintf(stderr, "train: restart %d of %d, %s\n", attempt + 1, options.max_restarts, from.empty() ? "from the beginning: there is no checkpoint" : ("from " + from).c_str());
+    std::fprintf(stderr, "train: restart %d of %d, %s\n", attempt + 1, options.max_restarts,
+                 from.empty() ? "from the beginning: there is no checkpoint" : ("from " + from).c_str());
   }
 }
 

@@ -13,9 +13,10 @@ inline constexpr int kDiverged = 3;
 /// Another rank was lost; the last checkpoint is what there is.
 inline constexpr int kLost = 69;
 
-/// Runs this program again with the same arguments, once for each of plan.to_start ranks. Returns what they returned: 0 when all
-/// did; kStopped when all stopped with a checkpoint; 2 when one refused its input; else what the first to fail returned, after
-/// options.max_restarts attempts to go on from the newest checkpoint in --exp-dir. Whoever was told to stop is not started again.
+/// Runs this program again with the same arguments, once for each of plan.to_start ranks. Returns what they returned: 0
+/// when all did; kStopped when all stopped with a checkpoint; 2 when one refused its input; else what the first to fail
+/// returned, after options.max_restarts attempts to go on from the newest checkpoint in --exp-dir. Whoever was told to
+/// stop is not started again.
 int supervise(const comm::LaunchPlan& plan, const Options& options, char** argv);
 
 /// Whether this process is such an attempt: it goes on from the newest checkpoint, whatever --resume says.

@@ -9,8 +9,8 @@
 
 #include "comm/world.h"
 #include "core/error.h"
-#include "train/dump.h"
 #include "core/meta.h"
+#include "train/dump.h"
 #include "train/supervisor.h"
 
 namespace moproc::train {
@@ -27,9 +27,8 @@ int Trainer::run() {
     open_source();
   }
   console_.line(format("%s: %s, %s, %lld steps of %lld images an epoch, seed %llu", plan.name,
-                       meta(plan, "arch").c_str(), session_.device().name().c_str(),
-                       static_cast<long long>(batches_), static_cast<long long>(steps_->batch()),
-                       static_cast<unsigned long long>(seed_)));
+                       meta(plan, "arch").c_str(), session_.device().name().c_str(), static_cast<long long>(batches_),
+                       static_cast<long long>(steps_->batch()), static_cast<unsigned long long>(seed_)));
   warn_of_prototypes();
   report_->start(session_, options_, {seed_, batches_, data_digest()});
   while (at_.epoch < options_.epochs && !limit_reached() && !interrupted()) train_epoch();
@@ -48,7 +47,9 @@ int Trainer::run() {
 }
 
 /// To be tried again, unless nothing was kept, or somebody at the terminal wants it to end.
-int Trainer::stopped_status() const { return options_.exp_dir.empty() || signal() == SIGINT ? 128 + signal() : kStopped; }
+int Trainer::stopped_status() const {
+  return options_.exp_dir.empty() || signal() == SIGINT ? 128 + signal() : kStopped;
+}
 
 /// A prototype begins as its class's first image, which after n images still makes up proto_m^(n - 1) of it.
 void Trainer::warn_of_prototypes() {
@@ -61,10 +62,11 @@ void Trainer::warn_of_prototypes() {
   const double m = options_.hyper.proto_m, share = std::pow(m, static_cast<double>(images - 1));
   constexpr double kMuch = 0.5, kLittle = 0.1;
   if (share <= kMuch) return;
-  console_.line(format("note: --proto_m %g: after epoch 0 the prototype of a class of %lld images (the median here) is still %.0f %% "
-                       "its first image; %.4f would make that %.0f %%",
-                       m, static_cast<long long>(images), 100 * share,
-                       images > 1 ? std::pow(kLittle, 1.0 / static_cast<double>(images - 1)) : 0.0, 100 * kLittle));
+  console_.line(format(
+      "note: --proto_m %g: after epoch 0 the prototype of a class of %lld images (the median here) is still %.0f %% "
+      "its first image; %.4f would make that %.0f %%",
+      m, static_cast<long long>(images), 100 * share,
+      images > 1 ? std::pow(kLittle, 1.0 / static_cast<double>(images - 1)) : 0.0, 100 * kLittle));
 }
 
 void Trainer::train_epoch() {
@@ -109,9 +111,8 @@ void Trainer::start_step() {
     world_->at_step(at_.samples / steps_->batch());
     steps_->tell(interrupt_->signal());
   }
-  steps_->start(
-      s.phase, batch, s.lr,
-      static_cast<uint64_t>(at_.epoch) * static_cast<uint64_t>(batches_) + static_cast<uint64_t>(step));
+  steps_->start(s.phase, batch, s.lr,
+                static_cast<uint64_t>(at_.epoch) * static_cast<uint64_t>(batches_) + static_cast<uint64_t>(step));
   started_.push_back(std::move(s));
 }
 
@@ -127,8 +128,7 @@ void Trainer::finish_step() {
   std::vector<int64_t> truth;
   if (!lists_.truth.empty())
     for (const int64_t i : s.sample) truth.push_back(lists_.truth[static_cast<size_t>(i)]);
-  if (options_.dump_step == steps_run_)
-    dump_values(session_, steps_->program(s.phase), options_.dump, steps_run_);
+  if (options_.dump_step == steps_run_) dump_values(session_, steps_->program(s.phase), options_.dump, steps_run_);
   ++at_.step;
   ++steps_run_;
   at_.samples += steps_->batch();
@@ -153,11 +153,14 @@ void Trainer::skip(const Started& s, const StepResult& result) {
     JsonLine record;
     record.add("epoch", int64_t{at_.epoch}).add("step", at_.step - 1).add("phase", phase_name(s.phase)).add("lr", s.lr);
     record.add("loss", result.loss.value_or(0)).add_raw("files", "[" + files + "]");
-    formats::OutputFile(options_.exp_dir + "/not_finite.jsonl", formats::OutputFile::Open::append).write(record.text() + "\n");
+    formats::OutputFile(options_.exp_dir + "/not_finite.jsonl", formats::OutputFile::Open::append)
+        .write(record.text() + "\n");
   }
   if (++skipped_ < options_.max_skips) return;
-  throw Diverged(format("%d steps in a row were not finite (--max-skips): the run ends before it does harm. Their images are in "
-                        "--exp-dir, not_finite.jsonl; a smaller --lr is the usual remedy", skipped_));
+  throw Diverged(
+      format("%d steps in a row were not finite (--max-skips): the run ends before it does harm. Their images are in "
+             "--exp-dir, not_finite.jsonl; a smaller --lr is the usual remedy",
+             skipped_));
 }
 
 void Trainer::end_epoch() {
@@ -175,12 +178,14 @@ bool Trainer::evaluate_epoch(int epoch) {
   session_.share_first_rank();
   for (size_t i = 0; i < lists_.val.size(); ++i) {
     const Validation& v = lists_.val[i];
-    const auto r = cached_ ? std::optional(evaluate_features(session_, v.list, cached_val_[i])) : evaluate(session_, v.list, options_.workers, [&](int64_t done, int64_t all) {
-      console_.status("validation", static_cast<double>(done) / static_cast<double>(all),
-                      format("%lld/%lld", static_cast<long long>(done), static_cast<long long>(all)));
-      hear();
-      return !interrupted();
-    });
+    const auto r =
+        cached_ ? std::optional(evaluate_features(session_, v.list, cached_val_[i]))
+                : evaluate(session_, v.list, options_.workers, [&](int64_t done, int64_t all) {
+                    console_.status("validation", static_cast<double>(done) / static_cast<double>(all),
+                                    format("%lld/%lld", static_cast<long long>(done), static_cast<long long>(all)));
+                    hear();
+                    return !interrupted();
+                  });
     if (!r) return false;
     report_->evaluation(epoch, v.name, *r);
     if (i == 0 && !options_.evaluate) is_best_ = r->top1() > at_.best, at_.best = std::max(at_.best, r->top1());
@@ -191,7 +196,8 @@ bool Trainer::evaluate_epoch(int epoch) {
 /// Between batches of an evaluation no step tells what others have heard.
 void Trainer::hear() {
   if (!world_ || !interrupt_) return;
-  for (const std::string& s : world_->exchange("signals", std::to_string(interrupt_->signal()))) told_ = std::max(told_, std::stoi(s));
+  for (const std::string& s : world_->exchange("signals", std::to_string(interrupt_->signal())))
+    told_ = std::max(told_, std::stoi(s));
 }
 
 void Trainer::save(int epoch, std::optional<int64_t> step) {

@@ -8,15 +8,15 @@
 #include <string>
 #include <vector>
 
+#include "command/options.h"
+#include "log/console.h"
+#include "log/jsonl.h"
 #include "session/session.h"
 #include "train/checkpoint.h"
-#include "log/console.h"
 #include "train/evaluate.h"
 #include "train/features.h"
 #include "train/interrupt.h"
 #include "train/lists.h"
-#include "log/jsonl.h"
-#include "command/options.h"
 #include "train/report.h"
 #include "train/saver.h"
 #include "train/source.h"
@@ -32,7 +32,8 @@ class Trainer {
   Trainer(const Plan& plan, Options options, comm::World* world = nullptr);
 
   /// Trains (or only evaluates) to the end: 0. A signal ends training after the current step, with a
-  /// checkpoint there where --exp-dir is given: then 75, for "go on later". Without, and for SIGINT, 128 and its number.
+  /// checkpoint there where --exp-dir is given: then 75, for "go on later". Without, and for SIGINT, 128 and its
+  /// number.
   int run();
 
  private:
@@ -90,10 +91,10 @@ class Trainer {
   int skipped_ = 0;         // of them, those in a row up to now
   std::deque<Started> started_;
   std::optional<Interrupt> interrupt_;
-  std::optional<Features> cached_;     // of the training images, with --cache-features
+  std::optional<Features> cached_;    // of the training images, with --cache-features
   std::vector<Features> cached_val_;  // of each validation list
-  bool is_best_ = false;  // the last evaluation was the best so far
-  std::optional<Saver> saver_;  // of the rank that writes, where there is a folder
+  bool is_best_ = false;              // the last evaluation was the best so far
+  std::optional<Saver> saver_;        // of the rank that writes, where there is a folder
 };
 
 }  // namespace moproc::train

@@ -1,5 +1,5 @@
-// What happens before the first step: which checkpoint, which data, which batches. A mistake of the user's is found here,
-// before anything is computed.
+// What happens before the first step: which checkpoint, which data, which batches. A mistake of the user's is found
+// here, before anything is computed.
 #include "train/trainer.h"
 
 #include <unistd.h>
@@ -8,12 +8,12 @@
 #include <utility>
 
 #include "comm/world.h"
+#include "command/flags.h"
 #include "core/error.h"
+#include "core/meta.h"
 #include "cpu/cores.h"
 #include "data/sampler.h"
 #include "train/dump.h"
-#include "command/flags.h"
-#include "core/meta.h"
 #include "train/pretrained.h"
 #include "train/supervisor.h"
 
@@ -39,7 +39,8 @@ Options checked(Options options, const Plan& plan, const comm::World* world) {
 }
 
 SessionOptions session_options(const Options& o, comm::World* world) {
-  return {o.threads, o.profile, o.check, o.gpu.value_or(world ? world->launch().local_rank : 0), o.deterministic, world};
+  return {o.threads,       o.profile, o.check, o.gpu.value_or(world ? world->launch().local_rank : 0),
+          o.deterministic, world};
 }
 
 std::string hex(uint64_t v) { return format("%016llx", static_cast<unsigned long long>(v)); }
@@ -87,15 +88,27 @@ void Trainer::agree() const {
   const Hyper& h = options_.hyper;
   const Plan& plan = session_.plan();
   std::vector<std::pair<std::string, std::string>> fields = {
-      {"command", name_of(options_.verb)}, {"artefact", plan.digest}, {"training list", data_digest()}, {"seed", std::to_string(seed_)},
-      {"epoch to begin with", std::to_string(at_.epoch)}, {"step to begin with", std::to_string(at_.step)},
-      {"epochs", std::to_string(options_.epochs)}, {"steps", std::to_string(options_.steps)}, {"--start_clean_epoch", std::to_string(options_.start_clean_epoch)},
-      {"learning rate of the first epoch", format("%.17g", learning_rate(options_, at_.epoch))}, {"--crop-min", format("%g", options_.crop_min)},
-      {"--jitter", format("%g", options_.jitter)}, {"--gray", format("%g", options_.gray)}, {"--mixup", format("%g", options_.mixup)},
-      {"--save-every", std::to_string(options_.save_steps)}, {"number of validation lists", std::to_string(lists_.val.size())}};
-  const std::pair<const char*, double> hyper[] = {
-      {"--lr", h.lr}, {"--momentum", h.momentum}, {"--wd", h.weight_decay}, {"--moco_m", h.moco_m}, {"--proto_m", h.proto_m},
-      {"--temperature", h.temperature}, {"--alpha", h.alpha}, {"--pseudo_th", h.pseudo_th}, {"--w-inst", h.w_inst}, {"--w-proto", h.w_proto}};
+      {"command", name_of(options_.verb)},
+      {"artefact", plan.digest},
+      {"training list", data_digest()},
+      {"seed", std::to_string(seed_)},
+      {"epoch to begin with", std::to_string(at_.epoch)},
+      {"step to begin with", std::to_string(at_.step)},
+      {"epochs", std::to_string(options_.epochs)},
+      {"steps", std::to_string(options_.steps)},
+      {"--start_clean_epoch", std::to_string(options_.start_clean_epoch)},
+      {"learning rate of the first epoch", format("%.17g", learning_rate(options_, at_.epoch))},
+      {"--crop-min", format("%g", options_.crop_min)},
+      {"--jitter", format("%g", options_.jitter)},
+      {"--gray", format("%g", options_.gray)},
+      {"--mixup", format("%g", options_.mixup)},
+      {"--save-every", std::to_string(options_.save_steps)},
+      {"number of validation lists", std::to_string(lists_.val.size())}};
+  const std::pair<const char*, double> hyper[] = {{"--lr", h.lr},           {"--momentum", h.momentum},
+                                                  {"--wd", h.weight_decay}, {"--moco_m", h.moco_m},
+                                                  {"--proto_m", h.proto_m}, {"--temperature", h.temperature},
+                                                  {"--alpha", h.alpha},     {"--pseudo_th", h.pseudo_th},
+                                                  {"--w-inst", h.w_inst},   {"--w-proto", h.w_proto}};
   for (const auto& [name, value] : hyper) fields.emplace_back(name, format("%.17g", value));
   world_->agree(fields);
 }
@@ -104,7 +117,8 @@ void Trainer::agree() const {
 std::function<std::vector<int64_t>(uint32_t, uint64_t)> Trainer::keys() const {
   if (!steps_->loads_keys() || !steps_->needs_strong()) return {};
   return [this](uint32_t epoch, uint64_t index) {
-    return data::permutation(seed_, uint64_t{epoch} * static_cast<uint64_t>(batches_) + index, static_cast<uint64_t>(steps_->batch()));
+    return data::permutation(seed_, uint64_t{epoch} * static_cast<uint64_t>(batches_) + index,
+                             static_cast<uint64_t>(steps_->batch()));
   };
 }
 
@@ -153,7 +167,8 @@ void Trainer::begin() {
   if (options_.evaluate)
     console_.line("note: " + from_ + " is no checkpoint of this command: its own classifier is evaluated");
   session_.init_state(seed_);
-  for (const std::string& note : load_pretrained(from_, session_, options_.keep_classifier)) console_.line("note: " + note);
+  for (const std::string& note : load_pretrained(from_, session_, options_.keep_classifier))
+    console_.line("note: " + note);
   console_.line(from_ + ": the network to begin with; " +
                 (options_.keep_classifier ? "its classifier too" : "the classifier is drawn anew"));
 }
@@ -163,8 +178,8 @@ void Trainer::compare_with(const CheckpointInfo& info, const std::string& path) 
   const auto differs = [&](const std::string& what, const std::string& was, const std::string& is) {
     if (was == is) return;
     if (at_.step > 0)
-      throw InputError(path + ": was written within epoch " + std::to_string(at_.epoch) + " with " + what +
-                       " " + was + ", this run has " + is);
+      throw InputError(path + ": was written within epoch " + std::to_string(at_.epoch) + " with " + what + " " + was +
+                       ", this run has " + is);
     console_.line("note: the checkpoint was made with " + what + " " + was + ", this run has " + is);
   };
   if (info.of_run) {
@@ -172,12 +187,11 @@ void Trainer::compare_with(const CheckpointInfo& info, const std::string& path) 
     differs("global batch", std::to_string(info.global_batch), meta(session_.plan(), "batch"));
     differs("seed", std::to_string(info.seed), std::to_string(seed_));
     if (info.plan_digest != session_.plan().digest)
-      console_.line(
-          "note: the checkpoint was made by another build: the run continues, but not with the same bits");
+      console_.line("note: the checkpoint was made by another build: the run continues, but not with the same bits");
   }
   if (at_.epoch >= options_.epochs)
-    throw InputError(path + ": ends at epoch " + std::to_string(at_.epoch) +
-                     ", nothing is left of --epochs " + std::to_string(options_.epochs));
+    throw InputError(path + ": ends at epoch " + std::to_string(at_.epoch) + ", nothing is left of --epochs " +
+                     std::to_string(options_.epochs));
 }
 
 /// Computes the features of all lists, or takes them from EXP-DIR/features. False when a signal came.
@@ -185,7 +199,8 @@ bool Trainer::cache_features() {
   const std::string folder = options_.exp_dir + "/features", network = trunk_digest(session_);
   formats::make_writable_folder(folder, "--exp-dir");
   const auto features_of = [&](const data::Dataset& list, const std::string& name) {
-    console_.line("features of " + (name == "train" ? std::string("the training images") : "the validation images (" + name + ")"));
+    console_.line("features of " +
+                  (name == "train" ? std::string("the training images") : "the validation images (" + name + ")"));
     return compute_features(session_, list, network, folder + "/" + name, options_.workers, console_, *interrupt_);
   };
   cached_ = features_of(*lists_.train, "train");
@@ -203,9 +218,9 @@ void Trainer::open_source() {
   const uint64_t visits = lists_.train ? (lists_.order ? lists_.visits : lists_.train->size()) : 0;
   batches_ = options_.synthetic ? kSyntheticEpoch : static_cast<int64_t>(visits) / steps_->batch();
   if (options_.synthetic) {
-    source_ = make_synthetic_source({steps_->batch(), steps_->image_size(),
-                                     meta_number(session_.plan(), "num_class"), kSyntheticEpoch, at_.epoch,
-                                     epochs, at_.step, seed_, session_.device().separate(), session_.rank(), session_.ranks(), keys()});
+    source_ = make_synthetic_source({steps_->batch(), steps_->image_size(), meta_number(session_.plan(), "num_class"),
+                                     kSyntheticEpoch, at_.epoch, epochs, at_.step, seed_, session_.device().separate(),
+                                     session_.rank(), session_.ranks(), keys()});
   } else {
     data::LoaderOptions o;
     o.batch = static_cast<int>(steps_->batch());

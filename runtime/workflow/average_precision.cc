@@ -11,10 +11,10 @@ double average_precision(std::span<const double> scores, std::span<const int8_t>
   const size_t n = scores.size();
   std::vector<uint32_t> rank(n);
   std::iota(rank.begin(), rank.end(), 0u);
-  std::sort(rank.begin(), rank.end(), [&](uint32_t a, uint32_t b) {
-    return scores[a] != scores[b] ? scores[a] > scores[b] : a > b;
-  });
-  const double all = static_cast<double>(std::count_if(relevant.begin(), relevant.end(), [](int8_t r) { return r != 0; }));
+  std::sort(rank.begin(), rank.end(),
+            [&](uint32_t a, uint32_t b) { return scores[a] != scores[b] ? scores[a] > scores[b] : a > b; });
+  const double all =
+      static_cast<double>(std::count_if(relevant.begin(), relevant.end(), [](int8_t r) { return r != 0; }));
   if (all == 0) return std::numeric_limits<double>::quiet_NaN();
   std::vector<double> precision(n), recall(n);
   double found = 0;

@@ -1,5 +1,5 @@
-// The partial file is a line of settings, then the report's lines. It grows by whole batches, so that what a stopped run
-// left behind is cut back to the last whole batch and continued; both results are made of it at the end.
+// The partial file is a line of settings, then the report's lines. It grows by whole batches, so that what a stopped
+// run left behind is cut back to the last whole batch and continued; both results are made of it at the end.
 #include "workflow/clean.h"
 
 #include <unistd.h>
@@ -11,21 +11,21 @@
 #include <string_view>
 #include <vector>
 
+#include "command/flags.h"
 #include "core/error.h"
-#include "core/meta.h"
 #include "core/json.h"
-#include "session/session.h"
+#include "core/meta.h"
 #include "cpu/cores.h"
 #include "data/dataset.h"
 #include "formats/mapped_file.h"
 #include "formats/output_file.h"
 #include "formats/sha256.h"
-#include "train/checkpoint.h"
-#include "workflow/clean_rule.h"
 #include "log/console.h"
+#include "session/session.h"
+#include "train/checkpoint.h"
 #include "train/embed.h"
-#include "command/flags.h"
 #include "train/interrupt.h"
+#include "workflow/clean_rule.h"
 
 namespace moproc::train {
 namespace {
@@ -122,7 +122,8 @@ class Cleaning {
       std::vector<size_t> ends = {head + 1};  // of the header and of each whole line
       for (size_t at; (at = text.find('\n', ends.back())) != std::string_view::npos;) ends.push_back(at + 1);
       const size_t lines = std::min(ends.size() - 1, list_.size());
-      const size_t whole = lines == list_.size() ? lines : lines / static_cast<size_t>(batch_) * static_cast<size_t>(batch_);
+      const size_t whole =
+          lines == list_.size() ? lines : lines / static_cast<size_t>(batch_) * static_cast<size_t>(batch_);
       for (size_t i = 0; i < whole; ++i) recall(i, text.substr(ends[i], ends[i + 1] - ends[i] - 1));
       keep = ends[whole];
     }
@@ -147,7 +148,7 @@ class Cleaning {
   }
 
   void count(std::string_view verdict) {
-    ++(verdict == "kept" ? counts_.kept
+    ++(verdict == "kept"         ? counts_.kept
        : verdict == "relabelled" ? counts_.relabelled
        : verdict == "dropped"    ? counts_.dropped
                                  : counts_.unreadable);
@@ -167,7 +168,9 @@ class Cleaning {
   }
 
   JsonLine begin_line(int64_t i) const {
-    return JsonLine().add("image", list_.name(static_cast<size_t>(i))).add("given", list_.label(static_cast<size_t>(i)));
+    return JsonLine()
+        .add("image", list_.name(static_cast<size_t>(i)))
+        .add("given", list_.label(static_cast<size_t>(i)));
   }
 
   std::string unreadable(int64_t i) {
@@ -194,15 +197,13 @@ class Cleaning {
         .text();
   }
 
-  double seconds() const {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
-  }
+  double seconds() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count(); }
 
   void show_progress() {
     const double total = static_cast<double>(list_.size()), done = static_cast<double>(counts_.all());
     const double now = seconds(), speed = (done - static_cast<double>(begun_at_)) / now;
-    const std::string text = format("%.0f/%.0f  %.1f images/s  %s left", done, total, speed,
-                                    show_time((total - done) / speed).c_str());
+    const std::string text =
+        format("%.0f/%.0f  %.1f images/s  %s left", done, total, speed, show_time((total - done) / speed).c_str());
     console_.status("clean", done / total, text);
     if (console_.terminal() || now - spoken_ < kSpeakEvery) return;
     spoken_ = now;
@@ -239,7 +240,8 @@ class Cleaning {
   void say_results() {
     const double all = static_cast<double>(list_.size());
     const auto share = [&](const char* what, int64_t n) {
-      console_.line(format("  %-11s %9lld  %5.1f %%", what, static_cast<long long>(n), 100 * static_cast<double>(n) / all));
+      console_.line(
+          format("  %-11s %9lld  %5.1f %%", what, static_cast<long long>(n), 100 * static_cast<double>(n) / all));
     };
     console_.line(format("%zu images judged in %s", list_.size(), show_time(seconds()).c_str()));
     share("kept", counts_.kept);

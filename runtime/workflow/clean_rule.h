@@ -25,9 +25,9 @@ struct Judgement {
   double margin = 0;   // the largest score less the second
 };
 
-/// The best class is the label where its score is above the threshold; else the given one stays where its score is above
-/// 1 / classes; else the sample is dropped. `logits` and `proto` (classes): as the program embed returns them. Scores are
-/// formed in f64.
+/// The best class is the label where its score is above the threshold; else the given one stays where its score is
+/// above 1 / classes; else the sample is dropped. `logits` and `proto` (classes): as the program embed returns them.
+/// Scores are formed in f64.
 Judgement judge(const float* logits, const float* proto, int64_t classes, int64_t given, const CleanRule& rule);
 
 /// "kept", "relabelled", "dropped".

@@ -8,20 +8,20 @@
 #include <filesystem>
 #include <numeric>
 
+#include "command/flags.h"
 #include "core/error.h"
 #include "core/json.h"
-#include "session/session.h"
 #include "cpu/cores.h"
 #include "data/dataset.h"
 #include "data/transfer_sets.h"
 #include "formats/output_file.h"
 #include "formats/sha256.h"
-#include "workflow/average_precision.h"
 #include "log/console.h"
+#include "session/session.h"
 #include "train/features.h"
-#include "command/flags.h"
 #include "train/interrupt.h"
 #include "train/pretrained.h"
+#include "workflow/average_precision.h"
 #include "workflow/svm.h"
 
 namespace moproc::train {
@@ -31,8 +31,9 @@ namespace {
 struct Transfer {
   std::vector<std::string> classes;
   data::Dataset train, test;
-  bool many;                                         // an image may show several classes: average precision a class, not accuracy
-  std::vector<int8_t> train_presence, test_presence;  // where many: (images, classes) 1, -1, or 0: neither for nor against
+  bool many;  // an image may show several classes: average precision a class, not accuracy
+  std::vector<int8_t> train_presence,
+      test_presence;  // where many: (images, classes) 1, -1, or 0: neither for nor against
 
   int8_t shows(const data::Dataset& list, const std::vector<int8_t>& presence, size_t image, size_t c) const {
     if (many) return presence[image * classes.size() + c];
@@ -71,8 +72,10 @@ Transfer voc(const Options& o) {
 }
 
 Transfer places(const Options& o) {
-  if (o.places_path.empty()) throw InputError("--places-path DIR is needed: the folder that holds trainvalsplit_places205");
-  Transfer t{{}, data::read_places205(o.places_path, "train"), data::read_places205(o.places_path, "val"), false, {}, {}};
+  if (o.places_path.empty())
+    throw InputError("--places-path DIR is needed: the folder that holds trainvalsplit_places205");
+  Transfer t{{}, data::read_places205(o.places_path, "train"), data::read_places205(o.places_path, "val"), false, {},
+             {}};
   for (int c = 0; c < data::kPlacesClasses; ++c) t.classes.push_back(std::to_string(c));
   return t;
 }
@@ -89,7 +92,9 @@ struct Score {
   int not_converged = 0;         // SVMs that max_passes ended
 };
 
-double mean_of(const std::vector<double>& v) { return std::accumulate(v.begin(), v.end(), 0.0) / static_cast<double>(v.size()); }
+double mean_of(const std::vector<double>& v) {
+  return std::accumulate(v.begin(), v.end(), 0.0) / static_cast<double>(v.size());
+}
 
 double deviation_of(const std::vector<double>& v) {
   const double mean = mean_of(v);
@@ -124,14 +129,16 @@ class Lowshot {
     const Interrupt interrupt;
     draw();
     const std::string kept = options_.output + ".features";
-    const auto features = compute_features(session_, wanted_, formats::file_sha256(options_.pretrained), kept,
-                                           options_.workers > 0 ? options_.workers : usable_cores(), console_, interrupt);
+    const auto features =
+        compute_features(session_, wanted_, formats::file_sha256(options_.pretrained), kept,
+                         options_.workers > 0 ? options_.workers : usable_cores(), console_, interrupt);
     if (!features) return 128 + interrupt.signal();
     features_ = std::move(*features);
     normalise_rows(features_);
-    console_.line(format("%s: %zu training images, %zu test images, features of %zu in all%s", options_.dataset.c_str(), set_.train.size(),
-                         set_.test.size(), wanted_.size(),
-                         features_.broken.empty() ? "" : format(", %zu cannot be read", features_.broken.size()).c_str()));
+    console_.line(
+        format("%s: %zu training images, %zu test images, features of %zu in all%s", options_.dataset.c_str(),
+               set_.train.size(), set_.test.size(), wanted_.size(),
+               features_.broken.empty() ? "" : format(", %zu cannot be read", features_.broken.size()).c_str()));
     console_.line(format("%4s %8s %10s %10s   draws", "k", "images", set_.many ? "mAP, %" : "top-1, %", "deviation"));
     std::string results;
     for (const int k : options_.shots) {
@@ -158,15 +165,19 @@ class Lowshot {
     const auto of_class = set_.of_class();
     size_t least = 0;
     for (size_t c = 0; c < of_class.size(); ++c) {
-      if (of_class[c].empty()) throw InputError(options_.dataset + ": no training image shows class " + set_.classes[c]);
+      if (of_class[c].empty())
+        throw InputError(options_.dataset + ": no training image shows class " + set_.classes[c]);
       if (of_class[c].size() < of_class[least].size()) least = c;
     }
     data::PythonRandom random(options_.seed_or_default());
     for (const int k : options_.shots) {
-      const auto few = std::count_if(of_class.begin(), of_class.end(), [k](const auto& v) { return v.size() < static_cast<size_t>(k); });
+      const auto few = std::count_if(of_class.begin(), of_class.end(),
+                                     [k](const auto& v) { return v.size() < static_cast<size_t>(k); });
       if (few > 0)
-        console_.line(format("note: k = %d: %lld of %zu classes have fewer training images, all of which are taken; the fewest: %zu of %s",
-                             k, static_cast<long long>(few), of_class.size(), of_class[least].size(), set_.classes[least].c_str()));
+        console_.line(format(
+            "note: k = %d: %lld of %zu classes have fewer training images, all of which are taken; the fewest: %zu of "
+            "%s",
+            k, static_cast<long long>(few), of_class.size(), of_class[least].size(), set_.classes[least].c_str()));
       for (int i = 0; i < options_.draws; ++i) draws_.push_back({k, draw_images(of_class, k, random)});
     }
     place_.assign(set_.train.size(), -1);
@@ -210,7 +221,8 @@ class Lowshot {
       for (auto c = static_cast<size_t>(begin); c < static_cast<size_t>(end); ++c) {
         const Svm svm = train_svm(problem_of(d, c), {options_.tolerance, options_.max_passes});
         converged[c] = svm.converged;
-        for (size_t i = 0; i < tested.size(); ++i) decisions[c][i] = svm.decision(features_.row(tested_from_ + tested[i]));
+        for (size_t i = 0; i < tested.size(); ++i)
+          decisions[c][i] = svm.decision(features_.row(tested_from_ + tested[i]));
       }
     });
     Score s = set_.many ? precisions(decisions, tested) : accuracy(decisions, tested);
@@ -231,7 +243,8 @@ class Lowshot {
         relevant.push_back(there > 0);
       }
       s.of_class.push_back(100 * average_precision(scores, relevant));
-      if (std::isnan(s.of_class.back())) throw InputError(options_.dataset + ": no test image shows class " + set_.classes[c]);
+      if (std::isnan(s.of_class.back()))
+        throw InputError(options_.dataset + ": no test image shows class " + set_.classes[c]);
     }
     s.mean = mean_of(s.of_class);
     return s;
@@ -263,9 +276,13 @@ class Lowshot {
     }
     console_.line(format("%4d %8zu %10.2f %10.2f  %s", k, images, mean_of(means), deviation_of(means), draws.c_str()));
     if (not_converged > 0)
-      console_.line(format("note: %lld SVMs were ended by --max-iter %d", static_cast<long long>(not_converged), options_.max_passes));
+      console_.line(format("note: %lld SVMs were ended by --max-iter %d", static_cast<long long>(not_converged),
+                           options_.max_passes));
     JsonLine line;
-    line.add("k", int64_t{k}).add("images", static_cast<int64_t>(images)).add("mean", mean_of(means)).add("deviation", deviation_of(means));
+    line.add("k", int64_t{k})
+        .add("images", static_cast<int64_t>(images))
+        .add("mean", mean_of(means))
+        .add("deviation", deviation_of(means));
     line.add_raw("draws", numbers(means)).add("not_converged", not_converged);
     if (set_.many) {
       JsonLine of_class;
@@ -280,17 +297,18 @@ class Lowshot {
   }
 
   void write_results(const std::string& results) {
-    const std::string settings = JsonLine()
-                                     .add("dataset", options_.dataset)
-                                     .add("checkpoint", options_.pretrained)
-                                     .add("metric", set_.many ? "mean average precision, percent" : "top-1 accuracy, percent")
-                                     .add("cost", options_.cost)
-                                     .add("seed", static_cast<int64_t>(options_.seed_or_default()))
-                                     .add("difficult", options_.ignore_difficult ? "ignore" : "negative")
-                                     .add("tolerance", options_.tolerance)
-                                     .add("max_iter", int64_t{options_.max_passes})
-                                     .add("unreadable", static_cast<int64_t>(features_.broken.size()))
-                                     .text();
+    const std::string settings =
+        JsonLine()
+            .add("dataset", options_.dataset)
+            .add("checkpoint", options_.pretrained)
+            .add("metric", set_.many ? "mean average precision, percent" : "top-1 accuracy, percent")
+            .add("cost", options_.cost)
+            .add("seed", static_cast<int64_t>(options_.seed_or_default()))
+            .add("difficult", options_.ignore_difficult ? "ignore" : "negative")
+            .add("tolerance", options_.tolerance)
+            .add("max_iter", int64_t{options_.max_passes})
+            .add("unreadable", static_cast<int64_t>(features_.broken.size()))
+            .text();
     formats::write_atomically(options_.output, [&](formats::OutputFile& out) {
       out.write("{\"settings\": " + settings + ",\n \"results\": [\n  " + results + "\n ]}\n");
     });

@@ -74,7 +74,8 @@ Svm train_svm(const SvmProblem& p, const SvmOptions& options) {
       if (std::abs(projected) <= 1e-12) continue;
       const double next = std::max(alpha[i] - gradient / curvature[i], 0.0), step = (next - alpha[i]) * sign;
       alpha[i] = next;
-      for (int64_t k = 0; k < p.width; ++k) svm.weight[static_cast<size_t>(k)] += step * static_cast<double>(p.rows[i][k]);
+      for (int64_t k = 0; k < p.width; ++k)
+        svm.weight[static_cast<size_t>(k)] += step * static_cast<double>(p.rows[i][k]);
       svm.bias += step;
     }
     active.resize(kept);

@@ -1,5 +1,5 @@
-// A linear support vector machine with squared hinge loss, solved in the dual: the problem of scikit-learn's LinearSVC, whose
-// solver is LIBLINEAR.
+// A linear support vector machine with squared hinge loss, solved in the dual: the problem of scikit-learn's LinearSVC,
+// whose solver is LIBLINEAR.
 #pragma once
 
 #include <cstdint>
@@ -30,8 +30,8 @@ struct Svm {
   double decision(const float* row) const;
 };
 
-/// Dual coordinate descent with shrinking (Hsieh et al., ICML 2008, algorithm 3). The order of the rows is drawn from a fixed
-/// seed: equal problems give equal bits.
+/// Dual coordinate descent with shrinking (Hsieh et al., ICML 2008, algorithm 3). The order of the rows is drawn from a
+/// fixed seed: equal problems give equal bits.
 Svm train_svm(const SvmProblem& problem, const SvmOptions& options);
 
 }  // namespace moproc::train

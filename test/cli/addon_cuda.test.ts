@@ -19,8 +19,8 @@ const inputs = (scale: number): Record<string, Values> => ({
 });
 
 run("the addon runs a CUDA artefact off the main thread, with state by name", async (t) => {
-  process.env["MOPROC_CUDA_DRIVER"] = emulator;
-  process.env["MOPROC_EMULATOR"] = "seed=3";
+  process.env.MOPROC_CUDA_DRIVER = emulator;
+  process.env.MOPROC_EMULATOR = "seed=3";
   const a = load(artefact);
   t.is(a.arch, "emulator");
   a.initState(1);
@@ -32,21 +32,24 @@ run("the addon runs a CUDA artefact off the main thread, with state by name", as
     const given = inputs(scale);
     const outputs = await a.run("mix", given, { onProgress: (done, total) => seen.push([done, total]) });
     const y = (given["mix.x"] as Float32Array).map((x) => (x * scale) / 2);
-    t.deepEqual(outputs["y"], y);
-    t.deepEqual(outputs["total"], Float32Array.of(y.reduce((s, v) => s + v, 0)));
+    t.deepEqual(outputs.y, y);
+    t.deepEqual(outputs.total, Float32Array.of(y.reduce((s, v) => s + v, 0)));
     sum += y.reduce((s, v) => s + v, 0);
   }
   t.deepEqual(a.get(norm), new Float32Array(7).fill(sum));
-  t.deepEqual(seen, [[4, 4], [4, 4]]);
+  t.deepEqual(seen, [
+    [4, 4],
+    [4, 4],
+  ]);
   a.set(norm, new Float32Array(7).fill(-2));
   t.deepEqual(a.get(norm), new Float32Array(7).fill(-2));
   await t.throwsAsync(a.run("wild", {}), { message: /CUDA_ERROR_ILLEGAL_ADDRESS/ });
 });
 
 run("the addon says what is missing", (t) => {
-  process.env["MOPROC_EMULATOR"] = "seed=1";
-  process.env["MOPROC_CUDA_DRIVER"] = "/nowhere/libcuda.so.1";
+  process.env.MOPROC_EMULATOR = "seed=1";
+  process.env.MOPROC_CUDA_DRIVER = "/nowhere/libcuda.so.1";
   t.throws(() => load(artefact), { message: /cannot load \/nowhere\/libcuda.so.1/ });
-  process.env["MOPROC_CUDA_DRIVER"] = emulator;
+  process.env.MOPROC_CUDA_DRIVER = emulator;
   t.throws(() => load(artefact, { gpu: 4 }), { message: /--gpu 4: the driver shows 1 GPU/ });
 });

@@ -2,7 +2,7 @@
 // examples of docs/ run as the README says.
 
 import { spawn, spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "ava";
 import { load, type Values } from "node-cuda-rt";
@@ -35,7 +35,22 @@ function symbols(artefact: string): string[] {
   return plan.kernels.map((k) => k.symbol).sort();
 }
 
-const tiny = ["-a", "resnet10", "--width", "0.125", "-b", "8", "--image-size", "32", "--num-class", "4", "--low-dim", "8", "--moco_queue", "16"];
+const tiny = [
+  "-a",
+  "resnet10",
+  "--width",
+  "0.125",
+  "-b",
+  "8",
+  "--image-size",
+  "32",
+  "--num-class",
+  "4",
+  "--low-dim",
+  "8",
+  "--moco_queue",
+  "16",
+];
 
 /** [arguments, what the message must say] */
 const refused: readonly (readonly [readonly string[], RegExp])[] = [
@@ -72,12 +87,15 @@ test("a step.ts without programs() is refused by name", (t) => {
 
 test("an error inside a graph names op, operands and place", (t) => {
   const file = join(scratch, "wrong.ts");
-  writeFileSync(file, `
+  writeFileSync(
+    file,
+    `
     import { Builder, ops } from "moproc";
     export function programs() {
       const b = Builder.create("wrong").in("fc1");
       return [b.finish([ops.matmul(b, b.input("x", { dtype: "f32", shape: [4, 6] }), b.input("w", { dtype: "f32", shape: [3, 3] }))])];
-    }`);
+    }`,
+  );
   const r = moproc("compile", file);
   t.is(r.status, 2);
   t.regex(r.err, /matmul\(x: f32\[4,6\], w: f32\[3,3\]\) in fc1: .*6.*3/);
@@ -86,7 +104,11 @@ test("an error inside a graph names op, operands and place", (t) => {
 test("compile with a missing compiler says what to install", (t) => {
   const main = join(root, "build", "js", "tools", "cli", "main.js");
   const env = { ...process.env, CXX: "no-such-compiler" };
-  const r = spawnSync(process.execPath, [main, "compile", ...tiny, "-o", "none"], { cwd: scratch, encoding: "utf8", env });
+  const r = spawnSync(process.execPath, [main, "compile", ...tiny, "-o", "none"], {
+    cwd: scratch,
+    encoding: "utf8",
+    env,
+  });
   t.is(r.status, 2);
   t.regex(r.stderr, /no-such-compiler[\s\S]*install g\+\+/);
   t.false(existsSync(join(scratch, "none")));
@@ -98,7 +120,8 @@ test("compile twice: the second finds the artefact current; inspect and the bina
   t.regex(first.out, /lower bound/);
   const again = moproc("compile", ...tiny.map((a) => a.replace("--moco_queue", "--moco-queue")), "-o", "tiny");
   t.regex(again.out, /unchanged/);
-  for (const f of ["plan.json", "plan.cpp", "explain.txt", "program.so", "train"]) t.true(existsSync(join(scratch, "tiny", f)), f);
+  for (const f of ["plan.json", "plan.cpp", "explain.txt", "program.so", "train"])
+    t.true(existsSync(join(scratch, "tiny", f)), f);
 
   const json = JSON.parse(moproc("inspect", "tiny", "--json").out);
   t.deepEqual(Object.keys(json.programs), ["warmup", "proto", "clean", "evaluate", "embed", "refresh"]);
@@ -107,13 +130,20 @@ test("compile twice: the second finds the artefact current; inspect and the bina
 
   const run = spawnSync(join(scratch, "tiny", "train"), ["--synthetic", "--steps", "3"], { encoding: "utf8" });
   t.is(run.status, 0, run.stderr);
-  t.is([...run.stdout.matchAll(/^step \d+ warmup  loss \d/gm)].length, 3);
+  t.is([...run.stdout.matchAll(/^step \d+ warmup {2}loss \d/gm)].length, 3);
   t.regex(run.stdout, /lower bound/);
-  const example = spawnSync(process.execPath, [join(root, "docs", "examples", "synthetic.mjs"), join(scratch, "tiny")], { encoding: "utf8" });
+  const example = spawnSync(
+    process.execPath,
+    [join(root, "docs", "examples", "synthetic.mjs"), join(scratch, "tiny")],
+    { encoding: "utf8" },
+  );
   t.is(example.status, 0, example.stderr);
-  const losses = (text: string): number[] => (/loss ([\d.]+)  cls ([\d.]+)  inst ([\d.]+)/.exec(text) ?? []).slice(1).map(Number);
+  const losses = (text: string): number[] =>
+    (/loss ([\d.]+) {2}cls ([\d.]+) {2}inst ([\d.]+)/.exec(text) ?? []).slice(1).map(Number);
   t.is(losses(run.stdout).length, 3);
-  losses(run.stdout).forEach((x, i) => t.true(Math.abs(x - (losses(example.stdout)[i] as number)) < 1e-5, "the addon gets the binary's numbers"));
+  losses(run.stdout).forEach((x, i) =>
+    t.true(Math.abs(x - (losses(example.stdout)[i] as number)) < 1e-5, "the addon gets the binary's numbers"),
+  );
   const wrong = spawnSync(join(scratch, "tiny", "train"), ["--synthetic", "-b", "16"], { encoding: "utf8" });
   t.is(wrong.status, 2);
   t.regex(wrong.stderr, /16.*8|8.*16/);
@@ -123,7 +153,9 @@ test("two processes that want one artefact: one builds, the other waits for it",
   const main = join(root, "build", "js", "tools", "cli", "main.js");
   const compile = (): Promise<string> =>
     new Promise((resolve) => {
-      const child = spawn(process.execPath, [main, "compile", ...tiny, "--width", "0.25", "-o", "shared"], { cwd: scratch });
+      const child = spawn(process.execPath, [main, "compile", ...tiny, "--width", "0.25", "-o", "shared"], {
+        cwd: scratch,
+      });
       let text = "";
       for (const s of [child.stdout, child.stderr]) s.on("data", (d) => (text += d));
       child.on("close", (code) => resolve(`${code} ${text}`));
@@ -159,7 +191,7 @@ test("a signal ends training with a checkpoint, and going on gives the bits of a
   more("cut", 7, "--resume", "auto");
   more("whole", done + 7);
   const [a, b] = ["cut", "whole"].map((exp) => metadataOf(join(scratch, exp, newest("whole"))));
-  t.is(a?.["samples"], `${8 * (done + 7)}`);
+  t.is(a?.samples, `${8 * (done + 7)}`);
   for (const key of ["sha256", "samples", "meters"]) t.is(a?.[key], b?.[key], key);
 });
 
@@ -174,7 +206,9 @@ test("a batch of another size has the same kernels: only the plan is new", (t) =
 test("the perceptron of docs/ learns, driven through the addon", async (t) => {
   const r = moproc("compile", join(root, "docs", "examples", "mlp.ts"), "-o", "mlp");
   t.is(r.status, 0, r.err);
-  const drive = spawnSync(process.execPath, [join(root, "docs", "examples", "drive.mjs"), join(scratch, "mlp")], { encoding: "utf8" });
+  const drive = spawnSync(process.execPath, [join(root, "docs", "examples", "drive.mjs"), join(scratch, "mlp")], {
+    encoding: "utf8",
+  });
   t.is(drive.status, 0, drive.stderr);
   const shares = [...drive.stdout.matchAll(/correct in the last 500 steps ([\d.]+)/g)].map((m) => Number(m[1]));
   t.true((shares.at(-1) ?? 0) > 95, drive.stdout);
@@ -191,7 +225,7 @@ test("the perceptron of docs/ learns, driven through the addon", async (t) => {
   const progress: number[] = [];
   const first = a.run("predict", { x }, { onProgress: (done, total) => progress.push(done / total) });
   await t.throwsAsync(a.run("predict", { x }), { message: /under way/ });
-  t.deepEqual([...((await first)["logits"] as Values)], [...((await a.run("predict", { x }))["logits"] as Values)]);
+  t.deepEqual([...((await first).logits as Values)], [...((await a.run("predict", { x })).logits as Values)]);
   t.is(progress.at(-1), 1);
 });
 
@@ -209,6 +243,9 @@ test("doctor lists what is there", (t) => {
   const r = moproc("doctor", "--json");
   t.is(r.status, 0, r.out);
   const found = JSON.parse(r.out) as { what: string; state: string }[];
-  t.deepEqual(found.filter((f) => f.state === "missing"), []);
+  t.deepEqual(
+    found.filter((f) => f.state === "missing"),
+    [],
+  );
   t.true(found.some((f) => f.what === "GPU"));
 });

@@ -2,15 +2,7 @@
 // JSON, any folder with --data, a folder that is in use, and bad input.
 
 import { spawn, spawnSync } from "node:child_process";
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  readdirSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "ava";
 import { root } from "../../compiler/util/root.js";
@@ -21,11 +13,7 @@ const scratch = mkdtempSync(join(dir, "demo with space-"));
 test.after.always(() => rmSync(scratch, { recursive: true, force: true }));
 
 const at = (...parts: readonly string[]): string => join(scratch, ...parts);
-const demoArgs = (args: readonly string[]): string[] => [
-  join(root, "tools", "demo.mjs"),
-  "--no-setup",
-  ...args,
-];
+const demoArgs = (args: readonly string[]): string[] => [join(root, "tools", "demo.mjs"), "--no-setup", ...args];
 /** npm runs scripts in the project's folder and says where it was called. */
 const env = { ...process.env, npm_lifecycle_event: "demo", INIT_CWD: scratch };
 const options = { cwd: root, env, encoding: "utf8" } as const;
@@ -69,14 +57,9 @@ test.serial("the demo draws, compiles, trains twice and prints the table and the
   const { wrong_labels, wrong_labels_made_right, out_of_class, out_of_class_dropped } = json.counts;
   t.regex(
     r.out,
-    new RegExp(
-      `wrong labels corrected +- +[\\d.]+ %  ${wrong_labels_made_right} of ${wrong_labels} made right`,
-    ),
+    new RegExp(`wrong labels corrected +- +[\\d.]+ %  ${wrong_labels_made_right} of ${wrong_labels} made right`),
   );
-  t.regex(
-    r.out,
-    new RegExp(`out-of-class images dropped +- +[\\d.]+ %  ${out_of_class_dropped} of ${out_of_class}`),
-  );
+  t.regex(r.out, new RegExp(`out-of-class images dropped +- +[\\d.]+ %  ${out_of_class_dropped} of ${out_of_class}`));
   t.true(json.cross_entropy_top1 >= 0 && json.mopro_top1 <= 100);
   t.true(isShare(json.wrong_labels_corrected) && isShare(json.out_of_class_dropped));
   t.deepEqual([json.epochs, json.images], [2, 128]);
@@ -91,9 +74,8 @@ test.serial("the demo draws, compiles, trains twice and prints the table and the
     "total",
   ];
   t.deepEqual(Object.keys(json.seconds).toSorted(), parts.toSorted());
-  const trained =
-    (json.seconds["cross_entropy"] ?? 0) + (json.seconds["mopro"] ?? 0) + (json.seconds["compile"] ?? 0);
-  t.true(trained > 0 && trained < (json.seconds["total"] ?? 0));
+  const trained = (json.seconds.cross_entropy ?? 0) + (json.seconds.mopro ?? 0) + (json.seconds.compile ?? 0);
+  t.true(trained > 0 && trained < (json.seconds.total ?? 0));
   for (const method of ["cross_entropy", "mopro"])
     t.deepEqual(
       readdirSync(at("first", method)).filter((f) => f.startsWith("checkpoint")),
@@ -117,9 +99,7 @@ test.serial("two demos do not share a folder: the second is refused until the fi
   const args = ["--out", "shared", "--images", "64", "--epochs", "1000"];
   const first = spawn(process.execPath, demoArgs(args), { ...options, stdio: ["ignore", "pipe", "ignore"] });
   const ended = new Promise<number | null>((resolve) => first.on("close", resolve));
-  await new Promise<void>((resolve) =>
-    first.stdout.on("data", (d) => String(d).includes("training:") && resolve()),
-  );
+  await new Promise<void>((resolve) => first.stdout.on("data", (d) => String(d).includes("training:") && resolve()));
   const second = demo("--out", "shared", "--images", "64", "--epochs", "2");
   t.is(second.status, 2);
   t.regex(second.err, new RegExp(`--out .*shared: the demo of process ${first.pid} works there`));

@@ -2,15 +2,7 @@
 // itself, and everything that is refused, with exit code 2, a message that names the culprit, and no file left.
 
 import { spawnSync } from "node:child_process";
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import test from "ava";
@@ -63,12 +55,7 @@ let classifier = "";
 test.before(() => {
   mopro = checkpoint("mopro");
   classifier = checkpoint("classifier");
-  const names = [
-    "n01440764 tench, Tinca tinca",
-    "n01443537 goldfish",
-    "n01484850 großer Hai\r",
-    "n01491361 shark",
-  ];
+  const names = ["n01440764 tench, Tinca tinca", "n01443537 goldfish", "n01484850 großer Hai\r", "n01491361 shark"];
   writeFileSync(at("synsets.txt"), `${names.join("\n")}\n`);
   writeFileSync(at("three.txt"), "a\nb\nc\n");
   writeFileSync(at("hole.txt"), "a\n\nb\nc\n");
@@ -77,8 +64,7 @@ test.before(() => {
 const modelAt = (name: string) => decodeModel(readFileSync(at(name)));
 const weightsAt = (name: string) =>
   modelAt(name).graph.initializers.map((w) => [w.name, Buffer.from(w.data as Uint8Array).toString("hex")]);
-const leftovers = (): string[] =>
-  readdirSync(scratch).filter((f) => f.includes(".tmp") || f === "refused.onnx");
+const leftovers = (): string[] => readdirSync(scratch).filter((f) => f.includes(".tmp") || f === "refused.onnx");
 
 test.serial("a checkpoint to a verified file, with what a user has to know in it", (t) => {
   const r = exported(mopro, "m.onnx", "--head both --classes synsets.txt --verify");
@@ -104,8 +90,7 @@ test.serial("a checkpoint to a verified file, with what a user has to know in it
     encoder: "query",
     embedding_size: "8",
     classes: "4",
-    class_names:
-      '["n01440764 tench, Tinca tinca","n01443537 goldfish","n01484850 großer Hai","n01491361 shark"]',
+    class_names: '["n01440764 tench, Tinca tinca","n01443537 goldfish","n01484850 großer Hai","n01491361 shark"]',
     input: "float32 NCHW, RGB, (value / 255 - mean) / std",
     mean: "[0.485,0.456,0.406]",
     std: "[0.229,0.224,0.225]",
@@ -119,24 +104,21 @@ test.serial("a checkpoint to a verified file, with what a user has to know in it
   t.deepEqual(leftovers(), []);
 });
 
-test.serial(
-  "bytes, the key encoder, BatchNorm kept, another operator set; published spelling of flags",
-  (t) => {
-    const flags = "--head features --which key --input=uint8 --keep_bn --opset 13 --verify --json";
-    const r = exported(mopro, "k.onnx", flags);
-    t.is(r.status, 0, r.err);
-    const result = JSON.parse(r.out);
-    t.deepEqual(result.inputs, [{ name: "image", type: "u8", shape: ["batch", 32, 32, 3] }]);
-    t.is(result.outputs[0].name, "features");
-    t.true(result.check.done && result.check.differences[0].relative < 1e-5);
-    const m = modelAt("k.onnx");
-    t.is(m.opsets.get(""), 13);
-    t.is(m.metadata.get("encoder"), "key");
-    t.is(m.metadata.get("batch_norm"), "kept");
-    t.is(m.metadata.get("input"), "uint8 NHWC, RGB, 0 to 255");
-    t.true(m.graph.nodes.some((n) => n.op === "BatchNormalization"));
-  },
-);
+test.serial("bytes, the key encoder, BatchNorm kept, another operator set; published spelling of flags", (t) => {
+  const flags = "--head features --which key --input=uint8 --keep_bn --opset 13 --verify --json";
+  const r = exported(mopro, "k.onnx", flags);
+  t.is(r.status, 0, r.err);
+  const result = JSON.parse(r.out);
+  t.deepEqual(result.inputs, [{ name: "image", type: "u8", shape: ["batch", 32, 32, 3] }]);
+  t.is(result.outputs[0].name, "features");
+  t.true(result.check.done && result.check.differences[0].relative < 1e-5);
+  const m = modelAt("k.onnx");
+  t.is(m.opsets.get(""), 13);
+  t.is(m.metadata.get("encoder"), "key");
+  t.is(m.metadata.get("batch_norm"), "kept");
+  t.is(m.metadata.get("input"), "uint8 NHWC, RGB, 0 to 255");
+  t.true(m.graph.nodes.some((n) => n.op === "BatchNormalization"));
+});
 
 test.serial("a plain classifier: its logits and features", (t) => {
   for (const head of ["classifier", "features"]) {
@@ -225,13 +207,7 @@ test.serial("an older checkpoint: flags and shapes say the sizes, the image size
 
 for (const [what, args, message] of refusedFlags) {
   test.serial(`refused: ${what}`, (t) => {
-    const r = moproc([
-      "export",
-      "--resume",
-      mopro,
-      ...(args.includes("-o") ? [] : ["-o", "refused.onnx"]),
-      ...args,
-    ]);
+    const r = moproc(["export", "--resume", mopro, ...(args.includes("-o") ? [] : ["-o", "refused.onnx"]), ...args]);
     t.is(r.status, 2, r.out);
     t.regex(r.err, message);
     t.deepEqual(leftovers(), []);
@@ -248,18 +224,15 @@ for (const [what, edit, message] of refusedCheckpoints) {
   });
 }
 
-test.serial(
-  "refused: no checkpoint, no such file, a file that is none, a key encoder that is not there",
-  (t) => {
-    t.regex(moproc(["export", "-o", "refused.onnx"]).err, /--resume/);
-    t.regex(moproc(["export", "--resume", mopro]).err, /--out/);
-    t.regex(exported("none.safetensors", "refused.onnx").err, /none\.safetensors: no such file/);
-    writeFileSync(at("empty.safetensors"), "");
-    t.regex(exported("empty.safetensors", "refused.onnx").err, /empty\.safetensors: no safetensors file/);
-    t.regex(exported(classifier, "refused.onnx", "--which key").err, /--which key: .* has no key encoder/);
-    t.deepEqual(leftovers(), []);
-  },
-);
+test.serial("refused: no checkpoint, no such file, a file that is none, a key encoder that is not there", (t) => {
+  t.regex(moproc(["export", "-o", "refused.onnx"]).err, /--resume/);
+  t.regex(moproc(["export", "--resume", mopro]).err, /--out/);
+  t.regex(exported("none.safetensors", "refused.onnx").err, /none\.safetensors: no such file/);
+  writeFileSync(at("empty.safetensors"), "");
+  t.regex(exported("empty.safetensors", "refused.onnx").err, /empty\.safetensors: no safetensors file/);
+  t.regex(exported(classifier, "refused.onnx", "--which key").err, /--which key: .* has no key encoder/);
+  t.deepEqual(leftovers(), []);
+});
 
 const converter = join(root, "build", "native", "moproc-convert");
 const withConverter = existsSync(converter) ? test.serial : test.serial.skip;
@@ -296,10 +269,6 @@ withChecker("onnx.checker accepts every kind of file (skipped where Python has n
     }
   }
   const check = "onnx.checker.check_model(onnx.load(f), full_check=True)";
-  const r = run(python, [
-    "-c",
-    `import onnx, sys\nfor f in sys.argv[1:]:\n    ${check}\nprint('ok')`,
-    ...files,
-  ]);
+  const r = run(python, ["-c", `import onnx, sys\nfor f in sys.argv[1:]:\n    ${check}\nprint('ok')`, ...files]);
   t.is(r.out.trim(), "ok", r.err);
 });

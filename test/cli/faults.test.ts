@@ -20,7 +20,20 @@ interface Row {
 }
 
 test("10 kills and every other fault leave no trace in the result", (t) => {
-  const r = spawnSync(process.execPath, [join(root, "tools", "faults.mjs"), "--kills", "10", "--no-setup", "--out", shell.at("work"), "--json", shell.at("rows.json")], { encoding: "utf8" });
+  const r = spawnSync(
+    process.execPath,
+    [
+      join(root, "tools", "faults.mjs"),
+      "--kills",
+      "10",
+      "--no-setup",
+      "--out",
+      shell.at("work"),
+      "--json",
+      shell.at("rows.json"),
+    ],
+    { encoding: "utf8" },
+  );
   t.is(r.status, 0, r.stdout + r.stderr);
   const rows = JSON.parse(readFileSync(shell.at("rows.json"), "utf8")) as Row[];
   t.is(rows.length, 10);
@@ -29,6 +42,9 @@ test("10 kills and every other fault leave no trace in the result", (t) => {
     t.is(row.differing_bits, 0, row.fault);
     t.true(row.times > 0 && row.runs > 0, row.fault);
   }
-  t.is(rows.slice(0, 2).reduce((n, row) => n + row.times, 0), 10);
+  t.is(
+    rows.slice(0, 2).reduce((n, row) => n + row.times, 0),
+    10,
+  );
   t.regex(r.stdout, /SIGKILL at a random instant +5 /);
 });

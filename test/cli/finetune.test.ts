@@ -1,4 +1,5 @@
-// moproc finetune on ImageNet's folder layout: which images are used, what is trained, and which epoch is kept as the best.
+// moproc finetune on ImageNet's folder layout: which images are used, what is trained, and which epoch is kept as the
+// best.
 
 import { createHash } from "node:crypto";
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -10,10 +11,23 @@ const shell = new Shell("finetune");
 test.after.always(() => shell.remove());
 
 const classes = 4;
-const model = `-a resnet10 --width 0.125 -b 16 --image-size 32 --num-class ${classes} --low-dim 8 --moco_queue 64`.split(" ");
+const model =
+  `-a resnet10 --width 0.125 -b 16 --image-size 32 --num-class ${classes} --low-dim 8 --moco_queue 64`.split(" ");
 const mopro = "mopro/checkpoint_0003.safetensors";
 const finetune = (exp: string, ...flags: readonly string[]): string =>
-  shell.done("finetune", "-b", "16", "--data", "imagenet", "--model-path", mopro, "--exp-dir", exp, "--quiet", ...flags);
+  shell.done(
+    "finetune",
+    "-b",
+    "16",
+    "--data",
+    "imagenet",
+    "--model-path",
+    mopro,
+    "--exp-dir",
+    exp,
+    "--quiet",
+    ...flags,
+  );
 
 /** Images of a list, copied to a folder a class. */
 function asFolders(list: string, from: string, split: string): void {
@@ -26,27 +40,66 @@ function asFolders(list: string, from: string, split: string): void {
 }
 
 test.before(() => {
-  shell.done("data", "sample", "--out", "data", "--classes", `${classes}`, "--images", "480", "--val", "64", "--size", "40", "--noise", "0.1", "--ood", "0");
+  shell.done(
+    "data",
+    "sample",
+    "--out",
+    "data",
+    "--classes",
+    `${classes}`,
+    "--images",
+    "480",
+    "--val",
+    "64",
+    "--size",
+    "40",
+    "--noise",
+    "0.1",
+    "--ood",
+    "0",
+  );
   asFolders("train_filelist_google.txt", ".", "train");
   asFolders("val_filelist.txt", "val_images_256", "val");
-  shell.done("train", ...model, "--data", "data", "--exp-dir", "mopro", "--epochs", "4", "--lr", "0.05", "--start_clean_epoch", "9", "--quiet");
+  shell.done(
+    "train",
+    ...model,
+    "--data",
+    "data",
+    "--exp-dir",
+    "mopro",
+    "--epochs",
+    "4",
+    "--lr",
+    "0.05",
+    "--start_clean_epoch",
+    "9",
+    "--quiet",
+  );
 });
 
 const subset = (exp: string): string[] => shell.text(exp, "subset.txt").trimEnd().split("\n");
 const weights = (file: string): string => {
   const f = SafetensorsFile.open(shell.at(file));
   const sha = createHash("sha256");
-  for (const name of [...f.tensors.keys()].filter((n) => !n.endsWith("num_batches_tracked"))) sha.update(Float32Array.from(f.floats(name)));
+  for (const name of [...f.tensors.keys()].filter((n) => !n.endsWith("num_batches_tracked")))
+    sha.update(Float32Array.from(f.floats(name)));
   f.close();
   return sha.digest("hex");
 };
-const top1 = (exp: string): number[] => shell.metrics(exp).filter((m) => m["event"] === "evaluate").map((m) => m["top1"] as number);
+const top1 = (exp: string): number[] =>
+  shell
+    .metrics(exp)
+    .filter((m) => m.event === "evaluate")
+    .map((m) => m.top1 as number);
 
 test.serial("one subset from the seed, whatever the groups; --list takes it back, by path and by name alone", (t) => {
   const out = finetune("a", "--low-resource", "0.3", "--seed", "5", "--epochs", "1");
   const all = 480 - shell.text("data", "info", "train_filelist_flickr.txt").trim().split("\n").length;
   t.is(subset("a").length, Math.floor(0.3 * all));
-  t.is(shell.text("a", "subset.sha256"), `${createHash("sha256").update(shell.text("a", "subset.txt")).digest("hex")}  subset.txt\n`);
+  t.is(
+    shell.text("a", "subset.sha256"),
+    `${createHash("sha256").update(shell.text("a", "subset.txt")).digest("hex")}  subset.txt\n`,
+  );
   t.regex(out, new RegExp(`${subset("a").length} of ${all} training images, digest of the list [0-9a-f]{16}`));
   finetune("b", "--low_resource", "0.3", "--seed", "5", "--epochs", "1", "--bn-groups", "2");
   t.deepEqual(subset("b"), subset("a"));
@@ -55,7 +108,12 @@ test.serial("one subset from the seed, whatever the groups; --list takes it back
 
   finetune("listed", "--list", "a/subset.txt", "--seed", "5", "--epochs", "1");
   t.is(weights("listed/checkpoint_0000.safetensors"), weights("a/checkpoint_0000.safetensors"));
-  writeFileSync(shell.at("names.txt"), subset("a").map((n) => `${n.split("/").at(-1)}\n`).join(""));
+  writeFileSync(
+    shell.at("names.txt"),
+    subset("a")
+      .map((n) => `${n.split("/").at(-1)}\n`)
+      .join(""),
+  );
   finetune("named", "--list", "names.txt", "--seed", "5", "--epochs", "1");
   t.is(weights("named/checkpoint_0000.safetensors"), weights("a/checkpoint_0000.safetensors"));
 });
@@ -63,22 +121,36 @@ test.serial("one subset from the seed, whatever the groups; --list takes it back
 test.serial("published schedule and tags; the best epoch is kept, across a stop too", (t) => {
   const flags = ["--low-resource", "0.3", "--epochs", "6", "--schedule", "2", "4", "--lr", "0.05"];
   finetune("whole", ...flags, "--seed", "1");
-  const rates = shell.metrics("whole").filter((m) => m["event"] === "epoch").map((m) => Number((m["lr"] as number).toPrecision(6)));
+  const rates = shell
+    .metrics("whole")
+    .filter((m) => m.event === "epoch")
+    .map((m) => Number((m.lr as number).toPrecision(6)));
   t.deepEqual(rates, [0.05, 0.05, 0.01, 0.01, 0.002, 0.002]);
   const best = top1("whole").indexOf(Math.max(...top1("whole")));
   t.is(weights("whole/model_best.safetensors"), weights(`whole/checkpoint_000${best}.safetensors`));
   t.not(weights("whole/checkpoint_0000.safetensors"), weights("whole/checkpoint_0005.safetensors"));
 
-  const steps = shell.metrics("whole").find((m) => m["event"] === "train")?.["steps"] as number;
+  const steps = shell.metrics("whole").find((m) => m.event === "train")?.steps as number;
   finetune("cut", ...flags, "--seed", "1", "--steps", `${2 * steps + 3}`);
   finetune("cut", ...flags, "--resume", "auto"); // the seed, and with it the subset, is the checkpoint's
-  for (const file of ["checkpoint_0005", "model_best"]) t.is(weights(`cut/${file}.safetensors`), weights(`whole/${file}.safetensors`), file);
+  for (const file of ["checkpoint_0005", "model_best"])
+    t.is(weights(`cut/${file}.safetensors`), weights(`whole/${file}.safetensors`), file);
   const events = readdirSync(shell.at("whole")).find((f) => f.startsWith("events.")) as string;
   for (const tag of ["Top1 Acc", "Top5 Acc"]) t.true(readFileSync(shell.at("whole", events)).includes(tag), tag);
 });
 
 test.serial("--compat released: each group draws its own subset and takes its places of one order", (t) => {
-  const out = finetune("released", "--low-resource", "0.3", "--epochs", "1", "--bn-groups", "2", "--compat", "released");
+  const out = finetune(
+    "released",
+    "--low-resource",
+    "0.3",
+    "--epochs",
+    "1",
+    "--bn-groups",
+    "2",
+    "--compat",
+    "released",
+  );
   t.regex(out, /each of 2 groups draws \d+ of \d+ training images of its own/);
   const n = subset("released").length / 2;
   const [one, two] = [subset("released").slice(0, n), subset("released").slice(n)];

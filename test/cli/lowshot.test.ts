@@ -10,7 +10,14 @@ test.after.always(() => shell.remove());
 
 interface Table {
   readonly settings: Readonly<Record<string, string | number>>;
-  readonly results: readonly { k: number; images: number; mean: number; deviation: number; draws: number[]; classes?: Record<string, number> }[];
+  readonly results: readonly {
+    k: number;
+    images: number;
+    mean: number;
+    deviation: number;
+    draws: number[];
+    classes?: Record<string, number>;
+  }[];
 }
 const table = (file: string): Table => JSON.parse(shell.text(file)) as Table;
 const checkpoint = "run/checkpoint_0001.safetensors";
@@ -18,7 +25,8 @@ const voc = (...flags: readonly string[]): string =>
   shell.done("lowshot", "-b", "16", "--model_path", checkpoint, "--voc-path", "voc", "--quiet", ...flags);
 
 test.before(() => {
-  const sample = (out: string, ...flags: readonly string[]): void => void shell.done("data", "sample", "--out", out, "--size", "40", ...flags);
+  const sample = (out: string, ...flags: readonly string[]): void =>
+    void shell.done("data", "sample", "--out", out, "--size", "40", ...flags);
   sample("data", "--classes", "4", "--images", "240", "--val", "16", "--ood", "0");
   sample("voc", "--layout", "voc", "--images", "120", "--val", "60");
   sample("places", "--layout", "places", "--images", "410", "--val", "205");
@@ -52,24 +60,78 @@ test.serial("VOC: a table and the same as JSON, equal for equal seeds; the image
 });
 
 test.serial("Places: accuracy over 205 classes; classes with too few images are counted", (t) => {
-  const out = shell.done("lowshot", "-b", "16", "--model-path", checkpoint, "--dataset", "places", "--places-path", "places", "--shots", "2", "3", "--draws", "2", "--output", "places.json");
+  const out = shell.done(
+    "lowshot",
+    "-b",
+    "16",
+    "--model-path",
+    checkpoint,
+    "--dataset",
+    "places",
+    "--places-path",
+    "places",
+    "--shots",
+    "2",
+    "3",
+    "--draws",
+    "2",
+    "--output",
+    "places.json",
+  );
   t.regex(out, /k = 3: 205 of 205 classes have fewer training images, all of which are taken; the fewest: 2 of 0/);
   const { settings, results } = table("places.json");
-  t.is(settings["metric"], "top-1 accuracy, percent");
-  t.deepEqual(results.map((r) => r.images), [410, 410]);
+  t.is(settings.metric, "top-1 accuracy, percent");
+  t.deepEqual(
+    results.map((r) => r.images),
+    [410, 410],
+  );
   t.deepEqual(results[0]?.draws, results[1]?.draws); // all images, each time
   // Tested on the very images it is trained on, most are right.
   const split = (name: string): string => shell.at("places", "trainvalsplit_places205", `${name}_places205.csv`);
   copyFileSync(split("train"), split("val"));
-  shell.done("lowshot", "-b", "16", "--model-path", checkpoint, "--dataset", "places", "--places-path", "places", "--shots", "2", "--draws", "1", "--cost", "1e4", "--output", "same.json");
+  shell.done(
+    "lowshot",
+    "-b",
+    "16",
+    "--model-path",
+    checkpoint,
+    "--dataset",
+    "places",
+    "--places-path",
+    "places",
+    "--shots",
+    "2",
+    "--draws",
+    "1",
+    "--cost",
+    "1e4",
+    "--output",
+    "same.json",
+  );
   t.true((table("same.json").results[0]?.mean as number) > 50, shell.text("same.json"));
 });
 
 test.serial("stopped by SIGTERM while features are computed, it goes on and says the same", async (t) => {
-  const flags = ["lowshot", "-b", "16", "--model-path", checkpoint, "--voc-path", "voc", "--shots", "2", "--draws", "2", "--output"];
+  const flags = [
+    "lowshot",
+    "-b",
+    "16",
+    "--model-path",
+    checkpoint,
+    "--voc-path",
+    "voc",
+    "--shots",
+    "2",
+    "--draws",
+    "2",
+    "--output",
+  ];
   shell.done(...flags, "whole.json");
   const kept = shell.at("cut.json.features");
-  const run = spawn(process.execPath, [shell.main, ...flags, "cut.json", "--workers", "1"], { cwd: shell.dir, stdio: "ignore" });
+  const run = spawn(process.execPath, [shell.main, ...flags, "cut.json", "--workers", "1"], {
+    cwd: shell.dir,
+    stdio: "ignore",
+  });
   while (!existsSync(kept) || statSync(kept).size < 4096) await new Promise((r) => setTimeout(r, 2));
   run.kill("SIGTERM");
   const status = await new Promise((resolve) => run.on("close", resolve));
@@ -89,7 +151,20 @@ test.serial("stopped by SIGTERM while features are computed, it goes on and says
 });
 
 test.serial("a disk that is full, then one that is not: the same numbers; packed folders, too", (t) => {
-  const flags = ["lowshot", "-b", "16", "--model-path", checkpoint, "--voc-path", "voc", "--shots", "1", "--draws", "2", "--output"];
+  const flags = [
+    "lowshot",
+    "-b",
+    "16",
+    "--model-path",
+    checkpoint,
+    "--voc-path",
+    "voc",
+    "--shots",
+    "1",
+    "--draws",
+    "2",
+    "--output",
+  ];
   shell.done(...flags, "roomy.json");
   const full = shell.limited(16, ...flags, "full.json");
   t.is(full.status, 2, full.out);
@@ -106,12 +181,27 @@ test.serial("images that cannot be read are counted and left out", (t) => {
   const file = shell.at("voc", "VOCdevkit", "VOC2007", "JPEGImages", `${line}.jpg`);
   const whole = readFileSync(file);
   writeFileSync(file, whole.subarray(0, 100));
-  const r = shell.moproc("lowshot", "-b", "16", "--model-path", checkpoint, "--voc-path", "voc", "--shots", "1", "--draws", "1", "--output", "broken.json", "--supervise");
+  const r = shell.moproc(
+    "lowshot",
+    "-b",
+    "16",
+    "--model-path",
+    checkpoint,
+    "--voc-path",
+    "voc",
+    "--shots",
+    "1",
+    "--draws",
+    "1",
+    "--output",
+    "broken.json",
+    "--supervise",
+  );
   writeFileSync(file, whole);
   t.is(r.status, 0, r.err);
   t.regex(r.out, /, 1 cannot be read/);
   t.regex(r.out, /note: --supervise has no effect/);
-  t.is(table("broken.json").settings["unreadable"], 1);
+  t.is(table("broken.json").settings.unreadable, 1);
 });
 
 test.serial("refused: folders and checkpoints that do not fit", (t) => {

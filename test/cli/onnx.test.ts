@@ -14,7 +14,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import test from "ava";
-import { load, type Artefact, type Values } from "node-cuda-rt";
+import { type Artefact, load, type Values } from "node-cuda-rt";
 import { root } from "../../compiler/util/root.js";
 import { SafetensorsFile } from "../../compiler/util/safetensors.js";
 import { uniform } from "../support/random.js";
@@ -86,17 +86,7 @@ test.serial("a new run, out and back", (t) => {
 test.serial("a run under way, out and back, goes on with the same bits", async (t) => {
   t.is(train("original", "--seed", "5", "--steps", "15", "--exp-dir", "run").status, 0);
   const checkpoint = join("run", "checkpoint_0001_000005.safetensors");
-  const out = moproc(
-    "export",
-    "--training",
-    ...flags,
-    "--resume",
-    checkpoint,
-    "--opset",
-    "20",
-    "-o",
-    "later",
-  );
+  const out = moproc("export", "--training", ...flags, "--resume", checkpoint, "--opset", "20", "-o", "later");
   t.is(out.status, 0, out.err);
   const back = moproc("compile", ...filesIn("later"), "-o", "back_later");
   t.is(back.status, 0, back.err);
@@ -150,10 +140,7 @@ test.serial("what is refused", (t) => {
   const cases: readonly (readonly [readonly string[], RegExp])[] = [
     [["compile", "cut.onnx"], /cut\.onnx: no ONNX model, or cut off: .*byte/],
     [["compile", "nowhere.onnx"], /nowhere\.onnx: no such file/],
-    [
-      ["compile", "new/warmup.onnx", "twice.onnx"],
-      /twice\.onnx: holds the program warmup, as does new\/warmup\.onnx/,
-    ],
+    [["compile", "new/warmup.onnx", "twice.onnx"], /twice\.onnx: holds the program warmup, as does new\/warmup\.onnx/],
     [
       ["compile", "new/warmup.onnx", "later/proto.onnx"],
       /later\/proto\.onnx: is not of the same export as new\/warmup\.onnx/,

@@ -1,18 +1,49 @@
-// Several ranks as real processes: started by the binary itself, by somebody else's launcher, by Open MPI. What they end with
-// is compared bit by bit with one rank's.
+// Several ranks as real processes: started by the binary itself, by somebody else's launcher, by Open MPI. What they
+// end with is compared bit by bit with one rank's.
 
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import test from "ava";
-import { isFirstRank, rankCount } from "../../tools/cli/ranks.js";
 import { mpiPlugin } from "../../compiler/emit/project.js";
+import { isFirstRank, rankCount } from "../../tools/cli/ranks.js";
 import { Shell } from "../support/cli.js";
 
 const shell = new Shell("ranks");
 test.after.always(() => shell.remove());
 
-const network = ["-a", "resnet10", "--width", "0.125", "-b", "16", "--bn-groups", "4", "--image-size", "32", "--num-class", "4", "--low-dim", "16", "--moco_queue", "64"];
-const forEpochs = (epochs: number): string[] => ["--data", "data", "--epochs", `${epochs}`, "--start_clean_epoch", "2", "--pseudo_th", "0.4", "--threads", "1", "--workers", "1", "--quiet"];
+const network = [
+  "-a",
+  "resnet10",
+  "--width",
+  "0.125",
+  "-b",
+  "16",
+  "--bn-groups",
+  "4",
+  "--image-size",
+  "32",
+  "--num-class",
+  "4",
+  "--low-dim",
+  "16",
+  "--moco_queue",
+  "64",
+];
+const forEpochs = (epochs: number): string[] => [
+  "--data",
+  "data",
+  "--epochs",
+  `${epochs}`,
+  "--start_clean_epoch",
+  "2",
+  "--pseudo_th",
+  "0.4",
+  "--threads",
+  "1",
+  "--workers",
+  "1",
+  "--quiet",
+];
 const run = forEpochs(3);
 const endless = forEpochs(500);
 
@@ -25,8 +56,15 @@ test.before(() => {
 
 const env = (more: Readonly<Record<string, string>> = {}): NodeJS.ProcessEnv => ({ ...process.env, ...more });
 
-function train(exp: string, ...flags: readonly string[]): ReturnType<typeof spawnSync> & { stderr: string; stdout: string } {
-  return spawnSync(shell.at("art", "train"), [...run, "--exp-dir", exp, ...flags], { cwd: shell.dir, encoding: "utf8", env: env() }) as never;
+function train(
+  exp: string,
+  ...flags: readonly string[]
+): ReturnType<typeof spawnSync> & { stderr: string; stdout: string } {
+  return spawnSync(shell.at("art", "train"), [...run, "--exp-dir", exp, ...flags], {
+    cwd: shell.dir,
+    encoding: "utf8",
+    env: env(),
+  }) as never;
 }
 
 interface Rank {
@@ -37,8 +75,16 @@ interface Rank {
 /** A rank of two that somebody else's launcher has started: torchrun's variables. */
 function rankOf(rank: number, port: number, flags: readonly string[]): Rank {
   const child = spawn(shell.at("art", "train"), flags, {
-    cwd: shell.dir, stdio: ["ignore", "ignore", "pipe"],
-    env: env({ RANK: `${rank}`, WORLD_SIZE: "2", LOCAL_RANK: `${rank}`, LOCAL_WORLD_SIZE: "2", MASTER_ADDR: "127.0.0.1", MASTER_PORT: `${port}` }),
+    cwd: shell.dir,
+    stdio: ["ignore", "ignore", "pipe"],
+    env: env({
+      RANK: `${rank}`,
+      WORLD_SIZE: "2",
+      LOCAL_RANK: `${rank}`,
+      LOCAL_WORLD_SIZE: "2",
+      MASTER_ADDR: "127.0.0.1",
+      MASTER_PORT: `${port}`,
+    }),
   });
   let err = "";
   child.stderr?.setEncoding("utf8").on("data", (t: string) => (err += t));
@@ -54,7 +100,9 @@ function freePort(): number {
 /** The tensors of a checkpoint, and what it says of the run, as text. */
 function contents(exp: string, epoch = 2): string {
   const file = readFileSync(shell.at(exp, `checkpoint_000${epoch}.safetensors`));
-  const header = JSON.parse(file.subarray(8, 8 + Number(file.readBigUInt64LE(0))).toString()) as { readonly __metadata__: Readonly<Record<string, string>> };
+  const header = JSON.parse(file.subarray(8, 8 + Number(file.readBigUInt64LE(0))).toString()) as {
+    readonly __metadata__: Readonly<Record<string, string>>;
+  };
   const { sha256, meters, samples, best_top1 } = header.__metadata__;
   return JSON.stringify({ sha256, meters, samples, best_top1 });
 }
@@ -65,29 +113,59 @@ for (const ranks of [2, 4])
     t.is(r.status, 0, r.stderr);
     for (const epoch of [0, 1, 2]) t.is(contents(`ranks${ranks}`, epoch), contents("one", epoch));
     const facts = (exp: string): unknown =>
-      shell.metrics(exp).filter((m) => m["event"] !== "start" && m["event"] !== "memory" && m["event"] !== "ranks" && m["event"] !== "checkpoint").map(({ event, epoch, loss, acc_cls_avg, correct1, corrected, dropped, wrong_labels_corrected }) =>
-        [event, epoch, loss, acc_cls_avg, correct1, corrected, dropped, wrong_labels_corrected]);
+      shell
+        .metrics(exp)
+        .filter((m) => m.event !== "start" && m.event !== "memory" && m.event !== "ranks" && m.event !== "checkpoint")
+        .map(({ event, epoch, loss, acc_cls_avg, correct1, corrected, dropped, wrong_labels_corrected }) => [
+          event,
+          epoch,
+          loss,
+          acc_cls_avg,
+          correct1,
+          corrected,
+          dropped,
+          wrong_labels_corrected,
+        ]);
     t.deepEqual(facts(`ranks${ranks}`), facts("one"));
   });
 
-test.serial("steps that are not finite: ranks agree, write down all images of the batch, and end after --max-skips", (t) => {
-  const skipped = (exp: string, ...flags: readonly string[]): string => {
-    const r = train(exp, "--lr", "1e38", "--wd", "1e38", "--max-skips", "3", ...flags);
-    t.is(r.status, 3, r.stderr);
-    t.regex(r.stderr, /3 steps in a row were not finite \(--max-skips\)/);
-    t.deepEqual(readdirSync(shell.at(exp)).filter((f) => f.startsWith("checkpoint_")), [], "nothing that is not finite replaces a checkpoint");
-    return readFileSync(shell.at(exp, "not_finite.jsonl"), "utf8");
-  };
-  const one = skipped("skips-1").trim().split("\n").map((l) => JSON.parse(l) as { step: number; files: string[] });
-  t.is(one.length, 3);
-  one.forEach((l) => t.is(new Set(l.files).size, 16));
-  const two = skipped("skips-2", "--nproc-per-node", "2").trim().split("\n").map((l) => JSON.parse(l) as { step: number; files: string[] });
-  t.deepEqual(two.map(({ step, files }) => [step, files]), one.map(({ step, files }) => [step, files]));
-});
+test.serial(
+  "steps that are not finite: ranks agree, write down all images of the batch, and end after --max-skips",
+  (t) => {
+    const skipped = (exp: string, ...flags: readonly string[]): string => {
+      const r = train(exp, "--lr", "1e38", "--wd", "1e38", "--max-skips", "3", ...flags);
+      t.is(r.status, 3, r.stderr);
+      t.regex(r.stderr, /3 steps in a row were not finite \(--max-skips\)/);
+      t.deepEqual(
+        readdirSync(shell.at(exp)).filter((f) => f.startsWith("checkpoint_")),
+        [],
+        "nothing that is not finite replaces a checkpoint",
+      );
+      return readFileSync(shell.at(exp, "not_finite.jsonl"), "utf8");
+    };
+    const one = skipped("skips-1")
+      .trim()
+      .split("\n")
+      .map((l) => JSON.parse(l) as { step: number; files: string[] });
+    t.is(one.length, 3);
+    one.forEach((l) => t.is(new Set(l.files).size, 16));
+    const two = skipped("skips-2", "--nproc-per-node", "2")
+      .trim()
+      .split("\n")
+      .map((l) => JSON.parse(l) as { step: number; files: string[] });
+    t.deepEqual(
+      two.map(({ step, files }) => [step, files]),
+      one.map(({ step, files }) => [step, files]),
+    );
+  },
+);
 
 test.serial("key images that are sent, not loaded, make no difference", (t) => {
   shell.done("compile", ...network, "--ranks", "2", "--shuffle-bn", "exchange", "-o", "exchange");
-  const r = spawnSync(shell.at("exchange", "train"), [...run, "--exp-dir", "sent", "--nproc-per-node", "2"], { cwd: shell.dir, encoding: "utf8" });
+  const r = spawnSync(shell.at("exchange", "train"), [...run, "--exp-dir", "sent", "--nproc-per-node", "2"], {
+    cwd: shell.dir,
+    encoding: "utf8",
+  });
   t.is(r.status, 0, r.stderr);
   t.is(contents("sent"), contents("one"));
 });
@@ -100,32 +178,75 @@ test.serial("ranks that torchrun's variables make", async (t) => {
 });
 
 const haveMpi = spawnSync("mpirun", ["--version"]).status === 0 && existsSync(mpiPlugin);
-const withMpi = haveMpi ? test.serial : test.serial.skip; // no Open MPI on this machine: what its launcher sets is tested in comm_test
-const mpirun = (ranks: number, ...flags: readonly string[]): string[] =>
-  ["--allow-run-as-root", "--oversubscribe", "--bind-to", "none", "-n", `${ranks}`, shell.at("art", "train"), ...flags, "--dist-url", `tcp://127.0.0.1:${freePort()}`];
+// no Open MPI on this machine: what its launcher sets is tested in comm_test
+const withMpi = haveMpi ? test.serial : test.serial.skip;
+const mpirun = (ranks: number, ...flags: readonly string[]): string[] => [
+  "--allow-run-as-root",
+  "--oversubscribe",
+  "--bind-to",
+  "none",
+  "-n",
+  `${ranks}`,
+  shell.at("art", "train"),
+  ...flags,
+  "--dist-url",
+  `tcp://127.0.0.1:${freePort()}`,
+];
 
-for (const [ranks, backend] of [[2, "shm"], [2, "mpi"], [4, "mpi"]] as const)
+for (const [ranks, backend] of [
+  [2, "shm"],
+  [2, "mpi"],
+  [4, "mpi"],
+] as const)
   withMpi(`${ranks} ranks that mpirun has started, over ${backend}, end with the bits of one`, (t) => {
     const exp = `mpirun-${backend}-${ranks}`;
-    const r = spawnSync("mpirun", mpirun(ranks, ...run, "--exp-dir", exp, "--dist-backend", backend), { cwd: shell.dir, encoding: "utf8", timeout: 120_000 });
+    const r = spawnSync("mpirun", mpirun(ranks, ...run, "--exp-dir", exp, "--dist-backend", backend), {
+      cwd: shell.dir,
+      encoding: "utf8",
+      timeout: 120_000,
+    });
     t.is(r.status, 0, r.stderr);
     t.is(contents(exp), contents("one"));
   });
 
-withMpi("a rank over MPI that stops: the others name it and the collective; SIGUSR1 leaves a checkpoint and 75", async (t) => {
-  for (const signal of ["SIGSTOP", "SIGUSR1"] as const) {
-    const child = spawn("mpirun", mpirun(2, ...endless, "--exp-dir", `mpi-${signal}`, "--dist-backend", "mpi", "--timeout", signal === "SIGSTOP" ? "2" : "60"), { cwd: shell.dir, stdio: ["ignore", "ignore", "pipe"] });
-    let err = "";
-    child.stderr.setEncoding("utf8").on("data", (text: string) => (err += text));
-    const ended = new Promise<number | null>((done) => child.on("close", done));
-    for (let i = 0; i < 2000 && !existsSync(shell.at(`mpi-${signal}`, "checkpoint_0000.safetensors")); i++) await new Promise((done) => setTimeout(done, 10));
-    await new Promise((done) => setTimeout(done, 1200)); // ranks tell each other twice a second where they are
-    const rank = spawnSync("pgrep", ["-f", `art/train.*mpi-${signal} `], { encoding: "utf8" }).stdout.split("\n").map(Number).filter((p) => p > 0 && p !== child.pid);
-    process.kill(rank.at(-1) as number, signal);
-    t.is(await ended, signal === "SIGSTOP" ? 69 : 75, err);
-    if (signal === "SIGSTOP") t.regex(err, /rank \d: rank \d \(process \d+ on [^)]+\), last seen in step \d+, .*is missed since 2 s \(--timeout\); this rank waits in step \d+, all_\w+ of /);
-  }
-});
+withMpi(
+  "a rank over MPI that stops: the others name it and the collective; SIGUSR1 leaves a checkpoint and 75",
+  async (t) => {
+    for (const signal of ["SIGSTOP", "SIGUSR1"] as const) {
+      const child = spawn(
+        "mpirun",
+        mpirun(
+          2,
+          ...endless,
+          "--exp-dir",
+          `mpi-${signal}`,
+          "--dist-backend",
+          "mpi",
+          "--timeout",
+          signal === "SIGSTOP" ? "2" : "60",
+        ),
+        { cwd: shell.dir, stdio: ["ignore", "ignore", "pipe"] },
+      );
+      let err = "";
+      child.stderr.setEncoding("utf8").on("data", (text: string) => (err += text));
+      const ended = new Promise<number | null>((done) => child.on("close", done));
+      for (let i = 0; i < 2000 && !existsSync(shell.at(`mpi-${signal}`, "checkpoint_0000.safetensors")); i++)
+        await new Promise((done) => setTimeout(done, 10));
+      await new Promise((done) => setTimeout(done, 1200)); // ranks tell each other twice a second where they are
+      const rank = spawnSync("pgrep", ["-f", `art/train.*mpi-${signal} `], { encoding: "utf8" })
+        .stdout.split("\n")
+        .map(Number)
+        .filter((p) => p > 0 && p !== child.pid);
+      process.kill(rank.at(-1) as number, signal);
+      t.is(await ended, signal === "SIGSTOP" ? 69 : 75, err);
+      if (signal === "SIGSTOP")
+        t.regex(
+          err,
+          /rank \d: rank \d \(process \d+ on [^)]+\), last seen in step \d+, .*is missed since 2 s \(--timeout\); this rank waits in step \d+, all_\w+ of /,
+        );
+    }
+  },
+);
 
 withMpi("mpi without mpirun", async (t) => {
   const port = freePort();
@@ -140,10 +261,32 @@ withMpi("mpi without mpirun", async (t) => {
 test.serial("ranks that disagree refuse before the first step, with both values", async (t) => {
   for (const [flags, says] of [
     [["--seed", "2"], /the ranks disagree about the seed: rank 0 has 1, rank 1 has 2/],
-    [["--seed", "1", "--lr", "0.2"], /disagree about the learning rate of the first epoch: rank 0 has 0\.1\d*, rank 1 has 0\.2\d*/],
-    [["--seed", "1", "--data", "other"], /disagree about the training list: rank 0 has [0-9a-f]{16}, rank 1 has [0-9a-f]{16}/],
+    [
+      ["--seed", "1", "--lr", "0.2"],
+      /disagree about the learning rate of the first epoch: rank 0 has 0\.1\d*, rank 1 has 0\.2\d*/,
+    ],
+    [
+      ["--seed", "1", "--data", "other"],
+      /disagree about the training list: rank 0 has [0-9a-f]{16}, rank 1 has [0-9a-f]{16}/,
+    ],
   ] as const) {
-    if (flags.includes("other" as never) && !existsSync(shell.at("other"))) shell.done("data", "sample", "--out", "other", "--classes", "4", "--images", "160", "--val", "30", "--size", "40", "--seed", "2");
+    if (flags.includes("other" as never) && !existsSync(shell.at("other")))
+      shell.done(
+        "data",
+        "sample",
+        "--out",
+        "other",
+        "--classes",
+        "4",
+        "--images",
+        "160",
+        "--val",
+        "30",
+        "--size",
+        "40",
+        "--seed",
+        "2",
+      );
     const port = freePort();
     const own = flags.includes("other" as never) ? run.slice(2) : run;
     const other = rankOf(1, port, [...own, ...flags, "--exp-dir", "disagree"]);
@@ -169,15 +312,31 @@ test.serial("a rank that finds nobody, and a number of ranks that the artefact d
 test.serial("a rank that is killed: the other names it, its step and what it waits for", async (t) => {
   const port = freePort();
   const [first, second] = [0, 1].map((r) => rankOf(r, port, [...endless, "--exp-dir", "killed"])) as [Rank, Rank];
-  for (let i = 0; i < 1000 && !existsSync(shell.at("killed", "checkpoint_0000.safetensors")); i++) await new Promise((done) => setTimeout(done, 10));
+  for (let i = 0; i < 1000 && !existsSync(shell.at("killed", "checkpoint_0000.safetensors")); i++)
+    await new Promise((done) => setTimeout(done, 10));
   second.child.kill("SIGKILL");
   const { status, err } = await first.ended;
   t.is(status, 69);
-  t.regex(err, new RegExp(`rank 0: rank 1 \\(process ${second.child.pid} on .*\\) has died, in step \\d+, all_\\w+ of .*; this rank waits in step \\d+, all_\\w+ of`));
+  t.regex(
+    err,
+    new RegExp(
+      `rank 0: rank 1 \\(process ${second.child.pid} on .*\\) has died, in step \\d+, all_\\w+ of .*; this rank waits in step \\d+, all_\\w+ of`,
+    ),
+  );
 });
 
 test.serial("moproc train builds an artefact for as many ranks as it starts", (t) => {
-  const r = shell.moproc("train", ...network.filter((f, i) => f !== "--bn-groups" && network[i - 1] !== "--bn-groups"), "--synthetic", "--steps", "1", "--nproc-per-node", "2", "--threads", "1");
+  const r = shell.moproc(
+    "train",
+    ...network.filter((f, i) => f !== "--bn-groups" && network[i - 1] !== "--bn-groups"),
+    "--synthetic",
+    "--steps",
+    "1",
+    "--nproc-per-node",
+    "2",
+    "--threads",
+    "1",
+  );
   t.is(r.status, 0, r.err);
   t.regex(r.out, /step 0 warmup/);
 });
@@ -187,9 +346,18 @@ test("how many ranks a launcher has started, and which of them this is", (t) => 
   t.is(rankCount({ nprocPerNode: "4", worldSize: "2" }, {}), 8);
   t.is(rankCount({}, { RANK: "1", WORLD_SIZE: "6", LOCAL_RANK: "1" }), 6);
   t.is(rankCount({ nprocPerNode: "2" }, { RANK: "1", WORLD_SIZE: "3", MASTER_ADDR: "m" }), 6);
-  t.is(rankCount({ multiprocessingDistributed: true, target: "cuda", worldSize: "2" }, {}, () => 4), 8);
-  t.is(rankCount({ multiprocessingDistributed: true, target: "cuda", nprocPerNode: "3" }, {}, () => 4), 3);
-  t.is(rankCount({ multiprocessingDistributed: true, target: "cpu" }, {}, () => 4), 1);
+  t.is(
+    rankCount({ multiprocessingDistributed: true, target: "cuda", worldSize: "2" }, {}, () => 4),
+    8,
+  );
+  t.is(
+    rankCount({ multiprocessingDistributed: true, target: "cuda", nprocPerNode: "3" }, {}, () => 4),
+    3,
+  );
+  t.is(
+    rankCount({ multiprocessingDistributed: true, target: "cpu" }, {}, () => 4),
+    1,
+  );
   t.is(rankCount({}, { OMPI_COMM_WORLD_RANK: "0", OMPI_COMM_WORLD_SIZE: "4" }), 4);
   t.is(rankCount({}, { SLURM_STEP_ID: "0", SLURM_PROCID: "3", SLURM_NTASKS: "16" }), 16);
   t.is(rankCount({}, { SLURM_PROCID: "0", SLURM_NTASKS: "16" }), 1);
@@ -201,8 +369,18 @@ test.serial("doctor explains what a launcher has set", (t) => {
   const doctor = (variables: Readonly<Record<string, string>>): string =>
     spawnSync(process.execPath, [shell.main, "doctor"], { encoding: "utf8", env: env(variables) }).stdout;
   t.regex(doctor({}), /ok +launcher +one process: no launcher has set/);
-  const slurm = doctor({ SLURM_STEP_ID: "0", SLURM_PROCID: "9", SLURM_LOCALID: "1", SLURM_NTASKS: "16", SLURM_JOB_NUM_NODES: "2", SLURM_JOB_NODELIST: "gpu-[07-08]" });
+  const slurm = doctor({
+    SLURM_STEP_ID: "0",
+    SLURM_PROCID: "9",
+    SLURM_LOCALID: "1",
+    SLURM_NTASKS: "16",
+    SLURM_JOB_NUM_NODES: "2",
+    SLURM_JOB_NODELIST: "gpu-[07-08]",
+  });
   t.regex(slurm, /launcher +Slurm: rank 9 of 16, 1 of 8 on this machine; rank 0 is at gpu-07, port 10001/);
   t.regex(slurm, /SLURM_JOB_NODELIST=gpu-\[07-08\]: the machines, of which the first has rank 0/);
-  t.regex(doctor({ RANK: "2", WORLD_SIZE: "2", LOCAL_RANK: "0", MASTER_ADDR: "a", MASTER_PORT: "1" }), /missing +launcher +rank 2 of 2: ranks are counted from 0 to 1/);
+  t.regex(
+    doctor({ RANK: "2", WORLD_SIZE: "2", LOCAL_RANK: "0", MASTER_ADDR: "a", MASTER_PORT: "1" }),
+    /missing +launcher +rank 2 of 2: ranks are counted from 0 to 1/,
+  );
 });

@@ -13,7 +13,23 @@ test.after.always(async () => {
 });
 
 const model = "-a resnet10 --width 0.125 -b 16 --image-size 32 --num-class 4 --low-dim 8 --moco_queue 64".split(" ");
-const run = ["train", ...model, "--data", "data", "--exp-dir", "exp", "--epochs", "4", "--start_clean_epoch", "2", "--lr", "0.02", "-p", "5", "--quiet"];
+const run = [
+  "train",
+  ...model,
+  "--data",
+  "data",
+  "--exp-dir",
+  "exp",
+  "--epochs",
+  "4",
+  "--start_clean_epoch",
+  "2",
+  "--lr",
+  "0.02",
+  "-p",
+  "5",
+  "--quiet",
+];
 let begun = "";
 test.before(() => {
   shell.done("data", "sample", "--out", "data", "--classes", "4", "--images", "320", "--val", "40", "--size", "40");
@@ -26,24 +42,33 @@ const last = <T>(xs: readonly T[]): T => xs.at(-1) as T;
 test("the page's numbers are those of metrics.jsonl, each step and epoch once", (t) => {
   const lines = shell.metrics("exp");
   const data = trainData("exp", lines);
-  const named = (of: readonly { readonly name: string; readonly points: readonly (readonly [number, number])[] }[], name: string) => of.find((c) => c.name === name)?.points ?? [];
-  const evaluated = lines.filter((l) => l["event"] === "evaluate");
-  t.deepEqual(named(data.accuracy, "WebVision, top-1"), evaluated.map((l) => [l["epoch"], l["top1"]] as [number, number]));
+  const named = (
+    of: readonly { readonly name: string; readonly points: readonly (readonly [number, number])[] }[],
+    name: string,
+  ) => of.find((c) => c.name === name)?.points ?? [];
+  const evaluated = lines.filter((l) => l.event === "evaluate");
+  t.deepEqual(
+    named(data.accuracy, "WebVision, top-1"),
+    evaluated.map((l) => [l.epoch, l.top1] as [number, number]),
+  );
   t.is(named(data.accuracy, "WebVision, top-5").length, 4);
   const loss = named(data.loss, "loss");
   t.is(last(loss)[0], 4 * 320);
-  t.is(last(loss)[1], last(lines.filter((l) => l["event"] === "train"))["loss_avg"] as number);
-  t.true(loss.every(([x], i) => i === 0 || x > (loss[i - 1] as readonly [number, number])[0]), "images seen rise, across the stop");
+  t.is(last(loss)[1], last(lines.filter((l) => l.event === "train")).loss_avg as number);
+  t.true(
+    loss.every(([x], i) => i === 0 || x > (loss[i - 1] as readonly [number, number])[0]),
+    "images seen rise, across the stop",
+  );
   t.deepEqual(data.noise.epochs, [2, 3]);
-  const clean = lines.filter((l) => l["event"] === "epoch" && l["phase"] === "clean");
+  const clean = lines.filter((l) => l.event === "epoch" && l.phase === "clean");
   clean.forEach((l, i) => {
-    t.is(data.noise.dropped[i], (100 * (l["dropped"] as number)) / 320);
+    t.is(data.noise.dropped[i], (100 * (l.dropped as number)) / 320);
     const sum = [data.noise.kept, data.noise.corrected, data.noise.dropped].reduce((s, v) => s + (v[i] as number), 0);
     t.true(Math.abs(sum - 100) < 1e-9);
   });
-  t.is(data.settings["arch"], "resnet10");
-  t.is(data.settings["lr"], 0.02);
-  t.regex(String(data.environment["started"]), /^\d{4}-\d\d-\d\dT/);
+  t.is(data.settings.arch, "resnet10");
+  t.is(data.settings.lr, 0.02);
+  t.regex(String(data.environment.started), /^\d{4}-\d\d-\d\dT/);
 });
 
 test("prototypes that stay their first images are warned of", (t) => {
@@ -55,7 +80,12 @@ test("prototypes that stay their first images are warned of", (t) => {
     }
   const median = counts.sort((a, b) => a - b)[2] as number;
   const share = (100 * 0.999 ** (median - 1)).toFixed(0);
-  t.true(begun.includes(`--proto_m 0.999: after epoch 0 the prototype of a class of ${median} images (the median here) is still ${share} %`), begun);
+  t.true(
+    begun.includes(
+      `--proto_m 0.999: after epoch 0 the prototype of a class of ${median} images (the median here) is still ${share} %`,
+    ),
+    begun,
+  );
 });
 
 const look = haveBrowser ? test : test.skip; // no Chromium is installed
@@ -65,9 +95,21 @@ for (const screen of ["desktop", "phone"] as const)
     const { page, complaints } = await openPage(shell.at("exp", "report.html"), screen);
     await page.locator(".chart svg").nth(4).waitFor();
     const captions = await page.locator("figcaption").allInnerTexts();
-    t.deepEqual(captions, ["Losses, mean of the epoch so far", "Accuracy", "Labels in each epoch of the clean phase", "Learning rate", "Speed"]);
-    for (const svg of await page.locator(".chart svg").all()) t.true((await svg.locator("path").count()) > 3, "something is drawn");
-    const best = Math.max(...shell.metrics("exp").filter((l) => l["event"] === "evaluate").map((l) => l["top1"] as number));
+    t.deepEqual(captions, [
+      "Losses, mean of the epoch so far",
+      "Accuracy",
+      "Labels in each epoch of the clean phase",
+      "Learning rate",
+      "Speed",
+    ]);
+    for (const svg of await page.locator(".chart svg").all())
+      t.true((await svg.locator("path").count()) > 3, "something is drawn");
+    const best = Math.max(
+      ...shell
+        .metrics("exp")
+        .filter((l) => l.event === "evaluate")
+        .map((l) => l.top1 as number),
+    );
     t.is(await page.locator(".tile[data-what^='WebVision, best'] b").innerText(), `${best.toFixed(2)} %`);
     t.true((await page.locator("dl").first().innerText()).includes("resnet10"));
     t.true(await fits(page));

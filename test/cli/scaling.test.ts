@@ -1,12 +1,13 @@
-// npm run scaling: the simulation's timelines by hand, bytes counted from a plan beside bytes that were sent, and the page.
+// npm run scaling: the simulation's timelines by hand, bytes counted from a plan beside bytes that were sent, and the
+// page.
 
 import { spawnSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import test from "ava";
-import type { Plan, Program } from "../../compiler/lower/plan.js";
 import { BUCKET_BYTES } from "../../compiler/lower/collectives.js";
+import type { Plan, Program } from "../../compiler/lower/plan.js";
 import { root } from "../../compiler/util/root.js";
 import type { ScalingData } from "../../tools/report/scaling_data.js";
 import { closeBrowser, fits, haveBrowser, openPage } from "../support/browser.js";
@@ -14,11 +15,19 @@ import { Shell } from "../support/cli.js";
 
 type Event =
   | { readonly do: "compute"; readonly us: number }
-  | { readonly do: "collective"; readonly op: string; readonly kind: string; readonly bytes: number; readonly name: string }
+  | {
+      readonly do: "collective";
+      readonly op: string;
+      readonly kind: string;
+      readonly bytes: number;
+      readonly name: string;
+    }
   | { readonly do: "await" };
 interface Timeline {
-  simulate(events: readonly Event[], of: { microseconds(e: { readonly bytes: number }): number; tax?: number }):
-    { readonly length: number; readonly compute: number; readonly communication: number; readonly waited: number };
+  simulate(
+    events: readonly Event[],
+    of: { microseconds(e: { readonly bytes: number }): number; tax?: number },
+  ): { readonly length: number; readonly compute: number; readonly communication: number; readonly waited: number };
   eventsOf(plan: Plan, program: Program): Event[];
   rebucket(plan: Plan, events: readonly Event[], bucketBytes: number, lastBytes?: number): Event[];
 }
@@ -29,16 +38,27 @@ interface Plans {
 interface Wire {
   sent(op: string, bytes: number, ranks: number): number;
   handedOver(plan: Plan, program: Program): { readonly total: number };
-  wire(of: object): readonly { readonly sent: { readonly total: number }; readonly least: number; readonly published: Readonly<Record<string, number>> }[];
+  wire(of: object): readonly {
+    readonly sent: { readonly total: number };
+    readonly least: number;
+    readonly published: Readonly<Record<string, number>>;
+  }[];
 }
 interface Nccl {
   readonly networks: Readonly<Record<"reckoned" | "measured", (op: string, bytes: number, ranks: number) => number>>;
-  readonly measured: Readonly<Record<string, readonly { readonly ranks: number; readonly bytes: number; readonly us: number }[]>>;
+  readonly measured: Readonly<
+    Record<string, readonly { readonly ranks: number; readonly bytes: number; readonly us: number }[]>
+  >;
 }
 interface Results {
-  results(o: object, dir: string, say: (line: string) => void): Promise<{ readonly data: ScalingData; readonly text: string; html(): Promise<string> }>;
+  results(
+    o: object,
+    dir: string,
+    say: (line: string) => void,
+  ): Promise<{ readonly data: ScalingData; readonly text: string; html(): Promise<string> }>;
 }
-const tool = async <T>(name: string): Promise<T> => (await import(pathToFileURL(join(root, "tools", "scaling", name)).href)) as T;
+const tool = async <T>(name: string): Promise<T> =>
+  (await import(pathToFileURL(join(root, "tools", "scaling", name)).href)) as T;
 const { simulate, eventsOf, rebucket } = await tool<Timeline>("timeline.mjs");
 const { planOf, programOf } = await tool<Plans>("plans.mjs");
 const { sent, handedOver, wire } = await tool<Wire>("wire.mjs");
@@ -63,7 +83,11 @@ test("timelines by hand", (t) => {
   t.deepEqual(of([compute(10), send(4), compute(10), wait, compute(1)]), [21, 21, 4, 0], "hidden");
   t.deepEqual(of([compute(10), send(15), compute(10), wait, compute(1)]), [26, 21, 15, 5], "5 of 15 stick out");
   t.deepEqual(of([send(3), send(4), compute(5), wait, compute(1)]), [8, 6, 7, 2], "one after the other");
-  t.deepEqual(of([compute(2), send(3), compute(10), send(3), wait]), [15, 12, 6, 3], "the second begins when the network is long free");
+  t.deepEqual(
+    of([compute(2), send(3), compute(10), send(3), wait]),
+    [15, 12, 6, 3],
+    "the second begins when the network is long free",
+  );
   t.deepEqual(of([compute(10), send(4)]), [14, 10, 4, 0], "a step ends when everything has");
   t.deepEqual(of([send(10), compute(9), wait], 0.1), [10, 9, 10, 0], "beside a collective 9 of work take 10");
   t.deepEqual(of([send(10), compute(19), wait], 0.1), [20, 19, 10, 0], "and the other 10 take 10");
@@ -71,7 +95,10 @@ test("timelines by hand", (t) => {
 
 test("a step is never shorter than its kernels or its collectives, never longer than both, and never faster on a slower network", (t) => {
   let x = 7;
-  const draw = (n: number): number => (x = (x * 48271) % 2147483647) % n;
+  const draw = (n: number): number => {
+    x = (x * 48271) % 2147483647;
+    return x % n;
+  };
   for (let i = 0; i < 500; i++) {
     const events = Array.from({ length: 30 }, () => [compute(draw(20)), send(draw(30)), wait][draw(3)] as Event);
     const r = simulate(events, { microseconds });
@@ -86,7 +113,12 @@ test("times of collectives rise with bytes and ranks, and reproduce what was pub
   for (const [name, of] of Object.entries(networks)) {
     for (const op of ["all_reduce", "all_gather"]) {
       for (const ranks of [2, 8, 16, 64, 1024]) {
-        sizes.forEach((bytes, i) => t.true(i === 0 || of(op, bytes, ranks) >= of(op, sizes[i - 1] as number, ranks), `${name} ${op} ${bytes} on ${ranks}`));
+        sizes.forEach((bytes, i) =>
+          t.true(
+            i === 0 || of(op, bytes, ranks) >= of(op, sizes[i - 1] as number, ranks),
+            `${name} ${op} ${bytes} on ${ranks}`,
+          ),
+        );
         for (const bytes of sizes) {
           t.true(of(op, bytes, 2 * ranks) >= of(op, bytes, ranks), `${name} ${op} ${bytes} on ${2 * ranks}`);
           t.true(networks.measured(op, bytes, ranks) >= networks.reckoned(op, bytes, ranks));
@@ -102,13 +134,39 @@ test("times of collectives rise with bytes and ranks, and reproduce what was pub
 });
 
 const tiny = { network: "resnet10", width: 0.125, imageSize: 32, numClass: 4, lowDim: 16, moco_queue: 64 };
-const flags = ["-a", "resnet10", "--width", "0.125", "--image-size", "32", "--num-class", "4", "--low-dim", "16", "--moco_queue", "64", "-b", "16", "--ranks", "2"];
+const flags = [
+  "-a",
+  "resnet10",
+  "--width",
+  "0.125",
+  "--image-size",
+  "32",
+  "--num-class",
+  "4",
+  "--low-dim",
+  "16",
+  "--moco_queue",
+  "64",
+  "-b",
+  "16",
+  "--ranks",
+  "2",
+];
 
 test("cut as the compiler cuts, the buckets are the plan's; smaller ones carry the same gradients, earlier", (t) => {
-  const plan = planOf({ sizes: { ...tiny, network: "resnet18", width: 1, imageInput: "u8" }, perRank: 8, ranks: 2, only: ["clean"] });
+  const plan = planOf({
+    sizes: { ...tiny, network: "resnet18", width: 1, imageInput: "u8" },
+    perRank: 8,
+    ranks: 2,
+    only: ["clean"],
+  });
   const events = eventsOf(plan, programOf(plan, "clean", 2));
   const buckets = (of: readonly Event[]): readonly (readonly [number, number])[] =>
-    of.flatMap((e, i) => (e.do === "collective" && e.kind === "gradients" ? [[of.slice(0, i).filter((f) => f.do === "compute").length, e.bytes] as const] : []));
+    of.flatMap((e, i) =>
+      e.do === "collective" && e.kind === "gradients"
+        ? [[of.slice(0, i).filter((f) => f.do === "compute").length, e.bytes] as const]
+        : [],
+    );
   t.true(buckets(events).length > 1);
   t.deepEqual(buckets(rebucket(plan, events, BUCKET_BYTES)), buckets(events));
   const bytes = (of: readonly Event[]): number => buckets(of).reduce((s, [, b]) => s + b, 0);
@@ -118,23 +176,50 @@ test("cut as the compiler cuts, the buckets are the plan's; smaller ones carry t
   t.is(buckets(rebucket(plan, events, 1 << 30)).length, 1);
   const last = buckets(rebucket(plan, events, BUCKET_BYTES, 1 << 18)).at(-1) as readonly [number, number];
   t.true(last[1] <= 1 << 18 && last[0] === buckets(events).at(-1)?.[0]);
-  t.deepEqual(events.flatMap((e) => (e.do === "collective" && e.op === "all_gather" ? [e.kind] : [])), ["keys", "small"], "neighbouring gathers are one message");
+  t.deepEqual(
+    events.flatMap((e) => (e.do === "collective" && e.op === "all_gather" ? [e.kind] : [])),
+    ["keys", "small"],
+    "neighbouring gathers are one message",
+  );
 });
 
 for (const shuffle of ["load", "exchange"])
   test.serial(`bytes counted from the plan are those that ranks sent, keys by ${shuffle}`, (t) => {
     shell.done("compile", ...flags, "--shuffle-bn", shuffle, "-o", shuffle);
-    const run = ["--synthetic", "--steps", "25", "--start_clean_epoch", "2", "--threads", "1", "--workers", "1", "--nproc-per-node", "2"];
-    const r = spawnSync(shell.at(shuffle, "train"), [...run, "--json-log", `${shuffle}.jsonl`], { cwd: shell.dir, encoding: "utf8" });
+    const run = [
+      "--synthetic",
+      "--steps",
+      "25",
+      "--start_clean_epoch",
+      "2",
+      "--threads",
+      "1",
+      "--workers",
+      "1",
+      "--nproc-per-node",
+      "2",
+    ];
+    const r = spawnSync(shell.at(shuffle, "train"), [...run, "--json-log", `${shuffle}.jsonl`], {
+      cwd: shell.dir,
+      encoding: "utf8",
+    });
     t.is(r.status, 0, r.stderr);
-    const log = shell.text(`${shuffle}.jsonl`).trim().split("\n").map((l) => JSON.parse(l) as Record<string, number | string>);
-    const record = log.find((l) => l["event"] === "ranks");
+    const log = shell
+      .text(`${shuffle}.jsonl`)
+      .trim()
+      .split("\n")
+      .map((l) => JSON.parse(l) as Record<string, number | string>);
+    const record = log.find((l) => l.event === "ranks");
     const plan = JSON.parse(readFileSync(shell.at(shuffle, "plan.json"), "utf8")) as Plan;
     const of = (phase: string): number => handedOver(plan, programOf(plan, phase, 2)).total;
-    t.is(record?.["ranks"], 2);
-    t.is(record?.["steps"], 25);
-    t.is(record?.["sent_bytes"], 10 * of("warmup") + 10 * of("proto") + 5 * of("clean"), "an epoch of 10 steps a phase, and 5");
-    t.true((record?.["waited_s"] as number) > 0);
+    t.is(record?.ranks, 2);
+    t.is(record?.steps, 25);
+    t.is(
+      record?.sent_bytes,
+      10 * of("warmup") + 10 * of("proto") + 5 * of("clean"),
+      "an epoch of 10 steps a phase, and 5",
+    );
+    t.true((record?.waited_s as number) > 0);
     t.regex(r.stdout, /2 ranks: this one sent .* a step and waited \d+\.\d\d ms a step for the others/);
   });
 
@@ -145,34 +230,47 @@ test("what a rank sends: by hand, and for the whole step within a hundredth of t
   for (const row of wire({ ranks: [2, 8], perRank: [4], sizes: { ...tiny, imageInput: "u8" } })) {
     const ratio = row.sent.total / row.least;
     t.true(ratio > 0.99 && ratio < 1.01, `${ratio}`);
-    t.true((row.published["total"] as number) > row.sent.total);
+    t.true((row.published.total as number) > row.sent.total);
   }
   const [row] = wire({ ranks: [4], perRank: [4], sizes: { ...tiny, imageInput: "u8" }, only: ["clean"] });
-  t.is(row?.published["images"], 3 * 4 * 3 * 32 * 32 * 4);
-  t.is(row?.published["keys"], 3 * 2 * 4 * 16 * 4);
-  t.is(row?.published["permutation"], (3 / 4) * 8 * 16);
+  t.is(row?.published.images, 3 * 4 * 3 * 32 * 32 * 4);
+  t.is(row?.published.keys, 3 * 2 * 4 * 16 * 4);
+  t.is(row?.published.permutation, (3 / 4) * 8 * 16);
 });
 
 test.serial("all parts of a small network, as text and on a page", async (t) => {
   const { results } = await tool<Results>("results.mjs");
   const more = ["--width", "0.125", "--num-class", "4", "--low-dim", "16", "--moco_queue", "64"];
   const o = {
-    parts: ["measure", "wire", "simulate"], sizes: { ...tiny, imageInput: "u8" }, images: [4], ranks: [2], gpus: [8, 16, 32],
+    parts: ["measure", "wire", "simulate"],
+    sizes: { ...tiny, imageInput: "u8" },
+    images: [4],
+    ranks: [2],
+    gpus: [8, 16, 32],
     measure: { network: "resnet10", imageSize: 32, perRank: 8, rounds: 2, steps: 4, tries: 1, patience: 0, more },
   };
   const { data, text, html } = await results(o, shell.at("measured"), () => {});
   t.regex(text, /weak scaling: one rank \/ two ranks +\d+\.\d %/);
   t.regex(text, /Simulated, nothing of it was run/);
   t.is(data.simulate?.steps.length, 6);
-  for (const s of data.simulate?.steps ?? []) t.true(s.efficiency > 0 && s.efficiency <= 1.0001 && s.step_us >= s.kernels_us);
+  for (const s of data.simulate?.steps ?? [])
+    t.true(s.efficiency > 0 && s.efficiency <= 1.0001 && s.step_us >= s.kernels_us);
   writeFileSync(shell.at("page.html"), await html());
   t.true(shell.text("page.html").includes(JSON.stringify(data).replaceAll("<", "\\u003c")));
   for (const screen of haveBrowser ? (["desktop", "phone"] as const) : []) {
     const { page, complaints } = await openPage(shell.at("page.html"), screen);
     await page.locator(".chart svg").nth(5).waitFor();
-    t.deepEqual(await page.locator("h2").allInnerTexts(), ["Measured: two ranks on this machine", "On the wire: what a rank sends in a step", "Simulated: 8 GPUs a node"]);
-    t.is(await page.locator(".tile[data-what^='weak scaling'] b").innerText(), `${(100 * (data.measure?.efficiency.median ?? 0)).toFixed(1)} %`);
-    for (const svg of await page.locator(".chart svg").all()) t.true((await svg.locator("path").count()) > 3, "something is drawn");
+    t.deepEqual(await page.locator("h2").allInnerTexts(), [
+      "Measured: two ranks on this machine",
+      "On the wire: what a rank sends in a step",
+      "Simulated: 8 GPUs a node",
+    ]);
+    t.is(
+      await page.locator(".tile[data-what^='weak scaling'] b").innerText(),
+      `${(100 * (data.measure?.efficiency.median ?? 0)).toFixed(1)} %`,
+    );
+    for (const svg of await page.locator(".chart svg").all())
+      t.true((await svg.locator("path").count()) > 3, "something is drawn");
     t.true(await fits(page));
     t.deepEqual(complaints, []);
     await page.close();
@@ -182,7 +280,10 @@ test.serial("all parts of a small network, as text and on a page", async (t) => 
 test("a part or a number that there is not", (t) => {
   const run = (...args: readonly string[]): { readonly status: number | null; readonly stderr: string } =>
     spawnSync(process.execPath, [join(root, "tools", "scaling.mjs"), "--no-setup", ...args], { encoding: "utf8" });
-  for (const [args, says] of [[["gpu"], /gpu: the parts are measure, wire, simulate/], [["--gpus", "8,x"], /--gpus x: expected integers of at least 2/]] as const) {
+  for (const [args, says] of [
+    [["gpu"], /gpu: the parts are measure, wire, simulate/],
+    [["--gpus", "8,x"], /--gpus x: expected integers of at least 2/],
+  ] as const) {
     const r = run(...args);
     t.is(r.status, 2);
     t.regex(r.stderr, says);

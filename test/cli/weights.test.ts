@@ -15,7 +15,19 @@ let weights: Buffer;
 test.before(() => {
   const model = "-a resnet10 --width 0.125 -b 8 --image-size 32 --num-class 4 --low-dim 8 --moco_queue 16".split(" ");
   shell.done("data", "sample", "--out", "data", "--classes", "4", "--images", "16", "--val", "4", "--size", "40");
-  shell.done("train", ...model, "--data", "data", "--exp-dir", "exp", "--epochs", "1", "--checkpoint-format", "pth.tar", "--quiet");
+  shell.done(
+    "train",
+    ...model,
+    "--data",
+    "data",
+    "--exp-dir",
+    "exp",
+    "--epochs",
+    "1",
+    "--checkpoint-format",
+    "pth.tar",
+    "--quiet",
+  );
   weights = readFileSync(shell.at("exp", "checkpoint_0000.pth.tar"));
 });
 test.after.always(() => shell.remove());
@@ -42,7 +54,13 @@ async function serve(t: { teardown(f: () => void): void }, answer: Answer): Prom
 }
 
 /** What an ordinary server does with a file, cut off behind `limit` bytes of the answer. */
-function send(req: IncomingMessage, res: ServerResponse, bytes: Buffer, etag: string, limit = Number.POSITIVE_INFINITY): void {
+function send(
+  req: IncomingMessage,
+  res: ServerResponse,
+  bytes: Buffer,
+  etag: string,
+  limit = Number.POSITIVE_INFINITY,
+): void {
   const from = Number(/^bytes=(\d+)-$/.exec(req.headers.range ?? "")?.[1] ?? 0);
   const partial = from > 0 && req.headers["if-range"] === etag;
   const body = partial ? bytes.subarray(from) : bytes;
@@ -84,7 +102,10 @@ test("a connection that breaks is taken up where it broke, again and again", asy
   const r = await fetchWeights("--url", url, "-o", "broken.tar");
   t.is(r.status, 0, r.err);
   t.deepEqual(readFileSync(shell.at("broken.tar")), weights);
-  t.true(requests.length >= weights.length / 700_000 && requests.slice(1).every((range) => range !== ""), requests.join());
+  t.true(
+    requests.length >= weights.length / 700_000 && requests.slice(1).every((range) => range !== ""),
+    requests.join(),
+  );
   t.false(existsSync(shell.at("broken.tar.part")));
 });
 
@@ -121,7 +142,9 @@ test("a server that falls silent is given up and asked again", async (t) => {
 
 test("another file under the same name, or a server without ranges: from the beginning", async (t) => {
   const older = Buffer.from(weights).fill(7);
-  const changed = await serve(t, (req, res, n) => (n === 0 ? send(req, res, older, '"old"', 600_000) : send(req, res, weights, '"new"')));
+  const changed = await serve(t, (req, res, n) =>
+    n === 0 ? send(req, res, older, '"old"', 600_000) : send(req, res, weights, '"new"'),
+  );
   t.is((await fetchWeights("--url", changed.url, "-o", "changed.tar")).status, 0);
   t.deepEqual(readFileSync(shell.at("changed.tar")), weights);
   const plain = await serve(t, (_req, res, n) => {
@@ -141,7 +164,10 @@ test("what is no checkpoint, or not the one that was asked for, is removed and r
   t.false(existsSync(shell.at("page.tar")));
   t.false(existsSync(shell.at("page.tar.sha256")));
   const small = await serve(t, (req, res) => send(req, res, weights, '"a"'));
-  t.regex((await fetchWeights("v1", "--url", small.url, "-o", "small.tar")).err, /holds a resnet10 for 4 classes, not a resnet50 for 1000/);
+  t.regex(
+    (await fetchWeights("v1", "--url", small.url, "-o", "small.tar")).err,
+    /holds a resnet10 for 4 classes, not a resnet50 for 1000/,
+  );
   const gone = await serve(t, (_req, res) => res.writeHead(404).end());
   const r = await fetchWeights("--url", gone.url, "-o", "gone.tar");
   t.regex(r.err, /the server says 404/);

@@ -1,5 +1,5 @@
-// The whole published workflow on sample data, by the commands that each verb's help prints, as they are printed: data, training,
-// cleaning, retraining, fine-tuning, low-shot transfer, export. Then what came out, against other reckonings.
+// The whole published workflow on sample data, by the commands that each verb's help prints, as they are printed: data,
+// training, cleaning, retraining, fine-tuning, low-shot transfer, export. Then what came out, against other reckonings.
 
 import { spawnSync } from "node:child_process";
 import { chmodSync, existsSync, readFileSync, writeFileSync } from "node:fs";
@@ -11,17 +11,27 @@ const shell = new Shell("workflow");
 test.after.always(() => shell.remove());
 
 /** The commands in a help text, below `Example:`. */
-const printed = (help: string): string[] => /\nExamples?:\n((?: {2}.*\n)+)/.exec(help)?.[1]?.trimEnd().split("\n").map((l) => l.trim()) ?? [];
+const printed = (help: string): string[] =>
+  /\nExamples?:\n((?: {2}.*\n)+)/
+    .exec(help)?.[1]
+    ?.trimEnd()
+    .split("\n")
+    .map((l) => l.trim()) ?? [];
 
 /** Runs a line in a POSIX shell in which `moproc` is this program. */
 function run(line: string): string {
-  const r = spawnSync("sh", ["-c", line], { cwd: shell.dir, encoding: "utf8", env: { ...process.env, PATH: `${shell.dir}:${process.env["PATH"]}` } });
+  const r = spawnSync("sh", ["-c", line], {
+    cwd: shell.dir,
+    encoding: "utf8",
+    env: { ...process.env, PATH: `${shell.dir}:${process.env.PATH}` },
+  });
   if (r.status !== 0) throw new Error(`${line}: ${r.stderr}${r.stdout}`);
   return r.stdout;
 }
 
 const help = (...verb: readonly string[]): string[] => printed(shell.done(...verb, "--help"));
-const evaluations = (exp: string): Record<string, number>[] => shell.metrics(exp).filter((m) => m["event"] === "evaluate") as Record<string, number>[];
+const evaluations = (exp: string): Record<string, number>[] =>
+  shell.metrics(exp).filter((m) => m.event === "evaluate") as Record<string, number>[];
 
 test.before(() => {
   writeFileSync(shell.at("moproc"), `#!/bin/sh\nexec "${process.execPath}" "${shell.main}" "$@"\n`);
@@ -30,7 +40,8 @@ test.before(() => {
 
 test.serial("every verb's help ends with its examples", (t) => {
   for (const [verb, lines] of Object.entries(examples)) t.deepEqual(help(verb), [...lines], verb);
-  for (const verb of [["data", "sample"], ["data", "check"], ["data", "pack"], ["data", "pixels"], ["convert"]]) t.true(help(...verb).length > 0, verb.join(" "));
+  for (const verb of [["data", "sample"], ["data", "check"], ["data", "pack"], ["data", "pixels"], ["convert"]])
+    t.true(help(...verb).length > 0, verb.join(" "));
 });
 
 test.serial("they run as printed; only `weights` needs the network, and its own test a server", (t) => {
@@ -40,7 +51,17 @@ test.serial("they run as printed; only `weights` needs the network, and its own 
     for (const line of lines) t.true(run(line).length > 0, line);
   }
   for (const line of [...help("data", "pixels"), ...help("convert")]) run(line);
-  for (const file of ["run/report.html", "pseudo_label.html", "retrained/report.html", "tuned/subset.txt", "lowshot.json", "places.json", "model.onnx", "model.pkl", "built/train"])
+  for (const file of [
+    "run/report.html",
+    "pseudo_label.html",
+    "retrained/report.html",
+    "tuned/subset.txt",
+    "lowshot.json",
+    "places.json",
+    "model.onnx",
+    "model.pkl",
+    "built/train",
+  ])
     t.true(existsSync(shell.at(file)), file);
 });
 
@@ -54,7 +75,11 @@ interface Line {
 }
 
 test.serial("cleaning's verdicts are the paper's rule on the same scores, and its labels are nearer the truth", (t) => {
-  const lines = shell.text("pseudo_label.report.jsonl").trim().split("\n").map((l) => JSON.parse(l) as Line);
+  const lines = shell
+    .text("pseudo_label.report.jsonl")
+    .trim()
+    .split("\n")
+    .map((l) => JSON.parse(l) as Line);
   const classes = 10;
   const threshold = 0.5;
   const seen: Record<string, number> = {};
@@ -67,7 +92,8 @@ test.serial("cleaning's verdicts are the paper's rule on the same scores, and it
   }
   t.deepEqual(Object.keys(seen).sort(), ["dropped", "kept", "relabelled"], JSON.stringify(seen));
   const truth = (JSON.parse(shell.text("sample", "truth.json")) as { train: Record<string, number | null> }).train;
-  const right = (labels: readonly (readonly [string, number])[]): number => labels.filter(([image, label]) => truth[image] === label).length / labels.length;
+  const right = (labels: readonly (readonly [string, number])[]): number =>
+    labels.filter(([image, label]) => truth[image] === label).length / labels.length;
   const cleaned = JSON.parse(shell.text("pseudo_label.json")) as { images: string[]; labels: number[] };
   const before = right(lines.map((l) => [l.image, l.given]));
   const after = right(cleaned.images.map((image, i) => [image, cleaned.labels[i] as number]));
@@ -75,23 +101,34 @@ test.serial("cleaning's verdicts are the paper's rule on the same scores, and it
 });
 
 test.serial("retraining on cleaned labels beats the same classifier trained on the labels as they were", (t) => {
-  const given = shell.text("pseudo_label.report.jsonl").trim().split("\n").map((l) => JSON.parse(l) as Line);
-  writeFileSync(shell.at("given.json"), JSON.stringify({ images: given.map((l) => l.image), labels: given.map((l) => l.given) }));
+  const given = shell
+    .text("pseudo_label.report.jsonl")
+    .trim()
+    .split("\n")
+    .map((l) => JSON.parse(l) as Line);
+  writeFileSync(
+    shell.at("given.json"),
+    JSON.stringify({ images: given.map((l) => l.image), labels: given.map((l) => l.given) }),
+  );
   const line = examples.retrain[0].replace("pseudo_label.json", "given.json").replace("retrained", "uncleaned");
   // Drawn anew: the checkpoint's own classifier was trained on corrected labels.
   run(`${line} --init-classifier reset --lr 0.1`);
   run(`${examples.retrain[0].replace("retrained", "cleaned")} --init-classifier reset --lr 0.1`);
-  const top1 = (exp: string): number => evaluations(exp).at(-1)?.["top1"] as number;
+  const top1 = (exp: string): number => evaluations(exp).at(-1)?.top1 as number;
   t.true(top1("cleaned") > top1("uncleaned"), `${top1("uncleaned")} -> ${top1("cleaned")}`);
 });
 
-/** What ONNX Runtime makes of the exported model on images of pixels.bin: how many classes are ahead of an image's own. */
+/**
+ * What ONNX Runtime makes of the exported model on images of pixels.bin: how many classes are ahead of an image's own.
+ */
 async function ranks(labels: readonly number[]): Promise<number[]> {
   const { InferenceSession, Tensor } = await import("onnxruntime-node");
   const size = 32;
   const bytes = new Uint8Array(readFileSync(shell.at("pixels.bin"))).slice(0, labels.length * size * size * 3);
   const session = await InferenceSession.create(shell.at("model.onnx"), { logSeverityLevel: 3 });
-  const { logits } = (await session.run({ image: new Tensor("uint8", bytes, [labels.length, size, size, 3]) })) as unknown as { logits: { data: Float32Array } };
+  const { logits } = (await session.run({
+    image: new Tensor("uint8", bytes, [labels.length, size, size, 3]),
+  })) as unknown as { logits: { data: Float32Array } };
   const classes = logits.data.length / labels.length;
   return labels.map((label, i) => {
     const row = logits.data.subarray(i * classes, (i + 1) * classes);
@@ -101,28 +138,37 @@ async function ranks(labels: readonly number[]): Promise<number[]> {
 const validation = (): string[] => shell.text("sample", "info", "val_filelist.txt").trim().split("\n");
 const labelOf = (line: string): number => Number(line.split(" ")[1]);
 
-test.serial("the exported model, run by ONNX Runtime on the validation images, is as right as the last evaluation said", async (t) => {
-  const rank = await ranks(validation().map(labelOf));
-  const last = evaluations("retrained").at(-1) as Record<string, number>;
-  t.is(rank.filter((r) => r < 1).length, last["correct1"] as number);
-  t.is(rank.filter((r) => r < 5).length, last["correct5"] as number);
-});
+test.serial(
+  "the exported model, run by ONNX Runtime on the validation images, is as right as the last evaluation said",
+  async (t) => {
+    const rank = await ranks(validation().map(labelOf));
+    const last = evaluations("retrained").at(-1) as Record<string, number>;
+    t.is(rank.filter((r) => r < 1).length, last.correct1 as number);
+    t.is(rank.filter((r) => r < 5).length, last.correct5 as number);
+  },
+);
 
-test.serial("where classes have unlike numbers of images, the mean over classes is said beside the plain one", async (t) => {
-  const some = validation().slice(0, 37); // four classes have one image more
-  const labels = some.map(labelOf);
-  const rank = await ranks(labels);
-  writeFileSync(shell.at("sample", "info", "val_filelist.txt"), some.map((l) => `${l}\n`).join(""));
-  const out = run("moproc retrain --data sample --annotation pseudo_label.json --resume retrained/checkpoint_0004.safetensors -b 64 --evaluate --json-log uneven.jsonl");
-  const said = JSON.parse(shell.text("uneven.jsonl").trim()) as Record<string, number>;
-  const mean = (k: number): number => {
-    const shares = [...new Set(labels)].map((c) => {
-      const own = rank.filter((_, i) => labels[i] === c);
-      return own.filter((r) => r < k).length / own.length;
-    });
-    return (100 * shares.reduce((a, x) => a + x)) / shares.length;
-  };
-  for (const k of [1, 5]) t.true(Math.abs((said[`balanced${k}`] as number) - mean(k)) < 1e-9, `${k}: ${said[`balanced${k}`]} ${mean(k)}`);
-  t.not(said["balanced1"], said["top1"] as number);
-  t.true(out.includes(`(mean over classes: ${mean(1).toFixed(2)}, ${mean(5).toFixed(2)})`), out);
-});
+test.serial(
+  "where classes have unlike numbers of images, the mean over classes is said beside the plain one",
+  async (t) => {
+    const some = validation().slice(0, 37); // four classes have one image more
+    const labels = some.map(labelOf);
+    const rank = await ranks(labels);
+    writeFileSync(shell.at("sample", "info", "val_filelist.txt"), some.map((l) => `${l}\n`).join(""));
+    const out = run(
+      "moproc retrain --data sample --annotation pseudo_label.json --resume retrained/checkpoint_0004.safetensors -b 64 --evaluate --json-log uneven.jsonl",
+    );
+    const said = JSON.parse(shell.text("uneven.jsonl").trim()) as Record<string, number>;
+    const mean = (k: number): number => {
+      const shares = [...new Set(labels)].map((c) => {
+        const own = rank.filter((_, i) => labels[i] === c);
+        return own.filter((r) => r < k).length / own.length;
+      });
+      return (100 * shares.reduce((a, x) => a + x)) / shares.length;
+    };
+    for (const k of [1, 5])
+      t.true(Math.abs((said[`balanced${k}`] as number) - mean(k)) < 1e-9, `${k}: ${said[`balanced${k}`]} ${mean(k)}`);
+    t.not(said.balanced1, said.top1 as number);
+    t.true(out.includes(`(mean over classes: ${mean(1).toFixed(2)}, ${mean(5).toFixed(2)})`), out);
+  },
+);

@@ -1,5 +1,5 @@
-// Every op case as CUDA kernels, emitted and run in the emulator through the runtime, against the op's reference; in f32,
-// where products are three tf32 products each.
+// Every op case as CUDA kernels, emitted and run in the emulator through the runtime, against the op's reference; in
+// f32, where products are three tf32 products each.
 
 import test from "ava";
 import type { NdArray } from "../../compiler/ir/nd.js";
@@ -10,7 +10,13 @@ import { emulated, fitsTensorCores, haveEmulator } from "../support/emulated.js"
 const cases = opCases.filter((c) => fitsTensorCores(c.graph));
 
 const run = haveEmulator ? test.serial : test.serial.skip; // the native tests are not built
-const artefact = haveEmulator ? compiled("cuda_cases", cases.map((c) => c.graph), emulated("f32")) : undefined;
+const artefact = haveEmulator
+  ? compiled(
+      "cuda_cases",
+      cases.map((c) => c.graph),
+      emulated("f32"),
+    )
+  : undefined;
 
 for (const c of cases) {
   run(`CUDA ${c.name}`, async (t) => {

@@ -10,7 +10,13 @@ const run = haveEmulator ? test.serial : test.serial.skip; // the native tests a
 const cases = opCases.filter((c) => fitsTensorCores(c.graph) && c.graph.nodes.some((n) => n.op.startsWith("conv")));
 
 for (const arch of ["emulator", "emulator_sm_90a"]) {
-  const artefact = haveEmulator ? compiled(`cuda_conv_cases_${arch}`, cases.map((c) => c.graph), emulated("bf16", 1, arch)) : undefined;
+  const artefact = haveEmulator
+    ? compiled(
+        `cuda_conv_cases_${arch}`,
+        cases.map((c) => c.graph),
+        emulated("bf16", 1, arch),
+      )
+    : undefined;
   for (const c of cases)
     run(`CUDA, bf16, ${arch}: ${c.name}`, async (t) => {
       if (!artefact) return;

@@ -1,5 +1,5 @@
-// The kit for GPU machines, made for the emulated driver: made, checked and measured by one command each, and a kit whose
-// kernels do something else is found.
+// The kit for GPU machines, made for the emulated driver: made, checked and measured by one command each, and a kit
+// whose kernels do something else is found.
 
 import { spawnSync } from "node:child_process";
 import { copyFileSync, existsSync, readFileSync, rmSync } from "node:fs";
@@ -12,23 +12,38 @@ const run = haveEmulator ? test.serial : test.serial.skip; // the native tests a
 
 run("a kit is made, passes, and fails where kernels and records are of different precision", (t) => {
   const kit = join(root, "build", "test", "gpu kit");
-  const made = spawnSync("node", [join(root, "tools", "gpu-kit.mjs"), "--emulator", "--steps", "3", "--out", kit], { encoding: "utf8" });
+  const made = spawnSync("node", [join(root, "tools", "gpu-kit.mjs"), "--emulator", "--steps", "3", "--out", kit], {
+    encoding: "utf8",
+  });
   t.is(made.status, 0, made.stdout + made.stderr);
 
   emulated("bf16");
   const check = (): ReturnType<typeof spawnSync> =>
-    spawnSync(join(kit, "moproc-gpu-check"), ["kit", kit, "--out", join(kit, "results"), "--warmup", "0", "--runs", "1", "--samples", "1"], { encoding: "utf8" });
+    spawnSync(
+      join(kit, "moproc-gpu-check"),
+      ["kit", kit, "--out", join(kit, "results"), "--warmup", "0", "--runs", "1", "--samples", "1"],
+      { encoding: "utf8" },
+    );
   const first = check();
   t.is(first.status, 0, `${first.stdout}${first.stderr}`);
   const report = JSON.parse(readFileSync(join(kit, "results", "gpu-check.json"), "utf8"));
   t.true(report.ok);
-  t.deepEqual(report.checks.map((c: { name: string }) => c.name), [
-    "check-primitives primitives", "check-primitives-sm_90a primitives", "check-tiny-bf16 clean", "check-tiny-bf16 steps", "check-tiny-f32 clean", "check-tiny-f32 steps",
-  ]);
+  t.deepEqual(
+    report.checks.map((c: { name: string }) => c.name),
+    [
+      "check-primitives primitives",
+      "check-primitives-sm_90a primitives",
+      "check-tiny-bf16 clean",
+      "check-tiny-bf16 steps",
+      "check-tiny-f32 clean",
+      "check-tiny-f32 steps",
+    ],
+  );
   t.is(report.bench[0].batch, 8);
   t.true(report.bench[0].images_per_second > 0);
   const page = readFileSync(join(kit, "results", "gpu-check.md"), "utf8");
-  for (const text of ["| check-tiny-f32 steps | pass | 3 steps", "profile of clean", "| tiny | 8 |"]) t.true(page.includes(text), text);
+  for (const text of ["| check-tiny-f32 steps | pass | 3 steps", "profile of clean", "| tiny | 8 |"])
+    t.true(page.includes(text), text);
 
   copyFileSync(join(kit, "check-tiny-bf16", "program.so"), join(kit, "check-tiny-f32", "program.so"));
   rmSync(join(kit, "bench-tiny"), { recursive: true });

@@ -1,5 +1,5 @@
-// The tiny MoPro as CUDA kernels, whole, in the emulator: in f32 beside the reference evaluator, one step at a time from
-// equal state; in bf16 finite, and the same bits under another order of threads. More of it: mopro.long.test.ts.
+// The tiny MoPro as CUDA kernels, whole, in the emulator: in f32 beside the reference evaluator, one step at a time
+// from equal state; in bf16 finite, and the same bits under another order of threads. More of it: mopro.long.test.ts.
 
 import { readFileSync, writeFileSync } from "node:fs";
 import test from "ava";
@@ -23,14 +23,22 @@ for (const phase of phases)
   });
 
 /** Outputs and states of one step of each phase, one after the other. */
-async function chained(mopro: MoproSteps, groups: number, a: Artefact): Promise<readonly (readonly [string, Values])[]> {
+async function chained(
+  mopro: MoproSteps,
+  groups: number,
+  a: Artefact,
+): Promise<readonly (readonly [string, Values])[]> {
   const states = mopro.start(groups, 11);
-  for (const s of mopro.program(`clean_${groups}`).state) a.set(s.name, toValues(s.type, states.get(s.name) as NdArray));
+  for (const s of mopro.program(`clean_${groups}`).state)
+    a.set(s.name, toValues(s.type, states.get(s.name) as NdArray));
   const seen: [string, Values][] = [];
   for (const [i, phase] of phases.entries()) {
     const inputs = mopro.batch(groups, 80 + i);
-    const feed = mopro.program(`${phase}_${groups}`).inputs.map((v) => [v.name, toValues(v.type, inputs[v.name] as NdArray)] as const);
-    for (const [name, x] of Object.entries(await a.run(`${phase}_${groups}`, Object.fromEntries(feed)))) seen.push([`${phase} ${name}`, x]);
+    const feed = mopro
+      .program(`${phase}_${groups}`)
+      .inputs.map((v) => [v.name, toValues(v.type, inputs[v.name] as NdArray)] as const);
+    for (const [name, x] of Object.entries(await a.run(`${phase}_${groups}`, Object.fromEntries(feed))))
+      seen.push([`${phase} ${name}`, x]);
   }
   return [...seen, ...a.state.map((s) => [s.name, a.get(s.name)] as [string, Values])];
 }
@@ -42,37 +50,50 @@ function inBf16(xs: Float32Array): Uint16Array {
 }
 
 /** The path that all GPUs take, and that of sm_90a, at a width where some channels come in units of 64. */
-const archs = [["emulator", even, 1], ["emulator_sm_90a", wide, 2]] as const;
+const archs = [
+  ["emulator", even, 1],
+  ["emulator_sm_90a", wide, 2],
+] as const;
 for (const [arch, mopro, groups] of archs) {
-  run(`CUDA, bf16, ${arch}: every launch of a step against the op's reference; a record is checked on another device`, async (t) => {
-    const target = emulated("bf16", 1, arch);
-    const { dir, values, record } = await checkLaunches(t, mopro, groups, `cuda_mopro_bf16_${arch}`, target);
+  run(
+    `CUDA, bf16, ${arch}: every launch of a step against the op's reference; a record is checked on another device`,
+    async (t) => {
+      const target = emulated("bf16", 1, arch);
+      const { dir, values, record } = await checkLaunches(t, mopro, groups, `cuda_mopro_bf16_${arch}`, target);
 
-    emulated("bf16", 9);
-    const again = gpuCheck("compare", dir, record);
-    t.is(again.status, 0, again.text);
-    t.regex(again.text, /, 0 wrong/);
+      emulated("bf16", 9);
+      const again = gpuCheck("compare", dir, record);
+      t.is(again.status, 0, again.text);
+      t.regex(again.text, /, 0 wrong/);
 
-    const bytes = readFileSync(record);
-    for (let i = bytes.length >> 1; i < (bytes.length >> 1) + 64; i++) bytes[i] = (bytes[i] as number) ^ 0x40;
-    writeFileSync(`${record}.spoiled`, bytes);
-    const spoiled = gpuCheck("compare", dir, `${record}.spoiled`);
-    t.is(spoiled.status, 1, "a record of other bytes is found");
-    t.regex(spoiled.text, /WRONG step \d+ \w+ /);
-    t.is(gpuCheck("compare", dir, values).status, 2);
-  });
+      const bytes = readFileSync(record);
+      for (let i = bytes.length >> 1; i < (bytes.length >> 1) + 64; i++) bytes[i] = (bytes[i] as number) ^ 0x40;
+      writeFileSync(`${record}.spoiled`, bytes);
+      const spoiled = gpuCheck("compare", dir, `${record}.spoiled`);
+      t.is(spoiled.status, 1, "a record of other bytes is found");
+      t.regex(spoiled.text, /WRONG step \d+ \w+ /);
+      t.is(gpuCheck("compare", dir, values).status, 2);
+    },
+  );
 
-  run(`CUDA, bf16, ${arch}: three steps are finite, keep the parameters' bf16 copies, and give the same bits under another order of threads`, async (t) => {
-    const a = await compiled(`cuda_mopro_bf16_${arch}`, mopro.graphs, emulated("bf16", 1, arch));
-    const want = await chained(mopro, groups, a);
-    for (const [name, x] of want)
-      if (x instanceof Float32Array) t.true(x.every(Number.isFinite), name);
-    const mirrors = a.state.filter((s) => s.name.endsWith(".bf16"));
-    t.true(mirrors.some((s) => /encoder_k.*conv1/.test(s.name)) && mirrors.some((s) => /encoder_q.*conv1/.test(s.name)));
-    for (const { name } of mirrors) t.deepEqual(a.get(name), inBf16(a.get(name.replace(".bf16", "")) as Float32Array), name);
-    emulated("bf16", 5);
-    const got = await chained(mopro, groups, load(a.dir));
-    const other = want.find(([, x], i) => !Buffer.from(x.buffer).equals(Buffer.from((got[i] as (typeof want)[number])[1].buffer)));
-    t.is(other?.[0], undefined, "other bits");
-  });
+  run(
+    `CUDA, bf16, ${arch}: three steps are finite, keep the parameters' bf16 copies, and give the same bits under another order of threads`,
+    async (t) => {
+      const a = await compiled(`cuda_mopro_bf16_${arch}`, mopro.graphs, emulated("bf16", 1, arch));
+      const want = await chained(mopro, groups, a);
+      for (const [name, x] of want) if (x instanceof Float32Array) t.true(x.every(Number.isFinite), name);
+      const mirrors = a.state.filter((s) => s.name.endsWith(".bf16"));
+      t.true(
+        mirrors.some((s) => /encoder_k.*conv1/.test(s.name)) && mirrors.some((s) => /encoder_q.*conv1/.test(s.name)),
+      );
+      for (const { name } of mirrors)
+        t.deepEqual(a.get(name), inBf16(a.get(name.replace(".bf16", "")) as Float32Array), name);
+      emulated("bf16", 5);
+      const got = await chained(mopro, groups, load(a.dir));
+      const other = want.find(
+        ([, x], i) => !Buffer.from(x.buffer).equals(Buffer.from((got[i] as (typeof want)[number])[1].buffer)),
+      );
+      t.is(other?.[0], undefined, "other bits");
+    },
+  );
 }

@@ -1,5 +1,6 @@
 // The CUDA kernels through nvcc, where there is one: no warning, no spilled register, no stack. The templates without
-// tensor cores from a file of instances, the others as ResNet-50's training step emits them: those with the largest bodies.
+// tensor cores from a file of instances, the others as ResNet-50's training step emits them: those with the largest
+// bodies.
 
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -16,15 +17,31 @@ const hasNvcc = spawnSync("nvcc", ["--version"]).status === 0;
 const run = hasNvcc ? test.serial : test.serial.skip;
 const why = hasNvcc ? "" : " (no nvcc on the PATH)";
 
-/** What ptxas says of each kernel of a file; nvcc must have nothing to say, but that not every constant of a shape is used. */
+/**
+ * What ptxas says of each kernel of a file; nvcc must have nothing to say, but that not every constant of a shape is
+ * used.
+ */
 function compiled(t: ExecutionContext, text: string, code: string): Readonly<Record<string, Resources>> {
   const dir = mkdtempSync(join(tmpdir(), "moproc nvcc "));
   try {
     writeFileSync(join(dir, "kernels.cu"), text);
     const include = ["-I", join(root, "kernels"), "-I", join(root, "test")];
-    const flags = ["-cubin", "-gencode", code, "-std=c++20", "-fmad=false", "-Xptxas", "-v", "-diag-suppress=177", ...include];
+    const flags = [
+      "-cubin",
+      "-gencode",
+      code,
+      "-std=c++20",
+      "-fmad=false",
+      "-Xptxas",
+      "-v",
+      "-diag-suppress=177",
+      ...include,
+    ];
     const files = ["-o", join(dir, "kernels.cubin"), join(dir, "kernels.cu")];
-    const { status, stdout, stderr } = spawnSync("nvcc", [...flags, ...files], { encoding: "utf8", maxBuffer: 1 << 26 });
+    const { status, stdout, stderr } = spawnSync("nvcc", [...flags, ...files], {
+      encoding: "utf8",
+      maxBuffer: 1 << 26,
+    });
     const log = stdout + stderr;
     t.is(status, 0, log);
     t.notRegex(log, /warning|performance loss/i); // the latter: products of warp groups that wait for each other
@@ -34,9 +51,17 @@ function compiled(t: ExecutionContext, text: string, code: string): Readonly<Rec
   }
 }
 
-function spillNothing(t: ExecutionContext, kernels: Readonly<Record<string, Resources>>, least: number, registers: number): void {
+function spillNothing(
+  t: ExecutionContext,
+  kernels: Readonly<Record<string, Resources>>,
+  least: number,
+  registers: number,
+): void {
   t.true(Object.keys(kernels).length >= least, `${Object.keys(kernels).length} kernels`);
-  t.deepEqual(Object.entries(kernels).filter(([, k]) => k.spill_bytes + k.stack_bytes > 0 || k.registers > registers), []);
+  t.deepEqual(
+    Object.entries(kernels).filter(([, k]) => k.spill_bytes + k.stack_bytes > 0 || k.registers > registers),
+    [],
+  );
 }
 
 for (const [gpu, code] of [
@@ -54,7 +79,9 @@ for (const [gpu, code, ofHopper] of [
   ["sm_90a", "arch=compute_90a,code=sm_90a", true],
 ] as const) {
   run(`the probes of primitives for ${gpu}: no warning, no spill${why}`, async (t) => {
-    const { probePlan } = (await import(join(root, "tools", "gpu", "probes.mjs"))) as { probePlan(arch: string, ofHopper: boolean): Plan };
+    const { probePlan } = (await import(join(root, "tools", "gpu", "probes.mjs"))) as {
+      probePlan(arch: string, ofHopper: boolean): Plan;
+    };
     const { kernels } = probePlan(gpu, ofHopper);
     const text = ['#include "cuda/probes.cuh"', "using namespace moproc;", ...kernels.map((k) => k.source)].join("\n");
     spillNothing(t, compiled(t, text, code), kernels.length, 255);
@@ -69,7 +96,10 @@ function heaviest(): readonly Kernel[] {
   const { kernels } = lower(graphs, { name: "r50", target }).plan;
   const size = (k: Kernel): number => k.source.split("const Vec").length;
   return ["conv_fprop", "conv_dgrad", "conv_wgrad", "matmul"].flatMap((template) =>
-    kernels.filter((k) => k.template === template).toSorted((a, b) => size(b) - size(a)).slice(0, 2),
+    kernels
+      .filter((k) => k.template === template)
+      .toSorted((a, b) => size(b) - size(a))
+      .slice(0, 2),
   );
 }
 

@@ -1,5 +1,5 @@
-// The training binary for GPUs, from a folder of images to a checkpoint, on the emulated driver: losses beside the CPU's, and
-// a run that was stopped within an epoch goes on with the same bits.
+// The training binary for GPUs, from a folder of images to a checkpoint, on the emulated driver: losses beside the
+// CPU's, and a run that was stopped within an epoch goes on with the same bits.
 
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
@@ -17,18 +17,40 @@ const gpu = "--target cuda --arch emulator --precision bf16".split(" ");
 /** Losses of the steps of a run. */
 function train(exp: string, ...flags: readonly string[]): number[] {
   emulated("bf16"); // this process's driver is its children's
-  shell.done("train", ...model, "--data", "data", "--exp-dir", exp, "--lr", "0.01", "-p", "1", "--seed", "3", "--epochs", "1", "--quiet", ...flags);
-  return shell.metrics(exp).flatMap((m) => (m["event"] === "train" ? [m["loss"] as number] : []));
+  shell.done(
+    "train",
+    ...model,
+    "--data",
+    "data",
+    "--exp-dir",
+    exp,
+    "--lr",
+    "0.01",
+    "-p",
+    "1",
+    "--seed",
+    "3",
+    "--epochs",
+    "1",
+    "--quiet",
+    ...flags,
+  );
+  return shell.metrics(exp).flatMap((m) => (m.event === "train" ? [m.loss as number] : []));
 }
 
-const digest = (exp: string): string => createHash("sha256").update(readFileSync(shell.at(exp, "checkpoint_0000.safetensors"))).digest("hex");
+const digest = (exp: string): string =>
+  createHash("sha256")
+    .update(readFileSync(shell.at(exp, "checkpoint_0000.safetensors")))
+    .digest("hex");
 
 run("moproc train --target cuda: an epoch of images, evaluation, and a resumed run of equal bits", (t) => {
   shell.done("data", "sample", "--out", "data", "--classes", "4", "--images", "24", "--val", "6", "--size", "40");
   const cpu = train("cpu");
   const whole = train("whole", ...gpu);
   t.is(whole.length, 3);
-  whole.forEach((loss, i) => t.true(Math.abs(loss / (cpu[i] as number) - 1) < 0.1, `step ${i}: ${loss}, on the CPU ${cpu[i]}`));
+  whole.forEach((loss, i) =>
+    t.true(Math.abs(loss / (cpu[i] as number) - 1) < 0.1, `step ${i}: ${loss}, on the CPU ${cpu[i]}`),
+  );
   train("cut", ...gpu, "--steps", "1");
   t.is(train("cut", ...gpu, "--resume", "auto").length, 3);
   t.is(digest("cut"), digest("whole"));

@@ -5,13 +5,13 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "ava";
+import { grad } from "../../compiler/autodiff/grad.js";
+import { planCpp } from "../../compiler/emit/plan_cpp.js";
 import { Builder } from "../../compiler/ir/builder.js";
 import type { Graph, Target, TensorType, Value } from "../../compiler/ir/types.js";
-import { planCpp } from "../../compiler/emit/plan_cpp.js";
 import type { Kernel, Plan } from "../../compiler/lower/plan.js";
 import * as op from "../../compiler/ops/index.js";
 import { lower } from "../../compiler/pipeline.js";
-import { grad } from "../../compiler/autodiff/grad.js";
 import { root } from "../../compiler/util/root.js";
 import { batch_norm, conv2d, finish, linear, Net } from "../../models/nn.js";
 import { parameters, sgd } from "../../models/optim.js";
@@ -27,10 +27,7 @@ function block(): Graph {
   const net = new Net(b, { training: true });
   const x = b.input("x", f32(4, 8, 9, 9));
   const inner = op.relu(b, batch_norm(net.in("bn1"), conv2d(net.in("conv1"), x, { out: 24, kernel: 1 })));
-  const y = batch_norm(
-    net.in("bn2"),
-    conv2d(net.in("conv2"), inner, { out: 40, kernel: 3, stride: 2, pad: 1 }),
-  );
+  const y = batch_norm(net.in("bn2"), conv2d(net.in("conv2"), inner, { out: 40, kernel: 3, stride: 2, pad: 1 }));
   return finish(b, { y });
 }
 
@@ -45,9 +42,11 @@ function classifier(): Graph {
   const params = parameters(b);
   const grads = grad(b, loss, op.constant(b, { values: [1], shape: [1] }), params);
   const finite = op.all_finite(b, [loss, ...grads]);
-  const [lr, momentum, weight_decay] = ["lr", "momentum", "weight_decay"].map((name) =>
-    b.input(name, f32()),
-  ) as [Value, Value, Value];
+  const [lr, momentum, weight_decay] = ["lr", "momentum", "weight_decay"].map((name) => b.input(name, f32())) as [
+    Value,
+    Value,
+    Value,
+  ];
   sgd(b, params, grads, { lr, momentum, weight_decay }, finite);
   return finish(b, { loss });
 }
@@ -78,7 +77,7 @@ const golden: Readonly<Record<string, string>> = {
 for (const [name, text] of Object.entries(golden))
   test(`emitted: ${name}`, (t) => {
     const file = join(root, "test", "golden", name);
-    if (process.env["UPDATE"] === "1") writeFileSync(file, text);
+    if (process.env.UPDATE === "1") writeFileSync(file, text);
     t.is(text, readFileSync(file, "utf8"), "UPDATE=1 writes test/golden anew, if this change is wanted");
     t.true(text.split("extern").length > 1, "something was emitted");
   });

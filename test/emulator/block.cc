@@ -98,7 +98,8 @@ uint32_t Block::random(uint32_t below) {
 
 Fiber* Block::choose() {
   if (ready_.empty() || (launch_.seed != 0 && conditions_ > 0 && random(4) == 0)) wake_conditions();
-  if (ready_.empty()) abandon(launch_.name + ", block " + std::to_string(fibers_[0].place.block.x) + ": deadlock: " + waiting_list());
+  if (ready_.empty())
+    abandon(launch_.name + ", block " + std::to_string(fibers_[0].place.block.x) + ": deadlock: " + waiting_list());
   if (launch_.seed != 0) std::swap(ready_[random(static_cast<uint32_t>(ready_.size()))], ready_.back());
   Fiber* const next = ready_.back();
   ready_.pop_back();
@@ -234,10 +235,11 @@ std::string Block::waiting_list() const {
   const auto reason = [&](const Fiber& f) -> std::string {
     if (f.ended) return "ended";
     if (f.wait == Wait::block_barrier)
-      return "wait at __syncthreads (" + std::to_string(block_barrier_.arrived) + " of " + std::to_string(live_) + " came)";
+      return "wait at __syncthreads (" + std::to_string(block_barrier_.arrived) + " of " + std::to_string(live_) +
+             " came)";
     if (f.wait == Wait::named_barrier)
-      return "wait at barrier " + std::to_string(f.barrier) + " (" + std::to_string(named_[f.barrier].arrived) + " of " +
-             std::to_string(named_[f.barrier].expected) + " came)";
+      return "wait at barrier " + std::to_string(f.barrier) + " (" + std::to_string(named_[f.barrier].arrived) +
+             " of " + std::to_string(named_[f.barrier].expected) + " came)";
     return std::string("wait in ") + f.what;
   };
   for (unsigned i = 0; i < fibers_.size();) {

@@ -19,13 +19,13 @@ struct Fiber {
   Place place;
   bool ended = false;
   Wait wait = Wait::nothing;
-  int barrier = 0;             // named_barrier: which
-  const char* what = "";       // warp, condition: the operation
-  unsigned mask = 0;           // warp
-  const void* in = nullptr;    // warp
-  void* out = nullptr;         // warp
+  int barrier = 0;           // named_barrier: which
+  const char* what = "";     // warp, condition: the operation
+  unsigned mask = 0;         // warp
+  const void* in = nullptr;  // warp
+  void* out = nullptr;       // warp
   CollectiveBody all = nullptr;
-  const void* context = nullptr;               // warp; condition: its state
+  const void* context = nullptr;  // warp; condition: its state
   bool (*condition)(const void*) = nullptr;
   std::vector<std::pair<const void*, std::shared_ptr<void>>> states;
 };
@@ -41,8 +41,7 @@ class Block {
   const Place& place() const { return current_->place; }
   int sync_threads(int value);
   void named_barrier(int id, unsigned threads, bool wait);
-  void collective(const char* what, unsigned mask, const void* in, void* out, CollectiveBody all,
-                  const void* context);
+  void collective(const char* what, unsigned mask, const void* in, void* out, CollectiveBody all, const void* context);
   void wait_until(const char* what, bool (*ready)(const void*), const void* state);
   [[noreturn]] void fail(const std::string& what);
   SharedMemory& shared() { return shared_; }

@@ -28,9 +28,7 @@ struct Registry {
 }  // namespace
 
 DeviceMemory::DeviceMemory(size_t bytes, std::string name, bool low)
-    : bytes_(bytes),
-      mapped_((bytes + page - 1) / page * page + 2 * guard),
-      name_(std::move(name)) {
+    : bytes_(bytes), mapped_((bytes + page - 1) / page * page + 2 * guard), name_(std::move(name)) {
   void* const p = mmap(nullptr, mapped_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (p == MAP_FAILED) throw std::bad_alloc();
   map_ = static_cast<unsigned char*>(p);
@@ -65,7 +63,8 @@ std::string DeviceMemory::describe(const unsigned char* address) const {
   if (address < map_ || address >= map_ + mapped_) return "";
   const std::string of = name_ + " (" + std::to_string(bytes_) + " bytes)";
   if (address < data_) return std::to_string(data_ - address) + " bytes before " + of;
-  if (address >= data_ + bytes_) return std::to_string(address - data_ - static_cast<ptrdiff_t>(bytes_)) + " bytes past the end of " + of;
+  if (address >= data_ + bytes_)
+    return std::to_string(address - data_ - static_cast<ptrdiff_t>(bytes_)) + " bytes past the end of " + of;
   return "byte " + std::to_string(address - data_) + " of " + of;
 }
 

@@ -66,7 +66,8 @@ using CollectiveBody = void (*)(const void* context, unsigned lanes, const void*
 void collective(const char* what, unsigned mask, const void* in, void* out, CollectiveBody all, const void* context);
 
 /// collective() for values: all(lanes, in, out) sees In* and Out* of every lane.
-template <class Out, class In, class F> Out warp_collective(const char* what, unsigned mask, const In& in, const F& all) {
+template <class Out, class In, class F>
+Out warp_collective(const char* what, unsigned mask, const In& in, const F& all) {
   Out result;
   collective(
       what, mask, &in, &result,
@@ -84,13 +85,16 @@ template <class Out, class In, class F> Out warp_collective(const char* what, un
 /// destroyed when the block ends.
 std::shared_ptr<void>& thread_state(const void* key);
 std::shared_ptr<void>& block_state(const void* key);
-template <class T> inline const char state_key = 0;
-template <class T> T& per_thread() {
+template <class T>
+inline const char state_key = 0;
+template <class T>
+T& per_thread() {
   std::shared_ptr<void>& s = thread_state(&state_key<T>);
   if (!s) s = std::make_shared<T>();
   return *static_cast<T*>(s.get());
 }
-template <class T> T& per_block() {
+template <class T>
+T& per_block() {
   std::shared_ptr<void>& s = block_state(&state_key<T>);
   if (!s) s = std::make_shared<T>();
   return *static_cast<T*>(s.get());

@@ -29,7 +29,8 @@
 
 namespace emulator {
 /// p; an Error where the GPU would refuse the access as misaligned.
-template <class T> T* aligned(T* p) {
+template <class T>
+T* aligned(T* p) {
   if (reinterpret_cast<uintptr_t>(p) % alignof(T) != 0)
     fail("an access of " + std::to_string(sizeof(T)) + " bytes at an address that is not a multiple of " +
          std::to_string(alignof(T)));
@@ -38,17 +39,21 @@ template <class T> T* aligned(T* p) {
 }  // namespace emulator
 
 // Vector types, with CUDA's alignment.
-#define MOPROC_EMULATOR_VECTOR(T, name)                                     \
-  struct alignas(2 * sizeof(T)) name##2 { T x, y; };                        \
-  struct alignas(16) name##4 { T x, y, z, w; };                             \
-  inline name##2 make_##name##2(T x, T y) { return {x, y}; }                \
+#define MOPROC_EMULATOR_VECTOR(T, name)                      \
+  struct alignas(2 * sizeof(T)) name##2 { T x, y; };         \
+  struct alignas(16) name##4 { T x, y, z, w; };              \
+  inline name##2 make_##name##2(T x, T y) { return {x, y}; } \
   inline name##4 make_##name##4(T x, T y, T z, T w) { return {x, y, z, w}; }
 MOPROC_EMULATOR_VECTOR(float, float)
 MOPROC_EMULATOR_VECTOR(int, int)
 MOPROC_EMULATOR_VECTOR(unsigned, uint)
 #undef MOPROC_EMULATOR_VECTOR
-struct alignas(16) longlong2 { long long x, y; };
-struct alignas(16) ulonglong2 { unsigned long long x, y; };
+struct alignas(16) longlong2 {
+  long long x, y;
+};
+struct alignas(16) ulonglong2 {
+  unsigned long long x, y;
+};
 
 // Barriers and fences.
 inline void __syncthreads() { emulator::sync_threads(); }
@@ -65,15 +70,17 @@ inline void __threadfence_block() { __threadfence(); }
 
 // Shuffles. A lane that is not there gives 0xff bytes.
 namespace emulator {
-template <class T> struct Shuffled {
+template <class T>
+struct Shuffled {
   T value;
   int from;
 };
 /// Every lane gets the value of lane `from`.
-template <class T> T shuffle(const char* what, unsigned mask, T value, int from) {
+template <class T>
+T shuffle(const char* what, unsigned mask, T value, int from) {
   static_assert(std::is_trivially_copyable_v<T> && sizeof(T) <= 8, "shuffles move 4 or 8 bytes");
   return warp_collective<T>(what, mask, Shuffled<T>{value, from},
-                            [](unsigned lanes, const Shuffled<T>* const (&in)[32], T* const (&out)[32]) {
+                            [](unsigned lanes, const Shuffled<T>* const(&in)[32], T* const(&out)[32]) {
                               for (int l = 0; l < 32; ++l) {
                                 if ((lanes >> l & 1) == 0) continue;
                                 if (in[in[l]->from] != nullptr) *out[l] = in[in[l]->from]->value;
@@ -82,56 +89,71 @@ template <class T> T shuffle(const char* what, unsigned mask, T value, int from)
                             });
 }
 }  // namespace emulator
-template <class T> T __shfl_sync(unsigned mask, T v, int source, int width = 32) {
+template <class T>
+T __shfl_sync(unsigned mask, T v, int source, int width = 32) {
   const int l = emulator::lane();
   return emulator::shuffle("__shfl_sync", mask, v, (l & ~(width - 1)) | (source & (width - 1)));
 }
-template <class T> T __shfl_xor_sync(unsigned mask, T v, int x, int width = 32) {
+template <class T>
+T __shfl_xor_sync(unsigned mask, T v, int x, int width = 32) {
   const int l = emulator::lane(), from = l ^ x;
   return emulator::shuffle("__shfl_xor_sync", mask, v, from <= (l | (width - 1)) ? from : l);
 }
-template <class T> T __shfl_down_sync(unsigned mask, T v, unsigned by, int width = 32) {
+template <class T>
+T __shfl_down_sync(unsigned mask, T v, unsigned by, int width = 32) {
   const int l = emulator::lane(), from = l + static_cast<int>(by);
   return emulator::shuffle("__shfl_down_sync", mask, v, from <= (l | (width - 1)) ? from : l);
 }
-template <class T> T __shfl_up_sync(unsigned mask, T v, unsigned by, int width = 32) {
+template <class T>
+T __shfl_up_sync(unsigned mask, T v, unsigned by, int width = 32) {
   const int l = emulator::lane(), from = l - static_cast<int>(by);
   return emulator::shuffle("__shfl_up_sync", mask, v, from >= (l & ~(width - 1)) ? from : l);
 }
 
 // Votes.
 inline unsigned __ballot_sync(unsigned mask, int predicate) {
-  return emulator::warp_collective<unsigned>(
-      "__ballot_sync", mask, predicate, [](unsigned lanes, const int* const (&in)[32], unsigned* const (&out)[32]) {
-        unsigned votes = 0;
-        for (int l = 0; l < 32; ++l)
-          if ((lanes >> l & 1) != 0 && *in[l] != 0) votes |= 1u << l;
-        for (int l = 0; l < 32; ++l)
-          if ((lanes >> l & 1) != 0) *out[l] = votes;
-      });
+  return emulator::warp_collective<unsigned>("__ballot_sync", mask, predicate,
+                                             [](unsigned lanes, const int* const(&in)[32], unsigned* const(&out)[32]) {
+                                               unsigned votes = 0;
+                                               for (int l = 0; l < 32; ++l)
+                                                 if ((lanes >> l & 1) != 0 && *in[l] != 0) votes |= 1u << l;
+                                               for (int l = 0; l < 32; ++l)
+                                                 if ((lanes >> l & 1) != 0) *out[l] = votes;
+                                             });
 }
 inline int __any_sync(unsigned mask, int p) { return __ballot_sync(mask, p) != 0; }
 inline int __all_sync(unsigned mask, int p) { return __ballot_sync(mask, !p) == 0; }
 
 // Atomics on integers: the old value.
-template <class T> requires std::is_integral_v<T> T atomicAdd(T* p, std::type_identity_t<T> v) {
+template <class T>
+  requires std::is_integral_v<T>
+T atomicAdd(T* p, std::type_identity_t<T> v) {
   return __atomic_fetch_add(p, v, __ATOMIC_SEQ_CST);
 }
-template <class T> requires std::is_integral_v<T> T atomicOr(T* p, std::type_identity_t<T> v) {
+template <class T>
+  requires std::is_integral_v<T>
+T atomicOr(T* p, std::type_identity_t<T> v) {
   return __atomic_fetch_or(p, v, __ATOMIC_SEQ_CST);
 }
-template <class T> requires std::is_integral_v<T> T atomicAnd(T* p, std::type_identity_t<T> v) {
+template <class T>
+  requires std::is_integral_v<T>
+T atomicAnd(T* p, std::type_identity_t<T> v) {
   return __atomic_fetch_and(p, v, __ATOMIC_SEQ_CST);
 }
-template <class T> requires std::is_integral_v<T> T atomicExch(T* p, std::type_identity_t<T> v) {
+template <class T>
+  requires std::is_integral_v<T>
+T atomicExch(T* p, std::type_identity_t<T> v) {
   return __atomic_exchange_n(p, v, __ATOMIC_SEQ_CST);
 }
-template <class T> requires std::is_integral_v<T>
+template <class T>
+  requires std::is_integral_v<T>
 T atomicCAS(T* p, std::type_identity_t<T> expected, std::type_identity_t<T> v) {
   __atomic_compare_exchange_n(p, &expected, v, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
   return expected;
 }
-template <class T> requires std::is_integral_v<T> T atomicMax(T* p, std::type_identity_t<T> v) {
+template <class T>
+  requires std::is_integral_v<T>
+T atomicMax(T* p, std::type_identity_t<T> v) {
   T old = __atomic_load_n(p, __ATOMIC_SEQ_CST);
   while (old < v && !__atomic_compare_exchange_n(p, &old, v, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
   }
@@ -139,12 +161,30 @@ template <class T> requires std::is_integral_v<T> T atomicMax(T* p, std::type_id
 }
 
 // Memory: the cache hints change nothing here.
-template <class T> T __ldg(const T* p) { return *emulator::aligned(p); }
-template <class T> T __ldcs(const T* p) { return *emulator::aligned(p); }
-template <class T> T __ldcg(const T* p) { return *emulator::aligned(p); }
-template <class T> void __stwb(T* p, T v) { *emulator::aligned(p) = v; }
-template <class T> void __stcs(T* p, T v) { *emulator::aligned(p) = v; }
-template <class T> void __stcg(T* p, T v) { *emulator::aligned(p) = v; }
+template <class T>
+T __ldg(const T* p) {
+  return *emulator::aligned(p);
+}
+template <class T>
+T __ldcs(const T* p) {
+  return *emulator::aligned(p);
+}
+template <class T>
+T __ldcg(const T* p) {
+  return *emulator::aligned(p);
+}
+template <class T>
+void __stwb(T* p, T v) {
+  *emulator::aligned(p) = v;
+}
+template <class T>
+void __stcs(T* p, T v) {
+  *emulator::aligned(p) = v;
+}
+template <class T>
+void __stcg(T* p, T v) {
+  *emulator::aligned(p) = v;
+}
 
 // Arithmetic that rounds to nearest even, never contracted.
 inline float __fadd_rn(float a, float b) { return a + b; }
@@ -162,5 +202,13 @@ inline float __int_as_float(int x) { return std::bit_cast<float>(x); }
 inline int __popc(unsigned x) { return std::popcount(x); }
 inline int __ffs(int x) { return __builtin_ffs(x); }
 inline int __clz(int x) { return std::countl_zero(static_cast<unsigned>(x)); }
-template <class T> requires std::is_arithmetic_v<T> constexpr T min(T a, T b) { return b < a ? b : a; }
-template <class T> requires std::is_arithmetic_v<T> constexpr T max(T a, T b) { return a < b ? b : a; }
+template <class T>
+  requires std::is_arithmetic_v<T>
+constexpr T min(T a, T b) {
+  return b < a ? b : a;
+}
+template <class T>
+  requires std::is_arithmetic_v<T>
+constexpr T max(T a, T b) {
+  return a < b ? b : a;
+}

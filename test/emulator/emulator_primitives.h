@@ -36,7 +36,8 @@ struct Fragments {
 };
 
 /// d += a b over a warp; at(lane register, k within it) gives an operand, K terms.
-template <int K, class Element> void product(const char* what, float (&d)[4], const Fragments& mine, Element element) {
+template <int K, class Element>
+void product(const char* what, float (&d)[4], const Fragments& mine, Element element) {
   struct Sums {
     float d[4];
   };
@@ -69,7 +70,9 @@ struct Bf16Elements {
 };
 struct Tf32Elements {
   static float cut(uint32_t x) { return bits_to_float(x & 0xffffe000u); }
-  static float a(const Fragments* const* in, int row, int k) { return cut(in[row % 8 * 4 + k % 4]->a[row / 8 + k / 4 * 2]); }
+  static float a(const Fragments* const* in, int row, int k) {
+    return cut(in[row % 8 * 4 + k % 4]->a[row / 8 + k / 4 * 2]);
+  }
   static float b(const Fragments* const* in, int k, int column) { return cut(in[column * 4 + k % 4]->b[k / 4]); }
 };
 
@@ -165,7 +168,8 @@ inline void cp_async4(uint32_t shared, const void* global, int bytes) {
   emulated::copy("cp_async4", shared, global, 4, bytes);
 }
 inline void cp_async_commit() { ++emulator::per_thread<emulated::Copies>().group; }
-template <int N> inline void cp_async_wait() {
+template <int N>
+inline void cp_async_wait() {
   auto& mine = emulator::per_thread<emulated::Copies>();
   size_t kept = 0;
   for (const auto& c : mine.waiting) {

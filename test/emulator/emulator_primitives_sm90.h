@@ -1,7 +1,7 @@
-// CPU twins of kernels/cuda/primitives_sm90.cuh. Everything asynchronous happens as late as CUDA lets it: copies land when
-// somebody waits at their barrier, products are done when they are waited for. Until then the destination holds 0xff, NaN
-// in every float type. Not modelled: fence_async_reads, and operands of products that are written in the meantime are
-// seen as they are when the wait comes.
+// CPU twins of kernels/cuda/primitives_sm90.cuh. Everything asynchronous happens as late as CUDA lets it: copies land
+// when somebody waits at their barrier, products are done when they are waited for. Until then the destination holds
+// 0xff, NaN in every float type. Not modelled: fence_async_reads, and operands of products that are written in the
+// meantime are seen as they are when the wait comes.
 #pragma once
 
 #include <functional>
@@ -108,26 +108,29 @@ inline void finish_products(int before) {
   struct Nothing {};
   const int warp = static_cast<int>(threadIdx.x) / 32 % 4;
   Products* const mine = &emulator::per_thread<Products>();
-  emulator::warp_collective<Nothing>("wgmma_wait", 0xffffffffu, mine, [&](unsigned, Products* const* const* in, Nothing* const*) {
-    const auto& first = (*in[0])->waiting;
-    for (size_t i = 0; i < first.size() && first[i].group < before; ++i) {
-      float* d[32];
-      for (int lane = 0; lane < 32; ++lane) {
-        Products& of = **in[lane];
-        if (i >= of.waiting.size() || !(of.waiting[i].what == first[i].what) || of.waiting[i].group != first[i].group)
-          emulator::fail("wgmma: lane " + std::to_string(lane) + " of the warp issued another product than lane 0");
-        d[lane] = of.hidden(of.waiting[i].d, first[i].what.n / 2);
-      }
-      if (emulator::product_end(first[i].what) > emulator::dynamic_shared_bytes())
-        emulator::fail("wgmma: an operand reaches past dynamic shared memory");
-      emulator::add_product(first[i].what, emulator::dynamic_shared(), warp, d);
-    }
-  });
+  emulator::warp_collective<Nothing>(
+      "wgmma_wait", 0xffffffffu, mine, [&](unsigned, Products* const* const* in, Nothing* const*) {
+        const auto& first = (*in[0])->waiting;
+        for (size_t i = 0; i < first.size() && first[i].group < before; ++i) {
+          float* d[32];
+          for (int lane = 0; lane < 32; ++lane) {
+            Products& of = **in[lane];
+            if (i >= of.waiting.size() || !(of.waiting[i].what == first[i].what) ||
+                of.waiting[i].group != first[i].group)
+              emulator::fail("wgmma: lane " + std::to_string(lane) + " of the warp issued another product than lane 0");
+            d[lane] = of.hidden(of.waiting[i].d, first[i].what.n / 2);
+          }
+          if (emulator::product_end(first[i].what) > emulator::dynamic_shared_bytes())
+            emulator::fail("wgmma: an operand reaches past dynamic shared memory");
+          emulator::add_product(first[i].what, emulator::dynamic_shared(), warp, d);
+        }
+      });
   std::erase_if(mine->waiting, [&](const Products::Product& p) { return p.group < before; });
   mine->show_finished();
 }
 
-inline void tma(const char* what, uint32_t to, const TensorMap& opaque, uint32_t at, std::initializer_list<int> coordinates, bool im2col) {
+inline void tma(const char* what, uint32_t to, const TensorMap& opaque, uint32_t at,
+                std::initializer_list<int> coordinates, bool im2col) {
   emulator::TensorMap map;
   std::memcpy(&map, &opaque, sizeof map);
   if (map.magic != emulator::TensorMap::encoded || (map.im2col != 0) != im2col)
@@ -142,12 +145,12 @@ inline void tma(const char* what, uint32_t to, const TensorMap& opaque, uint32_t
   std::copy(coordinates.begin(), coordinates.end(), c);
   unsigned char* const shared = emulator::dynamic_shared();
   emulator::per_block<Asynchronous>().copies.push_back({at, [=] {
-    const int place[6] = {c[0], c[1], c[2], c[3], c[4], c[5]};
-    emulator::tensor_map_copy(map, place, shared, to);
-    Barrier& b = barrier("tma", at);
-    b.bytes -= bytes;
-    next_phase(b);
-  }});
+                                                          const int place[6] = {c[0], c[1], c[2], c[3], c[4], c[5]};
+                                                          emulator::tensor_map_copy(map, place, shared, to);
+                                                          Barrier& b = barrier("tma", at);
+                                                          b.bytes -= bytes;
+                                                          next_phase(b);
+                                                        }});
 }
 
 }  // namespace emulated
@@ -158,7 +161,9 @@ inline void mbarrier_init(uint32_t at, int arrivals) {
   new (p) emulated::Barrier{static_cast<uint16_t>(arrivals), static_cast<uint16_t>(arrivals), 0, 0};
 }
 inline void mbarrier_init_fence() {}
-inline void mbarrier_arrive(uint32_t at) { emulated::arrive("mbarrier_arrive", emulated::barrier("mbarrier_arrive", at)); }
+inline void mbarrier_arrive(uint32_t at) {
+  emulated::arrive("mbarrier_arrive", emulated::barrier("mbarrier_arrive", at));
+}
 inline void mbarrier_arrive_expect(uint32_t at, int bytes) {
   emulated::Barrier& b = emulated::barrier("mbarrier_arrive_expect", at);
   b.bytes += bytes;
@@ -168,10 +173,11 @@ inline void mbarrier_arrive_copies(uint32_t at) {
   emulated::barrier("mbarrier_arrive_copies", at);
   std::vector<emulated::Copies::Copy> mine;
   mine.swap(emulator::per_thread<emulated::Copies>().waiting);
-  emulator::per_block<emulated::Asynchronous>().copies.push_back({at, [at, mine = std::move(mine)] {
-    for (const auto& c : mine) emulated::land(c);
-    emulated::arrive("mbarrier_arrive_copies", emulated::barrier("mbarrier_arrive_copies", at));
-  }});
+  emulator::per_block<emulated::Asynchronous>().copies.push_back(
+      {at, [at, mine = std::move(mine)] {
+         for (const auto& c : mine) emulated::land(c);
+         emulated::arrive("mbarrier_arrive_copies", emulated::barrier("mbarrier_arrive_copies", at));
+       }});
 }
 inline void mbarrier_wait(uint32_t at, int parity) {
   emulated::barrier("mbarrier_wait", at);
@@ -190,9 +196,13 @@ inline void tma_pixels(uint32_t to, const TensorMap& map, uint32_t at, int c, in
 inline void pin(float&) {}
 inline void wgmma_fence() {}
 inline void wgmma_commit() { ++emulator::per_thread<emulated::Products>().group; }
-template <int N> inline void wgmma_wait() { emulated::finish_products(emulator::per_thread<emulated::Products>().group - N); }
+template <int N>
+inline void wgmma_wait() {
+  emulated::finish_products(emulator::per_thread<emulated::Products>().group - N);
+}
 
-template <int N, bool A_ACROSS, bool B_ACROSS> inline void wgmma_bf16(float (&d)[N / 2], uint64_t a, uint64_t b) {
+template <int N, bool A_ACROSS, bool B_ACROSS>
+inline void wgmma_bf16(float (&d)[N / 2], uint64_t a, uint64_t b) {
   emulated::Products& mine = emulator::per_thread<emulated::Products>();
   mine.hidden(d, N / 2);
   mine.waiting.push_back({{N, a, b, A_ACROSS, B_ACROSS}, d, mine.group});

@@ -61,7 +61,7 @@ FaultStack::FaultStack() : memory_(new unsigned char[stack_bytes]) {
   stack.ss_size = stack_bytes;
   sigaltstack(&stack, nullptr);
   static const bool installed = [] {
-    struct sigaction action {};
+    struct sigaction action{};
     action.sa_sigaction = on_fault;
     action.sa_flags = SA_SIGINFO | SA_ONSTACK;
     sigemptyset(&action.sa_mask);

@@ -54,8 +54,8 @@ void forget_frames(const void*, size_t) {}
 #endif
 
 Stacks::Stacks(unsigned count) : count_(count) {
-  void* const p = mmap(nullptr, count * stack_bytes, PROT_READ | PROT_WRITE,
-                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  void* const p =
+      mmap(nullptr, count * stack_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (p == MAP_FAILED) throw std::bad_alloc();
   base_ = static_cast<unsigned char*>(p);
   for (unsigned i = 0; i < count; ++i)

@@ -81,8 +81,7 @@ void* static_shared(const void* key, size_t bytes, size_t alignment) {
 void wait_until(const char* what, bool (*ready)(const void*), const void* state) {
   current().wait_until(what, ready, state);
 }
-void collective(const char* what, unsigned mask, const void* in, void* out, CollectiveBody all,
-                const void* context) {
+void collective(const char* what, unsigned mask, const void* in, void* out, CollectiveBody all, const void* context) {
   current().collective(what, mask, in, out, all, context);
 }
 std::shared_ptr<void>& thread_state(const void* key) { return current().thread_state(key); }

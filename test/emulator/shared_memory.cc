@@ -30,8 +30,7 @@ constexpr size_t static_bytes = 128 << 10;  // the largest static part and a zon
 }  // namespace
 
 SharedMemory::SharedMemory(size_t dynamic_bytes)
-    : dynamic_bytes_(dynamic_bytes),
-      dynamic_mapped_((dynamic_bytes + 2 * page - 1) / page * page) {
+    : dynamic_bytes_(dynamic_bytes), dynamic_mapped_((dynamic_bytes + 2 * page - 1) / page * page) {
   dynamic_map_ = map(dynamic_mapped_);
   static_map_ = map(static_bytes);
   // As near to the faulting page as the alignment of 1024 bytes lets it be.
@@ -81,8 +80,7 @@ std::string SharedMemory::describe(const unsigned char* address) const {
   if (address >= dynamic_map_ && address < dynamic_map_ + dynamic_mapped_ + guard)
     return std::to_string(address - (dynamic_ + dynamic_bytes_)) + " bytes past the end of the " +
            std::to_string(dynamic_bytes_) + " bytes of dynamic shared memory";
-  if (address >= static_map_ && address < static_map_ + static_bytes + guard)
-    return "past the static shared arrays";
+  if (address >= static_map_ && address < static_map_ + static_bytes + guard) return "past the static shared arrays";
   return "";
 }
 

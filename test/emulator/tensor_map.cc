@@ -86,7 +86,8 @@ bool encode_box(void* to, uint32_t rank, const void* address, const uint64_t* ex
 bool encode_pixels(void* to, const void* address, const uint64_t* extents, const uint64_t* strides, const int* lower,
                    const int* upper, uint32_t channels, uint32_t pixels, const uint32_t* steps) {
   TensorMap m{};
-  if (!encode(m, 4, address, extents, strides) || channels * element_bytes > line_bytes || pixels > most_pixels) return false;
+  if (!encode(m, 4, address, extents, strides) || channels * element_bytes > line_bytes || pixels > most_pixels)
+    return false;
   m.im2col = 1;
   m.box[0] = static_cast<int32_t>(channels);
   m.box[1] = static_cast<int32_t>(pixels);

@@ -16,8 +16,10 @@ struct Operand {
   bool across;
 
   Operand(uint64_t descriptor, bool lines_across)
-      : start(static_cast<uint32_t>(descriptor & 0x3fff) << 4), blocks(static_cast<uint32_t>(descriptor >> 16 & 0x3fff) << 4),
-        eights(static_cast<uint32_t>(descriptor >> 32 & 0x3fff) << 4), across(lines_across) {}
+      : start(static_cast<uint32_t>(descriptor & 0x3fff) << 4),
+        blocks(static_cast<uint32_t>(descriptor >> 16 & 0x3fff) << 4),
+        eights(static_cast<uint32_t>(descriptor >> 32 & 0x3fff) << 4),
+        across(lines_across) {}
 
   /// Byte of element (i across k, k), before the swizzle.
   uint32_t linear(int i, int k) const {

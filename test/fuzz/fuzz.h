@@ -11,9 +11,7 @@
 
 namespace moproc::fuzz {
 
-inline formats::ByteSpan input(const uint8_t* data, size_t size) {
-  return std::as_bytes(std::span(data, size));
-}
+inline formats::ByteSpan input(const uint8_t* data, size_t size) { return std::as_bytes(std::span(data, size)); }
 
 /// Runs the parser; an InputError must begin with the file's name, as its user has nothing else to go by.
 template <class F>

@@ -14,8 +14,8 @@ namespace {
 class ListFolder {
  public:
   ListFolder() {
-    std::string pattern = (std::filesystem::is_directory("/dev/shm") ? "/dev/shm" : "/tmp") +
-                          std::string("/moproc-fuzz-XXXXXX");
+    std::string pattern =
+        (std::filesystem::is_directory("/dev/shm") ? "/dev/shm" : "/tmp") + std::string("/moproc-fuzz-XXXXXX");
     if (!mkdtemp(pattern.data())) std::abort();
     path_ = pattern;
     std::filesystem::create_directories(path_ + "/info");

@@ -1,5 +1,5 @@
-// node test/fuzz/seeds.mjs DIR: a folder of first inputs a target, from the fixtures: whole files for those that read files,
-// the pickles inside the archives for the pickle machine.
+// node test/fuzz/seeds.mjs DIR: a folder of first inputs a target, from the fixtures: whole files for those that read
+// files, the pickles inside the archives for the pickle machine.
 
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -31,7 +31,10 @@ for (const name of readdirSync(fixtures).filter((f) => /\.(pth|tar|pkl)$/.test(f
   if (zip || name.endsWith(".pkl")) put("pickle", name, zip ? pickleIn(bytes) : bytes);
 }
 
-const tensors = { a: { dtype: "F32", shape: [2, 1], data_offsets: [0, 8] }, b: { dtype: "BF16", shape: [], data_offsets: [8, 10] } };
+const tensors = {
+  a: { dtype: "F32", shape: [2, 1], data_offsets: [0, 8] },
+  b: { dtype: "BF16", shape: [], data_offsets: [8, 10] },
+};
 const header = JSON.stringify({ __metadata__: { format: "moproc-converted-1", epoch: "3" }, ...tensors });
 const length = Buffer.alloc(8);
 length.writeBigUInt64LE(BigInt(header.length));

@@ -11,19 +11,40 @@ import { moproPrograms } from "../../models/mopro.js";
 
 const target: Target = { device: "cuda", arch: "sm_80,sm_90a", ranks: [1], precision: "bf16" };
 const batch = 256;
-const config = { arch: "resnet50", width: 1, num_class: 1000, low_dim: 128, queue: 8192, image_size: 224, groups: 1 } as const;
+const config = {
+  arch: "resnet50",
+  width: 1,
+  num_class: 1000,
+  low_dim: 128,
+  queue: 8192,
+  image_size: 224,
+  groups: 1,
+} as const;
 
 function lowered(graphs: readonly Graph[]): { readonly plan: Plan; readonly explain: string } {
-  return lowerPrograms("r50", graphs.map((g) => optimize(g, target)), target, {});
+  return lowerPrograms(
+    "r50",
+    graphs.map((g) => optimize(g, target)),
+    target,
+    {},
+  );
 }
-const { plan, explain } = lowered(moproPrograms({ ...config, batch }).filter((g) => g.name === "clean" || g.name === "evaluate"));
+const { plan, explain } = lowered(
+  moproPrograms({ ...config, batch }).filter((g) => g.name === "clean" || g.name === "evaluate"),
+);
 const launches = (name: string): Launch[] =>
   (plan.programs.find((p) => p.name === name)?.steps ?? []).filter((s): s is Launch => s.do === "launch");
 const total = (ls: readonly Launch[], f: (l: Launch) => number): number => ls.reduce((s, l) => s + f(l), 0);
 const tensorBytes = (l: Launch): number =>
   [...new Set(l.args)].reduce((s, t) => {
     const { type } = plan.tensors[t] as Plan["tensors"][number];
-    return s + type.shape.reduce((a, b) => a * b, type.dtype === "bf16" ? 2 : type.dtype === "i64" ? 8 : type.dtype === "u8" ? 1 : 4);
+    return (
+      s +
+      type.shape.reduce(
+        (a, b) => a * b,
+        type.dtype === "bf16" ? 2 : type.dtype === "i64" ? 8 : type.dtype === "u8" ? 1 : 4,
+      )
+    );
   }, 0);
 
 test("bytes and predicted time of an image", (t) => {
@@ -48,7 +69,10 @@ test("activations are stored as bf16, everything else as f32", (t) => {
   const big = plan.tensors.filter((x) => x.arena === "work" && x.type.shape.length === 4);
   const others = big.filter((x) => x.type.dtype === "f32").map((x) => x.name);
   t.true(big.length > 100);
-  t.deepEqual(others.filter((name) => !/conv_wgrad/.test(name)), []);
+  t.deepEqual(
+    others.filter((name) => !/conv_wgrad/.test(name)),
+    [],
+  );
   t.true(plan.state.every((s) => s.role === "derived" || plan.tensors[s.tensor]?.type.dtype !== "bf16"));
   t.regex(explain, /== clean: precision\n {2}211 convolutions: bf16 operands, f32 sums/);
 });
@@ -60,10 +84,14 @@ test("SGD and the moving average write the bf16 copies that convolutions read: o
     t.is(found.length, 1, part);
     return found[0]?.args ?? [];
   };
-  const mirrors = (args: readonly number[]): number => args.filter((i) => plan.tensors[i]?.type.dtype === "bf16").length;
+  const mirrors = (args: readonly number[]): number =>
+    args.filter((i) => plan.tensors[i]?.type.dtype === "bf16").length;
   t.is(mirrors(only("_sgd_")), 1);
   t.is(mirrors(only("_ema_")), 1);
-  t.deepEqual(steps.filter((l) => l.kernel.startsWith("pack_")).map((l) => l.name.replace(/.*encoder_(.)\..*/, "$1")), ["k", "q"]);
+  t.deepEqual(
+    steps.filter((l) => l.kernel.startsWith("pack_")).map((l) => l.name.replace(/.*encoder_(.)\..*/, "$1")),
+    ["k", "q"],
+  );
   for (const name of ["encoder_q.layer1.0.conv2.weight", "encoder_k.layer1.0.conv2.weight"]) {
     const copy = plan.tensors.findIndex((x) => x.name === `${name}.bf16`);
     const readers = steps.filter((l) => l.kernel.startsWith("conv_") && l.args.includes(copy));

@@ -22,12 +22,7 @@ const none = unfused;
 const sums: Fused = { ...unfused, sums: 2, moments: true };
 
 const value = (shape: readonly number[], dtype: DType = "f32") => ({ name: "v", type: { dtype, shape } });
-function node(
-  op: string,
-  inputs: readonly (readonly number[])[],
-  output: readonly number[],
-  attrs: Attrs = {},
-): Node {
+function node(op: string, inputs: readonly (readonly number[])[], output: readonly number[], attrs: Attrs = {}): Node {
   return { op, inputs: inputs.map((s) => value(s)), outputs: [value(output)], attrs, scope: "test" };
 }
 const launch = (t: TemplateSpec, n: Node, rows: number, groups = 1, y = none): LaunchShape =>
@@ -107,10 +102,7 @@ for (const [shape, axes, outer, red, inner] of [
   claim(`${outer} * ${tiles}`, s.tasks[0]);
   claim(`${tiles} > 1 ? ${outer} * ${tiles} * ${inner} * 4 : 0`, s.workspaceBytes);
 }
-claim(
-  "ceil_div(9001, group_sum_chunk)",
-  launch(reduce.groupSum, node("group_sum", [[4, 9001]], [9001]), 1).tasks[0],
-);
+claim("ceil_div(9001, group_sum_chunk)", launch(reduce.groupSum, node("group_sum", [[4, 9001]], [9001]), 1).tasks[0]);
 claim(
   "ceil_div(65537, finite_chunk) + 1",
   launch(reduce.allFinite, node("all_finite", [[65537], [3]], []), 1).tasks[0],
@@ -185,9 +177,7 @@ test("specs and headers agree on every launch", (t) => {
     "struct Y { static constexpr int sums = 2, mean_buffer = 0, m2_buffer = 1; };",
     'template <int CLAIM, int64_t CPP, int64_t TS> struct Same { static_assert(CPP == TS, "specs and headers differ"); };',
     "constexpr int64_t quotient(int64_t a, int64_t b) { return (a + b - 1) / b; }",
-    ...claims.map(
-      ([cpp, is], i) => `template struct Same<${i}, (${cpp.replaceAll("ceil_div", "quotient")}), ${is}>;`,
-    ),
+    ...claims.map(([cpp, is], i) => `template struct Same<${i}, (${cpp.replaceAll("ceil_div", "quotient")}), ${is}>;`),
   ];
   try {
     writeFileSync(file, text.join("\n"));

@@ -7,14 +7,7 @@ import { type Artefact, load, type Values } from "node-cuda-rt";
 import { NdArray } from "../../compiler/ir/nd.js";
 import type { Graph } from "../../compiler/ir/types.js";
 import { phases } from "../../models/mopro.js";
-import {
-  compiled,
-  type Ran,
-  relativeError,
-  runCompiled,
-  runReference,
-  toValues,
-} from "../support/compiled.js";
+import { compiled, type Ran, relativeError, runCompiled, runReference, toValues } from "../support/compiled.js";
 import { hyper, MoproSteps } from "../support/mopro_steps.js";
 import { checkStep, feedOf, isAllowed } from "../support/step_check.js";
 import { numbers, vector } from "../support/tiny_mopro.js";
@@ -128,11 +121,7 @@ function outputOf(g: Graph, ran: Ran, name: string): NdArray {
 type Trail = readonly (readonly [string, Values])[];
 
 /** Runs one program after the other; only `again` may touch the state in between. */
-async function trail(
-  a: Artefact,
-  sequence: readonly string[],
-  again?: (a: Artefact) => void,
-): Promise<Trail> {
+async function trail(a: Artefact, sequence: readonly string[], again?: (a: Artefact) => void): Promise<Trail> {
   const states = mopro.start(4, 11);
   for (const s of program("clean_4").state) a.set(s.name, toValues(s.type, states.get(s.name) as NdArray));
   const seen: [string, Values][] = [];
@@ -142,9 +131,7 @@ async function trail(
       ...mopro.batch(groups, 80 + i),
       weight: vector(new Array(batches.get(groups)).fill(1)),
     };
-    const inputs = program(name).inputs.map(
-      (v) => [v.name, toValues(v.type, all[v.name] as NdArray)] as const,
-    );
+    const inputs = program(name).inputs.map((v) => [v.name, toValues(v.type, all[v.name] as NdArray)] as const);
     const outputs = await a.run(name, Object.fromEntries(inputs));
     for (const [output, x] of Object.entries(outputs)) seen.push([`${i} ${name} ${output}`, x]);
     again?.(a);
@@ -185,13 +172,10 @@ test.serial("bits depend neither on the number of threads nor on the run", async
   for (const threads of [1, 2, 3]) same(t, await trail(load(a.dir, { threads }), sequence), want);
 });
 
-test.serial(
-  "state stays where it is between steps: setting every tensor to itself changes nothing",
-  async (t) => {
-    const a = await artefact;
-    const rewrite = (): void => {
-      for (const s of a.state.filter((s) => s.role !== "derived")) a.set(s.name, a.get(s.name));
-    };
-    same(t, await trail(a, sequence, rewrite), await trail(a, sequence));
-  },
-);
+test.serial("state stays where it is between steps: setting every tensor to itself changes nothing", async (t) => {
+  const a = await artefact;
+  const rewrite = (): void => {
+    for (const s of a.state.filter((s) => s.role !== "derived")) a.set(s.name, a.get(s.name));
+  };
+  same(t, await trail(a, sequence, rewrite), await trail(a, sequence));
+});

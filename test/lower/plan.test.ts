@@ -28,9 +28,7 @@ test("a step of MoPro has one launch of SGD and one of the moving average, whate
     const { plan } = lower(moproPrograms({ ...config, arch }), { name: arch, target: nativeTarget });
     for (const phase of phases) {
       const steps = plan.programs.find((p) => p.name === phase)?.steps ?? [];
-      const launches = steps.flatMap((s) =>
-        s.do === "launch" ? [plan.kernels[s.kernel]?.symbol ?? ""] : [],
-      );
+      const launches = steps.flatMap((s) => (s.do === "launch" ? [plan.kernels[s.kernel]?.symbol ?? ""] : []));
       t.is(launches.filter((k) => k.includes("_sgd_")).length, 1, `${arch} ${phase}`);
       t.is(launches.filter((k) => k.includes("_ema_")).length, 1, `${arch} ${phase}`);
     }

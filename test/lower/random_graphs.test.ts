@@ -4,20 +4,14 @@
 
 import test from "ava";
 import { load } from "node-cuda-rt";
-import { compiled, runCompiled } from "../support/compiled.js";
 import type { NdArray } from "../../compiler/ir/nd.js";
 import type { Value } from "../../compiler/ir/types.js";
-import {
-  type Checkable,
-  checkable,
-  checkValues,
-  difference,
-  gradientDifference,
-} from "../support/random_check.js";
+import { compiled, runCompiled } from "../support/compiled.js";
+import { type Checkable, checkable, checkValues, difference, gradientDifference } from "../support/random_check.js";
 
 const setting = (name: string, otherwise: number): number => Number(process.env[name] ?? otherwise);
 const first = setting("SEED", 0);
-const count = setting("SEEDS", process.env["SEED"] === undefined ? 300 : 1);
+const count = setting("SEEDS", process.env.SEED === undefined ? 300 : 1);
 const seeds = Array.from({ length: count }, (_, i) => first + i);
 
 /** Runs a check of a seed's graph; its error names the seed. */
@@ -41,10 +35,7 @@ test("random graphs in f64: each pass and the plan keep all values, gradients ag
       if (!(error < 1e-7)) throw new Error(`the gradient is off by ${error}`);
     });
   t.log(`${asked} of ${count} seeds`);
-  t.true(
-    asked >= 0.8 * count || count === 1,
-    `only ${asked} of ${count} seeds make graphs that can be asked`,
-  );
+  t.true(asked >= 0.8 * count || count === 1, `only ${asked} of ${count} seeds make graphs that can be asked`);
 });
 
 /** Kernels round within ops too: 1e-5 is asked where rounding between ops makes less than 3e-7. */

@@ -35,12 +35,7 @@ test("all results of the plain program, every value between, a gradient for each
     "inst.div",
   ])
     t.true(names.has(name), name);
-  for (const name of [
-    "encoder_q.layer1.0.relu",
-    "encoder_q.l2_normalize",
-    "encoder_q.classifier.add",
-    "loss_cls",
-  ])
+  for (const name of ["encoder_q.layer1.0.relu", "encoder_q.l2_normalize", "encoder_q.classifier.add", "loss_cls"])
     t.true(names.has(`grad.${name}`), name);
   t.false(
     [...names].some((n) => n.startsWith("grad.encoder_k.")),

@@ -4,8 +4,19 @@ import test from "ava";
 import { NdArray } from "../../compiler/ir/nd.js";
 import { verify } from "../../compiler/ir/verify.js";
 import { hyperNames, phases } from "../../models/mopro.js";
-import { batch, given, graphs, identity, near, numbers } from "../support/tiny_mopro.js";
-import { program, programs, start, stepOf, vector } from "../support/tiny_mopro.js";
+import {
+  batch,
+  given,
+  graphs,
+  identity,
+  near,
+  numbers,
+  program,
+  programs,
+  start,
+  stepOf,
+  vector,
+} from "../support/tiny_mopro.js";
 import { rows, run } from "../support/training.js";
 
 test("all programs verify, share states and have their interface", (t) => {
@@ -54,8 +65,7 @@ for (const phase of phases) {
     const proto = outputs.loss_proto ?? vector([0, 0]);
     const want = vector(
       [0, 1].map(
-        (i) =>
-          (outputs.loss_cls as NdArray).at(i) + 2 * proto.at(i) + 0.5 * (outputs.loss_inst as NdArray).at(i),
+        (i) => (outputs.loss_cls as NdArray).at(i) + 2 * proto.at(i) + 0.5 * (outputs.loss_inst as NdArray).at(i),
       ),
     );
     near(t, outputs.loss as NdArray, want, 1e-12, "loss");
@@ -109,10 +119,7 @@ test("the instance loss finds the own key among those of the queue before the pu
   const loss = (g: number): number => {
     const terms = [0, 1, 2, 3].map((i) => {
       const row = numbers(rows(q, 4 * g + i, 4 * g + i + 1));
-      const own = numbers(rows(k, 4 * g + i, 4 * g + i + 1)).reduce(
-        (s, v, d) => s + v * (row[d] as number),
-        0,
-      );
+      const own = numbers(rows(k, 4 * g + i, 4 * g + i + 1)).reduce((s, v, d) => s + v * (row[d] as number), 0);
       const others = Array.from({ length: 12 }, (_, c) => row.reduce((s, v, d) => s + v * queue.at(d, c), 0));
       const logits = [own, ...others].map((v) => v / Math.fround(0.1));
       return Math.log(logits.reduce((s, v) => s + Math.exp(v), 0)) - (logits[0] as number);
@@ -128,9 +135,7 @@ test("prototypes: all samples and given labels, then kept ones and corrected lab
     const q = value("encoder_q.l2_normalize");
     const label = numbers(outputs.target_out ?? vector(given));
     const kept = numbers(outputs.kept ?? vector(given.map(() => 1)));
-    const p = Array.from({ length: 4 }, (_, c) =>
-      numbers(rows(start().get("prototypes") as NdArray, c, c + 1)),
-    );
+    const p = Array.from({ length: 4 }, (_, c) => numbers(rows(start().get("prototypes") as NdArray, c, c + 1)));
     const m = Math.fround(0.999);
     label.forEach((y, n) => {
       if (kept[n] !== 0) p[y] = (p[y] as number[]).map((v, d) => m * v + (1 - m) * q.at(n, d));
@@ -194,8 +199,7 @@ test("evaluate and embed use the running averages; weight 0 fills up a batch", (
   const e = run(program("evaluate"), states, { img, target, weight });
   const logits = e.outputs.logits as NdArray;
   const hits = given.filter(
-    (y, n) =>
-      n < 5 && numbers(rows(logits, n, n + 1)).indexOf(Math.max(...rows(logits, n, n + 1).data)) === y,
+    (y, n) => n < 5 && numbers(rows(logits, n, n + 1)).indexOf(Math.max(...rows(logits, n, n + 1).data)) === y,
   );
   t.deepEqual(numbers(e.outputs.correct1), [hits.length]);
   t.deepEqual(numbers(e.outputs.correct5), [5], "there are only four classes");
@@ -219,19 +223,31 @@ test("bad settings are refused by name", (t) => {
 test("sample weights: even ones change nothing; a sample of weight 0 has no label, in the losses and in the prototypes", (t) => {
   const weighted = programs({ sample_weights: 1 });
   const step = (phase: string, weight: readonly number[], target = given) =>
-    run(program(phase, weighted), start(), { ...batch(identity, { pseudo_th: 2, alpha: 1 }), target: vector(target), weight: vector(weight) });
+    run(program(phase, weighted), start(), {
+      ...batch(identity, { pseudo_th: 2, alpha: 1 }),
+      target: vector(target),
+      weight: vector(weight),
+    });
   for (const phase of phases) {
     const plain = run(program(phase), start(), batch(identity, { pseudo_th: 2, alpha: 1 }));
-    const even = step(phase, given.map(() => 2));
+    const even = step(
+      phase,
+      given.map(() => 2),
+    );
     for (const [name, x] of plain.states) near(t, even.states.get(name) as NdArray, x, 1e-12, `${phase} ${name}`);
-    for (const [name, x] of Object.entries(plain.outputs)) near(t, even.outputs[name] as NdArray, x as NdArray, 1e-12, `${phase} ${name}`);
+    for (const [name, x] of Object.entries(plain.outputs))
+      near(t, even.outputs[name] as NdArray, x as NdArray, 1e-12, `${phase} ${name}`);
   }
   const without = given.map((_, i) => (i === 3 || i === 6 ? 0 : 1));
   const other = given.map((y, i) => (without[i] === 0 ? (y + 1) % 4 : y));
   const [a, b] = [step("proto", without), step("proto", without, other)];
   for (const [name, x] of a.states) near(t, b.states.get(name) as NdArray, x, 0, name);
-  for (const name of ["loss", "loss_cls", "loss_proto", "loss_inst"]) near(t, b.outputs[name] as NdArray, a.outputs[name] as NdArray, 0, name);
-  const all = step("proto", given.map(() => 1));
+  for (const name of ["loss", "loss_cls", "loss_proto", "loss_inst"])
+    near(t, b.outputs[name] as NdArray, a.outputs[name] as NdArray, 0, name);
+  const all = step(
+    "proto",
+    given.map(() => 1),
+  );
   t.notDeepEqual(numbers(a.outputs.loss_cls), numbers(all.outputs.loss_cls));
   t.notDeepEqual(numbers(a.states.get("prototypes")), numbers(all.states.get("prototypes")));
 });

@@ -4,14 +4,7 @@
 import test from "ava";
 import type { NdArray } from "../../compiler/ir/nd.js";
 import { moproPrograms } from "../../models/mopro.js";
-import {
-  loadTrace,
-  phaseOf,
-  traceConfig,
-  traceInputs,
-  traceStates,
-  type TraceTensor,
-} from "../support/parity.js";
+import { loadTrace, phaseOf, type TraceTensor, traceConfig, traceInputs, traceStates } from "../support/parity.js";
 
 const trace = loadTrace();
 const [warmup] = moproPrograms(traceConfig(trace));

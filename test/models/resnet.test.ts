@@ -40,8 +40,7 @@ test("width widens the stages and leaves the stem; odd image sizes work", (t) =>
   const x = b.input("x", { dtype: "f32", shape: [2, 3, 75, 61] });
   const feature = trunk(new Net(b, { training: true }), x, { arch: "resnet50", width: 0.5 });
   t.deepEqual(feature.type.shape, [2, 1024]);
-  const shape = (name: string): readonly number[] | undefined =>
-    b.states.find((s) => s.name === name)?.type.shape;
+  const shape = (name: string): readonly number[] | undefined => b.states.find((s) => s.name === name)?.type.shape;
   t.deepEqual(shape("conv1.weight"), [64, 3, 7, 7]);
   t.deepEqual(shape("layer1.0.conv1.weight"), [32, 64, 1, 1]);
   t.deepEqual(shape("layer4.0.downsample.0.weight"), [1024, 512, 1, 1]);

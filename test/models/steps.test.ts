@@ -83,8 +83,7 @@ test("two groups are two half batches with averaged gradients", (t) => {
         v.shape,
         v.data.map((_, i) => ((a.data[i] as number) + (b.data[i] as number)) / 2),
       );
-      if (/^(encoder_q.*(weight|bias)|optimizer.*)$/.test(name))
-        near(t, v, average, 1e-10, `${phase} ${name}`);
+      if (/^(encoder_q.*(weight|bias)|optimizer.*)$/.test(name)) near(t, v, average, 1e-10, `${phase} ${name}`);
       if (/running/.test(name)) near(t, v, a, 1e-10, `${phase} ${name}`);
     }
   }
@@ -95,11 +94,7 @@ test("the optimizer's velocity is the gradient of the mean loss", (t) => {
   const before = start();
   for (const phase of ["warmup", "proto"]) {
     const { states } = run(program(phase), before, batch(identity, hyper));
-    for (const name of [
-      "encoder_q.fc2.weight",
-      "encoder_q.layer4.0.bn2.weight",
-      "encoder_q.layer1.0.conv1.weight",
-    ]) {
+    for (const name of ["encoder_q.fc2.weight", "encoder_q.layer4.0.bn2.weight", "encoder_q.layer1.0.conv1.weight"]) {
       const x = before.get(name) as NdArray;
       const u = randomArray(x.shape, 3);
       const loss = (h: number): number => {
@@ -136,11 +131,7 @@ test("training lowers the loss", (t) => {
   let states = initialStates(program("warmup"), 5);
   const losses: number[] = [];
   for (let i = 0; i < 6; i++) {
-    const step = run(
-      program(i < 2 ? "warmup" : "proto"),
-      states,
-      batch(identity, { lr: 0.02, w_inst: 0, w_proto: 0 }),
-    );
+    const step = run(program(i < 2 ? "warmup" : "proto"), states, batch(identity, { lr: 0.02, w_inst: 0, w_proto: 0 }));
     losses.push(numbers(step.outputs.loss).reduce((s, v) => s + v, 0) / 2);
     states = step.states;
   }

@@ -54,10 +54,8 @@ template <class T>
 std::string show(const T& value) {
   std::ostringstream out;
   out.precision(17);
-  if constexpr (requires { out << value; })
-    out << value;
-  else
-    out << "(value)";
+  if constexpr (requires { out << value; }) out << value;
+  else out << "(value)";
   return out.str();
 }
 
@@ -110,8 +108,7 @@ inline int run(int argc, char** argv) {
     }
     const bool ok = registry.failures.empty();
     failed += !ok;
-    std::printf("%sok %zu - %s%s\n", ok ? "" : "not ", i + 1, chosen[i]->name.c_str(),
-                ok ? directive.c_str() : "");
+    std::printf("%sok %zu - %s%s\n", ok ? "" : "not ", i + 1, chosen[i]->name.c_str(), ok ? directive.c_str() : "");
     for (const std::string& f : registry.failures) std::printf("# %s\n", one_line(f).c_str());
     std::fflush(stdout);
   }
@@ -122,10 +119,9 @@ inline int run(int argc, char** argv) {
 
 #define MOPROC_TEST_CAT_(a, b) a##b
 #define MOPROC_TEST_CAT(a, b) MOPROC_TEST_CAT_(a, b)
-#define MOPROC_TEST_AT(id, name)                                                                            \
-  static void MOPROC_TEST_CAT(test_body_, id)();                                                            \
-  static const ::moproc::test::Register MOPROC_TEST_CAT(test_entry_, id)(name,                              \
-                                                                         &MOPROC_TEST_CAT(test_body_, id)); \
+#define MOPROC_TEST_AT(id, name)                                                                                  \
+  static void MOPROC_TEST_CAT(test_body_, id)();                                                                  \
+  static const ::moproc::test::Register MOPROC_TEST_CAT(test_entry_, id)(name, &MOPROC_TEST_CAT(test_body_, id)); \
   static void MOPROC_TEST_CAT(test_body_, id)()
 #define TEST(name) MOPROC_TEST_AT(__COUNTER__, name)
 #define CHECK(x) ::moproc::test::note(static_cast<bool>(x), __FILE__, __LINE__, #x)
@@ -134,8 +130,7 @@ inline int run(int argc, char** argv) {
 #define CHECK_NEAR(a, b, tolerance)                                                               \
   ::moproc::test::note(std::fabs(double(a) - double(b)) <= double(tolerance), __FILE__, __LINE__, \
                        #a " near " #b ": " + ::moproc::test::show(a) + " vs " + ::moproc::test::show(b))
-#define CHECK_THROWS(statement, part) \
-  ::moproc::test::check_throws([&] { statement; }, part, __FILE__, __LINE__)
+#define CHECK_THROWS(statement, part) ::moproc::test::check_throws([&] { statement; }, part, __FILE__, __LINE__)
 #define REQUIRE(x)                               \
   do {                                           \
     if (!CHECK(x)) throw ::moproc::test::Stop{}; \

@@ -47,13 +47,7 @@ else {
     ...phases.flatMap((p) =>
       opsets
         .filter((o) => o >= 16)
-        .map(
-          (o) =>
-            [
-              `${p}, operator set ${o}`,
-              () => stepModel(program(p), initialStates(program(p), 1), o),
-            ] as const,
-        ),
+        .map((o) => [`${p}, operator set ${o}`, () => stepModel(program(p), initialStates(program(p), 1), o)] as const),
     ),
   ];
   for (const [what, model] of models)

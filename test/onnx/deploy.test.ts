@@ -7,8 +7,6 @@ import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import test from "ava";
 import { type Artefact, load, type Values } from "node-cuda-rt";
-import { type Encoder, openCheckpoint, readStates } from "../../tools/cli/checkpoint.js";
-import { modelGraphs } from "../../tools/cli/graphs.js";
 import { NdArray } from "../../compiler/ir/nd.js";
 import type { State } from "../../compiler/ir/types.js";
 import { BATCH, deployModel, neededPart } from "../../compiler/onnx/deploy.js";
@@ -17,17 +15,11 @@ import { type Model, numbersTensor, type OnnxNode } from "../../compiler/onnx/mo
 import { decodeModel, encodeModel } from "../../compiler/onnx/proto.js";
 import { compile } from "../../compiler/pipeline.js";
 import { root } from "../../compiler/util/root.js";
-import {
-  deployed,
-  type Head,
-  heads,
-  type Input,
-  inputs,
-  type Network,
-  outputsOf,
-} from "../../models/deploy.js";
+import { deployed, type Head, heads, type Input, inputs, type Network, outputsOf } from "../../models/deploy.js";
 import { embed } from "../../models/mopro.js";
 import { imagenet } from "../../models/nn.js";
+import { type Encoder, openCheckpoint, readStates } from "../../tools/cli/checkpoint.js";
+import { modelGraphs } from "../../tools/cli/graphs.js";
 import { fromValues, nativeTarget } from "../support/compiled.js";
 import { OrtModel } from "../support/ort.js";
 import { randomArray } from "../support/random.js";
@@ -64,17 +56,14 @@ async function trained(): Promise<Subject & { readonly checkpoint: string }> {
   const dir = join(scratch, "trained");
   await compile(source.graphs(), dir, { name: source.name, target: nativeTarget, meta: source.meta });
   const runs = join(scratch, "run");
-  const r = spawnSync(
-    join(dir, "train"),
-    ["--synthetic", "--steps", "12", "--lr", "0.02", "--exp-dir", runs],
-    { encoding: "utf8" },
-  );
+  const r = spawnSync(join(dir, "train"), ["--synthetic", "--steps", "12", "--lr", "0.02", "--exp-dir", runs], {
+    encoding: "utf8",
+  });
   if (r.status !== 0) throw new Error(r.stderr);
   const checkpoint = join(runs, readdirSync(runs).find((f) => f.endsWith(".safetensors")) as string);
   const open = openCheckpoint(checkpoint, {}, "query");
   const a = load(dir, { threads: 2 });
-  for (const s of a.state)
-    if (s.role !== "derived" && s.dtype === "f32") a.set(s.name, open.file.floats(s.name));
+  for (const s of a.state) if (s.role !== "derived" && s.dtype === "f32") a.set(s.name, open.file.floats(s.name));
   open.file.close();
   const read: Subject["read"] = (states, which) => {
     const c = openCheckpoint(checkpoint, {}, which);
@@ -174,8 +163,7 @@ async function worst(t: Subject, model: Model, kind: Kind): Promise<number> {
     for (const name of outputsOf(kind.head)) {
       const want = rows(t.want.get(name) as NdArray, 0, n);
       const y = got.get(name) as NdArray;
-      if (y.shape.join() !== want.shape.join())
-        throw new Error(`${name} has shape [${y.shape}], not [${want.shape}]`);
+      if (y.shape.join() !== want.shape.join()) throw new Error(`${name} has shape [${y.shape}], not [${want.shape}]`);
       const largest = Math.max(...want.data.map(Math.abs));
       found.push(Math.max(...y.data.map((v, i) => Math.abs(v - (want.data[i] as number)))) / largest);
     }
@@ -188,18 +176,15 @@ const bottleneck = tiny.then(untrained); // one after the other
 const plain: Kind = { head: "both", input: "float", keepBatchNorm: false, opset: 17 };
 
 for (const opset of [13, 15, 17, 18, 21]) {
-  test.serial(
-    `resnet10, opset ${opset}: every head, BatchNorm kept and folded, floats and bytes`,
-    async (t) => {
-      for (const head of heads)
-        for (const keepBatchNorm of [false, true])
-          for (const input of inputs) {
-            const kind: Kind = { head, input, keepBatchNorm, opset };
-            const got = await worst(await tiny, modelOf(await tiny, kind), kind);
-            t.true(got < 1e-5, `${JSON.stringify(kind)}: ${got}`);
-          }
-    },
-  );
+  test.serial(`resnet10, opset ${opset}: every head, BatchNorm kept and folded, floats and bytes`, async (t) => {
+    for (const head of heads)
+      for (const keepBatchNorm of [false, true])
+        for (const input of inputs) {
+          const kind: Kind = { head, input, keepBatchNorm, opset };
+          const got = await worst(await tiny, modelOf(await tiny, kind), kind);
+          t.true(got < 1e-5, `${JSON.stringify(kind)}: ${got}`);
+        }
+  });
 }
 
 test.serial("resnet50: bottlenecks", async (t) => {
@@ -252,13 +237,7 @@ test.serial(
         name,
       );
     }
-    for (const w of [
-      "conv1.weight",
-      "conv1.bias",
-      "layer2.0.conv2.weight",
-      "classifier.weight",
-      "fc1.bias",
-    ]) {
+    for (const w of ["conv1.weight", "conv1.bias", "layer2.0.conv2.weight", "classifier.weight", "fc1.bias"]) {
       t.true(
         graph.initializers.some((i) => i.name === w),
         w,
@@ -290,10 +269,7 @@ test.serial(
       modelOf(await tiny, { ...classifier, keepBatchNorm: true }),
     ];
     t.deepEqual(bytes.graph.inputs, [{ name: "image", type: "u8", shape: [BATCH, 32, 32, 3] }]);
-    t.deepEqual(
-      [ops(bytes, "Cast"), ops(bytes, "Transpose"), ops(bytes, "Sub"), ops(bytes, "Mul")],
-      [1, 1, 1, 0],
-    );
+    t.deepEqual([ops(bytes, "Cast"), ops(bytes, "Transpose"), ops(bytes, "Sub"), ops(bytes, "Mul")], [1, 1, 1, 0]);
     t.is(ops(bytesKept, "Mul"), 1);
   },
 );

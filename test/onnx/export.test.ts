@@ -2,8 +2,8 @@
 // with its weights, for any batch size.
 
 import test from "ava";
-import { NdArray } from "../../compiler/ir/nd.js";
 import { Builder } from "../../compiler/ir/builder.js";
+import { NdArray } from "../../compiler/ir/nd.js";
 import type { Graph } from "../../compiler/ir/types.js";
 import { exportGraph } from "../../compiler/onnx/export.js";
 import type { Elements } from "../../compiler/onnx/model.js";

@@ -31,11 +31,7 @@ test("the file is right as it is", (t) => {
 
 test(`cut off at every one of ${bytes.length} bytes`, (t) => {
   for (let n = 0; n < bytes.length; n++) {
-    const error = t.throws(
-      () => importStep(decodeModel(bytes.subarray(0, n))),
-      undefined,
-      `${n} bytes are accepted`,
-    );
+    const error = t.throws(() => importStep(decodeModel(bytes.subarray(0, n))), undefined, `${n} bytes are accepted`);
     t.true(
       (error as Error).message.length > 10 && !/internal|undefined/.test((error as Error).message),
       (error as Error).message,
@@ -141,10 +137,7 @@ const lies: Readonly<Record<string, readonly [Model, RegExp]>> = {
     withNode(at("Relu"), { inputs: ["layer.relu"] }),
     /layer\.relu is made by .* one that needs it/,
   ],
-  "an unknown value": [
-    withNode(at("Relu"), { inputs: ["nowhere"] }),
-    /nowhere is nothing that the graph computes/,
-  ],
+  "an unknown value": [withNode(at("Relu"), { inputs: ["nowhere"] }), /nowhere is nothing that the graph computes/],
   "two nodes with one result": [
     withGraph({ nodes: [...model.graph.nodes, model.graph.nodes[at("Relu")] as OnnxNode] }),
     /layer\.relu is defined twice/,
@@ -164,10 +157,7 @@ const lies: Readonly<Record<string, readonly [Model, RegExp]>> = {
   "an input without shape": [withInput({ shape: undefined }), /input x: its shape is not fixed/],
   "a huge input": [withInput({ shape: [2 ** 40, 3] }), /input x: f32\[1099511627776,3\] would take/],
   "a type of no use": [withInput({ type: "u16" }), /input x: element type u16/],
-  "an input twice": [
-    withGraph({ inputs: [...model.graph.inputs, ...model.graph.inputs] }),
-    /input x is there twice/,
-  ],
+  "an input twice": [withGraph({ inputs: [...model.graph.inputs, ...model.graph.inputs] }), /input x is there twice/],
   "state that is no input": [withGraph({ inputs: model.graph.inputs.slice(0, 1) }), /state w is no input/],
   "state without a value": [
     withGraph({ initializers: model.graph.initializers.slice(1) }),
@@ -188,10 +178,7 @@ const lies: Readonly<Record<string, readonly [Model, RegExp]>> = {
     }),
     /output layer\.relu is neither/,
   ],
-  "an output too few": [
-    withGraph({ outputs: model.graph.outputs.slice(1) }),
-    /returned by the program but no output/,
-  ],
+  "an output too few": [withGraph({ outputs: model.graph.outputs.slice(1) }), /returned by the program but no output/],
   "a name for a file": [withGraph({ name: "../../tiny" }), /no name for a program/],
   "an old operator set": [
     {
@@ -267,44 +254,26 @@ const lies: Readonly<Record<string, readonly [Model, RegExp]>> = {
     /update of %w: f32\[2\] for f32\[2,3\]/,
   ],
   "metadata of a version to come": [
-    withMeta("moproc.step", (h) => (h["version"] = 2)),
+    withMeta("moproc.step", (h) => (h.version = 2)),
     /moproc\.step: version 2 is not 1/,
   ],
-  "no groups": [withMeta("moproc.step", (h) => (h["groups"] = 0)), /groups/],
+  "no groups": [withMeta("moproc.step", (h) => (h.groups = 0)), /groups/],
   "a role nobody knows": [
-    withMeta(
-      "moproc.step",
-      (h) => (h["state"] = [{ name: "w", role: "boss", init: { kind: "constant", value: 0 } }]),
-    ),
+    withMeta("moproc.step", (h) => (h.state = [{ name: "w", role: "boss", init: { kind: "constant", value: 0 } }])),
     /state has the entry .*boss/,
   ],
   "a copy of nothing": [
-    withMeta(
-      "moproc.step",
-      (h) => (h["state"] = [{ name: "w", role: "param", init: { kind: "copy", of: "v" } }]),
-    ),
+    withMeta("moproc.step", (h) => (h.state = [{ name: "w", role: "param", init: { kind: "copy", of: "v" } }])),
     /a copy of v, which is no state/,
   ],
-  "outputs that are none": [
-    withMeta("moproc.step", (h) => (h["outputs"] = ["nowhere"])),
-    /nowhere is nothing/,
-  ],
-  "an artefact's name with a path": [
-    withMeta("moproc.plan", (h) => (h["name"] = "../x")),
-    /moproc\.plan: name/,
-  ],
-  "settings that are objects": [
-    withMeta("moproc.plan", (h) => (h["meta"] = { arch: {} })),
-    /moproc\.plan: meta/,
-  ],
+  "outputs that are none": [withMeta("moproc.step", (h) => (h.outputs = ["nowhere"])), /nowhere is nothing/],
+  "an artefact's name with a path": [withMeta("moproc.plan", (h) => (h.name = "../x")), /moproc\.plan: name/],
+  "settings that are objects": [withMeta("moproc.plan", (h) => (h.meta = { arch: {} })), /moproc\.plan: meta/],
   "metadata that is no JSON": [
     { ...model, metadata: new Map([...model.metadata, ["moproc.step", "{"]]) },
     /metadata moproc\.step/,
   ],
-  "a tensor shorter than it says": [
-    claiming([2, 4]),
-    /initializer w: f32\[2,4\] takes 32 bytes, there are 24/,
-  ],
+  "a tensor shorter than it says": [claiming([2, 4]), /initializer w: f32\[2,4\] takes 32 bytes, there are 24/],
   "a tensor of no size": [claiming([2 ** 50, 2 ** 50]), /initializer w: no tensor has shape/],
   "a tensor of many axes": [claiming(Array(40).fill(1)), /no tensor has shape/],
   "graphs in graphs": [{ ...model, graph: nest(20) }, /nested too deeply/],
@@ -353,8 +322,7 @@ for (const [what, [lie, message]] of Object.entries(lies))
 function nested(depth: number): Uint8Array {
   const field = (tag: number, content: Buffer): Buffer => {
     const length: number[] = [];
-    for (let n = content.length; n > 0 || length.length === 0; n >>>= 7)
-      length.push((n & 127) | (n > 127 ? 128 : 0));
+    for (let n = content.length; n > 0 || length.length === 0; n >>>= 7) length.push((n & 127) | (n > 127 ? 128 : 0));
     return Buffer.concat([Buffer.from([tag, ...length]), content]);
   };
   let graph: Buffer = Buffer.alloc(0);

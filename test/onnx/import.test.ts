@@ -5,7 +5,7 @@ import test, { type ExecutionContext } from "ava";
 import { Builder } from "../../compiler/ir/builder.js";
 import { print } from "../../compiler/ir/print.js";
 import type { Graph } from "../../compiler/ir/types.js";
-import { importStep, type Imported } from "../../compiler/onnx/import.js";
+import { type Imported, importStep } from "../../compiler/onnx/import.js";
 import { elementsOf } from "../../compiler/onnx/model.js";
 import { decodeModel, encodeModel } from "../../compiler/onnx/proto.js";
 import { exportStep } from "../../compiler/onnx/training.js";
@@ -38,8 +38,7 @@ for (const groups of [1, 2])
         t.deepEqual(elementsOf(back.values.get(name) as never), x, name);
     });
 
-for (const g of classifierPrograms(config))
-  test(`the classifier's ${g.name}`, (t) => same(t, through(g, 21).graph, g));
+for (const g of classifierPrograms(config)) test(`the classifier's ${g.name}`, (t) => same(t, through(g, 21).graph, g));
 
 for (const c of opCases) test(`op case ${c.name}`, (t) => same(t, through(c.graph).graph, c.graph));
 

@@ -11,7 +11,7 @@ import * as op from "../../compiler/ops/index.js";
 import { allOps } from "../../compiler/ops/op.js";
 import { opCases } from "../support/cases.js";
 import { relativeError, runReference } from "../support/compiled.js";
-import { fixed, flags, labels, number, type OpCase, opCase, type Operand } from "../support/op_cases.js";
+import { fixed, flags, labels, number, type OpCase, type Operand, opCase } from "../support/op_cases.js";
 import { OrtModel } from "../support/ort.js";
 import { stepModel } from "../support/ort_step.js";
 
@@ -50,7 +50,9 @@ const values = (shape: readonly number[], ...xs: readonly number[]): Operand => 
 });
 const no = number(0);
 
-/** Where meanings differ if they do: ties, labels that are none, nothing kept, numbers that are none, a step refused. */
+/**
+ * Where meanings differ if they do: ties, labels that are none, nothing kept, numbers that are none, a step refused.
+ */
 const edges: readonly OpCase[] = [
   opCase(
     "max_pool_grad_ties",
@@ -109,9 +111,7 @@ const edges: readonly OpCase[] = [
     op.l2_normalize(b, v.x, { eps: 1e-12 }),
     op.l2_normalize_grad(b, v.x, v.dy, { eps: 1 }),
   ]),
-  opCase("relu_grad_nan", { dy: fixed([3]), y: values([3], nan, 0, 1) }, (b, v) =>
-    op.relu_grad(b, v.dy, v.y),
-  ),
+  opCase("relu_grad_nan", { dy: fixed([3]), y: values([3], nan, 0, 1) }, (b, v) => op.relu_grad(b, v.dy, v.y)),
   ...[no, number(1)].map((finite, i) =>
     opCase(
       `updates_finite_${i}`,
@@ -132,22 +132,12 @@ const edges: readonly OpCase[] = [
         const pushed = op.queue_push(b, v.queue, v.ptr, v.q, v.finite);
         const moved = op.prototype_update(b, v.p, v.q, v.y, v.kept, v.m, v.finite);
         const chosen = op.where_finite(b, v.g, v.p, v.finite);
-        return [
-          sgd.v_new,
-          sgd.p_new,
-          pushed.queue_new,
-          pushed.ptr_new,
-          moved,
-          chosen,
-          op.increment(b, v.n, v.finite),
-        ];
+        return [sgd.v_new, sgd.p_new, pushed.queue_new, pushed.ptr_new, moved, chosen, op.increment(b, v.n, v.finite)];
       },
     ),
   ),
   ...[1, nan, Infinity, -Infinity, 3.4e38].map((x, i) =>
-    opCase(`all_finite_${i}`, { x: values([3], 1, x, -1), one: number(2) }, (b, v) =>
-      op.all_finite(b, [v.x, v.one]),
-    ),
+    opCase(`all_finite_${i}`, { x: values([3], 1, x, -1), one: number(2) }, (b, v) => op.all_finite(b, [v.x, v.one])),
   ),
 ];
 
@@ -166,8 +156,7 @@ for (const c of [...opCases, ...edges])
       );
       const got = await (await OrtModel.load(model)).run(new Map([...c.feed].map(([v, x]) => [v.name, x])));
       const want = runReference(c.graph, c.feed).outputs;
-      for (const [i, v] of c.graph.outputs.entries())
-        agree(t, v, got.get(v.name) as NdArray, want[i] as NdArray);
+      for (const [i, v] of c.graph.outputs.entries()) agree(t, v, got.get(v.name) as NdArray, want[i] as NdArray);
     });
 
 function agree(t: ExecutionContext, v: Value, got: NdArray, want: NdArray): void {

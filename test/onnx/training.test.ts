@@ -3,17 +3,17 @@
 // else's operators.
 
 import test from "ava";
-import { phases } from "../../models/mopro.js";
 import { NdArray } from "../../compiler/ir/nd.js";
 import type { Graph } from "../../compiler/ir/types.js";
 import type { Model, OnnxFunction } from "../../compiler/onnx/proto.js";
+import { phases } from "../../models/mopro.js";
 import { compiled, relativeError } from "../support/compiled.js";
 import { OrtModel } from "../support/ort.js";
-import { compareStep, type Comparison, ortStep, stepModel, withoutDefaults } from "../support/ort_step.js";
+import { type Comparison, compareStep, ortStep, stepModel, withoutDefaults } from "../support/ort_step.js";
 import { uniform } from "../support/random.js";
 import { feedOf, runStep, worst } from "../support/step_check.js";
 import { config, program, programs, start, vector } from "../support/tiny_mopro.js";
-import { hyperInputs, images, type Inputs } from "../support/training.js";
+import { hyperInputs, type Inputs, images } from "../support/training.js";
 
 const steps = 5; // of each phase
 const groups = [1, 2];
@@ -23,8 +23,7 @@ const graphs = groups.flatMap((n) =>
     .map((g) => ({ ...g, name: `${g.name}_${n}` })),
 );
 const artefact = compiled("onnx_training", graphs);
-const graphOf = (phase: string, n: number): Graph =>
-  program(`${phase}_${n}`, new Map(graphs.map((g) => [g.name, g])));
+const graphOf = (phase: string, n: number): Graph => program(`${phase}_${n}`, new Map(graphs.map((g) => [g.name, g])));
 
 /** Images of noisy labels, in a random order for the keys. */
 function batchOf(seed: number): Inputs {
@@ -66,13 +65,8 @@ for (const n of groups)
         states = c.states;
         all.push(c);
       }
-      t.log(
-        `${g.name}: loss ${error(all, "loss")}, state ${error(all, "state")}, gradient ${error(all, "gradient")}`,
-      );
-      t.true(
-        all.filter((c) => c.decisions > 0).length <= 1,
-        "rounding reverses a decision now and then, not often",
-      );
+      t.log(`${g.name}: loss ${error(all, "loss")}, state ${error(all, "state")}, gradient ${error(all, "gradient")}`);
+      t.true(all.filter((c) => c.decisions > 0).length <= 1, "rounding reverses a decision now and then, not often");
     });
 
 const error = (all: readonly Comparison[], kind: "loss" | "state" | "gradient"): string => {

@@ -8,11 +8,7 @@ import * as op from "../../compiler/ops/index.js";
 
 const f32 = (...shape: readonly number[]): TensorType => ({ dtype: "f32", shape });
 const i64 = (...shape: readonly number[]): TensorType => ({ dtype: "i64", shape });
-const errors: readonly (readonly [
-  string,
-  (b: Builder, input: (type: TensorType) => Value) => unknown,
-  string,
-])[] = [
+const errors: readonly (readonly [string, (b: Builder, input: (type: TensorType) => Value) => unknown, string])[] = [
   ["matmul", (b, x) => op.matmul(b, x(f32(4, 6)), x(f32(3, 3))), "inner dimensions differ: 6 and 3"],
   ["matmul groups", (b, x) => op.matmul(b, x(f32(4, 6)), x(f32(6, 3)), { groups: 2 }), "groups = 2 needs ta"],
   ["add", (b, x) => op.add(b, x(f32(4, 6)), x(f32(5))), "shapes [4,6] and [5] do not broadcast"],
@@ -27,16 +23,8 @@ const errors: readonly (readonly [
     (b, x) => op.conv(b, x(f32(1, 3, 2, 5)), x(f32(4, 3, 3, 3)), { stride: 1, pad: 0 }),
     "a window of 3 does not fit 2 elements",
   ],
-  [
-    "reshape",
-    (b, x) => op.reshape(b, x(f32(2, 3, 4, 4)), { shape: [2, 48] }),
-    "4-D tensors are stored channels-last",
-  ],
-  [
-    "reshape size",
-    (b, x) => op.reshape(b, x(f32(2, 3)), { shape: [4, -1] }),
-    "6 elements do not fill [4,-1]",
-  ],
+  ["reshape", (b, x) => op.reshape(b, x(f32(2, 3, 4, 4)), { shape: [2, 48] }), "4-D tensors are stored channels-last"],
+  ["reshape size", (b, x) => op.reshape(b, x(f32(2, 3)), { shape: [4, -1] }), "6 elements do not fill [4,-1]"],
   [
     "concat",
     (b, x) => op.concat(b, [x(f32(2, 3)), x(f32(3, 3))], { axis: 1 }),
@@ -48,11 +36,7 @@ const errors: readonly (readonly [
     "[1, 4) is no range of axis 1 with 3 positions",
   ],
   ["sum", (b, x) => op.sum(b, x(f32(2, 3)), { axes: [2] }), "no axis 2 in a tensor of rank 2"],
-  [
-    "channel_sum",
-    (b, x) => op.channel_sum(b, x(f32(6, 3)), { groups: 4 }),
-    "6 rows do not fall into 4 equal groups",
-  ],
+  ["channel_sum", (b, x) => op.channel_sum(b, x(f32(6, 3)), { groups: 4 }), "6 rows do not fall into 4 equal groups"],
   [
     "max_pool",
     (b, x) => op.max_pool(b, x(f32(1, 1, 5, 5)), { kernel: 3, stride: 2, pad: 2 }),
@@ -70,8 +54,7 @@ const errors: readonly (readonly [
   ],
   [
     "sgd",
-    (b, x) =>
-      op.sgd(b, x(f32(3)), x(f32(3)), x(f32(4)), x(f32()), x(f32()), x(f32()), x(f32()), { grad_scale: 1 }),
+    (b, x) => op.sgd(b, x(f32(3)), x(f32(3)), x(f32(4)), x(f32()), x(f32()), x(f32()), x(f32()), { grad_scale: 1 }),
     "g must have the shape of p, not [4]",
   ],
   [

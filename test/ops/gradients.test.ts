@@ -9,12 +9,13 @@ import { NdArray } from "../../compiler/ir/nd.js";
 import type { Attrs, Graph, Value } from "../../compiler/ir/types.js";
 import { verify } from "../../compiler/ir/verify.js";
 import "../../compiler/ops/index.js";
-import { allOps, type AnyOp, defineOp, named, opOf } from "../../compiler/ops/op.js";
+import { type AnyOp, allOps, defineOp, named, opOf } from "../../compiler/ops/op.js";
 import { opCases } from "../support/cases.js";
 import { gradientError, withGradients } from "../support/gradcheck.js";
 import { opCase } from "../support/op_cases.js";
 
-const ours = allOps().filter((o) => o.kind !== "collective"); // those are tested as a graph of all ranks; before tests define ops of their own
+// those are tested as a graph of all ranks; before tests define ops of their own
+const ours = allOps().filter((o) => o.kind !== "collective");
 const opsOf = (g: Graph): string[] => g.nodes.map((n) => n.op);
 
 test("every op has a case, and its case is valid", (t) => {
@@ -72,10 +73,7 @@ function expanded(g: Graph): { graph: Graph; outputs: readonly Value[] } {
       b.keep({ ...n, inputs });
       continue;
     }
-    const outs = op.expand(b.at(n.scope), named(op.inputs, inputs) as never, n.attrs) as Record<
-      string,
-      Value
-    >;
+    const outs = op.expand(b.at(n.scope), named(op.inputs, inputs) as never, n.attrs) as Record<string, Value>;
     for (const [i, v] of n.outputs.entries()) now.set(v, outs[op.outputs[i]] as Value);
   }
   const outputs = g.outputs.map((v) => now.get(v) ?? v);
@@ -146,11 +144,7 @@ const attrsOf: Readonly<Record<string, Attrs>> = {
   running_average: { momentum: 0.25 },
 };
 
-function compareCode(
-  t: { true(x: boolean, message?: string): unknown },
-  o: AnyOp,
-  operands: readonly number[],
-): void {
+function compareCode(t: { true(x: boolean, message?: string): unknown }, o: AnyOp, operands: readonly number[]): void {
   const attrs = attrsOf[o.name] ?? {};
   const names = operands.map((_, i) => `x${i}`);
   const outs = (o.outputs as readonly string[]).map((_, i) => `y${i}`);
@@ -164,10 +158,7 @@ function compareCode(
     known.push(got);
     const w = want[(o.outputs as readonly string[])[i] as string]?.data[0] as number;
     const near = Object.is(got, w) || Math.abs(got - w) <= 1e-9 * Math.max(1, Math.abs(w));
-    t.true(
-      near || (Number.isNaN(got) && Number.isNaN(w)),
-      `${expression} at [${operands}]: ${got} instead of ${w}`,
-    );
+    t.true(near || (Number.isNaN(got) && Number.isNaN(w)), `${expression} at [${operands}]: ${got} instead of ${w}`);
   });
 }
 
@@ -189,11 +180,7 @@ test("a NaN passes relu, and does not pass where_finite", (t) => {
   compareCode(t, opOf("relu"), [Number.NaN]);
   compareCode(t, opOf("where_finite"), [Number.NaN, 2, 0]);
   t.is(
-    runCode(
-      opOf("where_finite").code?.(["a", "b", "c"], {}, [])[0] as string,
-      ["a", "b", "c"],
-      [Number.NaN, 2, 0],
-    ),
+    runCode(opOf("where_finite").code?.(["a", "b", "c"], {}, [])[0] as string, ["a", "b", "c"], [Number.NaN, 2, 0]),
     2,
   );
 });

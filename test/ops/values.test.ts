@@ -7,7 +7,7 @@ import { NdArray } from "../../compiler/ir/nd.js";
 import type { Value } from "../../compiler/ir/types.js";
 import * as op from "../../compiler/ops/index.js";
 import { opCases } from "../support/cases.js";
-import { iota, type OpCase, opCase, type Operand, flags, labels, number } from "../support/op_cases.js";
+import { flags, iota, labels, number, type OpCase, type Operand, opCase } from "../support/op_cases.js";
 import { randomArray } from "../support/random.js";
 
 const values = (...v: readonly number[]): Operand => ({ shape: [v.length], values: v });
@@ -19,16 +19,12 @@ const matrix = (...rows: readonly (readonly number[])[]): Operand => ({
 /** All outputs of a case, numbers rounded to 9 digits. */
 function run(c: OpCase): number[][] {
   const env = evaluate(c.graph, c.feed);
-  return c.graph.outputs.map((v) =>
-    [...(env.get(v) as NdArray).data].map((x) => Number(x.toPrecision(9)) + 0),
-  );
+  return c.graph.outputs.map((v) => [...(env.get(v) as NdArray).data].map((x) => Number(x.toPrecision(9)) + 0));
 }
 const first = (c: OpCase): number[] => run(c)[0] as number[];
 
 test("broadcasting follows numpy", (t) => {
-  const c = opCase("b", { a: matrix([1, 2, 3], [4, 5, 6]), b: values(10, 20, 30) }, (b, v) =>
-    op.sub(b, v.b, v.a),
-  );
+  const c = opCase("b", { a: matrix([1, 2, 3], [4, 5, 6]), b: values(10, 20, 30) }, (b, v) => op.sub(b, v.b, v.a));
   t.deepEqual(first(c), [9, 18, 27, 6, 15, 24]);
   const d = opCase("b", { a: matrix([1], [2]), b: values(10, 20) }, (b, v) => op.mul(b, v.a, v.b));
   t.deepEqual(first(d), [10, 20, 20, 40]);
@@ -37,14 +33,8 @@ test("broadcasting follows numpy", (t) => {
 test("affine and normalize use the row's group", (t) => {
   const x = matrix([1, 2], [3, 4], [5, 6], [7, 8]);
   const [s, k] = [matrix([1, 2], [3, 4]), matrix([0, 1], [2, 3])];
-  t.deepEqual(
-    first(opCase("a", { x, s, k }, (b, v) => op.affine(b, v.x, v.s, v.k))),
-    [1, 5, 3, 9, 17, 27, 23, 35],
-  );
-  t.deepEqual(
-    first(opCase("n", { x, s, k }, (b, v) => op.normalize(b, v.x, v.k, v.s))),
-    [1, 2, 3, 6, 9, 12, 15, 20],
-  );
+  t.deepEqual(first(opCase("a", { x, s, k }, (b, v) => op.affine(b, v.x, v.s, v.k))), [1, 5, 3, 9, 17, 27, 23, 35]);
+  t.deepEqual(first(opCase("n", { x, s, k }, (b, v) => op.normalize(b, v.x, v.k, v.s))), [1, 2, 3, 6, 9, 12, 15, 20]);
 });
 
 test("normalize_image scales bytes with ImageNet's statistics", (t) => {
@@ -91,18 +81,12 @@ test("reductions", (t) => {
 
 test("moves", (t) => {
   const x: Operand = { shape: [2, 3], values: [1, 2, 3, 4, 5, 6] };
-  t.deepEqual(
-    first(opCase("t", { x }, (b, v) => op.transpose(b, v.x, { perm: [1, 0] }))),
-    [1, 4, 2, 5, 3, 6],
-  );
+  t.deepEqual(first(opCase("t", { x }, (b, v) => op.transpose(b, v.x, { perm: [1, 0] }))), [1, 4, 2, 5, 3, 6]);
   t.deepEqual(
     first(opCase("c", { x }, (b, v) => op.concat(b, [v.x, v.x], { axis: 1 }))),
     [1, 2, 3, 1, 2, 3, 4, 5, 6, 4, 5, 6],
   );
-  t.deepEqual(
-    first(opCase("s", { x }, (b, v) => op.slice(b, v.x, { axis: 1, start: 1, end: 3 }))),
-    [2, 3, 5, 6],
-  );
+  t.deepEqual(first(opCase("s", { x }, (b, v) => op.slice(b, v.x, { axis: 1, start: 1, end: 3 }))), [2, 3, 5, 6]);
   const rows = matrix([1, 1], [2, 2], [3, 3]);
   t.deepEqual(
     first(opCase("t", { rows, i: labels([2, 0, 1]) }, (b, v) => op.take_rows(b, v.rows, v.i))),
@@ -120,16 +104,10 @@ function slowConv(x: NdArray, w: NdArray, stride: number, pad: number, shape: re
   const padded = NdArray.fill([n, c, h + 2 * pad, z + 2 * pad], () => 0);
   for (let i = 0; i < n; i++)
     for (let j = 0; j < c; j++)
-      for (let y = 0; y < h; y++)
-        for (let u = 0; u < z; u++) padded.set([i, j, y + pad, u + pad], x.at(i, j, y, u));
+      for (let y = 0; y < h; y++) for (let u = 0; u < z; u++) padded.set([i, j, y + pad, u + pad], x.at(i, j, y, u));
   const [, k, p, q] = shape as [number, number, number, number];
   return NdArray.fill(shape, (flat) => {
-    const at = [
-      Math.floor(flat / (k * p * q)),
-      Math.floor(flat / (p * q)) % k,
-      Math.floor(flat / q) % p,
-      flat % q,
-    ];
+    const at = [Math.floor(flat / (k * p * q)), Math.floor(flat / (p * q)) % k, Math.floor(flat / q) % p, flat % q];
     const [i, o, y, u] = at as [number, number, number, number];
     let s = 0;
     for (let j = 0; j < c; j++)
@@ -222,10 +200,8 @@ test("correct_labels keeps, relabels and drops", (t) => {
   const at = (p: readonly number[]): number[] => p.map((v) => Math.log(v));
   const cls = matrix(at([0.6, 0.3, 0.1]), at([0.05, 0.9, 0.05]), at([0.4, 0.3, 0.3]), at([0.8, 0.1, 0.1]));
   const proto = matrix(at([0.4, 0.5, 0.1]), at([0.05, 0.9, 0.05]), at([0.4, 0.3, 0.3]), at([0.1, 0.8, 0.1]));
-  const c = opCase(
-    "c",
-    { cls, proto, y: labels([0, 2, 1, 2]), alpha: number(0.5), threshold: number(0.8) },
-    (b, v) => Object.values(op.correct_labels(b, v.cls, v.proto, v.y, v.alpha, v.threshold)),
+  const c = opCase("c", { cls, proto, y: labels([0, 2, 1, 2]), alpha: number(0.5), threshold: number(0.8) }, (b, v) =>
+    Object.values(op.correct_labels(b, v.cls, v.proto, v.y, v.alpha, v.threshold)),
   );
   t.deepEqual(run(c), [
     [0, 1, 1, 2],
@@ -268,9 +244,7 @@ test("sgd: v = m v + g / G + wd p, p = p - lr v; nothing when not finite", (t) =
 });
 
 test("ema follows slowly", (t) => {
-  const c = opCase("e", { k: values(1, 2), q: values(3, -2), m: number(0.75) }, (b, v) =>
-    op.ema(b, v.k, v.q, v.m),
-  );
+  const c = opCase("e", { k: values(1, 2), q: values(3, -2), m: number(0.75) }, (b, v) => op.ema(b, v.k, v.q, v.m));
   t.deepEqual(first(c), [1.5, 1]);
 });
 

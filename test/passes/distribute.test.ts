@@ -1,4 +1,5 @@
-// The graph of a rank: all ranks together compute what the graph of the whole batch does, and send no more than they must.
+// The graph of a rank: all ranks together compute what the graph of the whole batch does, and send no more than they
+// must.
 
 import test from "ava";
 import { Builder } from "../../compiler/ir/builder.js";
@@ -8,20 +9,34 @@ import { verify } from "../../compiler/ir/verify.js";
 import * as op from "../../compiler/ops/index.js";
 import { distribute, MAIL_WORDS } from "../../compiler/passes/distribute.js";
 import { optimize } from "../../compiler/pipeline.js";
-import { phases } from "../../models/mopro.js";
 import { classifierPrograms } from "../../models/classifier.js";
+import { phases } from "../../models/mopro.js";
 import { nativeTarget } from "../support/compiled.js";
 import { evaluateRanks } from "../support/ranks.js";
 import { batch, config, programs, start } from "../support/tiny_mopro.js";
-import { type Inputs, initialStates, images, rows, run, type States } from "../support/training.js";
+import { type Inputs, images, initialStates, rows, run, type States } from "../support/training.js";
 
 const order = [3, 0, 6, 1, 7, 2, 5, 4];
 
 /** What rank r of `ranks` is fed: its part of every input that its graph has in parts. */
-function feedOf(whole: Graph, local: Graph, inputs: Inputs, states: States, r: number, shuffle: Shuffle): ReadonlyMap<string, NdArray> {
+function feedOf(
+  whole: Graph,
+  local: Graph,
+  inputs: Inputs,
+  states: States,
+  r: number,
+  shuffle: Shuffle,
+): ReadonlyMap<string, NdArray> {
   const feed = new Map(states);
   for (const v of local.inputs) {
-    if (v.name === "mail") feed.set("mail", new NdArray(v.type.shape, Float64Array.from({ length: v.type.shape[0] as number }, (_, i) => 100 * r + i)));
+    if (v.name === "mail")
+      feed.set(
+        "mail",
+        new NdArray(
+          v.type.shape,
+          Float64Array.from({ length: v.type.shape[0] as number }, (_, i) => 100 * r + i),
+        ),
+      );
     else {
       const x = inputs[v.name] as NdArray;
       const all = v.name === "img_aug" && shuffle === "load" ? permuted(x) : x;
@@ -36,10 +51,17 @@ const permuted = (x: NdArray): NdArray =>
   new NdArray(x.shape, Float64Array.from(order.flatMap((i) => [...rows(x, i, i + 1).data])));
 
 function worst(a: NdArray, b: NdArray): number {
-  return a.data.reduce((w, v, i) => Math.max(w, Math.abs(v - (b.data[i] as number))), a.data.length === b.data.length ? 0 : Number.POSITIVE_INFINITY);
+  return a.data.reduce(
+    (w, v, i) => Math.max(w, Math.abs(v - (b.data[i] as number))),
+    a.data.length === b.data.length ? 0 : Number.POSITIVE_INFINITY,
+  );
 }
 
-for (const [groups, ranks] of [[2, 2], [4, 2], [4, 4]] as const)
+for (const [groups, ranks] of [
+  [2, 2],
+  [4, 2],
+  [4, 4],
+] as const)
   for (const shuffle of ["load", "exchange"] as const)
     for (const phase of phases)
       test(`${phase}: ${ranks} ranks compute what ${groups} groups do, key images by ${shuffle}`, (t) => {
@@ -49,10 +71,19 @@ for (const [groups, ranks] of [[2, 2], [4, 2], [4, 4]] as const)
         verify(optimize(local, nativeTarget));
         const [inputs, states] = [batch(order), start(whole)];
         const want = run(whole, states, inputs);
-        const envs = evaluateRanks(local, Array.from({ length: ranks }, (_, r) => feedOf(whole, local, inputs, states, r, shuffle)));
+        const envs = evaluateRanks(
+          local,
+          Array.from({ length: ranks }, (_, r) => feedOf(whole, local, inputs, states, r, shuffle)),
+        );
         envs.forEach((env, r) => {
           for (const v of local.outputs) {
-            if (v.name === "mails") t.deepEqual([...(env.get(v) as NdArray).data], Array.from({ length: ranks }, (_, r) => Array.from({ length: MAIL_WORDS + (2 * config.batch) / ranks }, (_, i) => 100 * r + i)).flat());
+            if (v.name === "mails")
+              t.deepEqual(
+                [...(env.get(v) as NdArray).data],
+                Array.from({ length: ranks }, (_, r) =>
+                  Array.from({ length: MAIL_WORDS + (2 * config.batch) / ranks }, (_, i) => 100 * r + i),
+                ).flat(),
+              );
             else t.true(worst(env.get(v) as NdArray, want.outputs[v.name] as NdArray) < 1e-9, `rank ${r}: ${v.name}`);
           }
           for (const [s, v] of local.updates) {
@@ -60,7 +91,10 @@ for (const [groups, ranks] of [[2, 2], [4, 2], [4, 4]] as const)
             t.true(worst(env.get(v) as NdArray, want.states.get(s.name) as NdArray) < 1e-9, `rank ${r}: ${s.name}`);
           }
         });
-        t.deepEqual(local.outputs.map((v) => v.name), [...whole.outputs.map((v) => v.name), "mails"]);
+        t.deepEqual(
+          local.outputs.map((v) => v.name),
+          [...whole.outputs.map((v) => v.name), "mails"],
+        );
         t.true(local.firstRank?.every((s) => /running_(mean|var)$/.test(s)));
         t.is(local.firstRank?.length, whole.state.filter((s) => /running_(mean|var)$/.test(s.name)).length);
       });
@@ -69,7 +103,11 @@ test("what travels: gradients once, queries, keys, labels, losses; images only w
   const whole = programs({ groups: 2 }).get("clean") as Graph;
   const sent = (shuffle: Shuffle): Map<string, number> => {
     const local = optimize(distribute(whole, 2, shuffle), nativeTarget);
-    return new Map(local.nodes.filter((n) => n.op === "all_reduce" || n.op === "all_gather").map((n) => [n.outputs[0]?.name ?? "", byteSize((n.inputs[0] as Value).type)]));
+    return new Map(
+      local.nodes
+        .filter((n) => n.op === "all_reduce" || n.op === "all_gather")
+        .map((n) => [n.outputs[0]?.name ?? "", byteSize((n.inputs[0] as Value).type)]),
+    );
   };
   const [load, exchange] = [sent("load"), sent("exchange")];
   // A block's shortcut adds to its last BatchNorm: the gradients of their biases are one value.
@@ -85,26 +123,51 @@ test("what travels: gradients once, queries, keys, labels, losses; images only w
 
 test("evaluation is each rank's own", (t) => {
   const local = distribute(programs({ groups: 2 }).get("evaluate") as Graph, 2, "load");
-  t.deepEqual(local.nodes.filter((n) => /all_|own_/.test(n.op)), []);
-  t.deepEqual(local.inputs.map((v) => v.type.shape[0]), [config.batch / 2, config.batch / 2, config.batch / 2]);
+  t.deepEqual(
+    local.nodes.filter((n) => /all_|own_/.test(n.op)),
+    [],
+  );
+  t.deepEqual(
+    local.inputs.map((v) => v.type.shape[0]),
+    [config.batch / 2, config.batch / 2, config.batch / 2],
+  );
 });
 
 test("a classifier's step, with mixed images", (t) => {
-  const c = { arch: "resnet10", width: 1 / 16, num_class: 4, image_size: 32, batch: 8, groups: 2, mixup: true, label_smoothing: true } as const;
+  const c = {
+    arch: "resnet10",
+    width: 1 / 16,
+    num_class: 4,
+    image_size: 32,
+    batch: 8,
+    groups: 2,
+    mixup: true,
+    label_smoothing: true,
+  } as const;
   const whole = classifierPrograms(c)[0] as Graph;
   const local = distribute(whole, 2, "load");
   verify(local);
   const labels = [0, 1, 2, 3, 3, 2, 1, 1];
   const vector = (v: readonly number[]): NdArray => new NdArray([v.length], Float64Array.from(v));
   const inputs: Inputs = {
-    img: images(labels, 32, 1), target: vector(labels), order: vector(order), target_b: vector(order.map((i) => labels[i] as number)),
-    "hyper.mix": NdArray.scalar(0.3), "hyper.lr": NdArray.scalar(0.1), "hyper.momentum": NdArray.scalar(0.9),
-    "hyper.weight_decay": NdArray.scalar(1e-4), "hyper.label_smoothing": NdArray.scalar(0.1),
+    img: images(labels, 32, 1),
+    target: vector(labels),
+    order: vector(order),
+    target_b: vector(order.map((i) => labels[i] as number)),
+    "hyper.mix": NdArray.scalar(0.3),
+    "hyper.lr": NdArray.scalar(0.1),
+    "hyper.momentum": NdArray.scalar(0.9),
+    "hyper.weight_decay": NdArray.scalar(1e-4),
+    "hyper.label_smoothing": NdArray.scalar(0.1),
   };
   const states = initialStates(whole, 5);
   const want = run(whole, states, inputs);
-  const envs = evaluateRanks(local, [0, 1].map((r) => feedOf(whole, local, inputs, states, r, "load")));
-  for (const [s, v] of local.updates) t.true(worst(envs[0]?.get(v) as NdArray, want.states.get(s.name) as NdArray) < 1e-9, s.name);
+  const envs = evaluateRanks(
+    local,
+    [0, 1].map((r) => feedOf(whole, local, inputs, states, r, "load")),
+  );
+  for (const [s, v] of local.updates)
+    t.true(worst(envs[0]?.get(v) as NdArray, want.states.get(s.name) as NdArray) < 1e-9, s.name);
 });
 
 test("groups that do not fall to the ranks in powers of two", (t) => {

@@ -7,8 +7,8 @@ import { evaluate } from "../../compiler/ir/evaluate.js";
 import { NdArray } from "../../compiler/ir/nd.js";
 import type { Graph, State, Value } from "../../compiler/ir/types.js";
 import { verify } from "../../compiler/ir/verify.js";
-import * as op from "../../compiler/ops/index.js";
 import { neededPart } from "../../compiler/onnx/deploy.js";
+import * as op from "../../compiler/ops/index.js";
 import { foldBatchNorm } from "../../compiler/passes/fold_batch_norm.js";
 import { foldScale } from "../../compiler/passes/fold_scale.js";
 import type { Valued } from "../../compiler/passes/valued.js";
@@ -48,10 +48,7 @@ const norm = (b: Builder, x: Value, at = "bn"): Value => {
 };
 
 const networks: readonly (readonly [string, Network])[] = [
-  [
-    "basic blocks",
-    { task: "mopro", arch: "resnet10", width: 1 / 16, num_class: 4, low_dim: 8, image_size: 24 },
-  ],
+  ["basic blocks", { task: "mopro", arch: "resnet10", width: 1 / 16, num_class: 4, low_dim: 8, image_size: 24 }],
   [
     "bottlenecks",
     { task: "classifier", arch: "resnet50", width: 1 / 32, num_class: 4, low_dim: undefined, image_size: 16 },
@@ -175,10 +172,7 @@ test("a scale is not folded where a shift, another axis or another reader needs 
 test("a folded weight beyond f32 is refused by name", (t) => {
   const b = Builder.create("g");
   const g = b.finish([
-    norm(
-      b,
-      op.conv(b, b.input("x", f32(2, 3, 4, 4)), state(b, "conv1.weight", 5, 3, 1, 1), { stride: 1, pad: 0 }),
-    ),
+    norm(b, op.conv(b, b.input("x", f32(2, 3, 4, 4)), state(b, "conv1.weight", 5, 3, 1, 1), { stride: 1, pad: 0 })),
   ]);
   const values = new Map(valued(g).values)
     .set(

@@ -56,5 +56,8 @@ for (const phase of ["warmup", "proto", "clean"])
     const backward = (n: Node): boolean => n.op === "conv_wgrad";
     t.true(g.nodes.findIndex(backward) > g.nodes.findLastIndex((n) => n.op === "all_gather"));
     t.is(kinds.slice(end).filter((k) => k === "await").length, 1);
-    t.true(kinds.slice(end, kinds.indexOf("await", end)).filter((k) => k === "launch").length > 20, "and what is computed meanwhile does not wait");
+    t.true(
+      kinds.slice(end, kinds.indexOf("await", end)).filter((k) => k === "launch").length > 20,
+      "and what is computed meanwhile does not wait",
+    );
   });

@@ -12,8 +12,8 @@ import { dce } from "../../compiler/passes/dce.js";
 import { expand } from "../../compiler/passes/expand.js";
 import { simplify } from "../../compiler/passes/simplify.js";
 import { optimize } from "../../compiler/pipeline.js";
-import { nativeTarget } from "../support/compiled.js";
 import { opCases } from "../support/cases.js";
+import { nativeTarget } from "../support/compiled.js";
 import { randomArray } from "../support/random.js";
 
 const f32 = (...shape: number[]): TensorType => ({ dtype: "f32", shape });
@@ -29,9 +29,13 @@ function graph(build: (b: Builder, x: Value) => Value | readonly Value[]): Graph
 function same(a: Graph, b: Graph): number {
   const feed = new Map(a.inputs.map((v, i) => [v, randomArray(v.type.shape, i + 1)] as const));
   const [x, y] = [evaluate(a, feed), evaluate(b, feed)];
-  return Math.max(...a.outputs.map((v, i) =>
-    Math.max(...(x.get(v)?.data ?? []).map((d, j) => Math.abs(d - (y.get(b.outputs[i] as Value)?.data[j] ?? Number.NaN)))),
-  ));
+  return Math.max(
+    ...a.outputs.map((v, i) =>
+      Math.max(
+        ...(x.get(v)?.data ?? []).map((d, j) => Math.abs(d - (y.get(b.outputs[i] as Value)?.data[j] ?? Number.NaN))),
+      ),
+    ),
+  );
 }
 
 const laws: readonly (readonly [string, (b: Builder, x: Value) => Value, string[]])[] = [
@@ -39,7 +43,11 @@ const laws: readonly (readonly [string, (b: Builder, x: Value) => Value, string[
   ["neg(neg(x)) => x", (b, x) => op.exp(b, op.neg(b, op.neg(b, x))), ["exp"]],
   ["scale(x, 1) => x", (b, x) => op.exp(b, op.scale(b, x, { factor: 1 })), ["exp"]],
   ["scale(x, 2) stays", (b, x) => op.scale(b, x, { factor: 2 }), ["scale"]],
-  ["reshape(reshape(x, s), t) => reshape(x, t)", (b, x) => op.reshape(b, op.reshape(b, x, { shape: [6] }), { shape: [3, 2] }), ["reshape"]],
+  [
+    "reshape(reshape(x, s), t) => reshape(x, t)",
+    (b, x) => op.reshape(b, op.reshape(b, x, { shape: [6] }), { shape: [3, 2] }),
+    ["reshape"],
+  ],
   ["reshape(x, its own shape) => x", (b, x) => op.exp(b, op.reshape(b, x, { shape: [-1, 3] })), ["exp"]],
 ];
 for (const [law, build, left] of laws) {
@@ -52,7 +60,13 @@ for (const [law, build, left] of laws) {
 }
 
 test("cse merges equal nodes and keeps different attributes apart", (t) => {
-  const g = graph((b, x) => op.add(b, op.add(b, op.exp(b, x), op.exp(b, x)), op.mul(b, op.scale(b, x, { factor: 2 }), op.scale(b, x, { factor: 3 }))));
+  const g = graph((b, x) =>
+    op.add(
+      b,
+      op.add(b, op.exp(b, x), op.exp(b, x)),
+      op.mul(b, op.scale(b, x, { factor: 2 }), op.scale(b, x, { factor: 3 })),
+    ),
+  );
   const done = cse.run(g, target);
   t.deepEqual(ops(done), ["exp", "add", "scale", "scale", "mul", "add"]);
   t.is(same(g, done), 0);
@@ -89,8 +103,12 @@ test("every op case keeps its values through all passes, and a second run change
       const x = before.get(v)?.data as Float64Array;
       const y = after.get(done.outputs[i] as Value)?.data as Float64Array;
       const size = Math.max(1e-3, ...x.map(Math.abs));
-      t.true(x.every((d, j) => Math.abs(d - (y[j] as number)) <= 1e-9 * size), c.name);
+      t.true(
+        x.every((d, j) => Math.abs(d - (y[j] as number)) <= 1e-9 * size),
+        c.name,
+      );
     });
-    for (const p of [cse, dce, expand, simplify] satisfies Pass[]) t.is(p.run(done, target), done, `${p.name} ${c.name}`);
+    for (const p of [cse, dce, expand, simplify] satisfies Pass[])
+      t.is(p.run(done, target), done, `${p.name} ${c.name}`);
   }
 });

@@ -7,20 +7,20 @@ import test from "ava";
 import type { NdArray } from "../../compiler/ir/nd.js";
 import { root } from "../../compiler/util/root.js";
 import { imagenet } from "../../models/nn.js";
+import { relativeError, toValues } from "../support/compiled.js";
 import {
   compareRuns,
   compileMopro,
   openRun,
+  type Report,
   readSafetensors,
   replay,
   replayTool,
-  type Report,
   run,
   type Tensor,
   writeReplay,
   writeSafetensors,
 } from "../support/replay.js";
-import { relativeError, toValues } from "../support/compiled.js";
 import { batch, config, given, program, start } from "../support/tiny_mopro.js";
 import { hyperInputs, type Inputs, run as reference } from "../support/training.js";
 
@@ -46,11 +46,7 @@ const steps = (["warmup", "proto", "clean"] as const).map((phase, i) => ({
 }));
 
 /** The batch of tiny_mopro split into its groups, as the tensors of a step. */
-function stepTensors(
-  step: number,
-  inputs: Inputs,
-  asImage: (x: NdArray) => Tensor["data"],
-): [string, Tensor][] {
+function stepTensors(step: number, inputs: Inputs, asImage: (x: NdArray) => Tensor["data"]): [string, Tensor][] {
   const size = config.image_size;
   const half = config.batch / 2;
   const part = (data: Tensor["data"], r: number): Tensor["data"] =>
@@ -67,10 +63,7 @@ function stepTensors(
   ]);
   return [
     ...ranks,
-    [
-      `step${step}.idx_shuffle`,
-      { shape: [config.batch], data: BigInt64Array.from(orders[step] as number[], BigInt) },
-    ],
+    [`step${step}.idx_shuffle`, { shape: [config.batch], data: BigInt64Array.from(orders[step] as number[], BigInt) }],
   ];
 }
 
@@ -118,27 +111,22 @@ test.serial(
           const got = own[name][g];
           if (v === null) t.is(got, null, `step ${i}: ${name}`);
           else
-            t.true(
-              Math.abs((got as number) - v) <= 1e-4 * Math.abs(v),
-              `step ${i}: ${name}[${g}] is ${got}, not ${v}`,
-            );
+            t.true(Math.abs((got as number) - v) <= 1e-4 * Math.abs(v), `step ${i}: ${name}[${g}] is ${got}, not ${v}`);
         });
       }
-      const labels = want.outputs["target_out"]?.data;
+      const labels = want.outputs.target_out?.data;
       t.deepEqual(own.target.flat(), labels ? [...labels] : [null, null]);
-      t.deepEqual(own.clean, want.outputs["clean"] ? [...want.outputs["clean"].data] : [null, null]);
-      const kept = want.outputs["clean"]?.data ?? [4, 4];
+      t.deepEqual(own.clean, want.outputs.clean ? [...want.outputs.clean.data] : [null, null]);
+      const kept = want.outputs.clean?.data ?? [4, 4];
       t.deepEqual(
         own.acc_cls,
         [0, 1].map((g) =>
-          kept[g] === 0
-            ? null
-            : (100 * (want.outputs["correct_cls"]?.data[g] as number)) / (kept[g] as number),
+          kept[g] === 0 ? null : (100 * (want.outputs.correct_cls?.data[g] as number)) / (kept[g] as number),
         ),
       );
       t.deepEqual(
         own.acc_inst,
-        [0, 1].map((g) => (100 * (want.outputs["correct_inst"]?.data[g] as number)) / 4),
+        [0, 1].map((g) => (100 * (want.outputs.correct_inst?.data[g] as number)) / 4),
       );
       at = want.states;
     }
@@ -165,7 +153,7 @@ test.serial("a replay by two ranks is the replay by one, to the bit", async (t) 
   t.deepEqual(replay(dir, two, u8File, [...hyper, "--nproc-per-node", "2"], true), trace);
   for (const i of [0, 1, 2]) {
     const [a, b] = [one, two].map((f) => readSafetensors(join(f, `step_00000${i}.safetensors`)));
-    t.is(b?.metadata["sha256"], a?.metadata["sha256"], `state after step ${i}`);
+    t.is(b?.metadata.sha256, a?.metadata.sha256, `state after step ${i}`);
   }
 });
 
@@ -189,10 +177,7 @@ test.serial("a step that keeps all values computes the same bits, and dumps them
   const [dir, , keep] = await artefacts;
   const own = replay(dir, join(folder, "e"), u8File, hyper, true);
   replay(keep, join(folder, "f"), u8File, [...hyper, "--dump-step", "1", "--dump", join(folder, "dump")]);
-  t.is(
-    readFileSync(join(folder, "f", "trace.json"), "utf8"),
-    readFileSync(join(folder, "e", "trace.json"), "utf8"),
-  );
+  t.is(readFileSync(join(folder, "f", "trace.json"), "utf8"), readFileSync(join(folder, "e", "trace.json"), "utf8"));
 
   const path = join(folder, "dump", "step_000001.safetensors");
   const { tensors } = readSafetensors(path);
@@ -200,9 +185,7 @@ test.serial("a step that keeps all values computes the same bits, and dumps them
     [...(tensors.get("loss") as Tensor).data],
     own.steps[1]?.loss.map((x) => Math.fround(x as number)),
   );
-  const [before, after] = [0, 1].map(
-    (i) => readSafetensors(join(folder, "e", `step_00000${i}.safetensors`)).tensors,
-  );
+  const [before, after] = [0, 1].map((i) => readSafetensors(join(folder, "e", `step_00000${i}.safetensors`)).tensors);
   const at = (state: ReadonlyMap<string, Tensor> | undefined, name: string): Float32Array =>
     state?.get(name)?.data as Float32Array;
   const name = "encoder_q.conv1.weight";
@@ -237,9 +220,7 @@ test.serial("a step that keeps all values computes the same bits, and dumps them
       beyond.index.reduce((i, x, d) => i * (shape[d] as number) + x, 0),
       index,
     );
-    t.true(
-      replayTool("bisect", path, other).out.includes(`first beyond tolerance: ${value}: [${beyond.index}]`),
-    );
+    t.true(replayTool("bisect", path, other).out.includes(`first beyond tolerance: ${value}: [${beyond.index}]`));
   }
 });
 
@@ -259,11 +240,7 @@ test.serial("dumps of training without a replay; what cannot be dumped is said",
     ["--synthetic", "--steps", "2", "--dump-step", "2", "--dump", dump],
     /--dump-step 2: the run ended after 2 steps/,
   );
-  refused(
-    dir,
-    ["--synthetic", "--dump-step", "0", "--dump", dump],
-    /stores only the values .* --keep-values/,
-  );
+  refused(dir, ["--synthetic", "--dump-step", "0", "--dump", dump], /stores only the values .* --keep-values/);
   const flags = ["--replay", u8File, "--trace", join(folder, "t.json"), "--dump", dump];
   refused(keep, [...flags, "--dump-step", "3"], /--dump-step 3: .*bytes\.safetensors has 3 steps/);
 });
@@ -296,12 +273,7 @@ test.serial("moproc train passes the flags of a replay on", async (t) => {
 function planted(name: string, change: (tensors: Map<string, Tensor>) => void, step: number): string {
   const to = join(folder, name);
   mkdirSync(to, { recursive: true });
-  for (const f of [
-    "trace.json",
-    "step_000000.safetensors",
-    "step_000001.safetensors",
-    "step_000002.safetensors",
-  ]) {
+  for (const f of ["trace.json", "step_000000.safetensors", "step_000001.safetensors", "step_000002.safetensors"]) {
     const from = join(folder, "plain", f);
     if (!f.endsWith(`${step}.safetensors`)) run("cp", [from, to]);
     else {

@@ -14,21 +14,14 @@ import {
   loadGrowth,
   loadTrace,
   phaseOf,
-  traceConfig,
-  traceInputs,
   type TraceRank,
-  traceStates,
   type TraceStep,
   type TraceTensor,
+  traceConfig,
+  traceInputs,
+  traceStates,
 } from "../support/parity.js";
-import {
-  compileMopro,
-  type OwnTrace,
-  replay,
-  type Tensor,
-  type TraceEntry,
-  writeReplay,
-} from "../support/replay.js";
+import { compileMopro, type OwnTrace, replay, type Tensor, type TraceEntry, writeReplay } from "../support/replay.js";
 
 const trace = loadTrace();
 const growth = loadGrowth();
@@ -63,8 +56,7 @@ function phaseFile(folder: string, phase: number): string {
   }
   if (phase === 0) {
     const states = traceStates(trace, warmup);
-    for (const s of warmup.state)
-      tensors.set(`step0.state.${s.name}`, tensor(s.type, states.get(s.name) as NdArray));
+    for (const s of warmup.state) tensors.set(`step0.state.${s.name}`, tensor(s.type, states.get(s.name) as NdArray));
   }
   const steps = [0, 1, 2, 3].map((i) => {
     const recorded = recordedStep(first + i);
@@ -91,10 +83,7 @@ async function replayAll(): Promise<readonly OwnTrace[]> {
   const flags = Object.entries(hyper).flatMap(([name, v]) => [`--${name}`, `${v}`]);
   const folder = join(dir, "runs");
   const traces = epochs.map((_, phase) => {
-    const before = join(
-      folder,
-      `checkpoint_${String(epochs[phase - 1]).padStart(4, "0")}_000004.safetensors`,
-    );
+    const before = join(folder, `checkpoint_${String(epochs[phase - 1]).padStart(4, "0")}_000004.safetensors`);
     const resume = phase === 0 ? [] : ["--resume", before];
     const result = replay(dir, folder, phaseFile(dir, phase), [...flags, ...resume, "--exp-dir", folder]);
     if (phase > 0) rmSync(before); // 150 MB
@@ -172,10 +161,7 @@ test("gradient norms of all steps", async (t) => {
       const got = own.grad_l2[name === "all" ? name : `encoder_q.${name}`] as number;
       const [error, most] = [relative(got, want), bound(i, `rel_grad_l2:${name}`, 1e-3)];
       line.push(`${name} ${exponent(error)}/${exponent(most)}`);
-      t.true(
-        error <= most,
-        `step ${i}: the gradient of ${name} has norm ${got}, not ${want}: allowed ${most}`,
-      );
+      t.true(error <= most, `step ${i}: the gradient of ${name} has norm ${got}, not ${want}: allowed ${most}`);
     }
     t.log(`step ${i}, off by/allowed: ${line.join(", ")}`);
   }
@@ -198,7 +184,7 @@ test("norms of the state after each phase", async (t) => {
     const step = (phaseSteps[phase] as number) + 3;
     const recorded = recordedStep(step);
     const want: Readonly<Record<string, unknown>> = { ...recorded.state, ...rankOf(recorded) };
-    t.is(tensors["queue_ptr"]?.first[0], Number(want["queue_ptr"]));
+    t.is(tensors.queue_ptr?.first[0], Number(want.queue_ptr));
     for (const [name, quantity, belongs] of parts) {
       const got = Math.hypot(
         ...Object.entries(tensors)

@@ -117,17 +117,9 @@ const plants: readonly (readonly [(t: Made) => void, number, string])[] = [
     2,
     "norm of queue",
   ],
-  [
-    (t) => Object.assign(t.tensors, { queue: { l2: 4, mean: 0.02, first: [0.5, 0.25, 0.1, 0.2] } }),
-    2,
-    "mean of queue",
-  ],
-  [
-    (t) => Object.assign(t.tensors, { queue: { l2: 4, mean: 0.01, first: [0.5, 0.25, 0.11, 0.2] } }),
-    2,
-    "queue[2]",
-  ],
-  [(t) => void delete t.tensors["queue"], 2, "queue"],
+  [(t) => Object.assign(t.tensors, { queue: { l2: 4, mean: 0.02, first: [0.5, 0.25, 0.1, 0.2] } }), 2, "mean of queue"],
+  [(t) => Object.assign(t.tensors, { queue: { l2: 4, mean: 0.01, first: [0.5, 0.25, 0.11, 0.2] } }), 2, "queue[2]"],
+  [(t) => void delete t.tensors.queue, 2, "queue"],
 ];
 
 for (const [change, at, tensor] of plants) {

@@ -21,8 +21,8 @@ export function edited(file: Buffer, edit: Edit): Buffer {
 export const metadata =
   (changes: Readonly<Record<string, string | undefined>>): Edit =>
   (header) => {
-    const all = Object.entries({ ...header["__metadata__"], ...changes });
-    header["__metadata__"] = Object.fromEntries(all.filter(([, v]) => v !== undefined));
+    const all = Object.entries({ ...header.__metadata__, ...changes });
+    header.__metadata__ = Object.fromEntries(all.filter(([, v]) => v !== undefined));
   };
 
 const entry =
@@ -75,51 +75,23 @@ export const refusedFlags: readonly (readonly [string, readonly string[], RegExp
 
 /** [what, how the checkpoint is changed, what the message must say] */
 export const refusedCheckpoints: readonly (readonly [string, Edit, RegExp])[] = [
-  [
-    "metadata that the tensors contradict",
-    metadata({ num_class: "7" }),
-    /num_class 7: the tensors of .*have 4/,
-  ],
+  ["metadata that the tensors contradict", metadata({ num_class: "7" }), /num_class 7: the tensors of .*have 4/],
   ["metadata that is no number", metadata({ width: "wide" }), /__metadata__\.width is 'wide'/],
   ["an unknown network", metadata({ arch: "vgg16" }), /unknown architecture vgg16/],
   ["an unknown task", metadata({ task: "finetune" }), /task finetune: the tensors of .*have mopro/],
-  [
-    "the wrong network",
-    metadata({ arch: "resnet18" }),
-    /tensor encoder_q\.layer1\.1\.conv1\.weight is missing/,
-  ],
-  [
-    "a missing statistic",
-    without(q("layer2.0.bn1.running_var")),
-    /encoder_q\.layer2\.0\.bn1\.running_var is missing/,
-  ],
-  [
-    "a missing classifier",
-    without(q("classifier.weight")),
-    /tensor encoder_q\.classifier\.weight is missing/,
-  ],
-  [
-    "no network",
-    without(q("layer1.0.conv1.weight")),
-    /holds no ResNet: tensor encoder_q\.layer1\.0\.conv1\.weight/,
-  ],
+  ["the wrong network", metadata({ arch: "resnet18" }), /tensor encoder_q\.layer1\.1\.conv1\.weight is missing/],
+  ["a missing statistic", without(q("layer2.0.bn1.running_var")), /encoder_q\.layer2\.0\.bn1\.running_var is missing/],
+  ["a missing classifier", without(q("classifier.weight")), /tensor encoder_q\.classifier\.weight is missing/],
+  ["no network", without(q("layer1.0.conv1.weight")), /holds no ResNet: tensor encoder_q\.layer1\.0\.conv1\.weight/],
   [
     "a tensor of another shape",
     entry(q("layer2.0.conv1.weight"), { shape: [8, 16, 3, 3] }),
     /tensor encoder_q\.layer2\.0\.conv1\.weight is F32\[8,16,3,3\], the network needs f32\[16,8,3,3\]/,
   ],
   ["integers as weights", entry(q("bn1.weight"), { dtype: "I32" }), /tensor encoder_q\.bn1\.weight is I32/],
-  [
-    "damaged data",
-    (_, data) => void data.writeUInt8(data.readUInt8(0) ^ 1, 0),
-    /its data do not have the sha256/,
-  ],
+  ["damaged data", (_, data) => void data.writeUInt8(data.readUInt8(0) ^ 1, 0), /its data do not have the sha256/],
   ["a NaN", values({ [q("conv1.weight")]: Number.NaN }), /conv1\.weight: element 0 is NaN/],
-  [
-    "a negative variance",
-    values({ [q("bn1.running_var")]: -1 }),
-    /encoder_q\.bn1\.running_var: element 0 is -1/,
-  ],
+  ["a negative variance", values({ [q("bn1.running_var")]: -1 }), /encoder_q\.bn1\.running_var: element 0 is -1/],
   [
     "a folded weight beyond f32",
     values({ [q("bn1.weight")]: 3e38, [q("bn1.running_var")]: 0 }),

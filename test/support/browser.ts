@@ -4,7 +4,7 @@ import { existsSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 import { type Browser, chromium, type Page } from "playwright-core";
 
-const installed = [process.env["CHROMIUM"], "/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
+const installed = [process.env.CHROMIUM, "/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
 const executablePath = installed.find((f) => f !== undefined && existsSync(f));
 /** Whether pages can be looked at. */
 export const haveBrowser = executablePath !== undefined;
@@ -19,8 +19,14 @@ let browser: Promise<Browser> | undefined;
 /** Ends the browser; call it after the tests. */
 export const closeBrowser = async (): Promise<void> => void (await (await browser)?.close());
 
-/** Opens a file and returns its page, with everything that its console or its errors said. No request leaves the machine. */
-export async function openPage(file: string, screen: keyof typeof screens): Promise<{ readonly page: Page; readonly complaints: readonly string[] }> {
+/**
+ * Opens a file and returns its page, with everything that its console or its errors said. No request leaves the
+ * machine.
+ */
+export async function openPage(
+  file: string,
+  screen: keyof typeof screens,
+): Promise<{ readonly page: Page; readonly complaints: readonly string[] }> {
   browser ??= chromium.launch({ executablePath: executablePath as string, args: ["--no-sandbox"] });
   const page = await (await browser).newPage(screens[screen]);
   const complaints: string[] = [];
@@ -34,4 +40,5 @@ export async function openPage(file: string, screen: keyof typeof screens): Prom
 }
 
 /** Whether the page is no wider than its screen. */
-export const fits = (page: Page): Promise<boolean> => page.evaluate("document.documentElement.scrollWidth <= innerWidth");
+export const fits = (page: Page): Promise<boolean> =>
+  page.evaluate("document.documentElement.scrollWidth <= innerWidth");

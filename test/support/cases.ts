@@ -1,7 +1,7 @@
 // The cases themselves; see op_cases.ts. A new op needs one line here, a tested property follows by itself.
 
-import * as op from "../../compiler/ops/index.js";
 import type { Value } from "../../compiler/ir/types.js";
+import * as op from "../../compiler/ops/index.js";
 import { bytes, fixed, flags, labels, number, type OpCase, opCase, positive } from "./op_cases.js";
 
 const elementwise: readonly OpCase[] = [
@@ -26,9 +26,7 @@ const elementwise: readonly OpCase[] = [
   opCase("abs", { x: [2, 33] }, (b, v) => op.abs(b, v.x)),
   opCase("square", { x: [2, 33] }, (b, v) => op.square(b, v.x)),
   opCase("scale", { x: [2, 33] }, (b, v) => op.scale(b, v.x, { factor: -0.3 })),
-  opCase("constant", { x: [2, 3] }, (b, v) =>
-    op.mul(b, v.x, op.constant(b, { values: [1, -2, 0.5], shape: [3] })),
-  ),
+  opCase("constant", { x: [2, 3] }, (b, v) => op.mul(b, v.x, op.constant(b, { values: [1, -2, 0.5], shape: [3] }))),
   opCase("constant_labels", { x: fixed([3, 4]) }, (b, v) => {
     const target = op.constant(b, { values: [2], shape: [3], dtype: "i64" });
     return op.softmax_cross_entropy(b, v.x, target, op.constant(b, { values: [1], shape: [3] }), {
@@ -67,9 +65,7 @@ const move: readonly OpCase[] = [
   opCase("transpose_rank3", { x: [2, 3, 4] }, (b, v) => op.transpose(b, v.x, { perm: [2, 0, 1] })),
   opCase("transpose_images", { x: [2, 3, 4, 5] }, (b, v) => op.transpose(b, v.x, { perm: [1, 3, 0, 2] })),
   opCase("concat", { x: [3, 1], y: [3, 5], z: [3, 2] }, (b, v) => op.concat(b, [v.x, v.y, v.z], { axis: 1 })),
-  opCase("concat_images", { x: [2, 3, 2, 2], y: [2, 4, 2, 2] }, (b, v) =>
-    op.concat(b, [v.x, v.y], { axis: 1 }),
-  ),
+  opCase("concat_images", { x: [2, 3, 2, 2], y: [2, 4, 2, 2] }, (b, v) => op.concat(b, [v.x, v.y], { axis: 1 })),
   opCase("slice", { x: [3, 7] }, (b, v) => op.slice(b, v.x, { axis: 1, start: 2, end: 5 })),
   opCase("pad_channels", { x: [2, 3, 5, 4] }, (b, v) => op.pad_channels(b, v.x, { channels: 4 })),
   opCase("pad_channels_wide", { x: [2, 11, 3, 1] }, (b, v) => op.pad_channels(b, op.relu(b, v.x), { channels: 24 })),
@@ -103,30 +99,27 @@ const contractions: readonly OpCase[] = [
     groups: 3,
   }),
   opCase("matmul_ta_tb", { x: [5, 3], y: [4, 5] }, (b, v) => op.matmul(b, v.x, v.y, { ta: true, tb: true })),
-  opCase("conv_1x1", { x: [2, 5, 3, 4], w: [6, 5, 1, 1] }, (b, v) =>
-    op.conv(b, v.x, v.w, { stride: 1, pad: 0 }),
-  ),
+  opCase("conv_1x1", { x: [2, 5, 3, 4], w: [6, 5, 1, 1] }, (b, v) => op.conv(b, v.x, v.w, { stride: 1, pad: 0 })),
   opCase("conv_1x1_stride_2", { x: [2, 4, 5, 6], w: [3, 4, 1, 1] }, (b, v) =>
     op.conv(b, v.x, v.w, { stride: 2, pad: 0 }),
   ),
-  opCase(
-    "conv_3x3",
-    { x: [4, 3, 5, 4], w: [5, 3, 3, 3] },
-    (b, v) => op.conv(b, v.x, v.w, { stride: 1, pad: 1 }),
-    { groups: 2 },
-  ),
+  opCase("conv_3x3", { x: [4, 3, 5, 4], w: [5, 3, 3, 3] }, (b, v) => op.conv(b, v.x, v.w, { stride: 1, pad: 1 }), {
+    groups: 2,
+  }),
   opCase("conv_3x3_stride_2", { x: [2, 3, 6, 5], w: [4, 3, 3, 3] }, (b, v) =>
     op.conv(b, v.x, v.w, { stride: 2, pad: 1 }),
   ),
-  opCase("conv_7x7", { x: [1, 3, 9, 8], w: [4, 3, 7, 7] }, (b, v) =>
-    op.conv(b, v.x, v.w, { stride: 2, pad: 3 }),
-  ),
+  opCase("conv_7x7", { x: [1, 3, 9, 8], w: [4, 3, 7, 7] }, (b, v) => op.conv(b, v.x, v.w, { stride: 2, pad: 3 })),
   opCase("conv_wide", { x: [2, 16, 5, 4], w: [24, 16, 3, 3] }, (b, v) => op.conv(b, v.x, v.w, { stride: 1, pad: 1 })),
   opCase("conv_wide_stride_2", { x: [2, 8, 6, 5], w: [16, 8, 3, 3] }, (b, v) =>
     op.conv(b, v.x, v.w, { stride: 2, pad: 1 }),
   ),
-  opCase("conv_wide_1x1", { x: [2, 16, 5, 4], w: [8, 16, 1, 1] }, (b, v) => op.conv(b, v.x, v.w, { stride: 2, pad: 0 })),
-  opCase("conv_image", { x: fixed([2, 3, 9, 8]), w: [8, 3, 7, 7] }, (b, v) => op.conv(b, v.x, v.w, { stride: 2, pad: 3 })),
+  opCase("conv_wide_1x1", { x: [2, 16, 5, 4], w: [8, 16, 1, 1] }, (b, v) =>
+    op.conv(b, v.x, v.w, { stride: 2, pad: 0 }),
+  ),
+  opCase("conv_image", { x: fixed([2, 3, 9, 8]), w: [8, 3, 7, 7] }, (b, v) =>
+    op.conv(b, v.x, v.w, { stride: 2, pad: 3 }),
+  ),
   opCase("conv_image_odd", { x: fixed([2, 3, 8, 7]), w: [8, 3, 3, 3] }, (b, v) =>
     op.conv(b, v.x, v.w, { stride: 2, pad: 1 }),
   ),
@@ -212,10 +205,8 @@ const loss: readonly OpCase[] = [
   opCase("softmax_cross_entropy_groups", { logits: [6, 5], target, weight }, (b, v) =>
     op.softmax_cross_entropy(b, v.logits, v.target, v.weight, { groups: 2 }),
   ),
-  opCase(
-    "softmax_cross_entropy_empty_group",
-    { logits: [6, 5], target, weight: flags([0, 0, 0, 2, 0, 0.5]) },
-    (b, v) => op.softmax_cross_entropy(b, v.logits, v.target, v.weight, { groups: 2 }),
+  opCase("softmax_cross_entropy_empty_group", { logits: [6, 5], target, weight: flags([0, 0, 0, 2, 0, 0.5]) }, (b, v) =>
+    op.softmax_cross_entropy(b, v.logits, v.target, v.weight, { groups: 2 }),
   ),
   opCase("softmax_cross_entropy_grad", { logits: fixed([6, 5]), target, weight, dloss: fixed([3]) }, (b, v) =>
     op.softmax_cross_entropy_grad(b, v.logits, v.target, v.weight, v.dloss, { groups: 3 }),
@@ -264,24 +255,18 @@ const update: readonly OpCase[] = [
       return [v_new, p_new];
     },
   ),
-  opCase(
-    "running_average",
-    { previous: fixed([19]), batch: fixed([19]), finite: number(1) },
-    (b, v) => op.running_average(b, v.previous, v.batch, v.finite, { momentum: 0.1 }),
+  opCase("running_average", { previous: fixed([19]), batch: fixed([19]), finite: number(1) }, (b, v) =>
+    op.running_average(b, v.previous, v.batch, v.finite, { momentum: 0.1 }),
   ),
   opCase("ema", { k: fixed([4, 9]), q: fixed([4, 9]), m: number(0.99) }, (b, v) => op.ema(b, v.k, v.q, v.m)),
   opCase("queue_push", { queue: fixed([3, 5]), ptr: labels([4]), keys: fixed([3, 3]), finite }, (b, v) => {
     const { queue_new, ptr_new } = op.queue_push(b, v.queue, v.ptr, v.keys, v.finite);
     return [queue_new, ptr_new];
   }),
-  opCase(
-    "queue_push_long",
-    { queue: fixed([3, 4]), ptr: labels([3]), keys: fixed([11, 3]), finite },
-    (b, v) => {
-      const { queue_new, ptr_new } = op.queue_push(b, v.queue, v.ptr, v.keys, v.finite);
-      return [queue_new, ptr_new];
-    },
-  ),
+  opCase("queue_push_long", { queue: fixed([3, 4]), ptr: labels([3]), keys: fixed([11, 3]), finite }, (b, v) => {
+    const { queue_new, ptr_new } = op.queue_push(b, v.queue, v.ptr, v.keys, v.finite);
+    return [queue_new, ptr_new];
+  }),
   opCase(
     "prototype_update",
     { prototypes: fixed([5, 3]), q: fixed([6, 3]), target, kept: weight, m: number(0.9), finite },

@@ -36,7 +36,10 @@ export class Shell {
 
   /** The same where no file may grow above `kib` KiB, as on a disk that is full. */
   limited(kib: number, ...args: readonly string[]): Ran {
-    const r = spawnSync("bash", ["-c", `ulimit -f ${kib}; exec "$@"`, "bash", process.execPath, this.main, ...args], { cwd: this.dir, encoding: "utf8" });
+    const r = spawnSync("bash", ["-c", `ulimit -f ${kib}; exec "$@"`, "bash", process.execPath, this.main, ...args], {
+      cwd: this.dir,
+      encoding: "utf8",
+    });
     return { status: r.status, out: r.stdout, err: r.stderr };
   }
 
@@ -49,7 +52,10 @@ export class Shell {
 
   /** The records of a run's metrics.jsonl. */
   metrics(exp: string): Readonly<Record<string, string | number>>[] {
-    return this.text(exp, "metrics.jsonl").trim().split("\n").map((l) => JSON.parse(l) as Record<string, string | number>);
+    return this.text(exp, "metrics.jsonl")
+      .trim()
+      .split("\n")
+      .map((l) => JSON.parse(l) as Record<string, string | number>);
   }
 
   remove(): void {

@@ -3,17 +3,22 @@
 
 import { join } from "node:path";
 import { type Artefact, load, type Values } from "node-cuda-rt";
-import { cpuArch } from "../../tools/cli/cpu.js";
 import { type Env, evaluate } from "../../compiler/ir/evaluate.js";
 import { NdArray } from "../../compiler/ir/nd.js";
 import type { DType, Graph, Target, TensorType, Value } from "../../compiler/ir/types.js";
 import { compile } from "../../compiler/pipeline.js";
 import { root } from "../../compiler/util/root.js";
+import { cpuArch } from "../../tools/cli/cpu.js";
 
 export const nativeTarget: Target = { device: "cpu", arch: cpuArch("native"), ranks: [1] };
 
 /** Compiles the graphs as programs of one artefact below build/test and loads it. Names must be unique. */
-export async function compiled(name: string, graphs: readonly Graph[], target = nativeTarget, threads = 2): Promise<Artefact> {
+export async function compiled(
+  name: string,
+  graphs: readonly Graph[],
+  target = nativeTarget,
+  threads = 2,
+): Promise<Artefact> {
   const dir = join(root, "build", "test", name);
   await compile(graphs, dir, { name, target });
   return load(dir, { threads });

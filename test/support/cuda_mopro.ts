@@ -15,7 +15,9 @@ export const small = { arch: "resnet10", width: 1 / 4, num_class: 5, low_dim: 8,
 
 /** The native tool; its exit status and what it said. */
 export function gpuCheck(...args: readonly string[]): { readonly status: number | null; readonly text: string } {
-  const { status, stdout, stderr } = spawnSync(join(root, "build", "native", "moproc-gpu-check"), args, { encoding: "utf8" });
+  const { status, stdout, stderr } = spawnSync(join(root, "build", "native", "moproc-gpu-check"), args, {
+    encoding: "utf8",
+  });
   return { status, text: stdout + stderr };
 }
 
@@ -31,9 +33,17 @@ function writeValues(mopro: MoproSteps, groups: number, path: string): void {
   writeSafetensors(path, tensors, {});
 }
 
-/** Records a step of `mopro` and checks every launch against its op's reference. Returns what was checked, logged by template. */
+/**
+ * Records a step of `mopro` and checks every launch against its op's reference. Returns what was checked, logged by
+ * template.
+ */
 export async function checkLaunches(
-  t: ExecutionContext, mopro: MoproSteps, groups: number, name: string, target: Target, graphs: readonly Graph[] = mopro.graphs,
+  t: ExecutionContext,
+  mopro: MoproSteps,
+  groups: number,
+  name: string,
+  target: Target,
+  graphs: readonly Graph[] = mopro.graphs,
 ) {
   const { dir } = await compiled(name, graphs, target);
   const [values, record] = [join(dir, "values.safetensors"), join(dir, "clean.record")];
@@ -43,9 +53,14 @@ export async function checkLaunches(
   const checks = await checkRecord(dir, record, mopro.program(`clean_${groups}`), target);
   for (const kernel of new Set(checks.map((c) => c.kernel))) {
     const own = checks.filter((c) => c.kernel === kernel);
-    t.log(`${kernel}: ${own.length} results, ${Math.max(...own.map((c) => c.norm)).toExponential(1)} of the norm, ${Math.max(...own.map((c) => c.ulps)).toFixed(1)} ulp`);
+    t.log(
+      `${kernel}: ${own.length} results, ${Math.max(...own.map((c) => c.norm)).toExponential(1)} of the norm, ${Math.max(...own.map((c) => c.ulps)).toFixed(1)} ulp`,
+    );
   }
-  t.deepEqual(checks.filter((c) => !c.ok), []);
+  t.deepEqual(
+    checks.filter((c) => !c.ok),
+    [],
+  );
   t.true(checks.length > 150);
   return { dir, values, record };
 }

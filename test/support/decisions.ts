@@ -3,9 +3,9 @@
 // rounding. Here such a difference can be proved to be one: the reference, made to decide the other way, must
 // agree again.
 
+import { type Env, evaluate } from "../../compiler/ir/evaluate.js";
 import { NdArray } from "../../compiler/ir/nd.js";
 import type { Graph, Value } from "../../compiler/ir/types.js";
-import { evaluate, type Env } from "../../compiler/ir/evaluate.js";
 
 /** One close decision: what to write into a value so that it falls the other way. */
 export interface Decision {
@@ -24,19 +24,14 @@ export function closeDecisions(g: Graph, env: Env, within: number): Decision[] {
       const value = n.inputs[0] as Value;
       const x = env.get(value) as NdArray;
       if (n.op === "relu" && signs.has(n.outputs[0] as Value)) return closeSigns(value, x, within);
-      if (n.op === "max_pool" && maxima.has(value))
-        return closeMaxima(value, x, n.attrs as unknown as Pool, within);
+      if (n.op === "max_pool" && maxima.has(value)) return closeMaxima(value, x, n.attrs as unknown as Pool, within);
       return [];
     })
     .toSorted((a, b) => a.margin - b.margin);
 }
 
 /** `evaluate` with the given decisions reversed. */
-export const decidingOtherwise = (
-  g: Graph,
-  feed: ReadonlyMap<Value, NdArray>,
-  decisions: readonly Decision[],
-): Env =>
+export const decidingOtherwise = (g: Graph, feed: ReadonlyMap<Value, NdArray>, decisions: readonly Decision[]): Env =>
   evaluate(g, feed, (v, x) => {
     const here = decisions.filter((d) => d.value === v);
     if (here.length === 0) return x;
@@ -51,8 +46,7 @@ function closeSigns(value: Value, x: NdArray, within: number): Decision[] {
   const unit = size(x);
   const close: Decision[] = [];
   x.data.forEach((v, i) => {
-    if (v !== 0 && Math.abs(v) < within * unit)
-      close.push({ value, set: [[i, -v]], margin: Math.abs(v) / unit });
+    if (v !== 0 && Math.abs(v) < within * unit) close.push({ value, set: [[i, -v]], margin: Math.abs(v) / unit });
   });
   return close;
 }

@@ -2,7 +2,7 @@
 
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import type { Graph, Precision, Target } from "../../compiler/ir/types.js";
+import type { Graph, Precision, Target, Value } from "../../compiler/ir/types.js";
 import { root } from "../../compiler/util/root.js";
 
 const driver = join(root, "build", "native", "test", "emulator", "driver", "libcuda_emulator.so");
@@ -11,17 +11,19 @@ export const haveEmulator = existsSync(driver);
 
 /** The target whose artefacts this process can load; threads of a block run in an order that follows from `seed`. */
 export function emulated(precision: Precision, seed = 1, arch = "emulator"): Target {
-  process.env["MOPROC_CUDA_DRIVER"] = driver;
-  process.env["MOPROC_EMULATOR"] = `seed=${seed}`;
+  process.env.MOPROC_CUDA_DRIVER = driver;
+  process.env.MOPROC_EMULATOR = `seed=${seed}`;
   return { device: "cuda", arch, ranks: [1], precision };
 }
 
-/** Whether the tensor cores take the channels of all convolutions: multiples of 8, but for the image of a forward one. */
+/**
+ * Whether the tensor cores take the channels of all convolutions: multiples of 8, but for the image of a forward one.
+ */
 export const fitsTensorCores = (g: Graph): boolean =>
   g.nodes.every((n) => {
     if (!n.op.startsWith("conv")) return true;
     const [x, w] = n.op === "conv_wgrad" ? [n.inputs[1], n.outputs[0]] : [n.inputs[0], n.inputs[1]];
-    const [out, c] = w?.type.shape as readonly number[];
+    const [out, c] = (w as Value).type.shape;
     const image = n.op !== "conv_dgrad" && g.inputs.includes(x as never);
     return (out as number) % 8 === 0 && ((c as number) % 8 === 0 || image);
   });

@@ -10,10 +10,7 @@ import { verify } from "../../compiler/ir/verify.js";
 import { randomArray } from "./random.js";
 
 /** The graph followed by the gradients of its first output, which a new input `seed` weighs. */
-export function withGradients(
-  g: Graph,
-  wrt: readonly Value[],
-): { graph: Graph; seed: Value; grads: readonly Value[] } {
+export function withGradients(g: Graph, wrt: readonly Value[]): { graph: Graph; seed: Value; grads: readonly Value[] } {
   const b = Builder.resume(g);
   for (const n of g.nodes) b.keep(n);
   const y = g.outputs[0] as Value;

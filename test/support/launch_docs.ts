@@ -8,7 +8,10 @@ import { root } from "../../compiler/util/root.js";
 export const page = readFileSync(join(root, "docs", "ranks.md"), "utf8");
 export const launchFile = (name: string): string => readFileSync(join(root, "docs", "launch", name), "utf8");
 
-/** The text below a heading, up to the next one of its level; "" is what comes before the first. Throws when there is none. */
+/**
+ * The text below a heading, up to the next one of its level; "" is what comes before the first. Throws when there is
+ * none.
+ */
 export function section(title: string): string {
   const parts = page.split(/^## /m);
   const found = title === "" ? parts[0] : parts.find((p) => p.startsWith(`${title}\n`));
@@ -18,21 +21,40 @@ export function section(title: string): string {
 
 /** The lines of fenced blocks of a language ("" for plain ones); lines that end with \ are joined. */
 export const blocks = (text: string, language = ""): string[][] =>
-  [...text.matchAll(/^```(\w*)\n([\s\S]*?)\n```$/gm)].filter((m) => m[1] === language).map((m) => (m[2] as string).replaceAll(/\\\n\s*/g, "").split("\n"));
-export const commands = (text: string): string[] => blocks(text).flat().filter((l) => !l.startsWith("FROM ") && !l.startsWith("COPY "));
+  [...text.matchAll(/^```(\w*)\n([\s\S]*?)\n```$/gm)]
+    .filter((m) => m[1] === language)
+    .map((m) => (m[2] as string).replaceAll(/\\\n\s*/g, "").split("\n"));
+export const commands = (text: string): string[] =>
+  blocks(text)
+    .flat()
+    .filter((l) => !l.startsWith("FROM ") && !l.startsWith("COPY "));
 
 /** The rows of the tables whose first column has this heading. */
 export const rows = (text: string, heading: string): string[][] =>
   [...text.matchAll(/^\|(.*)\|\n\| --- .*\n((?:\|.*\n?)+)/gm)]
     .filter((m) => (m[1] as string).split("|")[0]?.trim() === heading)
-    .flatMap((m) => (m[2] as string).trim().split("\n").map((r) => r.slice(1, -1).split("|").map((c) => c.trim())));
+    .flatMap((m) =>
+      (m[2] as string)
+        .trim()
+        .split("\n")
+        .map((r) =>
+          r
+            .slice(1, -1)
+            .split("|")
+            .map((c) => c.trim()),
+        ),
+    );
 
 /** The names in backquotes of a text. */
 export const quoted = (text: string): string[] => [...text.matchAll(/`([^`]+)`/g)].map((m) => m[1] as string);
 
 /** The words behind the training binary's name in a command; undefined where it is none. */
 export function trainArguments(command: string): string[] | undefined {
-  const words = command.replace(/ &$/, "").replaceAll('"', "").split(/\s+/).filter((w) => w !== "");
+  const words = command
+    .replace(/ &$/, "")
+    .replaceAll('"', "")
+    .split(/\s+/)
+    .filter((w) => w !== "");
   const at = words.findIndex((w) => w === "train" || w.endsWith("/train"));
   return at < 0 ? undefined : words.slice(at + 1);
 }
@@ -57,19 +79,24 @@ export function wrongArguments(words: readonly string[], known: ReadonlyMap<stri
     const [name = "", inline] = (words[i] as string).split(/=(.*)/s, 2);
     const takes = known.get(name);
     if (takes === undefined) wrong.push(`unknown ${words[i]}`);
-    else if (takes && inline === undefined && (words[++i] ?? "--").startsWith("--")) wrong.push(`${name} needs a value`);
+    else if (takes && inline === undefined && (words[++i] ?? "--").startsWith("--"))
+      wrong.push(`${name} needs a value`);
     else if (!takes && inline !== undefined) wrong.push(`${name} takes no value`);
   }
   return wrong;
 }
 
 const launchSource = readFileSync(join(root, "runtime", "comm", "launch.cc"), "utf8");
-const variablesIn = (code: string): string[] => [...code.matchAll(/"([A-Z][A-Z_]{3,})[="]/g)].map((m) => m[1] as string);
+const variablesIn = (code: string): string[] =>
+  [...code.matchAll(/"([A-Z][A-Z_]{3,})[="]/g)].map((m) => m[1] as string);
 
 /** All variables that launch.cc names. */
 export const allVariables = (): string[] => [...new Set(variablesIn(launchSource))].sort();
 
-/** The variables that a function of launch.cc names, and those of master_of where it calls that. Throws when there is no such function. */
+/**
+ * The variables that a function of launch.cc names, and those of master_of where it calls that. Throws when there is no
+ * such function.
+ */
 export function variablesOf(name: string): string[] {
   const body = (f: string): string => {
     const found = new RegExp(`^[\\w:<> ]+ ${f}\\([^;]*?\\) \\{\\n[\\s\\S]*?\\n\\}$`, "m").exec(launchSource)?.[0];
@@ -83,4 +110,10 @@ export function variablesOf(name: string): string[] {
 
 /** The exit codes of supervisor.h by the names of their constants. */
 export const exitCodes = (): Readonly<Record<string, number>> =>
-  Object.fromEntries([...readFileSync(join(root, "runtime", "train", "supervisor.h"), "utf8").matchAll(/constexpr int (k\w+) = (\d+);/g)].map((m) => [m[1], Number(m[2])]));
+  Object.fromEntries(
+    [
+      ...readFileSync(join(root, "runtime", "train", "supervisor.h"), "utf8").matchAll(
+        /constexpr int (k\w+) = (\d+);/g,
+      ),
+    ].map((m) => [m[1], Number(m[2])]),
+  );

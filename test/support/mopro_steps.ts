@@ -11,7 +11,7 @@ import { nativeTarget } from "./compiled.js";
 import { randomArray, uniform } from "./random.js";
 import { type allowed, checkStep, isAllowed, type StepCheck, worst } from "./step_check.js";
 import { numbers, vector } from "./tiny_mopro.js";
-import { hyperInputs, images, type Inputs, initialStates, rows, type States } from "./training.js";
+import { hyperInputs, type Inputs, images, initialStates, rows, type States } from "./training.js";
 
 /** A network without batch and groups. */
 export interface Small extends Omit<MoproConfig, "batch" | "groups"> {
@@ -92,9 +92,7 @@ export class MoproSteps {
   batch(groups: number, i: number, changed: Readonly<Record<string, number>> = {}): Inputs {
     const next = uniform(1000 * groups + i);
     const draw = (n: number): number => Math.floor(next() * n);
-    const labels = Array.from({ length: this.batches.get(groups) as number }, () =>
-      draw(this.small.num_class),
-    );
+    const labels = Array.from({ length: this.batches.get(groups) as number }, () => draw(this.small.num_class));
     const order = labels.map((_, j) => j);
     for (let j = order.length - 1; j > 0; j--) order.splice(j, 0, ...order.splice(draw(j + 1), 1));
     const views = 2 * (100 * groups + i);
@@ -125,10 +123,7 @@ export class MoproSteps {
 
 /** States after a step by the reference, as f32 numbers. */
 const after = (g: Graph, states: States, { reference }: StepCheck): States =>
-  new Map([
-    ...states,
-    ...[...g.updates].map(([s, v]) => [s.name, toF32(reference.get(v) as NdArray)] as const),
-  ]);
+  new Map([...states, ...[...g.updates].map(([s, v]) => [s.name, toF32(reference.get(v) as NdArray)] as const)]);
 
 /** Asserts what a step may differ by, and logs the largest differences of all. */
 function judge(t: ExecutionContext, g: Graph, checks: readonly StepCheck[]): void {
@@ -145,9 +140,7 @@ function judge(t: ExecutionContext, g: Graph, checks: readonly StepCheck[]): voi
     );
     t.deepEqual(c.unequal, [], at);
     for (const d of c.otherwise)
-      t.log(
-        `${at}: at %${d.value.name} f32 decides otherwise, ${exponent(d.margin)} of its size from 0 or a tie`,
-      );
+      t.log(`${at}: at %${d.value.name} f32 decides otherwise, ${exponent(d.margin)} of its size from 0 or a tie`);
   }
   t.true(
     checks.filter((c) => c.otherwise.length > 0).length <= checks.length / 5,
@@ -164,10 +157,7 @@ function judge(t: ExecutionContext, g: Graph, checks: readonly StepCheck[]): voi
 
 /** The data make the label correction do all it can: keep, drop and relabel. */
 function coversVerdicts(t: ExecutionContext, g: Graph, checks: readonly StepCheck[]): void {
-  const [target, kept] = ["target_out", "kept"].map((name) => g.outputs.find((v) => v.name === name)) as [
-    Value,
-    Value,
-  ];
+  const [target, kept] = ["target_out", "kept"].map((name) => g.outputs.find((v) => v.name === name)) as [Value, Value];
   const given = g.inputs.find((v) => v.name === "target") as Value;
   const of = (v: Value): number[] => checks.flatMap((c) => numbers(c.reference.get(v)));
   const changed = of(target).filter((y, i) => y !== of(given)[i]).length;

@@ -24,10 +24,7 @@ export class OrtModel {
 
   static async load(model: Model): Promise<OrtModel> {
     // level 3 and up: warnings tell of unused initializers, which a training step has
-    return new OrtModel(
-      model,
-      await ort.InferenceSession.create(encodeModel(model), { logSeverityLevel: 3 }),
-    );
+    return new OrtModel(model, await ort.InferenceSession.create(encodeModel(model), { logSeverityLevel: 3 }));
   }
 
   /** Outputs by name. What is not fed has its initializer as value. */
@@ -47,9 +44,5 @@ export class OrtModel {
 function tensor(v: ValueInfo | undefined, name: string, x: NdArray): ort.Tensor {
   const dtype = v && dtypes[v.type as DType];
   if (!dtype) throw new Error(`${name} is no input, or of type ${v?.type}`);
-  return new ort.Tensor(
-    dtype,
-    toValues({ dtype: v.type as DType, shape: x.shape }, x) as ort.Tensor.DataType,
-    x.shape,
-  );
+  return new ort.Tensor(dtype, toValues({ dtype: v.type as DType, shape: x.shape }, x) as ort.Tensor.DataType, x.shape);
 }

@@ -30,8 +30,8 @@ export const stepModel = (g: Graph, states: States, opset = 18): Model =>
   exportStep(g, { opset, values: valuesOf(g, states), plan: { name: "tiny", meta: {} }, checkpoint: {} });
 
 /**
- * The model for a runtime's binding that cannot feed an input which has an initializer, as onnxruntime-node, which drops
- * such a feed without a word: state is an input and nothing else.
+ * The model for a runtime's binding that cannot feed an input which has an initializer, as onnxruntime-node, which
+ * drops such a feed without a word: state is an input and nothing else.
  */
 export function withoutDefaults(m: Model): Model {
   const inputs = new Set(m.graph.inputs.map((v) => v.name));
@@ -48,9 +48,7 @@ export const ortStep = (m: OrtModel, g: Graph, feed: ReadonlyMap<Value, NdArray>
     const bound = new Map(m.model.training[0]?.updates);
     return {
       outputs: g.outputs.map((v) => out.get(v.name) as NdArray),
-      state: new Map(
-        [...g.updates.keys()].map((s) => [s.name, out.get(bound.get(s.name) as string) as NdArray]),
-      ),
+      state: new Map([...g.updates.keys()].map((s) => [s.name, out.get(bound.get(s.name) as string) as NdArray])),
     };
   });
 
@@ -97,9 +95,7 @@ function differences(g: Graph, got: Step, want: Step): Differences {
     loss: worst(
       pairs
         .filter(isLoss)
-        .flatMap((p) =>
-          [...p.want.data].map((y, i) => ({ at: p.at, error: relative(p.got.data[i] as number, y) })),
-        ),
+        .flatMap((p) => [...p.want.data].map((y, i) => ({ at: p.at, error: relative(p.got.data[i] as number, y) }))),
     ),
     state: tensors(got.state, want.state),
     gradient: tensors(got.gradients, want.gradients),

@@ -164,8 +164,7 @@ export function traceStates(trace: Trace, g: Graph): States {
   for (const s of g.state.filter((s) => s.name === "queue"))
     hashed(s, hashedQueue(params.length, meta.low_dim, meta.queue));
   const got = digest.digest("hex");
-  if (got !== meta.init_sha256)
-    throw new Error(`initial weights have digest ${got}, recorded is ${meta.init_sha256}`);
+  if (got !== meta.init_sha256) throw new Error(`initial weights have digest ${got}, recorded is ${meta.init_sha256}`);
   for (const s of g.state.filter((s) => !states.has(s.name))) {
     const twin = states.get(s.name.replace("encoder_k.", "encoder_q."));
     states.set(s.name, twin ?? NdArray.fill(s.type.shape, () => (s.name.endsWith("running_var") ? 1 : 0)));

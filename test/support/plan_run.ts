@@ -2,18 +2,11 @@
 // every value read from and written to the place that the memory plan gave it. Wrong fusion shows as an
 // operand that was never written, a wrong lifetime as one that was overwritten.
 
-import { type NdArray, fromStorage, toStorage } from "../../compiler/ir/nd.js";
-import {
-  byteSize,
-  elements,
-  type Graph,
-  type Node,
-  type Target,
-  type Value,
-} from "../../compiler/ir/types.js";
+import { fromStorage, type NdArray, toStorage } from "../../compiler/ir/nd.js";
+import { byteSize, elements, type Graph, type Node, type Target, type Value } from "../../compiler/ir/types.js";
 import { fuse } from "../../compiler/lower/fuse.js";
-import { layOutState, type Place, type Placed, planMemory } from "../../compiler/lower/memory.js";
 import { repacking } from "../../compiler/lower/lower.js";
+import { layOutState, type Place, type Placed, planMemory } from "../../compiler/lower/memory.js";
 import { type Covered, writeMirrors } from "../../compiler/lower/mirrors.js";
 import { ALIGN, roomOf } from "../../compiler/lower/plan.js";
 import { type Chain, operandName, outputsOf, type Region } from "../../compiler/lower/region.js";
@@ -93,11 +86,7 @@ export interface Rounding {
 const exact: Rounding = { result: (_, x) => x, operands: (_, xs) => xs };
 
 /** All values of a region, from those that `read` gives. */
-export function compute(
-  r: Region,
-  read: (v: Value) => NdArray,
-  rounding = exact,
-): ReadonlyMap<Value, NdArray> {
+export function compute(r: Region, read: (v: Value) => NdArray, rounding = exact): ReadonlyMap<Value, NdArray> {
   const made = new Map<Value, NdArray>();
   const value = (v: Value): NdArray => made.get(v) ?? read(v);
   const run = (n: Node, operands: readonly NdArray[]): void => {
@@ -155,8 +144,7 @@ class Memory {
   }
 
   writeAt({ arena, offset }: Place, v: Value, x: NdArray): void {
-    if (offset % ALIGN !== 0)
-      throw new Error(`%${v.name} is written at ${offset}, not a multiple of ${ALIGN}`);
+    if (offset % ALIGN !== 0) throw new Error(`%${v.name} is written at ${offset}, not a multiple of ${ALIGN}`);
     const entry = { arena, offset, bytes: byteSize(v.type), name: v.name, data: toStorage(x) };
     this.held = [...this.held.filter((h) => !overlaps(h, entry)), entry];
   }
@@ -204,7 +192,6 @@ class Memory {
       }
     for (const [i, w] of l.writes.entries())
       for (const v of l.writes.slice(0, i))
-        if (overlaps(this.at(w), this.at(v)))
-          throw new Error(`%${w.name} and %${v.name} are written to one place`);
+        if (overlaps(this.at(w), this.at(v))) throw new Error(`%${w.name} and %${v.name} are written to one place`);
   }
 }

@@ -54,12 +54,7 @@ export function difference(got: NdArray, want: NdArray): number {
 const closeInF64 = 1e-9; // passes reassociate
 
 /** Throws unless two lists of arrays agree. */
-function expectSame(
-  what: string,
-  names: readonly Value[],
-  got: readonly NdArray[],
-  want: readonly NdArray[],
-): void {
+function expectSame(what: string, names: readonly Value[], got: readonly NdArray[], want: readonly NdArray[]): void {
   names.forEach((v, i) => {
     const error = difference(got[i] as NdArray, want[i] as NdArray);
     if (!(error < closeInF64)) throw new Error(`${what}: %${v.name} is off by ${error}`);
@@ -115,9 +110,7 @@ export function gradientDifference({ graph, feed, env, loss, params, gradients }
   );
   const analytic = sum(terms.map(sum));
   const size = Math.max(sum(terms.map((t) => sum(t.map(Math.abs)))), 1e-3);
-  const errors = [1e-5, 1e-6, 1e-7].map(
-    (h) => Math.abs((lossAt(h) - lossAt(-h)) / (2 * h) - analytic) / size,
-  );
+  const errors = [1e-5, 1e-6, 1e-7].map((h) => Math.abs((lossAt(h) - lossAt(-h)) / (2 * h) - analytic) / size);
   return Math.min(...errors);
 }
 

@@ -65,17 +65,11 @@ class Maker {
     const finite = op.all_finite(b, [loss, ...gradients]);
     s.net.commit(finite);
     const hyper = (name: string, value: number): Value => this.input(name, f32(), [Math.fround(value)]);
-    const [lr, momentum, weight_decay] = [
-      hyper("lr", 0.1),
-      hyper("momentum", 0.9),
-      hyper("weight_decay", 0.01),
-    ];
+    const [lr, momentum, weight_decay] = [hyper("lr", 0.1), hyper("momentum", 0.9), hyper("weight_decay", 0.01)];
     const before = this.follow(params);
     sgd(b, params, gradients, { lr, momentum, weight_decay }, finite, 1 / b.groups);
     this.remember(finite);
-    const graph = b.finish([
-      ...new Set([loss, ...s.shown, ...before, ...this.results(), ...gradients.slice(0, 1)]),
-    ]);
+    const graph = b.finish([...new Set([loss, ...s.shown, ...before, ...this.results(), ...gradients.slice(0, 1)])]);
     for (const state of graph.state) this.feed.set(state, this.initial(state));
     return { graph, feed: this.feed, loss, params, gradients };
   }
@@ -188,12 +182,7 @@ class Maker {
     const d = keys.type.shape[1] as number;
     if (draw.chance(0.2)) {
       const queue = b.state("queue", f32(d, draw.int(1, 9)), { kind: "unit_columns" }, "buffer");
-      const pointer = b.state(
-        "pointer",
-        { dtype: "i64", shape: [1] },
-        { kind: "constant", value: 0 },
-        "buffer",
-      );
+      const pointer = b.state("pointer", { dtype: "i64", shape: [1] }, { kind: "constant", value: 0 }, "buffer");
       const pushed = op.queue_push(b, queue, pointer, keys, finite);
       b.update(queue, pushed.queue_new);
       b.update(pointer, pushed.ptr_new);
@@ -207,10 +196,7 @@ class Maker {
         Array.from({ length: rows }, () => draw.int(0, classes - 1)),
       );
       const kept = op.constant(b, { values: [1], shape: [rows] });
-      b.update(
-        p,
-        op.prototype_update(b, p, keys, target, kept, this.input("proto_m", f32(), [0.75]), finite),
-      );
+      b.update(p, op.prototype_update(b, p, keys, target, kept, this.input("proto_m", f32(), [0.75]), finite));
     }
   }
 

@@ -125,10 +125,7 @@ const convolution: Move = (s, x) => {
   const kernel = draw.pick([1, 1, 2, 3, 3, 3, 5]);
   const pad = draw.chance(0.7) ? Math.floor(kernel / 2) : draw.int(0, kernel - 1);
   const stride = draw.pick([1, 1, 1, 2, 3]);
-  const [h, w] = [2, 3].map((a) => Math.floor((extent(x, a) + 2 * pad - kernel) / stride) + 1) as [
-    number,
-    number,
-  ];
+  const [h, w] = [2, 3].map((a) => Math.floor((extent(x, a) + 2 * pad - kernel) / stride) + 1) as [number, number];
   if (h < 1 || w < 1) return undefined;
   const out = Math.min(draw.pick([1, 2, 3, 4, 5, 8, 17]), Math.floor(largest / (s.rows * h * w)));
   if (out < 1) return undefined;
@@ -166,9 +163,7 @@ const gated: Move = (s, x) => {
   const { b, draw } = s;
   const [n, c, h, w] = x.type.shape as readonly [number, number, number, number];
   const gate = op.sigmoid(b, linear(s.net.in(s.part()), op.global_avg_pool(b, x), c));
-  const wide = draw.chance(0.5)
-    ? op.reshape(b, gate, { shape: [n, c, 1, 1] })
-    : op.spread_pixels(b, gate, { h, w });
+  const wide = draw.chance(0.5) ? op.reshape(b, gate, { shape: [n, c, 1, 1] }) : op.spread_pixels(b, gate, { h, w });
   return op.mul(b, x, wide);
 };
 
@@ -225,11 +220,9 @@ const contracted: Move = (s, x) => {
   return draw.pick<() => Value>([
     () => linear(s.net.in(s.part()), x, out),
     () => op.matmul(b, x, param(s, [c, out], bound)),
-    () =>
-      op.matmul(b, x, op.mul(b, param(s, [c, out], bound), param(s, draw.chance(0.5) ? [1, out] : [c, 1]))),
+    () => op.matmul(b, x, op.mul(b, param(s, [c, out], bound), param(s, draw.chance(0.5) ? [1, out] : [c, 1]))),
     () => op.transpose(b, op.matmul(b, param(s, [out, c], bound), x, { tb: true }), { perm: [1, 0] }),
-    () =>
-      op.matmul(b, op.transpose(b, x, { perm: [1, 0] }), param(s, [out, c], bound), { ta: true, tb: true }),
+    () => op.matmul(b, op.transpose(b, x, { perm: [1, 0] }), param(s, [out, c], bound), { ta: true, tb: true }),
     () => op.matmul(b, x, op.scale(b, op.matmul(b, x, peer(s, x), { ta: true }), { factor: 1 / s.rows })),
     () => among(peer(s, x)),
   ])();

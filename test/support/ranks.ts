@@ -8,15 +8,27 @@ import { rows } from "./training.js";
 
 /** All values of `g` on each rank; `feeds` has inputs and states by name, a rank each. */
 export function evaluateRanks(g: Graph, feeds: readonly ReadonlyMap<string, NdArray>[]): Env[] {
-  const envs = feeds.map((feed): Env => new Map([...g.inputs, ...g.state].map((v) => [v, feed.get(v.name) as NdArray])));
+  const envs = feeds.map(
+    (feed): Env => new Map([...g.inputs, ...g.state].map((v) => [v, feed.get(v.name) as NdArray])),
+  );
   for (const n of g.nodes) {
     if (opOf(n.op).kind === "collective") {
-      const results = together(n, envs.map((e) => e.get(n.inputs[0] as Value) as NdArray));
+      const results = together(
+        n,
+        envs.map((e) => e.get(n.inputs[0] as Value) as NdArray),
+      );
       envs.forEach((e, r) => e.set(n.outputs[0] as Value, results[r] as NdArray));
       continue;
     }
     for (const env of envs) {
-      const single: Graph = { ...g, inputs: n.inputs.filter((v, i) => n.inputs.indexOf(v) === i), state: [], nodes: [n], outputs: [], updates: new Map() };
+      const single: Graph = {
+        ...g,
+        inputs: n.inputs.filter((v, i) => n.inputs.indexOf(v) === i),
+        state: [],
+        nodes: [n],
+        outputs: [],
+        updates: new Map(),
+      };
       const made = evaluate(single, env);
       for (const v of n.outputs) env.set(v, made.get(v) as NdArray);
     }
@@ -28,7 +40,10 @@ function together(n: Node, xs: readonly NdArray[]): NdArray[] {
   const [first] = xs as [NdArray];
   switch (n.op) {
     case "all_reduce": {
-      const sum = new NdArray(first.shape, first.data.map((_, i) => xs.reduce((s, x) => s + (x.data[i] as number), 0)));
+      const sum = new NdArray(
+        first.shape,
+        first.data.map((_, i) => xs.reduce((s, x) => s + (x.data[i] as number), 0)),
+      );
       return xs.map(() => sum);
     }
     case "all_gather": {

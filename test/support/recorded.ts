@@ -1,13 +1,13 @@
-// A record of launches (tools/gpu/record.h) beside the ops' references: every launch is computed again in f64 from the very
-// bytes it read, rounded where the plan stores bf16 and where operands enter the tensor cores.
+// A record of launches (tools/gpu/record.h) beside the ops' references: every launch is computed again in f64 from the
+// very bytes it read, rounded where the plan stores bf16 and where operands enter the tensor cores.
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fromStorage, NdArray } from "../../compiler/ir/nd.js";
 import { type DType, elements, type Graph, type Node, type Target, type Value } from "../../compiler/ir/types.js";
 import { padImages, splitFinite } from "../../compiler/lower/device_graph.js";
-import { type Covered, writeMirrors } from "../../compiler/lower/mirrors.js";
 import { fuse } from "../../compiler/lower/fuse.js";
+import { type Covered, writeMirrors } from "../../compiler/lower/mirrors.js";
 import type { Launch, Plan } from "../../compiler/lower/plan.js";
 import { storeActivations } from "../../compiler/lower/precision.js";
 import { outputsOf, type Region } from "../../compiler/lower/region.js";
@@ -45,7 +45,12 @@ const each = (x: NdArray, f: (x: number) => number): NdArray => new NdArray(x.sh
 const seenAs = { bf16: toBf16, tf32: toTf32, f32: (x: number) => x } as const;
 
 /** Checks every launch of `g` in the record but the flat ones, whose tensors are ranges of many. */
-export async function checkRecord(dir: string, recordPath: string, g: Graph, target: Target): Promise<readonly LaunchCheck[]> {
+export async function checkRecord(
+  dir: string,
+  recordPath: string,
+  g: Graph,
+  target: Target,
+): Promise<readonly LaunchCheck[]> {
   const plan = JSON.parse(readFileSync(join(dir, "plan.json"), "utf8")) as Plan;
   const record = new Recorded(plan, recordPath, seenAs[target.precision ?? "f32"]);
   const steps = (plan.programs.find((p) => p.name === g.name) as Plan["programs"][number]).steps;
@@ -59,7 +64,10 @@ export async function checkRecord(dir: string, recordPath: string, g: Graph, tar
   let next = 0;
   for (const [i, l] of queue.entries()) {
     if (l.flat) continue;
-    const at = steps.findIndex((s, k) => k >= next && s.do === "launch" && plan.kernels[s.kernel]?.symbol === l.kernel.symbol && s.name === l.name);
+    const at = steps.findIndex(
+      (s, k) =>
+        k >= next && s.do === "launch" && plan.kernels[s.kernel]?.symbol === l.kernel.symbol && s.name === l.name,
+    );
     if (at < 0) throw new Error(`${l.kernel.symbol} ${l.name} is not in the plan`);
     next = at + 1;
     checks.push(...record.check(at, steps[at] as Launch, l, regions[i] as Region));
@@ -70,12 +78,16 @@ export async function checkRecord(dir: string, recordPath: string, g: Graph, tar
 class Recorded {
   private readonly file: SafetensorsFile;
 
-  constructor(private readonly plan: Plan, path: string, private readonly seen: (x: number) => number) {
+  constructor(
+    private readonly plan: Plan,
+    path: string,
+    private readonly seen: (x: number) => number,
+  ) {
     this.file = SafetensorsFile.open(path);
   }
 
   check(step: number, s: Launch, l: Lowered, r: Region): LaunchCheck[] {
-    const tensorOf = (v: Value): number => s.args[l.args.findIndex((a) => a === v)] as number;
+    const tensorOf = (v: Value): number => s.args[l.args.indexOf(v)] as number;
     const read = (v: Value): NdArray => {
       const packed = l.packed.get(v);
       if (packed) return unpacked(v.type.shape, this.before(step, tensorOf(packed)));
@@ -95,7 +107,8 @@ class Recorded {
   /** What the tensor held before the step: as shown then, or as an earlier step showed it last. */
   private before(step: number, tensor: number): Float64Array {
     let found = this.values(step, tensor, "before");
-    for (let i = step - 1; i >= 0 && !found; i--) found = this.values(i, tensor, "after") ?? this.values(i, tensor, "before");
+    for (let i = step - 1; i >= 0 && !found; i--)
+      found = this.values(i, tensor, "after") ?? this.values(i, tensor, "before");
     if (!found) throw new Error(`the record does not say what tensor ${tensor} held before step ${step}`);
     return found;
   }
@@ -117,7 +130,10 @@ function decode(dtype: DType, { buffer }: Uint8Array<ArrayBuffer>): Float64Array
   throw new Error(`no ${dtype} in a record`);
 }
 
-/** A weight from its packed copy: (o, r, s, c), or pairs of pixels of an image, one tap further where the padding is odd. */
+/**
+ * A weight from its packed copy: (o, r, s, c), or pairs of pixels of an image, one tap further where the padding is
+ * odd.
+ */
 function unpacked(shape: readonly number[], data: Float64Array): NdArray {
   const [out, c, h, w] = shape as [number, number, number, number];
   const columns = data.length / out;
@@ -154,7 +170,8 @@ function judged(l: Lowered, v: Value, got: NdArray, want: NdArray): LaunchCheck 
     const y = want.data[i] as number;
     if (x !== y) off += (x - y) ** 2;
     size += y ** 2;
-    if (v.type.dtype === "bf16") ulps = Math.max(ulps, Math.abs(x - y) / 2 ** (Math.floor(Math.log2(Math.max(Math.abs(y), 2 ** -126))) - 7));
+    if (v.type.dtype === "bf16")
+      ulps = Math.max(ulps, Math.abs(x - y) / 2 ** (Math.floor(Math.log2(Math.max(Math.abs(y), 2 ** -126))) - 7));
   });
   const norm = off === 0 ? 0 : Math.sqrt(off / size);
   const ok = norm <= 1e-3 || (v.type.dtype === "bf16" && ulps <= 2);

@@ -6,8 +6,8 @@ import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { Values } from "node-cuda-rt";
-import { root } from "../../compiler/util/root.js";
 import { compile } from "../../compiler/pipeline.js";
+import { root } from "../../compiler/util/root.js";
 import { type MoproConfig, moproPrograms, type Phase } from "../../models/mopro.js";
 import { nativeTarget } from "./compiled.js";
 
@@ -139,5 +139,4 @@ export const { openRun } = (await import(pathToFileURL(tool("run.mjs")).href)) a
 };
 
 /** `node tools/replay/main.mjs ARGS`. */
-export const replayTool = (...args: readonly string[]): Ran =>
-  run(process.execPath, [tool("main.mjs"), ...args]);
+export const replayTool = (...args: readonly string[]): Ran => run(process.execPath, [tool("main.mjs"), ...args]);

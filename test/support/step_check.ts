@@ -96,9 +96,7 @@ export async function stepBy(
   feed: ReadonlyMap<Value, NdArray>,
   run: (feed: ReadonlyMap<Value, NdArray>) => Promise<Ran>,
 ): Promise<Step> {
-  const still = new Map(
-    [...feed].map(([v, x]) => [v, v.name === "hyper.weight_decay" ? NdArray.scalar(0) : x]),
-  );
+  const still = new Map([...feed].map(([v, x]) => [v, v.name === "hyper.weight_decay" ? NdArray.scalar(0) : x]));
   const momenta = g.state.filter((s) => s.role === "momentum");
   for (const s of momenta)
     still.set(
@@ -116,9 +114,7 @@ function differences(g: Graph, got: Step, want: Env): Differences {
   const isLoss = (o: { readonly name: string }): boolean => o.name.startsWith("loss");
   const losses = outputs
     .filter(isLoss)
-    .flatMap((o) =>
-      [...o.want.data].map((w, i) => ({ error: relative(o.got.data[i] as number, w), at: o.name })),
-    );
+    .flatMap((o) => [...o.want.data].map((w, i) => ({ error: relative(o.got.data[i] as number, w), at: o.name })));
   const states = [...g.updates].map(([s, v]) => ({
     error: relativeError(got.state.get(s.name) as NdArray, value(v)),
     at: s.name,
@@ -127,7 +123,7 @@ function differences(g: Graph, got: Step, want: Env): Differences {
     .filter((n) => n.op === "sgd")
     .map((n) => {
       const [p, v, gradient] = n.inputs as readonly [Value, Value, Value];
-      const scaled = value(gradient).data.map((x) => x * (n.attrs["grad_scale"] as number));
+      const scaled = value(gradient).data.map((x) => x * (n.attrs.grad_scale as number));
       const error = relativeError(got.gradients.get(v.name) as NdArray, new NdArray(p.type.shape, scaled));
       return { error, at: p.name };
     });
@@ -141,8 +137,7 @@ function differences(g: Graph, got: Step, want: Env): Differences {
   };
 }
 
-const relative = (got: number, want: number): number =>
-  got === want ? 0 : Math.abs(got - want) / Math.abs(want);
+const relative = (got: number, want: number): number => (got === want ? 0 : Math.abs(got - want) / Math.abs(want));
 
 /** The largest of the differences; one that is no number comes before all. */
 export const worst = (all: readonly Worst[]): Worst =>
@@ -160,8 +155,7 @@ function marginOf(g: Graph, env: Env): number {
     NdArray,
   ];
   const classes = cls.shape[1] as number;
-  const row = (x: NdArray, n: number): number[] =>
-    softmax([...x.data.subarray(n * classes, (n + 1) * classes)]);
+  const row = (x: NdArray, n: number): number[] => softmax([...x.data.subarray(n * classes, (n + 1) * classes)]);
   const margins = [...given.data].map((y, n) => {
     const p = row(proto, n);
     const s = row(cls, n).map((v, k) => alpha.at() * v + (1 - alpha.at()) * (p[k] as number));

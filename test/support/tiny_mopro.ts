@@ -4,15 +4,7 @@ import { NdArray } from "../../compiler/ir/nd.js";
 import type { Graph } from "../../compiler/ir/types.js";
 import { type MoproConfig, moproPrograms } from "../../models/mopro.js";
 import { randomArray } from "./random.js";
-import {
-  hyperInputs,
-  images,
-  type Inputs,
-  initialStates,
-  run,
-  type States,
-  type StepResult,
-} from "./training.js";
+import { hyperInputs, type Inputs, images, initialStates, run, type States, type StepResult } from "./training.js";
 
 export const config: MoproConfig = {
   arch: "resnet10",
@@ -37,10 +29,7 @@ export const numbers = (x: NdArray | undefined): number[] => [...(x as NdArray).
 export const vector = (v: readonly number[]): NdArray => new NdArray([v.length], Float64Array.from(v));
 
 /** Inputs of a step. */
-export function batch(
-  order: readonly number[] = identity,
-  hyper: Readonly<Record<string, number>> = {},
-): Inputs {
+export function batch(order: readonly number[] = identity, hyper: Readonly<Record<string, number>> = {}): Inputs {
   return {
     img: images(given, config.image_size, 1),
     img_aug: images(given, config.image_size, 2),

@@ -90,10 +90,7 @@ export const published: Readonly<Record<string, number>> = {
 /** hyper.NAME inputs: the published values and what replaces them. */
 export const hyperInputs = (changed: Readonly<Record<string, number>> = {}): Inputs =>
   Object.fromEntries(
-    Object.entries({ ...published, ...changed }).map(([k, v]) => [
-      `hyper.${k}`,
-      NdArray.scalar(Math.fround(v)),
-    ]),
+    Object.entries({ ...published, ...changed }).map(([k, v]) => [`hyper.${k}`, NdArray.scalar(Math.fround(v))]),
   );
 
 /** Random u8 images [n, 3, size, size]: a coarse pattern of the class of each, with noise. */

@@ -13,11 +13,7 @@ const scratch = mkdtempSync(join(root, "build", "test", "safetensors-"));
 test.after.always(() => rmSync(scratch, { recursive: true, force: true }));
 
 /** A file of this header text, data behind it. `claim`: the length it says its header has. */
-function bytes(
-  header: string | Uint8Array,
-  data: Uint8Array = new Uint8Array(0),
-  claim?: bigint,
-): Uint8Array {
+function bytes(header: string | Uint8Array, data: Uint8Array = new Uint8Array(0), claim?: bigint): Uint8Array {
   const text = typeof header === "string" ? Buffer.from(header) : header;
   const length = Buffer.alloc(8);
   length.writeBigUInt64LE(claim ?? BigInt(text.length));
@@ -59,35 +55,9 @@ test("tensors, metadata and digests of a good file", (t) => {
 });
 
 test("half precision, by its definition", (t) => {
-  const words = Uint16Array.of(
-    0x0000,
-    0x8000,
-    0x0001,
-    0x83ff,
-    0x0400,
-    0x3c00,
-    0xbc01,
-    0x7bff,
-    0x7c00,
-    0xfc00,
-    0x7e01,
-  );
-  const f = SafetensorsFile.open(
-    written(bytes(`{"h":${entry("F16", [11], 0, 22)}}`, new Uint8Array(words.buffer))),
-  );
-  const want = [
-    0,
-    -0,
-    2 ** -24,
-    -1023 * 2 ** -24,
-    2 ** -14,
-    1,
-    -1 - 2 ** -10,
-    65504,
-    Infinity,
-    -Infinity,
-    Number.NaN,
-  ];
+  const words = Uint16Array.of(0x0000, 0x8000, 0x0001, 0x83ff, 0x0400, 0x3c00, 0xbc01, 0x7bff, 0x7c00, 0xfc00, 0x7e01);
+  const f = SafetensorsFile.open(written(bytes(`{"h":${entry("F16", [11], 0, 22)}}`, new Uint8Array(words.buffer))));
+  const want = [0, -0, 2 ** -24, -1023 * 2 ** -24, 2 ** -14, 1, -1 - 2 ** -10, 65504, Infinity, -Infinity, Number.NaN];
   t.deepEqual([...f.floats("h")], want);
   f.close();
 });
@@ -167,40 +137,15 @@ const hostile: readonly (readonly [string, string | Uint8Array, number, RegExp])
   ["a colon alone", ":", 0, /no valid JSON/],
   ["an entry that is a number", `{"a":1}`, 0, /tensor a: its header is not/],
   ["an entry that is null", `{"a":null}`, 0, /tensor a: its header is not/],
-  [
-    "a field more",
-    `{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4],"x":1}}`,
-    4,
-    /tensor a: its header is not/,
-  ],
+  ["a field more", `{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4],"x":1}}`, 4, /tensor a: its header is not/],
   ["a field less", `{"a":{"dtype":"F32","shape":[1]}}`, 4, /tensor a: its header is not/],
   ["an unknown dtype", `{"a":${entry("F33", [1], 0, 4)}}`, 4, /tensor a: unknown dtype F33/],
-  [
-    "a dtype that objects have",
-    `{"a":${entry("toString", [1], 0, 4)}}`,
-    4,
-    /tensor a: unknown dtype toString/,
-  ],
-  [
-    "a dtype that is a number",
-    `{"a":{"dtype":5,"shape":[1],"data_offsets":[0,4]}}`,
-    4,
-    /tensor a: unknown dtype 5/,
-  ],
+  ["a dtype that objects have", `{"a":${entry("toString", [1], 0, 4)}}`, 4, /tensor a: unknown dtype toString/],
+  ["a dtype that is a number", `{"a":{"dtype":5,"shape":[1],"data_offsets":[0,4]}}`, 4, /tensor a: unknown dtype 5/],
   ["a negative extent", `{"a":${entry("F32", [-1], 0, 4)}}`, 4, /tensor a: its shape/],
   ["half an extent", `{"a":${entry("F32", [0.5], 0, 2)}}`, 2, /tensor a: its shape/],
-  [
-    "an extent in quotes",
-    `{"a":{"dtype":"F32","shape":["1"],"data_offsets":[0,4]}}`,
-    4,
-    /tensor a: its shape/,
-  ],
-  [
-    "a shape that is a number",
-    `{"a":{"dtype":"F32","shape":1,"data_offsets":[0,4]}}`,
-    4,
-    /tensor a: its shape/,
-  ],
+  ["an extent in quotes", `{"a":{"dtype":"F32","shape":["1"],"data_offsets":[0,4]}}`, 4, /tensor a: its shape/],
+  ["a shape that is a number", `{"a":{"dtype":"F32","shape":1,"data_offsets":[0,4]}}`, 4, /tensor a: its shape/],
   [
     "an extent beyond 2^53",
     `{"a":{"dtype":"F32","shape":[18446744073709551616],"data_offsets":[0,4]}}`,
@@ -213,18 +158,8 @@ const hostile: readonly (readonly [string, string | Uint8Array, number, RegExp])
     4,
     /hold 4 bytes, its shape/,
   ],
-  [
-    "an infinite product",
-    `{"a":${entry("F32", new Array(40).fill(9e15), 0, 4)}}`,
-    4,
-    /hold 4 bytes, its shape/,
-  ],
-  [
-    "a shape larger than its range",
-    `{"a":${entry("F32", [2], 0, 4)}}`,
-    4,
-    /hold 4 bytes, its shape \[2\] of F32 8/,
-  ],
+  ["an infinite product", `{"a":${entry("F32", new Array(40).fill(9e15), 0, 4)}}`, 4, /hold 4 bytes, its shape/],
+  ["a shape larger than its range", `{"a":${entry("F32", [2], 0, 4)}}`, 4, /hold 4 bytes, its shape \[2\] of F32 8/],
   ["a range that runs backwards", `{"a":${entry("F32", [1], 4, 0)}}`, 4, /no range/],
   ["a negative range", `{"a":${entry("F32", [1], -4, 0)}}`, 4, /no range/],
   ["three offsets", `{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4,8]}}`, 4, /no range/],

@@ -26,7 +26,8 @@ using namespace moproc;
 // Buffers: 0 x-side tensor, 1-4 its partners, 5 weights, 6 result, 7 aux, 8-9 sums, 10 second operand, 11-12
 // partners.
 enum class Pre { Plain, AffineRelu, NormGrad };
-template <int C, int B, Pre pre> struct Operand {
+template <int C, int B, Pre pre>
+struct Operand {
   static constexpr int buffer = pre == Pre::Plain ? B : -1;
   static MOPROC_INLINE Vec load(const Params& p, const At& i, int lanes) {
     const Vec x = full<float, C>(p, B, i, lanes);
@@ -36,7 +37,8 @@ template <int C, int B, Pre pre> struct Operand {
   }
 };
 enum class Post { Plain, Moments, MaskSums };
-template <int C, Post post> struct Result {
+template <int C, Post post>
+struct Result {
   static constexpr int sums = post == Post::MaskSums ? 2 : 0;
   static constexpr int sum_buffer[] = {8, 9};
   static constexpr int mean_buffer = post == Post::Moments ? 8 : -1;
@@ -55,7 +57,8 @@ template <int C, Post post> struct Result {
   }
 };
 
-template <class S, bool fused> struct Fprop : S {
+template <class S, bool fused>
+struct Fprop : S {
   static constexpr const char* name = fused ? "fprop fused" : "fprop";
   static constexpr int64_t x = int64_t{S::H} * S::W * S::C, y = int64_t{S::P} * S::Q * S::OUT, dx = 0;
   using X = Operand<S::C, 0, fused ? Pre::AffineRelu : Pre::Plain>;
@@ -64,7 +67,8 @@ template <class S, bool fused> struct Fprop : S {
   static constexpr CpuEntry entry() { return conv_fprop<Fprop>; }
   static constexpr LaunchSize size = S::launch[fused ? 2 : 0];
 };
-template <class S, bool fused> struct Dgrad : S {
+template <class S, bool fused>
+struct Dgrad : S {
   static constexpr const char* name = fused ? "dgrad fused" : "dgrad";
   static constexpr int64_t x = int64_t{S::P} * S::Q * S::OUT, y = int64_t{S::H} * S::W * S::C, dx = 0;
   using Dy = Operand<S::OUT, 0, fused ? Pre::NormGrad : Pre::Plain>;
@@ -73,7 +77,8 @@ template <class S, bool fused> struct Dgrad : S {
   static constexpr CpuEntry entry() { return conv_dgrad<Dgrad>; }
   static constexpr LaunchSize size = S::launch[fused ? 1 : 0];
 };
-template <class S, bool fused> struct Wgrad : S {
+template <class S, bool fused>
+struct Wgrad : S {
   static constexpr const char* name = fused ? "wgrad fused" : "wgrad";
   static constexpr int64_t x = int64_t{S::P} * S::Q * S::OUT, y = 0, dx = int64_t{S::H} * S::W * S::C;
   using Dy = Operand<S::OUT, 0, fused ? Pre::NormGrad : Pre::Plain>;
@@ -83,7 +88,9 @@ template <class S, bool fused> struct Wgrad : S {
   static constexpr LaunchSize size = S::launch[0];
 };
 
-struct Free { void operator()(void* p) const { std::free(p); } };
+struct Free {
+  void operator()(void* p) const { std::free(p); }
+};
 using Memory = std::unique_ptr<float, Free>;
 Memory floats(int64_t n) {
   const size_t bytes = (static_cast<size_t>(n) * 4 + 4096) / 64 * 64;
@@ -122,14 +129,17 @@ double peak() {
   return best;
 }
 
-struct Totals { double seconds = 0, flops = 0, peak_seconds = 0; };
+struct Totals {
+  double seconds = 0, flops = 0, peak_seconds = 0;
+};
 
-template <class Case, class K> void measure(int threads, Totals& total) {
+template <class Case, class K>
+void measure(int threads, Totals& total) {
   const int64_t n = Case::images, small = 4096;
   const int64_t weights = int64_t{K::R} * K::S * ((K::C + 15) / 16 * 16) * ((K::OUT + 15) / 16 * 16);
   std::vector<Memory> all;
-  const int64_t sizes[] = {n * K::x, small, small, n * K::x, small, weights,
-                           n * K::y, n * K::y, small, small, n * K::dx};
+  const int64_t sizes[] = {n * K::x, small,    small, n * K::x, small,    weights,
+                           n * K::y, n * K::y, small, small,    n * K::dx};
   for (const int64_t size : sizes) all.push_back(floats(size));
   std::vector<void*> buf;
   for (Memory& m : all) buf.push_back(m.get());
@@ -165,8 +175,8 @@ template <class Case, class K> void measure(int threads, Totals& total) {
     best = std::min(best, s), spent += s;
   }
   const double speed = flops / best * 1e-9 / threads;
-  std::printf("%-20s %-12s %7.2f ms %6.1f GFLOP/s a core, %3.0f%% of %.0f\n", Case::name, K::name, best * 1e3,
-              speed, 100 * speed / fma, fma);
+  std::printf("%-20s %-12s %7.2f ms %6.1f GFLOP/s a core, %3.0f%% of %.0f\n", Case::name, K::name, best * 1e3, speed,
+              100 * speed / fma, fma);
   std::fflush(stdout);
   total.seconds += Case::count * best / static_cast<double>(n);
   total.flops += Case::count * flops / static_cast<double>(n);
@@ -176,7 +186,8 @@ template <class Case, class K> void measure(int threads, Totals& total) {
 #ifndef BENCH_KERNELS
 #define BENCH_KERNELS 63
 #endif
-template <class Case, int index> void measure_all(int threads, Totals (&total)[6]) {
+template <class Case, int index>
+void measure_all(int threads, Totals (&total)[6]) {
   if constexpr (BENCH_KERNELS & 1) measure<Case, Fprop<typename Case::Fprop, false>>(threads, total[0]);
   if constexpr (BENCH_KERNELS & 2) measure<Case, Fprop<typename Case::Fprop, true>>(threads, total[1]);
   if constexpr (index > 0) {  // nobody needs the gradient of the images
@@ -197,7 +208,8 @@ int main(int argc, char** argv) {
     return 2;
   }
   Totals total[6];
-#define CASE(i) if (std::strstr(Case##i::name, part)) measure_all<Case##i, i>(threads, total);
+#define CASE(i) \
+  if (std::strstr(Case##i::name, part)) measure_all<Case##i, i>(threads, total);
   ALL_CASES
 #undef CASE
   const char* const names[] = {"fprop", "fprop fused", "dgrad", "dgrad fused", "wgrad", "wgrad fused"};
@@ -213,7 +225,6 @@ int main(int argc, char** argv) {
   for (const Totals* t : {&plain, &fused})
     if (t->seconds > 0)
       std::printf("forward and backward, %s: %.1f ms an image on %d thread(s), %.0f%% of the peak\n",
-                  t == &plain ? "plain" : "fused", t->seconds * 1e3, threads,
-                  100 * t->peak_seconds / t->seconds);
+                  t == &plain ? "plain" : "fused", t->seconds * 1e3, threads, 100 * t->peak_seconds / t->seconds);
   return 0;
 }

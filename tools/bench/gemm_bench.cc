@@ -12,7 +12,8 @@
 namespace {
 using namespace moproc;
 
-template <int TA_, int TB_, int N_> struct Plain {
+template <int TA_, int TB_, int N_>
+struct Plain {
   static constexpr int TA = TA_, TB = TB_, N = N_;
   struct A {
     static constexpr int buffer = 0;
@@ -36,7 +37,8 @@ struct Free {
 };
 void* aligned(int64_t bytes) { return std::aligned_alloc(64, static_cast<size_t>((bytes + 63) / 64 * 64)); }
 
-template <int TA, int TB, int N> void measure(const char* what, int64_t m, int64_t k) {
+template <int TA, int TB, int N>
+void measure(const char* what, int64_t m, int64_t k) {
   std::vector<float> a(static_cast<size_t>(m * k), 0.5f), b(static_cast<size_t>(k * N), 0.25f),
       y(static_cast<size_t>(m * N));
   void* buf[] = {a.data(), b.data(), y.data()};

@@ -1,5 +1,5 @@
-// Verbs that hand over to a training binary: they know the flags that choose it, the binary checks all others, so there is one
-// list of them.
+// Verbs that hand over to a training binary: they know the flags that choose it, the binary checks all others, so there
+// is one list of them.
 
 import type { Command } from "commander";
 import { nativeTool } from "./data.js";
@@ -8,7 +8,10 @@ import { addModelFlags } from "./flags.js";
 
 export type Options = Readonly<Record<string, unknown>>;
 
-/** Adds the flags of every such verb to `c`. `act` gets the options and the arguments as they were given, unless help is asked for. */
+/**
+ * Adds the flags of every such verb to `c`. `act` gets the options and the arguments as they were given, unless help is
+ * asked for.
+ */
 export function binaryVerb(c: Command, act: (options: Options, argv: readonly string[]) => Promise<void>): Command {
   c.option("--artefact <dir>", "use this artefact instead of finding or building one")
     .option("--nproc-per-node <n>", "ranks to start on this node")
@@ -20,7 +23,7 @@ export function binaryVerb(c: Command, act: (options: Options, argv: readonly st
     .option("-h, --help", "all flags, with units and defaults");
   addModelFlags(c);
   return c.action(async (options: Options) => {
-    if (!options["help"]) return act(options, process.argv.slice(3));
+    if (!options.help) return act(options, process.argv.slice(3));
     process.stdout.write(`${c.helpInformation()}\nFlags of the training binary:\n\n`);
     process.exitCode = await nativeTool("moproc-train-help", [c.name()]);
     process.stdout.write(exampleText(c.name()));

@@ -5,11 +5,11 @@ import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { NdArray } from "../../compiler/ir/nd.js";
+import { type State, sameShape, showType } from "../../compiler/ir/types.js";
+import { SafetensorsFile } from "../../compiler/util/safetensors.js";
 import type { Network } from "../../models/deploy.js";
 import { archOf } from "../../models/resnet.js";
-import { NdArray } from "../../compiler/ir/nd.js";
-import { sameShape, showType, type State } from "../../compiler/ir/types.js";
-import { SafetensorsFile } from "../../compiler/util/safetensors.js";
 import { nativeToolFile } from "./data.js";
 
 /** What flags say about the network; undefined where a flag is not given. */
@@ -57,8 +57,7 @@ function identify(file: SafetensorsFile, flags: NetworkFlags, encoder: Encoder):
   const notes: string[] = [];
   const task = file.tensors.has("encoder_q.conv1.weight") ? "mopro" : "classifier";
   agreed(file, "task", undefined, undefined, task as string, text);
-  if (task === "classifier" && encoder === "key")
-    throw new Error(`--which key: ${file.path} has no key encoder`);
+  if (task === "classifier" && encoder === "key") throw new Error(`--which key: ${file.path} has no key encoder`);
   const prefix = task === "mopro" ? `encoder_${encoder[0]}.` : "";
   /** Rows of a weight; undefined where the file does not have it. */
   const rows = (name: string): number | undefined =>
@@ -122,10 +121,7 @@ function agreed<T extends string | number>(
  * What the states of a graph hold, by name, exact. Throws, naming file and tensor, for one that is missing, of
  * another shape, not finite, or a negative variance.
  */
-export function readStates(
-  { file, prefix }: Checkpoint,
-  states: readonly State[],
-): ReadonlyMap<string, NdArray> {
+export function readStates({ file, prefix }: Checkpoint, states: readonly State[]): ReadonlyMap<string, NdArray> {
   const values = new Map<string, NdArray>();
   for (const s of states) {
     const name = prefix + s.name;
@@ -154,9 +150,7 @@ function obtainSafetensors(path: string): SafetensorsFile {
     const r = spawnSync(nativeToolFile("moproc-convert"), [path, converted], { encoding: "utf8" });
     if (r.error) throw r.error;
     if (r.status !== 0)
-      throw new Error(
-        r.stderr.trim() || `${path}: moproc-convert ends with ${r.signal ?? `exit code ${r.status}`}`,
-      );
+      throw new Error(r.stderr.trim() || `${path}: moproc-convert ends with ${r.signal ?? `exit code ${r.status}`}`);
     return SafetensorsFile.open(converted, path);
   } finally {
     rmSync(dir, { recursive: true, force: true }); // an open file stays readable

@@ -1,13 +1,13 @@
-// moproc clean: finds or builds the binary for the network that the checkpoint holds, hands over to its verb `clean`, and makes
-// a page of its report.
+// moproc clean: finds or builds the binary for the network that the checkpoint holds, hands over to its verb `clean`,
+// and makes a page of its report.
 
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Command } from "commander";
-import { cleanPage } from "../report/clean.js";
 import { writeWhole } from "../../compiler/util/whole_file.js";
+import { cleanPage } from "../report/clean.js";
 import { binaryVerb } from "./binary_verb.js";
 import { nativeToolFile, spawnTool } from "./data.js";
 import { artefactOf } from "./of_checkpoint.js";
@@ -21,15 +21,22 @@ export function cleanCommand(): Command {
     )
     .option("--resume <file>", "the checkpoint: .safetensors of a training run, or a PyTorch .pth.tar or .pth")
     .option("--data <dir>", "WebVision folder")
-    .option("--annotation <file>", "what is written; the report, its sums and a page to look through lie beside it", "pseudo_label.json")
+    .option(
+      "--annotation <file>",
+      "what is written; the report, its sums and a page to look through lie beside it",
+      "pseudo_label.json",
+    )
     .option("--no-html", "do not make the page, NAME.html");
   return binaryVerb(c, async (options, argv) => {
-    if (options["resume"] === undefined) throw new Error("--resume FILE is needed: the checkpoint that judges");
-    const dir = (options["artefact"] as string | undefined) ?? (await artefactOf(String(options["resume"]), "mopro", c));
-    const annotation = String(options["annotation"]);
-    const html = Boolean(options["html"]);
-    process.exitCode = await spawnTool(join(dir, "train"), ["clean", ...passedOn(argv).filter((a) => a !== "--no-html")]);
-    if (process.exitCode === 0 && html && options["data"] !== undefined) await writePage(annotation, String(options["data"]));
+    if (options.resume === undefined) throw new Error("--resume FILE is needed: the checkpoint that judges");
+    const dir = (options.artefact as string | undefined) ?? (await artefactOf(String(options.resume), "mopro", c));
+    const annotation = String(options.annotation);
+    const html = Boolean(options.html);
+    process.exitCode = await spawnTool(join(dir, "train"), [
+      "clean",
+      ...passedOn(argv).filter((a) => a !== "--no-html"),
+    ]);
+    if (process.exitCode === 0 && html && options.data !== undefined) await writePage(annotation, String(options.data));
   });
 }
 
@@ -48,7 +55,9 @@ async function writePage(annotation: string, data: string): Promise<void> {
 function thumbnails(data: string, images: readonly string[]): (string | undefined)[] {
   const dir = mkdtempSync(join(tmpdir(), "moproc-thumbnails-"));
   try {
-    const r = spawnSync(nativeToolFile("moproc-data"), ["thumbnails", "--data", data, "--out", dir], { input: images.map((i) => `${i}\n`).join("") });
+    const r = spawnSync(nativeToolFile("moproc-data"), ["thumbnails", "--data", data, "--out", dir], {
+      input: images.map((i) => `${i}\n`).join(""),
+    });
     if (r.status !== 0) throw new Error(`thumbnails: ${r.error?.message ?? r.stderr.toString()}`);
     return images.map((_, i) => {
       const file = join(dir, `${i}.jpg`);

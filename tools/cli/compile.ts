@@ -1,29 +1,39 @@
-// moproc compile: a network by name, a user's own step.ts, or programs that were exported as ONNX, to an artefact directory.
+// moproc compile: a network by name, a user's own step.ts, or programs that were exported as ONNX, to an artefact
+// directory.
 
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { Command } from "commander";
 import { addModelFlags, modelFlags, targetOf } from "./flags.js";
 import { type Extra, extras, modelGraphs, printGraphs, type Source, userGraphs } from "./graphs.js";
-import { artefactKey, obtain, type Obtained } from "./obtain.js";
+import { artefactKey, type Obtained, obtain } from "./obtain.js";
 import { INIT, onnxSource } from "./onnx_source.js";
 
 export function compileCommand(): Command {
   const c = new Command("compile")
-    .description("Builds an artefact directory: a training binary, program.so for the Node addon, plan and kernels to read.")
-    .argument("[STEP...]", "instead of -a: step.ts, a module of your own that exports programs(): Graph[]; or the files that export --training wrote, which share their state")
+    .description(
+      "Builds an artefact directory: a training binary, program.so for the Node addon, plan and kernels to read.",
+    )
+    .argument(
+      "[STEP...]",
+      "instead of -a: step.ts, a module of your own that exports programs(): Graph[]; or the files that export --training wrote, which share their state",
+    )
     .option("-o, --out <dir>", "artefact directory, replaced when it exists (default: out/NAME)")
     .option("--task <name>", "mopro, classifier (plain cross-entropy), or retrain (its last layer alone)", "mopro")
-    .option("--with <list>", `--task classifier: what its steps take besides images and labels, of ${extras.join(", ")}`)
+    .option(
+      "--with <list>",
+      `--task classifier: what its steps take besides images and labels, of ${extras.join(", ")}`,
+    )
     .option("--stop-after <pass>", "stop after this pass and print the graphs instead of building");
   addModelFlags(c);
   c.action(async (steps: readonly string[], options: Record<string, unknown>) => {
     const flags = modelFlags(options);
     const target = targetOf(flags);
-    const source = steps.length > 0 ? await filesSource(steps) : modelGraphs(String(options["task"]), flags, extrasOf(options["with"]));
-    const stopAfter = options["stopAfter"] as string | undefined;
+    const source =
+      steps.length > 0 ? await filesSource(steps) : modelGraphs(String(options.task), flags, extrasOf(options.with));
+    const stopAfter = options.stopAfter as string | undefined;
     if (stopAfter !== undefined) return printGraphs(source.graphs(), target, stopAfter);
-    const dir = (options["out"] as string | undefined) ?? `out/${source.name}`;
+    const dir = (options.out as string | undefined) ?? `out/${source.name}`;
     process.stdout.write(summary(await obtain(source, target, dir, await artefactKey(source, target))));
   });
   return c;
@@ -48,7 +58,11 @@ const mb = (bytes: number): string => `${(bytes / 1e6).toFixed(1)} MB`;
 function summary({ dir, plan, built }: Obtained): string {
   const work = Math.max(...plan.programs.map((p) => p.workBytes));
   const lower = Math.max(...plan.programs.map((p) => p.liveBytesMax));
-  const cached = built && (built.compiled === 0 ? "all from the cache" : `${built.compiled} compiled, ${built.objects - built.compiled} from the cache`);
+  const cached =
+    built &&
+    (built.compiled === 0
+      ? "all from the cache"
+      : `${built.compiled} compiled, ${built.objects - built.compiled} from the cache`);
   return [
     `${dir}: ${plan.programs.map((p) => `${p.name} ${p.steps.length}`).join(", ")} launches; ${plan.kernels.length} kernels for ${plan.target.arch}`,
     `  state ${mb(plan.arenas.state)}, gradients ${mb(plan.arenas.grad)}, work ${mb(work)} (lower bound ${mb(lower)}), io ${mb(plan.arenas.io)}`,

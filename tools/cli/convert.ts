@@ -1,5 +1,5 @@
-// moproc convert: checkpoints between PyTorch's formats, safetensors and detectron2's, done by the native tool that shares
-// the trainer's reader.
+// moproc convert: checkpoints between PyTorch's formats, safetensors and detectron2's, done by the native tool that
+// shares the trainer's reader.
 
 import { Command } from "commander";
 import { nativeTool } from "./data.js";

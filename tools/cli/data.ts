@@ -16,7 +16,11 @@ export function dataCommand(): Command {
     ["verify-pixels", "compare decoding, resizing and colour operations with the reference images of a folder"],
   ] as const) {
     c.addCommand(
-      new Command(verb).description(what).helpOption(false).allowUnknownOption().allowExcessArguments()
+      new Command(verb)
+        .description(what)
+        .helpOption(false)
+        .allowUnknownOption()
+        .allowExcessArguments()
         .action(async (_o: unknown, self: Command) => {
           process.exitCode = await nativeTool("moproc-data", [verb, ...self.args]);
         }),
@@ -26,7 +30,8 @@ export function dataCommand(): Command {
 }
 
 /** Runs a program of build/native with this terminal and returns its exit code. */
-export const nativeTool = (name: string, args: readonly string[]): Promise<number> => spawnTool(nativeToolFile(name), args);
+export const nativeTool = (name: string, args: readonly string[]): Promise<number> =>
+  spawnTool(nativeToolFile(name), args);
 
 /** Where a program of build/native lies. Throws, saying what to do, when it is not built. */
 export function nativeToolFile(name: string): string {

@@ -20,7 +20,9 @@ interface Finding {
 
 export function doctorCommand(): Command {
   return new Command("doctor")
-    .description("What this machine has, what is missing and what that means. Exit code 1 when something needed is missing.")
+    .description(
+      "What this machine has, what is missing and what that means. Exit code 1 when something needed is missing.",
+    )
     .option("--json", "as JSON")
     .action((o: { json?: boolean }) => {
       const all = findings();
@@ -36,7 +38,12 @@ const line = (f: Finding): string =>
 /** First line of `command args`, or undefined when it cannot run. */
 function version(command: string, ...args: string[]): string | undefined {
   const r = spawnSync(command, args.length > 0 ? args : ["--version"], { encoding: "utf8" });
-  return r.status === 0 ? `${r.stdout}${r.stderr}`.split("\n").find((l) => l.trim() !== "")?.trim() : undefined;
+  return r.status === 0
+    ? `${r.stdout}${r.stderr}`
+        .split("\n")
+        .find((l) => l.trim() !== "")
+        ?.trim()
+    : undefined;
 }
 
 function tool(what: string, command: string, needed: boolean, means: string, ...args: string[]): Finding {
@@ -47,18 +54,28 @@ function tool(what: string, command: string, needed: boolean, means: string, ...
 
 function header(what: string, name: string, means: string): Finding {
   const r = spawnSync(cxx(), ["-E", "-x", "c++", "-include", name, "/dev/null"], { stdio: "ignore" });
-  return r.status === 0 ? { what, state: "ok", found: `<${name}>` } : { what, state: "missing", found: `no <${name}>`, means };
+  return r.status === 0
+    ? { what, state: "ok", found: `<${name}>` }
+    : { what, state: "missing", found: `no <${name}>`, means };
 }
 
 function findings(): Finding[] {
   return [
-    { what: "node", state: Number(process.versions.node.split(".")[0]) >= 20 ? "ok" : "missing", found: process.version },
+    {
+      what: "node",
+      state: Number(process.versions.node.split(".")[0]) >= 20 ? "ok" : "missing",
+      found: process.version,
+    },
     tool("C++ compiler", cxx(), true, "kernels cannot be compiled: install g++ 12 or later, or set CXX"),
     tool("cmake", "cmake", true, "the runtime cannot be built: install cmake"),
     header("libjpeg-turbo", "jpeglib.h", "the loader cannot be built: install libjpeg-dev and libturbojpeg0-dev"),
     header("libpng", "png.h", "the loader cannot be built: install libpng-dev"),
     cpu(),
-    { what: "cores, memory", state: "ok", found: `${availableParallelism()} cores, ${gib(freemem())} of ${gib(totalmem())} GiB free` },
+    {
+      what: "cores, memory",
+      state: "ok",
+      found: `${availableParallelism()} cores, ${gib(freemem())} of ${gib(totalmem())} GiB free`,
+    },
     built("runtime", join(root, "build", "native", "link.txt")),
     built("addon", join(root, "runtime", "node-cuda-rt", "build", "Release", "node_cuda_rt.node")),
     cache(),
@@ -77,7 +94,12 @@ function cpu(): Finding {
     return { what: "CPU", state: "ok", found: `${cpuModel()}: kernels for ${cpuArch("native")}` };
   } catch (e) {
     const features = [...cpuFeatures()].filter((f) => /^(avx|fma)/.test(f)).join(" ");
-    return { what: "CPU", state: "missing", found: `${cpuModel()} (${features || "no AVX"})`, means: (e as Error).message };
+    return {
+      what: "CPU",
+      state: "missing",
+      found: `${cpuModel()} (${features || "no AVX"})`,
+      means: (e as Error).message,
+    };
   }
 }
 
@@ -85,7 +107,12 @@ function cpu(): Finding {
 function gpu(): Finding {
   const r = spawnSync(join(root, "build", "native", "moproc-gpu"), { encoding: "utf8" });
   if (r.status === 0) return { what: "GPU", state: "ok", found: r.stdout.trim() };
-  return { what: "GPU", state: "absent", found: r.stderr?.trim() || "not asked: the runtime is not built", means: "training runs on the CPU" };
+  return {
+    what: "GPU",
+    state: "absent",
+    found: r.stderr?.trim() || "not asked: the runtime is not built",
+    means: "training runs on the CPU",
+  };
 }
 
 /** What a launcher has told this process, as the training binary reads it. */
@@ -99,13 +126,20 @@ function launch(): Finding {
 
 /** `optional`: what it means that a part is not there which not everybody needs. */
 const built = (what: string, file: string, optional?: string): Finding =>
-  existsSync(file) ? { what, state: "ok", found: "built" } : { what, state: optional ? "absent" : "missing", found: "not built", means: optional ?? "run npm run build" };
+  existsSync(file)
+    ? { what, state: "ok", found: "built" }
+    : { what, state: optional ? "absent" : "missing", found: "not built", means: optional ?? "run npm run build" };
 
 /** The library that a training binary would find, but for one in lib/ beside it. */
 function nccl(): Finding {
   const r = spawnSync(join(root, "build", "native", "moproc-gpu"), ["nccl"], { encoding: "utf8" });
   if (r.status === 0) return { what: "NCCL", state: "ok", found: r.stdout.trim() };
-  return { what: "NCCL", state: "absent", found: r.stderr?.trim() || "not asked: the runtime is not built", means: "a step runs on one GPU" };
+  return {
+    what: "NCCL",
+    state: "absent",
+    found: r.stderr?.trim() || "not asked: the runtime is not built",
+    means: "a step runs on one GPU",
+  };
 }
 
 function cache(): Finding {
@@ -114,6 +148,11 @@ function cache(): Finding {
     accessSync(dir, constants.W_OK);
     return { what: "cache", state: "ok", found: dir };
   } catch (e) {
-    return { what: "cache", state: "missing", found: (e as Error).message, means: "set MOPROC_CACHE to a directory that can be written" };
+    return {
+      what: "cache",
+      state: "missing",
+      found: (e as Error).message,
+      means: "set MOPROC_CACHE to a directory that can be written",
+    };
   }
 }

@@ -1,7 +1,18 @@
-// A large file over HTTP that survives broken connections: what has arrived stays in FILE.part, and the next attempt, in this
-// process or a later one, asks for the rest. The server's ETag or date guards against another file under the same name.
+// A large file over HTTP that survives broken connections: what has arrived stays in FILE.part, and the next attempt,
+// in this process or a later one, asks for the rest. The server's ETag or date guards against another file under the
+// same name.
 
-import { closeSync, existsSync, openSync, readFileSync, renameSync, rmSync, statSync, writeFileSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 
 export interface DownloadOptions {
@@ -11,7 +22,9 @@ export interface DownloadOptions {
   readonly say: (line: string) => void;
 }
 
-/** Downloads `url` to `file`. Throws, naming the URL, when the server refuses or no attempt brings anything any more. */
+/**
+ * Downloads `url` to `file`. Throws, naming the URL, when the server refuses or no attempt brings anything any more.
+ */
 export async function download(url: string, file: string, options: DownloadOptions): Promise<void> {
   const part = `${file}.part`;
   for (let failures = 0; ; ) {
@@ -26,7 +39,8 @@ export async function download(url: string, file: string, options: DownloadOptio
       failures = sizeOf(part) > before ? 1 : failures + 1;
       const why = (e as Error).cause instanceof Error ? ((e as Error).cause as Error).message : (e as Error).message;
       if (failures >= options.attempts) {
-        const kept = sizeOf(part) > 0 ? `; ${sizeOf(part)} bytes are kept in ${part}, the same command goes on from there` : "";
+        const kept =
+          sizeOf(part) > 0 ? `; ${sizeOf(part)} bytes are kept in ${part}, the same command goes on from there` : "";
         throw new Error(`${url}: ${why}, ${failures} times in a row${kept}`);
       }
       options.say(`${why}; trying again`);
@@ -83,7 +97,8 @@ async function attempt(url: string, part: string, options: DownloadOptions): Pro
 /** Size of the whole file, where the server says it. */
 function totalOf(answer: Response, start: number): number | undefined {
   const range = /^bytes (\d+)-\d+\/(\d+)$/.exec(answer.headers.get("content-range") ?? "");
-  if (answer.status === 206 && Number(range?.[1]) !== start) throw new Refused("the server sends another part than was asked for");
+  if (answer.status === 206 && Number(range?.[1]) !== start)
+    throw new Refused("the server sends another part than was asked for");
   if (range) return Number(range[2]);
   const length = answer.headers.get("content-length");
   return length === null ? undefined : Number(length);

@@ -1,5 +1,5 @@
-// Commands that each verb's help prints. Together they are one walk through everything, on data that the first of them draw; a
-// test runs them as they are printed, in this order.
+// Commands that each verb's help prints. Together they are one walk through everything, on data that the first of them
+// draw; a test runs them as they are printed, in this order.
 
 const model = "-a resnet10 --width 0.125 --image-size 32 --num-class 10 --moco_queue 512 -b 64";
 const trained = "run/checkpoint_0013.safetensors";
@@ -12,8 +12,12 @@ export const examples = {
   ],
   report: ["moproc report run"],
   clean: [`moproc clean --data sample --resume ${trained} --pseudo_th 0.5 -b 64`],
-  retrain: [`moproc retrain --data sample --annotation pseudo_label.json --resume ${trained} --exp-dir retrained -b 64 --epochs 5`],
-  finetune: [`moproc finetune --data imagenet --model-path ${trained} --low-resource 0.1 --exp-dir tuned -b 16 --epochs 3`],
+  retrain: [
+    `moproc retrain --data sample --annotation pseudo_label.json --resume ${trained} --exp-dir retrained -b 64 --epochs 5`,
+  ],
+  finetune: [
+    `moproc finetune --data imagenet --model-path ${trained} --low-resource 0.1 --exp-dir tuned -b 16 --epochs 3`,
+  ],
   lowshot: [
     `moproc lowshot --model-path ${trained} --dataset voc --voc-path voc -b 64`,
     `moproc lowshot --model-path ${trained} --dataset places --places-path places --shots 1 2 --output places.json -b 64`,

@@ -3,11 +3,11 @@
 
 import { renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { Command, InvalidArgumentError, Option } from "commander";
-import { deployed, heads, inputs } from "../../models/deploy.js";
-import { archs } from "../../models/resnet.js";
 import { deployModel, neededPart } from "../../compiler/onnx/deploy.js";
 import { opsets } from "../../compiler/onnx/export.js";
 import { encodeModel } from "../../compiler/onnx/proto.js";
+import { deployed, heads, inputs } from "../../models/deploy.js";
+import { archs } from "../../models/resnet.js";
 import { encoders, openCheckpoint, readStates } from "./checkpoint.js";
 import { CannotCheck, type Checked, checkModel } from "./export_check.js";
 import { asJson, asText, describe, type ExportFlags, version } from "./export_report.js";
@@ -20,16 +20,10 @@ export function exportCommand(): Command {
         "`embedding`, `features`, any batch size. ONNX Runtime, where installed, runs it beside the compiled " +
         "network. `moproc export --training` writes the training step itself: see its --help.",
     )
-    .requiredOption(
-      "--resume <file>",
-      "the checkpoint: .safetensors of a training run, or a PyTorch .pth.tar or .pth",
-    )
+    .requiredOption("--resume <file>", "the checkpoint: .safetensors of a training run, or a PyTorch .pth.tar or .pth")
     .requiredOption("-o, --out <file>", "the model, replaced when it exists")
     .addOption(
-      new Option(
-        "--head <name>",
-        "classifier: logits; embedding: unit vectors; both; features: after global pooling",
-      )
+      new Option("--head <name>", "classifier: logits; embedding: unit vectors; both; features: after global pooling")
         .choices(heads)
         .default("classifier"),
     )
@@ -51,10 +45,7 @@ export function exportCommand(): Command {
       "--keep-bn",
       "keep BatchNorm as nodes of their own, with the checkpoint's weights (default: fold it into convolutions)",
     )
-    .option(
-      "--classes <file>",
-      "names of the classes, one a line, for the metadata: WebVision's info/synsets.txt",
-    )
+    .option("--classes <file>", "names of the classes, one a line, for the metadata: WebVision's info/synsets.txt")
     .addOption(
       new Option(
         "-a, --network <name>",
@@ -94,8 +85,7 @@ function opset(text: string): number {
 
 async function exportModel(f: ExportFlags): Promise<void> {
   if (f.verify && !f.check) throw new Error("--verify and --no-check exclude each other");
-  if (statSync(f.out, { throwIfNoEntry: false })?.isDirectory())
-    throw new Error(`-o ${f.out}: is a directory`);
+  if (statSync(f.out, { throwIfNoEntry: false })?.isDirectory()) throw new Error(`-o ${f.out}: is a directory`);
   const { network, graph, values, epoch, notes } = readNetwork(f);
   const metadata = describe(f, network, epoch);
   const model = deployModel(

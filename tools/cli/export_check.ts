@@ -1,12 +1,12 @@
 // Runs an exported model in ONNX Runtime beside the program that this compiler makes of the same network, on
 // the same bytes: two implementations that share nothing but the weights.
 
-import { embed as classifierEmbed } from "../../models/classifier.js";
-import { embed as moproEmbed } from "../../models/mopro.js";
-import { complete, type Head, type Input, type Network, outputsOf } from "../../models/deploy.js";
-import { imagenet } from "../../models/nn.js";
 import type { NdArray } from "../../compiler/ir/nd.js";
 import type { Graph } from "../../compiler/ir/types.js";
+import { embed as classifierEmbed } from "../../models/classifier.js";
+import { complete, type Head, type Input, type Network, outputsOf } from "../../models/deploy.js";
+import { embed as moproEmbed } from "../../models/mopro.js";
+import { imagenet } from "../../models/nn.js";
 import { cpuArch } from "./cpu.js";
 import type { Source } from "./graphs.js";
 import { cachedArtefact } from "./obtain.js";
@@ -113,9 +113,7 @@ function feed(ort: Ort, s: Subject, planes: Uint8Array, n: number): InstanceType
   const f = Math.fround;
   const normal = Float32Array.from({ length: n * 3 * pixels }, (_, i) => {
     const c = Math.floor(i / pixels) % 3;
-    return f(
-      f(f((planes[i] as number) / 255) - f(imagenet.mean[c] as number)) / f(imagenet.std[c] as number),
-    );
+    return f(f(f((planes[i] as number) / 255) - f(imagenet.mean[c] as number)) / f(imagenet.std[c] as number));
   });
   return new ort.Tensor("float32", normal, [n, 3, size, size]);
 }

@@ -2,11 +2,11 @@
 
 import { readFileSync } from "node:fs";
 import { basename, join } from "node:path";
-import type { Head, Input, Network } from "../../models/deploy.js";
-import { imagenet } from "../../models/nn.js";
 import type { Model } from "../../compiler/onnx/model.js";
 import { fileDigest } from "../../compiler/util/digest.js";
 import { root } from "../../compiler/util/root.js";
+import type { Head, Input, Network } from "../../models/deploy.js";
+import { imagenet } from "../../models/nn.js";
 import type { Encoder, NetworkFlags } from "./checkpoint.js";
 import type { Checked, Difference } from "./export_check.js";
 
@@ -42,13 +42,8 @@ export const version = (): string =>
  * metadata_props: what a user of the model has to know, lists as JSON. Throws when the names of the classes are
  * not as many as the classes.
  */
-export function describe(
-  f: ExportFlags,
-  c: Network,
-  epoch: string | undefined,
-): Readonly<Record<string, string>> {
-  const layout =
-    f.input === "uint8" ? "uint8 NHWC, RGB, 0 to 255" : "float32 NCHW, RGB, (value / 255 - mean) / std";
+export function describe(f: ExportFlags, c: Network, epoch: string | undefined): Readonly<Record<string, string>> {
+  const layout = f.input === "uint8" ? "uint8 NHWC, RGB, 0 to 255" : "float32 NCHW, RGB, (value / 255 - mean) / std";
   return {
     producer: `moproc ${version()}`,
     task: c.task,
@@ -94,9 +89,7 @@ function classNames(file: string, classes: number | undefined): string[] {
 export function asText(f: ExportFlags, { model, bytes, checked, notes }: Written): string {
   const { nodes, inputs, outputs } = model.graph;
   const norm = `BatchNorm ${f.keepBn ? "kept" : "folded"}`;
-  const lines = [
-    `${f.out}: ${(bytes / 1e6).toFixed(1)} MB, opset ${f.opset}, ${nodes.length} nodes, ${norm}`,
-  ];
+  const lines = [`${f.out}: ${(bytes / 1e6).toFixed(1)} MB, opset ${f.opset}, ${nodes.length} nodes, ${norm}`];
   for (const [what, values] of [
     ["in ", inputs],
     ["out", outputs],
@@ -123,9 +116,7 @@ function comparison(d: Difference, tolerance: number): string {
 export function asJson(f: ExportFlags, { model, bytes, checked, notes }: Written): string {
   const { inputs, outputs, nodes } = model.graph;
   const check =
-    typeof checked === "string"
-      ? { done: false, why: checked }
-      : { done: true, tolerance: f.tolerance, ...checked };
+    typeof checked === "string" ? { done: false, why: checked } : { done: true, tolerance: f.tolerance, ...checked };
   const about = { file: f.out, bytes, opset: f.opset, nodes: nodes.length, inputs, outputs };
   const metadata = Object.fromEntries(model.metadata);
   return `${JSON.stringify({ ...about, metadata, check, notes }, undefined, 1)}\n`;

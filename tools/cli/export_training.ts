@@ -4,7 +4,7 @@
 import { mkdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { Command, InvalidArgumentError, Option } from "commander";
-import { type DType, type Graph, sameShape, showType, type State, type Target } from "../../compiler/ir/types.js";
+import { type DType, type Graph, type State, sameShape, showType, type Target } from "../../compiler/ir/types.js";
 import { opsets } from "../../compiler/onnx/export.js";
 import { writeModel } from "../../compiler/onnx/files.js";
 import { type Elements, elementsOf } from "../../compiler/onnx/model.js";
@@ -38,12 +38,7 @@ export function exportTrainingCommand(): Command {
     .requiredOption("-o, --out <dir>", "directory for the files, made when it is not there")
     .option("--resume <file>", "start from this .safetensors checkpoint")
     .option("--seed <n>", "without --resume: start as a new run with this seed", integer(0), 0)
-    .option(
-      "--opset <n>",
-      `version of the ONNX operators, ${LEAST_OPSET} to ${opsets.most}`,
-      opset,
-      LEAST_OPSET,
-    )
+    .option("--opset <n>", `version of the ONNX operators, ${LEAST_OPSET} to ${opsets.most}`, opset, LEAST_OPSET)
     .option("--task <name>", "mopro, classifier (plain cross-entropy), or retrain (its last layer alone)", "mopro");
   addModelFlags(c);
   c.action(async (options: Record<string, unknown>) => {
@@ -54,7 +49,7 @@ export function exportTrainingCommand(): Command {
       seed: number;
       opset: number;
     };
-    const source = modelGraphs(String(options["task"]), flags);
+    const source = modelGraphs(String(options.task), flags);
     const files = await exportTraining({
       source,
       target: targetOf(flags),
@@ -75,7 +70,10 @@ function opset(text: string): number {
   return n;
 }
 
-/** Writes all programs of the source; returns the files. Throws, naming file and tensor, for a checkpoint that does not fit. */
+/**
+ * Writes all programs of the source; returns the files. Throws, naming file and tensor, for a checkpoint that does not
+ * fit.
+ */
 export async function exportTraining(o: TrainingExport): Promise<string[]> {
   const graphs = o.source.graphs();
   const { values, checkpoint } =
@@ -83,10 +81,7 @@ export async function exportTraining(o: TrainingExport): Promise<string[]> {
   mkdirSync(o.out, { recursive: true });
   return graphs.flatMap((g) => {
     const plan = { name: o.source.name, meta: o.source.meta };
-    return writeModel(
-      join(o.out, `${g.name}.onnx`),
-      exportStep(g, { opset: o.opset, values, plan, checkpoint }),
-    );
+    return writeModel(join(o.out, `${g.name}.onnx`), exportStep(g, { opset: o.opset, values, plan, checkpoint }));
   });
 }
 
@@ -153,10 +148,8 @@ function checkpointState(path: string, source: Source, graphs: readonly Graph[])
     const { sha256, ...checkpoint } = Object.fromEntries(file.metadata);
     if (sha256 !== undefined && sha256 !== file.dataDigest())
       throw new Error(`${path}: its data do not have the sha256 it names: the file is damaged`);
-    if (checkpoint["format"] !== CHECKPOINT_FORMAT)
-      throw new Error(
-        `${path}: its format is ${checkpoint["format"]}, not ${CHECKPOINT_FORMAT}: no checkpoint of a run`,
-      );
+    if (checkpoint.format !== CHECKPOINT_FORMAT)
+      throw new Error(`${path}: its format is ${checkpoint.format}, not ${CHECKPOINT_FORMAT}: no checkpoint of a run`);
     for (const key of ["task", "arch", "num_class"]) {
       const [is, want] = [checkpoint[key], String(source.meta[key])];
       if (is !== want) throw new Error(`${path}: its ${key} is ${is}, the flags say ${want}`);
@@ -173,9 +166,7 @@ function checkpointState(path: string, source: Source, graphs: readonly Graph[])
 function stateOf(file: SafetensorsFile, s: State): Elements {
   const { dtype, shape } = file.entry(s.name);
   if (dtype !== safetensorsTypes[s.type.dtype] || !sameShape(shape, s.type.shape)) {
-    throw new Error(
-      `${file.path}: tensor ${s.name} is ${dtype}[${shape}], the programs need ${showType(s.type)}`,
-    );
+    throw new Error(`${file.path}: tensor ${s.name} is ${dtype}[${shape}], the programs need ${showType(s.type)}`);
   }
   return elementsOf({ name: s.name, type: s.type.dtype as DType, dims: shape, data: file.bytes(s.name) });
 }

@@ -1,8 +1,8 @@
 // Flags shared by verbs, and the spelling rule: `-` and `_` are the same inside a flag's name.
 
 import { type Command, InvalidArgumentError, Option } from "commander";
-import { archs } from "../../models/resnet.js";
 import type { Precision, Shuffle, Target } from "../../compiler/ir/types.js";
+import { archs } from "../../models/resnet.js";
 import { cpuArch } from "./cpu.js";
 import { rankCount } from "./ranks.js";
 
@@ -21,13 +21,15 @@ export function canonicalFlags(program: Command, argv: readonly string[]): strin
 }
 
 /** A parser of integers from `least` on. */
-export const integer = (least: number) => (text: string): number => {
-  const n = Number(text);
-  if (text.trim() === "" || !Number.isInteger(n) || n < least) {
-    throw new InvalidArgumentError(`expected an integer of at least ${least}.`);
-  }
-  return n;
-};
+export const integer =
+  (least: number) =>
+  (text: string): number => {
+    const n = Number(text);
+    if (text.trim() === "" || !Number.isInteger(n) || n < least) {
+      throw new InvalidArgumentError(`expected an integer of at least ${least}.`);
+    }
+    return n;
+  };
 
 /** A parser of a comma list of numbers of ranks, in ascending order. */
 const rankList = (text: string): number[] => [...new Set(text.split(",").map(integer(1)))].toSorted((a, b) => a - b);
@@ -65,7 +67,11 @@ export function addModelFlags(c: Command): Command {
     .addOption(new Option("-a, --network <name>", "network").choices(archs).default("resnet50"))
     .option("--width <factor>", "multiplies the channels of the four stages", positive, 1)
     .option("-b, --batch-size <images>", "images a step, over all ranks and groups", integer(1), 256)
-    .option("--bn-groups <n>", "groups of the batch with BatchNorm statistics of their own (default: ranks)", integer(1))
+    .option(
+      "--bn-groups <n>",
+      "groups of the batch with BatchNorm statistics of their own (default: ranks)",
+      integer(1),
+    )
     .option("--image-size <pixels>", "side of the square crops", integer(16), 224)
     .option("--num-class <n>", "classes", integer(2), 1000)
     .option("--low-dim <n>", "length of the embedding", integer(1), 128)
@@ -77,19 +83,38 @@ export function addModelFlags(c: Command): Command {
         `(default: ${cudaArchs}), or emulator, which runs the same kernels on the CPU (emulator_sm_90a: those of sm_90a); a network's name is taken as -a`,
     )
     .addOption(
-      new Option("--precision <name>", "what activations and operands of convolutions are (CUDA; default: bf16; the CPU computes in f32)").choices(precisions),
+      new Option(
+        "--precision <name>",
+        "what activations and operands of convolutions are (CUDA; default: bf16; the CPU computes in f32)",
+      ).choices(precisions),
     )
-    .option("--ranks <list>", "numbers of processes that may share the batch: a set of programs for each, with the same kernels and state (default: 1, or what the launcher says)", rankList)
-    .addOption(new Option("--shuffle-bn <how>", "how key images reach the rank that encodes them: each loads its own, or they are sent").choices(["load", "exchange"]).default("load"))
+    .option(
+      "--ranks <list>",
+      "numbers of processes that may share the batch: a set of programs for each, with the same kernels and state (default: 1, or what the launcher says)",
+      rankList,
+    )
+    .addOption(
+      new Option(
+        "--shuffle-bn <how>",
+        "how key images reach the rank that encodes them: each loads its own, or they are sent",
+      )
+        .choices(["load", "exchange"])
+        .default("load"),
+    )
     .option("--bucket-size <MiB>", "gradients that ranks reduce in one message (default: 32)", positive)
-    .addOption(new Option("--image-input <type>", "images of a step: u8, or f32 (normalised already) for replays").choices(["u8", "f32"]).default("u8"))
+    .addOption(
+      new Option("--image-input <type>", "images of a step: u8, or f32 (normalised already) for replays")
+        .choices(["u8", "f32"])
+        .default("u8"),
+    )
     .option("--keep-values", "store every value and gradient of a step, for --dump-step: slower, and much memory");
 }
 
 /** What --preset stands for, of what is compiled in; the binary knows the rest. */
 export const presets = { "mini-webvision": { numClass: 50 } } as const;
 
-export const presetOption = (): Option => new Option("--preset <name>", "mini-webvision: 50 classes, Google's images alone").choices(Object.keys(presets));
+export const presetOption = (): Option =>
+  new Option("--preset <name>", "mini-webvision: 50 classes, Google's images alone").choices(Object.keys(presets));
 
 /** Options as parsed -> flags: `--arch resnet50`, the published spelling of `-a`, names the network. */
 export function modelFlags(options: Readonly<Record<string, unknown>>): ModelFlags {
@@ -105,19 +130,28 @@ const cudaArchs = "sm_80,sm_90a";
 /** The compile target of the flags; throws for a device, arch or precision nobody has written kernels for. */
 export function targetOf(f: ModelFlags): Target {
   const { target: device } = f;
-  const shared = { ranks: f.ranks, ...(f.shuffleBn === "exchange" && { shuffle: f.shuffleBn }), ...(f.bucketSize !== undefined && { bucketBytes: f.bucketSize * 2 ** 20 }) };
-  if (device === "cuda") return { device, arch: cudaArch(f.arch ?? cudaArchs), ...shared, precision: f.precision ?? "bf16" };
+  const shared = {
+    ranks: f.ranks,
+    ...(f.shuffleBn === "exchange" && { shuffle: f.shuffleBn }),
+    ...(f.bucketSize !== undefined && { bucketBytes: f.bucketSize * 2 ** 20 }),
+  };
+  if (device === "cuda")
+    return { device, arch: cudaArch(f.arch ?? cudaArchs), ...shared, precision: f.precision ?? "bf16" };
   if (f.precision && f.precision !== "f32") throw new Error(`--precision ${f.precision}: the CPU computes in f32`);
   return { device, arch: cpuArch(f.arch ?? "native"), ...shared };
 }
 
-/** A comma list of GPU architectures, checked and without repetition; or the emulator, with the path that all take or that of sm_90a. */
+/**
+ * A comma list of GPU architectures, checked and without repetition; or the emulator, with the path that all take or
+ * that of sm_90a.
+ */
 function cudaArch(list: string): string {
   if (list === "emulator" || list === "emulator_sm_90a") return list;
   const names = [...new Set(list.split(",").map((a) => a.trim()))];
   for (const a of names) {
     const number = Number(/^sm_(\d{2,3})a?$/.exec(a)?.[1]);
-    if (!(number >= 80)) throw new Error(`--arch ${a}: known are sm_80 and newer (sm_90a, sm_100, ...), emulator and emulator_sm_90a`);
+    if (!(number >= 80))
+      throw new Error(`--arch ${a}: known are sm_80 and newer (sm_90a, sm_100, ...), emulator and emulator_sm_90a`);
   }
   return names.join(",");
 }

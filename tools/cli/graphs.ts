@@ -4,14 +4,14 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { build } from "esbuild";
-import { classifierPrograms, featurePrograms } from "../../models/classifier.js";
-import { moproPrograms } from "../../models/mopro.js";
-import { archOf } from "../../models/resnet.js";
 import { print } from "../../compiler/ir/print.js";
 import type { Graph, Target } from "../../compiler/ir/types.js";
 import type { Plan } from "../../compiler/lower/plan.js";
 import { optimize, passes } from "../../compiler/pipeline.js";
 import { root } from "../../compiler/util/root.js";
+import { classifierPrograms, featurePrograms } from "../../models/classifier.js";
+import { moproPrograms } from "../../models/mopro.js";
+import { archOf } from "../../models/resnet.js";
 import type { ModelFlags } from "./flags.js";
 
 /** What a classifier's step can take besides images and labels; MoPro's takes the last. */
@@ -30,15 +30,28 @@ export interface Source {
 /** The programs of a task for the network and sizes that the flags name. */
 export function modelGraphs(task: string, f: ModelFlags, extras: readonly Extra[] = []): Source {
   const groups = f.bnGroups ?? Math.max(...f.ranks);
-  if (f.batchSize % groups !== 0) throw new Error(`--batch-size ${f.batchSize} does not fall into ${groups} equal groups (--bn-groups)`);
-  const make = { mopro: moproPrograms, classifier: classifierPrograms, retrain: classifierPrograms, embed: featurePrograms }[task];
+  if (f.batchSize % groups !== 0)
+    throw new Error(`--batch-size ${f.batchSize} does not fall into ${groups} equal groups (--bn-groups)`);
+  const make = {
+    mopro: moproPrograms,
+    classifier: classifierPrograms,
+    retrain: classifierPrograms,
+    embed: featurePrograms,
+  }[task];
   if (!make) throw new Error(`--task ${task}: known are mopro, classifier, retrain and embed`);
   const images = f.imageInput === "f32" ? { image_input: f.imageInput } : {};
   const keep_values = f.keepValues === true;
-  if (task !== "mopro" && (keep_values || f.imageInput === "f32")) throw new Error("--image-input f32 and --keep-values need --task mopro");
+  if (task !== "mopro" && (keep_values || f.imageInput === "f32"))
+    throw new Error("--image-input f32 and --keep-values need --task mopro");
   const config = {
-    arch: archOf(f.network), width: f.width, num_class: f.numClass, low_dim: f.lowDim, queue: f.moco_queue,
-    image_size: f.imageSize, batch: f.batchSize, groups,
+    arch: archOf(f.network),
+    width: f.width,
+    num_class: f.numClass,
+    low_dim: f.lowDim,
+    queue: f.moco_queue,
+    image_size: f.imageSize,
+    batch: f.batchSize,
+    groups,
   };
   const name = `${f.network}_b${f.batchSize}${task === "mopro" ? "" : `_${task}`}`;
   const trained = task === "retrain" ? "fc" : "all";
@@ -48,7 +61,12 @@ export function modelGraphs(task: string, f: ModelFlags, extras: readonly Extra[
   const kind = task === "mopro" || task === "embed" ? { task, ...with_ } : { task: "classifier", trained, ...with_ };
   const shuffle = f.shuffleBn === "exchange" ? { shuffle_bn: f.shuffleBn } : {};
   const meta = { ...kind, ...config, ...images, ...shuffle, ...(keep_values && { keep_values: 1 }) };
-  return { name, meta, key: JSON.stringify(meta), graphs: () => make({ ...config, ...images, ...with_, keep_values, trained }) };
+  return {
+    name,
+    meta,
+    key: JSON.stringify(meta),
+    graphs: () => make({ ...config, ...images, ...with_, keep_values, trained }),
+  };
 }
 
 /** Bundles and imports a user's module; `moproc` in it is this compiler. Throws when it has no `programs` function. */
@@ -59,12 +77,22 @@ export async function userGraphs(file: string): Promise<Source> {
     const bundle = join(dir, "step.mjs");
     const api = pathToFileURL(join(root, "build", "js", "compiler", "index.js")).href;
     await build({
-      entryPoints: [resolve(file)], outfile: bundle, bundle: true, platform: "node", format: "esm", logLevel: "silent",
-      plugins: [{ name: "moproc", setup: (b) => b.onResolve({ filter: /^moproc$/ }, () => ({ path: api, external: true })) }],
+      entryPoints: [resolve(file)],
+      outfile: bundle,
+      bundle: true,
+      platform: "node",
+      format: "esm",
+      logLevel: "silent",
+      plugins: [
+        { name: "moproc", setup: (b) => b.onResolve({ filter: /^moproc$/ }, () => ({ path: api, external: true })) },
+      ],
     }).catch((e: Error) => {
       throw new Error(`${file}: ${e.message}`);
     });
-    const module = (await import(pathToFileURL(bundle).href)) as { programs?: () => readonly Graph[]; meta?: Plan["meta"] };
+    const module = (await import(pathToFileURL(bundle).href)) as {
+      programs?: () => readonly Graph[];
+      meta?: Plan["meta"];
+    };
     const { programs } = module;
     if (typeof programs !== "function") throw new Error(`${file}: exports no function programs(): Graph[]`);
     const name = basename(file).replace(/\.[cm]?[jt]s$/, "");

@@ -17,11 +17,14 @@ export function inspectCommand(): Command {
       const file = join(dir, "plan.json");
       if (!existsSync(file)) throw new Error(`${dir}: is no artefact directory: it has no plan.json`);
       const plan = JSON.parse(readFileSync(file, "utf8")) as Plan & { digest: string };
-      process.stdout.write(o.json ? `${JSON.stringify(summary(plan, resourcesOf(dir)), undefined, 1)}\n` : text(plan, Number(o.kernels)));
+      process.stdout.write(
+        o.json ? `${JSON.stringify(summary(plan, resourcesOf(dir)), undefined, 1)}\n` : text(plan, Number(o.kernels)),
+      );
     });
 }
 
-const launches = (steps: Plan["programs"][number]["steps"]): Launch[] => steps.filter((s): s is Launch => s.do === "launch");
+const launches = (steps: Plan["programs"][number]["steps"]): Launch[] =>
+  steps.filter((s): s is Launch => s.do === "launch");
 const total = (ls: readonly Launch[], f: (l: Launch) => number): number => ls.reduce((s, l) => s + f(l), 0);
 
 /**
@@ -29,16 +32,20 @@ const total = (ls: readonly Launch[], f: (l: Launch) => number): number => ls.re
  * Times are predicted for an H200 (lower/roofline.ts) and absent for the CPU.
  */
 export function summary(plan: Plan & { digest: string }, table: ResourceTable): object {
-  const batch = Number(plan.meta["batch"] ?? 1);
+  const batch = Number(plan.meta.batch ?? 1);
   const gpu = plan.target.device === "cuda";
   const archs = plan.target.arch.split(",");
   const microseconds = (ls: readonly Launch[]): number => total(ls, (l) => predictedMicroseconds(l, plan.target));
   const programs = plan.programs.map((p) => {
     const ls = launches(p.steps);
     const costs = {
-      bytes_per_image: total(ls, (l) => l.bytes) / batch, flops_per_image: total(ls, (l) => l.flops) / batch,
+      bytes_per_image: total(ls, (l) => l.bytes) / batch,
+      flops_per_image: total(ls, (l) => l.flops) / batch,
       ...(gpu ? { predicted_us: microseconds(ls), predicted_us_per_image: microseconds(ls) / batch } : {}),
-      launches: ls.length, phases: total(ls, (l) => l.tasks.length), work_bytes: p.workBytes, live_bytes_max: p.liveBytesMax,
+      launches: ls.length,
+      phases: total(ls, (l) => l.tasks.length),
+      work_bytes: p.workBytes,
+      live_bytes_max: p.liveBytesMax,
     };
     return [p.name, Object.fromEntries(archs.map((a) => [a, costs]))] as const;
   });
@@ -49,15 +56,29 @@ export function summary(plan: Plan & { digest: string }, table: ResourceTable): 
       const r = table[arch]?.[k.symbol];
       const ptxas = r && { registers: r.registers, spill_bytes: r.spill_bytes, stack_bytes: r.stack_bytes };
       const { threads, sharedBytes } = (arch === "sm_90a" && k.hopper) || k;
-      return [arch, { threads, ...ptxas, shared_bytes: sharedBytes + (r?.static_shared_bytes ?? 0), predicted_us: microseconds(own) }] as const;
+      return [
+        arch,
+        {
+          threads,
+          ...ptxas,
+          shared_bytes: sharedBytes + (r?.static_shared_bytes ?? 0),
+          predicted_us: microseconds(own),
+        },
+      ] as const;
     });
     const { symbol, template } = k;
     const costs = { launches: own.length, bytes: total(own, (l) => l.bytes), flops: total(own, (l) => l.flops) };
     return { symbol, template, ...costs, ...(gpu ? { archs: Object.fromEntries(made) } : {}) };
   });
   return {
-    name: plan.name, digest: plan.digest, target: plan.target, meta: plan.meta, programs: Object.fromEntries(programs),
-    arena_bytes: plan.arenas, live_bytes_max: Math.max(...plan.programs.map((p) => p.liveBytesMax)), kernels,
+    name: plan.name,
+    digest: plan.digest,
+    target: plan.target,
+    meta: plan.meta,
+    programs: Object.fromEntries(programs),
+    arena_bytes: plan.arenas,
+    live_bytes_max: Math.max(...plan.programs.map((p) => p.liveBytesMax)),
+    kernels,
   };
 }
 
@@ -71,12 +92,18 @@ function text(plan: Plan & { digest: string }, top: number): string {
   const mb = (b: number): string => `${(b / 1e6).toFixed(1)} MB`;
   const lines = [
     `${plan.name} for ${plan.target.device} ${plan.target.arch}, plan ${plan.digest}`,
-    `  ${Object.entries(plan.meta).map(([k, v]) => `${k} ${v}`).join(", ")}`,
-    `  memory: ${Object.entries(plan.arenas).map(([k, v]) => `${k} ${mb(v)}`).join(", ")}, scratch ${mb(plan.scratchBytes)} a thread`,
+    `  ${Object.entries(plan.meta)
+      .map(([k, v]) => `${k} ${v}`)
+      .join(", ")}`,
+    `  memory: ${Object.entries(plan.arenas)
+      .map(([k, v]) => `${k} ${mb(v)}`)
+      .join(", ")}, scratch ${mb(plan.scratchBytes)} a thread`,
     `  ${plan.state.length} state tensors, ${plan.kernels.length} kernels`,
   ];
   const predicted = (ls: readonly Launch[]): string =>
-    plan.target.device === "cpu" ? "" : `, ${(total(ls, (l) => predictedMicroseconds(l, plan.target)) / 1e3).toFixed(2)} ms predicted on an H200`;
+    plan.target.device === "cpu"
+      ? ""
+      : `, ${(total(ls, (l) => predictedMicroseconds(l, plan.target)) / 1e3).toFixed(2)} ms predicted on an H200`;
   for (const p of plan.programs) {
     const ls = launches(p.steps);
     lines.push(
@@ -85,7 +112,9 @@ function text(plan: Plan & { digest: string }, top: number): string {
       `  out ${p.outputs.map((t) => plan.tensors[t]?.name.replace(/^[^/]*\//, "")).join(", ")}`,
     );
     for (const l of ls.toSorted((a, b) => b.flops - a.flops || b.bytes - a.bytes).slice(0, top)) {
-      lines.push(`  ${(l.flops / 1e9).toFixed(3).padStart(9)} GFLOP ${mb(l.bytes).padStart(10)}  ${plan.kernels[l.kernel]?.template.padEnd(12)} ${l.name}`);
+      lines.push(
+        `  ${(l.flops / 1e9).toFixed(3).padStart(9)} GFLOP ${mb(l.bytes).padStart(10)}  ${plan.kernels[l.kernel]?.template.padEnd(12)} ${l.name}`,
+      );
     }
   }
   return `${lines.join("\n")}\n`;

@@ -24,17 +24,30 @@ export interface Obtained {
 async function toolsDigest(): Promise<string> {
   const js = join(root, "build", "js");
   const own = ["compiler", "models", "tools/cli"].flatMap((part) =>
-    readdirSync(join(js, part), { recursive: true, encoding: "utf8" }).filter((f) => f.endsWith(".js")).map((f) => join(js, part, f)),
+    readdirSync(join(js, part), { recursive: true, encoding: "utf8" })
+      .filter((f) => f.endsWith(".js"))
+      .map((f) => join(js, part, f)),
   );
-  const libraries = readFileSync(join(root, "build", "native", "link.txt"), "utf8").split("\n").filter((l) => l.startsWith("/"));
-  const stamps = [...libraries, ...(existsSync(mpiPlugin) ? [mpiPlugin] : [])].map((l) => `${l} ${statSync(l).size} ${statSync(l).mtimeMs}`);
+  const libraries = readFileSync(join(root, "build", "native", "link.txt"), "utf8")
+    .split("\n")
+    .filter((l) => l.startsWith("/"));
+  const stamps = [...libraries, ...(existsSync(mpiPlugin) ? [mpiPlugin] : [])].map(
+    (l) => `${l} ${statSync(l).size} ${statSync(l).mtimeMs}`,
+  );
   const headers = headerDigest(["kernels", "runtime/core"]);
   return digest(await compilerVersion(), headers, ...stamps, ...own.sort().map((f) => readFileSync(f)));
 }
 
 /** The key under which an artefact of `source` for `target` is current. */
 export async function artefactKey(source: Source, target: Target): Promise<string> {
-  return digest(await toolsDigest(), await deviceTools(target), source.name, source.key, JSON.stringify(target), JSON.stringify(source.meta));
+  return digest(
+    await toolsDigest(),
+    await deviceTools(target),
+    source.name,
+    source.key,
+    JSON.stringify(target),
+    JSON.stringify(source.meta),
+  );
 }
 
 /** What compiles the kernels, where that is not the C++ compiler alone. */
@@ -44,8 +57,8 @@ async function deviceTools(target: Target): Promise<string> {
 }
 
 /**
- * The artefact at `dir`, built first unless it is there under the same key. Shows progress on a terminal; of several processes
- * that want it, one builds and the others wait.
+ * The artefact at `dir`, built first unless it is there under the same key. Shows progress on a terminal; of several
+ * processes that want it, one builds and the others wait.
  */
 export async function obtain(source: Source, target: Target, dir: string, key: string): Promise<Obtained> {
   const there = currentAt(dir, key);
@@ -66,8 +79,11 @@ interface Locks {
 const stampOf = (dir: string): string => join(dir, ".key");
 
 function currentAt(dir: string, key: string): Obtained | undefined {
-  const current = existsSync(stampOf(dir)) && readFileSync(stampOf(dir), "utf8") === key && existsSync(join(dir, "train"));
-  return current ? { dir, plan: JSON.parse(readFileSync(join(dir, "plan.json"), "utf8")) as Plan, built: undefined } : undefined;
+  const current =
+    existsSync(stampOf(dir)) && readFileSync(stampOf(dir), "utf8") === key && existsSync(join(dir, "train"));
+  return current
+    ? { dir, plan: JSON.parse(readFileSync(join(dir, "plan.json"), "utf8")) as Plan, built: undefined }
+    : undefined;
 }
 
 async function build(source: Source, target: Target, dir: string, key: string): Promise<Obtained> {
@@ -82,8 +98,16 @@ async function build(source: Source, target: Target, dir: string, key: string): 
 /** The artefact in the user's cache, built first when there is none. */
 export async function cachedArtefact(source: Source, target: Target): Promise<Obtained> {
   const key = await artefactKey(source, target);
-  const obtained = await obtain(source, target, join(cacheDir(), "artefacts", `${source.name}-${key.slice(0, 16)}`), key);
+  const obtained = await obtain(
+    source,
+    target,
+    join(cacheDir(), "artefacts", `${source.name}-${key.slice(0, 16)}`),
+    key,
+  );
   const { built } = obtained;
-  if (built) process.stderr.write(`compiled ${source.name}: ${built.compiled} of ${built.objects} objects, ${built.seconds.toFixed(0)} s\n`);
+  if (built)
+    process.stderr.write(
+      `compiled ${source.name}: ${built.compiled} of ${built.objects} objects, ${built.seconds.toFixed(0)} s\n`,
+    );
   return obtained;
 }

@@ -2,13 +2,14 @@
 
 import type { Command } from "commander";
 import { openCheckpoint } from "./checkpoint.js";
-import { modelFlags, type ModelFlags, targetOf } from "./flags.js";
+import { type ModelFlags, modelFlags, targetOf } from "./flags.js";
 import { modelGraphs } from "./graphs.js";
 import { cachedArtefact } from "./obtain.js";
 
 /**
- * The artefact of `task` for the checkpoint's network, found or built. Flags of the model that stand on the command line of `c`
- * must agree with the checkpoint. Throws when a task of MoPro's is asked of a checkpoint without prototypes.
+ * The artefact of `task` for the checkpoint's network, found or built. Flags of the model that stand on the command
+ * line of `c` must agree with the checkpoint. Throws when a task of MoPro's is asked of a checkpoint without
+ * prototypes.
  */
 export async function artefactOf(resume: string, task: string, c: Command): Promise<string> {
   const flags = modelFlags(c.opts());
@@ -23,11 +24,17 @@ export async function artefactOf(resume: string, task: string, c: Command): Prom
   const { file, network, notes } = openCheckpoint(resume, known, "query");
   try {
     if (task === "mopro" && network.task !== "mopro")
-      throw new Error(`${resume}: has no prototypes, which judge together with the classifier: it is no checkpoint of MoPro`);
+      throw new Error(
+        `${resume}: has no prototypes, which judge together with the classifier: it is no checkpoint of MoPro`,
+      );
     for (const note of notes) process.stderr.write(`note: ${note}\n`);
     const of: ModelFlags = {
-      ...flags, network: network.arch, width: network.width, numClass: network.num_class ?? flags.numClass,
-      lowDim: network.low_dim ?? flags.lowDim, imageSize: network.image_size,
+      ...flags,
+      network: network.arch,
+      width: network.width,
+      numClass: network.num_class ?? flags.numClass,
+      lowDim: network.low_dim ?? flags.lowDim,
+      imageSize: network.image_size,
       ...(task === "mopro" && { moco_queue: file.entry("queue").shape[1] as number }),
     };
     return (await cachedArtefact(modelGraphs(task, of), targetOf(of))).dir;

@@ -27,7 +27,9 @@ export const safetensorsTypes: Readonly<Record<string, SafetensorsDType>> = {
   bool: "BOOL",
 };
 
-/** One program a file. Throws, naming the file, for what is not understood and for files that do not belong together. */
+/**
+ * One program a file. Throws, naming the file, for what is not understood and for files that do not belong together.
+ */
 export function onnxSource(files: readonly string[]): Source {
   const programs: Program[] = [];
   const states = new Map<string, Held>();

@@ -1,5 +1,5 @@
-// How many ranks a training command will have, so that the artefact holds programs for as many. The binary reads the same
-// environment with more care (runtime/comm/launch.cc) and has the last word.
+// How many ranks a training command will have, so that the artefact holds programs for as many. The binary reads the
+// same environment with more care (runtime/comm/launch.cc) and has the last word.
 
 import { spawnSync } from "node:child_process";
 import { nativeToolFile } from "./data.js";
@@ -13,20 +13,27 @@ const count = (text: unknown): number => {
 
 /** What launchers set for a process that is a rank already; undefined where none has. */
 const launched = (env: Env): { readonly ranks: number; readonly rank: number } | undefined => {
-  if (env["LOCAL_RANK"] && env["WORLD_SIZE"]) return { ranks: count(env["WORLD_SIZE"]), rank: Number(env["RANK"] ?? 0) };
-  if (env["OMPI_COMM_WORLD_RANK"]) return { ranks: count(env["OMPI_COMM_WORLD_SIZE"]), rank: Number(env["OMPI_COMM_WORLD_RANK"]) };
-  if (env["SLURM_STEP_ID"] && env["SLURM_PROCID"]) return { ranks: count(env["SLURM_NTASKS"]), rank: Number(env["SLURM_PROCID"]) };
+  if (env.LOCAL_RANK && env.WORLD_SIZE) return { ranks: count(env.WORLD_SIZE), rank: Number(env.RANK ?? 0) };
+  if (env.OMPI_COMM_WORLD_RANK)
+    return { ranks: count(env.OMPI_COMM_WORLD_SIZE), rank: Number(env.OMPI_COMM_WORLD_RANK) };
+  if (env.SLURM_STEP_ID && env.SLURM_PROCID) return { ranks: count(env.SLURM_NTASKS), rank: Number(env.SLURM_PROCID) };
   return undefined;
 };
 
 /**
- * Ranks of the whole run: of the launcher that started this process, else nodes times --nproc-per-node or, for GPUs with
+ * Ranks of the whole run: of the launcher that started this process, else nodes times --nproc-per-node or, for GPUs
+ * with
  * --multiprocessing-distributed, times the GPUs of this node, which `gpus` counts.
  */
-export function rankCount(options: Readonly<Record<string, unknown>>, env: Env = process.env, gpus: () => number = gpuCount): number {
-  const nodes = options["worldSize"] ?? (env["MASTER_ADDR"] && env["RANK"] ? env["WORLD_SIZE"] : undefined);
-  const eachGpu = options["multiprocessingDistributed"] === true && options["target"] === "cuda" && options["nprocPerNode"] === undefined;
-  return launched(env)?.ranks ?? count(nodes) * (eachGpu ? gpus() : count(options["nprocPerNode"]));
+export function rankCount(
+  options: Readonly<Record<string, unknown>>,
+  env: Env = process.env,
+  gpus: () => number = gpuCount,
+): number {
+  const nodes = options.worldSize ?? (env.MASTER_ADDR && env.RANK ? env.WORLD_SIZE : undefined);
+  const eachGpu =
+    options.multiprocessingDistributed === true && options.target === "cuda" && options.nprocPerNode === undefined;
+  return launched(env)?.ranks ?? count(nodes) * (eachGpu ? gpus() : count(options.nprocPerNode));
 }
 
 /** GPUs that the driver shows; 1 where there is none, which the binary then refuses with the reason. */
@@ -36,4 +43,4 @@ function gpuCount(): number {
 }
 
 /** Whether this process is the one that speaks for all ranks. */
-export const isFirstRank = (env: Env = process.env): boolean => (launched(env)?.rank ?? Number(env["RANK"] ?? 0)) === 0;
+export const isFirstRank = (env: Env = process.env): boolean => (launched(env)?.rank ?? Number(env.RANK ?? 0)) === 0;

@@ -3,13 +3,15 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { Command } from "commander";
+import { writeWhole } from "../../compiler/util/whole_file.js";
 import { trainPage } from "../report/train.js";
 import { isFirstRank } from "./ranks.js";
-import { writeWhole } from "../../compiler/util/whole_file.js";
 
 export function reportCommand(): Command {
   return new Command("report")
-    .description("Makes EXP/report.html of a run's EXP/metrics.jsonl: curves, settings, environment; while it runs, too.")
+    .description(
+      "Makes EXP/report.html of a run's EXP/metrics.jsonl: curves, settings, environment; while it runs, too.",
+    )
     .argument("<exp>", "the run's --exp-dir")
     .action((exp: string) => writeReport(exp));
 }

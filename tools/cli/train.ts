@@ -1,4 +1,5 @@
-// moproc train: finds or builds the training binary for the flags that are compiled in, then hands over to it with all flags.
+// moproc train: finds or builds the training binary for the flags that are compiled in, then hands over to it with all
+// flags.
 
 import { join } from "node:path";
 import { Command } from "commander";
@@ -11,7 +12,17 @@ import { cachedArtefact } from "./obtain.js";
 import { reportAfter } from "./report.js";
 
 /** Flags with a value that this verb uses up; the binary does not know them. */
-const ownFlags = new Set(["--target", "--precision", "--ranks", "--shuffle-bn", "--bucket-size", "--artefact", "--task", "--width", "--image-input"]);
+const ownFlags = new Set([
+  "--target",
+  "--precision",
+  "--ranks",
+  "--shuffle-bn",
+  "--bucket-size",
+  "--artefact",
+  "--task",
+  "--width",
+  "--image-input",
+]);
 
 export function trainCommand(): Command {
   const c = new Command("train")
@@ -24,9 +35,9 @@ export function trainCommand(): Command {
     .addOption(presetOption())
     .option("--task <name>", "mopro, or classifier: plain cross-entropy", "mopro");
   return binaryVerb(c, async (options, argv) => {
-    const dir = (options["artefact"] as string | undefined) ?? (await fittingArtefact(options));
+    const dir = (options.artefact as string | undefined) ?? (await fittingArtefact(options));
     process.exitCode = await spawnTool(join(dir, "train"), passedOn(argv));
-    if (!options["evaluate"]) await reportAfter(options["expDir"] as string | undefined);
+    if (!options.evaluate) await reportAfter(options.expDir as string | undefined);
   });
 }
 
@@ -35,10 +46,12 @@ async function fittingArtefact(options: Options): Promise<string> {
   const flags = modelFlags(options);
   const key = (e: Extra): string => e.replace(/-(.)/g, (_, c: string) => c.toUpperCase());
   const wanted = extras.filter((e) => options[key(e)] !== undefined);
-  return (await cachedArtefact(modelGraphs(String(options["task"]), flags, wanted), targetOf(flags))).dir;
+  return (await cachedArtefact(modelGraphs(String(options.task), flags, wanted), targetOf(flags))).dir;
 }
 
-/** The arguments for the binary: without the flags that only this verb knows, `--network` and `--arch NETWORK` as -a. */
+/**
+ * The arguments for the binary: without the flags that only this verb knows, `--network` and `--arch NETWORK` as -a.
+ */
 export function passedOn(argv: readonly string[]): string[] {
   const out: string[] = [];
   for (let i = 0; i < argv.length; i++) {

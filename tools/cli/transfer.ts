@@ -1,4 +1,5 @@
-// moproc retrain, finetune, lowshot: find or build the binary for the network that a checkpoint holds, then hand over to its verb.
+// moproc retrain, finetune, lowshot: find or build the binary for the network that a checkpoint holds, then hand over
+// to its verb.
 
 import { existsSync } from "node:fs";
 import { join } from "node:path";
@@ -15,10 +16,13 @@ export function retrainCommand(): Command {
       "Trains a classifier on cleaned labels (pseudo_label.json) on top of a trained network that stays as it is; rare classes " +
         "are shown more often. The network is the checkpoint's; flags below need not repeat it.",
     )
-    .option("--resume <file>", "the checkpoint to begin with: MoPro's, also PyTorch's; or one of a retraining to go on with; auto")
+    .option(
+      "--resume <file>",
+      "the checkpoint to begin with: MoPro's, also PyTorch's; or one of a retraining to go on with; auto",
+    )
     .option("--pretrained <file>", "with --resume auto: the checkpoint to begin with while there is none")
     .option("--finetune", "train all layers");
-  return transfer(c, (o) => (o["finetune"] ? "classifier" : "retrain"), "--pretrained", "pretrained", "experiment/cRT");
+  return transfer(c, (o) => (o.finetune ? "classifier" : "retrain"), "--pretrained", "pretrained", "experiment/cRT");
 }
 
 export function finetuneCommand(): Command {
@@ -28,7 +32,10 @@ export function finetuneCommand(): Command {
         "checkpoint's; flags below need not repeat it.",
     )
     .option("--model-path <file>", "the checkpoint to begin with: MoPro's, also PyTorch's")
-    .option("--resume <file>", "go on with a checkpoint of a fine-tuning; auto: the newest in --exp-dir, if there is one");
+    .option(
+      "--resume <file>",
+      "go on with a checkpoint of a fine-tuning; auto: the newest in --exp-dir, if there is one",
+    );
   return transfer(c, () => "classifier", "--model-path", "modelPath", "Finetune_1percent");
 }
 
@@ -40,31 +47,36 @@ export function lowshotCommand(): Command {
     )
     .option("--model-path <file>", "the checkpoint: of any training here, or a PyTorch .pth.tar or .pth");
   return binaryVerb(c, async (options, argv) => {
-    const from = options["modelPath"] as string | undefined;
+    const from = options.modelPath as string | undefined;
     if (from === undefined) throw new Error("--model-path FILE is needed: the checkpoint whose features are measured");
     if (!existsSync(from)) throw new Error(`${from}: no such file`);
-    const dir = (options["artefact"] as string | undefined) ?? (await artefactOf(from, "embed", c));
+    const dir = (options.artefact as string | undefined) ?? (await artefactOf(from, "embed", c));
     process.exitCode = await spawnTool(join(dir, "train"), ["lowshot", ...passedOn(argv)]);
   });
 }
 
 /**
- * `flag`, called `key` among the options: the checkpoint to begin with, where --resume names none. `exp`: the binary's default of
+ * `flag`, called `key` among the options: the checkpoint to begin with, where --resume names none. `exp`: the binary's
+ * default of
  * --exp-dir.
  */
 function transfer(c: Command, task: (o: Options) => string, flag: string, key: string, exp: string): Command {
-  c.option("--exp-dir <dir>", "where checkpoints, logs and report.html go", exp)
-    .option("--evaluate", "only evaluate the checkpoint");
+  c.option("--exp-dir <dir>", "where checkpoints, logs and report.html go", exp).option(
+    "--evaluate",
+    "only evaluate the checkpoint",
+  );
   return binaryVerb(c, async (options, argv) => {
-    const resume = options["resume"] as string | undefined;
+    const resume = options.resume as string | undefined;
     const from = (options[key] as string | undefined) ?? (resume === "auto" ? undefined : resume);
     if (from === undefined) {
       const other = flag === "--model-path" || resume === "auto" ? flag : "--resume";
-      throw new Error(`${resume === "auto" ? "--resume auto needs " : ""}${other} FILE${resume === "auto" ? "" : " is needed"}: the checkpoint to begin with`);
+      throw new Error(
+        `${resume === "auto" ? "--resume auto needs " : ""}${other} FILE${resume === "auto" ? "" : " is needed"}: the checkpoint to begin with`,
+      );
     }
     if (!existsSync(from)) throw new Error(`${from}: no such file`);
-    const dir = (options["artefact"] as string | undefined) ?? (await artefactOf(from, task(options), c));
+    const dir = (options.artefact as string | undefined) ?? (await artefactOf(from, task(options), c));
     process.exitCode = await spawnTool(join(dir, "train"), [c.name(), ...passedOn(argv)]);
-    if (!options["evaluate"]) await reportAfter(options["expDir"] as string);
+    if (!options.evaluate) await reportAfter(options.expDir as string);
   });
 }

@@ -38,7 +38,8 @@ export function weightsCommand(): Command {
 }
 
 async function fetchWeights(version: string | undefined, flags: FetchFlags): Promise<void> {
-  if (version !== undefined && !(version in published)) throw new Error(`weights fetch ${version}: known are v1 and v2`);
+  if (version !== undefined && !(version in published))
+    throw new Error(`weights fetch ${version}: known are v1 and v2`);
   const wanted = version === undefined ? undefined : published[version as keyof typeof published];
   const url = flags.url ?? wanted?.url;
   if (url === undefined) throw new Error("weights fetch: v1, v2 or --url URL is needed");
@@ -54,7 +55,12 @@ async function fetchWeights(version: string | undefined, flags: FetchFlags): Pro
     return;
   }
   const meter = new Meter(basename(file));
-  await download(url, file, { attempts: 5, stalled: 1000 * flags.timeout, progress: meter.update, say: meter.say }).finally(meter.end);
+  await download(url, file, {
+    attempts: 5,
+    stalled: 1000 * flags.timeout,
+    progress: meter.update,
+    say: meter.say,
+  }).finally(meter.end);
   try {
     check(file, wanted);
   } catch (e) {
@@ -72,10 +78,13 @@ function check(file: string, wanted: (typeof published)["v1" | "v2"] | undefined
   open.close();
   if (network.task !== "mopro") throw new Error(`${file} is a checkpoint, but none of MoPro`);
   if (wanted && (network.arch !== wanted.arch || network.num_class !== wanted.classes))
-    throw new Error(`${file} holds a ${network.arch} for ${network.num_class} classes, not a ${wanted.arch} for ${wanted.classes}`);
+    throw new Error(
+      `${file} holds a ${network.arch} for ${network.num_class} classes, not a ${wanted.arch} for ${wanted.classes}`,
+    );
 }
 
-const note = (record: string, digest: string, file: string): void => writeWhole(record, [Buffer.from(`${digest}  ${basename(file)}\n`)]);
+const note = (record: string, digest: string, file: string): void =>
+  writeWhole(record, [Buffer.from(`${digest}  ${basename(file)}\n`)]);
 
 async function sha256(file: string): Promise<string> {
   const sum = createHash("sha256");
@@ -104,6 +113,7 @@ class Meter {
       process.stderr.write(`${text}\n`);
     }
   };
-  readonly say = (line: string): void => void process.stderr.write(`${process.stderr.isTTY ? "\r\x1b[K" : ""}${this.name}: ${line}\n`);
+  readonly say = (line: string): void =>
+    void process.stderr.write(`${process.stderr.isTTY ? "\r\x1b[K" : ""}${this.name}: ${line}\n`);
   readonly end = (): void => void (process.stderr.isTTY && process.stderr.write("\r\x1b[K"));
 }

@@ -8,9 +8,9 @@
 #include "formats/checkpoint_file.h"
 #include "formats/published.h"
 #include "formats/published_names.h"
+#include "formats/resnet_names.h"
 #include "formats/safetensors.h"
 #include "formats/torch_writer.h"
-#include "formats/resnet_names.h"
 
 namespace moproc::tools {
 
@@ -95,8 +95,7 @@ void note_momentum(const Checkpoint& c, Notes& notes) {
 Checkpoint for_training(const Checkpoint& c) {
   const Naming naming = naming_of(c);
   const auto format = c.metadata.find("format");
-  const bool ours =
-      format != c.metadata.end() && (format->second == kRunFormat || format->second == kConvertedFormat);
+  const bool ours = format != c.metadata.end() && (format->second == kRunFormat || format->second == kConvertedFormat);
   if (ours || c.kind == CheckpointKind::published) return c;
   return naming == Naming::torchvision || naming == Naming::detectron2 ? as_mopro(c) : c;
 }
@@ -121,8 +120,7 @@ void to_pth_tar(const Checkpoint& from, const std::string& out, Notes& notes) {
   Checkpoint c = for_training(from);
   if (!c.metadata.count("arch"))
     throw InputError(c.path + ": does not say which network it is, which " + out + " must; give --arch");
-  if (c.metadata.emplace("epoch", "0").second)
-    notes.push_back("assumed: epoch 0, which the file does not say");
+  if (c.metadata.emplace("epoch", "0").second) notes.push_back("assumed: epoch 0, which the file does not say");
   if (!c.metadata.count("lr"))
     notes.push_back("assumed: lr 0.1, momentum 0.9, weight decay 1e-4, which the file does not say");
   write_torch(out, to_published(c));
@@ -143,9 +141,7 @@ void to_torchvision(const Checkpoint& c, const std::string& out, Notes& notes) {
 /// How images must reach the network, in detectron2's units of 0 to 255: it does not look, but whoever writes the
 /// configuration can.
 void add_pixels(Dict& root) {
-  const auto three = [](double r, double g, double b) {
-    return Value(Sequence{{Value(r), Value(g), Value(b)}});
-  };
+  const auto three = [](double r, double g, double b) { return Value(Sequence{{Value(r), Value(g), Value(b)}}); };
   root.add("pixel_order", Value("RGB"));
   root.add("pixel_mean", three(123.675, 116.28, 103.53));
   root.add("pixel_std", three(58.395, 57.12, 57.375));
@@ -174,13 +170,9 @@ void to_detectron2(const Checkpoint& c, const std::string& out, Notes& notes) {
 
 const std::vector<FormatName>& formats_written() {
   static const std::vector<FormatName> formats = {
-      {"pth.tar",
-       {".pth.tar", ".tar"},
-       "the published {epoch, arch, state_dict, optimizer}, names behind module."},
+      {"pth.tar", {".pth.tar", ".tar"}, "the published {epoch, arch, state_dict, optimizer}, names behind module."},
       {"pth", {".pth", ".pt"}, "a state_dict alone, names as they are"},
-      {"torchvision",
-       {},
-       "a state_dict of the query encoder as torchvision's ResNet: conv1.weight to fc.bias"},
+      {"torchvision", {}, "a state_dict of the query encoder as torchvision's ResNet: conv1.weight to fc.bias"},
       {"safetensors", {".safetensors"}, "what a training run writes"},
       {"detectron2", {".pkl"}, "a pickle of the query encoder without classifier, stem. res2. to res5."},
   };

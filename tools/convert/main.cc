@@ -42,7 +42,8 @@ std::string help(const std::vector<Flag>& flags) {
          "torchvision's names and\n"
          "detectron2's files become encoder_q.*, with classifier for fc. What a format cannot hold is said.\n"
          "\n" +
-         describe_flags(flags) + "\nExample:\n  moproc convert run/checkpoint_0013.safetensors model.pkl --to detectron2\n";
+         describe_flags(flags) +
+         "\nExample:\n  moproc convert run/checkpoint_0013.safetensors model.pkl --to detectron2\n";
 }
 
 }  // namespace

@@ -24,9 +24,7 @@ constexpr const char* usage =
     "clock.\n"
     "\n";
 
-double seconds_since(Clock::time_point begin) {
-  return std::chrono::duration<double>(Clock::now() - begin).count();
-}
+double seconds_since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
 
 // Of this thread: what other processes take does not count.
 double processor_seconds() {
@@ -65,17 +63,15 @@ void bench_file(const std::string& file, const data::AugmentOptions& how, double
     weak(i);
     strong(i);
   });
-  std::printf("%s (%d x %d, %zu KB): decode %.3f ms (%.0f/s), weak %.3f ms, strong %.3f ms, ", file.c_str(),
-              width, height, w.bytes.size() / 1024, decode_ms, 1e3 / decode_ms, weak_ms, strong_ms);
+  std::printf("%s (%d x %d, %zu KB): decode %.3f ms (%.0f/s), weak %.3f ms, strong %.3f ms, ", file.c_str(), width,
+              height, w.bytes.size() / 1024, decode_ms, 1e3 / decode_ms, weak_ms, strong_ms);
   std::printf("pair %.3f ms (%.0f pairs/s)\n", pair_ms, 1e3 / pair_ms);
 }
 
-void bench_loader(const std::vector<std::string>& files, const data::AugmentOptions& how, int threads,
-                  double seconds) {
+void bench_loader(const std::vector<std::string>& files, const data::AugmentOptions& how, int threads, double seconds) {
   data::Dataset set("", 1);
   for (int i = 0; i < 64; ++i) {
-    for (const std::string& file : files)
-      set.add(file[0] == '/' ? file.substr(1) : "proc/self/cwd/" + file, 0);
+    for (const std::string& file : files) set.add(file[0] == '/' ? file.substr(1) : "proc/self/cwd/" + file, 0);
   }
   data::LoaderOptions options;
   options.batch = 64;
@@ -89,8 +85,7 @@ void bench_loader(const std::vector<std::string>& files, const data::AugmentOpti
     images += loader.next()->count;
     loader.release();
   }
-  std::printf("loader, %d threads, all files in turn: %.0f pairs/s\n", threads,
-              images / seconds_since(begin));
+  std::printf("loader, %d threads, all files in turn: %.0f pairs/s\n", threads, images / seconds_since(begin));
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
-// `moproc-data check DIR`: reads every listed file once, so that what is wrong with a data folder is known before a long run.
+// `moproc-data check DIR`: reads every listed file once, so that what is wrong with a data folder is known before a
+// long run.
 #include <algorithm>
 #include <atomic>
 #include <cstdio>

@@ -35,17 +35,19 @@ std::string line(const char* pattern, T... values) {
 
 }  // namespace
 
-CheckReport::CheckReport(const std::string& root, const DataFolder& folder, const std::vector<std::vector<FileCheck>>& images)
+CheckReport::CheckReport(const std::string& root, const DataFolder& folder,
+                         const std::vector<std::vector<FileCheck>>& images)
     : root_(root), layout_(folder.layout) {
-  findings_ = {{"missing", "listed, but not there: training takes another image in its place, evaluation leaves it out", {}},
-               {"unreadable", "no JPEG or PNG, or damaged: treated as missing", {}},
-               {"truncated", "the file ends early: treated as missing (the published loader fills the rest with grey)", {}},
-               {"cmyk", "four inks; converted to RGB as Pillow does, no action needed", {}},
-               {"listed twice", "the same path twice in one list: it counts double", {}},
-               {"two labels", "the same path twice in one list with different labels: one of them is wrong", {}},
-               {"in two lists", "the same path in two lists: what is trained on is also tested", {}},
-               {"same bytes", "the same file under two names in two lists: what is trained on is also tested", {}},
-               {"not listed", "an image that no list names: it is not used", {}}};
+  findings_ = {
+      {"missing", "listed, but not there: training takes another image in its place, evaluation leaves it out", {}},
+      {"unreadable", "no JPEG or PNG, or damaged: treated as missing", {}},
+      {"truncated", "the file ends early: treated as missing (the published loader fills the rest with grey)", {}},
+      {"cmyk", "four inks; converted to RGB as Pillow does, no action needed", {}},
+      {"listed twice", "the same path twice in one list: it counts double", {}},
+      {"two labels", "the same path twice in one list with different labels: one of them is wrong", {}},
+      {"in two lists", "the same path in two lists: what is trained on is also tested", {}},
+      {"same bytes", "the same file under two names in two lists: what is trained on is also tested", {}},
+      {"not listed", "an image that no list names: it is not used", {}}};
   for (std::size_t s = 0; s < folder.sets.size(); ++s) count(folder.sets[s], images[s]);
   find_twice(folder, images);
   find_unlisted(root, folder);
@@ -67,7 +69,8 @@ void CheckReport::count(const NamedSet& set, const std::vector<FileCheck>& image
     if (images[i].width > 0) out.shorter_sides.push_back(std::min(images[i].width, images[i].height));
     if (images[i].state == State::good) continue;
     const std::string name(set.images.name(i));
-    finding(names[static_cast<int>(images[i].state)]).examples.push_back(images[i].reason.empty() ? name : name + ": " + images[i].reason);
+    finding(names[static_cast<int>(images[i].state)])
+        .examples.push_back(images[i].reason.empty() ? name : name + ": " + images[i].reason);
   }
   std::sort(out.shorter_sides.begin(), out.shorter_sides.end());
   sets_.push_back(std::move(out));
@@ -86,7 +89,8 @@ void CheckReport::find_twice(const DataFolder& folder, const std::vector<std::ve
       const auto [named, fresh] = by_name.emplace(set.images.name(i), First{s, i});
       if (!fresh) {
         const First& first = named->second;
-        const bool same = first.set == s, other = same && set.labelled && set.images.label(first.image) != set.images.label(i);
+        const bool same = first.set == s,
+                   other = same && set.labelled && set.images.label(first.image) != set.images.label(i);
         finding(other ? "two labels" : same ? "listed twice" : "in two lists").examples.push_back(name);
         continue;
       }
@@ -94,7 +98,9 @@ void CheckReport::find_twice(const DataFolder& folder, const std::vector<std::ve
       if (content == 0) continue;
       const auto [held, first_time] = by_content.emplace(content, First{s, i});
       if (first_time || held->second.set == s) continue;
-      finding("same bytes").examples.push_back(name + " is " + std::string(folder.sets[held->second.set].images.name(held->second.image)));
+      finding("same bytes")
+          .examples.push_back(name + " is " +
+                              std::string(folder.sets[held->second.set].images.name(held->second.image)));
     }
   }
 }
@@ -108,7 +114,8 @@ void CheckReport::find_unlisted(const std::string& root, const DataFolder& folde
     if (!listed.contains(name)) out.emplace_back(name);
   for (const auto& entry : fs::recursive_directory_iterator(root, fs::directory_options::skip_permission_denied)) {
     std::string ending = entry.path().extension().string();
-    std::transform(ending.begin(), ending.end(), ending.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    std::transform(ending.begin(), ending.end(), ending.begin(),
+                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
     if (ending != ".jpg" && ending != ".jpeg" && ending != ".png") continue;
     const std::string name = fs::relative(entry.path(), root).string();
     if (!listed.contains(name)) out.push_back(name);
@@ -119,7 +126,8 @@ void CheckReport::find_unlisted(const std::string& root, const DataFolder& folde
 std::int64_t CheckReport::unusable() const {
   std::int64_t n = 0;
   for (const Finding& f : findings_)
-    if (f.name == "missing" || f.name == "unreadable" || f.name == "truncated") n += static_cast<std::int64_t>(f.examples.size());
+    if (f.name == "missing" || f.name == "unreadable" || f.name == "truncated")
+      n += static_cast<std::int64_t>(f.examples.size());
   return n;
 }
 
@@ -129,27 +137,39 @@ std::string CheckReport::table() const {
   text += line("%-10s %9s %8s   %-28s %s\n", "", "", "", "least / median / most", "least / 5 % / median / 95 % / most");
   for (const Set& s : sets_) {
     const auto counts = sorted(s.per_class);
-    const std::string classes = !s.labelled ? "" : line("%lld / %lld / %lld", static_cast<long long>(counts.front()),
-                                                        static_cast<long long>(quantile(counts, 0.5)), static_cast<long long>(counts.back()));
+    const std::string classes =
+        !s.labelled ? ""
+                    : line("%lld / %lld / %lld", static_cast<long long>(counts.front()),
+                           static_cast<long long>(quantile(counts, 0.5)), static_cast<long long>(counts.back()));
     const auto& side = s.shorter_sides;
-    const std::string sides = side.empty() ? "" : line("%d / %d / %d / %d / %d", side.front(), quantile(side, 0.05), quantile(side, 0.5), quantile(side, 0.95), side.back());
-    text += line("%-10s %9lld %8zu   %-28s %s\n", s.name.c_str(), static_cast<long long>(s.images), s.per_class.size(), classes.c_str(), sides.c_str());
+    const std::string sides = side.empty() ? ""
+                                           : line("%d / %d / %d / %d / %d", side.front(), quantile(side, 0.05),
+                                                  quantile(side, 0.5), quantile(side, 0.95), side.back());
+    text += line("%-10s %9lld %8zu   %-28s %s\n", s.name.c_str(), static_cast<long long>(s.images), s.per_class.size(),
+                 classes.c_str(), sides.c_str());
   }
   text += "\n";
   for (const Set& s : sets_) {
     const auto empty = std::count(s.per_class.begin(), s.per_class.end(), 0);
-    if (empty > 0) text += line("%lld classes of %s have no image: they are never learned or tested\n", static_cast<long long>(empty), s.name.c_str());
+    if (empty > 0)
+      text += line("%lld classes of %s have no image: they are never learned or tested\n",
+                   static_cast<long long>(empty), s.name.c_str());
     const auto small = std::lower_bound(s.shorter_sides.begin(), s.shorter_sides.end(), 224) - s.shorter_sides.begin();
     if (small > 0)
-      text += line("%lld images of %s have a shorter side below 224 pixels: they are enlarged for 224-pixel crops\n", static_cast<long long>(small), s.name.c_str());
+      text += line("%lld images of %s have a shorter side below 224 pixels: they are enlarged for 224-pixel crops\n",
+                   static_cast<long long>(small), s.name.c_str());
   }
   text += "\n";
   for (const Finding& f : findings_) {
-    text += line("%-13s %9zu", f.name.c_str(), f.examples.size()) + (f.examples.empty() ? "" : "   " + f.meaning) + "\n";
-    for (std::size_t i = 0; i < std::min(kShown, f.examples.size()); ++i) text += "                          " + f.examples[i] + "\n";
-    if (f.examples.size() > kShown) text += line("                          and %zu more (--json lists all)\n", f.examples.size() - kShown);
+    text +=
+        line("%-13s %9zu", f.name.c_str(), f.examples.size()) + (f.examples.empty() ? "" : "   " + f.meaning) + "\n";
+    for (std::size_t i = 0; i < std::min(kShown, f.examples.size()); ++i)
+      text += "                          " + f.examples[i] + "\n";
+    if (f.examples.size() > kShown)
+      text += line("                          and %zu more (--json lists all)\n", f.examples.size() - kShown);
   }
-  return text + (unusable() > 0 ? line("\n%lld listed files cannot be used\n", static_cast<long long>(unusable())) : "\nall listed files can be used\n");
+  return text + (unusable() > 0 ? line("\n%lld listed files cannot be used\n", static_cast<long long>(unusable()))
+                                : "\nall listed files can be used\n");
 }
 
 std::string CheckReport::json() const {
@@ -160,15 +180,25 @@ std::string CheckReport::json() const {
     std::string sides = "{";
     for (const double share : {0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0})
       sides += line("%s\"%g\": %d", sides.size() > 1 ? ", " : "", share, quantile(s.shorter_sides, share));
-    sets += (sets.empty() ? "\n  " : ",\n  ") +
-            JsonLine().add("name", s.name).add("images", s.images).add_raw("images_a_class", classes + "]").add_raw("shorter_side_quantiles", sides + "}").text();
+    sets += (sets.empty() ? "\n  " : ",\n  ") + JsonLine()
+                                                    .add("name", s.name)
+                                                    .add("images", s.images)
+                                                    .add_raw("images_a_class", classes + "]")
+                                                    .add_raw("shorter_side_quantiles", sides + "}")
+                                                    .text();
   }
   for (const Finding& f : findings_) {
     std::string names = "[";
     for (const std::string& e : f.examples) write_json(names += names.size() > 1 ? ", " : "", e);
-    findings += (findings.empty() ? "\n  " : ",\n  ") + JsonLine().add("name", f.name).add("count", static_cast<std::int64_t>(f.examples.size())).add("meaning", f.meaning).add_raw("images", names + "]").text();
+    findings += (findings.empty() ? "\n  " : ",\n  ") + JsonLine()
+                                                            .add("name", f.name)
+                                                            .add("count", static_cast<std::int64_t>(f.examples.size()))
+                                                            .add("meaning", f.meaning)
+                                                            .add_raw("images", names + "]")
+                                                            .text();
   }
-  return "{\n \"layout\": \"" + layout_ + "\",\n \"sets\": [" + sets + "\n ],\n \"findings\": [" + findings + "\n ],\n \"unusable\": " + std::to_string(unusable()) + "\n}\n";
+  return "{\n \"layout\": \"" + layout_ + "\",\n \"sets\": [" + sets + "\n ],\n \"findings\": [" + findings +
+         "\n ],\n \"unusable\": " + std::to_string(unusable()) + "\n}\n";
 }
 
 }  // namespace moproc::tools

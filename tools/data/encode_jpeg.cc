@@ -25,8 +25,8 @@ struct ErrorManager {
 }
 
 // The file goes to *memory, which the caller frees.
-bool compress(const std::uint8_t* rgb, int width, int height, int quality, ErrorManager& error,
-              unsigned char** memory, unsigned long* size) {
+bool compress(const std::uint8_t* rgb, int width, int height, int quality, ErrorManager& error, unsigned char** memory,
+              unsigned long* size) {
   jpeg_compress_struct cinfo{};
   cinfo.err = jpeg_std_error(&error.base);
   error.base.error_exit = leave;

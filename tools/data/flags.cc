@@ -20,8 +20,8 @@ std::string number(double value) {
 }
 
 [[noreturn]] void bad_value(const std::string& verb, const Flag& f, const std::string& text) {
-  throw UsageError(verb + ": --" + f.name + " wants a number from " + number(f.least) + " to " +
-                   number(f.most) + ", got '" + text + "'");
+  throw UsageError(verb + ": --" + f.name + " wants a number from " + number(f.least) + " to " + number(f.most) +
+                   ", got '" + text + "'");
 }
 
 template <class T>
@@ -39,10 +39,8 @@ void set(const std::string& verb, const Flag& f, const std::string& text) {
   std::visit(
       [&](auto* target) {
         using T = std::remove_pointer_t<decltype(target)>;
-        if constexpr (std::is_same_v<T, std::string>)
-          *target = text;
-        else if constexpr (!std::is_same_v<T, bool>)
-          set_number(verb, f, text, *target);
+        if constexpr (std::is_same_v<T, std::string>) *target = text;
+        else if constexpr (!std::is_same_v<T, bool>) set_number(verb, f, text, *target);
       },
       f.target);
 }
@@ -51,22 +49,17 @@ std::string default_of(const Flag& f) {
   return std::visit(
       [](auto* target) -> std::string {
         using T = std::remove_pointer_t<decltype(target)>;
-        if constexpr (std::is_same_v<T, std::string>)
-          return target->empty() ? "" : " [" + *target + "]";
-        else if constexpr (std::is_same_v<T, bool>)
-          return "";
-        else if constexpr (std::is_same_v<T, double>)
-          return " [" + number(*target) + "]";
-        else
-          return " [" + std::to_string(*target) + "]";
+        if constexpr (std::is_same_v<T, std::string>) return target->empty() ? "" : " [" + *target + "]";
+        else if constexpr (std::is_same_v<T, bool>) return "";
+        else if constexpr (std::is_same_v<T, double>) return " [" + number(*target) + "]";
+        else return " [" + std::to_string(*target) + "]";
       },
       f.target);
 }
 
 }  // namespace
 
-Arguments parse_flags(const std::string& verb, const std::vector<std::string>& args,
-                      const std::vector<Flag>& flags) {
+Arguments parse_flags(const std::string& verb, const std::vector<std::string>& args, const std::vector<Flag>& flags) {
   Arguments out;
   for (std::size_t i = 0; i < args.size(); ++i) {
     const std::string& arg = args[i];
@@ -80,8 +73,7 @@ Arguments parse_flags(const std::string& verb, const std::vector<std::string>& a
     }
     const std::size_t equal = arg.find('=');
     const std::string name = dashes(arg.substr(0, equal));
-    const auto f =
-        std::find_if(flags.begin(), flags.end(), [&](const Flag& x) { return "--" + x.name == name; });
+    const auto f = std::find_if(flags.begin(), flags.end(), [&](const Flag& x) { return "--" + x.name == name; });
     if (f == flags.end()) throw UsageError(verb + ": unknown flag " + arg + " (--help lists them)");
     if (bool* const* on = std::get_if<bool*>(&f->target)) {
       if (equal != std::string::npos) throw UsageError(verb + ": --" + f->name + " takes no value");

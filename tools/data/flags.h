@@ -32,8 +32,7 @@ struct Arguments {
 };
 
 // Fills the flags' targets; `--flag value` and `--flag=value`. `verb` begins every message.
-Arguments parse_flags(const std::string& verb, const std::vector<std::string>& args,
-                      const std::vector<Flag>& flags);
+Arguments parse_flags(const std::string& verb, const std::vector<std::string>& args, const std::vector<Flag>& flags);
 
 // The lines of --help about these flags, each with its default.
 std::string describe_flags(const std::vector<Flag>& flags);

@@ -86,8 +86,7 @@ const std::map<std::string, Known>& known() {
       {"resized_crop",
        {5,
         [](const auto& a, Image& i) {
-          resize_to(i, {integer(a[0]), integer(a[1]), integer(a[2]), integer(a[3])}, integer(a[4]),
-                    integer(a[4]));
+          resize_to(i, {integer(a[0]), integer(a[1]), integer(a[2]), integer(a[3])}, integer(a[4]), integer(a[4]));
         }}},
       {"grayscale", {0, [](const auto&, Image& i) { data::grayscale(i); }}},
       {"brightness", {1, [](const auto& a, Image& i) { data::brightness(i, static_cast<float>(a[0])); }}},
@@ -110,8 +109,7 @@ void load(const std::string& path, Image& out) {
 Golden read_golden(const std::string& folder) {
   const std::string file = folder + "/cases.json";
   std::ifstream in(file);
-  if (!in)
-    throw std::runtime_error(file + ": cannot read it; a folder with cases.json, in/ and out/ is wanted");
+  if (!in) throw std::runtime_error(file + ": cannot read it; a folder with cases.json, in/ and out/ is wanted");
   const std::string text{std::istreambuf_iterator<char>(in), {}};
   const Json json = parse_json(text, file);
   Golden golden{folder, {}, {}};
@@ -144,8 +142,7 @@ Difference compare(const Image& a, const Image& b) {
   if (!d.same_size) return d;
   for (std::size_t i = 0; i < a.count(); ++i) {
     const std::uint32_t p = a.data()[i], q = b.data()[i];
-    for (const int x :
-         {data::red(p) - data::red(q), data::green(p) - data::green(q), data::blue(p) - data::blue(q)}) {
+    for (const int x : {data::red(p) - data::red(q), data::green(p) - data::green(q), data::blue(p) - data::blue(q)}) {
       d.largest = std::max(d.largest, std::abs(x));
       d.values += x != 0;
     }
@@ -166,8 +163,7 @@ Verdict verify(const Golden& golden) {
         d.largest = 255;
         verdict.failures.push_back(one.out + " (" + one.in + "): another size than expected");
       } else if (d.largest > 1) {
-        verdict.failures.push_back(one.out + " (" + one.in + "): differs by up to " +
-                                   std::to_string(d.largest));
+        verdict.failures.push_back(one.out + " (" + one.in + "): differs by up to " + std::to_string(d.largest));
       }
     } catch (const std::exception& e) {
       d.largest = 255;

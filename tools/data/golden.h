@@ -50,9 +50,8 @@ struct Tally {
 
 struct Verdict {
   std::map<std::string, Tally> kinds;
-  std::vector<std::string> failures;  // cases off by more than 1, of a wrong size, or refused
-  std::vector<std::pair<std::string, std::string>>
-      refusals;  // file and reason; reason empty: it was accepted
+  std::vector<std::string> failures;                          // cases off by more than 1, of a wrong size, or refused
+  std::vector<std::pair<std::string, std::string>> refusals;  // file and reason; reason empty: it was accepted
 };
 Verdict verify(const Golden& golden);
 

@@ -44,11 +44,9 @@ Parts mushroom(Stream& s) {
   const double r = s.uniform(0.75, 0.9);
   Path cap = {{}};
   for (const Point& p : ellipse(0, 0.05, r, r)) cap[0].push_back({p.x, std::min(p.y, 0.05)});
-  return {
-      {{polygon({{-0.2, 0}, {0.2, 0}, {0.3, 0.95}, {-0.3, 0.95}})}, 1},
-      {cap, 0},
-      {{ellipse(-0.35, -0.3, 0.14, 0.14), ellipse(0.15, -0.5, 0.14, 0.14), ellipse(0.45, -0.15, 0.12, 0.12)},
-       2}};
+  return {{{polygon({{-0.2, 0}, {0.2, 0}, {0.3, 0.95}, {-0.3, 0.95}})}, 1},
+          {cap, 0},
+          {{ellipse(-0.35, -0.3, 0.14, 0.14), ellipse(0.15, -0.5, 0.14, 0.14), ellipse(0.45, -0.15, 0.12, 0.12)}, 2}};
 }
 
 Parts flower(Stream& s) {
@@ -137,17 +135,12 @@ Parts arrow(Stream& s) {
 
 Parts bottle(Stream& s) {
   const double w = s.uniform(0.32, 0.42);
-  return {{{polygon({{-0.12, -0.75},
-                     {0.12, -0.75},
-                     {0.12, -0.4},
-                     {w, -0.1},
-                     {w, 1.0},
-                     {-w, 1.0},
-                     {-w, -0.1},
-                     {-0.12, -0.4}})},
-           0},
-          {{rectangle(-0.17, -1.0, 0.34, 0.25)}, 1},
-          {{rectangle(-w, 0.15, 2 * w, 0.45)}, 2}};
+  return {
+      {{polygon(
+           {{-0.12, -0.75}, {0.12, -0.75}, {0.12, -0.4}, {w, -0.1}, {w, 1.0}, {-w, 1.0}, {-w, -0.1}, {-0.12, -0.4}})},
+       0},
+      {{rectangle(-0.17, -1.0, 0.34, 0.25)}, 1},
+      {{rectangle(-w, 0.15, 2 * w, 0.45)}, 2}};
 }
 
 Parts glasses(Stream& s) {
@@ -225,9 +218,7 @@ Parts dumbbell(Stream& s) {
 Parts bolt(Stream& s) {
   const double w = s.uniform(0.1, 0.2);
   return {
-      {{polygon(
-           {{0.2, -1.0}, {-0.55, 0.1 + w}, {-0.05, 0.1 + w}, {-0.25, 1.0}, {0.55, -0.15}, {0.05, -0.15}})},
-       0}};
+      {{polygon({{0.2, -1.0}, {-0.55, 0.1 + w}, {-0.05, 0.1 + w}, {-0.25, 1.0}, {0.55, -0.15}, {0.05, -0.15}})}, 0}};
 }
 
 Parts eye(Stream& s) {

@@ -35,7 +35,8 @@ DataFolder read_data_folder(const std::string& folder) {
   };
   if (there("VOCdevkit")) {
     out.layout = "voc";
-    for (const char* set : {"trainval", "test"}) out.sets.push_back({set, data::read_voc2007(folder, set).images, false});
+    for (const char* set : {"trainval", "test"})
+      out.sets.push_back({set, data::read_voc2007(folder, set).images, false});
     list("VOCdevkit/VOC2007/ImageSets");
     return out;
   }
@@ -50,7 +51,8 @@ DataFolder read_data_folder(const std::string& folder) {
   out.layout = there("info") ? "webvision" : there("train.csv") || there("train.jsonl") ? "lists" : "imagenet";
   out.sets.push_back({"train", shrunk(data::read_folder(folder, Split::train, options))});
   out.sets.push_back({"val", shrunk(data::read_folder(folder, Split::val, options))});
-  for (const char* name : {"info", "train.csv", "train.jsonl", "val.csv", "val.jsonl", "classes.txt", "truth.json"}) list(name);
+  for (const char* name : {"info", "train.csv", "train.jsonl", "val.csv", "val.jsonl", "classes.txt", "truth.json"})
+    list(name);
   return out;
 }
 

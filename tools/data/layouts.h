@@ -15,9 +15,9 @@ struct NamedSet {
 };
 
 struct DataFolder {
-  std::string layout;               // "webvision", "lists", "imagenet", "voc", "places"
+  std::string layout;  // "webvision", "lists", "imagenet", "voc", "places"
   std::vector<NamedSet> sets;
-  std::vector<std::string> lists;   // files and folders besides images, below the folder
+  std::vector<std::string> lists;  // files and folders besides images, below the folder
 };
 
 // Recognises the layout and reads all sets, of all classes. Throws data::DatasetError.

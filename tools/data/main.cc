@@ -28,12 +28,9 @@ struct Verb {
 };
 
 constexpr Verb verbs[] = {
-    {"sample", moproc::tools::run_sample},
-    {"check", moproc::tools::run_check},
-    {"pack", moproc::tools::run_pack},
-    {"verify-pixels", moproc::tools::run_verify_pixels},
-    {"pixels", moproc::tools::run_pixels},
-    {"thumbnails", moproc::tools::run_thumbnails},
+    {"sample", moproc::tools::run_sample}, {"check", moproc::tools::run_check},
+    {"pack", moproc::tools::run_pack},     {"verify-pixels", moproc::tools::run_verify_pixels},
+    {"pixels", moproc::tools::run_pixels}, {"thumbnails", moproc::tools::run_thumbnails},
     {"bench", moproc::tools::run_bench},
 };
 
@@ -58,7 +55,9 @@ int main(int argc, char** argv) {
       return 2;
     }
   }
-  std::fprintf(stderr, "error: moproc-data: no verb '%s'; there are sample, check, pack, verify-pixels, pixels, thumbnails, bench\n",
-               argv[1]);
+  std::fprintf(
+      stderr,
+      "error: moproc-data: no verb '%s'; there are sample, check, pack, verify-pixels, pixels, thumbnails, bench\n",
+      argv[1]);
   return 2;
 }

@@ -1,5 +1,5 @@
-// `moproc-data pack`: a data folder as tar shards. Surprising: a shard is a function of its place in the list alone, each written
-// by one thread and renamed when whole, so threads and stops do not show in the result.
+// `moproc-data pack`: a data folder as tar shards. Surprising: a shard is a function of its place in the list alone,
+// each written by one thread and renamed when whole, so threads and stops do not show in the result.
 #include <algorithm>
 #include <atomic>
 #include <cstdio>
@@ -132,8 +132,8 @@ class Packer {
     return true;
   }
 
-  // Shrinks the image in bytes_ where it is larger than wanted. Returns the ending of its name. A damaged file stays as it is:
-  // whoever reads it meets the same damage.
+  // Shrinks the image in bytes_ where it is larger than wanted. Returns the ending of its name. A damaged file stays as
+  // it is: whoever reads it meets the same damage.
   std::string made() {
     const std::string format = data::sniff_format(bytes_);
     const std::string as_is = format == "png" ? ".png" : ".jpg";
@@ -174,17 +174,21 @@ std::vector<Shard> plan(const DataFolder& folder, std::size_t per_shard) {
 // Shards of an earlier run count only when they were made of the same lists in the same way.
 void keep_settings(const DataFolder& folder, const PackOptions& o, const fs::path& shards) {
   JsonLine line;
-  line.add("short_side", std::int64_t{o.short_side}).add("quality", std::int64_t{o.quality}).add("per_shard", std::int64_t{o.per_shard});
+  line.add("short_side", std::int64_t{o.short_side})
+      .add("quality", std::int64_t{o.quality})
+      .add("per_shard", std::int64_t{o.per_shard});
   for (const NamedSet& s : folder.sets) line.add(s.name, std::to_string(s.images.digest()));
   const std::string settings = line.text() + "\n", file = (shards / "settings.json").string();
   std::ifstream in(file, std::ios::binary);
   const std::string before{std::istreambuf_iterator<char>(in), {}};
   if (!before.empty() && before != settings)
-    throw std::runtime_error(file + ": was packed of other lists or in another way; remove " + shards.string() + " to begin anew");
+    throw std::runtime_error(file + ": was packed of other lists or in another way; remove " + shards.string() +
+                             " to begin anew");
   formats::write_atomically(file, [&](OutputFile& out) { out.write(settings); });
 }
 
-void write_all(const std::vector<Shard>& shards, const PackOptions& o, const fs::path& folder, Counts& counts, int images) {
+void write_all(const std::vector<Shard>& shards, const PackOptions& o, const fs::path& folder, Counts& counts,
+               int images) {
   std::atomic<std::size_t> next{0};
   std::mutex mutex;
   std::exception_ptr failure;
@@ -198,7 +202,8 @@ void write_all(const std::vector<Shard>& shards, const PackOptions& o, const fs:
     Packer packer(o, counts);
     for (std::size_t i; (i = next++) < shards.size();) {
       try {
-        if (fs::exists(folder / (shards[i].name() + ".index"))) advance(static_cast<int>(shards[i].end - shards[i].first));
+        if (fs::exists(folder / (shards[i].name() + ".index")))
+          advance(static_cast<int>(shards[i].end - shards[i].first));
         else packer.write(shards[i], folder, [&] { advance(1); });
       } catch (...) {
         const std::lock_guard lock(mutex);
@@ -236,7 +241,8 @@ int run_pack(const Args& args) {
   PackOptions o;
   const std::vector<Flag> flags = {
       {"out", "DIR", "where the packed folder goes", &o.out},
-      {"short-side", "PIXELS", "images with a longer shorter side are shrunk to it; 0: none is", &o.short_side, 0, 65535},
+      {"short-side", "PIXELS", "images with a longer shorter side are shrunk to it; 0: none is", &o.short_side, 0,
+       65535},
       {"quality", "N", "of the JPEG files of shrunk images, 1 to 100", &o.quality, 1, 100},
       {"per-shard", "N", "images of a tar file", &o.per_shard, 1, 10'000'000},
       {"threads", "N", "shards written at a time; 0: as many as the machine has cores", &o.threads, 0, 1024},
@@ -253,7 +259,8 @@ int run_pack(const Args& args) {
   std::error_code error;
   if (fs::equivalent(source, o.out, error)) throw UsageError("pack: --out is the folder itself");
   const fs::path out(o.out), shard_folder = out / std::string(data::kShardFolder);
-  if (fs::exists(shard_folder / "index.txt")) throw std::runtime_error(o.out + ": is packed already; remove it to pack again");
+  if (fs::exists(shard_folder / "index.txt"))
+    throw std::runtime_error(o.out + ": is packed already; remove it to pack again");
   const DataFolder folder = read_data_folder(source);
   int images = 0;
   for (const NamedSet& s : folder.sets) images += static_cast<int>(s.images.size());
@@ -270,9 +277,11 @@ int run_pack(const Args& args) {
     fs::copy(fs::path(source) / list, out / list, fs::copy_options::recursive | fs::copy_options::overwrite_existing);
   }
   write_index(shards, shard_folder);
-  std::printf("%s: %d images (%s) in %zu shards; in this run %d shrunk, %d as they were, %d damaged (as they were), %d missing\n",
-              o.out.c_str(), images, folder.layout.c_str(), shards.size(), counts.resized.load(), counts.kept.load(),
-              counts.damaged.load(), counts.missing.load());
+  std::printf(
+      "%s: %d images (%s) in %zu shards; in this run %d shrunk, %d as they were, %d damaged (as they were), %d "
+      "missing\n",
+      o.out.c_str(), images, folder.layout.c_str(), shards.size(), counts.resized.load(), counts.kept.load(),
+      counts.damaged.load(), counts.missing.load());
   return 0;
 }
 

@@ -20,7 +20,8 @@ constexpr const char* usage =
     "DIR, is one line of the input.\n"
     "\n"
     "Example:\n"
-    "  cut -d' ' -f1 sample/info/val_filelist.txt | moproc data pixels --data sample/val_images_256 --size 32 --out pixels.bin\n"
+    "  cut -d' ' -f1 sample/info/val_filelist.txt | moproc data pixels --data sample/val_images_256 --size 32 --out "
+    "pixels.bin\n"
     "\n";
 
 }  // namespace

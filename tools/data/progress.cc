@@ -2,10 +2,10 @@
 // have no other way to say anything.
 #include "progress.h"
 
+#include <unistd.h>
 #include <algorithm>
 #include <csignal>
 #include <cstdio>
-#include <unistd.h>
 
 namespace moproc::tools {
 namespace {

@@ -65,8 +65,7 @@ void Canvas::fill(const Path& path, const Paint& paint, float opacity) {
     std::fill(cover.begin(), cover.end(), 0.0f);
     for (int line = 0; line < lines_a_row; ++line) {
       crossings(path, y + (line + 0.5) / lines_a_row, cuts);
-      for (std::size_t i = 0; i + 1 < cuts.size(); i += 2)
-        add_span(cuts[i], cuts[i + 1], 1.0f / lines_a_row, cover);
+      for (std::size_t i = 0; i + 1 < cuts.size(); i += 2) add_span(cuts[i], cuts[i + 1], 1.0f / lines_a_row, cover);
     }
     for (int x = 0; x < width_; ++x) {
       if (cover[x] <= 0) continue;
@@ -119,8 +118,7 @@ std::vector<Point> bar(Point from, Point to, double thickness) {
   const double dx = to.x - from.x, dy = to.y - from.y;
   const double length = std::max(1e-9, std::hypot(dx, dy));
   const double ox = -dy / length * thickness / 2, oy = dx / length * thickness / 2;
-  return {
-      {from.x + ox, from.y + oy}, {to.x + ox, to.y + oy}, {to.x - ox, to.y - oy}, {from.x - ox, from.y - oy}};
+  return {{from.x + ox, from.y + oy}, {to.x + ox, to.y + oy}, {to.x - ox, to.y - oy}, {from.x - ox, from.y - oy}};
 }
 
 Path ring(double x, double y, double outer, double inner) {

@@ -21,8 +21,7 @@ using Paint = std::function<Color(double x, double y)>;
 
 class Canvas {
  public:
-  Canvas(int width, int height)
-      : width_(width), height_(height), pixels_(static_cast<std::size_t>(width) * height) {}
+  Canvas(int width, int height) : width_(width), height_(height), pixels_(static_cast<std::size_t>(width) * height) {}
 
   int width() const { return width_; }
   int height() const { return height_; }

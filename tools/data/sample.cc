@@ -46,8 +46,7 @@ Plan plan_training(const SampleOptions& o, int number) {
   p.set = train_scenes;
   p.number = static_cast<std::uint32_t>(number);
   // A search engine's folder is that of the query, so a wrong label and a wrong folder go together.
-  p.name = std::string(google ? "google/q" : "flickr/q") + padded(p.label + 1, 4) + "/" + padded(number, 6) +
-           ".jpg";
+  p.name = std::string(google ? "google/q" : "flickr/q") + padded(p.label + 1, 4) + "/" + padded(number, 6) + ".jpg";
   return p;
 }
 
@@ -129,7 +128,8 @@ SampleSummary write_webvision(const SampleOptions& o, const fs::path& folder, co
   }
   for (int i = 0; i < o.val; ++i) plans.push_back(plan_validation(o, i));
   std::vector<Scene> scenes;
-  for (const Plan& p : plans) scenes.push_back({p.name, p.kind < 0 ? std::vector<int>{} : std::vector<int>{p.kind}, p.set, p.number});
+  for (const Plan& p : plans)
+    scenes.push_back({p.name, p.kind < 0 ? std::vector<int>{} : std::vector<int>{p.kind}, p.set, p.number});
   draw_scenes(o, scenes, folder, progress);
   write_lists(o, plans, folder);
   return summary;
@@ -138,7 +138,7 @@ SampleSummary write_webvision(const SampleOptions& o, const fs::path& folder, co
 }  // namespace
 
 SampleSummary write_sample(const SampleOptions& o, const std::function<void(int, int)>& progress) {
-  const auto write = o.layout == "webvision" ? write_webvision
+  const auto write = o.layout == "webvision"  ? write_webvision
                      : o.layout == "imagenet" ? write_imagenet
                      : o.layout == "voc"      ? write_voc
                      : o.layout == "places"   ? write_places

@@ -37,11 +37,11 @@ struct SampleSummary {
 //    "train": {"google/q0001/000000.jpg": true class, or null where no class is shown, ...}}
 // The others have right labels alone; `images` of training, `val` to test:
 // imagenet: train/n00000001/, val/n00000001/, ... a folder a class;
-// voc: VOCdevkit/VOC2007/{JPEGImages,ImageSets/Main}: one or two objects of 20 classes an image, some of them difficult;
-// places: 205 classes, each a pair of objects, listed in trainvalsplit_places205/.
-// Everything is written to OUT.partial, which becomes OUT at the end; when anything goes wrong it is removed
-// again. progress(done, all) is called from one thread at a time and may throw to stop. Throws
-// std::runtime_error naming the path, also when OUT exists and is not empty.
+// voc: VOCdevkit/VOC2007/{JPEGImages,ImageSets/Main}: one or two objects of 20 classes an image, some of them
+// difficult; places: 205 classes, each a pair of objects, listed in trainvalsplit_places205/. Everything is written to
+// OUT.partial, which becomes OUT at the end; when anything goes wrong it is removed again. progress(done, all) is
+// called from one thread at a time and may throw to stop. Throws std::runtime_error naming the path, also when OUT
+// exists and is not empty.
 SampleSummary write_sample(const SampleOptions& options, const std::function<void(int, int)>& progress);
 
 }  // namespace moproc::tools

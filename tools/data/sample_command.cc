@@ -14,7 +14,8 @@ namespace {
 constexpr const char* usage =
     "usage: moproc-data sample --out DIR [FLAGS]\n"
     "\n"
-    "Writes a folder of drawn scenes as JPEG files, WebVision V1's layout by default. A class is a kind of object (mug, key, "
+    "Writes a folder of drawn scenes as JPEG files, WebVision V1's layout by default. A class is a kind of object "
+    "(mug, key, "
     "house, ...);\n"
     "colours, backgrounds, places, scales and tilts are random. The validation images are clean; truth.json "
     "has the\n"
@@ -55,8 +56,7 @@ int run_sample(const Args& args) {
     std::printf("%s%s", usage, flag_help.c_str());
     return 0;
   }
-  if (!given.positional.empty())
-    throw UsageError("sample: unexpected argument '" + given.positional[0] + "'");
+  if (!given.positional.empty()) throw UsageError("sample: unexpected argument '" + given.positional[0] + "'");
   if (options.out.empty()) throw UsageError("sample: --out DIR is missing");
   SampleSummary s;
   {
@@ -67,9 +67,8 @@ int run_sample(const Args& args) {
       progress.show(done, all);
     });
   }
-  std::printf(
-      "%s: %d training images of %d classes (%d with a wrong label, %d out of class), %d validation images\n",
-      options.out.c_str(), s.images, s.classes, s.wrong, s.out_of_class, s.val);
+  std::printf("%s: %d training images of %d classes (%d with a wrong label, %d out of class), %d validation images\n",
+              options.out.c_str(), s.images, s.classes, s.wrong, s.out_of_class, s.val);
   return 0;
 }
 

@@ -51,7 +51,8 @@ std::string padded(int value, int digits) {
   return std::string(std::max(0, digits - static_cast<int>(text.size())), '0') + text;
 }
 
-void draw_scenes(const SampleOptions& o, const std::vector<Scene>& scenes, const fs::path& folder, const Drawn& progress) {
+void draw_scenes(const SampleOptions& o, const std::vector<Scene>& scenes, const fs::path& folder,
+                 const Drawn& progress) {
   std::atomic<std::size_t> next{0};
   std::mutex mutex;  // guards failure and done
   std::exception_ptr failure;
@@ -69,8 +70,7 @@ void draw_scenes(const SampleOptions& o, const std::vector<Scene>& scenes, const
       }
     }
   };
-  const unsigned threads =
-      o.threads > 0 ? static_cast<unsigned>(o.threads) : std::thread::hardware_concurrency();
+  const unsigned threads = o.threads > 0 ? static_cast<unsigned>(o.threads) : std::thread::hardware_concurrency();
   {
     std::vector<std::jthread> pool;
     for (unsigned i = 1; i < threads; ++i) pool.emplace_back(work);
@@ -79,14 +79,13 @@ void draw_scenes(const SampleOptions& o, const std::vector<Scene>& scenes, const
   if (failure) std::rethrow_exception(failure);
 }
 
-PartialFolder::PartialFolder(const std::string& final_name) : final_(cleaned(final_name)), path_(final_.string() + ".partial") {
+PartialFolder::PartialFolder(const std::string& final_name)
+    : final_(cleaned(final_name)), path_(final_.string() + ".partial") {
   if (fs::exists(final_) && !(fs::is_directory(final_) && fs::is_empty(final_))) {
-    throw std::runtime_error(final_.string() +
-                             ": exists and is no empty folder; remove it or choose another --out");
+    throw std::runtime_error(final_.string() + ": exists and is no empty folder; remove it or choose another --out");
   }
   if (fs::exists(path_)) {
-    if (!fs::exists(path_ / marker))
-      throw std::runtime_error(path_.string() + ": is in the way, remove it");
+    if (!fs::exists(path_ / marker)) throw std::runtime_error(path_.string() + ": is in the way, remove it");
     fs::remove_all(path_);  // of a run that was killed
   }
   fs::create_directories(path_);

@@ -1,4 +1,5 @@
-// What every layout of a sample folder is written with: scenes drawn in parallel into a folder that appears whole or not at all.
+// What every layout of a sample folder is written with: scenes drawn in parallel into a folder that appears whole or
+// not at all.
 #pragma once
 
 #include <cstdint>

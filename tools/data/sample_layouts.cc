@@ -16,8 +16,8 @@ constexpr std::uint32_t imagenet_scenes = 2, voc_scenes = 4, places_scenes = 6; 
 
 void need_images(const SampleOptions& o, int classes) {
   if (o.images < classes || o.val < classes)
-    throw std::runtime_error("--layout " + o.layout + " has " + std::to_string(classes) + " classes: --images and --val must be " +
-                             std::to_string(classes) + " or more");
+    throw std::runtime_error("--layout " + o.layout + " has " + std::to_string(classes) +
+                             " classes: --images and --val must be " + std::to_string(classes) + " or more");
 }
 
 // What one of VOC's images shows: a class of its number's turn, and often another one.
@@ -70,7 +70,9 @@ SampleSummary write_imagenet(const SampleOptions& o, const fs::path& folder, con
     for (int c = 0; c < o.classes; ++c) fs::create_directories(folder / split / ("n" + padded(c + 1, 8)));
     for (int i = 0; i < images; ++i) {
       const std::string synset = "n" + padded(i % o.classes + 1, 8);
-      scenes.push_back({split + "/" + synset + "/" + synset + "_" + std::to_string(i) + ".JPEG", {i % o.classes}, set,
+      scenes.push_back({split + "/" + synset + "/" + synset + "_" + std::to_string(i) + ".JPEG",
+                        {i % o.classes},
+                        set,
                         static_cast<std::uint32_t>(i)});
     }
   };
@@ -90,7 +92,8 @@ SampleSummary write_voc(const SampleOptions& o, const fs::path& folder, const Dr
     std::vector<VocImage> planned;
     for (int i = 0; i < images; ++i) {
       planned.push_back(plan_voc(o, i, set, first + i));
-      scenes.push_back({"VOCdevkit/VOC2007/JPEGImages/" + planned.back().name + ".jpg", planned.back().kinds, set, static_cast<std::uint32_t>(i)});
+      scenes.push_back({"VOCdevkit/VOC2007/JPEGImages/" + planned.back().name + ".jpg", planned.back().kinds, set,
+                        static_cast<std::uint32_t>(i)});
     }
     write_voc_lists(root / "ImageSets/Main", name, planned);
   };

@@ -93,10 +93,8 @@ struct Placement {
 Placement place(double half, double spread, double tilt, const Canvas& canvas, Stream& s) {
   const double angle = s.uniform(-tilt, tilt);
   const double mirror = s.chance(0.5) ? -1 : 1;
-  const double x =
-      canvas.width() * 0.5 + s.uniform(-1, 1) * spread * std::max(0.0, canvas.width() * 0.5 - half);
-  const double y =
-      canvas.height() * 0.5 + s.uniform(-1, 1) * spread * std::max(0.0, canvas.height() * 0.5 - half);
+  const double x = canvas.width() * 0.5 + s.uniform(-1, 1) * spread * std::max(0.0, canvas.width() * 0.5 - half);
+  const double y = canvas.height() * 0.5 + s.uniform(-1, 1) * spread * std::max(0.0, canvas.height() * 0.5 - half);
   const double stretch = s.uniform(0.9, 1.1);
   return {x, y, half * mirror * stretch, half / stretch, std::cos(angle), std::sin(angle)};
 }
@@ -117,9 +115,7 @@ void draw_clutter(Canvas& canvas, int pieces, Stream& s) {
     Path path;
     switch (s.below(3)) {
       case 0: path = {ellipse(x, y, r, r * s.uniform(0.5, 1.0))}; break;
-      case 1:
-        path = {bar({x, y}, {x + 4 * r * std::cos(angle), y + 4 * r * std::sin(angle)}, r * 0.4)};
-        break;
+      case 1: path = {bar({x, y}, {x + 4 * r * std::cos(angle), y + 4 * r * std::sin(angle)}, r * 0.4)}; break;
       default:
         path = {{{x + r * std::cos(angle), y + r * std::sin(angle)},
                  {x + r * std::cos(angle + 2), y + r * std::sin(angle + 2)},

@@ -31,10 +31,8 @@ int report(const Verdict& verdict) {
   bool accepted = false;
   for (const auto& [name, reason] : verdict.refusals) {
     accepted |= reason.empty();
-    if (reason.empty())
-      std::printf("accepted, but should be refused: %s\n", name.c_str());
-    else
-      std::printf("refused, as it should be: %s: %s\n", name.c_str(), reason.c_str());
+    if (reason.empty()) std::printf("accepted, but should be refused: %s\n", name.c_str());
+    else std::printf("refused, as it should be: %s: %s\n", name.c_str(), reason.c_str());
   }
   for (const std::string& failure : verdict.failures) std::printf("wrong: %s\n", failure.c_str());
   return accepted || !verdict.failures.empty() ? 1 : 0;
@@ -48,11 +46,9 @@ int run_verify_pixels(const Args& args) {
     std::fputs(usage, stdout);
     return 0;
   }
-  if (given.positional.size() != 1)
-    throw UsageError("verify-pixels: one folder is wanted (--help says of what form)");
+  if (given.positional.size() != 1) throw UsageError("verify-pixels: one folder is wanted (--help says of what form)");
   const Golden golden = read_golden(given.positional[0]);
-  if (golden.cases.empty())
-    throw UsageError("verify-pixels: " + given.positional[0] + "/cases.json has no case");
+  if (golden.cases.empty()) throw UsageError("verify-pixels: " + given.positional[0] + "/cases.json has no case");
   return report(verify(golden));
 }
 

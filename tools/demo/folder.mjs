@@ -8,7 +8,11 @@ import { SetupError } from "../setup/steps.mjs";
 /** Number of classes that info/synsets.txt names, one a line; without the file any label will do. */
 function namedClasses(info) {
   const file = join(info, "synsets.txt");
-  return existsSync(file) ? readFileSync(file, "utf8").split("\n").filter((l) => l.trim() !== "").length : Infinity;
+  return existsSync(file)
+    ? readFileSync(file, "utf8")
+        .split("\n")
+        .filter((l) => l.trim() !== "").length
+    : Infinity;
 }
 
 /** Largest label and number of entries of a list of "PATH LABEL" lines. Throws SetupError naming file and line. */

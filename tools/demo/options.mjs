@@ -2,8 +2,8 @@
 
 import { accessSync, constants, existsSync, readdirSync, realpathSync, statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
-import { root, SetupError } from "../setup/steps.mjs";
 import { takeLock } from "../setup/lock.mjs";
+import { root, SetupError } from "../setup/steps.mjs";
 import { defaultEpochs, network, sample } from "./settings.mjs";
 
 const about = `${sample.images} of ${sample.classes} classes`;
@@ -98,7 +98,9 @@ function writableFolder(flag, folder) {
 export function lockOut(out) {
   const { heldBy } = takeLock(join(out, lock));
   if (heldBy !== undefined)
-    fail(`--out ${out}: the demo of process ${heldBy} works there; name another folder (or remove ${join(out, lock)} if it is none)`);
+    fail(
+      `--out ${out}: the demo of process ${heldBy} works there; name another folder (or remove ${join(out, lock)} if it is none)`,
+    );
 }
 
 /** Looks at the places the options name. Throws SetupError when one is not usable. */

@@ -68,7 +68,9 @@ function display(name, epochs, tty = process.stdout.isTTY === true) {
 
 /** Checkpoints of earlier epochs take tens of MB each: the newest stays. Returns its path. */
 function keepNewest(dir) {
-  const all = readdirSync(dir).filter((f) => /^checkpoint_\d+\.safetensors$/.test(f)).sort();
+  const all = readdirSync(dir)
+    .filter((f) => /^checkpoint_\d+\.safetensors$/.test(f))
+    .sort();
   for (const f of all.slice(0, -1)) rmSync(join(dir, f));
   return all.length > 0 ? join(dir, all.at(-1)) : undefined;
 }
@@ -105,7 +107,8 @@ function start(file, args, log = "/dev/null") {
 function expectSuccess(name, { code, signal, stderr }) {
   if (signal) throw Object.assign(new Error(`${name}: ended by ${signal}`), { signal });
   if (code === 2) throw new SetupError(`${name}: ${stderr}`);
-  if (code === 130 || code === 143 || code === 75) throw Object.assign(new Error(`${name}: interrupted`), { signal: "SIGINT" });
+  if (code === 130 || code === 143 || code === 75)
+    throw Object.assign(new Error(`${name}: interrupted`), { signal: "SIGINT" });
   if (code !== 0) throw new Error(`${name}: exit code ${code}\n${stderr}`);
 }
 

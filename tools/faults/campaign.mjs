@@ -7,7 +7,26 @@ import { root, SetupError } from "../setup/steps.mjs";
 import { differingBits, Run, shape, sleep } from "./run.mjs";
 
 const cli = join(root, "build", "js", "tools", "cli", "main.js");
-export const network = ["-a", "resnet10", "--width", "0.125", "-b", "16", "--bn-groups", "4", "--image-size", "32", "--num-class", "4", "--low-dim", "16", "--moco_queue", "64", "--ranks", "1,2,4"];
+export const network = [
+  "-a",
+  "resnet10",
+  "--width",
+  "0.125",
+  "-b",
+  "16",
+  "--bn-groups",
+  "4",
+  "--image-size",
+  "32",
+  "--num-class",
+  "4",
+  "--low-dim",
+  "16",
+  "--moco_queue",
+  "64",
+  "--ranks",
+  "1,2,4",
+];
 export const sample = ["--classes", "4", "--images", `${16 * shape.steps}`, "--val", "32", "--size", "40"];
 
 function moproc(...args) {
@@ -41,11 +60,18 @@ export async function campaign(dir, { kills, seed }, say) {
 }
 
 const faults = (kills) => [
-  ["SIGKILL at a random instant", (row, a) => killed(row, a, Math.ceil(kills / 2), async (run, child) => sleep(a.draw() * a.milliseconds))],
-  ["SIGKILL inside the write of a checkpoint", (row, a) => killed(row, a, Math.floor(kills / 2), async (run, child) => {
-    await sleep(a.draw() * 0.7 * a.milliseconds);
-    await run.waitFor(() => run.isWriting(), child);
-  })],
+  [
+    "SIGKILL at a random instant",
+    (row, a) => killed(row, a, Math.ceil(kills / 2), async () => sleep(a.draw() * a.milliseconds)),
+  ],
+  [
+    "SIGKILL inside the write of a checkpoint",
+    (row, a) =>
+      killed(row, a, Math.floor(kills / 2), async (run, child) => {
+        await sleep(a.draw() * 0.7 * a.milliseconds);
+        await run.waitFor(() => run.isWriting(), child);
+      }),
+  ],
   ["SIGTERM: checkpoint, exit 75", terminated],
   ["a full disk while checkpoints are written", fullDisk],
   ["a flipped byte in the newest checkpoint", flippedByte],
@@ -72,7 +98,8 @@ function count(row, run, reference, end) {
   row.runs++;
   row.resumes += run.resumes;
   row.lost_steps += run.steps() - shape.epochs * shape.steps;
-  if (end.status !== 0 || !existsSync(run.last)) row.unexpected.push(`the run ended with ${end.status ?? end.signal}: ${end.text.slice(-400)}`);
+  if (end.status !== 0 || !existsSync(run.last))
+    row.unexpected.push(`the run ended with ${end.status ?? end.signal}: ${end.text.slice(-400)}`);
   else row.differing_bits += differingBits(reference, run.last);
 }
 
@@ -89,7 +116,8 @@ async function killed(row, { fresh, reference, say }, times, instant) {
         if (row.times % 20 === 0) say(`  ${row.times} of ${times}`);
       }
       end = await ended;
-      if (end.signal !== "SIGKILL" && end.status !== 0) row.unexpected.push(`ended with ${end.status ?? end.signal}: ${end.text.slice(-400)}`);
+      if (end.signal !== "SIGKILL" && end.status !== 0)
+        row.unexpected.push(`ended with ${end.status ?? end.signal}: ${end.text.slice(-400)}`);
     } while (end.signal === "SIGKILL");
     count(row, run, reference, end);
     rmSync(run.dir, { recursive: true, force: true });
@@ -105,7 +133,8 @@ async function terminated(row, { fresh, reference }) {
     row.times++;
     child.kill(i === 1 ? "SIGUSR1" : "SIGTERM");
     const end = await ended;
-    if (end.status !== 75) row.unexpected.push(`exit ${end.status ?? end.signal} instead of 75: ${end.text.slice(-400)}`);
+    if (end.status !== 75)
+      row.unexpected.push(`exit ${end.status ?? end.signal} instead of 75: ${end.text.slice(-400)}`);
   }
   count(row, run, reference, await run.finish());
   if (row.lost_steps !== 0) row.unexpected.push(`${row.lost_steps} steps were lost`);
@@ -121,22 +150,33 @@ async function fullDisk(row, { fresh, reference }) {
   const kib = Math.floor(statSync(run.checkpoints()[0]).size / 2048);
   row.times++;
   const full = await run.start([], kib).ended;
-  if (full.status !== 2 || !/no checkpoint|File too large|No space/.test(full.text)) row.unexpected.push(`exit ${full.status} instead of 2, a warning and an error: ${full.text.slice(-400)}`);
+  if (full.status !== 2 || !/no checkpoint|File too large|No space/.test(full.text))
+    row.unexpected.push(`exit ${full.status} instead of 2, a warning and an error: ${full.text.slice(-400)}`);
   if (run.isWriting()) row.unexpected.push("half a checkpoint was left behind");
   count(row, run, reference, await run.finish());
 }
 
-/** The library that makes a disk unreliable, for LD_PRELOAD, which takes no path with a space: it is named from where runs are started. */
+/**
+ * The library that makes a disk unreliable, for LD_PRELOAD, which takes no path with a space: it is named from where
+ * runs are started.
+ */
 function flaky(dir) {
   const library = join(dir, "flaky.so");
   if (!existsSync(library)) {
-    const r = spawnSync(process.env.CXX ?? "g++", ["-xc", "-shared", "-fPIC", "-O1", join(root, "tools", "faults", "flaky.c"), "-o", library, "-ldl"], { encoding: "utf8" });
+    const r = spawnSync(
+      process.env.CXX ?? "g++",
+      ["-xc", "-shared", "-fPIC", "-O1", join(root, "tools", "faults", "flaky.c"), "-o", library, "-ldl"],
+      { encoding: "utf8" },
+    );
     if (r.status !== 0) throw new SetupError(`flaky.c: ${r.stderr ?? r.error}`);
   }
   return { LD_PRELOAD: `./${basename(library)}` };
 }
 
-/** In the middle of an epoch nothing can be written; the run goes on, and its last checkpoint finds the folder as it was. */
+/**
+ * In the middle of an epoch nothing can be written; the run goes on, and its last checkpoint finds the folder as it
+ * was.
+ */
 async function readOnly(row, { fresh, reference, dir }) {
   const run = fresh("read-only");
   const flag = join(dir, "read-only-now");
@@ -144,11 +184,14 @@ async function readOnly(row, { fresh, reference, dir }) {
   await run.waitFor(() => run.checkpoints().length > 1, child);
   writeFileSync(flag, "");
   row.times++;
-  const logged = () => existsSync(join(run.dir, "metrics.jsonl")) && readFileSync(join(run.dir, "metrics.jsonl"), "utf8").includes("checkpoint_failed");
+  const logged = () =>
+    existsSync(join(run.dir, "metrics.jsonl")) &&
+    readFileSync(join(run.dir, "metrics.jsonl"), "utf8").includes("checkpoint_failed");
   if (!(await run.waitFor(logged, child))) row.unexpected.push("no warning in the log while the folder was read-only");
   rmSync(flag);
   const end = await ended;
-  if (!/no checkpoint: .*Read-only file system; the run goes on/.test(end.text)) row.unexpected.push(`no warning while the folder was read-only: ${end.text.slice(-400)}`);
+  if (!/no checkpoint: .*Read-only file system; the run goes on/.test(end.text))
+    row.unexpected.push(`no warning while the folder was read-only: ${end.text.slice(-400)}`);
   count(row, run, reference, end);
 }
 
@@ -158,7 +201,8 @@ async function flakyReads(row, { fresh, reference, dir }) {
   const end = await run.start([], undefined, { ...flaky(dir), FLAKY_READ: "150", FLAKY_COUNT: failed }).ended;
   row.times = Number(readFileSync(failed, "utf8"));
   if (row.times === 0) row.unexpected.push("no read failed");
-  if (/cannot|broken/.test(end.text)) row.unexpected.push(`a read that fails once is no broken file: ${end.text.slice(-400)}`);
+  if (/cannot|broken/.test(end.text))
+    row.unexpected.push(`a read that fails once is no broken file: ${end.text.slice(-400)}`);
   count(row, run, reference, end);
 }
 
@@ -174,7 +218,8 @@ async function flippedByte(row, { fresh, reference, draw }) {
   writeFileSync(newest, bytes);
   row.times++;
   const end = await run.finish();
-  if (!end.text.includes("the one before it is taken")) row.unexpected.push(`the damage was not announced: ${end.text.slice(0, 400)}`);
+  if (!end.text.includes("the one before it is taken"))
+    row.unexpected.push(`the damage was not announced: ${end.text.slice(0, 400)}`);
   count(row, run, reference, end);
 }
 
@@ -196,7 +241,8 @@ async function lostRank(row, { fresh, reference }, signal) {
   }
   const end = await ended;
   if (!/restart 2 of 3/.test(end.text)) row.unexpected.push(`there were no two restarts: ${end.text.slice(-400)}`);
-  if (!/rank [01] \(process \d+ on /.test(end.text)) row.unexpected.push(`nobody said which rank was lost: ${end.text.slice(-400)}`);
+  if (!/rank [01] \(process \d+ on /.test(end.text))
+    row.unexpected.push(`nobody said which rank was lost: ${end.text.slice(-400)}`);
   count(row, run, reference, end);
 }
 
@@ -209,7 +255,8 @@ async function otherRanks(row, { fresh, reference }) {
     row.times++;
     child.kill("SIGTERM");
     const end = await ended;
-    if (end.status !== 75) row.unexpected.push(`exit ${end.status ?? end.signal} instead of 75: ${end.text.slice(-400)}`);
+    if (end.status !== 75)
+      row.unexpected.push(`exit ${end.status ?? end.signal} instead of 75: ${end.text.slice(-400)}`);
   }
   count(row, run, reference, await run.finish());
 }

@@ -30,9 +30,11 @@ void fill_inputs(Session& session, int program, int64_t classes) {
       for (std::byte& b : session.view<std::byte>(t)) b = static_cast<std::byte>(random());
     else if (info.dtype == DType::i64)
       for (int64_t i = 0; i < n; ++i)
-        session.view<int64_t>(t)[static_cast<size_t>(i)] = name.ends_with("order") ? n - 1 - i : static_cast<int64_t>(random() % static_cast<uint64_t>(classes));
+        session.view<int64_t>(t)[static_cast<size_t>(i)] =
+            name.ends_with("order") ? n - 1 - i : static_cast<int64_t>(random() % static_cast<uint64_t>(classes));
     else
-      for (float& x : session.view<float>(t)) x = name.ends_with("lr") ? 0.0f : name.ends_with("temperature") ? 0.1f : 0.5f;
+      for (float& x : session.view<float>(t))
+        x = name.ends_with("lr") ? 0.0f : name.ends_with("temperature") ? 0.1f : 0.5f;
     if (session.device().separate()) session.keep(t);
   }
 }

@@ -1,6 +1,6 @@
 #!/bin/sh
-# All checks and measurements of the kit that this file lies in; needs an NVIDIA driver. Results go to the folder given, or
-# to `results` in the kit: gpu-check.json and gpu-check.md, and pytorch.json where python3 has PyTorch with CUDA.
+# All checks and measurements of the kit that this file lies in; needs an NVIDIA driver. Results go to the folder given,
+# or to `results` in the kit: gpu-check.json and gpu-check.md, and pytorch.json where python3 has PyTorch with CUDA.
 here=$(cd "$(dirname "$0")" && pwd)
 out=${1:-$here/results}
 mkdir -p "$out" || exit 2

@@ -51,7 +51,8 @@ Difference of_floats(std::span<const std::byte> got, std::span<const std::byte> 
 Difference difference(DType type, std::span<const std::byte> got, std::span<const std::byte> want) {
   if (type == DType::bf16) return of_floats<uint16_t>(got, want, widen, steps_between);
   if (type == DType::f32)
-    return of_floats<float>(got, want, [](float x) { return static_cast<double>(x); }, [](float, float) { return 0.0; });
+    return of_floats<float>(
+        got, want, [](float x) { return static_cast<double>(x); }, [](float, float) { return 0.0; });
   Difference d;
   for (size_t i = 0; i < want.size(); ++i)
     if (got[i] != want[i]) d.ulps = 1;
@@ -109,8 +110,9 @@ std::string describe(const Plan& plan, const Record& record, const std::vector<R
     if (r.ok) continue;
     ++sum.wrong;
     std::snprintf(line, sizeof line, "WRONG step %d %s %s: %s: %g last places, %.2e of the norm%s\n", r.step,
-                  s.kind == StepKind::launch ? plan.kernels[s.kernel].symbol : "copy", s.name, plan.tensors[r.tensor].name,
-                  r.difference.ulps, r.difference.norm, r.difference.finite ? "" : ", not finite");
+                  s.kind == StepKind::launch ? plan.kernels[s.kernel].symbol : "copy", s.name,
+                  plan.tensors[r.tensor].name, r.difference.ulps, r.difference.norm,
+                  r.difference.finite ? "" : ", not finite");
     text += line;
   }
   for (const auto& [name, sum] : sums) {

@@ -9,7 +9,8 @@
 
 namespace moproc::tools {
 
-/// How one result differs: by element in units of its type's last place, and in the 2-norm relative to what was recorded.
+/// How one result differs: by element in units of its type's last place, and in the 2-norm relative to what was
+/// recorded.
 struct Difference {
   double ulps = 0, norm = 0;
   bool finite = true;  // false: one of the two has a number where the other has none

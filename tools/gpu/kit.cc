@@ -49,14 +49,16 @@ class Report {
  public:
   void check(const std::string& name, bool ok, const std::string& json, const std::string& line) {
     ok_ = ok_ && ok;
-    checks_ += (checks_.empty() ? "" : ",\n  ") + ("{\"name\": " + quoted(name) + ", \"ok\": " + (ok ? "true" : "false") + json + "}");
+    checks_ += (checks_.empty() ? "" : ",\n  ") +
+               ("{\"name\": " + quoted(name) + ", \"ok\": " + (ok ? "true" : "false") + json + "}");
     check_rows_ += "| " + name + " | " + (ok ? "pass" : "**FAIL**") + " | " + line + " |\n";
     std::printf("%s %s: %s\n", ok ? "pass" : "FAIL", name.c_str(), line.c_str());
     std::fflush(stdout);
   }
   /// Says that a check was left out, and why.
   void skip(const std::string& name, const std::string& why) {
-    checks_ += (checks_.empty() ? "" : ",\n  ") + ("{\"name\": " + quoted(name) + ", \"skipped\": " + quoted(why) + "}");
+    checks_ +=
+        (checks_.empty() ? "" : ",\n  ") + ("{\"name\": " + quoted(name) + ", \"skipped\": " + quoted(why) + "}");
     check_rows_ += "| " + name + " | skipped | " + why + " |\n";
     std::printf("skipped %s: %s\n", name.c_str(), why.c_str());
   }
@@ -64,25 +66,29 @@ class Report {
     gpu_ = b.gpu;
     const std::string gib = number(static_cast<double>(b.memory_taken) / 0x1p30, "%.2f");
     const std::string planned = number(static_cast<double>(b.memory_planned) / 0x1p30, "%.2f");
-    benches_ += (benches_.empty() ? "" : ",\n  ") + ("{\"name\": " + quoted(name)) + ", \"batch\": " + std::to_string(b.batch) +
-                ", \"ms\": " + number(b.median_ms) + ", \"images_per_second\": " + number(b.images_per_second, "%.1f") +
-                ", \"memory_gib\": " + gib + ", \"planned_gib\": " + planned + ", \"profile\": " + quoted(b.profile) + "}";
+    benches_ += (benches_.empty() ? "" : ",\n  ") + ("{\"name\": " + quoted(name)) +
+                ", \"batch\": " + std::to_string(b.batch) + ", \"ms\": " + number(b.median_ms) +
+                ", \"images_per_second\": " + number(b.images_per_second, "%.1f") + ", \"memory_gib\": " + gib +
+                ", \"planned_gib\": " + planned + ", \"profile\": " + quoted(b.profile) + "}";
     bench_rows_ += "| " + name + " | " + std::to_string(b.batch) + " | " + number(b.median_ms) + " | " +
                    number(b.images_per_second, "%.0f") + " | " + gib + " (planned " + planned + ") |\n";
     profiles_ += "\n## " + name + "\n\n```\n" + b.profile + "```\n";
-    std::printf("%s: %.2f ms a step, %.0f images/s, %s GiB\n", name.c_str(), b.median_ms, b.images_per_second, gib.c_str());
+    std::printf("%s: %.2f ms a step, %.0f images/s, %s GiB\n", name.c_str(), b.median_ms, b.images_per_second,
+                gib.c_str());
     std::fflush(stdout);
   }
   bool ok() const { return ok_; }
 
   void write(const fs::path& dir) const {
     fs::create_directories(dir);
-    std::ofstream(dir / "gpu-check.json") << "{\"gpu\": " << quoted(gpu_) << ", \"ok\": " << (ok_ ? "true" : "false")
-                                          << ",\n \"checks\": [\n  " << checks_ << "],\n \"bench\": [\n  " << benches_ << "]}\n";
-    std::ofstream(dir / "gpu-check.md") << "# " << (gpu_.empty() ? "no benchmark" : gpu_) << "\n\n| check | | |\n| --- | --- | --- |\n"
-                                        << check_rows_
-                                        << "\n| artefact | batch | ms a step | images/s | memory, GiB |\n| --- | --- | --- | --- | --- |\n"
-                                        << bench_rows_ << profiles_;
+    std::ofstream(dir / "gpu-check.json")
+        << "{\"gpu\": " << quoted(gpu_) << ", \"ok\": " << (ok_ ? "true" : "false") << ",\n \"checks\": [\n  "
+        << checks_ << "],\n \"bench\": [\n  " << benches_ << "]}\n";
+    std::ofstream(dir / "gpu-check.md")
+        << "# " << (gpu_.empty() ? "no benchmark" : gpu_) << "\n\n| check | | |\n| --- | --- | --- |\n"
+        << check_rows_
+        << "\n| artefact | batch | ms a step | images/s | memory, GiB |\n| --- | --- | --- | --- | --- |\n"
+        << bench_rows_ << profiles_;
   }
 
  private:
@@ -96,7 +102,8 @@ void check_launches(Report& report, const fs::path& dir, const fs::path& path, i
     const cuda::Driver driver(library.plan());
     const cuda::GpuInfo info = cuda::gpu_info(driver, gpu);
     if (info.major != 9 || info.minor != 0)
-      return report.skip(dir.filename().string() + " " + path.stem().string(), "for compute capability 9.0, not " + info.show());
+      return report.skip(dir.filename().string() + " " + path.stem().string(),
+                         "for compute capability 9.0, not " + info.show());
   }
   const Record record(library.plan(), path.string());
   const std::vector<Result> results = compare(library.plan(), record, gpu);
@@ -104,8 +111,8 @@ void check_launches(Report& report, const fs::path& dir, const fs::path& path, i
   if (wrong > 0) std::printf("%s", describe(library.plan(), record, results).c_str());
   report.check(dir.filename().string() + " " + path.stem().string(), wrong == 0 && !results.empty(),
                ", \"results\": " + std::to_string(results.size()) + ", \"wrong\": " + std::to_string(wrong),
-               std::to_string(results.size()) + " results of launches, " + std::to_string(wrong) + " differ from those of " +
-                   record.recorded_on());
+               std::to_string(results.size()) + " results of launches, " + std::to_string(wrong) +
+                   " differ from those of " + record.recorded_on());
 }
 
 double loss_bound(const Plan& plan) {
@@ -128,8 +135,8 @@ void check_steps(Report& report, const fs::path& dir, const fs::path& path, int 
     json += (json.empty() ? "" : ", ") + ("[" + number(l.got, "%.7g") + ", " + number(l.want, "%.7g")) + "]";
   }
   report.check(dir.filename().string() + " steps", ok, ", \"losses\": [" + json + "]",
-               std::to_string(losses.size()) + " steps, each from the CPU's state: losses within " + number(worst, "%.1e") + " of the CPU's, allowed " +
-                   number(bound, "%.1e"));
+               std::to_string(losses.size()) + " steps, each from the CPU's state: losses within " +
+                   number(worst, "%.1e") + " of the CPU's, allowed " + number(bound, "%.1e"));
 }
 
 template <class F>

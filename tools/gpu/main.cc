@@ -1,4 +1,5 @@
-// moproc-gpu-check: what tools/gpu/check calls, one verb each. Exit status: 0 fine, 1 results differ, 2 bad use or input.
+// moproc-gpu-check: what tools/gpu/check calls, one verb each. Exit status: 0 fine, 1 results differ, 2 bad use or
+// input.
 #include <cstdio>
 #include <exception>
 #include <string>
@@ -19,8 +20,10 @@ using namespace moproc::tools;
 const char* const kUsage =
     "usage: moproc-gpu-check kit FOLDER                      all checks and measurements of a kit (npm run gpu-kit)\n"
     "       moproc-gpu-check record DIR PROGRAM VALUES OUT   every launch of a program, its tensors before and after\n"
-    "       moproc-gpu-check compare DIR RECORD              the same launches on this GPU; exit status 1 if they differ\n"
-    "       moproc-gpu-check bench DIR PROGRAM               images a second, kernel table, memory; one line of JSON first\n"
+    "       moproc-gpu-check compare DIR RECORD              the same launches on this GPU; exit status 1 if they "
+    "differ\n"
+    "       moproc-gpu-check bench DIR PROGRAM               images a second, kernel table, memory; one line of JSON "
+    "first\n"
     "\n"
     "DIR is an artefact directory compiled with --target cuda. MOPROC_CUDA_DRIVER names another driver, the emulated\n"
     "one for example. VALUES is a safetensors file with all states and inputs.\n"
@@ -28,11 +31,12 @@ const char* const kUsage =
 
 std::string json_of(const Bench& b) {
   char text[512];
-  std::snprintf(text, sizeof text,
-                "{\"gpu\": \"%s\", \"batch\": %lld, \"ms\": %.4f, \"images_per_second\": %.1f, \"memory_planned\": %lld, "
-                "\"memory_taken\": %lld}\n",
-                b.gpu.c_str(), static_cast<long long>(b.batch), b.median_ms, b.images_per_second,
-                static_cast<long long>(b.memory_planned), static_cast<long long>(b.memory_taken));
+  std::snprintf(
+      text, sizeof text,
+      "{\"gpu\": \"%s\", \"batch\": %lld, \"ms\": %.4f, \"images_per_second\": %.1f, \"memory_planned\": %lld, "
+      "\"memory_taken\": %lld}\n",
+      b.gpu.c_str(), static_cast<long long>(b.batch), b.median_ms, b.images_per_second,
+      static_cast<long long>(b.memory_planned), static_cast<long long>(b.memory_taken));
   return text;
 }
 
@@ -52,8 +56,8 @@ int run(const std::vector<std::string>& words, const KitOptions& options) {
     int wrong = 0;
     for (const Result& r : results) wrong += !r.ok;
     std::printf("%s, %s: %zu results of %d launches, %d wrong (recorded on %s)\n%s", plan.name,
-                plan.programs[recorded.program()].name, results.size(), plan.programs[recorded.program()].steps.size, wrong,
-                recorded.recorded_on().c_str(), describe(plan, recorded, results).c_str());
+                plan.programs[recorded.program()].name, results.size(), plan.programs[recorded.program()].steps.size,
+                wrong, recorded.recorded_on().c_str(), describe(plan, recorded, results).c_str());
     return wrong == 0 && !results.empty() ? 0 : 1;
   }
   if (verb == "bench" && words.size() == 3) {

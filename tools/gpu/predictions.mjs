@@ -1,5 +1,6 @@
-// node tools/gpu/predictions.mjs DIR [PROGRAM]: what the compiler predicts of an artefact for GPUs, as Markdown: totals, a line
-// a template, a line a kernel of PROGRAM (default: clean). Registers and spills are ptxas's; times are a roofline's.
+// node tools/gpu/predictions.mjs DIR [PROGRAM]: what the compiler predicts of an artefact for GPUs, as Markdown:
+// totals, a line a template, a line a kernel of PROGRAM (default: clean). Registers and spills are ptxas's; times are a
+// roofline's.
 
 import { execFileSync } from "node:child_process";
 import { join } from "node:path";
@@ -7,20 +8,27 @@ import { root } from "../setup/steps.mjs";
 
 const [dir, program = "clean"] = process.argv.slice(2);
 const cli = join(root, "build", "js", "tools", "cli", "main.js");
-const a = JSON.parse(execFileSync(process.execPath, [cli, "inspect", dir, "--json"], { encoding: "utf8", maxBuffer: 1 << 28 }));
+const a = JSON.parse(
+  execFileSync(process.execPath, [cli, "inspect", dir, "--json"], { encoding: "utf8", maxBuffer: 1 << 28 }),
+);
 const archs = a.target.arch.split(",");
 const batch = a.meta.batch;
 const costs = a.programs[program][archs[0]];
 const mb = (bytes) => (bytes / 1e6).toFixed(1);
 const us = (k) => k.archs[archs[0]].predicted_us;
-const each = (k, of) => [...new Set(archs.map((arch) => `${of(k.archs[arch])}`))].join(" / "); // one number where all agree
+// one number where all agree
+const each = (k, of) => [...new Set(archs.map((arch) => `${of(k.archs[arch])}`))].join(" / ");
 const spills = a.kernels.filter((k) => archs.some((arch) => k.archs[arch].spill_bytes + k.archs[arch].stack_bytes > 0));
 
 const templates = new Map();
 for (const k of a.kernels) {
   const t = templates.get(k.template) ?? { kernels: 0, launches: 0, bytes: 0, flops: 0, us: 0, most: 0 };
   templates.set(k.template, {
-    kernels: t.kernels + 1, launches: t.launches + k.launches, bytes: t.bytes + k.bytes, flops: t.flops + k.flops, us: t.us + us(k),
+    kernels: t.kernels + 1,
+    launches: t.launches + k.launches,
+    bytes: t.bytes + k.bytes,
+    flops: t.flops + k.flops,
+    us: t.us + us(k),
     most: Math.max(t.most, ...archs.map((arch) => k.archs[arch].registers)),
   });
 }
@@ -45,7 +53,9 @@ on an H200), summed over launches; registers, shared memory and spills are ptxas
 | template | kernels | launches | MB | GFLOP | predicted us | registers, at most |
 | --- | --- | --- | --- | --- | --- | --- |`);
 for (const [name, t] of [...templates].sort((x, y) => y[1].us - x[1].us)) {
-  console.log(`| ${name} | ${t.kernels} | ${t.launches} | ${mb(t.bytes)} | ${(t.flops / 1e9).toFixed(1)} | ${t.us.toFixed(0)} | ${t.most} |`);
+  console.log(
+    `| ${name} | ${t.kernels} | ${t.launches} | ${mb(t.bytes)} | ${(t.flops / 1e9).toFixed(1)} | ${t.us.toFixed(0)} | ${t.most} |`,
+  );
 }
 console.log(`
 ## Kernels that take a microsecond or more, all programs
@@ -54,5 +64,7 @@ console.log(`
 | --- | --- | --- | --- | --- | --- | --- | --- |`);
 for (const k of a.kernels.toSorted((x, y) => us(y) - us(x)).filter((k) => us(k) >= k.launches)) {
   const launch = (x, digits) => (x / k.launches).toFixed(digits);
-  console.log(`| ${k.symbol} | ${k.launches} | ${launch(k.bytes / 1e6, 1)} | ${launch(k.flops / 1e9, 2)} | ${launch(us(k), 1)} | ${each(k, (a) => a.threads)} | ${each(k, (a) => a.shared_bytes)} | ${each(k, (a) => a.registers)} |`);
+  console.log(
+    `| ${k.symbol} | ${k.launches} | ${launch(k.bytes / 1e6, 1)} | ${launch(k.flops / 1e9, 2)} | ${launch(us(k), 1)} | ${each(k, (a) => a.threads)} | ${each(k, (a) => a.shared_bytes)} | ${each(k, (a) => a.registers)} |`,
+  );
 }

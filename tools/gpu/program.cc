@@ -39,8 +39,8 @@ std::string signature(const Plan& plan, int program) {
     text += s.kind == StepKind::launch ? plan.kernels[s.kernel].symbol : "copy";
     for (const int32_t t : s.args) {
       const TensorInfo& info = plan.tensors[t];
-      text += " " + std::to_string(t) + ":" + std::to_string(static_cast<int>(info.arena)) + ":" + std::to_string(info.offset) +
-              ":" + std::to_string(info.bytes);
+      text += " " + std::to_string(t) + ":" + std::to_string(static_cast<int>(info.arena)) + ":" +
+              std::to_string(info.offset) + ":" + std::to_string(info.bytes);
     }
     for (const int64_t n : s.tasks) text += " x" + std::to_string(n);
     text += " of " + std::to_string(s.rows) + "/" + std::to_string(s.groups) + "\n";

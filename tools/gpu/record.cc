@@ -96,7 +96,8 @@ void record(const Plan& plan, const std::string& program, const std::string& val
 Record::Record(const Plan& plan, const std::string& path) : file_(path) {
   const auto metadata = [&](const char* name) {
     const auto found = file_.metadata().find(name);
-    if (found == file_.metadata().end()) throw InputError(path + ": is no record of launches: it does not say its " + name);
+    if (found == file_.metadata().end())
+      throw InputError(path + ": is no record of launches: it does not say its " + name);
     return found->second;
   };
   program_ = find_program(plan, metadata("program"));

@@ -1,6 +1,7 @@
 // A record: every launch of a program with what its tensors held before and after, as raw bytes in stored order. A
-// safetensors file: "STEP TENSOR before", where that is not what an earlier step showed last of the tensor, and "STEP TENSOR
-// after", where the launch changed it; STEP and TENSOR are indices of the plan. Metadata: program, plan (signature), driver (what ran it).
+// safetensors file: "STEP TENSOR before", where that is not what an earlier step showed last of the tensor, and "STEP
+// TENSOR after", where the launch changed it; STEP and TENSOR are indices of the plan. Metadata: program, plan
+// (signature), driver (what ran it).
 #pragma once
 
 #include <cstddef>

@@ -5,8 +5,8 @@
 #include <sstream>
 
 #include "core/error.h"
-#include "session/session.h"
 #include "formats/safetensors.h"
+#include "session/session.h"
 
 namespace moproc::tools {
 namespace {

@@ -15,8 +15,9 @@ struct StepLoss {
   double error() const;      // relative; NaN where either is no number
 };
 
-/// Runs the steps of a file one after the other; `cpu` is the plan of the same programs for this CPU. A safetensors file:
-/// metadata `steps` (programs, separated by blanks); tensors "I NAME" (input NAME of step I). State begins as init_state(1).
+/// Runs the steps of a file one after the other; `cpu` is the plan of the same programs for this CPU. A safetensors
+/// file: metadata `steps` (programs, separated by blanks); tensors "I NAME" (input NAME of step I). State begins as
+/// init_state(1).
 std::vector<StepLoss> run_steps(const Plan& plan, const Plan& cpu, const std::string& path, int gpu);
 
 }  // namespace moproc::tools

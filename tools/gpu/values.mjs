@@ -15,8 +15,16 @@ export function random(seed) {
 }
 
 const hyper = {
-  lr: 0.01, momentum: 0.9, weight_decay: 1e-4, moco_m: 0.99, proto_m: 0.9, temperature: 0.3, alpha: 0.5, pseudo_th: 0.5,
-  w_inst: 1, w_proto: 1,
+  lr: 0.01,
+  momentum: 0.9,
+  weight_decay: 1e-4,
+  moco_m: 0.99,
+  proto_m: 0.9,
+  temperature: 0.3,
+  alpha: 0.5,
+  pseudo_th: 0.5,
+  w_inst: 1,
+  w_proto: 1,
 };
 
 const elements = (shape) => shape.reduce((a, b) => a * b, 1);
@@ -53,12 +61,17 @@ export function inputsOf(program, i, classes) {
 }
 
 const tensor = (name, dtype, shape, values) => ({
-  name, dtype: kinds[dtype][0], shape, bytes: new Uint8Array(values.buffer, values.byteOffset, values.byteLength),
+  name,
+  dtype: kinds[dtype][0],
+  shape,
+  bytes: new Uint8Array(values.buffer, values.byteOffset, values.byteLength),
 });
 
 /** States of a loaded artefact after `initState(1)`, each "PREFIX NAME". */
 const states = (artefact, prefix) =>
-  artefact.state.filter((s) => s.role !== "derived").map((s) => tensor(prefix + s.name, s.dtype, s.shape, artefact.get(s.name)));
+  artefact.state
+    .filter((s) => s.role !== "derived")
+    .map((s) => tensor(prefix + s.name, s.dtype, s.shape, artefact.get(s.name)));
 
 const inputTensors = (program, values, prefix) =>
   program.inputs.map((v) => {
@@ -76,7 +89,10 @@ export function writeSteps(dir, path, steps, classes) {
   writeSafetensors(path, tensors, { steps: steps.join(" ") });
 }
 
-/** Writes the states and inputs from which launches are recorded: those of the CPU artefact after `steps` steps of warm-up. */
+/**
+ * Writes the states and inputs from which launches are recorded: those of the CPU artefact after `steps` steps of
+ * warm-up.
+ */
 export async function writeValues(dir, path, name, classes, warmUp) {
   const artefact = load(dir);
   artefact.initState(1);

@@ -25,9 +25,7 @@ export function* checks(sides) {
   yield ["equal state", equalState(sides)];
   const replay = sides.batches("free", ...freeSteps);
   const reference = sides.theirs("reference", sides.start, replay);
-  const spread = Object.entries(variants).map(([name, flags]) =>
-    sides.theirs(name, sides.start, replay, ...flags),
-  );
+  const spread = Object.entries(variants).map(([name, flags]) => sides.theirs(name, sides.start, replay, ...flags));
   yield [
     "free-running",
     compareRuns(sides.ours("own", sides.start, replay), reference, {
@@ -70,11 +68,7 @@ function equalState(sides) {
  */
 function sameDecisions(sides, replay, i) {
   if (!existsSync(join(sides.dir, "keep")))
-    sides.compile(
-      "keep",
-      "--keep-values",
-      ...(sides.config.images === "f32" ? ["--image-input", "f32"] : []),
-    );
+    sides.compile("keep", "--keep-values", ...(sides.config.images === "f32" ? ["--image-input", "f32"] : []));
   const one = cut(replay, i, i + 1, join(sides.dir, `step ${i}.safetensors`));
   const folder = join(sides.dir, `dump ${i}`);
   const own = sides.ours(`step ${i}`, sides.start, one, {

@@ -61,12 +61,7 @@ export class Sides {
   }
 
   /** A run of the compiled step; `artefact` is a name given to compile(). */
-  ours(
-    name,
-    resume,
-    replay,
-    { artefact = this.config.images === "f32" ? "floats" : "bytes", more = [] } = {},
-  ) {
+  ours(name, resume, replay, { artefact = this.config.images === "f32" ? "floats" : "bytes", more = [] } = {}) {
     const { to, flags } = this.folder(name, resume, replay);
     quiet(join(this.dir, artefact, "train"), [...flags, ...hyper, "--quiet", ...more]);
     return openRun(to);

@@ -13,8 +13,7 @@ const allowedOf = (name) =>
  */
 export function bisect(pathA, pathB, { tolerance: given, all } = {}) {
   const fixed = given === undefined ? undefined : Number(given);
-  if (fixed !== undefined && !(fixed >= 0))
-    throw new BadFile(`--tolerance ${given}: no number of at least 0`);
+  if (fixed !== undefined && !(fixed >= 0)) throw new BadFile(`--tolerance ${given}: no number of at least 0`);
   const [a, b] = [readSafetensors(pathA).tensors, readSafetensors(pathB).tensors];
   const both = [...a.keys()].filter((name) => b.has(name));
   if (both.length === 0) throw new BadFile(`${pathA} and ${pathB} have no value of the same name`);

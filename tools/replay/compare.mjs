@@ -63,8 +63,7 @@ export function compareRuns(a, b, { variants = [], replay, resume } = {}) {
       if (free) report.parted = i;
       continue;
     }
-    for (const q of quantities(views[0], views[1], free))
-      record(report, { ...place, ...q, allowed: allowed(q) });
+    for (const q of quantities(views[0], views[1], free)) record(report, { ...place, ...q, allowed: allowed(q) });
   }
   if (report.parted === undefined) compareTensors(report, a, b, free);
   if (report.close > 0)
@@ -157,8 +156,7 @@ function* scalars(x, y, name, kind, allowed) {
  */
 function allowedBy(spread, [, base, ...variants]) {
   for (const v of variants)
-    for (const q of quantities(v, base, true))
-      spread.set(q.tensor, Math.max(spread.get(q.tensor) ?? 0, q.error));
+    for (const q of quantities(v, base, true)) spread.set(q.tensor, Math.max(spread.get(q.tensor) ?? 0, q.error));
   return (q) => (q.exact ? 0 : Math.max(floor[q.kind], factor * (spread.get(q.tensor) ?? 0)));
 }
 
@@ -212,10 +210,7 @@ function compareLabels(report, place, [x, y, ...variants], free) {
 /** How far the variants' margins are from the reference's. */
 function marginSpread(step, variants, name) {
   const own = (step[name] ?? []).flat();
-  return Math.max(
-    0,
-    ...variants.flatMap((v) => (v.step[name] ?? []).flat().map((m, i) => Math.abs(m - own[i]))),
-  );
+  return Math.max(0, ...variants.flatMap((v) => (v.step[name] ?? []).flat().map((m, i) => Math.abs(m - own[i]))));
 }
 
 /** Norm, mean and first elements of the state that is left; for runs whose states were not written. */

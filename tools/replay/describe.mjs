@@ -15,9 +15,7 @@ export function line(q) {
 }
 
 export function summarise(a, b, r) {
-  const how = r.free
-    ? "free-running, within 10 times the variants' spread"
-    : "each step by its own tolerance";
+  const how = r.free ? "free-running, within 10 times the variants' spread" : "each step by its own tolerance";
   return [
     `${a} against ${b}: ${r.steps} steps, ${how}`,
     ...r.notes.map((n) => `  note: ${n}`),
@@ -29,8 +27,7 @@ export function summarise(a, b, r) {
 
 export function describe(a, b, r) {
   return [
-    `${a} against ${b}: ${r.compared} values in both,` +
-      ` ${r.onlyA.length} only in A, ${r.onlyB.length} only in B`,
+    `${a} against ${b}: ${r.compared} values in both,` + ` ${r.onlyA.length} only in A, ${r.onlyB.length} only in B`,
     ...(r.list ?? []).map((q) => `  ${line(q)}`),
     ...(r.worst ? [`worst: ${line(r.worst)}`] : []),
     `first difference: ${r.first ? line(r.first) : "none, equal to the last bit"}`,

@@ -45,10 +45,8 @@ function main(argv) {
   const [verb, ...rest] = argv;
   if (verb === "make") return makeReplay(rest);
   const { values, positionals } = parseArgs({ args: rest, options: flags, allowPositionals: true });
-  if (values.help || verb === undefined || verb === "--help" || verb === "-h")
-    return void process.stdout.write(help);
-  if (verb !== "compare" && verb !== "bisect")
-    throw new BadFile(`unknown verb ${verb}; known: compare, bisect, make`);
+  if (values.help || verb === undefined || verb === "--help" || verb === "-h") return void process.stdout.write(help);
+  if (verb !== "compare" && verb !== "bisect") throw new BadFile(`unknown verb ${verb}; known: compare, bisect, make`);
   const [a, b, ...more] = positionals;
   if (b === undefined || more.length > 0) throw new BadFile(`${verb} needs two runs, A and B`);
   const report =

@@ -28,15 +28,13 @@ export function runPeer({ python }, args) {
   const env = { OMP_WAIT_POLICY: "PASSIVE", ...process.env }; // spinning threads crawl on shared cores
   const r = spawnSync(python, [script, ...args], { encoding: "utf8", maxBuffer: 1 << 26, env });
   if (r.error) throw new BadFile(`${python}: ${r.error.message}`);
-  if (r.status !== 0)
-    throw new BadFile(`${script} ${args[0]}: ${(r.stderr || r.stdout).trim().split("\n").at(-1)}`);
+  if (r.status !== 0) throw new BadFile(`${script} ${args[0]}: ${(r.stderr || r.stdout).trim().split("\n").at(-1)}`);
 }
 
 /** The verb `make`: arguments are the peer's, `--run DIR` besides. */
 export function makeReplay(args) {
   const torch = findTorch();
-  if (!torch)
-    throw new BadFile("make needs python3 with torch and numpy (MOPROC_PYTHON names another python)");
+  if (!torch) throw new BadFile("make needs python3 with torch and numpy (MOPROC_PYTHON names another python)");
   const value = (flag) => (args.includes(flag) ? args[args.indexOf(flag) + 1] : undefined);
   const run = value("--run");
   const at = args.indexOf("--run");

@@ -46,9 +46,7 @@ export function statesBefore({ replay, resume }) {
 /** Gradients by parameter, or undefined when a state that they need is missing. */
 export function gradients(before, after) {
   if (!before || !after) return undefined;
-  const [momentum, decay] = ["momentum", "weight_decay"].map((key) =>
-    Math.fround(Number(after.metadata[key])),
-  );
+  const [momentum, decay] = ["momentum", "weight_decay"].map((key) => Math.fround(Number(after.metadata[key])));
   if (Number.isNaN(momentum) || Number.isNaN(decay))
     throw new BadFile(`${after.path}: its metadata have no momentum or weight_decay`);
   const result = new Map();

@@ -30,9 +30,7 @@ export function readSafetensors(path) {
     const [begin, end] = t.data_offsets;
     const elements = t.shape.reduce((a, b) => a * b, 1);
     if (!(begin >= 0 && end <= bytes.length - 8 - length && end - begin === elements * T.BYTES_PER_ELEMENT))
-      throw new BadFile(
-        `${path}: tensor ${name}: its data lie outside the file or have another size than its shape`,
-      );
+      throw new BadFile(`${path}: tensor ${name}: its data lie outside the file or have another size than its shape`);
     const own = Uint8Array.from(bytes.subarray(8 + length + begin, 8 + length + end)); // aligned
     tensors.set(name, { shape: t.shape, data: new T(own.buffer) });
   }
@@ -51,9 +49,7 @@ export function writeSafetensors(path, tensors, metadata) {
   const text = Buffer.concat([json, Buffer.alloc((8 - (json.length % 8)) % 8, " ")]);
   const length = Buffer.alloc(8);
   length.writeBigUInt64LE(BigInt(text.length));
-  const parts = [...tensors.values()].map(({ data }) =>
-    Buffer.from(data.buffer, data.byteOffset, data.byteLength),
-  );
+  const parts = [...tensors.values()].map(({ data }) => Buffer.from(data.buffer, data.byteOffset, data.byteLength));
   writeFileSync(path, Buffer.concat([length, text, ...parts]));
 }
 

@@ -4,7 +4,15 @@ import { createHash } from "node:crypto";
 import { createReadStream, existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline/promises";
-import { BINS, type ClassCount, type CleanData, type CleanSummary, type ReportLine, type Verdict, verdicts } from "./clean_data.js";
+import {
+  BINS,
+  type ClassCount,
+  type CleanData,
+  type CleanSummary,
+  type ReportLine,
+  type Verdict,
+  verdicts,
+} from "./clean_data.js";
 import { page } from "./page.js";
 
 const MOVES = 500; // lines of the table
@@ -47,7 +55,14 @@ export async function cleanPage(source: CleanPageSource, thumbnails: Thumbnails)
 function classNames(folder: string, classes: number): readonly string[] {
   const file = join(folder, "info", "synsets.txt");
   const lines = existsSync(file) ? readFileSync(file, "utf8").split("\n") : [];
-  return Array.from({ length: classes }, (_, c) => lines[c]?.replace(/^\S+\s+/, "").split(",")[0]?.trim() || `class ${c}`);
+  return Array.from(
+    { length: classes },
+    (_, c) =>
+      lines[c]
+        ?.replace(/^\S+\s+/, "")
+        .split(",")[0]
+        ?.trim() || `class ${c}`,
+  );
 }
 
 /** Everything that is summed over the lines of a report. */
@@ -58,8 +73,18 @@ class Sums {
   private readonly flow = new Map<string, number>(); // "from to" -> images, those that stay too
   private readonly candidates = new Map<Verdict, (ReportLine & { readonly rank: string })[]>();
 
-  constructor(private readonly classes: number, private readonly perVerdict: number) {
-    this.counts = Array.from({ length: classes }, () => ({ given: 0, kept: 0, away: 0, dropped: 0, unreadable: 0, from: 0 }));
+  constructor(
+    private readonly classes: number,
+    private readonly perVerdict: number,
+  ) {
+    this.counts = Array.from({ length: classes }, () => ({
+      given: 0,
+      kept: 0,
+      away: 0,
+      dropped: 0,
+      unreadable: 0,
+      from: 0,
+    }));
   }
 
   add(l: ReportLine): void {
@@ -98,14 +123,19 @@ class Sums {
 
   data(names: readonly string[]): Omit<CleanData, keyof CleanSummary | "thumbnails"> {
     const classes: ClassCount[] = this.counts.map((c, i) => ({ name: names[i] as string, ...c }));
-    const flows = [...this.flow].map(([key, n]) => [...key.split(" ").map(Number), n] as unknown as [number, number, number]);
+    const flows = [...this.flow].map(
+      ([key, n]) => [...key.split(" ").map(Number), n] as unknown as [number, number, number],
+    );
     const moves = flows.filter(([from, to]) => from !== to).sort((a, b) => b[2] - a[2] || a[0] - b[0] || a[1] - b[1]);
     const moved = (c: number): number => (this.counts[c]?.away ?? 0) + (this.counts[c]?.from ?? 0);
     const busiest = classes.map((_, c) => c).sort((a, b) => moved(b) - moved(a) || a - b);
     const shown = busiest.slice(0, SHOWN).sort((a, b) => a - b);
     const count = (from: number, to: number): number => this.flow.get(`${from} ${to}`) ?? 0;
     return {
-      classes, best: binsOf(this.best), given: binsOf(this.given), moves: moves.slice(0, MOVES),
+      classes,
+      best: binsOf(this.best),
+      given: binsOf(this.given),
+      moves: moves.slice(0, MOVES),
       confusion: { shown, counts: shown.map((from) => shown.map((to) => count(from, to))) },
     };
   }
@@ -121,8 +151,14 @@ class Histogram {
 }
 type ByVerdict<T> = Readonly<Record<Verdict, T>>;
 const histograms = (): ByVerdict<Histogram> => ({
-  kept: new Histogram(), relabelled: new Histogram(), dropped: new Histogram(), unreadable: new Histogram(),
+  kept: new Histogram(),
+  relabelled: new Histogram(),
+  dropped: new Histogram(),
+  unreadable: new Histogram(),
 });
 const binsOf = (h: ByVerdict<Histogram>): ByVerdict<readonly number[]> => ({
-  kept: h.kept.bins, relabelled: h.relabelled.bins, dropped: h.dropped.bins, unreadable: h.unreadable.bins,
+  kept: h.kept.bins,
+  relabelled: h.relabelled.bins,
+  dropped: h.dropped.bins,
+  unreadable: h.unreadable.bins,
 });

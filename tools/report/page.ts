@@ -15,7 +15,13 @@ export interface PageSource {
 export async function page({ title, client, data }: PageSource): Promise<string> {
   const bundled = await build({
     entryPoints: [join(root, "build", "js", "tools", "report", "client", `${client}.js`)],
-    bundle: true, write: false, minify: true, format: "iife", target: "es2022", logLevel: "silent", legalComments: "none",
+    bundle: true,
+    write: false,
+    minify: true,
+    format: "iife",
+    target: "es2022",
+    logLevel: "silent",
+    legalComments: "none",
   });
   const script = (bundled.outputFiles[0]?.text ?? "").replaceAll("</script", "<\\/script");
   const style = readFileSync(join(root, "tools", "report", "client", "page.css"), "utf8");

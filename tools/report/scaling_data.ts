@@ -1,4 +1,5 @@
-// What the page about scaling shows: the JSON of npm run scaling (tools/scaling). Parts that were not asked for are missing.
+// What the page about scaling shows: the JSON of npm run scaling (tools/scaling). Parts that were not asked for are
+// missing.
 
 export interface Spread {
   readonly median: number;
@@ -9,7 +10,12 @@ export interface Spread {
 /** Seconds of a step of one rank, of two that share a batch, and of a run beside one that it does not know of. */
 export interface Measured {
   readonly settings: Readonly<Record<string, string | number>>;
-  readonly rounds: readonly { readonly alone: number; readonly together: number; readonly apart: number; readonly waited: number }[];
+  readonly rounds: readonly {
+    readonly alone: number;
+    readonly together: number;
+    readonly apart: number;
+    readonly waited: number;
+  }[];
   readonly efficiency: Spread; // alone / together
   readonly machine: Spread; // alone / apart
   readonly talking: Spread; // apart / together
@@ -58,7 +64,13 @@ export interface Simulated {
   readonly steps: readonly SimulatedStep[];
   readonly buckets: readonly (SimulatedStep & { readonly bucket_bytes: number; readonly last_bytes: number | null })[];
   readonly changes: readonly (SimulatedStep & { readonly change: string; readonly slower: number })[];
-  readonly timelines: readonly { readonly gpus: number; readonly images_a_gpu: number; readonly end: End; readonly step_us: number; readonly spans: readonly Span[] }[];
+  readonly timelines: readonly {
+    readonly gpus: number;
+    readonly images_a_gpu: number;
+    readonly end: End;
+    readonly step_us: number;
+    readonly spans: readonly Span[];
+  }[];
 }
 
 export interface ScalingData {

@@ -15,5 +15,10 @@ export interface TrainData {
   readonly accuracy: readonly Curve[]; // x: epoch; percent
   readonly rate: readonly Curve[]; // x: epoch
   readonly speed: readonly Curve[]; // x: images seen; images a second
-  readonly noise: { readonly epochs: readonly number[]; readonly kept: readonly number[]; readonly corrected: readonly number[]; readonly dropped: readonly number[] };
+  readonly noise: {
+    readonly epochs: readonly number[];
+    readonly kept: readonly number[];
+    readonly corrected: readonly number[];
+    readonly dropped: readonly number[];
+  };
 }

@@ -1,7 +1,7 @@
-// Weak scaling on this machine: one rank, two ranks that share a batch twice as large, and two processes of one rank each that know nothing
-// of each other. The last is what the machine itself gives to two busy cores; what is left between it and two ranks is the price of
-// talking. The three take turns. A round in which somebody else took much of the machine is left out, for it says nothing; processor time
-// does not mind.
+// Weak scaling on this machine: one rank, two ranks that share a batch twice as large, and two processes of one rank
+// each that know nothing of each other. The last is what the machine itself gives to two busy cores; what is left
+// between it and two ranks is the price of talking. The three take turns. A round in which somebody else took much of
+// the machine is left out, for it says nothing; processor time does not mind.
 
 import { spawn, spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, rmSync } from "node:fs";
@@ -21,23 +21,49 @@ function compiled(out, flags) {
   return join(out, "train");
 }
 
-/** One run of `steps` steps in the clean phase: {lines of its log, step: seconds, cpu: processor seconds of all its processes}. */
+/**
+ * One run of `steps` steps in the clean phase: {lines of its log, step: seconds, cpu: processor seconds of all its
+ * processes}.
+ */
 function run(binary, log, steps, ranks) {
   rmSync(log, { force: true }); // a run adds to a log
   const clean = ["--start-epoch", "2", "--start_clean_epoch", "2"];
-  const args = ["--synthetic", "--steps", `${steps}`, ...clean, "--threads", "1", "--workers", "1", "--quiet", "--json-log", log];
+  const args = [
+    "--synthetic",
+    "--steps",
+    `${steps}`,
+    ...clean,
+    "--threads",
+    "1",
+    "--workers",
+    "1",
+    "--quiet",
+    "--json-log",
+    log,
+  ];
   const all = [binary, ...args, ...(ranks > 1 ? ["--nproc-per-node", `${ranks}`] : [])];
-  const child = spawn("bash", ["-c", 'TIMEFORMAT="%U %S"; time "$@"', "bash", ...all], { stdio: ["ignore", "ignore", "pipe"] });
+  const child = spawn("bash", ["-c", 'TIMEFORMAT="%U %S"; time "$@"', "bash", ...all], {
+    stdio: ["ignore", "ignore", "pipe"],
+  });
   let err = "";
   child.stderr.setEncoding("utf8").on("data", (t) => (err += t));
-  return new Promise((done, failed) => child.on("close", (status) => {
-    if (status !== 0) return failed(new SetupError(`${binary}: exit code ${status}: ${err}`));
-    const [user, system] = err.trim().split("\n").at(-1).split(" ").map(Number);
-    const lines = readFileSync(log, "utf8").trim().split("\n").map((l) => JSON.parse(l));
-    const each = lines.filter((l) => l.event === "train").slice(SKIPPED).map((l) => l.step_s);
-    if (each.length !== steps - SKIPPED) return failed(new SetupError(`${log}: has ${each.length + SKIPPED} steps instead of ${steps}`));
-    done({ lines, step: spread(each).median, cpu: user + system });
-  }));
+  return new Promise((done, failed) =>
+    child.on("close", (status) => {
+      if (status !== 0) return failed(new SetupError(`${binary}: exit code ${status}: ${err}`));
+      const [user, system] = err.trim().split("\n").at(-1).split(" ").map(Number);
+      const lines = readFileSync(log, "utf8")
+        .trim()
+        .split("\n")
+        .map((l) => JSON.parse(l));
+      const each = lines
+        .filter((l) => l.event === "train")
+        .slice(SKIPPED)
+        .map((l) => l.step_s);
+      if (each.length !== steps - SKIPPED)
+        return failed(new SetupError(`${log}: has ${each.length + SKIPPED} steps instead of ${steps}`));
+      done({ lines, step: spread(each).median, cpu: user + system });
+    }),
+  );
 }
 
 /** One rank, two ranks, two apart; and the largest share of the cores that others took meanwhile. */
@@ -55,20 +81,37 @@ async function round(one, two, dir, steps) {
   const apart = await watched(() => Promise.all(["a", "b"].map((name) => run(one, log(name), steps, 1))));
   const ranks = together.lines.find((l) => l.event === "ranks");
   return {
-    alone: alone.step, together: together.step, apart: apart.reduce((s, r) => s + r.step, 0) / 2, others: Math.max(...others),
-    cpu: (2 * alone.cpu) / together.cpu, cpu_apart: (2 * alone.cpu) / apart.reduce((s, r) => s + r.cpu, 0),
-    waited: ranks.waited_s / ranks.steps / together.step, sent: ranks.sent_bytes / ranks.steps,
+    alone: alone.step,
+    together: together.step,
+    apart: apart.reduce((s, r) => s + r.step, 0) / 2,
+    others: Math.max(...others),
+    cpu: (2 * alone.cpu) / together.cpu,
+    cpu_apart: (2 * alone.cpu) / apart.reduce((s, r) => s + r.cpu, 0),
+    waited: ranks.waited_s / ranks.steps / together.step,
+    sent: ranks.sent_bytes / ranks.steps,
   };
 }
 
 /**
- * {settings, rounds: [{alone, together, apart, others, cpu, waited, sent}], ...}: seconds of a step; the share of the cores that others took;
- * processor time of two runs of one rank over that of two ranks, and of two apart; the share of a step that rank 0 waited; the bytes that it handed over.
- * `apart`: the mean of two independent processes. `rounds`: how many shall count; `tries`: rounds for each of these, at most; `patience`: seconds
- * that a round waits for others to leave the machine alone. `more`: further flags of moproc compile.
+ * {settings, rounds: [{alone, together, apart, others, cpu, waited, sent}], ...}: seconds of a step; the share of the
+ * cores that others took; processor time of two runs of one rank over that of two ranks, and of two apart; the share of
+ * a step that rank 0 waited; the bytes that it handed over.
+ * `apart`: the mean of two independent processes. `rounds`: how many shall count; `tries`: rounds for each of these, at
+ * most; `patience`: seconds that a round waits for others to leave the machine alone. `more`: further flags of moproc
+ * compile.
  */
 export async function measure(dir, o) {
-  const { network = "resnet18", imageSize = 64, perRank = 32, rounds = 7, steps = 12, tries = 4, patience = 60, more = [], say = () => {} } = o;
+  const {
+    network = "resnet18",
+    imageSize = 64,
+    perRank = 32,
+    rounds = 7,
+    steps = 12,
+    tries = 4,
+    patience = 60,
+    more = [],
+    say = () => {},
+  } = o;
   mkdirSync(dir, { recursive: true });
   const sizes = ["-a", network, "--image-size", `${imageSize}`, ...more];
   say(`compiling ${network} at ${imageSize} pixels, twice`);
@@ -89,12 +132,28 @@ export async function measure(dir, o) {
   const of = (f) => spread(found.map(f));
   return {
     settings: {
-      network, image_size: imageSize, images_a_rank: perRank, rounds: found.length, left_out: all.length - found.length, steps, phase: "clean",
-      cpu: cpus()[0]?.model ?? "?", cores: cpus().length,
+      network,
+      image_size: imageSize,
+      images_a_rank: perRank,
+      rounds: found.length,
+      left_out: all.length - found.length,
+      steps,
+      phase: "clean",
+      cpu: cpus()[0]?.model ?? "?",
+      cores: cpus().length,
     },
-    disturbed: few, rounds: found,
-    alone_s: of((r) => r.alone), together_s: of((r) => r.together), apart_s: of((r) => r.apart), others: of((r) => r.others),
-    efficiency: of((r) => r.alone / r.together), machine: of((r) => r.alone / r.apart), talking: of((r) => r.apart / r.together),
-    cpu: of((r) => r.cpu), cpu_apart: of((r) => r.cpu_apart), waited: of((r) => r.waited), sent_bytes: found[0].sent,
+    disturbed: few,
+    rounds: found,
+    alone_s: of((r) => r.alone),
+    together_s: of((r) => r.together),
+    apart_s: of((r) => r.apart),
+    others: of((r) => r.others),
+    efficiency: of((r) => r.alone / r.together),
+    machine: of((r) => r.alone / r.apart),
+    talking: of((r) => r.apart / r.together),
+    cpu: of((r) => r.cpu),
+    cpu_apart: of((r) => r.cpu_apart),
+    waited: of((r) => r.waited),
+    sent_bytes: found[0].sent,
   };
 }

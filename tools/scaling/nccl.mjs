@@ -1,6 +1,7 @@
-// How long NCCL's collectives take on nodes of eight H100 or H200: the latencies that NCCL itself reckons with, bandwidths and
-// whole measurements that others have published. Sources are in docs/scaling.md. Surprising: NCCL's own reckoning is too good in the
-// middle sizes, so what was measured above it, at sizes that somebody has measured, is added.
+// How long NCCL's collectives take on nodes of eight H100 or H200: the latencies that NCCL itself reckons with,
+// bandwidths and whole measurements that others have published. Sources are in docs/scaling.md. Surprising: NCCL's own
+// reckoning is too good in the middle sizes, so what was measured above it, at sizes that somebody has measured, is
+// added.
 
 /** A node, and what lies between nodes. Bandwidths are NCCL's bus bandwidths of large messages, GB/s. */
 export const cluster = {
@@ -21,8 +22,8 @@ const llLimit = (nodes) => (nodes === 1 ? 141 : nodes === 2 ? 39 : 20.4); // GB/
 const share = { LL: 0.5, LL128: 0.92, Simple: 1 }; // of the bandwidth that is left for data
 
 /**
- * NCCL's reckoning, microseconds, of the fastest way: `bytes` are the whole vector of an all_reduce, all ranks' parts of an
- * all_gather.
+ * NCCL's reckoning, microseconds, of the fastest way: `bytes` are the whole vector of an all_reduce, all ranks' parts
+ * of an all_gather.
  */
 export function reckoned(op, bytes, ranks, c = cluster) {
   if (ranks === 1) return 0;
@@ -46,25 +47,57 @@ export function reckoned(op, bytes, ranks, c = cluster) {
     }
   }
   const [base, link, net] = latency.nvls;
-  if (local === c.gpus && (nodes === 1 || op === "all_reduce")) add(base + link + rounds * levels * net, (nodes === 1 ? c.nvls : c.net) * perByte);
+  if (local === c.gpus && (nodes === 1 || op === "all_reduce"))
+    add(base + link + rounds * levels * net, (nodes === 1 ? c.nvls : c.net) * perByte);
   return Math.min(...ways);
 }
 
-const table = (ranks, factor, rows) => rows.map(([kib, busbw]) => ({ ranks, bytes: kib * 1024, us: (kib * 1024 * factor) / (1e3 * busbw) }));
+const table = (ranks, factor, rows) =>
+  rows.map(([kib, busbw]) => ({ ranks, bytes: kib * 1024, us: (kib * 1024 * factor) / (1e3 * busbw) }));
 
 /** All-reduces that were measured and published: KiB and bus bandwidth in GB/s, as printed. */
 export const measured = {
   "8 H200, NVLink, NCCL 2.30.7, nccl-tests": table(8, 14 / 8, [
-    [32, 3.2], [64, 6.26], [128, 12.4], [256, 24.63], [512, 48.3], [1024, 72.45], [2048, 91.48], [4096, 139.97], [8192, 182.03], [16384, 242.45],
-    [32768, 298.44], [65536, 369.82], [131072, 411.21], [262144, 442.27], [524288, 455.82], [1048576, 464],
+    [32, 3.2],
+    [64, 6.26],
+    [128, 12.4],
+    [256, 24.63],
+    [512, 48.3],
+    [1024, 72.45],
+    [2048, 91.48],
+    [4096, 139.97],
+    [8192, 182.03],
+    [16384, 242.45],
+    [32768, 298.44],
+    [65536, 369.82],
+    [131072, 411.21],
+    [262144, 442.27],
+    [524288, 455.82],
+    [1048576, 464],
   ]),
   "4 nodes of 8 B200, 8 x 400 Gb/s, PyTorch": table(32, 62 / 32, [
-    [32, 0.65], [64, 1.27], [128, 2.35], [256, 4.06], [512, 6.99], [1024, 12.47], [2048, 20.79], [4096, 31.63], [8192, 50.61], [16384, 71.8], [32768, 142.9],
-    [65536, 197.77], [131072, 260.5], [262144, 283.23], [524288, 309.91], [1048576, 365.99],
+    [32, 0.65],
+    [64, 1.27],
+    [128, 2.35],
+    [256, 4.06],
+    [512, 6.99],
+    [1024, 12.47],
+    [2048, 20.79],
+    [4096, 31.63],
+    [8192, 50.61],
+    [16384, 71.8],
+    [32768, 142.9],
+    [65536, 197.77],
+    [131072, 260.5],
+    [262144, 283.23],
+    [524288, 309.91],
+    [1048576, 365.99],
   ]),
 };
 
-/** What a table has above NCCL's reckoning, microseconds; made to rise with the size by averaging neighbours that fall. */
+/**
+ * What a table has above NCCL's reckoning, microseconds; made to rise with the size by averaging neighbours that fall.
+ */
 function excessOf({ ranks, bytes, us }) {
   return { bytes, us: Math.max(0, us - reckoned("all_reduce", bytes, ranks)) };
 }
@@ -97,7 +130,9 @@ const vector = (op, bytes, ranks) => (op === "all_gather" ? bytes * ranks : byte
 export const networks = {
   /** NCCL's own reckoning. */
   reckoned: (op, bytes, ranks, c = cluster) => reckoned(op, vector(op, bytes, ranks), ranks, c),
-  /** And what measurements have above it: half for an all_gather, which goes round once where an all_reduce goes twice. */
+  /**
+   * And what measurements have above it: half for an all_gather, which goes round once where an all_reduce goes twice.
+   */
   measured: (op, bytes, ranks, c = cluster) => {
     if (ranks === 1) return 0;
     const all = vector(op, bytes, ranks);

@@ -1,23 +1,40 @@
 // Plans as the compiler makes them, without building anything: passes and lowering alone.
 
-import { modelGraphs } from "../../build/js/tools/cli/graphs.js";
-import { targetOf } from "../../build/js/tools/cli/flags.js";
 import { byteSize } from "../../build/js/compiler/ir/types.js";
 import { lower } from "../../build/js/compiler/pipeline.js";
+import { targetOf } from "../../build/js/tools/cli/flags.js";
+import { modelGraphs } from "../../build/js/tools/cli/graphs.js";
 
 /** MoPro's programs of a step, in the order of an epoch count. */
 export const phases = ["warmup", "proto", "clean"];
 
 /** The published sizes. */
-export const published = { network: "resnet50", width: 1, imageSize: 224, numClass: 1000, lowDim: 128, moco_queue: 8192, imageInput: "u8" };
+export const published = {
+  network: "resnet50",
+  width: 1,
+  imageSize: 224,
+  numClass: 1000,
+  lowDim: 128,
+  moco_queue: 8192,
+  imageInput: "u8",
+};
 
 /**
- * The plan of one of `ranks` ranks with `perRank` images each, each a BatchNorm group of its own, for `only` these phases.
+ * The plan of one of `ranks` ranks with `perRank` images each, each a BatchNorm group of its own, for `only` these
+ * phases.
  * `sizes` as `published`; `shuffle`: how key images travel, load or exchange.
  */
 export function planOf({ sizes = published, perRank, ranks, target = "cuda", shuffle = "load", only = phases }) {
   const cuda = target === "cuda" ? { arch: "sm_90a", precision: "bf16" } : { arch: "x86-64-v3" };
-  const flags = { ...sizes, ...cuda, target, batchSize: perRank * ranks, bnGroups: ranks, ranks: [ranks], shuffleBn: shuffle };
+  const flags = {
+    ...sizes,
+    ...cuda,
+    target,
+    batchSize: perRank * ranks,
+    bnGroups: ranks,
+    ranks: [ranks],
+    shuffleBn: shuffle,
+  };
   const source = modelGraphs("mopro", flags);
   const graphs = source.graphs().filter((g) => only.includes(g.name));
   return lower(graphs, { name: source.name, target: targetOf(flags), meta: source.meta }).plan;
@@ -45,7 +62,12 @@ export function kindOf(plan, step) {
 
 /** A program's collectives that send anything: {op, kind, name, bytes: what this rank hands over}. */
 export function collectivesOf(plan, program) {
-  return program.steps.filter((s) => s.do === "all_reduce" || s.do === "all_gather").map((s) => ({
-    op: s.do, kind: kindOf(plan, s), name: s.name, bytes: byteSize(plan.tensors[s.from].type),
-  }));
+  return program.steps
+    .filter((s) => s.do === "all_reduce" || s.do === "all_gather")
+    .map((s) => ({
+      op: s.do,
+      kind: kindOf(plan, s),
+      name: s.name,
+      bytes: byteSize(plan.tensors[s.from].type),
+    }));
 }

@@ -13,7 +13,16 @@ export async function results(o, dir, say) {
   const data = {};
   if (o.parts.includes("measure")) data.measure = await measure(dir, { ...o.measure, say });
   if (o.parts.includes("wire")) data.wire = wire({ ranks: o.ranks, perRank: o.images, sizes, say });
-  if (o.parts.includes("simulate")) data.simulate = simulations({ gpus: o.gpus, perGpu: o.images, sizes, net: o.net, say });
-  const texts = [data.measure && measuredText(data.measure), data.wire && wireText(data.wire), data.simulate && simulatedText(data.simulate)];
-  return { data, text: texts.filter(Boolean).join("\n"), html: () => page({ title: "moproc: scaling", client: "scaling", data }) };
+  if (o.parts.includes("simulate"))
+    data.simulate = simulations({ gpus: o.gpus, perGpu: o.images, sizes, net: o.net, say });
+  const texts = [
+    data.measure && measuredText(data.measure),
+    data.wire && wireText(data.wire),
+    data.simulate && simulatedText(data.simulate),
+  ];
+  return {
+    data,
+    text: texts.filter(Boolean).join("\n"),
+    html: () => page({ title: "moproc: scaling", client: "scaling", data }),
+  };
 }

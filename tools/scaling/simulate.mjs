@@ -1,5 +1,6 @@
-// Steps on 8 to 1,024 GPUs, simulated: the plan's own kernels and messages on the model of NCCL's times. Everything is worked out twice, for
-// both ends of what is not known: how fast the network really is, and what a running collective takes from the kernels.
+// Steps on 8 to 1,024 GPUs, simulated: the plan's own kernels and messages on the model of NCCL's times. Everything is
+// worked out twice, for both ends of what is not known: how fast the network really is, and what a running collective
+// takes from the kernels.
 
 import { BUCKET_BYTES } from "../../build/js/compiler/lower/collectives.js";
 import { cluster, networks } from "./nccl.mjs";
@@ -40,16 +41,26 @@ function bothEnds(events, { gpus, perGpu, alone, nodes }, more) {
   return Object.entries(ends).map(([end, { network, tax }]) => {
     const t = simulate(events, { microseconds: (e) => networks[network](e.op, e.bytes, gpus, nodes), tax });
     return {
-      gpus, images_a_gpu: perGpu, end, step_us: t.length, kernels_us: t.compute, collectives_us: t.communication, exposed_us: t.length - t.compute,
-      efficiency: alone / t.length, images_per_s: (1e6 * gpus * perGpu) / t.length, spans: t.spans, ...more,
+      gpus,
+      images_a_gpu: perGpu,
+      end,
+      step_us: t.length,
+      kernels_us: t.compute,
+      collectives_us: t.communication,
+      exposed_us: t.length - t.compute,
+      efficiency: alone / t.length,
+      images_per_s: (1e6 * gpus * perGpu) / t.length,
+      spans: t.spans,
+      ...more,
     };
   });
 }
 
-const ofBuckets = ({ plan, events }, at) => bucketSizes.flatMap((bytes) => [
-  ...bothEnds(rebucket(plan, events, bytes), at, { bucket_bytes: bytes, last_bytes: null }),
-  ...bothEnds(rebucket(plan, events, bytes, MiB), at, { bucket_bytes: bytes, last_bytes: MiB }),
-]);
+const ofBuckets = ({ plan, events }, at) =>
+  bucketSizes.flatMap((bytes) => [
+    ...bothEnds(rebucket(plan, events, bytes), at, { bucket_bytes: bytes, last_bytes: null }),
+    ...bothEnds(rebucket(plan, events, bytes, MiB), at, { bucket_bytes: bytes, last_bytes: MiB }),
+  ]);
 
 /** What nobody has made yet, and what would be if kernels were slower. */
 const ofChanges = ({ plan, events }, at) => [
@@ -59,13 +70,20 @@ const ofChanges = ({ plan, events }, at) => [
 ];
 
 /**
- * All results: {settings, steps, buckets, shuffles, changes, timelines}, times in microseconds. `gpus`, `perGpu`: lists; `net`: bus bandwidth
- * between nodes, GB/s; `say` hears how far it is.
+ * All results: {settings, steps, buckets, shuffles, changes, timelines}, times in microseconds. `gpus`, `perGpu`:
+ * lists; `net`: bus bandwidth between nodes, GB/s; `say` hears how far it is.
  */
 export function simulations({ gpus, perGpu, phase = "clean", sizes = published, net = cluster.net, say = () => {} }) {
   const nodes = { ...cluster, net };
   const plans = new Plans(phase, sizes, say);
-  const out = { settings: { ...sizes, phase, cluster: nodes, ends }, steps: [], buckets: [], shuffles: [], changes: [], timelines: [] };
+  const out = {
+    settings: { ...sizes, phase, cluster: nodes, ends },
+    steps: [],
+    buckets: [],
+    shuffles: [],
+    changes: [],
+    timelines: [],
+  };
   const few = new Set([gpus[0], gpus[gpus.length >> 1], gpus.at(-1)]);
   for (const per of perGpu) {
     const alone = simulate(plans.get(per, 1).events, { microseconds: () => 0 }).length;
@@ -78,9 +96,13 @@ export function simulations({ gpus, perGpu, phase = "clean", sizes = published, 
       out.changes.push(...bare(ofChanges(loads, at)));
       if (!few.has(n)) continue;
       const sends = plans.get(per, n, "exchange");
-      out.timelines.push(...steps.map(({ gpus, images_a_gpu, end, step_us, spans }) => ({ gpus, images_a_gpu, end, step_us, spans })));
+      out.timelines.push(
+        ...steps.map(({ gpus, images_a_gpu, end, step_us, spans }) => ({ gpus, images_a_gpu, end, step_us, spans })),
+      );
       out.shuffles.push(...bare(steps).map((r) => ({ ...r, shuffle: "load" })));
-      out.shuffles.push(...bare(bothEnds(sends.events, at, { work_bytes: sends.program.workBytes, shuffle: "exchange" })));
+      out.shuffles.push(
+        ...bare(bothEnds(sends.events, at, { work_bytes: sends.program.workBytes, shuffle: "exchange" })),
+      );
     }
   }
   return out;

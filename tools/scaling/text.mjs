@@ -16,12 +16,17 @@ export function measuredText(m) {
   return `Measured: ${network} at ${image_size} pixels, ${images_a_rank} images and one thread a rank, ${cores} cores (${cpu})
 medians (quartiles) of ${rounds} rounds; ${others}
 
-${show(["a step of", "time"], [
+${show(
+  ["a step of", "time"],
+  [
     ["one rank", time(m.alone_s)],
     ["two ranks, twice the batch", time(m.together_s)],
     ["one rank, beside a run that it does not know of", time(m.apart_s)],
-  ])}
-${show(["ratios, each within a round", ""], [
+  ],
+)}
+${show(
+  ["ratios, each within a round", ""],
+  [
     ["weak scaling: one rank / two ranks", share(m.efficiency)],
     ["what the machine gives: one rank / two runs apart", share(m.machine)],
     ["what talking leaves of that: two runs apart / two ranks", share(m.talking)],
@@ -29,7 +34,8 @@ ${show(["ratios, each within a round", ""], [
     ["processor time: one rank, twice / two runs apart", share(m.cpu_apart)],
     ["part of a step that rank 0 waited for the other", share(m.waited)],
     ["part of the cores that others took meanwhile", share(m.others)],
-  ])}A rank handed over ${mb(m.sent_bytes)} MB a step.
+  ],
+)}A rank handed over ${mb(m.sent_bytes)} MB a step.
 `;
 }
 
@@ -39,16 +45,30 @@ export function wireText(rows) {
   const cells = rows.map((r) => [
     `${r.images_a_rank}, ${r.ranks}, ${r.phase}`,
     ...used.map((k) => mb(r.sent[k])),
-    mb(r.sent.total), (r.sent.total / r.least).toFixed(4), mb(r.exchange), mb(r.published.total), (r.published.total / r.sent.total).toFixed(2),
+    mb(r.sent.total),
+    (r.sent.total / r.least).toFixed(4),
+    mb(r.exchange),
+    mb(r.published.total),
+    (r.published.total / r.sent.total).toFixed(2),
   ]);
-  const head = ["images a rank, ranks, phase", ...used, "all", "/ least", "keys exchanged", "published, in PyTorch", "/ ours"];
+  const head = [
+    "images a rank, ranks, phase",
+    ...used,
+    "all",
+    "/ least",
+    "keys exchanged",
+    "published, in PyTorch",
+    "/ ours",
+  ];
   return `On the wire: MB that a rank sends in a step, from the plan\n${show(head, cells)}`;
 }
 
 const keys = ["gpus", "images_a_gpu", "bucket_bytes", "last_bytes", "shuffle", "change", "slower"];
 /** Rows -> pairs of the good and the bad end of the same thing. */
 const pairs = (rows) =>
-  rows.filter((r) => r.end === "good").map((good) => [good, rows.find((r) => r.end === "bad" && keys.every((k) => r[k] === good[k]))]);
+  rows
+    .filter((r) => r.end === "good")
+    .map((good) => [good, rows.find((r) => r.end === "bad" && keys.every((k) => r[k] === good[k]))]);
 const range = ([good, bad], of) => `${of(good)} .. ${of(bad)}`;
 const label = ([r]) => `${r.images_a_gpu}, ${r.gpus}`;
 
@@ -65,13 +85,19 @@ How key images reach the rank that encodes them
 ${shuffles(s.shuffles)}`;
 }
 
-const steps = (rows) => show(
-  ["images a GPU, GPUs", "step, ms", "kernels", "collectives", "not hidden", "efficiency", "images/s, at most"],
-  pairs(rows).map((p) => [
-    label(p), range(p, (r) => ms(r.step_us)), ms(p[0].kernels_us), range(p, (r) => ms(r.collectives_us)), range(p, (r) => ms(r.exposed_us)),
-    range(p, (r) => percent(r.efficiency)), range(p, (r) => whole(r.images_per_s)),
-  ]),
-);
+const steps = (rows) =>
+  show(
+    ["images a GPU, GPUs", "step, ms", "kernels", "collectives", "not hidden", "efficiency", "images/s, at most"],
+    pairs(rows).map((p) => [
+      label(p),
+      range(p, (r) => ms(r.step_us)),
+      ms(p[0].kernels_us),
+      range(p, (r) => ms(r.collectives_us)),
+      range(p, (r) => ms(r.exposed_us)),
+      range(p, (r) => percent(r.efficiency)),
+      range(p, (r) => whole(r.images_per_s)),
+    ]),
+  );
 
 /** Pairs with the same label, in their order, as one line each. */
 function lines(of, labelOf, cell) {
@@ -83,17 +109,25 @@ function lines(of, labelOf, cell) {
 function buckets(rows) {
   const sizes = [...new Set(rows.map((r) => r.bucket_bytes / 2 ** 20))];
   const name = (p) => `${label(p)}${p[0].last_bytes === null ? "" : ", 1 MiB last"}`;
-  return show(["images a GPU, GPUs", ...sizes], lines(pairs(rows), name, (p) => range(p, (r) => ms(r.step_us))));
+  return show(
+    ["images a GPU, GPUs", ...sizes],
+    lines(pairs(rows), name, (p) => range(p, (r) => ms(r.step_us))),
+  );
 }
 
-const changes = (rows) => show(
-  ["images a GPU, GPUs", "as it is", "last bucket 1 MiB", "as it is, slower kernels"],
-  lines(pairs(rows), label, (p) => range(p, (r) => percent(r.efficiency))),
-);
+const changes = (rows) =>
+  show(
+    ["images a GPU, GPUs", "as it is", "last bucket 1 MiB", "as it is, slower kernels"],
+    lines(pairs(rows), label, (p) => range(p, (r) => percent(r.efficiency))),
+  );
 
-const shuffles = (rows) => show(
-  ["images a GPU, GPUs", "step, ms", "efficiency", "work memory"],
-  pairs(rows).map((p) => [
-    `${label(p)}, ${p[0].shuffle}`, range(p, (r) => ms(r.step_us)), range(p, (r) => percent(r.efficiency)), `${(p[0].work_bytes / 1e9).toFixed(1)} GB`,
-  ]),
-);
+const shuffles = (rows) =>
+  show(
+    ["images a GPU, GPUs", "step, ms", "efficiency", "work memory"],
+    pairs(rows).map((p) => [
+      `${label(p)}, ${p[0].shuffle}`,
+      range(p, (r) => ms(r.step_us)),
+      range(p, (r) => percent(r.efficiency)),
+      `${(p[0].work_bytes / 1e9).toFixed(1)} GB`,
+    ]),
+  );

@@ -54,8 +54,7 @@ export function waitForLock(file, what) {
   for (let said = false; ; said = true) {
     const { heldBy, release } = takeLock(file);
     if (release) return release;
-    if (!said)
-      console.error(`waiting for process ${heldBy}, which does the ${what}; if there is none, remove ${file}`);
+    if (!said) console.error(`waiting for process ${heldBy}, which does the ${what}; if there is none, remove ${file}`);
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 300);
   }
 }

@@ -34,7 +34,8 @@ export function sh(command, args, options = {}) {
 export function quiet(command, args, options = {}) {
   const r = spawnSync(command, args, { cwd: root, encoding: "utf8", maxBuffer: 1 << 28, ...options });
   if (r.error) throw new SetupError(`${command}: ${r.error.message}`);
-  if (r.status !== 0) throw new SetupError(`${command} ${args.join(" ")}: exit code ${r.status ?? r.signal}\n${r.stdout}${r.stderr}`);
+  if (r.status !== 0)
+    throw new SetupError(`${command} ${args.join(" ")}: exit code ${r.status ?? r.signal}\n${r.stdout}${r.stderr}`);
   return r.stdout;
 }
 
@@ -94,7 +95,11 @@ export function nativeLibraries({ tests = false } = {}) {
 export function addon() {
   const dir = join(root, "runtime", "node-cuda-rt");
   const out = join(dir, "build", "Release", "node_cuda_rt.node");
-  quiet(process.execPath, [join(root, "node_modules", "cmake-js", "bin", "cmake-js"), "build", "--directory", dir, "--silent"], { cwd: dir });
+  quiet(
+    process.execPath,
+    [join(root, "node_modules", "cmake-js", "bin", "cmake-js"), "build", "--directory", dir, "--silent"],
+    { cwd: dir },
+  );
   if (!existsSync(out)) throw new SetupError(`cmake-js left no ${out}`);
 }
 

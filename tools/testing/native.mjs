@@ -14,11 +14,15 @@ export function nativeTests(folder, wanted) {
     .sort();
 }
 
-/** Runs { name, command: [program, ...arguments], options: those of tap() } of each, as many at a time as there are cores. */
+/**
+ * Runs { name, command: [program, ...arguments], options: those of tap() } of each, as many at a time as there are
+ * cores.
+ */
 export async function runNative(count, programs) {
   const waiting = [...programs];
   const worker = async () => {
-    for (let p; (p = waiting.shift()); ) await tap(count, p.name, p.command[0], p.command.slice(1), p.options);
+    for (let p = waiting.shift(); p; p = waiting.shift())
+      await tap(count, p.name, p.command[0], p.command.slice(1), p.options);
   };
   await Promise.all(Array.from({ length: availableParallelism() }, worker));
 }

@@ -8,11 +8,13 @@ import { basename, join } from "node:path";
 import { quiet, root, runSteps } from "../setup/steps.mjs";
 import { nativeTests, runNative } from "./native.mjs";
 
-const kernels = ["conv", "loss", "math", "matmul", "move", "pointwise", "pool", "reduce", "update"].map((k) => `${k}_test_v3`);
+const kernels = ["conv", "loss", "math", "matmul", "move", "pointwise", "pool", "reduce", "update"].map(
+  (k) => `${k}_test_v3`,
+);
 
 /**
- * `small`: programs of the short run. `all`: programs of the long one, everything when there is no list. `without`: what that
- * leaves out, and why.
+ * `small`: programs of the short run. `all`: programs of the long one, everything when there is no list. `without`:
+ * what that leaves out, and why.
  */
 const sanitizers = [
   {
@@ -30,8 +32,17 @@ const sanitizers = [
     flags: "thread",
     env: { TSAN_OPTIONS: "halt_on_error=1:second_deadlock_stack=1" },
     small: ["comm_test", "threads_test", "data_loader_test"],
-    all: ["comm_test", "threads_test", "data_loader_test", "data_sample_test", "data_tools_test", "runtime_test", ...kernels],
-    without: "cuda_*: ThreadSanitizer would have to follow the stacks of the emulator; *_test_v4: the code of v3 with wider registers; else: no threads",
+    all: [
+      "comm_test",
+      "threads_test",
+      "data_loader_test",
+      "data_sample_test",
+      "data_tools_test",
+      "runtime_test",
+      ...kernels,
+    ],
+    without:
+      "cuda_*: ThreadSanitizer would have to follow the stacks of the emulator; *_test_v4: the code of v3 with wider registers; else: no threads",
   },
 ];
 
@@ -72,7 +83,11 @@ export async function sanitize(count, { small = false, wanted = () => true } = {
     for (const f of chosen) {
       const env = { ...process.env, ...s.env };
       if (blind) env.ASAN_OPTIONS += ":detect_leaks=0";
-      programs.push({ name: `${s.name}/${basename(f)}`, command: [...launcher(), f], options: { env, report: finding } });
+      programs.push({
+        name: `${s.name}/${basename(f)}`,
+        command: [...launcher(), f],
+        options: { env, report: finding },
+      });
     }
   }
   await runNative(count, programs);

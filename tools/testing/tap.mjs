@@ -5,7 +5,10 @@ import { root } from "../setup/steps.mjs";
 
 export const newCount = () => ({ passed: 0, failed: 0, skipped: [] });
 
-/** Runs a TAP producer and adds to `count`; prints failures with their details. `report`: text on stderr that is a failure. */
+/**
+ * Runs a TAP producer and adds to `count`; prints failures with their details. `report`: text on stderr that is a
+ * failure.
+ */
 export function tap(count, name, command, args, { env = process.env, report } = {}) {
   return new Promise((resolve) => {
     const child = spawn(command, args, { cwd: root, env, stdio: ["ignore", "pipe", "pipe"] });
@@ -44,11 +47,15 @@ export function tap(count, name, command, args, { env = process.env, report } = 
         console.log(`  FAILED ${name}: a finding after ${ran} tests\n${stderr.slice(found, found + 20000)}`);
       } else if ((code !== 0 && seen.failed === 0) || (ran === 0 && code === 0 && seen.planned !== 0)) {
         seen.failed++;
-        console.log(`  FAILED ${name}: the runner ended with ${signal ?? `exit code ${code}`} after ${ran} tests\n${stderr.slice(-4000)}`);
+        console.log(
+          `  FAILED ${name}: the runner ended with ${signal ?? `exit code ${code}`} after ${ran} tests\n${stderr.slice(-4000)}`,
+        );
       }
       count.passed += seen.ok;
       count.failed += seen.failed;
-      console.log(`${name}: ${seen.ok} passed, ${seen.failed} failed, ${((performance.now() - start) / 1000).toFixed(1)} s`);
+      console.log(
+        `${name}: ${seen.ok} passed, ${seen.failed} failed, ${((performance.now() - start) / 1000).toFixed(1)} s`,
+      );
       resolve();
     });
   });

@@ -3,7 +3,7 @@
 // batch, the groups or the threads, because the order of channel sums (and of dw) follows from them.
 
 import type { Node, Target, TensorType } from "../../ir/types.js";
-import { plain, type Fused, type Extents, type LaunchShape, type TemplateSpec } from "../template.js";
+import { type Extents, type Fused, type LaunchShape, plain, type TemplateSpec } from "../template.js";
 import { combineTasks, partialBytes, vectorWidth } from "./sums.js";
 
 /** One convolution: x (n, H, W, C), w (OUT, R, S, C), y (n, P, Q, OUT). */
@@ -24,8 +24,7 @@ const floor = Math.floor;
 const ceilDiv = (a: number, b: number): number => Math.ceil(a / b);
 const clamp = (x: number, low: number, high: number): number => Math.max(low, Math.min(high, x));
 
-const broken = (node: Node, what: string): Error =>
-  new Error(`internal: conv: ${node.op} in ${node.scope}: ${what}`);
+const broken = (node: Node, what: string): Error => new Error(`internal: conv: ${node.op} in ${node.scope}: ${what}`);
 
 function attr(node: Node, name: string): number {
   const value = node.attrs[name];
@@ -46,7 +45,16 @@ export function convShape(node: Node): ConvShape {
   const { dilation = 1 } = node.attrs;
   if (dilation !== 1) throw broken(node, `dilation ${String(dilation)} has no kernel`);
   const make = ([, C, H, W]: Four, [OUT, , R, S]: Four, [, , P, Q]: Four): ConvShape => ({
-    C, H, W, OUT, P, Q, R, S, STRIDE: attr(node, "stride"), PAD: attr(node, "pad"),
+    C,
+    H,
+    W,
+    OUT,
+    P,
+    Q,
+    R,
+    S,
+    STRIDE: attr(node, "stride"),
+    PAD: attr(node, "pad"),
   });
   const [first, second, out] = [dims(node, "inputs", 0), dims(node, "inputs", 1), dims(node, "outputs", 0)];
   if (node.op === "conv") return make(first, second, out);
@@ -160,9 +168,7 @@ interface Result {
   readonly slab: number;
 }
 
-function directLaunch(
-  c: ConvShape & DirectTiles, r: Result, e: Extents, target: Target, y: Fused,
-): LaunchShape {
+function directLaunch(c: ConvShape & DirectTiles, r: Result, e: Extents, target: Target, y: Fused): LaunchShape {
   const tiles = ceilDiv(e.rows / e.groups, c.IB) * ceilDiv(r.rows, c.PB);
   const pixels = c.IB * c.PB * r.cols;
   const table = ceilDiv(pixels, 8) * 8 * 8;

@@ -2,9 +2,9 @@
 
 import type { Target } from "../../ir/types.js";
 import type { TemplateOf, TemplateSpec } from "../template.js";
-import { cudaTemplates } from "./cuda/index.js";
 import { collectives } from "./collective.js";
 import * as conv from "./conv.js";
+import { cudaTemplates } from "./cuda/index.js";
 import * as loss from "./loss.js";
 import { matmul } from "./matmul.js";
 import * as move from "./move.js";
@@ -14,18 +14,44 @@ import * as reduce from "./reduce.js";
 import * as update from "./update.js";
 
 const cpuTemplates: readonly TemplateSpec[] = [
-  conv.convFprop, conv.convDgrad, conv.convWgrad, conv.packConvFprop, conv.packConvDgrad,
-  matmul, pointwise,
-  pool.maxPool, pool.maxPoolGrad, pool.globalAvgPool, pool.padChannels,
-  reduce.reduceSum, reduce.reduceMax, reduce.groupSum, reduce.allFinite,
-  loss.softmax, loss.softmaxCrossEntropy, loss.softmaxCrossEntropyGrad, loss.l2Normalize, loss.l2NormalizeGrad,
-  loss.topKCorrect, loss.correctLabels,
-  move.takeRows, move.putRows, move.transpose, move.slice, move.concat, move.broadcastCopy,
-  update.queuePush, update.prototypeUpdate, update.increment,
+  conv.convFprop,
+  conv.convDgrad,
+  conv.convWgrad,
+  conv.packConvFprop,
+  conv.packConvDgrad,
+  matmul,
+  pointwise,
+  pool.maxPool,
+  pool.maxPoolGrad,
+  pool.globalAvgPool,
+  pool.padChannels,
+  reduce.reduceSum,
+  reduce.reduceMax,
+  reduce.groupSum,
+  reduce.allFinite,
+  loss.softmax,
+  loss.softmaxCrossEntropy,
+  loss.softmaxCrossEntropyGrad,
+  loss.l2Normalize,
+  loss.l2NormalizeGrad,
+  loss.topKCorrect,
+  loss.correctLabels,
+  move.takeRows,
+  move.putRows,
+  move.transpose,
+  move.slice,
+  move.concat,
+  move.broadcastCopy,
+  update.queuePush,
+  update.prototypeUpdate,
+  update.increment,
 ];
 
 const byOp = (all: readonly TemplateSpec[]): ReadonlyMap<string, TemplateSpec> => new Map(all.map((t) => [t.op, t]));
 const tables = { cpu: byOp([...cpuTemplates, ...collectives]), cuda: byOp([...cudaTemplates, ...collectives]) };
 
 /** The templates of a device; elementwise ops, views and composites have none. */
-export const templatesOf = ({ device }: Pick<Target, "device">): TemplateOf => (op) => tables[device].get(op);
+export const templatesOf =
+  ({ device }: Pick<Target, "device">): TemplateOf =>
+  (op) =>
+    tables[device].get(op);

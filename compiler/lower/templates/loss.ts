@@ -4,7 +4,7 @@
 
 import { elements, type Node } from "../../ir/types.js";
 import { ceilDiv } from "../../util/math.js";
-import { plain, type LaunchShape, type TemplateSpec } from "../template.js";
+import { type LaunchShape, plain, type TemplateSpec } from "../template.js";
 import { extents, inputType, numberAttr } from "./shapes.js";
 
 const columnsOf = (n: Node): number => extents(n, inputType(n, 0), 2)[1] as number;
@@ -18,12 +18,7 @@ type Sizes = (rows: number, columns: number, groups: number) => LaunchShape;
 type More = (n: Node) => Readonly<Record<string, number>>;
 
 /** A template whose phases cover blocks of rows and, where there are two, groups. */
-function rowTemplate(
-  op: string,
-  launch: Sizes,
-  flopsOfElement: number,
-  more: More = () => ({}),
-): TemplateSpec {
+function rowTemplate(op: string, launch: Sizes, flopsOfElement: number, more: More = () => ({})): TemplateSpec {
   return {
     name: op,
     op,
@@ -53,11 +48,7 @@ const groupsThenRows: Sizes = (rows, columns, groups) => ({
 
 export const softmax: TemplateSpec = rowTemplate("softmax", byRows, 20);
 export const softmaxCrossEntropy: TemplateSpec = rowTemplate("softmax_cross_entropy", rowsThenGroups, 20);
-export const softmaxCrossEntropyGrad: TemplateSpec = rowTemplate(
-  "softmax_cross_entropy_grad",
-  groupsThenRows,
-  22,
-);
+export const softmaxCrossEntropyGrad: TemplateSpec = rowTemplate("softmax_cross_entropy_grad", groupsThenRows, 22);
 
 /** Constants: COLUMNS, EPS. */
 const eps: More = (n) => ({ EPS: numberAttr(n, "eps") });

@@ -4,8 +4,8 @@
 import type { Node } from "../../ir/types.js";
 import { ceilDiv } from "../../util/math.js";
 import type { TemplateSpec } from "../template.js";
-import { combineTasks, partialBytes } from "./sums.js";
 import { extents, flagAttr, inputType, outputType } from "./shapes.js";
+import { combineTasks, partialBytes } from "./sums.js";
 
 // Gemm in C++: terms a block, rows a block, stride of a packed a.
 const [KB, ROWS, STRIDE] = [256, 168, 176];

@@ -4,15 +4,7 @@
 import { byteSize, elements, type Node, type TensorType } from "../../ir/types.js";
 import { ceilDiv } from "../../util/math.js";
 import { plain, type TemplateSpec } from "../template.js";
-import {
-  inputType,
-  listAttr,
-  numberAttr,
-  outputType,
-  positiveAxis,
-  storageOrder,
-  storageStrides,
-} from "./shapes.js";
+import { inputType, listAttr, numberAttr, outputType, positiveAxis, storageOrder, storageStrides } from "./shapes.js";
 
 const ROW_PIECE = 65536; // bytes of a task, row_piece in C++
 const COPY_BLOCK = 16384; // elements of a task, copy_elements in C++
@@ -130,8 +122,7 @@ function copyTemplate(op: string, parts: PartsOf): TemplateSpec {
   const copy = (n: Node): Copy => splitCopy(parts(n));
   const six = (n: Node, pick: (a: CopyAxis) => number, filler: number): number[] =>
     copy(n).parts.flatMap(({ axes: [rows, ...inner] }) => {
-      if (inner.length >= AXES)
-        throw new Error(`${n.op} in ${n.scope || "<top>"}: more than ${AXES} axes to copy`);
+      if (inner.length >= AXES) throw new Error(`${n.op} in ${n.scope || "<top>"}: more than ${AXES} axes to copy`);
       const fillers = Array<number>(AXES - 1 - inner.length).fill(filler);
       return [pick(rows as CopyAxis), ...fillers, ...inner.map(pick)];
     });
@@ -188,8 +179,7 @@ export const broadcastParts: PartsOf = (n) => {
   const x = inputType(n, 0);
   const y = outputType(n);
   const missing = y.shape.length - x.shape.length;
-  const from = (i: number): number | undefined =>
-    i < missing || x.shape[i - missing] === 1 ? undefined : i - missing;
+  const from = (i: number): number | undefined => (i < missing || x.shape[i - missing] === 1 ? undefined : i - missing);
   return [part(x, y, y.shape, from, 0, 0)];
 };
 

@@ -4,8 +4,8 @@
 import { ceilDiv } from "../../util/math.js";
 import { type Domain, domainOf } from "../domain.js";
 import type { TemplateSpec } from "../template.js";
-import { combineTasks, partialBytes } from "./sums.js";
 import { flagAttr, outputType } from "./shapes.js";
+import { combineTasks, partialBytes } from "./sums.js";
 
 const FLAT_CHUNK = 16384; // elements of a task, flat_chunk in C++
 
@@ -31,8 +31,7 @@ export const pointwise: TemplateSpec = {
     const { pixels, channels }: Domain = domainOf(outputType(n).shape);
     if (flagAttr(n, "flat")) {
       const size = rows * pixels * channels;
-      if (size >= 2 ** 31)
-        throw new Error(`pointwise: ${size} elements in one launch, at most 2^31 - 1 are possible`);
+      if (size >= 2 ** 31) throw new Error(`pointwise: ${size} elements in one launch, at most 2^31 - 1 are possible`);
       return { tasks: [ceilDiv(size, FLAT_CHUNK)], workspaceBytes: 0, scratchBytes: 0 };
     }
     const ofGroup = (rows / groups) * pixels;

@@ -3,8 +3,8 @@
 import { elements, type Node } from "../../ir/types.js";
 import { ceilDiv } from "../../util/math.js";
 import { plain, type TemplateSpec } from "../template.js";
-import { combineTasks, partialBytes } from "./sums.js";
 import { extents, inputType, numberAttr, outputType } from "./shapes.js";
+import { combineTasks, partialBytes } from "./sums.js";
 
 const POOL_TILE = 8; // rows of dx a task, pool_tile in C++
 const POOL_COLUMNS = 64; // channels at a time, pool_columns in C++

@@ -22,6 +22,5 @@ export const partialBytes = (y: Fused, channels: number, groups: number, tiles: 
   4 * groups * tiles * partialValues(y) * paddedChannels(channels);
 
 /** Tasks of the phase that combines the partials; an empty list if there is nothing to combine. */
-export const combineTasks = (
-  y: Fused, channels: number, groups: number, target: Target,
-): readonly number[] => partialValues(y) === 0 ? [] : [groups * Math.ceil(channels / vectorWidth(target))];
+export const combineTasks = (y: Fused, channels: number, groups: number, target: Target): readonly number[] =>
+  partialValues(y) === 0 ? [] : [groups * Math.ceil(channels / vectorWidth(target))];

@@ -1,9 +1,9 @@
 // Arithmetic. Where the IR and ONNX mean the same the body is that one operator.
 
+import { elements } from "../../ir/types.js";
 import * as op from "../../ops/index.js";
 import type { Op } from "../../ops/op.js";
 import { numbersTensor } from "../model.js";
-import { elements } from "../../ir/types.js";
 import type { Operand, Ref, Writer } from "../writer.js";
 import { type Body, bodyOf } from "./body.js";
 

@@ -6,8 +6,7 @@ import type { In, Operand, Ref, Writer } from "../writer.js";
 import { type Body, bodyOf, extent } from "./body.js";
 
 /** Is column j the target of row n? bool [N, K] */
-const oneHot = (w: Writer, target: In, classes: number): Ref =>
-  w.equal(w.unsqueeze(target, [1]), w.count(classes));
+const oneHot = (w: Writer, target: In, classes: number): Ref => w.equal(w.unsqueeze(target, [1]), w.count(classes));
 
 /** bool [N, K] -> is any of the row set? [N] */
 const any = (w: Writer, flags: Ref): Ref => w.greater(w.reduce("Max", w.toFloat(flags), [1]), 0);
@@ -22,12 +21,10 @@ const spreadGroups = (w: Writer, x: In, groups: number, rows: number): Ref =>
 const softmax = (w: Writer, x: In): Ref => w.op("Softmax", [x], { axis: 1 });
 
 /** max(|row|, eps), [N, 1] */
-const lengths = (w: Writer, x: In, eps: number): Ref =>
-  w.max(w.sqrt(w.reduce("Sum", w.mul(x, x), [1], true)), eps);
+const lengths = (w: Writer, x: In, eps: number): Ref => w.max(w.sqrt(w.reduce("Sum", w.mul(x, x), [1], true)), eps);
 
 /** weight x value, 0 where the weight is 0 whatever the value. */
-const weighted = (w: Writer, weight: In, value: In): Ref =>
-  w.where(w.equal(weight, 0), 0, w.mul(weight, value));
+const weighted = (w: Writer, weight: In, value: In): Ref => w.where(w.equal(weight, 0), 0, w.mul(weight, value));
 
 function topKCorrect(w: Writer, logits: Operand, target: Operand, k: number): Ref {
   const classes = extent(logits, 1);

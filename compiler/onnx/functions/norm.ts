@@ -7,8 +7,7 @@ import { type Body, bodyOf, extent } from "./body.js";
 import { channelSum, grouped, moments, perGroup, tableOf } from "./reduce.js";
 
 /** 1 / sqrt(variance + eps) */
-const inverseDeviation = (w: Writer, variance: In, eps: number): Ref =>
-  w.div(1, w.sqrt(w.add(variance, eps)));
+const inverseDeviation = (w: Writer, variance: In, eps: number): Ref => w.div(1, w.sqrt(w.add(variance, eps)));
 
 /** f of x and of tables [G, C]; one group needs no reshaping of x, whose rows may then be any number. */
 function perChannel(

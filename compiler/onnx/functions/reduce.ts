@@ -16,15 +16,10 @@ export const tableOf = (w: Writer, t: Ref | Operand): Ref => w.unsqueeze(t, [1, 
 export const channelSum = (w: Writer, x: Ref): Ref => w.reduce("Sum", x, [1, 3]);
 
 /** Values that a statistic of a group and channel is over. */
-export const perGroup = (x: Operand, groups: number): number =>
-  elements(x.type.shape) / extent(x, 1) / groups;
+export const perGroup = (x: Operand, groups: number): number => elements(x.type.shape) / extent(x, 1) / groups;
 
 /** Mean [G, C] and sum of squared deviations from it [G, C] of what `grouped` makes. */
-export function moments(
-  w: Writer,
-  x: Ref,
-  n: number,
-): { readonly mean: Ref; readonly m2: Ref; readonly centred: Ref } {
+export function moments(w: Writer, x: Ref, n: number): { readonly mean: Ref; readonly m2: Ref; readonly centred: Ref } {
   const mean = w.div(channelSum(w, x), n);
   const centred = w.sub(x, tableOf(w, mean));
   return { mean, m2: channelSum(w, w.mul(centred, centred)), centred };

@@ -41,7 +41,8 @@ export const update: readonly Body[] = [
     // The rows of a class one after the other leave m^n p + (1 - m) sum of m^(how many come later) q.
     const hot = w.equal(w.unsqueeze(target, [1]), w.count(classes));
     const member = w.toFloat(w.and(hot, w.unsqueeze(w.isSet(kept), [1]))); // [N, K]
-    const later = w.toFloat(w.less(w.count(n, [n, 1]), w.count(n, [1, n]))); // [N, N]: does the column come after the row?
+    // [N, N]: does the column come after the row?
+    const later = w.toFloat(w.less(w.count(n, [n, 1]), w.count(n, [1, n])));
     const after = w.reduce("Sum", w.mul(member, w.op("MatMul", [later, member])), [1], true); // [N, 1]
     const share = w.mul(w.pow(m, after), w.sub(1, m));
     const added = w.op("Gemm", [member, w.mul(q, share)], { transA: 1 }); // [K, D]

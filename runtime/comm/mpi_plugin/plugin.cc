@@ -1,5 +1,5 @@
-// moproc_mpi.so: the few calls of MPI that comm/mpi.cc needs, built with the headers of the MPI that is installed. All transfers
-// are non-blocking, so that the caller can look at the other ranks while it waits.
+// moproc_mpi.so: the few calls of MPI that comm/mpi.cc needs, built with the headers of the MPI that is installed. All
+// transfers are non-blocking, so that the caller can look at the other ranks while it waits.
 #include <mpi.h>
 
 #include <vector>
@@ -41,14 +41,17 @@ const char* begin_scatter(const void* from, const int* counts, const int* at, vo
   own_counts.assign(static_cast<size_t>(ranks), own);
   own_at.clear();
   for (int r = 0; r < ranks; ++r) own_at.push_back(own * r);
-  return told(MPI_Ialltoallv(from, counts, at, MPI_BYTE, to, own_counts.data(), own_at.data(), MPI_BYTE, MPI_COMM_WORLD, &request));
+  return told(MPI_Ialltoallv(from, counts, at, MPI_BYTE, to, own_counts.data(), own_at.data(), MPI_BYTE, MPI_COMM_WORLD,
+                             &request));
 }
 
 const char* begin_gather(void* to, const int* counts, const int* at) {
   return told(MPI_Iallgatherv(MPI_IN_PLACE, 0, MPI_BYTE, to, counts, at, MPI_BYTE, MPI_COMM_WORLD, &request));
 }
 
-const char* begin_broadcast(void* data, int bytes, int root) { return told(MPI_Ibcast(data, bytes, MPI_BYTE, root, MPI_COMM_WORLD, &request)); }
+const char* begin_broadcast(void* data, int bytes, int root) {
+  return told(MPI_Ibcast(data, bytes, MPI_BYTE, root, MPI_COMM_WORLD, &request));
+}
 
 int test() {
   int ended = 0;

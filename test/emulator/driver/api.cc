@@ -128,8 +128,7 @@ Result cuDeviceGetAttribute(int* value, int attribute, DeviceId device) {
   });
 }
 Result cuDeviceTotalMem_v2(size_t* bytes, DeviceId device) {
-  return anywhere(__func__,
-                  [=] { require_device(device), *bytes = static_cast<size_t>(machine().config().memory); });
+  return anywhere(__func__, [=] { require_device(device), *bytes = static_cast<size_t>(machine().config().memory); });
 }
 
 Result cuDevicePrimaryCtxRetain(Context* context, DeviceId device) {
@@ -185,20 +184,22 @@ Result cuMemcpyDtoDAsync_v2(DevicePtr to, DevicePtr from, size_t bytes, StreamHa
 Result cuMemcpy2DAsync_v2(const CopyRows* copy, StreamHandle stream) {
   return in_context(__func__, [=] {
     const CopyRows c = *copy;
-    require(c.from_type == 2 && c.to_type == 2 && c.from_x + c.from_y + c.to_x + c.to_y == 0 && c.width <= c.from_pitch && c.width <= c.to_pitch);
+    require(c.from_type == 2 && c.to_type == 2 && c.from_x + c.from_y + c.to_x + c.to_y == 0 &&
+            c.width <= c.from_pitch && c.width <= c.to_pitch);
     const auto each = [c](const auto& row) {
       for (size_t r = 0; r < c.rows; ++r)
-        row(machine().device_bytes(c.to + r * c.to_pitch, c.width, "a copy of rows"), machine().device_bytes(c.from + r * c.from_pitch, c.width, "a copy of rows"));
+        row(machine().device_bytes(c.to + r * c.to_pitch, c.width, "a copy of rows"),
+            machine().device_bytes(c.from + r * c.from_pitch, c.width, "a copy of rows"));
     };
     each([](auto*, auto*) {});
-    machine().queue(stream_of(stream), [=] { each([&](auto* to, const auto* from) { std::memcpy(to, from, c.width); }); });
+    machine().queue(stream_of(stream),
+                    [=] { each([&](auto* to, const auto* from) { std::memcpy(to, from, c.width); }); });
   });
 }
 Result cuMemsetD8Async(DevicePtr to, unsigned char value, size_t bytes, StreamHandle stream) {
   return in_context(__func__, [=] {
     machine().device_bytes(to, bytes, "a fill");
-    machine().queue(stream_of(stream),
-                    [=] { std::memset(machine().device_bytes(to, bytes, "a fill"), value, bytes); });
+    machine().queue(stream_of(stream), [=] { std::memset(machine().device_bytes(to, bytes, "a fill"), value, bytes); });
   });
 }
 
@@ -219,9 +220,7 @@ Result cuStreamSynchronize(StreamHandle stream) {
   });
 }
 Result cuStreamWaitEvent(StreamHandle stream, EventHandle event, unsigned) {
-  return in_context(__func__, [=] {
-    machine().wait_for(stream_of(stream), machine().event(event));
-  });
+  return in_context(__func__, [=] { machine().wait_for(stream_of(stream), machine().event(event)); });
 }
 Result cuStreamBeginCapture_v2(StreamHandle stream, int) {
   return in_context(__func__, [=] {
@@ -249,9 +248,7 @@ Result cuEventDestroy_v2(EventHandle event) {
   return in_context(__func__, [=] { machine().remove_event(&machine().event(event)); });
 }
 Result cuEventRecord(EventHandle event, StreamHandle stream) {
-  return in_context(__func__, [=] {
-    machine().record(stream_of(stream), machine().event(event));
-  });
+  return in_context(__func__, [=] { machine().record(stream_of(stream), machine().event(event)); });
 }
 Result cuEventSynchronize(EventHandle event) {
   return in_context(__func__, [=] {
@@ -276,18 +273,15 @@ Result cuEventElapsedTime(float* milliseconds, EventHandle start, EventHandle en
   });
 }
 
-Result cuLibraryLoadData(LibraryHandle* library, const void* image, int*, void**, unsigned, int*, void**,
-                         unsigned) {
-  return in_context(__func__,
-                    [=] { *library = reinterpret_cast<LibraryHandle>(machine().add_library(image)); });
+Result cuLibraryLoadData(LibraryHandle* library, const void* image, int*, void**, unsigned, int*, void**, unsigned) {
+  return in_context(__func__, [=] { *library = reinterpret_cast<LibraryHandle>(machine().add_library(image)); });
 }
 Result cuLibraryUnload(LibraryHandle library) {
   return in_context(__func__, [=] { machine().remove_library(&machine().library(library)); });
 }
 Result cuLibraryGetKernel(KernelHandle* kernel, LibraryHandle library, const char* name) {
-  return in_context(__func__, [=] {
-    *kernel = reinterpret_cast<KernelHandle>(kernel_of(machine().library(library), name));
-  });
+  return in_context(__func__,
+                    [=] { *kernel = reinterpret_cast<KernelHandle>(kernel_of(machine().library(library), name)); });
 }
 Result cuKernelGetFunction(FunctionHandle* function, KernelHandle kernel) {
   return in_context(__func__, [=] { *function = reinterpret_cast<FunctionHandle>(kernel); });
@@ -298,13 +292,12 @@ Result cuFuncSetAttribute(FunctionHandle function, int attribute, int value) {
     reinterpret_cast<Kernel*>(function)->most_shared = value;
   });
 }
-Result cuLaunchKernel(FunctionHandle function, unsigned grid_x, unsigned grid_y, unsigned grid_z,
-                      unsigned block_x, unsigned block_y, unsigned block_z, unsigned shared_bytes,
-                      StreamHandle stream, void** params, void** extra) {
+Result cuLaunchKernel(FunctionHandle function, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x,
+                      unsigned block_y, unsigned block_z, unsigned shared_bytes, StreamHandle stream, void** params,
+                      void** extra) {
   return in_context(__func__, [=] {
     const Kernel* const k = reinterpret_cast<const Kernel*>(function);
-    require(grid_x > 0 && grid_y == 1 && grid_z == 1 && block_x > 0 && block_x <= 1024 && block_y == 1 &&
-            block_z == 1);
+    require(grid_x > 0 && grid_y == 1 && grid_z == 1 && block_x > 0 && block_x <= 1024 && block_y == 1 && block_z == 1);
     require(params != nullptr && extra == nullptr && static_cast<int>(shared_bytes) <= k->most_shared);
     const auto* const bytes = static_cast<const unsigned char*>(params[0]);
     machine().queue(stream_of(stream), [=, copy = std::vector<unsigned char>(bytes, bytes + sizeof(moproc::Params))] {

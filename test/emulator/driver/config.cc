@@ -23,8 +23,7 @@ Config read_config(const char* text) {
   std::istringstream in(text ? text : "");
   for (std::string item; std::getline(in, item, ',');) {
     const size_t equal = item.find('=');
-    const std::string key = item.substr(0, equal),
-                      value = equal == std::string::npos ? "" : item.substr(equal + 1);
+    const std::string key = item.substr(0, equal), value = equal == std::string::npos ? "" : item.substr(equal + 1);
     if (key == "seed") c.seed = static_cast<uint32_t>(std::stoul(value));
     else if (key == "version") c.version = std::stoi(value);
     else if (key == "devices") c.devices = std::stoi(value);

@@ -22,8 +22,7 @@ T* hold(std::map<const void*, std::unique_ptr<T>>& all, T value) {
 }
 
 template <class T>
-T& find(Machine& m, const std::map<const void*, std::unique_ptr<T>>& all, const void* handle,
-        const char* what) {
+T& find(Machine& m, const std::map<const void*, std::unique_ptr<T>>& all, const void* handle, const char* what) {
   const auto found = all.find(handle);
   if (found != all.end()) return *found->second;
   m.problem(std::string("a ") + what + " that does not exist (any more) is used");
@@ -89,8 +88,7 @@ void Machine::release() {
 /// After an error nothing can be given back: what is left then is no leak.
 void Machine::end_context() {
   const auto leak = [this](const char* what, size_t n) {
-    if (n > 0 && !broken_)
-      problem("leak: " + std::to_string(n) + " " + what + " left at the end of the context");
+    if (n > 0 && !broken_) problem("leak: " + std::to_string(n) + " " + what + " left at the end of the context");
   };
   leak("device allocations", memory_.size());
   leak("host allocations", host_.size());
@@ -171,9 +169,7 @@ unsigned char* Machine::device_bytes(DevicePtr p, size_t bytes, const char* what
 
 Stream* Machine::add_stream() { return hold(streams_, Stream{++streams_made_, {}, nullptr, 0}); }
 Event* Machine::add_event(bool timed) { return hold(events_, Event{timed, nullptr, nullptr}); }
-Graph* Machine::add_graph(Graph g, bool executable) {
-  return hold(executable ? executables_ : graphs_, std::move(g));
-}
+Graph* Machine::add_graph(Graph g, bool executable) { return hold(executable ? executables_ : graphs_, std::move(g)); }
 
 Library* Machine::add_library(const void* image) {
   std::string why;

@@ -27,7 +27,8 @@ using moproc::cuda::Result;
 
 // Results of the driver that only this side gives.
 constexpr Result kInvalidContext = 201, kInvalidHandle = 400, kIllegalAddress = 700;
-constexpr Result kLaunchFailed = 719, kCaptureUnsupported = 900, kCaptureUnjoined = 904, kCaptureIsolation = 905, kDeadlock = 702;
+constexpr Result kLaunchFailed = 719, kCaptureUnsupported = 900, kCaptureUnjoined = 904, kCaptureIsolation = 905,
+                 kDeadlock = 702;
 
 /// Ends a call with a result.
 struct Failure {
@@ -43,7 +44,7 @@ struct Record {
 /// What is captured, on one or more streams: the one that began, and those that waited for an event of it since.
 struct Capture {
   struct Operation {
-    int lane;                    // its stream, by the order of joining
+    int lane;  // its stream, by the order of joining
     std::function<void()> body;
     int after = -1, record = -1;  // recordings of events
   };
@@ -54,7 +55,7 @@ struct Capture {
 
 struct Event {
   bool timed = false;
-  std::shared_ptr<Record> last;  // null: never recorded
+  std::shared_ptr<Record> last;      // null: never recorded
   std::shared_ptr<Capture> capture;  // where it was recorded last, if in one
   int captured = -1;
 };
@@ -75,7 +76,8 @@ struct Stream {
 struct Graph {
   std::vector<Capture::Operation> operations;
   int lanes = 1, records = 0;
-  std::vector<Stream*> streams;  // of an executable: of the lanes behind the first, whose operations go where it is launched
+  std::vector<Stream*>
+      streams;  // of an executable: of the lanes behind the first, whose operations go where it is launched
 };
 
 /// A loaded image. The file stays open as long, so that no two have one path, by which the loader knows them.

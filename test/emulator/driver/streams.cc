@@ -77,11 +77,9 @@ void Machine::launch_graph(const Graph& g, Stream& s) {
 bool Machine::run_one() {
   std::vector<Stream*> ready;
   for (const auto& [handle, s] : streams_)
-    if (!s->queue.empty() && (!s->queue.front().after || s->queue.front().after->done))
-      ready.push_back(s.get());
+    if (!s->queue.empty() && (!s->queue.front().after || s->queue.front().after->done)) ready.push_back(s.get());
   if (ready.empty()) return false;
-  std::sort(ready.begin(), ready.end(),
-            [](const Stream* a, const Stream* b) { return a->number < b->number; });
+  std::sort(ready.begin(), ready.end(), [](const Stream* a, const Stream* b) { return a->number < b->number; });
   Stream& s = *ready[config_.seed == 0 ? 0 : random_() % ready.size()];
   const Operation op = std::move(s.queue.front());
   s.queue.pop_front();
@@ -114,8 +112,7 @@ void Machine::run_all() {
   });
 }
 
-void Machine::run_kernel(const Kernel& k, unsigned grid, unsigned block, unsigned shared,
-                         const void* params) {
+void Machine::run_kernel(const Kernel& k, unsigned grid, unsigned block, unsigned shared, const void* params) {
   moproc::Params p;
   std::memcpy(&p, params, sizeof p);
   const auto check = [&](const void* address, const std::string& what) {

@@ -1,5 +1,6 @@
-// NCCL's functions for ranks on the emulated driver of one machine: shared memory inside, work done when the stream comes to
-// it, captured or not. Sums are added up rank by rank, as no tree would, so that a test sees who relies on NCCL's order.
+// NCCL's functions for ranks on the emulated driver of one machine: shared memory inside, work done when the stream
+// comes to it, captured or not. Sums are added up rank by rank, as no tree would, so that a test sees who relies on
+// NCCL's order.
 //
 //   MOPROC_FAKE_NCCL_LOG      a file name; FILE.RANK gets a line for each collective when it is done: NAME COUNT TYPE
 //   MOPROC_FAKE_NCCL_TIMEOUT  seconds that a collective waits for the others before it is an error [600]
@@ -90,7 +91,8 @@ void exchange(comm::Communicator& shm, const std::vector<Transfer>& all) {
         own[r] += static_cast<int64_t>(t.bytes);
         mine.insert(mine.end(), static_cast<std::byte*>(t.data), static_cast<std::byte*>(t.data) + t.bytes);
       }
-  shm.all_gather("counts", reinterpret_cast<const std::byte*>(own.data()), reinterpret_cast<std::byte*>(counts.data()), static_cast<int64_t>(ranks * sizeof(int64_t)));
+  shm.all_gather("counts", reinterpret_cast<const std::byte*>(own.data()), reinterpret_cast<std::byte*>(counts.data()),
+                 static_cast<int64_t>(ranks * sizeof(int64_t)));
   int64_t most = 0;
   const auto count = [&](size_t from, size_t to) { return counts[from * ranks + to]; };
   for (size_t from = 0; from < ranks; ++from) {
@@ -106,7 +108,8 @@ void exchange(comm::Communicator& shm, const std::vector<Transfer>& all) {
     if (t.sends) continue;
     int64_t at = most * t.peer;
     for (size_t to = 0; to < self; ++to) at += count(static_cast<size_t>(t.peer), to);
-    if (count(static_cast<size_t>(t.peer), self) != static_cast<int64_t>(t.bytes)) throw std::runtime_error("a send and its receive differ in size");
+    if (count(static_cast<size_t>(t.peer), self) != static_cast<int64_t>(t.bytes))
+      throw std::runtime_error("a send and its receive differ in size");
     std::memcpy(t.data, bytes.data() + at, t.bytes);
   }
 }
@@ -128,7 +131,8 @@ NcclResult ncclGetVersion(int* version) {
 
 NcclResult ncclGetUniqueId(NcclId* id) {
   std::memset(id->bytes, 0, sizeof id->bytes);
-  std::snprintf(id->bytes, sizeof id->bytes, "/moproc-fake-nccl-%d-%lld", getpid(), static_cast<long long>(std::chrono::steady_clock::now().time_since_epoch().count()));
+  std::snprintf(id->bytes, sizeof id->bytes, "/moproc-fake-nccl-%d-%lld", getpid(),
+                static_cast<long long>(std::chrono::steady_clock::now().time_since_epoch().count()));
   return kNcclSuccess;
 }
 
@@ -139,19 +143,22 @@ NcclResult ncclCommInitRank(NcclComm* comm, int ranks, NcclId id, int rank) {
   for (const auto start = std::chrono::steady_clock::now(); !made->shm;) try {
       made->shm = comm::make_shm({rank, ranks, timeout}, name);
     } catch (const std::exception&) {
-      if (rank == 0 || std::chrono::steady_clock::now() - start > std::chrono::duration<double>(timeout)) return kRemoteError;
+      if (rank == 0 || std::chrono::steady_clock::now() - start > std::chrono::duration<double>(timeout))
+        return kRemoteError;
       std::this_thread::sleep_for(std::chrono::milliseconds(2));
     }
   try {
     made->shm->all_gather("the meeting", nullptr, nullptr, 0);
     std::vector<int> here(static_cast<size_t>(ranks));
-    made->shm->all_gather("the meeting", reinterpret_cast<const std::byte*>(&rank), reinterpret_cast<std::byte*>(here.data()), sizeof rank);
+    made->shm->all_gather("the meeting", reinterpret_cast<const std::byte*>(&rank),
+                          reinterpret_cast<std::byte*>(here.data()), sizeof rank);
   } catch (const std::exception& e) {
     std::fprintf(stderr, "fake nccl: %s\n", e.what());
     return kRemoteError;
   }
   if (rank == 0) comm::unlink_shm(name);
-  if (const char* const log = std::getenv("MOPROC_FAKE_NCCL_LOG"); log && *log) made->log = std::string(log) + "." + std::to_string(rank);
+  if (const char* const log = std::getenv("MOPROC_FAKE_NCCL_LOG"); log && *log)
+    made->log = std::string(log) + "." + std::to_string(rank);
   *comm = made.release();
   return kNcclSuccess;
 }
@@ -172,11 +179,13 @@ NcclResult ncclCommGetAsyncError(NcclComm comm, NcclResult* error) {
   return kNcclSuccess;
 }
 
-NcclResult ncclAllReduce(const void* from, void* to, size_t count, int type, int op, NcclComm comm, StreamHandle stream) {
+NcclResult ncclAllReduce(const void* from, void* to, size_t count, int type, int op, NcclComm comm,
+                         StreamHandle stream) {
   if (type != kNcclFloat32 || op != kNcclSum) return kInvalidArgument;
   return queue(comm, stream, "all_reduce " + std::to_string(count), [=](comm::Communicator& shm) {
     std::vector<float> all(count * static_cast<size_t>(shm.ranks()));
-    shm.all_gather("x", static_cast<const std::byte*>(from), reinterpret_cast<std::byte*>(all.data()), static_cast<int64_t>(count * sizeof(float)));
+    shm.all_gather("x", static_cast<const std::byte*>(from), reinterpret_cast<std::byte*>(all.data()),
+                   static_cast<int64_t>(count * sizeof(float)));
     float* const sum = static_cast<float*>(to);
     for (size_t i = 0; i < count; ++i) {
       sum[i] = all[i];
@@ -187,11 +196,13 @@ NcclResult ncclAllReduce(const void* from, void* to, size_t count, int type, int
 
 NcclResult ncclAllGather(const void* from, void* to, size_t count, int type, NcclComm comm, StreamHandle stream) {
   return queue(comm, stream, "all_gather " + std::to_string(count * size_of(type)), [=](comm::Communicator& shm) {
-    shm.all_gather("x", static_cast<const std::byte*>(from), static_cast<std::byte*>(to), static_cast<int64_t>(count * size_of(type)));
+    shm.all_gather("x", static_cast<const std::byte*>(from), static_cast<std::byte*>(to),
+                   static_cast<int64_t>(count * size_of(type)));
   });
 }
 
-NcclResult ncclBroadcast(const void* from, void* to, size_t count, int type, int root, NcclComm comm, StreamHandle stream) {
+NcclResult ncclBroadcast(const void* from, void* to, size_t count, int type, int root, NcclComm comm,
+                         StreamHandle stream) {
   return queue(comm, stream, "broadcast " + std::to_string(count * size_of(type)), [=](comm::Communicator& shm) {
     if (shm.rank() == root && from != to) std::memcpy(to, from, count * size_of(type));
     shm.broadcast("x", static_cast<std::byte*>(to), static_cast<int64_t>(count * size_of(type)), root);
@@ -213,10 +224,14 @@ NcclResult ncclGroupEnd() {
   if (--depth > 0 || transfers.empty()) return kNcclSuccess;
   const std::vector<Transfer> all = std::move(transfers);
   transfers.clear();
-  return queue(all.front().comm, all.front().stream, "exchange " + std::to_string(all.size()), [all](comm::Communicator& shm) { exchange(shm, all); });
+  return queue(all.front().comm, all.front().stream, "exchange " + std::to_string(all.size()),
+               [all](comm::Communicator& shm) { exchange(shm, all); });
 }
 
 const char* ncclGetErrorString(NcclResult r) {
-  return r == kNcclSuccess ? "no error" : r == kRemoteError ? "remote process exited or there was a network error" : r == kInvalidArgument ? "invalid argument" : "unhandled cuda error";
+  return r == kNcclSuccess       ? "no error"
+         : r == kRemoteError     ? "remote process exited or there was a network error"
+         : r == kInvalidArgument ? "invalid argument"
+                                 : "unhandled cuda error";
 }
 }

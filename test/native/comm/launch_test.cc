@@ -1,5 +1,5 @@
-// Environments as launchers make them (recorded from torchrun 2.13, Open MPI 4.1 and the documentation of Slurm 23 and the
-// Kubeflow training operator 1.7), and what a process makes of them.
+// Environments as launchers make them (recorded from torchrun 2.13, Open MPI 4.1 and the documentation of Slurm 23 and
+// the Kubeflow training operator 1.7), and what a process makes of them.
 #include <map>
 
 #include "comm/launch.h"
@@ -31,13 +31,27 @@ std::string refusal(const LaunchFlags& flags, const Variables& v = {}) {
 
 #define CHECK_HAS(text, part) CHECK(std::string(text).find(part) != std::string::npos)
 
-const Variables kTorchrun = {{"RANK", "5"}, {"LOCAL_RANK", "1"}, {"WORLD_SIZE", "8"}, {"LOCAL_WORLD_SIZE", "4"},
-                             {"GROUP_RANK", "1"}, {"MASTER_ADDR", "gpu-01"}, {"MASTER_PORT", "29500"}, {"OMP_NUM_THREADS", "1"}};
-const Variables kOpenMpi = {{"OMPI_COMM_WORLD_RANK", "3"}, {"OMPI_COMM_WORLD_SIZE", "4"}, {"OMPI_COMM_WORLD_LOCAL_RANK", "3"},
-                            {"OMPI_COMM_WORLD_LOCAL_SIZE", "4"}, {"OMPI_UNIVERSE_SIZE", "4"}};
-const Variables kSlurm = {{"SLURM_JOB_ID", "4711"}, {"SLURM_STEP_ID", "0"}, {"SLURM_PROCID", "9"}, {"SLURM_LOCALID", "1"}, {"SLURM_NTASKS", "16"},
-                          {"SLURM_JOB_NUM_NODES", "2"}, {"SLURM_JOB_NODELIST", "gpu-[07-08]"}, {"SLURM_NODEID", "1"}};
-const Variables kKubeflow = {{"WORLD_SIZE", "2"}, {"RANK", "1"}, {"MASTER_ADDR", "mopro-master-0"}, {"MASTER_PORT", "23456"}, {"PYTHONUNBUFFERED", "0"}};
+const Variables kTorchrun = {
+    {"RANK", "5"},       {"LOCAL_RANK", "1"},       {"WORLD_SIZE", "8"},      {"LOCAL_WORLD_SIZE", "4"},
+    {"GROUP_RANK", "1"}, {"MASTER_ADDR", "gpu-01"}, {"MASTER_PORT", "29500"}, {"OMP_NUM_THREADS", "1"}};
+const Variables kOpenMpi = {{"OMPI_COMM_WORLD_RANK", "3"},
+                            {"OMPI_COMM_WORLD_SIZE", "4"},
+                            {"OMPI_COMM_WORLD_LOCAL_RANK", "3"},
+                            {"OMPI_COMM_WORLD_LOCAL_SIZE", "4"},
+                            {"OMPI_UNIVERSE_SIZE", "4"}};
+const Variables kSlurm = {{"SLURM_JOB_ID", "4711"},
+                          {"SLURM_STEP_ID", "0"},
+                          {"SLURM_PROCID", "9"},
+                          {"SLURM_LOCALID", "1"},
+                          {"SLURM_NTASKS", "16"},
+                          {"SLURM_JOB_NUM_NODES", "2"},
+                          {"SLURM_JOB_NODELIST", "gpu-[07-08]"},
+                          {"SLURM_NODEID", "1"}};
+const Variables kKubeflow = {{"WORLD_SIZE", "2"},
+                             {"RANK", "1"},
+                             {"MASTER_ADDR", "mopro-master-0"},
+                             {"MASTER_PORT", "23456"},
+                             {"PYTHONUNBUFFERED", "0"}};
 
 }  // namespace
 
@@ -93,7 +107,9 @@ TEST("Slurm: the first machine has rank 0, the job's number makes the port") {
   CHECK_EQ(l.master.port, 10001 + 4711);
 }
 
-TEST("Slurm: a step on a part of the job, machines with unlike numbers of processes; torchrun that has the port itself") {
+TEST(
+    "Slurm: a step on a part of the job, machines with unlike numbers of processes; torchrun that has the port "
+    "itself") {
   Variables v = kSlurm;
   v["SLURM_STEP_NODELIST"] = "gpu-08";
   v["SLURM_STEP_TASKS_PER_NODE"] = "8(x2),4";
@@ -174,7 +190,8 @@ TEST("what a process hands to the ranks it starts, they read") {
   p.launch.rank = p.launch.local_rank = 2;
   p.launch.master.port = 4000;
   Variables v;
-  for (const std::string& text : variables_of(p.launch)) v[text.substr(0, text.find('='))] = text.substr(text.find('=') + 1);
+  for (const std::string& text : variables_of(p.launch))
+    v[text.substr(0, text.find('='))] = text.substr(text.find('=') + 1);
   const LaunchPlan child = plan_launch(flags, of(v));
   CHECK_EQ(child.to_start, 0);
   CHECK_EQ(child.launch.rank, 2);
@@ -199,9 +216,11 @@ TEST("half an environment, numbers out of range, contradictions: each says what 
   LaunchFlags flags;
   flags.per_node = 2;
   CHECK_HAS(refusal(flags, kTorchrun), "torchrun has started the processes already");
-  for (const Variables& half : {Variables{{"RANK", "1"}, {"WORLD_SIZE", "2"}}, Variables{{"WORLD_SIZE", "2"}, {"LOCAL_RANK", "1"}}})
+  for (const Variables& half :
+       {Variables{{"RANK", "1"}, {"WORLD_SIZE", "2"}}, Variables{{"WORLD_SIZE", "2"}, {"LOCAL_RANK", "1"}}})
     CHECK_HAS(refusal({}, half), "half an environment: ");
-  CHECK_HAS(refusal({}, {{"WORLD_SIZE", "2"}, {"LOCAL_RANK", "1"}}), "WORLD_SIZE, LOCAL_RANK set, RANK, MASTER_ADDR not");
+  CHECK_HAS(refusal({}, {{"WORLD_SIZE", "2"}, {"LOCAL_RANK", "1"}}),
+            "WORLD_SIZE, LOCAL_RANK set, RANK, MASTER_ADDR not");
   CHECK_EQ(plan_launch({}, of({{"RANK", "0"}})).launch.ranks, 1);
   flags = {};
   flags.dist_url = "env://";

@@ -1,5 +1,5 @@
-// Shared memory between processes: collectives of all sizes against what they mean, the order of additions, and ranks that
-// die, stop or give up.
+// Shared memory between processes: collectives of all sizes against what they mean, the order of additions, and ranks
+// that die, stop or give up.
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -49,7 +49,9 @@ bool together(int ranks, const std::function<bool(Communicator&)>& body, double 
   return ok;
 }
 
-float value(int rank, int64_t i) { return static_cast<float>(std::sin(0.37 * static_cast<double>(i) + rank)) * (i % 7 == 0 ? 1e6f : 1e-3f); }
+float value(int rank, int64_t i) {
+  return static_cast<float>(std::sin(0.37 * static_cast<double>(i) + rank)) * (i % 7 == 0 ? 1e6f : 1e-3f);
+}
 
 }  // namespace
 
@@ -80,7 +82,8 @@ TEST("tree_sum: the left half is the largest power of two") {
 TEST("collectives of 1 to 4 processes and sizes around a piece, in place and not") {
   for (const int ranks : {1, 2, 3, 4}) {
     const bool ok = together(ranks, [&](Communicator& c) {
-      for (const int64_t n : {int64_t{0}, int64_t{1}, int64_t{3}, int64_t{1000}, int64_t{262143}, int64_t{262144}, int64_t{262145}, int64_t{900001}}) {
+      for (const int64_t n : {int64_t{0}, int64_t{1}, int64_t{3}, int64_t{1000}, int64_t{262143}, int64_t{262144},
+                              int64_t{262145}, int64_t{900001}}) {
         std::vector<float> own(static_cast<size_t>(n)), sum(static_cast<size_t>(n)), want(static_cast<size_t>(n));
         std::vector<std::vector<float>> all(static_cast<size_t>(ranks));
         std::vector<const float*> at;
@@ -95,9 +98,12 @@ TEST("collectives of 1 to 4 processes and sizes around a piece, in place and not
         c.all_reduce("x", own.data(), own.data(), n);
         if (own != want) return false;
         std::vector<float> gathered(static_cast<size_t>(n * ranks));
-        c.all_gather("x", reinterpret_cast<const std::byte*>(all[static_cast<size_t>(c.rank())].data()), reinterpret_cast<std::byte*>(gathered.data()), 4 * n);
+        c.all_gather("x", reinterpret_cast<const std::byte*>(all[static_cast<size_t>(c.rank())].data()),
+                     reinterpret_cast<std::byte*>(gathered.data()), 4 * n);
         for (int r = 0; r < ranks; ++r)
-          if (n > 0 && std::memcmp(gathered.data() + r * n, all[static_cast<size_t>(r)].data(), static_cast<size_t>(4 * n)) != 0) return false;
+          if (n > 0 &&
+              std::memcmp(gathered.data() + r * n, all[static_cast<size_t>(r)].data(), static_cast<size_t>(4 * n)) != 0)
+            return false;
         std::vector<float> cast = all[static_cast<size_t>(c.rank())];
         c.broadcast("x", reinterpret_cast<std::byte*>(cast.data()), 4 * n, ranks - 1);
         if (cast != all[static_cast<size_t>(ranks - 1)]) return false;
@@ -165,10 +171,12 @@ TEST("a rank that dies is missed at once, one that hangs after the time-out, one
   why = heard([](Communicator&) { raise(SIGSTOP); }, 0.5, seconds);
   CHECK_HAS(why, "is missed since 0.5 s (--timeout): it was last seen in step 41");
   CHECK(seconds >= 0.5 && seconds < 5);
-  why = heard([](Communicator& c) {
-    c.give_up("the disk is on fire");
-    pause();
-  }, 20, seconds);
+  why = heard(
+      [](Communicator& c) {
+        c.give_up("the disk is on fire");
+        pause();
+      },
+      20, seconds);
   CHECK_HAS(why, "gave up: the disk is on fire");
   CHECK(seconds < 5);
 }

@@ -1,5 +1,5 @@
-// Shared memory between threads that stand for ranks: the same protocol, where a race detector sees both sides of it. (The
-// processes of shm_test.cc are strangers to each other.)
+// Shared memory between threads that stand for ranks: the same protocol, where a race detector sees both sides of it.
+// (The processes of shm_test.cc are strangers to each other.)
 #include <atomic>
 #include <cstddef>
 #include <exception>
@@ -46,10 +46,13 @@ TEST("threads as ranks: all collectives by turns, of one piece and of several") 
     const auto why = together(ranks, 60, [&](Communicator& c) {
       for (const int64_t n : {int64_t{1}, int64_t{1000}, int64_t{600000}})
         for (int round = 0; round < (n > 1000 ? 2 : 50); ++round) {
-          std::vector<float> x(static_cast<size_t>(n), static_cast<float>(c.rank() + round)), all(static_cast<size_t>(n * ranks));
+          std::vector<float> x(static_cast<size_t>(n), static_cast<float>(c.rank() + round)),
+              all(static_cast<size_t>(n * ranks));
           c.at_step(round);
-          c.all_gather("x", reinterpret_cast<const std::byte*>(x.data()), reinterpret_cast<std::byte*>(all.data()), 4 * n);
-          for (int r = 0; r < ranks; ++r) wrong += all[static_cast<size_t>(r * n + n / 2)] != static_cast<float>(r + round);
+          c.all_gather("x", reinterpret_cast<const std::byte*>(x.data()), reinterpret_cast<std::byte*>(all.data()),
+                       4 * n);
+          for (int r = 0; r < ranks; ++r)
+            wrong += all[static_cast<size_t>(r * n + n / 2)] != static_cast<float>(r + round);
           c.all_reduce("x", x.data(), x.data(), n);
           wrong += x[static_cast<size_t>(n - 1)] != static_cast<float>(ranks * round + ranks * (ranks - 1) / 2);
           x.assign(x.size(), static_cast<float>(c.rank()));
@@ -73,7 +76,8 @@ TEST("threads as ranks: one gives up, the others hear why") {
 }
 
 TEST("threads as ranks: one that comes after the time-out of another") {
-  std::atomic<bool> given_up{false};  // relaxed, so that it orders nothing: the ranks know of each other through the memory alone
+  std::atomic<bool> given_up{
+      false};  // relaxed, so that it orders nothing: the ranks know of each other through the memory alone
   const auto why = together(2, 1, [&](Communicator& c) {
     float x = 1;
     c.at_step(7);

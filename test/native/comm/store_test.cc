@@ -1,5 +1,5 @@
-// The store between threads and processes that stand for ranks: what a wrong rank, size, port or address gets, and what is
-// heard of ranks that are lost.
+// The store between threads and processes that stand for ranks: what a wrong rank, size, port or address gets, and what
+// is heard of ranks that are lost.
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -54,7 +54,9 @@ TEST("texts of any bytes go from rank to rank, and a get waits for its set") {
 
 TEST("rank 0 may come later than the others") {
   int port = 0;
-  { port = make_store({"localhost", 0}, 0, 2, 1)->port(); }
+  {
+    port = make_store({"localhost", 0}, 0, 2, 1)->port();
+  }
   std::string got;
   std::thread early([&] { got = make_store({"localhost", port}, 1, 2, 5)->get("k"); });
   std::this_thread::sleep_for(std::chrono::milliseconds(300));
@@ -77,11 +79,15 @@ TEST("a port in use, a machine that does not answer, a name that is none: said i
   const auto first = make_store({"localhost", 0}, 0, 2, 5);
   CHECK_HAS(refusal({"localhost", first->port()}, 0, 2), "choose another in --dist-url");
   int free = 0;
-  { free = make_store({"localhost", 0}, 0, 2, 1)->port(); }
+  {
+    free = make_store({"localhost", 0}, 0, 2, 1)->port();
+  }
   const auto start = std::chrono::steady_clock::now();
-  CHECK_HAS(refusal({"localhost", free}, 1, 2, 0.5), "lost: tcp://localhost:" + std::to_string(free) + ": rank 0 did not answer within 0.5 s");
+  CHECK_HAS(refusal({"localhost", free}, 1, 2, 0.5),
+            "lost: tcp://localhost:" + std::to_string(free) + ": rank 0 did not answer within 0.5 s");
   CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(5));
-  CHECK_HAS(refusal({"no-such-host.invalid", 1}, 1, 2, 0.3), "lost: tcp://no-such-host.invalid:1: rank 0 did not answer within 0.3 s (");
+  CHECK_HAS(refusal({"no-such-host.invalid", 1}, 1, 2, 0.3),
+            "lost: tcp://no-such-host.invalid:1: rank 0 did not answer within 0.3 s (");
 }
 
 TEST("nobody tells: the wait ends") {
@@ -140,7 +146,10 @@ TEST("texts of all ranks in their order, again and again, of any size") {
   for (int r = 0; r < 5; ++r)
     threads.emplace_back([&, r] {
       for (int i = 0; i < 200; ++i) {
-        const auto text = [&](int of) { return std::string(static_cast<size_t>((of * 37 + i) % 300), static_cast<char>('a' + of)) + std::string(1, '\0'); };
+        const auto text = [&](int of) {
+          return std::string(static_cast<size_t>((of * 37 + i) % 300), static_cast<char>('a' + of)) +
+                 std::string(1, '\0');
+        };
         const auto texts = all[static_cast<size_t>(r)]->gather("round " + std::to_string(i), text(r));
         for (int of = 0; of < 5; ++of) wrong += texts[static_cast<size_t>(of)] != text(of);
       }
@@ -174,7 +183,8 @@ TEST("a rank that dies, gives up, hangs or never comes: named with process, host
   };
   CHECK_HAS(heard(20, [](Store&) { raise(SIGKILL); }), "has died, in step 7, all_gather of keys");
   CHECK_HAS(heard(20, [](Store& s) { s.give_up("the disk\nis on fire"), pause(); }), "gave up: the disk is on fire");
-  CHECK_HAS(heard(0.5, [](Store&) { raise(SIGSTOP); }), "is missed since 0.5 s (--timeout): it was last seen in step 7, all_gather of keys");
+  CHECK_HAS(heard(0.5, [](Store&) { raise(SIGSTOP); }),
+            "is missed since 0.5 s (--timeout): it was last seen in step 7, all_gather of keys");
   const auto alone = make_store({"localhost", 0}, 0, 2, 0.3);
   CHECK_HAS(lost(*alone, "anything"), "rank 1 has not come within 0.3 s");
 }
@@ -253,7 +263,9 @@ TEST("a rank that waits too long says for whom, and where itself is") {
     why = e.what();
   }
   CHECK_HAS(why, "rank 1 (process ");
-  CHECK_HAS(why, "last seen in step 8, all_gather of y, is missed since 0.2 s (--timeout); this rank waits in step 9, all_reduce of x");
+  CHECK_HAS(why,
+            "last seen in step 8, all_gather of y, is missed since 0.2 s (--timeout); this rank waits in step 9, "
+            "all_reduce of x");
   CHECK_HAS(own.verdict(), "seems to be the reason; this rank is in step 9");
   all.pop_back();
 }

@@ -11,38 +11,47 @@
 
 namespace moproc::test {
 
-template <int c, int h, int w, int o, int r, int stride, int pad, int cw = c> struct Shape {
+template <int c, int h, int w, int o, int r, int stride, int pad, int cw = c>
+struct Shape {
   static constexpr int C = c, CW = cw, H = h, W = w, OUT = o, R = r, S = r, STRIDE = stride, PAD = pad;
   static constexpr int P = (h + 2 * pad - r) / stride + 1, Q = (w + 2 * pad - r) / stride + 1;
 };
-template <int bm, int bn, int bk, int stages, int threads> struct Tiles {
+template <int bm, int bn, int bk, int stages, int threads>
+struct Tiles {
   static constexpr int BM = bm, BN = bn, BK = bk, STAGES = stages, THREADS = threads;
 };
 /// Tiles of the path for sm_90a; without it, the same on the other path.
-template <int bm, int bn, int stages, int workers> struct HopperTiles : Tiles<bm, bn, 64, stages, workers> {
+template <int bm, int bn, int stages, int workers>
+struct HopperTiles : Tiles<bm, bn, 64, stages, workers> {
   static constexpr int HOPPER_WORKERS = workers, HOPPER_STAGES = stages, HOPPER_BLOCKS = 1;
 };
 
 /// The type of an element in the kernel's bodies and in the test's tensors.
-template <class O> using Body = std::conditional_t<O::bytes == 2, bf16, float>;
-template <class O> using Stored = std::conditional_t<O::bytes == 2, Half, float>;
+template <class O>
+using Body = std::conditional_t<O::bytes == 2, bf16, float>;
+template <class O>
+using Stored = std::conditional_t<O::bytes == 2, Half, float>;
 
 /// Operands: buffer B as it is, or max(x * group_channel(B + 1) + group_channel(B + 2), 0), or x * channel(B + 1) +
 /// row_channel(B + 2). The third is not 0 for x = 0, nor is the second, so that padding shows.
 enum class Pre { Plain, AffineRelu, Row };
-template <class O, int C, int B, Pre pre> struct Operand {
+template <class O, int C, int B, Pre pre>
+struct Operand {
   static constexpr int buffer = pre == Pre::Plain ? B : -1;
   static MOPROC_INLINE Vec load(const Params& p, const At& i, int lanes) {
     const Vec x = full<Body<O>, C>(p, B, i, lanes);
-    if constexpr (pre == Pre::Row) return fma(x, channel<float>(p, B + 1, i, lanes), row_channel<float, C>(p, B + 2, i, lanes));
-    return max(fma(x, group_channel<float, C>(p, B + 1, i, lanes), group_channel<float, C>(p, B + 2, i, lanes)), Vec(0.0f));
+    if constexpr (pre == Pre::Row)
+      return fma(x, channel<float>(p, B + 1, i, lanes), row_channel<float, C>(p, B + 2, i, lanes));
+    return max(fma(x, group_channel<float, C>(p, B + 1, i, lanes), group_channel<float, C>(p, B + 2, i, lanes)),
+               Vec(0.0f));
   }
 };
 
-/// Results: as they are; or where the aux tensor is positive, with sums of the stored value and of it times aux; or plus
-/// a value of the row, with the sum of squares and moments. Buffers from B: y, aux, sum, sum, mean, M2.
+/// Results: as they are; or where the aux tensor is positive, with sums of the stored value and of it times aux; or
+/// plus a value of the row, with the sum of squares and moments. Buffers from B: y, aux, sum, sum, mean, M2.
 enum class Post { Plain, MaskSums, Moments };
-template <class O, int C, int B, Post post> struct Result {
+template <class O, int C, int B, Post post>
+struct Result {
   static constexpr int sums = post == Post::Plain ? 0 : post == Post::MaskSums ? 2 : 1;
   static constexpr int sum_buffer[] = {post == Post::Plain ? -1 : B + 2, B + 3};
   static constexpr int operand_words = post == Post::MaskSums ? O::bytes * 2 : 0;
@@ -60,47 +69,56 @@ template <class O, int C, int B, Post post> struct Result {
   }
 };
 
-template <class S, class T, class O, Pre pre, Post post> struct FpropKernel : S, T {
+template <class S, class T, class O, Pre pre, Post post>
+struct FpropKernel : S, T {
   using Operand = O;
   using X = test::Operand<O, S::C, 0, pre>;
   static constexpr int W_BUFFER = 3;
   using Y = Result<O, S::OUT, 4, post>;
 };
-template <class S, class T, class O, Pre pre, Post post> struct DgradKernel : S, T {
+template <class S, class T, class O, Pre pre, Post post>
+struct DgradKernel : S, T {
   using Operand = O;
   using Dy = test::Operand<O, S::OUT, 0, pre>;
   static constexpr int W_BUFFER = 3;
   using Y = Result<O, S::C, 4, post>;
 };
-template <class S, class T, class O, Pre pre_dy, Pre pre_x> struct WgradKernel : S, T {
+template <class S, class T, class O, Pre pre_dy, Pre pre_x>
+struct WgradKernel : S, T {
   using Operand = O;
   using Dy = test::Operand<O, S::OUT, 0, pre_dy>;
   using X = test::Operand<O, S::C, 3, pre_x>;
   static constexpr int DW_BUFFER = 6;
 };
-template <class S, class O> struct PackKernel : S {
+template <class S, class O>
+struct PackKernel : S {
   using Operand = O;
   static constexpr int W_BUFFER = 0, PACKED_BUFFER = 1, THREADS = 128;
 };
 
 /// What a product makes of an operand's value: bf16, or tf32 with its low bits.
-template <class O> double seen(float x) {
+template <class O>
+double seen(float x) {
   if constexpr (O::bytes == 2) return static_cast<float>(Half(x));
   else if constexpr (O::products == 1) return std::bit_cast<float>(to_tf32(x));
   else return x;
 }
 /// Relative error of one product: bf16 and tf32 products are exact in f32, split operands lose 2^-22.
-template <class O> constexpr double product_error = O::products == 3 ? 1e-6 : 0;
+template <class O>
+constexpr double product_error = O::products == 3 ? 1e-6 : 0;
 
 /// An (n, pixels, c) operand with its partners in the prologue, and its value after it as the product sees it. Of
 /// `channels` stored ones, those from `used` on are zero (the image).
-template <class O> struct Source {
+template <class O>
+struct Source {
   Tensor<Stored<O>> x;
   Tensor<float> a, b;
   std::vector<double> seen;
   Source(int64_t n, int64_t pixels, int64_t c, int64_t used, int64_t groups, Pre pre, Random& random)
       : x(n * pixels * c, [&](int64_t i) { return i % c < used ? random.uniform() : 0.0f; }),
-        a(groups * c, random.floats(0.5f, 1.5f)), b(n * c, random.floats(0.25f, 1)), seen(static_cast<size_t>(n * pixels * c)) {
+        a(groups * c, random.floats(0.5f, 1.5f)),
+        b(n * c, random.floats(0.25f, 1)),
+        seen(static_cast<size_t>(n * pixels * c)) {
     for (int64_t i = 0; i < x.size(); ++i) {
       const int64_t group = i / c / pixels / (n / groups), gc = group * c + i % c;
       const float v = x[i];
@@ -114,20 +132,27 @@ template <class O> struct Source {
 };
 
 /// Weights (OUT, R, S, CW) in f32, what the product sees of them, and the packed copy made by pack_conv_fprop.
-template <class S, class O> struct Weights {
+template <class S, class O>
+struct Weights {
   Tensor<float> w;
   Tensor<Stored<O>> packed;
   std::vector<double> seen;
   explicit Weights(Random& random)
-      : w(int64_t{S::OUT} * S::R * S::S * S::CW, random.floats()), packed(int64_t{S::OUT} * ConvShape<PackKernel<S, O>>::columns) {
+      : w(int64_t{S::OUT} * S::R * S::S * S::CW, random.floats()),
+        packed(int64_t{S::OUT} * ConvShape<PackKernel<S, O>>::columns) {
     using K = PackKernel<S, O>;
     for (int64_t i = 0; i < w.size(); ++i) seen.push_back(test::seen<O>(w[i]));
-    Launch(pack_conv_fprop<K>, 1, 1, {ceil_of(packed.size() / 8, K::THREADS)}).threads(K::THREADS).arg(w).arg(packed).run();
+    Launch(pack_conv_fprop<K>, 1, 1, {ceil_of(packed.size() / 8, K::THREADS)})
+        .threads(K::THREADS)
+        .arg(w)
+        .arg(packed)
+        .run();
   }
 };
 
 /// Calls f(x pixel, tap, y pixel) for every tap inside the image.
-template <class S, class F> void each_tap(int64_t images, F f) {
+template <class S, class F>
+void each_tap(int64_t images, F f) {
   for (int64_t n = 0; n < images; ++n)
     for (int p = 0; p < S::P; ++p)
       for (int q = 0; q < S::Q; ++q)
@@ -140,7 +165,8 @@ template <class S, class F> void each_tap(int64_t images, F f) {
 }
 
 /// Buffers of an epilogue and the check of what it left there.
-template <class O, Post post> struct Output {
+template <class O, Post post>
+struct Output {
   Tensor<Stored<O>> y;
   Tensor<float> aux, sum, sum2, mean, m2;
   Output(int64_t n, int64_t c, int64_t groups, Random& random)
@@ -148,14 +174,15 @@ template <class O, Post post> struct Output {
   void add(Launch& l) { l.arg(y).arg(aux).arg(sum).arg(sum2).arg(mean).arg(m2); }
 
   /// `raw`: exact results; `size`: the sum of their products' absolute values, which bounds the error of an f32 sum.
-  void check(const std::vector<double>& raw, const std::vector<double>& size, int64_t c, int64_t images, int64_t groups) const {
+  void check(const std::vector<double>& raw, const std::vector<double>& size, int64_t c, int64_t images,
+             int64_t groups) const {
     const int64_t total = y.size(), per_group = total / groups, image = total / images;
     std::vector<double> first(raw.size());
     for (int64_t i = 0; i < total; ++i) {
       double v = raw[i];
       if (post == Post::MaskSums) v = aux[i] > 0 ? v : 0;
       if (post == Post::Moments) v += aux[i / image * c + i % c];
-      const double error = (2e-6 + product_error<O>) * size[i] + 1e-6 * std::fabs(v);
+      const double error = (2e-6 + product_error<O>)*size[i] + 1e-6 * std::fabs(v);
       const double stored = O::bytes == 2 ? 0x1.01p-8 * std::fabs(v) : 0;
       if (!(std::fabs(static_cast<float>(y[i]) - v) <= error + stored))
         return void(note(false, "result", static_cast<int>(i), show(static_cast<float>(y[i])) + " is not " + show(v)));
@@ -194,17 +221,20 @@ template <class O, Post post> struct Output {
 };
 
 /// Workspace of the sums and moments of Y in `runs` runs a group.
-template <class Y> int64_t partial_bytes(int64_t groups, int64_t runs, int c) {
+template <class Y>
+int64_t partial_bytes(int64_t groups, int64_t runs, int c) {
   return 4 * groups * runs * partial_values<Y> * padded_channels(c);
 }
 
-template <class S, class T, class O, Pre pre, Post post> void check_fprop(int64_t images, int64_t groups, int64_t run) {
+template <class S, class T, class O, Pre pre, Post post>
+void check_fprop(int64_t images, int64_t groups, int64_t run) {
   using K = FpropKernel<S, T, O, pre, post>;
   using F = FpropShape<K>;
   Random random(17);
   Source<O> x(images, int64_t{S::H} * S::W, S::C, S::CW, groups, pre, random);
   Weights<S, O> w(random);
-  const int64_t pixels = int64_t{S::P} * S::Q, tiles = ceil_of(images / groups * pixels, K::BM), runs = ceil_of(tiles, run);
+  const int64_t pixels = int64_t{S::P} * S::Q, tiles = ceil_of(images / groups * pixels, K::BM),
+                runs = ceil_of(tiles, run);
   Output<O, post> o(images * pixels * S::OUT, S::OUT, groups, random);
   std::vector<int64_t> tasks{groups * runs * F::blocks_n};
   if (post != Post::Plain) tasks.push_back(combine_tasks<typename K::Y, S::OUT>(groups));
@@ -225,7 +255,8 @@ template <class S, class T, class O, Pre pre, Post post> void check_fprop(int64_
   o.check(raw, size, S::OUT, images, groups);
 }
 
-template <class S, class T, class O, Pre pre, Post post> void check_dgrad(int64_t images, int64_t groups, int64_t run) {
+template <class S, class T, class O, Pre pre, Post post>
+void check_dgrad(int64_t images, int64_t groups, int64_t run) {
   using K = DgradKernel<S, T, O, pre, post>;
   using D = DgradShape<K>;
   Random random(18);
@@ -252,7 +283,8 @@ template <class S, class T, class O, Pre pre, Post post> void check_dgrad(int64_
   o.check(raw, size, S::C, images, groups);
 }
 
-template <class S, class T, class O, Pre pre_dy, Pre pre_x> void check_wgrad(int64_t images, int64_t groups, int64_t splits) {
+template <class S, class T, class O, Pre pre_dy, Pre pre_x>
+void check_wgrad(int64_t images, int64_t groups, int64_t splits) {
   using K = WgradKernel<S, T, O, pre_dy, pre_x>;
   using G = WgradShape<K>;
   Random random(19);
@@ -277,7 +309,7 @@ template <class S, class T, class O, Pre pre_dy, Pre pre_x> void check_wgrad(int
       }
   });
   for (int64_t i = 0; i < dw.size(); ++i)
-    if (!(std::fabs(dw[i] - raw[i]) <= (2e-6 + product_error<O>) * size[i]))
+    if (!(std::fabs(dw[i] - raw[i]) <= (2e-6 + product_error<O>)*size[i]))
       return void(note(false, "dw", static_cast<int>(i), show(dw[i]) + " is not " + show(raw[i])));
 }
 

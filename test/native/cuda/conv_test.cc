@@ -21,9 +21,7 @@ TEST("fprop 1x1: prologue, all tails") {
 TEST("fprop 1x1, stride 2: prologue with a value of the row") {
   check_fprop<Shape<24, 7, 9, 40, 1, 2, 0>, Small, Bf16, Pre::Row, Post::MaskSums>(4, 2, 1);
 }
-TEST("fprop 3x3: plain") {
-  check_fprop<Shape<64, 6, 5, 64, 3, 1, 1>, Deep, Bf16, Pre::Plain, Post::Plain>(3, 1, 1);
-}
+TEST("fprop 3x3: plain") { check_fprop<Shape<64, 6, 5, 64, 3, 1, 1>, Deep, Bf16, Pre::Plain, Post::Plain>(3, 1, 1); }
 TEST("fprop 3x3, stride 2, odd sizes: border taps stay zero after the prologue") {
   check_fprop<Shape<8, 9, 7, 72, 3, 2, 1>, Small, Bf16, Pre::AffineRelu, Post::Moments>(4, 4, 2);
 }

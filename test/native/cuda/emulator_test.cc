@@ -106,8 +106,8 @@ TEST("waiting for a condition") {
         int mine;
       } const wait{&turn, static_cast<int>(threadIdx.x)};
       emulator::wait_until(
-          "its turn", [](const void* w) { return *static_cast<const Turn*>(w)->now == static_cast<const Turn*>(w)->mine; },
-          &wait);
+          "its turn",
+          [](const void* w) { return *static_cast<const Turn*>(w)->now == static_cast<const Turn*>(w)->mine; }, &wait);
       ++turn;
     });
     CHECK_EQ(turn, 64);
@@ -115,25 +115,32 @@ TEST("waiting for a condition") {
 }
 
 TEST("a deadlock is reported with who waits for what") {
-  fails({"stuck", 3, 96}, [] {
-    if (threadIdx.x < 64) __syncthreads();
-    else emulator::named_barrier(2, 64, true);
-  }, {"stuck, block ", "deadlock", "threads 0-63 wait at __syncthreads (64 of 96 came)", "threads 64-95 wait at barrier 2 (32 of 64 came)"});
-  fails({"stuck", 1, 32}, [] {
-    if (threadIdx.x != 3) __syncwarp();
-    else __syncthreads();
-  }, {"threads 0-2, 4-31 wait in __syncwarp", "threads 3 wait at __syncthreads"});
-  fails({"stuck", 1, 32}, [] {
-    emulator::wait_until("mbarrier", [](const void*) { return false; }, nullptr);
-  }, {"threads 0-31 wait in mbarrier"});
+  fails({"stuck", 3, 96},
+        [] {
+          if (threadIdx.x < 64) __syncthreads();
+          else emulator::named_barrier(2, 64, true);
+        },
+        {"stuck, block ", "deadlock", "threads 0-63 wait at __syncthreads (64 of 96 came)",
+         "threads 64-95 wait at barrier 2 (32 of 64 came)"});
+  fails({"stuck", 1, 32},
+        [] {
+          if (threadIdx.x != 3) __syncwarp();
+          else __syncthreads();
+        },
+        {"threads 0-2, 4-31 wait in __syncwarp", "threads 3 wait at __syncthreads"});
+  fails({"stuck", 1, 32}, [] { emulator::wait_until("mbarrier", [](const void*) { return false; }, nullptr); },
+        {"threads 0-31 wait in mbarrier"});
 }
 
 TEST("lanes of one mask that do different things are found") {
-  fails({"split", 1, 32}, [] {
-    if (threadIdx.x < 16) __syncwarp();
-    else __ballot_sync(~0u, 1);
-  }, {"lanes of one mask do different things", "__syncwarp", "__ballot_sync"});
-  fails({"split", 1, 32}, [] { __shfl_sync(1u << ((threadIdx.x + 1) % 32), 1, 0); }, {"does not name the calling lane"});
+  fails({"split", 1, 32},
+        [] {
+          if (threadIdx.x < 16) __syncwarp();
+          else __ballot_sync(~0u, 1);
+        },
+        {"lanes of one mask do different things", "__syncwarp", "__ballot_sync"});
+  fails({"split", 1, 32}, [] { __shfl_sync(1u << ((threadIdx.x + 1) % 32), 1, 0); },
+        {"does not name the calling lane"});
 }
 
 TEST("accesses outside of device memory are found") {
@@ -141,16 +148,22 @@ TEST("accesses outside of device memory are found") {
     DeviceMemory x(4000, "x", low);
     volatile float* const p = reinterpret_cast<float*>(x.data());
     const int far = low ? 4096 / 4 : 1008;  // the first element beyond the page
-    fails({"read", 2, 32}, [&] { (void)p[static_cast<int>(threadIdx.x) + far]; }, {"read, block ", "reads at ", " bytes past the end of x (4000 bytes)"});
-    fails({"write", 2, 32}, [&] { p[-1100 - static_cast<int>(threadIdx.x)] = 1.0f; }, {"writes at ", " bytes before x (4000 bytes)"});
+    fails({"read", 2, 32}, [&] { (void)p[static_cast<int>(threadIdx.x) + far]; },
+          {"read, block ", "reads at ", " bytes past the end of x (4000 bytes)"});
+    fails({"write", 2, 32}, [&] { p[-1100 - static_cast<int>(threadIdx.x)] = 1.0f; },
+          {"writes at ", " bytes before x (4000 bytes)"});
     CHECK(x.intact());
     run({"beside", 1, 1}, [&] { p[1000] = 1.0f; });  // less than a page away
     CHECK(!x.intact());
   }
   DeviceMemory x(256);
-  fails({"odd", 1, 1}, [&] { store(reinterpret_cast<float*>(x.data()) + 1, Vec(1.0f)); }, {"odd, block 0, thread 0: ", "not a multiple"});
-  fails({"odd", 1, 1}, [&] { asm volatile("movaps %%xmm0, (%0)" ::"r"(x.data() + 1) : "memory"); }, {"odd, block 0, thread 0: ", "not a multiple of its size"});
-  fails({"null", 1, 1}, [] { *static_cast<volatile int*>(nullptr) = 1; }, {"null, block 0, thread 0: writes at ", "no memory"});
+  fails({"odd", 1, 1}, [&] { store(reinterpret_cast<float*>(x.data()) + 1, Vec(1.0f)); },
+        {"odd, block 0, thread 0: ", "not a multiple"});
+  fails({"odd", 1, 1}, [&] { asm volatile("movaps %%xmm0, (%0)" ::"r"(x.data() + 1)
+                                          : "memory"); },
+        {"odd, block 0, thread 0: ", "not a multiple of its size"});
+  fails({"null", 1, 1}, [] { *static_cast<volatile int*>(nullptr) = 1; },
+        {"null, block 0, thread 0: writes at ", "no memory"});
 }
 
 TEST("memory is not a number until it is written") {
@@ -167,7 +180,8 @@ TEST("memory is not a number until it is written") {
 
 TEST("writes beside shared memory are found") {
   fails({"dynamic", 1, 32, 1000}, [] { shared_memory[1000] = 1; }, {"past the 1000 bytes of dynamic shared memory"});
-  fails({"dynamic", 1, 32, 1000}, [] { shared_memory[1030] = 1; }, {"30 bytes past the end of the 1000 bytes of dynamic"});
+  fails({"dynamic", 1, 32, 1000}, [] { shared_memory[1030] = 1; },
+        {"30 bytes past the end of the 1000 bytes of dynamic"});
   fails({"static", 1, 32}, [] { shared_array<int, 8>()[8] = 1; }, {"beside a static shared array of 32 bytes"});
   fails({"large", 1, 32}, [] { shared_array<int, 12289>(); }, {"too much shared memory"});
   fails({"large", 1, 32, 232449}, [] {}, {"232449 bytes of shared memory, at most 232448"});
@@ -243,8 +257,8 @@ TEST("integer atomics") {
 
 TEST("bf16 rounds to nearest even") {
   CHECK_EQ(narrow(1.0f), 0x3f80);
-  CHECK_EQ(narrow(0x1.01p0f), 0x3f80);         // half way, even below
-  CHECK_EQ(narrow(0x1.03p0f), 0x3f82);         // half way, even above
+  CHECK_EQ(narrow(0x1.01p0f), 0x3f80);  // half way, even below
+  CHECK_EQ(narrow(0x1.03p0f), 0x3f82);  // half way, even above
   CHECK_EQ(narrow(0x1.010002p0f), 0x3f81);
   CHECK_EQ(narrow(-0x1.fffffep127f), 0xff80);  // to infinity
   CHECK_EQ(narrow(0x1p-149f), 0);

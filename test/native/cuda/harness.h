@@ -22,13 +22,18 @@ struct Half {
   operator float() const { return widen(bits); }
 };
 
-template <class T> class Tensor {
+template <class T>
+class Tensor {
  public:
   explicit Tensor(int64_t n) : bytes_(static_cast<size_t>(n) * sizeof(T), 0xff), size_(n) {}
-  Tensor(int64_t n, const std::function<float(int64_t)>& f) requires(!std::is_integral_v<T>) : Tensor(n) {
+  Tensor(int64_t n, const std::function<float(int64_t)>& f)
+    requires(!std::is_integral_v<T>)
+      : Tensor(n) {
     for (int64_t i = 0; i < n; ++i) (*this)[i] = f(i);
   }
-  Tensor(int64_t n, const std::function<T(int64_t)>& f) requires std::is_integral_v<T> : Tensor(n) {
+  Tensor(int64_t n, const std::function<T(int64_t)>& f)
+    requires std::is_integral_v<T>
+      : Tensor(n) {
     for (int64_t i = 0; i < n; ++i) (*this)[i] = f(i);
   }
   T& operator[](int64_t i) { return reinterpret_cast<T*>(bytes_.data())[i]; }
@@ -45,12 +50,12 @@ class Launch {
  public:
   /// `tasks`: blocks of each phase, of 256 threads. The kernel is `void(const Params&)` or a __global__ function.
   Launch(std::function<void(const Params&)> kernel, int64_t rows, int64_t groups, std::vector<int64_t> tasks)
-      : kernel_(std::move(kernel)),
-        tasks_(std::move(tasks)) {
+      : kernel_(std::move(kernel)), tasks_(std::move(tasks)) {
     params_.rows = rows;
     params_.groups = groups;
   }
-  template <class T> Launch& arg(Tensor<T>& x) {
+  template <class T>
+  Launch& arg(Tensor<T>& x) {
     args_.push_back(&x.bytes());
     return *this;
   }
@@ -105,7 +110,8 @@ class Launch {
       const size_t same = static_cast<size_t>(std::find(args_.begin(), args_.end(), args_[i]) - args_.begin());
       if (same < i) memory.push_back(memory[same]);  // one tensor in two places
       else {
-        memory.push_back(std::make_shared<emulator::DeviceMemory>(before[i].size(), "buffer " + std::to_string(i), low));
+        memory.push_back(
+            std::make_shared<emulator::DeviceMemory>(before[i].size(), "buffer " + std::to_string(i), low));
         std::memcpy(memory[i]->data(), before[i].data(), before[i].size());
       }
     }

@@ -5,7 +5,6 @@
 #include "cuda/correct_labels.cuh"
 #include "cuda/global_avg_pool.cuh"
 #include "cuda/group_sum.cuh"
-#include "cuda/rank_sum.cuh"
 #include "cuda/increment.cuh"
 #include "cuda/l2_normalize.cuh"
 #include "cuda/l2_normalize_grad.cuh"
@@ -15,6 +14,7 @@
 #include "cuda/prototype_update.cuh"
 #include "cuda/put_rows.cuh"
 #include "cuda/queue_push.cuh"
+#include "cuda/rank_sum.cuh"
 #include "cuda/reduce.cuh"
 #include "cuda/softmax.cuh"
 #include "cuda/softmax_cross_entropy.cuh"
@@ -34,7 +34,8 @@ struct Sums {
 };
 
 /// relu(x * scale + shift + shortcut), as at the end of a ResNet block.
-template <class S, class T, int C_, int PIXELS_> struct BlockEnd {
+template <class S, class T, int C_, int PIXELS_>
+struct BlockEnd {
   static constexpr int C = C_, PIXELS = PIXELS_, FLAT = 0, THREADS = 256;
   struct Y : S {
     static MOPROC_INLINE Vec store(const Params& p, const At& i, int lanes, Vec, Vec* sum) {
@@ -66,7 +67,8 @@ struct Sgd {
     }
   };
 };
-template <class S, class T, bool NORMALISE> struct Pool {
+template <class S, class T, bool NORMALISE>
+struct Pool {
   static constexpr int C = 64, H = 112, W = 112, P = 56, Q = 56, KERNEL = 3, STRIDE = 2, PAD = 1, THREADS = 256;
   struct X {
     static constexpr int buffer = -1;
@@ -88,7 +90,8 @@ template <class S, class T, bool NORMALISE> struct Pool {
     }
   };
 };
-template <class T, bool NORMALISE> struct Average : Pool<NoSums, T, NORMALISE> {
+template <class T, bool NORMALISE>
+struct Average : Pool<NoSums, T, NORMALISE> {
   static constexpr int PIXELS = 49;
 };
 struct Rows {
@@ -102,17 +105,20 @@ struct Rows {
 struct LongRows : Rows {
   static constexpr int COLUMNS = 8193;
 };
-template <int KIND_> struct Reduce {
+template <int KIND_>
+struct Reduce {
   static constexpr int KIND = KIND_, THREADS = 256, X_BUFFER = 0, Y_BUFFER = 1;
 };
-template <int GROUPS, int REST_> struct Groups {
+template <int GROUPS, int REST_>
+struct Groups {
   static constexpr int X_GROUPS = GROUPS, REST = REST_, THREADS = 256, X_BUFFER = 0, Y_BUFFER = 1;
 };
 struct Finite {
   static constexpr int XS_COUNT = 3, XS_BUFFERS[] = {0, 1, 2}, THREADS = 256, Y_BUFFER = 3;
   static constexpr int64_t SIZES[] = {25000000, 1001, 1};
 };
-template <int BYTES> struct Move {
+template <int BYTES>
+struct Move {
   static constexpr int ROW_BYTES = BYTES, THREADS = 256, X_BUFFER = 0, IDX_BUFFER = 1, Y_BUFFER = 2;
 };
 struct Transpose {
@@ -139,12 +145,10 @@ struct WideState : State {
 };
 }  // namespace
 
-#define MOPROC_KERNEL(symbol, name, ...)                                                             \
-  extern "C" __global__ void __launch_bounds__(256) symbol(const __grid_constant__ Params p) {       \
-    name<__VA_ARGS__>(p);                                                                            \
-  }
-#define MOPROC_BLOCK_ENDS(tag, T, C)                                                     \
-  MOPROC_KERNEL(pointwise_##tag, pointwise, BlockEnd<NoSums, T, C, 196>)                 \
+#define MOPROC_KERNEL(symbol, name, ...) \
+  extern "C" __global__ void __launch_bounds__(256) symbol(const __grid_constant__ Params p) { name<__VA_ARGS__>(p); }
+#define MOPROC_BLOCK_ENDS(tag, T, C)                                     \
+  MOPROC_KERNEL(pointwise_##tag, pointwise, BlockEnd<NoSums, T, C, 196>) \
   MOPROC_KERNEL(pointwise_sums_##tag, pointwise, BlockEnd<Sums, T, C, 196>)
 MOPROC_BLOCK_ENDS(bf16_64, bf16, 64)
 MOPROC_BLOCK_ENDS(bf16_2048, bf16, 2048)

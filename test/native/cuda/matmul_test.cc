@@ -8,14 +8,16 @@ namespace {
 using namespace moproc;
 using namespace moproc::test;
 
-template <int B, int COLUMNS, bool FUSED> struct Operand {
+template <int B, int COLUMNS, bool FUSED>
+struct Operand {
   static constexpr int buffer = FUSED ? -1 : B;
   static MOPROC_INLINE Vec load(const Params& p, const At& i, int lanes) {
     const Vec x = full<float, COLUMNS>(p, B, i, lanes);
     return max(x, Vec(0.0f)) + channel<float>(p, B + 1, i, lanes) + group_channel<float, COLUMNS>(p, B + 2, i, lanes);
   }
 };
-template <int N, bool SUMS> struct Result {
+template <int N, bool SUMS>
+struct Result {
   static constexpr int sums = SUMS ? 1 : 0;
   static constexpr int sum_buffer[] = {SUMS ? 8 : -1};
   static constexpr int operand_words = 8;
@@ -27,7 +29,8 @@ template <int N, bool SUMS> struct Result {
     return v;
   }
 };
-template <int ta, int tb, int m, int n, int k, bool FUSED, bool SUMS, class O> struct Kernel {
+template <int ta, int tb, int m, int n, int k, bool FUSED, bool SUMS, class O>
+struct Kernel {
   static constexpr int TA = ta, TB = tb, N = n, BM = 64, BN = 32, BK = 32, STAGES = 3, THREADS = 128;
   using Operand = O;
   using A = ::Operand<0, ta ? m : k, FUSED>;
@@ -41,7 +44,11 @@ struct Matrix {
   Tensor<float> x, bias, of_group;
   bool fused;
   Matrix(int64_t r, int64_t c, int64_t groups, bool f, Random& random)
-      : rows(r), columns(c), x(r * c, random.floats()), bias(c, random.floats()), of_group(groups * c, random.floats()),
+      : rows(r),
+        columns(c),
+        x(r * c, random.floats()),
+        bias(c, random.floats()),
+        of_group(groups * c, random.floats()),
         fused(f) {}
   double at(int64_t r, int64_t c, int64_t group) const {
     const float v = x[r * columns + c];
@@ -56,7 +63,8 @@ void check(int64_t groups, int64_t splits) {
   Random random(23);
   Matrix a(TA ? K : M, TA ? M : K, groups, FUSED, random), b(TB ? N : K, TB ? K : N, groups, FUSED, random);
   Tensor<float> y(int64_t{M} * N), bias(N, random.floats());
-  const int64_t row_groups = TA ? 1 : groups, parts = (TA ? groups : 1) * splits, blocks_m = ceil_of(M / row_groups, Kn::BM);
+  const int64_t row_groups = TA ? 1 : groups, parts = (TA ? groups : 1) * splits,
+                blocks_m = ceil_of(M / row_groups, Kn::BM);
   Tensor<float> sum(row_groups * N), mean(row_groups * N), m2(row_groups * N);
   const int64_t tiles = row_groups * blocks_m * S::blocks_n;
   std::vector<int64_t> tasks{parts * tiles};
@@ -65,7 +73,17 @@ void check(int64_t groups, int64_t splits) {
   const int64_t partials = 4 * row_groups * blocks_m * partial_values<typename Kn::Y> * padded_channels(N);
   Launch l(matmul<Kn>, M, groups, tasks);
   l.threads(Kn::THREADS);
-  l.arg(a.x).arg(a.bias).arg(a.of_group).arg(b.x).arg(b.bias).arg(b.of_group).arg(y).arg(bias).arg(sum).arg(mean).arg(m2);
+  l.arg(a.x)
+      .arg(a.bias)
+      .arg(a.of_group)
+      .arg(b.x)
+      .arg(b.bias)
+      .arg(b.of_group)
+      .arg(y)
+      .arg(bias)
+      .arg(sum)
+      .arg(mean)
+      .arg(m2);
   l.extent({M, N, K, splits}).shared(S::shared_bytes);
   l.workspace(partials + (parts > 1 ? 4 * parts * M * S::padded_row : 0)).run();
   const double product_error = O::products == 3 ? 4e-6 : 1.1e-3;
@@ -74,7 +92,8 @@ void check(int64_t groups, int64_t splits) {
       double want = bias[j], size = 1;
       for (int64_t t = 0; t < K; ++t) {
         const int64_t group = TA ? t / (K / groups) : i / (M / groups), group_b = TA ? group : 0;
-        const double term = (TA ? a.at(t, i, group) : a.at(i, t, group)) * (TB ? b.at(j, t, group_b) : b.at(t, j, group_b));
+        const double term =
+            (TA ? a.at(t, i, group) : a.at(i, t, group)) * (TB ? b.at(j, t, group_b) : b.at(t, j, group_b));
         want += term, size += std::fabs(term);
       }
       if (!(std::fabs(y[i * N + j] - want) <= product_error * size))

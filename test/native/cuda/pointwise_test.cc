@@ -10,17 +10,21 @@ using namespace moproc::test;
 
 constexpr float steps[4] = {0.5f, -1.0f, 2.0f, 3.0f};
 
-template <class T> struct Stored;
-template <> struct Stored<float> {
+template <class T>
+struct Stored;
+template <>
+struct Stored<float> {
   using type = float;
 };
-template <> struct Stored<Half> {
+template <>
+struct Stored<Half> {
   using type = bf16;
 };
 
 /// y = (x * channel + group_channel) * row + row_channel * scalar + u8 / 8, stored as T; sums of y and of x * y and
 /// moments of y as stored.
-template <class T, int C_, int PIXELS_, int SUMS> struct Fused {
+template <class T, int C_, int PIXELS_, int SUMS>
+struct Fused {
   static constexpr int C = C_, PIXELS = PIXELS_, FLAT = 0, THREADS = 256;
   struct Y {
     using E = typename Stored<T>::type;
@@ -42,7 +46,8 @@ template <class T, int C_, int PIXELS_, int SUMS> struct Fused {
   };
 };
 
-template <class T, int C, int PIXELS, int SUMS = 2> void fused(int64_t rows, int64_t groups) {
+template <class T, int C, int PIXELS, int SUMS = 2>
+void fused(int64_t rows, int64_t groups) {
   using K = Fused<T, C, PIXELS, SUMS>;
   Random random(static_cast<uint32_t>(C * 31 + PIXELS));
   const int64_t n = rows * PIXELS * C, pixels = rows / groups * PIXELS;
@@ -88,7 +93,8 @@ template <class T, int C, int PIXELS, int SUMS = 2> void fused(int64_t rows, int
       1e-5, 1e-6);
 }
 
-template <class T> void shapes() {
+template <class T>
+void shapes() {
   for (int64_t groups : {1, 2, 4}) {
     fused<T, 8, 49>(8, groups);
     fused<T, 16, 36, 0>(8, groups);
@@ -114,7 +120,8 @@ TEST("odd channel counts") {
 }
 
 /// y = x * x - z * table, x + 1 in place; no sums.
-template <class T, int C_, int PIXELS_, int FLAT_> struct Plain {
+template <class T, int C_, int PIXELS_, int FLAT_>
+struct Plain {
   static constexpr int C = C_, PIXELS = PIXELS_, FLAT = FLAT_, THREADS = 256, L = FLAT ? 0 : C;
   struct Y {
     using E = typename Stored<T>::type;
@@ -132,7 +139,8 @@ template <class T, int C_, int PIXELS_, int FLAT_> struct Plain {
   };
 };
 
-template <class T, int C, int PIXELS, int FLAT> void plain(int64_t rows) {
+template <class T, int C, int PIXELS, int FLAT>
+void plain(int64_t rows) {
   using K = Plain<T, C, PIXELS, FLAT>;
   Random random(7);
   const int64_t n = rows * PIXELS * C, pixels = rows * PIXELS;
@@ -147,9 +155,7 @@ template <class T, int C, int PIXELS, int FLAT> void plain(int64_t rows) {
   check_all("x", x, [&](int64_t i) { return double(T(float(before[i]) + 1)); }, 1e-7, 1e-7);
   check_all(
       "y", y,
-      [&](int64_t i) {
-        return double(before[i]) * before[i] - double(z[i]) * (FLAT || C > 4 ? 1.0 : steps[i % C]);
-      },
+      [&](int64_t i) { return double(before[i]) * before[i] - double(z[i]) * (FLAT || C > 4 ? 1.0 : steps[i % C]); },
       1e-6, 1e-6);
   check_all("whole", whole, [&](int64_t i) { return std::nearbyint(z[i] * 64.0); }, 0, 0);
 }

@@ -10,10 +10,12 @@ namespace {
 using namespace moproc;
 using namespace moproc::test;
 
-template <class T> struct Stored {
+template <class T>
+struct Stored {
   using type = T;
 };
-template <> struct Stored<Half> {
+template <>
+struct Stored<Half> {
   using type = bf16;
 };
 
@@ -23,7 +25,8 @@ struct None {
   static constexpr int mean_buffer = -1, m2_buffer = -1;
 };
 
-template <class T, int C_, int H_, int W_, int KERNEL_, int STRIDE_, int PAD_, bool FUSED> struct Shape {
+template <class T, int C_, int H_, int W_, int KERNEL_, int STRIDE_, int PAD_, bool FUSED>
+struct Shape {
   using E = typename Stored<T>::type;
   static constexpr int THREADS = 256, C = C_, H = H_, W = W_, KERNEL = KERNEL_, STRIDE = STRIDE_, PAD = PAD_;
   static constexpr int P = (H + 2 * PAD - KERNEL) / STRIDE + 1, Q = (W + 2 * PAD - KERNEL) / STRIDE + 1;
@@ -37,7 +40,8 @@ template <class T, int C_, int H_, int W_, int KERNEL_, int STRIDE_, int PAD_, b
   };
 };
 
-template <class S> struct Pool : S {
+template <class S>
+struct Pool : S {
   struct Y : None {  // buffer 2
     static MOPROC_INLINE Vec store(const Params& p, const At& i, int lanes, Vec y, Vec*) {
       put<typename S::E, S::C>(p, 2, i, lanes, y + Vec(0.5f));
@@ -46,7 +50,8 @@ template <class S> struct Pool : S {
   };
 };
 
-template <class S> struct Grad : S {
+template <class S>
+struct Grad : S {
   struct Dy {  // buffer 2, negated
     static constexpr int buffer = -1;
     static MOPROC_INLINE Vec load(const Params& p, const At& i, int lanes) {
@@ -68,7 +73,8 @@ template <class S> struct Grad : S {
 };
 
 /// Element of x that wins window (n, p, q, c), and its value: PyTorch's rule.
-template <class S, class F> std::pair<int64_t, double> winner(F value, int64_t window) {
+template <class S, class F>
+std::pair<int64_t, double> winner(F value, int64_t window) {
   const int64_t c = window % S::C, q = window / S::C % S::Q, p = window / S::C / S::Q % S::P,
                 n = window / S::C / S::Q / S::P;
   std::pair<int64_t, double> best{-1, 0};
@@ -101,13 +107,12 @@ void pool(int64_t n, int64_t groups) {
   using K = Grad<S>;
   const int64_t tiles = n / groups * ceil_of(H, pool_tile);
   Tensor<T> dy(out, random.floats()), dx(in);
-  Tensor<float> sum(groups * C), dot(groups * C), mean(groups * C),
-      m2(groups * C);
+  Tensor<float> sum(groups * C), dot(groups * C), mean(groups * C), m2(groups * C);
   for (int64_t i = 0; i < in; ++i)
     if (!std::isfinite(x[i])) x[i] = i % 3 == 0 ? 0.0f : 3.0f;  // the dot must stay finite
-  Launch launch(max_pool_grad<K>, n, groups, {groups * tiles * pool_channel_blocks(C), combine_tasks<typename K::Y, C>(groups)});
-  launch.shared(pool_shared(C, KERNEL, STRIDE, S::P, S::Q))
-      .workspace(groups * tiles * 4 * padded_channels(C) * 4);
+  Launch launch(max_pool_grad<K>, n, groups,
+                {groups * tiles * pool_channel_blocks(C), combine_tasks<typename K::Y, C>(groups)});
+  launch.shared(pool_shared(C, KERNEL, STRIDE, S::P, S::Q)).workspace(groups * tiles * 4 * padded_channels(C) * 4);
   launch.arg(x).arg(scale).arg(dy).arg(dx).arg(sum).arg(dot).arg(mean).arg(m2).run();
   std::vector<double> want(static_cast<size_t>(in));
   for (int64_t i = 0; i < out; ++i) want[static_cast<size_t>(winner<S>(value, i).first)] -= dy[i];
@@ -123,8 +128,7 @@ void pool(int64_t n, int64_t groups) {
   const double size = double(pixels);
   check_all("sum", sum, [&](int64_t i) { return over(i, stored); }, 1e-6, 1e-6 * size);
   check_all(
-      "dot", dot, [&](int64_t i) { return over(i, [&](int64_t e) { return stored(e) * x[e]; }); }, 1e-6,
-      3e-6 * size);
+      "dot", dot, [&](int64_t i) { return over(i, [&](int64_t e) { return stored(e) * x[e]; }); }, 1e-6, 3e-6 * size);
   check_all("mean", mean, [&](int64_t i) { return over(i, stored) / size; }, 1e-6, 1e-6);
   check_all(
       "m2", m2,
@@ -168,12 +172,14 @@ TEST("an infinite gradient stays in its window") {
   }
 }
 
-template <class T, int C_, int PIXELS_> struct Average {
+template <class T, int C_, int PIXELS_>
+struct Average {
   static constexpr int C = C_, PIXELS = PIXELS_, THREADS = 256;
   struct X {
     static constexpr int buffer = -1;
     static MOPROC_INLINE Vec load(const Params& p, const At& i, int lanes) {
-      return max(full<typename Stored<T>::type, C>(p, 0, i, lanes) + group_channel<float, C>(p, 1, i, lanes), Vec(0.0f));
+      return max(full<typename Stored<T>::type, C>(p, 0, i, lanes) + group_channel<float, C>(p, 1, i, lanes),
+                 Vec(0.0f));
     }
   };
   struct Y : None {
@@ -184,22 +190,18 @@ template <class T, int C_, int PIXELS_> struct Average {
   };
 };
 
-template <class T, int C, int PIXELS> void average(int64_t n, int64_t groups) {
+template <class T, int C, int PIXELS>
+void average(int64_t n, int64_t groups) {
   Random random(C);
   Tensor<T> x(n * PIXELS * C, random.floats());
   Tensor<float> shift(groups * C, random.floats()), y(n * C);
-  Launch(global_avg_pool<Average<T, C, PIXELS>>, n, groups, {pool_tasks(n, C)})
-      .arg(x)
-      .arg(shift)
-      .arg(y)
-      .run();
+  Launch(global_avg_pool<Average<T, C, PIXELS>>, n, groups, {pool_tasks(n, C)}).arg(x).arg(shift).arg(y).run();
   check_all(
       "y", y,
       [&](int64_t i) {
         double s = 0;
         for (int64_t j = 0; j < PIXELS; ++j)
-          s += std::max(
-              0.0, double(x[(i / C * PIXELS + j) * C + i % C]) + shift[i / C / (n / groups) * C + i % C]);
+          s += std::max(0.0, double(x[(i / C * PIXELS + j) * C + i % C]) + shift[i / C / (n / groups) * C + i % C]);
         return s / PIXELS;
       },
       2e-6, 1e-7);

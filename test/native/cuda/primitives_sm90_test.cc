@@ -1,5 +1,5 @@
-// The twins of sm_90a's primitives against plain loops: products of warp groups in every layout, TMA's boxes and columns of
-// pixels, barriers. Asynchronous things must not be there before they are waited for.
+// The twins of sm_90a's primitives against plain loops: products of warp groups in every layout, TMA's boxes and
+// columns of pixels, barriers. Asynchronous things must not be there before they are waited for.
 #include "cuda/probes.cuh"
 #include "native/cuda/harness.h"
 #include "tensor_map.h"
@@ -8,20 +8,25 @@ namespace {
 using namespace moproc;
 using namespace moproc::test;
 
-template <int N, bool A_ACROSS, bool B_ACROSS> void check_wgmma() {
+template <int N, bool A_ACROSS, bool B_ACROSS>
+void check_wgmma() {
   Random random(5);
   Tensor<Half> x(64 * 64 + N * 64, random.floats());
   Tensor<float> d(64 * N);
   Launch(probe_wgmma<N, A_ACROSS, B_ACROSS>, 1, 1, {1}).threads(128).shared((64 + N) * 128).arg(x).arg(d).run();
-  check_all("d", d, [&](int64_t i) {
-    double sum = 0;
-    const int64_t row = i / N, column = i % N;
-    for (int64_t k = 0; k < 64; ++k) {
-      const double a = x[A_ACROSS ? k * 64 + row : row * 64 + k], b = x[64 * 64 + (B_ACROSS ? k * N + column : column * 64 + k)];
-      sum += a * b;
-    }
-    return sum;
-  }, 1e-5, 1e-6);
+  check_all(
+      "d", d,
+      [&](int64_t i) {
+        double sum = 0;
+        const int64_t row = i / N, column = i % N;
+        for (int64_t k = 0; k < 64; ++k) {
+          const double a = x[A_ACROSS ? k * 64 + row : row * 64 + k],
+                       b = x[64 * 64 + (B_ACROSS ? k * N + column : column * 64 + k)];
+          sum += a * b;
+        }
+        return sum;
+      },
+      1e-5, 1e-6);
 }
 TEST("wgmma multiplies operands along k and across it, 64, 128 and 192 columns") {
   check_wgmma<64, false, false>();
@@ -58,11 +63,13 @@ TEST("sums of wgmma are hidden until they are waited for; lanes that disagree ar
     wgmma_wait<0>();
   };
   Params p{};
-  CHECK_THROWS(emulator::launch({"unlike", 1, 128, 16384, 0}, [&] { unlike(p); }), "lane 5 of the warp issued another product");
+  CHECK_THROWS(emulator::launch({"unlike", 1, 128, 16384, 0}, [&] { unlike(p); }),
+               "lane 5 of the warp issued another product");
 }
 
 /// A launch of a probe with a tensor map of buffer 0; the harness places buffers, so the map is encoded in the kernel.
-template <class Encode> auto with_map(void (*f)(const Params&), Encode encode) {
+template <class Encode>
+auto with_map(void (*f)(const Params&), Encode encode) {
   return [=](const Params& p) {
     Params own = p;
     if (!encode(&own.map[0], p.buf[0])) emulator::fail("the map is refused");
@@ -82,12 +89,21 @@ TEST("tma_box brings boxes with zeros outside the tensor") {
   for (const int64_t c0 : {0, 16, 64})
     for (const int64_t l0 : {-5, 0, 30}) {
       Tensor<Half> y(64 * 64);
-      Launch(with_map(probe_tma_box, encode), 1, 1, {1}).threads(128).shared(8200).arg(x).arg(y).extent({c0, l0, 1}).run();
-      check_all("y", y, [&](int64_t i) {
-        const int64_t line = l0 + i / 64, channel = c0 + i % 64;
-        const bool inside = line >= 0 && line < lines && channel < c;
-        return inside ? static_cast<double>(x[(lines + line) * c + channel]) : 0.0;
-      }, 0, 0);
+      Launch(with_map(probe_tma_box, encode), 1, 1, {1})
+          .threads(128)
+          .shared(8200)
+          .arg(x)
+          .arg(y)
+          .extent({c0, l0, 1})
+          .run();
+      check_all(
+          "y", y,
+          [&](int64_t i) {
+            const int64_t line = l0 + i / 64, channel = c0 + i % 64;
+            const bool inside = line >= 0 && line < lines && channel < c;
+            return inside ? static_cast<double>(x[(lines + line) * c + channel]) : 0.0;
+          },
+          0, 0);
     }
 }
 TEST("tma_pixels walks through the windows of images, and zeros lie around them") {
@@ -98,19 +114,29 @@ TEST("tma_pixels walks through the windows of images, and zeros lie around them"
     const int64_t q = (w - 1) / step + 1, p = (h - 1) / step + 1;
     const auto encode = [=](void* map, const void* at) {
       const uint64_t extents[] = {c, w, h, n}, strides[] = {c * 2, c * w * 2, c * w * h * 2};
-      const int lower[] = {-1, -1}, upper[] = {static_cast<int>(-1 + (q - 1) * step - (w - 1)), static_cast<int>(-1 + (p - 1) * step - (h - 1))};
+      const int lower[] = {-1, -1}, upper[] = {static_cast<int>(-1 + (q - 1) * step - (w - 1)),
+                                               static_cast<int>(-1 + (p - 1) * step - (h - 1))};
       const uint32_t steps[] = {static_cast<uint32_t>(step), static_cast<uint32_t>(step)};
       return emulator::encode_pixels(map, at, extents, strides, lower, upper, 64, 64, steps);
     };
     const int64_t first = 7;  // result pixel of image 0 that the column begins at
     Tensor<Half> y(64 * 64);
     Launch(with_map(probe_tma_pixels, encode), 1, 1, {1})
-        .threads(128).shared(8200).arg(x).arg(y).extent({first % q * step - 1, first / q * step - 1}).run();
-    check_all("y", y, [&](int64_t i) {
-      const int64_t m = first + i / 64, image = m / (p * q), row = m % (p * q) / q * step - 1 + 1, column = m % q * step - 1 + 2;
-      const bool inside = image < n && row >= 0 && row < h && column >= 0 && column < w;
-      return inside ? static_cast<double>(x[((image * h + row) * w + column) * c + i % 64]) : 0.0;
-    }, 0, 0);
+        .threads(128)
+        .shared(8200)
+        .arg(x)
+        .arg(y)
+        .extent({first % q * step - 1, first / q * step - 1})
+        .run();
+    check_all(
+        "y", y,
+        [&](int64_t i) {
+          const int64_t m = first + i / 64, image = m / (p * q), row = m % (p * q) / q * step - 1 + 1,
+                        column = m % q * step - 1 + 2;
+          const bool inside = image < n && row >= 0 && row < h && column >= 0 && column < w;
+          return inside ? static_cast<double>(x[((image * h + row) * w + column) * c + i % 64]) : 0.0;
+        },
+        0, 0);
   }
 }
 TEST("maps that CUDA would refuse are refused") {
@@ -134,16 +160,22 @@ TEST("barriers hand a place to and fro; copies land when they are waited for") {
 TEST("misuse of barriers is an error") {
   const auto launch = [](void (*f)(), unsigned threads) { emulator::launch({"misuse", 1, threads, 1024, 0}, f); };
   CHECK_THROWS(launch([] { mbarrier_wait(shared_address(64), 0); }, 32), "no barrier at shared address 64");
-  CHECK_THROWS(launch([] {
-    mbarrier_init(shared_address(0), 1);
-    mbarrier_wait(shared_address(0), 0);
-  }, 1), "deadlock");
-  CHECK_THROWS(launch([] {
-    if (threadIdx.x == 0) mbarrier_init(shared_address(0), 2);
-    __syncthreads();
-    mbarrier_arrive_expect(shared_address(0), 16);
-    mbarrier_arrive(shared_address(0));
-  }, 2), "more arrivals");
+  CHECK_THROWS(launch(
+                   [] {
+                     mbarrier_init(shared_address(0), 1);
+                     mbarrier_wait(shared_address(0), 0);
+                   },
+                   1),
+               "deadlock");
+  CHECK_THROWS(launch(
+                   [] {
+                     if (threadIdx.x == 0) mbarrier_init(shared_address(0), 2);
+                     __syncthreads();
+                     mbarrier_arrive_expect(shared_address(0), 16);
+                     mbarrier_arrive(shared_address(0));
+                   },
+                   2),
+               "more arrivals");
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
-// Each primitive's twin against a plain loop over whole matrices, so that fragment layouts, transposition, zero fill and
-// waiting are known to be what primitives.cuh says. Kernels here are one warp.
+// Each primitive's twin against a plain loop over whole matrices, so that fragment layouts, transposition, zero fill
+// and waiting are known to be what primitives.cuh says. Kernels here are one warp.
 #include "cuda/probes.cuh"
 
 #include "native/cuda/harness.h"
@@ -10,27 +10,33 @@ using namespace moproc::test;
 
 /// f(p) as a kernel of `threads` threads with `shared` bytes, reading `x`, writing `y`.
 template <class X, class Y>
-void probe(void (*f)(const Params&), int threads, int64_t shared, Tensor<X>& x, Tensor<Y>& y, std::initializer_list<int64_t> extent = {}) {
+void probe(void (*f)(const Params&), int threads, int64_t shared, Tensor<X>& x, Tensor<Y>& y,
+           std::initializer_list<int64_t> extent = {}) {
   Launch(f, 1, 1, {1}).threads(threads).shared(shared).arg(x).arg(y).extent(extent).run();
 }
 
-template <class T, int K> void check_product(void (*kernel)(const Params&), double (*seen)(float)) {
+template <class T, int K>
+void check_product(void (*kernel)(const Params&), double (*seen)(float)) {
   Random random(5);
   Tensor<T> x(16 * K + K * 8, random.floats());
   Tensor<float> d(16 * 8);
   probe(kernel, 32, 0, x, d);
-  check_all("d", d, [&](int64_t i) {
-    double sum = 0;
-    for (int64_t k = 0; k < K; ++k) sum += seen(x[i / 8 * K + k]) * seen(x[16 * K + k * 8 + i % 8]);
-    return sum;
-  }, 1e-6, 1e-6);
+  check_all(
+      "d", d,
+      [&](int64_t i) {
+        double sum = 0;
+        for (int64_t k = 0; k < K; ++k) sum += seen(x[i / 8 * K + k]) * seen(x[16 * K + k * 8 + i % 8]);
+        return sum;
+      },
+      1e-6, 1e-6);
 }
 
 TEST("mma_bf16 multiplies 16 x 16 by 16 x 8") {
   check_product<Half, 16>(probe_mma_bf16, [](float x) { return static_cast<double>(x); });
 }
 TEST("mma_tf32 multiplies 16 x 8 by 8 x 8 and ignores the low 13 bits") {
-  check_product<float, 8>(probe_mma_tf32, [](float x) { return static_cast<double>(std::bit_cast<float>(to_tf32(x))); });
+  check_product<float, 8>(probe_mma_tf32,
+                          [](float x) { return static_cast<double>(std::bit_cast<float>(to_tf32(x))); });
   const auto low_bits = [](const Params& p) {
     uint32_t a[4], b = std::bit_cast<uint32_t>(1.0f);
     for (auto& x : a) x = std::bit_cast<uint32_t>(1.0f) | 0x1fffu;
@@ -120,7 +126,8 @@ TEST("cp_async of bytes that are not there reads nothing; misaligned ones are an
   alignas(16) float x[8] = {};
   p.buf[0] = x;
   emulator::launch({"nothing", 1, 32, 512, 0}, [&] { nothing(p); });
-  CHECK_THROWS(emulator::launch({"misaligned", 1, 32, 512, 0}, [&] { misaligned(p); }), "cp_async16: address not aligned");
+  CHECK_THROWS(emulator::launch({"misaligned", 1, 32, 512, 0}, [&] { misaligned(p); }),
+               "cp_async16: address not aligned");
 }
 
 }  // namespace

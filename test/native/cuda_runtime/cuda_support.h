@@ -5,9 +5,9 @@
 #include <string>
 #include <vector>
 
-#include "session/session.h"
 #include "cuda_toy.h"
 #include "emulated.h"
+#include "session/session.h"
 
 namespace moproc::test {
 
@@ -54,14 +54,11 @@ inline void feed_images(Session& s, int program, int step) {
 inline void feed(Session& s, int program, int step) {
   const auto set = [&](const char* name, float v) { s.view<float>(s.input(program, name))[0] = v; };
   set("hyper.lr", 0.1f / static_cast<float>(step + 1)), set("hyper.momentum", 0.9f);
-  set("hyper.weight_decay", 1e-4f), set("hyper.moco_m", 0.99f), set("hyper.w_inst", 1),
-      set("hyper.pseudo_th", 0.8f);
+  set("hyper.weight_decay", 1e-4f), set("hyper.moco_m", 0.99f), set("hyper.w_inst", 1), set("hyper.pseudo_th", 0.8f);
   feed_images(s, program, step);
-  const auto target = s.view<int64_t>(s.input(program, "target")),
-             order = s.view<int64_t>(s.input(program, "order"));
+  const auto target = s.view<int64_t>(s.input(program, "target")), order = s.view<int64_t>(s.input(program, "order"));
   for (size_t i = 0; i < target.size(); ++i)
-    target[i] = static_cast<int64_t>((i + static_cast<size_t>(step)) % 5),
-    order[i] = static_cast<int64_t>((i * 3) % 8);
+    target[i] = static_cast<int64_t>((i + static_cast<size_t>(step)) % 5), order[i] = static_cast<int64_t>((i * 3) % 8);
 }
 
 /// Runs some steps of every phase one by one; outputs of each and the state at the end.

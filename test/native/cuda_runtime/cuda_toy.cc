@@ -33,8 +33,7 @@ CudaToyPlan::CudaToyPlan(ToySizes sizes) : ToyPlan(sizes) {
   finish("cuda", "emulator");
   for (int i = 0; i < 2; ++i) {
     bytes_[i] = bytes_of(i == 0 ? EMPTY_IMAGE : TOY_IMAGE);
-    images_[i] = {reinterpret_cast<const unsigned char*>(bytes_[i].data()),
-                  static_cast<int64_t>(bytes_[i].size())};
+    images_[i] = {reinterpret_cast<const unsigned char*>(bytes_[i].data()), static_cast<int64_t>(bytes_[i].size())};
   }
   plan_.images = {images_, 2};
 }
@@ -42,18 +41,15 @@ CudaToyPlan::CudaToyPlan(ToySizes sizes) : ToyPlan(sizes) {
 void CudaToyPlan::mix_program() {
   static constexpr float half[] = {0.5f};
   kernel("toy_scale", nullptr), kernel("toy_total", nullptr);
-  const int x = tensor("mix.x", DType::f32, Arena::io, {kMix}),
-            scale = tensor("mix.scale", DType::f32, Arena::io, {});
-  const int y = tensor("mix/y", DType::f32, Arena::io, {kMix}),
-            total = tensor("mix/total", DType::f32, Arena::io, {});
+  const int x = tensor("mix.x", DType::f32, Arena::io, {kMix}), scale = tensor("mix.scale", DType::f32, Arena::io, {});
+  const int y = tensor("mix/y", DType::f32, Arena::io, {kMix}), total = tensor("mix/total", DType::f32, Arena::io, {});
   const int made = tensor("mix/made", DType::f32, Arena::work, {kMix});
   const int moved = tensor("mix/moved", DType::f32, Arena::work, {kMix});
   const int partials = tensor("mix/partials", DType::f32, Arena::work, {kBlocks});
   const int sums = tensor("encoder_q.bn1.running_var", DType::f32, Arena::state, {7});
   const auto copy = [&](int from, int to) {
     const auto& args = more_indices_.emplace_back(std::vector<int32_t>{from, to});
-    return StepInfo{StepKind::copy, "copy", -1, {args.data(), 2}, 0, 0, {}, {nullptr, 0}, 0, 0, 0,
-                    {nullptr, 0}};
+    return StepInfo{StepKind::copy, "copy", -1, {args.data(), 2}, 0, 0, {}, {nullptr, 0}, 0, 0, 0, {nullptr, 0}};
   };
   StepInfo first = launch("scale", 5, {x, scale, made}, {kBlocks});
   first.extent[0] = kBlock;
@@ -69,8 +65,7 @@ float CudaToyPlan::mix_total(const std::vector<float>& x, float scale) {
   float total = 0;
   for (int64_t b = 0; b < kBlocks; ++b) {
     float part[32] = {}, sum = 0;
-    for (int64_t i = 0; i < kBlock; ++i)
-      part[i % 32] += x[static_cast<size_t>(b * kBlock + i)] * scale * 0.5f;
+    for (int64_t i = 0; i < kBlock; ++i) part[i % 32] += x[static_cast<size_t>(b * kBlock + i)] * scale * 0.5f;
     for (const float v : part) sum += v;
     total += sum;
   }

@@ -41,19 +41,19 @@ MOPROC_CUDA_FUNCTIONS(DECLARE)
 MOPROC_CUDA_FUNCTIONS(COMPARE)
 
 static_assert(cuda::kNotReady == CUDA_ERROR_NOT_READY && cuda::CopyRows().from_type == CU_MEMORYTYPE_DEVICE);
-static_assert(sizeof(cuda::CopyRows) == sizeof(CUDA_MEMCPY2D) && offsetof(cuda::CopyRows, from) == offsetof(CUDA_MEMCPY2D, srcDevice) &&
-              offsetof(cuda::CopyRows, from_pitch) == offsetof(CUDA_MEMCPY2D, srcPitch) && offsetof(cuda::CopyRows, to) == offsetof(CUDA_MEMCPY2D, dstDevice) &&
-              offsetof(cuda::CopyRows, to_pitch) == offsetof(CUDA_MEMCPY2D, dstPitch) && offsetof(cuda::CopyRows, width) == offsetof(CUDA_MEMCPY2D, WidthInBytes) &&
+static_assert(sizeof(cuda::CopyRows) == sizeof(CUDA_MEMCPY2D) &&
+              offsetof(cuda::CopyRows, from) == offsetof(CUDA_MEMCPY2D, srcDevice) &&
+              offsetof(cuda::CopyRows, from_pitch) == offsetof(CUDA_MEMCPY2D, srcPitch) &&
+              offsetof(cuda::CopyRows, to) == offsetof(CUDA_MEMCPY2D, dstDevice) &&
+              offsetof(cuda::CopyRows, to_pitch) == offsetof(CUDA_MEMCPY2D, dstPitch) &&
+              offsetof(cuda::CopyRows, width) == offsetof(CUDA_MEMCPY2D, WidthInBytes) &&
               offsetof(cuda::CopyRows, rows) == offsetof(CUDA_MEMCPY2D, Height));
 static_assert(cuda::kOutOfMemory == CUDA_ERROR_OUT_OF_MEMORY && cuda::kNoDevice == CUDA_ERROR_NO_DEVICE);
-static_assert(cuda::kInvalidImage == CUDA_ERROR_INVALID_IMAGE &&
-              cuda::kNoBinaryForGpu == CUDA_ERROR_NO_BINARY_FOR_GPU);
+static_assert(cuda::kInvalidImage == CUDA_ERROR_INVALID_IMAGE && cuda::kNoBinaryForGpu == CUDA_ERROR_NO_BINARY_FOR_GPU);
 static_assert(cuda::kInvalidPtx == CUDA_ERROR_INVALID_PTX && cuda::kNotFound == CUDA_ERROR_NOT_FOUND);
 static_assert(cuda::kUnsupportedPtxVersion == CUDA_ERROR_UNSUPPORTED_PTX_VERSION);
-static_assert(cuda::kInvalidValue == CUDA_ERROR_INVALID_VALUE &&
-              cuda::kInvalidDevice == CUDA_ERROR_INVALID_DEVICE);
-static_assert(cuda::kStreamNonBlocking == CU_STREAM_NON_BLOCKING &&
-              cuda::kEventBlockingSync == CU_EVENT_BLOCKING_SYNC);
+static_assert(cuda::kInvalidValue == CUDA_ERROR_INVALID_VALUE && cuda::kInvalidDevice == CUDA_ERROR_INVALID_DEVICE);
+static_assert(cuda::kStreamNonBlocking == CU_STREAM_NON_BLOCKING && cuda::kEventBlockingSync == CU_EVENT_BLOCKING_SYNC);
 static_assert(cuda::kEventDisableTiming == CU_EVENT_DISABLE_TIMING);
 static_assert(cuda::kCaptureThreadLocal == CU_STREAM_CAPTURE_MODE_THREAD_LOCAL);
 static_assert(cuda::kAttributeComputeMajor == CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR);
@@ -81,8 +81,7 @@ struct Bench {
 };
 
 bool has(const std::string& text, const char* part) {
-  return note(text.find(part) != std::string::npos, __FILE__, __LINE__,
-              std::string(part) + " is not in: " + text);
+  return note(text.find(part) != std::string::npos, __FILE__, __LINE__, std::string(part) + " is not in: " + text);
 }
 
 }  // namespace

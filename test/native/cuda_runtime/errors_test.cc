@@ -42,10 +42,9 @@ TEST("cuda errors: a driver that is not there, or is none") {
     dlclose(real);
     skip("this machine has a driver");
   }
-  has(refusal(cuda.plan()),
-      {"toy is compiled for NVIDIA GPUs (emulator) and needs their driver, which this machine "
-       "does not have (libcuda.so.1: ",
-       "Install a driver for CUDA 12.0 or later", "compile with --target cpu"});
+  has(refusal(cuda.plan()), {"toy is compiled for NVIDIA GPUs (emulator) and needs their driver, which this machine "
+                             "does not have (libcuda.so.1: ",
+                             "Install a driver for CUDA 12.0 or later", "compile with --target cpu"});
 }
 
 TEST("cuda errors: a driver that is too old") {
@@ -58,8 +57,8 @@ TEST("cuda errors: no GPU, or not that one") {
   CudaToyPlan cuda;
   {
     const Emulated gpu("devices=0");
-    has(refusal(cuda.plan()), {"toy is compiled for NVIDIA GPUs (emulator), and the driver (",
-                               "CUDA 13.0) shows none", "CUDA_VISIBLE_DEVICES"});
+    has(refusal(cuda.plan()), {"toy is compiled for NVIDIA GPUs (emulator), and the driver (", "CUDA 13.0) shows none",
+                               "CUDA_VISIBLE_DEVICES"});
   }
   const Emulated gpu("devices=2");
   has(refusal(cuda.plan(), {.gpu = 2}), {"--gpu 2: the driver shows 2 GPUs, numbered from 0"});
@@ -69,14 +68,12 @@ TEST("cuda errors: no GPU, or not that one") {
 TEST("cuda errors: no code for this GPU") {
   CudaToyPlan cuda;
   cuda.plan().arch = "sm_80,sm_90a";
-  for (const char* config :
-       {"compute=75,fail=cuLibraryLoadData:209", "compute=75,fail=cuLibraryGetKernel:222",
-        "compute=75,fail=cuKernelGetFunction:209:3"}) {
+  for (const char* config : {"compute=75,fail=cuLibraryLoadData:209", "compute=75,fail=cuLibraryGetKernel:222",
+                             "compute=75,fail=cuKernelGetFunction:209:3"}) {
     const Emulated gpu(config);
-    has(refusal(cuda.plan()),
-        {"toy holds kernels for sm_80,sm_90a, none of which Emulated GPU (sm_75) with a driver "
-         "for CUDA 13.0 can run (cu",
-         ": CUDA_ERROR_", "compile with --arch sm_75"});
+    has(refusal(cuda.plan()), {"toy holds kernels for sm_80,sm_90a, none of which Emulated GPU (sm_75) with a driver "
+                               "for CUDA 13.0 can run (cu",
+                               ": CUDA_ERROR_", "compile with --arch sm_75"});
   }
   const Emulated gpu("");
   const unsigned char fatbin[64] = {0x50, 0xed, 0x55, 0xba};
@@ -89,9 +86,8 @@ TEST("cuda errors: a kernel that no image holds, or that needs more than a block
   CudaToyPlan cuda;
   {
     const Emulated gpu("shared=50000");
-    has(refusal(cuda.plan()),
-        {"kernel toy_total needs 60000 bytes of shared memory a block, Emulated GPU (sm_90) has "
-         "50000"});
+    has(refusal(cuda.plan()), {"kernel toy_total needs 60000 bytes of shared memory a block, Emulated GPU (sm_90) has "
+                               "50000"});
   }
   const Emulated gpu("");
   cuda.plan().images.size = 1;
@@ -104,11 +100,10 @@ TEST("cuda errors: arenas that do not fit, before anything is allocated") {
   const int64_t gib = int64_t{1} << 30;
   const int64_t bytes[] = {40 * gib, 2 * gib, 30 * gib, gib};
   std::copy_n(bytes, 4, cuda.plan().arena_bytes);
-  has(refusal(cuda.plan()),
-      {"toy needs 75.00 GiB of GPU memory (state 40.00 GiB, gradients 2.00 GiB, work 30.00 GiB, "
-       "inputs and outputs 1.00 GiB, upload buffers 2.00 GiB); Emulated GPU (sm_90) has 0.00 GiB "
-       "free of 0.00 GiB",
-       "smaller batch"});
+  has(refusal(cuda.plan()), {"toy needs 75.00 GiB of GPU memory (state 40.00 GiB, gradients 2.00 GiB, work 30.00 GiB, "
+                             "inputs and outputs 1.00 GiB, upload buffers 2.00 GiB); Emulated GPU (sm_90) has 0.00 GiB "
+                             "free of 0.00 GiB",
+                             "smaller batch"});
   CHECK_EQ(gpu.count("cuMemAlloc_v2"), 0);
   CHECK_EQ(gpu.count("cuMemHostAlloc"), 0);
 }
@@ -183,10 +178,9 @@ TEST("cuda errors: a kernel that writes where it must not is named under --check
         said = e.what();
       }
     }
-    has(said,
-        {"CUDA_ERROR_ILLEGAL_ADDRESS (an illegal memory access was encountered)",
-         check ? "cuStreamSynchronize: " : "for a run (a captured graph; --check",
-         check ? "at kernel toy_wild (template toy_wild) of step far, in program wild" : "of artefact toy"});
+    has(said, {"CUDA_ERROR_ILLEGAL_ADDRESS (an illegal memory access was encountered)",
+               check ? "cuStreamSynchronize: " : "for a run (a captured graph; --check",
+               check ? "at kernel toy_wild (template toy_wild) of step far, in program wild" : "of artefact toy"});
     has(gpu.problems(), {"toy_wild, block 0, thread 0: writes at 0 bytes past the end of allocation "});
   }
 }

@@ -46,8 +46,7 @@ TEST("overlap: runs started ahead give the bits of runs one by one, in any legal
     Session s(cuda.plan(), {.threads = 1, .profile = seed % 5 == 4});
     CHECK_EQ(s.slots(), 2);
     s.init_state(11);
-    if (!CHECK(run_overlapped(s, 8) == expected))
-      note(false, __FILE__, __LINE__, "seed " + std::to_string(seed));
+    if (!CHECK(run_overlapped(s, 8) == expected)) note(false, __FILE__, __LINE__, "seed " + std::to_string(seed));
   }
   Session one(toy.plan(), {.threads = 1});
   one.init_state(11);

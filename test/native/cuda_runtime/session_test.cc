@@ -145,13 +145,11 @@ TEST("cuda session: the profile has times, rates, predicted bytes and shares of 
   };
   const std::string known = report("name=NVIDIA H200"), unknown = report("name=Some GPU");
   const auto has = [](const std::string& text, const char* part) {
-    if (text.find(part) == std::string::npos)
-      note(false, __FILE__, __LINE__, std::string(part) + " is not in " + text);
+    if (text.find(part) == std::string::npos) note(false, __FILE__, __LINE__, std::string(part) + " is not in " + text);
   };
   for (const std::string& text : {known, unknown})
-    for (const char* part :
-         {"profile of mix: 2 runs, ", "  predicted: 0.002 GB a run", "ms   share  TFLOP/s     GB/s",
-          "MB roofline  calls  template", "toy_scale  scale\n", "copy  copy\n", "1  toy_total\n"})
+    for (const char* part : {"profile of mix: 2 runs, ", "  predicted: 0.002 GB a run", "ms   share  TFLOP/s     GB/s",
+                             "MB roofline  calls  template", "toy_scale  scale\n", "copy  copy\n", "1  toy_total\n"})
       has(text, part);
   has(known, "at 4800 GB/s and 165 TFLOP/s (data sheet)");  // f32: three products of tf32
   has(known, "% ");
@@ -169,8 +167,7 @@ TEST("cuda session: --check names tensor, kernel, step and program as the CPU do
     s.run(s.program("broken"));
     CHECK(false);
   } catch (const NonFiniteError& e) {
-    CHECK_EQ(std::string(e.what()),
-             "losses[3] is not finite after kernel toy_nan of step poison in program broken");
+    CHECK_EQ(std::string(e.what()), "losses[3] is not finite after kernel toy_nan of step poison in program broken");
   }
   s.view<float>(s.input(0, "hyper.lr"))[0] = INFINITY;
   CHECK_THROWS(s.run(0), "hyper.lr[0] is not finite before program warmup starts");

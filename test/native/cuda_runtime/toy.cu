@@ -11,8 +11,29 @@ namespace {
 
 // Arguments of toy_step, as in toy_kernels.h.
 enum StepArg {
-  kImg, kAug, kTarget, kOrder, kLr, kMomentum, kDecay, kThreshold, kWInst, kPacked, kWeight, kVelocity,
-  kPointer, kProbs, kLosses, kLossOut, kClsOut, kInstOut, kCorrectOut, kFinite, kTargetNew, kKept, kClean
+  kImg,
+  kAug,
+  kTarget,
+  kOrder,
+  kLr,
+  kMomentum,
+  kDecay,
+  kThreshold,
+  kWInst,
+  kPacked,
+  kWeight,
+  kVelocity,
+  kPointer,
+  kProbs,
+  kLosses,
+  kLossOut,
+  kClsOut,
+  kInstOut,
+  kCorrectOut,
+  kFinite,
+  kTargetNew,
+  kKept,
+  kClean
 };
 
 MOPROC_INLINE float logit(const unsigned char* img, const float* weight, int64_t features) {
@@ -40,8 +61,7 @@ MOPROC_INLINE void sample(const Params& p, int64_t n) {
   float* const probs = out<float>(p, kProbs) + n * classes;
   float* const losses = out<float>(p, kLosses) + n * 3;
   for (int64_t k = threadIdx.x; k < classes; k += blockDim.x)
-    probs[k] =
-        logit(in<unsigned char>(p, kImg) + n * features, in<float>(p, kPacked) + k * features, features);
+    probs[k] = logit(in<unsigned char>(p, kImg) + n * features, in<float>(p, kPacked) + k * features, features);
   __syncthreads();
   if (threadIdx.x != 0) return;
   softmax(probs, classes);
@@ -89,8 +109,8 @@ MOPROC_INLINE void update_class(const Params& p, int64_t k) {
   for (int64_t d = threadIdx.x; d < features; d += blockDim.x) {
     float g = 0;
     for (int64_t n = 0; n < p.rows; ++n)
-      g += in<float>(p, kProbs)[n * classes + k] *
-           static_cast<float>(in<unsigned char>(p, kImg)[n * features + d]) / 255.0f;
+      g += in<float>(p, kProbs)[n * classes + k] * static_cast<float>(in<unsigned char>(p, kImg)[n * features + d]) /
+           255.0f;
     float& w = out<float>(p, kWeight)[k * features + d];
     float& v = out<float>(p, kVelocity)[k * features + d];
     v = *in<float>(p, kMomentum) * v + (g / static_cast<float>(p.rows) + *in<float>(p, kDecay) * w);

@@ -24,8 +24,7 @@ struct Data {
   std::string path = folder / "data";
   Data() {
     tools::SampleOptions o;
-    o.out = path, o.classes = 5, o.images = 45, o.val = 13, o.size = 24, o.noise = 0.3, o.ood = 0.2,
-    o.threads = 1;
+    o.out = path, o.classes = 5, o.images = 45, o.val = 13, o.size = 24, o.noise = 0.3, o.ood = 0.2, o.threads = 1;
     tools::write_sample(o, [](int, int) {});
   }
 };
@@ -44,15 +43,13 @@ std::vector<double> column(const std::string& path, const char* event, const cha
 
 }  // namespace
 
-TEST(
-    "cuda trainer: checkpoints, metrics and evaluations are the CPU's, steps overlapped or cut and resumed") {
+TEST("cuda trainer: checkpoints, metrics and evaluations are the CPU's, steps overlapped or cut and resumed") {
   ToyPlan toy({.batch = 8, .groups = 2, .size = 16, .classes = 5});
   CudaToyPlan cuda({.batch = 8, .groups = 2, .size = 16, .classes = 5});
   Data data;
   const auto run = [&](const Plan& plan, const char* exp, std::vector<std::string> more) {
-    more.insert(more.end(),
-                {"--data", data.path, "--exp-dir", data.folder / exp, "--epochs", "3", "--seed", "3", "-j",
-                 "1", "-p", "1", "--start_clean_epoch", "2", "--truth", data.path + "/truth.json"});
+    more.insert(more.end(), {"--data", data.path, "--exp-dir", data.folder / exp, "--epochs", "3", "--seed", "3", "-j",
+                             "1", "-p", "1", "--start_clean_epoch", "2", "--truth", data.path + "/truth.json"});
     const Ran r = run_train(plan, more);
     CHECK_EQ(r.err, "");
     return r;
@@ -93,9 +90,8 @@ TEST("cuda trainer: a signal while steps are under way leaves the checkpoint of 
   CudaToyPlan cuda({.batch = 8, .groups = 2, .size = 16, .classes = 5});
   Data data;
   const auto flags = [&](const char* exp, std::vector<std::string> more) {
-    more.insert(more.end(),
-                {"--data", data.path, "--exp-dir", data.folder / exp, "--epochs", "100000", "--seed", "3",
-                 "-j", "1", "-p", "1", "--start_clean_epoch", "2"});
+    more.insert(more.end(), {"--data", data.path, "--exp-dir", data.folder / exp, "--epochs", "100000", "--seed", "3",
+                             "-j", "1", "-p", "1", "--start_clean_epoch", "2"});
     return more;
   };
   {
@@ -137,14 +133,12 @@ TEST("cuda trainer: --profile, --check and bad steps") {
     const Emulated gpu("seed=1,name=NVIDIA A100-SXM4-80GB");
     const Ran r = run_train(cuda.plan(), {"--synthetic", "--steps", "3", "--profile"});
     CHECK_EQ(r.status, 0);
-    for (const char* part :
-         {"profile of warmup: 3 runs, ", "at 2039 GB/s and 52 TFLOP/s", "toy_step  classifier"})
+    for (const char* part : {"profile of warmup: 3 runs, ", "at 2039 GB/s and 52 TFLOP/s", "toy_step  classifier"})
       has(r.out, part);
   }
   {
     const Emulated gpu("seed=1");
-    const Ran r =
-        run_train(cuda.plan(), {"--synthetic", "--steps", "3", "--check", "--lr", "1e38", "--wd", "1e38"});
+    const Ran r = run_train(cuda.plan(), {"--synthetic", "--steps", "3", "--check", "--lr", "1e38", "--wd", "1e38"});
     CHECK_EQ(r.status, 1);
     has(r.err, "is not finite after kernel toy_step of step classifier in program warmup");
   }
@@ -159,8 +153,7 @@ TEST("cuda trainer: bad input is one line and exit status 2") {
   const Emulated gpu("devices=1");
   const Ran r = run_train(cuda.plan(), {"--synthetic", "--steps", "1", "--gpu", "3"});
   CHECK_EQ(r.status, 2);
-  CHECK_EQ(r.err,
-           "train: --gpu 3: the driver shows 1 GPU, numbered from 0 (CUDA_VISIBLE_DEVICES hides others)\n");
+  CHECK_EQ(r.err, "train: --gpu 3: the driver shows 1 GPU, numbered from 0 (CUDA_VISIBLE_DEVICES hides others)\n");
   ToyPlan toy;
   const Ran cpu = run_train(toy.plan(), {"--synthetic", "--steps", "1", "--gpu", "0"});
   CHECK_EQ(cpu.status, 2);

@@ -19,8 +19,7 @@ namespace fs = std::filesystem;
 class TempDir {
  public:
   TempDir() {
-    std::string name =
-        (fs::temp_directory_path() / "moproc test XXXXXX").string();  // a space, to see that it works
+    std::string name = (fs::temp_directory_path() / "moproc test XXXXXX").string();  // a space, to see that it works
     if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("mkdtemp failed for " + name);
     path_ = name;
   }
@@ -64,8 +63,7 @@ inline std::vector<std::uint8_t> scene_jpeg(std::uint32_t number, int size = 40)
 }
 
 inline std::uint64_t hash(const void* bytes, std::size_t size, std::uint64_t h = 0xcbf29ce484222325ull) {
-  for (std::size_t i = 0; i < size; ++i)
-    h = (h ^ static_cast<const std::uint8_t*>(bytes)[i]) * 0x100000001b3ull;
+  for (std::size_t i = 0; i < size; ++i) h = (h ^ static_cast<const std::uint8_t*>(bytes)[i]) * 0x100000001b3ull;
   return h;
 }
 

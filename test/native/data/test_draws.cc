@@ -5,8 +5,8 @@
 #include <set>
 
 #include "../tap.h"
-#include "data/augment.h"
 #include "core/rng.h"
+#include "data/augment.h"
 #include "data/sampler.h"
 
 using namespace moproc::data;
@@ -97,8 +97,7 @@ TEST("random crops keep to area and ratio; impossible pictures get the largest c
     Stream s(1, Purpose::weak_view, 0, i);
     const Box b = draw_crop(s, 500, 375, how);
     REQUIRE(b.top >= 0 && b.left >= 0 && b.top + b.height <= 375 && b.left + b.width <= 500);
-    const double share = b.width * b.height / (500.0 * 375.0),
-                 ratio = static_cast<double>(b.width) / b.height;
+    const double share = b.width * b.height / (500.0 * 375.0), ratio = static_cast<double>(b.width) / b.height;
     CHECK(share > 0.195 && share <= 1);
     CHECK(ratio > 0.74 && ratio < 1.35);
     area += share;
@@ -140,21 +139,26 @@ TEST("strong views: grey one in five, flips one in two, factors and orders over 
   CHECK_EQ(orders.size(), 24u);
   const Draw weak = draw_weak(1, 2, 3, 400, 300, how), strong = draw_strong(1, 2, 3, 400, 300, how);
   CHECK(!weak.jitters && !weak.gray && strong.jitters);
-  CHECK(weak.crop.left != strong.crop.left || weak.crop.top != strong.crop.top ||
-        weak.crop.width != strong.crop.width);
+  CHECK(weak.crop.left != strong.crop.left || weak.crop.top != strong.crop.top || weak.crop.width != strong.crop.width);
 }
 
 int main(int argc, char** argv) { return moproc::test::run(argc, argv); }
 
 TEST("balanced sampling copies classes as numpy's arithmetic has it, to the last bit") {
-  CHECK((balanced_copies(std::vector<std::uint64_t>{24, 32, 47, 2, 31}) == std::vector<std::uint32_t>{13, 12, 9, 48, 12}));
+  CHECK((balanced_copies(std::vector<std::uint64_t>{24, 32, 47, 2, 31}) ==
+         std::vector<std::uint32_t>{13, 12, 9, 48, 12}));
   CHECK((balanced_copies(std::vector<std::uint64_t>{18, 0, 24}) == std::vector<std::uint32_t>{11, 0, 9}));
   struct Case {
     std::uint32_t classes, hash;
   };
   // hash = hash 31 + copies, of numpy 1.24's copies
-  for (const auto& [classes, want] : {Case{7, 1758452457u}, {8, 4060209804u}, {50, 310088253u}, {128, 1118100062u},
-                                      {129, 2607404652u}, {1000, 2767101767u}, {5000, 3662710440u}}) {
+  for (const auto& [classes, want] : {Case{7, 1758452457u},
+                                      {8, 4060209804u},
+                                      {50, 310088253u},
+                                      {128, 1118100062u},
+                                      {129, 2607404652u},
+                                      {1000, 2767101767u},
+                                      {5000, 3662710440u}}) {
     std::vector<std::uint64_t> counts;
     std::uint32_t x = classes, hash = 0;
     for (std::uint32_t c = 0; c < classes; ++c) {

@@ -11,8 +11,7 @@ using moproc::test::write_text;
 
 namespace {
 
-void make_lists(const TempDir& dir, const std::string& google, const std::string& flickr,
-                const std::string& val) {
+void make_lists(const TempDir& dir, const std::string& google, const std::string& flickr, const std::string& val) {
   write_text(dir / "info/train_filelist_google.txt", google);
   write_text(dir / "info/train_filelist_flickr.txt", flickr);
   write_text(dir / "info/val_filelist.txt", val);
@@ -80,8 +79,7 @@ TEST("lines that do not parse are named by file and number") {
     CHECK_THROWS(read_webvision(dir.str(), Split::train, {}), part);
   };
   train_error("a.jpg 1\nb.jpg\n", "info/train_filelist_google.txt:2: expected 'PATH LABEL', got 'b.jpg'");
-  train_error("a.jpg 1\n\nb.jpg x1\n",
-              "train_filelist_google.txt:3: expected 'PATH LABEL', but 'x1' is no label");
+  train_error("a.jpg 1\n\nb.jpg x1\n", "train_filelist_google.txt:3: expected 'PATH LABEL', but 'x1' is no label");
   train_error("a.jpg 1.5\n", "google.txt:1: ");
   train_error("a.jpg 5\nb.jpg -1\n", "google.txt:2: label -1 is out of range 0..999");
   train_error("a.jpg 1000\n", "google.txt:1: label 1000 is out of range 0..999");
@@ -112,19 +110,23 @@ TEST("WebVision V2: one list, whose sources are told apart by their folders; its
   CHECK_EQ(flickr.name(0), "flickr/q1/b.jpg");
   CHECK_EQ(read_webvision(dir.str(), Split::val, {.num_class = 5000}).name(0), "val_images_resized/v.jpg");
   write_text(dir / "info/train_filelist_all.txt", "google/q1/a.jpg 5000\n");
-  CHECK_THROWS(read_webvision(dir.str(), Split::train, {.num_class = 5000}), "train_filelist_all.txt:1: label 5000 is out of range 0..4999");
+  CHECK_THROWS(read_webvision(dir.str(), Split::train, {.num_class = 5000}),
+               "train_filelist_all.txt:1: label 5000 is out of range 0..4999");
 }
 
 TEST("lists of one's own: csv with quotes and further columns, jsonl, class names, and what is wrong with them") {
   TempDir dir;
-  write_text(dir / "train.csv", "label,path,note\r\n2,\"a, b.jpg\",x\r\n\r\n0,c d.jpg,\"say \"\"so\"\"\"\n7,left out.jpg,\n");
+  write_text(dir / "train.csv",
+             "label,path,note\r\n2,\"a, b.jpg\",x\r\n\r\n0,c d.jpg,\"say \"\"so\"\"\"\n7,left out.jpg,\n");
   const Dataset csv = read_folder(dir.str(), Split::train, {.num_class = 5});
   CHECK_EQ(csv.size(), 2u);
   CHECK_EQ(csv.name(0), "a, b.jpg");
   CHECK_EQ(csv.label(0), 2);
   CHECK_EQ(csv.name(1), "c d.jpg");
-  write_text(dir / "val.jsonl", "{\"path\": \"x y.jpg\", \"label\": 1}\n{\"path\": \"z.jpg\", \"label\": \"dog\", \"more\": []}\n");
-  CHECK_THROWS(read_folder(dir.str(), Split::val, {}), "val.jsonl:2: label 'dog' is no number, and there is no classes.txt");
+  write_text(dir / "val.jsonl",
+             "{\"path\": \"x y.jpg\", \"label\": 1}\n{\"path\": \"z.jpg\", \"label\": \"dog\", \"more\": []}\n");
+  CHECK_THROWS(read_folder(dir.str(), Split::val, {}),
+               "val.jsonl:2: label 'dog' is no number, and there is no classes.txt");
   write_text(dir / "classes.txt", "cat\nbird\ndog\n");
   const Dataset val = read_folder(dir.str(), Split::val, {});
   CHECK_EQ(val.label(0), 1);
@@ -133,7 +135,8 @@ TEST("lists of one's own: csv with quotes and further columns, jsonl, class name
     write_text(dir / "train.csv", text);
     CHECK_THROWS(read_folder(dir.str(), Split::train, {}), what);
   };
-  refused("file,label\na,1\n", "train.csv:1: the first line names the columns, among them path and label; there is no path");
+  refused("file,label\na,1\n",
+          "train.csv:1: the first line names the columns, among them path and label; there is no path");
   refused("path,label\na\n", "train.csv:2: 1 fields, the first line has 2");
   refused("path,label\n\"a,1\n", "train.csv:2: a quote is not closed");
   refused("path,label\na,3\n", "train.csv:2: label 3 is out of range 0..2");
@@ -146,7 +149,8 @@ TEST("lists of one's own: csv with quotes and further columns, jsonl, class name
 
 TEST("a folder a class, and a folder that is none of these") {
   TempDir dir;
-  CHECK_THROWS(read_folder(dir.str(), Split::train, {}), "is no data folder: there is neither info/ (WebVision) nor train.csv");
+  CHECK_THROWS(read_folder(dir.str(), Split::train, {}),
+               "is no data folder: there is neither info/ (WebVision) nor train.csv");
   write_text(dir / "train/b class/2.jpg", "");
   write_text(dir / "train/a/1.JPEG", "");
   const Dataset train = read_folder(dir.str() + "/", Split::train, {});
@@ -154,7 +158,8 @@ TEST("a folder a class, and a folder that is none of these") {
   CHECK_EQ(train.name(1), "train/b class/2.jpg");
   CHECK_EQ(train.label(1), 1);
   CHECK(train.files().exists(train.name(1)));
-  CHECK_THROWS(read_folder(dir.str(), Split::train, {.flickr = false}), "only a WebVision folder (with info/) tells sources apart");
+  CHECK_THROWS(read_folder(dir.str(), Split::train, {.flickr = false}),
+               "only a WebVision folder (with info/) tells sources apart");
 }
 
 TEST("an index of shards that cannot be used is refused with its line") {

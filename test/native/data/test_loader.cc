@@ -52,18 +52,12 @@ struct Copy {
 
 Copy copy(const Batch& b) {
   const std::size_t bytes = static_cast<std::size_t>(b.count) * 32 * 32 * 3;
-  Copy c{b.epoch,
-         b.index,
-         {b.img, b.img + bytes},
-         {},
-         {b.target, b.target + b.count},
-         {b.sample, b.sample + b.count}};
+  Copy c{b.epoch, b.index, {b.img, b.img + bytes}, {}, {b.target, b.target + b.count}, {b.sample, b.sample + b.count}};
   if (b.img_aug != nullptr) c.img_aug.assign(b.img_aug, b.img_aug + bytes);
   return c;
 }
 
-std::vector<Copy> all(const Dataset& set, const LoaderOptions& options,
-                      std::vector<Broken>* broken = nullptr) {
+std::vector<Copy> all(const Dataset& set, const LoaderOptions& options, std::vector<Broken>* broken = nullptr) {
   std::vector<Copy> out;
   Loader loader(set, options);
   while (const Batch* b = loader.next()) {
@@ -107,11 +101,9 @@ TEST("a batch holds the epoch's order, the listed labels, and both views as draw
       decode(w.bytes, w.decoded);
       const int width = w.decoded.width(), height = w.decoded.height();
       apply(draw_weak(42, b.epoch, sample, width, height, o.augment), o.augment, w, view.data());
-      CHECK(
-          std::equal(view.begin(), view.end(), b.img.begin() + static_cast<std::ptrdiff_t>(i * view.size())));
+      CHECK(std::equal(view.begin(), view.end(), b.img.begin() + static_cast<std::ptrdiff_t>(i * view.size())));
       apply(draw_strong(42, b.epoch, sample, width, height, o.augment), o.augment, w, view.data());
-      CHECK(std::equal(view.begin(), view.end(),
-                       b.img_aug.begin() + static_cast<std::ptrdiff_t>(i * view.size())));
+      CHECK(std::equal(view.begin(), view.end(), b.img_aug.begin() + static_cast<std::ptrdiff_t>(i * view.size())));
     }
   }
 }

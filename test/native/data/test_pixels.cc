@@ -77,8 +77,7 @@ TEST("files that are no pictures, or truncated ones, are refused with a reason")
   Image image;
   CHECK_THROWS(decode({}, image), "empty");
   const std::string gif = "GIF89a....";
-  CHECK_THROWS(decode(std::span(reinterpret_cast<const std::uint8_t*>(gif.data()), gif.size()), image),
-               "gif");
+  CHECK_THROWS(decode(std::span(reinterpret_cast<const std::uint8_t*>(gif.data()), gif.size()), image), "gif");
   std::vector<std::uint8_t> bytes;
   CHECK_THROWS(read_file("/nowhere/at all.jpg", bytes), "No such file");
   CHECK_THROWS(read_file("/", bytes), "no regular file");
@@ -94,8 +93,7 @@ TEST("a file cut anywhere is refused or complete: no pixel is ever made up") {
 
 TEST("files with flipped bytes are decoded or refused, never a crash") {
   int refused = 0, accepted = 0;
-  for (const char* name :
-       {"tiny_40x30.jpg", "png_named_200x150.jpg", "progressive_640x480.jpg", "cmyk_320x240.jpg"}) {
+  for (const char* name : {"tiny_40x30.jpg", "png_named_200x150.jpg", "progressive_640x480.jpg", "cmyk_320x240.jpg"}) {
     const auto good = test::read_bytes(golden_folder + "/in/" + name);
     for (std::uint32_t i = 0; i < 150; ++i) {
       Stream s(2, Purpose::sample_scene, 98, i);

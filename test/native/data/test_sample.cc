@@ -186,9 +186,8 @@ TEST("a linear model on pixels fails on clean labels") {
   const Pixels val = pixels_of(data::read_webvision(o.out, data::Split::val, {.num_class = 10}), 20);
   double fit = 0;
   const double best = linear_probe(train, val, 10, &fit);
-  std::printf(
-      "# softmax regression: %.1f %% of validation images, %.1f %% of training images; chance is 10 %%\n",
-      100 * best, 100 * fit);
+  std::printf("# softmax regression: %.1f %% of validation images, %.1f %% of training images; chance is 10 %%\n",
+              100 * best, 100 * fit);
   CHECK(fit > 0.25);  // it did learn what it could
   CHECK(best < 0.3);
 }

@@ -21,8 +21,8 @@ Golden one_case(const TempDir& dir, const std::string& in, const std::string& ou
                 const std::string& refused) {
   const auto how = test::fs::copy_options::recursive | test::fs::copy_options::overwrite_existing;
   for (const char* folder : {"/in", "/out"}) test::fs::copy(golden_folder + folder, dir.str() + folder, how);
-  test::write_text(dir / "cases.json", "{\"cases\": [{\"in\": \"" + in + "\", \"ops\": " + ops +
-                                           ", \"out\": \"" + out + "\"}], \"truncated\": [" + refused + "]}");
+  test::write_text(dir / "cases.json", "{\"cases\": [{\"in\": \"" + in + "\", \"ops\": " + ops + ", \"out\": \"" + out +
+                                           "\"}], \"truncated\": [" + refused + "]}");
   return read_golden(dir.str());
 }
 
@@ -44,16 +44,14 @@ TEST("flags: both spellings, both ways to give a value, and what is refused") {
                                    {"share", "S", "", &share, 0, 1},
                                    {"on", "", "", &on},
                                    {"out", "DIR", "", &out}};
-  const Arguments a =
-      parse_flags("verb", {"x y", "--num_class=7", "--share", "0.25", "--on", "--out", "a=b"}, flags);
+  const Arguments a = parse_flags("verb", {"x y", "--num_class=7", "--share", "0.25", "--on", "--out", "a=b"}, flags);
   CHECK_EQ(a.positional.size(), 1u);
   CHECK_EQ(n, 7);
   CHECK_EQ(share, 0.25);
   CHECK(on);
   CHECK_EQ(out, "a=b");
   CHECK_THROWS(parse_flags("verb", {"--nope"}, flags), "verb: unknown flag --nope");
-  CHECK_THROWS(parse_flags("verb", {"--num-class", "11"}, flags),
-               "--num-class wants a number from 1 to 10, got '11'");
+  CHECK_THROWS(parse_flags("verb", {"--num-class", "11"}, flags), "--num-class wants a number from 1 to 10, got '11'");
   CHECK_THROWS(parse_flags("verb", {"--num-class", "1.5"}, flags), "got '1.5'");
   CHECK_THROWS(parse_flags("verb", {"--share", "nan"}, flags), "got 'nan'");
   CHECK_THROWS(parse_flags("verb", {"--out"}, flags), "--out needs a value");

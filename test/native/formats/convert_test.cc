@@ -25,8 +25,7 @@ std::vector<std::string> contents(const std::string& path) {
   for (const NamedTensor& t : c.tensors) lines.push_back(t.name + " " + test::show(t.tensor));
   for (const NamedTensor& t : c.momentum) lines.push_back("momentum " + t.name + " " + test::show(t.tensor));
   for (const char* const key : {"arch", "epoch", "lr", "momentum", "weight_decay"})
-    if (const auto m = c.metadata.find(key); m != c.metadata.end())
-      lines.push_back(std::string(key) + " " + m->second);
+    if (const auto m = c.metadata.find(key); m != c.metadata.end()) lines.push_back(std::string(key) + " " + m->second);
   std::sort(lines.begin(), lines.end());
   return lines;
 }
@@ -71,7 +70,8 @@ TEST("convert: detectron2's file is the published script's and says how pixels a
   const MappedFile file(f / "m.pkl");
   Dict root = *parse_pickled(file.bytes(), "m").root.dict();
   const Json pixels = parse_json(R"({"pixel_order": "RGB", "pixel_mean": [123.675, 116.28, 103.53],
-                                     "pixel_std": [58.395, 57.12, 57.375]})", "pixels");
+                                     "pixel_std": [58.395, 57.12, 57.375]})",
+                                 "pixels");
   for (const auto& [key, want] : *pixels.object()) {
     REQUIRE(root.find(key) != nullptr);
     if (want.string()) CHECK_EQ(*root.find(key)->text(), *want.string());
@@ -95,8 +95,7 @@ TEST("convert: detectron2's file is the published script's and says how pixels a
 TEST("convert: torchvision's fc is MoPro's classifier, both ways") {
   Folder f;
   convert({fixture("torchvision.pth"), f / "m.safetensors", "", ""});
-  const Checkpoint original = open_checkpoint(fixture("torchvision.pth")),
-                   mopro = open_checkpoint(f / "m.safetensors");
+  const Checkpoint original = open_checkpoint(fixture("torchvision.pth")), mopro = open_checkpoint(f / "m.safetensors");
   CHECK(original.find(original.tensors, "fc.weight") != nullptr);
   REQUIRE(mopro.find(mopro.tensors, "encoder_q.classifier.weight") != nullptr);
   CHECK_EQ(test::show(*mopro.find(mopro.tensors, "encoder_q.classifier.weight")),
@@ -115,8 +114,7 @@ TEST("convert: a state_dict alone keeps names and values, and says what it canno
   Folder f;
   const std::string said = joined(convert({fixture("published.stream.pth.tar"), f / "s.pth", "", ""}));
   CHECK(has(said, "left out: momentum of 42 parameters"));
-  const Checkpoint all = open_checkpoint(fixture("published.zip.pth.tar")),
-                   alone = open_checkpoint(f / "s.pth");
+  const Checkpoint all = open_checkpoint(fixture("published.zip.pth.tar")), alone = open_checkpoint(f / "s.pth");
   CHECK(alone.kind == CheckpointKind::state_dict);
   REQUIRE(alone.tensors.size() == all.tensors.size());
   for (size_t i = 0; i < all.tensors.size(); ++i) {
@@ -139,8 +137,8 @@ TEST("convert: names of detectron2's ResNet, in both directions") {
   }
   for (const char* left_out : {"fc.weight", "fc1.bias", "classifier.weight"})
     CHECK_EQ(formats::detectron2_name(left_out), "");
-  for (const char* none : {"res6.0.conv1.weight", "res2.conv1.weight", "stem.fc.weight",
-                           "res2.0.conv4.weight", "fc1000.weight", "res", "stem."})
+  for (const char* none : {"res6.0.conv1.weight", "res2.conv1.weight", "stem.fc.weight", "res2.0.conv4.weight",
+                           "fc1000.weight", "res", "stem."})
     CHECK_THROWS(formats::torchvision_name(none, "f.pkl"),
                  "f.pkl: " + std::string(none) + " is no tensor of a detectron2 ResNet");
 }

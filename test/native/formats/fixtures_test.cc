@@ -30,8 +30,7 @@ TEST("fixtures: every value of every file is what Python says, to the bit") {
     const MappedFile file(fixture(name));
     const PickledData data = parse_pickled(file.bytes(), name);
     CHECK_EQ(name + difference(data.root, python_says(name)), name);
-    const bool zip =
-        std::string(name).find(".zip.") != std::string::npos || std::string(name) == "torchvision.pth";
+    const bool zip = std::string(name).find(".zip.") != std::string::npos || std::string(name) == "torchvision.pth";
     const bool plain = std::string(name).ends_with(".pkl");
     CHECK(data.form == (zip ? PickleForm::torch_zip : plain ? PickleForm::plain : PickleForm::torch_stream));
   }
@@ -87,21 +86,18 @@ TEST("published: order and network follow from names") {
   CHECK_EQ(arch_of(names, "encoder_z."), "");
   mixed.push_back("layer1.0.conv4.weight");
   CHECK_EQ(published_order(mixed)[5], size_t{5});
-  for (const char* name :
-       {"layer1.weight", "layer1.0.weight", "layer1.0.conv1", "layerx.0.conv1.weight", "weight", "encoder_q.",
-        "layer1.99999999999.conv1.weight", ".weight", "layer1.0..weight"}) {
+  for (const char* name : {"layer1.weight", "layer1.0.weight", "layer1.0.conv1", "layerx.0.conv1.weight", "weight",
+                           "encoder_q.", "layer1.99999999999.conv1.weight", ".weight", "layer1.0..weight"}) {
     mixed.back() = name;
     CHECK_EQ(published_order(mixed)[5], size_t{5});
   }
   CHECK(is_parameter("encoder_k.layer1.0.downsample.1.weight") && is_parameter("fc.bias"));
-  for (const char* name :
-       {"queue", "queue_ptr", "prototypes", "encoder_q.bn1.running_mean", "bn1.num_batches_tracked"})
+  for (const char* name : {"queue", "queue_ptr", "prototypes", "encoder_q.bn1.running_mean", "bn1.num_batches_tracked"})
     CHECK(!is_parameter(name));
 }
 
 TEST("checkpoint files: what is none is refused by its first bytes") {
-  CHECK_THROWS(open_checkpoint(fixture("make.py")),
-               "neither a file of torch.save nor a pickle nor a safetensors file");
+  CHECK_THROWS(open_checkpoint(fixture("make.py")), "neither a file of torch.save nor a pickle nor a safetensors file");
   CHECK_THROWS(open_checkpoint(fixture("README.md")), "README.md");
   CHECK_THROWS(open_checkpoint(fixture("none")), "No such file");
   CHECK_THROWS(open_checkpoint(fixture("")), "no regular file");

@@ -14,9 +14,8 @@ struct Hostile {
   std::string says;  // what the message must contain
 };
 
-std::vector<Hostile> hostile_pickles();  // that call, nest, loop, overflow
-std::vector<Hostile>
-hostile_storages();  // torch files whose tensors leave their storages, or contradict themselves
+std::vector<Hostile> hostile_pickles();      // that call, nest, loop, overflow
+std::vector<Hostile> hostile_storages();     // torch files whose tensors leave their storages, or contradict themselves
 std::vector<Hostile> hostile_zips();         // archives whose headers lie
 std::vector<Hostile> hostile_safetensors();  // headers that overlap, overflow or are no headers
 
@@ -34,8 +33,7 @@ std::string global(const std::string& module, const std::string& name);
 std::string tuple(const std::vector<std::string>& items);
 std::string repeat(const std::string& s, size_t n);
 /// The persistent id of a storage; `last` is what the old format appends.
-std::string storage(const std::string& type, const std::string& key, int64_t numel,
-                    const std::string& last = "");
+std::string storage(const std::string& type, const std::string& key, int64_t numel, const std::string& last = "");
 /// _rebuild_tensor_v2(storage, offset, shape, strides, False, OrderedDict())
 std::string tensor(const std::string& storage, int64_t offset, const std::vector<int64_t>& shape,
                    const std::vector<int64_t>& strides);

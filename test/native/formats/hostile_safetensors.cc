@@ -20,17 +20,14 @@ std::vector<Hostile> hostile_safetensors() {
   const auto two = [&](const char* name, const std::string& a, const std::string& b, const char* says) {
     all.push_back({std::string(name) + ".safetensors", file("{" + a + "," + b + "}"), says});
   };
-  const auto one = [&](const char* name, const char* dtype, const char* shape, const char* offsets,
-                       const char* says) {
-    all.push_back(
-        {std::string(name) + ".safetensors", file("{" + entry("a", dtype, shape, offsets) + "}"), says});
+  const auto one = [&](const char* name, const char* dtype, const char* shape, const char* offsets, const char* says) {
+    all.push_back({std::string(name) + ".safetensors", file("{" + entry("a", dtype, shape, offsets) + "}"), says});
   };
   const auto header = [&](const char* name, const std::string& text, const char* says) {
     all.push_back({std::string(name) + ".safetensors", file(text), says});
   };
   const std::string a = entry("a", "F32", "[2]", "[0,8]");
-  two("overlap", a, entry("b", "F32", "[2]", "[4,12]"),
-      "tensor b: its data overlap those of the tensor before");
+  two("overlap", a, entry("b", "F32", "[2]", "[4,12]"), "tensor b: its data overlap those of the tensor before");
   two("same-range", a, entry("b", "F32", "[2]", "[0,8]"), "tensor b: its data overlap");
   two("gap", a, entry("b", "F32", "[1]", "[12,16]"), "tensor b: its data leave a gap behind");
   two("beyond", a, entry("b", "F32", "[3]", "[8,20]"),
@@ -45,8 +42,7 @@ std::vector<Hostile> hostile_safetensors() {
       "tensor a: its data_offsets hold 16 bytes, its shape too many");
   one("overflow-hidden-by-zero", "F32", "[0,4294967296,4294967296,4294967296]", "[0,0]",
       "tensor a: its data_offsets hold 0 bytes, its shape too many");
-  one("overflow-by-type", "F64", "[2305843009213693952]", "[0,0]",
-      "tensor a: its shape is not whole numbers");
+  one("overflow-by-type", "F64", "[2305843009213693952]", "[0,0]", "tensor a: its shape is not whole numbers");
   one("negative-shape", "F32", "[-4]", "[0,16]", "tensor a: its shape is not whole numbers");
   one("half-shape", "F32", "[1.5]", "[0,6]", "tensor a: its shape is not whole numbers");
   one("text-shape", "F32", "[\"4\"]", "[0,16]", "tensor a: its shape is not whole numbers");
@@ -61,8 +57,8 @@ std::vector<Hostile> hostile_safetensors() {
   header("not-closed", "{\"a\":", "bad JSON at byte");
   header("control-characters", "{\"a\x01\":1}", "bad JSON at byte");
   header("name-with-escapes", "{\"\\u001b[2J\":1}", "tensor ?[2J: its header is not");
-  all.push_back({"length-beyond.safetensors", pickle::little(UINT64_MAX) + "{}",
-                 "its header claims 18446744073709551615 bytes"});
+  all.push_back(
+      {"length-beyond.safetensors", pickle::little(UINT64_MAX) + "{}", "its header claims 18446744073709551615 bytes"});
   all.push_back({"length-of-17-megabytes.safetensors",
                  pickle::little(uint64_t{17} << 20) + "{" + std::string(18 << 20, ' '),
                  "its header claims 17825792 bytes"});

@@ -6,8 +6,7 @@ namespace moproc::test {
 namespace pickle {
 
 std::string storage(const std::string& type, const std::string& key, int64_t numel, const std::string& last) {
-  std::vector<std::string> parts = {text("storage"), global("torch", type), text(key), text("cpu"),
-                                    number(numel)};
+  std::vector<std::string> parts = {text("storage"), global("torch", type), text(key), text("cpu"), number(numel)};
   if (!last.empty()) parts.push_back(last);
   return tuple(parts) + "Q";
 }
@@ -32,10 +31,8 @@ using namespace pickle;
 std::string floats(size_t n) { return std::string(4 * n, '\x3f'); }
 
 /// {"x": VALUE} as torch.save's archive with these storages.
-std::string zip_file(const std::string& value,
-                     const std::vector<std::pair<std::string, std::string>>& storages) {
-  std::vector<std::pair<std::string, std::string>> entries = {
-      {"a/data.pkl", proto2 + "}" + text("x") + value + "s."}};
+std::string zip_file(const std::string& value, const std::vector<std::pair<std::string, std::string>>& storages) {
+  std::vector<std::pair<std::string, std::string>> entries = {{"a/data.pkl", proto2 + "}" + text("x") + value + "s."}};
   for (const auto& [key, data] : storages) entries.emplace_back("a/data/" + key, data);
   entries.emplace_back("a/version", "3\n");
   return zip_of(entries);
@@ -44,9 +41,9 @@ std::string zip_file(const std::string& value,
 /// The same as a stream: `keys` is the list of storages, `data` what follows it.
 std::string stream_file(const std::string& value, const std::string& keys, const std::string& data,
                         const std::string& facts = "\x88") {
-  return proto2 + std::string("\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.", 13) + proto2 +
-         "M\xe9\x03." + proto2 + "}" + text("little_endian") + facts + "s." + proto2 + "}" + text("x") +
-         value + "s." + proto2 + keys + "." + data;
+  return proto2 + std::string("\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.", 13) + proto2 + "M\xe9\x03." +
+         proto2 + "}" + text("little_endian") + facts + "s." + proto2 + "}" + text("x") + value + "s." + proto2 + keys +
+         "." + data;
 }
 
 std::string counted(int64_t count, const std::string& data) { return little(count) + data; }
@@ -73,8 +70,8 @@ void add_views(std::vector<Hostile>& out) {
   for (const auto& v : views) {
     const std::string t = tensor(storage("FloatStorage", "0", 4), v.offset, v.shape, v.strides);
     out.push_back({std::string(v.name) + ".zip.pth", zip_file(t, {{"0", floats(4)}}), v.says});
-    out.push_back({std::string(v.name) + ".stream.pth",
-                   stream_file(t, "]" + text("0") + "a", counted(4, floats(4))), v.says});
+    out.push_back(
+        {std::string(v.name) + ".stream.pth", stream_file(t, "]" + text("0") + "a", counted(4, floats(4))), v.says});
   }
 }
 
@@ -85,25 +82,19 @@ void add_storages(std::vector<Hostile>& out) {
     out.push_back({name, bytes, says});
   };
   add("entry-missing.pth", zip_file(four, {}), "but there is no entry 'a/data/0'");
-  add("entry-too-short.pth", zip_file(four, {{"0", floats(3)}}),
-      "storage '0' has 16 bytes, entry 'a/data/0' 12");
-  add("entry-too-long.pth", zip_file(four, {{"0", floats(5)}}),
-      "storage '0' has 16 bytes, entry 'a/data/0' 20");
-  add("storage-of-two-types.pth",
-      zip_file(four + "0" + whole(storage("IntStorage", "0", 4)), {{"0", floats(4)}}),
+  add("entry-too-short.pth", zip_file(four, {{"0", floats(3)}}), "storage '0' has 16 bytes, entry 'a/data/0' 12");
+  add("entry-too-long.pth", zip_file(four, {{"0", floats(5)}}), "storage '0' has 16 bytes, entry 'a/data/0' 20");
+  add("storage-of-two-types.pth", zip_file(four + "0" + whole(storage("IntStorage", "0", 4)), {{"0", floats(4)}}),
       "is i32[4] here and f32[4] at byte");
-  add("storage-of-two-sizes.pth",
-      zip_file(four + "0" + whole(storage("FloatStorage", "0", 5)), {{"0", floats(4)}}),
+  add("storage-of-two-sizes.pth", zip_file(four + "0" + whole(storage("FloatStorage", "0", 5)), {{"0", floats(4)}}),
       "is f32[5] here and f32[4] at byte");
-  add("storage-negative.pth", zip_file(whole(storage("FloatStorage", "0", -4)), {}),
-      "a storage of -4 elements");
+  add("storage-negative.pth", zip_file(whole(storage("FloatStorage", "0", -4)), {}), "a storage of -4 elements");
   add("storage-overflow.pth", zip_file(whole(storage("DoubleStorage", "0", INT64_MAX)), {}),
       "a storage of 9223372036854775807 elements");
   add("storage-elsewhere.pth", zip_file(whole(storage("FloatStorage", "../version", 4)), {}),
       "no entry 'a/data/../version'");
   add("storage-of-no-type.pth",
-      zip_file(tuple({text("storage"), text("torch.FloatStorage"), text("0"), text("cpu"), number(4)}) + "Q",
-               {}),
+      zip_file(tuple({text("storage"), text("torch.FloatStorage"), text("0"), text("cpu"), number(4)}) + "Q", {}),
       "the type of a storage is no torch storage type");
   add("storage-alone.pth", zip_file(storage("FloatStorage", "0", 4), {{"0", floats(4)}}),
       "a storage without a tensor stands where a value is wanted");
@@ -118,13 +109,11 @@ void add_storages(std::vector<Hostile>& out) {
       "a parameter that is no tensor");
   const std::string beyond = tuple({text("v"), number(2), number(3)});
   add("view-beyond.pth",
-      stream_file(whole(storage("FloatStorage", "0", 4, beyond)), "]" + text("0") + "a",
-                  counted(4, floats(4))),
+      stream_file(whole(storage("FloatStorage", "0", 4, beyond)), "]" + text("0") + "a", counted(4, floats(4))),
       "a view of elements 2 + 3 of a storage of 4");
   const std::string wrapping = tuple({text("v"), number(2), number(INT64_MAX)});
   add("view-wrapping.pth",
-      stream_file(whole(storage("FloatStorage", "0", 4, wrapping)), "]" + text("0") + "a",
-                  counted(4, floats(4))),
+      stream_file(whole(storage("FloatStorage", "0", 4, wrapping)), "]" + text("0") + "a", counted(4, floats(4))),
       "a view of elements 2 + 9223372036854775807");
   // A megabyte seen 100 times: 100 MB of tensors in a file of one.
   const std::string mega = tensor(storage("FloatStorage", "0", 1 << 18), 0, {1 << 18}, {1});
@@ -138,8 +127,7 @@ void add_streams(std::vector<Hostile>& out) {
     out.push_back({name, bytes, says});
   };
   add("big-endian.pth", stream_file(four, "]" + text("0") + "a", data, "\x89"), "its numbers are big-endian");
-  add("no-byte-order.pth", stream_file(four, "]" + text("0") + "a", data, "N"),
-      "does not say its byte order");
+  add("no-byte-order.pth", stream_file(four, "]" + text("0") + "a", data, "N"), "does not say its byte order");
   add("keys-twice.pth", stream_file(four, "](" + text("0") + text("0") + "e", data + data),
       "twice, or no tensor uses it");
   add("keys-unknown.pth", stream_file(four, "]" + text("1") + "a", data), "twice, or no tensor uses it");
@@ -149,8 +137,7 @@ void add_streams(std::vector<Hostile>& out) {
       "storage '0' has 5 elements here, 4 in the pickle");
   add("count-negative.pth", stream_file(four, "]" + text("0") + "a", counted(-1, floats(4))),
       "storage '0' has -1 elements here");
-  add("data-behind.pth", stream_file(four, "]" + text("0") + "a", data + "x"),
-      "something follows the last storage");
+  add("data-behind.pth", stream_file(four, "]" + text("0") + "a", data + "x"), "something follows the last storage");
   std::string other = stream_file(four, "]" + text("0") + "a", data);
   other[17] = 'M', other[18] = '\xea';
   add("another-protocol.pth", other, "another protocol than 1001");
@@ -166,29 +153,24 @@ void add_checkpoints(std::vector<Hostile>& out) {
   };
   const auto add = [&](const char* name, const std::vector<std::pair<std::string, std::string>>& members,
                        const char* says) {
-    out.push_back(
-        {name, zip_of({{"a/data.pkl", proto2 + dict(members) + "."}, {"a/data/0", floats(4)}}), says});
+    out.push_back({name, zip_of({{"a/data.pkl", proto2 + dict(members) + "."}, {"a/data/0", floats(4)}}), says});
   };
   const std::string state = dict({{"w", four}});
   const auto optimizer = [&](const std::string& ids, const std::string& entries) {
     return dict({{"state", "}(" + entries + "u"}, {"param_groups", "](" + dict({{"params", ids}}) + "e"}});
   };
   add("state-is-a-number.tar", {{"state_dict", number(1)}}, "state_dict is a whole number");
-  add("state-holds-text.tar", {{"state_dict", dict({{"w", text("x")}})}},
-      "state_dict: w is text, not a tensor");
+  add("state-holds-text.tar", {{"state_dict", dict({{"w", text("x")}})}}, "state_dict: w is text, not a tensor");
   add("state-is-empty.tar", {{"state_dict", "}"}}, "state_dict: has no tensor");
   add("epoch-is-text.tar", {{"state_dict", state}, {"epoch", text("3")}}, "epoch is no whole number from 0");
-  add("epoch-negative.tar", {{"state_dict", state}, {"epoch", number(-3)}},
-      "epoch is no whole number from 0");
-  add("arch-is-a-number.tar", {{"state_dict", state}, {"arch", number(50)}},
-      "arch is a whole number, not text");
+  add("epoch-negative.tar", {{"state_dict", state}, {"epoch", number(-3)}}, "epoch is no whole number from 0");
+  add("arch-is-a-number.tar", {{"state_dict", state}, {"arch", number(50)}}, "arch is a whole number, not text");
   add("run-is-a-list.tar", {{"state_dict", state}, {"moproc", "]"}}, "moproc is a list, not a dict");
   add("run-holds-numbers.tar", {{"state_dict", state}, {"moproc", dict({{"seed", number(1)}})}},
       "moproc is not {text: text}");
   add("optimizer-is-a-list.tar", {{"state_dict", state}, {"optimizer", "]"}},
       "optimizer: is not {state, param_groups}");
-  add("more-parameters.tar",
-      {{"state_dict", state}, {"optimizer", optimizer("](" + number(0) + number(1) + "e", "")}},
+  add("more-parameters.tar", {{"state_dict", state}, {"optimizer", optimizer("](" + number(0) + number(1) + "e", "")}},
       "lists 2 parameters, the state_dict has 1");
   add("parameter-twice.tar",
       {{"state_dict", dict({{"a", four}, {"b", four}})},

@@ -18,8 +18,8 @@ size_t refuse_all(const std::vector<Hostile>& files) {
     } catch (const InputError& e) {
       message = e.what();
     }
-    const bool ok = message.starts_with(h.name + ":") && message.find(h.says) != std::string::npos &&
-                    message.size() < 600;
+    const bool ok =
+        message.starts_with(h.name + ":") && message.find(h.says) != std::string::npos && message.size() < 600;
     if (!ok) note(false, __FILE__, __LINE__, h.name + ": '" + message + "' lacks '" + h.says + "'");
   }
   return files.size();
@@ -33,9 +33,7 @@ TEST("hostile pickles: nothing is called, every refusal names opcode and byte") 
       CHECK_THROWS(parse_checkpoint(as_bytes(h.bytes), h.name), ": pickle, byte ");
   CHECK(refuse_all(hostile_pickles()) >= 70);
 }
-TEST("hostile torch files: tensors stay inside their storages") {
-  CHECK(refuse_all(hostile_storages()) >= 50);
-}
+TEST("hostile torch files: tensors stay inside their storages") { CHECK(refuse_all(hostile_storages()) >= 50); }
 TEST("hostile zip archives: both directories must agree") { CHECK(refuse_all(hostile_zips()) >= 40); }
 TEST("hostile safetensors files: headers that overlap, overflow or are none") {
   CHECK(refuse_all(hostile_safetensors()) >= 25);

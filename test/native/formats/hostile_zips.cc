@@ -71,8 +71,7 @@ void add_entries(std::vector<Hostile>& out) {
       "entry 'a/data/0': the record behind its data is missing");
   add("smaller-than-it-is", a.set<uint32_t>(a.central(1) + 20, 8).set<uint32_t>(a.central(1) + 24, 8),
       "entry 'a/data/0': the record behind its data is missing");
-  add("size-in-header", a.set<uint32_t>(a.local(1) + 22, 17),
-      "entry 'a/data/0': its header says another size");
+  add("size-in-header", a.set<uint32_t>(a.local(1) + 22, 17), "entry 'a/data/0': its header says another size");
   add("size-behind-data", a.set<uint32_t>(a.descriptor(1) + 8, 17),
       "entry 'a/data/0': the record behind its data says another size");
   add("crc-behind-data", a.set<uint32_t>(a.descriptor(1) + 4, 17),
@@ -84,8 +83,7 @@ void add_entries(std::vector<Hostile>& out) {
   add("header-elsewhere", a.set<uint32_t>(a.central(1) + 42, 1), "entry 'a/data/0': no header here");
   add("header-beyond", a.set<uint32_t>(a.central(1) + 42, 0xfffffff0),
       "entry 'a/data/0': its header is outside the archive");
-  add("header-of-another", a.set<uint32_t>(a.central(1) + 42, 0),
-      "entry 'a/data/0': its header says another name");
+  add("header-of-another", a.set<uint32_t>(a.central(1) + 42, 0), "entry 'a/data/0': its header says another name");
   add("extra-field-beyond", a.set<uint16_t>(a.local(1) + 28, 0xffff),
       "entry 'a/data/0': its header is outside the archive");
   Archive twice = a;
@@ -94,10 +92,9 @@ void add_entries(std::vector<Hostile>& out) {
   add("name-changed-in-directory", twice, "entry 'a/data.pk': its header says another name");
   const Archive damaged = a.set<char>(a.bytes.find("0123456789abcdef"), 'x');
   Archive used = damaged;
-  used.bytes = zip_of(
-      {{"a/data.pkl", pickle::proto2 + "}" + pickle::text("x") +
-                          pickle::tensor(pickle::storage("ByteStorage", "0", 16), 0, {16}, {1}) + "s."},
-       {"a/data/0", "0123456789abcdef"}});
+  used.bytes = zip_of({{"a/data.pkl", pickle::proto2 + "}" + pickle::text("x") +
+                                          pickle::tensor(pickle::storage("ByteStorage", "0", 16), 0, {16}, {1}) + "s."},
+                       {"a/data/0", "0123456789abcdef"}});
   add("data-damaged", used.set<char>(used.bytes.find("0123456789abcdef"), 'x'),
       "entry 'a/data/0': its data do not have the CRC");
 }
@@ -108,15 +105,12 @@ void add_directories(std::vector<Hostile>& out) {
     out.push_back({name, bad.bytes, says});
   };
   const auto both = [&](size_t narrow, size_t wide, uint64_t value) {
-    return a.set<uint32_t>(a.end() + narrow, static_cast<uint32_t>(value))
-        .set<uint64_t>(a.end64() + wide, value);
+    return a.set<uint32_t>(a.end() + narrow, static_cast<uint32_t>(value)).set<uint64_t>(a.end64() + wide, value);
   };
-  add("ends-differ", a.set<uint32_t>(a.end() + 16, 5),
-      "the two records of the directory's end contradict each other");
+  add("ends-differ", a.set<uint32_t>(a.end() + 16, 5), "the two records of the directory's end contradict each other");
   add("counts-differ", a.set<uint16_t>(a.end() + 8, 2), "an archive in several parts");
   add("directory-beyond", both(16, 48, 1 << 30), "the directory is outside the archive");
-  add("directory-wraps",
-      a.set<uint32_t>(a.end() + 16, 0xffffffff).set<uint64_t>(a.end64() + 48, UINT64_MAX - 10),
+  add("directory-wraps", a.set<uint32_t>(a.end() + 16, 0xffffffff).set<uint64_t>(a.end64() + 48, UINT64_MAX - 10),
       "the directory is outside the archive");
   add("directory-shorter", both(12, 40, 20), "the directory does not end where its end is recorded");
   add("directory-of-many",

@@ -43,8 +43,7 @@ std::string items_difference(const Value& v, const Json& want, bool tuple) {
 
 std::string dict_difference(const Value& v, const Json& want) {
   const Json::Array& members = *want.array();
-  if (!v.dict() || v.dict()->members.size() != members.size())
-    return "is no dict of " + std::to_string(members.size());
+  if (!v.dict() || v.dict()->members.size() != members.size()) return "is no dict of " + std::to_string(members.size());
   for (size_t i = 0; i < members.size(); ++i) {
     const Json::Array& pair = *members[i].array();
     const auto& [key, value] = v.dict()->members[i];
@@ -69,8 +68,7 @@ const Json& python_says(const std::string& name) {
 std::string hex(ByteSpan bytes) {
   constexpr char digits[] = "0123456789abcdef";
   std::string text;
-  for (const std::byte b : bytes)
-    text += {digits[static_cast<uint8_t>(b) >> 4], digits[static_cast<uint8_t>(b) & 15]};
+  for (const std::byte b : bytes) text += {digits[static_cast<uint8_t>(b) >> 4], digits[static_cast<uint8_t>(b) & 15]};
   return text;
 }
 
@@ -89,8 +87,7 @@ std::string difference(const Value& v, const Json& want) {
   if (kind == "none") return differs(v.is_none());
   if (kind == "bool") return differs(v.boolean() && *v.boolean() == *what.boolean());
   if (kind == "int") return differs(v.integer() && std::to_string(*v.integer()) == *what.string());
-  if (kind == "float")
-    return differs(v.real() && hex(std::as_bytes(std::span(v.real(), 1))) == *what.string());
+  if (kind == "float") return differs(v.real() && hex(std::as_bytes(std::span(v.real(), 1))) == *what.string());
   if (kind == "text") return differs(v.text() && *v.text() == *what.string());
   if (kind == "bytes") return differs(v.bytes() && hex(*v.bytes()) == *what.string());
   if (kind == "tensor") return v.tensor() ? tensor_difference(*v.tensor(), what) : "is no tensor";

@@ -18,14 +18,12 @@ std::vector<std::pair<std::string, std::string>> small_files() {
   Folder folder;
   const std::vector<float> values = {1, 2, 3};
   const ByteSpan bytes = std::as_bytes(std::span(values));
-  write_safetensors(
-      folder / "s",
-      {{"a", row_major_tensor(DType::f32, {3}, bytes)}, {"b", row_major_tensor(DType::f32, {0}, {})}},
-      {{"format", kConvertedFormat}});
+  write_safetensors(folder / "s",
+                    {{"a", row_major_tensor(DType::f32, {3}, bytes)}, {"b", row_major_tensor(DType::f32, {0}, {})}},
+                    {{"format", kConvertedFormat}});
   std::vector<std::pair<std::string, std::string>> files = {{"own.safetensors", read_bytes(folder / "s")}};
-  for (const char* const name :
-       {"tensors.zip.pth", "tensors.stream.pth", "values.zip.pth", "values.stream.pth", "arrays.p2.pkl",
-        "arrays.p4.pkl", "arrays.p5.pkl", "toy.stream.pth.tar"})
+  for (const char* const name : {"tensors.zip.pth", "tensors.stream.pth", "values.zip.pth", "values.stream.pth",
+                                 "arrays.p2.pkl", "arrays.p4.pkl", "arrays.p5.pkl", "toy.stream.pth.tar"})
     files.emplace_back(name, read_bytes(fixture(name)));
   return files;
 }

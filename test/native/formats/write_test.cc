@@ -24,8 +24,8 @@ Value everything() {
   outer.members.emplace_back(Value(int64_t{-7}), Value(std::move(inner)));
   outer.add("", Value(Sequence{{Value(), Value(true), Value(false), Value(0.1), Value("é")}, true}));
   Sequence numbers;
-  for (const int64_t v : {int64_t{0}, int64_t{255}, int64_t{256}, int64_t{-1}, int64_t{INT32_MAX},
-                          int64_t{INT32_MIN}, int64_t{INT32_MAX} + 1, INT64_MAX, INT64_MIN})
+  for (const int64_t v : {int64_t{0}, int64_t{255}, int64_t{256}, int64_t{-1}, int64_t{INT32_MAX}, int64_t{INT32_MIN},
+                          int64_t{INT32_MAX} + 1, INT64_MAX, INT64_MIN})
     numbers.items.push_back(Value(v));
   outer.add("numbers", Value(std::move(numbers)));
   outer.add("none", Value(Sequence{}));
@@ -44,8 +44,7 @@ std::string show_value(const Value& v) {
     for (const Value& item : v.sequence()->items) text += " " + show_value(item);
   if (v.dict()) {
     text += v.dict()->ordered ? " ordered" : "";
-    for (const auto& [key, value] : v.dict()->members)
-      text += " " + show_value(key) + ":" + show_value(value);
+    for (const auto& [key, value] : v.dict()->members) text += " " + show_value(key) + ":" + show_value(value);
   }
   return text + ";";
 }
@@ -85,8 +84,7 @@ TEST("write: arrays come back from a pickle; what numpy lacks is refused by name
   }
   const MappedFile tensors(fixture("tensors.zip.pth"));
   const PickledData data = parse_pickled(tensors.bytes(), "t");
-  CHECK_THROWS(write_numpy_pickle(folder / "b.pkl", data.root),
-               "tensor 'bf16' is bf16[7]: numpy has no such type");
+  CHECK_THROWS(write_numpy_pickle(folder / "b.pkl", data.root), "tensor 'bf16' is bf16[7]: numpy has no such type");
   CHECK_EQ(list(folder.path()).size(), size_t{1});
 }
 

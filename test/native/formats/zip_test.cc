@@ -22,11 +22,9 @@ std::string content(size_t size) {
 
 TEST("zip: what is written is read, at any border between 32 and 64 bits, data aligned to 64 bytes") {
   Folder folder;
-  const std::vector<std::pair<std::string, size_t>> entries = {{"a/data.pkl", 100}, {"a/data/0", 0},
-                                                               {"a/data/1", 1},     {"a/data/2", 64},
-                                                               {"a/data/3", 4097},  {"a/version", 2}};
-  for (const uint64_t limit :
-       {uint64_t{0xffffffff}, uint64_t{1}, uint64_t{65}, uint64_t{200}, uint64_t{1000}}) {
+  const std::vector<std::pair<std::string, size_t>> entries = {
+      {"a/data.pkl", 100}, {"a/data/0", 0}, {"a/data/1", 1}, {"a/data/2", 64}, {"a/data/3", 4097}, {"a/version", 2}};
+  for (const uint64_t limit : {uint64_t{0xffffffff}, uint64_t{1}, uint64_t{65}, uint64_t{200}, uint64_t{1000}}) {
     const std::string path = folder / "z";
     write_atomically(path, [&](OutputFile& file) {
       ZipWriter zip(file, limit);

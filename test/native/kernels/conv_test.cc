@@ -55,28 +55,36 @@ struct Result {
   }
 };
 
-template <class S, Pre pre, Post post> struct FpropKernel : S {
+template <class S, Pre pre, Post post>
+struct FpropKernel : S {
   using X = Operand<S::C, 0, pre>;
   static constexpr int W_BUFFER = 3;
   using Y = Result<S::OUT, 4, post>;
 };
-template <class S, Pre pre, Post post> struct DgradKernel : S {
+template <class S, Pre pre, Post post>
+struct DgradKernel : S {
   using Dy = Operand<S::OUT, 0, pre>;
   static constexpr int W_BUFFER = 3;
   using Y = Result<S::C, 4, post>;
 };
-template <class S, Pre pre_dy, Pre pre_x> struct WgradKernel : S {
+template <class S, Pre pre_dy, Pre pre_x>
+struct WgradKernel : S {
   using Dy = Operand<S::OUT, 0, pre_dy>;
   using X = Operand<S::C, 3, pre_x>;
   static constexpr int DW_BUFFER = 6;
 };
-template <class S> struct PackKernel : S { static constexpr int W_BUFFER = 0, PACKED_BUFFER = 1; };
+template <class S>
+struct PackKernel : S {
+  static constexpr int W_BUFFER = 0, PACKED_BUFFER = 1;
+};
 
 /// An (n, pixels, c) operand with its per-channel partners, and its value after the prologue.
 struct Source {
   Tensor<float> x, a, b, seen;
   Source(int64_t n, int64_t pixels, int64_t c, int64_t groups, Pre pre, Random& random)
-      : x(n * pixels * c, random.floats()), a(groups * c, random.floats()), b(groups * c, random.floats()),
+      : x(n * pixels * c, random.floats()),
+        a(groups * c, random.floats()),
+        b(groups * c, random.floats()),
         seen(n * pixels * c) {
     for (int64_t i = 0; i < x.size(); ++i) {
       const int64_t group = i / c / pixels / (n / groups), gc = group * c + i % c;
@@ -88,7 +96,8 @@ struct Source {
 
 /// Calls f(x index, w index, y index) for the runs over c of every tap inside the image; the c part of x and
 /// w is added by the caller.
-template <class S, class F> void each_tap(int64_t images, F f) {
+template <class S, class F>
+void each_tap(int64_t images, F f) {
   for (int64_t n = 0; n < images; ++n)
     for (int p = 0; p < S::P; ++p)
       for (int q = 0; q < S::Q; ++q)
@@ -155,13 +164,15 @@ struct Sized : Launch {
 };
 
 /// Weights packed by a template.
-template <class S> struct Packed : Tensor<float> {
+template <class S>
+struct Packed : Tensor<float> {
   Packed(CpuEntry entry, Tensor<float>& w) : Tensor<float>(S::packed) {
     Sized(entry, 1, 1, S::launch[0]).arg(w).arg(*this).run();
   }
 };
 
-template <class Case, Pre pre, Post post> void fprop() {
+template <class Case, Pre pre, Post post>
+void fprop() {
   using S = typename Case::Fprop;
   using K = FpropKernel<S, pre, post>;
   Random random(1);
@@ -185,7 +196,8 @@ template <class Case, Pre pre, Post post> void fprop() {
   check_epilogue<post>(o, want, S::OUT, n, g, taps);
 }
 
-template <class Case, Pre pre, Post post> void dgrad() {
+template <class Case, Pre pre, Post post>
+void dgrad() {
   using S = typename Case::Dgrad;
   using K = DgradKernel<S, pre, post>;
   Random random(2);
@@ -207,7 +219,8 @@ template <class Case, Pre pre, Post post> void dgrad() {
   check_epilogue<post>(o, want, S::C, n, g, S::R * S::S * S::OUT);
 }
 
-template <class Case, Pre pre_dy, Pre pre_x> void wgrad() {
+template <class Case, Pre pre_dy, Pre pre_x>
+void wgrad() {
   using S = typename Case::Wgrad;
   using K = WgradKernel<S, pre_dy, pre_x>;
   Random random(3);
@@ -228,7 +241,8 @@ template <class Case, Pre pre_dy, Pre pre_x> void wgrad() {
 
 /// Every case runs plain and with a prologue; the epilogues alternate, so that each meets every kind of
 /// shape.
-template <class Case, bool odd> void all() {
+template <class Case, bool odd>
+void all() {
   fprop<Case, Pre::Plain, Post::Plain>();
   dgrad<Case, Pre::Plain, Post::Plain>();
   if constexpr (odd) {
@@ -244,7 +258,8 @@ template <class Case, bool odd> void all() {
 }
 
 /// A group's result is the same bits alone as beside other groups.
-template <class Case> void alone() {
+template <class Case>
+void alone() {
   using S = typename Case::Fprop;
   using K = FpropKernel<S, Pre::Scale, Post::Moments>;
   Random random(4);
@@ -280,7 +295,8 @@ ALL_CASES
 
 TEST("a group alone gives the bits it gives beside others") {
   int tried = 0;
-#define CASE(i) if (Case##i::groups > 1) alone<Case##i>(), ++tried;
+#define CASE(i) \
+  if (Case##i::groups > 1) alone<Case##i>(), ++tried;
   ALL_CASES
 #undef CASE
   CHECK(tried > 3);

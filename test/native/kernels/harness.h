@@ -42,7 +42,8 @@ class Guarded {
   unsigned char* begin_;
 };
 
-template <class T> class Tensor {
+template <class T>
+class Tensor {
  public:
   explicit Tensor(int64_t n) : memory_(static_cast<size_t>(n) * sizeof(T)), size_(n) {}
   Tensor(int64_t n, const std::function<T(int64_t)>& f) : Tensor(n) {
@@ -61,12 +62,12 @@ template <class T> class Tensor {
 class Launch {
  public:
   Launch(CpuEntry entry, int64_t rows, int64_t groups, std::vector<int64_t> tasks)
-      : entry_(entry),
-        tasks_(std::move(tasks)) {
+      : entry_(entry), tasks_(std::move(tasks)) {
     params_.rows = rows;
     params_.groups = groups;
   }
-  template <class T> Launch& arg(Tensor<T>& x) {
+  template <class T>
+  Launch& arg(Tensor<T>& x) {
     args_.push_back(&x.memory());
     return *this;
   }
@@ -135,8 +136,7 @@ class Launch {
     std::vector<std::thread> pool;
     for (int64_t k = 0; k < 4; ++k)
       pool.emplace_back([=, this] {
-        for (int64_t chunk = k; chunk * 3 < n; chunk += 4)
-          range(p, phase, chunk * 3, std::min(n, chunk * 3 + 3));
+        for (int64_t chunk = k; chunk * 3 < n; chunk += 4) range(p, phase, chunk * 3, std::min(n, chunk * 3 + 3));
       });
     for (std::thread& t : pool) t.join();
   }

@@ -14,15 +14,16 @@ namespace {
 using namespace moproc;
 using namespace moproc::test;
 
-template <int C> struct K {
+template <int C>
+struct K {
   static constexpr int COLUMNS = C, THREADS = 256, TOP = C < 5 ? 1 : 5;
   static constexpr float EPS = 1e-3f;
   static constexpr int X_BUFFER = 0, DY_BUFFER = 1, Y_BUFFER = 2, DX_BUFFER = 2;
-  static constexpr int LOGITS_BUFFER = 0, TARGET_BUFFER = 1, WEIGHT_BUFFER = 2, LOSS_BUFFER = 3,
-                       CORRECT_BUFFER = 3;
+  static constexpr int LOGITS_BUFFER = 0, TARGET_BUFFER = 1, WEIGHT_BUFFER = 2, LOSS_BUFFER = 3, CORRECT_BUFFER = 3;
   static constexpr int DLOSS_BUFFER = 3, DLOGITS_BUFFER = 4;
 };
-template <int C> struct Correct {
+template <int C>
+struct Correct {
   static constexpr int COLUMNS = C, THREADS = 256, CLS_LOGITS_BUFFER = 0, PROTO_LOGITS_BUFFER = 1, TARGET_BUFFER = 2,
                        ALPHA_BUFFER = 3;
   static constexpr int THRESHOLD_BUFFER = 4, TARGET_NEW_BUFFER = 5, KEPT_BUFFER = 6;
@@ -42,15 +43,14 @@ std::vector<double> softmax_row(const Tensor<float>& x, int64_t r, int64_t k) {
   return e;
 }
 
-template <int C> void softmaxes(int64_t rows) {
+template <int C>
+void softmaxes(int64_t rows) {
   Random random(C);
   Tensor<float> x(rows * C, random.floats(-20, 20)), unused(1), y(rows * C);
   if (rows > 2) x[2 * C] = 3e38f, x[C] = NAN;
   Launch(softmax<K<C>>, rows, 1, {row_tasks(rows, C)}).arg(x).arg(unused).arg(y).run();
   // x - max is rounded: half a unit of 40 is 2e-6, and as much again in its exponential.
-  check_all(
-      "softmax", y, [&](int64_t i) { return softmax_row(x, i / C, C)[static_cast<size_t>(i % C)]; }, 4e-6,
-      1e-37);
+  check_all("softmax", y, [&](int64_t i) { return softmax_row(x, i / C, C)[static_cast<size_t>(i % C)]; }, 4e-6, 1e-37);
 }
 TEST("softmax") {
   softmaxes<1>(3);
@@ -60,7 +60,8 @@ TEST("softmax") {
   softmaxes<8193>(3);
 }
 
-template <int C> void cross_entropy(int64_t rows, int64_t groups) {
+template <int C>
+void cross_entropy(int64_t rows, int64_t groups) {
   Random random(C);
   Tensor<float> x(rows * C, random.floats(-8, 8)), loss(groups), dloss(groups, random.floats()), dx(rows * C);
   Tensor<int64_t> target(rows, random.integers(C));
@@ -80,8 +81,8 @@ template <int C> void cross_entropy(int64_t rows, int64_t groups) {
   Launch forward(softmax_cross_entropy<K<C>>, rows, groups, {row_tasks(rows, C), groups});
   forward.workspace(rows * 4).arg(x).arg(target).arg(weight).arg(loss).run();
   check_all(
-      "loss", loss, [&](int64_t g) { return total[size_t(g)] == 0 ? 0 : want[size_t(g)] / total[size_t(g)]; },
-      1e-6, 1e-6);
+      "loss", loss, [&](int64_t g) { return total[size_t(g)] == 0 ? 0 : want[size_t(g)] / total[size_t(g)]; }, 1e-6,
+      1e-6);
 
   Launch backward(softmax_cross_entropy_grad<K<C>>, rows, groups, {groups, row_tasks(rows, C)});
   backward.workspace(groups * 4).arg(x).arg(target).arg(weight).arg(dloss).arg(dx).run();
@@ -90,8 +91,7 @@ template <int C> void cross_entropy(int64_t rows, int64_t groups) {
       [&](int64_t i) {
         const int64_t r = i / C, c = i % C, g = r / size;
         if (weight[r] == 0) return 0.0;
-        return dloss[g] * weight[r] / total[size_t(g)] *
-               (softmax_row(x, r, C)[size_t(c)] - (target[r] == c ? 1 : 0));
+        return dloss[g] * weight[r] / total[size_t(g)] * (softmax_row(x, r, C)[size_t(c)] - (target[r] == c ? 1 : 0));
       },
       2e-6, 1e-7);
 }
@@ -109,13 +109,7 @@ TEST("a weighted label out of range gives NaN") {
     Tensor<float> x(20, [](int64_t) { return 1.0f; }), weight(2, [](int64_t) { return 1.0f; }), loss(1),
         dloss(1, [](int64_t) { return 1.0f; }), dx(20);
     Tensor<int64_t> target(2, [&](int64_t i) { return i ? label : 3; });
-    Launch(softmax_cross_entropy<K<10>>, 2, 1, {1, 1})
-        .workspace(8)
-        .arg(x)
-        .arg(target)
-        .arg(weight)
-        .arg(loss)
-        .run();
+    Launch(softmax_cross_entropy<K<10>>, 2, 1, {1, 1}).workspace(8).arg(x).arg(target).arg(weight).arg(loss).run();
     CHECK(std::isnan(loss[0]));
     Launch(softmax_cross_entropy_grad<K<10>>, 2, 1, {1, 1})
         .workspace(4)
@@ -130,7 +124,8 @@ TEST("a weighted label out of range gives NaN") {
   }
 }
 
-template <int C> void normalised(int64_t rows) {
+template <int C>
+void normalised(int64_t rows) {
   Random random(C);
   Tensor<float> x(rows * C, random.floats()), dy(rows * C, random.floats()), y(rows * C), dx(rows * C);
   for (int64_t c = 0; c < C; ++c) x[c] = 0, x[C + c] *= 1e-6f;  // shorter than EPS
@@ -158,7 +153,8 @@ TEST("l2_normalize and its gradient") {
   normalised<1001>(9);
 }
 
-template <int C> void top_k(int64_t rows, int64_t groups) {
+template <int C>
+void top_k(int64_t rows, int64_t groups) {
   Random random(C);
   Tensor<float> x(rows * C, [&](int64_t) { return static_cast<float>(random.below(6)); });  // many ties
   Tensor<float> weight(rows, [&](int64_t) { return static_cast<float>(random.below(3)); }), correct(groups);
@@ -194,7 +190,8 @@ TEST("top_k_correct") {
   }
 }
 
-template <int C> void corrected(int64_t rows, float alpha_, float threshold_) {
+template <int C>
+void corrected(int64_t rows, float alpha_, float threshold_) {
   Random random(C);
   Tensor<float> cls(rows * C, random.floats(-3, 3)), proto(rows * C, random.floats(-3, 3)), kept(rows);
   Tensor<float> alpha(1, [&](int64_t) { return alpha_; }), threshold(1, [&](int64_t) { return threshold_; });
@@ -205,15 +202,7 @@ template <int C> void corrected(int64_t rows, float alpha_, float threshold_) {
   }
   cls[3 * C] = NAN, proto[4 * C] = INFINITY, target[5] = -3, target[6] = C;
   Launch launch(correct_labels<Correct<C>>, rows, 1, {row_tasks(rows, C)});
-  launch.scratch(2 * C * 4)
-      .arg(cls)
-      .arg(proto)
-      .arg(target)
-      .arg(alpha)
-      .arg(threshold)
-      .arg(label)
-      .arg(kept)
-      .run();
+  launch.scratch(2 * C * 4).arg(cls).arg(proto).arg(target).arg(alpha).arg(threshold).arg(label).arg(kept).run();
   int64_t relabelled = 0, dropped = 0;
   for (int64_t r = 0; r < rows; ++r) {
     const std::vector<double> a = softmax_row(cls, r, C), b = softmax_row(proto, r, C);
@@ -225,8 +214,7 @@ template <int C> void corrected(int64_t rows, float alpha_, float threshold_) {
     }
     const bool valid = target[r] >= 0 && target[r]<C, sure = s[size_t(best)]> threshold_;
     const double own = valid ? s[size_t(target[r])] : 0;
-    if (std::fabs(own * C - 1) < 1e-5 || std::fabs(s[size_t(best)] - threshold_) < 1e-6)
-      continue;  // a hair's breadth
+    if (std::fabs(own * C - 1) < 1e-5 || std::fabs(s[size_t(best)] - threshold_) < 1e-6) continue;  // a hair's breadth
     CHECK_EQ(label[r], sure ? best : target[r]);
     CHECK_EQ(kept[r], sure || own > 1.0 / C ? 1.0f : 0.0f);
     relabelled += label[r] != target[r];

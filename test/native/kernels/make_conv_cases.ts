@@ -8,7 +8,11 @@ import { join } from "node:path";
 import type { Node, Target, Value } from "../../../compiler/ir/types.js";
 import { type TemplateSpec, unfused } from "../../../compiler/lower/template.js";
 import {
-  convDgrad, convFprop, convWgrad, packConvDgrad, packConvFprop,
+  convDgrad,
+  convFprop,
+  convWgrad,
+  packConvDgrad,
+  packConvFprop,
 } from "../../../compiler/lower/templates/conv.js";
 
 /** name, images, groups, C, H, W, OUT, R, S, STRIDE, PAD */
@@ -47,7 +51,12 @@ function resnet50(): readonly { readonly c: Case; readonly count: number }[] {
   add(3, 224, 64, 7, 2, 3);
   let C = 64;
   let h = 56;
-  for (const [width, blocks, first] of [[64, 3, 1], [128, 4, 2], [256, 6, 2], [512, 3, 2]] as const)
+  for (const [width, blocks, first] of [
+    [64, 3, 1],
+    [128, 4, 2],
+    [256, 6, 2],
+    [512, 3, 2],
+  ] as const)
     for (let b = 0; b < blocks; b++) {
       const stride = b === 0 ? first : 1;
       add(C, h, width, 1, 1, 0);
@@ -66,11 +75,7 @@ function struct(spec: TemplateSpec, node: Node, images: number, groups: number, 
   const constants = Object.entries(spec.constants(node, target, unfused))
     .map(([k, v]) => `${k} = ${String(v)}`)
     .join(", ");
-  const launches = [
-    unfused,
-    { ...unfused, sums: 2 },
-    { ...unfused, sums: 1, moments: true },
-  ].map((y) => {
+  const launches = [unfused, { ...unfused, sums: 2 }, { ...unfused, sums: 1, moments: true }].map((y) => {
     const l = spec.launch(node, { rows: images, groups }, target, y);
     return `{{${l.tasks[0] ?? 0}, ${l.tasks[1] ?? 0}}, ${l.workspaceBytes}, ${l.scratchBytes}}`;
   });
@@ -89,7 +94,11 @@ function structs(c: Case, index: number, count: number, arch: string): string {
   const [x, w, y] = [value([images, C, H, W]), value([OUT, C, R, S]), value([images, OUT, P, Q])];
   const attrs = { stride, pad };
   const node = (op: string, inputs: readonly Value[], outputs: readonly Value[]): Node => ({
-    op, inputs, outputs, attrs, scope: name,
+    op,
+    inputs,
+    outputs,
+    attrs,
+    scope: name,
   });
   const of = (spec: TemplateSpec, n: Node): string => struct(spec, n, images, groups, target);
   return `struct Case${index} {

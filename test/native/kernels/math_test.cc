@@ -10,7 +10,8 @@
 namespace {
 using namespace moproc;
 
-template <class F> float apply(F f, float x) {
+template <class F>
+float apply(F f, float x) {
   alignas(64) float lanes[Vec::width];
   store(lanes, f(Vec(x)));
   return lanes[Vec::width - 1];
@@ -26,7 +27,8 @@ double ulps(float got, double want) {
   return std::fabs(got - want) / std::ldexp(1.0, exponent);
 }
 
-template <class F, class R> void sweep(const char* name, F f, R reference) {
+template <class F, class R>
+void sweep(const char* name, F f, R reference) {
   double worst = 0;
   float at = 0;
   for (uint64_t bits = 0; bits < (uint64_t{1} << 32); bits += 2039) {

@@ -9,7 +9,8 @@ using namespace moproc;
 using namespace moproc::test;
 
 /// Plain operands; y = 2 * product + bias; bias is buffer 2, y is buffer 3.
-template <int TA_, int TB_, int N_> struct Plain {
+template <int TA_, int TB_, int N_>
+struct Plain {
   static constexpr int TA = TA_, TB = TB_, N = N_;
   struct A {
     static constexpr int buffer = 0;
@@ -29,7 +30,8 @@ template <int TA_, int TB_, int N_> struct Plain {
 };
 
 /// a * row value + 1 and relu(b) * group value; sums and moments of y.
-template <int TA_, int TB_, int M_, int N_, int K_> struct Fused {
+template <int TA_, int TB_, int M_, int N_, int K_>
+struct Fused {
   static constexpr int TA = TA_, TB = TB_, N = N_, COLUMNS_A = TA ? M_ : K_, COLUMNS_B = TB ? K_ : N_;
   struct A {
     static constexpr int buffer = -1;
@@ -86,7 +88,8 @@ struct Reference {
   }
 };
 
-template <int TA, int TB, int N> void plain(int64_t m, int64_t k, int64_t groups = 1) {
+template <int TA, int TB, int N>
+void plain(int64_t m, int64_t k, int64_t groups = 1) {
   using K = Plain<TA, TB, N>;
   Random random(static_cast<uint32_t>(m * 1000 + k));
   Tensor<float> a(m * k, random.floats()), b(k * N, random.floats()), bias(N, random.floats()), y(m * N);
@@ -96,15 +99,14 @@ template <int TA, int TB, int N> void plain(int64_t m, int64_t k, int64_t groups
   launch.extent({m, N, k}).scratch(matmul_scratch(cut, TA ? groups : 1)).arg(a).arg(b).arg(bias).arg(y).run();
   const Reference of{TA, TB, m, N, k};
   check_all(
-      "y", y, [&](int64_t e) { return 2 * of.promised(a, b, e / N, e % N, TA ? groups : 1) + bias[e % N]; },
-      0, 0);
+      "y", y, [&](int64_t e) { return 2 * of.promised(a, b, e / N, e % N, TA ? groups : 1) + bias[e % N]; }, 0, 0);
   const double tolerance =
       2e-7 * std::sqrt(static_cast<double>(k) * static_cast<double>(std::min(k, int64_t{256}))) + 1e-6;
-  check_all(
-      "y", y, [&](int64_t e) { return 2 * of.product(a, b, e / N, e % N) + bias[e % N]; }, 1e-6, tolerance);
+  check_all("y", y, [&](int64_t e) { return 2 * of.product(a, b, e / N, e % N) + bias[e % N]; }, 1e-6, tolerance);
 }
 
-template <int TA, int TB> void shapes() {
+template <int TA, int TB>
+void shapes() {
   for (int64_t m : {1, 2, 6, 7, 8, 16, 43}) plain<TA, TB, 17>(m, 1), plain<TA, TB, 17>(m, 40);
   plain<TA, TB, 65>(167, 255);
   plain<TA, TB, 65>(168, 256);
@@ -136,8 +138,7 @@ TEST("two ranks' halves of the terms add up to the whole, bit for bit") {
   Tensor<float> low_b(k / 2 * N, [&](int64_t i) { return b[i]; }),
       high_b(k / 2 * N, [&](int64_t i) { return b[k / 2 * N + i]; });
   Tensor<float> whole(m * N), low(m * N), high(m * N);
-  const auto product = [&](Tensor<float>& x, Tensor<float>& y, Tensor<float>& to, int64_t terms,
-                           int64_t groups) {
+  const auto product = [&](Tensor<float>& x, Tensor<float>& y, Tensor<float>& to, int64_t terms, int64_t groups) {
     const MatmulBlocks cut = matmul_blocks(m, 1, N);
     Launch launch(matmul<K>, m, groups, {cut.m_blocks * cut.n_blocks});
     launch.extent({m, N, terms}).scratch(matmul_scratch(cut, groups)).arg(x).arg(y).arg(zero).arg(to).run();
@@ -148,14 +149,13 @@ TEST("two ranks' halves of the terms add up to the whole, bit for bit") {
   for (int64_t i = 0; i < m * N; ++i) CHECK_EQ(whole[i], low[i] + high[i]);
 }
 
-template <int TA, int TB, int M, int N, int KK> void fused(int64_t groups) {
+template <int TA, int TB, int M, int N, int KK>
+void fused(int64_t groups) {
   using K = Fused<TA, TB, M, N, KK>;
   const int64_t row_groups = TA ? 1 : groups;
   Random random(static_cast<uint32_t>(M + N + KK));
-  Tensor<float> a(M * KK, random.floats()), b(KK * N, random.floats()),
-      rows(std::max(M, KK), random.floats());
-  Tensor<float> scale(groups, random.floats()), y(M * N), sum(row_groups * N), mean(row_groups * N),
-      m2(row_groups * N);
+  Tensor<float> a(M * KK, random.floats()), b(KK * N, random.floats()), rows(std::max(M, KK), random.floats());
+  Tensor<float> scale(groups, random.floats()), y(M * N), sum(row_groups * N), mean(row_groups * N), m2(row_groups * N);
   const MatmulBlocks cut = matmul_blocks(M / row_groups, row_groups, N);
   Launch launch(matmul<K>, M, groups,
                 {row_groups * cut.m_blocks * cut.n_blocks, combine_tasks<typename K::Y, N>(row_groups)});
@@ -184,8 +184,7 @@ template <int TA, int TB, int M, int N, int KK> void fused(int64_t groups) {
   const double tolerance = 2e-7 * KK * double(part);
   check_all("sum", sum, [&](int64_t i) { return over(i, [](double v) { return v; }); }, 2e-6, tolerance);
   check_all(
-      "mean", mean, [&](int64_t i) { return over(i, [](double v) { return v; }) / double(part); }, 2e-6,
-      tolerance);
+      "mean", mean, [&](int64_t i) { return over(i, [](double v) { return v; }) / double(part); }, 2e-6, tolerance);
   check_all(
       "m2", m2,
       [&](int64_t i) {

@@ -11,22 +11,23 @@ namespace {
 using namespace moproc;
 using namespace moproc::test;
 
-template <int BYTES> struct Rows {
+template <int BYTES>
+struct Rows {
   static constexpr int ROW_BYTES = BYTES, THREADS = 256, X_BUFFER = 0, IDX_BUFFER = 1, Y_BUFFER = 2;
 };
 
-template <int BYTES> void rows(int64_t n) {
+template <int BYTES>
+void rows(int64_t n) {
   Random random(BYTES);
-  Tensor<uint8_t> x(n * BYTES, [&](int64_t) { return static_cast<uint8_t>(random.below(256)); }),
-      y(n * BYTES), back(n * BYTES);
+  Tensor<uint8_t> x(n * BYTES, [&](int64_t) { return static_cast<uint8_t>(random.below(256)); }), y(n * BYTES),
+      back(n * BYTES);
   Tensor<int64_t> idx(n, [](int64_t i) { return i; });
   for (int64_t i = n - 1; i > 0; --i) std::swap(idx[i], idx[random.below(i + 1)]);
   const int64_t tasks = n * ceil_of(BYTES, row_piece);
   Launch(take_rows<Rows<BYTES>>, n, 1, {tasks}).arg(x).arg(idx).arg(y).run();
   Launch(put_rows<Rows<BYTES>>, n, 1, {tasks}).arg(y).arg(idx).arg(back).run();
   int64_t wrong = 0;
-  for (int64_t i = 0; i < n * BYTES; ++i)
-    wrong += (y[i] != x[idx[i / BYTES] * BYTES + i % BYTES]) + (back[i] != x[i]);
+  for (int64_t i = 0; i < n * BYTES; ++i) wrong += (y[i] != x[idx[i / BYTES] * BYTES + i % BYTES]) + (back[i] != x[i]);
   CHECK_EQ(wrong, 0);
 }
 TEST("take_rows and put_rows are inverse") {
@@ -46,14 +47,17 @@ TEST("an index out of range reads and writes nothing out of place") {
 }
 
 /// (2, 3, 4, 5, 2, 7) -> axes reversed, as two parts: the first axis' halves.
-template <int BYTES> struct Reverse {
-  static constexpr int ELEMENT_BYTES = BYTES, PARTS = 2, THREADS = 256, XS_COUNT = 2, XS_BUFFERS[] = {0, 1}, Y_BUFFER = 2;
+template <int BYTES>
+struct Reverse {
+  static constexpr int ELEMENT_BYTES = BYTES, PARTS = 2, THREADS = 256, XS_COUNT = 2, XS_BUFFERS[] = {0, 1},
+                       Y_BUFFER = 2;
   static constexpr int64_t DIMS[] = {1, 2, 5, 4, 3, 2, 1, 2, 5, 4, 3, 1};
   static constexpr int64_t X_STRIDES[] = {1, 7, 14, 70, 280, 840, 1, 7, 14, 70, 280, 840};
   static constexpr int64_t Y_STRIDES[] = {360, 180, 36, 9, 3, 1, 360, 180, 36, 9, 3, 1};
   static constexpr int64_t X_OFFSETS[] = {0, 0}, Y_OFFSETS[] = {0, 2};
 };
-template <class T> void reverse() {
+template <class T>
+void reverse() {
   using K = Reverse<sizeof(T)>;
   Tensor<T> a(1680, [](int64_t i) { return static_cast<T>(i * 37); }),
       b(840, [](int64_t i) { return static_cast<T>(i * 41); });

@@ -12,7 +12,8 @@ constexpr float steps[4] = {0.5f, -1.0f, 2.0f, 3.0f};
 
 /// y = (x * channel + group_channel) * row + row_channel * scalar + u8 / 8; sums of y and of x * y; moments
 /// of y.
-template <int C_, int PIXELS_> struct Fused {
+template <int C_, int PIXELS_>
+struct Fused {
   static constexpr int C = C_, PIXELS = PIXELS_, FLAT = 0;
   struct Y {
     static constexpr int sums = 2;
@@ -31,7 +32,8 @@ template <int C_, int PIXELS_> struct Fused {
   };
 };
 
-template <int C, int PIXELS> void fused(int64_t rows, int64_t groups) {
+template <int C, int PIXELS>
+void fused(int64_t rows, int64_t groups) {
   using K = Fused<C, PIXELS>;
   Random random(static_cast<uint32_t>(C * 31 + PIXELS));
   const int64_t n = rows * PIXELS * C, pixels = rows / groups * PIXELS;
@@ -59,8 +61,7 @@ template <int C, int PIXELS> void fused(int64_t rows, int64_t groups) {
   const double size = static_cast<double>(pixels);
   check_all("sum", sum, [&](int64_t i) { return over(i, want); }, 1e-6, 1e-5 * size);
   check_all(
-      "dot", dot, [&](int64_t i) { return over(i, [&](int64_t e) { return x[e] * want(e); }); }, 1e-6,
-      1e-5 * size);
+      "dot", dot, [&](int64_t i) { return over(i, [&](int64_t e) { return x[e] * want(e); }); }, 1e-6, 1e-5 * size);
   check_all("mean", mean, [&](int64_t i) { return over(i, want) / size; }, 1e-6, 1e-5);
   check_all(
       "m2", m2,
@@ -85,7 +86,8 @@ TEST("every leaf, sums and moments") {
 }
 
 /// y = x * x - z, z = bf16; two results; no sums.
-template <int C_, int PIXELS_, int FLAT_> struct Plain {
+template <int C_, int PIXELS_, int FLAT_>
+struct Plain {
   static constexpr int C = C_, PIXELS = PIXELS_, FLAT = FLAT_;
   struct Y {
     static constexpr int sums = 0;
@@ -101,7 +103,8 @@ template <int C_, int PIXELS_, int FLAT_> struct Plain {
   };
 };
 
-template <int C, int PIXELS, int FLAT> void plain(int64_t rows) {
+template <int C, int PIXELS, int FLAT>
+void plain(int64_t rows) {
   using K = Plain<C, PIXELS, FLAT>;
   Random random(7);
   const int64_t n = rows * PIXELS * C;

@@ -16,7 +16,8 @@ struct None {
   static constexpr int mean_buffer = -1, m2_buffer = -1;
 };
 
-template <int C_, int H_, int W_, int KERNEL_, int STRIDE_, int PAD_, bool FUSED> struct Shape {
+template <int C_, int H_, int W_, int KERNEL_, int STRIDE_, int PAD_, bool FUSED>
+struct Shape {
   static constexpr int C = C_, H = H_, W = W_, KERNEL = KERNEL_, STRIDE = STRIDE_, PAD = PAD_;
   static constexpr int P = (H + 2 * PAD - KERNEL) / STRIDE + 1, Q = (W + 2 * PAD - KERNEL) / STRIDE + 1;
   struct X {  // buffer 0; fused: x * channel, buffer 1
@@ -27,7 +28,8 @@ template <int C_, int H_, int W_, int KERNEL_, int STRIDE_, int PAD_, bool FUSED
   };
 };
 
-template <class S> struct Pool : S {
+template <class S>
+struct Pool : S {
   struct Y : None {  // buffer 2
     static MOPROC_INLINE Vec store(const Params& p, const At& i, int lanes, Vec y, Vec*) {
       put<float, S::C>(p, 2, i, lanes, y + Vec(0.5f));
@@ -36,7 +38,8 @@ template <class S> struct Pool : S {
   };
 };
 
-template <class S> struct Grad : S {
+template <class S>
+struct Grad : S {
   struct Dy {  // buffer 2, negated
     static constexpr int buffer = -1;
     static MOPROC_INLINE Vec load(const Params& p, const At& i, int lanes) {
@@ -57,7 +60,8 @@ template <class S> struct Grad : S {
 };
 
 /// Element of x that wins window (n, p, q, c), and its value: PyTorch's rule.
-template <class S, class F> std::pair<int64_t, double> winner(F value, int64_t window) {
+template <class S, class F>
+std::pair<int64_t, double> winner(F value, int64_t window) {
   const int64_t c = window % S::C, q = window / S::C % S::Q, p = window / S::C / S::Q % S::P,
                 n = window / S::C / S::Q / S::P;
   std::pair<int64_t, double> best{-1, 0};
@@ -89,13 +93,11 @@ void pool(int64_t n, int64_t groups) {
 
   using K = Grad<S>;
   const int64_t tiles = n / groups * ceil_of(H, pool_tile);
-  Tensor<float> dy(out, random.floats()), dx(in), sum(groups * C), dot(groups * C), mean(groups * C),
-      m2(groups * C);
+  Tensor<float> dy(out, random.floats()), dx(in), sum(groups * C), dot(groups * C), mean(groups * C), m2(groups * C);
   for (int64_t i = 0; i < in; ++i)
     if (!std::isfinite(x[i])) x[i] = i % 3 == 0 ? 0.0f : 3.0f;  // the dot must stay finite
   Launch launch(max_pool_grad<K>, n, groups, {groups * tiles, combine_tasks<typename K::Y, C>(groups)});
-  launch.scratch(pool_scratch(KERNEL, STRIDE, S::P, S::Q))
-      .workspace(groups * tiles * 4 * padded_channels(C) * 4);
+  launch.scratch(pool_scratch(KERNEL, STRIDE, S::P, S::Q)).workspace(groups * tiles * 4 * padded_channels(C) * 4);
   launch.arg(x).arg(scale).arg(dy).arg(dx).arg(sum).arg(dot).arg(mean).arg(m2).run();
   std::vector<double> want(static_cast<size_t>(in));
   for (int64_t i = 0; i < out; ++i) want[static_cast<size_t>(winner<S>(value, i).first)] -= dy[i];
@@ -110,8 +112,7 @@ void pool(int64_t n, int64_t groups) {
   const double size = double(pixels);
   check_all("sum", sum, [&](int64_t i) { return over(i, exact); }, 1e-6, 1e-6 * size);
   check_all(
-      "dot", dot, [&](int64_t i) { return over(i, [&](int64_t e) { return exact(e) * x[e]; }); }, 1e-6,
-      3e-6 * size);
+      "dot", dot, [&](int64_t i) { return over(i, [&](int64_t e) { return exact(e) * x[e]; }); }, 1e-6, 3e-6 * size);
   check_all("mean", mean, [&](int64_t i) { return over(i, exact) / size; }, 1e-6, 1e-6);
   check_all(
       "m2", m2,
@@ -147,7 +148,8 @@ TEST("an infinite gradient stays in its window") {
   }
 }
 
-template <int C_, int PIXELS_> struct Average {
+template <int C_, int PIXELS_>
+struct Average {
   static constexpr int C = C_, PIXELS = PIXELS_;
   struct X {
     static constexpr int buffer = -1;
@@ -163,7 +165,8 @@ template <int C_, int PIXELS_> struct Average {
   };
 };
 
-template <int C, int PIXELS> void average(int64_t n, int64_t groups) {
+template <int C, int PIXELS>
+void average(int64_t n, int64_t groups) {
   Random random(C);
   Tensor<float> x(n * PIXELS * C, random.floats()), shift(groups * C, random.floats()), y(n * C);
   Launch(global_avg_pool<Average<C, PIXELS>>, n, groups, {n * ceil_of(C, average_channels)})
@@ -176,8 +179,7 @@ template <int C, int PIXELS> void average(int64_t n, int64_t groups) {
       [&](int64_t i) {
         double s = 0;
         for (int64_t j = 0; j < PIXELS; ++j)
-          s += std::max(
-              0.0, double(x[(i / C * PIXELS + j) * C + i % C]) + shift[i / C / (n / groups) * C + i % C]);
+          s += std::max(0.0, double(x[(i / C * PIXELS + j) * C + i % C]) + shift[i / C / (n / groups) * C + i % C]);
         return s / PIXELS;
       },
       2e-6, 1e-7);

@@ -18,11 +18,13 @@ using namespace moproc::test;
 int64_t reduce_columns(int64_t) { return 1; }
 #endif
 
-template <int KIND_> struct Reduce {
+template <int KIND_>
+struct Reduce {
   static constexpr int KIND = KIND_, THREADS = 256, X_BUFFER = 0, Y_BUFFER = 1;
 };
 
-template <int KIND> void reduced(int64_t outer, int64_t red, int64_t inner, bool special = false) {
+template <int KIND>
+void reduced(int64_t outer, int64_t red, int64_t inner, bool special = false) {
   Random random(static_cast<uint32_t>(red));
   Tensor<float> x(outer * red * inner, random.floats()), y(outer * inner);
   if (special) x[x.size() / 2] = NAN;
@@ -44,7 +46,8 @@ template <int KIND> void reduced(int64_t outer, int64_t red, int64_t inner, bool
       1e-6, KIND == 1 ? 0 : 3e-7 * std::sqrt(double(red)) * 4);
 }
 
-template <int KIND> void shapes() {
+template <int KIND>
+void shapes() {
   for (int64_t inner : {1, 2, 16, 37, 300})
     for (int64_t red : {1, 15, 64, 1000}) reduced<KIND>(3, red, inner), reduced<KIND>(2, red, inner, true);
   reduced<KIND>(1, 200000, 1);
@@ -55,10 +58,12 @@ template <int KIND> void shapes() {
 TEST("sum") { shapes<0>(); }
 TEST("max, NaN stays") { shapes<1>(); }
 
-template <int G, int R> struct Groups {
+template <int G, int R>
+struct Groups {
   static constexpr int X_GROUPS = G, REST = R, THREADS = 256, X_BUFFER = 0, Y_BUFFER = 1;
 };
-template <int G, int R> void group_sums() {
+template <int G, int R>
+void group_sums() {
   Random random(G);
   Tensor<float> x(G * R, random.floats()), y(R);
   Launch(group_sum<Groups<G, R>>, G, 1, {ceil_of(R, group_sum_chunk)}).arg(x).arg(y).run();
@@ -115,8 +120,8 @@ struct Finite {
   static constexpr int64_t SIZES[] = {5, 200000, 1};
 };
 float finite(int which, int64_t at, float bad) {
-  Tensor<float> a(5, [](int64_t) { return 1.0f; }),
-      b(200000, [](int64_t i) { return i % 2 ? 3e38f : -3e38f; }), c(1), y(1);
+  Tensor<float> a(5, [](int64_t) { return 1.0f; }), b(200000, [](int64_t i) { return i % 2 ? 3e38f : -3e38f; }), c(1),
+      y(1);
   c[0] = -0.0f;
   Tensor<float>* all[] = {&a, &b, &c};
   if (which >= 0) (*all[which])[at] = bad;

@@ -10,12 +10,15 @@ namespace {
 using namespace moproc;
 using namespace moproc::test;
 
-template <int D_, int Q_, bool IN_PLACE> struct Queue {
-  static constexpr int D = D_, Q = Q_, THREADS = 256, QUEUE_BUFFER = 0, PTR_BUFFER = 1, KEYS_BUFFER = 2, FINITE_BUFFER = 3;
+template <int D_, int Q_, bool IN_PLACE>
+struct Queue {
+  static constexpr int D = D_, Q = Q_, THREADS = 256, QUEUE_BUFFER = 0, PTR_BUFFER = 1, KEYS_BUFFER = 2,
+                       FINITE_BUFFER = 3;
   static constexpr int QUEUE_NEW_BUFFER = IN_PLACE ? 0 : 4, PTR_NEW_BUFFER = IN_PLACE ? 1 : 5;
 };
 
-template <int D, int Q, bool IN_PLACE> void push(int64_t n, int64_t start, float finite_) {
+template <int D, int Q, bool IN_PLACE>
+void push(int64_t n, int64_t start, float finite_) {
   Random random(static_cast<uint32_t>(n));
   Tensor<float> queue(D * Q, random.floats()), keys(n * D, random.floats()),
       finite(1, [&](int64_t) { return finite_; });
@@ -35,7 +38,8 @@ template <int D, int Q, bool IN_PLACE> void push(int64_t n, int64_t start, float
   CHECK_EQ(wrong, 0);
   CHECK_EQ(IN_PLACE ? ptr[0] : ptr_new[0], at);
 }
-template <bool IN_PLACE> void pushes() {
+template <bool IN_PLACE>
+void pushes() {
   for (float finite : {1.0f, 0.0f}) {
     push<8, 32, IN_PLACE>(16, 0, finite);
     push<8, 32, IN_PLACE>(16, 24, finite);  // wraps round
@@ -49,13 +53,15 @@ template <bool IN_PLACE> void pushes() {
 TEST("queue_push in place") { pushes<true>(); }
 TEST("queue_push into another buffer") { pushes<false>(); }
 
-template <int CLASSES_, int D_, bool IN_PLACE> struct Prototypes {
-  static constexpr int CLASSES = CLASSES_, D = D_, THREADS = 256, PROTOTYPES_BUFFER = 0, Q_BUFFER = 1, TARGET_BUFFER = 2,
-                       KEPT_BUFFER = 3;
+template <int CLASSES_, int D_, bool IN_PLACE>
+struct Prototypes {
+  static constexpr int CLASSES = CLASSES_, D = D_, THREADS = 256, PROTOTYPES_BUFFER = 0, Q_BUFFER = 1,
+                       TARGET_BUFFER = 2, KEPT_BUFFER = 3;
   static constexpr int M_BUFFER = 4, FINITE_BUFFER = 5, PROTOTYPES_NEW_BUFFER = IN_PLACE ? 0 : 6;
 };
 
-template <int CLASSES, int D, bool IN_PLACE> void update(int64_t n, float finite_) {
+template <int CLASSES, int D, bool IN_PLACE>
+void update(int64_t n, float finite_) {
   Random random(static_cast<uint32_t>(n + D));
   Tensor<float> p(CLASSES * D, random.floats()), q(n * D, random.floats()), p_new(CLASSES * D);
   Tensor<float> kept(n, [&](int64_t) { return random.below(4) ? 1.0f : 0.0f; });
@@ -78,14 +84,14 @@ template <int CLASSES, int D, bool IN_PLACE> void update(int64_t n, float finite
       for (int64_t c = 0; c < D; ++c) want[size_t(k * D + c)] /= std::max(std::sqrt(norm), 1e-12);
     }
   }
-  Launch launch(prototype_update<Prototypes<CLASSES, D, IN_PLACE>>, n, 1,
-                {ceil_of(CLASSES, prototype_block)});
+  Launch launch(prototype_update<Prototypes<CLASSES, D, IN_PLACE>>, n, 1, {ceil_of(CLASSES, prototype_block)});
   launch.arg(p).arg(q).arg(target).arg(kept).arg(m).arg(finite).arg(p_new).run();
   check_all(
       "prototypes", IN_PLACE ? p : p_new, [&](int64_t i) { return want[size_t(i)]; }, finite_ != 0 ? 2e-6 : 0,
       finite_ != 0 ? 1e-6 : 0);
 }
-template <bool IN_PLACE> void updates() {
+template <bool IN_PLACE>
+void updates() {
   for (float finite : {1.0f, 0.0f}) {
     update<10, 128, IN_PLACE>(64, finite);
     update<1000, 128, IN_PLACE>(256, finite);

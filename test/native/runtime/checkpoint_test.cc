@@ -106,9 +106,9 @@ TEST("checkpoint: names, order, types and shapes are the plan's, without derived
   CHECK((file.find("encoder_q.conv1.weight")->shape == std::vector<int64_t>{4, 3, 2, 5}));
   CHECK(file.find("queue_ptr")->dtype == DType::i64);
   CHECK(file.find("packed") == nullptr);
-  for (const char* key : {"format", "arch", "num_class", "epoch", "step", "samples", "global_batch", "groups",
-                          "seed", "lr", "momentum", "weight_decay", "moco_m", "proto_m", "temperature",
-                          "data_digest", "plan_digest", "sha256"})
+  for (const char* key :
+       {"format", "arch", "num_class", "epoch", "step", "samples", "global_batch", "groups", "seed", "lr", "momentum",
+        "weight_decay", "moco_m", "proto_m", "temperature", "data_digest", "plan_digest", "sha256"})
     CHECK(file.metadata().count(key) == 1);
   CHECK_EQ(Fixture::read_length(read_bytes(f.path)) % 8, uint64_t{0});
 }
@@ -116,8 +116,7 @@ TEST("checkpoint: names, order, types and shapes are the plan's, without derived
 TEST("checkpoint: truncated at any place is refused") {
   Fixture f;
   const std::string whole = read_bytes(f.path);
-  for (const size_t size :
-       {size_t{0}, size_t{7}, size_t{8}, size_t{100}, whole.size() / 2, whole.size() - 1}) {
+  for (const size_t size : {size_t{0}, size_t{7}, size_t{8}, size_t{100}, whole.size() / 2, whole.size() - 1}) {
     write_bytes(f.path, whole.substr(0, size));
     f.refused("");
   }
@@ -141,8 +140,7 @@ TEST("checkpoint: headers that lie are refused, naming the tensor") {
   const struct {
     const char *from, *to, *says;
   } cases[] = {
-      {"[0, 960]", "[0, 964]",
-       "tensor encoder_q.classifier.weight: its data_offsets hold 964 bytes, its shape 960"},
+      {"[0, 960]", "[0, 964]", "tensor encoder_q.classifier.weight: its data_offsets hold 964 bytes, its shape 960"},
       {"[960, 1440]", "[956, 1436]", "tensor encoder_q.conv1.weight: its data overlap"},
       {"[960, 1440]", "[964, 1444]", "tensor encoder_q.conv1.weight: its data leave a gap"},
       {"[960, 1440]", "[1440, 960]", "tensor encoder_q.conv1.weight: its data_offsets are no range"},
@@ -218,8 +216,8 @@ TEST("checkpoint: the newest is the one furthest on") {
   Folder folder;
   CHECK_EQ(newest_checkpoint(folder.path()), "");
   for (const char* name :
-       {"checkpoint_0001.safetensors", "checkpoint_0002_000100.safetensors",
-        "checkpoint_0002_000020.safetensors", "checkpoint_0009.safetensors.tmp", "checkpoint_x.safetensors"})
+       {"checkpoint_0001.safetensors", "checkpoint_0002_000100.safetensors", "checkpoint_0002_000020.safetensors",
+        "checkpoint_0009.safetensors.tmp", "checkpoint_x.safetensors"})
     write_bytes(folder / name, "");
   CHECK_EQ(newest_checkpoint(folder.path()), folder / "checkpoint_0002_000100.safetensors");
   write_bytes(folder / "checkpoint_0002.safetensors", "");

@@ -1,8 +1,8 @@
 // The command line: every published flag, both spellings, and errors that name the flag.
+#include "command/flags.h"
 #include "core/error.h"
 #include "tap.h"
 #include "toy_plan.h"
-#include "command/flags.h"
 
 using namespace moproc;
 using namespace moproc::test;
@@ -170,7 +170,8 @@ TEST("flags: errors name the flag") {
   CHECK_THROWS(parse({"--world-size", "two"}), "--world-size two: not a whole number");
   CHECK_THROWS(parse({"--nproc-per-node", "0"}), "--nproc-per-node 0: out of range");
   CHECK_THROWS(parse({"--dist-backend", "carrier-pigeon"}), "known are nccl, gloo, mpi and shm");
-  CHECK_THROWS(parse({"--save-every", "soon"}), "--save-every soon: not a number of steps, nor a time like 30s, 10m or 2h");
+  CHECK_THROWS(parse({"--save-every", "soon"}),
+               "--save-every soon: not a number of steps, nor a time like 30s, 10m or 2h");
   CHECK_THROWS(parse({"--save-every", "xm"}), "--save-every x: not a number before the unit");
   CHECK_EQ(parse({"--save-every", "1.5h"}).save_seconds, 5400.0);
   CHECK_EQ(parse({"--checkpoint-every", "7"}).save_steps, int64_t{7});
@@ -183,8 +184,7 @@ TEST("flags: what is compiled in may be confirmed, not changed") {
   CHECK_THROWS(check({"--synthetic", "--gpu", "0"}), "--gpu 0: this artefact is compiled for the CPU");
   CHECK_THROWS(check({"--synthetic", "-a", "resnet18"}), "--arch resnet18: this artefact holds toy");
   CHECK_THROWS(check({"--synthetic", "-b", "16"}), "--batch-size 16: this artefact is compiled with 8");
-  CHECK_THROWS(check({"--synthetic", "--num-class", "50"}),
-               "--num-class 50: this artefact is compiled with 5");
+  CHECK_THROWS(check({"--synthetic", "--num-class", "50"}), "--num-class 50: this artefact is compiled with 5");
   CHECK_THROWS(check({"--synthetic", "--width", "1"}), "--width: this artefact is compiled with 0.5");
   CHECK_THROWS(check({"--synthetic", "--bn-groups", "1"}), "--bn-groups 1: this artefact is compiled with 2");
 }
@@ -195,8 +195,7 @@ TEST("flags: contradictions and missing ones are said") {
   CHECK_THROWS(check({"--data", "d", "--synthetic"}), "--synthetic and --data exclude each other");
   CHECK_THROWS(check({"--data", "d", "--evaluate"}), "--evaluate needs --resume");
   CHECK_THROWS(check({"--synthetic", "--resume", "auto"}), "--resume auto needs --exp-dir");
-  CHECK_THROWS(check({"--synthetic", "--start-epoch", "90"}),
-               "--start-epoch 90 leaves nothing of --epochs 90");
+  CHECK_THROWS(check({"--synthetic", "--start-epoch", "90"}), "--start-epoch 90 leaves nothing of --epochs 90");
 }
 
 TEST("flags: --help lists every flag with its default") {
@@ -205,8 +204,8 @@ TEST("flags: --help lists every flag with its default") {
   parse_flags(3, argv, help);
   CHECK(help);
   const std::string text = help_text("train", Verb::train);
-  for (const char* part : {"-b, --batch-size N", "--start_clean_epoch EPOCH", "[11]", "--schedule EPOCH...",
-                           "[40 80]", "--wd, --weight-decay X"})
+  for (const char* part : {"-b, --batch-size N", "--start_clean_epoch EPOCH", "[11]", "--schedule EPOCH...", "[40 80]",
+                           "--wd, --weight-decay X"})
     CHECK(text.find(part) != std::string::npos);
 }
 

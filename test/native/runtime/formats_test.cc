@@ -7,8 +7,8 @@
 #include "core/error.h"
 #include "core/json.h"
 #include "formats/sha256.h"
-#include "tap.h"
 #include "log/events.h"
+#include "tap.h"
 #include "train/schedule.h"
 
 using namespace moproc;
@@ -17,14 +17,11 @@ using namespace moproc::train;
 
 namespace {
 
-std::span<const std::byte> bytes(const std::string& s) {
-  return std::as_bytes(std::span(s.data(), s.size()));
-}
+std::span<const std::byte> bytes(const std::string& s) { return std::as_bytes(std::span(s.data(), s.size())); }
 
 std::string sha(const std::string& text, size_t piece) {
   Sha256 s;
-  for (size_t i = 0; i < text.size(); i += piece)
-    s.add(bytes(text).subspan(i, std::min(piece, text.size() - i)));
+  for (size_t i = 0; i < text.size(); i += piece) s.add(bytes(text).subspan(i, std::min(piece, text.size() - i)));
   return s.hex();
 }
 
@@ -51,8 +48,7 @@ TEST("sha256: FIPS 180-4 examples, in any pieces") {
   const std::string two = "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq";
   for (const size_t piece : {1, 3, 55, 64, 100})
     CHECK_EQ(sha(two, piece), "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1");
-  CHECK_EQ(sha(std::string(1000000, 'a'), 997),
-           "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
+  CHECK_EQ(sha(std::string(1000000, 'a'), 997), "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
   for (size_t n = 50; n < 140; ++n) CHECK_EQ(sha(std::string(n, 'x'), 1), sha(std::string(n, 'x'), 64));
 }
 
@@ -102,12 +98,8 @@ TEST("events: a scalar decodes to its time, step, tag and value") {
 }
 
 TEST("json: what it writes it reads, to the last bit") {
-  const std::string line = JsonLine()
-                               .add("a\"b\n", "\\\x01é")
-                               .add("x", 0.1)
-                               .add("n", int64_t{-7})
-                               .add_raw("l", "[1, null]")
-                               .text();
+  const std::string line =
+      JsonLine().add("a\"b\n", "\\\x01é").add("x", 0.1).add("n", int64_t{-7}).add_raw("l", "[1, null]").text();
   const Json json = parse_json(line, "test");
   CHECK_EQ(*json.find("a\"b\n")->string(), "\\\x01é");
   CHECK_EQ(*json.find("x")->number(), 0.1);
@@ -118,10 +110,9 @@ TEST("json: what it writes it reads, to the last bit") {
 }
 
 TEST("json: what is no JSON is refused with its place") {
-  for (const char* bad :
-       {"",      "{",     "[1,]",  "{\"a\":1,}", "{\"a\":1,\"a\":2}", "01",          "1.",     "1e",
-        "+1",    "inf",   "nul",   "\"a",        "\"\\x\"",           "\"\\ud800\"", "\"\n\"", "1 2",
-        "{a:1}", "[1 2]", "1e999", "'a'"})
+  for (const char* bad : {"",      "{",     "[1,]",  "{\"a\":1,}", "{\"a\":1,\"a\":2}", "01",          "1.",     "1e",
+                          "+1",    "inf",   "nul",   "\"a",        "\"\\x\"",           "\"\\ud800\"", "\"\n\"", "1 2",
+                          "{a:1}", "[1 2]", "1e999", "'a'"})
     CHECK_THROWS(parse_json(bad, "file.json"), "file.json: bad JSON at byte");
   CHECK_THROWS(parse_json(std::string(1000, '['), "deep"), "nested too deeply");
 }
@@ -151,16 +142,15 @@ TEST("schedule: phases by epoch") {
 }
 
 TEST("json: ASCII strings are those of Python's json.dump, of names that are no UTF-8 too") {
-  const std::pair<const char*, const char*> cases[] = {
-      {"a b/\xc3\xbc.jpg", R"("a b/\u00fc.jpg")"},
-      {"q\"\\\x7f\x01\t\n.jpg", R"("q\"\\\u007f\u0001\t\n.jpg")"},
-      {"\xe6\x97\xa5\xe6\x9c\xac", R"("\u65e5\u672c")"},
-      {"\xf0\x9f\x98\x80", R"("\ud83d\ude00")"},
-      {"\xff\xe4x", R"("\udcff\udce4x")"},
-      {"\xc0\x80", R"("\udcc0\udc80")"},          // overlong
-      {"\xed\xa0\x80", R"("\udced\udca0\udc80")"},  // a surrogate
-      {"\xe6\x97", R"("\udce6\udc97")"},          // cut off
-      {"\xf4\x90\x80\x80", R"("\udcf4\udc90\udc80\udc80")"}};
+  const std::pair<const char*, const char*> cases[] = {{"a b/\xc3\xbc.jpg", R"("a b/\u00fc.jpg")"},
+                                                       {"q\"\\\x7f\x01\t\n.jpg", R"("q\"\\\u007f\u0001\t\n.jpg")"},
+                                                       {"\xe6\x97\xa5\xe6\x9c\xac", R"("\u65e5\u672c")"},
+                                                       {"\xf0\x9f\x98\x80", R"("\ud83d\ude00")"},
+                                                       {"\xff\xe4x", R"("\udcff\udce4x")"},
+                                                       {"\xc0\x80", R"("\udcc0\udc80")"},            // overlong
+                                                       {"\xed\xa0\x80", R"("\udced\udca0\udc80")"},  // a surrogate
+                                                       {"\xe6\x97", R"("\udce6\udc97")"},            // cut off
+                                                       {"\xf4\x90\x80\x80", R"("\udcf4\udc90\udc80\udc80")"}};
   for (const auto& [text, want] : cases) {
     std::string out;
     moproc::write_json_ascii(out, text);

@@ -1,15 +1,15 @@
 // Signals during training: the step is finished, a checkpoint says where the run was, and going on from there
 // gives the bits of a run that nobody stopped. The signals come from a kernel, so that it is known in which
 // step.
-#include <csignal>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <csignal>
 
+#include "formats/safetensors.h"
 #include "support.h"
 #include "tap.h"
 #include "toy_plan.h"
 #include "train/checkpoint.h"
-#include "formats/safetensors.h"
 
 using namespace moproc;
 using namespace moproc::test;
@@ -28,8 +28,8 @@ bool has(const std::string& text, const std::string& part) {
 
 /// Three epochs of ten steps.
 std::vector<std::string> flags(const std::string& exp, std::vector<std::string> more = {}) {
-  more.insert(more.end(), {"--synthetic", "--epochs", "3", "--steps", "1000", "--start_clean_epoch", "2",
-                           "--seed", "9", "--exp-dir", exp});
+  more.insert(more.end(), {"--synthetic", "--epochs", "3", "--steps", "1000", "--start_clean_epoch", "2", "--seed", "9",
+                           "--exp-dir", exp});
   return more;
 }
 

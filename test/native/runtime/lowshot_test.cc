@@ -42,7 +42,9 @@ std::vector<std::vector<float>> matrix(const Json& json, const char* key) {
 
 }  // namespace
 
-TEST("svm: decisions as scikit-learn's LinearSVC, within 1e-6 when both converge; less than that when it is ended early") {
+TEST(
+    "svm: decisions as scikit-learn's LinearSVC, within 1e-6 when both converge; less than that when it is ended "
+    "early") {
   for (const Json& c : *cases().find("svm")->array()) {
     const auto rows = matrix(c, "rows"), test = matrix(c, "test");
     SvmProblem p;
@@ -71,7 +73,8 @@ TEST("svm: decisions as scikit-learn's LinearSVC, within 1e-6 when both converge
 
 TEST("average precision: as numpy computes the published formula") {
   for (const Json& c : *cases().find("ranking")->array())
-    CHECK(std::abs(average_precision(numbers<double>(c, "scores"), numbers<int8_t>(c, "relevant")) - *c.find("precision")->number()) < 1e-12);
+    CHECK(std::abs(average_precision(numbers<double>(c, "scores"), numbers<int8_t>(c, "relevant")) -
+                   *c.find("precision")->number()) < 1e-12);
   const std::vector<double> scores = {1, 2};
   const std::vector<int8_t> none = {0, 0};
   CHECK(std::isnan(average_precision(scores, none)));

@@ -64,8 +64,8 @@ TEST("pytorch: a run that writes .pth.tar ends with the bits of one that writes 
   ToyPlan toy;
   Folder exp;
   const auto run = [&](const char* name, std::vector<std::string> more) {
-    more.insert(more.end(), {"--synthetic", "--epochs", "4", "--start_clean_epoch", "2", "--seed", "9",
-                             "--exp-dir", exp / name});
+    more.insert(more.end(),
+                {"--synthetic", "--epochs", "4", "--start_clean_epoch", "2", "--seed", "9", "--exp-dir", exp / name});
     const Ran r = run_train(toy.plan(), more);
     if (r.status != 0) note(false, __FILE__, __LINE__, r.err);
     return r.out;
@@ -101,8 +101,8 @@ TEST("pytorch: training goes on at the checkpoint's epoch, with the seed of the 
   ToyPlan toy;
   Folder exp;
   const auto run = [&](const char* name, const std::string& resume) {
-    const Ran r = run_train(toy.plan(), {"--synthetic", "--resume", resume, "--seed", "3", "--steps", "5",
-                                         "--exp-dir", exp / name});
+    const Ran r = run_train(
+        toy.plan(), {"--synthetic", "--resume", resume, "--seed", "3", "--steps", "5", "--exp-dir", exp / name});
     if (r.status != 0) note(false, __FILE__, __LINE__, r.err);
     return r.out;
   };
@@ -113,8 +113,7 @@ TEST("pytorch: training goes on at the checkpoint's epoch, with the seed of the 
   const Checkpoint after = open_checkpoint(exp / "a/checkpoint_0002_000005.safetensors");
   CHECK(after.of_run());
   CHECK(elements(*after.find(after.tensors, "encoder_q.classifier.weight")) !=
-        elements(*open_checkpoint(fixture()).find(open_checkpoint(fixture()).tensors,
-                                                  "encoder_q.classifier.weight")));
+        elements(*open_checkpoint(fixture()).find(open_checkpoint(fixture()).tensors, "encoder_q.classifier.weight")));
   run("b", changed(exp, [](Checkpoint&) {}));
   CHECK(state_of(exp / "a/checkpoint_0002_000005.safetensors") ==
         state_of(exp / "b/checkpoint_0002_000005.safetensors"));
@@ -138,8 +137,8 @@ TEST("pytorch: a state_dict alone starts at --start-epoch") {
   ToyPlan toy;
   Folder folder;
   write_torch(folder / "s.pth", to_state_dict(open_checkpoint(fixture())));
-  const Ran r = run_train(
-      toy.plan(), {"--synthetic", "--resume", folder / "s.pth", "--start-epoch", "1", "--steps", "2"});
+  const Ran r =
+      run_train(toy.plan(), {"--synthetic", "--resume", folder / "s.pth", "--start-epoch", "1", "--steps", "2"});
   CHECK_EQ(r.status, 0);
   CHECK(has(r.out, "that does not know its seed, data and batch, nor its epoch"));
   CHECK(has(r.out, "has no momentum for 1 tensors"));
@@ -157,17 +156,12 @@ TEST("pytorch: what does not fit is refused before any state is set") {
     CHECK(state(session, "queue") == before);
   };
   const auto named = [](Checkpoint& c, const std::string& name) {
-    return std::find_if(c.tensors.begin(), c.tensors.end(),
-                        [&](const NamedTensor& t) { return t.name == name; });
+    return std::find_if(c.tensors.begin(), c.tensors.end(), [&](const NamedTensor& t) { return t.name == name; });
   };
   refused(changed(folder, [&](Checkpoint& c) { c.tensors.erase(named(c, "queue_ptr")); }),
           "tensor queue_ptr is missing");
-  refused(changed(folder, [&](Checkpoint& c) { named(c, "queue")->name = "queue2"; }),
-          "tensor queue is missing");
-  refused(changed(folder,
-                  [&](Checkpoint& c) {
-                    c.tensors.push_back({"extra", c.tensors[0].tensor});
-                  }),
+  refused(changed(folder, [&](Checkpoint& c) { named(c, "queue")->name = "queue2"; }), "tensor queue is missing");
+  refused(changed(folder, [&](Checkpoint& c) { c.tensors.push_back({"extra", c.tensors[0].tensor}); }),
           "the artefact has no tensor extra");
   refused(changed(folder,
                   [&](Checkpoint& c) {
@@ -198,8 +192,7 @@ TEST("pytorch: a run's .pth.tar whose metadata were changed is refused") {
     return folder / "d.pth.tar";
   };
   CHECK(load_checkpoint(with([](Metadata&) {}), session).of_run);
-  CHECK_THROWS(load_checkpoint(with([](Metadata& m) { m.erase("seed"); }), session),
-               "d.pth.tar: moproc has no seed");
+  CHECK_THROWS(load_checkpoint(with([](Metadata& m) { m.erase("seed"); }), session), "d.pth.tar: moproc has no seed");
   CHECK_THROWS(load_checkpoint(with([](Metadata& m) { m["step"] = "-1"; }), session), "moproc.step is '-1'");
   CHECK_THROWS(load_checkpoint(with([](Metadata& m) { m["meters"] = "{}"; }), session), "no meter loss");
   CHECK_EQ(list(folder.path()).size(), size_t{2});

@@ -5,11 +5,11 @@
 #include <limits>
 #include <map>
 
+#include "formats/safetensors.h"
 #include "session/session.h"
 #include "support.h"
 #include "tap.h"
 #include "toy_plan.h"
-#include "formats/safetensors.h"
 
 using namespace moproc;
 using namespace moproc::test;
@@ -30,8 +30,7 @@ std::string bytes_of(const std::vector<T>& v) {
 /// A replay file to be changed before it is written; as it is made, two steps for the toy plan: warmup,
 /// clean.
 struct ReplayDraft {
-  std::string steps =
-      R"([{"phase": "warmup", "lr": 0.5, "epoch": 0}, {"phase": "clean", "lr": 0.25, "epoch": 11}])";
+  std::string steps = R"([{"phase": "warmup", "lr": 0.5, "epoch": 0}, {"phase": "clean", "lr": 0.25, "epoch": 11}])";
   std::map<std::string, Data> tensors;
 
   ReplayDraft() {
@@ -39,8 +38,7 @@ struct ReplayDraft {
       for (int r = 0; r < 2; ++r) {
         const std::string rank = step + "rank" + std::to_string(r) + ".";
         std::string pixels(4 * 3 * 4 * 4, '\0');
-        for (size_t i = 0; i < pixels.size(); ++i)
-          pixels[i] = static_cast<char>(i * 37 + r * 91 + step[4] * 5);
+        for (size_t i = 0; i < pixels.size(); ++i) pixels[i] = static_cast<char>(i * 37 + r * 91 + step[4] * 5);
         tensors[rank + "img"] = tensors[rank + "img_aug"] = {DType::u8, {4, 3, 4, 4}, pixels};
         tensors[rank + "target"] = {DType::i64, {4}, bytes_of<int64_t>({0, 1, 2, 4})};
       }
@@ -51,8 +49,7 @@ struct ReplayDraft {
   std::string write(const std::string& path) const {
     std::vector<formats::TensorEntry> entries;
     std::vector<const std::string*> bytes;
-    for (const auto& [name, t] : tensors)
-      entries.push_back({name, t.dtype, t.shape}), bytes.push_back(&t.bytes);
+    for (const auto& [name, t] : tensors) entries.push_back({name, t.dtype, t.shape}), bytes.push_back(&t.bytes);
     formats::write_safetensors(path, entries, {{"steps", steps}}, [&](size_t i, std::span<std::byte> to) {
       std::memcpy(to.data(), bytes[i]->data(), to.size());
     });
@@ -60,10 +57,8 @@ struct ReplayDraft {
   }
 };
 
-Ran replay(const ToyPlan& toy, const Folder& folder, const ReplayDraft& draft,
-           std::vector<std::string> more = {}) {
-  std::vector<std::string> args{"--replay", draft.write(folder / "b.safetensors"), "--trace",
-                                folder / "t.json"};
+Ran replay(const ToyPlan& toy, const Folder& folder, const ReplayDraft& draft, std::vector<std::string> more = {}) {
+  std::vector<std::string> args{"--replay", draft.write(folder / "b.safetensors"), "--trace", folder / "t.json"};
   args.insert(args.end(), more.begin(), more.end());
   return run_train(toy.plan(), args);
 }
@@ -95,8 +90,7 @@ TEST("replay: the trace has a value a group, null for what a phase lacks, and th
   CHECK_EQ(*warmup.find("phase")->string(), "warmup");
   for (const char* key : {"loss", "loss_cls", "loss_inst", "acc_cls", "acc_inst"})
     CHECK_EQ(warmup.find(key)->array()->size(), size_t{2});
-  CHECK(std::abs(number(warmup, "loss", 1) - number(warmup, "loss_cls", 1) - number(warmup, "loss_inst", 1)) <
-        1e-5);
+  CHECK(std::abs(number(warmup, "loss", 1) - number(warmup, "loss_cls", 1) - number(warmup, "loss_inst", 1)) < 1e-5);
   for (const char* key : {"loss_proto", "acc_proto", "clean", "target", "kept"})
     CHECK(at(*warmup.find(key), 1).is_null());
   REQUIRE(at(*clean.find("target"), 1).array() != nullptr);
@@ -121,9 +115,7 @@ TEST("replay: gradient norms are those of the momenta, which begin at 0") {
   const Json trace = trace_of(folder);
   const char* const name = "encoder_q.classifier.weight";
   const double norm = *at(*trace.find("steps"), 0).find("grad_l2")->find(name)->number();
-  CHECK_NEAR(norm,
-             *trace.find("tensors")->find(std::string("optimizer.momentum.") + name)->find("l2")->number(),
-             1e-9);
+  CHECK_NEAR(norm, *trace.find("tensors")->find(std::string("optimizer.momentum.") + name)->find("l2")->number(), 1e-9);
   CHECK(norm > 0);
 }
 
@@ -153,8 +145,7 @@ TEST("replay: no percentage of nothing, and a step that is not finite says so") 
 TEST("replay: states after each step and a checkpoint after the last, from which a replay goes on") {
   ToyPlan toy;
   Folder folder;
-  REQUIRE(replay(toy, folder, {}, {"--trace-state", folder / "states", "--exp-dir", folder / "exp"}).status ==
-          0);
+  REQUIRE(replay(toy, folder, {}, {"--trace-state", folder / "states", "--exp-dir", folder / "exp"}).status == 0);
   CHECK_EQ(list(folder / "states")[1], "step_000001.safetensors");
   const std::string whole = read_bytes(folder / "t.json");
   const formats::SafetensorsFile last(folder / "states/step_000001.safetensors");
@@ -202,32 +193,26 @@ TEST("replay: bad files are refused by file, step and tensor, before the first s
   steps("__metadata__.steps is no list", "{}");
   steps("__metadata__.steps is no list", "[]");
   steps("step 0: no phase", "[{}]");
-  steps("step 0: phase 'train' is none of warmup, proto, clean",
-        R"([{"phase": "train", "lr": 1, "epoch": 0}])");
+  steps("step 0: phase 'train' is none of warmup, proto, clean", R"([{"phase": "train", "lr": 1, "epoch": 0}])");
   steps("step 0: lr is no number", R"([{"phase": "proto", "lr": -1, "epoch": 0}])");
   steps("step 0: lr is no number", R"([{"phase": "proto", "lr": "1", "epoch": 0}])");
   steps("step 0: lr is no number", R"([{"phase": "proto", "lr": 1e300, "epoch": 0}])");
   steps("step 0: epoch is no whole number", R"([{"phase": "proto", "lr": 1}])");
   steps("step 0: epoch is no whole number", R"([{"phase": "proto", "lr": 1, "epoch": 1.5}])");
-  steps("belongs to a step that __metadata__.steps lacks (it has 1)",
-        R"([{"phase": "proto", "lr": 1, "epoch": 0}])");
+  steps("belongs to a step that __metadata__.steps lacks (it has 1)", R"([{"phase": "proto", "lr": 1, "epoch": 0}])");
 
   const auto without = [&](const std::string& name) {
-    refused(("step 1: tensor " + name + " is missing").c_str(),
-            [&](ReplayDraft& d) { d.tensors.erase(name); });
+    refused(("step 1: tensor " + name + " is missing").c_str(), [&](ReplayDraft& d) { d.tensors.erase(name); });
   };
-  for (const char* name :
-       {"step1.rank0.img", "step1.rank1.img_aug", "step1.rank1.target", "step1.idx_shuffle"})
+  for (const char* name : {"step1.rank0.img", "step1.rank1.img_aug", "step1.rank1.target", "step1.idx_shuffle"})
     without(name);
   const auto set = [&](const char* says, const char* name, Data data) {
     refused(says, [&](ReplayDraft& d) { d.tensors[name] = data; });
   };
   set("step 1: tensor step1.rank0.img is u8[4,3,4,5]", "step1.rank0.img",
       {DType::u8, {4, 3, 4, 5}, std::string(240, 0)});
-  set("is f32, and this artefact takes u8 images", "step1.rank0.img",
-      {DType::f32, {4, 3, 4, 4}, std::string(768, 0)});
-  set("is i64[4,3,4,4], the artefact needs u8", "step0.rank0.img",
-      {DType::i64, {4, 3, 4, 4}, std::string(1536, 0)});
+  set("is f32, and this artefact takes u8 images", "step1.rank0.img", {DType::f32, {4, 3, 4, 4}, std::string(768, 0)});
+  set("is i64[4,3,4,4], the artefact needs u8", "step0.rank0.img", {DType::i64, {4, 3, 4, 4}, std::string(1536, 0)});
   set("step0.rank1.target is i32[4], the artefact needs i64[4]", "step0.rank1.target",
       {DType::i32, {4}, std::string(16, 0)});
   set("holds label 5, the artefact has 5 classes", "step0.rank1.target",
@@ -239,10 +224,8 @@ TEST("replay: bad files are refused by file, step and tensor, before the first s
       {DType::i64, {8}, bytes_of<int64_t>({0, 1, 8, 2, 3, 4, 5, 6})});
   set("step0.idx_shuffle is i64[4], the artefact needs i64[8]", "step0.idx_shuffle",
       {DType::i64, {4}, bytes_of<int64_t>({0, 1, 2, 3})});
-  set("replaces a state that the artefact has not", "step1.state.encoder_q.frob",
-      {DType::f32, {1}, std::string(4, 0)});
-  set("replaces a state that the artefact has not", "step1.state.packed",
-      {DType::f32, {5, 48}, std::string(960, 0)});
+  set("replaces a state that the artefact has not", "step1.state.encoder_q.frob", {DType::f32, {1}, std::string(4, 0)});
+  set("replaces a state that the artefact has not", "step1.state.packed", {DType::f32, {5, 48}, std::string(960, 0)});
   set("step1.state.queue_ptr is f32[1], the artefact needs i64[1]", "step1.state.queue_ptr",
       {DType::f32, {1}, std::string(4, 0)});
   set("is not finite at element 2", "step0.state.encoder_q.bn1.running_var",
@@ -250,8 +233,8 @@ TEST("replay: bad files are refused by file, step and tensor, before the first s
   for (const char* name : {"step0.rank0.image", "step00.rank0.img", "step0.rank-1.img", "stepx.idx_shuffle",
                            "step0.rank01.img", "step0.rank9223372036854775807.img", "frob"})
     set("has no name of a replay file", name, {DType::u8, {1}, "x"});
-  set("holds batches of 3 ranks, the artefact has 2 groups; compile one with --bn-groups 3",
-      "step0.rank2.target", {DType::i64, {4}, std::string(32, 0)});
+  set("holds batches of 3 ranks, the artefact has 2 groups; compile one with --bn-groups 3", "step0.rank2.target",
+      {DType::i64, {4}, std::string(32, 0)});
   refused("holds batches of 1 ranks, the artefact has 2 groups", [](ReplayDraft& d) {
     std::erase_if(d.tensors, [](const auto& t) { return t.first.find("rank1") != std::string::npos; });
   });
@@ -267,8 +250,7 @@ TEST("replay: flags that need or exclude each other") {
     CHECK(has(r.err, says));
   };
   refused({"--replay", file}, "--replay needs --trace FILE");
-  refused({"--replay", file, "--trace", folder / "t", "--synthetic"},
-          "--replay excludes --data and --synthetic");
+  refused({"--replay", file, "--trace", folder / "t", "--synthetic"}, "--replay excludes --data and --synthetic");
   refused({"--replay", file, "--trace", folder / "t", "--evaluate"}, "--replay and --evaluate exclude");
   refused({"--synthetic", "--trace", folder / "t"}, "--trace needs --replay FILE");
   refused({"--synthetic", "--trace-state", folder / "t"}, "--trace-state needs --replay FILE");

@@ -4,8 +4,8 @@
 
 #include <cstdio>
 
-#include "support.h"
 #include "command/main.h"
+#include "support.h"
 
 namespace moproc::test {
 namespace {

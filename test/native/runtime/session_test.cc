@@ -47,8 +47,7 @@ void feed(Session& s, int program) {
     auto img = s.view<uint8_t>(s.input(program, name));
     for (size_t i = 0; i < img.size(); ++i) img[i] = static_cast<uint8_t>(i * 31 + i / 7);
   }
-  auto target = s.view<int64_t>(s.input(program, "target")),
-       order = s.view<int64_t>(s.input(program, "order"));
+  auto target = s.view<int64_t>(s.input(program, "target")), order = s.view<int64_t>(s.input(program, "order"));
   for (size_t i = 0; i < target.size(); ++i)
     target[i] = static_cast<int64_t>(i % 5), order[i] = static_cast<int64_t>((i * 3) % 8);
 }
@@ -109,8 +108,7 @@ TEST("session: set and get are logical, storage is channels-last") {
 
 TEST("session: initial values depend on the seed and the name, not on threads") {
   ToyPlan toy({.batch = 8, .groups = 2, .size = 64, .classes = 5});  // 61,440 weights: several tasks
-  Session one(toy.plan(), {.threads = 1}), four(toy.plan(), {.threads = 4}),
-      other(toy.plan(), {.threads = 1});
+  Session one(toy.plan(), {.threads = 1}), four(toy.plan(), {.threads = 4}), other(toy.plan(), {.threads = 1});
   one.init_state(7), four.init_state(7), other.init_state(8);
   CHECK(all_state(one) == all_state(four));
   CHECK(all_state(one) != all_state(other));
@@ -129,8 +127,7 @@ TEST("session: normal values have the plan's mean and deviation, unit columns le
   for (uint64_t seed = 0; seed < 200; ++seed) {
     Session s(toy.plan(), {.threads = 1});
     s.init_state(seed);
-    for (const float v : floats(s, "encoder_q.conv1.weight"))
-      sum += v, squares += v * v, fourth += v * v * v * v, ++n;
+    for (const float v : floats(s, "encoder_q.conv1.weight")) sum += v, squares += v * v, fourth += v * v * v * v, ++n;
   }
   CHECK_NEAR(sum / n, 0, 4 * 0.5 / std::sqrt(n));
   CHECK_NEAR(squares / n, 0.25, 4 * 0.25 * std::sqrt(2.0 / n));

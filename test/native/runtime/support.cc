@@ -35,8 +35,7 @@ void signalling_kernel(const Params& p, const Task& t) {
 
 SignallingPlan::SignallingPlan(const Plan& plan, const std::string& symbol, int signal, int launch, int count,
                                int pause_ms)
-    : plan_(plan),
-      kernels_(plan.kernels.begin(), plan.kernels.end()) {
+    : plan_(plan), kernels_(plan.kernels.begin(), plan.kernels.end()) {
   for (KernelInfo& k : kernels_) {
     if (symbol != k.symbol) continue;
     signalling.entry = k.entry;
@@ -76,8 +75,7 @@ bool exists(const std::string& path) { return std::filesystem::exists(path); }
 
 std::vector<std::string> list(const std::string& folder) {
   std::vector<std::string> names;
-  for (const auto& e : std::filesystem::directory_iterator(folder))
-    names.push_back(e.path().filename().string());
+  for (const auto& e : std::filesystem::directory_iterator(folder)) names.push_back(e.path().filename().string());
   std::sort(names.begin(), names.end());
   return names;
 }

@@ -46,8 +46,7 @@ Ran run_train(const Plan& plan, std::vector<std::string> args);
 class SignallingPlan {
  public:
   /// In launch number `launch` (from 0): `count` signals, `pause_ms` apart.
-  SignallingPlan(const Plan& plan, const std::string& symbol, int signal, int launch, int count = 1,
-                 int pause_ms = 0);
+  SignallingPlan(const Plan& plan, const std::string& symbol, int signal, int launch, int count = 1, int pause_ms = 0);
   const Plan& plan() const { return plan_; }
 
  private:

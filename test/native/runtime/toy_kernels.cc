@@ -16,8 +16,7 @@ T* at(const Params& p, int arg) {
 void logits_of(const uint8_t* img, const float* weight, int64_t features, int64_t classes, float* out) {
   for (int64_t k = 0; k < classes; ++k) {
     float sum = 0;
-    for (int64_t d = 0; d < features; ++d)
-      sum += weight[k * features + d] * (static_cast<float>(img[d]) / 255.0f);
+    for (int64_t d = 0; d < features; ++d) sum += weight[k * features + d] * (static_cast<float>(img[d]) / 255.0f);
     out[k] = sum;
   }
 }
@@ -79,8 +78,7 @@ void update_class(const Params& p, int64_t k) {
   for (int64_t d = 0; d < features; ++d) {
     float g = 0;
     for (int64_t n = 0; n < p.rows; ++n)
-      g += at<float>(p, kProbs)[n * classes + k] *
-           static_cast<float>(at<uint8_t>(p, kImg)[n * features + d]) / 255.0f;
+      g += at<float>(p, kProbs)[n * classes + k] * static_cast<float>(at<uint8_t>(p, kImg)[n * features + d]) / 255.0f;
     float& w = at<float>(p, kWeight)[k * features + d];
     float& v = at<float>(p, kVelocity)[k * features + d];
     v = *at<float>(p, kMomentum) * v + (g / static_cast<float>(p.rows) + *at<float>(p, kDecay) * w);

@@ -29,8 +29,8 @@ int ToyPlan::tensor(const std::string& name, DType dtype, Arena arena, std::vect
   return static_cast<int>(tensors_.size()) - 1;
 }
 
-void ToyPlan::state(const std::string& name, DType dtype, std::vector<int64_t> shape, Role role,
-                    InitKind init, double value, int copy_of) {
+void ToyPlan::state(const std::string& name, DType dtype, std::vector<int64_t> shape, Role role, InitKind init,
+                    double value, int copy_of) {
   states_.push_back({tensor(name, dtype, Arena::state, std::move(shape)), role, init, value, copy_of});
 }
 
@@ -39,12 +39,9 @@ int ToyPlan::kernel(const char* symbol, CpuEntry entry) {
   return static_cast<int>(kernels_.size()) - 1;
 }
 
-int ToyPlan::hyper(const char* name) {
-  return tensor(std::string("hyper.") + name, DType::f32, Arena::io, {});
-}
+int ToyPlan::hyper(const char* name) { return tensor(std::string("hyper.") + name, DType::f32, Arena::io, {}); }
 
-StepInfo ToyPlan::launch(const char* name, int kernel, std::vector<int32_t> args,
-                         std::vector<int64_t> tasks) {
+StepInfo ToyPlan::launch(const char* name, int kernel, std::vector<int32_t> args, std::vector<int64_t> tasks) {
   return {StepKind::launch,
           name,
           kernel,
@@ -89,11 +86,10 @@ void ToyPlan::step_program(const char* name, bool proto, bool clean) {
   std::vector<int32_t> outputs{loss, cls, inst, correct, finite};
   if (proto) outputs.push_back(tensor(std::string(name) + "/correct_proto", DType::f32, Arena::io, {g}));
   if (clean) outputs.insert(outputs.end(), {labels, kept, count});
-  StepInfo step = launch(
-      "classifier", 0,
-      {img,     aug,   target, order, lr,  momentum, decay,   threshold, w_inst, packed, weight, velocity,
-       pointer, probs, losses, loss,  cls, inst,     correct, finite,    labels, kept,   count},
-      {n, 1, k});
+  StepInfo step = launch("classifier", 0, {img,    aug,    target,  order,    lr,      momentum, decay,  threshold,
+                                           w_inst, packed, weight,  velocity, pointer, probs,    losses, loss,
+                                           cls,    inst,   correct, finite,   labels,  kept,     count},
+                         {n, 1, k});
   step.extent[2] = clean;
   add_program(name, {img, aug, target, order, lr, momentum, decay, m, w_inst, threshold}, outputs,
               {launch("ema", 1, {key, weight, m}, {k}), step});
@@ -121,8 +117,7 @@ ToyPlan::ToyPlan(ToySizes z) : z_(z) {
   const std::vector<int64_t> matrix{z.classes, z.features()};
   state("encoder_q.classifier.weight", DType::f32, matrix, Role::param, InitKind::uniform, 0.1);
   state("encoder_q.conv1.weight", DType::f32, {4, 3, 2, 5}, Role::param, InitKind::normal, 0.5);
-  state("optimizer.momentum.encoder_q.classifier.weight", DType::f32, matrix, Role::momentum,
-        InitKind::constant, 0);
+  state("optimizer.momentum.encoder_q.classifier.weight", DType::f32, matrix, Role::momentum, InitKind::constant, 0);
   state("encoder_k.classifier.weight", DType::f32, matrix, Role::buffer, InitKind::copy, 0, 0);
   state("queue", DType::f32, {16, 64}, Role::buffer, InitKind::unit_columns, 0);
   state("queue_ptr", DType::i64, {1}, Role::buffer, InitKind::constant, 0);

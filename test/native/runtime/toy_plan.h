@@ -28,8 +28,8 @@ class ToyPlan {
 
  protected:
   int tensor(const std::string& name, DType dtype, Arena arena, std::vector<int64_t> shape);
-  void state(const std::string& name, DType dtype, std::vector<int64_t> shape, Role role, InitKind init,
-             double value, int copy_of = -1);
+  void state(const std::string& name, DType dtype, std::vector<int64_t> shape, Role role, InitKind init, double value,
+             int copy_of = -1);
   int64_t offset_of(int tensor) const { return tensors_[static_cast<size_t>(tensor)].offset; }
   int64_t arena_bytes(Arena arena) const { return arena_[static_cast<int>(arena)]; }
   int kernel(const char* symbol, CpuEntry entry);

@@ -1,8 +1,8 @@
 // The training binary over the toy plan with --synthetic: output, resume to the bit, bad steps, bad input.
 #include <algorithm>
 
-#include "session/session.h"
 #include "formats/safetensors.h"
+#include "session/session.h"
 #include "support.h"
 #include "tap.h"
 #include "toy_plan.h"
@@ -14,9 +14,7 @@ namespace {
 
 /// Everything of a checkpoint that must not depend on how the run was cut or on threads.
 std::string sha_of(const std::string& path) { return formats::SafetensorsFile(path).metadata().at("sha256"); }
-std::string meters_of(const std::string& path) {
-  return formats::SafetensorsFile(path).metadata().at("meters");
-}
+std::string meters_of(const std::string& path) { return formats::SafetensorsFile(path).metadata().at("meters"); }
 
 bool has(const std::string& text, const std::string& part) {
   const bool found = text.find(part) != std::string::npos;
@@ -40,8 +38,8 @@ TEST("trainer: --synthetic prints images/s, peak memory and the loss of each ste
 TEST("trainer: phases follow the epochs and a run leaves checkpoints, events and metrics") {
   ToyPlan toy;
   Folder exp;
-  const Ran r = run_train(toy.plan(), {"--synthetic", "--epochs", "4", "--steps", "1000",
-                                       "--start_clean_epoch", "2", "--exp-dir", exp / "run"});
+  const Ran r = run_train(toy.plan(), {"--synthetic", "--epochs", "4", "--steps", "1000", "--start_clean_epoch", "2",
+                                       "--exp-dir", exp / "run"});
   CHECK_EQ(r.status, 0);
   const auto epochs = records(exp / "run/metrics.jsonl", "epoch");
   REQUIRE(epochs.size() == 4);
@@ -63,8 +61,8 @@ TEST("trainer: phases follow the epochs and a run leaves checkpoints, events and
 TEST("trainer: a run cut anywhere and resumed ends with the same bits, on any number of threads") {
   ToyPlan toy;
   Folder exp;
-  const std::vector<std::string> base{
-      "--synthetic", "--epochs", "4", "--start_clean_epoch", "2", "--seed", "9", "--schedule", "1", "3"};
+  const std::vector<std::string> base{"--synthetic", "--epochs", "4", "--start_clean_epoch", "2", "--seed", "9",
+                                      "--schedule",  "1",        "3"};
   const auto run = [&](const char* name, std::vector<std::string> more) {
     more.insert(more.end(), base.begin(), base.end());
     more.insert(more.end(), {"--exp-dir", exp / name});
@@ -77,15 +75,14 @@ TEST("trainer: a run cut anywhere and resumed ends with the same bits, on any nu
   CHECK_EQ(list(exp / "cut")[1], "checkpoint_0001_000003.safetensors");
   run("cut", {"--steps", "14", "--resume", "auto"});
   run("cut", {"--steps", "7", "--resume", exp / "cut/checkpoint_0002_000007.safetensors"});
-  for (const char* name : {"checkpoint_0000.safetensors", "checkpoint_0001.safetensors",
-                           "checkpoint_0002.safetensors", "checkpoint_0003_000004.safetensors"}) {
+  for (const char* name : {"checkpoint_0000.safetensors", "checkpoint_0001.safetensors", "checkpoint_0002.safetensors",
+                           "checkpoint_0003_000004.safetensors"}) {
     const std::string whole = exp / ("whole/" + std::string(name));
     CHECK_EQ(sha_of(exp / ("other/" + std::string(name))), sha_of(whole));
     CHECK_EQ(sha_of(exp / ("cut/" + std::string(name))), sha_of(whole));
     CHECK_EQ(meters_of(exp / ("cut/" + std::string(name))), meters_of(whole));
   }
-  CHECK(sha_of(exp / "whole/checkpoint_0000.safetensors") !=
-        sha_of(exp / "whole/checkpoint_0001.safetensors"));
+  CHECK(sha_of(exp / "whole/checkpoint_0000.safetensors") != sha_of(exp / "whole/checkpoint_0001.safetensors"));
 }
 
 TEST("trainer: a resumed run takes its seed from the checkpoint, and says so when told otherwise") {
@@ -110,8 +107,7 @@ TEST("trainer: a resumed run takes its seed from the checkpoint, and says so whe
 TEST("trainer: steps that are not finite are counted, reported, and change nothing but the key encoder") {
   ToyPlan toy;
   Folder exp;
-  const Ran r =
-      run_train(toy.plan(), {"--synthetic", "--steps", "3", "--w-inst", "1e38", "--exp-dir", exp.path()});
+  const Ran r = run_train(toy.plan(), {"--synthetic", "--steps", "3", "--w-inst", "1e38", "--exp-dir", exp.path()});
   CHECK_EQ(r.status, 0);
   CHECK(has(r.out, "epoch 0 step 2: gradients or losses are not finite; the update was skipped (3 so far)"));
   CHECK_EQ(number_of(records(exp / "metrics.jsonl", "train")[2], "not_finite"), 3.0);
@@ -127,8 +123,8 @@ TEST("trainer: steps that are not finite are counted, reported, and change nothi
 TEST("trainer: plans with one program `train` run it in every epoch") {
   ToyPlan toy({.supervised = true});
   Folder exp;
-  const Ran r = run_train(
-      toy.plan(), {"--synthetic", "--epochs", "3", "--steps", "30", "--start_clean_epoch", "1", "--exp-dir", exp.path()});
+  const Ran r = run_train(toy.plan(), {"--synthetic", "--epochs", "3", "--steps", "30", "--start_clean_epoch", "1",
+                                       "--exp-dir", exp.path()});
   CHECK_EQ(r.status, 0);
   const auto epochs = records(exp / "metrics.jsonl", "epoch");
   REQUIRE(epochs.size() == 3);
@@ -151,8 +147,7 @@ TEST("trainer: a clean program without corrected labels is refused, not run blin
 TEST("trainer: checkpoints within an epoch") {
   ToyPlan toy;
   Folder exp;
-  CHECK_EQ(run_train(toy.plan(),
-                     {"--synthetic", "--steps", "10", "--checkpoint-every", "4", "--exp-dir", exp.path()})
+  CHECK_EQ(run_train(toy.plan(), {"--synthetic", "--steps", "10", "--checkpoint-every", "4", "--exp-dir", exp.path()})
                .status,
            0);
   CHECK(exists(exp / "checkpoint_0000_000004.safetensors"));
@@ -187,6 +182,5 @@ TEST("trainer: --check and --profile") {
   CHECK(has(ok.out, "profile of warmup: 2 runs"));
   const Ran bad = run_train(toy.plan(), {"--synthetic", "--steps", "2", "--check", "--w-inst", "1e38"});
   CHECK_EQ(bad.status, 1);
-  CHECK(has(bad.err,
-            "warmup/loss[0] is not finite after kernel toy_step of step classifier in program warmup"));
+  CHECK(has(bad.err, "warmup/loss[0] is not finite after kernel toy_step of step classifier in program warmup"));
 }

@@ -4,8 +4,8 @@
 #include <csignal>
 
 #include "data/dataset.h"
-#include "sample.h"
 #include "formats/safetensors.h"
+#include "sample.h"
 #include "support.h"
 #include "tap.h"
 #include "toy_plan.h"
@@ -23,8 +23,7 @@ struct Data {
   std::string path = folder / "web vision";  // with a space
   Data() {
     tools::SampleOptions o;
-    o.out = path, o.classes = 5, o.images = 85, o.val = 21, o.size = 24, o.noise = 0.3, o.ood = 0.2,
-    o.threads = 1;
+    o.out = path, o.classes = 5, o.images = 85, o.val = 21, o.size = 24, o.noise = 0.3, o.ood = 0.2, o.threads = 1;
     tools::write_sample(o, [](int, int) {});
   }
 };
@@ -43,9 +42,8 @@ TEST("training: epochs, exact evaluation with a partial batch, published tags, t
   ToyPlan toy({.batch = 8, .groups = 2, .size = 16, .classes = 5});
   Data data;
   const std::string exp = data.folder / "exp";
-  const Ran r =
-      run_train(toy.plan(), {"--data", data.path, "--exp-dir", exp, "--epochs", "3", "--start_clean_epoch",
-                             "2", "--truth", data.path + "/truth.json", "-p", "5", "-j", "2"});
+  const Ran r = run_train(toy.plan(), {"--data", data.path, "--exp-dir", exp, "--epochs", "3", "--start_clean_epoch",
+                                       "2", "--truth", data.path + "/truth.json", "-p", "5", "-j", "2"});
   CHECK_EQ(r.status, 0);
   CHECK_EQ(r.err, "");
   CHECK(has(r.out, "10 steps of 8 images an epoch"));
@@ -65,13 +63,12 @@ TEST("training: epochs, exact evaluation with a partial batch, published tags, t
   std::string events;
   for (const std::string& name : list(exp))
     if (name.starts_with("events.")) events = read_bytes(exp + "/" + name);
-  for (const char* tag :
-       {"Train Acc", "Instance Acc", "Prototype Acc", "WebVision top1 Acc", "WebVision top5 Acc"})
+  for (const char* tag : {"Train Acc", "Instance Acc", "Prototype Acc", "WebVision top1 Acc", "WebVision top5 Acc"})
     CHECK(has(events, tag));
 
-  const Ran only = run_train(
-      toy.plan(), {"--data", data.path, "--evaluate", "--resume", exp + "/checkpoint_0002.safetensors",
-                   "--threads", "3", "--json-log", data.folder / "e.jsonl"});
+  const Ran only =
+      run_train(toy.plan(), {"--data", data.path, "--evaluate", "--resume", exp + "/checkpoint_0002.safetensors",
+                             "--threads", "3", "--json-log", data.folder / "e.jsonl"});
   CHECK_EQ(only.status, 0);
   CHECK_EQ(number_of(records(data.folder / "e.jsonl", "evaluate")[0], "correct1"),
            number_of(evaluations[2], "correct1"));
@@ -81,8 +78,7 @@ TEST("training: resumed within an epoch on other threads, the bits are the same"
   ToyPlan toy({.batch = 8, .groups = 2, .size = 16, .classes = 5});
   Data data;
   const auto run = [&](const char* exp, std::vector<std::string> more) {
-    more.insert(more.end(),
-                {"--data", data.path, "--exp-dir", data.folder / exp, "--epochs", "2", "--seed", "3"});
+    more.insert(more.end(), {"--data", data.path, "--exp-dir", data.folder / exp, "--epochs", "2", "--seed", "3"});
     const Ran r = run_train(toy.plan(), more);
     if (r.status != 0) note(false, __FILE__, __LINE__, r.err);
   };
@@ -98,8 +94,7 @@ TEST("training: a signal during validation voids it; the run that goes on repeat
   ToyPlan toy({.batch = 8, .groups = 2, .size = 16, .classes = 5});
   Data data;
   const auto run = [&](const Plan& plan, const char* exp, std::vector<std::string> more = {}) {
-    more.insert(more.end(),
-                {"--data", data.path, "--exp-dir", data.folder / exp, "--epochs", "2", "--seed", "3"});
+    more.insert(more.end(), {"--data", data.path, "--exp-dir", data.folder / exp, "--epochs", "2", "--seed", "3"});
     return run_train(plan, more);
   };
   CHECK_EQ(run(toy.plan(), "whole").status, 0);
@@ -121,8 +116,7 @@ TEST("training: a broken image is reported by name, counted, and training goes o
   Data data;
   const data::Dataset list = data::read_webvision(data.path, data::Split::train, {.num_class = 5});
   write_bytes(list.folder() + "/" + std::string(list.name(7)), "no picture");
-  const Ran r =
-      run_train(toy.plan(), {"--data", data.path, "--exp-dir", data.folder / "exp", "--epochs", "1"});
+  const Ran r = run_train(toy.plan(), {"--data", data.path, "--exp-dir", data.folder / "exp", "--epochs", "1"});
   CHECK_EQ(r.status, 0);
   CHECK(has(r.err, std::string(list.name(7))));
   CHECK_EQ(number_of(records(data.folder / "exp/metrics.jsonl", "epoch")[0], "broken_files"), 1.0);
@@ -132,9 +126,7 @@ TEST("training: another list is refused within an epoch and noted between epochs
   ToyPlan toy({.batch = 8, .groups = 2, .size = 16, .classes = 5});
   Data data;
   const std::string exp = data.folder / "exp";
-  CHECK_EQ(
-      run_train(toy.plan(), {"--data", data.path, "--exp-dir", exp, "--epochs", "3", "--steps", "13"}).status,
-      0);
+  CHECK_EQ(run_train(toy.plan(), {"--data", data.path, "--exp-dir", exp, "--epochs", "3", "--steps", "13"}).status, 0);
   const std::string list_file = data.path + "/info/train_filelist_google.txt";
   const std::string text = read_bytes(list_file);
   write_bytes(list_file, text.substr(text.find('\n') + 1));

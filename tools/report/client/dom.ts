@@ -3,16 +3,36 @@
 // Elements, tables that sort at a click, and charts that follow the window.
 
 import { BarChart, HeatmapChart, LineChart } from "echarts/charts";
-import { GridComponent, LegendComponent, MarkLineComponent, TooltipComponent, VisualMapComponent } from "echarts/components";
+import {
+  GridComponent,
+  LegendComponent,
+  MarkLineComponent,
+  TooltipComponent,
+  VisualMapComponent,
+} from "echarts/components";
 import { type EChartsCoreOption, init, use } from "echarts/core";
 import { SVGRenderer } from "echarts/renderers";
 
-use([BarChart, HeatmapChart, LineChart, GridComponent, LegendComponent, MarkLineComponent, TooltipComponent, VisualMapComponent, SVGRenderer]);
+use([
+  BarChart,
+  HeatmapChart,
+  LineChart,
+  GridComponent,
+  LegendComponent,
+  MarkLineComponent,
+  TooltipComponent,
+  VisualMapComponent,
+  SVGRenderer,
+]);
 
 type Child = Node | string;
 
 /** An element with attributes and children; a function as attribute is a listener of that event. */
-export function el(tag: string, attrs: Readonly<Record<string, string | ((e: Event) => void)>> = {}, ...children: readonly Child[]): HTMLElement {
+export function el(
+  tag: string,
+  attrs: Readonly<Record<string, string | ((e: Event) => void)>> = {},
+  ...children: readonly Child[]
+): HTMLElement {
   const e = document.createElement(tag);
   for (const [name, value] of Object.entries(attrs)) {
     if (typeof value === "string") e.setAttribute(name, value);
@@ -26,7 +46,8 @@ export function el(tag: string, attrs: Readonly<Record<string, string | ((e: Eve
 export const pageData = <T>(): T => JSON.parse(document.getElementById("data")?.textContent ?? "null") as T;
 
 export const whole = (n: number): string => n.toLocaleString("en-US");
-export const percent = (part: number, all: number): string => (all === 0 ? "-" : `${((100 * part) / all).toFixed(1)} %`);
+export const percent = (part: number, all: number): string =>
+  all === 0 ? "-" : `${((100 * part) / all).toFixed(1)} %`;
 export const score = (x: number | null | undefined): string => (x === null || x === undefined ? "-" : x.toFixed(3));
 
 export interface Column<T> {
@@ -64,7 +85,11 @@ export function table<T>(rows: readonly T[], columns: readonly Column<T>[], by: 
     });
     const cell = (c: Column<T>, row: T): HTMLElement => {
       const v = c.value(row);
-      return el("td", typeof v === "string" ? { class: "text" } : {}, c.show?.(row) ?? (typeof v === "number" ? whole(v) : v));
+      return el(
+        "td",
+        typeof v === "string" ? { class: "text" } : {},
+        c.show?.(row) ?? (typeof v === "number" ? whole(v) : v),
+      );
     };
     body.replaceChildren(...rows.toSorted(order).map((row) => el("tr", {}, ...columns.map((c) => cell(c, row)))));
   };

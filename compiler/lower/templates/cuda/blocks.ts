@@ -4,14 +4,19 @@ import { ceilDiv } from "../../../util/math.js";
 import type { Fused, LaunchShape, TemplateSpec } from "../../template.js";
 import { paddedChannels, partialValues } from "../sums.js";
 
-/** Multiprocessors that sizes are balanced for (H100, H200). Results depend on it as on any tile size, not on the GPU. */
+/**
+ * Multiprocessors that sizes are balanced for (H100, H200). Results depend on it as on any tile size, not on the GPU.
+ */
 export const MULTIPROCESSORS = 132;
 /** Threads of a block of everything but matrix products. */
 export const THREADS = 256;
 
 /** A launch whose phases have so many blocks each. */
 export const grid = (tasks: readonly number[], more: Partial<LaunchShape> = {}): LaunchShape => ({
-  tasks, workspaceBytes: 0, scratchBytes: 0, ...more,
+  tasks,
+  workspaceBytes: 0,
+  scratchBytes: 0,
+  ...more,
 });
 
 /** Blocks of the phase that combines the partials of channel sums: combine_tasks in kernels/cuda/sums.cuh. */

@@ -2,7 +2,7 @@
 // group's part alone: the order of sums depends on them. Channels come in multiples of 8; images are padded to 4, which
 // the kernels read as pairs of pixels, or to 8 (passes/pad_images.ts).
 
-import type { Attrs, DType, Node, Target } from "../../../ir/types.js";
+import type { Attrs, DType, Node, Target, Value } from "../../../ir/types.js";
 import { ceilDiv } from "../../../util/math.js";
 import { type Constants, type Extents, type Fused, plain, type TemplateSpec, type TensorMap } from "../../template.js";
 import * as cpu from "../conv.js";
@@ -10,7 +10,17 @@ import { numberAttr } from "../shapes.js";
 import { partialValues } from "../sums.js";
 import { combineBlocks, grid, MULTIPROCESSORS, onCuda, partialBytes, THREADS } from "./blocks.js";
 import {
-  convOperand, epilogueShared, forOperand, hasHopper, HOPPER_TERMS, type HopperTile, hopperTile, type Operand, type Tile, tile, wgradShared,
+  convOperand,
+  epilogueShared,
+  forOperand,
+  HOPPER_TERMS,
+  type HopperTile,
+  hasHopper,
+  hopperTile,
+  type Operand,
+  type Tile,
+  tile,
+  wgradShared,
 } from "./gemm.js";
 import { columnsOf, dgradMaps, fpropMaps, isPaired, isPoint, type Shape, wgradMaps } from "./maps.js";
 
@@ -27,11 +37,14 @@ function shapeOf(node: Node): Shape {
 }
 
 /**
- * A window's prologue is computed for each of its taps and each block of channels. 9 taps of about 6 instructions an element
- * are 1.8 ps on 132 multiprocessors that do nothing else; the pass that stores the operand moves 4 bytes an element, 0.9 ps at
- * 4.3 TB/s, and serves forward and weight gradient.
+ * A window's prologue is computed for each of its taps and each block of channels. 9 taps of about 6 instructions an
+ * element are 1.8 ps on 132 multiprocessors that do nothing else; the pass that stores the operand moves 4 bytes an
+ * element, 0.9 ps at 4.3 TB/s, and serves forward and weight gradient.
  */
-const unlessPoint = (names: readonly string[]) => (node: Node): readonly string[] => (isPoint(shapeOf(node)) ? [] : names);
+const unlessPoint =
+  (names: readonly string[]) =>
+  (node: Node): readonly string[] =>
+    isPoint(shapeOf(node)) ? [] : names;
 
 interface Result {
   readonly channels: number;
@@ -66,7 +79,8 @@ function dgradTile(s: Shape, o: Operand, y: Fused, hopper: boolean): Tile {
   if (y.prologues.has("dy")) {
     return forOperand(s.C > 32 || hopper ? tile(128, 64, 32, 4, 256, 2) : tile(128, 32, 32, 4, 128, 4), o);
   }
-  if (s.C > 64) return forOperand(isPoint(s) || hopper ? tile(128, 128, 32, 4, 256, 2) : tile(256, 128, 32, 4, 512, 1), o);
+  if (s.C > 64)
+    return forOperand(isPoint(s) || hopper ? tile(128, 128, 32, 4, 256, 2) : tile(256, 128, 32, 4, 512, 1), o);
   if (!isPoint(s)) return forOperand(tile(256, 64, 32, 4, 256, 2), o);
   return forOperand(s.OUT >= 128 ? tile(128, 64, 64, 3, 128, 3) : tile(128, 64, 32, 4, 128, 3), o);
 }
@@ -81,7 +95,9 @@ function wgradTile(s: Shape, o: Operand, y: Fused, hopper: boolean): Tile {
   return forOperand(tile(bm, bn, 32, 4, threads, threads === 128 ? 3 : 2), o);
 }
 
-/** How one convolution is done. Both paths have one grid: where sm_90a is among the targets, its blocks decide on sizes. */
+/**
+ * How one convolution is done. Both paths have one grid: where sm_90a is among the targets, its blocks decide on sizes.
+ */
 interface Way {
   readonly s: Shape;
   readonly o: Operand;
@@ -102,7 +118,11 @@ function wayOf(node: Node, target: Target, y: Fused): Way {
 
 /** K of the kernels. `maps`: of the launch. */
 const constantsOf = ({ s, o, t, hopper }: Way, shared: number, maps: readonly TensorMap[]): Constants => ({
-  ...s, Operand: { type: o.type }, ...t, SHARED_BYTES: shared, ...hopper,
+  ...s,
+  Operand: { type: o.type },
+  ...t,
+  SHARED_BYTES: shared,
+  ...hopper,
   ...Object.fromEntries(maps.map((m, i) => [`${m.operand.toUpperCase()}_MAP`, i])),
 });
 
@@ -113,7 +133,12 @@ const SPLIT_SHARE = 0.015;
  * Tiles that a block takes one after the other. Without sums: one. With sums, enough that partials stay few, and among
  * twice as many the number that leaves the last wave fullest.
  */
-function runOf(r: Result, { t, slots }: Way, y: Fused, images: number): { readonly run: number; readonly runs: number } {
+function runOf(
+  r: Result,
+  { t, slots }: Way,
+  y: Fused,
+  images: number,
+): { readonly run: number; readonly runs: number } {
   const tiles = ceilDiv(images * r.tiled, t.BM);
   if (partialValues(y) === 0) return { run: 1, runs: tiles };
   const least = Math.max(1, Math.ceil((16 * r.channels) / (PARTIAL_SHARE * r.bytes * t.BM)));
@@ -134,7 +159,8 @@ function rowsLaunch(r: Result, way: Way, e: Extents, y: Fused, maps: readonly Te
 
 /** A convolution whose results are pixels: `maps` of its operands, what it makes. */
 const rowsSpec = (
-  maps: (s: Shape, t: Tile, y: Fused, e: Extents) => readonly TensorMap[], result: (s: Shape, o: Operand) => Result,
+  maps: (s: Shape, t: Tile, y: Fused, e: Extents) => readonly TensorMap[],
+  result: (s: Shape, o: Operand) => Result,
 ): Pick<TemplateSpec, "constants" | "launch"> => {
   const mapsOf = (w: Way, y: Fused, e: Extents): readonly TensorMap[] => (w.hopper ? maps(w.s, w.t, y, e) : []);
   return {
@@ -228,7 +254,8 @@ export const packConvFprop: TemplateSpec = {
 };
 
 function packedShape(node: Node): Shape {
-  const [OUT, CW, R, S] = node.inputs[0]?.type.shape as [number, number, number, number];
+  const packed = node.inputs[0] as Value;
+  const [OUT, CW, R, S] = packed.type.shape as [number, number, number, number];
   const [C, W] = [numberAttr(node, "channels"), numberAttr(node, "width")];
   return { OUT, CW, R, S, C, W, H: 0, P: 0, Q: 0, STRIDE: numberAttr(node, "stride"), PAD: numberAttr(node, "pad") };
 }

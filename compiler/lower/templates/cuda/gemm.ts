@@ -29,7 +29,12 @@ export type Tile = {
   readonly BLOCKS: number;
 };
 export const tile = (BM: number, BN: number, BK: number, STAGES: number, THREADS: number, BLOCKS: number): Tile => ({
-  BM, BN, BK, STAGES, THREADS, BLOCKS,
+  BM,
+  BN,
+  BK,
+  STAGES,
+  THREADS,
+  BLOCKS,
 });
 /** The tile with as many bytes a stage for operands of another size. */
 export const forOperand = (t: Tile, o: Operand): Tile => ({ ...t, BK: (t.BK * 2) / o.bytes });
@@ -55,7 +60,10 @@ export const wgradShared = (t: Tile, o: Operand): number => Math.max(stageBytes(
 export const hasHopper = (target: Target): boolean =>
   target.precision === "bf16" && target.arch.split(",").some((a) => a === "sm_90a" || a === "emulator_sm_90a");
 
-/** The tile on that path: warp groups that multiply, and one more that loads; stages of 64 terms beside the epilogue's memory. */
+/**
+ * The tile on that path: warp groups that multiply, and one more that loads; stages of 64 terms beside the epilogue's
+ * memory.
+ */
 export type HopperTile = {
   readonly HOPPER_WORKERS: number;
   readonly HOPPER_THREADS: number;
@@ -75,7 +83,8 @@ export function hopperTile(t: Tile, y: Fused | undefined, alone: boolean): Hoppe
   const { scratch, state } = y ? epilogueBytes(t, y, workers) : { scratch: 0, state: 0 };
   const stage = 2 * (t.BM + t.BN) * HOPPER_TERMS;
   const barriers = 16;
-  const stagesIn = (bytes: number): number => Math.min(MOST_STAGES, Math.floor((bytes - scratch - state) / (stage + barriers)));
+  const stagesIn = (bytes: number): number =>
+    Math.min(MOST_STAGES, Math.floor((bytes - scratch - state) / (stage + barriers)));
   const half = SHARED_OF_MULTIPROCESSOR / 2 - 1024;
   const blocks = !alone && workers === 128 && stagesIn(half) >= 3 ? 2 : 1;
   const stages = stagesIn(blocks === 2 ? half : SHARED_OF_BLOCK);

@@ -1,6 +1,6 @@
 // Tensor maps of convolutions: which operands TMA brings on sm_90a, and how it sees them (kernels/cuda/tma_source.cuh).
-// Those that are used as they are stored; of windows of several taps only such whose channels come in units of 64, so that
-// a stage never leaves a tap.
+// Those that are used as they are stored; of windows of several taps only such whose channels come in units of 64, so
+// that a stage never leaves a tap.
 
 import type { Extents, Fused, TensorMap, Window } from "../../template.js";
 import type { ConvShape } from "../conv.js";
@@ -10,7 +10,8 @@ import { HOPPER_TERMS, type Tile } from "./gemm.js";
 export type Shape = ConvShape & { readonly CW: number };
 
 /** Images of 4 channels, read as pairs of neighbouring pixels: ConvShape::paired in C++. */
-export const isPaired = (s: Pick<ConvShape, "C" | "STRIDE" | "W">): boolean => s.C === 4 && s.STRIDE === 2 && s.W % 2 === 0;
+export const isPaired = (s: Pick<ConvShape, "C" | "STRIDE" | "W">): boolean =>
+  s.C === 4 && s.STRIDE === 2 && s.W % 2 === 0;
 
 /** ConvShape::columns in C++: terms of an output. */
 export function columnsOf(s: Shape): number {
@@ -23,22 +24,28 @@ export const isPoint = (s: Shape): boolean => s.R === 1 && s.S === 1;
 const isLinear = (s: Shape): boolean => isPoint(s) && s.STRIDE === 1 && s.PAD === 0;
 
 /** Whether stages of windows over `channels` channels stay within taps. */
-const fitsStages = (s: Shape, channels: number): boolean => !isPaired(s) && (isPoint(s) || channels % HOPPER_TERMS === 0);
+const fitsStages = (s: Shape, channels: number): boolean =>
+  !isPaired(s) && (isPoint(s) || channels % HOPPER_TERMS === 0);
 
 /** Lines of 64 channels, pixels of a group. */
 const pixels = (operand: string, channels: number, image: number, lines: number, e: Extents): TensorMap => ({
-  operand, extents: [channels, (e.rows / e.groups) * image, e.groups], box: [HOPPER_TERMS, lines, 1],
+  operand,
+  extents: [channels, (e.rows / e.groups) * image, e.groups],
+  box: [HOPPER_TERMS, lines, 1],
 });
 
 /** Base pixels first, first + step, ...: `count` along an extent. */
 function windowOf(h: readonly [number, number, number], w: readonly [number, number, number], step: number): Window {
-  const upper = ([first, count, extent]: readonly [number, number, number]): number => first + (count - 1) * step - (extent - 1);
+  const upper = ([first, count, extent]: readonly [number, number, number]): number =>
+    first + (count - 1) * step - (extent - 1);
   return { lower: [w[0], h[0]], upper: [upper(w), upper(h)], step };
 }
 
 /** Windows of x, `lines` result pixels at a time. */
 const windowsOfX = (s: Shape, lines: number, e: Extents): TensorMap => ({
-  operand: "x", extents: [s.C, s.W, s.H, e.rows], box: [HOPPER_TERMS, lines],
+  operand: "x",
+  extents: [s.C, s.W, s.H, e.rows],
+  box: [HOPPER_TERMS, lines],
   window: windowOf([-s.PAD, s.P, s.H], [-s.PAD, s.Q, s.W], s.STRIDE),
 });
 
@@ -51,7 +58,9 @@ export function fpropMaps(s: Shape, t: Tile, y: Fused, e: Extents): readonly Ten
   return [isLinear(s) ? pixels("x", s.C, s.H * s.W, t.BM, e) : windowsOfX(s, t.BM, e), w];
 }
 
-/** Where the taps of gradient position `a` begin in dy, relative to its cell: tap_run in kernels/cuda/conv_source.cuh. */
+/**
+ * Where the taps of gradient position `a` begin in dy, relative to its cell: tap_run in kernels/cuda/conv_source.cuh.
+ */
 function firstTap(a: number, s: Shape): number | undefined {
   const r0 = (a + s.PAD) % s.STRIDE;
   if (r0 >= s.R) return undefined;

@@ -23,7 +23,9 @@ function cutOf(node: Node, groups: number) {
 /** Params::extent is m, n, k, splits of a group's terms. */
 export const matmul = onCuda(cpu.matmul, {
   constants: (node, target, y) => ({
-    ...cpu.matmul.constants(node, target, y), Operand: { type: tf32x3.type }, ...TILE,
+    ...cpu.matmul.constants(node, target, y),
+    Operand: { type: tf32x3.type },
+    ...TILE,
     SHARED_BYTES: epilogueShared({ ...TILE, BLOCKS: 0 }, tf32x3, y),
   }),
   launch: (node, { groups }, _target, y) => {

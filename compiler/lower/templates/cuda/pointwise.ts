@@ -24,7 +24,9 @@ export const pointwise = onCuda(cpu.pointwise, {
   launch: (n, { rows, groups }, _target, y) => {
     const { pixels, channels } = domainOf(outputType(n).shape);
     if (rows * pixels * (flagAttr(n, "flat") ? channels : 1) >= 2 ** 31)
-      throw new Error(`pointwise: [${outputType(n).shape}]: at most 2^31 - 1 pixels (elements of a flat run) in one launch`);
+      throw new Error(
+        `pointwise: [${outputType(n).shape}]: at most 2^31 - 1 pixels (elements of a flat run) in one launch`,
+      );
     if (flagAttr(n, "flat")) return grid([ceilDiv(rows * pixels * channels, FLAT_CHUNK)]);
     const ofGroup = (rows / groups) * pixels;
     const { wide, tile } = tilesOf(ofGroup, channels, partialValues(y) > 0);

@@ -30,7 +30,11 @@ function gradShape(n: Node) {
 }
 
 export const maxPoolGrad = onCuda(cpu.maxPoolGrad, {
-  constants: (n, target, y) => ({ ...cpu.maxPoolGrad.constants(n, target, y), THREADS, SHARED_BYTES: gradShape(n).shared }),
+  constants: (n, target, y) => ({
+    ...cpu.maxPoolGrad.constants(n, target, y),
+    THREADS,
+    SHARED_BYTES: gradShape(n).shared,
+  }),
   launch: (n, { rows, groups }, _target, y) => {
     const { C, H, wide } = gradShape(n);
     const tiles = (rows / groups) * ceilDiv(H, POOL_TILE);
@@ -47,7 +51,9 @@ export const globalAvgPool = onCuda(cpu.globalAvgPool, {
 /** Constants beside the CPU's: STORED_BYTES of an element of y. */
 export const padChannels = onCuda(cpu.padChannels, {
   constants: (n, target, y) => ({
-    ...cpu.padChannels.constants(n, target, y), THREADS, STORED_BYTES: outputType(n).dtype === "bf16" ? 2 : 4,
+    ...cpu.padChannels.constants(n, target, y),
+    THREADS,
+    STORED_BYTES: outputType(n).dtype === "bf16" ? 2 : 4,
   }),
   launch: (n, { rows }) => {
     const [, c, h, w] = extents(n, outputType(n), 4) as Four;

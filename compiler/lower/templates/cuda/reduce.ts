@@ -2,9 +2,9 @@
 
 import { elements } from "../../../ir/types.js";
 import { ceilDiv } from "../../../util/math.js";
+import type { TemplateSpec } from "../../template.js";
 import * as cpu from "../reduce.js";
 import { inputType } from "../shapes.js";
-import type { TemplateSpec } from "../../template.js";
 import { grid, onCuda, THREADS } from "./blocks.js";
 
 const GROUP_SUM_CHUNK = 2048; // elements of a block, group_sum_chunk in C++

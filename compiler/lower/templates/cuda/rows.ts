@@ -9,7 +9,11 @@ import { grid, onCuda, THREADS } from "./blocks.js";
 /** row_tasks in C++. */
 const rowBlocks = (rows: number, columns: number): number => ceilDiv(rows, columns >= 4096 ? 1 : THREADS / 32);
 
-type Phases = (blocks: number, rows: number, groups: number) => readonly [tasks: readonly number[], workspaceBytes: number];
+type Phases = (
+  blocks: number,
+  rows: number,
+  groups: number,
+) => readonly [tasks: readonly number[], workspaceBytes: number];
 const byRows: Phases = (blocks) => [[blocks], 0];
 const rowsThenGroups: Phases = (blocks, rows, groups) => [[blocks, groups], 4 * rows];
 const groupsThenRows: Phases = (blocks, _rows, groups) => [[groups, blocks], 4 * groups];
