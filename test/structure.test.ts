@@ -1,78 +1,193 @@
-// The layers of the compiler: a folder imports only from those after it in this list, and onnx-proto has one user.
+// The rooms of the project and their floors: an import or an include goes to its own room or down, and a file stays of
+// a size that can be read. Lists below are in order: what stands first may use what stands after it.
 
 import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
 import test from "ava";
 import { root } from "../compiler/util/root.js";
 
-const layers = [
-  "index.ts",
-  "cli",
-  "report",
-  "pipeline.ts",
-  "emit",
-  "onnx",
-  "lower",
-  "passes",
-  "autodiff",
-  "ops",
-  "ir",
-  "util",
+/** TypeScript. */
+const modules = [
+  "tools/cli",
+  "tools/report",
+  "models",
+  "compiler/index.ts",
+  "compiler/pipeline.ts",
+  "compiler/emit",
+  "compiler/onnx",
+  "compiler/lower",
+  "compiler/passes",
+  "compiler/autodiff",
+  "compiler/ops",
+  "compiler/ir",
+  "compiler/util",
 ];
 
-/** Imports upwards that exist on purpose: file and folder, and the reason. */
+/** C++. Rooms of one line are neighbours, which know nothing of each other. */
+const rooms = [
+  ["runtime/command"],
+  ["runtime/workflow"],
+  ["runtime/replay"],
+  ["runtime/train"],
+  ["runtime/log"],
+  ["runtime/session"],
+  ["runtime/cpu", "runtime/cuda"],
+  ["runtime/comm", "runtime/formats", "runtime/data"],
+  ["runtime/core"],
+  ["kernels/cpu", "kernels/cuda"],
+  ["kernels/common"],
+];
+
+/** What goes up on purpose: file, where to, and why. */
 const exceptions = new Map([
-  ["lower/select.ts emit", "a kernel's name is the digest of its source, so selecting a kernel means writing it"],
-  ["ir/builder.ts ops", "the builder calls an op's type inference"],
-  ["ir/verify.ts ops", "verification infers every type again"],
-  ["ir/evaluate.ts ops", "evaluation is the ops' reference meaning"],
+  [
+    "compiler/lower/select.ts compiler/emit",
+    "a kernel's name is the digest of its source: to select it is to write it",
+  ],
+  ["compiler/ir/builder.ts compiler/ops", "the builder calls an op's type inference"],
+  ["compiler/ir/verify.ts compiler/ops", "verification infers every type again"],
+  ["compiler/ir/evaluate.ts compiler/ops", "evaluation is the ops' reference meaning"],
 ]);
 
-const files = (dir: string): string[] =>
-  readdirSync(join(root, dir), { recursive: true, encoding: "utf8" }).filter((f) => f.endsWith(".ts"));
-const importsOf = (file: string): string[] =>
-  [...readFileSync(file, "utf8").matchAll(/^(?:import|export) (?!type\b).*?from "(\.[^"]*)";/gm)].map(
-    (m) => m[1] as string,
+const filesOf = (dir: string, pattern: RegExp): string[] =>
+  readdirSync(join(root, dir), { recursive: true, encoding: "utf8" })
+    .map((f) => `${dir}/${f}`)
+    .filter((f) => pattern.test(f) && !/\/(node_modules|build)\//.test(f));
+
+const text = (file: string): string => readFileSync(join(root, file), "utf8");
+
+const imported = (file: string, pattern: RegExp): string[] =>
+  [...text(file).matchAll(pattern)].map((m) => normalize(join(dirname(file), m[1] as string)).replace(/\.js$/, ".ts"));
+
+/** The files that a TypeScript file imports from this project when it runs. */
+const importsOf = (file: string): string[] => imported(file, /^(?:import|export) (?!type\b)[^;]*?from "(\.[^"]*)";/gm);
+
+/** The same, with those of which it imports types alone. */
+const allImportsOf = (file: string): string[] => imported(file, /^(?:import|export) [^;]*?from "(\.[^"]*)";/gm);
+
+/** What a C++ file includes of this project: from runtime/ or kernels/, or beside it. */
+const includesOf = (file: string): string[] =>
+  [...text(file).matchAll(/^#include "([^"]+)"/gm)]
+    .map((m) => m[1] as string)
+    .map((name) => {
+      if (!name.includes("/")) return join(dirname(file), name);
+      const kernel = /^(common|cpu|cuda)\//.test(name) && !file.startsWith("runtime/");
+      return kernel || name.startsWith("common/") ? `kernels/${name}` : `runtime/${name}`;
+    });
+
+const isIn = (file: string, room: string): boolean => file === room || file.startsWith(`${room}/`);
+
+/** Imports of `files` that do not go down: to a room before, or beside, their own, or to no room at all. */
+function upward(
+  files: readonly string[],
+  floors: readonly (readonly string[])[],
+  importsOf: (file: string) => string[],
+): string[] {
+  const floorOf = (file: string): number => floors.findIndex((floor) => floor.some((room) => isIn(file, room)));
+  const roomOf = (file: string): string | undefined => floors.flat().find((room) => isIn(file, room));
+  return files.flatMap((file) =>
+    importsOf(file)
+      .filter((to) => roomOf(to) !== roomOf(file) && floorOf(to) <= floorOf(file))
+      .filter((to) => !exceptions.has(`${file} ${roomOf(to)}`))
+      .map((to) => `${file} uses ${to}`),
   );
+}
 
-test("imports go down the list of layers", (t) => {
-  const wrong: string[] = [];
-  for (const f of files("compiler")) {
-    const layer = f.split("/")[0] as string;
-    for (const target of importsOf(join(root, "compiler", f))) {
-      const to = normalize(join(dirname(f), target)).replace(/\.js$/, ".ts");
-      const other = to.split("/")[0] as string;
-      if (to.startsWith("..") || other === layer) continue;
-      const down = layers.indexOf(other) > layers.indexOf(layer);
-      if (!down && !exceptions.has(`${f} ${other}`)) wrong.push(`${f} imports ${to}`);
-    }
-  }
-  t.deepEqual(wrong, []);
-});
-
-test("every folder of the compiler is a known layer", (t) => {
-  const found = new Set(files("compiler").map((f) => f.split("/")[0] as string));
+test("imports go down: the command line and pages, models, the compiler's layers", (t) => {
+  const files = ["tools/cli", "tools/report", "models", "compiler"].flatMap((dir) => filesOf(dir, /\.ts$/));
+  const known = files.filter((f) => modules.some((m) => isIn(f, m)));
   t.deepEqual(
-    [...found].filter((f) => !layers.includes(f)),
+    files.filter((f) => !known.includes(f)),
+    [],
+    "every file is in a known room",
+  );
+  t.deepEqual(
+    upward(
+      files,
+      modules.map((m) => [m]),
+      importsOf,
+    ),
     [],
   );
 });
 
-test("files stay within 400 lines, kernels within 500", (t) => {
-  const long: string[] = [];
-  for (const [dir, limit] of [
-    ["compiler", 400],
-    ["models", 400],
-    ["runtime", 400],
-    ["tools", 400],
-    ["test", 400],
-    ["kernels", 500],
-  ] as const) {
-    for (const f of readdirSync(join(root, dir), { recursive: true, encoding: "utf8" })) {
-      if (!/\.(ts|mjs|js|h|hpp|cc|cpp)$/.test(f) || f.includes("node_modules") || f.includes("build/")) continue;
-      const lines = readFileSync(join(root, dir, f), "utf8").split("\n").length;
-      if (lines > limit) long.push(`${dir}/${f}: ${lines}`);
+test("includes go down: the runtime's rooms, then kernels", (t) => {
+  const files = ["runtime", "kernels"]
+    .flatMap((dir) => filesOf(dir, /\.(cc|h|hpp|cuh)$/))
+    .filter((f) => !f.startsWith("runtime/node-cuda-rt"));
+  t.deepEqual(
+    files.filter((f) => !rooms.flat().some((room) => isIn(f, room))),
+    [],
+    "every file is in a known room",
+  );
+  t.deepEqual(upward(files, rooms, includesOf), []);
+});
+
+test("an import that goes up, or beside, is found", (t) => {
+  const up = (file: string, to: string): string[] => upward([file], rooms, () => [to]);
+  t.deepEqual(up("runtime/core/json.cc", "runtime/train/step.h"), ["runtime/core/json.cc uses runtime/train/step.h"]);
+  t.deepEqual(up("runtime/cpu/device.h", "runtime/cuda/gpu.h"), ["runtime/cpu/device.h uses runtime/cuda/gpu.h"]);
+  t.deepEqual(up("runtime/train/step.h", "tools/data/flags.h"), ["runtime/train/step.h uses tools/data/flags.h"]);
+  t.deepEqual(up("runtime/train/step.h", "runtime/core/json.h"), []);
+  t.deepEqual(up("runtime/train/step.cc", "runtime/train/step.h"), []);
+});
+
+test("no import circle between files of the compiler, the models and the command line", (t) => {
+  const files = ["tools/cli", "tools/report", "models", "compiler"].flatMap((dir) => filesOf(dir, /\.ts$/));
+  t.deepEqual(circles(new Map(files.map((f) => [f, allImportsOf(f)]))), []);
+});
+
+test("a circle is found", (t) => {
+  t.deepEqual(circles(new Map(Object.entries({ a: ["b"], b: ["c"], c: ["b"], d: ["a"] }))), ["b c"]);
+});
+
+/** Groups of files that reach each other, sorted, "FILE FILE" (Tarjan's strongly connected components of more than one). */
+function circles(graph: ReadonlyMap<string, readonly string[]>): string[] {
+  const index = new Map<string, number>();
+  const low = new Map<string, number>();
+  const stack: string[] = [];
+  const found: string[] = [];
+  const visit = (f: string): void => {
+    index.set(f, index.size);
+    low.set(f, index.get(f) as number);
+    stack.push(f);
+    for (const to of graph.get(f) ?? []) {
+      if (!graph.has(to)) continue;
+      if (!index.has(to)) visit(to);
+      if (stack.includes(to)) low.set(f, Math.min(low.get(f) as number, low.get(to) as number));
     }
-  }
+    if (low.get(f) !== index.get(f)) return;
+    const group = stack.splice(stack.indexOf(f));
+    if (group.length > 1) found.push(group.sort().join(" "));
+  };
+  for (const f of graph.keys()) if (!index.has(f)) visit(f);
+  return found.sort();
+}
+
+const sources = /\.(ts|mjs|js|h|hpp|cc|cpp|cuh|cu|py|sh)$/;
+const generated = /^test\/(fixtures|golden)\/(?!.*make)/;
+
+test("files stay within 400 lines, kernels within 500", (t) => {
+  const long = ["compiler", "models", "runtime", "tools", "test", "kernels"].flatMap((dir) =>
+    filesOf(dir, sources)
+      .map((f) => ({ f, lines: text(f).split("\n").length }))
+      .filter(({ lines }) => lines > (dir === "kernels" ? 500 : 400)),
+  );
+  t.deepEqual(
+    long.map(({ f, lines }) => `${f}: ${lines}`),
+    [],
+  );
+});
+
+test("lines end at 120 columns", (t) => {
+  const long = ["compiler", "models", "runtime", "tools", "test", "kernels", "docs/examples"].flatMap((dir) =>
+    filesOf(dir, sources)
+      .filter((f) => !generated.test(f))
+      .flatMap((f) =>
+        text(f)
+          .split("\n")
+          .flatMap((line, i) => ([...line].length > 120 ? [`${f}:${i + 1}`] : [])),
+      ),
+  );
   t.deepEqual(long, []);
 });
