@@ -1,5 +1,5 @@
-// A small convolutional network with a loss of its own: label smoothing written from elementary ops, whose gradient
-// follows from theirs. Compile it with
+// A small convolutional network with its own loss: label smoothing, written from elementary ops, whose gradients give
+// the gradient of the loss. ARCHITECTURE.md follows its layers through the compiler. Compile it with
 //   moproc compile docs/examples/cnn.ts -o out/cnn
 
 import { Builder, grad, nn, ops, optim } from "moproc";

@@ -1,5 +1,5 @@
-// One MoPro step from Node, on the batch that `train --synthetic` makes of seed 0 for its first step, and so with the
-// loss that the binary prints. Run it after
+// One MoPro step from Node, on the batch that `train --synthetic` makes from seed 0 for its first step. The loss is
+// therefore the one that the binary prints. Run it after
 //   moproc compile -a resnet10 -b 8 --image-size 32 --num-class 5 -o out/tiny
 // with
 //   node docs/examples/synthetic.mjs out/tiny
