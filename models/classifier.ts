@@ -1,6 +1,6 @@
-// Plain supervised training of a ResNet under torchvision's names (conv1.weight ... fc.bias): what MoPro is
-// measured against, and the shortest complete example of a training program. Retraining is the same with
-// everything frozen but the last layer (cRT, Kang et al., ICLR 2020).
+// Plain supervised training of a ResNet with torchvision's names (conv1.weight ... fc.bias): the baseline for MoPro,
+// and the shortest complete example of a training program. Retraining is the same with all layers frozen except the
+// last one (cRT, Kang et al., ICLR 2020).
 
 import { grad } from "../compiler/autodiff/grad.js";
 import { Builder } from "../compiler/ir/builder.js";
@@ -10,35 +10,35 @@ import { finish, imagenet, linear, Net } from "./nn.js";
 import { parameters, sgd } from "./optim.js";
 import { featureSize, type TrunkConfig, trunk } from "./resnet.js";
 
-/** What is compiled in. */
+/** The settings that are compiled in. */
 export interface ClassifierConfig extends TrunkConfig {
   readonly num_class: number;
   readonly image_size: number; // pixels, square
-  readonly batch: number; // images a step, all groups together
-  readonly groups: number; // of the batch, with statistics of their own
-  /** All layers (the default), or fc alone, on top of a trunk in evaluation mode. */
+  readonly batch: number; // images per step, of all groups together
+  readonly groups: number; // of the batch, each with its own BatchNorm statistics
+  /** All layers (the default), or only fc, on top of a trunk in evaluation mode. */
   readonly trained?: "all" | "fc";
   /** The step has an input hyper.label_smoothing (Szegedy et al., CVPR 2016). */
   readonly label_smoothing?: boolean | number;
   /** The step has inputs order, target_b and hyper.mix (mixup: Zhang et al., ICLR 2018). */
   readonly mixup?: boolean | number;
-  /** The step has an input weight, f32 [batch]: how much each sample counts. */
+  /** The step has an input weight, f32 [batch]: the weight of each sample in loss and accuracy. */
   readonly sample_weights?: boolean | number;
 }
 
-/** f32[] inputs `hyper.NAME` of the step program, in this order. */
+/** The f32[] inputs `hyper.NAME` of the step program, in this order. */
 export const classifierHyperNames = ["lr", "momentum", "weight_decay"] as const;
 
 /**
- * The programs `train` (one step) and `evaluate`. Where fc alone is trained also `embed`, which makes features of
- * images, and both of the others on features instead of images: train_features, evaluate_features.
+ * The programs `train` (one step) and `evaluate`. If only fc is trained, also `embed`, which computes features of
+ * images, and the first two on features instead of images: `train_features` and `evaluate_features`.
  */
 export function classifierPrograms(c: ClassifierConfig): Graph[] {
   const both = [train(c), evaluate(c)];
   return c.trained === "fc" ? [...both, ...featurePrograms(c), train(c, "feature"), evaluate(c, "feature")] : both;
 }
 
-/** What a program begins with: images, or what the trunk made of them. */
+/** The input of a program: images, or the features that the trunk computed from them. */
 type From = "img" | "feature";
 
 const f32 = (...shape: readonly number[]): TensorType => ({ dtype: "f32", shape });
@@ -106,8 +106,8 @@ const between = (b: Builder, a: Value, other: Value, share: Value): Value =>
   op.add(b, other, op.mul(b, op.sub(b, a, other), share));
 
 interface Mixed {
-  readonly x: Value; // hyper.mix of the image itself, the rest of image order[n]
-  readonly mixed: { readonly target: Value; readonly share: Value }; // whose label is target_b[n]
+  readonly x: Value; // hyper.mix times the image itself, plus the rest of image order[n]
+  readonly mixed: { readonly target: Value; readonly share: Value }; // target: labels of the images order[n]
 }
 
 function mixup(b: Builder, img: Value, own: Value, c: ClassifierConfig): Mixed {
@@ -117,8 +117,8 @@ function mixup(b: Builder, img: Value, own: Value, c: ClassifierConfig): Mixed {
 }
 
 /**
- * Cross-entropy with all classes alike as labels, log sum exp(z) - mean(z), a weighted mean over the rows of each
- * group: [G]; 0 where no row has weight.
+ * Cross-entropy with the uniform distribution as label, log sum exp(z) - mean(z). Returns the weighted mean over the
+ * rows of each group, [G], which is 0 for a group without weight.
  */
 function uniform(b: Builder, logits: Value, weight: Value, groups: number): Value {
   const most = op.max(b, logits, { axes: [1], keepdims: true });
@@ -128,11 +128,11 @@ function uniform(b: Builder, logits: Value, weight: Value, groups: number): Valu
   const column = op.reshape(b, weight, { shape: [-1, 1] });
   const sumOf = (v: Value): Value => op.sum(b, op.reshape(b, v, { shape: [groups, -1] }), { axes: [1] });
   const weights = sumOf(weight);
-  const none = op.constant(b, { values: [1e-30], shape: [groups] }); // divides 0 where nothing has weight
+  const none = op.constant(b, { values: [1e-30], shape: [groups] }); // so that a group without weight divides 0 by this
   return op.div(b, sumOf(op.mul(b, row, column)), op.add(b, weights, none));
 }
 
-/** Accuracy on a batch; rows of weight 0 fill up a short one and count for nothing. */
+/** Accuracy on a batch. Rows of weight 0 fill up a short batch and do not count. */
 function evaluate(c: ClassifierConfig, from: From = "img"): Graph {
   const b = Builder.create(programName("evaluate", from));
   const x = from === "img" ? pixels(b, c) : featureInput(b, c);
@@ -147,7 +147,7 @@ function evaluate(c: ClassifierConfig, from: From = "img"): Graph {
   });
 }
 
-/** What the trained network makes of images. */
+/** The trained network: img -> feature [N, featureSize], logits [N, num_class]. */
 export function embed(c: ClassifierConfig): Graph {
   const b = Builder.create("embed");
   return finish(b, { ...classifier(new Net(b, { training: false }), pixels(b, c), c) });

@@ -1,5 +1,5 @@
-// The network as it is handed on: one encoder in evaluation mode, under names without a prefix, from an image to
-// what a user asked for. The batch extent of the graph is an example; an exporter makes it free.
+// The network for deployment: one encoder in evaluation mode, with names that have no prefix, from an image to the
+// outputs that the user asked for. The batch size of the graph is an example; the exporter makes it free.
 
 import { Builder } from "../compiler/ir/builder.js";
 import type { Graph, Value } from "../compiler/ir/types.js";
@@ -8,12 +8,12 @@ import { classifier } from "./classifier.js";
 import { finish, imagenet, Net } from "./nn.js";
 import { encoder, type TrunkConfig } from "./resnet.js";
 
-/** A network that was trained: MoPro's encoder, or the plain classifier, whose last layer has another name. */
+/** A trained network: MoPro's encoder, or the plain classifier, whose last layer has another name. */
 export interface Network extends TrunkConfig {
   readonly task: "mopro" | "classifier";
   readonly image_size: number;
-  readonly num_class: number | undefined; // undefined: it has no classifier
-  readonly low_dim: number | undefined; // undefined: it has no embedding
+  readonly num_class: number | undefined; // undefined: the network has no classifier
+  readonly low_dim: number | undefined; // undefined: the network has no embedding
 }
 
 /** logits [N, num_class]; embedding [N, low_dim], rows of length 1; both of them; features [N, featureSize]. */
@@ -33,12 +33,12 @@ export const outputsOf = (head: Head): readonly string[] =>
     features: ["features"],
   })[head];
 
-/** A layer that the network does not have is one wide, and nothing reads it. */
+/** The configuration with sizes for all layers: a layer that the network does not have has size 1 and no reader. */
 export const complete = (c: Network) => ({ ...c, num_class: c.num_class ?? 1, low_dim: c.low_dim ?? 1 });
 
 /**
- * The graph: input `image`, outputs as `outputsOf`; the other heads are there, unread. Throws for a head that the
- * network does not have.
+ * The graph with the input `image` and the outputs of `outputsOf(head)`. The other heads are in the graph, but nothing
+ * reads them. Throws for a head that the network does not have.
  */
 export function deployed(c: Network, head: Head, input: Input): Graph {
   const wanted = outputsOf(head);
@@ -62,7 +62,7 @@ export function deployed(c: Network, head: Head, input: Input): Graph {
   return finish(b, Object.fromEntries(wanted.map((name) => [name, all[name] as Value])));
 }
 
-/** ((x / 255) - mean) / std as (x - 255 mean) (1 / (255 std)): the factor can move into the first convolution. */
+/** ((x / 255) - mean) / std as (x - 255 mean) (1 / (255 std)), so that the first convolution can take the factor. */
 function fromBytes(b: Builder, size: number): Value {
   const image = b.input("image", { dtype: "u8", shape: [1, size, size, 3] });
   const at = b.in("normalize");

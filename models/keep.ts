@@ -1,18 +1,17 @@
-// Programs that return every value they compute, and the gradient of every value that has one: what a step is
-// taken apart with when two implementations disagree. They fuse less and store more, so nobody trains with
-// them.
+// Programs that return every value they compute, and the gradient of every value that has one. They show where two
+// implementations of a step begin to differ. They fuse less and store more, so they are not meant for training.
 
 import type { Builder } from "../compiler/ir/builder.js";
 import type { Graph, Value } from "../compiler/ir/types.js";
 import { scale } from "../compiler/ops/index.js";
 import { opOf } from "../compiler/ops/op.js";
 
-/** Values under the names they will be returned by. */
+/** Values by the names under which the program returns them. */
 export type Named = Readonly<Record<string, Value>>;
 
 /**
- * Appends `grad.NAME` = factor * dv for every value with gradient dv; NAME is its key in `results`, or its
- * own name.
+ * Appends `grad.NAME` = factor * dv for every value with gradient dv. NAME is the value's key in `results`, or
+ * otherwise its own name.
  */
 export function keptGradients(b: Builder, adjoints: ReadonlyMap<Value, Value>, factor: number, results: Named): Named {
   const names = new Map(Object.entries(results).map(([name, v]) => [v, name] as const));
@@ -21,8 +20,8 @@ export function keptGradients(b: Builder, adjoints: ReadonlyMap<Value, Value>, f
 }
 
 /**
- * `g` with all values as outputs, in the order in which they are computed; a gradient stands where it is
- * complete. The updates of the optimizer are left out: they are the state after the step.
+ * `g` with all values as outputs, in the order in which they are computed. A gradient comes at the place where it is
+ * complete. The optimizer's updates are left out, because they are the state after the step.
  */
 export function keepValues(g: Graph): Graph {
   const place = new Map<Value, number>();

@@ -1,9 +1,9 @@
-// MoPro: Webly Supervised Learning with Momentum Prototypes (Li, Xiong, Hoi; ICLR 2021), one graph a phase of
-// training. A query encoder learns from noisy labels, from its agreement with a slowly following key encoder,
-// and from one prototype a class; once the prototypes are good they correct the labels.
+// MoPro: Webly Supervised Learning with Momentum Prototypes (Li, Xiong, Hoi; ICLR 2021), one graph per training phase.
+// A query encoder learns from noisy labels, from its agreement with a key encoder that follows it slowly, and from one
+// prototype per class. Once the prototypes are good, they correct the labels.
 //
-// The batch is G groups, each what one worker of the published code sees: its own BatchNorm statistics and
-// loss means. Gradients are averaged over groups; queue and prototypes see all groups' samples in order.
+// The batch has G groups. Each is the batch of one worker of the published code, with its own BatchNorm statistics and
+// loss means. Gradients are averaged over groups; queue and prototypes take the samples of all groups in order.
 
 import { adjoints } from "../compiler/autodiff/grad.js";
 import { Builder } from "../compiler/ir/builder.js";
@@ -14,21 +14,21 @@ import { finish, imagenet, Net } from "./nn.js";
 import { parameters, sgd } from "./optim.js";
 import { type EncoderConfig, encoder } from "./resnet.js";
 
-/** What is compiled in. */
+/** The settings that are compiled in. */
 export interface MoproConfig extends EncoderConfig {
   readonly queue: number; // keys of past batches
   readonly image_size: number; // pixels, square
-  readonly batch: number; // images a step, all groups together
+  readonly batch: number; // images per step, of all groups together
   readonly groups: number;
-  /** What the step programs take: bytes (the default), or f32 that are normalised already, for replays. */
+  /** Type of the step programs' images: bytes (the default), or f32 that are normalised already, for replays. */
   readonly image_input?: "u8" | "f32";
-  /** 1: the step programs have an input weight, f32 [batch]: how much each sample counts wherever its label does. */
+  /** 1: the step programs have an input weight, f32 [batch]: the weight of each sample wherever its label is used. */
   readonly sample_weights?: number;
   /** The step programs return every value and gradient. */
   readonly keep_values?: boolean;
 }
 
-/** What may change from step to step: f32[] inputs `hyper.NAME` of the three step programs, in this order. */
+/** Settings that may change from step to step: f32[] inputs `hyper.NAME` of the step programs, in this order. */
 export const hyperNames = [
   "lr",
   "momentum",
@@ -44,7 +44,7 @@ export const hyperNames = [
 type Hyper = Readonly<Record<(typeof hyperNames)[number], Value>>;
 
 /**
- * warmup: labels as given; proto: with the prototype loss; clean: with labels corrected by the prototypes.
+ * warmup: the given labels; proto: adds the prototype loss; clean: adds the correction of labels.
  */
 export const phases = ["warmup", "proto", "clean"] as const;
 export type Phase = (typeof phases)[number];
@@ -60,27 +60,28 @@ function step(phase: Phase, c: MoproConfig): Graph {
   const img = b.input("img", stepImages(c)); // weakly augmented
   const imgAug = b.input("img_aug", stepImages(c)); // strongly augmented
   const given = b.input("target", i64(c.batch)); // noisy labels
-  const order = b.input("order", i64(c.batch)); // key batch position j takes image order[j]
+  const order = b.input("order", i64(c.batch)); // position j of the key batch is image order[j]
   const hyper = hyperInputs(b);
   const memory = declareMemory(b, c);
   const everyone = op.constant(b, { values: [1], shape: [c.batch] });
 
-  // The query encoder sees the weak views.
+  // The query encoder gets the weak views.
   const query = new Net(b, { training: true });
   const { logits, embedding: q } = encoder(query.in("encoder_q"), normalised(b, img), c);
 
-  // The key encoder first takes a small step towards the query encoder, then sees the strong views, shuffled
-  // over groups so that BatchNorm statistics do not give away which key belongs to which query.
+  // The key encoder first moves a little towards the query encoder and then gets the strong views. They are shuffled
+  // over groups, because BatchNorm statistics would otherwise reveal which key belongs to which query.
   const key = follower(b, hyper.moco_m);
   const shuffled = normalised(b, op.take_rows(b, imgAug, order));
   const k = op.put_rows(b, encoder(key.in("encoder_k"), shuffled, c).embedding, order);
 
-  // Which key, of this image's and those in the queue, belongs to the query? The first.
+  // Instance loss: each query is compared with its own key and the keys in the queue. Its own key comes first, so the
+  // label of every row is 0.
   const toKeys = keyLogits(b.in("inst"), q, k, memory.queue, hyper.temperature);
   const first = op.constant(b.in("inst"), { values: [0], shape: [c.batch], dtype: "i64" });
   const inst = task(b.in("inst"), toKeys, first, everyone);
 
-  // Which prototype is the query nearest to? From the clean phase on, classifier and prototypes together
+  // Prototype loss: each query is compared with all prototypes. In the clean phase, classifier and prototypes together
   // correct labels and drop samples.
   const toPrototypes =
     phase === "warmup" ? undefined : prototypeLogits(b.in("proto"), q, memory.prototypes, hyper.temperature);
@@ -98,7 +99,7 @@ function step(phase: Phase, c: MoproConfig): Graph {
   const classes = proto ? op.add(total, cls.loss, op.mul(total, proto.loss, hyper.w_proto)) : cls.loss;
   const loss = op.add(total, classes, op.mul(total, inst.loss, hyper.w_inst));
 
-  // Everything that learns does so now, unless the loss or a gradient is not finite.
+  // All updates of state happen here. None of them changes anything if the loss or a gradient is not finite.
   const { finite, adjoint } = learn(b, loss, hyper, [query, key]);
   const pushed = op.queue_push(b, memory.queue, memory.pointer, k, finite);
   b.update(memory.queue, pushed.queue_new);
@@ -122,8 +123,8 @@ function step(phase: Phase, c: MoproConfig): Graph {
 }
 
 /**
- * A classification by `logits` [N, K]: weighted mean loss, and number of correct samples of those kept, of each group,
- * [G].
+ * A classification by `logits` [N, K]: for each group the weighted mean loss, and the number of correct samples among
+ * the kept ones, both [G].
  */
 function task(b: Builder, logits: Value, label: Value, kept: Value, weight = kept): { loss: Value; correct: Value } {
   const { groups } = b;
@@ -134,11 +135,11 @@ function task(b: Builder, logits: Value, label: Value, kept: Value, weight = kep
 }
 
 interface Learned {
-  readonly finite: Value; // f32[], on which all writes depend
+  readonly finite: Value; // f32[], 1 or 0: operand of all updates except those of the key encoder
   readonly adjoint: ReadonlyMap<Value, Value>; // gradients of the sum of the groups' losses
 }
 
-/** Backward, and one step of SGD by the groups' mean gradient. */
+/** The backward pass, and one step of SGD with the mean gradient of the groups. */
 function learn(b: Builder, loss: Value, hyper: Hyper, nets: readonly Net[]): Learned {
   const { groups } = b;
   const params = parameters(b);
@@ -150,7 +151,7 @@ function learn(b: Builder, loss: Value, hyper: Hyper, nets: readonly Net[]): Lea
   return { finite, adjoint };
 }
 
-/** Accuracy of the classifier on a batch; rows of weight 0 fill up a short one and count for nothing. */
+/** Accuracy of the classifier on a batch. Rows of weight 0 fill up a short batch and do not count. */
 function evaluate(c: MoproConfig): Graph {
   const b = Builder.create("evaluate");
   const img = b.input("img", images(c));
@@ -164,7 +165,7 @@ function evaluate(c: MoproConfig): Graph {
   });
 }
 
-/** What the trained encoder makes of images: for noise cleaning, transfer and retrieval. */
+/** All outputs of the trained encoder for a batch of images: for noise cleaning, transfer and retrieval. */
 export function embed(c: MoproConfig): Graph {
   const b = Builder.create("embed");
   const img = b.input("img", images(c));
@@ -191,7 +192,7 @@ function hyperInputs(b: Builder): Hyper {
   return Object.fromEntries(hyperNames.map((name) => [name, b.input(`hyper.${name}`, f32())])) as Hyper;
 }
 
-/** The queue of past keys, one a column, where its next column goes, and one prototype a class, one a row. */
+/** The queue of past keys (one per column), the column to write next, and the prototypes (one row per class). */
 function declareMemory(b: Builder, c: MoproConfig): { queue: Value; pointer: Value; prototypes: Value } {
   const zero = { kind: "constant", value: 0 } as const;
   return {
@@ -202,9 +203,9 @@ function declareMemory(b: Builder, c: MoproConfig): { queue: Value; pointer: Val
 }
 
 /**
- * The key encoder: the query encoder's tensors under another name, starting as copies. Its parameters are
- * used after their moving average has taken the step k <- m k + (1 - m) q, with q from before this step's
- * SGD; this is the one write of a step that happens even if the step turns out not to be finite.
+ * The key encoder: the query encoder's tensors under another name, initially copies. Its parameters first take one
+ * step of the moving average, k <- m k + (1 - m) q, with q from before this step's SGD, and are then used. This is the
+ * only write of a step that also happens if the step is not finite.
  */
 function follower(b: Builder, m: Value): Net {
   const given = new Map<string, Value>();
@@ -222,14 +223,14 @@ function follower(b: Builder, m: Value): Net {
   return new Net(b, { training: true, given });
 }
 
-/** q [N, D] . [its own key, the queue's keys] / temperature, [N, 1 + Q]. */
+/** Products of q [N, D] with its own key and with the keys of the queue, over the temperature: [N, 1 + Q]. */
 function keyLogits(b: Builder, q: Value, k: Value, queue: Value, temperature: Value): Value {
   const own = op.sum(b, op.mul(b, q, k), { axes: [1], keepdims: true });
   const others = op.matmul(b, q, queue);
   return op.div(b, op.concat(b, [own, others], { axis: 1 }), temperature);
 }
 
-/** q [N, D] . prototypes [K, D]^T / temperature. */
+/** q [N, D] . prototypes [K, D]^T / temperature: [N, K]. */
 const prototypeLogits = (b: Builder, q: Value, prototypes: Value, temperature: Value): Value =>
   op.div(b, op.matmul(b, q, prototypes, { tb: true }), temperature);
 

@@ -1,6 +1,6 @@
-// Layers under the parameter names of the published code: "conv1.weight", "bn1.running_mean", "fc1.bias". A
-// Net is a place in the graph plus what running it in training mode leaves to be done once the step is known
-// to be finite.
+// Layers with the parameter names of the published code: "conv1.weight", "bn1.running_mean", "fc1.bias". A Net is a
+// place in the graph, and a list of the updates (running averages, counters) that must wait until the step is known to
+// be finite.
 
 import type { Builder } from "../compiler/ir/builder.js";
 import type { Graph, Init, Role, TensorType, Value } from "../compiler/ir/types.js";
@@ -10,13 +10,13 @@ const f32 = (...shape: readonly number[]): TensorType => ({ dtype: "f32", shape 
 const constant = (value: number): Init => ({ kind: "constant", value });
 
 export interface NetOptions {
-  /** Batch statistics and running averages (true), or the running averages as they are (false). */
+  /** true: BatchNorm uses batch statistics and updates its running averages. false: it uses the running averages. */
   readonly training: boolean;
-  /** Tensors to use instead of declaring state, by full name: how one network follows another. */
+  /** Tensors to use instead of declaring state, by full name. The key encoder is built this way. */
   readonly given?: ReadonlyMap<string, Value>;
 }
 
-/** A state that waits for `finite`: a running average that a batch's value enters, or a counter of steps. */
+/** An update that waits for `finite`: of a running average by a batch's value, or of a counter of steps. */
 interface Commit {
   readonly b: Builder;
   readonly state: Value;
@@ -39,7 +39,7 @@ export class Net {
     return new Net(this.b.in(part), this.options, this.commits);
   }
 
-  /** A trained tensor of this module. */
+  /** A trained tensor of this module, f32. */
   param(name: string, shape: readonly number[], init: Init): Value {
     return this.tensor(name, f32(...shape), init, "param");
   }
@@ -49,16 +49,16 @@ export class Net {
     return this.tensor(name, type, init, "buffer");
   }
 
-  /** If the step is finite, `batch` enters the running average `state`; for "count" it becomes one more. */
+  /** Registers an update for commit(): `batch` enters the running average `state`; "count" increments `state`. */
   later(state: Value, batch: Value | "count"): void {
     this.commits.push({ b: this.b, state, batch });
   }
 
-  /** Writes everything left for `later`. Call once, after the backward pass. */
+  /** Adds all registered updates. Call once, after the backward pass. If `finite` f32[] is 0, no state changes. */
   commit(finite: Value): void {
     for (const { b, state, batch } of this.commits)
       if (batch !== "count") b.update(state, op.running_average(b, state, batch, finite, { momentum }));
-    for (const { b, state, batch } of this.commits) // apart, so that either kind becomes one launch
+    for (const { b, state, batch } of this.commits) // two loops, so that each kind of update becomes one launch
       if (batch === "count") b.update(state, op.increment(b, state, finite));
   }
 
@@ -75,7 +75,7 @@ export interface Conv2dOptions {
   readonly pad?: number; // 0
 }
 
-/** Convolution without bias. weight [out, in, k, k] starts at N(0, sqrt(2 / (k k out))). */
+/** Convolution without bias. weight [out, in, k, k] is initialised from N(0, sqrt(2 / (k k out))). */
 export function conv2d(net: Net, x: Value, { out, kernel, stride = 1, pad = 0 }: Conv2dOptions): Value {
   const std = Math.sqrt(2 / (kernel * kernel * out));
   const weight = net.param("weight", [out, x.type.shape[1] as number, kernel, kernel], {
@@ -85,7 +85,7 @@ export function conv2d(net: Net, x: Value, { out, kernel, stride = 1, pad = 0 }:
   return op.conv(net.b, x, weight, { stride, pad });
 }
 
-/** x W^T + b. weight [out, in] and bias [out] start at U(+-1 / sqrt(in)); with `std` at N(0, std) and 0. */
+/** x W^T + b. Initial weight [out, in] and bias [out]: U(+-1 / sqrt(in)), or N(0, std) and 0 if `std` is given. */
 export function linear(net: Net, x: Value, out: number, std?: number): Value {
   const features = x.type.shape[1] as number;
   const uniform: Init = { kind: "uniform", bound: 1 / Math.sqrt(features) };
@@ -94,13 +94,14 @@ export function linear(net: Net, x: Value, out: number, std?: number): Value {
   return op.add(net.b, op.matmul(net.b, x, weight, { tb: true }), bias);
 }
 
-/** What batch_norm adds to a variance, and how much of the running averages a batch replaces. */
+/** What batch_norm adds to a variance, and the weight of a batch in the running averages. */
 const eps = 1e-5;
 const momentum = 0.1;
 
 /**
- * Batch normalisation of x [N, C] or [N, C, H, W]. Training: each group of the batch by its own statistics,
- * and the first group's enter the running averages, the variance unbiased. Otherwise by the running averages.
+ * Batch normalisation of x [N, C] or [N, C, H, W]. In training each group of the batch is normalised by its own
+ * statistics; those of the first group enter the running averages, the variance unbiased. Otherwise x is normalised by
+ * the running averages.
  */
 export function batch_norm(net: Net, x: Value): Value {
   const { b } = net;
@@ -124,12 +125,12 @@ export function batch_norm(net: Net, x: Value): Value {
   return y;
 }
 
-/** Mean and deviation of ImageNet's channels, of pixels scaled to 0..1. */
+/** Mean and standard deviation of ImageNet's channels, for pixels scaled to 0..1. */
 export const imagenet = { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] } as const;
 
 /**
- * Ends a graph: each output gets its key as name. An output must be the result of a node, and only one
- * output.
+ * Ends a graph: each output gets its key as name. Throws unless every output is the result of a node and appears only
+ * once.
  */
 export function finish(b: Builder, outputs: Readonly<Record<string, Value>>): Graph {
   const g = b.finish(Object.values(outputs));

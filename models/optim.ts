@@ -1,10 +1,10 @@
-// Optimizers as graph builders: they declare their own state and write the parameters.
+// Optimizers as graph builders: they declare their own state and update the parameters.
 
 import type { Builder } from "../compiler/ir/builder.js";
 import type { Value } from "../compiler/ir/types.js";
 import * as op from "../compiler/ops/index.js";
 
-/** f32[] values, most often inputs of the program. */
+/** f32[] values, usually inputs of the program. */
 export interface SgdHyper {
   readonly lr: Value;
   readonly momentum: Value;
@@ -12,8 +12,8 @@ export interface SgdHyper {
 }
 
 /**
- * One step of SGD with momentum for each parameter, in order: v = momentum v + (gradScale g + weight_decay
- * p); p -= lr v; nothing where `finite` f32[] is 0. The buffers are the states `optimizer.momentum.NAME`.
+ * One step of SGD with momentum for each parameter, in order: v = momentum v + (gradScale g + weight_decay p);
+ * p -= lr v. If `finite` f32[] is 0, nothing changes. The buffers v are the states `optimizer.momentum.NAME`.
  */
 export function sgd(
   b: Builder,

@@ -1,11 +1,11 @@
-// ResNet v1.5: the stride of a bottleneck sits on its 3x3 convolution. `width` widens the four stages and
-// leaves the 64 channels of the stem.
+// ResNet v1.5: the stride of a bottleneck is on its 3x3 convolution. `width` multiplies the channels of the four
+// stages; the stem always has 64 channels.
 
 import type { Value } from "../compiler/ir/types.js";
 import { add, global_avg_pool, l2_normalize, max_pool, relu } from "../compiler/ops/index.js";
 import { batch_norm, conv2d, linear, type Net } from "./nn.js";
 
-/** Kind of block and number of blocks in each stage. */
+/** The kind of block, and the number of blocks in each stage. */
 const layouts = {
   resnet10: { block: "basic", depths: [1, 1, 1, 1] },
   resnet18: { block: "basic", depths: [2, 2, 2, 2] },
@@ -18,7 +18,7 @@ const layouts = {
 export type Arch = keyof typeof layouts;
 export const archs = Object.keys(layouts) as readonly Arch[];
 
-/** Throws, naming the known ones, for anything but an architecture. */
+/** `name` as an architecture. Throws for any other name; the message lists the known ones. */
 export function archOf(name: string): Arch {
   if (!(name in layouts)) throw new Error(`unknown architecture ${name}; known: ${archs.join(", ")}`);
   return name as Arch;
@@ -31,7 +31,7 @@ export interface TrunkConfig {
 
 const expansion = { basic: 1, bottleneck: 4 } as const;
 
-/** Channels inside the blocks of a stage, 0 to 3. Throws when `width` makes no whole number of them. */
+/** Channels inside the blocks of a stage (0 to 3). Throws if `width` does not give a whole number. */
 function stageWidth({ width }: TrunkConfig, stage: number): number {
   const base = 64 * width;
   if (!Number.isInteger(base) || base < 1)
@@ -39,7 +39,7 @@ function stageWidth({ width }: TrunkConfig, stage: number): number {
   return base * 2 ** stage;
 }
 
-/** Channels of the trunk's feature: 2048 for resnet50, 512 for resnet18. */
+/** Channels of the trunk's feature: 2048 for resnet50, 512 for resnet18 (at width 1). */
 export const featureSize = (c: TrunkConfig): number => stageWidth(c, 3) * expansion[layouts[c.arch].block];
 
 interface BlockOptions {
@@ -67,13 +67,13 @@ function bottleneck(net: Net, x: Value, { width, stride }: BlockOptions): Value 
   return relu(b, add(b, y, shortcut(net.in("downsample"), x, 4 * width, stride)));
 }
 
-/** x itself, or projected where the block changes its size. */
+/** x itself, or its projection if the block changes the size. */
 function shortcut(net: Net, x: Value, out: number, stride: number): Value {
   if (stride === 1 && x.type.shape[1] === out) return x;
   return batch_norm(net.in("1"), conv2d(net.in("0"), x, { out, kernel: 1, stride }));
 }
 
-/** x [N, 3, H, W] -> feature [N, featureSize]: stem, four stages, mean over the pixels that are left. */
+/** x [N, 3, H, W] -> feature [N, featureSize]: stem, four stages, mean over the remaining pixels. */
 export function trunk(net: Net, x: Value, c: TrunkConfig): Value {
   const { block, depths } = layouts[c.arch];
   const { b } = net;
@@ -101,10 +101,10 @@ export interface Encoding {
   readonly embedding: Value; // [N, low_dim], rows of length 1
 }
 
-/** Hidden units of the projection, whatever the trunk. */
+/** Hidden units of the projection, the same for every trunk. */
 const hidden = 2048;
 
-/** MoPro's encoder: a trunk with a linear classifier and, beside it, a projection onto the unit sphere. */
+/** MoPro's encoder: a trunk, a linear classifier on it, and beside that a projection onto the unit sphere. */
 export function encoder(net: Net, x: Value, c: EncoderConfig): Encoding {
   const { b } = net;
   const feature = trunk(net, x, c);
