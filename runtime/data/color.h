@@ -1,18 +1,18 @@
-// Colour operations as torchvision applies them to 8-bit Pillow images, bit for bit. All work in place.
-// Factors are torchvision's: 1 leaves the picture as it is (hue: 0, but even then a trip through 8-bit HSV).
+// Colour operations, bit for bit as torchvision applies them to 8-bit Pillow images. All work in place. Factors are
+// torchvision's: 1 leaves the picture unchanged (hue: 0, but even then pixels are converted to 8-bit HSV and back).
 #pragma once
 
 #include "image.h"
 
 namespace moproc::data {
 
-// L = (19595 r + 38470 g + 7471 b + 32768) >> 16 in all three channels.
+// Sets all three channels to L = (19595 r + 38470 g + 7471 b + 32768) >> 16.
 void grayscale(Image& image);
 
 // Blends with black: trunc(clip(factor * c)), in single precision.
 void brightness(Image& image, float factor);
 
-// Blends with the rounded mean of L over the picture.
+// Blends with the mean of L over the picture, rounded.
 void contrast(Image& image, float factor);
 
 // Blends with the pixel's own L.
@@ -22,7 +22,7 @@ void saturation(Image& image, float factor);
 // modulo 256.
 void hue(Image& image, double factor);
 
-// The two conversions inside hue(), for one pixel, as Pillow defines them; h, s, v in the bytes of a pixel.
+// The two conversions inside hue(), for one pixel, as Pillow defines them. h, s and v take the bytes of r, g and b.
 std::uint32_t rgb_to_hsv(std::uint32_t rgb);
 std::uint32_t hsv_to_rgb(std::uint32_t hsv);
 

@@ -1,4 +1,4 @@
-// A list of image files with labels, and the folders it is read from.
+// A list of image files with labels, and the readers of the folders that hold such lists.
 #pragma once
 
 #include <cstdint>
@@ -13,20 +13,20 @@
 
 namespace moproc::data {
 
-// A folder or list that cannot be used; what() names the file and, where there is one, the line.
+// Thrown for a folder or list that cannot be used. what() names the file and, if there is one, the line.
 class DatasetError : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
 };
 
-// Images in list order. Names are kept in one string: WebVision has 2.4 million of them.
+// Images in list order. All names are in one string, because WebVision has 2.4 million of them.
 class Dataset {
  public:
-  // `folder` is what names are relative to.
+  // Names are relative to `folder`.
   explicit Dataset(std::string folder, int num_classes)
       : folder_(std::move(folder)), num_classes_(num_classes), files_(Files::open(folder_)) {}
 
-  // A list without images, of the same folder and classes.
+  // An empty list with the same folder and classes.
   Dataset empty() const { return Dataset(folder_, num_classes_, files_); }
 
   // Appends an image: its path below the folder (may contain spaces) and its label.
@@ -47,7 +47,7 @@ class Dataset {
   std::int64_t label(std::size_t i) const { return labels_[i]; }
   std::span<const std::int32_t> labels() const { return labels_; }
 
-  // 64-bit FNV-1a over all names and labels in order: equal for equal lists, wherever the folder is.
+  // 64-bit FNV-1a over all names and labels in order. It does not depend on where the folder is.
   std::uint64_t digest() const;
 
  private:
@@ -65,27 +65,27 @@ class Dataset {
 enum class Split { train, val };
 
 struct WebVisionOptions {
-  // Images whose label is num_class or above are left out, as the published code does.
+  // Images with a label of num_class or above are left out, as in the published code.
   int num_class = 1000;
-  // Which search engines' images. (The published `--num-class 50` keeps Flickr's.)
+  // Search engines whose images are read. (The published `--num-class 50` keeps those of Flickr.)
   bool google = true, flickr = true;
 };
 
-// Reads a WebVision folder's lists: of training images info/train_filelist_google.txt, then
-// info/train_filelist_flickr.txt (V1), or info/train_filelist_all.txt where there is none of Google's (V2); of
-// validation images info/val_filelist.txt, whose images lie in val_images_256/ (or val_images_resized/, val_images/). A
-// line is `PATH LABEL`, the label is what follows the last space. A label is out of range when it is negative or not
-// below the folder's number of classes: the lines of info/synsets.txt where that file exists, else max(1000,
-// num_class). Throws DatasetError.
+// Reads the lists of a WebVision folder. Training: info/train_filelist_google.txt, then info/train_filelist_flickr.txt
+// (V1), or info/train_filelist_all.txt if there is no list of Google's (V2). Validation: info/val_filelist.txt, with
+// images in val_images_256/ (or val_images_resized/, val_images/). A line is `PATH LABEL`; the label follows the last
+// space. Throws DatasetError, also for a label that is negative or not below the folder's number of classes: the number
+// of lines of info/synsets.txt, or max(1000, num_class) if that file does not exist.
 Dataset read_webvision(const std::string& folder, Split split, const WebVisionOptions& options);
 
-// Reads the split of a data folder of any layout: WebVision's (there is info/), lists of one's own (train.csv or
-// train.jsonl, and val.*; see table_list.h), or a folder a class in train/ and in val/. Names are relative to `folder`.
-// Throws DatasetError.
+// Reads the split of a data folder with any layout: WebVision's (there is info/), the user's own lists (train.csv or
+// train.jsonl, and val.*; see table_list.h), or one folder per class in train/ and in val/. Names are relative to
+// `folder`. Throws DatasetError.
 Dataset read_folder(const std::string& folder, Split split, const WebVisionOptions& options);
 
-// A folder with a folder a class, as torchvision's ImageFolder reads it: classes are the sorted names, images (also in
-// folders below) come sorted, by class. Throws DatasetError: no folder, no class, none or more classes than num_class.
+// Reads a folder with one folder per class, as torchvision's ImageFolder does: classes are the sorted names, and images
+// (also in folders below) come sorted within their class. Throws DatasetError if there is no folder, no class, a class
+// without images, or more classes than num_class.
 Dataset read_image_folder(const std::string& folder, int num_class);
 
 }  // namespace moproc::data

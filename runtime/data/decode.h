@@ -1,7 +1,7 @@
-// Files to pixels: JPEG (every colour model) and PNG, to 8-bit RGB as Pillow's `Image.open(f).convert("RGB")`
-// has it. Surprising: stricter than Pillow on damage. Every pixel comes from bits in the file, or the file is
-// refused. One difference: of a 16-bit grey PNG we keep the upper 8 bits, where Pillow clips (nearly all
-// becomes white).
+// Decodes JPEG (every colour model) and PNG files to 8-bit RGB, with the result of Pillow's
+// `Image.open(f).convert("RGB")`. Surprising: it is stricter than Pillow on damaged files. Every pixel comes from bits
+// in the file, or the file is refused. One difference: of a 16-bit grey PNG it keeps the upper 8 bits, whereas Pillow
+// clips (nearly all pixels become white).
 #pragma once
 
 #include <cstdint>
@@ -14,13 +14,13 @@
 
 namespace moproc::data {
 
-// Why a file is no usable picture; what() is the reason alone, without the file's name.
+// Thrown for a file that is no usable picture. what() is only the reason, without the name of the file.
 class ImageError : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
   // A read that failed with this errno.
   explicit ImageError(int error);
-  // Whether the same read may go well a little later: a network's or a disk's hiccup.
+  // Whether the same read may succeed a little later, because the network or disk failed briefly.
   bool may_pass() const { return may_pass_; }
 
  private:
@@ -28,26 +28,25 @@ class ImageError : public std::runtime_error {
 };
 
 struct DecodeLimits {
-  std::uint64_t max_pixels = 178'956'970;  // where Pillow, too, calls a file a decompression bomb
+  std::uint64_t max_pixels = 178'956'970;  // the limit above which Pillow calls a file a decompression bomb
   std::uint64_t max_bytes = 1ull << 30;    // of a file
-  int max_scans = 500;                     // of a progressive JPEG: more is an attack on the decoder's time
+  int max_scans = 500;                     // of a progressive JPEG; more scans are an attack on the decoder's time
 };
 
-// Decodes one file's bytes into `out` (RGB, any size). Throws ImageError with the reason. Thread safe.
+// Decodes the bytes of one file into `out`, which gets the picture's size. Throws ImageError. Thread safe.
 void decode(std::span<const std::uint8_t> bytes, Image& out, const DecodeLimits& limits = {});
 
-// Reads a whole file into `out`, whose capacity is reused. Throws ImageError with the reason.
+// Reads a whole file into `out`, whose capacity is reused. Throws ImageError.
 void read_file(const std::string& path, std::vector<std::uint8_t>& out, const DecodeLimits& limits = {});
 
-// The two formats; decode() chooses by the first bytes, never by the name.
+// The decoders of the two formats. decode() chooses by the first bytes, never by the name.
 void decode_jpeg(std::span<const std::uint8_t> bytes, Image& out, const DecodeLimits& limits);
 void decode_png(std::span<const std::uint8_t> bytes, Image& out, const DecodeLimits& limits);
 
-// "jpeg", "png", or a name for what is recognised but not read ("gif", "webp", "html", ...), or "" for the
-// rest.
+// "jpeg", "png", the name of a recognised format that cannot be read ("gif", "webp", "html", ...), or "".
 std::string sniff_format(std::span<const std::uint8_t> bytes);
 
-// Throws ImageError when width x height is empty or over the limit.
+// Throws ImageError if width x height is empty or exceeds the limit.
 void check_size(std::uint64_t width, std::uint64_t height, const DecodeLimits& limits);
 
 }  // namespace moproc::data

@@ -1,6 +1,6 @@
-// An 8-bit picture in memory: 4 bytes a pixel, red, green, blue, and one that means nothing.
-// Surprising: pixels are 32-bit words (red in the low byte) because that is what the vector loops want, and
-// the buffer only ever grows, so that a worker reuses the same pages for every file it reads.
+// An 8-bit picture in memory, with 4 bytes per pixel: red, green, blue, and an unused one. Surprising: pixels are
+// 32-bit words (red in the low byte), because the vector loops need that. The buffer only grows, so that a worker
+// reuses the same pages for every file.
 #pragma once
 
 #include <cstddef>
@@ -16,9 +16,8 @@ inline constexpr int red(std::uint32_t p) { return static_cast<int>(p & 255); }
 inline constexpr int green(std::uint32_t p) { return static_cast<int>(p >> 8 & 255); }
 inline constexpr int blue(std::uint32_t p) { return static_cast<int>(p >> 16 & 255); }
 
-// A width x height picture, rows one after the other without gaps. Its buffer has `slack` further readable
-// pixels behind the last row: vector loads may run past the end of a row, and their surplus is multiplied by
-// zero.
+// A width x height picture; rows follow each other without gaps. Behind the last row the buffer has `slack` more
+// readable pixels, because vector loads may run past the end of a row (the surplus is multiplied by zero).
 class Image {
  public:
   static constexpr int slack = 16;
@@ -26,7 +25,7 @@ class Image {
   Image() = default;
   Image(int width, int height) { reset(width, height); }
 
-  // Gives the picture a new size; its pixels are then unspecified.
+  // Sets a new size; the pixels are unspecified afterwards.
   void reset(int width, int height) {
     const std::size_t need = static_cast<std::size_t>(width) * height + slack;
     if (need > capacity_) {
@@ -52,7 +51,7 @@ class Image {
   int height_ = 0;
 };
 
-// Writes the picture as packed 8-bit RGB, rows top down: out has width * height * 3 bytes.
+// Writes the picture to `out` as packed 8-bit RGB, from the top row down: width * height * 3 bytes.
 void store_rgb(const Image& image, std::uint8_t* out);
 
 }  // namespace moproc::data

@@ -1,5 +1,5 @@
-// Python's random.Random, as much of it as shuffles a list: so that a seed draws the same images as it does in a Python
-// script. Mersenne Twister (Matsumoto & Nishimura 1998), seeded by its init_by_array.
+// The part of Python's random.Random that shuffles a list, so that a seed draws the same images as in a Python script:
+// Mersenne Twister (Matsumoto & Nishimura 1998), seeded by its init_by_array.
 #pragma once
 
 #include <array>
@@ -11,16 +11,16 @@ namespace moproc::data {
 
 class PythonRandom {
  public:
-  // random.seed(seed)
+  // As random.seed(seed).
   explicit PythonRandom(std::uint64_t seed);
 
   // 32 random bits.
   std::uint32_t bits();
 
-  // In [0, n), n at least 1: random.randrange(n).
+  // A number in [0, n), for n at least 1, as random.randrange(n).
   std::uint32_t below(std::uint32_t n);
 
-  // random.shuffle(items)
+  // As random.shuffle(items).
   template <class T>
   void shuffle(std::vector<T>& items) {
     for (std::size_t i = items.size(); i-- > 1;) std::swap(items[i], items[below(static_cast<std::uint32_t>(i + 1))]);

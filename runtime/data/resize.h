@@ -1,5 +1,5 @@
-// Antialiased bilinear resizing, bit for bit what Pillow's 8-bit `resize(..., BILINEAR)` gives: a horizontal
-// pass rounded to 8 bits, then a vertical one, both with weights in 22-bit fixed point.
+// Antialiased bilinear resizing with the same bits as Pillow's 8-bit `resize(..., BILINEAR)`: a horizontal pass that is
+// rounded to 8 bits, then a vertical one, both with weights in 22-bit fixed point.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +17,7 @@ struct Box {
 };
 
 // Weights of one direction. Output i is the sum over t < taps of weight[i * taps + t] * input[first[i] + t],
-// where first[i] + t stays inside the input for all but zero weights; a weight of 1 is 1 << 22.
+// where first[i] + t is inside the input for all weights that are not zero. A weight of 1 is stored as 1 << 22.
 struct Weights {
   int taps = 0;  // a multiple of 4
   std::vector<int> first;
@@ -25,32 +25,31 @@ struct Weights {
   std::vector<std::int32_t> weight;
 };
 
-// Fills `out` for an input of in_size values scaled to out_size.
+// Fills `out` with the weights that scale in_size values to out_size.
 void make_weights(int in_size, int out_size, Weights& out);
 
-// Reusable scratch memory of resize_box, one a thread.
+// Reusable scratch memory of resize_box, one per thread.
 struct ResizeScratch {
   Weights across, down;
   std::vector<std::int32_t> packed;
   Image between;
 };
 
-// Cuts `box` out of `in` (nothing outside it is looked at) and scales it to width x height. `out` must not be
-// `in`. Throws std::invalid_argument when the box is empty or leaves the picture.
+// Cuts `box` out of `in` (pixels outside it have no influence) and scales it to width x height. `out` must not be `in`.
+// Throws std::invalid_argument if the box is empty or extends beyond the picture.
 void resize_box(const Image& in, const Box& box, int width, int height, Image& out, ResizeScratch& scratch);
 
 // Cuts out a box without scaling.
 void crop(const Image& in, const Box& box, Image& out);
 
-// Size after scaling the shorter side to `side`, as torchvision's Resize(side): the longer side is rounded
+// The size after the shorter side is scaled to `side`, as in torchvision's Resize(side): the longer side is rounded
 // down.
 struct Size {
   int width, height;
 };
 Size shorter_side(int width, int height, int side);
 
-// torchvision's CenterCrop(side): the offset (extent - side) / 2 rounds halves to even, missing borders are
-// black.
+// torchvision's CenterCrop(side): the offset (extent - side) / 2 rounds halves to even, and missing borders are black.
 void center_crop(const Image& in, int side, Image& out);
 
 // Mirrors left and right, in place.

@@ -1,5 +1,5 @@
-// Which vector code this machine can run. Everything is compiled for the x86-64 baseline; faster versions of
-// single functions carry target attributes and are chosen at run time. All versions give the same bits.
+// Which vector code this machine can run. All code is compiled for the x86-64 baseline; faster versions of single
+// functions have target attributes and are chosen at run time. All versions give the same bits.
 #pragma once
 
 #if defined(__x86_64__) && defined(__GNUC__)
@@ -8,8 +8,9 @@
 #define MOPROC_X86 0
 #endif
 
-// Plain loops that the compiler shall vectorise twice. "avx2" without "fma": contraction would change rounding.
-// Not under the thread sanitizer, which is not ready yet when the loader asks which version to take.
+// Marks functions with plain loops that the compiler vectorises twice. "avx2" comes without "fma", because contraction
+// would change rounding. It is off under the thread sanitizer, which is not initialised yet when the dynamic loader
+// asks which version to use.
 #if MOPROC_X86 && !defined(__SANITIZE_THREAD__)
 #define MOPROC_CLONES __attribute__((target_clones("default", "avx2")))
 #else

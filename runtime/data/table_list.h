@@ -1,4 +1,4 @@
-// Lists of one's own: CSV and JSON lines.
+// The user's own lists: CSV and JSON lines.
 #pragma once
 
 #include <string>
@@ -7,10 +7,10 @@
 
 namespace moproc::data {
 
-// Reads FILE, a `.csv` (RFC 4180: quotes where a path has a comma; a first line `path,label`) or a `.jsonl` (a line
-// {"path": "...", "label": 3} an image, other members are passed over), of images below `folder`. A label is a class's
-// number, or its name where FOLDER/classes.txt has a name a line. Images with a label of num_class or above are left
-// out. Throws DatasetError naming file and line.
+// Reads `file`, which lists images below `folder`. It is a `.csv` (RFC 4180, with quotes if a path has a comma; the
+// first line is `path,label`) or a `.jsonl` (one line {"path": "...", "label": 3} per image; other members are
+// ignored). A label is the number of a class, or its name if FOLDER/classes.txt has one name per line. Images with a
+// label of num_class or above are left out. Throws DatasetError with file and line.
 Dataset read_table(const std::string& file, const std::string& folder, int num_class);
 
 }  // namespace moproc::data

@@ -1,4 +1,4 @@
-// The two data sets of low-shot transfer as they are unpacked: PASCAL VOC 2007 and Places205.
+// The two data sets of low-shot transfer, PASCAL VOC 2007 and Places205, in their unpacked form.
 #pragma once
 
 #include <array>
@@ -17,17 +17,17 @@ inline constexpr std::array<std::string_view, 20> kVocClasses = {
 
 struct VocSet {
   Dataset images;                     // VOCdevkit/VOC2007/JPEGImages/NAME.jpg; their labels are 0
-  std::vector<std::int8_t> presence;  // (images, 20): 1 there, -1 not there, 0 there but hard to see ("difficult")
+  std::vector<std::int8_t> presence;  // (images, 20): 1 present, -1 absent, 0 present but "difficult"
   std::int8_t at(std::size_t image, std::size_t c) const { return presence[image * kVocClasses.size() + c]; }
 };
 
-// Images of `set` ("trainval", "test"), in the order of the first class's list,
-// FOLDER/VOCdevkit/VOC2007/ImageSets/Main/CLASS_SET.txt with lines `NAME PRESENCE`. Throws DatasetError: no such
-// folder, lists that do not name the same images, another presence.
+// The images of `set` ("trainval", "test"), in the order of the first class's list. The list of a class is
+// FOLDER/VOCdevkit/VOC2007/ImageSets/Main/CLASS_SET.txt, with lines `NAME PRESENCE`. Throws DatasetError if the folder
+// does not exist, the lists do not name the same images, or a presence is not 1, -1 or 0.
 VocSet read_voc2007(const std::string& folder, const std::string& set);
 
-// Images of `set` ("train", "val") from FOLDER/trainvalsplit_places205/SET_places205.csv, lines `PATH LABEL` with a
-// label in 0..204; they lie below data/vision/torralba/deeplearning/images256. Throws DatasetError.
+// The images of `set` ("train", "val") from FOLDER/trainvalsplit_places205/SET_places205.csv, with lines `PATH LABEL`
+// and labels in 0..204. The images are below data/vision/torralba/deeplearning/images256. Throws DatasetError.
 Dataset read_places205(const std::string& folder, const std::string& set);
 
 inline constexpr int kPlacesClasses = 205;
