@@ -1,4 +1,4 @@
-// Little-endian numbers in bytes that may lie at any address, and text of a hostile file made fit to print.
+// Little-endian numbers in bytes at any address, and text of hostile files made printable.
 #pragma once
 
 #include <cstddef>
@@ -11,7 +11,8 @@ namespace moproc::formats {
 
 using ByteSpan = std::span<const std::byte>;
 
-/// The T at byte `at`, which must lie inside. The machine must be little-endian, as all we compile for are.
+/// Reads the T at byte `at`. All its bytes must be inside `bytes`. The machine must be little-endian, as all targets
+/// are.
 template <class T>
 T load(ByteSpan bytes, size_t at) {
   T v;
@@ -27,12 +28,12 @@ void append(std::string& out, T value) {
 inline std::string_view as_text(ByteSpan bytes) { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
 inline ByteSpan as_bytes(std::string_view text) { return std::as_bytes(std::span(text.data(), text.size())); }
 
-/// Text fit for a message: shortened, without control characters.
+/// The text for a message: shortened, without control characters.
 std::string shown(std::string_view text);
 /// The same in quotes.
 std::string in_quotes(std::string_view text);
 
-/// True when the text is UTF-8: no overlong forms, no surrogates, nothing above U+10FFFF.
+/// True if the text is valid UTF-8: no overlong forms, no surrogates, nothing above U+10FFFF.
 bool is_utf8(std::string_view text);
 
 }  // namespace moproc::formats

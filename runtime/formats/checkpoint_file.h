@@ -1,5 +1,5 @@
-// What every checkpoint format has in common: named tensors, momentum by parameter, and what the file says
-// about itself as text. Reading decides by content which format it is.
+// The common form of all checkpoint formats: named tensors, momentum by parameter, and metadata as text. A reader
+// recognises the format by the file's contents.
 #pragma once
 
 #include <memory>
@@ -12,12 +12,12 @@
 
 namespace moproc::formats {
 
-/// __metadata__.format of a safetensors file written by a training run: everything needed to go on exactly.
+/// __metadata__.format of a safetensors file from a training run: it has everything needed to continue with the same
+/// bits.
 inline constexpr const char* kRunFormat = "moproc-checkpoint-1";
-/// The same of one converted from elsewhere: epoch, arch and hyper-parameters where they were known, nothing
-/// else.
+/// __metadata__.format of a converted file: it has only epoch, arch and hyper-parameters, as far as they were known.
 inline constexpr const char* kConvertedFormat = "moproc-converted-1";
-/// Momentum tensors have the parameter's name behind this.
+/// The name of a momentum tensor is this, followed by the name of the parameter.
 inline constexpr const char* kMomentumPrefix = "optimizer.momentum.";
 
 enum class CheckpointKind {
@@ -30,27 +30,26 @@ enum class CheckpointKind {
 struct Checkpoint {
   std::string path;
   CheckpointKind kind = CheckpointKind::published;
-  std::vector<NamedTensor> tensors;   // in the file's order; without the `module.` of a parallel wrapper
+  std::vector<NamedTensor> tensors;   // in the file's order; names without the `module.` of a parallel wrapper
   std::vector<NamedTensor> momentum;  // by the parameter's name
-  Metadata metadata;  // of a run: all of it; else those of arch, epoch, lr, momentum, weight_decay known
-  std::vector<std::string> left_out;                // what the file holds besides, for the user to read
-  std::vector<std::shared_ptr<const void>> memory;  // what the tensors lie in
+  Metadata metadata;  // of a run: complete; otherwise those of arch, epoch, lr, momentum, weight_decay that are known
+  std::vector<std::string> left_out;                // other contents of the file, for a message to the user
+  std::vector<std::shared_ptr<const void>> memory;  // owns the bytes of the tensors
 
-  /// Written by a training run of ours, so that metadata is complete.
+  /// True if a training run of this program wrote it, so that the metadata is complete.
   bool of_run() const;
-  /// Null when there is none of this name.
+  /// The tensor with this name, or null.
   const Tensor* find(const std::vector<NamedTensor>& among, const std::string& name) const;
 };
 
-/// "published checkpoint": for messages.
+/// The kind for messages, such as "published checkpoint".
 const char* show_kind(CheckpointKind kind);
 
-/// Reads a checkpoint of any kind. Throws InputError naming the file and the place: unreadable, of no known
-/// format, damaged, or with contents that contradict each other. Momentum is mapped to parameters by its
-/// place in param_groups[0].params.
+/// Reads a checkpoint of any kind. Throws InputError with the file and the place if it is unreadable, damaged, of no
+/// known format, or contradicts itself. Momentum is assigned to parameters by its position in param_groups[0].params.
 Checkpoint open_checkpoint(const std::string& path);
 
-/// The same of bytes that must outlive the result; `where` stands for the file in messages.
+/// The same for bytes, which must outlive the result. Messages use `where` as the name of the file.
 Checkpoint parse_checkpoint(ByteSpan bytes, const std::string& where);
 
 }  // namespace moproc::formats

@@ -1,4 +1,4 @@
-// CRC-32 as zip files have it (polynomial 0xedb88320, reflected).
+// CRC-32 as in zip files (polynomial 0xedb88320, reflected).
 #pragma once
 
 #include <cstdint>
@@ -7,7 +7,7 @@
 
 namespace moproc::formats {
 
-/// The CRC of what `crc` is the CRC of, followed by `bytes`; 0 is the CRC of nothing.
+/// Continues the CRC `crc` of earlier bytes with `bytes`. The CRC of no bytes is 0.
 uint32_t crc32(uint32_t crc, ByteSpan bytes);
 
 }  // namespace moproc::formats

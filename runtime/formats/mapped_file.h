@@ -1,4 +1,4 @@
-// A file mapped for reading: as many bytes of memory as are looked at, and no copy.
+// A file mapped for reading: it takes memory only for the pages that are read, and makes no copy.
 #pragma once
 
 #include <cstddef>
@@ -9,7 +9,7 @@ namespace moproc::formats {
 
 class MappedFile {
  public:
-  /// Throws InputError naming the file: unreadable, no regular file. A file of no bytes has an empty span.
+  /// Throws InputError with the file if it cannot be read or is no regular file. An empty file has an empty span.
   explicit MappedFile(std::string path);
   ~MappedFile();
   MappedFile(const MappedFile&) = delete;

@@ -1,4 +1,4 @@
-// A file that is written, with every failure an InputError naming it: full disks are the user's to mend.
+// A file for writing. Every failure is an InputError with the file's name, because users can mend a full disk.
 #pragma once
 
 #include <cstddef>
@@ -13,7 +13,7 @@ class OutputFile {
  public:
   enum class Open { truncate, append };
 
-  /// Opens or makes the file. Throws InputError.
+  /// Opens the file, and creates it if it does not exist. Throws InputError.
   OutputFile(std::string path, Open how);
   ~OutputFile();
   OutputFile(const OutputFile&) = delete;
@@ -23,7 +23,7 @@ class OutputFile {
   /// Writes all bytes, unbuffered. Throws InputError ("No space left on device").
   void write(std::span<const std::byte> bytes);
   void write(std::string_view text) { write(std::as_bytes(std::span(text.data(), text.size()))); }
-  /// Puts the file on the disk and closes it. Throws InputError.
+  /// Flushes the file to the disk (fsync) and closes it. Throws InputError.
   void sync_and_close();
 
  private:
@@ -31,15 +31,15 @@ class OutputFile {
   int fd_;
 };
 
-/// Renames `from` to `to` and puts the folder's entry on the disk. Throws InputError.
+/// Renames `from` to `to` and flushes the entry of the folder to the disk. Throws InputError.
 void rename_durably(const std::string& from, const std::string& to);
 
-/// Lets `body` write `path`.tmp, which is then synced and renamed: `path` is complete or what it was before.
-/// Throws what opening or `body` throws; the temporary file is then gone.
+/// Lets `body` write `path`.tmp, which is then flushed and renamed, so that `path` is either complete or unchanged.
+/// Throws the exceptions of opening and of `body`, after it has removed the temporary file.
 void write_atomically(const std::string& path, const std::function<void(OutputFile&)>& body);
 
-/// Makes the folder (and its parents) if it is missing and makes sure that files can be made in it.
-/// Throws InputError naming `flag`.
+/// Creates the folder and its parents if they are missing, and checks that files can be created in it. Throws
+/// InputError with `flag`.
 void make_writable_folder(const std::string& folder, const std::string& flag);
 
 }  // namespace moproc::formats

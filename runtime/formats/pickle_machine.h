@@ -1,6 +1,6 @@
-// Reads a pickle as data: a stack machine that knows plain values, tensors and arrays, and executes nothing.
-// Values are nodes of a table, referred to by index, so that lists that contain themselves leak nothing;
-// tree() turns the finished table into a Value.
+// Reads a pickle as data: a stack machine that knows plain values, tensors and arrays, and executes nothing. Values are
+// nodes of a table and refer to each other by index, so that lists that contain themselves leak no memory. tree() turns
+// the finished table into a Value.
 #pragma once
 
 #include <cstdint>
@@ -15,36 +15,36 @@
 
 namespace moproc::formats {
 
-/// What pickles of any size are held to; a checkpoint of ResNet-152 stays below a twentieth of each.
+/// Limits for pickles of any size. A checkpoint of ResNet-152 stays below a twentieth of each.
 inline constexpr size_t kMaxOpcodes = 2'000'000, kMaxMemo = 1'000'000, kMaxMarks = 256, kMaxRank = 64;
-inline constexpr int kMaxDepth = 100;              // containers inside each other
-inline constexpr uint64_t kMaxValues = 4'000'000;  // counting what is shared as often as it appears
+inline constexpr int kMaxDepth = 100;              // nested containers
+inline constexpr uint64_t kMaxValues = 4'000'000;  // a shared value counts as often as it appears
 
-/// A storage that tensors of the pickle lie in; its bytes are elsewhere in the file.
+/// A storage of tensors in the pickle; its bytes are elsewhere in the file.
 struct StorageUse {
   std::string_view key;
   DType dtype;
   int64_t numel;
-  size_t at;  // the opcode that named it first
+  size_t at;  // byte of the opcode that named it first
 };
 
 class PickleMachine {
  public:
-  /// Reads one pickle that begins at byte `begin` of `bytes`, which must outlive the machine and what it
-  /// returns; `where` begins every message, byte numbers are those of `bytes`. Tensors may take 64 MiB + 16
-  /// times `file_bytes` together (views of one storage multiply it). `storages`: whether persistent ids may
-  /// name some.
+  /// Reads one pickle that begins at byte `begin` of `bytes`, which must outlive the machine and its results. `where`
+  /// begins every message; byte numbers are those of `bytes`. All tensors together may take 64 MiB + 16 times
+  /// `file_bytes` (because views of one storage multiply its size). `storages`: whether persistent ids may name
+  /// storages.
   PickleMachine(ByteSpan bytes, size_t begin, std::string where, uint64_t file_bytes, bool storages);
 
-  /// Runs to STOP. Throws InputError with byte, opcode and reason.
+  /// Runs until STOP. Throws InputError with byte, opcode and reason.
   void run();
   /// The byte behind STOP.
   size_t end() const { return at_; }
   const std::vector<StorageUse>& storages() const { return storages_; }
-  /// The value, its tensors in `bytes` of the storages (one each, of their size). Throws InputError when a
-  /// container contains itself, nests too deeply, or a value is of no kind that data have.
+  /// The value. `storage_bytes` has the bytes of each storage, with its size; tensors refer to them. Throws InputError
+  /// if a container contains itself or nests too deeply, or if a value has no kind of plain data.
   Value tree(const std::vector<ByteSpan>& storage_bytes) const;
-  /// What tensors lie in besides the file; must be kept as long as the tree.
+  /// Memory of tensors that are not in the file; it must be kept as long as the tree.
   std::deque<std::string> take_buffers() { return std::move(buffers_); }
   [[noreturn]] void fail_at(size_t at, const std::string& what) const;
 
@@ -75,13 +75,13 @@ class PickleMachine {
     const AllowedName* name = nullptr;
     std::vector<Id> items;  // dict: key, value, key, value ...
   };
-  struct View {  // of a storage: what a persistent id names
+  struct View {  // of a storage, named by a persistent id
     size_t storage;
     int64_t offset, numel;
   };
   struct Found {  // a tensor
     Tensor tensor;
-    int64_t view = -1;  // -1: its storage is in the pickle
+    int64_t view = -1;  // -1: its data is in the pickle
   };
   class TreeBuilder;
 
@@ -109,7 +109,7 @@ class PickleMachine {
   void add_items(Id container, const std::vector<Id>& items, Kind kind);
   void long_integer();
 
-  // pickle_objects.cc: what names and persistent ids stand for
+  // pickle_objects.cc: the meaning of names and persistent ids
   void reduce();
   void build();
   void persistent_id();
@@ -136,8 +136,8 @@ class PickleMachine {
   bool storages_allowed_;
   size_t ops_ = 0;
   std::vector<Node> nodes_;
-  std::vector<Id> stack_, memo_;  // memo: kEmpty where nothing was put
-  std::vector<size_t> marks_;     // stack sizes
+  std::vector<Id> stack_, memo_;  // memo: kEmpty if nothing was stored
+  std::vector<size_t> marks_;     // stack sizes at the marks
   std::vector<StorageUse> storages_;
   std::unordered_map<std::string_view, size_t> storage_index_;
   std::vector<View> views_;

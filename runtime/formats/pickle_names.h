@@ -1,4 +1,5 @@
-// The only names a pickle may mention, and what each means here. Nothing behind any of them is ever executed.
+// The only names that a pickle may mention, and the meaning of each. The Python objects of these names are never
+// called.
 #pragma once
 
 #include <optional>
@@ -20,7 +21,7 @@ enum class Callable : uint8_t {
   ndarray,            // numpy.ndarray
   dtype,              // numpy.dtype
   encode,             // _codecs.encode
-  empty_bytes,        // bytes(), how protocol 2 writes b''
+  empty_bytes,        // bytes(): protocol 2 writes b'' this way
 };
 
 struct AllowedName {
@@ -30,13 +31,13 @@ struct AllowedName {
   DType dtype = DType::f32;  // of a storage type
 };
 
-/// Null for every other name.
+/// The entry of a name; null for every other name.
 const AllowedName* find_allowed_name(std::string_view module, std::string_view name);
 
-/// "torch", "FloatStorage" for f32: how the writer names a storage.
+/// The name of a storage of this type in files that we write: "torch", "FloatStorage" for f32.
 const AllowedName& storage_name(DType dtype);
 
-/// "f4" <-> f32, without byte order. Nothing for types that are not both numpy's and ours.
+/// The type of numpy's code without byte order ("f4" -> f32), and back. Nothing for types that only one side has.
 std::optional<DType> numpy_type(std::string_view code);
 const char* numpy_code(DType dtype);  // null for bf16
 

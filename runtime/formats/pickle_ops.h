@@ -1,5 +1,5 @@
-// The opcodes of pickle protocols 2 to 5 that torch, numpy and Python's own pickler emit for plain data. All
-// others are refused by name where they have one.
+// The opcodes of pickle protocols 2 to 5 that torch, numpy and Python's own pickler emit for plain data. All others are
+// refused; the message has the opcode's name if there is one.
 #pragma once
 
 #include <cstdint>
@@ -53,7 +53,7 @@ enum class Op : uint8_t {
   bytearray8 = 0x96,
 };
 
-/// "BINUNICODE": the name Python's pickletools gives an opcode; "" for a byte that is none.
+/// The opcode's name in Python's pickletools, such as "BINUNICODE"; "" if the byte is no opcode.
 const char* op_name(uint8_t code);
 
 }  // namespace moproc::formats

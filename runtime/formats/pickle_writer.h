@@ -1,5 +1,5 @@
-// Writes a Value as a pickle: protocol 2 with tensors as torch.save writes them, or protocol 4 with tensors
-// as numpy arrays. Only opcodes and names that torch.load(weights_only=True) accepts are used for the first.
+// Writes a Value as a pickle: protocol 2 with tensors as torch.save writes them, or protocol 4 with tensors as numpy
+// arrays. The first form uses only opcodes and names that torch.load(weights_only=True) accepts.
 #pragma once
 
 #include <functional>
@@ -14,12 +14,12 @@ class PickleWriter {
  public:
   using Sink = std::function<void(ByteSpan)>;
 
-  /// Tensors become references to storages of their own, "0", "1" and so on, which storages() lists. They are
-  /// written as row-major, whatever their strides are.
+  /// Each tensor becomes a reference to a storage of its own, "0", "1" and so on; `storages` receives the tensors in
+  /// this order. They are described as row-major, whatever their strides are.
   static std::string torch(const Value& root, std::vector<const Tensor*>& storages);
 
-  /// Tensors become numpy arrays, their data inside. Throws InputError, naming the dict's key, for bf16,
-  /// which numpy does not have.
+  /// Tensors become numpy arrays with their data. Throws InputError with the dict's key for bf16, which numpy does not
+  /// have.
   static void numpy(const Value& root, const Sink& sink);
 
  private:

@@ -1,5 +1,5 @@
-// Files that Python's pickle is the outer or inner form of: both kinds that torch.save writes, and plain
-// pickles of numpy arrays as detectron2 reads them. Which one it is, the first bytes say.
+// Files that are a Python pickle or contain one: both forms of torch.save, and plain pickles of numpy arrays as
+// detectron2 reads them. The first bytes tell which form it is.
 #pragma once
 
 #include <deque>
@@ -13,16 +13,16 @@ enum class PickleForm { torch_zip, torch_stream, plain };
 
 struct PickledData {
   PickleForm form;
-  Value root;  // its tensors lie in the file or in `buffers`
+  Value root;  // its tensors refer to the file or to `buffers`
   std::deque<std::string> buffers;
 };
 
-/// True when the bytes begin as one of the three forms does.
+/// True if the bytes begin like one of the three forms.
 bool looks_pickled(ByteSpan bytes);
 
-/// Reads a whole file. `bytes` must outlive the result; `where` begins every message. Throws InputError
-/// naming the place (entry, byte, opcode): whatever is not plain data, truncated, contradicts itself, is
-/// big-endian, or reaches outside its storage.
+/// Reads a whole file. `bytes` must outlive the result; `where` begins every message. Throws InputError with the place
+/// (entry, byte, opcode) for anything that is not plain data, is truncated, contradicts itself, is big-endian, or
+/// reaches outside its storage.
 PickledData parse_pickled(ByteSpan bytes, const std::string& where);
 
 }  // namespace moproc::formats

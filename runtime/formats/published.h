@@ -1,5 +1,5 @@
-// The published PyTorch code's checkpoint {epoch, arch, state_dict, optimizer} and its plainer relatives, as
-// trees of values. Ours has one key more, `moproc`, with text that the published scripts do not look at.
+// The checkpoint {epoch, arch, state_dict, optimizer} of the published PyTorch code, and simpler forms of it, as trees
+// of values. Files that we write have one more key, `moproc`, with text that the published scripts do not read.
 #pragma once
 
 #include <string>
@@ -9,15 +9,15 @@
 
 namespace moproc::formats {
 
-/// Throw InputError naming `where` and the key that is wrong.
+/// Both throw InputError with `where` and the wrong key.
 Checkpoint from_published(const Dict& root, const std::string& where);
 Checkpoint from_state_dict(const Dict& root, const std::string& where);
-/// Of {"model": {name: tensor}}.
+/// From {"model": {name: tensor}}.
 Checkpoint from_model(const Dict& root, const std::string& where);
 
-/// The published layout: 651 keys for MoPro with ResNet-50, each behind `module.`, and an optimizer with one
-/// group of all parameters in published order, momentum for those that have some. Metadata of a run goes
-/// under `moproc`; arch and epoch must be in the metadata.
+/// The published layout: 651 keys for MoPro with ResNet-50, each with the prefix `module.`, and an optimizer with one
+/// group of all parameters in published order, with momentum for those that have it. The metadata of a run is written
+/// under `moproc`. arch and epoch must be in the metadata.
 Value to_published(const Checkpoint& c);
 /// {name: tensor}, in published order.
 Value to_state_dict(const Checkpoint& c);

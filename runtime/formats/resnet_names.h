@@ -13,20 +13,19 @@ namespace moproc::formats {
 
 enum class Naming { mopro, torchvision, detectron2, other };
 
-/// Which spelling a checkpoint's names have; `other` for a model that is no ResNet of these.
+/// The naming scheme of a checkpoint; `other` for a model that is no such ResNet.
 Naming naming_of(const Checkpoint& c);
 
-/// torchvision's name, or detectron2's where that is meant, from the other; "" for what detectron2 leaves out
-/// (fc, classifier).
+/// detectron2's name for a name of torchvision; "" for tensors that detectron2 leaves out (fc, classifier).
 std::string detectron2_name(std::string_view torchvision);
-/// Throws InputError for a name that detectron2's ResNet does not have.
+/// The reverse. Throws InputError for a name that detectron2's ResNet does not have.
 std::string torchvision_name(std::string_view detectron2, const std::string& where);
 
-/// The query encoder alone under torchvision's names, momentum included. What it does not have (the
-/// projection, the key encoder, queue and prototypes) is dropped. Throws InputError for `other`.
+/// Only the query encoder, with torchvision's names, including its momentum. The projection, the key encoder, queue and
+/// prototypes are dropped. Throws InputError for `other`.
 Checkpoint query_encoder(const Checkpoint& c);
 
-/// A query encoder under MoPro's names.
+/// The query encoder with MoPro's names.
 Checkpoint as_mopro(const Checkpoint& c);
 
 }  // namespace moproc::formats

@@ -28,21 +28,20 @@ struct TensorEntry {
 /// "f32[64,3,7,7]"
 std::string show_type(const TensorEntry& t);
 
-/// A file mapped for reading. Everything in the header is checked against the file before anything is handed
-/// out.
+/// A file mapped for reading. The constructor checks the whole header against the file.
 class SafetensorsFile {
  public:
-  /// Throws InputError naming the file, and the tensor where it is one's fault: unreadable, truncated, no
-  /// valid header, unknown type, shape and size that disagree, ranges that overlap, leave gaps or leave the
-  /// file.
+  /// Throws InputError with the file, and with the tensor if one is to blame: for a file that is unreadable or
+  /// truncated, an invalid header, an unknown type, a shape and a size that disagree, or ranges that overlap, leave
+  /// gaps or leave the file.
   explicit SafetensorsFile(const std::string& path);
-  /// The same of bytes that must outlive this object; `where` stands for the file in messages.
+  /// The same for bytes, which must outlive this object. Messages use `where` as the name of the file.
   SafetensorsFile(ByteSpan bytes, const std::string& where);
 
   const std::string& path() const { return path_; }
   const Metadata& metadata() const { return metadata_; }
   const std::vector<TensorEntry>& tensors() const { return tensors_; }
-  /// Null when there is no tensor of this name.
+  /// The tensor with this name, or null.
   const TensorEntry* find(const std::string& name) const;
   std::span<const std::byte> data() const { return data_; }
   std::span<const std::byte> bytes(const TensorEntry& t) const {
@@ -55,21 +54,21 @@ class SafetensorsFile {
   void check_ranges() const;
 
   std::string path_;
-  std::shared_ptr<const MappedFile> mapped_;  // null: the bytes are somebody else's
+  std::shared_ptr<const MappedFile> mapped_;  // null: the caller owns the bytes
   std::span<const std::byte> file_, data_;
   Metadata metadata_;
   std::vector<TensorEntry> tensors_;
   std::map<std::string, size_t> index_;
 };
 
-/// Fills a tensor's bytes (row-major) when the writer gets to it.
+/// Fills the bytes of a tensor (row-major) when the writer reaches it.
 using Fill = std::function<void(size_t tensor, std::span<std::byte> bytes)>;
 
-/// Writes `path` by way of `path`.tmp, which is synced and renamed; offsets of `tensors` are set here, in
-/// their order. "sha256" of the data section is added to the metadata; `fill` is called twice a tensor.
-/// Throws InputError; the temporary file is then gone and an older `path` untouched.
+/// Writes `path`.tmp, flushes it and renames it to `path`. Sets the offsets of `tensors` in their order, and adds
+/// "sha256" of the data section to the metadata. `fill` is called twice per tensor. Throws InputError; the temporary
+/// file is then removed and an older `path` unchanged.
 void write_safetensors(const std::string& path, std::vector<TensorEntry> tensors, Metadata metadata, const Fill& fill);
-/// The same of tensors that are there already.
+/// The same for tensors that are in memory already.
 void write_safetensors(const std::string& path, const std::vector<NamedTensor>& tensors, Metadata metadata);
 
 }  // namespace moproc::formats

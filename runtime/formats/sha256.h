@@ -12,7 +12,7 @@ namespace moproc::formats {
 class Sha256 {
  public:
   void add(std::span<const std::byte> bytes);
-  /// 64 lower-case hexadecimal digits. Ends the computation.
+  /// The digest as 64 lower-case hexadecimal digits. Ends the computation.
   std::string hex();
 
  private:
@@ -25,7 +25,7 @@ class Sha256 {
   uint64_t total_ = 0;
 };
 
-/// Of a whole file, 64 hexadecimal digits. Throws InputError when it cannot be read.
+/// The digest of a whole file, 64 hexadecimal digits. Throws InputError if the file cannot be read.
 std::string file_sha256(const std::string& path);
 
 }  // namespace moproc::formats

@@ -1,4 +1,4 @@
-// A tensor where it lies in a file or in memory: elements of a storage reached through strides.
+// A view of a tensor in a file or in memory: elements of a storage, reached through strides.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +11,7 @@
 
 namespace moproc::formats {
 
-/// What make_tensor() returns is inside its storage: nothing that reads it needs to check again.
+/// A tensor returned by make_tensor() lies inside its storage, so its readers need no bounds checks.
 struct Tensor {
   DType dtype = DType::f32;
   std::vector<int64_t> shape;
@@ -21,7 +21,7 @@ struct Tensor {
 
   int64_t elements() const;
   int64_t bytes() const;
-  bool row_major() const;  // its elements lie side by side in logical order
+  bool row_major() const;  // true if its elements are contiguous in logical order
 };
 
 struct NamedTensor {
@@ -29,20 +29,20 @@ struct NamedTensor {
   Tensor tensor;
 };
 
-/// Strides of a tensor whose elements lie side by side in logical (last index fastest) order.
+/// Strides of a tensor whose elements are contiguous in logical order (last index fastest).
 std::vector<int64_t> row_major_strides(const std::vector<int64_t>& shape);
-/// The same with the first index fastest, as Fortran and numpy's order 'F' have it.
+/// The same with the first index fastest, as in Fortran and in numpy's order 'F'.
 std::vector<int64_t> column_major_strides(const std::vector<int64_t>& shape);
 
-/// Product of the sizes times `scale`; nothing when a size is negative or the product does not fit 63 bits.
+/// Product of the sizes times `scale`; nothing if a size is negative or the product does not fit 63 bits.
 std::optional<int64_t> checked_product(const std::vector<int64_t>& shape, int64_t scale);
 
-/// Why `shape` and `strides` at `offset` do not lie inside a storage of `numel` elements of `dtype`; "" when
-/// they do.
+/// The reason why `shape` and `strides` at `offset` are not inside a storage of `numel` elements of `dtype`; "" if they
+/// are.
 std::string view_fault(DType dtype, const std::vector<int64_t>& shape, const std::vector<int64_t>& strides,
                        int64_t offset, int64_t numel);
 
-/// A tensor of bytes in row-major order; their number must be the shape's.
+/// A tensor of bytes in row-major order. The number of bytes must be that of the shape.
 Tensor row_major_tensor(DType dtype, std::vector<int64_t> shape, ByteSpan bytes);
 
 /// "f32[64,3,7,7]"
@@ -51,7 +51,7 @@ std::string show_type(const Tensor& t);
 /// Copies the elements in row-major order to `out`, which has t.bytes() bytes.
 void copy_row_major(const Tensor& t, std::span<std::byte> out);
 
-/// The elements in row-major order: where they lie when they lie so, else copied to `buffer`.
+/// The elements in row-major order: the storage itself if it has that order, otherwise a copy in `buffer`.
 ByteSpan row_major_bytes(const Tensor& t, std::vector<std::byte>& buffer);
 
 }  // namespace moproc::formats

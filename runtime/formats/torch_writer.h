@@ -1,4 +1,4 @@
-// Writes files that torch.load (weights_only=True, too) and pickle.load of a Python with numpy read.
+// Writes files for torch.load (also with weights_only=True), and for pickle.load of a Python with numpy.
 #pragma once
 
 #include <string>
@@ -7,8 +7,8 @@
 
 namespace moproc::formats {
 
-/// Writes torch.save's zip form by way of a temporary file that is renamed. Throws InputError; an older
-/// `path` is then untouched.
+/// Writes torch.save's zip form to a temporary file and renames it. Throws InputError; an older `path` is then
+/// unchanged.
 void write_torch(const std::string& path, const Value& root);
 
 /// The same for a plain pickle whose tensors are numpy arrays.

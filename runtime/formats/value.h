@@ -1,5 +1,5 @@
-// What a pickle of plain data holds, as a tree: numbers, text, lists, dictionaries and tensors. Surprising:
-// subtrees may be shared, as they are in Python; the reader has made sure that walking it ends.
+// The contents of a pickle of plain data, as a tree: numbers, text, lists, dictionaries and tensors. Surprising:
+// subtrees may be shared, as in Python. The reader has checked that there are no cycles.
 #pragma once
 
 #include <cstdint>
@@ -22,12 +22,12 @@ struct Sequence {
   bool tuple = false;
 };
 
-/// A dict (or collections.OrderedDict) in its order. Keys are text or whole numbers, each once.
+/// A dict (or collections.OrderedDict) in its order. Keys are text or whole numbers, without repetition.
 struct Dict {
   std::vector<std::pair<Value, Value>> members;
   bool ordered = false;
 
-  /// The member under a text key; null when there is none.
+  /// The member with a text key, or null.
   const Value* find(std::string_view key) const;
   void add(std::string key, Value value);
 };
@@ -50,13 +50,13 @@ class Value {
   const int64_t* integer() const { return std::get_if<int64_t>(&value_); }
   const double* real() const { return std::get_if<double>(&value_); }
   const std::string* text() const { return held<std::string>(); }
-  /// Python's bytes; they lie in the file.
+  /// Python's bytes; a view of the file.
   const ByteSpan* bytes() const { return std::get_if<ByteSpan>(&value_); }
   const Sequence* sequence() const { return held<Sequence>(); }
   const Dict* dict() const { return held<Dict>(); }
   const Tensor* tensor() const { return held<Tensor>(); }
 
-  /// "a dict", "text": for messages.
+  /// The kind for messages, such as "a dict" or "text".
   const char* kind() const;
 
  private:

@@ -1,5 +1,5 @@
-// Numbers of the zip format (PKWARE's APPNOTE 6.3) that reader and writer share. Sizes are without names and
-// extra fields.
+// Constants of the zip format (PKWARE's APPNOTE 6.3) that reader and writer share. Sizes do not include names and extra
+// fields.
 #pragma once
 
 #include <cstddef>

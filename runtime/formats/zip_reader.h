@@ -1,5 +1,5 @@
-// Zip archives as torch.save writes them: entries stored without compression, with or without zip64. Both
-// directories, the central one and the headers before the data, must say the same.
+// Reads zip archives as torch.save writes them: entries without compression, with or without zip64. The central
+// directory and the headers before the data must agree.
 #pragma once
 
 #include <string>
@@ -19,22 +19,22 @@ struct ZipEntry {
 
 class ZipReader {
  public:
-  /// `bytes` must outlive the reader; `where` begins every message. Throws InputError naming the entry and
-  /// the byte: truncated, compressed, encrypted, in several parts, ranges that leave the archive or overlap,
-  /// names that appear twice, headers that contradict each other, anything behind the end.
+  /// `bytes` must outlive the reader; `where` begins every message. Throws InputError with the entry and the byte if
+  /// the archive is truncated, compressed, encrypted or in several parts, if ranges leave it or overlap, if a name
+  /// appears twice, if headers contradict each other, or if anything follows the end.
   ZipReader(ByteSpan bytes, std::string where);
 
   static bool looks_like_zip(ByteSpan bytes);
 
   const std::vector<ZipEntry>& entries() const { return entries_; }
-  /// Null when there is no entry of this name.
+  /// The entry with this name, or null.
   const ZipEntry* find(std::string_view name) const;
-  /// The entry's data. Throws InputError when their CRC is not the one the archive names.
+  /// The data of an entry. Throws InputError if its CRC differs from the one in the archive.
   ByteSpan checked(const ZipEntry& entry) const;
 
  private:
   struct Directory {
-    uint64_t count, begin, size, end;  // end: where the records of the end begin
+    uint64_t count, begin, size, end;  // end: first byte of the end records
   };
   struct Extent {
     uint64_t begin, end;

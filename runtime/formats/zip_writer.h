@@ -1,6 +1,5 @@
-// Writes zip archives like torch.save's: stored entries whose data begin at multiples of 64 bytes, CRCs
-// behind the data, so that one pass is enough. The zip64 end is always there; zip64 sizes where they are
-// needed.
+// Writes zip archives like torch.save's: stored entries whose data begins at multiples of 64 bytes, with CRCs behind
+// the data, so that one pass is enough. The zip64 end record is always written, zip64 sizes only if they are needed.
 #pragma once
 
 #include <cstdint>
@@ -15,11 +14,11 @@ namespace moproc::formats {
 
 class ZipWriter {
  public:
-  /// Appends to `file`, which must be empty and outlive the writer. Numbers from `limit` on are written in 64
-  /// bits; only tests need another one than the format's.
+  /// Appends to `file`, which must be empty and outlive the writer. Numbers from `limit` upwards are written in 64
+  /// bits; only tests need a limit other than that of the format.
   explicit ZipWriter(OutputFile& file, uint64_t limit = 0xffffffff) : file_(file), limit_(limit) {}
 
-  /// Begins an entry of `size` bytes, which write() must bring exactly before the next begin() or finish().
+  /// Begins an entry of `size` bytes. write() must supply exactly these bytes before the next begin() or finish().
   void begin(std::string_view name, uint64_t size);
   void write(ByteSpan bytes);
   void add(std::string_view name, ByteSpan bytes) { begin(name, bytes.size()), write(bytes); }
