@@ -6,25 +6,16 @@
 // Tile constants as in conv_fprop.
 #pragma once
 
+#include "common/taps.h"
 #include "cpu/conv_common.hpp"
 
 namespace moproc {
 
-/// One direction (rows or columns) of the phases: residue a of `extent` positions, stride, pad and R taps.
-/// Position a + stride * i reads dy[i + first .. i + first + taps - 1], with taps `tap0`, `tap0 - stride`,
-/// ...
-struct DgradPhase {
-  int taps, first, tap0;
-};
-constexpr DgradPhase dgrad_phase(int a, int stride, int pad, int taps) {
-  const int r0 = (a + pad) % stride, n = r0 < taps ? (taps - 1 - r0) / stride + 1 : 0;
-  return {n, (a + pad) / stride - n + 1, r0 + (n - 1) * stride};
-}
 /// First and one past the last dy position, relative to i, over all phases with taps.
 constexpr int dgrad_low(int stride, int pad, int taps) {
   int low = 0, any = 0;
   for (int a = 0; a < stride; ++a) {
-    const DgradPhase d = dgrad_phase(a, stride, pad, taps);
+    const TapRun d = tap_run(a, stride, pad, taps);
     if (d.taps > 0 && (!any || d.first < low)) low = d.first, any = 1;
   }
   return low;
@@ -32,7 +23,7 @@ constexpr int dgrad_low(int stride, int pad, int taps) {
 constexpr int dgrad_high(int stride, int pad, int taps) {
   int high = 0, any = 0;
   for (int a = 0; a < stride; ++a) {
-    const DgradPhase d = dgrad_phase(a, stride, pad, taps);
+    const TapRun d = tap_run(a, stride, pad, taps);
     if (d.taps > 0 && (!any || d.first + d.taps > high)) high = d.first + d.taps, any = 1;
   }
   return high;
@@ -106,8 +97,8 @@ MOPROC_NOINLINE void conv_dgrad(const Params& p, const Task& task) {
     }
     int64_t before = 0, skipped = 0;  // pixels of the phases so far; (tap, OUT) rows of their weights
     for (int phase = 0; phase < ST * ST; ++phase) {
-      const DgradPhase v = dgrad_phase(phase / ST, ST, K::PAD, K::R);
-      const DgradPhase u = dgrad_phase(phase % ST, ST, K::PAD, K::S);
+      const TapRun v = tap_run(phase / ST, ST, K::PAD, K::R);
+      const TapRun u = tap_run(phase % ST, ST, K::PAD, K::S);
       const bool none = v.taps == 0 || u.taps == 0;
       const int n = dgrad_pixels<K>(px, t, phase / ST, phase % ST, none ? 0 : v.first - D::row_low,
                                     none ? 0 : u.first - D::col_low);

@@ -40,8 +40,8 @@ MOPROC_NOINLINE void pack_conv_dgrad(const Params& p, const Task& t) {
     const int v0 = static_cast<int>(block) * K::NO, n = vectors - v0 < K::NO ? vectors - v0 : K::NO;
     float* to = static_cast<float*>(p.buf[K::PACKED_BUFFER]) + v0 * L * taps;
     for (int phase = 0; phase < ST * ST; ++phase) {
-      const DgradPhase v = dgrad_phase(phase / ST, ST, K::PAD, K::R);
-      const DgradPhase u = dgrad_phase(phase % ST, ST, K::PAD, K::S);
+      const TapRun v = tap_run(phase / ST, ST, K::PAD, K::R);
+      const TapRun u = tap_run(phase % ST, ST, K::PAD, K::S);
       for (int i = 0; i < v.taps; ++i)
         for (int j = 0; j < u.taps; ++j)
           for (int k = 0; k < K::OUT; ++k, to += n * L) {

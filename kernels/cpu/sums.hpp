@@ -6,27 +6,12 @@
 // asked.
 #pragma once
 
+#include "common/sums.h"
 #include "cpu/lanes.hpp"
 #include "cpu/leaf.hpp"
 #include "cpu/math.hpp"
 
 namespace moproc {
-
-/// Whether Y wants the moments of its result, and how many values a channel each tile leaves for phase 1.
-template <class Y>
-inline constexpr bool has_moments = Y::mean_buffer >= 0 || Y::m2_buffer >= 0;
-template <class Y>
-inline constexpr int partial_values = Y::sums + (has_moments<Y> ? 2 : 0);
-
-constexpr int padded_channels(int c) { return (c + 15) / 16 * 16; }
-
-/// Where tile `tile` of group `group` keeps its partials of channel `c`; value v is padded_channels(C) * v
-/// further on.
-template <class Y, int C>
-MOPROC_INLINE float* tile_partial(const Params& p, int64_t group, int64_t tiles, int64_t tile, int c) {
-  constexpr int64_t size = static_cast<int64_t>(partial_values<Y>) * padded_channels(C);
-  return static_cast<float*>(p.workspace) + (group * tiles + tile) * size + c;
-}
 
 /// Chan's update of (mean, m2) of `n` values by (mean_b, m2_b) of `nb` further ones; n may be 0.
 MOPROC_INLINE void combine_moments(Vec& mean, Vec& m2, int64_t n, Vec mean_b, Vec m2_b, int64_t nb) {

@@ -5,7 +5,7 @@
 
 #include <immintrin.h>
 
-#include <cstdint>
+#include "common/sizes.h"
 
 #define MOPROC_INLINE inline __attribute__((always_inline))
 
@@ -123,6 +123,9 @@ MOPROC_INLINE Vec load_u8(const uint8_t* p, int lanes) {
 #else
 #error "moproc CPU kernels need AVX2 and FMA (-march=x86-64-v3) or AVX-512 (-march=x86-64-v4)"
 #endif
+
+/// The float with these bits.
+MOPROC_INLINE float float_of(uint32_t bits) { return __builtin_bit_cast(float, bits); }
 
 /// Sum of the lanes in the order of a balanced tree over eight lanes: the same bits for both register widths
 /// when the upper eight are folded onto the lower eight first.

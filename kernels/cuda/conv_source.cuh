@@ -2,6 +2,7 @@
 // channels in units of 8. A window position outside the image is not valid, whatever it would be after the prologue.
 #pragma once
 
+#include "common/taps.h"
 #include "cuda/gemm_copy.cuh"
 
 namespace moproc {
@@ -111,16 +112,6 @@ struct WeightRows {
   }
   MOPROC_INLINE int64_t element(int pass) const { return (first + U::line(pass)) * TAPS + unit * 8; }
 };
-
-/// The taps of one direction that meet a gradient position a + stride * i: dy at i + first, i + first + 1, ... with
-/// weights tap0, tap0 - stride, ...
-struct TapRun {
-  int taps, first, tap0;
-};
-MOPROC_BOTH constexpr TapRun tap_run(int a, int stride, int pad, int taps) {
-  const int r0 = (a + pad) % stride, n = r0 < taps ? (taps - 1 - r0) / stride + 1 : 0;
-  return {n, (a + pad) / stride - n + 1, r0 + (n - 1) * stride};
-}
 
 /// Weights (OUT, R, S, C) as dgrad reads them: a line is (tap of the run, output channel), units run over c.
 template <class Tile, int THREADS, class K>

@@ -10,28 +10,15 @@
 // moments. Workspace: partials of rows * tiles (sums.cuh).
 #pragma once
 
+#include "common/pool.h"
 #include "cuda/max_pool.cuh"
 
 namespace moproc {
 
-constexpr int pool_tile = 8;  // rows of dx a block
 MOPROC_BOTH constexpr int pool_tx(int c) { return static_cast<int>(smaller((c + 7) / 8, 8)); }
 MOPROC_BOTH constexpr int64_t pool_channel_blocks(int c) { return ceil_div((c + 7) / 8, pool_tx(c)); }
-/// Rows of windows that touch a tile, at most.
-MOPROC_BOTH constexpr int pool_windows(int kernel, int stride, int p) {
-  return static_cast<int>(smaller((pool_tile + kernel - 2) / stride + 1, p));
-}
 MOPROC_BOTH constexpr int64_t pool_shared(int c, int kernel, int stride, int p, int q) {
   return int64_t{8} * pool_tx(c) * pool_windows(kernel, stride, p) * q;
-}
-
-/// First window that covers position `at` of a padded axis, and one past the last.
-struct PoolCover {
-  int begin, end;
-};
-MOPROC_INLINE PoolCover pool_cover(int at, int stride, int pad, int kernel, int windows) {
-  const int low = at + pad - kernel + 1, high = (at + pad) / stride + 1;
-  return {low <= 0 ? 0 : (low + stride - 1) / stride, high < windows ? high : windows};
 }
 
 /// Which tap of window (n, r, q) wins, tap = row * KERNEL + column, a byte a channel.

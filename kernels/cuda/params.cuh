@@ -8,10 +8,10 @@
 #include <cstdint>
 #endif
 
+#include "common/sizes.h"
+
 /// Device functions of the kernels, the scalar bodies of emitted files among them.
 #define MOPROC_INLINE __device__ __forceinline__
-/// Sizes that the host computes as well.
-#define MOPROC_BOTH __host__ __device__ __forceinline__
 
 namespace moproc {
 
@@ -84,10 +84,6 @@ MOPROC_INLINE T* shared_array() {
   return reinterpret_cast<T*>(bytes);
 }
 #endif
-
-MOPROC_BOTH constexpr int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
-MOPROC_BOTH constexpr int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
-MOPROC_BOTH constexpr int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 /// An index known when compiling: static_for<N>(f) calls f(Constant<0>()), f(Constant<1>()), ... Arrays of constants
 /// in K can be read in device code only with such an index.

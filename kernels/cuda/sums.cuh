@@ -4,20 +4,14 @@
 // Workspace: (group, tile, value, channels padded to 16) f32; values are Y::sums sums, then mean and M2 if asked.
 #pragma once
 
+#include "common/sums.h"
 #include "cuda/leaf.cuh"
 
 namespace moproc {
 
-/// Whether Y wants the moments of its result, and how many values a channel each tile leaves behind.
-template <class Y>
-inline constexpr bool has_moments = Y::mean_buffer >= 0 || Y::m2_buffer >= 0;
-template <class Y>
-inline constexpr int partial_values = Y::sums + (has_moments<Y> ? 2 : 0);
 /// An epilogue without channel sums says so in both places.
 template <class Y>
 inline constexpr bool consistent = (Y::sums > 0) == (Y::sum_buffer[0] >= 0);
-
-MOPROC_BOTH constexpr int padded_channels(int c) { return (c + 15) / 16 * 16; }
 
 /// Element (at, lanes) of an operand with C channels: its prologue, or a plain load of what is stored (X::stored) where
 /// it has none.
@@ -25,13 +19,6 @@ template <class X, int C>
 MOPROC_INLINE Vec operand(const Params& p, const At& at, int lanes) {
   if constexpr (X::buffer >= 0) return full<typename X::stored, C>(p, X::buffer, at, lanes);
   else return X::load(p, at, lanes);
-}
-
-/// Where tile `tile` of group `group` keeps its partials of channel `c`; value v is padded_channels(C) * v further on.
-template <class Y, int C>
-MOPROC_INLINE float* tile_partial(const Params& p, int64_t group, int64_t tiles, int64_t tile, int c) {
-  constexpr int64_t size = static_cast<int64_t>(partial_values<Y>) * padded_channels(C);
-  return static_cast<float*>(p.workspace) + (group * tiles + tile) * size + c;
 }
 
 /// Chan's update of (mean, m2) of `n` values by (mean_b, m2_b) of `nb` further ones; either may be 0.

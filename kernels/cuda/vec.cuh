@@ -152,6 +152,9 @@ MOPROC_INLINE void store(float* p, Vec v, int lanes) {
     if (i < lanes) p[i] = v.x[i];
 }
 
+/// The float with these bits.
+MOPROC_INLINE float float_of(uint32_t bits) { return __uint_as_float(bits); }
+
 /// Sum of the lanes in the order of a balanced tree, as on the CPU.
 MOPROC_INLINE float sum_lanes(Vec a) {
 #pragma unroll

@@ -59,7 +59,7 @@ export function fpropMaps(s: Shape, t: Tile, y: Fused, e: Extents): readonly Ten
 }
 
 /**
- * Where the taps of gradient position `a` begin in dy, relative to its cell: tap_run in kernels/cuda/conv_source.cuh.
+ * Where the taps of gradient position `a` begin in dy, relative to its cell: tap_run in kernels/common/taps.h.
  */
 function firstTap(a: number, s: Shape): number | undefined {
   const r0 = (a + s.PAD) % s.STRIDE;
