@@ -101,8 +101,11 @@ struct ImageInfo {
   int64_t bytes;
 };
 
+/// The version of the plan that this runtime reads: it changes whenever a struct of this file does.
+constexpr int32_t kPlanVersion = 1;
+
 struct Plan {
-  int32_t version;  // 1
+  int32_t version;  // kPlanVersion
   const char* name;
   const char* digest;      // of everything the state layout and the arithmetic depend on
   const char* device;      // "cpu" or "cuda"
