@@ -13,7 +13,7 @@
 
 namespace moproc::comm {
 
-/// Thread safe.
+/// Thread-safe.
 class Watch {
  public:
   /// How long the watch waits after one report before it makes the next.
