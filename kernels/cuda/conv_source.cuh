@@ -9,7 +9,7 @@ namespace moproc {
 
 /// The shape as the kernels see it. An image of 4 channels (3 and a zero) is read as pairs of neighbouring pixels: 8
 /// channels, half the width, and every other column of taps, with a zero tap in front where the padding is odd. C:
-/// stored channels of the image; CW: the weights' own, where they are fewer.
+/// stored channels of the image; WEIGHT_CHANNELS: the weights' own, where they are fewer.
 template <class K>
 struct ConvShape : K {
   static constexpr bool paired = K::C == 4;
@@ -21,15 +21,15 @@ struct ConvShape : K {
   static constexpr int columns = K::R * S * C;  // of dw, terms of y
   static_assert(!paired || (K::STRIDE == 2 && K::W % 2 == 0), "pairs of pixels need stride 2 and an even width");
   static_assert(C % 8 == 0 && K::OUT % 8 == 0, "channels come in units of 8");
-  /// Where flat position `column` of (R, S, C) lies in the weights' own (R, S, CW); negative: nowhere.
+  /// Where flat position `column` of (R, S, C) lies in the weights' own (R, S, WEIGHT_CHANNELS); negative: nowhere.
   MOPROC_INLINE static int weight_at(int column) {
     const int tap = column / C, c = column - tap * C, r = tap / S, s = tap - r * S;
     const int own_s = paired ? 2 * s + c / 4 - lead : s, own_c = paired ? c % 4 : c;
-    if (own_s < 0 || own_s >= K::S || own_c >= K::CW) return -1;
-    return (r * K::S + own_s) * K::CW + own_c;
+    if (own_s < 0 || own_s >= K::S || own_c >= K::WEIGHT_CHANNELS) return -1;
+    return (r * K::S + own_s) * K::WEIGHT_CHANNELS + own_c;
   }
   /// Whether weights are packed and unpacked element by element.
-  static constexpr bool repacked = K::CW != C;
+  static constexpr bool repacked = K::WEIGHT_CHANNELS != C;
 };
 
 /// One bit for every tap in [0, taps) whose position first + tap lies in [0, extent).
@@ -38,15 +38,15 @@ MOPROC_INLINE uint32_t taps_inside(int first, int taps, int extent) {
   return high > low ? (1u << high) - (1u << low) : 0u;
 }
 
-/// K-major windows of an image (HS, WS, CS): a line is one result pixel, its units run over (tap row, tap, channel), at
-/// most TR x TS taps. LINEAR: the only tap of pixel i is pixel i of the image.
-template <class Tile, int THREADS, int HS, int WS, int CS, int TR, int TS, bool LINEAR>
+/// K-major windows of an image (IMAGE_H, IMAGE_W, IMAGE_C): a line is one result pixel, its units run over (tap row,
+/// tap, channel), at most TAP_ROWS x TAP_COLUMNS taps. LINEAR: the only tap of pixel i is pixel i of the image.
+template <class Tile, int THREADS, int IMAGE_H, int IMAGE_W, int IMAGE_C, int TAP_ROWS, int TAP_COLUMNS, bool LINEAR>
 struct WindowRows {
   using U = Units<Tile, THREADS>;
-  static constexpr bool one_tap = TR == 1 && TS == 1;
-  static constexpr int vectors = CS / 8, bits = one_tap ? 1 : TR + TS, per_word = 32 / bits;
+  static constexpr bool one_tap = TAP_ROWS == 1 && TAP_COLUMNS == 1;
+  static constexpr int vectors = IMAGE_C / 8, bits = one_tap ? 1 : TAP_ROWS + TAP_COLUMNS, per_word = 32 / bits;
   static constexpr bool exact = vectors % U::per_line == 0;  // a stage ends with a tap
-  static_assert(CS % 8 == 0, "channels come in units of 8");
+  static_assert(IMAGE_C % 8 == 0, "channels come in units of 8");
   static_assert(bits <= 32, "the taps of a window fill a word");
 
   At origin;           // first pixel of the first image (LINEAR: the first pixel), its image, the group; c unused
@@ -63,9 +63,9 @@ struct WindowRows {
   /// The line of `pass` is image origin.row + image, its first tap at (h, w).
   MOPROC_INLINE void set(int pass, int image, int h, int w) {
     if constexpr (!LINEAR) {
-      offset[pass] = (image * HS + h) * WS + w;
-      const uint32_t rows = taps_inside(h, taps_h, HS), columns = taps_inside(w, taps_w, WS);
-      inside[pass / per_word] |= (one_tap ? rows & columns : rows | columns << TR) << pass % per_word * bits;
+      offset[pass] = (image * IMAGE_H + h) * IMAGE_W + w;
+      const uint32_t rows = taps_inside(h, taps_h, IMAGE_H), columns = taps_inside(w, taps_w, IMAGE_W);
+      inside[pass / per_word] |= (one_tap ? rows & columns : rows | columns << TAP_ROWS) << pass % per_word * bits;
     }
   }
   /// The line of `pass` has no pixel.
@@ -76,9 +76,9 @@ struct WindowRows {
   MOPROC_INLINE void step(int k) {
     const int unit = k * U::per_line + U::unit(), tap = one_tap ? 0 : unit / vectors;
     const int tr = one_tap ? 0 : tap / taps_w, ts = tap - tr * taps_w;
-    shift = tr * WS + ts;
+    shift = tr * IMAGE_W + ts;
     c = (unit - tap * vectors) * 8;
-    need = one_tap ? 1u : 1u << tr | 1u << (TR + ts);
+    need = one_tap ? 1u : 1u << tr | 1u << (TAP_ROWS + ts);
     if (!exact && unit >= taps_h * taps_w * vectors) {
       need = 0;
       c = 0;
@@ -90,11 +90,11 @@ struct WindowRows {
   }
   MOPROC_INLINE int position(int pass) const { return LINEAR ? U::line(pass) : offset[pass] + shift; }
   MOPROC_INLINE int64_t element(int pass) const {
-    return origin.pixel * CS + c + static_cast<int64_t>(position(pass)) * CS;
+    return origin.pixel * IMAGE_C + c + static_cast<int64_t>(position(pass)) * IMAGE_C;
   }
   MOPROC_INLINE At at(int pass) const {
     const int pixel = valid(pass) ? position(pass) : 0;
-    return {origin.pixel + pixel, origin.row + pixel / (HS * WS), origin.group, c};
+    return {origin.pixel + pixel, origin.row + pixel / (IMAGE_H * IMAGE_W), origin.group, c};
   }
 };
 
@@ -146,9 +146,9 @@ struct WeightColumns {
   }
 };
 
-/// Pixels [begin, end) of a group's part of an image tensor of CS channels, PIXELS an image: a line is a pixel, units
-/// run over channels.
-template <class Tile, int THREADS, int CS, int PIXELS>
+/// Pixels [begin, end) of a group's part of an image tensor of IMAGE_C channels, PIXELS an image: a line is a pixel,
+/// units run over channels.
+template <class Tile, int THREADS, int IMAGE_C, int PIXELS>
 struct PixelLines {
   using U = Units<Tile, THREADS>;
   At origin;  // first pixel and image of the group, group; c: channel of unit 0
@@ -157,16 +157,16 @@ struct PixelLines {
 
   MOPROC_INLINE void step(int k) { pixel = begin + k * Tile::lines; }
   MOPROC_INLINE int c() const { return origin.c + U::unit() * 8; }
-  MOPROC_INLINE bool valid(int pass) const { return pixel + U::line(pass) < end && c() < CS; }
-  MOPROC_INLINE int64_t element(int pass) const { return (origin.pixel + pixel + U::line(pass)) * CS + c(); }
+  MOPROC_INLINE bool valid(int pass) const { return pixel + U::line(pass) < end && c() < IMAGE_C; }
+  MOPROC_INLINE int64_t element(int pass) const { return (origin.pixel + pixel + U::line(pass)) * IMAGE_C + c(); }
   MOPROC_INLINE At at(int pass) const {
     const int m = pixel + U::line(pass), safe = m < end ? m : begin;
-    return {origin.pixel + safe, origin.row + safe / PIXELS, origin.group, c() < CS ? c() : 0};
+    return {origin.pixel + safe, origin.row + safe / PIXELS, origin.group, c() < IMAGE_C ? c() : 0};
   }
 };
 
 /// Windows of an image as wgrad reads them: a line is a result pixel of [begin, end) of the group, units run over
-/// (tap row, tap, channel); a thread's unit stays the same. SH, SW, PH, PW: strides and padding.
+/// (tap row, tap, channel); a thread's unit stays the same.
 template <class Tile, int THREADS, class K>
 struct WindowLines {
   using U = Units<Tile, THREADS>;

@@ -19,7 +19,7 @@ inline constexpr bool is_hopper = false;
 template <class K, bool = is_hopper<K>>
 struct Path {
   static constexpr int workers = K::THREADS, loaders = K::THREADS, threads = K::THREADS;
-  static constexpr int stages = K::STAGES, terms = K::BK;
+  static constexpr int stages = K::STAGES, terms = K::STAGE_TERMS;
 };
 template <class K>
 struct Path<K, true> {

@@ -59,7 +59,7 @@ struct PoolPlace {
   int c, lanes, tx, ty;
 };
 
-template <class K, int TX>
+template <class K, int CHANNEL_THREADS>
 MOPROC_INLINE Vec pool_gather(const Params& p, const PoolPlace& at, int h, int w) {
   const uint2* const winners = reinterpret_cast<const uint2*>(shared_memory);
   const PoolCover down = pool_cover(h, K::STRIDE, K::PAD, K::KERNEL, K::P);
@@ -73,7 +73,8 @@ MOPROC_INLINE Vec pool_gather(const Params& p, const PoolPlace& at, int h, int w
       const int r = down.begin + i, q = across.begin + j;
       const bool covers = r < down.end && q < across.end;  // else: read what is near and do not count it
       const auto tap = static_cast<unsigned>((h + K::PAD - r * K::STRIDE) * K::KERNEL + (w + K::PAD - q * K::STRIDE));
-      const uint2 none{~0u, ~0u}, winner = covers ? winners[((r - at.first_window) * K::Q + q) * TX + at.tx] : none;
+      const uint2 none{~0u, ~0u},
+          winner = covers ? winners[((r - at.first_window) * K::Q + q) * CHANNEL_THREADS + at.tx] : none;
       const At window{(at.n * K::P + clamped(r, K::P)) * K::Q + clamped(q, K::Q), at.n, at.g, at.c};
       const Vec dy = operand<typename K::Dy, K::C>(p, window, at.lanes);
       sum = sum + each([&](int l) {
@@ -87,39 +88,48 @@ template <class K>
 MOPROC_INLINE void max_pool_grad_tiles(const Params& p) {
   using Y = typename K::Y;
   constexpr int tiles = (K::H + pool_tile - 1) / pool_tile, wide = static_cast<int>(pool_channel_blocks(K::C));
-  constexpr int TX = pool_tx(K::C), TY = pool_threads / TX;
+  constexpr int CHANNEL_THREADS = pool_tx(K::C), PIXEL_THREADS = pool_threads / CHANNEL_THREADS;
   const int64_t images = p.rows / p.groups, task = blockIdx.x / wide;
   const int h0 = static_cast<int>(task % tiles) * pool_tile, h1 = h0 + pool_tile < K::H ? h0 + pool_tile : K::H;
-  const int c0 = static_cast<int>(blockIdx.x % wide) * TX * 8, tx = static_cast<int>(threadIdx.x) % TX;
+  const int c0 = static_cast<int>(blockIdx.x % wide) * CHANNEL_THREADS * 8,
+            tx = static_cast<int>(threadIdx.x) % CHANNEL_THREADS;
   const int first = pool_cover(h0, K::STRIDE, K::PAD, K::KERNEL, K::P).begin;
   const int last = pool_cover(h1 - 1, K::STRIDE, K::PAD, K::KERNEL, K::P).end;
   const int c = c0 + tx * 8, lanes = K::C % 8 == 0 ? 8 : static_cast<int>(smaller(8, K::C - c));
-  const PoolPlace at{
-      task / tiles, task / tiles / images, h0, first, last - first, c, lanes, tx, static_cast<int>(threadIdx.x) / TX};
-  const bool works = at.ty < TY && c < K::C;
+  const PoolPlace at{task / tiles,
+                     task / tiles / images,
+                     h0,
+                     first,
+                     last - first,
+                     c,
+                     lanes,
+                     tx,
+                     static_cast<int>(threadIdx.x) / CHANNEL_THREADS};
+  const bool works = at.ty < PIXEL_THREADS && c < K::C;
 
   uint2* const winners = reinterpret_cast<uint2*>(shared_memory);
   if (works)
 #pragma unroll 1
-    for (int i = at.ty; i < at.windows * K::Q; i += TY)
-      winners[i * TX + tx] = pool_winner<K>(p, at.n, at.g, first + i / K::Q, i % K::Q, c, lanes);
+    for (int i = at.ty; i < at.windows * K::Q; i += PIXEL_THREADS)
+      winners[i * CHANNEL_THREADS + tx] = pool_winner<K>(p, at.n, at.g, first + i / K::Q, i % K::Q, c, lanes);
   __syncthreads();
 
   const int count = (h1 - h0) * K::W;
   ThreadSums<Y> mine;
   if (works)
 #pragma unroll 1
-    for (int i = at.ty; i < count; i += TY) {
+    for (int i = at.ty; i < count; i += PIXEL_THREADS) {
       const int h = h0 + i / K::W, w = i % K::W;
       Vec term[Y::sums > 0 ? Y::sums : 1];
-      const Vec stored =
-          Y::store(p, At{(at.n * K::H + h) * K::W + w, at.n, at.g, c}, lanes, pool_gather<K, TX>(p, at, h, w), term);
+      const Vec stored = Y::store(p, At{(at.n * K::H + h) * K::W + w, at.n, at.g, c}, lanes,
+                                  pool_gather<K, CHANNEL_THREADS>(p, at, h, w), term);
       if constexpr (partial_values<Y> > 0) mine.add(term, stored);
     }
   if constexpr (partial_values<Y> > 0)
-    store_tile<Y, K::C, TX, TY>(mine, tile_partial<Y, K::C>(p, at.g, images * tiles, task - at.g * images * tiles, c0),
-                                static_cast<int>(smaller(TX * 8, K::C - c0)),
-                                [&](int y) { return y < count ? (count - 1 - y) / TY + 1 : 0; });
+    store_tile<Y, K::C, CHANNEL_THREADS, PIXEL_THREADS>(
+        mine, tile_partial<Y, K::C>(p, at.g, images * tiles, task - at.g * images * tiles, c0),
+        static_cast<int>(smaller(CHANNEL_THREADS * 8, K::C - c0)),
+        [&](int y) { return y < count ? (count - 1 - y) / PIXEL_THREADS + 1 : 0; });
 }
 
 template <class K>

@@ -94,7 +94,7 @@ MOPROC_INLINE void probe_named_barrier(const Params& p) {
 template <int N>
 struct ProbedProduct {
   using Operand = Bf16;
-  static constexpr int BM = 64, BN = N, HOPPER_WORKERS = 128, HOPPER_STAGES = 1;
+  static constexpr int TILE_ROWS = 64, TILE_COLUMNS = N, HOPPER_WORKERS = 128, HOPPER_STAGES = 1;
 };
 
 /// d = a b, one warp group. In: bf16 a, then b, as lines of shared memory: k-major (64, 64) and (N, 64), across k the

@@ -58,22 +58,24 @@ struct ThreadSums {
   }
 };
 
-/// Joins the sums of a block of TX * TY threads (more are idle), thread ty * TX + tx having seen channels 8 * tx ..
+/// Joins the sums of a block of CHANNEL_THREADS * PIXEL_THREADS threads (more are idle), thread ty * CHANNEL_THREADS +
+/// tx having seen channels 8 * tx ..
 /// + 7 of its pixels, and writes the tile's partials at `partial` (tile_partial of the block's first channel) for
 /// `channels` of them. count(ty): how many values row ty has seen. Called by all threads; uses 16 KB of static shared
 /// memory at 256 threads.
-template <class Y, int C, int TX, int TY, class CountOf>
+template <class Y, int C, int CHANNEL_THREADS, int PIXEL_THREADS, class CountOf>
 MOPROC_INLINE void store_tile(const ThreadSums<Y>& mine, float* partial, int channels, CountOf count) {
-  constexpr int S = Y::sums, columns = TX * 8, stride = padded_channels(C);
-  float* const held = shared_array<float, 2 * TX * TY * 8>();  // two values at a time: (value, ty, channel)
+  constexpr int S = Y::sums, columns = CHANNEL_THREADS * 8, stride = padded_channels(C);
+  float* const held =
+      shared_array<float, 2 * CHANNEL_THREADS * PIXEL_THREADS * 8>();  // two values at a time: (value, ty, channel)
   const int t = static_cast<int>(threadIdx.x);
   const auto keep = [&](int value, const Vec& v) {
-    if (t < TX * TY) store(held + (value * TX * TY + t) * 8, v);
+    if (t < CHANNEL_THREADS * PIXEL_THREADS) store(held + (value * CHANNEL_THREADS * PIXEL_THREADS + t) * 8, v);
   };
   const auto sum_of = [&](int value, int c) {
     float total = 0.0f;
 #pragma unroll 8
-    for (int y = 0; y < TY; ++y) total = __fadd_rn(total, held[(value * TY + y) * columns + c]);
+    for (int y = 0; y < PIXEL_THREADS; ++y) total = __fadd_rn(total, held[(value * PIXEL_THREADS + y) * columns + c]);
     return total;
   };
 #pragma unroll
@@ -96,14 +98,14 @@ MOPROC_INLINE void store_tile(const ThreadSums<Y>& mine, float* partial, int cha
       float total = 0.0f;
       int64_t n = 0;
 #pragma unroll 8
-      for (int y = 0; y < TY; ++y) {
+      for (int y = 0; y < PIXEL_THREADS; ++y) {
         total = __fmaf_rn(held[y * columns + c], static_cast<float>(count(y)), total);
         n += count(y);
       }
       const float all = __fdiv_rn(total, static_cast<float>(n));
       float spread = sum_of(1, c);
 #pragma unroll 8
-      for (int y = 0; y < TY; ++y) {
+      for (int y = 0; y < PIXEL_THREADS; ++y) {
         const float d = __fsub_rn(held[y * columns + c], all);
         if (count(y) > 0) spread = __fmaf_rn(__fmul_rn(d, d), static_cast<float>(count(y)), spread);
       }

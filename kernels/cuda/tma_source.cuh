@@ -41,9 +41,9 @@ struct WindowStart {
   }
 };
 
-/// K-major windows of an image of CS channels (WindowRows): LINES pixels, terms (tap row, tap, channel). Map: im2col,
-/// 64 channels of LINES pixels.
-template <int LINES, int CS>
+/// K-major windows of an image of IMAGE_C channels (WindowRows): LINES pixels, terms (tap row, tap, channel). Map:
+/// im2col, 64 channels of LINES pixels.
+template <int LINES, int IMAGE_C>
 struct TmaWindowRows {
   static constexpr bool tma = true;
   const TensorMap& map;
@@ -52,7 +52,7 @@ struct TmaWindowRows {
 
   MOPROC_INLINE static int bytes(int) { return LINES * 128; }
   MOPROC_INLINE void bring(int k, uint32_t to, uint32_t barrier) const {
-    const int tap = k * 64 / CS, c = k * 64 - tap * CS, tr = tap / taps_w;
+    const int tap = k * 64 / IMAGE_C, c = k * 64 - tap * IMAGE_C, tr = tap / taps_w;
     tma_pixels(to, map, barrier, c, start.w, start.h, start.n, tap - tr * taps_w, tr);
   }
 };
