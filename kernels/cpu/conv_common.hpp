@@ -1,9 +1,9 @@
-// The engine of fprop and dgrad: a slab of the input (prologue applied, padding written) in thread scratch,
-// and register tiles of TILE_VECTORS channel vectors x TILE_PIXELS pixels over packed weights: TILE_VECTORS loads and
-// TILE_PIXELS broadcasts feed TILE_VECTORS * TILE_PIXELS FMAs. A tile's pixels are a list, so they run over row ends.
-// The slab usually holds its pixels C floats apart: the taps (s, c) of a row are then a single run. Where that put the
-// pixels of a tile a multiple of 4 KiB apart, into one set of the first-level cache, they are spaced and the run is cut
-// in S.
+// What conv_fprop and conv_dgrad share. A task stages its part of the input, prologue applied and padding written, as a
+// slab in its thread's scratch. Register tiles of TILE_VECTORS channel vectors x TILE_PIXELS pixels then read the slab
+// and packed weights: TILE_VECTORS loads and TILE_PIXELS broadcasts feed TILE_VECTORS * TILE_PIXELS FMAs. The pixels of
+// a tile are a list, so a tile may continue on the next row. Slab pixels are usually C floats apart, and then the taps
+// (s, c) of a row are one contiguous run. If that distance puts the pixels of a tile a multiple of 4 KiB apart, which
+// is one set of the first-level cache, the pixels are spaced further apart and there is one run per tap s.
 #pragma once
 
 #include "cpu/sums.hpp"
@@ -12,7 +12,7 @@
 
 namespace moproc {
 
-/// One pixel of a task: where its first tap lies in the slab (floats), and which pixel of the result it is,
+/// One pixel of a task: the offset of its first tap in the slab (floats), and the number of the result's pixel,
 /// counted from the first pixel of the task's first image.
 struct ConvPixel {
   int32_t x, y;
@@ -145,7 +145,7 @@ MOPROC_INLINE ConvBlock conv_block(int64_t task, int64_t groups, int64_t images)
   return {part, left, row0, ROWS - row0 < K::ROW_BLOCK ? ROWS - row0 : K::ROW_BLOCK, group, tile, group * images + n0};
 }
 
-/// Results a channel in the tiles before `tile` of a group: the last block of images may be short.
+/// Results per channel in the tiles before `tile` of a group: the last block of images may be short.
 template <class K, int ROWS, int COLS>
 MOPROC_INLINE int64_t conv_before(int64_t tile, int64_t images) {
   constexpr int row_blocks = (ROWS + K::ROW_BLOCK - 1) / K::ROW_BLOCK;

@@ -1,9 +1,20 @@
-// dx[n,h,w,c] = sum over k and the taps (r, s) with h = p*STRIDE+r-PAD, w = q*STRIDE+s-PAD of
-// dy[n,p,q,k] * w[k,r,s,c].
-// Each phase (h mod STRIDE, w mod STRIDE) is a stride-1 convolution of dy with every STRIDE-th tap, reversed:
-// nothing is multiplied by an inserted zero, and a phase without taps stores the epilogue of 0.
-// A task is (part of the channel blocks, group, IMAGE_BLOCK images, ROW_BLOCK rows of dx); ROW_BLOCK is a multiple of
-// STRIDE or H. Tile constants as in conv_fprop.
+// dx[n,h,w,c] = sum over k and the taps (r, s) with h = p*STRIDE+r-PAD, w = q*STRIDE+s-PAD of dy[n,p,q,k] * w[k,r,s,c].
+// Each residue (h mod STRIDE, w mod STRIDE) is a stride-1 convolution of dy with every STRIDE-th tap, reversed, so no
+// inserted zero is multiplied; a residue without taps stores the epilogue of 0. Tasks: phase 0 (part of the channel
+// blocks, group, IMAGE_BLOCK images, ROW_BLOCK rows of dx), phase 1, if Y has sums or moments, (group, channel vector).
+//
+// Constants: C, H, W of dx; OUT, P, Q of dy; R, S, STRIDE, PAD; W_BUFFER (pack_conv_dgrad). struct Dy: prologue over
+// (n, p * q, k); struct Y: epilogue over (n, h * w, c) with sums and moments.
+//
+// Tile constants (compiler/lower/templates/conv.ts chooses them):
+//   TILE_VECTORS, TILE_PIXELS  channel vectors and pixels of a register tile
+//   TAP_ROWS                   rows of taps that are summed before the sums are stored; R: all
+//   IMAGE_BLOCK, ROW_BLOCK     images and rows of dx per task; IMAGE_BLOCK > 1 only if ROW_BLOCK == H
+//   CHANNEL_PARTS              parts into which the channel blocks are divided, each with tasks of its own
+//   PIXEL_SPAN                 pixels that pass all channel blocks of the part before the next pixels do
+// ROW_BLOCK is a multiple of STRIDE, or H.
+//
+// Scratch and workspace as in conv_fprop.hpp.
 #pragma once
 
 #include "common/taps.h"

@@ -1,8 +1,19 @@
-// y[n,p,q,k] = sum over r, s, c of x[n, p*STRIDE+r-PAD, q*STRIDE+s-PAD, c] * w[k,r,s,c], direct convolution.
-// A task is (part of the channel blocks, group, IMAGE_BLOCK images, ROW_BLOCK rows of y). Padding is zero after the
-// prologue of x. Tile constants: TILE_VECTORS vectors x TILE_PIXELS pixels in registers, TAP_ROWS rows of taps at a
-// time, IMAGE_BLOCK, ROW_BLOCK (IMAGE_BLOCK > 1 only if ROW_BLOCK
-// == P), CHANNEL_PARTS, and PIXEL_SPAN pixels that pass all channel blocks before the next ones do.
+// y[n,p,q,k] = sum over r, s, c of x[n, p*STRIDE+r-PAD, q*STRIDE+s-PAD, c] * w[k,r,s,c], direct convolution. Padding is
+// zero after the prologue of x. Tasks: phase 0 (part of the channel blocks, group, IMAGE_BLOCK images, ROW_BLOCK rows
+// of y), phase 1, if Y has sums or moments, (group, channel vector).
+//
+// Constants: C, H, W of x; OUT, P, Q of y; R, S, STRIDE, PAD; W_BUFFER (pack_conv_fprop). struct X: prologue over
+// (n, h * w, c); struct Y: epilogue over (n, p * q, k) with sums and moments.
+//
+// Tile constants (compiler/lower/templates/conv.ts chooses them):
+//   TILE_VECTORS, TILE_PIXELS  channel vectors and pixels of a register tile
+//   TAP_ROWS                   rows of taps that are summed before the sums are stored; R: all
+//   IMAGE_BLOCK, ROW_BLOCK     images and rows of y per task; IMAGE_BLOCK > 1 only if ROW_BLOCK == P
+//   CHANNEL_PARTS              parts into which the channel blocks are divided, each with tasks of its own
+//   PIXEL_SPAN                 pixels that pass all channel blocks of the part before the next pixels do
+//
+// Scratch: the list of pixels, the sums of a register tile (of all pixels if TAP_ROWS < R), the slab. Workspace:
+// partials of groups * tiles (sums.hpp).
 #pragma once
 
 #include "cpu/conv_common.hpp"
@@ -10,7 +21,7 @@
 namespace moproc {
 
 /// Sizes of conv_fprop that follow from K. A 1x1 convolution stages only the pixels it reads; a plain operand
-/// without padding is read where it lies.
+/// without padding is read in place.
 template <class K>
 struct FpropShape {
   static constexpr bool point = K::R == 1 && K::S == 1;

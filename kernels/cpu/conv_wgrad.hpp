@@ -1,18 +1,29 @@
-// dw[k,r,s,c] = sum over n, p, q of dy[n,p,q,k] * x[n, p*STRIDE+r-PAD, q*STRIDE+s-PAD, c]. Both operands are
-// staged, prologues applied: dy as panels of TILE_VECTORS vectors of k, x as panels of 16 channels (or all, if fewer),
-// so that TILE_VECTORS loads and TILE_POSITIONS broadcasts feed TILE_VECTORS * TILE_POSITIONS FMAs a pixel; a run of
-// (s, c) is contiguous in x. Phase 0, task (group, split, block of OUT_PANELS x IN_PANELS panels): images of the split
-// in order, sums in the workspace. Phase 1, task (k panel, c panel, r): splits in order, groups in a balanced tree,
-// stored as (k, r, s, c). One group of one split needs no phase 1: its sums stay in scratch and phase 0 stores them.
+// dw[k,r,s,c] = sum over n, p, q of dy[n,p,q,k] * x[n, p*STRIDE+r-PAD, q*STRIDE+s-PAD, c]. Both operands are staged
+// with their prologues applied: dy as panels of TILE_VECTORS vectors of k, x as panels of 16 channels (or all, if
+// fewer). Per pixel, TILE_VECTORS loads and TILE_POSITIONS broadcasts feed TILE_VECTORS * TILE_POSITIONS FMAs; the
+// positions (s, c) of a row of taps are contiguous in x. Phase 0, task (group, split, block of OUT_PANELS x IN_PANELS
+// panels): sums over the images of the split in order, in the workspace. Phase 1, task (k panel, c panel, r): adds
+// splits in order and groups in a balanced tree, and stores (k, r, s, c). If there is one group of one split there is
+// no phase 1: the sums stay in scratch and phase 0 stores them.
+//
+// Constants: C, H, W of x; OUT, P, Q of dy; R, S, STRIDE, PAD; DW_BUFFER. struct Dy, X: prologues over (n, p * q, k)
+// and (n, h * w, c).
+//
+// Tile constants (compiler/lower/templates/conv.ts chooses them):
+//   TILE_VECTORS, TILE_POSITIONS  vectors of k and positions (s, c) of a register tile
+//   OUT_PANELS, IN_PANELS         panels of dy and of x per task
+//   IMAGE_BLOCK, ROW_BLOCK        images and rows of dy staged at a time; IMAGE_BLOCK > 1 only if ROW_BLOCK == P
+//   SPLITS                        parts of a group's images with sums of their own, at most
+//
+// Scratch: the staged panels, and the sums if there is no phase 1. Workspace: otherwise, the sums of all groups *
+// splits.
 #pragma once
 
 #include "cpu/conv_common.hpp"
 
 namespace moproc {
 
-/// Sizes of conv_wgrad that follow from K. Tile constants: TILE_VECTORS, TILE_POSITIONS, OUT_PANELS and IN_PANELS
-/// panels a task, IMAGE_BLOCK images x ROW_BLOCK rows of y staged at a time (IMAGE_BLOCK > 1 only if ROW_BLOCK == P),
-/// SPLITS at most a group.
+/// Sizes of conv_wgrad that follow from K.
 template <class K>
 struct WgradShape {
   static constexpr bool point = K::R == 1 && K::S == 1;
@@ -86,7 +97,7 @@ MOPROC_NOINLINE void wgrad_tile(const float* dy, const float* x, const WgradPixe
     }
 }
 
-/// All RUN positions of a run: tiles of TILE_POSITIONS, or one less where that divides RUN evenly enough.
+/// All RUN positions of a run: tiles of TILE_POSITIONS, or one less if that divides RUN more evenly.
 template <int TILE_VECTORS, int TILE_POSITIONS, int RUN>
 MOPROC_INLINE void wgrad_run(const float* dy, const float* x, const WgradPixels& px, float* acc, bool add) {
   constexpr int tiles = (RUN + TILE_POSITIONS - 1) / TILE_POSITIONS, small = RUN / tiles,

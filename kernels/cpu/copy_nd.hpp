@@ -3,9 +3,9 @@
 // any type. Tasks: runs of innermost lines, of about 16 Ki elements, of all parts one after the other. Memory
 // bound.
 //
-// Constants: ELEMENT_BYTES (1, 2, 4 or 8), PARTS, DIMS, X_STRIDES, Y_STRIDES (six a part, outermost first, in
+// Constants: ELEMENT_BYTES (1, 2, 4 or 8), PARTS, DIMS, X_STRIDES, Y_STRIDES (six per part, outermost first, in
 // elements; unused axes are 1 long; the outermost one is Params::rows long in every part, whatever DIMS says),
-// X_OFFSETS, Y_OFFSETS (one a part), X_BUFFER or XS_BUFFERS[PARTS], Y_BUFFER. No scratch.
+// X_OFFSETS, Y_OFFSETS (one per part), X_BUFFER or XS_BUFFERS[PARTS], Y_BUFFER. No scratch.
 #pragma once
 
 #include "common/copy_nd.h"

@@ -1,6 +1,5 @@
-// Reductions along contiguous elements and the square transpose: what crosses the lanes of a Vec.
-// A row is always summed in 64 interleaved partial sums, whatever the register width, so both widths give
-// equal bits.
+// Operations across the lanes of a Vec: reductions of contiguous elements, and the square transpose. A row is summed
+// in 64 interleaved partial sums, whatever the register width, so both widths give the same bits.
 #pragma once
 
 #include <cstdint>

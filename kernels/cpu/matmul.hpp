@@ -1,13 +1,13 @@
-// y[m, n] = A B, A stored (m, k) or (k, m), B stored (k, n) or (n, k): packed panels, a block of y in
-// registers. Tasks: (group of rows, block of rows, block of columns). With TRANSPOSE_A the terms are batch rows: they
-// are summed group by group, then over groups in a balanced tree. Inside a group a sum is one chain of fused
-// multiply-adds every 256 terms, and the chains are added in order: the same bits for every blocking, thread
-// count and register width.
+// y[m, n] = A B, A stored (m, k) or (k, m), B stored (k, n) or (n, k). Operands are packed into panels, and a block of
+// y is kept in registers. Tasks: (group of rows, block of rows, block of columns). With TRANSPOSE_A the terms are batch
+// rows, which are summed within each group, then over groups in a balanced tree. Within a group a sum is one chain of
+// fused multiply-adds per 256 terms, and the chains are added in order, so blocking, thread count and register width do
+// not change the bits.
 //
-// Constants: TRANSPOSE_A, TRANSPOSE_B, N (= extent n). struct A, B: prologues over their stored matrices (row = pixel);
-// struct Y: rows = m, C = N. Params::extent = {m, n, k}; Params::groups: groups of the terms if TRANSPOSE_A, else of
-// the rows of y. Scratch: matmul_scratch. Workspace: partials of groups * row blocks where Y has sums or moments
-// (sums.hpp).
+// Constants: TRANSPOSE_A (A is stored (k, m)), TRANSPOSE_B (B is stored (n, k)), N (= extent n). struct A, B: prologues
+// over the stored matrices (row = pixel); struct Y: rows = m, C = N. Params::extent = {m, n, k}; Params::groups: groups
+// of the terms if TRANSPOSE_A, else of the rows of y. Scratch: matmul_scratch. Workspace: partials of groups * row
+// blocks if Y has sums or moments (sums.hpp).
 #pragma once
 
 #include "cpu/matmul_pack.hpp"
@@ -75,7 +75,7 @@ MOPROC_INLINE void matmul_rows(int rows, const float* a, const float* b, float* 
   }
 }
 
-/// A block of y and where its operands are packed.
+/// A block of y and the memory for its packed operands.
 struct MatmulBlock {
   int64_t row, rows, column, columns, stride;  // in y; stride of a row of the block in scratch
   float *a, *b;

@@ -1,6 +1,6 @@
-// Packing of matmul operands into panels, prologue applied on the way: each element of A and B is read and
-// transformed once a block. Layouts: A (row, k) or (k, row) as it is stored; B (panel of columns, k, column
-// in panel).
+// Packs matmul operands into panels and applies their prologues, so that each element of A and B is read and
+// transformed once per block. Layouts: A as it is stored, (row, k) or (k, row); B (panel of columns, k, column in
+// panel).
 #pragma once
 
 #include "cpu/lanes.hpp"
@@ -10,12 +10,12 @@ namespace moproc {
 
 struct Gemm {
   static constexpr int LANES = Vec::width;
-  static constexpr int TILE_ROWS = 6;                                // rows of a register block
-  static constexpr int TILE_VECTORS = Vec::registers == 32 ? 4 : 2;  // and its vectors of columns
-  static constexpr int PANEL_COLUMNS = TILE_VECTORS * LANES;
-  static constexpr int TERM_BLOCK = 256;   // terms added in registers; block sums are added in order of k
-  static constexpr int BLOCK_ROWS = 168;   // of a block, at most
-  static constexpr int TERM_STRIDE = 176;  // between terms of a packed A that is stored (k, row): whole vectors
+  static constexpr int TILE_ROWS = 6;                                // rows of a register tile
+  static constexpr int TILE_VECTORS = Vec::registers == 32 ? 4 : 2;  // vectors of columns of a register tile
+  static constexpr int PANEL_COLUMNS = TILE_VECTORS * LANES;         // columns of a panel of B
+  static constexpr int TERM_BLOCK = 256;   // terms summed in registers; these sums are added in order of k
+  static constexpr int BLOCK_ROWS = 168;   // rows of a block of y, at most
+  static constexpr int TERM_STRIDE = 176;  // floats from one term of a packed A (k, row) to the next: whole vectors
 };
 
 /// Elements (row, c .. c + lanes) of an operand stored as a matrix with `columns` columns.

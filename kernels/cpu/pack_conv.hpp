@@ -1,13 +1,16 @@
-// Packs weights (k, r, s, c) for conv_fprop and conv_dgrad: channel blocks of TILE_VECTORS vectors, then one run of
-// taps in the order the kernels read them. The last block holds only the vectors it needs; lanes past the
-// last channel are zero.
+// Packs weights (k, r, s, c) for conv_fprop and conv_dgrad: blocks of TILE_VECTORS channel vectors, each with its taps
+// in the order in which the kernels read them. The last block has only as many vectors as it needs; lanes past the last
+// channel are zero. Tasks: blocks of channels.
+//
+// Constants: C, OUT, R, S; TILE_VECTORS, as the convolution has it; W_BUFFER, PACKED_BUFFER; for pack_conv_dgrad also
+// STRIDE, PAD. No scratch, no workspace.
 #pragma once
 
 #include "cpu/conv_dgrad.hpp"
 
 namespace moproc {
 
-/// W_BUFFER (OUT, R, S, C) -> PACKED_BUFFER (block, R, S, C, vectors * width). A task is a block of output
+/// W_BUFFER (OUT, R, S, C) -> PACKED_BUFFER (block, R, S, C, vectors * width). One task per block of output
 /// channels.
 template <class K>
 MOPROC_NOINLINE void pack_conv_fprop(const Params& p, const Task& t) {
@@ -31,7 +34,7 @@ MOPROC_NOINLINE void pack_conv_fprop(const Params& p, const Task& t) {
 }
 
 /// W_BUFFER (OUT, R, S, C) -> PACKED_BUFFER (block of input channels, phase, taps of the phase reversed, OUT,
-/// vectors * width). A task is a block.
+/// vectors * width). One task per block.
 template <class K>
 MOPROC_NOINLINE void pack_conv_dgrad(const Params& p, const Task& t) {
   constexpr int L = Vec::width, vectors = (K::C + L - 1) / L, STRIDE = K::STRIDE;

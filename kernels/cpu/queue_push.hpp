@@ -1,7 +1,7 @@
-// Writes a batch of keys (n, d) as columns ptr, ptr + 1, ... of the queue (d, q), wrapping round; of a batch
-// longer than the queue the last q keys stay, where one-by-one insertion would leave them. finite == 0:
-// nothing changes. Tasks: rows of the queue (phase 0), one that moves the pointer after all have read it
-// (phase 1).
+// Writes a batch of keys (n, d) as columns ptr, ptr + 1, ... of the queue (d, q), wrapping round; if a batch
+// is longer than the queue, its last q keys remain, in the places where one-by-one insertion would leave them. finite
+// == 0: nothing changes. Tasks: rows of the queue (phase 0), one that moves the pointer after all have read it (phase
+// 1).
 //
 // Constants: DIM, QUEUE, QUEUE_BUFFER, PTR_BUFFER (i64[1]), KEYS_BUFFER, FINITE_BUFFER (f32[]), QUEUE_NEW_BUFFER
 // (may be queue), PTR_NEW_BUFFER (may be ptr). Params::rows = n. No scratch, no workspace.

@@ -1,6 +1,6 @@
-// One SIMD register of f32, AVX-512 or AVX2 by the flags this file is compiled with. Kernels are written once
-// against Vec; every operation is explicit (no contraction), so both widths round alike, element by element.
-// Everything is force-inlined: a kernel compiled for a newer CPU must leave no shared symbol behind.
+// One SIMD register of f32: AVX-512 or AVX2, by the flags that this file is compiled with. Kernels are written once
+// against Vec; every operation is explicit (no contraction), so both widths give the same bits.
+// Everything is force-inlined, because a kernel compiled for a newer CPU must not define a symbol that others share.
 #pragma once
 
 #include <immintrin.h>

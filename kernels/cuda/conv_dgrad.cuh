@@ -1,14 +1,16 @@
 // dx[n,h,w,c] = sum over o and the taps (r,s) with h = p*STRIDE+r-PAD, w = q*STRIDE+s-PAD of dy[n,p,q,o] * w[o,r,s,c],
-// a matrix product of M = pixels of dx, N = C, K = (tap, o). The weights are those of conv_fprop, as they are: their c
-// runs along the columns of the product, and ldmatrix transposes. With a stride, the pixels of dx of one residue (h mod
-// STRIDE, w mod STRIDE) have the same taps and make tiles of their own: nothing is multiplied by an inserted zero, and
-// pixels without taps get the epilogue of 0. A tile is TILE_ROWS cells of STRIDE x STRIDE pixels, its residues one
-// after another, so that dy is read from memory once.
+// as a matrix product with M = pixels of dx, N = C, K = (tap, o). The weights are the packed ones of conv_fprop: their
+// c runs along the columns of the product, and ldmatrix transposes. The pixels of dx of one residue (h mod STRIDE, w
+// mod STRIDE) have the same taps and form tiles of their own, so no inserted zero is multiplied; pixels without taps
+// get the epilogue of 0. A tile is TILE_ROWS cells of STRIDE x STRIDE pixels. Its residues follow one another, so that
+// dy is read from memory once.
 //
-// K: as conv_fprop, with Dy for X; C is the number of channels of dx. Y may take sums, not moments.
-// Params::extent[0]: tiles a run. Grid: groups * ceil(tiles / run) * ceil(C / TILE_COLUMNS), tiles = ceil(cells of a
-// group / TILE_ROWS), cells of an image = ceil(H / STRIDE) * ceil(W / STRIDE). Phase 1 (if Y has sums) combines the
-// runs' partials.
+// Constants: as in conv_fprop.cuh, with C, H, W of dx and OUT, P, Q of dy; TILE_ROWS counts cells. struct Dy: prologue;
+// struct Y: epilogue, which may have sums but no moments.
+//
+// Params::extent[0]: tiles per run. Grid: groups * ceil(tiles / run) * ceil(C / TILE_COLUMNS) with tiles = ceil(cells
+// of a group / TILE_ROWS), cells of an image = ceil(H / STRIDE) * ceil(W / STRIDE). Phase 1, if Y has sums, combines
+// the partials of the runs.
 #pragma once
 
 #include "cuda/gemm_epilogue.cuh"

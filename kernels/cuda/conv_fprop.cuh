@@ -1,13 +1,19 @@
-// y[n,p,q,o] = sum over (r,s,c) of x[n, p*STRIDE+r-PAD, q*STRIDE+s-PAD, c] * w[o,r,s,c] as a matrix product of
-// M = pixels of y, N = OUT, K = taps. A block computes TILE_COLUMNS channels of a run of tiles of TILE_ROWS pixels,
-// which stay inside a group; blocks of the same pixels follow each other, so that x is read from memory once. Bound by
-// memory for few channels, by the tensor cores for many (about 180 products a byte are the border).
+// y[n,p,q,o] = sum over (r,s,c) of x[n, p*STRIDE+r-PAD, q*STRIDE+s-PAD, c] * w[o,r,s,c], as a matrix product with
+// M = pixels of y, N = OUT, K = taps. A block computes TILE_COLUMNS channels of a run of tiles of TILE_ROWS pixels, all
+// in one group. Blocks of the same pixels are neighbours in the grid, so that x is read from memory once. With few
+// channels the kernel is bound by memory, with many by the tensor cores; the limit is about 180 products per byte.
 //
-// K: C, H, W, OUT, P, Q, R, S, STRIDE, PAD, WEIGHT_CHANNELS; Operand; TILE_ROWS, TILE_COLUMNS, STAGE_TERMS, STAGES,
-// THREADS; X, W_BUFFER (packed weights), Y. For sm_90a also HOPPER_WORKERS, HOPPER_STAGES, HOPPER_BLOCKS,
-// HOPPER_SHARED_BYTES and X_MAP, W_MAP (tma_source.cuh). Params::extent[0]: tiles a run. Grid: groups * ceil(tiles /
-// run) * ceil(OUT / TILE_COLUMNS), tiles = ceil(pixels of a group / TILE_ROWS). Phase 1 (if Y has sums or moments)
-// combines the runs' partials.
+// Constants: C, H, W of x; OUT, P, Q of y; R, S, STRIDE, PAD; WEIGHT_CHANNELS (of the weights, if fewer than C);
+// Operand (gemm_tile.cuh); W_BUFFER (packed weights). struct X, Y: prologue and epilogue. Tile constants
+// (compiler/lower/templates/cuda/conv.ts chooses them):
+//   TILE_ROWS, TILE_COLUMNS  pixels and channels that a block computes at a time
+//   STAGE_TERMS, STAGES      terms of a stage, and stages in shared memory
+//   THREADS                  threads of a block
+// For sm_90a also HOPPER_WORKERS, HOPPER_STAGES, HOPPER_BLOCKS, HOPPER_SHARED_BYTES (gemm_path.cuh) and X_MAP, W_MAP
+// (tma_source.cuh).
+//
+// Params::extent[0]: tiles per run. Grid: groups * ceil(tiles / run) * ceil(OUT / TILE_COLUMNS) with tiles =
+// ceil(pixels of a group / TILE_ROWS). Phase 1, if Y has sums or moments, combines the partials of the runs.
 #pragma once
 
 #include "cuda/gemm_epilogue.cuh"

@@ -1,5 +1,6 @@
-// Where the operands of convolutions lie: the Sources of gemm_copy.cuh. Images are (n, h, w, c), weights (o, r, s, c),
-// channels in units of 8. A window position outside the image is not valid, whatever it would be after the prologue.
+// The Sources (gemm_copy.cuh) of convolutions: where their operands are in memory. Images are (n, h, w, c), weights (o,
+// r, s, c), channels in units of 8. A window position outside the image is not valid: it is zero after the prologue,
+// too.
 #pragma once
 
 #include "common/taps.h"
@@ -8,8 +9,8 @@
 namespace moproc {
 
 /// The shape as the kernels see it. An image of 4 channels (3 and a zero) is read as pairs of neighbouring pixels: 8
-/// channels, half the width, and every other column of taps, with a zero tap in front where the padding is odd. C:
-/// stored channels of the image; WEIGHT_CHANNELS: the weights' own, where they are fewer.
+/// channels, half the width, and every other column of taps, with a zero tap in front if the padding is odd. C:
+/// stored channels of the image; WEIGHT_CHANNELS: those of the weights, if fewer.
 template <class K>
 struct ConvShape : K {
   static constexpr bool paired = K::C == 4;
@@ -146,7 +147,7 @@ struct WeightColumns {
   }
 };
 
-/// Pixels [begin, end) of a group's part of an image tensor of IMAGE_C channels, PIXELS an image: a line is a pixel,
+/// Pixels [begin, end) of a group's part of an image tensor of IMAGE_C channels, PIXELS per image: a line is a pixel,
 /// units run over channels.
 template <class Tile, int THREADS, int IMAGE_C, int PIXELS>
 struct PixelLines {

@@ -1,13 +1,16 @@
-// dw[o,r,s,c] = sum over n, p, q of dy[n,p,q,o] * x[n, p*STRIDE+r-PAD, q*STRIDE+s-PAD, c]: a matrix product of M = OUT,
-// N = (r,s,c), K = pixels. Both operands lie with k across their lines, and ldmatrix transposes both. A block sums one
-// TILE_ROWS x TILE_COLUMNS part of dw over the pixels of one split of a group; blocks of the same pixels follow each
-// other. Splits depend on the shape of one group's part alone; phase 1 adds them in a fixed order, then the groups in a
-// balanced tree.
+// dw[o,r,s,c] = sum over n, p, q of dy[n,p,q,o] * x[n, p*STRIDE+r-PAD, q*STRIDE+s-PAD, c], as a matrix product with
+// M = OUT, N = (r,s,c), K = pixels. In both operands k runs across the lines, and ldmatrix transposes both. A block
+// sums one TILE_ROWS x TILE_COLUMNS part of dw over the pixels of one split of a group; blocks of the same pixels are
+// neighbours in the grid. The number of splits depends only on the shape of one group's part. Phase 1 adds the splits
+// in a fixed order, then the groups in a balanced tree.
 //
-// K: C, H, W, OUT, P, Q, R, S, STRIDE, PAD, WEIGHT_CHANNELS; Operand; TILE_ROWS, TILE_COLUMNS, STAGE_TERMS, STAGES,
-// THREADS; Dy, X, DW_BUFFER (OUT, R, S, WEIGHT_CHANNELS). Params::extent[0]: splits of a group. Grid: groups * splits *
-// ceil(OUT / TILE_ROWS) * ceil(columns / TILE_COLUMNS); phase 1 (unless groups * splits == 1) ceil(OUT * columns /
-// 128). Workspace (unless ...): groups * splits * OUT * columns f32.
+// Constants: C, H, W of x; OUT, P, Q of dy; R, S, STRIDE, PAD; WEIGHT_CHANNELS; Operand; DW_BUFFER (OUT, R, S,
+// WEIGHT_CHANNELS). Tile constants as in conv_fprop.cuh: TILE_ROWS output channels and TILE_COLUMNS columns (r,s,c) per
+// block, STAGE_TERMS pixels per stage. struct Dy, X: prologues.
+//
+// Params::extent[0]: splits per group. Grid: groups * splits * ceil(OUT / TILE_ROWS) * ceil(columns / TILE_COLUMNS);
+// unless groups * splits == 1, phase 1 has ceil(OUT * columns / 128) blocks and the workspace groups * splits * OUT *
+// columns f32.
 #pragma once
 
 #include "cuda/tma_source.cuh"

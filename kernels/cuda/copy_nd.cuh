@@ -1,13 +1,13 @@
 // Strided copies of up to six axes: transpose, slice, concat, and reshape across storage orders. Part i
 // copies y[y_offset + sum d_j ys_j] = x_i[x_offset + sum d_j xs_j] over its extents. Elements are bytes, of
-// any type. Mapping: a block a run of copy_elements elements of a part in the order of its axes, a thread every 256th;
-// innermost lines that are contiguous and aligned on both sides move in units of 16 bytes. Memory bound where the
-// innermost axis is contiguous, else bound by sectors.
+// any type. Mapping: one block per run of copy_elements elements of a part in the order of its axes, of which each
+// thread moves every 256th; innermost lines that are contiguous and aligned on both sides move in units of 16 bytes.
+// Memory bound if the innermost axis is contiguous, else bound by memory sectors.
 //
 // Grid: copy_tasks<K>(part, rows) of all parts one after the other. Constants: ELEMENT_BYTES (1, 2, 4 or 8), PARTS,
-// THREADS (256), DIMS, X_STRIDES, Y_STRIDES (six a part, outermost first, in elements; unused axes are 1 long; the
-// outermost one is Params::rows long in every part, whatever DIMS says), X_OFFSETS, Y_OFFSETS (one a part), X_BUFFER or
-// XS_BUFFERS[PARTS] and XS_COUNT, Y_BUFFER. Fewer than 2^31 elements a part.
+// THREADS (256), DIMS, X_STRIDES, Y_STRIDES (six per part, outermost first, in elements; unused axes are 1 long; the
+// outermost one is Params::rows long in every part, whatever DIMS says), X_OFFSETS, Y_OFFSETS (one per part), X_BUFFER
+// or XS_BUFFERS[PARTS] and XS_COUNT, Y_BUFFER. Fewer than 2^31 elements per part.
 #pragma once
 
 #include "common/copy_nd.h"
@@ -29,7 +29,7 @@ struct CopyUnit<16> {
   using type = uint4;
 };
 
-/// Elements that move as one: 16 bytes of them where every line of the part allows it, else one.
+/// Elements that move as one: 16 bytes of them if every line of the part allows it, else one.
 template <class K, int PART>
 MOPROC_BOTH constexpr int copy_width() {
   constexpr int64_t width = 16 / K::ELEMENT_BYTES;

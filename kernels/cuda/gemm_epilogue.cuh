@@ -1,6 +1,6 @@
-// From a block's sums to the stored result: accumulators go through shared memory, so that Y::store sees 8 channels of
+// From a block's sums to the stored result: accumulators go through shared memory, so that Y::store gets 8 channels of
 // one pixel and writes 16 bytes or more, whole rows of a tile at a time. Sums and moments of a run of tiles (the same
-// columns, one tile after the other) are kept in shared memory and leave one partial a run in the workspace.
+// columns, one tile after the other) are kept in shared memory; each run leaves one partial in the workspace.
 // Moments: deviations from the mean so far (from the first value, in the first tile) are summed; with n values in all,
 // mean += d1 / n and M2 += d2 - d1^2 / n. The order of every sum follows from the tile's shape alone.
 #pragma once

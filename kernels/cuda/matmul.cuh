@@ -1,16 +1,18 @@
-// y[m, n] = A B in f32: A stored (m, k) or (k, m), B stored (k, n) or (n, k), through three tf32 products. A block
-// makes a TILE_ROWS x TILE_COLUMNS part of y from the terms of one part: with TRANSPOSE_A the terms are batch rows, and
-// every group of them is a part; long sums of few results are cut in splits besides. Parts wait in the workspace and
-// are added by the next phase, splits of a group in order, groups in a balanced tree. Bound by latency: matrices are
-// small beside the convolutions.
+// y[m, n] = A B in f32, A stored (m, k) or (k, m), B stored (k, n) or (n, k), by three tf32 products. A block computes
+// a TILE_ROWS x TILE_COLUMNS part of y from the terms of one part. With TRANSPOSE_A the terms are batch rows, and each
+// group of them is a part; if a sum is long and there are few results, it is also cut into splits. Parts are stored in
+// the workspace and added by the next phase: splits of a group in order, groups in a balanced tree. Bound by latency,
+// because these matrices are small compared with the convolutions.
 //
-// K: TRANSPOSE_A, TRANSPOSE_B, N (= extent n); Operand, TILE_ROWS, TILE_COLUMNS, STAGE_TERMS, STAGES, THREADS; struct
-// A, B: prologues over the stored matrices (row = pixel); struct Y: rows = m, C = N. Params::extent = {m, n, k,
-// splits}; Params::groups: groups of the terms if TRANSPOSE_A, else of the rows of y. parts = (TRANSPOSE_A ? groups :
-// 1) * splits, row groups = TRANSPOSE_A ? 1 : groups, tiles of y = row groups * ceil(m / row groups / TILE_ROWS) *
-// ceil(N / TILE_COLUMNS). Phases: parts == 1: products and epilogue (tiles), combine; else products (parts * tiles),
-// sums and epilogue (tiles), combine. combine only if Y has sums or moments. Workspace: partials of Y (row groups * row
-// blocks), then, if parts > 1, parts * m * padded_row f32.
+// Constants: TRANSPOSE_A (A is stored (k, m)), TRANSPOSE_B (B is stored (n, k)), N (= extent n); Operand; TILE_ROWS,
+// TILE_COLUMNS (results of a block), STAGE_TERMS, STAGES (terms of a stage, and stages in shared memory), THREADS.
+// struct A, B: prologues over the stored matrices (row = pixel); struct Y: rows = m, C = N. Params::extent = {m, n, k,
+// splits}; Params::groups: groups of the terms if TRANSPOSE_A, else of the rows of y.
+//
+// parts = (TRANSPOSE_A ? groups : 1) * splits, row groups = TRANSPOSE_A ? 1 : groups, tiles of y = row groups *
+// ceil(m / row groups / TILE_ROWS) * ceil(N / TILE_COLUMNS). Phases if parts == 1: products and epilogue (tiles),
+// combine. Else: products (parts * tiles), sums and epilogue (tiles), combine. There is a combine phase only if Y has
+// sums or moments. Workspace: partials of Y (row groups * row blocks), then, if parts > 1, parts * m * padded_row f32.
 #pragma once
 
 #include "cuda/gemm_copy.cuh"
@@ -68,7 +70,7 @@ struct MatrixLoader {
   }
 
  private:
-  /// The unit's first `lanes` elements, zeros after them; one by one where rows are not aligned.
+  /// The unit's first `lanes` elements, zeros after them; one by one if rows are not aligned.
   MOPROC_INLINE void copy(int tile, int pass, const float* from, int lanes) const {
 #pragma unroll
     for (int i = 0; i < 2; ++i) {

@@ -2,9 +2,9 @@
 // maximum in row-major order (to its last NaN, if it has one), which is found again here rather than stored by
 // max_pool. Mapping: a block takes pool_tile rows of one image and up to 64 channels: it finds the winning taps of all
 // windows that touch its rows (a byte each, in shared memory), then every element gathers from its windows in order.
-// Memory bound; what counts beside is about 150 instructions for 8 elements of dx.
+// Memory bound; besides, about 150 instructions per 8 elements of dx count.
 //
-// Grid: rows * tiles * channel blocks, tiles = ceil(H / pool_tile), then combine_tasks where there are sums. Dynamic
+// Grid: rows * tiles * channel blocks, tiles = ceil(H / pool_tile), then combine_tasks if there are sums. Dynamic
 // shared memory: pool_shared bytes. Constants: C, H, W, P, Q, KERNEL, STRIDE, PAD (of the forward pooling), THREADS
 // (256). struct X, Dy: prologues over (n, h * w, c) and (n, p * q, c); struct Y: epilogue over (n, h * w, c), sums and
 // moments. Workspace: partials of rows * tiles (sums.cuh).

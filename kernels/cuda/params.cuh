@@ -1,4 +1,4 @@
-// What a launch hands to a CUDA kernel, by value: `extern "C" __global__ void K(const __grid_constant__ Params p)`.
+// The argument of every CUDA kernel, passed by value: `extern "C" __global__ void K(const __grid_constant__ Params p)`.
 // With MOPROC_EMULATOR the same text is compiled by g++ and runs on the CPU (test/emulator).
 #pragma once
 
@@ -30,7 +30,7 @@ struct Params {
   int64_t extent[4];  // template-specific sizes known only at launch
   void* workspace;    // Launch::workspace_bytes, shared by all blocks and phases of the launch, 64-byte aligned
   int phase;          // launches of one kernel that follow each other
-  TensorMap map[2];   // how TMA reads operands, where the kernel has K::..._MAP
+  TensorMap map[2];   // how TMA reads operands, if the kernel has K::..._MAP
 };
 static_assert(sizeof(Params) == 768, "the host passes as much");
 

@@ -7,7 +7,7 @@
 // Grid, phase 0: groups * tiles * channel blocks; phase 1, with sums or moments: combine_tasks. FLAT: chunks.
 // The number of pixels of all rows is below 2^31.
 //
-// Constants: PIXELS (a row), C, FLAT (1: every leaf has the domain's own shape or is one value, and nothing is
+// Constants: PIXELS (per row), C, FLAT (1: every leaf has the domain's own shape or is one value, and nothing is
 // summed: the domain is one run of fewer than 2^31 elements, its leaves have C = 0), THREADS (256). struct Y: `store`
 // gets Vec() as the raw result. Workspace: partials of groups * tiles (sums.cuh).
 #pragma once
@@ -20,7 +20,7 @@ constexpr int pointwise_threads = 256;
 /// Vectors of a thread in flight; what sums and moments together keep in registers leaves no room for two.
 template <class Y>
 inline constexpr int pointwise_unroll = partial_values<Y> > 2 ? 1 : 2;
-constexpr int64_t flat_chunk = 4096;  // elements of a block: 2 vectors a thread
+constexpr int64_t flat_chunk = 4096;  // elements of a block: 2 vectors per thread
 
 /// Channel vectors side by side in a block, and pixels at a time.
 MOPROC_BOTH constexpr int pointwise_tx(int c, bool sums) {

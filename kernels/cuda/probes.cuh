@@ -1,6 +1,6 @@
-// A kernel a primitive: what it makes of given bytes, so that a GPU's can be compared with its twin in the emulator,
-// and the twin with plain loops. One block; buffer 0 is read, buffer 1 holds what comes out. Nothing is seen that CUDA
-// leaves undefined.
+// One kernel per primitive, which writes the primitive's result for given bytes, so that a GPU's primitives can be
+// compared with their twins in the emulator, and the twins with plain loops. One block; buffer 0 is the input, buffer 1
+// the result. No result depends on what CUDA leaves undefined.
 #pragma once
 
 #include "cuda/gemm_pipeline.cuh"

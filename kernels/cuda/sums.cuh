@@ -1,6 +1,6 @@
-// Channel sums and moments of what is stored, and how an operand is read: what all templates with fused bodies share.
+// Channel sums and moments of what is stored, and the load of an operand, for all templates with fused bodies.
 // A tile (part of one group's pixels, by shape alone) leaves partials in the workspace; combine_partials adds a
-// group's tiles in a balanced tree, so neither the number of SMs nor the batch of other groups changes a bit.
+// group's tiles in a balanced tree, so neither the number of multiprocessors nor other groups change a bit.
 // Workspace: (group, tile, value, channels padded to 16) f32; values are Y::sums sums, then mean and M2 if asked.
 #pragma once
 
@@ -132,7 +132,7 @@ struct Partial {
     for (int k = 0; k < S; ++k) at[k * stride] = sum[k];
     if constexpr (has_moments<Y>) at[S * stride] = mean, at[(S + 1) * stride] = m2;
   }
-  /// Adds the run after this one; n and nb are the values a channel in both, for the moments.
+  /// Adds the run after this one; n and nb are the values per channel in both, for the moments.
   MOPROC_INLINE void join(const Partial& b, int64_t n, int64_t nb) {
 #pragma unroll
     for (int k = 0; k < S; ++k) sum[k] = __fadd_rn(sum[k], b.sum[k]);
@@ -166,7 +166,7 @@ MOPROC_INLINE Partial<Y, C> join_eight(const float* partials, int64_t tiles, int
 }
 
 /// The phase after all tiles: block (group, channel vector) adds the group's `tiles` partials, eight neighbours at a
-/// time and in place, and stores the results. first(i): values a channel in the tiles before tile i, for i in
+/// time and in place, and stores the results. first(i): values per channel in the tiles before tile i, for i in
 /// 0..tiles. Latency bound: a pass for every factor of 8 in the number of tiles.
 template <class Y, int C, int THREADS, class FirstOf>
 MOPROC_INLINE void combine_partials(const Params& p, int64_t tiles, FirstOf first) {

@@ -1,5 +1,5 @@
-// Operands of convolutions that TMA brings, a stage of 64 terms at a time, in the place of the Sources of
-// conv_source.cuh. Which operands have a tensor map is the host's decision (K::..._MAP, an index into Params::map, else
+// Operands of convolutions that TMA loads, a stage of 64 terms at a time, instead of the Sources of
+// conv_source.cuh. The host decides which operands have a tensor map (K::..._MAP, an index into Params::map, else
 // -1): those used as they are stored, whose channels come in units of 64. Maps: see
 // compiler/lower/templates/cuda/maps.ts.
 #pragma once
@@ -9,7 +9,7 @@
 
 namespace moproc {
 
-/// Indices of K's tensor maps; -1 where it names none.
+/// Indices of K's tensor maps; -1 if it has none.
 template <class K>
 struct Maps {
   static constexpr int x = [] {

@@ -1,5 +1,5 @@
-// Eight f32 of one thread, with the operations of the CPU's Vec. Every operation rounds by itself: nothing is
-// contracted, division and square root are IEEE's, so a body gives the CPU's bits element by element.
+// Eight f32 of one thread, with the operations of the CPU's Vec. Every operation rounds on its own: nothing is
+// contracted, and division and square root are correctly rounded, so a body gives the same bits as on the CPU.
 #pragma once
 
 #include <cuda_bf16.h>

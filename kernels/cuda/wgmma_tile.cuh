@@ -18,8 +18,8 @@ struct SwizzledTile {
   }
 };
 
-/// The TILE_ROWS x TILE_COLUMNS result of the block's workers in registers, 64 terms at a time. Warp group g holds rows
-/// of its 64 TILE_ROWS / 64 / groups parts, in parts of 64.
+/// The TILE_ROWS x TILE_COLUMNS result of the block's workers in registers, 64 terms at a time. Warp group g holds the
+/// TILE_ROWS / groups rows from g * TILE_ROWS / groups on, in parts of 64.
 template <class K, bool A_K_MAJOR, bool B_K_MAJOR>
 struct WarpGroupProduct {
   static constexpr int terms = Path<K>::terms, groups = Path<K>::workers / 128, parts = K::TILE_ROWS / 64 / groups;
@@ -39,7 +39,7 @@ struct WarpGroupProduct {
       for (int j = 0; j < K::TILE_COLUMNS / 2; ++j) d[i][j] = 0.0f;
   }
 
-  /// Keeps the sums where they are: to be called before the first and after the last of a run of products.
+  /// Keeps the sums in their registers: to be called before the first and after the last of a run of products.
   MOPROC_INLINE void pin_sums() {
 #pragma unroll
     for (int i = 0; i < parts; ++i)
