@@ -1,5 +1,5 @@
-// What a launch hands to a kernel: the same two structs for every CPU kernel, emitted or hand-written.
-// Tensors are identified by position; the emitted file lists the name, type and shape behind each position.
+// The arguments of every CPU kernel, emitted or hand-written. Tensors are identified by position; the emitted file
+// lists the name, type and shape of each.
 #pragma once
 
 #include <cstdint>

@@ -2,7 +2,7 @@
 // Tasks: chunks of 64 Ki elements of all buffers one after the other (phase 0), one that joins them (phase
 // 1).
 //
-// Constants: SIZES[XS_COUNT] (elements), XS_BUFFERS[XS_COUNT], Y_BUFFER (f32[]). Workspace: a float a chunk.
+// Constants: SIZES[XS_COUNT] (elements), XS_BUFFERS[XS_COUNT], Y_BUFFER (f32[]). Workspace: one float per chunk.
 #pragma once
 
 #include "cpu/lanes.hpp"

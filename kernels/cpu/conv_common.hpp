@@ -1,8 +1,9 @@
-// The engine of fprop and dgrad: a slab of the input (prologue applied, padding written) in thread scratch,
-// and register tiles of NO channel vectors x NP pixels over packed weights: NO loads and NP broadcasts feed
-// NO * NP FMAs. A tile's pixels are a list, so they run over row ends. The slab usually holds its pixels C
-// floats apart: the taps (s, c) of a row are then a single run. Where that put the pixels of a tile a
-// multiple of 4 KiB apart, into one set of the first-level cache, they are spaced and the run is cut in S.
+// What conv_fprop and conv_dgrad share. A task stages its part of the input, prologue applied and padding written, as a
+// slab in its thread's scratch. Register tiles of TILE_VECTORS channel vectors x TILE_PIXELS pixels then read the slab
+// and packed weights: TILE_VECTORS loads and TILE_PIXELS broadcasts feed TILE_VECTORS * TILE_PIXELS FMAs. The pixels of
+// a tile are a list, so a tile may continue on the next row. Slab pixels are usually C floats apart, and then the taps
+// (s, c) of a row are one contiguous run. If that distance puts the pixels of a tile a multiple of 4 KiB apart, which
+// is one set of the first-level cache, the pixels are spaced further apart and there is one run per tap s.
 #pragma once
 
 #include "cpu/sums.hpp"
@@ -11,7 +12,7 @@
 
 namespace moproc {
 
-/// One pixel of a task: where its first tap lies in the slab (floats), and which pixel of the result it is,
+/// One pixel of a task: the offset of its first tap in the slab (floats), and the number of the result's pixel,
 /// counted from the first pixel of the task's first image.
 struct ConvPixel {
   int32_t x, y;
@@ -28,65 +29,67 @@ struct Taps {
 /// Floats between the pixels of a slab of C channels whose tile pixels lie `stride` apart.
 constexpr int slab_spacing(int c, int stride) { return c * stride % 1024 == 0 ? c + 16 : c; }
 
-/// acc (NP, NO * width) = or += the taps applied to NP pixels; the sum of these taps is formed first.
-template <int NO, int NP>
+/// acc (TILE_PIXELS, TILE_VECTORS * width) = or += the taps applied to TILE_PIXELS pixels; the sum of these taps is
+/// formed first.
+template <int TILE_VECTORS, int TILE_PIXELS>
 MOPROC_NOINLINE void conv_tile(const float* x, const ConvPixel* at, const Taps& taps, float* acc, bool add) {
   constexpr int L = Vec::width;
-  Vec a[NP][NO];
-  const float* px[NP];
+  Vec a[TILE_PIXELS][TILE_VECTORS];
+  const float* px[TILE_PIXELS];
 #pragma GCC unroll 16
-  for (int p = 0; p < NP; ++p) px[p] = x + at[p].x;
+  for (int p = 0; p < TILE_PIXELS; ++p) px[p] = x + at[p].x;
   const float* w = taps.w;
   const int64_t run = taps.run, next_col = taps.col_stride, next_row = taps.row_stride - taps.cols * next_col;
   for (int r = taps.rows; r > 0; --r) {
     for (int s = taps.cols; s > 0; --s) {
       for (int64_t i = 0; i < run; ++i) {
-        Vec wv[NO];
+        Vec wv[TILE_VECTORS];
 #pragma GCC unroll 8
-        for (int o = 0; o < NO; ++o) wv[o] = load(w + o * L);
-        w += NO * L;
+        for (int o = 0; o < TILE_VECTORS; ++o) wv[o] = load(w + o * L);
+        w += TILE_VECTORS * L;
 #pragma GCC unroll 16
-        for (int p = 0; p < NP; ++p) {
+        for (int p = 0; p < TILE_PIXELS; ++p) {
           const Vec xv(px[p][i]);
 #pragma GCC unroll 8
-          for (int o = 0; o < NO; ++o) a[p][o] = fma(xv, wv[o], a[p][o]);
+          for (int o = 0; o < TILE_VECTORS; ++o) a[p][o] = fma(xv, wv[o], a[p][o]);
         }
       }
 #pragma GCC unroll 16
-      for (int p = 0; p < NP; ++p) px[p] += next_col;
+      for (int p = 0; p < TILE_PIXELS; ++p) px[p] += next_col;
     }
 #pragma GCC unroll 16
-    for (int p = 0; p < NP; ++p) px[p] += next_row;
+    for (int p = 0; p < TILE_PIXELS; ++p) px[p] += next_row;
   }
 #pragma GCC unroll 16
-  for (int p = 0; p < NP; ++p)
+  for (int p = 0; p < TILE_PIXELS; ++p)
 #pragma GCC unroll 8
-    for (int o = 0; o < NO; ++o) {
-      float* const to = acc + (p * NO + o) * L;
+    for (int o = 0; o < TILE_VECTORS; ++o) {
+      float* const to = acc + (p * TILE_VECTORS + o) * L;
       store(to, add ? load(to) + a[p][o] : a[p][o]);
     }
 }
 
-/// Copies channels [c0, c1) of `count` pixels `step` apart, prologue applied, into panels of PW channels:
-/// channel c of pixel i goes to dst[(c - c0) / PW * panel + i * D + (c - c0) % PW]. The last panel is written
-/// in whole vectors.
-template <class X, int C, int PW, int D>
+/// Copies channels [c0, c1) of `count` pixels `step` apart, prologue applied, into panels of PANEL channels:
+/// channel c of pixel i goes to dst[(c - c0) / PANEL * panel + i * SPACING + (c - c0) % PANEL]. The last panel is
+/// written in whole vectors.
+template <class X, int C, int PANEL, int SPACING>
 MOPROC_NOINLINE void stage_run(const Params& p, float* dst, At at, int64_t count, int64_t step, int c0, int c1,
                                int64_t panel) {
   constexpr int L = Vec::width;
-  static_assert(PW % L == 0 || PW == C, "a panel is whole vectors or the whole pixel");
-  if constexpr (X::buffer >= 0 && PW == C && D == C) {
+  static_assert(PANEL % L == 0 || PANEL == C, "a panel is whole vectors or the whole pixel");
+  if constexpr (X::buffer >= 0 && PANEL == C && SPACING == C) {
     if (step == 1 && c0 == 0 && c1 == C) {
       const float* const from = in<float>(p, X::buffer) + at.pixel * C;
       __builtin_memcpy(dst, from, static_cast<size_t>(count) * C * sizeof(float));
       return;
     }
   }
-  for (int64_t i = 0; i < count; ++i, at.pixel += step, dst += D) {
-    const auto to = [&](int c) __attribute__((always_inline)) { return dst + (c - c0) / PW * panel + (c - c0) % PW; };
+  for (int64_t i = 0; i < count; ++i, at.pixel += step, dst += SPACING) {
+    const auto to = [&](int c)
+                        __attribute__((always_inline)) { return dst + (c - c0) / PANEL * panel + (c - c0) % PANEL; };
     for (at.c = c0; at.c + L <= c1; at.c += L) store(to(at.c), operand<X, C>(p, at, L));
     if constexpr (C % L != 0)
-      if (at.c < c1) store(to(at.c), operand<X, C>(p, at, c1 - at.c), PW % L == 0 ? L : c1 - at.c);
+      if (at.c < c1) store(to(at.c), operand<X, C>(p, at, c1 - at.c), PANEL % L == 0 ? L : c1 - at.c);
   }
 }
 
@@ -97,20 +100,20 @@ struct Window {
 };
 
 /// Stages channels [c0, c1) of window `win` of image `image` of an (n, H, W, C) operand; panels as in
-/// stage_run, each of them (rows, cols, D).
-template <class X, int H, int W, int C, int PW, int D>
+/// stage_run, each of them (rows, cols, SPACING).
+template <class X, int H, int W, int C, int PANEL, int SPACING>
 MOPROC_INLINE void stage_window(const Params& p, float* dst, int64_t image, int64_t group, const Window& win, int c0,
                                 int c1, int64_t panel) {
-  const int64_t panels = (c1 - c0 + PW - 1) / PW;
+  const int64_t panels = (c1 - c0 + PANEL - 1) / PANEL;
   const auto zero = [&](float* to, int64_t pixels) {
     for (int64_t k = 0; pixels > 0 && k < panels; ++k)
-      __builtin_memset(to + k * panel, 0, static_cast<size_t>(pixels) * D * sizeof(float));
+      __builtin_memset(to + k * panel, 0, static_cast<size_t>(pixels) * SPACING * sizeof(float));
   };
   // Columns [left, right) of the window lie inside the image.
   int64_t left = 0, right = win.cols;
   while (left < right && win.col0 + left * win.step < 0) ++left;
   while (right > left && win.col0 + (right - 1) * win.step >= W) --right;
-  for (int i = 0; i < win.rows; ++i, dst += static_cast<int64_t>(win.cols) * D) {
+  for (int i = 0; i < win.rows; ++i, dst += static_cast<int64_t>(win.cols) * SPACING) {
     const int64_t h = win.row0 + static_cast<int64_t>(i) * win.step;
     if (h < 0 || h >= H || left == right) {
       zero(dst, win.cols);
@@ -118,8 +121,8 @@ MOPROC_INLINE void stage_window(const Params& p, float* dst, int64_t image, int6
     }
     zero(dst, left);
     const At at{(image * H + h) * W + win.col0 + left * win.step, image, group, 0};
-    stage_run<X, C, PW, D>(p, dst + left * D, at, right - left, win.step, c0, c1, panel);
-    zero(dst + right * D, win.cols - right);
+    stage_run<X, C, PANEL, SPACING>(p, dst + left * SPACING, at, right - left, win.step, c0, c1, panel);
+    zero(dst + right * SPACING, win.cols - right);
   }
 }
 
@@ -129,24 +132,24 @@ struct ConvBlock {
   int64_t group, tile, image;
 };
 
-/// Tasks count (part, group, tile); a group of `images` images is cut into tiles of IB images and PB of ROWS
-/// rows.
+/// Tasks count (part, group, tile); a group of `images` images is cut into tiles of IMAGE_BLOCK images and ROW_BLOCK of
+/// ROWS rows.
 template <class K, int ROWS>
 MOPROC_INLINE ConvBlock conv_block(int64_t task, int64_t groups, int64_t images) {
-  constexpr int row_blocks = (ROWS + K::PB - 1) / K::PB;
-  const int64_t tiles = (images + K::IB - 1) / K::IB * row_blocks;
-  const int64_t tile = task % tiles, group = task / tiles % groups, n0 = tile / row_blocks * K::IB;
+  constexpr int row_blocks = (ROWS + K::ROW_BLOCK - 1) / K::ROW_BLOCK;
+  const int64_t tiles = (images + K::IMAGE_BLOCK - 1) / K::IMAGE_BLOCK * row_blocks;
+  const int64_t tile = task % tiles, group = task / tiles % groups, n0 = tile / row_blocks * K::IMAGE_BLOCK;
   const int part = static_cast<int>(task / tiles / groups);
-  const int row0 = static_cast<int>(tile % row_blocks) * K::PB;
-  const int left = static_cast<int>(images - n0 < K::IB ? images - n0 : K::IB);
-  return {part, left, row0, ROWS - row0 < K::PB ? ROWS - row0 : K::PB, group, tile, group * images + n0};
+  const int row0 = static_cast<int>(tile % row_blocks) * K::ROW_BLOCK;
+  const int left = static_cast<int>(images - n0 < K::IMAGE_BLOCK ? images - n0 : K::IMAGE_BLOCK);
+  return {part, left, row0, ROWS - row0 < K::ROW_BLOCK ? ROWS - row0 : K::ROW_BLOCK, group, tile, group * images + n0};
 }
 
-/// Results a channel in the tiles before `tile` of a group: the last block of images may be short.
+/// Results per channel in the tiles before `tile` of a group: the last block of images may be short.
 template <class K, int ROWS, int COLS>
 MOPROC_INLINE int64_t conv_before(int64_t tile, int64_t images) {
-  constexpr int row_blocks = (ROWS + K::PB - 1) / K::PB;
-  const int64_t n = tile / row_blocks * K::IB, row = tile % row_blocks * K::PB;
+  constexpr int row_blocks = (ROWS + K::ROW_BLOCK - 1) / K::ROW_BLOCK;
+  const int64_t n = tile / row_blocks * K::IMAGE_BLOCK, row = tile % row_blocks * K::ROW_BLOCK;
   return (n < images ? n * ROWS + row : images * ROWS) * COLS;
 }
 
@@ -158,24 +161,24 @@ struct ConvJob {
   float* acc;      // scratch: sums of one register tile or (if the taps are cut into chunks) of all pixels
 };
 
-/// Epilogue of `count` pixels and NO channel vectors from channel c on.
-template <class Y, int C, int IMAGE, int NO>
+/// Epilogue of `count` pixels and TILE_VECTORS channel vectors from channel c on.
+template <class Y, int C, int IMAGE, int TILE_VECTORS>
 MOPROC_NOINLINE void conv_store(const Params& p, const ConvJob& job, const ConvPixel* px, int count, int c,
                                 const float* acc, int64_t before) {
   constexpr int L = Vec::width;
-  for (int o = 0; o < NO; ++o, c += L) {
+  for (int o = 0; o < TILE_VECTORS; ++o, c += L) {
     const auto at = [&](int i) __attribute__((always_inline)) {
       return At{job.first.pixel + px[i].y, job.first.row + px[i].y / IMAGE, job.first.group, c};
     };
-    const auto value = [&](int i) __attribute__((always_inline)) { return load(acc + (i * NO + o) * L); };
+    const auto value = [&](int i) __attribute__((always_inline)) { return load(acc + (i * TILE_VECTORS + o) * L); };
     if (c + L <= C) store_run<Y, C>(p, job.partial + c, before, count, L, at, value);
     if constexpr (C % L != 0)
       if (c < C && c + L > C) store_run<Y, C>(p, job.partial + c, before, count, C - c, at, value);
   }
 }
 
-/// All `n` pixels of a phase for the NO channel vectors from channel c on. `chunk` rows of taps at a time.
-template <class Y, int C, int IMAGE, int NO, int NP>
+/// All `n` pixels of a phase for the TILE_VECTORS channel vectors from channel c on. `chunk` rows of taps at a time.
+template <class Y, int C, int IMAGE, int TILE_VECTORS, int TILE_PIXELS>
 MOPROC_NOINLINE void conv_pixels(const Params& p, const ConvJob& job, const ConvPixel* px, int n, const Taps& taps,
                                  int chunk, int c, int64_t before) {
   constexpr int L = Vec::width;
@@ -184,16 +187,16 @@ MOPROC_NOINLINE void conv_pixels(const Params& p, const ConvJob& job, const Conv
     const int rows = taps.rows - row < chunk ? taps.rows - row : chunk;
     const bool last = row + rows == taps.rows, whole = rows == taps.rows;
     Taps part = taps;
-    part.w += row * taps.cols * taps.run * NO * L;
+    part.w += row * taps.cols * taps.run * TILE_VECTORS * L;
     part.rows = rows;
     const float* x = job.slab + row * taps.row_stride;
     for (int i = 0; i < n;) {
-      float* const acc = job.acc + (whole ? 0 : static_cast<int64_t>(i) * NO * L);
-      const int left = n - i, m = left >= NP ? NP : left >= 3 && NP > 3 ? 3 : 1;
-      if (m == NP) conv_tile<NO, NP>(x, px + i, part, acc, row > 0);
-      else if (m == 3) conv_tile<NO, 3>(x, px + i, part, acc, row > 0);
-      else conv_tile<NO, 1>(x, px + i, part, acc, row > 0);
-      if (last) conv_store<Y, C, IMAGE, NO>(p, job, px + i, m, c, acc, before + i);
+      float* const acc = job.acc + (whole ? 0 : static_cast<int64_t>(i) * TILE_VECTORS * L);
+      const int left = n - i, m = left >= TILE_PIXELS ? TILE_PIXELS : left >= 3 && TILE_PIXELS > 3 ? 3 : 1;
+      if (m == TILE_PIXELS) conv_tile<TILE_VECTORS, TILE_PIXELS>(x, px + i, part, acc, row > 0);
+      else if (m == 3) conv_tile<TILE_VECTORS, 3>(x, px + i, part, acc, row > 0);
+      else conv_tile<TILE_VECTORS, 1>(x, px + i, part, acc, row > 0);
+      if (last) conv_store<Y, C, IMAGE, TILE_VECTORS>(p, job, px + i, m, c, acc, before + i);
       i += m;
     }
     row += rows;

@@ -1,30 +1,32 @@
-// dx[n,h,w,c] = sum over k and the taps (r, s) with h = p*STRIDE+r-PAD, w = q*STRIDE+s-PAD of
-// dy[n,p,q,k] * w[k,r,s,c].
-// Each phase (h mod STRIDE, w mod STRIDE) is a stride-1 convolution of dy with every STRIDE-th tap, reversed:
-// nothing is multiplied by an inserted zero, and a phase without taps stores the epilogue of 0.
-// A task is (part of the channel blocks, group, IB images, PB rows of dx); PB is a multiple of STRIDE or H.
-// Tile constants as in conv_fprop.
+// dx[n,h,w,c] = sum over k and the taps (r, s) with h = p*STRIDE+r-PAD, w = q*STRIDE+s-PAD of dy[n,p,q,k] * w[k,r,s,c].
+// Each residue (h mod STRIDE, w mod STRIDE) is a stride-1 convolution of dy with every STRIDE-th tap, reversed, so no
+// inserted zero is multiplied; a residue without taps stores the epilogue of 0. Tasks: phase 0 (part of the channel
+// blocks, group, IMAGE_BLOCK images, ROW_BLOCK rows of dx), phase 1, if Y has sums or moments, (group, channel vector).
+//
+// Constants: C, H, W of dx; OUT, P, Q of dy; R, S, STRIDE, PAD; W_BUFFER (pack_conv_dgrad). struct Dy: prologue over
+// (n, p * q, k); struct Y: epilogue over (n, h * w, c) with sums and moments.
+//
+// Tile constants (compiler/lower/templates/conv.ts chooses them):
+//   TILE_VECTORS, TILE_PIXELS  channel vectors and pixels of a register tile
+//   TAP_ROWS                   rows of taps that are summed before the sums are stored; R: all
+//   IMAGE_BLOCK, ROW_BLOCK     images and rows of dx per task; IMAGE_BLOCK > 1 only if ROW_BLOCK == H
+//   CHANNEL_PARTS              parts into which the channel blocks are divided, each with tasks of its own
+//   PIXEL_SPAN                 pixels that pass all channel blocks of the part before the next pixels do
+// ROW_BLOCK is a multiple of STRIDE, or H.
+//
+// Scratch and workspace as in conv_fprop.hpp.
 #pragma once
 
+#include "common/taps.h"
 #include "cpu/conv_common.hpp"
 
 namespace moproc {
 
-/// One direction (rows or columns) of the phases: residue a of `extent` positions, stride, pad and R taps.
-/// Position a + stride * i reads dy[i + first .. i + first + taps - 1], with taps `tap0`, `tap0 - stride`,
-/// ...
-struct DgradPhase {
-  int taps, first, tap0;
-};
-constexpr DgradPhase dgrad_phase(int a, int stride, int pad, int taps) {
-  const int r0 = (a + pad) % stride, n = r0 < taps ? (taps - 1 - r0) / stride + 1 : 0;
-  return {n, (a + pad) / stride - n + 1, r0 + (n - 1) * stride};
-}
 /// First and one past the last dy position, relative to i, over all phases with taps.
 constexpr int dgrad_low(int stride, int pad, int taps) {
   int low = 0, any = 0;
   for (int a = 0; a < stride; ++a) {
-    const DgradPhase d = dgrad_phase(a, stride, pad, taps);
+    const TapRun d = tap_run(a, stride, pad, taps);
     if (d.taps > 0 && (!any || d.first < low)) low = d.first, any = 1;
   }
   return low;
@@ -32,7 +34,7 @@ constexpr int dgrad_low(int stride, int pad, int taps) {
 constexpr int dgrad_high(int stride, int pad, int taps) {
   int high = 0, any = 0;
   for (int a = 0; a < stride; ++a) {
-    const DgradPhase d = dgrad_phase(a, stride, pad, taps);
+    const TapRun d = tap_run(a, stride, pad, taps);
     if (d.taps > 0 && (!any || d.first + d.taps > high)) high = d.first + d.taps, any = 1;
   }
   return high;
@@ -47,18 +49,18 @@ struct DgradShape {
   static constexpr int row_high = dgrad_high(K::STRIDE, K::PAD, K::R);
   static constexpr int col_high = dgrad_high(K::STRIDE, K::PAD, K::S);
   static constexpr int steps(int n) { return (n + K::STRIDE - 1) / K::STRIDE; }
-  static constexpr int slab_rows = steps(K::PB) - 1 + row_high - row_low;
+  static constexpr int slab_rows = steps(K::ROW_BLOCK) - 1 + row_high - row_low;
   static constexpr int slab_cols = steps(K::W) - 1 + col_high - col_low;
   static constexpr int pixel = in_place ? K::OUT : slab_spacing(K::OUT, 1);  // floats between slab pixels
   static constexpr int64_t row = static_cast<int64_t>(in_place ? K::Q : slab_cols) * pixel;
   static constexpr int64_t image = row * (in_place ? K::P : slab_rows);
   static constexpr int vectors = (K::C + Vec::width - 1) / Vec::width;
-  static constexpr int blocks = (vectors + K::NO - 1) / K::NO;
-  static constexpr int last = vectors - (blocks - 1) * K::NO;
-  static constexpr int row_blocks = (K::H + K::PB - 1) / K::PB;
-  static_assert(K::PB == K::H || K::PB % K::STRIDE == 0, "phases of a row block start at its first row");
-  static_assert(K::IB == 1 || K::PB == K::H, "several images a task need whole images");
-  static_assert(K::C > 0 && K::PARTS <= blocks, "no part may be empty");
+  static constexpr int blocks = (vectors + K::TILE_VECTORS - 1) / K::TILE_VECTORS;
+  static constexpr int last = vectors - (blocks - 1) * K::TILE_VECTORS;
+  static constexpr int row_blocks = (K::H + K::ROW_BLOCK - 1) / K::ROW_BLOCK;
+  static_assert(K::ROW_BLOCK == K::H || K::ROW_BLOCK % K::STRIDE == 0, "phases of a row block start at its first row");
+  static_assert(K::IMAGE_BLOCK == 1 || K::ROW_BLOCK == K::H, "several images a task need whole images");
+  static_assert(K::C > 0 && K::CHANNEL_PARTS <= blocks, "no part may be empty");
 };
 
 /// The pixels of phase (a, b) of a task, whose first taps lie at (row_at, col_at) of the slab; returns how
@@ -81,22 +83,22 @@ template <class K>
 MOPROC_NOINLINE void conv_dgrad(const Params& p, const Task& task) {
   using D = DgradShape<K>;
   using Y = typename K::Y;
-  constexpr int L = Vec::width, ST = K::STRIDE;
-  const int64_t images = p.rows / p.groups, image_blocks = (images + K::IB - 1) / K::IB;
+  constexpr int L = Vec::width, STRIDE = K::STRIDE;
+  const int64_t images = p.rows / p.groups, image_blocks = (images + K::IMAGE_BLOCK - 1) / K::IMAGE_BLOCK;
   const int64_t tiles = image_blocks * D::row_blocks;
   if (task.phase == 1) {
     combine_partials<Y, K::C>(p, task, tiles, [&](int64_t tile) { return conv_before<K, K::H, K::W>(tile, images); });
     return;
   }
   auto* const px = static_cast<ConvPixel*>(task.scratch);
-  constexpr int most = K::IB * K::PB * K::W;
+  constexpr int most = K::IMAGE_BLOCK * K::ROW_BLOCK * K::W;
   float* const acc = reinterpret_cast<float*>(px + (most + 7) / 8 * 8);
-  float* const slab = acc + (K::RC < K::R ? most : K::NP) * K::NO * L;
+  float* const slab = acc + (K::TAP_ROWS < K::R ? most : K::TILE_PIXELS) * K::TILE_VECTORS * L;
   for (int64_t id = task.begin; id < task.end; ++id) {
     const ConvBlock t = conv_block<K, K::H>(id, p.groups, images);
     ConvJob job{slab, At{t.image * K::H * K::W, t.image, t.group, 0}, nullptr, acc};
     if constexpr (partial_values<Y> > 0) job.partial = tile_partial<Y, K::C>(p, t.group, tiles, t.tile, 0);
-    const int p0 = t.row0 / ST + D::row_low;
+    const int p0 = t.row0 / STRIDE + D::row_low;
     if constexpr (D::in_place) job.slab = in<float>(p, K::Dy::buffer) + (t.image * K::P + p0) * K::Q * K::OUT;
     else {
       const Window win{p0, D::col_low, D::steps(t.rows) - 1 + D::row_high - D::row_low, D::slab_cols, 1};
@@ -105,25 +107,28 @@ MOPROC_NOINLINE void conv_dgrad(const Params& p, const Task& task) {
                                                                            win, 0, K::OUT, 0);
     }
     int64_t before = 0, skipped = 0;  // pixels of the phases so far; (tap, OUT) rows of their weights
-    for (int phase = 0; phase < ST * ST; ++phase) {
-      const DgradPhase v = dgrad_phase(phase / ST, ST, K::PAD, K::R);
-      const DgradPhase u = dgrad_phase(phase % ST, ST, K::PAD, K::S);
+    for (int phase = 0; phase < STRIDE * STRIDE; ++phase) {
+      const TapRun v = tap_run(phase / STRIDE, STRIDE, K::PAD, K::R);
+      const TapRun u = tap_run(phase % STRIDE, STRIDE, K::PAD, K::S);
       const bool none = v.taps == 0 || u.taps == 0;
-      const int n = dgrad_pixels<K>(px, t, phase / ST, phase % ST, none ? 0 : v.first - D::row_low,
+      const int n = dgrad_pixels<K>(px, t, phase / STRIDE, phase % STRIDE, none ? 0 : v.first - D::row_low,
                                     none ? 0 : u.first - D::col_low);
-      for (int i = 0; i < n; i += K::SPAN)
-        for (int b = D::blocks * t.part / K::PARTS; b < D::blocks * (t.part + 1) / K::PARTS; ++b) {
+      for (int i = 0; i < n; i += K::PIXEL_SPAN)
+        for (int b = D::blocks * t.part / K::CHANNEL_PARTS; b < D::blocks * (t.part + 1) / K::CHANNEL_PARTS; ++b) {
           constexpr int64_t all_taps = static_cast<int64_t>(K::R) * K::S * K::OUT;
           constexpr int IMAGE = K::H * K::W;
-          const bool whole = D::last == K::NO || b + 1 < D::blocks;
-          const float* const w =
-              in<float>(p, K::W_BUFFER) + (b * all_taps * K::NO + skipped * (whole ? K::NO : D::last)) * L;
+          const bool whole = D::last == K::TILE_VECTORS || b + 1 < D::blocks;
+          const float* const w = in<float>(p, K::W_BUFFER) +
+                                 (b * all_taps * K::TILE_VECTORS + skipped * (whole ? K::TILE_VECTORS : D::last)) * L;
           constexpr bool one_run = D::pixel == K::OUT;
           const Taps taps{w,      none ? 0 : v.taps, one_run ? 1 : u.taps, one_run ? u.taps * K::OUT : K::OUT,
                           D::row, D::pixel};
-          const int c = b * K::NO * L, m = n - i < K::SPAN ? n - i : K::SPAN;
-          if (whole) conv_pixels<Y, K::C, IMAGE, K::NO, K::NP>(p, job, px + i, m, taps, K::RC, c, before + i);
-          else conv_pixels<Y, K::C, IMAGE, D::last, K::NP>(p, job, px + i, m, taps, K::RC, c, before + i);
+          const int c = b * K::TILE_VECTORS * L, m = n - i < K::PIXEL_SPAN ? n - i : K::PIXEL_SPAN;
+          if (whole)
+            conv_pixels<Y, K::C, IMAGE, K::TILE_VECTORS, K::TILE_PIXELS>(p, job, px + i, m, taps, K::TAP_ROWS, c,
+                                                                         before + i);
+          else
+            conv_pixels<Y, K::C, IMAGE, D::last, K::TILE_PIXELS>(p, job, px + i, m, taps, K::TAP_ROWS, c, before + i);
         }
       before += n;
       skipped += static_cast<int64_t>(v.taps) * u.taps * K::OUT;

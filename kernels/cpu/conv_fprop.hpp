@@ -1,8 +1,19 @@
-// y[n,p,q,k] = sum over r, s, c of x[n, p*STRIDE+r-PAD, q*STRIDE+s-PAD, c] * w[k,r,s,c], direct convolution.
-// A task is (part of the channel blocks, group, IB images, PB rows of y). Padding is zero after the prologue
-// of x.
-// Tile constants: NO vectors x NP pixels in registers, RC rows of taps at a time, IB, PB (IB > 1 only if PB
-// == P), PARTS, and SPAN pixels that pass all channel blocks before the next ones do.
+// y[n,p,q,k] = sum over r, s, c of x[n, p*STRIDE+r-PAD, q*STRIDE+s-PAD, c] * w[k,r,s,c], direct convolution. Padding is
+// zero after the prologue of x. Tasks: phase 0 (part of the channel blocks, group, IMAGE_BLOCK images, ROW_BLOCK rows
+// of y), phase 1, if Y has sums or moments, (group, channel vector).
+//
+// Constants: C, H, W of x; OUT, P, Q of y; R, S, STRIDE, PAD; W_BUFFER (pack_conv_fprop). struct X: prologue over
+// (n, h * w, c); struct Y: epilogue over (n, p * q, k) with sums and moments.
+//
+// Tile constants (compiler/lower/templates/conv.ts chooses them):
+//   TILE_VECTORS, TILE_PIXELS  channel vectors and pixels of a register tile
+//   TAP_ROWS                   rows of taps that are summed before the sums are stored; R: all
+//   IMAGE_BLOCK, ROW_BLOCK     images and rows of y per task; IMAGE_BLOCK > 1 only if ROW_BLOCK == P
+//   CHANNEL_PARTS              parts into which the channel blocks are divided, each with tasks of its own
+//   PIXEL_SPAN                 pixels that pass all channel blocks of the part before the next pixels do
+//
+// Scratch: the list of pixels, the sums of a register tile (of all pixels if TAP_ROWS < R), the slab. Workspace:
+// partials of groups * tiles (sums.hpp).
 #pragma once
 
 #include "cpu/conv_common.hpp"
@@ -10,24 +21,24 @@
 namespace moproc {
 
 /// Sizes of conv_fprop that follow from K. A 1x1 convolution stages only the pixels it reads; a plain operand
-/// without padding is read where it lies.
+/// without padding is read in place.
 template <class K>
 struct FpropShape {
   static constexpr bool point = K::R == 1 && K::S == 1;
   static constexpr bool in_place = K::X::buffer >= 0 && K::PAD == 0;
   static constexpr int step = point ? K::STRIDE : 1;                 // between staged rows and columns
   static constexpr int stride = point && !in_place ? 1 : K::STRIDE;  // between outputs, in the slab
-  static constexpr int slab_rows = (K::PB - 1) * stride + K::R;
+  static constexpr int slab_rows = (K::ROW_BLOCK - 1) * stride + K::R;
   static constexpr int slab_cols = (K::Q - 1) * stride + K::S;
   static constexpr int pixel = in_place ? K::C : slab_spacing(K::C, stride);  // floats between slab pixels
   static constexpr int64_t row = static_cast<int64_t>(in_place ? K::W : slab_cols) * pixel;
   static constexpr int64_t image = row * (in_place ? K::H : slab_rows);
   static constexpr int vectors = (K::OUT + Vec::width - 1) / Vec::width;
-  static constexpr int blocks = (vectors + K::NO - 1) / K::NO;
-  static constexpr int last = vectors - (blocks - 1) * K::NO;  // vectors of the last block
-  static constexpr int row_blocks = (K::P + K::PB - 1) / K::PB;
-  static_assert(K::IB == 1 || K::PB == K::P, "several images a task need whole images");
-  static_assert(K::OUT > 0 && K::PARTS <= blocks, "no part may be empty");
+  static constexpr int blocks = (vectors + K::TILE_VECTORS - 1) / K::TILE_VECTORS;
+  static constexpr int last = vectors - (blocks - 1) * K::TILE_VECTORS;  // vectors of the last block
+  static constexpr int row_blocks = (K::P + K::ROW_BLOCK - 1) / K::ROW_BLOCK;
+  static_assert(K::IMAGE_BLOCK == 1 || K::ROW_BLOCK == K::P, "several images a task need whole images");
+  static_assert(K::OUT > 0 && K::CHANNEL_PARTS <= blocks, "no part may be empty");
 };
 
 /// The pixels of `images` x `rows` rows of y, in memory order; returns how many.
@@ -50,16 +61,16 @@ MOPROC_NOINLINE void conv_fprop(const Params& p, const Task& task) {
   using F = FpropShape<K>;
   using Y = typename K::Y;
   constexpr int L = Vec::width;
-  const int64_t images = p.rows / p.groups, image_blocks = (images + K::IB - 1) / K::IB;
+  const int64_t images = p.rows / p.groups, image_blocks = (images + K::IMAGE_BLOCK - 1) / K::IMAGE_BLOCK;
   const int64_t tiles = image_blocks * F::row_blocks;
   if (task.phase == 1) {
     combine_partials<Y, K::OUT>(p, task, tiles, [&](int64_t tile) { return conv_before<K, K::P, K::Q>(tile, images); });
     return;
   }
   auto* const px = static_cast<ConvPixel*>(task.scratch);
-  constexpr int most = K::IB * K::PB * K::Q;
+  constexpr int most = K::IMAGE_BLOCK * K::ROW_BLOCK * K::Q;
   float* const acc = reinterpret_cast<float*>(px + (most + 7) / 8 * 8);
-  float* const slab = acc + (K::RC < K::R ? most : K::NP) * K::NO * L;
+  float* const slab = acc + (K::TAP_ROWS < K::R ? most : K::TILE_PIXELS) * K::TILE_VECTORS * L;
   for (int64_t id = task.begin; id < task.end; ++id) {
     const ConvBlock t = conv_block<K, K::P>(id, p.groups, images);
     ConvJob job{slab, At{t.image * K::P * K::Q, t.image, t.group, 0}, nullptr, acc};
@@ -73,17 +84,17 @@ MOPROC_NOINLINE void conv_fprop(const Params& p, const Task& task) {
                                                                       0, K::C, 0);
     }
     const int n = fprop_pixels<K>(px, t.row0, t.images, t.rows);
-    for (int i = 0; i < n; i += K::SPAN)
-      for (int b = F::blocks * t.part / K::PARTS; b < F::blocks * (t.part + 1) / K::PARTS; ++b) {
+    for (int i = 0; i < n; i += K::PIXEL_SPAN)
+      for (int b = F::blocks * t.part / K::CHANNEL_PARTS; b < F::blocks * (t.part + 1) / K::CHANNEL_PARTS; ++b) {
         constexpr bool one_run = F::pixel == K::C;
-        constexpr int64_t block = static_cast<int64_t>(K::R) * K::S * K::C * K::NO * L;
+        constexpr int64_t block = static_cast<int64_t>(K::R) * K::S * K::C * K::TILE_VECTORS * L;
         const Taps taps{in<float>(p, K::W_BUFFER) + b * block, K::R,   one_run ? 1 : K::S,
                         one_run ? K::S * K::C : K::C,          F::row, F::pixel};
         constexpr int IMAGE = K::P * K::Q;
-        const int c = b * K::NO * L, m = n - i < K::SPAN ? n - i : K::SPAN;
-        if (F::last == K::NO || b + 1 < F::blocks)
-          conv_pixels<Y, K::OUT, IMAGE, K::NO, K::NP>(p, job, px + i, m, taps, K::RC, c, i);
-        else conv_pixels<Y, K::OUT, IMAGE, F::last, K::NP>(p, job, px + i, m, taps, K::RC, c, i);
+        const int c = b * K::TILE_VECTORS * L, m = n - i < K::PIXEL_SPAN ? n - i : K::PIXEL_SPAN;
+        if (F::last == K::TILE_VECTORS || b + 1 < F::blocks)
+          conv_pixels<Y, K::OUT, IMAGE, K::TILE_VECTORS, K::TILE_PIXELS>(p, job, px + i, m, taps, K::TAP_ROWS, c, i);
+        else conv_pixels<Y, K::OUT, IMAGE, F::last, K::TILE_PIXELS>(p, job, px + i, m, taps, K::TAP_ROWS, c, i);
       }
   }
 }

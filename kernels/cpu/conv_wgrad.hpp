@@ -1,36 +1,49 @@
-// dw[k,r,s,c] = sum over n, p, q of dy[n,p,q,k] * x[n, p*STRIDE+r-PAD, q*STRIDE+s-PAD, c]. Both operands are
-// staged, prologues applied: dy as panels of NV vectors of k, x as panels of 16 channels (or all, if fewer),
-// so that NV loads and NB broadcasts feed NV * NB FMAs a pixel; a run of (s, c) is contiguous in x.
-// Phase 0, task (group, split, block of KT x CT panels): images of the split in order, sums in the workspace.
-// Phase 1, task (k panel, c panel, r): splits in order, groups in a balanced tree, stored as (k, r, s, c).
-// One group of one split needs no phase 1: its sums stay in scratch and phase 0 stores them.
+// dw[k,r,s,c] = sum over n, p, q of dy[n,p,q,k] * x[n, p*STRIDE+r-PAD, q*STRIDE+s-PAD, c]. Both operands are staged
+// with their prologues applied: dy as panels of TILE_VECTORS vectors of k, x as panels of 16 channels (or all, if
+// fewer). Per pixel, TILE_VECTORS loads and TILE_POSITIONS broadcasts feed TILE_VECTORS * TILE_POSITIONS FMAs; the
+// positions (s, c) of a row of taps are contiguous in x. Phase 0, task (group, split, block of OUT_PANELS x IN_PANELS
+// panels): sums over the images of the split in order, in the workspace. Phase 1, task (k panel, c panel, r): adds
+// splits in order and groups in a balanced tree, and stores (k, r, s, c). If there is one group of one split there is
+// no phase 1: the sums stay in scratch and phase 0 stores them.
+//
+// Constants: C, H, W of x; OUT, P, Q of dy; R, S, STRIDE, PAD; DW_BUFFER. struct Dy, X: prologues over (n, p * q, k)
+// and (n, h * w, c).
+//
+// Tile constants (compiler/lower/templates/conv.ts chooses them):
+//   TILE_VECTORS, TILE_POSITIONS  vectors of k and positions (s, c) of a register tile
+//   OUT_PANELS, IN_PANELS         panels of dy and of x per task
+//   IMAGE_BLOCK, ROW_BLOCK        images and rows of dy staged at a time; IMAGE_BLOCK > 1 only if ROW_BLOCK == P
+//   SPLITS                        parts of a group's images with sums of their own, at most
+//
+// Scratch: the staged panels, and the sums if there is no phase 1. Workspace: otherwise, the sums of all groups *
+// splits.
 #pragma once
 
 #include "cpu/conv_common.hpp"
 
 namespace moproc {
 
-/// Sizes of conv_wgrad that follow from K. Tile constants: NV, NB, KT and CT panels a task, IB images x PB
-/// rows of y staged at a time (IB > 1 only if PB == P), SPLITS at most a group.
+/// Sizes of conv_wgrad that follow from K.
 template <class K>
 struct WgradShape {
   static constexpr bool point = K::R == 1 && K::S == 1;
   static constexpr int step = point ? K::STRIDE : 1, stride = point ? 1 : K::STRIDE;
-  static constexpr int slab_rows = (K::PB - 1) * stride + K::R, slab_cols = (K::Q - 1) * stride + K::S;
-  static constexpr int xw = K::C < 16 ? K::C : 16, kw = K::NV * Vec::width;  // width of a panel
-  static constexpr int c_panels = (K::C + xw - 1) / xw, k_panels = (K::OUT + kw - 1) / kw;
-  static constexpr int last_vectors = (K::OUT + Vec::width - 1) / Vec::width - (k_panels - 1) * K::NV;
-  static constexpr int c_blocks = (c_panels + K::CT - 1) / K::CT, k_blocks = (k_panels + K::KT - 1) / K::KT;
-  static constexpr int run = K::S * xw;
-  static constexpr int64_t tile = static_cast<int64_t>(run) * kw;  // of (k panel, c panel, r)
-  static constexpr int64_t block = tile * K::KT * K::CT * K::R;    // of a task
+  static constexpr int slab_rows = (K::ROW_BLOCK - 1) * stride + K::R, slab_cols = (K::Q - 1) * stride + K::S;
+  static constexpr int x_width = K::C < 16 ? K::C : 16, y_width = K::TILE_VECTORS * Vec::width;  // width of a panel
+  static constexpr int c_panels = (K::C + x_width - 1) / x_width, k_panels = (K::OUT + y_width - 1) / y_width;
+  static constexpr int last_vectors = (K::OUT + Vec::width - 1) / Vec::width - (k_panels - 1) * K::TILE_VECTORS;
+  static constexpr int c_blocks = (c_panels + K::IN_PANELS - 1) / K::IN_PANELS,
+                       k_blocks = (k_panels + K::OUT_PANELS - 1) / K::OUT_PANELS;
+  static constexpr int run = K::S * x_width;
+  static constexpr int64_t tile = static_cast<int64_t>(run) * y_width;          // of (k panel, c panel, r)
+  static constexpr int64_t block = tile * K::OUT_PANELS * K::IN_PANELS * K::R;  // of a task
   static constexpr int64_t partial = block * k_blocks * c_blocks;
-  static constexpr int64_t x_image = static_cast<int64_t>(slab_rows) * slab_cols * xw;
-  static constexpr int64_t x_panel = x_image * K::IB;
-  static constexpr int64_t y_panel = static_cast<int64_t>(K::IB) * K::PB * K::Q * kw;
+  static constexpr int64_t x_image = static_cast<int64_t>(slab_rows) * slab_cols * x_width;
+  static constexpr int64_t x_panel = x_image * K::IMAGE_BLOCK;
+  static constexpr int64_t y_panel = static_cast<int64_t>(K::IMAGE_BLOCK) * K::ROW_BLOCK * K::Q * y_width;
   /// Where the sums of (k panel, c panel, r) lie, panels counted from the block's first.
-  static constexpr int64_t inside(int k, int c, int r) { return ((k * K::CT + c) * K::R + r) * tile; }
-  static_assert(K::IB == 1 || K::PB == K::P, "several images at a time need whole images");
+  static constexpr int64_t inside(int k, int c, int r) { return ((k * K::IN_PANELS + c) * K::R + r) * tile; }
+  static_assert(K::IMAGE_BLOCK == 1 || K::ROW_BLOCK == K::P, "several images at a time need whole images");
 };
 
 /// Panels [k0, k1) x [c0, c1) of dw.
@@ -40,9 +53,9 @@ struct WgradBlock {
 template <class K>
 MOPROC_INLINE WgradBlock wgrad_block(int block) {
   using G = WgradShape<K>;
-  const int k0 = block / G::c_blocks * K::KT, c0 = block % G::c_blocks * K::CT;
-  const int k1 = k0 + K::KT < G::k_panels ? k0 + K::KT : G::k_panels;
-  return {k0, k1, c0, c0 + K::CT < G::c_panels ? c0 + K::CT : G::c_panels};
+  const int k0 = block / G::c_blocks * K::OUT_PANELS, c0 = block % G::c_blocks * K::IN_PANELS;
+  const int k1 = k0 + K::OUT_PANELS < G::k_panels ? k0 + K::OUT_PANELS : G::k_panels;
+  return {k0, k1, c0, c0 + K::IN_PANELS < G::c_panels ? c0 + K::IN_PANELS : G::c_panels};
 }
 
 /// The pixels of one register tile: `images` x `rows` x `cols`, dy dense, x with these distances in floats.
@@ -51,48 +64,49 @@ struct WgradPixels {
   int64_t x_image, x_row, x_col;
 };
 
-/// acc (NB, NV * width) = or += the sum over these pixels of x[b] * dy[0 .. NV * width): chunks are summed on
-/// their own first, which keeps rounding errors of long sums small.
-template <int NV, int NB>
+/// acc (TILE_POSITIONS, TILE_VECTORS * width) = or += the sum over these pixels of x[b] * dy[0 .. TILE_VECTORS *
+/// width): chunks are summed on their own first, which keeps rounding errors of long sums small.
+template <int TILE_VECTORS, int TILE_POSITIONS>
 MOPROC_NOINLINE void wgrad_tile(const float* dy, const float* x, const WgradPixels& px, float* acc, bool add) {
   constexpr int L = Vec::width;
-  Vec a[NB][NV];
+  Vec a[TILE_POSITIONS][TILE_VECTORS];
   const int64_t cols = px.cols, x_col = px.x_col;
   for (int n = 0; n < px.images; ++n) {
     const float* row = x + n * px.x_image;
     for (int r = px.rows; r > 0; --r, row += px.x_row) {
       const float* at = row;
-      for (int64_t q = cols; q > 0; --q, at += x_col, dy += NV * L) {
-        Vec y[NV];
+      for (int64_t q = cols; q > 0; --q, at += x_col, dy += TILE_VECTORS * L) {
+        Vec y[TILE_VECTORS];
 #pragma GCC unroll 8
-        for (int v = 0; v < NV; ++v) y[v] = load(dy + v * L);
+        for (int v = 0; v < TILE_VECTORS; ++v) y[v] = load(dy + v * L);
 #pragma GCC unroll 16
-        for (int b = 0; b < NB; ++b) {
+        for (int b = 0; b < TILE_POSITIONS; ++b) {
           const Vec xv(at[b]);
 #pragma GCC unroll 8
-          for (int v = 0; v < NV; ++v) a[b][v] = fma(xv, y[v], a[b][v]);
+          for (int v = 0; v < TILE_VECTORS; ++v) a[b][v] = fma(xv, y[v], a[b][v]);
         }
       }
     }
   }
 #pragma GCC unroll 16
-  for (int b = 0; b < NB; ++b)
+  for (int b = 0; b < TILE_POSITIONS; ++b)
 #pragma GCC unroll 8
-    for (int v = 0; v < NV; ++v) {
-      float* const to = acc + (b * NV + v) * L;
+    for (int v = 0; v < TILE_VECTORS; ++v) {
+      float* const to = acc + (b * TILE_VECTORS + v) * L;
       store(to, add ? load(to) + a[b][v] : a[b][v]);
     }
 }
 
-/// All RUN positions of a run: tiles of NB, or one less where that divides RUN evenly enough.
-template <int NV, int NB, int RUN>
+/// All RUN positions of a run: tiles of TILE_POSITIONS, or one less if that divides RUN more evenly.
+template <int TILE_VECTORS, int TILE_POSITIONS, int RUN>
 MOPROC_INLINE void wgrad_run(const float* dy, const float* x, const WgradPixels& px, float* acc, bool add) {
-  constexpr int tiles = (RUN + NB - 1) / NB, small = RUN / tiles, large = RUN % tiles;  // these of small + 1
+  constexpr int tiles = (RUN + TILE_POSITIONS - 1) / TILE_POSITIONS, small = RUN / tiles,
+                large = RUN % tiles;  // these of small + 1
   int b = 0;
   if constexpr (large > 0)
     for (; b < large * (small + 1); b += small + 1)
-      wgrad_tile<NV, small + 1>(dy, x + b, px, acc + b * NV * Vec::width, add);
-  for (; b < RUN; b += small) wgrad_tile<NV, small>(dy, x + b, px, acc + b * NV * Vec::width, add);
+      wgrad_tile<TILE_VECTORS, small + 1>(dy, x + b, px, acc + b * TILE_VECTORS * Vec::width, add);
+  for (; b < RUN; b += small) wgrad_tile<TILE_VECTORS, small>(dy, x + b, px, acc + b * TILE_VECTORS * Vec::width, add);
 }
 
 /// One staged chunk: every (k panel, c panel, r) of the task's block.
@@ -104,60 +118,60 @@ MOPROC_NOINLINE void wgrad_chunk(const float* ys, const float* xs, const WgradPi
     for (int c = block.c0; c < block.c1; ++c)
       for (int r = 0; r < K::R; ++r) {
         const float* const dy = ys + (k - block.k0) * G::y_panel;
-        const float* const x = xs + (c - block.c0) * G::x_panel + r * G::slab_cols * G::xw;
+        const float* const x = xs + (c - block.c0) * G::x_panel + r * G::slab_cols * G::x_width;
         float* const acc = sums + G::inside(k - block.k0, c - block.c0, r);
-        const bool whole = G::last_vectors == K::NV || k + 1 < G::k_panels;
-        if (whole) wgrad_run<K::NV, K::NB, G::run>(dy, x, px, acc, add);
-        else wgrad_run<G::last_vectors, K::NB, G::run>(dy, x, px, acc, add);
+        const bool whole = G::last_vectors == K::TILE_VECTORS || k + 1 < G::k_panels;
+        if (whole) wgrad_run<K::TILE_VECTORS, K::TILE_POSITIONS, G::run>(dy, x, px, acc, add);
+        else wgrad_run<G::last_vectors, K::TILE_POSITIONS, G::run>(dy, x, px, acc, add);
       }
 }
 
-/// Stages dy of `rows` rows from p0 of one image: panels of kw channels, the last of them only as wide as it
+/// Stages dy of `rows` rows from p0 of one image: panels of y_width channels, the last of them only as wide as it
 /// needs.
 template <class K>
 MOPROC_INLINE void wgrad_stage_dy(const Params& p, float* ys, int64_t image, int64_t group, int p0, int rows, int at,
                                   int k0, int k1) {
   using G = WgradShape<K>;
-  constexpr int whole = G::last_vectors == K::NV ? G::k_panels : G::k_panels - 1;
+  constexpr int whole = G::last_vectors == K::TILE_VECTORS ? G::k_panels : G::k_panels - 1;
   constexpr int narrow = G::last_vectors * Vec::width;
   const int end = k1 < whole ? k1 : whole;
   const At first{(image * K::P + p0) * K::Q, image, group, 0};
   const int64_t count = static_cast<int64_t>(rows) * K::Q;
-  const auto channel = [](int panel) { return panel * G::kw < K::OUT ? panel * G::kw : K::OUT; };
+  const auto channel = [](int panel) { return panel * G::y_width < K::OUT ? panel * G::y_width : K::OUT; };
   if (k0 < end)
-    stage_run<typename K::Dy, K::OUT, G::kw, G::kw>(p, ys + at * G::kw, first, count, 1, channel(k0), channel(end),
-                                                    G::y_panel);
+    stage_run<typename K::Dy, K::OUT, G::y_width, G::y_width>(p, ys + at * G::y_width, first, count, 1, channel(k0),
+                                                              channel(end), G::y_panel);
   if constexpr (whole < G::k_panels)
     if (k1 == G::k_panels)
       stage_run<typename K::Dy, K::OUT, narrow, narrow>(p, ys + (whole - k0) * G::y_panel + at * narrow, first, count,
                                                         1, channel(whole), K::OUT, 0);
 }
 
-/// Images [n0, n1) of `group` into the sums (KT, CT, R, run, kw) of a block.
+/// Images [n0, n1) of `group` into the sums (OUT_PANELS, IN_PANELS, R, run, y_width) of a block.
 template <class K>
 MOPROC_INLINE void wgrad_images(const Params& p, float* scratch, int64_t group, int64_t n0, int64_t n1,
                                 const WgradBlock& block, float* sums) {
   using G = WgradShape<K>;
-  const int c_first = block.c0 * G::xw, c_end = block.c1 * G::xw < K::C ? block.c1 * G::xw : K::C;
-  float *const ys = scratch, *const xs = ys + K::KT * G::y_panel;
+  const int c_first = block.c0 * G::x_width, c_end = block.c1 * G::x_width < K::C ? block.c1 * G::x_width : K::C;
+  float *const ys = scratch, *const xs = ys + K::OUT_PANELS * G::y_panel;
   bool add = false;
-  for (int64_t n = n0; n < n1; n += K::IB)
-    for (int p0 = 0; p0 < K::P; p0 += K::PB) {
-      const int ib = static_cast<int>(n1 - n < K::IB ? n1 - n : K::IB);
-      const int rows = K::P - p0 < K::PB ? K::P - p0 : K::PB, h0 = p0 * K::STRIDE - K::PAD;
+  for (int64_t n = n0; n < n1; n += K::IMAGE_BLOCK)
+    for (int p0 = 0; p0 < K::P; p0 += K::ROW_BLOCK) {
+      const int ib = static_cast<int>(n1 - n < K::IMAGE_BLOCK ? n1 - n : K::IMAGE_BLOCK);
+      const int rows = K::P - p0 < K::ROW_BLOCK ? K::P - p0 : K::ROW_BLOCK, h0 = p0 * K::STRIDE - K::PAD;
       const Window win{h0, -K::PAD, (rows - 1) * G::stride + K::R, G::slab_cols, G::step};
       for (int b = 0; b < ib; ++b) {
         wgrad_stage_dy<K>(p, ys, n + b, group, p0, rows, b * rows * K::Q, block.k0, block.k1);
-        stage_window<typename K::X, K::H, K::W, K::C, G::xw, G::xw>(p, xs + b * G::x_image, n + b, group, win, c_first,
-                                                                    c_end, G::x_panel);
+        stage_window<typename K::X, K::H, K::W, K::C, G::x_width, G::x_width>(p, xs + b * G::x_image, n + b, group, win,
+                                                                              c_first, c_end, G::x_panel);
       }
       const bool dense = G::stride == 1 && K::S == 1;  // x rows follow each other as dy's do
       const WgradPixels px{ib,
                            dense ? 1 : rows,
                            dense ? rows * K::Q : K::Q,
                            G::x_image,
-                           static_cast<int64_t>(G::stride) * G::slab_cols * G::xw,
-                           G::stride * G::xw};
+                           static_cast<int64_t>(G::stride) * G::slab_cols * G::x_width,
+                           G::stride * G::x_width};
       wgrad_chunk<K>(ys, xs, px, block, sums, add);
       add = true;
     }
@@ -168,7 +182,7 @@ template <class K, int WIDE>
 MOPROC_INLINE void wgrad_store(const Params& p, const float* a, int k0, int c0, int r) {
   using G = WgradShape<K>;
   constexpr int L = Vec::width;
-  const int channels = K::C - c0 < G::xw ? K::C - c0 : G::xw, outs = K::OUT - k0 < WIDE ? K::OUT - k0 : WIDE;
+  const int channels = K::C - c0 < G::x_width ? K::C - c0 : G::x_width, outs = K::OUT - k0 < WIDE ? K::OUT - k0 : WIDE;
   float* const dw = static_cast<float*>(p.buf[K::DW_BUFFER]);
   for (int s = 0; s < K::S; ++s)
     for (int c = 0; c < channels; c += L)
@@ -176,7 +190,7 @@ MOPROC_INLINE void wgrad_store(const Params& p, const float* a, int k0, int c0, 
         const int lanes = channels - c < L ? channels - c : L, rows = outs - k < L ? outs - k : L;
         Vec v[L];
 #pragma GCC unroll 16
-        for (int i = 0; i < L; ++i) v[i] = i < lanes ? load(a + (s * G::xw + c + i) * WIDE + k) : Vec();
+        for (int i = 0; i < L; ++i) v[i] = i < lanes ? load(a + (s * G::x_width + c + i) * WIDE + k) : Vec();
         transpose(v);
         for (int i = 0; i < rows; ++i)
           store(dw + ((static_cast<int64_t>(k0 + k + i) * K::R + r) * K::S + s) * K::C + c0 + c, v[i], lanes);
@@ -187,8 +201,9 @@ MOPROC_INLINE void wgrad_store(const Params& p, const float* a, int k0, int c0, 
 template <class K>
 MOPROC_NOINLINE void wgrad_store_tile(const Params& p, const float* a, int k, int c, int r) {
   using G = WgradShape<K>;
-  if (G::last_vectors == K::NV || k + 1 < G::k_panels) wgrad_store<K, G::kw>(p, a, k * G::kw, c * G::xw, r);
-  else wgrad_store<K, G::last_vectors * Vec::width>(p, a, k * G::kw, c * G::xw, r);
+  if (G::last_vectors == K::TILE_VECTORS || k + 1 < G::k_panels)
+    wgrad_store<K, G::y_width>(p, a, k * G::y_width, c * G::x_width, r);
+  else wgrad_store<K, G::last_vectors * Vec::width>(p, a, k * G::y_width, c * G::x_width, r);
 }
 
 /// Phase 1: adds the partial sums of one (k panel, c panel, r) and stores them.
@@ -197,8 +212,9 @@ MOPROC_INLINE void wgrad_combine(const Params& p, int64_t splits, int64_t task) 
   using G = WgradShape<K>;
   const int r = static_cast<int>(task % K::R), c = static_cast<int>(task / K::R % G::c_panels);
   const int k = static_cast<int>(task / K::R / G::c_panels);
-  const int64_t block = static_cast<int64_t>(k / K::KT) * G::c_blocks + c / K::CT;
-  float* const a = static_cast<float*>(p.workspace) + block * G::block + G::inside(k % K::KT, c % K::CT, r);
+  const int64_t block = static_cast<int64_t>(k / K::OUT_PANELS) * G::c_blocks + c / K::IN_PANELS;
+  float* const a =
+      static_cast<float*>(p.workspace) + block * G::block + G::inside(k % K::OUT_PANELS, c % K::IN_PANELS, r);
   const int64_t group = splits * G::partial;
   for (int i = 0; i < G::tile; i += Vec::width) {
     for (int64_t g = 0; g < p.groups && splits > 1; ++g) {
@@ -231,7 +247,7 @@ MOPROC_NOINLINE void conv_wgrad(const Params& p, const Task& t) {
     const int id = static_cast<int>(task % blocks);
     const WgradBlock block = wgrad_block<K>(id);
     const int64_t split = task / blocks % splits, group = task / blocks / splits, n0 = group * images;
-    float* const sums = whole ? staged + K::KT * G::y_panel + K::CT * G::x_panel
+    float* const sums = whole ? staged + K::OUT_PANELS * G::y_panel + K::IN_PANELS * G::x_panel
                               : workspace + task / blocks * G::partial + id * G::block;
     wgrad_images<K>(p, staged, group, n0 + images * split / splits, n0 + images * (split + 1) / splits, block, sums);
     for (int k = block.k0; whole && k < block.k1; ++k)

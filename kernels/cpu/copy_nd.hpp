@@ -3,11 +3,12 @@
 // any type. Tasks: runs of innermost lines, of about 16 Ki elements, of all parts one after the other. Memory
 // bound.
 //
-// Constants: ELEMENT_BYTES (1, 2, 4 or 8), PARTS, DIMS, X_STRIDES, Y_STRIDES (six a part, outermost first, in
+// Constants: ELEMENT_BYTES (1, 2, 4 or 8), PARTS, DIMS, X_STRIDES, Y_STRIDES (six per part, outermost first, in
 // elements; unused axes are 1 long; the outermost one is Params::rows long in every part, whatever DIMS says),
-// X_OFFSETS, Y_OFFSETS (one a part), X_BUFFER or XS_BUFFERS[PARTS], Y_BUFFER. No scratch.
+// X_OFFSETS, Y_OFFSETS (one per part), X_BUFFER or XS_BUFFERS[PARTS], Y_BUFFER. No scratch.
 #pragma once
 
+#include "common/copy_nd.h"
 #include "common/params.h"
 #include "cpu/lanes.hpp"
 
@@ -19,29 +20,8 @@ MOPROC_INLINE constexpr int64_t copy_lines(int64_t line) { return line >= copy_e
 
 template <class K>
 MOPROC_INLINE constexpr int64_t copy_tasks(int part, int64_t rows) {
-  const int64_t* d = K::DIMS + part * 6;
-  const int64_t lines = rows * d[1] * d[2] * d[3] * d[4], block = copy_lines(d[5]);
-  return (lines + block - 1) / block;
+  return ceil_div(rows * copy_row_lines<K>(part), copy_lines(K::DIMS[part * copy_axes + 5]));
 }
-
-template <int BYTES>
-struct CopyUnit;
-template <>
-struct CopyUnit<1> {
-  using type = uint8_t;
-};
-template <>
-struct CopyUnit<2> {
-  using type = uint16_t;
-};
-template <>
-struct CopyUnit<4> {
-  using type = uint32_t;
-};
-template <>
-struct CopyUnit<8> {
-  using type = uint64_t;
-};
 
 /// One line of n elements.
 template <class T>
@@ -56,12 +36,10 @@ MOPROC_INLINE void copy_line(const T* x, int64_t x_stride, T* y, int64_t y_strid
 template <class K>
 static void copy_part(const Params& p, int part, int64_t task) {
   using T = typename CopyUnit<K::ELEMENT_BYTES>::type;
-  const int64_t *d = K::DIMS + part * 6, *xs = K::X_STRIDES + part * 6, *ys = K::Y_STRIDES + part * 6;
-  const int64_t lines = p.rows * d[1] * d[2] * d[3] * d[4], block = copy_lines(d[5]);
-  int buffer = 0;
-  if constexpr (requires { K::XS_COUNT; }) buffer = K::XS_BUFFERS[part];
-  else buffer = K::X_BUFFER;
-  const T* const x = static_cast<const T*>(p.buf[buffer]) + K::X_OFFSETS[part];
+  const int64_t *d = K::DIMS + part * copy_axes, *xs = K::X_STRIDES + part * copy_axes;
+  const int64_t* ys = K::Y_STRIDES + part * copy_axes;
+  const int64_t lines = p.rows * copy_row_lines<K>(part), block = copy_lines(d[5]);
+  const T* const x = static_cast<const T*>(p.buf[copy_source<K>(part)]) + K::X_OFFSETS[part];
   T* const y = static_cast<T*>(p.buf[K::Y_BUFFER]) + K::Y_OFFSETS[part];
   for (int64_t line = task * block; line < smaller((task + 1) * block, lines); ++line) {
     int64_t left = line, x_at = 0, y_at = 0;

@@ -1,7 +1,7 @@
-// MoPro's label correction: s = alpha softmax(cls) + (1 - alpha) softmax(proto). A row is kept with its label
-// where s[label] > 1 / COLUMNS; where max s > threshold it is kept and its label becomes the first argmax;
-// else it is dropped (kept 0, label unchanged). Comparisons with NaN are false: a row that is not finite is
-// dropped. Tasks: blocks of rows. Bound by exp.
+// MoPro's label correction: s = alpha softmax(cls) + (1 - alpha) softmax(proto). If max s > threshold, a row is kept
+// and its label becomes the first argmax; else, if s[label] > 1 / COLUMNS, it is kept with its label; else it is
+// dropped (kept 0, label unchanged). Comparisons with NaN are false, so a row that is not finite is dropped. Tasks:
+// blocks of rows. Bound by exp.
 //
 // Constants: COLUMNS, CLS_LOGITS_BUFFER, PROTO_LOGITS_BUFFER, TARGET_BUFFER (i64[n]), ALPHA_BUFFER,
 // THRESHOLD_BUFFER (f32[]), TARGET_NEW_BUFFER (i64[n], may be target), KEPT_BUFFER (f32[n]). Params::rows =

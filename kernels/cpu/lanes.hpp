@@ -1,6 +1,5 @@
-// Reductions along contiguous elements and the square transpose: what crosses the lanes of a Vec.
-// A row is always summed in 64 interleaved partial sums, whatever the register width, so both widths give
-// equal bits.
+// Operations across the lanes of a Vec: reductions of contiguous elements, and the square transpose. A row is summed
+// in 64 interleaved partial sums, whatever the register width, so both widths give the same bits.
 #pragma once
 
 #include <cstdint>
@@ -21,8 +20,6 @@ MOPROC_INLINE Vec keep(Vec x, int lanes, Vec fill) {
 /// Larger of the two; a NaN in either stays (Vec's max drops one in its first operand).
 MOPROC_INLINE Vec nan_max(Vec best, Vec x) { return select(x == x, select(x > best, x, best), x); }
 
-MOPROC_INLINE int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
-MOPROC_INLINE int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 MOPROC_INLINE int lanes_of(int64_t left) { return static_cast<int>(smaller(left, Vec::width)); }
 
 /// Folds f(c, lanes), c = 0, width, ... over c < n with `join`, from `start`, in 64 interleaved partial

@@ -1,5 +1,6 @@
 // How a fused body reads and writes tensors. The iteration domain is (row, pixel, channel): channels innermost, a 4-D
-// tensor (n, h, w, c) has rows = n, a matrix (m, n) has one pixel a row. Each operand is reached in one of six ways.
+// tensor (n, h, w, c) has rows = n, a matrix (m, n) has one pixel per row. There are six ways to read an operand: full,
+// channel, group_channel, row_channel, row and scalar.
 #pragma once
 
 #include "common/params.h"
@@ -37,7 +38,7 @@ MOPROC_INLINE const T* in(const Params& p, int k) {
   return static_cast<const T*>(p.buf[k]);
 }
 
-/// Element (at, lanes) of an operand with C channels: its prologue, or a plain load where it has none.
+/// Element (at, lanes) of an operand with C channels: its prologue, or a plain load if it has none.
 template <class X, int64_t C>
 MOPROC_INLINE Vec operand(const Params& p, const At& at, int lanes) {
   if constexpr (X::buffer >= 0) return load(in<float>(p, X::buffer) + at.pixel * C + at.c, lanes);

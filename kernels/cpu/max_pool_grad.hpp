@@ -9,29 +9,15 @@
 // (sums.hpp). Scratch: pool_scratch. A tile is pool_tile rows of one image.
 #pragma once
 
+#include "common/pool.h"
 #include "cpu/max_pool.hpp"
 #include "cpu/tile.hpp"
 
 namespace moproc {
 
-constexpr int pool_tile = 8;      // rows of dx a task
 constexpr int pool_columns = 64;  // channels at a time
-/// Rows of windows that touch a tile, at most.
-MOPROC_INLINE constexpr int pool_windows(int kernel, int stride, int p) {
-  const int rows = (pool_tile + kernel - 2) / stride + 1;
-  return rows < p ? rows : p;
-}
 MOPROC_INLINE constexpr int64_t pool_scratch(int kernel, int stride, int p, int q) {
   return int64_t{2} * 4 * pool_windows(kernel, stride, p) * q * pool_columns;
-}
-
-/// First window that covers position `at` of a padded axis, and one past the last.
-struct PoolCover {
-  int begin, end;
-};
-MOPROC_INLINE PoolCover pool_cover(int at, int stride, int pad, int kernel, int windows) {
-  const int low = at + pad - kernel + 1, high = (at + pad) / stride + 1;
-  return {low <= 0 ? 0 : (low + stride - 1) / stride, high < windows ? high : windows};
 }
 
 /// Which tap of the window h x w wins, tap = row * KERNEL + column, as a float.

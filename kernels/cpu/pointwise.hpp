@@ -2,7 +2,7 @@
 // moments. Tasks: tiles of pixels of one group (phase 0), channel vectors (phase 1, with sums or moments).
 // Memory bound.
 //
-// Constants: PIXELS (a row), C, FLAT (1: every leaf has the domain's own shape or is one value, and nothing
+// Constants: PIXELS (per row), C, FLAT (1: every leaf has the domain's own shape or is one value, and nothing
 // is summed: the domain is one run of rows * PIXELS * C elements, fewer than 2^31). struct Y: `store` gets
 // Vec() as the raw result. Workspace: partials of groups * tiles (sums.hpp); no scratch.
 #pragma once

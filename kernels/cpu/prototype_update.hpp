@@ -3,7 +3,7 @@
 // order by the task that owns the class, so the result is the sequential one whatever the threads; targets
 // outside [0, CLASSES) are skipped. Tasks: blocks of classes.
 //
-// Constants: CLASSES, D, PROTOTYPES_BUFFER, Q_BUFFER (n, d), TARGET_BUFFER (i64[n]), KEPT_BUFFER (f32[n], 0:
+// Constants: CLASSES, DIM, PROTOTYPES_BUFFER, Q_BUFFER (n, d), TARGET_BUFFER (i64[n]), KEPT_BUFFER (f32[n], 0:
 // skip), M_BUFFER, FINITE_BUFFER (f32[]), PROTOTYPES_NEW_BUFFER (may be prototypes). Params::rows = n. No
 // scratch.
 #pragma once
@@ -24,16 +24,17 @@ static void prototype_update(const Params& p, const Task& t) {
   float* const now = static_cast<float*>(p.buf[K::PROTOTYPES_NEW_BUFFER]);
   const int64_t begin = t.begin * prototype_block, end = smaller(t.end * prototype_block, K::CLASSES);
   if (old != now)
-    __builtin_memcpy(now + begin * K::D, old + begin * K::D, static_cast<size_t>((end - begin) * K::D) * sizeof(float));
+    __builtin_memcpy(now + begin * K::DIM, old + begin * K::DIM,
+                     static_cast<size_t>((end - begin) * K::DIM) * sizeof(float));
   if (!finite) return;
   for (int64_t i = 0; i < p.rows; ++i) {
     if (kept[i] == 0.0f || target[i] < begin || target[i] >= end) continue;
-    const float* const q = in<float>(p, K::Q_BUFFER) + i * K::D;
-    float* const x = now + target[i] * K::D;
-    for_vectors(K::D,
+    const float* const q = in<float>(p, K::Q_BUFFER) + i * K::DIM;
+    float* const x = now + target[i] * K::DIM;
+    for_vectors(K::DIM,
                 [&](int64_t c, int lanes) { store(x + c, m * load(x + c, lanes) + rest * load(q + c, lanes), lanes); });
   }
-  for (int64_t k = begin; k < end; ++k) normalize_row(now + k * K::D, now + k * K::D, K::D, 1e-12f);
+  for (int64_t k = begin; k < end; ++k) normalize_row(now + k * K::DIM, now + k * K::DIM, K::DIM, 1e-12f);
 }
 
 }  // namespace moproc

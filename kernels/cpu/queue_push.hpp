@@ -1,9 +1,9 @@
-// Writes a batch of keys (n, d) as columns ptr, ptr + 1, ... of the queue (d, q), wrapping round; of a batch
-// longer than the queue the last q keys stay, where one-by-one insertion would leave them. finite == 0:
-// nothing changes. Tasks: rows of the queue (phase 0), one that moves the pointer after all have read it
-// (phase 1).
+// Writes a batch of keys (n, d) as columns ptr, ptr + 1, ... of the queue (d, q), wrapping round; if a batch
+// is longer than the queue, its last q keys remain, in the places where one-by-one insertion would leave them. finite
+// == 0: nothing changes. Tasks: rows of the queue (phase 0), one that moves the pointer after all have read it (phase
+// 1).
 //
-// Constants: D, Q, QUEUE_BUFFER, PTR_BUFFER (i64[1]), KEYS_BUFFER, FINITE_BUFFER (f32[]), QUEUE_NEW_BUFFER
+// Constants: DIM, QUEUE, QUEUE_BUFFER, PTR_BUFFER (i64[1]), KEYS_BUFFER, FINITE_BUFFER (f32[]), QUEUE_NEW_BUFFER
 // (may be queue), PTR_NEW_BUFFER (may be ptr). Params::rows = n. No scratch, no workspace.
 #pragma once
 
@@ -15,7 +15,7 @@ namespace moproc {
 template <class K>
 static void queue_push(const Params& p, const Task& t) {
   const bool finite = *in<float>(p, K::FINITE_BUFFER) != 0.0f;
-  const int64_t ptr = *in<int64_t>(p, K::PTR_BUFFER), n = p.rows, q = K::Q;
+  const int64_t ptr = *in<int64_t>(p, K::PTR_BUFFER), n = p.rows, q = K::QUEUE;
   const int64_t start = (ptr % q + q) % q;
   if (t.phase == 1) {
     *static_cast<int64_t*>(p.buf[K::PTR_NEW_BUFFER]) = finite ? (start + n) % q : ptr;
@@ -30,7 +30,7 @@ static void queue_push(const Params& p, const Task& t) {
     const int64_t first = n > q ? n - q : 0;
     int64_t column = (start + first) % q;
     for (int64_t i = first; i < n; ++i) {
-      to[column] = keys[i * K::D + row];
+      to[column] = keys[i * K::DIM + row];
       if (++column == q) column = 0;
     }
   }

@@ -1,9 +1,9 @@
 // y[o, i] = sum or maximum over r of x[o, r, i]; the middle axis is cut into tiles of fixed length, summed
 // each in a fixed order, then over tiles in a balanced tree. Tasks: phase 0 (outer, tile), phase 1 (outer)
-// where there is more than one tile. Memory bound.
+// if there is more than one tile. Memory bound.
 //
 // Constants: KIND (0 sum, 1 max), X_BUFFER, Y_BUFFER. Params::extent = {outer, red, inner}. A maximum is NaN
-// if any element is. Workspace: where there is more than one tile, outer * tiles * inner floats. No scratch.
+// if any element is. Workspace, if there is more than one tile: outer * tiles * inner floats. No scratch.
 #pragma once
 
 #include "cpu/lanes.hpp"

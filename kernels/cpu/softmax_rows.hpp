@@ -1,4 +1,4 @@
-// Softmax of one row, shared by the templates over matrices of logits; and how they cut rows into tasks.
+// Softmax of one row, for the templates over matrices of logits, and how these cut rows into tasks.
 #pragma once
 
 #include "cpu/lanes.hpp"

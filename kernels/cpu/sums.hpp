@@ -1,32 +1,16 @@
-// Channel sums and moments of what is stored: partials a tile in the workspace, then one balanced tree a
-// group. A tile is cut from one group's part of the domain by its shape alone, so no thread count and no
-// batch changes a bit. In a convolution many short runs (register tiles) fill a tile, and tiles differ in
-// size.
-// Workspace: (group, tile, value, channels padded to 16) f32; values are Y::sums sums, then mean and M2 if
-// asked.
+// Channel sums and moments of what is stored: each tile leaves partials in the workspace, and a balanced tree per
+// group adds them. A tile is cut from one group's part of the domain by its shape alone, so neither the thread count
+// nor the batch changes a bit. In a convolution many short runs (register tiles) fill a tile, and tiles differ in size.
+// Workspace: (group, tile, value, channels padded to 16) f32; the values are Y::sums sums, then mean and M2 if Y wants
+// them.
 #pragma once
 
+#include "common/sums.h"
 #include "cpu/lanes.hpp"
 #include "cpu/leaf.hpp"
 #include "cpu/math.hpp"
 
 namespace moproc {
-
-/// Whether Y wants the moments of its result, and how many values a channel each tile leaves for phase 1.
-template <class Y>
-inline constexpr bool has_moments = Y::mean_buffer >= 0 || Y::m2_buffer >= 0;
-template <class Y>
-inline constexpr int partial_values = Y::sums + (has_moments<Y> ? 2 : 0);
-
-constexpr int padded_channels(int c) { return (c + 15) / 16 * 16; }
-
-/// Where tile `tile` of group `group` keeps its partials of channel `c`; value v is padded_channels(C) * v
-/// further on.
-template <class Y, int C>
-MOPROC_INLINE float* tile_partial(const Params& p, int64_t group, int64_t tiles, int64_t tile, int c) {
-  constexpr int64_t size = static_cast<int64_t>(partial_values<Y>) * padded_channels(C);
-  return static_cast<float*>(p.workspace) + (group * tiles + tile) * size + c;
-}
 
 /// Chan's update of (mean, m2) of `n` values by (mean_b, m2_b) of `nb` further ones; n may be 0.
 MOPROC_INLINE void combine_moments(Vec& mean, Vec& m2, int64_t n, Vec mean_b, Vec m2_b, int64_t nb) {
@@ -36,7 +20,7 @@ MOPROC_INLINE void combine_moments(Vec& mean, Vec& m2, int64_t n, Vec mean_b, Ve
   m2 = fma(delta * delta, Vec(share * static_cast<float>(n)), m2 + m2_b);
 }
 
-/// Values a channel that are kept for a second pass, where moments take two (tile.hpp).
+/// Values per channel that are kept for a second pass, if moments take two (tile.hpp).
 constexpr int max_store_run = 32;
 
 /// Stores `count` > 0 results of one channel vector, in order, and adds them to the partials at `partial`
@@ -81,7 +65,7 @@ constexpr int64_t combine_tasks(int64_t groups) {
 }
 
 /// Phase 1: task (group, channel vector) folds the group's `tiles` partials in place by a balanced tree and
-/// stores the results. first(i): values a channel in the tiles before tile i, for i in 0..tiles.
+/// stores the results. first(i): values per channel in the tiles before tile i, for i in 0..tiles.
 template <class Y, int C, class FirstOf>
 MOPROC_INLINE void combine_partials(const Params& p, const Task& t, int64_t tiles, FirstOf first) {
   constexpr int S = Y::sums, stride = padded_channels(C), vectors = (C + Vec::width - 1) / Vec::width;

@@ -1,6 +1,5 @@
-// Runs an epilogue over a tile of the domain, sums and moments included; with the workspace
-// layout and phase 1 of sums.hpp. Sums of four channel vectors stay in registers while the pixels of the
-// tile go by.
+// Runs an epilogue over a tile of the domain, with sums and moments; the workspace layout and phase 1 are those of
+// sums.hpp. The sums of four channel vectors stay in registers over all pixels of the tile.
 #pragma once
 
 #include "cpu/sums.hpp"

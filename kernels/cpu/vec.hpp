@@ -1,11 +1,11 @@
-// One SIMD register of f32, AVX-512 or AVX2 by the flags this file is compiled with. Kernels are written once
-// against Vec; every operation is explicit (no contraction), so both widths round alike, element by element.
-// Everything is force-inlined: a kernel compiled for a newer CPU must leave no shared symbol behind.
+// One SIMD register of f32: AVX-512 or AVX2, by the flags that this file is compiled with. Kernels are written once
+// against Vec; every operation is explicit (no contraction), so both widths give the same bits.
+// Everything is force-inlined, because a kernel compiled for a newer CPU must not define a symbol that others share.
 #pragma once
 
 #include <immintrin.h>
 
-#include <cstdint>
+#include "common/sizes.h"
 
 #define MOPROC_INLINE inline __attribute__((always_inline))
 
@@ -123,6 +123,9 @@ MOPROC_INLINE Vec load_u8(const uint8_t* p, int lanes) {
 #else
 #error "moproc CPU kernels need AVX2 and FMA (-march=x86-64-v3) or AVX-512 (-march=x86-64-v4)"
 #endif
+
+/// The float with these bits.
+MOPROC_INLINE float float_of(uint32_t bits) { return __builtin_bit_cast(float, bits); }
 
 /// Sum of the lanes in the order of a balanced tree over eight lanes: the same bits for both register widths
 /// when the upper eight are folded onto the lower eight first.

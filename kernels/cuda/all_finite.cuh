@@ -1,8 +1,8 @@
-// y = 1 if every element of every x is finite, else 0. Mapping: a block a chunk of one buffer, four 16-byte loads in
-// flight a thread (phase 0); one block joins the chunks (phase 1). Memory bound.
+// y = 1 if every element of every x is finite, else 0. Mapping: one block per chunk of one buffer, with four
+// 16-byte loads in flight per thread (phase 0); one block joins the chunks (phase 1). Memory bound.
 //
 // Grid: chunks of finite_chunk elements of all buffers one after the other, then 1. Constants: SIZES[XS_COUNT]
-// (elements), XS_BUFFERS[XS_COUNT], THREADS (256), Y_BUFFER (f32[]). Workspace: a float a chunk.
+// (elements), XS_BUFFERS[XS_COUNT], THREADS (256), Y_BUFFER (f32[]). Workspace: one float per chunk.
 #pragma once
 
 #include "cuda/leaf.cuh"

@@ -1,13 +1,16 @@
 // dx[n,h,w,c] = sum over o and the taps (r,s) with h = p*STRIDE+r-PAD, w = q*STRIDE+s-PAD of dy[n,p,q,o] * w[o,r,s,c],
-// a matrix product of M = pixels of dx, N = C, K = (tap, o). The weights are those of conv_fprop, as they are: their c
-// runs along the columns of the product, and ldmatrix transposes. With a stride, the pixels of dx of one residue (h mod
-// STRIDE, w mod STRIDE) have the same taps and make tiles of their own: nothing is multiplied by an inserted zero, and
-// pixels without taps get the epilogue of 0. A tile is BM cells of STRIDE x STRIDE pixels, its residues one after
-// another, so that dy is read from memory once.
+// as a matrix product with M = pixels of dx, N = C, K = (tap, o). The weights are the packed ones of conv_fprop: their
+// c runs along the columns of the product, and ldmatrix transposes. The pixels of dx of one residue (h mod STRIDE, w
+// mod STRIDE) have the same taps and form tiles of their own, so no inserted zero is multiplied; pixels without taps
+// get the epilogue of 0. A tile is TILE_ROWS cells of STRIDE x STRIDE pixels. Its residues follow one another, so that
+// dy is read from memory once.
 //
-// K: as conv_fprop, with Dy for X; C is the number of channels of dx. Y may take sums, not moments.
-// Params::extent[0]: tiles a run. Grid: groups * ceil(tiles / run) * ceil(C / BN), tiles = ceil(cells of a group / BM),
-// cells of an image = ceil(H / STRIDE) * ceil(W / STRIDE). Phase 1 (if Y has sums) combines the runs' partials.
+// Constants: as in conv_fprop.cuh, with C, H, W of dx and OUT, P, Q of dy; TILE_ROWS counts cells. struct Dy: prologue;
+// struct Y: epilogue, which may have sums but no moments.
+//
+// Params::extent[0]: tiles per run. Grid: groups * ceil(tiles / run) * ceil(C / TILE_COLUMNS) with tiles = ceil(cells
+// of a group / TILE_ROWS), cells of an image = ceil(H / STRIDE) * ceil(W / STRIDE). Phase 1, if Y has sums, combines
+// the partials of the runs.
 #pragma once
 
 #include "cuda/gemm_epilogue.cuh"
@@ -19,18 +22,19 @@ template <class K>
 struct DgradShape {
   using Product = ProductOf<K, true, false>;
   using Store = Epilogue<K, typename K::Y, K::C, scratch_at<K, Product>>;
-  static constexpr int ST = K::STRIDE, taps_h = (K::R + ST - 1) / ST, taps_w = (K::S + ST - 1) / ST;
-  static constexpr bool linear = K::R == 1 && K::S == 1 && ST == 1 && K::PAD == 0;
+  static constexpr int STRIDE = K::STRIDE, taps_h = (K::R + STRIDE - 1) / STRIDE, taps_w = (K::S + STRIDE - 1) / STRIDE;
+  static constexpr bool linear = K::R == 1 && K::S == 1 && STRIDE == 1 && K::PAD == 0;
   static constexpr int loaders = Path<K>::loaders;
   using Rows = WindowRows<typename Product::A, loaders, K::P, K::Q, K::OUT, taps_h, taps_w, linear>;
   using Weights = WeightColumns<typename Product::B, loaders, K>;
   static constexpr bool dy_by_tma = by_tma<K>(Maps<K>::dy), w_by_tma = by_tma<K>(Maps<K>::w);
-  using LoadDy = Selected<dy_by_tma, Selected<linear, TmaRows<K::BM>, TmaWindowRows<K::BM, K::OUT>>,
+  using LoadDy = Selected<dy_by_tma, Selected<linear, TmaRows<K::TILE_ROWS>, TmaWindowRows<K::TILE_ROWS, K::OUT>>,
                           Loader<typename K::Operand, typename K::Dy, typename Product::A, Rows, loaders, (K::R > 1)>>;
-  using LoadW = Selected<w_by_tma, TmaWeightColumns<K, K::BN>,
+  using LoadW = Selected<w_by_tma, TmaWeightColumns<K, K::TILE_COLUMNS>,
                          Loader<typename K::Operand, Plain<K::W_BUFFER>, typename Product::B, Weights, loaders>>;
-  static constexpr int rows = (K::H + ST - 1) / ST, columns = (K::W + ST - 1) / ST, cells = rows * columns;
-  static constexpr int blocks_n = (K::C + K::BN - 1) / K::BN;
+  static constexpr int rows = (K::H + STRIDE - 1) / STRIDE, columns = (K::W + STRIDE - 1) / STRIDE,
+                       cells = rows * columns;
+  static constexpr int blocks_n = (K::C + K::TILE_COLUMNS - 1) / K::TILE_COLUMNS;
   using Memory = BlockMemory<K, Product, Store::scratch_bytes, Store::state_bytes>;
   using Pipe = Pipeline<K, Product, LoadDy, LoadW, Memory::barriers_at>;
   static_assert(K::C % 8 == 0 && K::OUT % 8 == 0, "channels come in units of 8");
@@ -57,7 +61,7 @@ struct DgradCut {
   MOPROC_INLINE explicit DgradCut(const Params& p)
       : images(static_cast<int>(p.rows) / static_cast<int>(p.groups)),
         count(images * DgradShape<K>::cells),
-        tiles((count + K::BM - 1) / K::BM),
+        tiles((count + K::TILE_ROWS - 1) / K::TILE_ROWS),
         run(static_cast<int>(p.extent[0])),
         runs((tiles + run - 1) / run) {}
 };
@@ -106,7 +110,7 @@ MOPROC_INLINE void dgrad_residue(const Params& p, typename DgradShape<K>::Store&
   const DgradCut<K> cut(p);
   const int image0 = group * cut.images, rest = cut.count - first, a = residue.a, b = residue.b;
   constexpr bool dense = K::H % K::STRIDE == 0 && K::W % K::STRIDE == 0;
-  store.template tile<dense>(p, product, group, rest < K::BM ? rest : K::BM, [&](int m) {
+  store.template tile<dense>(p, product, group, rest < K::TILE_ROWS ? rest : K::TILE_ROWS, [&](int m) {
     const int cell = first + m, n = cell / D::cells, at = cell - n * D::cells, i = at / D::columns;
     const int h = i * K::STRIDE + a, w = (at - i * D::columns) * K::STRIDE + b;
     const int64_t row = image0 + n;
@@ -121,7 +125,7 @@ MOPROC_INLINE void conv_dgrad(const Params& p) {
   const DgradCut<K> cut(p);
   if constexpr (partial_values<Y> > 0)
     if (p.phase == 1) return combine_partials<Y, K::C, Path<K>::threads>(p, cut.runs, [](int64_t i) { return i; });
-  const int column0 = static_cast<int>(blockIdx.x) % D::blocks_n * K::BN,
+  const int column0 = static_cast<int>(blockIdx.x) % D::blocks_n * K::TILE_COLUMNS,
             rest = static_cast<int>(blockIdx.x) / D::blocks_n;
   const int r = rest % cut.runs, group = rest / cut.runs;
   const int end = (r + 1) * cut.run < cut.tiles ? (r + 1) * cut.run : cut.tiles;
@@ -133,7 +137,7 @@ MOPROC_INLINE void conv_dgrad(const Params& p) {
 #pragma unroll 1
       for (int i = r * cut.run * residues; i < end * residues; ++i) {
         const Residue<K> residue(i % residues);
-        dgrad_operands<K>(p, column0, group, i / residues * K::BM, residue,
+        dgrad_operands<K>(p, column0, group, i / residues * K::TILE_ROWS, residue,
                           [&](const auto& dy, const auto& w) { pipe.load(dy, w, residue.stages()); });
       }
       return;
@@ -143,7 +147,7 @@ MOPROC_INLINE void conv_dgrad(const Params& p) {
   store.begin(group * cut.runs + r);
 #pragma unroll 1
   for (int i = r * cut.run * residues; i < end * residues; ++i)
-    dgrad_residue<K>(p, store, group, i / residues * K::BM, Residue<K>(i % residues), pipe);
+    dgrad_residue<K>(p, store, group, i / residues * K::TILE_ROWS, Residue<K>(i % residues), pipe);
   store.end(p);
 }
 

@@ -1,12 +1,19 @@
-// y[n,p,q,o] = sum over (r,s,c) of x[n, p*STRIDE+r-PAD, q*STRIDE+s-PAD, c] * w[o,r,s,c] as a matrix product of
-// M = pixels of y, N = OUT, K = taps. A block computes BN channels of a run of tiles of BM pixels, which stay inside a
-// group; blocks of the same pixels follow each other, so that x is read from memory once.
-// Bound by memory for few channels, by the tensor cores for many (about 180 products a byte are the border).
+// y[n,p,q,o] = sum over (r,s,c) of x[n, p*STRIDE+r-PAD, q*STRIDE+s-PAD, c] * w[o,r,s,c], as a matrix product with
+// M = pixels of y, N = OUT, K = taps. A block computes TILE_COLUMNS channels of a run of tiles of TILE_ROWS pixels, all
+// in one group. Blocks of the same pixels are neighbours in the grid, so that x is read from memory once. With few
+// channels the kernel is bound by memory, with many by the tensor cores; the limit is about 180 products per byte.
 //
-// K: C, H, W, OUT, P, Q, R, S, STRIDE, PAD, CW; Operand; BM, BN, BK, STAGES, THREADS; X, W_BUFFER (packed weights), Y.
-// For sm_90a also HOPPER_WORKERS, HOPPER_STAGES, HOPPER_BLOCKS, HOPPER_SHARED_BYTES and X_MAP, W_MAP (tma_source.cuh).
-// Params::extent[0]: tiles a run. Grid: groups * ceil(tiles / run) * ceil(OUT / BN), tiles = ceil(pixels of a group /
-// BM). Phase 1 (if Y has sums or moments) combines the runs' partials.
+// Constants: C, H, W of x; OUT, P, Q of y; R, S, STRIDE, PAD; WEIGHT_CHANNELS (of the weights, if fewer than C);
+// Operand (gemm_tile.cuh); W_BUFFER (packed weights). struct X, Y: prologue and epilogue. Tile constants
+// (compiler/lower/templates/cuda/conv.ts chooses them):
+//   TILE_ROWS, TILE_COLUMNS  pixels and channels that a block computes at a time
+//   STAGE_TERMS, STAGES      terms of a stage, and stages in shared memory
+//   THREADS                  threads of a block
+// For sm_90a also HOPPER_WORKERS, HOPPER_STAGES, HOPPER_BLOCKS, HOPPER_SHARED_BYTES (gemm_path.cuh) and X_MAP, W_MAP
+// (tma_source.cuh).
+//
+// Params::extent[0]: tiles per run. Grid: groups * ceil(tiles / run) * ceil(OUT / TILE_COLUMNS) with tiles =
+// ceil(pixels of a group / TILE_ROWS). Phase 1, if Y has sums or moments, combines the partials of the runs.
 #pragma once
 
 #include "cuda/gemm_epilogue.cuh"
@@ -24,11 +31,11 @@ struct FpropShape {
   using Rows = WindowRows<typename Product::A, loaders, S::H, S::W, S::C, S::R, S::S, linear>;
   using Weights = WeightRows<typename Product::B, loaders, K::OUT, S::columns>;
   static constexpr bool x_by_tma = by_tma<K>(Maps<K>::x), w_by_tma = by_tma<K>(Maps<K>::w);
-  using LoadX = Selected<x_by_tma, Selected<linear, TmaRows<K::BM>, TmaWindowRows<K::BM, S::C>>,
+  using LoadX = Selected<x_by_tma, Selected<linear, TmaRows<K::TILE_ROWS>, TmaWindowRows<K::TILE_ROWS, S::C>>,
                          Loader<typename K::Operand, typename K::X, typename Product::A, Rows, loaders, (S::R > 1)>>;
-  using LoadW = Selected<w_by_tma, TmaRows<K::BN>,
+  using LoadW = Selected<w_by_tma, TmaRows<K::TILE_COLUMNS>,
                          Loader<typename K::Operand, Plain<K::W_BUFFER>, typename Product::B, Weights, loaders>>;
-  static constexpr int pixels = K::P * K::Q, blocks_n = ceil_div(K::OUT, K::BN);
+  static constexpr int pixels = K::P * K::Q, blocks_n = ceil_div(K::OUT, K::TILE_COLUMNS);
   static constexpr int stages = ceil_div(S::columns, Path<K>::terms);  // of a tile
   using Memory = BlockMemory<K, Product, Store::scratch_bytes, Store::state_bytes>;
   using Pipe = Pipeline<K, Product, LoadX, LoadW, Memory::barriers_at>;
@@ -56,11 +63,11 @@ struct FpropCut {
   MOPROC_INLINE FpropCut(const Params& p, int block)
       : images(static_cast<int>(p.rows) / static_cast<int>(p.groups)),
         count(images * FpropShape<K>::pixels),
-        tiles((count + K::BM - 1) / K::BM),
+        tiles((count + K::TILE_ROWS - 1) / K::TILE_ROWS),
         run(static_cast<int>(p.extent[0])),
         runs((tiles + run - 1) / run) {
     const int part = block / FpropShape<K>::blocks_n;
-    column = block % FpropShape<K>::blocks_n * K::BN;
+    column = block % FpropShape<K>::blocks_n * K::TILE_COLUMNS;
     group = part / runs;
     run_of_group = part % runs;
   }
@@ -74,7 +81,7 @@ MOPROC_INLINE void fprop_operands(const Params& p, int tile, Use use) {
   using F = FpropShape<K>;
   using S = typename F::S;
   const FpropCut<K> cut(p, block_anew());
-  const int first = tile * K::BM, image0 = cut.group * cut.images, image = image0 + first / F::pixels;
+  const int first = tile * K::TILE_ROWS, image0 = cut.group * cut.images, image = image0 + first / F::pixels;
   typename F::Weights weights{cut.column, 0};
   const auto with_x = [&](const typename F::LoadX& x) {
     if constexpr (F::w_by_tma) use(x, typename F::LoadW{p.map[K::W_MAP], cut.column, 0});
@@ -96,7 +103,7 @@ MOPROC_INLINE void fprop_operands(const Params& p, int tile, Use use) {
 template <class K>
 MOPROC_INLINE void fprop_tile(const Params& p, int tile, typename FpropShape<K>::Pipe& pipe) {
   using F = FpropShape<K>;
-  const int first = tile * K::BM;
+  const int first = tile * K::TILE_ROWS;
   typename F::Product product;
   product.clear();
   if constexpr (is_hopper<K>) pipe.multiply(product, F::stages);
@@ -104,8 +111,8 @@ MOPROC_INLINE void fprop_tile(const Params& p, int tile, typename FpropShape<K>:
   const FpropCut<K> cut(p, block_anew());
   const int image0 = cut.group * cut.images, rest = cut.count - first;
   const int64_t pixel = static_cast<int64_t>(image0) * F::pixels + first;
-  typename F::Store store(shared_memory + F::Memory::state_at, cut.column, first - cut.first_tile() * K::BM);
-  store.template tile<true>(p, product, cut.group, rest < K::BM ? rest : K::BM,
+  typename F::Store store(shared_memory + F::Memory::state_at, cut.column, first - cut.first_tile() * K::TILE_ROWS);
+  store.template tile<true>(p, product, cut.group, rest < K::TILE_ROWS ? rest : K::TILE_ROWS,
                             [&](int m) { return Place{true, pixel + m, image0 + (first + m) / F::pixels}; });
 }
 
@@ -116,7 +123,7 @@ MOPROC_INLINE void conv_fprop(const Params& p) {
   const FpropCut<K> cut(p, static_cast<int>(blockIdx.x));
   if constexpr (partial_values<Y> > 0)
     if (p.phase == 1) {
-      const int run_pixels = cut.run * K::BM;
+      const int run_pixels = cut.run * K::TILE_ROWS;
       return combine_partials<Y, K::OUT, Path<K>::threads>(
           p, cut.runs, [&](int64_t i) { return smaller(i * run_pixels, cut.count); });
     }

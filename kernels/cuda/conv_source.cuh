@@ -1,14 +1,16 @@
-// Where the operands of convolutions lie: the Sources of gemm_copy.cuh. Images are (n, h, w, c), weights (o, r, s, c),
-// channels in units of 8. A window position outside the image is not valid, whatever it would be after the prologue.
+// The Sources (gemm_copy.cuh) of convolutions: where their operands are in memory. Images are (n, h, w, c), weights (o,
+// r, s, c), channels in units of 8. A window position outside the image is not valid: it is zero after the prologue,
+// too.
 #pragma once
 
+#include "common/taps.h"
 #include "cuda/gemm_copy.cuh"
 
 namespace moproc {
 
 /// The shape as the kernels see it. An image of 4 channels (3 and a zero) is read as pairs of neighbouring pixels: 8
-/// channels, half the width, and every other column of taps, with a zero tap in front where the padding is odd. C:
-/// stored channels of the image; CW: the weights' own, where they are fewer.
+/// channels, half the width, and every other column of taps, with a zero tap in front if the padding is odd. C:
+/// stored channels of the image; WEIGHT_CHANNELS: those of the weights, if fewer.
 template <class K>
 struct ConvShape : K {
   static constexpr bool paired = K::C == 4;
@@ -20,15 +22,15 @@ struct ConvShape : K {
   static constexpr int columns = K::R * S * C;  // of dw, terms of y
   static_assert(!paired || (K::STRIDE == 2 && K::W % 2 == 0), "pairs of pixels need stride 2 and an even width");
   static_assert(C % 8 == 0 && K::OUT % 8 == 0, "channels come in units of 8");
-  /// Where flat position `column` of (R, S, C) lies in the weights' own (R, S, CW); negative: nowhere.
+  /// Where flat position `column` of (R, S, C) lies in the weights' own (R, S, WEIGHT_CHANNELS); negative: nowhere.
   MOPROC_INLINE static int weight_at(int column) {
     const int tap = column / C, c = column - tap * C, r = tap / S, s = tap - r * S;
     const int own_s = paired ? 2 * s + c / 4 - lead : s, own_c = paired ? c % 4 : c;
-    if (own_s < 0 || own_s >= K::S || own_c >= K::CW) return -1;
-    return (r * K::S + own_s) * K::CW + own_c;
+    if (own_s < 0 || own_s >= K::S || own_c >= K::WEIGHT_CHANNELS) return -1;
+    return (r * K::S + own_s) * K::WEIGHT_CHANNELS + own_c;
   }
   /// Whether weights are packed and unpacked element by element.
-  static constexpr bool repacked = K::CW != C;
+  static constexpr bool repacked = K::WEIGHT_CHANNELS != C;
 };
 
 /// One bit for every tap in [0, taps) whose position first + tap lies in [0, extent).
@@ -37,15 +39,15 @@ MOPROC_INLINE uint32_t taps_inside(int first, int taps, int extent) {
   return high > low ? (1u << high) - (1u << low) : 0u;
 }
 
-/// K-major windows of an image (HS, WS, CS): a line is one result pixel, its units run over (tap row, tap, channel), at
-/// most TR x TS taps. LINEAR: the only tap of pixel i is pixel i of the image.
-template <class Tile, int THREADS, int HS, int WS, int CS, int TR, int TS, bool LINEAR>
+/// K-major windows of an image (IMAGE_H, IMAGE_W, IMAGE_C): a line is one result pixel, its units run over (tap row,
+/// tap, channel), at most TAP_ROWS x TAP_COLUMNS taps. LINEAR: the only tap of pixel i is pixel i of the image.
+template <class Tile, int THREADS, int IMAGE_H, int IMAGE_W, int IMAGE_C, int TAP_ROWS, int TAP_COLUMNS, bool LINEAR>
 struct WindowRows {
   using U = Units<Tile, THREADS>;
-  static constexpr bool one_tap = TR == 1 && TS == 1;
-  static constexpr int vectors = CS / 8, bits = one_tap ? 1 : TR + TS, per_word = 32 / bits;
+  static constexpr bool one_tap = TAP_ROWS == 1 && TAP_COLUMNS == 1;
+  static constexpr int vectors = IMAGE_C / 8, bits = one_tap ? 1 : TAP_ROWS + TAP_COLUMNS, per_word = 32 / bits;
   static constexpr bool exact = vectors % U::per_line == 0;  // a stage ends with a tap
-  static_assert(CS % 8 == 0, "channels come in units of 8");
+  static_assert(IMAGE_C % 8 == 0, "channels come in units of 8");
   static_assert(bits <= 32, "the taps of a window fill a word");
 
   At origin;           // first pixel of the first image (LINEAR: the first pixel), its image, the group; c unused
@@ -62,9 +64,9 @@ struct WindowRows {
   /// The line of `pass` is image origin.row + image, its first tap at (h, w).
   MOPROC_INLINE void set(int pass, int image, int h, int w) {
     if constexpr (!LINEAR) {
-      offset[pass] = (image * HS + h) * WS + w;
-      const uint32_t rows = taps_inside(h, taps_h, HS), columns = taps_inside(w, taps_w, WS);
-      inside[pass / per_word] |= (one_tap ? rows & columns : rows | columns << TR) << pass % per_word * bits;
+      offset[pass] = (image * IMAGE_H + h) * IMAGE_W + w;
+      const uint32_t rows = taps_inside(h, taps_h, IMAGE_H), columns = taps_inside(w, taps_w, IMAGE_W);
+      inside[pass / per_word] |= (one_tap ? rows & columns : rows | columns << TAP_ROWS) << pass % per_word * bits;
     }
   }
   /// The line of `pass` has no pixel.
@@ -75,9 +77,9 @@ struct WindowRows {
   MOPROC_INLINE void step(int k) {
     const int unit = k * U::per_line + U::unit(), tap = one_tap ? 0 : unit / vectors;
     const int tr = one_tap ? 0 : tap / taps_w, ts = tap - tr * taps_w;
-    shift = tr * WS + ts;
+    shift = tr * IMAGE_W + ts;
     c = (unit - tap * vectors) * 8;
-    need = one_tap ? 1u : 1u << tr | 1u << (TR + ts);
+    need = one_tap ? 1u : 1u << tr | 1u << (TAP_ROWS + ts);
     if (!exact && unit >= taps_h * taps_w * vectors) {
       need = 0;
       c = 0;
@@ -89,11 +91,11 @@ struct WindowRows {
   }
   MOPROC_INLINE int position(int pass) const { return LINEAR ? U::line(pass) : offset[pass] + shift; }
   MOPROC_INLINE int64_t element(int pass) const {
-    return origin.pixel * CS + c + static_cast<int64_t>(position(pass)) * CS;
+    return origin.pixel * IMAGE_C + c + static_cast<int64_t>(position(pass)) * IMAGE_C;
   }
   MOPROC_INLINE At at(int pass) const {
     const int pixel = valid(pass) ? position(pass) : 0;
-    return {origin.pixel + pixel, origin.row + pixel / (HS * WS), origin.group, c};
+    return {origin.pixel + pixel, origin.row + pixel / (IMAGE_H * IMAGE_W), origin.group, c};
   }
 };
 
@@ -111,16 +113,6 @@ struct WeightRows {
   }
   MOPROC_INLINE int64_t element(int pass) const { return (first + U::line(pass)) * TAPS + unit * 8; }
 };
-
-/// The taps of one direction that meet a gradient position a + stride * i: dy at i + first, i + first + 1, ... with
-/// weights tap0, tap0 - stride, ...
-struct TapRun {
-  int taps, first, tap0;
-};
-MOPROC_BOTH constexpr TapRun tap_run(int a, int stride, int pad, int taps) {
-  const int r0 = (a + pad) % stride, n = r0 < taps ? (taps - 1 - r0) / stride + 1 : 0;
-  return {n, (a + pad) / stride - n + 1, r0 + (n - 1) * stride};
-}
 
 /// Weights (OUT, R, S, C) as dgrad reads them: a line is (tap of the run, output channel), units run over c.
 template <class Tile, int THREADS, class K>
@@ -155,9 +147,9 @@ struct WeightColumns {
   }
 };
 
-/// Pixels [begin, end) of a group's part of an image tensor of CS channels, PIXELS an image: a line is a pixel, units
-/// run over channels.
-template <class Tile, int THREADS, int CS, int PIXELS>
+/// Pixels [begin, end) of a group's part of an image tensor of IMAGE_C channels, PIXELS per image: a line is a pixel,
+/// units run over channels.
+template <class Tile, int THREADS, int IMAGE_C, int PIXELS>
 struct PixelLines {
   using U = Units<Tile, THREADS>;
   At origin;  // first pixel and image of the group, group; c: channel of unit 0
@@ -166,16 +158,16 @@ struct PixelLines {
 
   MOPROC_INLINE void step(int k) { pixel = begin + k * Tile::lines; }
   MOPROC_INLINE int c() const { return origin.c + U::unit() * 8; }
-  MOPROC_INLINE bool valid(int pass) const { return pixel + U::line(pass) < end && c() < CS; }
-  MOPROC_INLINE int64_t element(int pass) const { return (origin.pixel + pixel + U::line(pass)) * CS + c(); }
+  MOPROC_INLINE bool valid(int pass) const { return pixel + U::line(pass) < end && c() < IMAGE_C; }
+  MOPROC_INLINE int64_t element(int pass) const { return (origin.pixel + pixel + U::line(pass)) * IMAGE_C + c(); }
   MOPROC_INLINE At at(int pass) const {
     const int m = pixel + U::line(pass), safe = m < end ? m : begin;
-    return {origin.pixel + safe, origin.row + safe / PIXELS, origin.group, c() < CS ? c() : 0};
+    return {origin.pixel + safe, origin.row + safe / PIXELS, origin.group, c() < IMAGE_C ? c() : 0};
   }
 };
 
 /// Windows of an image as wgrad reads them: a line is a result pixel of [begin, end) of the group, units run over
-/// (tap row, tap, channel); a thread's unit stays the same. SH, SW, PH, PW: strides and padding.
+/// (tap row, tap, channel); a thread's unit stays the same.
 template <class Tile, int THREADS, class K>
 struct WindowLines {
   using U = Units<Tile, THREADS>;

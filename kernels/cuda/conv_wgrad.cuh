@@ -1,12 +1,16 @@
-// dw[o,r,s,c] = sum over n, p, q of dy[n,p,q,o] * x[n, p*STRIDE+r-PAD, q*STRIDE+s-PAD, c]: a matrix product of M = OUT,
-// N = (r,s,c), K = pixels. Both operands lie with k across their lines, and ldmatrix transposes both. A block sums one
-// BM x BN part of dw over the pixels of one split of a group; blocks of the same pixels follow each other. Splits
-// depend on the shape of one group's part alone; phase 1 adds them in a fixed order, then the groups in a balanced
-// tree.
+// dw[o,r,s,c] = sum over n, p, q of dy[n,p,q,o] * x[n, p*STRIDE+r-PAD, q*STRIDE+s-PAD, c], as a matrix product with
+// M = OUT, N = (r,s,c), K = pixels. In both operands k runs across the lines, and ldmatrix transposes both. A block
+// sums one TILE_ROWS x TILE_COLUMNS part of dw over the pixels of one split of a group; blocks of the same pixels are
+// neighbours in the grid. The number of splits depends only on the shape of one group's part. Phase 1 adds the splits
+// in a fixed order, then the groups in a balanced tree.
 //
-// K: C, H, W, OUT, P, Q, R, S, STRIDE, PAD, CW; Operand; BM, BN, BK, STAGES, THREADS; Dy, X, DW_BUFFER (OUT, R, S, CW).
-// Params::extent[0]: splits of a group. Grid: groups * splits * ceil(OUT / BM) * ceil(columns / BN); phase 1 (unless
-// groups * splits == 1) ceil(OUT * columns / 128). Workspace (unless ...): groups * splits * OUT * columns f32.
+// Constants: C, H, W of x; OUT, P, Q of dy; R, S, STRIDE, PAD; WEIGHT_CHANNELS; Operand; DW_BUFFER (OUT, R, S,
+// WEIGHT_CHANNELS). Tile constants as in conv_fprop.cuh: TILE_ROWS output channels and TILE_COLUMNS columns (r,s,c) per
+// block, STAGE_TERMS pixels per stage. struct Dy, X: prologues.
+//
+// Params::extent[0]: splits per group. Grid: groups * splits * ceil(OUT / TILE_ROWS) * ceil(columns / TILE_COLUMNS);
+// unless groups * splits == 1, phase 1 has ceil(OUT * columns / 128) blocks and the workspace groups * splits * OUT *
+// columns f32.
 #pragma once
 
 #include "cuda/tma_source.cuh"
@@ -21,12 +25,13 @@ struct WgradShape {
   static constexpr bool linear = S::columns == S::C && K::STRIDE == 1 && K::PAD == 0;
   static constexpr bool dy_by_tma = by_tma<K>(Maps<K>::dy), x_by_tma = by_tma<K>(Maps<K>::x);
   using Lines = PixelLines<typename Product::A, loaders, K::OUT, K::P * K::Q>;
-  using LoadDy = Selected<dy_by_tma, TmaPixelLines<K::BM>,
+  using LoadDy = Selected<dy_by_tma, TmaPixelLines<K::TILE_ROWS>,
                           Loader<typename K::Operand, typename K::Dy, typename Product::A, Lines, loaders>>;
   using Windows = WindowLines<typename Product::B, loaders, S>;
-  using LoadX = Selected<x_by_tma, Selected<linear, TmaPixelLines<K::BN>, TmaWindowLines<S, K::BN>>,
+  using LoadX = Selected<x_by_tma, Selected<linear, TmaPixelLines<K::TILE_COLUMNS>, TmaWindowLines<S, K::TILE_COLUMNS>>,
                          Loader<typename K::Operand, typename K::X, typename Product::B, Windows, loaders, (S::R > 1)>>;
-  static constexpr int blocks_m = (K::OUT + K::BM - 1) / K::BM, blocks_n = (S::columns + K::BN - 1) / K::BN;
+  static constexpr int blocks_m = (K::OUT + K::TILE_ROWS - 1) / K::TILE_ROWS,
+                       blocks_n = (S::columns + K::TILE_COLUMNS - 1) / K::TILE_COLUMNS;
   static constexpr int64_t size = static_cast<int64_t>(K::OUT) * S::columns;  // of a partial
   using Memory = BlockMemory<K, Product, (is_hopper<K> ? 0 : Path<K>::threads * 16), 0>;
   using Pipe = Pipeline<K, Product, LoadDy, LoadX, Memory::barriers_at>;
@@ -37,7 +42,7 @@ struct WgradShape {
 template <class K, int COUNT>
 MOPROC_INLINE void wgrad_store(const Params& p, int o, int column, const float (&x)[COUNT]) {
   using S = ConvShape<K>;
-  float* const dw = out<float>(p, K::DW_BUFFER) + static_cast<int64_t>(o) * (K::R * K::S * K::CW);
+  float* const dw = out<float>(p, K::DW_BUFFER) + static_cast<int64_t>(o) * (K::R * K::S * K::WEIGHT_CHANNELS);
   if constexpr (S::repacked) {
 #pragma unroll
     for (int i = 0; i < COUNT; ++i) {
@@ -101,8 +106,8 @@ struct WgradCut {
     constexpr int blocks = G::blocks_m * G::blocks_n;
     const int here = block % blocks;
     part = block / blocks;
-    m0 = here / G::blocks_n * K::BM;
-    n0 = here % G::blocks_n * K::BN;
+    m0 = here / G::blocks_n * K::TILE_ROWS;
+    n0 = here % G::blocks_n * K::TILE_COLUMNS;
   }
 };
 

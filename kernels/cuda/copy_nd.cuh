@@ -1,62 +1,40 @@
 // Strided copies of up to six axes: transpose, slice, concat, and reshape across storage orders. Part i
 // copies y[y_offset + sum d_j ys_j] = x_i[x_offset + sum d_j xs_j] over its extents. Elements are bytes, of
-// any type. Mapping: a block a run of copy_elements elements of a part in the order of its axes, a thread every 256th;
-// innermost lines that are contiguous and aligned on both sides move in units of 16 bytes. Memory bound where the
-// innermost axis is contiguous, else bound by sectors.
+// any type. Mapping: one block per run of copy_elements elements of a part in the order of its axes, of which each
+// thread moves every 256th; innermost lines that are contiguous and aligned on both sides move in units of 16 bytes.
+// Memory bound if the innermost axis is contiguous, else bound by memory sectors.
 //
 // Grid: copy_tasks<K>(part, rows) of all parts one after the other. Constants: ELEMENT_BYTES (1, 2, 4 or 8), PARTS,
-// THREADS (256), DIMS, X_STRIDES, Y_STRIDES (six a part, outermost first, in elements; unused axes are 1 long; the
-// outermost one is Params::rows long in every part, whatever DIMS says), X_OFFSETS, Y_OFFSETS (one a part), X_BUFFER or
-// XS_BUFFERS[PARTS] and XS_COUNT, Y_BUFFER. Fewer than 2^31 elements a part.
+// THREADS (256), DIMS, X_STRIDES, Y_STRIDES (six per part, outermost first, in elements; unused axes are 1 long; the
+// outermost one is Params::rows long in every part, whatever DIMS says), X_OFFSETS, Y_OFFSETS (one per part), X_BUFFER
+// or XS_BUFFERS[PARTS] and XS_COUNT, Y_BUFFER. Fewer than 2^31 elements per part.
 #pragma once
 
+#include "common/copy_nd.h"
 #include "cuda/take_rows.cuh"
 
 namespace moproc {
 
 constexpr int64_t copy_elements = 4096;
 
-/// Elements of a part for each entry of the outermost axis.
-template <class K>
-MOPROC_BOTH constexpr int64_t copy_inner(int part) {
-  const int64_t* d = K::DIMS + part * 6;
-  return d[1] * d[2] * d[3] * d[4] * d[5];
-}
 MOPROC_BOTH constexpr int64_t copy_blocks(int64_t inner, int64_t rows) { return ceil_div(rows * inner, copy_elements); }
 /// Blocks of a part; for the host (device code has no arrays of K at run time).
 template <class K>
 constexpr int64_t copy_tasks(int part, int64_t rows) {
-  return copy_blocks(copy_inner<K>(part), rows);
+  return copy_blocks(copy_row_elements<K>(part), rows);
 }
 
-template <int BYTES>
-struct CopyUnit;
-template <>
-struct CopyUnit<1> {
-  using type = uint8_t;
-};
-template <>
-struct CopyUnit<2> {
-  using type = uint16_t;
-};
-template <>
-struct CopyUnit<4> {
-  using type = uint32_t;
-};
-template <>
-struct CopyUnit<8> {
-  using type = uint64_t;
-};
 template <>
 struct CopyUnit<16> {
   using type = uint4;
 };
 
-/// Elements that move as one: 16 bytes of them where every line of the part allows it, else one.
+/// Elements that move as one: 16 bytes of them if every line of the part allows it, else one.
 template <class K, int PART>
 MOPROC_BOTH constexpr int copy_width() {
   constexpr int64_t width = 16 / K::ELEMENT_BYTES;
-  const int64_t *d = K::DIMS + PART * 6, *xs = K::X_STRIDES + PART * 6, *ys = K::Y_STRIDES + PART * 6;
+  const int64_t *d = K::DIMS + PART * copy_axes, *xs = K::X_STRIDES + PART * copy_axes;
+  const int64_t* ys = K::Y_STRIDES + PART * copy_axes;
   if (xs[5] != 1 || ys[5] != 1 || d[5] % width != 0) return 1;
   if (K::X_OFFSETS[PART] % width != 0 || K::Y_OFFSETS[PART] % width != 0) return 1;
   for (int j = 0; j < 5; ++j)
@@ -64,20 +42,10 @@ MOPROC_BOTH constexpr int copy_width() {
   return static_cast<int>(width);
 }
 
-template <class K, int PART>
-MOPROC_BOTH constexpr int copy_source() {
-  if constexpr (requires { K::XS_COUNT; }) {
-    static_assert(K::XS_COUNT == K::PARTS, "copy_nd: a buffer for each part");
-    return K::XS_BUFFERS[PART];
-  } else {
-    return K::X_BUFFER;
-  }
-}
-
 /// Adds the distance that index `left` of axes 0 .. AXIS makes in x and y, both in units of WIDTH elements.
 template <class K, int PART, int WIDTH, int AXIS>
 MOPROC_INLINE void copy_place(uint32_t left, int64_t& x_at, int64_t& y_at) {
-  constexpr int k = PART * 6 + AXIS;
+  constexpr int k = PART * copy_axes + AXIS;
   constexpr int64_t xs = AXIS == 5 && WIDTH > 1 ? 1 : K::X_STRIDES[k] / WIDTH;
   constexpr int64_t ys = AXIS == 5 && WIDTH > 1 ? 1 : K::Y_STRIDES[k] / WIDTH;
   if constexpr (AXIS == 0) {
@@ -94,7 +62,7 @@ MOPROC_INLINE void copy_place(uint32_t left, int64_t& x_at, int64_t& y_at) {
 /// Block `task` of a part.
 template <class K, int PART>
 MOPROC_INLINE void copy_part(const Params& p, int64_t task, int64_t inner) {
-  constexpr int width = copy_width<K, PART>(), source = copy_source<K, PART>();
+  constexpr int width = copy_width<K, PART>(), source = copy_source<K>(PART);
   constexpr int64_t x_offset = K::X_OFFSETS[PART] / width, y_offset = K::Y_OFFSETS[PART] / width;
   using T = typename CopyUnit<K::ELEMENT_BYTES * width>::type;
   const T* const x = in<T>(p, source) + x_offset;
@@ -119,7 +87,7 @@ __device__ void copy_nd(const Params& p) {
   int64_t task = blockIdx.x;
   static_for<K::PARTS>([&](auto part) {
     constexpr int index = decltype(part)::value;
-    constexpr int64_t inner = copy_inner<K>(index);
+    constexpr int64_t inner = copy_row_elements<K>(index);
     const int64_t tasks = copy_blocks(inner, p.rows);
     if (task >= 0 && task < tasks) copy_part<K, index>(p, task, inner);
     task -= tasks;

@@ -1,7 +1,7 @@
-// MoPro's label correction: s = alpha softmax(cls) + (1 - alpha) softmax(proto). A row is kept with its label
-// where s[label] > 1 / COLUMNS; where max s > threshold it is kept and its label becomes the first argmax;
-// else it is dropped (kept 0, label unchanged). Comparisons with NaN are false: a row that is not finite is
-// dropped. Mapping: rows.cuh; scores are made again where they are needed instead of stored. Memory bound.
+// MoPro's label correction: s = alpha softmax(cls) + (1 - alpha) softmax(proto). If max s > threshold, a row is kept
+// and its label becomes the first argmax; else, if s[label] > 1 / COLUMNS, it is kept with its label; else it is
+// dropped (kept 0, label unchanged). Comparisons with NaN are false, so a row that is not finite is dropped. Mapping:
+// rows.cuh; scores are computed again when needed instead of stored. Memory bound.
 //
 // Grid: row_tasks. Constants: COLUMNS, THREADS (256), CLS_LOGITS_BUFFER, PROTO_LOGITS_BUFFER, TARGET_BUFFER (i64[n]),
 // ALPHA_BUFFER, THRESHOLD_BUFFER (f32[]), TARGET_NEW_BUFFER (i64[n], may be target), KEPT_BUFFER (f32[n]).

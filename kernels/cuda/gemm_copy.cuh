@@ -1,5 +1,5 @@
 // How operands reach shared memory, and the loop over k. A unit is 8 neighbouring elements of a line; a Source says
-// where the units of a stage lie, a Loader moves them: by asynchronous copies where the operand is used as it is
+// where the units of a stage lie, a Loader moves them: by asynchronous copies if the operand is used as it is
 // stored, else through registers and the operand's prologue. Units outside the operand are zero after the prologue.
 //
 // Source: step(k) chooses the stage, then for each pass over the tile
@@ -69,7 +69,7 @@ struct Loader {
   static constexpr int held_units = plain ? 0 : U::passes;
   static constexpr int loads = held_units * reads_of<X>;  // of 16 bytes, for them
 
-  /// A thread's units of one stage between memory and shared memory; nothing where copies are asynchronous.
+  /// A thread's units of one stage between memory and shared memory; nothing if copies are asynchronous.
   struct Held {
     uint4 unit[plain ? 1 : U::passes][parts];
   };

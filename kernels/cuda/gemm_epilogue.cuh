@@ -1,6 +1,6 @@
-// From a block's sums to the stored result: accumulators go through shared memory, so that Y::store sees 8 channels of
+// From a block's sums to the stored result: accumulators go through shared memory, so that Y::store gets 8 channels of
 // one pixel and writes 16 bytes or more, whole rows of a tile at a time. Sums and moments of a run of tiles (the same
-// columns, one tile after the other) are kept in shared memory and leave one partial a run in the workspace.
+// columns, one tile after the other) are kept in shared memory; each run leaves one partial in the workspace.
 // Moments: deviations from the mean so far (from the first value, in the first tile) are summed; with n values in all,
 // mean += d1 / n and M2 += d2 - d1^2 / n. The order of every sum follows from the tile's shape alone.
 #pragma once
@@ -16,19 +16,20 @@ struct Place {
   int64_t pixel, row;
 };
 
-/// Stores tiles of K::BM x K::BN results with C channels in all, through shared memory from byte SCRATCH.
-/// Y::operand_words: registers that what Y::store reads takes. All workers of the block take part.
+/// Stores tiles of K::TILE_ROWS x K::TILE_COLUMNS results with C channels in all, through shared memory from byte
+/// SCRATCH. Y::operand_words: registers that what Y::store reads takes. All workers of the block take part.
 template <class K, class Y, int C, int SCRATCH = 0>
 struct Epilogue {
-  static constexpr int workers = Path<K>::workers, vectors = K::BN / 8, lines = workers / vectors,
-                       passes = ceil_div(K::BM, lines);
+  static constexpr int workers = Path<K>::workers, vectors = K::TILE_COLUMNS / 8, lines = workers / vectors,
+                       passes = ceil_div(K::TILE_ROWS, lines);
   static constexpr int values = partial_values<Y>, sums = Y::sums;
-  static constexpr int staged_bytes = K::BM * K::BN * 4, reduced_bytes = values * lines * K::BN * 4;
+  static constexpr int staged_bytes = K::TILE_ROWS * K::TILE_COLUMNS * 4,
+                       reduced_bytes = values * lines * K::TILE_COLUMNS * 4;
   static constexpr int scratch_bytes = larger(staged_bytes, reduced_bytes);
-  static constexpr int state_bytes = values > 0 ? values* K::BN * 4 + 16 : 0;
+  static constexpr int state_bytes = values > 0 ? values* K::TILE_COLUMNS * 4 + 16 : 0;
   /// Rows of a thread in flight: what their operands and results take must fit beside the sums.
   static constexpr int most_rows = Y::operand_words <= 4 ? 4 : Y::operand_words <= 28 ? 2 : 1;
-  static_assert(workers % vectors == 0 && K::BN <= workers, "a thread keeps its channels");
+  static_assert(workers % vectors == 0 && K::TILE_COLUMNS <= workers, "a thread keeps its channels");
 
   float* const state;  // (value, column) of the run so far: sums, mean, M2; then the index of its partial, which would
                        // only take a register from the main loop
@@ -43,10 +44,10 @@ struct Epilogue {
   /// Starts a run of tiles that will be partial `index` (group * runs + run) in the workspace.
   MOPROC_INLINE void begin(int index) {
     if constexpr (values > 0) {
-      if (threadIdx.x == 0) *reinterpret_cast<int*>(state + values * K::BN) = index;
-      if (static_cast<int>(threadIdx.x) < K::BN)
+      if (threadIdx.x == 0) *reinterpret_cast<int*>(state + values * K::TILE_COLUMNS) = index;
+      if (static_cast<int>(threadIdx.x) < K::TILE_COLUMNS)
 #pragma unroll
-        for (int v = 0; v < values; ++v) state[v * K::BN + threadIdx.x] = 0.0f;
+        for (int v = 0; v < values; ++v) state[v * K::TILE_COLUMNS + threadIdx.x] = 0.0f;
     }
   }
 
@@ -84,11 +85,11 @@ struct Epilogue {
   MOPROC_INLINE void end(const Params& p) const {
     if constexpr (values > 0) {
       const int column = thread_anew();
-      if (column >= K::BN || column0 + column >= C) return;
-      float* const to =
-          tile_partial<Y, C>(p, 0, 0, *reinterpret_cast<const int*>(state + values * K::BN), column0 + column);
+      if (column >= K::TILE_COLUMNS || column0 + column >= C) return;
+      float* const to = tile_partial<Y, C>(p, 0, 0, *reinterpret_cast<const int*>(state + values * K::TILE_COLUMNS),
+                                           column0 + column);
 #pragma unroll
-      for (int v = 0; v < values; ++v) to[v * padded_channels(C)] = state[v * K::BN + column];
+      for (int v = 0; v < values; ++v) to[v * padded_channels(C)] = state[v * K::TILE_COLUMNS + column];
     }
   }
 
@@ -100,7 +101,7 @@ struct Epilogue {
     Vec mean;
     int pass = 0;
     if constexpr (has_moments<Y>) {
-      float* const means = state + sums * K::BN + vector() * 8;
+      float* const means = state + sums * K::TILE_COLUMNS + vector() * 8;
       if (count == 0) {  // deviations are taken from the first value of the run, which all need to know
         const Vec first = one(p, group, 0, rows, place, sum);
         if (line() == 0) store(means, first);
@@ -112,7 +113,7 @@ struct Epilogue {
         mean = load(means);
       }
     }
-    if (DENSE && lines * passes == K::BM && C % 8 == 0 && pass == 0 && rows == K::BM) {
+    if (DENSE && lines * passes == K::TILE_ROWS && C % 8 == 0 && pass == 0 && rows == K::TILE_ROWS) {
       whole(p, group, place, sum, mean);
     } else {
 #pragma unroll 1
@@ -131,7 +132,7 @@ struct Epilogue {
   MOPROC_INLINE static int staged_at(int row, int column) {
     constexpr int mask = vectors % 8 == 0 ? 7 : vectors % 4 == 0 ? 3 : vectors % 2 == 0 ? 1 : 0;
     const int v = column / 8 ^ (row & mask), chunk = 2 * v + (column / 4 % 2 ^ (v >> 2 & 1));
-    return (row * K::BN + chunk * 4 + column % 4) * 4;
+    return (row * K::TILE_COLUMNS + chunk * 4 + column % 4) * 4;
   }
   MOPROC_INLINE Vec staged(int row) const {
     Vec y;
@@ -177,7 +178,7 @@ struct Epilogue {
   template <class PlaceOf>
   MOPROC_INLINE void whole(const Params& p, int64_t group, PlaceOf place, Vec* sum, const Vec& mean) const {
     constexpr int round = passes % most_rows == 0 ? most_rows : passes % 2 == 0 && most_rows > 1 ? 2 : 1;
-    if (C % K::BN != 0 && column0 + vector() * 8 >= C) return;
+    if (C % K::TILE_COLUMNS != 0 && column0 + vector() * 8 >= C) return;
 #pragma unroll 1
     for (int pass = 0; pass < passes; pass += round) {
       HeldStores held[round];
@@ -197,24 +198,24 @@ struct Epilogue {
     float* const partial = reinterpret_cast<float*>(shared_memory + SCRATCH);  // (value, line, column)
     sync_workers<K>();
 #pragma unroll
-    for (int v = 0; v < values; ++v) store(partial + (v * lines + line()) * K::BN + vector() * 8, sum[v]);
+    for (int v = 0; v < values; ++v) store(partial + (v * lines + line()) * K::TILE_COLUMNS + vector() * 8, sum[v]);
     sync_workers<K>();
     const int column = thread;
-    if (column >= K::BN) return;
+    if (column >= K::TILE_COLUMNS) return;
     float total[values > 0 ? values : 1];
 #pragma unroll
     for (int v = 0; v < values; ++v) {
       total[v] = 0.0f;
 #pragma unroll 4
-      for (int i = 0; i < lines; ++i) total[v] += partial[(v * lines + i) * K::BN + column];
+      for (int i = 0; i < lines; ++i) total[v] += partial[(v * lines + i) * K::TILE_COLUMNS + column];
     }
     float* const to = state + column;
 #pragma unroll
-    for (int v = 0; v < sums; ++v) to[v * K::BN] += total[v];
+    for (int v = 0; v < sums; ++v) to[v * K::TILE_COLUMNS] += total[v];
     if constexpr (has_moments<Y>) {
       const float d1 = total[sums], d2 = total[sums + 1], share = d1 / static_cast<float>(count);
-      to[sums * K::BN] += share;
-      to[(sums + 1) * K::BN] += d2 - d1 * share;
+      to[sums * K::TILE_COLUMNS] += share;
+      to[(sums + 1) * K::TILE_COLUMNS] += d2 - d1 * share;
     }
   }
 };

@@ -1,6 +1,6 @@
-// The two ways a block makes its part of a matrix product. Everywhere: all threads copy operands (cp.async), multiply
-// (mma.sync) and store. On sm_90a, where K has HOPPER_WORKERS: warp groups of workers multiply (wgmma) and store, while
-// a further warp group brings operands for the next stages, of this tile and of those after it.
+// The two ways in which a block computes its part of a matrix product. On every architecture: all threads copy operands
+// (cp.async), multiply (mma.sync) and store. On sm_90a, if K has HOPPER_WORKERS: warp groups of workers multiply
+// (wgmma) and store while one more warp group loads operands for the next stages, of this tile and of later ones.
 #pragma once
 
 #include "cuda/primitives.cuh"
@@ -19,7 +19,7 @@ inline constexpr bool is_hopper = false;
 template <class K, bool = is_hopper<K>>
 struct Path {
   static constexpr int workers = K::THREADS, loaders = K::THREADS, threads = K::THREADS;
-  static constexpr int stages = K::STAGES, terms = K::BK;
+  static constexpr int stages = K::STAGES, terms = K::STAGE_TERMS;
 };
 template <class K>
 struct Path<K, true> {
@@ -42,7 +42,7 @@ MOPROC_INLINE void sync_workers() {
   else __syncthreads();
 }
 
-/// Whether a launch brings `bytes` of dynamic shared memory, where K says what it brings.
+/// Whether a launch has `bytes` of dynamic shared memory, if K says how much it has.
 template <class K>
 MOPROC_BOTH constexpr bool brings_shared(int bytes) {
   if constexpr (!is_hopper<K> && requires { K::SHARED_BYTES; }) return K::SHARED_BYTES == bytes;

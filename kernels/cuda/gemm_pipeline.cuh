@@ -1,6 +1,6 @@
-// How the loading warp group and the workers of a block share stages of operands on sm_90a. A stage is full when its
-// barrier has seen every loading thread and every byte from TMA, and empty when every worker warp has read it. Both
-// sides walk through the stages in the same order, from tile to tile, and so never need to be told where they are.
+// How the loading warp group and the workers of a block share stages of operands on sm_90a. A stage is full when every
+// loading thread and every byte from TMA has arrived at its barrier, and empty when every worker warp has read it. Both
+// sides go through the stages in the same order, from tile to tile, so they need no other synchronisation.
 #pragma once
 
 #include "cuda/gemm_copy.cuh"
@@ -143,7 +143,7 @@ struct Select<false, A, B> {
 template <bool FIRST, class A, class B>
 using Selected = typename Select<FIRST, A, B>::type;
 
-/// A block's product on its path, and where things lie in shared memory: stages; on sm_90a after them, else in their
+/// A block's product on its path, and the layout of shared memory: stages; on sm_90a after them, else in their
 /// place, what the epilogue needs between tiles (EPILOGUE bytes); what it keeps (STATE bytes); barriers of the stages.
 template <class K, bool A_K_MAJOR, bool B_K_MAJOR>
 using ProductOf =

@@ -104,7 +104,7 @@ MOPROC_INLINE void multiply(float (&d)[4], const uint32_t (&a)[4], uint32_t b0, 
   }
 }
 
-/// Warps of a block over its BM x BN result: the split that reads least from shared memory.
+/// Warps of a block over its TILE_ROWS x TILE_COLUMNS result: the split that reads least from shared memory.
 MOPROC_BOTH constexpr int warp_rows(int bm, int bn, int warps) {
   int best = 0;
   for (int m = 1; m <= warps; ++m) {
@@ -114,17 +114,18 @@ MOPROC_BOTH constexpr int warp_rows(int bm, int bn, int warps) {
   return best;
 }
 
-/// The BM x BN result of a block in registers, BK terms at a time.
+/// The TILE_ROWS x TILE_COLUMNS result of a block in registers, STAGE_TERMS terms at a time.
 template <class K, bool A_K_MAJOR, bool B_K_MAJOR>
 struct BlockProduct {
   using Operand = typename K::Operand;
-  static constexpr int bytes = Operand::bytes, steps = K::BK * bytes / 32, threads = K::THREADS;
-  using A = SharedTile<bytes, A_K_MAJOR ? K::BM : K::BK, A_K_MAJOR ? K::BK : K::BM>;
-  using B = SharedTile<bytes, B_K_MAJOR ? K::BN : K::BK, B_K_MAJOR ? K::BK : K::BN>;
+  static constexpr int bytes = Operand::bytes, steps = K::STAGE_TERMS * bytes / 32, threads = K::THREADS;
+  using A = SharedTile<bytes, A_K_MAJOR ? K::TILE_ROWS : K::STAGE_TERMS, A_K_MAJOR ? K::STAGE_TERMS : K::TILE_ROWS>;
+  using B =
+      SharedTile<bytes, B_K_MAJOR ? K::TILE_COLUMNS : K::STAGE_TERMS, B_K_MAJOR ? K::STAGE_TERMS : K::TILE_COLUMNS>;
   static constexpr int stage_bytes = A::bytes + B::bytes;
-  static constexpr int warps = K::THREADS / 32, warps_m = warp_rows(K::BM, K::BN, warps);
+  static constexpr int warps = K::THREADS / 32, warps_m = warp_rows(K::TILE_ROWS, K::TILE_COLUMNS, warps);
   static_assert(K::THREADS % 32 == 0 && warps_m > 0, "the block's result cannot be divided among its warps");
-  static constexpr int warps_n = warps / warps_m, rows = K::BM / warps_m, columns = K::BN / warps_n;
+  static constexpr int warps_n = warps / warps_m, rows = K::TILE_ROWS / warps_m, columns = K::TILE_COLUMNS / warps_n;
   static constexpr int mi = rows / 16, ni = columns / 8;
 
   float d[mi][ni][4];

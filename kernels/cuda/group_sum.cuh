@@ -1,5 +1,5 @@
-// y[:] = sum over g of x[g, :], in the order of a balanced tree over the groups. Mapping: a vector of 8 elements a
-// thread, all groups of it in flight. Memory bound.
+// y[:] = sum over g of x[g, :], in the order of a balanced tree over the groups. Mapping: 8 elements per
+// thread, with all their groups in flight. Memory bound.
 //
 // Grid: chunks of group_sum_chunk elements of y. Constants: X_GROUPS, REST (elements of y), THREADS (256), X_BUFFER,
 // Y_BUFFER.

@@ -1,7 +1,8 @@
 // How a fused body reads and writes tensors. The iteration domain is (row, pixel, channel): channels innermost, a 4-D
-// tensor (n, h, w, c) has rows = n, a matrix (m, n) has one pixel a row. Each operand is reached in one of six ways.
-// At::c is a multiple of 8. Where lanes == 8 and the channel count C is a multiple of 8 (0: a flat run of elements),
-// vectors are aligned and move in 16-byte accesses; else element by element.
+// tensor (n, h, w, c) has rows = n, a matrix (m, n) has one pixel per row. There are six ways to read an operand: full,
+// channel, group_channel, row_channel, row and scalar. At::c is a multiple of 8. Where lanes == 8 and the channel count
+// C is a multiple of 8 (0: a flat run of elements), vectors are aligned and move in 16-byte accesses; else element by
+// element.
 #pragma once
 
 #include "cuda/math.cuh"
@@ -36,7 +37,7 @@ struct At {
   int64_t row;
   int64_t group;
   int c;
-  HeldStores* held = nullptr;  // where put() leaves what it stores; null: in memory at once
+  HeldStores* held = nullptr;  // put() leaves its stores here; null: it stores at once
   int* held_count = nullptr;   // apart from the slots: only so does the compiler see their indices as constants
 };
 

@@ -1,16 +1,18 @@
-// y[m, n] = A B in f32: A stored (m, k) or (k, m), B stored (k, n) or (n, k), through three tf32 products. A block
-// makes a BM x BN part of y from the terms of one part: with TA the terms are batch rows, and every group of them is a
-// part; long sums of few results are cut in splits besides. Parts wait in the workspace and are added by the next
-// phase, splits of a group in order, groups in a balanced tree. Bound by latency: matrices are small beside the
-// convolutions.
+// y[m, n] = A B in f32, A stored (m, k) or (k, m), B stored (k, n) or (n, k), by three tf32 products. A block computes
+// a TILE_ROWS x TILE_COLUMNS part of y from the terms of one part. With TRANSPOSE_A the terms are batch rows, and each
+// group of them is a part; if a sum is long and there are few results, it is also cut into splits. Parts are stored in
+// the workspace and added by the next phase: splits of a group in order, groups in a balanced tree. Bound by latency,
+// because these matrices are small compared with the convolutions.
 //
-// K: TA, TB, N (= extent n); Operand, BM, BN, BK, STAGES, THREADS; struct A, B: prologues over the stored matrices (row
-// = pixel); struct Y: rows = m, C = N. Params::extent = {m, n, k, splits}; Params::groups: groups of the terms if TA,
-// else of the rows of y. parts = (TA ? groups : 1) * splits, row groups = TA ? 1 : groups, tiles of y = row groups *
-// ceil(m / row groups / BM) * ceil(N / BN).
-// Phases: parts == 1: products and epilogue (tiles), combine; else products (parts * tiles), sums and epilogue (tiles),
-// combine. combine only if Y has sums or moments. Workspace: partials of Y (row groups * row blocks), then, if parts >
-// 1, parts * m * padded_row f32.
+// Constants: TRANSPOSE_A (A is stored (k, m)), TRANSPOSE_B (B is stored (n, k)), N (= extent n); Operand; TILE_ROWS,
+// TILE_COLUMNS (results of a block), STAGE_TERMS, STAGES (terms of a stage, and stages in shared memory), THREADS.
+// struct A, B: prologues over the stored matrices (row = pixel); struct Y: rows = m, C = N. Params::extent = {m, n, k,
+// splits}; Params::groups: groups of the terms if TRANSPOSE_A, else of the rows of y.
+//
+// parts = (TRANSPOSE_A ? groups : 1) * splits, row groups = TRANSPOSE_A ? 1 : groups, tiles of y = row groups *
+// ceil(m / row groups / TILE_ROWS) * ceil(N / TILE_COLUMNS). Phases if parts == 1: products and epilogue (tiles),
+// combine. Else: products (parts * tiles), sums and epilogue (tiles), combine. There is a combine phase only if Y has
+// sums or moments. Workspace: partials of Y (row groups * row blocks), then, if parts > 1, parts * m * padded_row f32.
 #pragma once
 
 #include "cuda/gemm_copy.cuh"
@@ -19,8 +21,8 @@
 namespace moproc {
 
 /// Moves a part of a stored matrix: lines are its rows first, first + 1, ..., units run along a row. K_MAJOR: rows lie
-/// across k, a stage is BK columns further; else a stage is BK rows further. `row_end`, `column_end`: what belongs to
-/// the product; beyond it is zero.
+/// across k, a stage is STAGE_TERMS columns further; else a stage is STAGE_TERMS rows further. `row_end`, `column_end`:
+/// what belongs to the product; beyond it is zero.
 template <class X, class Tile, int THREADS, bool K_MAJOR>
 struct MatrixLoader {
   using U = Units<Tile, THREADS>;
@@ -68,7 +70,7 @@ struct MatrixLoader {
   }
 
  private:
-  /// The unit's first `lanes` elements, zeros after them; one by one where rows are not aligned.
+  /// The unit's first `lanes` elements, zeros after them; one by one if rows are not aligned.
   MOPROC_INLINE void copy(int tile, int pass, const float* from, int lanes) const {
 #pragma unroll
     for (int i = 0; i < 2; ++i) {
@@ -87,11 +89,11 @@ struct MatrixLoader {
 template <class K>
 struct MatmulShape {
   static_assert(K::Operand::bytes == 4, "matrices are stored in f32");
-  using Product = BlockProduct<K, !K::TA, K::TB != 0>;
+  using Product = BlockProduct<K, !K::TRANSPOSE_A, K::TRANSPOSE_B != 0>;
   using Store = Epilogue<K, typename K::Y, K::N>;
-  using LoadA = MatrixLoader<typename K::A, typename Product::A, K::THREADS, !K::TA>;
-  using LoadB = MatrixLoader<typename K::B, typename Product::B, K::THREADS, K::TB != 0>;
-  static constexpr int blocks_n = (K::N + K::BN - 1) / K::BN, padded_row = (K::N + 7) / 8 * 8;
+  using LoadA = MatrixLoader<typename K::A, typename Product::A, K::THREADS, !K::TRANSPOSE_A>;
+  using LoadB = MatrixLoader<typename K::B, typename Product::B, K::THREADS, K::TRANSPOSE_B != 0>;
+  static constexpr int blocks_n = (K::N + K::TILE_COLUMNS - 1) / K::TILE_COLUMNS, padded_row = (K::N + 7) / 8 * 8;
   static constexpr int work_bytes = static_cast<int>(larger(K::STAGES * Product::stage_bytes, Store::scratch_bytes));
   static constexpr int shared_bytes = work_bytes + Store::state_bytes;
   static_assert(brings_shared<K>(shared_bytes), "the launch brings other shared memory than the kernel carves");
@@ -107,19 +109,19 @@ struct MatmulCut {
       : m(static_cast<int>(p.extent[0])),
         k(static_cast<int>(p.extent[2])),
         splits(static_cast<int>(p.extent[3])),
-        row_groups(K::TA ? 1 : static_cast<int>(p.groups)),
-        term_groups(K::TA ? static_cast<int>(p.groups) : 1),
+        row_groups(K::TRANSPOSE_A ? 1 : static_cast<int>(p.groups)),
+        term_groups(K::TRANSPOSE_A ? static_cast<int>(p.groups) : 1),
         group_rows(m / row_groups),
-        blocks_m((group_rows + K::BM - 1) / K::BM) {
+        blocks_m((group_rows + K::TILE_ROWS - 1) / K::TILE_ROWS) {
     const int tiles = row_groups * blocks_m * MatmulShape<K>::blocks_n, block = static_cast<int>(blockIdx.x);
     tile = block % tiles;
     part = block / tiles;
     const int rest = tile / MatmulShape<K>::blocks_n;
-    column = tile % MatmulShape<K>::blocks_n * K::BN;
+    column = tile % MatmulShape<K>::blocks_n * K::TILE_COLUMNS;
     group = rest / blocks_m;
     block_m = rest % blocks_m;
-    row = group * group_rows + block_m * K::BM;
-    rows = static_cast<int>(smaller(K::BM, (group + 1) * group_rows - row));
+    row = group * group_rows + block_m * K::TILE_ROWS;
+    rows = static_cast<int>(smaller(K::TILE_ROWS, (group + 1) * group_rows - row));
   }
   MOPROC_INLINE int parts() const { return splits * term_groups; }
   /// Where the rows of part `part` wait in the workspace.
@@ -134,17 +136,18 @@ struct MatmulCut {
 template <class K>
 MOPROC_INLINE void matmul_product(const Params& p, const MatmulCut<K>& cut, typename MatmulShape<K>::Product& product) {
   using M = MatmulShape<K>;
-  const int terms = cut.k / cut.term_groups, chunks = (terms + K::BK - 1) / K::BK, split = cut.part % cut.splits;
+  const int terms = cut.k / cut.term_groups, chunks = (terms + K::STAGE_TERMS - 1) / K::STAGE_TERMS,
+            split = cut.part % cut.splits;
   const int g = cut.part / cut.splits, first = chunks * split / cut.splits, last = chunks * (split + 1) / cut.splits;
-  const int begin = g * terms + first * K::BK;
-  const int end = static_cast<int>(smaller(g * terms + last * K::BK, (g + 1) * terms));
-  const int row_end = cut.row + cut.rows, column_end = static_cast<int>(smaller(K::N, cut.column + K::BN));
-  const int group = K::TA ? g : cut.group;
-  const typename M::LoadA a = K::TA ? typename M::LoadA{p, cut.m, begin, end, cut.row, row_end, group}
-                                    : typename M::LoadA{p, cut.k, cut.row, row_end, begin, end, group};
-  const int group_b = K::TA ? g : 0;
-  const typename M::LoadB b = K::TB ? typename M::LoadB{p, cut.k, cut.column, column_end, begin, end, group_b}
-                                    : typename M::LoadB{p, K::N, begin, end, cut.column, column_end, group_b};
+  const int begin = g * terms + first * K::STAGE_TERMS;
+  const int end = static_cast<int>(smaller(g * terms + last * K::STAGE_TERMS, (g + 1) * terms));
+  const int row_end = cut.row + cut.rows, column_end = static_cast<int>(smaller(K::N, cut.column + K::TILE_COLUMNS));
+  const int group = K::TRANSPOSE_A ? g : cut.group;
+  const typename M::LoadA a = K::TRANSPOSE_A ? typename M::LoadA{p, cut.m, begin, end, cut.row, row_end, group}
+                                             : typename M::LoadA{p, cut.k, cut.row, row_end, begin, end, group};
+  const int group_b = K::TRANSPOSE_A ? g : 0;
+  const typename M::LoadB b = K::TRANSPOSE_B ? typename M::LoadB{p, cut.k, cut.column, column_end, begin, end, group_b}
+                                             : typename M::LoadB{p, K::N, begin, end, cut.column, column_end, group_b};
   product.clear();
   main_loop<K>(product, a, b, last - first);
 }
@@ -177,8 +180,8 @@ MOPROC_INLINE void matmul(const Params& p) {
   const bool whole = cut.parts() == 1;
   if constexpr (partial_values<Y> > 0)
     if (p.phase == (whole ? 1 : 2))
-      return combine_partials<Y, K::N, K::THREADS>(p, cut.blocks_m,
-                                                   [&](int64_t i) { return smaller(i * K::BM, cut.group_rows); });
+      return combine_partials<Y, K::N, K::THREADS>(
+          p, cut.blocks_m, [&](int64_t i) { return smaller(i * K::TILE_ROWS, cut.group_rows); });
   typename M::Store result(shared_memory + M::work_bytes, cut.column);
   const auto place = [&](int m) { return Place{true, cut.row + m, cut.row + m}; };
   if (p.phase == 1) {

@@ -1,6 +1,6 @@
 // y[n, p, q, c] = max of the KERNEL x KERNEL window of x[n, h, w, c] at (p, q) * STRIDE - PAD. Padding never
-// wins, NaN stays NaN. Mapping: a thread a vector of 8 channels of one y, neighbours in the order of memory; the taps
-// of its window are all in flight, and those shared by windows come from L1. Memory bound.
+// wins, NaN stays NaN. Mapping: one thread per vector of 8 channels of one y, neighbours in the order of memory; the
+// taps of its window are all in flight, and those shared by windows come from L1. Memory bound.
 //
 // Grid: pool_tasks(rows * P * Q, C). Constants: C, H, W, P, Q, KERNEL, STRIDE, PAD, THREADS (256). struct X: prologue
 // over (n, h * w, c); struct Y: epilogue over (n, p * q, c), without sums. Fewer than 2^31 vectors.

@@ -2,36 +2,23 @@
 // maximum in row-major order (to its last NaN, if it has one), which is found again here rather than stored by
 // max_pool. Mapping: a block takes pool_tile rows of one image and up to 64 channels: it finds the winning taps of all
 // windows that touch its rows (a byte each, in shared memory), then every element gathers from its windows in order.
-// Memory bound; what counts beside is about 150 instructions for 8 elements of dx.
+// Memory bound; besides, about 150 instructions per 8 elements of dx count.
 //
-// Grid: rows * tiles * channel blocks, tiles = ceil(H / pool_tile), then combine_tasks where there are sums. Dynamic
+// Grid: rows * tiles * channel blocks, tiles = ceil(H / pool_tile), then combine_tasks if there are sums. Dynamic
 // shared memory: pool_shared bytes. Constants: C, H, W, P, Q, KERNEL, STRIDE, PAD (of the forward pooling), THREADS
 // (256). struct X, Dy: prologues over (n, h * w, c) and (n, p * q, c); struct Y: epilogue over (n, h * w, c), sums and
 // moments. Workspace: partials of rows * tiles (sums.cuh).
 #pragma once
 
+#include "common/pool.h"
 #include "cuda/max_pool.cuh"
 
 namespace moproc {
 
-constexpr int pool_tile = 8;  // rows of dx a block
 MOPROC_BOTH constexpr int pool_tx(int c) { return static_cast<int>(smaller((c + 7) / 8, 8)); }
 MOPROC_BOTH constexpr int64_t pool_channel_blocks(int c) { return ceil_div((c + 7) / 8, pool_tx(c)); }
-/// Rows of windows that touch a tile, at most.
-MOPROC_BOTH constexpr int pool_windows(int kernel, int stride, int p) {
-  return static_cast<int>(smaller((pool_tile + kernel - 2) / stride + 1, p));
-}
 MOPROC_BOTH constexpr int64_t pool_shared(int c, int kernel, int stride, int p, int q) {
   return int64_t{8} * pool_tx(c) * pool_windows(kernel, stride, p) * q;
-}
-
-/// First window that covers position `at` of a padded axis, and one past the last.
-struct PoolCover {
-  int begin, end;
-};
-MOPROC_INLINE PoolCover pool_cover(int at, int stride, int pad, int kernel, int windows) {
-  const int low = at + pad - kernel + 1, high = (at + pad) / stride + 1;
-  return {low <= 0 ? 0 : (low + stride - 1) / stride, high < windows ? high : windows};
 }
 
 /// Which tap of window (n, r, q) wins, tap = row * KERNEL + column, a byte a channel.
@@ -72,7 +59,7 @@ struct PoolPlace {
   int c, lanes, tx, ty;
 };
 
-template <class K, int TX>
+template <class K, int CHANNEL_THREADS>
 MOPROC_INLINE Vec pool_gather(const Params& p, const PoolPlace& at, int h, int w) {
   const uint2* const winners = reinterpret_cast<const uint2*>(shared_memory);
   const PoolCover down = pool_cover(h, K::STRIDE, K::PAD, K::KERNEL, K::P);
@@ -86,7 +73,8 @@ MOPROC_INLINE Vec pool_gather(const Params& p, const PoolPlace& at, int h, int w
       const int r = down.begin + i, q = across.begin + j;
       const bool covers = r < down.end && q < across.end;  // else: read what is near and do not count it
       const auto tap = static_cast<unsigned>((h + K::PAD - r * K::STRIDE) * K::KERNEL + (w + K::PAD - q * K::STRIDE));
-      const uint2 none{~0u, ~0u}, winner = covers ? winners[((r - at.first_window) * K::Q + q) * TX + at.tx] : none;
+      const uint2 none{~0u, ~0u},
+          winner = covers ? winners[((r - at.first_window) * K::Q + q) * CHANNEL_THREADS + at.tx] : none;
       const At window{(at.n * K::P + clamped(r, K::P)) * K::Q + clamped(q, K::Q), at.n, at.g, at.c};
       const Vec dy = operand<typename K::Dy, K::C>(p, window, at.lanes);
       sum = sum + each([&](int l) {
@@ -100,39 +88,48 @@ template <class K>
 MOPROC_INLINE void max_pool_grad_tiles(const Params& p) {
   using Y = typename K::Y;
   constexpr int tiles = (K::H + pool_tile - 1) / pool_tile, wide = static_cast<int>(pool_channel_blocks(K::C));
-  constexpr int TX = pool_tx(K::C), TY = pool_threads / TX;
+  constexpr int CHANNEL_THREADS = pool_tx(K::C), PIXEL_THREADS = pool_threads / CHANNEL_THREADS;
   const int64_t images = p.rows / p.groups, task = blockIdx.x / wide;
   const int h0 = static_cast<int>(task % tiles) * pool_tile, h1 = h0 + pool_tile < K::H ? h0 + pool_tile : K::H;
-  const int c0 = static_cast<int>(blockIdx.x % wide) * TX * 8, tx = static_cast<int>(threadIdx.x) % TX;
+  const int c0 = static_cast<int>(blockIdx.x % wide) * CHANNEL_THREADS * 8,
+            tx = static_cast<int>(threadIdx.x) % CHANNEL_THREADS;
   const int first = pool_cover(h0, K::STRIDE, K::PAD, K::KERNEL, K::P).begin;
   const int last = pool_cover(h1 - 1, K::STRIDE, K::PAD, K::KERNEL, K::P).end;
   const int c = c0 + tx * 8, lanes = K::C % 8 == 0 ? 8 : static_cast<int>(smaller(8, K::C - c));
-  const PoolPlace at{
-      task / tiles, task / tiles / images, h0, first, last - first, c, lanes, tx, static_cast<int>(threadIdx.x) / TX};
-  const bool works = at.ty < TY && c < K::C;
+  const PoolPlace at{task / tiles,
+                     task / tiles / images,
+                     h0,
+                     first,
+                     last - first,
+                     c,
+                     lanes,
+                     tx,
+                     static_cast<int>(threadIdx.x) / CHANNEL_THREADS};
+  const bool works = at.ty < PIXEL_THREADS && c < K::C;
 
   uint2* const winners = reinterpret_cast<uint2*>(shared_memory);
   if (works)
 #pragma unroll 1
-    for (int i = at.ty; i < at.windows * K::Q; i += TY)
-      winners[i * TX + tx] = pool_winner<K>(p, at.n, at.g, first + i / K::Q, i % K::Q, c, lanes);
+    for (int i = at.ty; i < at.windows * K::Q; i += PIXEL_THREADS)
+      winners[i * CHANNEL_THREADS + tx] = pool_winner<K>(p, at.n, at.g, first + i / K::Q, i % K::Q, c, lanes);
   __syncthreads();
 
   const int count = (h1 - h0) * K::W;
   ThreadSums<Y> mine;
   if (works)
 #pragma unroll 1
-    for (int i = at.ty; i < count; i += TY) {
+    for (int i = at.ty; i < count; i += PIXEL_THREADS) {
       const int h = h0 + i / K::W, w = i % K::W;
       Vec term[Y::sums > 0 ? Y::sums : 1];
-      const Vec stored =
-          Y::store(p, At{(at.n * K::H + h) * K::W + w, at.n, at.g, c}, lanes, pool_gather<K, TX>(p, at, h, w), term);
+      const Vec stored = Y::store(p, At{(at.n * K::H + h) * K::W + w, at.n, at.g, c}, lanes,
+                                  pool_gather<K, CHANNEL_THREADS>(p, at, h, w), term);
       if constexpr (partial_values<Y> > 0) mine.add(term, stored);
     }
   if constexpr (partial_values<Y> > 0)
-    store_tile<Y, K::C, TX, TY>(mine, tile_partial<Y, K::C>(p, at.g, images * tiles, task - at.g * images * tiles, c0),
-                                static_cast<int>(smaller(TX * 8, K::C - c0)),
-                                [&](int y) { return y < count ? (count - 1 - y) / TY + 1 : 0; });
+    store_tile<Y, K::C, CHANNEL_THREADS, PIXEL_THREADS>(
+        mine, tile_partial<Y, K::C>(p, at.g, images * tiles, task - at.g * images * tiles, c0),
+        static_cast<int>(smaller(CHANNEL_THREADS * 8, K::C - c0)),
+        [&](int y) { return y < count ? (count - 1 - y) / PIXEL_THREADS + 1 : 0; });
 }
 
 template <class K>

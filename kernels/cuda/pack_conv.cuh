@@ -1,8 +1,9 @@
-// The convolutions' copy of their weights: f32 (OUT, R, S, CW) -> (OUT, R, S, C) as K::Operand stores it, channels past
-// CW zero; for an image of 4 channels in pairs of pixels (ConvShape). conv_fprop and conv_dgrad read the same copy, and
-// where CW == C it is the weights themselves, rounded. Memory bound; a thread writes 8 elements.
+// Packs weights for conv_fprop and conv_dgrad: f32 (OUT, R, S, WEIGHT_CHANNELS) -> (OUT, R, S, C) as K::Operand stores
+// it, with zeros for channels past WEIGHT_CHANNELS; for an image of 4 channels, in pairs of pixels (ConvShape). Both
+// kernels read the same copy. If WEIGHT_CHANNELS == C, it is the weights themselves, rounded. Memory bound; a thread
+// writes 8 elements.
 //
-// K: OUT, R, S, C, CW, STRIDE, PAD, W (of the image), Operand, THREADS, W_BUFFER, PACKED_BUFFER.
+// Constants: OUT, R, S, C, WEIGHT_CHANNELS, STRIDE, PAD, W (of the image), Operand, THREADS, W_BUFFER, PACKED_BUFFER.
 // Grid: ceil(OUT * columns / 8 / THREADS).
 #pragma once
 
@@ -16,7 +17,7 @@ MOPROC_INLINE void pack_conv_fprop(const Params& p) {
   const int64_t unit = static_cast<int64_t>(blockIdx.x) * K::THREADS + threadIdx.x;
   if (unit * 8 >= static_cast<int64_t>(K::OUT) * S::columns) return;
   const int o = static_cast<int>(unit * 8 / S::columns), column = static_cast<int>(unit * 8 % S::columns);
-  const float* const w = in<float>(p, K::W_BUFFER) + static_cast<int64_t>(o) * (K::R * K::S * K::CW);
+  const float* const w = in<float>(p, K::W_BUFFER) + static_cast<int64_t>(o) * (K::R * K::S * K::WEIGHT_CHANNELS);
   Vec v;
   if constexpr (S::repacked) {
 #pragma unroll

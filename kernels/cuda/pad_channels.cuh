@@ -1,4 +1,4 @@
-// y[n, h, w, 0 .. PADDED) = x[n, h, w, 0 .. C), then zeros: images as convolutions read them. Mapping: a thread a
+// y[n, h, w, 0 .. PADDED) = x[n, h, w, 0 .. C), then zeros: images as convolutions read them. Mapping: one thread per
 // vector of up to 8 channels of y, stored in one or two accesses. Memory bound.
 //
 // Grid: pool_tasks(rows * PIXELS, PADDED). Constants: PIXELS (h * w), C, PADDED (4, or a multiple of 8), STORED_BYTES

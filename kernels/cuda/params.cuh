@@ -1,4 +1,4 @@
-// What a launch hands to a CUDA kernel, by value: `extern "C" __global__ void K(const __grid_constant__ Params p)`.
+// The argument of every CUDA kernel, passed by value: `extern "C" __global__ void K(const __grid_constant__ Params p)`.
 // With MOPROC_EMULATOR the same text is compiled by g++ and runs on the CPU (test/emulator).
 #pragma once
 
@@ -8,10 +8,10 @@
 #include <cstdint>
 #endif
 
+#include "common/sizes.h"
+
 /// Device functions of the kernels, the scalar bodies of emitted files among them.
 #define MOPROC_INLINE __device__ __forceinline__
-/// Sizes that the host computes as well.
-#define MOPROC_BOTH __host__ __device__ __forceinline__
 
 namespace moproc {
 
@@ -30,7 +30,7 @@ struct Params {
   int64_t extent[4];  // template-specific sizes known only at launch
   void* workspace;    // Launch::workspace_bytes, shared by all blocks and phases of the launch, 64-byte aligned
   int phase;          // launches of one kernel that follow each other
-  TensorMap map[2];   // how TMA reads operands, where the kernel has K::..._MAP
+  TensorMap map[2];   // how TMA reads operands, if the kernel has K::..._MAP
 };
 static_assert(sizeof(Params) == 768, "the host passes as much");
 
@@ -84,10 +84,6 @@ MOPROC_INLINE T* shared_array() {
   return reinterpret_cast<T*>(bytes);
 }
 #endif
-
-MOPROC_BOTH constexpr int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
-MOPROC_BOTH constexpr int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
-MOPROC_BOTH constexpr int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 /// An index known when compiling: static_for<N>(f) calls f(Constant<0>()), f(Constant<1>()), ... Arrays of constants
 /// in K can be read in device code only with such an index.

@@ -7,7 +7,7 @@
 // Grid, phase 0: groups * tiles * channel blocks; phase 1, with sums or moments: combine_tasks. FLAT: chunks.
 // The number of pixels of all rows is below 2^31.
 //
-// Constants: PIXELS (a row), C, FLAT (1: every leaf has the domain's own shape or is one value, and nothing is
+// Constants: PIXELS (per row), C, FLAT (1: every leaf has the domain's own shape or is one value, and nothing is
 // summed: the domain is one run of fewer than 2^31 elements, its leaves have C = 0), THREADS (256). struct Y: `store`
 // gets Vec() as the raw result. Workspace: partials of groups * tiles (sums.cuh).
 #pragma once
@@ -20,7 +20,7 @@ constexpr int pointwise_threads = 256;
 /// Vectors of a thread in flight; what sums and moments together keep in registers leaves no room for two.
 template <class Y>
 inline constexpr int pointwise_unroll = partial_values<Y> > 2 ? 1 : 2;
-constexpr int64_t flat_chunk = 4096;  // elements of a block: 2 vectors a thread
+constexpr int64_t flat_chunk = 4096;  // elements of a block: 2 vectors per thread
 
 /// Channel vectors side by side in a block, and pixels at a time.
 MOPROC_BOTH constexpr int pointwise_tx(int c, bool sums) {
@@ -43,19 +43,19 @@ MOPROC_BOTH constexpr int64_t pointwise_tile(int64_t pixels, int c, bool sums) {
 /// One run of elements: a position is (pixel 0, channel e), which is element e under any channel count.
 template <class K>
 MOPROC_INLINE void pointwise_flat(const Params& p) {
-  constexpr int U = pointwise_unroll<typename K::Y>, step = K::THREADS * 8;
-  static_assert(flat_chunk == U * step, "pointwise: the flat chunk is what a block does at once");
+  constexpr int UNROLL = pointwise_unroll<typename K::Y>, step = K::THREADS * 8;
+  static_assert(flat_chunk == UNROLL * step, "pointwise: the flat chunk is what a block does at once");
   const int64_t size = p.rows * K::PIXELS * K::C;
   const int64_t e = blockIdx.x * flat_chunk + threadIdx.x * 8;
   Vec none[1];
   if ((blockIdx.x + 1) * flat_chunk <= size) {
-    HeldStores held[U];
-    int counts[U] = {};
+    HeldStores held[UNROLL];
+    int counts[UNROLL] = {};
 #pragma unroll
-    for (int u = 0; u < U; ++u)
+    for (int u = 0; u < UNROLL; ++u)
       K::Y::store(p, At{0, 0, 0, static_cast<int>(e + u * step), &held[u], &counts[u]}, 8, Vec(), none);
 #pragma unroll
-    for (int u = 0; u < U; ++u) held[u].release(counts[u]);
+    for (int u = 0; u < UNROLL; ++u) held[u].release(counts[u]);
     return;
   }
 #pragma unroll 1
@@ -63,12 +63,12 @@ MOPROC_INLINE void pointwise_flat(const Params& p) {
     K::Y::store(p, At{0, 0, 0, static_cast<int>(at)}, static_cast<int>(smaller(8, size - at)), Vec(), none);
 }
 
-/// Y::store for the pixels first + ty, + TY, ... of a tile, for the channels c .. c + 7.
-template <class K, int TY>
+/// Y::store for the pixels first + ty, + PIXEL_THREADS, ... of a tile, for the channels c .. c + 7.
+template <class K, int PIXEL_THREADS>
 MOPROC_INLINE void pointwise_pixels(const Params& p, int64_t group, int64_t first, int count, int ty, int c,
                                     ThreadSums<typename K::Y>& sums) {
   using Y = typename K::Y;
-  constexpr int U = pointwise_unroll<Y>;
+  constexpr int UNROLL = pointwise_unroll<Y>;
   const int lanes = K::C % 8 == 0 ? 8 : static_cast<int>(smaller(8, K::C - c));
   const auto body = [&](int i, HeldStores* held, int* count, Vec* term) {
     const int64_t pixel = first + i;
@@ -77,20 +77,20 @@ MOPROC_INLINE void pointwise_pixels(const Params& p, int64_t group, int64_t firs
   };
   int i = ty;
 #pragma unroll 1
-  for (; i + (U - 1) * TY < count; i += U * TY) {
-    HeldStores held[U];
-    int counts[U] = {};
+  for (; i + (UNROLL - 1) * PIXEL_THREADS < count; i += UNROLL * PIXEL_THREADS) {
+    HeldStores held[UNROLL];
+    int counts[UNROLL] = {};
 #pragma unroll
-    for (int u = 0; u < U; ++u) {
+    for (int u = 0; u < UNROLL; ++u) {
       Vec term[Y::sums > 0 ? Y::sums : 1];
-      const Vec stored = body(i + u * TY, &held[u], &counts[u], term);
+      const Vec stored = body(i + u * PIXEL_THREADS, &held[u], &counts[u], term);
       if constexpr (partial_values<Y> > 0) sums.add(term, stored);
     }
 #pragma unroll
-    for (int u = 0; u < U; ++u) held[u].release(counts[u]);
+    for (int u = 0; u < UNROLL; ++u) held[u].release(counts[u]);
   }
 #pragma unroll 1
-  for (; i < count; i += TY) {
+  for (; i < count; i += PIXEL_THREADS) {
     Vec term[Y::sums > 0 ? Y::sums : 1];
     const Vec stored = body(i, nullptr, nullptr, term);
     if constexpr (partial_values<Y> > 0) sums.add(term, stored);
@@ -101,19 +101,20 @@ template <class K>
 MOPROC_INLINE void pointwise_tiles(const Params& p) {
   using Y = typename K::Y;
   constexpr bool sums = partial_values<Y> > 0;
-  constexpr int TX = pointwise_tx(K::C, sums), TY = pointwise_ty(K::C, sums);
+  constexpr int CHANNEL_THREADS = pointwise_tx(K::C, sums), PIXEL_THREADS = pointwise_ty(K::C, sums);
   constexpr int wide = static_cast<int>(pointwise_channel_blocks(K::C, sums));
   const int64_t pixels = p.rows / p.groups * K::PIXELS, tile = pointwise_tile(pixels, K::C, sums);
   const int64_t tiles = ceil_div(pixels, tile), task = blockIdx.x / wide, g = task / tiles, at = task % tiles * tile;
   const int count = static_cast<int>(smaller(tile, pixels - at));
-  const int tx = static_cast<int>(threadIdx.x) % TX, ty = static_cast<int>(threadIdx.x) / TX;
-  const int c0 = static_cast<int>(blockIdx.x % wide) * TX * 8, c = c0 + tx * 8;
+  const int tx = static_cast<int>(threadIdx.x) % CHANNEL_THREADS, ty = static_cast<int>(threadIdx.x) / CHANNEL_THREADS;
+  const int c0 = static_cast<int>(blockIdx.x % wide) * CHANNEL_THREADS * 8, c = c0 + tx * 8;
   ThreadSums<Y> mine;
-  if (ty < TY && c < K::C) pointwise_pixels<K, TY>(p, g, g * pixels + at, count, ty, c, mine);
+  if (ty < PIXEL_THREADS && c < K::C) pointwise_pixels<K, PIXEL_THREADS>(p, g, g * pixels + at, count, ty, c, mine);
   if constexpr (sums)
-    store_tile<Y, K::C, TX, TY>(mine, tile_partial<Y, K::C>(p, g, tiles, task % tiles, c0),
-                                static_cast<int>(smaller(TX * 8, K::C - c0)),
-                                [&](int y) { return y < count ? (count - 1 - y) / TY + 1 : 0; });
+    store_tile<Y, K::C, CHANNEL_THREADS, PIXEL_THREADS>(
+        mine, tile_partial<Y, K::C>(p, g, tiles, task % tiles, c0),
+        static_cast<int>(smaller(CHANNEL_THREADS * 8, K::C - c0)),
+        [&](int y) { return y < count ? (count - 1 - y) / PIXEL_THREADS + 1 : 0; });
 }
 
 template <class K>

@@ -1,6 +1,6 @@
-// Every instruction that C++ has no word for: tensor-core products, matrix loads, asynchronous copies, barriers. This
-// and primitives_sm90.cuh are the only headers with inline PTX; built with MOPROC_EMULATOR the same functions come from
-// twins that run on the CPU.
+// The instructions that C++ cannot express: tensor-core products, matrix loads, asynchronous copies, barriers. This
+// and primitives_sm90.cuh are the only headers with inline PTX; built with MOPROC_EMULATOR the same functions are twins
+// that run on the CPU.
 // Fragment layouts (lane = 4 g + t, g in 0..7, t in 0..3), two bf16 or one tf32 a register:
 //   A 16 x 16 bf16: a0 (g, 2t), a1 (g + 8, 2t), a2 (g, 2t + 8), a3 (g + 8, 2t + 8), each with its right neighbour
 //   B 16 x 8 bf16:  b0 (k = 2t, n = g), b1 (k = 2t + 8, n = g), each with the k below it

@@ -1,5 +1,5 @@
 // Instructions of sm_90a: barriers in shared memory, the tensor memory accelerator (TMA), products of a warp group.
-// Where MOPROC_SM90 is not defined, none of them may be called. PTX ISA 8.0, sections "mbarrier",
+// None of them may be called unless MOPROC_SM90 is defined. PTX ISA 8.0, sections "mbarrier",
 // "cp.async.bulk.tensor" and "wgmma.mma_async". A warp group is 128 threads that begin at a multiple of 128. Operands
 // of its products lie in shared memory with the 128-byte swizzle: lines of 128 bytes from a multiple of 1024, whose
 // 16-byte chunks are permuted by XOR with the line's number modulo 8. A line is 64 neighbours along k (k-major) or
@@ -47,7 +47,7 @@ MOPROC_INLINE void mbarrier_arrive_expect(uint32_t at, int bytes) {
 MOPROC_INLINE void mbarrier_arrive_copies(uint32_t at) {
   asm volatile("cp.async.mbarrier.arrive.noinc.shared::cta.b64 [%0];" ::"r"(at) : "memory");
 }
-/// Waits for the end of the phase of this parity: returns at once where the barrier is in the phase after it.
+/// Waits for the end of the phase of this parity: returns at once if the barrier is in the phase after it.
 MOPROC_INLINE void mbarrier_wait(uint32_t at, int parity) {
   asm volatile(
       "{\n.reg .pred done;\nWAIT: mbarrier.try_wait.parity.shared::cta.b64 done, [%0], %1;\n@done bra DONE;\nbra "

@@ -1,6 +1,6 @@
-// A kernel a primitive: what it makes of given bytes, so that a GPU's can be compared with its twin in the emulator,
-// and the twin with plain loops. One block; buffer 0 is read, buffer 1 holds what comes out. Nothing is seen that CUDA
-// leaves undefined.
+// One kernel per primitive, which writes the primitive's result for given bytes, so that a GPU's primitives can be
+// compared with their twins in the emulator, and the twins with plain loops. One block; buffer 0 is the input, buffer 1
+// the result. No result depends on what CUDA leaves undefined.
 #pragma once
 
 #include "cuda/gemm_pipeline.cuh"
@@ -94,7 +94,7 @@ MOPROC_INLINE void probe_named_barrier(const Params& p) {
 template <int N>
 struct ProbedProduct {
   using Operand = Bf16;
-  static constexpr int BM = 64, BN = N, HOPPER_WORKERS = 128, HOPPER_STAGES = 1;
+  static constexpr int TILE_ROWS = 64, TILE_COLUMNS = N, HOPPER_WORKERS = 128, HOPPER_STAGES = 1;
 };
 
 /// d = a b, one warp group. In: bf16 a, then b, as lines of shared memory: k-major (64, 64) and (N, 64), across k the

@@ -1,9 +1,9 @@
 // Momentum prototypes: over the kept rows in order p[target] <- m p[target] + (1 - m) q, then every prototype
 // is L2-normalised (x / max(norm, 1e-12)). finite == 0: nothing changes. Targets outside [0, CLASSES) are skipped.
-// Mapping: a warp a class, which looks through all targets, 32 at a time, and applies its own in order: the result is
-// the sequential one. Bound by the latency of those looks.
+// Mapping: one warp per class, which looks through all targets, 32 at a time, and applies its own in order: the result
+// is the sequential one. Bound by the latency of those looks.
 //
-// Grid: ceil(CLASSES / prototype_block). Constants: CLASSES, D, THREADS (256), PROTOTYPES_BUFFER, Q_BUFFER (n, d),
+// Grid: ceil(CLASSES / prototype_block). Constants: CLASSES, DIM, THREADS (256), PROTOTYPES_BUFFER, Q_BUFFER (n, d),
 // TARGET_BUFFER (i64[n]), KEPT_BUFFER (f32[n], 0: skip), M_BUFFER, FINITE_BUFFER (f32[]), PROTOTYPES_NEW_BUFFER (may be
 // prototypes). Params::rows = n.
 #pragma once
@@ -36,24 +36,24 @@ __device__ void prototype_update(const Params& p) {
   const int lane = static_cast<int>(threadIdx.x % 32);
   const bool finite = *in<float>(p, K::FINITE_BUFFER) != 0.0f;
   const Vec m(*in<float>(p, K::M_BUFFER)), rest = Vec(1.0f) - m;
-  const float* const old = in<float>(p, K::PROTOTYPES_BUFFER) + k * K::D;
-  float* const now = out<float>(p, K::PROTOTYPES_NEW_BUFFER) + k * K::D;
+  const float* const old = in<float>(p, K::PROTOTYPES_BUFFER) + k * K::DIM;
+  float* const now = out<float>(p, K::PROTOTYPES_NEW_BUFFER) + k * K::DIM;
   const auto read = [&](const float* x, int base) {
-    return each([&](int i) { return base + i * 32 + lane < K::D ? x[base + i * 32 + lane] : 0.0f; });
+    return each([&](int i) { return base + i * 32 + lane < K::DIM ? x[base + i * 32 + lane] : 0.0f; });
   };
   const auto write = [&](int base, Vec v) {
 #pragma unroll
     for (int i = 0; i < 8; ++i)
-      if (base + i * 32 + lane < K::D) now[base + i * 32 + lane] = v.x[i];
+      if (base + i * 32 + lane < K::DIM) now[base + i * 32 + lane] = v.x[i];
   };
   Vec squares, x;
 #pragma unroll 1
-  for (int base = 0; base < K::D; base += round) {
+  for (int base = 0; base < K::DIM; base += round) {
     x = read(old, base);
     if (finite)
       for_rows_of_class<K>(p, k,
-                           [&](int64_t i) { x = m * x + rest * read(in<float>(p, K::Q_BUFFER) + i * K::D, base); });
-    if (!finite || K::D > round) write(base, x);
+                           [&](int64_t i) { x = m * x + rest * read(in<float>(p, K::Q_BUFFER) + i * K::DIM, base); });
+    if (!finite || K::DIM > round) write(base, x);
     squares = squares + x * x;
   }
   if (!finite) return;
@@ -62,10 +62,10 @@ __device__ void prototype_update(const Params& p) {
   for (int step = 16; step > 0; step /= 2) sum = __fadd_rn(sum, __shfl_xor_sync(0xffffffffu, sum, step));
   const float norm = __fsqrt_rn(sum);
   const Vec by(norm < 1e-12f ? 1e-12f : norm);
-  if constexpr (K::D <= round) write(0, x / by);
+  if constexpr (K::DIM <= round) write(0, x / by);
   else
 #pragma unroll 1
-    for (int base = 0; base < K::D; base += round) write(base, read(now, base) / by);
+    for (int base = 0; base < K::DIM; base += round) write(base, read(now, base) / by);
 }
 
 }  // namespace moproc

@@ -1,10 +1,10 @@
-// Writes a batch of keys (n, d) as columns ptr, ptr + 1, ... of the queue (d, q), wrapping round; of a batch
-// longer than the queue the last q keys stay, where one-by-one insertion would leave them. finite == 0:
-// nothing changes. Mapping: a block a row of the queue, threads along its columns (phase 0); one thread moves the
-// pointer after all have read it (phase 1). Memory bound: the keys, and the queue where it is not in place.
+// Writes a batch of keys (n, d) as columns ptr, ptr + 1, ... of the queue (d, q), wrapping round; if a batch
+// is longer than the queue, its last q keys remain, in the places where one-by-one insertion would leave them. finite
+// == 0: nothing changes. Mapping: one block per row of the queue, threads along its columns (phase 0); one thread moves
+// the pointer after all have read it (phase 1). Memory bound: the keys, and the queue if it is not updated in place.
 //
-// Grid: D, then 1. Constants: D, Q, THREADS (256), QUEUE_BUFFER, PTR_BUFFER (i64[1]), KEYS_BUFFER, FINITE_BUFFER
-// (f32[]), QUEUE_NEW_BUFFER (may be queue), PTR_NEW_BUFFER (may be ptr). Params::rows = n.
+// Grid: DIM, then 1. Constants: DIM, QUEUE, THREADS (256), QUEUE_BUFFER, PTR_BUFFER (i64[1]), KEYS_BUFFER,
+// FINITE_BUFFER (f32[]), QUEUE_NEW_BUFFER (may be queue), PTR_NEW_BUFFER (may be ptr). Params::rows = n.
 #pragma once
 
 #include "cuda/params.cuh"
@@ -13,7 +13,7 @@ namespace moproc {
 
 template <class K>
 __device__ void queue_push(const Params& p) {
-  constexpr int64_t q = K::Q;
+  constexpr int64_t q = K::QUEUE;
   const bool finite = *in<float>(p, K::FINITE_BUFFER) != 0.0f;
   const int64_t ptr = *in<int64_t>(p, K::PTR_BUFFER), n = p.rows, start = (ptr % q + q) % q;
   if (p.phase == 1) {
@@ -27,7 +27,7 @@ __device__ void queue_push(const Params& p) {
     for (int64_t c = threadIdx.x; c < q; c += K::THREADS)
       if (!finite || (c - start - first % q + 2 * q) % q >= n - first) to[c] = from[c];
   if (!finite) return;
-  for (int64_t i = first + threadIdx.x; i < n; i += K::THREADS) to[(start + i) % q] = keys[i * K::D + row];
+  for (int64_t i = first + threadIdx.x; i < n; i += K::THREADS) to[(start + i) % q] = keys[i * K::DIM + row];
 }
 
 }  // namespace moproc

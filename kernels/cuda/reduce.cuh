@@ -1,10 +1,10 @@
 // y[o, i] = sum or maximum over r of x[o, r, i]; the middle axis is cut into tiles of fixed length, then tiles are
-// joined in a balanced tree. Mapping: a block takes up to 256 columns i of a tile, rows side by side where there are
-// fewer columns; a thread adds every TY-th row in order, then rows join in a tree. Memory bound.
+// joined in a balanced tree. Mapping: a block takes up to 256 columns i of a tile, with rows side by side if there are
+// fewer columns; a thread adds every PIXEL_THREADS-th row in order, then rows join in a tree. Memory bound.
 //
-// Grid, phase 0: outer * tiles * reduce_columns(inner) blocks; phase 1, where there is more than one tile: outer *
+// Grid, phase 0: outer * tiles * reduce_columns(inner) blocks; phase 1, if there is more than one tile: outer *
 // reduce_columns(inner). Constants: KIND (0 sum, 1 max), THREADS (256), X_BUFFER, Y_BUFFER. Params::extent = {outer,
-// red, inner}. A maximum is NaN if any element is. Workspace: where there is more than one tile, outer * tiles * inner
+// red, inner}. A maximum is NaN if any element is. Workspace, if there is more than one tile: outer * tiles * inner
 // floats.
 #pragma once
 

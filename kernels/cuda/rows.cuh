@@ -1,4 +1,4 @@
-// Matrices row by row: a warp a row, or a whole block where rows are long. A thread holds eight elements of its row at
+// Matrices row by row: one warp per row, or a whole block if rows are long. A thread holds eight elements of its row at
 // a time, `threads` apart: accesses are coalesced whatever the length, and eight are in flight. A sum over a row is
 // made in an order that depends on its length alone.
 #pragma once

@@ -1,5 +1,5 @@
 // y[n, :] = exp(x[n, :] - max) / sum, row by row. Mapping: rows.cuh; the row is read three times (from L1 or L2 after
-// the first) and its exponentials are made twice. Memory bound below some 4 Ki columns, then latency.
+// the first) and its exponentials are computed twice. Memory bound below some 4 Ki columns, then latency.
 //
 // Grid: row_tasks. Constants: COLUMNS, THREADS (256), X_BUFFER, Y_BUFFER. Params::rows = n. y may be x.
 #pragma once

@@ -1,5 +1,5 @@
 // dlogits[i, j] = dloss[g] w_i / (sum of w over the group) * (softmax(l_i)_j - [j = target_i]); 0 in rows of
-// weight 0. A target outside [0, COLUMNS) gives a row of NaN. Mapping: a warp a group (phase 0: dloss / sum of w),
+// weight 0. A target outside [0, COLUMNS) gives a row of NaN. Mapping: one warp per group (phase 0: dloss / sum of w),
 // rows.cuh (phase 1). Memory bound.
 //
 // Grid: groups, then row_tasks. Constants: COLUMNS, THREADS (256), LOGITS_BUFFER, TARGET_BUFFER (i64[n]),

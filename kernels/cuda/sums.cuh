@@ -1,23 +1,17 @@
-// Channel sums and moments of what is stored, and how an operand is read: what all templates with fused bodies share.
+// Channel sums and moments of what is stored, and the load of an operand, for all templates with fused bodies.
 // A tile (part of one group's pixels, by shape alone) leaves partials in the workspace; combine_partials adds a
-// group's tiles in a balanced tree, so neither the number of SMs nor the batch of other groups changes a bit.
+// group's tiles in a balanced tree, so neither the number of multiprocessors nor other groups change a bit.
 // Workspace: (group, tile, value, channels padded to 16) f32; values are Y::sums sums, then mean and M2 if asked.
 #pragma once
 
+#include "common/sums.h"
 #include "cuda/leaf.cuh"
 
 namespace moproc {
 
-/// Whether Y wants the moments of its result, and how many values a channel each tile leaves behind.
-template <class Y>
-inline constexpr bool has_moments = Y::mean_buffer >= 0 || Y::m2_buffer >= 0;
-template <class Y>
-inline constexpr int partial_values = Y::sums + (has_moments<Y> ? 2 : 0);
 /// An epilogue without channel sums says so in both places.
 template <class Y>
 inline constexpr bool consistent = (Y::sums > 0) == (Y::sum_buffer[0] >= 0);
-
-MOPROC_BOTH constexpr int padded_channels(int c) { return (c + 15) / 16 * 16; }
 
 /// Element (at, lanes) of an operand with C channels: its prologue, or a plain load of what is stored (X::stored) where
 /// it has none.
@@ -25,13 +19,6 @@ template <class X, int C>
 MOPROC_INLINE Vec operand(const Params& p, const At& at, int lanes) {
   if constexpr (X::buffer >= 0) return full<typename X::stored, C>(p, X::buffer, at, lanes);
   else return X::load(p, at, lanes);
-}
-
-/// Where tile `tile` of group `group` keeps its partials of channel `c`; value v is padded_channels(C) * v further on.
-template <class Y, int C>
-MOPROC_INLINE float* tile_partial(const Params& p, int64_t group, int64_t tiles, int64_t tile, int c) {
-  constexpr int64_t size = static_cast<int64_t>(partial_values<Y>) * padded_channels(C);
-  return static_cast<float*>(p.workspace) + (group * tiles + tile) * size + c;
 }
 
 /// Chan's update of (mean, m2) of `n` values by (mean_b, m2_b) of `nb` further ones; either may be 0.
@@ -71,22 +58,24 @@ struct ThreadSums {
   }
 };
 
-/// Joins the sums of a block of TX * TY threads (more are idle), thread ty * TX + tx having seen channels 8 * tx ..
+/// Joins the sums of a block of CHANNEL_THREADS * PIXEL_THREADS threads (more are idle), thread ty * CHANNEL_THREADS +
+/// tx having seen channels 8 * tx ..
 /// + 7 of its pixels, and writes the tile's partials at `partial` (tile_partial of the block's first channel) for
 /// `channels` of them. count(ty): how many values row ty has seen. Called by all threads; uses 16 KB of static shared
 /// memory at 256 threads.
-template <class Y, int C, int TX, int TY, class CountOf>
+template <class Y, int C, int CHANNEL_THREADS, int PIXEL_THREADS, class CountOf>
 MOPROC_INLINE void store_tile(const ThreadSums<Y>& mine, float* partial, int channels, CountOf count) {
-  constexpr int S = Y::sums, columns = TX * 8, stride = padded_channels(C);
-  float* const held = shared_array<float, 2 * TX * TY * 8>();  // two values at a time: (value, ty, channel)
+  constexpr int S = Y::sums, columns = CHANNEL_THREADS * 8, stride = padded_channels(C);
+  float* const held =
+      shared_array<float, 2 * CHANNEL_THREADS * PIXEL_THREADS * 8>();  // two values at a time: (value, ty, channel)
   const int t = static_cast<int>(threadIdx.x);
   const auto keep = [&](int value, const Vec& v) {
-    if (t < TX * TY) store(held + (value * TX * TY + t) * 8, v);
+    if (t < CHANNEL_THREADS * PIXEL_THREADS) store(held + (value * CHANNEL_THREADS * PIXEL_THREADS + t) * 8, v);
   };
   const auto sum_of = [&](int value, int c) {
     float total = 0.0f;
 #pragma unroll 8
-    for (int y = 0; y < TY; ++y) total = __fadd_rn(total, held[(value * TY + y) * columns + c]);
+    for (int y = 0; y < PIXEL_THREADS; ++y) total = __fadd_rn(total, held[(value * PIXEL_THREADS + y) * columns + c]);
     return total;
   };
 #pragma unroll
@@ -109,14 +98,14 @@ MOPROC_INLINE void store_tile(const ThreadSums<Y>& mine, float* partial, int cha
       float total = 0.0f;
       int64_t n = 0;
 #pragma unroll 8
-      for (int y = 0; y < TY; ++y) {
+      for (int y = 0; y < PIXEL_THREADS; ++y) {
         total = __fmaf_rn(held[y * columns + c], static_cast<float>(count(y)), total);
         n += count(y);
       }
       const float all = __fdiv_rn(total, static_cast<float>(n));
       float spread = sum_of(1, c);
 #pragma unroll 8
-      for (int y = 0; y < TY; ++y) {
+      for (int y = 0; y < PIXEL_THREADS; ++y) {
         const float d = __fsub_rn(held[y * columns + c], all);
         if (count(y) > 0) spread = __fmaf_rn(__fmul_rn(d, d), static_cast<float>(count(y)), spread);
       }
@@ -143,7 +132,7 @@ struct Partial {
     for (int k = 0; k < S; ++k) at[k * stride] = sum[k];
     if constexpr (has_moments<Y>) at[S * stride] = mean, at[(S + 1) * stride] = m2;
   }
-  /// Adds the run after this one; n and nb are the values a channel in both, for the moments.
+  /// Adds the run after this one; n and nb are the values per channel in both, for the moments.
   MOPROC_INLINE void join(const Partial& b, int64_t n, int64_t nb) {
 #pragma unroll
     for (int k = 0; k < S; ++k) sum[k] = __fadd_rn(sum[k], b.sum[k]);
@@ -177,7 +166,7 @@ MOPROC_INLINE Partial<Y, C> join_eight(const float* partials, int64_t tiles, int
 }
 
 /// The phase after all tiles: block (group, channel vector) adds the group's `tiles` partials, eight neighbours at a
-/// time and in place, and stores the results. first(i): values a channel in the tiles before tile i, for i in
+/// time and in place, and stores the results. first(i): values per channel in the tiles before tile i, for i in
 /// 0..tiles. Latency bound: a pass for every factor of 8 in the number of tiles.
 template <class Y, int C, int THREADS, class FirstOf>
 MOPROC_INLINE void combine_partials(const Params& p, int64_t tiles, FirstOf first) {

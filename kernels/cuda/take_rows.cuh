@@ -1,6 +1,6 @@
 // y[i] = x[idx[i]]: whole rows as bytes, of any type. idx is a permutation of the rows; for an index
-// outside x the row is filled with bytes 0xff (NaN, -1), nothing is read. Mapping: a block a piece of 16 KiB of a row,
-// in accesses of 16 bytes where rows are a multiple of them, all of a thread's in flight. Memory bound.
+// outside x the row is filled with bytes 0xff (NaN, -1), nothing is read. Mapping: one block per piece of 16 KiB of a
+// row, in accesses of 16 bytes if rows are a multiple of that, with all accesses of a thread in flight. Memory bound.
 //
 // Grid: rows * row_pieces(ROW_BYTES). Constants: ROW_BYTES, THREADS (256), X_BUFFER, IDX_BUFFER (i64[n]), Y_BUFFER.
 // Params::rows = n.
@@ -50,7 +50,7 @@ MOPROC_BOTH constexpr int64_t row_unit(int64_t row_bytes) {
   return row_bytes % 16 == 0 ? 16 : row_bytes % 4 == 0 ? 4 : 1;
 }
 
-/// This block's piece of row `to` of y: that of row `from` of x, or ones where there is no such row.
+/// This block's piece of row `to` of y: that of row `from` of x, or ones if there is no such row.
 template <int64_t ROW_BYTES, int THREADS>
 MOPROC_INLINE void move_piece(const void* x, int64_t from, void* y, int64_t to, bool exists) {
   using U = RowUnit<row_unit(ROW_BYTES)>;

@@ -1,5 +1,5 @@
-// Operands of convolutions that TMA brings, a stage of 64 terms at a time, in the place of the Sources of
-// conv_source.cuh. Which operands have a tensor map is the host's decision (K::..._MAP, an index into Params::map, else
+// Operands of convolutions that TMA loads, a stage of 64 terms at a time, instead of the Sources of
+// conv_source.cuh. The host decides which operands have a tensor map (K::..._MAP, an index into Params::map, else
 // -1): those used as they are stored, whose channels come in units of 64. Maps: see
 // compiler/lower/templates/cuda/maps.ts.
 #pragma once
@@ -9,7 +9,7 @@
 
 namespace moproc {
 
-/// Indices of K's tensor maps; -1 where it names none.
+/// Indices of K's tensor maps; -1 if it has none.
 template <class K>
 struct Maps {
   static constexpr int x = [] {
@@ -41,9 +41,9 @@ struct WindowStart {
   }
 };
 
-/// K-major windows of an image of CS channels (WindowRows): LINES pixels, terms (tap row, tap, channel). Map: im2col,
-/// 64 channels of LINES pixels.
-template <int LINES, int CS>
+/// K-major windows of an image of IMAGE_C channels (WindowRows): LINES pixels, terms (tap row, tap, channel). Map:
+/// im2col, 64 channels of LINES pixels.
+template <int LINES, int IMAGE_C>
 struct TmaWindowRows {
   static constexpr bool tma = true;
   const TensorMap& map;
@@ -52,7 +52,7 @@ struct TmaWindowRows {
 
   MOPROC_INLINE static int bytes(int) { return LINES * 128; }
   MOPROC_INLINE void bring(int k, uint32_t to, uint32_t barrier) const {
-    const int tap = k * 64 / CS, c = k * 64 - tap * CS, tr = tap / taps_w;
+    const int tap = k * 64 / IMAGE_C, c = k * 64 - tap * IMAGE_C, tr = tap / taps_w;
     tma_pixels(to, map, barrier, c, start.w, start.h, start.n, tap - tr * taps_w, tr);
   }
 };

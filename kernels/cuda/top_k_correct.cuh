@@ -1,6 +1,7 @@
 // correct[g] = sum of w_i over the rows of group g whose target is among the TOP largest logits. The rank of
 // a target is the number of larger logits, of equal ones with a smaller index, and of NaN; a NaN target is
-// never correct, nor is one outside [0, COLUMNS). Mapping: rows.cuh (phase 0), a warp a group, sums in f64 (phase 1).
+// never correct, nor is one outside [0, COLUMNS). Mapping: rows.cuh (phase 0), one warp per group, sums in f64 (phase
+// 1).
 //
 // Grid: row_tasks, then groups. Constants: COLUMNS, TOP, THREADS (256), LOGITS_BUFFER, TARGET_BUFFER (i64[n]),
 // WEIGHT_BUFFER (f32[n]), CORRECT_BUFFER (f32[groups]). Params::rows = n. Workspace: n floats.

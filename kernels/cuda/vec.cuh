@@ -1,5 +1,5 @@
-// Eight f32 of one thread, with the operations of the CPU's Vec. Every operation rounds by itself: nothing is
-// contracted, division and square root are IEEE's, so a body gives the CPU's bits element by element.
+// Eight f32 of one thread, with the operations of the CPU's Vec. Every operation rounds on its own: nothing is
+// contracted, and division and square root are correctly rounded, so a body gives the same bits as on the CPU.
 #pragma once
 
 #include <cuda_bf16.h>
@@ -151,6 +151,9 @@ MOPROC_INLINE void store(float* p, Vec v, int lanes) {
   for (int i = 0; i < 8; ++i)
     if (i < lanes) p[i] = v.x[i];
 }
+
+/// The float with these bits.
+MOPROC_INLINE float float_of(uint32_t bits) { return __uint_as_float(bits); }
 
 /// Sum of the lanes in the order of a balanced tree, as on the CPU.
 MOPROC_INLINE float sum_lanes(Vec a) {

@@ -18,33 +18,33 @@ struct SwizzledTile {
   }
 };
 
-/// The BM x BN result of the block's workers in registers, 64 terms at a time. Warp group g holds rows of its 64 BM /
-/// 64 / groups parts, in parts of 64.
+/// The TILE_ROWS x TILE_COLUMNS result of the block's workers in registers, 64 terms at a time. Warp group g holds the
+/// TILE_ROWS / groups rows from g * TILE_ROWS / groups on, in parts of 64.
 template <class K, bool A_K_MAJOR, bool B_K_MAJOR>
 struct WarpGroupProduct {
-  static constexpr int terms = Path<K>::terms, groups = Path<K>::workers / 128, parts = K::BM / 64 / groups;
-  using A = SwizzledTile<A_K_MAJOR ? K::BM : terms, A_K_MAJOR ? terms : K::BM>;
-  using B = SwizzledTile<B_K_MAJOR ? K::BN : terms, B_K_MAJOR ? terms : K::BN>;
+  static constexpr int terms = Path<K>::terms, groups = Path<K>::workers / 128, parts = K::TILE_ROWS / 64 / groups;
+  using A = SwizzledTile<A_K_MAJOR ? K::TILE_ROWS : terms, A_K_MAJOR ? terms : K::TILE_ROWS>;
+  using B = SwizzledTile<B_K_MAJOR ? K::TILE_COLUMNS : terms, B_K_MAJOR ? terms : K::TILE_COLUMNS>;
   static constexpr int stage_bytes = A::bytes + B::bytes;
   static_assert(K::Operand::bytes == 2, "products of bf16");
-  static_assert(parts >= 1 && K::BM == 64 * groups * parts,
+  static_assert(parts >= 1 && K::TILE_ROWS == 64 * groups * parts,
                 "the block's result cannot be divided among its warp groups");
 
-  float d[parts][K::BN / 2];
+  float d[parts][K::TILE_COLUMNS / 2];
 
   MOPROC_INLINE void clear() {
 #pragma unroll
     for (int i = 0; i < parts; ++i)
 #pragma unroll
-      for (int j = 0; j < K::BN / 2; ++j) d[i][j] = 0.0f;
+      for (int j = 0; j < K::TILE_COLUMNS / 2; ++j) d[i][j] = 0.0f;
   }
 
-  /// Keeps the sums where they are: to be called before the first and after the last of a run of products.
+  /// Keeps the sums in their registers: to be called before the first and after the last of a run of products.
   MOPROC_INLINE void pin_sums() {
 #pragma unroll
     for (int i = 0; i < parts; ++i)
 #pragma unroll
-      for (int j = 0; j < K::BN / 2; ++j) pin(d[i][j]);
+      for (int j = 0; j < K::TILE_COLUMNS / 2; ++j) pin(d[i][j]);
   }
 
   /// Adds the product of the stage at byte `stage` of shared memory, asynchronously.
@@ -60,8 +60,8 @@ struct WarpGroupProduct {
         // 64 rows of A are 64 lines, or a block of columns.
         const int part = (first + i) * (A_K_MAJOR ? 64 * A::line_bytes : A::block_bytes);
         const int a = stage + part + step * (A_K_MAJOR ? step_bytes_k : step_bytes_across);
-        wgmma_bf16<K::BN, !A_K_MAJOR, !B_K_MAJOR>(d[i], wgmma_operand(shared_address(a), eights, A::block_bytes),
-                                                  b_operand);
+        wgmma_bf16<K::TILE_COLUMNS, !A_K_MAJOR, !B_K_MAJOR>(
+            d[i], wgmma_operand(shared_address(a), eights, A::block_bytes), b_operand);
       }
     }
   }
@@ -74,7 +74,7 @@ struct WarpGroupProduct {
 #pragma unroll
     for (int i = 0; i < parts; ++i)
 #pragma unroll
-      for (int j = 0; j < K::BN / 8; ++j) {
+      for (int j = 0; j < K::TILE_COLUMNS / 8; ++j) {
         const int column = 8 * j + lane % 4 * 2;
         f(row0 + 64 * i, column, d[i][4 * j], d[i][4 * j + 1]);
         f(row0 + 64 * i + 8, column, d[i][4 * j + 2], d[i][4 * j + 3]);

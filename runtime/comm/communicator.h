@@ -1,6 +1,6 @@
-// What the ranks of a run do together with the data of a step, in the memory of their device. Surprising: the order of
-// additions is ours (a balanced tree over the ranks), so that results depend neither on a library nor on the number of
-// ranks; NCCL alone has its own, unless it is asked for ours.
+// The collectives of a step, on tensors in the memory of the ranks' devices. Surprising: sums are added in a fixed
+// order (a balanced tree over the ranks), so results depend neither on the library nor on the number of ranks. Only
+// NCCL adds in its own order, unless --deterministic asks for the fixed one.
 #pragma once
 
 #include <cstddef>
@@ -12,8 +12,9 @@
 
 namespace moproc::comm {
 
-/// Every rank calls the same collectives in the same order, one thread at a time. On the CPU they return when they are
-/// done; on a GPU they are put on a stream (cuda/nccl.h). All throw LostRank.
+/// All ranks must call the same collectives in the same order, from one thread at a time. On the CPU a call returns
+/// when the collective has ended; on a GPU it only enqueues the collective on a stream (cuda/nccl.h). All throw
+/// LostRank.
 class Communicator {
  public:
   virtual ~Communicator() = default;
@@ -21,21 +22,22 @@ class Communicator {
   virtual int rank() const = 0;
   virtual int ranks() const = 0;
 
-  /// to[i] = the sum of all ranks' from[i]; to may be from. `what` names the tensor, for messages.
+  /// to[i] = sum over the ranks of from[i], for n elements. `to` may be `from`. `what` names the tensor in messages.
   virtual void all_reduce(const char* what, const float* from, float* to, int64_t n) = 0;
-  /// to = all ranks' `bytes` bytes in the order of the ranks; `from` may be where they belong in `to`.
+  /// `to` receives `bytes` bytes from every rank, in the order of the ranks. `from` may already be this rank's place in
+  /// `to`.
   virtual void all_gather(const char* what, const std::byte* from, std::byte* to, int64_t bytes) = 0;
-  /// data = what `root` has there.
+  /// Replaces `data` on every rank by that of rank `root`.
   virtual void broadcast(const char* what, std::byte* data, int64_t bytes, int root) = 0;
 
-  /// Which step of the run follows: what others are told when this rank is missed.
+  /// This rank begins step `step` of the run. If the rank is lost, the others' messages name this step.
   virtual void at_step(int64_t) {}
-  /// Tells the others, without waiting for them, why this rank ends early.
+  /// Tells the other ranks why this one ends early. Does not wait for them.
   virtual void give_up(const std::string&) noexcept {}
 };
 
-/// The sum of x[0] .. x[n - 1] at each position in the order that all reductions have: the left half of the tree is the
-/// largest power of two below n.
+/// Element-wise sum of x[0] .. x[n - 1], in the order of all reductions: a balanced tree whose left half has as many
+/// operands as the largest power of two below n.
 void tree_sum(std::span<const float* const> x, float* to, int64_t n);
 
 }  // namespace moproc::comm

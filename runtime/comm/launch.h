@@ -1,5 +1,5 @@
-// Which rank this process is, read from the environment that a launcher made: ours, torchrun's, Open MPI's, Slurm's or
-// Kubeflow's. Nothing is guessed: half an environment is an error that says what is missing.
+// Determines which rank this process is from the environment variables of the launcher: moproc's own, torchrun, Open
+// MPI, Slurm or Kubeflow. Nothing is guessed: if some of a launcher's variables are missing, the error names them.
 #pragma once
 
 #include <functional>
@@ -11,41 +11,42 @@
 
 namespace moproc::comm {
 
-/// What the flags of a command line say, under their published names.
+/// The flags of a command line that describe a launch, under their published names.
 struct LaunchFlags {
-  int world_size = -1;   // nodes; -1: not said
-  int rank = -1;         // of this node; -1: not said
+  int world_size = -1;   // number of nodes; -1: not given
+  int rank = -1;         // of this node; -1: not given
   std::string dist_url;  // tcp://HOST:PORT, env:// or empty
-  int per_node = 0;      // processes on this node; 0: not said
-  int gpus = 0;  // a process for each of so many GPUs, where per_node is not said (--multiprocessing-distributed)
+  int per_node = 0;      // processes on this node; 0: not given
+  int gpus = 0;          // one process per GPU, if per_node is not given (--multiprocessing-distributed)
 };
 
-/// A process's place in a run.
+/// The place of a process in a run.
 struct Launch {
-  std::string by;  // "torchrun", "Slurm", ...; "" for a process by itself
+  std::string by;  // the launcher: "torchrun", "Slurm", ...; "" if there is none
   int rank = 0, ranks = 1;
   int local_rank = 0, local_ranks = 1;
-  StoreAddress master;            // where rank 0 is; host is empty when there is but one rank
-  std::vector<std::string> read;  // what was read and what it means, a line each
+  StoreAddress master;            // where rank 0 listens; host is empty if there is only one rank
+  std::vector<std::string> read;  // one line per variable that was read: its value and meaning
 };
 
-/// What this process has to do for the flags: be the rank that the environment names, or start processes on this node.
+/// What this process has to do: be the rank that the environment names, or start the processes of this node.
 struct LaunchPlan {
-  Launch launch;     // of this process, or of the first one to start
-  int to_start = 0;  // processes that this one has to start; 0: it is a rank itself
+  Launch launch;     // of this process, or of the first process that it starts
+  int to_start = 0;  // number of processes to start; 0: this process is a rank itself
 };
 
-/// The value of a variable; nothing when it is not set or empty.
+/// The value of a variable; nothing if it is unset or empty.
 using Environment = std::function<std::optional<std::string>(const std::string& name)>;
 Environment process_environment();
 
-/// Throws InputError naming variable or flag: not a number, out of range, contradicting, missing.
+/// Throws InputError, naming the variable or flag, if one is missing, not a number, out of range or contradicts
+/// another.
 LaunchPlan plan_launch(const LaunchFlags& flags, const Environment& environment);
 
-/// The variables that make a process the given rank of a launch, NAME=VALUE: those of torchrun, and ours.
+/// The variables, as NAME=VALUE, that make a process the given rank: those of torchrun and moproc's own.
 std::vector<std::string> variables_of(const Launch& launch);
 
-/// The first host of a Slurm list: "gpu-07" of "gpu-[07-09,12],login1". Throws InputError.
+/// The first host of a Slurm host list: "gpu-07" for "gpu-[07-09,12],login1". Throws InputError.
 std::string first_host(const std::string& list);
 
 }  // namespace moproc::comm

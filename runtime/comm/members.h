@@ -1,4 +1,4 @@
-// What rank 0 knows of all ranks of a run: who they are, where they are, and the first of them that was lost.
+// Rank 0's table of all ranks of a run: which process each is, how far it has come, and which rank was lost first.
 #pragma once
 
 #include <chrono>
@@ -9,7 +9,7 @@
 
 namespace moproc::comm {
 
-/// A process as messages name it.
+/// How messages name a process.
 struct Identity {
   int pid = 0;
   std::string host;
@@ -23,19 +23,19 @@ class Members {
 
   bool is_here(int rank) const { return members_[static_cast<size_t>(rank)].state != State::awaited; }
   void arrived(int rank, const Identity& who);
-  /// Ends as it should.
+  /// The rank has ended normally.
   void left(int rank) { members_[static_cast<size_t>(rank)].state = State::left; }
   void reported(int rank, const Progress& at);
-  /// Its connection broke: lost, unless it had left.
+  /// The rank's connection broke: it counts as lost unless it had ended normally.
   void disconnected(int rank);
   void gave_up(int rank, const std::string& why);
 
-  /// Who was lost first and how; "" while nobody is.
+  /// Which rank was lost first, and how; "" if none was.
   const std::string& lost() const { return lost_; }
   /// "rank 3 (process 5 on host)".
   std::string who(int rank) const;
   std::string place(int rank) const { return show(members_[static_cast<size_t>(rank)].at); }
-  /// Store::suspect(), asked by `asking`.
+  /// Store::suspect() for the rank `asking`.
   std::string suspect(int asking) const;
 
  private:

@@ -1,4 +1,4 @@
-// Collectives in the background: a thread does them in the order in which they were begun, while the caller computes.
+// Collectives in the background: a thread runs them in the order in which they were begun while the caller computes.
 #pragma once
 
 #include <condition_variable>
@@ -13,7 +13,7 @@
 
 namespace moproc::comm {
 
-/// Not thread safe: one caller. While anything is under way the communicator is the queue's.
+/// Not thread-safe: for one calling thread. Until wait() returns, only the queue may use the communicator.
 class Queue {
  public:
   explicit Queue(Communicator& c);
@@ -21,16 +21,16 @@ class Queue {
   Queue(const Queue&) = delete;
   Queue& operator=(const Queue&) = delete;
 
-  /// Memory and names must live until the next wait().
+  /// Memory and names must stay valid until the next wait() has returned.
   void all_reduce(const char* what, const float* from, float* to, int64_t n);
   void all_gather(const char* what, const std::byte* from, std::byte* to, int64_t bytes);
-  /// Returns when all that was begun has ended; rethrows what the first of it threw, now and ever after.
+  /// Returns when all begun collectives have ended. If one threw, this and every later call rethrow its exception.
   void wait();
 
   Communicator& communicator() { return c_; }
-  /// Bytes that this rank handed over so far.
+  /// Bytes that this rank has passed to collectives so far.
   int64_t bytes_sent() const { return bytes_; }
-  /// Seconds that wait() took so far.
+  /// Seconds spent in wait() so far.
   double seconds_waited() const { return waited_; }
 
  private:

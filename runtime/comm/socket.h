@@ -1,4 +1,4 @@
-// TCP connections of the store: blocking, whole lines and whole blocks of bytes, errors as false.
+// TCP connections of the store. Calls block, transfer whole lines or whole blocks of bytes, and return false on errors.
 #pragma once
 
 #include <chrono>
@@ -9,14 +9,14 @@
 namespace moproc::comm {
 
 struct StoreAddress {
-  std::string host;  // name or address of rank 0's machine
-  int port = 0;      // rank 0: 0 takes any free one
+  std::string host;  // name or address of the machine of rank 0
+  int port = 0;      // rank 0 may give 0, which takes any free port
 };
 
 /// "tcp://HOST:PORT".
 std::string show(const StoreAddress& at);
 
-/// A connected or listening socket, owned.
+/// Owns a connected or listening socket.
 class Socket {
  public:
   explicit Socket(int fd = -1) : fd_(fd) {}
@@ -29,24 +29,24 @@ class Socket {
   }
   int fd() const { return fd_; }
   void reset();
-  /// Ends all reading and writing, of other threads too.
+  /// Ends all reads and writes, those of other threads included.
   void end() const;
 
-  /// False when the other end has gone.
+  /// Returns false if the other end has closed.
   bool send_all(const std::string& bytes) const;
   bool receive(char* to, size_t bytes) const;
-  /// Up to and without the next newline; false also for a line of more than 4096 bytes.
+  /// Reads up to the next newline, which it drops. Returns false on errors and for a line of more than 4096 bytes.
   bool line(std::string& text) const;
 
  private:
   int fd_;
 };
 
-/// Listens on every address of this machine; `at.port` becomes the port. Throws InputError naming port and remedy.
+/// Listens on all addresses of this machine and stores the port in `at.port`. Throws InputError naming port and remedy.
 Socket listen_at(StoreAddress& at);
 
-/// Connects, trying again until `limit`. Throws LostRank naming host, port and remedy; `timeout` (s) is what it says it
-/// waited.
+/// Connects, and retries until `limit`. Throws LostRank naming host, port and remedy; `timeout`: the seconds that the
+/// message says it waited.
 Socket connect_to(const StoreAddress& at, std::chrono::steady_clock::time_point limit, double timeout);
 
 }  // namespace moproc::comm

@@ -1,4 +1,4 @@
-// The store as all ranks but the first see it.
+// The store on all ranks except rank 0: a client of rank 0.
 #pragma once
 
 #include <memory>

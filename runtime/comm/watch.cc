@@ -1,7 +1,6 @@
 // One thread; the store answers at once or within seconds, so its silence holds up nobody else.
 #include "comm/watch.h"
 
-#include <chrono>
 #include <cstdio>
 #include <utility>
 
@@ -61,14 +60,13 @@ std::string Watch::verdict() {
 }
 
 void Watch::work() {
-  constexpr auto kPeriod = std::chrono::milliseconds(500);
   std::unique_lock lock(mutex_);
   while (!stop_) {
     lock.unlock();
     const std::string lost = store_.report(here());
     lock.lock();
     if (lost_.empty()) lost_ = lost;
-    changed_.wait_for(lock, kPeriod, [this] { return stop_; });
+    changed_.wait_for(lock, kReportPeriod, [this] { return stop_; });
   }
 }
 

@@ -1,7 +1,8 @@
-// Tells the others, once a second, where this rank is, and hears from them who was lost: for communicators that cannot
-// see that themselves, since a network or a GPU is between the ranks.
+// Reports to rank 0 every Watch::kReportPeriod where this rank is, and learns from the answer which rank was lost. For
+// communicators that cannot see that themselves because a network or a GPU is between the ranks.
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <functional>
 #include <mutex>
@@ -12,26 +13,32 @@
 
 namespace moproc::comm {
 
-/// Thread safe.
+/// Thread-safe.
 class Watch {
  public:
-  /// `timeout`: seconds that a rank may be missed.
+  /// How long the watch waits after one report before it makes the next.
+  static constexpr std::chrono::milliseconds kReportPeriod{500};
+
+  /// `timeout`: after so many seconds without a report, a rank counts as lost.
   Watch(Store& store, double timeout);
   ~Watch();
   Watch(const Watch&) = delete;
   Watch& operator=(const Watch&) = delete;
 
-  /// Which step of the run follows, and which collective.
+  /// This rank begins step `step` of the run.
   void at_step(int64_t step);
+  /// This rank begins the collective `what`.
   void in(std::string what);
-  /// Where within the step this rank is, for whoever knows better than in(): asked by the watch's thread until nothing
-  /// is set.
+  /// Sets a function that knows better than in() which collective this rank has reached; an empty one unsets it. The
+  /// watch's thread calls it before every report.
   using Where = std::function<void(int64_t& done, std::string& what)>;
   void follow(Where where);
 
-  /// For a rank that has been waiting for `seconds`: throws LostRank when somebody was lost, or when that is too long.
+  /// To be called by a rank that has been waiting for `seconds`. Throws LostRank if a rank was lost, or if `seconds` is
+  /// more than the timeout.
   void check(double seconds);
-  /// Who was lost, or who is the most likely reason why a collective failed; with where this rank is.
+  /// Text for a collective that failed: which rank was lost, or which one is the most likely reason, and where this
+  /// rank is.
   std::string verdict();
 
  private:

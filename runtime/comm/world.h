@@ -1,5 +1,5 @@
-// A rank with what it needs to talk to the others: where they met, what carries the data of a step, and what goes on in
-// the background.
+// A rank and its links to the others: the store, the communicator for the data of a step, and the background queue and
+// watch.
 #pragma once
 
 #include <cstdint>
@@ -16,14 +16,14 @@
 
 namespace moproc::comm {
 
-/// What carries the data of a step: shared memory of one machine; Open MPI; NCCL, which belongs to the GPU
+/// What carries the data of a step: shared memory on one machine, Open MPI, or NCCL, which the GPU's device owns
 /// (cuda/nccl.h).
 enum class Carrier { shm, mpi, nccl };
 const char* name_of(Carrier carrier);
 
 class World {
  public:
-  /// Meets the other ranks: returns when all are there. Throws InputError when they cannot meet within `timeout`
+  /// Connects to the other ranks and returns when all are there. Throws InputError if they are not within `timeout`
   /// seconds.
   World(const Launch& launch, double timeout, Carrier carrier = Carrier::shm);
   ~World();
@@ -34,26 +34,26 @@ class World {
   int ranks() const { return launch_.ranks; }
   const Launch& launch() const { return launch_; }
   Carrier carrier() const { return carrier_; }
-  /// Collectives of host memory; none where Carrier::nccl is.
+  /// Collectives on host memory; there is none with Carrier::nccl.
   Communicator& communicator() { return *communicator_; }
   Queue& queue() { return *queue_; }
   Store& store() { return *store_; }
   Watch& watch() { return *watch_; }
 
-  /// Which step of the run follows: what others are told when this rank is missed.
+  /// This rank begins step `step` of the run. If the rank is lost, the others' messages name this step.
   void at_step(int64_t step);
-  /// Tells the others, without waiting for them, why this rank ends early.
+  /// Tells the other ranks why this one ends early. Does not wait for them.
   void give_up(const std::string& why) noexcept;
 
-  /// Every rank's text, in the order of the ranks.
+  /// Returns every rank's text, in the order of the ranks. All ranks must call it.
   std::vector<std::string> exchange(const std::string& what, const std::string& own) {
     return store_->gather(what, own);
   }
-  /// Rank 0's text.
+  /// Returns rank 0's text. All ranks must call it.
   std::string from_first(const std::string& what, const std::string& own) {
     return exchange(what, rank() == 0 ? own : "")[0];
   }
-  /// Throws InputError on all ranks, naming a field and both values, unless each field is the same for all.
+  /// Throws InputError on all ranks, naming the field and both values, if a field differs between ranks.
   void agree(const std::vector<std::pair<std::string, std::string>>& fields);
 
  private:

@@ -1,5 +1,5 @@
-// One block of memory for everything of one kind: zero-filled, aligned to a page, never resized.
-// Surprising: pages come from the kernel on first touch, so an arena costs what is used of it.
+// An arena: one block of memory for all tensors of one kind. It is zero-filled, page-aligned and never resized.
+// Surprising: the operating system provides a page when it is first touched, so only the used pages cost memory.
 #pragma once
 
 #include <cstddef>
@@ -7,7 +7,7 @@
 
 namespace moproc {
 
-/// Owns `bytes` zero-filled bytes, aligned to at least 4096 (2 MiB for blocks of that size). Throws
+/// Owns `bytes` zero-filled bytes, aligned to 4096 bytes, or to 2 MiB if the block is at least that large. Throws
 /// std::bad_alloc.
 class ArenaMemory {
  public:

@@ -1,4 +1,4 @@
-// --check: finding the first value that is no finite number, and saying where it is.
+// The --check flag: finds the first NaN or infinity of a run and says where it is.
 #pragma once
 
 #include <cstddef>
@@ -16,17 +16,17 @@ class NonFiniteError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-/// Index (stored order) of the first NaN or infinity of a floating-point tensor; -1 when there is none or the
-/// type has none.
+/// Index, in stored order, of the first NaN or infinity of a tensor; -1 if there is none or the type is not floating
+/// point.
 int64_t first_nonfinite(const TensorInfo& t, const std::byte* stored);
 
-/// Gives the bytes of a tensor in stored order, valid until the next call.
+/// Returns the bytes of a tensor in stored order. They are valid until the next call.
 using TensorBytes = std::function<const std::byte*(int tensor)>;
 
-/// Throws NonFiniteError when an input of the program or a state that is not derived is not finite.
+/// Throws NonFiniteError if an input of the program, or a state that is not derived, has a NaN or infinity.
 void check_inputs(const Plan& plan, int program, const TensorBytes& bytes);
-/// Throws NonFiniteError when an argument of the step is not finite. The plan does not say which arguments a
-/// kernel writes; those it reads were found finite when they were written.
+/// Throws NonFiniteError if an argument of the step has a NaN or infinity. All arguments are checked because the plan
+/// does not say which of them the kernel writes; those that it only reads passed when they were written.
 void check_step(const Plan& plan, int program, int step, const TensorBytes& bytes);
 
 }  // namespace moproc

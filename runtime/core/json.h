@@ -1,6 +1,5 @@
-// JSON, as much as the runtime needs: a strict parser into a small tree, and a writer that appends to a
-// string. Surprising: objects keep their order and refuse the same key twice; depth and size of input are
-// limited.
+// The JSON that the runtime needs: a strict parser that builds a small tree, and a writer that appends to a string.
+// Surprising: objects keep the order of their keys and reject duplicate keys; depth and size of the input are limited.
 #pragma once
 
 #include <cstdint>
@@ -31,22 +30,22 @@ class Json {
   const Array* array() const { return std::get_if<Array>(&value_); }
   const Object* object() const { return std::get_if<Object>(&value_); }
 
-  /// Member of an object; null when this is no object or has no such member.
+  /// The object's member of this name; null if this is not an object or has no such member.
   const Json* find(std::string_view key) const;
-  /// True and the value, when this is a whole number of at most 2^53 in size.
+  /// Returns true and stores the value if this is a whole number of magnitude at most 2^53.
   bool integer(int64_t& out) const;
 
  private:
   std::variant<std::monostate, bool, double, std::string, Array, Object> value_;
 };
 
-/// Parses one document. Throws InputError with the byte's position and the reason, after `where` and a colon.
+/// Parses one document. Throws InputError: `where`, a colon, the byte's position and the reason.
 Json parse_json(std::string_view text, const std::string& where);
 
 /// Appends a quoted string.
 void write_json(std::string& out, std::string_view text);
-/// The same in ASCII alone, as Python's json.dump writes it: \u escapes, of surrogates where needed; bytes that are no
-/// UTF-8 become lone surrogates DC80 to DCFF, which Python's file functions turn back into those bytes.
+/// The same in ASCII, as Python's json.dump writes it: \u escapes, with surrogate pairs if needed. Bytes that are not
+/// valid UTF-8 become lone surrogates DC80 to DCFF, which Python's file functions convert back to those bytes.
 void write_json_ascii(std::string& out, std::string_view text);
 /// Appends a number that reads back as the same double; NaN and infinities become null.
 void write_json(std::string& out, double value);

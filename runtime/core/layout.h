@@ -1,5 +1,5 @@
-// Tensor facts the plan implies: element sizes, names of types, and the permutation between logical row-major
-// order (what files and users see) and stored order (4-D tensors are channels-last).
+// Element sizes, names of types, and the permutation between the two orders of a tensor: logical row-major order, which
+// files and users see, and stored order, in which 4-D tensors are channels-last.
 #pragma once
 
 #include <cstddef>
@@ -12,15 +12,14 @@ namespace moproc {
 
 /// Bytes of one element.
 int64_t dtype_size(DType t);
-/// "f32", "bool": the spelling of the compiler.
+/// The compiler's name of the type: "f32", "bool".
 const char* dtype_name(DType t);
 /// Elements of the tensor.
 int64_t elements(const TensorInfo& t);
 /// "f32[16,64,56,56]"
 std::string show_type(const TensorInfo& t);
 
-/// Copies a whole tensor of t's type from logical row-major order to stored order. The ranges must not
-/// overlap.
+/// Copies a whole tensor of t's type from logical row-major order to stored order. The two ranges must not overlap.
 void to_stored(const TensorInfo& t, const std::byte* logical, std::byte* stored);
 /// The inverse of to_stored.
 void to_logical(const TensorInfo& t, const std::byte* stored, std::byte* logical);

@@ -1,4 +1,4 @@
-// What the compiler wrote down about an artefact: the plan's meta, a list of texts by name.
+// The plan's meta: texts by name in which the compiler describes an artefact (task, arch, batch, ...).
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,6 @@
-// Random numbers without state: Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3",
-// SC11). A draw is a function of (seed, what it is for, epoch, item) and its place in that stream, so neither
-// threads nor resuming can change it.
+// Random numbers without state: Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC11). A
+// draw depends only on seed, purpose, epoch, item and its position in that stream, so neither the number of threads nor
+// resuming a run can change it.
 #pragma once
 
 #include <array>
@@ -11,10 +11,10 @@ namespace moproc::data {
 
 using Block = std::array<std::uint32_t, 4>;
 
-// The bijection itself: ten rounds over a 128-bit counter under a 64-bit key.
+// The bijection: ten rounds over a 128-bit counter with a 64-bit key.
 Block philox4x32_10(Block counter, std::array<std::uint32_t, 2> key);
 
-// What a stream is for. Numbers are part of every run's result: never renumber.
+// The purpose of a stream. Never renumber: the numbers determine the result of every run.
 enum class Purpose : std::uint32_t {
   weak_view = 0,
   strong_view = 1,
@@ -28,10 +28,10 @@ enum class Purpose : std::uint32_t {
   svm_order = 9,
 };
 
-// One stream of draws. Copyable, cheap to make.
+// One stream of draws. Cheap to make and to copy.
 class Stream {
  public:
-  // epoch and item: any two numbers that name the stream within its purpose.
+  // epoch and item: two numbers that identify the stream within its purpose.
   Stream(std::uint64_t seed, Purpose purpose, std::uint32_t epoch, std::uint32_t item)
       : key_{static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32)},
         counter_{0, epoch, item, static_cast<std::uint32_t>(purpose)} {}
@@ -45,7 +45,7 @@ class Stream {
     return block_[used_++];
   }
 
-  // In [0, 1), 53 bits: two draws.
+  // Uniform in [0, 1) with 53 bits; takes two draws.
   double unit() {
     const std::uint64_t high = bits() >> 5, low = bits() >> 6;
     return static_cast<double>(high << 26 | low) * 0x1p-53;
@@ -54,7 +54,7 @@ class Stream {
   double uniform(double from, double to) { return from + (to - from) * unit(); }
   bool chance(double p) { return unit() < p; }
 
-  // In [0, n) for 0 < n, every value equally likely (Lemire's multiplication with rejection).
+  // Uniform in [0, n) for n > 0 (Lemire's multiplication with rejection).
   std::uint32_t below(std::uint32_t n) {
     std::uint64_t product = static_cast<std::uint64_t>(bits()) * n;
     if (static_cast<std::uint32_t>(product) < n) {
@@ -64,10 +64,10 @@ class Stream {
     return static_cast<std::uint32_t>(product >> 32);
   }
 
-  // In [from, to], both included.
+  // Uniform in [from, to], both ends included.
   int between(int from, int to) { return from + static_cast<int>(below(static_cast<std::uint32_t>(to - from + 1))); }
 
-  // Fisher-Yates from the end.
+  // Shuffles in place: Fisher-Yates, from the last element.
   template <class Container>
   void shuffle(Container& items) {
     for (std::size_t i = items.size(); i > 1; --i) std::swap(items[i - 1], items[below(static_cast<std::uint32_t>(i))]);

@@ -1,4 +1,4 @@
-// Where a device adds up how long each step of each program took. session/profiler.h makes a table of the sums.
+// Sums of the time that each step of each program took. A device adds to them; session/profiler.h prints a table.
 #pragma once
 
 #include <algorithm>

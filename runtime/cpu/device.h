@@ -1,5 +1,5 @@
-// The CPU as a device: four arenas in host memory, kernels called over the thread pool. A run ends within
-// start().
+// The CPU as a device: four arenas in host memory, and kernels that run on the thread pool. start() returns when the
+// run has ended.
 #pragma once
 
 #include <vector>
@@ -18,9 +18,9 @@ namespace moproc {
 
 class CpuDevice : public Device {
  public:
-  /// All of these must outlive the device; `times` is null unless steps are timed, `world` unless there are several
-  /// ranks. Throws InputError when the plan is for a CPU that this machine has not, std::bad_alloc when memory does not
-  /// suffice.
+  /// All arguments must outlive the device. `times` is null unless steps are timed; `world` is null if there is only
+  /// one rank. Throws InputError if the plan is for a CPU level that this machine does not have, std::bad_alloc if
+  /// there is not enough memory.
   CpuDevice(const Plan& plan, Pool& pool, StepTimes* times, bool check, comm::World* world = nullptr);
 
   std::string name() const override;

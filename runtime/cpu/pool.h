@@ -1,6 +1,6 @@
-// A thread pool for launches of a few microseconds to a few milliseconds. Workers take shrinking ranges of
-// tasks as they go, so a core lost to another process costs little; waiting spins briefly, then sleeps on a
-// futex.
+// A thread pool for launches of a few microseconds to a few milliseconds. Workers claim ranges of tasks that get
+// smaller towards the end, so a core that another process takes costs little. A waiting thread spins briefly, then
+// sleeps on a futex.
 #pragma once
 
 #include <atomic>
@@ -15,15 +15,13 @@
 
 namespace moproc {
 
-/// Runs the body of a job over a range of tasks: context, first task, end, number of the thread (0 is the
-/// caller).
+/// Runs the body of a job over a range of tasks: context, first task, end, and number of the thread (0 is the caller).
 using PoolBody = void (*)(void* context, int64_t begin, int64_t end, int thread);
 
-/// One job at a time, started by one thread at a time; that thread works too.
+/// Runs one job at a time, started by one thread at a time; that thread also works.
 class Pool {
  public:
-  /// `threads` in all, the caller included; at least 1. Throws std::system_error when threads cannot be
-  /// started.
+  /// `threads`: their number, the caller included; at least 1. Throws std::system_error if a thread cannot be started.
   explicit Pool(int threads);
   ~Pool();
   Pool(const Pool&) = delete;
@@ -31,12 +29,12 @@ class Pool {
 
   int threads() const { return static_cast<int>(workers_.size()) + 1; }
 
-  /// Runs body over [0, tasks), each task once, and returns when all have ended. Rethrows the first exception
-  /// of a body; the ranges already taken still end, those not yet taken do not start. One task runs on the
-  /// caller.
+  /// Runs body once for each task in [0, tasks) and returns when all have ended. If a body throws, the ranges that are
+  /// already claimed still finish, no other range starts, and the first exception is rethrown. A single task runs on
+  /// the caller.
   void run(int64_t tasks, PoolBody body, void* context);
 
-  /// The same with a callable taking (begin, end, thread).
+  /// The same with a callable that takes (begin, end, thread).
   template <class F>
   void run(int64_t tasks, F&& f) {
     run(

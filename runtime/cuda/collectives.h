@@ -1,6 +1,6 @@
-// The collective steps of a program on a GPU: on a stream of their own, beside what is computed, and parts of the
-// captured graph like everything else. Surprising: gathers that are neighbours are one message, put on the stream with
-// the first.
+// The collective steps of a program on a GPU. They run on their own stream, concurrently with the kernels, and are
+// captured into the program's graph. Surprising: consecutive gathers are sent as one message, enqueued with the first
+// of them.
 #pragma once
 
 #include <atomic>
@@ -17,24 +17,24 @@ namespace moproc::cuda {
 
 class Collectives {
  public:
-  /// Waits for all ranks. `arenas` by Arena. `in_order`: sums have the order that they have on the CPU, not NCCL's.
-  /// Throws InputError (no NCCL, an artefact without the kernel for sums in order), comm::LostRank.
+  /// Waits for all ranks. `arenas` is indexed by Arena. `in_order`: sums are added in the CPU's order, not NCCL's.
+  /// Throws InputError (no NCCL, or an artefact without the kernel for sums in order) and comm::LostRank.
   Collectives(const Driver& driver, const Gpu& gpu, const Plan& plan, const Kernels& kernels,
               const DevicePtr (&arenas)[4], comm::World& world, bool in_order);
   ~Collectives();
   Collectives(const Collectives&) = delete;
   Collectives& operator=(const Collectives&) = delete;
 
-  /// Puts a step that is no launch and no copy on `compute` and the own stream: begins a collective, or waits for all
-  /// begun.
+  /// Enqueues a step that is neither a launch nor a copy, on `compute` and on the collectives' stream: begins a
+  /// collective, or waits for all that were begun.
   void enqueue(int program, int step, StreamHandle compute) const;
-  /// Lets `compute` wait for all that was begun.
+  /// Makes the stream `compute` wait for all collectives that were begun.
   void await(StreamHandle compute) const;
-  /// The next run is of this program: what others are told of it.
+  /// The next run is of this program. Reports to the other ranks name it.
   void at_program(int program) { program_ = program; }
-  /// The tensor is rank 0's on all ranks, when it returns.
+  /// Replaces the tensor on every rank by rank 0's; returns when that is done.
   void from_first_rank(int tensor);
-  /// Waits for an event, unless a rank is lost: then throws comm::LostRank.
+  /// Waits for an event. Throws comm::LostRank if a rank is lost meanwhile.
   void wait(EventHandle event);
 
  private:
@@ -54,10 +54,10 @@ class Collectives {
   DevicePtr arenas_[4];
   Stream stream_;
   Event ready_, done_;
-  PinnedMemory progress_;  // i32: how many collectives of the running program have ended
-  Memory numbers_;         // i32: 0, 1, 2, ...: where progress_ comes from
-  Memory staging_;         // of sums in order
-  Memory gathered_;        // of messages that hold several gathers
+  PinnedMemory progress_;  // i32: number of collectives of the running program that have ended
+  Memory numbers_;         // i32 0, 1, 2, ...: the source of the copies to progress_
+  Memory staging_;         // for sums in order
+  Memory gathered_;        // for messages that hold several gathers
   std::atomic<int> program_{-1};
   std::unique_ptr<NcclCommunicator> nccl_;
 };

@@ -1,5 +1,5 @@
-// A GPU as a device: arenas in its memory, each program one captured graph that is launched again and again.
-// To profile and to check, steps are launched one by one instead.
+// A GPU as a device. The arenas are in its memory, and each program is captured once as a CUDA graph, which every run
+// launches. To profile or to check, the steps are launched one by one instead.
 #pragma once
 
 #include <memory>
@@ -16,10 +16,10 @@ namespace moproc::cuda {
 
 class CudaDevice : public Device {
  public:
-  /// The plan must outlive the device, and so must `times`, which is null unless steps are timed. `gpu`
-  /// counts the GPUs that the driver shows. Throws InputError when there is no driver or it is too old, no
-  /// such GPU, no code for it, or too little free memory; CudaError when a call fails otherwise.
-  /// `world`: the ranks that share the batch, or null; `in_order`: their sums have the order that they have on the CPU.
+  /// The plan and `times` must outlive the device; `times` is null unless steps are timed. `gpu`: index among the GPUs
+  /// that the driver shows. `world`: the ranks that share the batch, or null. `in_order`: their sums are added in the
+  /// CPU's order. Throws InputError if there is no driver or it is too old, there is no such GPU, the plan has no code
+  /// for it, or too little memory is free; CudaError if a call fails for another reason.
   CudaDevice(const Plan& plan, int gpu, StepTimes* times, bool check, comm::World* world = nullptr,
              bool in_order = false);
   ~CudaDevice() override;
@@ -29,7 +29,7 @@ class CudaDevice : public Device {
   void read(int tensor, std::byte* stored) override;
   void write(int tensor, const std::byte* stored) override;
   int slots() const override { return Io::kSlots; }
-  /// `progress` is told nothing by a captured graph; run() says when all is done.
+  /// A captured graph reports no progress while it runs; run() calls `progress` once at the end.
   void start(int program, const Progress& progress) override;
   void wait() override;
   void run(int program, const Progress& progress) override;
@@ -61,9 +61,9 @@ class CudaDevice : public Device {
   Stream compute_, uploads_;
   Arenas arenas_;
   Io io_;
-  std::unique_ptr<Collectives> collectives_;  // none on one rank
+  std::unique_ptr<Collectives> collectives_;  // null if there is only one rank
   Launches launches_;
-  std::vector<GraphExec> graphs_;   // by program; none to profile or check
+  std::vector<GraphExec> graphs_;   // by program; empty to profile or check
   std::vector<Event> events_;       // to profile: before and after each step
   std::vector<std::byte> fetched_;  // to check
 };

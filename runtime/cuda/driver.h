@@ -1,5 +1,5 @@
-// The CUDA driver, loaded when a CUDA artefact starts: libcuda.so.1, or the library that MOPROC_CUDA_DRIVER
-// names. Every call is checked; an error says what was going on by the place set with at().
+// The CUDA driver, loaded when a CUDA artefact starts: libcuda.so.1, or the library that MOPROC_CUDA_DRIVER names.
+// Every call is checked, and an error names what the call was for, as set with at().
 #pragma once
 
 #include <stdexcept>
@@ -11,7 +11,7 @@
 
 namespace moproc::cuda {
 
-/// A call of the driver failed: what() has call, error name and text, kernel, step and program, and artefact.
+/// A call of the driver failed. what() has the call, the error's name and text, kernel, step, program and artefact.
 class CudaError : public std::runtime_error {
  public:
   CudaError(Result result, const std::string& text) : std::runtime_error(text), result_(result) {}
@@ -21,7 +21,7 @@ class CudaError : public std::runtime_error {
   Result result_;
 };
 
-/// What the calls that follow are for. Null and -1: nothing to say.
+/// What the following calls are for. Null and -1 stand for nothing.
 struct Place {
   const char* doing = nullptr;  // "the state arena"
   int program = -1, step = -1;
@@ -29,16 +29,16 @@ struct Place {
 
 class Driver {
  public:
-  /// Loads the library and initialises it. The plan, for messages, must outlive the driver. Throws InputError
-  /// when there is no library, it is too old, or shows no GPU.
+  /// Loads and initialises the library. The plan is for messages and must outlive the driver. Throws InputError if
+  /// there is no library, it is too old, or it shows no GPU.
   explicit Driver(const Plan& plan);
   ~Driver();
   Driver(const Driver&) = delete;
   Driver& operator=(const Driver&) = delete;
 
-  /// What later calls are for, in their errors.
+  /// Sets what later calls are for; their errors name it.
   void at(const Place& place) const { place_ = place; }
-  /// Version as in 12040 for 12.4.
+  /// The CUDA version of the driver: 12040 for 12.4.
   int version() const { return version_; }
   int devices() const { return devices_; }
 
@@ -65,7 +65,7 @@ class Driver {
   mutable Place place_;
 };
 
-/// Names what is being done, for errors, until it goes out of scope.
+/// Sets Driver::at() until it goes out of scope.
 class Doing {
  public:
   Doing(const Driver& driver, const Place& place) : driver_(driver) { driver.at(place); }
@@ -77,7 +77,7 @@ class Doing {
   const Driver& driver_;
 };
 
-/// "12.4" of 12040.
+/// "12.4" for 12040.
 std::string show_version(int version);
 
 }  // namespace moproc::cuda

@@ -1,6 +1,6 @@
-// The part of the CUDA driver's binary interface that the runtime calls, declared from its documentation: no
-// CUDA header is needed to build. Surprising: functions carry the names that the library exports
-// (cuMemAlloc_v2), not those that the vendor's header spells.
+// The part of the CUDA driver's binary interface that the runtime calls, declared from its documentation, so that no
+// CUDA header is needed to build. Surprising: functions have the names that the library exports (cuMemAlloc_v2), not
+// those of the vendor's header.
 #pragma once
 
 #include <cstddef>
@@ -20,7 +20,7 @@ using FunctionHandle = struct FunctionObject*;
 using GraphHandle = struct GraphObject*;
 using GraphExecHandle = struct GraphExecObject*;
 
-// Results that the runtime tells apart.
+// Results that the runtime distinguishes.
 constexpr Result kSuccess = 0;
 constexpr Result kInvalidValue = 1;
 constexpr Result kOutOfMemory = 2;
@@ -41,13 +41,13 @@ constexpr int kAttributeComputeMajor = 75, kAttributeComputeMinor = 76;
 constexpr int kAttributeMaxSharedOptin = 97;
 constexpr int kFunctionMaxDynamicShared = 8;
 
-/// A tensor as the tensor memory accelerator reads it: CUtensorMap.
+/// CUtensorMap: how the tensor memory accelerator reads a tensor.
 struct alignas(64) TensorMap {
   unsigned char opaque[128];
 };
 constexpr int kTensorBf16 = 9, kInterleaveNone = 0, kSwizzle128 = 3, kL2Promotion256 = 3, kFillZeros = 0;
 
-/// A copy of rows that lie apart: CUDA_MEMCPY2D. Pitches: bytes from one row to the next.
+/// CUDA_MEMCPY2D: a copy of rows with gaps between them. A pitch is the distance in bytes from one row to the next.
 struct CopyRows {
   size_t from_x = 0, from_y = 0;
   unsigned from_type = 2;  // CU_MEMORYTYPE_DEVICE
@@ -64,7 +64,7 @@ struct CopyRows {
   size_t width = 0, rows = 0;
 };
 
-/// Every function used: C++ name, exported name, parameters.
+/// Every function that is used: C++ name, exported name, parameters.
 #define MOPROC_CUDA_FUNCTIONS(X)                                                                                     \
   X(init, cuInit, (unsigned flags))                                                                                  \
   X(driver_version, cuDriverGetVersion, (int* version))                                                              \

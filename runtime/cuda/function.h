@@ -1,12 +1,12 @@
-// A function of a library that was loaded while the program runs (the driver, NCCL): called, it throws what its library
-// makes of a result that is no success.
+// A function of a library that is loaded at run time (the CUDA driver, NCCL). A call whose result is not success throws
+// the library's exception.
 #pragma once
 
 #include <dlfcn.h>
 
 namespace moproc::cuda {
 
-/// Library: succeeded(int) and [[noreturn]] fail(const char* call, int result). Use FunctionOf.
+/// Library must have succeeded(int) and [[noreturn]] fail(const char* call, int result). Use it through FunctionOf.
 template <class Library, class... A>
 class Function {
  public:
@@ -14,11 +14,11 @@ class Function {
     const int r = call_(a...);
     if (!Library::succeeded(r)) library_->fail(name_, r);
   }
-  /// The result itself: for destructors.
+  /// Returns the result and never throws: for destructors.
   int unchecked(A... a) const { return call_(a...); }
 
   bool bound() const { return call_ != nullptr; }
-  /// Looks `symbol` up in the library behind `handle`; false when it is not there.
+  /// Looks up `symbol` in the library `handle`. Returns false if the library does not have it.
   bool bind(const Library& library, void* handle, const char* symbol) {
     call_ = reinterpret_cast<int (*)(A...)>(dlsym(handle, symbol));
     name_ = symbol;
@@ -38,7 +38,7 @@ template <class Library, class... A>
 struct FunctionType<Library, int(A...)> {
   using type = Function<Library, A...>;
 };
-/// FunctionOf<Driver, Result(int*)>: results of both libraries are ints.
+/// FunctionOf<Driver, Result(int*)>. The results of both libraries are ints.
 template <class Library, class F>
 using FunctionOf = typename FunctionType<Library, F>::type;
 

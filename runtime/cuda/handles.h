@@ -1,5 +1,5 @@
-// Owners of what the driver hands out. Surprising: releasing is unchecked, since destructors run after
-// errors, too, when every call fails with the first error again.
+// RAII owners of the driver's objects. Surprising: errors of releasing are ignored, because destructors also run after
+// an error, and then every call of the driver fails with that first error again.
 #pragma once
 
 #include <cstddef>
@@ -10,7 +10,7 @@
 
 namespace moproc::cuda {
 
-/// What `release` takes, owned; H() is nothing.
+/// Owns a handle, which `release` frees. H() stands for none.
 template <class H, class Release>
 class Owned {
  public:
@@ -50,21 +50,21 @@ MOPROC_CUDA_OWNED(Graph, GraphHandle, graph_destroy)
 MOPROC_CUDA_OWNED(GraphExec, GraphExecHandle, graph_exec_destroy)
 #undef MOPROC_CUDA_OWNED
 
-/// A stream that waits for no other.
+/// A stream that does not synchronise with the default stream.
 inline Stream make_stream(const Driver& d) {
   StreamHandle s = nullptr;
   d.stream_create(&s, kStreamNonBlocking);
   return {d, s};
 }
 
-/// An event; timed ones can be measured between.
+/// An event. The time between two timed events can be measured.
 inline Event make_event(const Driver& d, bool timed) {
   EventHandle e = nullptr;
   d.event_create(&e, timed ? 0 : kEventBlockingSync | kEventDisableTiming);
   return {d, e};
 }
 
-/// Device memory with unknown contents; nothing for 0 bytes.
+/// Device memory with undefined contents; none for 0 bytes.
 inline Memory make_memory(const Driver& d, int64_t bytes, const char* what) {
   if (bytes == 0) return {};
   const Doing doing(d, {.doing = what});
@@ -73,7 +73,7 @@ inline Memory make_memory(const Driver& d, int64_t bytes, const char* what) {
   return {d, p};
 }
 
-/// Page-locked host memory with unknown contents; nothing for 0 bytes.
+/// Page-locked host memory with undefined contents; none for 0 bytes.
 inline PinnedMemory make_pinned(const Driver& d, int64_t bytes, const char* what) {
   if (bytes == 0) return {};
   const Doing doing(d, {.doing = what});

@@ -1,7 +1,7 @@
-// Inputs and outputs: two slots of page-locked host memory, mirrors of the io arena, each with an upload
-// buffer on the device, so that the next run's inputs go up while a run reads its own. Surprising: a run
-// starts by copying its slot's buffer into the arena, since captured launches know but one address of an
-// input; at device bandwidth that is nothing beside the upload.
+// Inputs and outputs of runs. There are two slots; each has page-locked host memory of the io arena's layout and an
+// upload buffer on the device, so that the next run's inputs are uploaded while a run reads its own. Surprising: a run
+// first copies its slot's buffer into the arena, because captured launches have one fixed address per input. At device
+// bandwidth that costs little compared with the upload.
 #pragma once
 
 #include <cstddef>
@@ -17,27 +17,27 @@ namespace moproc::cuda {
 class Io {
  public:
   static constexpr int kSlots = 2;
-  /// Bytes of device memory that the slots take.
+  /// Bytes of device memory that the slots need.
   static int64_t device_bytes(const Plan& plan);
 
-  /// `arena` is the device's io arena. Throws InputError when a tensor is input and output at once or an
-  /// input is no part of the io arena.
+  /// `arena`: the device's io arena. Throws InputError if a tensor is both an input and an output, or one of them is
+  /// not in the io arena.
   Io(const Driver& driver, const Plan& plan, DevicePtr arena);
 
-  /// Where the host fills an input for the next run, and reads an output of the last run waited for; null for
-  /// other tensors. Throws std::logic_error for an input when all slots are under way.
+  /// For an input, where the host fills it for the next run; for an output, where the host reads the result of the last
+  /// run that was waited for; null for other tensors. Throws std::logic_error for an input if all slots are in flight.
   std::byte* host(int tensor) const;
   bool idle() const { return taken_ == 0; }
 
-  /// Uploads the inputs on `uploads` and lets `stream` wait for them and put them in their place.
+  /// Uploads the inputs on the stream `uploads`, and makes `stream` wait for them and copy them into the arena.
   void begin(int program, StreamHandle uploads, StreamHandle stream);
-  /// Brings the outputs back when all that is on the stream is done; the slot is under way until wait().
+  /// Enqueues the download of the outputs on the stream. The slot is in flight until wait().
   void end(int program, StreamHandle stream);
-  /// Waits for the oldest slot under way; `wait_for` waits for its event.
+  /// Waits for the oldest slot in flight; `wait_for` must wait for its event.
   void wait(const std::function<void(EventHandle)>& wait_for);
-  /// The next run's inputs are those of the last one again; nothing may be under way.
+  /// Gives the next run the inputs of the last one. No run may be in flight.
   void step_back() { fill_ = (fill_ + kSlots - 1) % kSlots; }
-  /// The input is what the host filled in now, in all slots, and is uploaded no more.
+  /// Fixes the input at its present value in all slots: it is not uploaded again.
   void keep(int tensor, StreamHandle uploads);
 
  private:

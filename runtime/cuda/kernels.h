@@ -1,4 +1,4 @@
-// A plan's kernels, loaded from its embedded images: symbols become functions that can be launched.
+// A plan's kernels, loaded from its embedded images by their symbols.
 #pragma once
 
 #include <vector>
@@ -15,15 +15,15 @@ struct BlockSize {
 
 class Kernels {
  public:
-  /// Loads all of them for the current context, so that nothing is left to fail at a launch. Throws
-  /// InputError when the images hold no code that this GPU and driver run, a kernel is in none of them or
-  /// asks for more shared memory than there is.
+  /// Loads all kernels into the current context, so that none can fail to load at its first launch. Throws InputError
+  /// if the images have no code that this GPU and driver can run, a kernel is in none of them, or a kernel needs more
+  /// shared memory than a block can have.
   Kernels(const Driver& driver, const Plan& plan, const GpuInfo& gpu);
 
   FunctionHandle function(int kernel) const { return functions_[static_cast<size_t>(kernel)]; }
-  /// Blocks of the code that this GPU takes.
+  /// The block size of the code that this GPU runs.
   BlockSize block(int kernel) const;
-  /// Whether that is the code for sm_90a, which reads tensor maps.
+  /// Whether this GPU runs the code for sm_90a, which reads tensor maps.
   bool hopper() const { return hopper_; }
 
  private:
@@ -36,7 +36,7 @@ class Kernels {
   const GpuInfo& gpu_;
   bool hopper_;
   std::vector<Library> libraries_;
-  std::vector<FunctionHandle> functions_;  // by Plan::kernels
+  std::vector<FunctionHandle> functions_;  // in the order of Plan::kernels
 };
 
 }  // namespace moproc::cuda

@@ -1,4 +1,4 @@
-// The steps of a plan's programs as launches: arguments are bound once, as buffers never move.
+// The steps of a plan's programs as launches. Arguments are bound once, because buffers never move.
 #pragma once
 
 #include <vector>
@@ -13,15 +13,15 @@ namespace moproc::cuda {
 
 class Launches {
  public:
-  /// `arenas` by Arena; `collectives`: null where there is but one rank. Throws InputError when a kernel has more
-  /// arguments or scalars than fit, or a launch more blocks than a grid may have.
+  /// `arenas` is indexed by Arena. `collectives` is null if there is only one rank. Throws InputError if a kernel has
+  /// more arguments or scalars than Params can hold, or a launch has more blocks than a grid may have.
   Launches(const Driver& driver, const Plan& plan, const Kernels& kernels, const DevicePtr (&arenas)[4],
            const Collectives* collectives);
 
   DevicePtr address(int tensor) const;
-  /// Puts all phases of a step on the stream.
+  /// Enqueues all phases of a step on the stream.
   void enqueue(int program, int step, StreamHandle stream) const;
-  /// All steps of a program, captured.
+  /// All steps of a program, captured as one graph.
   GraphExec capture(int program, StreamHandle stream) const;
 
  private:

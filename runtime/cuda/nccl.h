@@ -1,6 +1,6 @@
-// Collectives between GPUs, by NVIDIA's NCCL: loaded when it is needed (MOPROC_NCCL, lib/ beside the binary, or the
-// system's libnccl.so.2). Surprising: a call only puts work on a stream, so who waits for that work asks check()
-// meanwhile.
+// Collectives between GPUs, by NVIDIA's NCCL, which is loaded when it is needed: MOPROC_NCCL, lib/ beside the binary,
+// or the system's libnccl.so.2. Surprising: a call only enqueues work on a stream, so a thread that waits for that work
+// must call check() meanwhile.
 #pragma once
 
 #include <cstdint>
@@ -16,8 +16,8 @@
 
 namespace moproc::cuda {
 
-/// The library, which stays loaded: threads of it may be busy to the end. Throws InputError when there is none or it is
-/// too old, and from the functions when a call fails.
+/// The library. It is never unloaded, because its threads may run until the process ends. Throws InputError if there is
+/// no library or it is too old, and if a call of one of its functions fails.
 class Nccl {
  public:
   Nccl();
@@ -45,15 +45,16 @@ class Nccl {
   const char* (*error_text_)(NcclResult) = nullptr;
 };
 
-/// to = the sum of all ranks' rows of n floats, `stride` floats apart, in the order of tree_sum(): put on a stream.
+/// Enqueues on a stream: to = the sum of one row of n floats per rank, `stride` floats apart, in the order of
+/// tree_sum().
 using RankSums = std::function<void(DevicePtr rows, int64_t stride, DevicePtr to, int64_t n, StreamHandle stream)>;
 
-/// Pointers are of device memory; collectives are put on the stream it was made for.
+/// Pointers are to device memory. Collectives are enqueued on the stream that the communicator was made for.
 class NcclCommunicator : public comm::Communicator {
  public:
-  /// Waits for all ranks. `use`: makes the GPU current on the calling thread. `sums`: how all_reduce adds up in a fixed
-  /// order; empty: as NCCL likes. `staging`: device memory for that, of as many bytes as the largest operand and 64
-  /// times the ranks more. Throws InputError (no NCCL, or versions that differ), LostRank.
+  /// Waits for all ranks. `use`: makes the GPU current on the calling thread. `sums`: adds in the fixed order, for
+  /// all_reduce; empty: NCCL adds in its own order. `staging`: device memory for the fixed order, 64 bytes per rank
+  /// larger than the largest operand. Throws InputError (no NCCL, or the ranks' versions differ) and LostRank.
   NcclCommunicator(comm::World& world, std::function<void()> use, StreamHandle stream, RankSums sums,
                    DevicePtr staging);
   ~NcclCommunicator() override;
@@ -67,8 +68,8 @@ class NcclCommunicator : public comm::Communicator {
   void all_gather(const char* what, const std::byte* from, std::byte* to, int64_t bytes) override;
   void broadcast(const char* what, std::byte* data, int64_t bytes, int root) override;
 
-  /// For somebody who has waited for the stream for `seconds`: when a rank was lost, ends what NCCL has on the GPU, so
-  /// that the GPU can be left, and throws LostRank.
+  /// To be called by a thread that has waited for the stream for `seconds`. If a rank was lost, aborts NCCL's work on
+  /// the GPU, so that the GPU can be released, and throws LostRank.
   void check(double seconds);
 
  private:
@@ -83,7 +84,7 @@ class NcclCommunicator : public comm::Communicator {
   NcclComm comm_ = nullptr;
 };
 
-/// Floats of a rank's part of an all_reduce in fixed order: a multiple of 16, so that parts are aligned.
+/// Floats per rank's part of an all_reduce in the fixed order: a multiple of 16, so that the parts are aligned.
 int64_t rank_part(int64_t n, int ranks);
 
 }  // namespace moproc::cuda

@@ -1,5 +1,6 @@
-// The part of NCCL's binary interface that the runtime calls, declared from its documentation: no header of it is
-// needed to build, and no library to start (https://docs.nvidia.com/deeplearning/nccl, "NCCL API").
+// The part of NCCL's binary interface that the runtime calls, declared from its documentation
+// (https://docs.nvidia.com/deeplearning/nccl, "NCCL API"), so that neither its header nor the library is needed to
+// build.
 #pragma once
 
 #include <cstddef>
@@ -11,7 +12,7 @@ namespace moproc::cuda {
 using NcclResult = int;
 using NcclComm = struct NcclCommObject*;
 
-/// What rank 0 makes and all ranks begin with.
+/// The id that rank 0 makes and with which all ranks initialise NCCL.
 struct NcclId {
   char bytes[128];
 };
@@ -20,7 +21,7 @@ constexpr NcclResult kNcclSuccess = 0, kNcclInProgress = 7;
 constexpr int kNcclUint8 = 1, kNcclFloat32 = 7;  // ncclDataType_t
 constexpr int kNcclSum = 0;                      // ncclRedOp_t
 
-/// Every function used: C++ name, exported name, parameters. Counts are elements.
+/// Every function that is used: C++ name, exported name, parameters. Counts are in elements.
 #define MOPROC_NCCL_FUNCTIONS(X)                                                                              \
   X(version, ncclGetVersion, (int* version))                                                                  \
   X(make_id, ncclGetUniqueId, (NcclId * id))                                                                  \

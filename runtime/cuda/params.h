@@ -1,5 +1,5 @@
-// What a launch hands to a CUDA kernel, by value: the host's twin of struct Params in kernels/cuda/params.cuh.
-// The offsets are the contract between the two.
+// The host's twin of struct Params in kernels/cuda/params.cuh: the argument of every CUDA kernel, passed by value. The
+// offsets of the fields must agree.
 #pragma once
 
 #include <cstddef>
@@ -15,10 +15,10 @@ struct Params {
   float scalars[kScalars];  // numbers of the fused body
   int64_t rows, groups;     // rows % groups == 0; row n belongs to group n / (rows / groups)
   int64_t extent[4];        // template-specific sizes known only at launch
-  DevicePtr workspace;      // shared by all phases of the launch
+  DevicePtr workspace;      // shared by all blocks and phases of the launch
   int32_t phase;
   static constexpr int kMaps = 2;
-  TensorMap map[kMaps];  // of the path for sm_90a
+  TensorMap map[kMaps];  // for the path of sm_90a
 };
 
 static_assert(offsetof(Params, buf) == 0 && offsetof(Params, scalars) == 384);

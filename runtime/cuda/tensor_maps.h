@@ -1,4 +1,4 @@
-// Tensor maps: how the tensor memory accelerator of sm_90a sees operands of convolutions.
+// Tensor maps: how the tensor memory accelerator of sm_90a reads operands of convolutions.
 #pragma once
 
 #include "core/plan.h"
@@ -6,8 +6,8 @@
 
 namespace moproc::cuda {
 
-/// The map of a bf16 tensor at `address`, dense, lines of 128 bytes with the 128-byte swizzle in shared memory. Throws
-/// CudaError where the driver refuses it.
+/// Encodes the map of a dense bf16 tensor at `address`. In shared memory its lines have 128 bytes and the 128-byte
+/// swizzle. Throws CudaError if the driver refuses it.
 TensorMap encode(const Driver& driver, const TensorMapInfo& map, DevicePtr address);
 
 }  // namespace moproc::cuda

@@ -58,7 +58,7 @@ Artefact::Artefact(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Artefact>(
     options.check = o.Get("check").ToBoolean();
   }
   guarded(env, [&] {
-    library_ = std::make_unique<Library>(dir_);
+    library_ = std::make_unique<ProgramLibrary>(dir_);
     session_ = std::make_unique<Session>(library_->plan(), options);
   });
 }

@@ -6,7 +6,7 @@
 #include <memory>
 #include <string>
 
-#include "library.h"
+#include "core/program_library.h"
 #include "session/session.h"
 
 namespace moproc {
@@ -32,7 +32,7 @@ class Artefact : public Napi::ObjectWrap<Artefact> {
   int state_tensor(const Napi::CallbackInfo& info) const;
   void require_idle(Napi::Env env) const;
 
-  std::unique_ptr<Library> library_;
+  std::unique_ptr<ProgramLibrary> library_;
   std::unique_ptr<Session> session_;
   std::string dir_;
   bool running_ = false;

@@ -47,8 +47,9 @@ int find_named(const Plan& plan, const ProgramInfo& program, const Span<int32_t>
 
 /// The plan itself, or InputError: checked before any memory is asked for.
 const Plan& checked(const Plan& plan) {
-  if (plan.version != 1)
-    throw InputError("the artefact's plan has version " + std::to_string(plan.version) + ", this runtime reads 1");
+  if (plan.version != kPlanVersion)
+    throw InputError("the artefact's plan has version " + std::to_string(plan.version) + ", this runtime reads " +
+                     std::to_string(kPlanVersion));
   const std::string_view device = plan.device;
   if (device != "cpu" && device != "cuda")
     throw InputError(std::string("the artefact is compiled for ") + plan.device + ", this runtime runs cpu and cuda");

@@ -11,7 +11,7 @@ using namespace moproc;
 //   5: f32[2,40] bn2.channel_moments_mean
 //   6: f32[2,40] bn2.channel_moments_m2
 namespace {
-struct conv_fprop_affine_relu_f1b5089d_K {
+struct conv_fprop_affine_relu_6fd7cf91_K {
   static constexpr int C = 24;
   static constexpr int H = 9;
   static constexpr int W = 9;
@@ -22,13 +22,13 @@ struct conv_fprop_affine_relu_f1b5089d_K {
   static constexpr int S = 3;
   static constexpr int STRIDE = 2;
   static constexpr int PAD = 1;
-  static constexpr int NO = 2;
-  static constexpr int NP = 6;
-  static constexpr int RC = 3;
-  static constexpr int IB = 8;
-  static constexpr int PB = 5;
-  static constexpr int PARTS = 1;
-  static constexpr int SPAN = 24;
+  static constexpr int TILE_VECTORS = 2;
+  static constexpr int TILE_PIXELS = 6;
+  static constexpr int TAP_ROWS = 3;
+  static constexpr int IMAGE_BLOCK = 8;
+  static constexpr int ROW_BLOCK = 5;
+  static constexpr int CHANNEL_PARTS = 1;
+  static constexpr int PIXEL_SPAN = 24;
   struct X {
     static constexpr int buffer = -1;
     static MOPROC_INLINE Vec load(const Params& p, const At& i, int lanes) {
@@ -52,4 +52,4 @@ struct conv_fprop_affine_relu_f1b5089d_K {
   };
 };
 }  // namespace
-extern "C" void conv_fprop_affine_relu_f1b5089d(const Params& p, const Task& t) { conv_fprop<conv_fprop_affine_relu_f1b5089d_K>(p, t); }
+extern "C" void conv_fprop_affine_relu_6fd7cf91(const Params& p, const Task& t) { conv_fprop<conv_fprop_affine_relu_6fd7cf91_K>(p, t); }

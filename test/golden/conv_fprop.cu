@@ -9,7 +9,7 @@ using namespace moproc;
 //   3: f32[2,24] bn1.channel_moments_mean
 //   4: f32[2,24] bn1.channel_moments_m2
 namespace {
-struct conv_fprop_4eadb855_K {
+struct conv_fprop_bd8bdda6_K {
   static constexpr int C = 8;
   static constexpr int H = 9;
   static constexpr int W = 9;
@@ -20,11 +20,11 @@ struct conv_fprop_4eadb855_K {
   static constexpr int S = 1;
   static constexpr int STRIDE = 1;
   static constexpr int PAD = 0;
-  static constexpr int CW = 8;
+  static constexpr int WEIGHT_CHANNELS = 8;
   using Operand = Bf16;
-  static constexpr int BM = 128;
-  static constexpr int BN = 64;
-  static constexpr int BK = 32;
+  static constexpr int TILE_ROWS = 128;
+  static constexpr int TILE_COLUMNS = 64;
+  static constexpr int STAGE_TERMS = 32;
   static constexpr int STAGES = 4;
   static constexpr int THREADS = 128;
   static constexpr int BLOCKS = 3;
@@ -58,7 +58,7 @@ struct conv_fprop_4eadb855_K {
   };
 };
 }  // namespace
-extern "C" __global__ void __launch_bounds__(Path<conv_fprop_4eadb855_K>::threads, path_blocks<conv_fprop_4eadb855_K>()) conv_fprop_4eadb855(const __grid_constant__ Params p) { conv_fprop<conv_fprop_4eadb855_K>(p); }
+extern "C" __global__ void __launch_bounds__(Path<conv_fprop_bd8bdda6_K>::threads, path_blocks<conv_fprop_bd8bdda6_K>()) conv_fprop_bd8bdda6(const __grid_constant__ Params p) { conv_fprop<conv_fprop_bd8bdda6_K>(p); }
 
 // conv2
 //   0: bf16[4,24,9,9] relu
@@ -67,7 +67,7 @@ extern "C" __global__ void __launch_bounds__(Path<conv_fprop_4eadb855_K>::thread
 //   3: f32[2,40] bn2.channel_moments_mean
 //   4: f32[2,40] bn2.channel_moments_m2
 namespace {
-struct conv_fprop_62317ea0_K {
+struct conv_fprop_4e36825c_K {
   static constexpr int C = 24;
   static constexpr int H = 9;
   static constexpr int W = 9;
@@ -78,11 +78,11 @@ struct conv_fprop_62317ea0_K {
   static constexpr int S = 3;
   static constexpr int STRIDE = 2;
   static constexpr int PAD = 1;
-  static constexpr int CW = 24;
+  static constexpr int WEIGHT_CHANNELS = 24;
   using Operand = Bf16;
-  static constexpr int BM = 256;
-  static constexpr int BN = 64;
-  static constexpr int BK = 32;
+  static constexpr int TILE_ROWS = 256;
+  static constexpr int TILE_COLUMNS = 64;
+  static constexpr int STAGE_TERMS = 32;
   static constexpr int STAGES = 4;
   static constexpr int THREADS = 256;
   static constexpr int BLOCKS = 2;
@@ -116,4 +116,4 @@ struct conv_fprop_62317ea0_K {
   };
 };
 }  // namespace
-extern "C" __global__ void __launch_bounds__(Path<conv_fprop_62317ea0_K>::threads, path_blocks<conv_fprop_62317ea0_K>()) conv_fprop_62317ea0(const __grid_constant__ Params p) { conv_fprop<conv_fprop_62317ea0_K>(p); }
+extern "C" __global__ void __launch_bounds__(Path<conv_fprop_4e36825c_K>::threads, path_blocks<conv_fprop_4e36825c_K>()) conv_fprop_4e36825c(const __grid_constant__ Params p) { conv_fprop<conv_fprop_4e36825c_K>(p); }

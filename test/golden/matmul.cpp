@@ -8,9 +8,9 @@ using namespace moproc;
 //   2: f32[10] fc.bias
 //   3: f32[32,10] fc.add
 namespace {
-struct matmul_add_75102ab9_K {
-  static constexpr int TA = 0;
-  static constexpr int TB = 1;
+struct matmul_add_bf19bb05_K {
+  static constexpr int TRANSPOSE_A = 0;
+  static constexpr int TRANSPOSE_B = 1;
   static constexpr int N = 10;
   struct A {
     static constexpr int buffer = 0;
@@ -39,4 +39,4 @@ struct matmul_add_75102ab9_K {
   };
 };
 }  // namespace
-extern "C" void matmul_add_75102ab9(const Params& p, const Task& t) { matmul<matmul_add_75102ab9_K>(p, t); }
+extern "C" void matmul_add_bf19bb05(const Params& p, const Task& t) { matmul<matmul_add_bf19bb05_K>(p, t); }

@@ -12,9 +12,9 @@
 namespace {
 using namespace moproc;
 
-template <int TA_, int TB_, int N_>
+template <int TRANSPOSE_A_, int TRANSPOSE_B_, int N_>
 struct Plain {
-  static constexpr int TA = TA_, TB = TB_, N = N_;
+  static constexpr int TRANSPOSE_A = TRANSPOSE_A_, TRANSPOSE_B = TRANSPOSE_B_, N = N_;
   struct A {
     static constexpr int buffer = 0;
   };
@@ -37,7 +37,7 @@ struct Free {
 };
 void* aligned(int64_t bytes) { return std::aligned_alloc(64, static_cast<size_t>((bytes + 63) / 64 * 64)); }
 
-template <int TA, int TB, int N>
+template <int TRANSPOSE_A, int TRANSPOSE_B, int N>
 void measure(const char* what, int64_t m, int64_t k) {
   std::vector<float> a(static_cast<size_t>(m * k), 0.5f), b(static_cast<size_t>(k * N), 0.25f),
       y(static_cast<size_t>(m * N));
@@ -52,7 +52,7 @@ void measure(const char* what, int64_t m, int64_t k) {
     int times = 0;
     double seconds = 0;
     do {
-      matmul<Plain<TA, TB, N>>(p, t);
+      matmul<Plain<TRANSPOSE_A, TRANSPOSE_B, N>>(p, t);
       ++times;
       seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     } while (seconds < 0.004);

@@ -8,6 +8,7 @@
 
 #include "compare.h"
 #include "core/error.h"
+#include "core/program_library.h"
 #include "cuda/gpu.h"
 #include "program.h"
 #include "steps.h"

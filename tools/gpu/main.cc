@@ -7,6 +7,7 @@
 #include "bench.h"
 #include "compare.h"
 #include "core/error.h"
+#include "core/program_library.h"
 #include "flags.h"
 #include "kit.h"
 #include "program.h"

@@ -1,28 +1,11 @@
 #include "program.h"
 
-#include <dlfcn.h>
-
-#include <filesystem>
+#include <span>
 
 #include "core/error.h"
 #include "formats/sha256.h"
 
 namespace moproc::tools {
-
-ProgramLibrary::ProgramLibrary(const std::string& path) {
-  const std::filesystem::path at = std::filesystem::absolute(path);
-  const std::string file = (std::filesystem::is_directory(at) ? at / "program.so" : at).string();
-  handle_ = dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);
-  if (!handle_) throw InputError(std::string("cannot load ") + file + ": " + dlerror());
-  const auto get = reinterpret_cast<const Plan* (*)()>(dlsym(handle_, "moproc_plan"));
-  if (!get) {
-    dlclose(handle_);
-    throw InputError(file + ": is no program of moproc");
-  }
-  plan_ = get();
-}
-
-ProgramLibrary::~ProgramLibrary() { dlclose(handle_); }
 
 int find_program(const Plan& plan, const std::string& name) {
   std::string known;

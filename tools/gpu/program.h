@@ -1,4 +1,4 @@
-// The plan in a program.so.
+// The programs of a plan.
 #pragma once
 
 #include <string>
@@ -6,21 +6,6 @@
 #include "core/plan.h"
 
 namespace moproc::tools {
-
-class ProgramLibrary {
- public:
-  /// Throws InputError when the file is no program.so of moproc; of a directory, the one in it is meant.
-  explicit ProgramLibrary(const std::string& path);
-  ~ProgramLibrary();
-  ProgramLibrary(const ProgramLibrary&) = delete;
-  ProgramLibrary& operator=(const ProgramLibrary&) = delete;
-
-  const Plan& plan() const { return *plan_; }
-
- private:
-  void* handle_;
-  const Plan* plan_;
-};
 
 /// Index of a program; InputError listing what there is.
 int find_program(const Plan& plan, const std::string& name);

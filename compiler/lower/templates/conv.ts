@@ -105,17 +105,17 @@ interface TileInput {
 
 /** Tile constants of conv_fprop and conv_dgrad: see the headers. */
 type DirectTiles = {
-  readonly NO: number;
-  readonly NP: number;
-  readonly RC: number;
-  readonly IB: number;
-  readonly PB: number;
-  readonly PARTS: number;
-  readonly SPAN: number;
+  readonly TILE_VECTORS: number;
+  readonly TILE_PIXELS: number;
+  readonly TAP_ROWS: number;
+  readonly IMAGE_BLOCK: number;
+  readonly ROW_BLOCK: number;
+  readonly CHANNEL_PARTS: number;
+  readonly PIXEL_SPAN: number;
 };
 
 /** Rows and images a task. */
-function taskPixels(t: TileInput, m: Machine): { readonly PB: number; readonly IB: number } {
+function taskPixels(t: TileInput, m: Machine): { readonly ROW_BLOCK: number; readonly IMAGE_BLOCK: number } {
   const all = ceilDiv(t.rows, t.unit);
   const unit = t.cols * t.unit;
   // A task reads all weights: where they come from the shared cache, a few pixels a task are too few. About
@@ -124,23 +124,26 @@ function taskPixels(t: TileInput, m: Machine): { readonly PB: number; readonly I
   let units = clamp(ceilDiv(400, unit), 1, all);
   while (units > least && t.slab(units * t.unit) > m.slabBytes) units--;
   units = ceilDiv(all, ceilDiv(all, units)); // row blocks of about one size
-  const PB = Math.min(units * t.unit, t.rows);
-  if (PB < t.rows) return { PB, IB: 1 };
-  return { PB, IB: clamp(Math.min(floor(m.slabBytes / t.slab(PB)), floor(200 / (PB * t.cols))), 1, 8) };
+  const ROW_BLOCK = Math.min(units * t.unit, t.rows);
+  if (ROW_BLOCK < t.rows) return { ROW_BLOCK, IMAGE_BLOCK: 1 };
+  return {
+    ROW_BLOCK,
+    IMAGE_BLOCK: clamp(Math.min(floor(m.slabBytes / t.slab(ROW_BLOCK)), floor(200 / (ROW_BLOCK * t.cols))), 1, 8),
+  };
 }
 
 function directTiles(t: TileInput, m: Machine): DirectTiles {
-  const NO = blockVectors(t.channels, m);
-  const { PB, IB } = taskPixels(t, m);
-  const pixels = PB * t.cols;
-  const rowBytes = 4 * NO * m.lanes * t.tapRow;
-  const RC = clamp(floor(m.weightBytes / rowBytes), 1, t.tapRows);
-  const blocks = ceilDiv(ceilDiv(t.channels, m.lanes), NO);
-  const few = PB === t.rows && pixels <= 100; // images so small that a batch makes few tasks
-  const PARTS = few ? clamp(floor((blocks * NO * m.lanes) / 256), 1, Math.min(4, blocks)) : 1;
+  const TILE_VECTORS = blockVectors(t.channels, m);
+  const { ROW_BLOCK, IMAGE_BLOCK } = taskPixels(t, m);
+  const pixels = ROW_BLOCK * t.cols;
+  const rowBytes = 4 * TILE_VECTORS * m.lanes * t.tapRow;
+  const TAP_ROWS = clamp(floor(m.weightBytes / rowBytes), 1, t.tapRows);
+  const blocks = ceilDiv(ceilDiv(t.channels, m.lanes), TILE_VECTORS);
+  const few = ROW_BLOCK === t.rows && pixels <= 100; // images so small that a batch makes few tasks
+  const CHANNEL_PARTS = few ? clamp(floor((blocks * TILE_VECTORS * m.lanes) / 256), 1, Math.min(4, blocks)) : 1;
   // Where the weights of all blocks stay in the cache, a few pixels pass all blocks: whole pixels are written.
-  const SPAN = blocks * rowBytes * t.tapRows <= m.spanBytes ? 4 * m.pixels : IB * pixels;
-  return { NO, NP: m.pixels, RC, IB, PB, PARTS, SPAN };
+  const PIXEL_SPAN = blocks * rowBytes * t.tapRows <= m.spanBytes ? 4 * m.pixels : IMAGE_BLOCK * pixels;
+  return { TILE_VECTORS, TILE_PIXELS: m.pixels, TAP_ROWS, IMAGE_BLOCK, ROW_BLOCK, CHANNEL_PARTS, PIXEL_SPAN };
 }
 
 /** Floats between the pixels of a slab: tile pixels must not lie a multiple of 4 KiB apart. */
@@ -169,14 +172,14 @@ interface Result {
 }
 
 function directLaunch(c: ConvShape & DirectTiles, r: Result, e: Extents, target: Target, y: Fused): LaunchShape {
-  const tiles = ceilDiv(e.rows / e.groups, c.IB) * ceilDiv(r.rows, c.PB);
-  const pixels = c.IB * c.PB * r.cols;
+  const tiles = ceilDiv(e.rows / e.groups, c.IMAGE_BLOCK) * ceilDiv(r.rows, c.ROW_BLOCK);
+  const pixels = c.IMAGE_BLOCK * c.ROW_BLOCK * r.cols;
   const table = ceilDiv(pixels, 8) * 8 * 8;
-  const sums = 4 * (c.RC < c.R ? pixels : c.NP) * c.NO * vectorWidth(target);
+  const sums = 4 * (c.TAP_ROWS < c.R ? pixels : c.TILE_PIXELS) * c.TILE_VECTORS * vectorWidth(target);
   return {
-    tasks: [e.groups * tiles * c.PARTS, ...combineTasks(y, r.channels, e.groups, target)],
+    tasks: [e.groups * tiles * c.CHANNEL_PARTS, ...combineTasks(y, r.channels, e.groups, target)],
     workspaceBytes: partialBytes(y, r.channels, e.groups, tiles),
-    scratchBytes: table + sums + 4 * c.IB * r.slab,
+    scratchBytes: table + sums + 4 * c.IMAGE_BLOCK * r.slab,
   };
 }
 
@@ -192,7 +195,7 @@ export const convFprop: TemplateSpec = {
   constants: fpropConstants,
   launch(node, e, target, y) {
     const c = fpropConstants(node, target);
-    const result = { rows: c.P, cols: c.Q, channels: c.OUT, slab: fpropSlab(c, c.PB) };
+    const result = { rows: c.P, cols: c.Q, channels: c.OUT, slab: fpropSlab(c, c.ROW_BLOCK) };
     return directLaunch(c, result, e, target, y);
   },
   flops: convFlops,
@@ -241,7 +244,7 @@ export const convDgrad: TemplateSpec = {
   constants: dgradConstants,
   launch(node, e, target, y) {
     const c = dgradConstants(node, target);
-    const result = { rows: c.H, cols: c.W, channels: c.C, slab: dgradSlab(c, c.PB) };
+    const result = { rows: c.H, cols: c.W, channels: c.C, slab: dgradSlab(c, c.ROW_BLOCK) };
     return directLaunch(c, result, e, target, y);
   },
   flops: convFlops,
@@ -254,43 +257,46 @@ const wgradPartialBytes = 4 << 20; // of one group, unless a single dw is larger
 const wgradTasks = 16; // a group's tasks, where the shape allows
 
 /** Floats of the staged x of one channel panel and image, and the panel's width. */
-function wgradX(s: ConvShape, rows: number): { xw: number; image: number } {
+function wgradX(s: ConvShape, rows: number): { xWidth: number; image: number } {
   const stride = s.R === 1 && s.S === 1 ? 1 : s.STRIDE;
-  const xw = Math.min(s.C, 16);
-  return { xw, image: ((rows - 1) * stride + s.R) * ((s.Q - 1) * stride + s.S) * xw };
+  const xWidth = Math.min(s.C, 16);
+  return { xWidth, image: ((rows - 1) * stride + s.R) * ((s.Q - 1) * stride + s.S) * xWidth };
 }
 
 /** Tile constants of conv_wgrad: see the header. */
 type WgradTiles = {
-  readonly NV: number;
-  readonly NB: number;
-  readonly KT: number;
-  readonly CT: number;
-  readonly IB: number;
-  readonly PB: number;
+  readonly TILE_VECTORS: number;
+  readonly TILE_POSITIONS: number;
+  readonly OUT_PANELS: number;
+  readonly IN_PANELS: number;
+  readonly IMAGE_BLOCK: number;
+  readonly ROW_BLOCK: number;
   readonly SPLITS: number;
 };
 
 function wgradConstants(node: Node, target: Target): ConvShape & WgradTiles {
   const s = convShape(node);
   const m = machine(target);
-  const NV = blockVectors(s.OUT, m);
-  const NB = 6;
-  const kPanels = ceilDiv(s.OUT, NV * m.lanes);
+  const TILE_VECTORS = blockVectors(s.OUT, m);
+  const TILE_POSITIONS = 6;
+  const kPanels = ceilDiv(s.OUT, TILE_VECTORS * m.lanes);
   const cPanels = ceilDiv(s.C, Math.min(s.C, 16));
-  const PB = ceilDiv(s.P, ceilDiv(s.P, clamp(floor(wgradPixels / s.Q), 1, s.P)));
-  const IB = PB < s.P ? 1 : clamp(floor(wgradPixels / (s.P * s.Q)), 1, 16);
-  const bytes = 4 * kPanels * NV * m.lanes * s.R * s.S * s.C;
+  const ROW_BLOCK = ceilDiv(s.P, ceilDiv(s.P, clamp(floor(wgradPixels / s.Q), 1, s.P)));
+  const IMAGE_BLOCK = ROW_BLOCK < s.P ? 1 : clamp(floor(wgradPixels / (s.P * s.Q)), 1, 16);
+  const bytes = 4 * kPanels * TILE_VECTORS * m.lanes * s.R * s.S * s.C;
   const SPLITS = clamp(floor(wgradPartialBytes / bytes), 1, 64);
   // Halve the side of the block that costs less staging until there are tasks enough.
-  let KT = kPanels;
-  let CT = cPanels;
-  while (SPLITS * ceilDiv(kPanels, KT) * ceilDiv(cPanels, CT) < wgradTasks && (KT > 1 || CT > 1)) {
-    if (CT * 16 >= KT * NV * m.lanes && CT > 1) CT = ceilDiv(CT, 2);
-    else if (KT > 1) KT = ceilDiv(KT, 2);
-    else CT = ceilDiv(CT, 2);
+  let OUT_PANELS = kPanels;
+  let IN_PANELS = cPanels;
+  while (
+    SPLITS * ceilDiv(kPanels, OUT_PANELS) * ceilDiv(cPanels, IN_PANELS) < wgradTasks &&
+    (OUT_PANELS > 1 || IN_PANELS > 1)
+  ) {
+    if (IN_PANELS * 16 >= OUT_PANELS * TILE_VECTORS * m.lanes && IN_PANELS > 1) IN_PANELS = ceilDiv(IN_PANELS, 2);
+    else if (OUT_PANELS > 1) OUT_PANELS = ceilDiv(OUT_PANELS, 2);
+    else IN_PANELS = ceilDiv(IN_PANELS, 2);
   }
-  return { ...s, NV, NB, KT, CT, IB, PB, SPLITS };
+  return { ...s, TILE_VECTORS, TILE_POSITIONS, OUT_PANELS, IN_PANELS, IMAGE_BLOCK, ROW_BLOCK, SPLITS };
 }
 
 /** conv_wgrad(dy, x) -> dw. Prologues of both; sums inside a group in a fixed order, over groups in a tree. */
@@ -304,14 +310,14 @@ export const convWgrad: TemplateSpec = {
   constants: wgradConstants,
   launch(node, e, target) {
     const c = wgradConstants(node, target);
-    const kw = c.NV * vectorWidth(target);
-    const { xw, image } = wgradX(c, c.PB);
-    const kPanels = ceilDiv(c.OUT, kw);
-    const cPanels = ceilDiv(c.C, xw);
+    const yWidth = c.TILE_VECTORS * vectorWidth(target);
+    const { xWidth, image } = wgradX(c, c.ROW_BLOCK);
+    const kPanels = ceilDiv(c.OUT, yWidth);
+    const cPanels = ceilDiv(c.C, xWidth);
     const splits = e.groups * Math.min(e.rows / e.groups, c.SPLITS);
-    const blocks = ceilDiv(kPanels, c.KT) * ceilDiv(cPanels, c.CT);
-    const sums = c.KT * kw * c.CT * xw * c.R * c.S; // of a block; a single split keeps them in scratch
-    const staged = c.IB * (c.KT * c.PB * c.Q * kw + c.CT * image);
+    const blocks = ceilDiv(kPanels, c.OUT_PANELS) * ceilDiv(cPanels, c.IN_PANELS);
+    const sums = c.OUT_PANELS * yWidth * c.IN_PANELS * xWidth * c.R * c.S; // of a block, in scratch if one split
+    const staged = c.IMAGE_BLOCK * (c.OUT_PANELS * c.ROW_BLOCK * c.Q * yWidth + c.IN_PANELS * image);
     return {
       tasks: splits === 1 ? [blocks] : [splits * blocks, kPanels * cPanels * c.R],
       workspaceBytes: splits === 1 ? 0 : 4 * splits * blocks * sums,
@@ -342,7 +348,7 @@ export const packConvFprop: TemplateSpec = {
   ...plain,
   constants(node, target) {
     const { m, ...s } = packShape(node, target);
-    return { ...s, NO: blockVectors(s.OUT, m) };
+    return { ...s, TILE_VECTORS: blockVectors(s.OUT, m) };
   },
   launch(node, _extents, target) {
     const { OUT, m } = packShape(node, target);
@@ -363,7 +369,7 @@ export const packConvDgrad: TemplateSpec = {
   ...plain,
   constants(node, target) {
     const { m, ...s } = packShape(node, target);
-    return { ...s, STRIDE: attr(node, "stride"), PAD: attr(node, "pad"), NO: blockVectors(s.C, m) };
+    return { ...s, STRIDE: attr(node, "stride"), PAD: attr(node, "pad"), TILE_VECTORS: blockVectors(s.C, m) };
   },
   launch(node, _extents, target) {
     const { C, m } = packShape(node, target);

@@ -7,8 +7,8 @@ import type { TemplateSpec } from "../template.js";
 import { extents, flagAttr, inputType, outputType } from "./shapes.js";
 import { combineTasks, partialBytes } from "./sums.js";
 
-// Gemm in C++: terms a block, rows a block, stride of a packed a.
-const [KB, ROWS, STRIDE] = [256, 168, 176];
+// Gemm in C++: terms per block, rows per block, stride of a packed a.
+const [TERM_BLOCK, BLOCK_ROWS, TERM_STRIDE] = [256, 168, 176];
 
 interface Sizes {
   readonly m: number;
@@ -23,7 +23,7 @@ export function sizesOf(node: Node): Sizes {
 
 /** matmul_blocks in C++: how the rows of one group and the columns are cut. */
 function blocksOf(groupRows: number, groups: number, n: number) {
-  const mBlocks = ceilDiv(groupRows, ROWS);
+  const mBlocks = ceilDiv(groupRows, BLOCK_ROWS);
   let columns = 256;
   while (columns > 64 && mBlocks * groups * ceilDiv(n, columns) < 64) columns /= 2;
   return { rows: ceilDiv(groupRows, mBlocks), mBlocks, columns, nBlocks: ceilDiv(n, columns) };
@@ -37,8 +37,8 @@ function depthOf(groups: number): number {
 }
 
 /**
- * Constants: TA, TB, N. Params::extent is m, n, k; Params::groups splits the terms where TA is set, else the
- * rows.
+ * Constants: TRANSPOSE_A, TRANSPOSE_B, N. Params::extent is m, n, k; Params::groups splits the terms if TRANSPOSE_A is
+ * set, else the rows.
  */
 export const matmul: TemplateSpec = {
   name: "matmul",
@@ -48,8 +48,8 @@ export const matmul: TemplateSpec = {
   sums: true,
   moments: true,
   constants: (node) => ({
-    TA: flagAttr(node, "ta") ? 1 : 0,
-    TB: flagAttr(node, "tb") ? 1 : 0,
+    TRANSPOSE_A: flagAttr(node, "ta") ? 1 : 0,
+    TRANSPOSE_B: flagAttr(node, "tb") ? 1 : 0,
     N: sizesOf(node).n,
   }),
   launch: (node, { groups }, target, y) => {
@@ -59,7 +59,8 @@ export const matmul: TemplateSpec = {
     return {
       tasks: [rowGroups * cut.mBlocks * cut.nBlocks, ...combineTasks(y, n, rowGroups, target)],
       workspaceBytes: partialBytes(y, n, rowGroups, cut.mBlocks),
-      scratchBytes: 4 * (STRIDE * KB + KB * cut.columns + depthOf(termGroups) * cut.rows * cut.columns),
+      scratchBytes:
+        4 * (TERM_STRIDE * TERM_BLOCK + TERM_BLOCK * cut.columns + depthOf(termGroups) * cut.rows * cut.columns),
       extent: [m, n, k],
     };
   },

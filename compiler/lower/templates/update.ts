@@ -9,14 +9,14 @@ import { extents, inputType } from "./shapes.js";
 
 const PROTOTYPE_BLOCK = 16; // classes of a task, prototype_block in C++
 
-/** Constants: D, Q of queue [D, Q]. Rows are the keys. */
+/** Constants: DIM, QUEUE of queue [DIM, QUEUE]. Rows are the keys. */
 export const queuePush: TemplateSpec = {
   ...plain,
   name: "queue_push",
   op: "queue_push",
   constants: (n) => {
-    const [D, Q] = extents(n, inputType(n, 0), 2) as [number, number];
-    return { D, Q };
+    const [DIM, QUEUE] = extents(n, inputType(n, 0), 2) as [number, number];
+    return { DIM, QUEUE };
   },
   launch: (n) => ({
     tasks: [extents(n, inputType(n, 0), 2)[0] as number, 1],
@@ -27,14 +27,14 @@ export const queuePush: TemplateSpec = {
   rows: (n) => extents(n, inputType(n, 2), 2)[0] as number,
 };
 
-/** Constants: CLASSES, D of prototypes [CLASSES, D]. Rows are the embeddings. */
+/** Constants: CLASSES, DIM of prototypes [CLASSES, DIM]. Rows are the embeddings. */
 export const prototypeUpdate: TemplateSpec = {
   ...plain,
   name: "prototype_update",
   op: "prototype_update",
   constants: (n) => {
-    const [CLASSES, D] = extents(n, inputType(n, 0), 2) as [number, number];
-    return { CLASSES, D };
+    const [CLASSES, DIM] = extents(n, inputType(n, 0), 2) as [number, number];
+    return { CLASSES, DIM };
   },
   launch: (n) => ({
     tasks: [ceilDiv(extents(n, inputType(n, 0), 2)[0] as number, PROTOTYPE_BLOCK)],

@@ -13,12 +13,12 @@ namespace moproc::test {
 
 template <int c, int h, int w, int o, int r, int stride, int pad, int cw = c>
 struct Shape {
-  static constexpr int C = c, CW = cw, H = h, W = w, OUT = o, R = r, S = r, STRIDE = stride, PAD = pad;
+  static constexpr int C = c, WEIGHT_CHANNELS = cw, H = h, W = w, OUT = o, R = r, S = r, STRIDE = stride, PAD = pad;
   static constexpr int P = (h + 2 * pad - r) / stride + 1, Q = (w + 2 * pad - r) / stride + 1;
 };
 template <int bm, int bn, int bk, int stages, int threads>
 struct Tiles {
-  static constexpr int BM = bm, BN = bn, BK = bk, STAGES = stages, THREADS = threads;
+  static constexpr int TILE_ROWS = bm, TILE_COLUMNS = bn, STAGE_TERMS = bk, STAGES = stages, THREADS = threads;
 };
 /// Tiles of the path for sm_90a; without it, the same on the other path.
 template <int bm, int bn, int stages, int workers>
@@ -131,14 +131,15 @@ struct Source {
   void add(Launch& l) { l.arg(x).arg(a).arg(b); }
 };
 
-/// Weights (OUT, R, S, CW) in f32, what the product sees of them, and the packed copy made by pack_conv_fprop.
+/// Weights (OUT, R, S, WEIGHT_CHANNELS) in f32, what the product sees of them, and the packed copy made by
+/// pack_conv_fprop.
 template <class S, class O>
 struct Weights {
   Tensor<float> w;
   Tensor<Stored<O>> packed;
   std::vector<double> seen;
   explicit Weights(Random& random)
-      : w(int64_t{S::OUT} * S::R * S::S * S::CW, random.floats()),
+      : w(int64_t{S::OUT} * S::R * S::S * S::WEIGHT_CHANNELS, random.floats()),
         packed(int64_t{S::OUT} * ConvShape<PackKernel<S, O>>::columns) {
     using K = PackKernel<S, O>;
     for (int64_t i = 0; i < w.size(); ++i) seen.push_back(test::seen<O>(w[i]));
@@ -231,9 +232,9 @@ void check_fprop(int64_t images, int64_t groups, int64_t run) {
   using K = FpropKernel<S, T, O, pre, post>;
   using F = FpropShape<K>;
   Random random(17);
-  Source<O> x(images, int64_t{S::H} * S::W, S::C, S::CW, groups, pre, random);
+  Source<O> x(images, int64_t{S::H} * S::W, S::C, S::WEIGHT_CHANNELS, groups, pre, random);
   Weights<S, O> w(random);
-  const int64_t pixels = int64_t{S::P} * S::Q, tiles = ceil_of(images / groups * pixels, K::BM),
+  const int64_t pixels = int64_t{S::P} * S::Q, tiles = ceil_of(images / groups * pixels, K::TILE_ROWS),
                 runs = ceil_of(tiles, run);
   Output<O, post> o(images * pixels * S::OUT, S::OUT, groups, random);
   std::vector<int64_t> tasks{groups * runs * F::blocks_n};
@@ -247,8 +248,8 @@ void check_fprop(int64_t images, int64_t groups, int64_t run) {
   std::vector<double> raw(o.y.size()), size(o.y.size());
   each_tap<S>(images, [&](int64_t from, int tap, int64_t to) {
     for (int k = 0; k < S::OUT; ++k)
-      for (int c = 0; c < S::CW; ++c) {
-        const double term = x.seen[from * S::C + c] * w.seen[(int64_t{k} * S::R * S::S + tap) * S::CW + c];
+      for (int c = 0; c < S::WEIGHT_CHANNELS; ++c) {
+        const double term = x.seen[from * S::C + c] * w.seen[(int64_t{k} * S::R * S::S + tap) * S::WEIGHT_CHANNELS + c];
         raw[to * S::OUT + k] += term, size[to * S::OUT + k] += std::fabs(term);
       }
   });
@@ -262,7 +263,7 @@ void check_dgrad(int64_t images, int64_t groups, int64_t run) {
   Random random(18);
   Source<O> dy(images, int64_t{S::P} * S::Q, S::OUT, S::OUT, groups, pre, random);
   Weights<S, O> w(random);
-  const int64_t tiles = ceil_of(images / groups * D::cells, K::BM), runs = ceil_of(tiles, run);
+  const int64_t tiles = ceil_of(images / groups * D::cells, K::TILE_ROWS), runs = ceil_of(tiles, run);
   Output<O, post> o(images * S::H * S::W * S::C, S::C, groups, random);
   std::vector<int64_t> tasks{groups * runs * D::blocks_n};
   if (post != Post::Plain) tasks.push_back(combine_tasks<typename K::Y, S::C>(groups));
@@ -289,8 +290,8 @@ void check_wgrad(int64_t images, int64_t groups, int64_t splits) {
   using G = WgradShape<K>;
   Random random(19);
   Source<O> dy(images, int64_t{S::P} * S::Q, S::OUT, S::OUT, groups, pre_dy, random);
-  Source<O> x(images, int64_t{S::H} * S::W, S::C, S::CW, groups, pre_x, random);
-  Tensor<float> dw(int64_t{S::OUT} * S::R * S::S * S::CW);
+  Source<O> x(images, int64_t{S::H} * S::W, S::C, S::WEIGHT_CHANNELS, groups, pre_x, random);
+  Tensor<float> dw(int64_t{S::OUT} * S::R * S::S * S::WEIGHT_CHANNELS);
   const int64_t parts = groups * splits;
   std::vector<int64_t> tasks{parts * G::blocks_m * G::blocks_n};
   if (parts > 1) tasks.push_back(ceil_of(G::size, 128));
@@ -302,9 +303,9 @@ void check_wgrad(int64_t images, int64_t groups, int64_t splits) {
   std::vector<double> raw(dw.size()), size(dw.size());
   each_tap<S>(images, [&](int64_t at_x, int tap, int64_t at_y) {
     for (int k = 0; k < S::OUT; ++k)
-      for (int c = 0; c < S::CW; ++c) {
+      for (int c = 0; c < S::WEIGHT_CHANNELS; ++c) {
         const double term = dy.seen[at_y * S::OUT + k] * x.seen[at_x * S::C + c];
-        const int64_t at = (int64_t{k} * S::R * S::S + tap) * S::CW + c;
+        const int64_t at = (int64_t{k} * S::R * S::S + tap) * S::WEIGHT_CHANNELS + c;
         raw[at] += term, size[at] += std::fabs(term);
       }
   });

@@ -31,7 +31,8 @@ struct Result {
 };
 template <int ta, int tb, int m, int n, int k, bool FUSED, bool SUMS, class O>
 struct Kernel {
-  static constexpr int TA = ta, TB = tb, N = n, BM = 64, BN = 32, BK = 32, STAGES = 3, THREADS = 128;
+  static constexpr int TRANSPOSE_A = ta, TRANSPOSE_B = tb, N = n, TILE_ROWS = 64, TILE_COLUMNS = 32, STAGE_TERMS = 32,
+                       STAGES = 3, THREADS = 128;
   using Operand = O;
   using A = ::Operand<0, ta ? m : k, FUSED>;
   using B = ::Operand<3, tb ? k : n, FUSED>;
@@ -56,15 +57,16 @@ struct Matrix {
   }
 };
 
-template <int TA, int TB, int M, int N, int K, bool FUSED, bool SUMS, class O = Tf32x3>
+template <int TRANSPOSE_A, int TRANSPOSE_B, int M, int N, int K, bool FUSED, bool SUMS, class O = Tf32x3>
 void check(int64_t groups, int64_t splits) {
-  using Kn = Kernel<TA, TB, M, N, K, FUSED, SUMS, O>;
+  using Kn = Kernel<TRANSPOSE_A, TRANSPOSE_B, M, N, K, FUSED, SUMS, O>;
   using S = MatmulShape<Kn>;
   Random random(23);
-  Matrix a(TA ? K : M, TA ? M : K, groups, FUSED, random), b(TB ? N : K, TB ? K : N, groups, FUSED, random);
+  Matrix a(TRANSPOSE_A ? K : M, TRANSPOSE_A ? M : K, groups, FUSED, random),
+      b(TRANSPOSE_B ? N : K, TRANSPOSE_B ? K : N, groups, FUSED, random);
   Tensor<float> y(int64_t{M} * N), bias(N, random.floats());
-  const int64_t row_groups = TA ? 1 : groups, parts = (TA ? groups : 1) * splits,
-                blocks_m = ceil_of(M / row_groups, Kn::BM);
+  const int64_t row_groups = TRANSPOSE_A ? 1 : groups, parts = (TRANSPOSE_A ? groups : 1) * splits,
+                blocks_m = ceil_of(M / row_groups, Kn::TILE_ROWS);
   Tensor<float> sum(row_groups * N), mean(row_groups * N), m2(row_groups * N);
   const int64_t tiles = row_groups * blocks_m * S::blocks_n;
   std::vector<int64_t> tasks{parts * tiles};
@@ -91,9 +93,9 @@ void check(int64_t groups, int64_t splits) {
     for (int64_t j = 0; j < N; ++j) {
       double want = bias[j], size = 1;
       for (int64_t t = 0; t < K; ++t) {
-        const int64_t group = TA ? t / (K / groups) : i / (M / groups), group_b = TA ? group : 0;
-        const double term =
-            (TA ? a.at(t, i, group) : a.at(i, t, group)) * (TB ? b.at(j, t, group_b) : b.at(t, j, group_b));
+        const int64_t group = TRANSPOSE_A ? t / (K / groups) : i / (M / groups), group_b = TRANSPOSE_A ? group : 0;
+        const double term = (TRANSPOSE_A ? a.at(t, i, group) : a.at(i, t, group)) *
+                            (TRANSPOSE_B ? b.at(j, t, group_b) : b.at(t, j, group_b));
         want += term, size += std::fabs(term);
       }
       if (!(std::fabs(y[i * N + j] - want) <= product_error * size))

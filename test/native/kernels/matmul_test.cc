@@ -9,9 +9,9 @@ using namespace moproc;
 using namespace moproc::test;
 
 /// Plain operands; y = 2 * product + bias; bias is buffer 2, y is buffer 3.
-template <int TA_, int TB_, int N_>
+template <int TRANSPOSE_A_, int TRANSPOSE_B_, int N_>
 struct Plain {
-  static constexpr int TA = TA_, TB = TB_, N = N_;
+  static constexpr int TRANSPOSE_A = TRANSPOSE_A_, TRANSPOSE_B = TRANSPOSE_B_, N = N_;
   struct A {
     static constexpr int buffer = 0;
   };
@@ -30,9 +30,10 @@ struct Plain {
 };
 
 /// a * row value + 1 and relu(b) * group value; sums and moments of y.
-template <int TA_, int TB_, int M_, int N_, int K_>
+template <int TRANSPOSE_A_, int TRANSPOSE_B_, int M_, int N_, int K_>
 struct Fused {
-  static constexpr int TA = TA_, TB = TB_, N = N_, COLUMNS_A = TA ? M_ : K_, COLUMNS_B = TB ? K_ : N_;
+  static constexpr int TRANSPOSE_A = TRANSPOSE_A_, TRANSPOSE_B = TRANSPOSE_B_, N = N_,
+                       COLUMNS_A = TRANSPOSE_A ? M_ : K_, COLUMNS_B = TRANSPOSE_B ? K_ : N_;
   struct A {
     static constexpr int buffer = -1;
     static MOPROC_INLINE Vec load(const Params& p, const At& i, int lanes) {
@@ -88,31 +89,33 @@ struct Reference {
   }
 };
 
-template <int TA, int TB, int N>
+template <int TRANSPOSE_A, int TRANSPOSE_B, int N>
 void plain(int64_t m, int64_t k, int64_t groups = 1) {
-  using K = Plain<TA, TB, N>;
+  using K = Plain<TRANSPOSE_A, TRANSPOSE_B, N>;
   Random random(static_cast<uint32_t>(m * 1000 + k));
   Tensor<float> a(m * k, random.floats()), b(k * N, random.floats()), bias(N, random.floats()), y(m * N);
-  const int64_t row_groups = TA ? 1 : groups;
+  const int64_t row_groups = TRANSPOSE_A ? 1 : groups;
   const MatmulBlocks cut = matmul_blocks(m / row_groups, row_groups, N);
   Launch launch(matmul<K>, m, groups, {row_groups * cut.m_blocks * cut.n_blocks});
-  launch.extent({m, N, k}).scratch(matmul_scratch(cut, TA ? groups : 1)).arg(a).arg(b).arg(bias).arg(y).run();
-  const Reference of{TA, TB, m, N, k};
+  launch.extent({m, N, k}).scratch(matmul_scratch(cut, TRANSPOSE_A ? groups : 1)).arg(a).arg(b).arg(bias).arg(y).run();
+  const Reference of{TRANSPOSE_A, TRANSPOSE_B, m, N, k};
   check_all(
-      "y", y, [&](int64_t e) { return 2 * of.promised(a, b, e / N, e % N, TA ? groups : 1) + bias[e % N]; }, 0, 0);
+      "y", y, [&](int64_t e) { return 2 * of.promised(a, b, e / N, e % N, TRANSPOSE_A ? groups : 1) + bias[e % N]; }, 0,
+      0);
   const double tolerance =
       2e-7 * std::sqrt(static_cast<double>(k) * static_cast<double>(std::min(k, int64_t{256}))) + 1e-6;
   check_all("y", y, [&](int64_t e) { return 2 * of.product(a, b, e / N, e % N) + bias[e % N]; }, 1e-6, tolerance);
 }
 
-template <int TA, int TB>
+template <int TRANSPOSE_A, int TRANSPOSE_B>
 void shapes() {
-  for (int64_t m : {1, 2, 6, 7, 8, 16, 43}) plain<TA, TB, 17>(m, 1), plain<TA, TB, 17>(m, 40);
-  plain<TA, TB, 65>(167, 255);
-  plain<TA, TB, 65>(168, 256);
-  plain<TA, TB, 65>(169, 257);
-  plain<TA, TB, 300>(350, 33);
-  plain<TA, TB, 300>(32, 1000);
+  for (int64_t m : {1, 2, 6, 7, 8, 16, 43})
+    plain<TRANSPOSE_A, TRANSPOSE_B, 17>(m, 1), plain<TRANSPOSE_A, TRANSPOSE_B, 17>(m, 40);
+  plain<TRANSPOSE_A, TRANSPOSE_B, 65>(167, 255);
+  plain<TRANSPOSE_A, TRANSPOSE_B, 65>(168, 256);
+  plain<TRANSPOSE_A, TRANSPOSE_B, 65>(169, 257);
+  plain<TRANSPOSE_A, TRANSPOSE_B, 300>(350, 33);
+  plain<TRANSPOSE_A, TRANSPOSE_B, 300>(32, 1000);
 }
 TEST("a b") { shapes<0, 0>(); }
 TEST("a b^T") { shapes<0, 1>(); }
@@ -149,27 +152,27 @@ TEST("two ranks' halves of the terms add up to the whole, bit for bit") {
   for (int64_t i = 0; i < m * N; ++i) CHECK_EQ(whole[i], low[i] + high[i]);
 }
 
-template <int TA, int TB, int M, int N, int KK>
+template <int TRANSPOSE_A, int TRANSPOSE_B, int M, int N, int KK>
 void fused(int64_t groups) {
-  using K = Fused<TA, TB, M, N, KK>;
-  const int64_t row_groups = TA ? 1 : groups;
+  using K = Fused<TRANSPOSE_A, TRANSPOSE_B, M, N, KK>;
+  const int64_t row_groups = TRANSPOSE_A ? 1 : groups;
   Random random(static_cast<uint32_t>(M + N + KK));
   Tensor<float> a(M * KK, random.floats()), b(KK * N, random.floats()), rows(std::max(M, KK), random.floats());
   Tensor<float> scale(groups, random.floats()), y(M * N), sum(row_groups * N), mean(row_groups * N), m2(row_groups * N);
   const MatmulBlocks cut = matmul_blocks(M / row_groups, row_groups, N);
   Launch launch(matmul<K>, M, groups,
                 {row_groups * cut.m_blocks * cut.n_blocks, combine_tasks<typename K::Y, N>(row_groups)});
-  launch.extent({M, N, KK}).scratch(matmul_scratch(cut, TA ? groups : 1));
+  launch.extent({M, N, KK}).scratch(matmul_scratch(cut, TRANSPOSE_A ? groups : 1));
   launch.workspace(row_groups * cut.m_blocks * 3 * padded_channels(N) * 4);
   launch.arg(a).arg(b).arg(rows).arg(scale).arg(y).arg(sum).arg(mean).arg(m2).run();
-  const Reference of{TA, TB, M, N, KK};
+  const Reference of{TRANSPOSE_A, TRANSPOSE_B, M, N, KK};
   std::vector<double> exact;
   for (int64_t i = 0; i < M; ++i)
     for (int64_t j = 0; j < N; ++j) {
       double s = 0;
       for (int64_t l = 0; l < KK; ++l) {
-        const double f = TA && !TB ? scale[l / (KK / groups)] : scale[0];
-        s += (of.a(a, i, l) * rows[TA ? l : i] + 1) * std::max(of.b(b, l, j), 0.0) * f;
+        const double f = TRANSPOSE_A && !TRANSPOSE_B ? scale[l / (KK / groups)] : scale[0];
+        s += (of.a(a, i, l) * rows[TRANSPOSE_A ? l : i] + 1) * std::max(of.b(b, l, j), 0.0) * f;
       }
       exact.push_back(s);
     }

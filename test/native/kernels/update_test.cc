@@ -12,7 +12,7 @@ using namespace moproc::test;
 
 template <int D_, int Q_, bool IN_PLACE>
 struct Queue {
-  static constexpr int D = D_, Q = Q_, THREADS = 256, QUEUE_BUFFER = 0, PTR_BUFFER = 1, KEYS_BUFFER = 2,
+  static constexpr int DIM = D_, QUEUE = Q_, THREADS = 256, QUEUE_BUFFER = 0, PTR_BUFFER = 1, KEYS_BUFFER = 2,
                        FINITE_BUFFER = 3;
   static constexpr int QUEUE_NEW_BUFFER = IN_PLACE ? 0 : 4, PTR_NEW_BUFFER = IN_PLACE ? 1 : 5;
 };
@@ -55,7 +55,7 @@ TEST("queue_push into another buffer") { pushes<false>(); }
 
 template <int CLASSES_, int D_, bool IN_PLACE>
 struct Prototypes {
-  static constexpr int CLASSES = CLASSES_, D = D_, THREADS = 256, PROTOTYPES_BUFFER = 0, Q_BUFFER = 1,
+  static constexpr int CLASSES = CLASSES_, DIM = D_, THREADS = 256, PROTOTYPES_BUFFER = 0, Q_BUFFER = 1,
                        TARGET_BUFFER = 2, KEPT_BUFFER = 3;
   static constexpr int M_BUFFER = 4, FINITE_BUFFER = 5, PROTOTYPES_NEW_BUFFER = IN_PLACE ? 0 : 6;
 };

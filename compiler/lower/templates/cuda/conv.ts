@@ -27,7 +27,7 @@ import { columnsOf, dgradMaps, fpropMaps, isPaired, isPoint, type Shape, wgradMa
 function shapeOf(node: Node): Shape {
   const s = cpu.convShape(node);
   const weights = node.op === "conv_wgrad" ? node.outputs[0] : node.inputs[1];
-  const shape = { ...s, CW: weights?.type.shape[1] as number };
+  const shape = { ...s, WEIGHT_CHANNELS: weights?.type.shape[1] as number };
   const image = isPaired(shape) && node.op !== "conv_dgrad";
   if ((shape.C % 8 !== 0 && !image) || shape.OUT % 8 !== 0) {
     const what = `${node.op} in ${node.scope || "<top>"}: ${shape.C} channels to ${shape.OUT}`;
@@ -139,10 +139,10 @@ function runOf(
   y: Fused,
   images: number,
 ): { readonly run: number; readonly runs: number } {
-  const tiles = ceilDiv(images * r.tiled, t.BM);
+  const tiles = ceilDiv(images * r.tiled, t.TILE_ROWS);
   if (partialValues(y) === 0) return { run: 1, runs: tiles };
-  const least = Math.max(1, Math.ceil((16 * r.channels) / (PARTIAL_SHARE * r.bytes * t.BM)));
-  const cost = (run: number): number => ceilDiv(ceilDiv(tiles, run) * ceilDiv(r.channels, t.BN), slots) * run;
+  const least = Math.max(1, Math.ceil((16 * r.channels) / (PARTIAL_SHARE * r.bytes * t.TILE_ROWS)));
+  const cost = (run: number): number => ceilDiv(ceilDiv(tiles, run) * ceilDiv(r.channels, t.TILE_COLUMNS), slots) * run;
   let run = least;
   for (let other = least + 1; other <= 2 * least; other++) if (cost(other) < cost(run)) run = other;
   return { run, runs: ceilDiv(tiles, run) };
@@ -150,7 +150,7 @@ function runOf(
 
 function rowsLaunch(r: Result, way: Way, e: Extents, y: Fused, maps: readonly TensorMap[]) {
   const { run, runs } = runOf(r, way, y, e.rows / e.groups);
-  return grid([e.groups * runs * ceilDiv(r.channels, way.t.BN), ...combineBlocks(y, r.channels, e.groups)], {
+  return grid([e.groups * runs * ceilDiv(r.channels, way.t.TILE_COLUMNS), ...combineBlocks(y, r.channels, e.groups)], {
     workspaceBytes: partialBytes(y, r.channels, e.groups, runs),
     extent: [run],
     maps,
@@ -196,10 +196,11 @@ export const convDgrad = onCuda(cpu.convDgrad, {
 
 /** Parts of a group's pixels that are summed by blocks of their own. */
 function splitsOf({ s, o, t, hopper, slots }: Way, images: number): number {
-  const tiles = ceilDiv(s.OUT, t.BM) * ceilDiv(columnsOf(s), t.BN);
+  const tiles = ceilDiv(s.OUT, t.TILE_ROWS) * ceilDiv(columnsOf(s), t.TILE_COLUMNS);
   const bytes = o.bytes * images * (s.P * s.Q * s.OUT + s.H * s.W * s.C);
   const cheap = (SPLIT_SHARE * bytes) / (8 * s.OUT * columnsOf(s)); // a partial is written and read in f32
-  const most = ceilDiv(images * s.P * s.Q, hopper ? Math.max(t.BK, HOPPER_TERMS) : t.BK); // a split is a stage at least
+  const stage = hopper ? Math.max(t.STAGE_TERMS, HOPPER_TERMS) : t.STAGE_TERMS;
+  const most = ceilDiv(images * s.P * s.Q, stage); // a split is a stage at least
   return Math.max(1, Math.min(Math.floor(Math.min(slots / tiles, Math.max(cheap, MULTIPROCESSORS / tiles))), most));
 }
 
@@ -216,7 +217,7 @@ export const convWgrad = onCuda(cpu.convWgrad, {
     const splits = splitsOf(way, e.rows / e.groups);
     const size = s.OUT * columnsOf(s);
     const parts = e.groups * splits;
-    const blocks = parts * ceilDiv(s.OUT, t.BM) * ceilDiv(columnsOf(s), t.BN);
+    const blocks = parts * ceilDiv(s.OUT, t.TILE_ROWS) * ceilDiv(columnsOf(s), t.TILE_COLUMNS);
     return grid(parts > 1 ? [blocks, ceilDiv(size, 128)] : [blocks], {
       workspaceBytes: parts > 1 ? 4 * parts * size : 0,
       extent: [splits],
@@ -249,13 +250,25 @@ export const packConvFprop: TemplateSpec = {
   },
   rounds(node, target) {
     const s = packedShape(node);
-    return convOperand(target).dtype === "bf16" && s.CW === s.C;
+    return convOperand(target).dtype === "bf16" && s.WEIGHT_CHANNELS === s.C;
   },
 };
 
 function packedShape(node: Node): Shape {
   const packed = node.inputs[0] as Value;
-  const [OUT, CW, R, S] = packed.type.shape as [number, number, number, number];
+  const [OUT, WEIGHT_CHANNELS, R, S] = packed.type.shape as [number, number, number, number];
   const [C, W] = [numberAttr(node, "channels"), numberAttr(node, "width")];
-  return { OUT, CW, R, S, C, W, H: 0, P: 0, Q: 0, STRIDE: numberAttr(node, "stride"), PAD: numberAttr(node, "pad") };
+  return {
+    OUT,
+    WEIGHT_CHANNELS,
+    R,
+    S,
+    C,
+    W,
+    H: 0,
+    P: 0,
+    Q: 0,
+    STRIDE: numberAttr(node, "stride"),
+    PAD: numberAttr(node, "pad"),
+  };
 }

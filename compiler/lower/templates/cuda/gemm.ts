@@ -19,33 +19,46 @@ export const tf32x3: Operand = { type: "Tf32x3", bytes: 4, dtype: "f32" };
 export const convOperand = (target: Target): Operand =>
   target.precision === "bf16" ? bf16 : target.precision === "tf32" ? tf32 : tf32x3;
 
-/** A block computes BM x BN results from STAGES stages of BK terms; a multiprocessor is to hold BLOCKS blocks. */
+/**
+ * A block of THREADS threads computes TILE_ROWS x TILE_COLUMNS results, STAGE_TERMS terms at a time, with STAGES such
+ * stages in shared memory. A multiprocessor is to hold BLOCKS blocks.
+ */
 export type Tile = {
-  readonly BM: number;
-  readonly BN: number;
-  readonly BK: number;
+  readonly TILE_ROWS: number;
+  readonly TILE_COLUMNS: number;
+  readonly STAGE_TERMS: number;
   readonly STAGES: number;
   readonly THREADS: number;
   readonly BLOCKS: number;
 };
-export const tile = (BM: number, BN: number, BK: number, STAGES: number, THREADS: number, BLOCKS: number): Tile => ({
-  BM,
-  BN,
-  BK,
+export const tile = (
+  TILE_ROWS: number,
+  TILE_COLUMNS: number,
+  STAGE_TERMS: number,
+  STAGES: number,
+  THREADS: number,
+  BLOCKS: number,
+): Tile => ({
+  TILE_ROWS,
+  TILE_COLUMNS,
+  STAGE_TERMS,
   STAGES,
   THREADS,
   BLOCKS,
 });
 /** The tile with as many bytes a stage for operands of another size. */
-export const forOperand = (t: Tile, o: Operand): Tile => ({ ...t, BK: (t.BK * 2) / o.bytes });
+export const forOperand = (t: Tile, o: Operand): Tile => ({ ...t, STAGE_TERMS: (t.STAGE_TERMS * 2) / o.bytes });
 
-const stageBytes = (t: Tile, o: Operand): number => t.STAGES * (t.BM + t.BN) * t.BK * o.bytes;
+const stageBytes = (t: Tile, o: Operand): number => t.STAGES * (t.TILE_ROWS + t.TILE_COLUMNS) * t.STAGE_TERMS * o.bytes;
 
 /** Shared memory of an epilogue by `threads` threads: between tiles, and what it keeps. */
 function epilogueBytes(t: Tile, y: Fused, threads: number): { readonly scratch: number; readonly state: number } {
   const v = partialValues(y);
-  const lines = threads / (t.BN / 8);
-  return { scratch: Math.max(4 * t.BM * t.BN, 4 * v * lines * t.BN), state: v > 0 ? 4 * v * t.BN + 16 : 0 };
+  const lines = threads / (t.TILE_COLUMNS / 8);
+  return {
+    scratch: Math.max(4 * t.TILE_ROWS * t.TILE_COLUMNS, 4 * v * lines * t.TILE_COLUMNS),
+    state: v > 0 ? 4 * v * t.TILE_COLUMNS + 16 : 0,
+  };
 }
 
 /** Dynamic shared memory of a kernel with an epilogue. */
@@ -79,9 +92,9 @@ const MOST_STAGES = 6;
 
 /** `y`: of the epilogue, where there is one. `alone`: the block's threads need more than half of the registers. */
 export function hopperTile(t: Tile, y: Fused | undefined, alone: boolean): HopperTile {
-  const workers = t.BM * t.BN >= 128 * 128 ? 256 : 128;
+  const workers = t.TILE_ROWS * t.TILE_COLUMNS >= 128 * 128 ? 256 : 128;
   const { scratch, state } = y ? epilogueBytes(t, y, workers) : { scratch: 0, state: 0 };
-  const stage = 2 * (t.BM + t.BN) * HOPPER_TERMS;
+  const stage = 2 * (t.TILE_ROWS + t.TILE_COLUMNS) * HOPPER_TERMS;
   const barriers = 16;
   const stagesIn = (bytes: number): number =>
     Math.min(MOST_STAGES, Math.floor((bytes - scratch - state) / (stage + barriers)));

@@ -6,8 +6,8 @@ import type { Extents, Fused, TensorMap, Window } from "../../template.js";
 import type { ConvShape } from "../conv.js";
 import { HOPPER_TERMS, type Tile } from "./gemm.js";
 
-/** A convolution as K of the kernels has it: C stored channels of x, CW of the weights. */
-export type Shape = ConvShape & { readonly CW: number };
+/** A convolution as K of the kernels has it: C stored channels of x, WEIGHT_CHANNELS of the weights. */
+export type Shape = ConvShape & { readonly WEIGHT_CHANNELS: number };
 
 /** Images of 4 channels, read as pairs of neighbouring pixels: ConvShape::paired in C++. */
 export const isPaired = (s: Pick<ConvShape, "C" | "STRIDE" | "W">): boolean =>
@@ -53,13 +53,13 @@ const plainX = (y: Fused): boolean => !y.prologues.has("x");
 const plainDy = (y: Fused): boolean => !y.prologues.has("dy");
 
 export function fpropMaps(s: Shape, t: Tile, y: Fused, e: Extents): readonly TensorMap[] {
-  const w: TensorMap = { operand: "w", extents: [columnsOf(s), s.OUT, 1], box: [HOPPER_TERMS, t.BN, 1] };
+  const w: TensorMap = { operand: "w", extents: [columnsOf(s), s.OUT, 1], box: [HOPPER_TERMS, t.TILE_COLUMNS, 1] };
   if (!plainX(y) || !fitsStages(s, s.C)) return [w];
-  return [isLinear(s) ? pixels("x", s.C, s.H * s.W, t.BM, e) : windowsOfX(s, t.BM, e), w];
+  return [isLinear(s) ? pixels("x", s.C, s.H * s.W, t.TILE_ROWS, e) : windowsOfX(s, t.TILE_ROWS, e), w];
 }
 
 /**
- * Where the taps of gradient position `a` begin in dy, relative to its cell: tap_run in kernels/cuda/conv_source.cuh.
+ * Where the taps of gradient position `a` begin in dy, relative to its cell: tap_run in kernels/common/taps.h.
  */
 function firstTap(a: number, s: Shape): number | undefined {
   const r0 = (a + s.PAD) % s.STRIDE;
@@ -73,11 +73,11 @@ export function dgradMaps(s: Shape, t: Tile, y: Fused, e: Extents): readonly Ten
   const w: TensorMap = { operand: "w", extents: [s.C, s.R * s.S, s.OUT], box: [HOPPER_TERMS, 1, HOPPER_TERMS] };
   const firsts = new Set(Array.from({ length: s.STRIDE }, (_, a) => firstTap(a, s)).filter((f) => f !== undefined));
   if (!plainDy(y) || firsts.size !== 1) return [w]; // one map for all residues
-  if (isLinear(s)) return [pixels("dy", s.OUT, s.P * s.Q, t.BM, e), w];
+  if (isLinear(s)) return [pixels("dy", s.OUT, s.P * s.Q, t.TILE_ROWS, e), w];
   const first = [...firsts][0] as number;
   const cells = (n: number): number => Math.ceil(n / s.STRIDE);
   const window = windowOf([first, cells(s.H), s.P], [first, cells(s.W), s.Q], 1);
-  return [{ operand: "dy", extents: [s.OUT, s.Q, s.P, e.rows], box: [HOPPER_TERMS, t.BM], window }, w];
+  return [{ operand: "dy", extents: [s.OUT, s.Q, s.P, e.rows], box: [HOPPER_TERMS, t.TILE_ROWS], window }, w];
 }
 
 export function wgradMaps(s: Shape, y: Fused, e: Extents): readonly TensorMap[] {

@@ -13,9 +13,9 @@ const { BLOCKS: _, ...TILE } = tile(64, 32, 32, 3, 128, 0);
 function cutOf(node: Node, groups: number) {
   const { m, n, k } = cpu.sizesOf(node);
   const [rowGroups, termGroups] = flagAttr(node, "ta") ? [1, groups] : [groups, 1];
-  const blocksM = ceilDiv(m / rowGroups, TILE.BM);
-  const tiles = blocksM * ceilDiv(n, TILE.BN);
-  const stages = ceilDiv(k / termGroups, TILE.BK);
+  const blocksM = ceilDiv(m / rowGroups, TILE.TILE_ROWS);
+  const tiles = blocksM * ceilDiv(n, TILE.TILE_COLUMNS);
+  const stages = ceilDiv(k / termGroups, TILE.STAGE_TERMS);
   const splits = Math.max(1, Math.min(Math.floor((2 * MULTIPROCESSORS) / tiles), Math.floor(stages / 4)));
   return { m, n, k, rowGroups, blocksM, splits, parts: termGroups * splits };
 }
@@ -30,7 +30,7 @@ export const matmul = onCuda(cpu.matmul, {
   }),
   launch: (node, { groups }, _target, y) => {
     const c = cutOf(node, groups);
-    const tiles = c.rowGroups * c.blocksM * ceilDiv(c.n, TILE.BN);
+    const tiles = c.rowGroups * c.blocksM * ceilDiv(c.n, TILE.TILE_COLUMNS);
     const combine = combineBlocks(y, c.n, c.rowGroups);
     const waiting = c.parts > 1 ? 4 * c.parts * c.m * (ceilDiv(c.n, 8) * 8) : 0;
     return grid(c.parts > 1 ? [c.parts * tiles, tiles, ...combine] : [tiles, ...combine], {
