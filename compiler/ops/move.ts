@@ -3,7 +3,7 @@
 
 import { NdArray } from "../ir/nd.js";
 import { elements, sameShape, type TensorType, type Value } from "../ir/types.js";
-import { constant } from "./elementwise.js";
+import { constant } from "./constant.js";
 import { defineOp, type Op } from "./op.js";
 import { broadcastIndex, broadcastShape, dim, wantAxis, wantFloat, wantInteger, wantRank, wantType } from "./shape.js";
 

@@ -3,6 +3,7 @@
 
 import type { Builder } from "../ir/builder.js";
 import type { NdArray } from "../ir/nd.js";
+import { allRecords, named, type OpRecord, recordOf, register } from "../ir/registry.js";
 import type { Attrs, TensorType, Value } from "../ir/types.js";
 
 type Base<S extends string> = S extends `...${infer B}` ? B : S;
@@ -77,17 +78,14 @@ export type Op<I extends readonly string[], O extends readonly string[], A exten
 // biome-ignore lint/suspicious/noExplicitAny: the table holds records of every signature
 export type AnyOp = OpSpec<any, any, any>;
 
-const table = new Map<string, AnyOp>();
-
 /** Registers `spec` and makes it callable: `relu(b, x)` appends the node to the builder's graph. */
 export function defineOp<const I extends readonly string[], const O extends readonly string[], A extends Attrs>(
   spec: OpSpec<I, O, A>,
 ): Op<I, O, A> {
-  if (table.has(spec.name)) throw new Error(`internal: op ${spec.name} is defined twice`);
-  table.set(spec.name, spec);
+  register(spec as unknown as OpRecord);
   const call = (b: Builder, ...args: unknown[]): unknown => {
     const operands = args.slice(0, spec.inputs.length).flat() as Value[];
-    const outs = b.emit(spec, operands, (args[spec.inputs.length] ?? {}) as Attrs);
+    const outs = b.emit(spec.name, operands, (args[spec.inputs.length] ?? {}) as Attrs);
     return spec.outputs.length === 1 ? outs[0] : named(spec.outputs, outs);
   };
   const { name, ...rest } = spec;
@@ -95,17 +93,10 @@ export function defineOp<const I extends readonly string[], const O extends read
   return Object.assign(call, rest) as unknown as Op<I, O, A>;
 }
 
-/** Pairs names with items in order; the rest goes to a trailing "...name". */
-export function named<T>(names: readonly string[], items: readonly T[]): Record<string, T | readonly T[]> {
-  return Object.fromEntries(
-    names.map((n, i) => (n.startsWith("...") ? [n.slice(3), items.slice(i)] : [n, items[i] as T])),
-  );
-}
+/** The record of an op by name; throws for a name that no module has defined. */
+export const opOf = (name: string): AnyOp => recordOf(name) as unknown as AnyOp;
 
-/** The record of an op by name; throws for a name no module defined. */
-export function opOf(name: string): AnyOp {
-  const op = table.get(name);
-  if (!op) throw new Error(`unknown op ${name}`);
-  return op;
-}
-export const allOps = (): readonly AnyOp[] => [...table.values()];
+/** Every op that a module has defined so far; compiler/ops/index.ts defines all. */
+export const allOps = (): readonly AnyOp[] => allRecords() as unknown as readonly AnyOp[];
+
+export { named };

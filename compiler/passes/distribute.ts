@@ -10,7 +10,7 @@ import { Builder } from "../ir/builder.js";
 import { elements, type Graph, type Node, type Shuffle, type Value } from "../ir/types.js";
 import { tryAccessOf } from "../ops/access.js";
 import { all_gather, all_reduce, own_rows } from "../ops/collective.js";
-import { constant } from "../ops/elementwise.js";
+import { constant } from "../ops/constant.js";
 import { type Batch, opOf } from "../ops/op.js";
 import { nameOutputs } from "./outputs.js";
 
@@ -141,7 +141,7 @@ class Distributor {
   }
 
   private keep(n: Node, inputs: readonly Value[], placements: readonly Placement[]): void {
-    const made = this.b.at(n.scope).emit(opOf(n.op), inputs, n.attrs);
+    const made = this.b.at(n.scope).emit(n.op, inputs, n.attrs);
     n.outputs.forEach((v, i) => this.put(v, made[i] as Value, placements[i] as Placement));
   }
 
@@ -157,9 +157,9 @@ class Distributor {
       this.shuffle === "load";
     const rows = this.now.get(x) as Value;
     if (loaded || this.alone) return this.put(n.outputs[0] as Value, rows, "rows");
-    const [taken] = this.b
-      .at(n.scope)
-      .emit(opOf(n.op), [this.everywhere(rows), this.now.get(order) as Value], n.attrs) as [Value];
+    const [taken] = this.b.at(n.scope).emit(n.op, [this.everywhere(rows), this.now.get(order) as Value], n.attrs) as [
+      Value,
+    ];
     this.placed.set(taken, "same");
     this.put(n.outputs[0] as Value, this.ownRows(taken), "rows");
   }
