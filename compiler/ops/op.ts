@@ -23,8 +23,9 @@ export type Kind = "elementwise" | "view" | "composite" | "kernel" | "collective
 export type Access = "full" | "channel" | "group_channel" | "row_channel" | "row" | "scalar";
 
 /**
- * How an op meets the rows of the batch: the inputs whose first axis they are, and the outputs that sum over them (the
- * others have them as first axis too). An attribute `groups` then counts groups of those rows.
+ * How an op meets the rows of the batch: the inputs whose first axis they are, and the outputs that are summed over them
+ * (the first axis of the other outputs is the rows, too). An attribute `groups` counts groups of those rows, and the
+ * first extent of an attribute `shape` counts rows.
  */
 export interface Batch {
   readonly rows: readonly string[];
@@ -45,10 +46,13 @@ export interface OpSpec<I extends readonly string[], O extends readonly string[]
   /** ONNX op type of the standard, or "moproc::Name" for an op of ours. */
   readonly onnx: string;
   /**
-   * What a part of the rows of the batch can be computed of by itself; absent: all rows are needed. Elementwise ops: by
-   * access.
+   * Which operands a part of the batch's rows can be computed from; absent, or undefined for these attributes and the
+   * rank of the first operand: the op needs all rows at once. Elementwise ops do not say it: `rowsOf` derives it from
+   * the accesses of their operands.
    */
-  readonly batch?: Batch | ((attrs: A) => Batch | undefined);
+  readonly batch?: Batch | ((attrs: A, rank: number) => Batch | undefined);
+  /** The input that is a permutation of all rows of the batch; every rank has it whole. */
+  readonly permutation?: string;
   /** elementwise: C++ expressions over Vec, one an output; `outs` names the earlier results, for later ones to use. */
   code?(operands: readonly string[], attrs: A, outs: readonly string[]): readonly string[];
   /** elementwise: operands whose access does not follow from the shapes alone. */

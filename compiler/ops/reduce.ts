@@ -61,7 +61,7 @@ export const sum: Reduction = defineOp({
   outputs: ["y"],
   kind: "kernel",
   onnx: "ReduceSum",
-  batch: ({ axes }) => (axes.every((a) => a > 0) ? { rows: ["x"] } : undefined),
+  batch: ({ axes }, rank) => (axes.every((a) => wantAxis(a, rank) !== 0) ? { rows: ["x"] } : undefined),
   infer: ({ x }, attrs: AxesAttrs) => {
     wantFloat({ x });
     return { y: { dtype: x.dtype, shape: resultShape(x.shape, attrs) } };
@@ -77,7 +77,7 @@ export const mean: Reduction = defineOp({
   outputs: ["y"],
   kind: "composite",
   onnx: "ReduceMean",
-  batch: ({ axes }) => (axes.every((a) => a > 0) ? { rows: ["x"] } : undefined),
+  batch: ({ axes }, rank) => (axes.every((a) => wantAxis(a, rank) !== 0) ? { rows: ["x"] } : undefined),
   infer: ({ x }, attrs: AxesAttrs) => {
     wantFloat({ x });
     return { y: { dtype: x.dtype, shape: resultShape(x.shape, attrs) } };
@@ -108,7 +108,7 @@ export const max: Reduction = defineOp({
   outputs: ["y"],
   kind: "kernel",
   onnx: "ReduceMax",
-  batch: ({ axes }) => (axes.every((a) => a > 0) ? { rows: ["x"] } : undefined),
+  batch: ({ axes }, rank) => (axes.every((a) => wantAxis(a, rank) !== 0) ? { rows: ["x"] } : undefined),
   infer: ({ x }, attrs: AxesAttrs) => {
     wantFloat({ x });
     return { y: { dtype: x.dtype, shape: resultShape(x.shape, attrs) } };
