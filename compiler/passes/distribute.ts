@@ -12,7 +12,7 @@ import { all_gather, all_reduce, own_rows } from "../ops/collective.js";
 import { constant } from "../ops/constant.js";
 import { opOf } from "../ops/op.js";
 import { attrsForRows, operandNameOf, type Rows, rowsOf } from "../ops/rows.js";
-import { nameOutputs } from "./outputs.js";
+import { nameOutputs } from "../rewrite/outputs.js";
 
 /**
  * What one of `ranks` ranks computes; `g` itself for one. Throws where the batch or its groups do not fall into equal
@@ -22,10 +22,11 @@ export const distribute = (g: Graph, ranks: number, shuffle: Shuffle): Graph =>
   ranks === 1 ? g : new Distributor(g, ranks, shuffle).run();
 
 /**
- * What each rank tells all others with a step: input `mail` i64[MAIL_WORDS + 2 rows], output `mails`, all of them. Some
- * words, then two numbers for each of the rank's rows.
+ * How many words for the trainer each rank's message to all others begins with. A step has the input `mail`
+ * i64[MAIL_WORDS + 2 rows], in which two numbers for each of the rank's rows follow, and the output `mails`, the messages
+ * of all ranks. The trainer finds this number from the shape of `mail`, so it is stated here alone.
  */
-export const MAIL_WORDS = 4;
+const MAIL_WORDS = 4;
 
 /**
  * rows: a rank has its own rows of the value; same: every rank has all of it; summand: the value is the sum of what the

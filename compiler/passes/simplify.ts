@@ -5,7 +5,7 @@ import { scale } from "../ops/constant.js";
 import { neg, relu } from "../ops/elementwise.js";
 import { reshape } from "../ops/move.js";
 import { group_sum } from "../ops/reduce.js";
-import { any, bound, match, type Rule, rewrite, Skip } from "./rewrite.js";
+import { any, bound, match, type Rule, rewrite, Skip } from "../rewrite/rules.js";
 
 const rules: readonly Rule[] = [
   {

@@ -7,7 +7,7 @@ import { NdArray } from "../../compiler/ir/nd.js";
 import { byteSize, type Graph, type Shuffle, type Value } from "../../compiler/ir/types.js";
 import { verify } from "../../compiler/ir/verify.js";
 import * as op from "../../compiler/ops/index.js";
-import { distribute, MAIL_WORDS } from "../../compiler/passes/distribute.js";
+import { distribute } from "../../compiler/passes/distribute.js";
 import { optimize } from "../../compiler/pipeline.js";
 import { classifierPrograms } from "../../models/classifier.js";
 import { phases } from "../../models/mopro.js";
@@ -15,6 +15,9 @@ import { nativeTarget } from "../support/compiled.js";
 import { evaluateRanks } from "../support/ranks.js";
 import { batch, config, programs, start } from "../support/tiny_mopro.js";
 import { type Inputs, images, initialStates, rows, run, type States } from "../support/training.js";
+
+/** Words of a rank's mail before the numbers of its rows. */
+const mailWords = 4;
 
 const order = [3, 0, 6, 1, 7, 2, 5, 4];
 
@@ -81,7 +84,7 @@ for (const [groups, ranks] of [
               t.deepEqual(
                 [...(env.get(v) as NdArray).data],
                 Array.from({ length: ranks }, (_, r) =>
-                  Array.from({ length: MAIL_WORDS + (2 * config.batch) / ranks }, (_, i) => 100 * r + i),
+                  Array.from({ length: mailWords + (2 * config.batch) / ranks }, (_, i) => 100 * r + i),
                 ).flat(),
               );
             else t.true(worst(env.get(v) as NdArray, want.outputs[v.name] as NdArray) < 1e-9, `rank ${r}: ${v.name}`);
@@ -117,7 +120,7 @@ test("what travels: gradients once, queries, keys, labels, losses; images only w
   const n = config.batch / 2;
   const rowBytes = 2 * n * config.low_dim * 4 + n * (8 + 4); // q, k; label, kept
   const perGroup = 4 * (4 + 3 + 1); // losses, correct, clean
-  t.is(total(load), reduced + rowBytes + perGroup + 8 * (MAIL_WORDS + 2 * n));
+  t.is(total(load), reduced + rowBytes + perGroup + 8 * (mailWords + 2 * n));
   t.is(total(exchange), total(load) + n * 3 * config.image_size ** 2);
 });
 
