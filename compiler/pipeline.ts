@@ -2,6 +2,7 @@
 
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
+import { emitter } from "./emit/kernel.js";
 import { type Artefact, type BuildResult, buildArtefact } from "./emit/project.js";
 import { print } from "./ir/print.js";
 import type { Graph, Pass, Target } from "./ir/types.js";
@@ -13,8 +14,8 @@ import { dce } from "./passes/dce.js";
 import { distribute } from "./passes/distribute.js";
 import { expand } from "./passes/expand.js";
 import { gather } from "./passes/gather.js";
-import { nameOutputs } from "./passes/outputs.js";
 import { simplify } from "./passes/simplify.js";
+import { nameOutputs } from "./rewrite/outputs.js";
 import { debug, timed } from "./util/debug.js";
 
 /** Graph -> graph. Each entry is verified and dumped under its position and name. */
@@ -36,7 +37,7 @@ export function lower(graphs: readonly Graph[], options: CompileOptions): Artefa
     timed(`passes ${programName(g)}`, () => optimize(g, options.target, dumps, options.stopAfter)),
   );
   const { plan, explain } = timed("lowering", () =>
-    lowerPrograms(options.name, optimized, options.target, options.meta ?? {}),
+    lowerPrograms(options.name, optimized, options.target, options.meta ?? {}, emitter),
   );
   return { plan, explain, dumps };
 }

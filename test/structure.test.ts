@@ -18,6 +18,7 @@ const modules = [
   "compiler/lower",
   "compiler/passes",
   "compiler/autodiff",
+  "compiler/rewrite",
   "compiler/ops",
   "compiler/ir",
   "compiler/util",
@@ -37,17 +38,6 @@ const rooms = [
   ["kernels/cpu", "kernels/cuda"],
   ["kernels/common"],
 ];
-
-/** What goes up on purpose: file, where to, and why. */
-const exceptions = new Map([
-  [
-    "compiler/lower/select.ts compiler/emit",
-    "a kernel's name is the digest of its source: to select it is to write it",
-  ],
-  ["compiler/ir/builder.ts compiler/ops", "the builder calls an op's type inference"],
-  ["compiler/ir/verify.ts compiler/ops", "verification infers every type again"],
-  ["compiler/ir/evaluate.ts compiler/ops", "evaluation is the ops' reference meaning"],
-]);
 
 const filesOf = (dir: string, pattern: RegExp): string[] =>
   readdirSync(join(root, dir), { recursive: true, encoding: "utf8" })
@@ -88,7 +78,6 @@ function upward(
   return files.flatMap((file) =>
     importsOf(file)
       .filter((to) => roomOf(to) !== roomOf(file) && floorOf(to) <= floorOf(file))
-      .filter((to) => !exceptions.has(`${file} ${roomOf(to)}`))
       .map((to) => `${file} uses ${to}`),
   );
 }
@@ -130,6 +119,29 @@ test("an import that goes up, or beside, is found", (t) => {
   t.deepEqual(up("runtime/train/step.h", "tools/data/flags.h"), ["runtime/train/step.h uses tools/data/flags.h"]);
   t.deepEqual(up("runtime/train/step.h", "runtime/core/json.h"), []);
   t.deepEqual(up("runtime/train/step.cc", "runtime/train/step.h"), []);
+});
+
+/** The passes that a list imports: by the name of the file, what it is called there. */
+const listed = (list: string): ReadonlyMap<string, string> =>
+  new Map(
+    [...text(list).matchAll(/^import \{ (\w+) \} from "[./]*\/passes\/(\w+)\.js";$/gm)].map((m) => [
+      m[2] as string,
+      m[1] as string,
+    ]),
+  );
+
+test("a file of compiler/passes is a pass of the same name, and a pipeline lists it", (t) => {
+  // those that also change weights run when a model is exported
+  const called = new Map([...listed("compiler/pipeline.ts"), ...listed("compiler/onnx/deploy.ts")]);
+  for (const file of filesOf("compiler/passes", /\.ts$/)) {
+    const name = /(\w+)\.ts$/.exec(file)?.[1] as string;
+    const camel = name.replace(/_(\w)/g, (_, c: string) => c.toUpperCase());
+    const exported = [...text(file).matchAll(/^export (?:const|function) (\w+)/gm)].map((m) => m[1]);
+    t.deepEqual(exported, [camel], `${file} exports its pass and nothing else`);
+    t.is(called.get(name), camel, `${file} is in no pipeline`);
+    const is = /^export const \w+: Pass = \{\s+name: "(\w+)"/m.exec(text(file));
+    if (is) t.is(is[1], name, `${file}: the name of the pass`);
+  }
 });
 
 test("no import circle between files of the compiler, the models and the command line", (t) => {

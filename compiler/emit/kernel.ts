@@ -5,7 +5,8 @@
 
 import { byteSize, type DType, elements, type Node, type Target, type Value } from "../ir/types.js";
 import { domainOf } from "../lower/domain.js";
-import type { BlockSize, Kernel } from "../lower/plan.js";
+import type { Emitted, Emitter } from "../lower/emitter.js";
+import type { BlockSize } from "../lower/plan.js";
 import { type Chain, fullReads, type Leaf, type Region, rawResult, storedOperand } from "../lower/region.js";
 import type { Constants, Fused, TemplateSpec } from "../lower/template.js";
 import { accessOf } from "../ops/access.js";
@@ -13,19 +14,12 @@ import { opOf } from "../ops/op.js";
 import { digest } from "../util/digest.js";
 import { floatLiteral } from "../util/float.js";
 
-export interface Emitted {
-  readonly kernel: Kernel;
-  readonly args: readonly Value[]; // tensors in the order of the kernel's parameters
-  readonly scalars: readonly number[]; // Params::scalars
-}
-
 const cpp: Readonly<Partial<Record<DType, string>>> = { f32: "float", bf16: "bf16", u8: "uint8_t" };
 
-/**
- * Emits the kernel of a region. `constants` are the template's own; `plain` are the anchor's buffers after packing;
- * `groups` are those of the launch, of which the text says no more than whether there are several.
- */
-export function emitKernel(
+/** Writes the kernels of both devices. */
+export const emitter: Emitter = { kernel: emitKernel, packing: emitPacking };
+
+function emitKernel(
   r: Region,
   plain: ReadonlyMap<string, Value>,
   constants: Constants,
@@ -48,8 +42,7 @@ export function emitKernel(
   return k.finish([...new Set([...r.operands.values(), ...r.after].flatMap((c) => c.nodes.map((n) => n.op)))]);
 }
 
-/** Emits a kernel that packs `w` into `packed`. */
-export function emitPacking(
+function emitPacking(
   template: TemplateSpec,
   w: Value,
   packed: Value,

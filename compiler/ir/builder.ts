@@ -1,6 +1,6 @@
 // Appends nodes to one graph. `b.in("fc1")` is the same graph under a longer scope; names come from scope and op.
 
-import { type AnyOp, named } from "../ops/op.js";
+import { named, recordOf } from "./registry.js";
 import type { Attrs, Graph, Init, Node, Role, State, TensorType, Value } from "./types.js";
 import { sameType, showType } from "./types.js";
 
@@ -78,9 +78,13 @@ export class Builder {
     this.g.updates.set(state, next);
   }
 
-  /** Appends a node; most callers use the op itself, `relu(b, x)`. Throws with op, operand types and scope. */
-  emit(op: AnyOp, inputs: readonly Value[], attrs: Attrs): Value[] {
-    let types: Record<string, TensorType>;
+  /**
+   * Appends a node of the op `name` and returns its results; most callers use the op itself, `relu(b, x)`. Throws if the
+   * op is not defined or does not accept the operands; the message names op, operand types and scope.
+   */
+  emit(name: string, inputs: readonly Value[], attrs: Attrs): Value[] {
+    const op = recordOf(name);
+    let types: Readonly<Record<string, TensorType>>;
     try {
       types = op.infer(
         named(
@@ -88,7 +92,7 @@ export class Builder {
           inputs.map((v) => v.type),
         ),
         attrs,
-      ) as Record<string, TensorType>;
+      );
     } catch (e) {
       const args = inputs.map((v) => `${v.name}: ${showType(v.type)}`).join(", ");
       throw new Error(`${op.name}(${args}) in ${this.scope || "<top>"}: ${(e as Error).message}`);

@@ -1,7 +1,7 @@
 // Runs a graph with the reference meaning of every op, in f64. The yardstick for passes, kernels and gradients.
 
-import { named, opOf } from "../ops/op.js";
 import type { NdArray } from "./nd.js";
+import { named, recordOf } from "./registry.js";
 import { type Graph, sameShape, type Value } from "./types.js";
 
 export type Env = Map<Value, NdArray>;
@@ -23,7 +23,7 @@ export function evaluate(
     env.set(v, x);
   }
   for (const n of g.nodes) {
-    const op = opOf(n.op);
+    const op = recordOf(n.op);
     const out = op.reference(
       named(
         op.inputs,
@@ -32,7 +32,7 @@ export function evaluate(
       n.attrs,
     );
     n.outputs.forEach((v, i) => {
-      const x = (out as Record<string, NdArray>)[op.outputs[i]] as NdArray;
+      const x = out[op.outputs[i] as string] as NdArray;
       if (!sameShape(x.shape, v.type.shape)) throw new Error(`internal: reference of ${n.op} returned [${x.shape}]`);
       env.set(v, change(v, x));
     });

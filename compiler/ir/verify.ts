@@ -1,6 +1,6 @@
 // Checks a graph from scratch: every value defined once, before its uses, with the type its op infers today.
 
-import { named, opOf } from "../ops/op.js";
+import { named, recordOf } from "./registry.js";
 import { type Graph, sameType, showType, type TensorType, type Value } from "./types.js";
 
 /** Throws at the first violation, naming the value and the node. */
@@ -17,7 +17,7 @@ export function verify(g: Graph): void {
   };
   for (const v of [...g.inputs, ...g.state]) define(v);
   for (const n of g.nodes) {
-    const op = opOf(n.op);
+    const op = recordOf(n.op);
     for (const v of n.inputs) use(v, `${n.op} in ${n.scope}`);
     const types = op.infer(
       named(
@@ -25,9 +25,9 @@ export function verify(g: Graph): void {
         n.inputs.map((v) => v.type),
       ),
       n.attrs,
-    ) as Record<string, TensorType>;
+    );
     n.outputs.forEach((v, i) => {
-      const want = types[op.outputs[i]] as TensorType;
+      const want = types[op.outputs[i] as string] as TensorType;
       if (!sameType(want, v.type)) {
         throw new Error(`${n.op} in ${n.scope}: %${v.name} is ${showType(v.type)}, the op infers ${showType(want)}`);
       }

@@ -7,8 +7,8 @@ import type { Graph, Node, Target, Value } from "../ir/types.js";
 import { mul } from "../ops/elementwise.js";
 import { pad_channels } from "../ops/move.js";
 import { all_finite } from "../ops/update.js";
-import { nameOutputs } from "../passes/outputs.js";
-import { substitute } from "../passes/rewrite.js";
+import { nameOutputs } from "../rewrite/outputs.js";
+import { substitute } from "../rewrite/rules.js";
 
 const OPERANDS = 40; // of the 48 buffers of a launch
 

@@ -4,6 +4,7 @@ import { byteSize, type Graph, type State, sameType, showType, type Target, type
 import { alignUp } from "../util/math.js";
 import { scheduleCollectives } from "./collectives.js";
 import { padImages, splitFinite } from "./device_graph.js";
+import type { Emitter } from "./emitter.js";
 import { flatten } from "./flatten.js";
 import { fuse } from "./fuse.js";
 import { layOutState, type Place, type Placed, type PlacedStep, planMemory } from "./memory.js";
@@ -36,6 +37,7 @@ export function lowerPrograms(
   programs: readonly Graph[],
   target: Target,
   meta: Plan["meta"],
+  emitter: Emitter,
 ): LoweredPlan {
   const explain: string[] = [];
   const templateOf = templatesOf(target);
@@ -50,7 +52,7 @@ export function lowerPrograms(
     explain.push(`== ${programName(g)}: precision`, ...explainPrecision(g, target).map((line) => `  ${line}`));
     explain.push(`== ${programName(g)}: decisions`, ...(fused[i]?.decisions ?? []));
     explain.push(`== ${programName(g)}: kernels`, ...regions.map(printRegion));
-    return select(g, regions, mirrors, target, templateOf);
+    return select(g, regions, mirrors, target, templateOf, emitter);
   });
   const states = unionStates(graphs);
   const derived = new Map(selections.flatMap((s) => [...s.derived]));

@@ -1,10 +1,10 @@
 // Regions -> launches: the emitted kernel, its arguments, sizes and costs. Weights that a template wants packed get a
 // packing launch: once after each change where the weight is state (the packed copy is derived state), else in place.
 
-import { emitKernel, emitPacking } from "../emit/kernel.js";
 import { byteSize, elements, type Graph, type Node, type Target, type Value } from "../ir/types.js";
 import { opOf } from "../ops/op.js";
 import { domainOf } from "./domain.js";
+import type { Emitter } from "./emitter.js";
 import { groupsOf } from "./groups.js";
 import { isRounded, packingNode } from "./mirrors.js";
 import type { BoundMap, CollectiveName, Kernel } from "./plan.js";
@@ -45,13 +45,17 @@ export interface Selection {
   readonly derived: ReadonlyMap<string, Packed>; // by name, packed copies of states that a program reads
 }
 
-/** `mirrors`: the copies of states that the regions write, of which packing launches need not be made. */
+/**
+ * The launches of the regions, in order, each with the kernel that `emitter` writes for it. `mirrors`: the copies of
+ * states that the regions write themselves, so that they need no packing launch.
+ */
 export function select(
   g: Graph,
   regions: readonly Region[],
   mirrors: ReadonlyMap<string, Value>,
   target: Target,
   templateOf: TemplateOf,
+  emitter: Emitter,
 ): Selection {
   const states = new Map(g.state.map((s) => [s.name, s]));
   const derived = new Map<string, Packed>();
@@ -68,7 +72,7 @@ export function select(
     const name = mirror?.name ?? node.scope;
     const known = derived.get(name) ?? inline.get(name);
     if (known) return known.value;
-    const made = pack(node, w, mirror, packing, target);
+    const made = pack(node, w, mirror, packing, target, emitter);
     if (states.has(w.name)) derived.set(name, made);
     else {
       inline.set(name, made);
@@ -84,17 +88,26 @@ export function select(
       const w = r.plain.get(input) as Value;
       packed.set(w, copyOf(r.anchor as Node, w, template));
     }
-    launches.push(r.anchor && opOf(r.anchor.op).kind === "collective" ? together(r.anchor) : lower(r, packed, target));
+    launches.push(
+      r.anchor && opOf(r.anchor.op).kind === "collective" ? together(r.anchor) : lower(r, packed, target, emitter),
+    );
     for (const [v, mirror] of r.mirrors) written.set(v, mirror);
   }
   return { launches, derived };
 }
 
 /** A packing launch: the weight as a buffer in, the packed copy out. */
-function pack(node: Node, w: Value, to: Value | undefined, template: TemplateSpec, target: Target): Packed {
+function pack(
+  node: Node,
+  w: Value,
+  to: Value | undefined,
+  template: TemplateSpec,
+  target: Target,
+  emitter: Emitter,
+): Packed {
   if (!template.packed) throw new Error(`internal: select: ${template.name} does not say what it writes`);
   const value = to ?? { name: node.scope, type: template.packed(node, target) };
-  const { kernel, args, scalars } = emitPacking(
+  const { kernel, args, scalars } = emitter.packing(
     template,
     w,
     value,
@@ -140,7 +153,7 @@ function together(n: Node): Lowered {
     groups: 1,
     shape,
     launchOver: () => shape,
-    mayOverwrite: new Map(n.op === "all_reduce" ? [[to, [from]]] : []),
+    mayOverwrite: overwrites(n),
     name: to.name,
     flops: 0,
     bytes: 0,
@@ -150,7 +163,7 @@ function together(n: Node): Lowered {
   };
 }
 
-function lower(r: Region, packed: ReadonlyMap<Value, Value>, target: Target): Lowered {
+function lower(r: Region, packed: ReadonlyMap<Value, Value>, target: Target, emitter: Emitter): Lowered {
   const { template } = r;
   const plain = new Map(
     [...r.plain].map(([name, v]) => [name, (name in (template.packs ?? {}) && packed.get(v)) || v]),
@@ -168,7 +181,7 @@ function lower(r: Region, packed: ReadonlyMap<Value, Value>, target: Target): Lo
     ),
   );
   const fused: Fused = { sums: r.sums.length, moments: r.moments !== undefined, prologues };
-  const { kernel, args, scalars } = emitKernel(
+  const { kernel, args, scalars } = emitter.kernel(
     r,
     plain,
     template.constants(node, target, fused),
@@ -201,7 +214,7 @@ function lower(r: Region, packed: ReadonlyMap<Value, Value>, target: Target): Lo
     shape,
     maps: (shape.maps ?? []).map(({ operand, ...map }) => ({ arg: argOf(operand), ...map })),
     name: r.anchor?.scope ?? r.after.at(-1)?.nodes.at(-1)?.scope ?? "",
-    mayOverwrite: overwrites(r),
+    mayOverwrite: regionOverwrites(r),
     packed,
     mirrors: new Set(r.mirrors.values()),
     flops: template.flops(node) + elementwise * size,
@@ -227,18 +240,21 @@ function isLinear(r: Region): boolean {
   return r.sums.length === 0 && r.moments === undefined && !tables && plain;
 }
 
-/** Which results may take the place of which operands: an element is read before it is written, by the same task. */
-function overwrites(r: Region): ReadonlyMap<Value, readonly Value[]> {
+/** Results of a node that may take the place of an operand, as its record says. */
+function overwrites(n: Node): ReadonlyMap<Value, readonly Value[]> {
+  const op = opOf(n.op);
   const may = new Map<Value, readonly Value[]>();
-  if (r.anchor) {
-    const op = opOf(r.anchor.op);
-    const named = new Map(r.anchor.inputs.map((v, i) => [op.inputs[i] as string, v]));
-    r.anchor.outputs.forEach((v, i) => {
-      const input = op.inPlace?.[op.outputs[i]];
-      if (input !== undefined) may.set(v, [named.get(input) as Value]);
-    });
-    return may;
-  }
+  n.outputs.forEach((v, i) => {
+    const at = (op.inputs as readonly string[]).indexOf(op.inPlace?.[op.outputs[i]] ?? "");
+    if (at >= 0) may.set(v, [n.inputs[at] as Value]);
+  });
+  return may;
+}
+
+/** Which results may take the place of which operands: an element is read before it is written, by the same task. */
+function regionOverwrites(r: Region): ReadonlyMap<Value, readonly Value[]> {
+  const may = new Map<Value, readonly Value[]>();
+  if (r.anchor) return overwrites(r.anchor);
   const leaves = r.after.flatMap((c) => c.leaves);
   const onlyFull = (v: Value): boolean => leaves.every((l) => l.value !== v || l.access === "full");
   for (const v of r.stores) {

@@ -6,7 +6,7 @@ import type { Graph } from "../ir/types.js";
 import { dce } from "../passes/dce.js";
 import { foldBatchNorm } from "../passes/fold_batch_norm.js";
 import { foldScale } from "../passes/fold_scale.js";
-import { type Valued, withoutUnread } from "../passes/valued.js";
+import { type Valued, withoutUnread } from "../rewrite/valued.js";
 import { exportGraph } from "./export.js";
 import { mergeBias } from "./merge_bias.js";
 import type { Model } from "./model.js";

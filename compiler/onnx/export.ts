@@ -35,7 +35,7 @@ export function checkOpset(opset: number): void {
 /** The model of `g`, before or after passes. What `g` would do to its state is left out: updates are no outputs. */
 export function exportGraph(g: Graph, o: ExportOptions): Model {
   checkOpset(o.opset);
-  const batched: ReadonlySet<Value> = o.dynamicBatch === undefined ? new Set() : batchedValues(g);
+  const batched: ReadonlySet<Value> = o.dynamicBatch === undefined ? new Set() : batchedValues(g, o.opset);
   const refs = chooseNames(g, o);
   const names = new Names([...refs.values()]);
   const constants = new Constants(names);

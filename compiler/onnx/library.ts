@@ -31,8 +31,8 @@ export function opOfFunction(name: string): AnyOp | undefined {
   return allOps().find((op) => functionName(op) === base);
 }
 
-/** The function for one node, under the name without a number. */
-export function functionOf(n: Node, opset: number): OnnxFunction {
+/** The function for one node, under the name without a number; with `dynamicBatch`, for any extent of axis 0. */
+export function functionOf(n: Node, opset: number, dynamicBatch = false): OnnxFunction {
   const op = opOf(n.op);
   const inputs = (op.inputs as readonly string[]).flatMap((name, i) =>
     name.startsWith("...") ? n.inputs.slice(i).map((_, j) => `${name.slice(3)}_${j}`) : [name],
@@ -57,7 +57,7 @@ export function functionOf(n: Node, opset: number): OnnxFunction {
   };
   writeBody(
     placed,
-    new Writer(opset, false, sink),
+    new Writer(opset, dynamicBatch, sink),
     sink,
     new Map([...placed.inputs, ...placed.outputs].map((v) => [v, v.name])),
   );

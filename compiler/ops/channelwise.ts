@@ -4,21 +4,11 @@
 
 import { NdArray } from "../ir/nd.js";
 import type { TensorType, Value } from "../ir/types.js";
-import { cast, constant, div, mul, scale, sub } from "./elementwise.js";
+import { constant } from "./constant.js";
+import { cast, div, mul, sub } from "./elementwise.js";
 import { defineOp, type Op } from "./op.js";
-import { global_avg_pool } from "./pool.js";
 import { channel_sum } from "./reduce.js";
-import {
-  channelsOf,
-  dim,
-  eachChannelElement,
-  wantFloat,
-  wantGroups,
-  wantInteger,
-  wantRank,
-  wantShape,
-  wantType,
-} from "./shape.js";
+import { channelsOf, dim, eachChannelElement, wantFloat, wantGroups, wantRank, wantShape, wantType } from "./shape.js";
 
 type NoAttrs = Record<never, never>;
 
@@ -140,27 +130,4 @@ export const normalize_image: Op<readonly ["img"], readonly ["y"], ImageAttrs> =
     const centred = sub(b, unit, constant(b, { values: mean, shape }));
     return { y: div(b, centred, constant(b, { values: std, shape })) };
   },
-});
-
-type SizeAttrs = { h: number; w: number };
-/** x [N, C] -> [N, C, h, w]: each value at every pixel of its image. */
-export const spread_pixels: Op<readonly ["x"], readonly ["y"], SizeAttrs> = defineOp({
-  name: "spread_pixels",
-  inputs: ["x"],
-  outputs: ["y"],
-  kind: "elementwise",
-  onnx: "moproc::SpreadPixels",
-  access: { x: "row_channel" },
-  infer: ({ x }, { h, w }: SizeAttrs) => {
-    wantFloat({ x });
-    wantRank("x", x, 2);
-    wantInteger("h", h, 1);
-    wantInteger("w", w, 1);
-    return { y: { dtype: x.dtype, shape: [dim(x, 0), dim(x, 1), h, w] } };
-  },
-  reference: ({ x }, { h, w }) => ({
-    y: NdArray.fill([dim(x, 0), dim(x, 1), h, w], (i) => x.data[Math.floor(i / (h * w))] as number),
-  }),
-  grad: (b, p, { h, w }) => ({ x: scale(b, global_avg_pool(b, p.d.y as Value), { factor: h * w }) }),
-  code: ([x]) => [x as string],
 });

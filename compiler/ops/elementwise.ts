@@ -3,11 +3,11 @@
 
 import type { Builder } from "../ir/builder.js";
 import { NdArray } from "../ir/nd.js";
-import { type DType, elements, type TensorType, type Value } from "../ir/types.js";
-import { floatLiteral } from "../util/float.js";
+import type { DType, Value } from "../ir/types.js";
+import { scalar, scale } from "./constant.js";
 import { defineOp, type GradPoint, type Op } from "./op.js";
 import { sumTo } from "./reduce.js";
-import { broadcastIndex, broadcastShape, wantFloat, wantInteger, wantScalar } from "./shape.js";
+import { broadcastIndex, broadcastShape, wantFloat, wantScalar } from "./shape.js";
 
 // biome-ignore lint/complexity/noBannedTypes: {} is the type of no attributes
 type NoAttrs = {};
@@ -175,58 +175,6 @@ export const relu_grad: Op<readonly ["dy", "y"], readonly ["dx"], NoAttrs> = def
   code: ([dy, y]) => [`select(${y} > Vec(0.0f), ${dy}, Vec(0.0f))`],
 });
 
-/** x * factor, a constant of the program. */
-export const scale: Op<readonly ["x"], readonly ["y"], { factor: number }> = defineOp({
-  name: "scale",
-  inputs: ["x"],
-  outputs: ["y"],
-  kind: "elementwise",
-  onnx: "moproc::Scale",
-  infer: ({ x }, _: { factor: number }) => {
-    wantFloat({ x });
-    return { y: x };
-  },
-  reference: ({ x }, { factor }) => ({
-    y: new NdArray(
-      x.shape,
-      x.data.map((v) => v * factor),
-    ),
-  }),
-  grad: (b, p, { factor }) => ({ x: scale(b, p.d.y as Value, { factor }) }),
-  code: ([x], { factor }) => [`${x} * Vec(${floatLiteral(factor)})`],
-});
-
-type ConstantAttrs = { values: readonly number[]; shape: readonly number[]; dtype?: "f32" | "i64" };
-/**
- * `values` in row-major order, or one value for all elements. A table of several values is printed by the
- * emitter.
- */
-export const constant: Op<readonly [], readonly ["y"], ConstantAttrs> = defineOp({
-  name: "constant",
-  inputs: [],
-  outputs: ["y"],
-  kind: "elementwise",
-  onnx: "Constant",
-  infer: (_, { values, shape, dtype = "f32" }: ConstantAttrs): { y: TensorType } => {
-    for (const d of shape) wantInteger("an extent", d, 0);
-    if (values.length !== 1 && values.length !== elements(shape)) {
-      throw new Error(`${values.length} values for shape [${shape}]`);
-    }
-    if (dtype === "i64" && !values.every(Number.isSafeInteger)) throw new Error("values of an i64 must be integers");
-    return { y: { dtype, shape } };
-  },
-  reference: (_, { values, shape }) => ({
-    y: NdArray.fill(shape, (i) => values[values.length === 1 ? 0 : i] as number),
-  }),
-  code: (_, { values }) => {
-    if (new Set(values).size !== 1) throw new Error("internal: a table of constants has no scalar expression");
-    return [`Vec(${floatLiteral(values[0] as number)})`];
-  },
-});
-
-/** The f32 number x. */
-export const scalar = (b: Builder, x: number): Value => constant(b, { values: [x], shape: [] });
-
 type CastAttrs = { to: DType };
 /** The same values under another dtype; to an integer: rounded towards zero. */
 export const cast: Op<readonly ["x"], readonly ["y"], CastAttrs> = defineOp({
@@ -241,27 +189,6 @@ export const cast: Op<readonly ["x"], readonly ["y"], CastAttrs> = defineOp({
   }),
   grad: (b, p) => ({ x: cast(b, p.d.y as Value, { to: p.in.x.type.dtype }) }),
   code: ([x]) => [x as string], // loads and stores convert
-});
-
-type ShapeAttrs = { shape: readonly number[] };
-/** x repeated along the axes that numpy's rules would stretch. */
-export const broadcast_to: Op<readonly ["x"], readonly ["y"], ShapeAttrs> = defineOp({
-  name: "broadcast_to",
-  inputs: ["x"],
-  outputs: ["y"],
-  kind: "elementwise",
-  onnx: "Expand",
-  infer: ({ x }, { shape }: ShapeAttrs) => {
-    if (broadcastShape(x.shape, shape).join() !== shape.join())
-      throw new Error(`[${x.shape}] does not broadcast to [${shape}]`);
-    return { y: { dtype: x.dtype, shape } };
-  },
-  reference: ({ x }, { shape }) => {
-    const index = broadcastIndex(x.shape, shape);
-    return { y: NdArray.fill(shape, (i) => x.data[index[i] as number] as number) };
-  },
-  grad: (b, p) => ({ x: sumTo(b, p.d.y as Value, p.in.x.type.shape) }),
-  code: ([x]) => [x as string],
 });
 
 /**

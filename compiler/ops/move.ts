@@ -3,7 +3,7 @@
 
 import { NdArray } from "../ir/nd.js";
 import { elements, sameShape, type TensorType, type Value } from "../ir/types.js";
-import { constant } from "./elementwise.js";
+import { constant } from "./constant.js";
 import { defineOp, type Op } from "./op.js";
 import { broadcastIndex, broadcastShape, dim, wantAxis, wantFloat, wantInteger, wantRank, wantType } from "./shape.js";
 
@@ -94,7 +94,7 @@ export const concat: Op<readonly ["...xs"], readonly ["y"], AxisAttrs> = defineO
   outputs: ["y"],
   kind: "kernel",
   onnx: "Concat",
-  batch: ({ axis }) => (axis !== 0 ? { rows: ["xs"] } : undefined),
+  batch: ({ axis }, rank) => (wantAxis(axis, rank) !== 0 ? { rows: ["xs"] } : undefined),
   infer: ({ xs }, attrs: AxisAttrs): { y: TensorType } => {
     const first = xs[0];
     if (!first) throw new Error("nothing to concatenate");
@@ -171,7 +171,7 @@ export const slice: Op<readonly ["x"], readonly ["y"], SliceAttrs> = defineOp({
   outputs: ["y"],
   kind: "kernel",
   onnx: "Slice",
-  batch: ({ axis }) => (axis !== 0 ? { rows: ["x"] } : undefined),
+  batch: ({ axis }, rank) => (wantAxis(axis, rank) !== 0 ? { rows: ["x"] } : undefined),
   infer: ({ x }, { axis: a, start, end }: SliceAttrs) => {
     const axis = wantAxis(a, x.shape.length);
     wantInteger("start", start, 0);
@@ -213,52 +213,58 @@ function checkPermutation(idx: NdArray): void {
   }
 }
 
+type Permutation = Op<readonly ["x", "idx"], readonly ["y"], Record<never, never>>;
+
+/**
+ * An op that permutes the rows of x [N, ...] by idx i64[N]: `rowsAt(i, idx[i])` says which row of the result is which
+ * row of x. Its gradient is the inverse op.
+ */
+function rowPermutation(
+  name: string,
+  onnx: string,
+  rowsAt: (i: number, idx: number) => { readonly to: number; readonly from: number },
+  inverse: () => Permutation,
+): Permutation {
+  return defineOp({
+    name,
+    inputs: ["x", "idx"],
+    outputs: ["y"],
+    kind: "kernel",
+    onnx,
+    permutation: "idx",
+    infer: ({ x, idx }, _: Record<never, never>) => {
+      checkRows(x, idx);
+      return { y: x };
+    },
+    reference: ({ x, idx }) => {
+      checkPermutation(idx);
+      const width = elements(x.shape.slice(1));
+      const y = NdArray.fill(x.shape, () => 0);
+      idx.data.forEach((at, i) => {
+        const { to, from } = rowsAt(i, at);
+        y.data.set(x.data.subarray(from * width, (from + 1) * width), to * width);
+      });
+      return { y };
+    },
+    grad: (b, p) => ({ x: inverse()(b, p.d.y as Value, p.in.idx) }),
+  });
+}
+
 /** y[i] = x[idx[i]] over rows, idx a permutation. */
-export const take_rows: Op<readonly ["x", "idx"], readonly ["y"], Record<never, never>> = defineOp({
-  name: "take_rows",
-  inputs: ["x", "idx"],
-  outputs: ["y"],
-  kind: "kernel",
-  onnx: "Gather",
-  infer: ({ x, idx }, _: Record<never, never>) => {
-    checkRows(x, idx);
-    return { y: x };
-  },
-  reference: ({ x, idx }) => {
-    checkPermutation(idx);
-    const width = elements(x.shape.slice(1));
-    return {
-      y: NdArray.fill(
-        x.shape,
-        (i) => x.data[(idx.data[Math.floor(i / width)] as number) * width + (i % width)] as number,
-      ),
-    };
-  },
-  grad: (b, p) => ({ x: put_rows(b, p.d.y as Value, p.in.idx) }),
-});
+export const take_rows: Permutation = rowPermutation(
+  "take_rows",
+  "Gather",
+  (i, idx) => ({ to: i, from: idx }),
+  () => put_rows,
+);
 
 /** y[idx[i]] = x[i] over rows, idx a permutation: the inverse of take_rows. */
-export const put_rows: Op<readonly ["x", "idx"], readonly ["y"], Record<never, never>> = defineOp({
-  name: "put_rows",
-  inputs: ["x", "idx"],
-  outputs: ["y"],
-  kind: "kernel",
-  onnx: "moproc::PutRows",
-  infer: ({ x, idx }, _: Record<never, never>) => {
-    checkRows(x, idx);
-    return { y: x };
-  },
-  reference: ({ x, idx }) => {
-    checkPermutation(idx);
-    const width = elements(x.shape.slice(1));
-    const y = NdArray.fill(x.shape, () => 0);
-    x.data.forEach((v, i) => {
-      y.data[(idx.data[Math.floor(i / width)] as number) * width + (i % width)] = v;
-    });
-    return { y };
-  },
-  grad: (b, p) => ({ x: take_rows(b, p.d.y as Value, p.in.idx) }),
-});
+export const put_rows: Permutation = rowPermutation(
+  "put_rows",
+  "moproc::PutRows",
+  (i, idx) => ({ to: idx, from: i }),
+  () => take_rows,
+);
 
 /**
  * x broadcast to `shape` and written out: for the few broadcasts that the body of a kernel cannot express. `expand`

@@ -3,6 +3,7 @@
 
 import type { Builder } from "../ir/builder.js";
 import type { NdArray } from "../ir/nd.js";
+import { allRecords, named, type OpRecord, recordOf, register } from "../ir/registry.js";
 import type { Attrs, TensorType, Value } from "../ir/types.js";
 
 type Base<S extends string> = S extends `...${infer B}` ? B : S;
@@ -22,8 +23,9 @@ export type Kind = "elementwise" | "view" | "composite" | "kernel" | "collective
 export type Access = "full" | "channel" | "group_channel" | "row_channel" | "row" | "scalar";
 
 /**
- * How an op meets the rows of the batch: the inputs whose first axis they are, and the outputs that sum over them (the
- * others have them as first axis too). An attribute `groups` then counts groups of those rows.
+ * How an op meets the rows of the batch: the inputs whose first axis they are, and the outputs that are summed over them
+ * (the first axis of the other outputs is the rows, too). An attribute `groups` counts groups of those rows, and the
+ * first extent of an attribute `shape` counts rows.
  */
 export interface Batch {
   readonly rows: readonly string[];
@@ -44,10 +46,13 @@ export interface OpSpec<I extends readonly string[], O extends readonly string[]
   /** ONNX op type of the standard, or "moproc::Name" for an op of ours. */
   readonly onnx: string;
   /**
-   * What a part of the rows of the batch can be computed of by itself; absent: all rows are needed. Elementwise ops: by
-   * access.
+   * Which operands a part of the batch's rows can be computed from; absent, or undefined for these attributes and the
+   * rank of the first operand: the op needs all rows at once. Elementwise ops do not say it: `rowsOf` derives it from
+   * the accesses of their operands.
    */
-  readonly batch?: Batch | ((attrs: A) => Batch | undefined);
+  readonly batch?: Batch | ((attrs: A, rank: number) => Batch | undefined);
+  /** The input that is a permutation of all rows of the batch; every rank has it whole. */
+  readonly permutation?: string;
   /** elementwise: C++ expressions over Vec, one an output; `outs` names the earlier results, for later ones to use. */
   code?(operands: readonly string[], attrs: A, outs: readonly string[]): readonly string[];
   /** elementwise: operands whose access does not follow from the shapes alone. */
@@ -77,17 +82,14 @@ export type Op<I extends readonly string[], O extends readonly string[], A exten
 // biome-ignore lint/suspicious/noExplicitAny: the table holds records of every signature
 export type AnyOp = OpSpec<any, any, any>;
 
-const table = new Map<string, AnyOp>();
-
 /** Registers `spec` and makes it callable: `relu(b, x)` appends the node to the builder's graph. */
 export function defineOp<const I extends readonly string[], const O extends readonly string[], A extends Attrs>(
   spec: OpSpec<I, O, A>,
 ): Op<I, O, A> {
-  if (table.has(spec.name)) throw new Error(`internal: op ${spec.name} is defined twice`);
-  table.set(spec.name, spec);
+  register(spec as unknown as OpRecord);
   const call = (b: Builder, ...args: unknown[]): unknown => {
     const operands = args.slice(0, spec.inputs.length).flat() as Value[];
-    const outs = b.emit(spec, operands, (args[spec.inputs.length] ?? {}) as Attrs);
+    const outs = b.emit(spec.name, operands, (args[spec.inputs.length] ?? {}) as Attrs);
     return spec.outputs.length === 1 ? outs[0] : named(spec.outputs, outs);
   };
   const { name, ...rest } = spec;
@@ -95,17 +97,10 @@ export function defineOp<const I extends readonly string[], const O extends read
   return Object.assign(call, rest) as unknown as Op<I, O, A>;
 }
 
-/** Pairs names with items in order; the rest goes to a trailing "...name". */
-export function named<T>(names: readonly string[], items: readonly T[]): Record<string, T | readonly T[]> {
-  return Object.fromEntries(
-    names.map((n, i) => (n.startsWith("...") ? [n.slice(3), items.slice(i)] : [n, items[i] as T])),
-  );
-}
+/** The record of an op by name; throws for a name that no module has defined. */
+export const opOf = (name: string): AnyOp => recordOf(name) as unknown as AnyOp;
 
-/** The record of an op by name; throws for a name no module defined. */
-export function opOf(name: string): AnyOp {
-  const op = table.get(name);
-  if (!op) throw new Error(`unknown op ${name}`);
-  return op;
-}
-export const allOps = (): readonly AnyOp[] => [...table.values()];
+/** Every op that a module has defined so far; compiler/ops/index.ts defines all. */
+export const allOps = (): readonly AnyOp[] => allRecords() as unknown as readonly AnyOp[];
+
+export { named };

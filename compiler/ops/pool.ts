@@ -3,9 +3,8 @@
 
 import { NdArray } from "../ir/nd.js";
 import type { Value } from "../ir/types.js";
-import { spread_pixels } from "./channelwise.js";
+import { scale } from "./constant.js";
 import { windows } from "./conv.js";
-import { scale } from "./elementwise.js";
 import { defineOp, type Op } from "./op.js";
 import { channelsOf, dim, wantFloat, wantInteger, wantRank, wantShape } from "./shape.js";
 
@@ -108,4 +107,27 @@ export const global_avg_pool: Op<readonly ["x"], readonly ["y"], Record<never, n
     const [h, w] = [dim(p.in.x.type, 2), dim(p.in.x.type, 3)];
     return { x: spread_pixels(b, scale(b, p.d.y as Value, { factor: 1 / (h * w) }), { h, w }) };
   },
+});
+
+type SizeAttrs = { h: number; w: number };
+/** x [N, C] -> [N, C, h, w]: each value at every pixel of its image. */
+export const spread_pixels: Op<readonly ["x"], readonly ["y"], SizeAttrs> = defineOp({
+  name: "spread_pixels",
+  inputs: ["x"],
+  outputs: ["y"],
+  kind: "elementwise",
+  onnx: "moproc::SpreadPixels",
+  access: { x: "row_channel" },
+  infer: ({ x }, { h, w }: SizeAttrs) => {
+    wantFloat({ x });
+    wantRank("x", x, 2);
+    wantInteger("h", h, 1);
+    wantInteger("w", w, 1);
+    return { y: { dtype: x.dtype, shape: [dim(x, 0), dim(x, 1), h, w] } };
+  },
+  reference: ({ x }, { h, w }) => ({
+    y: NdArray.fill([dim(x, 0), dim(x, 1), h, w], (i) => x.data[Math.floor(i / (h * w))] as number),
+  }),
+  grad: (b, p, { h, w }) => ({ x: scale(b, global_avg_pool(b, p.d.y as Value), { factor: h * w }) }),
+  code: ([x]) => [x as string],
 });

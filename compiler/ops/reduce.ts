@@ -1,15 +1,16 @@
-// Sums and maxima. Sums over the rows of a batch go through channel_sum (one sum a group, in an order fixed
-// by the group's shape) and group_sum (a balanced tree over groups), so that any division of the groups gives
-// the same bits.
+// Sums, maxima and broadcasting: the gradient of a sum is a broadcast, and that of a broadcast is a sum. Sums over the
+// rows of a batch go through channel_sum (one sum per group, in an order that the group's shape fixes) and group_sum (a
+// balanced tree over groups), so that any division of the groups between ranks gives the same bits.
 
 import type { Builder } from "../ir/builder.js";
 import { NdArray } from "../ir/nd.js";
 import { elements, sameShape, type Value } from "../ir/types.js";
-import { broadcast_to, scale } from "./elementwise.js";
+import { scale } from "./constant.js";
 import { reshape } from "./move.js";
 import { defineOp, type Op } from "./op.js";
 import {
   broadcastIndex,
+  broadcastShape,
   channelsOf,
   dim,
   eachChannelElement,
@@ -60,7 +61,7 @@ export const sum: Reduction = defineOp({
   outputs: ["y"],
   kind: "kernel",
   onnx: "ReduceSum",
-  batch: ({ axes }) => (axes.every((a) => a > 0) ? { rows: ["x"] } : undefined),
+  batch: ({ axes }, rank) => (axes.every((a) => wantAxis(a, rank) !== 0) ? { rows: ["x"] } : undefined),
   infer: ({ x }, attrs: AxesAttrs) => {
     wantFloat({ x });
     return { y: { dtype: x.dtype, shape: resultShape(x.shape, attrs) } };
@@ -76,7 +77,7 @@ export const mean: Reduction = defineOp({
   outputs: ["y"],
   kind: "composite",
   onnx: "ReduceMean",
-  batch: ({ axes }) => (axes.every((a) => a > 0) ? { rows: ["x"] } : undefined),
+  batch: ({ axes }, rank) => (axes.every((a) => wantAxis(a, rank) !== 0) ? { rows: ["x"] } : undefined),
   infer: ({ x }, attrs: AxesAttrs) => {
     wantFloat({ x });
     return { y: { dtype: x.dtype, shape: resultShape(x.shape, attrs) } };
@@ -107,7 +108,7 @@ export const max: Reduction = defineOp({
   outputs: ["y"],
   kind: "kernel",
   onnx: "ReduceMax",
-  batch: ({ axes }) => (axes.every((a) => a > 0) ? { rows: ["x"] } : undefined),
+  batch: ({ axes }, rank) => (axes.every((a) => wantAxis(a, rank) !== 0) ? { rows: ["x"] } : undefined),
   infer: ({ x }, attrs: AxesAttrs) => {
     wantFloat({ x });
     return { y: { dtype: x.dtype, shape: resultShape(x.shape, attrs) } };
@@ -199,6 +200,27 @@ export const group_sum: Op<readonly ["x"], readonly ["y"], Record<never, never>>
     });
     return { y };
   },
+});
+
+type ShapeAttrs = { shape: readonly number[] };
+/** x repeated along the axes that numpy's rules would stretch. */
+export const broadcast_to: Op<readonly ["x"], readonly ["y"], ShapeAttrs> = defineOp({
+  name: "broadcast_to",
+  inputs: ["x"],
+  outputs: ["y"],
+  kind: "elementwise",
+  onnx: "Expand",
+  infer: ({ x }, { shape }: ShapeAttrs) => {
+    if (broadcastShape(x.shape, shape).join() !== shape.join())
+      throw new Error(`[${x.shape}] does not broadcast to [${shape}]`);
+    return { y: { dtype: x.dtype, shape } };
+  },
+  reference: ({ x }, { shape }) => {
+    const index = broadcastIndex(x.shape, shape);
+    return { y: NdArray.fill(shape, (i) => x.data[index[i] as number] as number) };
+  },
+  grad: (b, p) => ({ x: sumTo(b, p.d.y as Value, p.in.x.type.shape) }),
+  code: ([x]) => [x as string],
 });
 
 /**

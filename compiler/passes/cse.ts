@@ -1,7 +1,7 @@
 // Merges nodes with the same op, attributes and operands; the first one stays. Every op is a pure function.
 
 import type { Graph, Node, Pass, Value } from "../ir/types.js";
-import { substitute } from "./rewrite.js";
+import { substitute } from "../rewrite/rules.js";
 
 export const cse: Pass = {
   name: "cse",

@@ -7,12 +7,12 @@
 // size.
 
 import { Builder } from "../ir/builder.js";
-import { elements, type Graph, type Node, type Shuffle, type Value } from "../ir/types.js";
-import { tryAccessOf } from "../ops/access.js";
+import type { Graph, Node, Shuffle, Value } from "../ir/types.js";
 import { all_gather, all_reduce, own_rows } from "../ops/collective.js";
-import { constant } from "../ops/elementwise.js";
-import { type Batch, opOf } from "../ops/op.js";
-import { nameOutputs } from "./outputs.js";
+import { constant } from "../ops/constant.js";
+import { opOf } from "../ops/op.js";
+import { attrsForRows, operandNameOf, type Rows, rowsOf } from "../ops/rows.js";
+import { nameOutputs } from "../rewrite/outputs.js";
 
 /**
  * What one of `ranks` ranks computes; `g` itself for one. Throws where the batch or its groups do not fall into equal
@@ -22,10 +22,11 @@ export const distribute = (g: Graph, ranks: number, shuffle: Shuffle): Graph =>
   ranks === 1 ? g : new Distributor(g, ranks, shuffle).run();
 
 /**
- * What each rank tells all others with a step: input `mail` i64[MAIL_WORDS + 2 rows], output `mails`, all of them. Some
- * words, then two numbers for each of the rank's rows.
+ * How many words for the trainer each rank's message to all others begins with. A step has the input `mail`
+ * i64[MAIL_WORDS + 2 rows], in which two numbers for each of the rank's rows follow, and the output `mails`, the messages
+ * of all ranks. The trainer finds this number from the shape of `mail`, so it is stated here alone.
  */
-export const MAIL_WORDS = 4;
+const MAIL_WORDS = 4;
 
 /**
  * rows: a rank has its own rows of the value; same: every rank has all of it; summand: the value is the sum of what the
@@ -83,7 +84,9 @@ class Distributor {
   /** Inputs with rows are the rank's own rows, but for permutations of the batch, which every rank has whole. */
   private input(v: Value): void {
     const { g, b } = this;
-    const permutes = g.nodes.some((n) => (n.op === "take_rows" || n.op === "put_rows") && n.inputs[1] === v);
+    const permutes = g.nodes.some((n) =>
+      n.inputs.some((w, i) => w === v && opOf(n.op).permutation === operandNameOf(n, i)),
+    );
     const whole = v.type.shape.length === 0 || permutes;
     if (whole) return this.put(v, b.input(v.name, v.type), "same");
     const shape = this.part(v.type.shape, `input ${v.name}`);
@@ -105,9 +108,8 @@ class Distributor {
     const operands = n.inputs.map((v) => this.now.get(v) as Value);
     const at = operands.map((v) => this.placementOf(v));
     const elementwise = opOf(n.op).kind === "elementwise";
-    const batch = elementwise ? rowsByAccess(n) : batchOf(n);
-    const withRows = n.inputs.map((_, i) => batch?.rows.includes(nameOf(n, i)) === true);
-    if (at.some((p, i) => p === "rows" && withRows[i])) return this.onRows(n, operands, withRows, batch as Batch);
+    const rows = rowsOf(n);
+    if (rows && at.some((p, i) => p === "rows" && rows.operands[i])) return this.onRows(n, operands, rows);
     const one = at.length === 1 ? at[0] : undefined;
     if (n.op === "slice" && one === "rows" && isFirst(n, this.ranks)) return this.keep(n, operands, ["first"]);
     if (one === "summand" && opOf(n.op).kind === "view") return this.keep(n, operands, ["summand"]);
@@ -126,22 +128,22 @@ class Distributor {
   }
 
   /** A node on the rank's own rows. */
-  private onRows(n: Node, operands: readonly Value[], withRows: readonly boolean[], batch: Batch): void {
-    const inputs = operands.map((v, i) => (withRows[i] ? this.ownRows(v) : this.everywhere(v)));
-    const attrs = { ...n.attrs };
-    if (typeof attrs.groups === "number" && !this.alone) attrs.groups /= this.ranks;
-    if (Array.isArray(attrs.shape) && attrs.shape[0] !== -1)
-      attrs.shape = this.part(attrs.shape as number[], `%${n.outputs[0]?.name}`);
-    const names: readonly string[] = opOf(n.op).outputs;
+  private onRows(n: Node, operands: readonly Value[], rows: Rows): void {
+    const inputs = operands.map((v, i) => (rows.operands[i] ? this.ownRows(v) : this.everywhere(v)));
+    const attrs = attrsForRows(
+      n.attrs,
+      (count) => this.part([count], `%${n.outputs[0]?.name}`)[0] as number,
+      (count) => (this.alone ? count : count / this.ranks),
+    );
     this.keep(
       { ...n, attrs },
       inputs,
-      names.map((o) => (batch.sums?.includes(o) ? "summand" : "rows")),
+      rows.sums.map((sum) => (sum ? "summand" : "rows")),
     );
   }
 
   private keep(n: Node, inputs: readonly Value[], placements: readonly Placement[]): void {
-    const made = this.b.at(n.scope).emit(opOf(n.op), inputs, n.attrs);
+    const made = this.b.at(n.scope).emit(n.op, inputs, n.attrs);
     n.outputs.forEach((v, i) => this.put(v, made[i] as Value, placements[i] as Placement));
   }
 
@@ -157,9 +159,9 @@ class Distributor {
       this.shuffle === "load";
     const rows = this.now.get(x) as Value;
     if (loaded || this.alone) return this.put(n.outputs[0] as Value, rows, "rows");
-    const [taken] = this.b
-      .at(n.scope)
-      .emit(opOf(n.op), [this.everywhere(rows), this.now.get(order) as Value], n.attrs) as [Value];
+    const [taken] = this.b.at(n.scope).emit(n.op, [this.everywhere(rows), this.now.get(order) as Value], n.attrs) as [
+      Value,
+    ];
     this.placed.set(taken, "same");
     this.put(n.outputs[0] as Value, this.ownRows(taken), "rows");
   }
@@ -224,34 +226,6 @@ function checkGroups({ name, groups }: Graph, ranks: number): void {
     throw new Error(
       `${name}: ${groups} groups are ${each} for each of ${ranks} ranks; that must be a power of two, so that sums come in one order`,
     );
-}
-
-const batchOf = (n: Node): Batch | undefined => {
-  const { batch } = opOf(n.op);
-  return typeof batch === "function" ? batch(n.attrs as never) : batch;
-};
-
-/** The op's name for the i-th operand; all of a trailing "...xs" have one. */
-function nameOf(n: Node, i: number): string {
-  const names: readonly string[] = opOf(n.op).inputs;
-  return (names[Math.min(i, names.length - 1)] as string).replace("...", "");
-}
-
-/** Operands of an elementwise op that vary along the first axis of its result. */
-function rowsByAccess(n: Node): Batch {
-  const domain = n.outputs[0]?.type.shape ?? [];
-  const varies = (i: number): boolean => {
-    const { shape } = (n.inputs[i] as Value).type;
-    const access = tryAccessOf(n, i) ?? (shape.length === domain.length && shape[0] === domain[0] ? "row" : "channel");
-    return (
-      access === "full" ||
-      access === "row" ||
-      access === "row_channel" ||
-      (access === "group_channel" && shape[0] !== 1)
-    );
-  };
-  const has = elements(domain) > 1;
-  return { rows: has ? n.inputs.flatMap((_, i) => (varies(i) ? [nameOf(n, i)] : [])) : [] };
 }
 
 /** A slice of rows that all belong to rank 0. */

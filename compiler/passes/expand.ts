@@ -8,7 +8,7 @@ import { tryAccessOf } from "../ops/access.js";
 import { broadcast_copy } from "../ops/move.js";
 import { named, opOf } from "../ops/op.js";
 import { max, sum } from "../ops/reduce.js";
-import { substitute } from "./rewrite.js";
+import { substitute } from "../rewrite/rules.js";
 
 export const expand: Pass = {
   name: "expand",

@@ -7,7 +7,7 @@ import type { Node, State, Value } from "../ir/types.js";
 import { batch_norm_inference } from "../ops/batch_norm.js";
 import { conv } from "../ops/conv.js";
 import { add } from "../ops/elementwise.js";
-import { changed, producers, scaledWeight, uses, type Valued } from "./valued.js";
+import { changed, producers, scaledWeight, uses, type Valued } from "../rewrite/valued.js";
 
 /**
  * Folds every batch_norm_inference whose operand is a convolution's result that nobody else reads, with weights

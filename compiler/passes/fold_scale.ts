@@ -3,9 +3,10 @@
 
 import type { NdArray } from "../ir/nd.js";
 import type { Node, State, Value } from "../ir/types.js";
+import { constant } from "../ops/constant.js";
 import { conv } from "../ops/conv.js";
-import { constant, mul } from "../ops/elementwise.js";
-import { changed, producers, scaledWeight, uses, type Valued } from "./valued.js";
+import { mul } from "../ops/elementwise.js";
+import { changed, producers, scaledWeight, uses, type Valued } from "../rewrite/valued.js";
 
 /** Folds every such product that nothing but the convolution reads, in f64; others stay. */
 export function foldScale(from: Valued): Valued {

@@ -1,10 +1,11 @@
 // Laws that hold for every input, bit for bit where they drop work, and never make a kernel dearer.
 
 import { type Pass, sameShape } from "../ir/types.js";
-import { neg, relu, scale } from "../ops/elementwise.js";
+import { scale } from "../ops/constant.js";
+import { neg, relu } from "../ops/elementwise.js";
 import { reshape } from "../ops/move.js";
 import { group_sum } from "../ops/reduce.js";
-import { any, bound, match, type Rule, rewrite, Skip } from "./rewrite.js";
+import { any, bound, match, type Rule, rewrite, Skip } from "../rewrite/rules.js";
 
 const rules: readonly Rule[] = [
   {

@@ -34,8 +34,6 @@ constexpr HyperName kHyper[] = {
     {"hyper.label_smoothing", &Hyper::label_smoothing},
 };
 
-constexpr int64_t kMailWords = 4;
-
 void expect(const TensorInfo& t, DType dtype, std::initializer_list<int64_t> shape) {
   bool same = t.dtype == dtype && t.rank == static_cast<int32_t>(shape.size());
   for (size_t d = 0; same && d < shape.size(); ++d) same = t.shape[d] == shape.begin()[d];
@@ -45,6 +43,15 @@ void expect(const TensorInfo& t, DType dtype, std::initializer_list<int64_t> sha
   want.rank = static_cast<int32_t>(shape.size());
   std::copy(shape.begin(), shape.end(), want.shape);
   throw InputError(std::string("input ") + t.name + " is " + show_type(t) + ", training feeds " + show_type(want));
+}
+
+/// Words of a rank's mail before the two numbers of each of its rows: as many as the plan's input has room for.
+/// Throws unless there is at least one.
+int64_t mail_words(const TensorInfo& mail, int64_t rows) {
+  const int64_t words = mail.rank == 1 ? mail.shape[0] - 2 * rows : 0;
+  if (words < 1) expect(mail, DType::i64, {1 + 2 * rows});
+  expect(mail, DType::i64, {words + 2 * rows});
+  return words;
 }
 
 double sum(const std::vector<double>& v) { return std::accumulate(v.begin(), v.end(), 0.0); }
@@ -123,7 +130,7 @@ StepRunner::Bound StepRunner::bind(const std::string& name, Phase phase) {
   if (b.order >= 0) expect(session_.info(b.order), DType::i64, {batch()});
   if (b.weight >= 0) expect(session_.info(b.weight), DType::f32, {part_});
   if (b.mix >= 0) expect(session_.info(b.mix), DType::f32, {});
-  if (b.mail >= 0) expect(session_.info(b.mail), DType::i64, {kMailWords + 2 * part_});
+  if (b.mail >= 0) b.mail_words = mail_words(session_.info(b.mail), part_);
   require_outputs(b, phase);
   return b;
 }
@@ -179,14 +186,14 @@ void StepRunner::feed(const Bound& p, const TrainBatch& batch, double lr, uint64
   for (int64_t i = 0; i < part_; ++i) other[i] = targets[static_cast<size_t>(order[static_cast<size_t>(from + i)])];
 }
 
-/// What this rank tells all others with the step (MAIL_WORDS in compiler/passes/distribute.ts): a word, then labels and
-/// samples of its part, since only who has loaded an image knows which one took the place of a broken file.
+/// What this rank tells all others with the step: one word, from mail_words on the labels of its part and then their
+/// samples, because only the rank that has loaded an image knows which one took the place of a broken file.
 void StepRunner::write_mail(const Bound& p, const TrainBatch& batch) {
   const auto mail = session_.view<int64_t>(p.mail);
   std::fill(mail.begin(), mail.end(), -1);
   mail[0] = word_;
-  std::copy_n(batch.target, part_, mail.begin() + kMailWords);
-  if (batch.sample) std::copy_n(batch.sample, part_, mail.begin() + kMailWords + part_);
+  std::copy_n(batch.target, part_, mail.begin() + p.mail_words);
+  if (batch.sample) std::copy_n(batch.sample, part_, mail.begin() + p.mail_words + part_);
 }
 
 void StepRunner::read_mails(const Bound& p, StepResult& to) const {
@@ -197,7 +204,7 @@ void StepRunner::read_mails(const Bound& p, StepResult& to) const {
   for (size_t at = 0; at < mails.size(); at += size) {
     const auto mail = mails.subspan(at, size);
     to.told = std::max(to.told, mail[0]);
-    const auto rows = mail.subspan(kMailWords);
+    const auto rows = mail.subspan(static_cast<size_t>(p.mail_words));
     to.all_targets.insert(to.all_targets.end(), rows.begin(), rows.begin() + part_);
     to.all_samples.insert(to.all_samples.end(), rows.begin() + part_, rows.end());
   }

@@ -85,6 +85,7 @@ class StepRunner {
     int program = -1;
     int img = -1, img_aug = -1, target = -1, order = -1;
     int target_b = -1, mix = -1, weight = -1, mail = -1;
+    int64_t mail_words = 0;  // of the input `mail`, before the numbers of the rows
     std::vector<Scalar> hyper;
   };
 

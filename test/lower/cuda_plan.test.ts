@@ -2,6 +2,7 @@
 // would take. Limits are what statistics in epilogues and prologues on the 1x1 convolutions allow.
 
 import test from "ava";
+import { emitter } from "../../compiler/emit/kernel.js";
 import type { Graph, Target } from "../../compiler/ir/types.js";
 import { lowerPrograms } from "../../compiler/lower/lower.js";
 import type { Launch, Plan } from "../../compiler/lower/plan.js";
@@ -27,6 +28,7 @@ function lowered(graphs: readonly Graph[]): { readonly plan: Plan; readonly expl
     graphs.map((g) => optimize(g, target)),
     target,
     {},
+    emitter,
   );
 }
 const { plan, explain } = lowered(

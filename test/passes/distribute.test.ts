@@ -7,7 +7,7 @@ import { NdArray } from "../../compiler/ir/nd.js";
 import { byteSize, type Graph, type Shuffle, type Value } from "../../compiler/ir/types.js";
 import { verify } from "../../compiler/ir/verify.js";
 import * as op from "../../compiler/ops/index.js";
-import { distribute, MAIL_WORDS } from "../../compiler/passes/distribute.js";
+import { distribute } from "../../compiler/passes/distribute.js";
 import { optimize } from "../../compiler/pipeline.js";
 import { classifierPrograms } from "../../models/classifier.js";
 import { phases } from "../../models/mopro.js";
@@ -15,6 +15,9 @@ import { nativeTarget } from "../support/compiled.js";
 import { evaluateRanks } from "../support/ranks.js";
 import { batch, config, programs, start } from "../support/tiny_mopro.js";
 import { type Inputs, images, initialStates, rows, run, type States } from "../support/training.js";
+
+/** Words of a rank's mail before the numbers of its rows. */
+const mailWords = 4;
 
 const order = [3, 0, 6, 1, 7, 2, 5, 4];
 
@@ -81,7 +84,7 @@ for (const [groups, ranks] of [
               t.deepEqual(
                 [...(env.get(v) as NdArray).data],
                 Array.from({ length: ranks }, (_, r) =>
-                  Array.from({ length: MAIL_WORDS + (2 * config.batch) / ranks }, (_, i) => 100 * r + i),
+                  Array.from({ length: mailWords + (2 * config.batch) / ranks }, (_, i) => 100 * r + i),
                 ).flat(),
               );
             else t.true(worst(env.get(v) as NdArray, want.outputs[v.name] as NdArray) < 1e-9, `rank ${r}: ${v.name}`);
@@ -117,7 +120,7 @@ test("what travels: gradients once, queries, keys, labels, losses; images only w
   const n = config.batch / 2;
   const rowBytes = 2 * n * config.low_dim * 4 + n * (8 + 4); // q, k; label, kept
   const perGroup = 4 * (4 + 3 + 1); // losses, correct, clean
-  t.is(total(load), reduced + rowBytes + perGroup + 8 * (MAIL_WORDS + 2 * n));
+  t.is(total(load), reduced + rowBytes + perGroup + 8 * (mailWords + 2 * n));
   t.is(total(exchange), total(load) + n * 3 * config.image_size ** 2);
 });
 
@@ -169,6 +172,47 @@ test("a classifier's step, with mixed images", (t) => {
   for (const [s, v] of local.updates)
     t.true(worst(envs[0]?.get(v) as NdArray, want.states.get(s.name) as NdArray) < 1e-9, s.name);
 });
+
+/** Slices of 8 rows; of two ranks the first has rows 0 to 3. `first`: only the first rank needs to have the result. */
+const slices: readonly (readonly [start: number, end: number, axis: number, first: boolean])[] = [
+  [0, 4, 0, true],
+  [1, 3, 0, true],
+  [0, 5, 0, false],
+  [3, 5, 0, false],
+  [4, 8, 0, false],
+  [5, 7, 0, false],
+  [7, 8, 0, false],
+  [5, 7, -2, false],
+];
+for (const [start, end, axis, first] of slices)
+  test(`rows ${start} to ${end - 1} of a batch, axis ${axis}: the same rows on every rank that has them`, (t) => {
+    const b = Builder.create("g", { groups: 2 });
+    const x = b.input("x", { dtype: "f32", shape: [8, 3] });
+    const s = b.state("s", { dtype: "f32", shape: [end - start, 3] }, { kind: "constant", value: 0 });
+    b.update(s, op.scale(b, op.slice(b, x, { axis, start, end }), { factor: 2 }));
+    const local = distribute(b.finish([]), 2, "load");
+    verify(local);
+    t.is(local.firstRank?.includes("s"), first);
+    const value = (row: number, i: number): number => 10 * row + i;
+    const fill = (shape: readonly number[], from: number): NdArray =>
+      NdArray.fill(shape, (i) => value(from + Math.floor(i / 3), i % 3));
+    const zeros = NdArray.fill(s.type.shape, () => 0);
+    const mail = local.inputs.find((v) => v.name === "mail")?.type.shape ?? [];
+    const feeds = [0, 4].map(
+      (from) =>
+        new Map([
+          ["x", fill([4, 3], from)],
+          ["s", zeros],
+          ["mail", NdArray.fill(mail, () => 0)],
+        ]),
+    );
+    const want = [...fill(s.type.shape, start).data].map((v) => 2 * v);
+    evaluateRanks(local, feeds).forEach((env, r) => {
+      if (r > 0 && first) return;
+      const next = [...local.updates].find(([state]) => state.name === "s")?.[1] as Value;
+      t.deepEqual([...(env.get(next) as NdArray).data], want, `rank ${r}`);
+    });
+  });
 
 test("groups that do not fall to the ranks in powers of two", (t) => {
   const warmup = programs({ groups: 2 }).get("warmup") as Graph;

@@ -11,7 +11,7 @@ import { neededPart } from "../../compiler/onnx/deploy.js";
 import * as op from "../../compiler/ops/index.js";
 import { foldBatchNorm } from "../../compiler/passes/fold_batch_norm.js";
 import { foldScale } from "../../compiler/passes/fold_scale.js";
-import type { Valued } from "../../compiler/passes/valued.js";
+import type { Valued } from "../../compiler/rewrite/valued.js";
 import { deployed, type Network } from "../../models/deploy.js";
 import { randomArray } from "../support/random.js";
 

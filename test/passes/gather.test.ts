@@ -1,6 +1,7 @@
 // What ranks gather comes together, right behind what it is computed of, and stays where it is until somebody reads it.
 
 import test from "ava";
+import { emitter } from "../../compiler/emit/kernel.js";
 import { Builder } from "../../compiler/ir/builder.js";
 import type { Graph, Node } from "../../compiler/ir/types.js";
 import { verify } from "../../compiler/ir/verify.js";
@@ -45,7 +46,7 @@ for (const phase of ["warmup", "proto", "clean"])
   test(`${phase}: everything small begins before the backward pass, and is awaited once, behind it`, (t) => {
     const g = optimize(distribute(programs({ groups: 2 }).get(phase) as Graph, 2, "load"), target);
     verify(g);
-    const { plan } = lowerPrograms("ranks", [g], target, {});
+    const { plan } = lowerPrograms("ranks", [g], target, {}, emitter);
     const steps = plan.programs[0]?.steps ?? [];
     const kinds = steps.map((s) => s.do);
     const gathers = kinds.flatMap((k, i) => (k === "all_gather" ? [i] : []));

@@ -2,6 +2,7 @@
 // every value read from and written to the place that the memory plan gave it. Wrong fusion shows as an
 // operand that was never written, a wrong lifetime as one that was overwritten.
 
+import { emitter } from "../../compiler/emit/kernel.js";
 import { fromStorage, type NdArray, toStorage } from "../../compiler/ir/nd.js";
 import { byteSize, elements, type Graph, type Node, type Target, type Value } from "../../compiler/ir/types.js";
 import { fuse } from "../../compiler/lower/fuse.js";
@@ -33,7 +34,7 @@ export function runPlan(
   const templateOf = templatesOf(target);
   const covered = writeMirrors([{ g, regions: fuse(g, templateOf) }], target, templateOf);
   const { regions } = covered.programs[0] as Covered;
-  const { launches, derived } = select(g, regions, covered.mirrors, target, templateOf);
+  const { launches, derived } = select(g, regions, covered.mirrors, target, templateOf, emitter);
   const places = new Map<string, Place>();
   let offset = 0;
   const copies = [...covered.mirrors.values(), ...[...derived.values()].map((p) => p.value)];

@@ -3,6 +3,7 @@
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { emitter } from "../../compiler/emit/kernel.js";
 import { fromStorage, NdArray } from "../../compiler/ir/nd.js";
 import { type DType, elements, type Graph, type Node, type Target, type Value } from "../../compiler/ir/types.js";
 import { padImages, splitFinite } from "../../compiler/lower/device_graph.js";
@@ -58,7 +59,7 @@ export async function checkRecord(
   const graph = storeActivations(padImages(splitFinite(optimize(g, target), target), target), target);
   const covered = writeMirrors([{ g: graph, regions: fuse(graph, templateOf) }], target, templateOf);
   const { regions } = covered.programs[0] as Covered;
-  const { launches } = select(graph, regions, covered.mirrors, target, templateOf);
+  const { launches } = select(graph, regions, covered.mirrors, target, templateOf, emitter);
   const queue = launches.filter((l) => !l.kernel.template.startsWith("pack_"));
   const checks: LaunchCheck[] = [];
   let next = 0;

@@ -37,7 +37,10 @@ export const elementwise: readonly Body[] = [
     });
   }),
   bodyOf(op.cast, (w, { x }, { attrs }) => w.op("Cast", [x], { to: dataType[attrs.to] })),
-  bodyOf(op.broadcast_to, (w, { x }, { attrs }) => expand(w, x, attrs.shape)),
+  bodyOf(op.broadcast_to, (w, { x }, { attrs: { shape } }) => {
+    const same = w.dynamicBatch && shape.length === x.type.shape.length && shape[0] === x.type.shape[0];
+    return expand(w, x, same ? shape.with(0, 1) : shape); // 1 keeps the extent of that axis
+  }),
   bodyOf(op.broadcast_copy, (w, { x }, { attrs }) => expand(w, x, attrs.shape)),
   bodyOf(op.where_finite, (w, { next, previous, finite }) => w.where(w.isSet(finite), next, previous)),
 ];

@@ -1,0 +1,66 @@
+// What a node does with the rows of the batch. This is the only place that decides it: `distribute` splits the batch
+// between ranks by it, and the ONNX exporter finds out by it whether a model takes any number of rows.
+
+import type { Attrs, Node, Value } from "../ir/types.js";
+import { tryAccessOf } from "./access.js";
+import { opOf } from "./op.js";
+
+/** How a node meets the rows of the batch: each row of its results comes from the same row of some operands. */
+export interface Rows {
+  /** By position: whether the first axis of the operand is the rows, or groups of them. */
+  readonly operands: readonly boolean[];
+  /** By position: whether the result is summed over the rows; if not, its first axis is the rows or groups of them. */
+  readonly sums: readonly boolean[];
+  /** Whether the rows are taken in groups, whose number an attribute or the extent of a table states. */
+  readonly grouped: boolean;
+}
+
+/** What `n` does with rows; undefined for an op that needs all rows of the batch at once. */
+export function rowsOf(n: Node): Rows | undefined {
+  const op = opOf(n.op);
+  if (op.kind === "elementwise") return rowsByAccess(n);
+  const batch =
+    typeof op.batch === "function" ? op.batch(n.attrs as never, n.inputs[0]?.type.shape.length ?? 0) : op.batch;
+  if (!batch) return undefined;
+  return {
+    operands: n.inputs.map((_, i) => batch.rows.includes(operandNameOf(n, i))),
+    sums: (op.outputs as readonly string[]).map((o) => batch.sums?.includes(o) === true),
+    grouped: typeof n.attrs.groups === "number",
+  };
+}
+
+/** The op's name for the i-th operand; all values of a trailing "...xs" share the name "xs". */
+export function operandNameOf(n: Node, i: number): string {
+  const names: readonly string[] = opOf(n.op).inputs;
+  return (names[Math.min(i, names.length - 1)] as string).replace("...", "");
+}
+
+/**
+ * Attributes of a node for another number of rows. `groups` and the first extent of `shape` (if it is not -1) count rows
+ * or groups of them; `rows` and `groups` say what becomes of the two counts.
+ */
+export function attrsForRows(attrs: Attrs, rows: (count: number) => number, groups: (count: number) => number): Attrs {
+  const next = { ...attrs };
+  if (typeof next.groups === "number") next.groups = groups(next.groups);
+  if (Array.isArray(next.shape) && next.shape[0] !== -1) next.shape = next.shape.with(0, rows(next.shape[0]));
+  return next;
+}
+
+/** An elementwise op has rows in every operand that varies along the first axis of its result. */
+function rowsByAccess(n: Node): Rows {
+  const domain = n.outputs[0]?.type.shape ?? [];
+  const access = (v: Value, i: number): string => {
+    const { shape } = v.type;
+    return tryAccessOf(n, i) ?? (shape.length === domain.length && shape[0] === domain[0] ? "row" : "channel");
+  };
+  const tables = n.inputs.map((v, i) => access(v, i) === "group_channel" && v.type.shape[0] !== 1);
+  const varies = (v: Value, i: number): boolean => {
+    if (access(v, i) === "full") return v.type.shape.length === domain.length; // a shorter operand is one row, [C]
+    return tables[i] === true || access(v, i) === "row" || access(v, i) === "row_channel";
+  };
+  return {
+    operands: n.inputs.map((v, i) => domain.length > 0 && varies(v, i)),
+    sums: n.outputs.map(() => false),
+    grouped: tables.includes(true),
+  };
+}
