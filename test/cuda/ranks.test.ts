@@ -59,7 +59,7 @@ run("4 GPUs with --deterministic end with the bits of one, NCCL's own order come
     ...model,
     "--target",
     "cuda",
-    "--arch",
+    "--target-arch",
     "emulator",
     "--precision",
     "bf16",

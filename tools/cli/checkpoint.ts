@@ -10,7 +10,7 @@ import { type State, sameShape, showType } from "../../compiler/ir/types.js";
 import { SafetensorsFile } from "../../compiler/util/safetensors.js";
 import type { Network } from "../../models/deploy.js";
 import { archOf } from "../../models/resnet.js";
-import { nativeToolFile } from "./data.js";
+import { nativeToolFile } from "./native.js";
 
 /** What flags say about the network; undefined where a flag is not given. */
 export interface NetworkFlags {
@@ -150,7 +150,10 @@ function obtainSafetensors(path: string): SafetensorsFile {
     const r = spawnSync(nativeToolFile("moproc-convert"), [path, converted], { encoding: "utf8" });
     if (r.error) throw r.error;
     if (r.status !== 0)
-      throw new Error(r.stderr.trim() || `${path}: moproc-convert ends with ${r.signal ?? `exit code ${r.status}`}`);
+      throw new Error(
+        r.stderr.trim().replace(/^moproc convert: /, "") ||
+          `${path}: moproc-convert ends with ${r.signal ?? `exit code ${r.status}`}`,
+      );
     return SafetensorsFile.open(converted, path);
   } finally {
     rmSync(dir, { recursive: true, force: true }); // an open file stays readable

@@ -69,13 +69,21 @@ export function modelGraphs(task: string, f: ModelFlags, extras: readonly Extra[
   };
 }
 
-/** Bundles and imports a user's module; `moproc` in it is this compiler. Throws when it has no `programs` function. */
+/** What a user's module gets for `moproc` and `moproc/models`: this compiler and its models. */
+function ours(name: string): string {
+  const part = name === "moproc" ? "compiler" : "models";
+  return pathToFileURL(join(root, "build", "js", part, "index.js")).href;
+}
+
+/**
+ * Bundles and imports a user's module; `moproc` and `moproc/models` in it are this compiler's. Throws when it has no
+ * `programs` function.
+ */
 export async function userGraphs(file: string): Promise<Source> {
   if (!existsSync(file)) throw new Error(`${file}: no such file`);
   const dir = mkdtempSync(join(root, "build", "step-"));
   try {
     const bundle = join(dir, "step.mjs");
-    const api = pathToFileURL(join(root, "build", "js", "compiler", "index.js")).href;
     await build({
       entryPoints: [resolve(file)],
       outfile: bundle,
@@ -84,7 +92,10 @@ export async function userGraphs(file: string): Promise<Source> {
       format: "esm",
       logLevel: "silent",
       plugins: [
-        { name: "moproc", setup: (b) => b.onResolve({ filter: /^moproc$/ }, () => ({ path: api, external: true })) },
+        {
+          name: "moproc",
+          setup: (b) => b.onResolve({ filter: /^moproc(\/models)?$/ }, (a) => ({ path: ours(a.path), external: true })),
+        },
       ],
     }).catch((e: Error) => {
       throw new Error(`${file}: ${e.message}`);

@@ -44,7 +44,7 @@ on an H200), summed over launches; registers, shared memory and spills are ptxas
 | bytes | ${mb(costs.bytes_per_image)} MB an image, ${mb(costs.bytes_per_image * batch)} MB |
 | arithmetic | ${(costs.flops_per_image / 1e9).toFixed(1)} GFLOP an image |
 | time | ${costs.predicted_us_per_image.toFixed(1)} us an image, ${(costs.predicted_us / 1e3).toFixed(1)} ms: at most ${Math.round(1e6 / costs.predicted_us_per_image)} images/s |
-| launches | ${costs.launches}, of ${costs.phases} grids |
+| launches | ${costs.launches}, of ${costs.grids} grids |
 | memory | state ${mb(a.arena_bytes.state)} MB, gradients ${mb(a.arena_bytes.grad)} MB, work ${mb(a.arena_bytes.work)} MB, inputs and outputs ${mb(a.arena_bytes.io)} MB |
 | kernels of all programs | ${a.kernels.length}; ${spills.length === 0 ? "none spills a register" : `${spills.length} spill: ${spills.map((k) => k.symbol).join(", ")}`} |
 

@@ -73,7 +73,7 @@ TEST("cuda errors: no code for this GPU") {
     const Emulated gpu(config);
     has(refusal(cuda.plan()), {"toy holds kernels for sm_80,sm_90a, none of which Emulated GPU (sm_75) with a driver "
                                "for CUDA 13.0 can run (cu",
-                               ": CUDA_ERROR_", "compile with --arch sm_75"});
+                               ": CUDA_ERROR_", "compile with --target-arch sm_75"});
   }
   const Emulated gpu("");
   const unsigned char fatbin[64] = {0x50, 0xed, 0x55, 0xba};
