@@ -25,7 +25,9 @@ import { parseArgs } from "node:util";
 import { allSteps, runSteps, SetupError } from "./setup/steps.mjs";
 
 const parts = ["measure", "wire", "simulate"];
-const usage = `usage: npm run scaling -- [${parts.join("] [")}] [--html FILE] [--json FILE]; the head of tools/scaling.mjs has all flags`;
+const usage =
+  `usage: npm run scaling -- [${parts.join("] [")}] [--html FILE] [--json FILE]; the head of tools/scaling.mjs ` +
+  "has all flags";
 const text = (value) => ({ type: "string", ...(value === undefined ? {} : { default: value }) });
 const flags = {
   html: text(),

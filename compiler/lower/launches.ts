@@ -4,7 +4,8 @@ import type { Launch, Plan } from "./plan.js";
 
 /** The definition, as people read it. */
 export const LAUNCH_MEANS =
-  "A launch is one call of a kernel by the runtime; on a GPU it is one grid or, if the kernel works in several phases, " +
+  "A launch is one call of a kernel by the runtime; on a GPU it is one grid or, if the kernel works in several " +
+  "phases, " +
   "one grid per phase. Copies and collectives are steps of a program, but no launches.";
 
 /** The launches of a program, in order. */

@@ -115,7 +115,7 @@ test.serial("refused: what the artefact's steps do not take, and weights that do
   no(/--mixup: only of --task classifier/, "--mixup", "0.2");
   shell.done("compile", "--task", "classifier", ...model, "-o", "bare");
   no(
-    /--label-smoothing: this artefact's steps do not take it; compile one with --task classifier --with label-smoothing/,
+    /--label-smoothing: this artefact's steps do not take it; compile .* --task classifier --with label-smoothing/,
     "--artefact",
     "bare",
     "--label-smoothing",

@@ -93,7 +93,9 @@ test("an error inside a graph names op, operands and place", (t) => {
     import { Builder, ops } from "moproc";
     export function programs() {
       const b = Builder.create("wrong").in("fc1");
-      return [b.finish([ops.matmul(b, b.input("x", { dtype: "f32", shape: [4, 6] }), b.input("w", { dtype: "f32", shape: [3, 3] }))])];
+      const x = b.input("x", { dtype: "f32", shape: [4, 6] });
+      const w = b.input("w", { dtype: "f32", shape: [3, 3] });
+      return [b.finish([ops.matmul(b, x, w)])];
     }`,
   );
   const r = moproc("compile", file);
@@ -171,7 +173,7 @@ function metadataOf(file: string): Readonly<Record<string, string>> {
   return JSON.parse(bytes.toString("utf8", 8, 8 + Number(bytes.readBigUInt64LE(0)))).__metadata__;
 }
 
-test("a signal ends training with a checkpoint, and going on gives the bits of a run that nobody stopped", async (t) => {
+test("a signal ends training with a checkpoint; going on gives the bits of a run that nobody stopped", async (t) => {
   const binary = join(scratch, "tiny", "train");
   const settings = ["--synthetic", "--epochs", "1000", "--seed", "5"];
   const args = (exp: string): string[] => [...settings, "--exp-dir", join(scratch, exp)];

@@ -160,7 +160,8 @@ test.serial(
     const rank = await ranks(labels);
     writeFileSync(shell.at("sample", "info", "val_filelist.txt"), some.map((l) => `${l}\n`).join(""));
     const out = run(
-      "moproc retrain --data sample --annotation pseudo_label.json --resume retrained/checkpoint_0004.safetensors -b 64 --evaluate --json-log uneven.jsonl",
+      "moproc retrain --data sample --annotation pseudo_label.json --resume " +
+        "retrained/checkpoint_0004.safetensors -b 64 --evaluate --json-log uneven.jsonl",
     );
     const said = JSON.parse(shell.text("uneven.jsonl").trim()) as Record<string, number>;
     const mean = (k: number): number => {

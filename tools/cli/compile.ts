@@ -91,8 +91,10 @@ function summary({ dir, plan, built }: Obtained): string {
       ? "all from the cache"
       : `${built.compiled} compiled, ${built.objects - built.compiled} from the cache`);
   return [
-    `${dir}: ${plan.programs.map((p) => `${p.name} ${launchesOf(p).length}`).join(", ")} launches; ${plan.kernels.length} kernels for ${plan.target.arch}`,
-    `  state ${megabytes(plan.arenas.state)}, gradients ${megabytes(plan.arenas.grad)}, work ${megabytes(work)} (lower bound ${megabytes(lower)}), io ${megabytes(plan.arenas.io)}`,
+    `${dir}: ${plan.programs.map((p) => `${p.name} ${launchesOf(p).length}`).join(", ")} launches; ` +
+      `${plan.kernels.length} kernels for ${plan.target.arch}`,
+    `  state ${megabytes(plan.arenas.state)}, gradients ${megabytes(plan.arenas.grad)}, work ${megabytes(work)} ` +
+      `(lower bound ${megabytes(lower)}), io ${megabytes(plan.arenas.io)}`,
     ...(existsSync(join(dir, INIT))
       ? [`  the state of the files is in ${join(dir, INIT)}; train --resume starts from it`]
       : []),

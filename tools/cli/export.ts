@@ -24,7 +24,8 @@ export const exportVerb: Verb = {
   purpose: "Writes a checkpoint's network as an ONNX model of standard operators.",
   more:
     "The model has the input `image` and the outputs `logits`, `embedding` and `features`, for any batch size. ONNX " +
-    "Runtime, if it is installed, runs it beside the compiled network. `moproc export --training --help` is about the " +
+    "Runtime, if it is installed, runs it beside the compiled network. `moproc export --training --help` is " +
+    "about the " +
     "training step itself.",
   flags: [
     {

@@ -35,7 +35,8 @@ export const exportTrainingVerb: Verb = {
   purpose: "Writes the training step as ONNX models, one file per program.",
   more:
     "The files are warmup.onnx, proto.onnx, clean.onnx, evaluate.onnx and embed.onnx. Every node is a standard " +
-    "operator or a function of such. State is input and initializer, its new value an output, and training_info binds " +
+    "operator or a function of such. State is input and initializer, its new value an output, and training_info " +
+    "binds " +
     "them. `moproc compile` takes the files back.",
   flags: [
     { names: ["--training"], needed: true, section: sections.run, help: "Chooses this export." },

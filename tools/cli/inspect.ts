@@ -119,13 +119,16 @@ function text(plan: Plan & { digest: string }, top: number): string {
   for (const p of plan.programs) {
     const ls = launchesOf(p);
     lines.push(
-      `program ${p.name}: ${ls.length} launches, ${(total(ls, (l) => l.flops) / 1e9).toFixed(2)} GFLOP, ${megabytes(total(ls, (l) => l.bytes))} moved${predicted(ls)}, work ${megabytes(p.workBytes)} (lower bound ${megabytes(p.liveBytesMax)})`,
+      `program ${p.name}: ${ls.length} launches, ${(total(ls, (l) => l.flops) / 1e9).toFixed(2)} GFLOP, ` +
+        `${megabytes(total(ls, (l) => l.bytes))} moved${predicted(ls)}, work ${megabytes(p.workBytes)} (lower ` +
+        `bound ${megabytes(p.liveBytesMax)})`,
       `  in  ${p.inputs.map((t) => plan.tensors[t]?.name).join(", ")}`,
       `  out ${p.outputs.map((t) => plan.tensors[t]?.name.replace(/^[^/]*\//, "")).join(", ")}`,
     );
     for (const l of ls.toSorted((a, b) => b.flops - a.flops || b.bytes - a.bytes).slice(0, top)) {
       lines.push(
-        `  ${(l.flops / 1e9).toFixed(3).padStart(9)} GFLOP ${megabytes(l.bytes).padStart(10)}  ${plan.kernels[l.kernel]?.template.padEnd(12)} ${l.name}`,
+        `  ${(l.flops / 1e9).toFixed(3).padStart(9)} GFLOP ${megabytes(l.bytes).padStart(10)}  ` +
+          `${plan.kernels[l.kernel]?.template.padEnd(12)} ${l.name}`,
       );
     }
   }

@@ -27,7 +27,7 @@ table: accuracy of both on clean validation images, and what MoPro did about the
                   out_of_class_dropped             share, 0 to 1, or null
                   counts                           images behind the shares: wrong_labels, wrong_labels_made_right,
                                                    out_of_class, out_of_class_dropped; or null
-                  seconds                          setup, data (sample only), compile; cross_entropy, mopro (training alone);
+                  seconds                          setup, data (sample only), compile; cross_entropy, mopro (training);
                                                    cross_entropy_evaluation, mopro_evaluation; total (all but setup)
   --no-setup    what the demo needs has been built: do not look
   -h, --help    this text
@@ -99,7 +99,8 @@ export function lockOut(out) {
   const { heldBy } = takeLock(join(out, lock));
   if (heldBy !== undefined)
     fail(
-      `--out ${out}: the demo of process ${heldBy} works there; name another folder (or remove ${join(out, lock)} if it is none)`,
+      `--out ${out}: the demo of process ${heldBy} works there; name another folder (or remove ` +
+        `${join(out, lock)} if it is none)`,
     );
 }
 
