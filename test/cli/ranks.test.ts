@@ -241,7 +241,7 @@ withMpi(
       t.is(await ended, signal === "SIGSTOP" ? 69 : 75, err);
       if (signal === "SIGSTOP")
         for (const part of [
-          /rank \d: rank \d \(process \d+ on [^)]+\), last seen in step \d+, .*is missed since 2 s \(--timeout\); this rank/,
+          /rank \d: rank \d \(process \d+ on [^)]+\), last seen in step \d+, .*is missed since 2 s \(/,
           /\(--timeout\); this rank waits in step \d+, all_\w+ of /,
         ])
           t.regex(err, part);

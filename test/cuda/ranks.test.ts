@@ -19,9 +19,10 @@ test.after.always(() => shell.remove());
 const nccl = join(root, "build", "native", "test", "emulator", "nccl", "libnccl_fake.so");
 const model =
   "-a resnet10 --width 0.125 -b 8 --bn-groups 4 --image-size 16 --num-class 4 --low-dim 8 --moco_queue 32".split(" ");
-const flags =
-  "--data data --epochs 3 --start_clean_epoch 2 --pseudo_th 0.4 --lr 0.01 --seed 3 -p 1 --threads 1 --workers 1 " +
-  "--quiet".split(" ");
+const flags = (
+  "--data data --epochs 3 --start_clean_epoch 2 --pseudo_th 0.4 --lr 0.01 --seed 3 -p 1 " +
+  "--threads 1 --workers 1 --quiet"
+).split(" ");
 
 interface Ended {
   readonly status: number | null;

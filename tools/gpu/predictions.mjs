@@ -1,6 +1,6 @@
 // node tools/gpu/predictions.mjs DIR [PROGRAM]: what the compiler predicts of an artefact for GPUs, as Markdown:
-// totals, one line per template, one line per kernel of PROGRAM (default: clean). Registers and spills are ptxas's; times are a
-// roofline's.
+// totals, one line per template, one line per kernel of PROGRAM (default: clean). Registers and spills are ptxas's;
+// times are a roofline's.
 
 import { execFileSync } from "node:child_process";
 import { join } from "node:path";
