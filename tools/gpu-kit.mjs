@@ -1,9 +1,9 @@
-// npm run gpu-kit: a folder to carry to a machine with a GPU, where ./check does the rest with nothing but the driver:
-// every primitive and every launch of a tiny MoPro against what the emulator computed, 20 steps against the CPU, the
-// benchmark.
+// npm run gpu-kit: makes a folder to carry to a machine with a GPU. There ./check needs nothing but the driver: it
+// compares every primitive and every launch of a tiny MoPro with what the emulator computed, and 20 steps with the CPU,
+// and runs the benchmark.
 //   npm run gpu-kit -- [--out DIR] [--target-arch LIST] [--precision f32,bf16] [--batches 64,128,256,512] [--steps 20]
 // [--emulator]
-// --precision: of the tiny MoPro, whose record takes 50 MB each. --emulator makes a kit for the emulated driver,
+// --precision lists those of the tiny MoPro; each record takes 50 MB. --emulator makes a kit for the emulated driver,
 // without ResNet-50: what the tests run.
 
 import { spawnSync } from "node:child_process";

@@ -1,6 +1,6 @@
 // The one way of counting launches.
 
-import type { Launch, Plan } from "./plan.js";
+import { type Launch, type Plan, programName } from "./plan.js";
 
 /** The definition, as people read it. */
 export const LAUNCH_MEANS =
@@ -14,3 +14,14 @@ export const launchesOf = (program: Plan["programs"][number]): Launch[] =>
 
 /** The grids that launches are on a GPU. */
 export const gridsOf = (launches: readonly Launch[]): number => launches.reduce((sum, l) => sum + l.tasks.length, 0);
+
+/** The counts of all programs, for explain.txt. */
+export const launchCounts = (plan: Plan): string[] => [
+  "== launches",
+  `  ${LAUNCH_MEANS}`,
+  ...plan.programs.map((p) => {
+    const launches = launchesOf(p);
+    const grids = plan.target.device === "cuda" ? `, ${gridsOf(launches)} grids` : "";
+    return `  ${programName(p)}: ${launches.length} launches${grids}`;
+  }),
+];

@@ -128,7 +128,10 @@ test("compile twice: the second finds the artefact current; inspect and the bina
   const json = JSON.parse(moproc("inspect", "tiny", "--json").out);
   t.deepEqual(Object.keys(json.programs), ["warmup", "proto", "clean", "evaluate", "embed", "refresh"]);
   t.true(json.live_bytes_max > 0 && json.arena_bytes.work <= 1.1 * json.live_bytes_max);
-  t.regex(moproc("inspect", "tiny").out, /program warmup: \d+ launches/);
+  const counted = /program warmup: (\d+) launches/.exec(moproc("inspect", "tiny").out)?.[1];
+  t.regex(first.out, new RegExp(`warmup ${counted}, .* launches`), "one count of launches");
+  t.true(readFileSync(join(scratch, "tiny", "explain.txt"), "utf8").includes(`  warmup: ${counted} launches\n`));
+  t.is(json.programs.warmup["x86-64-v3"]?.launches ?? json.programs.warmup["x86-64-v4"]?.launches, Number(counted));
 
   const run = spawnSync(join(scratch, "tiny", "train"), ["--synthetic", "--steps", "3"], { encoding: "utf8" });
   t.is(run.status, 0, run.stderr);

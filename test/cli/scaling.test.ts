@@ -291,6 +291,6 @@ test("a part or a number that there is not", (t) => {
     const r = run(...args);
     t.is(r.status, 2);
     t.regex(r.stderr, says);
-    t.regex(r.stderr, /usage: npm run scaling/);
+    t.regex(r.stderr, /Usage: npm run scaling/);
   }
 });

@@ -44,7 +44,7 @@ export function openCheckpoint(path: string, flags: NetworkFlags, encoder: Encod
   try {
     const digest = file.metadata.get("sha256");
     if (digest !== undefined && digest !== file.dataDigest()) {
-      throw new Error(`${path}: its data do not have the sha256 it names: the file is damaged`);
+      throw new Error(`${path}: the file is damaged: its data do not have the sha256 that it names`);
     }
     return { file, ...identify(file, flags, encoder) };
   } catch (e) {

@@ -78,7 +78,8 @@ function extrasOf(list: unknown): readonly Extra[] {
 function filesSource(steps: readonly string[]): Source | Promise<Source> {
   if (steps.every((f) => f.endsWith(".onnx"))) return onnxSource(steps);
   const [file, other] = steps as [string, ...string[]];
-  if (other !== undefined) throw new Error(`${other}: several files can only be programs exported as .onnx`);
+  if (other !== undefined)
+    throw new Error(`${other}: if several files are given, all must be programs exported as .onnx`);
   return userGraphs(file);
 }
 

@@ -171,7 +171,7 @@ function checkpointState(path: string, source: Source, graphs: readonly Graph[])
   try {
     const { sha256, ...checkpoint } = Object.fromEntries(file.metadata);
     if (sha256 !== undefined && sha256 !== file.dataDigest())
-      throw new Error(`${path}: its data do not have the sha256 it names: the file is damaged`);
+      throw new Error(`${path}: the file is damaged: its data do not have the sha256 that it names`);
     if (checkpoint.format !== CHECKPOINT_FORMAT)
       throw new Error(`${path}: its format is ${checkpoint.format}, not ${CHECKPOINT_FORMAT}: no checkpoint of a run`);
     for (const key of ["task", "arch", "num_class"]) {

@@ -31,7 +31,7 @@ export interface Source {
 export function modelGraphs(task: string, f: ModelFlags, extras: readonly Extra[] = []): Source {
   const groups = f.bnGroups ?? Math.max(...f.ranks);
   if (f.batchSize % groups !== 0)
-    throw new Error(`--batch-size ${f.batchSize} does not fall into ${groups} equal groups (--bn-groups)`);
+    throw new Error(`--batch-size ${f.batchSize} cannot be divided into ${groups} equal groups (--bn-groups)`);
   const make = {
     mopro: moproPrograms,
     classifier: classifierPrograms,
@@ -56,7 +56,7 @@ export function modelGraphs(task: string, f: ModelFlags, extras: readonly Extra[
   const name = `${f.network}_b${f.batchSize}${task === "mopro" ? "" : `_${task}`}`;
   const trained = task === "retrain" ? "fc" : "all";
   const foreign = extras.filter((e) => task !== "classifier" && (task !== "mopro" || e !== "sample-weights"));
-  if (foreign.length > 0) throw new Error(`${foreign.map((e) => `--${e}`).join(", ")}: only of --task classifier`);
+  if (foreign.length > 0) throw new Error(`${foreign.map((e) => `--${e}`).join(", ")}: these need --task classifier`);
   const with_ = Object.fromEntries(extras.map((e) => [e.replaceAll("-", "_"), 1]));
   const kind = task === "mopro" || task === "embed" ? { task, ...with_ } : { task: "classifier", trained, ...with_ };
   const shuffle = f.shuffleBn === "exchange" ? { shuffle_bn: f.shuffleBn } : {};

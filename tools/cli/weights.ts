@@ -72,7 +72,7 @@ async function fetchWeights(version: string | undefined, flags: FetchFlags): Pro
   if (existsSync(file)) {
     const digest = await sha256(file);
     if (existsSync(record) && !readFileSync(record, "utf8").startsWith(digest))
-      throw new Error(`${file}: is there, but is not the file whose digest ${record} has: remove one of them`);
+      throw new Error(`${file}: is there, but is not the file whose digest is in ${record}; remove one of them`);
     check(file, wanted);
     note(record, digest, file);
     process.stdout.write(`${file}: is there already, sha256 ${digest}\n`);
@@ -100,7 +100,7 @@ async function fetchWeights(version: string | undefined, flags: FetchFlags): Pro
 function check(file: string, wanted: (typeof published)["v1" | "v2"] | undefined): void {
   const { file: open, network } = openCheckpoint(file, {}, "query");
   open.close();
-  if (network.task !== "mopro") throw new Error(`${file} is a checkpoint, but none of MoPro`);
+  if (network.task !== "mopro") throw new Error(`${file} is a checkpoint, but not one of MoPro`);
   if (wanted && (network.arch !== wanted.arch || network.num_class !== wanted.classes))
     throw new Error(
       `${file} holds a ${network.arch} for ${network.num_class} classes, not a ${wanted.arch} for ${wanted.classes}`,
