@@ -1,7 +1,6 @@
-// What a program imports: the graph builder, the ops, gradients, the models' building blocks, and compile().
+// The package `moproc`, what a program imports: the graph builder, the ops, gradients and compile(). Layers and the
+// optimizer are in `moproc/models`.
 
-export * as nn from "../models/nn.js";
-export * as optim from "../models/optim.js";
 export { grad } from "./autodiff/grad.js";
 export { Builder } from "./ir/builder.js";
 export { evaluate } from "./ir/evaluate.js";

@@ -6,6 +6,7 @@ import { grad } from "../compiler/autodiff/grad.js";
 import { Builder } from "../compiler/ir/builder.js";
 import type { Graph, TensorType, Value } from "../compiler/ir/types.js";
 import * as op from "../compiler/ops/index.js";
+import { evaluateProgram } from "./evaluate.js";
 import { finish, imagenet, linear, Net } from "./nn.js";
 import { parameters, sgd } from "./optim.js";
 import { featureSize, type TrunkConfig, trunk } from "./resnet.js";
@@ -57,8 +58,11 @@ export function classifier(
 const head = (net: Net, feature: Value, c: Pick<ClassifierConfig, "num_class" | "trained">): Value =>
   linear(net.in("fc"), feature, c.num_class, c.trained === "fc" ? 0.01 : undefined);
 
-const imageInput = (b: Builder, c: ClassifierConfig): Value =>
-  b.input("img", { dtype: "u8", shape: [c.batch, 3, c.image_size, c.image_size] });
+const imageType = (c: ClassifierConfig): TensorType => ({
+  dtype: "u8",
+  shape: [c.batch, 3, c.image_size, c.image_size],
+});
+const imageInput = (b: Builder, c: ClassifierConfig): Value => b.input("img", imageType(c));
 const pixels = (b: Builder, c: ClassifierConfig): Value => op.normalize_image(b, imageInput(b, c), imagenet);
 const labels = (b: Builder, name: string, c: ClassifierConfig): Value =>
   b.input(name, { dtype: "i64", shape: [c.batch] });
@@ -134,17 +138,14 @@ function uniform(b: Builder, logits: Value, weight: Value, groups: number): Valu
 
 /** Accuracy on a batch. Rows of weight 0 fill up a short batch and do not count. */
 function evaluate(c: ClassifierConfig, from: From = "img"): Graph {
-  const b = Builder.create(programName("evaluate", from));
-  const x = from === "img" ? pixels(b, c) : featureInput(b, c);
-  const target = labels(b, "target", c);
-  const net = new Net(b, { training: false });
-  const logits = from === "img" ? classifier(net, x, c).logits : head(net, x, c);
-  const weight = b.input("weight", f32(c.batch));
-  return finish(b, {
-    logits,
-    correct1: op.top_k_correct(b, logits, target, weight, { k: 1, groups: 1 }),
-    correct5: op.top_k_correct(b, logits, target, weight, { k: 5, groups: 1 }),
-  });
+  const name = programName("evaluate", from);
+  if (from === "feature")
+    return evaluateProgram(name, { name: from, type: f32(c.batch, featureSize(c)) }, (net, x) => head(net, x, c));
+  return evaluateProgram(
+    name,
+    { name: from, type: imageType(c) },
+    (net, x) => classifier(net, op.normalize_image(net.b, x, imagenet), c).logits,
+  );
 }
 
 /** The trained network: img -> feature [N, featureSize], logits [N, num_class]. */

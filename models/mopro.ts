@@ -9,6 +9,7 @@ import { adjoints } from "../compiler/autodiff/grad.js";
 import { Builder } from "../compiler/ir/builder.js";
 import type { Graph, TensorType, Value } from "../compiler/ir/types.js";
 import * as op from "../compiler/ops/index.js";
+import { evaluateProgram } from "./evaluate.js";
 import { keepValues, keptGradients } from "./keep.js";
 import { finish, imagenet, Net } from "./nn.js";
 import { parameters, sgd } from "./optim.js";
@@ -152,18 +153,12 @@ function learn(b: Builder, loss: Value, hyper: Hyper, nets: readonly Net[]): Lea
 }
 
 /** Accuracy of the classifier on a batch. Rows of weight 0 fill up a short batch and do not count. */
-function evaluate(c: MoproConfig): Graph {
-  const b = Builder.create("evaluate");
-  const img = b.input("img", images(c));
-  const target = b.input("target", i64(c.batch));
-  const weight = b.input("weight", f32(c.batch));
-  const { logits } = encoder(new Net(b, { training: false }).in("encoder_q"), normalised(b, img), c);
-  return finish(b, {
-    logits,
-    correct1: op.top_k_correct(b, logits, target, weight, { k: 1, groups: 1 }),
-    correct5: op.top_k_correct(b, logits, target, weight, { k: 5, groups: 1 }),
-  });
-}
+const evaluate = (c: MoproConfig): Graph =>
+  evaluateProgram(
+    "evaluate",
+    { name: "img", type: images(c) },
+    (net, img) => encoder(net.in("encoder_q"), normalised(net.b, img), c).logits,
+  );
 
 /** All outputs of the trained encoder for a batch of images: for noise cleaning, transfer and retrieval. */
 export function embed(c: MoproConfig): Graph {

@@ -153,7 +153,9 @@ test("a circle is found", (t) => {
   t.deepEqual(circles(new Map(Object.entries({ a: ["b"], b: ["c"], c: ["b"], d: ["a"] }))), ["b c"]);
 });
 
-/** Groups of files that reach each other, sorted, "FILE FILE" (Tarjan's strongly connected components of more than one). */
+/**
+ * Groups of files that reach each other, sorted, "FILE FILE": Tarjan's strongly connected components of more than one.
+ */
 function circles(graph: ReadonlyMap<string, readonly string[]>): string[] {
   const index = new Map<string, number>();
   const low = new Map<string, number>();

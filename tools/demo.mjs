@@ -67,7 +67,8 @@ async function demo(options) {
   const folder = options.data ?? (await timed(seconds, "data", () => sampleData(options)));
   const data = readFolder(folder, batch);
   console.log(`data: ${data.images} training images, ${data.classes} classes; ${data.val} validation images`);
-  const noise = `${100 * sample.ood} % show none of the classes, ${100 * sample.noise} % of the rest have a wrong label`;
+  const noise =
+    `${100 * sample.ood} % show none of the classes, ` + `${100 * sample.noise} % of the rest have a wrong label`;
   if (options.data === undefined) console.log(`      ${noise}; the validation images have none`);
 
   const model = await timed(seconds, "compile", () => compile(options, data.classes));

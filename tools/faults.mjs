@@ -2,10 +2,10 @@
 // with, bit by bit, with a run that nobody disturbed.
 //
 //   npm run faults -- --kills 200     how often runs are killed at random instants [20]
-//                     --seed N        of those instants [1]
-//                     --out DIR       a folder to work in, kept afterwards [a temporary one]
-//                     --json FILE     the table as JSON, too
-//                     --no-setup      what it needs has been built: do not look
+//                     --seed N        seed of those instants [1]
+//                     --out DIR       a folder to work in, which is kept [a temporary one]
+//                     --json FILE     also writes the table as JSON
+//                     --no-setup      builds nothing: what is needed has been built
 
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -13,7 +13,7 @@ import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { allSteps, runSteps, SetupError } from "./setup/steps.mjs";
 
-const usage = "usage: npm run faults -- [--kills N] [--seed N] [--out DIR] [--json FILE]";
+const usage = "Usage: npm run faults -- [--kills N] [--seed N] [--out DIR] [--json FILE]";
 
 function options() {
   try {

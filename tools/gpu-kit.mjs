@@ -1,9 +1,9 @@
-// npm run gpu-kit: a folder to carry to a machine with a GPU, where ./check does the rest with nothing but the driver:
-// every primitive and every launch of a tiny MoPro against what the emulator computed, 20 steps against the CPU, the
-// benchmark.
-//   npm run gpu-kit -- [--out DIR] [--arch LIST] [--precision f32,bf16] [--batches 64,128,256,512] [--steps 20]
+// npm run gpu-kit: makes a folder to carry to a machine with a GPU. There ./check needs nothing but the driver: it
+// compares every primitive and every launch of a tiny MoPro with what the emulator computed, and 20 steps with the CPU,
+// and runs the benchmark.
+//   npm run gpu-kit -- [--out DIR] [--target-arch LIST] [--precision f32,bf16] [--batches 64,128,256,512] [--steps 20]
 // [--emulator]
-// --precision: of the tiny MoPro, whose record takes 50 MB each. --emulator makes a kit for the emulated driver,
+// --precision lists those of the tiny MoPro; each record takes 50 MB. --emulator makes a kit for the emulated driver,
 // without ResNet-50: what the tests run.
 
 import { spawnSync } from "node:child_process";
@@ -15,7 +15,7 @@ import { allSteps, native, root, runSteps } from "./setup/steps.mjs";
 const { values: flags } = parseArgs({
   options: {
     out: { type: "string", default: join(root, "out", "gpu-kit") },
-    arch: { type: "string", default: "sm_80,sm_90a" },
+    "target-arch": { type: "string", default: "sm_80,sm_90a" },
     precision: { type: "string", default: "f32,bf16" },
     batches: { type: "string", default: "64,128,256,512" },
     steps: { type: "string", default: "20" },
@@ -44,8 +44,8 @@ const tiny = {
 };
 const large = { arch: "resnet50", width: 1, num_class: 1000, low_dim: 128, queue: 8192, image_size: 224, groups: 1 };
 /** Records come from the path that the GPU takes. */
-const emulator = flags.arch.split(",").includes("sm_90a") ? "emulator_sm_90a" : "emulator";
-const gpuArch = flags.emulator ? emulator : flags.arch;
+const emulator = flags["target-arch"].split(",").includes("sm_90a") ? "emulator_sm_90a" : "emulator";
+const gpuArch = flags.emulator ? emulator : flags["target-arch"];
 /**
  * How far the loss of a step may be off: f32 sums in another order; activations of 8 bits (1.1e-2 was seen in the
  * emulator).
@@ -90,7 +90,7 @@ function record(dir, program, values, to) {
 const probeValues = join(work, "probes.safetensors");
 writeProbeValues(probeValues);
 for (const hopper of emulator === "emulator" ? [false] : [false, true]) {
-  const own = hopper ? "sm_90a" : flags.arch;
+  const own = hopper ? "sm_90a" : flags["target-arch"];
   const make = async (name, arch) =>
     (await buildArtefact(join(work, name), { plan: probePlan(arch, hopper), explain: "", dumps: [] })).dir;
   const emulated = await make(`probes-emulator-${hopper}`, hopper ? "emulator_sm_90a" : "emulator");

@@ -1,5 +1,5 @@
-// npm run parity: the compiled step against the PyTorch peer on small networks, in all phases, from equal
-// state and running freely, and checkpoints that change sides. One table; fails when a number is beyond its
+// npm run parity: compares the compiled step with the PyTorch peer on small networks, in all phases, from equal states
+// and running freely, and with checkpoints that change sides. It prints one table and fails when a number is beyond its
 // bound. Arguments choose networks by part of their name; MOPROC_KEEP=1 keeps build/parity.
 
 import { rmSync } from "node:fs";

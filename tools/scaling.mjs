@@ -1,21 +1,19 @@
-// npm run scaling: how training grows with the number of ranks. Measured on this machine's CPU, counted from plans, and
-// simulated for GPUs
-// (docs/scaling.md says what was assumed).
+// npm run scaling: how the speed of training grows with the number of ranks. It is measured on this machine's CPU,
+// counted from plans, and simulated for GPUs (docs/scaling.md says what is assumed). Defaults are in brackets.
 //
-//   npm run scaling -- [measure] [wire] [simulate]   which parts [all]
-//                      --html FILE       a page with plots, too
-//                      --json FILE       all numbers, too
-//                      --no-setup        what it needs has been built: do not look
-//   measure            --rounds N        how often one rank, two ranks and two lone processes take turns undisturbed
-// [7]
-//                      --patience S      seconds that a round waits for others to leave the machine alone [60]
-//                      --steps N         of each run [12]
-//                      --measure-network NAME, --measure-size PIXELS, --measure-images N a rank [resnet18, 64, 32]
-//                      --out DIR         a folder for the two artefacts, kept afterwards [a temporary one]
+//   npm run scaling -- [measure] [wire] [simulate]   which parts run [all]
+//                      --html FILE       also writes a page with plots
+//                      --json FILE       also writes all numbers
+//                      --no-setup        builds nothing: what is needed has been built
+//   measure            --rounds N        undisturbed rounds of one rank, two ranks and two lone processes [7]
+//                      --patience S      seconds that a round waits until others leave the machine alone [60]
+//                      --steps N         steps per run [12]
+//                      --measure-network NAME, --measure-size PIXELS, --measure-images N per rank [resnet18, 64, 32]
+//                      --out DIR         a folder for the two artefacts, which is kept [a temporary one]
 //   wire, simulate     --network NAME, --size PIXELS [resnet50, 224]
-//                      --images LIST     a rank [32,256]
-//   wire               --ranks LIST      [2,8,64]
-//   simulate           --gpus LIST       [8,16,32,64,128,256,512,1024]
+//                      --images LIST     images per rank [32,256]
+//   wire               --ranks LIST      numbers of ranks [2,8,64]
+//   simulate           --gpus LIST       numbers of GPUs [8,16,32,64,128,256,512,1024]
 //                      --net GB/S        bus bandwidth between nodes: 370 for eight NICs of 400 Gb/s, 46 for one [370]
 
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -25,7 +23,9 @@ import { parseArgs } from "node:util";
 import { allSteps, runSteps, SetupError } from "./setup/steps.mjs";
 
 const parts = ["measure", "wire", "simulate"];
-const usage = `usage: npm run scaling -- [${parts.join("] [")}] [--html FILE] [--json FILE]; the head of tools/scaling.mjs has all flags`;
+const usage =
+  `Usage: npm run scaling -- [${parts.join("] [")}] [--html FILE] [--json FILE]; the head of tools/scaling.mjs ` +
+  "has all flags";
 const text = (value) => ({ type: "string", ...(value === undefined ? {} : { default: value }) });
 const flags = {
   html: text(),

@@ -1,6 +1,6 @@
 // npm test: builds, then runs the native tests, the most important of them under sanitizers, and ava. Ends with
-// `N passed, N failed` and fails when a test fails, a runner breaks, or nothing ran. Arguments choose: --lint, --native,
-// --js, --sanitize, or file patterns; --long takes the longer tests instead (*.long.test.ts).
+// `N passed, N failed` and fails when a test fails, a runner breaks, or nothing ran. Arguments choose: --lint,
+// --native, --js, --sanitize, or file patterns; --long takes the longer tests instead (*.long.test.ts).
 
 import { readdirSync } from "node:fs";
 import { availableParallelism } from "node:os";

@@ -56,10 +56,12 @@ export function planCpp(plan: Plan, imageCount = 0): string {
       "programs_",
       programs.map((p, i) => p.init(i)),
     ),
-    `const Plan plan_ = {${plan.version}, ${str(plan.name)}, ${str(planDigest(plan))}, ${str(plan.target.device)}, ${str(plan.target.arch)},`,
+    `const Plan plan_ = {${plan.version}, ${str(plan.name)}, ${str(planDigest(plan))}, ` +
+      `${str(plan.target.device)}, ${str(plan.target.arch)},`,
     `  ${span("meta_", meta.length)}, {${arenas.map((a) => plan.arenas[a]).join(", ")}}, ${plan.scratchBytes},`,
     `  ${span("tensors_", plan.tensors.length)}, ${span("states_", states.length)},`,
-    `  ${span("kernels_", plan.kernels.length)}, ${span("programs_", programs.length)}, ${span("images_", images.length)}};`,
+    `  ${span("kernels_", plan.kernels.length)}, ${span("programs_", programs.length)}, ` +
+      `${span("images_", images.length)}};`,
     "}  // namespace",
     "",
     'extern "C" const moproc::Plan* moproc_plan() { return &plan_; }',
@@ -102,33 +104,49 @@ function programInit(p: Program, pool: Pool): { readonly steps: string[]; init(i
   return {
     steps: p.steps.map((s) => stepInit(s, pool)),
     init: (i) =>
-      `{${str(p.name)}, ${io.join(", ")}, ${span(`steps_${i}_`, p.steps.length)}, ${p.workBytes}, ${p.liveBytesMax}, ${p.ranks}}`,
+      `{${str(p.name)}, ${io.join(", ")}, ${span(`steps_${i}_`, p.steps.length)}, ${p.workBytes}, ` +
+      `${p.liveBytesMax}, ${p.ranks}}`,
   };
 }
 
 function stepInit(s: Step, pool: Pool): string {
   if (s.do === "copy") {
-    return `{StepKind::copy, "copy", -1, ${pool.span("i", [s.from, s.to])}, 0, 0, {0, 0, 0, 0}, {nullptr, 0}, 0, 0, 0, {nullptr, 0}, {nullptr, 0}}`;
+    return (
+      `{StepKind::copy, "copy", -1, ${pool.span("i", [s.from, s.to])}, 0, 0, {0, 0, 0, 0}, {nullptr, 0}, 0, 0, ` +
+      "0, {nullptr, 0}, {nullptr, 0}}"
+    );
   }
   if (s.do !== "launch") {
     const args = s.do === "await" ? [] : [s.from, s.to];
-    return `{StepKind::${s.do}, ${str(s.do === "await" ? "await" : s.name)}, -1, ${pool.span("i", args)}, 0, 0, {0, 0, 0, 0}, {nullptr, 0}, 0, 0, 0, {nullptr, 0}, {nullptr, 0}}`;
+    return (
+      `{StepKind::${s.do}, ${str(s.do === "await" ? "await" : s.name)}, -1, ${pool.span("i", args)}, 0, 0, {0, ` +
+      "0, 0, 0}, {nullptr, 0}, 0, 0, 0, {nullptr, 0}, {nullptr, 0}}"
+    );
   }
   const extent = [0, 1, 2, 3].map((i) => s.extent[i] ?? 0).join(", ");
   const maps = pool.maps(s.maps);
   const sizes = `${s.rows}, ${s.groups}, {${extent}}, ${pool.span("l", s.tasks)}, ${s.workspace}`;
-  return `{StepKind::launch, ${str(s.name)}, ${s.kernel}, ${pool.span("i", s.args)}, ${sizes}, ${s.flops}., ${s.bytes}., ${pool.span("f", s.scalars.map(Math.fround))}, ${maps}}`;
+  return (
+    `{StepKind::launch, ${str(s.name)}, ${s.kernel}, ${pool.span("i", s.args)}, ${sizes}, ${s.flops}., ` +
+    `${s.bytes}., ${pool.span("f", s.scalars.map(Math.fround))}, ${maps}}`
+  );
 }
 
 /** A TensorMapInfo. */
 function mapInit({ arg, extents, box, window }: BoundMap): string {
   const four = (list: readonly number[]): string => `{${[0, 1, 2, 3].map((i) => list[i] ?? 0).join(", ")}}`;
   const { lower, upper, step } = window ?? { lower: [0, 0], upper: [0, 0], step: 0 };
-  return `{${arg}, ${extents.length}, ${four(extents)}, ${four(box)}, ${step}, {${lower.join(", ")}}, {${upper.join(", ")}}}`;
+  return (
+    `{${arg}, ${extents.length}, ${four(extents)}, ${four(box)}, ${step}, {${lower.join(", ")}}, ` +
+    `{${upper.join(", ")}}}`
+  );
 }
 
 function kernelInit(k: Plan["kernels"][number], cpu: boolean): string {
-  return `{${str(k.symbol)}, ${str(k.template)}, ${cpu ? k.symbol : "nullptr"}, ${k.threads}, ${k.sharedBytes}, ${k.hopper?.threads ?? 0}, ${k.hopper?.sharedBytes ?? 0}}`;
+  return (
+    `{${str(k.symbol)}, ${str(k.template)}, ${cpu ? k.symbol : "nullptr"}, ${k.threads}, ${k.sharedBytes}, ` +
+    `${k.hopper?.threads ?? 0}, ${k.hopper?.sharedBytes ?? 0}}`
+  );
 }
 
 function tensorInit(t: Tensor): string {
@@ -145,7 +163,10 @@ function stateInit(plan: Plan, s: StateEntry): string {
       throw new Error(`state %${plan.tensors[s.tensor]?.name} begins as a copy of %${name}, which is no state`);
     return i;
   };
-  return `{${s.tensor}, Role::${s.role}, InitKind::${s.init.kind}, ${number(s.init)}, ${s.init.kind === "copy" ? indexOf(s.init.of) : -1}, ${s.firstRank}}`;
+  return (
+    `{${s.tensor}, Role::${s.role}, InitKind::${s.init.kind}, ${number(s.init)}, ` +
+    `${s.init.kind === "copy" ? indexOf(s.init.of) : -1}, ${s.firstRank}}`
+  );
 }
 
 function number(init: Init): string {

@@ -136,7 +136,10 @@ class Fusion {
       if (fits(d) && chain.leaves.every(inRegisters)) return d;
       const of = d.anchor?.outputs[0] ?? d.stores[0];
       this.explain(
-        `%${chain.root.name}: not in the epilogue of ${d.template.name} %${of?.name}: ${fits(d) ? "an operand is not in registers" : "another shape or other groups, or the template has no such epilogue"}`,
+        `%${chain.root.name}: not in the epilogue of ${d.template.name} %${of?.name}: ` +
+          (fits(d)
+            ? "an operand is not in registers"
+            : "another shape or other groups, or the template has no such epilogue"),
       );
     }
     const shares = (other: Draft): boolean =>

@@ -7,6 +7,7 @@ import { padImages, splitFinite } from "./device_graph.js";
 import type { Emitter } from "./emitter.js";
 import { flatten } from "./flatten.js";
 import { fuse } from "./fuse.js";
+import { launchCounts } from "./launches.js";
 import { layOutState, type Place, type Placed, type PlacedStep, planMemory } from "./memory.js";
 import { writeMirrors } from "./mirrors.js";
 import {
@@ -71,10 +72,8 @@ export function lowerPrograms(
   const firstRank = new Set(graphs.flatMap((g) => g.firstRank ?? []));
   const packs = [...derived.values()].map((p) => p.launch);
   lowered.push(tables.program(refresh, planMemory(refresh, [], statePlace, packs)));
-  return {
-    plan: tables.finish(name, target, meta, states, [...copies.values()], lowered, firstRank),
-    explain: explain.join("\n"),
-  };
+  const plan = tables.finish(name, target, meta, states, [...copies.values()], lowered, firstRank);
+  return { plan, explain: [...launchCounts(plan), ...explain].join("\n") };
 }
 
 /** The packing launches at the end of a program: of states that it updates without writing the copy as well. */

@@ -170,7 +170,8 @@ class GraphReader {
     if (v) return v;
     const made = this.m.graph.nodes.some((n) => n.outputs.includes(name));
     throw new Error(
-      `${who}: ${name} ${made ? "is made by a later node, or by one that needs it" : "is nothing that the graph computes"}`,
+      `${who}: ${name} ` +
+        `${made ? "is made by a later node, or by one that needs it" : "is nothing that the graph computes"}`,
     );
   }
 

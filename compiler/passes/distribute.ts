@@ -224,7 +224,8 @@ function checkGroups({ name, groups }: Graph, ranks: number): void {
     );
   if (!Number.isInteger(Math.log2(each)))
     throw new Error(
-      `${name}: ${groups} groups are ${each} for each of ${ranks} ranks; that must be a power of two, so that sums come in one order`,
+      `${name}: ${groups} groups are ${each} for each of ${ranks} ranks; that must be a power of two, so that ` +
+        "sums come in one order",
     );
 }
 

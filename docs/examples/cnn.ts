@@ -2,7 +2,8 @@
 // the gradient of the loss. ARCHITECTURE.md follows its layers through the compiler. Compile it with
 //   moproc compile docs/examples/cnn.ts -o out/cnn
 
-import { Builder, grad, nn, ops, optim } from "moproc";
+import { Builder, grad, ops } from "moproc";
+import { nn, optim } from "moproc/models";
 
 type Value = ReturnType<typeof ops.relu>;
 const batch = 32;

@@ -36,7 +36,8 @@ for (let i = 1; i <= 2000; i++) {
   correct += out.correct[0];
   if (i % 500 === 0) {
     console.log(
-      `step ${i}  loss ${out.loss[0].toFixed(4)}  correct in the last 500 steps ${((100 * correct) / (500 * batch)).toFixed(1)} %`,
+      `step ${i}  loss ${out.loss[0].toFixed(4)}  correct in the last 500 steps ` +
+        `${((100 * correct) / (500 * batch)).toFixed(1)} %`,
     );
     correct = 0;
   }

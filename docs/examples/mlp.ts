@@ -2,7 +2,8 @@
 //   moproc compile docs/examples/mlp.ts -o out/mlp
 // and drive it from Node as drive.mjs does.
 
-import { Builder, grad, nn, ops, optim } from "moproc";
+import { Builder, grad, ops } from "moproc";
+import { nn, optim } from "moproc/models";
 
 const batch = 64;
 const features = 2;

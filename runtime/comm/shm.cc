@@ -271,8 +271,8 @@ std::unique_ptr<Communicator> make_shm(const ShmOptions& options, std::string& n
         error != 0) {  // now, not with SIGBUS later
       close(fd);
       shm_unlink(name.c_str());
-      throw InputError("shared memory: " + std::to_string(bytes >> 20) + " MiB in /dev/shm: " + std::strerror(error) +
-                       "; containers get more with --shm-size");
+      throw InputError("shared memory: " + std::to_string(bytes / 1000000) +
+                       " MB in /dev/shm: " + std::strerror(error) + "; containers get more with --shm-size");
     }
     void* const memory = map(fd, bytes, name);
     Header& header = *static_cast<Header*>(memory);

@@ -32,7 +32,7 @@ bool cpu_has(std::string_view arch) {
 const Plan& checked(const Plan& plan) {
   if (!cpu_has(plan.arch))
     throw InputError(std::string("the artefact is compiled for ") + plan.arch +
-                     ", which this machine's CPU does not have; compile it with a lower --arch");
+                     ", which this machine's CPU does not have; compile it with a lower --target-arch");
   return plan;
 }
 

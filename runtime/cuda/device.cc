@@ -19,9 +19,9 @@ constexpr const char* kArenaNames[] = {"the state arena", "the gradient arena", 
 constexpr const char* kAsGraph = "a run (a captured graph; --check launches one by one and names the kernel)";
 constexpr const char* kOneByOne = "a run (--check names the kernel)";
 
-std::string gib(int64_t bytes) {
+std::string gigabytes(int64_t bytes) {
   char text[32];
-  std::snprintf(text, sizeof text, "%.2f GiB", static_cast<double>(bytes) / 0x1p30);
+  std::snprintf(text, sizeof text, "%.2f GB", static_cast<double>(bytes) / 1e9);
   return text;
 }
 
@@ -35,10 +35,11 @@ int64_t needed(const Plan& plan) {
 const Plan& fitting(const Plan& plan, const Gpu& gpu) {
   const int64_t* const a = plan.arena_bytes;
   if (needed(plan) <= gpu.free_at_start()) return plan;
-  throw InputError(std::string(plan.name) + " needs " + gib(needed(plan)) + " of GPU memory (state " + gib(a[0]) +
-                   ", gradients " + gib(a[1]) + ", work " + gib(a[2]) + ", inputs and outputs " + gib(a[3]) +
-                   ", upload buffers " + gib(Io::device_bytes(plan)) + "); " + gpu.info().show() + " has " +
-                   gib(gpu.free_at_start()) + " free of " + gib(gpu.info().memory) +
+  throw InputError(std::string(plan.name) + " needs " + gigabytes(needed(plan)) + " of GPU memory (state " +
+                   gigabytes(a[0]) + ", gradients " + gigabytes(a[1]) + ", work " + gigabytes(a[2]) +
+                   ", inputs and outputs " + gigabytes(a[3]) + ", upload buffers " + gigabytes(Io::device_bytes(plan)) +
+                   "); " + gpu.info().show() + " has " + gigabytes(gpu.free_at_start()) + " free of " +
+                   gigabytes(gpu.info().memory) +
                    ": compile with a smaller batch, choose another GPU with --gpu, or end what else uses it");
 }
 

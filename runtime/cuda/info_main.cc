@@ -34,8 +34,8 @@ int main(int argc, char** argv) {
     if (argc > 1 && std::string_view(argv[1]) == "count") return std::printf("%d\n", driver.devices()) > 0 ? 0 : 1;
     for (int i = 0; i < driver.devices(); ++i) {
       const cuda::GpuInfo gpu = cuda::gpu_info(driver, i);
-      std::printf("%s%s, compute capability %d.%d, %.1f GiB", i > 0 ? "; " : "", gpu.name.c_str(), gpu.major, gpu.minor,
-                  static_cast<double>(gpu.memory) / 0x1p30);
+      std::printf("%s%s, compute capability %d.%d, %.1f GB", i > 0 ? "; " : "", gpu.name.c_str(), gpu.major, gpu.minor,
+                  static_cast<double>(gpu.memory) / 1e9);
     }
     std::printf("; driver for CUDA %s\n", cuda::show_version(driver.version()).c_str());
   } catch (const std::exception& e) {

@@ -38,8 +38,8 @@ std::string show_time(double seconds) {
 
 std::string show_bytes(int64_t bytes) {
   const double b = static_cast<double>(bytes);
-  if (b >= 0x1p30) return format("%.2f GiB", b / 0x1p30);
-  return b >= 0x1p20 ? format("%.1f MiB", b / 0x1p20) : format("%.1f KiB", b / 0x1p10);
+  if (b >= 1e9) return format("%.2f GB", b / 1e9);
+  return b >= 1e6 ? format("%.1f MB", b / 1e6) : format("%.1f kB", b / 1e3);
 }
 
 int64_t peak_resident_bytes() {

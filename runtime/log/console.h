@@ -13,7 +13,7 @@ namespace moproc::train {
 std::string format(const char* pattern, ...) __attribute__((format(printf, 1, 2)));
 /// "1:02:03" or "2:03".
 std::string show_time(double seconds);
-/// "1.93 GiB", "12.0 MiB".
+/// "1.93 GB", "12.0 MB", "4.1 kB": powers of 1000.
 std::string show_bytes(int64_t bytes);
 /// The process's peak resident memory so far, bytes; 0 where the system does not say.
 int64_t peak_resident_bytes();

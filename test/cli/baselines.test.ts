@@ -112,10 +112,10 @@ test.serial("refused: what the artefact's steps do not take, and weights that do
     t.is(r.status, 2, r.err);
     t.regex(r.err, message);
   };
-  no(/--mixup: only of --task classifier/, "--mixup", "0.2");
+  no(/--mixup: these need --task classifier/, "--mixup", "0.2");
   shell.done("compile", "--task", "classifier", ...model, "-o", "bare");
   no(
-    /--label-smoothing: this artefact's steps do not take it; compile one with --task classifier --with label-smoothing/,
+    /--label-smoothing: this artefact's steps do not take it; compile .* --task classifier --with label-smoothing/,
     "--artefact",
     "bare",
     "--label-smoothing",

@@ -88,7 +88,10 @@ const lines = (name: string): Line[] =>
 /** Python's json.dump of the images that stay, from the report alone. */
 function annotationOf(report: readonly Line[]): string {
   const stay = report.filter((l) => l.pseudo !== null);
-  return `{"images": [${stay.map((l) => JSON.stringify(l.image)).join(", ")}], "labels": [${stay.map((l) => l.pseudo).join(", ")}]}`;
+  return (
+    `{"images": [${stay.map((l) => JSON.stringify(l.image)).join(", ")}], "labels": ` +
+    `[${stay.map((l) => l.pseudo).join(", ")}]}`
+  );
 }
 
 test.serial("verdicts follow from scores, scores from both heads; the annotation is what json.dump writes", (t) => {

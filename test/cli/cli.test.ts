@@ -93,7 +93,9 @@ test("an error inside a graph names op, operands and place", (t) => {
     import { Builder, ops } from "moproc";
     export function programs() {
       const b = Builder.create("wrong").in("fc1");
-      return [b.finish([ops.matmul(b, b.input("x", { dtype: "f32", shape: [4, 6] }), b.input("w", { dtype: "f32", shape: [3, 3] }))])];
+      const x = b.input("x", { dtype: "f32", shape: [4, 6] });
+      const w = b.input("w", { dtype: "f32", shape: [3, 3] });
+      return [b.finish([ops.matmul(b, x, w)])];
     }`,
   );
   const r = moproc("compile", file);
@@ -126,7 +128,10 @@ test("compile twice: the second finds the artefact current; inspect and the bina
   const json = JSON.parse(moproc("inspect", "tiny", "--json").out);
   t.deepEqual(Object.keys(json.programs), ["warmup", "proto", "clean", "evaluate", "embed", "refresh"]);
   t.true(json.live_bytes_max > 0 && json.arena_bytes.work <= 1.1 * json.live_bytes_max);
-  t.regex(moproc("inspect", "tiny").out, /program warmup: \d+ launches/);
+  const counted = /program warmup: (\d+) launches/.exec(moproc("inspect", "tiny").out)?.[1];
+  t.regex(first.out, new RegExp(`warmup ${counted}, .* launches`), "one count of launches");
+  t.true(readFileSync(join(scratch, "tiny", "explain.txt"), "utf8").includes(`  warmup: ${counted} launches\n`));
+  t.is(json.programs.warmup["x86-64-v3"]?.launches ?? json.programs.warmup["x86-64-v4"]?.launches, Number(counted));
 
   const run = spawnSync(join(scratch, "tiny", "train"), ["--synthetic", "--steps", "3"], { encoding: "utf8" });
   t.is(run.status, 0, run.stderr);
@@ -171,7 +176,7 @@ function metadataOf(file: string): Readonly<Record<string, string>> {
   return JSON.parse(bytes.toString("utf8", 8, 8 + Number(bytes.readBigUInt64LE(0)))).__metadata__;
 }
 
-test("a signal ends training with a checkpoint, and going on gives the bits of a run that nobody stopped", async (t) => {
+test("a signal ends training with a checkpoint; going on gives the bits of a run that nobody stopped", async (t) => {
   const binary = join(scratch, "tiny", "train");
   const settings = ["--synthetic", "--epochs", "1000", "--seed", "5"];
   const args = (exp: string): string[] => [...settings, "--exp-dir", join(scratch, exp)];

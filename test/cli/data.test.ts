@@ -14,7 +14,7 @@ import {
 } from "node:fs";
 import test from "ava";
 import { SafetensorsFile } from "../../compiler/util/safetensors.js";
-import { nativeToolFile } from "../../tools/cli/data.js";
+import { nativeToolFile } from "../../tools/cli/native.js";
 import { Shell } from "../support/cli.js";
 
 const shell = new Shell("data");

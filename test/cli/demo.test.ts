@@ -118,7 +118,7 @@ const refused: readonly (readonly [readonly string[], RegExp])[] = [
   [["--seed"], /--seed: the value is missing/],
   [["--data", "nowhere"], /--data .*nowhere: no such folder/],
   [["--data", "bare"], /bare: has no folder info\//],
-  [["--data", "bare", "--images", "128"], /--images: is of the sample, not of --data/],
+  [["--data", "bare", "--images", "128"], /--images is for the sample images and cannot be given with --data/],
   [["--out", "taken"], /--out .*taken: holds files that are not from an earlier demo/],
   [["--json", "no/such/file.json"], /--json .*: there is no folder/],
 ];

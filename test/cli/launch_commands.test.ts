@@ -19,7 +19,9 @@ const codes = exitCodes();
 /** A port that was free just now, of those that Slurm's job numbers make. */
 function freePort(): number {
   const script =
-    "const n=require('net');const t=()=>{const p=10001+Math.floor(Math.random()*20000);n.createServer().once('error',t).listen(p,function(){console.log(p);this.close()})};t()";
+    "const n=require('net');const t=()=>{const " +
+    "p=10001+Math.floor(Math.random()*20000);n.createServer().once('error',t).listen(p,function(){" +
+    "console.log(p);this.close()})};t()";
   return Number(spawnSync(process.execPath, ["-e", script], { encoding: "utf8" }).stdout);
 }
 

@@ -36,22 +36,26 @@ const joined = (file: string): string[] =>
     .replaceAll(/\\\n\s*/g, "")
     .split("\n");
 
-test("every flag of the training binary that a command or a table names is in its help, with a value where it takes one", (t) => {
-  const known = trainFlags();
-  t.true(known.size > 50);
-  const lines = [...commands(page), ...batchFiles.flatMap(joined).filter((l) => l.startsWith("srun"))]
-    .map(trainArguments)
-    .filter((w) => w !== undefined);
-  t.true(lines.length > 10, `${lines.length}`);
-  for (const words of lines) t.deepEqual(wrongArguments(words, known), [], words.join(" "));
-  const named = [...rows(page, "flag"), ...rows(page, "started by"), ...rows(page, "`--dist-backend`")]
-    .flat()
-    .flatMap(quoted)
-    .filter((w) => w.startsWith("--"));
-  t.true(named.length > 8);
-  for (const n of named)
-    t.true(known.has(n.split(" ")[0] as string) || known.has(n.split(" ")[0]?.replace("=", "") as string), n);
-});
+test(
+  "every flag of the training binary that a command or a table names is in its help, with a value where it " +
+    "takes one",
+  (t) => {
+    const known = trainFlags();
+    t.true(known.size > 50);
+    const lines = [...commands(page), ...batchFiles.flatMap(joined).filter((l) => l.startsWith("srun"))]
+      .map(trainArguments)
+      .filter((w) => w !== undefined);
+    t.true(lines.length > 10, `${lines.length}`);
+    for (const words of lines) t.deepEqual(wrongArguments(words, known), [], words.join(" "));
+    const named = [...rows(page, "flag"), ...rows(page, "started by"), ...rows(page, "`--dist-backend`")]
+      .flat()
+      .flatMap(quoted)
+      .filter((w) => w.startsWith("--"));
+    t.true(named.length > 8);
+    for (const n of named)
+      t.true(known.has(n.split(" ")[0] as string) || known.has(n.split(" ")[0]?.replace("=", "") as string), n);
+  },
+);
 
 test("compile's flags are in its help", (t) => {
   const known = flagsOf(shell.done("compile", "--help"));

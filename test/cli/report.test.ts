@@ -82,7 +82,8 @@ test("prototypes that stay their first images are warned of", (t) => {
   const share = (100 * 0.999 ** (median - 1)).toFixed(0);
   t.true(
     begun.includes(
-      `--proto_m 0.999: after epoch 0 the prototype of a class of ${median} images (the median here) is still ${share} %`,
+      `--proto_m 0.999: after epoch 0 the prototype of a class of ${median} images (the median here) is still ` +
+        `${share} %`,
     ),
     begun,
   );

@@ -93,20 +93,24 @@ test("timelines by hand", (t) => {
   t.deepEqual(of([send(10), compute(19), wait], 0.1), [20, 19, 10, 0], "and the other 10 take 10");
 });
 
-test("a step is never shorter than its kernels or its collectives, never longer than both, and never faster on a slower network", (t) => {
-  let x = 7;
-  const draw = (n: number): number => {
-    x = (x * 48271) % 2147483647;
-    return x % n;
-  };
-  for (let i = 0; i < 500; i++) {
-    const events = Array.from({ length: 30 }, () => [compute(draw(20)), send(draw(30)), wait][draw(3)] as Event);
-    const r = simulate(events, { microseconds });
-    t.true(r.length >= Math.max(r.compute, r.communication) && r.length <= r.compute + r.communication);
-    t.true(simulate(events, { microseconds: (e) => 1.3 * e.bytes }).length >= r.length);
-    t.true(simulate(events, { microseconds, tax: 0.1 }).length >= r.length);
-  }
-});
+test(
+  "a step is never shorter than its kernels or its collectives, never longer than both, and never faster on a " +
+    "slower network",
+  (t) => {
+    let x = 7;
+    const draw = (n: number): number => {
+      x = (x * 48271) % 2147483647;
+      return x % n;
+    };
+    for (let i = 0; i < 500; i++) {
+      const events = Array.from({ length: 30 }, () => [compute(draw(20)), send(draw(30)), wait][draw(3)] as Event);
+      const r = simulate(events, { microseconds });
+      t.true(r.length >= Math.max(r.compute, r.communication) && r.length <= r.compute + r.communication);
+      t.true(simulate(events, { microseconds: (e) => 1.3 * e.bytes }).length >= r.length);
+      t.true(simulate(events, { microseconds, tax: 0.1 }).length >= r.length);
+    }
+  },
+);
 
 test("times of collectives rise with bytes and ranks, and reproduce what was published", (t) => {
   const sizes = Array.from({ length: 27 }, (_, i) => 16 * 2 ** i);
@@ -287,6 +291,6 @@ test("a part or a number that there is not", (t) => {
     const r = run(...args);
     t.is(r.status, 2);
     t.regex(r.stderr, says);
-    t.regex(r.stderr, /usage: npm run scaling/);
+    t.regex(r.stderr, /Usage: npm run scaling/);
   }
 });

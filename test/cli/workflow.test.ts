@@ -4,7 +4,7 @@
 import { spawnSync } from "node:child_process";
 import { chmodSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import test from "ava";
-import { examples } from "../../tools/cli/examples.js";
+import { verbs } from "../../tools/cli/verbs.js";
 import { Shell } from "../support/cli.js";
 
 const shell = new Shell("workflow");
@@ -29,6 +29,9 @@ function run(line: string): string {
   return r.stdout;
 }
 
+/** The examples of a verb. */
+const examplesOf = (name: string): readonly string[] => verbs.find((v) => v.name === name)?.examples ?? [];
+
 const help = (...verb: readonly string[]): string[] => printed(shell.done(...verb, "--help"));
 const evaluations = (exp: string): Record<string, number>[] =>
   shell.metrics(exp).filter((m) => m.event === "evaluate") as Record<string, number>[];
@@ -39,16 +42,16 @@ test.before(() => {
 });
 
 test.serial("every verb's help ends with its examples", (t) => {
-  for (const [verb, lines] of Object.entries(examples)) t.deepEqual(help(verb), [...lines], verb);
+  for (const { name, examples } of verbs) if (examples) t.deepEqual(help(name), [...examples], name);
   for (const verb of [["data", "sample"], ["data", "check"], ["data", "pack"], ["data", "pixels"], ["convert"]])
     t.true(help(...verb).length > 0, verb.join(" "));
 });
 
 test.serial("they run as printed; only `weights` needs the network, and its own test a server", (t) => {
   for (const verb of ["sample", "check", "pack"]) for (const line of help("data", verb)) run(line);
-  for (const [verb, lines] of Object.entries(examples)) {
-    if (verb === "weights") continue;
-    for (const line of lines) t.true(run(line).length > 0, line);
+  for (const { name, examples } of verbs) {
+    if (name === "weights") continue;
+    for (const line of examples ?? []) t.true(run(line).length > 0, line);
   }
   for (const line of [...help("data", "pixels"), ...help("convert")]) run(line);
   for (const file of [
@@ -110,10 +113,11 @@ test.serial("retraining on cleaned labels beats the same classifier trained on t
     shell.at("given.json"),
     JSON.stringify({ images: given.map((l) => l.image), labels: given.map((l) => l.given) }),
   );
-  const line = examples.retrain[0].replace("pseudo_label.json", "given.json").replace("retrained", "uncleaned");
+  const [example = ""] = examplesOf("retrain");
+  const line = example.replace("pseudo_label.json", "given.json").replace("retrained", "uncleaned");
   // Drawn anew: the checkpoint's own classifier was trained on corrected labels.
   run(`${line} --init-classifier reset --lr 0.1`);
-  run(`${examples.retrain[0].replace("retrained", "cleaned")} --init-classifier reset --lr 0.1`);
+  run(`${example.replace("retrained", "cleaned")} --init-classifier reset --lr 0.1`);
   const top1 = (exp: string): number => evaluations(exp).at(-1)?.top1 as number;
   t.true(top1("cleaned") > top1("uncleaned"), `${top1("uncleaned")} -> ${top1("cleaned")}`);
 });
@@ -156,7 +160,8 @@ test.serial(
     const rank = await ranks(labels);
     writeFileSync(shell.at("sample", "info", "val_filelist.txt"), some.map((l) => `${l}\n`).join(""));
     const out = run(
-      "moproc retrain --data sample --annotation pseudo_label.json --resume retrained/checkpoint_0004.safetensors -b 64 --evaluate --json-log uneven.jsonl",
+      "moproc retrain --data sample --annotation pseudo_label.json --resume " +
+        "retrained/checkpoint_0004.safetensors -b 64 --evaluate --json-log uneven.jsonl",
     );
     const said = JSON.parse(shell.text("uneven.jsonl").trim()) as Record<string, number>;
     const mean = (k: number): number => {

@@ -77,7 +77,8 @@ for (const [arch, mopro, groups] of archs) {
   );
 
   run(
-    `CUDA, bf16, ${arch}: three steps are finite, keep the parameters' bf16 copies, and give the same bits under another order of threads`,
+    `CUDA, bf16, ${arch}: three steps are finite, keep the parameters' bf16 copies, and give the same bits under ` +
+      "another order of threads",
     async (t) => {
       const a = await compiled(`cuda_mopro_bf16_${arch}`, mopro.graphs, emulated("bf16", 1, arch));
       const want = await chained(mopro, groups, a);

@@ -12,7 +12,7 @@ const shell = new Shell("cuda_train");
 test.after.always(() => shell.remove());
 
 const model = "-a resnet10 --width 0.125 -b 8 --image-size 32 --num-class 4 --low-dim 8 --moco_queue 16".split(" ");
-const gpu = "--target cuda --arch emulator --precision bf16".split(" ");
+const gpu = "--target cuda --target-arch emulator --precision bf16".split(" ");
 
 /** Losses of the steps of a run. */
 function train(exp: string, ...flags: readonly string[]): number[] {

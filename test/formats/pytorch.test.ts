@@ -47,19 +47,19 @@ const withTorch = python
 
 test("convert --help names every format; bad use and bad files exit with 2 and leave nothing", (t) => {
   const help = done(t, moproc("convert", "--help"));
-  for (const word of ["pth.tar", "torchvision", ".safetensors", "detectron2", "--to", "--arch"])
+  for (const word of ["pth.tar", "torchvision", ".safetensors", "detectron2", "--to", "--network", "--arch"])
     t.true(help.includes(word), word);
   writeFileSync(at("cut.tar"), readFileSync(fixture("published.stream.pth.tar")).subarray(0, 20000));
   writeFileSync(at("evil.pkl"), "\x80\x02cos\nsystem\nX\x04\x00\x00\x00id>x\x85R.", "latin1");
   const refused: readonly (readonly [readonly string[], RegExp])[] = [
-    [["one"], /two files are wanted/],
+    [["one"], /two files are needed/],
     [["cut.tar", "refused.safetensors"], /cut\.tar: pickle, byte 20000: ends too early/],
     [["evil.pkl", "refused.safetensors"], /evil\.pkl: pickle, byte 2, opcode GLOBAL: mentions 'os\.system'/],
     [["nowhere.pth", "refused.safetensors"], /nowhere\.pth: No such file/],
     [[fixture("torchvision.pth"), "refused.onnx"], /refused\.onnx: its extension names no format; give --to/],
     [
       [fixture("torchvision.pth"), "refused.tar", "--arch", "resnet18"],
-      /--arch resnet18: .* has the tensors of resnet10/,
+      /--network resnet18: .* has the tensors of resnet10/,
     ],
     [[fixture("torchvision.pth"), "refused.tar", "--frob"], /--frob/],
   ];

@@ -21,8 +21,8 @@ def load(path):
 
 
 # What weights_only=True of every PyTorch from 2.0 on accepts.
-SAFE_OPS = set("PROTO STOP MARK GLOBAL REDUCE BINPERSID EMPTY_DICT EMPTY_LIST EMPTY_TUPLE APPENDS SETITEMS TUPLE NEWTRUE "
-               "NEWFALSE NONE BININT BININT1 LONG1 BINFLOAT BINUNICODE".split())
+SAFE_OPS = set("PROTO STOP MARK GLOBAL REDUCE BINPERSID EMPTY_DICT EMPTY_LIST EMPTY_TUPLE APPENDS SETITEMS TUPLE "
+               "NEWTRUE NEWFALSE NONE BININT BININT1 LONG1 BINFLOAT BINUNICODE".split())
 SAFE_NAMES = {"torch._utils _rebuild_tensor_v2", "collections OrderedDict", "torch FloatStorage", "torch LongStorage"}
 
 

@@ -175,7 +175,8 @@ test("CUDA specs and headers agree on every launch", (t) => {
     ...headers.map((h) => `#include "cuda/${h}.cuh"`),
     "using namespace moproc;",
     "struct Y { static constexpr int sums = 2, mean_buffer = 0, m2_buffer = 1; };",
-    'template <int CLAIM, int64_t CPP, int64_t TS> struct Same { static_assert(CPP == TS, "specs and headers differ"); };',
+    'template <int CLAIM, int64_t CPP, int64_t TS> struct Same { static_assert(CPP == TS, "specs and headers ' +
+      'differ"); };',
     ...claims.map(([cpp, is], i) => `template struct Same<${i}, (${cpp}), ${is}>;`),
   ];
   try {

@@ -175,7 +175,8 @@ test("specs and headers agree on every launch", (t) => {
     ...headers.map((h) => `#include "cpu/${h}.hpp"`),
     "using namespace moproc;",
     "struct Y { static constexpr int sums = 2, mean_buffer = 0, m2_buffer = 1; };",
-    'template <int CLAIM, int64_t CPP, int64_t TS> struct Same { static_assert(CPP == TS, "specs and headers differ"); };',
+    'template <int CLAIM, int64_t CPP, int64_t TS> struct Same { static_assert(CPP == TS, "specs and headers ' +
+      'differ"); };',
     "constexpr int64_t quotient(int64_t a, int64_t b) { return (a + b - 1) / b; }",
     ...claims.map(([cpp, is], i) => `template struct Same<${i}, (${cpp.replaceAll("ceil_div", "quotient")}), ${is}>;`),
   ];

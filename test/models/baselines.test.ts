@@ -67,7 +67,7 @@ test("the loss is the weighted mean of mixed and smoothed cross-entropies, group
   }
 });
 
-test("images are mixed as their labels are: a share of 0 is the other image with its label, of 1 the image itself", (t) => {
+test("images are mixed as their labels are: share 0 is the other image with its label, 1 the image itself", (t) => {
   const even = vector(Array(batch).fill(1));
   const img = images(target, 32, 1);
   const size = img.data.length / batch;

@@ -220,34 +220,38 @@ test("bad settings are refused by name", (t) => {
   });
 });
 
-test("sample weights: even ones change nothing; a sample of weight 0 has no label, in the losses and in the prototypes", (t) => {
-  const weighted = programs({ sample_weights: 1 });
-  const step = (phase: string, weight: readonly number[], target = given) =>
-    run(program(phase, weighted), start(), {
-      ...batch(identity, { pseudo_th: 2, alpha: 1 }),
-      target: vector(target),
-      weight: vector(weight),
-    });
-  for (const phase of phases) {
-    const plain = run(program(phase), start(), batch(identity, { pseudo_th: 2, alpha: 1 }));
-    const even = step(
-      phase,
-      given.map(() => 2),
+test(
+  "sample weights: even ones change nothing; a sample of weight 0 has no label, in the losses and in the " +
+    "prototypes",
+  (t) => {
+    const weighted = programs({ sample_weights: 1 });
+    const step = (phase: string, weight: readonly number[], target = given) =>
+      run(program(phase, weighted), start(), {
+        ...batch(identity, { pseudo_th: 2, alpha: 1 }),
+        target: vector(target),
+        weight: vector(weight),
+      });
+    for (const phase of phases) {
+      const plain = run(program(phase), start(), batch(identity, { pseudo_th: 2, alpha: 1 }));
+      const even = step(
+        phase,
+        given.map(() => 2),
+      );
+      for (const [name, x] of plain.states) near(t, even.states.get(name) as NdArray, x, 1e-12, `${phase} ${name}`);
+      for (const [name, x] of Object.entries(plain.outputs))
+        near(t, even.outputs[name] as NdArray, x as NdArray, 1e-12, `${phase} ${name}`);
+    }
+    const without = given.map((_, i) => (i === 3 || i === 6 ? 0 : 1));
+    const other = given.map((y, i) => (without[i] === 0 ? (y + 1) % 4 : y));
+    const [a, b] = [step("proto", without), step("proto", without, other)];
+    for (const [name, x] of a.states) near(t, b.states.get(name) as NdArray, x, 0, name);
+    for (const name of ["loss", "loss_cls", "loss_proto", "loss_inst"])
+      near(t, b.outputs[name] as NdArray, a.outputs[name] as NdArray, 0, name);
+    const all = step(
+      "proto",
+      given.map(() => 1),
     );
-    for (const [name, x] of plain.states) near(t, even.states.get(name) as NdArray, x, 1e-12, `${phase} ${name}`);
-    for (const [name, x] of Object.entries(plain.outputs))
-      near(t, even.outputs[name] as NdArray, x as NdArray, 1e-12, `${phase} ${name}`);
-  }
-  const without = given.map((_, i) => (i === 3 || i === 6 ? 0 : 1));
-  const other = given.map((y, i) => (without[i] === 0 ? (y + 1) % 4 : y));
-  const [a, b] = [step("proto", without), step("proto", without, other)];
-  for (const [name, x] of a.states) near(t, b.states.get(name) as NdArray, x, 0, name);
-  for (const name of ["loss", "loss_cls", "loss_proto", "loss_inst"])
-    near(t, b.outputs[name] as NdArray, a.outputs[name] as NdArray, 0, name);
-  const all = step(
-    "proto",
-    given.map(() => 1),
-  );
-  t.notDeepEqual(numbers(a.outputs.loss_cls), numbers(all.outputs.loss_cls));
-  t.notDeepEqual(numbers(a.states.get("prototypes")), numbers(all.states.get("prototypes")));
-});
+    t.notDeepEqual(numbers(a.outputs.loss_cls), numbers(all.outputs.loss_cls));
+    t.notDeepEqual(numbers(a.states.get("prototypes")), numbers(all.states.get("prototypes")));
+  },
+);

@@ -48,7 +48,7 @@ async function trained(): Promise<Subject & { readonly checkpoint: string }> {
     numClass: 5,
     lowDim: 8,
     moco_queue: 16,
-    arch: "native",
+    targetArch: "native",
     target: "cpu",
     ranks: [1],
     imageInput: "u8",

@@ -74,7 +74,8 @@ const error = (all: readonly Comparison[], kind: "loss" | "state" | "gradient"):
   return `${w.error.toExponential(1)} (${w.at})`;
 };
 const show = (c: Comparison): string =>
-  `loss ${error([c], "loss")}, state ${error([c], "state")}, gradient ${error([c], "gradient")}; ${c.unequal.join("; ")}`;
+  `loss ${error([c], "loss")}, state ${error([c], "state")}, gradient ${error([c], "gradient")}; ` +
+  `${c.unequal.join("; ")}`;
 
 test.serial("a step that is not finite changes the key encoder's parameters only", async (t) => {
   const [a, g] = [await artefact, graphOf("clean", 2)];

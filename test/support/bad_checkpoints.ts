@@ -89,7 +89,7 @@ export const refusedCheckpoints: readonly (readonly [string, Edit, RegExp])[] = 
     /tensor encoder_q\.layer2\.0\.conv1\.weight is F32\[8,16,3,3\], the network needs f32\[16,8,3,3\]/,
   ],
   ["integers as weights", entry(q("bn1.weight"), { dtype: "I32" }), /tensor encoder_q\.bn1\.weight is I32/],
-  ["damaged data", (_, data) => void data.writeUInt8(data.readUInt8(0) ^ 1, 0), /its data do not have the sha256/],
+  ["damaged data", (_, data) => void data.writeUInt8(data.readUInt8(0) ^ 1, 0), /the file is damaged/],
   ["a NaN", values({ [q("conv1.weight")]: Number.NaN }), /conv1\.weight: element 0 is NaN/],
   ["a negative variance", values({ [q("bn1.running_var")]: -1 }), /encoder_q\.bn1\.running_var: element 0 is -1/],
   [

@@ -54,7 +54,8 @@ export async function checkLaunches(
   for (const kernel of new Set(checks.map((c) => c.kernel))) {
     const own = checks.filter((c) => c.kernel === kernel);
     t.log(
-      `${kernel}: ${own.length} results, ${Math.max(...own.map((c) => c.norm)).toExponential(1)} of the norm, ${Math.max(...own.map((c) => c.ulps)).toFixed(1)} ulp`,
+      `${kernel}: ${own.length} results, ${Math.max(...own.map((c) => c.norm)).toExponential(1)} of the norm, ` +
+        `${Math.max(...own.map((c) => c.ulps)).toFixed(1)} ulp`,
     );
   }
   t.deepEqual(

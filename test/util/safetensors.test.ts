@@ -30,7 +30,8 @@ function written(content: Uint8Array): string {
 const entry = (dtype: string, shape: readonly number[], begin: number, end: number): string =>
   `{"dtype":"${dtype}","shape":[${shape}],"data_offsets":[${begin},${end}]}`;
 const small = bytes(
-  `{"__metadata__":{"arch":"resnet10","note":"ä\\n"},"b":${entry("F32", [2, 1], 4, 12)},"a":${entry("BF16", [2], 0, 4)}}  `,
+  `{"__metadata__":{"arch":"resnet10","note":"ä\\n"},` +
+    `"b":${entry("F32", [2, 1], 4, 12)},"a":${entry("BF16", [2], 0, 4)}}  `,
   Uint8Array.of(0x80, 0x3f, 0x20, 0xc1, ...new Uint8Array(Float32Array.of(1.5, -0).buffer)),
 );
 

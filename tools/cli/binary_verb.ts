@@ -1,31 +1,51 @@
-// Verbs that hand over to a training binary: they know the flags that choose it, the binary checks all others, so there
-// is one list of them.
+// Verbs that hand over to a training binary: they find or build the binary for the flags that are compiled in, the
+// binary reads all others.
 
-import type { Command } from "commander";
-import { nativeTool } from "./data.js";
-import { exampleText } from "./examples.js";
-import { addModelFlags } from "./flags.js";
+import { join } from "node:path";
+import { modelFlagList } from "./flags.js";
+import { spawnTool } from "./native.js";
+import { type Given, sections, type Verb } from "./record.js";
+import { nameOf, passedOn } from "./spelling.js";
 
-export type Options = Readonly<Record<string, unknown>>;
+type Described = Pick<Verb, "name" | "usage" | "purpose" | "more" | "flags" | "examples">;
 
-/**
- * Adds the flags of every such verb to `c`. `act` gets the options and the arguments as they were given, unless help is
- * asked for.
- */
-export function binaryVerb(c: Command, act: (options: Options, argv: readonly string[]) => Promise<void>): Command {
-  c.option("--artefact <dir>", "use this artefact instead of finding or building one")
-    .option("--nproc-per-node <n>", "ranks to start on this node")
-    .option("--world-size <nodes>", "nodes of the run")
-    .option("--multiprocessing-distributed", "a rank for each GPU of this node")
-    .allowUnknownOption()
-    .allowExcessArguments()
-    .helpOption(false)
-    .option("-h, --help", "all flags, with units and defaults");
-  addModelFlags(c);
-  return c.action(async (options: Options) => {
-    if (!options.help) return act(options, process.argv.slice(3));
-    process.stdout.write(`${c.helpInformation()}\nFlags of the training binary:\n\n`);
-    process.exitCode = await nativeTool("moproc-train-help", [c.name()]);
-    process.stdout.write(exampleText(c.name()));
-  });
+/** A verb of the training binary. */
+export interface BinaryVerb extends Described {
+  /** What the binary's command line begins with; none for training itself. */
+  readonly command?: string;
+  /** The artefact whose binary runs, unless --artefact names one. */
+  artefact(given: Given): Promise<string>;
+  /** Throws for what can be refused before anything is built. */
+  check?(given: Given): void;
+  /** After the binary has ended with exit code `status`. */
+  after?(given: Given, status: number): Promise<void>;
+}
+
+const artefactFlag = {
+  names: ["--artefact"],
+  unit: "DIR",
+  section: sections.compiled,
+  help: "Uses this artefact; without it a fitting one is found or built in the cache.",
+} as const;
+
+/** The record of a verb that runs a training binary. */
+export function binaryVerb({ command, artefact, check, after, ...described }: BinaryVerb): Verb {
+  return {
+    ...described,
+    flags: [...modelFlagList, artefactFlag, ...(described.flags ?? [])],
+    trains: true,
+    async run(given) {
+      check?.(given);
+      const args = [...(command === undefined ? [] : [command]), ...passedOn(given.argv, given.flags)];
+      const dir = (given.options.artefact as string | undefined) ?? (await artefact(given));
+      const status = await spawnTool(join(dir, "train"), args);
+      process.exitCode = status;
+      await after?.(given, status);
+    },
+  };
+}
+
+/** A text option: as given, else the binary's default; undefined where it has none. */
+export function textOf(given: Given, option: string, name: string): string | undefined {
+  return (given.options[option] as string | undefined) ?? given.flags.find((f) => nameOf(f) === name)?.shown;
 }

@@ -10,7 +10,7 @@ import { type State, sameShape, showType } from "../../compiler/ir/types.js";
 import { SafetensorsFile } from "../../compiler/util/safetensors.js";
 import type { Network } from "../../models/deploy.js";
 import { archOf } from "../../models/resnet.js";
-import { nativeToolFile } from "./data.js";
+import { nativeToolFile } from "./native.js";
 
 /** What flags say about the network; undefined where a flag is not given. */
 export interface NetworkFlags {
@@ -44,7 +44,7 @@ export function openCheckpoint(path: string, flags: NetworkFlags, encoder: Encod
   try {
     const digest = file.metadata.get("sha256");
     if (digest !== undefined && digest !== file.dataDigest()) {
-      throw new Error(`${path}: its data do not have the sha256 it names: the file is damaged`);
+      throw new Error(`${path}: the file is damaged: its data do not have the sha256 that it names`);
     }
     return { file, ...identify(file, flags, encoder) };
   } catch (e) {
@@ -150,7 +150,10 @@ function obtainSafetensors(path: string): SafetensorsFile {
     const r = spawnSync(nativeToolFile("moproc-convert"), [path, converted], { encoding: "utf8" });
     if (r.error) throw r.error;
     if (r.status !== 0)
-      throw new Error(r.stderr.trim() || `${path}: moproc-convert ends with ${r.signal ?? `exit code ${r.status}`}`);
+      throw new Error(
+        r.stderr.trim().replace(/^moproc convert: /, "") ||
+          `${path}: moproc-convert ends with ${r.signal ?? `exit code ${r.status}`}`,
+      );
     return SafetensorsFile.open(converted, path);
   } finally {
     rmSync(dir, { recursive: true, force: true }); // an open file stays readable

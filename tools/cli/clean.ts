@@ -5,40 +5,35 @@ import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Command } from "commander";
 import { writeWhole } from "../../compiler/util/whole_file.js";
 import { cleanPage } from "../report/clean.js";
-import { binaryVerb } from "./binary_verb.js";
-import { nativeToolFile, spawnTool } from "./data.js";
+import { binaryVerb, textOf } from "./binary_verb.js";
+import { nativeToolFile } from "./native.js";
 import { artefactOf } from "./of_checkpoint.js";
-import { passedOn } from "./train.js";
+import { sections, type Verb } from "./record.js";
+import { trainedCheckpoint } from "./sample_run.js";
 
-export function cleanCommand(): Command {
-  const c = new Command("clean")
-    .description(
-      "A trained MoPro checkpoint judges the label of every training image: writes pseudo_label.json, the list that retraining " +
-        "takes, and a report with a line an image. The network is the checkpoint's; flags below need not repeat it.",
-    )
-    .option("--resume <file>", "the checkpoint: .safetensors of a training run, or a PyTorch .pth.tar or .pth")
-    .option("--data <dir>", "WebVision folder")
-    .option(
-      "--annotation <file>",
-      "what is written; the report, its sums and a page to look through lie beside it",
-      "pseudo_label.json",
-    )
-    .option("--no-html", "do not make the page, NAME.html");
-  return binaryVerb(c, async (options, argv) => {
+export const clean: Verb = binaryVerb({
+  name: "clean",
+  command: "clean",
+  usage: "--data DIR --resume FILE [flags]",
+  purpose: "A trained MoPro checkpoint judges the label of every training image: keeps it, replaces it or drops it.",
+  more:
+    "It writes pseudo_label.json, the list that `moproc retrain` takes, and a report with a line per image. A " +
+    "run that " +
+    "was stopped goes on. The checkpoint says which network it holds, so the flags need not repeat it.",
+  flags: [{ names: ["--no-html"], section: sections.run, help: "Does not make the page NAME.html about the result." }],
+  examples: [`moproc clean --data sample --resume ${trainedCheckpoint} --pseudo_th 0.5 -b 64`],
+  check({ options }) {
     if (options.resume === undefined) throw new Error("--resume FILE is needed: the checkpoint that judges");
-    const dir = (options.artefact as string | undefined) ?? (await artefactOf(String(options.resume), "mopro", c));
-    const annotation = String(options.annotation);
-    const html = Boolean(options.html);
-    process.exitCode = await spawnTool(join(dir, "train"), [
-      "clean",
-      ...passedOn(argv).filter((a) => a !== "--no-html"),
-    ]);
-    if (process.exitCode === 0 && html && options.data !== undefined) await writePage(annotation, String(options.data));
-  });
-}
+  },
+  artefact: (given) => artefactOf(String(given.options.resume), "mopro", given),
+  async after(given, status) {
+    const { html, data } = given.options;
+    if (status === 0 && html && data !== undefined)
+      await writePage(textOf(given, "annotation", "--annotation") as string, String(data));
+  },
+});
 
 const PER_VERDICT = 60; // pictures on the page
 
@@ -48,7 +43,7 @@ async function writePage(annotation: string, data: string): Promise<void> {
   const source = { report: `${base}.report.jsonl`, summary: `${base}.summary.json`, data, perVerdict: PER_VERDICT };
   const html = await cleanPage(source, (images) => thumbnails(data, images));
   writeWhole(`${base}.html`, [Buffer.from(html)]);
-  process.stdout.write(`${base}.html: a page to look through\n`);
+  process.stdout.write(`${base}.html: a page about the verdicts\n`);
 }
 
 /** Small pictures of images of the folder, as data URIs. */

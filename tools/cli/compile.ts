@@ -3,30 +3,60 @@
 
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { Command } from "commander";
-import { addModelFlags, modelFlags, targetOf } from "./flags.js";
+import { launchesOf } from "../../compiler/lower/launches.js";
+import { modelFlagList, modelFlags, targetOf } from "./flags.js";
 import { type Extra, extras, modelGraphs, printGraphs, type Source, userGraphs } from "./graphs.js";
 import { artefactKey, type Obtained, obtain } from "./obtain.js";
 import { INIT, onnxSource } from "./onnx_source.js";
+import { sections, type Verb } from "./record.js";
+import { sampleModel } from "./sample_run.js";
+import { megabytes } from "./units.js";
 
-export function compileCommand(): Command {
-  const c = new Command("compile")
-    .description(
-      "Builds an artefact directory: a training binary, program.so for the Node addon, plan and kernels to read.",
-    )
-    .argument(
-      "[STEP...]",
-      "instead of -a: step.ts, a module of your own that exports programs(): Graph[]; or the files that export --training wrote, which share their state",
-    )
-    .option("-o, --out <dir>", "artefact directory, replaced when it exists (default: out/NAME)")
-    .option("--task <name>", "mopro, classifier (plain cross-entropy), or retrain (its last layer alone)", "mopro")
-    .option(
-      "--with <list>",
-      `--task classifier: what its steps take besides images and labels, of ${extras.join(", ")}`,
-    )
-    .option("--stop-after <pass>", "stop after this pass and print the graphs instead of building");
-  addModelFlags(c);
-  c.action(async (steps: readonly string[], options: Record<string, unknown>) => {
+export const compileVerb: Verb = {
+  name: "compile",
+  usage: "[STEP...] [flags]",
+  purpose: "Builds an artefact directory: a training binary, program.so for the Node addon, plan and kernels to read.",
+  arguments: [
+    {
+      name: "[STEP...]",
+      help:
+        "Instead of -a: step.ts, a module of your own that exports programs(): Graph[]; or the .onnx files that " +
+        "`moproc export --training` wrote, which share their state.",
+    },
+  ],
+  flags: [
+    {
+      names: ["-o", "--out"],
+      unit: "DIR",
+      shown: "out/NAME",
+      section: sections.output,
+      help: "The artefact directory; it is replaced when it exists.",
+    },
+    {
+      names: ["--stop-after"],
+      unit: "PASS",
+      section: sections.output,
+      help: "Stops after this pass and prints the graphs; nothing is built.",
+    },
+    {
+      names: ["--task"],
+      unit: "NAME",
+      default: "mopro",
+      section: sections.compiled,
+      help:
+        "What is trained: mopro; classifier, by plain cross-entropy; retrain, a classifier's last layer alone; or " +
+        "embed, features without training.",
+    },
+    {
+      names: ["--with"],
+      unit: "LIST",
+      section: sections.compiled,
+      help: `What the steps of --task classifier take besides images and labels, of ${extras.join(", ")}.`,
+    },
+    ...modelFlagList,
+  ],
+  examples: [`moproc compile ${sampleModel} -o built`],
+  async run({ options, args: steps }) {
     const flags = modelFlags(options);
     const target = targetOf(flags);
     const source =
@@ -35,9 +65,8 @@ export function compileCommand(): Command {
     if (stopAfter !== undefined) return printGraphs(source.graphs(), target, stopAfter);
     const dir = (options.out as string | undefined) ?? `out/${source.name}`;
     process.stdout.write(summary(await obtain(source, target, dir, await artefactKey(source, target))));
-  });
-  return c;
-}
+  },
+};
 
 function extrasOf(list: unknown): readonly Extra[] {
   const names = typeof list === "string" ? list.split(",") : [];
@@ -49,11 +78,10 @@ function extrasOf(list: unknown): readonly Extra[] {
 function filesSource(steps: readonly string[]): Source | Promise<Source> {
   if (steps.every((f) => f.endsWith(".onnx"))) return onnxSource(steps);
   const [file, other] = steps as [string, ...string[]];
-  if (other !== undefined) throw new Error(`${other}: several files can only be programs exported as .onnx`);
+  if (other !== undefined)
+    throw new Error(`${other}: if several files are given, all must be programs exported as .onnx`);
   return userGraphs(file);
 }
-
-const mb = (bytes: number): string => `${(bytes / 1e6).toFixed(1)} MB`;
 
 function summary({ dir, plan, built }: Obtained): string {
   const work = Math.max(...plan.programs.map((p) => p.workBytes));
@@ -64,9 +92,13 @@ function summary({ dir, plan, built }: Obtained): string {
       ? "all from the cache"
       : `${built.compiled} compiled, ${built.objects - built.compiled} from the cache`);
   return [
-    `${dir}: ${plan.programs.map((p) => `${p.name} ${p.steps.length}`).join(", ")} launches; ${plan.kernels.length} kernels for ${plan.target.arch}`,
-    `  state ${mb(plan.arenas.state)}, gradients ${mb(plan.arenas.grad)}, work ${mb(work)} (lower bound ${mb(lower)}), io ${mb(plan.arenas.io)}`,
-    ...(existsSync(join(dir, INIT)) ? [`  state of the files: ${join(dir, INIT)}; train --resume starts from it`] : []),
+    `${dir}: ${plan.programs.map((p) => `${p.name} ${launchesOf(p).length}`).join(", ")} launches; ` +
+      `${plan.kernels.length} kernels for ${plan.target.arch}`,
+    `  state ${megabytes(plan.arenas.state)}, gradients ${megabytes(plan.arenas.grad)}, work ${megabytes(work)} ` +
+      `(lower bound ${megabytes(lower)}), io ${megabytes(plan.arenas.io)}`,
+    ...(existsSync(join(dir, INIT))
+      ? [`  the state of the files is in ${join(dir, INIT)}; train --resume starts from it`]
+      : []),
     built ? `  ${built.objects} objects, ${cached}, ${built.seconds.toFixed(1)} s` : "  unchanged: nothing to do",
     "",
   ].join("\n");

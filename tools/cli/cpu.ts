@@ -18,7 +18,7 @@ export const cpuModel = (): string =>
 /** "native" -> the best level this machine has; throws for an unknown name or a CPU without AVX2. */
 export function cpuArch(name: string): "x86-64-v3" | "x86-64-v4" {
   if (name === "x86-64-v3" || name === "x86-64-v4") return name;
-  if (name !== "native") throw new Error(`--arch ${name}: known are x86-64-v3, x86-64-v4 and native`);
+  if (name !== "native") throw new Error(`--target-arch ${name}: known are x86-64-v3, x86-64-v4 and native`);
   const has = cpuFeatures();
   if (v4.every((f) => has.has(f))) return "x86-64-v4";
   if (v3.every((f) => has.has(f))) return "x86-64-v3";

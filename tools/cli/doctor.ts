@@ -4,12 +4,13 @@ import { spawnSync } from "node:child_process";
 import { accessSync, constants, existsSync } from "node:fs";
 import { availableParallelism, freemem, totalmem } from "node:os";
 import { join } from "node:path";
-import { Command } from "commander";
 import { cacheDir } from "../../compiler/emit/objects.js";
 import { mpiPlugin } from "../../compiler/emit/project.js";
 import { cxx } from "../../compiler/emit/toolchain.js";
 import { root } from "../../compiler/util/root.js";
 import { cpuArch, cpuFeatures, cpuModel } from "./cpu.js";
+import { sections, type Verb } from "./record.js";
+import { gigabytes } from "./units.js";
 
 interface Finding {
   readonly what: string;
@@ -18,32 +19,34 @@ interface Finding {
   readonly means?: string;
 }
 
-export function doctorCommand(): Command {
-  return new Command("doctor")
-    .description(
-      "What this machine has, what is missing and what that means. Exit code 1 when something needed is missing.",
-    )
-    .option("--json", "as JSON")
-    .action((o: { json?: boolean }) => {
-      const all = findings();
-      if (o.json) process.stdout.write(`${JSON.stringify(all, undefined, 1)}\n`);
-      else for (const f of all) process.stdout.write(line(f));
-      if (all.some((f) => f.state === "missing")) process.exitCode = 1;
-    });
-}
+export const doctor: Verb = {
+  name: "doctor",
+  usage: "[flags]",
+  purpose: "Shows what this machine has for compiling and training, what is missing and what that means.",
+  more: "The exit code is 1 when something that is needed is missing.",
+  flags: [{ names: ["--json"], section: sections.output, help: "Prints the list as JSON." }],
+  examples: ["moproc doctor"],
+  run({ options }) {
+    const all = findings();
+    if (options.json) process.stdout.write(`${JSON.stringify(all, undefined, 1)}\n`);
+    else for (const f of all) process.stdout.write(line(f));
+    if (all.some((f) => f.state === "missing")) process.exitCode = 1;
+  },
+};
 
 const line = (f: Finding): string =>
   `${f.state.padEnd(8)}${f.what.padEnd(18)}${f.found}${f.means ? `\n${" ".repeat(26)}${f.means}` : ""}\n`;
 
-/** First line of `command args`, or undefined when it cannot run. */
+/** The line of `command args` that has a version, or undefined when it cannot run. */
 function version(command: string, ...args: string[]): string | undefined {
   const r = spawnSync(command, args.length > 0 ? args : ["--version"], { encoding: "utf8" });
-  return r.status === 0
-    ? `${r.stdout}${r.stderr}`
-        .split("\n")
-        .find((l) => l.trim() !== "")
-        ?.trim()
-    : undefined;
+  return r.status === 0 ? versionLine(`${r.stdout}${r.stderr}`) : undefined;
+}
+
+/** The first line with a number such as 12.2 (nvcc says its version in the fourth), else the first line. */
+export function versionLine(output: string): string {
+  const lines = output.split("\n").map((l) => l.trim());
+  return lines.find((l) => /\d+\.\d+/.test(l)) ?? lines.find((l) => l !== "") ?? "";
 }
 
 function tool(what: string, command: string, needed: boolean, means: string, ...args: string[]): Finding {
@@ -74,7 +77,7 @@ function findings(): Finding[] {
     {
       what: "cores, memory",
       state: "ok",
-      found: `${availableParallelism()} cores, ${gib(freemem())} of ${gib(totalmem())} GiB free`,
+      found: `${availableParallelism()} cores, ${gigabytes(freemem())} of ${gigabytes(totalmem())} free`,
     },
     built("runtime", join(root, "build", "native", "link.txt")),
     built("addon", join(root, "runtime", "node-cuda-rt", "build", "Release", "node_cuda_rt.node")),
@@ -86,8 +89,6 @@ function findings(): Finding[] {
     built("MPI plug-in", mpiPlugin, "CPU ranks run on one machine only: install libopenmpi-dev and run npm run build"),
   ];
 }
-
-const gib = (bytes: number): string => (bytes / 2 ** 30).toFixed(1);
 
 function cpu(): Finding {
   try {

@@ -2,86 +2,126 @@
 // Runtime has run it, where that is installed.
 
 import { renameSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { Command, InvalidArgumentError, Option } from "commander";
 import { deployModel, neededPart } from "../../compiler/onnx/deploy.js";
 import { opsets } from "../../compiler/onnx/export.js";
 import { encodeModel } from "../../compiler/onnx/proto.js";
+import { version } from "../../compiler/util/version.js";
 import { deployed, heads, inputs } from "../../models/deploy.js";
 import { archs } from "../../models/resnet.js";
 import { encoders, openCheckpoint, readStates } from "./checkpoint.js";
 import { CannotCheck, type Checked, checkModel } from "./export_check.js";
-import { asJson, asText, describe, type ExportFlags, version } from "./export_report.js";
-import { integer, positive } from "./flags.js";
+import { asJson, asText, describe, type ExportFlags } from "./export_report.js";
+import { exportTrainingVerb } from "./export_training.js";
+import { integer, oneOf, positive } from "./kinds.js";
+import { sections, type Verb } from "./record.js";
 
-export function exportCommand(): Command {
-  const c = new Command("export")
-    .description(
-      "Writes a checkpoint's network as an ONNX model of standard operators: input `image`, outputs `logits`, " +
-        "`embedding`, `features`, any batch size. ONNX Runtime, where installed, runs it beside the compiled " +
-        "network. `moproc export --training` writes the training step itself: see its --help.",
-    )
-    .requiredOption("--resume <file>", "the checkpoint: .safetensors of a training run, or a PyTorch .pth.tar or .pth")
-    .requiredOption("-o, --out <file>", "the model, replaced when it exists")
-    .addOption(
-      new Option("--head <name>", "classifier: logits; embedding: unit vectors; both; features: after global pooling")
-        .choices(heads)
-        .default("classifier"),
-    )
-    .addOption(
-      new Option("--which <encoder>", "MoPro's query encoder, or the key encoder that follows it")
-        .choices(encoders)
-        .default("query"),
-    )
-    .addOption(
-      new Option(
-        "--input <kind>",
-        "float: f32 [batch, 3, H, W], RGB / 255 less mean by deviation; uint8: RGB bytes [batch, H, W, 3]",
-      )
-        .choices(inputs)
-        .default("float"),
-    )
-    .option("--opset <n>", `version of the ONNX operators, ${opsets.least} to ${opsets.most}`, opset, 17)
-    .option(
-      "--keep-bn",
-      "keep BatchNorm as nodes of their own, with the checkpoint's weights (default: fold it into convolutions)",
-    )
-    .option("--classes <file>", "names of the classes, one a line, for the metadata: WebVision's info/synsets.txt")
-    .addOption(
-      new Option(
-        "-a, --network <name>",
-        "network; this and the next four only where the checkpoint does not say it",
-      ).choices(archs),
-    )
-    .addOption(new Option("--arch <name>", "the same as -a").choices(archs).hideHelp())
-    .option("--width <factor>", "channels of the four stages, times", positive)
-    .option("--num-class <n>", "classes", integer(2))
-    .option("--low-dim <n>", "length of the embedding", integer(1))
-    .option("--image-size <pixels>", "side of the square images", integer(16))
-    .option("--verify", "fail, and write nothing, unless ONNX Runtime agrees with the compiled network")
-    .option(
-      "--tolerance <x>",
-      "the largest difference that --verify accepts, relative to the largest output",
-      positive,
-      1e-4,
-    )
-    .option("--no-check", "do not run the model")
-    .option("--json", "the result as JSON");
-  c.action(async (options: ExportFlags & { readonly arch?: string }) => {
-    if (options.arch !== undefined && (options.network ?? options.arch) !== options.arch) {
-      throw new Error(`-a ${options.network} and --arch ${options.arch} contradict each other`);
-    }
-    const network = options.network ?? options.arch;
-    await exportModel({ ...options, ...(network !== undefined && { network }) });
-  });
-  return c;
-}
+const network = "network (only what the checkpoint does not say itself)";
+const checking = "check";
 
-function opset(text: string): number {
-  const n = integer(1)(text);
-  if (n < opsets.least || n > opsets.most)
-    throw new InvalidArgumentError(`known operator sets are ${opsets.least} to ${opsets.most}.`);
-  return n;
-}
+export const exportVerb: Verb = {
+  name: "export",
+  usage: "--resume FILE -o FILE [flags]",
+  purpose: "Writes a checkpoint's network as an ONNX model of standard operators.",
+  more:
+    "The model has the input `image` and the outputs `logits`, `embedding` and `features`, for any batch size. ONNX " +
+    "Runtime, if it is installed, runs it beside the compiled network. `moproc export --training --help` is " +
+    "about the " +
+    "training step itself.",
+  flags: [
+    {
+      names: ["--resume"],
+      unit: "FILE",
+      needed: true,
+      section: sections.run,
+      help: "The checkpoint: .safetensors of a training run, or a PyTorch .pth.tar or .pth.",
+    },
+    {
+      names: ["-o", "--out"],
+      unit: "FILE",
+      needed: true,
+      section: sections.run,
+      help: "The model; it is replaced when it exists.",
+    },
+    {
+      names: ["--head"],
+      unit: "NAME",
+      kind: oneOf(heads),
+      default: "classifier",
+      section: sections.run,
+      help: "The outputs. classifier: logits; embedding: unit vectors; both; features: those after global pooling.",
+    },
+    {
+      names: ["--which"],
+      unit: "ENCODER",
+      kind: oneOf(encoders),
+      default: "query",
+      section: sections.run,
+      help: "MoPro's query encoder, or the key encoder that follows it.",
+    },
+    {
+      names: ["--input"],
+      unit: "TYPE",
+      kind: oneOf(inputs),
+      default: "float",
+      section: sections.run,
+      help: "float: f32 [batch, 3, H, W], normalised RGB. uint8: RGB bytes [batch, H, W, 3].",
+    },
+    {
+      names: ["--opset"],
+      unit: "N",
+      kind: integer(opsets.least, opsets.most),
+      default: 17,
+      section: sections.run,
+      help: "Version of the ONNX operators.",
+    },
+    {
+      names: ["--keep-bn"],
+      section: sections.run,
+      help: "Keeps BatchNorm as nodes of their own; without it convolutions absorb it.",
+    },
+    {
+      names: ["--classes"],
+      unit: "FILE",
+      section: sections.run,
+      help: "Names of the classes for the metadata, one per line, such as WebVision's info/synsets.txt.",
+    },
+    {
+      names: ["-a", "--network"],
+      unit: "NAME",
+      kind: oneOf(archs),
+      section: network,
+      help: "The network; `--arch NAME` means the same.",
+    },
+    { names: ["--width"], unit: "FACTOR", kind: positive, section: network, help: "Multiplies all channels." },
+    { names: ["--num-class"], unit: "N", kind: integer(2), section: network, help: "Number of classes." },
+    { names: ["--low-dim"], unit: "N", kind: integer(1), section: network, help: "Length of the embedding." },
+    {
+      names: ["--image-size"],
+      unit: "PIXELS",
+      kind: integer(16),
+      section: network,
+      help: "Side of the square images.",
+    },
+    {
+      names: ["--verify"],
+      section: checking,
+      help: "Fails, and writes nothing, unless ONNX Runtime agrees with the compiled network.",
+    },
+    {
+      names: ["--tolerance"],
+      unit: "X",
+      kind: positive,
+      default: 1e-4,
+      section: checking,
+      help: "The largest difference that --verify accepts, relative to the largest output.",
+    },
+    { names: ["--no-check"], section: checking, help: "Does not run the model." },
+    { names: ["--json"], section: sections.output, help: "Prints the result as JSON." },
+  ],
+  examples: ["moproc export --resume retrained/checkpoint_0004.safetensors -o model.onnx --input uint8"],
+  instead: { flag: "--training", verb: exportTrainingVerb },
+  run: ({ options }) => exportModel(options as unknown as ExportFlags),
+};
 
 async function exportModel(f: ExportFlags): Promise<void> {
   if (f.verify && !f.check) throw new Error("--verify and --no-check exclude each other");

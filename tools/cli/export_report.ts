@@ -1,14 +1,15 @@
 // What is said about an exported model: in its own metadata, and on the terminal.
 
 import { readFileSync } from "node:fs";
-import { basename, join } from "node:path";
+import { basename } from "node:path";
 import type { Model } from "../../compiler/onnx/model.js";
 import { fileDigest } from "../../compiler/util/digest.js";
-import { root } from "../../compiler/util/root.js";
+import { version } from "../../compiler/util/version.js";
 import type { Head, Input, Network } from "../../models/deploy.js";
 import { imagenet } from "../../models/nn.js";
 import type { Encoder, NetworkFlags } from "./checkpoint.js";
 import type { Checked, Difference } from "./export_check.js";
+import { megabytes } from "./units.js";
 
 /** The flags of moproc export. */
 export interface ExportFlags extends NetworkFlags {
@@ -33,10 +34,6 @@ export interface Written {
   readonly checked: Checked | string;
   readonly notes: readonly string[];
 }
-
-/** Of this package. */
-export const version = (): string =>
-  (JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { version: string }).version;
 
 /**
  * metadata_props: what a user of the model has to know, lists as JSON. Throws when the names of the classes are
@@ -89,7 +86,7 @@ function classNames(file: string, classes: number | undefined): string[] {
 export function asText(f: ExportFlags, { model, bytes, checked, notes }: Written): string {
   const { nodes, inputs, outputs } = model.graph;
   const norm = `BatchNorm ${f.keepBn ? "kept" : "folded"}`;
-  const lines = [`${f.out}: ${(bytes / 1e6).toFixed(1)} MB, opset ${f.opset}, ${nodes.length} nodes, ${norm}`];
+  const lines = [`${f.out}: ${megabytes(bytes)}, opset ${f.opset}, ${nodes.length} nodes, ${norm}`];
   for (const [what, values] of [
     ["in ", inputs],
     ["out", outputs],

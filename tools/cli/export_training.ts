@@ -1,19 +1,21 @@
-// moproc export --training: the programs of a training run as ONNX models, one file a program, with the state
+// moproc export --training: the programs of a training run as ONNX models, one file per program, with the state
 // they start from: a checkpoint's, or what the training binary would begin with for the seed.
 
 import { mkdirSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { Command, InvalidArgumentError, Option } from "commander";
 import { type DType, type Graph, type State, sameShape, showType, type Target } from "../../compiler/ir/types.js";
 import { opsets } from "../../compiler/onnx/export.js";
 import { writeModel } from "../../compiler/onnx/files.js";
 import { type Elements, elementsOf } from "../../compiler/onnx/model.js";
 import { exportStep } from "../../compiler/onnx/training.js";
 import { SafetensorsFile } from "../../compiler/util/safetensors.js";
-import { addModelFlags, integer, modelFlags, targetOf } from "./flags.js";
+import { modelFlagList, modelFlags, targetOf } from "./flags.js";
 import { modelGraphs, type Source } from "./graphs.js";
+import { integer } from "./kinds.js";
 import { cachedArtefact } from "./obtain.js";
 import { safetensorsTypes } from "./onnx_source.js";
+import { sections, type Verb } from "./record.js";
+import { megabytes } from "./units.js";
 
 /** ScatterElements and the reductions that the gradients need are settled since this operator set. */
 const LEAST_OPSET = 18;
@@ -27,21 +29,51 @@ export interface TrainingExport {
   readonly opset: number;
 }
 
-export function exportTrainingCommand(): Command {
-  const c = new Command("export")
-    .description(
-      "With --training: the training step as ONNX, one file a program (warmup.onnx, proto.onnx, clean.onnx, and evaluate.onnx, " +
-        "embed.onnx), every node a standard operator or a function of such. State is input and initializer, its new value an " +
-        "output; training_info binds them. moproc compile takes the files back.",
-    )
-    .addOption(new Option("--training", "this export").makeOptionMandatory())
-    .requiredOption("-o, --out <dir>", "directory for the files, made when it is not there")
-    .option("--resume <file>", "start from this .safetensors checkpoint")
-    .option("--seed <n>", "without --resume: start as a new run with this seed", integer(0), 0)
-    .option("--opset <n>", `version of the ONNX operators, ${LEAST_OPSET} to ${opsets.most}`, opset, LEAST_OPSET)
-    .option("--task <name>", "mopro, classifier (plain cross-entropy), or retrain (its last layer alone)", "mopro");
-  addModelFlags(c);
-  c.action(async (options: Record<string, unknown>) => {
+export const exportTrainingVerb: Verb = {
+  name: "export",
+  usage: "--training -o DIR [flags]",
+  purpose: "Writes the training step as ONNX models, one file per program.",
+  more:
+    "The files are warmup.onnx, proto.onnx, clean.onnx, evaluate.onnx and embed.onnx. Every node is a standard " +
+    "operator or a function of such. State is input and initializer, its new value an output, and training_info " +
+    "binds " +
+    "them. `moproc compile` takes the files back.",
+  flags: [
+    { names: ["--training"], needed: true, section: sections.run, help: "Chooses this export." },
+    {
+      names: ["-o", "--out"],
+      unit: "DIR",
+      needed: true,
+      section: sections.run,
+      help: "The directory for the files; it is made when it is not there.",
+    },
+    { names: ["--resume"], unit: "FILE", section: sections.run, help: "Starts from this .safetensors checkpoint." },
+    {
+      names: ["--seed"],
+      unit: "N",
+      kind: integer(0),
+      default: 0,
+      section: sections.run,
+      help: "Without --resume: starts as a new run with this seed.",
+    },
+    {
+      names: ["--opset"],
+      unit: "N",
+      kind: integer(LEAST_OPSET, opsets.most),
+      default: LEAST_OPSET,
+      section: sections.run,
+      help: "Version of the ONNX operators.",
+    },
+    {
+      names: ["--task"],
+      unit: "NAME",
+      default: "mopro",
+      section: sections.compiled,
+      help: "What is trained: mopro; classifier, by plain cross-entropy; or retrain, a classifier's last layer alone.",
+    },
+    ...modelFlagList,
+  ],
+  async run({ options }) {
     const flags = modelFlags(options);
     const { out, resume, seed, opset } = options as {
       out: string;
@@ -58,17 +90,9 @@ export function exportTrainingCommand(): Command {
       opset,
       ...(resume !== undefined && { resume }),
     });
-    process.stdout.write(files.map((f) => `${f}  ${(statSync(f).size / 1e6).toFixed(1)} MB\n`).join(""));
-  });
-  return c;
-}
-
-function opset(text: string): number {
-  const n = integer(1)(text);
-  if (n < LEAST_OPSET || n > opsets.most)
-    throw new InvalidArgumentError(`known operator sets are ${LEAST_OPSET} to ${opsets.most}.`);
-  return n;
-}
+    process.stdout.write(files.map((f) => `${f}  ${megabytes(statSync(f).size)}\n`).join(""));
+  },
+};
 
 /**
  * Writes all programs of the source; returns the files. Throws, naming file and tensor, for a checkpoint that does not
@@ -147,7 +171,7 @@ function checkpointState(path: string, source: Source, graphs: readonly Graph[])
   try {
     const { sha256, ...checkpoint } = Object.fromEntries(file.metadata);
     if (sha256 !== undefined && sha256 !== file.dataDigest())
-      throw new Error(`${path}: its data do not have the sha256 it names: the file is damaged`);
+      throw new Error(`${path}: the file is damaged: its data do not have the sha256 that it names`);
     if (checkpoint.format !== CHECKPOINT_FORMAT)
       throw new Error(`${path}: its format is ${checkpoint.format}, not ${CHECKPOINT_FORMAT}: no checkpoint of a run`);
     for (const key of ["task", "arch", "num_class"]) {

@@ -1,45 +1,11 @@
-// Flags shared by verbs, and the spelling rule: `-` and `_` are the same inside a flag's name.
+// The flags that choose what an artefact is compiled for, shared by verbs.
 
-import { type Command, InvalidArgumentError, Option } from "commander";
 import type { Precision, Shuffle, Target } from "../../compiler/ir/types.js";
 import { archs } from "../../models/resnet.js";
 import { cpuArch } from "./cpu.js";
+import { countList, integer, oneOf, positive } from "./kinds.js";
 import { rankCount } from "./ranks.js";
-
-/** Rewrites each `--some_flag` to the spelling that the verb's options use. */
-export function canonicalFlags(program: Command, argv: readonly string[]): string[] {
-  const verb = program.commands.find((c) => c.name() === argv[0]);
-  const sub = verb?.commands.find((c) => c.name() === argv[1]);
-  const known = [...(verb?.options ?? []), ...(sub?.options ?? [])].flatMap((o) => (o.long ? [o.long] : []));
-  const key = (flag: string): string => flag.slice(2).replaceAll("_", "-");
-  const spelling = new Map(known.map((long) => [key(long), long]));
-  return argv.map((a) => {
-    if (!a.startsWith("--")) return a;
-    const [flag = a, ...value] = a.split("=");
-    return [spelling.get(key(flag)) ?? flag, ...value].join("=");
-  });
-}
-
-/** A parser of integers from `least` on. */
-export const integer =
-  (least: number) =>
-  (text: string): number => {
-    const n = Number(text);
-    if (text.trim() === "" || !Number.isInteger(n) || n < least) {
-      throw new InvalidArgumentError(`expected an integer of at least ${least}.`);
-    }
-    return n;
-  };
-
-/** A parser of a comma list of numbers of ranks, in ascending order. */
-const rankList = (text: string): number[] => [...new Set(text.split(",").map(integer(1)))].toSorted((a, b) => a - b);
-
-/** A parser of numbers greater than `above`. */
-export const positive = (text: string): number => {
-  const n = Number(text);
-  if (!(n > 0 && Number.isFinite(n))) throw new InvalidArgumentError("expected a number greater than 0.");
-  return n;
-};
+import { type Flag, sections } from "./record.js";
 
 /** What an artefact is compiled for: every one of these is fixed in the binary. */
 export interface ModelFlags {
@@ -51,81 +17,140 @@ export interface ModelFlags {
   readonly numClass: number;
   readonly lowDim: number;
   readonly moco_queue: number;
-  readonly arch?: string;
+  readonly targetArch?: string;
   readonly target: "cpu" | "cuda";
   readonly precision?: Precision;
   readonly ranks: readonly number[];
   readonly shuffleBn?: Shuffle;
-  readonly bucketSize?: number; // MiB
+  readonly bucketSize?: number; // MB, of 10^6 bytes
   readonly imageInput: "u8" | "f32";
   readonly keepValues?: boolean;
 }
 
-/** Adds the flags of ModelFlags to a verb. */
-export function addModelFlags(c: Command): Command {
-  return c
-    .addOption(new Option("-a, --network <name>", "network").choices(archs).default("resnet50"))
-    .option("--width <factor>", "multiplies the channels of the four stages", positive, 1)
-    .option("-b, --batch-size <images>", "images a step, over all ranks and groups", integer(1), 256)
-    .option(
-      "--bn-groups <n>",
-      "groups of the batch with BatchNorm statistics of their own (default: ranks)",
-      integer(1),
-    )
-    .option("--image-size <pixels>", "side of the square crops", integer(16), 224)
-    .option("--num-class <n>", "classes", integer(2), 1000)
-    .option("--low-dim <n>", "length of the embedding", integer(1), 128)
-    .option("--moco_queue <keys>", "keys in the queue", integer(1), 8192)
-    .addOption(new Option("--target <device>", "what the kernels run on").choices(["cpu", "cuda"]).default("cpu"))
-    .option(
-      "--arch <list>",
-      "CPU: x86-64-v3 (AVX2), x86-64-v4 (AVX-512) or native, this machine's (the default); CUDA: a comma list of sm_80 and newer " +
-        `(default: ${cudaArchs}), or emulator, which runs the same kernels on the CPU (emulator_sm_90a: those of sm_90a); a network's name is taken as -a`,
-    )
-    .addOption(
-      new Option(
-        "--precision <name>",
-        "what activations and operands of convolutions are (CUDA; default: bf16; the CPU computes in f32)",
-      ).choices(precisions),
-    )
-    .option(
-      "--ranks <list>",
-      "numbers of processes that may share the batch: a set of programs for each, with the same kernels and state (default: 1, or what the launcher says)",
-      rankList,
-    )
-    .addOption(
-      new Option(
-        "--shuffle-bn <how>",
-        "how key images reach the rank that encodes them: each loads its own, or they are sent",
-      )
-        .choices(["load", "exchange"])
-        .default("load"),
-    )
-    .option("--bucket-size <MiB>", "gradients that ranks reduce in one message (default: 32)", positive)
-    .addOption(
-      new Option("--image-input <type>", "images of a step: u8, or f32 (normalised already) for replays")
-        .choices(["u8", "f32"])
-        .default("u8"),
-    )
-    .option("--keep-values", "store every value and gradient of a step, for --dump-step: slower, and much memory");
-}
-
-/** What --preset stands for, of what is compiled in; the binary knows the rest. */
-export const presets = { "mini-webvision": { numClass: 50 } } as const;
-
-export const presetOption = (): Option =>
-  new Option("--preset <name>", "mini-webvision: 50 classes, Google's images alone").choices(Object.keys(presets));
-
-/** Options as parsed -> flags: `--arch resnet50`, the published spelling of `-a`, names the network. */
-export function modelFlags(options: Readonly<Record<string, unknown>>): ModelFlags {
-  const { arch, preset, ...rest } = options as unknown as ModelFlags & { readonly preset?: keyof typeof presets };
-  const f = { ...rest, ranks: rest.ranks ?? [rankCount(options)], ...(preset !== undefined && presets[preset]) };
-  if (arch === undefined) return f;
-  return (archs as readonly string[]).includes(arch) ? { ...f, network: arch } : { ...f, arch };
-}
-
 const precisions: readonly Precision[] = ["f32", "bf16", "tf32"];
 const cudaArchs = "sm_80,sm_90a";
+
+const network = { section: sections.compiled, passedOn: true } as const;
+const device = { section: sections.compiled } as const;
+
+/** The flags of ModelFlags. */
+export const modelFlagList: readonly Flag[] = [
+  {
+    names: ["-a", "--network"],
+    unit: "NAME",
+    kind: oneOf(archs),
+    default: "resnet50",
+    help: "The network; `--arch NAME`, the published spelling, means the same.",
+    ...network,
+  },
+  { names: ["--width"], unit: "FACTOR", kind: positive, default: 1, help: "Multiplies all channels.", ...device },
+  {
+    names: ["-b", "--batch-size"],
+    unit: "IMAGES",
+    kind: integer(1),
+    default: 256,
+    help: "Images per step, over all ranks and BatchNorm groups.",
+    ...network,
+  },
+  {
+    names: ["--bn-groups"],
+    unit: "N",
+    kind: integer(1),
+    shown: "the number of ranks",
+    help: "Groups of the batch with BatchNorm statistics of their own.",
+    ...network,
+  },
+  {
+    names: ["--image-size"],
+    unit: "PIXELS",
+    kind: integer(16),
+    default: 224,
+    help: "Side of the square training images.",
+    ...network,
+  },
+  { names: ["--num-class"], unit: "N", kind: integer(2), default: 1000, help: "Number of classes.", ...network },
+  { names: ["--low-dim"], unit: "N", kind: integer(1), default: 128, help: "Length of the embedding.", ...network },
+  {
+    names: ["--moco_queue"],
+    unit: "KEYS",
+    kind: integer(1),
+    default: 8192,
+    help: "Keys that the queue holds.",
+    ...network,
+  },
+  {
+    names: ["--target"],
+    unit: "DEVICE",
+    kind: oneOf(["cpu", "cuda"]),
+    default: "cpu",
+    help: "The device that the kernels run on.",
+    ...device,
+  },
+  {
+    names: ["--target-arch"],
+    unit: "LIST",
+    shown: `native; for CUDA ${cudaArchs}`,
+    help:
+      "CPU: x86-64-v3 (AVX2), x86-64-v4 (AVX-512) or native, which is this machine's. CUDA: a comma list of " +
+      "sm_80 and " +
+      "newer; or emulator, which runs the same kernels on the CPU (emulator_sm_90a: those of sm_90a).",
+    ...device,
+  },
+  {
+    names: ["--precision"],
+    unit: "NAME",
+    kind: oneOf(precisions),
+    shown: "bf16 for CUDA, f32 for the CPU, which has no other",
+    help: "The type of activations and of the operands of convolutions.",
+    ...device,
+  },
+  {
+    names: ["--ranks"],
+    unit: "LIST",
+    kind: countList,
+    shown: "1, or as many as the launcher or --nproc-per-node says",
+    help: "Numbers of ranks that may share the batch; the artefact gets a set of programs for each.",
+    ...device,
+  },
+  {
+    names: ["--shuffle-bn"],
+    unit: "HOW",
+    kind: oneOf(["load", "exchange"]),
+    default: "load",
+    help: "How key images reach the rank that encodes them: it loads them itself, or ranks exchange them.",
+    ...device,
+  },
+  {
+    names: ["--bucket-size"],
+    unit: "MB",
+    kind: positive,
+    shown: "33.6",
+    help: "Gradients that ranks reduce in one message.",
+    ...device,
+  },
+  {
+    names: ["--image-input"],
+    unit: "TYPE",
+    kind: oneOf(["u8", "f32"]),
+    default: "u8",
+    help: "Type of a step's images; f32 images are normalised already, as replays have them.",
+    ...device,
+  },
+  {
+    names: ["--keep-values"],
+    help: "Stores every value and gradient of a step for --dump-step, which takes time and much memory.",
+    ...device,
+  },
+];
+
+/** What --preset stands for, of what is compiled in; the binary knows the rest. */
+const presets: Readonly<Record<string, { readonly numClass: number }>> = { "mini-webvision": { numClass: 50 } };
+
+/** Options as parsed -> what to compile for. */
+export function modelFlags(options: Readonly<Record<string, unknown>>): ModelFlags {
+  const { preset, ...rest } = options as unknown as ModelFlags & { readonly preset?: string };
+  return { ...rest, ranks: rest.ranks ?? [rankCount(options)], ...(preset !== undefined && presets[preset]) };
+}
 
 /** The compile target of the flags; throws for a device, arch or precision nobody has written kernels for. */
 export function targetOf(f: ModelFlags): Target {
@@ -133,12 +158,12 @@ export function targetOf(f: ModelFlags): Target {
   const shared = {
     ranks: f.ranks,
     ...(f.shuffleBn === "exchange" && { shuffle: f.shuffleBn }),
-    ...(f.bucketSize !== undefined && { bucketBytes: f.bucketSize * 2 ** 20 }),
+    ...(f.bucketSize !== undefined && { bucketBytes: Math.round(f.bucketSize * 1e6) }),
   };
   if (device === "cuda")
-    return { device, arch: cudaArch(f.arch ?? cudaArchs), ...shared, precision: f.precision ?? "bf16" };
+    return { device, arch: cudaArch(f.targetArch ?? cudaArchs), ...shared, precision: f.precision ?? "bf16" };
   if (f.precision && f.precision !== "f32") throw new Error(`--precision ${f.precision}: the CPU computes in f32`);
-  return { device, arch: cpuArch(f.arch ?? "native"), ...shared };
+  return { device, arch: cpuArch(f.targetArch ?? "native"), ...shared };
 }
 
 /**
@@ -151,7 +176,9 @@ function cudaArch(list: string): string {
   for (const a of names) {
     const number = Number(/^sm_(\d{2,3})a?$/.exec(a)?.[1]);
     if (!(number >= 80))
-      throw new Error(`--arch ${a}: known are sm_80 and newer (sm_90a, sm_100, ...), emulator and emulator_sm_90a`);
+      throw new Error(
+        `--target-arch ${a}: known are sm_80 and newer (sm_90a, sm_100, ...), emulator and emulator_sm_90a`,
+      );
   }
   return names.join(",");
 }

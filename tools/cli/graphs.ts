@@ -31,7 +31,7 @@ export interface Source {
 export function modelGraphs(task: string, f: ModelFlags, extras: readonly Extra[] = []): Source {
   const groups = f.bnGroups ?? Math.max(...f.ranks);
   if (f.batchSize % groups !== 0)
-    throw new Error(`--batch-size ${f.batchSize} does not fall into ${groups} equal groups (--bn-groups)`);
+    throw new Error(`--batch-size ${f.batchSize} cannot be divided into ${groups} equal groups (--bn-groups)`);
   const make = {
     mopro: moproPrograms,
     classifier: classifierPrograms,
@@ -56,7 +56,7 @@ export function modelGraphs(task: string, f: ModelFlags, extras: readonly Extra[
   const name = `${f.network}_b${f.batchSize}${task === "mopro" ? "" : `_${task}`}`;
   const trained = task === "retrain" ? "fc" : "all";
   const foreign = extras.filter((e) => task !== "classifier" && (task !== "mopro" || e !== "sample-weights"));
-  if (foreign.length > 0) throw new Error(`${foreign.map((e) => `--${e}`).join(", ")}: only of --task classifier`);
+  if (foreign.length > 0) throw new Error(`${foreign.map((e) => `--${e}`).join(", ")}: these need --task classifier`);
   const with_ = Object.fromEntries(extras.map((e) => [e.replaceAll("-", "_"), 1]));
   const kind = task === "mopro" || task === "embed" ? { task, ...with_ } : { task: "classifier", trained, ...with_ };
   const shuffle = f.shuffleBn === "exchange" ? { shuffle_bn: f.shuffleBn } : {};
@@ -69,13 +69,21 @@ export function modelGraphs(task: string, f: ModelFlags, extras: readonly Extra[
   };
 }
 
-/** Bundles and imports a user's module; `moproc` in it is this compiler. Throws when it has no `programs` function. */
+/** What a user's module gets for `moproc` and `moproc/models`: this compiler and its models. */
+function ours(name: string): string {
+  const part = name === "moproc" ? "compiler" : "models";
+  return pathToFileURL(join(root, "build", "js", part, "index.js")).href;
+}
+
+/**
+ * Bundles and imports a user's module; `moproc` and `moproc/models` in it are this compiler's. Throws when it has no
+ * `programs` function.
+ */
 export async function userGraphs(file: string): Promise<Source> {
   if (!existsSync(file)) throw new Error(`${file}: no such file`);
   const dir = mkdtempSync(join(root, "build", "step-"));
   try {
     const bundle = join(dir, "step.mjs");
-    const api = pathToFileURL(join(root, "build", "js", "compiler", "index.js")).href;
     await build({
       entryPoints: [resolve(file)],
       outfile: bundle,
@@ -84,7 +92,10 @@ export async function userGraphs(file: string): Promise<Source> {
       format: "esm",
       logLevel: "silent",
       plugins: [
-        { name: "moproc", setup: (b) => b.onResolve({ filter: /^moproc$/ }, () => ({ path: api, external: true })) },
+        {
+          name: "moproc",
+          setup: (b) => b.onResolve({ filter: /^moproc(\/models)?$/ }, (a) => ({ path: ours(a.path), external: true })),
+        },
       ],
     }).catch((e: Error) => {
       throw new Error(`${file}: ${e.message}`);

@@ -2,29 +2,42 @@
 
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { Command } from "commander";
 import { RESOURCES, type ResourceTable } from "../../compiler/emit/resources.js";
+import { gridsOf, LAUNCH_MEANS, launchesOf } from "../../compiler/lower/launches.js";
 import type { Launch, Plan } from "../../compiler/lower/plan.js";
 import { predictedMicroseconds } from "../../compiler/lower/roofline.js";
+import { integer } from "./kinds.js";
+import { sections, type Verb } from "./record.js";
+import { megabytes } from "./units.js";
 
-export function inspectCommand(): Command {
-  return new Command("inspect")
-    .description("Shows programs, memory, kernels and costs of an artefact.")
-    .argument("<DIR>", "artefact directory")
-    .option("--json", "as JSON")
-    .option("--kernels <n>", "how many of the costliest launches of each program to list", "8")
-    .action((dir: string, o: { json?: boolean; kernels: string }) => {
-      const file = join(dir, "plan.json");
-      if (!existsSync(file)) throw new Error(`${dir}: is no artefact directory: it has no plan.json`);
-      const plan = JSON.parse(readFileSync(file, "utf8")) as Plan & { digest: string };
-      process.stdout.write(
-        o.json ? `${JSON.stringify(summary(plan, resourcesOf(dir)), undefined, 1)}\n` : text(plan, Number(o.kernels)),
-      );
-    });
-}
+export const inspect: Verb = {
+  name: "inspect",
+  usage: "DIR [flags]",
+  purpose: "Shows the programs, memory, kernels and costs of an artefact.",
+  more: LAUNCH_MEANS,
+  arguments: [{ name: "DIR", help: "The artefact directory." }],
+  flags: [
+    { names: ["--json"], section: sections.output, help: "Prints everything as JSON." },
+    {
+      names: ["--kernels"],
+      unit: "N",
+      kind: integer(0),
+      default: 8,
+      section: sections.output,
+      help: "How many of the costliest launches of each program are listed.",
+    },
+  ],
+  examples: ["moproc inspect built"],
+  run({ args, options }) {
+    const dir = args[0] as string;
+    const file = join(dir, "plan.json");
+    if (!existsSync(file)) throw new Error(`${dir}: is no artefact directory: it has no plan.json`);
+    const plan = JSON.parse(readFileSync(file, "utf8")) as Plan & { digest: string };
+    const json = (): string => `${JSON.stringify(summary(plan, resourcesOf(dir)), undefined, 1)}\n`;
+    process.stdout.write(options.json ? json() : text(plan, options.kernels as number));
+  },
+};
 
-const launches = (steps: Plan["programs"][number]["steps"]): Launch[] =>
-  steps.filter((s): s is Launch => s.do === "launch");
 const total = (ls: readonly Launch[], f: (l: Launch) => number): number => ls.reduce((s, l) => s + f(l), 0);
 
 /**
@@ -37,19 +50,19 @@ export function summary(plan: Plan & { digest: string }, table: ResourceTable): 
   const archs = plan.target.arch.split(",");
   const microseconds = (ls: readonly Launch[]): number => total(ls, (l) => predictedMicroseconds(l, plan.target));
   const programs = plan.programs.map((p) => {
-    const ls = launches(p.steps);
+    const ls = launchesOf(p);
     const costs = {
       bytes_per_image: total(ls, (l) => l.bytes) / batch,
       flops_per_image: total(ls, (l) => l.flops) / batch,
       ...(gpu ? { predicted_us: microseconds(ls), predicted_us_per_image: microseconds(ls) / batch } : {}),
       launches: ls.length,
-      phases: total(ls, (l) => l.tasks.length),
+      grids: gridsOf(ls),
       work_bytes: p.workBytes,
       live_bytes_max: p.liveBytesMax,
     };
     return [p.name, Object.fromEntries(archs.map((a) => [a, costs]))] as const;
   });
-  const all = plan.programs.flatMap((p) => launches(p.steps));
+  const all = plan.programs.flatMap((p) => launchesOf(p));
   const kernels = plan.kernels.map((k, i) => {
     const own = all.filter((l) => l.kernel === i);
     const made = archs.map((arch) => {
@@ -89,15 +102,14 @@ function resourcesOf(dir: string): ResourceTable {
 }
 
 function text(plan: Plan & { digest: string }, top: number): string {
-  const mb = (b: number): string => `${(b / 1e6).toFixed(1)} MB`;
   const lines = [
     `${plan.name} for ${plan.target.device} ${plan.target.arch}, plan ${plan.digest}`,
     `  ${Object.entries(plan.meta)
       .map(([k, v]) => `${k} ${v}`)
       .join(", ")}`,
     `  memory: ${Object.entries(plan.arenas)
-      .map(([k, v]) => `${k} ${mb(v)}`)
-      .join(", ")}, scratch ${mb(plan.scratchBytes)} a thread`,
+      .map(([k, v]) => `${k} ${megabytes(v)}`)
+      .join(", ")}, scratch ${megabytes(plan.scratchBytes)} per thread`,
     `  ${plan.state.length} state tensors, ${plan.kernels.length} kernels`,
   ];
   const predicted = (ls: readonly Launch[]): string =>
@@ -105,15 +117,18 @@ function text(plan: Plan & { digest: string }, top: number): string {
       ? ""
       : `, ${(total(ls, (l) => predictedMicroseconds(l, plan.target)) / 1e3).toFixed(2)} ms predicted on an H200`;
   for (const p of plan.programs) {
-    const ls = launches(p.steps);
+    const ls = launchesOf(p);
     lines.push(
-      `program ${p.name}: ${ls.length} launches, ${(total(ls, (l) => l.flops) / 1e9).toFixed(2)} GFLOP, ${mb(total(ls, (l) => l.bytes))} moved${predicted(ls)}, work ${mb(p.workBytes)} (lower bound ${mb(p.liveBytesMax)})`,
+      `program ${p.name}: ${ls.length} launches, ${(total(ls, (l) => l.flops) / 1e9).toFixed(2)} GFLOP, ` +
+        `${megabytes(total(ls, (l) => l.bytes))} moved${predicted(ls)}, work ${megabytes(p.workBytes)} (lower ` +
+        `bound ${megabytes(p.liveBytesMax)})`,
       `  in  ${p.inputs.map((t) => plan.tensors[t]?.name).join(", ")}`,
       `  out ${p.outputs.map((t) => plan.tensors[t]?.name.replace(/^[^/]*\//, "")).join(", ")}`,
     );
     for (const l of ls.toSorted((a, b) => b.flops - a.flops || b.bytes - a.bytes).slice(0, top)) {
       lines.push(
-        `  ${(l.flops / 1e9).toFixed(3).padStart(9)} GFLOP ${mb(l.bytes).padStart(10)}  ${plan.kernels[l.kernel]?.template.padEnd(12)} ${l.name}`,
+        `  ${(l.flops / 1e9).toFixed(3).padStart(9)} GFLOP ${megabytes(l.bytes).padStart(10)}  ` +
+          `${plan.kernels[l.kernel]?.template.padEnd(12)} ${l.name}`,
       );
     }
   }

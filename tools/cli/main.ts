@@ -1,56 +1,56 @@
 #!/usr/bin/env node
-// moproc VERB: one file a verb. Whatever is wrong with what the user gave exits with 2 and one clear message.
+// moproc VERB. Whatever is wrong with what the user gave ends with exit code 2 and one message that begins with the
+// verb.
 
+import { constants } from "node:os";
 import { Command, CommanderError } from "commander";
-import { cleanCommand } from "./clean.js";
-import { compileCommand } from "./compile.js";
-import { convertCommand } from "./convert.js";
-import { dataCommand } from "./data.js";
-import { doctorCommand } from "./doctor.js";
-import { exampleText } from "./examples.js";
-import { exportCommand } from "./export.js";
-import { exportTrainingCommand } from "./export_training.js";
-import { canonicalFlags } from "./flags.js";
-import { inspectCommand } from "./inspect.js";
-import { reportCommand } from "./report.js";
-import { trainCommand } from "./train.js";
-import { finetuneCommand, lowshotCommand, retrainCommand } from "./transfer.js";
-import { weightsCommand } from "./weights.js";
+import { version } from "../../compiler/util/version.js";
+import { addVerb, choose, output } from "./command.js";
+import { helpPage } from "./help.js";
+import type { Verb } from "./record.js";
+import { canonical, settleArch } from "./spelling.js";
+import { verbs } from "./verbs.js";
 
-const output = {
-  outputError: (text: string, write: (s: string) => void): void => write(text.replace(/^error: /, "moproc: ")),
-};
-const program = new Command("moproc")
-  .description("An ahead-of-time compiler for training: ResNet and MoPro, from TypeScript to native kernels.")
-  .version("0.1.0")
-  .exitOverride()
-  .configureOutput(output);
-const exporting = process.argv.includes("--training") ? exportTrainingCommand() : exportCommand();
-for (const c of [
-  compileCommand(),
-  trainCommand(),
-  cleanCommand(),
-  retrainCommand(),
-  finetuneCommand(),
-  lowshotCommand(),
-  reportCommand(),
-  weightsCommand(),
-  exporting,
-  convertCommand(),
-  dataCommand(),
-  inspectCommand(),
-  doctorCommand(),
-]) {
-  program.addCommand(c.exitOverride().configureOutput(output).addHelpText("after", exampleText(c.name())));
+// Whoever read the output has closed it (`moproc train --help | head -3`): there is nobody left to tell.
+for (const stream of [process.stdout, process.stderr])
+  stream.on("error", (e: NodeJS.ErrnoException) => {
+    if (e.code === "EPIPE") process.exit(128 + constants.signals.SIGPIPE);
+    throw e;
+  });
+
+function fail(path: string, e: unknown): void {
+  const message = e instanceof Error ? (process.env.MOPROC_DEBUG ? (e.stack ?? e.message) : e.message) : String(e);
+  process.stderr.write(`${path}: ${message}\n`);
+  process.exitCode = 2;
 }
 
+const everything: Verb = {
+  name: "moproc",
+  usage: "VERB [flags]",
+  purpose: "An ahead-of-time compiler for training: ResNet and MoPro, from TypeScript to native kernels.",
+  more: "`moproc VERB --help` shows the flags of a verb; `moproc --version` the version.",
+  verbs,
+};
+
+const typed = process.argv.slice(2);
+let path = "moproc";
 try {
-  await program.parseAsync(canonicalFlags(program, process.argv.slice(2)), { from: "user" });
+  const called = choose(verbs, typed);
+  if (called) path = `moproc ${called.path}`;
+  const settled = settleArch(called?.argv ?? [], called?.flags ?? [], (text) =>
+    process.stderr.write(`note: ${text}\n`),
+  );
+  const chosen = called && { ...called, argv: settled };
+  const program = new Command("moproc")
+    .version(version())
+    .configureHelp({ formatHelp: () => helpPage("moproc", everything, []) })
+    .exitOverride()
+    .configureOutput(output("moproc"));
+  for (const v of verbs) addVerb(program, v, chosen);
+  const verb = typed.slice(0, typed.length - (called?.argv.length ?? typed.length));
+  const args = chosen && !chosen.verb.native ? canonical(chosen.argv, chosen.flags) : typed.slice(verb.length);
+  await program.parseAsync([...verb, ...args], { from: "user" });
 } catch (e) {
   if (e instanceof CommanderError) process.exitCode = e.exitCode === 0 ? 0 : 2;
-  else {
-    const message = e instanceof Error ? (process.env.MOPROC_DEBUG ? (e.stack ?? e.message) : e.message) : String(e);
-    process.stderr.write(`moproc: ${message}\n`);
-    process.exitCode = 2;
-  }
+  else fail(path, e);
 }

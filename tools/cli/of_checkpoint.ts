@@ -1,21 +1,21 @@
 // The training binary for the network that a checkpoint holds.
 
-import type { Command } from "commander";
 import { openCheckpoint } from "./checkpoint.js";
 import { type ModelFlags, modelFlags, targetOf } from "./flags.js";
 import { modelGraphs } from "./graphs.js";
 import { cachedArtefact } from "./obtain.js";
+import type { Given } from "./record.js";
 
 /**
  * The artefact of `task` for the checkpoint's network, found or built. Flags of the model that stand on the command
- * line of `c` must agree with the checkpoint. Throws when a task of MoPro's is asked of a checkpoint without
+ * line must agree with the checkpoint. Throws when a task of MoPro's is asked of a checkpoint without
  * prototypes.
  */
-export async function artefactOf(resume: string, task: string, c: Command): Promise<string> {
-  const flags = modelFlags(c.opts());
-  const said = (name: string): boolean => c.getOptionValueSource(name) === "cli";
+export async function artefactOf(resume: string, task: string, given: Given): Promise<string> {
+  const flags = modelFlags(given.options);
+  const { said } = given;
   const known = {
-    ...((said("network") || (said("arch") && flags.arch === undefined)) && { network: flags.network }),
+    ...(said("network") && { network: flags.network }),
     ...(said("width") && { width: flags.width }),
     ...(said("numClass") && { numClass: flags.numClass }),
     ...(task === "mopro" && said("lowDim") && { lowDim: flags.lowDim }),

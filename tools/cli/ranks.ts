@@ -2,7 +2,7 @@
 // same environment with more care (runtime/comm/launch.cc) and has the last word.
 
 import { spawnSync } from "node:child_process";
-import { nativeToolFile } from "./data.js";
+import { nativeToolFile } from "./native.js";
 
 type Env = Readonly<Record<string, string | undefined>>;
 

@@ -1,70 +1,45 @@
-// moproc train: finds or builds the training binary for the flags that are compiled in, then hands over to it with all
-// flags.
+// moproc train: finds or builds the training binary for the flags that are compiled in, then hands over to it.
 
-import { join } from "node:path";
-import { Command } from "commander";
-import { archs } from "../../models/resnet.js";
-import { binaryVerb, type Options } from "./binary_verb.js";
-import { spawnTool } from "./data.js";
-import { modelFlags, presetOption, targetOf } from "./flags.js";
+import { binaryVerb } from "./binary_verb.js";
+import { modelFlags, targetOf } from "./flags.js";
 import { type Extra, extras, modelGraphs } from "./graphs.js";
+import { oneOf } from "./kinds.js";
 import { cachedArtefact } from "./obtain.js";
+import { type Given, sections, type Verb } from "./record.js";
 import { reportAfter } from "./report.js";
+import { sampleModel } from "./sample_run.js";
 
-/** Flags with a value that this verb uses up; the binary does not know them. */
-const ownFlags = new Set([
-  "--target",
-  "--precision",
-  "--ranks",
-  "--shuffle-bn",
-  "--bucket-size",
-  "--artefact",
-  "--task",
-  "--width",
-  "--image-input",
-]);
-
-export function trainCommand(): Command {
-  const c = new Command("train")
-    .description("MoPro on a WebVision folder. Flags below choose the binary; all others are the binary's own.")
-    .option("--exp-dir <dir>", "where checkpoints, logs and report.html go")
-    .option("--label-smoothing <share>", "--task classifier: of the uniform distribution in the labels")
-    .option("--mixup <alpha>", "--task classifier: mixes images in pairs, with shares of Beta(alpha, alpha)")
-    .option("--sample-weights <file>", "how much each training image counts, lines PATH WEIGHT")
-    .option("--evaluate", "only evaluate the checkpoint of --resume")
-    .addOption(presetOption())
-    .option("--task <name>", "mopro, or classifier: plain cross-entropy", "mopro");
-  return binaryVerb(c, async (options, argv) => {
-    const dir = (options.artefact as string | undefined) ?? (await fittingArtefact(options));
-    process.exitCode = await spawnTool(join(dir, "train"), passedOn(argv));
+export const train: Verb = binaryVerb({
+  name: "train",
+  usage: "--data DIR --exp-dir DIR [flags]",
+  purpose: "Trains a network by MoPro, or as a plain classifier, on images with noisy labels.",
+  more:
+    "The training binary for the network and the device is taken from the cache, or built first. A run that was " +
+    "stopped goes on with --resume auto.",
+  flags: [
+    {
+      names: ["--task"],
+      unit: "NAME",
+      kind: oneOf(["mopro", "classifier"]),
+      default: "mopro",
+      section: sections.compiled,
+      help: "What is trained: MoPro, or a classifier by plain cross-entropy.",
+    },
+  ],
+  examples: [
+    `moproc train --data sample --exp-dir run ${sampleModel} --epochs 14 --start_clean_epoch 7 --cos --lr 0.06 ` +
+      "--crop-min 0.5 --moco_m 0.99 --proto_m 0.95 --pseudo_th 0.5",
+  ],
+  artefact: fittingArtefact,
+  async after({ options }) {
     if (!options.evaluate) await reportAfter(options.expDir as string | undefined);
-  });
-}
+  },
+});
 
 /** The cached artefact of these flags, built first when there is none. */
-async function fittingArtefact(options: Options): Promise<string> {
+async function fittingArtefact({ options }: Given): Promise<string> {
   const flags = modelFlags(options);
   const key = (e: Extra): string => e.replace(/-(.)/g, (_, c: string) => c.toUpperCase());
   const wanted = extras.filter((e) => options[key(e)] !== undefined);
   return (await cachedArtefact(modelGraphs(String(options.task), flags, wanted), targetOf(flags))).dir;
-}
-
-/**
- * The arguments for the binary: without the flags that only this verb knows, `--network` and `--arch NETWORK` as -a.
- */
-export function passedOn(argv: readonly string[]): string[] {
-  const out: string[] = [];
-  for (let i = 0; i < argv.length; i++) {
-    const [name = "", inline] = (argv[i] as string).split("=", 2);
-    const flag = name.startsWith("--") ? name.replaceAll("_", "-") : name;
-    if (flag === "--keep-values") continue;
-    const takesValue = ownFlags.has(flag) || flag === "--arch" || flag === "--network";
-    if (!takesValue) {
-      out.push(argv[i] as string);
-      continue;
-    }
-    const value = inline ?? argv[++i] ?? "";
-    if (flag === "--network" || (archs as readonly string[]).includes(value)) out.push("-a", value);
-  }
-  return out;
 }

@@ -3,11 +3,11 @@
 import { createHash } from "node:crypto";
 import { createReadStream, existsSync, readFileSync, rmSync } from "node:fs";
 import { basename } from "node:path";
-import { Command } from "commander";
 import { writeWhole } from "../../compiler/util/whole_file.js";
 import { openCheckpoint } from "./checkpoint.js";
 import { download } from "./download.js";
-import { positive } from "./flags.js";
+import { positive } from "./kinds.js";
+import type { Verb } from "./record.js";
 
 const base = "https://storage.googleapis.com/sfr-pcl-data-research/MoPro_checkpoint";
 /** The published files, and the network that each holds. */
@@ -22,33 +22,57 @@ interface FetchFlags {
   readonly timeout: number;
 }
 
-export function weightsCommand(): Command {
-  const c = new Command("weights").description("Pre-trained weights.");
-  const fetch = new Command("fetch")
-    .description(
-      "Downloads a published checkpoint (WebVision V1 or V2, ResNet-50), which every command takes as it is. Goes on where an " +
-        "earlier download broke off; checks that the file is what it should be and records its SHA-256 in FILE.sha256.",
-    )
-    .argument("[version]", "v1 or v2; may be left out with --url")
-    .option("-o, --out <file>", "where to (default: the published name)")
-    .option("--url <url>", "from there instead: a mirror, or another MoPro checkpoint")
-    .option("--timeout <seconds>", "without a byte, after which a connection is given up", positive, 30);
-  fetch.action((version: string | undefined, flags: FetchFlags) => fetchWeights(version, flags));
-  return c.addCommand(fetch.exitOverride());
-}
+const examples = ["moproc weights fetch v1"];
+const section = "download";
+
+const fetch: Verb = {
+  name: "fetch",
+  usage: "[VERSION] [flags]",
+  purpose: "Downloads a published checkpoint: ResNet-50 trained on WebVision V1 or V2, as every verb takes it.",
+  more:
+    "A download that was broken off goes on where it ended. The file is checked, and its SHA-256 is recorded in " +
+    "FILE.sha256.",
+  arguments: [{ name: "[VERSION]", help: "v1 or v2; may be left out with --url." }],
+  flags: [
+    { names: ["-o", "--out"], unit: "FILE", shown: "the published name", section, help: "Where the file is written." },
+    {
+      names: ["--url"],
+      unit: "URL",
+      section,
+      help: "Downloads from there instead: from a mirror, or another checkpoint of MoPro.",
+    },
+    {
+      names: ["--timeout"],
+      unit: "SECONDS",
+      kind: positive,
+      default: 30,
+      section,
+      help: "A connection is given up after so long without a byte.",
+    },
+  ],
+  examples,
+  run: ({ args, options }) => fetchWeights(args[0], options as unknown as FetchFlags),
+};
+
+export const weights: Verb = {
+  name: "weights",
+  usage: "fetch [VERSION] [flags]",
+  purpose: "Fetches pre-trained weights.",
+  verbs: [fetch],
+  examples,
+};
 
 async function fetchWeights(version: string | undefined, flags: FetchFlags): Promise<void> {
-  if (version !== undefined && !(version in published))
-    throw new Error(`weights fetch ${version}: known are v1 and v2`);
+  if (version !== undefined && !(version in published)) throw new Error(`version ${version}: known are v1 and v2`);
   const wanted = version === undefined ? undefined : published[version as keyof typeof published];
   const url = flags.url ?? wanted?.url;
-  if (url === undefined) throw new Error("weights fetch: v1, v2 or --url URL is needed");
+  if (url === undefined) throw new Error("v1, v2 or --url URL is needed");
   const file = flags.out ?? basename(new URL(url).pathname);
   const record = `${file}.sha256`;
   if (existsSync(file)) {
     const digest = await sha256(file);
     if (existsSync(record) && !readFileSync(record, "utf8").startsWith(digest))
-      throw new Error(`${file}: is there, but is not the file whose digest ${record} has: remove one of them`);
+      throw new Error(`${file}: is there, but is not the file whose digest is in ${record}; remove one of them`);
     check(file, wanted);
     note(record, digest, file);
     process.stdout.write(`${file}: is there already, sha256 ${digest}\n`);
@@ -76,7 +100,7 @@ async function fetchWeights(version: string | undefined, flags: FetchFlags): Pro
 function check(file: string, wanted: (typeof published)["v1" | "v2"] | undefined): void {
   const { file: open, network } = openCheckpoint(file, {}, "query");
   open.close();
-  if (network.task !== "mopro") throw new Error(`${file} is a checkpoint, but none of MoPro`);
+  if (network.task !== "mopro") throw new Error(`${file} is a checkpoint, but not one of MoPro`);
   if (wanted && (network.arch !== wanted.arch || network.num_class !== wanted.classes))
     throw new Error(
       `${file} holds a ${network.arch} for ${network.num_class} classes, not a ${wanted.arch} for ${wanted.classes}`,

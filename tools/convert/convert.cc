@@ -48,7 +48,7 @@ void settle_arch(Checkpoint& c, const std::string& given) {
   const std::string shown_arch = arch_shown(c);
   const auto contradicts = [&](const std::string& other, const char* source) {
     if (!given.empty() && !other.empty() && given != other)
-      throw InputError("--arch " + given + ": " + c.path + source + shown(other));
+      throw InputError("--network " + given + ": " + c.path + source + shown(other));
   };
   contradicts(shown_arch, " has the tensors of ");
   contradicts(said == c.metadata.end() ? "" : said->second, " says it is ");
@@ -119,7 +119,7 @@ void to_safetensors(const Checkpoint& from, const std::string& out) {
 void to_pth_tar(const Checkpoint& from, const std::string& out, Notes& notes) {
   Checkpoint c = for_training(from);
   if (!c.metadata.count("arch"))
-    throw InputError(c.path + ": does not say which network it is, which " + out + " must; give --arch");
+    throw InputError(c.path + ": does not say which network it is, which " + out + " must; give --network");
   if (c.metadata.emplace("epoch", "0").second) notes.push_back("assumed: epoch 0, which the file does not say");
   if (!c.metadata.count("lr"))
     notes.push_back("assumed: lr 0.1, momentum 0.9, weight decay 1e-4, which the file does not say");

@@ -13,19 +13,18 @@ namespace {
 using namespace moproc::tools;
 
 int fail(const char* what) {
-  std::fprintf(stderr, "convert: %s\n", what);
+  std::fprintf(stderr, "moproc convert: %s\n", what);
   return 2;
 }
 
 std::string help(const std::vector<Flag>& flags) {
   std::string text =
-      "usage: moproc convert IN OUT [FLAGS]\n"
+      "Usage: moproc convert IN OUT [flags]\n"
       "\n"
-      "Writes the checkpoint IN as OUT, in another format. What IN is, its contents say: a file of "
-      "torch.save in either\n"
-      "form (the published checkpoint, a state_dict, torchvision's too), .safetensors, or detectron2's .pkl. "
-      "Nothing in\n"
-      "it is executed, and no Python is needed. What OUT becomes, its extension says, or --to:\n"
+      "Writes the checkpoint IN as OUT, in another format. IN is recognised by its contents: a file of torch.save in\n"
+      "either form (the published checkpoint, a state_dict, torchvision's too), .safetensors, or detectron2's .pkl.\n"
+      "Nothing in it is executed, and no Python is needed. The format of OUT follows from its extension, or from "
+      "--to:\n"
       "\n";
   for (const FormatName& f : formats_written()) {
     std::string left = std::string("  ") + f.name, extensions;
@@ -36,14 +35,20 @@ std::string help(const std::vector<Flag>& flags) {
   }
   return text +
          "\n"
-         "Values are kept to the bit. pth.tar and safetensors hold momentum, epoch and learning rate as "
-         "well; between the\n"
-         "two, everything a run of moproc needs to go on exactly is kept. There, a state_dict under "
-         "torchvision's names and\n"
-         "detectron2's files become encoder_q.*, with classifier for fc. What a format cannot hold is said.\n"
+         "Values are kept to the bit. pth.tar and safetensors also hold momentum, epoch and learning rate: between\n"
+         "these two, everything that a run needs to go on exactly is kept. In them, a state_dict under torchvision's\n"
+         "names and detectron2's files become encoder_q.*, with classifier for fc. A message names what a format\n"
+         "cannot hold.\n"
          "\n" +
          describe_flags(flags) +
          "\nExample:\n  moproc convert run/checkpoint_0013.safetensors model.pkl --to detectron2\n";
+}
+
+/// -a and --arch, as other verbs and the published scripts have them, are --network.
+std::vector<std::string> published_spelling(std::vector<std::string> args) {
+  for (std::string& a : args)
+    if (a == "-a" || a == "--arch" || a.starts_with("--arch=")) a = "--network" + (a.size() > 6 ? a.substr(6) : "");
+  return args;
 }
 
 }  // namespace
@@ -53,16 +58,17 @@ int main(int argc, char** argv) {
   try {
     ConvertOptions options;
     const std::vector<Flag> flags = {
-        {"to", "FORMAT", "what OUT becomes, where its extension does not say", &options.to},
-        {"arch", "NAME", "the network (resnet50 ...), where neither IN nor its tensors say", &options.arch},
+        {"to", "FORMAT", "The format of OUT, if its extension does not say it.", &options.to},
+        {"network", "NAME", "The network, such as resnet50, if neither IN nor its tensors say it; also: -a, --arch.",
+         &options.arch},
     };
     const std::string text = help(flags);
-    const Arguments given = parse_flags("convert", {argv + 1, argv + argc}, flags);
+    const Arguments given = parse_flags(published_spelling({argv + 1, argv + argc}), flags);
     if (given.help) {
       std::fputs(text.c_str(), stdout);
       return 0;
     }
-    if (given.positional.size() != 2) return fail("two files are wanted, IN and OUT (--help says more)");
+    if (given.positional.size() != 2) return fail("two files are needed, IN and OUT (--help says more)");
     options.in = given.positional[0], options.out = given.positional[1];
     for (const std::string& line : convert(options)) std::printf("%s\n", line.c_str());
     return 0;

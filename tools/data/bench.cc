@@ -16,12 +16,11 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr const char* usage =
-    "usage: moproc-data bench FILE... [FLAGS]\n"
+    "Usage: moproc-data bench FILE... [flags]\n"
     "\n"
-    "For each image file: milliseconds of processor time for decoding, the weak and the strong view, and "
-    "pairs (one\n"
-    "decode, both views) a second of one core. Then the loader on all of the files with --threads, by the "
-    "clock.\n"
+    "Measures, for each image file, the milliseconds of processor time for decoding, for the weak and for the strong\n"
+    "view, and how many pairs (one decode, both views) one core makes per second. Then it measures the loader on all\n"
+    "of the files with --threads, by the clock.\n"
     "\n";
 
 double seconds_since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
@@ -95,17 +94,17 @@ int run_bench(const Args& args) {
   int threads = 1;
   double seconds = 1;
   const std::vector<Flag> flags = {
-      {"size", "PIXELS", "side of the views", &how.size, 1, 4096},
-      {"threads", "N", "of the loader", &threads, 1, 1024},
-      {"seconds", "S", "a measurement", &seconds, 0.01, 1000},
+      {"size", "PIXELS", "Side of the views.", &how.size, 1, 4096},
+      {"threads", "N", "Threads of the loader.", &threads, 1, 1024},
+      {"seconds", "S", "Length of a measurement.", &seconds, 0.01, 1000},
   };
   const std::string flag_help = describe_flags(flags);
-  const Arguments given = parse_flags("bench", args, flags);
+  const Arguments given = parse_flags(args, flags);
   if (given.help) {
-    std::printf("%s%s", usage, flag_help.c_str());
+    std::fputs(help_page(usage, flag_help).c_str(), stdout);
     return 0;
   }
-  if (given.positional.empty()) throw UsageError("bench: which image files?");
+  if (given.positional.empty()) throw UsageError("which image files?");
   for (const std::string& file : given.positional) {
     try {
       bench_file(file, how, seconds);

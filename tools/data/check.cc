@@ -21,11 +21,11 @@ namespace moproc::tools {
 namespace {
 
 constexpr const char* usage =
-    "usage: moproc-data check DIR [FLAGS]\n"
+    "Usage: moproc data check DIR [flags]\n"
     "\n"
-    "Reads the lists of a data folder (WebVision's, csv or jsonl lists, a folder a class, VOC's, Places'; plain\n"
+    "Reads the lists of a data folder (WebVision's, csv or jsonl lists, a folder per class, VOC's, Places'; plain\n"
     "or packed) and decodes every file: missing, unreadable, truncated and CMYK files, images listed twice or in\n"
-    "two lists, classes, sizes, and what each finding means. Exit status 1 when a listed file cannot be used.\n"
+    "two lists, classes, sizes, and what each finding means. The exit code is 1 when a listed file cannot be used.\n"
     "\n"
     "Example:\n"
     "  moproc data check sample --json check.json\n"
@@ -93,7 +93,7 @@ std::vector<FileCheck> look_at_all(const NamedSet& set, int threads) {
     for (unsigned i = 1; i < count; ++i) pool.emplace_back(work);
     work();
   }
-  if (Interruptible::interrupted()) throw std::runtime_error("check: interrupted");
+  if (Interruptible::interrupted()) throw std::runtime_error("interrupted");
   return images;
 }
 
@@ -103,16 +103,16 @@ int run_check(const Args& args) {
   int threads = 0;
   std::string json;
   const std::vector<Flag> flags = {
-      {"json", "FILE", "the report as JSON, with a count for every class and every finding by name", &json},
-      {"threads", "N", "0: as many as the machine has", &threads, 0, 1024},
+      {"json", "FILE", "Writes the report as JSON, with a count for every class and every finding by name.", &json},
+      {"threads", "N", "Threads that decode; 0: one per core.", &threads, 0, 1024},
   };
   const std::string flag_help = describe_flags(flags);
-  const Arguments given = parse_flags("check", args, flags);
+  const Arguments given = parse_flags(args, flags);
   if (given.help) {
-    std::printf("%s%s", usage, flag_help.c_str());
+    std::fputs(help_page(usage, flag_help).c_str(), stdout);
     return 0;
   }
-  if (given.positional.size() != 1) throw UsageError("check: one data folder is wanted");
+  if (given.positional.size() != 1) throw UsageError("one data folder is wanted");
   const DataFolder folder = read_data_folder(given.positional[0]);
   std::vector<std::vector<FileCheck>> images;
   for (const NamedSet& set : folder.sets) images.push_back(look_at_all(set, threads));

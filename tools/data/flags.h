@@ -31,10 +31,13 @@ struct Arguments {
   bool help = false;
 };
 
-// Fills the flags' targets; `--flag value` and `--flag=value`. `verb` begins every message.
-Arguments parse_flags(const std::string& verb, const std::vector<std::string>& args, const std::vector<Flag>& flags);
+// Fills the flags' targets; `--flag value` and `--flag=value`. Throws UsageError, which names the flag and its range.
+Arguments parse_flags(const std::vector<std::string>& args, const std::vector<Flag>& flags);
 
-// The lines of --help about these flags, each with its default.
+// The lines of --help about these flags, each with its range and default, of at most 120 columns.
 std::string describe_flags(const std::vector<Flag>& flags);
+
+// The page of --help: `usage`, in which "Example" begins the last part, with the flags before that part.
+std::string help_page(const std::string& usage, const std::string& flags);
 
 }  // namespace moproc::tools

@@ -10,17 +10,17 @@
 namespace {
 
 constexpr const char* usage =
-    "usage: moproc-data VERB [FLAGS]\n"
+    "Usage: moproc data VERB [flags]\n"
     "\n"
-    "  sample          write a data folder of drawn scenes, with wrong labels and out-of-class images\n"
-    "  check           decode every image of a data folder and say what is wrong with it\n"
-    "  pack            write a data folder as tar shards\n"
-    "  verify-pixels   compare decoding, resizing and colour operations with reference pictures\n"
-    "  pixels          write images under the test transform as raw bytes\n"
-    "  thumbnails      write small JPEG files of named images\n"
-    "  bench           measure decoding and augmentation on given image files\n"
+    "  sample          Writes a data folder of drawn scenes, with wrong labels and out-of-class images.\n"
+    "  check           Decodes every image of a data folder and says what is wrong with it.\n"
+    "  pack            Writes a data folder as tar shards.\n"
+    "  verify-pixels   Compares decoding, resizing and colour operations with reference images.\n"
+    "  pixels          Writes images under the test transform as raw bytes.\n"
+    "  thumbnails      Writes small JPEG files of named images.\n"
+    "  bench           Measures decoding and augmentation on given image files.\n"
     "\n"
-    "moproc-data VERB --help shows a verb's flags, units and defaults.\n";
+    "`moproc data VERB --help` shows the flags of a verb. moproc-data runs the same verbs, and alone the last two.\n";
 
 struct Verb {
   const char* name;
@@ -51,13 +51,13 @@ int main(int argc, char** argv) {
     try {
       return verb.run(moproc::tools::Args(argv + 2, argv + argc));
     } catch (const std::exception& e) {
-      std::fprintf(stderr, "error: %s\n", e.what());
+      std::fprintf(stderr, "moproc data %s: %s\n", verb.name, e.what());
       return 2;
     }
   }
-  std::fprintf(
-      stderr,
-      "error: moproc-data: no verb '%s'; there are sample, check, pack, verify-pixels, pixels, thumbnails, bench\n",
-      argv[1]);
+  std::fprintf(stderr,
+               "moproc data: there is no verb '%s'; the verbs are sample, check, pack, verify-pixels, pixels, "
+               "thumbnails, bench\n",
+               argv[1]);
   return 2;
 }

@@ -30,12 +30,13 @@ namespace {
 using formats::OutputFile;
 
 constexpr const char* usage =
-    "usage: moproc-data pack DIR --out DIR [FLAGS]\n"
+    "Usage: moproc data pack DIR --out DIR [flags]\n"
     "\n"
-    "Writes a data folder (WebVision's, csv or jsonl lists, a folder a class, VOC's, Places') as tar files for\n"
-    "fast reading: OUT/shards/SET-NNNNN.tar with an index, and the lists as they were. Every command takes OUT\n"
+    "Writes a data folder (WebVision's, csv or jsonl lists, a folder per class, VOC's, Places') as tar files for\n"
+    "fast reading: OUT/shards/SET-NNNNN.tar with an index, and the lists as they were. Every verb takes OUT\n"
     "like the folder itself: same samples, same order. Any tar reads the shards; as WebDataset, a sample is\n"
-    "NUMBER.jpg (or .png), NUMBER.cls and NUMBER.json with its path. Started again, a stopped run goes on.\n"
+    "NUMBER.jpg (or .png), NUMBER.cls and NUMBER.json with its path. A run that was stopped goes on when it is started "
+    "again.\n"
     "\n"
     "Example:\n"
     "  moproc data pack sample --out packed --short-side 48\n"
@@ -240,24 +241,24 @@ void write_index(const std::vector<Shard>& shards, const fs::path& folder) {
 int run_pack(const Args& args) {
   PackOptions o;
   const std::vector<Flag> flags = {
-      {"out", "DIR", "where the packed folder goes", &o.out},
-      {"short-side", "PIXELS", "images with a longer shorter side are shrunk to it; 0: none is", &o.short_side, 0,
-       65535},
-      {"quality", "N", "of the JPEG files of shrunk images, 1 to 100", &o.quality, 1, 100},
-      {"per-shard", "N", "images of a tar file", &o.per_shard, 1, 10'000'000},
-      {"threads", "N", "shards written at a time; 0: as many as the machine has cores", &o.threads, 0, 1024},
+      {"out", "DIR", "Where the packed folder is written.", &o.out},
+      {"short-side", "PIXELS", "Images whose shorter side is longer are shrunk to it; 0 shrinks none.", &o.short_side,
+       0, 65535},
+      {"quality", "N", "Quality of the JPEG files of shrunk images.", &o.quality, 1, 100},
+      {"per-shard", "N", "Images per tar file.", &o.per_shard, 1, 10'000'000},
+      {"threads", "N", "Shards that are written at a time; 0: one per core.", &o.threads, 0, 1024},
   };
   const std::string flag_help = describe_flags(flags);
-  const Arguments given = parse_flags("pack", args, flags);
+  const Arguments given = parse_flags(args, flags);
   if (given.help) {
-    std::printf("%s%s", usage, flag_help.c_str());
+    std::fputs(help_page(usage, flag_help).c_str(), stdout);
     return 0;
   }
-  if (given.positional.size() != 1) throw UsageError("pack: one data folder is wanted");
-  if (o.out.empty()) throw UsageError("pack: --out DIR is missing");
+  if (given.positional.size() != 1) throw UsageError("one data folder is wanted");
+  if (o.out.empty()) throw UsageError("--out DIR is missing");
   const std::string& source = given.positional[0];
   std::error_code error;
-  if (fs::equivalent(source, o.out, error)) throw UsageError("pack: --out is the folder itself");
+  if (fs::equivalent(source, o.out, error)) throw UsageError("--out is the folder itself");
   const fs::path out(o.out), shard_folder = out / std::string(data::kShardFolder);
   if (fs::exists(shard_folder / "index.txt"))
     throw std::runtime_error(o.out + ": is packed already; remove it to pack again");

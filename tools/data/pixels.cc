@@ -13,11 +13,11 @@ namespace moproc::tools {
 namespace {
 
 constexpr const char* usage =
-    "usage: moproc-data pixels --data DIR --out FILE [FLAGS] < PATHS\n"
+    "Usage: moproc data pixels --data DIR --out FILE [flags] < PATHS\n"
     "\n"
     "Writes the test transform of images as raw bytes: shorter side scaled to 8/7 of --size, centre crop,\n"
-    "rows of RGB, [N, SIZE, SIZE, 3], as a model exported with --input uint8 takes them. A path, relative to\n"
-    "DIR, is one line of the input.\n"
+    "rows of RGB, [N, SIZE, SIZE, 3], as a model exported with --input uint8 takes them. Each\n"
+    "line of the input is a path, relative to DIR.\n"
     "\n"
     "Example:\n"
     "  cut -d' ' -f1 sample/info/val_filelist.txt | moproc data pixels --data sample/val_images_256 --size 32 --out "
@@ -29,15 +29,15 @@ constexpr const char* usage =
 int run_pixels(const Args& args) {
   std::string folder, out;
   int size = 224;
-  const std::vector<Flag> flags = {{"data", "DIR", "what the paths are relative to", &folder},
-                                   {"out", "FILE", "where the bytes go", &out},
-                                   {"size", "PIXELS", "side of the crops", &size, 1, 4096}};
-  const Arguments given = parse_flags("pixels", args, flags);
+  const std::vector<Flag> flags = {{"data", "DIR", "The folder that the paths are relative to.", &folder},
+                                   {"out", "FILE", "Where the bytes are written.", &out},
+                                   {"size", "PIXELS", "Side of the crops.", &size, 1, 4096}};
+  const Arguments given = parse_flags(args, flags);
   if (given.help) {
-    std::printf("%s%s", usage, describe_flags(flags).c_str());
+    std::fputs(help_page(usage, describe_flags(flags)).c_str(), stdout);
     return 0;
   }
-  if (folder.empty() || out.empty()) throw UsageError("pixels: --data DIR and --out FILE are needed");
+  if (folder.empty() || out.empty()) throw UsageError("--data DIR and --out FILE are needed");
   const auto files = data::Files::open(folder);
   data::AugmentOptions how;
   how.size = size;

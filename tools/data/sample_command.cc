@@ -12,15 +12,12 @@ namespace moproc::tools {
 namespace {
 
 constexpr const char* usage =
-    "usage: moproc-data sample --out DIR [FLAGS]\n"
+    "Usage: moproc data sample --out DIR [flags]\n"
     "\n"
-    "Writes a folder of drawn scenes as JPEG files, WebVision V1's layout by default. A class is a kind of object "
-    "(mug, key, "
-    "house, ...);\n"
-    "colours, backgrounds, places, scales and tilts are random. The validation images are clean; truth.json "
-    "has the\n"
-    "true class of every training image, null where none of the classes is shown. The same flags give the "
-    "same files.\n"
+    "Writes a folder of drawn scenes as JPEG files, in WebVision V1's layout by default. A class is a kind of object\n"
+    "(mug, key, house, ...); colours, backgrounds, places, scales and tilts are random. The validation images are\n"
+    "clean; truth.json has the true class of every training image, or null if none of the classes is shown. The same\n"
+    "flags give the same files.\n"
     "\n"
     "Examples:\n"
     "  moproc data sample --out sample --classes 10 --images 2000 --val 400 --size 40 --noise 0.3 --variation 0.2\n"
@@ -31,17 +28,18 @@ constexpr const char* usage =
 
 std::vector<Flag> flags_of(SampleOptions& o) {
   return {
-      {"layout", "NAME", "webvision, imagenet (a folder a class), voc (20 classes) or places (205)", &o.layout},
-      {"out", "DIR", "the folder to write; must not exist or be empty", &o.out},
-      {"classes", "N", "kinds of objects, 2 to " + std::to_string(most_classes), &o.classes, 2, most_classes},
-      {"images", "N", "training images", &o.images, 1, 10'000'000},
-      {"val", "N", "validation images", &o.val, 1, 1'000'000},
-      {"size", "PIXELS", "shorter side of the images; the longer one is up to 4/3 of it", &o.size, 16, 2048},
-      {"noise", "SHARE", "of in-class training images with a wrong label, 0 to 1", &o.noise, 0, 1},
-      {"ood", "SHARE", "of training images that show none of the classes, 0 to 1", &o.ood, 0, 1},
-      {"variation", "SHARE", "how much place, scale, tilt and clutter vary, 0 to 1", &o.variation, 0, 1},
-      {"seed", "N", "what is drawn", &o.seed, 0, 18446744073709551615.0},
-      {"threads", "N", "0: as many as the machine has", &o.threads, 0, 1024},
+      {"layout", "NAME", "Layout: webvision, imagenet (a folder per class), voc (20 classes) or places (205).",
+       &o.layout},
+      {"out", "DIR", "The folder to write; it must not exist, or be empty.", &o.out},
+      {"classes", "N", "Number of classes.", &o.classes, 2, most_classes},
+      {"images", "N", "Number of training images.", &o.images, 1, 10'000'000},
+      {"val", "N", "Number of validation images.", &o.val, 1, 1'000'000},
+      {"size", "PIXELS", "Shorter side of the images; the longer one is up to 4/3 of it.", &o.size, 16, 2048},
+      {"noise", "SHARE", "Share of in-class training images that get a wrong label.", &o.noise, 0, 1},
+      {"ood", "SHARE", "Share of training images that show none of the classes.", &o.ood, 0, 1},
+      {"variation", "SHARE", "How much place, scale, tilt and clutter vary.", &o.variation, 0, 1},
+      {"seed", "N", "Seed of everything that is drawn.", &o.seed, 0, 18446744073709551615.0},
+      {"threads", "N", "Threads that draw; 0: one per core.", &o.threads, 0, 1024},
   };
 }
 
@@ -51,13 +49,13 @@ int run_sample(const Args& args) {
   SampleOptions options;
   const std::vector<Flag> flags = flags_of(options);
   const std::string flag_help = describe_flags(flags);
-  const Arguments given = parse_flags("sample", args, flags);
+  const Arguments given = parse_flags(args, flags);
   if (given.help) {
-    std::printf("%s%s", usage, flag_help.c_str());
+    std::fputs(help_page(usage, flag_help).c_str(), stdout);
     return 0;
   }
-  if (!given.positional.empty()) throw UsageError("sample: unexpected argument '" + given.positional[0] + "'");
-  if (options.out.empty()) throw UsageError("sample: --out DIR is missing");
+  if (!given.positional.empty()) throw UsageError("unexpected argument '" + given.positional[0] + "'");
+  if (options.out.empty()) throw UsageError("--out DIR is missing");
   SampleSummary s;
   {
     const Interruptible guard;

@@ -19,10 +19,10 @@ namespace moproc::tools {
 namespace {
 
 constexpr const char* usage =
-    "usage: moproc-data thumbnails --data DIR --out DIR [FLAGS] < NAMES\n"
+    "Usage: moproc-data thumbnails --data DIR --out DIR [flags] < NAMES\n"
     "\n"
-    "Reads paths below --data, one a line; the picture of line I (from 0) becomes --out/I.jpg. What cannot be\n"
-    "read has no file there and is named on stderr.\n"
+    "Reads paths below --data, one per line, and writes the picture of line I (from 0) as --out/I.jpg. A picture that\n"
+    "cannot be read is named on stderr and gets no file.\n"
     "\n";
 
 // The picture with its longer side at most `side` pixels.
@@ -39,16 +39,16 @@ void shrink(const data::Image& in, int side, data::Image& out, data::ResizeScrat
 int run_thumbnails(const Args& args) {
   std::string folder, out;
   int side = 128, quality = 75;
-  const std::vector<Flag> flags = {{"data", "DIR", "what the paths are relative to", &folder},
-                                   {"out", "DIR", "where the files go; made if missing", &out},
-                                   {"side", "PIXELS", "longer side of a thumbnail, at most", &side, 8, 4096},
-                                   {"quality", "N", "of the JPEG files", &quality, 1, 100}};
-  const Arguments given = parse_flags("thumbnails", args, flags);
+  const std::vector<Flag> flags = {{"data", "DIR", "The folder that the paths are relative to.", &folder},
+                                   {"out", "DIR", "The folder for the files; it is made if it is missing.", &out},
+                                   {"side", "PIXELS", "The longer side of a thumbnail, at most.", &side, 8, 4096},
+                                   {"quality", "N", "Quality of the JPEG files.", &quality, 1, 100}};
+  const Arguments given = parse_flags(args, flags);
   if (given.help) {
-    std::printf("%s%s", usage, describe_flags(flags).c_str());
+    std::fputs(help_page(usage, describe_flags(flags)).c_str(), stdout);
     return 0;
   }
-  if (folder.empty() || out.empty()) throw UsageError("thumbnails: --data DIR and --out DIR are needed");
+  if (folder.empty() || out.empty()) throw UsageError("--data DIR and --out DIR are needed");
   const auto files = data::Files::open(folder);
   std::filesystem::create_directories(out);
   std::vector<std::uint8_t> bytes, rgb;

@@ -9,16 +9,14 @@ namespace moproc::tools {
 namespace {
 
 constexpr const char* usage =
-    "usage: moproc-data verify-pixels DIR\n"
+    "Usage: moproc data verify-pixels DIR\n"
     "\n"
-    "DIR holds cases.json, in/ and out/: `cases` is a list of {in, ops, out}; ops are applied in order to "
-    "the file\n"
-    "in/IN converted to RGB and compared with out/OUT. Operations: decode; resize S (shorter side); "
-    "center_crop S;\n"
-    "resized_crop TOP LEFT HEIGHT WIDTH S; grayscale; brightness F; contrast F; saturation F; hue F; hflip.\n"
-    "Files listed in `unreadable` and `truncated` must be refused. A case counts for every operation it "
-    "uses.\n"
-    "Exit status 1 when a value differs by more than 1 of 255, or such a file is accepted.\n";
+    "DIR holds cases.json, in/ and out/. `cases` is a list of {in, ops, out}: the file in/IN is converted to RGB, ops\n"
+    "are applied to it in order, and the result is compared with out/OUT. Operations: decode; resize S (shorter "
+    "side);\n"
+    "center_crop S; resized_crop TOP LEFT HEIGHT WIDTH S; grayscale; brightness F; contrast F; saturation F; hue F;\n"
+    "hflip. Files that are listed in `unreadable` and `truncated` must be refused. A case counts for every operation\n"
+    "that it uses. The exit code is 1 when a value differs by more than 1 of 255, or such a file is accepted.\n";
 
 int report(const Verdict& verdict) {
   std::printf("%-14s %6s %6s  %s\n", "operation", "cases", "exact", "largest difference (of 255)");
@@ -41,14 +39,14 @@ int report(const Verdict& verdict) {
 }  // namespace
 
 int run_verify_pixels(const Args& args) {
-  const Arguments given = parse_flags("verify-pixels", args, {});
+  const Arguments given = parse_flags(args, {});
   if (given.help) {
     std::fputs(usage, stdout);
     return 0;
   }
-  if (given.positional.size() != 1) throw UsageError("verify-pixels: one folder is wanted (--help says of what form)");
+  if (given.positional.size() != 1) throw UsageError("one folder is wanted (--help says of what form)");
   const Golden golden = read_golden(given.positional[0]);
-  if (golden.cases.empty()) throw UsageError("verify-pixels: " + given.positional[0] + "/cases.json has no case");
+  if (golden.cases.empty()) throw UsageError("" + given.positional[0] + "/cases.json has no case");
   return report(verify(golden));
 }
 

@@ -9,30 +9,29 @@ import { defaultEpochs, network, sample } from "./settings.mjs";
 const about = `${sample.images} of ${sample.classes} classes`;
 const noise = `${100 * sample.noise} % of the labels wrong, ${100 * sample.ood} % of no class`;
 
-export const help = `usage: npm run demo -- [FLAGS]
+export const help = `Usage: npm run demo -- [flags]
 
 Trains one small network twice on images with wrong labels, with plain cross-entropy and with MoPro, and prints one
 table: accuracy of both on clean validation images, and what MoPro did about the noise. Builds what it needs first.
 
-  --data DIR    a WebVision V1 folder to train on; with a truth.json in it (the true class of each training image) the
-                table shows what became of the noise, else "unknown"
-                [sample images: ${about}, ${noise}]
-  --out DIR     folder for data, compiled network, logs and models; made if missing [out/demo]
-  --images N    training images of the sample, a whole number >= ${network["batch-size"]} [${sample.images}]
-  --seed N      of the sample images, initial values and augmentation, a whole number >= 0 [1]
-  --epochs N    passes over the training images of each method, a whole number >= 2 [${defaultEpochs}]
-  --json FILE   write the numbers of the table there:
+  --data DIR    Trains on this WebVision V1 folder. If it has a truth.json, with the true class of each training image,
+                the table shows what became of the noise. (default: sample images: ${about}, ${noise})
+  --out DIR     The folder for data, compiled network, logs and models; it is made if it is missing. (default: out/demo)
+  --images N    Number of training images of the sample. (${network["batch-size"]} or more; default: ${sample.images})
+  --seed N      Seed of the sample images, initial values and augmentation. (0 or more; default: 1)
+  --epochs N    Passes of each method over the training images. (2 or more; default: ${defaultEpochs})
+  --json FILE   Writes the numbers of the table to this file:
                   cross_entropy_top1, mopro_top1   percent of the validation images
-                  wrong_labels_corrected           share, 0 to 1, or null where the truth is unknown
+                  wrong_labels_corrected           share, 0 to 1, or null if the truth is unknown
                   out_of_class_dropped             share, 0 to 1, or null
                   counts                           images behind the shares: wrong_labels, wrong_labels_made_right,
                                                    out_of_class, out_of_class_dropped; or null
-                  seconds                          setup, data (sample only), compile; cross_entropy, mopro (training alone);
+                  seconds                          setup, data (sample only), compile; cross_entropy, mopro (training);
                                                    cross_entropy_evaluation, mopro_evaluation; total (all but setup)
-  --no-setup    what the demo needs has been built: do not look
-  -h, --help    this text
+  --no-setup    Builds nothing: what the demo needs has been built.
+  -h, --help    Prints this text.
 
-Exit codes: 0 done, 1 a part failed, 2 wrong input, 130 interrupted.
+The exit code is 0 when all is done, 1 when a part failed, 2 for wrong input and 130 when it was interrupted.
 `;
 
 /** Folders of --out that each run replaces; `data` only when it draws its own. */
@@ -79,7 +78,8 @@ export function parseOptions(argv) {
     if (value === undefined || value === "") fail(`${flag}: the value is missing`);
     set[flag](value);
   }
-  if (options.data !== undefined && options.images !== undefined) fail("--images: is of the sample, not of --data");
+  if (options.data !== undefined && options.images !== undefined)
+    fail("--images is for the sample images and cannot be given with --data");
   return options;
 }
 
@@ -99,7 +99,8 @@ export function lockOut(out) {
   const { heldBy } = takeLock(join(out, lock));
   if (heldBy !== undefined)
     fail(
-      `--out ${out}: the demo of process ${heldBy} works there; name another folder (or remove ${join(out, lock)} if it is none)`,
+      `--out ${out}: the demo of process ${heldBy} works there; name another folder (or remove ` +
+        `${join(out, lock)} if it is none)`,
     );
 }
 

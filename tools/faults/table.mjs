@@ -16,5 +16,6 @@ export function show(rows) {
   const widths = columns.map((_, i) => Math.max(...cells.map((row) => row[i].length)));
   const line = (row) => row.map((c, i) => (i === 0 ? c.padEnd(widths[i]) : c.padStart(widths[i]))).join("  ");
   const notes = rows.flatMap((r) => r.unexpected.map((u) => `${r.fault}: ${u}`));
-  return `${[line(cells[0]), widths.map((w) => "-".repeat(w)).join("  "), ...cells.slice(1).map(line), ...notes].join("\n")}\n`;
+  const rule = widths.map((w) => "-".repeat(w)).join("  ");
+  return `${[line(cells[0]), rule, ...cells.slice(1).map(line), ...notes].join("\n")}\n`;
 }

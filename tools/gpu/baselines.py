@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""What PyTorch makes of the same work on the same GPU: MoPro's training step with ResNet-50, eager and compiled, and the
-time of each of its convolutions in cuDNN. bf16 autocast, channels-last, data already on the GPU. Medians.
+"""Measures the same work in PyTorch on the same GPU: MoPro's training step with ResNet-50, eager and compiled, and each
+of its convolutions in cuDNN. All times are medians, with bf16 autocast, channels-last and data already on the GPU.
 
 baselines.py [--batches 64,128,256,512] [--json FILE] [--quick]   prints Markdown; --quick leaves out torch.compile
 """
@@ -12,6 +12,9 @@ import time
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
+
+# What --quick leaves out.
+COMPILED = [("torch.compile", "default"), ("torch.compile, graphs", "reduce-overhead")]
 
 CLASSES, LOW_DIM, QUEUE, SIZE = 1000, 128, 8192, 224
 
@@ -167,15 +170,15 @@ def convolutions(batch):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--batches", default="64,128,256,512", help="images a step")
-    parser.add_argument("--json", help="file for the results")
-    parser.add_argument("--quick", action="store_true", help="no torch.compile")
+    parser.add_argument("--batches", default="64,128,256,512", help="Images per step, a comma list.")
+    parser.add_argument("--json", help="Writes the results to this file.")
+    parser.add_argument("--quick", action="store_true", help="Leaves out torch.compile.")
     options = parser.parse_args()
     torch.backends.cudnn.benchmark = True
     result = {"gpu": torch.cuda.get_device_name(), "torch": torch.__version__, "mopro": [], "conv": []}
-    print(f"\n# PyTorch {result['torch']} on the same GPU\n\n| MoPro step | batch | ms | images/s | peak GiB |")
+    print(f"\n# PyTorch {result['torch']} on the same GPU\n\n| MoPro step | batch | ms | images/s | peak GB |")
     print("| --- | --- | --- | --- | --- |")
-    modes = [("eager", None)] + ([] if options.quick else [("torch.compile", "default"), ("torch.compile, graphs", "reduce-overhead")])
+    modes = [("eager", None)] + ([] if options.quick else COMPILED)
     for batch in map(int, options.batches.split(",")):
         for name, mode in modes:
             try:
@@ -183,9 +186,9 @@ def main():
                 begin = time.time()
                 mopro = Mopro(batch, mode)
                 seconds = median_seconds(mopro.step)
-                peak = torch.cuda.max_memory_allocated() / 2**30
+                peak = torch.cuda.max_memory_allocated() / 1e9
                 row = {"mode": name, "batch": batch, "ms": 1e3 * seconds, "images_per_second": batch / seconds}
-                result["mopro"].append({**row, "peak_gib": peak, "start_s": time.time() - begin})
+                result["mopro"].append({**row, "peak_gb": peak, "start_s": time.time() - begin})
                 print(f"| {name} | {batch} | {1e3 * seconds:.1f} | {batch / seconds:.0f} | {peak:.1f} |", flush=True)
             except Exception as e:  # out of memory, or a compiler that is not there: said, and the others still run
                 result["mopro"].append({"mode": name, "batch": batch, "error": str(e)[:500]})
@@ -197,7 +200,8 @@ def main():
     for r in convolutions(256):
         result["conv"].append(r)
         what = f"{r['kernel']}x{r['kernel']}/{r['stride']} {r['in']} -> {r['out']} at {r['pixels']}"
-        print(f"| {what} | {r['count']} | {r['fprop_us']:.0f} | {r['dgrad_us']:.0f} | {r['wgrad_us']:.0f} |", flush=True)
+        times = " | ".join(f"{r[k]:.0f}" for k in ("fprop_us", "dgrad_us", "wgrad_us"))
+        print(f"| {what} | {r['count']} | {times} |", flush=True)
     if options.json:
         with open(options.json, "w") as f:
             json.dump(result, f, indent=1)

@@ -65,17 +65,17 @@ class Report {
   }
   void bench(const std::string& name, const Bench& b) {
     gpu_ = b.gpu;
-    const std::string gib = number(static_cast<double>(b.memory_taken) / 0x1p30, "%.2f");
-    const std::string planned = number(static_cast<double>(b.memory_planned) / 0x1p30, "%.2f");
+    const std::string taken = number(static_cast<double>(b.memory_taken) / 1e9, "%.2f");
+    const std::string planned = number(static_cast<double>(b.memory_planned) / 1e9, "%.2f");
     benches_ += (benches_.empty() ? "" : ",\n  ") + ("{\"name\": " + quoted(name)) +
                 ", \"batch\": " + std::to_string(b.batch) + ", \"ms\": " + number(b.median_ms) +
-                ", \"images_per_second\": " + number(b.images_per_second, "%.1f") + ", \"memory_gib\": " + gib +
-                ", \"planned_gib\": " + planned + ", \"profile\": " + quoted(b.profile) + "}";
+                ", \"images_per_second\": " + number(b.images_per_second, "%.1f") + ", \"memory_gb\": " + taken +
+                ", \"planned_gb\": " + planned + ", \"profile\": " + quoted(b.profile) + "}";
     bench_rows_ += "| " + name + " | " + std::to_string(b.batch) + " | " + number(b.median_ms) + " | " +
-                   number(b.images_per_second, "%.0f") + " | " + gib + " (planned " + planned + ") |\n";
+                   number(b.images_per_second, "%.0f") + " | " + taken + " (planned " + planned + ") |\n";
     profiles_ += "\n## " + name + "\n\n```\n" + b.profile + "```\n";
-    std::printf("%s: %.2f ms a step, %.0f images/s, %s GiB\n", name.c_str(), b.median_ms, b.images_per_second,
-                gib.c_str());
+    std::printf("%s: %.2f ms per step, %.0f images/s, %s GB\n", name.c_str(), b.median_ms, b.images_per_second,
+                taken.c_str());
     std::fflush(stdout);
   }
   bool ok() const { return ok_; }
@@ -88,7 +88,7 @@ class Report {
     std::ofstream(dir / "gpu-check.md")
         << "# " << (gpu_.empty() ? "no benchmark" : gpu_) << "\n\n| check | | |\n| --- | --- | --- |\n"
         << check_rows_
-        << "\n| artefact | batch | ms a step | images/s | memory, GiB |\n| --- | --- | --- | --- | --- |\n"
+        << "\n| artefact | batch | ms per step | images/s | memory, GB |\n| --- | --- | --- | --- | --- |\n"
         << bench_rows_ << profiles_;
   }
 

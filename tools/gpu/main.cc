@@ -84,7 +84,7 @@ int main(int argc, char** argv) {
       {"samples", "N", "bench: samples, of which the median counts", &b.samples, 1, 1e6},
   };
   try {
-    const Arguments given = parse_flags("gpu-check", {argv + 1, argv + argc}, flags);
+    const Arguments given = parse_flags({argv + 1, argv + argc}, flags);
     if (given.help || given.positional.size() < 2) {
       std::fputs((kUsage + describe_flags(flags)).c_str(), given.help ? stdout : stderr);
       return given.help ? 0 : 2;

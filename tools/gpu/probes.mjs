@@ -81,7 +81,9 @@ export function probePlan(arch, ofHopper) {
   const kernels = [];
   const steps = probes.map(([name, call, from, result, threads, sharedBytes, { extent = [], maps = [] } = {}], i) => {
     const symbol = `probe_${name}`;
-    const entry = `extern "C" __global__ void __launch_bounds__(${threads}) ${symbol}(const __grid_constant__ Params p) { moproc::${call}(p); }`;
+    const entry =
+      `extern "C" __global__ void __launch_bounds__(${threads}) ${symbol}(const __grid_constant__ Params p) { ` +
+      `moproc::${call}(p); }`;
     // a fatbin has PTX for others too
     const source = `#if ${ofHopper ? "defined(MOPROC_SM90)" : 1}\n${entry}\n#endif\n`;
     kernels.push({ symbol, template: symbol, header: "probes", source, threads, sharedBytes });

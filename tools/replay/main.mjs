@@ -9,15 +9,17 @@ import { makeReplay } from "./peer.mjs";
 import { openRun } from "./run.mjs";
 import { BadFile } from "./safetensors.mjs";
 
-const help = `node tools/replay/main.mjs compare A B [--variant V]... [--replay FILE] [--resume CKPT] [--json]
+const help = `Usage: node tools/replay/main.mjs compare|bisect|make ...
+
+node tools/replay/main.mjs compare A B [--variant V]... [--replay FILE] [--resume CKPT] [--json]
   A and the reference B are runs of the same replay file: traces (T.json), or folders with trace.json and,
   from --trace-state, step_NNNNNN.safetensors. Names the first step, phase and tensor that differ, and the
   first that differ by more than: losses 1e-5 relative, tensors of the state 1e-4 and gradients 1e-3 of their
   norms, labels at all unless the margin is below 1e-5.
   With --variant (runs of the reference with other threads, layout or precision) the two run freely and may
   differ by 10 times the variants' spread, at least 1e-5.
-  Gradients come from the momenta; they need the states, --resume (what the runs began from) and --replay
-  (when it replaces states).
+  Gradients are computed from the momenta. That needs the states, --resume (the checkpoint that the runs began
+  from) and, if the replay file replaces states, --replay.
 
 node tools/replay/main.mjs bisect A B [--tolerance X] [--all] [--json]
   A and B are dumps of one step (--dump-step). Names the first value, in the order of A, that differs by more
@@ -25,10 +27,10 @@ node tools/replay/main.mjs bisect A B [--tolerance X] [--all] [--json]
 
 node tools/replay/main.mjs make --resume CKPT --steps warmup:4,proto:4,clean:4 --batch N --image-size S
     -o B.safetensors [--world W] [--images u8|f32] [--lr X] [--noise X] [--seed N] [--run DIR]
-  Draws batches for the checkpoint's network and writes a replay file; --run: runs the PyTorch peer on it into
-  DIR/trace.json with all states. Needs python3 with torch (MOPROC_PYTHON names another one).
+  Draws batches for the checkpoint's network and writes a replay file. With --run, the PyTorch peer runs it and
+  writes DIR/trace.json and all states. That needs python3 with torch; MOPROC_PYTHON names another python.
 
-Exit codes: 0 within tolerance, 1 beyond, 2 bad input.
+The exit code is 0 within tolerance, 1 beyond it, and 2 for bad input.
 `;
 
 const flags = {

@@ -119,10 +119,12 @@ function tiles(
       : []),
     [
       "time in epochs",
-      `${Math.floor(seconds / 3600)}:${String(Math.floor(seconds / 60) % 60).padStart(2, "0")}:${String(Math.floor(seconds % 60)).padStart(2, "0")}`,
+      `${Math.floor(seconds / 3600)}:${two(Math.floor(seconds / 60) % 60)}:${two(Math.floor(seconds % 60))}`,
     ],
   ];
 }
+
+const two = (n: number): string => String(n).padStart(2, "0");
 
 /** At most POINTS of a curve, its first and last among them. */
 function thinned(points: readonly (readonly [number, number])[]): readonly (readonly [number, number])[] {

@@ -25,7 +25,7 @@ export const published = {
  * `sizes` as `published`; `shuffle`: how key images travel, load or exchange.
  */
 export function planOf({ sizes = published, perRank, ranks, target = "cuda", shuffle = "load", only = phases }) {
-  const cuda = target === "cuda" ? { arch: "sm_90a", precision: "bf16" } : { arch: "x86-64-v3" };
+  const cuda = target === "cuda" ? { targetArch: "sm_90a", precision: "bf16" } : { targetArch: "x86-64-v3" };
   const flags = {
     ...sizes,
     ...cuda,

@@ -65,7 +65,7 @@ const ofBuckets = ({ plan, events }, at) =>
 /** What nobody has made yet, and what would be if kernels were slower. */
 const ofChanges = ({ plan, events }, at) => [
   ...bothEnds(events, at, { change: "as it is", slower: 1 }),
-  ...bothEnds(rebucket(plan, events, BUCKET_BYTES, MiB), at, { change: "a last bucket of 1 MiB", slower: 1 }),
+  ...bothEnds(rebucket(plan, events, BUCKET_BYTES, MiB), at, { change: "a last bucket of 1.0 MB", slower: 1 }),
   ...bothEnds(slower(events), { ...at, alone: at.alone * SLOWER }, { change: "as it is", slower: SLOWER }),
 ];
 

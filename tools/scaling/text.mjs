@@ -13,8 +13,8 @@ export function measuredText(m) {
   const others = m.disturbed
     ? "others were busy on this machine all the time: the times mean little, processor time is what is left"
     : `rounds left out because others took more than a tenth of the cores: ${left_out}`;
-  return `Measured: ${network} at ${image_size} pixels, ${images_a_rank} images and one thread a rank, ${cores} cores (${cpu})
-medians (quartiles) of ${rounds} rounds; ${others}
+  return `Measured: ${network} at ${image_size} pixels, ${images_a_rank} images and one thread per rank
+on ${cores} cores (${cpu}); medians (quartiles) of ${rounds} rounds; ${others}
 
 ${show(
   ["a step of", "time"],
@@ -75,9 +75,11 @@ const label = ([r]) => `${r.images_a_gpu}, ${r.gpus}`;
 /** What simulations() found. */
 export function simulatedText(s) {
   const { network, phase, cluster } = s.settings;
-  return `Simulated, nothing of it was run: ${network}, ${phase} phase, bf16, H200, ${cluster.gpus} GPUs a node, ${cluster.net} GB/s between nodes; good .. bad end of what is not known
+  return `Simulated, nothing of it was run: ${network}, ${phase} phase, bf16, H200, ${cluster.gpus} GPUs per node,
+${cluster.net} GB/s between nodes; good .. bad end of what is not known
 ${steps(s.steps)}
-Milliseconds of a step with buckets of so many MiB (32 is compiled in); "1 MiB last": at most that is left for the end of backward
+Milliseconds of a step with buckets of so many MB (33.6 is compiled in); "1.0 MB last": at most that is left for the
+end of the backward pass
 ${buckets(s.buckets)}
 Efficiency as it is, with a change that nobody has made yet, and with kernels that take 1.5 times what is predicted
 ${changes(s.changes)}
@@ -87,7 +89,7 @@ ${shuffles(s.shuffles)}`;
 
 const steps = (rows) =>
   show(
-    ["images a GPU, GPUs", "step, ms", "kernels", "collectives", "not hidden", "efficiency", "images/s, at most"],
+    ["images per GPU, GPUs", "step, ms", "kernels", "collectives", "not hidden", "efficiency", "images/s, at most"],
     pairs(rows).map((p) => [
       label(p),
       range(p, (r) => ms(r.step_us)),
@@ -107,23 +109,23 @@ function lines(of, labelOf, cell) {
 }
 
 function buckets(rows) {
-  const sizes = [...new Set(rows.map((r) => r.bucket_bytes / 2 ** 20))];
-  const name = (p) => `${label(p)}${p[0].last_bytes === null ? "" : ", 1 MiB last"}`;
+  const sizes = [...new Set(rows.map((r) => mb(r.bucket_bytes)))];
+  const name = (p) => `${label(p)}${p[0].last_bytes === null ? "" : ", 1.0 MB last"}`;
   return show(
-    ["images a GPU, GPUs", ...sizes],
+    ["images per GPU, GPUs", ...sizes],
     lines(pairs(rows), name, (p) => range(p, (r) => ms(r.step_us))),
   );
 }
 
 const changes = (rows) =>
   show(
-    ["images a GPU, GPUs", "as it is", "last bucket 1 MiB", "as it is, slower kernels"],
+    ["images per GPU, GPUs", "as it is", "last bucket 1.0 MB", "as it is, slower kernels"],
     lines(pairs(rows), label, (p) => range(p, (r) => percent(r.efficiency))),
   );
 
 const shuffles = (rows) =>
   show(
-    ["images a GPU, GPUs", "step, ms", "efficiency", "work memory"],
+    ["images per GPU, GPUs", "step, ms", "efficiency", "work memory"],
     pairs(rows).map((p) => [
       `${label(p)}, ${p[0].shuffle}`,
       range(p, (r) => ms(r.step_us)),

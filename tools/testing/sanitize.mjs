@@ -42,7 +42,8 @@ const sanitizers = [
       ...kernels,
     ],
     without:
-      "cuda_*: ThreadSanitizer would have to follow the stacks of the emulator; *_test_v4: the code of v3 with wider registers; else: no threads",
+      "cuda_*: ThreadSanitizer would have to follow the stacks of the emulator; *_test_v4: the code of v3 with " +
+      "wider registers; else: no threads",
   },
 ];
 

@@ -48,7 +48,8 @@ export function tap(count, name, command, args, { env = process.env, report } = 
       } else if ((code !== 0 && seen.failed === 0) || (ran === 0 && code === 0 && seen.planned !== 0)) {
         seen.failed++;
         console.log(
-          `  FAILED ${name}: the runner ended with ${signal ?? `exit code ${code}`} after ${ran} tests\n${stderr.slice(-4000)}`,
+          `  FAILED ${name}: the runner ended with ${signal ?? `exit code ${code}`} after ${ran} ` +
+            `tests\n${stderr.slice(-4000)}`,
         );
       }
       count.passed += seen.ok;

@@ -73,7 +73,7 @@ TEST("cuda errors: no code for this GPU") {
     const Emulated gpu(config);
     has(refusal(cuda.plan()), {"toy holds kernels for sm_80,sm_90a, none of which Emulated GPU (sm_75) with a driver "
                                "for CUDA 13.0 can run (cu",
-                               ": CUDA_ERROR_", "compile with --arch sm_75"});
+                               ": CUDA_ERROR_", "compile with --target-arch sm_75"});
   }
   const Emulated gpu("");
   const unsigned char fatbin[64] = {0x50, 0xed, 0x55, 0xba};
@@ -97,12 +97,12 @@ TEST("cuda errors: a kernel that no image holds, or that needs more than a block
 TEST("cuda errors: arenas that do not fit, before anything is allocated") {
   const Emulated gpu("memory=4000");
   CudaToyPlan cuda;
-  const int64_t gib = int64_t{1} << 30;
-  const int64_t bytes[] = {40 * gib, 2 * gib, 30 * gib, gib};
+  const int64_t gb = 1'000'000'000;
+  const int64_t bytes[] = {40 * gb, 2 * gb, 30 * gb, gb};
   std::copy_n(bytes, 4, cuda.plan().arena_bytes);
-  has(refusal(cuda.plan()), {"toy needs 75.00 GiB of GPU memory (state 40.00 GiB, gradients 2.00 GiB, work 30.00 GiB, "
-                             "inputs and outputs 1.00 GiB, upload buffers 2.00 GiB); Emulated GPU (sm_90) has 0.00 GiB "
-                             "free of 0.00 GiB",
+  has(refusal(cuda.plan()), {"toy needs 75.00 GB of GPU memory (state 40.00 GB, gradients 2.00 GB, work 30.00 GB, "
+                             "inputs and outputs 1.00 GB, upload buffers 2.00 GB); Emulated GPU (sm_90) has 0.00 GB "
+                             "free of 0.00 GB",
                              "smaller batch"});
   CHECK_EQ(gpu.count("cuMemAlloc_v2"), 0);
   CHECK_EQ(gpu.count("cuMemHostAlloc"), 0);

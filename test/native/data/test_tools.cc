@@ -44,19 +44,20 @@ TEST("flags: both spellings, both ways to give a value, and what is refused") {
                                    {"share", "S", "", &share, 0, 1},
                                    {"on", "", "", &on},
                                    {"out", "DIR", "", &out}};
-  const Arguments a = parse_flags("verb", {"x y", "--num_class=7", "--share", "0.25", "--on", "--out", "a=b"}, flags);
+  const Arguments a = parse_flags({"x y", "--num_class=7", "--share", "0.25", "--on", "--out", "a=b"}, flags);
   CHECK_EQ(a.positional.size(), 1u);
   CHECK_EQ(n, 7);
   CHECK_EQ(share, 0.25);
   CHECK(on);
   CHECK_EQ(out, "a=b");
-  CHECK_THROWS(parse_flags("verb", {"--nope"}, flags), "verb: unknown flag --nope");
-  CHECK_THROWS(parse_flags("verb", {"--num-class", "11"}, flags), "--num-class wants a number from 1 to 10, got '11'");
-  CHECK_THROWS(parse_flags("verb", {"--num-class", "1.5"}, flags), "got '1.5'");
-  CHECK_THROWS(parse_flags("verb", {"--share", "nan"}, flags), "got 'nan'");
-  CHECK_THROWS(parse_flags("verb", {"--out"}, flags), "--out needs a value");
-  CHECK_THROWS(parse_flags("verb", {"--on=1"}, flags), "takes no value");
-  CHECK(describe_flags(flags).find("[0.25]") != std::string::npos);
+  CHECK_THROWS(parse_flags({"--nope"}, flags), "unknown flag --nope (--help lists all)");
+  CHECK_THROWS(parse_flags({"--num-class", "11"}, flags), "--num-class wants a number from 1 to 10, got '11'");
+  CHECK_THROWS(parse_flags({"--num-class", "1.5"}, flags), "got '1.5'");
+  CHECK_THROWS(parse_flags({"--share", "nan"}, flags), "got 'nan'");
+  CHECK_THROWS(parse_flags({"--out"}, flags), "--out needs a value");
+  CHECK_THROWS(parse_flags({"--on=1"}, flags), "takes no value");
+  CHECK_THROWS(parse_flags({"--num-clas", "7"}, flags), "unknown flag --num-clas (did you mean --num-class?)");
+  CHECK(describe_flags(flags).find("default: 0.25)") != std::string::npos);
 }
 
 TEST("verbs refuse bad use") {

@@ -154,7 +154,7 @@ TEST("convert: what cannot be done is refused by name, and no file is left") {
                 "a.bin: its extension names no format; give --to (pth.tar, pth, torchvision, safetensors, "
                 "detectron2)"},
                {in, f / "a.bin", "onnx", "", "--to onnx: known are pth.tar"},
-               {in, f / "a.pth.tar", "", "resnet50", "--arch resnet50: "},
+               {in, f / "a.pth.tar", "", "resnet50", "--network resnet50: "},
                {f / "none.pth", f / "a.pth", "", "", "none.pth: No such file"},
                {fixture("make.py"), f / "a.pth", "", "", "make.py: is neither"},
                {fixture("tensors.zip.pth"), f / "a.pth", "", "", "types is a dict, not a tensor"},

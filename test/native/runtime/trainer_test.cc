@@ -30,7 +30,7 @@ TEST("trainer: --synthetic prints images/s, peak memory and the loss of each ste
   CHECK_EQ(r.status, 0);
   CHECK_EQ(r.err, "");
   for (const char* part : {"step 0 warmup  loss ", "step 2 warmup  loss ", "images/s", "peak ",
-                           "memory of the plan:", "work: 4.0 KiB, lower bound 3.9 KiB (2.4 % above)"})
+                           "memory of the plan:", "work: 4.1 kB, lower bound 4.0 kB (2.4 % above)"})
     CHECK(has(r.out, part));
   CHECK(r.out.find("step 3") == std::string::npos);
 }

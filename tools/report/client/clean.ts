@@ -134,7 +134,9 @@ const orders: Readonly<Record<string, (t: Thumbnail) => number>> = {
 function card(t: Thumbnail): HTMLElement {
   const to = t.verdict === "relabelled" ? `${name(t.given)} → ${name(t.pseudo)}` : name(t.given);
   const both = (pair: Thumbnail["cls"]): string => `${score(pair?.[0])} / ${score(pair?.[1])}`;
-  const hint = `${t.image}\ngiven ${name(t.given)}, best ${name(t.best)}\nclassifier ${both(t.cls)}\nprototypes ${both(t.proto)}`;
+  const hint =
+    `${t.image}\ngiven ${name(t.given)}, best ${name(t.best)}\nclassifier ${both(t.cls)}\nprototypes ` +
+    `${both(t.proto)}`;
   return el(
     "div",
     { class: "card", style: `--hue:${hues[t.verdict]}`, title: hint, "data-verdict": t.verdict, "data-image": t.image },
@@ -194,7 +196,9 @@ document
     el(
       "p",
       {},
-      `The score of a class is ${settings.alpha} of the classifier's probability and ${+(1 - settings.alpha).toFixed(6)} of the prototypes'. Above ${settings.pseudo_th} the best class becomes the label; else the given one stays above 1/${settings.classes}; else the image is dropped.`,
+      `The score of a class is ${settings.alpha} of the classifier's probability and ` +
+        `${+(1 - settings.alpha).toFixed(6)} of the prototypes'. Above ${settings.pseudo_th} the best class ` +
+        `becomes the label; else the given one stays above 1/${settings.classes}; else the image is dropped.`,
     ),
     el(
       "div",
@@ -206,7 +210,8 @@ document
     el(
       "p",
       {},
-      "Some of each verdict, chosen by a digest of their names. Scores of classifier and prototypes are in the tooltip.",
+      "Some of each verdict, chosen by a digest of their names. Scores of classifier and prototypes are in the " +
+        "tooltip.",
     ),
     ...gallery(),
     el("h2", {}, "Classes"),

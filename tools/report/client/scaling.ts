@@ -70,8 +70,10 @@ function measured(m: Measured): readonly HTMLElement[] {
     el(
       "p",
       {},
-      `${network} at ${image_size} pixels, ${images_a_rank} images and one thread a rank, ${cores} cores (${cpu}); medians of ${m.rounds.length} rounds in which all three took turns. `,
-      `Others took ${share(m.others.median)} of the cores meanwhile${m.disturbed ? ": the times mean little, processor time is what is left" : ""}.`,
+      `${network} at ${image_size} pixels, ${images_a_rank} images and one thread a rank, ${cores} cores ` +
+        `(${cpu}); medians of ${m.rounds.length} rounds in which all three took turns. `,
+      `Others took ${share(m.others.median)} of the cores ` +
+        `meanwhile${m.disturbed ? ": the times mean little, processor time is what is left" : ""}.`,
     ),
     el(
       "div",
@@ -122,7 +124,8 @@ function wire(rows: readonly Wire[]): readonly HTMLElement[] {
     el(
       "p",
       {},
-      "Counted from the plan. The published code's bytes follow from its algorithm; all by the same rule, that of ring algorithms.",
+      "Counted from the plan. The published code's bytes follow from its algorithm; all by the same rule, that " +
+        "of ring algorithms.",
     ),
     el(
       "div",
@@ -210,7 +213,8 @@ function simulated(s: Simulated): readonly HTMLElement[] {
     el(
       "p",
       {},
-      `Nothing of this was run. ${s.settings.network}, ${s.settings.phase} phase: the plan's kernels with predicted times, its messages `,
+      `Nothing of this was run. ${s.settings.network}, ${s.settings.phase} phase: the plan's kernels with ` +
+        "predicted times, its messages ",
       "with a model of NCCL's. Dashed: the bad end of what is not known.",
     ),
     el(
@@ -224,25 +228,25 @@ function simulated(s: Simulated): readonly HTMLElement[] {
         { min: 0, max: 100 },
       ),
       curves(
-        "Images a second, at most",
+        "Images per second, at most",
         "GPUs",
         "",
         grouped(s.steps, (r) => [r.gpus, r.images_per_s], images),
         { type: "log" },
       ),
       curves(
-        `A step by the size of buckets, ${least} images a GPU`,
-        "MiB",
+        `A step by the size of buckets, ${least} images per GPU`,
+        "MB",
         "ms",
         grouped(
           plain,
-          (r) => [r.bucket_bytes / 2 ** 20, r.step_us / 1e3],
+          (r) => [r.bucket_bytes / 1e6, r.step_us / 1e3],
           (r) => `${r.gpus} GPUs`,
         ),
         { scale: true },
       ),
       curves(
-        `Efficiency with changes, ${least} images a GPU`,
+        `Efficiency with changes, ${least} images per GPU`,
         "GPUs",
         "%",
         grouped(changes, (r) => [r.gpus, 100 * r.efficiency], label),

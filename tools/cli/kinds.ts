@@ -1,0 +1,44 @@
+// Kinds of values of flags: each says which values there are and reads a text.
+
+import { InvalidArgumentError } from "commander";
+import type { Kind } from "./record.js";
+
+function bad(wanted: string): never {
+  throw new InvalidArgumentError(`It must be ${wanted}.`);
+}
+
+/** Whole numbers from `least` to `most`. */
+export function integer(least: number, most = Number.POSITIVE_INFINITY): Kind & { parse(text: string): number } {
+  const bounded = Number.isFinite(most);
+  const range = bounded ? `${least} to ${most}` : `${least} or more`;
+  return {
+    range,
+    parse(text) {
+      const n = Number(text);
+      if (text.trim() === "" || !Number.isInteger(n) || n < least || n > most)
+        bad(bounded ? `a whole number from ${range}` : `a whole number of at least ${least}`);
+      return n;
+    },
+  };
+}
+
+/** Numbers greater than 0. */
+export const positive: Kind = {
+  range: "greater than 0",
+  parse(text) {
+    const n = Number(text);
+    return n > 0 && Number.isFinite(n) ? n : bad("a number greater than 0");
+  },
+};
+
+/** One of some names. */
+export const oneOf = (names: readonly string[]): Kind => ({
+  range: `one of ${names.join(", ")}`,
+  parse: (text) => (names.includes(text) ? text : bad(`one of ${names.join(", ")}`)),
+});
+
+/** A comma list of whole numbers from 1 on, without repetition and in ascending order. */
+export const countList: Kind = {
+  range: "a comma list of whole numbers from 1 on",
+  parse: (text) => [...new Set(text.split(",").map(integer(1).parse))].toSorted((a, b) => a - b),
+};

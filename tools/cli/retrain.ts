@@ -1,0 +1,26 @@
+// moproc retrain: a classifier on cleaned labels, on top of the network that a checkpoint holds.
+
+import { binaryVerb } from "./binary_verb.js";
+import { artefactOf } from "./of_checkpoint.js";
+import type { Verb } from "./record.js";
+import { trainedCheckpoint } from "./sample_run.js";
+import { beginning, reportOf } from "./transfer.js";
+
+const from = { flag: "--pretrained", option: "pretrained" };
+
+export const retrain: Verb = binaryVerb({
+  name: "retrain",
+  command: "retrain",
+  usage: "--data DIR --annotation FILE --resume FILE [flags]",
+  purpose: "Trains a classifier on cleaned labels, on top of a trained network that stays as it is.",
+  more:
+    "Images of rare classes are shown more often. The checkpoint says which network it holds, so the flags need not " +
+    "repeat it.",
+  examples: [
+    `moproc retrain --data sample --annotation pseudo_label.json --resume ${trainedCheckpoint} --exp-dir retrained ` +
+      "-b 64 --epochs 5",
+  ],
+  check: (given) => void beginning(given, from),
+  artefact: (given) => artefactOf(beginning(given, from), given.options.finetune ? "classifier" : "retrain", given),
+  after: reportOf,
+});
