@@ -1,13 +1,14 @@
-// moproc-train-help [VERB] [--json]: prints the flags of every training binary, so that they can be listed before one
-// is compiled. moproc-train-help launch: what the environment says about ranks, one line per variable.
+// moproc-train-help [VERB [--json]]: prints the flags that every training binary has, so that they can be listed before
+// one is compiled; as text, or as JSON (command/help.h). moproc-train-help --verbs: the names of the verbs, one per
+// line. moproc-train-help launch: what the environment says about ranks, one line per variable.
 #include <cstdio>
 #include <cstring>
+#include <string>
 
 #include "comm/launch.h"
-#include "command/flag_table.h"
-#include "command/flags.h"
+#include "command/help.h"
+#include "command/verbs.h"
 #include "core/error.h"
-#include "core/json.h"
 
 namespace {
 
@@ -29,27 +30,24 @@ int explain_launch() {
   }
 }
 
-/// The flags as a JSON list; `unit` is empty for a switch.
-void print_json(moproc::train::Verb verb) {
-  using namespace moproc;
-  std::string all;
-  for (const train::Flag& f : train::flag_table(verb)) {
-    std::string names;
-    for (const std::string& name : f.names) write_json(names += names.empty() ? "" : ",", name);
-    JsonLine line;
-    line.add("section", f.section).add_raw("names", "[" + names + "]").add("unit", f.unit).add("default", f.preset);
-    line.add("range", "").add("help", f.help);
-    all += (all.empty() ? "[" : ",\n") + line.text();
-  }
-  std::printf("%s]\n", all.c_str());
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc > 1 && std::strcmp(argv[1], "launch") == 0) return explain_launch();
-  const moproc::train::Verb verb = moproc::train::verb_of(argc > 1 ? argv[1] : "");
-  if (argc > 2 && std::strcmp(argv[2], "--json") == 0) return print_json(verb), 0;
-  std::fputs(moproc::train::help_text("train", verb).c_str(), stdout);
-  return 0;
+  using namespace moproc::command;
+  const std::string first = argc > 1 ? argv[1] : "";
+  if (first == "launch") return explain_launch();
+  if (first == "--verbs") {
+    for (const Verb& v : verbs()) std::puts(v.name.c_str());
+    return 0;
+  }
+  try {
+    const Verb& verb = first.empty() ? verbs().front() : verb_named(first);
+    const bool json = argc > 2 && std::strcmp(argv[2], "--json") == 0;
+    if (argc > (json ? 3 : 2)) throw moproc::InputError("usage: moproc-train-help [VERB [--json] | --verbs | launch]");
+    std::fputs(json ? help_json(verb).c_str() : help_text("train", verb).c_str(), stdout);
+    return 0;
+  } catch (const moproc::InputError& e) {
+    std::fprintf(stderr, "moproc-train-help: %s\n", e.what());
+    return 2;
+  }
 }

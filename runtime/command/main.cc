@@ -1,113 +1,68 @@
-// From the command line to a Trainer, and from exceptions to exit statuses.
+// Finds the verb, parses and checks its flags, runs it; and from exceptions to exit statuses.
 #include "command/main.h"
 
-#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <exception>
 #include <new>
 #include <string>
 
-#include "comm/world.h"
-#include "command/flags.h"
+#include "comm/store.h"
+#include "command/help.h"
+#include "command/parse.h"
+#include "command/ranks.h"
+#include "command/verbs.h"
 #include "core/error.h"
-#include "cuda/driver.h"
 #include "data/dataset.h"
-#include "replay/replay.h"
+#include "train/saver.h"
 #include "train/supervisor.h"
-#include "train/trainer.h"
-#include "workflow/clean.h"
-#include "workflow/lowshot.h"
 
 namespace {
 
-int rank = 0, ranks = 1;
+using namespace moproc;
 
-int fail(int status, const char* what) {
-  std::fflush(stdout);
-  if (ranks > 1) std::fprintf(stderr, "train: rank %d: %s\n", rank, what);
-  else std::fprintf(stderr, "train: %s\n", what);
-  return status;
-}
-
-/// What carries the data of a step between these ranks. Throws InputError where --dist-backend asks for what cannot be.
-moproc::comm::Carrier carrier_of(const moproc::Plan& plan, const moproc::train::Options& options,
-                                 const moproc::comm::Launch& launch) {
-  using moproc::comm::Carrier;
-  const std::string& asked = options.backend;
-  const bool one_machine = launch.local_ranks == launch.ranks;
-  if (std::string_view(plan.device) == "cuda") {
-    if (asked == "shm" || asked == "mpi")
-      throw moproc::InputError("--dist-backend " + asked + ": GPUs share a step by nccl");
-    return Carrier::nccl;
-  }
-  if (asked == "mpi") return Carrier::mpi;
-  return one_machine || asked == "shm" ? Carrier::shm : Carrier::mpi;
-}
-
-/// What the command line says of the ranks, with the GPUs of this node where each is to have one.
-moproc::comm::LaunchFlags launch_flags(const moproc::Plan& plan, const moproc::train::Options& options) {
-  moproc::comm::LaunchFlags flags = options.launch;
-  if (options.process_a_gpu && flags.per_node == 0 && std::string_view(plan.device) == "cuda")
-    flags.gpus = moproc::cuda::Driver(plan).devices();
-  return flags;
-}
-
-/// One rank of several, or all of a run.
-int train(const moproc::Plan& plan, moproc::train::Options options, const moproc::comm::Launch& launch) {
-  using namespace moproc;
-  if (train::is_restarted() && !options.exp_dir.empty()) options.resume = "auto";
-  const auto run = [&](comm::World* world) {
-    if (options.replay.empty()) return train::Trainer(plan, std::move(options), world).run();
-    train::run_replay(plan, options, world);
+/// The verb that was typed is what messages begin with, also when the rest of the command line is wrong.
+int run(int argc, char** argv, command::Invocation& invocation) {
+  const command::Request request = command::request_of(argc, argv);
+  const command::Verb& verb = request.verb;
+  invocation.verb = verb.name;
+  if (command::asks_for_help(request.flags)) {
+    std::fputs(command::help_text(argv[0], verb).c_str(), stdout);
     return 0;
-  };
-  if (launch.ranks == 1) return run(nullptr);
-  rank = launch.rank;
-  ranks = launch.ranks;
-  comm::World world(launch, options.timeout, carrier_of(plan, options, launch));
-  try {
-    return run(&world);
-  } catch (const std::exception& e) {
-    world.give_up(e.what());
-    throw;
   }
+  const std::unique_ptr<command::Command> command = verb.make();
+  command::parse_flags(command->flags, request.flags);
+  if (verb.one_process) command::require_one_process(invocation.plan);
+  command->check(invocation.plan);
+  return command->run(invocation);
+}
+
+int fail(const command::Invocation& at, int status, const char* what) {
+  std::fflush(stdout);
+  if (at.ranks > 1) std::fprintf(stderr, "%s: rank %d: %s\n", at.verb.c_str(), at.rank, what);
+  else std::fprintf(stderr, "%s: %s\n", at.verb.c_str(), what);
+  return status;
 }
 
 }  // namespace
 
 int moproc_train_main(int argc, char** argv, const moproc::Plan& plan) {
-  std::signal(SIGXFSZ,
-              SIG_IGN);  // a file that grows too large is an error of write(), not the end of the process
+  // A file that grows too large is an error of write(), not the end of the process.
+  std::signal(SIGXFSZ, SIG_IGN);
+  command::Invocation invocation{plan, argv, command::verbs().front().name};
   try {
-    bool help = false;
-    const moproc::train::Options options = moproc::train::parse_flags(argc, argv, help);
-    if (help) {
-      std::fputs(moproc::train::help_text(argv[0], options.verb).c_str(), stdout);
-      return 0;
-    }
-    const moproc::comm::LaunchPlan launch =
-        moproc::comm::plan_launch(launch_flags(plan, options), moproc::comm::process_environment());
-    const bool alone = options.verb == moproc::train::Verb::clean || options.verb == moproc::train::Verb::lowshot;
-    if (alone && launch.launch.ranks > 1)
-      throw moproc::InputError("this command runs as one process, not as " + std::to_string(launch.launch.ranks));
-    if (options.verb == moproc::train::Verb::clean) return moproc::train::run_clean(plan, options);
-    if (options.verb == moproc::train::Verb::lowshot) return moproc::train::run_lowshot(plan, options);
-    const bool restarts = options.max_restarts > 0 && options.replay.empty() && launch.launch.by.empty();
-    if (launch.to_start > 0 || restarts)
-      return moproc::train::supervise({launch.launch, std::max(1, launch.to_start)}, options, argv);
-    return train(plan, options, launch.launch);
-  } catch (const moproc::InputError& e) {
-    return fail(2, e.what());
-  } catch (const moproc::data::DatasetError& e) {
-    return fail(2, e.what());
-  } catch (const moproc::train::Diverged& e) {
-    return fail(moproc::train::kDiverged, e.what());
-  } catch (const moproc::comm::LostRank& e) {
-    return fail(moproc::train::kLost, e.what());
+    return run(argc, argv, invocation);
+  } catch (const InputError& e) {
+    return fail(invocation, 2, e.what());
+  } catch (const data::DatasetError& e) {
+    return fail(invocation, 2, e.what());
+  } catch (const train::Diverged& e) {
+    return fail(invocation, train::kDiverged, e.what());
+  } catch (const comm::LostRank& e) {
+    return fail(invocation, train::kLost, e.what());
   } catch (const std::bad_alloc&) {
-    return fail(2, "not enough memory for this artefact; compile it with a smaller batch");
+    return fail(invocation, 2, "not enough memory for this artefact; compile it with a smaller batch");
   } catch (const std::exception& e) {
-    return fail(1, e.what());
+    return fail(invocation, 1, e.what());
   }
 }

@@ -1,9 +1,11 @@
-// --replay: the steps of a file instead of a training run, so that they can be compared with the same steps
-// of another implementation.
+// --replay: the steps of a file instead of a training run, so that they can be compared with the same steps of another
+// implementation.
 #pragma once
 
-#include "command/options.h"
+#include <string>
+
 #include "core/plan.h"
+#include "train/settings.h"
 
 namespace moproc::comm {
 class World;
@@ -11,9 +13,16 @@ class World;
 
 namespace moproc::train {
 
-/// Runs all steps of options.replay from the state of options.resume (without it: from the seed) and writes
-/// options.trace; with options.trace_state a checkpoint after each step, with options.exp_dir one after the
-/// last. File and flags are checked before the first step. Throws InputError.
-void run_replay(const Plan& plan, const Options& options, comm::World* world = nullptr);
+struct ReplaySettings {
+  std::string file;   // batches to run; "": no replay
+  std::string trace;  // what the replay has computed, as JSON
+  std::string state;  // folder of the whole state after each step; "" for none
+};
+
+/// Runs all steps of replay.file from the state of settings.resume (without one, from the seed) and writes
+/// replay.trace; also a checkpoint after each step to replay.state, and one after the last step to the exp_dir, if
+/// these are given. The file and settings are checked before the first step. Throws InputError.
+void run_replay(const Plan& plan, const RunSettings& settings, const ReplaySettings& replay,
+                comm::World* world = nullptr);
 
 }  // namespace moproc::train

@@ -6,7 +6,6 @@
 #include <string>
 #include <vector>
 
-#include "command/options.h"
 #include "replay/replay_file.h"
 #include "session/session.h"
 #include "train/step.h"

@@ -31,15 +31,9 @@ std::string show(double v) {
   return text;
 }
 
-std::string join(const std::vector<int>& values) {
-  std::string text;
-  for (const int v : values) text += (text.empty() ? "" : " ") + std::to_string(v);
-  return text;
-}
-
-Metadata metadata_of(const Plan& plan, const CheckpointInfo& i, const Options& o) {
+Metadata metadata_of(const Plan& plan, const CheckpointInfo& i, const RunRecord& record) {
   Metadata m{{"format", kRunFormat},
-             {"verb", name_of(o.verb)},
+             {"verb", record.verb},
              {"task", meta(plan, "task")},
              {"arch", meta(plan, "arch")},
              {"num_class", meta(plan, "num_class")},
@@ -52,24 +46,9 @@ Metadata metadata_of(const Plan& plan, const CheckpointInfo& i, const Options& o
              {"data_digest", i.data_digest},
              {"plan_digest", i.plan_digest},
              {"meters", i.at.meters.to_json()},
-             {"best_top1", show(i.at.best)},
-             {"epochs", std::to_string(o.epochs)},
-             {"schedule", o.cosine ? "cosine" : join(o.schedule)},
-             {"start_clean_epoch", std::to_string(o.start_clean_epoch)}};
-  const Hyper& h = o.hyper;
-  const std::pair<const char*, double> hyper[] = {
-      {"lr", h.lr},
-      {"momentum", h.momentum},
-      {"weight_decay", h.weight_decay},
-      {"moco_m", h.moco_m},
-      {"proto_m", h.proto_m},
-      {"temperature", h.temperature},
-      {"alpha", h.alpha},
-      {"w_inst", h.w_inst},
-      {"w_proto", h.w_proto},
-      {"pseudo_th", h.pseudo_th},
-  };
-  for (const auto& [name, value] : hyper) m[name] = show(value);
+             {"best_top1", show(i.at.best)}};
+  for (const Recorded& r : record.values)
+    if (!r.key.empty() && !r.value.empty()) m[r.key] = r.value;
   for (const char* const key : {"width", "low_dim", "image_size"})  // a plain classifier has no low_dim
     if (const std::string value = meta(plan, key); !value.empty()) m[key] = value;
   return m;
@@ -250,10 +229,11 @@ std::string newest_whole_checkpoint(const std::string& folder, std::vector<std::
   return "";
 }
 
-void take_snapshot(const Session& session, const CheckpointInfo& info, const Options& options, Snapshot& to) {
+void take_snapshot(const Session& session, const CheckpointInfo& info, const RunRecord& record,
+                   const std::string& format, Snapshot& to) {
   to.plan = &session.plan();
-  to.metadata = metadata_of(session.plan(), info, options);
-  to.published = options.checkpoint_format == "pth.tar";
+  to.metadata = metadata_of(session.plan(), info, record);
+  to.published = format == "pth.tar";
   to.tensors = saved_tensors(session.plan());
   to.bytes.resize(to.tensors.size());
   for (size_t i = 0; i < to.tensors.size(); ++i) {
@@ -278,9 +258,9 @@ void write_snapshot(const Snapshot& s, const std::string& path) {
 }
 
 void save_checkpoint(const std::string& path, const Session& session, const CheckpointInfo& info,
-                     const Options& options) {
+                     const RunRecord& record, const std::string& format) {
   Snapshot s;
-  take_snapshot(session, info, options, s);
+  take_snapshot(session, info, record, format, s);
   write_snapshot(s, path);
 }
 

@@ -7,10 +7,10 @@
 #include <string>
 #include <vector>
 
-#include "command/options.h"
 #include "formats/safetensors.h"
 #include "session/session.h"
 #include "train/meters.h"
+#include "train/settings.h"
 
 namespace moproc::train {
 
@@ -62,18 +62,19 @@ struct Snapshot {
   bool published = false;  // to be written in PyTorch's format
 };
 
-/// Copies the state into `to`, whose memory is used again.
-void take_snapshot(const Session& session, const CheckpointInfo& info, const Options& options, Snapshot& to);
+/// Copies the state into `to`, whose memory is used again. `format`: safetensors or pth.tar.
+void take_snapshot(const Session& session, const CheckpointInfo& info, const RunRecord& record,
+                   const std::string& format, Snapshot& to);
 /// "queue holds a NaN or infinity" of the first tensor that does; "" when all is finite.
 std::string first_nonfinite(const Snapshot& s);
 /// Writes it; safe against full disks and crashes: the file is complete or not there. Throws InputError naming the
 /// file.
 void write_snapshot(const Snapshot& s, const std::string& path);
 
-/// Writes all state of a session under the plan's names and shapes, in the format of options.checkpoint_format. Throws
-/// InputError naming the file.
+/// Writes all state of a session under the plan's names and shapes; `format`: safetensors or pth.tar. Throws InputError
+/// naming the file.
 void save_checkpoint(const std::string& path, const Session& session, const CheckpointInfo& info,
-                     const Options& options);
+                     const RunRecord& record, const std::string& format = "safetensors");
 
 /// Reads one back, or one of PyTorch. Everything (names, types, shapes, sha256, metadata) is checked before
 /// the first tensor is set. Momentum and BatchNorm's counters that a file from elsewhere lacks become zero;

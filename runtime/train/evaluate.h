@@ -31,7 +31,7 @@ struct EvaluateResult {
 };
 
 /// Runs the program `evaluate` over the list with the test transform and `workers` decoding threads.
-/// `go_on` hears (images done, images in the list) after each batch; when it returns false there is no result.
+/// `go_on` is called with (images done, images in the list) after each batch; when it returns false there is no result.
 /// Throws InputError when the program is missing or of another form.
 std::optional<EvaluateResult> evaluate(Session& session, const data::Dataset& list, int workers,
                                        const std::function<bool(int64_t, int64_t)>& go_on);

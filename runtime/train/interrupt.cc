@@ -12,10 +12,11 @@
 namespace moproc::train {
 namespace {
 
-/// Launchers pass signals on: what a terminal sends to all of them arrives more than once. This soon after
-/// the first it is still the same wish.
-constexpr int64_t kSameWish = 300;  // ms
+/// Launchers pass signals on, so a signal that a terminal sends to all processes arrives more than once. One that comes
+/// within this time after the first counts as the same request.
+constexpr int64_t kSameRequest = 300;  // ms
 
+std::atomic<const char*> name{""};
 std::atomic<int> first{0};
 std::atomic<int64_t> first_at{0};  // ms
 struct sigaction before_int, before_term, before_usr1;
@@ -30,18 +31,20 @@ int64_t now() {
 void on_signal(int number) {
   int none = 0;
   if (!first.compare_exchange_strong(none, number)) {
-    if (now() - first_at > kSameWish) _exit(128 + number);
+    if (now() - first_at > kSameRequest) _exit(128 + number);
     return;
   }
   first_at = now();
-  constexpr char text[] = "train: stopping after this step; a second signal stops at once\n";
+  constexpr char text[] = ": stopping after this step; a second signal stops at once\n";
   if (isatty(STDERR_FILENO)) (void)!write(STDERR_FILENO, "\n", 1);  // below the progress bar
+  (void)!write(STDERR_FILENO, name, std::strlen(name));
   (void)!write(STDERR_FILENO, text, std::strlen(text));
 }
 
 }  // namespace
 
-Interrupt::Interrupt() {
+Interrupt::Interrupt(const char* verb) {
+  name = verb;
   first = 0;
   struct sigaction action{};
   action.sa_handler = on_signal;

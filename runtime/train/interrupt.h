@@ -1,5 +1,5 @@
-// SIGINT, SIGTERM and SIGUSR1 (what Slurm sends before a job's time is up) as a wish to stop soon. The flag behind it
-// is global: a signal handler has no other way to say anything.
+// SIGINT, SIGTERM and SIGUSR1 (which Slurm sends before a job's time is up) as a request to stop soon. The state behind
+// it is global, because a signal handler can reach nothing else.
 #pragma once
 
 namespace moproc::train {
@@ -8,7 +8,8 @@ namespace moproc::train {
 /// process at once with status 128 + its number. All are as before when it is gone. At most one at a time.
 class Interrupt {
  public:
-  Interrupt();
+  /// `verb`: whose name the announcement begins with; it must outlive this.
+  explicit Interrupt(const char* verb);
   ~Interrupt();
   Interrupt(const Interrupt&) = delete;
   Interrupt& operator=(const Interrupt&) = delete;

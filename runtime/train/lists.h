@@ -1,4 +1,4 @@
-// Which images a run trains and evaluates on, and in which order, by what the command line asks for.
+// Which images a run trains and evaluates on, and in which order; and how training reads a WebVision folder.
 #pragma once
 
 #include <cstdint>
@@ -7,10 +7,9 @@
 #include <string>
 #include <vector>
 
-#include "command/options.h"
 #include "core/plan.h"
 #include "data/dataset.h"
-#include "log/console.h"
+#include "train/settings.h"
 
 namespace moproc::train {
 
@@ -23,13 +22,24 @@ struct Validation {
 struct Lists {
   std::optional<data::Dataset> train;  // none: only evaluation, or --synthetic
   std::vector<Validation> val;         // the first decides which epoch is best
-  std::vector<float> weights;          // of the training images, where --sample-weights gives them
-  std::vector<int64_t> truth;          // classes of the training images, where --truth knows them
+  std::vector<float> weights;          // of the training images, if --sample-weights gives them
+  std::vector<int64_t> truth;          // classes of the training images, if --truth gives them
   std::function<std::vector<uint32_t>(uint64_t seed, uint32_t epoch)> order;  // empty: the loader's own
   uint64_t visits = 0;                                                        // of an epoch of `order`
 };
 
-/// Reads them; fine-tuning writes the list it draws to the experiment's folder. Throws InputError, data::DatasetError.
-Lists read_lists(const Plan& plan, const Options& options, uint64_t seed, Console& console);
+/// What a WebVision folder's lists need besides the folder.
+struct WebVisionLists {
+  bool google = true, flickr = true;  // whose images are used
+  std::string sample_weights;         // a file of how much each training image counts, "" for none
+  std::string truth;                  // truth.json, "" for none
+};
+
+/// Which of WebVision's images the artefact's classes and these sources take.
+data::WebVisionOptions webvision_options(const Plan& plan, bool google, bool flickr);
+
+/// The lists of settings.data, without the training images when the run only evaluates. Throws InputError,
+/// data::DatasetError.
+Lists read_webvision_lists(const Plan& plan, const RunSettings& settings, const WebVisionLists& which);
 
 }  // namespace moproc::train

@@ -48,33 +48,26 @@ Report::Report(Console& console, RunLog& log, int print_freq, int64_t batch, int
   restart_clock();
 }
 
-void Report::start(const Session& session, const Options& o, const RunFacts& facts) {
+void Report::start(const Session& session, const RunSettings& settings, const RunFacts& facts) {
   const Plan& plan = session.plan();
   char host[256] = "", started[32] = "";
   gethostname(host, sizeof host - 1);
   const std::time_t now = std::time(nullptr);
   std::tm utc{};
   std::strftime(started, sizeof started, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &utc));
-  std::string schedule;
-  for (const int epoch : o.schedule) schedule += (schedule.empty() ? "" : " ") + std::to_string(epoch);
   JsonLine record;
-  record.add("event", "start").add("verb", name_of(o.verb));
+  record.add("event", "start").add("verb", settings.record.verb);
   for (const MetaInfo& m : plan.meta)
     if (std::string_view(m.key) != "task") record.add(m.key, m.value);
-  record.add("epochs", int64_t{o.epochs}).add("steps", facts.steps).add("seed", static_cast<int64_t>(facts.seed));
-  record.add("data", o.data).add("data_digest", facts.data_digest);
-  record.add("lr", o.hyper.lr).add("schedule", o.cosine ? "cosine" : schedule.c_str()).add("decay_rate", o.decay_rate);
-  record.add("momentum", o.hyper.momentum).add("weight_decay", o.hyper.weight_decay);
-  if (!session.has_program("train"))
-    record.add("moco_m", o.hyper.moco_m)
-        .add("proto_m", o.hyper.proto_m)
-        .add("temperature", o.hyper.temperature)
-        .add("w_inst", o.hyper.w_inst)
-        .add("w_proto", o.hyper.w_proto)
-        .add("start_clean_epoch", int64_t{o.start_clean_epoch})
-        .add("pseudo_th", o.hyper.pseudo_th)
-        .add("alpha", o.hyper.alpha);
-  record.add("device", session.device().name()).add("workers", int64_t{o.workers});
+  record.add("steps", facts.steps).add("seed", static_cast<int64_t>(facts.seed));
+  record.add("data", settings.data).add("data_digest", facts.data_digest);
+  const std::string other = session.has_program("train") ? "mopro" : "classifier";
+  for (const Recorded& r : settings.record.values) {
+    if (r.key.empty() || r.value.empty() || r.task == other) continue;
+    if (r.json) record.add_raw(r.key, r.value);
+    else record.add(r.key, r.value);
+  }
+  record.add("device", session.device().name()).add("workers", int64_t{settings.compute.workers});
   record.add("plan", plan.name).add("plan_digest", plan.digest).add("started", started).add("host", host);
   log_.line(record);
 }

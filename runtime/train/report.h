@@ -36,7 +36,7 @@ class Report {
   Report(Console& console, RunLog& log, int print_freq, int64_t batch, int epochs, bool every_step);
 
   /// What the run is about, for the log alone: settings and where it runs.
-  void start(const Session& session, const Options& options, const RunFacts& facts);
+  void start(const Session& session, const RunSettings& settings, const RunFacts& facts);
   /// The next step begins an epoch (or the run).
   void restart_clock();
   void step(const StepView& v);

@@ -1,4 +1,5 @@
-// One thread, one snapshot. What became of a write is heard by the trainer's thread, which alone talks.
+// One thread writes, one snapshot at a time. The trainer's thread reports what became of a write, so that only one
+// thread prints.
 #include "train/saver.h"
 
 #include <algorithm>
@@ -19,11 +20,11 @@ double since(std::chrono::steady_clock::time_point t) {
 
 }  // namespace
 
-Saver::Saver(const Session& session, const Options& options, Console& console, RunLog& log)
-    : session_(session), options_(options), console_(console), log_(log), begun_(Clock::now()) {
+Saver::Saver(const Session& session, const Saving& saving, const RunRecord& record, Console& console, RunLog& log)
+    : session_(session), saving_(saving), record_(record), console_(console), log_(log), begun_(Clock::now()) {
   std::error_code error;
   std::vector<std::filesystem::path> partial;
-  for (const auto& entry : std::filesystem::directory_iterator(options.exp_dir, error)) {
+  for (const auto& entry : std::filesystem::directory_iterator(saving.exp_dir, error)) {
     const std::string name = entry.path().filename().string();
     if ((name.starts_with("checkpoint_") || name.starts_with("model_best.")) && name.ends_with(".tmp"))
       partial.push_back(entry.path());
@@ -41,11 +42,11 @@ Saver::~Saver() {
   thread_.join();
 }
 
-bool Saver::is_time() const { return options_.save_seconds > 0 && since(begun_) >= options_.save_seconds; }
+bool Saver::is_time() const { return saving_.every_seconds > 0 && since(begun_) >= saving_.every_seconds; }
 
 bool Saver::due(int64_t step) {
-  hear();
-  if (options_.save_steps > 0 && step % options_.save_steps == 0) return true;
+  report_last_write();
+  if (saving_.every_steps > 0 && step % saving_.every_steps == 0) return true;
   const bool again = !failure_.empty() && Clock::now() >= retry_;
   if (!is_time() && !again) return false;
   const std::lock_guard lock(mutex_);
@@ -56,8 +57,8 @@ void Saver::begin(std::vector<std::string> paths, const CheckpointInfo& info) {
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [this] { return !writing_; });
   lock.unlock();
-  hear();
-  take_snapshot(session_, info, options_, snapshot_);
+  report_last_write();
+  take_snapshot(session_, info, record_, saving_.format, snapshot_);
   paths_ = std::move(paths);
   begun_ = Clock::now();
   lock.lock();
@@ -70,12 +71,12 @@ void Saver::finish() {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [this] { return !writing_; });
   }
-  hear();
+  report_last_write();
   if (!failure_.empty()) throw InputError(failure_);
 }
 
-/// What became of the last write, once.
-void Saver::hear() {
+/// Prints and logs, once, what became of the last write.
+void Saver::report_last_write() {
   std::exception_ptr error;
   {
     const std::lock_guard lock(mutex_);
@@ -140,9 +141,9 @@ void Saver::write() {
 /// is tried again after the next checkpoint.
 void Saver::prune() const {
   int within = 0, ends = 0;
-  for (const FoundCheckpoint& c : checkpoints_in(options_.exp_dir)) {
+  for (const FoundCheckpoint& c : checkpoints_in(saving_.exp_dir)) {
     const bool keep =
-        c.ends_epoch ? options_.keep_epochs == 0 || ++ends <= options_.keep_epochs : ++within <= options_.keep;
+        c.ends_epoch ? saving_.keep_epochs == 0 || ++ends <= saving_.keep_epochs : ++within <= saving_.keep;
     std::error_code error;
     if (!keep && c.path != paths_.back()) std::filesystem::remove(c.path, error);
   }

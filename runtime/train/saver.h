@@ -11,11 +11,11 @@
 #include <thread>
 #include <vector>
 
-#include "command/options.h"
 #include "log/console.h"
 #include "log/jsonl.h"
 #include "session/session.h"
 #include "train/checkpoint.h"
+#include "train/settings.h"
 
 namespace moproc::train {
 
@@ -29,8 +29,9 @@ class Diverged : public std::runtime_error {
 /// Not thread safe: one caller, the trainer.
 class Saver {
  public:
-  /// All must outlive the saver. Removes what an earlier run that was killed has left half written in options.exp_dir.
-  Saver(const Session& session, const Options& options, Console& console, RunLog& log);
+  /// All arguments must outlive the saver. Removes the unfinished files that an earlier, killed run has left in
+  /// saving.exp_dir.
+  Saver(const Session& session, const Saving& saving, const RunRecord& record, Console& console, RunLog& log);
   ~Saver();
   Saver(const Saver&) = delete;
   Saver& operator=(const Saver&) = delete;
@@ -54,11 +55,12 @@ class Saver {
   void work();
   void write();
   void prune() const;
-  void hear();
+  void report_last_write();
 
   using Clock = std::chrono::steady_clock;
   const Session& session_;
-  const Options& options_;
+  const Saving& saving_;
+  const RunRecord& record_;
   Console& console_;
   RunLog& log_;
   Snapshot snapshot_;

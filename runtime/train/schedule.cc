@@ -22,11 +22,10 @@ Phase phase_of(int epoch, int start_clean_epoch) {
   return epoch >= start_clean_epoch ? Phase::clean : Phase::proto;
 }
 
-double learning_rate(const Options& o, int epoch) {
-  if (o.cosine) return o.hyper.lr * 0.5 * (1.0 + std::cos(std::numbers::pi * epoch / o.epochs));
-  double lr = o.hyper.lr;
-  for (const int milestone : o.schedule)
-    if (epoch >= milestone) lr *= o.decay_rate;
+double learning_rate(double lr, const Schedule& s, int epoch) {
+  if (s.cosine) return lr * 0.5 * (1.0 + std::cos(std::numbers::pi * epoch / s.epochs));
+  for (const int milestone : s.milestones)
+    if (epoch >= milestone) lr *= s.decay_rate;
   return lr;
 }
 

@@ -157,6 +157,19 @@ class SyntheticSource : public Source {
 
 }  // namespace
 
+data::LoaderOptions loader_options(const RunSettings& settings, uint64_t seed, int epoch, int64_t batch) {
+  data::LoaderOptions o;
+  o.threads = settings.compute.workers;
+  o.seed = seed;
+  o.start_epoch = static_cast<uint32_t>(epoch);
+  o.start_batch = static_cast<uint64_t>(batch);
+  o.epochs = static_cast<uint32_t>(settings.schedule.epochs - epoch);
+  o.augment.scale_low = settings.augmentation.crop_min;
+  o.augment.jitter = settings.augmentation.jitter;
+  o.augment.gray = settings.augmentation.gray;
+  return o;
+}
+
 std::unique_ptr<Source> make_loader_source(const data::Dataset& dataset, const data::LoaderOptions& options) {
   return std::make_unique<LoaderSource>(dataset, options);
 }

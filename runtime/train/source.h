@@ -9,6 +9,7 @@
 
 #include "data/loader.h"
 #include "train/features.h"
+#include "train/settings.h"
 
 namespace moproc::train {
 
@@ -34,6 +35,10 @@ class Source {
   virtual double seconds_waited() const = 0;
   virtual int64_t broken_count() const = 0;
 };
+
+/// The loader's options that the settings and the place in the run decide: epochs from `epoch` and `batch` of it to the
+/// end, threads and augmentation. Batch, ranks, image size and order are the caller's.
+data::LoaderOptions loader_options(const RunSettings& settings, uint64_t seed, int epoch, int64_t batch);
 
 /// Wraps a loader in training mode.
 std::unique_ptr<Source> make_loader_source(const data::Dataset& dataset, const data::LoaderOptions& options);

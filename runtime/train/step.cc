@@ -186,12 +186,14 @@ void StepRunner::feed(const Bound& p, const TrainBatch& batch, double lr, uint64
   for (int64_t i = 0; i < part_; ++i) other[i] = targets[static_cast<size_t>(order[static_cast<size_t>(from + i)])];
 }
 
-/// What this rank tells all others with the step: one word, from mail_words on the labels of its part and then their
-/// samples, because only the rank that has loaded an image knows which one took the place of a broken file.
+/// The step's input `mail` takes what this rank sends to all others with the step; the output `mails` returns what all
+/// ranks have sent. A mail begins with p.mail_words words, of which the first is a signal's number and the others are
+/// unused (-1); then come the labels of this rank's images and their indices in the list. The other ranks need the
+/// labels and indices because only the rank that loads an image knows which image has replaced a broken file.
 void StepRunner::write_mail(const Bound& p, const TrainBatch& batch) {
   const auto mail = session_.view<int64_t>(p.mail);
   std::fill(mail.begin(), mail.end(), -1);
-  mail[0] = word_;
+  mail[0] = signal_;
   std::copy_n(batch.target, part_, mail.begin() + p.mail_words);
   if (batch.sample) std::copy_n(batch.sample, part_, mail.begin() + p.mail_words + part_);
 }
@@ -203,7 +205,7 @@ void StepRunner::read_mails(const Bound& p, StepResult& to) const {
   const size_t size = mails.size() / static_cast<size_t>(session_.ranks());
   for (size_t at = 0; at < mails.size(); at += size) {
     const auto mail = mails.subspan(at, size);
-    to.told = std::max(to.told, mail[0]);
+    to.signal = std::max(to.signal, mail[0]);
     const auto rows = mail.subspan(static_cast<size_t>(p.mail_words));
     to.all_targets.insert(to.all_targets.end(), rows.begin(), rows.begin() + part_);
     to.all_samples.insert(to.all_samples.end(), rows.begin() + part_, rows.end());

@@ -9,9 +9,9 @@
 #include <utility>
 #include <vector>
 
-#include "command/options.h"
 #include "session/session.h"
 #include "train/schedule.h"
+#include "train/settings.h"
 #include "train/source.h"
 
 namespace moproc::train {
@@ -23,8 +23,9 @@ struct StepResult {
   std::optional<double> correct_cls, correct_inst, correct_proto;  // counts over all groups
   double kept = 0;                                                 // samples in the class and prototype losses
   double samples = 0;
-  // With several ranks: see StepRunner::tell; and what all of them had in the batch, in its order.
-  int64_t told = 0;
+  // With several ranks: the largest signal that any rank sent with the step (StepRunner::send_signal), and the labels
+  // and list indices of the whole batch, in its order.
+  int64_t signal = 0;
   std::vector<int64_t> all_targets, all_samples;
   // Both point into the session, until the next result is read.
   const int64_t* target_new = nullptr;  // (n) labels after correction; null when the phase corrects none
@@ -60,8 +61,8 @@ class StepRunner {
   bool needs_strong() const;
   /// Whether every rank is to be given the key images in the order of the permutation.
   bool loads_keys() const { return loads_keys_; }
-  /// A number that the next step tells all ranks; the largest of those that all ranks told is in StepResult::told.
-  void tell(int64_t word) { word_ = word; }
+  /// A signal's number that the next step sends to all ranks; the largest of all ranks is in StepResult::signal.
+  void send_signal(int64_t number) { signal_ = number; }
   /// Starts `phase` on one batch, whose memory is free again afterwards; `global_step` names the permutation
   /// of the keys. As many steps as Session::slots() may be started and not finished.
   void start(Phase phase, const TrainBatch& batch, double lr, uint64_t global_step);
@@ -103,7 +104,7 @@ class StepRunner {
   Hyper hyper_;
   uint64_t seed_;
   int64_t part_ = 0, image_size_ = 0;
-  int64_t word_ = 0;
+  int64_t signal_ = 0;
   bool loads_keys_;
   DType image_dtype_ = DType::u8;
   bool supervised_;  // there is but the program `train`

@@ -98,7 +98,7 @@ Child start(comm::Launch launch, int local, bool again, char** argv) {
 }
 
 /// Collects who has ended; true when somebody has.
-bool collect(std::vector<Child>& children) {
+bool collect(std::vector<Child>& children, const std::string& verb) {
   bool any = false;
   for (Child& c : children) {
     int status = 0;
@@ -106,14 +106,14 @@ bool collect(std::vector<Child>& children) {
     c.ended = any = true;
     c.status = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
     if (c.status != 0 && c.status != kStopped && c.status != kLost && c.status != kDiverged && c.status != 2)
-      std::fprintf(stderr, "train: rank %d ended with status %d%s\n", c.rank, c.status,
+      std::fprintf(stderr, "%s: rank %d ended with status %d%s\n", verb.c_str(), c.rank, c.status,
                    WIFSIGNALED(status) ? (std::string(", by ") + strsignal(WTERMSIG(status))).c_str() : "");
   }
   return any;
 }
 
 /// Runs all ranks to their ends.
-std::vector<Child> run_once(const comm::LaunchPlan& plan, double timeout, bool again, char** argv) {
+std::vector<Child> run_once(const comm::LaunchPlan& plan, const Supervision& how, bool again, char** argv) {
   using Clock = std::chrono::steady_clock;
   comm::LaunchPlan now = plan;
   if (plan.launch.ranks > 1 && plan.launch.master.port == 0) now.launch.master.port = free_port();
@@ -124,7 +124,7 @@ std::vector<Child> run_once(const comm::LaunchPlan& plan, double timeout, bool a
     if (const int number = signalled.exchange(0))
       for (const Child& c : children)
         if (!c.ended) kill(c.pid, number);
-    collect(children);
+    collect(children, how.verb);
     left = 0;
     for (const Child& c : children) {
       left += c.ended ? 0 : 1;
@@ -132,7 +132,7 @@ std::vector<Child> run_once(const comm::LaunchPlan& plan, double timeout, bool a
     }
     constexpr double kGrace = 2;  // seconds, to say what was missed
     if (failed != Clock::time_point{} &&
-        std::chrono::duration<double>(Clock::now() - failed).count() > timeout + kGrace)
+        std::chrono::duration<double>(Clock::now() - failed).count() > how.timeout + kGrace)
       for (const Child& c : children)
         if (!c.ended) kill(c.pid, SIGKILL);
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
@@ -155,15 +155,15 @@ int outcome(const std::vector<Child>& children) {
 
 bool is_restarted() { return std::getenv(kRestarted) != nullptr; }
 
-int supervise(const comm::LaunchPlan& plan, const Options& options, char** argv) {
+int supervise(const comm::LaunchPlan& plan, const Supervision& how, char** argv) {
   const Signals signals;
   for (int attempt = 0;; ++attempt) {
-    const int result = outcome(run_once(plan, options.timeout, attempt > 0, argv));
+    const int result = outcome(run_once(plan, how, attempt > 0, argv));
     if (result == 0 || result == kStopped || result == 2 || result == kDiverged || stopping ||
-        attempt == options.max_restarts)
+        attempt == how.max_restarts)
       return result;
-    const std::string from = options.exp_dir.empty() ? "" : newest_checkpoint(options.exp_dir);
-    std::fprintf(stderr, "train: restart %d of %d, %s\n", attempt + 1, options.max_restarts,
+    const std::string from = how.exp_dir.empty() ? "" : newest_checkpoint(how.exp_dir);
+    std::fprintf(stderr, "%s: restart %d of %d, %s\n", how.verb.c_str(), attempt + 1, how.max_restarts,
                  from.empty() ? "from the beginning: there is no checkpoint" : ("from " + from).c_str());
   }
 }

@@ -1,8 +1,9 @@
 // Starts the ranks of this node as processes, passes signals on to them, and starts them again when one was lost.
 #pragma once
 
+#include <string>
+
 #include "comm/launch.h"
-#include "command/options.h"
 
 namespace moproc::train {
 
@@ -13,11 +14,18 @@ inline constexpr int kDiverged = 3;
 /// Another rank was lost; the last checkpoint is what there is.
 inline constexpr int kLost = 69;
 
-/// Runs this program again with the same arguments, once for each of plan.to_start ranks. Returns what they returned: 0
-/// when all did; kStopped when all stopped with a checkpoint; 2 when one refused its input; else what the first to fail
-/// returned, after options.max_restarts attempts to go on from the newest checkpoint in --exp-dir. Whoever was told to
-/// stop is not started again.
-int supervise(const comm::LaunchPlan& plan, const Options& options, char** argv);
+struct Supervision {
+  std::string verb;      // that messages begin with
+  std::string exp_dir;   // where the checkpoints are, "" for none
+  double timeout = 600;  // seconds that the other ranks get to end after one has failed
+  int max_restarts = 0;
+};
+
+/// Runs this program again with the same arguments, once for each of plan.to_start ranks. Returns 0 when all ranks
+/// returned 0; kStopped when all stopped with a checkpoint; 2 when one refused its input; else the status of the first
+/// rank that failed, after max_restarts attempts to continue from the newest checkpoint in exp_dir. A run that was
+/// stopped by a signal is not started again.
+int supervise(const comm::LaunchPlan& plan, const Supervision& how, char** argv);
 
 /// Whether this process is such an attempt: it goes on from the newest checkpoint, whatever --resume says.
 bool is_restarted();

@@ -1,5 +1,5 @@
-// The loop. Order of an epoch's end: averages, evaluation, checkpoint; so a checkpoint never precedes its own
-// numbers. A signal is looked at after each step and each batch of an evaluation.
+// The loop. An epoch ends with averages, evaluation and checkpoint, in this order, so that a checkpoint never comes
+// before the numbers of its epoch. Signals are looked at after each step and after each batch of an evaluation.
 #include "train/trainer.h"
 
 #include <algorithm>
@@ -16,39 +16,39 @@
 namespace moproc::train {
 
 int Trainer::run() {
-  if (options_.evaluate) {
+  if (settings_.evaluate) {
     evaluate_epoch(at_.epoch);
     return 0;
   }
-  interrupt_.emplace();
+  interrupt_.emplace(settings_.record.verb.c_str());
   const Plan& plan = session_.plan();
-  if (options_.cache_features) {
+  if (settings_.cache_features) {
     if (!cache_features()) return stopped_status();
     open_source();
   }
   console_.line(format("%s: %s, %s, %lld steps of %lld images an epoch, seed %llu", plan.name,
                        meta(plan, "arch").c_str(), session_.device().name().c_str(), static_cast<long long>(batches_),
-                       static_cast<long long>(steps_->batch()), static_cast<unsigned long long>(seed_)));
+                       static_cast<long long>(runner_->batch()), static_cast<unsigned long long>(seed_)));
   warn_of_prototypes();
-  report_->start(session_, options_, {seed_, batches_, data_digest()});
-  while (at_.epoch < options_.epochs && !limit_reached() && !interrupted()) train_epoch();
-  if (options_.dump_step && !interrupted() && *options_.dump_step >= steps_run_)
-    throw InputError("--dump-step " + std::to_string(*options_.dump_step) + ": the run ended after " +
+  report_->start(session_, settings_, {seed_, batches_, data_digest()});
+  while (at_.epoch < settings_.schedule.epochs && !limit_reached() && !interrupted()) train_epoch();
+  if (settings_.dump.step && !interrupted() && *settings_.dump.step >= steps_run_)
+    throw InputError("--dump-step " + std::to_string(*settings_.dump.step) + ": the run ended after " +
                      std::to_string(steps_run_) + " steps");
   if (saver_) saver_->finish();
   if (world_) world_->exchange("the end", "");  // a launcher takes the end of one rank for a reason to end the others
   report_->memory(session_);
   if (world_ && world_->carrier() != comm::Carrier::nccl) report_->ranks(*world_);
-  if (options_.profile) console_.line(session_.profiler().report());
+  if (settings_.compute.profile) console_.line(session_.profiler().report());
   const bool unended = at_.step == batches_;  // an epoch whose end was left out
-  if (!interrupted() || at_.epoch >= options_.epochs || (limit_reached() && !unended)) return 0;
+  if (!interrupted() || at_.epoch >= settings_.schedule.epochs || (limit_reached() && !unended)) return 0;
   report_->stopped(signal(), at_, saver_ ? saver_->newest() : "");
   return stopped_status();
 }
 
-/// To be tried again, unless nothing was kept, or somebody at the terminal wants it to end.
+/// The run is to be started again, unless it has kept nothing or SIGINT shows that the user wants it to end.
 int Trainer::stopped_status() const {
-  return options_.exp_dir.empty() || signal() == SIGINT ? 128 + signal() : kStopped;
+  return settings_.saving.exp_dir.empty() || signal() == SIGINT ? 128 + signal() : kStopped;
 }
 
 /// A prototype begins as its class's first image, which after n images still makes up proto_m^(n - 1) of it.
@@ -59,7 +59,7 @@ void Trainer::warn_of_prototypes() {
   std::erase(counts, 0);
   std::nth_element(counts.begin(), counts.begin() + static_cast<std::ptrdiff_t>(counts.size() / 2), counts.end());
   const int64_t images = counts[counts.size() / 2];
-  const double m = options_.hyper.proto_m, share = std::pow(m, static_cast<double>(images - 1));
+  const double m = settings_.hyper.proto_m, share = std::pow(m, static_cast<double>(images - 1));
   constexpr double kMuch = 0.5, kLittle = 0.1;
   if (share <= kMuch) return;
   console_.line(format(
@@ -81,21 +81,22 @@ void Trainer::train_epoch() {
   else save(at_.epoch, at_.step);  // stopped by --steps or a signal
 }
 
-/// Whether another step fits beside those under way. None may be when a checkpoint or a dump is written.
+/// Whether another step may be started beside those under way. No step may be under way when a checkpoint or a dump is
+/// written.
 bool Trainer::may_start() const {
   const int64_t under_way = static_cast<int64_t>(started_.size()), next = at_.step + under_way;
   if (under_way == session_.slots() || next == batches_) return false;
-  if (options_.steps > 0 && steps_run_ + under_way == options_.steps) return false;
-  if (options_.dump_step && *options_.dump_step >= steps_run_ && *options_.dump_step < steps_run_ + under_way)
+  if (settings_.steps > 0 && steps_run_ + under_way == settings_.steps) return false;
+  if (settings_.dump.step && *settings_.dump.step >= steps_run_ && *settings_.dump.step < steps_run_ + under_way)
     return false;
   if (under_way == 0) return true;
   if (saver_ && saver_->is_time()) return false;
-  return options_.save_steps == 0 || next % options_.save_steps != 0;
+  return settings_.saving.every_steps == 0 || next % settings_.saving.every_steps != 0;
 }
 
 int64_t Trainer::steps_left() const {
-  const int64_t left = (options_.epochs - at_.epoch) * batches_ - at_.step;
-  return options_.steps > 0 ? std::min(left, options_.steps - steps_run_) : left;
+  const int64_t left = (settings_.schedule.epochs - at_.epoch) * batches_ - at_.step;
+  return settings_.steps > 0 ? std::min(left, settings_.steps - steps_run_) : left;
 }
 
 void Trainer::start_step() {
@@ -104,34 +105,38 @@ void Trainer::start_step() {
   if (!source_->next(batch)) throw std::logic_error("the source of batches ended early");
   if (batch.epoch != at_.epoch || batch.index != step)
     throw std::logic_error("the source of batches is at another place than the run");
-  Started s{steps_->phase(at_.epoch, options_.start_clean_epoch), learning_rate(options_, at_.epoch), {}, {}};
-  s.target.assign(batch.target, batch.target + steps_->part());
-  if (batch.sample) s.sample.assign(batch.sample, batch.sample + steps_->part());
+  Started s{runner_->phase(at_.epoch, settings_.start_clean_epoch),
+            learning_rate(settings_.hyper.lr, settings_.schedule, at_.epoch),
+            {},
+            {}};
+  s.target.assign(batch.target, batch.target + runner_->part());
+  if (batch.sample) s.sample.assign(batch.sample, batch.sample + runner_->part());
   if (world_) {
-    world_->at_step(at_.samples / steps_->batch());
-    steps_->tell(interrupt_->signal());
+    world_->at_step(at_.samples / runner_->batch());
+    runner_->send_signal(interrupt_->signal());
   }
-  steps_->start(s.phase, batch, s.lr,
-                static_cast<uint64_t>(at_.epoch) * static_cast<uint64_t>(batches_) + static_cast<uint64_t>(step));
+  runner_->start(s.phase, batch, s.lr,
+                 static_cast<uint64_t>(at_.epoch) * static_cast<uint64_t>(batches_) + static_cast<uint64_t>(step));
   started_.push_back(std::move(s));
 }
 
 void Trainer::finish_step() {
   Started s = std::move(started_.front());
   started_.pop_front();
-  const StepResult result = steps_->finish(s.phase);
+  const StepResult result = runner_->finish(s.phase);
   if (world_) {
-    told_ = std::max(told_, static_cast<int>(result.told));
+    stop_signal_ = std::max(stop_signal_, static_cast<int>(result.signal));
     s.target = result.all_targets;
     s.sample = result.all_samples;
   }
   std::vector<int64_t> truth;
   if (!lists_.truth.empty())
     for (const int64_t i : s.sample) truth.push_back(lists_.truth[static_cast<size_t>(i)]);
-  if (options_.dump_step == steps_run_) dump_values(session_, steps_->program(s.phase), options_.dump, steps_run_);
+  if (settings_.dump.step == steps_run_)
+    dump_values(session_, runner_->program(s.phase), settings_.dump.folder, steps_run_);
   ++at_.step;
   ++steps_run_;
-  at_.samples += steps_->batch();
+  at_.samples += runner_->batch();
   at_.meters.add(result, s.target.data());
   if (!truth.empty()) at_.meters.add_truth(result, s.target.data(), truth.data());
   if (result.finite) skipped_ = 0;
@@ -139,11 +144,12 @@ void Trainer::finish_step() {
   report_->step({s.phase, s.lr, at_, batches_, steps_left(), source_->seconds_waited(), result});
 }
 
-/// A step whose loss or gradient is not finite left no trace; its images are written down. Alike on all ranks.
+/// A step whose loss or gradient is not finite has changed nothing. Its images are written to not_finite.jsonl. All
+/// ranks come to the same result.
 void Trainer::skip(const Started& s, const StepResult& result) {
   console_.line(format("epoch %d step %lld: gradients or losses are not finite; the update was skipped (%lld so far)",
                        at_.epoch, static_cast<long long>(at_.step - 1), static_cast<long long>(++not_finite_)));
-  if (!options_.exp_dir.empty() && first()) {
+  if (!settings_.saving.exp_dir.empty() && first()) {
     std::string files;
     for (const int64_t i : s.sample) {
       if (i < 0) break;  // images that no list has
@@ -153,10 +159,10 @@ void Trainer::skip(const Started& s, const StepResult& result) {
     JsonLine record;
     record.add("epoch", int64_t{at_.epoch}).add("step", at_.step - 1).add("phase", phase_name(s.phase)).add("lr", s.lr);
     record.add("loss", result.loss.value_or(0)).add_raw("files", "[" + files + "]");
-    formats::OutputFile(options_.exp_dir + "/not_finite.jsonl", formats::OutputFile::Open::append)
+    formats::OutputFile(settings_.saving.exp_dir + "/not_finite.jsonl", formats::OutputFile::Open::append)
         .write(record.text() + "\n");
   }
-  if (++skipped_ < options_.max_skips) return;
+  if (++skipped_ < settings_.max_skips) return;
   throw Diverged(
       format("%d steps in a row were not finite (--max-skips): the run ends before it does harm. Their images are in "
              "--exp-dir, not_finite.jsonl; a smaller --lr is the usual remedy",
@@ -165,8 +171,8 @@ void Trainer::skip(const Started& s, const StepResult& result) {
 
 void Trainer::end_epoch() {
   const int epoch = at_.epoch;
-  report_->epoch(steps_->phase(epoch, options_.start_clean_epoch), learning_rate(options_, epoch), at_,
-                 source_->broken_count());
+  report_->epoch(runner_->phase(epoch, settings_.start_clean_epoch),
+                 learning_rate(settings_.hyper.lr, settings_.schedule, epoch), at_, source_->broken_count());
   if (!lists_.val.empty() && !evaluate_epoch(epoch)) return save(epoch, at_.step);  // goes on with this end
   at_.epoch += 1;
   at_.step = 0;
@@ -180,24 +186,24 @@ bool Trainer::evaluate_epoch(int epoch) {
     const Validation& v = lists_.val[i];
     const auto r =
         cached_ ? std::optional(evaluate_features(session_, v.list, cached_val_[i]))
-                : evaluate(session_, v.list, options_.workers, [&](int64_t done, int64_t all) {
+                : evaluate(session_, v.list, settings_.compute.workers, [&](int64_t done, int64_t all) {
                     console_.status("validation", static_cast<double>(done) / static_cast<double>(all),
                                     format("%lld/%lld", static_cast<long long>(done), static_cast<long long>(all)));
-                    hear();
+                    exchange_signals();
                     return !interrupted();
                   });
     if (!r) return false;
     report_->evaluation(epoch, v.name, *r);
-    if (i == 0 && !options_.evaluate) is_best_ = r->top1() > at_.best, at_.best = std::max(at_.best, r->top1());
+    if (i == 0 && !settings_.evaluate) is_best_ = r->top1() > at_.best, at_.best = std::max(at_.best, r->top1());
   }
   return true;
 }
 
-/// Between batches of an evaluation no step tells what others have heard.
-void Trainer::hear() {
+/// Tells all ranks of each other's signals between the batches of an evaluation, where no step does.
+void Trainer::exchange_signals() {
   if (!world_ || !interrupt_) return;
   for (const std::string& s : world_->exchange("signals", std::to_string(interrupt_->signal())))
-    told_ = std::max(told_, std::stoi(s));
+    stop_signal_ = std::max(stop_signal_, std::stoi(s));
 }
 
 void Trainer::save(int epoch, std::optional<int64_t> step) {
@@ -205,14 +211,14 @@ void Trainer::save(int epoch, std::optional<int64_t> step) {
   CheckpointInfo info;
   info.at = at_;
   info.seed = seed_;
-  info.global_batch = steps_->batch();
+  info.global_batch = runner_->batch();
   info.data_digest = data_digest();
   info.plan_digest = session_.plan().digest;
   std::vector<std::string> paths;
-  // The best first: a run that is killed between the two does its epoch's end again, and writes both.
-  if (options_.verb == Verb::finetune && !step && std::exchange(is_best_, false))
-    paths.push_back(options_.exp_dir + "/model_best." + options_.checkpoint_format);
-  paths.push_back(options_.exp_dir + "/" + checkpoint_name(epoch, step, options_.checkpoint_format));
+  // The best comes first: a run that is killed between the two repeats the end of its epoch and writes both.
+  if (job_.keeps_best && !step && std::exchange(is_best_, false))
+    paths.push_back(settings_.saving.exp_dir + "/model_best." + settings_.saving.format);
+  paths.push_back(settings_.saving.exp_dir + "/" + checkpoint_name(epoch, step, settings_.saving.format));
   saver_->begin(std::move(paths), info);
 }
 

@@ -11,7 +11,6 @@
 #include <string_view>
 #include <vector>
 
-#include "command/flags.h"
 #include "core/error.h"
 #include "core/json.h"
 #include "core/meta.h"
@@ -23,8 +22,10 @@
 #include "log/console.h"
 #include "session/session.h"
 #include "train/checkpoint.h"
+#include "train/compute.h"
 #include "train/embed.h"
 #include "train/interrupt.h"
+#include "train/lists.h"
 #include "workflow/clean_rule.h"
 
 namespace moproc::train {
@@ -36,14 +37,6 @@ using formats::OutputFile;
 
 constexpr double kSpeakEvery = 20;  // seconds between two lines where there is no terminal
 
-data::Dataset read_list(const Plan& plan, const Options& o) {
-  data::WebVisionOptions w;
-  w.num_class = static_cast<int>(meta_number(plan, "num_class"));
-  w.google = o.google;
-  w.flickr = o.flickr;
-  return data::read_folder(o.data, data::Split::train, w);
-}
-
 /// How many images went which way.
 struct Counts {
   int64_t kept = 0, relabelled = 0, dropped = 0, unreadable = 0;
@@ -52,43 +45,45 @@ struct Counts {
 
 class Cleaning {
  public:
-  Cleaning(const Plan& plan, const Options& options)
-      : options_(options),
-        files_(options.annotation),
-        console_(isatty(STDOUT_FILENO) == 1, options.quiet),
-        list_(read_list(plan, options)),
-        session_(plan, {options.threads, false, options.check, options.gpu.value_or(0)}),
-        rule_{options.compat_released ? 0.5 : options.hyper.alpha, options.hyper.pseudo_th},
+  Cleaning(const Plan& plan, const CleanSettings& settings)
+      : settings_(settings),
+        files_(settings.annotation),
+        console_(isatty(STDOUT_FILENO) == 1, settings.compute.quiet),
+        list_(data::read_folder(settings.data, data::Split::train,
+                                webvision_options(plan, settings.google, settings.flickr))),
+        session_(plan, session_options(settings.compute)),
+        rule_{settings.used_alpha(), settings.pseudo_th},
         classes_(meta_number(plan, "num_class")),
         batch_(embed_batch(session_)),
         label_(list_.size(), -1) {
     session_.output(session_.program("embed"), "proto_logits");  // throws: only an artefact of MoPro judges
-    if (options.compat_released && options.hyper.alpha != 0.5)
+    if (settings.compat_released && settings.alpha != 0.5)
       console_.line("note: --compat released: the published code takes alpha 0.5, whatever --alpha says");
-    for (const std::string& note : load_checkpoint(options.resume, session_).notes) console_.line("note: " + note);
-    settings_ = JsonLine()
-                    .add("checkpoint", formats::file_sha256(options.resume))
-                    .add("images", static_cast<int64_t>(list_.size()))
-                    .add("list", format("%016llx", static_cast<unsigned long long>(list_.digest())))
-                    .add("classes", classes_)
-                    .add("plan", plan.digest)
-                    .add("alpha", rule_.alpha)
-                    .add("pseudo_th", rule_.threshold)
-                    .add("temperature", options.hyper.temperature)
-                    .text();
+    for (const std::string& note : load_checkpoint(settings.checkpoint, session_).notes) console_.line("note: " + note);
+    JsonLine line = JsonLine()
+                        .add("checkpoint", formats::file_sha256(settings.checkpoint))
+                        .add("images", static_cast<int64_t>(list_.size()))
+                        .add("list", format("%016llx", static_cast<unsigned long long>(list_.digest())))
+                        .add("classes", classes_)
+                        .add("plan", plan.digest);
+    for (const Recorded& r : settings.record.values) {
+      if (r.json) line.add_raw(r.key, r.value);
+      else line.add(r.key, r.value);
+    }
+    header_ = line.text();
   }
 
   int run() {
-    Interrupt interrupt;
+    Interrupt interrupt("clean");
     const int64_t total = static_cast<int64_t>(list_.size()), first = take_up();
     start_ = std::chrono::steady_clock::now();
     begun_at_ = first;
     partial_.emplace(files_.partial, first == 0 ? OutputFile::Open::truncate : OutputFile::Open::append);
-    if (first == 0) partial_->write(settings_ + "\n");
+    if (first == 0) partial_->write(header_ + "\n");
     EmbedOptions o;
-    o.workers = options_.workers > 0 ? options_.workers : usable_cores();
+    o.workers = settings_.compute.workers > 0 ? settings_.compute.workers : usable_cores();
     o.first = first;
-    o.temperature = options_.hyper.temperature;
+    o.temperature = settings_.temperature;
     if (first < total)
       embed(session_, list_, o, [&](const Embedded& e) {
         add(e);
@@ -116,9 +111,9 @@ class Cleaning {
       const std::string_view text(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
       const size_t head = text.find('\n');
       if (head == std::string_view::npos) return 0;
-      if (text.substr(0, head) != settings_)
+      if (text.substr(0, head) != header_)
         throw InputError(files_.partial + ": was begun with other settings; remove it to begin anew\n  then: " +
-                         std::string(text.substr(0, head)) + "\n  now:  " + settings_);
+                         std::string(text.substr(0, head)) + "\n  now:  " + header_);
       std::vector<size_t> ends = {head + 1};  // of the header and of each whole line
       for (size_t at; (at = text.find('\n', ends.back())) != std::string_view::npos;) ends.push_back(at + 1);
       const size_t lines = std::min(ends.size() - 1, list_.size());
@@ -214,7 +209,7 @@ class Cleaning {
   void write_results() {
     formats::write_atomically(files_.report, [&](OutputFile& out) {
       const MappedFile file(files_.partial);
-      out.write(file.bytes().subspan(settings_.size() + 1));
+      out.write(file.bytes().subspan(header_.size() + 1));
     });
     std::string images, labels;
     for (size_t i = 0; i < label_.size(); ++i) {
@@ -232,7 +227,7 @@ class Cleaning {
                                    .add("unreadable", counts_.unreadable)
                                    .text();
     formats::write_atomically(files_.summary, [&](OutputFile& out) {
-      out.write("{\"settings\": " + settings_ + ",\n \"images\": " + counts + "}\n");
+      out.write("{\"settings\": " + header_ + ",\n \"images\": " + counts + "}\n");
     });
     fs::remove(files_.partial);
   }
@@ -249,10 +244,10 @@ class Cleaning {
     share("dropped", counts_.dropped);
     if (counts_.unreadable > 0) share("unreadable", counts_.unreadable);
     console_.line(files_.annotation + ": " + std::to_string(counts_.kept + counts_.relabelled) + " images");
-    console_.line(files_.report + ": a line an image");
+    console_.line(files_.report + ": one line per image");
   }
 
-  const Options& options_;
+  const CleanSettings& settings_;
   const CleanFiles files_;
   Console console_;
   const data::Dataset list_;
@@ -261,7 +256,7 @@ class Cleaning {
   const int64_t classes_, batch_;
   std::vector<int64_t> label_;  // of each image of the list; -1: left out
   Counts counts_;
-  std::string settings_;
+  std::string header_;
   std::optional<OutputFile> partial_;
   std::chrono::steady_clock::time_point start_;
   int64_t begun_at_ = 0;
@@ -276,9 +271,6 @@ CleanFiles::CleanFiles(const std::string& path)
       summary(report.substr(0, report.size() - 13) + ".summary.json"),
       partial(path + ".partial") {}
 
-int run_clean(const Plan& plan, const Options& options) {
-  check_against(options, plan);
-  return Cleaning(plan, options).run();
-}
+int run_clean(const Plan& plan, const CleanSettings& settings) { return Cleaning(plan, settings).run(); }
 
 }  // namespace moproc::train

@@ -1,25 +1,40 @@
 // moproc clean: a trained model judges the label of every training image. Writes the annotation that retraining takes,
-// and a report with a line an image.
+// and a report with one line per image.
 #pragma once
 
 #include <cstdint>
 #include <string>
 
-#include "command/options.h"
 #include "core/plan.h"
+#include "train/settings.h"
 
 namespace moproc::train {
 
-/// Paths of what a run writes, from that of the annotation: A.json, A.report.jsonl, A.summary.json; A.json.partial
-/// while it is under way.
+struct CleanSettings {
+  std::string data;                              // the WebVision folder whose training images are judged
+  std::string checkpoint;                        // of MoPro, which judges
+  std::string annotation = "pseudo_label.json";  // file to write
+  bool google = true, flickr = true;             // whose images are judged
+  double alpha = 0.5;                            // share of the classifier in the score
+  double pseudo_th = 0.8;                        // score above which a label is replaced
+  double temperature = 0.1;                      // of the similarities to the prototypes
+  bool compat_released = false;                  // alpha is 0.5 whatever the setting, as in the published code
+  Compute compute;
+  RunRecord record;  // written to the summary, and compared when a run is continued
+
+  double used_alpha() const { return compat_released ? 0.5 : alpha; }
+};
+
+/// Paths of what a run writes, made from that of the annotation: A.json, A.report.jsonl and A.summary.json; and
+/// A.json.partial while it runs.
 struct CleanFiles {
   std::string annotation, report, summary, partial;
   explicit CleanFiles(const std::string& annotation);
 };
 
-/// Judges the training list of options.data with the checkpoint of options.resume. A run that was stopped goes on where
-/// it was when it is started again with the same settings; what it writes is then the same, byte for byte. Returns the
-/// exit status: 0, or 128 + the signal that stopped it. Throws InputError and DatasetError.
-int run_clean(const Plan& plan, const Options& options);
+/// Judges the training images. A run that was stopped continues when it is started again with the same settings, and
+/// then writes the same bytes as an uninterrupted run. Returns the exit status: 0, or 128 + the signal that stopped it.
+/// Throws InputError and DatasetError.
+int run_clean(const Plan& plan, const CleanSettings& settings);
 
 }  // namespace moproc::train

@@ -1,4 +1,4 @@
-// Only images that some draw takes get features: of Places' 2.4 million some thirty thousand.
+// Features are computed only for images that a draw takes: some thirty thousand of Places' 2.4 million.
 #include "workflow/lowshot.h"
 
 #include <unistd.h>
@@ -8,7 +8,6 @@
 #include <filesystem>
 #include <numeric>
 
-#include "command/flags.h"
 #include "core/error.h"
 #include "core/json.h"
 #include "cpu/cores.h"
@@ -18,6 +17,7 @@
 #include "formats/sha256.h"
 #include "log/console.h"
 #include "session/session.h"
+#include "train/compute.h"
 #include "train/features.h"
 #include "train/interrupt.h"
 #include "train/pretrained.h"
@@ -60,7 +60,7 @@ std::vector<int8_t> without_difficult(std::vector<int8_t> presence, bool ignore)
   return presence;
 }
 
-Transfer voc(const Options& o) {
+Transfer voc(const LowshotSettings& o) {
   if (o.voc_path.empty()) throw InputError("--voc-path DIR is needed: the folder that holds VOCdevkit");
   data::VocSet train = data::read_voc2007(o.voc_path, "trainval"), test = data::read_voc2007(o.voc_path, "test");
   return {{data::kVocClasses.begin(), data::kVocClasses.end()},
@@ -71,7 +71,7 @@ Transfer voc(const Options& o) {
           without_difficult(std::move(test.presence), o.ignore_difficult)};
 }
 
-Transfer places(const Options& o) {
+Transfer places(const LowshotSettings& o) {
   if (o.places_path.empty())
     throw InputError("--places-path DIR is needed: the folder that holds trainvalsplit_places205");
   Transfer t{{}, data::read_places205(o.places_path, "train"), data::read_places205(o.places_path, "val"), false, {},
@@ -114,48 +114,48 @@ std::string numbers(const std::vector<double>& v) {
 
 class Lowshot {
  public:
-  Lowshot(const Plan& plan, const Options& options)
-      : options_(options),
-        console_(isatty(STDOUT_FILENO) == 1, options.quiet),
-        set_(options.dataset == "voc" ? voc(options) : places(options)),
-        session_(plan, {options.threads, false, options.check, options.gpu.value_or(0)}) {
-    for (const std::string& flag : options.without_effect)
-      console_.line("note: " + flag + " has no effect: a checkpoint's tensors say what it is");
+  Lowshot(const Plan& plan, const LowshotSettings& settings)
+      : settings_(settings),
+        dataset_(settings.places ? "places" : "voc"),
+        console_(isatty(STDOUT_FILENO) == 1, settings.compute.quiet),
+        set_(settings.places ? places(settings) : voc(settings)),
+        session_(plan, session_options(settings.compute)) {
+    for (const std::string& note : settings.notes) console_.line("note: " + note);
     session_.init_state(0);
-    for (const std::string& note : load_pretrained(options.pretrained, session_, true)) console_.line("note: " + note);
+    for (const std::string& note : load_pretrained(settings.checkpoint, session_, true)) console_.line("note: " + note);
   }
 
   int run() {
-    const Interrupt interrupt;
+    const Interrupt interrupt("lowshot");
     draw();
-    const std::string kept = options_.output + ".features";
-    const auto features =
-        compute_features(session_, wanted_, formats::file_sha256(options_.pretrained), kept,
-                         options_.workers > 0 ? options_.workers : usable_cores(), console_, interrupt);
+    const std::string kept = settings_.output + ".features";
+    const auto features = compute_features(session_, wanted_, formats::file_sha256(settings_.checkpoint), kept,
+                                           settings_.compute.workers > 0 ? settings_.compute.workers : usable_cores(),
+                                           console_, interrupt);
     if (!features) return 128 + interrupt.signal();
     features_ = std::move(*features);
     normalise_rows(features_);
     console_.line(
-        format("%s: %zu training images, %zu test images, features of %zu in all%s", options_.dataset.c_str(),
+        format("%s: %zu training images, %zu test images, features of %zu in all%s", dataset_.c_str(),
                set_.train.size(), set_.test.size(), wanted_.size(),
                features_.broken.empty() ? "" : format(", %zu cannot be read", features_.broken.size()).c_str()));
     console_.line(format("%4s %8s %10s %10s   draws", "k", "images", set_.many ? "mAP, %" : "top-1, %", "deviation"));
     std::string results;
-    for (const int k : options_.shots) {
+    for (const int k : settings_.shots) {
       std::vector<Score> scores;
       size_t images = 0;
       for (const Draw& d : draws_) {
         if (d.k != k) continue;
-        console_.status("SVMs", static_cast<double>(scores.size()) / options_.draws, format("k = %d", k));
+        console_.status("SVMs", static_cast<double>(scores.size()) / settings_.draws, format("k = %d", k));
         scores.push_back(score(d));
         images = std::max(images, d.images.size());
         if (interrupt.signal() != 0) return 128 + interrupt.signal();  // the features are kept
       }
-      results += (results.empty() ? "" : ",\n  ") + told(k, images, scores);
+      results += (results.empty() ? "" : ",\n  ") + report(k, images, scores);
     }
     write_results(results);
     std::filesystem::remove(kept);
-    console_.line(options_.output + ": the same as JSON");
+    console_.line(settings_.output + ": the same as JSON");
     return 0;
   }
 
@@ -165,12 +165,11 @@ class Lowshot {
     const auto of_class = set_.of_class();
     size_t least = 0;
     for (size_t c = 0; c < of_class.size(); ++c) {
-      if (of_class[c].empty())
-        throw InputError(options_.dataset + ": no training image shows class " + set_.classes[c]);
+      if (of_class[c].empty()) throw InputError(dataset_ + ": no training image shows class " + set_.classes[c]);
       if (of_class[c].size() < of_class[least].size()) least = c;
     }
-    data::PythonRandom random(options_.seed_or_default());
-    for (const int k : options_.shots) {
+    data::PythonRandom random(settings_.seed);
+    for (const int k : settings_.shots) {
       const auto few = std::count_if(of_class.begin(), of_class.end(),
                                      [k](const auto& v) { return v.size() < static_cast<size_t>(k); });
       if (few > 0)
@@ -178,7 +177,7 @@ class Lowshot {
             "note: k = %d: %lld of %zu classes have fewer training images, all of which are taken; the fewest: %zu of "
             "%s",
             k, static_cast<long long>(few), of_class.size(), of_class[least].size(), set_.classes[least].c_str()));
-      for (int i = 0; i < options_.draws; ++i) draws_.push_back({k, draw_images(of_class, k, random)});
+      for (int i = 0; i < settings_.draws; ++i) draws_.push_back({k, draw_images(of_class, k, random)});
     }
     place_.assign(set_.train.size(), -1);
     for (const Draw& d : draws_)
@@ -197,8 +196,8 @@ class Lowshot {
   SvmProblem problem_of(const Draw& d, size_t c) const {
     SvmProblem p;
     p.width = features_.width;
-    p.cost_negative = options_.cost;
-    p.cost_positive = (set_.many ? 2 : 1) * options_.cost;  // published: VOC's positives count twice
+    p.cost_negative = settings_.cost;
+    p.cost_positive = (set_.many ? 2 : 1) * settings_.cost;  // published: VOC's positives count twice
     for (const uint32_t i : d.images) {
       const int8_t sign = set_.train_shows(i, c);
       if (sign == 0 || !readable(place_[i])) continue;
@@ -206,7 +205,7 @@ class Lowshot {
       p.signs.push_back(sign);
     }
     if (std::count(p.signs.begin(), p.signs.end(), int8_t{1}) == 0)
-      throw InputError(options_.dataset + ": none of the images drawn for class " + set_.classes[c] + " can be read");
+      throw InputError(dataset_ + ": none of the images drawn for class " + set_.classes[c] + " can be read");
     return p;
   }
 
@@ -219,7 +218,7 @@ class Lowshot {
     std::vector<char> converged(classes);
     session_.pool().run(static_cast<int64_t>(classes), [&](int64_t begin, int64_t end, int) {
       for (auto c = static_cast<size_t>(begin); c < static_cast<size_t>(end); ++c) {
-        const Svm svm = train_svm(problem_of(d, c), {options_.tolerance, options_.max_passes});
+        const Svm svm = train_svm(problem_of(d, c), {settings_.tolerance, settings_.max_passes});
         converged[c] = svm.converged;
         for (size_t i = 0; i < tested.size(); ++i)
           decisions[c][i] = svm.decision(features_.row(tested_from_ + tested[i]));
@@ -243,8 +242,7 @@ class Lowshot {
         relevant.push_back(there > 0);
       }
       s.of_class.push_back(100 * average_precision(scores, relevant));
-      if (std::isnan(s.of_class.back()))
-        throw InputError(options_.dataset + ": no test image shows class " + set_.classes[c]);
+      if (std::isnan(s.of_class.back())) throw InputError(dataset_ + ": no test image shows class " + set_.classes[c]);
     }
     s.mean = mean_of(s.of_class);
     return s;
@@ -265,7 +263,7 @@ class Lowshot {
   }
 
   /// Prints the line of the table, and returns it as JSON.
-  std::string told(int k, size_t images, const std::vector<Score>& scores) {
+  std::string report(int k, size_t images, const std::vector<Score>& scores) {
     std::vector<double> means;
     std::string draws;
     int64_t not_converged = 0;
@@ -277,7 +275,7 @@ class Lowshot {
     console_.line(format("%4d %8zu %10.2f %10.2f  %s", k, images, mean_of(means), deviation_of(means), draws.c_str()));
     if (not_converged > 0)
       console_.line(format("note: %lld SVMs were ended by --max-iter %d", static_cast<long long>(not_converged),
-                           options_.max_passes));
+                           settings_.max_passes));
     JsonLine line;
     line.add("k", int64_t{k})
         .add("images", static_cast<int64_t>(images))
@@ -297,24 +295,21 @@ class Lowshot {
   }
 
   void write_results(const std::string& results) {
-    const std::string settings =
-        JsonLine()
-            .add("dataset", options_.dataset)
-            .add("checkpoint", options_.pretrained)
-            .add("metric", set_.many ? "mean average precision, percent" : "top-1 accuracy, percent")
-            .add("cost", options_.cost)
-            .add("seed", static_cast<int64_t>(options_.seed_or_default()))
-            .add("difficult", options_.ignore_difficult ? "ignore" : "negative")
-            .add("tolerance", options_.tolerance)
-            .add("max_iter", int64_t{options_.max_passes})
-            .add("unreadable", static_cast<int64_t>(features_.broken.size()))
-            .text();
-    formats::write_atomically(options_.output, [&](formats::OutputFile& out) {
-      out.write("{\"settings\": " + settings + ",\n \"results\": [\n  " + results + "\n ]}\n");
+    JsonLine line = JsonLine()
+                        .add("checkpoint", settings_.checkpoint)
+                        .add("metric", set_.many ? "mean average precision, percent" : "top-1 accuracy, percent")
+                        .add("unreadable", static_cast<int64_t>(features_.broken.size()));
+    for (const Recorded& r : settings_.record.values) {
+      if (r.json) line.add_raw(r.key, r.value);
+      else line.add(r.key, r.value);
+    }
+    formats::write_atomically(settings_.output, [&](formats::OutputFile& out) {
+      out.write("{\"settings\": " + line.text() + ",\n \"results\": [\n  " + results + "\n ]}\n");
     });
   }
 
-  const Options& options_;
+  const LowshotSettings& settings_;
+  const std::string dataset_;  // its name
   Console console_;
   Transfer set_;
   Session session_;
@@ -337,9 +332,6 @@ std::vector<uint32_t> draw_images(std::vector<std::vector<uint32_t>> of_class, i
   return drawn;
 }
 
-int run_lowshot(const Plan& plan, const Options& options) {
-  check_against(options, plan);
-  return Lowshot(plan, options).run();
-}
+int run_lowshot(const Plan& plan, const LowshotSettings& settings) { return Lowshot(plan, settings).run(); }
 
 }  // namespace moproc::train

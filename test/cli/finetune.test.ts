@@ -169,7 +169,7 @@ test.serial("refused: folders, lists and checkpoints that do not fit", (t) => {
   no(/--model-path FILE is needed/, "--data", "imagenet");
   no(/data\/val: holds no folder|data\/val: no such folder/, "--data", "data", "--model-path", mopro);
   no(/is none/, ...from, "--low-resource", "0.0001");
-  no(/--low-resource 2: out of range/, ...from, "--low-resource", "2");
+  no(/--low-resource 2: must be between 1e-09 and 1/, ...from, "--low-resource", "2");
   writeFileSync(shell.at("unknown.txt"), `${subset("a")[0]}\nn00_none.JPEG\n`);
   no(/unknown\.txt:2: n00_none\.JPEG: no such image/, ...from, "--list", "unknown.txt");
   writeFileSync(shell.at("twice.txt"), `${subset("a")[0]}\n${subset("a")[0]}\n`);

@@ -262,10 +262,8 @@ withMpi("mpi without mpirun", async (t) => {
 test.serial("ranks that disagree refuse before the first step, with both values", async (t) => {
   for (const [flags, says] of [
     [["--seed", "2"], /the ranks disagree about the seed: rank 0 has 1, rank 1 has 2/],
-    [
-      ["--seed", "1", "--lr", "0.2"],
-      /disagree about the learning rate of the first epoch: rank 0 has 0\.1\d*, rank 1 has 0\.2\d*/,
-    ],
+    [["--seed", "1", "--lr", "0.2"], /disagree about the --lr: rank 0 has 0\.1\d*, rank 1 has 0\.2\d*/],
+    [["--seed", "1", "--decay-rate", "0.3"], /disagree about the --decay-rate: rank 0 has 0\.1, rank 1 has 0\.3/],
     [
       ["--seed", "1", "--data", "other"],
       /disagree about the training list: rank 0 has [0-9a-f]{16}, rank 1 has [0-9a-f]{16}/,

@@ -4,6 +4,7 @@
 #include <csignal>
 #include <cstring>
 
+#include "command/train_verb.h"
 #include "core/error.h"
 #include "formats/output_file.h"
 #include "formats/safetensors.h"
@@ -11,6 +12,7 @@
 #include "tap.h"
 #include "toy_plan.h"
 #include "train/checkpoint.h"
+#include "verb_support.h"
 
 using namespace moproc;
 using namespace moproc::test;
@@ -47,7 +49,8 @@ struct Fixture {
   std::string path = folder / "c.safetensors";
   Fixture() {
     session.init_state(5);
-    save_checkpoint(path, session, some_info(), Options{});
+    save_checkpoint(path, session, some_info(),
+                    RunRecord{"train", parsed<command::TrainSettings>("train", {})->flags.recorded()});
   }
   /// Loading must fail with `part`, name the file, and leave the state alone.
   void refused(const std::string& part) {
@@ -199,7 +202,8 @@ TEST("checkpoint: a full disk leaves the previous one, and nothing half-written"
     setrlimit(RLIMIT_FSIZE, &small);
     std::string message;
     try {
-      save_checkpoint(f.path, f.session, some_info(), Options{});
+      save_checkpoint(f.path, f.session, some_info(),
+                      RunRecord{"train", parsed<command::TrainSettings>("train", {})->flags.recorded()});
     } catch (const InputError& e) {
       message = e.what();
     }

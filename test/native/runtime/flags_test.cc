@@ -1,57 +1,62 @@
-// The command line: every published flag, both spellings, and errors that name the flag.
-#include "command/flags.h"
+// The command line: every published flag, both spellings, errors that name the flag, and help.
+#include <algorithm>
+
+#include "command/clean_verb.h"
+#include "command/help.h"
+#include "command/parse.h"
+#include "command/retrain_verb.h"
+#include "command/train_verb.h"
+#include "command/verbs.h"
 #include "core/error.h"
+#include "core/json.h"
 #include "tap.h"
 #include "toy_plan.h"
+#include "verb_support.h"
 
 using namespace moproc;
 using namespace moproc::test;
-using namespace moproc::train;
+using namespace moproc::command;
 
 namespace {
 
-Options parse(std::vector<const char*> args) {
-  args.insert(args.begin(), "train");
-  bool help = false;
-  return parse_flags(static_cast<int>(args.size()), args.data(), help);
-}
+TrainSettings parse(const std::vector<std::string>& args) { return parsed<TrainSettings>("train", args)->settings; }
 
-void check(std::vector<const char*> args) {
+void check(const std::vector<std::string>& args) {
   ToyPlan toy;
-  check_against(parse(std::move(args)), toy.plan());
+  parsed<TrainSettings>("train", args)->check(toy.plan());
 }
 
 }  // namespace
 
 TEST("flags: --compat sets the first epoch of cleaning unless that is given, wherever it stands") {
-  CHECK_EQ(parse({"--compat", "paper"}).start_clean_epoch, 10);
-  CHECK_EQ(parse({"--compat", "released"}).start_clean_epoch, 11);
-  CHECK_EQ(parse({"--compat", "paper", "--start_clean_epoch", "3"}).start_clean_epoch, 3);
-  CHECK_EQ(parse({"--start_clean_epoch", "3", "--compat", "paper"}).start_clean_epoch, 3);
-  CHECK_THROWS(parse({"--compat", "book"}), "known are paper and released");
+  CHECK_EQ(parse({"--compat", "paper"}).run.start_clean_epoch, 10);
+  CHECK_EQ(parse({"--compat", "released"}).run.start_clean_epoch, 11);
+  CHECK_EQ(parse({"--compat", "paper", "--start_clean_epoch", "3"}).run.start_clean_epoch, 3);
+  CHECK_EQ(parse({"--start_clean_epoch", "3", "--compat", "paper"}).run.start_clean_epoch, 3);
+  CHECK_THROWS(parse({"--compat", "book"}), "--compat book: must be paper or released");
 }
 
 TEST("flags: whose images of WebVision are used") {
-  CHECK(parse({}).google && parse({}).flickr);
-  CHECK(!parse({"--sources", "flickr"}).google && parse({"--sources", "flickr"}).flickr);
-  CHECK(!parse({"--mini"}).flickr);
-  const Options mini = parse({"--preset", "mini-webvision"});
-  CHECK(mini.google && !mini.flickr);
+  CHECK(parse({}).lists.google && parse({}).lists.flickr);
+  CHECK(!parse({"--sources", "flickr"}).lists.google && parse({"--sources", "flickr"}).lists.flickr);
+  CHECK(!parse({"--mini"}).lists.flickr);
+  const TrainSettings mini = parse({"--preset", "mini-webvision"});
+  CHECK(mini.lists.google && !mini.lists.flickr);
   CHECK_EQ(mini.confirmed.num_class, int64_t{50});
-  CHECK_THROWS(parse({"--sources", "bing"}), "a comma list of google and flickr");
+  CHECK_THROWS(parse({"--sources", "bing"}), "--sources bing: must be google, flickr or google,flickr");
   CHECK_THROWS(parse({"--num-class", "60", "--preset", "mini-webvision"}), "has 50 classes, --num-class says 60");
-  CHECK_THROWS(parse({"--preset", "maxi"}), "known is mini-webvision");
+  CHECK_THROWS(parse({"--preset", "maxi"}), "--preset maxi: must be mini-webvision");
 }
 
 TEST("flags: defaults are the published ones") {
-  const Options o = parse({});
-  CHECK_EQ(o.epochs, 90);
-  CHECK_EQ(o.start_epoch, 0);
-  CHECK_EQ(o.print_freq, 50);
-  CHECK_EQ(o.start_clean_epoch, 11);
-  CHECK((o.schedule == std::vector<int>{40, 80}));
-  CHECK(!o.cosine);
-  const Hyper& h = o.hyper;
+  const TrainSettings o = parse({});
+  CHECK_EQ(o.run.schedule.epochs, 90);
+  CHECK_EQ(o.run.start_epoch, 0);
+  CHECK_EQ(o.run.print_freq, 50);
+  CHECK_EQ(o.run.start_clean_epoch, 11);
+  CHECK((o.run.schedule.milestones == std::vector<int>{40, 80}));
+  CHECK(!o.run.schedule.cosine);
+  const train::Hyper& h = o.run.hyper;
   CHECK_EQ(h.lr, 0.1);
   CHECK_EQ(h.momentum, 0.9);
   CHECK_EQ(h.weight_decay, 1e-4);
@@ -65,89 +70,89 @@ TEST("flags: defaults are the published ones") {
 }
 
 TEST("flags: a published command line is understood, in either spelling") {
-  const Options o = parse({"--data",
-                           "d",
-                           "--exp-dir",
-                           "e",
-                           "-a",
-                           "resnet50",
-                           "--workers",
-                           "4",
-                           "--epochs",
-                           "3",
-                           "--start-epoch",
-                           "1",
-                           "-b",
-                           "8",
-                           "--lr",
-                           "0.05",
-                           "--schedule",
-                           "1",
-                           "2",
-                           "--momentum=0.8",
-                           "--wd",
-                           "1e-3",
-                           "-p",
-                           "7",
-                           "--resume",
-                           "auto",
-                           "--world-size",
-                           "1",
-                           "--rank",
-                           "0",
-                           "--dist-url",
-                           "tcp://x",
-                           "--dist-backend",
-                           "nccl",
-                           "--seed",
-                           "18446744073709551615",
-                           "--multiprocessing-distributed",
-                           "--num-class",
-                           "5",
-                           "--low_dim",
-                           "16",
-                           "--moco-queue",
-                           "64",
-                           "--moco_m",
-                           "0.9",
-                           "--proto-m",
-                           "0.8",
-                           "--temperature",
-                           "0.2",
-                           "--w_inst",
-                           "0",
-                           "--w-proto",
-                           "0.5",
-                           "--start-clean-epoch",
-                           "2",
-                           "--pseudo_th",
-                           "0.6",
-                           "--alpha",
-                           "0.25",
-                           "--cos"});
-  CHECK_EQ(o.data, "d");
-  CHECK_EQ(o.exp_dir, "e");
+  const TrainSettings o = parse({"--data",
+                                 "d",
+                                 "--exp-dir",
+                                 "e",
+                                 "-a",
+                                 "resnet50",
+                                 "--workers",
+                                 "4",
+                                 "--epochs",
+                                 "3",
+                                 "--start-epoch",
+                                 "1",
+                                 "-b",
+                                 "8",
+                                 "--lr",
+                                 "0.05",
+                                 "--schedule",
+                                 "1",
+                                 "2",
+                                 "--momentum=0.8",
+                                 "--wd",
+                                 "1e-3",
+                                 "-p",
+                                 "7",
+                                 "--resume",
+                                 "auto",
+                                 "--world-size",
+                                 "1",
+                                 "--rank",
+                                 "0",
+                                 "--dist-url",
+                                 "tcp://x",
+                                 "--dist-backend",
+                                 "nccl",
+                                 "--seed",
+                                 "18446744073709551615",
+                                 "--multiprocessing-distributed",
+                                 "--num-class",
+                                 "5",
+                                 "--low_dim",
+                                 "16",
+                                 "--moco-queue",
+                                 "64",
+                                 "--moco_m",
+                                 "0.9",
+                                 "--proto-m",
+                                 "0.8",
+                                 "--temperature",
+                                 "0.2",
+                                 "--w_inst",
+                                 "0",
+                                 "--w-proto",
+                                 "0.5",
+                                 "--start-clean-epoch",
+                                 "2",
+                                 "--pseudo_th",
+                                 "0.6",
+                                 "--alpha",
+                                 "0.25",
+                                 "--cos"});
+  CHECK_EQ(o.run.data, "d");
+  CHECK_EQ(o.run.saving.exp_dir, "e");
   CHECK_EQ(o.confirmed.arch, "resnet50");
-  CHECK_EQ(o.workers, 4);
+  CHECK_EQ(o.run.compute.workers, 4);
   CHECK_EQ(o.confirmed.batch, int64_t{8});
-  CHECK((o.schedule == std::vector<int>{1, 2}));
-  CHECK_EQ(o.hyper.momentum, 0.8);
-  CHECK_EQ(o.hyper.weight_decay, 1e-3);
-  CHECK_EQ(*o.seed, UINT64_MAX);
+  CHECK((o.run.schedule.milestones == std::vector<int>{1, 2}));
+  CHECK_EQ(o.run.hyper.momentum, 0.8);
+  CHECK_EQ(o.run.hyper.weight_decay, 1e-3);
+  CHECK_EQ(*o.run.seed, UINT64_MAX);
   CHECK_EQ(o.confirmed.low_dim, int64_t{16});
   CHECK_EQ(o.confirmed.moco_queue, int64_t{64});
-  CHECK_EQ(o.hyper.moco_m, 0.9);
-  CHECK_EQ(o.hyper.proto_m, 0.8);
-  CHECK_EQ(o.hyper.temperature, 0.2);
-  CHECK_EQ(o.hyper.w_inst, 0.0);
-  CHECK_EQ(o.hyper.w_proto, 0.5);
-  CHECK_EQ(o.start_clean_epoch, 2);
-  CHECK_EQ(o.hyper.pseudo_th, 0.6);
-  CHECK_EQ(o.hyper.alpha, 0.25);
-  CHECK(o.cosine);
-  CHECK_EQ(o.launch.world_size, 1);
-  CHECK_EQ(o.launch.rank, 0);
-  CHECK_EQ(o.launch.dist_url, "tcp://x");
+  CHECK_EQ(o.run.hyper.moco_m, 0.9);
+  CHECK_EQ(o.run.hyper.proto_m, 0.8);
+  CHECK_EQ(o.run.hyper.temperature, 0.2);
+  CHECK_EQ(o.run.hyper.w_inst, 0.0);
+  CHECK_EQ(o.run.hyper.w_proto, 0.5);
+  CHECK_EQ(o.run.start_clean_epoch, 2);
+  CHECK_EQ(o.run.hyper.pseudo_th, 0.6);
+  CHECK_EQ(o.run.hyper.alpha, 0.25);
+  CHECK(o.run.schedule.cosine);
+  CHECK_EQ(o.ranks.launch.world_size, 1);
+  CHECK_EQ(o.ranks.launch.rank, 0);
+  CHECK_EQ(o.ranks.launch.dist_url, "tcp://x");
 }
 
 TEST("flags: errors name the flag") {
@@ -158,24 +163,25 @@ TEST("flags: errors name the flag") {
   CHECK_THROWS(parse({"--lr", "fast"}), "--lr fast: not a number");
   CHECK_THROWS(parse({"--lr", "0.1x"}), "--lr 0.1x: not a number");
   CHECK_THROWS(parse({"--lr", "nan"}), "--lr nan");
-  CHECK_THROWS(parse({"--lr", "inf"}), "--lr inf: out of range");
-  CHECK_THROWS(parse({"--lr", "-1"}), "--lr -1: out of range");
+  CHECK_THROWS(parse({"--lr", "inf"}), "--lr inf: must be a finite number, 0 or more");
+  CHECK_THROWS(parse({"--lr", "-1"}), "--lr -1: must be 0 or more");
   CHECK_THROWS(parse({"--epochs", "1.5"}), "--epochs 1.5: not a whole number");
-  CHECK_THROWS(parse({"--epochs", "99999999999"}), "--epochs 99999999999: not a whole number");
-  CHECK_THROWS(parse({"--alpha", "1.5"}), "--alpha 1.5: out of range");
-  CHECK_THROWS(parse({"--seed", "-1"}), "--seed -1");
+  CHECK_THROWS(parse({"--epochs", "99999999999"}),
+               "--epochs 99999999999: is too large or too small; it must be between 1 and 2147483647");
+  CHECK_THROWS(parse({"--alpha", "1.5"}), "--alpha 1.5: must be between 0 and 1");
+  CHECK_THROWS(parse({"--seed", "-1"}), "--seed -1: must be 0 or more");
   CHECK_THROWS(parse({"--schedule", "1", "x"}), "--schedule x: not a whole number");
   CHECK_THROWS(parse({"--cos=1"}), "--cos takes no value");
   CHECK_THROWS(parse({"--lr", "1", "--learning-rate", "2"}), "--learning-rate is given twice");
   CHECK_THROWS(parse({"--world-size", "two"}), "--world-size two: not a whole number");
-  CHECK_THROWS(parse({"--nproc-per-node", "0"}), "--nproc-per-node 0: out of range");
-  CHECK_THROWS(parse({"--dist-backend", "carrier-pigeon"}), "known are nccl, gloo, mpi and shm");
+  CHECK_THROWS(parse({"--nproc-per-node", "0"}), "--nproc-per-node 0: must be between 1 and 4096");
+  CHECK_THROWS(parse({"--dist-backend", "carrier-pigeon"}), "must be nccl, gloo, mpi or shm");
   CHECK_THROWS(parse({"--save-every", "soon"}),
-               "--save-every soon: not a number of steps, nor a time like 30s, 10m or 2h");
-  CHECK_THROWS(parse({"--save-every", "xm"}), "--save-every x: not a number before the unit");
-  CHECK_EQ(parse({"--save-every", "1.5h"}).save_seconds, 5400.0);
-  CHECK_EQ(parse({"--checkpoint-every", "7"}).save_steps, int64_t{7});
-  CHECK_THROWS(parse({"--gpu", "-1"}), "--gpu -1: out of range");
+               "--save-every soon: must be a number of steps, or a time such as 30s, 10m or 2h");
+  CHECK_THROWS(parse({"--save-every", "xm"}), "--save-every x: not a number");
+  CHECK_EQ(parse({"--save-every", "1.5h"}).run.saving.every_seconds, 5400.0);
+  CHECK_EQ(parse({"--checkpoint-every", "7"}).run.saving.every_steps, int64_t{7});
+  CHECK_THROWS(parse({"--gpu", "-1"}), "--gpu -1: must be 0 or more");
 }
 
 TEST("flags: what is compiled in may be confirmed, not changed") {
@@ -185,7 +191,7 @@ TEST("flags: what is compiled in may be confirmed, not changed") {
   CHECK_THROWS(check({"--synthetic", "-a", "resnet18"}), "--arch resnet18: this artefact holds toy");
   CHECK_THROWS(check({"--synthetic", "-b", "16"}), "--batch-size 16: this artefact is compiled with 8");
   CHECK_THROWS(check({"--synthetic", "--num-class", "50"}), "--num-class 50: this artefact is compiled with 5");
-  CHECK_THROWS(check({"--synthetic", "--width", "1"}), "--width: this artefact is compiled with 0.5");
+  CHECK_THROWS(check({"--synthetic", "--width", "1"}), "--width 1: this artefact is compiled with 0.5");
   CHECK_THROWS(check({"--synthetic", "--bn-groups", "1"}), "--bn-groups 1: this artefact is compiled with 2");
 }
 
@@ -198,31 +204,77 @@ TEST("flags: contradictions and missing ones are said") {
   CHECK_THROWS(check({"--synthetic", "--start-epoch", "90"}), "--start-epoch 90 leaves nothing of --epochs 90");
 }
 
-TEST("flags: --help lists every flag with its default") {
-  bool help = false;
-  const char* argv[] = {"train", "--help", "--nonsense"};
-  parse_flags(3, argv, help);
-  CHECK(help);
-  const std::string text = help_text("train", Verb::train);
+TEST("flags: the nearest known flag is suggested, and so is the nearest verb") {
+  CHECK_THROWS(parse({"--learning", "1"}), "unknown flag --learning; did you mean --learning-rate?");
+  CHECK_THROWS(parse({"--momentun", "1"}), "unknown flag --momentun; did you mean --momentum?");
+  CHECK_THROWS(parse({"--epohcs", "1"}), "unknown flag --epohcs; did you mean --epochs?");
+  CHECK_THROWS(parse({"--xyzzy", "1"}), "unknown flag --xyzzy (--help lists all flags)");
+  CHECK_THROWS(verb_named("retrian"), "unknown verb retrian; did you mean retrain? (the verbs are train, clean, ");
+  CHECK_THROWS(verb_named("data"), "unknown verb data (the verbs are ");
+  CHECK_EQ(nearest("--lr", {"--w"}), "");
+}
+
+TEST("flags: the verb comes first, and is train without one") {
+  const char* const named[] = {"program", "clean", "--data", "d"};
+  CHECK_EQ(request_of(4, named).verb.name, "clean");
+  CHECK((request_of(4, named).flags == std::vector<std::string>{"--data", "d"}));
+  const char* const bare[] = {"program", "--data", "d"};
+  CHECK_EQ(request_of(3, bare).verb.name, "train");
+  CHECK_EQ(request_of(3, bare).flags.size(), size_t{2});
+  CHECK_EQ(request_of(1, bare).verb.name, "train");
+  const char* const help[] = {"program", "lowshot", "--nonsense", "-h"};
+  CHECK(asks_for_help(request_of(4, help).flags) && !asks_for_help(request_of(3, bare).flags));
+}
+
+TEST("flags: --help lists every flag once, with the default that the verb has") {
+  const std::string text = help_text("train", verb_named("train"));
   for (const char* part : {"-b, --batch-size N", "--start_clean_epoch EPOCH", "[11]", "--schedule EPOCH...", "[40 80]",
                            "--wd, --weight-decay X"})
     CHECK(text.find(part) != std::string::npos);
+  for (const Verb& v : verbs()) {
+    const std::string page = help_text("train", v);
+    std::vector<std::string> seen;
+    const auto command = v.make();
+    for (const Flag& f : command->flags.all()) {
+      for (const std::string& n : f.names) {
+        CHECK(std::find(seen.begin(), seen.end(), n) == seen.end());
+        seen.push_back(n);
+      }
+      CHECK(!f.help.empty() && !f.section.empty());
+      CHECK_EQ(f.unit.empty(), f.arity == Arity::none);
+      if (!f.preset().empty()) CHECK(page.find("[" + f.preset() + "]\n") != std::string::npos);
+    }
+    CHECK(page.starts_with("usage: train"));
+  }
+}
+
+TEST("flags: --json has the help page as data") {
+  const Json json = parse_json(help_json(verb_named("finetune")), "help");
+  const Json* rate = nullptr;
+  for (const Json& f : *json.array())
+    if (*f.find("names")->array()->front().string() == "--decay-rate") rate = &f;
+  REQUIRE(rate);
+  const auto is = [&](const char* key, const char* value) { CHECK_EQ(*rate->find(key)->string(), value); };
+  is("section", "optimiser and images");
+  is("unit", "X");
+  is("default", "0.2");
+  is("range", "between 0 and 1");
+  is("recorded", "decay_rate");
+  is("help", "factor of the learning rate at each epoch of --schedule");
+  CHECK_EQ(json.array()->size(), verb_named("finetune").make()->flags.all().size());
 }
 
 TEST("flags: verbs have flags and defaults of their own") {
-  const Options retrain = parse({"retrain", "--init_classifier", "reset"});
-  CHECK(retrain.verb == Verb::retrain);
-  CHECK_EQ(retrain.epochs, 15);
-  CHECK_EQ(retrain.exp_dir, "experiment/cRT");
-  CHECK((retrain.schedule == std::vector<int>{5, 10}));
-  CHECK_EQ(retrain.hyper.lr, 0.01);
-  CHECK_EQ(retrain.hyper.weight_decay, 0.0);
-  CHECK(!retrain.keep_classifier);
-  const Options clean = parse({"clean", "--pseudo_th=0.7"});
-  CHECK(clean.verb == Verb::clean);
-  CHECK_EQ(clean.hyper.pseudo_th, 0.7);
-  CHECK_THROWS(parse({"clean", "--epochs", "3"}), "unknown flag --epochs");
-  CHECK_THROWS(parse({"retrain", "--alpha", "0.5"}), "unknown flag --alpha");
+  const auto retrain = parsed<RetrainVerbSettings>("retrain", {"--init_classifier", "reset"});
+  const RetrainVerbSettings& r = retrain->settings;
+  CHECK_EQ(r.run.schedule.epochs, 15);
+  CHECK_EQ(r.run.saving.exp_dir, "experiment/cRT");
+  CHECK((r.run.schedule.milestones == std::vector<int>{5, 10}));
+  CHECK_EQ(r.run.hyper.lr, 0.01);
+  CHECK_EQ(r.run.hyper.weight_decay, 0.0);
+  CHECK(!r.retrain.keep_classifier);
+  CHECK_EQ(parsed<CleanVerbSettings>("clean", {"--pseudo_th=0.7"})->settings.clean.pseudo_th, 0.7);
+  CHECK_THROWS(parsed<CleanVerbSettings>("clean", {"--epochs", "3"}), "unknown flag --epochs");
+  CHECK_THROWS(parsed<RetrainVerbSettings>("retrain", {"--alpha", "0.5"}), "unknown flag --alpha");
   CHECK_THROWS(parse({"--annotation", "a.json"}), "unknown flag --annotation");
-  CHECK(help_text("train", Verb::retrain).find("[5 10]") != std::string::npos);
 }

@@ -118,17 +118,17 @@ TEST("json: what is no JSON is refused with its place") {
 }
 
 TEST("schedule: steps and cosine are the published formulas") {
-  Options o;
-  CHECK_EQ(learning_rate(o, 0), 0.1);
-  CHECK_EQ(learning_rate(o, 39), 0.1);
-  CHECK_NEAR(learning_rate(o, 40), 0.01, 1e-17);
-  CHECK_NEAR(learning_rate(o, 80), 0.001, 1e-17);
-  o.schedule = {3};
-  CHECK_NEAR(learning_rate(o, 80), 0.01, 1e-17);
+  Schedule o;
+  CHECK_EQ(learning_rate(0.1, o, 0), 0.1);
+  CHECK_EQ(learning_rate(0.1, o, 39), 0.1);
+  CHECK_NEAR(learning_rate(0.1, o, 40), 0.01, 1e-17);
+  CHECK_NEAR(learning_rate(0.1, o, 80), 0.001, 1e-17);
+  o.milestones = {3};
+  CHECK_NEAR(learning_rate(0.1, o, 80), 0.01, 1e-17);
   o.cosine = true;
-  CHECK_EQ(learning_rate(o, 0), 0.1);
-  CHECK_NEAR(learning_rate(o, 45), 0.05, 1e-17);
-  CHECK_NEAR(learning_rate(o, 30), 0.05 * (1 + std::cos(std::numbers::pi / 3)), 1e-17);
+  CHECK_EQ(learning_rate(0.1, o, 0), 0.1);
+  CHECK_NEAR(learning_rate(0.1, o, 45), 0.05, 1e-17);
+  CHECK_NEAR(learning_rate(0.1, o, 30), 0.05 * (1 + std::cos(std::numbers::pi / 3)), 1e-17);
 }
 
 TEST("schedule: phases by epoch") {

@@ -1,5 +1,5 @@
 // The whole file is parsed at once: WebVision's is 90 MB.
-#include "train/annotation.h"
+#include "workflow/annotation.h"
 
 #include "core/error.h"
 #include "core/json.h"

@@ -1,4 +1,4 @@
-// The list that cleaning leaves and retraining reads: {"images": [paths], "labels": [classes]}.
+// The list that cleaning writes and retraining reads: {"images": [paths], "labels": [classes]}.
 #pragma once
 
 #include <string>

@@ -1,0 +1,110 @@
+// Flags about the machine, the artefact and the images.
+#include "command/shared_flags.h"
+
+#include <cstdlib>
+#include <string_view>
+
+#include "core/error.h"
+#include "core/meta.h"
+
+namespace moproc::command {
+
+void add_data_flag(FlagTable& table, std::string& data, const char* help) { table.text({"--data"}, "DIR", data, help); }
+
+void add_compute_flags(FlagTable& t, train::Compute& c) {
+  t.section("machine and output");
+  t.number({"--threads"}, "N", c.threads, 1, 4096, "CPU threads that compute; results do not depend on their number")
+      .without("usable cores");
+  t.number({"-j", "--num-workers", "--workers"}, "N", c.workers, 1, 4096, "threads that decode images")
+      .without("usable cores");
+  t.number({"--gpu"}, "N", c.gpu, 0, kMaxInt,
+           "which GPU to use, of those that CUDA_VISIBLE_DEVICES shows; not for CPU artefacts")
+      .without("0");
+  t.on({"--check"}, c.check, "stop at the first NaN or infinity and say where it is");
+  t.on({"--quiet"}, c.quiet, "print less: one line per epoch");
+}
+
+void add_profile_flag(FlagTable& t, train::Compute& c) {
+  t.on({"--profile"}, c.profile,
+       "time each kernel: per template and step, ms, share, GFLOP/s and GB/s; on GPUs also the share of the roofline");
+}
+
+void check_compute(const train::Compute& c, const Plan& plan) {
+  if (c.gpu && std::string_view(plan.device) == "cpu")
+    throw InputError("--gpu " + std::to_string(*c.gpu) + ": this artefact is compiled for the CPU");
+}
+
+void add_confirmed_flags(FlagTable& t, Confirmed& c) {
+  t.section("compiled in (a flag is accepted if it agrees with the artefact)");
+  const auto whole = [&](FlagTable::Names names, const char* unit, int64_t& field, const char* help) {
+    t.number(std::move(names), unit, field, int64_t{1}, kMaxLong, help);
+  };
+  t.text({"-a", "--arch", "--network"}, "NAME", c.arch, "network of the encoder");
+  t.number({"--width"}, "X", c.width, 1e-3, 1e3, "factor of the encoder's channels");
+  whole({"-b", "--batch-size"}, "N", c.batch, "images per step, over all groups");
+  whole({"--num-class"}, "N", c.num_class, "number of classes");
+  whole({"--low-dim"}, "N", c.low_dim, "dimensions of the embedding");
+  whole({"--moco_queue"}, "N", c.moco_queue, "number of keys in the queue");
+  whole({"--image-size"}, "PIXELS", c.image_size, "side of a training image");
+  whole({"--bn-groups"}, "N", c.bn_groups, "groups of the batch that have their own BatchNorm statistics");
+}
+
+void check_confirmed(const Confirmed& c, const Plan& plan) {
+  const auto number = [&](const char* flag, int64_t given, const char* key) {
+    if (given != 0 && given != meta_number(plan, key))
+      throw InputError(std::string(flag) + " " + std::to_string(given) + ": this artefact is compiled with " +
+                       std::to_string(meta_number(plan, key)) + "; compile another");
+  };
+  if (!c.arch.empty() && c.arch != meta(plan, "arch"))
+    throw InputError("--arch " + c.arch + ": this artefact holds " + meta(plan, "arch") + "; compile another");
+  if (c.width != 0 && c.width != std::strtod(meta(plan, "width").c_str(), nullptr))
+    throw InputError("--width " + show_number(c.width) + ": this artefact is compiled with " + meta(plan, "width") +
+                     "; compile another");
+  number("--batch-size", c.batch, "batch");
+  number("--num-class", c.num_class, "num_class");
+  number("--low-dim", c.low_dim, "low_dim");
+  number("--moco_queue", c.moco_queue, "queue");
+  number("--image-size", c.image_size, "image_size");
+  number("--bn-groups", c.bn_groups, "groups");
+}
+
+void add_source_flags(FlagTable& t, bool& google, bool& flickr, Confirmed& confirmed) {
+  const auto sources = [&google, &flickr] {
+    return std::string(google ? "google" : "") + (google && flickr ? "," : "") + (flickr ? "flickr" : "");
+  };
+  Flag list{.names = {"--sources"},
+            .unit = "LIST",
+            .range = "google, flickr or google,flickr",
+            .help = "WebVision: whose images are used, separated by commas"};
+  list.set = [&google, &flickr, range = list.range](const std::string& name, const std::vector<std::string>& values) {
+    const std::string& v = values[0];
+    if (v != "google" && v != "flickr" && v != "google,flickr" && v != "flickr,google") refuse(name, v, range);
+    google = v.find("google") != std::string::npos;
+    flickr = v.find("flickr") != std::string::npos;
+  };
+  list.show = sources;
+  t.add(std::move(list)).record("sources");
+
+  Flag mini{.names = {"--mini"}, .arity = Arity::none, .help = "WebVision: the same as --sources google"};
+  mini.set = [&flickr](const std::string&, const std::vector<std::string>&) { flickr = false; };
+  mini.show = [&flickr] { return std::string(flickr ? "false" : "true"); };
+  t.add(std::move(mini)).record("sources", sources);
+
+  Flag preset{.names = {"--preset"},
+              .unit = "NAME",
+              .range = "mini-webvision",
+              .help = "mini-webvision: the same as --sources google --num-class 50"};
+  preset.set = [&flickr, &confirmed, range = preset.range](const std::string& name,
+                                                           const std::vector<std::string>& values) {
+    if (values[0] != range) refuse(name, values[0], range);
+    if (confirmed.num_class != 0 && confirmed.num_class != 50)
+      throw InputError(name + " " + values[0] + " has 50 classes, --num-class says " +
+                       std::to_string(confirmed.num_class));
+    flickr = false;
+    confirmed.num_class = 50;
+  };
+  preset.show = [] { return std::string(); };
+  t.add(std::move(preset)).record("sources", sources);
+}
+
+}  // namespace moproc::command

@@ -1,0 +1,36 @@
+// Flags that several verbs have, with the checks that belong to them.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "command/flag.h"
+#include "core/plan.h"
+#include "train/settings.h"
+
+namespace moproc::command {
+
+/// --data.
+void add_data_flag(FlagTable& table, std::string& data, const char* help);
+
+/// --threads, --num-workers, --gpu, --check, --quiet.
+void add_compute_flags(FlagTable& table, train::Compute& compute);
+/// --profile.
+void add_profile_flag(FlagTable& table, train::Compute& compute);
+/// Throws InputError if the artefact's device contradicts --gpu.
+void check_compute(const train::Compute& compute, const Plan& plan);
+
+/// What the artefact was compiled with and a flag may only confirm. 0 or "": not given.
+struct Confirmed {
+  std::string arch;
+  double width = 0;
+  int64_t batch = 0, num_class = 0, low_dim = 0, moco_queue = 0, image_size = 0, bn_groups = 0;
+};
+void add_confirmed_flags(FlagTable& table, Confirmed& confirmed);
+/// Throws InputError if the artefact was compiled with something else.
+void check_confirmed(const Confirmed& confirmed, const Plan& plan);
+
+/// --mini, --sources, --preset: whose images of WebVision are used.
+void add_source_flags(FlagTable& table, bool& google, bool& flickr, Confirmed& confirmed);
+
+}  // namespace moproc::command

@@ -1,0 +1,111 @@
+// The names are those of the published train.py.
+#include "command/training_flags.h"
+
+#include "core/error.h"
+
+namespace moproc::command {
+namespace {
+
+/// --save-every: a number of steps, or a time.
+Flag save_every(train::Saving& saving) {
+  Flag f{.names = {"--checkpoint-every", "--save-every"},
+         .unit = "STEPS|TIME",
+         .range = "a number of steps, or a time such as 30s, 10m or 2h",
+         .help = "write checkpoints within an epoch, too: after so many steps, or after a time such as 30s, 10m or 2h",
+         .unset = "none"};
+  f.set = [&saving, range = f.range](const std::string& name, const std::vector<std::string>& values) {
+    const std::string& text = values[0];
+    const std::string units = "smh";
+    const size_t unit = text.empty() ? std::string::npos : units.find(text.back());
+    if (unit == std::string::npos) {
+      if (text.find_first_not_of("0123456789") != std::string::npos || text.empty()) refuse(name, text, range);
+      saving.every_steps = parse_number<int64_t>(name, text, 1, kMaxLong);
+      return;
+    }
+    const double seconds[] = {1, 60, 3600};
+    saving.every_seconds = parse_number<double>(name, text.substr(0, text.size() - 1), 0.01, 1e6) * seconds[unit];
+  };
+  f.show = [&saving] {
+    if (saving.every_steps > 0) return std::to_string(saving.every_steps);
+    return saving.every_seconds > 0 ? show_number(saving.every_seconds) + "s" : std::string();
+  };
+  return f;
+}
+
+}  // namespace
+
+std::string schedule_text(const train::Schedule& schedule) {
+  if (schedule.cosine) return "cosine";
+  std::string text;
+  for (const int epoch : schedule.milestones) text += (text.empty() ? "" : " ") + std::to_string(epoch);
+  return text;
+}
+
+void add_run_flags(FlagTable& t, train::RunSettings& run) {
+  t.text({"--exp-dir"}, "DIR", run.saving.exp_dir, "folder for checkpoints and logs, which is made if it is missing");
+  t.number({"--epochs"}, "N", run.schedule.epochs, 1, kMaxInt, "epochs of the whole run").record("epochs");
+  t.number({"--start-epoch"}, "N", run.start_epoch, 0, kMaxInt,
+           "first epoch; a run that is resumed continues where it ended");
+  t.number({"--steps"}, "N", run.steps, int64_t{1}, kMaxLong, "stop after so many steps").without("no limit").agree();
+  t.number({"--seed"}, "N", run.seed, uint64_t{0}, std::numeric_limits<uint64_t>::max(),
+           "seed of initial values, data order and augmentation")
+      .without("0, or the checkpoint's");
+  t.on({"--evaluate"}, run.evaluate, "only evaluate the checkpoint of --resume");
+}
+
+void add_optimiser_flags(FlagTable& t, train::RunSettings& run) {
+  train::Schedule& schedule = run.schedule;
+  t.number({"--lr", "--learning-rate"}, "X", run.hyper.lr, 0.0, kInfinity, "learning rate before the schedule")
+      .record("lr");
+  t.numbers({"--schedule"}, "EPOCH", schedule.milestones, 0,
+            "epochs at which the learning rate is multiplied by --decay-rate")
+      .record("schedule", [&schedule] { return schedule_text(schedule); });
+  t.number({"--decay-rate"}, "X", schedule.decay_rate, 0.0, 1.0,
+           "factor of the learning rate at each epoch of --schedule")
+      .record("decay_rate");
+  t.number({"--momentum"}, "X", run.hyper.momentum, 0.0, 1.0, "momentum of SGD").record("momentum");
+  t.number({"--wd", "--weight-decay"}, "X", run.hyper.weight_decay, 0.0, kInfinity, "weight decay of every parameter")
+      .record("weight_decay");
+}
+
+void add_cosine_flag(FlagTable& t, train::RunSettings& run) {
+  t.on({"--cos"}, run.schedule.cosine,
+       "cosine schedule instead: in epoch E the learning rate is lr / 2 * (1 + cos(pi * E / epochs))")
+      .record("schedule", [&schedule = run.schedule] { return schedule_text(schedule); });
+}
+
+void add_crop_flag(FlagTable& t, train::Augmentation& augmentation) {
+  t.number({"--crop-min"}, "SHARE", augmentation.crop_min, 0.001, 1.0,
+           "smallest share of an image's area that a random crop takes")
+      .record("crop_min");
+}
+
+void add_saving_flags(FlagTable& t, train::RunSettings& run) {
+  train::Saving& saving = run.saving;
+  t.section("checkpoints and logs");
+  t.add(save_every(saving)).agree();
+  t.number({"--keep"}, "N", saving.keep, 1, kMaxInt, "how many checkpoints from within epochs are kept");
+  t.number({"--keep-epochs"}, "N", saving.keep_epochs, 1, kMaxInt,
+           "how many checkpoints from the ends of epochs are kept")
+      .without("all");
+  t.choice<std::string>({"--checkpoint-format"}, saving.format,
+                        {{"safetensors", "safetensors"}, {"pth.tar", "pth.tar"}},
+                        "safetensors, or pth.tar, which the published PyTorch scripts load");
+  t.number({"--max-skips"}, "STEPS", run.max_skips, 1, kMaxInt,
+           "end the run after so many steps in a row whose loss or gradient is not finite");
+  t.number({"-p", "--print-freq"}, "STEPS", run.print_freq, 1, kMaxInt, "steps between two lines of the log");
+  t.text({"--json-log"}, "FILE", saving.json_log, "log with one JSON object per line").without("EXP-DIR/metrics.jsonl");
+}
+
+void check_run(const train::RunSettings& run) {
+  if (!run.synthetic && run.data.empty()) throw InputError("--data DIR is needed (or --synthetic, --replay)");
+  if (!run.synthetic && !run.evaluate && run.saving.exp_dir.empty()) throw InputError("--exp-dir DIR is needed");
+  if (run.evaluate && run.synthetic) throw InputError("--evaluate needs --data, not --synthetic");
+  if (run.evaluate && run.resume.empty()) throw InputError("--evaluate needs --resume FILE");
+  if (run.resume == "auto" && run.saving.exp_dir.empty()) throw InputError("--resume auto needs --exp-dir");
+  if (run.start_epoch >= run.schedule.epochs && !run.evaluate)
+    throw InputError("--start-epoch " + std::to_string(run.start_epoch) + " leaves nothing of --epochs " +
+                     std::to_string(run.schedule.epochs));
+}
+
+}  // namespace moproc::command

@@ -1,0 +1,30 @@
+// Flags of the verbs that train, with the checks that belong to them.
+#pragma once
+
+#include <string>
+
+#include "command/flag.h"
+#include "command/shared_flags.h"
+#include "core/plan.h"
+#include "train/settings.h"
+
+namespace moproc::command {
+
+/// --exp-dir, --epochs, --start-epoch, --steps, --seed, --evaluate.
+void add_run_flags(FlagTable& table, train::RunSettings& run);
+/// --lr, --schedule, --decay-rate, --momentum, --wd.
+void add_optimiser_flags(FlagTable& table, train::RunSettings& run);
+/// --cos.
+void add_cosine_flag(FlagTable& table, train::RunSettings& run);
+/// --crop-min.
+void add_crop_flag(FlagTable& table, train::Augmentation& augmentation);
+/// Checkpoints and logs: --save-every, --keep, --print-freq, ...
+void add_saving_flags(FlagTable& table, train::RunSettings& run);
+
+/// "40 80", or "cosine": what checkpoints and logs say about the schedule.
+std::string schedule_text(const train::Schedule& schedule);
+
+/// Throws InputError if flags of the above contradict each other, or what a run needs is missing.
+void check_run(const train::RunSettings& run);
+
+}  // namespace moproc::command

@@ -1,0 +1,24 @@
+// From settings to a Trainer.
+#include "command/training_run.h"
+
+#include "train/trainer.h"
+
+namespace moproc::command {
+
+int run_training(Invocation& invocation, const FlagTable& flags, const RankSettings& ranks, train::RunSettings run,
+                 const train::Job& job, const train::ReplaySettings& replay) {
+  run.record = {invocation.verb, flags.recorded()};
+  const bool trains = replay.file.empty();
+  return run_as_ranks(invocation, ranks, run.saving.exp_dir, trains, [&](comm::World* world, bool restarted) {
+    if (restarted && !run.saving.exp_dir.empty()) run.resume = "auto";
+    if (!trains) {
+      train::run_replay(invocation.plan, run, replay, world);
+      return 0;
+    }
+    if (const std::string note = note_of_one_process(ranks, world, invocation.plan); !note.empty())
+      run.notes.push_back(note);
+    return train::Trainer(invocation.plan, run, job, world).run();
+  });
+}
+
+}  // namespace moproc::command

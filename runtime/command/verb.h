@@ -1,0 +1,77 @@
+// A verb of the training binary is one record. Its file, VERB_verb.cc, has its flags, its checks and what it runs;
+// verbs.cc lists all verbs.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "command/flag.h"
+#include "core/plan.h"
+
+namespace moproc::command {
+
+/// The process that runs a verb.
+struct Invocation {
+  const Plan& plan;
+  char** argv;              // to start the ranks with
+  std::string verb;         // that messages begin with
+  int rank = 0, ranks = 1;  // set once they are known; messages of several ranks name the rank
+};
+
+/// The record of a verb whose flags fill a `Settings`.
+template <class Settings>
+struct VerbRecord {
+  const char* name;
+  const char* usage;                                           // the arguments behind the verb's name
+  const char* about;                                           // what it does, for the help page
+  void (*presets)(Settings&) = nullptr;                        // defaults that are the verb's own
+  void (*flags)(FlagTable&, Settings&);                        // binds the flags to the settings
+  void (*check)(const Settings&, const Plan&);                 // throws InputError: flags that contradict
+  int (*run)(const Settings&, const FlagTable&, Invocation&);  // returns the exit status
+  bool one_process = false;                                    // cannot run as several ranks
+};
+
+/// A verb's settings at their defaults, with flags bound to them.
+class Command {
+ public:
+  virtual ~Command() = default;
+  FlagTable flags;
+  /// Throws InputError, naming flag, value and what the artefact holds, if flags contradict the artefact or each other.
+  virtual void check(const Plan& plan) const = 0;
+  virtual int run(Invocation& invocation) const = 0;
+};
+
+template <class Settings>
+class CommandOf : public Command {
+ public:
+  explicit CommandOf(const VerbRecord<Settings>& record) : record_(record) {
+    if (record.presets) record.presets(settings);
+    record.flags(flags, settings);
+  }
+  CommandOf(const CommandOf&) = delete;
+  CommandOf& operator=(const CommandOf&) = delete;
+  void check(const Plan& plan) const override { record_.check(settings, plan); }
+  int run(Invocation& invocation) const override { return record_.run(settings, flags, invocation); }
+
+  Settings settings;
+
+ private:
+  const VerbRecord<Settings> record_;
+};
+
+/// A VerbRecord without the type of its settings.
+struct Verb {
+  template <class Settings>
+  Verb(const VerbRecord<Settings>& r)
+      : name(r.name), usage(r.usage), about(r.about), one_process(r.one_process), make([r] {
+          return std::make_unique<CommandOf<Settings>>(r);
+        }) {}
+
+  std::string name, usage, about;
+  bool one_process;
+  std::function<std::unique_ptr<Command>()> make;
+};
+
+}  // namespace moproc::command

@@ -1,0 +1,16 @@
+// From the settings about the machine to a session's options.
+#pragma once
+
+#include "comm/world.h"
+#include "session/session.h"
+#include "train/settings.h"
+
+namespace moproc::train {
+
+/// `world`: the ranks that share the batch, or null. A rank without --gpu takes the GPU of its place on the node.
+inline SessionOptions session_options(const Compute& c, comm::World* world = nullptr) {
+  const int gpu = c.gpu.value_or(world ? world->launch().local_rank : 0);
+  return {c.threads, c.profile, c.check, gpu, c.deterministic, world};
+}
+
+}  // namespace moproc::train

@@ -1,0 +1,83 @@
+// Which part of ImageNet's training images is used, and the file that says so.
+#include "workflow/finetune.h"
+
+#include "core/meta.h"
+#include "data/sampler.h"
+#include "data/subset.h"
+#include "formats/output_file.h"
+#include "formats/sha256.h"
+
+namespace moproc::train {
+namespace {
+
+/// Writes subset.txt, one name per line as --list takes them, and its digest as sha256sum --check reads it.
+void write_subset(const std::string& folder, const data::Dataset& part) {
+  std::string text;
+  for (size_t i = 0; i < part.size(); ++i) text += std::string(part.name(i)) + "\n";
+  const std::string path = folder + "/subset.txt";
+  formats::write_atomically(path, [&](formats::OutputFile& out) { out.write(text); });
+  const std::string digest = formats::file_sha256(path) + "  subset.txt\n";
+  formats::write_atomically(folder + "/subset.sha256", [&](formats::OutputFile& out) { out.write(digest); });
+}
+
+/// What the ranks of the published code do: rank g draws its own subset, and visits the images of that subset at every
+/// `groups`th place of an order that all ranks share.
+void released_subsets(Lists& lists, const data::Dataset& all, double share, uint64_t seed, uint32_t groups,
+                      uint64_t batch) {
+  lists.train.emplace(all.folder(), all.num_classes());
+  uint64_t n = 0;
+  for (uint32_t g = 0; g < groups; ++g) {
+    const std::vector<uint32_t> own = data::draw_subset(all, share, seed, g);
+    n = own.size();
+    for (const uint32_t i : own) lists.train->add(all.name(i), all.label(i));
+  }
+  const uint64_t part = batch / groups;
+  lists.visits = n / batch * batch;
+  lists.order = [n, part, groups, visits = lists.visits](uint64_t own_seed, uint32_t epoch) {
+    const std::vector<uint32_t> shared = data::epoch_order(own_seed, epoch, n);
+    std::vector<uint32_t> order;
+    for (uint64_t at = 0; at < visits; ++at) {
+      const uint64_t step = at / (part * groups), g = at / part % groups, i = step * part + at % part;
+      order.push_back(static_cast<uint32_t>(g * n + shared[i * groups + g]));
+    }
+    return order;
+  };
+}
+
+/// ImageNet's folders, and which of the training images are used.
+Lists lists_of(const Plan& plan, const RunSettings& run, const FinetuneSettings& o, uint64_t seed, Console& console) {
+  Lists lists;
+  const int num_class = static_cast<int>(meta_number(plan, "num_class"));
+  lists.val.push_back({"", data::read_image_folder(run.data + "/val", num_class)});
+  if (run.evaluate) return lists;
+  const data::Dataset all = data::read_image_folder(run.data + "/train", num_class);
+  const auto groups = static_cast<uint32_t>(meta_number(plan, "groups"));
+  if (o.compat_released && o.list.empty()) {
+    released_subsets(lists, all, o.share, seed, groups, static_cast<uint64_t>(meta_number(plan, "batch")));
+    console.line(format("note: --compat released: each of %u groups draws its own %zu of %zu training images", groups,
+                        lists.train->size() / groups, all.size()));
+  } else {
+    lists.train.emplace(
+        data::part_of(all, o.list.empty() ? data::draw_subset(all, o.share, seed) : data::read_subset(all, o.list)));
+  }
+  console.line(format("%zu of %zu training images, digest of the list %016llx", lists.train->size(), all.size(),
+                      static_cast<unsigned long long>(lists.train->digest())));
+  if (!run.saving.exp_dir.empty()) write_subset(run.saving.exp_dir, *lists.train);
+  return lists;
+}
+
+}  // namespace
+
+Job finetune_job(const FinetuneSettings& settings) {
+  Job job;
+  job.lists = [settings](const Plan& plan, const RunSettings& run, uint64_t seed, Console& console) {
+    return lists_of(plan, run, settings, seed, console);
+  };
+  job.from_network = true;
+  job.pretrained = settings.pretrained;
+  job.keep_classifier = settings.keep_classifier;
+  job.keeps_best = true;
+  return job;
+}
+
+}  // namespace moproc::train

@@ -1,0 +1,40 @@
+// The order of an epoch draws the class first, then one of its images.
+#include "workflow/retrain.h"
+
+#include "data/sampler.h"
+#include "workflow/annotation.h"
+
+namespace moproc::train {
+namespace {
+
+/// The annotation in balanced order; WebVision's validation images, and ImageNet's.
+Lists lists_of(const Plan& plan, const RunSettings& run, const RetrainSettings& o) {
+  const data::WebVisionOptions w = webvision_options(plan, true, true);
+  Lists lists;
+  if (!run.evaluate) {
+    lists.train.emplace(read_annotation(o.annotation, run.data, w.num_class));
+    lists.visits = lists.train->size();
+    const auto labels = lists.train->labels();
+    lists.order = [own = std::vector<int32_t>(labels.begin(), labels.end())](uint64_t seed, uint32_t epoch) {
+      return data::balanced_order(seed, epoch, own);
+    };
+  }
+  lists.val.push_back({"WebVision", data::read_folder(run.data, data::Split::val, w)});
+  if (!o.imagenet.empty()) lists.val.push_back({"ImageNet", data::read_image_folder(o.imagenet + "/val", w.num_class)});
+  return lists;
+}
+
+}  // namespace
+
+Job retrain_job(const RetrainSettings& settings) {
+  Job job;
+  job.lists = [settings](const Plan& plan, const RunSettings& run, uint64_t, Console&) {
+    return lists_of(plan, run, settings);
+  };
+  job.from_network = true;
+  job.pretrained = settings.pretrained;
+  job.keep_classifier = settings.keep_classifier;
+  return job;
+}
+
+}  // namespace moproc::train
