@@ -132,7 +132,7 @@ function uniform(b: Builder, logits: Value, weight: Value, groups: number): Valu
   return op.div(b, sumOf(op.mul(b, row, column)), op.add(b, weights, none));
 }
 
-/** Accuracy on a batch. Rows of weight 0 fill up a short batch and do not count. */
+/** Accuracy on a batch; rows of weight 0 fill up a short one and count for nothing. */
 function evaluate(c: ClassifierConfig, from: From = "img"): Graph {
   const b = Builder.create(programName("evaluate", from));
   const x = from === "img" ? pixels(b, c) : featureInput(b, c);

@@ -151,7 +151,7 @@ function learn(b: Builder, loss: Value, hyper: Hyper, nets: readonly Net[]): Lea
   return { finite, adjoint };
 }
 
-/** Accuracy of the classifier on a batch. Rows of weight 0 fill up a short batch and do not count. */
+/** Accuracy of the classifier on a batch; rows of weight 0 fill up a short one and count for nothing. */
 function evaluate(c: MoproConfig): Graph {
   const b = Builder.create("evaluate");
   const img = b.input("img", images(c));
