@@ -136,7 +136,7 @@ function uniform(b: Builder, logits: Value, weight: Value, groups: number): Valu
   return op.div(b, sumOf(op.mul(b, row, column)), op.add(b, weights, none));
 }
 
-/** Accuracy on a batch. Rows of weight 0 fill up a short batch and do not count. */
+/** Accuracy on a batch; rows of weight 0 fill up a short one and count for nothing. */
 function evaluate(c: ClassifierConfig, from: From = "img"): Graph {
   const name = programName("evaluate", from);
   if (from === "feature")
