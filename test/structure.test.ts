@@ -144,6 +144,27 @@ test("a file of compiler/passes is a pass of the same name, and a pipeline lists
   }
 });
 
+test("no file outside compiler/ops compares an op with a name that it spells out", (t) => {
+  const spelled = filesOf("compiler", /\.ts$/)
+    .filter((f) => !isIn(f, "compiler/ops"))
+    .flatMap((f) =>
+      text(f)
+        .split("\n")
+        .flatMap((line, i) =>
+          /\.op [!=]== "[a-z]|\.op\.startsWith|\.test\(\w+\.op\)/.test(line) ? [`${f}:${i + 1}`] : [],
+        ),
+    );
+  t.deepEqual(spelled, [], "what an op is belongs into its record; which op it is is asked of that, relu.name");
+});
+
+test("compiler/ops/index.ts exports every file that defines ops", (t) => {
+  const families = filesOf("compiler/ops", /\.ts$/).filter(
+    (f) => /\bdefineOp[(<]/.test(text(f)) && !f.endsWith("/op.ts"),
+  );
+  const exported = [...text("compiler/ops/index.ts").matchAll(/^export \* from "\.\/(\w+)\.js";$/gm)].map((m) => m[1]);
+  t.deepEqual(families.map((f) => f.replace(/.*\/|\.ts$/g, "")).toSorted(), exported.toSorted());
+});
+
 test("no import circle between files of the compiler, the models and the command line", (t) => {
   const files = ["tools/cli", "tools/report", "models", "compiler"].flatMap((dir) => filesOf(dir, /\.ts$/));
   t.deepEqual(circles(new Map(files.map((f) => [f, allImportsOf(f)]))), []);

@@ -10,6 +10,7 @@ import type { BlockSize } from "../lower/plan.js";
 import { type Chain, fullReads, type Leaf, type Region, rawResult, storedOperand } from "../lower/region.js";
 import type { Constants, Fused, TemplateSpec } from "../lower/template.js";
 import { accessOf } from "../ops/access.js";
+import { isConstant, scale } from "../ops/constant.js";
 import { opOf } from "../ops/op.js";
 import { digest } from "../util/digest.js";
 import { floatLiteral } from "../util/float.js";
@@ -294,8 +295,8 @@ class Body {
 
   private node(n: Node, chain: Chain): void {
     if (this.names.has((n.outputs[0] as Value).name)) return;
-    if (n.op === "constant") return this.constant(n);
-    if (n.op === "scale") return this.scale(n);
+    if (isConstant(n)) return this.constant(n);
+    if (n.op === scale.name) return this.scale(n);
     const operands = n.inputs.map((v, i) =>
       chain.nodes.some((m) => m.outputs.includes(v)) ? this.nameOf(v) : this.leaf({ value: v, access: accessOf(n, i) }),
     );

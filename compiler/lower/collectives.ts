@@ -3,6 +3,7 @@
 // needs a result first waits for all that was begun; what was sent stays where it is until then (memory.ts).
 
 import { byteSize, elements, type Value } from "../ir/types.js";
+import { all_reduce, own_rows } from "../ops/collective.js";
 import type { Place, PlacedStep } from "./memory.js";
 import { roomOf } from "./plan.js";
 
@@ -45,7 +46,7 @@ interface Member extends Extent {
 function bucketed(steps: readonly PlacedStep[], places: Map<Value, Place>, bucketBytes: number): PlacedStep[] {
   const isMember = (s: PlacedStep): s is CollectiveStep =>
     s.do === "collective" &&
-    s.op === "all_reduce" &&
+    s.op === all_reduce.name &&
     places.get(s.to)?.arena === "grad" &&
     places.get(s.from)?.offset === places.get(s.to)?.offset;
   const written = steps.map((s) =>
@@ -108,7 +109,7 @@ function withAwaits(steps: readonly PlacedStep[], places: ReadonlyMap<Value, Pla
     (v: Value): boolean =>
       list.some((p) => overlap(v, p, places));
   for (const s of steps) {
-    const begins = s.do === "collective" && s.op !== "own_rows";
+    const begins = s.do === "collective" && s.op !== own_rows.name;
     const { reads, writes } = touched(s);
     if (writes.some(isOf(sent)) || [...reads, ...writes].some(isOf(made))) {
       out.push({ do: "await" });

@@ -4,6 +4,7 @@
 
 import { Builder } from "../ir/builder.js";
 import type { Graph, Node, Target, Value } from "../ir/types.js";
+import { conv, conv_wgrad } from "../ops/conv.js";
 import { mul } from "../ops/elementwise.js";
 import { pad_channels } from "../ops/move.js";
 import { all_finite } from "../ops/update.js";
@@ -31,7 +32,7 @@ export function splitFinite(g: Graph, target: Target): Graph {
 export function padImages(g: Graph, target: Target): Graph {
   const padded = new Map<string, Value>();
   return edit(g, target, (b, n) => {
-    const at = n.op === "conv" ? 0 : n.op === "conv_wgrad" ? 1 : -1;
+    const at = n.op === conv.name ? 0 : n.op === conv_wgrad.name ? 1 : -1;
     const x = n.inputs[at];
     const channels = x?.type.shape[1] ?? 0;
     if (!x || channels % 8 === 0) return false;

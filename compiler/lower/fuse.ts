@@ -4,7 +4,9 @@
 
 import { type Graph, type Node, sameShape, type Value } from "../ir/types.js";
 import { accessOf } from "../ops/access.js";
+import { isConstant } from "../ops/constant.js";
 import { opOf } from "../ops/op.js";
+import { channel_moments } from "../ops/reduce.js";
 import { groupsFit } from "./groups.js";
 import { type Chain, isSum, type Leaf, operandName, type Region, rawResult } from "./region.js";
 import { storedValues } from "./storage.js";
@@ -90,7 +92,7 @@ class Fusion {
   private addSum(n: Node): void {
     const operand = n.inputs[0] as Value;
     const chain = this.chain(operand);
-    const moments = n.op === "channel_moments";
+    const moments = n.op === channel_moments.name;
     const host = this.host(chain, (t, d) => (moments ? t.moments && d.moments === undefined : t.sums), n);
     const d = host ?? this.openPointwise(operand.type.shape, false);
     if (rawResult(d) !== operand && !d.after.some((c) => c.root === operand)) d.after.push(chain);
@@ -112,7 +114,7 @@ class Fusion {
       if (nodes.includes(n)) return;
       n.inputs.forEach((operand, i) => {
         const access = accessOf(n, i);
-        const isTable = this.producer.get(operand)?.op === "constant" && !this.stored.has(operand);
+        const isTable = isConstant(this.producer.get(operand)) && !this.stored.has(operand);
         if (access === "full" || isTable) visit(operand, false);
         else addLeaf(operand, access);
       });

@@ -3,7 +3,10 @@
 // one that is, is rounded before anything in the same kernel reads it (emit/kernel.ts).
 
 import type { Graph, Node, Precision, Target, Value } from "../ir/types.js";
-import { opOf } from "../ops/op.js";
+import { conv, conv_dgrad, conv_wgrad } from "../ops/conv.js";
+import { matmul } from "../ops/matmul.js";
+import { type AnyOp, opOf } from "../ops/op.js";
+import { rowsOf } from "../ops/rows.js";
 import { isView } from "./views.js";
 
 /** The graph with its activations retyped; the same object where the target stores them as f32. */
@@ -37,14 +40,14 @@ export function explainPrecision(g: Graph, target: Target): readonly string[] {
   if (target.device === "cpu") return ["everything is computed and stored in f32"];
   const precision = target.precision ?? "f32";
   const stored = g.nodes.flatMap((n) => n.outputs).filter((v) => v.type.dtype === "bf16");
-  const count = (op: RegExp): number => g.nodes.filter((n) => op.test(n.op)).length;
+  const count = (...ops: readonly AnyOp[]): number => g.nodes.filter((n) => ops.some((o) => o.name === n.op)).length;
   const shown =
     stored.length === 0
       ? "none"
       : `${stored.length}, where they are written at all: ${stored.map((v) => `%${v.name}`).join(" ")}`;
   return [
-    `${count(/^conv/)} convolutions: ${operands[precision]}`,
-    `${count(/^matmul$/)} matrix products: ${operands.f32}`,
+    `${count(conv, conv_dgrad, conv_wgrad)} convolutions: ${operands[precision]}`,
+    `${count(matmul)} matrix products: ${operands.f32}`,
     "arithmetic in registers, statistics, losses, master weights, momenta, optimizer: f32; counts and labels: i64",
     `values that are stored as bf16: ${shown}`,
   ];
@@ -52,9 +55,9 @@ export function explainPrecision(g: Graph, target: Target): readonly string[] {
 
 /** Results of convolutions and poolings, of arithmetic on them or on images, and what broadcasts over pixels. */
 function isActivation(n: Node, isStored: (v: Value) => boolean): boolean {
-  const { kind } = opOf(n.op);
-  if (n.op === "conv_wgrad") return false;
-  if (kind === "kernel" && !isView(n)) return n.outputs[0]?.type.shape.length === 4 && !n.op.startsWith("take_");
+  const { kind, permutation } = opOf(n.op);
+  if (rowsOf(n)?.sums.includes(true)) return false; // a weight's gradient
+  if (kind === "kernel" && !isView(n)) return n.outputs[0]?.type.shape.length === 4 && permutation === undefined;
   const images = n.inputs.filter((v) => v.type.shape.length === 4);
   if (isView(n)) return images.some(isStored);
   return images.length === 0 || images.some((v) => isStored(v) || v.type.dtype === "u8");

@@ -3,6 +3,7 @@
 
 import type { DType, Node, Value } from "../ir/types.js";
 import { type Access, opOf } from "../ops/op.js";
+import { channel_moments, channel_sum } from "../ops/reduce.js";
 import type { TemplateSpec } from "./template.js";
 
 /** A tensor that a body reads, and how. */
@@ -32,7 +33,7 @@ export interface Region {
 }
 
 /** Sums that an epilogue can take. */
-export const isSum = (n: Node): boolean => n.op === "channel_sum" || n.op === "channel_moments";
+export const isSum = (n: Node): boolean => n.op === channel_sum.name || n.op === channel_moments.name;
 
 /** The op's name for the i-th operand, "xs.2" for the third of a trailing "...xs". */
 export function operandName(n: Node, i: number): string {

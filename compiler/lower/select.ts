@@ -2,6 +2,7 @@
 // packing launch: once after each change where the weight is state (the packed copy is derived state), else in place.
 
 import { byteSize, elements, type Graph, type Node, type Target, type Value } from "../ir/types.js";
+import { isConstant } from "../ops/constant.js";
 import { opOf } from "../ops/op.js";
 import { domainOf } from "./domain.js";
 import type { Emitter } from "./emitter.js";
@@ -233,7 +234,7 @@ function pointwiseNode(r: Region, linear: boolean): Node {
  */
 function isLinear(r: Region): boolean {
   const tables = r.after.some((c) =>
-    c.nodes.some((n) => n.op === "constant" && (n.attrs.values as readonly number[]).length > 1),
+    c.nodes.some((n) => isConstant(n) && (n.attrs.values as readonly number[]).length > 1),
   );
   const leaves = r.after.flatMap((c) => c.leaves);
   const plain = leaves.every((l) => l.access === "full" || l.access === "scalar");

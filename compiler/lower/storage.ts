@@ -3,6 +3,7 @@
 
 import { byteSize, elements, type Graph, type Node, type Value } from "../ir/types.js";
 import { accessOf } from "../ops/access.js";
+import { isConstant } from "../ops/constant.js";
 import { opOf } from "../ops/op.js";
 import { groupedApart } from "./groups.js";
 import { isSum, operandName } from "./region.js";
@@ -38,7 +39,7 @@ export function storedValues(g: Graph, templateOf: TemplateOf, note: (line: stri
       if (isSum(node)) continue;
       if (isElementwise(node)) {
         if (opOf(node.op).flat) return `${node.op} takes no prologue`;
-        if (n.op !== "constant" && accessOf(node, index) !== "full") return `${node.op} broadcasts it`;
+        if (!isConstant(n) && accessOf(node, index) !== "full") return `${node.op} broadcasts it`;
       } else if (!templateOf(node.op)?.prologue.includes(operandName(node, index))) {
         return `${node.op} takes no prologue there`;
       } else if (templateOf(node.op)?.declines?.(node).includes(operandName(node, index))) {
@@ -81,7 +82,7 @@ export function storedValues(g: Graph, templateOf: TemplateOf, note: (line: stri
       leaves.set(v, own);
       const why = mustStore(v, n);
       if (why) note(`%${v.name}: stored, ${why}`);
-      if (why || (n.op !== "constant" && choose(v))) stored.add(v);
+      if (why || (!isConstant(n) && choose(v))) stored.add(v);
     }
   }
   return stored;

@@ -1,16 +1,17 @@
 // Values that need no memory of their own: the bytes of another value from some offset on.
 
 import { byteSize, type Node, type Value } from "../ir/types.js";
+import { slice } from "../ops/move.js";
 import { opOf } from "../ops/op.js";
 import { ALIGN } from "./plan.js";
 
 /** A reshape, or a slice along the first axis, which is contiguous in every storage order, if it begins aligned. */
 export const isView = (n: Node): boolean =>
-  opOf(n.op).kind === "view" || (n.op === "slice" && n.attrs.axis === 0 && viewOf(n).offset % ALIGN === 0);
+  opOf(n.op).kind === "view" || (n.op === slice.name && n.attrs.axis === 0 && viewOf(n).offset % ALIGN === 0);
 
 /** Whose bytes the result of a view is, and from which byte on. */
 export function viewOf(n: Node): { readonly of: Value; readonly offset: number } {
   const of = n.inputs[0] as Value;
-  const start = n.op === "slice" ? (n.attrs.start as number) : 0;
+  const start = n.op === slice.name ? (n.attrs.start as number) : 0;
   return { of, offset: start === 0 ? 0 : (start * byteSize(of.type)) / (of.type.shape[0] as number) };
 }

@@ -3,6 +3,9 @@
 // not read is refused.
 
 import { type Attrs, elements, type TensorType } from "../ir/types.js";
+import * as op from "../ops/index.js";
+import type { AnyOp } from "../ops/op.js";
+import { standardOps } from "./functions/elementwise.js";
 import { type Attribute, numbersOf, type OnnxNode, type Tensor } from "./model.js";
 
 /** What is known where a node stands. */
@@ -82,8 +85,8 @@ class Reading {
 type Rule = (r: Reading) => Meaning;
 
 const plain =
-  (op: string, operands: number): Rule =>
-  (r) => ({ op, attrs: {}, inputs: r.operands(operands) });
+  (o: AnyOp): Rule =>
+  (r) => ({ op: o.name, attrs: {}, inputs: r.operands(o.inputs.length) });
 
 const same = (xs: readonly number[], what: string): number => {
   if (xs.some((x) => x !== xs[0])) throw new NotUnderstood(`${what} [${xs}] differ`);
@@ -100,34 +103,23 @@ function window(r: Reading): { stride: number; pad: number } {
 }
 
 const reduction =
-  (op: string): Rule =>
+  (o: AnyOp): Rule =>
   (r) => {
     const listed = r.ints("axes");
     const axes = listed ?? (r.node.inputs.length > 1 ? r.constants(1) : undefined);
     if (!axes || axes.length === 0) throw new NotUnderstood("it names no axes");
     return {
-      op,
+      op: o.name,
       attrs: { axes, ...(r.int("keepdims", 1) === 1 && { keepdims: true }) },
       inputs: r.operands(1, listed ? 1 : 2),
     };
   };
 
 const rules: Readonly<Record<string, Rule>> = {
-  Add: plain("add", 2),
-  Sub: plain("sub", 2),
-  Mul: plain("mul", 2),
-  Div: plain("div", 2),
-  Neg: plain("neg", 1),
-  Relu: plain("relu", 1),
-  Exp: plain("exp", 1),
-  Log: plain("log", 1),
-  Sqrt: plain("sqrt", 1),
-  Tanh: plain("tanh", 1),
-  Sigmoid: plain("sigmoid", 1),
-  Abs: plain("abs", 1),
-  ReduceSum: reduction("sum"),
-  ReduceMean: reduction("mean"),
-  ReduceMax: reduction("max"),
+  ...Object.fromEntries(standardOps.map((o) => [o.onnx, plain(o)])),
+  ReduceSum: reduction(op.sum),
+  ReduceMean: reduction(op.mean),
+  ReduceMax: reduction(op.max),
   Constant: (r) => constant(r, r.tensor("value"), undefined),
   ConstantOfShape: (r) => constant(r, r.tensor("value"), r.constants(0)),
   Transpose: (r) => {
@@ -137,21 +129,21 @@ const rules: Readonly<Record<string, Rule>> = {
         .type(0)
         .shape.map((_, i) => i)
         .toReversed();
-    return { op: "transpose", attrs: { perm }, inputs: r.operands(1) };
+    return { op: op.transpose.name, attrs: { perm }, inputs: r.operands(1) };
   },
-  Concat: (r) => ({ op: "concat", attrs: { axis: r.int("axis", 0) }, inputs: r.node.inputs }),
+  Concat: (r) => ({ op: op.concat.name, attrs: { axis: r.int("axis", 0) }, inputs: r.node.inputs }),
   Reshape: (r) => {
     const shape = r.constants(1);
     if (shape.includes(0)) throw new NotUnderstood("an extent of 0");
     r.must("allowzero", 0);
-    return { op: "reshape", attrs: { shape }, inputs: r.operands(1, 2) };
+    return { op: op.reshape.name, attrs: { shape }, inputs: r.operands(1, 2) };
   },
   Slice: (r) => {
     const [start, end, axis, step] = [1, 2, 3, 4].map((i) =>
       i === 4 && r.node.inputs.length === 4 ? 1 : same(r.constants(i), "several axes"),
     );
     if (step !== 1) throw new NotUnderstood(`a step of ${step}`);
-    return { op: "slice", attrs: { axis, start, end } as Attrs, inputs: r.operands(1, 5) };
+    return { op: op.slice.name, attrs: { axis, start, end } as Attrs, inputs: r.operands(1, 5) };
   },
   Expand: (r) => {
     const shape = r.constants(1);
@@ -159,7 +151,7 @@ const rules: Readonly<Record<string, Rule>> = {
     if (from.length > shape.length || from.some((d, i) => d !== 1 && d !== shape[i + shape.length - from.length])) {
       throw new NotUnderstood(`[${from}] is stretched and so is [${shape}]`);
     }
-    return { op: "broadcast_to", attrs: { shape }, inputs: r.operands(1, 2) };
+    return { op: op.broadcast_to.name, attrs: { shape }, inputs: r.operands(1, 2) };
   },
   Gemm: (r) => {
     const attrs = {
@@ -167,19 +159,19 @@ const rules: Readonly<Record<string, Rule>> = {
       ...(r.int("transB", 0) === 1 && { tb: true }),
     };
     if (r.float("alpha", 1) !== 1 || r.float("beta", 1) !== 1) throw new NotUnderstood("a factor");
-    return { op: "matmul", attrs, inputs: r.operands(2) };
+    return { op: op.matmul.name, attrs, inputs: r.operands(2) };
   },
   Conv: (r) => {
     r.must("group", 1);
     r.must("kernel_shape", r.type(1).shape.slice(2));
-    return { op: "conv", attrs: window(r), inputs: r.operands(2) };
+    return { op: op.conv.name, attrs: window(r), inputs: r.operands(2) };
   },
   MaxPool: (r) => {
     r.must("ceil_mode", 0);
     r.must("storage_order", 0);
     if (r.node.outputs.length !== 1) throw new NotUnderstood("its indices are read");
     return {
-      op: "max_pool",
+      op: op.max_pool.name,
       attrs: { kernel: same(r.ints("kernel_shape") ?? [], "kernel_shape"), ...window(r) },
       inputs: r.operands(1),
     };
@@ -188,12 +180,12 @@ const rules: Readonly<Record<string, Rule>> = {
     const axis = r.int("axis", -1);
     if (r.type(0).shape.length !== 2 || (axis !== 1 && axis !== -1))
       throw new NotUnderstood("it is not over the rows of a matrix");
-    return { op: "softmax", attrs: {}, inputs: r.operands(1) };
+    return { op: op.softmax.name, attrs: {}, inputs: r.operands(1) };
   },
   BatchNormalization: (r) => {
     r.must("training_mode", 0);
     r.float("momentum", 0); // of training alone
-    return { op: "batch_norm_inference", attrs: { eps: r.float("epsilon", 1e-5) }, inputs: r.operands(5) };
+    return { op: op.batch_norm_inference.name, attrs: { eps: r.float("epsilon", 1e-5) }, inputs: r.operands(5) };
   },
 };
 
@@ -203,7 +195,7 @@ function constant(r: Reading, value: Tensor | undefined, shape: readonly number[
   if (shape && elements(value.dims) !== 1) throw new NotUnderstood("it has several values");
   const dtype = value.type === "i64" ? { dtype: "i64" } : {};
   return {
-    op: "constant",
+    op: op.constant.name,
     attrs: { values: numbersOf(value), shape: shape ?? value.dims, ...dtype },
     inputs: r.operands(0, shape ? 1 : 0),
   };

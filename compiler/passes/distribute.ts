@@ -9,7 +9,8 @@
 import { Builder } from "../ir/builder.js";
 import type { Graph, Node, Shuffle, Value } from "../ir/types.js";
 import { all_gather, all_reduce, own_rows } from "../ops/collective.js";
-import { constant } from "../ops/constant.js";
+import { constant, isConstant } from "../ops/constant.js";
+import { slice, take_rows } from "../ops/move.js";
 import { opOf } from "../ops/op.js";
 import { attrsForRows, operandNameOf, type Rows, rowsOf } from "../ops/rows.js";
 import { nameOutputs } from "../rewrite/outputs.js";
@@ -103,7 +104,7 @@ class Distributor {
   }
 
   private node(n: Node): void {
-    if (n.op === "take_rows" && this.placementOf(this.now.get(n.inputs[0] as Value) as Value) === "rows")
+    if (n.op === take_rows.name && this.placementOf(this.now.get(n.inputs[0] as Value) as Value) === "rows")
       return this.takeRows(n);
     const operands = n.inputs.map((v) => this.now.get(v) as Value);
     const at = operands.map((v) => this.placementOf(v));
@@ -111,7 +112,7 @@ class Distributor {
     const rows = rowsOf(n);
     if (rows && at.some((p, i) => p === "rows" && rows.operands[i])) return this.onRows(n, operands, rows);
     const one = at.length === 1 ? at[0] : undefined;
-    if (n.op === "slice" && one === "rows" && isFirst(n, this.ranks)) return this.keep(n, operands, ["first"]);
+    if (n.op === slice.name && one === "rows" && isFirst(n, this.ranks)) return this.keep(n, operands, ["first"]);
     if (one === "summand" && opOf(n.op).kind === "view") return this.keep(n, operands, ["summand"]);
     if (at.includes("first") && (elementwise || opOf(n.op).kind === "view")) {
       return this.keep(
@@ -194,7 +195,7 @@ class Distributor {
   /** A constant that has the same value everywhere, with the rank's rows. */
   private fewer(v: Value): Value | undefined {
     const n = this.b.nodes.find((m) => m.outputs[0] === v);
-    const values = n?.op === "constant" ? (n.attrs.values as readonly number[]) : [];
+    const values = n && isConstant(n) ? (n.attrs.values as readonly number[]) : [];
     if (values.length !== 1) return undefined;
     const dtype = v.type.dtype as "f32" | "i64";
     return constant(this.b.at(n?.scope ?? ""), { values, shape: this.part(v.type.shape, `%${v.name}`), dtype });

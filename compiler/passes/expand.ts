@@ -55,7 +55,8 @@ function withFullOperands(b: Builder, n: Node): Node {
 
 /** A reduction over several runs of memory, a run at a time; undefined where there is one. */
 function splitReduction(b: Builder, n: Node): Value[] | undefined {
-  if (n.op !== "sum" && n.op !== "max") return undefined;
+  const reduce = [sum, max].find((o) => o.name === n.op);
+  if (!reduce) return undefined;
   const x = n.inputs[0] as Value;
   const { shape } = x.type;
   const axes = new Set((n.attrs.axes as readonly number[]).map((a) => (a < 0 ? a + shape.length : a)));
@@ -74,7 +75,6 @@ function splitReduction(b: Builder, n: Node): Value[] | undefined {
     else runs.push([a]);
   });
   if (runs.length <= 1) return undefined;
-  const reduce = n.op === "sum" ? sum : max;
   const first = runs.slice(0, -1).reduce((v, run) => reduce(b.at(n.scope), v, { axes: run, keepdims: true }), x);
   return [reduce(b.at(n.scope), first, { axes: [...axes], keepdims: n.attrs.keepdims === true })];
 }

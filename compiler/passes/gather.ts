@@ -3,11 +3,12 @@
 // (runtime/cuda/collectives.h), and the backward pass, which does not read them, hides it.
 
 import type { Graph, Node, Pass, Value } from "../ir/types.js";
+import { all_gather } from "../ops/collective.js";
 
 export const gather: Pass = {
   name: "gather",
   run(g: Graph): Graph {
-    const gathers = g.nodes.filter((n) => n.op === "all_gather");
+    const gathers = g.nodes.filter((n) => n.op === all_gather.name);
     const needed = needs(g.nodes, gathers);
     const moved = gathers.filter((n) => !needed.has(n));
     if (moved.length < 2) return g;

@@ -175,6 +175,31 @@ test("clean: labels, kept samples and counts follow the scores", (t) => {
   }
 });
 
+test("clean: prototypes move by the corrected labels, not by those given", (t) => {
+  const before = start();
+  const inputs = batch(identity, { pseudo_th: 0.3, alpha: 0.25, temperature: 0.5, proto_m: 0.75 });
+  const { states, value } = run(program("clean"), before, inputs);
+  const p = before.get("prototypes") as NdArray;
+  const softmax = (l: readonly number[]): number[] =>
+    l.map((v) => Math.exp(v) / l.reduce((s, u) => s + Math.exp(u), 0));
+  const next = [0, 1, 2, 3].map((c) => numbers(rows(p, c, c + 1)));
+  let corrected = 0;
+  given.forEach((y, n) => {
+    const q = numbers(rows(value("encoder_q.l2_normalize"), n, n + 1));
+    const cls = softmax(numbers(rows(value("encoder_q.classifier.add"), n, n + 1)));
+    const proto = softmax([0, 1, 2, 3].map((c) => q.reduce((s, v, d) => s + v * p.at(c, d), 0) / 0.5));
+    const score = cls.map((v, c) => 0.25 * v + 0.75 * (proto[c] as number));
+    const best = score.indexOf(Math.max(...score));
+    const label = (score[best] as number) > Math.fround(0.3) ? best : y;
+    if (label === y && (score[y] as number) <= 0.25) return; // dropped
+    if (label !== y) corrected++;
+    next[label] = (next[label] as number[]).map((v, d) => 0.75 * v + 0.25 * (q[d] as number));
+  });
+  t.true(corrected > 2, `${corrected} labels were corrected`);
+  const want = next.flatMap((row) => row.map((v) => v / Math.hypot(...row)));
+  near(t, states.get("prototypes") as NdArray, new NdArray([4, 8], Float64Array.from(want)), 1e-12, "prototypes");
+});
+
 test("a group without a kept sample has no class loss, and the step is still finite", (t) => {
   const before = new Map(start());
   before.set("encoder_q.classifier.bias", vector([50, 0, 0, 0])); // the classifier is sure of class 0

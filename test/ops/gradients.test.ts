@@ -114,8 +114,16 @@ function close(
   });
 }
 
-/** Evaluates a C++ expression over Vec as JavaScript: the two agree but for the suffix of float literals. */
-function runCode(expression: string, names: readonly string[], values: readonly number[]): number {
+/**
+ * Evaluates a C++ expression over Vec as JavaScript, which differs only in the suffix of float literals. `literal`
+ * replaces a literal by another one.
+ */
+function runCode(
+  expression: string,
+  names: readonly string[],
+  values: readonly number[],
+  literal: (digits: string, i: number) => string = (digits) => digits,
+): number {
   const builtins = {
     Vec: (x: number) => x,
     fma: (a: number, b: number, c: number) => a * b + c,
@@ -129,9 +137,29 @@ function runCode(expression: string, names: readonly string[], values: readonly 
     tanh: Math.tanh,
     sigmoid: (x: number) => 1 / (1 + Math.exp(-x)),
   };
-  const js = expression.replace(/(\d)f\b/g, "$1");
+  let i = 0;
+  const js = expression.replace(literals, (_, digits: string) => `(${literal(digits, i++)})`);
   const f = new Function(...Object.keys(builtins), ...names, `return ${js};`);
   return f(...Object.values(builtins), ...values) as number;
+}
+
+const literals = /([\d.]+(?:e[+-]?\d+)?)f\b/g;
+
+/**
+ * How far the expression may be from the reference because its literals are f32: the sum over literals of what half a
+ * unit in the last place of that literal changes. Short fractions, 0.5 or 2, are exact.
+ */
+function roundingOfLiterals(expression: string, names: readonly string[], values: readonly number[]): number {
+  const exact = runCode(expression, names, values);
+  const changes = [...expression.matchAll(literals)].map((m, at) => {
+    const value = Number(m[1]);
+    if (Number.isInteger(value * 1024)) return 0;
+    const moved = runCode(expression, names, values, (digits, i) =>
+      i === at ? String(value * (1 + 2 ** -24)) : digits,
+    );
+    return Math.abs(moved - exact);
+  });
+  return changes.reduce((sum, change) => sum + change, 0);
 }
 
 const attrsOf: Readonly<Record<string, Attrs>> = {
@@ -154,10 +182,15 @@ function compareCode(t: { true(x: boolean, message?: string): unknown }, o: AnyO
   const want = o.reference(named(o.inputs, arrays), attrs) as Record<string, NdArray>;
   const known: number[] = [];
   o.code?.(names, attrs, outs).forEach((expression, i) => {
-    const got = runCode(expression, [...names, ...outs.slice(0, i)], [...operands, ...known]);
+    const [all, values] = [
+      [...names, ...outs.slice(0, i)],
+      [...operands, ...known],
+    ];
+    const got = runCode(expression, all, values);
     known.push(got);
     const w = want[(o.outputs as readonly string[])[i] as string]?.data[0] as number;
-    const near = Object.is(got, w) || Math.abs(got - w) <= 1e-9 * Math.max(1, Math.abs(w));
+    const allowed = 1e-9 * Math.max(1, Math.abs(w)) + roundingOfLiterals(expression, all, values);
+    const near = Object.is(got, w) || Math.abs(got - w) <= allowed;
     t.true(near || (Number.isNaN(got) && Number.isNaN(w)), `${expression} at [${operands}]: ${got} instead of ${w}`);
   });
 }

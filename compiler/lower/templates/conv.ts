@@ -3,6 +3,7 @@
 // batch, the groups or the threads, because the order of channel sums (and of dw) follows from them.
 
 import type { Node, Target, TensorType } from "../../ir/types.js";
+import { conv, conv_dgrad, conv_wgrad } from "../../ops/conv.js";
 import { type Extents, type Fused, type LaunchShape, plain, type TemplateSpec } from "../template.js";
 import { combineTasks, partialBytes, vectorWidth } from "./sums.js";
 
@@ -57,9 +58,9 @@ export function convShape(node: Node): ConvShape {
     PAD: attr(node, "pad"),
   });
   const [first, second, out] = [dims(node, "inputs", 0), dims(node, "inputs", 1), dims(node, "outputs", 0)];
-  if (node.op === "conv") return make(first, second, out);
-  if (node.op === "conv_dgrad") return make(out, second, first);
-  if (node.op === "conv_wgrad") return make(second, out, first);
+  if (node.op === conv.name) return make(first, second, out);
+  if (node.op === conv_dgrad.name) return make(out, second, first);
+  if (node.op === conv_wgrad.name) return make(second, out, first);
   throw broken(node, "not a convolution");
 }
 

@@ -2,7 +2,7 @@
 
 import { elements } from "../../ir/types.js";
 import * as op from "../../ops/index.js";
-import type { Op } from "../../ops/op.js";
+import type { AnyOp, Op } from "../../ops/op.js";
 import { numbersTensor } from "../model.js";
 import type { Operand, Ref, Writer } from "../writer.js";
 import { type Body, bodyOf } from "./body.js";
@@ -11,6 +11,11 @@ import { type Body, bodyOf } from "./body.js";
 type Unary = Op<readonly ["x"], readonly ["y"], {}>;
 // biome-ignore lint/complexity/noBannedTypes: {} is the type of no attributes
 type Binary = Op<readonly ["a", "b"], readonly ["y"], {}>;
+
+const unaries = [op.neg, op.relu, op.exp, op.log, op.sqrt, op.tanh, op.sigmoid, op.abs];
+const binaries = [op.add, op.sub, op.mul, op.div];
+/** Ops that one standard operator means exactly: the same operands in the same order, and no attributes. */
+export const standardOps: readonly AnyOp[] = [...unaries, ...binaries];
 
 const unary = (o: Unary): Body => bodyOf(o, (w, { x }) => w.op(o.onnx, [x]));
 const binary = (o: Binary): Body => bodyOf(o, (w, { a, b }) => w.op(o.onnx, [a, b]));
@@ -21,8 +26,8 @@ const dataType = { f32: 1, u8: 2, i32: 6, i64: 7, bool: 9, f16: 10, f64: 11, bf1
 const expand = (w: Writer, x: Operand, shape: readonly number[]): Ref => w.op("Expand", [x, w.i64(shape)]);
 
 export const elementwise: readonly Body[] = [
-  ...[op.neg, op.relu, op.exp, op.log, op.sqrt, op.tanh, op.sigmoid, op.abs].map(unary),
-  ...[op.add, op.sub, op.mul, op.div].map(binary),
+  ...unaries.map(unary),
+  ...binaries.map(binary),
   bodyOf(op.square, (w, { x }) => w.mul(x, x)),
   bodyOf(op.relu_grad, (w, { dy, y }) => w.where(w.greater(y, 0), dy, 0)),
   bodyOf(op.scale, (w, { x }, { attrs }) => w.mul(x, attrs.factor)),

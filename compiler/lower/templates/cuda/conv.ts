@@ -3,6 +3,7 @@
 // the kernels read as pairs of pixels, or to 8 (passes/pad_images.ts).
 
 import type { Attrs, DType, Node, Target, Value } from "../../../ir/types.js";
+import { conv_dgrad, conv_wgrad } from "../../../ops/conv.js";
 import { ceilDiv } from "../../../util/math.js";
 import { type Constants, type Extents, type Fused, plain, type TemplateSpec, type TensorMap } from "../../template.js";
 import * as cpu from "../conv.js";
@@ -26,9 +27,9 @@ import { columnsOf, dgradMaps, fpropMaps, isPaired, isPoint, type Shape, wgradMa
 
 function shapeOf(node: Node): Shape {
   const s = cpu.convShape(node);
-  const weights = node.op === "conv_wgrad" ? node.outputs[0] : node.inputs[1];
+  const weights = node.op === conv_wgrad.name ? node.outputs[0] : node.inputs[1];
   const shape = { ...s, WEIGHT_CHANNELS: weights?.type.shape[1] as number };
-  const image = isPaired(shape) && node.op !== "conv_dgrad";
+  const image = isPaired(shape) && node.op !== conv_dgrad.name;
   if ((shape.C % 8 !== 0 && !image) || shape.OUT % 8 !== 0) {
     const what = `${node.op} in ${node.scope || "<top>"}: ${shape.C} channels to ${shape.OUT}`;
     throw new Error(`${what}: on CUDA, channels of convolutions are multiples of 8 (but for those of an image)`);
@@ -107,9 +108,9 @@ interface Way {
 }
 function wayOf(node: Node, target: Target, y: Fused): Way {
   const [s, o] = [shapeOf(node), convOperand(target)];
-  const wgrad = node.op === "conv_wgrad";
+  const wgrad = node.op === conv_wgrad.name;
   const has = hasHopper(target);
-  const tileOf = wgrad ? wgradTile : node.op === "conv_dgrad" ? dgradTile : fpropTile;
+  const tileOf = wgrad ? wgradTile : node.op === conv_dgrad.name ? dgradTile : fpropTile;
   const t = tileOf(s, o, y, has);
   if (!has) return { s, o, t, slots: MULTIPROCESSORS * t.BLOCKS };
   const hopper = wgrad ? hopperTile(t, undefined, y.prologues.size > 1) : hopperTile(t, y, false);

@@ -1,0 +1,23 @@
+// The tables of kernel templates against the table of ops: an op that a device has no template for is named here.
+
+import test from "ava";
+import type { Node } from "../../compiler/ir/types.js";
+import { isSum } from "../../compiler/lower/region.js";
+import { templatesOf } from "../../compiler/lower/templates/index.js";
+import "../../compiler/ops/index.js";
+import { type AnyOp, allOps } from "../../compiler/ops/op.js";
+
+/** Sums that an epilogue takes; the pointwise template computes those that stand alone. */
+const inEpilogues = (o: AnyOp): boolean => isSum({ op: o.name } as Node);
+
+for (const device of ["cpu", "cuda"] as const)
+  test(`${device}: every kernel and collective has a template, and no other op has one`, (t) => {
+    const templateOf = templatesOf({ device });
+    const needs = allOps().filter((o) => (o.kind === "kernel" || o.kind === "collective") && !inEpilogues(o));
+    t.deepEqual(
+      allOps()
+        .filter((o) => templateOf(o.name))
+        .map((o) => o.name),
+      needs.map((o) => o.name),
+    );
+  });
