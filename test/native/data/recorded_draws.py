@@ -1,8 +1,8 @@
 """Prints the numbers that test_recorded_draws.cc holds: python3 recorded_draws.py.
 
 Written from the paper (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC11: Philox4x32-10), from the
-rules in core/rng.h, and from torchvision's documentation of RandomResizedCrop and ColorJitter. It shares no code with the
-runtime, so a number that both have is right in both.
+rules in core/rng.h, and from torchvision's documentation of RandomResizedCrop and ColorJitter. It shares no code with
+the runtime, so a number that both have is right in both.
 """
 
 import math

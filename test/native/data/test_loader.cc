@@ -144,6 +144,7 @@ TEST("a broken file is named once with its reason, and the next readable sample 
       std::size_t at = b.index * 8 + i;
       while (broken.contains(static_cast<int>(order[at % images]))) ++at;
       CHECK_EQ(b.sample[i], static_cast<std::int64_t>(order[at % images]));
+      CHECK_EQ(b.target[i], b.sample[i] % 10);  // the label is that of the sample that is shown
     }
   }
 }
@@ -192,6 +193,7 @@ TEST("evaluation goes through the list once, keeps the last partial batch and le
   for (const Copy& b : batches) {
     counts.push_back(b.sample.size());
     seen.insert(seen.end(), b.sample.begin(), b.sample.end());
+    for (std::size_t i = 0; i < b.sample.size(); ++i) CHECK_EQ(b.target[i], b.sample[i] % 10);
     CHECK(b.img_aug.empty());
   }
   CHECK((counts == std::vector<std::size_t>{7, 7, 8, 1}));
