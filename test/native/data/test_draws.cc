@@ -142,6 +142,54 @@ TEST("strong views: grey one in five, flips one in two, factors and orders over 
   CHECK(weak.crop.left != strong.crop.left || weak.crop.top != strong.crop.top || weak.crop.width != strong.crop.width);
 }
 
+TEST("options of the draws: least area, jitter's reach, the share of grey and of flips") {
+  constexpr int n = 4000, width = 400, height = 300;
+  const auto least_area = [](double low) {
+    AugmentOptions how;
+    how.scale_low = low;
+    double least = 1;
+    for (std::uint32_t i = 0; i < n; ++i) {
+      for (const Draw& d : {draw_weak(1, 2, i, width, height, how), draw_strong(1, 2, i, width, height, how)})
+        least = std::min(least, d.crop.width * d.crop.height / (1.0 * width * height));
+    }
+    return least;
+  };
+  for (const double low : {0.08, 0.5, 0.7}) CHECK_NEAR(least_area(low), low, 0.01);  // sides are whole pixels
+  AugmentOptions top;
+  top.scale_high = 0.3;
+  for (std::uint32_t i = 0; i < n; ++i) {
+    const Box b = draw_weak(1, 2, i, width, height, top).crop;
+    CHECK(b.width * b.height <= 0.305 * width * height);
+  }
+  for (const double reach : {0.0, 0.1, 0.8}) {
+    AugmentOptions how;
+    how.jitter = reach;
+    double factor = 0, hue = 0;
+    for (std::uint32_t i = 0; i < n; ++i) {
+      const Draw d = draw_strong(1, 2, i, width, height, how);
+      for (const float f : {d.brightness, d.contrast, d.saturation}) factor = std::max(factor, std::fabs(f - 1.0));
+      hue = std::max(hue, std::fabs(d.hue));
+    }
+    CHECK(factor <= reach + 1e-7 && factor >= reach * 0.99);
+    CHECK(hue <= reach && hue >= reach * 0.99);
+  }
+  for (const double share : {0.0, 0.5, 0.9, 1.0}) {
+    AugmentOptions how;
+    how.gray = share;
+    how.flip = 1 - share;
+    int gray = 0, strong_flips = 0, weak_flips = 0;
+    for (std::uint32_t i = 0; i < n; ++i) {
+      const Draw d = draw_strong(1, 2, i, width, height, how);
+      gray += d.gray, strong_flips += d.flip;
+      weak_flips += draw_weak(1, 2, i, width, height, how).flip;
+    }
+    const double bound = 4 * std::sqrt(n * share * (1 - share));  // four standard deviations; exact at 0 and 1
+    CHECK_NEAR(gray, n * share, bound);
+    CHECK_NEAR(strong_flips, n * (1 - share), bound);
+    CHECK_NEAR(weak_flips, n * (1 - share), bound);
+  }
+}
+
 int main(int argc, char** argv) { return moproc::test::run(argc, argv); }
 
 TEST("balanced sampling copies classes as numpy's arithmetic has it, to the last bit") {

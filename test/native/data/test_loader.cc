@@ -144,6 +144,7 @@ TEST("a broken file is named once with its reason, and the next readable sample 
       std::size_t at = b.index * 8 + i;
       while (broken.contains(static_cast<int>(order[at % images]))) ++at;
       CHECK_EQ(b.sample[i], static_cast<std::int64_t>(order[at % images]));
+      CHECK_EQ(b.target[i], b.sample[i] % 10);  // the label is that of the sample that is shown
     }
   }
 }
@@ -192,6 +193,7 @@ TEST("evaluation goes through the list once, keeps the last partial batch and le
   for (const Copy& b : batches) {
     counts.push_back(b.sample.size());
     seen.insert(seen.end(), b.sample.begin(), b.sample.end());
+    for (std::size_t i = 0; i < b.sample.size(); ++i) CHECK_EQ(b.target[i], b.sample[i] % 10);
     CHECK(b.img_aug.empty());
   }
   CHECK((counts == std::vector<std::size_t>{7, 7, 8, 1}));
@@ -264,6 +266,99 @@ TEST("several batches can be held; misuse and bad options are told") {
   o.batch = 8;
   o.ranks = 3;
   CHECK_THROWS(Loader(f.set, o), "multiple of the number of ranks");
+}
+
+TEST(
+    "an order of one's own: repeated samples, draws by the place in the epoch, and options that are not the defaults") {
+  const Folder f;
+  LoaderOptions o = small();
+  o.augment.scale_low = 0.6, o.augment.jitter = 0.1, o.augment.gray = 0.9, o.augment.flip = 1;
+  o.order = [](std::uint32_t epoch) {
+    std::vector<std::uint32_t> order;
+    for (std::uint32_t i = 0; i < 17; ++i) order.push_back((i / 2 * 5 + epoch) % images);  // pairs of the same sample
+    return order;
+  };
+  o.visits = 17;
+  const auto batches = all(f.set, o);
+  REQUIRE(batches.size() == 4);  // 2 epochs of 17 / 8
+  Workspace w;
+  const std::size_t bytes = 32 * 32 * 3;
+  std::vector<std::uint8_t> view(bytes);
+  for (const Copy& b : batches) {
+    for (std::size_t i = 0; i < 8; ++i) {
+      const auto place = static_cast<std::uint32_t>(b.index * 8 + i);
+      const std::uint32_t sample = (place / 2 * 5 + b.epoch) % images;
+      CHECK_EQ(b.sample[i], static_cast<std::int64_t>(sample));
+      CHECK_EQ(b.target[i], static_cast<std::int64_t>(sample % 10));
+      f.set.read(sample, w.bytes);
+      decode(w.bytes, w.decoded);
+      const int width = w.decoded.width(), height = w.decoded.height();
+      const auto same = [&](const Draw& draw, const std::vector<std::uint8_t>& all_views) {
+        apply(draw, o.augment, w, view.data());
+        return std::equal(view.begin(), view.end(), all_views.begin() + static_cast<std::ptrdiff_t>(i * bytes));
+      };
+      CHECK(same(draw_weak(42, b.epoch, place, width, height, o.augment), b.img));
+      CHECK(same(draw_strong(42, b.epoch, place, width, height, o.augment), b.img_aug));
+    }
+  }
+}
+
+TEST("the options of the augmentation change the pictures: each of them, of the views that it concerns") {
+  const Folder f;
+  LoaderOptions o = small();
+  o.epochs = 1;
+  const auto plain = all(f.set, o);
+  const auto changed = [&](double AugmentOptions::* option, double value) {
+    LoaderOptions other = o;
+    other.augment.*option = value;
+    std::string views;
+    const auto batches = all(f.set, other);
+    if (batches[0].img != plain[0].img) views += "weak ";
+    if (batches[0].img_aug != plain[0].img_aug) views += "strong";
+    return views;
+  };
+  CHECK_EQ(changed(&AugmentOptions::scale_low, 0.9), "weak strong");
+  CHECK_EQ(changed(&AugmentOptions::scale_high, 0.3), "weak strong");
+  CHECK_EQ(changed(&AugmentOptions::flip, 1), "weak strong");
+  CHECK_EQ(changed(&AugmentOptions::gray, 1), "strong");
+  CHECK_EQ(changed(&AugmentOptions::jitter, 0), "strong");
+  const auto gray_and_still = [&] {
+    LoaderOptions other = o;
+    other.augment.gray = 1, other.augment.jitter = 0;
+    return all(f.set, other);
+  }();
+  for (const Copy& b : gray_and_still)
+    for (std::size_t i = 0; i < b.img_aug.size(); i += 3)
+      if (b.img_aug[i] != b.img_aug[i + 1] || b.img_aug[i] != b.img_aug[i + 2]) {
+        CHECK(!"every pixel of the strong views is grey");
+        return;
+      }
+}
+
+TEST("keys of other places: a rank's strong views are those of the whole batch's places") {
+  const Folder f({5});
+  LoaderOptions o = small();
+  const auto whole = all(f.set, o);
+  o.ranks = 2;
+  o.keys = [](std::uint32_t epoch, std::uint64_t index) { return permutation(9, 100 * epoch + index, 8); };
+  const std::size_t bytes = 32 * 32 * 3;
+  for (o.rank = 0; o.rank < 2; ++o.rank) {
+    const auto part = all(f.set, o);
+    REQUIRE(part.size() == whole.size());
+    for (std::size_t b = 0; b < whole.size(); ++b) {
+      const auto keys = o.keys(part[b].epoch, part[b].index);
+      for (int i = 0; i < 4; ++i) {
+        const auto own = static_cast<std::ptrdiff_t>(4 * o.rank + i);
+        const auto picture = [&](const std::vector<std::uint8_t>& views, std::ptrdiff_t at) {
+          const auto from = views.begin() + at * static_cast<std::ptrdiff_t>(bytes);
+          return std::vector<std::uint8_t>(from, from + static_cast<std::ptrdiff_t>(bytes));
+        };
+        CHECK(picture(part[b].img, i) == picture(whole[b].img, own));
+        CHECK(picture(part[b].img_aug, i) == picture(whole[b].img_aug, keys[static_cast<std::size_t>(own)]));
+        CHECK_EQ(part[b].sample[static_cast<std::size_t>(i)], whole[b].sample[static_cast<std::size_t>(own)]);
+      }
+    }
+  }
 }
 
 int main(int argc, char** argv) { return moproc::test::run(argc, argv); }

@@ -191,4 +191,74 @@ TEST("crops outside the picture are refused; sizes follow torchvision's rounding
   CHECK_EQ(out.row(1)[1] & 0xffffff, noise(3, 3, 3).row(0)[0] & 0xffffff);
 }
 
+TEST("a draw is applied as crop and resize, grey, the jitters in the order drawn, flip") {
+  AugmentOptions how;
+  how.size = 24;
+  Draw draw;
+  draw.crop = {3, 8, 30, 25};
+  draw.brightness = 1.3f, draw.contrast = 0.7f, draw.saturation = 1.4f, draw.hue = 0.3;
+  draw.jitters = true;
+  const auto applied = [&](const Draw& d) {
+    Workspace w;
+    w.decoded = noise(50, 40, 5);
+    std::vector<std::uint8_t> out(24 * 24 * 3);
+    apply(d, how, w, out.data());
+    return out;
+  };
+  const auto by_hand = [&](const Draw& d) {
+    Image image;
+    ResizeScratch scratch;
+    resize_box(noise(50, 40, 5), d.crop, 24, 24, image, scratch);
+    if (d.gray) grayscale(image);
+    for (const Jitter j : d.order) {
+      if (j == Jitter::brightness) brightness(image, d.brightness);
+      if (j == Jitter::contrast) contrast(image, d.contrast);
+      if (j == Jitter::saturation) saturation(image, d.saturation);
+      if (j == Jitter::hue) hue(image, d.hue);
+    }
+    if (d.flip) flip_horizontal(image);
+    std::vector<std::uint8_t> out(24 * 24 * 3);
+    store_rgb(image, out.data());
+    return out;
+  };
+  std::vector<std::vector<std::uint8_t>> seen;
+  for (const bool flip : {false, true}) {
+    for (const auto& order : {std::array{Jitter::brightness, Jitter::contrast, Jitter::saturation, Jitter::hue},
+                              std::array{Jitter::hue, Jitter::saturation, Jitter::contrast, Jitter::brightness},
+                              std::array{Jitter::contrast, Jitter::hue, Jitter::brightness, Jitter::saturation}}) {
+      draw.flip = flip, draw.order = order;
+      CHECK(applied(draw) == by_hand(draw));
+      for (const auto& other : seen) CHECK(applied(draw) != other);  // each of them shows
+      seen.push_back(applied(draw));
+    }
+  }
+  draw.gray = true;
+  draw.contrast = 1.7f, draw.brightness = 1.9f;  // what is clipped in one channel shows whether grey came first
+  CHECK(applied(draw) == by_hand(draw));
+  draw.jitters = false;
+  const auto gray = applied(draw);
+  for (std::size_t i = 0; i < gray.size(); i += 3) CHECK(gray[i] == gray[i + 1] && gray[i] == gray[i + 2]);
+}
+
+TEST("the test view: the shorter side to size * 256 / 224, then the middle") {
+  AugmentOptions how;
+  how.size = 28;
+  Workspace w;
+  w.decoded = noise(60, 45, 6);
+  std::vector<std::uint8_t> out(28 * 28 * 3), want(28 * 28 * 3);
+  apply_test(how, w, out.data());
+  Image resized, middle;
+  ResizeScratch scratch;
+  resize_box(noise(60, 45, 6), {0, 0, 45, 60}, 42, 32, resized, scratch);  // 32 = 28 * 256 / 224; 60 * 32 / 45 = 42.7
+  crop(resized, {2, 7, 28, 28}, middle);
+  store_rgb(middle, want.data());
+  CHECK(out == want);
+  how.test_resize = 40;
+  apply_test(how, w, out.data());
+  resize_box(noise(60, 45, 6), {0, 0, 45, 60}, 53, 40, resized, scratch);
+  crop(resized, {6, 12, 28, 28}, middle);  // 12.5 goes to the even one
+  store_rgb(middle, want.data());
+  CHECK(out == want);
+}
+
 int main(int argc, char** argv) { return moproc::test::run(argc, argv); }
