@@ -7,8 +7,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Command } from "commander";
 import { cleanPage } from "../report/clean.js";
+import { marks, requireFile } from "../util/own.js";
 import { writeWhole } from "../util/whole_file.js";
-import { binaryVerb } from "./binary_verb.js";
+import { binaryVerb, requireTargets } from "./binary_verb.js";
 import { nativeToolFile, spawnTool } from "./data.js";
 import { artefactOf } from "./of_checkpoint.js";
 import { passedOn } from "./train.js";
@@ -21,26 +22,32 @@ export function cleanCommand(): Command {
     )
     .option("--resume <file>", "the checkpoint: .safetensors of a training run, or a PyTorch .pth.tar or .pth")
     .option("--data <dir>", "WebVision folder")
-    .option("--annotation <file>", "what is written; the report, its sums and a page to look through lie beside it", "pseudo_label.json")
+    .option("--annotation <file>", "what is written; the report, its sums and a page to look through lie beside it; only older ones of moproc are replaced", "pseudo_label.json")
     .option("--no-html", "do not make the page, NAME.html");
   return binaryVerb(c, async (options, argv) => {
     if (options["resume"] === undefined) throw new Error("--resume FILE is needed: the checkpoint that judges");
-    const dir = (options["artefact"] as string | undefined) ?? (await artefactOf(String(options["resume"]), "mopro", c));
     const annotation = String(options["annotation"]);
-    const html = Boolean(options["html"]);
-    process.exitCode = await spawnTool(join(dir, "train"), ["clean", ...passedOn(argv).filter((a) => a !== "--no-html")]);
-    if (process.exitCode === 0 && html && options["data"] !== undefined) await writePage(annotation, String(options["data"]));
+    const html = Boolean(options["html"]) && options["data"] !== undefined;
+    const args = ["clean", ...passedOn(argv).filter((a) => a !== "--no-html")];
+    requireTargets(args);
+    if (html) requireFile(`${baseOf(annotation)}.html`, marks.html);
+    const dir = (options["artefact"] as string | undefined) ?? (await artefactOf(String(options["resume"]), "mopro", c));
+    process.exitCode = await spawnTool(join(dir, "train"), args);
+    if (process.exitCode === 0 && html) await writePage(annotation, String(options["data"]));
   });
 }
+
+/** What the names of the files beside the annotation begin with. */
+const baseOf = (annotation: string): string => annotation.replace(/\.json$/, "");
 
 const PER_VERDICT = 60; // pictures on the page
 
 /** The page about the cleaning that wrote `annotation`. */
 async function writePage(annotation: string, data: string): Promise<void> {
-  const base = annotation.replace(/\.json$/, "");
+  const base = baseOf(annotation);
   const source = { report: `${base}.report.jsonl`, summary: `${base}.summary.json`, data, perVerdict: PER_VERDICT };
   const html = await cleanPage(source, (images) => thumbnails(data, images));
-  writeWhole(`${base}.html`, [Buffer.from(html)]);
+  writeWhole(`${base}.html`, [Buffer.from(html)], marks.html);
   process.stdout.write(`${base}.html: a page to look through\n`);
 }
 

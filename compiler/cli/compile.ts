@@ -12,7 +12,7 @@ export function compileCommand(): Command {
   const c = new Command("compile")
     .description("Builds an artefact directory: a training binary, program.so for the Node addon, plan and kernels to read.")
     .argument("[STEP...]", "instead of -a: step.ts, a module of your own that exports programs(): Graph[]; or the files that export --training wrote, which share their state")
-    .option("-o, --out <dir>", "artefact directory, replaced when it exists (default: out/NAME)")
+    .option("-o, --out <dir>", "artefact directory; an older artefact is replaced, any other folder with files is refused (default: out/NAME)")
     .option("--task <name>", "mopro, classifier (plain cross-entropy), or retrain (its last layer alone)", "mopro")
     .option("--with <list>", `--task classifier: what its steps take besides images and labels, of ${extras.join(", ")}`)
     .option("--stop-after <pass>", "stop after this pass and print the graphs instead of building");

@@ -1,13 +1,15 @@
 // moproc export: a checkpoint to the ONNX model that is handed on. The file gets its name only after ONNX
 // Runtime has run it, where that is installed.
 
-import { renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { rmSync, writeFileSync } from "node:fs";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { deployed, heads, inputs } from "../../models/deploy.js";
 import { archs } from "../../models/resnet.js";
 import { deployModel, neededPart } from "../onnx/deploy.js";
 import { opsets } from "../onnx/export.js";
 import { encodeModel } from "../onnx/proto.js";
+import { marks, requireFile, temporary } from "../util/own.js";
+import { putInPlace } from "../util/whole_file.js";
 import { encoders, openCheckpoint, readStates } from "./checkpoint.js";
 import { CannotCheck, type Checked, checkModel } from "./export_check.js";
 import { asJson, asText, describe, type ExportFlags, version } from "./export_report.js";
@@ -24,7 +26,7 @@ export function exportCommand(): Command {
       "--resume <file>",
       "the checkpoint: .safetensors of a training run, or a PyTorch .pth.tar or .pth",
     )
-    .requiredOption("-o, --out <file>", "the model, replaced when it exists")
+    .requiredOption("-o, --out <file>", "the model; an older one of moproc is replaced, any other file is refused")
     .addOption(
       new Option(
         "--head <name>",
@@ -94,8 +96,7 @@ function opset(text: string): number {
 
 async function exportModel(f: ExportFlags): Promise<void> {
   if (f.verify && !f.check) throw new Error("--verify and --no-check exclude each other");
-  if (statSync(f.out, { throwIfNoEntry: false })?.isDirectory())
-    throw new Error(`-o ${f.out}: is a directory`);
+  requireFile(f.out, marks.onnx);
   const { network, graph, values, epoch, notes } = readNetwork(f);
   const metadata = describe(f, network, epoch);
   const model = deployModel(
@@ -103,13 +104,13 @@ async function exportModel(f: ExportFlags): Promise<void> {
     { opset: f.opset, keepBatchNorm: f.keepBn ?? false, metadata, producerVersion: version() },
   );
   const bytes = encodeModel(model);
-  const partial = `${f.out}.${process.pid}.tmp`;
+  const partial = temporary(f.out);
   try {
-    writing(f.out, () => writeFileSync(partial, bytes));
+    writing(f.out, () => writeFileSync(partial, bytes, { flag: "wx" }));
     const checked = f.check
       ? await check(f, () => checkModel({ file: partial, network, head: f.head, input: f.input, values }))
       : "not checked: --no-check";
-    writing(f.out, () => renameSync(partial, f.out));
+    writing(f.out, () => putInPlace(partial, f.out, marks.onnx));
     process.stdout.write((f.json ? asJson : asText)(f, { model, bytes: bytes.length, checked, notes }));
   } finally {
     rmSync(partial, { force: true });

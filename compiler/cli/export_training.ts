@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { type DType, type Graph, sameShape, showType, type State, type Target } from "../ir/types.js";
 import { opsets } from "../onnx/export.js";
-import { writeModel } from "../onnx/files.js";
+import { requireModel, writeModel } from "../onnx/files.js";
 import { type Elements, elementsOf } from "../onnx/model.js";
 import { exportStep } from "../onnx/training.js";
 import { SafetensorsFile } from "../util/safetensors.js";
@@ -35,7 +35,7 @@ export function exportTrainingCommand(): Command {
         "output; training_info binds them. moproc compile takes the files back.",
     )
     .addOption(new Option("--training", "this export").makeOptionMandatory())
-    .requiredOption("-o, --out <dir>", "directory for the files, made when it is not there")
+    .requiredOption("-o, --out <dir>", "directory for the files, made when it is not there; only files of an older export are replaced")
     .option("--resume <file>", "start from this .safetensors checkpoint")
     .option("--seed <n>", "without --resume: start as a new run with this seed", integer(0), 0)
     .option(
@@ -78,6 +78,7 @@ function opset(text: string): number {
 /** Writes all programs of the source; returns the files. Throws, naming file and tensor, for a checkpoint that does not fit. */
 export async function exportTraining(o: TrainingExport): Promise<string[]> {
   const graphs = o.source.graphs();
+  for (const g of graphs) requireModel(join(o.out, `${g.name}.onnx`));
   const { values, checkpoint } =
     o.resume === undefined ? await newRun(o, graphs) : checkpointState(o.resume, o.source, graphs);
   mkdirSync(o.out, { recursive: true });

@@ -4,12 +4,13 @@ import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "
 import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { cacheDir, headerDigest } from "../emit/objects.js";
-import { type BuildResult, mpiPlugin } from "../emit/project.js";
+import { ARTEFACT, type BuildResult, mpiPlugin } from "../emit/project.js";
 import { compilerVersion, isEmulated, nvccVersion } from "../emit/toolchain.js";
 import type { Target } from "../ir/types.js";
 import type { Plan } from "../lower/plan.js";
 import { compile } from "../pipeline.js";
 import { digest } from "../util/digest.js";
+import { requireFolder } from "../util/own.js";
 import { root } from "../util/root.js";
 import type { Source } from "./graphs.js";
 import { progressLine } from "./progress.js";
@@ -45,11 +46,12 @@ async function deviceTools(target: Target): Promise<string> {
 
 /**
  * The artefact at `dir`, built first unless it is there under the same key. Shows progress on a terminal; of several processes
- * that want it, one builds and the others wait.
+ * that want it, one builds and the others wait. Throws, and changes nothing, where something else than an artefact is there.
  */
 export async function obtain(source: Source, target: Target, dir: string, key: string): Promise<Obtained> {
   const there = currentAt(dir, key);
   if (there) return there;
+  requireFolder(dir, ARTEFACT); // before the lock, so that nothing is made beside what is refused
   const { waitForLock } = (await import(pathToFileURL(join(root, "tools", "setup", "lock.mjs")).href)) as Locks;
   const release = waitForLock(`${resolve(dir)}.lock`, `compilation of ${source.name}`);
   try {
@@ -73,9 +75,10 @@ function currentAt(dir: string, key: string): Obtained | undefined {
 async function build(source: Source, target: Target, dir: string, key: string): Promise<Obtained> {
   const progress = progressLine("compiling kernels");
   const { name, meta } = source;
-  const built = await compile(source.graphs(), dir, { name, target, meta }, progress.update).finally(progress.end);
-  source.write?.(dir, built.plan);
-  writeFileSync(stampOf(dir), key);
+  const built = await compile(source.graphs(), dir, { name, target, meta }, progress.update, (partial, plan) => {
+    source.write?.(partial, plan);
+    writeFileSync(stampOf(partial), key);
+  }).finally(progress.end);
   return { dir, plan: built.plan, built };
 }
 

@@ -5,18 +5,25 @@ import { join } from "node:path";
 import { Command } from "commander";
 import { trainPage } from "../report/train.js";
 import { isFirstRank } from "./ranks.js";
+import { marks, requireFile } from "../util/own.js";
 import { writeWhole } from "../util/whole_file.js";
 
 export function reportCommand(): Command {
   return new Command("report")
-    .description("Makes EXP/report.html of a run's EXP/metrics.jsonl: curves, settings, environment; while it runs, too.")
+    .description("Makes EXP/report.html of a run's EXP/metrics.jsonl: curves, settings, environment; while it runs, too. Only an older page is replaced.")
     .argument("<exp>", "the run's --exp-dir")
     .action((exp: string) => writeReport(exp));
 }
 
+const pageOf = (exp: string): string => join(exp, "report.html");
+
+/** Throws, with the remedy, where the page's name is taken by a file that is none of moproc's. */
+export const requireReport = (exp: string): void => requireFile(pageOf(exp), marks.html);
+
 async function writeReport(exp: string): Promise<void> {
-  const file = join(exp, "report.html");
-  writeWhole(file, [Buffer.from(await trainPage(exp))]);
+  requireReport(exp);
+  const file = pageOf(exp);
+  writeWhole(file, [Buffer.from(await trainPage(exp))], marks.html);
   process.stdout.write(`${file}: a page to look at\n`);
 }
 

@@ -3,12 +3,12 @@
 import { join } from "node:path";
 import { Command } from "commander";
 import { archs } from "../../models/resnet.js";
-import { binaryVerb, type Options } from "./binary_verb.js";
+import { binaryVerb, type Options, requireTargets } from "./binary_verb.js";
 import { spawnTool } from "./data.js";
 import { modelFlags, presetOption, targetOf } from "./flags.js";
 import { type Extra, extras, modelGraphs } from "./graphs.js";
 import { cachedArtefact } from "./obtain.js";
-import { reportAfter } from "./report.js";
+import { reportAfter, requireReport } from "./report.js";
 
 /** Flags with a value that this verb uses up; the binary does not know them. */
 const ownFlags = new Set(["--target", "--precision", "--ranks", "--shuffle-bn", "--bucket-size", "--artefact", "--task", "--width", "--image-input"]);
@@ -24,8 +24,11 @@ export function trainCommand(): Command {
     .addOption(presetOption())
     .option("--task <name>", "mopro, or classifier: plain cross-entropy", "mopro");
   return binaryVerb(c, async (options, argv) => {
+    const args = passedOn(argv);
+    requireTargets(args);
+    if (!options["evaluate"] && options["expDir"] !== undefined) requireReport(String(options["expDir"]));
     const dir = (options["artefact"] as string | undefined) ?? (await fittingArtefact(options));
-    process.exitCode = await spawnTool(join(dir, "train"), passedOn(argv));
+    process.exitCode = await spawnTool(join(dir, "train"), args);
     if (!options["evaluate"]) await reportAfter(options["expDir"] as string | undefined);
   });
 }

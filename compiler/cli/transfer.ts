@@ -3,10 +3,10 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { Command } from "commander";
-import { binaryVerb, type Options } from "./binary_verb.js";
+import { binaryVerb, type Options, requireTargets } from "./binary_verb.js";
 import { spawnTool } from "./data.js";
 import { artefactOf } from "./of_checkpoint.js";
-import { reportAfter } from "./report.js";
+import { reportAfter, requireReport } from "./report.js";
 import { passedOn } from "./train.js";
 
 export function retrainCommand(): Command {
@@ -43,8 +43,10 @@ export function lowshotCommand(): Command {
     const from = options["modelPath"] as string | undefined;
     if (from === undefined) throw new Error("--model-path FILE is needed: the checkpoint whose features are measured");
     if (!existsSync(from)) throw new Error(`${from}: no such file`);
+    const args = ["lowshot", ...passedOn(argv)];
+    requireTargets(args);
     const dir = (options["artefact"] as string | undefined) ?? (await artefactOf(from, "embed", c));
-    process.exitCode = await spawnTool(join(dir, "train"), ["lowshot", ...passedOn(argv)]);
+    process.exitCode = await spawnTool(join(dir, "train"), args);
   });
 }
 
@@ -63,8 +65,11 @@ function transfer(c: Command, task: (o: Options) => string, flag: string, key: s
       throw new Error(`${resume === "auto" ? "--resume auto needs " : ""}${other} FILE${resume === "auto" ? "" : " is needed"}: the checkpoint to begin with`);
     }
     if (!existsSync(from)) throw new Error(`${from}: no such file`);
+    const args = [c.name(), ...passedOn(argv)];
+    requireTargets(args);
+    if (!options["evaluate"]) requireReport(options["expDir"] as string);
     const dir = (options["artefact"] as string | undefined) ?? (await artefactOf(from, task(options), c));
-    process.exitCode = await spawnTool(join(dir, "train"), [c.name(), ...passedOn(argv)]);
+    process.exitCode = await spawnTool(join(dir, "train"), args);
     if (!options["evaluate"]) await reportAfter(options["expDir"] as string);
   });
 }

@@ -4,6 +4,7 @@ import { createHash } from "node:crypto";
 import { createReadStream, existsSync, readFileSync, rmSync } from "node:fs";
 import { basename } from "node:path";
 import { Command } from "commander";
+import { requireFile } from "../util/own.js";
 import { writeWhole } from "../util/whole_file.js";
 import { openCheckpoint } from "./checkpoint.js";
 import { download } from "./download.js";
@@ -30,7 +31,7 @@ export function weightsCommand(): Command {
         "earlier download broke off; checks that the file is what it should be and records its SHA-256 in FILE.sha256.",
     )
     .argument("[version]", "v1 or v2; may be left out with --url")
-    .option("-o, --out <file>", "where to (default: the published name)")
+    .option("-o, --out <file>", "where to (default: the published name); a file that is there is checked, never replaced")
     .option("--url <url>", "from there instead: a mirror, or another MoPro checkpoint")
     .option("--timeout <seconds>", "without a byte, after which a connection is given up", positive, 30);
   fetch.action((version: string | undefined, flags: FetchFlags) => fetchWeights(version, flags));
@@ -44,10 +45,10 @@ async function fetchWeights(version: string | undefined, flags: FetchFlags): Pro
   if (url === undefined) throw new Error("weights fetch: v1, v2 or --url URL is needed");
   const file = flags.out ?? basename(new URL(url).pathname);
   const record = `${file}.sha256`;
+  requireRecord(record, file);
   if (existsSync(file)) {
     const digest = await sha256(file);
-    if (existsSync(record) && !readFileSync(record, "utf8").startsWith(digest))
-      throw new Error(`${file}: is there, but is not the file whose digest ${record} has: remove one of them`);
+    compare(record, digest, file);
     check(file, wanted);
     note(record, digest, file);
     process.stdout.write(`${file}: is there already, sha256 ${digest}\n`);
@@ -62,6 +63,7 @@ async function fetchWeights(version: string | undefined, flags: FetchFlags): Pro
     throw new Error(`${url}: ${(e as Error).message}: the file was removed`);
   }
   const digest = await sha256(file);
+  compare(record, digest, file);
   note(record, digest, file);
   process.stdout.write(`${file}: sha256 ${digest}, recorded in ${record}\n`);
 }
@@ -75,7 +77,19 @@ function check(file: string, wanted: (typeof published)["v1" | "v2"] | undefined
     throw new Error(`${file} holds a ${network.arch} for ${network.num_class} classes, not a ${wanted.arch} for ${wanted.classes}`);
 }
 
-const note = (record: string, digest: string, file: string): void => writeWhole(record, [Buffer.from(`${digest}  ${basename(file)}\n`)]);
+/** Whether the file, whose first bytes are `head`, is a line of sha256sum about `file` and nothing else. */
+const isRecord = (file: string) => (head: string): boolean => /^[0-9a-f]{64} {2}(.*)\n$/.exec(Buffer.from(head, "latin1").toString())?.[1] === basename(file);
+
+const requireRecord = (record: string, file: string): void => requireFile(record, isRecord(file));
+
+const note = (record: string, digest: string, file: string): void =>
+  writeWhole(record, [Buffer.from(`${digest}  ${basename(file)}\n`)], isRecord(file));
+
+function compare(record: string, digest: string, file: string): void {
+  const known = existsSync(record) ? readFileSync(record, "utf8") : "";
+  if (known !== "" && !known.startsWith(digest))
+    throw new Error(`${file}: is there, but is not the file whose digest ${record} has: remove one of them`);
+}
 
 async function sha256(file: string): Promise<string> {
   const sum = createHash("sha256");

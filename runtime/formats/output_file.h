@@ -7,11 +7,14 @@
 #include <string>
 #include <string_view>
 
+#include "formats/own_file.h"
+
 namespace moproc::formats {
 
 class OutputFile {
  public:
-  enum class Open { truncate, append };
+  /// begin: an empty file. Only after require_file(), as it loses what is there. fresh: a file that must not exist.
+  enum class Open { begin, append, fresh };
 
   /// Opens or makes the file. Throws InputError.
   OutputFile(std::string path, Open how);
@@ -34,9 +37,15 @@ class OutputFile {
 /// Renames `from` to `to` and puts the folder's entry on the disk. Throws InputError.
 void rename_durably(const std::string& from, const std::string& to);
 
-/// Lets `body` write `path`.tmp, which is then synced and renamed: `path` is complete or what it was before.
-/// Throws what opening or `body` throws; the temporary file is then gone.
-void write_atomically(const std::string& path, const std::function<void(OutputFile&)>& body);
+/// A name beside `path` that nobody has: PATH.0123456789abcdef.tmp.
+std::string temporary_name(const std::string& path);
+/// What stands before the end that temporary_name() gives; "" for any other name.
+std::string_view without_temporary_end(std::string_view name);
+
+/// Lets `body` write a file beside `path`, which is then synced and renamed: `path` is complete or what it was before. Throws
+/// InputError where something else than a file with the mark is there (require_file), and what opening or `body` throws; the
+/// temporary file is then gone.
+void write_atomically(const std::string& path, const Mark& mark, const std::function<void(OutputFile&)>& body);
 
 /// Makes the folder (and its parents) if it is missing and makes sure that files can be made in it.
 /// Throws InputError naming `flag`.

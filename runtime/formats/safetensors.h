@@ -65,9 +65,10 @@ class SafetensorsFile {
 /// Fills a tensor's bytes (row-major) when the writer gets to it.
 using Fill = std::function<void(size_t tensor, std::span<std::byte> bytes)>;
 
-/// Writes `path` by way of `path`.tmp, which is synced and renamed; offsets of `tensors` are set here, in
+/// Writes `path` by way of a file beside it, which is synced and renamed; offsets of `tensors` are set here, in
 /// their order. "sha256" of the data section is added to the metadata; `fill` is called twice a tensor.
-/// Throws InputError; the temporary file is then gone and an older `path` untouched.
+/// Throws InputError; the temporary file is then gone and an older `path` untouched. Only a file with metadata "format"
+/// "moproc-..." is replaced, so whoever writes one that may be replaced says "format".
 void write_safetensors(const std::string& path, std::vector<TensorEntry> tensors, Metadata metadata,
                        const Fill& fill);
 /// The same of tensors that are there already.

@@ -17,6 +17,16 @@ struct CleanFiles {
   explicit CleanFiles(const std::string& annotation);
 };
 
+/// "format" of the summary, and of the first line of the partial file.
+inline constexpr const char* kCleanSummary = "moproc-clean-1";
+inline constexpr const char* kCleanPartial = "moproc-clean-partial-1";
+
+/// SHA-256 of the two files that have no room for a mark, as the summary has them; "" where it has not, or is missing.
+struct CleanDigests {
+  std::string annotation, report;
+};
+CleanDigests read_digests(const std::string& summary);
+
 /// Judges the training list of options.data with the checkpoint of options.resume. A run that was stopped goes on where it
 /// was when it is started again with the same settings; what it writes is then the same, byte for byte. Returns the exit
 /// status: 0, or 128 + the signal that stopped it. Throws InputError and DatasetError.

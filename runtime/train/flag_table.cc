@@ -74,7 +74,7 @@ void set_gpu(Options& o, const Value& v) {
 void add_run(std::vector<Flag>& table) {
   Section t(table, "data and run");
   t.one({"--data"}, "DIR", "", "WebVision folder (info/), or train.csv or .jsonl and val.*, or train/ and val/ with a folder a class; plain or packed", text(AT(data)));
-  t.one({"--exp-dir"}, "DIR", "", "where checkpoints and logs go; made if missing", text(AT(exp_dir)));
+  t.one({"--exp-dir"}, "DIR", "", "where checkpoints and logs go; made if missing; a file there that is none of moproc's is never replaced", text(AT(exp_dir)));
   t.one({"-j", "--num-workers", "--workers"}, "N", "usable cores", "threads that decode images",
         number<int>(AT(workers), 1, 4096));
   t.one({"--epochs"}, "N", "90", "epochs in all", number<int>(AT(epochs), 1, kMaxInt));

@@ -5,6 +5,7 @@
 #include <charconv>
 #include <cmath>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <unordered_map>
 
@@ -15,20 +16,11 @@
 #include "formats/sha256.h"
 #include "train/annotation.h"
 #include "train/flags.h"
+#include "train/targets.h"
 #include "train/truth.h"
 
 namespace moproc::train {
 namespace {
-
-/// subset.txt, a name a line as --list takes them, and its digest as sha256sum --check reads it.
-void write_subset(const std::string& folder, const data::Dataset& part) {
-  std::string text;
-  for (size_t i = 0; i < part.size(); ++i) text += std::string(part.name(i)) + "\n";
-  const std::string path = folder + "/subset.txt";
-  formats::write_atomically(path, [&](formats::OutputFile& out) { out.write(text); });
-  const std::string digest = formats::file_sha256(path) + "  subset.txt\n";
-  formats::write_atomically(folder + "/subset.sha256", [&](formats::OutputFile& out) { out.write(digest); });
-}
 
 /// How much each image counts: lines PATH WEIGHT, one for every image of the list.
 std::vector<float> read_weights(const std::string& path, const data::Dataset& train) {
@@ -96,7 +88,6 @@ Lists finetuning(const Plan& plan, const Options& o, uint64_t seed, Console& con
   }
   console.line(format("%zu of %zu training images, digest of the list %016llx", lists.train->size(), all.size(),
                       static_cast<unsigned long long>(lists.train->digest())));
-  if (!o.exp_dir.empty()) write_subset(o.exp_dir, *lists.train);
   return lists;
 }
 
@@ -117,6 +108,19 @@ Lists retraining(const Options& o, const data::WebVisionOptions& w) {
 }
 
 }  // namespace
+
+void write_subset(const std::string& folder, const data::Dataset& part) {
+  std::string text;
+  for (size_t i = 0; i < part.size(); ++i) text += std::string(part.name(i)) + "\n";
+  require_subset(folder);
+  const std::string path = folder + "/subset.txt";
+  formats::Sha256 sha;
+  sha.add(std::as_bytes(std::span(text)));
+  std::filesystem::remove(path);  // the digest, which shows that the list is ours, comes first and will be that of the new one
+  formats::write_atomically(folder + "/subset.sha256", formats::checked_mark(),
+                            [&](formats::OutputFile& out) { out.write(sha.hex() + "  subset.txt\n"); });
+  formats::write_atomically(path, formats::checked_mark(), [&](formats::OutputFile& out) { out.write(text); });
+}
 
 Lists read_lists(const Plan& plan, const Options& o, uint64_t seed, Console& console) {
   if (o.synthetic) return {};

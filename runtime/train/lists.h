@@ -29,7 +29,11 @@ struct Lists {
   uint64_t visits = 0;                                                        // of an epoch of `order`
 };
 
-/// Reads them; fine-tuning writes the list it draws to the experiment's folder. Throws InputError, data::DatasetError.
+/// Reads them. Throws InputError, data::DatasetError.
 Lists read_lists(const Plan& plan, const Options& options, uint64_t seed, Console& console);
+
+/// Writes FOLDER/subset.txt, a name a line as --list takes them, and subset.sha256, its digest as sha256sum --check reads it. Throws
+/// InputError, also where a list is there that moproc did not write.
+void write_subset(const std::string& folder, const data::Dataset& part);
 
 }  // namespace moproc::train

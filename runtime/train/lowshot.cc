@@ -291,8 +291,8 @@ class Lowshot {
                                      .add("max_iter", int64_t{options_.max_passes})
                                      .add("unreadable", static_cast<int64_t>(features_.broken.size()))
                                      .text();
-    formats::write_atomically(options_.output, [&](formats::OutputFile& out) {
-      out.write("{\"settings\": " + settings + ",\n \"results\": [\n  " + results + "\n ]}\n");
+    formats::write_atomically(options_.output, formats::json_mark(kLowshotFormat), [&](formats::OutputFile& out) {
+      out.write("{\"format\": \"" + std::string(kLowshotFormat) + "\",\n \"settings\": " + settings + ",\n \"results\": [\n  " + results + "\n ]}\n");
     });
   }
 

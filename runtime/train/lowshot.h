@@ -11,6 +11,9 @@
 
 namespace moproc::train {
 
+/// "format" of the results.
+inline constexpr const char* kLowshotFormat = "moproc-lowshot-1";
+
 /// The k images a class that one draw takes, class by class; an image that is drawn for two classes comes twice. `of_class`: the
 /// images that show each class. The order in which they are taken is drawn from `random` as the published script does, so a seed
 /// draws the images it would. A class with fewer than k images gives all it has.

@@ -17,6 +17,7 @@
 #include "train/lowshot.h"
 #include "train/replay.h"
 #include "train/supervisor.h"
+#include "train/targets.h"
 #include "train/trainer.h"
 
 namespace {
@@ -86,6 +87,7 @@ int moproc_train_main(int argc, char** argv, const moproc::Plan& plan) {
     const moproc::comm::LaunchPlan launch = moproc::comm::plan_launch(launch_flags(plan, options), moproc::comm::process_environment());
     const bool alone = options.verb == moproc::train::Verb::clean || options.verb == moproc::train::Verb::lowshot;
     if (alone && launch.launch.ranks > 1) throw moproc::InputError("this command runs as one process, not as " + std::to_string(launch.launch.ranks));
+    if (launch.launch.rank == 0) moproc::train::require_targets(options);
     if (options.verb == moproc::train::Verb::clean) return moproc::train::run_clean(plan, options);
     if (options.verb == moproc::train::Verb::lowshot) return moproc::train::run_lowshot(plan, options);
     const bool restarts = options.max_restarts > 0 && options.replay.empty() && launch.launch.by.empty();

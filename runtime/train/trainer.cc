@@ -153,7 +153,8 @@ void Trainer::skip(const Started& s, const StepResult& result) {
     JsonLine record;
     record.add("epoch", int64_t{at_.epoch}).add("step", at_.step - 1).add("phase", phase_name(s.phase)).add("lr", s.lr);
     record.add("loss", result.loss.value_or(0)).add_raw("files", "[" + files + "]");
-    formats::OutputFile(options_.exp_dir + "/not_finite.jsonl", formats::OutputFile::Open::append).write(record.text() + "\n");
+    const std::string file = options_.exp_dir + "/not_finite.jsonl";
+    formats::OutputFile(file, formats::OutputFile::Open::append).write(record.text() + "\n");
   }
   if (++skipped_ < options_.max_skips) return;
   throw Diverged(format("%d steps in a row were not finite (--max-skips): the run ends before it does harm. Their images are in "

@@ -56,6 +56,8 @@ Trainer::Trainer(const Plan& plan, Options options, comm::World* world)
     console_.line("note: --multiprocessing-distributed: one process; on the CPU --nproc-per-node N starts several");
   find_start();
   lists_ = read_lists(session_.plan(), options_, seed_, console_);
+  const bool draws = options_.verb == Verb::finetune && lists_.train && !options_.exp_dir.empty();
+  if (draws && first()) write_subset(options_.exp_dir, *lists_.train);
   start_state();
   agree();
   const bool logs = !options_.exp_dir.empty() && !options_.evaluate && first();

@@ -80,7 +80,7 @@ void add_lowshot(std::vector<Flag>& table) {
         set_difficult);
   t.one({"--tol"}, "X", "1e-4", "an SVM is done when the projected gradient spans less", number<double>(AT(tolerance), 1e-15, 1));
   t.one({"--max-iter"}, "N", "2000", "passes over the rows of an SVM, at most", number<int>(AT(max_passes), 1, kMaxInt));
-  t.one({"--output"}, "FILE", "lowshot.json", "the table as JSON; FILE.features while the run is under way", text(AT(output)));
+  t.one({"--output"}, "FILE", "lowshot.json", "the table as JSON; FILE.features while the run is under way; only an older table is replaced", text(AT(output)));
 }
 
 }  // namespace

@@ -12,6 +12,7 @@ const run = haveEmulator ? test.serial : test.serial.skip; // the native tests a
 
 run("a kit is made, passes, and fails where kernels and records are of different precision", (t) => {
   const kit = join(root, "build", "test", "gpu kit");
+  rmSync(kit, { recursive: true, force: true }); // with the results of an earlier test, which gpu-kit would refuse to remove
   const made = spawnSync("node", [join(root, "tools", "gpu-kit.mjs"), "--emulator", "--steps", "3", "--out", kit], { encoding: "utf8" });
   t.is(made.status, 0, made.stdout + made.stderr);
 

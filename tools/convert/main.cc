@@ -40,7 +40,8 @@ std::string help(const std::vector<Flag>& flags) {
          "well; between the\n"
          "two, everything a run of moproc needs to go on exactly is kept. There, a state_dict under "
          "torchvision's names and\n"
-         "detectron2's files become encoder_q.*, with classifier for fc. What a format cannot hold is said.\n"
+         "detectron2's files become encoder_q.*, with classifier for fc. What a format cannot hold is said. Only an OUT that\n"
+         "moproc wrote is replaced.\n"
          "\n" +
          describe_flags(flags) + "\nExample:\n  moproc convert run/checkpoint_0013.safetensors model.pkl --to detectron2\n";
 }

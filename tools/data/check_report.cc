@@ -168,7 +168,7 @@ std::string CheckReport::json() const {
     for (const std::string& e : f.examples) write_json(names += names.size() > 1 ? ", " : "", e);
     findings += (findings.empty() ? "\n  " : ",\n  ") + JsonLine().add("name", f.name).add("count", static_cast<std::int64_t>(f.examples.size())).add("meaning", f.meaning).add_raw("images", names + "]").text();
   }
-  return "{\n \"layout\": \"" + layout_ + "\",\n \"sets\": [" + sets + "\n ],\n \"findings\": [" + findings + "\n ],\n \"unusable\": " + std::to_string(unusable()) + "\n}\n";
+  return "{\n \"format\": \"" + std::string(format) + "\",\n \"layout\": \"" + layout_ + "\",\n \"sets\": [" + sets + "\n ],\n \"findings\": [" + findings + "\n ],\n \"unusable\": " + std::to_string(unusable()) + "\n}\n";
 }
 
 }  // namespace moproc::tools

@@ -40,7 +40,7 @@ int run_thumbnails(const Args& args) {
   std::string folder, out;
   int side = 128, quality = 75;
   const std::vector<Flag> flags = {{"data", "DIR", "what the paths are relative to", &folder},
-                                   {"out", "DIR", "where the files go; made if missing", &out},
+                                   {"out", "DIR", "where the files go; made if missing, else empty", &out},
                                    {"side", "PIXELS", "longer side of a thumbnail, at most", &side, 8, 4096},
                                    {"quality", "N", "of the JPEG files", &quality, 1, 100}};
   const Arguments given = parse_flags("thumbnails", args, flags);
@@ -49,6 +49,7 @@ int run_thumbnails(const Args& args) {
     return 0;
   }
   if (folder.empty() || out.empty()) throw UsageError("thumbnails: --data DIR and --out DIR are needed");
+  formats::require_folder(out);
   const auto files = data::Files::open(folder);
   std::filesystem::create_directories(out);
   std::vector<std::uint8_t> bytes, rgb;
@@ -66,7 +67,7 @@ int run_thumbnails(const Args& args) {
     shrink(image, side, small, scratch);
     rgb.resize(small.count() * 3);
     data::store_rgb(small, rgb.data());
-    formats::OutputFile file(out + "/" + std::to_string(line) + ".jpg", formats::OutputFile::Open::truncate);
+    formats::OutputFile file(out + "/" + std::to_string(line) + ".jpg", formats::OutputFile::Open::fresh);
     const std::vector<std::uint8_t> jpeg = encode_jpeg(rgb.data(), small.width(), small.height(), quality);
     file.write(std::as_bytes(std::span(jpeg)));
   }

@@ -4,6 +4,7 @@ import { accessSync, constants, existsSync, readdirSync, realpathSync, statSync 
 import { dirname, join, resolve } from "node:path";
 import { root, SetupError } from "../setup/steps.mjs";
 import { takeLock } from "../setup/lock.mjs";
+import { marks, readMark, requireFile, requireFolder } from "../setup/own.mjs";
 import { defaultEpochs, network, sample } from "./settings.mjs";
 
 const about = `${sample.images} of ${sample.classes} classes`;
@@ -17,7 +18,8 @@ table: accuracy of both on clean validation images, and what MoPro did about the
   --data DIR    a WebVision V1 folder to train on; with a truth.json in it (the true class of each training image) the
                 table shows what became of the noise, else "unknown"
                 [sample images: ${about}, ${noise}]
-  --out DIR     folder for data, compiled network, logs and models; made if missing [out/demo]
+  --out DIR     folder for data, compiled network, logs and models; made if missing [out/demo]; only what an earlier
+                demo has made there is replaced
   --images N    training images of the sample, a whole number >= ${network["batch-size"]} [${sample.images}]
   --seed N      of the sample images, initial values and augmentation, a whole number >= 0 [1]
   --epochs N    passes over the training images of each method, a whole number >= 2 [${defaultEpochs}]
@@ -38,8 +40,10 @@ Exit codes: 0 done, 1 a part failed, 2 wrong input, 130 interrupted.
 /** Folders of --out that each run replaces; `data` only when it draws its own. */
 export const parts = { data: "data", model: "model", cross_entropy: "cross_entropy", mopro: "mopro" };
 
-/** A file of this name marks a folder as the demo's: what lies in it may be replaced. */
-export const marker = ".moproc-demo";
+/** The kind of the folders in --out that a demo makes (tools/setup/own.mjs), and of what it writes as JSON. */
+export const KIND = "demo";
+export const FORMAT = "moproc-demo-1";
+export const jsonMark = marks.json(FORMAT);
 
 /** Holds the process number of the demo that works in the folder. */
 const lock = ".moproc-demo-lock";
@@ -104,8 +108,11 @@ export function lockOut(out) {
 /** Looks at the places the options name. Throws SetupError when one is not usable. */
 export function checkPlaces({ out, json, data }) {
   writableFolder("--out", out);
-  if (existsSync(out) && readdirSync(out).length > 0 && !existsSync(join(out, marker)))
+  if (existsSync(out) && readdirSync(out).length > 0 && readMark(out)?.kind !== KIND)
     fail(`--out ${out}: holds files that are not from an earlier demo; name another folder or empty this one`);
+  for (const part of Object.values(parts))
+    if (part !== parts.data || data === undefined) requireFolder(join(out, part), part === parts.model ? "artefact" : KIND);
+  if (json !== undefined) requireFile(json, jsonMark);
   if (json !== undefined) {
     if (existsSync(json) && statSync(json).isDirectory()) fail(`--json ${json}: is a folder`);
     if (!existsSync(dirname(json))) fail(`--json ${json}: there is no folder ${dirname(json)}`);

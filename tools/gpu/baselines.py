@@ -7,11 +7,15 @@ baselines.py [--batches 64,128,256,512] [--json FILE] [--quick]   prints Markdow
 
 import argparse
 import json
+import os
+import sys
 import time
 
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
+
+FORMAT = "moproc-baselines-1"
 
 CLASSES, LOW_DIM, QUEUE, SIZE = 1000, 128, 8192, 224
 
@@ -165,14 +169,29 @@ def convolutions(batch):
     return rows
 
 
+def require(path):
+    """Ends the program, with the remedy, unless `path` is absent, an empty file, or an older result."""
+    if not os.path.lexists(path):
+        return
+    if os.path.isfile(path) and not os.path.islink(path):
+        with open(path, "rb") as f:
+            head = f.read(100)
+        if not head or f'"format": "{FORMAT}"'.encode() in head:
+            return
+    print(f"{path}: exists, and moproc did not write it; choose another path, or remove it yourself", file=sys.stderr)
+    sys.exit(2)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--batches", default="64,128,256,512", help="images a step")
     parser.add_argument("--json", help="file for the results")
     parser.add_argument("--quick", action="store_true", help="no torch.compile")
     options = parser.parse_args()
+    if options.json:
+        require(options.json)
     torch.backends.cudnn.benchmark = True
-    result = {"gpu": torch.cuda.get_device_name(), "torch": torch.__version__, "mopro": [], "conv": []}
+    result = {"format": FORMAT, "gpu": torch.cuda.get_device_name(), "torch": torch.__version__, "mopro": [], "conv": []}
     print(f"\n# PyTorch {result['torch']} on the same GPU\n\n| MoPro step | batch | ms | images/s | peak GiB |")
     print("| --- | --- | --- | --- | --- |")
     modes = [("eager", None)] + ([] if options.quick else [("torch.compile", "default"), ("torch.compile, graphs", "reduce-overhead")])

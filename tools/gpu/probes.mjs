@@ -78,5 +78,5 @@ export function writeProbeValues(path) {
     return new Uint32Array(f.buffer)[0] >>> 16;
   });
   const entry = (name, dtype, values) => ({ name, dtype, shape: inputs[name].shape, bytes: new Uint8Array(values.buffer) });
-  writeSafetensors(path, [entry("floats", "F32", floats), entry("halves", "BF16", halves)], {});
+  writeSafetensors(path, [entry("floats", "F32", floats), entry("halves", "BF16", halves)], { format: "moproc-values-1" });
 }

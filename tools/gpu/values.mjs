@@ -73,7 +73,7 @@ export function writeSteps(dir, path, steps, classes) {
     const program = artefact.programs.find((p) => p.name === name);
     return inputTensors(program, inputsOf(program, i, classes), `${i} `);
   });
-  writeSafetensors(path, tensors, { steps: steps.join(" ") });
+  writeSafetensors(path, tensors, { format: "moproc-steps-1", steps: steps.join(" ") });
 }
 
 /** Writes the states and inputs from which launches are recorded: those of the CPU artefact after `steps` steps of warm-up. */
@@ -86,5 +86,5 @@ export async function writeValues(dir, path, name, classes, warmUp) {
   }
   const program = artefact.programs.find((p) => p.name === name);
   const values = inputsOf(program, warmUp.length, classes);
-  writeSafetensors(path, [...states(artefact, ""), ...inputTensors(program, values, "")], {});
+  writeSafetensors(path, [...states(artefact, ""), ...inputTensors(program, values, "")], { format: "moproc-values-1" });
 }

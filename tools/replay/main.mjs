@@ -7,6 +7,7 @@ import { compareRuns } from "./compare.mjs";
 import { describe, summarise } from "./describe.mjs";
 import { makeReplay } from "./peer.mjs";
 import { openRun } from "./run.mjs";
+import { SetupError } from "../setup/errors.mjs";
 import { BadFile } from "./safetensors.mjs";
 
 const help = `node tools/replay/main.mjs compare A B [--variant V]... [--replay FILE] [--resume CKPT] [--json]
@@ -26,7 +27,7 @@ node tools/replay/main.mjs bisect A B [--tolerance X] [--all] [--json]
 node tools/replay/main.mjs make --resume CKPT --steps warmup:4,proto:4,clean:4 --batch N --image-size S
     -o B.safetensors [--world W] [--images u8|f32] [--lr X] [--noise X] [--seed N] [--run DIR]
   Draws batches for the checkpoint's network and writes a replay file; --run: runs the PyTorch peer on it into
-  DIR/trace.json with all states. Needs python3 with torch (MOPROC_PYTHON names another one).
+  DIR/trace.json with all states. Only files of an earlier call are replaced. Needs python3 with torch (MOPROC_PYTHON names another one).
 
 Exit codes: 0 within tolerance, 1 beyond, 2 bad input.
 `;
@@ -70,7 +71,7 @@ function main(argv) {
 try {
   main(process.argv.slice(2));
 } catch (e) {
-  if (!(e instanceof BadFile) && !String(e.code).startsWith("ERR_PARSE_ARGS")) throw e;
+  if (!(e instanceof BadFile) && !(e instanceof SetupError) && !String(e.code).startsWith("ERR_PARSE_ARGS")) throw e;
   process.stderr.write(`replay: ${e.message}\n`);
   process.exitCode = 2;
 }
