@@ -1,9 +1,7 @@
 // The whole compiler, in order. Read this file first.
 
-import { mkdirSync } from "node:fs";
-import { join } from "node:path";
 import { emitter } from "./emit/kernel.js";
-import { type Artefact, type BuildResult, buildArtefact } from "./emit/project.js";
+import { ARTEFACT, type Artefact, type BuildResult, buildArtefact } from "./emit/project.js";
 import { print } from "./ir/print.js";
 import type { Graph, Pass, Target } from "./ir/types.js";
 import { verify } from "./ir/verify.js";
@@ -17,6 +15,7 @@ import { gather } from "./passes/gather.js";
 import { simplify } from "./passes/simplify.js";
 import { nameOutputs } from "./rewrite/outputs.js";
 import { debug, timed } from "./util/debug.js";
+import { requireFolder } from "./util/own.js";
 
 /** Graph -> graph. Each entry is verified and dumped under its position and name. */
 export const passes: readonly Pass[] = [simplify, cse, dce, expand, simplify, cse, dce, gather];
@@ -42,16 +41,22 @@ export function lower(graphs: readonly Graph[], options: CompileOptions): Artefa
   return { plan, explain, dumps };
 }
 
-/** Graphs -> artefact directory with `train` and `program.so`. All programs are planned before anything is built. */
+/**
+ * Graphs -> artefact directory with `train` and `program.so`. All programs are planned before anything is built;
+ * `complete` adds files of the caller's before the directory gets its name. An older artefact at `dir` is replaced;
+ * anything else there is an error.
+ */
 export async function compile(
   graphs: readonly Graph[],
   dir: string,
   options: CompileOptions,
   progress?: (done: number, total: number) => void,
+  complete?: (partial: string, plan: Plan) => void,
 ): Promise<BuildResult & { readonly plan: Plan }> {
+  requireFolder(dir, ARTEFACT);
   const artefact = lower(graphs, options);
-  mkdirSync(join(dir, ".."), { recursive: true });
-  return { ...(await buildArtefact(dir, artefact, progress)), plan: artefact.plan };
+  const built = await buildArtefact(dir, artefact, progress, (partial) => complete?.(partial, artefact.plan));
+  return { ...built, plan: artefact.plan };
 }
 
 /** Runs the passes over one graph up to and including `stopAfter`, verifying after each. Outputs keep their names. */

@@ -1,11 +1,11 @@
 // npm run demo: one small network, trained with plain cross-entropy and with MoPro on images of which many have a wrong
 // label, and one table at the end. Nothing of an earlier run is used but the compiled network, when it is current.
 
-import { mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join, relative } from "node:path";
+import { beginFolder, endFolder, removeFolder, writeOwn } from "../compiler/util/own.mjs";
 import { readFolder } from "./demo/folder.mjs";
-import { checkPlaces, help, lockOut, marker, parseOptions, parts } from "./demo/options.mjs";
+import { checkPlaces, FORMAT, help, jsonMark, KIND, lockOut, parseOptions, parts } from "./demo/options.mjs";
 import { methods, network, sample, training } from "./demo/settings.mjs";
 import { showTable, summarize, toJson } from "./demo/table.mjs";
 import { run, train } from "./demo/training.mjs";
@@ -22,11 +22,10 @@ async function timed(seconds, part, work) {
   return result;
 }
 
-/** An empty folder of --out, whatever an earlier run left there. */
+/** The name of a folder of --out that an earlier demo's has left. */
 function fresh(out, part) {
   const dir = join(out, part);
-  rmSync(dir, { recursive: true, force: true });
-  rmSync(`${dir}.partial`, { recursive: true, force: true });
+  removeFolder(dir, KIND);
   return dir;
 }
 
@@ -34,6 +33,7 @@ async function sampleData({ out, seed, images = sample.images }) {
   const dir = fresh(out, parts.data);
   const args = ["--out", dir, ...flags({ ...sample, images }), "--seed", `${seed}`];
   await run("sample images", process.execPath, [cli, "data", "sample", ...args]);
+  endFolder(dir, KIND);
   return dir;
 }
 
@@ -46,17 +46,18 @@ async function compile({ out }, classes) {
 
 async function trainMethod({ out, seed, epochs }, method, data, model) {
   const dir = fresh(out, parts[method.key]);
-  mkdirSync(dir);
+  beginFolder(dir, KIND);
   const truth = data.truth === undefined ? [] : ["--truth", data.truth];
   const args = ["--data", data.folder, ...truth, "--seed", `${seed}`, ...training(epochs), ...method.flags(epochs)];
-  return train({ file: join(model, "train"), args, dir, name: method.name, epochs });
+  return train({ file: join(model, "train"), args, dir, name: method.name, epochs }).finally(() =>
+    endFolder(dir, KIND),
+  );
 }
 
 async function demo(options) {
   const batch = network["batch-size"];
   if (options.data !== undefined) readFolder(options.data, batch); // its errors before the set-up's minutes
-  mkdirSync(options.out, { recursive: true });
-  writeFileSync(join(options.out, marker), "npm run demo replaces what lies here\n");
+  beginFolder(options.out, KIND);
   lockOut(options.out);
   const seconds = {};
   const begun = performance.now();
@@ -84,18 +85,14 @@ async function demo(options) {
   return toJson(summary, { seed: options.seed, epochs: options.epochs, classes: data.classes, images: data.images });
 }
 
-function writeJson(file, value) {
-  writeFileSync(`${file}.partial`, `${JSON.stringify(value, null, 2)}\n`);
-  renameSync(`${file}.partial`, file);
-}
-
 try {
   const options = parseOptions(process.argv.slice(2));
   if (options.help) process.stdout.write(help);
   else {
     checkPlaces(options);
     const result = await demo(options);
-    if (options.json !== undefined) writeJson(options.json, result);
+    if (options.json !== undefined)
+      writeOwn(options.json, `${JSON.stringify({ format: FORMAT, ...result }, null, 2)}\n`, jsonMark);
   }
 } catch (e) {
   console.error(`demo: ${e.message}`);

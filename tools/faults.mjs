@@ -3,14 +3,16 @@
 //
 //   npm run faults -- --kills 200     how often runs are killed at random instants [20]
 //                     --seed N        seed of those instants [1]
-//                     --out DIR       a folder to work in, which is kept [a temporary one]
+//                     --out DIR       a folder to work in, which is kept: absent, empty, or of an earlier call
+//                                     [a temporary one]
 //                     --json FILE     also writes the table as JSON
 //                     --no-setup      builds nothing: what is needed has been built
 
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
+import { marks, requireFile, requireFolder, writeOwn } from "../compiler/util/own.mjs";
 import { allSteps, runSteps, SetupError } from "./setup/steps.mjs";
 
 const usage = "Usage: npm run faults -- [--kills N] [--seed N] [--out DIR] [--json FILE]";
@@ -37,13 +39,16 @@ function options() {
 
 try {
   const o = options();
+  const mark = marks.json("moproc-faults-1");
+  if (o.json) requireFile(o.json, mark);
+  if (o.out) requireFolder(o.out, "faults");
   if (!o["no-setup"]) runSteps(allSteps());
   const { campaign } = await import("./faults/campaign.mjs");
   const { show } = await import("./faults/table.mjs");
   const dir = (o.out && resolve(o.out)) ?? mkdtempSync(join(tmpdir(), "moproc-faults-"));
   const rows = await campaign(dir, o, (line) => process.stderr.write(`${line}\n`));
   process.stdout.write(show(rows));
-  if (o.json) writeFileSync(o.json, `${JSON.stringify(rows, undefined, 1)}\n`);
+  if (o.json) writeOwn(o.json, `${JSON.stringify({ format: "moproc-faults-1", rows }, undefined, 1)}\n`, mark);
   if (!o.out) rmSync(dir, { recursive: true, force: true });
   process.exitCode = rows.every((r) => r.differing_bits === 0 && r.unexpected.length === 0) ? 0 : 1;
 } catch (e) {

@@ -1,16 +1,18 @@
 // npm run gpu-kit: makes a folder to carry to a machine with a GPU. There ./check needs nothing but the driver: it
 // compares every primitive and every launch of a tiny MoPro with what the emulator computed, and 20 steps with the CPU,
 // and runs the benchmark.
+// DIR must be absent, empty, or an older kit, which is replaced.
 //   npm run gpu-kit -- [--out DIR] [--target-arch LIST] [--precision f32,bf16] [--batches 64,128,256,512] [--steps 20]
 // [--emulator]
 // --precision lists those of the tiny MoPro; each record takes 50 MB. --emulator makes a kit for the emulated driver,
 // without ResNet-50: what the tests run.
 
 import { spawnSync } from "node:child_process";
-import { copyFileSync, cpSync, mkdirSync, rmSync } from "node:fs";
+import { copyFileSync, cpSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { allSteps, native, root, runSteps } from "./setup/steps.mjs";
+import { beginBeside, endBeside, requireFolder } from "../compiler/util/own.mjs";
+import { allSteps, native, root, runSteps, SetupError } from "./setup/steps.mjs";
 
 const { values: flags } = parseArgs({
   options: {
@@ -22,6 +24,14 @@ const { values: flags } = parseArgs({
     emulator: { type: "boolean", default: false },
   },
 });
+const final = resolve(flags.out);
+try {
+  requireFolder(flags.out, "gpu-kit");
+} catch (e) {
+  if (!(e instanceof SetupError)) throw e;
+  console.error(`gpu-kit: ${e.message}`);
+  process.exit(2);
+}
 runSteps(allSteps({ tests: true })); // the emulated driver is among the tests
 
 const { compile } = await import("../build/js/compiler/pipeline.js");
@@ -30,8 +40,6 @@ const { buildArtefact } = await import("../build/js/compiler/emit/project.js");
 const { probePlan, writeProbeValues } = await import("./gpu/probes.mjs");
 const { writeSteps, writeValues } = await import("./gpu/values.mjs");
 
-const out = resolve(flags.out);
-const work = `${out}.work`; // whole artefacts, of which the kit gets what a GPU needs
 const tiny = {
   arch: "resnet10",
   width: 1 / 4,
@@ -54,9 +62,9 @@ const bounds = { f32: 1e-5, bf16: 3e-2 };
 for (const p of flags.precision.split(","))
   if (!(p in bounds)) throw new Error(`--precision ${p}: known are ${Object.keys(bounds).join(", ")}`);
 
-rmSync(out, { recursive: true, force: true });
-rmSync(work, { recursive: true, force: true });
-mkdirSync(work, { recursive: true });
+const out = beginBeside(final, "gpu-kit"); // becomes --out at the end
+const work = mkdtempSync(join(out, "work-")); // whole artefacts, of which the kit gets what a GPU needs
+process.on("exit", () => rmSync(out, { recursive: true, force: true })); // of a kit that failed
 
 /** Compiles a MoPro into the work folder. */
 async function build(name, config, target, meta = {}) {
@@ -128,4 +136,5 @@ copyFileSync(join(native, "moproc-gpu-check"), join(out, "moproc-gpu-check"));
 cpSync(join(root, "tools", "gpu", "check.sh"), join(out, "check"));
 cpSync(join(root, "tools", "gpu", "baselines.py"), join(out, "baselines.py"));
 rmSync(work, { recursive: true });
-console.log(`${out}: carry it to a machine with a GPU and run ./check`);
+endBeside(out, final, "gpu-kit");
+console.log(`${final}: carry it to a machine with a GPU and run ./check`);

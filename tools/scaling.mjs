@@ -9,17 +9,19 @@
 //                      --patience S      seconds that a round waits until others leave the machine alone [60]
 //                      --steps N         steps per run [12]
 //                      --measure-network NAME, --measure-size PIXELS, --measure-images N per rank [resnet18, 64, 32]
-//                      --out DIR         a folder for the two artefacts, which is kept [a temporary one]
+//                      --out DIR         a folder for the two artefacts, which is kept: absent, empty, or of an
+//                                        earlier call [a temporary one]
 //   wire, simulate     --network NAME, --size PIXELS [resnet50, 224]
 //                      --images LIST     images per rank [32,256]
 //   wire               --ranks LIST      numbers of ranks [2,8,64]
 //   simulate           --gpus LIST       numbers of GPUs [8,16,32,64,128,256,512,1024]
 //                      --net GB/S        bus bandwidth between nodes: 370 for eight NICs of 400 Gb/s, 46 for one [370]
 
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { marks, requireFile, requireFolder, writeOwn } from "../compiler/util/own.mjs";
 import { allSteps, runSteps, SetupError } from "./setup/steps.mjs";
 
 const parts = ["measure", "wire", "simulate"];
@@ -83,14 +85,18 @@ function options() {
 
 try {
   const o = options();
+  const mark = marks.json("moproc-scaling-1");
+  if (o.json) requireFile(o.json, mark);
+  if (o.html) requireFile(o.html, marks.html);
+  if (o.out) requireFolder(o.out, "scaling");
   if (!o["no-setup"]) runSteps(allSteps());
   const say = (line) => process.stderr.write(`${line}\n`);
   const { results } = await import("./scaling/results.mjs");
   const dir = o.out ?? mkdtempSync(join(tmpdir(), "moproc-scaling-"));
   const { data, text: tables, html } = await results(o, dir, say);
   process.stdout.write(tables);
-  if (o.json) writeFileSync(o.json, `${JSON.stringify(data, undefined, 1)}\n`);
-  if (o.html) writeFileSync(o.html, await html());
+  if (o.json) writeOwn(o.json, `${JSON.stringify({ format: "moproc-scaling-1", ...data }, undefined, 1)}\n`, mark);
+  if (o.html) writeOwn(o.html, await html(), marks.html);
   if (!o.out) rmSync(dir, { recursive: true, force: true });
 } catch (e) {
   if (!(e instanceof SetupError)) throw e;

@@ -1,9 +1,10 @@
 // The artefact directory: plan, kernels, dumps; then g++ in parallel, cached by content. A directory is complete or
 // not there: everything is made beside it and renamed.
 
-import { copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import type { Kernel, Plan } from "../lower/plan.js";
+import { beginBeside, endBeside, requireFolder } from "../util/own.js";
 import { root } from "../util/root.js";
 import { run } from "../util/run.js";
 import { compileAll } from "./objects.js";
@@ -33,17 +34,41 @@ const KERNELS_A_FILE = 4;
  */
 export const mpiPlugin = join(root, "build", "native", "moproc_mpi.so");
 
-/** Writes and builds the artefact at `dir`, replacing an older one there. `progress` is told about each object. */
+/** The kind of folder that an artefact is (compiler/util/own.ts). */
+export const ARTEFACT = "artefact";
+
+/**
+ * Writes and builds the artefact at `dir`, replacing an older one there. `progress` is told about each object;
+ * `complete` adds further files to the folder before it gets its name. Throws, and changes nothing, where `dir` is not
+ * free: see requireFolder().
+ */
 export async function buildArtefact(
   dir: string,
   a: Artefact,
   progress: (done: number, total: number) => void = () => {},
+  complete: (partial: string) => void = () => {},
 ): Promise<BuildResult> {
   const start = performance.now();
   const at = resolve(dir);
-  const partial = `${at}.partial`;
-  rmSync(partial, { recursive: true, force: true });
-  mkdirSync(join(partial, "kernels"), { recursive: true });
+  requireFolder(dir, ARTEFACT);
+  const partial = beginBeside(at, ARTEFACT);
+  try {
+    const built = await fill(partial, a, progress);
+    complete(partial);
+    endBeside(partial, dir, ARTEFACT);
+    return { ...built, dir: at, seconds: (performance.now() - start) / 1000 };
+  } catch (e) {
+    rmSync(partial, { recursive: true, force: true }); // ours: it was made above
+    throw e;
+  }
+}
+
+async function fill(
+  partial: string,
+  a: Artefact,
+  progress: (done: number, total: number) => void,
+): Promise<Pick<BuildResult, "objects" | "compiled">> {
+  mkdirSync(join(partial, "kernels"));
   mkdirSync(join(partial, "passes"));
   const files = kernelFiles(a.plan);
   for (const f of files) writeFileSync(join(partial, "kernels", f.name), f.text);
@@ -67,10 +92,7 @@ export async function buildArtefact(
   await link(partial, [planObject, ...host]);
   if (device === "cpu" && a.plan.programs.some((p) => p.ranks > 1) && existsSync(mpiPlugin))
     copyFileSync(mpiPlugin, join(partial, basename(mpiPlugin)));
-  rmSync(at, { recursive: true, force: true });
-  renameSync(partial, at);
-  const seconds = (performance.now() - start) / 1000;
-  return { dir: at, objects: files.length + 1, compiled, seconds };
+  return { objects: files.length + 1, compiled };
 }
 
 /**

@@ -3,6 +3,7 @@
 
 import { closeSync, existsSync, fstatSync, openSync, readFileSync, readSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
+import { marks, ONNX_DATA_END, requireFile } from "../util/own.js";
 import { writeWhole } from "../util/whole_file.js";
 import type { External, Model, Tensor } from "./model.js";
 import { decodeModel, encodeModel } from "./proto.js";
@@ -12,14 +13,29 @@ const limits = { model: 1.5e9, tensor: 1024 } as const;
 const ALIGN = 64; // of tensors in the file beside
 const MAX_MODEL = 2 ** 31 - 1;
 
-/** Writes a model, and FILE.data beside it when its tensors take more than `above` bytes. Returns the files' names. */
+/** The file that the tensors of a large model lie in. */
+const besideOf = (file: string): string => `${file}.data`;
+
+/**
+ * Throws, with the remedy, where a file that is none of moproc's has the name of the model or of the file beside it.
+ */
+export function requireModel(file: string): void {
+  requireFile(file, marks.onnx);
+  requireFile(besideOf(file), marks.onnxData);
+}
+
+/**
+ * Writes a model, and FILE.data beside it when its tensors take more than `above` bytes. Returns the files' names.
+ * Throws as requireModel() does.
+ */
 export function writeModel(file: string, m: Model, above: number = limits.model): string[] {
+  requireModel(file);
   const inside = m.graph.initializers.reduce((s, t) => s + (t.data instanceof Uint8Array ? t.data.byteLength : 0), 0);
   if (inside <= above) {
-    writeWhole(file, [encodeModel(m)]);
+    writeWhole(file, [encodeModel(m)], marks.onnx);
     return [file];
   }
-  const beside = `${file}.data`;
+  const beside = besideOf(file);
   const parts: Uint8Array[] = [];
   let offset = 0;
   const initializers = m.graph.initializers.map((t): Tensor => {
@@ -30,8 +46,8 @@ export function writeModel(file: string, m: Model, above: number = limits.model)
     offset += t.data.byteLength + gap;
     return { ...t, data };
   });
-  writeWhole(beside, parts);
-  writeWhole(file, [encodeModel({ ...m, graph: { ...m.graph, initializers } })]);
+  writeWhole(beside, [...parts, Buffer.from(ONNX_DATA_END)], marks.onnxData);
+  writeWhole(file, [encodeModel({ ...m, graph: { ...m.graph, initializers } })], marks.onnx);
   return [file, beside];
 }
 

@@ -35,6 +35,8 @@ void check(const CleanVerbSettings& s, const Plan& plan) {
     throw InputError("--resume FILE is needed: the checkpoint that judges");
 }
 
+void require_targets(const CleanVerbSettings& s) { train::require_clean_targets(s.clean); }
+
 int run(const CleanVerbSettings& s, const FlagTable& flags, Invocation& invocation) {
   train::CleanSettings settings = s.clean;
   settings.record = {invocation.verb, flags.recorded()};
@@ -53,6 +55,7 @@ Verb clean_verb() {
           "the same command is given again.",
       .flags = add_flags,
       .check = check,
+      .targets = require_targets,
       .run = run,
       .one_process = true};
 }

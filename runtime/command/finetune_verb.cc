@@ -62,6 +62,8 @@ void check(const FinetuneVerbSettings& s, const Plan& plan) {
   check_run(s.run);
 }
 
+void require_targets(const FinetuneVerbSettings& s) { train::require_finetune_targets(s.run); }
+
 int run(const FinetuneVerbSettings& s, const FlagTable& flags, Invocation& invocation) {
   return run_training(invocation, flags, s.ranks, s.run, train::finetune_job(s.finetune));
 }
@@ -76,6 +78,7 @@ Verb finetune_verb() {
       .presets = set_presets,
       .flags = add_flags,
       .check = check,
+      .targets = require_targets,
       .run = run};
 }
 

@@ -1,12 +1,15 @@
 // moproc-train-help [VERB [--json]]: prints the flags that every training binary has, so that they can be listed before
 // one is compiled; as text, or as JSON (command/help.h). moproc-train-help --verbs: the names of the verbs, one per
-// line. moproc-train-help launch: what the environment says about ranks, one line per variable.
+// line. moproc-train-help launch: what the environment says about ranks, one line per variable. moproc-train-help
+// targets [VERB] FLAGS: refuses, with exit code 2, a command that would replace what moproc did not make.
 #include <cstdio>
 #include <cstring>
+#include <memory>
 #include <string>
 
 #include "comm/launch.h"
 #include "command/help.h"
+#include "command/parse.h"
 #include "command/verbs.h"
 #include "core/error.h"
 
@@ -30,12 +33,30 @@ int explain_launch() {
   }
 }
 
+int look_at_targets(int argc, char** argv) {
+  using namespace moproc::command;
+  std::string verb = "train";
+  try {
+    const Request request = request_of(argc, argv);
+    verb = request.verb.name;
+    const std::unique_ptr<Command> command = request.verb.make();
+    if (asks_for_help(request.flags)) return 0;
+    parse_flags(command->flags, request.flags);
+    command->require_targets();
+    return 0;
+  } catch (const moproc::InputError& e) {
+    std::fprintf(stderr, "%s: %s\n", verb.c_str(), e.what());
+    return 2;
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   using namespace moproc::command;
   const std::string first = argc > 1 ? argv[1] : "";
   if (first == "launch") return explain_launch();
+  if (first == "targets") return look_at_targets(argc - 1, argv + 1);
   if (first == "--verbs") {
     for (const Verb& v : verbs()) std::puts(v.name.c_str());
     return 0;
@@ -43,7 +64,8 @@ int main(int argc, char** argv) {
   try {
     const Verb& verb = first.empty() ? verbs().front() : verb_named(first);
     const bool json = argc > 2 && std::strcmp(argv[2], "--json") == 0;
-    if (argc > (json ? 3 : 2)) throw moproc::InputError("usage: moproc-train-help [VERB [--json] | --verbs | launch]");
+    if (argc > (json ? 3 : 2))
+      throw moproc::InputError("usage: moproc-train-help [VERB [--json] | --verbs | launch | targets [VERB] FLAGS]");
     std::fputs(json ? help_json(verb).c_str() : help_text("train", verb).c_str(), stdout);
     return 0;
   } catch (const moproc::InputError& e) {

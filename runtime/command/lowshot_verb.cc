@@ -46,6 +46,8 @@ void check(const LowshotVerbSettings& s, const Plan& plan) {
     throw InputError("--model-path FILE is needed: the checkpoint whose features are measured");
 }
 
+void require_targets(const LowshotVerbSettings& s) { train::require_lowshot_targets(s.lowshot); }
+
 int run(const LowshotVerbSettings& s, const FlagTable& flags, Invocation& invocation) {
   train::LowshotSettings settings = s.lowshot;
   settings.record = {invocation.verb, flags.recorded()};
@@ -65,6 +67,7 @@ Verb lowshot_verb() {
           "given again.",
       .flags = add_flags,
       .check = check,
+      .targets = require_targets,
       .run = run,
       .one_process = true};
 }

@@ -68,6 +68,7 @@ int run_as_ranks(Invocation& invocation, const RankSettings& settings, const std
                  const RankRun& run) {
   const comm::LaunchPlan plan = launch_of(invocation.plan, settings);
   const comm::Launch& launch = plan.launch;
+  if (launch.rank == 0) invocation.require_targets();
   if (plan.to_start > 0 || (restarts && settings.max_restarts > 0 && launch.by.empty()))
     return train::supervise({launch, std::max(1, plan.to_start)},
                             {invocation.verb, exp_dir, settings.timeout, settings.max_restarts}, invocation.argv);

@@ -4,6 +4,7 @@
 #include "command/training_run.h"
 #include "core/error.h"
 #include "core/meta.h"
+#include "train/targets.h"
 
 namespace moproc::command {
 namespace {
@@ -71,6 +72,8 @@ void check(const RetrainVerbSettings& s, const Plan& plan) {
   check_run(s.run);
 }
 
+void require_targets(const RetrainVerbSettings& s) { train::require_run_targets(s.run, ""); }
+
 int run(const RetrainVerbSettings& s, const FlagTable& flags, Invocation& invocation) {
   train::RunSettings run = s.run;
   if (s.compat_released) run.schedule.epochs += 1;
@@ -89,6 +92,7 @@ Verb retrain_verb() {
       .presets = set_presets,
       .flags = add_flags,
       .check = check,
+      .targets = require_targets,
       .run = run};
 }
 

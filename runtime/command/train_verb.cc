@@ -4,6 +4,7 @@
 #include "command/training_run.h"
 #include "core/error.h"
 #include "core/meta.h"
+#include "train/targets.h"
 
 namespace moproc::command {
 namespace {
@@ -145,6 +146,11 @@ void check(const TrainSettings& s, const Plan& plan) {
   if (s.run.synthetic && !s.lists.truth.empty()) throw InputError("--truth needs --data, not --synthetic");
 }
 
+void require_targets(const TrainSettings& s) {
+  if (s.replay.file.empty()) train::require_run_targets(s.run, s.run.resume);
+  else train::require_replay_targets(s.run, s.replay);
+}
+
 int run(const TrainSettings& s, const FlagTable& flags, Invocation& invocation) {
   train::RunSettings run = s.run;
   if (run.start_clean_epoch == 0 && s.replay.file.empty())
@@ -166,6 +172,7 @@ Verb train_verb() {
                                        "--steps 3.",
                                    .flags = add_flags,
                                    .check = check,
+                                   .targets = require_targets,
                                    .run = run};
 }
 

@@ -15,20 +15,22 @@ namespace moproc::command {
 /// The process that runs a verb.
 struct Invocation {
   const Plan& plan;
-  char** argv;              // to start the ranks with
-  std::string verb;         // that messages begin with
-  int rank = 0, ranks = 1;  // set once they are known; messages of several ranks name the rank
+  char** argv;                            // to start the ranks with
+  std::string verb;                       // that messages begin with
+  int rank = 0, ranks = 1;                // set once they are known; messages of several ranks name the rank
+  std::function<void()> require_targets;  // Command::require_targets(); called by the rank that writes
 };
 
 /// The record of a verb whose flags fill a `Settings`.
 template <class Settings>
 struct VerbRecord {
   const char* name;
-  const char* usage;                                           // the arguments behind the verb's name
-  const char* about;                                           // what it does, for the help page
-  void (*presets)(Settings&) = nullptr;                        // defaults that are the verb's own
-  void (*flags)(FlagTable&, Settings&);                        // binds the flags to the settings
-  void (*check)(const Settings&, const Plan&);                 // throws InputError: flags that contradict
+  const char* usage;                            // the arguments behind the verb's name
+  const char* about;                            // what it does, for the help page
+  void (*presets)(Settings&) = nullptr;         // defaults that are the verb's own
+  void (*flags)(FlagTable&, Settings&);         // binds the flags to the settings
+  void (*check)(const Settings&, const Plan&);  // throws InputError: flags that contradict
+  void (*targets)(const Settings&);             // throws InputError: a file that would be replaced is not moproc's own
   int (*run)(const Settings&, const FlagTable&, Invocation&);  // returns the exit status
   bool one_process = false;                                    // cannot run as several ranks
 };
@@ -40,6 +42,9 @@ class Command {
   FlagTable flags;
   /// Throws InputError, naming flag, value and what the artefact holds, if flags contradict the artefact or each other.
   virtual void check(const Plan& plan) const = 0;
+  /// Throws InputError, naming place and remedy, if the command would replace or add to a file that moproc did not
+  /// write.
+  virtual void require_targets() const = 0;
   virtual int run(Invocation& invocation) const = 0;
 };
 
@@ -53,6 +58,7 @@ class CommandOf : public Command {
   CommandOf(const CommandOf&) = delete;
   CommandOf& operator=(const CommandOf&) = delete;
   void check(const Plan& plan) const override { record_.check(settings, plan); }
+  void require_targets() const override { record_.targets(settings); }
   int run(Invocation& invocation) const override { return record_.run(settings, flags, invocation); }
 
   Settings settings;

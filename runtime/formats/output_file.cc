@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
+#include <random>
 
 #include "core/error.h"
 
@@ -24,7 +25,7 @@ std::string parent(const std::string& path) {
 }  // namespace
 
 OutputFile::OutputFile(std::string path, Open how) : path_(std::move(path)) {
-  const int mode = how == Open::append ? O_APPEND : O_TRUNC;
+  const int mode = how == Open::append ? O_APPEND : how == Open::fresh ? O_EXCL : O_TRUNC;
   fd_ = open(path_.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | mode, 0666);
   if (fd_ < 0) fail("cannot write " + path_, errno);
 }
@@ -62,12 +63,30 @@ void rename_durably(const std::string& from, const std::string& to) {
   if (error) fail("cannot sync " + parent(to), error);
 }
 
-void write_atomically(const std::string& path, const std::function<void(OutputFile&)>& body) {
-  const std::string partial = path + ".tmp";
-  OutputFile file(partial, OutputFile::Open::truncate);
+std::string temporary_name(const std::string& path) {
+  std::random_device random;
+  char end[32];
+  std::snprintf(end, sizeof end, ".%08x%08x.tmp", random(), random());
+  return path + end;
+}
+
+std::string_view without_temporary_end(std::string_view name) {
+  constexpr std::string_view last = ".tmp", digits = "0123456789abcdef";
+  if (!name.ends_with(last)) return {};
+  name.remove_suffix(last.size());
+  const size_t dot = name.rfind('.');
+  if (dot == std::string_view::npos || name.size() - dot != 17) return {};
+  return name.find_first_not_of(digits, dot + 1) == std::string_view::npos ? name.substr(0, dot) : std::string_view{};
+}
+
+void write_atomically(const std::string& path, const Mark& mark, const std::function<void(OutputFile&)>& body) {
+  require_file(path, mark);
+  const std::string partial = temporary_name(path);
+  OutputFile file(partial, OutputFile::Open::fresh);
   try {
     body(file);
     file.sync_and_close();
+    require_file(path, mark);
     rename_durably(partial, path);
   } catch (...) {
     unlink(partial.c_str());

@@ -7,11 +7,14 @@
 #include <string>
 #include <string_view>
 
+#include "formats/own_file.h"
+
 namespace moproc::formats {
 
 class OutputFile {
  public:
-  enum class Open { truncate, append };
+  /// begin: an empty file. Only after require_file(), as it loses what is there. fresh: a file that must not exist.
+  enum class Open { begin, append, fresh };
 
   /// Opens the file, and creates it if it does not exist. Throws InputError.
   OutputFile(std::string path, Open how);
@@ -34,9 +37,15 @@ class OutputFile {
 /// Renames `from` to `to` and flushes the entry of the folder to the disk. Throws InputError.
 void rename_durably(const std::string& from, const std::string& to);
 
-/// Lets `body` write `path`.tmp, which is then flushed and renamed, so that `path` is either complete or unchanged.
-/// Throws the exceptions of opening and of `body`, after it has removed the temporary file.
-void write_atomically(const std::string& path, const std::function<void(OutputFile&)>& body);
+/// A name beside `path` that no other file has: PATH.0123456789abcdef.tmp.
+std::string temporary_name(const std::string& path);
+/// The part of a name before the end that temporary_name() adds; "" for any other name.
+std::string_view without_temporary_end(std::string_view name);
+
+/// Lets `body` write a file beside `path`, which is then flushed and renamed, so that `path` is either complete or
+/// unchanged. Throws InputError if something else than a file with the mark is at `path` (require_file), and the
+/// exceptions of opening and of `body`, after it has removed the temporary file.
+void write_atomically(const std::string& path, const Mark& mark, const std::function<void(OutputFile&)>& body);
 
 /// Creates the folder and its parents if they are missing, and checks that files can be created in it. Throws
 /// InputError with `flag`.

@@ -166,7 +166,7 @@ void write(const std::string& path, std::vector<TensorEntry> tensors, Metadata m
   metadata["sha256"] = sha.hex();
   const std::string header = header_of(tensors, metadata);
   const uint64_t length = header.size();
-  write_atomically(path, [&](OutputFile& file) {
+  write_atomically(path, safetensors_mark(), [&](OutputFile& file) {
     file.write(std::as_bytes(std::span(&length, 1)));
     file.write(header);
     for (size_t i = 0; i < tensors.size(); ++i) file.write(source(i, buffer));

@@ -64,9 +64,10 @@ class SafetensorsFile {
 /// Fills the bytes of a tensor (row-major) when the writer reaches it.
 using Fill = std::function<void(size_t tensor, std::span<std::byte> bytes)>;
 
-/// Writes `path`.tmp, flushes it and renames it to `path`. Sets the offsets of `tensors` in their order, and adds
-/// "sha256" of the data section to the metadata. `fill` is called twice per tensor. Throws InputError; the temporary
-/// file is then removed and an older `path` unchanged.
+/// Writes a file beside `path`, flushes it and renames it to `path`. Sets the offsets of `tensors` in their order, and
+/// adds "sha256" of the data section to the metadata. `fill` is called twice per tensor. Throws InputError; the
+/// temporary file is then removed and an older `path` unchanged. Only a file with metadata "format" "moproc-..." is
+/// replaced, so a caller that may write the same path again sets "format".
 void write_safetensors(const std::string& path, std::vector<TensorEntry> tensors, Metadata metadata, const Fill& fill);
 /// The same for tensors that are in memory already.
 void write_safetensors(const std::string& path, const std::vector<NamedTensor>& tensors, Metadata metadata);

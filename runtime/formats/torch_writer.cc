@@ -10,7 +10,7 @@ namespace moproc::formats {
 void write_torch(const std::string& path, const Value& root) {
   std::vector<const Tensor*> storages;
   const std::string pickle = PickleWriter::torch(root, storages);
-  write_atomically(path, [&](OutputFile& file) {
+  write_atomically(path, torch_mark(), [&](OutputFile& file) {
     ZipWriter zip(file);
     zip.add("archive/data.pkl", as_bytes(pickle));
     std::vector<std::byte> buffer;
@@ -18,12 +18,13 @@ void write_torch(const std::string& path, const Value& root) {
       zip.add("archive/data/" + std::to_string(i), row_major_bytes(*storages[i], buffer));
     zip.add("archive/byteorder", as_bytes("little"));
     zip.add("archive/version", as_bytes("3\n"));
+    zip.add(kTorchEntry, as_bytes("1\n"));  // by which the file is recognised as ours
     zip.finish();
   });
 }
 
 void write_numpy_pickle(const std::string& path, const Value& root) {
-  write_atomically(path,
+  write_atomically(path, pickle_mark(),
                    [&](OutputFile& file) { PickleWriter::numpy(root, [&](ByteSpan bytes) { file.write(bytes); }); });
 }
 

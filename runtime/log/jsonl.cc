@@ -9,7 +9,10 @@ namespace moproc::train {
 
 RunLog::RunLog(const std::string& event_folder, const std::string& json_path) {
   if (!event_folder.empty()) events_ = std::make_unique<EventFile>(event_folder);
-  if (!json_path.empty()) json_ = std::make_unique<formats::OutputFile>(json_path, formats::OutputFile::Open::append);
+  if (!json_path.empty()) {
+    formats::require_log(json_path, formats::log_mark());
+    json_ = std::make_unique<formats::OutputFile>(json_path, formats::OutputFile::Open::append);
+  }
 }
 
 void RunLog::scalar(const char* tag, double value, int64_t step) {

@@ -3,12 +3,14 @@
 
 #include <unistd.h>
 
+#include <filesystem>
 #include <optional>
 
 #include "comm/world.h"
 #include "core/error.h"
 #include "core/meta.h"
 #include "formats/output_file.h"
+#include "formats/own_file.h"
 #include "log/console.h"
 #include "replay/replay_file.h"
 #include "replay/trace.h"
@@ -16,6 +18,7 @@
 #include "train/compute.h"
 #include "train/dump.h"
 #include "train/step.h"
+#include "train/targets.h"
 
 namespace moproc::train {
 
@@ -53,6 +56,19 @@ std::string line_of(size_t i, const ReplayStep& step, const StepResult& r, int r
 }
 
 }  // namespace
+
+void require_replay_targets(const RunSettings& settings, const ReplaySettings& replay) {
+  require_dump_target(settings.dump);
+  formats::require_file(replay.trace, formats::json_mark(kTraceFormat));
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(replay.state, error)) {
+    const std::string name = entry.path().filename().string();
+    if (name.starts_with("step_") && name.ends_with(".safetensors"))
+      formats::require_file(entry.path().string(), formats::safetensors_mark());
+  }
+  if (!settings.saving.exp_dir.empty())
+    require_checkpoints(settings.saving.exp_dir, settings.saving.format, settings.resume);
+}
 
 void run_replay(const Plan& plan, const RunSettings& settings, const ReplaySettings& replay, comm::World* world) {
   if (settings.dump.step) require_kept_values(plan);

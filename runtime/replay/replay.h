@@ -19,6 +19,9 @@ struct ReplaySettings {
   std::string state;  // folder of the whole state after each step; "" for none
 };
 
+/// Throws InputError if a file that the replay would replace is not moproc's own.
+void require_replay_targets(const RunSettings& settings, const ReplaySettings& replay);
+
 /// Runs all steps of replay.file from the state of settings.resume (without one, from the seed) and writes
 /// replay.trace; also a checkpoint after each step to replay.state, and one after the last step to the exp_dir, if
 /// these are given. The file and settings are checked before the first step. Throws InputError.

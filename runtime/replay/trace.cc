@@ -85,8 +85,9 @@ constexpr std::string_view kMomentum = "optimizer.momentum.";
 
 }  // namespace
 
-Trace::Trace(const std::string& path) : path_(path), partial_(path + ".tmp") {
-  OutputFile(partial_, OutputFile::Open::truncate);
+Trace::Trace(const std::string& path) : path_(path), partial_(temporary_name(path)) {
+  require_file(path_, json_mark(kTraceFormat));
+  OutputFile(partial_, OutputFile::Open::fresh);
 }
 
 Trace::~Trace() {
@@ -157,9 +158,11 @@ void Trace::finish(const Session& session) {
     write_json(tensors, std::string_view(session.info(s.tensor).name));
     tensors += ": " + summary(logical(session, s.tensor));
   }
-  OutputFile file(partial_, OutputFile::Open::truncate);
-  file.write("{\"steps\": [\n" + steps_ + "\n],\n\"tensors\": {\n" + tensors + "\n}}\n");
+  OutputFile file(partial_, OutputFile::Open::begin);  // made by the constructor
+  file.write("{\"format\": \"" + std::string(kTraceFormat) + "\",\n\"steps\": [\n" + steps_ + "\n],\n\"tensors\": {\n" +
+             tensors + "\n}}\n");
   file.sync_and_close();
+  require_file(path_, json_mark(kTraceFormat));
   rename_durably(partial_, path_);
   done_ = true;
 }

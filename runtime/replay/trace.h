@@ -12,9 +12,13 @@
 
 namespace moproc::train {
 
+/// "format" of the file.
+inline constexpr const char* kTraceFormat = "moproc-trace-1";
+
 class Trace {
  public:
-  /// Makes sure that `path` can be written; it appears there when finish() is done. Throws InputError.
+  /// Makes sure that `path` can be written; it appears there when finish() is done. Throws InputError, also where a
+  /// file that is no trace is there.
   explicit Trace(const std::string& path);
   ~Trace();
   Trace(const Trace&) = delete;

@@ -212,6 +212,25 @@ std::vector<FoundCheckpoint> checkpoints_in(const std::string& folder) {
   return checkpoints;
 }
 
+bool is_checkpoint_name(const std::string& name) {
+  return name == "model_best.safetensors" || name == "model_best.pth.tar" || rank_of(name).has_value();
+}
+
+Mark checkpoint_mark(const std::string& format) { return format == "pth.tar" ? torch_mark() : safetensors_mark(); }
+
+bool is_own_checkpoint(const std::string& path) {
+  return is_own_file(path, checkpoint_mark(path.ends_with(".pth.tar") ? "pth.tar" : "safetensors"));
+}
+
+void require_checkpoints(const std::string& folder, const std::string& format, const std::string& from) {
+  const std::optional<Rank> begin = rank_of(std::filesystem::path(from).filename().string());
+  for (const FoundCheckpoint& c : checkpoints_in(folder)) {
+    const std::optional<Rank> rank = rank_of(std::filesystem::path(c.path).filename().string());
+    const bool ahead = !begin || *rank > *begin;
+    if (ahead && c.path.ends_with("." + format)) require_file(c.path, checkpoint_mark(format));
+  }
+}
+
 std::string newest_checkpoint(const std::string& folder) {
   const std::vector<FoundCheckpoint> all = checkpoints_in(folder);
   return all.empty() ? "" : all.front().path;

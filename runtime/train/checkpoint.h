@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "formats/own_file.h"
 #include "formats/safetensors.h"
 #include "session/session.h"
 #include "train/meters.h"
@@ -46,6 +47,15 @@ struct FoundCheckpoint {
 
 /// The checkpoints of either format in a folder, by their names, the one of the latest step first.
 std::vector<FoundCheckpoint> checkpoints_in(const std::string& folder);
+/// Whether a run gives a checkpoint this name.
+bool is_checkpoint_name(const std::string& name);
+/// How a checkpoint of a format, safetensors or pth.tar, is recognised as written by moproc; whether this one is.
+formats::Mark checkpoint_mark(const std::string& format);
+bool is_own_checkpoint(const std::string& path);
+/// Throws InputError, with the remedy, where a file that moproc did not write has the name of a checkpoint of this
+/// format that a run in the folder would write. `from`: the checkpoint that it goes on with; earlier names are not
+/// written again.
+void require_checkpoints(const std::string& folder, const std::string& format, const std::string& from);
 /// Path of the newest checkpoint of a folder, "" when there is none.
 std::string newest_checkpoint(const std::string& folder);
 /// The same of those that are whole: each is read and its digest compared until one fits. `notes` says what was passed

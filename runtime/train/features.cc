@@ -26,6 +26,7 @@ constexpr double kSpeakEvery = 20;  // seconds between two lines where there is 
 
 /// Rows of whole batches that an earlier run left in `file`, which is cut back to them; 0 where there is none.
 int64_t take_up(const std::string& file, const std::string& settings, int64_t images, int64_t batch, Features& f) {
+  formats::require_file(file, formats::json_mark(kFeaturesFormat));
   if (!std::filesystem::exists(file)) return 0;
   const size_t row = static_cast<size_t>(f.width) * sizeof(float);
   int64_t whole = 0;
@@ -79,7 +80,7 @@ std::optional<Features> compute_features(Session& session, const data::Dataset& 
   const int64_t images = static_cast<int64_t>(list.size()), batch = embed_batch(session);
   f.rows.assign(static_cast<size_t>(images * f.width), std::numeric_limits<float>::quiet_NaN());
   const std::string settings = JsonLine()
-                                   .add("format", "moproc-features-1")
+                                   .add("format", kFeaturesFormat)
                                    .add("network", network)
                                    .add("plan", session.plan().digest)
                                    .add("images", images)
@@ -91,7 +92,7 @@ std::optional<Features> compute_features(Session& session, const data::Dataset& 
     console.line(format("%s: features of %lld of %lld images are there", file.c_str(), static_cast<long long>(done),
                         static_cast<long long>(images)));
   if (done < images) {
-    OutputFile out(file, done == 0 ? OutputFile::Open::truncate : OutputFile::Open::append);
+    OutputFile out(file, done == 0 ? OutputFile::Open::begin : OutputFile::Open::append);
     if (done == 0) out.write(settings + "\n");
     Meter meter(console, done, images);
     EmbedOptions o;

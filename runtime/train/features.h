@@ -14,6 +14,9 @@
 
 namespace moproc::train {
 
+/// "format" in the first line of the file.
+inline constexpr const char* kFeaturesFormat = "moproc-features-1";
+
 /// A row an image, in list order.
 struct Features {
   int64_t width = 0;

@@ -21,6 +21,10 @@ struct Job {
   std::string pretrained;
   bool keep_classifier = true;  // else the classifier is drawn anew
 
+  /// Writes down in EXP-DIR which training images the run has drawn; nothing for verbs that draw none. Called by the
+  /// rank that writes.
+  std::function<void(const std::string& exp_dir, const Lists&)> record_lists;
+
   bool keeps_best = false;  // writes model_best.* after each epoch that is the best so far
 };
 

@@ -25,9 +25,8 @@ Saver::Saver(const Session& session, const Saving& saving, const RunRecord& reco
   std::error_code error;
   std::vector<std::filesystem::path> partial;
   for (const auto& entry : std::filesystem::directory_iterator(saving.exp_dir, error)) {
-    const std::string name = entry.path().filename().string();
-    if ((name.starts_with("checkpoint_") || name.starts_with("model_best.")) && name.ends_with(".tmp"))
-      partial.push_back(entry.path());
+    const std::string name = entry.path().filename().string(), of(formats::without_temporary_end(name));
+    if (is_checkpoint_name(of)) partial.push_back(entry.path());
   }
   for (const auto& p : partial) std::filesystem::remove(p, error);
   thread_ = std::thread([this] { work(); });
@@ -137,15 +136,15 @@ void Saver::write() {
   prune();
 }
 
-/// Removes what --keep and --keep-epochs no longer want, oldest first. A file that does not go is not worth a word: it
-/// is tried again after the next checkpoint.
+/// Removes what --keep and --keep-epochs no longer want, oldest first, but nothing that is none of ours. A file that
+/// does not go is not worth a word: it is tried again after the next checkpoint.
 void Saver::prune() const {
   int within = 0, ends = 0;
   for (const FoundCheckpoint& c : checkpoints_in(saving_.exp_dir)) {
     const bool keep =
         c.ends_epoch ? saving_.keep_epochs == 0 || ++ends <= saving_.keep_epochs : ++within <= saving_.keep;
     std::error_code error;
-    if (!keep && c.path != paths_.back()) std::filesystem::remove(c.path, error);
+    if (!keep && c.path != paths_.back() && is_own_checkpoint(c.path)) std::filesystem::remove(c.path, error);
   }
 }
 

@@ -50,6 +50,8 @@ Trainer::Trainer(const Plan& plan, RunSettings settings, Job job, comm::World* w
   for (const std::string& note : settings_.notes) console_.line("note: " + note);
   find_start();
   if (!settings_.synthetic) lists_ = job_.lists(session_.plan(), settings_, seed_, console_);
+  if (job_.record_lists && lists_.train && first() && !settings_.saving.exp_dir.empty())
+    job_.record_lists(settings_.saving.exp_dir, lists_);
   start_state();
   agree();
   const bool logs = !settings_.saving.exp_dir.empty() && !settings_.evaluate && first();

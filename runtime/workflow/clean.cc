@@ -18,6 +18,7 @@
 #include "data/dataset.h"
 #include "formats/mapped_file.h"
 #include "formats/output_file.h"
+#include "formats/own_file.h"
 #include "formats/sha256.h"
 #include "log/console.h"
 #include "session/session.h"
@@ -26,6 +27,7 @@
 #include "train/embed.h"
 #include "train/interrupt.h"
 #include "train/lists.h"
+#include "train/targets.h"
 #include "workflow/clean_rule.h"
 
 namespace moproc::train {
@@ -61,6 +63,7 @@ class Cleaning {
       console_.line("note: --compat released: the published code takes alpha 0.5, whatever --alpha says");
     for (const std::string& note : load_checkpoint(settings.checkpoint, session_).notes) console_.line("note: " + note);
     JsonLine line = JsonLine()
+                        .add("format", kCleanPartial)
                         .add("checkpoint", formats::file_sha256(settings.checkpoint))
                         .add("images", static_cast<int64_t>(list_.size()))
                         .add("list", format("%016llx", static_cast<unsigned long long>(list_.digest())))
@@ -78,7 +81,7 @@ class Cleaning {
     const int64_t total = static_cast<int64_t>(list_.size()), first = take_up();
     start_ = std::chrono::steady_clock::now();
     begun_at_ = first;
-    partial_.emplace(files_.partial, first == 0 ? OutputFile::Open::truncate : OutputFile::Open::append);
+    partial_.emplace(files_.partial, first == 0 ? OutputFile::Open::begin : OutputFile::Open::append);
     if (first == 0) partial_->write(header_ + "\n");
     EmbedOptions o;
     o.workers = settings_.compute.workers > 0 ? settings_.compute.workers : usable_cores();
@@ -104,6 +107,7 @@ class Cleaning {
  private:
   /// Reads what an earlier run of the same settings left, cut back to whole batches. Returns the image to begin with.
   int64_t take_up() {
+    formats::require_file(files_.partial, formats::json_mark(kCleanPartial));
     if (!fs::exists(files_.partial)) return 0;
     size_t keep = 0;
     {
@@ -205,30 +209,42 @@ class Cleaning {
     console_.line("clean: " + text);
   }
 
-  /// The annotation as Python's json.dump writes it, the report, and what both are of.
+  /// The annotation as Python's json.dump writes it, the report, and what both are of. The summary names the two by
+  /// their digests, so it comes first, and older ones go before it: whenever this is stopped, what is there is ours,
+  /// and the partial file has it all.
   void write_results() {
-    formats::write_atomically(files_.report, [&](OutputFile& out) {
-      const MappedFile file(files_.partial);
-      out.write(file.bytes().subspan(header_.size() + 1));
-    });
+    require_clean_targets(settings_);
+    const MappedFile judged(files_.partial);
+    const auto report = judged.bytes().subspan(header_.size() + 1);
     std::string images, labels;
     for (size_t i = 0; i < label_.size(); ++i) {
       if (label_[i] < 0) continue;
       write_json_ascii(images += images.empty() ? "" : ", ", list_.name(i));
       (labels += labels.empty() ? "" : ", ") += std::to_string(label_[i]);
     }
-    formats::write_atomically(files_.annotation, [&](OutputFile& out) {
-      out.write("{\"images\": [" + images + "], \"labels\": [" + labels + "]}");
-    });
+    const std::string annotation = "{\"images\": [" + images + "], \"labels\": [" + labels + "]}";
+    const auto digest = [](std::span<const std::byte> bytes) {
+      formats::Sha256 sha;
+      sha.add(bytes);
+      return sha.hex();
+    };
+    const std::string files =
+        JsonLine().add("annotation", digest(std::as_bytes(std::span(annotation)))).add("report", digest(report)).text();
     const std::string counts = JsonLine()
                                    .add("kept", counts_.kept)
                                    .add("relabelled", counts_.relabelled)
                                    .add("dropped", counts_.dropped)
                                    .add("unreadable", counts_.unreadable)
                                    .text();
-    formats::write_atomically(files_.summary, [&](OutputFile& out) {
-      out.write("{\"settings\": " + header_ + ",\n \"images\": " + counts + "}\n");
+    fs::remove(files_.annotation);
+    fs::remove(files_.report);
+    formats::write_atomically(files_.summary, formats::json_mark(kCleanSummary), [&](OutputFile& out) {
+      out.write("{\"format\": \"" + std::string(kCleanSummary) + "\",\n \"settings\": " + header_ +
+                ",\n \"images\": " + counts + ",\n \"sha256\": " + files + "}\n");
     });
+    formats::write_atomically(files_.report, formats::checked_mark(), [&](OutputFile& out) { out.write(report); });
+    formats::write_atomically(files_.annotation, formats::checked_mark(),
+                              [&](OutputFile& out) { out.write(annotation); });
     fs::remove(files_.partial);
   }
 
@@ -270,6 +286,30 @@ CleanFiles::CleanFiles(const std::string& path)
       report((path.ends_with(".json") ? path.substr(0, path.size() - 5) : path) + ".report.jsonl"),
       summary(report.substr(0, report.size() - 13) + ".summary.json"),
       partial(path + ".partial") {}
+
+CleanDigests read_digests(const std::string& summary) {
+  std::error_code error;
+  if (!fs::is_regular_file(summary, error) || fs::file_size(summary, error) == 0) return {};
+  const MappedFile file(summary);
+  const auto bytes = file.bytes();
+  const Json json = parse_json({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, summary);
+  const auto of = [&](const char* name) -> std::string {
+    const Json* const made = json.find("sha256");
+    const Json* const value = made ? made->find(name) : nullptr;
+    const std::string* const text = value ? value->string() : nullptr;
+    return text ? *text : "";
+  };
+  return {of("annotation"), of("report")};
+}
+
+void require_clean_targets(const CleanSettings& settings) {
+  const CleanFiles files(settings.annotation);
+  formats::require_file(files.partial, formats::json_mark(kCleanPartial));
+  formats::require_file(files.summary, formats::json_mark(kCleanSummary));
+  const CleanDigests made = read_digests(files.summary);
+  require_named(files.annotation, made.annotation, files.summary);
+  require_named(files.report, made.report, files.summary);
+}
 
 int run_clean(const Plan& plan, const CleanSettings& settings) { return Cleaning(plan, settings).run(); }
 

@@ -32,6 +32,19 @@ struct CleanFiles {
   explicit CleanFiles(const std::string& annotation);
 };
 
+/// "format" of the summary, and of the first line of the partial file.
+inline constexpr const char* kCleanSummary = "moproc-clean-1";
+inline constexpr const char* kCleanPartial = "moproc-clean-partial-1";
+
+/// SHA-256 of the two files that have no room for a mark, as the summary has them; "" where it has not, or is missing.
+struct CleanDigests {
+  std::string annotation, report;
+};
+CleanDigests read_digests(const std::string& summary);
+
+/// Throws InputError if one of the files is there and moproc did not write it.
+void require_clean_targets(const CleanSettings& settings);
+
 /// Judges the training images. A run that was stopped continues when it is started again with the same settings, and
 /// then writes the same bytes as an uninterrupted run. Returns the exit status: 0, or 128 + the signal that stopped it.
 /// Throws InputError and DatasetError.

@@ -1,23 +1,47 @@
 // Which part of ImageNet's training images is used, and the file that says so.
 #include "workflow/finetune.h"
 
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <span>
+
 #include "core/meta.h"
 #include "data/sampler.h"
 #include "data/subset.h"
 #include "formats/output_file.h"
+#include "formats/own_file.h"
 #include "formats/sha256.h"
+#include "train/targets.h"
 
 namespace moproc::train {
 namespace {
 
-/// Writes subset.txt, one name per line as --list takes them, and its digest as sha256sum --check reads it.
+/// Throws InputError unless subset.txt is absent, empty, or the one whose digest subset.sha256 names.
+void require_subset(const std::string& folder) {
+  const std::string path = folder + "/subset.txt", digest = folder + "/subset.sha256";
+  std::ifstream in(digest, std::ios::binary);
+  const std::string line{std::istreambuf_iterator<char>(in), {}};
+  const std::string name = "  subset.txt\n";
+  const bool ours = line.size() == 64 + name.size() && line.ends_with(name);
+  if (!line.empty() && !ours) formats::refuse_target(digest, "exists, and is no digest that moproc wrote");
+  formats::require_file(digest, formats::checked_mark());
+  require_named(path, ours ? line.substr(0, 64) : "", digest);
+}
+
+/// Writes subset.txt, one name per line as --list takes them, and its digest as sha256sum --check reads it. The digest
+/// shows that the list is ours, so it is written first, after the old list is gone.
 void write_subset(const std::string& folder, const data::Dataset& part) {
   std::string text;
   for (size_t i = 0; i < part.size(); ++i) text += std::string(part.name(i)) + "\n";
+  require_subset(folder);
   const std::string path = folder + "/subset.txt";
-  formats::write_atomically(path, [&](formats::OutputFile& out) { out.write(text); });
-  const std::string digest = formats::file_sha256(path) + "  subset.txt\n";
-  formats::write_atomically(folder + "/subset.sha256", [&](formats::OutputFile& out) { out.write(digest); });
+  formats::Sha256 sha;
+  sha.add(std::as_bytes(std::span(text)));
+  std::filesystem::remove(path);
+  formats::write_atomically(folder + "/subset.sha256", formats::checked_mark(),
+                            [&](formats::OutputFile& out) { out.write(sha.hex() + "  subset.txt\n"); });
+  formats::write_atomically(path, formats::checked_mark(), [&](formats::OutputFile& out) { out.write(text); });
 }
 
 /// What the ranks of the published code do: rank g draws its own subset, and visits the images of that subset at every
@@ -62,11 +86,15 @@ Lists lists_of(const Plan& plan, const RunSettings& run, const FinetuneSettings&
   }
   console.line(format("%zu of %zu training images, digest of the list %016llx", lists.train->size(), all.size(),
                       static_cast<unsigned long long>(lists.train->digest())));
-  if (!run.saving.exp_dir.empty()) write_subset(run.saving.exp_dir, *lists.train);
   return lists;
 }
 
 }  // namespace
+
+void require_finetune_targets(const RunSettings& run) {
+  require_run_targets(run, "");
+  if (!run.saving.exp_dir.empty() && !run.evaluate) require_subset(run.saving.exp_dir);
+}
 
 Job finetune_job(const FinetuneSettings& settings) {
   Job job;
@@ -76,6 +104,7 @@ Job finetune_job(const FinetuneSettings& settings) {
   job.from_network = true;
   job.pretrained = settings.pretrained;
   job.keep_classifier = settings.keep_classifier;
+  job.record_lists = [](const std::string& exp_dir, const Lists& lists) { write_subset(exp_dir, *lists.train); };
   job.keeps_best = true;
   return job;
 }

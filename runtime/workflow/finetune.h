@@ -19,4 +19,7 @@ struct FinetuneSettings {
 /// training list is written to exp_dir/subset.txt.
 Job finetune_job(const FinetuneSettings& settings);
 
+/// Throws InputError if the run would replace a list in exp_dir that moproc did not write.
+void require_finetune_targets(const RunSettings& run);
+
 }  // namespace moproc::train

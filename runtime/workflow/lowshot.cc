@@ -14,6 +14,7 @@
 #include "data/dataset.h"
 #include "data/transfer_sets.h"
 #include "formats/output_file.h"
+#include "formats/own_file.h"
 #include "formats/sha256.h"
 #include "log/console.h"
 #include "session/session.h"
@@ -303,8 +304,9 @@ class Lowshot {
       if (r.json) line.add_raw(r.key, r.value);
       else line.add(r.key, r.value);
     }
-    formats::write_atomically(settings_.output, [&](formats::OutputFile& out) {
-      out.write("{\"settings\": " + line.text() + ",\n \"results\": [\n  " + results + "\n ]}\n");
+    formats::write_atomically(settings_.output, formats::json_mark(kLowshotFormat), [&](formats::OutputFile& out) {
+      out.write("{\"format\": \"" + std::string(kLowshotFormat) + "\",\n \"settings\": " + line.text() +
+                ",\n \"results\": [\n  " + results + "\n ]}\n");
     });
   }
 
@@ -330,6 +332,11 @@ std::vector<uint32_t> draw_images(std::vector<std::vector<uint32_t>> of_class, i
     drawn.insert(drawn.end(), images.begin(), images.end());
   }
   return drawn;
+}
+
+void require_lowshot_targets(const LowshotSettings& settings) {
+  formats::require_file(settings.output, formats::json_mark(kLowshotFormat));
+  formats::require_file(settings.output + ".features", formats::json_mark(kFeaturesFormat));
 }
 
 int run_lowshot(const Plan& plan, const LowshotSettings& settings) { return Lowshot(plan, settings).run(); }

@@ -12,6 +12,9 @@
 
 namespace moproc::train {
 
+/// "format" of the results.
+inline constexpr const char* kLowshotFormat = "moproc-lowshot-1";
+
 struct LowshotSettings {
   std::string checkpoint;                     // whose features are measured
   bool places = false;                        // Places205 instead of VOC 2007
@@ -34,6 +37,9 @@ struct LowshotSettings {
 /// `of_class`: the images that show each class. The order in which they are taken is drawn from `random` as the
 /// published script does, so a seed draws the images it would. A class with fewer than k images gives all it has.
 std::vector<uint32_t> draw_images(std::vector<std::vector<uint32_t>> of_class, int k, data::PythonRandom& random);
+
+/// Throws InputError if the output, or the features beside it, is there and moproc did not write it.
+void require_lowshot_targets(const LowshotSettings& settings);
 
 /// Computes features of all images that are drawn and tested, trains and tests SVMs for each k and draw; prints a table
 /// and writes settings.output. Returns the exit status: 0, or 128 + the signal that stopped it. Throws InputError,

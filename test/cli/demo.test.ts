@@ -42,9 +42,9 @@ const isShare = (x: number | null): boolean => x !== null && x >= 0 && x <= 1;
 
 test.serial("the demo draws, compiles, trains twice and prints the table and the JSON", (t) => {
   mkdirSync(at("first"));
-  writeFileSync(at("first", ".moproc-demo"), "");
+  writeFileSync(at("first", ".moproc"), `${JSON.stringify({ format: "moproc-folder-1", kind: "demo" })}\n`);
   const gone = spawnSync(process.execPath, ["--version"]).pid;
-  writeFileSync(at("first", ".moproc-demo-lock"), `${gone}\n`); // left by a demo that was killed
+  writeFileSync(at("first", ".moproc-demo-lock"), `moproc ${gone}\n`); // left by a demo that was killed
   const r = demo("--out", "first", "--images", "128", "--epochs", "2", "--seed", "3", "--json", "first.json");
   t.is(r.status, 0, r.err);
   const json = resultOf(at("first.json"));

@@ -35,7 +35,7 @@ test("10 kills and every other fault leave no trace in the result", (t) => {
     { encoding: "utf8" },
   );
   t.is(r.status, 0, r.stdout + r.stderr);
-  const rows = JSON.parse(readFileSync(shell.at("rows.json"), "utf8")) as Row[];
+  const rows = (JSON.parse(readFileSync(shell.at("rows.json"), "utf8")) as { readonly rows: readonly Row[] }).rows;
   t.is(rows.length, 10);
   for (const row of rows) {
     t.deepEqual(row.unexpected, [], row.fault);

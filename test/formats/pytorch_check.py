@@ -112,6 +112,7 @@ def detectron2(ours, theirs):
         a, b = pickle.load(f), pickle.load(g)
     pixels = {"pixel_order": "RGB", "pixel_mean": [123.675, 116.28, 103.53], "pixel_std": [58.395, 57.12, 57.375]}
     assert {k: a.pop(k) for k in pixels} == pixels
+    assert a.pop("__written_by_moproc__") is True
     assert list(a) == list(b) and list(a["model"]) == list(b["model"])
     for k, v in a["model"].items():
         w = b["model"][k]

@@ -30,7 +30,7 @@ function writeValues(mopro: MoproSteps, groups: number, path: string): void {
     const kinds = { f32: "F32", i64: "I64", u8: "U8" } as const;
     return { name, dtype: kinds[dtype as keyof typeof kinds], shape, bytes: new Uint8Array(values.buffer) };
   });
-  writeSafetensors(path, tensors, {});
+  writeSafetensors(path, tensors, { format: "moproc-values-1" });
 }
 
 /**

@@ -1,9 +1,10 @@
 // Verbs that hand over to a training binary: they find or build the binary for the flags that are compiled in, the
 // binary reads all others.
 
+import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { modelFlagList } from "./flags.js";
-import { spawnTool } from "./native.js";
+import { nativeToolFile, Refused, spawnTool } from "./native.js";
 import { type Given, sections, type Verb } from "./record.js";
 import { nameOf, passedOn } from "./spelling.js";
 
@@ -17,6 +18,8 @@ export interface BinaryVerb extends Described {
   artefact(given: Given): Promise<string>;
   /** Throws for what can be refused before anything is built. */
   check?(given: Given): void;
+  /** Throws if `after` would replace a file that moproc did not write. */
+  targets?(given: Given): void;
   /** After the binary has ended with exit code `status`. */
   after?(given: Given, status: number): Promise<void>;
 }
@@ -28,8 +31,20 @@ const artefactFlag = {
   help: "Uses this artefact; without it a fitting one is found or built in the cache.",
 } as const;
 
+/**
+ * Has the binary's flags looked at before it is built: whether they parse, and whether a file would be replaced that
+ * moproc did not write. Throws Refused if so; the reason is on stderr then.
+ */
+function requireTargets(args: readonly string[]): void {
+  const r = spawnSync(nativeToolFile("moproc-train-help"), ["targets", ...args], {
+    stdio: ["ignore", "inherit", "inherit"],
+  });
+  if (r.error) throw r.error;
+  if (r.status !== 0) throw new Refused();
+}
+
 /** The record of a verb that runs a training binary. */
-export function binaryVerb({ command, artefact, check, after, ...described }: BinaryVerb): Verb {
+export function binaryVerb({ command, artefact, check, targets, after, ...described }: BinaryVerb): Verb {
   return {
     ...described,
     flags: [...modelFlagList, artefactFlag, ...(described.flags ?? [])],
@@ -37,6 +52,8 @@ export function binaryVerb({ command, artefact, check, after, ...described }: Bi
     async run(given) {
       check?.(given);
       const args = [...(command === undefined ? [] : [command]), ...passedOn(given.argv, given.flags)];
+      requireTargets(args);
+      targets?.(given);
       const dir = (given.options.artefact as string | undefined) ?? (await artefact(given));
       const status = await spawnTool(join(dir, "train"), args);
       process.exitCode = status;

@@ -5,12 +5,13 @@ import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { marks, requireFile } from "../../compiler/util/own.js";
 import { writeWhole } from "../../compiler/util/whole_file.js";
 import { cleanPage } from "../report/clean.js";
 import { binaryVerb, textOf } from "./binary_verb.js";
 import { nativeToolFile } from "./native.js";
 import { artefactOf } from "./of_checkpoint.js";
-import { sections, type Verb } from "./record.js";
+import { type Given, sections, type Verb } from "./record.js";
 import { trainedCheckpoint } from "./sample_run.js";
 
 export const clean: Verb = binaryVerb({
@@ -28,21 +29,26 @@ export const clean: Verb = binaryVerb({
     if (options.resume === undefined) throw new Error("--resume FILE is needed: the checkpoint that judges");
   },
   artefact: (given) => artefactOf(String(given.options.resume), "mopro", given),
+  targets(given) {
+    if (makesPage(given)) requireFile(`${baseOf(given)}.html`, marks.html);
+  },
   async after(given, status) {
-    const { html, data } = given.options;
-    if (status === 0 && html && data !== undefined)
-      await writePage(textOf(given, "annotation", "--annotation") as string, String(data));
+    if (status === 0 && makesPage(given)) await writePage(baseOf(given), String(given.options.data));
   },
 });
 
+const makesPage = ({ options }: Given): boolean => Boolean(options.html) && options.data !== undefined;
+
+/** What the names of all files that a run writes begin with. */
+const baseOf = (given: Given): string => (textOf(given, "annotation", "--annotation") as string).replace(/\.json$/, "");
+
 const PER_VERDICT = 60; // pictures on the page
 
-/** The page about the cleaning that wrote `annotation`. */
-async function writePage(annotation: string, data: string): Promise<void> {
-  const base = annotation.replace(/\.json$/, "");
+/** The page about the cleaning whose files begin with `base`. */
+async function writePage(base: string, data: string): Promise<void> {
   const source = { report: `${base}.report.jsonl`, summary: `${base}.summary.json`, data, perVerdict: PER_VERDICT };
   const html = await cleanPage(source, (images) => thumbnails(data, images));
-  writeWhole(`${base}.html`, [Buffer.from(html)]);
+  writeWhole(`${base}.html`, [Buffer.from(html)], marks.html);
   process.stdout.write(`${base}.html: a page about the verdicts\n`);
 }
 

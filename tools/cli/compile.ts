@@ -30,7 +30,7 @@ export const compileVerb: Verb = {
       unit: "DIR",
       shown: "out/NAME",
       section: sections.output,
-      help: "The artefact directory; it is replaced when it exists.",
+      help: "The artefact directory. An older artefact is replaced; any other folder with files is refused.",
     },
     {
       names: ["--stop-after"],

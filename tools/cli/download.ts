@@ -14,6 +14,7 @@ import {
   writeSync,
 } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
+import { marks, requireFile } from "../../compiler/util/own.js";
 
 export interface DownloadOptions {
   readonly attempts: number; // in a row that bring nothing
@@ -23,16 +24,19 @@ export interface DownloadOptions {
 }
 
 /**
- * Downloads `url` to `file`. Throws, naming the URL, when the server refuses or no attempt brings anything any more.
+ * Downloads `url` to `file`, which must not exist. Throws where FILE.part or FILE.part.from is no download of ours.
+ * Throws, naming the URL, when the server refuses or no attempt brings anything any more.
  */
 export async function download(url: string, file: string, options: DownloadOptions): Promise<void> {
   const part = `${file}.part`;
+  requirePart(part);
   for (let failures = 0; ; ) {
     const before = sizeOf(part);
     try {
       await attempt(url, part, options);
+      requireFile(file, () => false);
       renameSync(part, file);
-      rmSync(`${part}.from`, { force: true });
+      rmSync(noteOf(part), { force: true });
       return;
     } catch (e) {
       if (e instanceof Refused) throw new Error(`${url}: ${e.message}`);
@@ -49,6 +53,26 @@ export async function download(url: string, file: string, options: DownloadOptio
   }
 }
 
+/** Which file a part is of, as JSON {format, version}: the mark of a download of ours. */
+const noteOf = (part: string): string => `${part}.from`;
+const NOTE = "moproc-download-1";
+
+/** The version of the file on the server that the part is of; "" where that is not known. */
+function versionOf(part: string): string {
+  const text = existsSync(noteOf(part)) ? readFileSync(noteOf(part), "utf8") : "";
+  try {
+    return (JSON.parse(text) as { version: string }).version;
+  } catch {
+    return ""; // half written, by a process that was killed
+  }
+}
+
+function requirePart(part: string): void {
+  const note = noteOf(part);
+  requireFile(note, marks.json(NOTE));
+  requireFile(part, () => sizeOf(note) > 0);
+}
+
 /** An answer that trying again will not change. */
 class Refused extends Error {}
 
@@ -56,8 +80,7 @@ const sizeOf = (file: string): number => (existsSync(file) ? statSync(file).size
 
 /** One request for what is missing of `part`. Returns when all of it is there. */
 async function attempt(url: string, part: string, options: DownloadOptions): Promise<void> {
-  const note = `${part}.from`; // which file the part is of
-  const known = existsSync(note) ? readFileSync(note, "utf8") : "";
+  const known = versionOf(part);
   const have = known === "" ? 0 : sizeOf(part);
   const quiet = new AbortController();
   let timer = setTimeout(() => quiet.abort(new Error("nothing arrives")), options.stalled);
@@ -74,7 +97,8 @@ async function attempt(url: string, part: string, options: DownloadOptions): Pro
     const resumed = answer.status === 206;
     const start = resumed ? have : 0;
     const total = totalOf(answer, start);
-    writeFileSync(note, answer.headers.get("etag") ?? answer.headers.get("last-modified") ?? "");
+    const version = answer.headers.get("etag") ?? answer.headers.get("last-modified") ?? "";
+    writeFileSync(noteOf(part), `${JSON.stringify({ format: NOTE, version })}\n`);
     const fd = openSync(part, resumed ? "a" : "w");
     let done = start;
     try {

@@ -1,11 +1,13 @@
 // moproc export: a checkpoint to the ONNX model that is handed on. The file gets its name only after ONNX
 // Runtime has run it, where that is installed.
 
-import { renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { rmSync, writeFileSync } from "node:fs";
 import { deployModel, neededPart } from "../../compiler/onnx/deploy.js";
 import { opsets } from "../../compiler/onnx/export.js";
 import { encodeModel } from "../../compiler/onnx/proto.js";
+import { marks, requireFile, temporary } from "../../compiler/util/own.js";
 import { version } from "../../compiler/util/version.js";
+import { putInPlace } from "../../compiler/util/whole_file.js";
 import { deployed, heads, inputs } from "../../models/deploy.js";
 import { archs } from "../../models/resnet.js";
 import { encoders, openCheckpoint, readStates } from "./checkpoint.js";
@@ -125,7 +127,7 @@ export const exportVerb: Verb = {
 
 async function exportModel(f: ExportFlags): Promise<void> {
   if (f.verify && !f.check) throw new Error("--verify and --no-check exclude each other");
-  if (statSync(f.out, { throwIfNoEntry: false })?.isDirectory()) throw new Error(`-o ${f.out}: is a directory`);
+  requireFile(f.out, marks.onnx);
   const { network, graph, values, epoch, notes } = readNetwork(f);
   const metadata = describe(f, network, epoch);
   const model = deployModel(
@@ -133,13 +135,13 @@ async function exportModel(f: ExportFlags): Promise<void> {
     { opset: f.opset, keepBatchNorm: f.keepBn ?? false, metadata, producerVersion: version() },
   );
   const bytes = encodeModel(model);
-  const partial = `${f.out}.${process.pid}.tmp`;
+  const partial = temporary(f.out);
   try {
-    writing(f.out, () => writeFileSync(partial, bytes));
+    writing(f.out, () => writeFileSync(partial, bytes, { flag: "wx" }));
     const checked = f.check
       ? await check(f, () => checkModel({ file: partial, network, head: f.head, input: f.input, values }))
       : "not checked: --no-check";
-    writing(f.out, () => renameSync(partial, f.out));
+    writing(f.out, () => putInPlace(partial, f.out, marks.onnx));
     process.stdout.write((f.json ? asJson : asText)(f, { model, bytes: bytes.length, checked, notes }));
   } finally {
     rmSync(partial, { force: true });

@@ -5,7 +5,7 @@ import { mkdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { type DType, type Graph, type State, sameShape, showType, type Target } from "../../compiler/ir/types.js";
 import { opsets } from "../../compiler/onnx/export.js";
-import { writeModel } from "../../compiler/onnx/files.js";
+import { requireModel, writeModel } from "../../compiler/onnx/files.js";
 import { type Elements, elementsOf } from "../../compiler/onnx/model.js";
 import { exportStep } from "../../compiler/onnx/training.js";
 import { SafetensorsFile } from "../../compiler/util/safetensors.js";
@@ -45,7 +45,7 @@ export const exportTrainingVerb: Verb = {
       unit: "DIR",
       needed: true,
       section: sections.run,
-      help: "The directory for the files; it is made when it is not there.",
+      help: "The directory for the files, which is made if it is missing. Only files of an older export are replaced.",
     },
     { names: ["--resume"], unit: "FILE", section: sections.run, help: "Starts from this .safetensors checkpoint." },
     {
@@ -100,6 +100,7 @@ export const exportTrainingVerb: Verb = {
  */
 export async function exportTraining(o: TrainingExport): Promise<string[]> {
   const graphs = o.source.graphs();
+  for (const g of graphs) requireModel(join(o.out, `${g.name}.onnx`));
   const { values, checkpoint } =
     o.resume === undefined ? await newRun(o, graphs) : checkpointState(o.resume, o.source, graphs);
   mkdirSync(o.out, { recursive: true });

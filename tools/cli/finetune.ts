@@ -4,7 +4,7 @@ import { binaryVerb } from "./binary_verb.js";
 import { artefactOf } from "./of_checkpoint.js";
 import type { Verb } from "./record.js";
 import { trainedCheckpoint } from "./sample_run.js";
-import { beginning, reportOf } from "./transfer.js";
+import { beginning, reportOf, reportTarget } from "./transfer.js";
 
 const from = { flag: "--model-path", option: "modelPath" };
 
@@ -22,5 +22,6 @@ export const finetune: Verb = binaryVerb({
   ],
   check: (given) => void beginning(given, from),
   artefact: (given) => artefactOf(beginning(given, from), "classifier", given),
+  targets: reportTarget,
   after: reportOf,
 });

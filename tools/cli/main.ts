@@ -7,6 +7,7 @@ import { Command, CommanderError } from "commander";
 import { version } from "../../compiler/util/version.js";
 import { addVerb, choose, output } from "./command.js";
 import { helpPage } from "./help.js";
+import { Refused } from "./native.js";
 import type { Verb } from "./record.js";
 import { canonical, settleArch } from "./spelling.js";
 import { verbs } from "./verbs.js";
@@ -51,6 +52,7 @@ try {
   const args = chosen && !chosen.verb.native ? canonical(chosen.argv, chosen.flags) : typed.slice(verb.length);
   await program.parseAsync([...verb, ...args], { from: "user" });
 } catch (e) {
-  if (e instanceof CommanderError) process.exitCode = e.exitCode === 0 ? 0 : 2;
+  if (e instanceof Refused) process.exitCode = 2;
+  else if (e instanceof CommanderError) process.exitCode = e.exitCode === 0 ? 0 : 2;
   else fail(path, e);
 }

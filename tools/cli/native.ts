@@ -6,6 +6,9 @@ import { constants } from "node:os";
 import { join } from "node:path";
 import { root } from "../../compiler/util/root.js";
 
+/** A program has refused the command line and said why; only the exit code is left to set. */
+export class Refused extends Error {}
+
 /** Runs a program of build/native with this terminal and returns its exit code. */
 export const nativeTool = (name: string, args: readonly string[]): Promise<number> =>
   spawnTool(nativeToolFile(name), args);

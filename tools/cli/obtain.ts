@@ -4,12 +4,13 @@ import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "
 import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { cacheDir, headerDigest } from "../../compiler/emit/objects.js";
-import { type BuildResult, mpiPlugin } from "../../compiler/emit/project.js";
+import { ARTEFACT, type BuildResult, mpiPlugin } from "../../compiler/emit/project.js";
 import { compilerVersion, isEmulated, nvccVersion } from "../../compiler/emit/toolchain.js";
 import type { Target } from "../../compiler/ir/types.js";
 import type { Plan } from "../../compiler/lower/plan.js";
 import { compile } from "../../compiler/pipeline.js";
 import { digest } from "../../compiler/util/digest.js";
+import { requireFolder } from "../../compiler/util/own.js";
 import { root } from "../../compiler/util/root.js";
 import type { Source } from "./graphs.js";
 import { progressLine } from "./progress.js";
@@ -58,11 +59,13 @@ async function deviceTools(target: Target): Promise<string> {
 
 /**
  * The artefact at `dir`, built first unless it is there under the same key. Shows progress on a terminal; of several
- * processes that want it, one builds and the others wait.
+ * processes that want it, one builds and the others wait. Throws, and changes nothing, where something else than an
+ * artefact is there.
  */
 export async function obtain(source: Source, target: Target, dir: string, key: string): Promise<Obtained> {
   const there = currentAt(dir, key);
   if (there) return there;
+  requireFolder(dir, ARTEFACT); // before the lock, so that nothing is made beside what is refused
   const { waitForLock } = (await import(pathToFileURL(join(root, "tools", "setup", "lock.mjs")).href)) as Locks;
   const release = waitForLock(`${resolve(dir)}.lock`, `compilation of ${source.name}`);
   try {
@@ -89,9 +92,10 @@ function currentAt(dir: string, key: string): Obtained | undefined {
 async function build(source: Source, target: Target, dir: string, key: string): Promise<Obtained> {
   const progress = progressLine("compiling kernels");
   const { name, meta } = source;
-  const built = await compile(source.graphs(), dir, { name, target, meta }, progress.update).finally(progress.end);
-  source.write?.(dir, built.plan);
-  writeFileSync(stampOf(dir), key);
+  const built = await compile(source.graphs(), dir, { name, target, meta }, progress.update, (partial, plan) => {
+    source.write?.(partial, plan);
+    writeFileSync(stampOf(partial), key);
+  }).finally(progress.end);
   return { dir, plan: built.plan, built };
 }
 

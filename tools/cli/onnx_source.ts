@@ -47,7 +47,11 @@ export function onnxSource(files: readonly string[]): Source {
     key: digest(...programs.map((p) => p.key), ...tensors.flatMap((t) => [t.name, t.bytes])),
     graphs: () => programs.map((p) => p.graph),
     write: (dir, compiled) =>
-      writeSafetensors(join(dir, INIT), tensors, { plan_digest: planDigest(compiled), ...checkpoint }),
+      writeSafetensors(join(dir, INIT), tensors, {
+        plan_digest: planDigest(compiled),
+        ...checkpoint,
+        format: "moproc-checkpoint-1",
+      }),
   };
 }
 

@@ -2,6 +2,7 @@
 
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { marks, requireFile } from "../../compiler/util/own.js";
 import { writeWhole } from "../../compiler/util/whole_file.js";
 import { trainPage } from "../report/train.js";
 import { isFirstRank } from "./ranks.js";
@@ -11,15 +12,21 @@ export const report: Verb = {
   name: "report",
   usage: "EXP",
   purpose: "Makes EXP/report.html, a page with the curves, settings and environment of a training run.",
-  more: "The run may still be going on; the verbs that train make the page themselves when they end.",
+  more: "Only an older page is replaced. The run may still be going on; the verbs that train make the page themselves when they end.",
   arguments: [{ name: "EXP", help: "The run's --exp-dir, which holds metrics.jsonl." }],
   examples: ["moproc report run"],
   run: ({ args }) => writeReport(args[0] as string),
 };
 
+const pageOf = (exp: string): string => join(exp, "report.html");
+
+/** Throws, with the remedy, where the page's name is taken by a file that is none of moproc's. */
+export const requireReport = (exp: string): void => requireFile(pageOf(exp), marks.html);
+
 async function writeReport(exp: string): Promise<void> {
-  const file = join(exp, "report.html");
-  writeWhole(file, [Buffer.from(await trainPage(exp))]);
+  requireReport(exp);
+  const file = pageOf(exp);
+  writeWhole(file, [Buffer.from(await trainPage(exp))], marks.html);
   process.stdout.write(`${file}: a page about the run\n`);
 }
 

@@ -4,7 +4,7 @@ import { binaryVerb } from "./binary_verb.js";
 import { artefactOf } from "./of_checkpoint.js";
 import type { Verb } from "./record.js";
 import { trainedCheckpoint } from "./sample_run.js";
-import { beginning, reportOf } from "./transfer.js";
+import { beginning, reportOf, reportTarget } from "./transfer.js";
 
 const from = { flag: "--pretrained", option: "pretrained" };
 
@@ -22,5 +22,6 @@ export const retrain: Verb = binaryVerb({
   ],
   check: (given) => void beginning(given, from),
   artefact: (given) => artefactOf(beginning(given, from), given.options.finetune ? "classifier" : "retrain", given),
+  targets: reportTarget,
   after: reportOf,
 });

@@ -6,7 +6,7 @@ import { type Extra, extras, modelGraphs } from "./graphs.js";
 import { oneOf } from "./kinds.js";
 import { cachedArtefact } from "./obtain.js";
 import { type Given, sections, type Verb } from "./record.js";
-import { reportAfter } from "./report.js";
+import { reportAfter, requireReport } from "./report.js";
 import { sampleModel } from "./sample_run.js";
 
 export const train: Verb = binaryVerb({
@@ -31,6 +31,9 @@ export const train: Verb = binaryVerb({
       "--crop-min 0.5 --moco_m 0.99 --proto_m 0.95 --pseudo_th 0.5",
   ],
   artefact: fittingArtefact,
+  targets({ options }) {
+    if (!options.evaluate && options.expDir !== undefined) requireReport(String(options.expDir));
+  },
   async after({ options }) {
     if (!options.evaluate) await reportAfter(options.expDir as string | undefined);
   },

@@ -3,7 +3,7 @@
 import { existsSync } from "node:fs";
 import { textOf } from "./binary_verb.js";
 import type { Given } from "./record.js";
-import { reportAfter } from "./report.js";
+import { reportAfter, requireReport } from "./report.js";
 
 /** The flag that names the checkpoint to begin with where --resume names none, and its option. */
 export interface Beginning {
@@ -21,6 +21,12 @@ export function beginning({ options }: Given, { flag, option }: Beginning): stri
     throw new Error(`${flag === "--model-path" ? flag : "--resume"} FILE is needed: the checkpoint to begin with`);
   if (!existsSync(from)) throw new Error(`${from}: no such file`);
   return from;
+}
+
+/** Throws if the run's page would replace a file that moproc did not write. */
+export function reportTarget(given: Given): void {
+  const exp = textOf(given, "expDir", "--exp-dir");
+  if (!given.options.evaluate && exp !== undefined) requireReport(exp);
 }
 
 /** Makes the page of the run that has ended. */

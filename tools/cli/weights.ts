@@ -3,6 +3,7 @@
 import { createHash } from "node:crypto";
 import { createReadStream, existsSync, readFileSync, rmSync } from "node:fs";
 import { basename } from "node:path";
+import { requireFile } from "../../compiler/util/own.js";
 import { writeWhole } from "../../compiler/util/whole_file.js";
 import { openCheckpoint } from "./checkpoint.js";
 import { download } from "./download.js";
@@ -34,7 +35,13 @@ const fetch: Verb = {
     "FILE.sha256.",
   arguments: [{ name: "[VERSION]", help: "v1 or v2; may be left out with --url." }],
   flags: [
-    { names: ["-o", "--out"], unit: "FILE", shown: "the published name", section, help: "Where the file is written." },
+    {
+      names: ["-o", "--out"],
+      unit: "FILE",
+      shown: "the published name",
+      section,
+      help: "Where the file is written. A file that is there is checked, never replaced.",
+    },
     {
       names: ["--url"],
       unit: "URL",
@@ -69,10 +76,10 @@ async function fetchWeights(version: string | undefined, flags: FetchFlags): Pro
   if (url === undefined) throw new Error("v1, v2 or --url URL is needed");
   const file = flags.out ?? basename(new URL(url).pathname);
   const record = `${file}.sha256`;
+  requireRecord(record, file);
   if (existsSync(file)) {
     const digest = await sha256(file);
-    if (existsSync(record) && !readFileSync(record, "utf8").startsWith(digest))
-      throw new Error(`${file}: is there, but is not the file whose digest is in ${record}; remove one of them`);
+    compare(record, digest, file);
     check(file, wanted);
     note(record, digest, file);
     process.stdout.write(`${file}: is there already, sha256 ${digest}\n`);
@@ -92,6 +99,7 @@ async function fetchWeights(version: string | undefined, flags: FetchFlags): Pro
     throw new Error(`${url}: ${(e as Error).message}: the file was removed`);
   }
   const digest = await sha256(file);
+  compare(record, digest, file);
   note(record, digest, file);
   process.stdout.write(`${file}: sha256 ${digest}, recorded in ${record}\n`);
 }
@@ -107,8 +115,22 @@ function check(file: string, wanted: (typeof published)["v1" | "v2"] | undefined
     );
 }
 
+/** Whether the file, whose first bytes are `head`, is a line of sha256sum about `file` and nothing else. */
+const isRecord =
+  (file: string) =>
+  (head: string): boolean =>
+    /^[0-9a-f]{64} {2}(.*)\n$/.exec(Buffer.from(head, "latin1").toString())?.[1] === basename(file);
+
+const requireRecord = (record: string, file: string): void => requireFile(record, isRecord(file));
+
 const note = (record: string, digest: string, file: string): void =>
-  writeWhole(record, [Buffer.from(`${digest}  ${basename(file)}\n`)]);
+  writeWhole(record, [Buffer.from(`${digest}  ${basename(file)}\n`)], isRecord(file));
+
+function compare(record: string, digest: string, file: string): void {
+  const known = existsSync(record) ? readFileSync(record, "utf8") : "";
+  if (known !== "" && !known.startsWith(digest))
+    throw new Error(`${file}: is there, but is not the file whose digest ${record} has: remove one of them`);
+}
 
 async function sha256(file: string): Promise<string> {
   const sum = createHash("sha256");

@@ -2,10 +2,12 @@
 #include "convert.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <map>
 
 #include "core/error.h"
 #include "formats/checkpoint_file.h"
+#include "formats/own_file.h"
 #include "formats/published.h"
 #include "formats/published_names.h"
 #include "formats/resnet_names.h"
@@ -163,6 +165,7 @@ void to_detectron2(const Checkpoint& c, const std::string& out, Notes& notes) {
   root.add("__author__", Value("MoPro"));
   root.add("matching_heuristics", Value(true));
   add_pixels(root);
+  root.add(std::string(kPickleKey), Value(true));  // last: the file is recognised by its end
   write_numpy_pickle(out, Value(std::move(root)));
 }
 
@@ -181,6 +184,12 @@ const std::vector<FormatName>& formats_written() {
 
 std::vector<std::string> convert(const ConvertOptions& o) {
   const std::string format = target_format(o);
+  std::error_code error;
+  if (std::filesystem::equivalent(o.in, o.out, error))
+    throw InputError(o.out + ": is IN itself, which is not replaced; choose another path for OUT");
+  require_file(o.out, format == "safetensors"  ? safetensors_mark()
+                      : format == "detectron2" ? pickle_mark()
+                                               : torch_mark());
   Checkpoint c = open_checkpoint(o.in);
   settle_arch(c, o.arch);
   std::string first = o.in + " (" + show_kind(c.kind) + ", " + std::to_string(c.tensors.size()) + " tensors";

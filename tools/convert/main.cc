@@ -38,7 +38,7 @@ std::string help(const std::vector<Flag>& flags) {
          "Values are kept to the bit. pth.tar and safetensors also hold momentum, epoch and learning rate: between\n"
          "these two, everything that a run needs to go on exactly is kept. In them, a state_dict under torchvision's\n"
          "names and detectron2's files become encoder_q.*, with classifier for fc. A message names what a format\n"
-         "cannot hold.\n"
+         "cannot hold. OUT is replaced only if moproc wrote it.\n"
          "\n" +
          describe_flags(flags) +
          "\nExample:\n  moproc convert run/checkpoint_0013.safetensors model.pkl --to detectron2\n";

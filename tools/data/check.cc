@@ -113,12 +113,14 @@ int run_check(const Args& args) {
     return 0;
   }
   if (given.positional.size() != 1) throw UsageError("one data folder is wanted");
+  const formats::Mark mark = formats::json_mark(CheckReport::format);
+  if (!json.empty()) formats::require_file(json, mark);
   const DataFolder folder = read_data_folder(given.positional[0]);
   std::vector<std::vector<FileCheck>> images;
   for (const NamedSet& set : folder.sets) images.push_back(look_at_all(set, threads));
   const CheckReport report(given.positional[0], folder, images);
   std::fputs(report.table().c_str(), stdout);
-  if (!json.empty()) formats::write_atomically(json, [&](formats::OutputFile& out) { out.write(report.json()); });
+  if (!json.empty()) formats::write_atomically(json, mark, [&](formats::OutputFile& out) { out.write(report.json()); });
   return report.unusable() > 0 ? 1 : 0;
 }
 

@@ -197,8 +197,8 @@ std::string CheckReport::json() const {
                                                             .add_raw("images", names + "]")
                                                             .text();
   }
-  return "{\n \"layout\": \"" + layout_ + "\",\n \"sets\": [" + sets + "\n ],\n \"findings\": [" + findings +
-         "\n ],\n \"unusable\": " + std::to_string(unusable()) + "\n}\n";
+  return "{\n \"format\": \"" + std::string(format) + "\",\n \"layout\": \"" + layout_ + "\",\n \"sets\": [" + sets +
+         "\n ],\n \"findings\": [" + findings + "\n ],\n \"unusable\": " + std::to_string(unusable()) + "\n}\n";
 }
 
 }  // namespace moproc::tools

@@ -26,6 +26,7 @@ class CheckReport {
 
   std::string table() const;
   std::string json() const;
+  static constexpr const char* format = "moproc-check-1";  // of json()
   // Listed files that cannot be used.
   std::int64_t unusable() const;
 

@@ -42,6 +42,8 @@ constexpr const char* usage =
     "  moproc data pack sample --out packed --short-side 48\n"
     "\n";
 
+constexpr const char* folder_kind = "pack";
+
 struct PackOptions {
   std::string out;
   int short_side = 256, quality = 90, per_shard = 10000, threads = 0;
@@ -91,7 +93,7 @@ class Packer {
   void write(const Shard& shard, const fs::path& folder, const std::function<void()>& packed) {
     const std::string name = shard.name();
     std::string index;
-    formats::write_atomically((folder / name).string(), [&](OutputFile& out) {
+    formats::write_atomically((folder / name).string(), formats::checked_mark(), [&](OutputFile& out) {
       std::uint64_t at = 0;
       for (std::size_t i = shard.first; i < shard.end; ++i) {
         if (Interruptible::interrupted()) throw std::runtime_error("interrupted; the same command goes on from there");
@@ -105,7 +107,8 @@ class Packer {
       }
       out.write(std::string(1024, '\0'));
     });
-    formats::write_atomically((folder / (name + ".index")).string(), [&](OutputFile& out) { out.write(index); });
+    formats::write_atomically((folder / (name + ".index")).string(), formats::checked_mark(),
+                              [&](OutputFile& out) { out.write(index); });
   }
 
  private:
@@ -185,7 +188,7 @@ void keep_settings(const DataFolder& folder, const PackOptions& o, const fs::pat
   if (!before.empty() && before != settings)
     throw std::runtime_error(file + ": was packed of other lists or in another way; remove " + shards.string() +
                              " to begin anew");
-  formats::write_atomically(file, [&](OutputFile& out) { out.write(settings); });
+  formats::write_atomically(file, formats::checked_mark(), [&](OutputFile& out) { out.write(settings); });
 }
 
 void write_all(const std::vector<Shard>& shards, const PackOptions& o, const fs::path& folder, Counts& counts,
@@ -224,7 +227,7 @@ void write_all(const std::vector<Shard>& shards, const PackOptions& o, const fs:
 
 // All shards' lines; then those files are no longer needed.
 void write_index(const std::vector<Shard>& shards, const fs::path& folder) {
-  formats::write_atomically((folder / "index.txt").string(), [&](OutputFile& out) {
+  formats::write_atomically((folder / "index.txt").string(), formats::checked_mark(), [&](OutputFile& out) {
     out.write(std::string(data::kShardFormat) + "\n");
     for (const Shard& s : shards) {
       std::ifstream in(folder / (s.name() + ".index"), std::ios::binary);
@@ -241,7 +244,7 @@ void write_index(const std::vector<Shard>& shards, const fs::path& folder) {
 int run_pack(const Args& args) {
   PackOptions o;
   const std::vector<Flag> flags = {
-      {"out", "DIR", "Where the packed folder is written.", &o.out},
+      {"out", "DIR", "Where the packed folder is written: absent, empty, or of a stopped run.", &o.out},
       {"short-side", "PIXELS", "Images whose shorter side is longer are shrunk to it; 0 shrinks none.", &o.short_side,
        0, 65535},
       {"quality", "N", "Quality of the JPEG files of shrunk images.", &o.quality, 1, 100},
@@ -262,9 +265,11 @@ int run_pack(const Args& args) {
   const fs::path out(o.out), shard_folder = out / std::string(data::kShardFolder);
   if (fs::exists(shard_folder / "index.txt"))
     throw std::runtime_error(o.out + ": is packed already; remove it to pack again");
+  formats::require_folder(o.out, folder_kind);
   const DataFolder folder = read_data_folder(source);
   int images = 0;
   for (const NamedSet& s : folder.sets) images += static_cast<int>(s.images.size());
+  formats::mark_folder(o.out, folder_kind);  // what is in it from now on is this command's
   fs::create_directories(shard_folder);
   keep_settings(folder, o, shard_folder);
   const std::vector<Shard> shards = plan(folder, static_cast<std::size_t>(o.per_shard));

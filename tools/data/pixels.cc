@@ -12,6 +12,9 @@
 namespace moproc::tools {
 namespace {
 
+/// Raw bytes have no room for a mark: no file that is there is replaced.
+const formats::Mark nothing = {.begin = "no file begins like this", .at = std::size_t{1} << 20};
+
 constexpr const char* usage =
     "Usage: moproc data pixels --data DIR --out FILE [flags] < PATHS\n"
     "\n"
@@ -30,7 +33,7 @@ int run_pixels(const Args& args) {
   std::string folder, out;
   int size = 224;
   const std::vector<Flag> flags = {{"data", "DIR", "The folder that the paths are relative to.", &folder},
-                                   {"out", "FILE", "Where the bytes are written.", &out},
+                                   {"out", "FILE", "Where the bytes are written; must not exist, or be empty.", &out},
                                    {"size", "PIXELS", "Side of the crops.", &size, 1, 4096}};
   const Arguments given = parse_flags(args, flags);
   if (given.help) {
@@ -38,12 +41,13 @@ int run_pixels(const Args& args) {
     return 0;
   }
   if (folder.empty() || out.empty()) throw UsageError("--data DIR and --out FILE are needed");
+  formats::require_file(out, nothing);
   const auto files = data::Files::open(folder);
   data::AugmentOptions how;
   how.size = size;
   data::Workspace w;
   std::vector<std::uint8_t> pixels(static_cast<std::size_t>(size) * size * 3);
-  formats::write_atomically(out, [&](formats::OutputFile& file) {
+  formats::write_atomically(out, nothing, [&](formats::OutputFile& file) {
     for (std::string name; std::getline(std::cin, name);) {
       try {
         files->read(name, w.bytes, {});

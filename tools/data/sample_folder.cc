@@ -10,7 +10,9 @@
 #include <stdexcept>
 #include <thread>
 
+#include "core/error.h"
 #include "core/rng.h"
+#include "formats/own_file.h"
 #include "scene.h"
 
 namespace fs = std::filesystem;
@@ -21,7 +23,7 @@ namespace {
 constexpr const char* marker = ".moproc-sample";  // says that a .partial folder is ours to remove
 
 fs::path cleaned(const std::string& out) {
-  fs::path path = fs::path(out).lexically_normal();
+  fs::path path = fs::absolute(out).lexically_normal();
   return path.has_filename() ? path : path.parent_path();
 }
 
@@ -81,11 +83,14 @@ void draw_scenes(const SampleOptions& o, const std::vector<Scene>& scenes, const
 
 PartialFolder::PartialFolder(const std::string& final_name)
     : final_(cleaned(final_name)), path_(final_.string() + ".partial") {
-  if (fs::exists(final_) && !(fs::is_directory(final_) && fs::is_empty(final_))) {
-    throw std::runtime_error(final_.string() + ": exists and is no empty folder; remove it or choose another --out");
-  }
-  if (fs::exists(path_)) {
-    if (!fs::exists(path_ / marker)) throw std::runtime_error(path_.string() + ": is in the way, remove it");
+  std::error_code error;
+  if (fs::is_symlink(final_)) formats::refuse_target(final_.string(), "is a symbolic link, which is not replaced");
+  if (fs::equivalent(final_, ".", error))
+    throw InputError(final_.string() + ": is the current folder, which is not replaced; choose another path");
+  formats::require_folder(final_.string());
+  if (fs::exists(fs::symlink_status(path_))) {
+    if (fs::is_symlink(path_) || !fs::is_regular_file(fs::symlink_status(path_ / marker, error)))
+      formats::refuse_target(path_.string(), "is in the way, and moproc did not make it");
     fs::remove_all(path_);  // of a run that was killed
   }
   fs::create_directories(path_);

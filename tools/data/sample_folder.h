@@ -35,7 +35,7 @@ std::string padded(int value, int digits);
 // The folder under its temporary name, NAME.partial; removed unless it was renamed.
 class PartialFolder {
  public:
-  // Throws std::runtime_error when `final_name` is no empty folder, or something not ours has the temporary name.
+  // Throws InputError when `final_name` is no empty folder, or something not ours has the temporary name.
   explicit PartialFolder(const std::string& final_name);
   ~PartialFolder();
   PartialFolder(const PartialFolder&) = delete;

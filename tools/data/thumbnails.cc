@@ -39,16 +39,18 @@ void shrink(const data::Image& in, int side, data::Image& out, data::ResizeScrat
 int run_thumbnails(const Args& args) {
   std::string folder, out;
   int side = 128, quality = 75;
-  const std::vector<Flag> flags = {{"data", "DIR", "The folder that the paths are relative to.", &folder},
-                                   {"out", "DIR", "The folder for the files; it is made if it is missing.", &out},
-                                   {"side", "PIXELS", "The longer side of a thumbnail, at most.", &side, 8, 4096},
-                                   {"quality", "N", "Quality of the JPEG files.", &quality, 1, 100}};
+  const std::vector<Flag> flags = {
+      {"data", "DIR", "The folder that the paths are relative to.", &folder},
+      {"out", "DIR", "The folder for the files; it is made if it is missing, and must be empty.", &out},
+      {"side", "PIXELS", "The longer side of a thumbnail, at most.", &side, 8, 4096},
+      {"quality", "N", "Quality of the JPEG files.", &quality, 1, 100}};
   const Arguments given = parse_flags(args, flags);
   if (given.help) {
     std::fputs(help_page(usage, describe_flags(flags)).c_str(), stdout);
     return 0;
   }
   if (folder.empty() || out.empty()) throw UsageError("--data DIR and --out DIR are needed");
+  formats::require_folder(out);
   const auto files = data::Files::open(folder);
   std::filesystem::create_directories(out);
   std::vector<std::uint8_t> bytes, rgb;
@@ -66,7 +68,7 @@ int run_thumbnails(const Args& args) {
     shrink(image, side, small, scratch);
     rgb.resize(small.count() * 3);
     data::store_rgb(small, rgb.data());
-    formats::OutputFile file(out + "/" + std::to_string(line) + ".jpg", formats::OutputFile::Open::truncate);
+    formats::OutputFile file(out + "/" + std::to_string(line) + ".jpg", formats::OutputFile::Open::fresh);
     const std::vector<std::uint8_t> jpeg = encode_jpeg(rgb.data(), small.width(), small.height(), quality);
     file.write(std::as_bytes(std::span(jpeg)));
   }

@@ -2,6 +2,7 @@
 
 import { accessSync, constants, existsSync, readdirSync, realpathSync, statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
+import { marks, readMark, requireFile, requireFolder } from "../../compiler/util/own.mjs";
 import { takeLock } from "../setup/lock.mjs";
 import { root, SetupError } from "../setup/steps.mjs";
 import { defaultEpochs, network, sample } from "./settings.mjs";
@@ -16,7 +17,8 @@ table: accuracy of both on clean validation images, and what MoPro did about the
 
   --data DIR    Trains on this WebVision V1 folder. If it has a truth.json, with the true class of each training image,
                 the table shows what became of the noise. (default: sample images: ${about}, ${noise})
-  --out DIR     The folder for data, compiled network, logs and models; it is made if it is missing. (default: out/demo)
+  --out DIR     The folder for data, compiled network, logs and models; it is made if it is missing.
+                Only what an earlier demo has made there is replaced. (default: out/demo)
   --images N    Number of training images of the sample. (${network["batch-size"]} or more; default: ${sample.images})
   --seed N      Seed of the sample images, initial values and augmentation. (0 or more; default: 1)
   --epochs N    Passes of each method over the training images. (2 or more; default: ${defaultEpochs})
@@ -37,8 +39,10 @@ The exit code is 0 when all is done, 1 when a part failed, 2 for wrong input and
 /** Folders of --out that each run replaces; `data` only when it draws its own. */
 export const parts = { data: "data", model: "model", cross_entropy: "cross_entropy", mopro: "mopro" };
 
-/** A file of this name marks a folder as the demo's: what lies in it may be replaced. */
-export const marker = ".moproc-demo";
+/** The kind of the folders in --out that a demo makes (compiler/util/own.mjs), and of what it writes as JSON. */
+export const KIND = "demo";
+export const FORMAT = "moproc-demo-1";
+export const jsonMark = marks.json(FORMAT);
 
 /** Holds the process number of the demo that works in the folder. */
 const lock = ".moproc-demo-lock";
@@ -107,8 +111,12 @@ export function lockOut(out) {
 /** Looks at the places the options name. Throws SetupError when one is not usable. */
 export function checkPlaces({ out, json, data }) {
   writableFolder("--out", out);
-  if (existsSync(out) && readdirSync(out).length > 0 && !existsSync(join(out, marker)))
+  if (existsSync(out) && readdirSync(out).length > 0 && readMark(out)?.kind !== KIND)
     fail(`--out ${out}: holds files that are not from an earlier demo; name another folder or empty this one`);
+  for (const part of Object.values(parts))
+    if (part !== parts.data || data === undefined)
+      requireFolder(join(out, part), part === parts.model ? "artefact" : KIND);
+  if (json !== undefined) requireFile(json, jsonMark);
   if (json !== undefined) {
     if (existsSync(json) && statSync(json).isDirectory()) fail(`--json ${json}: is a folder`);
     if (!existsSync(dirname(json))) fail(`--json ${json}: there is no folder ${dirname(json)}`);

@@ -1,8 +1,9 @@
 // The faults, one function each, and the run they are compared with.
 
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
+import { beginFolder, endFolder, removeFolder, requireFolder } from "../../compiler/util/own.mjs";
 import { root, SetupError } from "../setup/steps.mjs";
 import { differingBits, Run, shape, sleep } from "./run.mjs";
 
@@ -29,6 +30,8 @@ export const network = [
 ];
 export const sample = ["--classes", "4", "--images", `${16 * shape.steps}`, "--val", "32", "--size", "40"];
 
+const KIND = "faults"; // of the folder and of those of its runs: compiler/util/own.mjs
+
 function moproc(...args) {
   const r = spawnSync(process.execPath, [cli, ...args], { encoding: "utf8" });
   if (r.status !== 0) throw new SetupError(`moproc ${args[0]}: ${r.stderr}`);
@@ -36,12 +39,14 @@ function moproc(...args) {
 
 /** All rows of the table. `say` hears how far it is. */
 export async function campaign(dir, { kills, seed }, say) {
-  mkdirSync(dir, { recursive: true });
+  requireFolder(dir, KIND);
+  beginFolder(dir, KIND);
   const [artefact, data] = [join(dir, "artefact"), join(dir, "data")];
   moproc("compile", ...network, "-o", artefact);
   if (!existsSync(data)) moproc("data", "sample", "--out", data, ...sample);
   const fresh = (name) => {
-    rmSync(join(dir, name), { recursive: true, force: true });
+    removeFolder(join(dir, name), KIND);
+    beginFolder(join(dir, name), KIND);
     return new Run(artefact, data, join(dir, name));
   };
   const quiet = fresh("undisturbed");
@@ -56,6 +61,7 @@ export async function campaign(dir, { kills, seed }, say) {
     await cause(row, around);
     rows.push(row);
   }
+  endFolder(dir, KIND); // what somebody adds from now on makes the next campaign refuse the folder
   return rows;
 }
 
@@ -120,7 +126,7 @@ async function killed(row, { fresh, reference, say }, times, instant) {
         row.unexpected.push(`ended with ${end.status ?? end.signal}: ${end.text.slice(-400)}`);
     } while (end.signal === "SIGKILL");
     count(row, run, reference, end);
-    rmSync(run.dir, { recursive: true, force: true });
+    removeFolder(run.dir, KIND);
   }
 }
 

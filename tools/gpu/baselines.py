@@ -7,6 +7,8 @@ baselines.py [--batches 64,128,256,512] [--json FILE] [--quick]   prints Markdow
 
 import argparse
 import json
+import os
+import sys
 import time
 
 import torch
@@ -15,6 +17,7 @@ import torch.nn.functional as F
 
 # What --quick leaves out.
 COMPILED = [("torch.compile", "default"), ("torch.compile, graphs", "reduce-overhead")]
+FORMAT = "moproc-baselines-1"
 
 CLASSES, LOW_DIM, QUEUE, SIZE = 1000, 128, 8192, 224
 
@@ -168,14 +171,29 @@ def convolutions(batch):
     return rows
 
 
+def require(path):
+    """Ends the program, with the remedy, unless `path` is absent, an empty file, or an older result."""
+    if not os.path.lexists(path):
+        return
+    if os.path.isfile(path) and not os.path.islink(path):
+        with open(path, "rb") as f:
+            head = f.read(100)
+        if not head or f'"format": "{FORMAT}"'.encode() in head:
+            return
+    print(f"{path}: exists, and moproc did not write it; choose another path, or remove it yourself", file=sys.stderr)
+    sys.exit(2)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--batches", default="64,128,256,512", help="Images per step, a comma list.")
     parser.add_argument("--json", help="Writes the results to this file.")
     parser.add_argument("--quick", action="store_true", help="Leaves out torch.compile.")
     options = parser.parse_args()
+    if options.json:
+        require(options.json)
     torch.backends.cudnn.benchmark = True
-    result = {"gpu": torch.cuda.get_device_name(), "torch": torch.__version__, "mopro": [], "conv": []}
+    result = {"format": FORMAT, "gpu": torch.cuda.get_device_name(), "torch": torch.__version__, "mopro": [], "conv": []}
     print(f"\n# PyTorch {result['torch']} on the same GPU\n\n| MoPro step | batch | ms | images/s | peak GB |")
     print("| --- | --- | --- | --- | --- |")
     modes = [("eager", None)] + ([] if options.quick else COMPILED)

@@ -6,6 +6,7 @@ out=${1:-$here/results}
 mkdir -p "$out" || exit 2
 "$here/moproc-gpu-check" kit "$here" --out "$out"
 status=$?
+[ $status -eq 2 ] && exit 2 # bad input, or a file of somebody's where a result goes: nothing is added to it
 if python3 -c 'import torch; assert torch.cuda.is_available()' 2>/dev/null; then
   python3 "$here/baselines.py" --json "$out/pytorch.json" >> "$out/gpu-check.md" || status=1
 else

@@ -4,12 +4,12 @@
 #include <cmath>
 #include <cstdio>
 #include <filesystem>
-#include <fstream>
 
 #include "compare.h"
 #include "core/error.h"
 #include "core/program_library.h"
 #include "cuda/gpu.h"
+#include "formats/output_file.h"
 #include "program.h"
 #include "steps.h"
 
@@ -80,19 +80,29 @@ class Report {
   }
   bool ok() const { return ok_; }
 
+  /// Throws InputError where a file of these names is there that no such check wrote.
+  static void require(const fs::path& dir) {
+    formats::require_file((dir / "gpu-check.json").string(), kJson);
+    formats::require_file((dir / "gpu-check.md").string(), kMarkdown);
+  }
   void write(const fs::path& dir) const {
     fs::create_directories(dir);
-    std::ofstream(dir / "gpu-check.json")
-        << "{\"gpu\": " << quoted(gpu_) << ", \"ok\": " << (ok_ ? "true" : "false") << ",\n \"checks\": [\n  "
-        << checks_ << "],\n \"bench\": [\n  " << benches_ << "]}\n";
-    std::ofstream(dir / "gpu-check.md")
-        << "# " << (gpu_.empty() ? "no benchmark" : gpu_) << "\n\n| check | | |\n| --- | --- | --- |\n"
-        << check_rows_
-        << "\n| artefact | batch | ms per step | images/s | memory, GB |\n| --- | --- | --- | --- | --- |\n"
-        << bench_rows_ << profiles_;
+    const auto put = [&](const char* name, const formats::Mark& mark, const std::string& text) {
+      formats::write_atomically((dir / name).string(), mark, [&](formats::OutputFile& out) { out.write(text); });
+    };
+    put("gpu-check.json", kJson,
+        "{\"format\": \"moproc-gpu-check-1\", \"gpu\": " + quoted(gpu_) + ", \"ok\": " + (ok_ ? "true" : "false") +
+            ",\n \"checks\": [\n  " + checks_ + "],\n \"bench\": [\n  " + benches_ + "]}\n");
+    put("gpu-check.md", kMarkdown,
+        kMarkdown.begin + "\n# " + (gpu_.empty() ? "no benchmark" : gpu_) + "\n\n| check | | |\n| --- | --- | --- |\n" +
+            check_rows_ +
+            "\n| artefact | batch | ms per step | images/s | memory, GB |\n| --- | --- | --- | --- | --- |\n" +
+            bench_rows_ + profiles_);
   }
 
  private:
+  static inline const formats::Mark kJson = formats::json_mark("moproc-gpu-check-1");
+  static inline const formats::Mark kMarkdown = {.begin = "<!-- moproc gpu-check -->"};
   bool ok_ = true;
   std::string gpu_, checks_, check_rows_, benches_, bench_rows_, profiles_;
 };
@@ -152,6 +162,7 @@ void guarded(Report& report, const std::string& name, F f) {
 }  // namespace
 
 bool run_kit(const std::string& kit, const KitOptions& options) {
+  Report::require(options.out);
   Report report;
   const int gpu = options.bench.gpu;
   for (const fs::path& dir : sorted(kit, "check-", "")) {

@@ -142,5 +142,7 @@ export function writeProbeValues(path) {
     shape: inputs[name].shape,
     bytes: new Uint8Array(values.buffer),
   });
-  writeSafetensors(path, [entry("floats", "F32", floats), entry("halves", "BF16", halves)], {});
+  writeSafetensors(path, [entry("floats", "F32", floats), entry("halves", "BF16", halves)], {
+    format: "moproc-values-1",
+  });
 }

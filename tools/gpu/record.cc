@@ -90,7 +90,10 @@ void record(const Plan& plan, const std::string& program, const std::string& val
       known[t] = std::move(after);
     }
   }
-  all.write(path, {{"program", program}, {"plan", signature(plan, p)}, {"driver", runner.gpu().show()}});
+  all.write(path, {{"format", "moproc-record-1"},
+                   {"program", program},
+                   {"plan", signature(plan, p)},
+                   {"driver", runner.gpu().show()}});
 }
 
 Record::Record(const Plan& plan, const std::string& path) : file_(path) {

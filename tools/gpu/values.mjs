@@ -86,7 +86,7 @@ export function writeSteps(dir, path, steps, classes) {
     const program = artefact.programs.find((p) => p.name === name);
     return inputTensors(program, inputsOf(program, i, classes), `${i} `);
   });
-  writeSafetensors(path, tensors, { steps: steps.join(" ") });
+  writeSafetensors(path, tensors, { format: "moproc-steps-1", steps: steps.join(" ") });
 }
 
 /**
@@ -102,5 +102,7 @@ export async function writeValues(dir, path, name, classes, warmUp) {
   }
   const program = artefact.programs.find((p) => p.name === name);
   const values = inputsOf(program, warmUp.length, classes);
-  writeSafetensors(path, [...states(artefact, ""), ...inputTensors(program, values, "")], {});
+  writeSafetensors(path, [...states(artefact, ""), ...inputTensors(program, values, "")], {
+    format: "moproc-values-1",
+  });
 }

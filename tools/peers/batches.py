@@ -71,4 +71,4 @@ def make(o):
                 out[f"step{i}.rank{r}.{name}"] = x
             out[f"step{i}.rank{r}.target"] = given.astype(np.int64)
         out[f"step{i}.idx_shuffle"] = rng.permutation(o.batch).astype(np.int64)
-    tensorfile.write(o.out, out, {"steps": json.dumps(steps)})
+    tensorfile.write(o.out, out, {"format": "moproc-replay-1", "steps": json.dumps(steps)})

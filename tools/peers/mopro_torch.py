@@ -211,6 +211,7 @@ def write_state(path, run, metadata, epoch, step, images):
 
 
 def run(o):
+    tensorfile.require(o.trace, b'"format": "moproc-trace-1"')
     torch.set_num_threads(o.threads)
     torch.manual_seed(0)
     tensors, metadata = tensorfile.read(o.resume)
@@ -243,9 +244,10 @@ def run(o):
         tensorfile.write(o.equal, {**own, **equal}, about)
     if o.save:
         write_state(o.save, mopro, metadata, steps[-1]["epoch"], len(steps), images)
-    result = {"steps": trace, "tensors": {n: summary(a) for n, a in mopro.saved().items()}}
+    result = {"format": "moproc-trace-1", "steps": trace, "tensors": {n: summary(a) for n, a in mopro.saved().items()}}
     if mopro.decide:
         result["reversed"] = mopro.decide.reversed
+    tensorfile.require(o.trace, b'"format": "moproc-trace-1"')
     with open(o.trace, "w") as f:
         json.dump(result, f)
 

@@ -6,7 +6,9 @@ dict of strings.
 
 import hashlib
 import json
+import os
 import struct
+import sys
 
 import numpy as np
 
@@ -30,8 +32,22 @@ def read(path):
     return tensors, metadata
 
 
+def require(path, mark):
+    """Ends the program, with the remedy, unless `path` is absent, an empty file, or a file whose beginning has the mark."""
+    if not os.path.lexists(path):
+        return
+    if os.path.isfile(path) and not os.path.islink(path):
+        with open(path, "rb") as f:
+            head = f.read(65536)
+        if not head or mark in head:
+            return
+    print(f"{path}: exists, and moproc did not write it; choose another path, or remove it yourself", file=sys.stderr)
+    sys.exit(2)
+
+
 def write(path, tensors, metadata):
-    """Writes arrays by name in their order; adds the sha256 of the data, which checkpoints must name."""
+    """Writes arrays by name in their order; adds the sha256 of the data, which checkpoints must name. Replaces only a file whose
+    metadata "format" begins with moproc-."""
     digest = hashlib.sha256()
     header, at = {}, 0
     arrays = {name: np.asarray(a, order="C") for name, a in tensors.items()}  # keeps rank 0
@@ -41,6 +57,7 @@ def write(path, tensors, metadata):
         at += a.nbytes
     text = json.dumps({"__metadata__": {**metadata, "sha256": digest.hexdigest()}, **header}).encode()
     text += b" " * (-len(text) % 8)
+    require(path, b'"format": "moproc-')
     with open(path, "wb") as f:
         f.write(struct.pack("<Q", len(text)) + text)
         for a in arrays.values():

@@ -2,6 +2,7 @@
 // Comparing a step of training with another implementation's: see the text of --help.
 
 import { parseArgs } from "node:util";
+import { SetupError } from "../../compiler/util/errors.mjs";
 import { bisect } from "./bisect.mjs";
 import { compareRuns } from "./compare.mjs";
 import { describe, summarise } from "./describe.mjs";
@@ -29,6 +30,7 @@ node tools/replay/main.mjs make --resume CKPT --steps warmup:4,proto:4,clean:4 -
     -o B.safetensors [--world W] [--images u8|f32] [--lr X] [--noise X] [--seed N] [--run DIR]
   Draws batches for the checkpoint's network and writes a replay file. With --run, the PyTorch peer runs it and
   writes DIR/trace.json and all states. That needs python3 with torch; MOPROC_PYTHON names another python.
+  Only files of an earlier call are replaced.
 
 The exit code is 0 within tolerance, 1 beyond it, and 2 for bad input.
 `;
@@ -70,7 +72,7 @@ function main(argv) {
 try {
   main(process.argv.slice(2));
 } catch (e) {
-  if (!(e instanceof BadFile) && !String(e.code).startsWith("ERR_PARSE_ARGS")) throw e;
+  if (!(e instanceof BadFile) && !(e instanceof SetupError) && !String(e.code).startsWith("ERR_PARSE_ARGS")) throw e;
   process.stderr.write(`replay: ${e.message}\n`);
   process.exitCode = 2;
 }

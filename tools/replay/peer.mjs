@@ -1,9 +1,10 @@
 // The PyTorch peer as a program: which python has torch, and running it.
 
 import { spawnSync } from "node:child_process";
-import { mkdirSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { marks, requireFile } from "../../compiler/util/own.mjs";
 import { BadFile } from "./safetensors.mjs";
 
 const script = join(dirname(fileURLToPath(import.meta.url)), "..", "peers", "mopro_torch.py");
@@ -31,17 +32,27 @@ export function runPeer({ python }, args) {
   if (r.status !== 0) throw new BadFile(`${script} ${args[0]}: ${(r.stderr || r.stdout).trim().split("\n").at(-1)}`);
 }
 
+/** Throws where a file is in the folder that the peer would replace and did not write. */
+function requireRun(folder) {
+  requireFile(join(folder, "trace.json"), marks.json("moproc-trace-1"));
+  const states = existsSync(folder) ? readdirSync(folder).filter((f) => /^step_\d+\.safetensors$/.test(f)) : [];
+  for (const f of states) requireFile(join(folder, f), marks.safetensors);
+}
+
 /** The verb `make`: arguments are the peer's, `--run DIR` besides. */
 export function makeReplay(args) {
   const torch = findTorch();
   if (!torch) throw new BadFile("make needs python3 with torch and numpy (MOPROC_PYTHON names another python)");
   const value = (flag) => (args.includes(flag) ? args[args.indexOf(flag) + 1] : undefined);
   const run = value("--run");
+  const out = value("-o") ?? value("--out");
+  if (out !== undefined) requireFile(out, marks.safetensors);
+  if (run !== undefined) requireRun(run);
   const at = args.indexOf("--run");
   runPeer(torch, ["make", ...(run === undefined ? args : args.toSpliced(at, 2))]);
   if (run === undefined) return;
   mkdirSync(run, { recursive: true });
-  const [resume, replay] = [value("--resume"), value("-o") ?? value("--out")];
+  const [resume, replay] = [value("--resume"), out];
   runPeer(torch, [
     "run",
     "--resume",

@@ -30,6 +30,7 @@ export async function page({ title, client, data }: PageSource): Promise<string>
 <html lang="en">
 <head>
 <meta charset="utf-8">
+<meta name="generator" content="moproc">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <link rel="icon" href="data:,">
 <title>${asText(title)}</title>

@@ -4,9 +4,10 @@
 // the machine is left out, for it says nothing; processor time does not mind.
 
 import { spawn, spawnSync } from "node:child_process";
-import { mkdirSync, readFileSync, rmSync } from "node:fs";
+import { readFileSync, rmSync } from "node:fs";
 import { cpus } from "node:os";
 import { join } from "node:path";
+import { beginFolder, endFolder, requireFolder } from "../../compiler/util/own.mjs";
 import { root, SetupError } from "../setup/steps.mjs";
 import { untilQuiet, watch } from "./quiet.mjs";
 import { spread } from "./table.mjs";
@@ -112,7 +113,8 @@ export async function measure(dir, o) {
     more = [],
     say = () => {},
   } = o;
-  mkdirSync(dir, { recursive: true });
+  requireFolder(dir, "scaling");
+  beginFolder(dir, "scaling");
   const sizes = ["-a", network, "--image-size", `${imageSize}`, ...more];
   say(`compiling ${network} at ${imageSize} pixels, twice`);
   const one = compiled(join(dir, "one"), [...sizes, "-b", `${perRank}`]);
@@ -127,6 +129,7 @@ export async function measure(dir, o) {
     const times = `one rank ${ms(r.alone)}, two ranks ${ms(r.together)}, two apart ${ms(r.apart)}`;
     say(`round ${all.length}: ${times}; others took up to ${(100 * r.others).toFixed(0)} % of the cores`);
   }
+  endFolder(dir, "scaling");
   const few = undisturbed().length < Math.min(3, rounds); // then all have to do, and it is said
   const found = few ? all : undisturbed();
   const of = (f) => spread(found.map(f));

@@ -1,8 +1,9 @@
-// Lock files: who works in a folder is a process number in a file. A file that a dead process left is no
-// lock.
+// Lock files: who works in a folder is a process number in a file, behind a word that shows it is a lock of moproc. A
+// file that a dead process left is no lock; a file that is none of moproc's is refused and stays.
 
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { lstatSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
+import { SetupError } from "../../compiler/util/errors.mjs";
 
 const alive = (pid) => {
   try {
@@ -13,33 +14,46 @@ const alive = (pid) => {
   }
 };
 
-/** The living process that holds the lock, or undefined. */
-function holder(file) {
+const sleep = (milliseconds) => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, milliseconds);
+const EMPTY = 10; // looks at a lock that is made but not written yet before it counts as left behind
+
+/** Whose lock the file is, or undefined when it is absent or empty. Throws SetupError when it is no lock of moproc. */
+function processIn(file) {
+  const there = lstatSync(file, { throwIfNoEntry: false });
+  if (there === undefined) return undefined;
+  let text;
   try {
-    const pid = Number(readFileSync(file, "utf8"));
-    return Number.isSafeInteger(pid) && pid > 0 && pid !== process.pid && alive(pid) ? pid : undefined;
+    text = there.isFile() ? readFileSync(file, "utf8") : "a folder or link";
   } catch (e) {
     if (e.code === "ENOENT") return undefined;
     throw e;
   }
+  const pid = /^moproc (\d+)\n$/.exec(text)?.[1];
+  if (pid === undefined && text !== "")
+    throw new SetupError(
+      `${file}: is needed as a lock, but is no lock of moproc; choose another path, or remove it yourself`,
+    );
+  return pid === undefined ? undefined : Number(pid);
 }
 
 /**
  * Takes a lock until `release` is called or this process exits. Returns { release }, or { heldBy: PID } when
- * another process has it.
+ * another process has it. Throws SetupError where a file of this name is no lock.
  */
 export function takeLock(file) {
+  processIn(file);
   mkdirSync(dirname(file), { recursive: true });
   for (let tries = 0; ; tries++) {
-    const heldBy = holder(file);
-    if (heldBy !== undefined) return { heldBy };
     try {
-      if (tries > 0) rmSync(file, { force: true }); // of a process that is gone
-      writeFileSync(file, `${process.pid}\n`, { flag: "wx" });
+      writeFileSync(file, `moproc ${process.pid}\n`, { flag: "wx" });
       break;
     } catch (e) {
-      if (e.code !== "EEXIST" || tries > 10) throw e;
+      if (e.code !== "EEXIST" || tries > 2 * EMPTY) throw e;
     }
+    const pid = processIn(file);
+    if (pid !== undefined && pid !== process.pid && alive(pid)) return { heldBy: pid };
+    if (pid === undefined && tries < EMPTY) sleep(10);
+    else rmSync(file, { force: true }); // of a process that is gone
   }
   const release = () => {
     process.off("exit", release);
@@ -55,6 +69,6 @@ export function waitForLock(file, what) {
     const { heldBy, release } = takeLock(file);
     if (release) return release;
     if (!said) console.error(`waiting for process ${heldBy}, which does the ${what}; if there is none, remove ${file}`);
-    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 300);
+    sleep(300);
   }
 }

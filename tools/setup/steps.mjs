@@ -6,6 +6,7 @@ import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "no
 import { availableParallelism } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { SetupError } from "../../compiler/util/errors.mjs";
 import { waitForLock } from "./lock.mjs";
 
 export const root = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
@@ -20,8 +21,7 @@ const packages = [
 /** Where the tests look for a browser (test/support/browser.ts). */
 const browsers = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
 
-/** An error the user can act on: printed without a stack. */
-export class SetupError extends Error {}
+export { SetupError };
 
 /** Runs a command with its output shown; throws when it fails. */
 export function sh(command, args, options = {}) {

@@ -158,7 +158,7 @@ TEST("nothing half-written: existing folders are refused, an error leaves nothin
   TempDir dir;
   tools::SampleOptions o = tiny(dir / "s");
   test::write_text(dir / "s/mine.txt", "x");
-  CHECK_THROWS(tools::write_sample(o, {}), "is no empty folder");
+  CHECK_THROWS(tools::write_sample(o, {}), "is no empty folder; choose another path");
   std::filesystem::remove(dir / "s/mine.txt");
   const auto stop = [](int done, int) {
     if (done == 50) throw std::runtime_error("stop here");
@@ -170,7 +170,7 @@ TEST("nothing half-written: existing folders are refused, an error leaves nothin
   CHECK(std::filesystem::exists(dir / "s/truth.json"));
   test::write_text(dir / "t.partial/other.txt", "x");
   o.out = dir / "t";
-  CHECK_THROWS(tools::write_sample(o, {}), "t.partial: is in the way");
+  CHECK_THROWS(tools::write_sample(o, {}), "t.partial: is in the way, and moproc did not make it; choose another path");
   CHECK(std::filesystem::exists(dir / "t.partial/other.txt"));
 }
 

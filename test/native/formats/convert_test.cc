@@ -2,9 +2,11 @@
 #include "convert.h"
 
 #include <algorithm>
+#include <filesystem>
 
 #include "core/error.h"
 #include "formats/mapped_file.h"
+#include "formats/own_file.h"
 #include "formats/pickled_file.h"
 #include "formats/resnet_names.h"
 #include "support.h"
@@ -78,6 +80,8 @@ TEST("convert: detectron2's file is the published script's and says how pixels a
     for (size_t i = 0; want.array() && i < 3; ++i)
       CHECK_EQ(*root.find(key)->sequence()->items[i].real(), *(*want.array())[i].number());
   }
+  CHECK_EQ(root.members.back().first.text() ? *root.members.back().first.text() : "", std::string(kPickleKey));
+  root.members.pop_back();
   std::erase_if(root.members, [](const auto& m) { return m.first.text()->starts_with("pixel_"); });
   CHECK_EQ(difference(Value(root), python_says("detectron2.pkl")), "");
   convert({f / "m.pkl", f / "back.safetensors", "", ""});
@@ -166,11 +170,25 @@ TEST("convert: what cannot be done is refused by name, and no file is left") {
   CHECK_EQ(list(f.path()).size(), size_t{1});
 }
 
-TEST("convert: a file can become itself in another format, in place") {
+TEST(
+    "convert: a file does not become itself, nor a link to it or a file that is none of ours; what convert wrote is "
+    "replaced") {
   Folder f;
   write_bytes(f / "c.pth.tar", read_bytes(fixture("published.stream.pth.tar")));
-  const auto before = contents(f / "c.pth.tar");
-  convert({f / "c.pth.tar", f / "c.pth.tar", "", ""});
-  CHECK(contents(f / "c.pth.tar") == before);
-  CHECK_EQ(list(f.path()).size(), size_t{1});
+  const std::string from = f / "c.pth.tar", before = read_bytes(from), safe = "choose another path";
+  CHECK_THROWS(convert({from, from, "", ""}), "is IN itself, which is not replaced; " + safe);
+  std::filesystem::create_symlink(from, f / "link.pth.tar");
+  CHECK_THROWS(convert({from, f / "link.pth.tar", "", ""}), "is IN itself, which is not replaced; " + safe);
+  for (const char* const name : {"o.safetensors", "o.pth", "o.pkl", "o.pth.tar"}) {
+    write_bytes(f / name, "somebody's");
+    CHECK_THROWS(convert({from, f / name, "", ""}), "exists, and moproc did not write it; " + safe);
+    CHECK_EQ(read_bytes(f / name), "somebody's");
+    write_bytes(f / name, "");
+    convert({from, f / name, "", ""});
+    const std::string first = read_bytes(f / name);
+    convert({from, f / name, "", ""});
+    CHECK(read_bytes(f / name) == first);
+  }
+  CHECK(read_bytes(from) == before);
+  CHECK_EQ(list(f.path()).size(), size_t{6});
 }

@@ -9,7 +9,7 @@ namespace moproc::test {
 
 std::string zip_of(const std::vector<std::pair<std::string, std::string>>& entries) {
   const Folder folder;
-  formats::write_atomically(folder / "z", [&](formats::OutputFile& file) {
+  formats::write_atomically(folder / "z", formats::checked_mark(), [&](formats::OutputFile& file) {
     formats::ZipWriter zip(file);
     for (const auto& [name, data] : entries) zip.add(name, formats::as_bytes(data));
     zip.finish();

@@ -26,7 +26,7 @@ TEST("zip: what is written is read, at any border between 32 and 64 bits, data a
       {"a/data.pkl", 100}, {"a/data/0", 0}, {"a/data/1", 1}, {"a/data/2", 64}, {"a/data/3", 4097}, {"a/version", 2}};
   for (const uint64_t limit : {uint64_t{0xffffffff}, uint64_t{1}, uint64_t{65}, uint64_t{200}, uint64_t{1000}}) {
     const std::string path = folder / "z";
-    write_atomically(path, [&](OutputFile& file) {
+    write_atomically(path, checked_mark(), [&](OutputFile& file) {
       ZipWriter zip(file, limit);
       for (const auto& [name, size] : entries) {
         const std::string text = content(size);
@@ -51,7 +51,7 @@ TEST("zip: what is written is read, at any border between 32 and 64 bits, data a
 
 TEST("zip: an entry of another size than announced is our own mistake") {
   Folder folder;
-  OutputFile file(folder / "z", OutputFile::Open::truncate);
+  OutputFile file(folder / "z", OutputFile::Open::fresh);
   ZipWriter zip(file);
   zip.begin("a", 3);
   zip.write(as_bytes("ab"));
@@ -60,7 +60,7 @@ TEST("zip: an entry of another size than announced is our own mistake") {
 
 TEST("zip: a changed byte in an entry is found by its CRC") {
   Folder folder;
-  write_atomically(folder / "z", [&](OutputFile& file) {
+  write_atomically(folder / "z", checked_mark(), [&](OutputFile& file) {
     ZipWriter zip(file);
     zip.add("a", as_bytes("hello"));
     zip.finish();

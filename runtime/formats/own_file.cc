@@ -1,0 +1,123 @@
+// Links are never followed: a link is the user's, wherever it leads.
+#include "formats/own_file.h"
+
+#include <algorithm>
+#include <cctype>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+
+#include "core/error.h"
+#include "core/json.h"
+#include "formats/output_file.h"
+
+namespace moproc::formats {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr size_t kHead = 65536, kTail = 1024;
+constexpr const char* kFolderMark = ".moproc";
+
+std::string without_blanks(std::string text) {
+  std::erase_if(text, [](char c) { return c == ' ' || c == '\n'; });
+  return text;
+}
+
+/// At most `size` bytes of the file from byte `at` on.
+std::string part(std::ifstream& file, size_t at, size_t size) {
+  std::string bytes(size, '\0');
+  file.clear();
+  file.seekg(static_cast<std::streamoff>(at));
+  file.read(bytes.data(), static_cast<std::streamsize>(size));
+  bytes.resize(static_cast<size_t>(file.gcount()));
+  return bytes;
+}
+
+fs::file_status status_of(const std::string& path) {
+  std::error_code error;
+  const fs::file_status status = fs::symlink_status(path, error);
+  if (error && status.type() != fs::file_type::not_found)
+    throw InputError(path + ": cannot be looked at: " + std::strerror(error.value()));
+  return status;
+}
+
+std::string quoted(const std::string& path) {
+  const auto plain = [](unsigned char c) { return std::isalnum(c) || std::strchr("_./+:@%=-", c); };
+  if (std::all_of(path.begin(), path.end(), plain)) return path;
+  std::string text = "'";
+  for (const char c : path) text += c == '\'' ? "'\\''" : std::string(1, c);
+  return text + "'";
+}
+
+std::string folder_mark(std::string_view kind) {
+  return JsonLine().add("format", "moproc-folder-1").add("kind", kind).text();
+}
+
+}  // namespace
+
+Mark json_mark(std::string_view format) { return {.begin = "{\"format\": \"" + std::string(format) + "\""}; }
+Mark safetensors_mark() { return {.begin = "{\"__metadata__\": {", .head = "\"format\": \"moproc-", .at = 8}; }
+Mark torch_mark() { return {.begin = "PK\3\4", .tail = std::string(kTorchEntry)}; }
+Mark pickle_mark() { return {.begin = "\x80", .tail = std::string(kPickleKey)}; }
+Mark log_mark() { return {.begin = "{\"event\": \""}; }
+Mark checked_mark() { return {}; }
+
+bool is_own_file(const std::string& path, const Mark& mark) {
+  std::error_code error;
+  if (!fs::is_regular_file(fs::symlink_status(path, error))) return false;
+  std::ifstream file(path, std::ios::binary);
+  const auto size = static_cast<size_t>(fs::file_size(path, error));
+  if (!file || error) return false;
+  std::string head = part(file, 0, std::min(size, kHead));
+  if (head.size() < mark.at) return false;
+  head = without_blanks(head.substr(mark.at));
+  const std::string tail = without_blanks(part(file, size - std::min(size, kTail), kTail));
+  return head.starts_with(without_blanks(mark.begin)) && head.find(without_blanks(mark.head)) != std::string::npos &&
+         tail.find(without_blanks(mark.tail)) != std::string::npos;
+}
+
+void refuse_target(const std::string& path, const std::string& why) {
+  throw InputError(path + ": " + why + "; choose another path, or remove it yourself: rm -r " + quoted(path));
+}
+
+void require_file(const std::string& path, const Mark& mark) {
+  const fs::file_status status = status_of(path);
+  if (!fs::exists(status)) return;
+  if (fs::is_directory(status)) refuse_target(path, "is a folder, where a file is to be written");
+  if (fs::is_symlink(status)) refuse_target(path, "is a symbolic link, which is not replaced");
+  if (!fs::is_regular_file(status)) refuse_target(path, "is no regular file, which is not replaced");
+  std::error_code error;
+  if (fs::file_size(path, error) > 0 && !is_own_file(path, mark))
+    refuse_target(path, "exists, and moproc did not write it");
+}
+
+void require_log(const std::string& path, const Mark& mark) {
+  std::error_code error;
+  if (fs::is_regular_file(path, error) && fs::file_size(path, error) > 0 && !is_own_file(path, mark))
+    refuse_target(path, "exists, and is no log of moproc that could be continued");
+}
+
+void require_folder(const std::string& path, std::string_view kind) {
+  std::error_code error;
+  const fs::file_status there = status_of(path);
+  if (!fs::exists(there)) return;
+  if (!fs::is_directory(fs::status(path, error))) refuse_target(path, "is no folder, where a folder is to be made");
+  if (fs::is_empty(path, error) && !error) return;
+  if (error) throw InputError(path + ": cannot be looked at: " + std::strerror(error.value()));
+  std::string begin = folder_mark(kind);
+  begin.pop_back();
+  if (kind.empty() || !is_own_file((fs::path(path) / kFolderMark).string(), {.begin = begin}))
+    refuse_target(path, kind.empty() ? "is no empty folder" : "is a folder with files, and moproc did not make it");
+}
+
+void mark_folder(const std::string& path, std::string_view kind) {
+  std::error_code error;
+  fs::create_directories(path, error);
+  if (error) throw InputError(path + ": cannot make the folder: " + std::strerror(error.value()));
+  write_atomically((fs::path(path) / kFolderMark).string(), json_mark("moproc-folder-1"),
+                   [&](OutputFile& out) { out.write(folder_mark(kind) + "\n"); });
+}
+
+}  // namespace moproc::formats
