@@ -1,4 +1,4 @@
-// The graph as text, one node a line. Names carry the scope, so a diff between two dumps shows what changed.
+// The graph as text, one node per line. Names carry the scope, so a diff between two dumps shows what changed.
 
 import { type AttrValue, type Graph, type Node, showType, type Value } from "./types.js";
 
