@@ -174,7 +174,8 @@ class KernelText {
   }
 
   /**
-   * C++ for a constant a channel. Device code can read an array at run time only where it is a variable of the device.
+   * C++ for one constant per channel. Device code can read an array at run time only if it is a variable of the
+   * device.
    */
   table(values: readonly number[]): string {
     const name = `T${this.tables.length}`;
@@ -309,7 +310,7 @@ class Body {
   }
 
   private leaf(l: Leaf): string {
-    // One row for all groups is one value a channel.
+    // One row for all groups is one value per channel.
     const shared = this.k.grouped && l.access === "group_channel" && l.value.type.shape[0] === 1;
     const access = shared ? "channel" : l.access;
     const key = access === "full" ? l.value.name : `${l.value.name} ${access}`;

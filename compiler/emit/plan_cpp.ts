@@ -22,6 +22,7 @@ export function planCpp(plan: Plan, imageCount = 0): string {
   const pool = new Pool();
   const states = plan.state.map((s) => stateInit(plan, s));
   const programs = plan.programs.map((p) => programInit(p, pool));
+  const names = [plan.name, planDigest(plan), plan.target.device, plan.target.arch];
   const meta = Object.entries(plan.meta).map(([k, v]) => `{${str(k)}, ${str(String(v))}}`);
   return [
     `// ${plan.name}: ${plan.programs.map(programName).join(", ")}; see plan.json for a readable form.`,
@@ -56,8 +57,7 @@ export function planCpp(plan: Plan, imageCount = 0): string {
       "programs_",
       programs.map((p, i) => p.init(i)),
     ),
-    `const Plan plan_ = {${plan.version}, ${str(plan.name)}, ${str(planDigest(plan))}, ` +
-      `${str(plan.target.device)}, ${str(plan.target.arch)},`,
+    `const Plan plan_ = {${plan.version}, ${names.map(str).join(", ")},`,
     `  ${span("meta_", meta.length)}, {${arenas.map((a) => plan.arenas[a]).join(", ")}}, ${plan.scratchBytes},`,
     `  ${span("tensors_", plan.tensors.length)}, ${span("states_", states.length)},`,
     `  ${span("kernels_", plan.kernels.length)}, ${span("programs_", programs.length)}, ` +
@@ -103,50 +103,44 @@ function programInit(p: Program, pool: Pool): { readonly steps: string[]; init(i
   const io = [pool.span("i", p.inputs), pool.span("i", p.outputs)];
   return {
     steps: p.steps.map((s) => stepInit(s, pool)),
-    init: (i) =>
-      `{${str(p.name)}, ${io.join(", ")}, ${span(`steps_${i}_`, p.steps.length)}, ${p.workBytes}, ` +
-      `${p.liveBytesMax}, ${p.ranks}}`,
+    init: (i) => braces(str(p.name), ...io, span(`steps_${i}_`, p.steps.length), p.workBytes, p.liveBytesMax, p.ranks),
   };
 }
 
+/** {a, b, ...} */
+const braces = (...members: readonly (string | number | boolean)[]): string => `{${members.join(", ")}}`;
+
+/** The members of a StepInfo behind its operands, for a step that launches nothing. */
+const NO_LAUNCH = "0, 0, {0, 0, 0, 0}, {nullptr, 0}, 0, 0, 0, {nullptr, 0}, {nullptr, 0}";
+
 function stepInit(s: Step, pool: Pool): string {
   if (s.do === "copy") {
-    return (
-      `{StepKind::copy, "copy", -1, ${pool.span("i", [s.from, s.to])}, 0, 0, {0, 0, 0, 0}, {nullptr, 0}, 0, 0, ` +
-      "0, {nullptr, 0}, {nullptr, 0}}"
-    );
+    return braces("StepKind::copy", str("copy"), -1, pool.span("i", [s.from, s.to]), NO_LAUNCH);
   }
   if (s.do !== "launch") {
     const args = s.do === "await" ? [] : [s.from, s.to];
-    return (
-      `{StepKind::${s.do}, ${str(s.do === "await" ? "await" : s.name)}, -1, ${pool.span("i", args)}, 0, 0, {0, ` +
-      "0, 0, 0}, {nullptr, 0}, 0, 0, 0, {nullptr, 0}, {nullptr, 0}}"
-    );
+    const name = s.do === "await" ? "await" : s.name;
+    return braces(`StepKind::${s.do}`, str(name), -1, pool.span("i", args), NO_LAUNCH);
   }
   const extent = [0, 1, 2, 3].map((i) => s.extent[i] ?? 0).join(", ");
   const maps = pool.maps(s.maps);
   const sizes = `${s.rows}, ${s.groups}, {${extent}}, ${pool.span("l", s.tasks)}, ${s.workspace}`;
-  return (
-    `{StepKind::launch, ${str(s.name)}, ${s.kernel}, ${pool.span("i", s.args)}, ${sizes}, ${s.flops}., ` +
-    `${s.bytes}., ${pool.span("f", s.scalars.map(Math.fround))}, ${maps}}`
-  );
+  const args = pool.span("i", s.args);
+  const scalars = pool.span("f", s.scalars.map(Math.fround));
+  return braces("StepKind::launch", str(s.name), s.kernel, args, sizes, `${s.flops}.`, `${s.bytes}.`, scalars, maps);
 }
 
 /** A TensorMapInfo. */
 function mapInit({ arg, extents, box, window }: BoundMap): string {
   const four = (list: readonly number[]): string => `{${[0, 1, 2, 3].map((i) => list[i] ?? 0).join(", ")}}`;
   const { lower, upper, step } = window ?? { lower: [0, 0], upper: [0, 0], step: 0 };
-  return (
-    `{${arg}, ${extents.length}, ${four(extents)}, ${four(box)}, ${step}, {${lower.join(", ")}}, ` +
-    `{${upper.join(", ")}}}`
-  );
+  return braces(arg, extents.length, four(extents), four(box), step, braces(...lower), braces(...upper));
 }
 
 function kernelInit(k: Plan["kernels"][number], cpu: boolean): string {
-  return (
-    `{${str(k.symbol)}, ${str(k.template)}, ${cpu ? k.symbol : "nullptr"}, ${k.threads}, ${k.sharedBytes}, ` +
-    `${k.hopper?.threads ?? 0}, ${k.hopper?.sharedBytes ?? 0}}`
-  );
+  const { threads, sharedBytes } = k.hopper ?? { threads: 0, sharedBytes: 0 };
+  const entry = cpu ? k.symbol : "nullptr";
+  return braces(str(k.symbol), str(k.template), entry, k.threads, k.sharedBytes, threads, sharedBytes);
 }
 
 function tensorInit(t: Tensor): string {
@@ -163,10 +157,8 @@ function stateInit(plan: Plan, s: StateEntry): string {
       throw new Error(`state %${plan.tensors[s.tensor]?.name} begins as a copy of %${name}, which is no state`);
     return i;
   };
-  return (
-    `{${s.tensor}, Role::${s.role}, InitKind::${s.init.kind}, ${number(s.init)}, ` +
-    `${s.init.kind === "copy" ? indexOf(s.init.of) : -1}, ${s.firstRank}}`
-  );
+  const of = s.init.kind === "copy" ? indexOf(s.init.of) : -1;
+  return braces(s.tensor, `Role::${s.role}`, `InitKind::${s.init.kind}`, number(s.init), of, s.firstRank);
 }
 
 function number(init: Init): string {

@@ -123,7 +123,7 @@ async function embed(dir: string, images: readonly string[]): Promise<string> {
   return object;
 }
 
-/** Kernels of one header share files, a few each: the header is parsed once a file. */
+/** Kernels of one header share files, a few each: the header is parsed once per file. */
 function kernelFiles(plan: Plan): { readonly name: string; readonly text: string }[] {
   const byHeader = new Map<string, Kernel[]>();
   const [folder, source, header] = plan.target.device === "cpu" ? ["cpu", "cpp", "hpp"] : ["cuda", "cu", "cuh"];

@@ -79,8 +79,8 @@ export class Builder {
   }
 
   /**
-   * Appends a node of the op `name` and returns its results; most callers use the op itself, `relu(b, x)`. Throws if the
-   * op is not defined or does not accept the operands; the message names op, operand types and scope.
+   * Appends a node of the op `name` and returns its results; most callers use the op itself, `relu(b, x)`. Throws if
+   * the op is not defined or does not accept the operands; the message names op, operand types and scope.
    */
   emit(name: string, inputs: readonly Value[], attrs: Attrs): Value[] {
     const op = recordOf(name);

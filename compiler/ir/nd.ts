@@ -22,7 +22,7 @@ export class NdArray {
     return new NdArray([], Float64Array.of(x));
   }
 
-  /** The element at the given index, one number a dimension. */
+  /** The element at the given index, one number per dimension. */
   at(...index: readonly number[]): number {
     return this.data[this.offset(index)] as number;
   }

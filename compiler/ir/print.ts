@@ -1,12 +1,11 @@
-// The graph as text, one node a line. Names carry the scope, so a diff between two dumps shows what changed.
+// The graph as text, one node per line. Names carry the scope, so a diff between two dumps shows what changed.
 
 import { type AttrValue, type Graph, type Node, showType, type Value } from "./types.js";
 
 export function print(g: Graph): string {
-  const head =
-    "graph " +
-    `${g.name}${g.groups === 1 ? "" : ` groups=${g.groups}`}` +
-    `${g.ranks === undefined ? "" : ` ranks=${g.ranks}`}(${g.inputs.map(typed).join(", ")})`;
+  const groups = g.groups === 1 ? "" : ` groups=${g.groups}`;
+  const ranks = g.ranks === undefined ? "" : ` ranks=${g.ranks}`;
+  const head = `graph ${g.name}${groups}${ranks}(${g.inputs.map(typed).join(", ")})`;
   return [
     head,
     ...g.state.map((s) => `  state ${typed(s)} ${s.role}`),

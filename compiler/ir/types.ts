@@ -72,7 +72,7 @@ export type Precision = "f32" | "bf16" | "tf32";
 /** What is compiled for: a set of programs for each number of `ranks` that share the batch. */
 export interface Target {
   readonly device: "cpu" | "cuda";
-  /** "x86-64-v3", "x86-64-v4"; "sm_80,sm_90a": all that the image has code for; "emulator", "emulator_sm_90a" */
+  /** "x86-64-v3" or "x86-64-v4"; "sm_80,sm_90a", all that the image has code for; "emulator" or "emulator_sm_90a". */
   readonly arch: string;
   readonly ranks: readonly number[];
   readonly precision?: Precision; // absent: f32

@@ -14,9 +14,9 @@ export interface Emitted {
 
 export interface Emitter {
   /**
-   * The kernel of a region. `plain` are the anchor's buffers after packing, `constants` the template's own; `groups` are
-   * those of the launch, of which the text only says whether there are several. Throws if a body would have to load or
-   * store a type that it cannot.
+   * The kernel of a region. `plain` are the anchor's buffers after packing, `constants` the template's own; `groups`
+   * are those of the launch, of which the text only says whether there are several. Throws if a body would have to load
+   * or store a type that it cannot.
    */
   kernel(
     r: Region,

@@ -137,12 +137,10 @@ class Fusion {
         (l.access === "full" && (rawResult(d) === l.value || d.stores.includes(l.value)));
       if (fits(d) && chain.leaves.every(inRegisters)) return d;
       const of = d.anchor?.outputs[0] ?? d.stores[0];
-      this.explain(
-        `%${chain.root.name}: not in the epilogue of ${d.template.name} %${of?.name}: ` +
-          (fits(d)
-            ? "an operand is not in registers"
-            : "another shape or other groups, or the template has no such epilogue"),
-      );
+      const why = fits(d)
+        ? "an operand is not in registers"
+        : "another shape or other groups, or the template has no such epilogue";
+      this.explain(`%${chain.root.name}: not in the epilogue of ${d.template.name} %${of?.name}: ${why}`);
     }
     const shares = (other: Draft): boolean =>
       other.after.some((c) =>

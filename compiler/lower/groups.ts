@@ -9,7 +9,7 @@ import type { TemplateOf, TemplateSpec } from "./template.js";
 
 type Grouping = Pick<Region, "anchor" | "template" | "operands" | "after" | "sums" | "moments">;
 
-/** Rows of a table with one row a group; undefined for any other operand. */
+/** Rows of a table with one row per group; undefined for any other operand. */
 const tableRows = (v: Value, access: string): number | undefined =>
   access === "group_channel" && v.type.shape[0] !== 1 ? v.type.shape[0] : undefined;
 

@@ -22,8 +22,8 @@ export const rankSum: Kernel = {
     `  ${body}`,
     "};",
     "}  // namespace",
-    `extern "C" __global__ void __launch_bounds__(${symbol}_K::THREADS) ${symbol}(const __grid_constant__ Params ` +
-      `p) { rank_sum<${symbol}_K>(p); }`,
+    `extern "C" __global__ void __launch_bounds__(${symbol}_K::THREADS) ${symbol}(` +
+      `const __grid_constant__ Params p) { rank_sum<${symbol}_K>(p); }`,
     "",
   ].join("\n"),
 };

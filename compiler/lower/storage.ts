@@ -1,5 +1,5 @@
 // Which elementwise values are written to memory. All others are recomputed by every region that reads them. The
-// comparison is in bytes moved: recomputing reads the leaves once a reader, storing writes once and reads once.
+// comparison is in bytes moved: recomputing reads the leaves once per reader, storing writes once and reads once.
 
 import { byteSize, elements, type Graph, type Node, type Value } from "../ir/types.js";
 import { accessOf } from "../ops/access.js";

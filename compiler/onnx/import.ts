@@ -169,10 +169,8 @@ class GraphReader {
     const v = this.env.get(name);
     if (v) return v;
     const made = this.m.graph.nodes.some((n) => n.outputs.includes(name));
-    throw new Error(
-      `${who}: ${name} ` +
-        `${made ? "is made by a later node, or by one that needs it" : "is nothing that the graph computes"}`,
-    );
+    const why = made ? "is made by a later node, or by one that needs it" : "is nothing that the graph computes";
+    throw new Error(`${who}: ${name} ${why}`);
   }
 
   /** The node of the IR, and its results defined; none for one that only passes a value on. */

@@ -1,5 +1,5 @@
 // Conv(x, W) + b and Gemm(x, W) + b, each one node in ONNX and two in our IR. Only where b is an initializer,
-// one number a channel, and nothing else reads the product.
+// one number per channel, and nothing else reads the product.
 
 import { elements } from "../ir/types.js";
 import type { Model, OnnxGraph, OnnxNode, Tensor } from "./model.js";

@@ -1,5 +1,5 @@
-// Elementwise ops between an image batch x [N, C, H, W] (or a matrix [N, C]) and one value a channel of each
-// group of rows, [G, C]; row n belongs to group floor(n / (N / G)). G = 1 is one value a channel for the
+// Elementwise ops between an image batch x [N, C, H, W] (or a matrix [N, C]) and one value per channel of each
+// group of rows, [G, C]; row n belongs to group floor(n / (N / G)). G = 1 is one value per channel for the
 // whole batch.
 
 import { NdArray } from "../ir/nd.js";
@@ -97,7 +97,7 @@ export const normalize: Op<readonly ["x", "mean", "rstd"], readonly ["y"], NoAtt
 });
 
 type ImageAttrs = { mean: readonly number[]; std: readonly number[] };
-/** Bytes [N, C, H, W] to (x / 255 - mean[c]) / std[c], one rounding an operation, in this order. */
+/** Bytes [N, C, H, W] to (x / 255 - mean[c]) / std[c], one rounding per operation, in this order. */
 export const normalize_image: Op<readonly ["img"], readonly ["y"], ImageAttrs> = defineOp({
   name: "normalize_image",
   inputs: ["img"],

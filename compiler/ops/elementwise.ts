@@ -1,4 +1,4 @@
-// Arithmetic on tensors of equal or broadcast shape (numpy's rules): one paragraph an op.
+// Arithmetic on tensors of equal or broadcast shape (numpy's rules): one paragraph per op.
 // Comparisons are written so that a NaN stays a NaN: a diverging step must reach the `finite` flag.
 
 import type { Builder } from "../ir/builder.js";

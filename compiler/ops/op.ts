@@ -23,9 +23,9 @@ export type Kind = "elementwise" | "view" | "composite" | "kernel" | "collective
 export type Access = "full" | "channel" | "group_channel" | "row_channel" | "row" | "scalar";
 
 /**
- * How an op meets the rows of the batch: the inputs whose first axis they are, and the outputs that are summed over them
- * (the first axis of the other outputs is the rows, too). An attribute `groups` counts groups of those rows, and the
- * first extent of an attribute `shape` counts rows.
+ * How an op meets the rows of the batch: the inputs whose first axis is the rows, and the outputs that are summed over
+ * them (the first axis of the other outputs is the rows, too). An attribute `groups` counts groups of those rows, and
+ * the first extent of an attribute `shape` counts rows.
  */
 export interface Batch {
   readonly rows: readonly string[];

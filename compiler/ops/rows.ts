@@ -36,8 +36,8 @@ export function operandNameOf(n: Node, i: number): string {
 }
 
 /**
- * Attributes of a node for another number of rows. `groups` and the first extent of `shape` (if it is not -1) count rows
- * or groups of them; `rows` and `groups` say what becomes of the two counts.
+ * Attributes of a node for another number of rows. `groups` and the first extent of `shape` (if it is not -1) count
+ * groups and rows; the functions `groups` and `rows` say what becomes of the two counts.
  */
 export function attrsForRows(attrs: Attrs, rows: (count: number) => number, groups: (count: number) => number): Attrs {
   const next = { ...attrs };

@@ -23,9 +23,9 @@ export const distribute = (g: Graph, ranks: number, shuffle: Shuffle): Graph =>
   ranks === 1 ? g : new Distributor(g, ranks, shuffle).run();
 
 /**
- * How many words for the trainer each rank's message to all others begins with. A step has the input `mail`
- * i64[MAIL_WORDS + 2 rows], in which two numbers for each of the rank's rows follow, and the output `mails`, the messages
- * of all ranks. The trainer finds this number from the shape of `mail`, so it is stated here alone.
+ * Each rank sends a message to all others with every step. It begins with this many words for the trainer, and two
+ * numbers for each of the rank's rows follow: input `mail` i64[MAIL_WORDS + 2 rows]. The output `mails` is the messages
+ * of all ranks, in their order. The trainer finds this number from the shape of `mail`, so it is stated here alone.
  */
 const MAIL_WORDS = 4;
 
@@ -225,8 +225,8 @@ function checkGroups({ name, groups }: Graph, ranks: number): void {
     );
   if (!Number.isInteger(Math.log2(each)))
     throw new Error(
-      `${name}: ${groups} groups are ${each} for each of ${ranks} ranks; that must be a power of two, so that ` +
-        "sums come in one order",
+      `${name}: ${groups} groups are ${each} for each of ${ranks} ranks; that must be a power of two, so that sums ` +
+        "come in one order",
     );
 }
 

@@ -1,5 +1,5 @@
 // Puts a batch_norm_inference into the convolution before it: conv(x, w s) + t with s = gamma / sqrt(var + eps)
-// and t = beta - mean s, computed in f64. A convolution has no bias of its own, so t is exact but for its own
+// and t = beta - mean s, computed in f64. A convolution has no bias of its own, so t is exact except for its own
 // rounding; where all of t is 0 nothing is added.
 
 import { NdArray } from "../ir/nd.js";
@@ -48,7 +48,7 @@ export function foldBatchNorm(from: Valued): Valued {
   return changed(from, { nodes, states: replaced });
 }
 
-/** y = slope x + bias of a batch_norm_inference, one of each a channel. */
+/** y = slope x + bias of a batch_norm_inference, one of each per channel. */
 function lineOf(
   [gamma, beta, mean, variance]: readonly NdArray[],
   eps: number,

@@ -1,4 +1,4 @@
-// conv(x s, w) => conv(x, w s), s a constant a channel: scaling the pixels costs nothing at run time. Padding
+// conv(x s, w) => conv(x, w s), s one constant per channel: scaling the pixels costs nothing at run time. Padding
 // stays right, because 0 times s is 0; a shift could not be folded.
 
 import type { NdArray } from "../ir/nd.js";

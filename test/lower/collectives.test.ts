@@ -54,7 +54,7 @@ const three = [
   [c, 256],
 ] as const;
 
-test("a bucket reaches from its first gradient to the last element of its last one, gaps between them included", (t) => {
+test("a bucket reaches from its first gradient to the last element of its last one, over gaps", (t) => {
   const [bucket, ...others] = scheduled(three, 1 << 20);
   t.deepEqual(others, []);
   t.deepEqual(bucket, {

@@ -1,4 +1,4 @@
-// What an op means in standard operators: one body an op, typed by the op's own record.
+// What an op means in standard operators: one body per op, typed by the op's own record.
 
 import type { Attrs, TensorType } from "../../ir/types.js";
 import type { Named, Op } from "../../ops/op.js";
