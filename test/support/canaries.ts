@@ -31,8 +31,8 @@ const freshOf = (program: string): string => `canaries/${program}/fresh`;
 
 /**
  * The same plan with every launch moved to memory that nothing else uses: its operands are copied there before it and
- * back after it. Operands of one launch that share memory keep sharing it. The canaries are set by copies when a program
- * begins and copied to a state tensor when it ends, so neither the runtime nor the kernels know of them.
+ * back after it. Operands of one launch that share memory keep sharing it. The canaries are set by copies when a
+ * program begins and copied to a state tensor when it ends, so neither the runtime nor the kernels know of them.
  */
 export function guard(plan: Plan): Guarded {
   const layout = new Layout(plan);
@@ -160,7 +160,7 @@ export class GuardedArtefact {
     return new Uint8Array(all.reduce((sum, c) => sum + c.bytes, 0)).fill(CANARY);
   }
 
-  /** What the last run of a program wrote where it may not write: "behind the workspace of KERNEL, step N: byte N was written". */
+  /** Where the last run of a program wrote and may not: "behind the workspace of KERNEL, step N: byte N was written". */
   broken(program: string): readonly string[] {
     const seen = this.artefact.get(seenOf(program));
     let at = 0;
@@ -172,7 +172,7 @@ export class GuardedArtefact {
   }
 }
 
-/** Compiles the graphs as `compiled` does, with canaries, below build/test. `spoil` may change the plan before that. */
+/** Compiles the graphs as `compiled` does, with canaries, below build/test. `spoil` may change the plan before. */
 export async function compiledWithCanaries(
   name: string,
   graphs: readonly Graph[],
