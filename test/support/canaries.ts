@@ -1,6 +1,6 @@
 // Canaries: an artefact whose launches each run on memory of their own, with bytes of a known value around every buffer
-// and behind every workspace. A kernel that writes past either, or a workspace that a template asks for a row too short,
-// changes them, and the launch is known by its place.
+// and behind every workspace. A kernel that writes past either, or whose template asks for a workspace that is a row too
+// short, changes them, and the place of the canary names the launch.
 
 import { join } from "node:path";
 import { type Artefact, load } from "node-cuda-rt";
@@ -160,7 +160,7 @@ export class GuardedArtefact {
     return new Uint8Array(all.reduce((sum, c) => sum + c.bytes, 0)).fill(CANARY);
   }
 
-  /** Where the last run of a program wrote and may not: "behind the workspace of KERNEL, step N: byte N was written". */
+  /** Canaries that the last run of a program changed: "behind the workspace of KERNEL, step N: byte N was written". */
   broken(program: string): readonly string[] {
     const seen = this.artefact.get(seenOf(program));
     let at = 0;
