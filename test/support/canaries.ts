@@ -1,6 +1,6 @@
 // Canaries: an artefact whose launches each run on memory of their own, with bytes of a known value around every buffer
-// and behind every workspace. A kernel that writes past either, or whose template asks for a workspace that is a row too
-// short, changes them, and the place of the canary names the launch.
+// and behind every workspace. A kernel that writes past either, or whose template asks for a workspace that is a row
+// too short, changes them, and the place of the canary names the launch.
 
 import { join } from "node:path";
 import { type Artefact, load } from "node-cuda-rt";
