@@ -247,6 +247,7 @@ class Tables {
       extent: l.shape.extent ?? [],
       tasks: l.shape.tasks,
       workspace: step.workspace,
+      workspaceBytes: l.shape.workspaceBytes,
       scalars: l.scalars,
       flops: l.flops,
       bytes: l.bytes,

@@ -40,6 +40,7 @@ export interface Launch {
   readonly extent: readonly number[]; // at most 4
   readonly tasks: readonly number[]; // a phase each
   readonly workspace: number; // offset in the work arena
+  readonly workspaceBytes: number;
   readonly scalars: readonly number[]; // f32 numbers of the body
   readonly flops: number;
   readonly bytes: number; // every operand and result once, partials in the workspace twice

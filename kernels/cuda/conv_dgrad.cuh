@@ -5,8 +5,8 @@
 // get the epilogue of 0. A tile is TILE_ROWS cells of STRIDE x STRIDE pixels. Its residues follow one another, so that
 // dy is read from memory once.
 //
-// Constants: as in conv_fprop.cuh, with C, H, W of dx and OUT, P, Q of dy; TILE_ROWS counts cells. struct Dy: prologue;
-// struct Y: epilogue, which may have sums but no moments.
+// Constants: as in conv_fprop.cuh, with C, H, W of dx and OUT, P, Q of dy; TILE_ROWS counts cells; DY_MAP for X_MAP.
+// struct Dy: prologue; struct Y: epilogue, which may have sums but no moments.
 //
 // Params::extent[0]: tiles per run. Grid: groups * ceil(tiles / run) * ceil(C / TILE_COLUMNS) with tiles = ceil(cells
 // of a group / TILE_ROWS), cells of an image = ceil(H / STRIDE) * ceil(W / STRIDE). Phase 1, if Y has sums, combines

@@ -6,7 +6,7 @@
 //
 // Constants: C, H, W of x; OUT, P, Q of dy; R, S, STRIDE, PAD; WEIGHT_CHANNELS; Operand; DW_BUFFER (OUT, R, S,
 // WEIGHT_CHANNELS). Tile constants as in conv_fprop.cuh: TILE_ROWS output channels and TILE_COLUMNS columns (r,s,c) per
-// block, STAGE_TERMS pixels per stage. struct Dy, X: prologues.
+// block, STAGE_TERMS pixels per stage; DY_MAP, X_MAP. struct Dy, X: prologues.
 //
 // Params::extent[0]: splits per group. Grid: groups * splits * ceil(OUT / TILE_ROWS) * ceil(columns / TILE_COLUMNS);
 // unless groups * splits == 1, phase 1 has ceil(OUT * columns / 128) blocks and the workspace groups * splits * OUT *

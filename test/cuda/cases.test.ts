@@ -3,6 +3,7 @@
 
 import test from "ava";
 import type { NdArray } from "../../compiler/ir/nd.js";
+import { compiledWithCanaries } from "../support/canaries.js";
 import { opCases } from "../support/cases.js";
 import { compiled, runCompiled, runReference } from "../support/compiled.js";
 import { emulated, fitsTensorCores, haveEmulator } from "../support/emulated.js";
@@ -17,6 +18,13 @@ const artefact = haveEmulator
       emulated("f32"),
     )
   : undefined;
+const guarded = artefact?.then(() =>
+  compiledWithCanaries(
+    "cuda_cases_canaries",
+    cases.map((c) => c.graph),
+    emulated("f32"),
+  ),
+);
 
 for (const c of cases) {
   run(`CUDA ${c.name}`, async (t) => {
@@ -29,5 +37,11 @@ for (const c of cases) {
       const worst = w.data.reduce((m, v, j) => Math.max(m, Math.abs(v - (g.data[j] as number))), 0);
       t.true(worst <= 1e-5 * largest, `output ${i} is off by ${worst}, largest ${largest}`);
     });
+  });
+  run(`CUDA canaries of ${c.name}`, async (t) => {
+    const a = await guarded;
+    if (!a) return;
+    await runCompiled(a.artefact, c.graph, c.feed);
+    t.deepEqual(a.broken(c.graph.name), []);
   });
 }
