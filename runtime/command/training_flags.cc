@@ -63,6 +63,9 @@ void add_optimiser_flags(FlagTable& t, train::RunSettings& run) {
   t.number({"--decay-rate"}, "X", schedule.decay_rate, 0.0, 1.0,
            "factor of the learning rate at each epoch of --schedule")
       .record("decay_rate");
+  t.number({"--warmup-epochs"}, "N", schedule.warmup_epochs, 0, kMaxInt,
+           "in the first N epochs of S steps, step T of the run (from 0) has (T + 1) / (N * S) of the scheduled rate")
+      .record("warmup_epochs");
   t.number({"--momentum"}, "X", run.hyper.momentum, 0.0, 1.0, "momentum of SGD").record("momentum");
   t.number({"--wd", "--weight-decay"}, "X", run.hyper.weight_decay, 0.0, kInfinity, "weight decay of every parameter")
       .record("weight_decay");

@@ -12,7 +12,7 @@ namespace moproc::command {
 
 /// --exp-dir, --epochs, --start-epoch, --steps, --seed, --evaluate.
 void add_run_flags(FlagTable& table, train::RunSettings& run);
-/// --lr, --schedule, --decay-rate, --momentum, --wd.
+/// --lr, --schedule, --decay-rate, --warmup-epochs, --momentum, --wd.
 void add_optimiser_flags(FlagTable& table, train::RunSettings& run);
 /// --cos.
 void add_cosine_flag(FlagTable& table, train::RunSettings& run);

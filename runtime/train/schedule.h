@@ -14,7 +14,10 @@ const char* phase_name(Phase phase);
 /// Of MoPro: epoch 0 is warmup; epochs from start_clean_epoch on (but not epoch 0) are clean; those between are proto.
 Phase phase_of(int epoch, int start_clean_epoch);
 
-/// lr * decay_rate for each milestone reached; or, with cosine, lr / 2 (1 + cos(pi epoch / epochs)).
-double learning_rate(double lr, const Schedule& schedule, int epoch);
+/// The learning rate of step `step` of an epoch of `steps`, both counted from 0. It is
+///   lr * decay_rate for each milestone reached; or, with cosine, lr / 2 (1 + cos(pi epoch / epochs));
+/// and in the first warmup_epochs = N epochs this times (epoch * steps + step + 1) / (N * steps), so that it rises
+/// linearly from lr / (N * steps) to the whole rate at the last step of the warm-up.
+double learning_rate(double lr, const Schedule& schedule, int epoch, int64_t step, int64_t steps);
 
 }  // namespace moproc::train

@@ -29,6 +29,7 @@ struct Schedule {
   std::vector<int> milestones = {40, 80};
   double decay_rate = 0.1;  // factor of the learning rate at each milestone
   bool cosine = false;      // instead of the milestones
+  int warmup_epochs = 0;    // during which the learning rate rises linearly, step by step
 };
 
 /// Random changes of the training images.

@@ -106,7 +106,7 @@ void Trainer::start_step() {
   if (batch.epoch != at_.epoch || batch.index != step)
     throw std::logic_error("the source of batches is at another place than the run");
   Started s{runner_->phase(at_.epoch, settings_.start_clean_epoch),
-            learning_rate(settings_.hyper.lr, settings_.schedule, at_.epoch),
+            learning_rate(settings_.hyper.lr, settings_.schedule, at_.epoch, step, batches_),
             {},
             {}};
   s.target.assign(batch.target, batch.target + runner_->part());
@@ -172,7 +172,8 @@ void Trainer::skip(const Started& s, const StepResult& result) {
 void Trainer::end_epoch() {
   const int epoch = at_.epoch;
   report_->epoch(runner_->phase(epoch, settings_.start_clean_epoch),
-                 learning_rate(settings_.hyper.lr, settings_.schedule, epoch), at_, source_->broken_count());
+                 learning_rate(settings_.hyper.lr, settings_.schedule, epoch, batches_ - 1, batches_), at_,
+                 source_->broken_count());
   if (!lists_.val.empty() && !evaluate_epoch(epoch)) return save(epoch, at_.step);  // goes on with this end
   at_.epoch += 1;
   at_.step = 0;

@@ -246,7 +246,7 @@ const refused: readonly (readonly [readonly string[], RegExp])[] = [
   [["clean", "--data", "some data", "--resume", "nothing.safetensors"], /nothing\.safetensors: no such file/],
   [clean("-a", "resnet18"), /-a resnet18: .*resnet10/],
   [clean("--num-class", "5"), /--num-class 5: .* 4/],
-  [clean("--compat", "frob"), /--compat frob: known are paper and released/],
+  [clean("--compat", "frob"), /--compat frob: must be paper or released/],
   [clean("--annotation", "nowhere/a.json"), /nowhere\/a\.json\.partial/],
   [["clean", "-b", "8", "--data", "nowhere", "--resume", checkpoint], /nowhere: no such folder/],
 ];

@@ -151,7 +151,7 @@ test.serial("--compat released: each group draws its own subset and takes its pl
     "--compat",
     "released",
   );
-  t.regex(out, /each of 2 groups draws \d+ of \d+ training images of its own/);
+  t.regex(out, /each of 2 groups draws its own \d+ of \d+ training images/);
   const n = subset("released").length / 2;
   const [one, two] = [subset("released").slice(0, n), subset("released").slice(n)];
   t.notDeepEqual(one, two);

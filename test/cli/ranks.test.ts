@@ -300,7 +300,7 @@ test.serial("ranks that disagree refuse before the first step, with both values"
 });
 
 test.serial("a rank that finds nobody, and a number of ranks that the artefact does not hold", async (t) => {
-  const lonely = await rankOf(1, freePort(), [...run, "--timeout", "0.5"]).ended;
+  const lonely = await rankOf(1, freePort(), [...run, "--exp-dir", "lonely", "--timeout", "0.5"]).ended;
   t.is(lonely.status, 69);
   t.regex(lonely.err, /rank 1: tcp:\/\/127\.0\.0\.1:\d+: rank 0 did not answer within 0\.5 s .*--dist-url/);
   const three = train("three", "--nproc-per-node", "3");

@@ -193,7 +193,15 @@ test.serial("refused: lists and checkpoints that do not fit, by entry and tensor
     "--artefact",
     "wide",
   );
-  no(/known are keep and reset/, "--annotation", "clean.json", "--resume", mopro, "--init-classifier", "frob");
+  no(
+    /--init-classifier frob: must be keep or reset/,
+    "--annotation",
+    "clean.json",
+    "--resume",
+    mopro,
+    "--init-classifier",
+    "frob",
+  );
 });
 
 test.serial(

@@ -84,6 +84,7 @@ void add_training(Entries<S>& e) {
   e.push_back({"--lr", {"0.5"}, IS(s.run.hyper.lr == 0.5), "lr", "0.5"});
   e.push_back({"--schedule", {"3", "4"}, IS((s.run.schedule.milestones == std::vector{3, 4})), "schedule", "3 4"});
   e.push_back({"--decay-rate", {"0.3"}, IS(s.run.schedule.decay_rate == 0.3), "decay_rate", "0.3"});
+  e.push_back({"--warmup-epochs", {"2"}, IS(s.run.schedule.warmup_epochs == 2), "warmup_epochs", "2"});
   e.push_back({"--momentum", {"0.8"}, IS(s.run.hyper.momentum == 0.8), "momentum", "0.8"});
   e.push_back({"--wd", {"0.25"}, IS(s.run.hyper.weight_decay == 0.25), "weight_decay", "0.25"});
   e.push_back({"--crop-min", {"0.6"}, IS(s.run.augmentation.crop_min == 0.6), "crop_min", "0.6"});

@@ -119,16 +119,30 @@ TEST("json: what is no JSON is refused with its place") {
 
 TEST("schedule: steps and cosine are the published formulas") {
   Schedule o;
-  CHECK_EQ(learning_rate(0.1, o, 0), 0.1);
-  CHECK_EQ(learning_rate(0.1, o, 39), 0.1);
-  CHECK_NEAR(learning_rate(0.1, o, 40), 0.01, 1e-17);
-  CHECK_NEAR(learning_rate(0.1, o, 80), 0.001, 1e-17);
+  CHECK_EQ(learning_rate(0.1, o, 0, 0, 10), 0.1);
+  CHECK_EQ(learning_rate(0.1, o, 39, 0, 10), 0.1);
+  CHECK_NEAR(learning_rate(0.1, o, 40, 0, 10), 0.01, 1e-17);
+  CHECK_NEAR(learning_rate(0.1, o, 80, 0, 10), 0.001, 1e-17);
   o.milestones = {3};
-  CHECK_NEAR(learning_rate(0.1, o, 80), 0.01, 1e-17);
+  CHECK_NEAR(learning_rate(0.1, o, 80, 0, 10), 0.01, 1e-17);
   o.cosine = true;
-  CHECK_EQ(learning_rate(0.1, o, 0), 0.1);
-  CHECK_NEAR(learning_rate(0.1, o, 45), 0.05, 1e-17);
-  CHECK_NEAR(learning_rate(0.1, o, 30), 0.05 * (1 + std::cos(std::numbers::pi / 3)), 1e-17);
+  CHECK_EQ(learning_rate(0.1, o, 0, 0, 10), 0.1);
+  CHECK_NEAR(learning_rate(0.1, o, 45, 0, 10), 0.05, 1e-17);
+  CHECK_NEAR(learning_rate(0.1, o, 30, 0, 10), 0.05 * (1 + std::cos(std::numbers::pi / 3)), 1e-17);
+}
+
+TEST("schedule: warm-up rises by step from lr / (N steps) to the scheduled rate") {
+  Schedule o;
+  o.warmup_epochs = 2;
+  CHECK_NEAR(learning_rate(0.1, o, 0, 0, 10), 0.1 / 20, 1e-17);
+  CHECK_NEAR(learning_rate(0.1, o, 0, 9, 10), 0.05, 1e-17);
+  CHECK_NEAR(learning_rate(0.1, o, 1, 4, 10), 0.1 * (15.0 / 20), 1e-17);
+  CHECK_EQ(learning_rate(0.1, o, 1, 9, 10), 0.1);
+  CHECK_EQ(learning_rate(0.1, o, 2, 0, 10), 0.1);
+  o.milestones = {1};
+  CHECK_NEAR(learning_rate(0.1, o, 1, 4, 10), 0.01 * 15 / 20, 1e-17);
+  o.cosine = true;
+  CHECK_NEAR(learning_rate(0.1, o, 1, 4, 10), 0.05 * (1 + std::cos(std::numbers::pi / 90)) * 15 / 20, 1e-17);
 }
 
 TEST("schedule: phases by epoch") {

@@ -85,6 +85,48 @@ TEST("trainer: a run cut anywhere and resumed ends with the same bits, on any nu
   CHECK(sha_of(exp / "whole/checkpoint_0000.safetensors") != sha_of(exp / "whole/checkpoint_0001.safetensors"));
 }
 
+TEST("trainer: --warmup-epochs raises the rate step by step, also across a checkpoint within the warm-up") {
+  ToyPlan toy;
+  Folder exp;
+  const auto run = [&](const char* name, std::vector<std::string> more) {
+    more.insert(more.end(), {"--synthetic", "--warmup-epochs", "2", "--lr", "0.5", "--exp-dir", exp / name});
+    const Ran r = run_train(toy.plan(), more);
+    if (r.status != 0) note(false, __FILE__, __LINE__, r.err);
+  };
+  run("whole", {"--steps", "25"});
+  run("cut", {"--steps", "7"});
+  run("cut", {"--steps", "18", "--resume", "auto"});
+  const auto steps = records(exp / "whole/metrics.jsonl", "train");
+  REQUIRE(steps.size() == 25);
+  for (size_t i = 0; i < steps.size(); ++i)
+    CHECK_NEAR(number_of(steps[i], "lr"), 0.5 * std::min(1.0, static_cast<double>(i + 1) / 20), 1e-15);
+  CHECK_EQ(number_of(records(exp / "whole/metrics.jsonl", "start")[0], "warmup_epochs"), 2.0);
+  const std::string last = "checkpoint_0002_000005.safetensors";
+  CHECK_EQ(sha_of(exp / ("cut/" + last)), sha_of(exp / ("whole/" + last)));
+}
+
+TEST("trainer: what changes results is in the checkpoint and in the log, under one name") {
+  ToyPlan toy;
+  Folder exp;
+  const Ran r = run_train(toy.plan(), {"--synthetic", "--steps", "3", "--decay-rate", "0.3", "--crop-min", "0.4",
+                                       "--jitter", "0.1", "--gray", "0.6", "--cos", "--exp-dir", exp.path()});
+  CHECK_EQ(r.status, 0);
+  const formats::SafetensorsFile file(exp / "checkpoint_0000_000003.safetensors");
+  const Json start = records(exp / "metrics.jsonl", "start")[0];
+  const std::pair<const char*, const char*> given[] = {
+      {"decay_rate", "0.3"}, {"crop_min", "0.4"}, {"jitter", "0.1"}, {"gray", "0.6"}};
+  for (const auto& [key, value] : given) {
+    CHECK_EQ(file.metadata().at(key), value);
+    CHECK_EQ(number_of(start, key), std::stod(value));
+  }
+  CHECK_EQ(file.metadata().at("schedule"), "cosine");
+  CHECK_EQ(*start.find("schedule")->string(), "cosine");
+  CHECK_EQ(file.metadata().at("epochs"), "90");
+  CHECK_EQ(file.metadata().at("w_inst"), "1");
+  CHECK_EQ(file.metadata().at("start_clean_epoch"), "11");
+  CHECK(!file.metadata().contains("mixup") && !start.find("label_smoothing"));
+}
+
 TEST("trainer: a resumed run takes its seed from the checkpoint, and says so when told otherwise") {
   ToyPlan toy;
   Folder exp;
