@@ -1,5 +1,6 @@
 // moproc-gpu-check: what tools/gpu/check calls, one verb each. Exit status: 0 fine, 1 results differ, 2 bad use or
 // input.
+#include <algorithm>
 #include <cstdio>
 #include <exception>
 #include <string>
@@ -55,9 +56,11 @@ int run(const std::vector<std::string>& words, const KitOptions& options) {
     const std::vector<Result> results = compare(plan, recorded, gpu);
     int wrong = 0;
     for (const Result& r : results) wrong += !r.ok;
-    std::printf("%s, %s: %zu results of %d launches, %d wrong (recorded on %s)\n%s", plan.name,
-                plan.programs[recorded.program()].name, results.size(), plan.programs[recorded.program()].steps.size,
-                wrong, recorded.recorded_on().c_str(), describe(plan, recorded, results).c_str());
+    const ProgramInfo& program = plan.programs[recorded.program()];
+    const auto launches = std::ranges::count(program.steps, StepKind::launch, &StepInfo::kind);
+    std::printf("%s, %s: %zu results of %td launches, %d wrong (recorded on %s)\n%s", plan.name, program.name,
+                results.size(), launches, wrong, recorded.recorded_on().c_str(),
+                describe(plan, recorded, results).c_str());
     return wrong == 0 && !results.empty() ? 0 : 1;
   }
   if (verb == "bench" && words.size() == 3) {
