@@ -31,7 +31,7 @@ export const commands = (text: string): string[] =>
 
 /** The rows of the tables whose first column has this heading. */
 export const rows = (text: string, heading: string): string[][] =>
-  [...text.matchAll(/^\|(.*)\|\n\| --- .*\n((?:\|.*\n?)+)/gm)]
+  [...text.matchAll(/^\|(.*)\|\n\| -{3,} .*\n((?:\|.*\n?)+)/gm)]
     .filter((m) => (m[1] as string).split("|")[0]?.trim() === heading)
     .flatMap((m) =>
       (m[2] as string)
