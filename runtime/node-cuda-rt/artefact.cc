@@ -1,6 +1,7 @@
 // Every C++ exception becomes a JavaScript one here; nothing below this file knows of JavaScript.
 #include "artefact.h"
 
+#include <algorithm>
 #include <vector>
 
 #include "core/error.h"
@@ -71,7 +72,8 @@ Napi::Value Artefact::programs(const Napi::CallbackInfo& info) {
     o.Set("name", p.name);
     o.Set("inputs", describe(info.Env(), plan, p.inputs));
     o.Set("outputs", describe(info.Env(), plan, p.outputs));
-    o.Set("launches", Napi::Number::New(info.Env(), p.steps.size));
+    const auto launches = std::ranges::count(p.steps, StepKind::launch, &StepInfo::kind);
+    o.Set("launches", Napi::Number::New(info.Env(), static_cast<double>(launches)));
     list.Set(list.Length(), o);
   }
   return list;

@@ -33,7 +33,7 @@ export interface LoadOptions {
 }
 
 export interface RunOptions {
-  /** Called on the main thread with finished and total launches; calls may be merged, on a GPU into one at the end. */
+  /** Called on the main thread with finished and total steps; calls may be merged, on a GPU into one at the end. */
   readonly onProgress?: (done: number, total: number) => void;
 }
 

@@ -258,6 +258,6 @@ for (const [args, message] of refused)
   });
 
 test.serial("help lists the flags with units and defaults, in both spellings", (t) => {
-  t.regex(done("clean", "--help"), /--pseudo_th X .*\[0\.8\]/);
+  t.regex(done("clean", "--help"), /--pseudo_th X .*\(.*default: 0\.8\)/);
   t.is(moproc(...clean("--pseudo-th", "0.8", "--annotation", "spelled.json")).status, 0);
 });

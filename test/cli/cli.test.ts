@@ -200,6 +200,21 @@ test("a signal ends training with a checkpoint; going on gives the bits of a run
   for (const key of ["sha256", "samples", "meters"]) t.is(a?.[key], b?.[key], key);
 });
 
+test("a training binary ends with a checkpoint when the command line that started it is killed", async (t) => {
+  const main = join(root, "build", "js", "tools", "cli", "main.js");
+  const flags = ["--artefact", "tiny", "--synthetic", "--epochs", "100000", "--exp-dir", "orphan"];
+  const command = spawn(process.execPath, [main, "train", ...flags], {
+    cwd: scratch,
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const closed = new Promise<string>((resolve) => command.stdout.on("close", () => resolve("the binary has ended")));
+  await new Promise((resolve) => command.stdout.on("data", resolve));
+  command.kill("SIGKILL");
+  const late = new Promise<string>((resolve) => setTimeout(resolve, 120_000, "the binary still runs").unref());
+  t.is(await Promise.race([closed, late]), "the binary has ended"); // it holds the pipe as long as it lives
+  t.is(readdirSync(join(scratch, "orphan")).filter((f) => f.startsWith("checkpoint")).length, 1);
+});
+
 test("a batch of another size has the same kernels: only the plan is new", (t) => {
   t.is(moproc("compile", ...tiny, "-o", "b8").status, 0);
   const other = moproc("compile", ...tiny.map((a, i) => (tiny[i - 1] === "-b" ? "16" : a)), "-o", "b16");

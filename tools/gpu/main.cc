@@ -1,5 +1,6 @@
 // moproc-gpu-check: what tools/gpu/check calls, one verb each. Exit status: 0 fine, 1 results differ, 2 bad use or
 // input.
+#include <algorithm>
 #include <cstdio>
 #include <exception>
 #include <string>
@@ -19,12 +20,12 @@ using namespace moproc;
 using namespace moproc::tools;
 
 const char* const kUsage =
-    "usage: moproc-gpu-check kit FOLDER                      all checks and measurements of a kit (npm run gpu-kit)\n"
-    "       moproc-gpu-check record DIR PROGRAM VALUES OUT   every launch of a program, its tensors before and after\n"
-    "       moproc-gpu-check compare DIR RECORD              the same launches on this GPU; exit status 1 if they "
-    "differ\n"
-    "       moproc-gpu-check bench DIR PROGRAM               images a second, kernel table, memory; one line of JSON "
-    "first\n"
+    "Usage: moproc-gpu-check kit FOLDER                      Runs all checks and measurements of a kit (gpu-kit).\n"
+    "       moproc-gpu-check record DIR PROGRAM VALUES OUT   Records the tensors before and after every launch.\n"
+    "       moproc-gpu-check compare DIR RECORD              Repeats these launches on this GPU; the exit code is 1\n"
+    "                                                        when results differ.\n"
+    "       moproc-gpu-check bench DIR PROGRAM               Measures images per second, kernels and memory; one line\n"
+    "                                                        of JSON comes first.\n"
     "\n"
     "DIR is an artefact directory compiled with --target cuda. MOPROC_CUDA_DRIVER names another driver, the emulated\n"
     "one for example. VALUES is a safetensors file with all states and inputs.\n"
@@ -56,9 +57,11 @@ int run(const std::vector<std::string>& words, const KitOptions& options) {
     const std::vector<Result> results = compare(plan, recorded, gpu);
     int wrong = 0;
     for (const Result& r : results) wrong += !r.ok;
-    std::printf("%s, %s: %zu results of %d launches, %d wrong (recorded on %s)\n%s", plan.name,
-                plan.programs[recorded.program()].name, results.size(), plan.programs[recorded.program()].steps.size,
-                wrong, recorded.recorded_on().c_str(), describe(plan, recorded, results).c_str());
+    const ProgramInfo& program = plan.programs[recorded.program()];
+    const auto launches = std::ranges::count(program.steps, StepKind::launch, &StepInfo::kind);
+    std::printf("%s, %s: %zu results of %td launches, %d wrong (recorded on %s)\n%s", plan.name, program.name,
+                results.size(), launches, wrong, recorded.recorded_on().c_str(),
+                describe(plan, recorded, results).c_str());
     return wrong == 0 && !results.empty() ? 0 : 1;
   }
   if (verb == "bench" && words.size() == 3) {
@@ -76,12 +79,12 @@ int main(int argc, char** argv) {
   options.out = ".";
   BenchOptions& b = options.bench;
   const std::vector<Flag> flags = {
-      {"gpu", "N", "which of the GPUs that the driver shows", &b.gpu, 0, 1023},
-      {"out", "FOLDER", "kit: where gpu-check.json and gpu-check.md go", &options.out},
-      {"program", "NAME", "kit: the step that is measured", &options.program},
-      {"warmup", "RUNS", "bench: runs before anything is measured", &b.warmup, 0, 1e6},
-      {"runs", "N", "bench: runs of a sample", &b.runs, 1, 1e6},
-      {"samples", "N", "bench: samples, of which the median counts", &b.samples, 1, 1e6},
+      {"gpu", "N", "Which of the GPUs that the driver shows.", &b.gpu, 0, 1023},
+      {"out", "FOLDER", "kit: the folder for gpu-check.json and gpu-check.md.", &options.out},
+      {"program", "NAME", "kit: the step that is measured.", &options.program},
+      {"warmup", "RUNS", "bench: runs before anything is measured.", &b.warmup, 0, 1e6},
+      {"runs", "N", "bench: runs per sample.", &b.runs, 1, 1e6},
+      {"samples", "N", "bench: samples, of which the median counts.", &b.samples, 1, 1e6},
   };
   try {
     const Arguments given = parse_flags({argv + 1, argv + argc}, flags);
@@ -91,7 +94,7 @@ int main(int argc, char** argv) {
     }
     return run(given.positional, options);
   } catch (const std::exception& e) {
-    std::fprintf(stderr, "gpu-check: %s\n", e.what());
+    std::fprintf(stderr, "moproc-gpu-check: %s\n", e.what());
     return 2;
   }
 }
