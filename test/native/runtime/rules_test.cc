@@ -37,32 +37,32 @@ SyntheticOptions toy_batches() {
 }  // namespace
 
 TEST("meters: shares are of the samples that count, and each sample is counted once") {
-  // given, corrected, kept, truth: kept as it is and right; relabelled to the truth; dropped though right; dropped
-  // and wrong; dropped, relabelled and wrong; of no class and dropped; of no class and kept; relabelled to another
-  // wrong class; nobody knows.
-  const int64_t given[] = {0, 1, 2, 3, 3, 4, 4, 1, 1}, corrected[] = {0, 2, 2, 3, 1, 4, 4, 3, 1};
-  const float kept[] = {1, 1, 0, 0, 0, 0, 1, 1, 1};
-  const int64_t truth[] = {0, 2, 2, 1, 2, kNoClass, kNoClass, 2, kUnknown};
+  // Kept as it is and right, twice; relabelled to the truth; dropped though right; dropped and wrong, twice; dropped,
+  // relabelled and wrong; of no class and dropped, twice; of no class and kept; relabelled to another wrong class;
+  // nobody knows.
+  const int64_t given[] = {0, 0, 1, 2, 3, 2, 3, 4, 4, 4, 1, 1}, corrected[] = {0, 0, 2, 2, 3, 2, 1, 4, 4, 4, 3, 1};
+  const float kept[] = {1, 1, 1, 0, 0, 0, 0, 0, 0, 1, 1, 1};
+  const int64_t truth[] = {0, 0, 2, 2, 1, 0, 2, kNoClass, kNoClass, kNoClass, 2, kUnknown};
   StepResult r;
-  r.samples = 9, r.kept = 5;
+  r.samples = 12, r.kept = 6;
   r.loss = 2, r.correct_cls = 2, r.correct_inst = 3, r.correct_proto = 1;
   r.target_new = corrected, r.kept_flags = kept;
   Meters m;
   m.add(r, given);
   m.add_truth(r, given, truth);
-  CHECK_EQ(m.acc_cls.mean(), 100 * 2 / 5.0);
-  CHECK_NEAR(m.acc_inst.mean(), 100 * 3 / 9.0, 1e-12);
-  CHECK_EQ(m.acc_proto.mean(), 100 * 1 / 5.0);
-  CHECK_EQ(m.samples, 9.0);
+  CHECK_EQ(m.acc_cls.mean(), 100 * 2 / 6.0);
+  CHECK_NEAR(m.acc_inst.mean(), 25, 1e-12);
+  CHECK_EQ(m.acc_proto.mean(), 100 * 1 / 6.0);
+  CHECK_EQ(m.samples, 12.0);
   CHECK_EQ(m.corrected, 2.0);
-  CHECK_EQ(m.dropped, 4.0);
-  CHECK_EQ(m.right, 2.0);
-  CHECK_EQ(m.right_kept, 1.0);
-  CHECK_EQ(m.wrong, 4.0);
+  CHECK_EQ(m.dropped, 6.0);
+  CHECK_EQ(m.right, 3.0);
+  CHECK_EQ(m.right_kept, 2.0);
+  CHECK_EQ(m.wrong, 5.0);
   CHECK_EQ(m.wrong_corrected, 1.0);
-  CHECK_EQ(m.wrong_dropped, 2.0);
-  CHECK_EQ(m.out, 2.0);
-  CHECK_EQ(m.out_dropped, 1.0);
+  CHECK_EQ(m.wrong_dropped, 3.0);
+  CHECK_EQ(m.out, 3.0);
+  CHECK_EQ(m.out_dropped, 2.0);
   r.loss = 5;
   m.add(r, given);
   r.finite = false, r.loss = 1e9;
@@ -71,8 +71,8 @@ TEST("meters: shares are of the samples that count, and each sample is counted o
   CHECK_EQ(m.loss.mean(), 3.5);
   CHECK_EQ(m.loss.last, 5.0);
   CHECK_EQ(m.not_finite, 1.0);
-  CHECK_EQ(m.samples, 18.0);
-  CHECK_EQ(m.wrong, 4.0);
+  CHECK_EQ(m.samples, 24.0);
+  CHECK_EQ(m.wrong, 5.0);
 }
 
 TEST("trainer: --keep and --keep-epochs: the newest stay, each kind counted by itself") {
