@@ -32,12 +32,12 @@ std::string flat(std::string text) {
 
 class Client : public Store {
  public:
-  Client(const StoreAddress& address, int rank, int ranks, double timeout) : address_(address), timeout_(timeout) {
+  Client(const StoreAddress& address, int rank, int ranks, double timeout, const Patience& patience)
+      : address_(address), timeout_(timeout) {
     const auto limit =
         Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(timeout));
     socket_ = connect_to(address, limit, timeout);
-    constexpr double kLonger = 5;  // seconds: rank 0 knows better who is missed, and says so at `timeout`
-    limit_receive(socket_, timeout + kLonger);
+    limit_receive(socket_, timeout + patience.longer);
     const Identity own = this_process();
     const std::string welcome = answer_to("hello " + std::to_string(rank) + " " + std::to_string(ranks) + " " +
                                           std::to_string(own.pid) + " " + own.host + "\n");
@@ -45,7 +45,7 @@ class Client : public Store {
     std::sscanf(welcome.c_str(), "ok %d %255s", &first_.pid, host);
     first_.host = host;
     reports_ = connect_to(address, limit, timeout);
-    limit_receive(reports_, kSilence);
+    limit_receive(reports_, patience.silence);
     std::string answer;
     if (!ask("watch " + std::to_string(rank) + "\n", answer)) gone();
   }
@@ -99,8 +99,6 @@ class Client : public Store {
   int port() const override { return address_.port; }
 
  private:
-  static constexpr double kSilence = 2;  // seconds that rank 0 may take to answer a report
-
   std::string who_is_first() const {
     return "rank 0 (process " + std::to_string(first_.pid) + " on " + first_.host + ")";
   }
@@ -159,8 +157,9 @@ class Client : public Store {
 
 }  // namespace
 
-std::unique_ptr<Store> make_store_client(const StoreAddress& address, int rank, int ranks, double timeout) {
-  return std::make_unique<Client>(address, rank, ranks, timeout);
+std::unique_ptr<Store> make_store_client(const StoreAddress& address, int rank, int ranks, double timeout,
+                                         const Patience& patience) {
+  return std::make_unique<Client>(address, rank, ranks, timeout, patience);
 }
 
 }  // namespace moproc::comm

@@ -177,7 +177,8 @@ function statistics(weight: NdArray, img: NdArray, images: readonly number[], ch
   const size = config.image_size;
   const pixel = (n: number, c: number, y: number, x: number): number => {
     if (y < 0 || x < 0 || y >= size || x >= size) return 0;
-    return (img.at(n, c, y, x) / 255 - (imagenet.mean[c] as number)) / (imagenet.std[c] as number);
+    const [mean, std] = [[0.485, 0.456, 0.406][c] as number, [0.229, 0.224, 0.225][c] as number]; // of ImageNet
+    return (img.at(n, c, y, x) / 255 - mean) / std;
   };
   const values: number[] = [];
   for (const n of images)

@@ -3,7 +3,7 @@
 import test from "ava";
 import { Builder } from "../../compiler/ir/builder.js";
 import { NdArray } from "../../compiler/ir/nd.js";
-import { elements } from "../../compiler/ir/types.js";
+import { elements, type Value } from "../../compiler/ir/types.js";
 import { verify } from "../../compiler/ir/verify.js";
 import { classifierPrograms } from "../../models/classifier.js";
 import { moproPrograms } from "../../models/mopro.js";
@@ -87,6 +87,45 @@ test("initial values are the published ones", (t) => {
   t.deepEqual(init("bn1.running_var"), { kind: "constant", value: 1 });
   t.deepEqual(init("fc2.bias"), { kind: "uniform", bound: 1 / Math.sqrt(2048) });
   t.deepEqual(init("classifier.weight"), { kind: "uniform", bound: 1 / Math.sqrt(512) });
+});
+
+test("an encoder is a classifier and a projection with a ReLU, of length 1, on one feature; eps as published", (t) => {
+  const size = { arch: "resnet10", width: 1 / 16, num_class: 3, low_dim: 4 } as const;
+  for (const training of [false, true]) {
+    const b = Builder.create("encoder");
+    const x = b.input("x", { dtype: "f32", shape: [2, 3, 32, 32] });
+    const e = encoder(new Net(b, { training }), x, size);
+    const g = b.finish([e.feature, e.logits, e.embedding]);
+    const eps = (name: string): unknown[] => [
+      ...new Set(g.nodes.filter((n) => n.op === name).map((n) => (n.attrs as { eps: number }).eps)),
+    ];
+    t.deepEqual(eps(training ? "batch_norm" : "batch_norm_inference"), [1e-5]);
+    t.deepEqual(eps("l2_normalize"), [1e-12]);
+    if (training) continue;
+    const states = initialStates(g, 3);
+    const { value } = run(g, states, { x: images([0, 1], 32, 4) });
+    const linear = (v: readonly number[], name: string): number[] => {
+      const [w, bias] = [states.get(`${name}.weight`) as NdArray, states.get(`${name}.bias`) as NdArray];
+      return [...bias.data].map((c, o) => v.reduce((s, f, i) => s + f * w.at(o, i), c));
+    };
+    const width = featureSize(size);
+    for (const n of [0, 1]) {
+      const row = (v: Value, count: number): number[] => [...value(v.name).data.subarray(n * count, (n + 1) * count)];
+      const feature = row(e.feature, width);
+      const z = linear(
+        linear(feature, "fc1").map((h) => Math.max(h, 0)),
+        "fc2",
+      );
+      const close = (got: number[], want: number[], name: string): void =>
+        want.forEach((w, i) => t.true(Math.abs(w - (got[i] as number)) < 1e-12 * (1 + Math.abs(w)), name));
+      close(row(e.logits, 3), linear(feature, "classifier"), "logits");
+      close(
+        row(e.embedding, 4),
+        z.map((v) => v / Math.hypot(...z)),
+        "embedding",
+      );
+    }
+  }
 });
 
 test("unknown architectures are refused with the known ones", (t) => {

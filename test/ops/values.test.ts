@@ -209,6 +209,41 @@ test("correct_labels keeps, relabels and drops", (t) => {
   ]);
 });
 
+test("correct_labels: a score that equals the threshold or 1/K is not above it", (t) => {
+  const sure = [200, 0, 0, 0]; // scores exactly 1
+  const even = [0, 0, 0, 0]; // scores exactly 1/4
+  const at = (threshold: number): number[][] =>
+    run(
+      opCase(
+        "ties",
+        {
+          cls: matrix(sure, sure, even, sure),
+          proto: matrix(sure, sure, even, [0, 200, 0, 0]),
+          y: labels([0, 3, 3, 2]),
+          alpha: number(0.5),
+          threshold: number(threshold),
+        },
+        (b, v) => Object.values(op.correct_labels(b, v.cls, v.proto, v.y, v.alpha, v.threshold)),
+      ),
+    );
+  t.deepEqual(at(1), [
+    [0, 3, 3, 2],
+    [1, 0, 0, 0],
+  ]);
+  t.deepEqual(at(0.5), [
+    [0, 0, 3, 2],
+    [1, 1, 0, 0],
+  ]);
+  t.deepEqual(at(0.25), [
+    [0, 0, 3, 0],
+    [1, 1, 0, 1],
+  ]);
+  t.deepEqual(at(0.2499), [
+    [0, 0, 0, 0],
+    [1, 1, 1, 1],
+  ]);
+});
+
 test("l2_normalize", (t) => {
   const c = opCase("n", { x: matrix([3, 4], [0, 0]) }, (b, v) => op.l2_normalize(b, v.x, { eps: 1e-12 }));
   t.deepEqual(first(c), [0.6, 0.8, 0, 0]);

@@ -233,6 +233,25 @@ const loss: readonly OpCase[] = [
       return [target_new, kept];
     },
   ),
+  opCase(
+    "correct_labels_ties", // scores of exactly 1, 1/2 and 1/4 (1/K), none of them above the threshold or 1/K
+    {
+      cls: {
+        shape: [4, 4],
+        values: [...[200, 0, 0, 0], ...[200, 0, 0, 0], ...[0, 0, 0, 0], ...[200, 0, 0, 0]],
+        fixed: true,
+      },
+      proto: {
+        shape: [4, 4],
+        values: [...[200, 0, 0, 0], ...[200, 0, 0, 0], ...[0, 0, 0, 0], ...[0, 200, 0, 0]],
+        fixed: true,
+      },
+      target: labels([0, 3, 3, 2]),
+      alpha: number(0.5),
+      threshold: number(1),
+    },
+    (b, v) => Object.values(op.correct_labels(b, v.cls, v.proto, v.target, v.alpha, v.threshold)),
+  ),
 ];
 
 const finite = number(1);

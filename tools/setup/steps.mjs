@@ -81,14 +81,18 @@ export function typescript({ tests = false } = {}) {
   quiet(process.execPath, [join(root, "node_modules", "typescript", "bin", "tsc"), "-p", project]);
 }
 
-/** The runtime library, the data tool and, for tests, the native tests -> build/native. */
+/**
+ * The runtime library, the data tool and, for tests, the native tests -> build/native. Tests in JavaScript alone
+ * (`tests: "js"`) get the libraries that stand for a GPU, and no native test.
+ */
 export function nativeLibraries({ tests = false } = {}) {
   mkdirSync(native, { recursive: true });
   const generator = existsSync(join(native, "CMakeCache.txt")) ? [] : ["-DCMAKE_BUILD_TYPE=Release"];
   quiet("cmake", ["-S", root, "-B", native, `-DMOPROC_TESTS=${tests ? "ON" : "OFF"}`, ...generator]);
   const cached = statSync(join(native, "CMakeCache.txt"));
   if (!cached) throw new SetupError("cmake left no cache");
-  quiet("cmake", ["--build", native, "--parallel", String(availableParallelism())]);
+  const target = tests === "js" ? ["--target", "js_needs"] : [];
+  quiet("cmake", ["--build", native, "--parallel", String(availableParallelism()), ...target]);
 }
 
 /** The Node addon of runtime/node-cuda-rt. */

@@ -238,6 +238,39 @@ TEST("correct_labels takes the first of equal maxima") {
   CHECK_EQ(kept[1], 1.0f);
 }
 
+TEST("correct_labels: a score that equals the threshold or 1/K is not above it") {
+  // One logit of 200 beside zeros scores exactly 1, equal logits exactly 1/4. Rows: sure and of its own label; sure of
+  // another class than its label; undecided; and undecided by opposite opinions, which score 1/2 each.
+  const auto logits = [](bool second) {
+    return [second](int64_t i) {
+      const int64_t row = i / 4, column = i % 4;
+      if (row < 2) return column == 0 ? 200.0f : 0.0f;
+      return row == 3 && column == (second ? 1 : 0) ? 200.0f : 0.0f;
+    };
+  };
+  Tensor<float> cls(16, logits(false)), proto(16, logits(true)), kept(4), alpha(1, [](int64_t) { return 0.5f; });
+  Tensor<int64_t> target(4, [](int64_t r) { return r == 0 ? 0 : r == 3 ? 2 : 3; }), label(4);
+  struct Case {
+    float threshold;
+    int64_t label[4];
+    float kept[4];
+  };
+  const Case cases[] = {
+      {1.0f, {0, 3, 3, 2}, {1, 0, 0, 0}},  {std::nextafter(1.0f, 0.0f), {0, 0, 3, 2}, {1, 1, 0, 0}},
+      {0.5f, {0, 0, 3, 2}, {1, 1, 0, 0}},  {std::nextafter(0.5f, 0.0f), {0, 0, 3, 0}, {1, 1, 0, 1}},
+      {0.25f, {0, 0, 3, 0}, {1, 1, 0, 1}}, {std::nextafter(0.25f, 0.0f), {0, 0, 0, 0}, {1, 1, 1, 1}},
+  };
+  for (const Case& c : cases) {
+    Tensor<float> threshold(1, [&](int64_t) { return c.threshold; });
+    Launch launch(correct_labels<Correct<4>>, 4, 1, {row_tasks(4, 4)});
+    launch.scratch(32).arg(cls).arg(proto).arg(target).arg(alpha).arg(threshold).arg(label).arg(kept).run();
+    for (int64_t r = 0; r < 4; ++r) {
+      CHECK_EQ(label[r], c.label[r]);
+      CHECK_EQ(kept[r], c.kept[r]);
+    }
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) { return moproc::test::run(argc, argv); }

@@ -125,6 +125,8 @@ TEST("schedule: steps and cosine are the published formulas") {
   CHECK_NEAR(learning_rate(0.1, o, 80, 0, 10), 0.001, 1e-17);
   o.milestones = {3};
   CHECK_NEAR(learning_rate(0.1, o, 80, 0, 10), 0.01, 1e-17);
+  o.decay_rate = 0.5;
+  CHECK_EQ(learning_rate(0.1, o, 3, 0, 10), 0.05);
   o.cosine = true;
   CHECK_EQ(learning_rate(0.1, o, 0, 0, 10), 0.1);
   CHECK_NEAR(learning_rate(0.1, o, 45, 0, 10), 0.05, 1e-17);

@@ -112,6 +112,8 @@ TEST("session: initial values depend on the seed and the name, not on threads") 
   one.init_state(7), four.init_state(7), other.init_state(8);
   CHECK(all_state(one) == all_state(four));
   CHECK(all_state(one) != all_state(other));
+  other.init_state(7 + (uint64_t{1} << 32));
+  CHECK(all_state(one) != all_state(other));
   CHECK(get(one, "encoder_k.classifier.weight") == get(one, "encoder_q.classifier.weight"));
   CHECK(floats(one, "encoder_q.bn1.running_var") == std::vector<float>(7, 1.0f));
   const std::vector<float> w = floats(one, "encoder_q.classifier.weight");

@@ -162,6 +162,40 @@ TEST("trainer: steps that are not finite are counted, reported, and change nothi
   CHECK(std::equal(saved.begin(), saved.end(), weight.begin(), weight.end()));
 }
 
+TEST("trainer: --max-skips counts steps in a row: one that is finite begins the count anew") {
+  ToyPlan toy;
+  Folder exp;
+  const auto run = [&](const std::string& name, int most) {
+    return run_train(toy.plan(), {"--synthetic", "--epochs", "6", "--steps", "60", "--w-inst", "4.1e37", "-p", "1",
+                                  "--max-skips", std::to_string(most), "--exp-dir", exp / name});
+  };
+  CHECK_EQ(run("whole", 1000).status, 0);
+  std::vector<bool> skipped;  // of each step
+  double in_epoch = 0;
+  for (const Json& r : records(exp / "whole/metrics.jsonl", "train")) {
+    if (skipped.size() % 10 == 0) in_epoch = 0;
+    skipped.push_back(number_of(r, "not_finite") > in_epoch);
+    in_epoch = number_of(r, "not_finite");
+  }
+  REQUIRE(skipped.size() == 60);
+  int all = 0, in_a_row = 0, longest = 0;
+  size_t end = 0;  // steps up to the end of the first of the longest rows
+  for (size_t i = 0; i < skipped.size(); ++i) {
+    all += skipped[i];
+    in_a_row = skipped[i] ? in_a_row + 1 : 0;
+    if (in_a_row > longest) longest = in_a_row, end = i + 1;
+  }
+  REQUIRE(longest >= 2 && all > longest + 1);  // the images make both kinds of steps
+  CHECK_EQ(run("on", longest + 1).status, 0);
+  const Ran ends = run("ends", longest);
+  CHECK_EQ(ends.status, 3);
+  CHECK(has(ends.err, std::to_string(longest) + " steps in a row were not finite (--max-skips)"));
+  CHECK_EQ(records(exp / "ends/metrics.jsonl", "train").size(), end - 1);  // the last one is told of in err
+  const std::string files = read_bytes(exp / "ends/not_finite.jsonl");
+  CHECK_EQ(std::count(files.begin(), files.end(), '\n'),
+           std::count(skipped.begin(), skipped.begin() + static_cast<std::ptrdiff_t>(end), true));
+}
+
 TEST("trainer: plans with one program `train` run it in every epoch") {
   ToyPlan toy({.supervised = true});
   Folder exp;
