@@ -1,4 +1,5 @@
-// npm run build: everything a fresh clone needs, each part only where it is out of date. `--js`: TypeScript only.
+// npm run build: everything a fresh clone needs, each part only where it is out of date. `--js`: TypeScript only;
+// `--tests`: the native tests, too.
 
 import { allSteps, nodeModules, runSteps, typescript } from "./setup/steps.mjs";
 
@@ -9,5 +10,5 @@ runSteps(
         ["npm packages", nodeModules],
         ["compiler (TypeScript)", () => typescript({ tests: true })],
       ]
-    : allSteps(),
+    : allSteps({ tests: process.argv.includes("--tests") }),
 );

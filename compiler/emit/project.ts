@@ -112,7 +112,7 @@ async function embed(dir: string, images: readonly string[]): Promise<string> {
 }
 
 /** The files of kernels: each holds kernels of one header. */
-function kernelFiles(plan: Plan): { readonly name: string; readonly text: string }[] {
+export function kernelFiles(plan: Plan): { readonly name: string; readonly text: string }[] {
   const byHeader = new Map<string, Kernel[]>();
   const [folder, source, header] = plan.target.device === "cpu" ? ["cpu", "cpp", "hpp"] : ["cuda", "cu", "cuh"];
   for (const k of plan.kernels.toSorted((a, b) => (a.symbol < b.symbol ? -1 : 1))) {
