@@ -1,14 +1,15 @@
-// npm run build: everything a fresh clone needs, each part only where it is out of date. `--js`: TypeScript only;
-// `--tests`: the native tests, too.
+// npm run build: everything a fresh clone needs, each part only where it is out of date. `--js`: TypeScript only.
+// `--native`: only what is compiled from C++, with the native tests; the rest must be there already.
 
-import { allSteps, nodeModules, runSteps, typescript } from "./setup/steps.mjs";
+import { addon, allSteps, nativeLibraries, nodeModules, runSteps, typescript } from "./setup/steps.mjs";
 
-const jsOnly = process.argv.includes("--js");
-runSteps(
-  jsOnly
-    ? [
-        ["npm packages", nodeModules],
-        ["compiler (TypeScript)", () => typescript({ tests: true })],
-      ]
-    : allSteps({ tests: process.argv.includes("--tests") }),
-);
+const only = (part) => process.argv.includes(`--${part}`);
+const js = [
+  ["npm packages", nodeModules],
+  ["compiler (TypeScript)", () => typescript({ tests: true })],
+];
+const native = [
+  ["runtime (C++)", () => nativeLibraries({ tests: true })],
+  ["addon (C++)", addon],
+];
+runSteps(only("js") ? js : only("native") ? native : allSteps());

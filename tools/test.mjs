@@ -33,8 +33,8 @@ const start = performance.now();
 mkdirSync(join(root, "build", "test"), { recursive: true });
 const files = runs("js") || only("long") ? testFiles() : [];
 const background = files.some(needsNative) ? startBackground() : undefined;
-// The native build, and what needs none of it beside it.
-const built = inBackground("tools/build.mjs", "--tests");
+// The native build, and beside it what needs none of it. TypeScript is not compiled again under running tests.
+const built = inBackground("tools/build.mjs", "--native");
 if (runs("lint") && patterns.length === 0) lint();
 await ava(
   "ava, beside the native build",

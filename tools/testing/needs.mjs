@@ -10,7 +10,9 @@ const native = /from "(node-cuda-rt|node:child_process)"|\bcompile\b[^;]*from "[
  * Whether a compiled test file, or one below test/ that it imports, uses any of it. (What the compiler imports does not
  * count: all of it can call g++, and few tests do.)
  */
-export function needsNative(file, seen = new Set()) {
+export const needsNative = (file) => uses(file, new Set());
+
+function uses(file, seen) {
   if (seen.has(file)) return false;
   seen.add(file);
   const text = readFileSync(file, "utf8");
@@ -18,5 +20,5 @@ export function needsNative(file, seen = new Set()) {
   return [...text.matchAll(/(?:from|import) ?\(?"(\.[^"]+\.js)"/g)]
     .map((m) => join(dirname(file), m[1]))
     .filter((f) => f.includes("/test/") && existsSync(f))
-    .some((f) => needsNative(f, seen));
+    .some((f) => uses(f, seen));
 }
