@@ -1,5 +1,5 @@
 // npm run test:sanitize: the native tests under AddressSanitizer and UndefinedBehaviorSanitizer, those of threads under
-// ThreadSanitizer. --small: what npm test runs of it. Other arguments are patterns of program names.
+// ThreadSanitizer. --small: what npm test runs of it. --build: builds only. Other arguments are patterns of program names.
 
 import { allSteps, runSteps, systemPackages } from "./setup/steps.mjs";
 import { sanitize } from "./testing/sanitize.mjs";
@@ -7,6 +7,7 @@ import { newCount, summary } from "./testing/tap.mjs";
 
 const small = process.argv.includes("--small");
 const patterns = process.argv.slice(2).filter((a) => !a.startsWith("--"));
+const buildOnly = process.argv.includes("--build");
 const count = newCount();
 
 // All of it needs the compiled TypeScript: shapes of the convolutions' tests come from there.
@@ -14,5 +15,9 @@ runSteps(
   small ? [["system packages", systemPackages]] : allSteps({ tests: true }).filter(([name]) => !name.includes("C++")),
 );
 const start = performance.now();
-await sanitize(count, { small, wanted: (f) => patterns.length === 0 || patterns.some((p) => f.includes(p)) });
-summary(count, start);
+await sanitize(count, {
+  small,
+  buildOnly,
+  wanted: (f) => patterns.length === 0 || patterns.some((p) => f.includes(p)),
+});
+if (!buildOnly) summary(count, start);

@@ -1,50 +1,95 @@
 // npm test: builds, then runs the native tests, the most important of them under sanitizers, and ava. Ends with
-// `N passed, N failed` and fails when a test fails, a runner breaks, or nothing ran. Arguments choose: --lint,
-// --native, --js, --sanitize, or file patterns; --long takes the longer tests instead (*.long.test.ts).
+// `N passed, N failed` and fails when a test fails, a runner breaks, or nothing ran. Arguments choose: --lint, --native,
+// --js, --sanitize, or file patterns; --long takes the longer tests instead (*.long.test.ts). --times: where the time
+// goes, as a table, which a run of everything also writes into docs/testing.md.
 
-import { readdirSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { mkdirSync, readdirSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
-import { allSteps, native, root, runSteps } from "./setup/steps.mjs";
+import { startBackground } from "./setup/background.mjs";
+import { native, nodeModules, root, runSteps, systemPackages, typescript } from "./setup/steps.mjs";
 import { nativeTests, runNative } from "./testing/native.mjs";
+import { needsNative } from "./testing/needs.mjs";
 import { sanitize } from "./testing/sanitize.mjs";
 import { checkStyle, STYLE_TOOLS } from "./testing/style.mjs";
 import { newCount, summary, tap } from "./testing/tap.mjs";
+import { startTimes } from "./testing/times.mjs";
 
 const patterns = process.argv.slice(2).filter((a) => !a.startsWith("--"));
 const only = (part) => process.argv.includes(`--${part}`);
-const runs = (part) => only(part) || !["lint", "native", "js", "sanitize", "long"].some(only);
+const chosen = ["lint", "native", "js", "sanitize", "long"].some(only);
+const runs = (part) => only(part) || !chosen;
 const wanted = (file) => patterns.length === 0 || patterns.some((p) => file.includes(p));
 const count = newCount();
+const times = only("times") ? startTimes() : undefined;
 
-runSteps(allSteps({ tests: runs("native") ? true : "js" })); // sanitizers have builds of their own
+runSteps([
+  ["system packages", () => systemPackages({ tests: true })],
+  ["npm packages", nodeModules],
+  ["compiler (TypeScript)", () => typescript({ tests: true })],
+]);
 const start = performance.now();
-if (runs("lint") && patterns.length === 0) lint(count);
+mkdirSync(join(root, "build", "test"), { recursive: true });
+const files = runs("js") || only("long") ? testFiles() : [];
+const background = files.some(needsNative) ? startBackground() : undefined;
+// The native build, with the native tests only if they run, and beside it what needs none of it. TypeScript is not compiled again under running tests.
+const built = inBackground("tools/build.mjs", runs("native") ? "--native" : "--native-js");
+if (runs("lint") && patterns.length === 0) lint();
+await ava(
+  "ava, beside the native build",
+  files.filter((f) => !needsNative(f)),
+  1,
+);
+await built;
+// Sanitizers' programs are built while native tests run, some of which wait for clocks.
+const instrumented = runs("sanitize")
+  ? inBackground("tools/sanitize.mjs", "--small", "--build", ...patterns)
+  : undefined;
 if (runs("native"))
   await runNative(
     count,
     nativeTests(native, wanted).map((f) => ({ name: f.slice(native.length + 1), command: [f] })),
   );
+await instrumented;
 if (runs("sanitize")) await sanitize(count, { small: true, wanted });
-if (runs("js") || only("long")) {
-  const files = readdirSync(join(root, "build", "js", "test"), { recursive: true })
-    .filter((f) => f.endsWith(".test.js") && f.endsWith(".long.test.js") === only("long") && wanted(f))
-    .map((f) => join("build/js/test", f));
-  if (files.length > 0) {
-    const ava = join(root, "node_modules", "ava", "entrypoints", "cli.mjs");
-    await tap(count, "ava", process.execPath, [
-      ava,
-      "--tap",
-      "--concurrency",
-      String(availableParallelism()),
-      ...files,
-    ]);
-  }
-}
+await background;
+times?.countCompilers();
+await ava("ava", files.filter(needsNative), availableParallelism());
+times?.finish(!chosen && patterns.length === 0);
 summary(count, start);
 
+/** The compiled files of ava's tests that are asked for, from the root of the project. */
+function testFiles() {
+  return readdirSync(join(root, "build", "js", "test"), { recursive: true })
+    .filter((f) => f.endsWith(".test.js") && f.endsWith(".long.test.js") === only("long") && wanted(f))
+    .map((f) => join(root, "build", "js", "test", f));
+}
+
+/** Runs test files, so many at a time. */
+async function ava(name, chosenFiles, concurrency) {
+  if (chosenFiles.length === 0) return;
+  const cli = join(root, "node_modules", "ava", "entrypoints", "cli.mjs");
+  await tap(count, name, process.execPath, [cli, "--tap", "--concurrency", String(concurrency), ...chosenFiles]);
+}
+
+/** Runs a script of this project beside what follows; resolves when it has ended. If it fails, so does this process. */
+function inBackground(script, ...args) {
+  const child = spawn(process.execPath, [join(root, script), ...args], {
+    cwd: root,
+    stdio: ["ignore", "inherit", "inherit"],
+  });
+  return new Promise((resolve) => {
+    child.on("error", (e) => {
+      console.error(`moproc: ${script}: ${e.message}`);
+      process.exit(2);
+    });
+    child.on("close", (code) => (code === 0 ? resolve() : process.exit(2)));
+  });
+}
+
 /** The rules and the format of all sources, one test for each tool. */
-function lint(count) {
+function lint() {
   const findings = checkStyle();
   for (const { what, text } of findings)
     console.log(`  FAILED ${what}; npm run lint -- --write mends the format\n${text.slice(0, 20000)}`);

@@ -26,7 +26,17 @@ export interface BuildResult {
   readonly seconds: number;
 }
 
-const KERNELS_A_FILE = 4;
+/**
+ * Kernels of one header in one file. An object is found in the cache only if all kernels of its file are the same ones,
+ * so g++ gets each convolution and each matrix product by itself: they take long to compile, and networks that have some
+ * of them in common are compiled often. Small kernels take less time than g++ needs to start, and nvcc starts slowly.
+ */
+function kernelsPerFile(header: string, target: Plan["target"]): number {
+  const slow = header.startsWith("conv_") || header === "matmul";
+  const nvcc = target.device === "cuda" && !isEmulated(target);
+  if (slow) return nvcc ? 4 : 1;
+  return 16;
+}
 
 /**
  * For CPU ranks on several machines: goes beside the binary, which loads it when it is needed. Built where MPI is
@@ -123,15 +133,15 @@ async function embed(dir: string, images: readonly string[]): Promise<string> {
   return object;
 }
 
-/** Kernels of one header share files, a few each: the header is parsed once per file. */
-function kernelFiles(plan: Plan): { readonly name: string; readonly text: string }[] {
+/** The files of kernels: each holds kernels of one header. */
+export function kernelFiles(plan: Plan): { readonly name: string; readonly text: string }[] {
   const byHeader = new Map<string, Kernel[]>();
   const [folder, source, header] = plan.target.device === "cpu" ? ["cpu", "cpp", "hpp"] : ["cuda", "cu", "cuh"];
   for (const k of plan.kernels.toSorted((a, b) => (a.symbol < b.symbol ? -1 : 1))) {
     byHeader.set(k.header, [...(byHeader.get(k.header) ?? []), k]);
   }
   return [...byHeader].flatMap(([name, kernels]) => {
-    const size = name.startsWith("conv_") ? KERNELS_A_FILE : 4 * KERNELS_A_FILE;
+    const size = kernelsPerFile(name, plan.target);
     const chunks = Array.from({ length: Math.ceil(kernels.length / size) }, (_, i) =>
       kernels.slice(i * size, (i + 1) * size),
     );

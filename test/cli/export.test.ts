@@ -10,6 +10,7 @@ import { decodeModel } from "../../compiler/onnx/proto.js";
 import { fileDigest } from "../../compiler/util/digest.js";
 import { root } from "../../compiler/util/root.js";
 import { edited, metadata, refusedCheckpoints, refusedFlags } from "../support/bad_checkpoints.js";
+import { noPythonWith, pythonWith } from "../support/python.js";
 
 const dir = join(root, "build", "test");
 mkdirSync(dir, { recursive: true });
@@ -257,10 +258,9 @@ withConverter("a PyTorch checkpoint is the same model (skipped where moproc-conv
   t.deepEqual(leftovers(), []);
 });
 
-const python = "/usr/bin/python3";
-const hasChecker = run(python, ["-c", "import onnx"]).status === 0;
-const withChecker = hasChecker ? test.serial : test.serial.skip;
-withChecker("onnx.checker accepts every kind of file (skipped where Python has no onnx)", (t) => {
+const python = pythonWith("onnx");
+const withChecker = python ? test.serial : test.serial.skip;
+withChecker(`onnx.checker accepts every kind of file${python ? "" : `: ${noPythonWith("onnx")}`}`, (t) => {
   const files: string[] = [];
   for (const opset of [13, 15, 16, 17]) {
     for (const input of ["--input float", "--input uint8 --keep-bn"]) {
@@ -269,6 +269,10 @@ withChecker("onnx.checker accepts every kind of file (skipped where Python has n
     }
   }
   const check = "onnx.checker.check_model(onnx.load(f), full_check=True)";
-  const r = run(python, ["-c", `import onnx, sys\nfor f in sys.argv[1:]:\n    ${check}\nprint('ok')`, ...files]);
+  const r = run(python as string, [
+    "-c",
+    `import onnx, sys\nfor f in sys.argv[1:]:\n    ${check}\nprint('ok')`,
+    ...files,
+  ]);
   t.is(r.out.trim(), "ok", r.err);
 });

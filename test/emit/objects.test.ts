@@ -1,13 +1,19 @@
 // The cache of compiled files: a prelude that was parsed before saves time and changes no byte.
 
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "ava";
 import { compileAll, type Unit } from "../../compiler/emit/objects.js";
+import { kernelFiles } from "../../compiler/emit/project.js";
 import { compilerVersion, cxx } from "../../compiler/emit/toolchain.js";
+import { Builder } from "../../compiler/ir/builder.js";
+import type { Graph, Target } from "../../compiler/ir/types.js";
+import { lower } from "../../compiler/pipeline.js";
 import { root } from "../../compiler/util/root.js";
+import { conv2d, finish, linear, Net } from "../../models/nn.js";
 
 test("objects do not depend on whether their system headers were precompiled", async (t) => {
+  mkdirSync(join(root, "build", "test"), { recursive: true });
   const dir = mkdtempSync(join(root, "build", "test", "objects-"));
   const before = process.env.MOPROC_CACHE;
   try {
@@ -37,5 +43,33 @@ test("objects do not depend on whether their system headers were precompiled", a
     if (before === undefined) delete process.env.MOPROC_CACHE;
     else process.env.MOPROC_CACHE = before;
     rmSync(dir, { recursive: true, force: true });
+  }
+});
+
+/** A network of two convolutions and a matrix product; `channels` of the second convolution. */
+function network(channels: number): Graph {
+  const b = Builder.create("net");
+  const net = new Net(b, { training: false });
+  const x = b.input("x", { dtype: "f32", shape: [4, 8, 9, 9] });
+  const first = conv2d(net.in("first"), x, { out: 24, kernel: 3 });
+  const y = conv2d(net.in("second"), first, { out: channels, kernel: 1 });
+  return finish(b, { y, z: linear(net.in("fc"), b.input("v", { dtype: "f32", shape: [4, 20] }), 10) });
+}
+
+/** The files of the kernels that take long to compile, without comments: what their objects are found by. */
+function slowFiles(g: Graph, target: Target): string[] {
+  return kernelFiles(lower([g], { name: "net", target }).plan)
+    .filter((f) => /^(conv_fprop|matmul)_/.test(f.name))
+    .map((f) => f.text.replace(/\/\/.*$/gm, ""));
+}
+
+test("networks that differ in one convolution share the files of all others, so they are compiled once", (t) => {
+  for (const target of [
+    { device: "cpu", arch: "x86-64-v3", ranks: [1] },
+    { device: "cuda", arch: "emulator", ranks: [1], precision: "f32" },
+  ] as const) {
+    const [a, b] = [slowFiles(network(16), target), slowFiles(network(40), target)];
+    t.is(a.length, 3);
+    t.is(a.filter((text) => b.includes(text)).length, 2, target.device);
   }
 });

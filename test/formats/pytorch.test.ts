@@ -6,7 +6,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, wr
 import { join } from "node:path";
 import test, { type ExecutionContext } from "ava";
 import { root } from "../../compiler/util/root.js";
-import { pythonWithTorch } from "../support/python.js";
+import { noPythonWith, pythonWith } from "../support/python.js";
 
 const dir = join(root, "build", "test");
 mkdirSync(dir, { recursive: true });
@@ -36,14 +36,13 @@ function done(t: ExecutionContext, r: Result): string {
   return r.out;
 }
 
-const python = pythonWithTorch();
+const python = pythonWith("torch", "numpy");
 const check = join(root, "test", "formats", "pytorch_check.py");
 /** A test that needs PyTorch; skipped by name without. */
 const withTorch = python
   ? (name: string, body: (t: ExecutionContext, torch: (...args: readonly string[]) => void) => void): void =>
       void test(name, (t) => body(t, (...args) => void done(t, run(python, check, ...args))))
-  : (name: string): void =>
-      void test.skip(`${name}: no python3 with torch here (MOPROC_PYTHON names another python)`, (t) => t.pass());
+  : (name: string): void => void test.skip(`${name}: ${noPythonWith("torch", "numpy")}`, (t) => t.pass());
 
 test("convert --help names every format; bad use and bad files exit with 2 and leave nothing", (t) => {
   const help = done(t, moproc("convert", "--help"));

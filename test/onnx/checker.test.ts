@@ -9,11 +9,12 @@ import { encodeModel, type Model } from "../../compiler/onnx/proto.js";
 import { root } from "../../compiler/util/root.js";
 import { phases } from "../../models/mopro.js";
 import { stepModel, valuesOf } from "../support/ort_step.js";
+import { noPythonWith, pythonWith } from "../support/python.js";
 import { program } from "../support/tiny_mopro.js";
 import { initialStates } from "../support/training.js";
 
 const version = "import onnx; print(onnx.defs.onnx_opset_version())";
-const python = ["python3", "/usr/bin/python3"].find((p) => spawnSync(p, ["-c", version]).status === 0);
+const python = pythonWith("onnx");
 
 const check = `
 import sys, onnx
@@ -23,7 +24,7 @@ found = onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=Tr
 print(len(found.graph.value_info))
 `;
 
-if (python === undefined) test.skip("the ONNX checker: Python has no module onnx", () => {});
+if (python === undefined) test.skip(`the ONNX checker: ${noPythonWith("onnx")}`, () => {});
 else {
   const known = Number(spawnSync(python, ["-c", version], { encoding: "utf8" }).stdout);
   mkdirSync(join(root, "build", "test"), { recursive: true });

@@ -1,11 +1,21 @@
-// A Python with PyTorch, where this machine has one: an independent reader of what we write. Nothing needs it.
+// A Python with certain modules, where this machine has one: an independent reader of what we write. npm test installs
+// those of test/requirements.txt into build/python where pip can.
 
 import { spawnSync } from "node:child_process";
+import { join } from "node:path";
+import { root } from "../../compiler/util/root.js";
 
-/** The first of MOPROC_PYTHON, python3 and Debian's that can import torch; undefined when none can. */
-export function pythonWithTorch(): string | undefined {
-  const named = process.env.MOPROC_PYTHON;
-  const can = (python: string): boolean =>
-    spawnSync(python, ["-c", "import torch, numpy"], { stdio: "ignore" }).status === 0;
-  return (named ? [named] : ["python3", "/usr/bin/python3"]).find(can);
-}
+const candidates = process.env.MOPROC_PYTHON
+  ? [process.env.MOPROC_PYTHON]
+  : [join(root, "build", "python", "bin", "python"), "python3", "/usr/bin/python3"];
+
+/**
+ * MOPROC_PYTHON if that is set, else the first of build/python, python3 and Debian's, that can import all of the
+ * modules; undefined if none can.
+ */
+export const pythonWith = (...modules: readonly string[]): string | undefined =>
+  candidates.find((p) => spawnSync(p, ["-c", `import ${modules.join(", ")}`], { stdio: "ignore" }).status === 0);
+
+/** Why a test that needs such a Python is skipped. */
+export const noPythonWith = (...modules: readonly string[]): string =>
+  `no Python here has ${modules.join(" and ")}: pip could not install test/requirements.txt (MOPROC_PYTHON names another Python)`;

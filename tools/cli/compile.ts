@@ -5,9 +5,8 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { launchesOf } from "../../compiler/lower/launches.js";
 import { modelFlagList, modelFlags, targetOf } from "./flags.js";
-import { type Extra, extras, modelGraphs, printGraphs, type Source, userGraphs } from "./graphs.js";
+import { type Extra, extras, INIT, modelGraphs, printGraphs, type Source, userGraphs } from "./graphs.js";
 import { artefactKey, type Obtained, obtain } from "./obtain.js";
-import { INIT, onnxSource } from "./onnx_source.js";
 import { sections, type Verb } from "./record.js";
 import { sampleModel } from "./sample_run.js";
 import { megabytes } from "./units.js";
@@ -75,8 +74,8 @@ function extrasOf(list: unknown): readonly Extra[] {
   return names as Extra[];
 }
 
-function filesSource(steps: readonly string[]): Source | Promise<Source> {
-  if (steps.every((f) => f.endsWith(".onnx"))) return onnxSource(steps);
+async function filesSource(steps: readonly string[]): Promise<Source> {
+  if (steps.every((f) => f.endsWith(".onnx"))) return (await import("./onnx_source.js")).onnxSource(steps);
   const [file, other] = steps as [string, ...string[]];
   if (other !== undefined)
     throw new Error(`${other}: if several files are given, all must be programs exported as .onnx`);

@@ -3,7 +3,6 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
-import { build } from "esbuild";
 import { print } from "../../compiler/ir/print.js";
 import type { Graph, Target } from "../../compiler/ir/types.js";
 import type { Plan } from "../../compiler/lower/plan.js";
@@ -13,6 +12,9 @@ import { classifierPrograms, featurePrograms } from "../../models/classifier.js"
 import { moproPrograms } from "../../models/mopro.js";
 import { archOf } from "../../models/resnet.js";
 import type { ModelFlags } from "./flags.js";
+
+/** The file in an artefact directory that holds the state its ONNX files came with. */
+export const INIT = "init.safetensors";
 
 /** What a classifier's step can take besides images and labels; MoPro's takes the last. */
 export const extras = ["label-smoothing", "mixup", "sample-weights"] as const;
@@ -81,6 +83,7 @@ function ours(name: string): string {
  */
 export async function userGraphs(file: string): Promise<Source> {
   if (!existsSync(file)) throw new Error(`${file}: no such file`);
+  const { build } = await import("esbuild"); // only here: it would be loaded by every command
   const dir = mkdtempSync(join(root, "build", "step-"));
   try {
     const bundle = join(dir, "step.mjs");

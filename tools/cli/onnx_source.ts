@@ -10,10 +10,7 @@ import type { Tensor } from "../../compiler/onnx/model.js";
 import { digest } from "../../compiler/util/digest.js";
 import type { SafetensorsDType } from "../../compiler/util/safetensors.js";
 import { writeSafetensors } from "../../compiler/util/safetensors_writer.js";
-import type { Source } from "./graphs.js";
-
-/** The file in an artefact directory that holds the state its ONNX files came with. */
-export const INIT = "init.safetensors";
+import { INIT, type Source } from "./graphs.js";
 
 /** The types of the format, by the IR's. */
 export const safetensorsTypes: Readonly<Record<string, SafetensorsDType>> = {

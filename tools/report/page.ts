@@ -2,7 +2,6 @@
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { build } from "esbuild";
 import { root } from "../../compiler/util/root.js";
 
 export interface PageSource {
@@ -13,6 +12,7 @@ export interface PageSource {
 
 /** The page. Its script finds the data as JSON in the element `data`, and writes into `main`. */
 export async function page({ title, client, data }: PageSource): Promise<string> {
+  const { build } = await import("esbuild"); // only here: every command of the verbs that write pages would load it
   const bundled = await build({
     entryPoints: [join(root, "build", "js", "tools", "report", "client", `${client}.js`)],
     bundle: true,

@@ -8,6 +8,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { SetupError } from "../../compiler/util/errors.mjs";
 import { waitForLock } from "./lock.mjs";
+import { cpuSeconds, record } from "./times.mjs";
 
 export const root = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
 export const native = join(root, "build", "native");
@@ -19,7 +20,7 @@ const packages = [
 ];
 
 /** Where the tests look for a browser (test/support/browser.ts). */
-const browsers = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
+export const browsers = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
 
 export { SetupError };
 
@@ -41,6 +42,9 @@ export function quiet(command, args, options = {}) {
 
 const has = (command) => spawnSync(command, ["--version"], { stdio: "ignore" }).status === 0;
 
+/** Whether packages can be installed here: as root, with apt-get. */
+export const canInstall = () => process.getuid?.() === 0 && has("apt-get");
+
 /** Compilers and libraries: installed when this is root on a machine with apt-get, named otherwise. */
 export function systemPackages({ tests = false } = {}) {
   const cxx = process.env.CXX ?? "g++";
@@ -49,14 +53,11 @@ export function systemPackages({ tests = false } = {}) {
     const probe = spawnSync(cxx, ["-E", "-x", "c++", "-include", p.header, "/dev/null"], { stdio: "ignore" });
     if (probe.status !== 0) missing.push(p.name);
   }
-  const canInstall = process.getuid?.() === 0 && has("apt-get");
-  // The tests look at pages in a browser; where it is missing and cannot be installed, those tests are skipped.
-  if (tests && canInstall && !browsers.some((b) => existsSync(b))) missing.push("chromium");
   // Ranks over Open MPI: with it the plug-in is built and its tests run, without it they are skipped.
-  if (tests && canInstall && !has("mpirun")) missing.push("openmpi-bin", "libopenmpi-dev");
+  if (tests && canInstall() && !has("mpirun")) missing.push("openmpi-bin", "libopenmpi-dev");
   if (missing.length === 0) return;
   const line = `apt-get install -y ${missing.join(" ")}`;
-  if (!canInstall) {
+  if (!canInstall()) {
     throw new SetupError(`missing packages; install them with\n  sudo ${line}`);
   }
   console.log(`installing ${missing.join(" ")}`);
@@ -112,9 +113,10 @@ export function runSteps(steps) {
   const release = waitForLock(join(root, "build", ".setup-lock"), "set-up");
   try {
     for (const [name, step] of steps) {
-      const start = performance.now();
+      const [start, cpu] = [performance.now(), cpuSeconds()];
       step();
       const seconds = (performance.now() - start) / 1000;
+      record("set-up", name, seconds, cpuSeconds() - cpu);
       if (seconds > 1) console.log(`${name}: ${seconds.toFixed(1)} s`);
     }
   } catch (e) {

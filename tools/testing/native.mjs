@@ -22,7 +22,7 @@ export async function runNative(count, programs) {
   const waiting = [...programs];
   const worker = async () => {
     for (let p = waiting.shift(); p; p = waiting.shift())
-      await tap(count, p.name, p.command[0], p.command.slice(1), p.options);
+      await tap(count, p.name, p.command[0], p.command.slice(1), { part: "native tests", ...p.options });
   };
   await Promise.all(Array.from({ length: availableParallelism() }, worker));
 }

@@ -69,8 +69,10 @@ function leaksAreSeen(program, env) {
   return !/LeakSanitizer has encountered a fatal error/.test(r.stderr);
 }
 
-/** Builds and runs what is asked for: the few programs that matter most, or all that make sense. */
-export async function sanitize(count, { small = false, wanted = () => true } = {}) {
+/**
+ * Builds and runs what is asked for: the few programs that matter most, or all that make sense. `buildOnly`: runs none.
+ */
+export async function sanitize(count, { small = false, wanted = () => true, buildOnly = false } = {}) {
   const programs = [];
   for (const s of sanitizers) {
     const targets = (small ? s.small : s.all)?.filter((t) => wanted(`${s.name}/${t}`));
@@ -78,6 +80,7 @@ export async function sanitize(count, { small = false, wanted = () => true } = {
     if (s.without && !small) count.skipped.push(`${s.name}: ${s.without}`);
     let folder = "";
     runSteps([[`build for ${s.name}`, () => (folder = build(s, targets))]]);
+    if (buildOnly) continue;
     const chosen = nativeTests(folder, (f) => targets?.includes(basename(f)) ?? wanted(f));
     const blind = s.env.ASAN_OPTIONS && chosen.length > 0 && !leaksAreSeen(chosen[0], { ...process.env, ...s.env });
     if (blind) count.skipped.push(`${s.name}: leaks - LeakSanitizer cannot trace processes here (ptrace)`);
@@ -87,7 +90,7 @@ export async function sanitize(count, { small = false, wanted = () => true } = {
       programs.push({
         name: `${s.name}/${basename(f)}`,
         command: [...launcher(), f],
-        options: { env, report: finding },
+        options: { env, report: finding, part: "sanitizers" },
       });
     }
   }

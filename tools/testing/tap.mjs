@@ -2,16 +2,18 @@
 
 import { spawn } from "node:child_process";
 import { root } from "../setup/steps.mjs";
+import { timed } from "./times.mjs";
 
 export const newCount = () => ({ passed: 0, failed: 0, skipped: [] });
 
 /**
  * Runs a TAP producer and adds to `count`; prints failures with their details. `report`: text on stderr that is a
- * failure.
+ * failure. `part`: where its time belongs in the table of npm test -- --times.
  */
-export function tap(count, name, command, args, { env = process.env, report } = {}) {
+export function tap(count, name, command, args, { env = process.env, report, part } = {}) {
   return new Promise((resolve) => {
-    const child = spawn(command, args, { cwd: root, env, stdio: ["ignore", "pipe", "pipe"] });
+    const [program, ...words] = part ? timed(part, name, [command, ...args]) : [command, ...args];
+    const child = spawn(program, words, { cwd: root, env, stdio: ["ignore", "pipe", "pipe"] });
     const start = performance.now();
     const seen = { ok: 0, failed: 0, planned: undefined };
     let rest = "";
