@@ -34,7 +34,8 @@ const HEAD = 65536; // bytes at the beginning of a file, and TAIL at its end, in
 const TAIL = 1024;
 
 const refuse = (path, why) => {
-  throw new SetupError(`${path}: ${why}; choose another path, or remove it yourself: rm -r ${quoted(path)}`);
+  const rm = lstat(path)?.isDirectory() ? "rm -r" : "rm";
+  throw new SetupError(`${path}: ${why}; choose another path, or remove it yourself: ${rm} ${quoted(path)}`);
 };
 const quoted = (path) => (/^[\w./+:@%=-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`);
 /** What is at `path`; undefined when nothing can be there, also below a file. */
@@ -81,7 +82,8 @@ export function isOwnFile(path, mark) {
 export function requireFile(path, mark) {
   const there = lstat(path);
   if (there === undefined) return;
-  if (there.isDirectory()) refuse(path, "is a folder, where a file is to be written");
+  if (there.isDirectory())
+    throw new SetupError(`${path}: is a folder, where a file is to be written; choose another path`);
   if (there.isSymbolicLink()) refuse(path, "is a symbolic link, which is not replaced");
   if (!there.isFile()) refuse(path, "is no regular file, which is not replaced");
   if (there.size > 0 && !isOwnFile(path, mark)) refuse(path, "exists, and moproc did not write it");

@@ -79,13 +79,17 @@ bool is_own_file(const std::string& path, const Mark& mark) {
 }
 
 void refuse_target(const std::string& path, const std::string& why) {
-  throw InputError(path + ": " + why + "; choose another path, or remove it yourself: rm -r " + quoted(path));
+  std::error_code error;
+  const bool folder = fs::is_directory(fs::symlink_status(path, error));
+  throw InputError(path + ": " + why + "; choose another path, or remove it yourself: " + (folder ? "rm -r " : "rm ") +
+                   quoted(path));
 }
 
 void require_file(const std::string& path, const Mark& mark) {
   const fs::file_status status = status_of(path);
   if (!fs::exists(status)) return;
-  if (fs::is_directory(status)) refuse_target(path, "is a folder, where a file is to be written");
+  if (fs::is_directory(status))
+    throw InputError(path + ": is a folder, where a file is to be written; choose another path");
   if (fs::is_symlink(status)) refuse_target(path, "is a symbolic link, which is not replaced");
   if (!fs::is_regular_file(status)) refuse_target(path, "is no regular file, which is not replaced");
   std::error_code error;

@@ -69,7 +69,7 @@ export const refusedFlags: readonly (readonly [string, readonly string[], RegExp
   ["a names file that is not there", ["--classes", "none.txt"], /--classes none\.txt: ENOENT/],
   ["too few names", ["--classes", "three.txt"], /--classes three\.txt: 3 names, the network has 4 classes/],
   ["an empty name", ["--classes", "hole.txt"], /--classes hole\.txt: line 2 is empty/],
-  ["a directory as output", ["-o", "."], /-o \.: is a directory/],
+  ["a directory as output", ["-o", "."], /\.: is a folder, where a file is to be written; choose another path/],
   ["an output in no folder", ["-o", "nowhere/m.onnx"], /cannot write nowhere\/m\.onnx: ENOENT/],
 ];
 

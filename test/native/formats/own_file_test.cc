@@ -15,7 +15,7 @@ using namespace moproc::test;
 
 namespace {
 
-const std::string kSafe = "; choose another path, or remove it yourself: rm -r ";
+const std::string kSafe = "; choose another path, or remove it yourself: rm ";
 
 }  // namespace
 
@@ -59,7 +59,7 @@ TEST("own files: links, folders, devices and files that came meanwhile stay") {
     write_atomically(path, checked_mark(), [](OutputFile& out) { out.write("new"); });
   };
   std::filesystem::create_directory(f / "folder");
-  CHECK_THROWS(write(f / "folder"), "is a folder, where a file is to be written" + kSafe);
+  CHECK_THROWS(write(f / "folder"), "is a folder, where a file is to be written; choose another path");
   for (const char* const to : {"nowhere", "folder", "/dev/null"}) {
     std::filesystem::create_symlink(to, f / "link");
     CHECK_THROWS(write(f / "link"), "is a symbolic link, which is not replaced" + kSafe);
@@ -91,11 +91,11 @@ TEST("own folders: absent, empty or marked as one of the kind") {
   require_folder(path, "pack");
   mark_folder(path, "pack");
   require_folder(path, "pack");
-  CHECK_THROWS(require_folder(path, "sample"), "is a folder with files, and moproc did not make it" + kSafe);
-  CHECK_THROWS(require_folder(path), "is no empty folder" + kSafe);
+  CHECK_THROWS(require_folder(path, "sample"), "is a folder with files, and moproc did not make it" + kSafe + "-r ");
+  CHECK_THROWS(require_folder(path), "is no empty folder" + kSafe + "-r ");
   std::filesystem::remove(path + "/.moproc");
   require_folder(path);
   write_bytes(path + "/photo.jpg", "x");
-  CHECK_THROWS(require_folder(path, "pack"), "is a folder with files, and moproc did not make it" + kSafe);
+  CHECK_THROWS(require_folder(path, "pack"), "is a folder with files, and moproc did not make it" + kSafe + "-r ");
   CHECK_THROWS(require_folder(path + "/photo.jpg", "pack"), "is no folder, where a folder is to be made" + kSafe);
 }
