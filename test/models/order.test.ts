@@ -194,7 +194,7 @@ function statistics(weight: NdArray, img: NdArray, images: readonly number[], ch
   return [mean, values.reduce((s, v) => s + (v - mean) ** 2, 0) / (values.length - 1)];
 }
 
-test("running averages: a tenth of the first group's statistics, the variance unbiased; the key encoder has its own", (t) => {
+test("running averages: a tenth of the first group's statistics, unbiased; the key encoder has its own", (t) => {
   for (const [net, states, img, images] of [
     ["encoder_q", before, inputs.img, [0, 1, 2, 3]],
     ["encoder_k", followed, inputs.img_aug, order.slice(0, 4)],

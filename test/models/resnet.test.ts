@@ -128,6 +128,21 @@ test("an encoder is a classifier and a projection with a ReLU, of length 1, on o
   }
 });
 
+test("where fc alone is trained, the step writes fc and its momenta, and takes the trunk as it is", (t) => {
+  const size = { arch: "resnet10", width: 1 / 16, num_class: 3, image_size: 32, batch: 4, groups: 2 } as const;
+  const written = (trained: "all" | "fc"): string[] => {
+    const [train] = classifierPrograms({ ...size, trained });
+    return [...(train?.updates.keys() ?? [])].map((s) => s.name).sort();
+  };
+  t.deepEqual(written("fc"), ["fc.bias", "fc.weight", "optimizer.momentum.fc.bias", "optimizer.momentum.fc.weight"]);
+  const [train] = classifierPrograms({ ...size, trained: "fc" });
+  t.false(
+    train?.nodes.some((n) => n.op === "batch_norm"),
+    "BatchNorm by its running averages",
+  );
+  t.true(written("all").includes("layer1.0.conv1.weight") && written("all").includes("bn1.running_var"));
+});
+
 test("unknown architectures are refused with the known ones", (t) => {
   t.is(archOf("resnet34"), "resnet34");
   t.throws(() => archOf("vgg16"), { message: /unknown architecture vgg16; known: resnet10, resnet18/ });

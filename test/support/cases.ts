@@ -234,7 +234,7 @@ const loss: readonly OpCase[] = [
     },
   ),
   opCase(
-    "correct_labels_ties", // scores of exactly 1, 1/2 and 1/4 (1/K), none of them above the threshold or 1/K
+    "correct_labels_at_threshold", // scores of exactly 1, 1/2 and 1/4 (1/K), none of them above the threshold or 1/K
     {
       cls: {
         shape: [4, 4],
