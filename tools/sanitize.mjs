@@ -1,5 +1,6 @@
 // npm run test:sanitize: the native tests under AddressSanitizer and UndefinedBehaviorSanitizer, those of threads under
-// ThreadSanitizer. --small: what npm test runs of it. --build: builds only. Other arguments are patterns of program names.
+// ThreadSanitizer. --small: what npm test runs of it. --build: builds only. Other arguments are patterns of program
+// names.
 
 import { allSteps, runSteps, systemPackages } from "./setup/steps.mjs";
 import { sanitize } from "./testing/sanitize.mjs";

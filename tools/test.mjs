@@ -1,5 +1,6 @@
 // npm test: builds, then runs the native tests, the most important of them under sanitizers, and ava. Ends with
-// `N passed, N failed` and fails when a test fails, a runner breaks, or nothing ran. Arguments choose: --lint, --native,
+// `N passed, N failed` and fails when a test fails, a runner breaks, or nothing ran. Arguments choose: --lint,
+// --native,
 // --js, --sanitize, or file patterns; --long takes the longer tests instead (*.long.test.ts). --times: where the time
 // goes, as a table, which a run of everything also writes into docs/testing.md.
 
@@ -33,7 +34,8 @@ const start = performance.now();
 mkdirSync(join(root, "build", "test"), { recursive: true });
 const files = runs("js") || only("long") ? testFiles() : [];
 const background = files.some(needsNative) ? startBackground() : undefined;
-// The native build, with the native tests only if they run, and beside it what needs none of it. TypeScript is not compiled again under running tests.
+// The native build, with the native tests only if they run, and beside it what needs none of it. TypeScript is not
+// compiled again under running tests.
 const built = inBackground("tools/build.mjs", runs("native") ? "--native" : "--native-js");
 if (runs("lint") && patterns.length === 0) lint();
 await ava(

@@ -28,8 +28,9 @@ export interface BuildResult {
 
 /**
  * Kernels of one header in one file. An object is found in the cache only if all kernels of its file are the same ones,
- * so g++ gets each convolution and each matrix product by itself: they take long to compile, and networks that have some
- * of them in common are compiled often. Small kernels take less time than g++ needs to start, and nvcc starts slowly.
+ * so g++ gets each convolution and each matrix product by itself: they take long to compile, and networks that have
+ * some of them in common are compiled often. Small kernels take less time than g++ needs to start, and nvcc starts
+ * slowly.
  */
 function kernelsPerFile(header: string, target: Plan["target"]): number {
   const slow = header.startsWith("conv_") || header === "matmul";

@@ -1,5 +1,5 @@
-// What may be replaced or removed at a path that a user names: compiler/util/own.mjs, with types. It is plain JavaScript
-// because the tools use it before the compiler is built.
+// What may be replaced or removed at a path that a user names: compiler/util/own.mjs, with types. It is plain
+// JavaScript because the tools use it before the compiler is built.
 
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";

@@ -1,4 +1,5 @@
-// That the canaries of the op cases see what they are for: a workspace that is one row of partials, or one value, short.
+// That the canaries of the op cases see what they are for: a workspace that is one row of partials, or one value,
+// short.
 
 import test from "ava";
 import type { Graph } from "../../compiler/ir/types.js";

@@ -1,5 +1,5 @@
-// A template's header says in its opening comment which constants it reads: whoever emits K, or writes it by hand, finds
-// them there.
+// A template's header says in its opening comment which constants it reads: whoever emits K, or writes it by hand,
+// finds them there.
 
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";

@@ -18,4 +18,5 @@ export const pythonWith = (...modules: readonly string[]): string | undefined =>
 
 /** Why a test that needs such a Python is skipped. */
 export const noPythonWith = (...modules: readonly string[]): string =>
-  `no Python here has ${modules.join(" and ")}: pip could not install test/requirements.txt (MOPROC_PYTHON names another Python)`;
+  `no Python here has ${modules.join(" and ")}: pip could not install test/requirements.txt ` +
+  "(MOPROC_PYTHON names another Python)";

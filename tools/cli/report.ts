@@ -12,7 +12,9 @@ export const report: Verb = {
   name: "report",
   usage: "EXP",
   purpose: "Makes EXP/report.html, a page with the curves, settings and environment of a training run.",
-  more: "Only an older page is replaced. The run may still be going on; the verbs that train make the page themselves when they end.",
+  more:
+    "Only an older page is replaced. The run may still be going on; the verbs that train make the page themselves " +
+    "when they end.",
   arguments: [{ name: "EXP", help: "The run's --exp-dir, which holds metrics.jsonl." }],
   examples: ["moproc report run"],
   run: ({ args }) => writeReport(args[0] as string),

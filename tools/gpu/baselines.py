@@ -193,7 +193,8 @@ def main():
     if options.json:
         require(options.json)
     torch.backends.cudnn.benchmark = True
-    result = {"format": FORMAT, "gpu": torch.cuda.get_device_name(), "torch": torch.__version__, "mopro": [], "conv": []}
+    result = {"format": FORMAT, "gpu": torch.cuda.get_device_name(), "torch": torch.__version__}
+    result |= {"mopro": [], "conv": []}
     print(f"\n# PyTorch {result['torch']} on the same GPU\n\n| MoPro step | batch | ms | images/s | peak GB |")
     print("| --- | --- | --- | --- | --- |")
     modes = [("eager", None)] + ([] if options.quick else COMPILED)

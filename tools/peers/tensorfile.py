@@ -33,7 +33,7 @@ def read(path):
 
 
 def require(path, mark):
-    """Ends the program, with the remedy, unless `path` is absent, an empty file, or a file whose beginning has the mark."""
+    """Ends the program, with the remedy, unless `path` is absent, empty, or a file whose beginning has the mark."""
     if not os.path.lexists(path):
         return
     if os.path.isfile(path) and not os.path.islink(path):
@@ -46,8 +46,8 @@ def require(path, mark):
 
 
 def write(path, tensors, metadata):
-    """Writes arrays by name in their order; adds the sha256 of the data, which checkpoints must name. Replaces only a file whose
-    metadata "format" begins with moproc-."""
+    """Writes arrays by name in their order; adds the sha256 of the data, which checkpoints must name. Replaces only a
+    file whose metadata "format" begins with moproc-."""
     digest = hashlib.sha256()
     header, at = {}, 0
     arrays = {name: np.asarray(a, order="C") for name, a in tensors.items()}  # keeps rank 0

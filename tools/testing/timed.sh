@@ -13,6 +13,9 @@ times > "$spent"
 rm "$spent"
 awk -v part="$part" -v name="$name" -v start="$start" -v end="$end" -v user="$user" -v system_="$system" '
   function seconds(t, at) { split(t, at, /[ms]/); return at[1] * 60 + at[2] }
-  BEGIN { printf "{\"part\":\"%s\",\"name\":\"%s\",\"wall\":%.2f,\"cpu\":%.2f}\n", part, name, end - start, seconds(user) + seconds(system_) }
+  BEGIN {
+    printf "{\"part\":\"%s\",\"name\":\"%s\",", part, name
+    printf "\"wall\":%.2f,\"cpu\":%.2f}\n", end - start, seconds(user) + seconds(system_)
+  }
 ' >> "$MOPROC_TIMES"
 exit $code

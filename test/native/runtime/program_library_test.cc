@@ -18,6 +18,6 @@ TEST("another plan version, a library without a plan, no library and no file are
   CHECK_THROWS(ProgramLibrary(MOPROC_NEWER_PROGRAM),
                "has plan version 2, this program reads version 1; compile the artefact again");
   CHECK_THROWS(ProgramLibrary(MOPROC_NO_PROGRAM), "is no program of moproc");
-  CHECK_THROWS(ProgramLibrary(__FILE__), "cannot load ");
+  CHECK_THROWS(ProgramLibrary(MOPROC_TOY_CHECKPOINT), "cannot load ");
   CHECK_THROWS(ProgramLibrary("/nowhere/program.so"), "no such file; is /nowhere an artefact directory?");
 }
