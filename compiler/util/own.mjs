@@ -187,7 +187,9 @@ export function removeFolder(path, kind) {
   if (lstat(at) === undefined) return;
   const mark = readMark(at);
   if (mark !== undefined && mark.files === undefined) return rmSync(at, { recursive: true });
-  for (const f of filesIn(at)) unlinkSync(join(at, f)); // the mark lists them all
+  const known = new Set(mark?.files);
+  const listed = filesIn(at).filter((name) => known.has(name)); // a name that is only in the list might lead elsewhere
+  for (const f of listed) unlinkSync(join(at, f));
   rmSync(join(at, MARK), { force: true });
   removeEmpty(at);
 }

@@ -17,7 +17,9 @@ const alive = (pid) => {
 const sleep = (milliseconds) => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, milliseconds);
 const EMPTY = 10; // looks at a lock that is made but not written yet before it counts as left behind
 
-/** Whose lock the file is, or undefined when it is absent or empty. Throws SetupError when it is no lock of moproc. */
+/**
+ * Whose lock the file is, or undefined when it is absent or empty. Throws SetupError when it is no lock of moproc.
+ */
 function processIn(file) {
   const there = lstatSync(file, { throwIfNoEntry: false });
   if (there === undefined) return undefined;
