@@ -216,7 +216,7 @@ test.serial("refused: folders and checkpoints that do not fit", (t) => {
   no(/data\/VOCdevkit.*: no such folder; a VOC folder holds the devkit/, ...from, "--voc-path", "data");
   no(/VOCdevkit: is the VOCdevkit itself/, ...from, "--voc-path", "voc/VOCdevkit");
   no(/--places-path DIR is needed/, ...from, "--dataset", "places");
-  no(/known are voc and places/, ...from, "--dataset", "coco");
+  no(/--dataset coco: must be voc or places/, ...from, "--dataset", "coco");
   const list = shell.at("voc", "VOCdevkit", "VOC2007", "ImageSets", "Main", "bird_test.txt");
   const text = readFileSync(list, "utf8");
   writeFileSync(list, text.replace("\n", "\n999999 -1\n"));

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <fstream>
 #include <mutex>
+#include <set>
 #include <stdexcept>
 #include <thread>
 
@@ -191,6 +192,18 @@ void keep_settings(const DataFolder& folder, const PackOptions& o, const fs::pat
   formats::write_atomically(file, formats::checked_mark(), [&](OutputFile& out) { out.write(settings); });
 }
 
+// A run that was killed leaves the file that it was writing under a temporary name. Only such names of files that this
+// command writes are removed.
+void remove_unfinished(const std::vector<Shard>& shards, const fs::path& folder) {
+  std::set<std::string, std::less<>> written = {"settings.json", "index.txt"};
+  for (const Shard& s : shards) written.insert({s.name(), s.name() + ".index"});
+  std::vector<fs::path> unfinished;
+  for (const auto& entry : fs::directory_iterator(folder))
+    if (written.contains(formats::without_temporary_end(entry.path().filename().string())))
+      unfinished.push_back(entry.path());
+  for (const fs::path& f : unfinished) fs::remove(f);
+}
+
 void write_all(const std::vector<Shard>& shards, const PackOptions& o, const fs::path& folder, Counts& counts,
                int images) {
   std::atomic<std::size_t> next{0};
@@ -273,6 +286,7 @@ int run_pack(const Args& args) {
   fs::create_directories(shard_folder);
   keep_settings(folder, o, shard_folder);
   const std::vector<Shard> shards = plan(folder, static_cast<std::size_t>(o.per_shard));
+  remove_unfinished(shards, shard_folder);
   Counts counts;
   {
     const Interruptible guard;
