@@ -12,8 +12,10 @@ import { described } from "../../tools/cli/help.js";
 import { integer } from "../../tools/cli/kinds.js";
 import type { Flag, Verb } from "../../tools/cli/record.js";
 import { canonical, passedOn, settleArch } from "../../tools/cli/spelling.js";
-import { verbs } from "../../tools/cli/verbs.js";
+import { allVerbs } from "../../tools/cli/verbs.js";
 import { Shell } from "../support/cli.js";
+
+const verbs = await allVerbs();
 
 const shell = new Shell("help");
 test.after.always(() => shell.remove());

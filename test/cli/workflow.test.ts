@@ -4,8 +4,10 @@
 import { spawnSync } from "node:child_process";
 import { chmodSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import test from "ava";
-import { verbs } from "../../tools/cli/verbs.js";
+import { allVerbs } from "../../tools/cli/verbs.js";
 import { Shell } from "../support/cli.js";
+
+const verbs = await allVerbs();
 
 const shell = new Shell("workflow");
 test.after.always(() => shell.remove());

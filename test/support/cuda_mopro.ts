@@ -1,6 +1,7 @@
 // What the tests of the tiny MoPro as CUDA kernels share: networks, the native tool, launches checked one by one.
 
 import { spawnSync } from "node:child_process";
+import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import type { ExecutionContext } from "ava";
 import type { NdArray } from "../../compiler/ir/nd.js";
@@ -46,7 +47,9 @@ export async function checkLaunches(
   graphs: readonly Graph[] = mopro.graphs,
 ) {
   const { dir } = await compiled(name, graphs, target);
-  const [values, record] = [join(dir, "values.safetensors"), join(dir, "clean.record")];
+  const beside = `${dir}_record`; // an artefact is not replaced if it holds other files
+  mkdirSync(beside, { recursive: true });
+  const [values, record] = [join(beside, "values.safetensors"), join(beside, "clean.record")];
   writeValues(mopro, groups, values);
   const made = gpuCheck("record", dir, `clean_${groups}`, values, record);
   t.is(made.status, 0, made.text);

@@ -10,7 +10,7 @@ import { helpPage } from "./help.js";
 import { Refused } from "./native.js";
 import type { Verb } from "./record.js";
 import { canonical, settleArch } from "./spelling.js";
-import { verbs } from "./verbs.js";
+import { verbsFor } from "./verbs.js";
 
 // Whoever read the output has closed it (`moproc train --help | head -3`): there is nobody left to tell.
 for (const stream of [process.stdout, process.stderr])
@@ -25,6 +25,9 @@ function fail(path: string, e: unknown): void {
   process.exitCode = 2;
 }
 
+const typed = process.argv.slice(2);
+const verbs = await verbsFor(typed);
+
 const everything: Verb = {
   name: "moproc",
   usage: "VERB [flags]",
@@ -33,7 +36,6 @@ const everything: Verb = {
   verbs,
 };
 
-const typed = process.argv.slice(2);
 let path = "moproc";
 try {
   const called = choose(verbs, typed);

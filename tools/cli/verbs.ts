@@ -1,32 +1,30 @@
-// The verbs of the command line, in the order in which help lists them and in which their examples run.
+// The verbs of the command line, in the order in which help lists them and in which their examples run. The file of a
+// verb is loaded only if it is needed, because loading all of them takes longer than most verbs run.
 
-import { clean } from "./clean.js";
-import { compileVerb } from "./compile.js";
-import { convert } from "./convert.js";
-import { data } from "./data.js";
-import { doctor } from "./doctor.js";
-import { exportVerb } from "./export.js";
-import { finetune } from "./finetune.js";
-import { inspect } from "./inspect.js";
-import { lowshot } from "./lowshot.js";
 import type { Verb } from "./record.js";
-import { report } from "./report.js";
-import { retrain } from "./retrain.js";
-import { train } from "./train.js";
-import { weights } from "./weights.js";
 
-export const verbs: readonly Verb[] = [
-  doctor,
-  data,
-  train,
-  report,
-  clean,
-  retrain,
-  finetune,
-  lowshot,
-  exportVerb,
-  convert,
-  compileVerb,
-  inspect,
-  weights,
-];
+const files: Readonly<Record<string, () => Promise<Verb>>> = {
+  doctor: async () => (await import("./doctor.js")).doctor,
+  data: async () => (await import("./data.js")).data,
+  train: async () => (await import("./train.js")).train,
+  report: async () => (await import("./report.js")).report,
+  clean: async () => (await import("./clean.js")).clean,
+  retrain: async () => (await import("./retrain.js")).retrain,
+  finetune: async () => (await import("./finetune.js")).finetune,
+  lowshot: async () => (await import("./lowshot.js")).lowshot,
+  export: async () => (await import("./export.js")).exportVerb,
+  convert: async () => (await import("./convert.js")).convert,
+  compile: async () => (await import("./compile.js")).compileVerb,
+  inspect: async () => (await import("./inspect.js")).inspect,
+  weights: async () => (await import("./weights.js")).weights,
+};
+
+/** All verbs. */
+export const allVerbs = (): Promise<readonly Verb[]> => Promise.all(Object.values(files).map((load) => load()));
+
+/** The verb that a command line begins with, alone; all verbs if it begins with anything else. */
+export async function verbsFor(typed: readonly string[]): Promise<readonly Verb[]> {
+  const name = typed[0] ?? "";
+  const load = Object.hasOwn(files, name) ? files[name] : undefined;
+  return load ? [await load()] : allVerbs();
+}
