@@ -135,13 +135,13 @@ struct Concat {
 };
 struct State {
   static constexpr int STRIDE = 8;
-  static constexpr int D = 128, Q = 8192, CLASSES = 1000, THREADS = 256, QUEUE_BUFFER = 0, PTR_BUFFER = 1;
+  static constexpr int DIM = 128, QUEUE = 8192, CLASSES = 1000, THREADS = 256, QUEUE_BUFFER = 0, PTR_BUFFER = 1;
   static constexpr int KEYS_BUFFER = 2, FINITE_BUFFER = 3, QUEUE_NEW_BUFFER = 0, PTR_NEW_BUFFER = 1;
   static constexpr int PROTOTYPES_BUFFER = 4, Q_BUFFER = 5, TARGET_BUFFER = 6, KEPT_BUFFER = 7, M_BUFFER = 8;
   static constexpr int PROTOTYPES_NEW_BUFFER = 4, X_BUFFER = 9, Y_BUFFER = 9;
 };
 struct WideState : State {
-  static constexpr int D = 300;
+  static constexpr int DIM = 300;
 };
 }  // namespace
 
