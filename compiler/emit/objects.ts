@@ -6,6 +6,7 @@ import { availableParallelism, homedir } from "node:os";
 import { join } from "node:path";
 import { debug } from "../util/debug.js";
 import { digest } from "../util/digest.js";
+import { temporary } from "../util/own.js";
 import { root } from "../util/root.js";
 import { runAll, runSaying } from "../util/run.js";
 
@@ -59,12 +60,14 @@ export async function compileAll(
   };
   let done = 0;
   await runAll(availableParallelism(), missing, async (j) => {
-    const part = `${j.file}.${process.pid}.part`;
-    debug(2, () => `${j.command} ${j.source}`);
-    const what = j.result === "o" ? [...(await preludeOf(j)), "-c", "-x", "c++"] : [];
-    const { err } = await runSaying(j.command, [...j.flags, ...j.include, ...what, j.source, "-o", part]);
-    writeFileSync(reportOf(j.file), err);
-    renameSync(part, j.file);
+    await once(j.file, async () => {
+      const part = temporary(j.file);
+      debug(2, () => `${j.command} ${j.source}`);
+      const what = j.result === "o" ? [...(await preludeOf(j)), "-c", "-x", "c++"] : [];
+      const { err } = await runSaying(j.command, [...j.flags, ...j.include, ...what, j.source, "-o", part]);
+      writeFileSync(reportOf(j.file), err);
+      renameSync(part, j.file);
+    });
     progress(++done, missing.length);
   });
   const files = jobs.map((j) => j.file);
@@ -72,18 +75,28 @@ export async function compileAll(
   return { files, reports, compiled: missing.length };
 }
 
+const underWay = new Map<string, Promise<void>>();
+
+/** Makes a file of the cache; several artefacts of one process that need it at the same time wait for one compiler. */
+function once(file: string, make: () => Promise<void>): Promise<void> {
+  const running = underWay.get(file) ?? make().finally(() => underWay.delete(file));
+  underWay.set(file, running);
+  return running;
+}
+
 /** Flags that include the prelude of `u` from its precompiled form, which is made where it is missing. */
 async function precompiled(cache: string, u: Unit): Promise<readonly string[]> {
   if (!u.prelude) return [];
   const text = u.prelude.map((h) => `#include <${h}>\n`).join("");
   const header = join(cache, `${digest(u.version, u.flags.join(" "), text).slice(0, 40)}.hpp`);
-  if (!existsSync(`${header}.gch`)) {
-    const part = `${header}.${process.pid}.part`;
-    writeFileSync(part, text);
-    renameSync(part, header);
-    await runSaying(u.command, [...u.flags, "-x", "c++-header", header, "-o", part]);
-    renameSync(part, `${header}.gch`);
-  }
+  if (!existsSync(`${header}.gch`))
+    await once(header, async () => {
+      const part = temporary(header);
+      writeFileSync(part, text);
+      renameSync(part, header);
+      await runSaying(u.command, [...u.flags, "-x", "c++-header", header, "-o", part]);
+      renameSync(part, `${header}.gch`);
+    });
   return ["-include", header];
 }
 
