@@ -10,7 +10,7 @@
 
 #include "common/sizes.h"
 
-/// Device functions of the kernels, the scalar bodies of emitted files among them.
+/// Marks device functions of the kernels, including the scalar bodies of emitted files.
 #define MOPROC_INLINE __device__ __forceinline__
 
 namespace moproc {
@@ -43,7 +43,8 @@ MOPROC_INLINE T* out(const Params& p, int k) {
   return static_cast<T*>(p.buf[k]);
 }
 
-/// p as a pointer to a type that is accessed whole, to a multiple of whose size it points (the emulator checks that).
+/// p as a pointer to a type that is accessed as a whole. It must be aligned to the size of that type, which the
+/// emulator checks.
 #if defined(MOPROC_EMULATOR)
 template <class V, class T>
 const V* whole(const T* p) {
@@ -85,8 +86,8 @@ MOPROC_INLINE T* shared_array() {
 }
 #endif
 
-/// An index known when compiling: static_for<N>(f) calls f(Constant<0>()), f(Constant<1>()), ... Arrays of constants
-/// in K can be read in device code only with such an index.
+/// An index known at compile time: static_for<N>(f) calls f(Constant<0>()), f(Constant<1>()), ... Device code can read
+/// arrays of constants in K only with such an index.
 template <int I>
 struct Constant {
   static constexpr int value = I;
