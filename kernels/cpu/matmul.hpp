@@ -6,7 +6,7 @@
 //
 // Constants: TRANSPOSE_A (A is stored (k, m)), TRANSPOSE_B (B is stored (n, k)), N (= extent n). struct A, B: prologues
 // over the stored matrices (row = pixel); struct Y: rows = m, C = N. Params::extent = {m, n, k}; Params::groups: groups
-// of the terms if TRANSPOSE_A, else of the rows of y. Scratch: matmul_scratch. Workspace: partials of groups * row
+// of the terms if TRANSPOSE_A, otherwise of the rows of y. Scratch: matmul_scratch. Workspace: partials of groups * row
 // blocks if Y has sums or moments (sums.hpp).
 #pragma once
 

@@ -69,7 +69,7 @@ struct Epilogue {
     thread = thread_anew();
     sync_workers<K>();
 #pragma unroll 1
-    for (int row = line(); row < rows; row += lines) {  // each thread stages what it will read
+    for (int row = line(); row < rows; row += lines) {  // each thread stages the values that it will read
       const int c = column0 + vector() * 8;
       if (c >= C) continue;
       const Vec y = value(row, c);

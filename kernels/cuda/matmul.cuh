@@ -7,12 +7,13 @@
 // Constants: TRANSPOSE_A (A is stored (k, m)), TRANSPOSE_B (B is stored (n, k)), N (= extent n); Operand; TILE_ROWS,
 // TILE_COLUMNS (results of a block), STAGE_TERMS, STAGES (terms of a stage, and stages in shared memory), THREADS.
 // struct A, B: prologues over the stored matrices (row = pixel); struct Y: rows = m, C = N. Params::extent = {m, n, k,
-// splits}; Params::groups: groups of the terms if TRANSPOSE_A, else of the rows of y.
+// splits}; Params::groups: groups of the terms if TRANSPOSE_A, otherwise of the rows of y.
 //
 // parts = (TRANSPOSE_A ? groups : 1) * splits, row groups = TRANSPOSE_A ? 1 : groups, tiles of y = row groups *
 // ceil(m / row groups / TILE_ROWS) * ceil(N / TILE_COLUMNS). Phases if parts == 1: products and epilogue (tiles),
-// combine. Else: products (parts * tiles), sums and epilogue (tiles), combine. There is a combine phase only if Y has
-// sums or moments. Workspace: partials of Y (row groups * row blocks), then, if parts > 1, parts * m * padded_row f32.
+// combine. Otherwise: products (parts * tiles), sums and epilogue (tiles), combine. There is a combine phase only if Y
+// has sums or moments. Workspace: partials of Y (row groups * row blocks), then, if parts > 1, parts * m * padded_row
+// f32.
 #pragma once
 
 #include "cuda/gemm_copy.cuh"

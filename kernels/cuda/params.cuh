@@ -66,19 +66,19 @@ MOPROC_INLINE V* whole(T* p) {
 #endif
 
 #if defined(MOPROC_EMULATOR)
-/// Dynamic shared memory of the block, as much as the launch asks for.
+/// Dynamic shared memory of the block, of the size that the launch gives.
 #define shared_memory (::emulator::dynamic_shared())
 template <class T, int N, int TAG>
 inline constexpr char shared_array_key = 0;
-/// A static shared array of the block, 16-byte aligned; TAG tells arrays of one type and size apart.
+/// A static shared array of the block, 16-byte aligned; TAG distinguishes arrays of the same type and size.
 template <class T, int N, int TAG = 0>
 T* shared_array() {
   return static_cast<T*>(::emulator::static_shared(&shared_array_key<T, N, TAG>, N * sizeof(T), 16));
 }
 #else
-/// Dynamic shared memory of the block, as much as the launch asks for.
+/// Dynamic shared memory of the block, of the size that the launch gives.
 extern __shared__ __align__(1024) unsigned char shared_memory[];
-/// A static shared array of the block, 16-byte aligned; TAG tells arrays of one type and size apart.
+/// A static shared array of the block, 16-byte aligned; TAG distinguishes arrays of the same type and size.
 template <class T, int N, int TAG = 0>
 MOPROC_INLINE T* shared_array() {
   __shared__ __align__(16) unsigned char bytes[N * sizeof(T)];

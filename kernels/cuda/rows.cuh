@@ -84,7 +84,7 @@ struct Row {
     float one = best.x[0];
 #pragma unroll
     for (int i = 1; i < 8; ++i) one = nan_max(one, best.x[i]);
-    // nan_max of one column keeps only a NaN in b, but here a may be NaN as well.
+    // A NaN in a is returned as it is; if both are NaN, nan_max would return b's.
     return join_all(Number{one}, [](Number a, Number b) { return a.x == a.x ? Number{nan_max(a.x, b.x)} : a; }).x;
   }
 

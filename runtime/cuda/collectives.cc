@@ -203,7 +203,7 @@ void Collectives::from_first_rank(int tensor) {
 void Collectives::wait(EventHandle event) {
   const auto start = std::chrono::steady_clock::now();
   const auto waited = [&] { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(); };
-  constexpr double kLook = 0.02;  // seconds between looks at the other ranks
+  constexpr double kLook = 0.02;  // seconds between checks of the other ranks
   double next = kLook;
   for (;;) {
     const Result r = driver_.event_query.unchecked(event);

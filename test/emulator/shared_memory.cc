@@ -1,4 +1,4 @@
-// Shared memory: mappings with a faulting page behind each.
+// Shared memory: mappings, each followed by a zone that faults.
 #include "shared_memory.h"
 
 #include <sys/mman.h>

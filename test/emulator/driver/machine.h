@@ -131,7 +131,7 @@ class Machine {
   bool lives(DevicePtr p) const;
 
   // Streams: the handles are the addresses of these objects.
-  // They live until removed.
+  // They exist until they are removed.
   Stream* add_stream();
   Event* add_event(bool timed);
   Graph* add_graph(Graph g, bool executable);

@@ -2,9 +2,9 @@
 // executed when the stream reaches it, captured or not. Sums are added rank by rank, as in no tree, so that tests
 // notice code that relies on NCCL's order.
 //
-//   MOPROC_FAKE_NCCL_LOG      a file name; FILE.RANK gets a line for each collective when it is done: NAME COUNT TYPE
+//   MOPROC_FAKE_NCCL_LOG      a file name; FILE.RANK gets a line per collective when it is done: NAME COUNT TYPE
 //   MOPROC_FAKE_NCCL_TIMEOUT  seconds that a collective waits for the others before it is an error [600]
-//   MOPROC_FAKE_NCCL_VERSION  what ncclGetVersion says [22105]
+//   MOPROC_FAKE_NCCL_VERSION  the result of ncclGetVersion [22105]
 #include <dlfcn.h>
 #include <unistd.h>
 
