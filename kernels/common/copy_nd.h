@@ -1,4 +1,5 @@
-// What copy_nd means on both devices: the extents of its parts, and the unit that an element of so many bytes moves as.
+// The parts of copy_nd that both devices share: the extents of a copy's parts, and the integer type that moves an
+// element of a given size.
 #pragma once
 
 #include "common/sizes.h"
@@ -8,19 +9,19 @@ namespace moproc {
 /// Axes of a part, outermost first; the outermost extent is Params::rows.
 constexpr int copy_axes = 6;
 
-/// Innermost lines of a part for each entry of the outermost axis.
+/// Number of innermost lines of a part per entry of the outermost axis.
 template <class K>
 MOPROC_BOTH constexpr int64_t copy_row_lines(int part) {
   const int64_t* d = K::DIMS + part * copy_axes;
   return d[1] * d[2] * d[3] * d[4];
 }
-/// Elements of a part for each entry of the outermost axis.
+/// Number of elements of a part per entry of the outermost axis.
 template <class K>
 MOPROC_BOTH constexpr int64_t copy_row_elements(int part) {
   return copy_row_lines<K>(part) * K::DIMS[part * copy_axes + 5];
 }
 
-/// The buffer that a part reads: one for all parts, or one for each.
+/// The buffer that a part reads: K has one buffer for all parts (X_BUFFER) or one per part (XS_BUFFERS).
 template <class K>
 MOPROC_BOTH constexpr int copy_source(int part) {
   if constexpr (requires { K::XS_COUNT; }) {

@@ -29,7 +29,8 @@ MOPROC_INLINE Reduced reduce_exp(Vec x) {
   return {n, r, q};
 }
 
-/// a / (b + c) for b >= |c|, rounded nearly once: the errors of the sum and of the quotient are put back.
+/// a / (b + c) for b >= |c|, rounded nearly once, because the rounding errors of the sum and of the quotient are
+/// corrected.
 MOPROC_INLINE Vec divide_by_sum(Vec a, Vec b, Vec c) {
   const Vec s = b + c, lost = c - (s - b), y = a / s;
   return y + (fma(-y, s, a) - y * lost) / s;

@@ -1,4 +1,4 @@
-// How the gradient of max_pool is cut on both devices: tiles of rows, and the windows that cover a position.
+// How both devices divide the gradient of max_pool into tiles of rows, and which windows cover a position.
 #pragma once
 
 #include "common/sizes.h"
@@ -8,12 +8,12 @@ namespace moproc {
 /// Rows of dx per task.
 constexpr int pool_tile = 8;
 
-/// Rows of windows that touch a tile, at most.
+/// Upper bound on the rows of windows that overlap a tile; p: all rows of windows.
 MOPROC_BOTH constexpr int pool_windows(int kernel, int stride, int p) {
   return static_cast<int>(smaller((pool_tile + kernel - 2) / stride + 1, p));
 }
 
-/// First window that covers a position of a padded axis, and one past the last.
+/// The first window that covers a position of a padded axis, and one past the last such window.
 struct PoolCover {
   int begin, end;
 };

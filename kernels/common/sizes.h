@@ -1,4 +1,4 @@
-// Whole-number arithmetic for sizes, which kernels on both devices and the host compute alike.
+// Integer arithmetic for sizes, the same on the host and in the kernels of both devices.
 #pragma once
 
 #include <cstdint>

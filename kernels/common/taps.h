@@ -1,4 +1,4 @@
-// Which taps of a convolution's weights meet a position of the input's gradient.
+// Which taps of a convolution's weights contribute to a position of the input's gradient.
 #pragma once
 
 #include "common/sizes.h"
@@ -10,7 +10,8 @@ namespace moproc {
 struct TapRun {
   int taps, first, tap0;
 };
-/// Of the positions whose residue is a, with 0 <= a < stride; taps: those of the weights in this direction.
+/// The run for positions whose residue is a, 0 <= a < stride; `taps` is the number of taps of the weights in this
+/// direction.
 MOPROC_BOTH constexpr TapRun tap_run(int a, int stride, int pad, int taps) {
   const int r0 = (a + pad) % stride, n = r0 < taps ? (taps - 1 - r0) / stride + 1 : 0;
   return {n, (a + pad) / stride - n + 1, r0 + (n - 1) * stride};

@@ -1,6 +1,6 @@
-// y = 1 if every element of every x is finite, else 0. Adds 0 * x: anything but a finite x makes the sum NaN.
-// Tasks: chunks of 64 Ki elements of all buffers one after the other (phase 0), one that joins them (phase
-// 1).
+// y = 1 if every element of every x is finite, otherwise 0. The kernel adds 0 * x, which is NaN if x is infinite or
+// NaN. Tasks: phase 0 has one per chunk of 64 Ki elements, buffer after buffer; phase 1 has one, which combines the
+// chunks.
 //
 // Constants: SIZES[XS_COUNT] (elements), XS_BUFFERS[XS_COUNT], Y_BUFFER (f32[]). Workspace: one float per chunk.
 #pragma once

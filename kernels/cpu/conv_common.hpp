@@ -1,9 +1,10 @@
-// What conv_fprop and conv_dgrad share. A task stages its part of the input, prologue applied and padding written, as a
-// slab in its thread's scratch. Register tiles of TILE_VECTORS channel vectors x TILE_PIXELS pixels then read the slab
-// and packed weights: TILE_VECTORS loads and TILE_PIXELS broadcasts feed TILE_VECTORS * TILE_PIXELS FMAs. The pixels of
-// a tile are a list, so a tile may continue on the next row. Slab pixels are usually C floats apart, and then the taps
-// (s, c) of a row are one contiguous run. If that distance puts the pixels of a tile a multiple of 4 KiB apart, which
-// is one set of the first-level cache, the pixels are spaced further apart and there is one run per tap s.
+// The code that conv_fprop and conv_dgrad share. A task copies its part of the input into a slab in its thread's
+// scratch, applies the prologue and writes the padding. Register tiles of TILE_VECTORS channel vectors x TILE_PIXELS
+// pixels then read the slab and packed weights: TILE_VECTORS loads and TILE_PIXELS broadcasts feed TILE_VECTORS *
+// TILE_PIXELS FMAs. The pixels of a tile are a list, so a tile may continue on the next row. Slab pixels are usually C
+// floats apart, and then the taps (s, c) of a row are one contiguous run. If that distance puts the pixels of a tile a
+// multiple of 4 KiB apart, all of them map to one set of the first-level cache. The pixels are then spaced further
+// apart, and there is one run per tap s.
 #pragma once
 
 #include "cpu/sums.hpp"
@@ -29,8 +30,8 @@ struct Taps {
 /// Floats between the pixels of a slab of C channels whose tile pixels lie `stride` apart.
 constexpr int slab_spacing(int c, int stride) { return c * stride % 1024 == 0 ? c + 16 : c; }
 
-/// acc (TILE_PIXELS, TILE_VECTORS * width) = or += the taps applied to TILE_PIXELS pixels; the sum of these taps is
-/// formed first.
+/// acc (TILE_PIXELS, TILE_VECTORS * width) = or += the taps applied to TILE_PIXELS pixels. These taps are summed on
+/// their own before they are added to acc.
 template <int TILE_VECTORS, int TILE_PIXELS>
 MOPROC_NOINLINE void conv_tile(const float* x, const ConvPixel* at, const Taps& taps, float* acc, bool add) {
   constexpr int L = Vec::width;
@@ -93,14 +94,14 @@ MOPROC_NOINLINE void stage_run(const Params& p, float* dst, At at, int64_t count
   }
 }
 
-/// A window of one image: rows row0 + i * step, columns col0 + j * step; what lies outside the image is zero.
+/// A window of one image: rows row0 + i * step, columns col0 + j * step; positions outside the image are zero.
 struct Window {
   int64_t row0, col0;
   int rows, cols, step;
 };
 
-/// Stages channels [c0, c1) of window `win` of image `image` of an (n, H, W, C) operand; panels as in
-/// stage_run, each of them (rows, cols, SPACING).
+/// Stages channels [c0, c1) of window `win` of image `image` of an (n, H, W, C) operand. Panels are as in stage_run,
+/// each (rows, cols, SPACING).
 template <class X, int H, int W, int C, int PANEL, int SPACING>
 MOPROC_INLINE void stage_window(const Params& p, float* dst, int64_t image, int64_t group, const Window& win, int c0,
                                 int c1, int64_t panel) {
@@ -126,14 +127,14 @@ MOPROC_INLINE void stage_window(const Params& p, float* dst, int64_t image, int6
   }
 }
 
-/// The part of the result that a task makes: `rows` rows from row0 on of `images` images from `image` on.
+/// The part of the result that a task computes: `rows` rows from row0 on, of `images` images from `image` on.
 struct ConvBlock {
   int part, images, row0, rows;
   int64_t group, tile, image;
 };
 
-/// Tasks count (part, group, tile); a group of `images` images is cut into tiles of IMAGE_BLOCK images and ROW_BLOCK of
-/// ROWS rows.
+/// The block of a task; tasks are numbered (part, group, tile). A group of `images` images is divided into tiles of
+/// IMAGE_BLOCK images and ROW_BLOCK of ROWS rows.
 template <class K, int ROWS>
 MOPROC_INLINE ConvBlock conv_block(int64_t task, int64_t groups, int64_t images) {
   constexpr int row_blocks = (ROWS + K::ROW_BLOCK - 1) / K::ROW_BLOCK;
@@ -145,7 +146,7 @@ MOPROC_INLINE ConvBlock conv_block(int64_t task, int64_t groups, int64_t images)
   return {part, left, row0, ROWS - row0 < K::ROW_BLOCK ? ROWS - row0 : K::ROW_BLOCK, group, tile, group * images + n0};
 }
 
-/// Results per channel in the tiles before `tile` of a group: the last block of images may be short.
+/// Number of results per channel in the tiles before `tile` of a group; the last block of images may be short.
 template <class K, int ROWS, int COLS>
 MOPROC_INLINE int64_t conv_before(int64_t tile, int64_t images) {
   constexpr int row_blocks = (ROWS + K::ROW_BLOCK - 1) / K::ROW_BLOCK;
@@ -153,7 +154,7 @@ MOPROC_INLINE int64_t conv_before(int64_t tile, int64_t images) {
   return (n < images ? n * ROWS + row : images * ROWS) * COLS;
 }
 
-/// What a task works on.
+/// The inputs and outputs of a task.
 struct ConvJob {
   const float* slab;
   At first;        // the first pixel of the task's first image
@@ -177,7 +178,8 @@ MOPROC_NOINLINE void conv_store(const Params& p, const ConvJob& job, const ConvP
   }
 }
 
-/// All `n` pixels of a phase for the TILE_VECTORS channel vectors from channel c on. `chunk` rows of taps at a time.
+/// Computes and stores all `n` pixels of a phase for the TILE_VECTORS channel vectors from channel c on, `chunk` rows
+/// of taps at a time.
 template <class Y, int C, int IMAGE, int TILE_VECTORS, int TILE_PIXELS>
 MOPROC_NOINLINE void conv_pixels(const Params& p, const ConvJob& job, const ConvPixel* px, int n, const Taps& taps,
                                  int chunk, int c, int64_t before) {

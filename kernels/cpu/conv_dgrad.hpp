@@ -22,7 +22,7 @@
 
 namespace moproc {
 
-/// First and one past the last dy position, relative to i, over all phases with taps.
+/// The first dy position relative to i over all phases with taps (low), and one past the last (high).
 constexpr int dgrad_low(int stride, int pad, int taps) {
   int low = 0, any = 0;
   for (int a = 0; a < stride; ++a) {
@@ -63,8 +63,8 @@ struct DgradShape {
   static_assert(K::C > 0 && K::CHANNEL_PARTS <= blocks, "no part may be empty");
 };
 
-/// The pixels of phase (a, b) of a task, whose first taps lie at (row_at, col_at) of the slab; returns how
-/// many.
+/// Lists the pixels of phase (a, b) of a task, whose first taps lie at (row_at, col_at) of the slab; returns their
+/// number.
 template <class K>
 MOPROC_INLINE int dgrad_pixels(ConvPixel* px, const ConvBlock& t, int a, int b, int row_at, int col_at) {
   using D = DgradShape<K>;

@@ -20,8 +20,8 @@
 
 namespace moproc {
 
-/// Sizes of conv_fprop that follow from K. A 1x1 convolution stages only the pixels it reads; a plain operand
-/// without padding is read in place.
+/// Sizes of conv_fprop that follow from K. A 1x1 convolution stages only the pixels that it reads; an operand without
+/// prologue and padding is read in place.
 template <class K>
 struct FpropShape {
   static constexpr bool point = K::R == 1 && K::S == 1;
@@ -41,7 +41,7 @@ struct FpropShape {
   static_assert(K::OUT > 0 && K::CHANNEL_PARTS <= blocks, "no part may be empty");
 };
 
-/// The pixels of `images` x `rows` rows of y, in memory order; returns how many.
+/// Lists the pixels of `images` x `rows` rows of y in memory order; returns their number.
 template <class K>
 MOPROC_INLINE int fprop_pixels(ConvPixel* px, int row0, int images, int rows) {
   using F = FpropShape<K>;

@@ -41,7 +41,7 @@ struct WgradShape {
   static constexpr int64_t x_image = static_cast<int64_t>(slab_rows) * slab_cols * x_width;
   static constexpr int64_t x_panel = x_image * K::IMAGE_BLOCK;
   static constexpr int64_t y_panel = static_cast<int64_t>(K::IMAGE_BLOCK) * K::ROW_BLOCK * K::Q * y_width;
-  /// Where the sums of (k panel, c panel, r) lie, panels counted from the block's first.
+  /// Offset in floats of the sums of (k panel, c panel, r) in a block; panels are counted from the block's first.
   static constexpr int64_t inside(int k, int c, int r) { return ((k * K::IN_PANELS + c) * K::R + r) * tile; }
   static_assert(K::IMAGE_BLOCK == 1 || K::ROW_BLOCK == K::P, "several images at a time need whole images");
 };
@@ -58,14 +58,14 @@ MOPROC_INLINE WgradBlock wgrad_block(int block) {
   return {k0, k1, c0, c0 + K::IN_PANELS < G::c_panels ? c0 + K::IN_PANELS : G::c_panels};
 }
 
-/// The pixels of one register tile: `images` x `rows` x `cols`, dy dense, x with these distances in floats.
+/// The pixels of one register tile: `images` x `rows` x `cols`. dy is dense; x has these strides in floats.
 struct WgradPixels {
   int images, rows, cols;
   int64_t x_image, x_row, x_col;
 };
 
 /// acc (TILE_POSITIONS, TILE_VECTORS * width) = or += the sum over these pixels of x[b] * dy[0 .. TILE_VECTORS *
-/// width): chunks are summed on their own first, which keeps rounding errors of long sums small.
+/// width). Each chunk is summed on its own first, which keeps the rounding errors of long sums small.
 template <int TILE_VECTORS, int TILE_POSITIONS>
 MOPROC_NOINLINE void wgrad_tile(const float* dy, const float* x, const WgradPixels& px, float* acc, bool add) {
   constexpr int L = Vec::width;
@@ -97,7 +97,7 @@ MOPROC_NOINLINE void wgrad_tile(const float* dy, const float* x, const WgradPixe
     }
 }
 
-/// All RUN positions of a run: tiles of TILE_POSITIONS, or one less if that divides RUN more evenly.
+/// All RUN positions of a run, in tiles of TILE_POSITIONS, or of fewer if that divides RUN more evenly.
 template <int TILE_VECTORS, int TILE_POSITIONS, int RUN>
 MOPROC_INLINE void wgrad_run(const float* dy, const float* x, const WgradPixels& px, float* acc, bool add) {
   constexpr int tiles = (RUN + TILE_POSITIONS - 1) / TILE_POSITIONS, small = RUN / tiles,
@@ -109,7 +109,7 @@ MOPROC_INLINE void wgrad_run(const float* dy, const float* x, const WgradPixels&
   for (; b < RUN; b += small) wgrad_tile<TILE_VECTORS, small>(dy, x + b, px, acc + b * TILE_VECTORS * Vec::width, add);
 }
 
-/// One staged chunk: every (k panel, c panel, r) of the task's block.
+/// Adds one staged chunk to every (k panel, c panel, r) of the task's block.
 template <class K>
 MOPROC_NOINLINE void wgrad_chunk(const float* ys, const float* xs, const WgradPixels& px, const WgradBlock& block,
                                  float* sums, bool add) {
@@ -126,8 +126,8 @@ MOPROC_NOINLINE void wgrad_chunk(const float* ys, const float* xs, const WgradPi
       }
 }
 
-/// Stages dy of `rows` rows from p0 of one image: panels of y_width channels, the last of them only as wide as it
-/// needs.
+/// Stages dy of `rows` rows from p0 of one image, as panels of y_width channels; the last panel is only as wide as
+/// needed.
 template <class K>
 MOPROC_INLINE void wgrad_stage_dy(const Params& p, float* ys, int64_t image, int64_t group, int p0, int rows, int at,
                                   int k0, int k1) {
@@ -147,7 +147,7 @@ MOPROC_INLINE void wgrad_stage_dy(const Params& p, float* ys, int64_t image, int
                                                         1, channel(whole), K::OUT, 0);
 }
 
-/// Images [n0, n1) of `group` into the sums (OUT_PANELS, IN_PANELS, R, run, y_width) of a block.
+/// Adds images [n0, n1) of `group` to the sums (OUT_PANELS, IN_PANELS, R, run, y_width) of a block.
 template <class K>
 MOPROC_INLINE void wgrad_images(const Params& p, float* scratch, int64_t group, int64_t n0, int64_t n1,
                                 const WgradBlock& block, float* sums) {
@@ -206,7 +206,7 @@ MOPROC_NOINLINE void wgrad_store_tile(const Params& p, const float* a, int k, in
   else wgrad_store<K, G::last_vectors * Vec::width>(p, a, k * G::y_width, c * G::x_width, r);
 }
 
-/// Phase 1: adds the partial sums of one (k panel, c panel, r) and stores them.
+/// Phase 1: adds the partial sums of one (k panel, c panel, r) and stores the result.
 template <class K>
 MOPROC_INLINE void wgrad_combine(const Params& p, int64_t splits, int64_t task) {
   using G = WgradShape<K>;
@@ -231,7 +231,7 @@ MOPROC_INLINE void wgrad_combine(const Params& p, int64_t splits, int64_t task) 
   wgrad_store_tile<K>(p, a, k, c, r);
 }
 
-/// Tasks as above. Splits of a group: at most SPLITS, never more than it has images.
+/// Tasks as above. A group has SPLITS splits, or as many as it has images if these are fewer.
 template <class K>
 MOPROC_NOINLINE void conv_wgrad(const Params& p, const Task& t) {
   using G = WgradShape<K>;

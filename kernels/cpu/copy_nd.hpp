@@ -1,7 +1,6 @@
-// Strided copies of up to six axes: transpose, slice, concat, and reshape across storage orders. Part i
-// copies y[y_offset + sum d_j ys_j] = x_i[x_offset + sum d_j xs_j] over its extents. Elements are bytes, of
-// any type. Tasks: runs of innermost lines, of about 16 Ki elements, of all parts one after the other. Memory
-// bound.
+// Strided copies of up to six axes: transpose, slice, concat, and reshape between storage orders. Part i copies
+// y[y_offset + sum d_j ys_j] = x_i[x_offset + sum d_j xs_j] over its extents. Elements of any type are copied as bytes.
+// Tasks: runs of innermost lines with about 16 Ki elements, part after part. Memory bound.
 //
 // Constants: ELEMENT_BYTES (1, 2, 4 or 8), PARTS, DIMS, X_STRIDES, Y_STRIDES (six per part, outermost first, in
 // elements; unused axes are 1 long; the outermost one is Params::rows long in every part, whatever DIMS says),
@@ -14,7 +13,7 @@
 
 namespace moproc {
 
-/// Elements of a task, about; a task is a number of innermost lines.
+/// Approximate number of elements per task; a task is a whole number of innermost lines.
 constexpr int64_t copy_elements = 16384;
 MOPROC_INLINE constexpr int64_t copy_lines(int64_t line) { return line >= copy_elements ? 1 : copy_elements / line; }
 
@@ -23,7 +22,7 @@ MOPROC_INLINE constexpr int64_t copy_tasks(int part, int64_t rows) {
   return ceil_div(rows * copy_row_lines<K>(part), copy_lines(K::DIMS[part * copy_axes + 5]));
 }
 
-/// One line of n elements.
+/// Copies one line of n elements; strides are in elements.
 template <class T>
 MOPROC_INLINE void copy_line(const T* x, int64_t x_stride, T* y, int64_t y_stride, int64_t n) {
   if (x_stride == 1 && y_stride == 1) {

@@ -1,7 +1,7 @@
-// MoPro's label correction: s = alpha softmax(cls) + (1 - alpha) softmax(proto). If max s > threshold, a row is kept
-// and its label becomes the first argmax; else, if s[label] > 1 / COLUMNS, it is kept with its label; else it is
-// dropped (kept 0, label unchanged). Comparisons with NaN are false, so a row that is not finite is dropped. Tasks:
-// blocks of rows. Bound by exp.
+// MoPro's label correction: s = alpha softmax(cls) + (1 - alpha) softmax(proto). If max s > threshold, the row is kept
+// and its label becomes the first argmax. Otherwise, if s[label] > 1 / COLUMNS, the row is kept with its label.
+// Otherwise it is dropped (kept = 0, label unchanged). Comparisons with NaN are false, so a row that is not finite is
+// dropped. Tasks: blocks of rows. Bound by exp.
 //
 // Constants: COLUMNS, CLS_LOGITS_BUFFER, PROTO_LOGITS_BUFFER, TARGET_BUFFER (i64[n]), ALPHA_BUFFER,
 // THRESHOLD_BUFFER (f32[]), TARGET_NEW_BUFFER (i64[n], may be target), KEPT_BUFFER (f32[n]). Params::rows =
@@ -12,7 +12,7 @@
 
 namespace moproc {
 
-/// s (k) in place of `a` (k); `b` is scratch.
+/// Computes s (k) into `a` (k); `b` (k) is scratch.
 MOPROC_INLINE void mixed_scores(const float* cls, const float* proto, int64_t k, float alpha, float* a, float* b) {
   const Vec sum_a(row_exp(cls, a, k)), sum_b(row_exp(proto, b, k)), of_a(alpha), of_b(1.0f - alpha);
   for_vectors(k, [&](int64_t c, int lanes) {

@@ -1,5 +1,5 @@
-// y[n, c] = mean of x[n, h, w, c] over the pixels. Summed in order in runs of 64 pixels, then over the runs.
-// Tasks: (image, block of 64 channels). Memory bound.
+// y[n, c] = mean of x[n, h, w, c] over the pixels, summed in order in runs of 64 pixels, then over the runs. Tasks:
+// (image, block of 64 channels). Memory bound.
 //
 // Constants: PIXELS (h * w), C. struct X: prologue over (n, pixels, c); struct Y: epilogue over (n, 1, c),
 // without sums. No scratch, no workspace.

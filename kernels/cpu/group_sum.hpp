@@ -1,5 +1,4 @@
-// y[:] = sum over g of x[g, :], in the order of a balanced tree over the groups. Tasks: chunks of 4 Ki
-// elements of y.
+// y[:] = sum over g of x[g, :], in the order of a balanced tree over the groups. Tasks: chunks of 4 Ki elements of y.
 //
 // Constants: X_GROUPS, REST (elements of y), X_BUFFER, Y_BUFFER. No scratch, no workspace.
 #pragma once
@@ -16,7 +15,7 @@ static void group_sum(const Params& p, const Task& t) {
   const int64_t end = smaller(t.end * group_sum_chunk, K::REST);
   for (int64_t e = t.begin * group_sum_chunk; e < end; e += Vec::width) {
     const int lanes = lanes_of(end - e);
-    Vec waiting[32];  // a binary counter: waiting results stand for runs of ever fewer groups
+    Vec waiting[32];  // as in a binary counter: each partial sum covers fewer groups than the one before
     int depth = 0;
     const auto join = [&] {
       --depth;

@@ -1,4 +1,4 @@
-// y = x + 1 if finite is not 0, else x: step counters that count committed steps. One task.
+// y = x + 1 if finite is not 0, otherwise y = x: counters of committed steps. One task.
 //
 // Constants: STRIDE (counters are elements 0, STRIDE, ... below Params::rows), X_BUFFER (i64), FINITE_BUFFER (f32[]),
 // Y_BUFFER (may be x).

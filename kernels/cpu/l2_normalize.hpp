@@ -1,7 +1,6 @@
 // y[n, :] = x[n, :] / max(sqrt(sum x^2), EPS). Tasks: blocks of rows. Memory bound.
 //
-// Constants: COLUMNS, EPS (a float), X_BUFFER, Y_BUFFER. Params::rows = n. No scratch, no workspace. y may be
-// x.
+// Constants: COLUMNS, EPS (a float), X_BUFFER, Y_BUFFER. Params::rows = n. No scratch, no workspace. y may be x.
 #pragma once
 
 #include "cpu/softmax_rows.hpp"

@@ -1,8 +1,7 @@
-// dx = (dy - y (y . dy)) / norm with y = x / norm, where norm = sqrt(sum x^2) >= EPS; dx = dy / EPS in
-// shorter rows. Tasks: blocks of rows. Memory bound.
+// dx = (dy - y (y . dy)) / norm with y = x / norm and norm = sqrt(sum x^2), if norm >= EPS; dx = dy / EPS in rows with
+// a smaller norm. Tasks: blocks of rows. Memory bound.
 //
-// Constants: COLUMNS, EPS (a float), X_BUFFER, DY_BUFFER, DX_BUFFER. Params::rows = n. No scratch, no
-// workspace.
+// Constants: COLUMNS, EPS (a float), X_BUFFER, DY_BUFFER, DX_BUFFER. Params::rows = n. No scratch, no workspace.
 #pragma once
 
 #include "cpu/l2_normalize.hpp"

@@ -17,13 +17,12 @@ MOPROC_INLINE Vec keep(Vec x, int lanes, Vec fill) {
 #endif
 }
 
-/// Larger of the two; a NaN in either stays (Vec's max drops one in its first operand).
+/// The larger of the two, or NaN if either is NaN (Vec's max drops a NaN in its first operand).
 MOPROC_INLINE Vec nan_max(Vec best, Vec x) { return select(x == x, select(x > best, x, best), x); }
 
 MOPROC_INLINE int lanes_of(int64_t left) { return static_cast<int>(smaller(left, Vec::width)); }
 
-/// Folds f(c, lanes), c = 0, width, ... over c < n with `join`, from `start`, in 64 interleaved partial
-/// results.
+/// Combines f(c, lanes) for c = 0, width, ... < n by `join`, from `start`, in 64 interleaved partial results.
 template <class F, class J>
 MOPROC_INLINE Vec fold_over(int64_t n, Vec start, F f, J join) {
   constexpr int W = Vec::width, A = 64 / W,
@@ -61,7 +60,7 @@ MOPROC_INLINE float max_over(int64_t n, F f) {
   return best;
 }
 
-/// x[i] lane j <-> x[j] lane i.
+/// Square transpose: swaps lane j of x[i] and lane i of x[j].
 #if defined(__AVX512F__)
 MOPROC_INLINE void transpose(Vec (&x)[16]) {
   __m512 a[16], b[16];

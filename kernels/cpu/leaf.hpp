@@ -38,7 +38,7 @@ MOPROC_INLINE const T* in(const Params& p, int k) {
   return static_cast<const T*>(p.buf[k]);
 }
 
-/// Element (at, lanes) of an operand with C channels: its prologue, or a plain load if it has none.
+/// Elements (at, lanes) of an operand with C channels, through its prologue, or by a plain load if it has none.
 template <class X, int64_t C>
 MOPROC_INLINE Vec operand(const Params& p, const At& at, int lanes) {
   if constexpr (X::buffer >= 0) return load(in<float>(p, X::buffer) + at.pixel * C + at.c, lanes);
@@ -50,22 +50,22 @@ template <class T, int C>
 MOPROC_INLINE Vec full(const Params& p, int k, const At& i, int lanes) {
   return load_as<T>(in<T>(p, k) + i.pixel * C + i.c, lanes);
 }
-/// (c): one value a channel.
+/// (c): one value per channel.
 template <class T>
 MOPROC_INLINE Vec channel(const Params& p, int k, const At& i, int lanes) {
   return load_as<T>(in<T>(p, k) + i.c, lanes);
 }
-/// (g, c): one value a group of rows and channel.
+/// (g, c): one value per group of rows and channel.
 template <class T, int C>
 MOPROC_INLINE Vec group_channel(const Params& p, int k, const At& i, int lanes) {
   return load_as<T>(in<T>(p, k) + i.group * C + i.c, lanes);
 }
-/// (n, c): one value a row and channel, the same for all pixels of the row.
+/// (n, c): one value per row and channel, the same for all pixels of the row.
 template <class T, int C>
 MOPROC_INLINE Vec row_channel(const Params& p, int k, const At& i, int lanes) {
   return load_as<T>(in<T>(p, k) + i.row * C + i.c, lanes);
 }
-/// (n): one value a row.
+/// (n): one value per row.
 template <class T>
 MOPROC_INLINE Vec row(const Params& p, int k, const At& i, int) {
   return Vec(static_cast<float>(in<T>(p, k)[i.row]));
@@ -75,11 +75,11 @@ template <class T>
 MOPROC_INLINE Vec scalar(const Params& p, int k, const At&, int) {
   return Vec(static_cast<float>(in<T>(p, k)[0]));
 }
-/// A constant a channel, from a table in the emitted file.
+/// One constant per channel, from a table in the emitted file.
 MOPROC_INLINE Vec table(const float* values, const At& i, int lanes) { return load(values + i.c, lanes); }
 
 MOPROC_INLINE void store_as(float* p, Vec v, int lanes) { store(p, v, lanes); }
-/// Whole numbers below 2^24 (constant labels).
+/// For integers below 2^24 (constant labels), which f32 represents exactly.
 MOPROC_INLINE void store_as(int64_t* p, Vec v, int lanes) {
   alignas(64) float x[Vec::width];
   store(x, v);

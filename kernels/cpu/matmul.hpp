@@ -6,7 +6,7 @@
 //
 // Constants: TRANSPOSE_A (A is stored (k, m)), TRANSPOSE_B (B is stored (n, k)), N (= extent n). struct A, B: prologues
 // over the stored matrices (row = pixel); struct Y: rows = m, C = N. Params::extent = {m, n, k}; Params::groups: groups
-// of the terms if TRANSPOSE_A, else of the rows of y. Scratch: matmul_scratch. Workspace: partials of groups * row
+// of the terms if TRANSPOSE_A, otherwise of the rows of y. Scratch: matmul_scratch. Workspace: partials of groups * row
 // blocks if Y has sums or moments (sums.hpp).
 #pragma once
 
@@ -15,7 +15,7 @@
 
 namespace moproc {
 
-/// How y is cut; depends on the shape only.
+/// How y is divided into blocks; this depends only on the shape.
 struct MatmulBlocks {
   int64_t rows, m_blocks, columns, n_blocks;
 };
@@ -25,7 +25,7 @@ MOPROC_INLINE constexpr MatmulBlocks matmul_blocks(int64_t group_rows, int64_t g
   while (columns > 64 && m_blocks * groups * ((n + columns - 1) / columns) < 64) columns /= 2;
   return {(group_rows + m_blocks - 1) / m_blocks, m_blocks, columns, (n + columns - 1) / columns};
 }
-/// Block results waiting in the tree over `groups` term groups.
+/// Upper bound on the block results that are kept at a time by the tree over `groups` groups of terms.
 MOPROC_INLINE constexpr int matmul_depth(int64_t groups) {
   int depth = 1;
   while ((int64_t{1} << (depth - 1)) < groups) ++depth;
@@ -36,7 +36,8 @@ MOPROC_INLINE constexpr int64_t matmul_scratch(const MatmulBlocks& b, int64_t te
               matmul_depth(term_groups) * b.rows * b.columns);
 }
 
-/// `ROWS` rows of y by a panel of columns, over `terms` terms: stored to c, or added to it unless `first`.
+/// Computes `ROWS` rows of y by a panel of columns over `terms` terms; stores them to c if `first`, otherwise adds
+/// them.
 template <bool TRANSPOSE_A, int ROWS>
 static __attribute__((noinline)) void matmul_micro(const float* a, const float* b, float* c, int64_t c_stride,
                                                    int64_t terms, bool first) {
@@ -96,7 +97,7 @@ static void matmul_sum(const Params& p, const MatmulBlock& y, int64_t group, int
     else pack_panels<B>(p, K::N, K::TRANSPOSE_A ? group : 0, at, y.column, now, y.columns, y.b);
     for (int64_t c = 0; c < y.columns; c += Gemm::PANEL_COLUMNS) {
       const float* b = y.b + c * Gemm::TERM_BLOCK;
-      for (int64_t i = 0, r = 0; i < panels; ++i) {  // panels of equal height, give or take one row
+      for (int64_t i = 0, r = 0; i < panels; ++i) {  // the heights of panels differ by at most one row
         const int rows = static_cast<int>((y.rows + i) / panels);
         matmul_rows<K::TRANSPOSE_A != 0>(rows, y.a + r * (K::TRANSPOSE_A ? 1 : Gemm::TERM_BLOCK), b,
                                          to + r * y.stride + c, y.stride, now, done == 0);
@@ -106,8 +107,7 @@ static void matmul_sum(const Params& p, const MatmulBlock& y, int64_t group, int
   }
 }
 
-/// Sums all terms into block 0 of `tiles`: group by group, each result joining those before it as in a binary
-/// counter.
+/// Sums all terms into block 0 of `tiles`, group by group; each result is added to earlier ones as in a binary counter.
 template <class K>
 static void matmul_tree(const Params& p, const MatmulBlock& y, int64_t row_group, float* tiles) {
   const int64_t groups = K::TRANSPOSE_A ? p.groups : 1, terms = p.extent[2] / groups, size = y.rows * y.stride;

@@ -25,8 +25,7 @@ MOPROC_INLINE Vec matrix_load(const Params& p, int64_t columns, int64_t row, int
   else return X::load(p, At{row, row, group, static_cast<int>(c)}, lanes);
 }
 
-/// Copies (rows, columns) of a stored matrix from (r0, c0) to `to`, row stride `stride`; whole vectors are
-/// written.
+/// Copies (rows, columns) of a stored matrix from (r0, c0) to `to` with row stride `stride`, in whole vectors.
 template <class X>
 MOPROC_INLINE void copy_block(const Params& p, int64_t width, int64_t group, int64_t r0, int64_t c0, int64_t rows,
                               int64_t columns, float* to, int64_t stride) {

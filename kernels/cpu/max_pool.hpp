@@ -1,5 +1,5 @@
-// y[n, p, q, c] = max of the KERNEL x KERNEL window of x[n, h, w, c] at (p, q) * STRIDE - PAD. Padding never
-// wins, NaN stays NaN. Tasks: rows (n, p) of y. Memory bound.
+// y[n, p, q, c] = max of the KERNEL x KERNEL window of x[n, h, w, c] at (p, q) * STRIDE - PAD. Padding is never the
+// maximum; the maximum of a window with a NaN is NaN. Tasks: rows (n, p) of y. Memory bound.
 //
 // Constants: C, H, W, P, Q, KERNEL, STRIDE, PAD. struct X: prologue over (n, h * w, c); struct Y: epilogue
 // over (n, p * q, c), without sums. No scratch, no workspace.

@@ -1,12 +1,11 @@
-// dx[n, h, w, c] = sum of dy over the windows whose maximum is this element. A window's gradient goes to its
-// first maximum in row-major order (to its last NaN, if it has one), which is found again here rather than
-// stored by max_pool. Tasks: (image, tile of rows of dx); a task finds the winners of all windows that touch
-// its rows, then every element gathers from its windows in order: no two tasks write the same place. Memory
-// bound.
+// dx[n, h, w, c] = sum of dy over the windows whose maximum is this element. A window's gradient goes to its first
+// maximum in row-major order (to its last NaN, if it has one), which is computed again here instead of stored by
+// max_pool. Tasks: (image, tile of rows of dx). A task finds the winners of all windows that overlap its rows; then
+// every element adds the gradients of its windows in order, so no two tasks write the same address. Memory bound.
 //
-// Constants: C, H, W, P, Q, KERNEL, STRIDE, PAD (of the forward pooling). struct X, Dy: prologues over (n, h
-// * w, c) and (n, p * q, c); struct Y: epilogue over (n, h * w, c), sums and moments; phase 1 combines them
-// (sums.hpp). Scratch: pool_scratch. A tile is pool_tile rows of one image.
+// Constants: C, H, W, P, Q, KERNEL, STRIDE, PAD (of the forward pooling). struct X, Dy: prologues over (n, h * w, c)
+// and (n, p * q, c); struct Y: epilogue over (n, h * w, c) with sums and moments, which phase 1 combines (sums.hpp).
+// Scratch: pool_scratch. A tile is pool_tile rows of one image.
 #pragma once
 
 #include "common/pool.h"
@@ -20,7 +19,7 @@ MOPROC_INLINE constexpr int64_t pool_scratch(int kernel, int stride, int p, int 
   return int64_t{2} * 4 * pool_windows(kernel, stride, p) * q * pool_columns;
 }
 
-/// Which tap of the window h x w wins, tap = row * KERNEL + column, as a float.
+/// The tap with the maximum of window h x w, as a float: row * KERNEL + column.
 template <class K>
 MOPROC_INLINE Vec pool_winner(const Params& p, int64_t n, int64_t g, PoolSpan h, PoolSpan w, int c, int lanes) {
   Vec best, winner;
@@ -37,8 +36,7 @@ MOPROC_INLINE Vec pool_winner(const Params& p, int64_t n, int64_t g, PoolSpan h,
   return winner;
 }
 
-/// Fills winners and dy (window, channel of the block) of window rows [rows.begin, rows.end), channels from
-/// c0.
+/// Fills winners and dy (window, channel of the block) for window rows [rows.begin, rows.end) and channels from c0.
 template <class K>
 static void pool_winners(const Params& p, int64_t n, int64_t g, PoolCover rows, int c0, int columns, float* winners,
                          float* dy) {

@@ -1,6 +1,6 @@
 // Packs weights (k, r, s, c) for conv_fprop and conv_dgrad: blocks of TILE_VECTORS channel vectors, each with its taps
-// in the order in which the kernels read them. The last block has only as many vectors as it needs; lanes past the last
-// channel are zero. Tasks: blocks of channels.
+// in the order in which the kernels read them. The last block has only as many vectors as it needs; lanes after the
+// last channel are zero. Tasks: blocks of channels.
 //
 // Constants: C, OUT, R, S; TILE_VECTORS, as the convolution has it; W_BUFFER, PACKED_BUFFER; for pack_conv_dgrad also
 // STRIDE, PAD. No scratch, no workspace.
@@ -10,8 +10,7 @@
 
 namespace moproc {
 
-/// W_BUFFER (OUT, R, S, C) -> PACKED_BUFFER (block, R, S, C, vectors * width). One task per block of output
-/// channels.
+/// W_BUFFER (OUT, R, S, C) -> PACKED_BUFFER (block, R, S, C, vectors * width). One task per block of output channels.
 template <class K>
 MOPROC_NOINLINE void pack_conv_fprop(const Params& p, const Task& t) {
   constexpr int L = Vec::width, vectors = (K::OUT + L - 1) / L, TAP_CHUNK = 16;

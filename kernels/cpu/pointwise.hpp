@@ -1,6 +1,5 @@
-// Any region of elementwise ops: y = body(leaves) over (rows, pixels, channels), with channel sums and
-// moments. Tasks: tiles of pixels of one group (phase 0), channel vectors (phase 1, with sums or moments).
-// Memory bound.
+// Any region of elementwise ops: y = body(leaves) over (rows, pixels, channels), with channel sums and moments. Tasks:
+// tiles of pixels of one group (phase 0); channel vectors (phase 1, if there are sums or moments). Memory bound.
 //
 // Constants: PIXELS (per row), C, FLAT (1: every leaf has the domain's own shape or is one value, and nothing
 // is summed: the domain is one run of rows * PIXELS * C elements, fewer than 2^31). struct Y: `store` gets
@@ -13,8 +12,8 @@ namespace moproc {
 
 constexpr int64_t flat_chunk = 16384;  // elements of a task
 
-/// Pixels of a tile, given those of one group: about 64 Ki elements, at least 8 pixels, 32 tiles where there
-/// is enough.
+/// Pixels per tile; `pixels` is the size of one group. A tile has about 64 Ki elements and 8 to 1024 pixels, and a
+/// group has at least 32 tiles if it is large enough.
 MOPROC_INLINE constexpr int64_t pointwise_tile(int64_t pixels, int64_t c) {
   int64_t tile = 65536 / c;
   if (tile > (pixels + 31) / 32) tile = (pixels + 31) / 32;

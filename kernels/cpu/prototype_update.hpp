@@ -1,7 +1,7 @@
-// Momentum prototypes: over the kept rows in order p[target] <- m p[target] + (1 - m) q, then every prototype
-// is L2-normalised (x / max(norm, 1e-12)). finite == 0: nothing changes. Rows of one class are applied in
-// order by the task that owns the class, so the result is the sequential one whatever the threads; targets
-// outside [0, CLASSES) are skipped. Tasks: blocks of classes.
+// Momentum prototypes: for the kept rows in order, p[target] <- m p[target] + (1 - m) q; then every prototype is
+// L2-normalised (x / max(norm, 1e-12)). If finite is 0, nothing changes. The task that owns a class applies its rows in
+// order, so the result is the sequential one for any number of threads. Targets outside [0, CLASSES) are skipped.
+// Tasks: blocks of classes.
 //
 // Constants: CLASSES, DIM, PROTOTYPES_BUFFER, Q_BUFFER (n, d), TARGET_BUFFER (i64[n]), KEPT_BUFFER (f32[n], 0:
 // skip), M_BUFFER, FINITE_BUFFER (f32[]), PROTOTYPES_NEW_BUFFER (may be prototypes). Params::rows = n. No
@@ -12,7 +12,7 @@
 
 namespace moproc {
 
-/// Classes of a task: enough that reading the targets once a task is cheap.
+/// Classes per task: enough that reading the targets once per task is cheap.
 constexpr int64_t prototype_block = 16;
 
 template <class K>

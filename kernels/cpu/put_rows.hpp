@@ -1,5 +1,5 @@
-// y[idx[i]] = x[i], the inverse of take_rows: whole rows as bytes. idx is a permutation of the rows; an index
-// outside y is skipped, so nothing is ever written out of place. Tasks: (row of x, piece of 64 KiB). Memory
+// y[idx[i]] = x[i], the inverse of take_rows; whole rows are copied as bytes. idx is a permutation of the rows; a row
+// whose index is outside y is skipped, so nothing is written outside y. Tasks: (row of x, piece of 64 KiB). Memory
 // bound.
 //
 // Constants: ROW_BYTES, X_BUFFER, IDX_BUFFER (i64[n]), Y_BUFFER. Params::rows = n. No scratch, no workspace.

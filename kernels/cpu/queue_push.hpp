@@ -1,7 +1,6 @@
-// Writes a batch of keys (n, d) as columns ptr, ptr + 1, ... of the queue (d, q), wrapping round; if a batch
-// is longer than the queue, its last q keys remain, in the places where one-by-one insertion would leave them. finite
-// == 0: nothing changes. Tasks: rows of the queue (phase 0), one that moves the pointer after all have read it (phase
-// 1).
+// Writes a batch of keys (n, d) as columns ptr, ptr + 1, ... of the queue (d, q), modulo q. If a batch is longer than
+// the queue, its last q keys remain, where inserting one by one would put them. If finite is 0, nothing changes. Tasks:
+// rows of the queue (phase 0); one task that moves the pointer after all others have read it (phase 1).
 //
 // Constants: DIM, QUEUE, QUEUE_BUFFER, PTR_BUFFER (i64[1]), KEYS_BUFFER, FINITE_BUFFER (f32[]), QUEUE_NEW_BUFFER
 // (may be queue), PTR_NEW_BUFFER (may be ptr). Params::rows = n. No scratch, no workspace.

@@ -1,6 +1,6 @@
-// y[o, i] = sum or maximum over r of x[o, r, i]; the middle axis is cut into tiles of fixed length, summed
-// each in a fixed order, then over tiles in a balanced tree. Tasks: phase 0 (outer, tile), phase 1 (outer)
-// if there is more than one tile. Memory bound.
+// y[o, i] = sum or maximum over r of x[o, r, i]. The middle axis is divided into tiles of fixed length. Each tile is
+// reduced in a fixed order, then the tiles in a balanced tree. Tasks: phase 0 (outer, tile), phase 1 (outer) if there
+// is more than one tile. Memory bound.
 //
 // Constants: KIND (0 sum, 1 max), X_BUFFER, Y_BUFFER. Params::extent = {outer, red, inner}. A maximum is NaN
 // if any element is. Workspace, if there is more than one tile: outer * tiles * inner floats. No scratch.
@@ -23,7 +23,8 @@ MOPROC_INLINE Vec reduce_join(Vec a, Vec b) {
   else return a + b;
 }
 
-/// y (inner) = x (rows, inner) reduced over rows, in order; a single column is reduced by lanes.
+/// y (inner) = x (rows, inner) reduced over rows in order; a single column is reduced in 64 interleaved parts
+/// (lanes.hpp).
 template <class K>
 static void reduce_part(const float* x, int64_t rows, int64_t inner, float* y) {
   if (inner == 1) {

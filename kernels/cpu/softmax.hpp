@@ -1,4 +1,4 @@
-// y[n, :] = exp(x[n, :] - max) / sum, row by row; the row's exponentials are computed once, in y, then divided.
+// y[n, :] = exp(x[n, :] - max) / sum, row by row. The exponentials of a row are computed once into y, then divided.
 // Tasks: blocks of rows. Bound by exp.
 //
 // Constants: COLUMNS, X_BUFFER, Y_BUFFER. Params::rows = n. No scratch, no workspace. y may be x.

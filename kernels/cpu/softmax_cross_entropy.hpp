@@ -1,6 +1,6 @@
-// loss[g] = sum_i w_i (log sum_j exp(l_ij) - l_i,target) / sum_i w_i over the rows i of group g; 0 if no row
-// has weight. A row of weight 0 does not count, whatever its logits; a target outside [0, COLUMNS) gives NaN.
-// Tasks: blocks of rows (phase 0), groups (phase 1, sums in f64 in order of rows). Bound by exp.
+// loss[g] = sum_i w_i (log sum_j exp(l_ij) - l_i,target) / sum_i w_i over the rows i of group g; 0 if no row has
+// weight. A row of weight 0 is ignored, whatever its logits; a target outside [0, COLUMNS) gives NaN. Tasks: blocks of
+// rows (phase 0); groups (phase 1), which sum in f64 in the order of rows. Bound by exp.
 //
 // Constants: COLUMNS, LOGITS_BUFFER, TARGET_BUFFER (i64[n]), WEIGHT_BUFFER (f32[n]), LOSS_BUFFER
 // (f32[groups]). Params::rows = n. Workspace: n floats.

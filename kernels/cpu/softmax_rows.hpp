@@ -1,4 +1,4 @@
-// Softmax of one row, for the templates over matrices of logits, and how these cut rows into tasks.
+// Softmax of one row, for the templates over matrices of logits, and how these templates divide rows into tasks.
 #pragma once
 
 #include "cpu/lanes.hpp"
@@ -7,10 +7,10 @@
 
 namespace moproc {
 
-/// Rows of a task, for rows of `k` elements: about 8 Ki elements.
+/// Rows per task: about 8 Ki elements, or one row if its `k` elements are more.
 MOPROC_INLINE constexpr int64_t row_block(int64_t k) { return k >= 8192 ? 1 : 8192 / k; }
 
-/// Calls f(row) for the rows of the tasks of `t`.
+/// Calls f(row) for the rows that belong to the tasks of `t`.
 template <class F>
 MOPROC_INLINE void for_rows(const Task& t, int64_t rows, int64_t k, F f) {
   const int64_t block = row_block(k), end = smaller(t.end * block, rows);

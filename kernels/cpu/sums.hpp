@@ -1,8 +1,8 @@
-// Channel sums and moments of what is stored: each tile leaves partials in the workspace, and a balanced tree per
-// group adds them. A tile is cut from one group's part of the domain by its shape alone, so neither the thread count
-// nor the batch changes a bit. In a convolution many short runs (register tiles) fill a tile, and tiles differ in size.
-// Workspace: (group, tile, value, channels padded to 16) f32; the values are Y::sums sums, then mean and M2 if Y wants
-// them.
+// Channel sums and moments of stored results. Each tile writes partials to the workspace, and a balanced tree per group
+// adds them. The shape alone decides how one group's part of the domain is divided into tiles, so neither the thread
+// count nor the batch size changes a bit. In a convolution many short runs (register tiles) make up a tile, and tiles
+// differ in size. Workspace: (group, tile, value, channels padded to 16) f32; the values are Y::sums sums, then mean
+// and M2 if Y stores moments.
 #pragma once
 
 #include "common/sums.h"
@@ -12,7 +12,7 @@
 
 namespace moproc {
 
-/// Chan's update of (mean, m2) of `n` values by (mean_b, m2_b) of `nb` further ones; n may be 0.
+/// Chan's update of (mean, m2) of `n` values with (mean_b, m2_b) of `nb` more; n may be 0.
 MOPROC_INLINE void combine_moments(Vec& mean, Vec& m2, int64_t n, Vec mean_b, Vec m2_b, int64_t nb) {
   const float share = static_cast<float>(static_cast<double>(nb) / static_cast<double>(n + nb));
   const Vec delta = mean_b - mean;
@@ -20,15 +20,14 @@ MOPROC_INLINE void combine_moments(Vec& mean, Vec& m2, int64_t n, Vec mean_b, Ve
   m2 = fma(delta * delta, Vec(share * static_cast<float>(n)), m2 + m2_b);
 }
 
-/// Values per channel that are kept for a second pass, if moments take two (tile.hpp).
+/// Values per channel that tile.hpp keeps for a second pass over its moments.
 constexpr int max_store_run = 32;
 
-/// Stores `count` > 0 results of one channel vector, in order, and adds them to the partials at `partial`
-/// (unused if Y asks for none), which hold `before` values of this tile already; 0 starts them. at(i) and
-/// value(i) give position and raw result of the i-th.
-/// Moments take one pass over the distances d from the mean so far (or from the first value): M2 grows by sum
-/// d^2 - (sum d)^2 / n, whose terms can cancel by a factor of at most 1 + count, and by 2 once before >=
-/// count.
+/// Stores `count` > 0 results of one channel vector in order and adds them to the partials at `partial` (unused if Y
+/// has none). The partials already hold `before` values of this tile; 0 starts them. at(i) and value(i) give position
+/// and raw result of the i-th.
+/// Moments take one pass over the distances d from the mean so far (or from the first value): M2 grows by sum d^2 -
+/// (sum d)^2 / n, whose terms can cancel by a factor of at most 1 + count, and of at most 2 if before >= count.
 template <class Y, int C, class AtOf, class ValueOf>
 MOPROC_INLINE void store_run(const Params& p, float* partial, int64_t before, int count, int lanes, AtOf at,
                              ValueOf value) {
@@ -58,14 +57,14 @@ MOPROC_INLINE void store_run(const Params& p, float* partial, int64_t before, in
   }
 }
 
-/// Tasks of the phase that combines partials; 0 if Y asks for none.
+/// Number of tasks of the phase that combines partials; 0 if Y has none.
 template <class Y, int C>
 constexpr int64_t combine_tasks(int64_t groups) {
   return partial_values<Y> > 0 ? groups * ((C + Vec::width - 1) / Vec::width) : 0;
 }
 
-/// Phase 1: task (group, channel vector) folds the group's `tiles` partials in place by a balanced tree and
-/// stores the results. first(i): values per channel in the tiles before tile i, for i in 0..tiles.
+/// Phase 1: task (group, channel vector) combines the group's `tiles` partials in place in a balanced tree and stores
+/// the results. first(i): values per channel in the tiles before tile i, for i in 0..tiles.
 template <class Y, int C, class FirstOf>
 MOPROC_INLINE void combine_partials(const Params& p, const Task& t, int64_t tiles, FirstOf first) {
   constexpr int S = Y::sums, stride = padded_channels(C), vectors = (C + Vec::width - 1) / Vec::width;

@@ -1,5 +1,5 @@
-// y[i] = x[idx[i]]: whole rows as bytes, of any type. idx is a permutation of the rows; for an index
-// outside x the row is filled with bytes 0xff (NaN, -1), nothing is read. Tasks: (row of y, piece of 64 KiB).
+// y[i] = x[idx[i]]; whole rows of any type are copied as bytes. idx is a permutation of the rows. If an index is
+// outside x, the row is filled with bytes 0xff (NaN, -1) and nothing is read. Tasks: (row of y, piece of 64 KiB).
 // Memory bound.
 //
 // Constants: ROW_BYTES, X_BUFFER, IDX_BUFFER (i64[n]), Y_BUFFER. Params::rows = n. No scratch, no workspace.
@@ -12,7 +12,7 @@ namespace moproc {
 
 constexpr int64_t row_piece = 65536;  // bytes
 
-/// Calls f(row, byte offset, bytes) for the pieces of rows of ROW_BYTES that the tasks of `t` stand for.
+/// Calls f(row, byte offset, bytes) for the pieces of rows of ROW_BYTES bytes that belong to the tasks of `t`.
 template <int64_t ROW_BYTES, class F>
 MOPROC_INLINE void for_pieces(const Task& t, F f) {
   constexpr int64_t pieces = (ROW_BYTES + row_piece - 1) / row_piece;

@@ -1,12 +1,12 @@
-// Runs an epilogue over a tile of the domain, with sums and moments; the workspace layout and phase 1 are those of
-// sums.hpp. The sums of four channel vectors stay in registers over all pixels of the tile.
+// Runs an epilogue over a tile of the domain, with sums and moments. The workspace layout and phase 1 are in sums.hpp.
+// The sums of four channel vectors stay in registers over all pixels of the tile.
 #pragma once
 
 #include "cpu/sums.hpp"
 
 namespace moproc {
 
-/// Pixels [first, first + count) of a tile and the row the first is in; next() advances.
+/// The current pixel of a tile and its row; next() advances by one pixel.
 template <int64_t PIXELS>
 struct PixelWalk {
   int64_t pixel, row, next_row;
@@ -56,8 +56,7 @@ MOPROC_INLINE void run_columns(const Params& p, int64_t group, int64_t first, in
   }
 }
 
-/// run_block with sums and many channels: pixel by pixel in the order of memory, the sums in the partials (in
-/// cache).
+/// run_block with sums and many channels: pixel by pixel in memory order. The sums stay in the partials, in cache.
 template <class Y, int C, int64_t PIXELS, class F>
 MOPROC_INLINE void run_pixels(const Params& p, int64_t group, int64_t first, int64_t count, int c0, int end,
                               float* partial, F value) {
@@ -81,16 +80,16 @@ MOPROC_INLINE void run_pixels(const Params& p, int64_t group, int64_t first, int
   }
 }
 
-/// Calls Y::store once for each vector of channels [c0, c0 + columns) of pixels [first, first + count) of
-/// `group` (C channels, PIXELS a row) with the raw result value(index in the block, c, lanes); writes the
-/// partials, if Y asks for any, to `partial` (tile_partial at channel 0). c0 is a multiple of 16; columns is
-/// too unless the block ends at C.
+/// Calls Y::store once for each vector of channels [c0, c0 + columns) of pixels [first, first + count) of `group` (C
+/// channels, PIXELS per row) with the raw result value(index in the block, c, lanes). If Y has partials, they are
+/// written to `partial` (tile_partial at channel 0). c0 must be a multiple of 16, and so must columns unless the block
+/// ends at C.
 template <class Y, int C, int64_t PIXELS, class F>
 MOPROC_INLINE void run_block(const Params& p, int64_t group, int64_t first, int64_t count, int c0, int columns,
                              float* partial, F value) {
   constexpr int W = Vec::width, V = 4;
   const int end = c0 + columns;
-  if constexpr (partial_values<Y> == 0) {  // nothing to keep in registers: in the order of memory
+  if constexpr (partial_values<Y> == 0) {  // no sums to keep in registers, so in memory order
     PixelWalk<PIXELS> at(first);
     Vec none[1];
     for (int64_t i = 0; i < count; ++i, at.next()) {

@@ -1,7 +1,7 @@
-// correct[g] = sum of w_i over the rows of group g whose target is among the TOP largest logits. The rank of
-// a target is the number of larger logits, of equal ones with a smaller index, and of NaN; a NaN target is
-// never correct, nor is one outside [0, COLUMNS). Tasks: blocks of rows (phase 0), groups (phase 1, in order
-// of rows).
+// correct[g] = sum of w_i over the rows of group g whose target is among the TOP largest logits. The rank of a target
+// is the number of larger logits, equal logits with a smaller index, and NaN. A target whose logit is NaN, or which is
+// outside [0, COLUMNS), is never correct. Tasks: blocks of rows (phase 0); groups (phase 1), which sum in the order of
+// rows.
 //
 // Constants: COLUMNS, TOP, LOGITS_BUFFER, TARGET_BUFFER (i64[n]), WEIGHT_BUFFER (f32[n]), CORRECT_BUFFER
 // (f32[groups]). Params::rows = n. Workspace: n floats.
@@ -11,7 +11,7 @@
 
 namespace moproc {
 
-/// Whether the target of the row x (k) is among the `top` largest.
+/// Whether the target of row x (k) is among the `top` largest.
 MOPROC_INLINE bool in_top(const float* x, int64_t k, int64_t target, int64_t top) {
   if (target < 0 || target >= k || !(x[target] == x[target])) return false;
   const Vec own(x[target]), one(1.0f), zero(0.0f);

@@ -1,6 +1,6 @@
 // One SIMD register of f32: AVX-512 or AVX2, by the flags that this file is compiled with. Kernels are written once
-// against Vec; every operation is explicit (no contraction), so both widths give the same bits.
-// Everything is force-inlined, because a kernel compiled for a newer CPU must not define a symbol that others share.
+// against Vec. Every operation is explicit (no contraction), so both widths give the same bits. Everything is
+// force-inlined, because a kernel compiled for a newer CPU must not define a symbol that other objects share.
 #pragma once
 
 #include <immintrin.h>
@@ -41,7 +41,7 @@ MOPROC_INLINE Vec operator*(Vec a, Vec b) { return _mm512_mul_ps(a.r, b.r); }
 MOPROC_INLINE Vec operator/(Vec a, Vec b) { return _mm512_div_ps(a.r, b.r); }
 MOPROC_INLINE Vec operator-(Vec a) { return _mm512_xor_ps(a.r, _mm512_set1_ps(-0.0f)); }
 MOPROC_INLINE Vec fma(Vec a, Vec b, Vec c) { return _mm512_fmadd_ps(a.r, b.r, c.r); }
-MOPROC_INLINE Vec max(Vec a, Vec b) { return _mm512_max_ps(a.r, b.r); }  // second operand if either is NaN
+MOPROC_INLINE Vec max(Vec a, Vec b) { return _mm512_max_ps(a.r, b.r); }  // the second operand if either is NaN
 MOPROC_INLINE Vec min(Vec a, Vec b) { return _mm512_min_ps(a.r, b.r); }
 MOPROC_INLINE Vec sqrt(Vec a) { return _mm512_sqrt_ps(a.r); }
 MOPROC_INLINE Vec abs(Vec a) { return _mm512_abs_ps(a.r); }
@@ -99,7 +99,7 @@ MOPROC_INLINE Vec round(Vec a) { return _mm256_round_ps(a.r, _MM_FROUND_TO_NEARE
 MOPROC_INLINE Mask operator>(Vec a, Vec b) { return {_mm256_cmp_ps(a.r, b.r, _CMP_GT_OQ)}; }
 MOPROC_INLINE Mask operator==(Vec a, Vec b) { return {_mm256_cmp_ps(a.r, b.r, _CMP_EQ_OQ)}; }
 MOPROC_INLINE Vec select(Mask m, Vec yes, Vec no) { return _mm256_blendv_ps(no.r, yes.r, m.m); }
-/// x * 2^n for integral-valued n; two half steps, so that results in the denormal range are reached as well.
+/// x * 2^n for integral-valued n, in two half steps, so that results can be denormal.
 MOPROC_INLINE Vec scale2(Vec x, Vec n) {
   const __m256 clamped = _mm256_max_ps(_mm256_min_ps(n.r, _mm256_set1_ps(254.0f)), _mm256_set1_ps(-252.0f));
   const __m256i i = _mm256_cvtps_epi32(clamped), half = _mm256_srai_epi32(i, 1), rest = _mm256_sub_epi32(i, half);
@@ -127,8 +127,8 @@ MOPROC_INLINE Vec load_u8(const uint8_t* p, int lanes) {
 /// The float with these bits.
 MOPROC_INLINE float float_of(uint32_t bits) { return __builtin_bit_cast(float, bits); }
 
-/// Sum of the lanes in the order of a balanced tree over eight lanes: the same bits for both register widths
-/// when the upper eight are folded onto the lower eight first.
+/// Sum of the lanes in the order of a balanced tree. Both register widths give the same bits if the upper eight lanes
+/// are first added to the lower eight.
 MOPROC_INLINE float sum_lanes(Vec a) {
   alignas(64) float x[Vec::width];
   store(x, a);

@@ -1,8 +1,8 @@
-// y = 1 if every element of every x is finite, else 0. Mapping: one block per chunk of one buffer, with four
-// 16-byte loads in flight per thread (phase 0); one block joins the chunks (phase 1). Memory bound.
+// y = 1 if every element of every x is finite, otherwise 0. Mapping: one block per chunk of one buffer, with four
+// 16-byte loads in flight per thread (phase 0); one block combines the chunks (phase 1). Memory bound.
 //
-// Grid: chunks of finite_chunk elements of all buffers one after the other, then 1. Constants: SIZES[XS_COUNT]
-// (elements), XS_BUFFERS[XS_COUNT], THREADS (256), Y_BUFFER (f32[]). Workspace: one float per chunk.
+// Grid: one block per chunk of finite_chunk elements, buffer after buffer; phase 1 has one block. Constants:
+// SIZES[XS_COUNT] (elements), XS_BUFFERS[XS_COUNT], THREADS (256), Y_BUFFER (f32[]). Workspace: one float per chunk.
 #pragma once
 
 #include "cuda/leaf.cuh"
@@ -18,7 +18,7 @@ MOPROC_INLINE bool all_lanes_finite(Vec x) {
   return ok;
 }
 
-/// Whether the elements of a chunk that this thread looks at are finite.
+/// Whether the elements of a chunk that this thread reads are finite.
 template <int THREADS>
 MOPROC_INLINE bool finite_part(const float* x, int64_t n) {
   bool ok = true;

@@ -1,9 +1,9 @@
 // dx[n,h,w,c] = sum over o and the taps (r,s) with h = p*STRIDE+r-PAD, w = q*STRIDE+s-PAD of dy[n,p,q,o] * w[o,r,s,c],
-// as a matrix product with M = pixels of dx, N = C, K = (tap, o). The weights are the packed ones of conv_fprop: their
-// c runs along the columns of the product, and ldmatrix transposes. The pixels of dx of one residue (h mod STRIDE, w
-// mod STRIDE) have the same taps and form tiles of their own, so no inserted zero is multiplied; pixels without taps
-// get the epilogue of 0. A tile is TILE_ROWS cells of STRIDE x STRIDE pixels. Its residues follow one another, so that
-// dy is read from memory once.
+// as a matrix product with M = pixels of dx, N = C, K = (tap, o). The weights are packed as for conv_fprop: their c
+// runs along the columns of the product, and ldmatrix transposes. The pixels of dx of one residue (h mod STRIDE, w mod
+// STRIDE) have the same taps and form tiles of their own, so no inserted zero is multiplied; pixels without taps get
+// the epilogue of 0. A tile is TILE_ROWS cells of STRIDE x STRIDE pixels. Its residues are computed one after the
+// other, so that dy is read from memory once.
 //
 // Constants: as in conv_fprop.cuh, with C, H, W of dx and OUT, P, Q of dy; TILE_ROWS counts cells; DY_MAP for X_MAP.
 // struct Dy: prologue; struct Y: epilogue, which may have sums but no moments.
@@ -54,7 +54,7 @@ struct Residue {
   MOPROC_INLINE int stages() const { return (rows.taps * columns.taps * K::OUT + Path<K>::terms - 1) / Path<K>::terms; }
 };
 
-/// How the cells of a group are cut.
+/// How the cells of a group are divided into tiles and runs.
 template <class K>
 struct DgradCut {
   int images, count, tiles, run, runs;
@@ -66,7 +66,8 @@ struct DgradCut {
         runs((tiles + run - 1) / run) {}
 };
 
-/// Calls use(dy, w) with what brings the operands of one residue of the tile of cells first, first + 1, ... of a group.
+/// Calls use(dy, w) with the loaders of the operands of one residue, for the tile of cells first, first + 1, ... of a
+/// group.
 template <class K, class Use>
 MOPROC_INLINE void dgrad_operands(const Params& p, int column0, int group, int first, const Residue<K>& residue,
                                   Use use) {

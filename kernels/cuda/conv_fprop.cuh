@@ -1,7 +1,8 @@
-// y[n,p,q,o] = sum over (r,s,c) of x[n, p*STRIDE+r-PAD, q*STRIDE+s-PAD, c] * w[o,r,s,c], as a matrix product with
-// M = pixels of y, N = OUT, K = taps. A block computes TILE_COLUMNS channels of a run of tiles of TILE_ROWS pixels, all
-// in one group. Blocks of the same pixels are neighbours in the grid, so that x is read from memory once. With few
-// channels the kernel is bound by memory, with many by the tensor cores; the limit is about 180 products per byte.
+// y[n,p,q,o] = sum over (r,s,c) of x[n, p*STRIDE+r-PAD, q*STRIDE+s-PAD, c] * w[o,r,s,c], as a matrix product with M =
+// pixels of y, N = OUT, K = taps. A block computes TILE_COLUMNS channels of a run of tiles of TILE_ROWS pixels, all in
+// one group. Blocks of the same pixels are neighbours in the grid, so that x is read from memory once. The kernel is
+// bound by memory if there are few channels and by the tensor cores if there are many; the limit is about 180 products
+// per byte.
 //
 // Constants: C, H, W of x; OUT, P, Q of y; R, S, STRIDE, PAD; WEIGHT_CHANNELS (of the weights, if fewer than C);
 // Operand (gemm_tile.cuh); W_BUFFER (packed weights). struct X, Y: prologue and epilogue. Tile constants
@@ -42,7 +43,7 @@ struct FpropShape {
   static_assert(!S::paired || K::X::buffer >= 0, "pairs of pixels are read as they are stored");
 };
 
-/// Points the rows of a tile at the windows of pixels first, first + 1, ... of the group's `count`.
+/// Sets the rows of a tile to the windows of pixels first, first + 1, ... of the group's `count`.
 template <class K, class Rows>
 MOPROC_INLINE void fprop_windows(Rows& rows, int first, int count) {
   using S = ConvShape<K>;
@@ -56,7 +57,8 @@ MOPROC_INLINE void fprop_windows(Rows& rows, int first, int count) {
   }
 }
 
-/// How the pixels are cut, and the block's part. Made anew after a main loop, so that nothing of it waits in registers.
+/// How the pixels are divided, and the block's part. Computed again after a main loop, so that the values take no
+/// registers during it.
 template <class K>
 struct FpropCut {
   int images, count, tiles, run, runs, column, group, run_of_group;
@@ -75,7 +77,7 @@ struct FpropCut {
   MOPROC_INLINE int end_tile() const { return first_tile() + run < tiles ? first_tile() + run : tiles; }
 };
 
-/// Calls use(x, w) with what brings the operands of a tile.
+/// Calls use(x, w) with the loaders of the operands of a tile.
 template <class K, class Use>
 MOPROC_INLINE void fprop_operands(const Params& p, int tile, Use use) {
   using F = FpropShape<K>;

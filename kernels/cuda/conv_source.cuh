@@ -1,6 +1,6 @@
-// The Sources (gemm_copy.cuh) of convolutions: where their operands are in memory. Images are (n, h, w, c), weights (o,
-// r, s, c), channels in units of 8. A window position outside the image is not valid: it is zero after the prologue,
-// too.
+// The Sources (gemm_copy.cuh) of convolutions: where their operands lie in memory. Images are (n, h, w, c), weights (o,
+// r, s, c), with channels in units of 8. A window position outside the image is not valid, so it stays zero after the
+// prologue, too.
 #pragma once
 
 #include "common/taps.h"
@@ -8,9 +8,9 @@
 
 namespace moproc {
 
-/// The shape as the kernels see it. An image of 4 channels (3 and a zero) is read as pairs of neighbouring pixels: 8
-/// channels, half the width, and every other column of taps, with a zero tap in front if the padding is odd. C:
-/// stored channels of the image; WEIGHT_CHANNELS: those of the weights, if fewer.
+/// The shape that the kernels use. An image of 4 channels (3 and a zero) is read as pairs of neighbouring pixels: 8
+/// channels, half the width, and every other column of taps, with a zero tap in front if the padding is odd. C: stored
+/// channels of the image; WEIGHT_CHANNELS: channels of the weights, if fewer.
 template <class K>
 struct ConvShape : K {
   static constexpr bool paired = K::C == 4;
@@ -22,7 +22,8 @@ struct ConvShape : K {
   static constexpr int columns = K::R * S * C;  // of dw, terms of y
   static_assert(!paired || (K::STRIDE == 2 && K::W % 2 == 0), "pairs of pixels need stride 2 and an even width");
   static_assert(C % 8 == 0 && K::OUT % 8 == 0, "channels come in units of 8");
-  /// Where flat position `column` of (R, S, C) lies in the weights' own (R, S, WEIGHT_CHANNELS); negative: nowhere.
+  /// Index of flat position `column` of (R, S, C) in the weights' own (R, S, WEIGHT_CHANNELS); -1 if they do not have
+  /// it.
   MOPROC_INLINE static int weight_at(int column) {
     const int tap = column / C, c = column - tap * C, r = tap / S, s = tap - r * S;
     const int own_s = paired ? 2 * s + c / 4 - lead : s, own_c = paired ? c % 4 : c;
@@ -39,8 +40,9 @@ MOPROC_INLINE uint32_t taps_inside(int first, int taps, int extent) {
   return high > low ? (1u << high) - (1u << low) : 0u;
 }
 
-/// K-major windows of an image (IMAGE_H, IMAGE_W, IMAGE_C): a line is one result pixel, its units run over (tap row,
-/// tap, channel), at most TAP_ROWS x TAP_COLUMNS taps. LINEAR: the only tap of pixel i is pixel i of the image.
+/// K-major windows of an image (IMAGE_H, IMAGE_W, IMAGE_C): a line is one result pixel, and its units run over (tap
+/// row, tap, channel), at most TAP_ROWS x TAP_COLUMNS taps. LINEAR: there is one tap, and that of pixel i is pixel i of
+/// the image.
 template <class Tile, int THREADS, int IMAGE_H, int IMAGE_W, int IMAGE_C, int TAP_ROWS, int TAP_COLUMNS, bool LINEAR>
 struct WindowRows {
   using U = Units<Tile, THREADS>;
@@ -55,13 +57,13 @@ struct WindowRows {
   int lines;           // LINEAR: pixels of the tile
   int offset[LINEAR ? 1 : U::passes];  // of the first tap, in pixels from origin
   uint32_t inside[LINEAR ? 1 : ceil_div(U::passes, per_word)] =
-      {};        // a field a pass: rows and columns of taps in the image
+      {};        // one field per pass: rows and columns of taps in the image
   int shift, c;  // of this stage
   uint32_t need;
 
   MOPROC_INLINE WindowRows(const At& first, int count, int h, int w)
       : origin(first), taps_h(h), taps_w(w), lines(count) {}
-  /// The line of `pass` is image origin.row + image, its first tap at (h, w).
+  /// The line of `pass` is a window of image origin.row + image whose first tap is at (h, w).
   MOPROC_INLINE void set(int pass, int image, int h, int w) {
     if constexpr (!LINEAR) {
       offset[pass] = (image * IMAGE_H + h) * IMAGE_W + w;
@@ -99,7 +101,7 @@ struct WindowRows {
   }
 };
 
-/// K-major rows of weights: a line is an output channel, `TAPS` elements follow each other.
+/// K-major rows of weights: a line is an output channel, with `TAPS` contiguous elements.
 template <class Tile, int THREADS, int OUT, int TAPS>
 struct WeightRows {
   using U = Units<Tile, THREADS>;
@@ -114,7 +116,7 @@ struct WeightRows {
   MOPROC_INLINE int64_t element(int pass) const { return (first + U::line(pass)) * TAPS + unit * 8; }
 };
 
-/// Weights (OUT, R, S, C) as dgrad reads them: a line is (tap of the run, output channel), units run over c.
+/// Weights (OUT, R, S, C) as dgrad reads them: a line is (tap of the run, output channel), and units run over c.
 template <class Tile, int THREADS, class K>
 struct WeightColumns {
   using U = Units<Tile, THREADS>;
@@ -148,7 +150,7 @@ struct WeightColumns {
 };
 
 /// Pixels [begin, end) of a group's part of an image tensor of IMAGE_C channels, PIXELS per image: a line is a pixel,
-/// units run over channels.
+/// and units run over channels.
 template <class Tile, int THREADS, int IMAGE_C, int PIXELS>
 struct PixelLines {
   using U = Units<Tile, THREADS>;
@@ -166,8 +168,8 @@ struct PixelLines {
   }
 };
 
-/// Windows of an image as wgrad reads them: a line is a result pixel of [begin, end) of the group, units run over
-/// (tap row, tap, channel); a thread's unit stays the same.
+/// Windows of an image as wgrad reads them: a line is a result pixel of [begin, end) of the group, and units run over
+/// (tap row, tap, channel). A thread's unit is the same in all stages.
 template <class Tile, int THREADS, class K>
 struct WindowLines {
   using U = Units<Tile, THREADS>;
@@ -188,7 +190,8 @@ struct WindowLines {
     s = tap - r * K::S;
   }
   MOPROC_INLINE void step(int k) { pixel = begin + k * Tile::lines; }
-  /// Where the tap of the line's pixel lies, in pixels from origin; negative if nowhere.
+  /// Position of the tap of the line's pixel, in pixels from origin; negative if it is outside the image or does not
+  /// exist.
   MOPROC_INLINE int position(int pass) const {
     const int m = pixel + U::line(pass);
     if (m >= end || !exists) return -1;

@@ -38,7 +38,7 @@ struct WgradShape {
   static_assert(!S::paired || K::X::buffer >= 0, "pairs of pixels are read as they are stored");
 };
 
-/// Stores `count` (2 or 4) neighbours of row o of dw from flat column `column`.
+/// Stores COUNT (2 or 4) neighbours of row o of dw from flat column `column`.
 template <class K, int COUNT>
 MOPROC_INLINE void wgrad_store(const Params& p, int o, int column, const float (&x)[COUNT]) {
   using S = ConvShape<K>;
@@ -58,8 +58,8 @@ MOPROC_INLINE void wgrad_store(const Params& p, int o, int column, const float (
 
 MOPROC_INLINE float4 add(float4 a, float4 b) { return make_float4(a.x + b.x, a.y + b.y, a.z + b.z, a.w + b.w); }
 
-/// Phase 1: a block adds 32 vectors of four columns. Warps take every (warps)-th split each and are then added in
-/// order.
+/// Phase 1: a block adds 32 vectors of four columns. Each warp adds every (warps)-th split; the warps' sums are then
+/// added in order.
 template <class K>
 MOPROC_INLINE void wgrad_combine(const Params& p, int splits) {
   using G = WgradShape<K>;
@@ -97,7 +97,7 @@ MOPROC_INLINE void wgrad_combine(const Params& p, int splits) {
   wgrad_store<K>(p, static_cast<int>(at / columns), static_cast<int>(at % columns), values);
 }
 
-/// The part of dw and of the pixels that a block sums. Made anew after the main loop, as in conv_fprop.
+/// The part of dw and of the pixels that a block sums. Computed again after the main loop, as in conv_fprop.
 template <class K>
 struct WgradCut {
   int splits, m0, n0, part;
@@ -111,7 +111,7 @@ struct WgradCut {
   }
 };
 
-/// The split's pixels of the group, in stages.
+/// The pixels of the block's split of the group, in stages.
 template <class K>
 struct WgradPixels {
   int images, group, begin, end, stages;
@@ -127,7 +127,7 @@ struct WgradPixels {
   }
 };
 
-/// Calls use(dy, x) with what brings the operands of the block's part.
+/// Calls use(dy, x) with the loaders of the operands of the block's part.
 template <class K, class Use>
 MOPROC_INLINE void wgrad_operands(const Params& p, Use use) {
   using G = WgradShape<K>;

@@ -1,8 +1,8 @@
-// Strided copies of up to six axes: transpose, slice, concat, and reshape across storage orders. Part i
-// copies y[y_offset + sum d_j ys_j] = x_i[x_offset + sum d_j xs_j] over its extents. Elements are bytes, of
-// any type. Mapping: one block per run of copy_elements elements of a part in the order of its axes, of which each
-// thread moves every 256th; innermost lines that are contiguous and aligned on both sides move in units of 16 bytes.
-// Memory bound if the innermost axis is contiguous, else bound by memory sectors.
+// Strided copies of up to six axes: transpose, slice, concat, and reshape between storage orders. Part i copies
+// y[y_offset + sum d_j ys_j] = x_i[x_offset + sum d_j xs_j] over its extents. Elements of any type are copied as bytes.
+// Mapping: one block per run of copy_elements elements of a part in the order of its axes, of which each thread moves
+// every 256th. Innermost lines that are contiguous and aligned on both sides move in units of 16 bytes. Memory bound if
+// the innermost axis is contiguous, otherwise bound by memory sectors.
 //
 // Grid: copy_tasks<K>(part, rows) of all parts one after the other. Constants: ELEMENT_BYTES (1, 2, 4 or 8), PARTS,
 // THREADS (256), DIMS, X_STRIDES, Y_STRIDES (six per part, outermost first, in elements; unused axes are 1 long; the
@@ -18,7 +18,7 @@ namespace moproc {
 constexpr int64_t copy_elements = 4096;
 
 MOPROC_BOTH constexpr int64_t copy_blocks(int64_t inner, int64_t rows) { return ceil_div(rows * inner, copy_elements); }
-/// Blocks of a part; for the host (device code has no arrays of K at run time).
+/// Number of blocks of a part; for the host, because device code has no arrays of K at run time.
 template <class K>
 constexpr int64_t copy_tasks(int part, int64_t rows) {
   return copy_blocks(copy_row_elements<K>(part), rows);
@@ -29,7 +29,7 @@ struct CopyUnit<16> {
   using type = uint4;
 };
 
-/// Elements that move as one: 16 bytes of them if every line of the part allows it, else one.
+/// Elements per access: 16 bytes of them if every line of the part allows that, otherwise one.
 template <class K, int PART>
 MOPROC_BOTH constexpr int copy_width() {
   constexpr int64_t width = 16 / K::ELEMENT_BYTES;
@@ -42,7 +42,7 @@ MOPROC_BOTH constexpr int copy_width() {
   return static_cast<int>(width);
 }
 
-/// Adds the distance that index `left` of axes 0 .. AXIS makes in x and y, both in units of WIDTH elements.
+/// Adds the offset of index `left` of axes 0 .. AXIS to x_at and y_at, both in units of WIDTH elements.
 template <class K, int PART, int WIDTH, int AXIS>
 MOPROC_INLINE void copy_place(uint32_t left, int64_t& x_at, int64_t& y_at) {
   constexpr int k = PART * copy_axes + AXIS;
@@ -59,7 +59,7 @@ MOPROC_INLINE void copy_place(uint32_t left, int64_t& x_at, int64_t& y_at) {
   }
 }
 
-/// Block `task` of a part.
+/// Copies block `task` of a part.
 template <class K, int PART>
 MOPROC_INLINE void copy_part(const Params& p, int64_t task, int64_t inner) {
   constexpr int width = copy_width<K, PART>(), source = copy_source<K>(PART);

@@ -1,7 +1,7 @@
-// MoPro's label correction: s = alpha softmax(cls) + (1 - alpha) softmax(proto). If max s > threshold, a row is kept
-// and its label becomes the first argmax; else, if s[label] > 1 / COLUMNS, it is kept with its label; else it is
-// dropped (kept 0, label unchanged). Comparisons with NaN are false, so a row that is not finite is dropped. Mapping:
-// rows.cuh; scores are computed again when needed instead of stored. Memory bound.
+// MoPro's label correction: s = alpha softmax(cls) + (1 - alpha) softmax(proto). If max s > threshold, the row is kept
+// and its label becomes the first argmax. Otherwise, if s[label] > 1 / COLUMNS, the row is kept with its label.
+// Otherwise it is dropped (kept = 0, label unchanged). Comparisons with NaN are false, so a row that is not finite is
+// dropped. Mapping: rows.cuh; scores are computed again when they are needed, instead of being stored. Memory bound.
 //
 // Grid: row_tasks. Constants: COLUMNS, THREADS (256), CLS_LOGITS_BUFFER, PROTO_LOGITS_BUFFER, TARGET_BUFFER (i64[n]),
 // ALPHA_BUFFER, THRESHOLD_BUFFER (f32[]), TARGET_NEW_BUFFER (i64[n], may be target), KEPT_BUFFER (f32[n]).
@@ -20,7 +20,7 @@ struct Best {
     return {__shfl_xor_sync(0xffffffffu, score, step), __shfl_xor_sync(0xffffffffu, column, step)};
   }
 };
-/// The larger score, NaN before all; the first of equal ones.
+/// The larger score; NaN is larger than any number, and of equal scores the first wins.
 MOPROC_INLINE Best better(Best a, Best b) {
   const bool nan_a = !(a.score == a.score), nan_b = !(b.score == b.score);
   if (nan_a || nan_b) return nan_a ? a : b;

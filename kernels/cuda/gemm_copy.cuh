@@ -1,6 +1,7 @@
-// How operands reach shared memory, and the loop over k. A unit is 8 neighbouring elements of a line; a Source says
-// where the units of a stage lie, a Loader moves them: by asynchronous copies if the operand is used as it is
-// stored, else through registers and the operand's prologue. Units outside the operand are zero after the prologue.
+// How operands are copied to shared memory, and the loop over k. A unit is 8 neighbouring elements of a line. A Source
+// gives the positions of the units of a stage, and a Loader moves them: by asynchronous copies if the operand is used
+// as it is stored, otherwise through registers and the operand's prologue. Units outside the operand are zero after the
+// prologue.
 //
 // Source: step(k) chooses the stage, then for each pass over the tile
 //   valid(pass)       whether this thread's unit of that pass exists
@@ -19,13 +20,13 @@ struct Units {
   static constexpr int per_line = Tile::width / 8, lines = THREADS / per_line;
   static constexpr int passes = ceil_div(Tile::lines, lines);
   static_assert(Tile::width % 8 == 0 && THREADS % per_line == 0, "threads keep their place in a line");
-  /// Among those that load: on sm_90a they are the block's last.
+  /// Index of the thread among those that load, which are the block's last threads on sm_90a.
   MOPROC_INLINE static int thread() {
     return static_cast<int>(threadIdx.x) % ((THREADS & (THREADS - 1)) == 0 ? THREADS : 1024);
   }
   MOPROC_INLINE static int unit() { return thread() % per_line; }
   MOPROC_INLINE static int line(int pass) { return thread() / per_line + pass * lines; }
-  /// Where part `part` of `parts` of the thread's unit lies in the tile, in bytes.
+  /// Byte offset in the tile of part `part` of `parts` of the thread's unit.
   MOPROC_INLINE static int at(int pass, int parts, int part) {
     if constexpr (lines % 8 == 0) return Tile::at(line(0), unit() * parts + part) + pass * lines * Tile::line_bytes;
     else return Tile::at(line(pass), unit() * parts + part);
@@ -34,7 +35,7 @@ struct Units {
   MOPROC_INLINE static bool inside(int pass) { return Tile::lines % lines == 0 || line(pass) < Tile::lines; }
 };
 
-/// Tensors of its own size that an operand's prologue reads.
+/// Number of tensors of the operand's own size that its prologue reads.
 template <class X>
 MOPROC_BOTH constexpr int reads_of_operand() {
   if constexpr (requires { X::reads; }) return X::reads;
@@ -59,7 +60,7 @@ MOPROC_INLINE void pack_unit(uint4 (&to)[Operand::bytes / 2], const Vec& v) {
   }
 }
 
-/// Moves one operand. CACHED: neighbouring stages read the same lines again.
+/// Moves one operand. CACHED: neighbouring stages read the same lines, so copies go through the first-level cache.
 template <class Operand, class X, class Tile, class Source, int THREADS, bool CACHED = false>
 struct Loader {
   using U = Units<Tile, THREADS>;
@@ -69,7 +70,7 @@ struct Loader {
   static constexpr int held_units = plain ? 0 : U::passes;
   static constexpr int loads = held_units * reads_of<X>;  // of 16 bytes, for them
 
-  /// A thread's units of one stage between memory and shared memory; nothing if copies are asynchronous.
+  /// A thread's units of one stage, on their way to shared memory; unused if copies are asynchronous.
   struct Held {
     uint4 unit[plain ? 1 : U::passes][parts];
   };
@@ -77,7 +78,7 @@ struct Loader {
   const Params& p;
   Source& source;
 
-  /// Starts moving stage k, which will lie at byte `tile` of shared memory.
+  /// Starts to move stage k to byte `tile` of shared memory.
   MOPROC_INLINE void fetch(int k, int tile, Held& held) const {
     source.step(k);
 #pragma unroll
@@ -102,7 +103,7 @@ struct Loader {
     }
   }
 
-  /// Ends what fetch began.
+  /// Completes fetch: stores the held units to byte `tile` of shared memory.
   MOPROC_INLINE void place(int tile, const Held& held) const {
     if constexpr (!plain) {
 #pragma unroll
@@ -116,14 +117,14 @@ struct Loader {
   }
 };
 
-/// Adds the products of stages [0, stages) to `sum`, with K::STAGES of them in shared memory. All of the block's
-/// threads call it; on return nobody reads shared memory any more.
+/// Adds the products of stages [0, stages) to `sum`, with K::STAGES of them in shared memory. All threads of the block
+/// must call it; on return no thread reads shared memory any more.
 template <class K, class Product, class LoadA, class LoadB>
 MOPROC_INLINE void main_loop(Product& sum, const LoadA& a, const LoadB& b, int stages) {
   constexpr int ahead = K::STAGES - 1, bytes = Product::stage_bytes;
   static_assert(ahead >= 1, "a stage is filled while another is used");
   const auto slot = [](int i) { return i * bytes; };
-  // Where a prologue loads little for a stage, two stages' loads are in flight together; registers suffice for that.
+  // If a prologue loads little per stage, the registers suffice to keep the loads of two stages in flight together.
   constexpr int held = LoadA::held_units + LoadB::held_units, together = held > 0 && held <= 2 ? 2 : 1;
 #pragma unroll 1
   for (int first = 0; first < ahead; first += together) {

@@ -1,8 +1,8 @@
-// From a block's sums to the stored result: accumulators go through shared memory, so that Y::store gets 8 channels of
-// one pixel and writes 16 bytes or more, whole rows of a tile at a time. Sums and moments of a run of tiles (the same
-// columns, one tile after the other) are kept in shared memory; each run leaves one partial in the workspace.
-// Moments: deviations from the mean so far (from the first value, in the first tile) are summed; with n values in all,
-// mean += d1 / n and M2 += d2 - d1^2 / n. The order of every sum follows from the tile's shape alone.
+// The epilogue, from a block's sums to the stored result. Accumulators go through shared memory, so that Y::store gets
+// 8 channels of one pixel and writes 16 bytes or more, whole rows of a tile at a time. Sums and moments of a run of
+// tiles (the same columns, one tile after the other) are kept in shared memory; each run writes one partial to the
+// workspace. Moments: deviations from the mean so far (from the first value, in the first tile) are summed; with n
+// values in all, mean += d1 / n and M2 += d2 - d1^2 / n. The order of every sum follows from the tile's shape alone.
 #pragma once
 
 #include "cuda/gemm_tile.cuh"
@@ -10,14 +10,14 @@
 
 namespace moproc {
 
-/// Where row m of a tile lies in the result.
+/// Position of row m of a tile in the result; `valid`: the result has that row.
 struct Place {
   bool valid;
   int64_t pixel, row;
 };
 
 /// Stores tiles of K::TILE_ROWS x K::TILE_COLUMNS results with C channels in all, through shared memory from byte
-/// SCRATCH. Y::operand_words: registers that what Y::store reads takes. All workers of the block take part.
+/// SCRATCH. Y::operand_words: registers for the operands that Y::store reads. All workers of the block must take part.
 template <class K, class Y, int C, int SCRATCH = 0>
 struct Epilogue {
   static constexpr int workers = Path<K>::workers, vectors = K::TILE_COLUMNS / 8, lines = workers / vectors,
@@ -27,7 +27,7 @@ struct Epilogue {
                        reduced_bytes = values * lines * K::TILE_COLUMNS * 4;
   static constexpr int scratch_bytes = larger(staged_bytes, reduced_bytes);
   static constexpr int state_bytes = values > 0 ? values* K::TILE_COLUMNS * 4 + 16 : 0;
-  /// Rows of a thread in flight: what their operands and results take must fit beside the sums.
+  /// Rows that a thread has in flight: their operands and results must fit in registers beside the sums.
   static constexpr int most_rows = Y::operand_words <= 4 ? 4 : Y::operand_words <= 28 ? 2 : 1;
   static_assert(workers % vectors == 0 && K::TILE_COLUMNS <= workers, "a thread keeps its channels");
 
@@ -37,7 +37,7 @@ struct Epilogue {
   int count;           // rows in the run so far
   int thread = 0;      // of this tile
 
-  /// `rows`: of the run's tiles before this one.
+  /// `rows`: rows of the run's tiles before this one.
   MOPROC_INLINE Epilogue(void* shared, int column, int rows = 0)
       : state(static_cast<float*>(shared)), column0(column), count(rows) {}
 
@@ -51,8 +51,8 @@ struct Epilogue {
     }
   }
 
-  /// Stores a tile of `rows` rows, place(m) of each, and adds it to the run. DENSE: all rows are valid. Shared memory
-  /// is free before and after.
+  /// Stores a tile of `rows` rows, row m at place(m), and adds it to the run. DENSE: all rows are valid. No thread may
+  /// use shared memory from SCRATCH on when it begins, and none does when it returns.
   template <bool DENSE, class Product, class PlaceOf>
   MOPROC_INLINE void tile(const Params& p, const Product& product, int64_t group, int rows, PlaceOf place) {
     product.each_pair([](int row, int column, float x, float y) {
@@ -63,13 +63,13 @@ struct Epilogue {
     finish<DENSE>(p, group, rows, place);
   }
 
-  /// The same for results value(row, c), 8 channels each.
+  /// The same for the results value(row, c), 8 channels each.
   template <class ValueOf, class PlaceOf>
   MOPROC_INLINE void tile_of(const Params& p, ValueOf value, int64_t group, int rows, PlaceOf place) {
     thread = thread_anew();
     sync_workers<K>();
 #pragma unroll 1
-    for (int row = line(); row < rows; row += lines) {  // each thread stages what it will read
+    for (int row = line(); row < rows; row += lines) {  // each thread stages the values that it will read
       const int c = column0 + vector() * 8;
       if (c >= C) continue;
       const Vec y = value(row, c);
@@ -94,7 +94,7 @@ struct Epilogue {
   }
 
  private:
-  /// From the staged tile.
+  /// Stores the staged tile and adds it to the run.
   template <bool DENSE, class PlaceOf>
   MOPROC_INLINE void finish(const Params& p, int64_t group, int rows, PlaceOf place) {
     Vec sum[values > 0 ? values : 1];
@@ -102,7 +102,7 @@ struct Epilogue {
     int pass = 0;
     if constexpr (has_moments<Y>) {
       float* const means = state + sums * K::TILE_COLUMNS + vector() * 8;
-      if (count == 0) {  // deviations are taken from the first value of the run, which all need to know
+      if (count == 0) {  // deviations are from the first value of the run, which all threads need
         const Vec first = one(p, group, 0, rows, place, sum);
         if (line() == 0) store(means, first);
         sync_workers<K>();
@@ -127,8 +127,8 @@ struct Epilogue {
   MOPROC_INLINE int vector() const { return thread % vectors; }
   MOPROC_INLINE int line() const { return thread / vectors; }
 
-  /// Byte of an f32 of the staged tile: vectors are permuted by row, so that neither the warps' pairs nor whole
-  /// vectors meet in a bank.
+  /// Byte offset of an f32 of the staged tile. Vectors are permuted by row, so that neither the pairs that a warp
+  /// writes nor the vectors that it reads conflict in a bank.
   MOPROC_INLINE static int staged_at(int row, int column) {
     constexpr int mask = vectors % 8 == 0 ? 7 : vectors % 4 == 0 ? 3 : vectors % 2 == 0 ? 1 : 0;
     const int v = column / 8 ^ (row & mask), chunk = 2 * v + (column / 4 % 2 ^ (v >> 2 & 1));
@@ -152,7 +152,7 @@ struct Epilogue {
     }
   }
 
-  /// Stores this thread's vector of one row; returns what Y::store returns.
+  /// Stores this thread's vector of one row; returns the value of Y::store.
   template <class PlaceOf>
   MOPROC_INLINE Vec body(const Params& p, int64_t group, int row, PlaceOf place, Vec* sum, HeldStores* held,
                          int* held_count) const {
@@ -166,7 +166,7 @@ struct Epilogue {
     return stored;
   }
 
-  /// Row line() + pass * lines, if there is one.
+  /// Stores row line() + pass * lines, if there is one.
   template <class PlaceOf>
   MOPROC_INLINE Vec one(const Params& p, int64_t group, int pass, int rows, PlaceOf place, Vec* sum) const {
     const int row = line() + pass * lines;
@@ -174,7 +174,7 @@ struct Epilogue {
     return body(p, group, row, place, sum, nullptr, nullptr);
   }
 
-  /// All rows of a tile without tails, a few at a time: loads first, then stores.
+  /// Stores all rows of a tile without tails, a few at a time: loads first, then stores.
   template <class PlaceOf>
   MOPROC_INLINE void whole(const Params& p, int64_t group, PlaceOf place, Vec* sum, const Vec& mean) const {
     constexpr int round = passes % most_rows == 0 ? most_rows : passes % 2 == 0 && most_rows > 1 ? 2 : 1;

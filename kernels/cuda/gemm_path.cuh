@@ -1,6 +1,6 @@
-// The two ways in which a block computes its part of a matrix product. On every architecture: all threads copy operands
-// (cp.async), multiply (mma.sync) and store. On sm_90a, if K has HOPPER_WORKERS: warp groups of workers multiply
-// (wgmma) and store while one more warp group loads operands for the next stages, of this tile and of later ones.
+// The two ways in which a block computes its part of a matrix product. On every architecture, all threads copy operands
+// (cp.async), multiply (mma.sync) and store. On sm_90a, if K has HOPPER_WORKERS, warp groups of workers multiply
+// (wgmma) and store, while one more warp group loads operands for the next stages of this tile and of later ones.
 #pragma once
 
 #include "cuda/primitives.cuh"
@@ -15,7 +15,8 @@ template <class K>
 inline constexpr bool is_hopper = false;
 #endif
 
-/// Threads that multiply and store, threads that load, threads of the block; stages in shared memory, terms of each.
+/// workers: threads that multiply and store; loaders: threads that load; threads: threads of the block; stages: stages
+/// in shared memory; terms: terms per stage.
 template <class K, bool = is_hopper<K>>
 struct Path {
   static constexpr int workers = K::THREADS, loaders = K::THREADS, threads = K::THREADS;
@@ -28,7 +29,7 @@ struct Path<K, true> {
   static_assert(workers % 128 == 0, "workers are warp groups");
 };
 
-/// Blocks that a multiprocessor is to hold.
+/// Number of blocks that a multiprocessor must be able to hold.
 template <class K>
 MOPROC_BOTH constexpr int path_blocks() {
   if constexpr (is_hopper<K>) return K::HOPPER_BLOCKS;
@@ -42,7 +43,7 @@ MOPROC_INLINE void sync_workers() {
   else __syncthreads();
 }
 
-/// Whether a launch has `bytes` of dynamic shared memory, if K says how much it has.
+/// Whether a launch has `bytes` bytes of dynamic shared memory; true if K does not say how much it has.
 template <class K>
 MOPROC_BOTH constexpr bool brings_shared(int bytes) {
   if constexpr (!is_hopper<K> && requires { K::SHARED_BYTES; }) return K::SHARED_BYTES == bytes;

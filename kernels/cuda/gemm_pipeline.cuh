@@ -1,6 +1,6 @@
 // How the loading warp group and the workers of a block share stages of operands on sm_90a. A stage is full when every
 // loading thread and every byte from TMA has arrived at its barrier, and empty when every worker warp has read it. Both
-// sides go through the stages in the same order, from tile to tile, so they need no other synchronisation.
+// sides use the stages in the same order, from tile to tile, so they need no other synchronisation.
 #pragma once
 
 #include "cuda/gemm_copy.cuh"
@@ -8,7 +8,7 @@
 
 namespace moproc {
 
-/// How an operand comes: brought by TMA, copied by threads as it is stored, or through registers and its prologue.
+/// How an operand is loaded: by TMA, by threads that copy it as it is stored, or through registers and its prologue.
 template <class Load>
 inline constexpr bool comes_by_tma = requires { Load::tma; };
 template <class Load>
@@ -21,7 +21,7 @@ inline constexpr bool is_held = held_loads<Load>() > 0;
 template <class Load>
 inline constexpr bool is_copied = !comes_by_tma<Load> && !is_held<Load>;
 
-/// One side's place in the stages of K; barriers lie at byte BARRIERS of shared memory.
+/// The position of loaders or workers in the stages of K; barriers lie at byte BARRIERS of shared memory.
 template <class K, class Product, class LoadA, class LoadB, int BARRIERS>
 struct Pipeline {
   static constexpr int stages = Path<K>::stages, bytes = 2 * 8 * stages;  // bytes: of the barriers
@@ -30,7 +30,7 @@ struct Pipeline {
 
   int slot = 0, parity = 0;
 
-  /// Makes the barriers. All threads of the block call it.
+  /// Initialises the barriers. All threads of the block must call it.
   MOPROC_INLINE static void make() {
     if (threadIdx.x == 0) {
       for (int i = 0; i < stages; ++i) {
@@ -43,11 +43,11 @@ struct Pipeline {
   }
   MOPROC_INLINE static bool is_loader() { return static_cast<int>(threadIdx.x) >= Path<K>::workers; }
 
-  /// Loading threads: brings stages [0, count) of a tile.
+  /// Called by the loading threads: loads stages [0, count) of a tile.
   MOPROC_INLINE void load(const LoadA& a, const LoadB& b, int count) {
     const bool first_thread = static_cast<int>(threadIdx.x) == Path<K>::workers;
     if (only_tma && !first_thread) return;
-    // Registers suffice for the loads of two stages of a prologue: they are in flight together.
+    // The registers suffice for a prologue's loads of two stages, so these are in flight together.
     constexpr int held = held_loads<LoadA>() + held_loads<LoadB>(), together = held > 0 && held <= 8 ? 2 : 1;
 #pragma unroll 1
     for (int first = 0; first < count; first += together) {
@@ -75,7 +75,7 @@ struct Pipeline {
     }
   }
 
-  /// Workers: adds the products of stages [0, count) of a tile to `sum`.
+  /// Called by the workers: adds the products of stages [0, count) of a tile to `sum`.
   MOPROC_INLINE void multiply(Product& sum, int count) {
     int last = 0;
     sum.pin_sums();
@@ -143,8 +143,9 @@ struct Select<false, A, B> {
 template <bool FIRST, class A, class B>
 using Selected = typename Select<FIRST, A, B>::type;
 
-/// A block's product on its path, and the layout of shared memory: stages; on sm_90a after them, else in their
-/// place, what the epilogue needs between tiles (EPILOGUE bytes); what it keeps (STATE bytes); barriers of the stages.
+/// A block's product on its path, and the layout of shared memory: the stages; scratch of the epilogue between tiles
+/// (EPILOGUE bytes; after the stages on sm_90a, otherwise in their place); the epilogue's state (STATE bytes); the
+/// barriers of the stages.
 template <class K, bool A_K_MAJOR, bool B_K_MAJOR>
 using ProductOf =
     Selected<is_hopper<K>, WarpGroupProduct<K, A_K_MAJOR, B_K_MAJOR>, BlockProduct<K, A_K_MAJOR, B_K_MAJOR>>;

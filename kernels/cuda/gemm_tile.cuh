@@ -1,15 +1,15 @@
-// The inside of a block's matrix product: operand tiles in shared memory and what the warps do with them.
-// A tile is lines of 16-byte chunks; chunks of a line are permuted by XOR with the line, so that the eight rows of an
-// 8 x 8 matrix always lie in different banks and no padding is needed. A line runs along k ("k-major") or across it:
-// bf16 is transposed on the way to registers by ldmatrix, 32-bit elements are read one by one.
+// The core of a block's matrix product: operand tiles in shared memory, and how the warps multiply them. A tile is
+// lines of 16-byte chunks. The chunks of a line are permuted by XOR with the line, so that the eight rows of an 8 x 8
+// matrix always lie in different banks and no padding is needed. A line runs along k ("k-major") or across it. If it
+// runs across k, ldmatrix transposes bf16 on the way to registers, and 32-bit elements are read one by one.
 #pragma once
 
 #include "cuda/gemm_path.cuh"
 
 namespace moproc {
 
-/// How operands are stored and multiplied (K::Operand). f32 stored operands: rounded to tf32, or split in two tf32
-/// parts whose three larger products give nearly f32's accuracy.
+/// How operands are stored and multiplied (K::Operand). Operands in f32 are rounded to tf32, or split in two tf32
+/// parts, of whose products the three larger ones give nearly f32's accuracy.
 struct Bf16 {
   static constexpr int bytes = 2, products = 1;
 };
@@ -20,21 +20,22 @@ struct Tf32x3 {
   static constexpr int bytes = 4, products = 3;
 };
 
-/// LINES lines of WIDTH elements of BYTES bytes.
+/// A tile of LINES lines of WIDTH elements of BYTES bytes.
 template <int BYTES, int LINES, int WIDTH>
 struct SharedTile {
   static constexpr int lines = LINES, width = WIDTH, chunks = WIDTH * BYTES / 16, bytes = LINES * WIDTH * BYTES;
   static constexpr int line_bytes = chunks * 16;
   static_assert(chunks % 2 == 0, "a line is at least one step of a product");
-  /// Where chunk `chunk` of a line lies, in bytes.
+  /// Byte offset of chunk `chunk` of a line.
   MOPROC_INLINE static int at(int line, int chunk) {
     const int turn = chunks % 8 == 0 ? line & 7 : chunks % 4 == 0 ? (line >> 1) & 3 : (line >> 2) & 1;
     return (line * chunks + (chunk ^ turn)) * 16;
   }
 };
 
-/// Reads the parts of an operand: COUNT parts of 16 rows of A or columns of B, from `first`, and steps of 32 bytes of
-/// k. Each lane keeps one address: steps and parts differ from it by an offset or, inside a line, in a few bits.
+/// Reads the parts of an operand: COUNT parts of 16 rows of A or columns of B, from `first`, in steps of 32 bytes of k.
+/// Each lane keeps one address; the addresses of other steps and parts differ from it by an offset or, in a line, in a
+/// few bits.
 template <class Tile, int BYTES, bool K_MAJOR, bool IS_B, int COUNT>
 struct PartReader {
   static constexpr bool words = !K_MAJOR && BYTES == 4;
@@ -49,7 +50,7 @@ struct PartReader {
     else if constexpr (K_MAJOR) lane_at = Tile::at(first + j + 8 * across, along);
     else lane_at = Tile::at(j + 8 * along, first / 8 + across);
   }
-  /// Part `part` of step `step` of the tile at byte `tile` of shared memory: A's registers, or b0 and b1 of both
+  /// Reads part `part` of step `step` of the tile at byte `tile` of shared memory: A's registers, or b0 and b1 of both
   /// halves.
   MOPROC_INLINE void read(uint32_t (&r)[4], int tile, int step, int part) const {
     if constexpr (words) {
@@ -69,7 +70,7 @@ struct PartReader {
   }
 };
 
-/// x = big + small, both tf32, up to 2^-22 of x.
+/// x = big + small, both tf32, with an error of at most 2^-22 of x.
 struct Split {
   uint32_t big, small;
   MOPROC_INLINE explicit Split(uint32_t bits) {
@@ -104,7 +105,8 @@ MOPROC_INLINE void multiply(float (&d)[4], const uint32_t (&a)[4], uint32_t b0, 
   }
 }
 
-/// Warps of a block over its TILE_ROWS x TILE_COLUMNS result: the split that reads least from shared memory.
+/// Number of rows of warps over a block's TILE_ROWS x TILE_COLUMNS result, for the least reads from shared memory; 0 if
+/// the result cannot be divided.
 MOPROC_BOTH constexpr int warp_rows(int bm, int bn, int warps) {
   int best = 0;
   for (int m = 1; m <= warps; ++m) {

@@ -1,5 +1,5 @@
-// y[n, c] = mean of x[n, h, w, c] over the pixels. Summed in order in runs of 64 pixels, then over the runs.
-// Mapping: one thread per vector of 8 channels of one image, 8 pixels in flight. Memory bound.
+// y[n, c] = mean of x[n, h, w, c] over the pixels, summed in order in runs of 64 pixels, then over the runs. Mapping:
+// one thread per vector of 8 channels of one image, with 8 pixels in flight. Memory bound.
 //
 // Grid: pool_tasks(rows, C). Constants: PIXELS (h * w), C, THREADS (256). struct X: prologue over (n, pixels, c);
 // struct Y: epilogue over (n, 1, c), without sums.

@@ -11,7 +11,7 @@ namespace moproc {
 
 constexpr int64_t group_sum_chunk = 2048;
 
-/// Groups FIRST .. FIRST + N of a vector: the left half of the tree is the largest power of two below N.
+/// Sum of the groups FIRST .. FIRST + N of a vector. The left half of the tree is the largest power of two below N.
 template <int FIRST, int N, int64_t REST>
 MOPROC_INLINE Vec group_tree(const float* x, int lanes) {
   if constexpr (N == 1) {

@@ -1,4 +1,4 @@
-// y = x + 1 if finite is not 0, else x: step counters that count committed steps. Grid: one block.
+// y = x + 1 if finite is not 0, otherwise y = x: counters of committed steps. Grid: one block.
 //
 // Constants: STRIDE (counters are elements 0, STRIDE, ... below Params::rows), THREADS, X_BUFFER (i64), FINITE_BUFFER
 // (f32[]), Y_BUFFER (may be x).

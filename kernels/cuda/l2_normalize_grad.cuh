@@ -1,5 +1,5 @@
-// dx = (dy - y (y . dy)) / norm with y = x / norm, where norm = sqrt(sum x^2) >= EPS; dx = dy / EPS in
-// shorter rows. Mapping: rows.cuh. Memory bound.
+// dx = (dy - y (y . dy)) / norm with y = x / norm and norm = sqrt(sum x^2), if norm >= EPS; dx = dy / EPS in rows with
+// a smaller norm. Mapping: rows.cuh. Memory bound.
 //
 // Grid: row_tasks. Constants: COLUMNS, EPS (a float), THREADS (256), X_BUFFER, DY_BUFFER, DX_BUFFER. Params::rows = n.
 #pragma once

@@ -1,17 +1,17 @@
 // How a fused body reads and writes tensors. The iteration domain is (row, pixel, channel): channels innermost, a 4-D
 // tensor (n, h, w, c) has rows = n, a matrix (m, n) has one pixel per row. There are six ways to read an operand: full,
-// channel, group_channel, row_channel, row and scalar. At::c is a multiple of 8. Where lanes == 8 and the channel count
-// C is a multiple of 8 (0: a flat run of elements), vectors are aligned and move in 16-byte accesses; else element by
-// element.
+// channel, group_channel, row_channel, row and scalar. At::c is a multiple of 8. If lanes == 8 and the channel count C
+// is a multiple of 8 (0: a flat run of elements), vectors are aligned and move in 16-byte accesses; otherwise element
+// by element.
 #pragma once
 
 #include "cuda/math.cuh"
 
 namespace moproc {
 
-/// Stores held back in registers until all bodies of a round have run: no store then stands between their loads, so
-/// all are in flight together. Everything here folds away: counts and sizes are known when compiling. (__stwb is a
-/// plain store that the compiler does not take apart into four.)
+/// Stores that are kept in registers until all bodies of a round have run. No store then separates the loads of the
+/// bodies, so all loads are in flight together. The compiler removes this structure, because it knows counts and sizes.
+/// (__stwb is a plain store that the compiler does not split into four.)
 struct HeldStores {
   static constexpr int capacity = 8;
   struct Slot {
@@ -37,8 +37,8 @@ struct At {
   int64_t row;
   int64_t group;
   int c;
-  HeldStores* held = nullptr;  // put() leaves its stores here; null: it stores at once
-  int* held_count = nullptr;   // apart from the slots: only so does the compiler see their indices as constants
+  HeldStores* held = nullptr;  // where put() keeps its stores; if null, it stores at once
+  int* held_count = nullptr;   // apart from the slots, so that the compiler sees their indices as constants
 };
 
 template <class T>
@@ -74,22 +74,22 @@ template <class T, int C>
 MOPROC_INLINE Vec full(const Params& p, int k, const At& i, int lanes) {
   return load_as<T, C % 8 == 0>(in<T>(p, k) + i.pixel * C + i.c, lanes);
 }
-/// (c): one value a channel.
+/// (c): one value per channel.
 template <class T>
 MOPROC_INLINE Vec channel(const Params& p, int k, const At& i, int lanes) {
   return load_as<T, true>(in<T>(p, k) + i.c, lanes);
 }
-/// (g, c): one value a group of rows and channel.
+/// (g, c): one value per group of rows and channel.
 template <class T, int C>
 MOPROC_INLINE Vec group_channel(const Params& p, int k, const At& i, int lanes) {
   return load_as<T, C % 8 == 0>(in<T>(p, k) + i.group * C + i.c, lanes);
 }
-/// (n, c): one value a row and channel, the same for all pixels of the row.
+/// (n, c): one value per row and channel, the same for all pixels of the row.
 template <class T, int C>
 MOPROC_INLINE Vec row_channel(const Params& p, int k, const At& i, int lanes) {
   return load_as<T, C % 8 == 0>(in<T>(p, k) + i.row * C + i.c, lanes);
 }
-/// (n): one value a row.
+/// (n): one value per row.
 template <class T>
 MOPROC_INLINE Vec row(const Params& p, int k, const At& i, int) {
   return Vec(load_one(in<T>(p, k) + i.row));
@@ -99,13 +99,13 @@ template <class T>
 MOPROC_INLINE Vec scalar(const Params& p, int k, const At&, int) {
   return Vec(load_one(in<T>(p, k)));
 }
-/// A constant a channel, from a table in the emitted file: `__device__ const float values[]` at namespace scope.
+/// One constant per channel, from a table in the emitted file: `__device__ const float values[]` at namespace scope.
 MOPROC_INLINE Vec table(const float* values, const At& i, int lanes) { return load(values + i.c, lanes); }
 
 MOPROC_INLINE uint4 bits_of(float a, float b, float c, float d) {
   return make_uint4(__float_as_uint(a), __float_as_uint(b), __float_as_uint(c), __float_as_uint(d));
 }
-/// Stores eight elements, aligned; now, or by HeldStores::release.
+/// Stores eight aligned elements, now or in HeldStores::release.
 MOPROC_INLINE void put8(const At& i, uint4* at, uint4 low, uint4 high, bool wide) {
   if (i.held == nullptr || *i.held_count == HeldStores::capacity) {
     __stwb(at, low);
@@ -120,7 +120,7 @@ MOPROC_INLINE void put_all(const At& i, float* p, Vec v) {
 MOPROC_INLINE void put_all(const At& i, bf16* p, Vec v) { put8(i, whole<uint4>(p), narrow8(v), uint4{}, false); }
 MOPROC_INLINE void store_one(float* p, float x) { *p = x; }
 MOPROC_INLINE void store_one(bf16* p, float x) { *p = narrow(x); }
-/// Whole numbers below 2^24 (constant labels).
+/// For integers below 2^24 (constant labels), which f32 represents exactly.
 MOPROC_INLINE void store_one(int64_t* p, float x) { *p = static_cast<int64_t>(x); }
 
 template <class T>
@@ -143,7 +143,7 @@ MOPROC_INLINE void put(const Params& p, int k, const At& i, int lanes, Vec v) {
     if (l < lanes) store_one(at + l, v.x[l]);
 }
 
-/// The value as a tensor of type T holds it: what everything after a put of v is to use.
+/// v as a tensor of type T holds it. Code after a put of v must use this value.
 template <class T>
 MOPROC_INLINE Vec rounded(Vec v);
 template <>

@@ -10,8 +10,7 @@ struct Split {
   Vec m, e;
 };
 MOPROC_INLINE Split split(Vec x) {
-  constexpr unsigned sqrt_half =
-      0x3f3504f3;  // unsigned: of what is not positive the difference wraps, and log drops it
+  constexpr unsigned sqrt_half = 0x3f3504f3;  // unsigned: the difference wraps if x is not positive, and log ignores it
   Split r;
 #pragma unroll
   for (int i = 0; i < 8; ++i) {

@@ -7,12 +7,13 @@
 // Constants: TRANSPOSE_A (A is stored (k, m)), TRANSPOSE_B (B is stored (n, k)), N (= extent n); Operand; TILE_ROWS,
 // TILE_COLUMNS (results of a block), STAGE_TERMS, STAGES (terms of a stage, and stages in shared memory), THREADS.
 // struct A, B: prologues over the stored matrices (row = pixel); struct Y: rows = m, C = N. Params::extent = {m, n, k,
-// splits}; Params::groups: groups of the terms if TRANSPOSE_A, else of the rows of y.
+// splits}; Params::groups: groups of the terms if TRANSPOSE_A, otherwise of the rows of y.
 //
 // parts = (TRANSPOSE_A ? groups : 1) * splits, row groups = TRANSPOSE_A ? 1 : groups, tiles of y = row groups *
 // ceil(m / row groups / TILE_ROWS) * ceil(N / TILE_COLUMNS). Phases if parts == 1: products and epilogue (tiles),
-// combine. Else: products (parts * tiles), sums and epilogue (tiles), combine. There is a combine phase only if Y has
-// sums or moments. Workspace: partials of Y (row groups * row blocks), then, if parts > 1, parts * m * padded_row f32.
+// combine. Otherwise: products (parts * tiles), sums and epilogue (tiles), combine. There is a combine phase only if Y
+// has sums or moments. Workspace: partials of Y (row groups * row blocks), then, if parts > 1, parts * m * padded_row
+// f32.
 #pragma once
 
 #include "cuda/gemm_copy.cuh"
@@ -20,9 +21,9 @@
 
 namespace moproc {
 
-/// Moves a part of a stored matrix: lines are its rows first, first + 1, ..., units run along a row. K_MAJOR: rows lie
-/// across k, a stage is STAGE_TERMS columns further; else a stage is STAGE_TERMS rows further. `row_end`, `column_end`:
-/// what belongs to the product; beyond it is zero.
+/// Moves a part of a stored matrix: lines are its rows first, first + 1, ..., and units run along a row. K_MAJOR: rows
+/// lie across k, and the next stage is STAGE_TERMS columns further; otherwise it is STAGE_TERMS rows further.
+/// `row_end`, `column_end`: ends of the part that belongs to the product; elements beyond them are zero.
 template <class X, class Tile, int THREADS, bool K_MAJOR>
 struct MatrixLoader {
   using U = Units<Tile, THREADS>;
@@ -70,7 +71,7 @@ struct MatrixLoader {
   }
 
  private:
-  /// The unit's first `lanes` elements, zeros after them; one by one if rows are not aligned.
+  /// Copies the unit's first `lanes` elements and zeros after them; one by one if rows are not aligned.
   MOPROC_INLINE void copy(int tile, int pass, const float* from, int lanes) const {
 #pragma unroll
     for (int i = 0; i < 2; ++i) {
@@ -99,7 +100,7 @@ struct MatmulShape {
   static_assert(brings_shared<K>(shared_bytes), "the launch brings other shared memory than the kernel carves");
 };
 
-/// How y and its terms are cut, and the tile of this block.
+/// How y and its terms are divided, and the tile of this block.
 template <class K>
 struct MatmulCut {
   int m, k, splits, row_groups, term_groups, group_rows, blocks_m, tile, part;
@@ -124,7 +125,7 @@ struct MatmulCut {
     rows = static_cast<int>(smaller(K::TILE_ROWS, (group + 1) * group_rows - row));
   }
   MOPROC_INLINE int parts() const { return splits * term_groups; }
-  /// Where the rows of part `part` wait in the workspace.
+  /// Address in the workspace of the stored rows of part `part_of`.
   MOPROC_INLINE float* waiting(const Params& p, int part_of) const {
     constexpr int64_t partials = partial_values<typename K::Y> * padded_channels(K::N);
     return static_cast<float*>(p.workspace) + row_groups * blocks_m * partials +
@@ -132,7 +133,7 @@ struct MatmulCut {
   }
 };
 
-/// Adds the products of the block's part.
+/// Computes the product of the block's part.
 template <class K>
 MOPROC_INLINE void matmul_product(const Params& p, const MatmulCut<K>& cut, typename MatmulShape<K>::Product& product) {
   using M = MatmulShape<K>;
@@ -152,7 +153,7 @@ MOPROC_INLINE void matmul_product(const Params& p, const MatmulCut<K>& cut, type
   main_loop<K>(product, a, b, last - first);
 }
 
-/// The sum of all parts of 8 results from column c of row `row` of y.
+/// The sum over all parts of 8 results from column c of row `row` of y.
 template <class K>
 MOPROC_INLINE Vec matmul_sum(const Params& p, const MatmulCut<K>& cut, int row, int c) {
   const int64_t at = static_cast<int64_t>(row) * MatmulShape<K>::padded_row + c;

@@ -1,6 +1,7 @@
-// y[n, p, q, c] = max of the KERNEL x KERNEL window of x[n, h, w, c] at (p, q) * STRIDE - PAD. Padding never
-// wins, NaN stays NaN. Mapping: one thread per vector of 8 channels of one y, neighbours in the order of memory; the
-// taps of its window are all in flight, and those shared by windows come from L1. Memory bound.
+// y[n, p, q, c] = max of the KERNEL x KERNEL window of x[n, h, w, c] at (p, q) * STRIDE - PAD. Padding is never the
+// maximum; the maximum of a window with a NaN is NaN. Mapping: one thread per vector of 8 channels of one pixel of y,
+// in memory order. The loads of all taps of a window are in flight together, and taps that windows share come from L1.
+// Memory bound.
 //
 // Grid: pool_tasks(rows * P * Q, C). Constants: C, H, W, P, Q, KERNEL, STRIDE, PAD, THREADS (256). struct X: prologue
 // over (n, h * w, c); struct Y: epilogue over (n, p * q, c), without sums. Fewer than 2^31 vectors.
@@ -37,7 +38,8 @@ __device__ void max_pool(const Params& p) {
   for (int i = 0; i < K::KERNEL; ++i)
 #pragma unroll
     for (int j = 0; j < K::KERNEL; ++j) {
-      // A tap outside reads its neighbour inside, which is in the window too: no branch stands between the loads.
+      // A tap outside the image reads its neighbour inside, which also belongs to the window, so no branch separates
+      // the loads.
       const At at{(n * K::H + clamped(h0 + i, K::H)) * K::W + clamped(w0 + j, K::W), n, g, c};
       best = nan_max(best, operand<typename K::X, K::C>(p, at, lanes));
     }

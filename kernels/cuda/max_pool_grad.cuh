@@ -1,8 +1,8 @@
 // dx[n, h, w, c] = sum of dy over the windows whose maximum is this element. A window's gradient goes to its first
-// maximum in row-major order (to its last NaN, if it has one), which is found again here rather than stored by
-// max_pool. Mapping: a block takes pool_tile rows of one image and up to 64 channels: it finds the winning taps of all
-// windows that touch its rows (a byte each, in shared memory), then every element gathers from its windows in order.
-// Memory bound; besides, about 150 instructions per 8 elements of dx count.
+// maximum in row-major order (to its last NaN, if it has one), which is computed again here instead of stored by
+// max_pool. Mapping: a block computes pool_tile rows of one image and up to 64 channels. It finds the winning taps of
+// all windows that overlap its rows (one byte each, in shared memory); then every element adds the gradients of its
+// windows in order. Bound by memory and by about 150 instructions per 8 elements of dx.
 //
 // Grid: rows * tiles * channel blocks, tiles = ceil(H / pool_tile), then combine_tasks if there are sums. Dynamic
 // shared memory: pool_shared bytes. Constants: C, H, W, P, Q, KERNEL, STRIDE, PAD (of the forward pooling), THREADS
@@ -21,7 +21,7 @@ MOPROC_BOTH constexpr int64_t pool_shared(int c, int kernel, int stride, int p, 
   return int64_t{8} * pool_tx(c) * pool_windows(kernel, stride, p) * q;
 }
 
-/// Which tap of window (n, r, q) wins, tap = row * KERNEL + column, a byte a channel.
+/// The tap with the maximum of window (n, r, q), one byte per channel: row * KERNEL + column.
 template <class K>
 MOPROC_INLINE uint2 pool_winner(const Params& p, int64_t n, int64_t g, int r, int q, int c, int lanes) {
   Vec best;
@@ -32,7 +32,7 @@ MOPROC_INLINE uint2 pool_winner(const Params& p, int64_t n, int64_t g, int r, in
 #pragma unroll
     for (int j = 0; j < K::KERNEL; ++j) {
       const int h = r * K::STRIDE - K::PAD + i, w = q * K::STRIDE - K::PAD + j;
-      const bool inside = h >= 0 && h < K::H && w >= 0 && w < K::W;  // else: read what is near and do not count it
+      const bool inside = h >= 0 && h < K::H && w >= 0 && w < K::W;  // otherwise a neighbour is read and ignored
       const At at{(n * K::H + clamped(h, K::H)) * K::W + clamped(w, K::W), n, g, c};
       const Vec x = operand<typename K::X, K::C>(p, at, lanes);
 #pragma unroll
@@ -52,7 +52,7 @@ MOPROC_INLINE uint2 pool_winner(const Params& p, int64_t n, int64_t g, int r, in
   return bytes;
 }
 
-/// The part of a tile that a thread works on.
+/// The part of a tile that a thread computes.
 struct PoolPlace {
   int64_t n, g;
   int h0, first_window, windows;  // first row of dx; rows of windows that touch the tile
@@ -71,7 +71,7 @@ MOPROC_INLINE Vec pool_gather(const Params& p, const PoolPlace& at, int h, int w
 #pragma unroll
     for (int j = 0; j < most; ++j) {
       const int r = down.begin + i, q = across.begin + j;
-      const bool covers = r < down.end && q < across.end;  // else: read what is near and do not count it
+      const bool covers = r < down.end && q < across.end;  // otherwise a neighbour is read and ignored
       const auto tap = static_cast<unsigned>((h + K::PAD - r * K::STRIDE) * K::KERNEL + (w + K::PAD - q * K::STRIDE));
       const uint2 none{~0u, ~0u},
           winner = covers ? winners[((r - at.first_window) * K::Q + q) * CHANNEL_THREADS + at.tx] : none;

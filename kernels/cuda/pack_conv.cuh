@@ -1,7 +1,7 @@
 // Packs weights for conv_fprop and conv_dgrad: f32 (OUT, R, S, WEIGHT_CHANNELS) -> (OUT, R, S, C) as K::Operand stores
-// it, with zeros for channels past WEIGHT_CHANNELS; for an image of 4 channels, in pairs of pixels (ConvShape). Both
-// kernels read the same copy. If WEIGHT_CHANNELS == C, it is the weights themselves, rounded. Memory bound; a thread
-// writes 8 elements.
+// it, with zeros for channels from WEIGHT_CHANNELS on; for an image of 4 channels, in pairs of pixels (ConvShape). Both
+// kernels read the same copy. If WEIGHT_CHANNELS == C, the copy is the weights themselves, rounded. Memory bound; a
+// thread writes 8 elements.
 //
 // Constants: OUT, R, S, C, WEIGHT_CHANNELS, STRIDE, PAD, W (of the image), Operand, THREADS, W_BUFFER, PACKED_BUFFER.
 // Grid: ceil(OUT * columns / 8 / THREADS).

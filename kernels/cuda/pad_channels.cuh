@@ -23,7 +23,7 @@ __device__ void pad_channels(const Params& p) {
     const int lanes = used < 8 ? used : 8;
     x = operand<typename K::X, K::C>(p, At{static_cast<int64_t>(pixel), n, n / (p.rows / p.groups), c}, lanes);
 #pragma unroll
-    for (int i = 0; i < 8; ++i) x.x[i] = i < used ? x.x[i] : 0.0f;  // a prologue may make more of nothing
+    for (int i = 0; i < 8; ++i) x.x[i] = i < used ? x.x[i] : 0.0f;  // a prologue of 0 may not be 0
   }
   unsigned char* const y =
       static_cast<unsigned char*>(p.buf[K::Y_BUFFER]) + (static_cast<int64_t>(pixel) * K::PADDED + c) * K::STORED_BYTES;

@@ -10,7 +10,7 @@
 
 #include "common/sizes.h"
 
-/// Device functions of the kernels, the scalar bodies of emitted files among them.
+/// Marks device functions of the kernels, including the scalar bodies of emitted files.
 #define MOPROC_INLINE __device__ __forceinline__
 
 namespace moproc {
@@ -43,7 +43,8 @@ MOPROC_INLINE T* out(const Params& p, int k) {
   return static_cast<T*>(p.buf[k]);
 }
 
-/// p as a pointer to a type that is accessed whole, to a multiple of whose size it points (the emulator checks that).
+/// p as a pointer to a type that is accessed as a whole. It must be aligned to the size of that type, which the
+/// emulator checks.
 #if defined(MOPROC_EMULATOR)
 template <class V, class T>
 const V* whole(const T* p) {
@@ -65,19 +66,19 @@ MOPROC_INLINE V* whole(T* p) {
 #endif
 
 #if defined(MOPROC_EMULATOR)
-/// Dynamic shared memory of the block, as much as the launch asks for.
+/// Dynamic shared memory of the block, of the size that the launch gives.
 #define shared_memory (::emulator::dynamic_shared())
 template <class T, int N, int TAG>
 inline constexpr char shared_array_key = 0;
-/// A static shared array of the block, 16-byte aligned; TAG tells arrays of one type and size apart.
+/// A static shared array of the block, 16-byte aligned; TAG distinguishes arrays of the same type and size.
 template <class T, int N, int TAG = 0>
 T* shared_array() {
   return static_cast<T*>(::emulator::static_shared(&shared_array_key<T, N, TAG>, N * sizeof(T), 16));
 }
 #else
-/// Dynamic shared memory of the block, as much as the launch asks for.
+/// Dynamic shared memory of the block, of the size that the launch gives.
 extern __shared__ __align__(1024) unsigned char shared_memory[];
-/// A static shared array of the block, 16-byte aligned; TAG tells arrays of one type and size apart.
+/// A static shared array of the block, 16-byte aligned; TAG distinguishes arrays of the same type and size.
 template <class T, int N, int TAG = 0>
 MOPROC_INLINE T* shared_array() {
   __shared__ __align__(16) unsigned char bytes[N * sizeof(T)];
@@ -85,8 +86,8 @@ MOPROC_INLINE T* shared_array() {
 }
 #endif
 
-/// An index known when compiling: static_for<N>(f) calls f(Constant<0>()), f(Constant<1>()), ... Arrays of constants
-/// in K can be read in device code only with such an index.
+/// An index known at compile time: static_for<N>(f) calls f(Constant<0>()), f(Constant<1>()), ... Device code can read
+/// arrays of constants in K only with such an index.
 template <int I>
 struct Constant {
   static constexpr int value = I;

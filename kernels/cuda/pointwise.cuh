@@ -1,11 +1,9 @@
 // Any region of elementwise ops: y = body(leaves) over (rows, pixels, channels), with channel sums and moments.
 // Memory bound.
 //
-// Mapping: channels innermost. A thread keeps one vector of 8 channels and strides over the pixels of its block's
-// tile; a round of two pixels loads everything before it stores anything (HeldStores). Without sums a block is as
-// wide as the channels (up to 2048); with sums it takes at most 64 channels and a long tile, so that partials are few.
-// Grid, phase 0: groups * tiles * channel blocks; phase 1, with sums or moments: combine_tasks. FLAT: chunks.
-// The number of pixels of all rows is below 2^31.
+// Mapping: channels innermost. A thread keeps one vector of 8 channels and strides over the pixels of its block's tile;
+// in a round of two pixels, all loads precede all stores (HeldStores). Without sums a block is as wide as the channels
+// (up to 2048); with sums it has at most 64 channels and a long tile, so that there are few partials.
 //
 // Constants: PIXELS (per row), C, FLAT (1: every leaf has the domain's own shape or is one value, and nothing is
 // summed: the domain is one run of fewer than 2^31 elements, its leaves have C = 0), THREADS (256). struct Y: `store`
@@ -17,12 +15,12 @@
 namespace moproc {
 
 constexpr int pointwise_threads = 256;
-/// Vectors of a thread in flight; what sums and moments together keep in registers leaves no room for two.
+/// Vectors that a thread has in flight. If there are sums and moments together, the registers do not suffice for two.
 template <class Y>
 inline constexpr int pointwise_unroll = partial_values<Y> > 2 ? 1 : 2;
 constexpr int64_t flat_chunk = 4096;  // elements of a block: 2 vectors per thread
 
-/// Channel vectors side by side in a block, and pixels at a time.
+/// Channel vectors side by side in a block (tx), and pixels at a time (ty).
 MOPROC_BOTH constexpr int pointwise_tx(int c, bool sums) {
   return static_cast<int>(smaller((c + 7) / 8, sums ? 8 : pointwise_threads));
 }
@@ -30,8 +28,8 @@ MOPROC_BOTH constexpr int pointwise_ty(int c, bool sums) { return pointwise_thre
 MOPROC_BOTH constexpr int64_t pointwise_channel_blocks(int c, bool sums) {
   return ceil_div((c + 7) / 8, pointwise_tx(c, sums));
 }
-/// Pixels of a tile, given those of one group. With sums: about 1024 blocks, but 256 pixels at least (partials stay
-/// small beside what is read) and 2048 at most (a thread's sums stay exact enough).
+/// Pixels per tile; `pixels` is the size of one group. With sums, about 1024 blocks, but at least 256 pixels (so that
+/// partials are small beside the data read) and about 2048 at most (so that a thread's sums stay exact enough).
 MOPROC_BOTH constexpr int64_t pointwise_tile(int64_t pixels, int c, bool sums) {
   const int64_t round = pointwise_ty(c, sums) * 4;
   if (!sums) return 2 * round;

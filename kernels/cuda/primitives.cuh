@@ -1,7 +1,6 @@
-// The instructions that C++ cannot express: tensor-core products, matrix loads, asynchronous copies, barriers. This
-// and primitives_sm90.cuh are the only headers with inline PTX; built with MOPROC_EMULATOR the same functions are twins
-// that run on the CPU.
-// Fragment layouts (lane = 4 g + t, g in 0..7, t in 0..3), two bf16 or one tf32 a register:
+// The instructions that C++ cannot express: tensor-core products, matrix loads, asynchronous copies, barriers. This and
+// primitives_sm90.cuh are the only headers with inline PTX. With MOPROC_EMULATOR, the same functions are replaced by
+// versions that run on the CPU.
 //   A 16 x 16 bf16: a0 (g, 2t), a1 (g + 8, 2t), a2 (g, 2t + 8), a3 (g + 8, 2t + 8), each with its right neighbour
 //   B 16 x 8 bf16:  b0 (k = 2t, n = g), b1 (k = 2t + 8, n = g), each with the k below it
 //   A 16 x 8 tf32:  a0 (g, t), a1 (g + 8, t), a2 (g, t + 4), a3 (g + 8, t + 4);  B: b0 (t, g), b1 (t + 4, g)
@@ -21,14 +20,14 @@ MOPROC_INLINE uint32_t shared_address(int offset) {
   return static_cast<uint32_t>(__cvta_generic_to_shared(shared_memory)) + static_cast<uint32_t>(offset);
 }
 
-/// threadIdx.x, read anew: addresses computed from it are not kept in registers through the code before this point.
+/// threadIdx.x, read again: addresses computed from it are not kept in registers through the code before this point.
 MOPROC_INLINE int thread_anew() {
   int t;
   asm volatile("mov.u32 %0, %%tid.x;" : "=r"(t));
   return t;
 }
 
-/// blockIdx.x, read anew, for the same reason.
+/// blockIdx.x, read again, for the same reason.
 MOPROC_INLINE int block_anew() {
   int b;
   asm volatile("mov.u32 %0, %%ctaid.x;" : "=r"(b));
@@ -58,8 +57,8 @@ MOPROC_INLINE uint32_t to_tf32(float x) {
   return r;
 }
 
-/// Four 8 x 8 matrices of 16-bit elements: lane 8 i + j names row j (16 bytes, aligned) of matrix i; lane 4 g + t gets
-/// elements 2t and 2t + 1 of row g of matrix i in r[i].
+/// Four 8 x 8 matrices of 16-bit elements: lane 8 i + j gives the address of row j (16 bytes, aligned) of matrix i;
+/// lane 4 g + t gets elements 2t and 2t + 1 of row g of matrix i in r[i].
 MOPROC_INLINE void ldmatrix_x4(uint32_t (&r)[4], uint32_t row) {
   asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];"
                : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
@@ -74,24 +73,24 @@ MOPROC_INLINE void ldmatrix_x4_trans(uint32_t (&r)[4], uint32_t row) {
                : "memory");
 }
 
-/// Copies the first `bytes` (0..16) of 16 aligned bytes to shared memory and fills the rest with zeros; with `bytes`
-/// 0 nothing is read. Done after cp_async_wait; past the first-level cache.
+/// Copies the first `bytes` (0..16) of 16 aligned bytes to shared memory and fills the rest with zeros; if `bytes` is
+/// 0, nothing is read. Complete after cp_async_wait. Bypasses the first-level cache.
 MOPROC_INLINE void cp_async16(uint32_t shared, const void* global, int bytes) {
   asm volatile("cp.async.cg.shared.global.L2::128B [%0], [%1], 16, %2;" ::"r"(shared), "l"(global), "r"(bytes)
                : "memory");
 }
-/// The same through the first-level cache: for data that neighbouring steps of the block read again.
+/// The same through the first-level cache, for data that neighbouring steps of the block read again.
 MOPROC_INLINE void cp_async16_cached(uint32_t shared, const void* global, int bytes) {
   asm volatile("cp.async.ca.shared.global.L2::128B [%0], [%1], 16, %2;" ::"r"(shared), "l"(global), "r"(bytes)
                : "memory");
 }
-/// Four aligned bytes, or zeros if `bytes` is 0.
+/// Copies four aligned bytes, or zeros if `bytes` is 0.
 MOPROC_INLINE void cp_async4(uint32_t shared, const void* global, int bytes) {
   asm volatile("cp.async.ca.shared.global [%0], [%1], 4, %2;" ::"r"(shared), "l"(global), "r"(bytes) : "memory");
 }
 /// Ends a group of this thread's copies; groups may be empty.
 MOPROC_INLINE void cp_async_commit() { asm volatile("cp.async.commit_group;" ::: "memory"); }
-/// Waits until at most N of this thread's youngest groups are unfinished.
+/// Waits until at most N of this thread's latest groups are unfinished.
 template <int N>
 MOPROC_INLINE void cp_async_wait() {
   asm volatile("cp.async.wait_group %0;" ::"n"(N) : "memory");

@@ -1,9 +1,8 @@
 // Instructions of sm_90a: barriers in shared memory, the tensor memory accelerator (TMA), products of a warp group.
-// None of them may be called unless MOPROC_SM90 is defined. PTX ISA 8.0, sections "mbarrier",
-// "cp.async.bulk.tensor" and "wgmma.mma_async". A warp group is 128 threads that begin at a multiple of 128. Operands
-// of its products lie in shared memory with the 128-byte swizzle: lines of 128 bytes from a multiple of 1024, whose
-// 16-byte chunks are permuted by XOR with the line's number modulo 8. A line is 64 neighbours along k (k-major) or
-// across it.
+// They may be called only if MOPROC_SM90 is defined. PTX ISA 8.0, sections "mbarrier", "cp.async.bulk.tensor" and
+// "wgmma.mma_async". A warp group is 128 threads that begin at a multiple of 128. Operands of its products lie in
+// shared memory with the 128-byte swizzle: lines of 128 bytes from a multiple of 1024, whose 16-byte chunks are
+// permuted by XOR with the line's number modulo 8. A line is 64 neighbours along k (k-major) or across it.
 #pragma once
 
 #include "cuda/params.cuh"
@@ -14,8 +13,8 @@
 
 namespace moproc {
 
-/// Describes an operand at `address` of shared memory (PTX: matrix descriptor). Lines come in eights, `eights` bytes
-/// from one to the next; for an operand across k that is wider than 64, `blocks` bytes lead to the next 64.
+/// Descriptor of an operand at `address` of shared memory (PTX: matrix descriptor). Groups of eight lines are `eights`
+/// bytes apart; if an operand across k is wider than 64, its blocks of 64 columns are `blocks` bytes apart.
 MOPROC_BOTH constexpr uint64_t wgmma_operand(uint32_t address, int eights, int blocks) {
   return static_cast<uint64_t>(address >> 4 & 0x3fff) | static_cast<uint64_t>(blocks >> 4 & 0x3fff) << 16 |
          static_cast<uint64_t>(eights >> 4 & 0x3fff) << 32 | 1ull << 62;
@@ -29,25 +28,25 @@ MOPROC_BOTH constexpr uint64_t wgmma_operand(uint32_t address, int eights, int b
 
 namespace moproc {
 
-/// A barrier of 8 bytes, aligned to 8, at byte `at` of shared memory: a phase ends when `arrivals` threads have arrived
-/// and all bytes they announced have come. Phases alternate parity, the first is 0.
+/// Initialises a barrier of 8 bytes, aligned to 8, at byte `at` of shared memory. A phase ends when `arrivals` threads
+/// and all bytes that they announced have arrived. The parity of phases alternates; the first is 0.
 MOPROC_INLINE void mbarrier_init(uint32_t at, int arrivals) {
   asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(at), "r"(arrivals) : "memory");
 }
-/// Makes initialised barriers known to TMA.
+/// Makes initialised barriers visible to TMA.
 MOPROC_INLINE void mbarrier_init_fence() { asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory"); }
 MOPROC_INLINE void mbarrier_arrive(uint32_t at) {
   asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(at) : "memory");
 }
-/// Arrives and announces `bytes` that TMA will bring in this phase.
+/// Arrives and announces `bytes` bytes that TMA will write in this phase.
 MOPROC_INLINE void mbarrier_arrive_expect(uint32_t at, int bytes) {
   asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(at), "r"(bytes) : "memory");
 }
-/// This thread will have arrived when all its cp_async so far have landed. Counts as one of `arrivals`.
+/// This thread arrives when all its cp_async so far are complete. Counts as one of `arrivals`.
 MOPROC_INLINE void mbarrier_arrive_copies(uint32_t at) {
   asm volatile("cp.async.mbarrier.arrive.noinc.shared::cta.b64 [%0];" ::"r"(at) : "memory");
 }
-/// Waits for the end of the phase of this parity: returns at once if the barrier is in the phase after it.
+/// Waits for the end of the phase of this parity; returns at once if the barrier is in the phase after it.
 MOPROC_INLINE void mbarrier_wait(uint32_t at, int parity) {
   asm volatile(
       "{\n.reg .pred done;\nWAIT: mbarrier.try_wait.parity.shared::cta.b64 done, [%0], %1;\n@done bra DONE;\nbra "
@@ -57,11 +56,11 @@ MOPROC_INLINE void mbarrier_wait(uint32_t at, int parity) {
       : "memory");
 }
 
-/// What this thread knows to be written to shared memory by threads may be read by TMA and products after this.
+/// Makes shared memory that threads wrote, as far as this thread sees it, visible to TMA and products after this call.
 MOPROC_INLINE void fence_async_reads() { asm volatile("fence.proxy.async.shared::cta;" ::: "memory"); }
 
-/// Brings the box of `map` from (c0, c1, c2), innermost first, to byte `to` of shared memory, zeros outside the tensor,
-/// and reports its bytes to the barrier. One thread calls it.
+/// Loads the box of `map` from (c0, c1, c2), innermost first, to byte `to` of shared memory, with zeros outside the
+/// tensor, and reports its bytes to the barrier. One thread calls it.
 MOPROC_INLINE void tma_box(uint32_t to, const TensorMap& map, uint32_t barrier, int c0, int c1, int c2) {
   asm volatile(
       "cp.async.bulk.tensor.3d.shared::cluster.global.tile.mbarrier::complete_tx::bytes [%0], [%1, {%3, %4, %5}], "
@@ -69,8 +68,9 @@ MOPROC_INLINE void tma_box(uint32_t to, const TensorMap& map, uint32_t barrier, 
       "l"(&map), "r"(barrier), "r"(c0), "r"(c1), "r"(c2)
       : "memory");
 }
-/// Brings the map's channels from c of a column of its pixels that begins at base (w, h, n), each shifted by (dw, dh):
-/// the pixels that a tap of a convolution meets. Zeros outside the image.
+/// Loads a column of pixels of `map` (im2col): as many pixels as the map says, from base (w, h, n) on, each shifted by
+/// (dw, dh), with the map's number of channels from c on. These are the pixels of one tap of a convolution. Zeros
+/// outside the image.
 MOPROC_INLINE void tma_pixels(uint32_t to, const TensorMap& map, uint32_t barrier, int c, int w, int h, int n, int dw,
                               int dh) {
   asm volatile(
@@ -84,10 +84,11 @@ MOPROC_INLINE void tma_pixels(uint32_t to, const TensorMap& map, uint32_t barrie
 
 /// Keeps x in its register here: the compiler neither moves nor copies it past this point.
 MOPROC_INLINE void pin(float& x) { asm volatile("" : "+f"(x)::"memory"); }
-/// Before the first product of a group: registers written since the last one are ordered before it.
+/// Must precede the first product of a group: orders registers written since the last one before it.
 MOPROC_INLINE void wgmma_fence() { asm volatile("wgmma.fence.sync.aligned;" ::: "memory"); }
 MOPROC_INLINE void wgmma_commit() { asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory"); }
-/// Waits until at most N of the youngest groups of products are unfinished. Until then their sums may not be touched.
+/// Waits until at most N of the latest groups of products are unfinished. No code may use the sums of unfinished
+/// products.
 template <int N>
 MOPROC_INLINE void wgmma_wait() {
   asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(N) : "memory");
@@ -109,9 +110,9 @@ MOPROC_INLINE void wgmma_wait() {
 #define MOPROC_WGMMA(n) "wgmma.mma_async.sync.aligned.m64n" #n "k16.f32.bf16.bf16 {"
 
 /// d += a b: one warp group, A 64 x 16 and B 16 x N of bf16 in shared memory (wgmma_operand), f32 sums. A_ACROSS,
-/// B_ACROSS: the operand's lines lie across k. Warp w of the group holds rows 16 w + g and 16 w + g + 8 of the result;
-/// of its columns 8 j + 2t and 8 j + 2t + 1 the first row in d[4 j], d[4 j + 1], the second in d[4 j + 2], d[4 j + 3]
-/// (lane = 4 g + t).
+/// B_ACROSS: the operand's lines lie across k. Warp w of the group holds rows 16 w + g and 16 w + g + 8 of the result.
+/// Columns 8 j + 2t and 8 j + 2t + 1 of the first row are in d[4 j], d[4 j + 1], of the second in d[4 j + 2], d[4 j +
+/// 3] (lane = 4 g + t).
 template <int N, bool A_ACROSS, bool B_ACROSS>
 MOPROC_INLINE void wgmma_bf16(float (&d)[N / 2], uint64_t a, uint64_t b) {
   static_assert(N == 64 || N == 128 || N == 192, "columns of a product");

@@ -1,6 +1,6 @@
-// One kernel per primitive, which writes the primitive's result for given bytes, so that a GPU's primitives can be
-// compared with their twins in the emulator, and the twins with plain loops. One block; buffer 0 is the input, buffer 1
-// the result. No result depends on what CUDA leaves undefined.
+// One kernel per primitive, which writes the primitive's result for given bytes. Tests use them to compare a GPU's
+// primitives with the emulator's, and the emulator's with plain loops. One block; buffer 0 is the input, buffer 1 the
+// result. No result depends on behaviour that CUDA leaves undefined.
 #pragma once
 
 #include "cuda/gemm_pipeline.cuh"
@@ -45,7 +45,7 @@ MOPROC_INLINE void probe_to_tf32(const Params& p) {
 }
 
 /// Four 8 x 8 matrices whose rows lie in shuffled places of 512 bytes of shared memory, one warp. In: 256 16-bit
-/// numbers, row by row. Out: of every lane its four registers.
+/// numbers, row by row. Out: the four registers of every lane.
 template <bool TRANSPOSED>
 MOPROC_INLINE void probe_ldmatrix(const Params& p) {
   const int lane = static_cast<int>(threadIdx.x), place = lane * 7 % 32 * 16;
@@ -61,7 +61,7 @@ MOPROC_INLINE void probe_ldmatrix(const Params& p) {
 }
 
 /// Lane l copies 4 f32, of which l % 5 are real, in three ways and two groups; 1536 bytes of shared memory, one warp.
-/// Out: what the three brought, 12 f32 a lane.
+/// Out: the results of the three copies, 12 f32 per lane.
 MOPROC_INLINE void probe_cp_async(const Params& p) {
   const int lane = static_cast<int>(threadIdx.x);
   const float* const from = in<float>(p, 0) + lane * 4;
@@ -129,8 +129,8 @@ MOPROC_INLINE void probe_wgmma(const Params& p) {
   });
 }
 
-/// Waits for a barrier at byte 8192 of shared memory that `bring` reports 64 lines of 128 bytes to, and shows them.
-/// Out: bf16 (64, 64).
+/// Waits for a barrier at byte 8192 of shared memory to which `bring` reports 64 lines of 128 bytes, and writes the
+/// lines to the result. Out: bf16 (64, 64).
 template <class Bring>
 MOPROC_INLINE void probe_tma(const Params& p, Bring bring) {
   using Tile = SwizzledTile<64, 64>;
@@ -166,8 +166,8 @@ MOPROC_INLINE void probe_tma_pixels(const Params& p) {
   });
 }
 
-/// Two warps hand 512 bytes to each other: the first copies them, the second waits for the copies and empties the
-/// place; two rounds. In: 256 f32. Out: the same.
+/// Two warps share 512 bytes: the first copies data to them, the second waits for the copies, reads them and releases
+/// the bytes; two rounds. In: 256 f32. Out: the same.
 MOPROC_INLINE void probe_mbarrier(const Params& p) {
   const int lane = static_cast<int>(threadIdx.x) % 32;
   const uint32_t full = shared_address(512), empty = shared_address(520);

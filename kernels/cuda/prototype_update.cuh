@@ -1,7 +1,7 @@
-// Momentum prototypes: over the kept rows in order p[target] <- m p[target] + (1 - m) q, then every prototype
-// is L2-normalised (x / max(norm, 1e-12)). finite == 0: nothing changes. Targets outside [0, CLASSES) are skipped.
-// Mapping: one warp per class, which looks through all targets, 32 at a time, and applies its own in order: the result
-// is the sequential one. Bound by the latency of those looks.
+// Momentum prototypes: for the kept rows in order, p[target] <- m p[target] + (1 - m) q; then every prototype is
+// L2-normalised (x / max(norm, 1e-12)). If finite is 0, nothing changes. Targets outside [0, CLASSES) are skipped.
+// Mapping: one warp per class, which reads all targets, 32 at a time, and applies the rows of its class in order, so
+// the result is the sequential one. Bound by the latency of reading the targets.
 //
 // Grid: ceil(CLASSES / prototype_block). Constants: CLASSES, DIM, THREADS (256), PROTOTYPES_BUFFER, Q_BUFFER (n, d),
 // TARGET_BUFFER (i64[n]), KEPT_BUFFER (f32[n], 0: skip), M_BUFFER, FINITE_BUFFER (f32[]), PROTOTYPES_NEW_BUFFER (may be

@@ -1,5 +1,5 @@
-// y[idx[i]] = x[i], the inverse of take_rows: whole rows as bytes. idx is a permutation of the rows; an index
-// outside y is skipped, so nothing is ever written out of place. Mapping: that of take_rows. Memory bound.
+// y[idx[i]] = x[i], the inverse of take_rows; whole rows are copied as bytes. idx is a permutation of the rows; a row
+// whose index is outside y is skipped, so nothing is written outside y. Mapping: as in take_rows. Memory bound.
 //
 // Grid: rows * row_pieces(ROW_BYTES). Constants: ROW_BYTES, THREADS (256), X_BUFFER, IDX_BUFFER (i64[n]), Y_BUFFER.
 // Params::rows = n.

@@ -1,7 +1,7 @@
-// Writes a batch of keys (n, d) as columns ptr, ptr + 1, ... of the queue (d, q), wrapping round; if a batch
-// is longer than the queue, its last q keys remain, in the places where one-by-one insertion would leave them. finite
-// == 0: nothing changes. Mapping: one block per row of the queue, threads along its columns (phase 0); one thread moves
-// the pointer after all have read it (phase 1). Memory bound: the keys, and the queue if it is not updated in place.
+// Writes a batch of keys (n, d) as columns ptr, ptr + 1, ... of the queue (d, q), modulo q. If a batch is longer than
+// the queue, its last q keys remain, where inserting one by one would put them. If finite is 0, nothing changes.
+// Mapping: one block per row of the queue, threads along its columns (phase 0); one thread moves the pointer after all
+// others have read it (phase 1). Memory bound: the keys, and the queue if it is not updated in place.
 //
 // Grid: DIM, then 1. Constants: DIM, QUEUE, THREADS (256), QUEUE_BUFFER, PTR_BUFFER (i64[1]), KEYS_BUFFER,
 // FINITE_BUFFER (f32[]), QUEUE_NEW_BUFFER (may be queue), PTR_NEW_BUFFER (may be ptr). Params::rows = n.

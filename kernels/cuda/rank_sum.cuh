@@ -1,6 +1,7 @@
 // to[:] = sum over r of rows[r, :], in the order of a balanced tree over the ranks (the left half is the largest power
-// of two), which is that of comm::tree_sum. The operands of all ranks are in one buffer, `stride` floats apart; it is
-// used up. Mapping: 4 floats per thread, level by level of the tree, in the cache after the first. Memory bound.
+// of two), as in comm::tree_sum. The operands of all ranks are in one buffer, `stride` floats apart, and are
+// overwritten. Mapping: 4 floats per thread, one level of the tree after the other, from cache after the first. Memory
+// bound.
 //
 // Grid: chunks of rank_sum_chunk floats. Constants: THREADS (256). Launch: buf[0] rows (ranks, stride), buf[1] to (n),
 // rows = n, groups = ranks, extent[0] = stride, a multiple of 4.

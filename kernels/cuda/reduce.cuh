@@ -1,6 +1,6 @@
-// y[o, i] = sum or maximum over r of x[o, r, i]; the middle axis is cut into tiles of fixed length, then tiles are
-// joined in a balanced tree. Mapping: a block takes up to 256 columns i of a tile, with rows side by side if there are
-// fewer columns; a thread adds every PIXEL_THREADS-th row in order, then rows join in a tree. Memory bound.
+// y[o, i] = sum or maximum over r of x[o, r, i]. The middle axis is divided into tiles of fixed length, which are then
+// combined in a balanced tree. Mapping: a block computes up to 256 columns i of a tile, with rows side by side if there
+// are fewer columns. A thread adds every ty-th row in order, then the rows are combined in a tree. Memory bound.
 //
 // Grid, phase 0: outer * tiles * reduce_columns(inner) blocks; phase 1, if there is more than one tile: outer *
 // reduce_columns(inner). Constants: KIND (0 sum, 1 max), THREADS (256), X_BUFFER, Y_BUFFER. Params::extent = {outer,

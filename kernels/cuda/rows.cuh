@@ -1,6 +1,6 @@
 // Matrices row by row: one warp per row, or a whole block if rows are long. A thread holds eight elements of its row at
-// a time, `threads` apart: accesses are coalesced whatever the length, and eight are in flight. A sum over a row is
-// made in an order that depends on its length alone.
+// a time, `threads` apart, so accesses are coalesced for every length, and eight are in flight. The order of a sum over
+// a row depends only on its length.
 #pragma once
 
 #include "cuda/leaf.cuh"
@@ -9,18 +9,18 @@ namespace moproc {
 
 constexpr int row_block_threads = 256;
 
-/// Threads of a row of `columns` elements, and blocks of `rows` of them.
+/// Threads per row of `columns` elements, and blocks for `rows` such rows.
 MOPROC_BOTH constexpr int row_threads(int64_t columns) { return columns >= 4096 ? row_block_threads : 32; }
 MOPROC_BOTH constexpr int64_t row_tasks(int64_t rows, int64_t columns) {
   return ceil_div(rows, row_block_threads / row_threads(columns));
 }
 
-/// One row of COLUMNS elements, as the threads that share it see it. Every function is called by all of them.
+/// One row of COLUMNS elements, for the threads that share it. All of them must call every function.
 template <int COLUMNS>
 struct Row {
   static constexpr int threads = row_threads(COLUMNS), round = 8 * threads;
 
-  /// Number of the row this thread works on; may be past the last.
+  /// Index of this thread's row; may be past the last row.
   static MOPROC_INLINE int64_t index() {
     return static_cast<int64_t>(blockIdx.x) * (row_block_threads / threads) + threadIdx.x / threads;
   }
@@ -43,7 +43,8 @@ struct Row {
     for (int base = 0; base < COLUMNS; base += round) f(base);
   }
 
-  /// `mine` of all threads of the row, joined by a commutative `join` in a balanced tree; the result in every thread.
+  /// Combines `mine` of all threads of the row by a commutative `join` in a balanced tree; returns the result in every
+  /// thread.
   template <class T, class J>
   static MOPROC_INLINE T join_all(T mine, J join) {
 #pragma unroll
@@ -51,7 +52,7 @@ struct Row {
     if constexpr (threads == 32) return mine;
     constexpr int warps = threads / 32;
     T* const held = shared_array<T, warps>();
-    __syncthreads();  // whoever reads the last result is done
+    __syncthreads();  // all threads have read the last result
     if (threadIdx.x % 32 == 0) held[threadIdx.x / 32] = mine;
     __syncthreads();
     T x[warps];
@@ -68,14 +69,14 @@ struct Row {
     float x;
     MOPROC_INLINE Number shuffled(int step) const { return {__shfl_xor_sync(0xffffffffu, x, step)}; }
   };
-  /// Sum over the row of f(base), zeros past the end.
+  /// Sum of f(base) over the row; f must be zero past the end.
   template <class F>
   static MOPROC_INLINE float sum(F f) {
     Vec total;
     rounds([&](int base) { total = total + f(base); });
     return join_all(Number{sum_lanes(total)}, [](Number a, Number b) { return Number{__fadd_rn(a.x, b.x)}; }).x;
   }
-  /// Largest of f(base), -infinity past the end; NaN if any is.
+  /// Largest of f(base) over the row; f must be -infinity past the end. NaN if any value is NaN.
   template <class F>
   static MOPROC_INLINE float largest(F f) {
     Vec best(__int_as_float(static_cast<int>(0xff800000u)));
@@ -83,7 +84,7 @@ struct Row {
     float one = best.x[0];
 #pragma unroll
     for (int i = 1; i < 8; ++i) one = nan_max(one, best.x[i]);
-    // nan_max(a, b) keeps a NaN in b only; either may be one here
+    // A NaN in a is returned as it is; if both are NaN, nan_max would return b's.
     return join_all(Number{one}, [](Number a, Number b) { return a.x == a.x ? Number{nan_max(a.x, b.x)} : a; }).x;
   }
 
@@ -99,8 +100,8 @@ struct Row {
 /// Group of a row.
 MOPROC_INLINE int64_t group_of(const Params& p, int64_t row) { return row / (p.rows / p.groups); }
 
-/// Sums over the rows of a group in f64, by one warp: lane l takes rows l, l + 32, ... in order, then the lanes join in
-/// a balanced tree. The result in every lane.
+/// Sum over the rows of a group in f64, by one warp: lane l adds rows l, l + 32, ... in order, then the lanes are
+/// combined in a balanced tree. Returns the result in every lane.
 template <class F>
 MOPROC_INLINE double sum_over_group(const Params& p, int64_t group, F term) {
   const int64_t rows = p.rows / p.groups, end = (group + 1) * rows;

@@ -1,5 +1,6 @@
-// y[n, :] = exp(x[n, :] - max) / sum, row by row. Mapping: rows.cuh; the row is read three times (from L1 or L2 after
-// the first) and its exponentials are computed twice. Memory bound below some 4 Ki columns, then latency.
+// y[n, :] = exp(x[n, :] - max) / sum, row by row. Mapping: rows.cuh. The row is read three times (from L1 or L2 after
+// the first) and its exponentials are computed twice. Memory bound below about 4 Ki columns, otherwise bound by
+// latency.
 //
 // Grid: row_tasks. Constants: COLUMNS, THREADS (256), X_BUFFER, Y_BUFFER. Params::rows = n. y may be x.
 #pragma once

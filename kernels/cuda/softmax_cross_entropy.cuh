@@ -1,6 +1,6 @@
-// loss[g] = sum_i w_i (log sum_j exp(l_ij) - l_i,target) / sum_i w_i over the rows i of group g; 0 if no row
-// has weight. A row of weight 0 does not count, whatever its logits; a target outside [0, COLUMNS) gives NaN.
-// Mapping: rows.cuh (phase 0), one warp per group, sums in f64 (phase 1). Memory bound.
+// loss[g] = sum_i w_i (log sum_j exp(l_ij) - l_i,target) / sum_i w_i over the rows i of group g; 0 if no row has
+// weight. A row of weight 0 is ignored, whatever its logits; a target outside [0, COLUMNS) gives NaN. Mapping: rows.cuh
+// (phase 0); one warp per group, which sums in f64 (phase 1). Memory bound.
 //
 // Grid: row_tasks, then groups. Constants: COLUMNS, THREADS (256), LOGITS_BUFFER, TARGET_BUFFER (i64[n]),
 // WEIGHT_BUFFER (f32[n]), LOSS_BUFFER (f32[groups]). Params::rows = n. Workspace: n floats.

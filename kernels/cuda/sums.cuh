@@ -1,7 +1,7 @@
-// Channel sums and moments of what is stored, and the load of an operand, for all templates with fused bodies.
-// A tile (part of one group's pixels, by shape alone) leaves partials in the workspace; combine_partials adds a
-// group's tiles in a balanced tree, so neither the number of multiprocessors nor other groups change a bit.
-// Workspace: (group, tile, value, channels padded to 16) f32; values are Y::sums sums, then mean and M2 if asked.
+// Channel sums and moments of stored results, and the load of an operand, for all templates with fused bodies. A tile
+// (part of one group's pixels, by shape alone) writes partials to the workspace; combine_partials adds a group's tiles
+// in a balanced tree, so neither the number of multiprocessors nor other groups change a bit. Workspace: (group, tile,
+// value, channels padded to 16) f32; the values are Y::sums sums, then mean and M2 if Y stores moments.
 #pragma once
 
 #include "common/sums.h"
@@ -9,19 +9,19 @@
 
 namespace moproc {
 
-/// An epilogue without channel sums says so in both places.
+/// Whether Y's number of sums agrees with its buffers: an epilogue without channel sums must have neither.
 template <class Y>
 inline constexpr bool consistent = (Y::sums > 0) == (Y::sum_buffer[0] >= 0);
 
-/// Element (at, lanes) of an operand with C channels: its prologue, or a plain load of what is stored (X::stored) where
-/// it has none.
+/// Elements (at, lanes) of an operand with C channels, through its prologue, or by a plain load of X::stored elements
+/// if it has none.
 template <class X, int C>
 MOPROC_INLINE Vec operand(const Params& p, const At& at, int lanes) {
   if constexpr (X::buffer >= 0) return full<typename X::stored, C>(p, X::buffer, at, lanes);
   else return X::load(p, at, lanes);
 }
 
-/// Chan's update of (mean, m2) of `n` values by (mean_b, m2_b) of `nb` further ones; either may be 0.
+/// Chan's update of (mean, m2) of `n` values with (mean_b, m2_b) of `nb` more; either count may be 0.
 MOPROC_INLINE void combine_moments(float& mean, float& m2, int64_t n, float mean_b, float m2_b, int64_t nb) {
   if (nb == 0) return;
   const float share = __fdiv_rn(static_cast<float>(nb), static_cast<float>(n + nb));
@@ -30,15 +30,15 @@ MOPROC_INLINE void combine_moments(float& mean, float& m2, int64_t n, float mean
   m2 = __fmaf_rn(__fmul_rn(delta, delta), __fmul_rn(share, static_cast<float>(n)), __fadd_rn(m2, m2_b));
 }
 
-/// What one thread has seen of one channel vector. Moments are taken of the distances d from the first value: M2 is
-/// sum d^2 - (sum d)^2 / n, whose terms cancel by a factor of at most 1 + n: a thread sees some dozens of values.
+/// One thread's sums of one channel vector. Moments are computed from the distances d from the first value: M2 is sum
+/// d^2 - (sum d)^2 / n, whose terms cancel by a factor of at most 1 + n, and a thread adds only some dozens of values.
 template <class Y>
 struct ThreadSums {
   static constexpr int S = Y::sums;
   Vec sum[S > 0 ? S : 1], pivot, d1, d2;
   int n = 0;
 
-  /// The terms and the result of one Y::store.
+  /// Adds the terms and the result of one Y::store.
   MOPROC_INLINE void add(const Vec* term, const Vec& stored) {
 #pragma unroll
     for (int k = 0; k < S; ++k) sum[k] = sum[k] + term[k];
@@ -50,7 +50,7 @@ struct ThreadSums {
     }
     ++n;
   }
-  /// Mean and M2 of what was added; zeros for nothing.
+  /// Mean and M2 of the results added so far; zeros if there are none.
   MOPROC_INLINE void moments(Vec& mean, Vec& m2) const {
     const Vec mean_d = d1 * Vec(n == 0 ? 0.0f : __fdiv_rn(1.0f, static_cast<float>(n)));
     mean = pivot + mean_d;
@@ -58,11 +58,10 @@ struct ThreadSums {
   }
 };
 
-/// Joins the sums of a block of CHANNEL_THREADS * PIXEL_THREADS threads (more are idle), thread ty * CHANNEL_THREADS +
-/// tx having seen channels 8 * tx ..
-/// + 7 of its pixels, and writes the tile's partials at `partial` (tile_partial of the block's first channel) for
-/// `channels` of them. count(ty): how many values row ty has seen. Called by all threads; uses 16 KB of static shared
-/// memory at 256 threads.
+/// Combines the sums of a block of CHANNEL_THREADS * PIXEL_THREADS threads (any further threads are idle) and writes
+/// the tile's partials for `channels` channels to `partial` (tile_partial of the block's first channel). Thread ty *
+/// CHANNEL_THREADS + tx has added channels 8 * tx .. 8 * tx + 7 of its pixels. count(ty): values that row ty has added.
+/// All threads must call it; uses 16 KB of static shared memory at 256 threads.
 template <class Y, int C, int CHANNEL_THREADS, int PIXEL_THREADS, class CountOf>
 MOPROC_INLINE void store_tile(const ThreadSums<Y>& mine, float* partial, int channels, CountOf count) {
   constexpr int S = Y::sums, columns = CHANNEL_THREADS * 8, stride = padded_channels(C);
@@ -132,7 +131,7 @@ struct Partial {
     for (int k = 0; k < S; ++k) at[k * stride] = sum[k];
     if constexpr (has_moments<Y>) at[S * stride] = mean, at[(S + 1) * stride] = m2;
   }
-  /// Adds the run after this one; n and nb are the values per channel in both, for the moments.
+  /// Adds the run after this one; n and nb are the values per channel of this run and of b, for the moments.
   MOPROC_INLINE void join(const Partial& b, int64_t n, int64_t nb) {
 #pragma unroll
     for (int k = 0; k < S; ++k) sum[k] = __fadd_rn(sum[k], b.sum[k]);
@@ -140,14 +139,14 @@ struct Partial {
   }
 };
 
-/// Blocks of the phase that combines partials; 0 if Y asks for none.
+/// Number of blocks of the phase that combines partials; 0 if Y has none.
 template <class Y, int C>
 MOPROC_BOTH constexpr int64_t combine_tasks(int64_t groups) {
   return partial_values<Y> > 0 ? groups * ((C + 7) / 8) : 0;
 }
 
-/// The balanced tree over tiles begin, begin + step, ... (eight of them, each the sum of `step` tiles from there on;
-/// those past the last count as zeros).
+/// The balanced tree over eight tiles begin, begin + step, ..., each the sum of `step` tiles from there on. Tiles past
+/// the last count as zeros.
 template <class Y, int C, class FirstOf>
 MOPROC_INLINE Partial<Y, C> join_eight(const float* partials, int64_t tiles, int64_t begin, int64_t step,
                                        FirstOf first) {
@@ -167,7 +166,7 @@ MOPROC_INLINE Partial<Y, C> join_eight(const float* partials, int64_t tiles, int
 
 /// The phase after all tiles: block (group, channel vector) adds the group's `tiles` partials, eight neighbours at a
 /// time and in place, and stores the results. first(i): values per channel in the tiles before tile i, for i in
-/// 0..tiles. Latency bound: a pass for every factor of 8 in the number of tiles.
+/// 0..tiles. Latency bound: one pass per factor of 8 in the number of tiles.
 template <class Y, int C, int THREADS, class FirstOf>
 MOPROC_INLINE void combine_partials(const Params& p, int64_t tiles, FirstOf first) {
   constexpr int S = Y::sums, vectors = (C + 7) / 8, lanes = THREADS / 8;

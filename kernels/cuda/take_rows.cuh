@@ -1,6 +1,7 @@
-// y[i] = x[idx[i]]: whole rows as bytes, of any type. idx is a permutation of the rows; for an index
-// outside x the row is filled with bytes 0xff (NaN, -1), nothing is read. Mapping: one block per piece of 16 KiB of a
-// row, in accesses of 16 bytes if rows are a multiple of that, with all accesses of a thread in flight. Memory bound.
+// y[i] = x[idx[i]]; whole rows of any type are copied as bytes. idx is a permutation of the rows. If an index is
+// outside x, the row is filled with bytes 0xff (NaN, -1) and nothing is read. Mapping: one block per piece of 16 KiB of
+// a row, in accesses of 16 bytes if the row size is a multiple of 16, with up to four reads of a thread in flight.
+// Memory bound.
 //
 // Grid: rows * row_pieces(ROW_BYTES). Constants: ROW_BYTES, THREADS (256), X_BUFFER, IDX_BUFFER (i64[n]), Y_BUFFER.
 // Params::rows = n.
@@ -10,7 +11,8 @@
 
 namespace moproc {
 
-/// write(i, read(i)) for every THREADS-th i of [begin, end) from this thread's on: four are read before one is written.
+/// Calls write(i, read(i)) for every THREADS-th i of [begin, end), from this thread's on; four are read before one is
+/// written.
 template <int THREADS, class Read, class Write>
 MOPROC_INLINE void move_elements(int64_t begin, int64_t end, Read read, Write write) {
   int64_t i = begin + threadIdx.x;
@@ -50,7 +52,7 @@ MOPROC_BOTH constexpr int64_t row_unit(int64_t row_bytes) {
   return row_bytes % 16 == 0 ? 16 : row_bytes % 4 == 0 ? 4 : 1;
 }
 
-/// This block's piece of row `to` of y: that of row `from` of x, or ones if there is no such row.
+/// Writes this block's piece of row `to` of y: that of row `from` of x, or one bits if there is no such row.
 template <int64_t ROW_BYTES, int THREADS>
 MOPROC_INLINE void move_piece(const void* x, int64_t from, void* y, int64_t to, bool exists) {
   using U = RowUnit<row_unit(ROW_BYTES)>;

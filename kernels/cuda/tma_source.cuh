@@ -1,6 +1,6 @@
-// Operands of convolutions that TMA loads, a stage of 64 terms at a time, instead of the Sources of
-// conv_source.cuh. The host decides which operands have a tensor map (K::..._MAP, an index into Params::map, else
-// -1): those used as they are stored, whose channels come in units of 64. Maps: see
+// Operands of convolutions that TMA loads, a stage of 64 terms at a time, instead of the Sources of conv_source.cuh.
+// The host decides which operands have a tensor map (K::..._MAP, an index into Params::map, or -1): those that are used
+// as they are stored and whose channels come in units of 64. The maps are described in
 // compiler/lower/templates/cuda/maps.ts.
 #pragma once
 
@@ -30,8 +30,8 @@ MOPROC_BOTH constexpr bool by_tma(int map) {
   return is_hopper<K> && map >= 0;
 }
 
-/// Where the result pixels of windows begin: pixel `m` of a group whose first image is `image0`, P x Q result pixels an
-/// image, the first tap of pixel (p, q) at (p * ST_H + H0, q * ST_W + W0).
+/// Position (h, w) in image n of the first tap of result pixel `m` of a group. The group's first image is `image0`, an
+/// image has P x Q result pixels, and the first tap of result pixel (p, q) is at (p * stride + h0, q * stride + w0).
 struct WindowStart {
   int n, h, w;
   template <int P, int Q>
@@ -57,8 +57,7 @@ struct TmaWindowRows {
   }
 };
 
-/// K-major lines that follow each other: pixels of a group, or weights. Map: boxes of 64 x LINES in (terms, lines,
-/// groups).
+/// Contiguous k-major lines: pixels of a group, or weights. Map: boxes of 64 x LINES in (terms, lines, groups).
 template <int LINES>
 struct TmaRows {
   static constexpr bool tma = true;
@@ -107,8 +106,8 @@ struct TmaPixelLines {
 };
 
 /// Windows of an image as wgrad reads them (WindowLines): lines are result pixels, WIDTH columns over (tap row, tap,
-/// channel). Map: im2col, 64 channels of 64 pixels. Blocks of columns past the last tap are left as they are: what is
-/// computed from them is not stored.
+/// channel). Map: im2col, 64 channels of 64 pixels. Blocks of columns past the last tap are not loaded, and the results
+/// that they give are not stored.
 template <class S, int WIDTH>
 struct TmaWindowLines {
   static constexpr bool tma = true;

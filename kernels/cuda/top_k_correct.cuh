@@ -1,7 +1,6 @@
-// correct[g] = sum of w_i over the rows of group g whose target is among the TOP largest logits. The rank of
-// a target is the number of larger logits, of equal ones with a smaller index, and of NaN; a NaN target is
-// never correct, nor is one outside [0, COLUMNS). Mapping: rows.cuh (phase 0), one warp per group, sums in f64 (phase
-// 1).
+// correct[g] = sum of w_i over the rows of group g whose target is among the TOP largest logits. The rank of a target
+// is the number of larger logits, equal logits with a smaller index, and NaN. A target whose logit is NaN, or which is
+// outside [0, COLUMNS), is never correct. Mapping: rows.cuh (phase 0); one warp per group, which sums in f64 (phase 1).
 //
 // Grid: row_tasks, then groups. Constants: COLUMNS, TOP, THREADS (256), LOGITS_BUFFER, TARGET_BUFFER (i64[n]),
 // WEIGHT_BUFFER (f32[n]), CORRECT_BUFFER (f32[groups]). Params::rows = n. Workspace: n floats.

@@ -1,5 +1,5 @@
 // Eight f32 of one thread, with the operations of the CPU's Vec. Every operation rounds on its own: nothing is
-// contracted, and division and square root are correctly rounded, so a body gives the same bits as on the CPU.
+// contracted, and division and square root are correctly rounded, so a fused body gives the same bits as on the CPU.
 #pragma once
 
 #include <cuda_bf16.h>
@@ -78,7 +78,7 @@ MOPROC_INLINE Mask operator==(Vec a, Vec b) {
 MOPROC_INLINE Vec select(Mask m, Vec yes, Vec no) {
   return each([&](int i) { return m.m[i] ? yes.x[i] : no.x[i]; });
 }
-/// x * 2^n for integral-valued n; two half steps, so that results in the denormal range are reached as well.
+/// x * 2^n for integral-valued n, in two half steps, so that results can be denormal.
 MOPROC_INLINE float scale2(float x, float n) {
   const int i = __float2int_rn(n < -252.0f ? -252.0f : n > 254.0f ? 254.0f : n), half = i >> 1;
   return __fmul_rn(__fmul_rn(x, __int_as_float((half + 127) << 23)), __int_as_float((i - half + 127) << 23));
@@ -87,14 +87,14 @@ MOPROC_INLINE Vec scale2(Vec x, Vec n) {
   return each([&](int i) { return scale2(x.x[i], n.x[i]); });
 }
 
-/// Larger of the two; a NaN in either stays.
+/// The larger of the two, or NaN if either is NaN.
 MOPROC_INLINE float nan_max(float best, float x) { return x == x ? (x > best ? x : best) : x; }
 MOPROC_INLINE Vec nan_max(Vec best, Vec x) {
   return each([&](int i) { return nan_max(best.x[i], x.x[i]); });
 }
 
-// Memory. Without `lanes`: eight elements, aligned to their size (32 bytes of f32, 16 of bf16, 8 of u8), in accesses
-// of up to 16 bytes. With it: the first `lanes`, one by one; the others read as 0 and are not written.
+// Memory. Without `lanes`: eight elements, aligned to their size (32 bytes of f32, 16 of bf16, 8 of u8), in accesses of
+// up to 16 bytes. With it: the first `lanes` elements, one by one; the others read as 0 and are not written.
 
 MOPROC_INLINE Vec load(const float* p) {
   const float4 a = *whole<float4>(p), b = *whole<float4>(p + 4);

@@ -1,5 +1,5 @@
-// The inside of a block's matrix product on sm_90a: operand tiles as TMA writes and wgmma reads them. The counterpart
-// of gemm_tile.cuh.
+// The core of a block's matrix product on sm_90a: operand tiles as TMA writes and wgmma reads them. The counterpart of
+// gemm_tile.cuh.
 #pragma once
 
 #include "cuda/gemm_path.cuh"
@@ -12,7 +12,7 @@ struct SwizzledTile {
   static constexpr int lines = LINES, width = WIDTH, bytes = LINES * WIDTH * 2, line_bytes = 128;
   static constexpr int block_bytes = LINES * line_bytes;
   static_assert(WIDTH % 64 == 0 && LINES % 8 == 0, "blocks of 64 columns, lines in eights");
-  /// Where chunk `chunk` of a line lies, in bytes.
+  /// Byte offset of chunk `chunk` of a line.
   MOPROC_INLINE static int at(int line, int chunk) {
     return chunk / 8 * block_bytes + line * line_bytes + ((chunk % 8) ^ (line & 7)) * 16;
   }
@@ -39,7 +39,7 @@ struct WarpGroupProduct {
       for (int j = 0; j < K::TILE_COLUMNS / 2; ++j) d[i][j] = 0.0f;
   }
 
-  /// Keeps the sums in their registers: to be called before the first and after the last of a run of products.
+  /// Keeps the sums in their registers. Must be called before the first and after the last of a run of products.
   MOPROC_INLINE void pin_sums() {
 #pragma unroll
     for (int i = 0; i < parts; ++i)

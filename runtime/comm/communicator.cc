@@ -1,4 +1,4 @@
-// What is the same for every communicator.
+// The code that all communicators share.
 #include "comm/communicator.h"
 
 #include <algorithm>
@@ -9,9 +9,9 @@ namespace moproc::comm {
 
 namespace {
 
-constexpr int64_t kBlock = 1024;  // floats that stay in the first cache
+constexpr int64_t kBlock = 1024;  // floats that stay in the first-level cache
 
-/// sum[0 .. n) of x from position `at` on.
+/// sum[0 .. n) = the sum of the x from position `at` on, in the order of a balanced tree.
 void add_tree(std::span<const float* const> x, int64_t at, float* sum, int64_t n) {
   if (x.size() == 1) {
     std::memcpy(sum, x[0] + at, static_cast<size_t>(n) * sizeof(float));

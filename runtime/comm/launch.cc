@@ -1,4 +1,4 @@
-// One function a launcher; the first whose variables are there decides.
+// One function per launcher; the first launcher whose variables are set applies.
 #include "comm/launch.h"
 
 #include <algorithm>
@@ -11,10 +11,10 @@
 namespace moproc::comm {
 namespace {
 
-constexpr int kDefaultPort = 10001;  // the published scripts'
+constexpr int kDefaultPort = 10001;  // the port of the published scripts
 constexpr const char* kOurs = "MOPROC_LAUNCHED";
 
-/// The environment, and what was made of it.
+/// The environment, and a record of how each variable was understood.
 class Reader {
  public:
   explicit Reader(const Environment& environment) : environment_(environment) {}
@@ -57,7 +57,8 @@ StoreAddress parse_url(const std::string& url) {
   return {host, n};
 }
 
-/// MASTER_ADDR and MASTER_PORT, or what the flag says instead. Ranks of our own launcher have the port that it chose.
+/// Rank 0's address: MASTER_ADDR and MASTER_PORT, or --dist-url if it is given. Ranks of our own launcher use the port
+/// that the launcher chose.
 StoreAddress master_of(Reader& r, const LaunchFlags& flags) {
   if (!r.has(kOurs) && !flags.dist_url.empty() && flags.dist_url != "env://") {
     r.say("--dist-url " + flags.dist_url + ": where rank 0 is");
@@ -103,7 +104,7 @@ Launch open_mpi(Reader& r, const LaunchFlags& flags) {
   return l;
 }
 
-/// The count for machine `node` in a list like "8(x2),4".
+/// The number of tasks on machine `node` in a list like "8(x2),4".
 int tasks_on(const std::string& list, int node) {
   int at = 0;
   for (size_t begin = 0; begin < list.size();) {
@@ -139,7 +140,7 @@ Launch slurm(Reader& r, const LaunchFlags& flags) {
   }
   l.master.host = first_host(r.text(r.has("SLURM_STEP_NODELIST") ? "SLURM_STEP_NODELIST" : "SLURM_JOB_NODELIST",
                                     "the machines, of which the first has rank 0"));
-  constexpr int kPorts = 20000;  // by the job's number, so that two jobs on a machine do not meet
+  constexpr int kPorts = 20000;  // chosen by the job's number, so that two jobs on a machine use different ports
   l.master.port = r.has("MASTER_PORT") ? r.number("MASTER_PORT", "the port that rank 0 listens on", 1)
                   : r.has("SLURM_JOB_ID")
                       ? kDefaultPort + r.number("SLURM_JOB_ID", "the job, which the port follows from", 0) % kPorts
@@ -148,7 +149,7 @@ Launch slurm(Reader& r, const LaunchFlags& flags) {
   return l;
 }
 
-/// RANK and WORLD_SIZE count nodes where there is no LOCAL_RANK.
+/// RANK and WORLD_SIZE count nodes if there is no LOCAL_RANK.
 void kubeflow(Reader& r, LaunchFlags& flags) {
   flags.world_size = r.number("WORLD_SIZE", "nodes (there is no LOCAL_RANK)", 1);
   flags.rank = r.number("RANK", "this node", 0);
@@ -158,7 +159,7 @@ void kubeflow(Reader& r, LaunchFlags& flags) {
   }
 }
 
-/// Variables that say that there are other ranks, but not enough to find them.
+/// Throws InputError if variables say that there are other ranks, but not where they are.
 void refuse_half(const Reader& r) {
   constexpr const char* kNames[] = {"RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR"};
   std::string set, missing;
@@ -183,7 +184,7 @@ void check(const Launch& l) {
                      " processes on this machine: they are counted from 0");
 }
 
-/// The processes that the flags ask this one to start.
+/// The plan for the processes that the flags ask this one to start.
 LaunchPlan from_flags(Reader& r, const LaunchFlags& flags) {
   LaunchPlan plan;
   Launch& l = plan.launch;

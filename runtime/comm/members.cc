@@ -1,4 +1,4 @@
-// The first loss explains all that follow from it, so it alone is kept.
+// Only the first loss is kept, because it explains all that follow from it.
 #include "comm/members.h"
 
 #include <unistd.h>

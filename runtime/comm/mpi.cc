@@ -1,6 +1,6 @@
-// Sums have our order, as with every communicator: each rank gets its part of all operands, adds it up and hands the
-// sums round; 2 (ranks - 1) / ranks of the operand travel, no more than in a ring. Waiting polls, so that a rank that
-// is lost is noticed.
+// Sums have the same order as with every communicator: each rank receives its part of all operands, adds these up and
+// sends the sums to all ranks. 2 (ranks - 1) / ranks of the operand are sent, as much as in a ring. Waiting polls, so
+// that a lost rank is noticed.
 #include "comm/mpi.h"
 
 #include <dlfcn.h>
@@ -21,7 +21,7 @@ namespace {
 
 constexpr const char* kPathVariable = "MOPROC_MPI";
 constexpr const char* kFile = "moproc_mpi.so";
-constexpr int64_t kPiece = 64 << 20;  // bytes of a transfer: counts are ints
+constexpr int64_t kPiece = 64 << 20;  // bytes per transfer, because counts are ints
 
 std::string plugin_path() {
   if (const char* const given = std::getenv(kPathVariable); given && *given) return given;
@@ -30,7 +30,7 @@ std::string plugin_path() {
   return error ? kFile : (self.parent_path() / kFile).string();
 }
 
-/// Stays loaded: MPI libraries do not bear being unloaded.
+/// The plugin is never unloaded, because MPI libraries do not work after being unloaded.
 const MoprocMpi& plugin() {
   const std::string path = plugin_path();
   void* const library = dlopen(path.c_str(), RTLD_NOW | RTLD_GLOBAL);
@@ -85,7 +85,7 @@ class MpiCommunicator : public Communicator {
         wait(mpi_.begin_gather(to, counts_.data(), at_.data()));
         continue;
       }
-      room_.resize(static_cast<size_t>(here * ranks_));  // a piece of each rank's, which lie apart
+      room_.resize(static_cast<size_t>(here * ranks_));  // the ranks' pieces side by side; in `to` they are apart
       std::memcpy(room_.data() + rank_ * here, to + rank_ * bytes + at, static_cast<size_t>(here));
       lay_out(here * ranks_, here);
       wait(mpi_.begin_gather(room_.data(), counts_.data(), at_.data()));
@@ -101,7 +101,7 @@ class MpiCommunicator : public Communicator {
   }
 
  private:
-  /// Parts of `part` bytes of `bytes`, the last ones shorter.
+  /// Divides `bytes` into one part of `part` bytes per rank; the last parts are shorter.
   void lay_out(int64_t bytes, int64_t part) {
     for (int r = 0; r < ranks_; ++r) {
       const int64_t begin = std::min(bytes, part * r), end = std::min(bytes, begin + part);
@@ -123,7 +123,7 @@ class MpiCommunicator : public Communicator {
     wait(mpi_.begin_gather(to, counts_.data(), at_.data()));
   }
 
-  /// Spins for a moment, then looks every 50 us.
+  /// Polls without a pause at first, then every 50 us.
   void wait(const char* refused) {
     if (refused) fail(refused);
     const auto start = std::chrono::steady_clock::now();

@@ -1,4 +1,5 @@
-// One thread, one list of jobs. After an error nothing more is done: the ranks no longer agree about what comes next.
+// One thread, one list of jobs. After an error no further job runs, because the ranks no longer agree about the next
+// one.
 #include "comm/queue.h"
 
 #include <chrono>

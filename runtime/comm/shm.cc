@@ -1,7 +1,7 @@
-// Protocol: data goes through the slots in pieces. A piece is written to the own slot, then counted; when all ranks
-// have counted it, everybody reads. Slots come in two sets, used in turn: who counts a piece has read the one before
-// it, so the set of the piece before that is free. A rank that waits looks at the others every few milliseconds: it may
-// be for ever.
+// Protocol: data is passed through the slots in pieces. Each rank writes a piece to its own slot, then increments its
+// count; when all ranks have counted the piece, every rank reads it. There are two sets of slots, used in turn: a rank
+// that counts a piece has read the previous one, so the set of the piece before that is free. A rank that waits checks
+// every 50 ms whether another rank is lost, because otherwise it might wait forever.
 #include "comm/shm.h"
 
 #include <fcntl.h>
@@ -33,7 +33,8 @@ constexpr int kSpins = 2000;
 constexpr uint64_t kMagic = 0x6d6f70726f633031;
 constexpr int kText = 192;
 
-/// A text that others may read while it is written: then they get a mixture, but nothing behind its end.
+/// A text that other processes may read while it is written. They may get a mixture of two texts, but nothing past its
+/// end.
 template <size_t kRoom>
 class SharedText {
  public:
@@ -53,7 +54,7 @@ class SharedText {
   std::atomic<char> bytes_[kRoom];
 };
 
-/// What the others know of a rank.
+/// The state of a rank that the other ranks see.
 struct alignas(kShmAlignment) RankState {
   std::atomic<uint32_t> count;    // pieces handed over; a futex
   std::atomic<uint32_t> waiters;  // ranks that sleep on it
@@ -79,7 +80,7 @@ size_t segment_bytes(int ranks) {
   return (states + 4095) / 4096 * 4096 + static_cast<size_t>(kSets) * static_cast<size_t>(ranks) * kPiece;
 }
 
-/// Whether the process has ended: gone, or dead and not yet collected by its parent.
+/// Whether the process has ended: it does not exist, or it is dead and its parent has not collected it yet.
 bool has_ended(int pid) {
   if (kill(pid, 0) != 0 && errno == ESRCH) return true;
   std::ifstream stat("/proc/" + std::to_string(pid) + "/stat");
@@ -135,7 +136,7 @@ class ShmCommunicator : public Communicator {
       const int64_t here = std::min(piece, n - at);
       std::memcpy(slot(o_.rank), from + at, static_cast<size_t>(here) * sizeof(float));
       count_piece();
-      // Each rank adds up a part of the piece; the sums take the place of rank 0's summands.
+      // Each rank adds up a part of the piece; the sums overwrite rank 0's operands.
       const int64_t part = (here + o_.ranks - 1) / o_.ranks, begin = std::min(here, part * o_.rank),
                     end = std::min(here, begin + part);
       std::vector<const float*> summands;
@@ -184,7 +185,7 @@ class ShmCommunicator : public Communicator {
     state(o_.rank).what.set(std::string(collective) + " of " + what);
   }
 
-  /// This rank is done with its part of the piece; returns when all are.
+  /// Counts the piece for this rank; returns when all ranks have counted it.
   void count_piece() {
     RankState& own = state(o_.rank);
     const uint32_t mine = own.count.fetch_add(1, std::memory_order_seq_cst) + 1;
@@ -213,7 +214,7 @@ class ShmCommunicator : public Communicator {
     --other.waiters;
   }
 
-  /// Throws when any rank has given up or died, or when rank r is waited for too long.
+  /// Throws LostRank if any rank has given up or died, or if rank r has been waited for longer than the time-out.
   void look_for_lost(int r, double seconds) {
     for (int q = 0; q < o_.ranks; ++q) {
       RankState& other = state(q);
@@ -268,7 +269,7 @@ std::unique_ptr<Communicator> make_shm(const ShmOptions& options, std::string& n
     const int fd = shm_open(name.c_str(), O_RDWR | O_CREAT | O_EXCL, 0600);
     if (fd < 0) throw InputError("shared memory " + name + ": " + std::strerror(errno));
     if (const int error = posix_fallocate(fd, 0, static_cast<off_t>(bytes));
-        error != 0) {  // now, not with SIGBUS later
+        error != 0) {  // reports a lack of memory now, instead of SIGBUS later
       close(fd);
       shm_unlink(name.c_str());
       throw InputError("shared memory: " + std::to_string(bytes / 1000000) +

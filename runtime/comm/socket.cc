@@ -1,5 +1,4 @@
-// Names resolve to several addresses (IPv6 and IPv4): listening takes the first that works, connecting tries all of
-// them.
+// Names resolve to several addresses (IPv6 and IPv4): listening uses the first that works, connecting tries all.
 #include "comm/socket.h"
 
 #include <netdb.h>
@@ -28,7 +27,7 @@ struct Addresses {
   }
 };
 
-/// Why the name stands for nothing; "" where it does.
+/// Resolves the name; returns why that failed, or "".
 std::string resolve(const StoreAddress& at, bool passive, Addresses& to) {
   addrinfo want{};
   want.ai_family = AF_UNSPEC;
@@ -41,7 +40,7 @@ std::string resolve(const StoreAddress& at, bool passive, Addresses& to) {
 bool connect_within(const Socket& s, const addrinfo& to, Clock::time_point limit, int& error) {
   const auto left = std::chrono::duration_cast<std::chrono::microseconds>(limit - Clock::now()).count();
   const timeval wait{left > 1000000 ? left / 1000000 : 1, 0};
-  setsockopt(s.fd(), SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof wait);  // connect() heeds it
+  setsockopt(s.fd(), SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof wait);  // connect() obeys it
   if (connect(s.fd(), to.ai_addr, to.ai_addrlen) == 0) return true;
   error = errno == EINPROGRESS ? ETIMEDOUT : errno;
   return false;
@@ -112,7 +111,7 @@ Socket listen_at(StoreAddress& at) {
 
 Socket connect_to(const StoreAddress& at, Clock::time_point limit, double timeout) {
   for (;;) {
-    Addresses found;  // again each time: a name may come to be known while a cluster starts
+    Addresses found;  // resolved each time, because a name may become known only while a cluster starts
     std::string why = resolve(at, false, found);
     int error = 0;
     for (const addrinfo* a = found.list; a; a = a->ai_next) {

@@ -1,10 +1,14 @@
-// Rank 0's side: a thread a connection answers. The protocol, a line a message (SIZE: bytes that follow the line):
+// Rank 0's side: one thread per connection answers. Protocol, one line per message (SIZE: bytes that follow the line):
 //
-//   hello RANK RANKS PID HOST   -> ok PID HOST | no TEXT     a rank's own connection; that it breaks means that the
-//   rank died set KEY SIZE                -> ok get KEY                     -> ok SIZE | lost TEXT gather NUMBER KEY
-//   SIZE      -> ok SIZE | no TEXT | lost TEXT bye watch RANK                  -> ok                        another
-//   connection, which nothing ever waits on for long report STEP DONE WHAT       -> ok | lost TEXT suspect -> ok TEXT
-//   give_up TEXT                -> ok
+//   hello RANK RANKS PID HOST  -> ok PID HOST | no TEXT          a rank's own connection; if it breaks, the rank died
+//   set KEY SIZE               -> ok
+//   get KEY                    -> ok SIZE | lost TEXT
+//   gather NUMBER SIZE WHAT    -> ok SIZE | no TEXT | lost TEXT
+//   bye                                                          no answer
+//   watch RANK                 -> ok                             another connection, which is answered without delay
+//   report STEP DONE WHAT      -> ok | lost TEXT
+//   suspect                    -> ok TEXT
+//   give_up TEXT               -> ok
 #include "comm/store.h"
 
 #include <sys/socket.h>
@@ -38,8 +42,8 @@ class Server : public Store {
     accepting_ = std::thread([this] { accept_all(); });
   }
 
-  /// Rank 0 leaves last, so that nobody takes its end for its death; after giving up it stays as long as others need to
-  /// hear why.
+  /// Rank 0 leaves last, so that no rank mistakes its end for its death. After giving up it stays for as long as the
+  /// other ranks need to receive the reason.
   ~Server() override {
     {
       constexpr double kToHear = 2.5;  // seconds; reports come every second at the latest
@@ -113,7 +117,7 @@ class Server : public Store {
     return true;
   }
 
-  /// Adds a rank's text and waits for all others.
+  /// Adds a rank's text and waits for the texts of all others.
   std::vector<std::string> collect(int rank, uint64_t number, const std::string& what, const std::string& own) {
     std::unique_lock lock(mutex_);
     Gathering& g = gatherings_[number];
@@ -165,7 +169,7 @@ class Server : public Store {
     return "ok " + std::to_string(own.pid) + " " + own.host;
   }
 
-  /// A rank gave up (`why`) or, without a reason, ended as it should.
+  /// Notes that a rank gave up (`why`) or, without a reason, that it ended normally.
   void note_end(int rank, const std::optional<std::string>& why) {
     const std::lock_guard lock(mutex_);
     if (why) members_.gave_up(rank, *why);
@@ -257,7 +261,7 @@ class Server : public Store {
   const double timeout_;
   Socket listening_;
   std::atomic<bool> stop_{false};
-  uint64_t gathered_ = 0;  // by rank 0's thread alone
+  uint64_t gathered_ = 0;  // used only by rank 0's own thread
   std::mutex mutex_;       // guards the following
   std::condition_variable changed_;
   std::map<std::string, std::string> texts_;

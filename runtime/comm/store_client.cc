@@ -1,5 +1,5 @@
-// Two connections to rank 0: one for what may wait for other ranks, one for reports, which are answered at once. That
-// rank 0 died shows as their end; that it hangs, as answers that do not come.
+// Two connections to rank 0: one for requests that may wait for other ranks, one for reports, which are answered at
+// once. If rank 0 dies, the connections end; if it hangs, no answers arrive.
 #include "comm/store_client.h"
 
 #include <sys/socket.h>
@@ -22,7 +22,7 @@ void limit_receive(const Socket& s, double seconds) {
   setsockopt(s.fd(), SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait);
 }
 
-/// One line of text: what a message may carry.
+/// The text as one line, which a message can carry.
 std::string flat(std::string text) {
   constexpr size_t kMost = 1500;
   for (char& c : text)
@@ -120,7 +120,8 @@ class Client : public Store {
     return line;
   }
 
-  /// Sends a message and reads its answer, after answers that came too late. False: see silent().
+  /// Sends a message and reads its answer, after any late answers to earlier messages. Returns false if there is no
+  /// answer; silent() says whether that was a time-out.
   bool ask(const std::string& message, std::string& answer) {
     const std::lock_guard lock(reports_mutex_);
     const auto next = [&] {
@@ -151,7 +152,7 @@ class Client : public Store {
   uint64_t gathered_ = 0;
   std::mutex reports_mutex_;  // guards the following
   Socket reports_;
-  int pending_ = 0;  // answers that have not come
+  int pending_ = 0;  // answers that have not arrived
   bool silent_ = false;
 };
 

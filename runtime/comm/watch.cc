@@ -1,4 +1,5 @@
-// One thread; the store answers at once or within seconds, so its silence holds up nobody else.
+// One thread reports to the store. The store answers at once or within seconds, so a silent store delays no other
+// thread.
 #include "comm/watch.h"
 
 #include <cstdio>

@@ -1,5 +1,5 @@
-// How ranks meet: rank 0 opens the store, says there where the shared memory is, and takes the name away when all are
-// in.
+// How ranks meet: rank 0 opens the store and publishes the name of the shared memory there, and removes the name when
+// all ranks have mapped the memory.
 #include "comm/world.h"
 
 #include "comm/mpi.h"
@@ -9,7 +9,7 @@
 namespace moproc::comm {
 namespace {
 
-constexpr char kBetween = '\x1f';  // values of settings
+constexpr char kBetween = '\x1f';  // separates values of settings
 
 std::unique_ptr<Communicator> meet_in_memory(const Launch& launch, double timeout, Store& store) {
   std::string name;

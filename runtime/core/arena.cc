@@ -1,4 +1,4 @@
-// Arenas as anonymous mappings; blocks of 2 MiB and more are aligned for huge pages and ask for them.
+// Arenas are anonymous mappings. Those of 2 MiB and more are aligned for huge pages, which madvise requests.
 #include "core/arena.h"
 
 #include <sys/mman.h>
@@ -27,7 +27,7 @@ ArenaMemory::ArenaMemory(int64_t bytes) : bytes_(bytes) {
   uintptr_t start = reinterpret_cast<uintptr_t>(mapped_);
   if (huge) start = (start + kHuge - 1) / kHuge * kHuge;
   data_ = reinterpret_cast<std::byte*>(start);
-  if (huge) madvise(data_, want, MADV_HUGEPAGE);  // a wish: kernels without huge pages refuse it, harmlessly
+  if (huge) madvise(data_, want, MADV_HUGEPAGE);  // a hint: kernels without huge pages refuse it, harmlessly
 }
 
 ArenaMemory::~ArenaMemory() {

@@ -18,7 +18,7 @@ int64_t first_masked(const std::byte* data, int64_t n, T mask) {
 
 bool is_float(DType d) { return d == DType::f32 || d == DType::f64 || d == DType::bf16 || d == DType::f16; }
 
-/// Where the first bad value of the tensor is, -1: nowhere. Does not ask for bytes it has no use for.
+/// Index of the first value of the tensor that is not finite, or -1. Calls `bytes` only for tensors of a float type.
 int64_t find(const Plan& plan, int tensor, const TensorBytes& bytes) {
   const TensorInfo& t = plan.tensors[tensor];
   return is_float(t.dtype) ? first_nonfinite(t, bytes(tensor)) : -1;

@@ -93,7 +93,7 @@ class Parser {
     return Json(std::move(items));
   }
 
-  /// Checked against the grammar first: from_chars accepts more ("inf", "01").
+  /// The text is checked against the grammar first, because from_chars accepts more ("inf", "01").
   double number() {
     const size_t start = at_;
     const auto digits = [&] {
@@ -217,7 +217,7 @@ void write_escape(std::string& out, unsigned code) {
   out += text;
 }
 
-/// The code point that begins at `at` and its bytes; 0 bytes where none does (RFC 3629).
+/// The code point that begins at `at`, and its number of bytes; 0 bytes if none begins there (RFC 3629).
 unsigned code_point(std::string_view text, size_t at, size_t& bytes) {
   const auto byte = [&](size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0u; };
   const unsigned lead = byte(at);

@@ -1,4 +1,4 @@
-// The border between logical and stored order. Only 4-D tensors differ: (a, b, h, w) is stored (a, h, w, b).
+// Conversion between logical and stored order. Only 4-D tensors differ: (a, b, h, w) is stored as (a, h, w, b).
 #include "core/layout.h"
 
 #include <cstring>
@@ -7,7 +7,7 @@ namespace moproc {
 namespace {
 
 /// (outer, rows, cols) -> (outer, cols, rows), in tiles that keep both sides in cache. Elements have kSize bytes and
-/// any address: logical ones may lie anywhere in a mapped file.
+/// may have any address, because logical ones may lie anywhere in a mapped file.
 template <size_t kSize>
 void transpose(int64_t outer, int64_t rows, int64_t cols, const std::byte* from, std::byte* to) {
   constexpr int64_t kTile = 32, kStep = kSize;

@@ -1,5 +1,4 @@
-// Reads sched_getaffinity and the quotas of control groups, version 2 (cpu.max of every ancestor) and
-// version 1.
+// Reads sched_getaffinity and the CPU quotas of control groups: version 2 (cpu.max of every ancestor) and version 1.
 #include "cpu/cores.h"
 
 #include <sched.h>
@@ -20,7 +19,7 @@ int affinity_cores() {
   return std::max(1, CPU_COUNT(&set));
 }
 
-/// Cores granted by "quota period" of a cpu.max file; 0 when there is no limit.
+/// Number of cores that "quota period" of a cpu.max file grants; 0 if there is no limit.
 double quota_v2(const std::string& path) {
   std::ifstream file(path);
   std::string quota;
@@ -36,7 +35,7 @@ double quota_v1(const std::string& dir) {
   return quota / period;
 }
 
-/// The smallest limit of `read(root + path)` over the group and its ancestors; 0 when there is none.
+/// The smallest limit of `read(root + path)` over the group and its ancestors; 0 if there is none.
 template <class Read>
 double smallest(const std::string& root, std::string path, Read read) {
   double least = 0;

@@ -1,5 +1,4 @@
-// Running a program: each launch is its phases over the pool, one after the other; copies are cut over the
-// pool, too.
+// Runs programs: the phases of each launch run on the pool, one after the other; copies are divided over the pool, too.
 #include "cpu/device.h"
 
 #include <algorithm>
@@ -15,7 +14,7 @@
 namespace moproc {
 namespace {
 
-// Waking a sleeping thread costs more than a launch of this little work: such launches stay on the caller.
+// Waking a sleeping thread costs more than a launch with less work than this, so such launches run on the caller.
 constexpr double kInlineWork = 100e3;  // flops + bytes
 constexpr int64_t kCopyChunk = 256 << 10;
 constexpr int64_t kPage = 4096;
@@ -28,7 +27,7 @@ bool cpu_has(std::string_view arch) {
   throw InputError("the artefact is compiled for the unknown CPU level " + std::string(arch));
 }
 
-/// The plan itself, or InputError: checked before any memory is asked for.
+/// Returns the plan; throws InputError if this CPU cannot run it. Called before any memory is allocated.
 const Plan& checked(const Plan& plan) {
   if (!cpu_has(plan.arch))
     throw InputError(std::string("the artefact is compiled for ") + plan.arch +
@@ -125,12 +124,12 @@ void CpuDevice::launch(const StepInfo& step, void* const* buffers) {
   }
 }
 
-/// What ranks do together: begun here, done by the queue's thread.
+/// The collective steps, which are begun here and executed by the queue's thread.
 void CpuDevice::together(const StepInfo& step) {
   if (!world_) throw std::logic_error("a program of several ranks on one");
   if (step.kind == StepKind::await) return world_->queue().wait();
   begin(step);
-  if (check_) world_->queue().wait();  // the result is looked at before the next step
+  if (check_) world_->queue().wait();  // the result is checked before the next step
 }
 
 void CpuDevice::begin(const StepInfo& step) {

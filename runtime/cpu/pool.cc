@@ -1,5 +1,5 @@
-// The pool's protocol: see pool.h. A worker that oversleeps a job never delays it: the caller waits for tasks
-// that were claimed, not for workers.
+// The protocol is in pool.h. A worker that wakes up too late for a job never delays it, because the caller waits for
+// the claimed tasks, not for the workers.
 #include "cpu/pool.h"
 
 #include <linux/futex.h>
@@ -62,7 +62,7 @@ void Pool::run(int64_t tasks, PoolBody body, void* context) {
   done_.store(0, std::memory_order_relaxed);
   const uint32_t number = job_.load(std::memory_order_relaxed) + 1;
   claim_.store(uint64_t{number} << 32, std::memory_order_release);
-  job_.store(number);  // seq_cst, as the sleepers' counter: either we see the sleeper or it sees the job
+  job_.store(number);  // seq_cst, like sleepers_: either this thread sees the sleeper, or the sleeper sees the job
   if (sleepers_.load() > 0) futex_wake(job_, static_cast<int>(std::min<int64_t>(tasks - 1, INT_MAX)));
   take_ranges(0);
   wait_done(n);
@@ -70,8 +70,8 @@ void Pool::run(int64_t tasks, PoolBody body, void* context) {
   if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
 }
 
-/// Claims ranges until none is left. A range is half of a thread's fair share of what is left: large ranges
-/// first, single tasks at the end.
+/// Claims and runs ranges until none is left. A range is half of a thread's fair share of the remaining tasks, so
+/// ranges are large at first and single tasks at the end.
 void Pool::take_ranges(int thread) {
   uint64_t seen = claim_.load(std::memory_order_acquire);
   for (;;) {
@@ -95,7 +95,7 @@ void Pool::take_ranges(int thread) {
   }
 }
 
-/// After a failure: claims everything not yet claimed; returns how many tasks that were.
+/// After a failure: claims all tasks that are not yet claimed and returns their number.
 uint32_t Pool::abandon_rest(uint32_t tasks) {
   uint64_t seen = claim_.load(std::memory_order_acquire);
   for (;;) {

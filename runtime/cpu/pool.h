@@ -21,7 +21,8 @@ using PoolBody = void (*)(void* context, int64_t begin, int64_t end, int thread)
 /// Runs one job at a time, started by one thread at a time; that thread also works.
 class Pool {
  public:
-  /// `threads`: their number, the caller included; at least 1. Throws std::system_error if a thread cannot be started.
+  /// `threads`: number of threads including the caller, at least 1. Throws std::system_error if a thread cannot be
+  /// started.
   explicit Pool(int threads);
   ~Pool();
   Pool(const Pool&) = delete;
@@ -29,7 +30,7 @@ class Pool {
 
   int threads() const { return static_cast<int>(workers_.size()) + 1; }
 
-  /// Runs body once for each task in [0, tasks) and returns when all have ended. If a body throws, the ranges that are
+  /// Runs body for each task in [0, tasks) once, and returns when all have ended. If a body throws, the ranges that are
   /// already claimed still finish, no other range starts, and the first exception is rethrown. A single task runs on
   /// the caller.
   void run(int64_t tasks, PoolBody body, void* context);
@@ -49,8 +50,8 @@ class Pool {
   void wait_done(uint32_t tasks);
   void stop();
 
-  // The job. `claim_` is (number of the job << 32 | next task), so a range claimed belongs to the job that
-  // was read; between jobs the low half is kClosed. The fields below it change only while it is closed.
+  // The job. `claim_` is (number of the job << 32 | next task), so a claimed range belongs to the job that was read;
+  // between jobs the low half is kClosed. The fields below it change only while it is closed.
   alignas(64) std::atomic<uint64_t> claim_;
   alignas(64) std::atomic<uint32_t> job_{0};   // futex of the workers
   alignas(64) std::atomic<uint32_t> done_{0};  // tasks ended; futex of the caller

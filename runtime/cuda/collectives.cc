@@ -1,5 +1,5 @@
-// A graph tells nobody where it is. So before each collective the stream copies a number into host memory: who is
-// missed can then be said with step and collective.
+// A running graph does not say how far it is. So before each collective the stream copies a number into host memory,
+// and reports about this rank can name its step and collective.
 #include "cuda/collectives.h"
 
 #include <algorithm>
@@ -17,13 +17,13 @@ namespace {
 
 bool begins(const StepInfo& s) { return s.kind == StepKind::all_reduce || s.kind == StepKind::all_gather; }
 
-constexpr int64_t kAlign = 16;  // of a gather's part in a message with others
+constexpr int64_t kAlign = 16;  // bytes; alignment of a gather's part in a message of several
 
 int64_t room_of(const Plan& plan, const StepInfo& s) {
   return (plan.tensors[s.args[0]].bytes + kAlign - 1) / kAlign * kAlign;
 }
 
-/// The end of the run of neighbouring gathers that `step` begins; `step` itself where it begins none.
+/// The end of the run of consecutive gathers that `step` begins; `step` itself if it begins none.
 int end_of_run(const ProgramInfo& p, int step) {
   const auto gathers = [&](int i) { return i >= 0 && i < p.steps.size && p.steps[i].kind == StepKind::all_gather; };
   int end = step;
@@ -94,7 +94,7 @@ int64_t Collectives::gathered_bytes() const {
   return most * world_.ranks();
 }
 
-/// kernels/cuda/rank_sum.cuh.
+/// Sums by kernels/cuda/rank_sum.cuh.
 RankSums Collectives::sums_in_order() const {
   constexpr int64_t kChunk = 1024;  // rank_sum_chunk
   const auto found = std::find_if(plan_.kernels.begin(), plan_.kernels.end(),
@@ -128,7 +128,7 @@ void Collectives::enqueue(int program, int step, StreamHandle compute) const {
     return;
   }
   const int end = s.kind == StepKind::all_gather ? end_of_run(p, step) : step + 1;
-  if (end == step) return;  // it went with the first of its neighbours
+  if (end == step) return;  // sent in the message of the first of its run
   driver_.event_record(ready_.get(), compute);
   driver_.stream_wait(stream_.get(), ready_.get(), 0);
   tell(static_cast<int>(std::count_if(p.steps.begin(), p.steps.begin() + step, begins)));
@@ -140,7 +140,7 @@ void Collectives::enqueue(int program, int step, StreamHandle compute) const {
   else nccl_->all_gather(name, reinterpret_cast<const std::byte*>(from), reinterpret_cast<std::byte*>(to), bytes);
 }
 
-/// Operands side by side, one message, and every result from where its parts of all ranks came.
+/// Sends the operands of the gathers [first, end) as one message, and copies every result from the parts of all ranks.
 void Collectives::gather(const ProgramInfo& p, int first, int end) const {
   int64_t total = 0;
   for (int i = first; i < end; ++i) total += room_of(plan_, p.steps[i]);
@@ -174,7 +174,7 @@ void Collectives::await(StreamHandle compute) const {
   driver_.stream_wait(compute, done_.get(), 0);
 }
 
-/// Copies the number to where where() reads it.
+/// Copies the number into the memory that where() reads.
 void Collectives::tell(int done) const {
   driver_.download(progress_.get(), numbers_.get() + static_cast<DevicePtr>(done) * sizeof(int32_t), sizeof(int32_t),
                    stream_.get());
@@ -203,12 +203,12 @@ void Collectives::from_first_rank(int tensor) {
 void Collectives::wait(EventHandle event) {
   const auto start = std::chrono::steady_clock::now();
   const auto waited = [&] { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(); };
-  constexpr double kLook = 0.02;  // seconds between looks at the other ranks
+  constexpr double kLook = 0.02;  // seconds between checks of the other ranks
   double next = kLook;
   for (;;) {
     const Result r = driver_.event_query.unchecked(event);
     if (r == kSuccess) return;
-    if (r != kNotReady) return driver_.event_synchronize(event);  // which fails in the same way, with its message
+    if (r != kNotReady) return driver_.event_synchronize(event);  // fails in the same way, with a message
     if (const double seconds = waited(); seconds >= next) {
       nccl_->check(seconds);
       next = seconds + kLook;

@@ -1,6 +1,6 @@
 // The collective steps of a program on a GPU. They run on their own stream, concurrently with the kernels, and are
-// captured into the program's graph. Surprising: consecutive gathers are sent as one message, enqueued with the first
-// of them.
+// captured into the program's graph. Surprising: consecutive gathers are sent as one message, which is enqueued with
+// the first of them.
 #pragma once
 
 #include <atomic>
@@ -26,13 +26,13 @@ class Collectives {
   Collectives& operator=(const Collectives&) = delete;
 
   /// Enqueues a step that is neither a launch nor a copy, on `compute` and on the collectives' stream: begins a
-  /// collective, or waits for all that were begun.
+  /// collective, or waits for all collectives that were begun.
   void enqueue(int program, int step, StreamHandle compute) const;
   /// Makes the stream `compute` wait for all collectives that were begun.
   void await(StreamHandle compute) const;
-  /// The next run is of this program. Reports to the other ranks name it.
+  /// Sets the program of the next run, which reports to the other ranks name.
   void at_program(int program) { program_ = program; }
-  /// Replaces the tensor on every rank by rank 0's; returns when that is done.
+  /// Replaces the tensor on every rank by rank 0's; returns when that is complete.
   void from_first_rank(int tensor);
   /// Waits for an event. Throws comm::LostRank if a rank is lost meanwhile.
   void wait(EventHandle event);

@@ -1,5 +1,5 @@
-// A run: inputs up, the graph, outputs down, all queued at once. Everything that can be refused is refused
-// before the first allocation.
+// A run uploads inputs, launches the graph and downloads outputs; all of it is queued at once. Everything that can be
+// refused is refused before the first allocation.
 #include "cuda/device.h"
 
 #include <algorithm>
@@ -31,7 +31,7 @@ int64_t needed(const Plan& plan) {
   return sum;
 }
 
-/// The plan itself, or InputError when it does not fit into what is free.
+/// Returns the plan; throws InputError if it does not fit into the free memory.
 const Plan& fitting(const Plan& plan, const Gpu& gpu) {
   const int64_t* const a = plan.arena_bytes;
   if (needed(plan) <= gpu.free_at_start()) return plan;
@@ -62,7 +62,7 @@ CudaDevice::CudaDevice(const Plan& plan, int gpu, StepTimes* times, bool check, 
       launches_(driver_, plan, kernels_, arenas_.address, collectives_.get()) {
   clear(Arena::state);
   clear(Arena::io);
-  if (check_) clear(Arena::grad), clear(Arena::work);  // what no kernel has written is no error
+  if (check_) clear(Arena::grad), clear(Arena::work);  // so that memory which no kernel has written is no error
   driver_.stream_synchronize(compute_.get());
   size_t most = 0;
   for (int32_t p = 0; p < plan.programs.size; ++p) {
@@ -161,7 +161,7 @@ void CudaDevice::launch_each(int program, const Progress& progress) {
     launches_.enqueue(program, i, compute_.get());
     record(2 * i + 1);
     if (!check_) continue;
-    if (collectives_) collectives_->await(compute_.get());  // the result is looked at before the next step
+    if (collectives_) collectives_->await(compute_.get());  // the result is checked before the next step
     {
       const Doing doing(driver_, {nullptr, program, i});
       driver_.stream_synchronize(compute_.get());
@@ -185,7 +185,7 @@ void CudaDevice::add_times(int program) {
   times_->count_run(program);
 }
 
-/// What the device has, also of inputs and outputs.
+/// Downloads a tensor from the device, also inputs and outputs. Valid until the next call.
 const std::byte* CudaDevice::fetch(int tensor) {
   const TensorInfo& t = plan_.tensors[tensor];
   const Doing doing(driver_, {t.name});

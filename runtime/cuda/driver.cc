@@ -1,4 +1,4 @@
-// Opening the driver's library and turning what it says into messages that name what to do about it.
+// Opens the driver's library and turns its errors into messages that say what to do.
 #include "cuda/driver.h"
 
 #include <dlfcn.h>
@@ -10,7 +10,7 @@
 namespace moproc::cuda {
 namespace {
 
-constexpr int kNeeded = 12000;  // the first that loads libraries of kernels apart from contexts (cuLibraryLoadData)
+constexpr int kNeeded = 12000;  // the first with libraries of kernels that need no context (cuLibraryLoadData)
 constexpr const char* kPathVariable = "MOPROC_CUDA_DRIVER";
 
 }  // namespace

@@ -21,7 +21,7 @@ class CudaError : public std::runtime_error {
   Result result_;
 };
 
-/// What the following calls are for. Null and -1 stand for nothing.
+/// The purpose of the following calls. Null and -1 mean none.
 struct Place {
   const char* doing = nullptr;  // "the state arena"
   int program = -1, step = -1;
@@ -36,7 +36,7 @@ class Driver {
   Driver(const Driver&) = delete;
   Driver& operator=(const Driver&) = delete;
 
-  /// Sets what later calls are for; their errors name it.
+  /// Sets the purpose of later calls, which their errors name.
   void at(const Place& place) const { place_ = place; }
   /// The CUDA version of the driver: 12040 for 12.4.
   int version() const { return version_; }

@@ -14,7 +14,7 @@ class Function {
     const int r = call_(a...);
     if (!Library::succeeded(r)) library_->fail(name_, r);
   }
-  /// Returns the result and never throws: for destructors.
+  /// Returns the result and never throws; for destructors.
   int unchecked(A... a) const { return call_(a...); }
 
   bool bound() const { return call_ != nullptr; }

@@ -1,5 +1,5 @@
-// Facts about GPUs, and the table of rooflines. Names in the table are looked for inside the driver's name,
-// the first that fits counts.
+// Properties of GPUs, and the table of rooflines. The first entry of the table whose name is part of the driver's name
+// for the GPU applies.
 #include "cuda/gpu.h"
 
 #include "core/error.h"
@@ -29,7 +29,7 @@ constexpr Sheet kSheets[] = {
     {"RTX 3090", 936, 71, 35},
 };
 
-/// The driver's answer to one question, an int.
+/// The value of one attribute of a device.
 int attribute(const Driver& d, int which, DeviceId id) {
   int value = 0;
   d.device_attribute(&value, which, id);

@@ -38,7 +38,7 @@ class Gpu {
   const GpuInfo& info() const { return info_; }
   void use() const { driver_.context_use(context_); }
   void use_unchecked() const { driver_.context_use.unchecked(context_); }
-  /// Free bytes now, and at the time when the context was made.
+  /// Free bytes of device memory now, and when the context was made.
   int64_t free_bytes() const;
   int64_t free_at_start() const { return free_at_start_; }
 

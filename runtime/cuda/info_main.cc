@@ -1,6 +1,6 @@
-// moproc-gpu: the GPUs that the driver shows, one line, for `moproc doctor`; `moproc-gpu count`: their number;
-// `moproc-gpu nccl`: the NCCL that several GPUs would share a step by. Exit status 1 and a reason on stderr when there
-// are none.
+// moproc-gpu prints one line with the GPUs that the driver shows, for `moproc doctor`; `moproc-gpu count` their number;
+// `moproc-gpu nccl` the NCCL with which several GPUs would share a step. If there are none, the exit status is 1 and
+// stderr has the reason.
 #include <dlfcn.h>
 
 #include <cstdio>

@@ -1,4 +1,5 @@
-// Slots in turn: fill_ is the next to start; the taken_ before it are under way; read_ was waited for last.
+// Slots are used in turn: fill_ is the next to start; the taken_ slots before it are in flight; read_ is the last one
+// that was waited for.
 #include "cuda/io.h"
 
 #include <algorithm>
@@ -11,7 +12,7 @@
 namespace moproc::cuda {
 namespace {
 
-constexpr int64_t kAlign = 64;  // of tensors in an arena: a smaller gap between two is padding
+constexpr int64_t kAlign = 64;  // bytes; alignment of tensors in an arena: a smaller gap between two is padding
 
 int64_t io_bytes(const Plan& plan) { return plan.arena_bytes[static_cast<int>(Arena::io)]; }
 
@@ -56,7 +57,7 @@ void Io::mark(const Span<int32_t>& tensors, Use use) {
   }
 }
 
-/// The tensors' bytes in their arena, neighbours joined.
+/// The ranges of the tensors' bytes in their arena; neighbours are joined.
 std::vector<Io::Range> Io::ranges(const Span<int32_t>& tensors, bool with_kept) const {
   std::vector<Range> all;
   for (const int32_t t : tensors)

@@ -24,8 +24,9 @@ class Io {
   /// not in the io arena.
   Io(const Driver& driver, const Plan& plan, DevicePtr arena);
 
-  /// For an input, where the host fills it for the next run; for an output, where the host reads the result of the last
-  /// run that was waited for; null for other tensors. Throws std::logic_error for an input if all slots are in flight.
+  /// For an input, the memory that the host fills for the next run; for an output, the memory with the result of the
+  /// last run that was waited for; null for other tensors. Throws std::logic_error for an input if all slots are in
+  /// flight.
   std::byte* host(int tensor) const;
   bool idle() const { return taken_ == 0; }
 
@@ -37,7 +38,7 @@ class Io {
   void wait(const std::function<void(EventHandle)>& wait_for);
   /// Gives the next run the inputs of the last one. No run may be in flight.
   void step_back() { fill_ = (fill_ + kSlots - 1) % kSlots; }
-  /// Fixes the input at its present value in all slots: it is not uploaded again.
+  /// Fixes the input at its present value in all slots; it is not uploaded again. No run may be in flight.
   void keep(int tensor, StreamHandle uploads);
 
  private:

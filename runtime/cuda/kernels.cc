@@ -1,5 +1,5 @@
-// Loading. The driver may postpone looking into an image until a function of it is asked for, so "no code for
-// this GPU" can come from three calls.
+// Loading of kernels. The driver may postpone reading an image until one of its functions is asked for, so three calls
+// can report that there is no code for this GPU.
 #include "cuda/kernels.h"
 
 #include <string>
@@ -13,7 +13,7 @@ bool is_no_code(Result r) {
   return r == kNoBinaryForGpu || r == kInvalidImage || r == kInvalidPtx || r == kUnsupportedPtxVersion;
 }
 
-/// Whether the driver takes the code for sm_90a: it runs on compute capability 9.0 alone, and is preferred there.
+/// Whether this GPU runs the code for sm_90a, which runs only on compute capability 9.0 and is preferred there.
 bool takes_hopper(const Plan& plan, const GpuInfo& gpu) {
   const std::string arch = std::string(",") + plan.arch + ",";
   return arch == ",emulator_sm_90a," ||

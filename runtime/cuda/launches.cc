@@ -1,4 +1,4 @@
-// Binding, launching, capturing. A phase without tasks is left out: a grid of no blocks is an error.
+// Binding, launching, capturing. A phase without tasks is skipped, because a grid without blocks is an error.
 #include "cuda/launches.h"
 
 #include <algorithm>

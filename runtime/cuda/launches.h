@@ -21,7 +21,7 @@ class Launches {
   DevicePtr address(int tensor) const;
   /// Enqueues all phases of a step on the stream.
   void enqueue(int program, int step, StreamHandle stream) const;
-  /// All steps of a program, captured as one graph.
+  /// Captures all steps of a program as one graph.
   GraphExec capture(int program, StreamHandle stream) const;
 
  private:

@@ -1,5 +1,5 @@
-// In a fixed order, a sum is: every rank gets its part of all ranks' operands, adds that up, and hands the sums round.
-// That is what a ring does too, in bytes: 2 (ranks - 1) / ranks of the operand.
+// A sum in a fixed order takes three steps: every rank receives its part of all ranks' operands, adds these up, and
+// sends the sums to all ranks. Each rank sends as much as in a ring, 2 (ranks - 1) / ranks of the operand.
 #include "cuda/nccl.h"
 
 #include <dlfcn.h>
@@ -19,11 +19,11 @@
 namespace moproc::cuda {
 namespace {
 
-constexpr int kNeeded = 21000;  // collectives in captured graphs, reliably
+constexpr int kNeeded = 21000;  // the first with reliable collectives in captured graphs
 constexpr const char* kPathVariable = "MOPROC_NCCL";
 constexpr const char* kFile = "libnccl.so.2";
 
-/// 2.10.0 is 21000; before 2.9 the thousands were the minor version.
+/// "2.10.0" for 21000; before 2.9, the thousands were the minor version.
 std::string show_nccl_version(int v) {
   const int base = v < 10000 ? 1000 : 10000;
   return std::to_string(v / base) + "." + std::to_string(v % base / 100) + "." + std::to_string(v % 100);
@@ -104,7 +104,8 @@ NcclCommunicator::NcclCommunicator(comm::World& world, std::function<void()> use
   meet(use);
 }
 
-/// ncclCommInitRank returns when all ranks have called it: on a thread of its own, so that this one sees who is missed.
+/// ncclCommInitRank returns when all ranks have called it. It runs on a thread of its own, so that this thread can
+/// report which rank is missing.
 void NcclCommunicator::meet(const std::function<void()>& use) {
   NcclId id{};
   if (world_.rank() == 0) {
@@ -140,7 +141,7 @@ void NcclCommunicator::meet(const std::function<void()>& use) {
     try {
       world_.watch().check(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
     } catch (...) {
-      thread.detach();  // nothing ends it; the process does
+      thread.detach();  // it ends only with the process
       throw;
     }
     lock.lock();

@@ -1,5 +1,5 @@
-// Collectives between GPUs, by NVIDIA's NCCL, which is loaded when it is needed: MOPROC_NCCL, lib/ beside the binary,
-// or the system's libnccl.so.2. Surprising: a call only enqueues work on a stream, so a thread that waits for that work
+// Collectives between GPUs, by NVIDIA's NCCL. It is loaded when it is needed: MOPROC_NCCL, lib/ beside the binary, or
+// the system's libnccl.so.2. Surprising: a call only enqueues work on a stream, so a thread that waits for that work
 // must call check() meanwhile.
 #pragma once
 
@@ -68,7 +68,7 @@ class NcclCommunicator : public comm::Communicator {
   void all_gather(const char* what, const std::byte* from, std::byte* to, int64_t bytes) override;
   void broadcast(const char* what, std::byte* data, int64_t bytes, int root) override;
 
-  /// To be called by a thread that has waited for the stream for `seconds`. If a rank was lost, aborts NCCL's work on
+  /// Must be called by a thread that has waited for the stream for `seconds`. If a rank was lost, aborts NCCL's work on
   /// the GPU, so that the GPU can be released, and throws LostRank.
   void check(double seconds);
 

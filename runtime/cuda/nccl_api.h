@@ -12,7 +12,7 @@ namespace moproc::cuda {
 using NcclResult = int;
 using NcclComm = struct NcclCommObject*;
 
-/// The id that rank 0 makes and with which all ranks initialise NCCL.
+/// The id that rank 0 makes and that all ranks pass to NCCL's initialisation.
 struct NcclId {
   char bytes[128];
 };

@@ -1,4 +1,4 @@
-// The host's twin of struct Params in kernels/cuda/params.cuh: the argument of every CUDA kernel, passed by value. The
+// The host's copy of struct Params in kernels/cuda/params.cuh: the argument of every CUDA kernel, passed by value. The
 // offsets of the fields must agree.
 #pragma once
 

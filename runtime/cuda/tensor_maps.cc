@@ -1,4 +1,4 @@
-// The driver encodes; extents and strides go from innermost to outermost, strides leave the innermost out.
+// The driver encodes the maps. It takes extents and strides from innermost to outermost, without the innermost stride.
 #include "cuda/tensor_maps.h"
 
 namespace moproc::cuda {

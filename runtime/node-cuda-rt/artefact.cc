@@ -1,4 +1,4 @@
-// Every C++ exception becomes a JavaScript one here; nothing below this file knows of JavaScript.
+// Here every C++ exception becomes a JavaScript one; no code below this file knows about JavaScript.
 #include "artefact.h"
 
 #include <algorithm>
@@ -11,7 +11,7 @@
 namespace moproc {
 namespace {
 
-/// Runs f and rethrows what it throws as a JavaScript Error.
+/// Runs f and rethrows its exceptions as JavaScript Errors.
 template <class F>
 auto guarded(Napi::Env env, F f) {
   try {

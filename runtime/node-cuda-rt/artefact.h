@@ -14,7 +14,7 @@ namespace moproc {
 class Artefact : public Napi::ObjectWrap<Artefact> {
  public:
   static Napi::Function constructor(Napi::Env env);
-  /// (dir, { threads, check }); throws a JavaScript Error for whatever cannot be loaded.
+  /// (dir, { threads, gpu, check }); throws a JavaScript Error if the artefact cannot be loaded.
   explicit Artefact(const Napi::CallbackInfo& info);
 
  private:

@@ -24,11 +24,11 @@ export interface ProgramInfo {
 }
 
 export interface LoadOptions {
-  /** Threads of the CPU that compute, the waiting one included; default: all cores this process may use. */
+  /** Number of CPU threads that compute, including the one that waits; default: all cores that this process may use. */
   readonly threads?: number;
-  /** Which GPU an artefact for CUDA runs on, of those that CUDA_VISIBLE_DEVICES shows; default: 0. */
+  /** The GPU that an artefact for CUDA runs on, an index among those that CUDA_VISIBLE_DEVICES shows; default: 0. */
   readonly gpu?: number;
-  /** Reject a run at the first NaN or infinity, naming tensor, kernel and program. Slow. */
+  /** Rejects a run at the first NaN or infinity, with tensor, kernel and program in the error. Slow. */
   readonly check?: boolean;
 }
 
@@ -47,21 +47,21 @@ export interface Artefact {
   readonly state: readonly StateInfo[];
   /** Fills all state from the seed, as the training binary does. */
   initState(seed: number): void;
-  /** A copy of a state tensor. Throws for an unknown name or while a run is under way. */
+  /** Returns a copy of a state tensor. Throws if the name is unknown or a run is in progress. */
   get(name: string): Values;
   /**
-   * Replaces a state tensor. Throws for an unknown name, another length or element type, or while a run is under way.
+   * Replaces a state tensor. Throws if the name is unknown, length or element type differ, or a run is in progress.
    */
   set(name: string, values: Values): void;
   /**
-   * Runs a program off the main thread; resolves with its outputs by name. Every input must be given. One run at a
-   * time: a second one rejects. Rejects with an Error that names program and tensor when something does not fit.
+   * Runs a program off the main thread; resolves with its outputs by name. Every input must be given. Rejects with an
+   * Error that names program and tensor if an input does not fit, and if another run is in progress.
    */
   run(program: string, inputs: Readonly<Record<string, Values>>, options?: RunOptions): Promise<Record<string, Values>>;
 }
 
 /**
- * Loads `dir/program.so`. Throws when it is missing, of another version, or compiled for a CPU or GPU this machine has
- * not.
+ * Loads `dir/program.so`. Throws if it is missing, has another version, or is compiled for a CPU or GPU that this
+ * machine does not have.
  */
 export function load(dir: string, options?: LoadOptions): Artefact;

@@ -10,7 +10,7 @@ namespace moproc {
 
 class RunWorker : public Napi::AsyncProgressQueueWorker<int32_t> {
  public:
-  /// Starts the run; inputs are set already. Settles `deferred` and marks the artefact idle at the end.
+  /// Starts the run; the inputs must be set already. When it ends, settles `deferred` and marks the artefact idle.
   static void start(Artefact& artefact, int program, Napi::Promise::Deferred deferred, const Napi::Value& options) {
     auto* w = new RunWorker(artefact, program, deferred);
     if (options.IsObject()) {
@@ -19,7 +19,7 @@ class RunWorker : public Napi::AsyncProgressQueueWorker<int32_t> {
     }
     w->report_ = !w->on_progress_.IsEmpty();
     artefact.running_ = true;
-    artefact.Ref();  // alive until the run has ended, even if nobody holds it
+    artefact.Ref();  // keeps the artefact until the run has ended
     w->Queue();
   }
 

@@ -1,4 +1,4 @@
-// One table decides which typed array stands for which element type.
+// One table maps element types to typed arrays.
 #include "tensors.h"
 
 #include <cstring>

@@ -1,5 +1,5 @@
-// The scheduler of one block. A fiber that waits hands over to another that can run; where none can, the block is
-// deadlocked and everything that waits is listed. A failed block is left as it stands: its stacks are not unwound.
+// The scheduler of one block. A fiber that waits switches to another that can run. If there is none, the block is
+// deadlocked and everything that waits is listed. A failed block is abandoned: its stacks are not unwound.
 #include "block.h"
 
 #include <algorithm>
@@ -68,7 +68,7 @@ void Block::enter() {
   b.end_of_fiber();
 }
 
-/// A thread that ends is no longer waited for.
+/// Ends the running thread; from now on no barrier or warp operation waits for it.
 void Block::end_of_fiber() {
   Fiber& me = *current_;
   me.ended = true;
@@ -83,7 +83,7 @@ void Block::end_of_fiber() {
     const unsigned lanes = f.mask & w.live;
     if ((w.waiting & lanes) != lanes) continue;
     complete(w, first, f);
-    break;  // two groups cannot both have waited for this one lane
+    break;  // at most one group of lanes can have waited for this lane
   }
   go(choose());
   __builtin_unreachable();
@@ -106,7 +106,7 @@ Fiber* Block::choose() {
   return next;
 }
 
-/// Makes ready whoever's condition has become true.
+/// Makes the fibers ready whose condition has become true; returns whether there were any.
 bool Block::wake_conditions() {
   bool any = false;
   for (size_t i = fibers_.size(); i-- > 0 && conditions_ > 0;) {
@@ -132,7 +132,7 @@ void Block::park(Wait wait) {
   go(choose());
 }
 
-/// After waking others: in a random order the waker is one of them.
+/// After waking others: with a random order, the waking fiber competes with them.
 void Block::yield_among_ready() {
   if (launch_.seed == 0) return;
   ready_.push_back(current_);
@@ -159,7 +159,7 @@ int Block::sync_threads(int value) {
     release(Wait::block_barrier, 0);
     yield_among_ready();
   }
-  return block_barrier_.result;  // the next release needs this thread too
+  return block_barrier_.result;  // still valid, because the next release needs this thread, too
 }
 
 void Block::named_barrier(int id, unsigned threads, bool wait) {
@@ -191,13 +191,13 @@ void Block::collective(const char* what, unsigned mask, const void* in, void* ou
   w.waiting |= bit;
   const unsigned lanes = mask & w.live;
   if ((w.waiting & lanes) != lanes) return park(Wait::warp);
-  complete(w, first, me);  // makes `me` ready like the others
+  complete(w, first, me);  // also makes `me` ready
   const auto self = std::find(ready_.rbegin(), ready_.rend(), &me);
   if (launch_.seed == 0) ready_.erase(self.base() - 1);
   else go(choose());
 }
 
-/// Carries out the operation that all lanes of by.mask wait for.
+/// Executes the operation that all lanes of by.mask wait for.
 void Block::complete(Warp& w, unsigned first_thread, const Fiber& by) {
   const unsigned lanes = by.mask & w.live;
   const void* in[32] = {};
@@ -231,7 +231,7 @@ std::string Block::who(const Fiber& f) const {
 }
 
 std::string Block::waiting_list() const {
-  std::map<std::string, std::string> threads;  // by what they wait for
+  std::map<std::string, std::string> threads;  // by the reason for which they wait
   const auto reason = [&](const Fiber& f) -> std::string {
     if (f.ended) return "ended";
     if (f.wait == Wait::block_barrier)

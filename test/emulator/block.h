@@ -11,7 +11,7 @@
 
 namespace emulator {
 
-/// What a fiber waits for.
+/// The event that a fiber waits for.
 enum class Wait { nothing, block_barrier, named_barrier, warp, condition };
 
 struct Fiber {
@@ -19,7 +19,7 @@ struct Fiber {
   Place place;
   bool ended = false;
   Wait wait = Wait::nothing;
-  int barrier = 0;           // named_barrier: which
+  int barrier = 0;           // named_barrier: its id
   const char* what = "";     // warp, condition: the operation
   unsigned mask = 0;         // warp
   const void* in = nullptr;  // warp
@@ -33,7 +33,7 @@ struct Fiber {
 class Block {
  public:
   Block(const Launch& l, const std::function<void()>& kernel);
-  /// Runs block `index`. False where it failed: error() says why, and the block is not to be used again.
+  /// Runs block `index`. Returns false if it failed: error() has the reason, and the block must not be used again.
   bool run(unsigned index);
   const std::string& error() const { return error_; }
 
@@ -48,7 +48,7 @@ class Block {
   std::shared_ptr<void>& thread_state(const void* key) { return find_state(current_->states, key); }
   std::shared_ptr<void>& block_state(const void* key) { return find_state(states_, key); }
 
-  /// For the fault handler: whether the address is in the page below a stack; where a fiber that has failed may run.
+  /// For the fault handler: whether the address is in the guard page below the running fiber's stack.
   bool is_stack_guard(const void* address) const;
   const Stopped& running_stack() const { return current_->stack; }
   const std::string& kernel_name() const { return launch_.name; }
@@ -85,7 +85,7 @@ class Block {
   SharedMemory shared_;
   std::vector<Fiber> fibers_;
   std::vector<Warp> warps_;
-  std::vector<Fiber*> ready_;  // the next one is last, or any where the order is random
+  std::vector<Fiber*> ready_;  // the last one runs next, or a random one if the order is random
   Barrier block_barrier_, named_[16];
   States states_;
   Fiber* current_ = nullptr;

@@ -1,4 +1,4 @@
-// The part of the CUDA toolkit's cuda_bf16.h that the kernels use. A NaN becomes 0x7fff, as cvt.rn.bf16 makes it.
+// The part of the CUDA toolkit's cuda_bf16.h that the kernels use. NaN becomes 0x7fff, as in cvt.rn.bf16.
 #pragma once
 
 #include <cstdint>

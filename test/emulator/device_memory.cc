@@ -1,4 +1,4 @@
-// Device memory: a mapping an allocation, and the list of all that live, for the report of a fault.
+// Device memory: one mapping per allocation, and the list of all allocations in use, for the report of a fault.
 #include "device_memory.h"
 
 #include <sys/mman.h>
@@ -14,7 +14,7 @@ namespace emulator {
 namespace {
 
 constexpr size_t page = 4096, alignment = 64;
-constexpr size_t guard = 16 * page;  // strides of a wrong index are often longer than a page
+constexpr size_t guard = 16 * page;  // a wrong index often misses by more than a page
 
 struct Registry {
   std::mutex mutex;

@@ -1,4 +1,4 @@
-// Device memory of a test: between two zones of pages that fault, unwritten bytes 0xff (NaN in every float type).
+// Device memory of a test, between two zones of pages that fault. Unwritten bytes are 0xff (NaN in every float type).
 #pragma once
 
 #include <cstddef>
@@ -6,8 +6,8 @@
 
 namespace emulator {
 
-/// One allocation. Against the upper zone (at the 64 bytes that plans align tensors to: up to 63 bytes before
-/// it are looked at by intact()), or, where `low` is set, against the lower one.
+/// One allocation. It lies against the upper zone, aligned to the 64 bytes to which plans align tensors; intact()
+/// checks the bytes, at most 63, between its end and the zone. If `low` is set, it lies against the lower zone.
 class DeviceMemory {
  public:
   explicit DeviceMemory(size_t bytes, std::string name = "buffer", bool low = false);
@@ -19,11 +19,11 @@ class DeviceMemory {
   size_t bytes() const { return bytes_; }
   const std::string& name() const { return name_; }
   void set_name(std::string name) { name_ = std::move(name); }
-  /// Everything unwritten again.
+  /// Fills the data and the bytes around it with 0xff, as if nothing was written.
   void poison();
-  /// Whether the zones beside the data are as they were.
+  /// Whether the bytes around the data are unchanged.
   bool intact() const;
-  /// What an address in this mapping is, in words; empty for another one.
+  /// Describes an address in this mapping in words; empty for other addresses.
   std::string describe(const unsigned char* address) const;
 
  private:
@@ -32,7 +32,7 @@ class DeviceMemory {
   std::string name_;
 };
 
-/// Looks through all DeviceMemory that lives.
+/// Describes the address by the allocation in use that contains it; empty if there is none.
 std::string describe_device_address(const unsigned char* address);
 
 }  // namespace emulator

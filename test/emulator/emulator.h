@@ -1,6 +1,6 @@
-// Runs CUDA kernels on the CPU: one fiber a CUDA thread, blocks spread over CPU threads. This is the side of the
-// emulator that kernels (through emulator_cuda.h) and tests see; emulator.cc holds the scheduler.
-// A fiber runs until it waits, so the order of threads between two barriers is the scheduler's: fixed, or by seed.
+// Runs CUDA kernels on the CPU: one fiber per CUDA thread, blocks spread over CPU threads. This is the interface for
+// kernels (through emulator_cuda.h) and tests; block.cc has the scheduler. A fiber runs until it waits, so the
+// scheduler determines the order of threads between two barriers: fixed, or by seed.
 #pragma once
 
 #include <cstddef>
@@ -12,7 +12,7 @@
 
 namespace emulator {
 
-/// A kernel did what CUDA leaves undefined or would hang on; says the kernel, the block and the thread.
+/// A kernel did something that CUDA leaves undefined, or that would hang; what() names kernel, block and thread.
 struct Error : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
@@ -22,7 +22,7 @@ struct Launch {
   unsigned grid = 1;        // blocks, 1-D
   unsigned block = 1;       // threads, at most 1024
   size_t shared_bytes = 0;  // dynamic shared memory
-  uint32_t seed = 0;        // 0: blocks and threads in order; else in an order that follows from the seed
+  uint32_t seed = 0;        // 0: blocks and threads in order; otherwise in an order that follows from the seed
   unsigned workers = 0;     // CPU threads; 0: as many as the machine has
 };
 
@@ -33,16 +33,16 @@ struct Index {
   unsigned x, y, z;
 };
 
-// What follows is called by kernels, in a CUDA thread.
+// Kernels call the following functions, in a CUDA thread.
 
 struct Place {
   Index thread, block, block_dim, grid_dim;
 };
-/// Where the running thread is.
+/// The indices and extents of the running thread and its block.
 const Place& place();
 inline int lane() { return static_cast<int>(place().thread.x & 31); }
 
-/// Stops the launch with an Error that begins with the kernel, block and thread.
+/// Stops the launch with an Error that begins with kernel, block and thread.
 [[noreturn]] void fail(const std::string& what);
 
 /// __syncthreads: waits for all threads that have not ended. Returns the sum of `value` over them.
@@ -54,18 +54,19 @@ void named_barrier(int id, unsigned threads, bool wait);
 /// Memory of the block, filled with 0xff (NaN in every float type) when it starts.
 unsigned char* dynamic_shared();
 size_t dynamic_shared_bytes();
-/// The array that `key` stands for; the first thread to ask makes it.
+/// The array of `key`; the first thread that asks for it creates it.
 void* static_shared(const void* key, size_t bytes, size_t alignment);
 
-/// Waits, in favour of other threads, until ready(state) is true.
+/// Waits, while other threads run, until ready(state) is true.
 void wait_until(const char* what, bool (*ready)(const void*), const void* state);
 
-/// In and out are those of every lane, null for a lane that takes no part; run once, by the last to arrive.
+/// `in` and `out` have the pointers of every lane, null for a lane that takes no part. The last lane to arrive runs it,
+/// once.
 using CollectiveBody = void (*)(const void* context, unsigned lanes, const void* const* in, void* const* out);
-/// An operation of all lanes of `mask` that have not ended; each must come with the same mask and `what`.
+/// An operation of all lanes of `mask` that have not ended; all of them must call it with the same mask and `what`.
 void collective(const char* what, unsigned mask, const void* in, void* out, CollectiveBody all, const void* context);
 
-/// collective() for values: all(lanes, in, out) sees In* and Out* of every lane.
+/// collective() for values: all(lanes, in, out) gets the In* and Out* of every lane.
 template <class Out, class In, class F>
 Out warp_collective(const char* what, unsigned mask, const In& in, const F& all) {
   Out result;
@@ -81,7 +82,7 @@ Out warp_collective(const char* what, unsigned mask, const In& in, const F& all)
   return result;
 }
 
-/// Host state of the running CUDA thread, or of its block: made by make() at the first request in a block and
+/// Host state of the running CUDA thread, or of its block. make() creates it at the first request in a block, and it is
 /// destroyed when the block ends.
 std::shared_ptr<void>& thread_state(const void* key);
 std::shared_ptr<void>& block_state(const void* key);

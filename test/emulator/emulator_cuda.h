@@ -1,6 +1,6 @@
-// The CUDA C++ that the kernels are written in, for g++: keywords, built-in variables and functions. Included first
-// by kernels/cuda/params.cuh where MOPROC_EMULATOR is defined; compile with -ffp-contract=off.
-// Not here on purpose: atomics on floats (results would depend on order) and bare __shared__ (see shared_array).
+// The CUDA C++ that the kernels are written in, for g++: keywords, built-in variables and functions. With
+// MOPROC_EMULATOR, kernels/cuda/params.cuh includes it first; compile with -ffp-contract=off. Left out on purpose:
+// atomics on floats (results would depend on their order) and bare __shared__ (see shared_array).
 #pragma once
 
 #include <atomic>
@@ -28,7 +28,7 @@
 #define gridDim (::emulator::place().grid_dim)
 
 namespace emulator {
-/// p; an Error where the GPU would refuse the access as misaligned.
+/// Returns p; fails if the GPU would refuse the access as misaligned.
 template <class T>
 T* aligned(T* p) {
   if (reinterpret_cast<uintptr_t>(p) % alignof(T) != 0)
@@ -68,7 +68,7 @@ inline void __threadfence() { std::atomic_thread_fence(std::memory_order_seq_cst
 inline void __threadfence_block() { __threadfence(); }
 [[noreturn]] inline void __trap() { emulator::fail("__trap"); }
 
-// Shuffles. A lane that is not there gives 0xff bytes.
+// Shuffles. A lane that does not exist gives 0xff bytes.
 namespace emulator {
 template <class T>
 struct Shuffled {
@@ -124,7 +124,7 @@ inline unsigned __ballot_sync(unsigned mask, int predicate) {
 inline int __any_sync(unsigned mask, int p) { return __ballot_sync(mask, p) != 0; }
 inline int __all_sync(unsigned mask, int p) { return __ballot_sync(mask, !p) == 0; }
 
-// Atomics on integers: the old value.
+// Atomics on integers; they return the old value.
 template <class T>
   requires std::is_integral_v<T>
 T atomicAdd(T* p, std::type_identity_t<T> v) {
@@ -160,7 +160,7 @@ T atomicMax(T* p, std::type_identity_t<T> v) {
   return old;
 }
 
-// Memory: the cache hints change nothing here.
+// Memory: cache hints have no effect here.
 template <class T>
 T __ldg(const T* p) {
   return *emulator::aligned(p);
@@ -186,7 +186,7 @@ void __stcg(T* p, T v) {
   *emulator::aligned(p) = v;
 }
 
-// Arithmetic that rounds to nearest even, never contracted.
+// Arithmetic that rounds to nearest even and is never contracted.
 inline float __fadd_rn(float a, float b) { return a + b; }
 inline float __fsub_rn(float a, float b) { return a - b; }
 inline float __fmul_rn(float a, float b) { return a * b; }

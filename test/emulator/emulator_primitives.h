@@ -1,5 +1,5 @@
-// CPU twins of kernels/cuda/primitives.cuh. Asynchronous copies land when they are waited for, not before: until then
-// the destination holds 0xff, NaN in every float type, so a missing wait shows in the result.
+// The functions of kernels/cuda/primitives.cuh on the CPU. Asynchronous copies are executed when they are waited for,
+// not before. Until then the destination holds 0xff, NaN in every float type, so a missing wait shows in the result.
 #pragma once
 
 #include <cstdint>
@@ -35,7 +35,7 @@ struct Fragments {
   float d[4];
 };
 
-/// d += a b over a warp; at(lane register, k within it) gives an operand, K terms.
+/// d += a b over a warp with K terms; `element` reads an operand's element.
 template <int K, class Element>
 void product(const char* what, float (&d)[4], const Fragments& mine, Element element) {
   struct Sums {
@@ -80,7 +80,7 @@ inline Fragments fragments(const float (&d)[4], const uint32_t (&a)[4], uint32_t
   return {{a[0], a[1], a[2], a[3]}, {b0, b1}, {d[0], d[1], d[2], d[3]}};
 }
 
-/// Where `bytes` of dynamic shared memory lie, `bytes` also being the alignment.
+/// Address of `bytes` bytes of dynamic shared memory, which must be aligned to `bytes`.
 inline unsigned char* at_shared(const char* what, uint32_t address, size_t bytes) {
   if (address % bytes != 0 || address + bytes > emulator::dynamic_shared_bytes())
     emulator::fail(std::string(what) + ": shared address " + std::to_string(address) + " with " +
@@ -109,7 +109,7 @@ inline void load_matrices(const char* what, uint32_t (&r)[4], uint32_t row, bool
   std::memcpy(r, mine.r, sizeof r);
 }
 
-/// The copies of one thread that have not been waited for.
+/// The copies of one thread that it has not waited for yet.
 struct Copies {
   struct Copy {
     unsigned char* to;

@@ -1,7 +1,7 @@
-// CPU twins of kernels/cuda/primitives_sm90.cuh. Everything asynchronous happens as late as CUDA lets it: copies land
-// when somebody waits at their barrier, products are done when they are waited for. Until then the destination holds
-// 0xff, NaN in every float type. Not modelled: fence_async_reads, and operands of products that are written in the
-// meantime are seen as they are when the wait comes.
+// The functions of kernels/cuda/primitives_sm90.cuh on the CPU. Everything asynchronous happens as late as CUDA allows:
+// copies are executed when a thread waits at their barrier, products when they are waited for. Until then the
+// destination holds 0xff, NaN in every float type. Not modelled: fence_async_reads. Products read their operands when
+// they are waited for, so operands that are written in the meantime give other results.
 #pragma once
 
 #include <functional>
@@ -16,7 +16,7 @@ namespace moproc {
 
 namespace emulated {
 
-/// A barrier as it lies in shared memory.
+/// The layout of a barrier in shared memory.
 struct Barrier {
   uint16_t arrivals, pending;
   int32_t bytes : 31;
@@ -24,7 +24,7 @@ struct Barrier {
 };
 static_assert(sizeof(Barrier) == 8);
 
-/// Barriers of a block, and the copies that have not landed.
+/// Barriers of a block, and the copies that have not been executed.
 struct Asynchronous {
   struct Copy {
     uint32_t barrier;
@@ -71,7 +71,7 @@ inline bool ended(const void* state) {
   return done();
 }
 
-/// Products of one thread that have not been waited for, and their sums, which nobody may look at.
+/// Products of one thread that it has not waited for, and their sums, which must not be read until then.
 struct Products {
   struct Product {
     emulator::WarpGroupProduct what;
@@ -103,7 +103,7 @@ struct Products {
   }
 };
 
-/// The lanes of a warp add all their products before `group`.
+/// The lanes of a warp add all their products of groups before `before`.
 inline void finish_products(int before) {
   struct Nothing {};
   const int warp = static_cast<int>(threadIdx.x) / 32 % 4;

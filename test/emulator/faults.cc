@@ -1,5 +1,5 @@
-// The handler of SIGSEGV. It makes the faulting fiber go on in report(), at the top of its stack: what was there is
-// given up with the block.
+// The handler of SIGSEGV and SIGBUS. It continues the faulting fiber in report() at the top of its stack; the contents
+// of the stack are lost with the block.
 #include "faults.h"
 
 #include <signal.h>
@@ -36,14 +36,14 @@ thread_local bool fault_writes, fault_misaligned;
 }
 
 void on_fault(int signal, siginfo_t* info, void* context) {
-  if (running_block() == nullptr) {  // not a kernel's: let it happen again without a handler
+  if (running_block() == nullptr) {  // not in a kernel: repeats the fault without a handler
     ::signal(signal, SIG_DFL);
     return;
   }
   auto& registers = static_cast<ucontext_t*>(context)->uc_mcontext.gregs;
   fault_address = static_cast<const unsigned char*>(info->si_addr);
   fault_writes = (registers[REG_ERR] & 2) != 0;
-  fault_misaligned = info->si_code == SI_KERNEL;  // of 16-byte accesses: x86 has no address to report
+  fault_misaligned = info->si_code == SI_KERNEL;  // by 16-byte accesses, for which x86 reports no address
   const Stopped& stack = running_block()->running_stack();
   forget_frames(stack.bottom, stack.bytes);
   const uintptr_t top = reinterpret_cast<uintptr_t>(stack.bottom) + stack.bytes;

@@ -1,12 +1,13 @@
-// Turns a fault of a kernel (a page that device memory, shared memory or a stack ends at, or no memory at all) into
-// an Error that says what lies there.
+// Turns a fault of a kernel (at a page where device memory, shared memory or a stack ends, or at no memory at all) into
+// an Error that describes the address.
 #pragma once
 
 #include <memory>
 
 namespace emulator {
 
-/// While it lives, this CPU thread has a stack for the handler of SIGSEGV, which is installed with the first one.
+/// While an object exists, this CPU thread has a stack for the handler of SIGSEGV and SIGBUS. The first object installs
+/// the handler.
 class FaultStack {
  public:
   FaultStack();

@@ -1,4 +1,4 @@
-// Stacks and the switch. A stack that is prepared looks like one that has called the switch.
+// Stacks and the switch between them. A prepared stack looks like one that has called the switch.
 #include "fiber.h"
 
 #include <sys/mman.h>
@@ -72,10 +72,10 @@ Stacks::~Stacks() {
 Stopped Stacks::prepare(unsigned i, void (*entry)()) const {
   const auto bytes = static_cast<size_t>(top(i) - bottom(i));
   forget_frames(bottom(i), bytes);
-  // Tops at different offsets in their pages: equal ones would compete for the same sets of the cache.
+  // Tops lie at different offsets in their pages, because equal ones would compete for the same sets of the cache.
   const size_t shift = 64 + (i * 192u) % 2048u;
   void** sp = reinterpret_cast<void**>((reinterpret_cast<uintptr_t>(top(i)) - shift) & ~uintptr_t{15});
-  *--sp = nullptr;  // where entry would return to
+  *--sp = nullptr;  // the return address of entry
   *--sp = reinterpret_cast<void*>(entry);
   for (int r = 0; r < 6; ++r) *--sp = nullptr;
   return {sp, bottom(i), bytes};

@@ -1,4 +1,4 @@
-// Stacks to run on and the switch between them. x86-64 only, like the CPU kernels: 8 instructions instead of the
+// Stacks of fibers, and the switch between them. Only for x86-64, like the CPU kernels: 8 instructions instead of the
 // system calls of swapcontext.
 #pragma once
 
@@ -10,26 +10,26 @@
 #error "the CUDA emulator switches stacks in x86-64 assembly"
 #endif
 
-/// Stores the running stack's pointer in *from and goes on where the stack `to` stopped.
+/// Stores the running stack's pointer in *from and continues where the stack `to` stopped.
 extern "C" void moproc_emulator_switch(void** from, void* to);
 
 namespace emulator {
 
-/// Where a stack stopped, and what AddressSanitizer wants to know of it.
+/// Where a stack stopped, and the bounds that AddressSanitizer needs.
 struct Stopped {
   void* sp = nullptr;
   const void* bottom = nullptr;
   size_t bytes = 0;
 };
 
-/// moproc_emulator_switch, announced to AddressSanitizer where the program is built with it.
+/// moproc_emulator_switch, announced to AddressSanitizer if the program is built with it.
 void switch_stacks(Stopped& from, const Stopped& to);
-/// The first thing on a stack that was prepared: notes whose bounds those of `from` are.
+/// Must be the first call on a prepared stack: stores the bounds of the previous stack in `from`.
 void has_switched(Stopped& from);
-/// The frames on a stack are given up without returning.
+/// Tells AddressSanitizer that the frames on a stack are abandoned without returning.
 void forget_frames(const void* bottom, size_t bytes);
 
-/// Stacks of `stack_bytes`, each above a page that faults. Mapped once, touched as far as they are used.
+/// Stacks of `stack_bytes` bytes, each above a page that faults. Pages take memory only when they are used.
 class Stacks {
  public:
   static constexpr size_t stack_bytes = 128 << 10;
@@ -41,7 +41,7 @@ class Stacks {
   /// Lowest usable byte and one past the highest.
   unsigned char* bottom(unsigned i) const { return base_ + i * stack_bytes + guard; }
   unsigned char* top(unsigned i) const { return base_ + (i + 1) * stack_bytes; }
-  /// From where a switch calls entry() at the top of stack i; entry must not return.
+  /// A stopped state of stack i from which a switch calls entry() at its top; entry must not return.
   Stopped prepare(unsigned i, void (*entry)()) const;
 
  private:
@@ -50,7 +50,7 @@ class Stacks {
   unsigned count_;
 };
 
-/// At least `count` stacks, used again from launch to launch.
+/// At least `count` stacks, which are reused from launch to launch.
 std::shared_ptr<Stacks> borrow_stacks(unsigned count);
 
 }  // namespace emulator

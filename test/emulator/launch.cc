@@ -1,4 +1,5 @@
-// Blocks over CPU threads, and what kernels call: each call goes to the block that runs on this CPU thread.
+// Spreads blocks over CPU threads, and has the functions that kernels call: each call goes to the block that runs on
+// this CPU thread.
 #include <algorithm>
 #include <atomic>
 #include <mutex>

@@ -1,4 +1,4 @@
-// Shared memory: mappings with a faulting page behind each.
+// Shared memory: mappings, each followed by a zone that faults.
 #include "shared_memory.h"
 
 #include <sys/mman.h>
@@ -13,7 +13,7 @@ namespace {
 
 constexpr size_t page = 4096, guard = 16 * page;
 
-/// `bytes` of memory (a multiple of a page) and a zone after it that faults.
+/// `bytes` bytes of memory (a multiple of a page), followed by a zone that faults.
 unsigned char* map(size_t bytes) {
   void* const p = mmap(nullptr, bytes + guard, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (p == MAP_FAILED) throw std::bad_alloc();
@@ -25,7 +25,7 @@ bool untouched(const unsigned char* begin, const unsigned char* end) {
   return std::all_of(begin, end, [](unsigned char c) { return c == 0xff; });
 }
 
-constexpr size_t static_bytes = 128 << 10;  // the largest static part and a zone an array
+constexpr size_t static_bytes = 128 << 10;  // the largest static part and one zone per array
 
 }  // namespace
 
@@ -33,7 +33,7 @@ SharedMemory::SharedMemory(size_t dynamic_bytes)
     : dynamic_bytes_(dynamic_bytes), dynamic_mapped_((dynamic_bytes + 2 * page - 1) / page * page) {
   dynamic_map_ = map(dynamic_mapped_);
   static_map_ = map(static_bytes);
-  // As near to the faulting page as the alignment of 1024 bytes lets it be.
+  // As near to the faulting page as the alignment of 1024 bytes allows.
   dynamic_ = dynamic_map_ + dynamic_mapped_ - (dynamic_bytes + 1023) / 1024 * 1024;
   std::memset(static_map_, 0xff, static_bytes);
 }

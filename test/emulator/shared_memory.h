@@ -1,5 +1,5 @@
-// Shared memory of a block: fresh (0xff) for every block, dynamic part against a page that faults, static arrays
-// with untouched zones between them that are checked when the block ends.
+// Shared memory of a block, filled with 0xff for every block. The dynamic part lies against a page that faults. Between
+// static arrays there are zones that must be unchanged when the block ends.
 #pragma once
 
 #include <cstddef>
@@ -10,7 +10,7 @@ namespace emulator {
 
 class SharedMemory {
  public:
-  static constexpr size_t limit = 227 << 10;        // bytes a block can have, compute capability 8.0 to 9.0
+  static constexpr size_t limit = 227 << 10;        // bytes per block; that of compute capability 9.0
   static constexpr size_t static_limit = 48 << 10;  // of these, static
   explicit SharedMemory(size_t dynamic_bytes);
   ~SharedMemory();
@@ -18,13 +18,13 @@ class SharedMemory {
   SharedMemory& operator=(const SharedMemory&) = delete;
 
   void poison();
-  /// What was written beside an array; empty if nothing.
+  /// Describes a write beside an array; empty if there is none.
   std::string damage() const;
   unsigned char* dynamic() const { return dynamic_; }
   size_t dynamic_bytes() const { return dynamic_bytes_; }
-  /// Null where the block's static arrays exceed what a kernel may have.
+  /// The array of `key`; null if the block's static arrays exceed the limit of a kernel.
   void* array(const void* key, size_t bytes, size_t alignment);
-  /// What lies at a faulting address: empty if it is not near this memory.
+  /// Describes a faulting address; empty if it is not near this memory.
   std::string describe(const unsigned char* address) const;
 
  private:

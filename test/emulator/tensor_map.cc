@@ -9,7 +9,8 @@ namespace {
 
 constexpr int line_bytes = 128, chunk_bytes = 16, element_bytes = 2;
 
-/// Writes one line of `elements` neighbours of `from` (from element `first` of `extent`), or zeros where there is none.
+/// Writes one line of `elements` neighbours of `from` (from element `first` of `extent`), with zeros outside the
+/// extent.
 void put_line(unsigned char* shared, uint32_t at, const unsigned char* from, int first, int extent, int elements) {
   for (int e = 0; e < elements; ++e) {
     const uint32_t byte = at + static_cast<uint32_t>(e * element_bytes);
@@ -51,7 +52,7 @@ void copy_pixels(const TensorMap& m, const int (&c)[6], unsigned char* shared, u
   }
 }
 
-/// What both kinds have in common; false as above.
+/// Encodes the parts that both kinds have in common. Returns false if CUDA refuses them, as in the header.
 bool encode(TensorMap& m, uint32_t rank, const void* address, const uint64_t* extents, const uint64_t* strides) {
   if (rank < 3 || rank > 5 || reinterpret_cast<uintptr_t>(address) % 16 != 0) return false;
   m.magic = TensorMap::encoded;

@@ -1,12 +1,12 @@
-// Tensor maps as the emulated driver encodes them, and what TMA does with them.
+// Tensor maps as the emulated driver encodes them, and the copies that TMA makes with them.
 #pragma once
 
 #include <cstdint>
 
 namespace emulator {
 
-/// The contents of a CUtensorMap (128 opaque bytes) here. Extents are innermost first; elements have 2 bytes, the
-/// innermost extent is dense, lines of shared memory have 128 bytes and are swizzled.
+/// The contents of a CUtensorMap (128 opaque bytes) in the emulator. Extents are innermost first; elements have 2
+/// bytes, the innermost extent is dense, and lines of shared memory have 128 bytes and are swizzled.
 struct TensorMap {
   static constexpr uint32_t encoded = 0x54414d50;
   uint32_t magic;
@@ -18,14 +18,14 @@ struct TensorMap {
 };
 static_assert(sizeof(TensorMap) <= 128);
 
-/// Fill a map (128 bytes at `to`) as cuTensorMapEncodeTiled and cuTensorMapEncodeIm2col do. False where CUDA refuses:
-/// an address or stride that is not a multiple of 16, a box or window out of range.
+/// Fill a map (128 bytes at `to`) as cuTensorMapEncodeTiled and cuTensorMapEncodeIm2col do. Return false if CUDA
+/// refuses: an address or stride that is not a multiple of 16, a box or window out of range.
 bool encode_box(void* to, uint32_t rank, const void* address, const uint64_t* extents, const uint64_t* strides,
                 const uint32_t* box);
 bool encode_pixels(void* to, const void* address, const uint64_t* extents, const uint64_t* strides, const int* lower,
                    const int* upper, uint32_t channels, uint32_t pixels, const uint32_t* steps);
 
-/// Bytes that one copy brings.
+/// Bytes that one copy writes.
 int tensor_map_bytes(const TensorMap& map);
 /// Copies the box at c[0..rank), or the column of pixels with base c = (channel, w, h, n) shifted by (c[4], c[5]), to
 /// byte `at` of the block's shared memory `shared`.

@@ -21,7 +21,7 @@ struct Operand {
         eights(static_cast<uint32_t>(descriptor >> 32 & 0x3fff) << 4),
         across(lines_across) {}
 
-  /// Byte of element (i across k, k), before the swizzle.
+  /// Byte offset of element (i across k, k) before the swizzle.
   uint32_t linear(int i, int k) const {
     const auto at = [](int x) { return static_cast<uint32_t>(x); };
     return across ? start + at(i / 64) * blocks + at(k / 8) * eights + at(k % 8) * 128 + at(i % 64) * 2

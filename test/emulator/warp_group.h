@@ -1,4 +1,4 @@
-// Products of warp groups (wgmma): what the tensor cores of sm_90a do with operands in shared memory.
+// Products of warp groups (wgmma) by the tensor cores of sm_90a, from operands in shared memory.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +17,7 @@ struct WarpGroupProduct {
 /// Adds the product to rows 16 `warp`, ... + 15 of the result: d[lane] points at the n / 2 sums of that lane.
 void add_product(const WarpGroupProduct& product, const unsigned char* shared, int warp, float* const (&d)[32]);
 
-/// The highest byte past what the product reads of shared memory.
+/// One past the highest byte of shared memory that the product reads.
 uint32_t product_end(const WarpGroupProduct& product);
 
 }  // namespace emulator

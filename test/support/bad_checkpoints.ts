@@ -1,8 +1,8 @@
-// What moproc export must refuse: flags and changed copies of a good checkpoint (resnet10 of width 1/8, 4 classes, an
-// embedding of 8, 32 pixels), each with what the message must say.
+// Bad input that moproc export must refuse: flags, and changed copies of a good checkpoint (resnet10 of width 1/8, 4
+// classes, an embedding of 8, 32 pixels), each with the expected message.
 
 type Header = Record<string, Record<string, unknown>>;
-/** Changes a safetensors header, or the data behind it, in place. */
+/** Changes a safetensors header, or the data after it, in place. */
 export type Edit = (header: Header, data: Buffer) => void;
 
 /** The bytes of a safetensors file after an edit. */
@@ -17,7 +17,7 @@ export function edited(file: Buffer, edit: Edit): Buffer {
   return Buffer.concat([size, text, data]);
 }
 
-/** Other metadata; a key without value goes. */
+/** Changes metadata; a key without a value is removed. */
 export const metadata =
   (changes: Readonly<Record<string, string | undefined>>): Edit =>
   (header) => {
@@ -31,7 +31,7 @@ const entry =
     header[name] = { ...header[name], ...change };
   };
 
-/** The tensor under another name: the file stays without gaps. */
+/** Removes a tensor by renaming it, so that the file has no gap. */
 const without =
   (name: string): Edit =>
   (header) => {
@@ -39,7 +39,7 @@ const without =
     delete header[name];
   };
 
-/** Other first elements of tensors, and no digest that would tell. */
+/** Changes the first elements of tensors and removes the digest, which would reveal that. */
 const values =
   (changes: Readonly<Record<string, number>>): Edit =>
   (header, data) => {
@@ -52,7 +52,7 @@ const values =
 
 const q = (name: string): string => `encoder_q.${name}`;
 
-/** [what, further arguments, what the message must say] */
+/** [description, further arguments, expected message] */
 export const refusedFlags: readonly (readonly [string, readonly string[], RegExp])[] = [
   ["an unknown head", ["--head", "tail"], /--head.*'tail' is invalid.*classifier/],
   ["an unknown input", ["--input", "bgr"], /--input.*'bgr' is invalid/],
@@ -73,7 +73,7 @@ export const refusedFlags: readonly (readonly [string, readonly string[], RegExp
   ["an output in no folder", ["-o", "nowhere/m.onnx"], /cannot write nowhere\/m\.onnx: ENOENT/],
 ];
 
-/** [what, how the checkpoint is changed, what the message must say] */
+/** [description, change of the checkpoint, expected message] */
 export const refusedCheckpoints: readonly (readonly [string, Edit, RegExp])[] = [
   ["metadata that the tensors contradict", metadata({ num_class: "7" }), /num_class 7: the tensors of .*have 4/],
   ["metadata that is no number", metadata({ width: "wide" }), /__metadata__\.width is 'wide'/],

@@ -1,4 +1,4 @@
-// Pages in a real browser: a headless Chromium, where one is installed.
+// Pages in a real browser: a headless Chromium, if one is installed.
 
 import { existsSync } from "node:fs";
 import { pathToFileURL } from "node:url";
@@ -6,7 +6,7 @@ import { type Browser, chromium, type Page } from "playwright-core";
 
 const installed = [process.env.CHROMIUM, "/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
 const executablePath = installed.find((f) => f !== undefined && existsSync(f));
-/** Whether pages can be looked at. */
+/** Whether there is a browser. */
 export const haveBrowser = executablePath !== undefined;
 
 /** Screens that every page must fit. */
@@ -16,11 +16,11 @@ export const screens = {
 } as const;
 
 let browser: Promise<Browser> | undefined;
-/** Ends the browser; call it after the tests. */
+/** Ends the browser. Must be called after the tests. */
 export const closeBrowser = async (): Promise<void> => void (await (await browser)?.close());
 
 /**
- * Opens a file and returns its page, with everything that its console or its errors said. No request leaves the
+ * Opens a file and returns its page, with all messages of its console and all its errors. No request leaves the
  * machine.
  */
 export async function openPage(

@@ -1,6 +1,6 @@
 // Canaries: an artefact whose launches each run on memory of their own, with bytes of a known value around every buffer
-// and behind every workspace. A kernel that writes past either, or whose template asks for a workspace that is a row
-// too short, changes them, and the place of the canary names the launch.
+// and after every workspace. A kernel that writes past either, or whose template asks for a workspace that is a row too
+// short, changes them, and the position of the canary names the launch.
 
 import { join } from "node:path";
 import { type Artefact, load } from "node-cuda-rt";
@@ -11,7 +11,7 @@ import { lower } from "../../compiler/pipeline.js";
 import { alignUp } from "../../compiler/util/math.js";
 import { root } from "../../compiler/util/root.js";
 
-const CANARY_BYTES = 256; // before and behind each piece of memory: a row of partials of 64 channels
+const CANARY_BYTES = 256; // before and after each piece of memory: a row of partials of 64 channels
 const CANARY = 0xa5; // of a float: -2.9e-16, which no op case computes
 
 /** A canary: bytes that no launch may change. */
@@ -20,7 +20,10 @@ interface Canary {
   readonly bytes: number;
 }
 
-/** A plan with canaries: per program what they guard, in the order in which they lie in the state tensor `seen`. */
+/**
+ * A plan with canaries, and per program the memory that they guard, in the order of the canaries in the state tensor
+ * `seen`.
+ */
 export interface Guarded {
   readonly plan: Plan;
   readonly canaries: ReadonlyMap<string, readonly Canary[]>;
@@ -30,8 +33,8 @@ const seenOf = (program: string): string => `canaries/${program}/seen`;
 const freshOf = (program: string): string => `canaries/${program}/fresh`;
 
 /**
- * The same plan with every launch moved to memory that nothing else uses: its operands are copied there before it and
- * back after it. Operands of one launch that share memory keep sharing it. The canaries are set by copies when a
+ * Returns the plan with every launch moved to memory that nothing else uses: its operands are copied there before it
+ * and back after it. Operands of one launch that share memory keep sharing it. The canaries are set by copies when a
  * program begins and copied to a state tensor when it ends, so neither the runtime nor the kernels know of them.
  */
 export function guard(plan: Plan): Guarded {
@@ -123,7 +126,7 @@ class Layout {
     return runs;
   }
 
-  /** Offset of so many bytes of the work arena, with a canary before and one behind. */
+  /** Offset of `bytes` bytes of the work arena, with a canary before and one after them. */
   private guarded(bytes: number, what: string): number {
     this.canary(CANARY_BYTES, this.take("work", CANARY_BYTES), `before ${what}`);
     const room = alignUp(bytes, ALIGN) + CANARY_BYTES;

@@ -1,4 +1,4 @@
-// The cases themselves; see op_cases.ts. A new op needs one line here, a tested property follows by itself.
+// The cases of op_cases.ts. A new op needs one line here, and the tests that go through the table then test it, too.
 
 import type { Value } from "../../compiler/ir/types.js";
 import * as op from "../../compiler/ops/index.js";
@@ -297,7 +297,7 @@ const update: readonly OpCase[] = [
   opCase("all_finite", { x: fixed([3, 5]), y: fixed([7]) }, (b, v) => op.all_finite(b, [v.x, v.y])),
 ];
 
-/** Ops together that once went wrong, most of them with groups of rows beside other groups or none. */
+/** Combinations of ops that once went wrong, most of them with groups of rows beside other groups or none. */
 const together: readonly OpCase[] = [
   opCase(
     "attention_of_groups",

@@ -1,4 +1,4 @@
-// The command line as a user meets it, in a folder of the test's own whose name has a space.
+// The command line as users call it, in a folder of the test's own whose name has a space.
 
 import { spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
@@ -34,7 +34,7 @@ export class Shell {
     return { status: r.status, out: r.stdout, err: r.stderr };
   }
 
-  /** The same where no file may grow above `kib` KiB, as on a disk that is full. */
+  /** The same, but no file may grow above `kib` KiB, as on a full disk. */
   limited(kib: number, ...args: readonly string[]): Ran {
     const r = spawnSync("bash", ["-c", `ulimit -f ${kib}; exec "$@"`, "bash", process.execPath, this.main, ...args], {
       cwd: this.dir,
@@ -43,7 +43,7 @@ export class Shell {
     return { status: r.status, out: r.stdout, err: r.stderr };
   }
 
-  /** Output of a command that must succeed. */
+  /** Runs a command that must succeed; returns its output. */
   done(...args: readonly string[]): string {
     const r = this.moproc(...args);
     if (r.status !== 0) throw new Error(`moproc ${args.join(" ")}: ${r.err}${r.out}`);

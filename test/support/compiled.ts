@@ -1,5 +1,5 @@
-// Graphs compiled for this machine and run through the addon, beside the reference evaluator: the yardstick of every
-// kernel, fusion and memory plan. Many graphs are one artefact, because the C++ compiler's start-up is what costs.
+// Graphs compiled for this machine and run through the addon, beside the reference evaluator: the test of every kernel,
+// fusion and memory plan. Many graphs share one artefact, because starting the C++ compiler is what takes the time.
 
 import { join } from "node:path";
 import { type Artefact, load, type Values } from "node-cuda-rt";
@@ -24,7 +24,7 @@ export async function compiled(
   return load(dir, { threads });
 }
 
-/** What a program computes from `feed` (inputs and states): outputs by position, and states after the step by name. */
+/** The results of a program from `feed` (inputs and states): outputs by position, and states after the step by name. */
 export interface Ran {
   readonly outputs: readonly NdArray[];
   readonly state: ReadonlyMap<string, NdArray>;
@@ -67,7 +67,7 @@ export function toValues(type: TensorType, x: NdArray): Values {
 export const fromValues = (type: TensorType, v: Values): NdArray =>
   new NdArray(type.shape, v instanceof BigInt64Array ? Float64Array.from(v, Number) : new Float64Array(v));
 
-/** |a - b| over |b| in the 2-norm; NaN in either makes it NaN. */
+/** |a - b| / |b| in the 2-norm; NaN if either has a NaN. */
 export function relativeError(a: NdArray, b: NdArray): number {
   let d = 0;
   let n = 0;

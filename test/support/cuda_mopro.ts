@@ -1,4 +1,4 @@
-// What the tests of the tiny MoPro as CUDA kernels share: networks, the native tool, launches checked one by one.
+// Code that the tests of the tiny MoPro as CUDA kernels share: networks, the native tool, launches checked one by one.
 
 import { spawnSync } from "node:child_process";
 import { mkdirSync } from "node:fs";
@@ -14,7 +14,7 @@ import { checkRecord } from "./recorded.js";
 
 export const small = { arch: "resnet10", width: 1 / 4, num_class: 5, low_dim: 8, queue: 11, image_size: 32 } as const;
 
-/** The native tool; its exit status and what it said. */
+/** Runs the native tool; returns its exit status and output. */
 export function gpuCheck(...args: readonly string[]): { readonly status: number | null; readonly text: string } {
   const { status, stdout, stderr } = spawnSync(join(root, "build", "native", "moproc-gpu-check"), args, {
     encoding: "utf8",
@@ -22,7 +22,7 @@ export function gpuCheck(...args: readonly string[]): { readonly status: number 
   return { status, text: stdout + stderr };
 }
 
-/** States and inputs of a step, for the tool that records launches. */
+/** Writes states and inputs of a step, for the tool that records launches. */
 function writeValues(mopro: MoproSteps, groups: number, path: string): void {
   const g = mopro.program(`clean_${groups}`);
   const all = { ...Object.fromEntries(mopro.start(groups, 11)), ...mopro.batch(groups, 80) };
@@ -35,7 +35,7 @@ function writeValues(mopro: MoproSteps, groups: number, path: string): void {
 }
 
 /**
- * Records a step of `mopro` and checks every launch against its op's reference. Returns what was checked, logged by
+ * Records a step of `mopro` and checks every launch against its op's reference. Returns the checks, which are logged by
  * template.
  */
 export async function checkLaunches(

@@ -1,20 +1,19 @@
-// Where a network decides: the sign in front of a ReLU, the maximum of a pooling window. Two right
-// implementations may decide differently when it is close, and then their gradients differ by far more than
-// rounding. Here such a difference can be proved to be one: the reference, made to decide the other way, must
-// agree again.
+// The decisions of a network: the sign before a ReLU, the maximum of a pooling window. If one is close, two correct
+// implementations may decide differently, and then their gradients differ by far more than rounding. This file can
+// prove that a difference has that cause: the reference, made to decide the other way, must agree again.
 
 import { type Env, evaluate } from "../../compiler/ir/evaluate.js";
 import { NdArray } from "../../compiler/ir/nd.js";
 import type { Graph, Value } from "../../compiler/ir/types.js";
 
-/** One close decision: what to write into a value so that it falls the other way. */
+/** One close decision, and the values that reverse it. */
 export interface Decision {
   readonly value: Value;
   readonly set: readonly (readonly [index: number, x: number])[];
   readonly margin: number; // how close it is, relative to the root mean square of the value
 }
 
-/** Decisions on which gradients depend, closer than `within`; the closest come first. */
+/** Decisions that gradients depend on, closer than `within`; the closest come first. */
 export function closeDecisions(g: Graph, env: Env, within: number): Decision[] {
   const read = (op: string, operand: number): Set<Value> =>
     new Set(g.nodes.filter((n) => n.op === op).map((n) => n.inputs[operand] as Value));
@@ -57,7 +56,7 @@ interface Pool {
   readonly pad: number;
 }
 
-/** Windows whose two largest elements are nearly equal and above 0; to decide otherwise these swap places. */
+/** Windows whose two largest elements are nearly equal and above 0; swapping the two reverses the decision. */
 function closeMaxima(value: Value, x: NdArray, { kernel, stride, pad }: Pool, within: number): Decision[] {
   const [n, c, h, w] = x.shape as readonly [number, number, number, number];
   const unit = size(x);

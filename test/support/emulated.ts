@@ -6,10 +6,10 @@ import type { Graph, Precision, Target, Value } from "../../compiler/ir/types.js
 import { root } from "../../compiler/util/root.js";
 
 const driver = join(root, "build", "native", "test", "emulator", "driver", "libcuda_emulator.so");
-/** Whether the native tests are built, the emulated driver among them. */
+/** Whether the native tests are built, which include the emulated driver. */
 export const haveEmulator = existsSync(driver);
 
-/** The target whose artefacts this process can load; threads of a block run in an order that follows from `seed`. */
+/** The target whose artefacts this process can load; `seed` determines the order of a block's threads. */
 export function emulated(precision: Precision, seed = 1, arch = "emulator"): Target {
   process.env.MOPROC_CUDA_DRIVER = driver;
   process.env.MOPROC_EMULATOR = `seed=${seed}`;
@@ -17,7 +17,8 @@ export function emulated(precision: Precision, seed = 1, arch = "emulator"): Tar
 }
 
 /**
- * Whether the tensor cores take the channels of all convolutions: multiples of 8, but for the image of a forward one.
+ * Whether the tensor cores accept the channels of all convolutions: multiples of 8, except for the image of a forward
+ * one.
  */
 export const fitsTensorCores = (g: Graph): boolean =>
   g.nodes.every((n) => {

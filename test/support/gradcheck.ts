@@ -1,5 +1,5 @@
-// Gradients against central differences in f64, along random directions: the rules of the op records are
-// right if the change of <seed, y> along u equals <dx, u> for all of them.
+// Gradients against central differences in f64 along random directions. The rules of the op records are correct if the
+// change of <seed, y> along u equals <dx, u> for all directions.
 
 import { grad } from "../../compiler/autodiff/grad.js";
 import { Builder } from "../../compiler/ir/builder.js";
@@ -9,7 +9,7 @@ import type { Graph, Value } from "../../compiler/ir/types.js";
 import { verify } from "../../compiler/ir/verify.js";
 import { randomArray } from "./random.js";
 
-/** The graph followed by the gradients of its first output, which a new input `seed` weighs. */
+/** The graph followed by the gradients of its first output, weighted by a new input `seed`. */
 export function withGradients(g: Graph, wrt: readonly Value[]): { graph: Graph; seed: Value; grads: readonly Value[] } {
   const b = Builder.resume(g);
   for (const n of g.nodes) b.keep(n);
@@ -24,8 +24,8 @@ export function withGradients(g: Graph, wrt: readonly Value[]): { graph: Graph; 
 const dot = (a: NdArray, b: NdArray): number => a.data.reduce((s, v, i) => s + v * (b.data[i] as number), 0);
 
 /**
- * The largest error of a directional derivative, over operands and directions, relative to its terms. A right
- * rule stays below 1e-7; step 1e-5 keeps truncation and rounding there.
+ * The largest error of a directional derivative, over operands and directions, relative to its terms. A correct rule
+ * stays below 1e-7, because step 1e-5 keeps truncation and rounding below that.
  */
 export function gradientError(
   g: Graph,

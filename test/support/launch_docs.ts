@@ -1,4 +1,4 @@
-// docs/ranks.md and docs/launch as data: sections, commands, tables, and what the sources say on the same matters.
+// docs/ranks.md and docs/launch as data: sections, commands, tables, and the corresponding facts from the sources.
 
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
@@ -9,8 +9,7 @@ export const page = readFileSync(join(root, "docs", "ranks.md"), "utf8");
 export const launchFile = (name: string): string => readFileSync(join(root, "docs", "launch", name), "utf8");
 
 /**
- * The text below a heading, up to the next one of its level; "" is what comes before the first. Throws when there is
- * none.
+ * The text below a heading, up to the next one of its level; "" is the text before the first. Throws if there is none.
  */
 export function section(title: string): string {
   const parts = page.split(/^## /m);
@@ -19,7 +18,7 @@ export function section(title: string): string {
   return found;
 }
 
-/** The lines of fenced blocks of a language ("" for plain ones); lines that end with \ are joined. */
+/** The lines of the fenced blocks of a language ("" for plain ones); lines that end with \ are joined with the next. */
 export const blocks = (text: string, language = ""): string[][] =>
   [...text.matchAll(/^```(\w*)\n([\s\S]*?)\n```$/gm)]
     .filter((m) => m[1] === language)
@@ -45,10 +44,10 @@ export const rows = (text: string, heading: string): string[][] =>
         ),
     );
 
-/** The names in backquotes of a text. */
+/** The names in backquotes in a text. */
 export const quoted = (text: string): string[] => [...text.matchAll(/`([^`]+)`/g)].map((m) => m[1] as string);
 
-/** The words behind the training binary's name in a command; undefined where it is none. */
+/** The words after the training binary's name in a command; undefined if the command does not call it. */
 export function trainArguments(command: string): string[] | undefined {
   const words = command
     .replace(/ &$/, "")
@@ -59,7 +58,7 @@ export function trainArguments(command: string): string[] | undefined {
   return at < 0 ? undefined : words.slice(at + 1);
 }
 
-/** The flags that a help text lists: true where one takes a value. */
+/** The flags that a help text lists: true if one takes a value. */
 export function flagsOf(help: string): ReadonlyMap<string, boolean> {
   const flags = new Map<string, boolean>();
   for (const line of help.split("\n")) {
@@ -72,7 +71,7 @@ export function flagsOf(help: string): ReadonlyMap<string, boolean> {
 export const trainFlags = (): ReadonlyMap<string, boolean> =>
   flagsOf(spawnSync(join(root, "build", "native", "moproc-train-help"), ["train"], { encoding: "utf8" }).stdout);
 
-/** What is wrong with arguments of the training binary: unknown flags, values that are missing or too many. */
+/** Errors in arguments of the training binary: unknown flags, missing or superfluous values. */
 export function wrongArguments(words: readonly string[], known: ReadonlyMap<string, boolean>): string[] {
   const wrong: string[] = [];
   for (let i = 0; i < words.length; i++) {
@@ -94,8 +93,8 @@ const variablesIn = (code: string): string[] =>
 export const allVariables = (): string[] => [...new Set(variablesIn(launchSource))].sort();
 
 /**
- * The variables that a function of launch.cc names, and those of master_of where it calls that. Throws when there is no
- * such function.
+ * The variables that a function of launch.cc names, and those of master_of if it calls that. Throws if there is no such
+ * function.
  */
 export function variablesOf(name: string): string[] {
   const body = (f: string): string => {

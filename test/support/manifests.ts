@@ -1,8 +1,8 @@
-// What Kubernetes wants of the manifests in docs/launch: a schema of the fields that they use or might use, by hand
-// from the API reference (batch/v1, v1, kubeflow.org/v1), and the rules between fields. A field that is not listed is a
-// mistake.
+// The requirements of Kubernetes for the manifests in docs/launch: a schema of the fields that they use or might use,
+// written from the API reference (batch/v1, v1, kubeflow.org/v1), and the rules between fields. A field that is not
+// listed is an error.
 
-/** What is wrong with a value, a line each; `at` says where it is. */
+/** The errors of a value, one line each; `at` is its position in the document. */
 type Check = (value: unknown, at: string) => string[];
 type Fields = Readonly<Record<string, Check>>;
 
@@ -212,13 +212,13 @@ export interface Job {
 
 const kinds: Readonly<Record<string, Check>> = { Service: service, Job: job, PyTorchJob: pytorchJob };
 
-/** What is wrong with the fields of a document of a manifest. */
+/** Errors in the fields of a document of a manifest. */
 export const wrongFields = (document: unknown): string[] =>
   isMap(document)
     ? (kinds[String(document.kind)]?.(document, String(document.kind)) ?? [`unknown kind ${document.kind}`])
     : ["not a map"];
 
-/** What is wrong between the fields of a pod. */
+/** Contradictions between the fields of a pod. */
 export function wrongPod(pod: Pod): string[] {
   const volumes = new Set(pod.volumes?.map((v) => v.name));
   const all = [...pod.containers, ...(pod.initContainers ?? [])];
@@ -230,7 +230,7 @@ export function wrongPod(pod: Pod): string[] {
   ];
 }
 
-/** What is wrong with a Job's policy for failed pods, beside its fields: the API server's rules. */
+/** Errors in a Job's policy for failed pods, beyond its fields, by the API server's rules. */
 export function wrongPolicy(rules: readonly ExitRule[], pod: Pod, replacement: string | undefined): string[] {
   const names = [...pod.containers, ...(pod.initContainers ?? [])].map((c) => c.name);
   const wrong = rules.flatMap(({ onExitCodes: codes, onPodConditions: conditions }, i) => [

@@ -1,5 +1,5 @@
-// A small MoPro, step by step: what the tests of compiled networks feed it, and what they ask of each step.
-// Batch sizes are awkward on purpose, and so is a queue that no batch divides.
+// A small MoPro, step by step: the inputs for tests of compiled networks, and the checks of each step. Batch sizes are
+// awkward on purpose, and the queue is not a multiple of any batch.
 
 import type { ExecutionContext } from "ava";
 import type { Artefact } from "node-cuda-rt";
@@ -16,15 +16,15 @@ import { hyperInputs, type Inputs, images, initialStates, rows, type States } fr
 /** A network without batch and groups. */
 export interface Small extends Omit<MoproConfig, "batch" | "groups"> {
   /**
-   * Factor on the weights of the last BatchNorm of each block. At 1 a deep network of random weights
-   * amplifies rounding until it looks like a mistake.
+   * Factor on the weights of the last BatchNorm of each block. At 1, a deep network of random weights amplifies
+   * rounding until it looks like a mistake.
    */
   readonly residual?: number;
 }
 
 /**
- * The learning rate is small because on noise the embeddings collapse to one, where the instance loss would
- * show nothing.
+ * The learning rate is small, because on noise the embeddings become equal, and then the instance loss would show
+ * nothing.
  */
 export const hyper = {
   lr: 0.002,
@@ -38,12 +38,9 @@ export const hyper = {
 const exponent = (x: number): string => x.toExponential(1);
 const toF32 = (x: NdArray): NdArray => new NdArray(x.shape, x.data.map(Math.fround));
 
-/** The step programs of a network for several numbers of groups, and what to run them with. */
+/** The step programs of a network for several numbers of groups, and their inputs and states. */
 export class MoproSteps {
-  /**
-   * warmup_1, ..., clean_4, and for `others` groups evaluate and embed: programs of one artefact, with one
-   * state.
-   */
+  /** warmup_1, ..., clean_4, and for `others` groups evaluate and embed: programs of one artefact with one state. */
   readonly graphs: readonly Graph[];
 
   /** `batches`: groups -> images. */
@@ -105,7 +102,7 @@ export class MoproSteps {
     };
   }
 
-  /** `count` steps of a phase, each from the reference's state, are what they may be. */
+  /** Asserts that `count` steps of a phase, each from the reference's state, agree with the reference. */
   async follow(t: ExecutionContext, a: Artefact, phase: Phase, groups: number, count: number): Promise<void> {
     const g = this.program(`${phase}_${groups}`);
     const p = phases.indexOf(phase);
@@ -125,7 +122,7 @@ export class MoproSteps {
 const after = (g: Graph, states: States, { reference }: StepCheck): States =>
   new Map([...states, ...[...g.updates].map(([s, v]) => [s.name, toF32(reference.get(v) as NdArray)] as const)]);
 
-/** Asserts what a step may differ by, and logs the largest differences of all. */
+/** Asserts that steps differ by no more than is allowed, and logs the largest differences of all. */
 function judge(t: ExecutionContext, g: Graph, checks: readonly StepCheck[]): void {
   for (const [i, c] of checks.entries()) {
     const at = `${g.name}, step ${i}`;
@@ -155,7 +152,7 @@ function judge(t: ExecutionContext, g: Graph, checks: readonly StepCheck[]): voi
   t.log(`${g.name}: ${of("loss")}, ${of("state")}, ${of("gradient")}${verdicts}`);
 }
 
-/** The data make the label correction do all it can: keep, drop and relabel. */
+/** Asserts that the label correction keeps, drops and relabels some of the data. */
 function coversVerdicts(t: ExecutionContext, g: Graph, checks: readonly StepCheck[]): void {
   const [target, kept] = ["target_out", "kept"].map((name) => g.outputs.find((v) => v.name === name)) as [Value, Value];
   const given = g.inputs.find((v) => v.name === "target") as Value;

@@ -1,4 +1,4 @@
-// Reads numpy's .npz (a zip of .npy files, stored or deflated): what the fixtures need, dense little-endian
+// Reads numpy's .npz (a zip of .npy files, stored or deflated), as far as the fixtures need it: dense little-endian
 // arrays.
 
 import { inflateRawSync } from "node:zlib";

@@ -1,12 +1,12 @@
-// One table of op cases: every op of the compiler in small graphs with random operands, odd shapes included.
-// Gradient checks, the expansion of composites and compiled kernels all run through it.
+// One table of op cases: every op of the compiler in small graphs with random operands, odd shapes included. Gradient
+// checks, the expansion of composites and compiled kernels are all tested with it.
 
 import { Builder } from "../../compiler/ir/builder.js";
 import { NdArray } from "../../compiler/ir/nd.js";
 import { type DType, elements, type Graph, type Value } from "../../compiler/ir/types.js";
 import { randomArray, uniform } from "./random.js";
 
-/** How an operand of a case is made. A plain shape is f32, uniform in -1..1, and its gradient is checked. */
+/** How to make an operand of a case. A plain shape is f32, uniform in -1..1, and its gradient is checked. */
 export type Operand =
   | readonly number[]
   | {
@@ -77,7 +77,7 @@ export const flags = (values: readonly number[]): Operand => ({
 });
 export const bytes = (shape: readonly number[]): Operand => ({ shape, dtype: "u8" });
 
-/** f32 values 1, 2, 3 ... of a shape, for results worked out by hand. */
+/** f32 values 1, 2, 3 ... of a shape, for results that are computed by hand. */
 export const iota = (shape: readonly number[], start = 1): NdArray =>
   new NdArray(
     shape,

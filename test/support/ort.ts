@@ -1,4 +1,4 @@
-// Runs ONNX models in ONNX Runtime: somebody else's implementation of every operator that a model is made of.
+// Runs ONNX models in ONNX Runtime, an independent implementation of every operator of a model.
 
 import * as ort from "onnxruntime-node";
 import { NdArray } from "../../compiler/ir/nd.js";
@@ -23,11 +23,11 @@ export class OrtModel {
   ) {}
 
   static async load(model: Model): Promise<OrtModel> {
-    // level 3 and up: warnings tell of unused initializers, which a training step has
+    // only errors (level 3) are logged: warnings report unused initializers, which a training step has
     return new OrtModel(model, await ort.InferenceSession.create(encodeModel(model), { logSeverityLevel: 3 }));
   }
 
-  /** Outputs by name. What is not fed has its initializer as value. */
+  /** Outputs by name. An input that is not fed has its initializer as value. */
   async run(feed: ReadonlyMap<string, NdArray>): Promise<ReadonlyMap<string, NdArray>> {
     const inputs = new Map(this.model.graph.inputs.map((v) => [v.name, v]));
     const tensors = [...feed].map(([name, x]) => [name, tensor(inputs.get(name), name, x)] as const);

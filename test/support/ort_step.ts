@@ -1,6 +1,6 @@
-// One training step in ONNX Runtime beside the compiled one, from equal state. What may differ is rounding,
-// and a ReLU or pooling decision that rounding reverses; such a difference counts only if each side agrees
-// with the f64 reference made to decide as it did.
+// One training step in ONNX Runtime beside the compiled one, from equal state. The two may differ by rounding and by
+// ReLU or pooling decisions that rounding reverses. Such a difference is accepted only if each side agrees with the f64
+// reference that is made to decide in the same way.
 
 import type { Artefact } from "node-cuda-rt";
 import type { NdArray } from "../../compiler/ir/nd.js";
@@ -30,8 +30,8 @@ export const stepModel = (g: Graph, states: States, opset = 18): Model =>
   exportStep(g, { opset, values: valuesOf(g, states), plan: { name: "tiny", meta: {} }, checkpoint: {} });
 
 /**
- * The model for a runtime's binding that cannot feed an input which has an initializer, as onnxruntime-node, which
- * drops such a feed without a word: state is an input and nothing else.
+ * The model for a runtime's binding that cannot feed an input which has an initializer. onnxruntime-node is one: it
+ * ignores such a feed without a message. In the returned model, state is an input and has no initializer.
  */
 export function withoutDefaults(m: Model): Model {
   const inputs = new Set(m.graph.inputs.map((v) => v.name));

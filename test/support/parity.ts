@@ -1,6 +1,5 @@
-// The recorded run of the published code in fixtures/parity-trace: its initial weights rebuilt from integer
-// hashes, its batches as u8 images, and what it computed. Nothing here needs Python; a digest proves the
-// weights equal.
+// The recorded run of the published code in fixtures/parity-trace: its initial weights, recomputed from integer hashes,
+// its batches as u8 images, and its results. This needs no Python; a digest proves that the weights are equal.
 
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
@@ -37,7 +36,7 @@ export interface TraceMeta {
   readonly init_sha256: string;
 }
 
-/** What one rank computed in one step; null where the phase has no such thing. Accuracies in percent. */
+/** The results of one rank in one step; null if the phase has no such result. Accuracies are in percent. */
 export interface TraceRank {
   readonly loss_total: number;
   readonly loss_cls: number;
@@ -50,7 +49,7 @@ export interface TraceRank {
   readonly target_out: readonly number[]; // of the kept samples
   readonly n_used: number;
   readonly pseudo_label?: readonly number[]; // clean phase: of all samples
-  readonly clean_idx?: readonly number[]; // clean phase: 1 where kept
+  readonly clean_idx?: readonly number[]; // clean phase: 1 if kept
 }
 
 export interface TraceStep {
@@ -75,8 +74,8 @@ export interface Trace {
 }
 
 /**
- * The largest difference of a quantity ("rel_loss_cls", "rel_grad_l2:all", "relL2_BN_q", ...) at a step
- * between runs of the published code that should be equal. Throws for an unknown quantity.
+ * The largest difference of a quantity ("rel_loss_cls", "rel_grad_l2:all", "relL2_BN_q", ...) at a step between runs of
+ * the published code that should be equal. Throws for an unknown quantity.
  */
 export function loadGrowth(): (step: number, quantity: string) => number {
   const text = readFileSync(join(folder, "growth.json"), "utf8");
@@ -91,13 +90,13 @@ export function loadGrowth(): (step: number, quantity: string) => number {
 export const loadTrace = (): Trace => JSON.parse(readFileSync(join(folder, "a.json"), "utf8")) as Trace;
 export const phaseOf = (s: TraceStep): Phase => (["warmup", "proto", "clean"] as const)[s.phase];
 
-/** What the trace's programs are compiled for. */
+/** The configuration that the trace's programs are compiled for. */
 export function traceConfig({ meta }: Trace): MoproConfig {
   const { num_class, low_dim, queue, batch, size } = meta;
   return { arch: archOf(meta.arch), width: 1, num_class, low_dim, queue, image_size: size, batch, groups: 1 };
 }
 
-/** The hash both sides compute: 32 bits of (tensor index, element index). */
+/** The hash that both sides compute: 32 bits of (tensor index, element index). */
 function hash(tensor: number, element: number): number {
   let v = Math.imul(element + 1, 0x9e3779b1) ^ Math.imul(tensor + 1, 0x85ebca77);
   v = Math.imul(v ^ (v >>> 16), 0x7feb352d);
@@ -130,7 +129,7 @@ function parameter(
 const isLastNorm = (name: string, arch: string): boolean =>
   name.endsWith(/resnet(10|18|34)$/.test(arch) ? ".bn2.weight" : ".bn3.weight") && name.startsWith("layer");
 
-/** Columns of the queue: hashed, in f64 divided by their length, rounded to f32. */
+/** Columns of the queue: hashed, in f64 divided by their norm, rounded to f32. */
 function hashedQueue(index: number, rows: number, columns: number): Float32Array {
   const q = Float64Array.from({ length: rows * columns }, (_, i) => unit(index, i));
   return Float32Array.from(q, (v, i) => {
@@ -141,8 +140,8 @@ function hashedQueue(index: number, rows: number, columns: number): Float32Array
 }
 
 /**
- * The state before the first step, for every state of a MoPro program compiled for `traceConfig`. Throws
- * unless the weights' digest is the recorded one.
+ * The state before the first step, for every state of a MoPro program compiled for `traceConfig`. Throws if the
+ * weights' digest is not the recorded one.
  */
 export function traceStates(trace: Trace, g: Graph): States {
   const { meta } = trace;

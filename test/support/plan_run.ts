@@ -1,6 +1,6 @@
-// A lowered program without C++: its launches in order, each region computed by the ops' references in f64,
-// every value read from and written to the place that the memory plan gave it. Wrong fusion shows as an
-// operand that was never written, a wrong lifetime as one that was overwritten.
+// Runs a lowered program without C++: its launches in order, each region computed by the ops' references in f64, with
+// every value read from and written to the position that the memory plan gave it. Wrong fusion shows as an operand that
+// was never written, a wrong lifetime as one that was overwritten.
 
 import { emitter } from "../../compiler/emit/kernel.js";
 import { fromStorage, type NdArray, toStorage } from "../../compiler/ir/nd.js";
@@ -15,15 +15,15 @@ import { type Lowered, select } from "../../compiler/lower/select.js";
 import { templatesOf } from "../../compiler/lower/templates/index.js";
 import { named, opOf } from "../../compiler/ops/op.js";
 
-/** What a program leaves: outputs by position, states by name. Throws where the plan is wrong. */
+/** The results of a program: outputs by position, states by name. */
 export interface PlanRun {
   readonly outputs: readonly NdArray[];
   readonly state: ReadonlyMap<string, NdArray>;
 }
 
 /**
- * Lowers a graph that has been through the passes and runs it from `feed`, inputs and states. `change` may
- * spoil the plan first.
+ * Lowers a graph that has been through the passes and runs it from `feed`, inputs and states. `change` may spoil the
+ * plan first. Throws if the plan is wrong.
  */
 export function runPlan(
   g: Graph,
@@ -76,17 +76,17 @@ function launch(memory: Memory, { launch: l, workspace }: LaunchStep, r: Region)
   for (const [v, mirror] of r.mirrors) memory.write(mirror, values.get(v) as NdArray);
 }
 
-/** What a region calls v a launch may read as a copy beside the other gradients. */
+/** Whether u is a copy of v beside the other gradients, from which a launch may read a region's v. */
 const isCopy = (u: Value, v: Value): boolean => u.name.startsWith(`${v.name}.at_`);
 
-/** What a device does to values beside the ops' meaning. */
+/** The rounding of a device, in addition to the ops' meaning. */
 export interface Rounding {
   readonly result: (v: Value, x: NdArray) => NdArray; // of a value that is computed
-  readonly operands: (n: Node, xs: readonly NdArray[]) => readonly NdArray[]; // on their way into an anchor
+  readonly operands: (n: Node, xs: readonly NdArray[]) => readonly NdArray[]; // of an anchor's operands
 }
 const exact: Rounding = { result: (_, x) => x, operands: (_, xs) => xs };
 
-/** All values of a region, from those that `read` gives. */
+/** All values of a region, computed from those that `read` returns. */
 export function compute(r: Region, read: (v: Value) => NdArray, rounding = exact): ReadonlyMap<Value, NdArray> {
   const made = new Map<Value, NdArray>();
   const value = (v: Value): NdArray => made.get(v) ?? read(v);
@@ -95,7 +95,7 @@ export function compute(r: Region, read: (v: Value) => NdArray, rounding = exact
     const out = op.reference(named(op.inputs, operands), n.attrs) as Record<string, NdArray>;
     for (const [i, v] of n.outputs.entries()) made.set(v, rounding.result(v, out[op.outputs[i]] as NdArray));
   };
-  /** Operands of a chain come from its own nodes, or it names them as leaves. */
+  /** Computes a chain. Its operands come from its own nodes, or are among its leaves. */
   const chain = (c: Chain): void => {
     for (const n of c.nodes) {
       if (made.has(n.outputs[0] as Value)) continue;
@@ -128,7 +128,7 @@ interface Held extends Place {
 const overlaps = (a: Place & { readonly bytes: number }, b: Place & { readonly bytes: number }): boolean =>
   a.arena === b.arena && a.offset < b.offset + b.bytes && b.offset < a.offset + a.bytes;
 
-/** What lies where. A write makes everything it touches unreadable. */
+/** The contents of memory. A write makes every value that it overlaps unreadable. */
 class Memory {
   private held: Held[] = [];
 
@@ -150,10 +150,7 @@ class Memory {
     this.held = [...this.held.filter((h) => !overlaps(h, entry)), entry];
   }
 
-  /**
-   * The value that lies where v should be, as `shape`: v's own, or that of the weight which v is a packed
-   * copy of.
-   */
+  /** The value at v's position, as `shape`: v's own, or that of the weight of which v is a packed copy. */
   read(v: Value, shape = v.type.shape): NdArray {
     const at = this.at(v);
     const from = this.held.find((h) => overlaps(h, at));
@@ -166,7 +163,7 @@ class Memory {
     return fromStorage(shape, from.data.slice(begin, begin + count));
   }
 
-  /** The packed copy of a weight stands for the weight itself. */
+  /** Writes the packed copy of a weight, which has the weight's value. */
   pack(l: Lowered): void {
     const [w, packed] = [l.reads[0], l.writes[0]] as [Value, Value];
     this.write(packed, this.read(w)); // more bytes than elements
@@ -177,7 +174,8 @@ class Memory {
   }
 
   /**
-   * Results lie apart from operands, unless they may take their place exactly, and apart from the workspace.
+   * Throws if the workspace overlaps a tensor, a result an operand that it may not replace exactly, or two results
+   * overlap.
    */
   check(l: Lowered, workspace: number): void {
     const own = { arena: "work" as const, offset: workspace, bytes: l.shape.workspaceBytes };

@@ -1,5 +1,5 @@
-// A Python with certain modules, where this machine has one: an independent reader of what we write. npm test installs
-// those of test/requirements.txt into build/python where pip can.
+// A Python with certain modules, if this machine has one: an independent reader of the files that we write. npm test
+// installs the modules of test/requirements.txt into build/python if pip can.
 
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
@@ -10,7 +10,7 @@ const candidates = process.env.MOPROC_PYTHON
   : [join(root, "build", "python", "bin", "python"), "python3", "/usr/bin/python3"];
 
 /**
- * MOPROC_PYTHON if that is set, else the first of build/python, python3 and Debian's, that can import all of the
+ * MOPROC_PYTHON if it is set, otherwise the first of build/python, python3 and Debian's that can import all of the
  * modules; undefined if none can.
  */
 export const pythonWith = (...modules: readonly string[]): string | undefined =>

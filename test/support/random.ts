@@ -1,4 +1,4 @@
-// Random numbers for tests: a function of a seed alone, the same on every machine.
+// Random numbers for tests: a function of the seed alone, the same on every machine.
 
 import { NdArray } from "../../compiler/ir/nd.js";
 

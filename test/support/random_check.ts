@@ -1,5 +1,5 @@
-// What is asked of a random graph in f64: each pass keeps its values, so does the plan, and its gradients are
-// those of finite differences. Which graphs can be asked is decided in f64 too, before any of it.
+// The checks of a random graph in f64: each pass keeps its values, the plan does, too, and its gradients agree with
+// finite differences. Which graphs can be checked is decided in f64, too, before the checks.
 
 import { type Env, evaluate } from "../../compiler/ir/evaluate.js";
 import { NdArray } from "../../compiler/ir/nd.js";
@@ -15,13 +15,13 @@ import { type RandomGraph, randomGraph } from "./random_graph.js";
 
 export interface Checkable extends RandomGraph {
   readonly env: Env; // all values of the graph
-  readonly sensitivity: number; // by how much of the largest the results move when every value is rounded to f32
+  readonly sensitivity: number; // the change of the results, relative to the largest, if every value is rounded to f32
 }
 
 /**
- * The graph of a seed; undefined where rounding alone may change its results by more than a test could tell
- * from a mistake: a ReLU or a maximum is decided by next to nothing, the results are not finite or sensitive
- * to rounding, or the loss is so large that differences of it say nothing. Throws for an invalid graph.
+ * The graph of a seed; undefined if rounding alone may change its results by so much that a test could not tell that
+ * from a mistake. That is so if a ReLU or a maximum is decided by next to nothing, if the results are not finite or are
+ * sensitive to rounding, or if the loss is so large that its differences mean nothing. Throws for an invalid graph.
  */
 export function checkable(seed: number): Checkable | undefined {
   const r = randomGraph(seed);
@@ -37,7 +37,7 @@ export function checkable(seed: number): Checkable | undefined {
 }
 
 const get = (env: Env, v: Value): NdArray => env.get(v) as NdArray;
-/** Outputs, then the values that states become. */
+/** Outputs, then the new values of states. */
 export const resultsOf = (g: Graph): readonly Value[] => [...g.outputs, ...g.updates.values()];
 
 /** The largest difference, relative to the largest of `want`; NaN unless all numbers are finite. */
@@ -61,7 +61,7 @@ function expectSame(what: string, names: readonly Value[], got: readonly NdArray
   });
 }
 
-/** Each pass on the graph as it was built, and all of them in order; then the plan. */
+/** Checks each pass on the graph as it was built, then all of them in order, then the plan. */
 export function checkValues({ graph, feed, env }: Checkable): void {
   const want = resultsOf(graph).map((v) => get(env, v));
   const compare = (what: string, g: Graph): void => {
@@ -86,8 +86,8 @@ export function checkValues({ graph, feed, env }: Checkable): void {
 }
 
 /**
- * The error of the loss's derivative as all parameters move in one random direction, relative to its terms. A
- * step over a kink spoils a difference, a wrong gradient spoils them all: the best of three steps counts.
+ * The error of the loss's derivative if all parameters move in one random direction, relative to its terms. A step over
+ * a kink spoils one difference, a wrong gradient spoils all of them, so the best of three steps is returned.
  */
 export function gradientDifference({ graph, feed, env, loss, params, gradients }: Checkable): number {
   const forward = dce.run({ ...graph, outputs: [loss], updates: new Map() }, nativeTarget);

@@ -1,6 +1,5 @@
-// Random training steps: a few moves on images, a loss of everything that is left over, gradients, SGD; now
-// and then a follower, a queue, prototypes, and results that make a memory planner stumble: old states,
-// inputs, views.
+// Random training steps: a few moves on images, a loss of all values that nothing else reads, gradients, SGD. Some have
+// a follower, a queue, prototypes, and results that are difficult for a memory planner: old states, inputs, views.
 
 import { grad } from "../../compiler/autodiff/grad.js";
 import { Builder } from "../../compiler/ir/builder.js";
@@ -15,7 +14,7 @@ import { Draw, moves, type Sketch } from "./random_moves.js";
 
 export interface RandomGraph {
   readonly graph: Graph; // program sSEED: one training step
-  readonly feed: ReadonlyMap<Value, NdArray>; // f32 numbers where the type is f32
+  readonly feed: ReadonlyMap<Value, NdArray>; // f32 numbers if the type is f32
   readonly loss: Value; // [groups]
   readonly params: readonly Value[]; // that the loss depends on
   readonly gradients: readonly Value[]; // of the sum of the loss
@@ -23,7 +22,7 @@ export interface RandomGraph {
 
 const f32 = (...shape: readonly number[]): TensorType => ({ dtype: "f32", shape });
 
-/** The graph of a seed, and what it is fed. */
+/** The graph of a seed, and its feed. */
 export function randomGraph(seed: number): RandomGraph {
   return new Maker(seed).make();
 }
@@ -74,7 +73,7 @@ class Maker {
     return { graph, feed: this.feed, loss, params, gradients };
   }
 
-  /** One more value, from one that is there: as a rule a late one. */
+  /** Adds one more value, computed from an earlier one, usually a late one. */
   private move(): void {
     const { pool } = this.s;
     for (let tries = 0; tries < 20; tries++) {
@@ -109,7 +108,7 @@ class Maker {
     return this.input("order", { dtype: "i64", shape: [this.rows] }, order);
   }
 
-  /** Values that nothing reads: what is left over. */
+  /** Values that nothing reads. */
   private leaves(): Value[] {
     const read = new Set(this.b.nodes.flatMap((n) => n.inputs));
     return this.s.pool.filter((v) => !read.has(v));
@@ -138,7 +137,7 @@ class Maker {
   private loss(): Value {
     const { b, draw, s } = this;
     const { net } = s;
-    const used = this.leaves().filter((_, i, all) => i === all.length - 1 || draw.chance(0.85)); // the others die
+    const used = this.leaves().filter((_, i, all) => i === all.length - 1 || draw.chance(0.85)); // others unused
     const last = used.at(-1) as Value;
     const weight = net.in("last").param("weight", last.type.shape, { kind: "uniform", bound: 1 }); // one at least
     const terms = [...used.slice(0, -1), op.mul(b, last, weight)].map((v) => this.term(v));
@@ -154,7 +153,7 @@ class Maker {
     return this.b.states.filter((p) => p.role === "param" && reached.has(p));
   }
 
-  /** Now and then parameters have followers, or are returned as they were before the step. */
+  /** Some parameters get followers, or are returned as they were before the step. */
   private follow(params: readonly Value[]): Value[] {
     const { b, draw } = this;
     if (draw.chance(0.3)) {
@@ -173,7 +172,7 @@ class Maker {
     return draw.chance(0.15) ? [draw.pick(params)] : [];
   }
 
-  /** Now and then rows enter a queue or move prototypes. */
+  /** In some graphs, rows enter a queue or move prototypes. */
   private remember(finite: Value): void {
     const { b, draw, rows } = this;
     const rowsOf = this.s.pool.filter((v) => v.type.shape.length === 2);

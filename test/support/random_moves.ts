@@ -1,6 +1,6 @@
-// What a random training graph is made of: each move takes a value that is there and appends something a
-// model might do with it. A move that does not fit the value appends nothing. Sizes stay small: the reference
-// runs in f64 loops.
+// The parts of a random training graph: each move takes an existing value and appends something that a model might do
+// with it. A move that does not fit the value appends nothing. Sizes stay small, because the reference runs in f64
+// loops.
 
 import type { Builder } from "../../compiler/ir/builder.js";
 import { elements, type Value } from "../../compiler/ir/types.js";
@@ -18,7 +18,7 @@ export class Draw {
     this.next = uniform(seed);
   }
 
-  /** A whole number, low and high included. */
+  /** An integer from low to high, both included. */
   int(low: number, high: number): number {
     return low + Math.floor(this.next() * (high - low + 1));
   }
@@ -50,7 +50,7 @@ const isImage = (x: Value): boolean => x.type.shape.length === 4;
 const extent = (x: Value, axis: number): number => x.type.shape[axis] as number;
 const scalar = (s: Sketch, x: number): Value => op.scalar(s.b, x);
 
-/** An f32 tensor that is trained, about `bound` at most. */
+/** A trained f32 tensor with values of about `bound` at most. */
 const param = (s: Sketch, shape: readonly number[], bound = 1): Value =>
   s.net.in(s.part()).param("weight", shape, { kind: "uniform", bound });
 
@@ -91,7 +91,7 @@ const binary: Move = (s, x) => {
   ])();
 };
 
-/** x with a parameter that is stretched to its shape. */
+/** x combined with a parameter that is expanded to its shape. */
 const stretched: Move = (s, x) => {
   const { b, draw } = s;
   const [n, c, ...pixels] = x.type.shape as readonly [number, number, ...number[]];
@@ -109,7 +109,7 @@ const stretched: Move = (s, x) => {
   return draw.chance(0.5) ? op.add(b, x, by) : op.mul(b, x, op.add(b, by, scalar(s, 1)));
 };
 
-/** x less its mean (or times its sum, flattened) over some axes. */
+/** x minus its mean, or times the tanh of its sum, over some axes. */
 const centred: Move = (s, x) => {
   const { b, draw } = s;
   const axes = x.type.shape.map((_, i) => i).filter(() => draw.chance(0.5));
@@ -142,7 +142,7 @@ const normalised: Move = (s, x) => {
   return batch_norm(new Net(s.b, { training: false }).in(s.part()), x);
 };
 
-/** Convolution (or a linear layer), normalisation, ReLU: what most of a network is. */
+/** Convolution (or a linear layer), normalisation, ReLU: the larger part of most networks. */
 const layer: Move = (s, x) => {
   const y = isImage(x) ? convolution(s, x) : linear(s.net.in(s.part()), x, s.draw.int(2, 20));
   const z = y && normalised(s, y);
@@ -157,7 +157,7 @@ const residual: Move = (s, x) => {
   return op.relu(s.b, op.add(s.b, normalised(s, y) ?? y, x));
 };
 
-/** A weight a channel and image, computed from the image. */
+/** Multiplies by one weight per channel and image, computed from the image. */
 const gated: Move = (s, x) => {
   if (!isImage(x)) return undefined;
   const { b, draw } = s;
@@ -197,7 +197,7 @@ const moved: Move = (s, x) => {
       return op.transpose(b, op.tanh(b, turned), { perm: isImage(x) ? [1, 0, 2, 3] : [1, 0] });
     },
     () => {
-      // the two halves of the batch, apart and together again
+      // splits the batch in two halves and concatenates them
       if (s.rows < 2) return undefined;
       const cut = draw.int(1, s.rows - 1);
       const halves = [
@@ -233,7 +233,7 @@ const rowwise: Move = ({ b, draw }, x) => {
   return draw.chance(0.5) ? op.softmax(b, x) : op.l2_normalize(b, x, { eps: 1e-3 });
 };
 
-/** A matrix as images. */
+/** Reshapes a matrix to images. */
 const imaged: Move = ({ b, draw, rows }, x) => {
   if (isImage(x)) return undefined;
   const c = extent(x, 1);

@@ -1,4 +1,5 @@
-// Runs the graph of a rank on all ranks at once, in f64: node by node, so that collectives see what everybody has.
+// Runs the graph of a rank on all ranks at once, in f64, node by node, so that collectives have the values of all
+// ranks.
 
 import { type Env, evaluate } from "../../compiler/ir/evaluate.js";
 import { NdArray } from "../../compiler/ir/nd.js";
@@ -6,7 +7,7 @@ import type { Graph, Node, Value } from "../../compiler/ir/types.js";
 import { opOf } from "../../compiler/ops/op.js";
 import { rows } from "./training.js";
 
-/** All values of `g` on each rank; `feeds` has inputs and states by name, a rank each. */
+/** All values of `g` on each rank; `feeds` has inputs and states by name, one map per rank. */
 export function evaluateRanks(g: Graph, feeds: readonly ReadonlyMap<string, NdArray>[]): Env[] {
   const envs = feeds.map(
     (feed): Env => new Map([...g.inputs, ...g.state].map((v) => [v, feed.get(v.name) as NdArray])),

@@ -1,5 +1,5 @@
 // A record of launches (tools/gpu/record.h) beside the ops' references: every launch is computed again in f64 from the
-// very bytes it read, rounded where the plan stores bf16 and where operands enter the tensor cores.
+// same bytes, with rounding if the plan stores bf16 and if operands enter the tensor cores.
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -23,11 +23,11 @@ export interface LaunchCheck {
   readonly kernel: string; // template
   readonly name: string; // of the launch and the value
   readonly ulps: number; // of bf16; 0 for other types
-  readonly norm: number; // |difference| over |reference|, 2-norm; NaN where either has a NaN
+  readonly norm: number; // |difference| / |reference|, 2-norm; NaN if either has a NaN
   readonly ok: boolean; // within 2 units of bf16's last place, or 1e-3 of the norm
 }
 
-/** Nearest even bf16. */
+/** x rounded to bf16, ties to even. */
 export function toBf16(x: number): number {
   const f = new Float32Array([x]);
   const u = new Uint32Array(f.buffer);
@@ -35,17 +35,17 @@ export function toBf16(x: number): number {
   u[0] = (bits + 0x7fff + ((bits >>> 16) & 1)) & 0xffff0000;
   return f[0] as number;
 }
-/** tf32: 10 bits of mantissa, ties away from zero. */
+/** x rounded to tf32: 10 bits of mantissa, ties away from zero. */
 function toTf32(x: number): number {
   const u = new Uint32Array(Float32Array.of(x).buffer);
   u[0] = ((u[0] as number) + 0x1000) & 0xffffe000;
   return new Float32Array(u.buffer)[0] as number;
 }
 const each = (x: NdArray, f: (x: number) => number): NdArray => new NdArray(x.shape, x.data.map(f));
-/** How the tensor cores see operands of convolutions. */
+/** How the tensor cores round operands of convolutions. */
 const seenAs = { bf16: toBf16, tf32: toTf32, f32: (x: number) => x } as const;
 
-/** Checks every launch of `g` in the record but the flat ones, whose tensors are ranges of many. */
+/** Checks every launch of `g` in the record except the flat ones, whose tensors are ranges of many tensors. */
 export async function checkRecord(
   dir: string,
   recordPath: string,
@@ -105,7 +105,7 @@ class Recorded {
     });
   }
 
-  /** What the tensor held before the step: as shown then, or as an earlier step showed it last. */
+  /** The contents of the tensor before the step: as recorded then, or as an earlier step recorded them last. */
   private before(step: number, tensor: number): Float64Array {
     let found = this.values(step, tensor, "before");
     for (let i = step - 1; i >= 0 && !found; i--)
@@ -132,8 +132,7 @@ function decode(dtype: DType, { buffer }: Uint8Array<ArrayBuffer>): Float64Array
 }
 
 /**
- * A weight from its packed copy: (o, r, s, c), or pairs of pixels of an image, one tap further where the padding is
- * odd.
+ * A weight from its packed copy: (o, r, s, c), or pairs of pixels of an image, one tap further if the padding is odd.
  */
 function unpacked(shape: readonly number[], data: Float64Array): NdArray {
   const [out, c, h, w] = shape as [number, number, number, number];
@@ -149,7 +148,7 @@ function unpacked(shape: readonly number[], data: Float64Array): NdArray {
   });
 }
 
-/** Convolutions see their operands rounded, and of a padded image the channels that the weights have. */
+/** Operands as a convolution uses them: rounded, and of a padded image only the channels that the weights have. */
 function operands(n: Node, xs: readonly NdArray[], seen: (x: number) => number): readonly NdArray[] {
   if (!n.op.startsWith("conv")) return xs;
   const channels = (n.op === "conv_wgrad" ? n.outputs[0] : n.inputs[1])?.type.shape[1] as number;

@@ -1,5 +1,5 @@
-// Training binaries in tests: compiled below build/test, run on replay files, their traces read back; and the
-// comparison tool, as its users call it.
+// Training binaries in tests: compiled below build/test, run on replay files, their traces read; and the comparison
+// tool, called as by its users.
 
 import { spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync } from "node:fs";
@@ -29,7 +29,7 @@ export const { readSafetensors, writeSafetensors } = (await import(
   pathToFileURL(tool("safetensors.mjs")).href
 )) as Files;
 
-/** What --trace writes of a step: lists have a value a group, null for what the phase lacks. */
+/** The entry of a step that --trace writes. Lists have one value per group; null if the phase lacks the quantity. */
 export interface TraceEntry {
   readonly phase: Phase;
   readonly loss: readonly (number | null)[];
@@ -81,7 +81,7 @@ export function run(command: string, args: readonly string[]): Ran {
 }
 
 /**
- * Runs a replay into `folder` (trace.json, states with `states`). Throws with the binary's message when it
+ * Runs a replay into `folder` (trace.json, states with `states`). Throws an Error with the binary's message if it
  * fails.
  */
 export function replay(
@@ -114,7 +114,7 @@ export function writeReplay(path: string, steps: readonly ReplayStep[], tensors:
   return path;
 }
 
-/** A number that two runs disagree about. */
+/** A number that differs between two runs. */
 export interface Difference {
   readonly step: number;
   readonly phase: string;

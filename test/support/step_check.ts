@@ -1,6 +1,5 @@
-// One compiled training step beside the reference evaluator, from equal state: how far losses, the new state
-// and the gradients are off. The evaluator computes in f64, but from inputs and states that are f32 numbers,
-// as the kernels get them.
+// One compiled training step beside the reference evaluator, from equal state: the differences of losses, new state and
+// gradients. The evaluator computes in f64, but from inputs and states that are f32 numbers, as the kernels get them.
 
 import type { Artefact } from "node-cuda-rt";
 import { type Env, evaluate } from "../../compiler/ir/evaluate.js";
@@ -10,13 +9,13 @@ import { type Ran, relativeError, runCompiled } from "./compiled.js";
 import { closeDecisions, type Decision, decidingOtherwise } from "./decisions.js";
 import type { Inputs, States } from "./training.js";
 
-/** The largest difference of a kind, and where it is. */
+/** The largest difference of a kind, and its position. */
 export interface Worst {
   readonly error: number;
   readonly at: string;
 }
 
-/** Losses by element, tensors in the 2-norm; each relative to the reference. */
+/** Differences of losses by element, of tensors in the 2-norm; each relative to the reference. */
 export interface Differences {
   readonly loss: Worst;
   readonly state: Worst;
@@ -30,12 +29,12 @@ export interface StepCheck extends Differences {
   readonly reference: Env; // of the decisions as they are in f64
 }
 
-/** What a step may differ by. */
+/** The largest differences that a step may have. */
 export const allowed = { loss: 1e-5, state: 1e-4, gradient: 1e-3 } as const;
 /** A decision this close, relative to the values around it, may fall the other way in f32. */
 const close = 5e-6;
 
-/** What `g` is fed: its inputs and states by name. Throws for a missing one. */
+/** The feed of `g`: its inputs and states by name. Throws if one is missing. */
 export function feedOf(g: Graph, states: States, inputs: Inputs): ReadonlyMap<Value, NdArray> {
   const needed = (v: Value, x: NdArray | undefined): readonly [Value, NdArray] => {
     if (!x) throw new Error(`no value for %${v.name} of ${g.name}`);
@@ -48,16 +47,15 @@ export function feedOf(g: Graph, states: States, inputs: Inputs): ReadonlyMap<Va
 }
 
 /**
- * Runs a step program compiled and by reference from `states`, which must be f32 numbers. If they differ by
- * more than is allowed, close decisions are reversed in the reference, one or two at a time, until they
- * agree.
+ * Runs a step program, compiled and by reference, from `states`, which must be f32 numbers. If they differ by more than
+ * is allowed, close decisions are reversed in the reference, one or two at a time, until they agree.
  */
 export async function checkStep(a: Artefact, g: Graph, states: States, inputs: Inputs): Promise<StepCheck> {
   const feed = feedOf(g, states, inputs);
   return checkAgainstReference(g, feed, await runStep(a, g, feed));
 }
 
-/** A step that something has run, against the reference, as `checkStep` does. */
+/** Compares the results of a step with the reference, as `checkStep` does. */
 function checkAgainstReference(g: Graph, feed: ReadonlyMap<Value, NdArray>, step: Step): StepCheck {
   const reference = evaluate(g, feed);
   const found = { margin: marginOf(g, reference), reference };
@@ -72,7 +70,7 @@ function checkAgainstReference(g: Graph, feed: ReadonlyMap<Value, NdArray>, step
   return { ...plain, ...found, otherwise: [] };
 }
 
-/** Is a step within what is allowed of the reference, close decisions reversed where that is needed? */
+/** Whether a step agrees with the reference, with close decisions reversed if that is needed. */
 export function agreesWithReference(g: Graph, feed: ReadonlyMap<Value, NdArray>, step: Step): boolean {
   const check = checkAgainstReference(g, feed, step);
   return isAllowed(check) && check.unequal.length === 0;
@@ -90,7 +88,7 @@ export interface Step extends Ran {
 export const runStep = (a: Artefact, g: Graph, feed: ReadonlyMap<Value, NdArray>): Promise<Step> =>
   stepBy(g, feed, (f) => runCompiled(a, g, f));
 
-/** A step by whatever runs the program. */
+/** Runs a step with any function that runs the program. */
 export async function stepBy(
   g: Graph,
   feed: ReadonlyMap<Value, NdArray>,
@@ -139,11 +137,11 @@ function differences(g: Graph, got: Step, want: Env): Differences {
 
 const relative = (got: number, want: number): number => (got === want ? 0 : Math.abs(got - want) / Math.abs(want));
 
-/** The largest of the differences; one that is no number comes before all. */
+/** The largest of the differences; NaN is larger than any number. */
 export const worst = (all: readonly Worst[]): Worst =>
   all.reduce((a, b) => (b.error > a.error || Number.isNaN(b.error) ? b : a), { error: 0, at: "" });
 
-/** By how little a score would have to change for another label or another verdict on any sample. */
+/** The smallest change of a score that would give another label or another verdict on any sample. */
 function marginOf(g: Graph, env: Env): number {
   const node = g.nodes.find((n) => n.op === "correct_labels");
   if (!node) return Number.POSITIVE_INFINITY;

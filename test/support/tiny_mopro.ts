@@ -39,7 +39,7 @@ export function batch(order: readonly number[] = identity, hyper: Readonly<Recor
   };
 }
 
-/** Initial states with prototypes that mean something and a queue that is not at its start. */
+/** Initial states with meaningful prototypes and a queue pointer that is not at the beginning. */
 export function start(g = program("clean")): States {
   const states = new Map(initialStates(g, 5));
   states.set("queue_ptr", vector([7]));

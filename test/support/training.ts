@@ -1,5 +1,4 @@
-// Runs training programs in the reference evaluator: initial states by their Init, and a step as a map of
-// states.
+// Runs training programs in the reference evaluator: initial states by their Init, and a step as a map of states.
 
 import { evaluate } from "../../compiler/ir/evaluate.js";
 import { NdArray } from "../../compiler/ir/nd.js";
@@ -9,7 +8,7 @@ import { randomArray, uniform } from "./random.js";
 export type States = ReadonlyMap<string, NdArray>;
 export type Inputs = Readonly<Record<string, NdArray>>;
 
-/** Initial values of all states of `g`, as the runtime draws them but for the random numbers. */
+/** Initial values of all states of `g`, as in the runtime except for the random numbers. */
 export function initialStates(g: Graph, seed: number): States {
   const states = new Map<string, NdArray>();
   for (const [i, s] of g.state.entries()) states.set(s.name, initial(s.init, s.type.shape, seed + i, states));
@@ -48,7 +47,7 @@ export interface StepResult {
   readonly value: (name: string) => NdArray; // any value of the graph
 }
 
-/** One run of `g`. Throws when an input or a state is missing. */
+/** Runs `g` once. Throws if an input or a state is missing. */
 export function run(g: Graph, states: States, inputs: Inputs): StepResult {
   const feed = new Map<Value, NdArray>();
   for (const v of g.inputs) feed.set(v, needed(inputs[v.name], v));
@@ -87,13 +86,13 @@ export const published: Readonly<Record<string, number>> = {
   w_proto: 1,
 };
 
-/** hyper.NAME inputs: the published values and what replaces them. */
+/** hyper.NAME inputs: the published values, with `changed` instead of some. */
 export const hyperInputs = (changed: Readonly<Record<string, number>> = {}): Inputs =>
   Object.fromEntries(
     Object.entries({ ...published, ...changed }).map(([k, v]) => [`hyper.${k}`, NdArray.scalar(Math.fround(v))]),
   );
 
-/** Random u8 images [n, 3, size, size]: a coarse pattern of the class of each, with noise. */
+/** Random u8 images [n, 3, size, size]: for each, a coarse pattern of its class, with noise. */
 export function images(labels: readonly number[], size: number, seed: number): NdArray {
   const noise = uniform(seed);
   const cell = Math.ceil(size / 4);

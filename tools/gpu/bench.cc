@@ -19,7 +19,7 @@ int64_t meta(const Plan& plan, std::string_view key) {
   throw InputError(std::string(plan.name) + " does not say its " + std::string(key));
 }
 
-/// Images and labels at random, the keys' order reversed, hyper-parameters of the first epochs.
+/// Fills in random images and labels, the keys' order reversed, and the hyper-parameters of the first epochs.
 void fill_inputs(Session& session, int program, int64_t classes) {
   std::mt19937 random(1);
   for (const int32_t t : session.plan().programs[program].inputs) {

@@ -1,4 +1,4 @@
-// Images a second of a step program, and where its time goes.
+// Measures a step program's images per second, and how its time is spent.
 #pragma once
 
 #include <string>
@@ -10,15 +10,15 @@ namespace moproc::tools {
 
 struct BenchOptions {
   int gpu = 0;
-  int warmup = 5;   // runs before anything is measured
-  int runs = 20;    // a sample
-  int samples = 5;  // of which the median counts
+  int warmup = 5;   // runs before the first measured one
+  int runs = 20;    // per sample
+  int samples = 5;  // the result is their median
 };
 
 struct Bench {
   std::string gpu;
   int64_t batch = 0;
-  std::vector<double> ms;  // a run, each sample
+  std::vector<double> ms;  // per run, of each sample
   double median_ms = 0, images_per_second = 0;
   int64_t memory_planned = 0, memory_taken = 0;  // bytes
   std::string profile;                           // kernel table, from runs of their own

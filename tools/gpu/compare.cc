@@ -13,7 +13,7 @@ namespace {
 
 float widen(uint16_t bits) { return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16); }
 
-/// Distance of two bf16 numbers in steps from one to the next.
+/// Distance of two bf16 numbers in representable steps.
 double steps_between(uint16_t a, uint16_t b) {
   const auto ordered = [](uint16_t x) { return x & 0x8000 ? -static_cast<int>(x & 0x7fff) : static_cast<int>(x); };
   return std::abs(ordered(a) - ordered(b));
@@ -42,7 +42,7 @@ Difference of_floats(std::span<const std::byte> got, std::span<const std::byte> 
     off += (x - y) * (x - y);
     size += y * y;
   }
-  d.norm = off == 0 ? 0 : std::sqrt(off / size);  // of zeros: infinite
+  d.norm = off == 0 ? 0 : std::sqrt(off / size);  // infinite if the norm of the expected values is 0
   return d;
 }
 
@@ -77,7 +77,7 @@ std::vector<Result> compare(const Plan& plan, const Record& record, int gpu) {
     for (const int t : tensors) runner.write(t, record.before(i, t).data());
     runner.run(record.program(), i);
     for (const int t : tensors) {
-      // What the recorded launch left alone must be left alone.
+      // A tensor that the recorded launch did not change must not change here either.
       const bool changed = !record.after(i, t).empty();
       const std::span<const std::byte> want = changed ? record.after(i, t) : record.before(i, t);
       got.resize(want.size());

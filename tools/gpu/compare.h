@@ -1,4 +1,4 @@
-// Every launch of a record again, from the same bytes, on the GPU at hand.
+// Repeats every launch of a record from the same bytes on this machine's GPU.
 #pragma once
 
 #include <string>
@@ -9,17 +9,18 @@
 
 namespace moproc::tools {
 
-/// How one result differs: by element in units of its type's last place, and in the 2-norm relative to what was
-/// recorded.
+/// How one result differs: per element in units in the last place (0 for f32), and in the 2-norm relative to the
+/// recorded result.
 struct Difference {
   double ulps = 0, norm = 0;
-  bool finite = true;  // false: one of the two has a number where the other has none
+  bool finite = true;  // false: an element that is not finite in one of the two differs
 };
 
-/// Of `n` bytes of a type; integers count as different (ulps) or not.
+/// The difference of two equally long arrays of a type; integers only count as different (ulps) or equal.
 Difference difference(DType type, std::span<const std::byte> got, std::span<const std::byte> want);
 
-/// bf16: 2 units in the last place, or 1e-3 of the norm. f32: 1e-4 of the norm. Others: equal.
+/// Whether the difference is within tolerance: 2 units in the last place or 1e-3 of the norm for bf16, 1e-4 of the norm
+/// for f32, none for other types.
 bool agrees(DType type, const Difference& d);
 
 struct Result {
@@ -29,10 +30,10 @@ struct Result {
   bool ok;
 };
 
-/// Results of every launch that changed something, in order.
+/// Results in order: of every tensor that the recorded launch changed, and of other tensors that this launch changes.
 std::vector<Result> compare(const Plan& plan, const Record& record, int gpu);
 
-/// A line a wrong result and a summary a template.
+/// One line per wrong result, and a summary per template.
 std::string describe(const Plan& plan, const Record& record, const std::vector<Result>& results);
 
 }  // namespace moproc::tools

@@ -25,7 +25,7 @@ std::string number(double x, const char* format = "%.4g") {
   return text;
 }
 
-/// A JSON string of plain text.
+/// The text as a JSON string.
 std::string quoted(const std::string& s) {
   std::string text = "\"";
   for (const char c : s) {
@@ -45,7 +45,7 @@ std::vector<fs::path> sorted(const fs::path& dir, const std::string& prefix, con
   return found;
 }
 
-/// What is written at the end, collected part by part.
+/// The report, which is collected part by part and written at the end.
 class Report {
  public:
   void check(const std::string& name, bool ok, const std::string& json, const std::string& line) {
@@ -56,7 +56,7 @@ class Report {
     std::printf("%s %s: %s\n", ok ? "pass" : "FAIL", name.c_str(), line.c_str());
     std::fflush(stdout);
   }
-  /// Says that a check was left out, and why.
+  /// Notes that a check was skipped, and why.
   void skip(const std::string& name, const std::string& why) {
     checks_ +=
         (checks_.empty() ? "" : ",\n  ") + ("{\"name\": " + quoted(name) + ", \"skipped\": " + quoted(why) + "}");
@@ -80,7 +80,7 @@ class Report {
   }
   bool ok() const { return ok_; }
 
-  /// Throws InputError where a file of these names is there that no such check wrote.
+  /// Throws InputError if the folder has a file of these names that no such check wrote.
   static void require(const fs::path& dir) {
     formats::require_file((dir / "gpu-check.json").string(), kJson);
     formats::require_file((dir / "gpu-check.md").string(), kMarkdown);
@@ -109,7 +109,7 @@ class Report {
 
 void check_launches(Report& report, const fs::path& dir, const fs::path& path, int gpu) {
   const ProgramLibrary library(dir.string());
-  if (std::string_view(library.plan().arch) == "sm_90a") {  // the primitives that only it has
+  if (std::string_view(library.plan().arch) == "sm_90a") {  // the primitives that only sm_90a has
     const cuda::Driver driver(library.plan());
     const cuda::GpuInfo info = cuda::gpu_info(driver, gpu);
     if (info.major != 9 || info.minor != 0)

@@ -1,5 +1,5 @@
-// moproc-gpu-check: what tools/gpu/check calls, one verb each. Exit status: 0 fine, 1 results differ, 2 bad use or
-// input.
+// moproc-gpu-check: the program that tools/gpu/check calls, one verb each. Exit status: 0 success, 1 results differ, 2
+// bad usage or input.
 #include <algorithm>
 #include <cstdio>
 #include <exception>

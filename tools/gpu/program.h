@@ -7,11 +7,11 @@
 
 namespace moproc::tools {
 
-/// Index of a program; InputError listing what there is.
+/// Index of a program. Throws InputError that lists the programs if there is none of that name.
 int find_program(const Plan& plan, const std::string& name);
 
-/// A digest of what a program launches on what, the same for every architecture that it is compiled for: a kernel's
-/// symbol is a digest of its source.
+/// A digest of a program's launches and their operands, the same for every architecture that it is compiled for,
+/// because a kernel's symbol is a digest of its source.
 std::string signature(const Plan& plan, int program);
 
 }  // namespace moproc::tools

@@ -18,7 +18,7 @@ std::string key(int step, int tensor, const char* when) {
   return std::to_string(step) + " " + std::to_string(tensor) + " " + when;
 }
 
-/// The tensor's name as a values file has it: inputs without the program's name.
+/// The tensor's name in a values file: inputs are without the program's name.
 std::string plain_name(const TensorInfo& t) {
   const std::string name = t.name;
   const size_t slash = name.find('/');
@@ -38,7 +38,7 @@ void give(const Plan& plan, StepRunner& runner, const formats::SafetensorsFile& 
   runner.write(tensor, stored.data());
 }
 
-/// The tensors of one file, their bytes held apart.
+/// The tensors of one file, with a copy of their bytes.
 class Collected {
  public:
   void add(std::string name, Bytes bytes) {
@@ -76,7 +76,7 @@ void record(const Plan& plan, const std::string& program, const std::string& val
     return bytes;
   };
   Collected all;
-  std::map<int, Bytes> known;  // what a reader will know of a tensor
+  std::map<int, Bytes> known;  // the contents of each tensor that a reader can infer
   for (int i = 0; i < plan.programs[p].steps.size; ++i) {
     const std::vector<int> tensors = tensors_of(plan.programs[p].steps[i]);
     std::vector<Bytes> before;

@@ -1,7 +1,7 @@
-// A record: every launch of a program with what its tensors held before and after, as raw bytes in stored order. A
-// safetensors file: "STEP TENSOR before", where that is not what an earlier step showed last of the tensor, and "STEP
-// TENSOR after", where the launch changed it; STEP and TENSOR are indices of the plan. Metadata: program, plan
-// (signature), driver (what ran it).
+// A record: every launch of a program with the contents of its tensors before and after, as raw bytes in stored order.
+// A safetensors file: "STEP TENSOR before" if that differs from the last contents that an earlier step recorded for the
+// tensor, and "STEP TENSOR after" if the launch changed it; STEP and TENSOR are indices of the plan. Metadata: program,
+// plan (signature), driver (the GPU that ran it).
 #pragma once
 
 #include <cstddef>
@@ -20,13 +20,13 @@ void record(const Plan& plan, const std::string& program, const std::string& val
 /// A record read back.
 class Record {
  public:
-  /// Throws InputError when the file is no record of this plan.
+  /// Throws InputError if the file is not a record of this plan.
   Record(const Plan& plan, const std::string& path);
 
   int program() const { return program_; }
   const std::string& recorded_on() const { return driver_; }
   std::span<const std::byte> before(int step, int tensor) const;
-  /// Empty where the launch did not change the tensor.
+  /// Empty if the launch did not change the tensor.
   std::span<const std::byte> after(int step, int tensor) const;
 
  private:

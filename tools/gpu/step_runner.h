@@ -1,4 +1,5 @@
-// The steps of a CUDA plan one by one, on a GPU or on the emulated driver, with all memory in reach between them.
+// Runs the steps of a CUDA plan one by one, on a GPU or on the emulated driver; all memory can be read and written
+// between them.
 #pragma once
 
 #include <cstddef>
@@ -15,13 +16,13 @@ namespace moproc::tools {
 
 class StepRunner {
  public:
-  /// Throws InputError when the plan is not for CUDA, there is no driver or GPU, or it cannot run the plan.
+  /// Throws InputError if the plan is not for CUDA, there is no driver or GPU, or it cannot run the plan.
   StepRunner(const Plan& plan, int gpu);
 
   const cuda::GpuInfo& gpu() const { return gpu_.info(); }
-  /// Makes every byte of all arenas 0xff: no number in any floating-point type.
+  /// Sets every byte of all arenas to 0xff, which is NaN in every floating-point type.
   void spoil();
-  /// Whole tensors in stored order.
+  /// Transfers whole tensors in stored order.
   void write(int tensor, const std::byte* stored);
   void read(int tensor, std::byte* stored);
   /// Runs one step and waits for it.

@@ -22,7 +22,7 @@ double loss_of(Session& session, int program) {
   return std::accumulate(groups.begin(), groups.end(), 0.0) / static_cast<double>(groups.size());
 }
 
-/// The input's name as the file has it: without the program's.
+/// The input's name in the file: without the program's name.
 std::string plain_name(const TensorInfo& t) {
   const std::string name = t.name;
   return name.substr(name.find('/') + 1);

@@ -1,5 +1,5 @@
-// moproc_mpi.so: the few calls of MPI that comm/mpi.cc needs, built with the headers of the MPI that is installed. All
-// transfers are non-blocking, so that the caller can look at the other ranks while it waits.
+// moproc_mpi.so: the few calls of MPI that comm/mpi.cc needs, built with the headers of the installed MPI. All
+// transfers are non-blocking, so that the caller can check the other ranks while it waits.
 #include <mpi.h>
 
 #include <vector>
@@ -11,7 +11,7 @@ namespace {
 MPI_Request request = MPI_REQUEST_NULL;
 char text[MPI_MAX_ERROR_STRING] = "";
 int rank = 0, ranks = 1;
-std::vector<int> own_counts, own_at;  // of the transfer under way
+std::vector<int> own_counts, own_at;  // of the transfer in progress
 
 const char* told(int result) {
   if (result == MPI_SUCCESS) return nullptr;

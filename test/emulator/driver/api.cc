@@ -1,5 +1,5 @@
-// The driver's functions, under the names and with the parameters that the runtime declares for itself, and
-// three of the emulator's own for tests. Handles are addresses of the machine's objects.
+// The driver's functions, with the names and parameters that the runtime declares for itself, and three of the
+// emulator's own for tests. Handles are addresses of the machine's objects.
 #include <cstdlib>
 #include <cstring>
 
@@ -32,7 +32,7 @@ void require_device(DeviceId d) {
   if (d < 0 || d >= machine().config().devices) throw Failure{kInvalidDevice};
 }
 
-/// Calls that would wait are no part of a graph: they end the capture of any stream.
+/// Refuses calls that would wait: they cannot be part of a graph, and they end the capture of any stream.
 void require_no_capture(const Stream& s, const char* name) {
   if (!s.capture) return;
   machine().problem(std::string(name) + " on a stream that is being captured");
@@ -45,14 +45,14 @@ Stream& stream_of(StreamHandle h) {
   throw Failure{kInvalidHandle};
 }
 
-/// Runs the stream until this operation is done.
+/// Queues the operation and runs queued work until it is done.
 void run_now(Stream& s, std::function<void()> body) {
   auto record = std::make_shared<Record>();
   machine().put(s, {std::move(body), nullptr, record});
   machine().run_until([&] { return record->done; });
 }
 
-/// Lengths and addresses are checked at the call and again when the copy runs: memory may be freed between.
+/// Lengths and addresses are checked at the call and again when the copy runs, because memory may be freed in between.
 void queue_upload(Stream& s, DevicePtr to, const void* from, size_t n) {
   machine().device_bytes(to, n, "an upload");
   if (machine().pinned(from, n)) {
@@ -306,7 +306,7 @@ Result cuLaunchKernel(FunctionHandle function, unsigned grid_x, unsigned grid_y,
   });
 }
 
-/// Only for libraries that stand in for others (test/emulator/nccl): the runtime calls no host functions.
+/// Only for libraries that replace others in tests (test/emulator/nccl): the runtime calls no host functions.
 Result cuLaunchHostFunc(StreamHandle stream, void (*function)(void*), void* data) {
   return in_context(__func__, [=] { machine().queue(stream_of(stream), [=] { function(data); }); });
 }
@@ -351,9 +351,10 @@ Result cuGraphDestroy(GraphHandle graph) {
   return in_context(__func__, [=] { machine().remove_graph(&machine().graph(graph, false), false); });
 }
 
-/// What programs did wrong since the last call of moproc_emulator_clear(), a line each.
+/// Errors of programs since the last call of moproc_emulator_clear(), one per line.
 const char* moproc_emulator_problems() { return machine().problems().c_str(); }
 void moproc_emulator_clear() { machine().problems().clear(); }
-/// Calls of a function since the configuration was read; "bytes uploaded" from page-locked memory.
+/// Number of calls of a function since the configuration was read; "bytes uploaded" counts bytes from page-locked
+/// memory.
 long long moproc_emulator_count(const char* call) { return machine().count(call); }
 }

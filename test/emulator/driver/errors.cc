@@ -1,4 +1,4 @@
-// What results are called.
+// Names of results.
 #include "cuda/driver_api.h"
 
 using namespace moproc::cuda;

@@ -1,4 +1,4 @@
-// Images: shared objects of the same .cu files compiled by g++, loaded from memory. They find the emulator's
+// Images are shared objects of the same .cu files, compiled by g++ and loaded from memory. They find the emulator's
 // core in this library, whose symbols are made global first.
 #include <dlfcn.h>
 #include <elf.h>
@@ -13,7 +13,7 @@
 namespace emulator::driver {
 namespace {
 
-/// Bytes of a 64-bit ELF file: its section headers end it.
+/// Size in bytes of a 64-bit ELF file, which its section headers end.
 size_t elf_bytes(const void* image) {
   Elf64_Ehdr header;
   std::memcpy(&header, image, sizeof header);
@@ -28,7 +28,7 @@ size_t elf_bytes(const void* image) {
   return end;
 }
 
-/// Makes what this library exports visible to libraries loaded later.
+/// Makes the exports of this library visible to libraries that are loaded later.
 bool make_global() {
   Dl_info info;
   return dladdr(reinterpret_cast<void*>(&make_global), &info) != 0 &&

@@ -1,4 +1,4 @@
-// Calls, errors and leaks; memory and handles. Running of queued work is in streams.cc.
+// Calls, errors and leaks; memory and handles. streams.cc runs queued work.
 #include "machine.h"
 
 #include <algorithm>
@@ -10,7 +10,7 @@
 namespace emulator::driver {
 namespace {
 
-// Which context a thread uses matters only as far as there is one.
+// Whether the thread has a context; there is only one.
 thread_local bool has_context = false;
 
 template <class T>
@@ -85,7 +85,7 @@ void Machine::release() {
   if (--contexts_ == 0) end_context();
 }
 
-/// After an error nothing can be given back: what is left then is no leak.
+/// After an error nothing can be released, so the remaining objects are not leaks.
 void Machine::end_context() {
   const auto leak = [this](const char* what, size_t n) {
     if (n > 0 && !broken_) problem("leak: " + std::to_string(n) + " " + what + " left at the end of the context");
@@ -114,7 +114,7 @@ DevicePtr Machine::allocate(size_t bytes) {
   return p;
 }
 
-/// Freeing waits for all that is queued, as the real driver does.
+/// Freeing waits for all queued work, as the real driver does.
 void Machine::free(DevicePtr p) {
   run_all();
   const auto found = memory_.find(p);

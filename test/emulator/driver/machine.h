@@ -1,6 +1,6 @@
-// The emulated machine behind the driver's functions: its memory, streams and code, and what went wrong. Work
-// queued on streams runs only when something waits for it, or (with a seed) at random moments before: a copy
-// that nobody waits for really is late.
+// The emulated machine behind the driver's functions: its memory, streams, code and errors. Work queued on streams runs
+// only when something waits for it or, with a seed, at random moments before. A copy that nothing waits for is
+// therefore really late.
 #pragma once
 
 #include <chrono>
@@ -25,7 +25,7 @@ namespace emulator::driver {
 using moproc::cuda::DevicePtr;
 using moproc::cuda::Result;
 
-// Results of the driver that only this side gives.
+// Results that only the emulated driver returns; the runtime does not name them.
 constexpr Result kInvalidContext = 201, kInvalidHandle = 400, kIllegalAddress = 700;
 constexpr Result kLaunchFailed = 719, kCaptureUnsupported = 900, kCaptureUnjoined = 904, kCaptureIsolation = 905,
                  kDeadlock = 702;
@@ -35,16 +35,16 @@ struct Failure {
   Result result;
 };
 
-/// One recording of an event: done when the stream has come to it.
+/// One recording of an event; done when the stream has reached it.
 struct Record {
   bool done = false;
   std::chrono::steady_clock::time_point time;
 };
 
-/// What is captured, on one or more streams: the one that began, and those that waited for an event of it since.
+/// A capture, on one or more streams: the stream that began it, and those that have waited for one of its events since.
 struct Capture {
   struct Operation {
-    int lane;  // its stream, by the order of joining
+    int lane;  // index of its stream, in the order of joining
     std::function<void()> body;
     int after = -1, record = -1;  // recordings of events
   };
@@ -56,20 +56,20 @@ struct Capture {
 struct Event {
   bool timed = false;
   std::shared_ptr<Record> last;      // null: never recorded
-  std::shared_ptr<Capture> capture;  // where it was recorded last, if in one
+  std::shared_ptr<Capture> capture;  // of the last recording, if it was in a capture
   int captured = -1;
 };
 
 struct Operation {
-  std::function<void()> body;      // none is run once a kernel has failed
-  std::shared_ptr<Record> after;   // waits for it; null: for nothing
-  std::shared_ptr<Record> record;  // is done with this operation
+  std::function<void()> body;      // skipped after a kernel has failed
+  std::shared_ptr<Record> after;   // the operation waits for it; null: for nothing
+  std::shared_ptr<Record> record;  // done when this operation is
 };
 
 struct Stream {
-  int number = 0;  // in the order of making, so that the seed's choices do not depend on addresses
+  int number = 0;  // in the order of creation, so that the seed's choices do not depend on addresses
   std::deque<Operation> queue;
-  std::shared_ptr<Capture> capture;  // null: none is under way
+  std::shared_ptr<Capture> capture;  // null: no capture is in progress
   int lane = 0;                      // in it
 };
 
@@ -77,10 +77,11 @@ struct Graph {
   std::vector<Capture::Operation> operations;
   int lanes = 1, records = 0;
   std::vector<Stream*>
-      streams;  // of an executable: of the lanes behind the first, whose operations go where it is launched
+      streams;  // of an executable: streams of all lanes except the first, which runs on the launching stream
 };
 
-/// A loaded image. The file stays open as long, so that no two have one path, by which the loader knows them.
+/// A loaded image. Its file stays open for as long, so that no two images have one path, by which the loader tells them
+/// apart.
 struct Image {
   void* handle = nullptr;
   int file = -1;
@@ -101,21 +102,21 @@ class Machine {
  public:
   static Machine& get();
 
-  /// Reads the configuration again while no context is held.
+  /// Reads the configuration again if no context is held.
   void configure();
   const Config& config() const { return config_; }
-  /// Every call of the driver passes through here, under the lock: counts it, gives the error that the
-  /// configuration or an earlier kernel asks for, turns exceptions into results.
+  /// Executes a call of the driver under the lock, as every call must: counts it, returns the error that the
+  /// configuration or an earlier kernel demands, turns exceptions into results.
   Result call(const char* name, bool needs_context, const std::function<void()>& body);
   int64_t count(const std::string& call) const;
   void add(const std::string& what, int64_t n) { counts_[what] += n; }
   std::string& problems() { return problems_; }
-  /// Notes what a program must not do, also on stderr.
+  /// Notes an error of the program, also on stderr.
   void problem(const std::string& text);
 
   void retain() { ++contexts_; }
   void release();
-  /// The calling thread has a current context from now on, or has none.
+  /// Sets whether the calling thread has a current context.
   static void use(bool on);
 
   // Memory.
@@ -124,13 +125,13 @@ class Machine {
   int64_t free_bytes() const { return config_.memory - used_; }
   void* allocate_host(size_t bytes);
   void free_host(void* p);
-  /// Host bytes from here on; throws unless `bytes` of one allocation that lives are there.
+  /// The host bytes at p; throws unless `bytes` bytes of one allocation in use lie there.
   unsigned char* device_bytes(DevicePtr p, size_t bytes, const char* what);
   bool pinned(const void* p, size_t bytes) const;
   bool lives(DevicePtr p) const;
 
   // Streams: the handles are the addresses of these objects.
-  // They live until removed.
+  // They exist until they are removed.
   Stream* add_stream();
   Event* add_event(bool timed);
   Graph* add_graph(Graph g, bool executable);
@@ -144,7 +145,7 @@ class Machine {
   Graph& graph(const void* handle, bool executable);
   Library& library(const void* handle);
 
-  /// Puts work on a stream, or notes it where the stream is being captured.
+  /// Queues work on a stream, or records it if the stream is being captured.
   void queue(Stream& s, std::function<void()> body);
   void put(Stream& s, Operation op);
   // Events, in a capture or not.
@@ -153,12 +154,12 @@ class Machine {
   /// Ends the capture that `s` began.
   Graph end_capture(Stream& s);
   void launch_graph(const Graph& g, Stream& s);
-  /// For somebody who only looks: does one piece of what is queued.
+  /// For calls that only query: executes one piece of queued work.
   void look() { run_one(); }
   /// Runs queued work, of any stream in a legal order, until `done`.
   void run_until(const std::function<bool()>& done);
   void run_all();
-  /// Runs a kernel now; afterwards every call gives the error of one that failed.
+  /// Runs a kernel now. If it fails, every later call returns the error.
   void run_kernel(const Kernel& k, unsigned grid, unsigned block, unsigned shared, const void* params);
 
  private:
@@ -172,7 +173,7 @@ class Machine {
   std::map<std::string, int64_t> counts_;
   std::string problems_;
   std::recursive_mutex mutex_;
-  Result broken_ = 0;  // what every call gives after a kernel has failed
+  Result broken_ = 0;  // the result of every call after a kernel has failed
   int contexts_ = 0, streams_made_ = 0;
   int64_t used_ = 0, allocations_made_ = 0;
   std::map<DevicePtr, std::unique_ptr<DeviceMemory>> memory_;
@@ -183,7 +184,7 @@ class Machine {
   std::map<const void*, std::unique_ptr<Library>> libraries_;
 };
 
-/// The image as a loaded shared object; without a handle, and the reason, when it is none.
+/// The image as a loaded shared object; if it is none, the handle is null and `why` has the reason.
 Image open_image(const void* image, std::string& why);
 void close_image(const Image& image);
 void* find_symbol(const Image& image, const char* name);

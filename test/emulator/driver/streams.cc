@@ -1,5 +1,5 @@
-// Running of queued work. An operation is ready when it is first in its stream and what it waits for is done;
-// among the ready ones the seed chooses.
+// Runs queued work. An operation is ready when it is the first in its stream and the recording that it waits for is
+// done; the seed chooses among the ready ones.
 #include <algorithm>
 
 #include <cstring>
@@ -46,7 +46,8 @@ void Machine::wait_for(Stream& s, const Event& e) {
   s.capture->operations.push_back({s.lane, nullptr, e.captured, -1});
 }
 
-/// What other streams did last has to be waited for by the first, or it would be done after the graph has ended.
+/// Ends a capture. The first stream must wait for the last operation of every other stream, which otherwise might run
+/// after the end of the graph.
 Graph Machine::end_capture(Stream& s) {
   const std::shared_ptr<Capture> c = s.capture;
   bool joined = true;
@@ -88,7 +89,7 @@ bool Machine::run_one() {
   return true;
 }
 
-/// With a seed, work may also be done before anybody waits for it.
+/// With a seed, work may also run before anything waits for it.
 void Machine::run_some(int one_in) {
   if (config_.seed == 0) return;
   while (random_() % static_cast<unsigned>(one_in) == 0 && run_one()) {

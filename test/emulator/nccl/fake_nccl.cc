@@ -1,10 +1,10 @@
-// NCCL's functions for ranks on the emulated driver of one machine: shared memory inside, work done when the stream
-// comes to it, captured or not. Sums are added up rank by rank, as no tree would, so that a test sees who relies on
-// NCCL's order.
+// NCCL's functions for ranks on the emulated driver of one machine. Inside, they use shared memory, and work is
+// executed when the stream reaches it, captured or not. Sums are added rank by rank, as in no tree, so that tests
+// notice code that relies on NCCL's order.
 //
-//   MOPROC_FAKE_NCCL_LOG      a file name; FILE.RANK gets a line for each collective when it is done: NAME COUNT TYPE
+//   MOPROC_FAKE_NCCL_LOG      a file name; FILE.RANK gets a line per collective when it is done: NAME COUNT TYPE
 //   MOPROC_FAKE_NCCL_TIMEOUT  seconds that a collective waits for the others before it is an error [600]
-//   MOPROC_FAKE_NCCL_VERSION  what ncclGetVersion says [22105]
+//   MOPROC_FAKE_NCCL_VERSION  the result of ncclGetVersion [22105]
 #include <dlfcn.h>
 #include <unistd.h>
 
@@ -30,7 +30,7 @@ struct NcclCommObject {
   std::string log;
   bool aborted = false;
   NcclResult error = kNcclSuccess;
-  std::vector<std::unique_ptr<std::function<void()>>> work;  // a captured graph does it again and again
+  std::vector<std::unique_ptr<std::function<void()>>> work;  // kept, because a captured graph repeats it
 };
 
 }  // namespace moproc::cuda
@@ -49,7 +49,7 @@ double from_environment(const char* name, double otherwise) {
 
 size_t size_of(int type) { return type == kNcclFloat32 ? 4 : 1; }
 
-/// Puts work on the stream. A group keeps its point-to-point calls and hands them over together.
+/// Queues work on the stream. A group collects its point-to-point calls and queues them together.
 NcclResult queue(NcclComm comm, StreamHandle stream, std::string line, std::function<void(comm::Communicator&)> body) {
   using LaunchHostFunction = Result (*)(StreamHandle, void (*)(void*), void*);
   static const auto launch = reinterpret_cast<LaunchHostFunction>(
@@ -80,7 +80,7 @@ struct Transfer {
 thread_local int depth = 0;
 thread_local std::vector<Transfer> transfers;
 
-/// Everybody tells everybody everything, and each takes what is for it.
+/// Every rank sends everything to all ranks, and each takes its own part.
 void exchange(comm::Communicator& shm, const std::vector<Transfer>& all) {
   const size_t ranks = static_cast<size_t>(shm.ranks());
   std::vector<int64_t> own(ranks), counts(ranks * ranks);
@@ -115,7 +115,7 @@ void exchange(comm::Communicator& shm, const std::vector<Transfer>& all) {
 }
 
 NcclResult transfer(Transfer t) {
-  if (depth == 0) return kInvalidArgument;  // the runtime always groups them
+  if (depth == 0) return kInvalidArgument;  // the runtime always groups these calls
   transfers.push_back(t);
   return kNcclSuccess;
 }
@@ -168,7 +168,7 @@ NcclResult ncclCommDestroy(NcclComm comm) {
   return kNcclSuccess;
 }
 
-/// What is queued may still come: the object stays.
+/// The object is not deleted, because queued work may still run.
 NcclResult ncclCommAbort(NcclComm comm) {
   comm->aborted = true;
   return kNcclSuccess;
