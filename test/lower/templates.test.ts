@@ -1,4 +1,4 @@
-// The tables of kernel templates against the table of ops: an op that a device has no template for is named here.
+// The tables of kernel templates against the table of ops: ops for which a device has no template are listed here.
 
 import test from "ava";
 import type { Node } from "../../compiler/ir/types.js";

@@ -1,4 +1,5 @@
-// What ranks gather comes together, right behind what it is computed of, and stays where it is until somebody reads it.
+// The gathers of ranks are joined directly after their inputs are computed, and their results are kept until the last
+// reader.
 
 import test from "ava";
 import { emitter } from "../../compiler/emit/kernel.js";
