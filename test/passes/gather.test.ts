@@ -1,5 +1,5 @@
-// The gathers of ranks are joined directly after their inputs are computed, and their results are kept until the last
-// reader.
+// The gathers of ranks begin together, directly after their operands are computed, and are awaited where they are first
+// read.
 
 import test from "ava";
 import { emitter } from "../../compiler/emit/kernel.js";
