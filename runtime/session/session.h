@@ -85,8 +85,8 @@ class Session {
   /// The tensor's bytes in stored order. If they are not in host memory, they are copied into `room`.
   std::span<const std::byte> stored(int tensor, std::vector<std::byte>& room) const;
 
-  /// Initialises all state. Random values depend only on the seed and the tensor's name, not on the number of threads;
-  /// other values (momenta, counters) are constants.
+  /// Initialises all state; derived state follows with the next run. Random values depend only on the seed and the
+  /// tensor's name, not on the number of threads. Other values (momenta, counters) are constants.
   void init_state(uint64_t seed);
   /// Copies the states that a step updates correctly only on rank 0 to all ranks. All ranks must call it before
   /// anything except a step reads these states.
