@@ -1,5 +1,5 @@
-// The rooms of the project and their floors: an import or an include goes to its own room or down, and a file stays of
-// a size that can be read. Lists below are in order: what stands first may use what stands after it.
+// The folders of the project and their order: an import or an include refers to its own folder or to one below it. Also
+// the limits of files' sizes. The lists below are in order: an entry may use the entries after it.
 
 import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";

@@ -1,6 +1,6 @@
-// npm run build: everything a fresh clone needs, each part only where it is out of date. `--js`: TypeScript only.
-// `--native`: only what is compiled from C++, with the native tests; `--native-js`: with what the tests in JavaScript
-// need, without the native tests. The rest must be there already.
+// npm run build: builds everything that a fresh clone needs, each part only if it is out of date. `--js`: TypeScript
+// only. `--native`: only the C++ parts, with the native tests. `--native-js`: only the C++ parts, with those that the
+// tests in JavaScript need, without the native tests. All other parts must have been built.
 
 import { addon, allSteps, nativeLibraries, nodeModules, runSteps, typescript } from "./setup/steps.mjs";
 

@@ -1,5 +1,5 @@
-// npm run demo: one small network, trained with plain cross-entropy and with MoPro on images of which many have a wrong
-// label, and one table at the end. Nothing of an earlier run is used but the compiled network, when it is current.
+// npm run demo: trains a small network with plain cross-entropy and with MoPro on images of which many have a wrong
+// label, and prints a table at the end. Of an earlier run, only the compiled network is used, if it is current.
 
 import { availableParallelism } from "node:os";
 import { join, relative } from "node:path";
@@ -22,7 +22,7 @@ async function timed(seconds, part, work) {
   return result;
 }
 
-/** The name of a folder of --out that an earlier demo's has left. */
+/** The path of a folder in --out. Removes the one that an earlier demo has left. */
 function fresh(out, part) {
   const dir = join(out, part);
   removeFolder(dir, KIND);
@@ -56,7 +56,7 @@ async function trainMethod({ out, seed, epochs }, method, data, model) {
 
 async function demo(options) {
   const batch = network["batch-size"];
-  if (options.data !== undefined) readFolder(options.data, batch); // its errors before the set-up's minutes
+  if (options.data !== undefined) readFolder(options.data, batch); // bad input fails before the long set-up
   beginFolder(options.out, KIND);
   lockOut(options.out);
   const seconds = {};

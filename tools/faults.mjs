@@ -1,12 +1,12 @@
-// npm run faults: breaks training runs in every way that a cluster does, lets them go on, and compares what they end
-// with, bit by bit, with a run that nobody disturbed.
+// npm run faults: breaks training runs in the ways in which a cluster does, continues them, and compares their results,
+// bit by bit, with those of an undisturbed run.
 //
 //   npm run faults -- --kills 200     how often runs are killed at random instants [20]
 //                     --seed N        seed of those instants [1]
-//                     --out DIR       a folder to work in, which is kept: absent, empty, or of an earlier call
+//                     --out DIR       the folder to work in, which is kept: absent, empty, or of an earlier call
 //                                     [a temporary one]
 //                     --json FILE     also writes the table as JSON
-//                     --no-setup      builds nothing: what is needed has been built
+//                     --no-setup      builds nothing: everything needed has been built
 
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

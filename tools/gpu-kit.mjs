@@ -1,11 +1,10 @@
-// npm run gpu-kit: makes a folder to carry to a machine with a GPU. There ./check needs nothing but the driver: it
-// compares every primitive and every launch of a tiny MoPro with what the emulator computed, and 20 steps with the CPU,
-// and runs the benchmark.
-// DIR must be absent, empty, or an older kit, which is replaced.
+// npm run gpu-kit: makes a folder to copy to a machine with a GPU. There, ./check needs only the driver. It compares
+// every primitive and every launch of a tiny MoPro with the emulator's results, and 20 steps with the CPU's, and runs
+// the benchmark. DIR must be absent, empty, or an older kit, which is replaced.
 //   npm run gpu-kit -- [--out DIR] [--target-arch LIST] [--precision f32,bf16] [--batches 64,128,256,512] [--steps 20]
 // [--emulator]
-// --precision lists those of the tiny MoPro; each record takes 50 MB. --emulator makes a kit for the emulated driver,
-// without ResNet-50: what the tests run.
+// --precision lists the precisions of the tiny MoPro; each record takes 50 MB. --emulator makes a kit for the emulated
+// driver, without ResNet-50, for the tests.
 
 import { spawnSync } from "node:child_process";
 import { copyFileSync, cpSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
@@ -51,20 +50,20 @@ const tiny = {
   groups: 1,
 };
 const large = { arch: "resnet50", width: 1, num_class: 1000, low_dim: 128, queue: 8192, image_size: 224, groups: 1 };
-/** Records come from the path that the GPU takes. */
+/** The emulated architecture that makes the records: the same path as on the GPU. */
 const emulator = flags["target-arch"].split(",").includes("sm_90a") ? "emulator_sm_90a" : "emulator";
 const gpuArch = flags.emulator ? emulator : flags["target-arch"];
 /**
- * How far the loss of a step may be off: f32 sums in another order; activations of 8 bits (1.1e-2 was seen in the
- * emulator).
+ * Bounds of the difference of a step's loss: f32 sums in another order; activations in bf16 have 8 bits (1.1e-2 was
+ * seen in the emulator).
  */
 const bounds = { f32: 1e-5, bf16: 3e-2 };
 for (const p of flags.precision.split(","))
   if (!(p in bounds)) throw new Error(`--precision ${p}: known are ${Object.keys(bounds).join(", ")}`);
 
-const out = beginBeside(final, "gpu-kit"); // becomes --out at the end
-const work = mkdtempSync(join(out, "work-")); // whole artefacts, of which the kit gets what a GPU needs
-process.on("exit", () => rmSync(out, { recursive: true, force: true })); // of a kit that failed
+const out = beginBeside(final, "gpu-kit"); // renamed to --out at the end
+const work = mkdtempSync(join(out, "work-")); // complete artefacts; the kit gets only what a GPU needs
+process.on("exit", () => rmSync(out, { recursive: true, force: true })); // remove a failed kit
 
 /** Compiles a MoPro into the work folder. */
 async function build(name, config, target, meta = {}) {
@@ -79,7 +78,7 @@ async function build(name, config, target, meta = {}) {
   return dir;
 }
 
-/** Puts the program of an artefact into the kit. */
+/** Copies the program of an artefact into the kit. */
 function give(dir, to) {
   mkdirSync(join(out, to), { recursive: true });
   for (const file of ["program.so", "resources.json"]) copyFileSync(join(dir, file), join(out, to, file));

@@ -1,5 +1,5 @@
-// npm run lint: biome over JavaScript and TypeScript (rules and format), clang-format over C++ and CUDA. `--write` puts
-// right what can be put right without a decision. Exits with 1 if anything is left.
+// npm run lint: runs biome over JavaScript and TypeScript (rules and format), and clang-format over C++ and CUDA.
+// `--write` corrects what needs no decision. Exits with 1 if a finding is left.
 
 import { checkStyle } from "./testing/style.mjs";
 

@@ -1,6 +1,7 @@
-// npm run parity: compares the compiled step with the PyTorch peer on small networks, in all phases, from equal states
-// and running freely, and with checkpoints that change sides. It prints one table and fails when a number is beyond its
-// bound. Arguments choose networks by part of their name; MOPROC_KEEP=1 keeps build/parity.
+// npm run parity: compares the compiled step with the PyTorch peer on small networks, in all phases: each step from an
+// equal state, several steps in a row, and with checkpoints that each side reads from the other. It prints one table
+// and fails if a number exceeds its bound. Arguments choose networks by part of their name. MOPROC_KEEP=1 keeps
+// build/parity.
 
 import { rmSync } from "node:fs";
 import { join } from "node:path";
@@ -37,7 +38,7 @@ const configs = [
   },
 ];
 
-/** A star: the reference's variants themselves differ so much that the bound tells nothing. */
+/** A cell of the table. A star: the reference's variants differ so much that the bound means nothing. */
 const cell = (q) => (q ? `${exponent(q.error)} / ${exponent(q.allowed)}${q.allowed >= 1 ? " *" : ""}` : "-").padEnd(19);
 const row = (config, what, phase, cells, labels) =>
   `${config.padEnd(31)} ${what.padEnd(19)} ${phase.padEnd(7)} ${cells.join(" ")} ${labels}`;
@@ -60,7 +61,7 @@ function print(config, what, report) {
   if (report.beyond) console.log(`    ${line(report.beyond)}`);
 }
 
-/** Prints all rows; returns how many comparisons are beyond tolerance. */
+/** Prints all rows. Returns the number of comparisons that exceed their bounds. */
 function compareAll(torch, chosen) {
   console.log(`parity with PyTorch ${torch.version}: worst error / allowed; gradients from the momenta`);
   console.log("* the reference's own variants differ so much that this bound tells nothing\n");

@@ -1,6 +1,6 @@
-// npm run test:sanitize: the native tests under AddressSanitizer and UndefinedBehaviorSanitizer, those of threads under
-// ThreadSanitizer. --small: what npm test runs of it. --build: builds only. Other arguments are patterns of program
-// names.
+// npm run test:sanitize: runs the native tests under AddressSanitizer and UndefinedBehaviorSanitizer, and those with
+// threads under ThreadSanitizer. --small: only the part that npm test runs. --build: only builds. Other arguments are
+// patterns of program names.
 
 import { allSteps, runSteps, systemPackages } from "./setup/steps.mjs";
 import { sanitize } from "./testing/sanitize.mjs";
@@ -11,7 +11,7 @@ const patterns = process.argv.slice(2).filter((a) => !a.startsWith("--"));
 const buildOnly = process.argv.includes("--build");
 const count = newCount();
 
-// All of it needs the compiled TypeScript: shapes of the convolutions' tests come from there.
+// Everything needs the compiled TypeScript, because it generates the shapes of the convolutions' tests.
 runSteps(
   small ? [["system packages", systemPackages]] : allSteps({ tests: true }).filter(([name]) => !name.includes("C++")),
 );

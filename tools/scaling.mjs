@@ -1,10 +1,10 @@
-// npm run scaling: how the speed of training grows with the number of ranks. It is measured on this machine's CPU,
-// counted from plans, and simulated for GPUs (docs/scaling.md says what is assumed). Defaults are in brackets.
+// npm run scaling: shows how the speed of training grows with the number of ranks. It is measured on this machine's
+// CPU, counted from plans, and simulated for GPUs (docs/scaling.md states the assumptions). Defaults are in brackets.
 //
 //   npm run scaling -- [measure] [wire] [simulate]   which parts run [all]
 //                      --html FILE       also writes a page with plots
 //                      --json FILE       also writes all numbers
-//                      --no-setup        builds nothing: what is needed has been built
+//                      --no-setup        builds nothing: everything needed has been built
 //   measure            --rounds N        undisturbed rounds of one rank, two ranks and two lone processes [7]
 //                      --patience S      seconds that a round waits until others leave the machine alone [60]
 //                      --steps N         steps per run [12]

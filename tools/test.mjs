@@ -1,8 +1,7 @@
-// npm test: builds, then runs the native tests, the most important of them under sanitizers, and ava. Ends with
-// `N passed, N failed` and fails when a test fails, a runner breaks, or nothing ran. Arguments choose: --lint,
-// --native,
-// --js, --sanitize, or file patterns; --long takes the longer tests instead (*.long.test.ts). --times: where the time
-// goes, as a table, which a run of everything also writes into docs/testing.md.
+// npm test: builds, then runs lint, the native tests, the most important of them under sanitizers, and ava. Ends with
+// `N passed, N failed`, and fails if a test fails, a runner breaks, or nothing ran. Arguments choose parts: --lint,
+// --native, --js, --sanitize, or file patterns. --long runs the longer tests instead (*.long.test.ts). --times prints a
+// table of the time that each part takes; a run of everything also writes it into docs/testing.md.
 
 import { spawn } from "node:child_process";
 import { mkdirSync, readdirSync } from "node:fs";
@@ -34,8 +33,8 @@ const start = performance.now();
 mkdirSync(join(root, "build", "test"), { recursive: true });
 const files = runs("js") || only("long") ? testFiles() : [];
 const background = files.some(needsNative) ? startBackground() : undefined;
-// The native build, with the native tests only if they run, and beside it what needs none of it. TypeScript is not
-// compiled again under running tests.
+// The native build, with the native tests only if they run. The tests that do not need it run at the same time.
+// TypeScript is not compiled again while tests run.
 const built = inBackground("tools/build.mjs", runs("native") ? "--native" : "--native-js");
 if (runs("lint") && patterns.length === 0) lint();
 await ava(
@@ -44,7 +43,7 @@ await ava(
   1,
 );
 await built;
-// Sanitizers' programs are built while native tests run, some of which wait for clocks.
+// The programs for the sanitizers are built while native tests run, because some of these only wait.
 const instrumented = runs("sanitize")
   ? inBackground("tools/sanitize.mjs", "--small", "--build", ...patterns)
   : undefined;
@@ -61,21 +60,21 @@ await ava("ava", files.filter(needsNative), availableParallelism());
 times?.finish(!chosen && patterns.length === 0);
 summary(count, start);
 
-/** The compiled files of ava's tests that are asked for, from the root of the project. */
+/** The absolute paths of ava's compiled test files that were chosen. */
 function testFiles() {
   return readdirSync(join(root, "build", "js", "test"), { recursive: true })
     .filter((f) => f.endsWith(".test.js") && f.endsWith(".long.test.js") === only("long") && wanted(f))
     .map((f) => join(root, "build", "js", "test", f));
 }
 
-/** Runs test files, so many at a time. */
+/** Runs test files, at most `concurrency` at a time. */
 async function ava(name, chosenFiles, concurrency) {
   if (chosenFiles.length === 0) return;
   const cli = join(root, "node_modules", "ava", "entrypoints", "cli.mjs");
   await tap(count, name, process.execPath, [cli, "--tap", "--concurrency", String(concurrency), ...chosenFiles]);
 }
 
-/** Runs a script of this project beside what follows; resolves when it has ended. If it fails, so does this process. */
+/** Starts a script of this project. Resolves when it has ended; if it fails, this process ends with 2. */
 function inBackground(script, ...args) {
   const child = spawn(process.execPath, [join(root, script), ...args], {
     cwd: root,
@@ -90,7 +89,7 @@ function inBackground(script, ...args) {
   });
 }
 
-/** The rules and the format of all sources, one test for each tool. */
+/** Checks the rules and the format of all sources; each tool counts as a test. */
 function lint() {
   const findings = checkStyle();
   for (const { what, text } of findings)

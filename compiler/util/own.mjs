@@ -1,7 +1,7 @@
-// What moproc may replace or remove: nothing, what is empty, and what carries its own mark. Everything else at a path
-// that a user names is refused with the remedy and stays untouched. Plain JavaScript, because the tools need it before
-// the build; the compiler uses it through compiler/util/own.ts. The C++ side of the same rule is
-// runtime/formats/own_file.h.
+// At a path that a user names, moproc may replace or remove only empty files and folders, and those with its own mark.
+// It refuses everything else, with the remedy, and leaves it as it is. This is plain JavaScript, because the tools need
+// it before the build; the compiler uses it through compiler/util/own.ts. runtime/formats/own_file.h has the same rule
+// for C++.
 //
 // A folder is marked by a file FOLDER/.moproc that names its kind and lists the files that moproc made in it. A file is
 // marked by its contents: see `marks`.
@@ -30,7 +30,7 @@ import { SetupError } from "./errors.mjs";
 
 export const MARK = ".moproc";
 const FORMAT = "moproc-folder-1";
-const HEAD = 65536; // bytes at the beginning of a file, and TAIL at its end, in which a mark is looked for
+const HEAD = 65536; // a mark is looked for in so many bytes at the beginning of a file, and in TAIL bytes at its end
 const TAIL = 1024;
 
 const refuse = (path, why) => {
@@ -38,7 +38,7 @@ const refuse = (path, why) => {
   throw new SetupError(`${path}: ${why}; choose another path, or remove it yourself: ${rm} ${quoted(path)}`);
 };
 const quoted = (path) => (/^[\w./+:@%=-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`);
-/** What is at `path`; undefined when nothing can be there, also below a file. */
+/** What is at `path`; undefined if there is nothing, also if `path` leads through a file. */
 function lstat(path) {
   try {
     return lstatSync(path, { throwIfNoEntry: false });
@@ -56,11 +56,11 @@ export const marks = {
   html: (head) => head.includes('<meta name="generator" content="moproc">'),
   /** JSON whose first member is "format". */
   json: (format) => (head) => new RegExp(`^\\{\\s*"format": ?"${format}"`).test(head),
-  /** For a file whose contents the caller has looked at. */
+  /** For a file whose contents the caller has checked. */
   checked: () => true,
 };
 
-/** The last bytes of a file of external tensors, which no tensor refers to. */
+/** The last bytes of a file of external tensors. No tensor refers to them. */
 export const ONNX_DATA_END = "moproc-onnx-data-1";
 
 /** Whether the regular file `path` carries the mark. */
@@ -89,12 +89,12 @@ export function requireFile(path, mark) {
   if (there.size > 0 && !isOwnFile(path, mark)) refuse(path, "exists, and moproc did not write it");
 }
 
-/** A name beside `path` that nobody has. */
+/** An unused name in the folder of `path`. */
 export const temporary = (path) => `${path}.${randomBytes(8).toString("hex")}.tmp`;
 
 /**
- * Writes `parts` one after the other to `path` by way of a file beside it. Throws SetupError where `path` is not free
- * (requireFile), what writing throws otherwise; an older file then stays as it is.
+ * Writes `text` to a file beside `path`, and renames it to `path`. Throws SetupError if `path` is not free
+ * (requireFile), and the error of a write that fails. After an error, an older file is unchanged.
  */
 export function writeOwn(path, text, mark) {
   requireFile(path, mark);
@@ -110,7 +110,8 @@ export function writeOwn(path, text, mark) {
 }
 
 /**
- * The mark of a folder, or undefined. `files` is undefined while the folder is being made: all in it is moproc's then.
+ * The mark of a folder, or undefined. `files` is undefined while the folder is being made; then all files in it are
+ * moproc's.
  */
 export function readMark(dir) {
   const file = join(dir, MARK);
@@ -135,19 +136,19 @@ function filesIn(dir) {
     .sort();
 }
 
-/** Marks `dir` (made when missing) as a folder of this kind whose making begins: moproc may remove all in it. */
+/** Makes `dir` if it is missing, and marks it as an unfinished folder of this kind, in which all files are moproc's. */
 export function beginFolder(dir, kind) {
   mkdirSync(dir, { recursive: true });
   writeMark(dir, { kind, process: process.pid, host: hostname() });
 }
 
-/** Marks `dir` as made: from now on what is in it already is moproc's, and what comes later is not. */
+/** Marks `dir` as finished: the files in it are moproc's, and files that are added later are not. */
 export const endFolder = (dir, kind) => writeMark(dir, { kind, files: filesIn(resolve(dir)) });
 
 const holds = (folder, path) => path === folder || path.startsWith(folder === "/" ? "/" : `${folder}/`);
 
 /**
- * Throws SetupError unless `path` is free for a folder: absent, an empty one, or one of this kind with nothing added.
+ * Throws SetupError unless `path` is free for a folder: absent, an empty one, or one of this kind without added files.
  */
 export function requireFolder(path, kind) {
   const at = resolve(path);
@@ -172,7 +173,7 @@ export function requireFolder(path, kind) {
   if (added !== undefined) refuse(path, `holds ${added}, which moproc did not put there`);
 }
 
-/** The nearest thing above `at` that exists has to be a folder. */
+/** Throws SetupError unless the nearest existing path above `at` is a folder. */
 function requireParent(path, at) {
   let above = dirname(at);
   while (lstat(above) === undefined) above = dirname(above);
@@ -180,7 +181,7 @@ function requireParent(path, at) {
     throw new SetupError(`${path}: ${above} is no folder; choose another path`);
 }
 
-/** Removes the folder. Throws SetupError, and removes nothing, unless it is free as requireFolder() has it. */
+/** Removes the folder. Throws SetupError, and removes nothing, unless it is free according to requireFolder(). */
 export function removeFolder(path, kind) {
   requireFolder(path, kind);
   const at = resolve(path);
@@ -194,7 +195,7 @@ export function removeFolder(path, kind) {
   removeEmpty(at);
 }
 
-/** Folders alone are left: a file that has come since makes this fail instead of going with them. */
+/** Removes folders that contain only folders. Fails if a file was added meanwhile, instead of removing it. */
 function removeEmpty(dir) {
   for (const e of readdirSync(dir, { withFileTypes: true })) if (e.isDirectory()) removeEmpty(join(dir, e.name));
   rmdirSync(dir);
@@ -210,7 +211,7 @@ const alive = (pid) => {
 };
 
 /**
- * Makes a marked folder beside `path` in which a folder of this kind is made; what killed processes left there goes.
+ * Makes a marked folder beside `path`, in which a folder of this kind is made. Removes those of killed processes.
  */
 export function beginBeside(path, kind) {
   const at = resolve(path);
@@ -227,7 +228,7 @@ export function beginBeside(path, kind) {
   return dir;
 }
 
-/** Gives the folder that beginBeside() made its name, in the place of an older one of its kind. */
+/** Renames the folder of beginBeside() to its final name. It replaces an older one of its kind. */
 export function endBeside(partial, path, kind) {
   removeFolder(path, kind);
   endFolder(partial, kind);

@@ -1,4 +1,4 @@
-// main() of a training binary: the artefact's plan through the runtime.
+// main() of a training binary: runs the artefact's plan.
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -10,15 +10,15 @@
 
 namespace {
 
-/// Has this process end with its parent, whose id is in MOPROC_PARENT, as if told to by SIGTERM: the command line that
-/// started it, when that is killed. The variable is not for processes that this one starts.
+/// If the command line that started this process is killed, this process gets SIGTERM. MOPROC_PARENT holds the id of
+/// that parent; it is removed from the environment, because it does not apply to processes that this one starts.
 void end_with_parent() {
   const char* const text = std::getenv("MOPROC_PARENT");
   if (!text) return;
   const long parent = std::strtol(text, nullptr, 10);
   unsetenv("MOPROC_PARENT");
   prctl(PR_SET_PDEATHSIG, SIGTERM);
-  if (getppid() != parent) std::raise(SIGTERM);  // it has ended before
+  if (getppid() != parent) std::raise(SIGTERM);  // the parent ended before prctl()
 }
 
 }  // namespace

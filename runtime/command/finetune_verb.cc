@@ -8,7 +8,7 @@
 namespace moproc::command {
 namespace {
 
-/// Those of the published script for 1 % of ImageNet.
+/// The defaults of the published script for 1 % of ImageNet.
 void set_presets(FinetuneVerbSettings& s) {
   s.run.saving.exp_dir = "Finetune_1percent";
   s.run.schedule.epochs = 40;

@@ -1,4 +1,4 @@
-// moproc finetune: all layers are trained on a small part of ImageNet.
+// moproc finetune: trains all layers on a small part of ImageNet.
 #pragma once
 
 #include "command/ranks.h"

@@ -1,4 +1,4 @@
-// Numbers and their ranges, and the kinds of flags that need no template.
+// Numbers with their ranges, and the kinds of flags that need no template.
 #include "command/flag.h"
 
 #include <algorithm>

@@ -1,6 +1,5 @@
 // A flag is one record, bound to the field of the settings that it sets. Parsing, help, checkpoints, logs and the
-// ranks' agreement are all made from these records; the default is what the field holds before the command line is
-// read.
+// ranks' agreement all use these records. The default is the value of the field before the command line is read.
 #pragma once
 
 #include <cstdint>
@@ -30,28 +29,28 @@ struct Flag {
   std::string unit;   // of the value: "SECONDS", "FILE"; "" for a switch
   std::string range;  // "between 0 and 1", "nccl, gloo, mpi or shm"; "" for any value
   std::string help;
-  std::string unset;  // what happens when the field holds no value: "usable cores"
+  std::string unset;  // the default as help shows it if the field holds no value: "usable cores"
 
-  /// Sets the field. `name` is the flag as it was typed. Throws InputError, which names the flag and its range.
+  /// Sets the field. `name` is the flag as the user typed it. Throws InputError, which names the flag and its range.
   std::function<void(const std::string& name, const std::vector<std::string>& values)> set;
-  /// The field's value as text; "" when it holds none.
+  /// The field's value as text; "" if it holds none.
   std::function<std::string()> show;
 
-  std::string key;                        // recorded in checkpoints and logs under this name; "": not recorded
-  std::function<std::string()> recorded;  // the value there
+  std::string key;                        // name of the value in checkpoints and logs; "": not recorded
+  std::function<std::string()> recorded;  // the value in checkpoints and logs
   bool json = false;                      // written to logs as a JSON number or boolean, not as text
   bool agreed = false;                    // all ranks must have the same value
-  std::string task;                       // only artefacts of --task mopro or classifier read it; "": all
+  std::string task;                       // "mopro" or "classifier": only artefacts of this --task read it; "": all do
 
-  /// Records the value under `k`: it changes results, so the ranks have to agree about it.
+  /// Records the value under `k`. It changes results, so all ranks must have the same.
   Flag& record(std::string k);
-  /// The same, with the value of another field, which this flag decides together with other flags.
+  /// The same, but records `value()`, which this flag decides together with other flags.
   Flag& record(std::string k, std::function<std::string()> value);
-  /// The ranks have to agree about the value, which changes no results.
+  /// All ranks must have the same value, although it changes no results and is not recorded.
   Flag& agree();
   Flag& without(std::string what) { return unset = std::move(what), *this; }
   Flag& only_for(std::string t) { return task = std::move(t), *this; }
-  /// The first long name: the one that messages and the ranks' agreement use.
+  /// The first long name, which messages and the ranks' agreement use.
   const std::string& name() const;
   /// The default as help shows it.
   std::string preset() const;
@@ -60,10 +59,10 @@ struct Flag {
 /// Parses a number within [low, high]. Throws InputError: "--lr -1: must be 0 or more".
 template <class T>
 T parse_number(const std::string& name, const std::string& text, T low, T high);
-/// "between 0 and 1", "1 or more"; "" when every number of the type is allowed.
+/// "between 0 and 1", or "1 or more" if `high` is the type's largest number (infinity for double).
 template <class T>
 std::string range_text(T low, T high);
-/// A number that reads back as the same.
+/// The number as text that reads back as the same number.
 std::string show_number(double v);
 template <class T>
 std::string show_number(T v)
@@ -80,28 +79,28 @@ class FlagTable {
  public:
   using Names = std::vector<std::string>;
 
-  /// The section that the flags added next belong to.
+  /// Flags that are added from now on belong to this section of the help page.
   void section(std::string title) { section_ = std::move(title); }
 
-  /// A number within [low, high]. A field outside of it, or an empty optional, counts as unset.
+  /// A number within [low, high]. A field that is outside this range, or an empty optional, counts as unset.
   template <class Field, class T>
   Flag& number(Names names, const char* unit, Field& field, T low, T high, const char* help);
   /// Text that is not empty.
   Flag& text(Names names, const char* unit, std::string& field, const char* help);
-  /// One of the names given, each of which stands for a value of the field.
+  /// One of several names, each of which stands for a value of the field.
   template <class Field>
   Flag& choice(Names names, Field& field, std::vector<std::pair<std::string, Field>> choices, const char* help);
   /// A switch, which sets the field to true.
   Flag& on(Names names, bool& field, const char* help);
-  /// Any number of whole numbers of at least `low`.
+  /// Any number of whole numbers, each at least `low`.
   Flag& numbers(Names names, const char* unit, std::vector<int>& field, int low, const char* help);
-  /// Any other flag: without section.
+  /// Any other flag. Its section is set here.
   Flag& add(Flag flag);
 
   const std::vector<Flag>& all() const { return flags_; }
-  /// The flag of this name, in which - and _ are the same; null if there is none.
+  /// The flag of this name; null if there is none. In a name, - and _ are the same.
   const Flag* find(const std::string& name) const;
-  /// What the flags record, with the values of now.
+  /// The recorded flags with their present values.
   std::vector<train::Recorded> recorded() const;
 
  private:

@@ -1,4 +1,4 @@
-// The JSON is for the command line in tools/cli, which puts its own flags on the same page.
+// The command line in tools/cli reads the JSON and puts its own flags on the same page.
 #include "command/help.h"
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// Help pages, made from the table of flags.
+// Writes help pages from the table of flags.
 #pragma once
 
 #include <string>
@@ -7,7 +7,8 @@
 
 namespace moproc::command {
 
-/// The help page of a verb: usage, then each flag with its unit, meaning and default. `program`: how it is started.
+/// The help page of a verb: usage, then each flag with its unit, meaning and default. `program` is the command that
+/// starts the binary.
 std::string help_text(const std::string& program, const Verb& verb);
 
 /// The flags as JSON, in the order of the page: [{"section", "names": [...], "unit", "default", "range", "help",

@@ -1,7 +1,9 @@
-// moproc-train-help [VERB [--json]]: prints the flags that every training binary has, so that they can be listed before
-// one is compiled; as text, or as JSON (command/help.h). moproc-train-help --verbs: the names of the verbs, one per
-// line. moproc-train-help launch: what the environment says about ranks, one line per variable. moproc-train-help
-// targets [VERB] FLAGS: refuses, with exit code 2, a command that would replace what moproc did not make.
+// moproc-train-help knows the flags of every training binary before one is compiled:
+// - moproc-train-help [VERB [--json]] prints the flags as text, or as JSON (command/help.h);
+// - moproc-train-help --verbs prints the names of the verbs, one per line;
+// - moproc-train-help launch prints what the environment says about ranks, one line per variable;
+// - moproc-train-help targets [VERB] FLAGS ends with exit code 2 if the command would replace a file that moproc did
+//   not make.
 #include <cstdio>
 #include <cstring>
 #include <memory>

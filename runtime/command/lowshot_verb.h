@@ -1,4 +1,4 @@
-// moproc lowshot: measures the features of a trained network by linear SVMs.
+// moproc lowshot: measures the features of a trained network with linear SVMs.
 #pragma once
 
 #include "command/shared_flags.h"
@@ -10,7 +10,7 @@ namespace moproc::command {
 struct LowshotVerbSettings {
   train::LowshotSettings lowshot;
   Confirmed confirmed;
-  bool supervise = false;  // accepted from old command lines, without effect
+  bool supervise = false;  // has no effect; old command lines have it
 };
 
 Verb lowshot_verb();

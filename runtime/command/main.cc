@@ -1,4 +1,4 @@
-// Finds the verb, parses and checks its flags, runs it; and from exceptions to exit statuses.
+// Finds the verb, parses and checks its flags, runs it, and turns exceptions into exit statuses.
 #include "command/main.h"
 
 #include <csignal>
@@ -21,7 +21,7 @@ namespace {
 
 using namespace moproc;
 
-/// The verb that was typed is what messages begin with, also when the rest of the command line is wrong.
+/// Messages begin with the verb that was typed, even if the rest of the command line is wrong.
 int run(int argc, char** argv, command::Invocation& invocation) {
   const command::Request request = command::request_of(argc, argv);
   const command::Verb& verb = request.verb;
@@ -49,7 +49,7 @@ int fail(const command::Invocation& at, int status, const char* what) {
 }  // namespace
 
 int moproc_train_main(int argc, char** argv, const moproc::Plan& plan) {
-  // A file that grows too large is an error of write(), not the end of the process.
+  // With SIGXFSZ ignored, write() reports an error if a file grows too large; otherwise the process would be killed.
   std::signal(SIGXFSZ, SIG_IGN);
   command::Invocation invocation{plan, argv, command::verbs().front().name};
   try {

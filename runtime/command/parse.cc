@@ -13,7 +13,7 @@ bool is_flag(const std::string& arg) {
   return arg.size() > 1 && arg[0] == '-' && !(arg[1] >= '0' && arg[1] <= '9') && arg[1] != '.';
 }
 
-/// How many characters have to be inserted, removed, replaced or swapped with the next to make b of a.
+/// How many characters have to be inserted, removed, replaced or swapped with the next one to turn a into b.
 size_t distance(const std::string& a, const std::string& b) {
   std::vector<std::vector<size_t>> d(a.size() + 1, std::vector<size_t>(b.size() + 1));
   for (size_t i = 0; i <= a.size(); ++i) d[i][0] = i;

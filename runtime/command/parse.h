@@ -1,4 +1,4 @@
-// From arguments to settings, by a table of flags.
+// Turns arguments into settings with a table of flags.
 #pragma once
 
 #include <string>
@@ -8,13 +8,14 @@
 
 namespace moproc::command {
 
-/// Sets the fields of the flags in `args`. - and _ are the same inside a long name; --name value and --name=value both
-/// work; a flag of many values takes all arguments up to the next flag. Throws InputError naming the flag: unknown
-/// (with the nearest known name), value missing, not a number, out of range, given twice.
+/// Sets the fields of the flags in `args`. Inside a long name, - and _ are the same. Both --name value and --name=value
+/// work. A flag of many values takes all arguments up to the next flag. Throws InputError, which names the flag, if a
+/// flag is unknown (with the nearest known name), lacks a value, is given twice, or has a value that is not a number or
+/// is out of range.
 void parse_flags(const FlagTable& table, const std::vector<std::string>& args);
 
-/// The name nearest to `given`: one that it is the beginning of, or one of at most three edits that change less than
-/// half of it; "" if there is none.
+/// The name nearest to `given`: a name that begins with it, or one that at most three edits make of it and that differs
+/// in less than half; "" if there is none.
 std::string nearest(const std::string& given, const std::vector<std::string>& names);
 
 }  // namespace moproc::command

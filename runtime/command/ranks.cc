@@ -1,4 +1,4 @@
-// Who starts whom, and what carries the data of a step.
+// Decides which process starts the others, and which transport carries the data of a step.
 #include "command/ranks.h"
 
 #include <algorithm>
@@ -14,7 +14,8 @@ namespace {
 
 bool on_gpu(const Plan& plan) { return std::string_view(plan.device) == "cuda"; }
 
-/// What carries the data of a step between these ranks. Throws InputError if --dist-backend asks for what cannot be.
+/// The transport that carries the data of a step between these ranks. Throws InputError if --dist-backend asks for one
+/// that GPUs cannot use.
 comm::Carrier carrier_of(const Plan& plan, const std::string& asked, const comm::Launch& launch) {
   using comm::Carrier;
   const bool one_machine = launch.local_ranks == launch.ranks;
@@ -26,14 +27,14 @@ comm::Carrier carrier_of(const Plan& plan, const std::string& asked, const comm:
   return one_machine || asked == "shm" ? Carrier::shm : Carrier::mpi;
 }
 
-/// The flags of the launch, with the number of this node's GPUs if each of them is to have a process.
+/// The launch plan of the flags and the environment; includes this node's number of GPUs if each gets a process.
 comm::LaunchPlan launch_of(const Plan& plan, const RankSettings& settings) {
   comm::LaunchFlags flags = settings.launch;
   if (settings.process_per_gpu && flags.per_node == 0 && on_gpu(plan)) flags.gpus = cuda::Driver(plan).devices();
   return comm::plan_launch(flags, comm::process_environment());
 }
 
-/// A number of nodes. -1 counts as not given, as in the published scripts.
+/// A flag for a number of nodes. As in the published scripts, -1 counts as not given.
 Flag& add_node_flag(FlagTable& t, FlagTable::Names names, const char* unit, int& field, const char* help) {
   Flag& f = t.number(std::move(names), unit, field, -1, 1 << 20, help);
   f.show = [&field] { return field < 0 ? std::string() : std::to_string(field); };

@@ -1,4 +1,4 @@
-// Running a verb as several processes, the ranks, which share each batch.
+// Runs a verb as several processes, the ranks, which share each batch.
 #pragma once
 
 #include <functional>
@@ -12,26 +12,26 @@ namespace moproc::command {
 
 struct RankSettings {
   comm::LaunchFlags launch;
-  std::string backend;           // --dist-backend, "" when it is not given
+  std::string backend;           // --dist-backend, "" if it is not given
   bool process_per_gpu = false;  // --multiprocessing-distributed
-  double timeout = 600;          // seconds for which another rank may be missing
-  int max_restarts = 0;          // after a rank was lost
+  double timeout = 600;          // seconds that a rank waits for another
+  int max_restarts = 0;          // how often a run continues after a rank was lost
 };
 
 /// --nproc-per-node, --world-size, ..., and --deterministic.
 void add_rank_flags(FlagTable& table, RankSettings& ranks, train::Compute& compute);
 
-/// What a rank runs: `world` is null when there is one rank; `restarted` if it continues from the newest checkpoint
-/// after a rank was lost. Returns the exit status.
+/// The function that a rank runs. `world` is null if there is one rank. `restarted`: the run continues from the newest
+/// checkpoint after a rank was lost. Returns the exit status.
 using RankRun = std::function<int(comm::World* world, bool restarted)>;
 
-/// Starts the ranks of this node and waits for them, or is one of them and calls `run`. `exp_dir`: where a run that is
-/// restarted finds its checkpoints; `restarts`: whether the run can be restarted at all. Returns the exit status.
+/// Starts the ranks of this node and waits for them or, if this process is one of them, calls `run`. `exp_dir`: the
+/// folder in which a restarted run finds its checkpoints. `restarts`: whether the run can be restarted at all. Returns
+/// the exit status. Throws InputError if the flags and the environment contradict each other, and what `run` throws.
 int run_as_ranks(Invocation& invocation, const RankSettings& settings, const std::string& exp_dir, bool restarts,
                  const RankRun& run);
 
-/// The note that a user of --multiprocessing-distributed gets whose run is one process on the CPU; "" if it does not
-/// apply.
+/// The note for --multiprocessing-distributed if the run is one process on the CPU; "" otherwise.
 std::string note_of_one_process(const RankSettings& settings, const comm::World* world, const Plan& plan);
 
 /// Throws InputError if a launcher has started this process as one of several ranks.

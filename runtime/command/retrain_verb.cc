@@ -9,7 +9,7 @@
 namespace moproc::command {
 namespace {
 
-/// Those of the published classifier_retrain.py.
+/// The defaults of the published classifier_retrain.py.
 void set_presets(RetrainVerbSettings& s) {
   s.run.saving.exp_dir = "experiment/cRT";
   s.run.schedule.epochs = 15;

@@ -1,4 +1,4 @@
-// moproc retrain: a classifier is trained on cleaned labels.
+// moproc retrain: trains a classifier on cleaned labels.
 #pragma once
 
 #include "command/ranks.h"
@@ -13,8 +13,8 @@ struct RetrainVerbSettings {
   train::RetrainSettings retrain;
   RankSettings ranks;
   Confirmed confirmed;
-  bool finetune = false;         // all layers are trained
-  bool compat_released = false;  // one epoch more
+  bool finetune = false;         // train all layers
+  bool compat_released = false;  // one more epoch
 };
 
 Verb retrain_verb();

@@ -20,17 +20,17 @@ void add_profile_flag(FlagTable& table, train::Compute& compute);
 /// Throws InputError if the artefact's device contradicts --gpu.
 void check_compute(const train::Compute& compute, const Plan& plan);
 
-/// What the artefact was compiled with and a flag may only confirm. 0 or "": not given.
+/// Properties of the artefact, which flags cannot change but may confirm. 0 or "": not given.
 struct Confirmed {
   std::string arch;
   double width = 0;
   int64_t batch = 0, num_class = 0, low_dim = 0, moco_queue = 0, image_size = 0, bn_groups = 0;
 };
 void add_confirmed_flags(FlagTable& table, Confirmed& confirmed);
-/// Throws InputError if the artefact was compiled with something else.
+/// Throws InputError if the artefact was compiled with another value.
 void check_confirmed(const Confirmed& confirmed, const Plan& plan);
 
-/// --mini, --sources, --preset: whose images of WebVision are used.
+/// --mini, --sources, --preset: which of WebVision's two sources are used.
 void add_source_flags(FlagTable& table, bool& google, bool& flickr, Confirmed& confirmed);
 
 }  // namespace moproc::command

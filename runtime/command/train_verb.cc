@@ -9,8 +9,8 @@
 namespace moproc::command {
 namespace {
 
-/// --compat and --start_clean_epoch: the published code counts epochs from 0 and begins to clean at 11, the paper
-/// says 10.
+/// --compat and --start_clean_epoch. The published code counts epochs from 0 and begins to clean at 11; the paper says
+/// 10.
 void add_cleaning_epoch(FlagTable& t, TrainSettings& s) {
   constexpr int kReleased = 11, kPaper = 10;
   int& epoch = s.run.start_clean_epoch;
@@ -67,7 +67,7 @@ void add_image_flags(FlagTable& t, TrainSettings& s) {
   Flag& weights = t.text({"--sample-weights"}, "FILE", s.lists.sample_weights,
                          "weight of each training image wherever its label counts: lines PATH WEIGHT")
                       .record("sample_weights");
-  weights.agreed = false;  // nodes may have the same file in different places
+  weights.agreed = false;  // the same file may have different paths on different nodes
   t.text({"--truth"}, "FILE", s.lists.truth, "true labels (truth.json), to report how label noise was handled");
 }
 
@@ -104,7 +104,7 @@ void add_flags(FlagTable& t, TrainSettings& s) {
   add_rank_flags(t, s.ranks, s.run.compute);
 }
 
-/// What the flags of replays and dumps need of each other.
+/// Throws InputError if a flag of replays or dumps lacks another flag that it needs, or contradicts one.
 void check_replay(const TrainSettings& s) {
   const train::Dump& dump = s.run.dump;
   if (dump.step.has_value() != !dump.folder.empty()) throw InputError("--dump-step N and --dump DIR need each other");
@@ -120,7 +120,7 @@ void check_replay(const TrainSettings& s) {
   if (s.run.resume == "auto" && s.run.saving.exp_dir.empty()) throw InputError("--resume auto needs --exp-dir");
 }
 
-/// Flags that the steps read only if the artefact was compiled for them.
+/// Checks the flags that have an effect only if the artefact was compiled for them.
 void check_compiled_in(const TrainSettings& s, const Plan& plan) {
   const auto need = [&](bool given, const char* flag, const char* key, const std::string& task) {
     if (given && meta(plan, key).empty())

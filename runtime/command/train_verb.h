@@ -1,4 +1,4 @@
-// moproc train: MoPro, or plain supervised training, on a folder of images.
+// moproc train: trains MoPro, or a plain classifier, on a folder of images.
 #pragma once
 
 #include "command/ranks.h"
@@ -16,7 +16,7 @@ struct TrainSettings {
   RankSettings ranks;
   Confirmed confirmed;
   bool compat_paper = false;       // --compat paper
-  bool start_clean_given = false;  // --start_clean_epoch is given, so that --compat does not set it
+  bool start_clean_given = false;  // --start_clean_epoch is given, so --compat does not set it
 };
 
 Verb train_verb();

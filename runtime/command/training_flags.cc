@@ -1,4 +1,4 @@
-// The names are those of the published train.py.
+// The flags have the names that they have in the published train.py.
 #include "command/training_flags.h"
 
 #include "core/error.h"

@@ -18,13 +18,13 @@ void add_optimiser_flags(FlagTable& table, train::RunSettings& run);
 void add_cosine_flag(FlagTable& table, train::RunSettings& run);
 /// --crop-min.
 void add_crop_flag(FlagTable& table, train::Augmentation& augmentation);
-/// Checkpoints and logs: --save-every, --keep, --print-freq, ...
+/// The flags of checkpoints and logs: --save-every, --keep, --print-freq, ...
 void add_saving_flags(FlagTable& table, train::RunSettings& run);
 
-/// "40 80", or "cosine": what checkpoints and logs say about the schedule.
+/// The schedule as checkpoints and logs have it: "40 80", or "cosine".
 std::string schedule_text(const train::Schedule& schedule);
 
-/// Throws InputError if flags of the above contradict each other, or what a run needs is missing.
+/// Throws InputError if flags of the above contradict each other, or if a flag that a run needs is missing.
 void check_run(const train::RunSettings& run);
 
 }  // namespace moproc::command

@@ -1,4 +1,4 @@
-// From settings to a Trainer.
+// Makes a Trainer from settings.
 #include "command/training_run.h"
 
 #include "train/trainer.h"

@@ -1,4 +1,4 @@
-// What the verbs that train have in common behind their flags.
+// The part that all training verbs share once their flags are parsed.
 #pragma once
 
 #include "command/ranks.h"
@@ -7,8 +7,8 @@
 
 namespace moproc::command {
 
-/// Trains, as one process or as several ranks. `flags`: what they record goes into checkpoints and logs. `replay`: run
-/// this file's steps instead, if it names one. Returns the exit status.
+/// Trains, as one process or as several ranks. The values that `flags` record go into checkpoints and logs. If `replay`
+/// names a file, runs the steps of that file instead. Returns the exit status.
 int run_training(Invocation& invocation, const FlagTable& flags, const RankSettings& ranks, train::RunSettings run,
                  const train::Job& job, const train::ReplaySettings& replay = {});
 

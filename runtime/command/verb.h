@@ -1,5 +1,5 @@
-// A verb of the training binary is one record. Its file, VERB_verb.cc, has its flags, its checks and what it runs;
-// verbs.cc lists all verbs.
+// A verb of the training binary is one record. Its file, VERB_verb.cc, defines its flags, its checks and the function
+// that runs it. verbs.cc lists all verbs.
 #pragma once
 
 #include <functional>
@@ -15,9 +15,9 @@ namespace moproc::command {
 /// The process that runs a verb.
 struct Invocation {
   const Plan& plan;
-  char** argv;                            // to start the ranks with
-  std::string verb;                       // that messages begin with
-  int rank = 0, ranks = 1;                // set once they are known; messages of several ranks name the rank
+  char** argv;                            // the ranks are started with it
+  std::string verb;                       // messages begin with it
+  int rank = 0, ranks = 1;                // set as soon as they are known; with several ranks, messages name the rank
   std::function<void()> require_targets;  // Command::require_targets(); called by the rank that writes
 };
 
@@ -25,12 +25,12 @@ struct Invocation {
 template <class Settings>
 struct VerbRecord {
   const char* name;
-  const char* usage;                            // the arguments behind the verb's name
+  const char* usage;                            // the arguments after the verb's name
   const char* about;                            // what it does, for the help page
-  void (*presets)(Settings&) = nullptr;         // defaults that are the verb's own
+  void (*presets)(Settings&) = nullptr;         // sets the defaults that differ from those of Settings
   void (*flags)(FlagTable&, Settings&);         // binds the flags to the settings
-  void (*check)(const Settings&, const Plan&);  // throws InputError: flags that contradict
-  void (*targets)(const Settings&);             // throws InputError: a file that would be replaced is not moproc's own
+  void (*check)(const Settings&, const Plan&);  // throws InputError if flags contradict
+  void (*targets)(const Settings&);             // throws InputError if a file to replace is not moproc's own
   int (*run)(const Settings&, const FlagTable&, Invocation&);  // returns the exit status
   bool one_process = false;                                    // cannot run as several ranks
 };
@@ -40,9 +40,9 @@ class Command {
  public:
   virtual ~Command() = default;
   FlagTable flags;
-  /// Throws InputError, naming flag, value and what the artefact holds, if flags contradict the artefact or each other.
+  /// Throws InputError, naming the flag, its value and the artefact's, if flags contradict the artefact or each other.
   virtual void check(const Plan& plan) const = 0;
-  /// Throws InputError, naming place and remedy, if the command would replace or add to a file that moproc did not
+  /// Throws InputError, naming path and remedy, if the command would replace or extend a file that moproc did not
   /// write.
   virtual void require_targets() const = 0;
   virtual int run(Invocation& invocation) const = 0;

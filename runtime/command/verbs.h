@@ -1,4 +1,4 @@
-// The table of the verbs.
+// The table of verbs.
 #pragma once
 
 #include <string>
@@ -8,13 +8,13 @@
 
 namespace moproc::command {
 
-/// All verbs, in the order of the workflow. The first is meant when none is given.
+/// All verbs, in the order of the workflow. The first is used if the command line names none.
 const std::vector<Verb>& verbs();
 
-/// The verb of this name. Throws InputError, which lists the verbs and names the nearest one.
+/// The verb of this name. If there is none, throws InputError, which lists the verbs and names the nearest one.
 const Verb& verb_named(const std::string& name);
 
-/// The verb of a command line, and the flags that follow it: arguments that begin with a flag are for the first verb.
+/// The verb of a command line, and the flags that follow it. Arguments that begin with a flag belong to the first verb.
 struct Request {
   const Verb& verb;
   std::vector<std::string> flags;

@@ -1,5 +1,6 @@
-// Draws and their application. The order of draws in a stream is part of every run's result: crop (area,
-// ratio a try, then row, column), flip, grey, jitter order, brightness, contrast, saturation, hue.
+// Draws random changes of images and applies them. The order of the draws in a stream determines the result of every
+// run, so it must not change: crop (area and ratio per try, then row, column), flip, grey, order of the jitter,
+// brightness, contrast, saturation, hue.
 #include "augment.h"
 
 #include <cmath>

@@ -1,5 +1,5 @@
-// Brightness, contrast, saturation, grey. Loops treat a pixel as one 32-bit lane, which the compiler
-// vectorises. Roundings matter: single precision, no fused multiply-add, truncation at the end.
+// Brightness, contrast, saturation, grey. Loops treat a pixel as one 32-bit lane, which the compiler vectorises. To
+// round like Pillow, they use single precision, no fused multiply-add, and truncation at the end.
 #include "color.h"
 
 #include "simd.h"
@@ -9,7 +9,7 @@ namespace {
 
 inline int luma(std::uint32_t p) { return (red(p) * 19595 + green(p) * 38470 + blue(p) * 7471 + 0x8000) >> 16; }
 
-// from + factor * (to - from), clipped and truncated; factor may lie outside 0..1.
+// from + factor * (to - from), clipped to 0..255 and truncated; factor may be outside 0..1.
 inline int blend(int from, int to, float factor) {
   const float mixed = static_cast<float>(from) + factor * static_cast<float>(to - from);
   const float bounded = mixed < 0.0f ? 0.0f : mixed > 255.0f ? 255.0f : mixed;
@@ -46,7 +46,7 @@ MOPROC_CLONES std::uint32_t sum_luma(const std::uint32_t* pixels, std::size_t co
 }
 
 int mean_luma(const Image& image) {
-  constexpr std::size_t block = 1 << 20;  // times 255 still fits 32 bits
+  constexpr std::size_t block = 1 << 20;  // a sum of this many values of 255 fits 32 bits
   std::uint64_t sum = 0;
   for (std::size_t i = 0; i < image.count(); i += block) {
     const std::size_t left = image.count() - i;

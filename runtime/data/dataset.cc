@@ -1,4 +1,4 @@
-// Lists to datasets, with errors that say which line of which file is wrong.
+// Makes datasets from lists. Errors name the file and the line.
 #include "dataset.h"
 
 #include <algorithm>
@@ -49,7 +49,7 @@ void append_list(const std::string& file, std::string_view prefix, int classes, 
   });
 }
 
-/// Where the images of the validation list lie, below the folder.
+/// The subfolder that holds the images of the validation list.
 std::string validation_folder(const Dataset& set) {
   static constexpr const char* known[] = {"val_images_256", "val_images_resized", "val_images"};
   for (const char* name : known) {

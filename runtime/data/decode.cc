@@ -1,4 +1,4 @@
-// What kind of file it is, and getting its bytes into memory; the formats themselves are in decode_*.cc.
+// Reads a file into memory and recognises its format. decode_*.cc decode the formats.
 #include "decode.h"
 
 #include <fcntl.h>
@@ -95,7 +95,7 @@ void read_file(const std::string& path, std::vector<std::uint8_t>& out, const De
     const ssize_t got = ::read(file.fd(), out.data() + done, out.size() - done);
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) throw ImageError(errno);
-    if (got == 0) break;  // the file shrank while it was read: the decoder will see what is missing
+    if (got == 0) break;  // the file shrank while it was read; the decoder reports missing data
     done += static_cast<std::size_t>(got);
   }
   out.resize(done);

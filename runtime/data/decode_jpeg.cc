@@ -1,6 +1,6 @@
-// JPEG through libjpeg(-turbo), accurate integer DCT and smooth chroma upsampling, as Pillow sets it up.
-// Surprising: libjpeg only warns when data ends early and paints the rest grey; those warnings are errors
-// here. Errors leave libjpeg by longjmp, so decode_into() owns nothing that needs a destructor.
+// Decodes JPEG with libjpeg(-turbo), with Pillow's settings: accurate integer DCT and smooth chroma upsampling.
+// Surprising: if data ends early, libjpeg only warns and paints the rest grey; here those warnings are errors. Errors
+// leave libjpeg by longjmp, so decode_into() owns nothing that needs a destructor.
 #include <csetjmp>
 #include <cstdio>
 #include <cstring>
@@ -15,14 +15,14 @@ namespace moproc::data {
 namespace {
 
 struct ErrorManager {
-  jpeg_error_mgr base;  // first: libjpeg hands us a pointer to it
+  jpeg_error_mgr base;  // must be first: libjpeg passes a pointer to it
   std::jmp_buf jump;
   bool header_read;
   char message[JMSG_LENGTH_MAX];
 };
 
 struct Progress {
-  jpeg_progress_mgr base;  // first, as above
+  jpeg_progress_mgr base;  // must be first, as above
   int max_scans;
   bool seen[MAX_COMPONENTS];
 };
@@ -39,8 +39,7 @@ struct Progress {
   std::longjmp(error->jump, 1);
 }
 
-// A warning after which some pixels would be made up. Not among them: stray bytes between segments, odd
-// headers.
+// Whether libjpeg makes up some pixels after this warning. It does not for stray bytes between segments or odd headers.
 bool loses_pixels(j_common_ptr cinfo) {
   switch (cinfo->err->msg_code) {
     case JWRN_HIT_MARKER:  // data of a scan ends early
@@ -66,7 +65,7 @@ void on_message(j_common_ptr cinfo, int level) {
   leave(cinfo);
 }
 
-// Called while a multi-scan file is read: notes which components came, and stops files of endless scans.
+// Called while a multi-scan file is read: notes which components were read, and stops files with too many scans.
 void on_progress(j_common_ptr common) {
   auto* cinfo = reinterpret_cast<j_decompress_ptr>(common);
   auto* progress = reinterpret_cast<Progress*>(common->progress);
@@ -76,8 +75,7 @@ void on_progress(j_common_ptr common) {
   }
 }
 
-// Ink to light as Pillow has it. Pillow takes every 4-component file as inverted, with or without Adobe's
-// marker.
+// Converts CMYK to RGB like Pillow, which takes every 4-component file as inverted, with or without Adobe's marker.
 void cmyk_to_rgb(std::uint32_t* row, int width) {
   const auto shade = [](int ink, int light) {
     const int t = ink * light + 128;
@@ -101,7 +99,7 @@ void choose_output(jpeg_decompress_struct& cinfo) {
   }
 }
 
-// No destructors in here: see the top. Returns false with error.message set.
+// Nothing in here may need a destructor: see the top. On an error, returns false with error.message set.
 bool decode_into(std::span<const std::uint8_t> bytes, Image& out, const DecodeLimits& limits, ErrorManager& error) {
   jpeg_decompress_struct cinfo{};
   Progress progress{};
@@ -141,7 +139,7 @@ bool decode_into(std::span<const std::uint8_t> bytes, Image& out, const DecodeLi
   if (cinfo.out_color_space == JCS_CMYK) {
     for (int y = 0; y < out.height(); ++y) cmyk_to_rgb(out.row(y), width);
   }
-  jpeg_destroy_decompress(&cinfo);  // not jpeg_finish: it would insist on an end marker after a complete picture
+  jpeg_destroy_decompress(&cinfo);  // jpeg_finish would require an end marker, even if the picture is complete
   return true;
 }
 

@@ -1,6 +1,5 @@
-// PNG through libpng: transparency is dropped, palettes and greys become RGB, 16 bits become their upper 8.
-// Surprising: libpng leaves errors by longjmp as libjpeg does, so decode_into() owns nothing with a
-// destructor.
+// Decodes PNG with libpng: drops transparency, turns palettes and greys into RGB, and takes the upper 8 of 16 bits.
+// Surprising: like libjpeg, libpng leaves by longjmp on an error, so decode_into() owns nothing with a destructor.
 #include <csetjmp>
 #include <cstdio>
 #include <cstring>
@@ -34,7 +33,7 @@ void on_read(png_structp png, png_bytep to, std::size_t size) {
   source->left -= size;
 }
 
-// Everything to 8-bit RGB and a filler byte, with no gamma or colour management (Pillow applies none either).
+// Converts everything to 8-bit RGB and a filler byte, without gamma or colour management, which Pillow lacks, too.
 void choose_transforms(png_structp png, png_infop info) {
   if (png_get_bit_depth(png, info) == 16) png_set_strip_16(png);
   png_set_expand(png);  // palettes to RGB, greys to 8 bits, tRNS to alpha

@@ -1,4 +1,4 @@
-// The index is one text, `SHARD OFFSET BYTES NAME` a line; entries point into it, sorted by name.
+// The index is one text with lines `SHARD OFFSET BYTES NAME`. Entries point into it and are sorted by name.
 #include "files.h"
 
 #include <fcntl.h>
@@ -39,7 +39,7 @@ class PlainFiles final : public Files {
   std::string folder_;
 };
 
-// Takes a whole number and the space behind it off the text.
+// Takes a whole number and the space after it off the front of the text.
 bool take_number(std::string_view& text, std::uint64_t& number) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
   if (error != std::errc() || end == text.data() + text.size() || *end != ' ') return false;
@@ -123,7 +123,7 @@ class ShardFiles final : public Files {
   void open_shards() {
     rlimit limit{};
     if (::getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
-      limit.rlim_cur = limit.rlim_max;  // a large set has more shards than the usual 1,024 files
+      limit.rlim_cur = limit.rlim_max;  // a large set has more shards than the usual limit of 1,024 open files
       ::setrlimit(RLIMIT_NOFILE, &limit);
     }
     for (const std::string& name : shard_names_) {

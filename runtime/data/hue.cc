@@ -1,7 +1,6 @@
-// Hue: RGB to 8-bit HSV, turn, and back, with exactly the single and double precision steps of Pillow's
-// conversion. Surprising: the fast loop must keep every float/double rounding of the reference form below,
-// because results are truncated and some fall exactly on an integer; a test compares both on all 2^24
-// colours.
+// Hue: converts RGB to 8-bit HSV, changes the hue and converts back, with exactly the single and double precision steps
+// of Pillow's conversion. Surprising: the fast loop must keep every float/double rounding of the reference form below,
+// because results are truncated and some fall exactly on an integer. A test compares both on all 2^24 colours.
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
@@ -20,12 +19,12 @@ int clip8(int value) { return std::clamp(value, 0, 255); }
 
 #if MOPROC_X86
 
-// 8 doubles, as the reference's expressions of mixed precision need them.
+// 8 doubles, for the reference's expressions of mixed precision.
 struct Wide {
   __m256d low, high;
 };
 
-// hsv in registers: 8 pixels, 32 bits a value.
+// HSV of 8 pixels in registers, 32 bits per value.
 struct Planes {
   __m256i h, s, v;
 };
@@ -47,7 +46,7 @@ MOPROC_AVX2 __m256 narrow(Wide x) { return _mm256_set_m128(_mm256_cvtpd_ps(x.hig
 MOPROC_AVX2 __m256i truncate(Wide x) {
   return _mm256_set_m128i(_mm256_cvttpd_epi32(x.high), _mm256_cvttpd_epi32(x.low));
 }
-// x where x < 1, else x - 1 (fmod(x, 1) for 0 <= x < 2).
+// x if x < 1, otherwise x - 1 (fmod(x, 1) for 0 <= x < 2).
 MOPROC_AVX2 __m256d wrap(__m256d x) {
   const __m256d one = _mm256_set1_pd(1.0);
   return _mm256_sub_pd(x, _mm256_and_pd(one, _mm256_cmp_pd(x, one, _CMP_GE_OQ)));
@@ -60,7 +59,7 @@ MOPROC_AVX2 __m256 choose(__m256i mask, __m256 yes, __m256 no) {
 
 MOPROC_AVX2 __m256i is(__m256i x, int value) { return _mm256_cmpeq_epi32(x, _mm256_set1_epi32(value)); }
 
-// The HSV of 8 pixels, hue turned by `turn`.
+// The HSV of 8 pixels, with `turn` added to the hue.
 MOPROC_AVX2 Planes split(__m256i p, __m256i turn) {
   const __m256i byte = _mm256_set1_epi32(255), one = _mm256_set1_epi32(1), zero = _mm256_setzero_si256();
   const __m256i r = _mm256_and_si256(p, byte);
@@ -73,7 +72,7 @@ MOPROC_AVX2 Planes split(__m256i p, __m256i turn) {
   const __m256i take = choose(red_leads, g, choose(green_leads, b, r));
   const __m256 base =
       choose(red_leads, _mm256_setzero_ps(), choose(green_leads, _mm256_set1_ps(2.0f), _mm256_set1_ps(4.0f)));
-  const __m256 divisor = to_float(_mm256_max_epi32(range, one));  // grey: h becomes 0 below whatever this is
+  const __m256 divisor = to_float(_mm256_max_epi32(range, one));  // grey (range 0): h becomes 0 below
   const __m256 plus = _mm256_div_ps(to_float(_mm256_sub_epi32(high, add)), divisor);
   const __m256 minus = _mm256_div_ps(to_float(_mm256_sub_epi32(high, take)), divisor);
   const __m256 s = _mm256_div_ps(to_float(range), to_float(_mm256_max_epi32(high, one)));
@@ -86,13 +85,13 @@ MOPROC_AVX2 Planes split(__m256i p, __m256i turn) {
           truncate(widen(s) * all(255.0)), high};
 }
 
-// Back to RGB. A channel is v, p or (rising or falling, by the parity of the sector) m.
+// Converts back to RGB. A channel is v, p or m, which rises or falls with the parity of the sector.
 MOPROC_AVX2 __m256i join(const Planes& in) {
   const __m256i h6 = _mm256_mullo_epi32(in.h, _mm256_set1_epi32(6));
   __m256i k = _mm256_srli_epi32(_mm256_mullo_epi32(h6, _mm256_set1_epi32(32897)), 23);  // h * 6 / 255
   const __m256 f = narrow(widen(h6) / all(255.0) - widen(k));
   const __m256 fs = narrow(widen(in.s) / all(255.0));
-  k = _mm256_andnot_si256(is(k, 6), k);  // hue 255 is the start of the circle again
+  k = _mm256_andnot_si256(is(k, 6), k);  // hue 255 is the same as hue 0
   const __m256i odd = is(_mm256_and_si256(k, _mm256_set1_epi32(1)), 1);
   const Wide falling = widen(_mm256_mul_ps(fs, f));
   const Wide rising = widen(fs) * (all(1.0) - widen(f));
@@ -110,7 +109,7 @@ MOPROC_AVX2 __m256i join(const Planes& in) {
   return _mm256_or_si256(r, _mm256_or_si256(_mm256_slli_epi32(g, 8), _mm256_slli_epi32(b, 16)));
 }
 
-// Whole vectors only; up to 7 pixels behind the last one are read and written (the picture's slack).
+// Works on whole vectors, so it reads and writes up to 7 pixels after the last one (the picture's slack).
 __attribute__((target("avx2"))) void turn_avx2(std::uint32_t* pixels, std::size_t count, int turn) {
   const __m256i by = _mm256_set1_epi32(turn);
   for (std::size_t i = 0; i < count; i += 8) {

@@ -1,4 +1,4 @@
-// Names are sorted as bytes, as Python sorts str of ASCII.
+// Names are sorted by bytes, which is Python's order for ASCII strings.
 #include <algorithm>
 #include <cctype>
 #include <filesystem>
@@ -18,7 +18,7 @@ bool is_image(const fs::path& file) {
   return std::find(std::begin(endings), std::end(endings), ending) != std::end(endings);
 }
 
-/// Of a folder: its classes, and in each the images (also in folders below) with their paths from the folder.
+/// The classes of a folder, with the paths of each class's images (also in subfolders), relative to the folder.
 using Classes = std::map<std::string, std::vector<std::string>>;
 
 Classes walk(const std::string& folder) {

@@ -1,4 +1,4 @@
-// Errors say which line of which file is wrong.
+// Errors name the file and the line.
 #include "list_file.h"
 
 #include <cerrno>

@@ -1,5 +1,5 @@
-// The ring of slots and the threads that fill it, a sample at a time. Surprising: there is no queue of work.
-// A ticket is a number (batch, place in it); a thread takes the next one as soon as that batch has a free
+// A ring of slots, one per batch, and the threads that fill them sample by sample. Surprising: there is no queue of
+// work. A ticket is a pair of numbers (batch, place in it). A thread takes the next one as soon as its batch has a free
 // slot.
 #include "loader.h"
 
@@ -24,7 +24,7 @@ struct Slot {
   Batch batch;
   Order order;                     // of the batch's epoch; null in evaluation
   std::uint64_t from = 0;          // first position of this part in the epoch
-  std::vector<std::int64_t> keys;  // of the whole batch: the place that each place's strong view shows; empty: its own
+  std::vector<std::int64_t> keys;  // (whole batch) the place whose image each strong view shows; empty: its own
   int wanted = 0;                  // samples to make
   int left = 0;                    // samples not made yet
   std::unique_ptr<std::uint8_t[]> img, img_aug;
@@ -152,8 +152,7 @@ class Loader::Impl {
     made_.notify_all();
   }
 
-  // Gives batch `taking_` its slot. The order of an epoch is drawn here, once, and shared by the epoch's
-  // slots.
+  // Gives batch `taking_` its slot. The order of an epoch is drawn here once and shared by the epoch's slots.
   void open_slot(Slot& slot) {
     const std::uint64_t index = taking_ % per_epoch_;
     const std::uint32_t epoch = options_.start_epoch + static_cast<std::uint32_t>(taking_ / per_epoch_);
@@ -170,10 +169,10 @@ class Loader::Impl {
     if (training() && options_.strong && options_.keys) slot.keys = options_.keys(epoch, index);
     slot.wanted = static_cast<int>(std::min<std::uint64_t>(there, part()));
     slot.left = slot.wanted;
-    if (slot.wanted == 0) close_slot(slot);  // a rank beyond the end of the last evaluation batch
+    if (slot.wanted == 0) close_slot(slot);  // the last evaluation batch has no sample for this rank
   }
 
-  // Waits for a ticket; false when there is nothing left to do.
+  // Waits for a ticket; false if no work is left.
   bool take(Slot*& slot, int& place) {
     std::unique_lock lock(mutex_);
     for (;;) {
@@ -211,7 +210,7 @@ class Loader::Impl {
     }
   }
 
-  // Decodes one sample; false (and reported, the first time) when its file is broken.
+  // Decodes one sample. If its file is broken, returns false and reports it the first time.
   bool load(std::size_t sample, Workspace& w) {
     if (broken_flag_[sample].load(std::memory_order_relaxed)) return false;
     constexpr int kTries = 4;
@@ -242,7 +241,7 @@ class Loader::Impl {
     }
   }
 
-  // Decodes the first readable sample from `position` of the epoch on.
+  // Decodes the first readable sample at or after `position` of the epoch. Returns its index in the list.
   std::uint32_t load_at(const std::vector<std::uint32_t>& order, std::uint64_t position, Workspace& w) {
     for (std::size_t further = 0; further < order.size(); ++further) {
       const std::uint32_t sample = order[(position + further) % order.size()];
@@ -253,7 +252,7 @@ class Loader::Impl {
                        " images can be read; the first: " + first.name + ": " + first.reason);
   }
 
-  // What a picture's draws are of.
+  // The number that a picture's random draws depend on.
   std::uint32_t item_of(std::uint32_t sample, std::uint64_t position) const {
     return options_.order ? static_cast<std::uint32_t>(position) : sample;
   }
@@ -289,7 +288,7 @@ class Loader::Impl {
     if (slot.readable[place]) apply_test(options_.augment, w, slot.img.get() + picture_bytes() * place);
   }
 
-  // All samples are there: moves the readable ones together and clears what is left over.
+  // Called when all samples are done: moves the readable ones together and clears the other places.
   void close_slot(Slot& slot) {
     const std::size_t bytes = picture_bytes();
     int count = 0;
@@ -311,15 +310,15 @@ class Loader::Impl {
   const Dataset& data_;
   const LoaderOptions options_;
   std::uint64_t per_epoch_ = 0;
-  std::uint64_t end_ = 0;  // batches are counted from batch 0 of start_epoch; this is one behind the last
+  std::uint64_t end_ = 0;  // one after the last batch, counted from batch 0 of start_epoch
 
-  mutable std::mutex mutex_;  // guards all up to threads_
+  mutable std::mutex mutex_;  // guards the members up to threads_
   std::condition_variable free_, made_;
-  std::vector<Slot> slots_;     // the pictures of a slot are written outside the lock, each by one thread
-  std::uint64_t taking_ = 0;    // the batch tickets are taken from
-  int place_ = 0;               // the next ticket in it
-  std::uint64_t next_ = 0;      // the batch the caller gets next
-  std::uint64_t released_ = 0;  // batches the caller is done with
+  std::vector<Slot> slots_;     // pictures are written without the lock, each by one thread
+  std::uint64_t taking_ = 0;    // the batch of the next ticket
+  int place_ = 0;               // the place of the next ticket
+  std::uint64_t next_ = 0;      // the next batch for the caller
+  std::uint64_t released_ = 0;  // number of batches that the caller has released
   Order order_;
   std::uint32_t order_epoch_ = 0;
   std::exception_ptr failure_;

@@ -6,7 +6,7 @@ namespace moproc::data {
 
 PythonRandom::PythonRandom(std::uint64_t seed) {
   const std::array<std::uint32_t, 2> key = {static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32)};
-  const std::size_t keys = key[1] != 0 ? 2 : 1;  // as many words as the number needs, at least one
+  const std::size_t keys = key[1] != 0 ? 2 : 1;  // as many words as the seed needs, at least one
   state_[0] = 19650218u;
   const auto mixed = [this](std::size_t i) { return state_[i - 1] ^ state_[i - 1] >> 30; };
   for (std::size_t i = 1; i < kSize; ++i) state_[i] = 1812433253u * mixed(i) + static_cast<std::uint32_t>(i);

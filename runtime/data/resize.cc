@@ -1,4 +1,4 @@
-// Weights, and the two passes of resizing. The loops over pixels are in resize_passes.cc.
+// Computes the weights and calls the two passes of resizing. The loops over pixels are in resize_passes.cc.
 #include "resize.h"
 
 #include <algorithm>
@@ -13,7 +13,7 @@ namespace moproc::data {
 
 void make_weights(int in_size, int out_size, Weights& out) {
   const double scale = static_cast<double>(in_size) / out_size;
-  const double stretch = std::max(scale, 1.0);  // shrinking widens the triangle: that is the antialiasing
+  const double stretch = std::max(scale, 1.0);  // shrinking widens the triangle, for antialiasing
   const double support = stretch;               // the triangle's half width is 1 output pixel
   const int most = static_cast<int>(std::ceil(support)) * 2 + 1;
   out.taps = (most + 3) / 4 * 4;

@@ -1,7 +1,7 @@
-// The inner loops of resizing. Sums are exact integers, so vector and portable code agree to the bit.
-// Surprising: a 22-bit weight is split in an upper and a lower 11-bit half, because then one instruction
-// (multiply 16-bit pairs and add) does two taps; the halves' sums are put together at the end, without any
-// rounding before.
+// The inner loops of resizing. Sums are exact integers, so vector code and portable code give the same bits.
+// Surprising: a 22-bit weight is split into an upper and a lower 11-bit half, because one instruction (multiply 16-bit
+// pairs and add) can then do two taps. The sums of the halves are combined at the end, and nothing is rounded before
+// that.
 #include "resize_passes.h"
 
 #include <algorithm>
@@ -18,7 +18,7 @@ namespace {
 
 constexpr int half_bits = weight_bits / 2;
 constexpr int half_mask = (1 << half_bits) - 1;
-constexpr int half_of_one = 1 << (weight_bits - 1);  // what makes the final shift round
+constexpr int half_of_one = 1 << (weight_bits - 1);  // makes the final shift round
 
 std::uint32_t rounded(const std::int32_t sum[3]) {
   int c[3];
@@ -34,12 +34,11 @@ void add_scaled(std::int32_t sum[3], std::uint32_t p, std::int32_t weight) {
 
 #if MOPROC_X86
 
-// Two 16-bit halves of neighbouring taps in one word: upper halves of the weights, or lower ones.
+// Pack the weights of two neighbouring taps into one word: their upper halves, or their lower halves.
 std::int32_t pair_upper(std::int32_t a, std::int32_t b) { return (a >> half_bits) | (b >> half_bits) << 16; }
 std::int32_t pair_lower(std::int32_t a, std::int32_t b) { return (a & half_mask) | (b & half_mask) << 16; }
 
-// For every output pixel and 4 taps, 16 words: upper pairs (taps 0 1 four times, 2 3 four times), then lower
-// pairs.
+// For every output pixel and 4 taps, 16 words: upper pairs (taps 0 1 four times, 2 3 four times), then lower pairs.
 void pack_weights(const Weights& w, std::vector<std::int32_t>& packed) {
   const std::size_t groups = w.weight.size() / 4;
   packed.resize(groups * 16);
@@ -53,7 +52,7 @@ void pack_weights(const Weights& w, std::vector<std::int32_t>& packed) {
   }
 }
 
-// Adds the two lanes (they hold different taps), rounds, and narrows 4 sums to the 4 bytes of a pixel.
+// Adds the two lanes, which hold different taps, rounds, and narrows the 4 sums to the 4 bytes of a pixel.
 __attribute__((target("avx2"))) inline std::uint32_t finish(__m256i upper, __m256i lower) {
   const __m256i both = _mm256_add_epi32(_mm256_slli_epi32(upper, half_bits), lower);
   __m128i sum = _mm_add_epi32(_mm256_castsi256_si128(both), _mm256_extracti128_si256(both, 1));
@@ -62,7 +61,7 @@ __attribute__((target("avx2"))) inline std::uint32_t finish(__m256i upper, __m25
   return static_cast<std::uint32_t>(_mm_cvtsi128_si32(sum));
 }
 
-// Up to 2 rows at once share the loads of the weights.
+// Up to 2 rows at a time, so that they share the loads of the weights.
 template <int Rows>
 __attribute__((target("avx2"))) void across_rows(const std::uint32_t* const from[Rows], const Weights& w,
                                                  const std::int32_t* packed, std::uint32_t* const to[Rows]) {
@@ -110,8 +109,7 @@ __attribute__((target("avx2"))) inline __m256i narrow(__m256i upper, __m256i low
   return _mm256_srai_epi32(_mm256_add_epi32(both, _mm256_set1_epi32(half_of_one)), weight_bits);
 }
 
-// 8 pixels (32 bytes) of one output row. Bytes of two rows are interleaved, so a pair of 16-bit values is a
-// column.
+// 8 pixels (32 bytes) of one output row. Bytes of two rows are interleaved, so a pair of 16-bit values is a column.
 __attribute__((target("avx2"))) inline void down_block(const std::uint32_t* const* rows, int count,
                                                        const std::int32_t* k, int x, std::uint32_t* to) {
   __m256i upper[4], lower[4];
@@ -136,7 +134,7 @@ __attribute__((target("avx2"))) inline void down_block(const std::uint32_t* cons
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(to + x), _mm256_packus_epi16(low, high));
 }
 
-// Blocks of 8 pixels; the last one may run past the row's end, into the next row (written later) or the
+// Works on blocks of 8 pixels. The last one may reach beyond the row's end, into the next row (written later) or the
 // slack.
 __attribute__((target("avx2"))) void down_avx2(const Image& in, const Weights& w, Image& out) {
   std::vector<const std::uint32_t*> rows(w.taps);
@@ -152,7 +150,7 @@ __attribute__((target("avx2"))) void pack_avx2(const std::uint32_t* pixels, std:
                                           0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, -1, -1, -1, -1);
   const __m256i join = _mm256_setr_epi32(0, 1, 2, 4, 5, 6, 3, 7);
   std::size_t i = 0;
-  for (; i + 11 <= count; i += 8) {  // stores 32 bytes for 24: stay 8 bytes away from the end
+  for (; i + 11 <= count; i += 8) {  // stores 32 bytes for 24, so it stays 8 bytes away from the end
     const __m256i eight = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(pixels + i));
     const __m256i packed = _mm256_permutevar8x32_epi32(_mm256_shuffle_epi8(eight, gather), join);
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + i * 3), packed);

@@ -1,4 +1,4 @@
-// Fisher-Yates over a stream of its own for each epoch or step.
+// Fisher-Yates shuffles, each with a stream of its own per epoch or step.
 #include "sampler.h"
 
 #include <algorithm>
@@ -33,7 +33,7 @@ std::vector<std::uint32_t> epoch_order(std::uint64_t seed, std::uint32_t epoch, 
 
 namespace {
 
-// numpy's sum of doubles: runs of up to 128 by eight accumulators, longer ones by halves.
+// Adds like numpy's sum of doubles: up to 128 values with eight accumulators, more by halves.
 double pairwise_sum(std::span<const double> x) {
   if (x.size() < 8) {
     double sum = 0;
@@ -84,7 +84,7 @@ std::vector<std::uint32_t> balanced_order(std::uint64_t seed, std::uint32_t epoc
   if (order.size() > std::numeric_limits<std::uint32_t>::max())
     throw std::invalid_argument("balanced sampling: more than 2^32 copies of samples");
   Stream stream(seed, Purpose::balanced_order, epoch, 0);
-  for (std::size_t i = 0; i < labels.size(); ++i)  // only as much of the shuffle as is used
+  for (std::size_t i = 0; i < labels.size(); ++i)  // only the part of the shuffle that is used
     std::swap(order[i], order[i + stream.below(static_cast<std::uint32_t>(order.size() - i))]);
   order.resize(labels.size());
   order.shrink_to_fit();
@@ -93,7 +93,7 @@ std::vector<std::uint32_t> balanced_order(std::uint64_t seed, std::uint32_t epoc
 
 namespace {
 
-// Gamma(alpha, 1) by Marsaglia and Tsang (2000); for alpha below 1 from a draw of alpha + 1.
+// Gamma(alpha, 1) by Marsaglia and Tsang (2000); for alpha below 1, from a draw for alpha + 1.
 double gamma_draw(Stream& stream, double alpha) {
   if (alpha < 1) {
     const double boost = std::pow(1 - stream.unit(), 1 / alpha);
@@ -101,7 +101,7 @@ double gamma_draw(Stream& stream, double alpha) {
   }
   const double d = alpha - 1.0 / 3, c = 1 / std::sqrt(9 * d);
   for (;;) {
-    const double u = 1 - stream.unit(), angle = stream.unit();  // Box and Muller's normal
+    const double u = 1 - stream.unit(), angle = stream.unit();  // a normal draw by Box and Muller
     const double x = std::sqrt(-2 * std::log(u)) * std::cos(2 * std::numbers::pi * angle);
     const double v = (1 + c * x) * (1 + c * x) * (1 + c * x);
     if (v > 0 && std::log(1 - stream.unit()) < 0.5 * x * x + d - d * v + d * std::log(v)) return d * v;

@@ -1,4 +1,4 @@
-// A drawn subset is the beginning of a shuffle, sorted.
+// A drawn subset is the sorted beginning of a shuffle.
 #include "subset.h"
 
 #include <algorithm>

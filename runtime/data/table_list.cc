@@ -14,7 +14,7 @@
 namespace moproc::data {
 namespace {
 
-// The fields of one line of CSV; throws std::string.
+// The fields of one line of CSV. Throws a std::string with the reason.
 std::vector<std::string> fields_of(const std::string& line) {
   std::vector<std::string> fields = {""};
   bool quoted_field = false;

@@ -1,4 +1,4 @@
-// Text helpers: what a message may print, and what counts as UTF-8 (RFC 3629).
+// Makes text printable for messages, and checks UTF-8 (RFC 3629).
 #include "formats/bytes.h"
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// Decides which format a file has, and reads the two that are flat: safetensors and detectron2's pickle.
+// Recognises the format of a file, and reads the two flat formats: safetensors and detectron2's pickle.
 #include "formats/checkpoint_file.h"
 
 #include <algorithm>
@@ -13,13 +13,13 @@
 namespace moproc::formats {
 namespace {
 
-/// Eight bytes of a length, then a JSON object. A length may begin with the byte that begins a pickle, but no
-/// pickle has zeros in bytes 4 to 7 and a brace behind them.
+/// A length of eight bytes, then a JSON object. The length may begin with the byte that begins a pickle, but no pickle
+/// has zeros in bytes 4 to 7 and then a brace.
 bool looks_like_safetensors(ByteSpan bytes) {
   return bytes.size() >= 9 && load<char>(bytes, 8) == '{' && (load<uint32_t>(bytes, 4) == 0 || !looks_pickled(bytes));
 }
 
-/// Files of ours name the digest of their data.
+/// Throws InputError if the metadata have a digest that is not the data's.
 void check_digest(const SafetensorsFile& file) {
   const auto named = file.metadata().find("sha256");
   if (named == file.metadata().end()) return;

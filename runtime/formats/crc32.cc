@@ -1,4 +1,4 @@
-// Sixteen bytes a round, one table each: about 2 GB/s, so that a checkpoint is checked as fast as it is read.
+// Takes sixteen bytes per round, with one table for each: about 2 GB/s, so that checking is as fast as reading.
 #include "formats/crc32.h"
 
 #include <array>

@@ -1,5 +1,5 @@
-// mmap with its errors. A file that another process shortens while it is mapped ends the program by SIGBUS:
-// nothing short of copying prevents that.
+// mmap with its errors. If another process shortens a mapped file, SIGBUS ends the program. Only a copy would prevent
+// that.
 #include "formats/mapped_file.h"
 
 #include <fcntl.h>
@@ -16,7 +16,7 @@
 namespace moproc::formats {
 
 MappedFile::MappedFile(std::string path) : path_(std::move(path)) {
-  const int fd = open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);  // a pipe must not make us wait
+  const int fd = open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);  // so that a pipe does not block
   if (fd < 0) throw InputError("cannot read " + path_ + ": " + std::strerror(errno));
   struct stat info{};
   const bool regular = fstat(fd, &info) == 0 && S_ISREG(info.st_mode);

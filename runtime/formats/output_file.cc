@@ -1,4 +1,4 @@
-// POSIX writing: interrupted and partial writes are continued, everything else is reported.
+// Writes with POSIX calls: continues interrupted and partial writes, and reports all other errors.
 #include "formats/output_file.h"
 
 #include <fcntl.h>
@@ -58,7 +58,7 @@ void rename_durably(const std::string& from, const std::string& to) {
   if (rename(from.c_str(), to.c_str()) != 0) fail("cannot rename " + from + " to " + to, errno);
   const int fd = open(parent(to).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0) fail("cannot open " + parent(to), errno);
-  const int error = fsync(fd) == 0 || errno == EINVAL ? 0 : errno;  // EINVAL: a file system that needs no such thing
+  const int error = fsync(fd) == 0 || errno == EINVAL ? 0 : errno;  // EINVAL: the file system does not support it
   close(fd);
   if (error) fail("cannot sync " + parent(to), error);
 }

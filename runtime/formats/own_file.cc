@@ -1,4 +1,5 @@
-// Links are never followed: a link is the user's, wherever it leads.
+// A link at the place of a file is refused, except that a log may be a link to an empty file, a device or a pipe. A
+// link to a folder is treated as that folder.
 #include "formats/own_file.h"
 
 #include <algorithm>
@@ -25,7 +26,7 @@ std::string without_blanks(std::string text) {
   return text;
 }
 
-/// At most `size` bytes of the file from byte `at` on.
+/// At most `size` bytes of the file, beginning at byte `at`.
 std::string part(std::ifstream& file, size_t at, size_t size) {
   std::string bytes(size, '\0');
   file.clear();

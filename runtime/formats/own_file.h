@@ -1,6 +1,6 @@
-// What moproc may replace or remove: nothing, what is empty, and what carries its own mark. Anything else at a path
-// that a user names is refused with the remedy and stays untouched. The same rule for the command line is
-// compiler/util/own.mjs.
+// At a path that a user names, moproc may replace or remove only empty files and folders, and those with its own mark.
+// It refuses everything else, with the remedy, and leaves it as it is. compiler/util/own.mjs has the same rule for the
+// command line.
 #pragma once
 
 #include <string>
@@ -8,31 +8,31 @@
 
 namespace moproc::formats {
 
-/// How a file of one kind is recognised as written by moproc, by its first 64 KiB and last KiB. Blanks and ends of
-/// lines do not count.
+/// The mark by which a file of one kind is recognised as written by moproc, in its first 64 KiB and its last KiB.
+/// Spaces and line feeds are ignored.
 struct Mark {
-  std::string begin = {};  // what the file begins with, behind `at` bytes
-  std::string head = {};   // what its beginning holds
-  std::string tail = {};   // what its end holds
+  std::string begin = {};  // the file begins with it, after `at` bytes
+  std::string head = {};   // the first 64 KiB contain it
+  std::string tail = {};   // the last KiB contains it
   size_t at = 0;
 };
 
-/// JSON, or lines of it, whose first member is "format" with this value.
+/// A JSON file, or lines of JSON, whose first member is "format" with this value.
 Mark json_mark(std::string_view format);
-/// safetensors with __metadata__.format "moproc-...".
+/// A safetensors file with __metadata__.format "moproc-...".
 Mark safetensors_mark();
-/// torch.save's archive with the entry that write_torch() adds.
+/// An archive of torch.save with the entry that write_torch() adds.
 Mark torch_mark();
-/// A pickle of a dict whose last key is kPickleKey, as convert writes it.
+/// A pickle of a dict whose last key is kPickleKey, written by convert.
 Mark pickle_mark();
 /// A log of ours: lines of JSON that begin with "event".
 Mark log_mark();
-/// For a file whose contents the caller has looked at.
+/// No mark: for a file whose contents the caller has checked.
 Mark checked_mark();
 
-/// The entry of an archive of ours, which PyTorch does not look at.
+/// The entry that marks an archive as ours. PyTorch ignores it.
 inline constexpr std::string_view kTorchEntry = "archive/.data/moproc";
-/// The last key of a pickle of ours.
+/// The key that marks a pickle as ours, its last one.
 inline constexpr std::string_view kPickleKey = "__written_by_moproc__";
 
 /// Whether `path` is a regular file with the mark.
@@ -40,15 +40,15 @@ bool is_own_file(const std::string& path, const Mark& mark);
 
 /// Throws InputError, naming path and remedy, unless `path` is absent, an empty file, or a regular file with the mark.
 void require_file(const std::string& path, const Mark& mark);
-/// The same for a file that is added to, which may be a device or a pipe as well.
+/// The same for a file to append to, which may be a device or a pipe, too.
 void require_log(const std::string& path, const Mark& mark);
-/// Throws InputError like that: for a file that must not be replaced. `why` is a clause: "is a folder".
+/// Throws the InputError of require_file() for a file that must not be replaced. `why` is a clause: "is a folder".
 [[noreturn]] void refuse_target(const std::string& path, const std::string& why);
 
-/// Throws InputError unless `path` is absent or an empty folder, or, where `kind` names one, a folder that
-/// mark_folder() has marked.
+/// Throws InputError unless `path` is absent, an empty folder or, if `kind` is not empty, a folder that mark_folder()
+/// has marked with this kind.
 void require_folder(const std::string& path, std::string_view kind = "");
-/// Makes the folder (and its parents) if it is missing and marks it as one of this kind that is being made.
+/// Makes the folder and its parents if they are missing, and marks it as an unfinished folder of this kind.
 void mark_folder(const std::string& path, std::string_view kind);
 
 }  // namespace moproc::formats

@@ -1,4 +1,4 @@
-// The opcodes. Each takes its operand from the file, with its size checked, before it touches the stack.
+// The opcodes. Each takes its operand from the file and checks its size before it uses the stack.
 #include "formats/pickle_machine.h"
 
 #include <bit>
@@ -57,7 +57,7 @@ ByteSpan PickleMachine::take(uint64_t size) {
   return taken;
 }
 
-/// Text up to a line feed.
+/// Takes the text up to a line feed.
 std::string_view PickleMachine::line() {
   const std::string_view rest = as_text(bytes_.subspan(at_)).substr(0, kMaxLine);
   const size_t size = rest.find('\n');
@@ -66,7 +66,7 @@ std::string_view PickleMachine::line() {
   return rest.substr(0, size);
 }
 
-/// One opcode; false after STOP.
+/// Runs one opcode; false after STOP.
 bool PickleMachine::step() {
   op_at_ = at_;
   if (++ops_ > kMaxOpcodes) fail("more than " + std::to_string(kMaxOpcodes) + " opcodes");
@@ -79,7 +79,7 @@ bool PickleMachine::step() {
   return true;
 }
 
-/// Opcodes that push one value or move it; false for others.
+/// Runs opcodes that push or move one value; false for others.
 bool PickleMachine::step_value(uint8_t code) {
   switch (static_cast<Op>(code)) {
     case Op::none: return push({}), true;
@@ -90,7 +90,7 @@ bool PickleMachine::step_value(uint8_t code) {
     case Op::int4: return push_integer(number<int32_t>()), true;
     case Op::long1: return long_integer(), true;
     case Op::real: {
-      const uint64_t bits = __builtin_bswap64(number<uint64_t>());  // the one big-endian number of the format
+      const uint64_t bits = __builtin_bswap64(number<uint64_t>());  // the format's only big-endian number
       return push({.kind = Kind::real, .real = std::bit_cast<double>(bits)}), true;
     }
     case Op::string1:  // text of Python 2
@@ -126,7 +126,7 @@ bool PickleMachine::step_value(uint8_t code) {
   }
 }
 
-/// Opcodes that make or fill containers, and those that stand for calls; false for others.
+/// Runs opcodes that make or fill containers, and those for calls; false for others.
 bool PickleMachine::step_container(uint8_t code) {
   const auto tuple_of = [&](size_t n) {
     std::vector<Id> items(n);
@@ -182,7 +182,7 @@ void PickleMachine::push_text(ByteSpan bytes) {
   push({.kind = Kind::text, .text = as_text(bytes)});
 }
 
-/// A two's complement number of so many bytes, lowest first.
+/// Takes a size, then a two's complement number of this many bytes, lowest first.
 void PickleMachine::long_integer() {
   const ByteSpan digits = take(number<uint8_t>());
   if (digits.size() > 8) fail("a whole number of " + std::to_string(digits.size()) + " bytes; 8 are the most");

@@ -1,4 +1,4 @@
-// numpy 2 moved its internals from numpy.core to numpy._core; files of both are read.
+// numpy 2 moved its internals from numpy.core to numpy._core. Files of both can be read.
 #include "formats/pickle_names.h"
 
 #include <stdexcept>

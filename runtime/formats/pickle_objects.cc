@@ -1,5 +1,5 @@
-// What REDUCE, BUILD and persistent ids stand for: dicts, tensors, numpy arrays. Every number is compared
-// with the storage it reaches into before a tensor exists.
+// Makes the objects for REDUCE, BUILD and persistent ids: dicts, tensors, numpy arrays. Every number is compared with
+// the size of its storage before a tensor is made.
 #include <algorithm>
 
 #include "core/error.h"
@@ -27,7 +27,7 @@ std::vector<int64_t> PickleMachine::integers(Id id, const char* what) const {
   return values;
 }
 
-/// The index of a storage; the same key must always mean the same storage.
+/// The index of a storage. Throws if the same key has another type or size.
 size_t PickleMachine::use_storage(std::string_view key, DType dtype, int64_t numel) {
   const auto [found, fresh] = storage_index_.emplace(key, storages_.size());
   if (fresh) {
@@ -42,8 +42,8 @@ size_t PickleMachine::use_storage(std::string_view key, DType dtype, int64_t num
   return found->second;
 }
 
-/// ('storage', type, key, place, elements), in the old format with one more: None or (key, offset, elements)
-/// of a view.
+/// ('storage', type, key, place, elements). The old format has one more member: None, or a view's (key, offset,
+/// elements).
 void PickleMachine::persistent_id() {
   const Id id = pop();
   if (!storages_allowed_) fail("persistent ids belong to files of torch.save");
@@ -72,7 +72,7 @@ void PickleMachine::persistent_id() {
   push({.kind = Kind::storage, .number = static_cast<int64_t>(views_.size() - 1)});
 }
 
-/// CALLABLE(*ARGS): the callable is one of the allowed names, and what it would return is made here.
+/// CALLABLE(*ARGS): the callable must be one of the allowed names. Its result is made here.
 void PickleMachine::reduce() {
   const Id args_id = pop(), callable = pop();
   if (node(callable).kind != Kind::callable) fail("calls something that is not among the allowed names");
@@ -110,7 +110,7 @@ void PickleMachine::reduce() {
   }
 }
 
-/// OrderedDict(), or as Python 2 wrote it OrderedDict([[key, value], ...]).
+/// OrderedDict(), or as Python 2 wrote it, OrderedDict([[key, value], ...]).
 void PickleMachine::ordered_dict(const std::vector<Id>& args) {
   push({.kind = Kind::dict, .ordered = true});
   if (args.empty()) return;
@@ -157,7 +157,7 @@ void PickleMachine::encode(const std::vector<Id>& args) {
   out.reserve(from.size());
   for (size_t i = 0; i < from.size(); ++i) {
     const uint8_t c = static_cast<uint8_t>(from[i]);
-    if (c > 0xc3) fail("text beyond latin1");  // U+0100 and on
+    if (c > 0xc3) fail("text beyond latin1");  // U+0100 and above
     out += c < 0x80 ? from[i] : static_cast<char>((c & 3) << 6 | (static_cast<uint8_t>(from[++i]) & 63));
   }
   push({.kind = Kind::bytes, .text = out});
@@ -194,7 +194,7 @@ PickleMachine::Id PickleMachine::make_array(Id dtype, std::vector<int64_t> shape
 void PickleMachine::build() {
   const Id state = pop(), object = top();
   if (node(object).kind == Kind::dict) {
-    // Attributes of a state_dict (_metadata): nothing that a checkpoint needs.
+    // The attributes of a state_dict (_metadata) are not needed in a checkpoint.
     if (node(state).kind != Kind::dict) fail("the attributes of a dict are no dict");
     return;
   }
@@ -216,7 +216,7 @@ void PickleMachine::check_numpy_state(const Node& dtype, const Node& state) cons
     if (node(state.items[i]).kind != Kind::none) fail("a numpy.dtype with parts");
 }
 
-/// (version, shape, dtype, whether in Fortran's order, bytes)
+/// (version, shape, dtype, is_fortran, bytes)
 void PickleMachine::build_array(Id array, const Node& state) {
   if (state.items.size() != 5 || integer(state.items[0], "the version of an array") != 1)
     fail("an array of another version than 1");

@@ -1,4 +1,4 @@
-// Every opcode of protocols 0 to 5, so that a message can name those that are refused, too.
+// All opcodes of protocols 0 to 5, so that messages can also name opcodes that are refused.
 #include "formats/pickle_ops.h"
 
 namespace moproc::formats {

@@ -1,5 +1,6 @@
-// From the machine's table of nodes to a Value. Nodes that appear in several places become one shared value;
-// how often they appear counts, so that a few doubling lines of a pickle cannot make a walk of years.
+// Turns the machine's table of nodes into a Value. A node that appears in several places becomes one shared value. Each
+// appearance counts towards the limit of the size, because otherwise a few doubling lines of a pickle would make a tree
+// that takes years to walk.
 #include <algorithm>
 #include <set>
 
@@ -19,8 +20,8 @@ class PickleMachine::TreeBuilder {
  private:
   struct Done {
     enum { fresh, open, closed } state = fresh;
-    int height = 0;     // containers below, this one included
-    uint64_t size = 1;  // values below, this one included
+    int height = 0;     // levels of containers, including this one
+    uint64_t size = 1;  // values in it, including itself
     Value value;
   };
 

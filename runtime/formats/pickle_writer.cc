@@ -1,4 +1,4 @@
-// Without a memo: nothing is shared, so what is read back is the same tree.
+// Writes pickles without a memo: nothing is shared, so reading gives the same tree.
 #include "formats/pickle_writer.h"
 
 #include <bit>
@@ -70,7 +70,7 @@ void PickleWriter::text(std::string_view v) {
   out_ += v;
 }
 
-/// Only protocol 3 and later have bytes.
+/// Writes bytes, which only protocol 3 and later have.
 void PickleWriter::bytes(ByteSpan v) {
   if (storages_)
     throw InputError("bytes" + (key_.empty() ? "" : " under " + in_quotes(key_)) +

@@ -1,5 +1,5 @@
-// How pickles and storages are laid out in torch.save's two forms. The older one is a stream: magic number,
-// protocol, facts about the machine, the object, a list of storage keys, the storages in that order.
+// Reads pickles and storages from the two formats of torch.save. The older one is a stream: magic number, protocol,
+// facts about the machine, the object, a list of storage keys, and the storages in that order.
 #include "formats/pickled_file.h"
 
 #include "core/error.h"
@@ -17,7 +17,7 @@ constexpr int64_t kStreamVersion = 1001;
 
 uint64_t storage_size(const StorageUse& s) { return static_cast<uint64_t>(s.numel * dtype_size(s.dtype)); }
 
-/// Length of a stream's first pickle, 0 when the bytes begin with another.
+/// The length of the first pickle of a stream, the magic number; 0 if the bytes begin with another pickle.
 size_t magic_size(ByteSpan bytes) {
   if (bytes.size() < 2 || load<uint8_t>(bytes, 0) != static_cast<uint8_t>(Op::proto)) return 0;
   const bool framed = bytes.size() > 2 && load<uint8_t>(bytes, 2) == static_cast<uint8_t>(Op::frame);
@@ -48,7 +48,7 @@ class ZipForm {
   }
 
  private:
-  /// The folder that all entries are in.
+  /// Finds the folder that contains all entries.
   void find_archive() {
     constexpr std::string_view suffix = "/data.pkl";
     for (const ZipEntry& e : zip_.entries())
@@ -97,7 +97,7 @@ class StreamForm {
   }
 
  private:
-  /// A pickle without tensors.
+  /// Reads a pickle without tensors.
   Value small(const char* what) {
     PickleMachine machine(bytes_, at_, where_ + ": " + what, bytes_.size(), false);
     machine.run();
@@ -112,7 +112,7 @@ class StreamForm {
       throw InputError(where_ + ": its numbers are big-endian; only little-endian ones are read");
   }
 
-  /// Bytes of each storage that the object uses.
+  /// The bytes of each storage that the object uses.
   std::vector<ByteSpan> read_storages(const PickleMachine& object, const Value& keys) {
     if (!keys.sequence()) throw InputError(where_ + ": its list of storages is " + keys.kind());
     std::unordered_map<std::string_view, size_t> missing;

@@ -1,5 +1,5 @@
-// Parameters of a PyTorch optimizer have no names, only places: the i-th id of param_groups[0].params is the
-// i-th parameter of the state_dict.
+// Parameters of a PyTorch optimizer have no names, only positions: the i-th id of param_groups[0].params is the i-th
+// parameter of the state_dict.
 #include "formats/published.h"
 
 #include <algorithm>
@@ -16,7 +16,7 @@ namespace {
 
 constexpr std::string_view kParallel = "module.";
 constexpr const char* kGroupNumbers[] = {"lr", "momentum", "weight_decay"};
-constexpr double kPublishedNumbers[] = {0.1, 0.9, 1e-4};  // of those, where a file says nothing
+constexpr double kPublishedNumbers[] = {0.1, 0.9, 1e-4};  // their values if a file has none
 
 std::string list(const std::vector<std::string>& items) {
   std::string text;
@@ -24,7 +24,7 @@ std::string list(const std::vector<std::string>& items) {
   return text;
 }
 
-/// {name: tensor}; other members are refused.
+/// Reads {name: tensor}. Throws InputError for other members.
 std::vector<NamedTensor> named_tensors(const Dict& dict, const std::string& what) {
   std::vector<NamedTensor> tensors;
   for (const auto& [key, value] : dict.members) {
@@ -78,7 +78,7 @@ class OptimizerReader {
       c_.left_out.push_back("optimizer: that it uses Nesterov momentum");
   }
 
-  /// id -> index into c_.tensors
+  /// Maps each id to an index into c_.tensors.
   std::map<int64_t, size_t> places(const Dict& group) const {
     const Value* const params = group.find("params");
     if (!params || !params->sequence()) fail("param_groups[0].params is no list");
@@ -133,7 +133,7 @@ class OptimizerReader {
   std::string where_;
 };
 
-/// The text under `moproc`: metadata of one of our runs.
+/// Reads the texts under `moproc`, the metadata of one of our runs.
 Metadata run_metadata(const Value& value, const std::string& where) {
   Metadata metadata;
   if (!value.dict()) throw InputError(where + ": moproc is " + value.kind() + ", not a dict");
@@ -257,7 +257,7 @@ Value to_published(const Checkpoint& c) {
   if (c.of_run()) {
     Dict run;
     for (const auto& [key, text] : c.metadata)
-      if (key != "sha256") run.add(key, Value(text));  // of a safetensors file's data
+      if (key != "sha256") run.add(key, Value(text));  // sha256 is the digest of a safetensors file's data
     root.add("moproc", Value(std::move(run)));
   }
   return Value(std::move(root));

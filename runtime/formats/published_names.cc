@@ -1,4 +1,4 @@
-// A name's place is a short list of numbers, compared one after the other.
+// The position of a name is a short list of numbers, which are compared one after the other.
 #include "formats/published_names.h"
 
 #include <algorithm>
@@ -25,7 +25,7 @@ constexpr std::array<std::string_view, 8> kParts = {"conv1", "bn1", "conv2",    
                                                     "conv3", "bn3", "downsample.0", "downsample.1"};
 constexpr std::array<std::string_view, 6> kModules = {"conv1", "bn1", "classifier", "fc", "fc1", "fc2"};
 
-/// The number `text` begins with, which is taken off together with the dot behind it; -1 when there is none.
+/// Takes a number and the dot after it off the front of `text`; -1 if there is none.
 int take_number(std::string_view& text) {
   int v = -1;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), v);

@@ -1,4 +1,4 @@
-// Names are translated part by part; the rules for detectron2 are those of the published conversion script.
+// Translates names part by part. The rules for detectron2 are those of the published conversion script.
 #include "formats/resnet_names.h"
 
 #include <algorithm>
@@ -16,7 +16,7 @@ constexpr std::string_view kQuery = "encoder_q.";
 struct Part {
   std::string_view torchvision, detectron2;
 };
-// Longer ones first where one begins another.
+// If one name begins with another, the longer one comes first.
 constexpr std::array<Part, 8> kParts = {{{"conv1.", "conv1."},
                                          {"conv2.", "conv2."},
                                          {"conv3.", "conv3."},
@@ -26,7 +26,7 @@ constexpr std::array<Part, 8> kParts = {{{"conv1.", "conv1."},
                                          {"downsample.0.", "shortcut."},
                                          {"downsample.1.", "shortcut.norm."}}};
 
-/// The rest of a name behind its layer: "conv1.weight" <-> "conv1.weight", "bn1.bias" <-> "conv1.norm.bias".
+/// Translates the rest of a name after its layer: "conv1.weight" <-> "conv1.weight", "bn1.bias" <-> "conv1.norm.bias".
 std::string translate(std::string_view rest, std::string_view Part::* from, std::string_view Part::* to) {
   const Part* best = nullptr;
   for (const Part& p : kParts)
@@ -35,7 +35,7 @@ std::string translate(std::string_view rest, std::string_view Part::* from, std:
   return std::string(best->*to) + std::string(rest.substr((best->*from).size()));
 }
 
-/// Where the rest of "layer1.0.conv1.weight" or "res2.0.conv1.weight" begins; 0 when the name has no layer
+/// The index at which the rest of "layer1.0.conv1.weight" or "res2.0.conv1.weight" begins; 0 if the name has no layer
 /// and block.
 size_t behind_block(std::string_view name) {
   const size_t first = name.find('.');

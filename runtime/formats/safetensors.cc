@@ -1,4 +1,4 @@
-// Reading trusts nothing: the header is parsed strictly, and every number in it is checked before it is used.
+// The reader trusts nothing: it parses the header strictly and checks every number before it uses it.
 #include "formats/safetensors.h"
 
 #include <algorithm>
@@ -13,7 +13,7 @@
 namespace moproc::formats {
 namespace {
 
-constexpr uint64_t kMaxHeader = uint64_t{16} << 20;  // a parsed header takes up to twenty times as much memory
+constexpr uint64_t kMaxHeader = uint64_t{16} << 20;  // bytes; a parsed header takes up to twenty times as much memory
 
 struct TypeName {
   const char* name;
@@ -151,7 +151,7 @@ const TensorEntry* SafetensorsFile::find(const std::string& name) const {
 
 namespace {
 
-/// The bytes of a tensor, which may lie in `buffer`.
+/// Returns the bytes of a tensor, which may be in `buffer`.
 using Source = std::function<ByteSpan(size_t tensor, std::vector<std::byte>& buffer)>;
 
 void write(const std::string& path, std::vector<TensorEntry> tensors, Metadata metadata, const Source& source) {

@@ -1,4 +1,4 @@
-// The compression function, unrolled by the compiler; about 300 MB/s, a second for a ResNet-50's whole state.
+// The compression function, unrolled by the compiler: about 300 MB/s, so a ResNet-50's whole state takes a second.
 #include "formats/sha256.h"
 
 #include <algorithm>

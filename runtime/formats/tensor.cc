@@ -1,4 +1,4 @@
-// Bounds of strided views, and the copy that makes them row-major.
+// Computes the bounds of strided views, and copies views to row-major order.
 #include "formats/tensor.h"
 
 #include <algorithm>
@@ -18,7 +18,7 @@ std::byte* gather(const int64_t* shape, const int64_t* strides, size_t rank, con
     return to + sizeof(T);
   }
   const int64_t n = shape[0];
-  const int64_t step = n > 1 ? strides[0] * static_cast<int64_t>(sizeof(T)) : 0;  // of size 1: any stride is allowed
+  const int64_t step = n > 1 ? strides[0] * static_cast<int64_t>(sizeof(T)) : 0;  // size 1: any stride is allowed
   if (rank > 1) {
     for (int64_t i = 0; i < n; ++i) to = gather<T>(shape + 1, strides + 1, rank - 1, from + i * step, to);
     return to;
@@ -65,7 +65,7 @@ std::vector<int64_t> column_major_strides(const std::vector<int64_t>& shape) {
 }
 
 std::optional<int64_t> checked_product(const std::vector<int64_t>& shape, int64_t scale) {
-  // A size of 0 does not excuse the others: the strides of [0, 2^40, 2^40] would not fit either.
+  // The other sizes must fit even if one is 0: the strides of [0, 2^40, 2^40] do not fit.
   int64_t product = scale;
   bool empty = false;
   for (const int64_t size : shape) {

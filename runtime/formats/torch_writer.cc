@@ -1,4 +1,4 @@
-// The entries of torch.save's archive, in its order.
+// Writes the entries of torch.save's archive, in its order.
 #include "formats/torch_writer.h"
 
 #include "formats/output_file.h"
@@ -18,7 +18,7 @@ void write_torch(const std::string& path, const Value& root) {
       zip.add("archive/data/" + std::to_string(i), row_major_bytes(*storages[i], buffer));
     zip.add("archive/byteorder", as_bytes("little"));
     zip.add("archive/version", as_bytes("3\n"));
-    zip.add(kTorchEntry, as_bytes("1\n"));  // by which the file is recognised as ours
+    zip.add(kTorchEntry, as_bytes("1\n"));  // marks the file as ours
     zip.finish();
   });
 }

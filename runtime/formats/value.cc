@@ -1,4 +1,4 @@
-// Look-ups in the tree.
+// Looks up members of the tree.
 #include "formats/value.h"
 
 namespace moproc::formats {

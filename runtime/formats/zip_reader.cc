@@ -1,4 +1,4 @@
-// Offsets are 64-bit everywhere, and every one is compared with the archive's size before it is used.
+// All offsets are 64-bit, and each is compared with the archive's size before it is used.
 #include "formats/zip_reader.h"
 
 #include <algorithm>
@@ -24,8 +24,7 @@ class Zip64Values {
       at += 4u + size;
     }
   }
-  /// `field`, or where it is the sign for "see the extra field" the next value there; false when there is
-  /// none.
+  /// If `field` is the sign for "see the extra field", replaces it by the next value there; false if there is none.
   bool take(uint64_t& field) {
     if (field != kSee64) return true;
     if (values_.size() < 8) return false;
@@ -49,7 +48,7 @@ void ZipReader::fail(uint64_t at, const std::string& what) const {
   throw InputError(where_ + ": zip archive, byte " + std::to_string(at) + ": " + what);
 }
 
-/// Throws unless bytes at .. at + size lie inside the archive.
+/// Throws InputError unless bytes [at, at + size) are inside the archive.
 void ZipReader::need(uint64_t at, uint64_t size, const char* what) const {
   if (at > bytes_.size() || size > bytes_.size() - at)
     fail(at, std::string(what) + " is outside the archive of " + std::to_string(bytes_.size()) + " bytes");
@@ -102,7 +101,7 @@ ZipReader::Directory ZipReader::read_zip64_end(uint64_t locator) const {
   return {load<uint64_t>(bytes_, at + 32), load<uint64_t>(bytes_, at + 48), load<uint64_t>(bytes_, at + 40), at};
 }
 
-/// Reads the entry of the directory at `at`; returns where the next one begins.
+/// Reads the entry of the directory at `at`. Returns the offset of the next one.
 uint64_t ZipReader::read_entry(uint64_t at, const Directory& directory) {
   need(at, kCentralSize, "an entry of the directory");
   if (load<uint32_t>(bytes_, at) != kCentralHeader) fail(at, "no entry of the directory here");
@@ -133,8 +132,8 @@ uint64_t ZipReader::read_entry(uint64_t at, const Directory& directory) {
   return next;
 }
 
-/// The header before the data must repeat what the directory says; sets where the data begin and returns
-/// where the entry ends.
+/// Checks that the header before the data repeats the directory's values. Sets the offset of the data, and returns the
+/// offset at which the entry ends.
 uint64_t ZipReader::check_local(uint64_t central, uint64_t at, const ZipEntry& entry, uint64_t size, uint16_t flags,
                                 uint64_t& data) {
   const std::string name = "entry " + in_quotes(entry.name);
@@ -154,13 +153,13 @@ uint64_t ZipReader::check_local(uint64_t central, uint64_t at, const ZipEntry& e
   uint64_t packed = load<uint32_t>(bytes_, at + 18), real = load<uint32_t>(bytes_, at + 22);
   Zip64Values wide(bytes_.subspan(at + kLocalSize + name_size, extra_size));
   if (wide.any() && (!wide.take(real) || !wide.take(packed))) refuse("size");
-  const bool later = flags & kDescriptor;  // CRC and sizes follow the data, here they may be 0
+  const bool later = flags & kDescriptor;  // CRC and sizes follow the data, so here they may be 0
   if (crc != entry.crc && !(later && crc == 0)) refuse("CRC");
   if ((real != size && !(later && real == 0)) || (packed != size && !(later && packed == 0))) refuse("size");
   return later ? check_descriptor(data + size, entry, size) : data + size;
 }
 
-/// CRC and sizes behind the data, sizes in 32 or 64 bits; returns where they end.
+/// Checks CRC and sizes (of 32 or 64 bits) after the data. Returns the offset at which they end.
 uint64_t ZipReader::check_descriptor(uint64_t at, const ZipEntry& entry, uint64_t size) const {
   const std::string name = "entry " + in_quotes(entry.name);
   need(at, kDescriptorSize, (name + ": the record behind its data").c_str());

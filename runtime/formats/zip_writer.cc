@@ -1,4 +1,4 @@
-// Headers are put together as text and written at once.
+// Builds each header as text and writes it with one call.
 #include "formats/zip_writer.h"
 
 #include <algorithm>
@@ -14,9 +14,9 @@ using namespace zip;
 namespace {
 
 constexpr uint64_t kAlignment = 64;
-constexpr uint16_t kVersion = 45;  // of the format: with zip64
+constexpr uint16_t kVersion = 45;  // version of the format that has zip64
 
-/// The zip64 extra field of these values; empty without any.
+/// The zip64 extra field with these values; empty if there are none.
 std::string zip64_extra(const std::vector<uint64_t>& values) {
   std::string text;
   if (values.empty()) return text;
@@ -28,7 +28,7 @@ std::string zip64_extra(const std::vector<uint64_t>& values) {
 
 }  // namespace
 
-/// An empty entry needs no record behind its data.
+/// An empty entry needs no record after its data.
 uint16_t ZipWriter::Entry::flags() const { return size > 0 ? kUtf8 | kDescriptor : kUtf8; }
 
 void ZipWriter::emit(std::string_view text) {
@@ -39,7 +39,7 @@ void ZipWriter::emit(std::string_view text) {
 void ZipWriter::begin(std::string_view name, uint64_t size) {
   close_entry();
   Entry entry{std::string(name), at_, size};
-  std::string extra = size >= limit_ ? zip64_extra({0, 0}) : "";  // as the 32-bit sizes: known behind the data
+  std::string extra = size >= limit_ ? zip64_extra({0, 0}) : "";  // the sizes follow the data
   const uint64_t header = at_ + kLocalSize + name.size() + extra.size() + 4;
   const uint64_t padding = (kAlignment - header % kAlignment) % kAlignment;
   append(extra, kPaddingExtra);

@@ -1,4 +1,4 @@
-// Terminal output by a carriage return and "erase to end of line", nothing cleverer.
+// Redraws the status line with a carriage return and "erase to end of line" only.
 #include "log/console.h"
 
 #include <sys/ioctl.h>

@@ -1,5 +1,4 @@
-// What a person sees: a progress bar on a terminal, plain lines elsewhere, and how numbers are spelled in
-// both.
+// Output for people: a progress bar on a terminal, plain lines elsewhere, and the format of numbers in both.
 #pragma once
 
 #include <chrono>
@@ -9,19 +8,19 @@
 
 namespace moproc::train {
 
-/// printf to a string.
+/// Like printf, but returns the text.
 std::string format(const char* pattern, ...) __attribute__((format(printf, 1, 2)));
 /// "1:02:03" or "2:03".
 std::string show_time(double seconds);
 /// "1.93 GB", "12.0 MB", "4.1 kB": powers of 1000.
 std::string show_bytes(int64_t bytes);
-/// The process's peak resident memory so far, bytes; 0 where the system does not say.
+/// The process's peak resident memory so far, in bytes; 0 if the system does not report it.
 int64_t peak_resident_bytes();
 
-/// Lines go to stdout; on a terminal a status line is kept below them and redrawn at most 10 times a second.
+/// Writes lines to stdout. On a terminal, keeps a status line below them, which is redrawn at most 10 times per second.
 class Console {
  public:
-  /// `speaks`: false for ranks that leave the talking to another.
+  /// `speaks`: false for ranks that print nothing because another rank prints.
   Console(bool terminal, bool quiet, bool speaks = true)
       : terminal_(terminal && speaks), quiet_(quiet), speaks_(speaks) {}
   ~Console() { clear(); }
@@ -30,9 +29,10 @@ class Console {
 
   bool terminal() const { return terminal_; }
   bool quiet() const { return quiet_; }
-  /// A line that stays.
+  /// Prints a line that stays.
   void line(const std::string& text);
-  /// The bar: `left` [=====>   ] `right`, shortened to the terminal's width. Nothing without a terminal.
+  /// Draws the status line: `left` [=====>   ] `right`, cut to the terminal's width. `share` is in [0, 1]. Does nothing
+  /// without a terminal.
   void status(const std::string& left, double share, const std::string& right);
 
  private:

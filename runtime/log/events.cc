@@ -1,5 +1,4 @@
-// The few protocol buffer fields a scalar needs, written by hand (tensorflow/core/util/event.proto,
-// summary.proto).
+// Encodes by hand the few protocol buffer fields that a scalar needs (tensorflow/core/util/event.proto, summary.proto).
 #include "log/events.h"
 
 #include <unistd.h>
@@ -34,7 +33,7 @@ void put_varint(std::string& out, uint64_t v) {
 template <class T>
 void put_fixed(std::string& out, T v) {
   char raw[sizeof v];
-  std::memcpy(raw, &v, sizeof v);  // little endian, as this machine and the format are
+  std::memcpy(raw, &v, sizeof v);  // this machine and the format are little endian
   out.append(raw, sizeof v);
 }
 

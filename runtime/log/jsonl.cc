@@ -1,4 +1,4 @@
-// Both logs are written through at once, so that a run that is killed has them up to its last print.
+// Both logs are written without buffering, so the logs of a killed run are complete up to its last print.
 #include "log/jsonl.h"
 
 #include <cstdio>

@@ -1,4 +1,4 @@
-// What a run leaves in files besides checkpoints: TensorBoard events and one JSON line a print.
+// The logs that a run writes besides checkpoints: TensorBoard events and a file of JSON lines.
 #pragma once
 
 #include <functional>
@@ -11,16 +11,16 @@
 
 namespace moproc::train {
 
-/// A log that can no longer be written (a full disk) does not end a run: it says so on stderr, and when it goes on. One
-/// that never could is an InputError of its first line.
+/// If a log can no longer be written (a full disk), the run goes on. A message on stderr says so, and another one says
+/// when the log can be written again. But if nothing could be written yet, the first entry throws InputError.
 class RunLog {
  public:
-  /// Either name may be empty: then that log is not kept. Throws InputError when a file cannot be made.
+  /// If one of the names is empty, that log is not written. Throws InputError if a file cannot be made.
   RunLog(const std::string& event_folder, const std::string& json_path);
 
   /// A TensorBoard scalar; `step` is the epoch, as in the published logs.
   void scalar(const char* tag, double value, int64_t step);
-  /// One line of the JSON log.
+  /// Appends a line to the JSON log.
   void line(const JsonLine& line);
 
  private:

@@ -1,4 +1,5 @@
-// The loop over a replay's steps. A checkpoint made here says how many steps of its epoch the file had.
+// The loop over a replay's steps. In checkpoints written here, the step within the epoch counts the steps of the file
+// (and those of the checkpoint that the replay began with, if it is of the same epoch).
 #include "replay/replay.h"
 
 #include <unistd.h>
@@ -25,8 +26,8 @@ namespace moproc::train {
 using namespace formats;
 namespace {
 
-/// Sets the state that the replay starts from. A replay can start anywhere, so only the seed and the number of images
-/// seen are taken from a checkpoint.
+/// Sets the state that the replay starts from. A replay can start anywhere, so it does not use the data, plan and
+/// averages of a checkpoint's run.
 CheckpointInfo start_state(Session& session, const RunSettings& settings, Console& console) {
   CheckpointInfo info;
   std::string path = settings.resume;
@@ -96,7 +97,7 @@ void run_replay(const Plan& plan, const RunSettings& settings, const ReplaySetti
                   {"replay file", replay.file},
                   {"checkpoint", settings.resume},
                   {"seed", std::to_string(info.seed)}});
-  std::optional<Trace> trace;  // of rank 0, which has everything
+  std::optional<Trace> trace;  // only on rank 0, which has all outputs
   if (first) trace.emplace(replay.trace);
 
   for (size_t i = 0; i < steps.size(); ++i) {

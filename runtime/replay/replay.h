@@ -1,5 +1,5 @@
-// --replay: the steps of a file instead of a training run, so that they can be compared with the same steps of another
-// implementation.
+// --replay: runs the steps of a file instead of a training run, so that they can be compared with the same steps of
+// another implementation.
 #pragma once
 
 #include <string>
@@ -14,17 +14,17 @@ class World;
 namespace moproc::train {
 
 struct ReplaySettings {
-  std::string file;   // batches to run; "": no replay
-  std::string trace;  // what the replay has computed, as JSON
-  std::string state;  // folder of the whole state after each step; "" for none
+  std::string file;   // the file with the batches; "": no replay
+  std::string trace;  // the file for the results, as JSON
+  std::string state;  // folder for the whole state after each step; "" for none
 };
 
-/// Throws InputError if a file that the replay would replace is not moproc's own.
+/// Throws InputError if the replay would replace a file that is not moproc's own.
 void require_replay_targets(const RunSettings& settings, const ReplaySettings& replay);
 
 /// Runs all steps of replay.file from the state of settings.resume (without one, from the seed) and writes
-/// replay.trace; also a checkpoint after each step to replay.state, and one after the last step to the exp_dir, if
-/// these are given. The file and settings are checked before the first step. Throws InputError.
+/// replay.trace. If replay.state is given, writes a checkpoint there after each step; if the exp_dir is given, writes
+/// one there after the last step. Checks the file and the settings before the first step. Throws InputError.
 void run_replay(const Plan& plan, const RunSettings& settings, const ReplaySettings& replay,
                 comm::World* world = nullptr);
 

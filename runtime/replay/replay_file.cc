@@ -1,5 +1,4 @@
-// Reading a replay file. Every tensor's name is parsed, so that one with a misspelt name is refused, not
-// overlooked.
+// Reads a replay file. Every tensor's name is parsed, so a tensor with a misspelt name is refused, not overlooked.
 #include "replay/replay_file.h"
 
 #include <algorithm>
@@ -24,7 +23,7 @@ constexpr float kMean[] = {0.485f, 0.456f, 0.406f}, kStd[] = {0.229f, 0.224f, 0.
 
 constexpr int64_t kMaxNumber = 1'000'000'000;  // of steps, ranks, epochs
 
-/// step{step}.WHAT, and what WHAT is about.
+/// The parts of a name step{step}.WHAT.
 struct TensorName {
   size_t step = 0;
   int64_t rank = -1;      // of rank{r}.KIND
@@ -32,7 +31,7 @@ struct TensorName {
   bool state = false;
 };
 
-/// A decimal number without leading zeros at the front of `text`, which loses it.
+/// Takes a decimal number without leading zeros off the front of `text`.
 bool take_number(std::string_view& text, int64_t& out) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
   const size_t digits = static_cast<size_t>(end - text.data());
@@ -65,14 +64,14 @@ std::optional<TensorName> parse_name(std::string_view text) {
 
 std::string show(DType dtype, const std::vector<int64_t>& shape) { return show_type(TensorEntry{"", dtype, shape}); }
 
-/// The bytes themselves, or a copy: a file's tensors need not be aligned.
+/// Returns the bytes, or a copy if they are not aligned: a file need not align its tensors.
 std::span<const std::byte> aligned(std::span<const std::byte> bytes, std::vector<std::byte>& copy) {
   if (reinterpret_cast<uintptr_t>(bytes.data()) % 8 == 0) return bytes;
   copy.assign(bytes.begin(), bytes.end());
   return copy;
 }
 
-/// The bytes as T. `copy` holds them where they have to move.
+/// The bytes as T. `copy` holds them if they are not aligned.
 template <class T>
 std::span<const T> as(std::span<const std::byte> bytes, std::vector<std::byte>& copy) {
   const std::span<const std::byte> at = aligned(bytes, copy);
@@ -130,7 +129,7 @@ void ReplayFile::read_steps() {
     steps_.push_back(parse_step(step, file_.path() + ": step " + std::to_string(steps_.size())));
 }
 
-/// Which state each step replaces; the number of ranks; no tensor without a meaning.
+/// Finds out which states each step replaces. Checks the number of ranks, and that every tensor has a known name.
 void ReplayFile::sort_tensors(const Session& session) {
   replaced_.resize(steps_.size());
   int64_t world = 0;
@@ -191,7 +190,7 @@ void ReplayFile::check_step(size_t step, const Session& session) const {
   }
 }
 
-/// u8 or f32 of the rank's size; f32 only where the programs take it, and then finite.
+/// Images must be u8 or f32 and have the rank's size. f32 is allowed only if the programs take it, and must be finite.
 void ReplayFile::check_images(size_t step, const std::string& name) const {
   const TensorEntry& t = tensor(step, name);
   const std::vector<int64_t> shape{shape_.rank_batch(), 3, shape_.image_size, shape_.image_size};
@@ -219,7 +218,7 @@ int ReplayFile::replace_state(size_t step, Session& session) const {
   return static_cast<int>(replaced_[step].size());
 }
 
-/// All ranks' images in stored order, as the programs take them.
+/// Writes all ranks' images to `to`, in stored order and the type that the programs take.
 void ReplayFile::gather(size_t step, const char* what, std::vector<std::byte>& to) const {
   const int64_t size = dtype_size(shape_.images), pixels = shape_.image_size * shape_.image_size;
   const int64_t values = shape_.rank_batch() * 3 * pixels;
@@ -228,7 +227,7 @@ void ReplayFile::gather(size_t step, const char* what, std::vector<std::byte>& t
   for (int64_t r = 0; r < shape_.groups; ++r) {
     const TensorEntry& t = tensor(step, "rank" + std::to_string(r) + "." + what);
     std::span<const std::byte> from = aligned(file_.bytes(t), copy);
-    if (t.dtype != shape_.images) {  // bytes for programs that take f32: one rounding an operation
+    if (t.dtype != shape_.images) {  // bytes for programs that take f32: one rounding per operation
       normalised.resize(static_cast<size_t>(4 * values));
       float* const out = reinterpret_cast<float*>(normalised.data());
       for (int64_t i = 0; i < values; ++i) {

@@ -1,5 +1,5 @@
-// The batches of a replay: a safetensors file that names phase, learning rate, images, labels and the
-// permutation of the keys for every step. Rank r of the file is group r of the artefact's batch.
+// The batches of a replay: a safetensors file that holds phase, learning rate, images, labels and the permutation of
+// the keys for every step. Rank r of the file is group r of the artefact's batch.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +13,7 @@
 
 namespace moproc::train {
 
-/// What the artefact's programs take.
+/// The inputs that the artefact's programs take.
 struct ReplayShape {
   int64_t batch = 0, groups = 1, image_size = 0, num_class = 0;
   DType images = DType::u8;
@@ -26,20 +26,21 @@ struct ReplayStep {
   int epoch = 0;
 };
 
-/// A replay file, checked whole: no step can fail for lack of a tensor.
+/// A replay file. The constructor checks all of it, so no step fails because a tensor is missing.
 class ReplayFile {
  public:
-  /// Throws InputError naming file, step and tensor: what is missing, of another type or shape, out of range
-  /// (labels, permutation, learning rate, phase), not finite, or has no place in such a file; another number
-  /// of ranks than the artefact's groups; a state the artefact has not.
+  /// Throws InputError, naming file, step and tensor, if a tensor is missing, has another type or shape, is out of
+  /// range (labels, permutation, learning rate, phase), is not finite, or has a name that such a file cannot contain;
+  /// if the file's number of ranks is not the artefact's number of groups; or if it holds a state that the artefact
+  /// lacks.
   ReplayFile(const std::string& path, const ReplayShape& shape, const Session& session);
 
   const std::vector<ReplayStep>& steps() const { return steps_; }
-  /// Puts the states that the file has for this step into the session. Returns how many.
+  /// Copies the states that the file has for this step into the session. Returns their number.
   int replace_state(size_t step, Session& session) const;
-  /// The part of the step's batch that rank `rank` of `ranks` that share it takes, as the artefact takes it;
-  /// `loads_keys`: with the strong views that it encodes as keys, not those of its own images. Valid until the next
-  /// call.
+  /// The part of the step's batch that rank `rank` of `ranks` takes, in the artefact's type and layout. With
+  /// `loads_keys`, the strong views are those that the rank encodes as keys, not those of its own images. Valid until
+  /// the next call.
   TrainBatch batch(size_t step, int rank = 0, int ranks = 1, bool loads_keys = false);
 
  private:
@@ -54,7 +55,7 @@ class ReplayFile {
   formats::SafetensorsFile file_;
   ReplayShape shape_;
   std::vector<ReplayStep> steps_;
-  std::vector<std::vector<std::string>> replaced_;  // by step: names of states
+  std::vector<std::vector<std::string>> replaced_;  // for each step: names of the states that it replaces
   std::vector<std::byte> img_, img_aug_, keys_;
   std::vector<int64_t> target_, order_;
 };

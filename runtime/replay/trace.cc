@@ -1,4 +1,4 @@
-// Numbers are written so that they read back as the same; sums are in f64.
+// Numbers are written so that they read back as the same numbers. Sums are in f64.
 #include "replay/trace.h"
 
 #include <unistd.h>
@@ -27,7 +27,7 @@ std::string number(double v) {
   return text;
 }
 
-/// "[a, b]", a value a group.
+/// "[a, b]", one value per group.
 std::string list(int64_t n, const std::function<std::string(size_t)>& at) {
   std::string text = "[";
   for (int64_t i = 0; i < n; ++i) text += (i ? ", " : "") + at(static_cast<size_t>(i));
@@ -38,13 +38,13 @@ std::string each(const Values& v, int64_t groups) {
   return list(groups, [&](size_t g) { return v ? number((*v)[g]) : "null"; });
 }
 
-/// 100 part / whole a group.
+/// 100 part / whole, per group.
 std::string percents(const Values& part, const std::vector<double>& whole) {
   return list(static_cast<int64_t>(whole.size()),
               [&](size_t g) { return part && whole[g] != 0 ? number(100.0 * (*part)[g] / whole[g]) : "null"; });
 }
 
-/// Each group's rows of a value a sample, as whole numbers.
+/// A list per group of its samples' values, as whole numbers.
 std::string rows(const Values& v, int64_t groups) {
   return list(groups, [&](size_t g) -> std::string {
     if (!v) return "null";
@@ -158,7 +158,7 @@ void Trace::finish(const Session& session) {
     write_json(tensors, std::string_view(session.info(s.tensor).name));
     tensors += ": " + summary(logical(session, s.tensor));
   }
-  OutputFile file(partial_, OutputFile::Open::begin);  // made by the constructor
+  OutputFile file(partial_, OutputFile::Open::begin);  // the constructor has made it
   file.write("{\"format\": \"" + std::string(kTraceFormat) + "\",\n\"steps\": [\n" + steps_ + "\n],\n\"tensors\": {\n" +
              tensors + "\n}}\n");
   file.sync_and_close();

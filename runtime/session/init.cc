@@ -1,5 +1,4 @@
-// Counter-based initial values: normal by Box-Muller in double (two elements a counter), uniform with 53
-// bits.
+// Counter-based initial values: normal by Box-Muller in f64 (two elements per counter), uniform with 53 bits.
 #include "session/init.h"
 
 #include <algorithm>
@@ -17,8 +16,8 @@
 namespace moproc {
 namespace {
 
-constexpr uint32_t kPurpose = 0x696e6974;  // apart from every data::Purpose: "init"
-constexpr int64_t kChunk = 4096;           // elements a task; even, as elements come in pairs
+constexpr uint32_t kPurpose = 0x696e6974;  // "init", which differs from every data::Purpose
+constexpr int64_t kChunk = 4096;           // elements per task; even, because elements come in pairs
 
 uint64_t fnv1a(std::string_view text) {
   uint64_t h = 0xcbf29ce484222325;
@@ -26,7 +25,7 @@ uint64_t fnv1a(std::string_view text) {
   return h;
 }
 
-/// The two 53-bit draws of a counter, in [0, 1).
+/// The draws of a counter: two 53-bit numbers in [0, 1), or two normal ones.
 class Draws {
  public:
   Draws(uint64_t seed, std::string_view name)
@@ -54,7 +53,7 @@ class Draws {
   uint64_t name_;
 };
 
-/// out[i] = value(draws of pair i/2)[i%2] for all elements, in parallel.
+/// out[i] = value(i / 2)[i % 2] for all n elements, in parallel.
 template <class F>
 void fill_pairs(Pool& pool, int64_t n, float* out, F&& value) {
   pool.run((n + kChunk - 1) / kChunk, [&](int64_t begin, int64_t end, int) {
@@ -66,7 +65,7 @@ void fill_pairs(Pool& pool, int64_t n, float* out, F&& value) {
   });
 }
 
-/// (d, n): scales each column to length 1, summing rows in order.
+/// Scales each column of out (d, n) to length 1. Sums go over the rows in order.
 void normalise_columns(Pool& pool, int64_t d, int64_t n, float* out) {
   pool.run(n, [&](int64_t begin, int64_t end, int) {
     for (int64_t c = begin; c < end; ++c) {

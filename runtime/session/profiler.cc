@@ -1,4 +1,4 @@
-// The profile's table. Rates come from the plan's own counts of flops and bytes a launch.
+// The profile's table. Rates come from the plan's counts of flops and bytes per launch.
 #include "session/profiler.h"
 
 #include <algorithm>
@@ -16,7 +16,7 @@ struct Row {
   double seconds = 0, flops = 0, bytes = 0, bound = 0;
 };
 
-/// How rows are written: the columns of a CPU or of a GPU.
+/// Formats rows, with the columns of a CPU or of a GPU.
 class Table {
  public:
   Table(bool gpu, const Roofline& roofline, int64_t runs) : gpu_(gpu), roofline_(roofline), runs_(runs) {}
@@ -37,7 +37,7 @@ class Table {
   }
 
  private:
-  /// Times are sums over all runs, flops, bytes and bounds are of one.
+  /// Times in `r` are sums over all runs; flops, bytes and bounds are those of one run.
   std::string row(const Row& r, double all) const {
     const double seconds = r.seconds / static_cast<double>(runs_);
     const double rate = seconds > 0 ? 1e-9 / seconds : 0;
@@ -64,19 +64,19 @@ class Table {
 
 bool is_gpu(const Plan& plan) { return std::string_view(plan.device) == "cuda"; }
 
-/// What the plan predicts that a step moves. It counts no bytes of copies; the GPU's table does.
+/// The bytes that a step moves according to the plan. The plan counts no bytes for copies; for a GPU, they are added.
 double bytes_of(const Plan& plan, const StepInfo& s) {
   const bool copy = is_gpu(plan) && s.kind == StepKind::copy;
   return copy ? 2.0 * static_cast<double>(plan.tensors[s.args[1]].bytes) : s.bytes;
 }
 
-/// The least seconds that a step could take.
+/// A lower bound of a step's time in seconds; 0 if the roofline is not known.
 double bound_of(double flops, double bytes, const Roofline& r) {
   if (r.bytes_per_second <= 0 || r.flops_per_second <= 0) return 0;
   return std::max(bytes / r.bytes_per_second, flops / r.flops_per_second);
 }
 
-/// The line below the head of a GPU's table.
+/// The line below the heading of a GPU's table.
 std::string show_roofline(const std::vector<Row>& rows, const Roofline& r) {
   double bytes = 0, bound = 0;
   for (const Row& row : rows) bytes += row.bytes, bound += row.bound;

@@ -1,5 +1,5 @@
-// --profile: the table made of the seconds of every step of every program. For a GPU the table also has the bytes that
-// the plan predicts and the share of what the GPU could do at most.
+// --profile: makes a table of the seconds of every step of every program. For a GPU, the table also has the bytes that
+// the plan predicts and the share of the roofline.
 #pragma once
 
 #include <string>
@@ -14,14 +14,15 @@ class Profiler {
  public:
   explicit Profiler(const Plan& plan) : plan_(plan), times_(plan) {}
 
-  /// What the device adds to.
+  /// The seconds of the steps, to which the device adds.
   StepTimes& times() { return times_; }
   void reset() { times_.reset(); }
-  /// Where it is not zero, a step's share of the roofline is max(bytes / bandwidth, flops / peak) / time.
+  /// Sets the roofline. If it is not zero, a step's share of it is max(bytes / bandwidth, flops / peak) / time.
   void set_roofline(const Roofline& r) { roofline_ = r; }
 
-  /// For each program that ran: one line per template (calls, ms per run, share, GFLOP/s, GB/s) and one line for each
-  /// of the slowest steps, both slowest first. Empty if nothing ran. For a CUDA plan: TFLOP/s, and predicted MB.
+  /// For each program that ran: one line per template (ms per run, share, GFLOP/s, GB/s, calls) and one line for each
+  /// of the `slowest` slowest steps, both slowest first. CUDA plans have TFLOP/s, predicted MB and the share of the
+  /// roofline. Empty if nothing ran.
   std::string report(int slowest = 40) const;
 
  private:

@@ -1,5 +1,4 @@
-// Session: construction, names, and the border where logical bytes become stored bytes. Running is the
-// device's.
+// Session: construction, look-up of names, and conversion between logical and stored order. The device runs programs.
 #include "session/session.h"
 
 #include <algorithm>
@@ -17,7 +16,7 @@
 namespace moproc {
 namespace {
 
-/// True when `full` is `name`, or `name` behind the program's own name and one separator.
+/// Whether `full` is `name`, or the program's name, a separator and `name`.
 bool is_named(std::string_view full, std::string_view program, std::string_view name) {
   if (full == name) return true;
   if (full.size() != program.size() + 1 + name.size() || !full.starts_with(program) || !full.ends_with(name))
@@ -26,7 +25,7 @@ bool is_named(std::string_view full, std::string_view program, std::string_view 
   return separator == '.' || separator == '/' || separator == ':';
 }
 
-/// What its tensors are named after: programs for several ranks have their number behind the name.
+/// The prefix of the names of a program's tensors: its name and, if it is for several ranks, their number.
 std::string prefix_of(const ProgramInfo& p) {
   return p.ranks > 1 ? std::string(p.name) + "@" + std::to_string(p.ranks) : p.name;
 }
@@ -45,7 +44,7 @@ int find_named(const Plan& plan, const ProgramInfo& program, const Span<int32_t>
   throw InputError(text);
 }
 
-/// The plan itself, or InputError: checked before any memory is asked for.
+/// Returns the plan. Throws InputError if its version or device is not supported, before any memory is allocated.
 const Plan& checked(const Plan& plan) {
   if (plan.version != kPlanVersion)
     throw InputError("the artefact's plan has version " + std::to_string(plan.version) + ", this runtime reads " +
@@ -211,7 +210,7 @@ void Session::share_first_rank() {
 void Session::refresh() {
   if (!stale_) return;
   if (started_ > 0) throw std::logic_error("state was set while a run was under way: wait for it first");
-  stale_ = false;  // before running: refresh is a program like the others
+  stale_ = false;  // before it runs
   if (refresh_ >= 0) device_->run(refresh_, {});
 }
 

@@ -1,4 +1,4 @@
-// Names, shapes and order are the plan's; the metadata is written and read by one table each way.
+// Names, shapes and order of the tensors come from the plan.
 #include "train/checkpoint.h"
 
 #include <algorithm>
@@ -54,7 +54,7 @@ Metadata metadata_of(const Plan& plan, const CheckpointInfo& i, const RunRecord&
   return m;
 }
 
-/// Where a checkpoint keeps what it says about itself: for messages.
+/// The place of the metadata in a checkpoint of this kind, for messages.
 const char* metadata_place(const Checkpoint& c) {
   return c.kind == CheckpointKind::safetensors ? "__metadata__" : "moproc";
 }
@@ -86,14 +86,13 @@ std::vector<int> saved_tensors(const Plan& plan) {
   return tensors;
 }
 
-/// A tensor of the session and where the file has it; null: it is to be zero.
+/// A tensor of the session, and the file's tensor; null: set to zero.
 struct Match {
   int tensor;
   const Tensor* from;
 };
 
-/// Pairs all of `wanted` with tensors of the file; throws for any that is missing, does not fit, or is left
-/// over.
+/// Pairs all of `wanted` with tensors of the file. Throws InputError if one is missing, does not fit, or is left over.
 std::vector<Match> match_tensors(const Checkpoint& c, const Session& session, const std::vector<int>& wanted,
                                  std::vector<std::string>& notes) {
   std::unordered_map<std::string, const Tensor*> have;
@@ -130,7 +129,7 @@ std::vector<Match> match_tensors(const Checkpoint& c, const Session& session, co
   return matches;
 }
 
-/// Everything that only a run of ours knows.
+/// Reads the metadata that only a run of ours writes.
 void read_run(const Checkpoint& c, CheckpointInfo& info) {
   info.at.epoch = number<int>(c, "epoch");
   info.at.step = number<int64_t>(c, "step");
@@ -171,10 +170,10 @@ void write_published(const Snapshot& s, const std::string& path) {
   write_torch(path, to_published(c));
 }
 
-/// How far a run was: epoch, whether the epoch ended, steps of it.
+/// The progress of a run, for comparison: epoch, whether the epoch ended, steps of it.
 using Rank = std::tuple<int64_t, bool, int64_t>;
 
-/// The rank that a checkpoint's name gives it; nothing for any other name.
+/// The progress that a checkpoint's name states; nothing for any other name.
 std::optional<Rank> rank_of(const std::string& name) {
   constexpr std::string_view prefix = "checkpoint_";
   size_t suffix = 0;

@@ -1,4 +1,4 @@
-// The values of a step are the outputs of its program: an artefact that keeps them has no others.
+// In an artefact that keeps the values of a step, these are the outputs of its program, and there are no others.
 #include "train/dump.h"
 
 #include <cstdio>

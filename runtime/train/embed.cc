@@ -1,5 +1,5 @@
-// The loader leaves out what it cannot read and keeps batches where they are in the list, so batch i is always the
-// images [i * batch, (i + 1) * batch).
+// The loader leaves out unreadable images and does not fill their places, so batch i always consists of the images
+// [i * batch, (i + 1) * batch).
 #include "train/embed.h"
 
 #include <algorithm>
@@ -16,7 +16,7 @@ namespace moproc::train {
 namespace {
 
 struct Program {
-  int program, img, temperature, feature, logits, proto;  // but the first two: -1 where there is none
+  int program, img, temperature, feature, logits, proto;  // -1, except in the first two, if there is none
 
   explicit Program(const Session& s)
       : program(s.program("embed")),

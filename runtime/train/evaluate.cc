@@ -1,5 +1,5 @@
-// Evaluation. The program takes either a weight a row (0 for rows that are not there) or how many rows are
-// there.
+// Evaluation. If a batch is not full, the program learns it from its input `weight` (one per row, 0 for empty rows) or
+// `count` (the number of rows).
 #include "train/evaluate.h"
 
 #include <algorithm>
@@ -45,7 +45,7 @@ class Program {
   bool full() const { return static_cast<int>(started_.size()) == s_.slots(); }
   bool idle() const { return started_.empty(); }
 
-  /// Of a whole batch of inputs the first targets.size() count.
+  /// Starts a batch. Its inputs are a whole batch, of which only the first targets.size() rows count.
   void start(const void* inputs, std::vector<int64_t> targets) {
     std::memcpy(s_.data(img_), inputs, static_cast<size_t>(s_.info(img_).bytes));
     const auto count = static_cast<int64_t>(targets.size());
@@ -60,7 +60,7 @@ class Program {
     started_.push_back(std::move(targets));
   }
 
-  /// Waits for the oldest batch started and adds what is right in it.
+  /// Waits for the oldest batch that was started, and adds its counts.
   void finish(EvaluateResult& result) {
     s_.wait();
     const std::vector<int64_t> targets = std::move(started_.front());
@@ -71,7 +71,7 @@ class Program {
   }
 
  private:
-  /// An image is right among the first k when fewer than k classes have a higher logit than its own.
+  /// Top-k is right if fewer than k classes have a higher logit than the image's own class.
   void count_classes(const std::vector<int64_t>& targets, EvaluateResult& result) const {
     const auto classes = static_cast<size_t>(s_.info(logits_).shape[1]);
     const auto logits = s_.view<float>(logits_);
@@ -140,7 +140,7 @@ bool EvaluateResult::uneven() const {
 
 namespace {
 
-/// Each rank saw its own part of the list: adds up the counts of all.
+/// Each rank evaluates a part of the list; this adds up the counts of all ranks.
 void add_ranks(comm::World& world, size_t classes, EvaluateResult& r) {
   std::vector<int64_t*> counts{&r.images, &r.broken, &r.correct1, &r.correct5};
   for (auto* v : {&r.of_class, &r.of_class1, &r.of_class5}) {

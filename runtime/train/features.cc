@@ -22,9 +22,10 @@ using formats::kMomentumPrefix;
 using formats::MappedFile;
 using formats::OutputFile;
 
-constexpr double kSpeakEvery = 20;  // seconds between two lines where there is no terminal
+constexpr double kSpeakEvery = 20;  // seconds between two lines if stdout is no terminal
 
-/// Rows of whole batches that an earlier run left in `file`, which is cut back to them; 0 where there is none.
+/// Truncates the `file` of an earlier run to whole batches and reads its rows. Returns their number; 0 if there is no
+/// file.
 int64_t take_up(const std::string& file, const std::string& settings, int64_t images, int64_t batch, Features& f) {
   formats::require_file(file, formats::json_mark(kFeaturesFormat));
   if (!std::filesystem::exists(file)) return 0;

@@ -1,5 +1,5 @@
-// Features of a list of images in memory, and in a file while they are computed, so that a run that was stopped goes
-// on.
+// Features of a list of images. They are held in memory, and written to a file as they are computed, so that a stopped
+// run can continue.
 #pragma once
 
 #include <cstdint>
@@ -17,26 +17,26 @@ namespace moproc::train {
 /// "format" in the first line of the file.
 inline constexpr const char* kFeaturesFormat = "moproc-features-1";
 
-/// A row an image, in list order.
+/// One row per image, in list order.
 struct Features {
   int64_t width = 0;
-  std::vector<float> rows;      // (images, width); NaN where the image could not be read
-  std::vector<int64_t> broken;  // images that could not be
+  std::vector<float> rows;      // (images, width); NaN if the image could not be read
+  std::vector<int64_t> broken;  // indices of the images that could not be read, ascending
   const float* row(int64_t image) const { return rows.data() + image * width; }
 };
 
-/// What the session's program `embed` makes of the list, under the test transform. `file` holds a line of settings
-/// (`network`, the digest of the checkpoint, among them), then the rows; it grows by whole batches, and one of the same
-/// settings is gone on with. Shows progress. Returns nothing when a signal ended it. Throws InputError: no feature in
-/// the program, a file of other settings; DatasetError.
+/// Computes the features of the list with the session's program `embed` and the test transform. `file` gets a line of
+/// settings (`network`, a digest of the network, among them), then the rows. It grows by whole batches; if it exists
+/// with the same settings, the computation continues from it. Shows progress. Returns nothing if a signal ended it.
+/// Throws InputError if the program has no features or the file has other settings, and DatasetError.
 std::optional<Features> compute_features(Session& session, const data::Dataset& list, const std::string& network,
                                          const std::string& file, int workers, Console& console,
                                          const Interrupt& interrupt);
 
-/// SHA-256 of all state that features depend on: what no step of retraining changes.
+/// SHA-256 of all state except the classifier, momenta and derived state: of everything that features depend on.
 std::string trunk_digest(const Session& session);
 
-/// Divides each row by (its length + 1e-5), as the published low-shot script does, in f32.
+/// Divides each row by (its length + 1e-5) in f32, as the published low-shot script does.
 void normalise_rows(Features& features);
 
 }  // namespace moproc::train

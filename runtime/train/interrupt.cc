@@ -1,4 +1,4 @@
-// Everything in the handler is on POSIX's list of what a handler may do.
+// The handler calls only functions that POSIX allows in signal handlers.
 #include "train/interrupt.h"
 
 #include <time.h>
@@ -12,8 +12,8 @@
 namespace moproc::train {
 namespace {
 
-/// Launchers pass signals on, so a signal that a terminal sends to all processes arrives more than once. One that comes
-/// within this time after the first counts as the same request.
+/// Launchers pass signals on, so a signal that a terminal sends to all processes arrives more than once. A signal
+/// within this time after the first one counts as the same request.
 constexpr int64_t kSameRequest = 300;  // ms
 
 std::atomic<const char*> name{""};

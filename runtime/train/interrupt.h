@@ -1,19 +1,19 @@
-// SIGINT, SIGTERM and SIGUSR1 (which Slurm sends before a job's time is up) as a request to stop soon. The state behind
-// it is global, because a signal handler can reach nothing else.
+// Turns SIGINT, SIGTERM and SIGUSR1 (which Slurm sends before a job's time is up) into a request to stop soon. Its
+// state is global, because a signal handler can reach nothing else.
 #pragma once
 
 namespace moproc::train {
 
-/// While one exists, the first of these signals is noted and announced on stderr, and a second one ends the
-/// process at once with status 128 + its number. All are as before when it is gone. At most one at a time.
+/// While one exists, the first of these signals is noted and announced on stderr, and a second one ends the process
+/// immediately with status 128 + its number. The destructor restores the earlier handlers. At most one at a time.
 class Interrupt {
  public:
-  /// `verb`: whose name the announcement begins with; it must outlive this.
+  /// `verb`: the announcement begins with it. It must outlive this object.
   explicit Interrupt(const char* verb);
   ~Interrupt();
   Interrupt(const Interrupt&) = delete;
   Interrupt& operator=(const Interrupt&) = delete;
-  /// The number of the signal that came first, 0 before one did.
+  /// The number of the first signal; 0 if none has come.
   int signal() const;
 };
 

@@ -1,4 +1,4 @@
-// What differs between the verbs that train: which images, and where the network comes from.
+// The differences between the training verbs: their images, and the network that they begin with.
 #pragma once
 
 #include <functional>
@@ -12,20 +12,20 @@
 namespace moproc::train {
 
 struct Job {
-  /// Reads the lists of images. Throws InputError or data::DatasetError. Not called for synthetic images.
+  /// Reads the lists of images. Not called for synthetic images. Throws InputError or data::DatasetError.
   std::function<Lists(const Plan&, const RunSettings&, uint64_t seed, Console&)> lists;
 
-  /// The run begins with the network of another task's checkpoint: RunSettings::resume, or `pretrained` when resume
-  /// finds none. A checkpoint of the same verb is continued instead, with its seed.
+  /// The run begins with the network of another task's checkpoint: RunSettings::resume, or `pretrained` if resume finds
+  /// none. But if it is a checkpoint of the same verb, the run continues it, with its seed.
   bool from_network = false;
   std::string pretrained;
-  bool keep_classifier = true;  // else the classifier is drawn anew
+  bool keep_classifier = true;  // otherwise the classifier is initialised from the seed
 
-  /// Writes down in EXP-DIR which training images the run has drawn; nothing for verbs that draw none. Called by the
-  /// rank that writes.
+  /// Writes the list of training images that the run has drawn to EXP-DIR; empty for verbs that draw none. Called by
+  /// the rank that writes.
   std::function<void(const std::string& exp_dir, const Lists&)> record_lists;
 
-  bool keeps_best = false;  // writes model_best.* after each epoch that is the best so far
+  bool keeps_best = false;  // write model_best.* after each epoch that is the best so far
 };
 
 }  // namespace moproc::train

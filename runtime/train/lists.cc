@@ -1,4 +1,4 @@
-// Training and validation images of a WebVision folder, with their weights and true classes.
+// Reads the training and validation images of a WebVision folder, with their weights and true classes.
 #include "train/lists.h"
 
 #include <cerrno>
@@ -16,7 +16,7 @@
 namespace moproc::train {
 namespace {
 
-/// How much each image counts: lines PATH WEIGHT, one for every image of the list.
+/// Reads the weights of the training images: lines PATH WEIGHT, one for every image of the list.
 std::vector<float> read_weights(const std::string& path, const data::Dataset& train) {
   std::ifstream file(path, std::ios::binary);
   if (!file) throw InputError("--sample-weights " + path + ": " + std::strerror(errno));

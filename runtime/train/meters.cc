@@ -1,4 +1,4 @@
-// Averages, and how they travel in a checkpoint written within an epoch.
+// Averages, and their JSON for a checkpoint that is written within an epoch.
 #include "train/meters.h"
 
 #include "core/error.h"

@@ -1,4 +1,4 @@
-// Names are translated by formats/resnet_names.
+// formats/resnet_names translates the names of tensors.
 #include "train/pretrained.h"
 
 #include <algorithm>
@@ -52,7 +52,7 @@ std::optional<uint64_t> seed_of_run(const std::string& path, const std::string& 
   const auto found = c.metadata.find("verb"), seed = c.metadata.find("seed");
   if (!c.of_run() || found == c.metadata.end() || found->second != verb || seed == c.metadata.end())
     return std::nullopt;
-  return std::strtoull(seed->second.c_str(), nullptr, 10);  // load_checkpoint says what is wrong with it
+  return std::strtoull(seed->second.c_str(), nullptr, 10);  // if it is no number, load_checkpoint says so
 }
 
 }  // namespace moproc::train

@@ -1,5 +1,4 @@
-// The wording of everything a run prints. Averages in brackets are over the epoch so far, as in the published
-// script.
+// The text of everything that a run prints. As in the published script, averages over the epoch so far are in brackets.
 #include "train/report.h"
 
 #include <unistd.h>
@@ -149,8 +148,8 @@ void Report::epoch(Phase phase, double lr, const Position& at, int64_t broken) {
   log_.line(record);
 }
 
-/// The clean phase: how many labels were replaced and how many samples left out; against the truth, where it
-/// is known.
+/// For the clean phase: how many labels were replaced and how many samples were left out, and how many of each are
+/// right if true classes are known.
 void Report::noise(const Position& at, JsonLine& record) {
   const Meters& m = at.meters;
   if (m.samples == 0) return;

@@ -1,4 +1,4 @@
-// What a run says: the lines and JSON records of steps, epochs and evaluations.
+// Prints and logs the progress of a run: the lines and JSON records of steps, epochs and evaluations.
 #pragma once
 
 #include <chrono>
@@ -13,21 +13,21 @@
 
 namespace moproc::train {
 
-/// A step as the report sees it.
+/// A step, for the report.
 struct StepView {
   Phase phase;
   double lr;
-  const Position& at;  // after the step: at.step steps of the epoch are done
-  int64_t batches;     // steps of an epoch
+  const Position& at;  // position after the step: at.step steps of the epoch are done
+  int64_t batches;     // steps per epoch
   int64_t steps_left;  // of the whole run
   double waited;       // seconds spent waiting for data since the source was made
   const StepResult& result;
 };
 
-/// What only the trainer knows of a run.
+/// Facts about a run that only the trainer knows.
 struct RunFacts {
   uint64_t seed;
-  int64_t steps;  // an epoch
+  int64_t steps;  // per epoch
   std::string data_digest;
 };
 
@@ -35,19 +35,19 @@ class Report {
  public:
   Report(Console& console, RunLog& log, int print_freq, int64_t batch, int epochs, bool every_step);
 
-  /// What the run is about, for the log alone: settings and where it runs.
+  /// Writes the settings and the device to the log; prints nothing.
   void start(const Session& session, const RunSettings& settings, const RunFacts& facts);
-  /// The next step begins an epoch (or the run).
+  /// Restarts the clock of epochs: the next step begins an epoch (or the run).
   void restart_clock();
   void step(const StepView& v);
   void epoch(Phase phase, double lr, const Position& at, int64_t broken);
-  /// `set`: which list, "WebVision"; "": the only one there is.
+  /// `set`: the name of the list, "WebVision"; "" if it is the only list.
   void evaluation(int epoch, const std::string& set, const EvaluateResult& r);
-  /// A signal ended the run; `saved` is the checkpoint to continue from, "" when there is none.
+  /// A signal ended the run. `saved` is the checkpoint to continue from; "" if there is none.
   void stopped(int signal, const Position& at, const std::string& saved);
-  /// Memory of the plan beside its lower bound, and of the process.
+  /// The plan's memory beside its lower bound, and the memory of the process.
   void memory(const Session& session);
-  /// What this rank sent with a step, and how long it waited for the others.
+  /// The bytes that this rank sent per step, and how long it waited for the others.
   void ranks(comm::World& world);
 
  private:

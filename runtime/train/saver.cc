@@ -1,5 +1,4 @@
-// One thread writes, one snapshot at a time. The trainer's thread reports what became of a write, so that only one
-// thread prints.
+// One thread writes one snapshot at a time. The trainer's thread reports the result, so only one thread prints.
 #include "train/saver.h"
 
 #include <algorithm>
@@ -74,7 +73,7 @@ void Saver::finish() {
   if (!failure_.empty()) throw InputError(failure_);
 }
 
-/// Prints and logs, once, what became of the last write.
+/// Prints and logs the result of the last write, once.
 void Saver::report_last_write() {
   std::exception_ptr error;
   {
@@ -136,8 +135,8 @@ void Saver::write() {
   prune();
 }
 
-/// Removes what --keep and --keep-epochs no longer want, oldest first, but nothing that is none of ours. A file that
-/// does not go is not worth a word: it is tried again after the next checkpoint.
+/// Removes checkpoints beyond --keep and --keep-epochs that moproc wrote. Failures are ignored, because the next
+/// checkpoint tries again.
 void Saver::prune() const {
   int within = 0, ends = 0;
   for (const FoundCheckpoint& c : checkpoints_in(saving_.exp_dir)) {

@@ -1,5 +1,6 @@
-// Checkpoints in the background: the state is copied between two steps, then written while the run goes on. A write
-// that fails (a full disk) is announced and tried again; only at the end of the run is it an error.
+// Writes checkpoints in the background: copies the state between two steps, and writes the copy while the run goes on.
+// If a write fails (a full disk), a warning is printed and a later checkpoint is tried; it is an error only at the end
+// of the run.
 #pragma once
 
 #include <chrono>
@@ -19,7 +20,7 @@
 
 namespace moproc::train {
 
-/// The state holds a NaN or infinity, or too many steps in a row came to nothing: going on is pointless. No file was
+/// The state holds a NaN or infinity, or too many steps in a row were not finite, so the run cannot go on. No file was
 /// replaced.
 class Diverged : public std::runtime_error {
  public:
@@ -29,26 +30,25 @@ class Diverged : public std::runtime_error {
 /// Not thread safe: one caller, the trainer.
 class Saver {
  public:
-  /// All arguments must outlive the saver. Removes the unfinished files that an earlier, killed run has left in
-  /// saving.exp_dir.
+  /// All arguments must outlive the saver. Removes unfinished files that a killed run has left in saving.exp_dir.
   Saver(const Session& session, const Saving& saving, const RunRecord& record, Console& console, RunLog& log);
   ~Saver();
   Saver(const Saver&) = delete;
   Saver& operator=(const Saver&) = delete;
 
   /// Whether a checkpoint within an epoch is due after `step` steps of it: by --save-every, or because the last one
-  /// failed. By time it is due only when no older one is being written, by steps always, so that the files' names do
-  /// not depend on the disk.
+  /// failed. If --save-every is a time, it is due only if no older one is being written. If it is a number of steps, it
+  /// is always due then, so that the files' names do not depend on the disk.
   bool due(int64_t step);
-  /// Whether --save-every, as a time, has passed.
+  /// Whether --save-every is a time, and this time has passed.
   bool is_time() const;
-  /// Copies the state, waiting only for an older write, and has it written to all `paths` in order. The last is the
-  /// checkpoint.
+  /// Waits for an older write, copies the state, and starts to write it to all `paths` in order. The last path is the
+  /// checkpoint's. Throws Diverged if the older state was not finite.
   void begin(std::vector<std::string> paths, const CheckpointInfo& info);
-  /// Waits for what is being written. Throws InputError when the last write failed, Diverged when the state was not
-  /// finite.
+  /// Waits for the write that is under way. Throws InputError if the last write failed, and Diverged if the state was
+  /// not finite.
   void finish();
-  /// Path of the newest checkpoint that is complete, "" before there is one.
+  /// Path of the newest complete checkpoint of this run; "" if there is none yet.
   const std::string& newest() const { return newest_; }
 
  private:
@@ -65,7 +65,7 @@ class Saver {
   RunLog& log_;
   Snapshot snapshot_;
   std::vector<std::string> paths_;
-  std::string newest_, failure_;     // failure_: of the last write, "" when it went well
+  std::string newest_, failure_;     // failure_: of the last write, "" if it succeeded
   Clock::time_point begun_, retry_;  // the last begin(); when to try again after a failure
   double pause_ = 0;                 // seconds between tries
 

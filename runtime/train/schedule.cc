@@ -1,4 +1,4 @@
-// Phases and learning rate by epoch, as the published script has them.
+// Phases and learning rate of the epochs, as in the published script.
 #include "train/schedule.h"
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// What the number of the epoch decides: the program to run and the learning rate.
+// The program and the learning rate of an epoch.
 #pragma once
 
 #include "train/settings.h"
@@ -8,16 +8,16 @@ namespace moproc::train {
 /// The three phases of MoPro, and plain supervised training, which has one.
 enum class Phase { warmup, proto, clean, train };
 
-/// "warmup", "proto", "clean", "train": also the names of the programs.
+/// "warmup", "proto", "clean", "train". The programs have the same names.
 const char* phase_name(Phase phase);
 
-/// Of MoPro: epoch 0 is warmup; epochs from start_clean_epoch on (but not epoch 0) are clean; those between are proto.
+/// MoPro's phase: epoch 0 is warmup, later epochs are clean from start_clean_epoch on, and proto before it.
 Phase phase_of(int epoch, int start_clean_epoch);
 
 /// The learning rate of step `step` of an epoch of `steps`, both counted from 0. It is
-///   lr * decay_rate for each milestone reached; or, with cosine, lr / 2 (1 + cos(pi epoch / epochs));
-/// and in the first warmup_epochs = N epochs this times (epoch * steps + step + 1) / (N * steps), so that it rises
-/// linearly from lr / (N * steps) to the whole rate at the last step of the warm-up.
+///   lr * decay_rate for each milestone reached; or, with cosine, lr / 2 (1 + cos(pi epoch / epochs)).
+/// In the first warmup_epochs = N epochs, it is multiplied by (epoch * steps + step + 1) / (N * steps), which rises
+/// linearly from 1 / (N * steps) to 1 at the last step of the warm-up.
 double learning_rate(double lr, const Schedule& schedule, int epoch, int64_t step, int64_t steps);
 
 }  // namespace moproc::train

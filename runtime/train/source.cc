@@ -1,4 +1,4 @@
-// The two sources of batches. The synthetic one makes a batch in a few milliseconds, so nobody waits for it.
+// The sources of batches. The synthetic one takes only some milliseconds per batch, so it does not work ahead.
 #include "train/source.h"
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// Binding of the step programs' inputs and outputs by name, and the copies in and out of the io arena.
+// Looks up inputs and outputs of the step programs by name, and copies them into and out of the io arena.
 #include "train/step.h"
 
 #include <algorithm>
@@ -45,8 +45,8 @@ void expect(const TensorInfo& t, DType dtype, std::initializer_list<int64_t> sha
   throw InputError(std::string("input ") + t.name + " is " + show_type(t) + ", training feeds " + show_type(want));
 }
 
-/// Words of a rank's mail before the two numbers of each of its rows: as many as the plan's input has room for.
-/// Throws unless there is at least one.
+/// The number of words in a rank's mail before the two numbers of each of its rows: the rest of the plan's input.
+/// Throws InputError unless there is at least one.
 int64_t mail_words(const TensorInfo& mail, int64_t rows) {
   const int64_t words = mail.rank == 1 ? mail.shape[0] - 2 * rows : 0;
   if (words < 1) expect(mail, DType::i64, {1 + 2 * rows});
@@ -186,10 +186,10 @@ void StepRunner::feed(const Bound& p, const TrainBatch& batch, double lr, uint64
   for (int64_t i = 0; i < part_; ++i) other[i] = targets[static_cast<size_t>(order[static_cast<size_t>(from + i)])];
 }
 
-/// The step's input `mail` takes what this rank sends to all others with the step; the output `mails` returns what all
-/// ranks have sent. A mail begins with p.mail_words words, of which the first is a signal's number and the others are
-/// unused (-1); then come the labels of this rank's images and their indices in the list. The other ranks need the
-/// labels and indices because only the rank that loads an image knows which image has replaced a broken file.
+/// Writes the step's input `mail`, which this rank sends to all others with the step; the output `mails` holds the
+/// mails of all ranks. A mail begins with p.mail_words words: the first is a signal's number, and the others are unused
+/// (-1). Then come the labels of this rank's images and their indices in the list. The other ranks need labels and
+/// indices because only the rank that loads an image knows which image has replaced a broken file.
 void StepRunner::write_mail(const Bound& p, const TrainBatch& batch) {
   const auto mail = session_.view<int64_t>(p.mail);
   std::fill(mail.begin(), mail.end(), -1);
@@ -212,7 +212,7 @@ void StepRunner::read_mails(const Bound& p, StepResult& to) const {
   }
 }
 
-/// The labels of the whole batch, before its step.
+/// The labels of the whole batch, needed before its step.
 std::vector<int64_t> StepRunner::targets_of_all(const TrainBatch& batch) const {
   if (session_.ranks() == 1) return {batch.target, batch.target + part_};
   const std::string own(reinterpret_cast<const char*>(batch.target), static_cast<size_t>(part_) * sizeof(int64_t));
@@ -224,8 +224,7 @@ std::vector<int64_t> StepRunner::targets_of_all(const TrainBatch& batch) const {
   return all;
 }
 
-/// All elements of a floating-point or integer output as doubles; nothing when the program has no such
-/// output.
+/// All elements of a floating-point or integer output as doubles; nothing if the program has no such output.
 std::optional<std::vector<double>> StepRunner::values(int program, const char* output) const {
   const int t = session_.find_output(program, output);
   if (t < 0) return std::nullopt;

@@ -1,5 +1,5 @@
-// fork, exec, wait. A rank that fails takes the others with it: they notice, say what they missed and end; those that
-// do not within the time-out are killed.
+// fork, exec, wait. If a rank fails, the others notice, report it and end. Those that do not end within the time-out
+// are killed.
 #include "train/supervisor.h"
 
 #include <netinet/in.h>
@@ -33,13 +33,13 @@ struct Child {
   int rank = 0;
   pid_t pid = -1;
   bool ended = false;
-  int status = 0;  // as a shell has it: 128 + the number of a signal
+  int status = 0;  // as in a shell: 128 + the number of a signal
 };
 
-std::atomic<int> signalled{0};  // to be passed on
+std::atomic<int> signalled{0};  // still to be passed on
 std::atomic<bool> stopping{false};
 
-/// Signals meant for the run, noted for the loop below.
+/// Catches signals for the run. run_once() passes them on.
 class Signals {
  public:
   Signals() {
@@ -60,7 +60,7 @@ class Signals {
   struct sigaction before_[kCount];
 };
 
-/// A port of this machine that nobody uses.
+/// A free port of this machine.
 int free_port() {
   const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   sockaddr_in address{};
@@ -91,13 +91,13 @@ Child start(comm::Launch launch, int local, bool again, char** argv) {
   const pid_t parent = getpid(), pid = fork();
   if (pid < 0) throw InputError(std::string("cannot start a process: ") + std::strerror(errno));
   if (pid > 0) return {launch.rank, pid};
-  prctl(PR_SET_PDEATHSIG, SIGKILL);  // ranks do not outlive who started them
+  prctl(PR_SET_PDEATHSIG, SIGKILL);  // a rank is killed if the process that started it ends
   if (getppid() != parent) _exit(127);
   execve("/proc/self/exe", argv, environment.data());
   _exit(127);
 }
 
-/// Collects who has ended; true when somebody has.
+/// Collects the status of ranks that have ended; true if there was one.
 bool collect(std::vector<Child>& children, const std::string& verb) {
   bool any = false;
   for (Child& c : children) {
@@ -112,7 +112,7 @@ bool collect(std::vector<Child>& children, const std::string& verb) {
   return any;
 }
 
-/// Runs all ranks to their ends.
+/// Starts all ranks and waits until all have ended.
 std::vector<Child> run_once(const comm::LaunchPlan& plan, const Supervision& how, bool again, char** argv) {
   using Clock = std::chrono::steady_clock;
   comm::LaunchPlan now = plan;
@@ -130,7 +130,7 @@ std::vector<Child> run_once(const comm::LaunchPlan& plan, const Supervision& how
       left += c.ended ? 0 : 1;
       if (c.ended && c.status != 0 && failed == Clock::time_point{}) failed = Clock::now();
     }
-    constexpr double kGrace = 2;  // seconds, to say what was missed
+    constexpr double kGrace = 2;  // seconds, so that ranks can report which rank they lost
     if (failed != Clock::time_point{} &&
         std::chrono::duration<double>(Clock::now() - failed).count() > how.timeout + kGrace)
       for (const Child& c : children)
@@ -140,7 +140,8 @@ std::vector<Child> run_once(const comm::LaunchPlan& plan, const Supervision& how
   return children;
 }
 
-/// What the ranks' ends mean for the run. Who was lost explains more than who missed it.
+/// The run's status from those of its ranks. The status of a rank that failed says more than kLost, the status of those
+/// that lost it.
 int outcome(const std::vector<Child>& children) {
   int result = 0;
   const auto weight = [](int status) {

@@ -1,4 +1,4 @@
-// Starts the ranks of this node as processes, passes signals on to them, and starts them again when one was lost.
+// Starts the ranks of this node as processes, passes signals on to them, and starts them again if one was lost.
 #pragma once
 
 #include <string>
@@ -7,27 +7,29 @@
 
 namespace moproc::train {
 
-/// A run that was told to stop and has written a checkpoint to go on from: the schedulers' "try again".
+/// Exit status of a run that a signal stopped and that can continue from a checkpoint (EX_TEMPFAIL, so schedulers try
+/// again).
 inline constexpr int kStopped = 75;
-/// Training came to nothing (NaN, infinity): the same would happen again.
+/// Exit status if training diverged (NaN or infinity). Another attempt would diverge, too.
 inline constexpr int kDiverged = 3;
-/// Another rank was lost; the last checkpoint is what there is.
+/// Exit status of a rank that lost another rank. The run can continue from its last checkpoint.
 inline constexpr int kLost = 69;
 
 struct Supervision {
-  std::string verb;      // that messages begin with
-  std::string exp_dir;   // where the checkpoints are, "" for none
-  double timeout = 600;  // seconds that the other ranks get to end after one has failed
+  std::string verb;      // messages begin with it
+  std::string exp_dir;   // folder of the checkpoints, "" for none
+  double timeout = 600;  // seconds (plus 2) in which the other ranks must end after one has failed
   int max_restarts = 0;
 };
 
-/// Runs this program again with the same arguments, once for each of plan.to_start ranks. Returns 0 when all ranks
-/// returned 0; kStopped when all stopped with a checkpoint; 2 when one refused its input; else the status of the first
-/// rank that failed, after max_restarts attempts to continue from the newest checkpoint in exp_dir. A run that was
-/// stopped by a signal is not started again.
+/// Runs this program with the same arguments, once for each of plan.to_start ranks. Returns the most serious status of
+/// the ranks: 2 (refused input), then any other failure (the first rank's; 128 + the number of a signal), kLost,
+/// kStopped, 0. After kLost or a failure other than 2 and kDiverged, all ranks are started again, up to max_restarts
+/// times, to continue from the newest checkpoint in exp_dir; not if a signal told the run to stop. Throws InputError if
+/// no process can be started.
 int supervise(const comm::LaunchPlan& plan, const Supervision& how, char** argv);
 
-/// Whether this process is such an attempt: it goes on from the newest checkpoint, whatever --resume says.
+/// Whether this process was started again: it continues from the newest checkpoint and ignores --resume.
 bool is_restarted();
 
 }  // namespace moproc::train

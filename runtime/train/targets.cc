@@ -15,7 +15,7 @@ using namespace formats;
 namespace fs = std::filesystem;
 
 void require_named(const std::string& path, const std::string& sha256, const std::string& by) {
-  require_file(path, checked_mark());  // no link, no folder
+  require_file(path, checked_mark());  // refuses links and folders
   std::error_code error;
   if (!fs::exists(path, error) || fs::file_size(path, error) == 0 || file_sha256(path) == sha256) return;
   refuse_target(path, "exists, and " + by + " does not name it as written by moproc");

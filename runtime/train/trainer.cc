@@ -1,5 +1,5 @@
-// The loop. An epoch ends with averages, evaluation and checkpoint, in this order, so that a checkpoint never comes
-// before the numbers of its epoch. Signals are looked at after each step and after each batch of an evaluation.
+// The loop. An epoch ends with averages, evaluation and checkpoint, in this order, so that a checkpoint is never
+// written before the numbers of its epoch. Signals are checked after each step and after each batch of an evaluation.
 #include "train/trainer.h"
 
 #include <algorithm>
@@ -36,22 +36,24 @@ int Trainer::run() {
     throw InputError("--dump-step " + std::to_string(*settings_.dump.step) + ": the run ended after " +
                      std::to_string(steps_run_) + " steps");
   if (saver_) saver_->finish();
-  if (world_) world_->exchange("the end", "");  // a launcher takes the end of one rank for a reason to end the others
+  if (world_) world_->exchange("the end", "");  // a launcher may kill the others when one rank ends
   report_->memory(session_);
   if (world_ && world_->carrier() != comm::Carrier::nccl) report_->ranks(*world_);
   if (settings_.compute.profile) console_.line(session_.profiler().report());
-  const bool unended = at_.step == batches_;  // an epoch whose end was left out
+  const bool unended = at_.step == batches_;  // evaluation and checkpoint of the epoch are missing
   if (!interrupted() || at_.epoch >= settings_.schedule.epochs || (limit_reached() && !unended)) return 0;
   report_->stopped(signal(), at_, saver_ ? saver_->newest() : "");
   return stopped_status();
 }
 
-/// The run is to be started again, unless it has kept nothing or SIGINT shows that the user wants it to end.
+/// kStopped, so that a scheduler starts the run again, unless there is no checkpoint or the user stopped it with
+/// SIGINT.
 int Trainer::stopped_status() const {
   return settings_.saving.exp_dir.empty() || signal() == SIGINT ? 128 + signal() : kStopped;
 }
 
-/// A prototype begins as its class's first image, which after n images still makes up proto_m^(n - 1) of it.
+/// Prints a note if prototypes depend too much on one image. A prototype begins as the embedding of its class's first
+/// image, which after n images still has the weight proto_m^(n - 1).
 void Trainer::warn_of_prototypes() {
   if (!lists_.train || !session_.has_program("proto")) return;
   std::vector<int64_t> counts(static_cast<size_t>(lists_.train->num_classes()));
@@ -81,8 +83,8 @@ void Trainer::train_epoch() {
   else save(at_.epoch, at_.step);  // stopped by --steps or a signal
 }
 
-/// Whether another step may be started beside those under way. No step may be under way when a checkpoint or a dump is
-/// written.
+/// Whether another step may be started besides those under way. No step may be under way while a checkpoint or a dump
+/// is written.
 bool Trainer::may_start() const {
   const int64_t under_way = static_cast<int64_t>(started_.size()), next = at_.step + under_way;
   if (under_way == session_.slots() || next == batches_) return false;
@@ -144,15 +146,15 @@ void Trainer::finish_step() {
   report_->step({s.phase, s.lr, at_, batches_, steps_left(), source_->seconds_waited(), result});
 }
 
-/// A step whose loss or gradient is not finite has changed nothing. Its images are written to not_finite.jsonl. All
-/// ranks come to the same result.
+/// Handles a step whose loss or gradient is not finite, and whose update was therefore skipped. Writes the names of its
+/// images to not_finite.jsonl. All ranks take the same decision. Throws Diverged after max_skips such steps in a row.
 void Trainer::skip(const Started& s, const StepResult& result) {
   console_.line(format("epoch %d step %lld: gradients or losses are not finite; the update was skipped (%lld so far)",
                        at_.epoch, static_cast<long long>(at_.step - 1), static_cast<long long>(++not_finite_)));
   if (!settings_.saving.exp_dir.empty() && first()) {
     std::string files;
     for (const int64_t i : s.sample) {
-      if (i < 0) break;  // images that no list has
+      if (i < 0) break;  // synthetic images have no names
       files += files.empty() ? "" : ", ";
       write_json(files, lists_.train->name(static_cast<size_t>(i)));
     }
@@ -174,7 +176,7 @@ void Trainer::end_epoch() {
   report_->epoch(runner_->phase(epoch, settings_.start_clean_epoch),
                  learning_rate(settings_.hyper.lr, settings_.schedule, epoch, batches_ - 1, batches_), at_,
                  source_->broken_count());
-  if (!lists_.val.empty() && !evaluate_epoch(epoch)) return save(epoch, at_.step);  // goes on with this end
+  if (!lists_.val.empty() && !evaluate_epoch(epoch)) return save(epoch, at_.step);  // to be continued here
   at_.epoch += 1;
   at_.step = 0;
   at_.meters = {};
@@ -200,7 +202,7 @@ bool Trainer::evaluate_epoch(int epoch) {
   return true;
 }
 
-/// Tells all ranks of each other's signals between the batches of an evaluation, where no step does.
+/// Exchanges signals between all ranks after a batch of an evaluation, because no step does it there.
 void Trainer::exchange_signals() {
   if (!world_ || !interrupt_) return;
   for (const std::string& s : world_->exchange("signals", std::to_string(interrupt_->signal())))
@@ -216,7 +218,7 @@ void Trainer::save(int epoch, std::optional<int64_t> step) {
   info.data_digest = data_digest();
   info.plan_digest = session_.plan().digest;
   std::vector<std::string> paths;
-  // The best comes first: a run that is killed between the two repeats the end of its epoch and writes both.
+  // The best is written first: a run that is killed between the two files repeats the end of its epoch and writes both.
   if (job_.keeps_best && !step && std::exchange(is_best_, false))
     paths.push_back(settings_.saving.exp_dir + "/model_best." + settings_.saving.format);
   paths.push_back(settings_.saving.exp_dir + "/" + checkpoint_name(epoch, step, settings_.saving.format));

@@ -1,5 +1,5 @@
-// The training loop: epochs of steps, evaluation and a checkpoint after each, logs all along. Surprising: on
-// a GPU a step is started before the one before it has been read, but never across a checkpoint.
+// The training loop: epochs of steps, with an evaluation and a checkpoint after each epoch, and logs. Surprising: on a
+// GPU, a step is started before the results of the last one have been read, but never across a checkpoint.
 #pragma once
 
 #include <deque>
@@ -27,18 +27,19 @@ namespace moproc::train {
 
 class Trainer {
  public:
-  /// Reads lists, truth and checkpoint, makes folders and logs, and allocates memory, so that every kind of bad input
-  /// is found here. Throws InputError or data::DatasetError. `world`: the ranks that share the batch, which have to
-  /// agree about all settings that change results; null: this process has the whole batch.
+  /// Reads lists, truth and checkpoint, makes folders and logs, and allocates memory, so that bad input is found here.
+  /// `world`: the ranks that share the batch, which must have the same values of all settings that change results;
+  /// null: this process has the whole batch. Throws InputError or data::DatasetError.
   Trainer(const Plan& plan, RunSettings settings, Job job, comm::World* world = nullptr);
 
-  /// Trains (or only evaluates) to the end and returns 0. A signal ends training after the current step, with a
-  /// checkpoint if there is an exp_dir; the status is then kStopped (75), so that schedulers start the run again.
-  /// Without exp_dir, and after SIGINT, it is 128 + the signal's number.
+  /// Trains (or only evaluates) to the end and returns 0. A signal ends training after the steps under way, with a
+  /// checkpoint if there is an exp_dir. The status is then kStopped (75), so that schedulers start the run again.
+  /// Without exp_dir, and after SIGINT, it is 128 + the signal's number. Throws Diverged, InputError and
+  /// comm::LostRank.
   int run();
 
  private:
-  /// A step that has been started, and what its report needs to know of its batch.
+  /// A step that has been started, with the data of its batch that its report needs.
   struct Started {
     Phase phase;
     double lr;
@@ -67,7 +68,7 @@ class Trainer {
   bool first() const { return session_.rank() == 0; }
   std::string data_digest() const;
   int64_t steps_left() const;
-  /// The signal that ends the run; with several ranks, one that all ranks know of.
+  /// The signal that ends the run; with several ranks, one that all ranks know. 0: none.
   int signal() const { return world_ ? stop_signal_ : interrupt_ ? interrupt_->signal() : 0; }
   bool interrupted() const { return signal() != 0; }
   bool limit_reached() const { return settings_.steps > 0 && steps_run_ >= settings_.steps; }
@@ -75,13 +76,13 @@ class Trainer {
   RunSettings settings_;
   const Job job_;
   comm::World* const world_;
-  int stop_signal_ = 0;  // the largest that any rank has sent to all
+  int stop_signal_ = 0;  // the largest signal that a rank has sent to all
   Console console_;
   Lists lists_;
   Session session_;
   uint64_t seed_ = 0;
   std::string start_checkpoint_;  // "" for none
-  bool network_only_ = false;     // of that checkpoint only the network is used
+  bool network_only_ = false;     // only the network of that checkpoint is used
   Position at_;
   std::optional<StepRunner> runner_;
   std::unique_ptr<Source> source_;
@@ -89,8 +90,8 @@ class Trainer {
   std::optional<Report> report_;
   int64_t batches_ = 0;     // per epoch
   int64_t steps_run_ = 0;   // by this process
-  int64_t not_finite_ = 0;  // steps without effect in this process
-  int skipped_ = 0;         // how many of these came in a row up to now
+  int64_t not_finite_ = 0;  // steps of this process whose update was skipped
+  int skipped_ = 0;         // how many of these were the last steps in a row
   std::deque<Started> started_;
   std::optional<Interrupt> interrupt_;
   std::optional<Features> cached_;    // of the training images, with --cache-features

@@ -1,4 +1,4 @@
-// What happens before the first step: which checkpoint, which data, which batches. Bad input is found here, before
+// Everything before the first step: finds the checkpoint, the data and the batches. Bad input is found here, before
 // anything is computed.
 #include "train/trainer.h"
 
@@ -22,7 +22,7 @@ namespace {
 
 constexpr int64_t kSyntheticEpoch = 10;  // steps
 
-/// The settings with what they leave open decided; makes the folders that the run writes to.
+/// Returns the settings with values for everything that they leave open, and makes the folders that the run writes to.
 RunSettings prepared(RunSettings s, const Plan& plan, const comm::World* world) {
   const int own_cores = std::max(1, usable_cores() / (world ? world->launch().local_ranks : 1));
   if (s.compute.workers == 0) s.compute.workers = own_cores;
@@ -69,14 +69,14 @@ Trainer::Trainer(const Plan& plan, RunSettings settings, Job job, comm::World* w
       runner_->keep_batch();
       console_.line("note: --synthetic on a GPU: one batch stays there for all steps");
     }
-    if (!settings_.cache_features) open_source();  // else when the features have been computed
+    if (!settings_.cache_features) open_source();  // otherwise run() does it after it has computed the features
   }
   if (logs) saver_.emplace(session_, settings_.saving, settings_.record, console_, *log_);
   report_.emplace(console_, *log_, settings_.print_freq, runner_ ? runner_->batch() : 0, settings_.schedule.epochs,
                   settings_.synthetic);
 }
 
-/// Throws InputError unless all ranks have the same data, place in the run and settings.
+/// Throws InputError unless all ranks have the same data, position in the run and settings.
 void Trainer::agree() const {
   if (!world_) return;
   std::vector<std::pair<std::string, std::string>> fields = {
@@ -92,7 +92,7 @@ void Trainer::agree() const {
   world_->agree(fields);
 }
 
-/// Which key images this rank loads, if the ranks do not send them to each other.
+/// The permutation by which this rank loads key images; empty if the ranks send them to each other.
 std::function<std::vector<int64_t>(uint32_t, uint64_t)> Trainer::keys() const {
   if (!runner_->loads_keys() || !runner_->needs_strong()) return {};
   return [this](uint32_t epoch, uint64_t index) {
@@ -103,7 +103,7 @@ std::function<std::vector<int64_t>(uint32_t, uint64_t)> Trainer::keys() const {
 
 std::string Trainer::data_digest() const { return lists_.train ? hex(lists_.train->digest()) : "synthetic"; }
 
-/// Finds the checkpoint that the run continues, or whose network it begins with, and the seed.
+/// Finds the seed, and the checkpoint that the run continues or whose network it begins with.
 void Trainer::find_start() {
   seed_ = settings_.seed_or_default();
   start_checkpoint_ = settings_.resume;
@@ -143,7 +143,7 @@ void Trainer::start_state() {
                        static_cast<long long>(at_.step), static_cast<long long>(at_.samples)));
 }
 
-/// Begins with the network of a checkpoint that this verb has not written.
+/// Sets the network from a checkpoint that another verb or program has written.
 void Trainer::begin_from_network() {
   if (settings_.evaluate)
     console_.line("note: " + start_checkpoint_ + " is no checkpoint of this command: its own classifier is evaluated");
@@ -154,8 +154,8 @@ void Trainer::begin_from_network() {
                 (job_.keep_classifier ? "its classifier too" : "the classifier is drawn anew"));
 }
 
-/// A checkpoint within an epoch can only be continued with the same data, batch and seed; other differences are
-/// printed.
+/// Throws InputError if the run's data, batch or seed differ from those of a checkpoint within an epoch; prints a note
+/// about other differences.
 void Trainer::compare_with(const CheckpointInfo& info, const std::string& path) {
   const auto differs = [&](const std::string& what, const std::string& was, const std::string& is) {
     if (was == is) return;
@@ -176,7 +176,7 @@ void Trainer::compare_with(const CheckpointInfo& info, const std::string& path) 
                      std::to_string(settings_.schedule.epochs));
 }
 
-/// Computes the features of all lists, or takes them from EXP-DIR/features. False when a signal came.
+/// Computes the features of all lists, or reads them from EXP-DIR/features. False if a signal came.
 bool Trainer::cache_features() {
   const std::string folder = settings_.saving.exp_dir + "/features", network = trunk_digest(session_);
   formats::make_writable_folder(folder, "--exp-dir");

@@ -1,4 +1,4 @@
-// Looks every image of the training list up in truth.json.
+// Looks up every image of the training list in truth.json.
 #include "train/truth.h"
 
 #include <cerrno>

@@ -1,5 +1,5 @@
-// truth.json: the true class of training images, for measuring how well noise is handled. Training never sees
-// it.
+// Reads truth.json, the true classes of training images. They serve to measure how well noise is handled; training does
+// not use them.
 #pragma once
 
 #include <cstdint>
@@ -10,10 +10,9 @@
 
 namespace moproc::train {
 
-/// The true class of each image of the list, in its order: kNoClass where the file says null, kUnknown where
-/// it does not name the image. The file is {"train": {"google/...jpg": 3, "flickr/...jpg": null}}. Throws
-/// InputError naming file and image: unreadable, not of this form, a class out of range, no image named at
-/// all.
+/// The true class of each image of the list, in its order: kNoClass if the file says null, kUnknown if it does not name
+/// the image. The file is {"train": {"google/...jpg": 3, "flickr/...jpg": null}}. Throws InputError, naming file and
+/// image, if the file cannot be read, has another form or a negative class, or names no image of the list.
 std::vector<int64_t> read_truth(const std::string& path, const data::Dataset& train);
 
 }  // namespace moproc::train

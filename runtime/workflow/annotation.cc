@@ -1,4 +1,4 @@
-// The whole file is parsed at once: WebVision's is 90 MB.
+// Parses the whole file at once; WebVision's has 90 MB.
 #include "workflow/annotation.h"
 
 #include "core/error.h"

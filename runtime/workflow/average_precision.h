@@ -1,4 +1,4 @@
-// Average precision as the published low-shot script computes it (and VOC from 2010 on).
+// Average precision as the published low-shot script and, since 2010, VOC compute it.
 #pragma once
 
 #include <cstdint>
@@ -6,9 +6,9 @@
 
 namespace moproc::train {
 
-/// Area under precision over recall, where each precision is the best at its recall or a higher one. `scores` and
-/// `relevant` are of the same images, in any order; of equal scores the later image ranks higher. NaN when no image is
-/// relevant.
+/// The area, in [0, 1], under the curve of precision over recall, after each precision is replaced by the best one at
+/// its recall or a higher one. `scores` (n) and `relevant` (n; 0: not relevant) belong to the same images. If scores
+/// are equal, the later image ranks higher. Returns NaN if no image is relevant.
 double average_precision(std::span<const double> scores, std::span<const int8_t> relevant);
 
 }  // namespace moproc::train

@@ -1,5 +1,5 @@
-// The partial file is a line of settings, then the report's lines. It grows by whole batches, so that what a stopped
-// run left behind is cut back to the last whole batch and continued; both results are made of it at the end.
+// The partial file begins with a line of settings, followed by the lines of the report. It grows by whole batches: a
+// continued run truncates it to its last whole batch and goes on from there. At the end, both results are made from it.
 #include "workflow/clean.h"
 
 #include <unistd.h>
@@ -37,9 +37,9 @@ namespace fs = std::filesystem;
 using formats::MappedFile;
 using formats::OutputFile;
 
-constexpr double kSpeakEvery = 20;  // seconds between two lines where there is no terminal
+constexpr double kSpeakEvery = 20;  // seconds between two lines if stdout is no terminal
 
-/// How many images went which way.
+/// The number of images with each verdict.
 struct Counts {
   int64_t kept = 0, relabelled = 0, dropped = 0, unreadable = 0;
   int64_t all() const { return kept + relabelled + dropped + unreadable; }
@@ -58,7 +58,7 @@ class Cleaning {
         classes_(meta_number(plan, "num_class")),
         batch_(embed_batch(session_)),
         label_(list_.size(), -1) {
-    session_.output(session_.program("embed"), "proto_logits");  // throws: only an artefact of MoPro judges
+    session_.output(session_.program("embed"), "proto_logits");  // throws unless the artefact is one of MoPro
     if (settings.compat_released && settings.alpha != 0.5)
       console_.line("note: --compat released: the published code takes alpha 0.5, whatever --alpha says");
     for (const std::string& note : load_checkpoint(settings.checkpoint, session_).notes) console_.line("note: " + note);
@@ -105,7 +105,8 @@ class Cleaning {
   }
 
  private:
-  /// Reads what an earlier run of the same settings left, cut back to whole batches. Returns the image to begin with.
+  /// Truncates the partial file of an earlier run with the same settings to whole batches, and reads it. Returns the
+  /// index of the image to begin with.
   int64_t take_up() {
     formats::require_file(files_.partial, formats::json_mark(kCleanPartial));
     if (!fs::exists(files_.partial)) return 0;
@@ -118,7 +119,7 @@ class Cleaning {
       if (text.substr(0, head) != header_)
         throw InputError(files_.partial + ": was begun with other settings; remove it to begin anew\n  then: " +
                          std::string(text.substr(0, head)) + "\n  now:  " + header_);
-      std::vector<size_t> ends = {head + 1};  // of the header and of each whole line
+      std::vector<size_t> ends = {head + 1};  // of the header and of each complete line
       for (size_t at; (at = text.find('\n', ends.back())) != std::string_view::npos;) ends.push_back(at + 1);
       const size_t lines = std::min(ends.size() - 1, list_.size());
       const size_t whole =
@@ -133,7 +134,7 @@ class Cleaning {
     return counts_.all();
   }
 
-  /// Takes line i of the report for its image's judgement.
+  /// Takes the judgement of image i from its line of the report.
   void recall(size_t i, std::string_view line) {
     const std::string where = files_.partial + " line " + std::to_string(i + 2);
     const Json json = parse_json(line, where);
@@ -209,9 +210,9 @@ class Cleaning {
     console_.line("clean: " + text);
   }
 
-  /// The annotation as Python's json.dump writes it, the report, and what both are of. The summary names the two by
-  /// their digests, so it comes first, and older ones go before it: whenever this is stopped, what is there is ours,
-  /// and the partial file has it all.
+  /// Writes the summary, the annotation (as Python's json.dump does) and the report. The summary has the digests by
+  /// which the other two are recognised as ours. So older ones are removed first, and the summary is written before the
+  /// new ones: if the process is stopped here, every file that exists is recognised, and the partial file is complete.
   void write_results() {
     require_clean_targets(settings_);
     const MappedFile judged(files_.partial);
@@ -270,7 +271,7 @@ class Cleaning {
   Session session_;
   const CleanRule rule_;
   const int64_t classes_, batch_;
-  std::vector<int64_t> label_;  // of each image of the list; -1: left out
+  std::vector<int64_t> label_;  // of each image of the list; -1: none
   Counts counts_;
   std::string header_;
   std::optional<OutputFile> partial_;

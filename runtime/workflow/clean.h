@@ -1,4 +1,4 @@
-// moproc clean: a trained model judges the label of every training image. Writes the annotation that retraining takes,
+// moproc clean: a trained model judges the label of every training image. Writes the annotation that retraining reads,
 // and a report with one line per image.
 #pragma once
 
@@ -12,21 +12,21 @@ namespace moproc::train {
 
 struct CleanSettings {
   std::string data;                              // the WebVision folder whose training images are judged
-  std::string checkpoint;                        // of MoPro, which judges
+  std::string checkpoint;                        // of the MoPro model that judges
   std::string annotation = "pseudo_label.json";  // file to write
-  bool google = true, flickr = true;             // whose images are judged
-  double alpha = 0.5;                            // share of the classifier in the score
+  bool google = true, flickr = true;             // which of WebVision's sources are judged
+  double alpha = 0.5;                            // weight of the classifier in the score
   double pseudo_th = 0.8;                        // score above which a label is replaced
   double temperature = 0.1;                      // of the similarities to the prototypes
-  bool compat_released = false;                  // alpha is 0.5 whatever the setting, as in the published code
+  bool compat_released = false;                  // alpha is always 0.5, as in the published code
   Compute compute;
-  RunRecord record;  // written to the summary, and compared when a run is continued
+  RunRecord record;  // written to the summary, and compared if a run is continued
 
   double used_alpha() const { return compat_released ? 0.5 : alpha; }
 };
 
-/// Paths of what a run writes, made from that of the annotation: A.json, A.report.jsonl and A.summary.json; and
-/// A.json.partial while it runs.
+/// Paths of the files that a run writes, made from the path of the annotation: A.json, A.report.jsonl and
+/// A.summary.json, and A.json.partial during the run.
 struct CleanFiles {
   std::string annotation, report, summary, partial;
   explicit CleanFiles(const std::string& annotation);
@@ -36,18 +36,19 @@ struct CleanFiles {
 inline constexpr const char* kCleanSummary = "moproc-clean-1";
 inline constexpr const char* kCleanPartial = "moproc-clean-partial-1";
 
-/// SHA-256 of the two files that have no room for a mark, as the summary has them; "" where it has not, or is missing.
+/// The summary's SHA-256 of the two files whose formats have no room for a mark; "" if the summary has none or is
+/// missing.
 struct CleanDigests {
   std::string annotation, report;
 };
 CleanDigests read_digests(const std::string& summary);
 
-/// Throws InputError if one of the files is there and moproc did not write it.
+/// Throws InputError if one of the files exists and moproc did not write it.
 void require_clean_targets(const CleanSettings& settings);
 
-/// Judges the training images. A run that was stopped continues when it is started again with the same settings, and
-/// then writes the same bytes as an uninterrupted run. Returns the exit status: 0, or 128 + the signal that stopped it.
-/// Throws InputError and DatasetError.
+/// Judges the training images. A stopped run continues if it is started again with the same settings, and then writes
+/// the same bytes as an uninterrupted run. Returns the exit status: 0, or 128 + the number of the signal that stopped
+/// it. Throws InputError and DatasetError.
 int run_clean(const Plan& plan, const CleanSettings& settings);
 
 }  // namespace moproc::train

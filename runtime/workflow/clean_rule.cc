@@ -7,7 +7,7 @@
 namespace moproc::train {
 namespace {
 
-/// exp(x - max) of a row, and one over their sum.
+/// Softmax of a row: keeps its maximum, and 1 / the sum of exp(x - max).
 struct Softmax {
   const float* x;
   double max, scale;

@@ -1,4 +1,4 @@
-// Which part of ImageNet's training images is used, and the file that says so.
+// Chooses a part of ImageNet's training images, and writes the file that lists it.
 #include "workflow/finetune.h"
 
 #include <filesystem>
@@ -17,7 +17,7 @@
 namespace moproc::train {
 namespace {
 
-/// Throws InputError unless subset.txt is absent, empty, or the one whose digest subset.sha256 names.
+/// Throws InputError unless subset.txt is absent, empty, or has the digest in subset.sha256.
 void require_subset(const std::string& folder) {
   const std::string path = folder + "/subset.txt", digest = folder + "/subset.sha256";
   std::ifstream in(digest, std::ios::binary);
@@ -29,8 +29,8 @@ void require_subset(const std::string& folder) {
   require_named(path, ours ? line.substr(0, 64) : "", digest);
 }
 
-/// Writes subset.txt, one name per line as --list takes them, and its digest as sha256sum --check reads it. The digest
-/// shows that the list is ours, so it is written first, after the old list is gone.
+/// Writes subset.txt, one name per line as --list reads them, and its digest as sha256sum --check reads it. The digest
+/// shows that the list is ours. So the old list is removed first, and the digest is written before the new list.
 void write_subset(const std::string& folder, const data::Dataset& part) {
   std::string text;
   for (size_t i = 0; i < part.size(); ++i) text += std::string(part.name(i)) + "\n";
@@ -44,8 +44,8 @@ void write_subset(const std::string& folder, const data::Dataset& part) {
   formats::write_atomically(path, formats::checked_mark(), [&](formats::OutputFile& out) { out.write(text); });
 }
 
-/// What the ranks of the published code do: rank g draws its own subset, and visits the images of that subset at every
-/// `groups`th place of an order that all ranks share.
+/// Does what the ranks of the published code do. Rank g draws its own subset and goes through the order that all ranks
+/// share, from place g in steps of `groups`.
 void released_subsets(Lists& lists, const data::Dataset& all, double share, uint64_t seed, uint32_t groups,
                       uint64_t batch) {
   lists.train.emplace(all.folder(), all.num_classes());
@@ -68,7 +68,7 @@ void released_subsets(Lists& lists, const data::Dataset& all, double share, uint
   };
 }
 
-/// ImageNet's folders, and which of the training images are used.
+/// Reads ImageNet's folders and chooses the training images.
 Lists lists_of(const Plan& plan, const RunSettings& run, const FinetuneSettings& o, uint64_t seed, Console& console) {
   Lists lists;
   const int num_class = static_cast<int>(meta_number(plan, "num_class"));

@@ -1,4 +1,4 @@
-// moproc finetune: all layers of a trained network are trained on a small part of ImageNet.
+// moproc finetune: trains all layers of a trained network on a small part of ImageNet.
 #pragma once
 
 #include <string>
@@ -8,15 +8,15 @@
 namespace moproc::train {
 
 struct FinetuneSettings {
-  std::string pretrained;        // the checkpoint whose network the run begins with
-  double share = 0.01;           // of the training images, drawn by the seed
-  std::string list;              // a file of the images instead, one name per line; "" for none
-  bool keep_classifier = true;   // begins with the checkpoint's classifier
-  bool compat_released = false;  // each group of the batch draws its own images, as the published code does
+  std::string pretrained;        // checkpoint of the network that the run begins with
+  double share = 0.01;           // share of the training images, drawn with the seed
+  std::string list;              // a file that lists the images instead, one name per line; "" for none
+  bool keep_classifier = true;   // start from the checkpoint's classifier
+  bool compat_released = false;  // each group of the batch draws its own images, as in the published code
 };
 
-/// Training images are a part of DATA/train, validation images those of DATA/val; both hold a folder per class. The
-/// training list is written to exp_dir/subset.txt.
+/// Training images are a part of DATA/train, and validation images are all of DATA/val. Both hold one folder per class.
+/// The training list is written to exp_dir/subset.txt.
 Job finetune_job(const FinetuneSettings& settings);
 
 /// Throws InputError if the run would replace a list in exp_dir that moproc did not write.

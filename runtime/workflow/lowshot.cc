@@ -1,4 +1,5 @@
-// Features are computed only for images that a draw takes: some thirty thousand of Places' 2.4 million.
+// Features are computed only for the images that are drawn or tested: of Places' 2.4 million training images, some
+// thirty thousand.
 #include "workflow/lowshot.h"
 
 #include <unistd.h>
@@ -28,13 +29,13 @@
 namespace moproc::train {
 namespace {
 
-/// A data set as low-shot transfer sees it.
+/// A data set for low-shot transfer.
 struct Transfer {
   std::vector<std::string> classes;
   data::Dataset train, test;
-  bool many;  // an image may show several classes: average precision a class, not accuracy
+  bool many;  // an image may show several classes: the result is average precision per class, not accuracy
   std::vector<int8_t> train_presence,
-      test_presence;  // where many: (images, classes) 1, -1, or 0: neither for nor against
+      test_presence;  // if many: (images, classes) 1, -1, or 0: left out
 
   int8_t shows(const data::Dataset& list, const std::vector<int8_t>& presence, size_t image, size_t c) const {
     if (many) return presence[image * classes.size() + c];
@@ -43,7 +44,7 @@ struct Transfer {
   int8_t train_shows(size_t image, size_t c) const { return shows(train, train_presence, image, c); }
   int8_t test_shows(size_t image, size_t c) const { return shows(test, test_presence, image, c); }
 
-  /// The training images that show each class.
+  /// For each class, the training images that show it.
   std::vector<std::vector<uint32_t>> of_class() const {
     std::vector<std::vector<uint32_t>> images(classes.size());
     for (uint32_t i = 0; i < train.size(); ++i) {
@@ -55,7 +56,7 @@ struct Transfer {
   }
 };
 
-/// Difficult objects (0) count as absent, as published, or not at all.
+/// Counts difficult objects (0) as absent, as in the published script, unless `ignore` leaves them out.
 std::vector<int8_t> without_difficult(std::vector<int8_t> presence, bool ignore) {
   if (!ignore) std::replace(presence.begin(), presence.end(), int8_t{0}, int8_t{-1});
   return presence;
@@ -86,11 +87,11 @@ struct Draw {
   std::vector<uint32_t> images;  // of the training list
 };
 
-/// What one draw led to, percent.
+/// The result of one draw, in percent.
 struct Score {
   double mean = 0;
-  std::vector<double> of_class;  // average precision; empty where there is one accuracy
-  int not_converged = 0;         // SVMs that max_passes ended
+  std::vector<double> of_class;  // average precision; empty if the result is one accuracy
+  int not_converged = 0;         // number of SVMs that reached max_passes
 };
 
 double mean_of(const std::vector<double>& v) {
@@ -150,7 +151,7 @@ class Lowshot {
         console_.status("SVMs", static_cast<double>(scores.size()) / settings_.draws, format("k = %d", k));
         scores.push_back(score(d));
         images = std::max(images, d.images.size());
-        if (interrupt.signal() != 0) return 128 + interrupt.signal();  // the features are kept
+        if (interrupt.signal() != 0) return 128 + interrupt.signal();  // the file of features stays
       }
       results += (results.empty() ? "" : ",\n  ") + report(k, images, scores);
     }
@@ -161,7 +162,7 @@ class Lowshot {
   }
 
  private:
-  /// Draws all training images, and lists those that need features: what is drawn, then what is tested.
+  /// Draws all training images, and lists the images that need features: first the drawn ones, then the test images.
   void draw() {
     const auto of_class = set_.of_class();
     size_t least = 0;
@@ -198,7 +199,7 @@ class Lowshot {
     SvmProblem p;
     p.width = features_.width;
     p.cost_negative = settings_.cost;
-    p.cost_positive = (set_.many ? 2 : 1) * settings_.cost;  // published: VOC's positives count twice
+    p.cost_positive = (set_.many ? 2 : 1) * settings_.cost;  // as published, VOC's positives count twice
     for (const uint32_t i : d.images) {
       const int8_t sign = set_.train_shows(i, c);
       if (sign == 0 || !readable(place_[i])) continue;
@@ -230,7 +231,7 @@ class Lowshot {
     return s;
   }
 
-  /// Mean over the classes of average precision.
+  /// Average precision of each class, and the mean over the classes.
   Score precisions(const std::vector<std::vector<double>>& decisions, const std::vector<int64_t>& tested) const {
     Score s;
     for (size_t c = 0; c < decisions.size(); ++c) {
@@ -249,7 +250,7 @@ class Lowshot {
     return s;
   }
 
-  /// Share of the test images whose class has the highest decision.
+  /// The percentage of test images whose class has the highest decision.
   Score accuracy(const std::vector<std::vector<double>>& decisions, const std::vector<int64_t>& tested) const {
     int64_t right = 0;
     for (size_t i = 0; i < tested.size(); ++i) {
@@ -263,7 +264,7 @@ class Lowshot {
     return s;
   }
 
-  /// Prints the line of the table, and returns it as JSON.
+  /// Prints a line of the table, and returns it as JSON.
   std::string report(int k, size_t images, const std::vector<Score>& scores) {
     std::vector<double> means;
     std::string draws;
@@ -317,8 +318,8 @@ class Lowshot {
   Session session_;
   std::vector<Draw> draws_;
   data::Dataset wanted_ = set_.train.empty();
-  std::vector<int64_t> place_;  // of each training image among the wanted; -1: in no draw
-  int64_t tested_from_ = 0;     // where the test images begin there
+  std::vector<int64_t> place_;  // of each training image in wanted_; -1: in no draw
+  int64_t tested_from_ = 0;     // place of the first test image in wanted_
   Features features_;
 };
 

@@ -1,4 +1,4 @@
-// The order of an epoch draws the class first, then one of its images.
+// Reads the lists of images, and sets the balanced order in which an epoch visits the training images.
 #include "workflow/retrain.h"
 
 #include "data/sampler.h"
@@ -7,7 +7,7 @@
 namespace moproc::train {
 namespace {
 
-/// The annotation in balanced order; WebVision's validation images, and ImageNet's.
+/// Training images of the annotation in balanced order, and the validation images of WebVision and ImageNet.
 Lists lists_of(const Plan& plan, const RunSettings& run, const RetrainSettings& o) {
   const data::WebVisionOptions w = webvision_options(plan, true, true);
   Lists lists;

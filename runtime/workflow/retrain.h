@@ -1,4 +1,4 @@
-// moproc retrain: a classifier is trained on the cleaned labels, on top of a network that stays as it is.
+// moproc retrain: trains a classifier on the cleaned labels, on top of a network that changes only with --finetune.
 #pragma once
 
 #include <string>
@@ -8,13 +8,14 @@
 namespace moproc::train {
 
 struct RetrainSettings {
-  std::string annotation = "pseudo_label.json";  // images and labels to train on, as clean writes them
-  std::string imagenet;                          // folder with val/, which is evaluated as well; "" for none
-  std::string pretrained;                        // with --resume auto: the network to begin with
-  bool keep_classifier = true;                   // begins with the checkpoint's classifier
+  std::string annotation = "pseudo_label.json";  // images and labels to train on, written by clean
+  std::string imagenet;                          // folder with val/, which is evaluated, too; "" for none
+  std::string pretrained;                        // the network to begin with if --resume auto finds none
+  bool keep_classifier = true;                   // start from the checkpoint's classifier
 };
 
-/// Training images come from the annotation; every class is shown equally often in an epoch.
+/// Training images come from the annotation, in the order of data::balanced_order(): rare classes are shown more often
+/// than they are listed.
 Job retrain_job(const RetrainSettings& settings);
 
 }  // namespace moproc::train

@@ -1,4 +1,4 @@
-// The bias is the weight of one more column of ones, so that it is regularised too, as LinearSVC does with
+// The bias is the weight of an additional column of ones. So it is regularised, too, as in LinearSVC with
 // intercept_scaling 1.
 #include "workflow/svm.h"
 
@@ -11,7 +11,7 @@
 namespace moproc::train {
 namespace {
 
-constexpr int kLanes = 8;  // partial sums, so that the compiler may use vectors
+constexpr int kLanes = 8;  // partial sums, so that the compiler can vectorise
 
 double dot(const double* a, const float* b, int64_t n) {
   double sums[kLanes] = {};
@@ -28,7 +28,7 @@ double squares(const float* x, int64_t n) {
   return sum;
 }
 
-/// How far the projected gradient reaches up and down in one pass over the rows.
+/// The largest and the least projected gradient of one pass over the rows.
 struct Span {
   double high = -std::numeric_limits<double>::infinity(), low = std::numeric_limits<double>::infinity();
   void add(double g) {
@@ -47,14 +47,14 @@ Svm train_svm(const SvmProblem& p, const SvmOptions& options) {
   const size_t n = p.rows.size();
   Svm svm;
   svm.weight.assign(static_cast<size_t>(p.width), 0);
-  std::vector<double> alpha(n, 0), own(n), curvature(n);  // of each row's coordinate of the dual
+  std::vector<double> alpha(n, 0), own(n), curvature(n);  // per row, for its coordinate of the dual
   for (size_t i = 0; i < n; ++i) {
     own[i] = 0.5 / (p.signs[i] > 0 ? p.cost_positive : p.cost_negative);
     curvature[i] = own[i] + squares(p.rows[i], p.width) + 1;
   }
   std::vector<uint32_t> active(n);
   std::iota(active.begin(), active.end(), 0u);
-  std::vector<uint32_t> asleep;  // alpha is 0 and likely to stay so
+  std::vector<uint32_t> asleep;  // rows left out because their alpha is 0 and likely to stay 0
   double may_sleep = std::numeric_limits<double>::infinity();
   data::Stream stream(0, data::Purpose::svm_order, 0, 0);
   while (svm.passes < options.max_passes) {
@@ -85,7 +85,7 @@ Svm train_svm(const SvmProblem& p, const SvmOptions& options) {
         svm.converged = true;
         break;
       }
-      active.insert(active.end(), asleep.begin(), asleep.end());  // were they right to sleep?
+      active.insert(active.end(), asleep.begin(), asleep.end());  // check the rows that were left out
       asleep.clear();
       may_sleep = std::numeric_limits<double>::infinity();
     } else {

@@ -1,4 +1,4 @@
-// The addon over a CUDA artefact: the native tests' toy plan on the emulated driver, with the calls of the CPU.
+// The addon with a CUDA artefact: the native tests' toy plan on the emulated driver, with the same calls as on the CPU.
 
 import { existsSync } from "node:fs";
 import { join } from "node:path";

@@ -1,5 +1,5 @@
-// Baselines from a folder of images: label smoothing, mixup and sample weights reach the step, and what was not
-// compiled in is refused.
+// Baselines on a folder of images: label smoothing, mixup and sample weights reach the step, and options that were not
+// compiled in are refused.
 
 import { writeFileSync } from "node:fs";
 import test from "ava";

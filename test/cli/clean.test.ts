@@ -1,5 +1,5 @@
-// moproc clean from a folder of images: the rule on the report's own scores, the annotation's bytes, and runs that were
-// stopped.
+// moproc clean on a folder of images: the rule applied to the report's own scores, the annotation's bytes, and stopped
+// runs.
 
 import { spawn } from "node:child_process";
 import { existsSync, renameSync, writeFileSync } from "node:fs";

@@ -1,5 +1,5 @@
-// The command line as a user meets it: exit codes, messages that name the culprit, an artefact that is built once, the
-// examples of docs/ run as the README says.
+// The command line as a user runs it: exit codes, messages that name the cause, an artefact that is built only once,
+// and the examples of docs/, run as the README says.
 
 import { spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";

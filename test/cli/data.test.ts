@@ -1,4 +1,4 @@
-// moproc data check and pack on sample folders, and training on what was packed.
+// moproc data check and pack on sample folders, and training on packed data.
 
 import { spawn, spawnSync } from "node:child_process";
 import {

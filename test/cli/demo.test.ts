@@ -1,5 +1,5 @@
-// npm run demo as a user runs it, but on 128 images for two epochs and with the set-up done: its table, its
-// JSON, any folder with --data, a folder that is in use, and bad input.
+// npm run demo as a user runs it, but with 128 images, two epochs and no set-up: its table, its JSON, any folder with
+// --data, a folder that is in use, and bad input.
 
 import { spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";

@@ -1,5 +1,5 @@
-// moproc export as a user meets it: a checkpoint of a training run to a checked file, what the model says about
-// itself, and everything that is refused, with exit code 2, a message that names the culprit, and no file left.
+// moproc export as a user runs it: from a checkpoint of a training run to a checked file, the model's metadata, and bad
+// input, which is refused with exit code 2, a message that names the cause, and no file left.
 
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";

@@ -1,4 +1,4 @@
-// npm run faults, with as many kills as a test can wait for.
+// npm run faults, with few kills, so that the test is short.
 
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";

@@ -1,5 +1,5 @@
-// One voice: every flag once on each help page, messages that begin with the verb, suggestions for typos, the spellings
-// of --arch, output that nobody reads any more, and one place for the version.
+// Help and messages are consistent: every flag once on each help page, messages that begin with the verb, suggestions
+// for typos, the spellings of --arch, output to a closed pipe, and one place for the version.
 
 import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";

@@ -1,5 +1,5 @@
-// The commands of docs/ranks.md and docs/launch that need one machine only, run as they are printed: on a tiny network,
-// with data and ports of the test's own. All of them have to end with the same bits. srun is a stand-in.
+// The commands of docs/ranks.md and docs/launch that need only one machine, run exactly as printed: on a tiny network,
+// with the test's own data and ports. All of them must end with the same bits. srun is a stand-in.
 
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";

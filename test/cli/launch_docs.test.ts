@@ -1,5 +1,5 @@
-// docs/ranks.md and the files in docs/launch against what they speak of: the training binary's flags, the variables and
-// exit codes in the sources, doctor's own words, and the formats of Slurm and Kubernetes.
+// docs/ranks.md and the files in docs/launch against the things that they mention: the training binary's flags, the
+// variables and exit codes in the sources, doctor's messages, and the formats of Slurm and Kubernetes.
 
 import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync } from "node:fs";

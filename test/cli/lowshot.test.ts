@@ -1,4 +1,4 @@
-// moproc lowshot on small folders in VOC's and Places' layouts: which images are drawn, what is printed, and stops.
+// moproc lowshot on small folders in VOC's and Places' layouts: the drawn images, the printed table, and stopped runs.
 
 import { spawn } from "node:child_process";
 import { appendFileSync, copyFileSync, existsSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";

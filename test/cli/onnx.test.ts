@@ -1,5 +1,5 @@
-// A training run taken out as ONNX and back: the artefact is the same, starts from the same state, and trains
-// on with the same bits. What does not fit is refused with the file's name.
+// A training run that is exported as ONNX and imported again: the artefact is the same, starts from the same state, and
+// trains on with the same bits. A file that does not fit is refused by name.
 
 import { spawnSync } from "node:child_process";
 import {

@@ -1,5 +1,5 @@
-// Several ranks as real processes: started by the binary itself, by somebody else's launcher, by Open MPI. What they
-// end with is compared bit by bit with one rank's.
+// Several ranks as real processes: started by the binary itself, by another launcher, by Open MPI. Their results are
+// compared bit by bit with those of one rank.
 
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";

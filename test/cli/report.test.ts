@@ -1,4 +1,4 @@
-// The page of a training run: its numbers are the log's, and it is looked at in a browser.
+// The page of a training run: its numbers are those of the log, and a browser opens it.
 
 import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import test from "ava";

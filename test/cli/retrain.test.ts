@@ -1,5 +1,5 @@
-// moproc retrain: what is frozen stays to the bit, the classifier learns from the cleaned list, and a stopped run goes
-// on.
+// moproc retrain: frozen state does not change by a bit, the classifier learns from the cleaned list, and a stopped run
+// continues.
 
 import { copyFileSync, mkdirSync, writeFileSync } from "node:fs";
 import test from "ava";

@@ -1,5 +1,5 @@
-// npm run scaling: the simulation's timelines by hand, bytes counted from a plan beside bytes that were sent, and the
-// page.
+// npm run scaling: the simulation's timelines against ones made by hand, bytes counted from a plan against bytes sent,
+// and the page.
 
 import { spawnSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";

@@ -1,6 +1,6 @@
-// Nothing is removed or replaced that moproc did not make: every verb that writes meets a user's file or folder where
-// its output goes, refuses it with place and remedy, and leaves every name and byte as it was. What is empty, and what
-// moproc made, it takes.
+// Nothing that moproc did not make is removed or replaced. Every verb that writes finds a user's file or folder at its
+// output path, refuses it with place and remedy, and changes no name and no byte. It accepts empty files and folders,
+// and those that moproc made.
 
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";

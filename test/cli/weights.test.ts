@@ -1,4 +1,4 @@
-// moproc weights fetch against a local server: whole, broken off, silent, changed on the way, and wrong files.
+// moproc weights fetch from a local server: complete, interrupted, stalled, changed and wrong files.
 
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";

@@ -1,5 +1,6 @@
-// The whole published workflow on sample data, by the commands that each verb's help prints, as they are printed: data,
-// training, cleaning, retraining, fine-tuning, low-shot transfer, export. Then what came out, against other reckonings.
+// The whole published workflow on sample data, by the commands that each verb's help prints, exactly as printed: data,
+// training, cleaning, retraining, fine-tuning, low-shot transfer, export. Then the results are compared with
+// independent computations.
 
 import { spawnSync } from "node:child_process";
 import { chmodSync, existsSync, readFileSync, writeFileSync } from "node:fs";

@@ -1,5 +1,5 @@
 // Every op case as CUDA kernels, emitted and run in the emulator through the runtime, against the op's reference; in
-// f32, where products are three tf32 products each.
+// f32, where a product consists of three tf32 products.
 
 import test from "ava";
 import type { NdArray } from "../../compiler/ir/nd.js";

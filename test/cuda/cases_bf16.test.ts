@@ -1,4 +1,4 @@
-// The convolutions among the op cases in bf16, on both paths, from f32 inputs: operands are rounded on their way in.
+// The convolutions among the op cases in bf16, on both paths, from f32 inputs, which are rounded when they are loaded.
 
 import test from "ava";
 import type { NdArray } from "../../compiler/ir/nd.js";

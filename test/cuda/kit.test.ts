@@ -1,5 +1,5 @@
-// The kit for GPU machines, made for the emulated driver: made, checked and measured by one command each, and a kit
-// whose kernels do something else is found.
+// The kit for GPU machines, made for the emulated driver: it is made, checked and measured by one command each, and a
+// kit with wrong kernels is noticed.
 
 import { spawnSync } from "node:child_process";
 import { copyFileSync, existsSync, readFileSync, rmSync } from "node:fs";

@@ -1,4 +1,4 @@
-// More of the tiny MoPro as CUDA kernels in the emulator than every run of the tests needs: awkward sizes, tf32.
+// More of the tiny MoPro as CUDA kernels in the emulator than every test run needs: awkward sizes, tf32.
 
 import test from "ava";
 import { compiled } from "../support/compiled.js";

@@ -1,5 +1,5 @@
-// The tiny MoPro as CUDA kernels, whole, in the emulator: in f32 beside the reference evaluator, one step at a time
-// from equal state; in bf16 finite, and the same bits under another order of threads. More of it: mopro.long.test.ts.
+// The whole tiny MoPro as CUDA kernels in the emulator: in f32 against the reference evaluator, one step at a time from
+// equal state; in bf16 finite, and with the same bits under another order of threads. mopro.long.test.ts has more.
 
 import { readFileSync, writeFileSync } from "node:fs";
 import test from "ava";

@@ -1,4 +1,4 @@
-// nvcc over every golden file of CUDA kernels, for both paths and for GPUs to come.
+// nvcc compiles every golden file of CUDA kernels, for both paths and for future GPUs.
 
 import { spawnSync } from "node:child_process";
 import { readdirSync } from "node:fs";

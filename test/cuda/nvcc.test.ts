@@ -1,6 +1,6 @@
-// The CUDA kernels through nvcc, where there is one: no warning, no spilled register, no stack. The templates without
-// tensor cores from a file of instances, the others as ResNet-50's training step emits them: those with the largest
-// bodies.
+// The CUDA kernels compile with nvcc, if it is installed, without warnings, spilled registers or stack. The templates
+// without tensor cores come from a file of instances. The others are emitted for ResNet-50's training step, those with
+// the largest bodies.
 
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";

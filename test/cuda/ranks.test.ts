@@ -1,5 +1,5 @@
-// Several GPUs: each rank a process with an emulated driver of its own, NCCL a library that has the same functions and
-// shared memory inside. What they end with is compared with one GPU that computes all groups.
+// Several GPUs: each rank is a process with its own emulated driver, and NCCL is a library with the same functions that
+// uses shared memory. The results are compared with those of one GPU that computes all groups.
 
 import { spawn, spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";

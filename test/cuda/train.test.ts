@@ -1,5 +1,5 @@
-// The training binary for GPUs, from a folder of images to a checkpoint, on the emulated driver: losses beside the
-// CPU's, and a run that was stopped within an epoch goes on with the same bits.
+// The training binary for GPUs on the emulated driver, from a folder of images to a checkpoint: losses close to the
+// CPU's, and a run that was stopped within an epoch continues with the same bits.
 
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";

@@ -1,6 +1,5 @@
-// What the compiler writes, as text: one representative kernel a file, and one whole plan. The files of
-// test/golden are meant to be read; after a wanted change `UPDATE=1 npx ava
-// build/js/test/emit/golden.test.js` writes them anew.
+// The compiler's output as text: one representative kernel per file, and one whole plan. The files of test/golden are
+// meant to be read. After an intended change, `UPDATE=1 npx ava build/js/test/emit/golden.test.js` writes them again.
 
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

@@ -1,4 +1,4 @@
-// The cache of compiled files: a prelude that was parsed before saves time and changes no byte.
+// The cache of compiled files: a precompiled prelude saves time and does not change the output.
 
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

@@ -1,5 +1,5 @@
-// Checkpoints across the border to PyTorch: `moproc convert` as a user meets it, its files in PyTorch itself, and a run
-// that goes through PyTorch and comes back with the same bits.
+// Checkpoints to and from PyTorch: `moproc convert` as a user runs it, its files in PyTorch itself, and a run that
+// continues with the same bits after its checkpoint went through PyTorch.
 
 import { spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";

@@ -1,5 +1,5 @@
-// The compiled training step of a narrow ResNet-50 against the reference evaluator, one step at a time from
-// equal state: bottlenecks and their shortcuts at odd sizes, 33, 17, 9, 5, 3, 2 pixels.
+// The compiled training step of a narrow ResNet-50 against the reference evaluator, one step at a time from equal
+// state: bottlenecks and their shortcuts at odd sizes (33, 17, 9, 5, 3, 2 pixels).
 
 import test from "ava";
 import { phases } from "../../models/mopro.js";

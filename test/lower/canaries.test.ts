@@ -1,5 +1,4 @@
-// That the canaries of the op cases see what they are for: a workspace that is one row of partials, or one value,
-// short.
+// The canaries of the op cases notice a workspace that is too small by one row of partial sums, or by one value.
 
 import test from "ava";
 import type { Graph } from "../../compiler/ir/types.js";

@@ -1,5 +1,5 @@
-// Every op case as compiled code against the op's reference: all cases are programs of one artefact, so this also runs
-// the fusion of whatever an expansion makes of them.
+// Every op case as compiled code against the op's reference. All cases are programs of one artefact, so this also tests
+// the fusion of what they expand to.
 
 import test from "ava";
 import type { NdArray } from "../../compiler/ir/nd.js";

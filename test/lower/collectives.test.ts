@@ -1,4 +1,4 @@
-// Buckets of gradients: which range of the arena one all_reduce covers, and when it begins.
+// Buckets of gradients: the range of the arena that one all_reduce covers, and when it begins.
 
 import test from "ava";
 import type { Value } from "../../compiler/ir/types.js";

@@ -1,5 +1,5 @@
-// Grids, workspaces and shared memory that the CUDA specs compute are what kernels/cuda assumes: compared by
-// static_assert over a table of shapes. (Shared memory of matrix products is asserted in their headers, whenever one is
+// The grids, workspaces and shared memory that the CUDA specs compute are those that kernels/cuda assumes: compared by
+// static_assert over a table of shapes. (The headers of matrix products assert their shared memory whenever one is
 // compiled.)
 
 import { spawnSync } from "node:child_process";

@@ -1,5 +1,5 @@
-// The plan of ResNet-50's MoPro step for GPUs, as it is lowered, without a compiler or a GPU: what it moves and what it
-// would take. Limits are what statistics in epilogues and prologues on the 1x1 convolutions allow.
+// The plan of ResNet-50's MoPro step for GPUs, lowered without a compiler or a GPU: the bytes that it moves and its
+// estimated time. The limits are those of a plan with statistics in epilogues and prologues on the 1x1 convolutions.
 
 import test from "ava";
 import { emitter } from "../../compiler/emit/kernel.js";

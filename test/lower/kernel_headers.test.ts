@@ -1,4 +1,4 @@
-// A template's header says in its opening comment which constants it reads: whoever emits K, or writes it by hand,
+// The opening comment of a template's header says which constants it reads, so that a reader who writes or emits K
 // finds them there.
 
 import { existsSync, readdirSync, readFileSync } from "node:fs";

@@ -1,5 +1,5 @@
-// What the specs of the templates compute about a launch is what the C++ headers assume: both sides of every tile size,
-// task count and scratch size, compared by static_assert over a table of shapes.
+// The launches that the templates' specs compute are those that the C++ headers assume: tile sizes, task counts and
+// scratch sizes of both sides are compared by static_assert over a table of shapes.
 
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";

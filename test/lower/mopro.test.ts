@@ -1,6 +1,6 @@
-// The compiled training step of a tiny MoPro against the reference evaluator, one step at a time from equal
-// state. Sizes are awkward on purpose: 33, 17, 9, 5, 3, 2 pixels, and a queue that no batch divides and the
-// largest exceeds.
+// The compiled training step of a tiny MoPro against the reference evaluator, one step at a time from equal state.
+// Sizes are awkward on purpose: 33, 17, 9, 5, 3, 2 pixels, and a queue that no batch divides and that is smaller than
+// the largest batch.
 
 import test, { type ExecutionContext } from "ava";
 import { type Artefact, load, type Values } from "node-cuda-rt";

@@ -1,4 +1,4 @@
-// Memory layout: intervals alive at the same time never overlap, and the total stays near the lower bound.
+// Memory layout: tensors that are needed at the same time never overlap, and the total is close to the lower bound.
 
 import test from "ava";
 import { type Interval, layOut, peak } from "../../compiler/lower/offsets.js";

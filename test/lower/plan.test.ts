@@ -1,5 +1,5 @@
-// Plans: what a step's launches are, states that are read late, and whether a wrong plan would be noticed by
-// the check that random graphs go through.
+// Plans: the launches of a step, states that are read late, and that the check of the random graphs notices wrong
+// plans.
 
 import test from "ava";
 import { Builder } from "../../compiler/ir/builder.js";

@@ -1,6 +1,6 @@
-// Random training graphs through the whole compiler. In f64, without C++: every pass, fusion, the memory
-// plan, and the gradients. As compiled code: a few of them, programs of one artefact, because C++ is what
-// costs. SEED=n checks that seed, SEED=n SEEDS=m so many from there on; COMPILED=m compiles so many of them.
+// Random training graphs through the whole compiler. In f64, without C++: every pass, fusion, the memory plan and the
+// gradients. As compiled code: only some, as programs of one artefact, because compiling C++ takes most of the time.
+// SEED=n checks that seed, SEED=n SEEDS=m checks m seeds from n on, and COMPILED=m compiles m of them.
 
 import test from "ava";
 import { load } from "node-cuda-rt";

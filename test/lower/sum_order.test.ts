@@ -1,5 +1,5 @@
-// The order in which groups are added: a balanced tree, so that any division of the groups between ranks gives the same
-// bits. The summands are chosen so that other orders round differently.
+// The order in which groups are added is a balanced tree, so that every division of the groups between ranks gives the
+// same bits. The summands are chosen so that other orders round differently.
 
 import test from "ava";
 import { Builder } from "../../compiler/ir/builder.js";

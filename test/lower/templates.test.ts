@@ -1,4 +1,5 @@
-// The tables of kernel templates against the table of ops: an op that a device has no template for is named here.
+// The tables of kernel templates against the table of ops: the test fails if an op that needs a template has none on a
+// device.
 
 import test from "ava";
 import type { Node } from "../../compiler/ir/types.js";

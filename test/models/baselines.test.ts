@@ -1,5 +1,5 @@
 // The classifier's step with label smoothing, mixup and sample weights against the formulas in f64, and its gradient
-// against differences.
+// against finite differences.
 
 import test from "ava";
 import { NdArray } from "../../compiler/ir/nd.js";

@@ -1,4 +1,4 @@
-// Programs that return every value: nothing is missing, names survive the passes, and gradients are those the
+// Programs that return every value: none is missing, names survive the passes, and the gradients are those that the
 // optimizer gets.
 
 import test from "ava";

@@ -1,4 +1,4 @@
-// The MoPro programs in the reference evaluator, a tiny network: every item of the algorithm by itself.
+// The MoPro programs of a tiny network in the reference evaluator: each part of the algorithm by itself.
 
 import test from "ava";
 import { NdArray } from "../../compiler/ir/nd.js";

@@ -1,4 +1,4 @@
-// Layers by themselves, against numbers worked out by hand.
+// Single layers against numbers that were computed by hand.
 
 import test from "ava";
 import { Builder } from "../../compiler/ir/builder.js";

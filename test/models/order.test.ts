@@ -1,6 +1,6 @@
-// One clean step against the published algorithm, computed here from forward passes of the two encoders alone: which
-// values a step reads before and which after its own updates. The key encoder is far from the query encoder and follows
-// it by half, because with k = q and m = 0.999 old and new keys are hard to tell apart.
+// One clean step against the published algorithm, computed here only from forward passes of the two encoders: which
+// values a step reads before, and which after its own updates. The key encoder is far from the query encoder and
+// follows it by half, because with k = q and m = 0.999 old and new keys would be hard to tell apart.
 
 import test from "ava";
 import { Builder } from "../../compiler/ir/builder.js";

@@ -1,5 +1,5 @@
-// What can be checked against the published code without running a network: names, shapes and order of its
-// state, its initial weights to the bit, and the recorded batches.
+// The parts of the published code that can be compared without running a network: names, shapes and order of its state,
+// its initial weights to the bit, and the recorded batches.
 
 import test from "ava";
 import type { NdArray } from "../../compiler/ir/nd.js";

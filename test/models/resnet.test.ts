@@ -1,4 +1,4 @@
-// Sizes of the networks against the published ones, and the classifier's programs.
+// The sizes of the networks against the published ones, and the classifier's programs.
 
 import test from "ava";
 import { Builder } from "../../compiler/ir/builder.js";

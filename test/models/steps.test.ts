@@ -1,4 +1,4 @@
-// Steps of the tiny MoPro as a whole: statistics, commits, groups, gradients, learning.
+// Whole steps of the tiny MoPro: statistics, commits, groups, gradients, learning.
 
 import test from "ava";
 import { NdArray } from "../../compiler/ir/nd.js";

@@ -1,5 +1,5 @@
-// A model for any number of rows: every op case is exported with a free first axis and run by ONNX Runtime on twice as
-// many rows as it was written for, or is refused with the reason.
+// Models for any number of rows: every op case is exported with a free first axis and run by ONNX Runtime on twice as
+// many rows as it was written for, or it is refused with the reason.
 
 import test from "ava";
 import { Builder } from "../../compiler/ir/builder.js";

@@ -1,4 +1,4 @@
-// What the ONNX project's own checker says, where Python has it: structure, types and shapes of every node.
+// The ONNX project's own checker, if Python has it, accepts our models: structure, types and shapes of every node.
 
 import { spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";

@@ -1,6 +1,5 @@
-// Every kind of model that export writes, run by ONNX Runtime, against the compiled program: a checkpoint of a
-// tiny training run, all heads, BatchNorm kept and folded, float and byte images, five operator sets, three
-// batch sizes.
+// Every kind of model that export writes, run by ONNX Runtime, against the compiled program: a checkpoint of a tiny
+// training run, all heads, BatchNorm kept and folded, float and byte images, five opset versions, three batch sizes.
 
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";

@@ -1,5 +1,5 @@
-// Inference graphs as ONNX models, run by ONNX Runtime against the reference evaluator: folded into one model
-// with its weights, for any batch size.
+// Inference graphs as ONNX models, run by ONNX Runtime, against the reference evaluator: folded into one model with its
+// weights, for any batch size.
 
 import test from "ava";
 import { Builder } from "../../compiler/ir/builder.js";

@@ -1,4 +1,5 @@
-// Models as files: large tensors beside them, and what such a file must not be able to read.
+// Models as files: large tensors are stored in a file beside the model, and a model must not be able to read other
+// files.
 
 import {
   existsSync,

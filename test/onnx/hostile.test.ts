@@ -1,5 +1,4 @@
-// Files that lie: every one is refused with a message that says what and where, in no time, and without a
-// crash.
+// Malicious ONNX files: every one is refused quickly, with a message that names fault and place, and without a crash.
 
 import test from "ava";
 import { Builder } from "../../compiler/ir/builder.js";

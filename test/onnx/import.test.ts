@@ -1,5 +1,5 @@
-// What is exported comes back as it was: the same graph node by node, the same state bit for bit, through
-// bytes and files.
+// A model that is exported and imported is the same: the graph node by node, the state bit for bit, in memory and
+// through files.
 
 import test, { type ExecutionContext } from "ava";
 import { Builder } from "../../compiler/ir/builder.js";

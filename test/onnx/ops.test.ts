@@ -1,4 +1,4 @@
-// Every op's meaning in standard ONNX operators, run by ONNX Runtime, against the op's own f64 reference.
+// Every op as standard ONNX operators, run by ONNX Runtime, against the op's own f64 reference.
 
 import test, { type ExecutionContext } from "ava";
 import { NdArray } from "../../compiler/ir/nd.js";

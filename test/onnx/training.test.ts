@@ -1,6 +1,6 @@
-// Stock ONNX Runtime trains MoPro: five steps of each phase of a tiny MoPro, each from the compiled program's
-// state, give what the compiled program gives. Every gradient of the compiler is checked here by somebody
-// else's operators.
+// ONNX Runtime trains MoPro without changes: five steps of each phase of a tiny MoPro, each from the compiled program's
+// state, give the compiled program's results. So every gradient of the compiler is checked with other people's
+// operators.
 
 import test from "ava";
 import { NdArray } from "../../compiler/ir/nd.js";

@@ -1,5 +1,5 @@
-// What ops refuse, and how they say it: op, operand types and scope come from the builder, the reason from
-// the op.
+// Bad input that ops refuse, and the messages: op, operand types and scope come from the builder, the reason from the
+// op.
 
 import test from "ava";
 import { Builder } from "../../compiler/ir/builder.js";

@@ -1,6 +1,5 @@
-// Every differentiable op against finite differences; every composite against its expansion; every scalar
-// expression against the reference. The tables of ops and cases are compared, so a new op without a case
-// fails here.
+// Every differentiable op against finite differences, every composite against its expansion, and every scalar
+// expression against the reference. The tables of ops and cases are compared, so a new op without a case fails here.
 
 import test from "ava";
 import { Builder } from "../../compiler/ir/builder.js";

@@ -1,4 +1,4 @@
-// References against results worked out by hand or by an independent formulation.
+// The references of ops against results that were computed by hand or by an independent formula.
 
 import test from "ava";
 import type { Builder } from "../../compiler/ir/builder.js";

@@ -1,4 +1,4 @@
-// The graph of a rank: all ranks together compute what the graph of the whole batch does, and send no more than they
+// The graph of a rank: all ranks together compute the same as the graph of the whole batch, and send no more than they
 // must.
 
 import test from "ava";

@@ -1,5 +1,5 @@
-// Folding BatchNorm and input scales into convolutions: the same values to 1e-12, and nothing folded that
-// somebody else reads.
+// Folding BatchNorm and input scales into convolutions: the same values to 1e-12, and nothing is folded that another
+// node reads.
 
 import test from "ava";
 import { Builder } from "../../compiler/ir/builder.js";

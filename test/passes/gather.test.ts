@@ -1,4 +1,5 @@
-// What ranks gather comes together, right behind what it is computed of, and stays where it is until somebody reads it.
+// The gathers of ranks begin together, directly after their operands are computed, and are awaited where they are first
+// read.
 
 import test from "ava";
 import { emitter } from "../../compiler/emit/kernel.js";

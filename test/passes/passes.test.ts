@@ -1,4 +1,4 @@
-// Each pass on a small graph: the text it leaves, and the same values as before.
+// Each pass on a small graph: the resulting text, and the same values as before.
 
 import test from "ava";
 import { Builder } from "../../compiler/ir/builder.js";

@@ -1,5 +1,5 @@
-// Replays by the training binary of a tiny MoPro with two groups: images as bytes and as f32, artefacts that
-// keep all values, dumps and what the comparison tool says of them.
+// Replays by the training binary of a tiny MoPro with two groups: images as bytes and as f32, artefacts that keep all
+// values, dumps, and the comparison tool's reports about them.
 
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";

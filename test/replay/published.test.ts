@@ -1,6 +1,6 @@
-// The training binary against the recorded run of the published code: ResNet-18 at 224 x 224, twelve steps in
-// a row, as one replay a phase. Differences grow from step to step; how fast was measured between runs of the
-// published code itself, and ten times that is allowed.
+// The training binary against the recorded run of the published code: ResNet-18 at 224 x 224, twelve steps in a row, as
+// one replay per phase. Differences grow from step to step. Their growth was measured between runs of the published
+// code itself, and ten times as much is allowed.
 
 import { rmSync } from "node:fs";
 import { join } from "node:path";

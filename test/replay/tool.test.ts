@@ -1,5 +1,5 @@
-// tools/replay compare on traces made up for it: every kind of planted difference is found at its place, what
-// the tolerances allow is allowed, and bad input is refused.
+// tools/replay compare on traces that were made for it: every kind of planted difference is found at its place,
+// differences within the tolerances are allowed, and bad input is refused.
 
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

@@ -1,4 +1,5 @@
-// The reader of .safetensors files: what it reads, and the many files it refuses, by name and place.
+// The reader of .safetensors files: what it reads, and that it refuses many bad files with a message that names file
+// and place.
 
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

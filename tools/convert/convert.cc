@@ -1,4 +1,4 @@
-// One function a format written. Whatever a format cannot hold is counted and said.
+// One function per format that can be written. Whatever a format cannot hold is counted and reported.
 #include "convert.h"
 
 #include <algorithm>
@@ -22,7 +22,7 @@ namespace {
 
 using Notes = std::vector<std::string>;
 
-/// The format that --to names or the extension of the output shows.
+/// The format that --to names or that the output's extension implies. Throws InputError if there is none.
 std::string target_format(const ConvertOptions& o) {
   std::string names, found;
   size_t longest = 0;
@@ -37,7 +37,7 @@ std::string target_format(const ConvertOptions& o) {
   return found;
 }
 
-/// The network of an encoder, however its tensors are called; "" when the names do not tell.
+/// The network of an encoder, from its tensors' names in any convention; "" if they do not tell.
 std::string arch_shown(const Checkpoint& c) {
   std::vector<std::string> names;
   for (const NamedTensor& t : c.tensors)
@@ -59,7 +59,7 @@ void settle_arch(Checkpoint& c, const std::string& given) {
   if (!arch.empty()) c.metadata["arch"] = arch;
 }
 
-/// "queue, prototypes, 165 of encoder_k": names by the part before the first dot.
+/// "queue, prototypes, 165 of encoder_k": counts names by the part before the first dot.
 std::string summary(const std::vector<std::string>& names) {
   std::map<std::string, int> count;
   for (const std::string& n : names) ++count[shown(n.substr(0, n.find('.')))];
@@ -69,7 +69,7 @@ std::string summary(const std::vector<std::string>& names) {
   return text;
 }
 
-/// Notes tensors of `c` that `kept` does not have (by what they hold: names may have changed).
+/// Notes the tensors of `c` that `kept` lacks. Compares the places of their data, because names may have changed.
 void note_dropped(const Checkpoint& c, const Checkpoint& kept, Notes& notes) {
   std::vector<std::string> dropped;
   std::multimap<const std::byte*, const NamedTensor*> there;
@@ -91,9 +91,8 @@ void note_momentum(const Checkpoint& c, Notes& notes) {
     notes.push_back("left out: momentum of " + std::to_string(c.momentum.size()) + " parameters");
 }
 
-/// Weights under torchvision's or detectron2's names become MoPro's where a checkpoint for training is
-/// written. What is such a checkpoint already keeps its names: training of a plain classifier uses
-/// torchvision's.
+/// For a training checkpoint, renames weights from torchvision's or detectron2's names to MoPro's. A file that already
+/// is a training checkpoint keeps its names, because training of a plain classifier uses torchvision's.
 Checkpoint for_training(const Checkpoint& c) {
   const Naming naming = naming_of(c);
   const auto format = c.metadata.find("format");
@@ -140,8 +139,8 @@ void to_torchvision(const Checkpoint& c, const std::string& out, Notes& notes) {
   write_torch(out, to_state_dict(encoder));
 }
 
-/// How images must reach the network, in detectron2's units of 0 to 255: it does not look, but whoever writes the
-/// configuration can.
+/// Adds the normalisation of images, in detectron2's units of 0 to 255. detectron2 does not read it, but the author of
+/// a configuration can.
 void add_pixels(Dict& root) {
   const auto three = [](double r, double g, double b) { return Value(Sequence{{Value(r), Value(g), Value(b)}}); };
   root.add("pixel_order", Value("RGB"));
@@ -165,7 +164,7 @@ void to_detectron2(const Checkpoint& c, const std::string& out, Notes& notes) {
   root.add("__author__", Value("MoPro"));
   root.add("matching_heuristics", Value(true));
   add_pixels(root);
-  root.add(std::string(kPickleKey), Value(true));  // last: the file is recognised by its end
+  root.add(std::string(kPickleKey), Value(true));  // must be last: the file is recognised by its end
   write_numpy_pickle(out, Value(std::move(root)));
 }
 

@@ -1,4 +1,4 @@
-// Conversion of checkpoints between formats: what `moproc-convert` does behind its flags.
+// Converts checkpoints between formats: moproc-convert without its flags.
 #pragma once
 
 #include <string>
@@ -8,8 +8,8 @@ namespace moproc::tools {
 
 struct ConvertOptions {
   std::string in, out;
-  std::string to;    // a name of formats(); "": by the extension of `out`
-  std::string arch;  // "": as the file says or its tensors show
+  std::string to;    // a name of formats_written(); "": by the extension of `out`
+  std::string arch;  // "": from the file's metadata or its tensors
 };
 
 /// A format that can be written.
@@ -20,9 +20,8 @@ struct FormatName {
 };
 const std::vector<FormatName>& formats_written();
 
-/// Reads `in`, whatever it is, and writes `out`, which is complete or untouched. Returns what to tell the
-/// user, a line each: the first says what was done, the others what was left out or assumed. Throws
-/// InputError.
+/// Reads `in`, in any known format, and writes `out`, which is complete or untouched. Returns lines for the user: the
+/// first says what was done, the others what was left out or assumed. Throws InputError.
 std::vector<std::string> convert(const ConvertOptions& options);
 
 }  // namespace moproc::tools

@@ -1,4 +1,4 @@
-// moproc-convert IN OUT: checkpoints from one format to another. Exit status: 0 fine, 2 bad use or input.
+// moproc-convert IN OUT: converts checkpoints from one format to another. Exit status: 0 success, 2 bad use or input.
 #include <csignal>
 #include <cstdio>
 #include <exception>
@@ -44,7 +44,7 @@ std::string help(const std::vector<Flag>& flags) {
          "\nExample:\n  moproc convert run/checkpoint_0013.safetensors model.pkl --to detectron2\n";
 }
 
-/// -a and --arch, as other verbs and the published scripts have them, are --network.
+/// Replaces -a and --arch, the names in other verbs and the published scripts, by --network.
 std::vector<std::string> published_spelling(std::vector<std::string> args) {
   for (std::string& a : args)
     if (a == "-a" || a == "--arch" || a.starts_with("--arch=")) a = "--network" + (a.size() > 6 ? a.substr(6) : "");
@@ -54,7 +54,7 @@ std::vector<std::string> published_spelling(std::vector<std::string> args) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  std::signal(SIGXFSZ, SIG_IGN);  // a file that grows too large is an error of write()
+  std::signal(SIGXFSZ, SIG_IGN);  // if a file grows too large, write() fails
   try {
     ConvertOptions options;
     const std::vector<Flag> flags = {

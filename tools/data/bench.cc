@@ -1,4 +1,4 @@
-// `moproc-data bench FILE...`: what one core does a second, stage by stage, and what the loader does in all.
+// `moproc-data bench FILE...`: measures the images per second of one core, stage by stage, and of the whole loader.
 #include <chrono>
 #include <cstdio>
 #include <ctime>
@@ -25,16 +25,16 @@ constexpr const char* usage =
 
 double seconds_since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
 
-// Of this thread: what other processes take does not count.
+// Processor time of this thread, so that other processes do not count.
 double processor_seconds() {
   timespec now{};
   ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
   return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
 }
 
-// Milliseconds of processor time a call, over at least `seconds` of it.
+// Milliseconds of processor time per call, averaged over at least `seconds` of it.
 double time_of(double seconds, const std::function<void(std::uint32_t)>& run) {
-  run(0);  // warm: pages, tables
+  run(0);  // warms up pages and tables
   const double begin = processor_seconds();
   std::uint32_t calls = 0;
   while (processor_seconds() - begin < seconds) run(++calls);

@@ -1,5 +1,4 @@
-// `moproc-data check DIR`: reads every listed file once, so that what is wrong with a data folder is known before a
-// long run.
+// `moproc-data check DIR`: reads every listed file once, so that faults of a data folder are known before a long run.
 #include <algorithm>
 #include <atomic>
 #include <cstdio>
@@ -37,7 +36,7 @@ std::uint64_t hash_of(const std::vector<std::uint8_t>& bytes) {
   return h;
 }
 
-// Components of a JPEG file's frame (ITU-T T.81, B.2.2); 0 where there is none.
+// The number of components in a JPEG file's frame header (ITU-T T.81, B.2.2); 0 if there is none.
 int jpeg_components(const std::vector<std::uint8_t>& b) {
   for (std::size_t at = 2; at + 9 < b.size() && b[at] == 0xff;) {
     const std::uint8_t marker = b[at + 1];

@@ -13,9 +13,9 @@ namespace fs = std::filesystem;
 namespace moproc::tools {
 namespace {
 
-constexpr std::size_t kShown = 5;  // names of a finding in the table
+constexpr std::size_t kShown = 5;  // number of names per finding in the table
 
-// A value of a sorted list below which a share of it lies.
+// The value of a sorted list below which the given share of its values lies.
 template <class T>
 T quantile(const std::vector<T>& sorted, double share) {
   return sorted.empty() ? T{} : sorted[static_cast<std::size_t>(share * static_cast<double>(sorted.size() - 1))];

@@ -1,4 +1,4 @@
-// What was found in a data folder: as a table with what each finding means, and as JSON.
+// The report about a data folder, as a table that explains each finding, and as JSON.
 #pragma once
 
 #include <cstdint>
@@ -14,20 +14,20 @@ enum class State { good, cmyk, truncated, unreadable, missing };
 // One listed file.
 struct FileCheck {
   State state = State::good;
-  std::string reason;         // why it cannot be used
-  int width = 0, height = 0;  // 0 where it cannot be
-  std::uint64_t content = 0;  // hash of its bytes; 0 where there is no file
+  std::string reason;         // why it cannot be used; "" if it can
+  int width = 0, height = 0;  // pixels; 0 if it cannot be decoded
+  std::uint64_t content = 0;  // hash of its bytes; 0 if there is no file
 };
 
 class CheckReport {
  public:
-  // images: of each set of the folder, in list order.
+  // images: a list for each set of the folder, in list order.
   CheckReport(const std::string& root, const DataFolder& folder, const std::vector<std::vector<FileCheck>>& images);
 
   std::string table() const;
   std::string json() const;
   static constexpr const char* format = "moproc-check-1";  // of json()
-  // Listed files that cannot be used.
+  // The number of listed files that cannot be used.
   std::int64_t unusable() const;
 
  private:

@@ -1,5 +1,5 @@
-// The verbs of moproc-data. Each takes the arguments behind the verb and returns the exit status; bad use and
-// bad input are exceptions, which main() prints (status 2).
+// The verbs of moproc-data. Each takes the arguments after the verb and returns the exit status. Bad use and bad input
+// throw exceptions, which main() prints (status 2).
 #pragma once
 
 #include <string>
@@ -11,9 +11,9 @@ using Args = std::vector<std::string>;
 
 int run_sample(const Args& args);         // writes a WebVision folder of drawn scenes
 int run_verify_pixels(const Args& args);  // compares pixel operations with a folder of reference pictures
-int run_check(const Args& args);          // decodes every file of a data folder and reports on it
+int run_check(const Args& args);          // decodes every file of a data folder and reports what is wrong
 int run_pack(const Args& args);           // writes a data folder as tar shards
-int run_pixels(const Args& args);         // writes images under the test transform as raw bytes
+int run_pixels(const Args& args);         // writes images as raw bytes after the test transform
 int run_thumbnails(const Args& args);     // writes small JPEG files of named images
 int run_bench(const Args& args);          // measures decoding and augmentation
 

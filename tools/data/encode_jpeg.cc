@@ -1,5 +1,4 @@
-// Pixels to JPEG files through libjpeg. Errors leave libjpeg by longjmp: compress() owns nothing with a
-// destructor.
+// Encodes with libjpeg. Errors leave libjpeg by longjmp, so compress() owns nothing with a destructor.
 #include <csetjmp>
 #include <cstdio>
 #include <cstdlib>
@@ -13,7 +12,7 @@ namespace moproc::tools {
 namespace {
 
 struct ErrorManager {
-  jpeg_error_mgr base;  // first: libjpeg hands us a pointer to it
+  jpeg_error_mgr base;  // must be first: libjpeg passes a pointer to it
   std::jmp_buf jump;
   char message[JMSG_LENGTH_MAX];
 };
@@ -24,7 +23,7 @@ struct ErrorManager {
   std::longjmp(error->jump, 1);
 }
 
-// The file goes to *memory, which the caller frees.
+// Writes the file to *memory, which the caller must free.
 bool compress(const std::uint8_t* rgb, int width, int height, int quality, ErrorManager& error, unsigned char** memory,
               unsigned long* size) {
   jpeg_compress_struct cinfo{};

@@ -1,4 +1,4 @@
-// Parsing and describing flags.
+// Parses and describes flags.
 #include "flags.h"
 
 #include <algorithm>
@@ -48,7 +48,7 @@ void set(const Flag& f, const std::string& text) {
       f.target);
 }
 
-/// How many letters have to be replaced, added or taken out to make one word of the other.
+/// How many letters have to be replaced, inserted or removed to turn one word into the other.
 std::size_t distance(const std::string& a, const std::string& b) {
   std::vector<std::size_t> row(b.size() + 1);
   for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
@@ -63,7 +63,7 @@ std::size_t distance(const std::string& a, const std::string& b) {
   return row.back();
 }
 
-/// "; did you mean --NAME?" for the nearest flag, if one is near.
+/// "; did you mean --NAME?" for the nearest flag; "" if none is near.
 std::string suggestion(const std::string& given, const std::vector<Flag>& flags) {
   const Flag* nearest = nullptr;
   std::size_t least = 2;
@@ -72,7 +72,7 @@ std::string suggestion(const std::string& given, const std::vector<Flag>& flags)
   return nearest ? " (did you mean --" + nearest->name + "?)" : " (--help lists all)";
 }
 
-/// Range and default.
+/// The range and the default of a flag, for --help.
 std::string facts_of(const Flag& f) {
   return std::visit(
       [&f](auto* target) -> std::string {

@@ -1,5 +1,5 @@
-// Command-line flags of a native tool: one table gives parsing, defaults and --help.
-// Surprising: `--num_class` and `--num-class` are the same flag, as users of the published scripts expect.
+// Command-line flags of a native tool. One table defines parsing, defaults and --help. Surprising: `--num_class` and
+// `--num-class` are the same flag, as users of the published scripts expect.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +10,7 @@
 
 namespace moproc::tools {
 
-// Wrong use of the command line: print what() and exit with status 2.
+// Wrong use of the command line. main() prints what() and exits with status 2.
 class UsageError : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
@@ -19,7 +19,7 @@ class UsageError : public std::runtime_error {
 struct Flag {
   using Target = std::variant<std::string*, int*, std::uint64_t*, double*, bool*>;
   std::string name;  // without the dashes
-  std::string meta;  // shown for the value, with its unit; empty for a switch
+  std::string meta;  // name of the value in --help, with its unit; empty for a switch
   std::string help;
   Target target;     // holds the default before parsing
   double least = 0;  // numbers: the allowed range
@@ -31,7 +31,8 @@ struct Arguments {
   bool help = false;
 };
 
-// Fills the flags' targets; `--flag value` and `--flag=value`. Throws UsageError, which names the flag and its range.
+// Sets the flags' targets. Accepts `--flag value` and `--flag=value`. Throws UsageError, which names the flag and its
+// range.
 Arguments parse_flags(const std::vector<std::string>& args, const std::vector<Flag>& flags);
 
 // The lines of --help about these flags, each with its range and default, of at most 120 columns.

@@ -1,4 +1,4 @@
-// Reading and running folders of reference pictures.
+// Reads and runs folders of reference pictures.
 #include "golden.h"
 
 #include <algorithm>

@@ -1,5 +1,5 @@
-// A folder of reference pictures: cases.json, in/ (files), out/ (expected pixels as PNG), as the fixtures and
-// `verify-pixels` read it.
+// A folder of reference pictures, which the fixtures' tests and `verify-pixels` read: cases.json, in/ (files) and out/
+// (expected pixels as PNG).
 #pragma once
 
 #include <map>
@@ -28,7 +28,7 @@ struct Golden {
   std::vector<std::string> refused;  // files below in/ that must be refused: no images, or truncated ones
 };
 
-// Throws std::runtime_error naming the file, and the case where it is one.
+// Throws std::runtime_error, which names the file and, if the error is in one, the case.
 Golden read_golden(const std::string& folder);
 
 // Runs one case's operations on its file. Throws data::ImageError or std::runtime_error (unknown operation).
@@ -36,12 +36,12 @@ void run_case(const Golden& golden, const GoldenCase& one, data::Image& out);
 
 struct Difference {
   bool same_size = true;
-  int largest = 0;         // of a channel, 0..255
-  std::size_t values = 0;  // channel values that differ
+  int largest = 0;         // largest difference of a channel, 0..255
+  std::size_t values = 0;  // number of channel values that differ
 };
 Difference compare(const data::Image& a, const data::Image& b);
 
-// What verify-pixels prints, by kind of operation. A case counts for every kind it uses.
+// The counts that verify-pixels prints for a kind of operation. A case counts for every kind that it uses.
 struct Tally {
   int cases = 0;
   int exact = 0;

@@ -1,4 +1,4 @@
-// Twenty-eight kinds. Neighbours in the list differ in structure, not merely in proportions.
+// Twenty-eight kinds. Neighbours in the list differ in structure, not only in proportions.
 #include "kinds.h"
 
 #include <cmath>

@@ -1,5 +1,4 @@
-// The objects of the sample scenes. A kind is a structure of parts; its colours, size and place are the
-// scene's affair.
+// The objects of the sample scenes. A kind is a structure of parts. The scene chooses its colours, size and place.
 #pragma once
 
 #include <span>
@@ -11,7 +10,7 @@
 
 namespace moproc::tools {
 
-// A part is painted over the ones before it. Coordinates: the object fills about -1..1, y down.
+// A part is painted over the parts before it. The object fills about -1..1 in both coordinates, with y pointing down.
 struct Part {
   Path path;
   int color = 0;  // 0: main, 1: second, 2: accent
@@ -22,7 +21,7 @@ struct Kind {
   std::vector<Part> (*parts)(data::Stream&);  // draws the proportions of one instance
 };
 
-// The first ones are meant as classes, in this order; those behind the classes appear out of class.
+// The first kinds are used as classes, in this order. Those after them appear in out-of-class scenes.
 std::span<const Kind> all_kinds();
 
 // At most this many classes, so that enough kinds are left for out-of-class scenes.

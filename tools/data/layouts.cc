@@ -13,7 +13,8 @@ namespace {
 
 using data::Split;
 
-// A folder a class may have as many classes as it likes; a list only what its labels need.
+// The limit of classes for reading: a layout with one folder per class may have any number. Lists are then shrunk to
+// the classes that their labels need.
 constexpr int kAnyClasses = 1'000'000;
 
 data::Dataset shrunk(data::Dataset set) {

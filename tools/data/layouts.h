@@ -1,4 +1,4 @@
-// A data folder of any layout as check and pack see it: its sets of images, and the files that list them.
+// A data folder of any layout, for check and pack: its sets of images, and the files that list them.
 #pragma once
 
 #include <string>
@@ -11,13 +11,13 @@ namespace moproc::tools {
 struct NamedSet {
   std::string name;  // "train", "val", "test"
   data::Dataset images;
-  bool labelled = true;  // each image has the class the dataset says (VOC's have any number)
+  bool labelled = true;  // each image has the class in the dataset (VOC's have any number of classes)
 };
 
 struct DataFolder {
   std::string layout;  // "webvision", "lists", "imagenet", "voc", "places"
   std::vector<NamedSet> sets;
-  std::vector<std::string> lists;  // files and folders besides images, below the folder
+  std::vector<std::string> lists;  // files and folders without images, as paths below the folder
 };
 
 // Recognises the layout and reads all sets, of all classes. Throws data::DatasetError.

@@ -1,5 +1,5 @@
-// moproc-data: the data side of moproc as a command. Exit status: 0 fine, 1 a check found something, 2 bad
-// use or input.
+// moproc-data: commands for data folders and images. Exit status: 0 success, 1 a check found something, 2 bad use or
+// input.
 #include <csignal>
 #include <cstdio>
 #include <cstring>
@@ -47,7 +47,7 @@ int main(int argc, char** argv) {
   }
   for (const Verb& verb : verbs) {
     if (std::strcmp(argv[1], verb.name) != 0) continue;
-    std::signal(SIGXFSZ, SIG_IGN);  // a file that grows too large is an error of write()
+    std::signal(SIGXFSZ, SIG_IGN);  // if a file grows too large, write() fails
     try {
       return verb.run(moproc::tools::Args(argv + 2, argv + argc));
     } catch (const std::exception& e) {

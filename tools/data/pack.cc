@@ -1,5 +1,5 @@
-// `moproc-data pack`: a data folder as tar shards. Surprising: a shard is a function of its place in the list alone,
-// each written by one thread and renamed when whole, so threads and stops do not show in the result.
+// `moproc-data pack`: writes a data folder as tar shards. Surprising: a shard depends only on its place in the list.
+// One thread writes it, and it is renamed when it is complete, so threads and interruptions do not change the result.
 #include <algorithm>
 #include <atomic>
 #include <cstdio>
@@ -53,7 +53,7 @@ struct PackOptions {
 struct Shard {
   const NamedSet* set;
   int number;
-  std::size_t first, end;  // images of the set
+  std::size_t first, end;  // images [first, end) of the set
   std::string name() const {
     char text[32];
     std::snprintf(text, sizeof text, "-%05d.tar", number);
@@ -61,12 +61,12 @@ struct Shard {
   }
 };
 
-// What happened to images.
+// Counts of what was done with images.
 struct Counts {
   std::atomic<int> resized{0}, kept{0}, damaged{0}, missing{0};
 };
 
-// One member of a tar file in POSIX's ustar form: header, bytes, padding to 512.
+// Appends a member of a tar file in POSIX's ustar format: header, bytes, padding to 512.
 void append_member(std::string& tar, const std::string& name, std::string_view bytes) {
   char head[512] = {};
   std::snprintf(head, 100, "%s", name.c_str());
@@ -74,7 +74,7 @@ void append_member(std::string& tar, const std::string& name, std::string_view b
   std::snprintf(head + 108, 8, "%07o", 0);
   std::snprintf(head + 116, 8, "%07o", 0);
   std::snprintf(head + 124, 12, "%011llo", static_cast<unsigned long long>(bytes.size()));
-  std::snprintf(head + 136, 12, "%011o", 0);  // no time: equal images give equal files
+  std::snprintf(head + 136, 12, "%011o", 0);  // time 0, so that equal images give equal files
   std::memset(head + 148, ' ', 8);
   head[156] = '0';
   std::memcpy(head + 257, "ustar\00000", 8);
@@ -85,12 +85,12 @@ void append_member(std::string& tar, const std::string& name, std::string_view b
   tar.append((512 - bytes.size() % 512) % 512, '\0');
 }
 
-// Reads images and makes what is packed of them; one a thread.
+// Reads images and makes the bytes to pack; one per thread.
 class Packer {
  public:
   Packer(const PackOptions& options, Counts& counts) : options_(options), counts_(counts) {}
 
-  // Writes the shard and, when it is whole, the lines of the index about it.
+  // Writes the shard and, when it is complete, its lines of the index.
   void write(const Shard& shard, const fs::path& folder, const std::function<void()>& packed) {
     const std::string name = shard.name();
     std::string index;
@@ -113,7 +113,7 @@ class Packer {
   }
 
  private:
-  // The image first, so that its bytes begin 512 behind the sample. False when there is no file.
+  // Appends the image first, so that its bytes begin 512 bytes after the sample. False if there is no file.
   bool append_sample(const Shard& shard, std::size_t i, std::string& out) {
     const data::Dataset& list = shard.set->images;
     try {
@@ -137,8 +137,8 @@ class Packer {
     return true;
   }
 
-  // Shrinks the image in bytes_ where it is larger than wanted. Returns the ending of its name. A damaged file stays as
-  // it is: whoever reads it meets the same damage.
+  // Shrinks the image in bytes_ if it is larger than wanted. Returns the ending of its name. A damaged file is packed
+  // as it is, so its reader finds the same damage.
   std::string made() {
     const std::string format = data::sniff_format(bytes_);
     const std::string as_is = format == "png" ? ".png" : ".jpg";
@@ -176,7 +176,7 @@ std::vector<Shard> plan(const DataFolder& folder, std::size_t per_shard) {
   return shards;
 }
 
-// Shards of an earlier run count only when they were made of the same lists in the same way.
+// Keeps shards of an earlier run only if they were made from the same lists with the same settings.
 void keep_settings(const DataFolder& folder, const PackOptions& o, const fs::path& shards) {
   JsonLine line;
   line.add("short_side", std::int64_t{o.short_side})
@@ -238,7 +238,7 @@ void write_all(const std::vector<Shard>& shards, const PackOptions& o, const fs:
   if (failure) std::rethrow_exception(failure);
 }
 
-// All shards' lines; then those files are no longer needed.
+// Joins the lines of all shards into the index, and removes their files.
 void write_index(const std::vector<Shard>& shards, const fs::path& folder) {
   formats::write_atomically((folder / "index.txt").string(), formats::checked_mark(), [&](OutputFile& out) {
     out.write(std::string(data::kShardFormat) + "\n");
@@ -282,7 +282,7 @@ int run_pack(const Args& args) {
   const DataFolder folder = read_data_folder(source);
   int images = 0;
   for (const NamedSet& s : folder.sets) images += static_cast<int>(s.images.size());
-  formats::mark_folder(o.out, folder_kind);  // what is in it from now on is this command's
+  formats::mark_folder(o.out, folder_kind);  // everything in it from now on belongs to this command
   fs::create_directories(shard_folder);
   keep_settings(folder, o, shard_folder);
   const std::vector<Shard> shards = plan(folder, static_cast<std::size_t>(o.per_shard));

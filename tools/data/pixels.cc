@@ -1,4 +1,4 @@
-// `moproc-data pixels`: what a network sees of images in evaluation, for whoever runs an exported model elsewhere.
+// `moproc-data pixels`: writes the network's input for images in evaluation, to run an exported model elsewhere.
 #include <cstdio>
 #include <iostream>
 
@@ -12,7 +12,7 @@
 namespace moproc::tools {
 namespace {
 
-/// Raw bytes have no room for a mark: no file that is there is replaced.
+/// A mark that no file has: raw bytes have no room for a mark, so existing files are never replaced.
 const formats::Mark nothing = {.begin = "no file begins like this", .at = std::size_t{1} << 20};
 
 constexpr const char* usage =

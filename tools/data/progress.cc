@@ -1,5 +1,4 @@
-// The progress line and the signal flag. The flag is the one thing here that must be global: signal handlers
-// have no other way to say anything.
+// The progress line and the signal flag. Only the flag is global, because a signal handler can reach nothing else.
 #include "progress.h"
 
 #include <unistd.h>

@@ -1,5 +1,4 @@
-// A progress line on a terminal, and a way to be interrupted between two steps. Says nothing where stderr is
-// a file.
+// A progress line on a terminal, and interruption between two steps. If stderr is a file, prints nothing.
 #pragma once
 
 #include <chrono>
@@ -7,8 +6,8 @@
 
 namespace moproc::tools {
 
-// While one exists, SIGINT and SIGTERM do not end the process but make interrupted() true, so that what is
-// half done can be removed. At most one at a time.
+// While one exists, SIGINT and SIGTERM do not end the process but make interrupted() true, so that unfinished files can
+// be removed. At most one at a time.
 class Interruptible {
  public:
   Interruptible();
@@ -25,7 +24,7 @@ class Progress {
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
 
-  // Shows `done` of `all`, images a second and the time left; at most ten times a second.
+  // Shows `done` of `all`, images per second and the time left; at most ten times per second.
   void show(int done, int all);
 
  private:

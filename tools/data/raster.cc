@@ -1,4 +1,4 @@
-// Scan conversion: crossings of each sample line, spans between them, coverage added up a row at a time.
+// Scan conversion: finds the crossings of each sample line and the spans between them, and adds up coverage row by row.
 #include "raster.h"
 
 #include <algorithm>

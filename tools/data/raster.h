@@ -1,4 +1,4 @@
-// A tiny antialiased painter: closed polygons filled by the even-odd rule on a canvas of floats.
+// A small antialiased painter: fills closed polygons by the even-odd rule on a canvas of floats.
 #pragma once
 
 #include <array>
@@ -16,7 +16,7 @@ using Path = std::vector<std::vector<Point>>;
 
 using Color = std::array<float, 3>;  // red, green, blue, 0..1
 
-// Color at a point of the canvas, in pixels.
+// The color at a point of the canvas; coordinates in pixels.
 using Paint = std::function<Color(double x, double y)>;
 
 class Canvas {
@@ -31,7 +31,8 @@ class Canvas {
   // Paints every pixel.
   void cover(const Paint& paint);
 
-  // Paints the inside of a path given in pixels. opacity in 0..1. Coverage is exact across, 5 samples down.
+  // Paints the inside of a path, whose coordinates are pixels. opacity: 0..1. Coverage is exact in x, and has 5 samples
+  // per pixel in y.
   void fill(const Path& path, const Paint& paint, float opacity = 1.0f);
 
  private:
@@ -40,19 +41,18 @@ class Canvas {
   std::vector<Color> pixels_;
 };
 
-// Contours in whatever unit the caller has.
+// Contours, in the caller's unit.
 std::vector<Point> polygon(std::initializer_list<Point> points);
-std::vector<Point> rectangle(double x, double y, double width, double height);  // x, y: its upper left corner
+std::vector<Point> rectangle(double x, double y, double width, double height);  // x, y: the upper left corner
 std::vector<Point> ellipse(double x, double y, double rx, double ry);
-// A band of `thickness` around the circle of radius r, from angle a to b (radians, clockwise on the screen
-// from +x).
+// A band of `thickness` around the circle of radius r, from angle a to b (radians, clockwise on the screen from +x).
 std::vector<Point> arc(double x, double y, double r, double thickness, double a, double b);
-// `points` spikes between two radii, the first pointing up.
+// A star with `points` spikes between two radii; the first spike points up.
 std::vector<Point> star(double x, double y, double outer, double inner, int points);
 // A straight bar of the given thickness.
 std::vector<Point> bar(Point from, Point to, double thickness);
 
-// Both contours (or more) as one path: the second cuts a hole into the first.
+// An ellipse with a hole: two contours as one path.
 Path ring(double x, double y, double outer, double inner);
 
 }  // namespace moproc::tools

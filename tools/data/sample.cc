@@ -1,4 +1,4 @@
-// WebVision's layout: planning which image shows what, and the lists.
+// WebVision's layout: plans which image shows what, and writes the lists.
 #include "sample.h"
 
 #include <filesystem>
@@ -23,7 +23,7 @@ constexpr std::uint32_t train_scenes = 0, val_scenes = 1;  // the "epoch" of a s
 struct Plan {
   std::string name;   // below the folder
   int truth;          // class, or -1
-  int label;          // as listed
+  int label;          // the label in the list
   int kind;           // index of all_kinds(), or -1: no object
   std::uint32_t set;  // train_scenes or val_scenes
   std::uint32_t number;
@@ -60,7 +60,7 @@ Plan plan_validation(const SampleOptions& o, int number) {
           static_cast<std::uint32_t>(number)};
 }
 
-// truth.json, one image a line.
+// The text of truth.json, one image per line.
 std::string truth_text(const SampleOptions& o, const std::vector<Plan>& plans) {
   std::string names, train;
   for (int c = 0; c < o.classes; ++c) {

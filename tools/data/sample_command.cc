@@ -1,4 +1,4 @@
-// `moproc-data sample`: flags and report of write_sample().
+// `moproc-data sample`: the flags and the report of write_sample().
 #include <cstdio>
 #include <stdexcept>
 

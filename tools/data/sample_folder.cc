@@ -1,4 +1,4 @@
-// A function of (seed, its number) each, so threads do not show.
+// Each scene depends only on the seed, its set and its number, so the number of threads does not change the result.
 #include "sample_folder.h"
 
 #include <atomic>
@@ -20,7 +20,7 @@ namespace fs = std::filesystem;
 namespace moproc::tools {
 namespace {
 
-constexpr const char* marker = ".moproc-sample";  // says that a .partial folder is ours to remove
+constexpr const char* marker = ".moproc-sample";  // marks a .partial folder that we may remove
 
 fs::path cleaned(const std::string& out) {
   fs::path path = fs::absolute(out).lexically_normal();
@@ -91,7 +91,7 @@ PartialFolder::PartialFolder(const std::string& final_name)
   if (fs::exists(fs::symlink_status(path_))) {
     if (fs::is_symlink(path_) || !fs::is_regular_file(fs::symlink_status(path_ / marker, error)))
       formats::refuse_target(path_.string(), "is in the way, and moproc did not make it");
-    fs::remove_all(path_);  // of a run that was killed
+    fs::remove_all(path_);  // left by a run that was killed
   }
   fs::create_directories(path_);
   ours_ = true;

@@ -1,5 +1,4 @@
-// What every layout of a sample folder is written with: scenes drawn in parallel into a folder that appears whole or
-// not at all.
+// Shared by all layouts of sample folders: draws scenes in parallel into a folder that appears complete or not at all.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +11,7 @@
 
 namespace moproc::tools {
 
-// One picture: a function of the seed, `set` and `number`.
+// One picture, which depends only on the seed, `set` and `number`.
 struct Scene {
   std::string name;        // below the folder
   std::vector<int> kinds;  // indices of all_kinds()
@@ -22,7 +21,7 @@ struct Scene {
 
 using Drawn = std::function<void(int done, int all)>;
 
-// Draws all scenes and writes them as JPEG files. Folders are there already.
+// Draws all scenes and writes them as JPEG files. Their folders must exist.
 void draw_scenes(const SampleOptions& options, const std::vector<Scene>& scenes, const std::filesystem::path& folder,
                  const Drawn& progress);
 
@@ -35,7 +34,8 @@ std::string padded(int value, int digits);
 // The folder under its temporary name, NAME.partial; removed unless it was renamed.
 class PartialFolder {
  public:
-  // Throws InputError when `final_name` is no empty folder, or something not ours has the temporary name.
+  // Throws InputError if `final_name` is not an empty folder, or if a file or folder that is not ours has the temporary
+  // name.
   explicit PartialFolder(const std::string& final_name);
   ~PartialFolder();
   PartialFolder(const PartialFolder&) = delete;
@@ -49,7 +49,8 @@ class PartialFolder {
   bool ours_ = false;
 };
 
-// The layouts besides WebVision's, into `folder`. Throw std::runtime_error: too few images for the classes.
+// Write the layouts other than WebVision's to `folder`. Throw std::runtime_error if there are too few images for the
+// classes.
 SampleSummary write_imagenet(const SampleOptions& options, const std::filesystem::path& folder, const Drawn& progress);
 SampleSummary write_voc(const SampleOptions& options, const std::filesystem::path& folder, const Drawn& progress);
 SampleSummary write_places(const SampleOptions& options, const std::filesystem::path& folder, const Drawn& progress);

@@ -1,4 +1,4 @@
-// Layouts of the data sets that trained networks are carried over to. Classes go round, so every one has images.
+// Layouts of the data sets for transfer of trained networks. Classes take turns, so every class has images.
 #include <filesystem>
 #include <stdexcept>
 
@@ -12,7 +12,7 @@ namespace fs = std::filesystem;
 namespace moproc::tools {
 namespace {
 
-constexpr std::uint32_t imagenet_scenes = 2, voc_scenes = 4, places_scenes = 6;  // and the next number: those to test
+constexpr std::uint32_t imagenet_scenes = 2, voc_scenes = 4, places_scenes = 6;  // the next number: test images
 
 void need_images(const SampleOptions& o, int classes) {
   if (o.images < classes || o.val < classes)
@@ -20,7 +20,7 @@ void need_images(const SampleOptions& o, int classes) {
                              " classes: --images and --val must be " + std::to_string(classes) + " or more");
 }
 
-// What one of VOC's images shows: a class of its number's turn, and often another one.
+// The objects in one of VOC's images: the class whose turn it is, and often another one.
 struct VocImage {
   std::string name;
   std::vector<int> kinds;
@@ -53,7 +53,7 @@ void write_voc_lists(const fs::path& lists, const std::string& set, const std::v
   }
 }
 
-// The two objects of a class of Places: pair number `c` of all pairs (a, b) with a < b.
+// The two objects of class `c` of Places: pair number `c` of all pairs (a, b) with a < b.
 std::vector<int> pair_of(int c) {
   int first = 0, second = 1;
   for (const int kinds = static_cast<int>(all_kinds().size()); c > 0; --c)

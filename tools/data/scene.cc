@@ -1,5 +1,4 @@
-// Composition of scenes. Every choice comes from the stream in program order, so a scene is a function of its
-// stream.
+// Composes scenes. Every choice comes from the stream in program order, so a scene depends only on its stream.
 #include "scene.h"
 
 #include <algorithm>
@@ -23,8 +22,7 @@ Color any_color(Stream& s) {
   return c;
 }
 
-// A color whose brightness keeps at least `gap` from `other`'s, so that shapes can be seen, darker or
-// lighter.
+// A darker or lighter color, whose brightness differs from that of `other` by at least `gap`, so that shapes are seen.
 Color apart_from(const Color& other, float gap, Stream& s) {
   for (;;) {
     const Color c = any_color(s);
@@ -58,7 +56,7 @@ Paint gradient_paint(Color a, Color b, double length, Stream& s) {
   const double angle = s.uniform(0, 2 * pi), shift = s.unit();
   const double dx = std::cos(angle) / length, dy = std::sin(angle) / length;
   return [=](double x, double y) {
-    const double t = std::fabs(std::remainder(x * dx + y * dy + shift, 2.0));  // there and back: no edge
+    const double t = std::fabs(std::remainder(x * dx + y * dy + shift, 2.0));  // rises and falls, so there is no edge
     return mix(a, b, static_cast<float>(t));
   };
 }
@@ -81,7 +79,7 @@ Paint background(const Color& base, int width, int height, Stream& s) {
   }
 }
 
-// Object coordinates (-1..1) to pixels.
+// Maps object coordinates (-1..1) to pixels.
 struct Placement {
   double x, y, scale_x, scale_y, cosine, sine;
   Point operator()(const Point& p) const {
@@ -141,7 +139,7 @@ void draw_object(Canvas& canvas, const Kind& kind, const Color& behind, double v
   for (const Part& part : kind.parts(s)) canvas.fill(placed(part.path, at), paints[part.color]);
 }
 
-// Sensor noise, alike in all channels of a pixel.
+// Adds sensor noise, the same in all channels of a pixel.
 void add_grain(Canvas& canvas, double strength, Stream& s) {
   for (int y = 0; y < canvas.height(); ++y) {
     for (int x = 0; x < canvas.width(); ++x) {

@@ -1,4 +1,4 @@
-// One drawn picture: a background, clutter, and objects of some kinds.
+// Draws a picture: a background, clutter, and objects of given kinds.
 #pragma once
 
 #include <cstdint>
@@ -11,13 +11,13 @@
 
 namespace moproc::tools {
 
-// Draws a scene of about `size` pixels (its shorter side) from the stream. A later object may hide part of an earlier
-// one; without any there are background and clutter only. Nothing but the object's structure tells its kind: colours,
-// place, scale, tilt and mirroring are drawn alike for all. variation in 0..1: how much place, scale, tilt and clutter
-// vary.
+// Draws a scene from the stream, whose shorter side has about `size` pixels. A later object may hide part of an earlier
+// one. Without objects, there are only background and clutter. Only an object's structure tells its kind: colours,
+// position, scale, tilt and mirroring are drawn from the same distributions for all. variation (0..1): how much
+// position, scale, tilt and clutter vary.
 Canvas draw_scene(std::span<const Kind* const> kinds, int size, double variation, data::Stream& stream);
 
-// The canvas as a JPEG file's bytes (encode_jpeg.h).
+// The canvas as the bytes of a JPEG file (encode_jpeg.h).
 std::vector<std::uint8_t> encode_jpeg(const Canvas& canvas, int quality);
 
 }  // namespace moproc::tools

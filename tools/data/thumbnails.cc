@@ -1,4 +1,4 @@
-// `moproc-data thumbnails`: small JPEG files of named images, for pages to look through.
+// `moproc-data thumbnails`: writes small JPEG files of named images, for HTML pages.
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
@@ -25,7 +25,7 @@ constexpr const char* usage =
     "cannot be read is named on stderr and gets no file.\n"
     "\n";
 
-// The picture with its longer side at most `side` pixels.
+// Shrinks the picture so that its longer side has at most `side` pixels.
 void shrink(const data::Image& in, int side, data::Image& out, data::ResizeScratch& scratch) {
   const int longer = std::max(in.width(), in.height());
   const auto scaled = [&](int extent) {

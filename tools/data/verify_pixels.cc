@@ -1,4 +1,4 @@
-// `moproc-data verify-pixels DIR`: a table of how close our pixel operations are to reference pictures.
+// `moproc-data verify-pixels DIR`: prints how close our pixel operations are to reference pictures, as a table.
 #include <cstdio>
 
 #include "commands.h"

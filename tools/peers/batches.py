@@ -26,7 +26,7 @@ def add_arguments(p):
 
 
 def plan(text, lr):
-    """"warmup:2,clean:1" -> the steps of the metadata."""
+    """Turns "warmup:2,clean:1" into the steps of the metadata."""
     steps = []
     for part in text.split(","):
         phase, count = part.split(":")
@@ -35,7 +35,7 @@ def plan(text, lr):
 
 
 def draw(rng, patterns, labels, size):
-    """u8 images (n, 3, size, size) of the labels' patterns, each with its own brightness and noise."""
+    """Returns u8 images (n, 3, size, size) of the labels' patterns, each with its own brightness and noise."""
     cell = -(-size // patterns.shape[-1])
     x = np.kron(patterns[labels], np.ones((1, 1, cell, cell)))[..., :size, :size]
     x = x * rng.uniform(0.7, 1.3, (len(labels), 1, 1, 1)) + rng.normal(0, 25, x.shape)
@@ -43,7 +43,7 @@ def draw(rng, patterns, labels, size):
 
 
 def damped(tensors, weight):
-    """The state of step 0 with the weights of the last BatchNorm of every block replaced, in both encoders."""
+    """Returns the state of step 0 with other weights in the last BatchNorm of every block, in both encoders."""
     deep = any(".conv3." in name for name in tensors)
     last = ".bn3.weight" if deep else ".bn2.weight"
     names = [n for n in tensors if n.startswith("encoder_") and ".layer" in n and n.endswith(last)]

@@ -1,8 +1,8 @@
-"""Close decisions, made as somebody else made them: the sign in front of a ReLU, the maximum of a window.
+"""Takes close decisions from another implementation: the sign of a ReLU's input, the maximum of a window.
 
-Two right implementations differ by rounding, and then a few of these fall differently, which changes
-gradients by far more than rounding does. That a difference is of this kind is proved by repeating the step
-with the other's decisions: then both agree again. A decision that is not close is never taken over: that
+Two correct implementations differ by rounding. Then a few of these decisions differ, which changes gradients
+by far more than rounding does. To prove that a difference is of this kind, the step is repeated with the
+other's decisions: then both agree again. A decision that is not close is never taken over, because that
 would hide an error.
 """
 
@@ -11,16 +11,16 @@ import torch.nn.functional as F
 
 import tensorfile
 
-CLOSE = 1e-5  # of the root mean square of the values decided about
+CLOSE = 1e-5  # relative to the root mean square of the values
 
 
 class Decisions:
     def __init__(self, path):
         self.values, _ = tensorfile.read(path)
-        self.reversed = []  # name and distance of each decision that fell differently
+        self.reversed = []  # name and distance of each decision that differed
 
     def part(self, name, x, rank):
-        """The other's values for this rank's x."""
+        """Returns the other implementation's values for this rank's x."""
         n = len(x)
         return torch.from_numpy(self.values[name][rank * n:(rank + 1) * n])
 

@@ -1,7 +1,7 @@
-"""MoPro's encoder in PyTorch's functional operators, on a dict of tensors with the published names.
+"""MoPro's encoder, written with PyTorch's functional operators, on a dict of tensors with the published names.
 
-The network is read off the names and shapes: number of blocks, basic or bottleneck, width.
-`note(name, tensor)` hears of every value under the name that the compiled program gives it. `decide`: see
+Names and shapes tell the network: number of blocks, basic or bottleneck, width. `note(name, tensor)` is called
+for every value, with the value's name in the compiled program, and its result is used instead. `decide`: see
 decisions.py.
 """
 
@@ -12,7 +12,7 @@ EPS, MOMENTUM = 1e-5, 0.1  # of batch normalisation
 
 
 class Encoder:
-    """One of the two encoders: `state` holds PREFIX.conv1.weight and so on."""
+    """One of the two encoders. `state` holds PREFIX.conv1.weight and so on."""
 
     def __init__(self, state, prefix, note=lambda name, x: x, decide=None):
         self.state, self.prefix, self.note, self.decide = state, prefix, note, decide
@@ -20,8 +20,8 @@ class Encoder:
                        for s in range(1, 5)]
 
     def __call__(self, x, rank):
-        """Images (n, 3, s, s) of one rank -> (class logits, unit embeddings). The statistics of rank 0 enter
-        the running averages."""
+        """Returns class logits and unit embeddings of the images (n, 3, s, s) of one rank. Only the statistics of
+        rank 0 enter the running averages."""
         self.rank = rank
         y = self.relu("bn1.relu", self.norm("bn1", self.conv("conv1", x, 2, 3)))
         if self.decide:
@@ -78,5 +78,5 @@ class Encoder:
 
 
 def parameters(state, prefix):
-    """Names of the trained tensors of an encoder, in published order."""
+    """Returns the names of the trained tensors of an encoder, in published order."""
     return [n for n in state if n.startswith(prefix + ".") and n.endswith((".weight", ".bias"))]

@@ -27,7 +27,7 @@ MOMENTA = "optimizer.momentum."
 
 
 class Mopro:
-    """State of a run and its step. `state` has every tensor of the checkpoint by name, in its order."""
+    """The state of a run, and its training step. `state` has every tensor of the checkpoint by name."""
 
     def __init__(self, tensors, hyper, options):
         self.hyper, self.options = hyper, options
@@ -40,7 +40,7 @@ class Mopro:
         self.decide = Decisions(options.decisions) if options.decisions else None
 
     def load(self, tensors):
-        """Replaces states; what is not named keeps its value."""
+        """Replaces states. Those that `tensors` does not name keep their values."""
         for name, a in tensors.items():
             t = torch.from_numpy(np.array(a))
             t = t.to(self.dtype) if t.is_floating_point() else t
@@ -49,7 +49,7 @@ class Mopro:
             self.state[name] = t.requires_grad_(name in self.params)
 
     def saved(self):
-        """All states as arrays, f32 as in a checkpoint."""
+        """Returns all states as arrays, f32 as in a checkpoint."""
         arrays = {}
         for name in self.order:
             t = self.state[name].detach().contiguous()
@@ -64,7 +64,7 @@ class Mopro:
         return x.contiguous(memory_format=torch.channels_last) if self.options.channels_last else x
 
     def note(self, name, x):
-        """Collects a value of the step that is dumped, a part a group."""
+        """Collects a value of the step that is dumped, one part per group. Returns the value."""
         if self.noted:
             self.values.setdefault(name, []).append(x)
             if x.requires_grad:
@@ -72,7 +72,7 @@ class Mopro:
         return x
 
     def follow(self):
-        """The key encoder's parameters (not its statistics) take their step, before the key forward."""
+        """Updates the key encoder's parameters (not its statistics), before the forward pass of the keys."""
         m = self.hyper["moco_m"]
         with torch.no_grad():
             for name in self.params:
@@ -80,7 +80,7 @@ class Mopro:
                 k.mul_(m).add_(self.state[name], alpha=1 - m)
 
     def keys(self, img_aug, order):
-        """Embeddings of all ranks' strong views: shuffled over the ranks, back in the images' order."""
+        """Returns the embeddings of all ranks' strong views, computed shuffled over the ranks, in the images' order."""
         encoder = Encoder(self.state, "encoder_k", self.note)
         n = len(img_aug) // self.world
         shuffled = img_aug[order]
@@ -91,7 +91,7 @@ class Mopro:
         return self.note("put_rows", keys)
 
     def correct(self, cls, proto, given):
-        """-> labels, kept flags, how close each sample was to another verdict."""
+        """Returns labels, kept flags, and how close each sample was to another verdict."""
         alpha, threshold, classes = self.hyper["alpha"], self.hyper["pseudo_th"], cls.shape[1]
         with torch.no_grad():
             s = alpha * F.softmax(cls, 1) + (1 - alpha) * F.softmax(proto, 1)
@@ -104,7 +104,8 @@ class Mopro:
             return label, sure | (own > 1 / classes), torch.minimum(margin, (top - threshold).abs())
 
     def classify(self, logits, label, kept):
-        """-> mean loss over kept samples (0 without any), percent right (None without any), closest call."""
+        """Returns the mean loss over kept samples (0 without any), the percentage of right ones (None without any),
+        and the smallest gap of a decision."""
         count = int(kept.sum())
         if count == 0:
             return logits.sum() * 0, None, None
@@ -115,7 +116,7 @@ class Mopro:
         return F.cross_entropy(x, y), 100 * int((gap > 0).sum()) / count, float(gap.abs().min())
 
     def rank(self, r, phase, logits, q, k, given):
-        """Losses and labels of one rank -> (loss, what the trace says of it, labels, kept flags)."""
+        """Computes losses and labels of one rank. Returns the loss, its entries of the trace, labels and kept flags."""
         h, s = self.hyper, self.state
         inst = torch.cat([(q * k).sum(1, keepdim=True), q @ s["queue"]], 1) / h["temperature"]
         self.note("inst.div", inst)
@@ -142,7 +143,7 @@ class Mopro:
         return loss, {**t, "loss": float(loss)}, label, kept
 
     def step(self, phase, lr, img, img_aug, target, order):
-        """One step on the ranks' batches (lists of arrays) -> its entry of the trace."""
+        """Runs a step on the ranks' batches (lists of arrays). Returns its entry of the trace."""
         self.world = len(img)
         query = Encoder(self.state, "encoder_q", self.note, self.decide)
         encoded = [query(self.images(x), r) for r, x in enumerate(img)]
@@ -164,7 +165,7 @@ class Mopro:
         return {"all": float(np.sqrt(sum(v * v for v in norms.values()))), **norms}
 
     def learn(self, lr):
-        """torch.optim.SGD from this run's momenta, which it changes in place."""
+        """Updates parameters and momenta with torch.optim.SGD."""
         params = [self.state[p] for p in self.params]
         h = self.hyper
         sgd = torch.optim.SGD(params, lr, momentum=h["momentum"], weight_decay=h["weight_decay"])
@@ -177,7 +178,7 @@ class Mopro:
         sgd.zero_grad(set_to_none=True)
 
     def remember(self, keys, embeddings, ranks):
-        """Queue and prototypes: all ranks' samples, one after the other."""
+        """Updates queue and prototypes with all ranks' samples, one after the other."""
         queue, pointer, prototypes = self.state["queue"], self.state["queue_ptr"], self.state["prototypes"]
         m = self.hyper["proto_m"]
         with torch.no_grad():
@@ -191,7 +192,7 @@ class Mopro:
             prototypes.copy_(F.normalize(prototypes, p=2, dim=1, eps=1e-12))
 
     def dump(self):
-        """All values of the step that was noted, and their gradients, in execution order."""
+        """Returns all values of the step that was dumped in execution order, then all gradients in backward order."""
         joined = {n: torch.cat([x.detach() for x in parts]) for n, parts in self.values.items()}
         grads = {f"grad.{n}": torch.cat([x.grad for x in parts])
                  for n, parts in reversed(list(self.values.items()))
@@ -252,7 +253,7 @@ def run(o):
         json.dump(result, f)
 
 
-# With the published defaults; a checkpoint's metadata and flags come before them.
+# The published defaults. Flags, then a checkpoint's metadata, take precedence over them.
 HYPER = {"momentum": 0.9, "weight_decay": 1e-4, "moco_m": 0.999, "proto_m": 0.999, "temperature": 0.1,
          "alpha": 0.5, "pseudo_th": 0.8, "w_inst": 1, "w_proto": 1}
 

@@ -1,7 +1,7 @@
-"""The safetensors container in numpy, so that the peers need no package but numpy and torch.
+"""Reads and writes safetensors with numpy, so that the peers need only the packages numpy and torch.
 
-A file is u64 length, JSON header, data. Header: name -> {dtype, shape, data_offsets}, and __metadata__, a
-dict of strings.
+A file consists of a length (u64), a JSON header and data. The header maps each name to {dtype, shape,
+data_offsets}, and __metadata__ to a dict of strings.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ _NAMES = {np.dtype(v): k for k, v in _DTYPES.items()}
 
 
 def read(path):
-    """-> (tensors, metadata): arrays by name in the file's order, strings by name."""
+    """Returns the tensors (arrays by name, in the file's order) and the metadata (strings by name)."""
     with open(path, "rb") as f:
         (length,) = struct.unpack("<Q", f.read(8))
         header = json.loads(f.read(length))
@@ -46,11 +46,11 @@ def require(path, mark):
 
 
 def write(path, tensors, metadata):
-    """Writes arrays by name in their order; adds the sha256 of the data, which checkpoints must name. Replaces only a
-    file whose metadata "format" begins with moproc-."""
+    """Writes arrays by name in their order. Adds the sha256 of the data to the metadata, which checkpoints need.
+    Replaces only a file whose metadata "format" begins with moproc-."""
     digest = hashlib.sha256()
     header, at = {}, 0
-    arrays = {name: np.asarray(a, order="C") for name, a in tensors.items()}  # keeps rank 0
+    arrays = {name: np.asarray(a, order="C") for name, a in tensors.items()}  # does not change tensors of rank 0
     for name, a in arrays.items():
         digest.update(a.tobytes())
         header[name] = {"dtype": _NAMES[a.dtype], "shape": list(a.shape), "data_offsets": [at, at + a.nbytes]}

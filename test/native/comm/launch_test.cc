@@ -1,5 +1,5 @@
-// Environments as launchers make them (recorded from torchrun 2.13, Open MPI 4.1 and the documentation of Slurm 23 and
-// the Kubeflow training operator 1.7), and what a process makes of them.
+// Environments of launchers (recorded from torchrun 2.13, Open MPI 4.1 and the documentation of Slurm 23 and the
+// Kubeflow training operator 1.7), and the launches that a process reads from them.
 #include <map>
 
 #include "comm/launch.h"

@@ -1,4 +1,4 @@
-// Collectives in the background: in order, and an error stays.
+// Collectives in the background: they run in order, and an error is kept.
 #include <vector>
 
 #include "comm/queue.h"

@@ -1,4 +1,4 @@
-// Shared memory between processes: collectives of all sizes against what they mean, the order of additions, and ranks
+// Shared memory between processes: collectives of all sizes against their definition, the order of additions, and ranks
 // that die, stop or give up.
 #include <sys/wait.h>
 #include <unistd.h>

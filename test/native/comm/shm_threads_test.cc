@@ -1,5 +1,5 @@
-// Shared memory between threads that stand for ranks: the same protocol, where a race detector sees both sides of it.
-// (The processes of shm_test.cc are strangers to each other.)
+// Shared memory between threads that act as ranks: the same protocol, but a race detector sees both sides of it. (It
+// does not see the other processes of shm_test.cc.)
 #include <atomic>
 #include <cstddef>
 #include <exception>

@@ -1,5 +1,5 @@
-// The store between threads and processes that stand for ranks: what a wrong rank, size, port or address gets, and what
-// is heard of ranks that are lost.
+// The store between threads and processes that act as ranks: the errors for a wrong rank, size, port or address, and
+// what ranks learn about lost ranks.
 #include <sys/wait.h>
 #include <unistd.h>
 

@@ -1,4 +1,4 @@
-// How long the store waits, by the clock: messages name the time-out whether or not it was kept.
+// How long the store waits, measured by the clock: messages name the time-out even if it was not kept.
 #include <sys/wait.h>
 #include <unistd.h>
 

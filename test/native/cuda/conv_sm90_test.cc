@@ -1,4 +1,5 @@
-// The convolution templates on the path for sm_90a (wgmma, a loading warp group), as conv_test.cc tests the other one.
+// The convolution templates on the path for sm_90a (wgmma, a loading warp group), tested like the other path in
+// conv_test.cc.
 #include "native/cuda/conv_kernels.h"
 
 namespace {

@@ -1,4 +1,4 @@
-// The convolution templates in the emulator, against naive convolutions in f64: shapes that no tile divides, strides,
+// The convolution templates in the emulator against naive convolutions in f64: shapes that no tile divides, strides,
 // groups, prologues, epilogues with sums and moments, all three ways to multiply.
 #include "native/cuda/conv_kernels.h"
 

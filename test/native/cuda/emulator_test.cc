@@ -1,4 +1,4 @@
-// The emulator itself: what it must compute, what it must find, and that every order of threads is tried.
+// The emulator itself: what it must compute, which faults it must find, and that it tries every order of threads.
 #include <set>
 
 #include "cuda/vec.cuh"

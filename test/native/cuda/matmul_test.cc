@@ -1,5 +1,5 @@
-// The matrix product in the emulator against f64: every storage order, rows that are not aligned, groups of rows and of
-// terms, splits, prologues, an epilogue with sums and moments. Errors of three tf32 products are those of f32.
+// The matrix product in the emulator against f64: every storage order, unaligned rows, groups of rows and of terms,
+// splits, prologues, an epilogue with sums and moments. Errors of three tf32 products are those of f32.
 #include "cuda/matmul.cuh"
 
 #include "native/cuda/harness.h"

@@ -1,5 +1,5 @@
-// pointwise against loops in f64: every kind of leaf, f32 and bf16 storage, channel sums and moments of what is
-// stored, flat domains, odd channel counts.
+// pointwise against loops in f64: every kind of leaf, f32 and bf16 storage, channel sums and moments of the stored
+// values, flat domains, odd channel counts.
 #include "cuda/pointwise.cuh"
 
 #include "native/cuda/harness.h"

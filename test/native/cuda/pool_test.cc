@@ -1,5 +1,5 @@
-// max_pool, max_pool_grad and global_avg_pool in f32 and bf16 against loops in f64: ties, NaN, padding, prologues,
-// sums and moments of what is stored, groups.
+// max_pool, max_pool_grad and global_avg_pool in f32 and bf16 against loops in f64: ties, NaN, padding, prologues, sums
+// and moments of the stored values, groups.
 #include "cuda/global_avg_pool.cuh"
 #include "cuda/max_pool.cuh"
 #include "cuda/max_pool_grad.cuh"

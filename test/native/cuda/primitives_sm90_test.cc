@@ -1,5 +1,5 @@
-// The twins of sm_90a's primitives against plain loops: products of warp groups in every layout, TMA's boxes and
-// columns of pixels, barriers. Asynchronous things must not be there before they are waited for.
+// The emulated versions of sm_90a's primitives against plain loops: products of warp groups in every layout, TMA's
+// boxes and columns of pixels, barriers. Results of asynchronous operations must not exist before they are waited for.
 #include "cuda/probes.cuh"
 #include "native/cuda/harness.h"
 #include "tensor_map.h"

@@ -1,5 +1,5 @@
-// Each primitive's twin against a plain loop over whole matrices, so that fragment layouts, transposition, zero fill
-// and waiting are known to be what primitives.cuh says. Kernels here are one warp.
+// The emulated version of each primitive against a plain loop over whole matrices, to show that fragment layouts,
+// transposition, zero fill and waiting are those in primitives.cuh. Kernels here are one warp.
 #include "cuda/probes.cuh"
 
 #include "native/cuda/harness.h"

@@ -1,4 +1,4 @@
-// The CUDA toy plan's own programs, and its images, read from the files that the build made.
+// The programs of the CUDA toy plan, and its images, which are read from files that the build made.
 #include "cuda_toy.h"
 
 #include <algorithm>

@@ -1,5 +1,5 @@
-// The driver's interface as we declare it, against the vendor's header where there is one; and the emulated
-// driver: that it is late, notices what must not be done, and reports what is left.
+// Our declarations of the driver's interface against the vendor's header, if it is installed. And the emulated driver:
+// it works late, notices forbidden calls, and reports what was not released.
 #include <cstring>
 #include <type_traits>
 

@@ -1,5 +1,4 @@
-// The emulated driver as tests see it: configuration through the environment, counters through functions of
-// its own.
+// The emulated driver for tests: configuration through the environment, counters through functions of its own.
 #include "emulated.h"
 
 #include <dlfcn.h>

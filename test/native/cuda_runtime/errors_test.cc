@@ -1,4 +1,4 @@
-// What a user is told when the GPU, its driver or the artefact is not what is needed.
+// The messages if the GPU, its driver or the artefact does not fit.
 #include <dlfcn.h>
 
 #include <cstdlib>

@@ -1,5 +1,5 @@
-// Two runs under way: inputs of the next go up while one runs. The emulated streams run late and in random
-// legal order, so that a wait that is missing shows as other results.
+// Two runs at a time: the inputs of the next are uploaded while one runs. The emulated streams run late and in random
+// legal order, so a missing wait changes the results.
 #include <stdexcept>
 
 #include "cuda_support.h"

@@ -1,5 +1,5 @@
-// A session over the emulated GPU against the same session on the CPU: to the bit, as the toy kernels'
-// arithmetic is the same.
+// A session on the emulated GPU against the same session on the CPU, to the bit, because the toy kernels do the same
+// arithmetic.
 #include <stdexcept>
 
 #include "core/check.h"

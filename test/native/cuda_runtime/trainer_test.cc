@@ -1,5 +1,5 @@
-// The whole training binary on the emulated GPU: over a drawn data folder it must leave the CPU's checkpoints
-// to the bit, steps under way or not.
+// The whole training binary on the emulated GPU: on a drawn data folder it must write the same checkpoints as the CPU,
+// to the bit, with or without overlapping steps.
 #include <unistd.h>
 
 #include <chrono>

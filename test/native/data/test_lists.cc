@@ -1,4 +1,4 @@
-// WebVision lists: what is read, and what every kind of mistake is told.
+// WebVision lists: what is read, and the message for every kind of mistake.
 #include <algorithm>
 
 #include "../tap.h"

@@ -1,4 +1,4 @@
-// The loader: batches depend on nothing but their place; broken files are replaced, counted and named.
+// The loader: batches depend only on their position; broken files are replaced, counted and named.
 #include <algorithm>
 #include <cstring>
 #include <set>

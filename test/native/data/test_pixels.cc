@@ -1,4 +1,4 @@
-// Pixels: reference pictures, vector code against plain code, and what happens to damaged files.
+// Pixels: reference pictures, vector code against plain code, and damaged files.
 #include <algorithm>
 #include <cstring>
 

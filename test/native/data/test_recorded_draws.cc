@@ -1,5 +1,5 @@
-// Draws beside numbers that recorded_draws.py computed: what a run draws never changes, and each of seed, epoch (or
-// step), sample and view makes another draw. Tests that compare draws with each other see none of that.
+// Draws against numbers that recorded_draws.py computed: the draws of a run never change, and each of seed, epoch (or
+// step), sample and view changes a draw. Tests that compare draws with each other cannot show this.
 #include <array>
 #include <cstdint>
 #include <vector>

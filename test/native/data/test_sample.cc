@@ -1,4 +1,4 @@
-// Sample data: deterministic, honest about its truth, and beyond a linear model.
+// Sample data: deterministic, consistent with its truth, and too hard for a linear model.
 #include <algorithm>
 #include <cmath>
 #include <map>

@@ -1,4 +1,4 @@
-// The command line of moproc-data: what is refused, and that verify-pixels sees differences.
+// The command line of moproc-data: which input is refused, and that verify-pixels notices differences.
 #include <algorithm>
 #include <cstdio>
 

@@ -1,4 +1,4 @@
-// Conversions: names, what is left out, round trips to the bit, and what is refused without leaving a file.
+// Conversions: names, what is left out, round trips to the bit, and bad input, which is refused without leaving a file.
 #include "convert.h"
 
 #include <algorithm>

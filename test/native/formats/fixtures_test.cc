@@ -1,4 +1,4 @@
-// Files written by PyTorch and numpy, read and compared with what Python says is in them.
+// Files written by PyTorch and numpy are read and compared with Python's description of their contents.
 #include <algorithm>
 
 #include "core/error.h"

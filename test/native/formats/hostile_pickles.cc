@@ -1,4 +1,4 @@
-// Pickles that call, nest, loop and overflow.
+// Pickles with calls, nesting, loops and overflows.
 #include "hostile.h"
 
 namespace moproc::test {

@@ -1,4 +1,4 @@
-// Safetensors files: a header that lies about tensors, and headers that are none.
+// Safetensors files whose header is wrong about tensors, or is no header.
 #include "hostile.h"
 
 namespace moproc::test {

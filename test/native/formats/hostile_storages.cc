@@ -1,5 +1,5 @@
-// Both forms of torch.save with tensors that leave their storages, storages that are not there or twice, and
-// checkpoints that contradict themselves.
+// Both formats of torch.save with tensors that reach beyond their storages, storages that are missing or appear twice,
+// and checkpoints that contradict themselves.
 #include "hostile.h"
 
 namespace moproc::test {

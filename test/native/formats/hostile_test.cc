@@ -1,4 +1,4 @@
-// Every hostile file is refused with a message that names the file and the place.
+// Every malicious file is refused with a message that names the file and the place.
 #include "hostile.h"
 #include "core/error.h"
 #include "formats/checkpoint_file.h"

@@ -1,4 +1,4 @@
-// Archives whose headers lie. They start from one that is fine, in which numbers at known places are changed.
+// Archives with wrong headers: a correct archive in which numbers at known places are changed.
 #include <cstring>
 
 #include "formats/zip_writer.h"

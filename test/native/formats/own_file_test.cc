@@ -1,4 +1,4 @@
-// What may be replaced: nothing, what is empty, what carries the mark; all else is refused and stays.
+// What may be replaced: missing and empty files, and files with the mark. Everything else is refused and unchanged.
 #include <sys/stat.h>
 
 #include <filesystem>

@@ -1,4 +1,4 @@
-// Compares trees member by member, in order; the first difference is reported with its path.
+// Compares trees member by member, in order. The first difference is reported with its path.
 #include "tree.h"
 
 #include <cstring>

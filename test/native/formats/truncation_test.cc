@@ -1,4 +1,4 @@
-// A small file of each kind, cut at every byte and with every byte changed: refused or read, never a crash.
+// A small file of each kind, cut at every byte and with every byte changed: it is refused or read, and never crashes.
 #include "core/error.h"
 #include "formats/checkpoint_file.h"
 #include "formats/pickled_file.h"

@@ -1,5 +1,4 @@
-// What the writers write, the readers read: any tree through torch's form, arrays through pickle, checkpoints
-// whole.
+// The readers read what the writers write: any tree in torch's format, arrays in pickles, whole checkpoints.
 #include <algorithm>
 
 #include "core/error.h"

@@ -1,4 +1,4 @@
-// Archives written here are read back; zip64 is exercised by pretending that small numbers are large.
+// Archives that were written here are read back. To test zip64, small numbers are treated as large.
 #include "core/error.h"
 #include "formats/mapped_file.h"
 #include "formats/zip_reader.h"

@@ -1,6 +1,5 @@
-// The convolution templates against naive convolutions in f64, for the shapes, tile constants and launch
-// sizes that the TypeScript side chose (conv_cases.inc): operands read in place, prologues, epilogues with
-// sums and moments, groups.
+// The convolution templates against naive convolutions in f64, for the shapes, tile constants and launch sizes that the
+// TypeScript side chose (conv_cases.inc): operands read in place, prologues, epilogues with sums and moments, groups.
 #include "cpu/conv_dgrad.hpp"
 #include "cpu/conv_fprop.hpp"
 #include "cpu/conv_wgrad.hpp"

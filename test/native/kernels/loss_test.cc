@@ -1,5 +1,5 @@
-// Softmax, cross-entropy, l2_normalize, top_k_correct and correct_labels against f64: odd widths, ties,
-// groups without weight, non-finite logits, labels out of range.
+// Softmax, cross-entropy, l2_normalize, top_k_correct and correct_labels against f64: odd widths, ties, groups without
+// weight, logits that are not finite, labels out of range.
 #include "native/kernels/device.h"
 
 #include MOPROC_KERNEL(correct_labels)

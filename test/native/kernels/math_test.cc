@@ -1,5 +1,5 @@
-// exp, log, tanh and sigmoid against libm in f64: at most 2 units in the last place over all of f32, tails
-// included.
+// exp, log, tanh and sigmoid against libm in f64: an error of at most 2 units in the last place over all of f32,
+// including the tails.
 #include "native/kernels/device.h"
 
 #include MOPROC_KERNEL(math)

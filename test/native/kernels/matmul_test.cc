@@ -1,5 +1,4 @@
-// matmul against loops in f64: all transposes, sizes around every block edge, prologues, epilogue with sums,
-// groups.
+// matmul against loops in f64: all transposes, sizes around every block edge, prologues, epilogue with sums, groups.
 #include "cpu/matmul.hpp"
 
 #include "native/kernels/harness.h"

@@ -1,4 +1,4 @@
-// take_rows, put_rows and copy_nd: every byte where the index says, for all element sizes.
+// take_rows, put_rows and copy_nd: every byte is where the index says, for all element sizes.
 #include "native/kernels/device.h"
 
 #include MOPROC_KERNEL(copy_nd)

@@ -1,5 +1,4 @@
-// pointwise against loops in f64: every kind of leaf, channel sums and moments, flat domains, odd channel
-// counts.
+// pointwise against loops in f64: every kind of leaf, channel sums and moments, flat domains, odd channel counts.
 #include "cpu/pointwise.hpp"
 
 #include "native/kernels/harness.h"

@@ -1,5 +1,4 @@
-// max_pool, max_pool_grad and global_avg_pool against loops in f64: ties, NaN, padding, prologues, sums,
-// groups.
+// max_pool, max_pool_grad and global_avg_pool against loops in f64: ties, NaN, padding, prologues, sums, groups.
 #include "cpu/global_avg_pool.hpp"
 #include "cpu/max_pool.hpp"
 #include "cpu/max_pool_grad.hpp"

@@ -1,4 +1,4 @@
-// reduce and group_sum against loops in f64; all_finite wherever a bad value may sit.
+// reduce and group_sum against loops in f64; all_finite with a bad value in every place.
 #include "native/kernels/device.h"
 
 #include MOPROC_KERNEL(all_finite)

@@ -1,5 +1,5 @@
-// queue_push, prototype_update and increment against step-by-step loops: wrap-around, batches longer than the
-// queue, in place and not, a step that is not finite.
+// queue_push, prototype_update and increment against step-by-step loops: wrap-around, batches longer than the queue, in
+// place or not, a step that is not finite.
 #include "native/kernels/device.h"
 
 #include MOPROC_KERNEL(increment)

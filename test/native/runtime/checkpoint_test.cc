@@ -1,4 +1,5 @@
-// Checkpoints: what is written comes back; what is damaged, foreign or in the way is refused by name.
+// Checkpoints: reading gives what was written; damaged files, other programs' files and files in the way are refused by
+// name.
 #include <sys/resource.h>
 
 #include <csignal>

@@ -1,4 +1,4 @@
-// The rule of noise correction against the same in plain loops, and where scores lie on a threshold.
+// The rule of noise correction against the same rule in plain loops, and scores that lie on a threshold.
 #include <cmath>
 #include <random>
 #include <vector>

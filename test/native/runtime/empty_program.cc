@@ -1,5 +1,5 @@
-// A program without programs, for the tests of the loader; PLAN_VERSION is the version that it claims. Without
-// PLAN_VERSION the library has no plan.
+// A library without programs, for the tests of the loader. PLAN_VERSION is the version that it claims; without
+// PLAN_VERSION, the library has no plan.
 #include "core/plan.h"
 
 #ifdef PLAN_VERSION

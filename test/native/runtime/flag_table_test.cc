@@ -1,5 +1,5 @@
-// Every flag of every verb: setting it changes the field that it is about and no other, and the value that is recorded.
-// A flag without an entry here fails.
+// Every flag of every verb: setting it changes its own field and no other, and the right value is recorded. A flag
+// without an entry here fails.
 #include <algorithm>
 #include <functional>
 #include <map>

@@ -1,6 +1,5 @@
-// Signals during training: the step is finished, a checkpoint says where the run was, and going on from there
-// gives the bits of a run that nobody stopped. The signals come from a kernel, so that it is known in which
-// step.
+// Signals during training: the step is finished, a checkpoint records the position, and the continued run gives the
+// bits of an undisturbed one. A kernel sends the signals, so that the step is known.
 #include <sys/wait.h>
 #include <unistd.h>
 #include <csignal>

@@ -1,4 +1,4 @@
-// The parts of low-shot transfer, against what scikit-learn, numpy and Python made of the same problems.
+// The parts of low-shot transfer against the results of scikit-learn, numpy and Python for the same problems.
 #include <cmath>
 #include <string>
 #include <vector>

@@ -1,4 +1,4 @@
-// The pool: every task once, whatever the sizes; errors; and the cores it asks for.
+// The pool: every task runs once, whatever the sizes; errors; and the cores that it asks for.
 #include <atomic>
 #include <chrono>
 #include <stdexcept>

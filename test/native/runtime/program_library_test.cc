@@ -1,4 +1,4 @@
-// The loader of compiled programs: what it loads, and what each refusal says.
+// The loader of compiled programs: what it loads, and the message of each refusal.
 #include "core/program_library.h"
 
 #include <filesystem>

@@ -1,5 +1,5 @@
-// Checkpoints of PyTorch in the trainer: what it writes as .pth.tar continues to the bit, what PyTorch wrote
-// continues where it says, and whatever does not fit is refused before any state is set.
+// Checkpoints of PyTorch in the trainer: a .pth.tar that it wrote continues to the bit, one that PyTorch wrote
+// continues at the epoch that it states, and one that does not fit is refused before any state is set.
 #include <algorithm>
 
 #include "core/error.h"

@@ -1,5 +1,5 @@
-// --replay over the toy plan: what the trace says, states that are replaced, and every kind of bad file
-// refused before the first step.
+// --replay with the toy plan: the contents of the trace, states that are replaced, and every kind of bad file, refused
+// before the first step.
 #include <cstring>
 #include <functional>
 #include <limits>

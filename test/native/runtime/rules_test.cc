@@ -1,5 +1,5 @@
-// What a run counts, keeps and draws, each by numbers worked out here: averages of an epoch, which checkpoints stay,
-// made-up batches, and the permutation of keys that a step gets.
+// What a run counts, keeps and draws, against numbers that were worked out here: averages of an epoch, which
+// checkpoints are kept, synthetic batches, and the permutation of the keys of a step.
 #include <algorithm>
 #include <cstring>
 #include <map>

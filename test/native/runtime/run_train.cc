@@ -1,4 +1,4 @@
-// The training binary runs in this process, with stdout and stderr turned into files for as long.
+// Runs the training binary in this process, with stdout and stderr redirected to files meanwhile.
 #include <fcntl.h>
 #include <unistd.h>
 

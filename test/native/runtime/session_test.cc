@@ -1,4 +1,4 @@
-// Session over the toy plan: names, borders, initial values, derived state, running, checks.
+// Session on the toy plan: names, sizes and order of tensors, initial values, derived state, running, checks.
 #include <algorithm>
 #include <cmath>
 #include <cstring>

@@ -1,4 +1,4 @@
-// Plain loops; sums run in a fixed order, so the number of threads cannot show.
+// Plain loops. Sums run in a fixed order, so the number of threads cannot change the results.
 #include "toy_kernels.h"
 
 #include <algorithm>

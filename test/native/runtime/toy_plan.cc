@@ -1,4 +1,4 @@
-// Builds the tables of the toy plan. Offsets are handed out in order of definition.
+// Builds the tables of the toy plan. Offsets are assigned in order of definition.
 #include "toy_plan.h"
 
 #include <algorithm>

@@ -1,4 +1,5 @@
-// The training binary over the toy plan with --synthetic: output, resume to the bit, bad steps, bad input.
+// The training binary on the toy plan with --synthetic: output, resume to the bit, steps that are not finite, bad
+// input.
 #include <algorithm>
 
 #include "formats/safetensors.h"

@@ -1,5 +1,4 @@
-// The whole binary over a drawn WebVision folder: loader, evaluation, truth, resume in the middle of an
-// epoch.
+// The whole binary on a drawn WebVision folder: loader, evaluation, truth, resume in the middle of an epoch.
 #include <algorithm>
 #include <csignal>
 
