@@ -28,12 +28,12 @@ void RunLog::line(const JsonLine& line) {
 void RunLog::attempt(bool& failing, const char* what, const std::function<void()>& write) {
   try {
     write();
-    if (failing) std::fprintf(stderr, "train: %s written again\n", what);
+    if (failing) std::fprintf(stderr, "note: %s written again\n", what);
     failing = false;
     begun_ = true;
   } catch (const InputError& e) {
     if (!begun_) throw;
-    if (!failing) std::fprintf(stderr, "train: %s; %s lost until that changes\n", e.what(), what);
+    if (!failing) std::fprintf(stderr, "warning: %s; %s lost until that changes\n", e.what(), what);
     failing = true;
   }
 }
