@@ -4,8 +4,8 @@
 // running statistics are those of the first group, so only rank 0 has them right. They are sent to other ranks only if
 // something needs them there (Graph.firstRank).
 //
-// A graph that updates no state (evaluation) has no collectives: each rank runs it on its own batch, of 1 / ranks of
-// the rows.
+// In a graph that updates no state (evaluation) the ranks exchange nothing: each runs it on its own batch, which has 1
+// / ranks of the rows.
 
 import { Builder } from "../ir/builder.js";
 import type { Graph, Node, Shuffle, Value } from "../ir/types.js";
