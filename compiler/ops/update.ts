@@ -1,5 +1,6 @@
 // The ops that update state: optimizer, moving averages, the queue of keys, the prototypes. All except ema and
-// all_finite take `finite` f32[] and return the old state if it is 0, so that a diverged step changes no state.
+// all_finite take `finite` f32[] and return the old state if it is 0. Surprising: ema takes no `finite`, so a step that
+// diverges still moves the key encoder, by query weights from before the step.
 
 import { NdArray } from "../ir/nd.js";
 import { sameShape, type TensorType } from "../ir/types.js";
