@@ -1,4 +1,4 @@
-// The package `moproc`, what a program imports: the graph builder, the ops, gradients and compile(). Layers and the
+// The public interface of the package `moproc`: the graph builder, the ops, gradients and compile(). Layers and the
 // optimizer are in `moproc/models`.
 
 export { grad } from "./autodiff/grad.js";

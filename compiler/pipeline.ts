@@ -1,4 +1,4 @@
-// The whole compiler, in order. Read this file first.
+// The whole compiler, in the order in which it runs. Read this file first.
 
 import { emitter } from "./emit/kernel.js";
 import { ARTEFACT, type Artefact, type BuildResult, buildArtefact } from "./emit/project.js";
@@ -17,17 +17,20 @@ import { nameOutputs } from "./rewrite/outputs.js";
 import { debug, timed } from "./util/debug.js";
 import { requireFolder } from "./util/own.js";
 
-/** Graph -> graph. Each entry is verified and dumped under its position and name. */
+/** The passes, in order. If a pass changes the graph, the result is verified and dumped with the pass's position. */
 export const passes: readonly Pass[] = [simplify, cse, dce, expand, simplify, cse, dce, gather];
 
 export interface CompileOptions {
   readonly name: string;
   readonly target: Target;
-  readonly meta?: Plan["meta"]; // what a training binary has to know: arch, batch, num_class, ...
-  readonly stopAfter?: string; // name of a pass: compile no further
+  readonly meta?: Plan["meta"]; // for the training binary: arch, batch, num_class, ...
+  readonly stopAfter?: string; // name of the last pass to run, before lowering; absent: all passes run
 }
 
-/** Graphs -> plan: passes, lowering. Nothing is written and no C++ compiler is needed. */
+/**
+ * Runs the passes over `graphs`, once for each number of ranks, and lowers the results to one plan. Writes no files and
+ * needs no C++ compiler. Throws if a graph is invalid, cannot be divided between the ranks or cannot be lowered.
+ */
 export function lower(graphs: readonly Graph[], options: CompileOptions): Artefact {
   const dumps: { file: string; text: string }[] = [];
   const { ranks, shuffle = "load" } = options.target;
@@ -42,9 +45,10 @@ export function lower(graphs: readonly Graph[], options: CompileOptions): Artefa
 }
 
 /**
- * Graphs -> artefact directory with `train` and `program.so`. All programs are planned before anything is built;
- * `complete` adds files of the caller's before the directory gets its name. An older artefact at `dir` is replaced;
- * anything else there is an error.
+ * Compiles `graphs` to the artefact folder `dir`, with `train` and `program.so`. All programs are planned before
+ * anything is built. `progress` is called as kernels are compiled; `complete` may add files to the folder before it is
+ * renamed to `dir`. An older artefact at `dir` is replaced. Rejects if something else is there, as lower() throws, or
+ * if the C++ compiler fails.
  */
 export async function compile(
   graphs: readonly Graph[],
@@ -59,7 +63,11 @@ export async function compile(
   return { ...built, plan: artefact.plan };
 }
 
-/** Runs the passes over one graph up to and including `stopAfter`, verifying after each. Outputs keep their names. */
+/**
+ * Runs the passes over one graph, up to and including `stopAfter`, and verifies the graph after each pass that changes
+ * it. Appends the graph's text after each such pass to `dumps`. After all passes the outputs have the names they have
+ * in `g`; with `stopAfter` a pass may have renamed them. Throws if `g` is invalid or a pass makes an invalid graph.
+ */
 export function optimize(
   g: Graph,
   target: Target,

@@ -1,4 +1,5 @@
-// The reverse sweep. The rules are in the op records; this file only decides who needs a gradient and adds them up.
+// Reverse-mode differentiation. The rules are in the op records; this file decides which values need a gradient, and
+// adds the gradients of a value's uses.
 
 import type { Builder } from "../ir/builder.js";
 import type { Value } from "../ir/types.js";
@@ -6,15 +7,19 @@ import { add } from "../ops/elementwise.js";
 import { named, opOf } from "../ops/op.js";
 
 /**
- * Appends the gradients of `loss` to the graph: dloss/dv for each v of `wrt`, the same shapes. `seed` has the loss's
- * shape (ones, for a scalar loss or a vector of group losses). Throws when the loss does not depend on a v.
+ * Appends the gradients of `loss` to the graph and returns them: d loss / d v for each v of `wrt`, with the shape of v.
+ * `seed` is the gradient of the loss itself, with the loss's shape: ones for a scalar loss or a vector of group losses.
+ * Throws if the loss does not depend on one of `wrt`.
  */
 export function grad(b: Builder, loss: Value, seed: Value, wrt: readonly Value[]): Value[] {
   const d = adjoints(b, loss, seed, wrt);
   return wrt.map((v) => d.get(v) as Value);
 }
 
-/** The same for each v of `wrt` and every value between it and the loss. */
+/**
+ * As `grad`, but returns the gradients of all values between `wrt` and the loss too, by value. Values that have no
+ * gradient are not in the map.
+ */
 export function adjoints(b: Builder, loss: Value, seed: Value, wrt: readonly Value[]): ReadonlyMap<Value, Value> {
   const nodes = [...b.nodes];
   const needed = new Set(wrt);

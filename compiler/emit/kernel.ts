@@ -1,7 +1,7 @@
-// One region as C++ or CUDA C++: a struct K of constants and scalar bodies, and the entry that instantiates the
-// template with it. Bodies read the same for both: Vec, At and the leaf functions have one name in kernels/cpu and
-// kernels/cuda. The text is meant to be read; comments name the values, and are left out of the digest that names the
-// kernel.
+// Writes one region as C++ or CUDA C++: a struct K of constants and scalar bodies, and the entry that instantiates the
+// template with it. The bodies are the same for both, because Vec, At and the leaf functions have the same names in
+// kernels/cpu and kernels/cuda. The text is meant to be read: comments name the values. The digest in the kernel's name
+// does not cover comments.
 
 import { byteSize, type DType, elements, type Node, type Target, type Value } from "../ir/types.js";
 import { domainOf } from "../lower/domain.js";
@@ -72,7 +72,7 @@ class KernelText {
 
   private size: BlockSize = { threads: 0, sharedBytes: 0 };
   private hopper: BlockSize | undefined;
-  private blocks = false; // whether the multiprocessor is to hold a number of blocks
+  private blocks = false; // whether the template states the blocks per multiprocessor
 
   constants(all: Constants): void {
     const number = (name: string): number => (all[name] as number | undefined) ?? 0;
@@ -106,7 +106,7 @@ class KernelText {
     this.line(`static constexpr int ${upper(name)}_BUFFER = ${this.arg(v, "out")};`, v);
   }
 
-  /** struct X { load }: what the kernel reads as operand x; `computed`: not as it is stored. */
+  /** struct X { load }: how the kernel reads operand x; `computed` says that it is not read as it is stored. */
   prologue(name: string, chain: Chain, computed: boolean): void {
     const only = computed ? undefined : storedOperand(chain);
     const buffer = only ? this.arg(only, "in") : -1;
@@ -129,7 +129,7 @@ class KernelText {
     );
   }
 
-  /** struct Y { store }: what is done with each vector of the result. */
+  /** struct Y { store }: what the kernel computes of each vector of the result, and stores. */
   epilogue(r: Region, flat: boolean): void {
     const raw = rawResult(r);
     const run = this.device === "cpu" ? 1 : 0; // channels of a flat run of elements
@@ -137,7 +137,7 @@ class KernelText {
     if (raw) body.begin(raw, "y");
     const sumOf = r.sums.map((n) => n.inputs[0] as Value);
     for (const chain of r.after) body.compute(chain);
-    for (const v of r.stores) body.put(v); // after all loads: a result may take the place of an operand
+    for (const v of r.stores) body.put(v); // after all loads, because a result may overwrite an operand
     for (const [v, mirror] of r.mirrors) body.put(mirror, v);
     const momentsOf = r.moments?.inputs[0];
     const sumBuffers = r.sums.map((n) => this.arg(n.outputs[0] as Value, "out"));
@@ -157,7 +157,7 @@ class KernelText {
     );
   }
 
-  /** Index among the kernel's arguments. */
+  /** The index of v among the kernel's arguments, to which it is added if it is new. */
   arg(v: Value, access: "in" | "out"): number {
     const key = `${access} ${v.name}`;
     if (!this.access.has(key)) {
@@ -167,15 +167,15 @@ class KernelText {
     return [...this.access.keys()].indexOf(key);
   }
 
-  /** C++ for a number that is an argument of the launch, not part of the kernel. */
+  /** The C++ expression for a number that is an argument of the launch, not part of the kernel. */
   scalar(x: number): string {
     if (!this.scalars.includes(x)) this.scalars.push(x);
     return `Vec(p.scalars[${this.scalars.indexOf(x)}])`;
   }
 
   /**
-   * C++ for one constant per channel. Device code can read an array at run time only if it is a variable of the
-   * device.
+   * The C++ name of a table with one constant per channel. On CUDA it is a variable of the device, because device code
+   * cannot index a constexpr member array at run time.
    */
   table(values: readonly number[]): string {
     const name = `T${this.tables.length}`;
@@ -219,7 +219,7 @@ class KernelText {
     return { kernel, args: this.args, scalars: this.scalars };
   }
 
-  /** Arguments of __launch_bounds__; with a path for sm_90a they depend on what is compiled for. */
+  /** The arguments of __launch_bounds__; with a path for sm_90a they depend on the architecture. */
   private bounds(k: string): string {
     const all = this.hopper ? [`Path<${k}>::threads`, `path_blocks<${k}>()`] : [`${k}::THREADS`, `${k}::BLOCKS`];
     return all.slice(0, this.blocks ? 2 : 1).join(", ");
@@ -230,7 +230,7 @@ class KernelText {
   }
 }
 
-/** 32-bit registers that the operands of an epilogue take, eight channels each. */
+/** The 32-bit registers that the operands of an epilogue need for eight channels. */
 function operandWords(r: Region, raw: Value | undefined): number {
   const own = new Set([raw, ...r.stores]);
   const words = new Map<string, number>();
@@ -257,13 +257,13 @@ class Body {
     return this.lines;
   }
 
-  /** Value v comes in as C++ name `name`. */
+  /** Value v is the C++ parameter `name` of the function. */
   begin(v: Value, name: string): void {
     if (this.rounds(v)) this.lines.push(`      ${name} = rounded<bf16>(${name});`);
     this.names.set(v.name, name);
   }
 
-  /** What is stored in fewer bits is rounded where it is computed: everything later sees what a reader will see. */
+  /** Whether v is stored as bf16. Then it is rounded when it is computed, so that all readers see the same value. */
   private rounds(v: Value): boolean {
     return v.type.dtype === "bf16" && this.stored.has(v);
   }
@@ -281,13 +281,13 @@ class Body {
     return name;
   }
 
-  /** Emits loads and nodes that are not there yet; returns the name of the root. */
+  /** Appends the loads and nodes of the chain that are not there yet; returns the C++ name of the root. */
   compute(chain: Chain): string {
     for (const n of chain.nodes) this.node(n, chain);
     return chain.nodes.length === 0 ? this.leaf(chain.leaves[0] as Leaf) : this.nameOf(chain.root);
   }
 
-  /** Stores `v` as `to`. */
+  /** Appends the store of `v` to `to`, with the dtype of `to`. Throws if a body cannot store that dtype. */
   put(to: Value, v = to): void {
     const type = to.type.dtype === "i64" ? "int64_t" : cpp[to.type.dtype];
     if (type === undefined) throw new Error(`internal: emit: a fused body cannot store ${to.type.dtype} %${to.name}`);
@@ -310,7 +310,7 @@ class Body {
   }
 
   private leaf(l: Leaf): string {
-    // One row for all groups is one value per channel.
+    // A table with one row for all groups has one value per channel.
     const shared = this.k.grouped && l.access === "group_channel" && l.value.type.shape[0] === 1;
     const access = shared ? "channel" : l.access;
     const key = access === "full" ? l.value.name : `${l.value.name} ${access}`;
@@ -328,7 +328,7 @@ class Body {
     return name;
   }
 
-  /** Factors depend on batch and image sizes more often than on the model: they are arguments. */
+  /** A factor is an argument of the launch, because most depend on batch and image sizes, not on the model. */
   private scale(n: Node): void {
     const x = this.leafOrName(n.inputs[0] as Value);
     const factor = this.k.scalar(n.attrs.factor as number);

@@ -1,5 +1,5 @@
-// Sources -> compiled files in parallel, cached by content: a file is looked up by the digest of its compiler, flags,
-// headers and text without comments.
+// Compiles sources in parallel, with a cache: a compiled file is found by the digest of its compiler, flags, headers
+// and text without comments.
 
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { availableParallelism, homedir } from "node:os";
@@ -14,23 +14,24 @@ import { runAll, runSaying } from "../util/run.js";
 export interface Unit {
   readonly source: string;
   readonly command: string;
-  readonly version: string; // of the command: part of the key
+  readonly version: string; // of the command; part of the cache key
   readonly flags: readonly string[];
-  readonly include: readonly string[]; // -I flags: not part of the key, so that clones of the project share
+  readonly include: readonly string[]; // -I flags; not part of the key, so that clones of the project share objects
   readonly headers: readonly string[]; // folders of the project whose headers it may include
-  readonly names: boolean; // comments are part of the text: they may not be left out of the key
+  readonly names: boolean; // whether the key covers what follows "//" too, because it may be in a string
   readonly result: "o" | "fatbin";
-  readonly prelude?: readonly string[]; // headers of the system that most sources include: parsed once for all (g++)
+  readonly prelude?: readonly string[]; // system headers that most sources include; precompiled once (g++)
 }
 
 export interface Compiled {
   readonly files: readonly string[]; // in the order of the units
-  readonly reports: readonly string[]; // what the compiler said of each: ptxas's registers and spills
-  readonly compiled: number; // how many were not in the cache
+  readonly reports: readonly string[]; // the compiler's stderr for each: registers and spills from ptxas
+  readonly compiled: number; // number of files that were not in the cache
 }
 
 /**
- * Compiles what is not in the cache, a job a core; `progress` is told after each. Rejects with the compiler's words.
+ * Compiles the units that are not in the cache, one job per core, and calls `progress` after each. Rejects with the
+ * compiler's messages if one fails.
  */
 export async function compileAll(
   units: readonly Unit[],
@@ -84,7 +85,7 @@ function once(file: string, make: () => Promise<void>): Promise<void> {
   return running;
 }
 
-/** Flags that include the prelude of `u` from its precompiled form, which is made where it is missing. */
+/** The flags that include the precompiled prelude of `u`, which is made if it is missing; none without a prelude. */
 async function precompiled(cache: string, u: Unit): Promise<readonly string[]> {
   if (!u.prelude) return [];
   const text = u.prelude.map((h) => `#include <${h}>\n`).join("");
@@ -102,14 +103,14 @@ async function precompiled(cache: string, u: Unit): Promise<readonly string[]> {
 
 const reportOf = (file: string): string => `${file}.txt`;
 
-/** Where compiled files are kept: $MOPROC_CACHE, or moproc in the user's cache directory. */
+/** The folder of the cache, which is made if needed: $MOPROC_CACHE, or moproc in the user's cache folder. */
 export function cacheDir(): string {
   const dir = process.env.MOPROC_CACHE ?? join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "moproc");
   mkdirSync(dir, { recursive: true });
   return dir;
 }
 
-/** Digest of all headers below these folders of the project. */
+/** The digest of all headers below these folders of the project. */
 export function headerDigest(folders: readonly string[]): string {
   const files = folders.flatMap((f) =>
     readdirSync(join(root, f), { recursive: true, withFileTypes: true })

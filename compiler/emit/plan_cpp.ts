@@ -1,5 +1,5 @@
-// plan.cpp: the plan as constant tables of runtime/core/plan.h, so that the runtime parses nothing. Field order is that
-// of the structs.
+// plan.cpp: the plan as constant tables with the types of runtime/core/plan.h, so that the runtime needs no parser. The
+// order of the members is that of the structs.
 
 import { byteSize, type Init } from "../ir/types.js";
 import {
@@ -15,7 +15,10 @@ import { planDigest } from "./plan_json.js";
 
 const arenas = ["state", "grad", "work", "io"] as const;
 
-/** `imageCount` files of device code are embedded behind the symbols moproc_image_N; none on the CPU. */
+/**
+ * The text of plan.cpp. It declares the symbols moproc_image_N of `imageCount` embedded files of device code (0 on the
+ * CPU). Throws if a state begins as a copy of something that is no state.
+ */
 export function planCpp(plan: Plan, imageCount = 0): string {
   const images = Array.from({ length: imageCount }, (_, i) => `moproc_image_${i}`);
   const cpu = plan.target.device === "cpu";
@@ -69,7 +72,7 @@ export function planCpp(plan: Plan, imageCount = 0): string {
   ].join("\n");
 }
 
-/** Lists of numbers, each written once. */
+/** Lists of numbers and of tensor maps; equal lists are written once. */
 class Pool {
   private readonly names = new Map<string, string>();
 
@@ -83,7 +86,7 @@ class Pool {
     return span(name, values.length);
   }
 
-  /** The maps of a launch, each list of them written once. */
+  /** The span of a launch's list of maps. */
   maps(maps: readonly BoundMap[]): string {
     if (maps.length === 0) return "{nullptr, 0}";
     const key = `t ${maps.map(mapInit).join(", ")}`;
@@ -110,7 +113,7 @@ function programInit(p: Program, pool: Pool): { readonly steps: string[]; init(i
 /** {a, b, ...} */
 const braces = (...members: readonly (string | number | boolean)[]): string => `{${members.join(", ")}}`;
 
-/** The members of a StepInfo behind its operands, for a step that launches nothing. */
+/** The members of a StepInfo after its operands, for a step that is not a launch. */
 const NO_LAUNCH = "0, 0, {0, 0, 0, 0}, {nullptr, 0}, 0, 0, 0, {nullptr, 0}, {nullptr, 0}";
 
 function stepInit(s: Step, pool: Pool): string {
@@ -130,7 +133,7 @@ function stepInit(s: Step, pool: Pool): string {
   return braces("StepKind::launch", str(s.name), s.kernel, args, sizes, `${s.flops}.`, `${s.bytes}.`, scalars, maps);
 }
 
-/** A TensorMapInfo. */
+/** The initializer of a TensorMapInfo. */
 function mapInit({ arg, extents, box, window }: BoundMap): string {
   const four = (list: readonly number[]): string => `{${[0, 1, 2, 3].map((i) => list[i] ?? 0).join(", ")}}`;
   const { lower, upper, step } = window ?? { lower: [0, 0], upper: [0, 0], step: 0 };

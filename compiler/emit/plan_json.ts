@@ -1,12 +1,12 @@
-// plan.json: the plan for people, tools and tests. The machine reads plan.cpp, which says the same.
+// plan.json: the plan for people, tools and tests. The runtime uses plan.cpp, which has the same content.
 
 import type { Plan } from "../lower/plan.js";
 import { digest } from "../util/digest.js";
 
-/** What the state layout and the arithmetic depend on, as one hex digest. */
+/** A hex digest of everything in the plan that the state layout and the arithmetic depend on: all except `meta`. */
 export const planDigest = (plan: Plan): string => digest(JSON.stringify({ ...plan, meta: {} })).slice(0, 32);
 
-/** The plan with kernels by symbol and without their source, which lies in kernels/. */
+/** The text of plan.json: the plan with its digest, and without the sources of kernels, which are in kernels/. */
 export function planJson(plan: Plan): string {
   const kernels = plan.kernels.map(({ symbol, template, threads, sharedBytes, hopper }) =>
     threads > 0 ? { symbol, template, threads, sharedBytes, hopper } : { symbol, template },

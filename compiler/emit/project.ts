@@ -1,5 +1,5 @@
-// The artefact directory: plan, kernels, dumps; then g++ in parallel, cached by content. A directory is complete or
-// not there: everything is made beside it and renamed.
+// Makes the artefact folder: plan, kernels and dumps, which are then compiled in parallel. Everything is made in a
+// temporary folder beside it, which is renamed when it is complete, so an incomplete artefact never has the final name.
 
 import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
@@ -22,7 +22,7 @@ export interface Artefact {
 export interface BuildResult {
   readonly dir: string;
   readonly objects: number;
-  readonly compiled: number; // how many of the objects were not in the cache
+  readonly compiled: number; // number of objects that were not in the cache
   readonly seconds: number;
 }
 
@@ -39,8 +39,8 @@ function kernelsPerFile(header: string, target: Plan["target"]): number {
 }
 
 /**
- * For CPU ranks on several machines: goes beside the binary, which loads it when it is needed. Built where MPI is
- * installed.
+ * The plugin for CPU ranks on several machines. It is built if MPI is installed, and copied beside the binary, which
+ * loads it when it needs it.
  */
 export const mpiPlugin = join(root, "build", "native", "moproc_mpi.so");
 
@@ -48,9 +48,9 @@ export const mpiPlugin = join(root, "build", "native", "moproc_mpi.so");
 export const ARTEFACT = "artefact";
 
 /**
- * Writes and builds the artefact at `dir`, replacing an older one there. `progress` is told about each object;
- * `complete` adds further files to the folder before it gets its name. Throws, and changes nothing, where `dir` is not
- * free: see requireFolder().
+ * Writes and builds the artefact at `dir`, which replaces an older one there. `progress` is called after each object is
+ * compiled; `complete` may add files to the folder before it is renamed to `dir`. Rejects, and leaves `dir` as it is,
+ * if something else is at `dir` (see requireFolder()) or a compiler fails.
  */
 export async function buildArtefact(
   dir: string,
@@ -68,7 +68,7 @@ export async function buildArtefact(
     endBeside(partial, dir, ARTEFACT);
     return { ...built, dir: at, seconds: (performance.now() - start) / 1000 };
   } catch (e) {
-    rmSync(partial, { recursive: true, force: true }); // ours: it was made above
+    rmSync(partial, { recursive: true, force: true }); // made above, so it may be removed
     throw e;
   }
 }
@@ -106,7 +106,8 @@ async function fill(
 }
 
 /**
- * Kernels for the emulator as one shared object: its device code. The emulator itself is in the driver that loads it.
+ * Links the kernels for the emulator to a shared object, which is their device code. The emulator itself is part of the
+ * driver that loads it.
  */
 async function shared(dir: string, objects: readonly string[]): Promise<string> {
   const image = join(dir, "kernels.so");
@@ -114,7 +115,7 @@ async function shared(dir: string, objects: readonly string[]): Promise<string> 
   return image;
 }
 
-/** An object with the images behind the symbols that plan.cpp names. */
+/** An object file with the images at the symbols that plan.cpp declares. */
 async function embed(dir: string, images: readonly string[]): Promise<string> {
   const source = join(dir, "images.s");
   const text = images.map((file, i) =>
@@ -133,7 +134,7 @@ async function embed(dir: string, images: readonly string[]): Promise<string> {
   return object;
 }
 
-/** The files of kernels: each holds kernels of one header. */
+/** The source files of a plan's kernels; each contains kernels of one header. */
 export function kernelFiles(plan: Plan): { readonly name: string; readonly text: string }[] {
   const byHeader = new Map<string, Kernel[]>();
   const [folder, source, header] = plan.target.device === "cpu" ? ["cpu", "cpp", "hpp"] : ["cuda", "cu", "cuh"];

@@ -1,17 +1,18 @@
-// What ptxas says of each kernel (-Xptxas -v), for people and tests: registers, spills, static shared memory.
+// The resources of each kernel that ptxas reports (-Xptxas -v), for people and tests.
 
-/** File of an artefact: architecture -> symbol -> resources. Empty for the emulator. */
+/** The file of a CUDA artefact with a ResourceTable, which is empty for the emulator. */
 export const RESOURCES = "resources.json";
 
 export interface Resources {
-  readonly registers: number; // of a thread
-  readonly spill_bytes: number; // stored and loaded again, of a thread
-  readonly stack_bytes: number;
-  readonly static_shared_bytes: number; // of a block
+  readonly registers: number; // per thread
+  readonly spill_bytes: number; // spill stores and spill loads per thread
+  readonly stack_bytes: number; // per thread
+  readonly static_shared_bytes: number; // per block
 }
+/** architecture -> symbol -> resources */
 export type ResourceTable = Readonly<Record<string, Readonly<Record<string, Resources>>>>;
 
-/** Reads the reports of any number of compilations for any number of architectures. */
+/** Reads the joined reports of any number of compilations for any number of architectures. */
 export function resources(log: string): ResourceTable {
   const table: Record<string, Record<string, Resources>> = {};
   for (const part of log.split("Compiling entry function ").slice(1)) {

@@ -1,4 +1,4 @@
-// The compilers an artefact needs, and the flags kernels are compiled with.
+// The compilers that an artefact needs, and the flags for kernels and plan.
 
 import { existsSync } from "node:fs";
 import { join } from "node:path";
@@ -8,9 +8,10 @@ import { root } from "../util/root.js";
 import { run } from "../util/run.js";
 import type { Unit } from "./objects.js";
 
+/** The command of the C++ compiler: $CXX or g++. */
 export const cxx = (): string => process.env.CXX ?? "g++";
 
-/** Version line of the C++ compiler; throws with what to install when there is none. */
+/** The first line of the C++ compiler's version. Rejects, with what to install, if there is none. */
 export async function compilerVersion(): Promise<string> {
   const text = await run(cxx(), ["--version"]).catch((e: Error) => {
     throw new Error(
@@ -20,7 +21,7 @@ export async function compilerVersion(): Promise<string> {
   return text.split("\n")[0] as string;
 }
 
-/** nvcc: $NVCC, or of $CUDA_HOME, or on the PATH. */
+/** The command of nvcc: $NVCC, or the one in $CUDA_HOME, or the one on the PATH. */
 export function nvcc(): string {
   if (process.env.NVCC) return process.env.NVCC;
   const home = process.env.CUDA_HOME;
@@ -28,7 +29,7 @@ export function nvcc(): string {
   return own && existsSync(own) ? own : "nvcc";
 }
 
-/** Release line of nvcc; throws with how to get one. */
+/** The last line of nvcc's version. Rejects, with what to install, if there is none. */
 export async function nvccVersion(): Promise<string> {
   const text = await run(nvcc(), ["--version"]).catch((e: Error) => {
     throw new Error(
@@ -48,7 +49,7 @@ type Tool = Omit<Unit, "source">;
 /** Whether kernels are compiled for the CPU and run in the emulator. */
 export const isEmulated = (target: Target): boolean => target.arch.startsWith("emulator");
 
-/** How files of kernels are compiled for a plan's target. */
+/** How files of kernels are compiled for a plan's target. Rejects if its compiler is missing. */
 export async function kernelTool({ target }: Plan): Promise<Tool> {
   const gxx = { command: cxx(), version: await compilerVersion(), include, names: false, result: "o" } as const;
   const flags = ["-std=c++20", "-O3", "-fPIC", ...strict];
@@ -95,7 +96,7 @@ export async function kernelTool({ target }: Plan): Promise<Tool> {
   };
 }
 
-/** How plan.cpp is compiled. */
+/** How plan.cpp is compiled. Rejects if there is no C++ compiler. */
 export async function planTool(): Promise<Tool> {
   return {
     command: cxx(),
@@ -109,8 +110,8 @@ export async function planTool(): Promise<Tool> {
 }
 
 /**
- * Machine code for each arch, and PTX of the newest one without a suffix for GPUs still to come: code for sm_90a runs
- * on nothing else.
+ * nvcc's flags for machine code of each arch, and for PTX that later GPUs can compile. The PTX is of the newest arch
+ * without a suffix (at least sm_80), because code for sm_90a runs on no other GPU.
  */
 export function codeFor(archs: readonly string[]): string[] {
   const number = (a: string): number => Number(/^sm_(\d+)/.exec(a)?.[1]);

@@ -1,4 +1,5 @@
-// Appends nodes to one graph. `b.in("fc1")` is the same graph under a longer scope; names come from scope and op.
+// Appends nodes to one graph. `b.in("fc1")` is a builder of the same graph with a longer scope. The name of a value is
+// made of its scope and its op; if that name is taken, the value gets a suffix "_1", "_2", and so on.
 
 import { named, recordOf } from "./registry.js";
 import type { Attrs, Graph, Init, Node, Role, State, TensorType, Value } from "./types.js";
@@ -12,7 +13,7 @@ interface Draft {
   readonly nodes: Node[];
   readonly updates: Map<Value, Value>;
   readonly names: Set<string>;
-  readonly next: Map<string, number>; // how often a base name was asked for
+  readonly next: Map<string, number>; // base name -> the suffix to try next
 }
 
 export class Builder {
@@ -21,13 +22,16 @@ export class Builder {
     private readonly g: Draft,
   ) {}
 
-  /** An empty graph; the batch it will see consists of `groups` independent groups. */
+  /** A builder of an empty graph, whose batch consists of `groups` independent groups (absent: 1). */
   static create(name: string, options: { readonly groups?: number } = {}): Builder {
     const draft = { name, groups: options.groups ?? 1, inputs: [], state: [], nodes: [] };
     return new Builder("", { ...draft, updates: new Map(), names: new Set(), next: new Map() });
   }
 
-  /** A builder that continues after `g`'s inputs and state, with none of its nodes: passes rebuild through it. */
+  /**
+   * A builder that has the inputs and states of `g`, but none of its nodes, for passes that build the nodes again. The
+   * names of `g`'s values count as taken.
+   */
   static resume(g: Graph): Builder {
     const b = Builder.create(g.name, { groups: g.groups });
     for (const v of [...g.inputs, ...g.state, ...g.nodes.flatMap((n) => n.outputs)]) b.g.names.add(v.name);
@@ -46,30 +50,31 @@ export class Builder {
     return this.g.state;
   }
 
-  /** The same graph, one scope deeper. */
+  /** A builder of the same graph with `part` appended to the scope. */
   in(part: string): Builder {
     return new Builder(this.scope && part ? `${this.scope}.${part}` : this.scope + part, this.g);
   }
 
-  /** The same graph under exactly this scope. */
+  /** A builder of the same graph with exactly this scope. */
   at(scope: string): Builder {
     return new Builder(scope, this.g);
   }
 
+  /** Declares an input of the graph and returns it. The scope is not part of its name. */
   input(name: string, type: TensorType): Value {
     const v = this.value(name, type);
     this.g.inputs.push(v);
     return v;
   }
 
-  /** Declares `scope.name` as state. */
+  /** Declares the state `scope.name` and returns it. */
   state(name: string, type: TensorType, init: Init, role: Role = "param"): State {
     const v = { ...this.value(this.in(name).scope, type), init, role };
     this.g.state.push(v);
     return v;
   }
 
-  /** Sets what `state` holds after the step. At most one update a state. */
+  /** `next` is the value of `state` after the step. Throws if the types differ or `state` has an update already. */
   update(state: Value, next: Value): void {
     if (this.g.updates.has(state)) throw new Error(`%${state.name} is updated twice in ${this.g.name}`);
     if (!sameType(state.type, next.type)) {
@@ -79,8 +84,9 @@ export class Builder {
   }
 
   /**
-   * Appends a node of the op `name` and returns its results; most callers use the op itself, `relu(b, x)`. Throws if
-   * the op is not defined or does not accept the operands; the message names op, operand types and scope.
+   * Appends a node of the op `name` and returns its results in the order of the op's outputs. Most callers use the op
+   * itself: `relu(b, x)`. Throws if no such op is defined, or if the op does not accept the operands or attributes; in
+   * the second case the message names the op, the operands with their types, and the scope.
    */
   emit(name: string, inputs: readonly Value[], attrs: Attrs): Value[] {
     const op = recordOf(name);
@@ -105,11 +111,12 @@ export class Builder {
     return outputs;
   }
 
-  /** Appends an existing node as it is; for passes. */
+  /** Appends an existing node without a change. Only passes need this. */
   keep(n: Node): void {
     this.g.nodes.push(n);
   }
 
+  /** The graph built so far, with these outputs. */
   finish(outputs: readonly Value[]): Graph {
     const { name, groups, inputs, state, nodes, updates } = this.g;
     return {

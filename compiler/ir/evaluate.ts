@@ -1,4 +1,4 @@
-// Runs a graph with the reference meaning of every op, in f64. The yardstick for passes, kernels and gradients.
+// Runs a graph in f64 with the reference function of every op. Tests compare passes, kernels and gradients with it.
 
 import type { NdArray } from "./nd.js";
 import { named, recordOf } from "./registry.js";
@@ -7,8 +7,9 @@ import { type Graph, sameShape, type Value } from "./types.js";
 export type Env = Map<Value, NdArray>;
 
 /**
- * All values of `g` given its inputs and states; throws when one is missing or an op returns a wrong shape. `change`
- * may replace a result before others read it.
+ * Computes all values of `g` from `feed`, which holds every input and state, and returns them with those of `feed`.
+ * `change` may replace the result of a node before other nodes read it. Throws if an input or state is missing from
+ * `feed` or has another shape there, or if the reference of an op returns another shape than its type.
  */
 export function evaluate(
   g: Graph,

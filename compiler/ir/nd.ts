@@ -1,5 +1,5 @@
-// Dense arrays for the reference meaning of ops: always f64, always row-major in logical order, never fast.
-// Integers up to 2^53 are exact.
+// Dense arrays for the references of ops: always f64, always row-major in logical order, and slow. Integers up to 2^53
+// are exact.
 
 import { elements } from "./types.js";
 
@@ -36,12 +36,12 @@ export class NdArray {
   }
 }
 
-/** Logical row-major order -> storage order: 4-D tensors are stored channels-last, all others as they are. */
+/** The elements of x in storage order: channels-last for a 4-D tensor, row-major for all others. Returns a copy. */
 export function toStorage(x: NdArray): Float64Array {
   return permute(x, (n, c, s) => (i, j, p) => ({ from: (i * c + j) * s + p, to: (i * s + p) * c + j, n }));
 }
 
-/** The inverse of `toStorage`. */
+/** The array of this shape from its elements in storage order: the inverse of `toStorage`. */
 export function fromStorage(shape: readonly number[], data: Float64Array): NdArray {
   const x = new NdArray(shape, data);
   return new NdArray(

@@ -1,19 +1,20 @@
-// The table of ops, as far as the IR itself has to know them: names of operands and results, types, and the meaning in
-// f64. Each record in compiler/ops enters itself; what else a record holds is the affair of those who read it there.
+// The table of ops, with what the IR itself needs of them: the names of operands and results, types, and a reference in
+// f64. The modules in compiler/ops enter their records when they are imported. Their records have more members
+// (compiler/ops/op.ts), which the IR does not read.
 
 import type { NdArray } from "./nd.js";
 import type { Attrs, TensorType } from "./types.js";
 
-/** What belongs to each operand of an op, by name; a list for a trailing "...name". */
+/** One item for each operand of an op, by name; a list of items for a trailing "...name". */
 type ByName<T> = Readonly<Record<string, T | readonly T[]>>;
 
 export interface OpRecord {
   readonly name: string;
   readonly inputs: readonly string[]; // "...xs" stands for any number of operands and comes last
   readonly outputs: readonly string[];
-  /** Types of the outputs by name; throws on operands or attributes that the op does not accept. */
+  /** The types of the outputs by name. Throws if the op does not accept the operands or attributes. */
   infer(inputs: ByName<TensorType>, attrs: Attrs): Readonly<Record<string, TensorType>>;
-  /** Values of the outputs by name. */
+  /** The values of the outputs by name. */
   reference(inputs: ByName<NdArray>, attrs: Attrs): Readonly<Record<string, NdArray>>;
 }
 
@@ -25,7 +26,7 @@ export function register(record: OpRecord): void {
   table.set(record.name, record);
 }
 
-/** The record of an op by name; throws for a name that no module has defined. */
+/** The record of an op by name. Throws if no imported module has defined the op. */
 export function recordOf(name: string): OpRecord {
   const record = table.get(name);
   if (!record) throw new Error(`unknown op ${name}`);
@@ -35,7 +36,7 @@ export function recordOf(name: string): OpRecord {
 /** All records, in the order in which they were entered. */
 export const allRecords = (): readonly OpRecord[] => [...table.values()];
 
-/** Pairs names with items in order; the rest goes to a trailing "...name". */
+/** Pairs names with items in order. A trailing "...name" gets a list of the remaining items, under "name". */
 export function named<T>(names: readonly string[], items: readonly T[]): Record<string, T | readonly T[]> {
   return Object.fromEntries(
     names.map((n, i) => (n.startsWith("...") ? [n.slice(3), items.slice(i)] : [n, items[i] as T])),

@@ -1,5 +1,5 @@
-// The IR. A Graph is a straight-line program over immutable, typed values with static shapes: no control flow, no
-// layouts, no fused ops. State is an input plus an update: old and new value have different names.
+// The IR. A Graph is a straight-line program over immutable, typed values with static shapes. It has no control flow,
+// no layouts and no fused ops. A state is an input together with an update; its old and new value have different names.
 
 export type DType = "f32" | "bf16" | "f16" | "f64" | "i64" | "i32" | "u8" | "bool";
 
@@ -9,7 +9,7 @@ export interface TensorType {
   readonly shape: readonly number[];
 }
 
-/** One result of one node, or an input or state. The name is unique in its graph; printer, plan and kernels use it. */
+/** A result of a node, an input or a state. The name is unique in its graph; printer, plan and kernels use it. */
 export interface Value {
   readonly name: string;
   readonly type: TensorType;
@@ -23,10 +23,10 @@ export interface Node {
   readonly inputs: readonly Value[];
   readonly attrs: Attrs;
   readonly outputs: readonly Value[];
-  readonly scope: string; // where the model made it, "encoder_q.layer1.0.conv1"; gradients end in '
+  readonly scope: string; // the part of the model it belongs to, "encoder_q.layer1.0.conv1"; gradients end in '
 }
 
-/** How the runtime fills a state before the first step; random values depend on the seed and the tensor's name only. */
+/** How the runtime fills a state before the first step. Random values depend only on the seed and the tensor's name. */
 export type Init =
   | { readonly kind: "constant"; readonly value: number }
   | { readonly kind: "normal"; readonly std: number }
@@ -35,8 +35,8 @@ export type Init =
   | { readonly kind: "copy"; readonly of: string }; // the initial value of another state
 
 /**
- * param: trained, in order; momentum: the optimizer's buffer of a param; buffer: everything else a checkpoint holds;
- * derived: can be rebuilt from the others (packed weights), is in no checkpoint.
+ * param: trained by the optimizer; momentum: the optimizer's buffer of a param; buffer: everything else that a
+ * checkpoint contains; derived: rebuilt from the others (packed weights), and therefore in no checkpoint.
  */
 export type Role = "param" | "momentum" | "buffer" | "derived";
 
@@ -47,52 +47,57 @@ export interface State extends Value {
 
 export interface Graph {
   readonly name: string;
-  readonly groups: number; // the batch is this many independent groups (batch_norm statistics, loss means)
-  readonly inputs: readonly Value[]; // fed every step
-  readonly state: readonly State[]; // lives across steps
-  readonly nodes: readonly Node[]; // every use comes after its definition
-  readonly outputs: readonly Value[]; // read back every step
+  readonly groups: number; // of the batch, each with its own batch_norm statistics and loss mean
+  readonly inputs: readonly Value[]; // set by the caller before every step
+  readonly state: readonly State[]; // kept from step to step
+  readonly nodes: readonly Node[]; // a value is defined before it is used
+  readonly outputs: readonly Value[]; // read by the caller after every step
   readonly updates: ReadonlyMap<Value, Value>; // state -> its value after the step
-  readonly ranks?: number; // this is what one of so many ranks computes; absent: there is but one
-  readonly firstRank?: readonly string[]; // states that after a step are right on rank 0 alone
+  readonly ranks?: number; // the graph is the share of one rank of this many; absent: there is only one rank
+  readonly firstRank?: readonly string[]; // names of the states that only rank 0 has right after a step
 }
 
 /**
- * How key images get to the rank that encodes them: loaded in the order of the permutation, or sent by the rank that
- * has them.
+ * How key images reach the rank that encodes them. load: its loader reads them in the order of the permutation;
+ * exchange: the ranks that loaded them send them.
  */
 export type Shuffle = "load" | "exchange";
 
 /**
- * f32: everything; bf16: 4-D activations and weight copies are stored as bf16; tf32: convolutions round their operands
- * to tf32. Statistics, losses, matrices, master weights and the optimizer are f32 in all three.
+ * f32: everything is f32; bf16: 4-D activations and the convolutions' copies of weights are stored as bf16; tf32:
+ * convolutions round their operands to tf32. Statistics, losses, matrices, master weights and the optimizer are f32 in
+ * all three.
  */
 export type Precision = "f32" | "bf16" | "tf32";
 
-/** What is compiled for: a set of programs for each number of `ranks` that share the batch. */
+/** What the compiler compiles for. It makes one set of programs for each number of ranks in `ranks`. */
 export interface Target {
   readonly device: "cpu" | "cuda";
-  /** "x86-64-v3" or "x86-64-v4"; "sm_80,sm_90a", all that the image has code for; "emulator" or "emulator_sm_90a". */
+  /**
+   * CPU: "x86-64-v3" or "x86-64-v4". CUDA: all architectures that the image has code for, "sm_80,sm_90a", or "emulator"
+   * or "emulator_sm_90a".
+   */
   readonly arch: string;
   readonly ranks: readonly number[];
   readonly precision?: Precision; // absent: f32
   readonly shuffle?: Shuffle; // absent: load
-  readonly bucketBytes?: number; // of gradients that ranks reduce at once; absent: as lower/collectives.ts has it
+  readonly bucketBytes?: number; // of gradients per all-reduce; absent: BUCKET_BYTES of lower/collectives.ts
 }
 
-/** A pass maps a graph to an equivalent one and never changes its input; the same object back means nothing to do. */
+/** A pass returns an equivalent graph and does not change the one it gets; it returns that one if nothing changes. */
 export interface Pass {
   readonly name: string;
   run(g: Graph, target: Target): Graph;
 }
 
+/** The number of elements of a tensor of this shape. */
 export const elements = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1);
 
 const bytesOf: Readonly<Record<DType, number>> = { f32: 4, bf16: 2, f16: 2, f64: 8, i64: 8, i32: 4, u8: 1, bool: 1 };
 /** Bytes of a dense tensor of this type. */
 export const byteSize = (t: TensorType): number => bytesOf[t.dtype] * elements(t.shape);
 
-/** f32[16,64,56,56] */
+/** The type as text: "f32[16,64,56,56]". */
 export const showType = (t: TensorType): string => `${t.dtype}[${t.shape.join(",")}]`;
 export const sameShape = (a: readonly number[], b: readonly number[]): boolean =>
   a.length === b.length && a.every((d, i) => d === b[i]);

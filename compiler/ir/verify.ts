@@ -1,9 +1,10 @@
-// Checks a graph from scratch: every value defined once, before its uses, with the type its op infers today.
+// Checks a whole graph: every value is defined once, before its uses, with the type that its op infers from the
+// operands now.
 
 import { named, recordOf } from "./registry.js";
 import { type Graph, sameType, showType, type TensorType, type Value } from "./types.js";
 
-/** Throws at the first violation, naming the value and the node. */
+/** Throws at the first violation; the message names the value, and the node or update that uses or defines it. */
 export function verify(g: Graph): void {
   const defined = new Set<Value>();
   const names = new Set<string>();

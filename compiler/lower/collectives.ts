@@ -1,23 +1,28 @@
-// When ranks talk. A gradient is reduced in place where it lies, many at once: buckets of neighbours in the gradient
-// arena, each begun as soon as backward has filled it, so that sending it overlaps with the rest of backward. Whoever
-// needs a result first waits for all that was begun; what was sent stays where it is until then (memory.ts).
+// Decides when collectives begin and where launches wait for them. Gradients are all-reduced in place in the gradient
+// arena, in buckets of neighbours. The all-reduce of a bucket begins as soon as the backward pass has written all of
+// its gradients, so that communication overlaps with the rest of the backward pass. The first launch that needs a
+// result of a collective waits for all collectives begun before; until then their operands must stay allocated
+// (memory.ts).
 
 import { byteSize, elements, type Value } from "../ir/types.js";
 import { all_reduce, own_rows } from "../ops/collective.js";
 import type { Place, PlacedStep } from "./memory.js";
 import { roomOf } from "./plan.js";
 
-/** Bytes of gradients that are worth a message of their own: docs/scaling.md compares sizes. */
+/** Bytes of gradients in a bucket, at least, if there are so many: docs/scaling.md compares sizes. */
 export const BUCKET_BYTES = 32 << 20;
 
 export interface Scheduled {
   readonly steps: readonly PlacedStep[];
-  readonly place: ReadonlyMap<Value, Place>; // with the buckets
+  readonly place: ReadonlyMap<Value, Place>; // of all values, including the buckets
 }
 
 type CollectiveStep = Extract<PlacedStep, { readonly do: "collective" }>;
 
-/** `bucketBytes`: of gradients that are worth a message. */
+/**
+ * The steps with all-reduces of gradients joined into buckets of about `bucketBytes` bytes, and with `await` steps
+ * inserted. `place` is not changed. Steps without a collective are returned as they are.
+ */
 export function scheduleCollectives(
   steps: readonly PlacedStep[],
   place: ReadonlyMap<Value, Place>,
@@ -28,20 +33,21 @@ export function scheduleCollectives(
   return { steps: withAwaits(bucketed(steps, places, bucketBytes), places), place: places };
 }
 
-/** A gradient's place in its arena, bytes. */
+/** A gradient's place in its arena, in bytes. */
 export interface Extent {
   readonly offset: number;
-  readonly room: number; // with the gap after it
+  readonly room: number; // its size with the gap after it
 }
 
 /** A reduction in place in the gradient arena. */
 interface Member extends Extent {
   readonly step: CollectiveStep;
-  readonly made: number; // the step that makes what is reduced
+  readonly made: number; // index of the last step that writes the operand
 }
 
 /**
- * All reductions in the gradient arena as a few over ranges of it, each begun when the last of its summands is there.
+ * The steps with the all-reduces in the gradient arena replaced by all-reduces of ranges of it. Each begins right after
+ * the step that writes the last of its operands.
  */
 function bucketed(steps: readonly PlacedStep[], places: Map<Value, Place>, bucketBytes: number): PlacedStep[] {
   const isMember = (s: PlacedStep): s is CollectiveStep =>
@@ -69,8 +75,10 @@ function bucketed(steps: readonly PlacedStep[], places: Map<Value, Place>, bucke
 }
 
 /**
- * Neighbours from the end of the arena on, where backward begins, until a bucket is full. What lies between two of them
- * and is none of `others` waits for a copy of a gradient that is reduced elsewhere, and may travel along.
+ * Divides the reductions into buckets of neighbours. It begins at the end of the arena, because the backward pass
+ * writes the end first, and starts a new bucket when one has `bucketBytes` bytes. `others` are the offsets of gradients
+ * that must not be reduced; no bucket contains one. A gap between two members that is none of `others` is filled later
+ * with a copy of a gradient that is reduced elsewhere, so it may be part of a bucket.
  */
 export function cut<M extends Extent>(
   members: readonly M[],
@@ -103,7 +111,7 @@ function joined(bucket: readonly Member[], places: Map<Value, Place>): Collectiv
 
 function withAwaits(steps: readonly PlacedStep[], places: ReadonlyMap<Value, Place>): PlacedStep[] {
   const out: PlacedStep[] = [];
-  let [sent, made]: [Value[], Value[]] = [[], []]; // by collectives that may not have ended
+  let [sent, made]: [Value[], Value[]] = [[], []]; // operands and results of collectives that may not have ended
   const isOf =
     (list: readonly Value[]) =>
     (v: Value): boolean =>

@@ -1,6 +1,6 @@
-// What a graph has to look like for kernels/cuda: no operand list longer than a launch can name, images with as many
-// channels as the tensor cores take at once. The graph computes the same; a padded convolution has weights of fewer
-// channels than its image, which only its templates understand.
+// Changes a graph to what kernels/cuda can run: no more operands per launch than its parameters have room for, and
+// images with as many channels as the tensor cores multiply at once. The graph computes the same. A padded convolution
+// has weights with fewer channels than its image, which only the convolution templates can handle.
 
 import { Builder } from "../ir/builder.js";
 import type { Graph, Node, Target, Value } from "../ir/types.js";
@@ -13,7 +13,7 @@ import { substitute } from "../rewrite/rules.js";
 
 const OPERANDS = 40; // of the 48 buffers of a launch
 
-/** all_finite of many tensors, as the product of those of some each. */
+/** For CUDA: replaces each all_finite of more than 40 tensors by the product of several; otherwise `g` itself. */
 export function splitFinite(g: Graph, target: Target): Graph {
   return edit(g, target, (b, n, replace) => {
     if (n.op !== all_finite.name || n.inputs.length <= OPERANDS) return false;
@@ -28,7 +28,10 @@ export function splitFinite(g: Graph, target: Target): Graph {
   });
 }
 
-/** Images of convolutions padded to 4 channels where the kernels read pairs of pixels, else to a multiple of 8. */
+/**
+ * For CUDA: pads the images of convolutions to 4 channels if the kernels read pairs of pixels, otherwise to a multiple
+ * of 8. Images that have a multiple of 8 channels stay.
+ */
 export function padImages(g: Graph, target: Target): Graph {
   const padded = new Map<string, Value>();
   return edit(g, target, (b, n) => {
@@ -46,7 +49,10 @@ export function padImages(g: Graph, target: Target): Graph {
   });
 }
 
-/** The graph with every node that `f` does not take over; its outputs keep their names. */
+/**
+ * `g` with each node for which `f` returns true replaced by what `f` appends to the builder; outputs keep their names.
+ * For targets other than CUDA, `g` itself.
+ */
 function edit(
   g: Graph,
   target: Target,

@@ -9,6 +9,7 @@ export interface Domain {
   readonly channels: number;
 }
 
+/** The domain of a tensor of this shape; a vector is one row, and a scalar one channel. */
 export function domainOf(shape: readonly number[]): Domain {
   if (shape.length === 4) {
     const [rows, channels, h, w] = shape as [number, number, number, number];

@@ -1,5 +1,6 @@
-// What selection asks of the room above it: the text of a kernel. A kernel is named by the digest of its text, so
-// selecting kernels and writing them go together; compiler/pipeline.ts hands the emitter in.
+// The interface by which kernel selection gets the text of a kernel from compiler/emit, which it may not import. A
+// kernel is named by the digest of its text, so its text is needed when it is selected. compiler/pipeline.ts passes the
+// emitter in.
 
 import type { Target, Value } from "../ir/types.js";
 import type { Kernel } from "./plan.js";
@@ -14,9 +15,9 @@ export interface Emitted {
 
 export interface Emitter {
   /**
-   * The kernel of a region. `plain` are the anchor's buffers after packing, `constants` the template's own; `groups`
-   * are those of the launch, of which the text only says whether there are several. Throws if a body would have to load
-   * or store a type that it cannot.
+   * The kernel of a region. `plain` has the anchor's buffers after packing, `constants` those of the template. `groups`
+   * is the number of groups of the launch; the text depends only on whether it is 1. Throws if a body would have to
+   * load or store a type that it cannot.
    */
   kernel(
     r: Region,
@@ -26,6 +27,6 @@ export interface Emitter {
     groups: number,
     prologues: Fused["prologues"],
   ): Emitted;
-  /** A kernel that packs the weight `w` into `packed`. */
+  /** The kernel that packs the weight `w` into `packed`. */
   packing(template: TemplateSpec, w: Value, packed: Value, constants: Constants, device: Target["device"]): Emitted;
 }

@@ -1,6 +1,6 @@
-// Neighbouring flat launches of one kernel whose tensors lie next to each other become one launch over the whole
-// range: one EMA launch, one SGD launch, one of all running averages and one of all counters. Alignment gaps are zero
-// and stay so.
+// Merges consecutive flat launches of one kernel, whose tensors are next to each other in memory, into one launch over
+// the whole range. A step has one launch for the EMA, one for SGD, one for all running averages and one for all
+// counters. The gaps between tensors contain zeros, and the launches leave them zero.
 
 import { byteSize, elements, type Value } from "../ir/types.js";
 import type { Place, PlacedStep } from "./memory.js";
@@ -9,9 +9,10 @@ import type { Lowered } from "./select.js";
 
 export interface Flattened {
   readonly steps: readonly PlacedStep[];
-  readonly place: ReadonlyMap<Value, Place>; // with the ranges that stand for several tensors
+  readonly place: ReadonlyMap<Value, Place>; // of all values, including the ranges that replace several tensors
 }
 
+/** The steps with runs of flat launches merged. `place` is not changed. */
 export function flatten(steps: readonly PlacedStep[], place: ReadonlyMap<Value, Place>): Flattened {
   const places = new Map(place);
   const out: PlacedStep[] = [];
@@ -23,7 +24,7 @@ export function flatten(steps: readonly PlacedStep[], place: ReadonlyMap<Value, 
   return { steps: out, place: places };
 }
 
-/** The longest run of launches from step i on that can be merged; empty where step i is no flat launch. */
+/** The longest run of launches from step i on that can be merged; empty if step i is not a flat launch. */
 function runFrom(steps: readonly PlacedStep[], i: number, place: ReadonlyMap<Value, Place>): Lowered[] {
   const run: Lowered[] = [];
   for (const s of steps.slice(i)) {
@@ -35,7 +36,7 @@ function runFrom(steps: readonly PlacedStep[], i: number, place: ReadonlyMap<Val
   return run;
 }
 
-/** b continues where a ends: each operand is the same tensor in both, or begins where a's ends. */
+/** Whether b continues where a ends: each argument is the same tensor in both, or b's begins where a's ends. */
 function follows(a: Lowered, b: Lowered, place: ReadonlyMap<Value, Place>): boolean {
   if (a.kernel.symbol !== b.kernel.symbol || a.scalars.join() !== b.scalars.join()) return false;
   return a.args.every((v, k) => {

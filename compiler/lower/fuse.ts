@@ -1,6 +1,7 @@
-// Covers the graph with regions. Nodes are visited in order: a kernel op opens a region; an elementwise value that is
-// stored, and every channel sum, joins the latest region it depends on if that region has its operands in registers
-// and everything else it needs exists before; otherwise it opens a pointwise region. Regions come out executable.
+// Covers the graph with regions. Nodes are visited in order. A kernel op opens a region. A stored elementwise value or
+// a channel sum joins the latest region that it depends on, if that region has its operands in registers and all other
+// operands are computed before that region; otherwise it opens a pointwise region. The order of the regions is one in
+// which they can run.
 
 import { type Graph, type Node, sameShape, type Value } from "../ir/types.js";
 import { accessOf } from "../ops/access.js";
@@ -23,10 +24,13 @@ interface Draft {
   readonly stores: Value[];
   readonly sums: Node[];
   moments: Node | undefined;
-  readonly closed: boolean; // nothing may join
+  readonly closed: boolean; // no node may join
 }
 
-/** Regions in an order in which they can run. `explain` receives every decision as a line. */
+/**
+ * The regions of `g`, in an order in which they can run. `explain` is called with a line per decision. Throws if an op
+ * of `g` has no kernel template.
+ */
 export function fuse(g: Graph, templateOf: TemplateOf, explain: (line: string) => void = () => {}): Region[] {
   return new Fusion(g, templateOf, explain).run();
 }
@@ -35,7 +39,7 @@ class Fusion {
   private readonly stored: ReadonlySet<Value>;
   private readonly producer: ReadonlyMap<Value, Node>;
   private readonly drafts: Draft[] = [];
-  private readonly madeBy = new Map<Value, number>(); // value -> index of the region that writes or holds it
+  private readonly madeBy = new Map<Value, number>(); // value -> index of the region that writes it or computes it
 
   constructor(
     private readonly g: Graph,
@@ -57,7 +61,7 @@ class Fusion {
     return this.storeRawResults();
   }
 
-  /** A view lives where its operand lives. */
+  /** A view is made by the region that makes its operand. */
   private alias(n: Node): void {
     const at = this.madeBy.get(n.inputs[0] as Value);
     if (at !== undefined) this.madeBy.set(n.outputs[0] as Value, at);
@@ -101,7 +105,7 @@ class Fusion {
     for (const v of n.outputs) this.madeBy.set(v, this.drafts.indexOf(d));
   }
 
-  /** Nodes and leaves that compute `root`. `compute`: expand the root even though it is a stored value. */
+  /** The nodes and leaves that compute `root`. With `compute` the root is computed even if it is a stored value. */
   private chain(root: Value, compute = false): Chain {
     const nodes: Node[] = [];
     const leaves: Leaf[] = [];
@@ -124,7 +128,7 @@ class Fusion {
     return { root, nodes, leaves };
   }
 
-  /** The region that can compute `chain`, and take `sum` of it, in registers it holds anyway. */
+  /** The open region that can compute `chain`, and its channel sum `sum`, from values it has in registers anyway. */
   private host(chain: Chain, able: (t: TemplateSpec, d: Draft) => boolean, sum?: Node): Draft | undefined {
     const made = chain.leaves.map((l) => this.madeBy.get(l.value) ?? -1);
     const latest = Math.max(-1, ...made);
@@ -165,7 +169,7 @@ class Fusion {
     return d;
   }
 
-  /** The result of an anchor is written only if a kernel other than its own needs it, or the program returns it. */
+  /** The final regions: an anchor's result is stored only if another kernel reads it or the program returns it. */
   private storeRawResults(): Region[] {
     const needed = new Set<Value>([...this.g.outputs, ...this.g.updates.values()]);
     for (const n of this.g.nodes) if (isView(n)) needed.add(n.inputs[0] as Value);
@@ -183,8 +187,8 @@ class Fusion {
 }
 
 /**
- * The nodes with all cheap work that depends on no kernel's result moved to the front (constants, inference scales, the
- * key encoder's EMA), so that later epilogues find their operands ready.
+ * The nodes of `g`, with the elementwise nodes and views that depend on no kernel's result moved to the front
+ * (constants, inference scales, the key encoder's EMA), so that they are computed before the epilogues that read them.
  */
 function hoisted(g: Graph): Node[] {
   const ready = new Set<Value>([...g.inputs, ...g.state]);

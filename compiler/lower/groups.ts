@@ -1,5 +1,5 @@
-// Groups of rows. A launch knows one number of groups, so what takes its rows in other groups needs a kernel
-// of its own. Tables of one row, [1, C], serve rows in any number of groups.
+// Groups of rows. A launch has one number of groups, so nodes with different numbers of groups need separate kernels.
+// Tables with one row, [1, C], can be used with any number of groups.
 
 import type { Graph, Node, Value } from "../ir/types.js";
 import { accessOf } from "../ops/access.js";
@@ -9,7 +9,7 @@ import type { TemplateOf, TemplateSpec } from "./template.js";
 
 type Grouping = Pick<Region, "anchor" | "template" | "operands" | "after" | "sums" | "moments">;
 
-/** Rows of a table with one row per group; undefined for any other operand. */
+/** The number of rows of a table with one row per group; undefined for any other operand. */
 const tableRows = (v: Value, access: string): number | undefined =>
   access === "group_channel" && v.type.shape[0] !== 1 ? v.type.shape[0] : undefined;
 
@@ -17,17 +17,17 @@ const known = (counts: readonly (number | undefined)[]): number[] => counts.filt
 const ofChain = (c: Chain): number[] => known(c.leaves.map((l) => tableRows(l.value, l.access)));
 const ofNode = (n: Node | undefined): number[] => (typeof n?.attrs.groups === "number" ? [n.attrs.groups] : []);
 
-/** Which operands of an anchor come in the groups of the launch, and whether its result does. */
+/** The operands of an anchor whose rows are divided into the launch's groups, and whether those of the result are. */
 const groupedBy = (template: TemplateSpec, anchor: Node | undefined) =>
   (anchor && template.grouped?.(anchor)) ?? { operands: template.prologue, result: true };
 
-/** Numbers of groups that the epilogue of a region asks for, with that of a further chain and sum. */
+/** The numbers of groups that the epilogue of a region requires, including those of a further chain and sum. */
 const epilogueGroups = (r: Grouping, chain?: Chain, sum?: Node): number[] => [
   ...[...r.after, ...(chain ? [chain] : [])].flatMap(ofChain),
   ...[...r.sums, r.moments, sum].flatMap(ofNode),
 ];
 
-/** Into how many groups a kernel takes its rows. */
+/** The number of groups of the region's launch; 1 if nothing in it distinguishes groups. */
 export function groupsOf(r: Grouping): number {
   const all = new Set(launchGroups(r, epilogueGroups(r)));
   if (all.size > 1) throw new Error(`internal: groups: ${r.anchor?.scope ?? "pointwise"} mixes groups ${[...all]}`);
@@ -39,9 +39,7 @@ function launchGroups(r: Grouping, epilogue: readonly number[]): number[] {
   return groupedBy(r.template, r.anchor).result ? [...inside, ...epilogue] : inside;
 }
 
-/**
- * Whether a region can compute `chain`, and take the channel sum `sum` of it, beside what it does already.
- */
+/** Whether the groups of `chain`, and of its channel sum `sum`, agree with those of the region. */
 export function groupsFit(r: Grouping, chain: Chain, sum?: Node): boolean {
   const epilogue = epilogueGroups(r, chain, sum);
   if (!groupedBy(r.template, r.anchor).result && epilogue.some((n) => n > 1)) return false;
@@ -49,8 +47,8 @@ export function groupsFit(r: Grouping, chain: Chain, sum?: Node): boolean {
 }
 
 /**
- * Elementwise values that some reader cannot recompute because it takes rows in other groups -> that reader's
- * op.
+ * The elementwise values that a reader cannot recompute because it has another number of groups, each with the op of
+ * that reader.
  */
 export function groupedApart(g: Graph, templateOf: TemplateOf): ReadonlyMap<Value, string> {
   const groups = new Map<Value, number>(); // of values that may be recomputed

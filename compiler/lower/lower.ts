@@ -1,4 +1,5 @@
-// All programs of an artefact -> one Plan: regions, launches, the shared state, memory, and the tables of the runtime.
+// Lowers all programs of an artefact to one Plan: regions, launches, the state they share, memory, and the tables that
+// the runtime reads.
 
 import { byteSize, type Graph, type State, sameType, showType, type Target, type Value } from "../ir/types.js";
 import { alignUp } from "../util/math.js";
@@ -29,10 +30,13 @@ import { templatesOf } from "./templates/index.js";
 
 export interface LoweredPlan {
   readonly plan: Plan;
-  readonly explain: string; // every region, and every decision of the fusion
+  readonly explain: string; // the text of explain.txt: launches, precision, fusion decisions, regions
 }
 
-/** Lowers graphs that have been through the passes. Throws when two programs disagree about a state. */
+/**
+ * Lowers graphs that the passes have optimised, and adds the program "refresh", which rebuilds derived state. Throws if
+ * two programs have states with one name but different types or roles, or if a graph cannot be lowered.
+ */
 export function lowerPrograms(
   name: string,
   programs: readonly Graph[],
@@ -76,7 +80,10 @@ export function lowerPrograms(
   return { plan, explain: [...launchCounts(plan), ...explain].join("\n") };
 }
 
-/** The packing launches at the end of a program: of states that it updates without writing the copy as well. */
+/**
+ * The packing launches that run at the end of a program: those of the states that the program updates, unless it writes
+ * their packed copy itself.
+ */
 export function repacking(g: Graph, launches: readonly Lowered[], derived: readonly Packed[]): Lowered[] {
   const updated = new Set([...g.updates.keys()].map((s) => s.name));
   const mirrored = new Set(launches.flatMap((l) => [...l.mirrors]));
@@ -109,7 +116,7 @@ function unionStates(graphs: readonly Graph[]): State[] {
   return [...all.values()];
 }
 
-/** Tensors, kernels and arena sizes while they are collected. */
+/** Collects the tensors, kernels and arena sizes of a plan. */
 class Tables {
   private readonly tensors: Tensor[] = [];
   private readonly indexOf = new Map<string, number>();
@@ -191,7 +198,10 @@ class Tables {
     };
   }
 
-  /** Inputs of the same name and type are one tensor in all programs; each program's outputs follow its inputs. */
+  /**
+   * Gives inputs of the same name and type one place in all programs, and reserves a range for the program's outputs.
+   * Returns the function that maps an offset in the program's own io arena to the plan's.
+   */
   private shareInputs(g: Graph, placed: Placed): (offset: number) => number {
     const moved: { readonly from: number; readonly bytes: number; readonly to: number }[] = [];
     for (const v of g.inputs) {
@@ -207,7 +217,7 @@ class Tables {
     const inputBytes = moved.reduce((s, m) => s + m.bytes, 0);
     const outputs = this.takeIo(placed.ioBytes - inputBytes);
     return (offset) => {
-      // of an input, a view into one, or an output
+      // an offset in an input (also of a view into one), otherwise of an output
       const m = moved.find(({ from, bytes }) => from <= offset && offset < from + bytes);
       return m ? offset - m.from + m.to : offset - inputBytes + outputs;
     };
@@ -219,7 +229,10 @@ class Tables {
     return offset;
   }
 
-  /** State and shared inputs are one tensor in all programs; everything else carries its program's name. */
+  /**
+   * The index of the tensor, which is added if it is new. A state or shared input is one tensor in all programs; the
+   * names of all other tensors begin with the program's name.
+   */
   private tensor(program: string, v: Value, at: Place): number {
     const shared = at.arena === "state" || this.ioPlace.has(`${v.name} ${showType(v.type)}`);
     const name = shared ? v.name : `${program}/${v.name.replace(/\.out$/, "")}`;

@@ -1,5 +1,6 @@
-// Where every value lives. State updates happen in place where no later launch reads the old value; gradients get a
-// range of their own in the order of the optimizer's launches; everything else shares the work arena by lifetime.
+// Gives every value a place in memory. A state is updated in place if no later launch reads the old value. Gradients
+// have their own arena, in the order of the optimizer's launches. All other values share the work arena: two of them
+// may have the same memory if they are not needed at the same time.
 
 import { byteSize, elements, type Graph, type Value } from "../ir/types.js";
 import { alignUp } from "../util/math.js";
@@ -10,10 +11,10 @@ import { isView, viewOf } from "./views.js";
 
 export interface Place {
   readonly arena: Arena;
-  readonly offset: number;
+  readonly offset: number; // bytes
 }
 
-/** The program after memory is planned. Steps run in order; copies are what could not be done in place. */
+/** A program whose memory is planned. Its steps run in order; it copies what could not be computed in place. */
 export interface Placed {
   readonly steps: readonly PlacedStep[];
   readonly place: ReadonlyMap<Value, Place>;
@@ -35,8 +36,8 @@ export type PlacedStep =
   | { readonly do: "await" };
 
 /**
- * The order of states and their mirrors in the arena: columns of flat launches first, so that each is one contiguous
- * range.
+ * The order of states and their mirrors in the state arena. The states that are the same argument of several flat
+ * launches of one kernel come first, in the order of the launches, so that they are one contiguous range.
  */
 export function layOutState(programs: readonly (readonly Lowered[])[], states: readonly Value[]): Value[] {
   const byName = new Map(states.map((s) => [s.name, s]));
@@ -55,7 +56,11 @@ export function layOutState(programs: readonly (readonly Lowered[])[], states: r
   return [...new Set([...order, ...states])];
 }
 
-/** Plans one program. `statePlace` gives every state's and derived copy's place; `last` runs after the updates. */
+/**
+ * Plans the memory of one program. `statePlace` has the places of all states and derived copies by name. The launches
+ * of `last` run after the states are updated. Throws if an update needs the old value of a state that another update
+ * replaces before.
+ */
 export function planMemory(
   g: Graph,
   launches: readonly Lowered[],
@@ -78,9 +83,9 @@ const placed = (l: Lowered, workspace: number): PlacedStep =>
 class Planner {
   private readonly views = new Map<Value, { readonly of: Value; readonly offset: number }>();
   private readonly place = new Map<Value, Place>();
-  private readonly slotOf = new Map<Value, Value>(); // value -> the value whose memory it shares
+  private readonly slotOf = new Map<Value, Value>(); // value -> the value whose memory it overwrites
   private readonly launches: Lowered[];
-  private readonly copies: Copied[] = []; // after the launches
+  private readonly copies: Copied[] = []; // run after the launches
   private readonly copiesBefore = new Map<number, Copied[]>();
   private readonly lastUse = new Map<Value, number>();
   private readonly writer = new Map<Value, number>();
@@ -102,7 +107,10 @@ class Planner {
     this.keepOperands();
   }
 
-  /** What a collective sends stays until somebody waits for what it brings: whoever reads that first. */
+  /**
+   * A collective's operand must stay allocated until the first launch that reads its result, because that launch waits
+   * for the collective.
+   */
   private keepOperands(): void {
     for (const [t, l] of this.launches.entries()) {
       if (!l.collective || l.collective === "own_rows") continue;
@@ -138,7 +146,7 @@ class Planner {
     this.ioBytes += alignUp(byteSize(v.type), ALIGN);
   }
 
-  /** Packed copies of states that this program reads, mirrors that it writes. */
+  /** Places the packed copies of states that this program reads, and the mirrors that it writes. */
   private placeDerived(): void {
     for (const l of [...this.launches, ...this.last]) {
       for (const v of [...l.reads, ...l.writes]) {
@@ -150,7 +158,7 @@ class Planner {
 
   private placeUpdates(): void {
     const end = this.launches.length;
-    // Old states that are returned, or become other states, are read at the end.
+    // An old state that is an output or the new value of a state is read at the end.
     const late = [...this.g.outputs, ...this.g.updates.values()];
     for (const v of late) if (!this.writer.has(v)) this.lastUse.set(this.base(v), end);
     for (const [s, v] of this.g.updates) {
@@ -173,7 +181,7 @@ class Planner {
     }
   }
 
-  /** Read-only full-size operands of flat launches, in launch order: one contiguous range. */
+  /** Places the full-size operands of flat launches that are no states in the gradient arena, in launch order. */
   private placeGradients(): void {
     this.launches.forEach((l, t) => {
       if (!l.flat) return;
@@ -193,7 +201,7 @@ class Planner {
     });
   }
 
-  /** The rank's own summand of a gradient lies where the sum goes, unless somebody else reads it. */
+  /** Places the operand of a gradient's all-reduce where its result is, unless something else reads the operand. */
   private reduceInPlace(sum: Value, at: Place): void {
     const t = this.writer.get(sum) as number;
     const l = this.launches[t] as Lowered;
@@ -204,7 +212,7 @@ class Planner {
     if (free && byteSize(own.type) === byteSize(sum.type)) this.place.set(own, at);
   }
 
-  /** Puts a copy of `from` at `at`, for step t to read instead: views, inputs, gradients shared by two parameters. */
+  /** Lets step t read a copy of `from` at `at`: for views, inputs, and gradients that two parameters share. */
   private copyBefore(t: number, from: Value, at: Place): void {
     const to: Value = { name: `${from.name}.at_${at.offset}`, type: from.type };
     this.place.set(to, at);
@@ -220,7 +228,7 @@ class Planner {
       else if (this.place.get(v)?.arena !== "io" || this.g.inputs.includes(v)) {
         const to: Value = { name: `${v.name}.out`, type: v.type };
         this.placeIo(to);
-        this.copies.unshift({ from: v, to }); // before a state that it may be changes
+        this.copies.unshift({ from: v, to }); // first, because v may be a state that another copy changes
       }
     }
   }
@@ -239,7 +247,7 @@ class Planner {
           this.slotOf.set(v, slot);
           const span = spans.get(slot) as { last: number };
           span.last = Math.max(span.last, last);
-          this.lastUse.set(victim, -1); // taken: nobody else may overwrite it
+          this.lastUse.set(victim, -1); // no other value may overwrite it
         } else spans.set(v, { bytes: byteSize(v.type), first: t, last });
       }
     });
@@ -262,7 +270,10 @@ class Planner {
     return { steps, workBytes: layout.total, liveBytesMax: layout.lowerBound };
   }
 
-  /** Copies to do before step t: those of a run of flat launches before all of it, so that it can become one launch. */
+  /**
+   * The copies to run before step t. Those of a run of flat launches run before the first of them if they can, so that
+   * the run can become one launch.
+   */
   private copiesAhead(t: number): Copied[] {
     const flat = (i: number): boolean => this.launches[i]?.flat === true;
     if (!flat(t)) return this.copiesBefore.get(t) ?? [];
@@ -270,12 +281,12 @@ class Planner {
     while (flat(first - 1)) first--;
     while (t === first && flat(end)) end++;
     const made = (c: Copied): number => this.writer.get(this.base(c.from)) ?? -1;
-    const own = (this.copiesBefore.get(t) ?? []).filter((c) => made(c) >= first); // made by the run itself
+    const own = (this.copiesBefore.get(t) ?? []).filter((c) => made(c) >= first); // of values that the run writes
     const early = Array.from({ length: t === first ? end - t : 0 }, (_, i) => this.copiesBefore.get(t + i) ?? []);
     return [...early.flat().filter((c) => made(c) < first), ...own];
   }
 
-  /** u is a work value read for the last time at step t, with memory of its own that nobody has taken. */
+  /** Whether u is a value in the work arena that is read last at step t, and that no other value has overwritten. */
   private dies(u: Value, t: number, spans: ReadonlyMap<Value, unknown>): boolean {
     const own = spans.has(u) || this.slotOf.has(u);
     return own && !this.views.has(u) && this.lastUse.get(u) === t && !this.g.outputs.includes(u);

@@ -1,6 +1,7 @@
-// bf16 copies of parameters, written by whoever writes the parameter: the optimizer and the moving average store each
-// new value twice, and convolutions read the second. Surprising: all parameters of such a pass get one, read or not, so
-// that the copies lie as their parameters do and the pass stays one flat launch.
+// bf16 copies of parameters (mirrors). The launches of the optimizer and of the moving average, which write the
+// parameters, also write the copies, and convolutions read the copies. Surprising: all f32 parameters that such a
+// launch writes get a copy, even if no kernel reads it. The copies then have the same order as their parameters, and
+// the update stays one flat launch.
 
 import type { Graph, Node, Target, Value } from "../ir/types.js";
 import { opOf } from "../ops/op.js";
@@ -18,17 +19,20 @@ export interface Mirrored {
   readonly mirrors: ReadonlyMap<string, Value>; // by the name of the state
 }
 
-/** What `packing` is asked about: the weight as input, the attributes its user gives. */
+/** The node that the functions of a packing template get: its input is the weight, its attributes are the user's. */
 export function packingNode(user: Node, w: Value, packing: TemplateSpec): Node {
   const attrs = packing.packingAttrs?.(user) ?? { stride: user.attrs.stride ?? 1, pad: user.attrs.pad ?? 0 };
   return { op: packing.op, inputs: [w], attrs, outputs: [], scope: `${w.name}.${packing.name}` };
 }
 
-/** Whether the packed copy of `w` that `user` reads is `w`, rounded. */
+/** Whether the packed copy of `w` that `user` reads is `w` rounded, in the same order. */
 export const isRounded = (user: Node, w: Value, packing: TemplateSpec, target: Target): boolean =>
   packing.rounds?.(packingNode(user, w, packing), target) === true;
 
-/** Regions that write parameters flatly also write the copies, where a kernel of the same program reads one. */
+/**
+ * Lets flat regions that write parameters also write their copies, if a kernel of the same program reads one of them.
+ * Returns the changed programs and the copies by the name of the state.
+ */
 export function writeMirrors(programs: readonly Covered[], target: Target, templateOf: TemplateOf): Mirrored {
   const mirrors = new Map<string, Value>();
   const changed = programs.map(({ g, regions }) => {
@@ -47,7 +51,7 @@ export function writeMirrors(programs: readonly Covered[], target: Target, templ
   return { programs: changed, mirrors };
 }
 
-/** Weights -> the regions that read a rounded copy. */
+/** Weight -> the indices of the regions that read a rounded copy of it. */
 function readersOf(
   regions: readonly Region[],
   target: Target,

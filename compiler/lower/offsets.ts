@@ -1,5 +1,5 @@
-// Static memory layout: intervals with sizes in, offsets out. Several greedy orders are tried and the smallest total is
-// taken; the lower bound is the largest sum of sizes alive at one time.
+// Static memory layout: assigns an offset to each interval. It tries several greedy orders and takes the one with the
+// smallest total. The lower bound is the largest sum of the sizes that are needed at one step.
 
 import { alignUp } from "../util/math.js";
 import { ALIGN } from "./plan.js";
@@ -12,11 +12,12 @@ export interface Interval {
 }
 
 export interface Layout {
-  readonly offsets: readonly number[]; // of each interval, multiples of ALIGN
+  readonly offsets: readonly number[]; // bytes, of each interval, multiples of ALIGN
   readonly total: number;
   readonly lowerBound: number;
 }
 
+/** Offsets such that no two intervals with a common step overlap; sizes are rounded up to multiples of ALIGN. */
 export function layOut(intervals: readonly Interval[]): Layout {
   const sized = intervals.map((i) => ({ ...i, bytes: alignUp(Math.max(i.bytes, 1), ALIGN) }));
   const orders: ((a: Interval, b: Interval) => number)[] = [
@@ -35,7 +36,10 @@ export function layOut(intervals: readonly Interval[]): Layout {
   return best as Layout;
 }
 
-/** Each interval in turn takes the lowest gap between its already placed contemporaries that holds it most tightly. */
+/**
+ * Places the intervals in the given order. Each takes the smallest gap that holds it between those placed before that
+ * have a step in common with it; of equal gaps the lowest.
+ */
 function place(
   intervals: readonly Interval[],
   order: (a: Interval, b: Interval) => number,
@@ -69,7 +73,7 @@ function place(
   return { offsets, total };
 }
 
-/** The largest sum of bytes alive at one step. */
+/** The largest sum of bytes needed at one step. */
 export function peak(intervals: readonly Interval[]): number {
   const change = new Map<number, number>();
   for (const { bytes, first, last } of intervals) {

@@ -1,5 +1,5 @@
-// What the runtime executes, as data. Written twice by emit/: plan.json for people, tools and tests, plan.cpp for the
-// machine. Everything refers to everything else by index.
+// What the runtime executes, as data. compiler/emit writes it twice: plan.json for people, tools and tests, plan.cpp
+// for the runtime. References between tables are indices.
 
 import { byteSize, type Init, type Role, type Target, type TensorType } from "../ir/types.js";
 import { alignUp } from "../util/math.js";
@@ -8,18 +8,18 @@ import type { TensorMap } from "./template.js";
 /** One instantiation of one template. Equal kernels share a symbol and are emitted once. */
 export interface Kernel {
   readonly symbol: string; // conv_fprop_affine_relu_3f2a9c: template, body, digest of the source
-  readonly template: string; // C++ function, a column of the profile
+  readonly template: string; // the C++ function; a column of the profile
   readonly header: string; // kernels/<device>/HEADER.hpp defines it
   readonly source: string; // the emitted struct and entry, without includes
-  readonly threads: number; // of a block; 0 on the CPU
-  readonly sharedBytes: number; // of a block's dynamic shared memory
-  readonly hopper?: BlockSize; // on sm_90a, where the kernel has a path of its own there
+  readonly threads: number; // per block; 0 on the CPU
+  readonly sharedBytes: number; // dynamic shared memory per block
+  readonly hopper?: BlockSize; // on sm_90a, if the kernel has a separate path for it
 }
 export type BlockSize = Pick<Kernel, "threads" | "sharedBytes">;
 
 /**
  * state: parameters, momenta, buffers, derived copies; grad: gradients in the order of the parameters;
- * io: inputs and outputs of programs; work: everything that lives within one run.
+ * io: inputs and outputs of programs; work: all values that are needed only during one run of a program.
  */
 export type Arena = "state" | "grad" | "work" | "io";
 
@@ -33,18 +33,18 @@ export interface Tensor {
 export interface Launch {
   readonly do: "launch";
   readonly kernel: number;
-  readonly name: string; // scope of the anchor: a line of the profile
+  readonly name: string; // scope of the anchor; a line of the profile
   readonly args: readonly number[]; // tensors, in the order of the kernel's parameters
   readonly rows: number;
   readonly groups: number;
   readonly extent: readonly number[]; // at most 4
-  readonly tasks: readonly number[]; // a phase each
-  readonly workspace: number; // offset in the work arena
+  readonly tasks: readonly number[]; // number of tasks of each phase
+  readonly workspace: number; // offset in the work arena, bytes
   readonly workspaceBytes: number;
   readonly scalars: readonly number[]; // f32 numbers of the body
   readonly flops: number;
-  readonly bytes: number; // every operand and result once, partials in the workspace twice
-  readonly maps: readonly BoundMap[]; // of the kernel's path for sm_90a
+  readonly bytes: number; // moved: every operand and result once, the workspace twice
+  readonly maps: readonly BoundMap[]; // for the kernel's path for sm_90a
 }
 
 /** A tensor map of argument `arg`. */
@@ -57,8 +57,8 @@ export interface Copy {
 }
 
 /**
- * What all ranks do together, in the same order (ops/collective.ts): it is begun, and steps may follow before it has
- * ended.
+ * Begins a collective (ops/collective.ts), which all ranks begin in the same order. The next steps may run before it
+ * ends.
  */
 export interface Collective {
   readonly do: CollectiveName;
@@ -68,7 +68,7 @@ export interface Collective {
 }
 export type CollectiveName = "all_reduce" | "all_gather" | "own_rows";
 
-/** All collectives that were begun end before the next step. */
+/** Waits until all collectives begun before have ended. */
 export interface Await {
   readonly do: "await";
 }
@@ -78,20 +78,20 @@ export type Step = Launch | Copy | Collective | Await;
 /** One entry point. All programs of a plan share the state. */
 export interface Program {
   readonly name: string;
-  readonly ranks: number; // that share the batch; 0: for any number
+  readonly ranks: number; // number of ranks that share the batch; 0: any number
   readonly inputs: readonly number[];
   readonly outputs: readonly number[];
   readonly steps: readonly Step[];
-  readonly liveBytesMax: number; // the largest sum of live work bytes: no layout can be smaller
-  readonly workBytes: number; // what the layout needs
+  readonly liveBytesMax: number; // the most work bytes needed at one step: no layout can be smaller
+  readonly workBytes: number; // size of the layout
 }
 
-/** The name that tells apart the programs of different numbers of ranks. */
+/** The program's name, with the number of ranks if there are several: "train@4". */
 export const programName = ({ name, ranks = 1 }: { readonly name: string; readonly ranks?: number }): string =>
   ranks > 1 ? `${name}@${ranks}` : name;
 
 export interface StateEntry {
-  readonly firstRank: boolean; // of several ranks, after a step only rank 0 has it
+  readonly firstRank: boolean; // with several ranks, only rank 0 has the right value after a step
   readonly tensor: number;
   readonly role: Role;
   readonly init: Init;
@@ -103,7 +103,7 @@ export interface Plan {
   readonly target: Target;
   readonly meta: Readonly<Record<string, string | number>>; // arch, num_class, batch, groups, image_size, ...
   readonly arenas: Readonly<Record<Arena, number>>;
-  readonly scratchBytes: number; // of each thread
+  readonly scratchBytes: number; // per thread
   readonly tensors: readonly Tensor[];
   readonly state: readonly StateEntry[]; // in the order of the checkpoint
   readonly kernels: readonly Kernel[];
@@ -114,8 +114,8 @@ export interface Plan {
 export const ALIGN = 64;
 
 /**
- * Bytes that a tensor of states or gradients takes with the gap after it: floats in steps of 32 elements, so that f32
- * tensors and their bf16 copies lie in parallel.
+ * The bytes of a tensor in the state or gradient arena, with the gap after it. f32 and bf16 tensors are padded to a
+ * multiple of 32 elements, so that f32 tensors and their bf16 copies have the same offsets in elements.
  */
 export const roomOf = ({ dtype, shape }: TensorType): number => {
   const bytes = byteSize({ dtype, shape });

@@ -1,6 +1,6 @@
-// How activations are stored. With `--precision bf16` every 4-D activation and its gradient gets the type bf16: kernels
-// load and store two bytes and compute in f32. Surprising: an elementwise value that nobody stores is never rounded;
-// one that is, is rounded before anything in the same kernel reads it (emit/kernel.ts).
+// How activations are stored. With `--precision bf16` every 4-D activation and its gradient has the type bf16: kernels
+// load and store two bytes per element and compute in f32. Surprising: an elementwise value that is not stored is never
+// rounded, but a stored one is rounded before the rest of the same kernel reads it (emit/kernel.ts).
 
 import type { Graph, Node, Precision, Target, Value } from "../ir/types.js";
 import { conv, conv_dgrad, conv_wgrad } from "../ops/conv.js";
@@ -9,7 +9,7 @@ import { type AnyOp, opOf } from "../ops/op.js";
 import { rowsOf } from "../ops/rows.js";
 import { isView } from "./views.js";
 
-/** The graph with its activations retyped; the same object where the target stores them as f32. */
+/** `g` with its activations as bf16, except outputs and updates; `g` itself unless the target's precision is bf16. */
 export function storeActivations(g: Graph, target: Target): Graph {
   if (target.precision !== "bf16") return g;
   const kept = new Set<Value>([...g.outputs, ...g.updates.values()]);
@@ -35,7 +35,7 @@ const operands: Readonly<Record<Precision, string>> = {
   f32: "three products of tf32 parts, f32 sums",
 };
 
-/** What of `g` (after storeActivations) is stored and multiplied in what, a line each. */
+/** The number formats in which `g`, as storeActivations returns it, is computed and stored, as lines. */
 export function explainPrecision(g: Graph, target: Target): readonly string[] {
   if (target.device === "cpu") return ["everything is computed and stored in f32"];
   const precision = target.precision ?? "f32";
@@ -53,7 +53,10 @@ export function explainPrecision(g: Graph, target: Target): readonly string[] {
   ];
 }
 
-/** Results of convolutions and poolings, of arithmetic on them or on images, and what broadcasts over pixels. */
+/**
+ * Whether n computes an activation: the result of a convolution or pooling, of arithmetic on activations or on images,
+ * or of an op that broadcasts over pixels.
+ */
 function isActivation(n: Node, isStored: (v: Value) => boolean): boolean {
   const { kind, permutation } = opOf(n.op);
   if (rowsOf(n)?.sums.includes(true)) return false; // a weight's gradient

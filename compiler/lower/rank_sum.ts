@@ -1,5 +1,5 @@
-// The one kernel that no region asks for: sums over ranks in a fixed order (--deterministic), which the runtime
-// launches between what NCCL sends. All its sizes are arguments.
+// The only kernel that belongs to no region: it adds the summands of the ranks in a fixed order (--deterministic). The
+// runtime launches it between transfers by NCCL. All its sizes are arguments.
 
 import { digest } from "../util/digest.js";
 import type { Kernel } from "./plan.js";
@@ -8,7 +8,7 @@ const THREADS = 256;
 const body = `static constexpr int THREADS = ${THREADS};`;
 const symbol = `rank_sum_${digest("rank_sum", body).slice(0, 8)}`;
 
-/** Of every artefact for several GPUs; the runtime finds it by its template's name. */
+/** Part of every CUDA artefact with an all-reduce. The runtime finds it by the name of its template. */
 export const rankSum: Kernel = {
   symbol,
   template: "rank_sum",

@@ -1,18 +1,19 @@
-// What becomes one kernel: at most one anchor, an elementwise chain on each of its operands, elementwise nodes on its
-// result, and per-channel sums of what passes by. An elementwise node may be in several regions: fusion is a cover.
+// A region becomes one kernel: at most one anchor, an elementwise chain for each of its operands, elementwise nodes on
+// its result, and channel sums of the values it computes. An elementwise node may be in several regions, because
+// recomputing it can be cheaper than storing it.
 
 import type { DType, Node, Value } from "../ir/types.js";
 import { type Access, opOf } from "../ops/op.js";
 import { channel_moments, channel_sum } from "../ops/reduce.js";
 import type { TemplateSpec } from "./template.js";
 
-/** A tensor that a body reads, and how. */
+/** A tensor that a body reads, and how it indexes it. */
 export interface Leaf {
   readonly value: Value;
   readonly access: Access;
 }
 
-/** Elementwise nodes in order that compute `root` from `leaves`; no nodes: `root` itself is the only leaf. */
+/** Elementwise nodes, in order, that compute `root` from `leaves`. Without nodes `root` itself is the only leaf. */
 export interface Chain {
   readonly root: Value;
   readonly nodes: readonly Node[];
@@ -27,27 +28,27 @@ export interface Region {
   readonly plain: ReadonlyMap<string, Value>; // the anchor's other inputs, by name ("xs.0" of a "...xs")
   readonly after: readonly Chain[]; // values computed from the result (or, in a pointwise region, from leaves)
   readonly stores: readonly Value[]; // which of the result and the roots of `after` are written
-  readonly mirrors: ReadonlyMap<Value, Value>; // of `stores`, those written once more: in the type of the second value
+  readonly mirrors: ReadonlyMap<Value, Value>; // value of `stores` -> the copy written too, with its own type
   readonly sums: readonly Node[]; // channel_sum nodes; the operand of each is the result or a root of `after`
   readonly moments: Node | undefined; // likewise a channel_moments node
 }
 
-/** Sums that an epilogue can take. */
+/** Whether n is a channel sum or channel moments, which an epilogue can compute. */
 export const isSum = (n: Node): boolean => n.op === channel_sum.name || n.op === channel_moments.name;
 
-/** The op's name for the i-th operand, "xs.2" for the third of a trailing "...xs". */
+/** The name of the i-th operand: the op's, or "xs.2" for the third of a trailing "...xs". */
 export function operandName(n: Node, i: number): string {
   const names: readonly string[] = opOf(n.op).inputs;
   const last = names.length - 1;
   return i >= last && names[last]?.startsWith("...") ? `${names[last].slice(3)}.${i - last}` : (names[i] as string);
 }
 
-/** How many operands of a chain have its own size. */
+/** The number of leaves that have the size of the chain's result. */
 export const fullReads = (c: Chain): number => c.leaves.filter((l) => l.access === "full").length;
 
 /**
- * The floating-point tensor, of type `dtype` where one is given, that an operand is if nothing is computed on its way
- * in.
+ * The tensor that an operand is if its chain has no nodes and its dtype is `dtype` (absent: f32 or bf16); otherwise
+ * undefined.
  */
 export function storedOperand({ nodes, leaves }: Chain, dtype?: DType): Value | undefined {
   const only = leaves.length === 1 && nodes.length === 0 ? leaves[0]?.value : undefined;
@@ -55,7 +56,7 @@ export function storedOperand({ nodes, leaves }: Chain, dtype?: DType): Value | 
   return fits ? only : undefined;
 }
 
-/** What the region's single in-register result is before `after`: the first output of an anchor with an epilogue. */
+/** The first output of an anchor with an epilogue, which is in registers before `after`; undefined without one. */
 export const rawResult = (r: Pick<Region, "anchor" | "template">): Value | undefined =>
   r.template.epilogue ? r.anchor?.outputs[0] : undefined;
 

@@ -1,5 +1,6 @@
-// What a launch would take on an H200 that did nothing wrong: the larger of its bytes over the measured bandwidth and
-// its arithmetic over the measured speed of the tensor cores. Rates are those of a copy and of a large matrix product.
+// A lower estimate of the time of a launch on an H200: the larger of its bytes divided by the measured bandwidth and
+// its arithmetic divided by the measured speed of the tensor cores. The rates were measured with a copy and with a
+// large matrix product.
 
 import type { Target } from "../ir/types.js";
 
@@ -8,7 +9,7 @@ export const ROOFLINE = {
   flopsPerSecond: { bf16: 790e12, tf32: 395e12, f32: 395e12 / 3 }, // f32: three tf32 products
 } as const;
 
-/** Microseconds. */
+/** The predicted time in microseconds of a launch that moves `bytes` and computes `flops`. */
 export function predictedMicroseconds(
   cost: { readonly bytes: number; readonly flops: number },
   target: Target,

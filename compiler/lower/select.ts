@@ -1,5 +1,6 @@
-// Regions -> launches: the emitted kernel, its arguments, sizes and costs. Weights that a template wants packed get a
-// packing launch: once after each change where the weight is state (the packed copy is derived state), else in place.
+// Makes launches of regions: the emitted kernel, its arguments, sizes and costs. A weight that a template reads packed
+// needs a packing launch. If the weight is state, the packed copy is derived state, and the launch runs after each
+// change of the weight; otherwise it runs before the launch that reads the copy.
 
 import { byteSize, elements, type Graph, type Node, type Target, type Value } from "../ir/types.js";
 import { isConstant } from "../ops/constant.js";
@@ -12,29 +13,29 @@ import type { BoundMap, CollectiveName, Kernel } from "./plan.js";
 import { fullReads, inputsOf, outputsOf, type Region, storedOperand } from "./region.js";
 import { type Fused, type LaunchShape, type TemplateOf, type TemplateSpec, unfused } from "./template.js";
 
-/** A launch before memory is planned: tensors are still values. */
+/** A launch before memory is planned: its tensors are values. */
 export interface Lowered {
   readonly kernel: Kernel;
-  readonly collective?: CollectiveName; // done by all ranks together instead: `kernel` is only a name
+  readonly collective?: CollectiveName; // if present, a collective instead of a launch: `kernel` is only a name
   readonly name: string;
   readonly args: readonly Value[];
   readonly scalars: readonly number[];
   readonly reads: readonly Value[];
   readonly writes: readonly Value[];
-  readonly mayOverwrite: ReadonlyMap<Value, readonly Value[]>; // written value -> operands whose place it may take
-  readonly flat: boolean; // elementwise over whole tensors, equal kernels over adjacent tensors can be one launch
+  readonly mayOverwrite: ReadonlyMap<Value, readonly Value[]>; // written value -> operands it may overwrite
+  readonly flat: boolean; // elementwise over whole tensors: launches of one kernel over adjacent tensors can be merged
   readonly rows: number;
   readonly groups: number;
   readonly shape: LaunchShape;
-  launchOver(rows: number): LaunchShape; // the same kernel over another number of rows
+  launchOver(rows: number): LaunchShape; // of the same kernel with another number of rows
   readonly flops: number;
   readonly bytes: number;
   readonly maps: readonly BoundMap[];
-  readonly packed: ReadonlyMap<Value, Value>; // weights -> the copies read in their place
-  readonly mirrors: ReadonlySet<Value>; // of `writes`, those whose place is their state's copy's
+  readonly packed: ReadonlyMap<Value, Value>; // weight -> the packed copy that the kernel reads instead
+  readonly mirrors: ReadonlySet<Value>; // those of `writes` that are bf16 copies of states
 }
 
-/** A packed copy of a weight: derived state when `of` is state, else a work value. */
+/** A packed copy of a weight: derived state if `of` is state, otherwise a value in the work arena. */
 export interface Packed {
   readonly value: Value;
   readonly of: Value;
@@ -43,12 +44,13 @@ export interface Packed {
 
 export interface Selection {
   readonly launches: readonly Lowered[];
-  readonly derived: ReadonlyMap<string, Packed>; // by name, packed copies of states that a program reads
+  readonly derived: ReadonlyMap<string, Packed>; // the packed copies of states that the program reads, by name
 }
 
 /**
- * The launches of the regions, in order, each with the kernel that `emitter` writes for it. `mirrors`: the copies of
- * states that the regions write themselves, so that they need no packing launch.
+ * The launches of the regions, in order, each with the kernel that `emitter` writes for it. `mirrors` has the copies of
+ * states that regions write themselves, by the name of the state. Throws if a template for packing is missing or the
+ * emitter throws.
  */
 export function select(
   g: Graph,
@@ -63,7 +65,7 @@ export function select(
   const inline = new Map<string, Packed>();
   const written = new Map<Value, Value>();
   const launches: Lowered[] = [];
-  /** The copy of w that `user` reads; the launch that makes it where none does. */
+  /** The packed copy of w that `user` reads. If no launch makes it yet, adds one. */
   const copyOf = (user: Node, w: Value, packing: TemplateSpec): Value => {
     const rounded = isRounded(user, w, packing, target);
     const own = rounded ? written.get(w) : undefined;
@@ -97,7 +99,7 @@ export function select(
   return { launches, derived };
 }
 
-/** A packing launch: the weight as a buffer in, the packed copy out. */
+/** A packing launch: it reads the weight as a plain buffer and writes the packed copy. */
 function pack(
   node: Node,
   w: Value,
@@ -138,7 +140,7 @@ function pack(
   return { value, of: w, launch };
 }
 
-/** What ranks do together with the operand of `n`. */
+/** The collective `n` in the form of a launch. */
 function together(n: Node): Lowered {
   const [from, to] = [n.inputs[0] as Value, n.outputs[0] as Value];
   const shape: LaunchShape = { tasks: [], workspaceBytes: 0, scratchBytes: 0 };
@@ -223,14 +225,15 @@ function lower(r: Region, packed: ReadonlyMap<Value, Value>, target: Target, emi
   };
 }
 
-/** The node a pointwise template is asked about: its output has the shape of the domain, one long column if linear. */
+/** The node that the pointwise template gets: its output has the shape of the domain, [elements, 1] if linear. */
 function pointwiseNode(r: Region, linear: boolean): Node {
   const value: Value = { name: "", type: { dtype: "f32", shape: linear ? [elements(r.shape), 1] : r.shape } };
   return { op: "pointwise", inputs: [], attrs: { flat: linear }, outputs: [value], scope: "" };
 }
 
 /**
- * Every operand has the domain's own shape or is one number, and nothing is summed: the domain is a run of elements.
+ * Whether the domain can be one run of elements: every leaf has the shape of the domain or is one number, and the
+ * region has no tables and no channel sums.
  */
 function isLinear(r: Region): boolean {
   const tables = r.after.some((c) =>
@@ -241,7 +244,7 @@ function isLinear(r: Region): boolean {
   return r.sums.length === 0 && r.moments === undefined && !tables && plain;
 }
 
-/** Results of a node that may take the place of an operand, as its record says. */
+/** Result of a node -> the operand that it may overwrite according to the op's record. */
 function overwrites(n: Node): ReadonlyMap<Value, readonly Value[]> {
   const op = opOf(n.op);
   const may = new Map<Value, readonly Value[]>();
@@ -252,7 +255,10 @@ function overwrites(n: Node): ReadonlyMap<Value, readonly Value[]> {
   return may;
 }
 
-/** Which results may take the place of which operands: an element is read before it is written, by the same task. */
+/**
+ * Result of a region -> the operands that it may overwrite. In a pointwise region the same task reads an element before
+ * it writes it, so a result may overwrite every full-size operand with as many bytes.
+ */
 function regionOverwrites(r: Region): ReadonlyMap<Value, readonly Value[]> {
   const may = new Map<Value, readonly Value[]>();
   if (r.anchor) return overwrites(r.anchor);

@@ -1,5 +1,6 @@
-// Which elementwise values are written to memory. All others are recomputed by every region that reads them. The
-// comparison is in bytes moved: recomputing reads the leaves once per reader, storing writes once and reads once.
+// Decides which elementwise values are stored in memory. All others are recomputed by every region that reads them. The
+// comparison is in bytes moved: a recomputation reads the leaves once per reader; storing writes the value once and
+// reads it once per reader.
 
 import { byteSize, elements, type Graph, type Node, type Value } from "../ir/types.js";
 import { accessOf } from "../ops/access.js";
@@ -16,7 +17,7 @@ interface Use {
 
 const isElementwise = (n: Node | undefined): boolean => n !== undefined && opOf(n.op).kind === "elementwise";
 
-/** Decides what is stored; `note` receives a line for each decision that was a choice. */
+/** The elementwise values of `g` that are stored. `note` is called with a line of text per decision. */
 export function storedValues(g: Graph, templateOf: TemplateOf, note: (line: string) => void): ReadonlySet<Value> {
   const producer = new Map(g.nodes.flatMap((n) => n.outputs.map((v) => [v, n] as const)));
   const uses = new Map<Value, Use[]>();
@@ -27,7 +28,7 @@ export function storedValues(g: Graph, templateOf: TemplateOf, note: (line: stri
   const kept = new Set<Value>([...g.outputs, ...g.updates.values()]);
   const stored = new Set<Value>();
 
-  /** Full-size tensors that a recomputation of v reads, by name; small operands are not counted. */
+  /** Value -> the full-size tensors that its recomputation reads; small operands are not counted. */
   const leaves = new Map<Value, ReadonlySet<Value>>();
   const leavesOf = (v: Value): ReadonlySet<Value> => leaves.get(v) ?? new Set([v]);
 
@@ -63,7 +64,7 @@ export function storedValues(g: Graph, templateOf: TemplateOf, note: (line: stri
     note(`%${v.name}: ${decision ? "stored" : "recomputed"}, ${mb(store)} MB stored, ${mb(recompute)} MB recomputed`);
     return decision;
   };
-  /** l is needed by nobody but the computation of v, so that computing v in l's epilogue leaves l unwritten. */
+  /** Whether only the computation of v needs l; if v is then computed in l's epilogue, l is not written. */
   const onlyLeadsTo = (l: Value, v: Value): boolean =>
     !kept.has(l) &&
     (uses.get(l) ?? []).every(

@@ -1,11 +1,12 @@
-// Attributes of our ops as ONNX attributes and back, exactly: a fraction is an f64 tensor because ONNX's own
-// float is f32, a truth value a bool tensor because ONNX has none.
+// Attributes of ops as ONNX attributes and back, without loss: a fraction becomes an f64 tensor, because ONNX's float
+// is f32, and a boolean a bool tensor, because ONNX has no boolean attributes.
 
 import type { Attrs, AttrValue, DType } from "../ir/types.js";
 import { type Attribute, type Attributes, numbersOf, numbersTensor } from "./model.js";
 
 const isInt = (x: number): boolean => Number.isSafeInteger(x) && !Object.is(x, -0);
 
+/** The ONNX attributes of these attributes of an op. */
 export const toAttributes = (attrs: Attrs): Attributes =>
   Object.fromEntries(Object.entries(attrs).map(([k, v]) => [k, toAttribute(v)]));
 
@@ -19,16 +20,16 @@ function toAttribute(v: AttrValue): Attribute {
     : { kind: "tensor", value: numbersTensor("", "f64", [v.length], v) };
 }
 
-/** Element types of the IR. */
+/** The element types of the IR. */
 export const dtypes: ReadonlySet<string> = new Set<DType>(["f32", "bf16", "f16", "f64", "i64", "i32", "u8", "bool"]);
 
-/** The inverse. Throws for an attribute that `toAttributes` does not write. */
+/** The inverse of `toAttributes`. Throws for an attribute that `toAttributes` does not write. */
 export const fromAttributes = (attributes: Attributes): Attrs =>
   Object.fromEntries(Object.entries(attributes).map(([k, a]) => [k, fromAttribute(k, a)]));
 
 function fromAttribute(name: string, a: Attribute): AttrValue {
   if (a.kind === "int" || a.kind === "ints") return a.value;
-  if (a.kind === "string" && dtypes.has(a.value)) return a.value; // the only texts that ops of ours take
+  if (a.kind === "string" && dtypes.has(a.value)) return a.value; // the only strings that are attributes of ops
   if (a.kind === "tensor") {
     const { type, dims } = a.value;
     if (type === "bool" && dims.length === 0) return numbersOf(a.value)[0] === 1;

@@ -1,6 +1,6 @@
-// Which values of a graph have the batch as axis 0, and whether a graph compiled for one batch size means the same for
-// every other. Rows must not meet, which the ops' records say; and the number of rows must appear nowhere, which a
-// comparison of the ONNX nodes for two batch sizes shows.
+// Finds the values of a graph whose axis 0 is the batch, and whether the graph's ONNX nodes are right for every batch
+// size. Two conditions are checked. No row of a result may depend on other rows, which the ops' records say. The number
+// of rows may not appear in the nodes, which is found by comparing the nodes for two batch sizes.
 
 import type { Graph, Node, Value } from "../ir/types.js";
 import { opOf } from "../ops/op.js";
@@ -9,8 +9,8 @@ import { functionOf } from "./library.js";
 import { encodeFunction } from "./proto.js";
 
 /**
- * The values whose axis 0 is the batch, if the ops are written for this operator set. Throws at the first node that
- * another batch size would change, and if inputs differ in their number of rows.
+ * The values of `g` whose axis 0 is the batch, if its ops are written in operator set `opset`. Throws at the first node
+ * that would be different for another batch size, and if inputs have different numbers of rows.
  */
 export function batchedValues(g: Graph, opset: number): ReadonlySet<Value> {
   const batched = new Set<Value>(g.inputs.filter((v) => v.type.shape.length > 0));
@@ -25,14 +25,14 @@ export function batchedValues(g: Graph, opset: number): ReadonlySet<Value> {
   return batched;
 }
 
-/** Why the node mixes rows or takes them in groups; undefined for one that computes each row by itself. */
+/** Why the node mixes rows or depends on groups of them; undefined if it computes each row by itself. */
 function obstacle(n: Node, batched: (v: Value) => boolean): string | undefined {
   const rows = rowsOf(n);
   if (!rows) return "it needs all rows at once";
   const size = n.inputs.find(batched)?.type.shape[0];
   for (const [i, v] of n.inputs.entries()) {
     if (batched(v) && !rows.operands[i]) return `%${v.name} has the batch where the op takes no rows`;
-    const repeated = opOf(n.op).kind === "elementwise" && v.type.shape[0] === 1; // the same row for all
+    const repeated = opOf(n.op).kind === "elementwise" && v.type.shape[0] === 1; // the same for all rows
     if (!batched(v) && rows.operands[i] && !repeated) return `%${v.name} has an extent along the batch`;
   }
   if (rows.sums.includes(true)) return "the rows of the batch are summed over";
@@ -41,7 +41,7 @@ function obstacle(n: Node, batched: (v: Value) => boolean): string | undefined {
   return undefined;
 }
 
-/** Why the ONNX nodes of the op would be others for twice as many rows; undefined if they are the same. */
+/** Why the ONNX nodes of the op would be different for twice as many rows; undefined if they are the same. */
 function countsRows(n: Node, batched: (v: Value) => boolean, opset: number): string | undefined {
   const twice = (v: Value): Value => ({
     ...v,

@@ -1,5 +1,5 @@
-// A network with its weights -> the ONNX model that is handed on: constants folded in f64 and rounded once,
-// biases inside their convolutions, node names as the network's modules are called, a free batch extent.
+// Makes the ONNX model for deployment from a network with its weights. Constants are folded in f64 and rounded once,
+// biases are part of their convolutions, node names are those of the network's modules, and the batch size is free.
 
 import type { NdArray } from "../ir/nd.js";
 import type { Graph } from "../ir/types.js";
@@ -13,7 +13,7 @@ import type { Model } from "./model.js";
 
 export interface DeployOptions {
   readonly opset: number;
-  readonly keepBatchNorm: boolean; // and the weights as they are
+  readonly keepBatchNorm: boolean; // if true, nothing is folded and the weights stay as they are
   readonly metadata: Readonly<Record<string, string>>;
   readonly producerVersion: string;
 }
@@ -23,10 +23,13 @@ const anywhere = { device: "cpu", arch: "", ranks: [1] } as const;
 /** The part of a graph that its outputs depend on, with only the states that they read. */
 export const neededPart = (g: Graph): Graph => withoutUnread({ graph: dce.run(g, anywhere), values: new Map() }).graph;
 
-/** Name of the free extent of the first axis. */
+/** The name in the model of the free extent of the first axis. */
 export const BATCH = "batch";
 
-/** The model of a graph whose first axis is the batch. Throws, by name, when a folded weight is no finite f32. */
+/**
+ * The model of a network whose inputs and outputs have the batch as their first axis. Throws, with the tensor's name,
+ * if a folded weight is not finite in f32, and if the graph is not the same for every batch size.
+ */
 export function deployModel(
   network: Valued,
   { opset, keepBatchNorm, metadata, producerVersion }: DeployOptions,

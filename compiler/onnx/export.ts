@@ -1,6 +1,5 @@
-// A graph as an ONNX model of standard operators, for deployment: states become initializers (weights O, I,
-// H, W), each op its body in ONNX, written out in place. Nodes are named scope/op, as in the IR; values keep
-// their names.
+// A graph as an ONNX model of standard operators, for deployment. States become initializers (weights O, I, H, W), and
+// each op is replaced by the ONNX nodes of its body. Nodes are named scope/op, as in the IR; values keep their names.
 
 import type { Graph, Node, TensorType, Value } from "../ir/types.js";
 import { batchedValues } from "./batch.js";
@@ -11,10 +10,10 @@ import { type Ref, Writer } from "./writer.js";
 
 export interface ExportOptions {
   readonly opset: number; // version of the ai.onnx operators, 13 to 21
-  readonly initializers: ReadonlyMap<string, Elements>; // values of the states, by name, row-major in logical order
+  readonly initializers: ReadonlyMap<string, Elements>; // values of the states by name, in logical row-major order
   readonly inputNames?: ReadonlyMap<string, string>; // name in the graph -> name in the model
   readonly outputNames?: ReadonlyMap<string, string>;
-  readonly dynamicBatch?: string; // name of axis 0 of inputs and outputs, which may then have any extent
+  readonly dynamicBatch?: string; // if given, axis 0 of inputs and outputs may have any extent, and has this name
   readonly metadata?: Readonly<Record<string, string>>;
   readonly producerVersion?: string;
   readonly doc?: string;
@@ -22,17 +21,21 @@ export interface ExportOptions {
 
 export const opsets = { least: 13, most: 21 } as const;
 
-/** The oldest IR version that each operator set from 13 on came with. */
+/** The IR version of the oldest ONNX release with this operator set (from 13 on). */
 export const irVersionOf = (opset: number): number => (opset < 15 ? 7 : opset < 19 ? 8 : opset < 21 ? 9 : 10);
 
-/** Throws for an operator set that bodies are not written for. */
+/** Throws unless the bodies support this operator set. */
 export function checkOpset(opset: number): void {
   if (!Number.isInteger(opset) || opset < opsets.least || opset > opsets.most) {
     throw new Error(`operator set ${opset}: known are ${opsets.least} to ${opsets.most}`);
   }
 }
 
-/** The model of `g`, before or after passes. What `g` would do to its state is left out: updates are no outputs. */
+/**
+ * The model of `g`, which may be a graph before or after the passes. Updates of state are left out. Throws for an
+ * unsupported operator set, a state without a value, an output that no node computes, two values with one name, and,
+ * with `dynamicBatch`, a graph that depends on the batch size.
+ */
 export function exportGraph(g: Graph, o: ExportOptions): Model {
   checkOpset(o.opset);
   const batched: ReadonlySet<Value> = o.dynamicBatch === undefined ? new Set() : batchedValues(g, o.opset);
@@ -79,16 +82,17 @@ export function exportGraph(g: Graph, o: ExportOptions): Model {
   return model;
 }
 
-/** encoder_q.layer1.0.conv1/conv */
+/** The name of the ONNX node: encoder_q.layer1.0.conv1/conv. */
 export const nodeName = (n: Node): string => (n.scope ? `${n.scope}/${n.op}` : n.op);
 
+/** The name and type of a value in ONNX; `axis0` is the name of axis 0 if its extent is free. */
 export const valueInfo = (name: string, type: TensorType, axis0?: string): ValueInfo => ({
   name,
   type: type.dtype,
   shape: type.shape.map((d, i): Dim => (i === 0 && axis0 !== undefined ? axis0 : d)),
 });
 
-/** A state's value as a tensor. Throws when there is none or it does not fit. */
+/** The value of state `s` as a tensor called `name`. Throws if `values` has none, or one that does not fit the type. */
 export function initializer(s: Value, name: string, values: ReadonlyMap<string, Elements>): Tensor {
   const value = values.get(s.name);
   if (!value) throw new Error(`no value for %${s.name}`);

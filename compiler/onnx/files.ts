@@ -1,5 +1,5 @@
-// Models as files. Large tensors of a large model lie beside it, because protobuf ends at 2 GiB; a file that
-// names such tensors says nothing about where else to read.
+// Models as files. A protobuf message is limited to 2 GiB, so the large tensors of a large model are in a second file
+// beside it. A model is not trusted: it can only name files in its own folder.
 
 import { closeSync, existsSync, fstatSync, openSync, readFileSync, readSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
@@ -8,16 +8,17 @@ import { writeWhole } from "../util/whole_file.js";
 import type { External, Model, Tensor } from "./model.js";
 import { decodeModel, encodeModel } from "./proto.js";
 
-/** Bytes of tensors above which they leave the model, and how large one has to be. */
+/** In bytes: tensors are stored beside the model if all of them have more than `model`; each has at least `tensor`. */
 const limits = { model: 1.5e9, tensor: 1024 } as const;
-const ALIGN = 64; // of tensors in the file beside
+const ALIGN = 64; // bytes, of tensors in the file beside the model
 const MAX_MODEL = 2 ** 31 - 1;
 
-/** The file that the tensors of a large model lie in. */
+/** The file with the tensors of a large model. */
 const besideOf = (file: string): string => `${file}.data`;
 
 /**
- * Throws, with the remedy, where a file that is none of moproc's has the name of the model or of the file beside it.
+ * Throws, with the remedy in the message, if a file that moproc did not write has the name of the model or of the file
+ * beside it.
  */
 export function requireModel(file: string): void {
   requireFile(file, marks.onnx);
@@ -25,8 +26,8 @@ export function requireModel(file: string): void {
 }
 
 /**
- * Writes a model, and FILE.data beside it when its tensors take more than `above` bytes. Returns the files' names.
- * Throws as requireModel() does.
+ * Writes a model, and FILE.data beside it if its tensors have more than `above` bytes. Returns the names of the files.
+ * Throws as requireModel() does, and if a file cannot be written.
  */
 export function writeModel(file: string, m: Model, above: number = limits.model): string[] {
   requireModel(file);
@@ -51,7 +52,7 @@ export function writeModel(file: string, m: Model, above: number = limits.model)
   return [file, beside];
 }
 
-/** The model in a file with all its tensors in memory. Throws, naming the file, when it is none. */
+/** The model in a file, with all its tensors in memory. Throws, naming the file, if it is not a valid model. */
 export function readModel(file: string): Model {
   try {
     if (!existsSync(file)) throw new Error("no such file");

@@ -1,6 +1,6 @@
-// What a training step is beyond ONNX, as JSON in the model's metadata: groups, which inputs are state and
-// how it begins, which outputs the program returns; the artefact's name and settings; where the run was that
-// the state is from.
+// The properties of a training step that ONNX cannot express, as JSON in the model's metadata: the groups, which inputs
+// are state and how it begins, which outputs the program returns; the artefact's name and settings; the metadata of the
+// checkpoint with the state.
 
 import type { Graph, Init, Role } from "../ir/types.js";
 import { parseJson } from "../util/json.js";
@@ -14,20 +14,21 @@ export interface StateHeader {
 export interface StepHeader {
   readonly version: 1;
   readonly groups: number;
-  readonly state: readonly StateHeader[]; // in order; all other inputs are fed every step
-  readonly outputs: readonly string[]; // the program's; other outputs are new values of state
-  readonly updates: number; // of state
+  readonly state: readonly StateHeader[]; // in order; all other inputs of the model are inputs of the program
+  readonly outputs: readonly string[]; // of the program; all other outputs of the model are new values of state
+  readonly updates: number; // number of updates of state
 }
 
-/** What the artefact of these programs is called and says about itself. */
+/** The name of the artefact of these programs, and its plan's `meta`. */
 export interface PlanHeader {
   readonly name: string;
   readonly meta: Readonly<Record<string, string | number>>;
 }
 
-/** Keys of metadata_props. */
+/** The keys of these objects in metadata_props. */
 export const keys = { step: "moproc.step", plan: "moproc.plan", checkpoint: "moproc.checkpoint" } as const;
 
+/** The header of a program whose outputs have these names in the model. */
 export const stepHeader = (g: Graph, outputs: readonly string[]): StepHeader => ({
   version: 1,
   groups: g.groups,
@@ -41,7 +42,7 @@ const isObject = (v: unknown): v is Json => typeof v === "object" && v !== null 
 const isCount = (v: unknown, least: number): v is number => Number.isSafeInteger(v) && (v as number) >= least;
 const isText = (v: unknown): v is string => typeof v === "string" && v !== "";
 
-/** The object under a key of the metadata; throws when it is missing or no JSON object. */
+/** The object at a key of the metadata. Throws if it is missing or not a JSON object. */
 function read(metadata: ReadonlyMap<string, string>, key: string): Json {
   const text = metadata.get(key);
   if (text === undefined)
@@ -60,7 +61,7 @@ function want(ok: boolean, key: string, what: string): void {
   if (!ok) throw new Error(`metadata ${key}: ${what}`);
 }
 
-/** Checked; throws naming the field that is wrong. */
+/** The step's header in the metadata of a model. Throws, naming the field, if one is missing or wrong. */
 export function readStep(metadata: ReadonlyMap<string, string>): StepHeader {
   const h = read(metadata, keys.step);
   want(h.version === 1, keys.step, `version ${String(h.version)} is not 1`);
@@ -99,6 +100,7 @@ function isInit(init: Init): boolean {
   }
 }
 
+/** The artefact's header in the metadata of a model. Throws, naming the field, if one is missing or wrong. */
 export function readPlan(metadata: ReadonlyMap<string, string>): PlanHeader {
   const h = read(metadata, keys.plan);
   want(isText(h.name) && /^[\w.+-]{1,200}$/.test(h.name), keys.plan, "name is no name");
@@ -111,7 +113,7 @@ export function readPlan(metadata: ReadonlyMap<string, string>): PlanHeader {
   return h as unknown as PlanHeader;
 }
 
-/** The metadata of the checkpoint that the values are from. */
+/** The metadata of the checkpoint with the model's values. Throws if it is missing or not an object of strings. */
 export function readCheckpoint(metadata: ReadonlyMap<string, string>): Readonly<Record<string, string>> {
   const h = read(metadata, keys.checkpoint);
   want(

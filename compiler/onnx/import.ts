@@ -1,6 +1,6 @@
-// ONNX models -> programs: the training steps that `exportStep` writes, exactly as they were. A node is a
-// standard operator of the table in standard.ts or a call of a function of ours, whose body must be the one
-// that this compiler writes. Whatever else a file holds is refused with the node, operator and domain.
+// Makes programs from ONNX models: the training steps that `exportStep` writes, exactly as they were. A node must be a
+// standard operator of the table in standard.ts, or a call of a function moproc::Name whose body is the one that this
+// compiler writes. Anything else is an error that names the node, operator and domain.
 
 import {
   byteSize,
@@ -24,14 +24,14 @@ import { readStandard, type Surroundings, UNKNOWN } from "./standard.js";
 
 export interface Imported {
   readonly graph: Graph;
-  readonly values: ReadonlyMap<string, Tensor>; // of all states, by name
+  readonly values: ReadonlyMap<string, Tensor>; // of all states by name
   readonly plan: PlanHeader;
   readonly checkpoint: Readonly<Record<string, string>>;
 }
 
-const MAX_BYTES = 2 ** 36; // of one tensor: more than any machine that trains a ResNet has
+const MAX_BYTES = 2 ** 36; // of one tensor: more memory than a machine that trains a ResNet has
 
-/** The program in a model. Throws, naming node or value, for anything that is not understood or does not fit. */
+/** The program in a model. Throws, naming the node or value, for anything that is not supported or inconsistent. */
 export function importStep(m: Model): Imported {
   const opset = m.opsets.get("") as number;
   if (opset < opsets.least || opset > opsets.most)
@@ -50,7 +50,7 @@ export function importStep(m: Model): Imported {
   };
 }
 
-/** For a file that is not ours: throws, naming the first node that could not be imported anyway. */
+/** For a model without moproc's metadata: throws, naming it, at the first node that is not supported anyway. */
 function refuseForeign(m: Model): void {
   const node = m.graph.nodes.find(
     (n) => readStandard(n, { type: () => undefined, constant: () => undefined }) === UNKNOWN,
@@ -64,7 +64,7 @@ const where = (n: OnnxNode): string =>
 class GraphReader {
   readonly values = new Map<string, Tensor>();
   private readonly env = new Map<string, Value>();
-  private readonly constants = new Map<string, Tensor>(); // initializers that are no state
+  private readonly constants = new Map<string, Tensor>(); // initializers that are not states
   private readonly declared = new Map<string, TensorType>();
   private readonly functions = new Map<string, OnnxFunction>();
   private readonly checked = new Set<string>();
@@ -99,7 +99,7 @@ class GraphReader {
     return g;
   }
 
-  /** Inputs and state, in order, with everything about them checked. */
+  /** The inputs and states, in order. Throws if anything about them is wrong. */
   private boundary(): { inputs: Value[]; state: State[] } {
     const { graph } = this.m;
     if (!/^\w{1,100}$/.test(graph.name))
@@ -173,7 +173,7 @@ class GraphReader {
     throw new Error(`${who}: ${name} ${why}`);
   }
 
-  /** The node of the IR, and its results defined; none for one that only passes a value on. */
+  /** The node in the IR as a list, which is empty for an Identity. Defines its results. */
   private node(n: OnnxNode): Node[] {
     try {
       if (n.domain === "" && n.op === "Identity" && n.inputs.length === 1 && n.outputs.length === 1) {
@@ -238,7 +238,7 @@ class GraphReader {
     return { op, attrs: fromAttributes(n.attributes), inputs: n.inputs };
   }
 
-  /** A call means what its function's body says: it must be the body that the op has. */
+  /** Throws unless the body of the called function is the one that this compiler writes for the op. */
   private checkBody(n: OnnxNode, made: Node): void {
     const f = this.functions.get(`${n.domain}::${n.op}`);
     if (!f) throw new Error("the model has no function of this name");
@@ -251,14 +251,16 @@ class GraphReader {
   }
 }
 
-/** Names end up in comments of emitted source: nothing in them may end the comment or join it to the next line. */
+/**
+ * Names are written into comments of emitted source, so they may not end the comment or continue it to the next line.
+ */
 function checkName(name: string): void {
   if (!/^[!-[\]-~][ -[\]-~]{0,999}$/.test(name)) {
     throw new Error(`the name ${JSON.stringify(name.slice(0, 100))} is not printable, or too long`);
   }
 }
 
-/** encoder_q.conv1/conv -> encoder_q.conv1 */
+/** The scope of a node by its name: encoder_q.conv1 for encoder_q.conv1/conv. */
 const scopeOf = (n: OnnxNode): string => n.name.slice(0, Math.max(0, n.name.lastIndexOf("/")));
 
 function staticType(v: ValueInfo, what: string): TensorType {
@@ -270,7 +272,7 @@ function staticType(v: ValueInfo, what: string): TensorType {
   }
 }
 
-/** Throws for a type that the IR does not have or no memory holds. */
+/** Returns `t`. Throws if the IR does not have its dtype or it is larger than MAX_BYTES. */
 function checkedType(t: TensorType): TensorType {
   if (!dtypes.has(t.dtype)) throw new Error(`element type ${t.dtype} is not supported`);
   if (!(byteSize(t) <= MAX_BYTES)) throw new Error(`${showType(t)} would take ${byteSize(t)} bytes`);

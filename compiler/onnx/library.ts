@@ -1,6 +1,6 @@
-// Model-local functions moproc::Name: an op of ours as a call that keeps its name and attributes, with the
-// op's body as what the call means to everybody else. A body is specialised, so one op may have several,
-// Name, Name_2, ...
+// Model-local functions moproc::Name. An op that is no standard operator becomes a call with its name and attributes;
+// the function's body in standard operators lets every other runtime execute it. A body is for certain shapes and
+// attributes, so one op may have several functions: Name, Name_2, ...
 
 import type { Node, Value } from "../ir/types.js";
 import { type AnyOp, allOps, opOf } from "../ops/op.js";
@@ -12,10 +12,10 @@ import { encodeFunction } from "./proto.js";
 import { Writer } from "./writer.js";
 
 export const DOMAIN = "moproc";
-/** Version of our functions that a model imports. */
+/** The version of the domain that models import. */
 export const DOMAIN_VERSION = 1;
 
-/** batch_norm -> BatchNormTraining, where_finite -> WhereFinite */
+/** The name of an op's function without a number: BatchNormTraining for batch_norm, WhereFinite for where_finite. */
 export function functionName(op: AnyOp): string {
   const [prefix, own] = op.onnx.split("::");
   if (own !== undefined && prefix === DOMAIN) return own;
@@ -25,13 +25,13 @@ export function functionName(op: AnyOp): string {
     .join("");
 }
 
-/** The op that calls of this function mean, whichever of its bodies; undefined when there is none. */
+/** The op of the function `name`, which may end in a number; undefined if there is none. */
 export function opOfFunction(name: string): AnyOp | undefined {
   const base = name.replace(/_\d+$/, "");
   return allOps().find((op) => functionName(op) === base);
 }
 
-/** The function for one node, under the name without a number; with `dynamicBatch`, for any extent of axis 0. */
+/** The function for one node, with the name without a number. With `dynamicBatch` it is for any extent of axis 0. */
 export function functionOf(n: Node, opset: number, dynamicBatch = false): OnnxFunction {
   const op = opOf(n.op);
   const inputs = (op.inputs as readonly string[]).flatMap((name, i) =>
@@ -48,7 +48,7 @@ export function functionOf(n: Node, opset: number, dynamicBatch = false): OnnxFu
     known.set(key, name);
     return name;
   });
-  // positions, not values: an op may read the same value twice
+  // by position, because an op may read the same value twice
   const stand = (v: Value, name: string): Value => ({ name, type: v.type });
   const placed: Node = {
     ...n,
@@ -86,11 +86,11 @@ const constantNode = (name: string, t: Omit<Tensor, "name">): OnnxNode => ({
   attributes: { value: { kind: "tensor", value: { ...t, name: "" } } },
 });
 
-/** Equal for two functions that differ in nothing but their name. */
+/** A key that is equal for two functions if they are equal except for their names. */
 export const functionKey = (f: OnnxFunction): string =>
   Buffer.from(encodeFunction({ ...f, name: "" })).toString("latin1");
 
-/** The functions of one model, each body once. */
+/** Collects the functions of one model; each body is there once. */
 export class Library {
   readonly functions: OnnxFunction[] = [];
   private readonly known = new Map<string, string>();
@@ -98,7 +98,7 @@ export class Library {
 
   constructor(private readonly opset: number) {}
 
-  /** A call for `n`, without its name. */
+  /** The call node for `n`, without a node name. Adds the function if it is new. */
   call(n: Node, inputs: readonly string[], outputs: readonly string[]): Omit<OnnxNode, "name"> {
     const f = functionOf(n, this.opset);
     const key = `${f.name} ${functionKey(f)}`;

@@ -1,13 +1,16 @@
-// Conv(x, W) + b and Gemm(x, W) + b, each one node in ONNX and two in our IR. Only where b is an initializer,
-// one number per channel, and nothing else reads the product.
+// Merges Conv(x, W) + b and Gemm(x, W) + b, which are two nodes in the IR, into one ONNX node each. This is done if W
+// and b are initializers, b has one number per channel, and nothing else reads b or the product.
 
 import { elements } from "../ir/types.js";
 import type { Model, OnnxGraph, OnnxNode, Tensor } from "./model.js";
 
-/** The channel axis of what each operator makes, counted from the end. */
+/** The channel axis of each operator's result, counted from the end. */
 const channelAxis: Readonly<Record<string, number>> = { Conv: -3, Gemm: -1 };
 
-/** The same model with fewer nodes. Inputs, outputs and weights keep their names, a sum gets its product's. */
+/**
+ * The model with such nodes merged. Inputs, outputs and weights keep their names; a merged sum has the name of its
+ * product unless it is an output.
+ */
 export function mergeBias(m: Model): Model {
   return { ...m, graph: mergeInto(m.graph) };
 }
@@ -43,7 +46,7 @@ function mergeInto(g: OnnxGraph): OnnxGraph {
   };
 }
 
-/** The product and the bias that an Add joins; undefined when it joins something else. */
+/** The product and the bias that an Add adds; undefined if its operands are something else. */
 function biasOf(
   add: OnnxNode,
   maker: ReadonlyMap<string, OnnxNode>,

@@ -1,11 +1,11 @@
-// An ONNX model as plain data. Tensors hold their elements as little-endian bytes in row-major order, or say
-// in which file beside the model they are; weights are O, I, H, W.
+// An ONNX model as plain data. A tensor has its elements as little-endian bytes in row-major order, or names the file
+// beside the model that contains them. Weights are O, I, H, W.
 
 import { type DType, elements } from "../ir/types.js";
 
 export type ElementType = DType | "i8" | "i16" | "u16" | "u32" | "u64";
 
-/** Bytes of one element. */
+/** The bytes of one element. */
 export const elementBytes: Readonly<Record<ElementType, number>> = {
   f32: 4,
   f64: 8,
@@ -22,7 +22,7 @@ export const elementBytes: Readonly<Record<ElementType, number>> = {
   bool: 1,
 };
 
-/** Where a tensor's bytes are when they are not in the model: a file name relative to it. */
+/** Where a tensor's bytes are if they are not in the model: a file name relative to it, and a range in bytes. */
 export interface External {
   readonly location: string;
   readonly offset: number;
@@ -36,13 +36,13 @@ export interface Tensor {
   readonly data: Uint8Array | External;
 }
 
-/** An extent: a number, the name of one that is known at run time, or "" for one that has no name. */
+/** An extent: a number, the name of an extent that is known only at run time, or "" if that has no name. */
 export type Dim = number | string;
 
 export interface ValueInfo {
   readonly name: string;
   readonly type: ElementType;
-  readonly shape: readonly Dim[] | undefined; // undefined: any
+  readonly shape: readonly Dim[] | undefined; // undefined: any shape
 }
 
 export type Attribute =
@@ -68,11 +68,11 @@ export interface OnnxGraph {
   readonly nodes: readonly OnnxNode[];
   readonly inputs: readonly ValueInfo[];
   readonly outputs: readonly ValueInfo[];
-  readonly values: readonly ValueInfo[]; // types of values in between, where known
+  readonly values: readonly ValueInfo[]; // types of other values, as far as they are known
   readonly initializers: readonly Tensor[];
 }
 
-/** A model-local function: its nodes, in operators of `opsets`, are what a call of `domain`::`name` means. */
+/** A model-local function: a call of `domain`::`name` executes its nodes, which use operators of `opsets`. */
 export interface OnnxFunction {
   readonly domain: string;
   readonly name: string;
@@ -102,7 +102,7 @@ export interface Model {
   readonly metadata: ReadonlyMap<string, string>;
 }
 
-/** Elements of a tensor, by type; bf16 and f16 as 16-bit words, bool as bytes. */
+/** The elements of a tensor: bf16 and f16 as 16-bit words, bool as bytes, all others as numbers of their type. */
 export type Elements =
   | Float32Array
   | Float64Array
@@ -131,7 +131,7 @@ const arrays = {
   bool: Uint8Array,
 } as const;
 
-/** A tensor of these elements, which it shares. Throws when they are of another type or do not fill `dims`. */
+/** A tensor of these elements, whose memory it shares. Throws if they have another type or do not fill `dims`. */
 export function tensorOf(name: string, type: ElementType, dims: readonly number[], values: Elements): Tensor {
   if (!(values instanceof arrays[type]) || values.length !== elements(dims)) {
     throw new Error(`tensor ${name}: ${values.length} elements of a ${values.constructor.name} for ${type}[${dims}]`);
@@ -155,7 +155,7 @@ export function numbersTensor(
   return tensorOf(name, type, dims, values[type]());
 }
 
-/** The elements of a tensor that is in the model, in memory of their own only where alignment needs it. */
+/** The elements of a tensor, copied only if they are not aligned. Throws if they are in another file. */
 export function elementsOf(t: Tensor): Elements {
   if (!(t.data instanceof Uint8Array)) throw new Error(`tensor ${t.name} is in another file, ${t.data.location}`);
   const aligned = t.data.byteOffset % elementBytes[t.type] === 0;
@@ -163,7 +163,7 @@ export function elementsOf(t: Tensor): Elements {
   return new arrays[t.type](buffer as ArrayBuffer, byteOffset, byteLength / elementBytes[t.type]);
 }
 
-/** The elements of a small tensor as numbers. Throws where an integer is beyond 2^53. */
+/** The elements of a small tensor as numbers. Throws if an integer is beyond 2^53 or they are in another file. */
 export function numbersOf(t: Tensor): number[] {
   return Array.from(elementsOf(t) as ArrayLike<number | bigint>, (x) => {
     if (typeof x === "bigint" && !Number.isSafeInteger(Number(x)))

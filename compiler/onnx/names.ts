@@ -1,10 +1,10 @@
-// Names and small constants of one graph or function while it is written.
+// The names and small constants of a graph or function that is being written.
 
 import type { OnnxNode, Tensor } from "./model.js";
 import { elementsOf } from "./model.js";
 import type { Ref, Sink } from "./writer.js";
 
-/** Hands out names: the one asked for, or with _1, _2 ... when it is taken. */
+/** Returns unused names: the requested one or, if that is taken, the one with _1, _2, ... appended. */
 export class Names {
   private readonly taken: Set<string>;
   private readonly next = new Map<string, number>();
@@ -24,7 +24,7 @@ export class Names {
   }
 }
 
-/** Collects the nodes of one op; `prefix` is put in front of the names of what it makes on the way. */
+/** Collects the nodes of one op. The names of its intermediate values begin with `prefix`. */
 export class Collector implements Sink {
   readonly nodes: Omit<OnnxNode, "name">[] = [];
 
@@ -42,7 +42,7 @@ export class Collector implements Sink {
   }
 }
 
-/** Each different constant once. */
+/** Collects constants; equal ones are there once. */
 export class Constants {
   readonly tensors: Tensor[] = [];
   private readonly known = new Map<string, Ref>();
@@ -61,7 +61,7 @@ export class Constants {
   };
 }
 
-/** i64_1_3, f32_0.5: a name that says what is in a small constant. */
+/** A name with the values of a small constant: i64_1_3, f32_0.5. */
 function describe(t: Omit<Tensor, "name">): string {
   const values = elementsOf({ ...t, name: "" });
   if (values.length > 4) return `${t.type}_table`;

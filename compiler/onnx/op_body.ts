@@ -1,4 +1,4 @@
-// One node of the IR as standard nodes with the right names at both ends.
+// Writes one node of the IR as standard nodes whose inputs and outputs have the right names.
 
 import type { Node, Value } from "../ir/types.js";
 import { named, opOf } from "../ops/op.js";
@@ -6,7 +6,7 @@ import { bodies } from "./functions/index.js";
 import type { Collector } from "./names.js";
 import type { Ref, Sink, Writer } from "./writer.js";
 
-/** Writes the standard nodes of an op into `sink`, so that its results get the names in `refs`. */
+/** Writes the standard nodes of `n` into `sink`; its operands and results have the names in `refs`. */
 export function writeBody(n: Node, w: Writer, sink: Collector, refs: ReadonlyMap<Value, Ref>): void {
   const body = bodies.get(n.op);
   if (!body) throw new Error(`internal: op ${n.op} has no meaning in ONNX`);
@@ -25,7 +25,10 @@ export function writeBody(n: Node, w: Writer, sink: Collector, refs: ReadonlyMap
   );
 }
 
-/** Renames the results of what was collected. What is no result of a node of its own gets one that passes it on. */
+/**
+ * Renames the results of the collected nodes. A result that no collected node makes, or that occurs twice, gets an
+ * Identity node.
+ */
 function bind(sink: Collector, results: readonly Ref[], to: readonly Ref[]): void {
   const made = new Set(sink.nodes.flatMap((n) => n.outputs));
   const renamed = new Map<Ref, Ref>();

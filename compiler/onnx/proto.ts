@@ -1,4 +1,4 @@
-// ONNX models to bytes and back; the only file that knows the protobuf library. Reading trusts nothing: every
+// ONNX models to bytes and back. Only this file uses the protobuf library. A model that is read is not trusted: every
 // count, type and size is checked before it is used, and messages name what is wrong.
 
 import onnxProto, { type onnx } from "onnx-proto";
@@ -38,11 +38,11 @@ const types: readonly (ElementType | undefined)[] = [
   undefined,
   undefined,
   "bf16",
-]; // by TensorProto.DataType; undefined are strings and complex numbers
+]; // by TensorProto.DataType; strings and complex numbers are undefined
 const kinds = { float: 1, int: 2, string: 3, tensor: 4, graph: 5, floats: 6, ints: 7, strings: 8 } as const;
 const EXTERNAL = 1; // TensorProto.DataLocation
 
-/** A model's bytes. Throws for what the format cannot hold: 2 GiB, where tensors have to be external. */
+/** A model's bytes. They must be fewer than 2 GiB, so larger tensors must be external. */
 export function encodeModel(m: Model): Uint8Array {
   return plain(
     onnxProto.onnx.ModelProto.encode({
@@ -62,10 +62,10 @@ export function encodeModel(m: Model): Uint8Array {
   );
 }
 
-/** The bytes as no Buffer, whose slice() would share them. */
+/** The same bytes as a plain Uint8Array, because the slice() of a Buffer is no copy. */
 const plain = (a: ArrayBufferView): Uint8Array => new Uint8Array(a.buffer, a.byteOffset, a.byteLength);
 
-/** One function's bytes, as a model holds them: two functions with equal bytes are the same. */
+/** A function's bytes, as in a model; functions are equal if their bytes are. */
 export const encodeFunction = (f: OnnxFunction): Uint8Array =>
   plain(onnxProto.onnx.FunctionProto.encode(functionProto(f)).finish());
 
@@ -158,11 +158,11 @@ const encodeValue = (v: ValueInfo): onnx.IValueInfoProto => ({
   },
 });
 
-const MAX_DEPTH = 8; // of graphs in attributes of nodes of graphs
+const MAX_DEPTH = 8; // nesting of graphs in attributes of nodes
 const MAX_RANK = 16;
 const KNOWN_IR = 13;
 
-/** The model in these bytes, sharing them. Throws, saying where, when they are none or one that lies about itself. */
+/** The model in these bytes, whose memory it shares. Throws, saying where, if they are not a valid model. */
 export function decodeModel(bytes: Uint8Array): Model {
   const m = parse(bytes);
   const irVersion = count(m.irVersion ?? 0, "the IR version");
@@ -186,7 +186,7 @@ export function decodeModel(bytes: Uint8Array): Model {
 
 function parse(bytes: Uint8Array): onnx.IModelProto {
   try {
-    // the faster reader
+    // a Buffer is read faster than a Uint8Array
     return onnxProto.onnx.ModelProto.decode(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
   } catch (e) {
     if (e instanceof RangeError && /call stack/.test(e.message))
@@ -288,7 +288,7 @@ function decodeTensor(t: onnx.ITensorProto, where: string): Tensor {
   return { name: t.name ?? "", type, dims, data };
 }
 
-/** The elements as bytes, from whichever field holds them. */
+/** The elements as bytes, from the field that has them. */
 function rawData(t: onnx.ITensorProto, type: ElementType): Uint8Array | undefined {
   if (t.rawData && t.rawData.length > 0) return plain(t.rawData);
   if (type === "f32") return plain(Float32Array.from(t.floatData ?? []));

@@ -1,6 +1,6 @@
-// Standard operators that mean the same as one op of ours: what the importer understands besides calls of our
-// functions. A new line here is a new operator that can be imported. An attribute or input that a line does
-// not read is refused.
+// The standard operators that are equal to one op of the IR. The importer supports these and calls of the functions
+// moproc::Name. A new rule here makes another operator importable. An attribute or input that a rule does not read is
+// an error.
 
 import { type Attrs, elements, type TensorType } from "../ir/types.js";
 import * as op from "../ops/index.js";
@@ -8,24 +8,24 @@ import type { AnyOp } from "../ops/op.js";
 import { standardOps } from "./functions/elementwise.js";
 import { type Attribute, numbersOf, type OnnxNode, type Tensor } from "./model.js";
 
-/** What is known where a node stands. */
+/** What is known of a node's inputs. */
 export interface Surroundings {
   type(name: string): TensorType | undefined;
-  /** The content of a value that is a constant of the model. */
+  /** The value of a constant of the model; undefined for all other names. */
   constant(name: string): Tensor | undefined;
 }
 
-/** An op of ours on some of the node's inputs. */
+/** An op of the IR on some of the node's inputs. */
 export interface Meaning {
   readonly op: string;
   readonly attrs: Attrs;
   readonly inputs: readonly string[];
 }
 
-/** Why a node is not understood. */
+/** The reason why a node is not supported. */
 class NotUnderstood extends Error {}
 
-/** A node's attributes and constant inputs, each to be read once; what is left over is refused. */
+/** The attributes and inputs of a node. end() throws if an attribute was not read. */
 class Reading {
   private readonly left: Map<string, Attribute>;
 
@@ -54,7 +54,7 @@ class Reading {
   tensor(name: string): Tensor | undefined {
     return this.take(name, "tensor") as Tensor | undefined;
   }
-  /** An attribute that must have this value, where it is given. */
+  /** Reads an attribute that must have this value if the node has it. */
   must(name: string, value: number | readonly number[]): void {
     const got = typeof value === "number" ? this.int(name, value) : (this.ints(name) ?? value);
     if (String(got) !== String(value))
@@ -65,13 +65,13 @@ class Reading {
     if (!t) throw new NotUnderstood(`the type of input ${input} is not known`);
     return t;
   }
-  /** An input that must be a constant of integers. */
+  /** The numbers of an input that must be a constant of type i64. */
   constants(input: number): number[] {
     const t = this.at.constant(this.node.inputs[input] as string);
     if (t?.type !== "i64") throw new NotUnderstood(`input ${input} is no constant of integers`);
     return numbersOf(t);
   }
-  /** The first `count` inputs, where there must be no more than `most`. */
+  /** The first `count` inputs of a node that must have `count` to `most`. */
   operands(count: number, most = count): readonly string[] {
     const { inputs } = this.node;
     if (inputs.length < count || inputs.length > most) throw new NotUnderstood(`it has ${inputs.length} inputs`);
@@ -93,7 +93,7 @@ const same = (xs: readonly number[], what: string): number => {
   return xs[0] as number;
 };
 
-/** Strides and padding of a window, which must be the same on all sides. */
+/** The stride and padding of a window, which must be the same on all sides. */
 function window(r: Reading): { stride: number; pad: number } {
   r.must("dilations", [1, 1]);
   return {
@@ -184,7 +184,7 @@ const rules: Readonly<Record<string, Rule>> = {
   },
   BatchNormalization: (r) => {
     r.must("training_mode", 0);
-    r.float("momentum", 0); // of training alone
+    r.float("momentum", 0); // used only in training
     return { op: op.batch_norm_inference.name, attrs: { eps: r.float("epsilon", 1e-5) }, inputs: r.operands(5) };
   },
 };
@@ -201,10 +201,10 @@ function constant(r: Reading, value: Tensor | undefined, shape: readonly number[
   };
 }
 
-/** Said of an operator that no line is for. */
+/** The message for an operator without a rule. */
 export const UNKNOWN = "this operator is not understood";
 
-/** The op that a standard node is, or why it is none. */
+/** The op that a standard node is equal to, or a message that says why there is none. */
 export function readStandard(node: OnnxNode, at: Surroundings): Meaning | string {
   const rule = node.domain === "" && Object.hasOwn(rules, node.op) ? rules[node.op] : undefined;
   if (!rule) return UNKNOWN;
@@ -219,7 +219,7 @@ export function readStandard(node: OnnxNode, at: Surroundings): Meaning | string
   }
 }
 
-/** Is the node exactly this op, attribute for attribute? */
+/** Whether the node is exactly this op, with the same attributes in the same order. */
 export function isExactly(node: OnnxNode, at: Surroundings, want: Meaning): boolean {
   const got = readStandard(node, at);
   return (

@@ -1,7 +1,6 @@
-// A program with state as an ONNX model that any runtime can train with. All of it is the main graph, because
-// that is what stock runtimes run: state is input and initializer, its new value an output. TrainingInfo says
-// which output belongs to which state; its own algorithm graph, which the format would append to the main
-// one, is empty.
+// A program with state as an ONNX model that any runtime can train with. Ordinary runtimes run only the main graph, so
+// it contains everything: a state is an input and an initializer, and its new value is an output. TrainingInfo says
+// which output belongs to which state; its algorithm graph, which by the format follows the main one, is empty.
 
 import type { Graph, Node, Value } from "../ir/types.js";
 import { checkOpset, initializer, irVersionOf, nodeName, valueInfo } from "./export.js";
@@ -15,18 +14,19 @@ import { type Ref, Writer } from "./writer.js";
 
 export interface StepOptions {
   readonly opset: number; // version of the ai.onnx operators; max pooling's gradient needs 16
-  readonly values: ReadonlyMap<string, Elements>; // of all states, row-major in logical order
+  readonly values: ReadonlyMap<string, Elements>; // of all states by name, in logical row-major order
   readonly plan: PlanHeader;
-  readonly checkpoint: Readonly<Record<string, string>>; // metadata of the checkpoint that the values are from
+  readonly checkpoint: Readonly<Record<string, string>>; // metadata of the checkpoint with the values
   readonly producerVersion?: string;
 }
 
-/** Model-local functions came with this IR version. */
+/** The first IR version with model-local functions. */
 const FUNCTIONS_IR = 8;
 
 /**
- * The model of a program, before passes. A node is the standard operator that is exactly its op, else a call of a
- * function moproc::Name whose body is standard; `importStep` makes the same graph of it again.
+ * The model of a program before the passes. Each node becomes the standard operator that is exactly its op or, if there
+ * is none, a call of a function moproc::Name whose body has standard operators. `importStep` makes the same graph from
+ * it. Throws for an unsupported operator set and for a state without a value.
  */
 export function exportStep(g: Graph, o: StepOptions): Model {
   checkOpset(o.opset);
@@ -46,7 +46,7 @@ export function exportStep(g: Graph, o: StepOptions): Model {
     }),
   );
   const made = new Set(g.nodes.flatMap((n) => n.outputs));
-  const passed = new Map<Value, Ref>(); // inputs and states that are results as they are
+  const passed = new Map<Value, Ref>(); // inputs and states that are results without a change
   const result = (v: Value): Ref => {
     if (made.has(v)) return v.name;
     const ref = passed.get(v) ?? names.fresh(`${v.name}/value`);
@@ -103,7 +103,7 @@ const emptyGraph = (name: string): OnnxGraph => ({
   initializers: [],
 });
 
-/** The one standard operator that says exactly what `n` is, its attributes and their order included. */
+/** The one standard operator that is exactly `n`, including attributes and their order; undefined if there is none. */
 function asStandard(n: Node, opset: number, constants: Constants, names: Names): Omit<OnnxNode, "name"> | undefined {
   const write = (to: Constants, free: Names): Omit<OnnxNode, "name">[] => {
     const sink = new Collector(free, "", to.constant);

@@ -1,6 +1,5 @@
-// Writes ONNX nodes one after the other: what the meaning of an op in standard operators is built with. A
-// plain number as an operand is an f32 constant. Where operator sets differ (axes as attribute or input), the
-// difference is here.
+// Writes ONNX nodes one after the other. The bodies of ops use it. A plain number as an operand is an f32 constant. If
+// operator sets differ (axes as attribute or input), this file takes care of the difference.
 
 import type { TensorType } from "../ir/types.js";
 import { type Attribute, type Attributes, numbersTensor, type OnnxNode, type Tensor } from "./model.js";
@@ -15,34 +14,38 @@ export interface Operand {
 }
 export type In = Ref | Operand | number;
 
-/** Numbers are int, lists of them ints; all else says what it is. */
+/** A number stands for an int, a list of numbers for ints, and a string for a string. */
 type ShortAttribute = number | readonly number[] | string | Attribute;
 
-/** Where nodes go, and what names are free there. */
+/** Takes the nodes and constants that a Writer writes, and chooses names. */
 export interface Sink {
-  /** A name like this one that nothing has yet. */
+  /** An unused name that begins like `base`. */
   fresh(base: string): Ref;
   node(n: Omit<OnnxNode, "name">): void;
-  /** A value with this content. */
+  /** The name of a constant with this content. */
   constant(t: Omit<Tensor, "name">): Ref;
 }
 
 export const float = (value: number): Attribute => ({ kind: "float", value: Math.fround(value) });
 
-/** Opset 18 made the axes of these an input; those of ReduceSum are one since 13. */
+/**
+ * From this operator set on, the axes of ReduceMean, ReduceMax and ReduceMin are an input; ReduceSum's are from 13 on.
+ */
 const AXES_AS_INPUT = 18;
 
-/** Numbers in a constant: classes, rows of a batch. A type that lies about its size must not become memory. */
+/**
+ * The most numbers in a counting table, so that a model with a wrong shape cannot make the importer allocate memory.
+ */
 const MAX_TABLE = 2 ** 22;
 
 export class Writer {
   constructor(
     readonly opset: number,
-    readonly dynamicBatch: boolean, // extents of axis 0 are not known
+    readonly dynamicBatch: boolean, // whether the extents of axis 0 are unknown
     private readonly sink: Sink,
   ) {}
 
-  /** The results of one node. Outputs are named after the operator. */
+  /** Writes a node and returns the names of its results, which begin with the name of the operator. */
   node(op: string, inputs: readonly In[], attrs: Readonly<Record<string, ShortAttribute>> = {}, outputs = 1): Ref[] {
     const names = Array.from({ length: outputs }, () => this.sink.fresh(op));
     const attributes: Attributes = Object.fromEntries(Object.entries(attrs).map(([k, a]) => [k, attribute(a)]));
@@ -50,22 +53,22 @@ export class Writer {
     return names;
   }
 
-  /** The result of a node that has one. */
+  /** Writes a node with one result and returns its name. */
   op(op: string, inputs: readonly In[], attrs: Readonly<Record<string, ShortAttribute>> = {}): Ref {
     return this.node(op, inputs, attrs)[0] as Ref;
   }
 
-  /** Integers [n], or a table of them. */
+  /** A constant of i64 numbers, row-major, [n] or of these dims. */
   i64(values: readonly number[], dims: readonly number[] = [values.length]): Ref {
     return this.sink.constant(numbersTensor("", "i64", dims, values));
   }
 
-  /** f32 numbers, row-major. */
+  /** A constant of f32 numbers, row-major, [n] or of these dims. */
   f32(values: readonly number[], dims: readonly number[] = [values.length]): Ref {
     return this.sink.constant(numbersTensor("", "f32", dims, values));
   }
 
-  /** begin, begin + 1, ... begin + n - 1 as i64 of these dims. */
+  /** The i64 constant begin, begin + 1, ... begin + n - 1 of these dims. Throws if n > 2^22. */
   count(n: number, dims: readonly number[] = [n], begin = 0): Ref {
     if (n > MAX_TABLE) throw new Error(`a table of ${n} numbers`);
     return this.i64(
@@ -97,7 +100,7 @@ export class Writer {
     return this.op("Cast", [x], { to: 1 });
   }
 
-  /** Is this scalar flag set? */
+  /** Whether a scalar flag is not 0, as bool. */
   isSet(flag: In): Ref {
     return this.not(this.equal(flag, 0));
   }
@@ -106,7 +109,7 @@ export class Writer {
     return this.op("Reshape", [x, this.i64(shape)]);
   }
 
-  /** Positions begin <= i < end of one axis. */
+  /** The positions begin <= i < end of one axis. */
   slice(x: In, axis: number, begin: number, end: number): Ref {
     return this.op("Slice", [x, this.i64([begin]), this.i64([end]), this.i64([axis])]);
   }
@@ -119,7 +122,7 @@ export class Writer {
     return this.op("Unsqueeze", [x, this.i64(axes)]);
   }
 
-  /** Folds axes; [] folds none. */
+  /** Reduces x over `axes`; without axes returns x unchanged. */
   reduce(kind: "Sum" | "Mean" | "Max" | "Min", x: In, axes: readonly number[], keepdims = false): Ref {
     if (axes.length === 0) return this.op("Identity", [x]);
     const keep = { keepdims: keepdims ? 1 : 0 };
@@ -129,7 +132,7 @@ export class Writer {
       : this.op(`Reduce${kind}`, [x], { axes, ...keep });
   }
 
-  /** Throws, naming what needs it, before an operator set. */
+  /** Throws, naming `what`, if the operator set is older than `opset`. */
   need(opset: number, what: string): void {
     if (this.opset < opset) throw new Error(`${what} needs operator set ${opset}, not ${this.opset}`);
   }

@@ -1,9 +1,9 @@
-// How the body of a kernel reaches an operand of an elementwise op from a position (row, pixel, channel) of its result.
+// How the body of a kernel indexes an operand of an elementwise op at a position (row, pixel, channel) of its result.
 
 import { elements, type Node, sameShape } from "../ir/types.js";
 import { type Access, opOf } from "./op.js";
 
-/** Access of the i-th operand of an elementwise node; undefined for a broadcast that no body can express. */
+/** The access of the i-th operand of an elementwise node; undefined for a broadcast that no body can express. */
 export function tryAccessOf(n: Node, i: number): Access | undefined {
   const op = opOf(n.op);
   const operand = n.inputs[i]?.type.shape as readonly number[];
@@ -13,7 +13,7 @@ export function tryAccessOf(n: Node, i: number): Access | undefined {
   return byShape(operand, domain);
 }
 
-/** The same for a graph in which `expand` has written out the broadcasts that no body can express. */
+/** The same after the pass `expand`, which leaves no broadcast that no body can express. Throws if there is one. */
 export function accessOf(n: Node, i: number): Access {
   const access = tryAccessOf(n, i);
   if (access) return access;

@@ -1,6 +1,6 @@
-// Batch normalisation over groups of rows: each group has its own statistics. Both directions expand to
-// channel sums, arithmetic on [G, C] and one elementwise op that reads the raw operand, so the normalised
-// tensor need not be stored.
+// Batch normalisation over groups of rows: each group has its own statistics. The op and its gradient expand to channel
+// sums, arithmetic on [G, C] and one elementwise op that reads the operand x, so that the normalised tensor need not be
+// stored.
 
 import type { Builder } from "../ir/builder.js";
 import { NdArray } from "../ir/nd.js";
@@ -16,7 +16,7 @@ import { channelsOf, dim, eachChannelElement, wantFloat, wantGroups, wantRank, w
 type NormAttrs = { eps: number; groups: number };
 type InferenceAttrs = { eps: number };
 
-/** Values that a statistic of one group is taken over. */
+/** The number of values from which a statistic of one group and channel is computed. */
 const perGroup = (x: { readonly shape: readonly number[] }, groups: number): number =>
   elements(x.shape) / dim(x, 1) / groups;
 
@@ -27,7 +27,7 @@ function check(x: TensorType, tables: Readonly<Record<string, TensorType>>, eps:
   if (!(eps > 0)) throw new Error(`eps must be positive, not ${eps}`);
 }
 
-/** Sum over each group and channel of f(i), [G, C]. */
+/** The sum of f(i, k) over the elements i of x in each group and channel, [G, C]; k is the index in the result. */
 function sumOver(x: NdArray, groups: number, f: (i: number, k: number) => number): NdArray {
   const s = NdArray.fill([groups, dim(x, 1)], () => 0);
   eachChannelElement(x, groups, (i, g, c) => {
@@ -44,8 +44,9 @@ const inverseDeviation = (b: Builder, variance: Value, eps: number): Value =>
   div(b, scalar(b, 1), sqrt(b, add(b, variance, scalar(b, eps))));
 
 /**
- * y = gamma (x - mean) / sqrt(var + eps) + beta with each group's own mean and biased variance, [G, C].
- * Gradients flow through the statistics inside y, not through the outputs mean and var.
+ * x [N, C] or [N, C, H, W], gamma and beta [C] -> y like x, mean and var f32[G, C]: y = gamma (x - mean) / sqrt(var +
+ * eps) + beta with the mean and the biased variance of each group. The gradient takes into account that y depends on
+ * the statistics, but the outputs mean and var have no gradient. Throws if eps is not positive.
  */
 export const batch_norm: Op<readonly ["x", "gamma", "beta"], readonly ["y", "mean", "var"], NormAttrs> = defineOp({
   name: "batch_norm",
@@ -86,7 +87,7 @@ export const batch_norm: Op<readonly ["x", "gamma", "beta"], readonly ["y", "mea
   },
 });
 
-/** The gradients of batch_norm's y from its raw operand x and the statistics it returned. */
+/** The gradients dx like x, dgamma [C] and dbeta [C] of batch_norm, from its operand x, dy and its mean and var. */
 export const batch_norm_grad: Op<
   readonly ["x", "dy", "mean", "var", "gamma"],
   readonly ["dx", "dgamma", "dbeta"],
@@ -136,7 +137,8 @@ export const batch_norm_grad: Op<
 });
 
 /**
- * y = gamma (x - mean) / sqrt(var + eps) + beta with given statistics [C]. The statistics have no gradient.
+ * x [N, C] or [N, C, H, W] -> y like x: y = gamma (x - mean) / sqrt(var + eps) + beta with the given statistics, mean
+ * and var [C]. The statistics have no gradient. Throws if eps is not positive.
  */
 export const batch_norm_inference: Op<readonly ["x", "gamma", "beta", "mean", "var"], readonly ["y"], InferenceAttrs> =
   defineOp({

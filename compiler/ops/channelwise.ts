@@ -1,6 +1,6 @@
-// Elementwise ops between an image batch x [N, C, H, W] (or a matrix [N, C]) and one value per channel of each
-// group of rows, [G, C]; row n belongs to group floor(n / (N / G)). G = 1 is one value per channel for the
-// whole batch.
+// Elementwise ops between a batch of images x [N, C, H, W] (or a matrix [N, C]) and tables with one value per group of
+// rows and channel, [G, C]. Row n belongs to group floor(n / (N / G)). If G = 1, the whole batch has one value per
+// channel.
 
 import { NdArray } from "../ir/nd.js";
 import type { TensorType, Value } from "../ir/types.js";
@@ -20,7 +20,7 @@ function checkGroups(x: TensorType, tables: Readonly<Record<string, TensorType>>
   wantGroups(dim(x, 0), groups);
 }
 
-/** y[i] = f(i, k): element i of x, whose group and channel are element k of the tables. */
+/** y[i] = f(i, k), where k is the index in the tables of the group and channel of element i of x. */
 function perChannel(x: NdArray, table: NdArray, f: (i: number, k: number) => number): NdArray {
   const y = NdArray.fill(x.shape, () => 0);
   const channels = dim(x, 1);
@@ -30,7 +30,7 @@ function perChannel(x: NdArray, table: NdArray, f: (i: number, k: number) => num
   return y;
 }
 
-/** scale[g, c] * x + bias[g, c]. */
+/** y = scale[g, c] * x + bias[g, c]. */
 export const affine: Op<readonly ["x", "scale", "bias"], readonly ["y"], NoAttrs> = defineOp({
   name: "affine",
   inputs: ["x", "scale", "bias"],
@@ -58,7 +58,7 @@ export const affine: Op<readonly ["x", "scale", "bias"], readonly ["y"], NoAttrs
   code: ([x, s, t]) => [`fma(${x}, ${s}, ${t})`],
 });
 
-/** a[g, c] * dy + b[g, c] * x + c[g, c]: the input gradient of batch_norm. */
+/** y = a[g, c] * dy + b[g, c] * x + c[g, c], the form of batch_norm's dx. It has no gradient. */
 export const affine2: Op<readonly ["dy", "x", "a", "b", "c"], readonly ["y"], NoAttrs> = defineOp({
   name: "affine2",
   inputs: ["dy", "x", "a", "b", "c"],
@@ -78,7 +78,7 @@ export const affine2: Op<readonly ["dy", "x", "a", "b", "c"], readonly ["y"], No
   code: ([dy, x, a, b, c]) => [`fma(${a}, ${dy}, fma(${b}, ${x}, ${c}))`],
 });
 
-/** (x - mean[g, c]) * rstd[g, c]. */
+/** y = (x - mean[g, c]) * rstd[g, c]. It has no gradient. */
 export const normalize: Op<readonly ["x", "mean", "rstd"], readonly ["y"], NoAttrs> = defineOp({
   name: "normalize",
   inputs: ["x", "mean", "rstd"],
@@ -97,7 +97,10 @@ export const normalize: Op<readonly ["x", "mean", "rstd"], readonly ["y"], NoAtt
 });
 
 type ImageAttrs = { mean: readonly number[]; std: readonly number[] };
-/** Bytes [N, C, H, W] to (x / 255 - mean[c]) / std[c], one rounding per operation, in this order. */
+/**
+ * img u8[N, C, H, W] -> y f32 of the same shape: (img / 255 - mean[c]) / std[c], rounded after each operation, in this
+ * order. Throws unless mean and std have C numbers each and those of std are positive.
+ */
 export const normalize_image: Op<readonly ["img"], readonly ["y"], ImageAttrs> = defineOp({
   name: "normalize_image",
   inputs: ["img"],

@@ -1,6 +1,6 @@
-// What ranks do together. A rank is a process with its own part of the batch; the pass `distribute` puts these ops
-// where a part is not enough, models never do. Surprising: one graph cannot say what they mean, all ranks' graphs
-// together can.
+// The ops that all ranks execute together. A rank is a process with its own part of the batch. The pass `distribute`
+// inserts these ops for values that depend on more than one part; models never do. Surprising: their references throw,
+// because the result depends on the operands of the other ranks, which one graph does not have.
 
 import type { NdArray } from "../ir/nd.js";
 import { defineOp, type Op } from "./op.js";
@@ -14,7 +14,8 @@ const together = (): { y: NdArray } => {
 };
 
 /**
- * y = the sum of all ranks' x, added up in a balanced tree over the ranks (the left half is the largest power of two).
+ * y = the sum of all ranks' x, added in a balanced tree over the ranks. The left half of a tree is the largest power of
+ * two below its number of ranks.
  */
 export const all_reduce: Op<readonly ["x"], readonly ["y"], NoAttrs> = defineOp({
   name: "all_reduce",
@@ -44,7 +45,7 @@ export const all_gather: Op<readonly ["x"], readonly ["y"], RankAttrs> = defineO
   reference: together,
 });
 
-/** x [ranks N, ...] -> y [N, ...]: of rows that every rank has, those of this rank. */
+/** x [ranks N, ...], the same on all ranks -> y [N, ...]: the rows of this rank. Throws if the rows do not divide. */
 export const own_rows: Op<readonly ["x"], readonly ["y"], RankAttrs> = defineOp({
   name: "own_rows",
   inputs: ["x"],

@@ -1,4 +1,4 @@
-// Numbers that are part of the program: tables, and factors.
+// Numbers that are part of the program: tables and factors.
 
 import type { Builder } from "../ir/builder.js";
 import { NdArray } from "../ir/nd.js";
@@ -9,8 +9,9 @@ import { wantFloat, wantInteger } from "./shape.js";
 
 type ConstantAttrs = { values: readonly number[]; shape: readonly number[]; dtype?: "f32" | "i64" };
 /**
- * `values` in row-major order, or one value for all elements. A table of several values is printed by the
- * emitter.
+ * A tensor of this shape and dtype (absent: f32). `values` has its elements in row-major order, or one value for all of
+ * them. `code` has no expression for different values, so the emitter writes them as a table. Throws if the number of
+ * values is wrong, or a value of an i64 is not an integer.
  */
 export const constant: Op<readonly [], readonly ["y"], ConstantAttrs> = defineOp({
   name: "constant",
@@ -35,13 +36,13 @@ export const constant: Op<readonly [], readonly ["y"], ConstantAttrs> = defineOp
   },
 });
 
-/** The f32 number x. */
+/** Appends the constant f32[] x and returns it. */
 export const scalar = (b: Builder, x: number): Value => constant(b, { values: [x], shape: [] });
 
-/** Whether a node is a constant: it has no operands, so a kernel that reads it computes it for nothing. */
+/** Whether n is a constant. It has no operands, so a kernel can recompute it without reading memory. */
 export const isConstant = (n: Node | undefined): boolean => n?.op === constant.name;
 
-/** x * factor, a constant of the program. */
+/** y = x * factor; the factor is an attribute, so it is part of the program. */
 export const scale: Op<readonly ["x"], readonly ["y"], { factor: number }> = defineOp({
   name: "scale",
   inputs: ["x"],

@@ -1,5 +1,5 @@
-// Convolution and its two gradients. Logical layouts: images N, C, H, W; weights O, I, R, S (stored O, R, S,
-// I). Padding contributes zeros, whatever is fused in front of the operand.
+// Convolution and its two gradients. Logical layouts: images N, C, H, W; weights O, I, R, S (stored O, R, S, I).
+// Padding contributes zeros, also if a fused prologue would map zeros to something else.
 
 import { NdArray } from "../ir/nd.js";
 import type { TensorType, Value } from "../ir/types.js";
@@ -10,7 +10,7 @@ type WindowAttrs = { stride: number; pad: number };
 type DgradAttrs = WindowAttrs & { h: number; w: number };
 type WgradAttrs = WindowAttrs & { r: number; s: number; groups: number };
 
-/** Positions of a window of `size` over `extent` elements padded on both sides; throws when there is none. */
+/** The number of positions of a window of `size` on `extent` elements with `pad` on both sides. Throws if it is 0. */
 export function windows(extent: number, size: number, { stride, pad }: WindowAttrs): number {
   wantInteger("stride", stride, 1);
   wantInteger("pad", pad, 0);
@@ -32,9 +32,9 @@ interface Sizes {
 }
 
 /**
- * Calls f(x, w, y, length) for runs of products that contribute to consecutive elements of a row of y:
- * element y + i gets x[x + i * stride] * w[w], i < length. Padding is left out. Runs, because f64 references
- * must not take forever.
+ * Calls f(x, w, y, length) for each run of products that contribute to consecutive elements of a row of y: element y +
+ * i gets x[x + i * stride] * w[w] for i < length. Products with padding are left out. A call per run instead of per
+ * product keeps the f64 references fast enough for tests.
  */
 function eachRun(
   d: Sizes,
@@ -79,7 +79,7 @@ function checkImages(operands: Readonly<Record<string, TensorType>>): void {
   for (const [name, t] of Object.entries(operands)) wantRank(name, t, 4);
 }
 
-/** x [N, C, H, W], w [K, C, R, S] -> y [N, K, P, Q]: cross-correlation, as networks use it. */
+/** x [N, C, H, W], w [K, C, R, S] -> y [N, K, P, Q]: cross-correlation, which networks call convolution. */
 export const conv: Op<readonly ["x", "w"], readonly ["y"], WindowAttrs> = defineOp({
   name: "conv",
   inputs: ["x", "w"],
@@ -110,7 +110,7 @@ export const conv: Op<readonly ["x", "w"], readonly ["y"], WindowAttrs> = define
   },
 });
 
-/** dy [N, K, P, Q], w [K, C, R, S] -> dx [N, C, h, w]: the gradient of conv's images of that size. */
+/** dy [N, K, P, Q], w [K, C, R, S] -> dx [N, C, h, w]: the gradient of conv's x, which has h x w pixels. */
 export const conv_dgrad: Op<readonly ["dy", "w"], readonly ["dx"], DgradAttrs> = defineOp({
   name: "conv_dgrad",
   inputs: ["dy", "w"],
@@ -139,8 +139,8 @@ export const conv_dgrad: Op<readonly ["dy", "w"], readonly ["dx"], DgradAttrs> =
 });
 
 /**
- * dy [N, K, P, Q], x [N, C, H, W] -> dw [K, C, r, s]: the gradient of conv's weights. Summed inside each of
- * `groups` groups of images, then over groups in a balanced tree.
+ * dy [N, K, P, Q], x [N, C, H, W] -> dw [K, C, r, s]: the gradient of conv's weights. It is summed over the images of
+ * each of `groups` groups first, then over the groups in a balanced tree.
  */
 export const conv_wgrad: Op<readonly ["dy", "x"], readonly ["dw"], WgradAttrs> = defineOp({
   name: "conv_wgrad",
@@ -168,7 +168,7 @@ export const conv_wgrad: Op<readonly ["dy", "x"], readonly ["dw"], WgradAttrs> =
   },
 });
 
-/** dy must be what conv makes of x and w. */
+/** Throws unless dy has the shape of conv's result for x and w. */
 function checkOutput(dy: TensorType, x: Shaped, w: Shaped, attrs: WindowAttrs): void {
   const want = outputShape(x, w, attrs);
   if (want.join() !== dy.shape.join()) throw new Error(`dy must have shape [${want}], not [${dy.shape}]`);

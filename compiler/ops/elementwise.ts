@@ -1,5 +1,5 @@
-// Arithmetic on tensors of equal or broadcast shape (numpy's rules): one paragraph per op.
-// Comparisons are written so that a NaN stays a NaN: a diverging step must reach the `finite` flag.
+// Arithmetic on tensors whose shapes are equal or broadcast by numpy's rules. Comparisons are written so that a NaN
+// stays a NaN, because the `finite` flag must detect a step that diverges.
 
 import type { Builder } from "../ir/builder.js";
 import { NdArray } from "../ir/nd.js";
@@ -107,7 +107,7 @@ export const neg: Unary = unary("neg", "Neg", {
   grad: (b, dy) => neg(b, dy),
 });
 
-/** max(x, 0); a NaN stays. Its gradient reads the result, so the operand need not be kept. */
+/** y = max(x, 0); a NaN stays a NaN. The gradient reads the result, so the operand need not be stored for it. */
 export const relu: Unary = unary("relu", "Relu", {
   eval: (x) => Math.max(0, x),
   code: (x) => `max(Vec(0.0f), ${x})`,
@@ -144,7 +144,7 @@ export const sigmoid: Unary = unary("sigmoid", "Sigmoid", {
   grad: (b, dy, p) => mul(b, dy, mul(b, p.out.y, sub(b, scalar(b, 1), p.out.y))),
 });
 
-/** Gradient 0 at 0. */
+/** y = |x|. The gradient at 0 is 0. */
 export const abs: Unary = unary("abs", "Abs", {
   eval: Math.abs,
   code: (x) => `abs(${x})`,
@@ -157,7 +157,7 @@ export const square: Unary = unary("square", "moproc::Square", {
   grad: (b, dy, p) => scale(b, mul(b, dy, p.in.x), { factor: 2 }),
 });
 
-/** dy where y > 0, else 0; y is relu's result or operand. */
+/** dx = dy for elements with y > 0, otherwise 0. y is relu's result or its operand. */
 export const relu_grad: Op<readonly ["dy", "y"], readonly ["dx"], NoAttrs> = defineOp({
   name: "relu_grad",
   inputs: ["dy", "y"],
@@ -176,7 +176,7 @@ export const relu_grad: Op<readonly ["dy", "y"], readonly ["dx"], NoAttrs> = def
 });
 
 type CastAttrs = { to: DType };
-/** The same values under another dtype; to an integer: rounded towards zero. */
+/** The same values with the dtype `to`. Conversion to an integer rounds towards zero. */
 export const cast: Op<readonly ["x"], readonly ["y"], CastAttrs> = defineOp({
   name: "cast",
   inputs: ["x"],
@@ -192,8 +192,8 @@ export const cast: Op<readonly ["x"], readonly ["y"], CastAttrs> = defineOp({
 });
 
 /**
- * finite != 0 ? next : previous. Chosen, not computed: a NaN in `next` does not pass. How a state is
- * committed.
+ * y = next if finite f32[] is not 0, otherwise previous; this is how a step commits a state. The result is selected,
+ * not computed, so a NaN in `next` does not reach it if finite is 0.
  */
 export const where_finite: Op<readonly ["next", "previous", "finite"], readonly ["y"], NoAttrs> = defineOp({
   name: "where_finite",

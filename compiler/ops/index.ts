@@ -1,4 +1,4 @@
-// All ops. Importing this module fills the op table; an op's file is its family.
+// All ops, one file per family. Importing this module fills the op table.
 
 export * from "./batch_norm.js";
 export * from "./channelwise.js";

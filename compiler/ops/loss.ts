@@ -1,5 +1,5 @@
-// Ops on the rows of a matrix: softmax, its cross-entropy a group, normalisation, accuracy, and MoPro's label
-// correction. Losses are means over the weighted rows of each group; a group without weight has loss 0.
+// Ops on the rows of a matrix: softmax, cross-entropy per group, normalisation, accuracy, and MoPro's label correction.
+// A loss is the weighted mean over the rows of a group; it is 0 if all weights of the group are 0.
 
 import { NdArray } from "../ir/nd.js";
 import type { TensorType, Value } from "../ir/types.js";
@@ -39,13 +39,13 @@ function softmaxRow(l: Float64Array): Float64Array {
   return e.map((v) => v / total);
 }
 
-/** -log softmax(l)[t]; NaN for a label that is no column. */
+/** -log softmax(l)[t]; NaN if t is not a column. */
 function crossEntropy(l: Float64Array, t: number): number {
   const top = l.reduce((a, v) => Math.max(a, v), -Infinity);
   return Math.log(l.reduce((s, v) => s + Math.exp(v - top), 0)) + top - (l[t] ?? Number.NaN);
 }
 
-/** Sum of f(n) over the rows of each group, leaving out rows of weight 0. */
+/** The sum of weight[n] f(n) over the rows of each group, [groups]. f is not called for rows of weight 0. */
 function sumRows(weight: NdArray, groups: number, f: (n: number) => number): NdArray {
   const s = NdArray.fill([groups], () => 0);
   const size = dim(weight, 0) / groups;
@@ -56,7 +56,7 @@ function sumRows(weight: NdArray, groups: number, f: (n: number) => number): NdA
   return s;
 }
 
-/** Softmax of each row of x [N, K]. */
+/** x [N, K] -> y [N, K]: the softmax of each row. */
 export const softmax: Op<readonly ["x"], readonly ["y"], NoAttrs> = defineOp({
   name: "softmax",
   inputs: ["x"],
@@ -81,8 +81,9 @@ export const softmax: Op<readonly ["x"], readonly ["y"], NoAttrs> = defineOp({
 });
 
 /**
- * logits [N, K], target i64[N], weight f32[N] -> loss f32[G]: over each group's rows, sum weight * -log
- * softmax[target] / sum weight; 0 where no row has weight. A weighted target outside 0..K-1 gives NaN.
+ * logits [N, K], target i64[N], weight f32[N] -> loss f32[G]: for each group, the mean of -log softmax(logits)[target]
+ * over its rows, weighted by `weight`; 0 if all its weights are 0. A target outside 0..K-1 in a row with a weight makes
+ * the loss NaN.
  */
 export const softmax_cross_entropy: Op<readonly ["logits", "target", "weight"], readonly ["loss"], GroupAttrs> =
   defineOp({
@@ -106,7 +107,10 @@ export const softmax_cross_entropy: Op<readonly ["logits", "target", "weight"], 
     }),
   });
 
-/** dlogits [N, K] = dloss[g] weight / (the group's sum of weights) * (softmax - onehot(target)). */
+/**
+ * dlogits [N, K] = dloss[g] weight / (sum of the group's weights) * (softmax(logits) - onehot(target)), with dloss [G].
+ * Rows of weight 0 get 0; rows with a weight and a target outside 0..K-1 get NaN.
+ */
 export const softmax_cross_entropy_grad: Op<
   readonly ["logits", "target", "weight", "dloss"],
   readonly ["dlogits"],
@@ -145,7 +149,7 @@ function wantEps(eps: number): void {
   if (!(eps > 0)) throw new Error(`eps must be positive, not ${eps}`);
 }
 
-/** Each row of x [N, D] divided by max(its Euclidean norm, eps). */
+/** x [N, D] -> y [N, D]: each row divided by the larger of its Euclidean norm and eps. Throws unless eps > 0. */
 export const l2_normalize: Op<readonly ["x"], readonly ["y"], EpsAttrs> = defineOp({
   name: "l2_normalize",
   inputs: ["x"],
@@ -169,7 +173,7 @@ export const l2_normalize: Op<readonly ["x"], readonly ["y"], EpsAttrs> = define
   grad: (b, p, attrs) => ({ x: l2_normalize_grad(b, p.in.x, p.d.y as Value, attrs) }),
 });
 
-/** dx = (dy - y (y . dy)) / norm with y = x / norm; dy / eps in rows shorter than eps. */
+/** x, dy [N, D] -> dx [N, D] = (dy - y (y . dy)) / norm with y = x / norm; dx = dy / eps in rows with norm < eps. */
 export const l2_normalize_grad: Op<readonly ["x", "dy"], readonly ["dx"], EpsAttrs> = defineOp({
   name: "l2_normalize_grad",
   inputs: ["x", "dy"],
@@ -197,9 +201,9 @@ export const l2_normalize_grad: Op<readonly ["x", "dy"], readonly ["dx"], EpsAtt
 });
 
 /**
- * logits [N, K], target i64[N], weight f32[N] -> correct f32[G]: each group's sum of the weights of rows
- * whose target is among the k largest logits; of equal logits the first counts as the larger. A NaN is ahead
- * of everything.
+ * logits [N, K], target i64[N], weight f32[N] -> correct f32[G]: for each group, the sum of the weights of the rows
+ * whose target is among the k largest logits. Of equal logits the first counts as the larger. A NaN counts as larger
+ * than every number, but a target whose own logit is NaN is never correct.
  */
 export const top_k_correct: Op<readonly ["logits", "target", "weight"], readonly ["correct"], TopAttrs> = defineOp({
   name: "top_k_correct",
@@ -218,7 +222,7 @@ export const top_k_correct: Op<readonly ["logits", "target", "weight"], readonly
   }),
 });
 
-/** How many logits are ahead of the target's; Infinity for a target that is no column or NaN. */
+/** The number of logits larger than the target's; Infinity if the target is not a column or its logit is NaN. */
 function rank(l: Float64Array, t: number): number {
   const own = l[t];
   if (own === undefined || Number.isNaN(own)) return Infinity;
@@ -226,9 +230,10 @@ function rank(l: Float64Array, t: number): number {
 }
 
 /**
- * MoPro's noise correction. s = alpha softmax(cls) + (1 - alpha) softmax(proto), [N, K]. Where max s >
- * threshold the label becomes the first argmax and the row is kept; else where s[target] > 1 / K the row is
- * kept as it is; else it is dropped: kept 0, label unchanged.
+ * MoPro's label correction: cls_logits and proto_logits [N, K], target i64[N], alpha and threshold f32[] -> target_new
+ * i64[N], kept f32[N]. With s = alpha softmax(cls_logits) + (1 - alpha) softmax(proto_logits) in each row: if max s >
+ * threshold, the label becomes the first argmax and kept is 1; otherwise, if s[target] > 1 / K, the label stays and
+ * kept is 1; otherwise the label stays and kept is 0.
  */
 export const correct_labels: Op<
   readonly ["cls_logits", "proto_logits", "target", "alpha", "threshold"],

@@ -1,15 +1,15 @@
-// The matrix product. Where it contracts over the rows of the batch (a weight gradient), `groups` fixes the
-// order: inside each group of rows first, then over groups in a balanced tree.
+// The matrix product. If it sums over the rows of the batch (a weight gradient), `groups` fixes the order: the sum is
+// taken over the rows of each group first, then over the groups in a balanced tree.
 
 import { NdArray } from "../ir/nd.js";
 import type { Value } from "../ir/types.js";
 import { defineOp, type Op } from "./op.js";
 import { dim, wantFloat, wantGroups, wantRank } from "./shape.js";
 
-/** Absent: not transposed; one group. groups > 1 needs ta, and splits the rows of a and b. */
+/** Absent: not transposed, one group. groups > 1 requires ta, and divides the rows of a. */
 type MatmulAttrs = { ta?: boolean; tb?: boolean; groups?: number };
 
-/** y [m, n] = op(a) op(b) for matrices; op transposes where ta or tb is set. */
+/** y [m, n] = a b for matrices a [m, k] and b [k, n]. With `ta` a is [k, m], with `tb` b is [n, k]. */
 export const matmul: Op<readonly ["a", "b"], readonly ["y"], MatmulAttrs> = defineOp({
   name: "matmul",
   inputs: ["a", "b"],
@@ -46,7 +46,7 @@ export const matmul: Op<readonly ["a", "b"], readonly ["y"], MatmulAttrs> = defi
     const dy = p.d.y as Value;
     const { a, b } = p.in;
     const rows = dim(a.type, 0);
-    // b's gradient sums over a's rows, which as a rule are the batch
+    // b's gradient is a sum over a's rows, which usually are the batch
     const groups = rows % g.groups === 0 ? g.groups : 1;
     return {
       a: ta ? matmul(g, b, dy, { ta: tb, tb: true }) : matmul(g, dy, b, { tb: !tb }),

@@ -1,5 +1,5 @@
-// Ops that only move elements. Shapes are logical, but a 4-D tensor is stored channels-last: a reshape is a
-// view and is refused where the stored order would have to change.
+// Ops that only move elements. Shapes are logical, but a 4-D tensor is stored channels-last. A reshape is a view, so it
+// throws if the stored order would have to change.
 
 import { NdArray } from "../ir/nd.js";
 import { elements, sameShape, type TensorType, type Value } from "../ir/types.js";
@@ -9,13 +9,16 @@ import { broadcastIndex, broadcastShape, dim, wantAxis, wantFloat, wantInteger, 
 
 type ShapeAttrs = { shape: readonly number[] };
 
-/** The storage order of a 4-D tensor is its logical order when it has one channel or one pixel. */
+/** Whether the storage order is the logical order: true of 4-D tensors only with one channel or one pixel. */
 const isPlain = (s: readonly number[]): boolean =>
   s.length !== 4 || s[1] === 1 || (s[2] as number) * (s[3] as number) === 1;
 const sameOrder = (a: readonly number[], b: readonly number[]): boolean =>
   sameShape(a, b) || (isPlain(a) && isPlain(b)) || (a.length === 4 && b.length === 4 && a[0] === b[0] && a[1] === b[1]);
 
-/** The same elements in row-major order under another shape; at most one extent may be -1. */
+/**
+ * The same elements, in row-major order, with another shape. One extent of `shape` may be -1; it is computed from the
+ * others. Throws if the numbers of elements differ or the elements would have to move in memory.
+ */
 export const reshape: Op<readonly ["x"], readonly ["y"], ShapeAttrs> = defineOp({
   name: "reshape",
   inputs: ["x"],
@@ -80,14 +83,14 @@ export const transpose: Op<readonly ["x"], readonly ["y"], PermAttrs> = defineOp
   }),
 });
 
-/** Elements before and after `axis`: a tensor is [outer, extent, inner] for concat and slice. */
+/** The products of the extents before and after `axis`: concat and slice see a tensor as [outer, extent, inner]. */
 const around = (shape: readonly number[], axis: number): { outer: number; inner: number } => ({
   outer: elements(shape.slice(0, axis)),
   inner: elements(shape.slice(axis + 1)),
 });
 
 type AxisAttrs = { axis: number };
-/** The operands one after another along `axis`. */
+/** The operands one after the other along `axis`. Throws if dtypes or other extents differ, or there is no operand. */
 export const concat: Op<readonly ["...xs"], readonly ["y"], AxisAttrs> = defineOp({
   name: "concat",
   inputs: ["...xs"],
@@ -138,7 +141,7 @@ export const concat: Op<readonly ["...xs"], readonly ["y"], AxisAttrs> = defineO
 });
 
 type ChannelsAttrs = { channels: number };
-/** x [N, C, H, W] -> [N, channels, H, W]: zeros in the channels that x does not have. */
+/** x [N, C, H, W] -> y [N, channels, H, W], channels >= C: the channels that x does not have are 0. */
 export const pad_channels: Op<readonly ["x"], readonly ["y"], ChannelsAttrs> = defineOp({
   name: "pad_channels",
   inputs: ["x"],
@@ -164,7 +167,7 @@ export const pad_channels: Op<readonly ["x"], readonly ["y"], ChannelsAttrs> = d
 });
 
 type SliceAttrs = { axis: number; start: number; end: number };
-/** Positions start <= i < end of `axis`. */
+/** The positions start <= i < end of `axis`. Throws if the range is empty or leaves the tensor. */
 export const slice: Op<readonly ["x"], readonly ["y"], SliceAttrs> = defineOp({
   name: "slice",
   inputs: ["x"],
@@ -205,7 +208,7 @@ function checkRows(x: TensorType, idx: TensorType): void {
   if (dim(x, 0) !== dim(idx, 0)) throw new Error(`idx permutes ${dim(idx, 0)} rows, x has ${dim(x, 0)}`);
 }
 
-/** Throws unless idx holds each row number once: the two ops are inverse only then. */
+/** Throws unless idx contains each row number once; otherwise the two ops would not be inverse to each other. */
 function checkPermutation(idx: NdArray): void {
   const seen = new Set(idx.data);
   if (seen.size !== idx.data.length || !idx.data.every((i) => i >= 0 && i < idx.data.length)) {
@@ -216,8 +219,8 @@ function checkPermutation(idx: NdArray): void {
 type Permutation = Op<readonly ["x", "idx"], readonly ["y"], Record<never, never>>;
 
 /**
- * An op that permutes the rows of x [N, ...] by idx i64[N]: `rowsAt(i, idx[i])` says which row of the result is which
- * row of x. Its gradient is the inverse op.
+ * An op that permutes the rows of x [N, ...] by idx i64[N]: for each i, row `to` of the result is row `from` of x, both
+ * given by rowsAt(i, idx[i]). Its gradient is the op that `inverse` returns.
  */
 function rowPermutation(
   name: string,
@@ -250,7 +253,7 @@ function rowPermutation(
   });
 }
 
-/** y[i] = x[idx[i]] over rows, idx a permutation. */
+/** y[i] = x[idx[i]] for the rows of x [N, ...]; idx i64[N] is a permutation. */
 export const take_rows: Permutation = rowPermutation(
   "take_rows",
   "Gather",
@@ -258,7 +261,7 @@ export const take_rows: Permutation = rowPermutation(
   () => put_rows,
 );
 
-/** y[idx[i]] = x[i] over rows, idx a permutation: the inverse of take_rows. */
+/** y[idx[i]] = x[i] for the rows of x [N, ...]; idx i64[N] is a permutation. The inverse of take_rows. */
 export const put_rows: Permutation = rowPermutation(
   "put_rows",
   "moproc::PutRows",
@@ -267,8 +270,8 @@ export const put_rows: Permutation = rowPermutation(
 );
 
 /**
- * x broadcast to `shape` and written out: for the few broadcasts that the body of a kernel cannot express. `expand`
- * puts it in; models use broadcast_to.
+ * A copy of x broadcast to `shape`, for the few broadcasts that the body of a kernel cannot express. The pass `expand`
+ * inserts it; models use broadcast_to. Throws if x does not broadcast to `shape`.
  */
 export const broadcast_copy: Op<readonly ["x"], readonly ["y"], ShapeAttrs> = defineOp({
   name: "broadcast_copy",

@@ -1,5 +1,5 @@
-// One record says everything there is to know about an op; the same object is the function that adds it to a graph.
-// An input named "...xs" stands for any number of values and comes last.
+// One record says everything that the compiler knows about an op; the same object is the function that adds the op to a
+// graph. An input named "...xs" stands for any number of values and comes last.
 
 import type { Builder } from "../ir/builder.js";
 import type { NdArray } from "../ir/nd.js";
@@ -13,19 +13,19 @@ export type Named<K extends readonly string[], T> = {
 };
 
 /**
- * elementwise: one scalar expression an output, fused freely; view: the same bytes under another shape; batch_norm-like
- * composites are rewritten by `expand` before lowering; kernel: has a template of its own; collective: done by all
- * ranks together.
+ * elementwise: one scalar expression per output, fused freely; view: the same bytes with another shape; composite: the
+ * pass `expand` replaces it by simpler ops before lowering (batch_norm); kernel: has its own template, or is a channel
+ * sum, which other kernels compute; collective: executed by all ranks together.
  */
 export type Kind = "elementwise" | "view" | "composite" | "kernel" | "collective";
 
-/** How an elementwise op reaches an operand from a position (row, pixel, channel) of its result. */
+/** How an elementwise op indexes an operand at a position (row, pixel, channel) of its result. */
 export type Access = "full" | "channel" | "group_channel" | "row_channel" | "row" | "scalar";
 
 /**
- * How an op meets the rows of the batch: the inputs whose first axis is the rows, and the outputs that are summed over
- * them (the first axis of the other outputs is the rows, too). An attribute `groups` counts groups of those rows, and
- * the first extent of an attribute `shape` counts rows.
+ * How an op depends on the rows of the batch: `rows` names the inputs whose first axis is the rows, `sums` the outputs
+ * that are summed over the rows. The first axis of all other outputs is the rows. An attribute `groups` is a number of
+ * groups of those rows, and the first extent of an attribute `shape` is a number of rows.
  */
 export interface Batch {
   readonly rows: readonly string[];
@@ -37,35 +37,37 @@ export interface OpSpec<I extends readonly string[], O extends readonly string[]
   readonly inputs: I;
   readonly outputs: O;
   readonly kind: Kind;
-  /** Types of the outputs; throws on anything the op does not accept. */
+  /** The types of the outputs. Throws if the op does not accept the operands or attributes. */
   infer(inputs: Named<I, TensorType>, attrs: A): Named<O, TensorType>;
-  /** The meaning of the op in f64, obvious loops over row-major logical order: tests and gradient checks use it. */
+  /** The op computed in f64 by simple loops over the row-major logical order, for tests and gradient checks. */
   reference(inputs: Named<I, NdArray>, attrs: A): Named<O, NdArray>;
-  /** Gradients by input name; a missing name has none. Absent: the op stops gradients. */
+  /** Appends the gradients and returns them by input name; a missing name has no gradient. Absent: no input has one. */
   grad?(b: Builder, at: GradPoint<I, O>, attrs: A): Partial<Named<I, Value>>;
-  /** ONNX op type of the standard, or "moproc::Name" for an op of ours. */
+  /** The op type of the ONNX standard, or "moproc::Name" if the standard has no such op. */
   readonly onnx: string;
   /**
-   * Which operands a part of the batch's rows can be computed from; absent, or undefined for these attributes and the
-   * rank of the first operand: the op needs all rows at once. Elementwise ops do not say it: `rowsOf` derives it from
-   * the accesses of their operands.
+   * The operands and results that are divided by rows if a rank computes only its own rows. Absent, or undefined for
+   * these attributes and this rank (number of axes) of the first operand: the op needs all rows at once. Elementwise
+   * ops do not state it, because `rowsOf` derives it from the accesses of their operands.
    */
   readonly batch?: Batch | ((attrs: A, rank: number) => Batch | undefined);
-  /** The input that is a permutation of all rows of the batch; every rank has it whole. */
+  /** The input that is a permutation of all rows of the batch; every rank has the whole of it. */
   readonly permutation?: string;
-  /** elementwise: C++ expressions over Vec, one an output; `outs` names the earlier results, for later ones to use. */
+  /** elementwise: one C++ expression over Vec per output; later expressions may use the earlier results, `outs`. */
   code?(operands: readonly string[], attrs: A, outs: readonly string[]): readonly string[];
-  /** elementwise: operands whose access does not follow from the shapes alone. */
+  /** elementwise: the accesses of operands for which the shapes alone do not determine it. */
   readonly access?: Readonly<Partial<Record<string, Access>>>;
-  /** elementwise over states of many sizes (optimizers): all its nodes become one launch over a flat range. */
+  /**
+   * elementwise over states of many sizes (optimizers): nodes over adjacent states become one launch over a flat range.
+   */
   readonly flat?: boolean;
-  /** composite: the same in simpler ops. */
+  /** composite: appends the same computation in simpler ops and returns its results. */
   expand?(b: Builder, inputs: Named<I, Value>, attrs: A): Named<O, Value>;
   /** Outputs that may overwrite an input in place: output name -> input name. */
   readonly inPlace?: Readonly<Record<string, string>>;
 }
 
-/** What a gradient rule may look at: the op's inputs, its outputs, and d<output> where the loss depends on it. */
+/** What a gradient rule may use: the op's inputs and outputs, and the gradients of the outputs the loss depends on. */
 export interface GradPoint<I extends readonly string[], O extends readonly string[]> {
   readonly in: Named<I, Value>;
   readonly out: Named<O, Value>;
@@ -82,7 +84,10 @@ export type Op<I extends readonly string[], O extends readonly string[], A exten
 // biome-ignore lint/suspicious/noExplicitAny: the table holds records of every signature
 export type AnyOp = OpSpec<any, any, any>;
 
-/** Registers `spec` and makes it callable: `relu(b, x)` appends the node to the builder's graph. */
+/**
+ * Registers `spec` and returns it as a function: `relu(b, x)` appends a node to the builder's graph and returns its
+ * result, or its results by name if there are several. Throws if the name is taken.
+ */
 export function defineOp<const I extends readonly string[], const O extends readonly string[], A extends Attrs>(
   spec: OpSpec<I, O, A>,
 ): Op<I, O, A> {
@@ -97,10 +102,10 @@ export function defineOp<const I extends readonly string[], const O extends read
   return Object.assign(call, rest) as unknown as Op<I, O, A>;
 }
 
-/** The record of an op by name; throws for a name that no module has defined. */
+/** The record of an op by name. Throws if no imported module has defined the op. */
 export const opOf = (name: string): AnyOp => recordOf(name) as unknown as AnyOp;
 
-/** Every op that a module has defined so far; compiler/ops/index.ts defines all. */
+/** All ops that the modules imported so far define; compiler/ops/index.ts imports every module. */
 export const allOps = (): readonly AnyOp[] => allRecords() as unknown as readonly AnyOp[];
 
 export { named };

@@ -1,5 +1,5 @@
-// Pooling. max_pool_grad finds each window's maximum again instead of keeping indices; of equal maxima the
-// first in row-major order gets the gradient. Padding never wins.
+// Pooling. max_pool_grad finds the maximum of each window again, so that no indices are stored. Of equal maxima the
+// first in row-major order gets the gradient. Padding is never the maximum.
 
 import { NdArray } from "../ir/nd.js";
 import type { Value } from "../ir/types.js";
@@ -19,7 +19,7 @@ function pooledShape(x: Shaped, attrs: PoolAttrs): number[] {
   return [dim(x, 0), dim(x, 1), windows(dim(x, 2), kernel, attrs), windows(dim(x, 3), kernel, attrs)];
 }
 
-/** Calls f(o, i) for each element o of the result with the index i of its window's first maximum. */
+/** Calls f(o, i) for each element o of the result with the index i of its window's first maximum, or its last NaN. */
 function eachMaximum(x: NdArray, attrs: PoolAttrs, f: (o: number, i: number) => void): void {
   const { kernel, stride, pad } = attrs;
   const [n, c, p, q] = pooledShape(x, attrs) as [number, number, number, number];
@@ -38,7 +38,7 @@ function eachMaximum(x: NdArray, attrs: PoolAttrs, f: (o: number, i: number) => 
       }
 }
 
-/** x [N, C, H, W] -> [N, C, P, Q], the maximum of each kernel x kernel window. */
+/** x [N, C, H, W] -> y [N, C, P, Q]: the maximum of each kernel x kernel window. Throws if 2 pad > kernel. */
 export const max_pool: Op<readonly ["x"], readonly ["y"], PoolAttrs> = defineOp({
   name: "max_pool",
   inputs: ["x"],
@@ -61,7 +61,7 @@ export const max_pool: Op<readonly ["x"], readonly ["y"], PoolAttrs> = defineOp(
   grad: (b, p, attrs) => ({ x: max_pool_grad(b, p.in.x, p.d.y as Value, attrs) }),
 });
 
-/** x [N, C, H, W], dy [N, C, P, Q] -> dx: each dy goes to the first maximum of its window. */
+/** x [N, C, H, W], dy [N, C, P, Q] -> dx like x: each element of dy is added at the first maximum of its window. */
 export const max_pool_grad: Op<readonly ["x", "dy"], readonly ["dx"], PoolAttrs> = defineOp({
   name: "max_pool_grad",
   inputs: ["x", "dy"],
@@ -84,14 +84,14 @@ export const max_pool_grad: Op<readonly ["x", "dy"], readonly ["dx"], PoolAttrs>
   },
 });
 
-/** x [N, C, H, W] -> [N, C], the mean over each image's pixels. */
+/** x [N, C, H, W] -> y [N, C]: the mean over the pixels of each image, per channel. */
 export const global_avg_pool: Op<readonly ["x"], readonly ["y"], Record<never, never>> = defineOp({
   name: "global_avg_pool",
   inputs: ["x"],
   outputs: ["y"],
   kind: "kernel",
   onnx: "moproc::GlobalAveragePool",
-  batch: { rows: ["x"] }, // the standard's keeps the two axes
+  batch: { rows: ["x"] }, // ONNX's own GlobalAveragePool keeps the two axes of pixels
   infer: ({ x }, _: Record<never, never>) => {
     wantFloat({ x });
     wantRank("x", x, 4);
@@ -110,7 +110,7 @@ export const global_avg_pool: Op<readonly ["x"], readonly ["y"], Record<never, n
 });
 
 type SizeAttrs = { h: number; w: number };
-/** x [N, C] -> [N, C, h, w]: each value at every pixel of its image. */
+/** x [N, C] -> y [N, C, h, w]: each value at every pixel of its image and channel. */
 export const spread_pixels: Op<readonly ["x"], readonly ["y"], SizeAttrs> = defineOp({
   name: "spread_pixels",
   inputs: ["x"],

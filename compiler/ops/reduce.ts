@@ -1,6 +1,6 @@
 // Sums, maxima and broadcasting: the gradient of a sum is a broadcast, and that of a broadcast is a sum. Sums over the
-// rows of a batch go through channel_sum (one sum per group, in an order that the group's shape fixes) and group_sum (a
-// balanced tree over groups), so that any division of the groups between ranks gives the same bits.
+// rows of a batch use channel_sum (one sum per group, in an order that depends only on the group's shape) and group_sum
+// (a balanced tree over groups), so that every division of the groups between ranks gives the same bits.
 
 import type { Builder } from "../ir/builder.js";
 import { NdArray } from "../ir/nd.js";
@@ -20,10 +20,10 @@ import {
   wantRank,
 } from "./shape.js";
 
-type AxesAttrs = { axes: readonly number[]; keepdims?: boolean }; // keepdims: false
+type AxesAttrs = { axes: readonly number[]; keepdims?: boolean }; // keepdims absent: false
 type Reduction = Op<readonly ["x"], readonly ["y"], AxesAttrs>;
 
-/** x.shape with 1 on the reduced axes. */
+/** `shape` with extent 1 for the reduced axes. Throws if an axis does not exist or is named twice. */
 function kept(shape: readonly number[], axes: readonly number[]): number[] {
   const reduced = new Set(axes.map((a) => wantAxis(a, shape.length)));
   if (reduced.size !== axes.length) throw new Error(`axes [${axes}] name an axis twice`);
@@ -36,7 +36,7 @@ function resultShape(shape: readonly number[], { axes, keepdims = false }: AxesA
   return keepdims ? full : full.filter((_, i) => !reduced.has(i));
 }
 
-/** Folds the elements that fall on each element of the result, in row-major order. */
+/** Folds, in row-major order, the elements of x that each element of the result is computed from. */
 function fold(x: NdArray, attrs: AxesAttrs, start: number, f: (acc: number, v: number) => number): NdArray {
   const index = broadcastIndex(kept(x.shape, attrs.axes), x.shape);
   const y = NdArray.fill(resultShape(x.shape, attrs), () => start);
@@ -47,14 +47,14 @@ function fold(x: NdArray, attrs: AxesAttrs, start: number, f: (acc: number, v: n
   return y;
 }
 
-/** dy brought back to x's shape, each element repeated over what it was reduced from. */
+/** dy broadcast to x's shape along the reduced axes. */
 const spread = (b: Builder, dy: Value, x: Value, { axes }: AxesAttrs): Value =>
   broadcast_to(b, reshape(b, dy, { shape: kept(x.type.shape, axes) }), { shape: x.type.shape });
 
 const count = (shape: readonly number[], axes: readonly number[]): number =>
   elements(shape) / elements(kept(shape, axes));
 
-/** Sum over `axes`; [] for none. */
+/** The sum over `axes`, which may be empty. Negative axes count from the end. */
 export const sum: Reduction = defineOp({
   name: "sum",
   inputs: ["x"],
@@ -70,7 +70,7 @@ export const sum: Reduction = defineOp({
   grad: (b, p, attrs) => ({ x: spread(b, p.d.y as Value, p.in.x, attrs) }),
 });
 
-/** Mean over `axes`. */
+/** The mean over `axes`. Negative axes count from the end. */
 export const mean: Reduction = defineOp({
   name: "mean",
   inputs: ["x"],
@@ -101,7 +101,7 @@ export const mean: Reduction = defineOp({
   }),
 });
 
-/** Largest element over `axes`; has no gradient. */
+/** The largest element over `axes`; NaN if one of the elements is NaN. It has no gradient. */
 export const max: Reduction = defineOp({
   name: "max",
   inputs: ["x"],
@@ -120,7 +120,9 @@ export const max: Reduction = defineOp({
 
 type GroupAttrs = { groups: number };
 
-/** x [N, C] or [N, C, H, W] -> [G, C]: the sum over each group's rows and pixels, a channel. */
+/**
+ * x [N, C] or [N, C, H, W] -> y f32[G, C]: the sum over the rows and pixels of each group, per channel. No gradient.
+ */
 export const channel_sum: Op<readonly ["x"], readonly ["y"], GroupAttrs> = defineOp({
   name: "channel_sum",
   inputs: ["x"],
@@ -145,8 +147,8 @@ export const channel_sum: Op<readonly ["x"], readonly ["y"], GroupAttrs> = defin
 });
 
 /**
- * x [N, C] or [N, C, H, W] -> mean [G, C] and m2 [G, C], the sum of squared deviations from it, of each
- * group.
+ * x [N, C] or [N, C, H, W] -> mean f32[G, C] and m2 f32[G, C], per group and channel: the mean, and the sum of the
+ * squared deviations from it. No gradient.
  */
 export const channel_moments: Op<readonly ["x"], readonly ["mean", "m2"], GroupAttrs> = defineOp({
   name: "channel_moments",
@@ -178,7 +180,7 @@ export const channel_moments: Op<readonly ["x"], readonly ["mean", "m2"], GroupA
   },
 });
 
-/** x [G, ...] -> [...]: the sum over groups. */
+/** x [G, ...] -> y [...]: the sum over the first axis. Throws if x has rank 0, 4 or 5. No gradient. */
 export const group_sum: Op<readonly ["x"], readonly ["y"], Record<never, never>> = defineOp({
   name: "group_sum",
   inputs: ["x"],
@@ -203,7 +205,7 @@ export const group_sum: Op<readonly ["x"], readonly ["y"], Record<never, never>>
 });
 
 type ShapeAttrs = { shape: readonly number[] };
-/** x repeated along the axes that numpy's rules would stretch. */
+/** x broadcast to `shape` by numpy's rules. Throws if it does not broadcast to `shape`. */
 export const broadcast_to: Op<readonly ["x"], readonly ["y"], ShapeAttrs> = defineOp({
   name: "broadcast_to",
   inputs: ["x"],
@@ -224,8 +226,8 @@ export const broadcast_to: Op<readonly ["x"], readonly ["y"], ShapeAttrs> = defi
 });
 
 /**
- * The gradient of broadcasting: x summed down to `shape`, which broadcasts to x's. Sums that leave only the
- * channels of a matrix or an image batch are taken a group and then over the builder's groups.
+ * The gradient of broadcasting: returns x summed to `shape`, which broadcasts to x's shape. A sum that leaves only the
+ * channels of a matrix or a batch of images is taken per group first, then over the builder's groups.
  */
 export function sumTo(b: Builder, x: Value, shape: readonly number[]): Value {
   const from = x.type.shape;

@@ -1,21 +1,21 @@
-// What a node does with the rows of the batch. This is the only place that decides it: `distribute` splits the batch
-// between ranks by it, and the ONNX exporter finds out by it whether a model takes any number of rows.
+// How a node depends on the rows of the batch. Only this file decides it: `distribute` uses it to divide the batch
+// between ranks, and the ONNX exporter to find out whether a model accepts any number of rows.
 
 import type { Attrs, Node, Value } from "../ir/types.js";
 import { tryAccessOf } from "./access.js";
 import { opOf } from "./op.js";
 
-/** How a node meets the rows of the batch: each row of its results comes from the same row of some operands. */
+/** How a node depends on the rows of the batch, if each row of its results needs only the same row of its operands. */
 export interface Rows {
-  /** By position: whether the first axis of the operand is the rows, or groups of them. */
+  /** For each operand: whether its first axis is the rows or groups of them. */
   readonly operands: readonly boolean[];
-  /** By position: whether the result is summed over the rows; if not, its first axis is the rows or groups of them. */
+  /** For each result: whether it is summed over the rows; if not, its first axis is the rows or groups of them. */
   readonly sums: readonly boolean[];
-  /** Whether the rows are taken in groups, whose number an attribute or the extent of a table states. */
+  /** Whether the node distinguishes groups of rows; their number is an attribute or the extent of a table. */
   readonly grouped: boolean;
 }
 
-/** What `n` does with rows; undefined for an op that needs all rows of the batch at once. */
+/** How `n` depends on the rows of the batch; undefined if it needs all rows at once. */
 export function rowsOf(n: Node): Rows | undefined {
   const op = opOf(n.op);
   if (op.kind === "elementwise") return rowsByAccess(n);
@@ -36,8 +36,8 @@ export function operandNameOf(n: Node, i: number): string {
 }
 
 /**
- * Attributes of a node for another number of rows. `groups` and the first extent of `shape` (if it is not -1) count
- * groups and rows; the functions `groups` and `rows` say what becomes of the two counts.
+ * The attributes of a node for another number of rows. The function `groups` maps the attribute `groups` to its new
+ * value, and `rows` the first extent of the attribute `shape` if that is not -1.
  */
 export function attrsForRows(attrs: Attrs, rows: (count: number) => number, groups: (count: number) => number): Attrs {
   const next = { ...attrs };
@@ -46,7 +46,7 @@ export function attrsForRows(attrs: Attrs, rows: (count: number) => number, grou
   return next;
 }
 
-/** An elementwise op has rows in every operand that varies along the first axis of its result. */
+/** Rows of an elementwise op: every operand that varies along the first axis of the result is divided by rows. */
 function rowsByAccess(n: Node): Rows {
   const domain = n.outputs[0]?.type.shape ?? [];
   const access = (v: Value, i: number): string => {

@@ -1,4 +1,4 @@
-// What several `infer` functions check and compute: floats, ranks, broadcast shapes. Messages name the
+// Checks and computations that several `infer` functions share: dtypes, ranks, broadcast shapes. Messages name the
 // operand; the builder puts the op, its operand types and the scope in front of them.
 
 import type { NdArray } from "../ir/nd.js";
@@ -29,7 +29,7 @@ export function wantRank(name: string, t: TensorType, ...ranks: readonly number[
     throw new Error(`${name} must have rank ${ranks.join(" or ")}, not ${t.shape.length}`);
 }
 
-/** Throws unless `t` is one number of this dtype. */
+/** Throws unless `t` has rank 0 and this dtype. */
 export function wantScalar(name: string, t: TensorType, dtype: DType): void {
   if (t.dtype !== dtype || t.shape.length !== 0) throw new Error(`${name} must be ${dtype}[], not ${showType(t)}`);
 }
@@ -39,23 +39,23 @@ export function wantInteger(name: string, x: number, least: number): void {
   if (!Number.isInteger(x) || x < least) throw new Error(`${name} must be an integer of at least ${least}, not ${x}`);
 }
 
-/** Throws unless `rows` falls into `groups` equal groups. */
+/** Throws unless `groups` is a positive integer that divides `rows`. */
 export function wantGroups(rows: number, groups: number): void {
   wantInteger("groups", groups, 1);
   if (rows % groups !== 0) throw new Error(`${rows} rows do not fall into ${groups} equal groups`);
 }
 
-/** `axis` counted from the front; throws when the tensor has no such axis. */
+/** `axis`, which may count from the end (-1 is the last), counted from the front. Throws if there is no such axis. */
 export function wantAxis(axis: number, rank: number): number {
   if (!Number.isInteger(axis) || axis < -rank || axis >= rank)
     throw new Error(`no axis ${axis} in a tensor of rank ${rank}`);
   return axis < 0 ? axis + rank : axis;
 }
 
-/** The i-th extent of a shape known to have it. */
+/** The i-th extent of a shape that is known to have one. */
 export const dim = (x: { readonly shape: readonly number[] }, i: number): number => x.shape[i] as number;
 
-/** The shape of numpy's a op b; throws when they do not broadcast. */
+/** The shape of the result of a binary op on shapes a and b by numpy's rules. Throws if they do not broadcast. */
 export function broadcastShape(a: readonly number[], b: readonly number[]): number[] {
   const rank = Math.max(a.length, b.length);
   return Array.from({ length: rank }, (_, i) => {
@@ -66,7 +66,7 @@ export function broadcastShape(a: readonly number[], b: readonly number[]): numb
   });
 }
 
-/** Index into the elements of `from` for each element, row-major, of `to`, to which `from` broadcasts. */
+/** For each element of shape `to`, row-major, the index of its element of shape `from`, which broadcasts to `to`. */
 export function broadcastIndex(from: readonly number[], to: readonly number[]): Int32Array {
   const index = new Int32Array(elements(to));
   let stride = 1;
@@ -84,8 +84,8 @@ export function broadcastIndex(from: readonly number[], to: readonly number[]): 
 }
 
 /**
- * Rows, channels and pixels a row of a matrix [N, C] or an image [N, C, H, W]; logical index (n * C + c) *
- * pixels + p.
+ * The rows, channels and pixels per row of a matrix [N, C] or a batch of images [N, C, H, W]. The logical index of an
+ * element is (n * C + c) * pixels + p.
  */
 export function channelsOf(x: { readonly shape: readonly number[] }): {
   n: number;
@@ -96,8 +96,8 @@ export function channelsOf(x: { readonly shape: readonly number[] }): {
 }
 
 /**
- * Calls f(index, group, channel) for each element of x [N, C] or [N, C, H, W] whose rows fall into `groups`
- * groups.
+ * Calls f(index, group, channel) for each element of x [N, C] or [N, C, H, W], whose rows are divided into `groups`
+ * equal groups.
  */
 export function eachChannelElement(x: NdArray, groups: number, f: (i: number, g: number, c: number) => void): void {
   const { n, c: channels, pixels } = channelsOf(x);

@@ -1,5 +1,6 @@
-// What happens to state at the end of a step: optimizer, moving averages, the queue of keys, the prototypes.
-// Each op takes `finite` f32[] and returns the old state where it is 0, so a diverged step leaves no trace.
+// The ops that update state: optimizer, moving averages, the queue of keys, the prototypes. All except ema and
+// all_finite take `finite` f32[] and return the old state if it is 0. Surprising: ema takes no `finite`, so a step that
+// diverges still moves the key encoder, by query weights from before the step.
 
 import { NdArray } from "../ir/nd.js";
 import { sameShape, type TensorType } from "../ir/types.js";
@@ -23,7 +24,7 @@ function checkScalars(operands: Readonly<Record<string, TensorType>>): void {
   for (const [name, t] of Object.entries(operands)) wantScalar(name, t, "f32");
 }
 
-/** y = (1 - momentum) previous + momentum batch; previous where finite is 0. */
+/** y = (1 - momentum) previous + momentum batch; y = previous if finite is 0. */
 export const running_average: Op<readonly ["previous", "batch", "finite"], readonly ["y"], { momentum: number }> =
   defineOp({
     name: "running_average",
@@ -52,7 +53,7 @@ export const running_average: Op<readonly ["previous", "batch", "finite"], reado
   });
 
 /**
- * v_new = momentum v + (grad_scale g + weight_decay p); p_new = p - lr v_new. Both stay where finite is 0.
+ * v_new = momentum v + (grad_scale g + weight_decay p); p_new = p - lr v_new. If finite is 0, v_new = v and p_new = p.
  */
 export const sgd: Op<
   readonly ["p", "v", "g", "lr", "momentum", "weight_decay", "finite"],
@@ -91,7 +92,7 @@ export const sgd: Op<
   },
 });
 
-/** m k + (1 - m) q: the key encoder follows the query encoder. */
+/** k_new = m k + (1 - m) q: moves the key encoder towards the query encoder. Takes no `finite`. */
 export const ema: Op<readonly ["k", "q", "m"], readonly ["k_new"], NoAttrs> = defineOp({
   name: "ema",
   inputs: ["k", "q", "m"],
@@ -113,8 +114,8 @@ export const ema: Op<readonly ["k", "q", "m"], readonly ["k_new"], NoAttrs> = de
 });
 
 /**
- * The rows of keys [N, D] become columns ptr, ptr + 1, ... (mod Q) of queue [D, Q], later ones over earlier
- * ones.
+ * The rows of keys [N, D] become the columns ptr, ptr + 1, ... (mod Q) of queue [D, Q]; of several rows for one column
+ * the last counts. ptr_new = (ptr + N) mod Q, i64[1]. If finite is 0, queue and ptr stay.
  */
 export const queue_push: Op<readonly ["queue", "ptr", "keys", "finite"], readonly ["queue_new", "ptr_new"], NoAttrs> =
   defineOp({
@@ -146,8 +147,9 @@ export const queue_push: Op<readonly ["queue", "ptr", "keys", "finite"], readonl
   });
 
 /**
- * Over the rows of q [N, D] with kept != 0, in order, p[target] <- m p[target] + (1 - m) q; then every row of
- * prototypes [K, D] is divided by max(its norm, 1e-12).
+ * For the rows of q [N, D] with kept != 0, in order: prototypes[target] <- m prototypes[target] + (1 - m) q, except for
+ * targets outside 0..K-1. Then every row of prototypes [K, D] is divided by the larger of its norm and 1e-12. If finite
+ * is 0, the prototypes stay.
  */
 export const prototype_update: Op<
   readonly ["prototypes", "q", "target", "kept", "m", "finite"],
@@ -189,7 +191,7 @@ export const prototype_update: Op<
   },
 });
 
-/** x + 1, an i64[]: counts the steps that were committed. */
+/** y = x + 1, i64[], or x if finite is 0: counts the committed steps. */
 export const increment: Op<readonly ["x", "finite"], readonly ["y"], NoAttrs> = defineOp({
   name: "increment",
   inputs: ["x", "finite"],
@@ -205,7 +207,7 @@ export const increment: Op<readonly ["x", "finite"], readonly ["y"], NoAttrs> = 
   reference: ({ x, finite }) => ({ y: NdArray.scalar(x.at() + (finite.at() === 0 ? 0 : 1)) }),
 });
 
-/** f32[]: 1 where every element of every operand is finite, else 0. */
+/** y f32[]: 1 if every element of every operand is finite, otherwise 0. Throws if there is no operand. */
 export const all_finite: Op<readonly ["...xs"], readonly ["y"], NoAttrs> = defineOp({
   name: "all_finite",
   inputs: ["...xs"],

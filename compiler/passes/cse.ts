@@ -1,4 +1,5 @@
-// Merges nodes with the same op, attributes and operands; the first one stays. Every op is a pure function.
+// Merges nodes that have the same op, attributes and operands into the first of them. This is correct because every op
+// is a pure function.
 
 import type { Graph, Node, Pass, Value } from "../ir/types.js";
 import { substitute } from "../rewrite/rules.js";

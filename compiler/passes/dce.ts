@@ -1,4 +1,4 @@
-// Drops nodes whose results reach neither an output nor an update. States stay: programs share them by name.
+// Removes nodes whose results no output or update depends on. States stay, because programs share them by name.
 
 import type { Graph, Pass, Value } from "../ir/types.js";
 

@@ -1,10 +1,11 @@
-// The graph of a whole batch -> the graph of one of the ranks that share it. The rows of the batch fall to the ranks in
-// order, whole groups each; what is computed a row or a group stays with its rank, sums over rows become summands of an
-// all_reduce, and what needs all rows gets them by all_gather. Surprising: BatchNorm's running statistics, which are
-// the first group's, are right on rank 0 alone and travel only when somebody reads them (Graph.firstRank).
+// Makes the graph of one rank from the graph of a whole batch. The rows of the batch are divided between the ranks in
+// order, in whole groups. Values per row or per group are computed by the rank that has the rows; sums over rows become
+// an all_reduce of the ranks' sums; an op that needs all rows gets them by an all_gather. Surprising: BatchNorm's
+// running statistics are those of the first group, so only rank 0 has them right. They are sent to other ranks only if
+// something needs them there (Graph.firstRank).
 //
-// A graph that updates no state (evaluation) shares nothing: each rank runs it on a batch of its own, of its part's
-// size.
+// In a graph that updates no state (evaluation) the ranks exchange nothing: each runs it on its own batch, which has 1
+// / ranks of the rows.
 
 import { Builder } from "../ir/builder.js";
 import type { Graph, Node, Shuffle, Value } from "../ir/types.js";
@@ -16,33 +17,34 @@ import { attrsForRows, operandNameOf, type Rows, rowsOf } from "../ops/rows.js";
 import { nameOutputs } from "../rewrite/outputs.js";
 
 /**
- * What one of `ranks` ranks computes; `g` itself for one. Throws where the batch or its groups do not fall into equal
- * parts.
+ * The graph that each of `ranks` ranks runs; `g` itself for one rank. Throws if the rows of an input cannot be divided
+ * equally, or if `g` updates state and each rank would not get a power of two of whole groups.
  */
 export const distribute = (g: Graph, ranks: number, shuffle: Shuffle): Graph =>
   ranks === 1 ? g : new Distributor(g, ranks, shuffle).run();
 
 /**
- * Each rank sends a message to all others with every step. It begins with this many words for the trainer, and two
- * numbers for each of the rank's rows follow: input `mail` i64[MAIL_WORDS + 2 rows]. The output `mails` is the messages
- * of all ranks, in their order. The trainer finds this number from the shape of `mail`, so it is stated here alone.
+ * Each rank sends a message to all others with every step. It consists of this many words for the trainer and two
+ * numbers for each of the rank's rows: input `mail` i64[MAIL_WORDS + 2 rows]. The output `mails` contains the messages
+ * of all ranks, in the order of the ranks. The trainer derives this number from the shape of `mail`, so it is defined
+ * only here.
  */
 const MAIL_WORDS = 4;
 
 /**
- * rows: a rank has its own rows of the value; same: every rank has all of it; summand: the value is the sum of what the
- * ranks have; first: rank 0 has it.
+ * rows: each rank has its own rows of the value; same: every rank has the whole value; summand: the value is the sum of
+ * the ranks' values; first: only rank 0 has the value.
  */
 type Placement = "rows" | "same" | "summand" | "first";
 
 class Distributor {
   private readonly b: Builder;
-  private readonly now = new Map<Value, Value>(); // of the whole batch -> of the rank
-  private readonly placed = new Map<Value, Placement>(); // of values of the rank
-  private readonly whole = new Map<Value, Value>(); // a value of the rank -> the same for all ranks
-  private readonly own = new Map<Value, Value>(); // the other way round
+  private readonly now = new Map<Value, Value>(); // value of g -> value of the rank's graph
+  private readonly placed = new Map<Value, Placement>(); // of values of the rank's graph
+  private readonly whole = new Map<Value, Value>(); // value -> its all_gather or all_reduce, once there is one
+  private readonly own = new Map<Value, Value>(); // value that all ranks have -> the rank's rows of it
   private readonly alone: boolean;
-  private rows = 0; // of a rank
+  private rows = 0; // of the batch, per rank
 
   constructor(
     private readonly g: Graph,
@@ -82,7 +84,9 @@ class Distributor {
 
   private placementOf = (v: Value): Placement => this.placed.get(v) as Placement;
 
-  /** Inputs with rows are the rank's own rows, but for permutations of the batch, which every rank has whole. */
+  /**
+   * An input becomes the rank's rows of it, except scalars and permutations of the batch, which every rank has whole.
+   */
   private input(v: Value): void {
     const { g, b } = this;
     const permutes = g.nodes.some((n) =>
@@ -128,7 +132,7 @@ class Distributor {
     );
   }
 
-  /** A node on the rank's own rows. */
+  /** Keeps a node that can be computed from the rank's own rows, with its counts of rows and groups changed. */
   private onRows(n: Node, operands: readonly Value[], rows: Rows): void {
     const inputs = operands.map((v, i) => (rows.operands[i] ? this.ownRows(v) : this.everywhere(v)));
     const attrs = attrsForRows(
@@ -149,8 +153,8 @@ class Distributor {
   }
 
   /**
-   * Images in the order of a permutation. An input that nothing else reads is loaded in that order to begin with;
-   * anything else is exchanged.
+   * Rows in the order of a permutation. With `shuffle` "load" an input that nothing else reads needs no exchange,
+   * because the loader reads it in that order. All other rows are gathered and permuted, and each rank takes its own.
    */
   private takeRows(n: Node): void {
     const [x, order] = n.inputs as [Value, Value];
@@ -167,7 +171,7 @@ class Distributor {
     this.put(n.outputs[0] as Value, this.ownRows(taken), "rows");
   }
 
-  /** v on every rank. */
+  /** The whole value of v, on every rank. */
   private everywhere(v: Value): Value {
     const placement = this.placementOf(v);
     if (placement === "same" || this.alone) return v;
@@ -192,7 +196,7 @@ class Distributor {
     return made;
   }
 
-  /** A constant that has the same value everywhere, with the rank's rows. */
+  /** The rank's rows of v if v is a constant with equal elements; otherwise undefined. */
   private fewer(v: Value): Value | undefined {
     const n = this.b.nodes.find((m) => m.outputs[0] === v);
     const values = n && isConstant(n) ? (n.attrs.values as readonly number[]) : [];
@@ -214,8 +218,9 @@ class Distributor {
 }
 
 /**
- * Ranks hold equal runs of whole groups, in number a power of two, so that their trees are branches of the one over all
- * groups.
+ * Throws unless each rank gets the same number of whole groups, and that number is a power of two. Then the tree of a
+ * rank's sum over its groups is a branch of the tree over all groups, and the sum has the same bits for every number of
+ * ranks.
  */
 function checkGroups({ name, groups }: Graph, ranks: number): void {
   const each = groups / ranks;
@@ -230,6 +235,6 @@ function checkGroups({ name, groups }: Graph, ranks: number): void {
     );
 }
 
-/** A slice of rows that all belong to rank 0. */
+/** Whether n is a slice of rows that all belong to rank 0. */
 const isFirst = (n: Node, ranks: number): boolean =>
   n.attrs.axis === 0 && (n.attrs.end as number) <= ((n.inputs[0] as Value).type.shape[0] as number) / ranks;

@@ -1,6 +1,6 @@
-// Rewrites what no kernel computes as it stands: composite ops (batch_norm and its gradient, normalize_image) become
-// the simpler ops of their own records, reductions over axes that are no neighbours in memory become one after the
-// other, and broadcasts that no kernel body can express are written out.
+// Rewrites what no kernel can compute directly. Composite ops (batch_norm and its gradient, mean, normalize_image) are
+// replaced by the simpler ops that their records state. A reduction over axes that are not neighbours in memory becomes
+// several reductions. An operand with a broadcast that no kernel body can express is replaced by a broadcast_copy.
 
 import { Builder } from "../ir/builder.js";
 import type { Graph, Node, Pass, Value } from "../ir/types.js";
@@ -15,7 +15,7 @@ export const expand: Pass = {
   run: (g) => writeOutBroadcasts(replace(replace(g, expandComposite), splitReduction)),
 };
 
-/** The graph with other values in place of the outputs of nodes for which `f` makes some. */
+/** `g` with the nodes for which `f` returns values removed, and those values in place of their outputs. */
 function replace(g: Graph, f: (b: Builder, n: Node) => readonly Value[] | undefined): Graph {
   const b = Builder.resume(g);
   const renamed = new Map<Value, Value>();
@@ -28,7 +28,7 @@ function replace(g: Graph, f: (b: Builder, n: Node) => readonly Value[] | undefi
   return renamed.size === 0 ? g : substitute(g, b.nodes, renamed);
 }
 
-/** The values that stand for the outputs of a composite; undefined for any other node. */
+/** The values that replace the outputs of a composite; undefined for any other node. */
 function expandComposite(b: Builder, n: Node): Value[] | undefined {
   const op = opOf(n.op);
   if (!op.expand) return undefined;
@@ -45,7 +45,7 @@ function writeOutBroadcasts(g: Graph): Graph {
   return b.nodes.length === g.nodes.length ? g : { ...g, nodes: b.nodes };
 }
 
-/** The node, its operands copied to the shape of the result where no body can broadcast them. */
+/** The node with copies, in the shape of the result, of the operands that no kernel body can broadcast. */
 function withFullOperands(b: Builder, n: Node): Node {
   if (opOf(n.op).kind !== "elementwise") return n;
   const shape = n.outputs[0]?.type.shape ?? [];
@@ -53,7 +53,10 @@ function withFullOperands(b: Builder, n: Node): Node {
   return inputs.every((v, i) => v === n.inputs[i]) ? n : { ...n, inputs };
 }
 
-/** A reduction over several runs of memory, a run at a time; undefined where there is one. */
+/**
+ * A reduction over several runs of neighbouring axes (in storage order), one run after the other; undefined if there is
+ * only one run or n is no reduction. Throws if dropping the axes would reorder memory.
+ */
 function splitReduction(b: Builder, n: Node): Value[] | undefined {
   const reduce = [sum, max].find((o) => o.name === n.op);
   if (!reduce) return undefined;

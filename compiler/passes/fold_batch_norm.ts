@@ -1,6 +1,6 @@
-// Puts a batch_norm_inference into the convolution before it: conv(x, w s) + t with s = gamma / sqrt(var + eps)
-// and t = beta - mean s, computed in f64. A convolution has no bias of its own, so t is exact except for its own
-// rounding; where all of t is 0 nothing is added.
+// Folds a batch_norm_inference into the convolution before it: conv(x, w s) + t with s = gamma / sqrt(var + eps) and
+// t = beta - mean s, computed in f64. A convolution has no bias with which t would be merged, so t is rounded only
+// once. If all of t is 0, nothing is added.
 
 import { NdArray } from "../ir/nd.js";
 import type { Node, State, Value } from "../ir/types.js";
@@ -10,9 +10,9 @@ import { add } from "../ops/elementwise.js";
 import { changed, producers, scaledWeight, uses, type Valued } from "../rewrite/valued.js";
 
 /**
- * Folds every batch_norm_inference whose operand is a convolution's result that nobody else reads, with weights
- * nobody else reads; others stay. The weight keeps its name; the new bias [1, K, 1, 1] is called like it, `bias`
- * for `weight`. Throws, naming the tensor, when a result is no finite f32.
+ * Folds every batch_norm_inference whose operand is the result of a convolution, if nothing else reads that result or
+ * the convolution's weight; others stay. The weight keeps its name. The new bias [1, K, 1, 1] has the weight's name
+ * with `bias` for `weight`. Throws if an element of a result is not finite in f32; the message names the tensor.
  */
 export function foldBatchNorm(from: Valued): Valued {
   const { graph: g, values } = from;
@@ -48,7 +48,7 @@ export function foldBatchNorm(from: Valued): Valued {
   return changed(from, { nodes, states: replaced });
 }
 
-/** y = slope x + bias of a batch_norm_inference, one of each per channel. */
+/** The slope and bias, per channel, of a batch_norm_inference written as y = slope x + bias. */
 function lineOf(
   [gamma, beta, mean, variance]: readonly NdArray[],
   eps: number,

@@ -1,5 +1,5 @@
-// conv(x s, w) => conv(x, w s), s one constant per channel: scaling the pixels costs nothing at run time. Padding
-// stays right, because 0 times s is 0; a shift could not be folded.
+// conv(x s, w) => conv(x, w s) for a constant s per channel, so that scaling the pixels costs nothing at run time.
+// Padding stays correct, because 0 times s is 0. A shift could not be folded.
 
 import type { NdArray } from "../ir/nd.js";
 import type { Node, State, Value } from "../ir/types.js";
@@ -8,7 +8,10 @@ import { conv } from "../ops/conv.js";
 import { mul } from "../ops/elementwise.js";
 import { changed, producers, scaledWeight, uses, type Valued } from "../rewrite/valued.js";
 
-/** Folds every such product that nothing but the convolution reads, in f64; others stay. */
+/**
+ * Folds every such product, computed in f64, if only the convolution reads the product and its weight, and s is a
+ * constant of shape [1, C, 1, 1]; others stay.
+ */
 export function foldScale(from: Valued): Valued {
   const { graph: g, values } = from;
   const readers = uses(g);

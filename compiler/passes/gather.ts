@@ -1,6 +1,7 @@
-// Of several ranks: gathers that no other gather needs come one behind the other, as soon as all their operands are
-// there. They are small (losses, labels, queries), so what they cost is their number: neighbours travel as one message
-// (runtime/cuda/collectives.h), and the backward pass, which does not read them, hides it.
+// Moves the all_gathers of a graph that no other all_gather depends on next to each other, to the place where all their
+// operands are computed. They are small (losses, labels, queries), so their cost depends on their number. The runtime
+// sends neighbouring gathers as one message (runtime/cuda/collectives.h), and the backward pass, which does not read
+// their results, runs meanwhile.
 
 import type { Graph, Node, Pass, Value } from "../ir/types.js";
 import { all_gather } from "../ops/collective.js";
@@ -22,7 +23,7 @@ export const gather: Pass = {
   },
 };
 
-/** The nodes that the operands of `of` are computed by. */
+/** All nodes that the operands of `of` depend on. */
 function needs(nodes: readonly Node[], of: readonly Node[]): ReadonlySet<Node> {
   const values = new Set<Value>(of.flatMap((n) => n.inputs));
   const found = new Set<Node>();

@@ -1,4 +1,4 @@
-// Laws that hold for every input, bit for bit where they drop work, and never make a kernel dearer.
+// Laws that hold for every input, with the same bits if they remove work, and never make a kernel more expensive.
 
 import { type Pass, sameShape } from "../ir/types.js";
 import { scale } from "../ops/constant.js";

@@ -1,19 +1,20 @@
-// Gives the results of an optimised graph the names they were asked for. Passes replace values by others: a composite
-// by what it expands to, a value by an equal one; what reads a program's results looks for them by name.
+// Gives the outputs of an optimised graph their original names. Whoever reads a program's results looks for them by
+// name, but passes replace values: a composite by its expansion, a value by an equal one.
 
 import { Builder } from "../ir/builder.js";
 import type { Graph, Node, Value } from "../ir/types.js";
 import { reshape } from "../ops/move.js";
 
 /**
- * `g` with its i-th output named as `asked[i]`; a value that stands for several outputs gets a view for each other
- * name, and another value that has taken a name since gives it back.
+ * Returns `g` with its i-th output named as `asked[i]`. If one value is several outputs, it gets one of the names, and
+ * a reshape of it each of the others; so does an output that no node makes. A value that is not an output but has one
+ * of the names gets another name.
  */
 export function nameOutputs(g: Graph, asked: readonly Value[]): Graph {
   if (g.outputs.every((v, i) => v.name === asked[i]?.name)) return g;
   const made = new Set(g.nodes.flatMap((n) => n.outputs));
   const name = (i: number): string => (asked[i] as Value).name;
-  const owner = new Map<Value, number>(); // which output a value itself is
+  const owner = new Map<Value, number>(); // value -> the output whose name it gets
   for (const [i, v] of g.outputs.entries()) if (made.has(v) && v.name === name(i)) owner.set(v, i);
   for (const [i, v] of g.outputs.entries()) if (made.has(v) && !owner.has(v)) owner.set(v, i);
   const renamed = new Map([...owner].map(([v, i]) => [v, { ...v, name: name(i) }] as const));
@@ -21,7 +22,7 @@ export function nameOutputs(g: Graph, asked: readonly Value[]): Graph {
   const all = new Set([...wanted, ...[...g.inputs, ...g.state, ...made].map((v) => v.name)]);
   for (const v of made) if (wanted.has(v.name) && !owner.has(v)) renamed.set(v, { ...v, name: unused(v.name, all) });
   const to = (v: Value): Value => renamed.get(v) ?? v;
-  const views = new Map<string, Node>(); // by name: an output may be asked for twice
+  const views = new Map<string, Node>(); // by name, because two outputs may have the same name
   g.outputs.forEach((v, i) => {
     if (owner.get(v) !== i && to(v).name !== name(i)) views.set(name(i), view(g, to(v), name(i)));
   });
@@ -34,7 +35,7 @@ export function nameOutputs(g: Graph, asked: readonly Value[]): Graph {
   };
 }
 
-/** A name like `name` that is not in `all`, and is from now on. */
+/** Returns `name` with the first suffix that makes it new to `all`, and adds it to `all`. */
 function unused(name: string, all: Set<string>): string {
   let n = 1;
   while (all.has(`${name}_${n}`)) n++;

@@ -1,4 +1,4 @@
-// Local rewriting. A rule is a law, the pattern on its left side, and what to build when it matches.
+// Local rewriting. A rule consists of a law, the pattern of its left side, and a function that builds its right side.
 
 import { Builder } from "../ir/builder.js";
 import type { Graph, Node, Value } from "../ir/types.js";
@@ -8,16 +8,18 @@ import { debug } from "../util/debug.js";
 export type Pattern =
   | { readonly any: string }
   | { readonly op: string; readonly inputs: readonly Pattern[]; readonly as?: string };
+/** Matches any value and binds it to `name`; two places with one name match only the same value. */
 export const any = (name: string): Pattern => ({ any: name });
+/** Matches a result of a node of `op` whose first operands match `inputs`. */
 export const match = (op: AnyOp, ...inputs: Pattern[]): Pattern => ({ op: op.name, inputs });
-/** `match` that also binds the node, so that a rule can read its attributes. */
+/** As `match`, but binds the node to `as`, so that a rule can read its attributes. */
 export const bound = (as: string, op: AnyOp, ...inputs: Pattern[]): Pattern => ({ op: op.name, inputs, as });
 
 export interface Match {
   readonly values: Readonly<Record<string, Value>>;
   readonly nodes: Readonly<Record<string, Node>>;
 }
-/** A rule that matched and then declined says why; MOPROC_DEBUG=3 prints it. */
+/** Returned by a rule that matches but does not apply, with the reason, which MOPROC_DEBUG=3 prints. */
 export class Skip {
   constructor(readonly why: string) {}
 }
@@ -29,7 +31,10 @@ export interface Rule {
 
 const MAX_ROUNDS = 50;
 
-/** Applies `rules` in node order until nothing changes; at a node the first rule that fires wins. */
+/**
+ * Applies `rules` to the nodes in order, again and again until nothing changes; at each node the first rule that
+ * applies is taken. Returns `g` itself if none applies. Throws if the graph still changes after 50 rounds.
+ */
 export function rewrite(g: Graph, rules: readonly Rule[]): Graph {
   const fired: string[] = [];
   for (let round = 0; round < MAX_ROUNDS; round++) {
@@ -83,7 +88,7 @@ function applyFirst(
   return undefined;
 }
 
-/** `g` with other nodes, and with outputs and updates renamed accordingly. */
+/** `g` with `nodes` as its nodes; outputs and updates that are keys of `renamed` are replaced by its values. */
 export function substitute(g: Graph, nodes: readonly Node[], renamed: ReadonlyMap<Value, Value>): Graph {
   const to = (v: Value): Value => renamed.get(v) ?? v;
   return {

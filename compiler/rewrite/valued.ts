@@ -1,4 +1,4 @@
-// A graph together with what its states hold, for passes that compute new states from old ones.
+// A graph together with the values of its states, for passes that compute new states from old ones.
 
 import { NdArray } from "../ir/nd.js";
 import type { Graph, Node, State, Value } from "../ir/types.js";
@@ -8,7 +8,7 @@ export interface Valued {
   readonly values: ReadonlyMap<string, NdArray>; // by the state's name, in f64
 }
 
-/** How many operands and results of `g` each value is. */
+/** How often each value is used in `g`: as an operand, an output or the new value of a state. */
 export function uses(g: Graph): ReadonlyMap<Value, number> {
   const count = new Map<Value, number>();
   for (const v of [...g.nodes.flatMap((n) => n.inputs), ...g.outputs, ...g.updates.values()])
@@ -16,17 +16,17 @@ export function uses(g: Graph): ReadonlyMap<Value, number> {
   return count;
 }
 
-/** Which node makes each value of `g`. */
+/** The node that computes each value of `g`. */
 export const producers = (g: Graph): ReadonlyMap<Value, Node> =>
   new Map(g.nodes.flatMap((n) => n.outputs.map((v) => [v, n] as const)));
 
-/** What passes of this kind replace: nodes by others (none: dropped), states by others with their values. */
+/** A change of a Valued: nodes are replaced by lists of nodes (empty: removed), states by states with values. */
 export interface Change {
   readonly nodes: ReadonlyMap<Node, readonly Node[]>;
   readonly states: ReadonlyMap<Value, readonly (readonly [State, NdArray])[]>;
 }
 
-/** `from` with a change made, without the states and values that nothing reads any more. */
+/** `from` with the change made, and without the states that nothing reads any more. */
 export function changed(from: Valued, { nodes, states }: Change): Valued {
   if (nodes.size === 0) return from;
   const values = new Map(from.values);
@@ -38,7 +38,7 @@ export function changed(from: Valued, { nodes, states }: Change): Valued {
   });
 }
 
-/** Drops the states that nothing reads, and their values. */
+/** The same without the states that nothing reads, and without their values. */
 export function withoutUnread({ graph, values }: Valued): Valued {
   const read = uses(graph);
   const state = graph.state.filter((s) => read.has(s));
@@ -46,7 +46,7 @@ export function withoutUnread({ graph, values }: Valued): Valued {
   return { graph: { ...graph, state }, values: new Map([...values].filter(([name]) => kept.has(name))) };
 }
 
-/** w [K, C, R, S] with element i times factor(k, c). */
+/** A copy of w [K, C, R, S] with each element [k, c, r, s] multiplied by factor(k, c). */
 export function scaledWeight(w: NdArray, factor: (k: number, c: number) => number): NdArray {
   const [, channels = 1, r = 1, s = 1] = w.shape;
   const window = r * s;

@@ -1,13 +1,14 @@
-// The debug ladder: MOPROC_DEBUG=1 phases and times, 2 passes, 3 every rewrite, 4 every fusion decision.
+// Debug output by level: MOPROC_DEBUG=1 prints phases and times, 2 also passes and the commands of the C++ compiler, 3
+// also every rewrite.
 
 const level = Number(process.env.MOPROC_DEBUG ?? 0);
 
-/** Prints to stderr when the level is reached; `text` is only called then. */
+/** Prints a line to stderr if MOPROC_DEBUG is at least `at`; `text` is called only then. */
 export function debug(at: 1 | 2 | 3 | 4, text: () => string): void {
   if (level >= at) process.stderr.write(`moproc: ${text()}\n`);
 }
 
-/** Runs `f` and reports its wall time at level 1. */
+/** Returns the result of `f` and prints its wall time in milliseconds at level 1, also if `f` throws. */
 export function timed<T>(what: string, f: () => T): T {
   const start = performance.now();
   try {

@@ -1,6 +1,6 @@
 // Numbers as C++ text.
 
-/** The shortest C++ literal that reads back as this f32; throws for NaN and infinities. */
+/** The shortest C++ literal that has the value of `x` rounded to f32. Throws if that is NaN or infinite. */
 export function floatLiteral(x: number): string {
   const f = Math.fround(x);
   if (!Number.isFinite(f)) throw new Error(`internal: ${x} is no f32 constant`);

@@ -1,17 +1,17 @@
-// JSON from files nobody vouches for: JSON.parse keeps the last of two equal keys and nests without limit; here
-// both are errors.
+// JSON from untrusted files. JSON.parse keeps the last of two equal keys and has no limit on nesting; here both are
+// errors.
 
 const MAX_DEPTH = 32;
 
-/** The value of a JSON text. Throws when it is no JSON, repeats a key or nests more than 32 deep, saying which. */
+/** The value of a JSON text. Throws, with the reason, if the text is not JSON, repeats a key or nests over 32 deep. */
 export function parseJson(text: string): unknown {
   refuseRepetition(text);
   return JSON.parse(text);
 }
 
-/** One pass over what matters: brackets, strings, colons. What is no JSON at all is left to JSON.parse. */
+/** Looks at brackets, strings and colons only; JSON.parse finds all other errors afterwards. */
 function refuseRepetition(text: string): void {
-  const open: (Set<string> | undefined)[] = []; // keys of each object around; undefined: an array
+  const open: (Set<string> | undefined)[] = []; // the keys so far of each open object; undefined for an open array
   let string = "";
   for (let i = 0; i < text.length; i++) {
     const c = text[i];

@@ -1,11 +1,11 @@
-// What may be replaced or removed at a path that a user names: compiler/util/own.mjs, with types. It is plain
-// JavaScript because the tools use it before the compiler is built.
+// The types of compiler/util/own.mjs, which decides what moproc may replace or remove at a path that a user names. That
+// file is plain JavaScript, because the tools use it before the compiler is built.
 
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { root } from "./root.js";
 
-/** Whether the first and last bytes of a file, as latin1, are those of a file that moproc wrote. */
+/** Whether a file is one of moproc's, judged by its first and last bytes (as latin1). */
 export type Mark = (head: string, tail: string) => boolean;
 
 interface Own {
@@ -18,17 +18,18 @@ interface Own {
     readonly checked: Mark;
     json(format: string): Mark;
   };
-  /** Throws, with the remedy, unless `path` is absent, an empty file, or a file with the mark. */
+  /** Throws, with the remedy in the message, unless `path` is absent, an empty file, or a file with the mark. */
   requireFile(path: string, mark: Mark): void;
-  /** A name beside `path` that nobody has. */
+  /** A path in the same folder as `path` with a random suffix, for a temporary file. */
   temporary(path: string): string;
   /**
-   * Throws, with the remedy, unless `path` is absent, an empty folder, or one of this kind to which nothing was added.
+   * Throws, with the remedy in the message, unless `path` is absent, an empty folder, or a folder of this kind to which
+   * nothing was added.
    */
   requireFolder(path: string, kind: string): void;
-  /** Makes a folder beside `path` in which one of this kind is made. */
+  /** Makes a temporary folder beside `path`, in which a folder of this kind is put together, and returns its path. */
   beginBeside(path: string, kind: string): string;
-  /** Gives it the name `path`, in the place of an older one. */
+  /** Renames the finished temporary folder to `path`; it replaces an older folder of this kind there. */
   endBeside(partial: string, path: string, kind: string): void;
 }
 

@@ -1,10 +1,10 @@
-// Where the project lies: kernels/, runtime/ and build/ are found from here, whatever the working directory.
+// Finds the project's folder, so that kernels/, runtime/ and build/ are found from any working directory.
 
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-/** The directory that holds kernels/ and runtime/. */
+/** The folder that contains kernels/ and runtime/. */
 export const root: string = findRoot(dirname(fileURLToPath(import.meta.url)));
 
 function findRoot(dir: string): string {

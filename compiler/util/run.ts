@@ -1,12 +1,15 @@
-// Child processes: one command, or many with a limit on how many at a time.
+// Child processes: one command, or many jobs of which a limited number runs at a time.
 
 import { spawn } from "node:child_process";
 
-/** Runs a command and returns its stdout; rejects with its stderr when it cannot start or fails. */
+/**
+ * Runs a command and returns its stdout. Rejects if the command cannot start, exits with another code than 0 or is
+ * killed; in the last two cases the message has the first 8000 characters of its stderr.
+ */
 export const run = async (command: string, args: readonly string[]): Promise<string> =>
   (await runSaying(command, args)).out;
 
-/** The same, with what it says on stderr. */
+/** As `run`, but returns stdout (`out`) and stderr (`err`). */
 export function runSaying(
   command: string,
   args: readonly string[],
@@ -25,7 +28,10 @@ export function runSaying(
   });
 }
 
-/** Runs `job` for every item, at most `limit` at a time; rejects with the first failure after the running ones end. */
+/**
+ * Runs `job` for every item, at most `limit` at a time. After a failure no further job begins; the promise rejects with
+ * the first failure when the running jobs have ended.
+ */
 export async function runAll<T>(limit: number, items: readonly T[], job: (item: T) => Promise<void>): Promise<void> {
   const queue = [...items];
   let failed: unknown;

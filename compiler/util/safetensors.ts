@@ -1,6 +1,6 @@
-// Reads .safetensors files: 8 bytes of header length, a JSON header, dense little-endian tensors. Trusts
-// nothing: every number of the header is checked before it is used, and the tensors must fill the file without
-// gap or overlap.
+// Reads .safetensors files: 8 bytes of header length, a JSON header, dense little-endian tensors. The file is not
+// trusted: every number of the header is checked before it is used, and the tensors must fill the file without gap or
+// overlap.
 
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { streamDigest } from "./digest.js";
@@ -20,17 +20,20 @@ export interface TensorEntry {
 
 const MAX_HEADER = 16 << 20; // bytes; 150 thousand tensors
 
-/** An open file. All errors name it, and the tensor where there is one. */
+/** An open file. All errors name it, and the tensor if the error is about one. */
 export class SafetensorsFile {
   private constructor(
-    readonly path: string, // as errors call it
+    readonly path: string, // as error messages name it
     private readonly fd: number,
     private readonly dataAt: number,
     readonly tensors: ReadonlyMap<string, TensorEntry>,
     readonly metadata: ReadonlyMap<string, string>,
   ) {}
 
-  /** Opens a file and checks its header against its size. Close it when done. Errors call it `shown`. */
+  /**
+   * Opens a file and checks its header against its size; the caller closes it. Throws if the file cannot be read or is
+   * not a valid safetensors file. Error messages name it `shown`.
+   */
   static open(path: string, shown = path): SafetensorsFile {
     const fd = inFile(shown, () => openSync(path, "r"));
     try {
@@ -52,14 +55,14 @@ export class SafetensorsFile {
     closeSync(this.fd);
   }
 
-  /** The entry of that name; throws when there is none. */
+  /** The entry of the tensor `name`. Throws if there is none. */
   entry(name: string): TensorEntry {
     const t = this.tensors.get(name);
     if (!t) throw new Error(`${this.path}: tensor ${show(name)} is missing`);
     return t;
   }
 
-  /** The bytes of a tensor: little-endian, logical row-major order. */
+  /** The bytes of a tensor: little-endian, in logical row-major order. Throws if it is missing or cannot be read. */
   bytes(name: string): Uint8Array<ArrayBuffer> {
     const { begin, end } = this.entry(name);
     const bytes = new Uint8Array(end - begin);
@@ -67,7 +70,10 @@ export class SafetensorsFile {
     return bytes;
   }
 
-  /** The values of a tensor of a type that is exact in f32 (F32, BF16, F16), in logical row-major order. */
+  /**
+   * The values of a tensor, in logical row-major order. Its dtype must be exact in f32: F32, BF16 or F16. Throws if it
+   * has another dtype, is missing or cannot be read.
+   */
   floats(name: string): Float32Array {
     const { dtype } = this.entry(name);
     const bytes = this.bytes(name);
@@ -77,13 +83,13 @@ export class SafetensorsFile {
     throw new Error(`${this.path}: tensor ${show(name)} is ${dtype}, not F32, BF16 or F16`);
   }
 
-  /** Hex SHA-256 of the data section. */
+  /** Hex SHA-256 of the data section, without the header. */
   dataDigest(): string {
     return inFile(this.path, () => streamDigest(this.fd, this.dataAt));
   }
 }
 
-/** Whatever `f` throws, with the file's name in front. */
+/** Returns the result of `f`. Puts the file's name in front of the message of whatever `f` throws. */
 function inFile<T>(file: string, f: () => T): T {
   try {
     return f();
@@ -92,7 +98,7 @@ function inFile<T>(file: string, f: () => T): T {
   }
 }
 
-/** A tensor's name as an error shows it: a hostile one neither floods nor garbles the terminal. */
+/** A tensor's name for an error message: at most 200 characters, and quoted if some are not printable ASCII. */
 const show = (name: string): string => (/^[!-~]{1,200}$/.test(name) ? name : JSON.stringify(name.slice(0, 200)));
 
 function readFully(fd: number, into: Uint8Array, at: number): void {

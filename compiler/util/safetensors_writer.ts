@@ -1,5 +1,5 @@
-// Writes .safetensors files: 8 bytes of header length, a JSON header padded to 8, tensors without gaps. The
-// file is complete or not there.
+// Writes .safetensors files: 8 bytes of header length, a JSON header padded to a multiple of 8 bytes, tensors without
+// gaps. If writing fails, no incomplete file is left.
 
 import { createHash } from "node:crypto";
 import { marks } from "./own.js";
@@ -14,8 +14,9 @@ export interface TensorBytes {
 }
 
 /**
- * Writes `path`; the data's sha256 is added to the metadata, whose "format" begins with moproc-. Throws naming the
- * file, and then leaves an older one as it is; also where the file that is there is none of moproc's.
+ * Writes `path`, with the SHA-256 of the data added to the metadata as "sha256". Throws if the file cannot be written
+ * or `path` is a file that moproc did not write (recognised by the "format" that begins with moproc-); an older file
+ * then stays as it is.
  */
 export function writeSafetensors(
   path: string,
@@ -30,7 +31,7 @@ export function writeSafetensors(
     header[name] = { dtype, shape, data_offsets: [at, at + bytes.length] };
     at += bytes.length;
   }
-  const { format, ...about } = metadata; // first: it is what the file is recognised by
+  const { format, ...about } = metadata; // comes first in the file, because the file is recognised by it
   const text = JSON.stringify({ __metadata__: { format, ...about, sha256: sha.digest("hex") }, ...header });
   const json = Buffer.from(text);
   const padded = Buffer.concat([json, Buffer.alloc((8 - (json.length % 8)) % 8, " ")]);

@@ -1,4 +1,4 @@
-// The version of this package, of which package.json has the only copy.
+// The version of this package. package.json has the only copy.
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";

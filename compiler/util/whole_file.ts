@@ -1,11 +1,11 @@
-// Files that are complete or not there, in the place of nothing but an older one of moproc's.
+// Writes files so that an incomplete one never has the final name, and only files of moproc's are replaced.
 
 import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
 import { type Mark, requireFile, temporary } from "./own.js";
 
 /**
- * Writes `parts` one after the other to `path`, by way of a file beside it. Throws naming `path`, and then leaves an
- * older one as it is; also where the file that is there does not carry the mark.
+ * Writes `parts` one after the other to a temporary file beside `path`, and renames it to `path`. Throws if the file
+ * cannot be written, or if there is a file at `path` without the mark; an older file then stays as it is.
  */
 export function writeWhole(path: string, parts: readonly Uint8Array[], mark: Mark): void {
   requireFile(path, mark);
@@ -26,7 +26,10 @@ export function writeWhole(path: string, parts: readonly Uint8Array[], mark: Mar
   putInPlace(partial, path, mark);
 }
 
-/** Gives the complete file `partial` its name. Throws as writeWhole() does, and then removes it. */
+/**
+ * Renames the complete file `partial` to `path`. Throws if that fails or there is a file at `path` without the mark;
+ * `partial` is then removed.
+ */
 export function putInPlace(partial: string, path: string, mark: Mark): void {
   try {
     requireFile(path, mark);

@@ -1,5 +1,5 @@
-// The flags of the training binaries, which alone know them: asked of moproc-train-help, so that they can be listed and
-// checked before a binary is compiled.
+// The flags of the training binaries. Only the binaries' own code defines them, so this file asks the program
+// moproc-train-help for them. They can then be listed and checked before a binary is compiled.
 
 import { spawnSync } from "node:child_process";
 import { nativeToolFile } from "./native.js";
@@ -11,12 +11,12 @@ export interface BinaryFlag {
   readonly section: string;
   readonly names: readonly string[];
   readonly unit: string; // "" for a switch
-  readonly default: string; // "" where there is none
+  readonly default: string; // "" if there is none
   readonly range: string;
   readonly help: string;
 }
 
-/** The flags that a training binary has for a verb. Throws when the runtime is not built. */
+/** The flags that a training binary has for a verb. Throws if moproc-train-help is not built or fails. */
 export function binaryFlags(verb: string): readonly BinaryFlag[] {
   const r = spawnSync(nativeToolFile("moproc-train-help"), [verb, "--json"], { encoding: "utf8" });
   if (r.error) throw r.error;
@@ -25,8 +25,8 @@ export function binaryFlags(verb: string): readonly BinaryFlag[] {
 }
 
 /**
- * The flags of a verb that runs a training binary: its `own`, then the binary's others. A flag that both know is one,
- * with all names of both and the words of the own.
+ * The flags of a verb that runs a training binary: its `own`, then the others of the binary. A flag that is in both
+ * lists becomes one flag, with the names of both and the help of `own`.
  */
 export function withBinaryFlags(own: readonly Flag[], binary: readonly BinaryFlag[]): Flag[] {
   const same = (f: Flag, b: BinaryFlag): boolean => b.names.some((n) => f.names.some((o) => normal(o) === normal(n)));

@@ -1,5 +1,5 @@
-// Verbs that hand over to a training binary: they find or build the binary for the flags that are compiled in, the
-// binary reads all others.
+// Verbs that run a training binary. They find or build the binary for the flags that are compiled in; the binary reads
+// all other flags.
 
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
@@ -12,15 +12,15 @@ type Described = Pick<Verb, "name" | "usage" | "purpose" | "more" | "flags" | "e
 
 /** A verb of the training binary. */
 export interface BinaryVerb extends Described {
-  /** What the binary's command line begins with; none for training itself. */
+  /** The first argument of the binary; absent for training itself. */
   readonly command?: string;
-  /** The artefact whose binary runs, unless --artefact names one. */
+  /** Finds or builds the artefact whose binary runs, unless --artefact names one. */
   artefact(given: Given): Promise<string>;
-  /** Throws for what can be refused before anything is built. */
+  /** Throws for arguments that can be recognised as wrong before anything is built. */
   check?(given: Given): void;
   /** Throws if `after` would replace a file that moproc did not write. */
   targets?(given: Given): void;
-  /** After the binary has ended with exit code `status`. */
+  /** Runs after the binary has ended with exit code `status`. */
   after?(given: Given, status: number): Promise<void>;
 }
 
@@ -32,8 +32,8 @@ const artefactFlag = {
 } as const;
 
 /**
- * Has the binary's flags looked at before it is built: whether they parse, and whether a file would be replaced that
- * moproc did not write. Throws Refused if so; the reason is on stderr then.
+ * Checks the binary's flags before it is built: whether they parse, and whether the run would replace a file that
+ * moproc did not write. Throws Refused if something is wrong; the reason is on stderr then.
  */
 function requireTargets(args: readonly string[]): void {
   const r = spawnSync(nativeToolFile("moproc-train-help"), ["targets", ...args], {
@@ -62,7 +62,7 @@ export function binaryVerb({ command, artefact, check, targets, after, ...descri
   };
 }
 
-/** A text option: as given, else the binary's default; undefined where it has none. */
+/** The value of a text option, or else the binary's default; undefined if there is neither. */
 export function textOf(given: Given, option: string, name: string): string | undefined {
   return (given.options[option] as string | undefined) ?? given.flags.find((f) => nameOf(f) === name)?.shown;
 }

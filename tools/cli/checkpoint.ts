@@ -1,5 +1,5 @@
-// What a checkpoint holds: which network, and its weights. A setting may be said by the file's metadata, by a
-// flag and by the shapes of the tensors; whoever says it must agree.
+// Reads the network in a checkpoint and its weights. A setting of the network may follow from the file's metadata, from
+// a flag and from the shapes of the tensors; those that state it must agree.
 
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
@@ -12,7 +12,7 @@ import type { Network } from "../../models/deploy.js";
 import { archOf } from "../../models/resnet.js";
 import { nativeToolFile } from "./native.js";
 
-/** What flags say about the network; undefined where a flag is not given. */
+/** The network's settings that flags state; undefined if a flag is not given. */
 export interface NetworkFlags {
   readonly network?: string;
   readonly width?: number;
@@ -21,23 +21,23 @@ export interface NetworkFlags {
   readonly imageSize?: number;
 }
 
-/** Whose weights: the encoder that learns, or the key encoder that follows it. */
+/** The encoders of a checkpoint: the one that is trained, and the key encoder, which is its moving average. */
 export const encoders = ["query", "key"] as const;
 export type Encoder = (typeof encoders)[number];
 
-/** An open checkpoint whose network is known. */
+/** An open checkpoint with its network. */
 export interface Checkpoint {
   readonly file: SafetensorsFile;
   readonly network: Network;
-  readonly prefix: string; // of the encoder's tensors
-  readonly notes: readonly string[]; // what was assumed because nothing says it
+  readonly prefix: string; // of the names of the encoder's tensors
+  readonly notes: readonly string[]; // settings that were assumed because nothing states them
 }
 
 const PUBLISHED_IMAGE_SIZE = 224;
 
 /**
- * Opens a checkpoint and finds out which network it holds. Throws, naming file and flag or tensor, when it is
- * damaged, two sources contradict each other or none says what the network is.
+ * Opens a checkpoint and finds out which network it contains. Throws, naming the file and the flag or tensor, if it is
+ * damaged, if two sources contradict each other, or if none states what the network is.
  */
 export function openCheckpoint(path: string, flags: NetworkFlags, encoder: Encoder): Checkpoint {
   const file = obtainSafetensors(path);
@@ -59,7 +59,7 @@ function identify(file: SafetensorsFile, flags: NetworkFlags, encoder: Encoder):
   agreed(file, "task", undefined, undefined, task as string, text);
   if (task === "classifier" && encoder === "key") throw new Error(`--which key: ${file.path} has no key encoder`);
   const prefix = task === "mopro" ? `encoder_${encoder[0]}.` : "";
-  /** Rows of a weight; undefined where the file does not have it. */
+  /** The rows of a weight; undefined if the file does not have it. */
   const rows = (name: string): number | undefined =>
     file.tensors.has(prefix + name) ? file.entry(prefix + name).shape[0] : undefined;
   const stage =
@@ -94,7 +94,7 @@ function fail(message: string): never {
 const text = (s: string): string => s;
 const number = (s: string): number => (s.trim() === "" ? Number.NaN : Number(s));
 
-/** The value on which metadata, flag and tensors agree; undefined when none of them says it. */
+/** The value that metadata, flag and tensors agree on; undefined if none of them states it. Throws if they disagree. */
 function agreed<T extends string | number>(
   file: SafetensorsFile,
   key: string,
@@ -118,8 +118,8 @@ function agreed<T extends string | number>(
 }
 
 /**
- * What the states of a graph hold, by name, exact. Throws, naming file and tensor, for one that is missing, of
- * another shape, not finite, or a negative variance.
+ * The exact values of the states of a graph, by name. Throws, naming file and tensor, if one is missing, has another
+ * shape, is not finite or is a negative variance.
  */
 export function readStates({ file, prefix }: Checkpoint, states: readonly State[]): ReadonlyMap<string, NdArray> {
   const values = new Map<string, NdArray>();
@@ -138,8 +138,8 @@ export function readStates({ file, prefix }: Checkpoint, states: readonly State[
 }
 
 /**
- * The one place where a checkpoint of any format becomes an open safetensors file: those are opened as they
- * are, all others by way of a temporary file that moproc-convert writes and that is gone once this returns.
+ * Opens a checkpoint of any format as a safetensors file. moproc-convert converts other formats to a temporary file,
+ * which is removed before this returns.
  */
 function obtainSafetensors(path: string): SafetensorsFile {
   if (!existsSync(path)) throw new Error(`${path}: no such file`);
@@ -156,6 +156,6 @@ function obtainSafetensors(path: string): SafetensorsFile {
       );
     return SafetensorsFile.open(converted, path);
   } finally {
-    rmSync(dir, { recursive: true, force: true }); // an open file stays readable
+    rmSync(dir, { recursive: true, force: true }); // the open file stays readable
   }
 }

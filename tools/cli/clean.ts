@@ -1,5 +1,5 @@
-// moproc clean: finds or builds the binary for the network that the checkpoint holds, hands over to its verb `clean`,
-// and makes a page of its report.
+// moproc clean: finds or builds the binary for the checkpoint's network, runs its verb `clean`, and makes a page of its
+// report.
 
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
@@ -39,12 +39,12 @@ export const clean: Verb = binaryVerb({
 
 const makesPage = ({ options }: Given): boolean => Boolean(options.html) && options.data !== undefined;
 
-/** What the names of all files that a run writes begin with. */
+/** The common beginning of the paths of all files that a run writes. */
 const baseOf = (given: Given): string => (textOf(given, "annotation", "--annotation") as string).replace(/\.json$/, "");
 
-const PER_VERDICT = 60; // pictures on the page
+const PER_VERDICT = 60; // pictures on the page per verdict
 
-/** The page about the cleaning whose files begin with `base`. */
+/** Makes the page about the cleaning whose files begin with `base`. */
 async function writePage(base: string, data: string): Promise<void> {
   const source = { report: `${base}.report.jsonl`, summary: `${base}.summary.json`, data, perVerdict: PER_VERDICT };
   const html = await cleanPage(source, (images) => thumbnails(data, images));

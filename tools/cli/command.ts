@@ -1,4 +1,4 @@
-// Commander's commands from records of verbs.
+// Makes Commander's commands from the records of verbs.
 
 import { Command, Option } from "commander";
 import { binaryFlags, withBinaryFlags } from "./binary_flags.js";
@@ -7,7 +7,7 @@ import { nativeTool } from "./native.js";
 import type { Flag, Given, Verb } from "./record.js";
 import { nameOf } from "./spelling.js";
 
-/** A verb on the command line: which, how it was called, and what stands behind it. */
+/** The verb on a command line: its record, how it was called, and the arguments after it. */
 export interface Chosen {
   readonly verb: Verb;
   readonly path: string; // "weights fetch"
@@ -15,7 +15,7 @@ export interface Chosen {
   readonly argv: readonly string[];
 }
 
-/** The verb that arguments begin with, after `help` too, as deep as it goes; undefined where they name none. */
+/** The innermost verb that the arguments begin with, possibly after `help`; undefined if they name none. */
 export function choose(verbs: readonly Verb[], argv: readonly string[]): Chosen | undefined {
   const [name, ...rest] = argv[0] === "help" ? argv.slice(1) : argv;
   const found = verbs.find((v) => v.name === name);
@@ -29,7 +29,7 @@ export function choose(verbs: readonly Verb[], argv: readonly string[]): Chosen 
 const flagsOf = (v: Verb): readonly Flag[] =>
   v.trains ? withBinaryFlags(v.flags ?? [], binaryFlags(v.name)) : (v.flags ?? []);
 
-/** Adds a verb to `parent`; only the chosen one can run, so only its flags are made. */
+/** Adds a verb to `parent`. Only the chosen verb can run, so only its flags are added. */
 export function addVerb(parent: Command, listed: Verb, chosen: Chosen | undefined): void {
   const isChosen = chosen !== undefined && (chosen.verb === listed || chosen.verb === listed.instead?.verb);
   const verb = isChosen ? chosen.verb : listed;
@@ -65,12 +65,12 @@ export function addVerb(parent: Command, listed: Verb, chosen: Chosen | undefine
 
 const pathOf = (c: Command): string => (c.parent ? `${pathOf(c.parent)} ${c.name()}` : c.name());
 
-/** Messages begin with what was called. */
+/** Commander's output settings for the verb at `path`, with which messages begin. */
 export const output = (path: string) => ({
   outputError: (text: string, write: (s: string) => void): void => write(text.replace(/^error: /, `${path}: `)),
 });
 
-/** Commander knows one short and one long name; others are rewritten before it parses (spelling.ts). */
+/** Commander's names of a flag: one short and one long name. Others are rewritten before it parses (spelling.ts). */
 function optionOf(f: Flag): Option {
   const short = f.names.find((n) => !n.startsWith("--"));
   const value = f.unit === undefined ? "" : ` <${f.unit}>`;

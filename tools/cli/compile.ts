@@ -1,5 +1,5 @@
-// moproc compile: a network by name, a user's own step.ts, or programs that were exported as ONNX, to an artefact
-// directory.
+// moproc compile: compiles a network by name, a user's own step.ts, or programs that were exported as ONNX, to an
+// artefact folder.
 
 import { existsSync } from "node:fs";
 import { join } from "node:path";

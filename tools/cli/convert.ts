@@ -1,5 +1,5 @@
-// moproc convert: checkpoints between PyTorch's formats, safetensors and detectron2's, done by the native tool that
-// shares the trainer's reader.
+// moproc convert: converts checkpoints between PyTorch's formats, safetensors and detectron2's. A native tool does it,
+// with the same reader as the trainer.
 
 import type { Verb } from "./record.js";
 

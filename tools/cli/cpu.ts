@@ -1,21 +1,24 @@
-// Which x86-64 level this machine has. Kernels exist for v3 (AVX2, FMA) and v4 (AVX-512).
+// The x86-64 level of this machine. There are kernels for v3 (AVX2, FMA) and v4 (AVX-512).
 
 import { readFileSync } from "node:fs";
 
 const v4 = ["avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"];
 const v3 = ["avx2", "fma", "bmi1", "bmi2", "f16c", "movbe"];
 
-/** Feature flags of the first core, as the kernel names them. */
+/** The feature flags of the first core, with the names of /proc/cpuinfo. */
 export function cpuFeatures(): ReadonlySet<string> {
   const info = readFileSync("/proc/cpuinfo", "utf8");
   return new Set(/^flags\s*:\s*(.*)$/m.exec(info)?.[1]?.split(" ") ?? []);
 }
 
-/** Model name of the first core. */
+/** The model name of the first core. */
 export const cpuModel = (): string =>
   /^model name\s*:\s*(.*)$/m.exec(readFileSync("/proc/cpuinfo", "utf8"))?.[1] ?? "unknown CPU";
 
-/** "native" -> the best level this machine has; throws for an unknown name or a CPU without AVX2. */
+/**
+ * The level called `name`; for "native" the highest that this machine has. Throws for an unknown name, and for "native"
+ * on a CPU without AVX2 and FMA.
+ */
 export function cpuArch(name: string): "x86-64-v3" | "x86-64-v4" {
   if (name === "x86-64-v3" || name === "x86-64-v4") return name;
   if (name !== "native") throw new Error(`--target-arch ${name}: known are x86-64-v3, x86-64-v4 and native`);

@@ -1,4 +1,4 @@
-// moproc data: sample data and checks of the image pipeline, done by the native tool that shares the loader's code.
+// moproc data: makes sample data and checks the image pipeline. A native tool does it, with the loader's code.
 
 import type { Verb } from "./record.js";
 

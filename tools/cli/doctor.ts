@@ -1,4 +1,4 @@
-// moproc doctor: what this machine has for compiling and training, what is missing, and what that means.
+// moproc doctor: prints what this machine has for compiling and training, what is missing, and the consequences.
 
 import { spawnSync } from "node:child_process";
 import { accessSync, constants, existsSync } from "node:fs";
@@ -14,7 +14,7 @@ import { gigabytes } from "./units.js";
 
 interface Finding {
   readonly what: string;
-  readonly state: "ok" | "missing" | "absent"; // absent: optional, and not there
+  readonly state: "ok" | "missing" | "absent"; // absent: not there, but optional
   readonly found: string;
   readonly means?: string;
 }
@@ -37,13 +37,13 @@ export const doctor: Verb = {
 const line = (f: Finding): string =>
   `${f.state.padEnd(8)}${f.what.padEnd(18)}${f.found}${f.means ? `\n${" ".repeat(26)}${f.means}` : ""}\n`;
 
-/** The line of `command args` that has a version, or undefined when it cannot run. */
+/** The line with the version in the output of `command args`; undefined if the command cannot run. */
 function version(command: string, ...args: string[]): string | undefined {
   const r = spawnSync(command, args.length > 0 ? args : ["--version"], { encoding: "utf8" });
   return r.status === 0 ? versionLine(`${r.stdout}${r.stderr}`) : undefined;
 }
 
-/** The first line with a number such as 12.2 (nvcc says its version in the fourth), else the first line. */
+/** The first line with a number such as 12.2 (for nvcc it is the fourth), or else the first line. */
 export function versionLine(output: string): string {
   const lines = output.split("\n").map((l) => l.trim());
   return lines.find((l) => /\d+\.\d+/.test(l)) ?? lines.find((l) => l !== "") ?? "";
@@ -104,7 +104,7 @@ function cpu(): Finding {
   }
 }
 
-/** Asks the driver through the runtime's own tool. */
+/** The GPUs, which the runtime's own tool gets from the driver. */
 function gpu(): Finding {
   const r = spawnSync(join(root, "build", "native", "moproc-gpu"), { encoding: "utf8" });
   if (r.status === 0) return { what: "GPU", state: "ok", found: r.stdout.trim() };
@@ -116,7 +116,7 @@ function gpu(): Finding {
   };
 }
 
-/** What a launcher has told this process, as the training binary reads it. */
+/** The ranks that a launcher's environment states, as the training binary reads it. */
 function launch(): Finding {
   const r = spawnSync(join(root, "build", "native", "moproc-train-help"), ["launch"], { encoding: "utf8" });
   if (r.error) return { what: "launcher", state: "absent", found: "not asked: the runtime is not built" };
@@ -125,13 +125,13 @@ function launch(): Finding {
   return { what: "launcher", state: r.status === 0 ? "ok" : "missing", found, ...(means && { means }) };
 }
 
-/** `optional`: what it means that a part is not there which not everybody needs. */
+/** `optional`: the consequence of a missing part that not everybody needs. */
 const built = (what: string, file: string, optional?: string): Finding =>
   existsSync(file)
     ? { what, state: "ok", found: "built" }
     : { what, state: optional ? "absent" : "missing", found: "not built", means: optional ?? "run npm run build" };
 
-/** The library that a training binary would find, but for one in lib/ beside it. */
+/** The library that a training binary would load, unless there is one in lib/ beside it. */
 function nccl(): Finding {
   const r = spawnSync(join(root, "build", "native", "moproc-gpu"), ["nccl"], { encoding: "utf8" });
   if (r.status === 0) return { what: "NCCL", state: "ok", found: r.stdout.trim() };

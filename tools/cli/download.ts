@@ -1,6 +1,6 @@
-// A large file over HTTP that survives broken connections: what has arrived stays in FILE.part, and the next attempt,
-// in this process or a later one, asks for the rest. The server's ETag or date guards against another file under the
-// same name.
+// Downloads a large file over HTTP and continues after broken connections. The bytes received so far stay in FILE.part,
+// and the next attempt, in this process or a later one, requests the rest. The server's ETag or date shows if the file
+// at the URL has changed meanwhile.
 
 import {
   closeSync,
@@ -17,15 +17,15 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { marks, requireFile } from "../../compiler/util/own.js";
 
 export interface DownloadOptions {
-  readonly attempts: number; // in a row that bring nothing
-  readonly stalled: number; // milliseconds without a byte that end an attempt
+  readonly attempts: number; // attempts in a row without a new byte after which the download fails
+  readonly stalled: number; // milliseconds without a byte after which an attempt ends
   readonly progress: (done: number, total: number | undefined) => void; // bytes
   readonly say: (line: string) => void;
 }
 
 /**
- * Downloads `url` to `file`, which must not exist. Throws where FILE.part or FILE.part.from is no download of ours.
- * Throws, naming the URL, when the server refuses or no attempt brings anything any more.
+ * Downloads `url` to `file`, which must not exist. Rejects if FILE.part or FILE.part.from is not of a download by
+ * moproc. Rejects, naming the URL, if the server refuses or `attempts` attempts in a row receive nothing.
  */
 export async function download(url: string, file: string, options: DownloadOptions): Promise<void> {
   const part = `${file}.part`;
@@ -53,17 +53,17 @@ export async function download(url: string, file: string, options: DownloadOptio
   }
 }
 
-/** Which file a part is of, as JSON {format, version}: the mark of a download of ours. */
+/** FILE.part.from has JSON {format, version} that says which file the part is of, and marks a download by moproc. */
 const noteOf = (part: string): string => `${part}.from`;
 const NOTE = "moproc-download-1";
 
-/** The version of the file on the server that the part is of; "" where that is not known. */
+/** The version (ETag or date) of the file on the server that the part is of; "" if it is not known. */
 function versionOf(part: string): string {
   const text = existsSync(noteOf(part)) ? readFileSync(noteOf(part), "utf8") : "";
   try {
     return (JSON.parse(text) as { version: string }).version;
   } catch {
-    return ""; // half written, by a process that was killed
+    return ""; // incomplete, because the process that wrote it was killed
   }
 }
 
@@ -73,12 +73,12 @@ function requirePart(part: string): void {
   requireFile(part, () => sizeOf(note) > 0);
 }
 
-/** An answer that trying again will not change. */
+/** An answer that another attempt would not change. */
 class Refused extends Error {}
 
 const sizeOf = (file: string): number => (existsSync(file) ? statSync(file).size : 0);
 
-/** One request for what is missing of `part`. Returns when all of it is there. */
+/** Makes one request for the missing rest of `part`. Resolves when the part is complete. */
 async function attempt(url: string, part: string, options: DownloadOptions): Promise<void> {
   const known = versionOf(part);
   const have = known === "" ? 0 : sizeOf(part);
@@ -88,7 +88,7 @@ async function attempt(url: string, part: string, options: DownloadOptions): Pro
     const headers: Record<string, string> = have > 0 ? { range: `bytes=${have}-`, "if-range": known } : {};
     const answer = await fetch(url, { headers: { ...headers, "accept-encoding": "identity" }, signal: quiet.signal });
     if (answer.status === 416) {
-      rmSync(part, { force: true }); // longer than the file: of another one
+      rmSync(part, { force: true }); // it is longer than the file, so it is of another one
       throw new Error("the file became shorter");
     }
     if (answer.status >= 400 && answer.status < 500 && answer.status !== 408 && answer.status !== 429)
@@ -118,7 +118,7 @@ async function attempt(url: string, part: string, options: DownloadOptions): Pro
   }
 }
 
-/** Size of the whole file, where the server says it. */
+/** The size of the whole file, if the server states it. */
 function totalOf(answer: Response, start: number): number | undefined {
   const range = /^bytes (\d+)-\d+\/(\d+)$/.exec(answer.headers.get("content-range") ?? "");
   if (answer.status === 206 && Number(range?.[1]) !== start)

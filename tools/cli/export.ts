@@ -1,5 +1,5 @@
-// moproc export: a checkpoint to the ONNX model that is handed on. The file gets its name only after ONNX
-// Runtime has run it, where that is installed.
+// moproc export: makes the ONNX model for deployment from a checkpoint. If ONNX Runtime is installed, it runs the model
+// before the file gets its name.
 
 import { rmSync, writeFileSync } from "node:fs";
 import { deployModel, neededPart } from "../../compiler/onnx/deploy.js";
@@ -156,7 +156,7 @@ function writing(file: string, f: () => void): void {
   }
 }
 
-/** The network of the checkpoint, its graph for deployment and exactly the weights that this needs. */
+/** The network of the checkpoint, its graph for deployment, and the weights that this graph needs. */
 function readNetwork(f: ExportFlags) {
   const checkpoint = openCheckpoint(f.resume, f, f.which);
   const { file, network, notes } = checkpoint;
@@ -175,8 +175,8 @@ function readNetwork(f: ExportFlags) {
 }
 
 /**
- * The comparison, or why there is none. Throws what --verify makes an error, and always when the model does
- * not run.
+ * The result of the comparison, or the reason why there is none. Rejects if the model does not run and, with --verify,
+ * if the comparison is impossible or finds a difference above --tolerance.
  */
 async function check(f: ExportFlags, run: () => Promise<Checked>): Promise<Checked | string> {
   let checked: Checked;

@@ -1,5 +1,5 @@
-// Runs an exported model in ONNX Runtime beside the program that this compiler makes of the same network, on
-// the same bytes: two implementations that share nothing but the weights.
+// Runs an exported model in ONNX Runtime and the program that this compiler makes of the same network, on the same
+// bytes, and compares the outputs. The two implementations share only the weights.
 
 import type { NdArray } from "../../compiler/ir/nd.js";
 import type { Graph } from "../../compiler/ir/types.js";
@@ -11,21 +11,21 @@ import { cpuArch } from "./cpu.js";
 import type { Source } from "./graphs.js";
 import { cachedArtefact } from "./obtain.js";
 
-/** What is compared, and with what. */
+/** A model, and what it is compared with. */
 export interface Subject {
   readonly file: string; // the ONNX model
   readonly network: Network;
   readonly head: Head;
   readonly input: Input;
-  readonly values: ReadonlyMap<string, NdArray>; // weights as the checkpoint holds them, by name without prefix
+  readonly values: ReadonlyMap<string, NdArray>; // the checkpoint's weights, by name without prefix
 }
 
 /** The largest difference in one output, over all images and batch sizes. */
 export interface Difference {
   readonly output: string;
   readonly absolute: number;
-  readonly relative: number; // to `largest`
-  readonly largest: number; // largest |value| of the compiled program
+  readonly relative: number; // the difference divided by `largest`
+  readonly largest: number; // the largest |value| of the compiled program
 }
 export interface Checked {
   readonly runtime: string;
@@ -36,14 +36,14 @@ export interface Checked {
 type Ort = typeof import("onnxruntime-node");
 type Outputs = Readonly<Record<string, Float32Array>>;
 
-/** Batch sizes that the model is run with; the compiled program sees the largest. */
+/** The batch sizes with which the model runs; the compiled program runs with the largest. */
 const batches = [1, 3, 4] as const;
 const images = 4;
 
-/** Why the comparison cannot be made on this machine; nothing is wrong with the model. */
+/** The comparison is impossible on this machine. This says nothing about the model. */
 export class CannotCheck extends Error {}
 
-/** Compares. Throws CannotCheck where ONNX Runtime or a compiler is missing, and whatever ONNX Runtime says. */
+/** Compares the outputs. Rejects with CannotCheck if ONNX Runtime or a compiler is missing, or with its error. */
 export async function checkModel(s: Subject): Promise<Checked> {
   const ort = await onnxRuntime();
   const bytes = randomBytes(images * 3 * s.network.image_size ** 2);
@@ -83,10 +83,12 @@ async function onnxRuntime(): Promise<Ort> {
   }
 }
 
-/** max that keeps a NaN. */
+/** The larger number; NaN if one of them is NaN. */
 const worse = (a: number, b: number): number => (Number.isNaN(a) || a > b ? a : b);
 
-/** Largest |a - b| over the first n of all images' rows; a row more or less is an error. */
+/**
+ * The largest |got - want| over the rows of the first n images. Throws unless `got` has the f32 numbers of n images.
+ */
 function distance(got: unknown, want: Float32Array | undefined, n: number): number {
   const length = ((want?.length ?? 0) / images) * n;
   if (!(got instanceof Float32Array) || !want || got.length !== length) {
@@ -97,7 +99,9 @@ function distance(got: unknown, want: Float32Array | undefined, n: number): numb
   return got.reduce((m, v, i) => worse(m, Math.abs(v - (want[i] as number))), 0);
 }
 
-/** The first n images as the model takes them; float pixels are normalised in f32, an operation at a time. */
+/**
+ * The first n images in the model's input format. Float pixels are normalised in f32 with one rounding per operation.
+ */
 function feed(ort: Ort, s: Subject, planes: Uint8Array, n: number): InstanceType<Ort["Tensor"]> {
   const size = s.network.image_size;
   const pixels = size * size;
@@ -118,7 +122,7 @@ function feed(ort: Ort, s: Subject, planes: Uint8Array, n: number): InstanceType
   return new ort.Tensor("float32", normal, [n, 3, size, size]);
 }
 
-/** The outputs of the compiled network for `images` pictures of bytes [N, 3, H, W], by the exported names. */
+/** The outputs of the compiled network for `images` images as bytes [N, 3, H, W], by the exported names. */
 async function compiledOutputs(s: Subject, img: Uint8Array): Promise<Outputs> {
   const { load } = await import("node-cuda-rt");
   const source = embedSource(s.network);
@@ -140,7 +144,7 @@ function embedSource(c: Network): Source {
   return { name: `${c.arch}_embed`, meta, key: JSON.stringify(meta), graphs: () => [graph()] };
 }
 
-/** Bytes of a fixed sequence (mulberry32). */
+/** The first bytes of a fixed pseudo-random sequence (mulberry32). */
 function randomBytes(n: number): Uint8Array {
   let state = 1;
   return Uint8Array.from({ length: n }, () => {

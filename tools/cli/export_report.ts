@@ -1,4 +1,4 @@
-// What is said about an exported model: in its own metadata, and on the terminal.
+// Describes an exported model, in its metadata and on the terminal.
 
 import { readFileSync } from "node:fs";
 import { basename } from "node:path";
@@ -27,7 +27,7 @@ export interface ExportFlags extends NetworkFlags {
   readonly json?: true;
 }
 
-/** A model that was written. `checked` is the comparison, or why there is none. */
+/** A model that was written. `checked` is the result of the comparison, or the reason why there is none. */
 export interface Written {
   readonly model: Model;
   readonly bytes: number;
@@ -36,8 +36,8 @@ export interface Written {
 }
 
 /**
- * metadata_props: what a user of the model has to know, lists as JSON. Throws when the names of the classes are
- * not as many as the classes.
+ * The model's metadata_props, with what its users need to know; lists are JSON. Throws if the file of --classes cannot
+ * be read or does not have one name per class.
  */
 export function describe(f: ExportFlags, c: Network, epoch: string | undefined): Readonly<Record<string, string>> {
   const layout = f.input === "uint8" ? "uint8 NHWC, RGB, 0 to 255" : "float32 NCHW, RGB, (value / 255 - mean) / std";
@@ -54,7 +54,7 @@ export function describe(f: ExportFlags, c: Network, epoch: string | undefined):
     input: layout,
     mean: JSON.stringify(imagenet.mean),
     std: JSON.stringify(imagenet.std),
-    // as the runtime's test transform: 256 for 224, in proportion, halves up
+    // as the runtime's test transform: 256 for 224, scaled in proportion, halves rounded up
     resize: `shorter side to ${Math.floor((c.image_size * 256 + 112) / 224)}, antialiased bilinear`,
     crop: `centre ${c.image_size}`,
     batch_norm: f.keepBn ? "kept" : "folded",
@@ -64,7 +64,7 @@ export function describe(f: ExportFlags, c: Network, epoch: string | undefined):
   };
 }
 
-/** The lines of a file, as many as there are classes. */
+/** The lines of a file. Throws unless there is one per class and none is empty. */
 function classNames(file: string, classes: number | undefined): string[] {
   if (classes === undefined) throw new Error(`--classes ${file}: the network has no classifier`);
   let text: string;
@@ -82,7 +82,7 @@ function classNames(file: string, classes: number | undefined): string[] {
   return names;
 }
 
-/** A few lines for people. */
+/** The report as some lines of text. */
 export function asText(f: ExportFlags, { model, bytes, checked, notes }: Written): string {
   const { nodes, inputs, outputs } = model.graph;
   const norm = `BatchNorm ${f.keepBn ? "kept" : "folded"}`;
@@ -109,7 +109,7 @@ function comparison(d: Difference, tolerance: number): string {
   return `${d.output.padEnd(9)} ${found}: ${d.relative.toExponential(1)} relative, ${judged} ${tolerance}`;
 }
 
-/** The same as one JSON object. */
+/** The report as one JSON object. */
 export function asJson(f: ExportFlags, { model, bytes, checked, notes }: Written): string {
   const { inputs, outputs, nodes } = model.graph;
   const check =

@@ -1,5 +1,5 @@
-// moproc export --training: the programs of a training run as ONNX models, one file per program, with the state
-// they start from: a checkpoint's, or what the training binary would begin with for the seed.
+// moproc export --training: writes the programs of a training run as ONNX models, one file per program, with their
+// state: that of a checkpoint, or the initial state of the training binary for the seed.
 
 import { mkdirSync, statSync } from "node:fs";
 import { join } from "node:path";
@@ -17,7 +17,7 @@ import { safetensorsTypes } from "./onnx_source.js";
 import { sections, type Verb } from "./record.js";
 import { megabytes } from "./units.js";
 
-/** ScatterElements and the reductions that the gradients need are settled since this operator set. */
+/** The first operator set that has ScatterElements and the reductions as the gradients need them. */
 const LEAST_OPSET = 18;
 
 export interface TrainingExport {
@@ -95,8 +95,8 @@ export const exportTrainingVerb: Verb = {
 };
 
 /**
- * Writes all programs of the source; returns the files. Throws, naming file and tensor, for a checkpoint that does not
- * fit.
+ * Writes all programs of the source and returns the names of the files. Rejects, naming file and tensor, if the
+ * checkpoint does not fit.
  */
 export async function exportTraining(o: TrainingExport): Promise<string[]> {
   const graphs = o.source.graphs();
@@ -119,7 +119,7 @@ const states = (graphs: readonly Graph[]): State[] => [
   ...new Map(graphs.flatMap((g) => g.state.map((s) => [s.name, s] as const))).values(),
 ];
 
-/** What the binary of these programs starts with; it is compiled for that. */
+/** The initial state of the binary of these programs, which is compiled to get it. */
 async function newRun({ source, target, seed }: TrainingExport, graphs: readonly Graph[]): Promise<Start> {
   const { dir } = await cachedArtefact(source, target);
   const { load } = await import("node-cuda-rt"); // no other verb needs the addon
@@ -148,7 +148,7 @@ async function newRun({ source, target, seed }: TrainingExport, graphs: readonly
 
 const CHECKPOINT_FORMAT = "moproc-checkpoint-1";
 
-/** The running averages of a run that has not begun, under the runtime's names. */
+/** The running averages of a run that has not begun, with the runtime's names. */
 function emptyMeters(): Readonly<Record<string, number | readonly number[]>> {
   const averages = ["loss", "loss_cls", "loss_inst", "loss_proto", "acc_cls", "acc_inst", "acc_proto"];
   const counts = [

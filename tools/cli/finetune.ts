@@ -1,4 +1,4 @@
-// moproc finetune: all layers of the network that a checkpoint holds, on a small part of ImageNet.
+// moproc finetune: trains all layers of a checkpoint's network on a small part of ImageNet.
 
 import { binaryVerb } from "./binary_verb.js";
 import { artefactOf } from "./of_checkpoint.js";

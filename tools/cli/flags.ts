@@ -1,4 +1,4 @@
-// The flags that choose what an artefact is compiled for, shared by verbs.
+// The flags that determine what an artefact is compiled for. Several verbs have them.
 
 import type { Precision, Shuffle, Target } from "../../compiler/ir/types.js";
 import { archs } from "../../models/resnet.js";
@@ -7,7 +7,7 @@ import { countList, integer, oneOf, positive } from "./kinds.js";
 import { rankCount } from "./ranks.js";
 import { type Flag, sections } from "./record.js";
 
-/** What an artefact is compiled for: every one of these is fixed in the binary. */
+/** What an artefact is compiled for. All of these are fixed in the binary. */
 export interface ModelFlags {
   readonly network: string;
   readonly width: number;
@@ -33,7 +33,7 @@ const cudaArchs = "sm_80,sm_90a";
 const network = { section: sections.compiled, passedOn: true } as const;
 const device = { section: sections.compiled } as const;
 
-/** The flags of ModelFlags. */
+/** The flags for the members of ModelFlags. */
 export const modelFlagList: readonly Flag[] = [
   {
     names: ["-a", "--network"],
@@ -143,16 +143,16 @@ export const modelFlagList: readonly Flag[] = [
   },
 ];
 
-/** What --preset stands for, of what is compiled in; the binary knows the rest. */
+/** The compiled-in settings that a --preset stands for; the binary has the others. */
 const presets: Readonly<Record<string, { readonly numClass: number }>> = { "mini-webvision": { numClass: 50 } };
 
-/** Options as parsed -> what to compile for. */
+/** The ModelFlags in the parsed options. */
 export function modelFlags(options: Readonly<Record<string, unknown>>): ModelFlags {
   const { preset, ...rest } = options as unknown as ModelFlags & { readonly preset?: string };
   return { ...rest, ranks: rest.ranks ?? [rankCount(options)], ...(preset !== undefined && presets[preset]) };
 }
 
-/** The compile target of the flags; throws for a device, arch or precision nobody has written kernels for. */
+/** The compile target of the flags. Throws for a device, arch or precision that has no kernels. */
 export function targetOf(f: ModelFlags): Target {
   const { target: device } = f;
   const shared = {
@@ -167,8 +167,8 @@ export function targetOf(f: ModelFlags): Target {
 }
 
 /**
- * A comma list of GPU architectures, checked and without repetition; or the emulator, with the path that all take or
- * that of sm_90a.
+ * Checks a comma list of GPU architectures and removes repetitions. The list may also be the emulator, with the path
+ * for all GPUs or the one for sm_90a. Throws for an unknown name.
  */
 function cudaArch(list: string): string {
   if (list === "emulator" || list === "emulator_sm_90a") return list;

@@ -1,4 +1,4 @@
-// Where the graphs of a compilation come from: the models of this project, or a module of the user's.
+// The sources of a compilation's graphs: the models of this project, or a user's module.
 
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
@@ -13,23 +13,23 @@ import { moproPrograms } from "../../models/mopro.js";
 import { archOf } from "../../models/resnet.js";
 import type { ModelFlags } from "./flags.js";
 
-/** The file in an artefact directory that holds the state its ONNX files came with. */
+/** The file in an artefact folder with the state from the ONNX files that it was compiled from. */
 export const INIT = "init.safetensors";
 
-/** What a classifier's step can take besides images and labels; MoPro's takes the last. */
+/** The optional inputs of a classifier's step besides images and labels. MoPro's step has the last one. */
 export const extras = ["label-smoothing", "mixup", "sample-weights"] as const;
 export type Extra = (typeof extras)[number];
 
 export interface Source {
   readonly name: string;
   readonly meta: Plan["meta"];
-  readonly key: string; // changes whenever the graphs may
+  readonly key: string; // two sources with the same key have the same graphs
   graphs(): readonly Graph[];
-  /** Writes what belongs beside the binary in the artefact directory. */
+  /** Writes the files that belong beside the binary in the artefact folder. */
   write?(dir: string, plan: Plan): void;
 }
 
-/** The programs of a task for the network and sizes that the flags name. */
+/** The programs of a task for the flags' network and sizes. Throws if task and flags do not fit together. */
 export function modelGraphs(task: string, f: ModelFlags, extras: readonly Extra[] = []): Source {
   const groups = f.bnGroups ?? Math.max(...f.ranks);
   if (f.batchSize % groups !== 0)
@@ -71,15 +71,15 @@ export function modelGraphs(task: string, f: ModelFlags, extras: readonly Extra[
   };
 }
 
-/** What a user's module gets for `moproc` and `moproc/models`: this compiler and its models. */
+/** What a user's module imports as `moproc` and `moproc/models`: this compiler and its models. */
 function ours(name: string): string {
   const part = name === "moproc" ? "compiler" : "models";
   return pathToFileURL(join(root, "build", "js", part, "index.js")).href;
 }
 
 /**
- * Bundles and imports a user's module; `moproc` and `moproc/models` in it are this compiler's. Throws when it has no
- * `programs` function.
+ * Bundles and imports a user's module, in which `moproc` and `moproc/models` are this compiler's. Rejects if the file
+ * is missing, cannot be bundled or exports no function `programs`.
  */
 export async function userGraphs(file: string): Promise<Source> {
   if (!existsSync(file)) throw new Error(`${file}: no such file`);
@@ -116,7 +116,7 @@ export async function userGraphs(file: string): Promise<Source> {
   }
 }
 
-/** Prints every graph as it is after the pass. */
+/** Prints every graph as it is after the pass `stopAfter`. Throws if there is no such pass. */
 export function printGraphs(graphs: readonly Graph[], target: Target, stopAfter: string): void {
   if (!passes.some((p) => p.name === stopAfter)) {
     throw new Error(`--stop-after ${stopAfter}: the passes are ${[...new Set(passes.map((p) => p.name))].join(", ")}`);

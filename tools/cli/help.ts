@@ -1,11 +1,11 @@
-// The page that --help prints: usage, purpose, flags by section with unit, default and range, examples.
+// Makes the page that --help prints: usage, purpose, flags by section with unit, default and range, and examples.
 
 import type { Flag, Verb } from "./record.js";
 
 const WIDTH = 120; // columns
-const LEFT = 34; // of them for a flag and its unit
+const LEFT = 34; // columns for a flag and its unit
 
-/** The page of a verb that is called `path`, such as "moproc weights fetch", with all its flags. */
+/** The page of the verb at `path`, such as "moproc weights fetch", with all its flags. */
 export function helpPage(path: string, verb: Verb, flags: readonly Flag[]): string {
   const bySection = new Map<string, Flag[]>();
   for (const f of flags) bySection.set(f.section, [...(bySection.get(f.section) ?? []), f]);
@@ -54,7 +54,7 @@ export function described(f: Flag): string {
   return f.help + (facts.length > 0 ? ` (${facts.join("; ")})` : "");
 }
 
-/** What is described on the left, its description on the right, over as many lines as that takes. */
+/** A name on the left and its description on the right, on as many lines as that needs. */
 function row(left: string, right: string): string[] {
   const [first = "", ...more] = wrap(right, WIDTH - LEFT);
   const head = `  ${left}`.padEnd(LEFT - 2);

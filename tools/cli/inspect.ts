@@ -1,4 +1,4 @@
-// moproc inspect: what an artefact holds, from its plan.json.
+// moproc inspect: prints what an artefact contains, from its plan.json.
 
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -41,8 +41,8 @@ export const inspect: Verb = {
 const total = (ls: readonly Launch[], f: (l: Launch) => number): number => ls.reduce((s, l) => s + f(l), 0);
 
 /**
- * The machine-readable summary: costs of a run and an image by program and arch, and of every kernel over all programs.
- * Times are predicted for an H200 (lower/roofline.ts) and absent for the CPU.
+ * The machine-readable summary: the costs per run and per image of each program and arch, and those of every kernel
+ * over all programs. Times are predicted for an H200 (lower/roofline.ts) and absent for the CPU.
  */
 export function summary(plan: Plan & { digest: string }, table: ResourceTable): object {
   const batch = Number(plan.meta.batch ?? 1);
@@ -95,7 +95,7 @@ export function summary(plan: Plan & { digest: string }, table: ResourceTable): 
   };
 }
 
-/** The resource table of the artefact at `dir`; an empty one where there is none. */
+/** The resource table of the artefact at `dir`; an empty table if it has none. */
 function resourcesOf(dir: string): ResourceTable {
   const file = join(dir, RESOURCES);
   return existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as ResourceTable) : {};

@@ -1,4 +1,4 @@
-// Kinds of values of flags: each says which values there are and reads a text.
+// The kinds of flags' values. Each describes its values and parses a text.
 
 import { InvalidArgumentError } from "commander";
 import type { Kind } from "./record.js";
@@ -22,7 +22,7 @@ export function integer(least: number, most = Number.POSITIVE_INFINITY): Kind & 
   };
 }
 
-/** Numbers greater than 0. */
+/** Finite numbers greater than 0. */
 export const positive: Kind = {
   range: "greater than 0",
   parse(text) {
@@ -37,7 +37,7 @@ export const oneOf = (names: readonly string[]): Kind => ({
   parse: (text) => (names.includes(text) ? text : bad(`one of ${names.join(", ")}`)),
 });
 
-/** A comma list of whole numbers from 1 on, without repetition and in ascending order. */
+/** A comma list of positive whole numbers; the value is in ascending order and without repetitions. */
 export const countList: Kind = {
   range: "a comma list of whole numbers from 1 on",
   parse: (text) => [...new Set(text.split(",").map(integer(1).parse))].toSorted((a, b) => a - b),

@@ -1,4 +1,4 @@
-// moproc lowshot: how good the features of a trained network are.
+// moproc lowshot: measures how good the features of a trained network are.
 
 import { existsSync } from "node:fs";
 import { binaryVerb } from "./binary_verb.js";
@@ -24,7 +24,7 @@ export const lowshot: Verb = binaryVerb({
   artefact: (given) => artefactOf(measured(given), "embed", given),
 });
 
-/** The checkpoint whose features are measured. Throws when none is named or it is not there. */
+/** The checkpoint whose features are measured. Throws if none is named or the file does not exist. */
 function measured({ options }: Given): string {
   const from = options.modelPath as string | undefined;
   if (from === undefined) throw new Error("--model-path FILE is needed: the checkpoint whose features are measured");

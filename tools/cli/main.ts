@@ -1,6 +1,5 @@
 #!/usr/bin/env node
-// moproc VERB. Whatever is wrong with what the user gave ends with exit code 2 and one message that begins with the
-// verb.
+// moproc VERB. An error in the user's input ends with exit code 2 and one message that begins with the verb.
 
 import { constants } from "node:os";
 import { Command, CommanderError } from "commander";
@@ -12,7 +11,7 @@ import type { Verb } from "./record.js";
 import { canonical, settleArch } from "./spelling.js";
 import { verbsFor } from "./verbs.js";
 
-// Whoever read the output has closed it (`moproc train --help | head -3`): there is nobody left to tell.
+// The reader of the output may close it (`moproc train --help | head -3`); this is no error.
 for (const stream of [process.stdout, process.stderr])
   stream.on("error", (e: NodeJS.ErrnoException) => {
     if (e.code === "EPIPE") process.exit(128 + constants.signals.SIGPIPE);

@@ -1,4 +1,4 @@
-// The programs of build/native, run with this terminal.
+// Runs the programs of build/native with this process's terminal.
 
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
@@ -6,14 +6,14 @@ import { constants } from "node:os";
 import { join } from "node:path";
 import { root } from "../../compiler/util/root.js";
 
-/** A program has refused the command line and said why; only the exit code is left to set. */
+/** A program has refused the command line and printed the reason, so only the exit code must be set. */
 export class Refused extends Error {}
 
-/** Runs a program of build/native with this terminal and returns its exit code. */
+/** Runs a program of build/native with this terminal and returns its exit code. Throws if it is not built. */
 export const nativeTool = (name: string, args: readonly string[]): Promise<number> =>
   spawnTool(nativeToolFile(name), args);
 
-/** Where a program of build/native lies. Throws, saying what to do, when it is not built. */
+/** The path of a program of build/native. Throws, with the remedy, if it is not built. */
 export function nativeToolFile(name: string): string {
   const candidates = [join(root, "build", "native", name), join(root, "build", "native", "tools", "data", name)];
   const file = candidates.find((f) => existsSync(f));
@@ -22,8 +22,9 @@ export function nativeToolFile(name: string): string {
 }
 
 /**
- * Runs an executable with this terminal and returns its exit code: 128 + the signal's number when a signal ended it.
- * A training binary ends with a checkpoint when this process is killed (MOPROC_PARENT, runtime/command/entry.cc).
+ * Runs an executable with this terminal and returns its exit code, which is 128 + the signal's number if a signal ended
+ * it. If this process is killed, a training binary writes a checkpoint and ends (MOPROC_PARENT,
+ * runtime/command/entry.cc).
  */
 export function spawnTool(file: string, args: readonly string[]): Promise<number> {
   return new Promise((resolve, reject) => {

@@ -1,4 +1,5 @@
-// An artefact for a source of graphs: the one that is there when nothing it depends on has changed, else a new one.
+// Gets the artefact for a source of graphs: the existing one if nothing that it depends on has changed, otherwise a new
+// one.
 
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
@@ -18,10 +19,10 @@ import { progressLine } from "./progress.js";
 export interface Obtained {
   readonly dir: string;
   readonly plan: Plan;
-  readonly built: BuildResult | undefined; // undefined: it was there
+  readonly built: BuildResult | undefined; // undefined: it existed already
 }
 
-/** What an artefact depends on besides its source: this compiler, the kernels, the runtime's libraries, g++. */
+/** A digest of what an artefact depends on besides its source: this compiler, kernels, the runtime's libraries, g++. */
 async function toolsDigest(): Promise<string> {
   const js = join(root, "build", "js");
   const own = ["compiler", "models", "tools/cli"].flatMap((part) =>
@@ -39,7 +40,7 @@ async function toolsDigest(): Promise<string> {
   return digest(await compilerVersion(), headers, ...stamps, ...own.sort().map((f) => readFileSync(f)));
 }
 
-/** The key under which an artefact of `source` for `target` is current. */
+/** The key of an artefact of `source` for `target`: an artefact with another key is out of date. */
 export async function artefactKey(source: Source, target: Target): Promise<string> {
   return digest(
     await toolsDigest(),
@@ -51,16 +52,16 @@ export async function artefactKey(source: Source, target: Target): Promise<strin
   );
 }
 
-/** What compiles the kernels, where that is not the C++ compiler alone. */
+/** The version of nvcc or the digest of the emulator's headers; "" on the CPU, which needs neither. */
 async function deviceTools(target: Target): Promise<string> {
   if (target.device === "cpu") return "";
   return isEmulated(target) ? headerDigest(["test/emulator"]) : nvccVersion();
 }
 
 /**
- * The artefact at `dir`, built first unless it is there under the same key. Shows progress on a terminal; of several
- * processes that want it, one builds and the others wait. Throws, and changes nothing, where something else than an
- * artefact is there.
+ * The artefact at `dir`, which is built first unless there is one with the same key. Shows progress on a terminal. If
+ * several processes need the artefact, one builds it and the others wait. Rejects, without a change, if something other
+ * than an artefact is at `dir`.
  */
 export async function obtain(source: Source, target: Target, dir: string, key: string): Promise<Obtained> {
   const there = currentAt(dir, key);
@@ -99,7 +100,7 @@ async function build(source: Source, target: Target, dir: string, key: string): 
   return { dir, plan: built.plan, built };
 }
 
-/** The artefact in the user's cache, built first when there is none. */
+/** The artefact in the user's cache, which is built first if there is none. */
 export async function cachedArtefact(source: Source, target: Target): Promise<Obtained> {
   const key = await artefactKey(source, target);
   const obtained = await obtain(

@@ -1,4 +1,4 @@
-// The training binary for the network that a checkpoint holds.
+// Gets the training binary for a checkpoint's network.
 
 import { openCheckpoint } from "./checkpoint.js";
 import { type ModelFlags, modelFlags, targetOf } from "./flags.js";
@@ -7,9 +7,9 @@ import { cachedArtefact } from "./obtain.js";
 import type { Given } from "./record.js";
 
 /**
- * The artefact of `task` for the checkpoint's network, found or built. Flags of the model that stand on the command
- * line must agree with the checkpoint. Throws when a task of MoPro's is asked of a checkpoint without
- * prototypes.
+ * The path of the artefact of `task` for the checkpoint's network, which is found or built. The model's flags on the
+ * command line must agree with the checkpoint. Rejects if they do not, or if the task needs prototypes and the
+ * checkpoint has none.
  */
 export async function artefactOf(resume: string, task: string, given: Given): Promise<string> {
   const flags = modelFlags(given.options);

@@ -1,5 +1,5 @@
-// Programs that were exported as ONNX, as a source of graphs. Their state has values: these go into
-// init.safetensors in the artefact, a checkpoint at the place of the run where the export was made.
+// Programs that were exported as ONNX, as a source of graphs. The values of their state are written to init.safetensors
+// in the artefact. This file is a checkpoint of the run at the step at which the export was made.
 
 import { join } from "node:path";
 import { planDigest } from "../../compiler/emit/plan_json.js";
@@ -12,7 +12,7 @@ import type { SafetensorsDType } from "../../compiler/util/safetensors.js";
 import { writeSafetensors } from "../../compiler/util/safetensors_writer.js";
 import { INIT, type Source } from "./graphs.js";
 
-/** The types of the format, by the IR's. */
+/** The dtypes of safetensors by those of the IR. */
 export const safetensorsTypes: Readonly<Record<string, SafetensorsDType>> = {
   f32: "F32",
   bf16: "BF16",
@@ -25,12 +25,13 @@ export const safetensorsTypes: Readonly<Record<string, SafetensorsDType>> = {
 };
 
 /**
- * One program a file. Throws, naming the file, for what is not understood and for files that do not belong together.
+ * The source with one program per file. Throws, naming the file, if one is not supported or the files are not of one
+ * export.
  */
 export function onnxSource(files: readonly string[]): Source {
   const programs: Program[] = [];
   const states = new Map<string, Held>();
-  for (const file of files) programs.push(take(file, programs, states)); // keeps each state once, not each file
+  for (const file of files) programs.push(take(file, programs, states)); // each state is kept once, not once per file
   const { plan, checkpoint } = programs[0] as Program;
   const tensors = [...states].map(([name, { tensor }]) => ({
     name,
@@ -61,9 +62,9 @@ interface Held {
   readonly as: string; // type, role, init
 }
 
-const bytesOf = (t: Tensor): Uint8Array => t.data as Uint8Array; // a file is read with all its tensors
+const bytesOf = (t: Tensor): Uint8Array => t.data as Uint8Array; // readModel() reads all tensors into memory
 
-/** The program of a file, which must fit those before; its states are added to `states`. */
+/** The program of a file, which must fit the programs before; adds its states to `states`. */
 function take(file: string, before: readonly Program[], states: Map<string, Held>): Program {
   const model = readModel(file);
   try {
@@ -72,7 +73,7 @@ function take(file: string, before: readonly Program[], states: Map<string, Held
     if (twin) throw new Error(`holds the program ${p.graph.name}, as does ${twin.file}`);
     if (before[0]) same(before[0], p);
     for (const s of p.graph.state) hold(s, values.get(s.name) as Tensor, file, states);
-    // everything but the values, which have a digest of their own
+    // everything except the values, which have a separate digest
     const key = JSON.stringify([p.graph, [...p.graph.updates].map(([s, v]) => [s.name, v.name])]);
     return { ...p, file, key };
   } catch (e) {
@@ -90,7 +91,7 @@ function hold(s: State, tensor: Tensor, file: string, states: Map<string, Held>)
   }
 }
 
-/** Throws unless a file is of the same artefact and place in a run as the first one. */
+/** Throws unless a file is of the same artefact and step of a run as the first one. */
 function same(first: Program, p: Omit<Imported, "values">): void {
   for (const part of ["plan", "checkpoint"] as const) {
     const [x, y] = [first[part], p[part]].map((v) => JSON.stringify(v));

@@ -1,11 +1,11 @@
-// One line that is rewritten on a terminal, and silence elsewhere.
+// A progress line, which is rewritten in place on a terminal and not printed elsewhere.
 
 export interface Progress {
   readonly update: (done: number, total: number) => void;
   readonly end: () => void;
 }
 
-/** `what 12/80`, rewritten in place on stderr while it is a terminal. */
+/** A line `what 12/80` on stderr, if that is a terminal. */
 export function progressLine(what: string): Progress {
   const live = process.stderr.isTTY === true;
   return {

@@ -1,5 +1,5 @@
-// How many ranks a training command will have, so that the artefact holds programs for as many. The binary reads the
-// same environment with more care (runtime/comm/launch.cc) and has the last word.
+// Finds the number of ranks that a training command will have, so that the artefact contains programs for that number.
+// The binary reads the same environment more carefully (runtime/comm/launch.cc), and its result counts.
 
 import { spawnSync } from "node:child_process";
 import { nativeToolFile } from "./native.js";
@@ -8,10 +8,10 @@ type Env = Readonly<Record<string, string | undefined>>;
 
 const count = (text: unknown): number => {
   const n = Number(text ?? 1);
-  return Number.isInteger(n) && n > 0 ? n : 1; // anything else is for the binary to refuse
+  return Number.isInteger(n) && n > 0 ? n : 1; // the binary refuses anything else
 };
 
-/** What launchers set for a process that is a rank already; undefined where none has. */
+/** The rank and ranks that a launcher has set for this process; undefined if no launcher started it. */
 const launched = (env: Env): { readonly ranks: number; readonly rank: number } | undefined => {
   if (env.LOCAL_RANK && env.WORLD_SIZE) return { ranks: count(env.WORLD_SIZE), rank: Number(env.RANK ?? 0) };
   if (env.OMPI_COMM_WORLD_RANK)
@@ -21,9 +21,9 @@ const launched = (env: Env): { readonly ranks: number; readonly rank: number } |
 };
 
 /**
- * Ranks of the whole run: of the launcher that started this process, else nodes times --nproc-per-node or, for GPUs
- * with
- * --multiprocessing-distributed, times the GPUs of this node, which `gpus` counts.
+ * The number of ranks of the whole run: that of the launcher that started this process or, without one, nodes times
+ * --nproc-per-node or, with --multiprocessing-distributed for GPUs, nodes times the GPUs of this node, which `gpus`
+ * counts.
  */
 export function rankCount(
   options: Readonly<Record<string, unknown>>,
@@ -36,11 +36,11 @@ export function rankCount(
   return launched(env)?.ranks ?? count(nodes) * (eachGpu ? gpus() : count(options.nprocPerNode));
 }
 
-/** GPUs that the driver shows; 1 where there is none, which the binary then refuses with the reason. */
+/** The number of GPUs that the driver reports; 1 if there is none, which the binary then refuses with the reason. */
 function gpuCount(): number {
   const r = spawnSync(nativeToolFile("moproc-gpu"), ["count"], { encoding: "utf8" });
   return r.status === 0 ? count(r.stdout.trim()) : 1;
 }
 
-/** Whether this process is the one that speaks for all ranks. */
+/** Whether this process is rank 0, which prints for all ranks. */
 export const isFirstRank = (env: Env = process.env): boolean => (launched(env)?.rank ?? Number(env.RANK ?? 0)) === 0;

@@ -1,37 +1,37 @@
-// What a flag and a verb of the command line are: one record each, from which parsing, help and tests are made.
-// A new verb is a file with such a record and its line in verbs.ts.
+// The records of flags and verbs. Parsing, help and tests are made from them. A new verb is a file with such a record,
+// and a line in verbs.ts.
 
-/** How the text of a value is read. */
+/** How the text of a value is parsed. */
 export interface Kind {
-  /** Which values there are, as help and errors say it. */
+  /** The possible values, in the words of help and errors. */
   readonly range?: string;
-  /** The value of a text. Throws InvalidArgumentError, with the range in its message, for a text that has none. */
+  /** The value of a text. Throws InvalidArgumentError, with the range in its message, if the text is not valid. */
   readonly parse: (text: string) => unknown;
 }
 
 /** A flag of a verb. */
 export interface Flag {
-  /** All spellings; the option that a verb reads is called by the last: --batch-size is `batchSize`. */
+  /** All names. The last one names the option that a verb reads: --batch-size is `batchSize`. */
   readonly names: readonly string[];
   /** Unit or kind of the value, in capitals; a flag without one is a switch. "N..." takes several values. */
   readonly unit?: string;
-  readonly kind?: Kind; // any text where there is none
-  readonly default?: unknown; // the value when the flag is not given
-  readonly shown?: string; // the default as help says it, if it is no plain value
+  readonly kind?: Kind; // absent: any text
+  readonly default?: unknown; // the value if the flag is not given
+  readonly shown?: string; // the default in the words of help, if it is not a plain value
   readonly needed?: true;
-  readonly section: string; // the heading of help that it stands under
+  readonly section: string; // its heading in help
   readonly help: string; // one sentence
-  /** Of a verb that runs a training binary: the binary gets the flag as well. Otherwise it is used up here. */
+  /** For a verb that runs a training binary: whether the flag is passed on to the binary too. */
   readonly passedOn?: true;
 }
 
-/** What stood on the command line for a verb. */
+/** The command line of a verb. */
 export interface Given {
   readonly options: Options;
   readonly args: readonly string[]; // without flags
-  readonly argv: readonly string[]; // everything behind the verb, as it was typed
-  readonly flags: readonly Flag[]; // those of the verb, with the training binary's where it runs one
-  /** Whether an option was given, and is not the default. */
+  readonly argv: readonly string[]; // everything after the verb, as it was typed
+  readonly flags: readonly Flag[]; // those of the verb, with the training binary's if it runs one
+  /** Whether an option was given, so that its value is not the default. */
   said(option: string): boolean;
 }
 
@@ -43,22 +43,22 @@ export interface Verb {
   readonly name: string;
   readonly usage: string; // what follows the name
   readonly purpose: string; // one sentence, also for the list of verbs
-  readonly more?: string; // further sentences for its own page
+  readonly more?: string; // further sentences, only for its own page
   readonly arguments?: readonly { readonly name: string; readonly help: string }[]; // NAME, [NAME] or [NAME...]
   readonly flags?: readonly Flag[];
-  /** It runs a training binary: the binary's flags of this verb are flags of it, too. */
+  /** Whether it runs a training binary; the binary's flags for this verb are then flags of the verb, too. */
   readonly trains?: true;
-  /** Commands that can be run as they are printed; those of all verbs, in order, are one walk through everything. */
+  /** Commands that run as they are printed. Those of all verbs, in order, use each other's results. */
   readonly examples?: readonly string[];
   readonly verbs?: readonly Verb[]; // of a family
-  /** Another verb of the same name, which a flag chooses. */
+  /** Another verb of the same name, which a flag selects. */
   readonly instead?: { readonly flag: string; readonly verb: Verb };
-  /** A program of build/native that does it, with its own flags and help. */
+  /** A program of build/native that implements the verb, with its own flags and help. */
   readonly native?: { readonly tool: string; readonly args: readonly string[] };
   run?(given: Given): Promise<void> | void;
 }
 
-/** The headings of help that flags of several verbs stand under. */
+/** Headings in help for flags that several verbs have. */
 export const sections = {
   compiled: "network and device (compiled in: for other values another artefact is built)",
   run: "data and run",

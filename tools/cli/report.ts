@@ -1,4 +1,4 @@
-// moproc report: the page of a training run. The verbs that train make it as well when they end.
+// moproc report: makes the page of a training run. The verbs that train also make it when they end.
 
 import { existsSync } from "node:fs";
 import { join } from "node:path";
@@ -22,7 +22,7 @@ export const report: Verb = {
 
 const pageOf = (exp: string): string => join(exp, "report.html");
 
-/** Throws, with the remedy, where the page's name is taken by a file that is none of moproc's. */
+/** Throws, with the remedy in the message, if a file that moproc did not write has the page's name. */
 export const requireReport = (exp: string): void => requireFile(pageOf(exp), marks.html);
 
 async function writeReport(exp: string): Promise<void> {
@@ -32,7 +32,7 @@ async function writeReport(exp: string): Promise<void> {
   process.stdout.write(`${file}: a page about the run\n`);
 }
 
-/** The same after a run, if it left numbers. */
+/** Makes the page after a run, if the run has written metrics. */
 export async function reportAfter(exp: string | undefined): Promise<void> {
   if (exp !== undefined && isFirstRank() && existsSync(join(exp, "metrics.jsonl"))) await writeReport(exp);
 }

@@ -1,4 +1,4 @@
-// moproc retrain: a classifier on cleaned labels, on top of the network that a checkpoint holds.
+// moproc retrain: trains a classifier with cleaned labels on top of a checkpoint's network.
 
 import { binaryVerb } from "./binary_verb.js";
 import { artefactOf } from "./of_checkpoint.js";

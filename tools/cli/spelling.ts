@@ -1,21 +1,21 @@
-// How flags may be written: `-` and `_` are the same inside a name, a flag may have several names, and --arch is
-// understood as it was before it had two meanings.
+// How flags may be written: `-` and `_` are the same inside a name, a flag may have several names, and --arch has both
+// of its meanings, the network and the target.
 
 import type { Flag } from "./record.js";
 
-/** What is the same for all spellings of a name. */
+/** The name with `-` for `_`, which is the same for all spellings. */
 export const normal = (name: string): string => (name.startsWith("--") ? name.replaceAll("_", "-") : name);
 
-/** The name by which an option is known: the last. */
+/** The name of a flag's option: the last of its names. */
 export const nameOf = (flag: Flag): string => flag.names.at(-1) as string;
 
-/** The flag that an argument names; undefined for values and for what is unknown. */
+/** The flag that an argument names; undefined for values and unknown names. */
 export function flagOf(argument: string, flags: readonly Flag[]): Flag | undefined {
   const name = normal(argument.startsWith("--") ? (argument.split("=", 1)[0] as string) : argument);
   return flags.find((f) => f.names.some((n) => normal(n) === name));
 }
 
-/** Rewrites each long spelling of a flag to the name by which its option is known. */
+/** Replaces each long spelling of a flag by the name of its option. */
 export function canonical(argv: readonly string[], flags: readonly Flag[]): string[] {
   return argv.map((a) => {
     const flag = a.startsWith("--") ? flagOf(a, flags) : undefined;
@@ -28,8 +28,9 @@ export function canonical(argv: readonly string[], flags: readonly Flag[]): stri
 const isTarget = (value: string): boolean => /^(sm_|x86|native|emulator)/.test(value);
 
 /**
- * Replaces --arch: with a network's name, as the published command lines have it, by --network; with the name of an
- * instruction set or a GPU architecture by --target-arch, which `note` hears of. Throws when -a names another network.
+ * Replaces --arch: by --network if its value is the name of a network, as in the published command lines; by
+ * --target-arch if it is an instruction set or a GPU architecture, and calls `note` with a message. Throws if -a names
+ * another network.
  */
 export function settleArch(argv: readonly string[], flags: readonly Flag[], note: (text: string) => void): string[] {
   const known = (name: string): boolean => flags.some((f) => f.names.includes(name));
@@ -50,7 +51,7 @@ export function settleArch(argv: readonly string[], flags: readonly Flag[], note
   return rest;
 }
 
-/** The arguments that a training binary gets: all but the flags that are used up here, with their values. */
+/** The arguments for a training binary: all except the flags that only the verb reads, and their values. */
 export function passedOn(argv: readonly string[], flags: readonly Flag[]): string[] {
   const out: string[] = [];
   for (let i = 0; i < argv.length; i++) {

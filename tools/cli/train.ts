@@ -1,4 +1,4 @@
-// moproc train: finds or builds the training binary for the flags that are compiled in, then hands over to it.
+// moproc train: finds or builds the training binary for the flags that are compiled in, then runs it.
 
 import { binaryVerb } from "./binary_verb.js";
 import { modelFlags, targetOf } from "./flags.js";
@@ -39,7 +39,7 @@ export const train: Verb = binaryVerb({
   },
 });
 
-/** The cached artefact of these flags, built first when there is none. */
+/** The path of the cached artefact of these flags, which is built first if there is none. */
 async function fittingArtefact({ options }: Given): Promise<string> {
   const flags = modelFlags(options);
   const key = (e: Extra): string => e.replace(/-(.)/g, (_, c: string) => c.toUpperCase());

@@ -1,17 +1,17 @@
-// What the verbs that go on from a trained checkpoint share: which checkpoint, and its report.
+// What the verbs that begin with a trained checkpoint share: finding the checkpoint, and the report.
 
 import { existsSync } from "node:fs";
 import { textOf } from "./binary_verb.js";
 import type { Given } from "./record.js";
 import { reportAfter, requireReport } from "./report.js";
 
-/** The flag that names the checkpoint to begin with where --resume names none, and its option. */
+/** The flag that names the checkpoint to begin with, and its option. Without the flag, --resume names it. */
 export interface Beginning {
   readonly flag: string;
   readonly option: string;
 }
 
-/** The checkpoint to begin with. Throws when none is named or it is not there. */
+/** The path of the checkpoint to begin with. Throws if none is named or the file does not exist. */
 export function beginning({ options }: Given, { flag, option }: Beginning): string {
   const resume = options.resume as string | undefined;
   const from = (options[option] as string | undefined) ?? (resume === "auto" ? undefined : resume);

@@ -1,4 +1,4 @@
-// Bytes as messages show them: 1 MB is 10^6 bytes, 1 GB is 10^9.
+// Numbers of bytes for messages: 1 MB is 10^6 bytes, 1 GB is 10^9.
 
 /** "12.5 MB" */
 export const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(1)} MB`;

@@ -1,4 +1,4 @@
-// moproc weights fetch: the published pre-trained ResNet-50s.
+// moproc weights fetch: downloads the published pre-trained ResNet-50s.
 
 import { createHash } from "node:crypto";
 import { createReadStream, existsSync, readFileSync, rmSync } from "node:fs";
@@ -11,7 +11,7 @@ import { positive } from "./kinds.js";
 import type { Verb } from "./record.js";
 
 const base = "https://storage.googleapis.com/sfr-pcl-data-research/MoPro_checkpoint";
-/** The published files, and the network that each holds. */
+/** The published files, and the network in each. */
 const published = {
   v1: { url: `${base}/MoPro_V1_epoch90.tar`, arch: "resnet50", classes: 1000 },
   v2: { url: `${base}/MoPro_V2_epoch90.tar`, arch: "resnet50", classes: 5000 },
@@ -104,7 +104,7 @@ async function fetchWeights(version: string | undefined, flags: FetchFlags): Pro
   process.stdout.write(`${file}: sha256 ${digest}, recorded in ${record}\n`);
 }
 
-/** Throws unless the file is a checkpoint of MoPro, and of the network that is wanted. */
+/** Throws unless the file is a checkpoint of MoPro with the expected network. */
 function check(file: string, wanted: (typeof published)["v1" | "v2"] | undefined): void {
   const { file: open, network } = openCheckpoint(file, {}, "query");
   open.close();
@@ -115,7 +115,7 @@ function check(file: string, wanted: (typeof published)["v1" | "v2"] | undefined
     );
 }
 
-/** Whether the file, whose first bytes are `head`, is a line of sha256sum about `file` and nothing else. */
+/** Whether a file whose first bytes are `head` consists of one line of sha256sum about `file`. */
 const isRecord =
   (file: string) =>
   (head: string): boolean =>
@@ -138,7 +138,7 @@ async function sha256(file: string): Promise<string> {
   return sum.digest("hex");
 }
 
-/** Bytes so far, speed and time left: rewritten on a terminal, a line each tenth elsewhere. */
+/** Prints bytes so far, speed and time left: one line that is rewritten on a terminal, elsewhere a line per tenth. */
 class Meter {
   private readonly start = performance.now();
   private first = -1;

@@ -1,4 +1,4 @@
-// The faults, one function each, and the run they are compared with.
+// The faults, one function each, and the run with which they are compared.
 
 import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
@@ -37,7 +37,7 @@ function moproc(...args) {
   if (r.status !== 0) throw new SetupError(`moproc ${args[0]}: ${r.stderr}`);
 }
 
-/** All rows of the table. `say` hears how far it is. */
+/** Resolves to the rows of the table. `say` is called with progress messages. */
 export async function campaign(dir, { kills, seed }, say) {
   requireFolder(dir, KIND);
   beginFolder(dir, KIND);
@@ -61,7 +61,7 @@ export async function campaign(dir, { kills, seed }, say) {
     await cause(row, around);
     rows.push(row);
   }
-  endFolder(dir, KIND); // what somebody adds from now on makes the next campaign refuse the folder
+  endFolder(dir, KIND); // if files are added from now on, the next campaign refuses the folder
   return rows;
 }
 
@@ -88,7 +88,7 @@ const faults = (kills) => [
   ["another number of ranks after each of 3 stops", otherRanks],
 ];
 
-/** xorshift32 in [0, 1): the same instants for the same seed, as far as a machine keeps time. */
+/** A xorshift32 generator of numbers in [0, 1), so that the same seed draws the same times. */
 function draws(seed) {
   let x = (seed * 2654435769 + 1) >>> 0 || 1;
   return () => {
@@ -109,7 +109,7 @@ function count(row, run, reference, end) {
   else row.differing_bits += differingBits(reference, run.last);
 }
 
-/** Kills runs `times` times in all; a run that comes through is counted, and the next one begins. */
+/** Kills runs `times` times in total. A run that reaches its end is counted, and the next one begins. */
 async function killed(row, { fresh, reference, say }, times, instant) {
   for (let n = 0; row.times < times; n++) {
     const run = fresh(`killed-${row.fault.length}-${n}`);
@@ -146,7 +146,7 @@ async function terminated(row, { fresh, reference }) {
   if (row.lost_steps !== 0) row.unexpected.push(`${row.lost_steps} steps were lost`);
 }
 
-/** Half way, then where no checkpoint fits, then with room again. */
+/** Runs about half of the steps, then continues with a limit in which no checkpoint fits, then without the limit. */
 async function fullDisk(row, { fresh, reference }) {
   const run = fresh("full");
   const { child, ended } = run.start();
@@ -163,8 +163,8 @@ async function fullDisk(row, { fresh, reference }) {
 }
 
 /**
- * The library that makes a disk unreliable, for LD_PRELOAD, which takes no path with a space: it is named from where
- * runs are started.
+ * The environment with the library that simulates an unreliable disk. LD_PRELOAD cannot contain a path with a space, so
+ * the path is relative to the folder in which runs are started.
  */
 function flaky(dir) {
   const library = join(dir, "flaky.so");
@@ -180,8 +180,8 @@ function flaky(dir) {
 }
 
 /**
- * In the middle of an epoch nothing can be written; the run goes on, and its last checkpoint finds the folder as it
- * was.
+ * Makes the folder read-only in the middle of a run until the run has logged a failed checkpoint. The run must continue
+ * and write its last checkpoint.
  */
 async function readOnly(row, { fresh, reference, dir }) {
   const run = fresh("read-only");
@@ -229,7 +229,7 @@ async function flippedByte(row, { fresh, reference, draw }) {
   count(row, run, reference, end);
 }
 
-/** Order of checkpoints by name: one at the end of an epoch comes after those within it. */
+/** The key by which checkpoints are sorted by name: that of the end of an epoch comes after those within it. */
 const key = (path) => path.replace(/\.safetensors$/, "").replace(/checkpoint_(\d{4})$/, "checkpoint_$1_x");
 
 async function lostRank(row, { fresh, reference }, signal) {

@@ -1,10 +1,10 @@
-// One training run that is disturbed: started in a folder of its own, as often as it takes, always with --resume auto.
+// A training run with faults: it has its own folder and is started again as often as necessary, with --resume auto.
 
 import { spawn } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 
-/** Steps an epoch of the small run has, and its epochs: one of each phase. */
+/** The steps per epoch of the small run, and its epochs: one of each phase. */
 export const shape = { epochs: 3, steps: 20 };
 const common = [
   "--epochs",
@@ -35,8 +35,9 @@ export class Run {
   }
 
   /**
-   * Starts it (again). `limit`: KiB that no file may exceed; `env`: more variables, for a process that runs beside the
-   * run's folder.
+   * Starts the run, or resumes it. `limit`: the largest size of a file in KiB; `env`: more environment variables. The
+   * working directory is the parent of the run's folder. Returns { child, ended }; `ended` resolves to { status,
+   * signal, text }.
    */
   start(flags = [], limit = undefined, env = {}) {
     if (this.started) this.resumes++;
@@ -58,12 +59,12 @@ export class Run {
     return { child, ended };
   }
 
-  /** Runs it to its end. */
+  /** Starts the run and waits until it ends. */
   async finish(flags = []) {
     return this.start(flags).ended;
   }
 
-  /** The processes that `child` has started. */
+  /** The numbers of the processes that `child` has started. */
   ranks(child) {
     try {
       return readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, "utf8")
@@ -84,17 +85,17 @@ export class Run {
       : [];
   }
 
-  /** A checkpoint is being written just now. */
+  /** Whether a checkpoint is being written. */
   isWriting() {
     return existsSync(this.dir) && readdirSync(this.dir).some((f) => f.endsWith(".tmp"));
   }
 
-  /** The checkpoint of the last epoch. */
+  /** The path of the checkpoint of the last epoch. */
   get last() {
     return join(this.dir, `checkpoint_${String(shape.epochs - 1).padStart(4, "0")}.safetensors`);
   }
 
-  /** Steps that were computed in all, some of them again after a fault. */
+  /** The number of computed steps, including those that were computed again after a fault. */
   steps() {
     const lines = readFileSync(join(this.dir, "metrics.jsonl"), "utf8").split("\n");
     return lines.filter((l) => l.includes('"event": "train"')).length;
@@ -112,7 +113,8 @@ export class Run {
 }
 
 /**
- * Bits of the tensors, counts and averages in which two checkpoints differ; all of them when they hold other tensors.
+ * The number of bits in which the tensors of two checkpoints differ, plus 1 if names, shapes, counts or averages do. If
+ * their data have different sizes, the number of bits of the larger one.
  */
 export function differingBits(a, b) {
   const [x, y] = [readFileSync(a), readFileSync(b)];

@@ -1,4 +1,4 @@
-// The table of npm run faults: a line a kind of fault.
+// The table of npm run faults, with one line per kind of fault.
 
 const columns = [
   ["fault", (r) => r.fault],
@@ -10,7 +10,7 @@ const columns = [
   ["as expected", (r) => (r.unexpected.length === 0 ? "yes" : "NO")],
 ];
 
-/** Rows -> text, aligned, with what was not as expected below. */
+/** The rows as an aligned table, followed by everything unexpected. */
 export function show(rows) {
   const cells = [columns.map(([name]) => name), ...rows.map((r) => columns.map(([, of]) => String(of(r))))];
   const widths = columns.map((_, i) => Math.max(...cells.map((row) => row[i].length)));

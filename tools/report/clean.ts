@@ -1,4 +1,5 @@
-// The report of a cleaning -> its page. Reads the report line by line: WebVision's has millions.
+// Makes the page of a cleaning from its report. It reads the report line by line, because WebVision's has millions of
+// lines.
 
 import { createHash } from "node:crypto";
 import { createReadStream, existsSync, readFileSync } from "node:fs";
@@ -15,20 +16,23 @@ import {
 } from "./clean_data.js";
 import { page } from "./page.js";
 
-const MOVES = 500; // lines of the table
-const SHOWN = 40; // classes of the confusion
+const MOVES = 500; // lines of the table, at most
+const SHOWN = 40; // classes of the confusion matrix
 
-/** Small pictures of images: a data URI each, undefined for what cannot be read. */
+/** Returns a small picture of each image as a data URI; undefined for images that cannot be read. */
 export type Thumbnails = (images: readonly string[]) => readonly (string | undefined)[];
 
 export interface CleanPageSource {
   readonly report: string; // path of NAME.report.jsonl
   readonly summary: string; // path of NAME.summary.json
   readonly data: string; // the WebVision folder
-  readonly perVerdict: number; // images shown of each verdict
+  readonly perVerdict: number; // number of images to show per verdict
 }
 
-/** The page as one HTML file that needs nothing beside itself. Throws naming the file and line of what is no report. */
+/**
+ * The page as one HTML file that needs no other files. Rejects, naming the file and line, if a line of the report is
+ * not valid.
+ */
 export async function cleanPage(source: CleanPageSource, thumbnails: Thumbnails): Promise<string> {
   const summary = JSON.parse(readFileSync(source.summary, "utf8")) as CleanSummary;
   const sums = new Sums(summary.settings.classes, source.perVerdict);
@@ -51,7 +55,7 @@ export async function cleanPage(source: CleanPageSource, thumbnails: Thumbnails)
   return page({ title: "moproc clean", client: "clean", data });
 }
 
-/** Names of classes: what follows the id in info/synsets.txt, as far as it goes. */
+/** The names of classes: the text after the id in the lines of info/synsets.txt; fewer if the file is shorter. */
 function classNames(folder: string, classes: number): readonly string[] {
   const file = join(folder, "info", "synsets.txt");
   const lines = existsSync(file) ? readFileSync(file, "utf8").split("\n") : [];
@@ -65,12 +69,12 @@ function classNames(folder: string, classes: number): readonly string[] {
   );
 }
 
-/** Everything that is summed over the lines of a report. */
+/** The sums over the lines of a report. */
 class Sums {
   private readonly counts;
   private readonly best = histograms();
   private readonly given = histograms();
-  private readonly flow = new Map<string, number>(); // "from to" -> images, those that stay too
+  private readonly flow = new Map<string, number>(); // "from to" -> number of images; from = to if the label stays
   private readonly candidates = new Map<Verdict, (ReportLine & { readonly rank: string })[]>();
 
   constructor(
@@ -105,7 +109,7 @@ class Sums {
     this.consider(l);
   }
 
-  /** Keeps the images whose names have the smallest digests: a fair choice that is the same for the same report. */
+  /** Keeps the images whose names have the smallest digests: a fair sample that is the same for the same report. */
   private consider(l: ReportLine): void {
     if (l.verdict === "unreadable") return;
     const all = this.candidates.get(l.verdict) ?? [];
@@ -141,7 +145,7 @@ class Sums {
   }
 }
 
-/** Counts of scores from 0 to 1. */
+/** A histogram of scores from 0 to 1. */
 class Histogram {
   readonly bins: number[] = Array.from({ length: BINS }, () => 0);
   add(score: number): void {

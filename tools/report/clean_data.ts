@@ -1,9 +1,9 @@
-// What the page about a cleaning shows: sums over the report, and some images of each verdict.
+// The data of the page about a cleaning: sums over the report, and some images of each verdict.
 
 export const verdicts = ["kept", "relabelled", "dropped", "unreadable"] as const;
 export type Verdict = (typeof verdicts)[number];
 
-/** One line of NAME.report.jsonl; pairs are of the given and of the best class. Unreadable images have no scores. */
+/** A line of NAME.report.jsonl. Pairs are for the given and the best class. Unreadable images have no scores. */
 export interface ReportLine {
   readonly image: string;
   readonly given: number;
@@ -16,7 +16,7 @@ export interface ReportLine {
   readonly margin?: number | null;
 }
 
-/** NAME.summary.json. */
+/** The content of NAME.summary.json. */
 export interface CleanSummary {
   readonly settings: Readonly<Record<string, string | number>> & {
     readonly classes: number;
@@ -26,15 +26,15 @@ export interface CleanSummary {
   readonly images: Readonly<Record<Verdict, number>>;
 }
 
-/** Images of one class of the list: what became of them, and how many came from other classes. */
+/** The images of one class of the list: the number of each verdict, and how many came from other classes. */
 export interface ClassCount {
   readonly name: string;
   readonly given: number;
   readonly kept: number;
-  readonly away: number; // relabelled
+  readonly away: number; // relabelled to another class
   readonly dropped: number;
   readonly unreadable: number;
-  readonly from: number; // relabelled to this class
+  readonly from: number; // relabelled to this class from others
 }
 
 export interface Thumbnail extends ReportLine {
@@ -48,9 +48,9 @@ export interface CleanData extends CleanSummary {
   /** Counts by verdict and bin. */
   readonly best: Readonly<Record<Verdict, readonly number[]>>;
   readonly given: Readonly<Record<Verdict, readonly number[]>>;
-  /** Images that changed from one class to another, most first: from, to, how many. */
+  /** The most frequent changes of class, most first: from, to, number of images. */
   readonly moves: readonly (readonly [number, number, number])[];
-  /** Given class by class of the annotation, of the classes `shown`. */
+  /** Numbers of images by given class and class of the annotation, for the classes `shown`. */
   readonly confusion: { readonly shown: readonly number[]; readonly counts: readonly (readonly number[])[] };
   readonly thumbnails: readonly Thumbnail[];
 }

@@ -1,4 +1,4 @@
-// One HTML file that holds a page's data, script, charts and style: it can be mailed and opened without a network.
+// Makes one HTML file with a page's data, script, charts and style, which can be mailed and opened without a network.
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -6,11 +6,11 @@ import { root } from "../../compiler/util/root.js";
 
 export interface PageSource {
   readonly title: string;
-  readonly client: string; // tools/report/client/CLIENT.ts draws the page from the data
+  readonly client: string; // NAME of tools/report/client/NAME.ts, which draws the page from the data
   readonly data: unknown; // JSON
 }
 
-/** The page. Its script finds the data as JSON in the element `data`, and writes into `main`. */
+/** The text of the page. Its script reads the data as JSON from the element `data`, and writes into `main`. */
 export async function page({ title, client, data }: PageSource): Promise<string> {
   const { build } = await import("esbuild"); // only here: every command of the verbs that write pages would load it
   const bundled = await build({

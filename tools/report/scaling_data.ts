@@ -1,13 +1,16 @@
-// What the page about scaling shows: the JSON of npm run scaling (tools/scaling). Parts that were not asked for are
+// The data of the page about scaling: the JSON of npm run scaling (tools/scaling). Parts that were not requested are
 // missing.
 
 export interface Spread {
   readonly median: number;
-  readonly low: number; // quartiles
+  readonly low: number; // lower quartile
   readonly high: number;
 }
 
-/** Seconds of a step of one rank, of two that share a batch, and of a run beside one that it does not know of. */
+/**
+ * Seconds of a step of one rank (`alone`), of two ranks that share a batch (`together`), and of two independent runs at
+ * the same time (`apart`).
+ */
 export interface Measured {
   readonly settings: Readonly<Record<string, string | number>>;
   readonly rounds: readonly {
@@ -20,23 +23,23 @@ export interface Measured {
   readonly machine: Spread; // alone / apart
   readonly talking: Spread; // apart / together
   readonly cpu: Spread; // processor time of two runs of one rank / of two ranks
-  readonly waited: Spread; // share of a step
-  readonly others: Spread; // share of the cores that other processes took meanwhile
-  readonly disturbed: boolean; // it was too much in nearly all rounds
+  readonly waited: Spread; // share of a step in which rank 0 waited
+  readonly others: Spread; // share of the cores that other processes used meanwhile
+  readonly disturbed: boolean; // whether that share was too large in nearly all rounds
 }
 
-/** Bytes that a rank sends in a step. */
+/** The bytes that a rank sends per step. */
 export interface Wire {
   readonly phase: string;
   readonly ranks: number;
   readonly images_a_rank: number;
   readonly sent: Readonly<Record<string, number>> & { readonly total: number };
-  readonly exchange: number; // where key images are sent
+  readonly exchange: number; // if key images are exchanged
   readonly least: number;
   readonly published: Readonly<Record<string, number>> & { readonly total: number };
 }
 
-/** good, bad: the two ends of what is not known of network and kernels. */
+/** good, bad: the optimistic and the pessimistic assumptions about network and kernels. */
 export type End = "good" | "bad";
 
 export interface SimulatedStep {
@@ -47,12 +50,12 @@ export interface SimulatedStep {
   readonly kernels_us: number;
   readonly collectives_us: number;
   readonly exposed_us: number;
-  readonly efficiency: number; // beside one GPU
+  readonly efficiency: number; // compared with one GPU
   readonly images_per_s: number;
 }
 
 export interface Span {
-  readonly kind: string; // of what is sent; "waiting": the kernels wait
+  readonly kind: string; // of the data that is sent; "waiting" if the kernels wait
   readonly name: string;
   readonly bytes: number;
   readonly begin: number; // microseconds

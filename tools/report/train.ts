@@ -1,5 +1,5 @@
-// metrics.jsonl of a run -> its page. A resumed run has lines of several processes: of the same step the last one
-// counts.
+// Makes the page of a run from its metrics.jsonl. A resumed run has lines of several processes; of several lines for
+// one step the last counts.
 
 import { existsSync, readFileSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
@@ -8,9 +8,9 @@ import type { Curve, TrainData } from "./train_data.js";
 
 type Line = Readonly<Record<string, string | number>>;
 
-const POINTS = 1500; // of a curve, at most
+const POINTS = 1500; // per curve, at most
 
-/** The page of the run in `folder`. Throws naming the file, and the line that is no record. */
+/** The page of the run in `folder`. Rejects, naming the file, if it is missing, or has a line that is not a record. */
 export async function trainPage(folder: string): Promise<string> {
   const file = join(folder, "metrics.jsonl");
   if (!existsSync(file)) throw new Error(`${file}: no such file; a training run writes it to its --exp-dir`);
@@ -28,6 +28,7 @@ export async function trainPage(folder: string): Promise<string> {
   return page({ title: `moproc: ${data.title}`, client: "train", data });
 }
 
+/** The data of the page of the run called `name`, from the records in its metrics.jsonl. */
 export function trainData(name: string, lines: readonly Line[]): TrainData {
   const number = (l: Line, key: string): number => l[key] as number;
   const of = (event: string, key: (l: Line) => string): readonly Line[] => [
@@ -126,7 +127,7 @@ function tiles(
 
 const two = (n: number): string => String(n).padStart(2, "0");
 
-/** At most POINTS of a curve, its first and last among them. */
+/** At most POINTS points of a curve, including its first and last. */
 function thinned(points: readonly (readonly [number, number])[]): readonly (readonly [number, number])[] {
   if (points.length <= POINTS) return points;
   const last = points.length - 1;

@@ -1,7 +1,7 @@
-// Weak scaling on this machine: one rank, two ranks that share a batch twice as large, and two processes of one rank
-// each that know nothing of each other. The last is what the machine itself gives to two busy cores; what is left
-// between it and two ranks is the price of talking. The three take turns. A round in which somebody else took much of
-// the machine is left out, for it says nothing; processor time does not mind.
+// Measures weak scaling on this machine: one rank, two ranks that share a batch twice as large, and two independent
+// processes of one rank each. The last shows how fast the machine is with two busy cores; the difference between it and
+// two ranks is the cost of communication. The three take turns. A round in which other processes used much of the
+// machine is left out, because its times are not comparable. Processor time is hardly affected.
 
 import { spawn, spawnSync } from "node:child_process";
 import { readFileSync, rmSync } from "node:fs";
@@ -13,8 +13,8 @@ import { untilQuiet, watch } from "./quiet.mjs";
 import { spread } from "./table.mjs";
 
 const cli = join(root, "build", "js", "tools", "cli", "main.js");
-const SKIPPED = 2; // first steps of a run: pages are touched for the first time
-const OTHERS = 0.1; // share of the cores that others may take in a round that counts
+const SKIPPED = 2; // steps at the start of a run that do not count, because they touch pages for the first time
+const OTHERS = 0.1; // share of the cores that other processes may use, at most, in a round that counts
 
 function compiled(out, flags) {
   const r = spawnSync(process.execPath, [cli, "compile", ...flags, "-o", out], { encoding: "utf8" });
@@ -27,7 +27,7 @@ function compiled(out, flags) {
  * processes}.
  */
 function run(binary, log, steps, ranks) {
-  rmSync(log, { force: true }); // a run adds to a log
+  rmSync(log, { force: true }); // a run appends to an existing log
   const clean = ["--start-epoch", "2", "--start_clean_epoch", "2"];
   const args = [
     "--synthetic",
@@ -67,7 +67,7 @@ function run(binary, log, steps, ranks) {
   );
 }
 
-/** One rank, two ranks, two apart; and the largest share of the cores that others took meanwhile. */
+/** One round: one rank, two ranks, two apart, and the largest share of the cores that others used meanwhile. */
 async function round(one, two, dir, steps) {
   const log = (name) => join(dir, `${name}.jsonl`);
   const others = [];
@@ -94,12 +94,12 @@ async function round(one, two, dir, steps) {
 }
 
 /**
- * {settings, rounds: [{alone, together, apart, others, cpu, waited, sent}], ...}: seconds of a step; the share of the
- * cores that others took; processor time of two runs of one rank over that of two ranks, and of two apart; the share of
- * a step that rank 0 waited; the bytes that it handed over.
- * `apart`: the mean of two independent processes. `rounds`: how many shall count; `tries`: rounds for each of these, at
- * most; `patience`: seconds that a round waits for others to leave the machine alone. `more`: further flags of moproc
- * compile.
+ * Resolves to {settings, rounds: [{alone, together, apart, others, cpu, cpu_apart, waited, sent}], ...}. alone,
+ * together and apart are seconds per step (apart: the mean of two independent processes); others is the share of the
+ * cores that other processes used; cpu is the processor time of two runs of one rank divided by that of two ranks, and
+ * cpu_apart by that of two apart; waited is the share of a step in which rank 0 waited; sent is the bytes per step that
+ * it handed over. Options: `rounds` that must count, at most `tries` rounds for each of these, `patience` seconds that
+ * a round waits for a quiet machine, `more` flags of moproc compile.
  */
 export async function measure(dir, o) {
   const {
@@ -130,7 +130,7 @@ export async function measure(dir, o) {
     say(`round ${all.length}: ${times}; others took up to ${(100 * r.others).toFixed(0)} % of the cores`);
   }
   endFolder(dir, "scaling");
-  const few = undisturbed().length < Math.min(3, rounds); // then all have to do, and it is said
+  const few = undisturbed().length < Math.min(3, rounds); // then all rounds count, and the result says so
   const found = few ? all : undisturbed();
   const of = (f) => spread(found.map(f));
   return {

@@ -1,18 +1,19 @@
-// How long NCCL's collectives take on nodes of eight H100 or H200: the latencies that NCCL itself reckons with,
-// bandwidths and whole measurements that others have published. Sources are in docs/scaling.md. Surprising: NCCL's own
-// reckoning is too good in the middle sizes, so what was measured above it, at sizes that somebody has measured, is
-// added.
+// Estimates how long NCCL's collectives take on nodes of eight H100 or H200, from the latencies in NCCL's own model,
+// and from bandwidths and measurements that others have published. docs/scaling.md has the sources. Surprising: NCCL's
+// model is too optimistic for medium sizes, so the difference between published measurements and the model is added.
 
-/** A node, and what lies between nodes. Bandwidths are NCCL's bus bandwidths of large messages, GB/s. */
+/** A node, and the network between nodes. Bandwidths are NCCL's bus bandwidths of large messages, in GB/s. */
 export const cluster = {
-  gpus: 8, // of a node
-  ring: 370, // within a node, without the switches' help
+  gpus: 8, // per node
+  ring: 370, // within a node, without reduction in the switches
   nvls: 480, // within a node, NVLink SHARP
   net: 370, // between nodes with eight NICs of 400 Gb/s
-  overhead: 1, // microseconds the host needs to post a message; NCCL assumes 1 for Intel, 2 for AMD
+  overhead: 1, // microseconds that the host needs to post a message; NCCL assumes 1 for Intel, 2 for AMD
 };
 
-/** Microseconds of NCCL 2.30 (src/graph/tuning.cc): [base, a step over NVLink, a step over the net]. */
+/**
+ * Latencies in microseconds from NCCL 2.30 (src/graph/tuning.cc): [base, per step over NVLink, per step over the net].
+ */
 const latency = {
   ring: { LL: [6.6, 0.6, 2.7], LL128: [14, 1.9, 4], Simple: [8.4, 3.4, 14] },
   tree: { LL: [6.8, 0.6, 5], LL128: [14, 1.25, 8.5], Simple: [8.4, 4, 14] },
@@ -22,8 +23,8 @@ const llLimit = (nodes) => (nodes === 1 ? 141 : nodes === 2 ? 39 : 20.4); // GB/
 const share = { LL: 0.5, LL128: 0.92, Simple: 1 }; // of the bandwidth that is left for data
 
 /**
- * NCCL's reckoning, microseconds, of the fastest way: `bytes` are the whole vector of an all_reduce, all ranks' parts
- * of an all_gather.
+ * The time in microseconds that NCCL's model predicts for the fastest algorithm and protocol. `bytes`: the whole vector
+ * of an all_reduce, or the parts of all ranks of an all_gather.
  */
 export function reckoned(op, bytes, ranks, c = cluster) {
   if (ranks === 1) return 0;
@@ -55,7 +56,7 @@ export function reckoned(op, bytes, ranks, c = cluster) {
 const table = (ranks, factor, rows) =>
   rows.map(([kib, busbw]) => ({ ranks, bytes: kib * 1024, us: (kib * 1024 * factor) / (1e3 * busbw) }));
 
-/** All-reduces that were measured and published: KiB and bus bandwidth in GB/s, as printed. */
+/** Published measurements of all-reduces: KiB and bus bandwidth in GB/s, as printed. */
 export const measured = {
   "8 H200, NVLink, NCCL 2.30.7, nccl-tests": table(8, 14 / 8, [
     [32, 3.2],
@@ -96,7 +97,8 @@ export const measured = {
 };
 
 /**
- * What a table has above NCCL's reckoning, microseconds; made to rise with the size by averaging neighbours that fall.
+ * The differences, in microseconds, between a table's measurements and NCCL's model. rising() averages neighbours that
+ * fall with the size, so that the result rises.
  */
 function excessOf({ ranks, bytes, us }) {
   return { bytes, us: Math.max(0, us - reckoned("all_reduce", bytes, ranks)) };
@@ -116,7 +118,7 @@ function rising(rows) {
 }
 const [ofNode, ofNet] = Object.values(measured).map(rising);
 
-/** Between the two nearest sizes, in the logarithm of the size; outside the table its first or last. */
+/** Interpolates in the logarithm of the size between the two nearest rows; outside the table, its first or last row. */
 function at(rows, bytes) {
   const next = rows.findIndex((r) => r.bytes >= bytes);
   if (next <= 0) return rows.at(next).us; // 0: the first, -1: the last
@@ -126,9 +128,9 @@ function at(rows, bytes) {
 
 const vector = (op, bytes, ranks) => (op === "all_gather" ? bytes * ranks : bytes);
 
-/** Microseconds of a collective on `ranks` GPUs to which every rank hands over `bytes`. Both ends of what is known. */
+/** Microseconds of a collective on `ranks` GPUs with `bytes` per rank, by an optimistic and a pessimistic model. */
 export const networks = {
-  /** NCCL's own reckoning. */
+  /** NCCL's own model. */
   reckoned: (op, bytes, ranks, c = cluster) => reckoned(op, vector(op, bytes, ranks), ranks, c),
   /**
    * And what measurements have above it: half for an all_gather, which goes round once where an all_reduce goes twice.

@@ -1,11 +1,11 @@
-// Plans as the compiler makes them, without building anything: passes and lowering alone.
+// Makes plans with the compiler's passes and lowering, without building anything.
 
 import { byteSize } from "../../build/js/compiler/ir/types.js";
 import { lower } from "../../build/js/compiler/pipeline.js";
 import { targetOf } from "../../build/js/tools/cli/flags.js";
 import { modelGraphs } from "../../build/js/tools/cli/graphs.js";
 
-/** MoPro's programs of a step, in the order of an epoch count. */
+/** MoPro's programs of a step, in the order in which a training run uses them. */
 export const phases = ["warmup", "proto", "clean"];
 
 /** The published sizes. */
@@ -20,9 +20,8 @@ export const published = {
 };
 
 /**
- * The plan of one of `ranks` ranks with `perRank` images each, each a BatchNorm group of its own, for `only` these
- * phases.
- * `sizes` as `published`; `shuffle`: how key images travel, load or exchange.
+ * The plan of the programs of the phases in `only`, for `ranks` ranks with `perRank` images each. Each rank is one
+ * BatchNorm group. `sizes` has the members of `published`; `shuffle` is "load" or "exchange".
  */
 export function planOf({ sizes = published, perRank, ranks, target = "cuda", shuffle = "load", only = phases }) {
   const cuda = target === "cuda" ? { targetArch: "sm_90a", precision: "bf16" } : { targetArch: "x86-64-v3" };
@@ -47,7 +46,7 @@ export function programOf(plan, name, ranks) {
   return found;
 }
 
-/** What a collective carries, by the name of its result. */
+/** The kind of data that a collective sends, from the name of its result. */
 export function kindOf(plan, step) {
   const to = plan.tensors[step.to];
   const name = to.name.replace(/^[^/]*\//, "");
@@ -60,7 +59,7 @@ export function kindOf(plan, step) {
   return "losses";
 }
 
-/** A program's collectives that send anything: {op, kind, name, bytes: what this rank hands over}. */
+/** A program's collectives that send data, as {op, kind, name, bytes}; `bytes` is the size of a rank's operand. */
 export function collectivesOf(plan, program) {
   return program.steps
     .filter((s) => s.do === "all_reduce" || s.do === "all_gather")

@@ -1,11 +1,11 @@
-// A machine that others use as well: how much of it they take, and waiting for a moment in which they take little.
+// For machines that other processes use, too: measures their share of the cores, and waits until it is small.
 
 import { readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 
-const TICKS = 100; // a second, of /proc/stat
+const TICKS = 100; // per second, in /proc/stat
 
-/** Processor seconds that the whole machine has spent since it was started, on anything. */
+/** The busy processor seconds of the whole machine since it was started. */
 export function machineSeconds() {
   const [user, nice, system, , , irq, soft, steal] = readFileSync("/proc/stat", "utf8")
     .split("\n")[0]
@@ -17,8 +17,8 @@ export function machineSeconds() {
 }
 
 /**
- * Watches from now on: call the result with the processor seconds that were one's own; it is the share of all cores
- * that others took.
+ * Begins to watch, and returns a function. Called with the processor seconds that the caller has used since, it returns
+ * the share of all cores that other processes have used.
  */
 export function watch() {
   const [begin, before] = [performance.now(), machineSeconds()];
@@ -26,7 +26,7 @@ export function watch() {
     Math.max(0, (machineSeconds() - before - own) / (((performance.now() - begin) / 1e3) * availableParallelism()));
 }
 
-/** Returns when others leave the machine alone, at most `share` of it for a moment, or after `limit` seconds. */
+/** Resolves when other processes use at most `share` of the cores for 0.4 s, or after about `limit` seconds. */
 export async function untilQuiet(share, limit) {
   for (const end = performance.now() + 1e3 * limit; performance.now() < end; ) {
     const others = watch();

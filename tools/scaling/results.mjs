@@ -1,4 +1,4 @@
-// The parts that were asked for, as data, as text and as a page.
+// Computes the requested parts, as data, as text and as a page.
 
 import { page } from "../../build/js/tools/report/page.js";
 import { measure } from "./measure.mjs";
@@ -7,7 +7,9 @@ import { simulations } from "./simulate.mjs";
 import { measuredText, simulatedText, wireText } from "./text.mjs";
 import { wire } from "./wire.mjs";
 
-/** {data, text, html(): the page}. `o`: what tools/scaling.mjs makes of its flags; `dir`: where artefacts are built. */
+/**
+ * Resolves to {data, text, html(): the page}. `o`: the parsed flags of tools/scaling.mjs; `dir`: folder for artefacts.
+ */
 export async function results(o, dir, say) {
   const sizes = { ...published, ...o.sizes };
   const data = {};

@@ -1,6 +1,6 @@
-// Steps on 8 to 1,024 GPUs, simulated: the plan's own kernels and messages on the model of NCCL's times. Everything is
-// worked out twice, for both ends of what is not known: how fast the network really is, and what a running collective
-// takes from the kernels.
+// Simulates steps on 8 to 1,024 GPUs: the plan's kernels and messages with the model of NCCL's times. Everything is
+// computed with optimistic and with pessimistic assumptions about two unknowns: the real speed of the network, and how
+// much a running collective slows down the kernels.
 
 import { BUCKET_BYTES } from "../../build/js/compiler/lower/collectives.js";
 import { cluster, networks } from "./nccl.mjs";
@@ -14,7 +14,7 @@ export const ends = {
 };
 export const bucketSizes = [1, 2, 4, 8, 16, 32, 64].map((n) => n * MiB);
 
-/** Plans, lowered once each. */
+/** Plans; each is lowered only once. */
 class Plans {
   known = new Map();
   constructor(phase, sizes, say) {
@@ -32,11 +32,11 @@ class Plans {
   }
 }
 
-const SLOWER = 1.5; // times what is predicted, for kernels that reach two thirds of it
+const SLOWER = 1.5; // times the predicted time, for kernels that reach two thirds of the predicted speed
 const slower = (events) => events.map((e) => (e.do === "compute" ? { ...e, us: e.us * SLOWER } : e));
 const bare = (rows) => rows.map(({ spans, ...row }) => row);
 
-/** Both ends of a step of `events` on `gpus` GPUs, beside a step of one alone that takes `alone` microseconds. */
+/** A step of `events` on `gpus` GPUs by both assumptions, compared with a step on one GPU of `alone` microseconds. */
 function bothEnds(events, { gpus, perGpu, alone, nodes }, more) {
   return Object.entries(ends).map(([end, { network, tax }]) => {
     const t = simulate(events, { microseconds: (e) => networks[network](e.op, e.bytes, gpus, nodes), tax });
@@ -62,7 +62,7 @@ const ofBuckets = ({ plan, events }, at) =>
     ...bothEnds(rebucket(plan, events, bytes, MiB), at, { bucket_bytes: bytes, last_bytes: MiB }),
   ]);
 
-/** What nobody has made yet, and what would be if kernels were slower. */
+/** Possible changes that are not implemented, and the case of slower kernels. */
 const ofChanges = ({ plan, events }, at) => [
   ...bothEnds(events, at, { change: "as it is", slower: 1 }),
   ...bothEnds(rebucket(plan, events, BUCKET_BYTES, MiB), at, { change: "a last bucket of 1.0 MB", slower: 1 }),
@@ -70,8 +70,8 @@ const ofChanges = ({ plan, events }, at) => [
 ];
 
 /**
- * All results: {settings, steps, buckets, shuffles, changes, timelines}, times in microseconds. `gpus`, `perGpu`:
- * lists; `net`: bus bandwidth between nodes, GB/s; `say` hears how far it is.
+ * All results: {settings, steps, buckets, shuffles, changes, timelines}, with times in microseconds. `gpus` and
+ * `perGpu` are lists; `net` is the bus bandwidth between nodes in GB/s; `say` is called with progress messages.
  */
 export function simulations({ gpus, perGpu, phase = "clean", sizes = published, net = cluster.net, say = () => {} }) {
   const nodes = { ...cluster, net };

@@ -1,6 +1,6 @@
-// Tables for a terminal, and numbers as people read them.
+// Formats tables and numbers for a terminal.
 
-/** Rows of cells -> text: the first column to the left, all others to the right, a line below the head. */
+/** Rows of cells as text: the first column is aligned left, all others right; there is a line below the head. */
 export function show(head, rows) {
   const cells = [head, ...rows].map((r) => r.map(String));
   const widths = head.map((_, i) => Math.max(...cells.map((r) => r[i].length)));
@@ -17,7 +17,7 @@ export const percent = (x) => `${(100 * x).toFixed(1)} %`;
 export const whole = (x) => Math.round(x).toLocaleString("en-US");
 export const mb = (bytes) => (bytes / 1e6 >= 100 ? whole(bytes / 1e6) : (bytes / 1e6).toFixed(bytes < 1e6 ? 3 : 1));
 
-/** Median and quartiles of numbers. */
+/** The median and quartiles of a list of numbers. */
 export function spread(xs) {
   const sorted = xs.toSorted((a, b) => a - b);
   const q = (p) => {

@@ -5,7 +5,7 @@ import { kinds } from "./wire.mjs";
 
 const withQuartiles = ({ median, low, high }, of) => `${of(median)} (${of(low)} .. ${of(high)})`;
 
-/** What measure() found. */
+/** The results of measure() as text. */
 export function measuredText(m) {
   const { network, image_size, images_a_rank, rounds, left_out, cpu, cores } = m.settings;
   const time = (s) => withQuartiles(s, (x) => `${(1e3 * x).toFixed(1)} ms`);
@@ -39,7 +39,7 @@ ${show(
 `;
 }
 
-/** The rows of wire(). */
+/** The rows of wire() as text. */
 export function wireText(rows) {
   const used = kinds.filter((k) => rows.some((r) => r.sent[k] > 0));
   const cells = rows.map((r) => [
@@ -64,7 +64,7 @@ export function wireText(rows) {
 }
 
 const keys = ["gpus", "images_a_gpu", "bucket_bytes", "last_bytes", "shuffle", "change", "slower"];
-/** Rows -> pairs of the good and the bad end of the same thing. */
+/** Pairs of the rows for the good and the bad end that are otherwise the same. */
 const pairs = (rows) =>
   rows
     .filter((r) => r.end === "good")
@@ -72,7 +72,7 @@ const pairs = (rows) =>
 const range = ([good, bad], of) => `${of(good)} .. ${of(bad)}`;
 const label = ([r]) => `${r.images_a_gpu}, ${r.gpus}`;
 
-/** What simulations() found. */
+/** The results of simulations() as text. */
 export function simulatedText(s) {
   const { network, phase, cluster } = s.settings;
   return `Simulated, nothing of it was run: ${network}, ${phase} phase, bf16, H200, ${cluster.gpus} GPUs per node,
@@ -101,7 +101,7 @@ const steps = (rows) =>
     ]),
   );
 
-/** Pairs with the same label, in their order, as one line each. */
+/** The pairs grouped by label, in their order, with one line per label. */
 function lines(of, labelOf, cell) {
   const found = new Map();
   for (const p of of) found.set(labelOf(p), [...(found.get(labelOf(p)) ?? []), cell(p)]);

@@ -1,6 +1,6 @@
-// One step of one rank on a GPU with two streams, as the runtime will run a plan: kernels one after the other in plan
-// order, collectives beside them in the order in which they are begun, and `await`, where the kernels wait for all that
-// were begun. Every rank does the same at the same time: nobody is late.
+// Simulates one step of one rank on a GPU with two streams, as the runtime runs a plan. Kernels run one after the other
+// in plan order, collectives in parallel with them in the order in which they begin, and at an `await` the kernels wait
+// for all collectives begun before. All ranks are assumed to do the same at the same time.
 
 import { byteSize } from "../../build/js/compiler/ir/types.js";
 import { cut } from "../../build/js/compiler/lower/collectives.js";
@@ -9,10 +9,9 @@ import { predictedMicroseconds } from "../../build/js/compiler/lower/roofline.js
 import { kindOf } from "./plans.mjs";
 
 /**
- * A program as events in plan order: {do: "compute", us}, {do: "collective", op, kind, name, bytes: what a rank hands
- * over},
- * {do: "await"}. Times are those that the compiler predicts; copies read and write at the rate of memory. Neighbouring
- * gathers are one message, as the runtime sends them.
+ * A program as events in plan order: {do: "compute", us}, {do: "collective", op, kind, name, bytes}, with the bytes of
+ * a rank's operand, and {do: "await"}. Times are the compiler's predictions; copies take the time of their reads and
+ * writes of memory. Neighbouring gathers are one message, as in the runtime.
  */
 export function eventsOf(plan, program) {
   return joined(
@@ -51,20 +50,19 @@ function joined(events) {
 }
 
 /**
- * When everything happens, microseconds from the start of the step. `microseconds(event)` is how long a collective
- * takes;
- * `tax`: by how much kernels are slower while one runs (0.1: they do 0.9 of the work). Returns the step's length, the
- * time of kernels alone
- * (`compute`), of collectives alone (`communication`), what the kernels waited (`waited`), and all spans.
+ * Simulates a step. `microseconds(event)` returns the time of a collective; `tax` is the share of their speed that
+ * kernels lose while a collective runs (0.1: they do 0.9 of the work). Returns, in microseconds, the step's `length`,
+ * the time of the kernels alone (`compute`) and of the collectives alone (`communication`), and the time that the
+ * kernels waited (`waited`); and all `spans`, with times from the start of the step.
  */
 export function simulate(events, { microseconds, tax = 0 }) {
-  let now = 0; // of the kernels
-  let free = 0; // from then on no collective runs of those begun
+  let now = 0; // the time at which the kernels so far end
+  let free = 0; // the time at which the collectives so far end
   const sum = { compute: 0, communication: 0, waited: 0 };
   const spans = [];
   for (const e of events) {
     if (e.do === "compute") {
-      const shared = Math.max(0, free - now) * (1 - tax); // work that fits beside the collectives
+      const shared = Math.max(0, free - now) * (1 - tax); // work that is done while collectives run
       now += e.us <= shared ? e.us / (1 - tax) : Math.max(0, free - now) + e.us - shared;
       sum.compute += e.us;
     } else if (e.do === "collective") {
@@ -84,7 +82,8 @@ export function simulate(events, { microseconds, tax = 0 }) {
 }
 
 /**
- * The gradients of a program, as the compiler's buckets see them: extents of the arena and the event that makes each.
+ * The gradients of a program in the form of the compiler's bucketing: extents in the arena, and the event that makes
+ * each.
  */
 function gradientsOf(plan, events) {
   const buckets = events.filter((e) => e.do === "collective" && e.kind === "gradients");
@@ -113,9 +112,9 @@ function gradientsOf(plan, events) {
 }
 
 /**
- * The same events with buckets of other sizes, by the compiler's own rule (lower/collectives.ts). `lastBytes`: the
- * bucket that is full last, at the start of the arena, is divided so that at most so many bytes are left for the end of
- * backward.
+ * The same events with buckets of another size, by the compiler's rule (lower/collectives.ts). The bucket at the start
+ * of the arena, which is complete last, is divided so that about `lastBytes` bytes at most are left to send at the end
+ * of the backward pass.
  */
 export function rebucket(plan, events, bucketBytes, lastBytes = Infinity) {
   const { buckets, members } = gradientsOf(plan, events);
@@ -135,7 +134,8 @@ export function rebucket(plan, events, bucketBytes, lastBytes = Infinity) {
 }
 
 /**
- * The bucket at the arena's start in two: its first members, up to `bytes`, and the others, which are there earlier.
+ * The bucket at the arena's start in two: its first members, up to `bytes` but at least one, and the others, which are
+ * complete earlier.
  */
 function divided(bucket, bytes) {
   const few = bucket.filter((m) => m.offset + m.room - bucket[0].offset <= bytes).length;

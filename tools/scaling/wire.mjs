@@ -1,22 +1,21 @@
-// Bytes a rank sends in a step: what the plan's collectives carry, the least that would do, and what the published
-// PyTorch code hands to its own collectives for the same step. All by the same rule, that of algorithms which reach the
-// lower bound: an all_reduce of S bytes sends 2 (N-1)/N S, an all_gather of S bytes a rank (N-1) S, a broadcast of S
-// bytes on average (N-1)/N S.
+// The bytes that a rank sends per step: those of the plan's collectives, the least that is necessary, and those of the
+// published PyTorch code for the same step. All are computed for algorithms that reach the lower bound: an all_reduce
+// of S bytes sends 2 (N-1)/N S, an all_gather of S bytes per rank (N-1) S, a broadcast of S bytes on average (N-1)/N S.
 
 import { byteSize } from "../../build/js/compiler/ir/types.js";
 import { collectivesOf, phases, planOf, programOf, published } from "./plans.mjs";
 
 export const kinds = ["gradients", "keys", "queries", "labels", "losses", "mail", "images"];
 
-/** Bytes that a rank of `ranks` sends for a collective to which it hands over `bytes`. */
+/** The bytes that each of `ranks` ranks sends for a collective with an operand of `bytes` bytes per rank. */
 export function sent(op, bytes, ranks) {
   if (op === "all_gather") return (ranks - 1) * bytes;
   return ((op === "all_reduce" ? 2 : 1) * (ranks - 1) * bytes) / ranks;
 }
 
 /**
- * What a rank hands over in a step of a program, by kind, and in all. The counter of a run says the same
- * (runtime/comm/queue.h).
+ * The bytes of the operands of a rank's collectives in a step of a program, by kind and in total. The counter of a run
+ * has the same value (runtime/comm/queue.h).
  */
 export function handedOver(plan, program) {
   const by = Object.fromEntries(kinds.map((k) => [k, 0]));
@@ -24,14 +23,14 @@ export function handedOver(plan, program) {
   return { ...by, total: Object.values(by).reduce((a, b) => a + b, 0) };
 }
 
-/** What it sends, by kind, and in all. */
+/** The bytes that a rank sends in a step of a program, by kind and in total. */
 export function sentBy(plan, program, ranks) {
   const by = Object.fromEntries(kinds.map((k) => [k, 0]));
   for (const c of collectivesOf(plan, program)) by[c.kind] += sent(c.op, c.bytes, ranks);
   return { ...by, total: Object.values(by).reduce((a, b) => a + b, 0) };
 }
 
-/** Elements of the trained parameters, and bytes of what the published code registers as buffers. */
+/** The elements of the trained parameters, and the bytes of what the published code registers as buffers. */
 function stateOf(plan) {
   const entries = plan.state.map((s) => ({ role: s.role, ...plan.tensors[s.tensor] }));
   const trained = entries.filter((e) => e.role === "param");
@@ -43,9 +42,10 @@ function stateOf(plan) {
 }
 
 /**
- * The least that computes the same: each parameter's gradient once in f32, keys and queries in f32, a label of 8 bytes
- * and a byte that says whether it is kept. Losses and mail serve people and are not counted. The plan can be a little
- * below: equal gradients (of the two offsets that are added at the end of a block) go once.
+ * The least that is necessary for the same results: each parameter's gradient once in f32, keys and queries in f32, a
+ * label of 8 bytes and a byte that says whether it is kept. Losses and mail are only for people and are not counted.
+ * The plan can send a little less, because equal gradients (of the two offsets that are added at the end of a block)
+ * are sent once.
  */
 function least(plan, phase, { perRank, lowDim, ranks }) {
   const rows = 2 * perRank * lowDim * 4 + perRank * 8 + (phase === "clean" ? perRank : 0);
@@ -77,7 +77,8 @@ export function publishedStep(plan, phase, { perRank, lowDim, imageSize, ranks }
 }
 
 /**
- * Rows of the table: a phase, a number of ranks and images a rank each. `exchange`: keys' images are sent, not loaded.
+ * The rows of the table, one per phase, number of ranks and images per rank. `exchange`: the bytes if key images are
+ * exchanged instead of loaded.
  */
 export function wire({ ranks, perRank, sizes = published, only = phases, say = () => {} }) {
   const rows = [];

@@ -1,5 +1,5 @@
-// Set-up that only some tests need. It runs beside everything else, and what fails is said but stops nothing: the tests
-// that need it are skipped by name.
+// Set-up that only some tests need. It runs in the background. A failure is printed but stops nothing; the tests that
+// need what is missing are skipped by name.
 
 import { spawn } from "node:child_process";
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { browsers, canInstall, root } from "./steps.mjs";
 import { record } from "./times.mjs";
 
-/** Runs a command; rejects with the end of what it printed. */
+/** Runs a command. If it fails, rejects with the last line that it printed. */
 function run(command, args, env = process.env) {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, { cwd: root, env, stdio: ["ignore", "pipe", "pipe"] });
@@ -20,7 +20,7 @@ function run(command, args, env = process.env) {
   });
 }
 
-/** PyTorch, NumPy and the ONNX checker of test/requirements.txt, in the virtual environment build/python. */
+/** Installs PyTorch, NumPy and the ONNX checker of test/requirements.txt in the virtual environment build/python. */
 async function pythonModules() {
   const wanted = readFileSync(join(root, "test", "requirements.txt"));
   const folder = join(root, "build", "python");
@@ -34,7 +34,7 @@ async function pythonModules() {
   writeFileSync(stamp, wanted);
 }
 
-/** Chromium, in which the tests look at pages. */
+/** Installs Chromium, in which the tests open pages. */
 async function browser() {
   if (!canInstall() || browsers.some((b) => existsSync(b))) return;
   const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
@@ -42,7 +42,7 @@ async function browser() {
   await run("apt-get", ["install", "-y", "-qq", "--no-install-recommends", "chromium"], env);
 }
 
-/** Starts both; resolves when they have ended, well or not. */
+/** Starts both; resolves when they have ended, also if they fail. */
 export async function startBackground() {
   const parts = [
     ["Python modules", pythonModules],

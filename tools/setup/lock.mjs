@@ -1,5 +1,6 @@
-// Lock files: who works in a folder is a process number in a file, behind a word that shows it is a lock of moproc. A
-// file that a dead process left is no lock; a file that is none of moproc's is refused and stays.
+// Lock files. A lock is a file with the number of the process that works in a folder, after a word that marks it as a
+// lock of moproc. The file of a process that no longer exists is no lock. A file without the mark is an error and
+// stays.
 
 import { lstatSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
@@ -10,15 +11,16 @@ const alive = (pid) => {
     process.kill(pid, 0);
     return true;
   } catch (e) {
-    return e.code === "EPERM"; // it lives, as somebody else's
+    return e.code === "EPERM"; // it exists, but belongs to another user
   }
 };
 
 const sleep = (milliseconds) => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, milliseconds);
-const EMPTY = 10; // looks at a lock that is made but not written yet before it counts as left behind
+const EMPTY = 10; // attempts, of 10 ms, after which a lock file that is still empty counts as abandoned
 
 /**
- * Whose lock the file is, or undefined when it is absent or empty. Throws SetupError when it is no lock of moproc.
+ * The number of the process in the lock file; undefined if it is absent or empty. Throws SetupError if it is not a lock
+ * of moproc.
  */
 function processIn(file) {
   const there = lstatSync(file, { throwIfNoEntry: false });
@@ -39,8 +41,8 @@ function processIn(file) {
 }
 
 /**
- * Takes a lock until `release` is called or this process exits. Returns { release }, or { heldBy: PID } when
- * another process has it. Throws SetupError where a file of this name is no lock.
+ * Takes a lock until `release` is called or this process exits. Returns { release }, or { heldBy: PID } if another
+ * process has it. Throws SetupError if a file of this name is not a lock.
  */
 export function takeLock(file) {
   processIn(file);
@@ -55,7 +57,7 @@ export function takeLock(file) {
     const pid = processIn(file);
     if (pid !== undefined && pid !== process.pid && alive(pid)) return { heldBy: pid };
     if (pid === undefined && tries < EMPTY) sleep(10);
-    else rmSync(file, { force: true }); // of a process that is gone
+    else rmSync(file, { force: true }); // its process no longer exists
   }
   const release = () => {
     process.off("exit", release);
@@ -65,7 +67,7 @@ export function takeLock(file) {
   return { release };
 }
 
-/** The same, but waits for the process that has it, and says so. Returns the function that gives it back. */
+/** Takes a lock; if another process has it, prints that and waits. Returns the function that releases the lock. */
 export function waitForLock(file, what) {
   for (let said = false; ; said = true) {
     const { heldBy, release } = takeLock(file);

@@ -1,5 +1,5 @@
-// What a fresh clone needs before anything of it can run. Plain JavaScript without dependencies, because it runs first.
-// Every step looks before it works, so that a second run costs a second.
+// The steps that a fresh clone needs before anything else can run. Plain JavaScript without dependencies, because it
+// runs first. Every step first checks if it is needed, so that a second run takes about a second.
 
 import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
@@ -13,25 +13,25 @@ import { cpuSeconds, record } from "./times.mjs";
 export const root = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
 export const native = join(root, "build", "native");
 
-/** Debian and Ubuntu packages that the runtime links, each with a header that shows it is there. */
+/** The Debian and Ubuntu packages that the runtime links, each with a header that shows if it is installed. */
 const packages = [
   { name: "libjpeg-dev", header: "jpeglib.h" },
   { name: "libpng-dev", header: "png.h" },
 ];
 
-/** Where the tests look for a browser (test/support/browser.ts). */
+/** The paths at which the tests look for a browser (test/support/browser.ts). */
 export const browsers = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
 
 export { SetupError };
 
-/** Runs a command with its output shown; throws when it fails. */
+/** Runs a command and shows its output. Throws if it fails. */
 export function sh(command, args, options = {}) {
   const r = spawnSync(command, args, { cwd: root, stdio: "inherit", ...options });
   if (r.error) throw new SetupError(`${command}: ${r.error.message}`);
   if (r.status !== 0) throw new SetupError(`${command} ${args.join(" ")}: exit code ${r.status ?? r.signal}`);
 }
 
-/** Runs a command and shows its output only when it fails. */
+/** Runs a command and shows its output only if it fails. */
 export function quiet(command, args, options = {}) {
   const r = spawnSync(command, args, { cwd: root, encoding: "utf8", maxBuffer: 1 << 28, ...options });
   if (r.error) throw new SetupError(`${command}: ${r.error.message}`);
@@ -42,10 +42,10 @@ export function quiet(command, args, options = {}) {
 
 const has = (command) => spawnSync(command, ["--version"], { stdio: "ignore" }).status === 0;
 
-/** Whether packages can be installed here: as root, with apt-get. */
+/** Whether packages can be installed here: the user is root and there is apt-get. */
 export const canInstall = () => process.getuid?.() === 0 && has("apt-get");
 
-/** Compilers and libraries: installed when this is root on a machine with apt-get, named otherwise. */
+/** Installs missing compilers and libraries if canInstall(); otherwise throws SetupError with the line to run. */
 export function systemPackages({ tests = false } = {}) {
   const cxx = process.env.CXX ?? "g++";
   const missing = [...(has(cxx) ? [] : ["g++"]), ...(has("cmake") ? [] : ["cmake"]), ...(has("make") ? [] : ["make"])];
@@ -53,7 +53,7 @@ export function systemPackages({ tests = false } = {}) {
     const probe = spawnSync(cxx, ["-E", "-x", "c++", "-include", p.header, "/dev/null"], { stdio: "ignore" });
     if (probe.status !== 0) missing.push(p.name);
   }
-  // Ranks over Open MPI: with it the plug-in is built and its tests run, without it they are skipped.
+  // Open MPI, for ranks. With it the plugin is built and tested; without it the tests are skipped.
   if (tests && canInstall() && !has("mpirun")) missing.push("openmpi-bin", "libopenmpi-dev");
   if (missing.length === 0) return;
   const line = `apt-get install -y ${missing.join(" ")}`;
@@ -66,7 +66,7 @@ export function systemPackages({ tests = false } = {}) {
   quiet("apt-get", ["install", "-y", "-qq", "--no-install-recommends", ...missing], { env });
 }
 
-/** node_modules from the lock file, when it is not what is installed. */
+/** Installs node_modules from the lock file, unless they are up to date. */
 export function nodeModules() {
   const lock = readFileSync(join(root, "package-lock.json"));
   const stamp = join(root, "node_modules", ".moproc-lock");
@@ -76,15 +76,15 @@ export function nodeModules() {
   writeFileSync(stamp, lock);
 }
 
-/** TypeScript -> build/js: all of it for tests, else without them, so that a mistake in a test stops nothing else. */
+/** Compiles TypeScript to build/js: without the tests unless `tests`, so that an error in a test stops nothing else. */
 export function typescript({ tests = false } = {}) {
   const project = tests ? join(root, "tsconfig.json") : join(root, "tools", "setup", "tsconfig.json");
   quiet(process.execPath, [join(root, "node_modules", "typescript", "bin", "tsc"), "-p", project]);
 }
 
 /**
- * The runtime library, the data tool and, for tests, the native tests -> build/native. Tests in JavaScript alone
- * (`tests: "js"`) get the libraries that stand for a GPU, and no native test.
+ * Builds the runtime library, the data tool and, for tests, the native tests in build/native. For tests in JavaScript
+ * only (`tests: "js"`) it builds the libraries that replace a GPU, but no native tests.
  */
 export function nativeLibraries({ tests = false } = {}) {
   mkdirSync(native, { recursive: true });
@@ -96,7 +96,7 @@ export function nativeLibraries({ tests = false } = {}) {
   quiet("cmake", ["--build", native, "--parallel", String(availableParallelism()), ...target]);
 }
 
-/** The Node addon of runtime/node-cuda-rt. */
+/** Builds the Node addon of runtime/node-cuda-rt. */
 export function addon() {
   const dir = join(root, "runtime", "node-cuda-rt");
   const out = join(dir, "build", "Release", "node_cuda_rt.node");
@@ -108,7 +108,9 @@ export function addon() {
   if (!existsSync(out)) throw new SetupError(`cmake-js left no ${out}`);
 }
 
-/** Runs steps in order with their wall time, one process at a time; a SetupError ends the process with 2. */
+/**
+ * Runs steps in order and prints their wall times; only one process at a time. A SetupError ends the process with 2.
+ */
 export function runSteps(steps) {
   const release = waitForLock(join(root, "build", ".setup-lock"), "set-up");
   try {
@@ -128,7 +130,7 @@ export function runSteps(steps) {
   }
 }
 
-/** Everything a command of this project needs. */
+/** The steps for everything that a command of this project needs. */
 export const allSteps = (options = {}) => [
   ["system packages", () => systemPackages(options)],
   ["npm packages", nodeModules],

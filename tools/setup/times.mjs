@@ -1,10 +1,10 @@
-// Where the time of a run goes: each process of it appends lines of JSON to the file $MOPROC_TIMES, if there is one.
+// Records the times of a run: each of its processes appends lines of JSON to the file $MOPROC_TIMES, if that is set.
 
 import { appendFileSync, readFileSync } from "node:fs";
 
 /**
- * CPU seconds, user and system, of this process and of the children it has waited for; 0 where there is no /proc. Linux
- * counts hundredths of a second.
+ * The CPU seconds, user and system, of this process and of the children that it has waited for; 0 without /proc. The
+ * resolution on Linux is 0.01 s.
  */
 export function cpuSeconds() {
   try {
@@ -17,7 +17,7 @@ export function cpuSeconds() {
   }
 }
 
-/** Appends a record: a part of the run, what in it, and its wall and CPU seconds. */
+/** Appends a record: a part of the run, a name in it, and its wall and CPU seconds. */
 export function record(part, name, wall, cpu) {
   const log = process.env.MOPROC_TIMES;
   if (log) appendFileSync(log, `${JSON.stringify({ part, name, wall, cpu })}\n`);

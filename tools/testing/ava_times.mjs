@@ -1,4 +1,4 @@
-// ava loads this into the process of each test file. Where MOPROC_TIMES names a file, the wall and CPU seconds of this
+// ava loads this into the process of each test file. If MOPROC_TIMES names a file, the wall and CPU seconds of this
 // process and of its children are written to it when the tests have ended.
 
 import { createRequire } from "node:module";

@@ -1,11 +1,11 @@
-// The native test programs: executables named *_test in a build folder.
+// Finds and runs the native test programs: executables named *_test in a build folder.
 
 import { readdirSync, statSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { tap } from "./tap.mjs";
 
-/** All of them below `folder` that `wanted` takes, in order. */
+/** The paths of all test programs below `folder` for which `wanted` returns true, in order. */
 export function nativeTests(folder, wanted) {
   return readdirSync(folder, { recursive: true, withFileTypes: true })
     .filter((e) => e.isFile() && /_test(_v\d)?$/.test(e.name))
@@ -15,8 +15,8 @@ export function nativeTests(folder, wanted) {
 }
 
 /**
- * Runs { name, command: [program, ...arguments], options: those of tap() } of each, as many at a time as there are
- * cores.
+ * Runs `programs`, each { name, command: [program, ...arguments], options: those of tap() }, one per core at a time,
+ * and adds their results to `count`.
  */
 export async function runNative(count, programs) {
   const waiting = [...programs];

@@ -1,14 +1,14 @@
-// Which test files need something native: these wait for the native build, the others run beside it.
+// Finds the test files that need something native. They wait for the native build; the others run at the same time.
 
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 
-/** What tells it: the addon, other programs, a compilation to an artefact, files of the native build. */
+/** The signs of it: imports of the addon or of child processes, compile(), and paths of the native build. */
 const native = /from "(node-cuda-rt|node:child_process)"|\bcompile\b[^;]*from "[./]+pipeline\.js"|"native"/;
 
 /**
- * Whether a compiled test file, or one below test/ that it imports, uses any of it. (What the compiler imports does not
- * count: all of it can call g++, and few tests do.)
+ * Whether a compiled test file, or a file below test/ that it imports, has one of these signs. Imports of the compiler
+ * do not count: all of it can call g++, but few tests do.
  */
 export const needsNative = (file) => uses(file, new Set());
 

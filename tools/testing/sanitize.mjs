@@ -1,5 +1,5 @@
-// Native tests under sanitizers, each in a build folder of its own that is used again. A finding ends its program, is
-// printed and is a failure; what cannot run here is counted as skipped, with the reason.
+// Runs native tests under sanitizers. Each sanitizer has its own build folder, which is reused. A finding ends its
+// program, is printed and counts as a failure. What cannot run on this machine is counted as skipped, with the reason.
 
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
@@ -13,8 +13,8 @@ const kernels = ["conv", "loss", "math", "matmul", "move", "pointwise", "pool", 
 );
 
 /**
- * `small`: programs of the short run. `all`: programs of the long one, everything when there is no list. `without`:
- * what that leaves out, and why.
+ * `small`: the programs of the short run. `all`: those of the long run; absent: all programs. `without`: the programs
+ * that the long run leaves out, and why.
  */
 const sanitizers = [
   {
@@ -49,7 +49,10 @@ const sanitizers = [
 
 const finding = /^.*((WARNING|ERROR|FATAL): \w+Sanitizer|:\d+:\d+: runtime error: )/m;
 
-/** The sanitizers of GCC 12 know where memory lies only when it is randomised by 28 bits or less. */
+/**
+ * The command before a program under sanitizers. Those of GCC 12 work only if the kernel randomises addresses by 28
+ * bits or less, so on other machines the command turns randomisation off.
+ */
 function launcher() {
   const bits = Number(readFileSync("/proc/sys/vm/mmap_rnd_bits", "utf8"));
   return bits > 28 ? ["setarch", "-R"] : [];
@@ -63,14 +66,15 @@ function build({ name, flags }, targets) {
   return folder;
 }
 
-/** Whether LeakSanitizer can stop threads here; in some containers, and under a debugger, nothing may. */
+/** Whether LeakSanitizer can stop threads here; some containers, and debuggers, do not permit it. */
 function leaksAreSeen(program, env) {
   const r = spawnSync(program, ["no test has this name"], { env, encoding: "utf8" });
   return !/LeakSanitizer has encountered a fatal error/.test(r.stderr);
 }
 
 /**
- * Builds and runs what is asked for: the few programs that matter most, or all that make sense. `buildOnly`: runs none.
+ * Builds the programs of the short (`small`) or long run for which `wanted` returns true, runs them, and adds the
+ * results to `count`. With `buildOnly` it runs none.
  */
 export async function sanitize(count, { small = false, wanted = () => true, buildOnly = false } = {}) {
   const programs = [];

@@ -1,5 +1,5 @@
-// Rules and format of all sources: biome for JavaScript, TypeScript and JSON, clang-format for C++ and CUDA. Both are
-// pinned packages, so that every machine says the same.
+// Checks rules and format of all sources: biome for JavaScript, TypeScript and JSON, clang-format for C++ and CUDA. The
+// versions of both are pinned, so that every machine has the same findings.
 
 import { spawnSync } from "node:child_process";
 import { readdirSync } from "node:fs";
@@ -9,7 +9,7 @@ import { root } from "../setup/steps.mjs";
 
 const cpp = /\.(cc|h|hpp|cpp|cuh|cu)$/;
 
-/** The golden files are what the compiler writes, so they have its format. */
+/** The compiler writes the golden files, so they have its format and are not checked. */
 const emitted = "test/golden/";
 
 function tool(command, args) {
@@ -18,7 +18,7 @@ function tool(command, args) {
   return { ok: r.status === 0, text: `${r.stdout}${r.stderr}` };
 }
 
-/** The C++ and CUDA files of the project, without those that are emitted. */
+/** The C++ and CUDA files of the project, except emitted ones. */
 const cppFiles = () =>
   ["kernels", "runtime", "test", "tools"].flatMap((folder) =>
     readdirSync(join(root, folder), { recursive: true })
@@ -26,10 +26,10 @@ const cppFiles = () =>
       .filter((f) => cpp.test(f) && !f.startsWith(emitted) && !/(^|\/)(build|node_modules)\//.test(f)),
   );
 
-/** Tools that checkStyle runs, one finding at most of each. */
+/** The number of tools that checkStyle runs; each has at most one finding. */
 export const STYLE_TOOLS = 2;
 
-/** What the tools find, as { what, text } each; empty if there is nothing. `write`: files are put right first. */
+/** The tools' findings as a list of { what, text }, which may be empty. With `write` the tools first correct files. */
 export function checkStyle({ write = false } = {}) {
   const biome = tool(join(root, "node_modules", ".bin", "biome"), ["check", ...(write ? ["--write"] : []), "."]);
   const { clangFormatPath } = createRequire(import.meta.url)("clang-format-node");

@@ -1,4 +1,5 @@
-// Runs programs that print TAP and counts what they report. A runner that breaks, or runs nothing, is a failure too.
+// Runs programs that print TAP and counts the tests that they report. A program that breaks, or runs no test, counts as
+// a failure, too.
 
 import { spawn } from "node:child_process";
 import { root } from "../setup/steps.mjs";
@@ -7,8 +8,8 @@ import { timed } from "./times.mjs";
 export const newCount = () => ({ passed: 0, failed: 0, skipped: [] });
 
 /**
- * Runs a TAP producer and adds to `count`; prints failures with their details. `report`: text on stderr that is a
- * failure. `part`: where its time belongs in the table of npm test -- --times.
+ * Runs a program that prints TAP, adds its tests to `count`, and prints failures with their details. `report`: a text
+ * that is a failure if it is on stderr. `part`: the part of the table of npm test -- --times to which its time belongs.
  */
 export function tap(count, name, command, args, { env = process.env, report, part } = {}) {
   return new Promise((resolve) => {
@@ -64,7 +65,7 @@ export function tap(count, name, command, args, { env = process.env, report, par
   });
 }
 
-/** The last lines of a run, and its exit code: nothing run is no pass. */
+/** Prints the last lines of a run, and sets this process's exit code to 1 if a test failed or none passed. */
 export function summary(count, start) {
   for (const s of count.skipped) console.log(`skipped: ${s}`);
   console.log(`tests took ${((performance.now() - start) / 1000).toFixed(0)} s`);

@@ -1,4 +1,4 @@
-// npm test -- --times: a table of where the time goes, printed and written into docs/testing.md.
+// npm test -- --times: makes a table of the time that each part takes, prints it and writes it into docs/testing.md.
 
 import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
@@ -8,18 +8,21 @@ import { quiet, root } from "../setup/steps.mjs";
 const page = join(root, "docs", "testing.md");
 const [begin, end] = ["<!-- times: npm test -- --times writes what follows -->", "<!-- /times -->"];
 
-/** A command that writes down what it takes, in runs that are asked for it; otherwise the same command. */
+/** In runs with --times, a command that also records its time; otherwise the same command. */
 export const timed = (part, name, command) =>
   process.env.MOPROC_TIMES ? [join(root, "tools", "testing", "timed.sh"), part, name, ...command] : command;
 
-/** From here on, processes write down what they take; returns the function that makes the table of it. */
+/**
+ * From now on processes record their times. Returns { countCompilers, finish }: countCompilers() makes g++ record its
+ * time, too; finish(whole) prints the table and, if `whole`, writes it into the page.
+ */
 export function startTimes() {
   const folder = join(root, "build", "times");
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(join(folder, "bin"), { recursive: true });
   const log = join(folder, "times.jsonl");
   writeFileSync(log, "");
-  // The compiler of kernels is found on the PATH; this one stands before it and calls it.
+  // The compiler of kernels is found on the PATH, so a wrapper that records its time is put in front of it.
   const compiler = join(folder, "bin", "g++");
   const real = quiet("bash", ["-c", "command -v g++"]).trim();
   writeFileSync(
@@ -54,7 +57,7 @@ exec "${join(root, "tools", "testing", "timed.sh")}" "g++ in tests" "$what" ${re
   return { countCompilers, finish };
 }
 
-/** The table in Markdown: parts in the order in which they first ended, the longest first in each. */
+/** The table in Markdown: parts in the order in which they first ended; in each part the longest entry first. */
 export function table(records, wall) {
   const parts = new Map();
   for (const r of records) {
@@ -69,7 +72,7 @@ export function table(records, wall) {
     const lines = sorted.map(([name, r]) => [`${name}${r.count > 1 ? `, ${r.count} times` : ""}`, r.wall, r.cpu]);
     return [[`**${part}**`, total.wall, total.cpu], ...lines];
   });
-  // What tests spend in g++ is already in the seconds of their files.
+  // The time that tests spend in g++ is already part of the seconds of their files.
   const cpu = records.filter((r) => r.part !== "g++ in tests").reduce((s, r) => s + r.cpu, 0);
   return [
     `${wall.toFixed(0)} s on ${availableParallelism()} cores, ${cpu.toFixed(0)} s of CPU time.`,

@@ -1,4 +1,5 @@
-// What ranks do together launches no kernel: these templates only say that operand and result are plain buffers.
+// The templates of collectives. A collective launches no kernel; the templates only say that its operand and result are
+// plain buffers.
 
 import { plain, type TemplateSpec } from "../template.js";
 

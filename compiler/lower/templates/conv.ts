@@ -1,6 +1,6 @@
-// The convolution templates: kernels/cpu/conv_{fprop,dgrad,wgrad}.hpp and pack_conv.hpp. Tile sizes are
-// chosen here, from the shape and the arch alone, and handed to C++ as constants: they may not depend on the
-// batch, the groups or the threads, because the order of channel sums (and of dw) follows from them.
+// The convolution templates: kernels/cpu/conv_{fprop,dgrad,wgrad}.hpp and pack_conv.hpp. Tile sizes are chosen here and
+// passed to C++ as constants. They depend only on the shape and the arch, not on the batch, the groups or the threads,
+// because they determine the order of channel sums and of dw's sum.
 
 import type { Node, Target, TensorType } from "../../ir/types.js";
 import { conv, conv_dgrad, conv_wgrad } from "../../ops/conv.js";
@@ -42,6 +42,7 @@ function dims(node: Node, which: "inputs" | "outputs", at: number): Four {
   return [a, b, c, d];
 }
 
+/** The sizes of a convolution or one of its gradients. Throws for any other node and for a dilation. */
 export function convShape(node: Node): ConvShape {
   const { dilation = 1 } = node.attrs;
   if (dilation !== 1) throw broken(node, `dilation ${String(dilation)} has no kernel`);
@@ -64,21 +65,21 @@ export function convShape(node: Node): ConvShape {
   throw broken(node, "not a convolution");
 }
 
-/** Multiply-adds count as two. */
+/** The floating-point operations of a convolution; a multiply-add counts as two. */
 function convFlops(node: Node): number {
   const s = convShape(node);
   const images = dims(node, "inputs", 0)[0];
   return 2 * images * s.P * s.Q * s.OUT * s.C * s.R * s.S;
 }
 
-/** What the tiles are fitted to: registers, and what may stay in a core's second-level cache. */
+/** What the tile sizes are chosen for: the registers, and bytes that fit in a core's second-level cache. */
 interface Machine {
   readonly lanes: number;
   readonly vectors: number; // of channels in a register tile
   readonly pixels: number; // in a register tile of fprop and dgrad
   readonly slabBytes: number;
-  readonly weightBytes: number; // of one channel block, while all pixels of a task pass
-  readonly spanBytes: number; // of the weights of all blocks, while a few pixels pass
+  readonly weightBytes: number; // of the weights of one channel block, which all pixels of a task use
+  readonly spanBytes: number; // of the weights of all blocks, if each span of pixels uses all of them
 }
 
 function machine(target: Target): Machine {
@@ -88,7 +89,7 @@ function machine(target: Target): Machine {
     : { lanes, vectors: 2, pixels: 6, slabBytes: 200 << 10, weightBytes: 320 << 10, spanBytes: 128 << 10 };
 }
 
-/** Vectors of a channel block: as even as the largest block allows. */
+/** The vectors per channel block, such that the blocks are about equal and none is larger than `m.vectors`. */
 function blockVectors(channels: number, m: Machine): number {
   const vectors = ceilDiv(channels, m.lanes);
   return ceilDiv(vectors, ceilDiv(vectors, m.vectors));
@@ -97,8 +98,8 @@ function blockVectors(channels: number, m: Machine): number {
 interface TileInput {
   readonly rows: number; // of the result
   readonly cols: number;
-  readonly unit: number; // rows come in multiples of this
-  readonly slab: (rows: number) => number; // bytes of the slab behind so many rows of one image
+  readonly unit: number; // a task has a multiple of this many rows
+  readonly slab: (rows: number) => number; // bytes of the slab for this many rows of one image
   readonly channels: number; // of the result
   readonly tapRow: number; // floats of a row of taps, for one result channel
   readonly tapRows: number;
@@ -115,12 +116,12 @@ type DirectTiles = {
   readonly PIXEL_SPAN: number;
 };
 
-/** Rows and images a task. */
+/** The rows and images per task. */
 function taskPixels(t: TileInput, m: Machine): { readonly ROW_BLOCK: number; readonly IMAGE_BLOCK: number } {
   const all = ceilDiv(t.rows, t.unit);
   const unit = t.cols * t.unit;
-  // A task reads all weights: where they come from the shared cache, a few pixels a task are too few. About
-  // 400 feed the threads evenly.
+  // A task reads all weights. If they are so large that they come from the shared cache, a task needs more pixels. With
+  // about 400 pixels per task the threads have equal work.
   const least = 4 * t.channels * t.tapRow * t.tapRows > 2 << 20 ? ceilDiv(28, unit) : 1;
   let units = clamp(ceilDiv(400, unit), 1, all);
   while (units > least && t.slab(units * t.unit) > m.slabBytes) units--;
@@ -142,12 +143,13 @@ function directTiles(t: TileInput, m: Machine): DirectTiles {
   const blocks = ceilDiv(ceilDiv(t.channels, m.lanes), TILE_VECTORS);
   const few = ROW_BLOCK === t.rows && pixels <= 100; // images so small that a batch makes few tasks
   const CHANNEL_PARTS = few ? clamp(floor((blocks * TILE_VECTORS * m.lanes) / 256), 1, Math.min(4, blocks)) : 1;
-  // Where the weights of all blocks stay in the cache, a few pixels pass all blocks: whole pixels are written.
+  // If the weights of all blocks fit in the cache, a few pixels are computed for all blocks, so that whole pixels are
+  // written.
   const PIXEL_SPAN = blocks * rowBytes * t.tapRows <= m.spanBytes ? 4 * m.pixels : IMAGE_BLOCK * pixels;
   return { TILE_VECTORS, TILE_PIXELS: m.pixels, TAP_ROWS, IMAGE_BLOCK, ROW_BLOCK, CHANNEL_PARTS, PIXEL_SPAN };
 }
 
-/** Floats between the pixels of a slab: tile pixels must not lie a multiple of 4 KiB apart. */
+/** Floats between the pixels of a slab: the distance of a tile's pixels must not be a multiple of 4 KiB. */
 const slabSpacing = (c: number, stride: number): number => ((c * stride) % 1024 === 0 ? c + 16 : c);
 
 // fprop
@@ -164,7 +166,7 @@ function fpropConstants(node: Node, target: Target): ConvShape & DirectTiles {
   return { ...s, ...directTiles({ rows: s.P, cols: s.Q, ...rest }, machine(target)) };
 }
 
-/** The result: rows x cols pixels an image, so many channels; floats of the slab of one image. */
+/** The result: rows x cols pixels per image, its channels, and the floats of the slab of one image. */
 interface Result {
   readonly rows: number;
   readonly cols: number;
@@ -184,7 +186,7 @@ function directLaunch(c: ConvShape & DirectTiles, r: Result, e: Extents, target:
   };
 }
 
-/** conv(x, w) -> y. Prologue of x, packed w, epilogue with sums and moments. */
+/** conv(x, w) -> y, with a prologue of x, packed w, and an epilogue with sums and moments. */
 export const convFprop: TemplateSpec = {
   name: "conv_fprop",
   op: "conv",
@@ -204,7 +206,7 @@ export const convFprop: TemplateSpec = {
 
 // dgrad: the same formulas as kernels/cpu/conv_dgrad.hpp
 
-/** Lowest and one past the highest dy position that the phases of a direction read, relative to their index. */
+/** The lowest, and one past the highest, dy position that the phases of a direction read, relative to their index. */
 function dgradReach(stride: number, pad: number, taps: number): readonly [number, number] {
   let low = Infinity;
   let high = -Infinity;
@@ -233,7 +235,7 @@ function dgradConstants(node: Node, target: Target): ConvShape & DirectTiles {
   return { ...s, ...directTiles({ rows: s.H, cols: s.W, ...rest }, machine(target)) };
 }
 
-/** conv_dgrad(dy, w) -> dx. Prologue of dy, packed w, epilogue with sums. */
+/** conv_dgrad(dy, w) -> dx, with a prologue of dy, packed w, and an epilogue with sums and moments. */
 export const convDgrad: TemplateSpec = {
   name: "conv_dgrad",
   op: "conv_dgrad",
@@ -255,9 +257,9 @@ export const convDgrad: TemplateSpec = {
 
 const wgradPixels = 112; // staged at a time: panels of one k and one c stay in the first-level cache
 const wgradPartialBytes = 4 << 20; // of one group, unless a single dw is larger
-const wgradTasks = 16; // a group's tasks, where the shape allows
+const wgradTasks = 16; // tasks per group, at least, if the shape allows it
 
-/** Floats of the staged x of one channel panel and image, and the panel's width. */
+/** The width of a channel panel of x, and the floats that are staged of one panel and image. */
 function wgradX(s: ConvShape, rows: number): { xWidth: number; image: number } {
   const stride = s.R === 1 && s.S === 1 ? 1 : s.STRIDE;
   const xWidth = Math.min(s.C, 16);
@@ -286,7 +288,7 @@ function wgradConstants(node: Node, target: Target): ConvShape & WgradTiles {
   const IMAGE_BLOCK = ROW_BLOCK < s.P ? 1 : clamp(floor(wgradPixels / (s.P * s.Q)), 1, 16);
   const bytes = 4 * kPanels * TILE_VECTORS * m.lanes * s.R * s.S * s.C;
   const SPLITS = clamp(floor(wgradPartialBytes / bytes), 1, 64);
-  // Halve the side of the block that costs less staging until there are tasks enough.
+  // Halve the side of the block that costs less staging, until there are enough tasks.
   let OUT_PANELS = kPanels;
   let IN_PANELS = cPanels;
   while (
@@ -300,7 +302,7 @@ function wgradConstants(node: Node, target: Target): ConvShape & WgradTiles {
   return { ...s, TILE_VECTORS, TILE_POSITIONS, OUT_PANELS, IN_PANELS, IMAGE_BLOCK, ROW_BLOCK, SPLITS };
 }
 
-/** conv_wgrad(dy, x) -> dw. Prologues of both; sums inside a group in a fixed order, over groups in a tree. */
+/** conv_wgrad(dy, x) -> dw, with prologues of both. Sums in a fixed order inside a group, and over groups in a tree. */
 export const convWgrad: TemplateSpec = {
   name: "conv_wgrad",
   op: "conv_wgrad",
@@ -329,7 +331,7 @@ export const convWgrad: TemplateSpec = {
   rows: (node) => dims(node, "inputs", 0)[0], // the images, not the rows of dw
 };
 
-// packing: one node a weight and use, attributes stride and pad are those of the convolution
+// packing: one node per weight and kind of use; its attributes stride and pad are those of the convolution
 
 function packShape(node: Node, target: Target): { C: number; OUT: number; R: number; S: number; m: Machine } {
   const [OUT, C, R, S] = dims(node, "inputs", 0);

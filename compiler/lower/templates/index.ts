@@ -50,7 +50,7 @@ const cpuTemplates: readonly TemplateSpec[] = [
 const byOp = (all: readonly TemplateSpec[]): ReadonlyMap<string, TemplateSpec> => new Map(all.map((t) => [t.op, t]));
 const tables = { cpu: byOp([...cpuTemplates, ...collectives]), cuda: byOp([...cudaTemplates, ...collectives]) };
 
-/** The templates of a device; elementwise ops, views and composites have none. */
+/** The templates of a device by op. Elementwise ops, views and composites have none; "pointwise" has one. */
 export const templatesOf =
   ({ device }: Pick<Target, "device">): TemplateOf =>
   (op) =>

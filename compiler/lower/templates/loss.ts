@@ -1,5 +1,5 @@
 // The templates over rows of a matrix: kernels/cpu/softmax.hpp, softmax_cross_entropy.hpp and its gradient,
-// l2_normalize.hpp and its gradient, top_k_correct.hpp, correct_labels.hpp. All take plain buffers and
+// l2_normalize.hpp and its gradient, top_k_correct.hpp, correct_labels.hpp. All take plain buffers and the constant
 // COLUMNS.
 
 import { elements, type Node } from "../../ir/types.js";
@@ -10,14 +10,14 @@ import { extents, inputType, numberAttr } from "./shapes.js";
 const columnsOf = (n: Node): number => extents(n, inputType(n, 0), 2)[1] as number;
 const rowsOf = (n: Node): number => extents(n, inputType(n, 0), 2)[0] as number;
 
-/** row_block in C++: rows of a task. */
+/** The number of tasks for blocks of rows; row_block in C++ has the rows per task. */
 const rowTasks = (rows: number, columns: number): number =>
   ceilDiv(rows, columns >= 8192 ? 1 : Math.floor(8192 / columns));
 
 type Sizes = (rows: number, columns: number, groups: number) => LaunchShape;
 type More = (n: Node) => Readonly<Record<string, number>>;
 
-/** A template whose phases cover blocks of rows and, where there are two, groups. */
+/** A template with a phase over blocks of rows and possibly one over groups. */
 function rowTemplate(op: string, launch: Sizes, flopsOfElement: number, more: More = () => ({})): TemplateSpec {
   return {
     name: op,

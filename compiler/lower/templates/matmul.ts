@@ -16,12 +16,13 @@ interface Sizes {
   readonly k: number;
 }
 
+/** m, n and k of a matmul node. Throws unless its matrices have rank 2. */
 export function sizesOf(node: Node): Sizes {
   const [m, n] = extents(node, outputType(node), 2) as [number, number];
   return { m, n, k: extents(node, inputType(node, 0), 2)[flagAttr(node, "ta") ? 0 : 1] as number };
 }
 
-/** matmul_blocks in C++: how the rows of one group and the columns are cut. */
+/** matmul_blocks in C++: the blocks into which the rows of one group, and the columns, are divided. */
 function blocksOf(groupRows: number, groups: number, n: number) {
   const mBlocks = ceilDiv(groupRows, BLOCK_ROWS);
   let columns = 256;
@@ -29,7 +30,7 @@ function blocksOf(groupRows: number, groups: number, n: number) {
   return { rows: ceilDiv(groupRows, mBlocks), mBlocks, columns, nBlocks: ceilDiv(n, columns) };
 }
 
-/** matmul_depth in C++: results that wait in the tree over `groups` groups of terms. */
+/** matmul_depth in C++: the most partial results that the tree over `groups` groups of terms keeps at one time. */
 function depthOf(groups: number): number {
   let depth = 1;
   while (2 ** (depth - 1) < groups) depth++;
@@ -37,8 +38,8 @@ function depthOf(groups: number): number {
 }
 
 /**
- * Constants: TRANSPOSE_A, TRANSPOSE_B, N. Params::extent is m, n, k; Params::groups splits the terms if TRANSPOSE_A is
- * set, else the rows.
+ * Constants: TRANSPOSE_A, TRANSPOSE_B, N. Params::extent is m, n, k. Params::groups divides the terms if TRANSPOSE_A is
+ * set, otherwise the rows.
  */
 export const matmul: TemplateSpec = {
   name: "matmul",

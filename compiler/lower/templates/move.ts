@@ -1,5 +1,5 @@
-// Templates that only move elements: kernels/cpu/take_rows.hpp, put_rows.hpp, and copy_nd.hpp for transpose,
-// slice and concat. copy_nd sees strides in memory, so channels-last storage is worked out here.
+// Templates that only move elements: kernels/cpu/take_rows.hpp, put_rows.hpp, and copy_nd.hpp for transpose, slice,
+// concat and broadcast_copy. copy_nd gets strides in memory, so this file takes channels-last storage into account.
 
 import { byteSize, elements, type Node, type TensorType } from "../../ir/types.js";
 import { ceilDiv } from "../../util/math.js";
@@ -11,6 +11,7 @@ const COPY_BLOCK = 16384; // elements of a task, copy_elements in C++
 const AXES = 6;
 
 const rowsOf = (n: Node): number => inputType(n, 1).shape[0] as number;
+/** The bytes of a row of the first input of a take_rows or put_rows node. */
 export const rowBytes = (n: Node): number => byteSize(inputType(n, 0)) / rowsOf(n);
 
 /** Constants: ROW_BYTES. */
@@ -33,7 +34,7 @@ function rowMove(op: string): TemplateSpec {
 export const takeRows: TemplateSpec = rowMove("take_rows");
 export const putRows: TemplateSpec = rowMove("put_rows");
 
-/** One axis of a copy: its extent and the distance of neighbours in x and in y. */
+/** One axis of a copy: its extent, and the distance between neighbours in x and in y, in elements. */
 export interface CopyAxis {
   readonly extent: number;
   readonly x: number;
@@ -46,13 +47,13 @@ export interface CopyPart {
   readonly yOffset: number;
 }
 
-/** A copy as the kernel sees it: the outermost axis of all parts is `rows` long, an argument of the launch. */
+/** A copy in the kernel's form: the outermost axis of all parts has `rows` positions, an argument of the launch. */
 export interface Copy {
   readonly rows: number;
   readonly parts: readonly CopyPart[]; // axes[0] is the axis of the rows
 }
 
-/** Leaves out axes of extent 1 and joins neighbours that are one run in both tensors. */
+/** The axes without those of extent 1, and with neighbours joined that are one run in both tensors. */
 function merged(axes: readonly CopyAxis[]): CopyAxis[] {
   const out: CopyAxis[] = [];
   for (const a of axes) {
@@ -66,8 +67,8 @@ function merged(axes: readonly CopyAxis[]): CopyAxis[] {
 }
 
 /**
- * x restricted to `shape` -> y, both 4-D channels-last or row-major; xAxis(i) is the axis of x that y's axis
- * i runs over, or undefined where x stays at one place.
+ * The copy of a part of x with extents `shape` to y, both channels-last if they are 4-D, otherwise row-major. xAxis(i)
+ * is the axis of x that y's axis i corresponds to, or undefined if x is repeated along it.
  */
 function part(
   x: TensorType,
@@ -90,14 +91,14 @@ function part(
   return { axes, xOffset, yOffset };
 }
 
-/** The copies that a node stands for. */
+/** Returns the copies that a node consists of. */
 export type PartsOf = (n: Node) => readonly CopyPart[];
 
 const noRows: CopyAxis = { extent: 1, x: 0, y: 0 };
 
 /**
- * The leading axis becomes the rows where all parts have it alike, so that another batch size is the same
- * kernel; a vector, and parts stacked along that axis, are one row.
+ * A copy of these parts. If all parts have several axes and the same extent of the leading one, that axis becomes the
+ * rows, so that another batch size needs no other kernel; otherwise the copy has one row.
  */
 export function splitCopy(parts: readonly CopyPart[]): Copy {
   const [first, ...others] = parts.map((p) => p.axes[0]?.extent ?? 1);
@@ -107,7 +108,7 @@ export function splitCopy(parts: readonly CopyPart[]): Copy {
   return { rows: alike ? (first as number) : 1, parts: parts.map((p) => ({ ...p, axes: axes(p) })) };
 }
 
-/** copy_tasks in C++: tasks of one part. */
+/** copy_tasks in C++: the number of tasks of one part. */
 function partTasks({ axes }: CopyPart, rows: number): number {
   const line = axes.length > 1 ? (axes.at(-1)?.extent as number) : 1;
   const lines = rows * elements(axes.slice(1, -1).map((a) => a.extent));
@@ -115,8 +116,8 @@ function partTasks({ axes }: CopyPart, rows: number): number {
 }
 
 /**
- * Constants: ELEMENT_BYTES, PARTS, DIMS, X_STRIDES, Y_STRIDES (six a part), X_OFFSETS, Y_OFFSETS (one a
- * part). Throws for a copy of more than six axes that are no runs.
+ * Constants: ELEMENT_BYTES, PARTS, DIMS, X_STRIDES, Y_STRIDES (six per part), X_OFFSETS, Y_OFFSETS (one per part).
+ * Throws if a part has more than six axes after neighbouring runs are joined.
  */
 function copyTemplate(op: string, parts: PartsOf): TemplateSpec {
   const copy = (n: Node): Copy => splitCopy(parts(n));

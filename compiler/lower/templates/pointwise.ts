@@ -1,5 +1,5 @@
-// kernels/cpu/pointwise.hpp: a region of elementwise nodes without an anchor. Its node is made by the
-// selection: one output with the shape of the domain, and the attribute `flat`.
+// kernels/cpu/pointwise.hpp: a region of elementwise nodes without an anchor. select.ts makes its node, which has one
+// output with the shape of the domain, and the attribute `flat`.
 
 import { ceilDiv } from "../../util/math.js";
 import { type Domain, domainOf } from "../domain.js";
@@ -9,13 +9,15 @@ import { combineTasks, partialBytes } from "./sums.js";
 
 const FLAT_CHUNK = 16384; // elements of a task, flat_chunk in C++
 
-/** pointwise_tile in C++: pixels of a tile, given those of one group. */
+/** pointwise_tile in C++: the pixels per tile, for `pixels` pixels per group. */
 function tilePixels(pixels: number, c: number): number {
   const tile = Math.min(Math.floor(65536 / c), Math.floor((pixels + 31) / 32), 1024);
   return Math.max(tile, 8);
 }
 
-/** Constants: PIXELS of a row, C, FLAT (every leaf full or scalar, nothing summed: one run of elements). */
+/**
+ * Constants: PIXELS per row, C, FLAT (1 if all leaves are full or scalar and nothing is summed: one run of elements).
+ */
 export const pointwise: TemplateSpec = {
   name: "pointwise",
   op: "pointwise",

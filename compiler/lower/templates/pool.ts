@@ -6,12 +6,12 @@ import { plain, type TemplateSpec } from "../template.js";
 import { extents, inputType, numberAttr, outputType } from "./shapes.js";
 import { combineTasks, partialBytes } from "./sums.js";
 
-const POOL_TILE = 8; // rows of dx a task, pool_tile in C++
+const POOL_TILE = 8; // rows of dx per task, pool_tile in C++
 const POOL_COLUMNS = 64; // channels at a time, pool_columns in C++
 const PAD_PIXELS = 4096; // pixels of a task, pad_pixels in C++
 const AVERAGE_CHANNELS = 64; // of a task, average_channels in C++
 
-/** Constants of both poolings: C, H, W of x, P, Q of the windows, KERNEL, STRIDE, PAD. */
+/** The constants of max_pool and its gradient: C, H, W of x, P, Q of `windows` [N, C, P, Q], KERNEL, STRIDE, PAD. */
 export function windowConstants(
   n: Node,
   windows: readonly number[],

@@ -1,5 +1,5 @@
-// kernels/cpu/reduce.hpp, group_sum.hpp, all_finite.hpp: reductions of stored tensors. They take no prologue:
-// an elementwise operand of a large sum is a channel sum, which has a region of its own.
+// kernels/cpu/reduce.hpp, group_sum.hpp, all_finite.hpp: reductions of stored tensors. They take no prologue, because
+// large sums of elementwise values are channel sums, which epilogues compute.
 
 import { elements, type Node } from "../../ir/types.js";
 import { ceilDiv } from "../../util/math.js";
@@ -9,7 +9,7 @@ import { inputType, listAttr, positiveAxis, storageOrder } from "./shapes.js";
 const GROUP_SUM_CHUNK = 4096; // elements of a task, group_sum_chunk in C++
 const FINITE_CHUNK = 65536; // elements of a task, finite_chunk in C++
 
-/** A reduction as the memory sees it: x (outer, red, inner) -> y (outer, inner). */
+/** A reduction in memory order: x [outer, red, inner] -> y [outer, inner]. */
 export interface Reduced {
   readonly outer: number;
   readonly red: number;
@@ -17,8 +17,8 @@ export interface Reduced {
 }
 
 /**
- * The reduced axes in storage order, as one run. Axes of extent 1 fit anywhere. Throws where they form two
- * runs, as axes 0 and 1 of a 4-D tensor do: such a sum is written as one sum after the other.
+ * The sizes of a sum or max whose reduced axes are one run in storage order; axes of extent 1 do not interrupt a run.
+ * Throws if they are two runs, as axes 0 and 1 of a 4-D tensor are; the pass `expand` splits such reductions.
  */
 export function reducedRuns(n: Node): Reduced {
   const { shape } = inputType(n, 0);
@@ -42,7 +42,7 @@ export function reducedRuns(n: Node): Reduced {
   return { outer: elements(outer), red: elements(red), inner: elements(inner) };
 }
 
-/** reduce_tile in C++. */
+/** reduce_tile in C++: the positions of the reduced axis per task. */
 const tileOf = (inner: number): number => Math.max(16, Math.floor(16384 / inner));
 
 /** Constants: KIND (0 sum, 1 max). Params::extent is outer, red, inner. */
@@ -74,7 +74,7 @@ function groupSizes(n: Node): { readonly groups: number; readonly rest: number }
   return { groups: shape[0] as number, rest: elements(shape.slice(1)) };
 }
 
-/** Constants: X_GROUPS, REST (elements of the result). */
+/** Constants: X_GROUPS, REST (the elements of the result). */
 export const groupSum: TemplateSpec = {
   name: "group_sum",
   op: "group_sum",
@@ -90,7 +90,7 @@ export const groupSum: TemplateSpec = {
 
 const sizes = (n: Node): readonly number[] => n.inputs.map((v) => elements(v.type.shape));
 
-/** Constants: SIZES, the elements of each operand. */
+/** Constants: SIZES (the elements of each operand). */
 export const allFinite: TemplateSpec = {
   name: "all_finite",
   op: "all_finite",

@@ -1,5 +1,5 @@
-// Templates that commit state: kernels/cpu/queue_push.hpp, prototype_update.hpp, increment.hpp. Each may
-// write in place.
+// Templates that commit state: kernels/cpu/queue_push.hpp, prototype_update.hpp, increment.hpp. Each may write in
+// place.
 
 import { elements } from "../../ir/types.js";
 import { ceilDiv } from "../../util/math.js";
@@ -9,7 +9,7 @@ import { extents, inputType } from "./shapes.js";
 
 const PROTOTYPE_BLOCK = 16; // classes of a task, prototype_block in C++
 
-/** Constants: DIM, QUEUE of queue [DIM, QUEUE]. Rows are the keys. */
+/** Constants: DIM, QUEUE of queue [DIM, QUEUE]. The launch's rows are the keys. */
 export const queuePush: TemplateSpec = {
   ...plain,
   name: "queue_push",
@@ -27,7 +27,7 @@ export const queuePush: TemplateSpec = {
   rows: (n) => extents(n, inputType(n, 2), 2)[0] as number,
 };
 
-/** Constants: CLASSES, DIM of prototypes [CLASSES, DIM]. Rows are the embeddings. */
+/** Constants: CLASSES, DIM of prototypes [CLASSES, DIM]. The launch's rows are the embeddings. */
 export const prototypeUpdate: TemplateSpec = {
   ...plain,
   name: "prototype_update",

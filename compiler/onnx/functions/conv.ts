@@ -1,6 +1,6 @@
-// Matrix products and convolutions. The gradients of a convolution are convolutions again: of the images by a
-// transposed one, of the weights by one in which images and channels change places and the stride becomes a
-// dilation.
+// Matrix products and convolutions. The gradients of a convolution are convolutions, too: that of the images is a
+// transposed convolution; that of the weights is one in which images and channels are exchanged and the stride becomes
+// the dilation.
 
 import * as op from "../../ops/index.js";
 import { type Body, bodyOf, extent } from "./body.js";
@@ -9,7 +9,7 @@ const both = (x: number): readonly number[] => [x, x];
 const pads = (pad: number): readonly number[] => [pad, pad, pad, pad];
 
 export const conv: readonly Body[] = [
-  // groups fixes the order of the sum, not its value
+  // `groups` only fixes the order of the sum
   bodyOf(op.matmul, (w, { a, b }, { attrs: { ta, tb } }) =>
     w.op("Gemm", [a, b], { ...(ta && { transA: 1 }), ...(tb && { transB: 1 }) }),
   ),
@@ -21,7 +21,7 @@ export const conv: readonly Body[] = [
     }),
   ),
   bodyOf(op.conv_dgrad, (w, { dy, w: weight }, { attrs: { stride, pad, h, w: width } }) => {
-    // rows and columns of the image that no window reached, at the far edges
+    // rows or columns at the end of the image that no window covers
     const rest = (size: number, axis: number): number =>
       size - ((extent(dy, axis) - 1) * stride + extent(weight, axis) - 2 * pad);
     return w.op("ConvTranspose", [dy, weight], {
@@ -32,7 +32,8 @@ export const conv: readonly Body[] = [
     });
   }),
   bodyOf(op.conv_wgrad, (w, { dy, x }, { attrs: { stride, pad, r, s } }) => {
-    // x as C images of N channels, dy as K filters of N channels and P x Q taps; what no window reached makes it larger
+    // x as C images of N channels, dy as K filters of N channels and P x Q taps. The result is larger than r x s if
+    // some rows or columns of x are in no window.
     const dw = w.op("Conv", [w.transpose(x, [1, 0, 2, 3]), w.transpose(dy, [1, 0, 2, 3])], {
       kernel_shape: dy.type.shape.slice(2),
       dilations: both(stride),

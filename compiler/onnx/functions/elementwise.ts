@@ -1,4 +1,4 @@
-// Arithmetic. Where the IR and ONNX mean the same the body is that one operator.
+// Arithmetic. If ONNX has the same operator as the IR, the body is that one operator.
 
 import { elements } from "../../ir/types.js";
 import * as op from "../../ops/index.js";
@@ -14,13 +14,13 @@ type Binary = Op<readonly ["a", "b"], readonly ["y"], {}>;
 
 const unaries = [op.neg, op.relu, op.exp, op.log, op.sqrt, op.tanh, op.sigmoid, op.abs];
 const binaries = [op.add, op.sub, op.mul, op.div];
-/** Ops that one standard operator means exactly: the same operands in the same order, and no attributes. */
+/** The ops that are exactly one standard operator: the same operands in the same order, and no attributes. */
 export const standardOps: readonly AnyOp[] = [...unaries, ...binaries];
 
 const unary = (o: Unary): Body => bodyOf(o, (w, { x }) => w.op(o.onnx, [x]));
 const binary = (o: Binary): Body => bodyOf(o, (w, { a, b }) => w.op(o.onnx, [a, b]));
 
-/** TensorProto.DataType of what a cast can make. */
+/** TensorProto.DataType of the dtypes that a cast can have as its result. */
 const dataType = { f32: 1, u8: 2, i32: 6, i64: 7, bool: 9, f16: 10, f64: 11, bf16: 16 } as const;
 
 const expand = (w: Writer, x: Operand, shape: readonly number[]): Ref => w.op("Expand", [x, w.i64(shape)]);

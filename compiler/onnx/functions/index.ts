@@ -1,4 +1,4 @@
-// Every op of the IR in standard ONNX operators.
+// The bodies of all ops of the IR in standard ONNX operators.
 
 import type { Body } from "./body.js";
 import { conv } from "./conv.js";

@@ -1,29 +1,29 @@
-// Ops on the rows of a matrix of logits. A label that is no column matches no position of a one-hot row, so
-// it can be recognised without an index out of range.
+// Ops on the rows of a matrix of logits. A label that is not a column matches no position of a one-hot row, so it is
+// detected without an index out of range.
 
 import * as op from "../../ops/index.js";
 import type { In, Operand, Ref, Writer } from "../writer.js";
 import { type Body, bodyOf, extent } from "./body.js";
 
-/** Is column j the target of row n? bool [N, K] */
+/** bool [N, K]: whether column k is the target of row n. */
 const oneHot = (w: Writer, target: In, classes: number): Ref => w.equal(w.unsqueeze(target, [1]), w.count(classes));
 
-/** bool [N, K] -> is any of the row set? [N] */
+/** bool [N, K] -> bool [N]: whether any element of the row is set. */
 const any = (w: Writer, flags: Ref): Ref => w.greater(w.reduce("Max", w.toFloat(flags), [1]), 0);
 
-/** [N] -> [G], the sum over each group's rows. */
+/** [N] -> [G]: the sum over the rows of each group. */
 const groupRows = (w: Writer, x: In, groups: number): Ref => w.reduce("Sum", w.reshape(x, [groups, -1]), [1]);
 
-/** [G] -> [N], each group's number at all of its rows. */
+/** [G] -> [N]: the number of each group, repeated for its rows. */
 const spreadGroups = (w: Writer, x: In, groups: number, rows: number): Ref =>
   w.reshape(w.op("Expand", [w.unsqueeze(x, [1]), w.i64([groups, rows / groups])]), [rows]);
 
 const softmax = (w: Writer, x: In): Ref => w.op("Softmax", [x], { axis: 1 });
 
-/** max(|row|, eps), [N, 1] */
+/** [N, D] -> [N, 1]: the larger of each row's norm and eps. */
 const lengths = (w: Writer, x: In, eps: number): Ref => w.max(w.sqrt(w.reduce("Sum", w.mul(x, x), [1], true)), eps);
 
-/** weight x value, 0 where the weight is 0 whatever the value. */
+/** weight * value, but 0 if the weight is 0, also for a value that is not finite. */
 const weighted = (w: Writer, weight: In, value: In): Ref => w.where(w.equal(weight, 0), 0, w.mul(weight, value));
 
 function topKCorrect(w: Writer, logits: Operand, target: Operand, k: number): Ref {
@@ -61,7 +61,7 @@ export const loss: readonly Body[] = [
     const by = lengths(w, x, eps);
     const y = w.div(x, by);
     const along = w.reduce("Sum", w.mul(y, dy), [1], true);
-    const short = w.equal(by, eps); // a row of length eps itself has measure 0
+    const short = w.equal(by, eps); // also true of a norm of exactly eps, which does not occur in practice
     return w.div(w.sub(dy, w.where(short, 0, w.mul(y, along))), by);
   }),
   bodyOf(op.top_k_correct, (w, { logits, target, weight }, { attrs: { k, groups } }) =>

@@ -16,6 +16,6 @@ export const move: readonly Body[] = [
     return w.op("Pad", [x, w.i64([0, 0, 0, 0, 0, more, 0, 0])]);
   }),
   bodyOf(op.take_rows, (w, { x, idx }) => w.op("Gather", [x, idx], { axis: 0 })),
-  // every row is overwritten, so it does not matter what is scattered into
+  // every row is overwritten, so the first operand can be any tensor of the right shape
   bodyOf(op.put_rows, (w, { x, idx }) => w.op("ScatterND", [x, w.unsqueeze(idx, [1]), x])),
 ];

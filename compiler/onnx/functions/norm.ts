@@ -1,5 +1,5 @@
-// Batch normalisation and its relatives. Training mode is written in primitives: ONNX's BatchNormalization
-// knows one group of rows, and standard operators have no gradient of it.
+// Batch normalisation and the ops that it consists of. Training mode is written in simpler operators, because ONNX's
+// BatchNormalization has only one group of rows, and there is no standard operator for its gradient.
 
 import * as op from "../../ops/index.js";
 import { float, type In, type Operand, type Ref, type Writer } from "../writer.js";
@@ -9,7 +9,7 @@ import { channelSum, grouped, moments, perGroup, tableOf } from "./reduce.js";
 /** 1 / sqrt(variance + eps) */
 const inverseDeviation = (w: Writer, variance: In, eps: number): Ref => w.div(1, w.sqrt(w.add(variance, eps)));
 
-/** f of x and of tables [G, C]; one group needs no reshaping of x, whose rows may then be any number. */
+/** f of x and of tables [G, C]. With one group x is not reshaped, so it may have any number of rows. */
 function perChannel(
   w: Writer,
   xs: readonly Operand[],

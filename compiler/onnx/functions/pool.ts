@@ -1,5 +1,5 @@
-// Pooling. The gradient of max pooling scatters to the positions that MaxPool itself returns: the first
-// maximum in row-major order, numbered through the whole tensor.
+// Pooling. The gradient of max pooling is scattered to the indices that MaxPool returns: the position of the first
+// maximum in row-major order, counted in the whole tensor.
 
 import { elements } from "../../ir/types.js";
 import * as op from "../../ops/index.js";

@@ -1,4 +1,4 @@
-// Sums and maxima. `grouped` is how the bodies of all ops that work a group and channel see their operand.
+// Sums and maxima. The bodies of all ops that compute per group and channel reshape their operand with `grouped`.
 
 import { elements } from "../../ir/types.js";
 import * as op from "../../ops/index.js";
@@ -9,16 +9,16 @@ import { type Body, bodyOf, extent } from "./body.js";
 export const grouped = (w: Writer, x: Operand, groups: number): Ref =>
   w.reshape(x, [groups, extent(x, 0) / groups, extent(x, 1), elements(x.type.shape.slice(2))]);
 
-/** A table [G, C] as [G, 1, C, 1], which broadcasts to what `grouped` makes. */
+/** A table [G, C] as [G, 1, C, 1], which broadcasts to the result of `grouped`. */
 export const tableOf = (w: Writer, t: Ref | Operand): Ref => w.unsqueeze(t, [1, 3]);
 
-/** [G, n, C, P] -> [G, C] */
+/** [G, n, C, P] -> [G, C]: the sum per group and channel. */
 export const channelSum = (w: Writer, x: Ref): Ref => w.reduce("Sum", x, [1, 3]);
 
-/** Values that a statistic of a group and channel is over. */
+/** The number of values from which a statistic of a group and channel is computed. */
 export const perGroup = (x: Operand, groups: number): number => elements(x.type.shape) / extent(x, 1) / groups;
 
-/** Mean [G, C] and sum of squared deviations from it [G, C] of what `grouped` makes. */
+/** The mean [G, C], the sum of squared deviations from it [G, C], and x - mean, of x, a result of `grouped`. */
 export function moments(w: Writer, x: Ref, n: number): { readonly mean: Ref; readonly m2: Ref; readonly centred: Ref } {
   const mean = w.div(channelSum(w, x), n);
   const centred = w.sub(x, tableOf(w, mean));

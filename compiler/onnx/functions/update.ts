@@ -1,12 +1,11 @@
-// What happens to state at the end of a step. Nothing is chosen by a branch: both outcomes are there and
-// Where takes one.
+// The ops that update state. There are no branches: both outcomes are computed, and Where selects one.
 
 import { elements } from "../../ir/types.js";
 import * as op from "../../ops/index.js";
 import type { Ref } from "../writer.js";
 import { type Body, bodyOf, extent } from "./body.js";
 
-const largest = 3.4028234663852886e38; // of the finite f32 numbers
+const largest = 3.4028234663852886e38; // the largest finite f32 number
 
 export const update: readonly Body[] = [
   bodyOf(op.sgd, (w, { p, v, g, lr, momentum, weight_decay, finite }, { attrs: { grad_scale } }) => {
@@ -22,7 +21,7 @@ export const update: readonly Body[] = [
   bodyOf(op.ema, (w, { k, q, m }) => w.add(w.mul(k, m), w.mul(q, w.sub(1, m)))),
   bodyOf(op.queue_push, (w, { queue, ptr, keys, finite }) => {
     const [n, size] = [extent(keys, 0), extent(queue, 1)];
-    const first = Math.max(0, n - size); // earlier keys would be overwritten by later ones
+    const first = Math.max(0, n - size); // earlier keys are left out, because later ones overwrite them
     const mod = (x: Ref): Ref => w.op("Mod", [x, w.i64([size])]);
     const columns = mod(w.add(ptr, w.count(n - first, [n - first], first))); // [n - first]
     const pushed = w.op("ScatterND", [
@@ -38,10 +37,10 @@ export const update: readonly Body[] = [
   }),
   bodyOf(op.prototype_update, (w, { prototypes, q, target, kept, m, finite }) => {
     const [n, classes] = [extent(q, 0), extent(prototypes, 0)];
-    // The rows of a class one after the other leave m^n p + (1 - m) sum of m^(how many come later) q.
+    // After the n rows of a class the prototype is m^n p + (1 - m) * the sum of m^(number of later rows) q.
     const hot = w.equal(w.unsqueeze(target, [1]), w.count(classes));
     const member = w.toFloat(w.and(hot, w.unsqueeze(w.isSet(kept), [1]))); // [N, K]
-    // [N, N]: does the column come after the row?
+    // [N, N]: 1 if the column comes after the row
     const later = w.toFloat(w.less(w.count(n, [n, 1]), w.count(n, [1, n])));
     const after = w.reduce("Sum", w.mul(member, w.op("MatMul", [later, member])), [1], true); // [N, 1]
     const share = w.mul(w.pow(m, after), w.sub(1, m));
@@ -54,7 +53,7 @@ export const update: readonly Body[] = [
   bodyOf(op.increment, (w, { x, finite }) => w.add(x, w.op("Cast", [w.isSet(finite)], { to: 7 }))),
   bodyOf(op.all_finite, (w, { xs }) => {
     const flags = xs.map((x) => {
-      const ok = w.toFloat(w.op("LessOrEqual", [w.op("Abs", [x]), largest])); // a NaN is not
+      const ok = w.toFloat(w.op("LessOrEqual", [w.op("Abs", [x]), largest])); // 0 for a NaN
       return elements(x.type.shape) === 1 ? w.reshape(ok, []) : w.op("ReduceMin", [ok], { keepdims: 0 });
     });
     return flags.length === 1 ? (flags[0] as Ref) : w.op("Min", flags);

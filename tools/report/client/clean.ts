@@ -1,5 +1,5 @@
 /// <reference lib="dom" />
-// The page about a cleaning: what became of the labels, by class, by score, and to the eye.
+// The page about a cleaning: the verdicts on the labels, by class, by score, and with images.
 
 import { BINS, type ClassCount, type CleanData, type Thumbnail, type Verdict, verdicts } from "../clean_data.js";
 import { type Column, chart, el, pageData, percent, score, table, whole } from "./dom.js";
@@ -122,7 +122,7 @@ const moveColumns: readonly Column<Move>[] = [
   },
 ];
 
-/** How cards may be sorted: the first of two that the function puts lower comes first. */
+/** The orders of cards: those with lower values of the function come first. */
 const orders: Readonly<Record<string, (t: Thumbnail) => number>> = {
   "smallest margin": (t) => t.margin ?? 1,
   "largest margin": (t) => -(t.margin ?? 0),

@@ -1,6 +1,6 @@
 /// <reference lib="dom" />
 /// <reference lib="dom.iterable" />
-// Elements, tables that sort at a click, and charts that follow the window.
+// Elements, tables that are sorted by a click, and charts that are resized with the window.
 
 import { BarChart, HeatmapChart, LineChart } from "echarts/charts";
 import {
@@ -27,7 +27,7 @@ use([
 
 type Child = Node | string;
 
-/** An element with attributes and children; a function as attribute is a listener of that event. */
+/** Makes an element with attributes and children. An attribute that is a function becomes a listener of that event. */
 export function el(
   tag: string,
   attrs: Readonly<Record<string, string | ((e: Event) => void)>> = {},
@@ -53,10 +53,10 @@ export const score = (x: number | null | undefined): string => (x === null || x 
 export interface Column<T> {
   readonly title: string;
   value(row: T): string | number;
-  readonly show?: (row: T) => string; // where it is not the value
+  readonly show?: (row: T) => string; // the text of a cell; absent: the value
 }
 
-/** A table whose rows are sorted by the column whose head is clicked; again: the other way round. */
+/** A table that a click on the head of a column sorts by that column; a second click reverses the order. */
 export function table<T>(rows: readonly T[], columns: readonly Column<T>[], by: number): HTMLElement {
   const body = el("tbody");
   let sorted = by;
@@ -97,7 +97,7 @@ export function table<T>(rows: readonly T[], columns: readonly Column<T>[], by: 
   return el("div", { class: "scroll" }, el("table", {}, el("thead", {}, el("tr", {}, ...heads)), body));
 }
 
-/** A chart under a caption, drawn once it is on the page. */
+/** A chart with a caption, which is drawn when it is on the page. */
 export function chart(caption: string, option: EChartsCoreOption, kind = ""): HTMLElement {
   const at = el("div", { class: `chart ${kind}`, role: "img", "aria-label": caption });
   requestAnimationFrame(() => {

@@ -1,5 +1,5 @@
 /// <reference lib="dom" />
-// The page about scaling: what was measured here, what is sent, and what a simulation says of many GPUs.
+// The page about scaling: the measurements on this machine, the bytes sent, and the simulation of many GPUs.
 
 import type { Measured, ScalingData, Simulated, SimulatedStep, Wire } from "../scaling_data.js";
 import { type Column, chart, el, pageData, table } from "./dom.js";
@@ -13,7 +13,7 @@ const mb = (bytes: number): string => (bytes / 1e6).toFixed(bytes < 1e8 ? 2 : 0)
 interface Series {
   readonly name: string;
   readonly points: readonly (readonly [number, number])[];
-  readonly hue: number; // of hues
+  readonly hue: number; // index into hues
   readonly dashed: boolean;
 }
 
@@ -159,7 +159,7 @@ const stepColumns: readonly Column<SimulatedStep>[] = [
   { title: "images/s, at most", value: (r) => Math.round(r.images_per_s) },
 ];
 
-/** A curve for each name and end of what is not known; both ends in one colour. */
+/** A curve for each name and each of the two assumptions (End); both curves of a name have one colour. */
 function grouped<R extends SimulatedStep>(
   rows: readonly R[],
   of: (r: R) => readonly [number, number],
@@ -176,7 +176,7 @@ function grouped<R extends SimulatedStep>(
   return [...found].map(([key, curve]) => ({ name: key, ...curve }));
 }
 
-/** What is sent when, a lane a kind. */
+/** The timeline of what is sent, with one lane per kind. */
 function timeline({ gpus, images_a_gpu, end, step_us, spans }: Simulated["timelines"][number]): HTMLElement {
   const lanes = [...new Set(spans.map((s) => s.kind))].reverse();
   return chart(`A step on ${gpus} GPUs, ${images_a_gpu} images each, ${end} end`, {

@@ -1,5 +1,5 @@
 /// <reference lib="dom" />
-// The page about a training run: curves, what became of the labels, settings and environment.
+// The page about a training run: curves, corrected labels, settings and environment.
 
 import type { Curve, TrainData } from "../train_data.js";
 import { chart, el, pageData } from "./dom.js";

@@ -1,17 +1,18 @@
-// What the specs of the CUDA templates share: a launch is a grid of blocks, a phase after the other.
+// What the CUDA templates share. A launch is one grid of blocks per phase, one after the other.
 
 import { ceilDiv } from "../../../util/math.js";
 import type { Fused, LaunchShape, TemplateSpec } from "../../template.js";
 import { paddedChannels, partialValues } from "../sums.js";
 
 /**
- * Multiprocessors that sizes are balanced for (H100, H200). Results depend on it as on any tile size, not on the GPU.
+ * The number of multiprocessors that sizes are chosen for (H100, H200). The bits of results depend on it, as on every
+ * tile size, but not on the GPU that runs the kernels.
  */
 export const MULTIPROCESSORS = 132;
-/** Threads of a block of everything but matrix products. */
+/** Threads per block of all kernels except matrix products and convolutions. */
 export const THREADS = 256;
 
-/** A launch whose phases have so many blocks each. */
+/** A launch whose i-th phase has tasks[i] blocks. */
 export const grid = (tasks: readonly number[], more: Partial<LaunchShape> = {}): LaunchShape => ({
   tasks,
   workspaceBytes: 0,
@@ -19,15 +20,18 @@ export const grid = (tasks: readonly number[], more: Partial<LaunchShape> = {}):
   ...more,
 });
 
-/** Blocks of the phase that combines the partials of channel sums: combine_tasks in kernels/cuda/sums.cuh. */
+/**
+ * The number of blocks of the phase that combines the partials of channel sums, as a list; empty if there are none.
+ * combine_tasks in kernels/cuda/sums.cuh.
+ */
 export const combineBlocks = (y: Fused, channels: number, groups: number): readonly number[] =>
   partialValues(y) === 0 ? [] : [groups * ceilDiv(channels, 8)];
 
-/** Bytes of the partials of `tiles` tiles a group. */
+/** The bytes of the partials of all groups, for `tiles` tiles per group. */
 export const partialBytes = (y: Fused, channels: number, groups: number, tiles: number): number =>
   4 * groups * tiles * partialValues(y) * paddedChannels(channels);
 
-/** The template of the same name in kernels/cuda: what it offers is what the CPU's offers, its sizes are its own. */
+/** The CUDA template of the same name: it offers what the CPU's offers, except `own`, and has a `launch` of its own. */
 export const onCuda = (cpu: TemplateSpec, own: Pick<TemplateSpec, "launch"> & Partial<TemplateSpec>): TemplateSpec => ({
   ...cpu,
   ...own,

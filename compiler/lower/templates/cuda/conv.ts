@@ -1,6 +1,6 @@
-// The convolutions of kernels/cuda: implicit GEMM on tensor cores. Tiles, runs and splits follow from the shape of one
-// group's part alone: the order of sums depends on them. Channels come in multiples of 8; images are padded to 4, which
-// the kernels read as pairs of pixels, or to 8 (passes/pad_images.ts).
+// The convolutions of kernels/cuda: implicit GEMM on tensor cores. Tiles, runs and splits depend only on the shape of
+// one group's part, because they determine the order of sums. The number of channels is a multiple of 8; images are
+// padded to 4 channels, which the kernels read as pairs of pixels, or to 8 (lower/device_graph.ts).
 
 import type { Attrs, DType, Node, Target, Value } from "../../../ir/types.js";
 import { conv_dgrad, conv_wgrad } from "../../../ops/conv.js";
@@ -38,9 +38,10 @@ function shapeOf(node: Node): Shape {
 }
 
 /**
- * A window's prologue is computed for each of its taps and each block of channels. 9 taps of about 6 instructions an
- * element are 1.8 ps on 132 multiprocessors that do nothing else; the pass that stores the operand moves 4 bytes an
- * element, 0.9 ps at 4.3 TB/s, and serves forward and weight gradient.
+ * The operands that a convolution with several taps declines as prologues. Such a prologue would be computed once per
+ * tap and block of channels: 9 taps of about 6 instructions per element take 1.8 ps (estimated) on 132 multiprocessors
+ * that do nothing else. A kernel that stores the operand moves 4 bytes per element, 0.9 ps at 4.3 TB/s, and both the
+ * forward pass and the weight gradient use the result.
  */
 const unlessPoint =
   (names: readonly string[]) =>
@@ -50,7 +51,7 @@ const unlessPoint =
 interface Result {
   readonly channels: number;
   readonly terms: number;
-  readonly tiled: number; // pixels of one image, or cells of pixels, that tiles count
+  readonly tiled: number; // pixels of one image, or cells of pixels, that tiles are made of
   readonly bytes: number; // moved for each of them
 }
 
@@ -64,7 +65,10 @@ function dgradResult(s: Shape, o: Operand): Result {
   return { channels: s.C, terms: s.OUT * s.R * s.S, tiled: cells, bytes };
 }
 
-/** A prologue passes a stage through registers: a short one, the shorter the more tensors it reads. */
+/**
+ * The tile of conv_fprop. A prologue computes a stage in registers, so stages with one are short, and shorter if it
+ * reads several tensors.
+ */
 function fpropTile(s: Shape, o: Operand, y: Fused, hopper: boolean): Tile {
   const reads = y.prologues.get("x") ?? 0;
   const long = columnsOf(s) >= 128 && reads === 0;
@@ -97,14 +101,15 @@ function wgradTile(s: Shape, o: Operand, y: Fused, hopper: boolean): Tile {
 }
 
 /**
- * How one convolution is done. Both paths have one grid: where sm_90a is among the targets, its blocks decide on sizes.
+ * How one convolution is computed. The path for sm_90a has the same grid as the other one, so if sm_90a is among the
+ * targets, the number of its blocks determines the sizes.
  */
 interface Way {
   readonly s: Shape;
   readonly o: Operand;
   readonly t: Tile;
   readonly hopper?: HopperTile;
-  readonly slots: number; // blocks on the GPU at a time
+  readonly slots: number; // blocks that run on the GPU at one time
 }
 function wayOf(node: Node, target: Target, y: Fused): Way {
   const [s, o] = [shapeOf(node), convOperand(target)];
@@ -117,7 +122,7 @@ function wayOf(node: Node, target: Target, y: Fused): Way {
   return { s, o, t, hopper, slots: MULTIPROCESSORS * hopper.HOPPER_BLOCKS };
 }
 
-/** K of the kernels. `maps`: of the launch. */
+/** The constants of the kernel. `maps`: those of its launch. */
 const constantsOf = ({ s, o, t, hopper }: Way, shared: number, maps: readonly TensorMap[]): Constants => ({
   ...s,
   Operand: { type: o.type },
@@ -127,12 +132,13 @@ const constantsOf = ({ s, o, t, hopper }: Way, shared: number, maps: readonly Te
   ...Object.fromEntries(maps.map((m, i) => [`${m.operand.toUpperCase()}_MAP`, i])),
 });
 
-const PARTIAL_SHARE = 0.01; // of the bytes a kernel moves, what the partials of its sums may add
+const PARTIAL_SHARE = 0.01; // bytes of the partials of sums, at most, per byte that the kernel moves
 const SPLIT_SHARE = 0.015;
 
 /**
- * Tiles that a block takes one after the other. Without sums: one. With sums, enough that partials stay few, and among
- * twice as many the number that leaves the last wave fullest.
+ * The number of tiles that a block computes one after the other (`run`) and of such runs. Without sums a run is one
+ * tile. With sums it is at least as long as PARTIAL_SHARE requires, and at most twice that: the length with which the
+ * waves of blocks take the least time.
  */
 function runOf(
   r: Result,
@@ -158,7 +164,7 @@ function rowsLaunch(r: Result, way: Way, e: Extents, y: Fused, maps: readonly Te
   });
 }
 
-/** A convolution whose results are pixels: `maps` of its operands, what it makes. */
+/** A template whose results are pixels: `maps` returns the tensor maps of its operands, `result` the sizes. */
 const rowsSpec = (
   maps: (s: Shape, t: Tile, y: Fused, e: Extents) => readonly TensorMap[],
   result: (s: Shape, o: Operand) => Result,
@@ -186,7 +192,7 @@ export const convFprop = onCuda(cpu.convFprop, {
   ...rowsSpec(fpropMaps, fpropResult),
 });
 
-/** Reads the packed copy that conv_fprop reads. A gradient has no moments. */
+/** Reads the packed copy of the weight that conv_fprop reads. Its epilogue computes no moments. */
 export const convDgrad = onCuda(cpu.convDgrad, {
   operandType,
   packs: { w: "pack_conv_fprop" },
@@ -195,13 +201,13 @@ export const convDgrad = onCuda(cpu.convDgrad, {
   ...rowsSpec(dgradMaps, dgradResult),
 });
 
-/** Parts of a group's pixels that are summed by blocks of their own. */
+/** The number of parts of a group's pixels, each of which is summed by separate blocks. */
 function splitsOf({ s, o, t, hopper, slots }: Way, images: number): number {
   const tiles = ceilDiv(s.OUT, t.TILE_ROWS) * ceilDiv(columnsOf(s), t.TILE_COLUMNS);
   const bytes = o.bytes * images * (s.P * s.Q * s.OUT + s.H * s.W * s.C);
   const cheap = (SPLIT_SHARE * bytes) / (8 * s.OUT * columnsOf(s)); // a partial is written and read in f32
   const stage = hopper ? Math.max(t.STAGE_TERMS, HOPPER_TERMS) : t.STAGE_TERMS;
-  const most = ceilDiv(images * s.P * s.Q, stage); // a split is a stage at least
+  const most = ceilDiv(images * s.P * s.Q, stage); // a split has at least one stage
   return Math.max(1, Math.min(Math.floor(Math.min(slots / tiles, Math.max(cheap, MULTIPROCESSORS / tiles))), most));
 }
 
@@ -227,7 +233,7 @@ export const convWgrad = onCuda(cpu.convWgrad, {
   },
 });
 
-/** The weights as operands, of fprop and of dgrad. */
+/** Packs the weights for conv_fprop and conv_dgrad. */
 export const packConvFprop: TemplateSpec = {
   ...plain,
   name: "pack_conv_fprop",
@@ -235,7 +241,7 @@ export const packConvFprop: TemplateSpec = {
   op: "pack_conv_fprop",
   packingAttrs: (user): Attrs => {
     const { C, W, STRIDE, PAD } = shapeOf(user);
-    return { stride: STRIDE, pad: PAD, channels: C, width: C === 4 ? W : 0 }; // of the image's width pairs are made
+    return { stride: STRIDE, pad: PAD, channels: C, width: C === 4 ? W : 0 }; // the width decides whether it is paired
   },
   constants(node, target) {
     return { ...packedShape(node), Operand: { type: convOperand(target).type }, THREADS };

@@ -1,4 +1,4 @@
-// What convolutions and matrix products share: operands of the tensor cores, tiles, shared memory
+// What convolutions and matrix products share: operands of the tensor cores, tiles, and sizes of shared memory
 // (kernels/cuda/gemm_tile.cuh, gemm_epilogue.cuh).
 
 import type { DType, Target } from "../../../ir/types.js";
@@ -9,19 +9,19 @@ import { partialValues } from "../sums.js";
 export interface Operand {
   readonly type: "Bf16" | "Tf32" | "Tf32x3";
   readonly bytes: number;
-  readonly dtype: DType; // of what is stored
+  readonly dtype: DType; // of the stored operand
 }
 const bf16: Operand = { type: "Bf16", bytes: 2, dtype: "bf16" };
 const tf32: Operand = { type: "Tf32", bytes: 4, dtype: "f32" };
 export const tf32x3: Operand = { type: "Tf32x3", bytes: 4, dtype: "f32" };
 
-/** Operands of convolutions at the target's precision. */
+/** The operands of convolutions at the target's precision. */
 export const convOperand = (target: Target): Operand =>
   target.precision === "bf16" ? bf16 : target.precision === "tf32" ? tf32 : tf32x3;
 
 /**
  * A block of THREADS threads computes TILE_ROWS x TILE_COLUMNS results, STAGE_TERMS terms at a time, with STAGES such
- * stages in shared memory. A multiprocessor is to hold BLOCKS blocks.
+ * stages in shared memory. BLOCKS blocks must fit on a multiprocessor.
  */
 export type Tile = {
   readonly TILE_ROWS: number;
@@ -46,12 +46,12 @@ export const tile = (
   THREADS,
   BLOCKS,
 });
-/** The tile with as many bytes a stage for operands of another size. */
+/** `t`, whose STAGE_TERMS is for 2-byte operands, with as many bytes per stage for the operand `o`. */
 export const forOperand = (t: Tile, o: Operand): Tile => ({ ...t, STAGE_TERMS: (t.STAGE_TERMS * 2) / o.bytes });
 
 const stageBytes = (t: Tile, o: Operand): number => t.STAGES * (t.TILE_ROWS + t.TILE_COLUMNS) * t.STAGE_TERMS * o.bytes;
 
-/** Shared memory of an epilogue by `threads` threads: between tiles, and what it keeps. */
+/** Bytes of shared memory of an epilogue by `threads` threads: for one tile (`scratch`), and kept across tiles. */
 function epilogueBytes(t: Tile, y: Fused, threads: number): { readonly scratch: number; readonly state: number } {
   const v = partialValues(y);
   const lines = threads / (t.TILE_COLUMNS / 8);
@@ -61,21 +61,21 @@ function epilogueBytes(t: Tile, y: Fused, threads: number): { readonly scratch: 
   };
 }
 
-/** Dynamic shared memory of a kernel with an epilogue. */
+/** Bytes of dynamic shared memory per block of a kernel with an epilogue. */
 export function epilogueShared(t: Tile, o: Operand, y: Fused): number {
   const { scratch, state } = epilogueBytes(t, y, t.THREADS);
   return Math.max(stageBytes(t, o), scratch) + state;
 }
-/** Dynamic shared memory of conv_wgrad. */
+/** Bytes of dynamic shared memory per block of conv_wgrad. */
 export const wgradShared = (t: Tile, o: Operand): number => Math.max(stageBytes(t, o), 16 * t.THREADS);
 
-/** Whether convolutions have their path for sm_90a (kernels/cuda/gemm_path.cuh): products of bf16 only. */
+/** Whether convolutions have a separate path for sm_90a (kernels/cuda/gemm_path.cuh), which multiplies bf16 only. */
 export const hasHopper = (target: Target): boolean =>
   target.precision === "bf16" && target.arch.split(",").some((a) => a === "sm_90a" || a === "emulator_sm_90a");
 
 /**
- * The tile on that path: warp groups that multiply, and one more that loads; stages of 64 terms beside the epilogue's
- * memory.
+ * The tile on the path for sm_90a: HOPPER_WORKERS threads multiply and one more warp group loads. Stages have 64 terms;
+ * shared memory holds them and the epilogue's memory.
  */
 export type HopperTile = {
   readonly HOPPER_WORKERS: number;
@@ -87,10 +87,13 @@ export type HopperTile = {
 
 export const HOPPER_TERMS = 64;
 const SHARED_OF_BLOCK = 227 * 1024; // compute capability 9.0
-const SHARED_OF_MULTIPROCESSOR = 228 * 1024; // of which every block takes 1 KiB more than it asks for
+const SHARED_OF_MULTIPROCESSOR = 228 * 1024; // every block uses 1 KiB more of it than it requests
 const MOST_STAGES = 6;
 
-/** `y`: of the epilogue, where there is one. `alone`: the block's threads need more than half of the registers. */
+/**
+ * The tile on the path for sm_90a for the tile `t`. `y` is what the epilogue computes, undefined without one. `alone`
+ * says that a block's threads need more than half of the registers, so that only one block fits on a multiprocessor.
+ */
 export function hopperTile(t: Tile, y: Fused | undefined, alone: boolean): HopperTile {
   const workers = t.TILE_ROWS * t.TILE_COLUMNS >= 128 * 128 ? 256 : 128;
   const { scratch, state } = y ? epilogueBytes(t, y, workers) : { scratch: 0, state: 0 };

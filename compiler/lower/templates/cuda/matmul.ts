@@ -1,4 +1,5 @@
-// kernels/cuda/matmul.cuh: matrices are f32, multiplied by three tf32 products; long sums of few results are cut.
+// kernels/cuda/matmul.cuh: matrices are f32 and multiplied as three tf32 products. If there are few results, long sums
+// are split between blocks.
 
 import type { Node } from "../../../ir/types.js";
 import { ceilDiv } from "../../../util/math.js";
@@ -9,7 +10,7 @@ import { epilogueShared, tf32x3, tile } from "./gemm.js";
 
 const { BLOCKS: _, ...TILE } = tile(64, 32, 32, 3, 128, 0);
 
-/** How one group's part is cut: nothing here may depend on the number of groups. */
+/** The blocks and splits of one group's part, which must not depend on the number of groups. */
 function cutOf(node: Node, groups: number) {
   const { m, n, k } = cpu.sizesOf(node);
   const [rowGroups, termGroups] = flagAttr(node, "ta") ? [1, groups] : [groups, 1];
@@ -20,7 +21,7 @@ function cutOf(node: Node, groups: number) {
   return { m, n, k, rowGroups, blocksM, splits, parts: termGroups * splits };
 }
 
-/** Params::extent is m, n, k, splits of a group's terms. */
+/** Params::extent is m, n, k and the number of splits of a group's terms. */
 export const matmul = onCuda(cpu.matmul, {
   constants: (node, target, y) => ({
     ...cpu.matmul.constants(node, target, y),

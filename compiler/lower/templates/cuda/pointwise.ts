@@ -9,7 +9,7 @@ import { combineBlocks, grid, onCuda, partialBytes, THREADS } from "./blocks.js"
 
 const FLAT_CHUNK = 4096; // elements of a block, flat_chunk in C++
 
-/** pointwise_tx, pointwise_channel_blocks and pointwise_tile in C++: vectors of a block, and pixels of a tile. */
+/** pointwise_channel_blocks (`wide`) and pointwise_tile in C++: the blocks of channels, and the pixels per tile. */
 function tilesOf(pixels: number, c: number, sums: boolean) {
   const vectors = ceilDiv(c, 8);
   const tx = Math.min(vectors, sums ? 8 : THREADS);

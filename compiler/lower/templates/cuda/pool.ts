@@ -6,11 +6,11 @@ import * as cpu from "../pool.js";
 import { extents, inputType, outputType } from "../shapes.js";
 import { combineBlocks, grid, onCuda, partialBytes, THREADS } from "./blocks.js";
 
-const POOL_TILE = 8; // rows of dx a block, pool_tile in C++
+const POOL_TILE = 8; // rows of dx per block, pool_tile in C++
 
 type Four = [number, number, number, number];
 
-/** pool_tasks in C++: a thread a vector of channels. */
+/** pool_tasks in C++: the blocks of a kernel with one thread per pixel and vector of channels. */
 const vectorBlocks = (pixels: number, c: number): number => ceilDiv(pixels * ceilDiv(c, 8), THREADS);
 
 export const maxPool = onCuda(cpu.maxPool, {
@@ -48,7 +48,7 @@ export const globalAvgPool = onCuda(cpu.globalAvgPool, {
   launch: (n, { rows }) => grid([vectorBlocks(rows, extents(n, inputType(n, 0), 4)[1] as number)]),
 });
 
-/** Constants beside the CPU's: STORED_BYTES of an element of y. */
+/** Constants besides the CPU's: STORED_BYTES (of an element of y). */
 export const padChannels = onCuda(cpu.padChannels, {
   constants: (n, target, y) => ({
     ...cpu.padChannels.constants(n, target, y),

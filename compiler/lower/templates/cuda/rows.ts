@@ -1,4 +1,4 @@
-// kernels/cuda/rows.cuh: templates over rows of a matrix, a warp a row, or a block where rows are long.
+// kernels/cuda/rows.cuh: templates over rows of a matrix, with one warp per row, or one block per row if rows are long.
 
 import { ceilDiv } from "../../../util/math.js";
 import type { TemplateSpec } from "../../template.js";

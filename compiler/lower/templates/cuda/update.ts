@@ -8,7 +8,7 @@ import { grid, onCuda, THREADS } from "./blocks.js";
 export const queuePush = onCuda(cpu.queuePush, {
   launch: (n) => grid([extents(n, inputType(n, 0), 2)[0] as number, 1]),
 });
-/** A warp a class: prototype_block in C++. */
+/** One warp per class: prototype_block in C++. */
 export const prototypeUpdate = onCuda(cpu.prototypeUpdate, {
   launch: (n) => grid([ceilDiv(extents(n, inputType(n, 0), 2)[0] as number, THREADS / 32)]),
 });
