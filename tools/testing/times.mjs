@@ -88,4 +88,5 @@ function writePage(text) {
   const [from, to] = [old.indexOf(begin), old.indexOf(end)];
   if (from < 0 || to < from) throw new Error(`${page}: the marks around the table are missing`);
   writeFileSync(page, `${old.slice(0, from + begin.length)}\n\n${text}\n\n${old.slice(to)}`);
+  quiet(join(root, "node_modules", ".bin", "biome"), ["format", "--write", page]); // it pads the table
 }
