@@ -27,7 +27,7 @@
 namespace moproc::comm {
 namespace {
 
-constexpr int64_t kPiece = 1 << 20;  // bytes of a slot
+constexpr int64_t kSlotBytes = 1 << 20;
 constexpr int kSets = 2;
 constexpr int kSpins = 2000;
 constexpr uint64_t kMagic = 0x6d6f70726f633031;
@@ -77,7 +77,7 @@ static_assert(std::atomic<char>::is_always_lock_free && std::atomic<uint32_t>::i
 size_t header_bytes() { return sizeof(RankState); }
 size_t segment_bytes(int ranks) {
   const size_t states = header_bytes() + sizeof(RankState) * static_cast<size_t>(ranks);
-  return (states + 4095) / 4096 * 4096 + static_cast<size_t>(kSets) * static_cast<size_t>(ranks) * kPiece;
+  return (states + 4095) / 4096 * 4096 + static_cast<size_t>(kSets) * static_cast<size_t>(ranks) * kSlotBytes;
 }
 
 /// Whether the process has ended: it does not exist, or it is dead and its parent has not collected it yet.
@@ -131,7 +131,7 @@ class ShmCommunicator : public Communicator {
 
   void all_reduce(const char* what, const float* from, float* to, int64_t n) override {
     begin("all_reduce", what);
-    constexpr int64_t piece = kPiece / static_cast<int64_t>(sizeof(float));
+    constexpr int64_t piece = kSlotBytes / static_cast<int64_t>(sizeof(float));
     for (int64_t at = 0; at < n; at += piece) {
       const int64_t here = std::min(piece, n - at);
       std::memcpy(slot(o_.rank), from + at, static_cast<size_t>(here) * sizeof(float));
@@ -151,8 +151,8 @@ class ShmCommunicator : public Communicator {
 
   void all_gather(const char* what, const std::byte* from, std::byte* to, int64_t bytes) override {
     begin("all_gather", what);
-    for (int64_t at = 0; at < bytes; at += kPiece) {
-      const size_t here = static_cast<size_t>(std::min(kPiece, bytes - at));
+    for (int64_t at = 0; at < bytes; at += kSlotBytes) {
+      const size_t here = static_cast<size_t>(std::min(kSlotBytes, bytes - at));
       std::memcpy(slot(o_.rank), from + at, here);
       count_piece();
       for (int r = 0; r < o_.ranks; ++r) std::memcpy(to + r * bytes + at, slot(r), here);
@@ -162,8 +162,8 @@ class ShmCommunicator : public Communicator {
 
   void broadcast(const char* what, std::byte* data, int64_t bytes, int root) override {
     begin("broadcast", what);
-    for (int64_t at = 0; at < bytes; at += kPiece) {
-      const size_t here = static_cast<size_t>(std::min(kPiece, bytes - at));
+    for (int64_t at = 0; at < bytes; at += kSlotBytes) {
+      const size_t here = static_cast<size_t>(std::min(kSlotBytes, bytes - at));
       if (o_.rank == root) std::memcpy(slot(root), data + at, here);
       count_piece();
       if (o_.rank != root) std::memcpy(data + at, slot(root), here);
@@ -176,9 +176,10 @@ class ShmCommunicator : public Communicator {
     return *reinterpret_cast<RankState*>(memory_ + header_bytes() + sizeof(RankState) * static_cast<size_t>(rank));
   }
   std::byte* slot(int rank) {
-    const size_t slots = segment_bytes(o_.ranks) - static_cast<size_t>(kSets) * static_cast<size_t>(o_.ranks) * kPiece;
+    const size_t slots =
+        segment_bytes(o_.ranks) - static_cast<size_t>(kSets) * static_cast<size_t>(o_.ranks) * kSlotBytes;
     return memory_ + slots +
-           (static_cast<size_t>(set_) * static_cast<size_t>(o_.ranks) + static_cast<size_t>(rank)) * kPiece;
+           (static_cast<size_t>(set_) * static_cast<size_t>(o_.ranks) + static_cast<size_t>(rank)) * kSlotBytes;
   }
 
   void begin(const char* collective, const char* what) {

@@ -12,7 +12,7 @@
 namespace moproc::cuda {
 namespace {
 
-constexpr int64_t kAlign = 64;  // bytes; alignment of tensors in an arena: a smaller gap between two is padding
+constexpr int64_t kArenaAlign = 64;  // bytes; alignment of tensors in an arena: a smaller gap between two is padding
 
 int64_t io_bytes(const Plan& plan) { return plan.arena_bytes[static_cast<int>(Arena::io)]; }
 
@@ -66,7 +66,7 @@ std::vector<Io::Range> Io::ranges(const Span<int32_t>& tensors, bool with_kept) 
   std::sort(all.begin(), all.end(), [](const Range& a, const Range& b) { return a.offset < b.offset; });
   std::vector<Range> joined;
   for (const Range& r : all) {
-    const bool near = !joined.empty() && r.offset - (joined.back().offset + joined.back().bytes) < kAlign;
+    const bool near = !joined.empty() && r.offset - (joined.back().offset + joined.back().bytes) < kArenaAlign;
     if (near) joined.back().bytes = std::max(joined.back().bytes, r.offset + r.bytes - joined.back().offset);
     else joined.push_back(r);
   }

@@ -17,19 +17,19 @@ struct Part {
   std::string_view torchvision, detectron2;
 };
 // If one name begins with another, the longer one comes first.
-constexpr std::array<Part, 8> kParts = {{{"conv1.", "conv1."},
-                                         {"conv2.", "conv2."},
-                                         {"conv3.", "conv3."},
-                                         {"bn1.", "conv1.norm."},
-                                         {"bn2.", "conv2.norm."},
-                                         {"bn3.", "conv3.norm."},
-                                         {"downsample.0.", "shortcut."},
-                                         {"downsample.1.", "shortcut.norm."}}};
+constexpr std::array<Part, 8> kNameParts = {{{"conv1.", "conv1."},
+                                             {"conv2.", "conv2."},
+                                             {"conv3.", "conv3."},
+                                             {"bn1.", "conv1.norm."},
+                                             {"bn2.", "conv2.norm."},
+                                             {"bn3.", "conv3.norm."},
+                                             {"downsample.0.", "shortcut."},
+                                             {"downsample.1.", "shortcut.norm."}}};
 
 /// Translates the rest of a name after its layer: "conv1.weight" <-> "conv1.weight", "bn1.bias" <-> "conv1.norm.bias".
 std::string translate(std::string_view rest, std::string_view Part::* from, std::string_view Part::* to) {
   const Part* best = nullptr;
-  for (const Part& p : kParts)
+  for (const Part& p : kNameParts)
     if (rest.starts_with(p.*from) && (!best || (best->*from).size() < (p.*from).size())) best = &p;
   if (!best) return "";
   return std::string(best->*to) + std::string(rest.substr((best->*from).size()));

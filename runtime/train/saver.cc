@@ -13,7 +13,7 @@ namespace {
 
 constexpr double kFirstPause = 30, kLongestPause = 600;  // seconds
 
-double since(std::chrono::steady_clock::time_point t) {
+double seconds_since(std::chrono::steady_clock::time_point t) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - t).count();
 }
 
@@ -40,7 +40,7 @@ Saver::~Saver() {
   thread_.join();
 }
 
-bool Saver::is_time() const { return saving_.every_seconds > 0 && since(begun_) >= saving_.every_seconds; }
+bool Saver::is_time() const { return saving_.every_seconds > 0 && seconds_since(begun_) >= saving_.every_seconds; }
 
 bool Saver::due(int64_t step) {
   report_last_write();
@@ -120,7 +120,7 @@ void Saver::work() {
       error = std::current_exception();
     }
     lock.lock();
-    seconds_ = since(start);
+    seconds_ = seconds_since(start);
     error_ = error;
     writing_ = false;
     ended_ = true;

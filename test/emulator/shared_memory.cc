@@ -11,13 +11,13 @@ namespace emulator {
 
 namespace {
 
-constexpr size_t page = 4096, guard = 16 * page;
+constexpr size_t page_bytes = 4096, guard_bytes = 16 * page_bytes;
 
 /// `bytes` bytes of memory (a multiple of a page), followed by a zone that faults.
 unsigned char* map(size_t bytes) {
-  void* const p = mmap(nullptr, bytes + guard, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  void* const p = mmap(nullptr, bytes + guard_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (p == MAP_FAILED) throw std::bad_alloc();
-  mprotect(static_cast<unsigned char*>(p) + bytes, guard, PROT_NONE);
+  mprotect(static_cast<unsigned char*>(p) + bytes, guard_bytes, PROT_NONE);
   return static_cast<unsigned char*>(p);
 }
 
@@ -30,7 +30,7 @@ constexpr size_t static_bytes = 128 << 10;  // the largest static part and one z
 }  // namespace
 
 SharedMemory::SharedMemory(size_t dynamic_bytes)
-    : dynamic_bytes_(dynamic_bytes), dynamic_mapped_((dynamic_bytes + 2 * page - 1) / page * page) {
+    : dynamic_bytes_(dynamic_bytes), dynamic_mapped_((dynamic_bytes + 2 * page_bytes - 1) / page_bytes * page_bytes) {
   dynamic_map_ = map(dynamic_mapped_);
   static_map_ = map(static_bytes);
   // As near to the faulting page as the alignment of 1024 bytes allows.
@@ -39,8 +39,8 @@ SharedMemory::SharedMemory(size_t dynamic_bytes)
 }
 
 SharedMemory::~SharedMemory() {
-  munmap(dynamic_map_, dynamic_mapped_ + guard);
-  munmap(static_map_, static_bytes + guard);
+  munmap(dynamic_map_, dynamic_mapped_ + guard_bytes);
+  munmap(static_map_, static_bytes + guard_bytes);
 }
 
 void SharedMemory::poison() {
@@ -77,10 +77,11 @@ void* SharedMemory::array(const void* key, size_t bytes, size_t alignment) {
 }
 
 std::string SharedMemory::describe(const unsigned char* address) const {
-  if (address >= dynamic_map_ && address < dynamic_map_ + dynamic_mapped_ + guard)
+  if (address >= dynamic_map_ && address < dynamic_map_ + dynamic_mapped_ + guard_bytes)
     return std::to_string(address - (dynamic_ + dynamic_bytes_)) + " bytes past the end of the " +
            std::to_string(dynamic_bytes_) + " bytes of dynamic shared memory";
-  if (address >= static_map_ && address < static_map_ + static_bytes + guard) return "past the static shared arrays";
+  if (address >= static_map_ && address < static_map_ + static_bytes + guard_bytes)
+    return "past the static shared arrays";
   return "";
 }
 

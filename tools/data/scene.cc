@@ -12,7 +12,7 @@ namespace {
 
 using data::Stream;
 
-constexpr double pi = std::numbers::pi;
+constexpr double kPi = std::numbers::pi;
 
 float luma(const Color& c) { return 0.299f * c[0] + 0.587f * c[1] + 0.114f * c[2]; }
 
@@ -44,8 +44,8 @@ Paint noise_paint(Color a, Color b, double cell, int width, int height, Stream& 
   return [=, lattice = std::move(lattice)](double x, double y) {
     const double u = x / cell, v = y / cell;
     const int i = static_cast<int>(u), j = static_cast<int>(v);
-    const float tx = static_cast<float>(0.5 - 0.5 * std::cos(pi * (u - i)));
-    const float ty = static_cast<float>(0.5 - 0.5 * std::cos(pi * (v - j)));
+    const float tx = static_cast<float>(0.5 - 0.5 * std::cos(kPi * (u - i)));
+    const float ty = static_cast<float>(0.5 - 0.5 * std::cos(kPi * (v - j)));
     const float* p = &lattice[static_cast<std::size_t>(j) * columns + i];
     const float top = p[0] + tx * (p[1] - p[0]), low = p[columns] + tx * (p[columns + 1] - p[columns]);
     return mix(a, b, top + ty * (low - top));
@@ -53,7 +53,7 @@ Paint noise_paint(Color a, Color b, double cell, int width, int height, Stream& 
 }
 
 Paint gradient_paint(Color a, Color b, double length, Stream& s) {
-  const double angle = s.uniform(0, 2 * pi), shift = s.unit();
+  const double angle = s.uniform(0, 2 * kPi), shift = s.unit();
   const double dx = std::cos(angle) / length, dy = std::sin(angle) / length;
   return [=](double x, double y) {
     const double t = std::fabs(std::remainder(x * dx + y * dy + shift, 2.0));  // rises and falls, so there is no edge
@@ -62,10 +62,10 @@ Paint gradient_paint(Color a, Color b, double length, Stream& s) {
 }
 
 Paint stripe_paint(Color a, Color b, double period, Stream& s) {
-  const double angle = s.uniform(0, pi);
+  const double angle = s.uniform(0, kPi);
   const double dx = std::cos(angle) / period, dy = std::sin(angle) / period;
   return [=](double x, double y) {
-    return mix(a, b, static_cast<float>(0.5 + 0.5 * std::sin(2 * pi * (x * dx + y * dy))));
+    return mix(a, b, static_cast<float>(0.5 + 0.5 * std::sin(2 * kPi * (x * dx + y * dy))));
   };
 }
 
@@ -109,7 +109,7 @@ void draw_clutter(Canvas& canvas, int pieces, Stream& s) {
   const double side = std::min(canvas.width(), canvas.height());
   for (int i = 0; i < pieces; ++i) {
     const double x = s.uniform(0, canvas.width()), y = s.uniform(0, canvas.height());
-    const double r = side * s.uniform(0.03, 0.1), angle = s.uniform(0, 2 * pi);
+    const double r = side * s.uniform(0.03, 0.1), angle = s.uniform(0, 2 * kPi);
     Path path;
     switch (s.below(3)) {
       case 0: path = {ellipse(x, y, r, r * s.uniform(0.5, 1.0))}; break;
@@ -127,7 +127,7 @@ void draw_clutter(Canvas& canvas, int pieces, Stream& s) {
 void draw_object(Canvas& canvas, const Kind& kind, const Color& behind, double variation, Stream& s) {
   const double side = std::min(canvas.width(), canvas.height());
   const double half = side * 0.5 * s.uniform(0.9 - 0.4 * variation, 0.9);
-  const Placement at = place(half, 0.8 * variation, variation * pi / 7, canvas, s);
+  const Placement at = place(half, 0.8 * variation, variation * kPi / 7, canvas, s);
   const Color main = apart_from(behind, 0.25f, s);
   const Color colors[3] = {main, apart_from(behind, 0.2f, s), apart_from(main, 0.25f, s)};
   Paint paints[3];

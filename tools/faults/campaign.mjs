@@ -124,8 +124,8 @@ async function killed(row, { fresh, reference, say }, times, instant) {
       end = await ended;
       if (end.signal !== "SIGKILL" && end.status !== 0)
         row.unexpected.push(`ended with ${end.status ?? end.signal}: ${end.text.slice(-400)}`);
-    } while (end.signal === "SIGKILL");
-    count(row, run, reference, end);
+    } while (end.signal === "SIGKILL" && !existsSync(run.last)); // with its last checkpoint, a run is complete
+    count(row, run, reference, end.signal === "SIGKILL" ? { status: 0 } : end);
     removeFolder(run.dir, KIND);
   }
 }
