@@ -30,7 +30,7 @@ export interface BuildResult {
  * Number of kernels of one header per file. An object is found in the cache only if all kernels of its file are the
  * same ones. So on the CPU g++ gets each convolution and each matrix product by itself: they take long to compile, and
  * networks that have some of them in common are compiled often. Small kernels take less time than the headers, and the
- * headers of CUDA kernels take long (0.7 s of 1.5 s for one convolution in the emulator), so these share files.
+ * headers of CUDA kernels take as long as a convolution, so these share files.
  */
 function kernelsPerFile(header: string, target: Plan["target"]): number {
   const isConvolution = header.startsWith("conv_");

@@ -34,10 +34,8 @@ const HEAD = 65536; // a mark is looked for in so many bytes at the beginning of
 const TAIL = 1024;
 
 const refuse = (path, why) => {
-  const rm = lstat(path)?.isDirectory() ? "rm -r" : "rm";
-  throw new SetupError(`${path}: ${why}; choose another path, or remove it yourself: ${rm} ${quoted(path)}`);
+  throw new SetupError(`${path}: ${why}; choose another path, or remove it yourself`);
 };
-const quoted = (path) => (/^[\w./+:@%=-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`);
 /** What is at `path`; undefined if there is nothing, also if `path` leads through a file. */
 function lstat(path) {
   try {

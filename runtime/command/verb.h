@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -73,7 +74,11 @@ struct Verb {
   Verb(const VerbRecord<Settings>& r)
       : name(r.name), usage(r.usage), about(r.about), one_process(r.one_process), make([r] {
           return std::make_unique<CommandOf<Settings>>(r);
-        }) {}
+        }) {
+    // Every verb says what its flags are, what contradicts, and what it would replace.
+    if (!r.flags || !r.check || !r.targets || !r.run)
+      throw std::logic_error("the record of " + name + " is incomplete");
+  }
 
   std::string name, usage, about;
   bool one_process;

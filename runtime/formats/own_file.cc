@@ -44,14 +44,6 @@ fs::file_status status_of(const std::string& path) {
   return status;
 }
 
-std::string quoted(const std::string& path) {
-  const auto plain = [](unsigned char c) { return std::isalnum(c) || std::strchr("_./+:@%=-", c); };
-  if (std::all_of(path.begin(), path.end(), plain)) return path;
-  std::string text = "'";
-  for (const char c : path) text += c == '\'' ? "'\\''" : std::string(1, c);
-  return text + "'";
-}
-
 std::string folder_mark(std::string_view kind) {
   return JsonLine().add("format", "moproc-folder-1").add("kind", kind).text();
 }
@@ -80,10 +72,7 @@ bool is_own_file(const std::string& path, const Mark& mark) {
 }
 
 void refuse_target(const std::string& path, const std::string& why) {
-  std::error_code error;
-  const bool folder = fs::is_directory(fs::symlink_status(path, error));
-  throw InputError(path + ": " + why + "; choose another path, or remove it yourself: " + (folder ? "rm -r " : "rm ") +
-                   quoted(path));
+  throw InputError(path + ": " + why + "; choose another path, or remove it yourself");
 }
 
 void require_file(const std::string& path, const Mark& mark) {

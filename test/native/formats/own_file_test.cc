@@ -15,7 +15,7 @@ using namespace moproc::test;
 
 namespace {
 
-const std::string kSafe = "; choose another path, or remove it yourself: rm ";
+const std::string kSafe = "; choose another path, or remove it yourself";
 
 }  // namespace
 
@@ -46,7 +46,7 @@ TEST("own files: the mark decides, wherever blanks and ends of lines are") {
     for (const std::string& bytes : {c.theirs, std::string("x"), c.ours.substr(0, c.ours.size() / 3)}) {
       write_bytes(path, bytes);
       CHECK_THROWS(write_atomically(path, c.mark, [](OutputFile& out) { out.write("new"); }),
-                   path + ": exists, and moproc did not write it" + kSafe + path);
+                   path + ": exists, and moproc did not write it" + kSafe);
       CHECK_EQ(read_bytes(path), bytes);
       CHECK_EQ(list(f.path()).size(), size_t{1});
     }
@@ -91,11 +91,11 @@ TEST("own folders: absent, empty or marked as one of the kind") {
   require_folder(path, "pack");
   mark_folder(path, "pack");
   require_folder(path, "pack");
-  CHECK_THROWS(require_folder(path, "sample"), "is a folder with files, and moproc did not make it" + kSafe + "-r ");
-  CHECK_THROWS(require_folder(path), "is no empty folder" + kSafe + "-r ");
+  CHECK_THROWS(require_folder(path, "sample"), "is a folder with files, and moproc did not make it" + kSafe);
+  CHECK_THROWS(require_folder(path), "is no empty folder" + kSafe);
   std::filesystem::remove(path + "/.moproc");
   require_folder(path);
   write_bytes(path + "/photo.jpg", "x");
-  CHECK_THROWS(require_folder(path, "pack"), "is a folder with files, and moproc did not make it" + kSafe + "-r ");
+  CHECK_THROWS(require_folder(path, "pack"), "is a folder with files, and moproc did not make it" + kSafe);
   CHECK_THROWS(require_folder(path + "/photo.jpg", "pack"), "is no folder, where a folder is to be made" + kSafe);
 }
