@@ -32,6 +32,7 @@ test.before(() => {
   shell.done("data", "sample", "--out", "data", "--classes", "4", "--images", "32", "--val", "8", "--size", "40");
   shell.done("data", "sample", "--out", "voc", "--layout", "voc", "--images", "60", "--val", "40", "--size", "40");
   shell.done("train", ...model, "--data", "data", "--exp-dir", "run", "--epochs", "1", "--steps", "2", "--quiet");
+  shell.done("compile", ...model, "-o", "binary");
 });
 
 /** Everything below the test's folder: kind, target or contents of each name. */
@@ -63,6 +64,8 @@ type Case = readonly [name: string, mine: string, run: () => Ran, names?: string
 const moproc = (line: string) => (): Ran => shell.moproc(...line.split(" ").filter((w) => w !== ""));
 const train = (flags: string) => (): Ran =>
   shell.moproc("train", ...model, "--data", "data", "--epochs", "1", "--quiet", ...flags.split(" "));
+/** The training binary by itself, as on a machine without Node: nothing has looked at the targets before. */
+const binary = (line: string) => (): Ran => tool(shell.at("binary", "train"), ...line.split(" "));
 const cleaning = moproc(`clean -b 8 --data data --resume ${checkpoint} --annotation mine/a.json`);
 const lowshot = moproc(`lowshot -b 8 --model-path ${checkpoint} --voc-path voc --output mine/l.json`);
 const compile = (out: string) => (): Ran => shell.moproc("compile", mlp, "-o", out);
@@ -112,6 +115,16 @@ const files: readonly Case[] = [
   ["train, checkpoint", "mine/checkpoint_0000.safetensors", train("--exp-dir mine")],
   ["train, PyTorch's checkpoint", "mine/checkpoint_0000.pth.tar", train("--exp-dir mine --checkpoint-format pth.tar")],
   ["train where a file is", "mine", train("--exp-dir mine")],
+  [
+    "the binary alone: train",
+    "mine/checkpoint_0000.safetensors",
+    binary("--data data --epochs 1 --quiet --exp-dir mine"),
+  ],
+  [
+    "the binary alone: clean",
+    "mine/a.json",
+    binary(`clean --data data --resume ${checkpoint} --annotation mine/a.json`),
+  ],
   ["train, dump", "mine/step_000000.safetensors", train("--exp-dir new --dump-step 0 --dump mine")],
   ["replay, trace", "mine.json", train("--replay x.safetensors --trace mine.json")],
   ["replay, states", "mine/step_000001.safetensors", train("--replay x.safetensors --trace t.json --trace-state mine")],

@@ -40,9 +40,13 @@ test.serial("objects do not depend on whether their system headers were precompi
     t.deepEqual(precompiled, plain);
 
     process.env.MOPROC_CACHE = join(dir, "at once");
-    const units = [{ ...unit, prelude: ["immintrin.h"] }];
+    const calls = join(dir, "calls.txt");
+    const counting = join(dir, "counting.sh");
+    writeFileSync(counting, `#!/bin/sh\necho "$@" >> "${calls}"\nexec ${cxx()} "$@"\n`, { mode: 0o755 });
+    const units = [{ ...unit, command: counting, prelude: ["immintrin.h"] }];
     const atOnce = await Promise.all([compileAll(units, () => {}), compileAll(units, () => {})]);
     for (const { files } of atOnce) t.deepEqual(readFileSync(files[0] as string), plain);
+    t.is(readFileSync(calls, "utf8").trim().split("\n").length, 2, "one call for the header, one for the object");
     const left = readdirSync(join(dir, "at once")).filter((name) => /part|tmp/.test(name));
     t.deepEqual(left, [], "artefacts that are built at the same time share a compilation and leave nothing unfinished");
     t.is(readdirSync(join(dir, "precompiled")).filter((f) => f.endsWith(".gch")).length, 1);
