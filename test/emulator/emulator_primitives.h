@@ -43,18 +43,21 @@ void product(const char* what, float (&d)[4], const Fragments& mine, Element ele
   };
   const Sums sums = emulator::warp_collective<Sums>(
       what, 0xffffffffu, mine, [&](unsigned, const Fragments* const* in, Sums* const* out) {
-        float a[16][K], b[K][8];
+        // A row of the result at a time. Each element is summed over k in order, so the vectors change no bit.
+        using Row = float __attribute__((vector_size(32)));
+        float a[16][K];
+        Row b[K];
         for (int k = 0; k < K; ++k) {
           for (int i = 0; i < 16; ++i) a[i][k] = element.a(in, i, k);
           for (int j = 0; j < 8; ++j) b[k][j] = element.b(in, k, j);
         }
-        for (int lane = 0; lane < 32; ++lane)
-          for (int e = 0; e < 4; ++e) {
-            const int row = lane / 4 + e / 2 * 8, column = lane % 4 * 2 + e % 2;
-            float sum = in[lane]->d[e];
-            for (int k = 0; k < K; ++k) sum += a[row][k] * b[k][column];
-            out[lane]->d[e] = sum;
-          }
+        for (int row = 0; row < 16; ++row) {
+          const int first = row % 8 * 4, e = row / 8 * 2;  // its lanes have two columns each, in d[e] and d[e + 1]
+          Row sum;
+          for (int j = 0; j < 8; ++j) sum[j] = in[first + j / 2]->d[e + j % 2];
+          for (int k = 0; k < K; ++k) sum += a[row][k] * b[k];
+          for (int j = 0; j < 8; ++j) out[first + j / 2]->d[e + j % 2] = sum[j];
+        }
       });
   std::memcpy(d, sums.d, sizeof d);
 }

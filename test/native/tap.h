@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <exception>
 #include <functional>
+#include <source_location>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -48,6 +49,13 @@ struct Register {
 inline bool note(bool ok, const char* file, int line, const std::string& text) {
   if (!ok) Registry::get().failures.push_back(std::string(file) + ":" + std::to_string(line) + ": " + text);
   return ok;
+}
+
+/// Whether `text` contains `part`; if not, the running test fails, with both in its message.
+inline bool has(const std::string& text, const std::string& part,
+                std::source_location at = std::source_location::current()) {
+  return note(text.find(part) != std::string::npos, at.file_name(), static_cast<int>(at.line()),
+              "'" + part + "' is not in: " + text);
 }
 
 template <class T>

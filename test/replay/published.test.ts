@@ -2,7 +2,7 @@
 // one replay per phase. Differences grow from step to step. Their growth was measured between runs of the published
 // code itself, and ten times as much is allowed.
 
-import { rmSync } from "node:fs";
+import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import test from "ava";
 import { load } from "node-cuda-rt";
@@ -81,11 +81,13 @@ async function replayAll(): Promise<readonly OwnTrace[]> {
     "w-proto": w_proto,
   };
   const flags = Object.entries(hyper).flatMap(([name, v]) => [`--${name}`, `${v}`]);
-  const folder = join(dir, "runs");
+  const folder = `${dir}_runs`; // beside it: an artefact is not replaced if it holds other files
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder, { recursive: true });
   const traces = epochs.map((_, phase) => {
     const before = join(folder, `checkpoint_${String(epochs[phase - 1]).padStart(4, "0")}_000004.safetensors`);
     const resume = phase === 0 ? [] : ["--resume", before];
-    const result = replay(dir, folder, phaseFile(dir, phase), [...flags, ...resume, "--exp-dir", folder]);
+    const result = replay(dir, folder, phaseFile(folder, phase), [...flags, ...resume, "--exp-dir", folder]);
     if (phase > 0) rmSync(before); // 150 MB
     return result;
   });

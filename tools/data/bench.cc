@@ -15,7 +15,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr const char* usage =
+constexpr const char* bench_usage =
     "Usage: moproc-data bench FILE... [flags]\n"
     "\n"
     "Measures, for each image file, the milliseconds of processor time for decoding, for the weak and for the strong\n"
@@ -101,7 +101,7 @@ int run_bench(const Args& args) {
   const std::string flag_help = describe_flags(flags);
   const Arguments given = parse_flags(args, flags);
   if (given.help) {
-    std::fputs(help_page(usage, flag_help).c_str(), stdout);
+    std::fputs(help_page(bench_usage, flag_help).c_str(), stdout);
     return 0;
   }
   if (given.positional.empty()) throw UsageError("which image files?");

@@ -19,7 +19,7 @@
 namespace moproc::tools {
 namespace {
 
-constexpr const char* usage =
+constexpr const char* check_usage =
     "Usage: moproc data check DIR [flags]\n"
     "\n"
     "Reads the lists of a data folder (WebVision's, csv or jsonl lists, a folder per class, VOC's, Places'; plain\n"
@@ -108,7 +108,7 @@ int run_check(const Args& args) {
   const std::string flag_help = describe_flags(flags);
   const Arguments given = parse_flags(args, flags);
   if (given.help) {
-    std::fputs(help_page(usage, flag_help).c_str(), stdout);
+    std::fputs(help_page(check_usage, flag_help).c_str(), stdout);
     return 0;
   }
   if (given.positional.size() != 1) throw UsageError("one data folder is wanted");

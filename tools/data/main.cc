@@ -9,7 +9,7 @@
 
 namespace {
 
-constexpr const char* usage =
+constexpr const char* all_usage =
     "Usage: moproc data VERB [flags]\n"
     "\n"
     "  sample          Writes a data folder of drawn scenes, with wrong labels and out-of-class images.\n"
@@ -38,11 +38,11 @@ constexpr Verb verbs[] = {
 
 int main(int argc, char** argv) {
   if (argc < 2) {
-    std::fputs(usage, stderr);
+    std::fputs(all_usage, stderr);
     return 2;
   }
   if (std::strcmp(argv[1], "--help") == 0 || std::strcmp(argv[1], "-h") == 0) {
-    std::fputs(usage, stdout);
+    std::fputs(all_usage, stdout);
     return 0;
   }
   for (const Verb& verb : verbs) {

@@ -30,7 +30,7 @@ namespace {
 
 using formats::OutputFile;
 
-constexpr const char* usage =
+constexpr const char* pack_usage =
     "Usage: moproc data pack DIR --out DIR [flags]\n"
     "\n"
     "Writes a data folder (WebVision's, csv or jsonl lists, a folder per class, VOC's, Places') as tar files for\n"
@@ -267,7 +267,7 @@ int run_pack(const Args& args) {
   const std::string flag_help = describe_flags(flags);
   const Arguments given = parse_flags(args, flags);
   if (given.help) {
-    std::fputs(help_page(usage, flag_help).c_str(), stdout);
+    std::fputs(help_page(pack_usage, flag_help).c_str(), stdout);
     return 0;
   }
   if (given.positional.size() != 1) throw UsageError("one data folder is wanted");

@@ -15,7 +15,7 @@ namespace {
 /// A mark that no file has: raw bytes have no room for a mark, so existing files are never replaced.
 const formats::Mark nothing = {.begin = "no file begins like this", .at = std::size_t{1} << 20};
 
-constexpr const char* usage =
+constexpr const char* pixels_usage =
     "Usage: moproc data pixels --data DIR --out FILE [flags] < PATHS\n"
     "\n"
     "Writes the test transform of images as raw bytes: shorter side scaled to 8/7 of --size, centre crop,\n"
@@ -37,7 +37,7 @@ int run_pixels(const Args& args) {
                                    {"size", "PIXELS", "Side of the crops.", &size, 1, 4096}};
   const Arguments given = parse_flags(args, flags);
   if (given.help) {
-    std::fputs(help_page(usage, describe_flags(flags)).c_str(), stdout);
+    std::fputs(help_page(pixels_usage, describe_flags(flags)).c_str(), stdout);
     return 0;
   }
   if (folder.empty() || out.empty()) throw UsageError("--data DIR and --out FILE are needed");

@@ -11,7 +11,7 @@
 namespace moproc::tools {
 namespace {
 
-constexpr const char* usage =
+constexpr const char* sample_usage =
     "Usage: moproc data sample --out DIR [flags]\n"
     "\n"
     "Writes a folder of drawn scenes as JPEG files, in WebVision V1's layout by default. A class is a kind of object\n"
@@ -51,7 +51,7 @@ int run_sample(const Args& args) {
   const std::string flag_help = describe_flags(flags);
   const Arguments given = parse_flags(args, flags);
   if (given.help) {
-    std::fputs(help_page(usage, flag_help).c_str(), stdout);
+    std::fputs(help_page(sample_usage, flag_help).c_str(), stdout);
     return 0;
   }
   if (!given.positional.empty()) throw UsageError("unexpected argument '" + given.positional[0] + "'");

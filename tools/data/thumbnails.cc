@@ -18,7 +18,7 @@
 namespace moproc::tools {
 namespace {
 
-constexpr const char* usage =
+constexpr const char* thumbnails_usage =
     "Usage: moproc-data thumbnails --data DIR --out DIR [flags] < NAMES\n"
     "\n"
     "Reads paths below --data, one per line, and writes the picture of line I (from 0) as --out/I.jpg. A picture that\n"
@@ -46,7 +46,7 @@ int run_thumbnails(const Args& args) {
       {"quality", "N", "Quality of the JPEG files.", &quality, 1, 100}};
   const Arguments given = parse_flags(args, flags);
   if (given.help) {
-    std::fputs(help_page(usage, describe_flags(flags)).c_str(), stdout);
+    std::fputs(help_page(thumbnails_usage, describe_flags(flags)).c_str(), stdout);
     return 0;
   }
   if (folder.empty() || out.empty()) throw UsageError("--data DIR and --out DIR are needed");

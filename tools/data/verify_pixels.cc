@@ -8,7 +8,7 @@
 namespace moproc::tools {
 namespace {
 
-constexpr const char* usage =
+constexpr const char* verify_usage =
     "Usage: moproc data verify-pixels DIR\n"
     "\n"
     "DIR holds cases.json, in/ and out/. `cases` is a list of {in, ops, out}: the file in/IN is converted to RGB, ops\n"
@@ -41,7 +41,7 @@ int report(const Verdict& verdict) {
 int run_verify_pixels(const Args& args) {
   const Arguments given = parse_flags(args, {});
   if (given.help) {
-    std::fputs(usage, stdout);
+    std::fputs(verify_usage, stdout);
     return 0;
   }
   if (given.positional.size() != 1) throw UsageError("one folder is wanted (--help says of what form)");

@@ -16,6 +16,11 @@ int find_program(const Plan& plan, const std::string& name) {
   throw InputError(std::string(plan.name) + " has no program " + name + "; it has" + known);
 }
 
+std::string plain_name(const TensorInfo& t) {
+  const std::string name = t.name;
+  return name.substr(name.find('/') + 1);  // npos + 1 is 0
+}
+
 std::string signature(const Plan& plan, int program) {
   std::string text;
   for (const StepInfo& s : plan.programs[program].steps) {

@@ -18,13 +18,6 @@ std::string key(int step, int tensor, const char* when) {
   return std::to_string(step) + " " + std::to_string(tensor) + " " + when;
 }
 
-/// The tensor's name in a values file: inputs are without the program's name.
-std::string plain_name(const TensorInfo& t) {
-  const std::string name = t.name;
-  const size_t slash = name.find('/');
-  return slash == std::string::npos ? name : name.substr(slash + 1);
-}
-
 void give(const Plan& plan, StepRunner& runner, const formats::SafetensorsFile& values, int tensor) {
   const TensorInfo& t = plan.tensors[tensor];
   const formats::TensorEntry* const entry = values.find(plain_name(t));

@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "formats/safetensors.h"
+#include "program.h"
 #include "session/session.h"
 
 namespace moproc::tools {
@@ -20,12 +21,6 @@ std::span<const std::byte> needed(const formats::SafetensorsFile& file, const st
 double loss_of(Session& session, int program) {
   const std::span<float> groups = session.view<float>(session.output(program, "loss"));
   return std::accumulate(groups.begin(), groups.end(), 0.0) / static_cast<double>(groups.size());
-}
-
-/// The input's name in the file: without the program's name.
-std::string plain_name(const TensorInfo& t) {
-  const std::string name = t.name;
-  return name.substr(name.find('/') + 1);
 }
 
 }  // namespace

@@ -40,6 +40,12 @@ export function quiet(command, args, options = {}) {
   return r.stdout;
 }
 
+/**
+ * The flag with which a new build folder compiles files of a target together, in half of the time, because most of it
+ * goes into headers. After an edit one file alone is compiled faster: `cmake -DCMAKE_UNITY_BUILD=OFF build/native`.
+ */
+export const unity = ["-DCMAKE_UNITY_BUILD=ON"];
+
 const has = (command) => spawnSync(command, ["--version"], { stdio: "ignore" }).status === 0;
 
 /** Whether packages can be installed here: the user is root and there is apt-get. */
@@ -88,8 +94,8 @@ export function typescript({ tests = false } = {}) {
  */
 export function nativeLibraries({ tests = false } = {}) {
   mkdirSync(native, { recursive: true });
-  const generator = existsSync(join(native, "CMakeCache.txt")) ? [] : ["-DCMAKE_BUILD_TYPE=Release"];
-  quiet("cmake", ["-S", root, "-B", native, `-DMOPROC_TESTS=${tests ? "ON" : "OFF"}`, ...generator]);
+  const first = existsSync(join(native, "CMakeCache.txt")) ? [] : ["-DCMAKE_BUILD_TYPE=Release", ...unity];
+  quiet("cmake", ["-S", root, "-B", native, `-DMOPROC_TESTS=${tests ? "ON" : "OFF"}`, ...first]);
   const cached = statSync(join(native, "CMakeCache.txt"));
   if (!cached) throw new SetupError("cmake left no cache");
   const target = tests === "js" ? ["--target", "js_needs"] : [];
@@ -102,7 +108,14 @@ export function addon() {
   const out = join(dir, "build", "Release", "node_cuda_rt.node");
   quiet(
     process.execPath,
-    [join(root, "node_modules", "cmake-js", "bin", "cmake-js"), "build", "--directory", dir, "--silent"],
+    [
+      join(root, "node_modules", "cmake-js", "bin", "cmake-js"),
+      "build",
+      "--directory",
+      dir,
+      "--silent",
+      ...unity.map((f) => `--C${f.slice(1)}`),
+    ],
     { cwd: dir },
   );
   if (!existsSync(out)) throw new SetupError(`cmake-js left no ${out}`);

@@ -80,10 +80,6 @@ struct Bench {
   unsigned char* bytes() const { return static_cast<unsigned char*>(host.get()); }
 };
 
-bool has(const std::string& text, const char* part) {
-  return note(text.find(part) != std::string::npos, __FILE__, __LINE__, std::string(part) + " is not in: " + text);
-}
-
 }  // namespace
 
 TEST("emulated driver: a copy that nobody waits for is late") {

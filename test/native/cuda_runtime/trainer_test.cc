@@ -29,12 +29,6 @@ struct Data {
   }
 };
 
-std::string sha_of(const std::string& path) { return formats::SafetensorsFile(path).metadata().at("sha256"); }
-
-bool has(const std::string& text, const std::string& part) {
-  return note(text.find(part) != std::string::npos, __FILE__, __LINE__, "'" + part + "' is not in: " + text);
-}
-
 std::vector<double> column(const std::string& path, const char* event, const char* key) {
   std::vector<double> values;
   for (const Json& r : records(path, event)) values.push_back(number_of(r, key));

@@ -38,12 +38,6 @@ std::string joined(const std::vector<std::string>& lines) {
   return text;
 }
 
-bool has(const std::string& text, const std::string& part) {
-  const bool found = text.find(part) != std::string::npos;
-  if (!found) note(false, __FILE__, __LINE__, "'" + part + "' is not in: " + text);
-  return found;
-}
-
 }  // namespace
 
 TEST("convert: the published checkpoint goes to safetensors and back to the bit, from both torch formats") {

@@ -22,12 +22,12 @@ namespace {
 /// What a flag has to do.
 template <class S>
 struct Entry {
-  const char* flag;                   // Flag::name()
-  std::vector<std::string> values;    // other than the default
-  std::function<bool(const S&)> set;  // whether the field has that value
-  const char* key = "";               // recorded under
-  const char* recorded = "";          // what is recorded then
-  std::vector<std::string> also;      // other flags that read the same field
+  const char* flag;                    // Flag::name()
+  std::vector<std::string> values;     // other than the default
+  std::function<bool(const S&)> set;   // whether the field has that value
+  const char* key = "";                // recorded under
+  const char* recorded = "";           // what is recorded then
+  std::vector<std::string> also = {};  // other flags that read the same field
 };
 
 template <class S>

@@ -19,12 +19,6 @@ std::string metadata_of(const std::string& path, const char* key) {
   return formats::SafetensorsFile(path).metadata().at(key);
 }
 
-bool has(const std::string& text, const std::string& part) {
-  const bool found = text.find(part) != std::string::npos;
-  if (!found) note(false, __FILE__, __LINE__, "'" + part + "' is not in: " + text);
-  return found;
-}
-
 /// Three epochs of ten steps.
 std::vector<std::string> flags(const std::string& exp, std::vector<std::string> more = {}) {
   more.insert(more.end(), {"--synthetic", "--epochs", "3", "--steps", "1000", "--start_clean_epoch", "2", "--seed", "9",

@@ -18,12 +18,6 @@ using namespace moproc::train;
 
 namespace {
 
-bool has(const std::string& text, const std::string& part) {
-  const bool found = text.find(part) != std::string::npos;
-  if (!found) note(false, __FILE__, __LINE__, "'" + part + "' is not in: " + text);
-  return found;
-}
-
 std::string fixture() { return MOPROC_TOY_CHECKPOINT; }
 
 std::string elements(const Tensor& t) {

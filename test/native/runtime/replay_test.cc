@@ -70,12 +70,6 @@ const Json& at(const Json& list, size_t i) { return (*list.array())[i]; }
 /// The number of group g in a step of a trace.
 double number(const Json& step, const char* key, size_t g) { return *at(*step.find(key), g).number(); }
 
-bool has(const std::string& text, const std::string& part) {
-  const bool found = text.find(part) != std::string::npos;
-  if (!found) note(false, __FILE__, __LINE__, "'" + part + "' is not in: " + text);
-  return found;
-}
-
 }  // namespace
 
 TEST("replay: the trace has a value a group, null for what a phase lacks, and the state by name") {

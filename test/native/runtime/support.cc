@@ -12,6 +12,8 @@
 
 #include <unistd.h>
 
+#include "formats/safetensors.h"
+
 namespace moproc::test {
 namespace {
 
@@ -56,6 +58,8 @@ Folder::~Folder() {
   std::error_code ignored;
   std::filesystem::remove_all(path_, ignored);
 }
+
+std::string sha_of(const std::string& path) { return formats::SafetensorsFile(path).metadata().at("sha256"); }
 
 std::string read_bytes(const std::string& path) {
   std::ifstream file(path, std::ios::binary);

@@ -27,6 +27,8 @@ class Folder {
 std::string read_bytes(const std::string& path);
 void write_bytes(const std::string& path, const std::string& bytes);
 bool exists(const std::string& path);
+/// The digest of a safetensors checkpoint's tensors, which its metadata holds.
+std::string sha_of(const std::string& path);
 /// Names in a folder, sorted.
 std::vector<std::string> list(const std::string& folder);
 /// The records of a metrics.jsonl whose "event" is this.

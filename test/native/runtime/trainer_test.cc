@@ -14,14 +14,7 @@ using namespace moproc::test;
 namespace {
 
 /// Everything of a checkpoint that must not depend on how the run was cut or on threads.
-std::string sha_of(const std::string& path) { return formats::SafetensorsFile(path).metadata().at("sha256"); }
 std::string meters_of(const std::string& path) { return formats::SafetensorsFile(path).metadata().at("meters"); }
-
-bool has(const std::string& text, const std::string& part) {
-  const bool found = text.find(part) != std::string::npos;
-  if (!found) note(false, __FILE__, __LINE__, "'" + part + "' is not in: " + text);
-  return found;
-}
 
 }  // namespace
 

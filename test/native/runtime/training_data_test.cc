@@ -3,7 +3,6 @@
 #include <csignal>
 
 #include "data/dataset.h"
-#include "formats/safetensors.h"
 #include "sample.h"
 #include "support.h"
 #include "tap.h"
@@ -26,14 +25,6 @@ struct Data {
     tools::write_sample(o, [](int, int) {});
   }
 };
-
-bool has(const std::string& text, const std::string& part) {
-  const bool found = text.find(part) != std::string::npos;
-  if (!found) note(false, __FILE__, __LINE__, "'" + part + "' is not in: " + text);
-  return found;
-}
-
-std::string sha_of(const std::string& path) { return formats::SafetensorsFile(path).metadata().at("sha256"); }
 
 }  // namespace
 
