@@ -1,19 +1,20 @@
 // Compiles sources in parallel, with a cache: a compiled file is found by the digest of its compiler, flags, headers
 // and text without comments.
 
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
-import { availableParallelism, homedir } from "node:os";
+import { existsSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { cacheDir } from "../util/cache.js";
 import { debug } from "../util/debug.js";
 import { digest } from "../util/digest.js";
+import { jobs } from "../util/host.js";
 import { temporary } from "../util/own.js";
 import { root } from "../util/root.js";
-import { runAll, runSaying } from "../util/run.js";
+import { type Command, runAll, runSaying } from "../util/run.js";
 
 /** One compiler call: `command flags -c source -o result`. */
 export interface Unit {
   readonly source: string;
-  readonly command: string;
+  readonly command: Command;
   readonly version: string; // of the command; part of the cache key
   readonly flags: readonly string[];
   readonly include: readonly string[]; // -I flags; not part of the key, so that clones of the project share objects
@@ -30,8 +31,8 @@ export interface Compiled {
 }
 
 /**
- * Compiles the units that are not in the cache, one job per core, and calls `progress` after each. Rejects with the
- * compiler's messages if one fails.
+ * Compiles the units that are not in the cache, as many at once as there are cores (util/host.ts), and calls `progress`
+ * after each. Rejects with the compiler's messages if one fails.
  */
 export async function compileAll(
   units: readonly Unit[],
@@ -45,25 +46,25 @@ export async function compileAll(
     headers.set(key, known);
     return known;
   };
-  const jobs = units.map((u) => {
+  const keyed = units.map((u) => {
     const text = readFileSync(u.source, "utf8");
     const code = u.names ? text : text.replace(/\/\/.*$/gm, "");
-    const key = digest(u.version, u.flags.join(" "), headerKey(u.headers), code);
+    const key = digest(...u.command.slice(1), u.version, u.flags.join(" "), headerKey(u.headers), code);
     return { ...u, file: join(cache, `${key.slice(0, 40)}.${u.result}`) };
   });
-  const missing = [...new Map(jobs.filter((j) => !existsSync(j.file)).map((j) => [j.file, j])).values()];
+  const missing = [...new Map(keyed.filter((j) => !existsSync(j.file)).map((j) => [j.file, j])).values()];
   const preludes = new Map<string, Promise<readonly string[]>>();
   const preludeOf = (j: Unit): Promise<readonly string[]> => {
-    const key = [j.command, ...j.flags, ...(j.prelude ?? [])].join(" ");
+    const key = [...j.command, ...j.flags, ...(j.prelude ?? [])].join(" ");
     const flags = preludes.get(key) ?? precompiled(cache, j);
     preludes.set(key, flags);
     return flags;
   };
   let done = 0;
-  await runAll(availableParallelism(), missing, async (j) => {
+  await runAll(jobs(), missing, async (j) => {
     await once(j.file, async () => {
       const part = temporary(j.file);
-      debug(2, () => `${j.command} ${j.source}`);
+      debug(2, () => `${j.command.join(" ")} ${j.source}`);
       const what = j.result === "o" ? [...(await preludeOf(j)), "-c", "-x", "c++"] : [];
       const { err } = await runSaying(j.command, [...j.flags, ...j.include, ...what, j.source, "-o", part]);
       writeFileSync(reportOf(j.file), err);
@@ -71,7 +72,7 @@ export async function compileAll(
     });
     progress(++done, missing.length);
   });
-  const files = jobs.map((j) => j.file);
+  const files = keyed.map((j) => j.file);
   const reports = files.map((f) => (existsSync(reportOf(f)) ? readFileSync(reportOf(f), "utf8") : ""));
   return { files, reports, compiled: missing.length };
 }
@@ -89,7 +90,7 @@ function once(file: string, make: () => Promise<void>): Promise<void> {
 async function precompiled(cache: string, u: Unit): Promise<readonly string[]> {
   if (!u.prelude) return [];
   const text = u.prelude.map((h) => `#include <${h}>\n`).join("");
-  const header = join(cache, `${digest(u.version, u.flags.join(" "), text).slice(0, 40)}.hpp`);
+  const header = join(cache, `${digest(...u.command.slice(1), u.version, u.flags.join(" "), text).slice(0, 40)}.hpp`);
   if (!existsSync(`${header}.gch`))
     await once(header, async () => {
       const part = temporary(header);
@@ -102,13 +103,6 @@ async function precompiled(cache: string, u: Unit): Promise<readonly string[]> {
 }
 
 const reportOf = (file: string): string => `${file}.txt`;
-
-/** The folder of the cache, which is made if needed: $MOPROC_CACHE, or moproc in the user's cache folder. */
-export function cacheDir(): string {
-  const dir = process.env.MOPROC_CACHE ?? join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "moproc");
-  mkdirSync(dir, { recursive: true });
-  return dir;
-}
 
 /** The digest of all headers below these folders of the project. */
 export function headerDigest(folders: readonly string[]): string {

@@ -1,17 +1,18 @@
 // Makes the artefact folder: plan, kernels and dumps, which are then compiled in parallel. Everything is made in a
 // temporary folder beside it, which is renamed when it is complete, so an incomplete artefact never has the final name.
 
-import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import type { Kernel, Plan } from "../lower/plan.js";
+import { cxx } from "../util/host.js";
 import { beginBeside, endBeside, requireFolder } from "../util/own.js";
-import { root } from "../util/root.js";
 import { run } from "../util/run.js";
+import { linkArguments, mpiPlugin } from "./native.js";
 import { compileAll } from "./objects.js";
 import { planCpp } from "./plan_cpp.js";
 import { planJson } from "./plan_json.js";
 import { RESOURCES, resources } from "./resources.js";
-import { cxx, isEmulated, kernelTool, planTool } from "./toolchain.js";
+import { isEmulated, kernelTool, planTool } from "./toolchain.js";
 
 export interface Artefact {
   readonly plan: Plan;
@@ -37,12 +38,6 @@ function kernelsPerFile(header: string, target: Plan["target"]): number {
   if (target.device === "cpu") return isConvolution || header === "matmul" ? 1 : 16;
   return isConvolution ? 4 : 16;
 }
-
-/**
- * The plugin for CPU ranks on several machines. It is built if MPI is installed, and copied beside the binary, which
- * loads it when it needs it.
- */
-export const mpiPlugin = join(root, "build", "native", "moproc_mpi.so");
 
 /** The kind of folder that an artefact is (compiler/util/own.ts). */
 export const ARTEFACT = "artefact";
@@ -100,8 +95,8 @@ async function fill(
       ? kernels
       : [await embed(partial, isEmulated(a.plan.target) ? [await shared(partial, kernels)] : kernels)];
   await link(partial, [planObject, ...host]);
-  if (device === "cpu" && a.plan.programs.some((p) => p.ranks > 1) && existsSync(mpiPlugin))
-    copyFileSync(mpiPlugin, join(partial, basename(mpiPlugin)));
+  const plugin = device === "cpu" && a.plan.programs.some((p) => p.ranks > 1) ? mpiPlugin() : undefined;
+  if (plugin) copyFileSync(plugin, join(partial, basename(plugin)));
   return { objects: files.length + 1, compiled };
 }
 
@@ -160,13 +155,9 @@ export function kernelFiles(plan: Plan): { readonly name: string; readonly text:
 }
 
 async function link(dir: string, objects: readonly string[]): Promise<void> {
-  const lib = join(root, "build", "native");
-  const args = readFileSync(join(lib, "link.txt"), "utf8")
-    .split("\n")
-    .filter((l) => l !== "");
   const own = ["-static-libstdc++", "-static-libgcc"];
   await Promise.all([
-    run(cxx(), [...objects, ...args, ...own, "-lm", "-pthread", "-o", join(dir, "train")]),
+    run(cxx(), [...objects, ...linkArguments(), ...own, "-lm", "-pthread", "-o", join(dir, "train")]),
     run(cxx(), ["-shared", ...objects, ...own, "-lm", "-o", join(dir, "program.so")]),
   ]);
 }

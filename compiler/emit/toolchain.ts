@@ -4,12 +4,10 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Target } from "../ir/types.js";
 import type { Plan } from "../lower/plan.js";
+import { cxx } from "../util/host.js";
 import { root } from "../util/root.js";
 import { run } from "../util/run.js";
 import type { Unit } from "./objects.js";
-
-/** The command of the C++ compiler: $CXX or g++. */
-export const cxx = (): string => process.env.CXX ?? "g++";
 
 /** The first line of the C++ compiler's version. Rejects, with what to install, if there is none. */
 export async function compilerVersion(): Promise<string> {
@@ -31,7 +29,7 @@ export function nvcc(): string {
 
 /** The last line of nvcc's version. Rejects, with what to install, if there is none. */
 export async function nvccVersion(): Promise<string> {
-  const text = await run(nvcc(), ["--version"]).catch((e: Error) => {
+  const text = await run([nvcc()], ["--version"]).catch((e: Error) => {
     throw new Error(
       `no nvcc: ${e.message}\ninstall the CUDA toolkit 12.8 or later, or its compiler alone ` +
         "(pip install nvidia-cuda-nvcc nvidia-cuda-runtime nvidia-cuda-cccl), and set CUDA_HOME or NVCC; " +
@@ -49,6 +47,12 @@ type Tool = Omit<Unit, "source">;
 /** Whether kernels are compiled for the CPU and run in the emulator. */
 export const isEmulated = (target: Target): boolean => target.arch.startsWith("emulator");
 
+/** Throws if this is an installed package, which does not have the emulator. */
+export function requireEmulator(): void {
+  if (!existsSync(join(root, "test", "emulator")))
+    throw new Error("--target-arch emulator: needs a clone of the project; an installed package has no emulator");
+}
+
 /** How files of kernels are compiled for a plan's target. Rejects if its compiler is missing. */
 export async function kernelTool({ target }: Plan): Promise<Tool> {
   const gxx = { command: cxx(), version: await compilerVersion(), include, names: false, result: "o" } as const;
@@ -64,6 +68,7 @@ export async function kernelTool({ target }: Plan): Promise<Tool> {
   }
   const headers = ["kernels/common", "kernels/cuda"];
   if (isEmulated(target)) {
+    requireEmulator();
     const path = target.arch === "emulator" ? [] : ["-DMOPROC_EMULATED_SM90"];
     const emulated = ["-O1", "-march=x86-64-v3", "-DMOPROC_EMULATOR", ...path, "-fno-gnu-unique", "-Wno-psabi"];
     const core = ["-I", join(root, "test", "emulator")];
@@ -77,7 +82,7 @@ export async function kernelTool({ target }: Plan): Promise<Tool> {
     };
   }
   return {
-    command: nvcc(),
+    command: [nvcc()],
     version: await nvccVersion(),
     names: false,
     result: "fatbin",

@@ -3,7 +3,7 @@
 // with
 //   node docs/examples/drive.mjs out/mlp
 
-import { load } from "node-cuda-rt";
+import { load } from "moproc/runtime";
 
 const artefact = load(process.argv[2] ?? "out/mlp");
 artefact.initState(1);

@@ -4,7 +4,7 @@
 // with
 //   node docs/examples/synthetic.mjs out/tiny
 
-import { load } from "node-cuda-rt";
+import { load } from "moproc/runtime";
 
 /** The words of one Philox4x32-10 stream: key 0, counter (block, 0, 0, purpose). */
 function* words(purpose) {

@@ -13,8 +13,8 @@ import {
   writeFileSync,
 } from "node:fs";
 import test from "ava";
+import { nativeFile } from "../../compiler/emit/native.js";
 import { SafetensorsFile } from "../../compiler/util/safetensors.js";
-import { nativeToolFile } from "../../tools/cli/native.js";
 import { Shell } from "../support/cli.js";
 
 const shell = new Shell("data");
@@ -53,7 +53,7 @@ test.serial("pack: threads and stops do not show; any tar reads the shards; list
   shell.done(...pack, "--out", "threads", "--threads", "4");
   t.deepEqual(shards("threads"), shards("packed"));
 
-  const run = spawn(nativeToolFile("moproc-data"), [...pack.slice(1), "--out", "cut", "--threads", "1"], {
+  const run = spawn(nativeFile("moproc-data"), [...pack.slice(1), "--out", "cut", "--threads", "1"], {
     cwd: shell.dir,
     stdio: "ignore",
   });

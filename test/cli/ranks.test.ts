@@ -4,7 +4,7 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import test from "ava";
-import { mpiPlugin } from "../../compiler/emit/project.js";
+import { mpiPlugin } from "../../compiler/emit/native.js";
 import { isFirstRank, rankCount } from "../../tools/cli/ranks.js";
 import { Shell } from "../support/cli.js";
 
@@ -177,7 +177,7 @@ test.serial("ranks that torchrun's variables make", async (t) => {
   t.is(contents("torchrun"), contents("one"));
 });
 
-const haveMpi = spawnSync("mpirun", ["--version"]).status === 0 && existsSync(mpiPlugin);
+const haveMpi = spawnSync("mpirun", ["--version"]).status === 0 && mpiPlugin() !== undefined;
 // no Open MPI on this machine: what its launcher sets is tested in comm_test
 const withMpi = haveMpi ? test.serial : test.serial.skip;
 const mpirun = (ranks: number, ...flags: readonly string[]): string[] => [

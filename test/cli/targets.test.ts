@@ -18,6 +18,7 @@ import {
 } from "node:fs";
 import { dirname, join } from "node:path";
 import test from "ava";
+import { nativeFile } from "../../compiler/emit/native.js";
 import { root } from "../../compiler/util/root.js";
 import { type Ran, Shell } from "../support/cli.js";
 
@@ -53,8 +54,7 @@ function tool(program: string, ...args: readonly string[]): Ran {
 }
 const script = (file: string, ...args: readonly string[]): Ran =>
   tool(process.execPath, join(root, "tools", file), ...args);
-const native = (name: string): string => join(root, "build", "native", name);
-const dataTool = join(root, "build", "native", "tools", "data", "moproc-data");
+const dataTool = nativeFile("moproc-data");
 
 /**
  * [what it is called, the user's file, the command that would write there, what the message names when not that file]
@@ -159,8 +159,12 @@ const files: readonly Case[] = [
   ["scaling, table", "mine.json", () => script("scaling.mjs", "wire", "--no-setup", "--json", "mine.json")],
   ["scaling, page", "mine.html", () => script("scaling.mjs", "wire", "--no-setup", "--html", "mine.html")],
   ["gpu-kit", "mine/photo.jpg", () => script("gpu-kit.mjs", "--out", "mine"), "mine"],
-  ["gpu-check kit", "mine/gpu-check.json", () => tool(native("moproc-gpu-check"), "kit", "run", "--out", "mine")],
-  ["gpu-check kit, page", "mine/gpu-check.md", () => tool(native("moproc-gpu-check"), "kit", "run", "--out", "mine")],
+  ["gpu-check kit", "mine/gpu-check.json", () => tool(nativeFile("moproc-gpu-check"), "kit", "run", "--out", "mine")],
+  [
+    "gpu-check kit, page",
+    "mine/gpu-check.md",
+    () => tool(nativeFile("moproc-gpu-check"), "kit", "run", "--out", "mine"),
+  ],
 ];
 
 const remedy = /choose another path|name another folder/;

@@ -5,10 +5,11 @@ import { join } from "node:path";
 import test from "ava";
 import { compileAll, type Unit } from "../../compiler/emit/objects.js";
 import { kernelFiles } from "../../compiler/emit/project.js";
-import { compilerVersion, cxx } from "../../compiler/emit/toolchain.js";
+import { compilerVersion } from "../../compiler/emit/toolchain.js";
 import { Builder } from "../../compiler/ir/builder.js";
 import type { Graph, Target } from "../../compiler/ir/types.js";
 import { lower } from "../../compiler/pipeline.js";
+import { cxx } from "../../compiler/util/host.js";
 import { root } from "../../compiler/util/root.js";
 import { conv2d, finish, linear, Net } from "../../models/nn.js";
 
@@ -42,8 +43,8 @@ test.serial("objects do not depend on whether their system headers were precompi
     process.env.MOPROC_CACHE = join(dir, "at once");
     const calls = join(dir, "calls.txt");
     const counting = join(dir, "counting.sh");
-    writeFileSync(counting, `#!/bin/sh\necho "$@" >> "${calls}"\nexec ${cxx()} "$@"\n`, { mode: 0o755 });
-    const units = [{ ...unit, command: counting, prelude: ["immintrin.h"] }];
+    writeFileSync(counting, `#!/bin/sh\necho "$@" >> "${calls}"\nexec ${cxx().join(" ")} "$@"\n`, { mode: 0o755 });
+    const units = [{ ...unit, command: [counting] as const, prelude: ["immintrin.h"] }];
     const atOnce = await Promise.all([compileAll(units, () => {}), compileAll(units, () => {})]);
     for (const { files } of atOnce) t.deepEqual(readFileSync(files[0] as string), plain);
     t.is(readFileSync(calls, "utf8").trim().split("\n").length, 2, "one call for the header, one for the object");

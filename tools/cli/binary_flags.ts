@@ -2,7 +2,7 @@
 // moproc-train-help for them. They can then be listed and checked before a binary is compiled.
 
 import { spawnSync } from "node:child_process";
-import { nativeToolFile } from "./native.js";
+import { nativeFile } from "../../compiler/emit/native.js";
 import type { Flag } from "./record.js";
 import { normal } from "./spelling.js";
 
@@ -18,7 +18,7 @@ export interface BinaryFlag {
 
 /** The flags that a training binary has for a verb. Throws if moproc-train-help is not built or fails. */
 export function binaryFlags(verb: string): readonly BinaryFlag[] {
-  const r = spawnSync(nativeToolFile("moproc-train-help"), [verb, "--json"], { encoding: "utf8" });
+  const r = spawnSync(nativeFile("moproc-train-help"), [verb, "--json"], { encoding: "utf8" });
   if (r.error) throw r.error;
   if (r.status !== 0) throw new Error(`moproc-train-help ${verb} --json: ${r.stderr.trim()}`);
   return JSON.parse(r.stdout) as BinaryFlag[];

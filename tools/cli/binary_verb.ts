@@ -3,8 +3,9 @@
 
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
+import { nativeFile } from "../../compiler/emit/native.js";
 import { modelFlagList } from "./flags.js";
-import { nativeToolFile, Refused, spawnTool } from "./native.js";
+import { Refused, spawnTool } from "./native.js";
 import { type Given, sections, type Verb } from "./record.js";
 import { nameOf, passedOn } from "./spelling.js";
 
@@ -36,7 +37,7 @@ const artefactFlag = {
  * moproc did not write. Throws Refused if something is wrong; the reason is on stderr then.
  */
 function requireTargets(args: readonly string[]): void {
-  const r = spawnSync(nativeToolFile("moproc-train-help"), ["targets", ...args], {
+  const r = spawnSync(nativeFile("moproc-train-help"), ["targets", ...args], {
     stdio: ["ignore", "inherit", "inherit"],
   });
   if (r.error) throw r.error;

@@ -5,12 +5,12 @@ import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { nativeFile } from "../../compiler/emit/native.js";
 import { NdArray } from "../../compiler/ir/nd.js";
 import { type State, sameShape, showType } from "../../compiler/ir/types.js";
 import { SafetensorsFile } from "../../compiler/util/safetensors.js";
 import type { Network } from "../../models/deploy.js";
 import { archOf } from "../../models/resnet.js";
-import { nativeToolFile } from "./native.js";
 
 /** The network's settings that flags state; undefined if a flag is not given. */
 export interface NetworkFlags {
@@ -147,7 +147,7 @@ function obtainSafetensors(path: string): SafetensorsFile {
   const dir = mkdtempSync(join(tmpdir(), "moproc-export-"));
   try {
     const converted = join(dir, "checkpoint.safetensors");
-    const r = spawnSync(nativeToolFile("moproc-convert"), [path, converted], { encoding: "utf8" });
+    const r = spawnSync(nativeFile("moproc-convert"), [path, converted], { encoding: "utf8" });
     if (r.error) throw r.error;
     if (r.status !== 0)
       throw new Error(

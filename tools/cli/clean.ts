@@ -5,11 +5,11 @@ import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { nativeFile } from "../../compiler/emit/native.js";
 import { marks, requireFile } from "../../compiler/util/own.js";
 import { writeWhole } from "../../compiler/util/whole_file.js";
 import { cleanPage } from "../report/clean.js";
 import { binaryVerb, textOf } from "./binary_verb.js";
-import { nativeToolFile } from "./native.js";
 import { artefactOf } from "./of_checkpoint.js";
 import { type Given, sections, type Verb } from "./record.js";
 import { trainedCheckpoint } from "./sample_run.js";
@@ -56,7 +56,7 @@ async function writePage(base: string, data: string): Promise<void> {
 function thumbnails(data: string, images: readonly string[]): (string | undefined)[] {
   const dir = mkdtempSync(join(tmpdir(), "moproc-thumbnails-"));
   try {
-    const r = spawnSync(nativeToolFile("moproc-data"), ["thumbnails", "--data", data, "--out", dir], {
+    const r = spawnSync(nativeFile("moproc-data"), ["thumbnails", "--data", data, "--out", dir], {
       input: images.map((i) => `${i}\n`).join(""),
     });
     if (r.status !== 0) throw new Error(`thumbnails: ${r.error?.message ?? r.stderr.toString()}`);

@@ -4,10 +4,11 @@ import { spawnSync } from "node:child_process";
 import { accessSync, constants, existsSync } from "node:fs";
 import { availableParallelism, freemem, totalmem } from "node:os";
 import { join } from "node:path";
-import { cacheDir } from "../../compiler/emit/objects.js";
-import { mpiPlugin } from "../../compiler/emit/project.js";
-import { cxx } from "../../compiler/emit/toolchain.js";
-import { root } from "../../compiler/util/root.js";
+import { existingNative } from "../../compiler/emit/native.js";
+import { nvcc } from "../../compiler/emit/toolchain.js";
+import { cacheDir } from "../../compiler/util/cache.js";
+import { cxx, missingPackages } from "../../compiler/util/host.js";
+import type { Command } from "../../compiler/util/run.js";
 import { cpuArch, cpuFeatures, cpuModel } from "./cpu.js";
 import { sections, type Verb } from "./record.js";
 import { gigabytes } from "./units.js";
@@ -37,9 +38,9 @@ export const doctor: Verb = {
 const line = (f: Finding): string =>
   `${f.state.padEnd(8)}${f.what.padEnd(18)}${f.found}${f.means ? `\n${" ".repeat(26)}${f.means}` : ""}\n`;
 
-/** The line with the version in the output of `command args`; undefined if the command cannot run. */
-function version(command: string, ...args: string[]): string | undefined {
-  const r = spawnSync(command, args.length > 0 ? args : ["--version"], { encoding: "utf8" });
+/** The line with the version in the output of `command --version`; undefined if the command cannot run. */
+function version([command, ...first]: Command): string | undefined {
+  const r = spawnSync(command, [...first, "--version"], { encoding: "utf8" });
   return r.status === 0 ? versionLine(`${r.stdout}${r.stderr}`) : undefined;
 }
 
@@ -49,14 +50,15 @@ export function versionLine(output: string): string {
   return lines.find((l) => /\d+\.\d+/.test(l)) ?? lines.find((l) => l !== "") ?? "";
 }
 
-function tool(what: string, command: string, needed: boolean, means: string, ...args: string[]): Finding {
-  const found = version(command, ...args);
+function tool(what: string, command: Command, needed: boolean, means: string): Finding {
+  const found = version(command);
   if (found !== undefined) return { what, state: "ok", found };
-  return { what, state: needed ? "missing" : "absent", found: `${command} does not run`, means };
+  return { what, state: needed ? "missing" : "absent", found: `${command.join(" ")} does not run`, means };
 }
 
 function header(what: string, name: string, means: string): Finding {
-  const r = spawnSync(cxx(), ["-E", "-x", "c++", "-include", name, "/dev/null"], { stdio: "ignore" });
+  const [compiler, ...first] = cxx();
+  const r = spawnSync(compiler, [...first, "-E", "-x", "c++", "-include", name, "/dev/null"], { stdio: "ignore" });
   return r.status === 0
     ? { what, state: "ok", found: `<${name}>` }
     : { what, state: "missing", found: `no <${name}>`, means };
@@ -70,7 +72,7 @@ function findings(): Finding[] {
       found: process.version,
     },
     tool("C++ compiler", cxx(), true, "kernels cannot be compiled: install g++ 12 or later, or set CXX"),
-    tool("cmake", "cmake", true, "the runtime cannot be built: install cmake"),
+    tool("cmake", ["cmake"], true, "the runtime cannot be built: install cmake"),
     header("libjpeg-turbo", "jpeglib.h", "the loader cannot be built: install libjpeg-dev and libturbojpeg0-dev"),
     header("libpng", "png.h", "the loader cannot be built: install libpng-dev"),
     cpu(),
@@ -79,14 +81,13 @@ function findings(): Finding[] {
       state: "ok",
       found: `${availableParallelism()} cores, ${gigabytes(freemem())} of ${gigabytes(totalmem())} free`,
     },
-    built("runtime", join(root, "build", "native", "link.txt")),
-    built("addon", join(root, "runtime", "node-cuda-rt", "build", "Release", "node_cuda_rt.node")),
+    nativePart(),
     cache(),
     gpu(),
-    tool("nvcc", "nvcc", false, "CUDA kernels cannot be compiled on this machine"),
+    tool("nvcc", [nvcc()], false, "CUDA kernels cannot be compiled on this machine"),
     launch(),
     nccl(),
-    built("MPI plug-in", mpiPlugin, "CPU ranks run on one machine only: install libopenmpi-dev and run npm run build"),
+    mpi(),
   ];
 }
 
@@ -106,7 +107,7 @@ function cpu(): Finding {
 
 /** The GPUs, which the runtime's own tool gets from the driver. */
 function gpu(): Finding {
-  const r = spawnSync(join(root, "build", "native", "moproc-gpu"), { encoding: "utf8" });
+  const r = spawnSync(program("moproc-gpu"), { encoding: "utf8" });
   if (r.status === 0) return { what: "GPU", state: "ok", found: r.stdout.trim() };
   return {
     what: "GPU",
@@ -118,22 +119,49 @@ function gpu(): Finding {
 
 /** The ranks that a launcher's environment states, as the training binary reads it. */
 function launch(): Finding {
-  const r = spawnSync(join(root, "build", "native", "moproc-train-help"), ["launch"], { encoding: "utf8" });
+  const r = spawnSync(program("moproc-train-help"), ["launch"], { encoding: "utf8" });
   if (r.error) return { what: "launcher", state: "absent", found: "not asked: the runtime is not built" };
   const [found = "", ...lines] = r.stdout.trim().split("\n");
   const means = lines.join(`\n${" ".repeat(26)}`);
   return { what: "launcher", state: r.status === 0 ? "ok" : "missing", found, ...(means && { means }) };
 }
 
-/** `optional`: the consequence of a missing part that not everybody needs. */
-const built = (what: string, file: string, optional?: string): Finding =>
-  existsSync(file)
-    ? { what, state: "ok", found: "built" }
-    : { what, state: optional ? "absent" : "missing", found: "not built", means: optional ?? "run npm run build" };
+/** The native part. An installed package builds it when it is first needed, so it is no fault if it is not there. */
+function nativePart(): Finding {
+  const what = "native part";
+  try {
+    const folder = existingNative();
+    if (folder) return { what, state: "ok", found: folder };
+    const missing = missingPackages();
+    if (missing.length === 0)
+      return { what, state: "absent", found: "not built", means: "it is built when first needed" };
+    const means = `it cannot be built: apt-get install -y ${missing.join(" ")}`;
+    return { what, state: "missing", found: "not built", means };
+  } catch (e) {
+    return { what, state: "missing", found: "not built", means: (e as Error).message };
+  }
+}
+
+function mpi(): Finding {
+  const what = "MPI plug-in";
+  const found = program("moproc_mpi.so");
+  if (existsSync(found)) return { what, state: "ok", found: "built" };
+  const means = "CPU ranks run on one machine only: install libopenmpi-dev before the native part is built";
+  return { what, state: "absent", found: "not built", means };
+}
+
+/** The path of a program if the native part is built. doctor builds nothing. */
+function program(name: string): string {
+  try {
+    return join(existingNative() ?? "/not built", name);
+  } catch {
+    return join("/not built", name); // the cache cannot be used, which another line says
+  }
+}
 
 /** The library that a training binary would load, unless there is one in lib/ beside it. */
 function nccl(): Finding {
-  const r = spawnSync(join(root, "build", "native", "moproc-gpu"), ["nccl"], { encoding: "utf8" });
+  const r = spawnSync(program("moproc-gpu"), ["nccl"], { encoding: "utf8" });
   if (r.status === 0) return { what: "NCCL", state: "ok", found: r.stdout.trim() };
   return {
     what: "NCCL",

@@ -1,6 +1,7 @@
 // The sources of a compilation's graphs: the models of this project, or a user's module.
 
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { basename, join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { print } from "../../compiler/ir/print.js";
@@ -84,7 +85,7 @@ function ours(name: string): string {
 export async function userGraphs(file: string): Promise<Source> {
   if (!existsSync(file)) throw new Error(`${file}: no such file`);
   const { build } = await import("esbuild"); // only here: it would be loaded by every command
-  const dir = mkdtempSync(join(root, "build", "step-"));
+  const dir = mkdtempSync(join(tmpdir(), "moproc-step-"));
   try {
     const bundle = join(dir, "step.mjs");
     await build({

@@ -1,25 +1,14 @@
-// Runs the programs of build/native with this process's terminal.
+// Runs the programs of the native part with this process's terminal.
 
 import { spawn } from "node:child_process";
-import { existsSync } from "node:fs";
 import { constants } from "node:os";
-import { join } from "node:path";
-import { root } from "../../compiler/util/root.js";
+import { nativeFile } from "../../compiler/emit/native.js";
 
 /** A program has refused the command line and printed the reason, so only the exit code must be set. */
 export class Refused extends Error {}
 
-/** Runs a program of build/native with this terminal and returns its exit code. Throws if it is not built. */
-export const nativeTool = (name: string, args: readonly string[]): Promise<number> =>
-  spawnTool(nativeToolFile(name), args);
-
-/** The path of a program of build/native. Throws, with the remedy, if it is not built. */
-export function nativeToolFile(name: string): string {
-  const candidates = [join(root, "build", "native", name), join(root, "build", "native", "tools", "data", name)];
-  const file = candidates.find((f) => existsSync(f));
-  if (!file) throw new Error(`${name} is not built: run npm run build`);
-  return file;
-}
+/** Runs a program of the native part with this terminal and returns its exit code. */
+export const nativeTool = (name: string, args: readonly string[]): Promise<number> => spawnTool(nativeFile(name), args);
 
 /**
  * Runs an executable with this terminal and returns its exit code, which is 128 + the signal's number if a signal ended

@@ -3,14 +3,16 @@
 
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { pathToFileURL } from "node:url";
-import { cacheDir, headerDigest } from "../../compiler/emit/objects.js";
-import { ARTEFACT, type BuildResult, mpiPlugin } from "../../compiler/emit/project.js";
-import { compilerVersion, isEmulated, nvccVersion } from "../../compiler/emit/toolchain.js";
+import { linkArguments, mpiPlugin } from "../../compiler/emit/native.js";
+import { headerDigest } from "../../compiler/emit/objects.js";
+import { ARTEFACT, type BuildResult } from "../../compiler/emit/project.js";
+import { compilerVersion, isEmulated, nvccVersion, requireEmulator } from "../../compiler/emit/toolchain.js";
 import type { Target } from "../../compiler/ir/types.js";
 import type { Plan } from "../../compiler/lower/plan.js";
 import { compile } from "../../compiler/pipeline.js";
+import { cacheDir } from "../../compiler/util/cache.js";
 import { digest } from "../../compiler/util/digest.js";
+import { waitForLock } from "../../compiler/util/lock.js";
 import { requireFolder } from "../../compiler/util/own.js";
 import { root } from "../../compiler/util/root.js";
 import type { Source } from "./graphs.js";
@@ -30,10 +32,9 @@ async function toolsDigest(): Promise<string> {
       .filter((f) => f.endsWith(".js"))
       .map((f) => join(js, part, f)),
   );
-  const libraries = readFileSync(join(root, "build", "native", "link.txt"), "utf8")
-    .split("\n")
-    .filter((l) => l.startsWith("/"));
-  const stamps = [...libraries, ...(existsSync(mpiPlugin) ? [mpiPlugin] : [])].map(
+  const plugin = mpiPlugin();
+  const libraries = linkArguments().filter((l) => l.startsWith("/"));
+  const stamps = [...libraries, ...(plugin ? [plugin] : [])].map(
     (l) => `${l} ${statSync(l).size} ${statSync(l).mtimeMs}`,
   );
   const headers = headerDigest(["kernels", "runtime/core"]);
@@ -55,7 +56,9 @@ export async function artefactKey(source: Source, target: Target): Promise<strin
 /** The version of nvcc or the digest of the emulator's headers; "" on the CPU, which needs neither. */
 async function deviceTools(target: Target): Promise<string> {
   if (target.device === "cpu") return "";
-  return isEmulated(target) ? headerDigest(["test/emulator"]) : nvccVersion();
+  if (!isEmulated(target)) return nvccVersion();
+  requireEmulator();
+  return headerDigest(["test/emulator"]);
 }
 
 /**
@@ -67,17 +70,12 @@ export async function obtain(source: Source, target: Target, dir: string, key: s
   const there = currentAt(dir, key);
   if (there) return there;
   requireFolder(dir, ARTEFACT); // before the lock, so that nothing is made beside what is refused
-  const { waitForLock } = (await import(pathToFileURL(join(root, "tools", "setup", "lock.mjs")).href)) as Locks;
   const release = waitForLock(`${resolve(dir)}.lock`, `compilation of ${source.name}`);
   try {
     return currentAt(dir, key) ?? (await build(source, target, dir, key));
   } finally {
     release();
   }
-}
-
-interface Locks {
-  waitForLock(file: string, what: string): () => void;
 }
 
 const stampOf = (dir: string): string => join(dir, ".key");

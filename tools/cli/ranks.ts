@@ -2,7 +2,7 @@
 // The binary reads the same environment more carefully (runtime/comm/launch.cc), and its result counts.
 
 import { spawnSync } from "node:child_process";
-import { nativeToolFile } from "./native.js";
+import { nativeFile } from "../../compiler/emit/native.js";
 
 type Env = Readonly<Record<string, string | undefined>>;
 
@@ -38,7 +38,7 @@ export function rankCount(
 
 /** The number of GPUs that the driver reports; 1 if there is none, which the binary then refuses with the reason. */
 function gpuCount(): number {
-  const r = spawnSync(nativeToolFile("moproc-gpu"), ["count"], { encoding: "utf8" });
+  const r = spawnSync(nativeFile("moproc-gpu"), ["count"], { encoding: "utf8" });
   return r.status === 0 ? count(r.stdout.trim()) : 1;
 }
 

@@ -53,7 +53,7 @@ export interface Verb {
   readonly verbs?: readonly Verb[]; // of a family
   /** Another verb of the same name, which a flag selects. */
   readonly instead?: { readonly flag: string; readonly verb: Verb };
-  /** A program of build/native that implements the verb, with its own flags and help. */
+  /** A program of the native part that implements the verb, with its own flags and help. */
   readonly native?: { readonly tool: string; readonly args: readonly string[] };
   run?(given: Given): Promise<void> | void;
 }

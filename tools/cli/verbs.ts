@@ -16,6 +16,7 @@ const files: Readonly<Record<string, () => Promise<Verb>>> = {
   convert: async () => (await import("./convert.js")).convert,
   compile: async () => (await import("./compile.js")).compileVerb,
   inspect: async () => (await import("./inspect.js")).inspect,
+  cache: async () => (await import("./cache.js")).cache,
   weights: async () => (await import("./weights.js")).weights,
 };
 

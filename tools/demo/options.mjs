@@ -2,8 +2,8 @@
 
 import { accessSync, constants, existsSync, readdirSync, realpathSync, statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
+import { takeLock } from "../../compiler/util/lock.mjs";
 import { marks, readMark, requireFile, requireFolder } from "../../compiler/util/own.mjs";
-import { takeLock } from "../setup/lock.mjs";
 import { root, SetupError } from "../setup/steps.mjs";
 import { defaultEpochs, network, sample } from "./settings.mjs";
 

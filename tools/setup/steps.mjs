@@ -2,22 +2,16 @@
 // runs first. Every step first checks if it is needed, so that a second run takes about a second.
 
 import { execFileSync, spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
-import { availableParallelism } from "node:os";
+import { existsSync, mkdirSync, readFileSync, realpathSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { SetupError } from "../../compiler/util/errors.mjs";
-import { waitForLock } from "./lock.mjs";
+import { jobs, missingPackages } from "../../compiler/util/host.mjs";
+import { waitForLock } from "../../compiler/util/lock.mjs";
 import { cpuSeconds, record } from "./times.mjs";
 
 export const root = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
 export const native = join(root, "build", "native");
-
-/** The Debian and Ubuntu packages that the runtime links, each with a header that shows if it is installed. */
-const packages = [
-  { name: "libjpeg-dev", header: "jpeglib.h" },
-  { name: "libpng-dev", header: "png.h" },
-];
 
 /** The paths at which the tests look for a browser (test/support/browser.ts). */
 export const browsers = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
@@ -53,12 +47,7 @@ export const canInstall = () => process.getuid?.() === 0 && has("apt-get");
 
 /** Installs missing compilers and libraries if canInstall(); otherwise throws SetupError with the line to run. */
 export function systemPackages({ tests = false } = {}) {
-  const cxx = process.env.CXX ?? "g++";
-  const missing = [...(has(cxx) ? [] : ["g++"]), ...(has("cmake") ? [] : ["cmake"]), ...(has("make") ? [] : ["make"])];
-  for (const p of packages) {
-    const probe = spawnSync(cxx, ["-E", "-x", "c++", "-include", p.header, "/dev/null"], { stdio: "ignore" });
-    if (probe.status !== 0) missing.push(p.name);
-  }
+  const missing = missingPackages();
   // Open MPI, for ranks. With it the plugin is built and tested; without it the tests are skipped.
   if (tests && canInstall() && !has("mpirun")) missing.push("openmpi-bin", "libopenmpi-dev");
   if (missing.length === 0) return;
@@ -93,19 +82,33 @@ export function typescript({ tests = false } = {}) {
  * only (`tests: "js"`) it builds the libraries that replace a GPU, but no native tests.
  */
 export function nativeLibraries({ tests = false } = {}) {
+  removeForeignBuild(native);
   mkdirSync(native, { recursive: true });
   const first = existsSync(join(native, "CMakeCache.txt")) ? [] : ["-DCMAKE_BUILD_TYPE=Release", ...unity];
   quiet("cmake", ["-S", root, "-B", native, `-DMOPROC_TESTS=${tests ? "ON" : "OFF"}`, ...first]);
   const cached = statSync(join(native, "CMakeCache.txt"));
   if (!cached) throw new SetupError("cmake left no cache");
   const target = tests === "js" ? ["--target", "js_needs"] : [];
-  quiet("cmake", ["--build", native, "--parallel", String(availableParallelism()), ...target]);
+  quiet("cmake", ["--build", native, "--parallel", String(jobs()), ...target]);
+}
+
+/**
+ * Removes a build folder that was made for another path: a clone that was moved or copied is built again, because CMake
+ * refuses such a folder.
+ */
+export function removeForeignBuild(folder) {
+  const cache = join(folder, "CMakeCache.txt");
+  const made = existsSync(cache) && /^CMAKE_CACHEFILE_DIR:INTERNAL=(.*)$/m.exec(readFileSync(cache, "utf8"))?.[1];
+  if (!made || realpathSync(folder) === made || folder === made) return;
+  console.log(`${folder} was built as ${made}; it is built again`);
+  rmSync(folder, { recursive: true });
 }
 
 /** Builds the Node addon of runtime/node-cuda-rt. */
 export function addon() {
   const dir = join(root, "runtime", "node-cuda-rt");
   const out = join(dir, "build", "Release", "node_cuda_rt.node");
+  removeForeignBuild(join(dir, "build"));
   quiet(
     process.execPath,
     [

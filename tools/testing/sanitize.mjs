@@ -3,9 +3,9 @@
 
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
-import { availableParallelism } from "node:os";
 import { basename, join } from "node:path";
-import { quiet, root, runSteps, unity } from "../setup/steps.mjs";
+import { jobs } from "../../compiler/util/host.mjs";
+import { quiet, removeForeignBuild, root, runSteps, unity } from "../setup/steps.mjs";
 import { nativeTests, runNative } from "./native.mjs";
 
 const kernels = ["conv", "loss", "math", "matmul", "move", "pointwise", "pool", "reduce", "update"].map(
@@ -61,8 +61,9 @@ function launcher() {
 function build({ name, flags }, targets) {
   const folder = join(root, "build", name);
   const chosen = targets ? ["--target", ...targets] : [];
+  removeForeignBuild(folder);
   quiet("cmake", ["-S", root, "-B", folder, "-DMOPROC_TESTS=ON", `-DMOPROC_SANITIZE=${flags}`, ...unity]);
-  quiet("cmake", ["--build", folder, "--parallel", String(availableParallelism()), ...chosen]);
+  quiet("cmake", ["--build", folder, "--parallel", String(jobs()), ...chosen]);
   return folder;
 }
 

@@ -1,0 +1,79 @@
+// node native_build.js FOLDER: builds the native part of an installed package into FOLDER of the cache. If another
+// process builds it, this one waits. Everything is made in a temporary folder beside it, which is renamed when it is
+// complete, so two builders at once do no harm. Prints progress; the reason of a failure goes to file descriptor 3.
+
+import { spawn } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import { explainFull } from "../util/cache.js";
+import { jobs, missingPackages } from "../util/host.js";
+import { waitForLock } from "../util/lock.js";
+import { root } from "../util/root.js";
+import { run } from "../util/run.js";
+
+const TAIL = 4000; // characters of a failed build that are shown
+
+async function main(folder: string): Promise<void> {
+  const release = waitForLock(`${folder}.lock`, "build of moproc's native part");
+  try {
+    if (!existsSync(join(folder, "link.txt"))) await build(folder);
+  } finally {
+    release();
+  }
+}
+
+async function build(folder: string): Promise<void> {
+  const missing = missingPackages();
+  if (missing.length > 0)
+    throw new Error(
+      `moproc's native part cannot be built: install ${missing.join(", ")} ` +
+        `(Debian, Ubuntu: sudo apt-get install -y ${missing.join(" ")})`,
+    );
+  mkdirSync(dirname(folder), { recursive: true });
+  const work = mkdtempSync(`${folder}.partial-`);
+  const start = performance.now();
+  try {
+    say(`building moproc's native part, once, into ${folder}\n`);
+    const [made, ready] = [join(work, "build"), join(work, "ready")];
+    const headers = createRequire(join(root, "package.json"))("node-api-headers") as { readonly include_dir: string };
+    const options = ["-DCMAKE_BUILD_TYPE=Release", "-DCMAKE_UNITY_BUILD=ON", "-DMOPROC_PACKAGE=ON"];
+    const addon = [`-DCMAKE_JS_INC=${headers.include_dir}`, `-DNODE=${process.execPath}`];
+    await run(["cmake"], ["-S", root, "-B", made, ...options, ...addon]);
+    await make(made);
+    await run(["cmake"], ["--install", made, "--prefix", ready]);
+    try {
+      renameSync(ready, folder);
+    } catch (e) {
+      if (!existsSync(join(folder, "link.txt"))) throw e; // otherwise another builder was faster
+    }
+    say(`\rbuilt moproc's native part in ${((performance.now() - start) / 1000).toFixed(0)} s\n`);
+  } finally {
+    rmSync(work, { recursive: true, force: true });
+  }
+}
+
+/** cmake --build with its percentage on the terminal. Rejects with the end of its output. */
+function make(folder: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const child = spawn("cmake", ["--build", folder, "--parallel", `${jobs()}`], { stdio: ["ignore", "pipe", "pipe"] });
+    let tail = "";
+    for (const stream of [child.stdout, child.stderr])
+      stream.setEncoding("utf8").on("data", (text: string) => {
+        tail = (tail + text).slice(-TAIL);
+        const percent = [...text.matchAll(/^\[ *(\d+)%\]/gm)].at(-1)?.[1];
+        if (percent && process.stderr.isTTY) say(`\r${percent} %`);
+      });
+    child.on("error", reject);
+    child.on("close", (code, signal) =>
+      code === 0 ? resolve() : reject(new Error(`cmake --build: ${signal ?? `exit code ${code}`}\n${tail}`)),
+    );
+  });
+}
+
+const say = (text: string): void => void process.stderr.write(text);
+
+main(process.argv[2] as string).catch((e: Error) => {
+  writeSync(3, explainFull(e).message);
+  process.exitCode = 2;
+});

@@ -1,0 +1,139 @@
+// Lock files that also work between machines and containers that share a folder, where a process number means nothing:
+// their owner rewrites them every second, and whoever waits takes over a lock that has not changed for a while by the
+// waiting one's own clock. On the owner's machine a lock ends with its process. Plain JavaScript, because the set-up
+// needs it before the build; the compiler uses it through compiler/util/lock.ts.
+//
+// A lock holds "moproc PID PLACE TOKEN COUNT". A file that is none stays, and is an error.
+
+import { randomBytes } from "node:crypto";
+import { lstatSync, mkdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
+import { hostname } from "node:os";
+import { dirname } from "node:path";
+import { Worker } from "node:worker_threads";
+import { SetupError } from "./errors.mjs";
+
+const BEAT = 1000; // ms between two changes of a lock
+const STALE = 15_000; // ms without a change after which it counts as abandoned
+const EMPTY = 500; // ms after which a lock file that is still empty counts as abandoned
+
+const content = (f) => {
+  try {
+    return f().trim();
+  } catch {
+    return "";
+  }
+};
+/** Where process numbers are the same ones: a boot of a machine and a namespace of processes. */
+const place = [
+  hostname(),
+  content(() => readFileSync("/proc/sys/kernel/random/boot_id", "utf8")),
+  content(() => readlinkSync("/proc/self/ns/pid")),
+]
+  .join("/")
+  .replaceAll(/\s/g, "");
+
+const alive = (pid) => {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (e) {
+    return e.code === "EPERM"; // it exists, but belongs to another user
+  }
+};
+
+const sleep = (milliseconds) => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, milliseconds);
+
+/** The text of a lock; undefined if there is none. Throws SetupError if the file is not a lock of moproc. */
+function lockText(file) {
+  const there = lstatSync(file, { throwIfNoEntry: false });
+  if (there === undefined) return undefined;
+  let text;
+  try {
+    text = there.isFile() ? readFileSync(file, "utf8") : "a folder or link";
+  } catch (e) {
+    if (e.code === "ENOENT") return undefined;
+    throw e;
+  }
+  if (text !== "" && !/^moproc \d+( \S+ \w+ \d+)?\n$/.test(text))
+    throw new SetupError(
+      `${file}: is needed as a lock, but is no lock of moproc; choose another path, or remove it yourself`,
+    );
+  return text;
+}
+
+/** Process number and place of the owner. */
+function ownerOf(text) {
+  const [, pid, where] = text.trim().split(" ");
+  return { pid: Number(pid), here: where === undefined || where === place };
+}
+
+// The worker rewrites the lock, because this thread may wait for a compiler. It stops when the lock is somebody else's.
+const heartbeat = `
+  const { readFileSync, writeFileSync } = require("node:fs");
+  const { file, line, token, beat } = require("node:worker_threads").workerData;
+  let count = 0;
+  setInterval(() => {
+    try {
+      if (!readFileSync(file, "utf8").includes(token)) process.exit();
+      writeFileSync(file, line + " " + ++count + "\\n");
+    } catch {
+      process.exit();
+    }
+  }, beat);
+`;
+
+/**
+ * Takes a lock until `release` is called or this process exits. Returns { release }, or { heldBy: PID, text } if
+ * another process has it, as far as can be seen now. Throws SetupError if a file of this name is not a lock.
+ */
+export function takeLock(file) {
+  lockText(file);
+  mkdirSync(dirname(file), { recursive: true });
+  const token = randomBytes(8).toString("hex");
+  const line = `moproc ${process.pid} ${place} ${token}`;
+  for (let waited = 0; ; waited += 10) {
+    try {
+      writeFileSync(file, `${line} 0\n`, { flag: "wx" });
+      break;
+    } catch (e) {
+      if (e.code !== "EEXIST" || waited > 2 * EMPTY) throw e;
+    }
+    const text = lockText(file);
+    if (text) {
+      const { pid, here } = ownerOf(text);
+      if (!here || (pid !== process.pid && alive(pid))) return { heldBy: pid, text };
+      rmSync(file, { force: true }); // its process no longer exists
+    } else if (text === "" && waited >= EMPTY) rmSync(file, { force: true });
+    else sleep(10);
+  }
+  const workerData = { file, line, token, beat: BEAT };
+  const worker = new Worker(heartbeat, { eval: true, execArgv: [], workerData }); // this process's flags do not fit it
+  worker.unref();
+  const release = () => {
+    process.off("exit", release);
+    void worker.terminate();
+    if (content(() => readFileSync(file, "utf8")).includes(token)) rmSync(file, { force: true });
+  };
+  process.on("exit", release);
+  return { release };
+}
+
+/**
+ * Takes a lock. If another process has it, prints that and waits until it is free or has not changed for `stale`
+ * milliseconds. Returns the function that releases the lock.
+ */
+export function waitForLock(file, what, stale = STALE) {
+  let [seen, since] = ["", performance.now()];
+  for (let said = false; ; said = true) {
+    const { heldBy, release, text } = takeLock(file);
+    if (release) return release;
+    if (text !== seen) [seen, since] = [text, performance.now()];
+    if (!ownerOf(text).here && performance.now() - since > stale) {
+      console.error(`${file}: its owner, process ${heldBy} elsewhere, has been silent; going on`);
+      rmSync(file, { force: true });
+      continue;
+    }
+    if (!said) console.error(`waiting for process ${heldBy}, which does the ${what}; if there is none, remove ${file}`);
+    sleep(300);
+  }
+}
