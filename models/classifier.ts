@@ -125,7 +125,7 @@ function mixup(b: Builder, img: Value, own: Value, c: ClassifierConfig): Mixed {
  * rows of each group, [G], which is 0 for a group without weight.
  */
 function uniform(b: Builder, logits: Value, weight: Value, groups: number): Value {
-  const most = op.max(b, logits, { axes: [1], keepdims: true });
+  const most = op.stop_gradient(b, op.max(b, logits, { axes: [1], keepdims: true })); // it cancels out
   const shifted = op.sub(b, logits, most);
   const total = op.log(b, op.sum(b, op.exp(b, shifted), { axes: [1], keepdims: true }));
   const row = op.sub(b, total, op.mean(b, shifted, { axes: [1], keepdims: true }));

@@ -2,14 +2,15 @@
 // adds the gradients of a value's uses.
 
 import type { Builder } from "../ir/builder.js";
-import type { Value } from "../ir/types.js";
+import type { Node, Value } from "../ir/types.js";
 import { add } from "../ops/elementwise.js";
 import { named, opOf } from "../ops/op.js";
 
 /**
  * Appends the gradients of `loss` to the graph and returns them: d loss / d v for each v of `wrt`, with the shape of v.
  * `seed` is the gradient of the loss itself, with the loss's shape: ones for a scalar loss or a vector of group losses.
- * Throws if the loss does not depend on one of `wrt`.
+ * Throws if the loss does not depend on one of `wrt`, and names what stops the gradient; also if an op between them has
+ * no gradient.
  */
 export function grad(b: Builder, loss: Value, seed: Value, wrt: readonly Value[]): Value[] {
   const d = adjoints(b, loss, seed, wrt);
@@ -23,13 +24,17 @@ export function grad(b: Builder, loss: Value, seed: Value, wrt: readonly Value[]
 export function adjoints(b: Builder, loss: Value, seed: Value, wrt: readonly Value[]): ReadonlyMap<Value, Value> {
   const nodes = [...b.nodes];
   const needed = new Set(wrt);
-  for (const n of nodes) {
-    if (opOf(n.op).grad && n.inputs.some((v) => needed.has(v))) for (const v of n.outputs) needed.add(v);
-  }
+  for (const n of nodes)
+    if (!opOf(n.op).stops && n.inputs.some((v) => needed.has(v))) for (const v of n.outputs) needed.add(v);
   const d = new Map<Value, Value>([[loss, seed]]);
-  for (const n of nodes.reverse()) {
+  for (const n of nodes.toReversed()) {
     const op = opOf(n.op);
-    if (!op.grad || !n.outputs.some((v) => d.has(v)) || !n.inputs.some((v) => needed.has(v))) continue;
+    if (op.stops || !n.outputs.some((v) => d.has(v)) || !n.inputs.some((v) => needed.has(v))) continue;
+    if (!op.grad)
+      throw new Error(
+        `the loss %${loss.name} depends on the parameters through ${place(n)}, and ${n.op} has no gradient; ` +
+          "if none is wanted there, say so with stop_gradient",
+      );
     const under = b.at(`${n.scope}'`);
     const point = {
       in: named(op.inputs, n.inputs),
@@ -47,6 +52,26 @@ export function adjoints(b: Builder, loss: Value, seed: Value, wrt: readonly Val
       if (g && needed.has(v)) d.set(v, sum ? add(under, sum, g) : g);
     });
   }
-  for (const v of wrt) if (!d.has(v)) throw new Error(`the loss %${loss.name} does not depend on %${v.name}`);
+  for (const v of wrt) if (!d.has(v)) throw new Error(`the loss %${loss.name} ${withoutGradient(nodes, loss, d, v)}`);
   return d;
+}
+
+const place = (n: Node): string => `${n.op} in ${n.scope || "<top>"}`;
+
+/** Why `v` has no gradient: nothing leads from it to the loss, or the nodes on the way that stop the gradient. */
+function withoutGradient(nodes: readonly Node[], loss: Value, d: ReadonlyMap<Value, Value>, v: Value): string {
+  const leads = new Set([loss]);
+  for (const n of nodes.toReversed()) if (n.outputs.some((x) => leads.has(x))) for (const x of n.inputs) leads.add(x);
+  const from = new Set([v]);
+  const stops: string[] = [];
+  for (const n of nodes) {
+    const operand = n.inputs.find((x) => from.has(x));
+    if (operand === undefined || !n.outputs.some((x) => leads.has(x))) continue;
+    if (opOf(n.op).stops) stops.push(place(n));
+    else if (n.outputs.some((x) => d.has(x))) stops.push(`${place(n)}, which has no gradient for %${operand.name}`);
+    else for (const x of n.outputs) from.add(x);
+  }
+  return stops.length === 0
+    ? `does not depend on %${v.name}`
+    : `has no gradient for %${v.name}, because it is stopped by ${stops.join("; and by ")}`;
 }

@@ -28,7 +28,8 @@ async function build(folder: string): Promise<void> {
   if (missing.length > 0)
     throw new Error(
       `moproc's native part cannot be built: install ${missing.join(", ")} ` +
-        `(Debian, Ubuntu: sudo apt-get install -y ${missing.join(" ")})`,
+        `(Debian, Ubuntu: sudo apt-get install -y ${missing.join(" ")})` +
+        (missing.includes("g++") && process.env.CXX ? `, or correct CXX: \`${process.env.CXX}\` compiles nothing` : ""),
     );
   mkdirSync(dirname(folder), { recursive: true });
   const work = mkdtempSync(`${folder}.partial-`);

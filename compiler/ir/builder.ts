@@ -1,7 +1,7 @@
 // Appends nodes to one graph. `b.in("fc1")` is a builder of the same graph with a longer scope. The name of a value is
 // made of its scope and its op; if that name is taken, the value gets a suffix "_1", "_2", and so on.
 
-import { named, recordOf } from "./registry.js";
+import { named, recordOf, wantAttrs } from "./registry.js";
 import type { Attrs, Graph, Init, Node, Role, State, TensorType, Value } from "./types.js";
 import { sameType, showType } from "./types.js";
 
@@ -92,6 +92,7 @@ export class Builder {
     const op = recordOf(name);
     let types: Readonly<Record<string, TensorType>>;
     try {
+      wantAttrs(op, attrs);
       types = op.infer(
         named(
           op.inputs,

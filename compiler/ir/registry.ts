@@ -12,6 +12,7 @@ export interface OpRecord {
   readonly name: string;
   readonly inputs: readonly string[]; // "...xs" stands for any number of operands and comes last
   readonly outputs: readonly string[];
+  readonly attrs?: readonly string[]; // "name?" may be left out; absent: the op has none
   /** The types of the outputs by name. Throws if the op does not accept the operands or attributes. */
   infer(inputs: ByName<TensorType>, attrs: Attrs): Readonly<Record<string, TensorType>>;
   /** The values of the outputs by name. */
@@ -31,6 +32,17 @@ export function recordOf(name: string): OpRecord {
   const record = table.get(name);
   if (!record) throw new Error(`unknown op ${name}`);
   return record;
+}
+
+/** Throws unless `attrs` are exactly those of the op, apart from optional ones that are left out. */
+export function wantAttrs(op: OpRecord, attrs: Attrs): void {
+  const declared = op.attrs ?? [];
+  const names = declared.map((a) => a.replace("?", ""));
+  const has = `${op.name} has ${names.length === 0 ? "no attributes" : `the attributes ${names.join(", ")}`}`;
+  for (const [name, value] of Object.entries(attrs))
+    if (value !== undefined && !names.includes(name)) throw new Error(`no attribute ${name}: ${has}`);
+  for (const name of declared)
+    if (!name.endsWith("?") && attrs[name] === undefined) throw new Error(`attribute ${name} is missing: ${has}`);
 }
 
 /** All records, in the order in which they were entered. */

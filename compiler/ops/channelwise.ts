@@ -105,6 +105,7 @@ export const normalize_image: Op<readonly ["img"], readonly ["y"], ImageAttrs> =
   name: "normalize_image",
   inputs: ["img"],
   outputs: ["y"],
+  attrs: ["mean", "std"],
   kind: "composite",
   onnx: "moproc::NormalizeImage",
   batch: { rows: ["img"] },

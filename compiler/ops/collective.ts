@@ -36,6 +36,7 @@ export const all_gather: Op<readonly ["x"], readonly ["y"], RankAttrs> = defineO
   name: "all_gather",
   inputs: ["x"],
   outputs: ["y"],
+  attrs: ["ranks"],
   kind: "collective",
   onnx: "moproc::AllGather",
   infer: ({ x }, { ranks }: RankAttrs) => {
@@ -50,6 +51,7 @@ export const own_rows: Op<readonly ["x"], readonly ["y"], RankAttrs> = defineOp(
   name: "own_rows",
   inputs: ["x"],
   outputs: ["y"],
+  attrs: ["ranks"],
   kind: "collective",
   onnx: "moproc::OwnRows",
   infer: ({ x }, { ranks }: RankAttrs) => {

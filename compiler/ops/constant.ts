@@ -17,6 +17,7 @@ export const constant: Op<readonly [], readonly ["y"], ConstantAttrs> = defineOp
   name: "constant",
   inputs: [],
   outputs: ["y"],
+  attrs: ["values", "shape", "dtype?"],
   kind: "elementwise",
   onnx: "Constant",
   infer: (_, { values, shape, dtype = "f32" }: ConstantAttrs): { y: TensorType } => {
@@ -47,6 +48,7 @@ export const scale: Op<readonly ["x"], readonly ["y"], { factor: number }> = def
   name: "scale",
   inputs: ["x"],
   outputs: ["y"],
+  attrs: ["factor"],
   kind: "elementwise",
   onnx: "moproc::Scale",
   infer: ({ x }, _: { factor: number }) => {

@@ -107,6 +107,22 @@ export const neg: Unary = unary("neg", "Neg", {
   grad: (b, dy) => neg(b, dy),
 });
 
+/** y = x, through which no gradient passes. It costs nothing: the pass `simplify` removes it. */
+export const stop_gradient: Unary = defineOp({
+  name: "stop_gradient",
+  inputs: ["x"],
+  outputs: ["y"],
+  kind: "elementwise",
+  stops: true,
+  onnx: "moproc::StopGradient",
+  infer: ({ x }, _: NoAttrs) => {
+    wantFloat({ x });
+    return { y: x };
+  },
+  reference: ({ x }) => ({ y: x }),
+  code: ([x]) => [x as string],
+});
+
 /** y = max(x, 0); a NaN stays a NaN. The gradient reads the result, so the operand need not be stored for it. */
 export const relu: Unary = unary("relu", "Relu", {
   eval: (x) => Math.max(0, x),
@@ -181,6 +197,7 @@ export const cast: Op<readonly ["x"], readonly ["y"], CastAttrs> = defineOp({
   name: "cast",
   inputs: ["x"],
   outputs: ["y"],
+  attrs: ["to"],
   kind: "elementwise",
   onnx: "Cast",
   infer: ({ x }, { to }: CastAttrs) => ({ y: { dtype: to, shape: x.shape } }),

@@ -14,6 +14,7 @@ export const matmul: Op<readonly ["a", "b"], readonly ["y"], MatmulAttrs> = defi
   name: "matmul",
   inputs: ["a", "b"],
   outputs: ["y"],
+  attrs: ["ta?", "tb?", "groups?"],
   kind: "kernel",
   onnx: "Gemm",
   batch: ({ ta }) => (ta ? { rows: ["a", "b"], sums: ["y"] } : { rows: ["a"] }),

@@ -37,12 +37,16 @@ export interface OpSpec<I extends readonly string[], O extends readonly string[]
   readonly inputs: I;
   readonly outputs: O;
   readonly kind: Kind;
+  /** The attributes' names; "name?" may be left out. Absent: the op has none. */
+  readonly attrs?: readonly NoInfer<`${keyof A & string}${"" | "?"}`>[];
   /** The types of the outputs. Throws if the op does not accept the operands or attributes. */
   infer(inputs: Named<I, TensorType>, attrs: A): Named<O, TensorType>;
   /** The op computed in f64 by simple loops over the row-major logical order, for tests and gradient checks. */
   reference(inputs: Named<I, NdArray>, attrs: A): Named<O, NdArray>;
-  /** Appends the gradients and returns them by input name; a missing name has no gradient. Absent: no input has one. */
+  /** Appends the gradients and returns them by input name; a missing name has none. Absent: none has (see `stops`). */
   grad?(b: Builder, at: GradPoint<I, O>, attrs: A): Partial<Named<I, Value>>;
+  /** Gradients end here on purpose. An op without this and without `grad` between loss and parameter is an error. */
+  readonly stops?: true;
   /** The op type of the ONNX standard, or "moproc::Name" if the standard has no such op. */
   readonly onnx: string;
   /**

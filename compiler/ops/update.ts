@@ -30,6 +30,7 @@ export const running_average: Op<readonly ["previous", "batch", "finite"], reado
     name: "running_average",
     inputs: ["previous", "batch", "finite"],
     outputs: ["y"],
+    attrs: ["momentum"],
     kind: "elementwise",
     onnx: "moproc::RunningAverage",
     flat: true,
@@ -63,6 +64,7 @@ export const sgd: Op<
   name: "sgd",
   inputs: ["p", "v", "g", "lr", "momentum", "weight_decay", "finite"],
   outputs: ["v_new", "p_new"],
+  attrs: ["grad_scale"],
   kind: "elementwise",
   onnx: "moproc::Sgd",
   flat: true,
@@ -92,12 +94,13 @@ export const sgd: Op<
   },
 });
 
-/** k_new = m k + (1 - m) q: moves the key encoder towards the query encoder. Takes no `finite`. */
+/** k_new = m k + (1 - m) q: moves the key encoder towards the query encoder. Takes no `finite`. Stops gradients. */
 export const ema: Op<readonly ["k", "q", "m"], readonly ["k_new"], NoAttrs> = defineOp({
   name: "ema",
   inputs: ["k", "q", "m"],
   outputs: ["k_new"],
   kind: "elementwise",
+  stops: true, // the key encoder follows the query encoder, and its keys are constants of the loss
   onnx: "moproc::Ema",
   flat: true,
   inPlace: { k_new: "k" },

@@ -2,12 +2,17 @@
 
 import { type Pass, sameShape } from "../ir/types.js";
 import { scale } from "../ops/constant.js";
-import { neg, relu } from "../ops/elementwise.js";
+import { neg, relu, stop_gradient } from "../ops/elementwise.js";
 import { reshape } from "../ops/move.js";
 import { group_sum } from "../ops/reduce.js";
 import { any, bound, match, type Rule, rewrite, Skip } from "../rewrite/rules.js";
 
 const rules: readonly Rule[] = [
+  {
+    law: "stop_gradient(x) => x",
+    pattern: match(stop_gradient, any("x")),
+    apply: (_b, { values }) => values.x ?? new Skip("no operand"),
+  },
   {
     law: "relu(relu(x)) => relu(x)",
     pattern: match(relu, match(relu, any("x"))),

@@ -69,9 +69,10 @@ const libraries = [
 
 /** The names of the packages that the native build needs and that are not here. */
 export function missingPackages() {
-  const missing = [...(runs(cxx(), "--version") ? [] : ["g++"])];
+  const works = runs(cxx(), "-E", "-x", "c++", "/dev/null");
+  const missing = works ? [] : ["g++"];
   for (const tool of ["cmake", "make"]) if (!runs([tool], "--version")) missing.push(tool);
   for (const { name, header } of libraries)
-    if (!runs(cxx(), "-E", "-x", "c++", "-include", header, "/dev/null")) missing.push(name);
+    if (works && !runs(cxx(), "-E", "-x", "c++", "-include", header, "/dev/null")) missing.push(name);
   return missing;
 }

@@ -83,6 +83,23 @@ test("a step.ts without programs() is refused by name", (t) => {
   const r = moproc("compile", file);
   t.is(r.status, 2);
   t.regex(r.err, /empty\.ts: exports no function programs/);
+  for (const [body, message] of [
+    ["", "returned nothing"],
+    ["return [];", "returned an empty list"],
+    ["return {};", "returned no list"],
+    ["return [{ nodes: [], outputs: [] }, 7];", "returned something else than a graph at position 1"],
+    ["return (async () => [])();", "returned a promise"],
+  ]) {
+    writeFileSync(file, `export function programs() { ${body} }\n`);
+    const refused = moproc("compile", file, "-o", join(scratch, "none"));
+    t.is(refused.status, 2);
+    t.is(
+      refused.err.includes(`moproc compile: ${file}: programs() ${message}; it has to return a list of graphs`),
+      true,
+      refused.err,
+    );
+    t.false(existsSync(join(scratch, "none")));
+  }
 });
 
 test("an error inside a graph names op, operands and place", (t) => {

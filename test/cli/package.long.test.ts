@@ -9,7 +9,7 @@ test.after.always(() => user.remove());
 
 test.serial("two commands at once: one builds, the other waits", async (t) => {
   user.makeReadOnly();
-  const both = await Promise.all([user.started("train", "--help"), user.started("data", "--help")]);
+  const both = await Promise.all([user.started("train", "--help"), user.started("data", "sample", "--help")]);
   for (const r of both) t.is(r.status, 0, r.err);
   t.is(both.filter((r) => r.err.includes("built moproc's native part in")).length, 1);
   t.is(both.filter((r) => r.err.includes("waiting for process")).length, 1);
@@ -20,8 +20,11 @@ test.serial("two commands at once: one builds, the other waits", async (t) => {
 });
 
 test.serial("a native part that cannot be built says why, and leaves nothing", (t) => {
-  const r = user.moprocWith({ CXX: "g++ -m64 --no-such-flag" }, "data", "--help");
+  const r = user.moprocWith({ CXX: "g++ -m64 --no-such-flag" }, "data", "sample", "--help");
   t.is(r.status, 2);
-  t.regex(r.err, /moproc data: moproc's native part cannot be built: install g\+\+/);
-  t.is(user.moprocWith({ CXX: "g++ -m64" }, "data", "--help").status, 0);
+  t.regex(
+    r.err,
+    /moproc data sample: moproc's native part cannot be built: install g\+\+ .*correct CXX: `g\+\+ -m64 --no/,
+  );
+  t.is(user.moprocWith({ CXX: "g++ -m64" }, "data", "sample", "--help").status, 0);
 });

@@ -23,6 +23,21 @@ const errors: readonly (readonly [string, (b: Builder, input: (type: TensorType)
     (b, x) => op.conv(b, x(f32(1, 3, 2, 5)), x(f32(4, 3, 3, 3)), { stride: 1, pad: 0 }),
     "a window of 3 does not fit 2 elements",
   ],
+  [
+    "an attribute that the op does not have",
+    (b, x) => op.conv(b, x(f32(1, 3, 5, 5)), x(f32(4, 3, 3, 3)), { stride: 1, pad: 1, dilation: 2 } as never),
+    "no attribute dilation: conv has the attributes stride, pad",
+  ],
+  [
+    "an attribute of an op without any",
+    (b, x) => op.relu(b, x(f32(4)), { slope: 0.1 } as never),
+    "no attribute slope: relu has no attributes",
+  ],
+  [
+    "a missing attribute",
+    (b, x) => op.conv(b, x(f32(1, 3, 5, 5)), x(f32(4, 3, 3, 3)), { stride: 1 } as never),
+    "attribute pad is missing: conv has the attributes stride, pad",
+  ],
   ["reshape", (b, x) => op.reshape(b, x(f32(2, 3, 4, 4)), { shape: [2, 48] }), "4-D tensors are stored channels-last"],
   ["reshape size", (b, x) => op.reshape(b, x(f32(2, 3)), { shape: [4, -1] }), "6 elements do not fill [4,-1]"],
   [

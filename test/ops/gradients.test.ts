@@ -2,12 +2,13 @@
 // expression against the reference. The tables of ops and cases are compared, so a new op without a case fails here.
 
 import test from "ava";
+import { grad } from "../../compiler/autodiff/grad.js";
 import { Builder } from "../../compiler/ir/builder.js";
 import { evaluate } from "../../compiler/ir/evaluate.js";
 import { NdArray } from "../../compiler/ir/nd.js";
 import type { Attrs, Graph, Value } from "../../compiler/ir/types.js";
 import { verify } from "../../compiler/ir/verify.js";
-import "../../compiler/ops/index.js";
+import * as op from "../../compiler/ops/index.js";
 import { type AnyOp, allOps, defineOp, named, opOf } from "../../compiler/ops/op.js";
 import { opCases } from "../support/cases.js";
 import { gradientError, withGradients } from "../support/gradcheck.js";
@@ -40,6 +41,50 @@ for (const c of opCases.filter((c) => c.wrt.length > 0)) {
     t.true(error < 1e-7, `relative error ${error}`);
   });
 }
+
+/** The message of grad() for the parameters p and q [2, 3] of the loss that `build` makes. */
+function refusal(build: (b: Builder, p: Value, q: Value) => Value): string {
+  const b = Builder.create("refused");
+  const [p, q] = ["p", "q"].map((name) =>
+    b.state(name, { dtype: "f32", shape: [2, 3] }, { kind: "constant", value: 0 }),
+  );
+  const loss = build(b.in("net"), p as Value, q as Value);
+  try {
+    grad(b, loss, op.constant(b, { values: [1], shape: [] }), [p as Value, q as Value]);
+  } catch (e) {
+    return (e as Error).message;
+  }
+  return "";
+}
+const total = (b: Builder, x: Value): Value => op.sum(b, x, { axes: [0, 1] });
+
+test("an op without a gradient before a parameter is an error that names it, unless gradients stop there", (t) => {
+  const through = (stop: boolean) =>
+    refusal((b, p, q) => {
+      const most = op.max(b, p, { axes: [1], keepdims: true });
+      return total(b, op.mul(b, op.sub(b, p, stop ? op.stop_gradient(b, most) : most), q));
+    });
+  t.regex(through(false), /^the loss %net\.sum depends on the parameters through max in net, and max has no gradient/);
+  t.regex(through(false), /stop_gradient/);
+  t.is(through(true), "");
+});
+
+test("a parameter on which the loss does not depend: what stops its gradient is named", (t) => {
+  t.is(
+    refusal((b, p) => total(b, p)),
+    "the loss %net.sum does not depend on %q",
+  );
+  const stopped = (of: (b: Builder, q: Value) => Value) =>
+    refusal((b, p, q) => total(b, op.mul(b, p, of(b.in("k"), q))));
+  t.is(
+    stopped((b, q) => op.relu(b, op.stop_gradient(b, op.exp(b, q)))),
+    "the loss %net.sum has no gradient for %q, because it is stopped by stop_gradient in net.k",
+  );
+  t.regex(
+    stopped((b, q) => op.ema(b, q, q, op.constant(b, { values: [0.9], shape: [] }))),
+    /because it is stopped by ema in net\.k$/,
+  );
+});
 
 test("the check notices a wrong gradient", (t) => {
   const wrong = defineOp({

@@ -24,6 +24,7 @@ const elementwise: readonly OpCase[] = [
   opCase("tanh", { x: [2, 33] }, (b, v) => op.tanh(b, v.x)),
   opCase("sigmoid", { x: [2, 33] }, (b, v) => op.sigmoid(b, v.x)),
   opCase("abs", { x: [2, 33] }, (b, v) => op.abs(b, v.x)),
+  opCase("stop_gradient", { x: fixed([2, 33]), y: [2, 33] }, (b, v) => op.mul(b, op.stop_gradient(b, v.x), v.y)),
   opCase("square", { x: [2, 33] }, (b, v) => op.square(b, v.x)),
   opCase("scale", { x: [2, 33] }, (b, v) => op.scale(b, v.x, { factor: -0.3 })),
   opCase("constant", { x: [2, 3] }, (b, v) => op.mul(b, v.x, op.constant(b, { values: [1, -2, 0.5], shape: [3] }))),

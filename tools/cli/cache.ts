@@ -114,7 +114,8 @@ export const cache: Verb = {
   purpose: "Shows what moproc keeps in its cache folder, with size and age, and frees it.",
   more:
     "The folder is $MOPROC_CACHE, otherwise moproc in $XDG_CACHE_HOME or ~/.cache. Everything in it is made again " +
-    "when it is needed. `unused` is the time since something was last read, as far as the disk records that, or written.",
+    "when it is needed. `unused` is the time since something was last read, as far as the disk records that, or " +
+    "written.",
   flags: [
     {
       names: ["--older"],

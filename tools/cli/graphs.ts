@@ -111,10 +111,24 @@ export async function userGraphs(file: string): Promise<Source> {
     const { programs } = module;
     if (typeof programs !== "function") throw new Error(`${file}: exports no function programs(): Graph[]`);
     const name = basename(file).replace(/\.[cm]?[jt]s$/, "");
-    return { name, meta: { task: "user", ...module.meta }, key: readFileSync(bundle, "utf8"), graphs: programs };
+    const graphs = (): readonly Graph[] => checked(file, programs());
+    return { name, meta: { task: "user", ...module.meta }, key: readFileSync(bundle, "utf8"), graphs };
   } finally {
     rmSync(dir, { recursive: true, force: true });
   }
+}
+
+/** What a user's programs() returned, if it is a list of graphs; otherwise throws. */
+function checked(file: string, returned: unknown): readonly Graph[] {
+  const fail = (what: string): never => {
+    throw new Error(`${file}: programs() ${what}; it has to return a list of graphs, each made by Builder.finish`);
+  };
+  if (returned instanceof Promise) return fail("returned a promise");
+  if (!Array.isArray(returned)) return fail(returned === undefined ? "returned nothing" : "returned no list");
+  if (returned.length === 0) return fail("returned an empty list");
+  const isGraph = (g: Partial<Graph> | undefined): boolean => Array.isArray(g?.nodes) && Array.isArray(g?.outputs);
+  const wrong = returned.findIndex((g) => !isGraph(g));
+  return wrong < 0 ? returned : fail(`returned something else than a graph at position ${wrong}`);
 }
 
 /** Prints every graph as it is after the pass `stopAfter`. Throws if there is no such pass. */

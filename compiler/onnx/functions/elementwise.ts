@@ -28,6 +28,7 @@ const expand = (w: Writer, x: Operand, shape: readonly number[]): Ref => w.op("E
 export const elementwise: readonly Body[] = [
   ...unaries.map(unary),
   ...binaries.map(binary),
+  bodyOf(op.stop_gradient, (w, { x }) => w.op("Identity", [x])),
   bodyOf(op.square, (w, { x }) => w.mul(x, x)),
   bodyOf(op.relu_grad, (w, { dy, y }) => w.where(w.greater(y, 0), dy, 0)),
   bodyOf(op.scale, (w, { x }, { attrs }) => w.mul(x, attrs.factor)),
