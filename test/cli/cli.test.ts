@@ -77,6 +77,42 @@ for (const [args, message] of refused) {
   });
 }
 
+test("an error of the user's code is shown with the lines of the user's files", (t) => {
+  writeFileSync(
+    join(scratch, "helper.ts"),
+    `import { ops } from "moproc";
+
+export const bad = (b: never, x: never) => ops.conv(b, x, x, { stride: 1, pad: 1, dilation: 2 } as never);
+`,
+  );
+  const file = join(scratch, "faulty.ts");
+  writeFileSync(
+    file,
+    `import { Builder } from "moproc";
+import { bad } from "./helper.js";
+interface Sizes { readonly n: number } // removed by the bundler, so later lines move
+
+export function programs() {
+  const b = Builder.create("s");
+  return [bad(b as never, b.input("x", { dtype: "f32", shape: [1, 3, 8, 8] }) as never)];
+}
+`,
+  );
+  const r = moproc("compile", file, "-o", join(scratch, "none"));
+  t.is(r.status, 2);
+  const [message, ...frames] = r.err.trimEnd().split("\n");
+  t.regex(message as string, /^moproc compile: .*faulty\.ts: conv\(x: .*\) in <top>: no attribute dilation: conv has/);
+  t.deepEqual(
+    frames.map((f) => /\((.*):\d+\)$/.exec(f)?.[1]),
+    [`${join(scratch, "helper.ts")}:3`, `${file}:7`],
+  );
+  writeFileSync(file, "const x: { y?: { z: 1 } } = {};\n\nexport const programs = () => [];\nconsole.log(x.y!.z);\n");
+  const top = moproc("compile", file, "-o", join(scratch, "none"));
+  t.is(top.status, 2);
+  t.regex(top.err, /^moproc compile: .*faulty\.ts: Cannot read .*\n +at .*faulty\.ts:4:/);
+  t.false(existsSync(join(scratch, "none")));
+});
+
 test("a step.ts without programs() is refused by name", (t) => {
   const file = join(scratch, "empty.ts");
   writeFileSync(file, "export const nothing = 1;\n");

@@ -78,6 +78,24 @@ function ours(name: string): string {
   return pathToFileURL(join(root, "build", "js", part, "index.js")).href;
 }
 
+interface UserModule {
+  readonly programs?: () => unknown;
+  readonly meta?: Plan["meta"];
+}
+
+const ownCode = join(root, "build", "js");
+const FRAMES = 10; // lines of the stack that are shown
+
+/** Throws what the user's code threw, with the part of the stack that is in the user's files. */
+function located(file: string, thrown: unknown): never {
+  if (!(thrown instanceof Error)) throw new Error(`${file}: throws ${String(thrown)}, which is no Error`);
+  const frames = (thrown.stack ?? "")
+    .split("\n")
+    .filter((l) => /^ +at /.test(l) && !/node:|\/node_modules\/commander\//.test(l) && !l.includes(ownCode))
+    .slice(0, FRAMES);
+  throw new Error([`${file}: ${thrown.message}`, ...frames].join("\n"));
+}
+
 /**
  * Bundles and imports a user's module, in which `moproc` and `moproc/models` are this compiler's. Rejects if the file
  * is missing, cannot be bundled or exports no function `programs`.
@@ -86,6 +104,7 @@ export async function userGraphs(file: string): Promise<Source> {
   if (!existsSync(file)) throw new Error(`${file}: no such file`);
   const { build } = await import("esbuild"); // only here: it would be loaded by every command
   const dir = mkdtempSync(join(tmpdir(), "moproc-step-"));
+  process.setSourceMapsEnabled(true); // so that stacks name the lines of the user's files
   try {
     const bundle = join(dir, "step.mjs");
     await build({
@@ -94,6 +113,7 @@ export async function userGraphs(file: string): Promise<Source> {
       bundle: true,
       platform: "node",
       format: "esm",
+      sourcemap: "inline",
       logLevel: "silent",
       plugins: [
         {
@@ -104,14 +124,19 @@ export async function userGraphs(file: string): Promise<Source> {
     }).catch((e: Error) => {
       throw new Error(`${file}: ${e.message}`);
     });
-    const module = (await import(pathToFileURL(bundle).href)) as {
-      programs?: () => readonly Graph[];
-      meta?: Plan["meta"];
-    };
+    const module = await (import(pathToFileURL(bundle).href) as Promise<UserModule>).catch((e) => located(file, e));
     const { programs } = module;
     if (typeof programs !== "function") throw new Error(`${file}: exports no function programs(): Graph[]`);
     const name = basename(file).replace(/\.[cm]?[jt]s$/, "");
-    const graphs = (): readonly Graph[] => checked(file, programs());
+    const graphs = (): readonly Graph[] => {
+      let returned: unknown;
+      try {
+        returned = programs();
+      } catch (e) {
+        located(file, e);
+      }
+      return checked(file, returned);
+    };
     return { name, meta: { task: "user", ...module.meta }, key: readFileSync(bundle, "utf8"), graphs };
   } finally {
     rmSync(dir, { recursive: true, force: true });
