@@ -33,7 +33,10 @@ async function build(folder: string): Promise<void> {
     );
   mkdirSync(dirname(folder), { recursive: true });
   const work = mkdtempSync(`${folder}.partial-`);
-  for (const [signal, number] of [["SIGINT", 2], ["SIGTERM", 15]] as const)
+  for (const [signal, number] of [
+    ["SIGINT", 2],
+    ["SIGTERM", 15],
+  ] as const)
     process.once(signal, () => {
       rmSync(work, { recursive: true, force: true });
       process.exit(128 + number);

@@ -189,7 +189,7 @@ function parse(bytes: Uint8Array): onnx.IModelProto {
     // a Buffer is read faster than a Uint8Array
     return onnxProto.onnx.ModelProto.decode(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
   } catch (e) {
-    if (e instanceof RangeError && /call stack/.test(e.message))
+    if (/call stack|maximum nesting depth/.test((e as Error).message))
       throw new Error("no ONNX model: graphs are nested too deeply");
     const beyond = /index out of range: (\d+) \+ (\d+) > (\d+)/.exec((e as Error).message);
     const why = beyond
