@@ -38,9 +38,13 @@ export function inCache(): string {
 
 let found: string | undefined;
 
-/** The folder of the native part as far as there is one; does not build. */
+const complete = (folder: string): boolean => existsSync(join(folder, LINK));
+
+/** The folder of the native part if there is one; does not build. */
 export function existingNative(): string | undefined {
-  return [inClone, inCache()].find((f) => existsSync(join(f, LINK)));
+  if (complete(inClone)) return inClone; // first, so that a clone reads neither the sources nor the cache
+  const folder = inCache();
+  return complete(folder) ? folder : undefined;
 }
 
 /**
@@ -50,7 +54,7 @@ export function existingNative(): string | undefined {
 export function nativeFolder(): string {
   if (found !== undefined) return found;
   const folder = existingNative() ?? inCache();
-  if (!existsSync(join(folder, LINK))) {
+  if (!complete(folder)) {
     // In a process of its own, because callers do not wait for promises: the addon's `load`, the flags of verbs.
     const builder = fileURLToPath(new URL("native_build.js", import.meta.url));
     const r = spawnSync(process.execPath, [builder, folder], { stdio: ["ignore", 2, 2, "pipe"], encoding: "utf8" });
