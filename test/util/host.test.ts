@@ -148,6 +148,17 @@ test.serial("a cache folder that cannot be made is named, with the variable that
   t.is(readFileSync(file, "utf8"), "");
 });
 
+test("a build folder that was made for another path is removed, one that was made here stays", async (t) => {
+  const steps = pathToFileURL(join(root, "tools", "setup", "steps.mjs")).href;
+  const { removeForeignBuild } = (await import(steps)) as { removeForeignBuild(folder: string): void };
+  const cached = (made: string) => ({ "CMakeCache.txt": `A:B=c\nCMAKE_CACHEFILE_DIR:INTERNAL=${made}\n`, "x.o": "" });
+  const here = tree("built here", cached(join(dir, "built here")));
+  const moved = tree("built elsewhere", cached("/home/somebody/moproc/build/native"));
+  const empty = tree("not built", { "x.o": "" });
+  for (const folder of [here, moved, empty, join(dir, "absent")]) removeForeignBuild(folder);
+  t.deepEqual([here, moved, empty].map(existsSync), [true, false, true]);
+});
+
 test("cache entries are known by their names; the unused are removed, all others stay", (t) => {
   const hex = "0123456789abcdef0123456789abcdef01234567";
   const cache = tree("cache", {
