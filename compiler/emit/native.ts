@@ -11,10 +11,11 @@ import { digest } from "../util/digest.js";
 import { root } from "../util/root.js";
 
 /** What the native part is built from. */
-export const SOURCES = ["CMakeLists.txt", "runtime", "kernels", "tools/data", "tools/convert"];
+const SOURCES = ["CMakeLists.txt", "runtime", "kernels", "tools/data", "tools/convert"];
 
 /** The file that lists, one a line, what a training binary is linked with; a complete native part has it. */
 const LINK = "link.txt";
+const RELEASE = "/etc/os-release";
 
 const inClone = join(root, "build", "native");
 
@@ -29,23 +30,28 @@ function sourceFiles(): string[] {
   ).sort();
 }
 
-/** Its folder in the cache, which may not exist yet. A compiler of another command or machine has another one. */
+/**
+ * Its folder in the cache, which may not exist yet. Another compiler command, machine or distribution has another one,
+ * because homes are shared.
+ */
 export function inCache(): string {
   const files = sourceFiles();
-  const key = digest(process.arch, process.env.CXX ?? "", ...files, ...files.map((f) => readFileSync(join(root, f))));
+  const distribution = existsSync(RELEASE) ? readFileSync(RELEASE) : "";
+  const texts = files.map((f) => readFileSync(join(root, f)));
+  const key = digest(process.arch, distribution, process.env.CXX ?? "", ...files, ...texts);
   return join(cacheDir(), "native", key.slice(0, 16));
 }
 
-let found: string | undefined;
-
-const complete = (folder: string): boolean => existsSync(join(folder, LINK));
+export const isComplete = (folder: string): boolean => existsSync(join(folder, LINK));
 
 /** The folder of the native part if there is one; does not build. */
 export function existingNative(): string | undefined {
-  if (complete(inClone)) return inClone; // first, so that a clone reads neither the sources nor the cache
+  if (isComplete(inClone)) return inClone; // first, so that a clone reads neither the sources nor the cache
   const folder = inCache();
-  return complete(folder) ? folder : undefined;
+  return isComplete(folder) ? folder : undefined;
 }
+
+let found: string | undefined;
 
 /**
  * The folder of the native part. If there is none, it is built, with progress on stderr. Throws, with the remedy, if
@@ -53,8 +59,8 @@ export function existingNative(): string | undefined {
  */
 export function nativeFolder(): string {
   if (found !== undefined) return found;
-  const folder = existingNative() ?? inCache();
-  if (!complete(folder)) {
+  const folder = isComplete(inClone) ? inClone : inCache();
+  if (!isComplete(folder)) {
     // In a process of its own, because callers do not wait for promises: the addon's `load`, the flags of verbs.
     const builder = fileURLToPath(new URL("native_build.js", import.meta.url));
     const r = spawnSync(process.execPath, [builder, folder], { stdio: ["ignore", 2, 2, "pipe"], encoding: "utf8" });

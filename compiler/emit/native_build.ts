@@ -3,21 +3,24 @@
 // complete, so two builders at once do no harm. Prints progress; the reason of a failure goes to file descriptor 3.
 
 import { spawn } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeSync } from "node:fs";
+import { rmSync, writeSync } from "node:fs";
 import { createRequire } from "node:module";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { explainFull } from "../util/cache.js";
 import { jobs, missingPackages } from "../util/host.js";
 import { waitForLock } from "../util/lock.js";
+import { beginBeside, endBeside } from "../util/own.js";
 import { root } from "../util/root.js";
 import { run } from "../util/run.js";
+import { isComplete } from "./native.js";
 
+const KIND = "native part";
 const TAIL = 4000; // characters of a failed build that are shown
 
 async function main(folder: string): Promise<void> {
   const release = waitForLock(`${folder}.lock`, "build of moproc's native part");
   try {
-    if (!existsSync(join(folder, "link.txt"))) await build(folder);
+    if (!isComplete(folder)) await build(folder);
   } finally {
     release();
   }
@@ -31,8 +34,7 @@ async function build(folder: string): Promise<void> {
         `(Debian, Ubuntu: sudo apt-get install -y ${missing.join(" ")})` +
         (missing.includes("g++") && process.env.CXX ? `, or correct CXX: \`${process.env.CXX}\` compiles nothing` : ""),
     );
-  mkdirSync(dirname(folder), { recursive: true });
-  const work = mkdtempSync(`${folder}.partial-`);
+  const work = beginBeside(folder, KIND); // removes what killed builders left
   for (const [signal, number] of [
     ["SIGINT", 2],
     ["SIGTERM", 15],
@@ -44,18 +46,15 @@ async function build(folder: string): Promise<void> {
   const start = performance.now();
   try {
     say(`building moproc's native part, once, into ${folder}\n`);
-    const [made, ready] = [join(work, "build"), join(work, "ready")];
+    const made = join(work, "build");
     const headers = createRequire(join(root, "package.json"))("node-api-headers") as { readonly include_dir: string };
     const options = ["-DCMAKE_BUILD_TYPE=Release", "-DCMAKE_UNITY_BUILD=ON", "-DMOPROC_PACKAGE=ON"];
     const addon = [`-DCMAKE_JS_INC=${headers.include_dir}`, `-DNODE=${process.execPath}`];
     await run(["cmake"], ["-S", root, "-B", made, ...options, ...addon]);
     await make(made);
-    await run(["cmake"], ["--install", made, "--prefix", ready]);
-    try {
-      renameSync(ready, folder);
-    } catch (e) {
-      if (!existsSync(join(folder, "link.txt"))) throw e; // otherwise another builder was faster
-    }
+    await run(["cmake"], ["--install", made, "--prefix", work]);
+    rmSync(made, { recursive: true });
+    endBeside(work, folder, KIND);
     say(`\rbuilt moproc's native part in ${((performance.now() - start) / 1000).toFixed(0)} s\n`);
   } finally {
     rmSync(work, { recursive: true, force: true });

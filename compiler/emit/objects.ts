@@ -3,7 +3,7 @@
 
 import { existsSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { cacheDir } from "../util/cache.js";
+import { cacheDir, explainFull } from "../util/cache.js";
 import { debug } from "../util/debug.js";
 import { digest } from "../util/digest.js";
 import { jobs } from "../util/host.js";
@@ -71,6 +71,8 @@ export async function compileAll(
       renameSync(part, j.file);
     });
     progress(++done, missing.length);
+  }).catch((e: Error) => {
+    throw explainFull(e);
   });
   const files = keyed.map((j) => j.file);
   const reports = files.map((f) => (existsSync(reportOf(f)) ? readFileSync(reportOf(f), "utf8") : ""));

@@ -1,8 +1,9 @@
 // The user's cache: objects of kernels, artefacts, and the native build of an installed package.
 
-import { accessSync, constants, existsSync, mkdirSync } from "node:fs";
+import { accessSync, constants } from "node:fs";
 import { homedir } from "node:os";
-import { dirname, join, resolve } from "node:path";
+import { join, resolve } from "node:path";
+import { makeFolder } from "./own.js";
 
 /** An error of the cache, with the remedy. */
 const unusable = (dir: string, why: string): Error =>
@@ -16,7 +17,7 @@ export function cacheDir(): string {
   const { MOPROC_CACHE, XDG_CACHE_HOME } = process.env;
   const dir = resolve(MOPROC_CACHE || join(XDG_CACHE_HOME || join(homedir(), ".cache"), "moproc"));
   try {
-    make(dir);
+    makeFolder(dir);
     accessSync(dir, constants.W_OK | constants.X_OK);
   } catch (e) {
     throw unusable(dir, (e as Error).message);
@@ -24,22 +25,11 @@ export function cacheDir(): string {
   return dir;
 }
 
-/** Makes a folder and those above it. (mkdirSync with `recursive` never returns below /proc.) */
-function make(dir: string): void {
-  if (existsSync(dir)) return;
-  if (dirname(dir) !== dir) make(dirname(dir));
-  try {
-    mkdirSync(dir);
-  } catch (e) {
-    if ((e as NodeJS.ErrnoException).code !== "EEXIST") throw e; // another process was faster
-  }
-}
+const FULL = /ENOSPC|EDQUOT|EFBIG|No space left on device|Disk quota exceeded|File too large/;
 
-/** `e` with the cache folder and the remedy if it says that the disk is full; otherwise `e` itself. */
-export const explainFull = (e: Error): Error =>
-  /ENOSPC|EDQUOT|No space left on device|Disk quota exceeded/.test(e.message)
-    ? unusable(
-        cacheDir(),
-        `is full; \`moproc cache --all\` frees what moproc keeps there (${e.message.split("\n")[0]})`,
-      )
-    : e;
+/** `e` with the cache folder and the remedy if it says that no more can be written there; otherwise `e` itself. */
+export function explainFull(e: Error): Error {
+  const why = FULL.exec(e.message)?.[0];
+  if (why === undefined) return e;
+  return unusable(cacheDir(), `is full (${why}), and \`moproc cache --all\` frees what moproc keeps there`);
+}

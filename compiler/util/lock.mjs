@@ -6,11 +6,12 @@
 // A lock holds "moproc PID PLACE TOKEN COUNT". A file that is none stays, and is an error.
 
 import { randomBytes } from "node:crypto";
-import { lstatSync, mkdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
+import { lstatSync, readFileSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { dirname } from "node:path";
 import { Worker } from "node:worker_threads";
 import { SetupError } from "./errors.mjs";
+import { makeFolder } from "./own.mjs";
 
 const BEAT = 1000; // ms between two changes of a lock
 const STALE = 15_000; // ms without a change after which it counts as abandoned
@@ -67,19 +68,19 @@ function ownerOf(text) {
   return { pid: Number(pid), here: where === undefined || where === place };
 }
 
-// The worker rewrites the lock, because this thread may wait for a compiler. It stops when the lock is somebody else's.
+const textOf = (line, count) => `${line} ${String(count).padStart(9, "0")}\n`;
+
+// The worker rewrites the lock, because this thread may wait for a compiler. It writes into the open file, all of it at
+// once, so nobody reads an empty lock, and a lock that was removed does not come back.
 const heartbeat = `
-  const { readFileSync, writeFileSync } = require("node:fs");
+  const { openSync, readFileSync, writeSync } = require("node:fs");
   const { file, line, token, beat } = require("node:worker_threads").workerData;
-  let count = 0;
-  setInterval(() => {
-    try {
-      if (!readFileSync(file, "utf8").includes(token)) process.exit();
-      writeFileSync(file, line + " " + ++count + "\\n");
-    } catch {
-      process.exit();
-    }
-  }, beat);
+  try {
+    const lock = openSync(file, "r+");
+    if (!readFileSync(lock, "utf8").includes(token)) process.exit();
+    let count = 0;
+    setInterval(() => writeSync(lock, (${textOf})(line, ++count), 0), beat);
+  } catch {} // it was released before this thread began
 `;
 
 /**
@@ -88,12 +89,12 @@ const heartbeat = `
  */
 export function takeLock(file) {
   lockText(file);
-  mkdirSync(dirname(file), { recursive: true });
+  makeFolder(dirname(file));
   const token = randomBytes(8).toString("hex");
   const line = `moproc ${process.pid} ${place} ${token}`;
   for (let waited = 0; ; waited += 10) {
     try {
-      writeFileSync(file, `${line} 0\n`, { flag: "wx" });
+      writeFileSync(file, textOf(line, 0), { flag: "wx" });
       break;
     } catch (e) {
       if (e.code !== "EEXIST" || waited > 2 * EMPTY) throw e;

@@ -9,6 +9,7 @@
 import { randomBytes } from "node:crypto";
 import {
   closeSync,
+  existsSync,
   lstatSync,
   mkdirSync,
   mkdtempSync,
@@ -32,6 +33,23 @@ export const MARK = ".moproc";
 const FORMAT = "moproc-folder-1";
 const HEAD = 65536; // a mark is looked for in so many bytes at the beginning of a file, and in TAIL bytes at its end
 const TAIL = 1024;
+
+/**
+ * Makes a folder and those above it. (mkdirSync with `recursive` never returns below /proc.) Throws if something else
+ * is there.
+ */
+export function makeFolder(path) {
+  if (existsSync(path)) {
+    if (statSync(path).isDirectory()) return;
+    throw new SetupError(`${path}: is not a folder`);
+  }
+  if (dirname(path) !== path) makeFolder(dirname(path));
+  try {
+    mkdirSync(path);
+  } catch (e) {
+    if (e.code !== "EEXIST") throw e; // another process was faster
+  }
+}
 
 const refuse = (path, why) => {
   throw new SetupError(`${path}: ${why}; choose another path, or remove it yourself`);
@@ -136,7 +154,7 @@ function filesIn(dir) {
 
 /** Makes `dir` if it is missing, and marks it as an unfinished folder of this kind, in which all files are moproc's. */
 export function beginFolder(dir, kind) {
-  mkdirSync(dir, { recursive: true });
+  makeFolder(dir);
   writeMark(dir, { kind, process: process.pid, host: hostname() });
 }
 
@@ -213,7 +231,7 @@ const alive = (pid) => {
  */
 export function beginBeside(path, kind) {
   const at = resolve(path);
-  mkdirSync(dirname(at), { recursive: true });
+  makeFolder(dirname(at));
   const prefix = `${basename(at)}.partial-`;
   for (const name of readdirSync(dirname(at)).filter((f) => f.startsWith(prefix))) {
     const dir = join(dirname(at), name);

@@ -20,6 +20,8 @@ interface Own {
   };
   /** Throws, with the remedy in the message, unless `path` is absent, an empty file, or a file with the mark. */
   requireFile(path: string, mark: Mark): void;
+  /** Makes a folder and those above it. */
+  makeFolder(path: string): void;
   /** A path in the same folder as `path` with a random suffix, for a temporary file. */
   temporary(path: string): string;
   /**
@@ -34,4 +36,4 @@ interface Own {
 }
 
 const own = (await import(pathToFileURL(join(root, "compiler", "util", "own.mjs")).href)) as Own;
-export const { ONNX_DATA_END, marks, requireFile, temporary, requireFolder, beginBeside, endBeside } = own;
+export const { ONNX_DATA_END, marks, requireFile, temporary, requireFolder, makeFolder, beginBeside, endBeside } = own;

@@ -50,6 +50,12 @@ test.serial("objects do not depend on whether their system headers were precompi
     t.is(readFileSync(calls, "utf8").trim().split("\n").length, 2, "one call for the header, one for the object");
     const left = readdirSync(join(dir, "at once")).filter((name) => /part|tmp/.test(name));
     t.deepEqual(left, [], "artefacts that are built at the same time share a compilation and leave nothing unfinished");
+
+    process.env.MOPROC_CACHE = join(dir, "words");
+    const fileOf = async (...words: string[]) =>
+      (await compileAll([{ ...unit, command: [...cxx(), ...words] }], () => {})).files[0];
+    t.not(await fileOf("-m64"), await fileOf(), "flags in $CXX make another object");
+
     t.is(readdirSync(join(dir, "precompiled")).filter((f) => f.endsWith(".gch")).length, 1);
   } finally {
     if (before === undefined) delete process.env.MOPROC_CACHE;

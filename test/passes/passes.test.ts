@@ -39,6 +39,7 @@ function same(a: Graph, b: Graph): number {
 }
 
 const laws: readonly (readonly [string, (b: Builder, x: Value) => Value, string[]])[] = [
+  ["stop_gradient(x) => x", (b, x) => op.exp(b, op.stop_gradient(b, x)), ["exp"]],
   ["relu(relu(x)) => relu(x)", (b, x) => op.relu(b, op.relu(b, x)), ["relu"]],
   ["neg(neg(x)) => x", (b, x) => op.exp(b, op.neg(b, op.neg(b, x))), ["exp"]],
   ["scale(x, 1) => x", (b, x) => op.exp(b, op.scale(b, x, { factor: 1 })), ["exp"]],

@@ -6,9 +6,10 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import test, { type ExecutionContext } from "ava";
-import { cacheDir } from "../../compiler/util/cache.js";
+import { cacheDir, explainFull } from "../../compiler/util/cache.js";
 import { cpuQuota, cxx, jobs } from "../../compiler/util/host.js";
 import { waitForLock } from "../../compiler/util/lock.js";
+import { makeFolder } from "../../compiler/util/own.js";
 import { root } from "../../compiler/util/root.js";
 import { runSaying } from "../../compiler/util/run.js";
 import { free, kept } from "../../tools/cli/cache.js";
@@ -132,6 +133,53 @@ test.serial("a lock is rewritten while its owner computes; a killed owner's lock
   const start = performance.now();
   waitForLock(file, "test")();
   t.true(performance.now() - start < 5000);
+});
+
+test.serial("a released lock does not come back, and nobody reads an empty one", (t) => {
+  const file = join(dir, "often.lock");
+  const reader = `const { existsSync, readFileSync } = require("fs"); let empty = 0;
+    const end = Date.now() + 2500;
+    while (Date.now() < end) try { if (readFileSync(${JSON.stringify(file)}, "utf8") === "") empty++; } catch {}
+    console.log(empty);`;
+  const release = waitForLock(file, "test");
+  const seen = execFileSync(process.execPath, ["-e", reader], { encoding: "utf8" });
+  t.is(seen.trim(), "0");
+  release();
+  for (let i = 0; i < 20; i++) waitForLock(file, "test")();
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1500); // longer than a beat
+  t.false(existsSync(file));
+});
+
+test("an error that the disk is full names the cache folder and what helps; others stay as they are", (t) => {
+  for (const text of ["ENOSPC: no space left, write", "as: x.o: No space left on device", "EDQUOT: write"])
+    t.regex(
+      explainFull(new Error(text)).message,
+      /^the cache folder \/.*: is full \(.*\), and `moproc cache --all` frees .*MOPROC_CACHE/,
+    );
+  t.is(explainFull(new Error("undefined reference")).message, "undefined reference");
+});
+
+test("makeFolder: folders at any depth; below a file and below /proc an error at once", (t) => {
+  const file = join(tree("making", { file: "" }), "file");
+  makeFolder(join(dir, "making", "a", "b", "c"));
+  t.true(existsSync(join(dir, "making", "a", "b", "c")));
+  for (const bad of [file, join(file, "x"), join(file, "x", "y"), "/proc/moproc/x/y"])
+    t.throws(() => makeFolder(bad), undefined, bad);
+});
+
+test.serial("what belongs to an entry that is being made stays until that has ended", (t) => {
+  const cache = tree("working", { "native/0123456789abcdef.partial-Ab12Cd/x": "1" });
+  const lock = join(cache, "native/0123456789abcdef.lock");
+  const script = `const { takeLock } = await import(${JSON.stringify(lockModule)});
+    const { release } = takeLock(${JSON.stringify(lock)}); setTimeout(release, 1500);
+    setTimeout(() => {}, 1700);`;
+  const other = spawn(process.execPath, ["--input-type=module", "-e", script], { stdio: "ignore" });
+  t.teardown(() => other.kill());
+  while (!existsSync(lock)) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20);
+  const start = performance.now();
+  free(cache, kept(cache).all, Number.NEGATIVE_INFINITY);
+  t.true(performance.now() - start > 700, "it waited");
+  t.deepEqual(kept(cache).all, []);
 });
 
 test.serial("a cache folder that cannot be made is named, with the variable that moves it", (t) => {

@@ -6,8 +6,7 @@ import { basename, join } from "node:path";
 import { InvalidArgumentError } from "commander";
 import { cacheDir } from "../../compiler/util/cache.js";
 import { waitForLock } from "../../compiler/util/lock.js";
-import type { Kind } from "./record.js";
-import { sections, type Verb } from "./record.js";
+import { type Kind, sections, type Verb } from "./record.js";
 import { megabytes } from "./units.js";
 
 /** What is kept: its name below the cache folder, and what it is for. */
@@ -65,21 +64,23 @@ export function kept(dir: string): { readonly all: readonly Kept[]; readonly oth
   );
   const wanted = names.filter((n) => n !== "native" && n !== "artefacts");
   const all = wanted.flatMap((name) => {
-    const kind = [...kinds].reverse().find((k) => k.at.test(name))?.kind;
+    const kind = kinds.find((k) => k.at.test(name))?.kind;
     return kind === undefined ? [] : [{ name, kind, ...measure(join(dir, name)) }];
   });
   return { all, others: wanted.length - all.length };
 }
 
-/** Removes what is `older` than so many milliseconds, and returns it. Waits for a command that works on an entry. */
+/**
+ * Removes what has not been used for `older` milliseconds, and returns it. Waits for a command that makes the native
+ * part or artefact to which an entry belongs.
+ */
 export function free(dir: string, all: readonly Kept[], older: number, now = Date.now()): Kept[] {
-  const old = all.filter((k) => now - k.used >= older && !k.name.endsWith(".lock"));
+  const old = all.filter((k) => now - k.used >= older);
   for (const k of old) {
-    const path = join(dir, k.name);
-    const shared = k.kind === "native part" || k.kind === "artefact";
-    const release = shared ? waitForLock(`${path}.lock`, `work on ${basename(path)}`) : () => {};
-    rmSync(path, { recursive: true, force: true });
-    release();
+    const made = k.name.replace(/(\.partial-\w+|\.lock)$/, "");
+    const release = made.includes("/") ? waitForLock(join(dir, `${made}.lock`), `work on ${basename(made)}`) : () => {};
+    if (!k.name.endsWith(".lock")) rmSync(join(dir, k.name), { recursive: true, force: true });
+    release(); // which removes the lock
   }
   return old;
 }

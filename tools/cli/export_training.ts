@@ -1,13 +1,14 @@
 // moproc export --training: writes the programs of a training run as ONNX models, one file per program, with their
 // state: that of a checkpoint, or the initial state of the training binary for the seed.
 
-import { mkdirSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { join } from "node:path";
 import { type DType, type Graph, type State, sameShape, showType, type Target } from "../../compiler/ir/types.js";
 import { opsets } from "../../compiler/onnx/export.js";
 import { requireModel, writeModel } from "../../compiler/onnx/files.js";
 import { type Elements, elementsOf } from "../../compiler/onnx/model.js";
 import { exportStep } from "../../compiler/onnx/training.js";
+import { makeFolder } from "../../compiler/util/own.js";
 import { SafetensorsFile } from "../../compiler/util/safetensors.js";
 import { modelFlagList, modelFlags, targetOf } from "./flags.js";
 import { modelGraphs, type Source } from "./graphs.js";
@@ -103,7 +104,7 @@ export async function exportTraining(o: TrainingExport): Promise<string[]> {
   for (const g of graphs) requireModel(join(o.out, `${g.name}.onnx`));
   const { values, checkpoint } =
     o.resume === undefined ? await newRun(o, graphs) : checkpointState(o.resume, o.source, graphs);
-  mkdirSync(o.out, { recursive: true });
+  makeFolder(o.out);
   return graphs.flatMap((g) => {
     const plan = { name: o.source.name, meta: o.source.meta };
     return writeModel(join(o.out, `${g.name}.onnx`), exportStep(g, { opset: o.opset, values, plan, checkpoint }));

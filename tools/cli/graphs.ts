@@ -137,7 +137,12 @@ export async function userGraphs(file: string): Promise<Source> {
       }
       return checked(file, returned);
     };
-    return { name, meta: { task: "user", ...module.meta }, key: readFileSync(bundle, "utf8"), graphs };
+    return {
+      name,
+      meta: { task: "user", ...module.meta },
+      key: readFileSync(bundle, "utf8").replace(/^\/\/# sourceMappingURL=.*$/m, ""),
+      graphs,
+    };
   } finally {
     rmSync(dir, { recursive: true, force: true });
   }
