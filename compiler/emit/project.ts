@@ -39,6 +39,13 @@ function kernelsPerFile(header: string, target: Plan["target"]): number {
   return isConvolution ? 4 : 16;
 }
 
+/**
+ * The name of an artefact's binary: `train` has the training verbs; `run` drives any program of a user's own graphs,
+ * which no training verb knows (runtime/command/run_verb.h has the same rule).
+ */
+export const binaryName = ({ task }: Plan["meta"]): "train" | "run" =>
+  task === undefined || task === "" || task === "user" ? "run" : "train";
+
 /** The kind of folder that an artefact is (compiler/util/own.ts). */
 export const ARTEFACT = "artefact";
 
@@ -94,7 +101,7 @@ async function fill(
     device === "cpu"
       ? kernels
       : [await embed(partial, isEmulated(a.plan.target) ? [await shared(partial, kernels)] : kernels)];
-  await link(partial, [planObject, ...host]);
+  await link(partial, binaryName(a.plan.meta), [planObject, ...host]);
   const plugin = device === "cpu" && a.plan.programs.some((p) => p.ranks > 1) ? mpiPlugin() : undefined;
   if (plugin) copyFileSync(plugin, join(partial, basename(plugin)));
   return { objects: files.length + 1, compiled };
@@ -154,10 +161,10 @@ export function kernelFiles(plan: Plan): { readonly name: string; readonly text:
   });
 }
 
-async function link(dir: string, objects: readonly string[]): Promise<void> {
+async function link(dir: string, binary: string, objects: readonly string[]): Promise<void> {
   const own = ["-static-libstdc++", "-static-libgcc"];
   await Promise.all([
-    run(cxx(), [...objects, ...linkArguments(), ...own, "-lm", "-pthread", "-o", join(dir, "train")]),
+    run(cxx(), [...objects, ...linkArguments(), ...own, "-lm", "-pthread", "-o", join(dir, binary)]),
     run(cxx(), ["-shared", ...objects, ...own, "-lm", "-o", join(dir, "program.so")]),
   ]);
 }

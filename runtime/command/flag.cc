@@ -137,6 +137,20 @@ Flag& FlagTable::numbers(Names names, const char* unit, std::vector<int>& field,
   return add(std::move(f));
 }
 
+Flag& FlagTable::texts(Names names, const char* unit, std::vector<std::string>& field, const char* help) {
+  Flag f{.names = std::move(names), .arity = Arity::many, .unit = unit, .help = help};
+  f.set = [&field](const std::string& name, const std::vector<std::string>& values) {
+    if (values.empty()) throw InputError(name + " needs a value");
+    field = values;
+  };
+  f.show = [&field] {
+    std::string text;
+    for (const std::string& v : field) text += (text.empty() ? "" : " ") + v;
+    return text;
+  };
+  return add(std::move(f));
+}
+
 const Flag* FlagTable::find(const std::string& name) const {
   for (const Flag& f : flags_)
     for (const std::string& n : f.names)

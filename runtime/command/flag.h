@@ -94,6 +94,8 @@ class FlagTable {
   Flag& on(Names names, bool& field, const char* help);
   /// Any number of whole numbers, each at least `low`.
   Flag& numbers(Names names, const char* unit, std::vector<int>& field, int low, const char* help);
+  /// Any number of texts.
+  Flag& texts(Names names, const char* unit, std::vector<std::string>& field, const char* help);
   /// Any other flag. Its section is set here.
   Flag& add(Flag flag);
 

@@ -14,8 +14,9 @@ std::string unit_of(const Flag& f) { return f.arity == Arity::many ? f.unit + ".
 }  // namespace
 
 std::string help_text(const std::string& program, const Verb& verb) {
-  const bool first = &verb == &verbs().front() || verb.name == verbs().front().name;
-  std::string text = "usage: " + program + (first ? "" : " " + verb.name) + " " + verb.usage + "\n";
+  const bool first = verb.name == verbs().front().name;
+  const bool alone = verb.name == "run";  // the binary has no other verb
+  std::string text = "usage: " + program + (first || alone ? "" : " " + verb.name) + " " + verb.usage + "\n";
   for (const Verb& v : verbs())
     if (first && v.name != verb.name) text += "       " + program + " " + v.name + " --help\n";
   text += "\n" + verb.about + " In a flag's name, - and _ are the same.\n";

@@ -11,11 +11,13 @@
 #include "command/help.h"
 #include "command/parse.h"
 #include "command/ranks.h"
+#include "command/run_verb.h"
 #include "command/verbs.h"
 #include "core/error.h"
 #include "data/dataset.h"
 #include "train/saver.h"
 #include "train/supervisor.h"
+#include "workflow/programs.h"
 
 namespace {
 
@@ -23,11 +25,13 @@ using namespace moproc;
 
 /// Messages begin with the verb that was typed, even if the rest of the command line is wrong.
 int run(int argc, char** argv, command::Invocation& invocation) {
-  const command::Request request = command::request_of(argc, argv);
+  const bool trains = command::has_training_verbs(invocation.plan);
+  const command::Request request = trains ? command::request_of(argc, argv) : command::run_request(argc, argv);
   const command::Verb& verb = request.verb;
   invocation.verb = verb.name;
   if (command::asks_for_help(request.flags)) {
     std::fputs(command::help_text(argv[0], verb).c_str(), stdout);
+    if (!trains) std::fputs(("\nprograms\n" + train::describe_programs(invocation.plan)).c_str(), stdout);
     return 0;
   }
   const std::unique_ptr<command::Command> command = verb.make();
@@ -51,7 +55,7 @@ int fail(const command::Invocation& at, int status, const char* what) {
 int moproc_train_main(int argc, char** argv, const moproc::Plan& plan) {
   // With SIGXFSZ ignored, write() reports an error if a file grows too large; otherwise the process would be killed.
   std::signal(SIGXFSZ, SIG_IGN);
-  command::Invocation invocation{plan, argv, command::verbs().front().name};
+  command::Invocation invocation{plan, argv, command::has_training_verbs(plan) ? "train" : "run"};
   try {
     return run(argc, argv, invocation);
   } catch (const InputError& e) {

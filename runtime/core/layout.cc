@@ -74,6 +74,11 @@ std::string show_type(const TensorInfo& t) {
   return text + "]";
 }
 
+const char* short_name(const TensorInfo& t) {
+  const char* const slash = std::strchr(t.name, '/');
+  return slash ? slash + 1 : t.name;
+}
+
 void to_stored(const TensorInfo& t, const std::byte* logical, std::byte* stored) {
   if (t.rank != 4) {
     std::memcpy(stored, logical, static_cast<size_t>(t.bytes));

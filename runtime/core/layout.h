@@ -19,6 +19,9 @@ int64_t elements(const TensorInfo& t);
 /// "f32[16,64,56,56]"
 std::string show_type(const TensorInfo& t);
 
+/// The name of a program's input or output without its program: "x" of "step/x".
+const char* short_name(const TensorInfo& t);
+
 /// Copies a whole tensor of t's type from logical row-major order to stored order. The two ranges must not overlap.
 void to_stored(const TensorInfo& t, const std::byte* logical, std::byte* stored);
 /// The inverse of to_stored.

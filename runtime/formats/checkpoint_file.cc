@@ -59,10 +59,14 @@ Checkpoint from_pickled(ByteSpan bytes, const std::string& where) {
 
 }  // namespace
 
-bool Checkpoint::of_run() const {
+bool Checkpoint::has_format(std::string_view name) const {
   const auto found = metadata.find("format");
-  return found != metadata.end() && found->second == kRunFormat;
+  return found != metadata.end() && found->second == name;
 }
+
+bool Checkpoint::of_run() const { return has_format(kRunFormat); }
+bool Checkpoint::has_whole_state() const { return of_run() || has_format(kStateFormat); }
+bool Checkpoint::of_moproc() const { return has_whole_state() || has_format(kConvertedFormat); }
 
 const Tensor* Checkpoint::find(const std::vector<NamedTensor>& among, const std::string& name) const {
   const auto found = std::find_if(among.begin(), among.end(), [&](const NamedTensor& t) { return t.name == name; });

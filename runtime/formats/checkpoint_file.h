@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "formats/safetensors.h"
@@ -17,6 +18,8 @@ namespace moproc::formats {
 inline constexpr const char* kRunFormat = "moproc-checkpoint-1";
 /// __metadata__.format of a converted file: it has only epoch, arch and hyper-parameters, as far as they were known.
 inline constexpr const char* kConvertedFormat = "moproc-converted-1";
+/// __metadata__.format of a file with the whole state of an artefact that no training run drives.
+inline constexpr const char* kStateFormat = "moproc-state-1";
 /// The name of a momentum tensor is this, followed by the name of the parameter.
 inline constexpr const char* kMomentumPrefix = "optimizer.momentum.";
 
@@ -38,8 +41,15 @@ struct Checkpoint {
 
   /// True if a training run of this program wrote it, so that the metadata is complete.
   bool of_run() const;
+  /// True if this program wrote it with the whole state: a training run, or save_state().
+  bool has_whole_state() const;
+  /// True if this program wrote it in any of its three safetensors formats.
+  bool of_moproc() const;
   /// The tensor with this name, or null.
   const Tensor* find(const std::vector<NamedTensor>& among, const std::string& name) const;
+
+ private:
+  bool has_format(std::string_view name) const;
 };
 
 /// The kind for messages, such as "published checkpoint".

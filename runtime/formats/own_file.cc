@@ -51,7 +51,10 @@ std::string folder_mark(std::string_view kind) {
 }  // namespace
 
 Mark json_mark(std::string_view format) { return {.begin = "{\"format\": \"" + std::string(format) + "\""}; }
-Mark safetensors_mark() { return {.begin = "{\"__metadata__\": {", .head = "\"format\": \"moproc-", .at = 8}; }
+Mark safetensors_mark(std::string_view format) {
+  const std::string value = format.empty() ? "\"moproc-" : "\"" + std::string(format) + "\"";
+  return {.begin = "{\"__metadata__\": {", .head = "\"format\": " + value, .at = 8};
+}
 Mark torch_mark() { return {.begin = "PK\3\4", .tail = std::string(kTorchEntry)}; }
 Mark pickle_mark() { return {.begin = "\x80", .tail = std::string(kPickleKey)}; }
 Mark log_mark() { return {.begin = "{\"event\": \""}; }
@@ -85,6 +88,13 @@ void require_file(const std::string& path, const Mark& mark) {
   std::error_code error;
   if (fs::file_size(path, error) > 0 && !is_own_file(path, mark))
     refuse_target(path, "exists, and moproc did not write it");
+}
+
+void require_safetensors(const std::string& path, std::string_view format, const char* kind) {
+  require_file(path, safetensors_mark());
+  std::error_code error;
+  if (fs::exists(path, error) && fs::file_size(path, error) > 0 && !is_own_file(path, safetensors_mark(format)))
+    refuse_target(path, std::string("exists, and is not ") + kind);
 }
 
 void require_log(const std::string& path, const Mark& mark) {

@@ -19,8 +19,8 @@ struct Mark {
 
 /// A JSON file, or lines of JSON, whose first member is "format" with this value.
 Mark json_mark(std::string_view format);
-/// A safetensors file with __metadata__.format "moproc-...".
-Mark safetensors_mark();
+/// A safetensors file with this __metadata__.format; "": any that begins with "moproc-".
+Mark safetensors_mark(std::string_view format = "");
 /// An archive of torch.save with the entry that write_torch() adds.
 Mark torch_mark();
 /// A pickle of a dict whose last key is kPickleKey, written by convert.
@@ -40,7 +40,10 @@ bool is_own_file(const std::string& path, const Mark& mark);
 
 /// Throws InputError, naming path and remedy, unless `path` is absent, an empty file, or a regular file with the mark.
 void require_file(const std::string& path, const Mark& mark);
-/// The same for a file to append to, which may be a device or a pipe, too.
+/// The same for a safetensors file; a file of moproc with another __metadata__.format is refused, too. `kind` says in
+/// the message what the format is: "a file of outputs".
+void require_safetensors(const std::string& path, std::string_view format, const char* kind);
+/// The same as require_file() for a file to append to, which may be a device or a pipe, too.
 void require_log(const std::string& path, const Mark& mark);
 /// Throws the InputError of require_file() for a file that must not be replaced. `why` is a clause: "is a folder".
 [[noreturn]] void refuse_target(const std::string& path, const std::string& why);

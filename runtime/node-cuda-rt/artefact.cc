@@ -5,7 +5,9 @@
 #include <vector>
 
 #include "core/error.h"
+#include "core/layout.h"
 #include "run_worker.h"
+#include "session/state_file.h"
 #include "tensors.h"
 
 namespace moproc {
@@ -41,7 +43,8 @@ Napi::Function Artefact::constructor(Napi::Env env) {
                       InstanceAccessor("name", &Artefact::text, nullptr, napi_enumerable, const_cast<char*>("name")),
                       InstanceAccessor("arch", &Artefact::text, nullptr, napi_enumerable, const_cast<char*>("arch")),
                       InstanceMethod<&Artefact::init_state>("initState"), InstanceMethod<&Artefact::get>("get"),
-                      InstanceMethod<&Artefact::set>("set"), InstanceMethod<&Artefact::run>("run")});
+                      InstanceMethod<&Artefact::set>("set"), InstanceMethod<&Artefact::save>("save"),
+                      InstanceMethod<&Artefact::load_state>("load_state"), InstanceMethod<&Artefact::run>("run")});
 }
 
 Artefact::Artefact(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Artefact>(info) {
@@ -129,6 +132,25 @@ Napi::Value Artefact::set(const Napi::CallbackInfo& info) {
     session_->set(t, bytes_of(info[1], session_->info(t)));
   });
   return info.Env().Undefined();
+}
+
+Napi::Value Artefact::save(const Napi::CallbackInfo& info) {
+  require_idle(info.Env());
+  if (!info[0].IsString()) throw Napi::TypeError::New(info.Env(), "save: the path must be a string");
+  const std::string path = info[0].As<Napi::String>();
+  guarded(info.Env(), [&] { save_state(path, *session_); });
+  return info.Env().Undefined();
+}
+
+Napi::Value Artefact::load_state(const Napi::CallbackInfo& info) {
+  require_idle(info.Env());
+  if (!info[0].IsString()) throw Napi::TypeError::New(info.Env(), "load_state: the path must be a string");
+  const std::string path = info[0].As<Napi::String>();
+  const std::vector<std::string> notes =
+      guarded(info.Env(), [&] { return set_state(formats::open_checkpoint(path), *session_); });
+  Napi::Array list = Napi::Array::New(info.Env());
+  for (const std::string& note : notes) list.Set(list.Length(), note);
+  return list;
 }
 
 Napi::Value Artefact::run(const Napi::CallbackInfo& info) {

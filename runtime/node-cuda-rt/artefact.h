@@ -27,6 +27,8 @@ class Artefact : public Napi::ObjectWrap<Artefact> {
   Napi::Value init_state(const Napi::CallbackInfo& info);
   Napi::Value get(const Napi::CallbackInfo& info);
   Napi::Value set(const Napi::CallbackInfo& info);
+  Napi::Value save(const Napi::CallbackInfo& info);
+  Napi::Value load_state(const Napi::CallbackInfo& info);
   Napi::Value run(const Napi::CallbackInfo& info);
 
   int state_tensor(const Napi::CallbackInfo& info) const;

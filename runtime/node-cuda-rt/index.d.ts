@@ -54,6 +54,18 @@ export interface Artefact {
    */
   set(name: string, values: Values): void;
   /**
+   * Writes all state except derived state as safetensors, under the names of `state`. An older state file at `path` is
+   * replaced once the new one is complete. Throws if something else is there, or if it cannot be written.
+   */
+  save(path: string): void;
+  /**
+   * Replaces all state by that of a file: one that `save`, `OUT/run` or a training run wrote, or a checkpoint of
+   * PyTorch. Checks names, types and shapes of all tensors before it changes the first one. Returns notes, for example
+   * that a file without momentum lets it begin with zero. Throws, naming file and tensor, if something is missing, does
+   * not fit or is left over.
+   */
+  load_state(path: string): string[];
+  /**
    * Runs a program off the main thread; resolves with its outputs by name. Every input must be given. Rejects with an
    * Error that names program and tensor if an input does not fit, and if another run is in progress.
    */

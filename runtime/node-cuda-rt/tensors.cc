@@ -4,6 +4,8 @@
 #include <cstring>
 #include <string>
 
+#include "core/layout.h"
+
 namespace moproc {
 namespace {
 
@@ -31,11 +33,6 @@ Kind kind_of(DType d) {
 }
 
 }  // namespace
-
-const char* short_name(const TensorInfo& t) {
-  const char* slash = std::strchr(t.name, '/');
-  return slash ? slash + 1 : t.name;
-}
 
 Napi::Object describe_tensor(Napi::Env env, const TensorInfo& t) {
   Napi::Array shape = Napi::Array::New(env, t.rank);

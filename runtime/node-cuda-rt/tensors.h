@@ -14,9 +14,6 @@ namespace moproc {
 /// { name, dtype, shape }; the name is without its program's prefix.
 Napi::Object describe_tensor(Napi::Env env, const TensorInfo& t);
 
-/// The name without "program/".
-const char* short_name(const TensorInfo& t);
-
 /// The bytes of a typed array that fits the tensor. Throws Napi::TypeError that names the tensor if kind or length
 /// differ.
 std::span<const std::byte> bytes_of(const Napi::Value& value, const TensorInfo& t);

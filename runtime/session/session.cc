@@ -40,7 +40,7 @@ int find_named(const Plan& plan, const ProgramInfo& program, const Span<int32_t>
 [[noreturn]] void no_such(const Plan& plan, const ProgramInfo& program, const Span<int32_t>& list, const char* what,
                           std::string_view name) {
   std::string text = std::string("program ") + program.name + " has no " + what + " " + std::string(name) + "; it has";
-  for (const int32_t t : list) text += std::string(" ") + plan.tensors[t].name;
+  for (const int32_t t : list) text += std::string(" ") + short_name(plan.tensors[t]);
   throw InputError(text);
 }
 
@@ -94,7 +94,8 @@ int Session::program(std::string_view name) const {
     throw InputError(std::string(plan_.name) + " holds programs for " + held + " ranks, this run has " +
                      std::to_string(ranks()) + "; compile it with --ranks " + held + "," + std::to_string(ranks()));
   std::string text = std::string(plan_.name) + " has no program " + std::string(name) + "; it has";
-  for (const ProgramInfo& p : plan_.programs) text += " " + prefix_of(p);
+  for (const ProgramInfo& p : plan_.programs)
+    if (std::string_view(p.name) != "refresh") text += " " + prefix_of(p);
   throw InputError(text);
 }
 

@@ -8,7 +8,6 @@
 #include <filesystem>
 #include <string_view>
 #include <tuple>
-#include <unordered_map>
 
 #include "core/check.h"
 #include "core/error.h"
@@ -18,6 +17,7 @@
 #include "formats/published.h"
 #include "formats/published_names.h"
 #include "formats/torch_writer.h"
+#include "session/state_file.h"
 
 namespace moproc::train {
 
@@ -73,60 +73,6 @@ T number(const Checkpoint& c, const char* key) {
   if (text.empty() || error != std::errc() || end != text.data() + text.size() || v < T{})
     throw InputError(c.path + ": " + metadata_place(c) + "." + key + " is " + in_quotes(text));
   return v;
-}
-
-bool fits(const Tensor& t, const TensorInfo& want) {
-  return t.dtype == want.dtype && std::equal(t.shape.begin(), t.shape.end(), want.shape, want.shape + want.rank);
-}
-
-std::vector<int> saved_tensors(const Plan& plan) {
-  std::vector<int> tensors;
-  for (const StateInfo& s : plan.state)
-    if (s.role != Role::derived) tensors.push_back(s.tensor);
-  return tensors;
-}
-
-/// A tensor of the session, and the file's tensor; null: set to zero.
-struct Match {
-  int tensor;
-  const Tensor* from;
-};
-
-/// Pairs all of `wanted` with tensors of the file. Throws InputError if one is missing, does not fit, or is left over.
-std::vector<Match> match_tensors(const Checkpoint& c, const Session& session, const std::vector<int>& wanted,
-                                 std::vector<std::string>& notes) {
-  std::unordered_map<std::string, const Tensor*> have;
-  for (const NamedTensor& t : c.tensors) have.emplace(t.name, &t.tensor);
-  for (const NamedTensor& t : c.momentum) have.emplace(kMomentumPrefix + t.name, &t.tensor);
-  std::vector<Match> matches;
-  int momenta = 0, counters = 0;
-  for (const int t : wanted) {
-    const TensorInfo& want = session.info(t);
-    const auto found = have.find(want.name);
-    const std::string_view name(want.name);
-    int* const absent = name.starts_with(kMomentumPrefix)       ? &momenta
-                        : name.ends_with("num_batches_tracked") ? &counters
-                                                                : nullptr;
-    if (found == have.end()) {
-      if (c.of_run() || !absent) throw InputError(c.path + ": tensor " + want.name + " is missing");
-      ++*absent;
-      matches.push_back({t, nullptr});
-      continue;
-    }
-    if (!fits(*found->second, want))
-      throw InputError(c.path + ": tensor " + want.name + " is " + show_type(*found->second) + ", the artefact needs " +
-                       show_type(want));
-    matches.push_back({t, found->second});
-    have.erase(found);
-  }
-  if (!have.empty()) throw InputError(c.path + ": the artefact has no tensor " + shown(have.begin()->first));
-  const auto say = [&](int n, const char* what) {
-    if (n > 0)
-      notes.push_back(c.path + " has no " + what + " for " + std::to_string(n) + " tensors: they begin with zero");
-  };
-  say(momenta, "momentum");
-  say(counters, "BatchNorm counter");
-  return matches;
 }
 
 /// Reads the metadata that only a run of ours writes.
@@ -284,18 +230,12 @@ void save_checkpoint(const std::string& path, const Session& session, const Chec
 
 CheckpointInfo load_checkpoint(const std::string& path, Session& session) {
   const Checkpoint c = open_checkpoint(path);
-  if (c.kind == CheckpointKind::safetensors && !c.of_run() && field(c, "format") != kConvertedFormat)
+  if (c.kind == CheckpointKind::safetensors && !c.of_moproc())
     throw InputError(path + ": its format is " + in_quotes(field(c, "format")) + ", not " + kRunFormat);
   CheckpointInfo info;
   if (c.of_run()) read_run(c, info);
   else read_foreign(c, info);
-  const std::vector<Match> matches = match_tensors(c, session, saved_tensors(session.plan()), info.notes);
-  std::vector<std::byte> buffer;
-  for (const Match& m : matches) {
-    const size_t bytes = static_cast<size_t>(session.info(m.tensor).bytes);
-    if (m.from) session.set(m.tensor, row_major_bytes(*m.from, buffer));
-    else session.set(m.tensor, std::vector<std::byte>(bytes));
-  }
+  for (std::string& note : set_state(c, session)) info.notes.push_back(std::move(note));
   return info;
 }
 

@@ -242,7 +242,7 @@ withMpi(
       if (signal === "SIGSTOP")
         for (const part of [
           /rank \d: rank \d \(process \d+ on [^)]+\), last seen in step \d+, .*is missed since 2 s \(/,
-          /\(--timeout\); this rank waits in step \d+, all_\w+ of /,
+          /\(--timeout\); this rank waits in step \d+, (all_\w+|broadcast) of /,
         ])
           t.regex(err, part);
     }

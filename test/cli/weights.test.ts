@@ -4,7 +4,7 @@ import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, connect } from "node:net";
 import { join } from "node:path";
 import test from "ava";
 import { root } from "../../compiler/util/root.js";
@@ -70,11 +70,19 @@ function send(
   else res.write(body.subarray(0, limit), () => res.destroy());
 }
 
+const proxies = ["http_proxy", "https_proxy", "no_proxy"].flatMap((n) => [n, n.toUpperCase()]);
+const direct = Object.fromEntries(Object.entries(process.env).filter(([name]) => !proxies.includes(name)));
+
 /** The command, while this process serves. */
-function fetchWeights(...args: readonly string[]): Promise<Ran> {
+const fetchWeights = (...args: readonly string[]): Promise<Ran> => fetchWith({}, ...args);
+
+function fetchWith(env: Readonly<Record<string, string>>, ...args: readonly string[]): Promise<Ran> {
   const main = join(root, "build", "js", "tools", "cli", "main.js");
   return new Promise((resolve) => {
-    const child = spawn(process.execPath, [main, "weights", "fetch", ...args], { cwd: shell.dir });
+    const child = spawn(process.execPath, [main, "weights", "fetch", ...args], {
+      cwd: shell.dir,
+      env: { ...direct, ...env },
+    });
     let [out, err] = ["", ""];
     child.stdout.on("data", (d) => (out += d));
     child.stderr.on("data", (d) => (err += d));
@@ -176,4 +184,39 @@ test("what is no checkpoint, or not the one that was asked for, is removed and r
   t.is(gone.requests.length, 1, "asking again would not help");
   t.regex((await fetchWeights("v3")).err, /known are v1 and v2/);
   t.regex((await fetchWeights()).err, /v1, v2 or --url URL is needed/);
+});
+
+test("the proxy of the environment is used, except for hosts that NO_PROXY names", async (t) => {
+  const { url, requests } = await serve(t, (req, res) => send(req, res, weights, '"a"', 900_000));
+  const { port, hostname } = new URL(url);
+  const asked: string[] = [];
+  const proxy = createServer((_, res) => res.writeHead(500).end());
+  // the proxy alone knows the host weights.example
+  proxy.on("connect", (req, client) => {
+    asked.push(req.url ?? "");
+    const server = connect(Number(port), hostname, () => {
+      client.write("HTTP/1.1 200 OK\r\n\r\n");
+      server.pipe(client).pipe(server);
+    });
+    client.on("error", () => server.destroy());
+    server.on("error", () => client.destroy());
+  });
+  await new Promise<void>((resolve) => proxy.listen(0, "127.0.0.1", resolve));
+  t.teardown(() => proxy.close());
+  const http_proxy = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
+  const far = `http://weights.example:${port}/m.tar`;
+  const r = await fetchWith({ http_proxy }, "--url", far, "-o", "far.tar");
+  t.is(r.status, 0, r.err);
+  t.true(hasWeights("far.tar"));
+  t.true(asked.length >= 1 && asked.every((host) => host === `weights.example:${port}`), asked.join());
+  const through = asked.length;
+  t.is((await fetchWith({ http_proxy, NO_PROXY: hostname }, "--url", url, "-o", "near.tar")).status, 0);
+  t.is(asked.length, through);
+  t.true(hasWeights("near.tar") && requests.length > through);
+  const gone = await fetchWith({ HTTP_PROXY: "http://127.0.0.1:1" }, "--url", far, "-o", "gone.tar", "--timeout", "1");
+  t.is(gone.status, 2);
+  t.regex(gone.err, /times in a row, through the proxy of \$HTTP_PROXY unless \$NO_PROXY excludes it/);
+  const wrong = await fetchWith({ HTTP_PROXY: "proxy:3128" }, "--url", far, "-o", "gone.tar");
+  t.is(wrong.status, 2);
+  t.regex(wrong.err, /HTTP_PROXY=proxy:3128: the proxy must be a URL that begins with http/);
 });

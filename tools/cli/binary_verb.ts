@@ -2,6 +2,7 @@
 // all other flags.
 
 import { spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { nativeFile } from "../../compiler/emit/native.js";
 import { modelFlagList } from "./flags.js";
@@ -56,7 +57,10 @@ export function binaryVerb({ command, artefact, check, targets, after, ...descri
       requireTargets(args);
       targets?.(given);
       const dir = (given.options.artefact as string | undefined) ?? (await artefact(given));
-      const status = await spawnTool(join(dir, "train"), args);
+      const binary = join(dir, "train");
+      if (!existsSync(binary) && existsSync(join(dir, "run")))
+        throw new Error(`${dir}: holds graphs of your own, which no training verb can run; see ${dir}/run --help`);
+      const status = await spawnTool(binary, args);
       process.exitCode = status;
       await after?.(given, status);
     },

@@ -3,6 +3,7 @@
 
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { binaryName } from "../../compiler/emit/project.js";
 import { launchesOf } from "../../compiler/lower/launches.js";
 import { modelFlagList, modelFlags, targetOf } from "./flags.js";
 import { type Extra, extras, INIT, modelGraphs, printGraphs, type Source, userGraphs } from "./graphs.js";
@@ -14,7 +15,9 @@ import { megabytes } from "./units.js";
 export const compileVerb: Verb = {
   name: "compile",
   usage: "[STEP...] [flags]",
-  purpose: "Builds an artefact directory: a training binary, program.so for the Node addon, plan and kernels to read.",
+  purpose:
+    "Builds an artefact directory: a training binary (for graphs of your own, the binary `run`), program.so for the " +
+    "Node addon, plan and kernels to read.",
   arguments: [
     {
       name: "[STEP...]",
@@ -85,6 +88,8 @@ async function filesSource(steps: readonly string[]): Promise<Source> {
 function summary({ dir, plan, built }: Obtained): string {
   const work = Math.max(...plan.programs.map((p) => p.workBytes));
   const lower = Math.max(...plan.programs.map((p) => p.liveBytesMax));
+  const init = join(dir, INIT);
+  const trains = binaryName(plan.meta) === "train";
   const cached =
     built &&
     (built.compiled === 0
@@ -95,9 +100,10 @@ function summary({ dir, plan, built }: Obtained): string {
       `${plan.kernels.length} kernels for ${plan.target.arch}`,
     `  state ${megabytes(plan.arenas.state)}, gradients ${megabytes(plan.arenas.grad)}, work ${megabytes(work)} ` +
       `(lower bound ${megabytes(lower)}), io ${megabytes(plan.arenas.io)}`,
-    ...(existsSync(join(dir, INIT))
-      ? [`  the state of the files is in ${join(dir, INIT)}; train --resume starts from it`]
+    ...(existsSync(init)
+      ? [`  the files' state is in ${init}; ${trains ? "train --resume" : "run --from"} reads it`]
       : []),
+    ...(trains ? [] : [`  ${join(dir, "run")} --help says how to run them`]),
     built ? `  ${built.objects} objects, ${cached}, ${built.seconds.toFixed(1)} s` : "  unchanged: nothing to do",
     "",
   ].join("\n");

@@ -1,6 +1,6 @@
 // Downloads a large file over HTTP and continues after broken connections. The bytes received so far stay in FILE.part,
 // and the next attempt, in this process or a later one, requests the rest. The server's ETag or date shows if the file
-// at the URL has changed meanwhile.
+// at the URL has changed meanwhile. The proxy of $HTTP_PROXY, $HTTPS_PROXY and $NO_PROXY is used.
 
 import {
   closeSync,
@@ -14,6 +14,7 @@ import {
   writeSync,
 } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
+import type { Dispatcher, Response } from "undici";
 import { marks, requireFile } from "../../compiler/util/own.js";
 
 export interface DownloadOptions {
@@ -30,27 +31,45 @@ export interface DownloadOptions {
 export async function download(url: string, file: string, options: DownloadOptions): Promise<void> {
   const part = `${file}.part`;
   requirePart(part);
+  const { dispatcher, note } = await connection(url);
   for (let failures = 0; ; ) {
     const before = sizeOf(part);
     try {
-      await attempt(url, part, options);
+      await attempt(url, part, options, dispatcher);
       requireFile(file, () => false);
       renameSync(part, file);
       rmSync(noteOf(part), { force: true });
-      return;
+      return await dispatcher.destroy();
     } catch (e) {
-      if (e instanceof Refused) throw new Error(`${url}: ${e.message}`);
+      if (e instanceof Refused) throw new Error(`${url}: ${e.message}${note}`);
       failures = sizeOf(part) > before ? 1 : failures + 1;
       const why = (e as Error).cause instanceof Error ? ((e as Error).cause as Error).message : (e as Error).message;
       if (failures >= options.attempts) {
         const kept =
           sizeOf(part) > 0 ? `; ${sizeOf(part)} bytes are kept in ${part}, the same command goes on from there` : "";
-        throw new Error(`${url}: ${why}, ${failures} times in a row${kept}`);
+        throw new Error(`${url}: ${why}, ${failures} times in a row${note}${kept}`);
       }
       options.say(`${why}; trying again`);
       await sleep(Math.min(options.stalled, 250 * 2 ** failures));
     }
   }
+}
+
+/**
+ * What sends the requests for `url`: directly, or through the proxy that the environment names. Messages about failures
+ * end with `note`, which names the variable with the proxy. Throws, naming the variable, if it holds no URL.
+ */
+async function connection(url: string): Promise<{ dispatcher: Dispatcher; note: string }> {
+  const { Agent, EnvHttpProxyAgent } = await import("undici"); // only here: it would be loaded by every command
+  const names = ["http_proxy", "HTTP_PROXY"];
+  const name = (url.startsWith("https:") ? ["https_proxy", "HTTPS_PROXY", ...names] : names).find(
+    (n) => process.env[n],
+  );
+  if (name === undefined) return { dispatcher: new Agent(), note: "" };
+  const proxy = process.env[name] as string;
+  if (!/^https?:\/\//.test(proxy) || !URL.canParse(proxy))
+    throw new Error(`${name}=${proxy}: the proxy must be a URL that begins with http:// or https://`);
+  return { dispatcher: new EnvHttpProxyAgent(), note: `, through the proxy of $${name} unless $NO_PROXY excludes it` };
 }
 
 /** FILE.part.from has JSON {format, version} that says which file the part is of, and marks a download by moproc. */
@@ -79,14 +98,19 @@ class Refused extends Error {}
 const sizeOf = (file: string): number => (existsSync(file) ? statSync(file).size : 0);
 
 /** Makes one request for the missing rest of `part`. Resolves when the part is complete. */
-async function attempt(url: string, part: string, options: DownloadOptions): Promise<void> {
+async function attempt(url: string, part: string, options: DownloadOptions, dispatcher: Dispatcher): Promise<void> {
+  const { fetch } = await import("undici");
   const known = versionOf(part);
   const have = known === "" ? 0 : sizeOf(part);
   const quiet = new AbortController();
   let timer = setTimeout(() => quiet.abort(new Error("nothing arrives")), options.stalled);
   try {
     const headers: Record<string, string> = have > 0 ? { range: `bytes=${have}-`, "if-range": known } : {};
-    const answer = await fetch(url, { headers: { ...headers, "accept-encoding": "identity" }, signal: quiet.signal });
+    const answer = await fetch(url, {
+      headers: { ...headers, "accept-encoding": "identity" },
+      signal: quiet.signal,
+      dispatcher,
+    });
     if (answer.status === 416) {
       rmSync(part, { force: true }); // it is longer than the file, so it is of another one
       throw new Error("the file became shorter");

@@ -5,7 +5,7 @@ import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "
 import { join, resolve } from "node:path";
 import { linkArguments, mpiPlugin } from "../../compiler/emit/native.js";
 import { headerDigest } from "../../compiler/emit/objects.js";
-import { ARTEFACT, type BuildResult } from "../../compiler/emit/project.js";
+import { ARTEFACT, type BuildResult, binaryName } from "../../compiler/emit/project.js";
 import { compilerVersion, isEmulated, nvccVersion, requireEmulator } from "../../compiler/emit/toolchain.js";
 import type { Target } from "../../compiler/ir/types.js";
 import type { Plan } from "../../compiler/lower/plan.js";
@@ -81,11 +81,9 @@ export async function obtain(source: Source, target: Target, dir: string, key: s
 const stampOf = (dir: string): string => join(dir, ".key");
 
 function currentAt(dir: string, key: string): Obtained | undefined {
-  const current =
-    existsSync(stampOf(dir)) && readFileSync(stampOf(dir), "utf8") === key && existsSync(join(dir, "train"));
-  return current
-    ? { dir, plan: JSON.parse(readFileSync(join(dir, "plan.json"), "utf8")) as Plan, built: undefined }
-    : undefined;
+  if (!existsSync(stampOf(dir)) || readFileSync(stampOf(dir), "utf8") !== key) return undefined;
+  const plan = JSON.parse(readFileSync(join(dir, "plan.json"), "utf8")) as Plan;
+  return existsSync(join(dir, binaryName(plan.meta))) ? { dir, plan, built: undefined } : undefined;
 }
 
 async function build(source: Source, target: Target, dir: string, key: string): Promise<Obtained> {

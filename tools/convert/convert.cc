@@ -95,9 +95,7 @@ void note_momentum(const Checkpoint& c, Notes& notes) {
 /// is a training checkpoint keeps its names, because training of a plain classifier uses torchvision's.
 Checkpoint for_training(const Checkpoint& c) {
   const Naming naming = naming_of(c);
-  const auto format = c.metadata.find("format");
-  const bool ours = format != c.metadata.end() && (format->second == kRunFormat || format->second == kConvertedFormat);
-  if (ours || c.kind == CheckpointKind::published) return c;
+  if (c.of_moproc() || c.kind == CheckpointKind::published) return c;
   return naming == Naming::torchvision || naming == Naming::detectron2 ? as_mopro(c) : c;
 }
 

@@ -1,0 +1,124 @@
+#include "session/state_file.h"
+
+#include <algorithm>
+#include <string_view>
+#include <unordered_map>
+
+#include "core/error.h"
+#include "core/layout.h"
+#include "formats/own_file.h"
+
+namespace moproc {
+
+using namespace formats;
+
+namespace {
+
+bool fits(const Tensor& t, const TensorInfo& want) {
+  return t.dtype == want.dtype && std::equal(t.shape.begin(), t.shape.end(), want.shape, want.shape + want.rank);
+}
+
+/// The tensors of a file by the plan's names, which give momenta a prefix.
+std::unordered_map<std::string, const Tensor*> by_name(const Checkpoint& c) {
+  std::unordered_map<std::string, const Tensor*> tensors;
+  for (const NamedTensor& t : c.tensors) tensors.emplace(t.name, &t.tensor);
+  for (const NamedTensor& t : c.momentum) tensors.emplace(kMomentumPrefix + t.name, &t.tensor);
+  return tensors;
+}
+
+/// A tensor of the session, and the file's tensor; null: set to zero.
+struct Match {
+  int tensor;
+  const Tensor* from;
+};
+
+/// Pairs all of `wanted` with tensors of the file. Throws InputError if one is missing, does not fit, or is left over.
+std::vector<Match> match_tensors(const Checkpoint& c, const Session& session, const std::vector<int>& wanted,
+                                 std::vector<std::string>& notes) {
+  std::unordered_map<std::string, const Tensor*> have = by_name(c);
+  std::vector<Match> matches;
+  int momenta = 0, counters = 0;
+  for (const int t : wanted) {
+    const TensorInfo& want = session.info(t);
+    const auto found = have.find(want.name);
+    const std::string_view name(want.name);
+    int* const absent = name.starts_with(kMomentumPrefix)       ? &momenta
+                        : name.ends_with("num_batches_tracked") ? &counters
+                                                                : nullptr;
+    if (found == have.end()) {
+      if (c.has_whole_state() || !absent) throw InputError(c.path + ": tensor " + want.name + " is missing");
+      ++*absent;
+      matches.push_back({t, nullptr});
+      continue;
+    }
+    if (!fits(*found->second, want))
+      throw InputError(c.path + ": tensor " + want.name + " is " + show_type(*found->second) + ", the artefact needs " +
+                       show_type(want));
+    matches.push_back({t, found->second});
+    have.erase(found);
+  }
+  if (!have.empty()) throw InputError(c.path + ": the artefact has no tensor " + shown(have.begin()->first));
+  const auto say = [&](int n, const char* what) {
+    if (n > 0)
+      notes.push_back(c.path + " has no " + what + " for " + std::to_string(n) + " tensors: they begin with zero");
+  };
+  say(momenta, "momentum");
+  say(counters, "BatchNorm counter");
+  return matches;
+}
+
+}  // namespace
+
+std::vector<int> saved_tensors(const Plan& plan) {
+  std::vector<int> tensors;
+  for (const StateInfo& s : plan.state)
+    if (s.role != Role::derived) tensors.push_back(s.tensor);
+  return tensors;
+}
+
+void require_state_file(const std::string& path) {
+  require_safetensors(path, kStateFormat, "a file of an artefact's state");
+}
+
+void save_state(const std::string& path, const Session& session, Metadata metadata) {
+  require_state_file(path);
+  const Plan& plan = session.plan();
+  metadata["format"] = kStateFormat;
+  metadata["artefact"] = plan.name;
+  metadata["plan_digest"] = plan.digest;
+  const std::vector<int> saved = saved_tensors(plan);
+  std::vector<TensorEntry> entries;
+  for (const int t : saved) {
+    const TensorInfo& info = session.info(t);
+    entries.push_back({info.name, info.dtype, {info.shape, info.shape + info.rank}});
+  }
+  write_safetensors(path, std::move(entries), std::move(metadata),
+                    [&](size_t i, std::span<std::byte> bytes) { session.get(saved[i], bytes); });
+}
+
+std::vector<std::string> set_state(const Checkpoint& from, Session& session) {
+  std::vector<std::string> notes;
+  const std::vector<Match> matches = match_tensors(from, session, saved_tensors(session.plan()), notes);
+  std::vector<std::byte> buffer;
+  for (const Match& m : matches) {
+    const size_t bytes = static_cast<size_t>(session.info(m.tensor).bytes);
+    if (m.from) session.set(m.tensor, row_major_bytes(*m.from, buffer));
+    else session.set(m.tensor, std::vector<std::byte>(bytes));
+  }
+  return notes;
+}
+
+bool equals_state(const Checkpoint& from, const Session& session) {
+  const std::unordered_map<std::string, const Tensor*> have = by_name(from);
+  std::vector<std::byte> buffer, now;
+  for (const int t : saved_tensors(session.plan())) {
+    const auto found = have.find(session.info(t).name);
+    if (found == have.end()) return false;
+    now.resize(static_cast<size_t>(session.info(t).bytes));
+    session.get(t, now);
+    if (!std::ranges::equal(row_major_bytes(*found->second, buffer), now)) return false;
+  }
+  return true;
+}
+
+}  // namespace moproc
