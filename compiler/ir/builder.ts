@@ -1,7 +1,7 @@
 // Appends nodes to one graph. `b.in("fc1")` is a builder of the same graph with a longer scope. The name of a value is
 // made of its scope and its op; if that name is taken, the value gets a suffix "_1", "_2", and so on.
 
-import { named, recordOf, wantAttrs } from "./registry.js";
+import { inferTypes, recordOf, wantAttrs } from "./registry.js";
 import type { Attrs, Graph, Init, Node, Role, State, TensorType, Value } from "./types.js";
 import { sameType, showType } from "./types.js";
 
@@ -93,11 +93,9 @@ export class Builder {
     let types: Readonly<Record<string, TensorType>>;
     try {
       wantAttrs(op, attrs);
-      types = op.infer(
-        named(
-          op.inputs,
-          inputs.map((v) => v.type),
-        ),
+      types = inferTypes(
+        op,
+        inputs.map((v) => v.type),
         attrs,
       );
     } catch (e) {

@@ -2,8 +2,9 @@
 // f64. The modules in compiler/ops enter their records when they are imported. Their records have more members
 // (compiler/ops/op.ts), which the IR does not read.
 
+import { inWords } from "./element_types.js";
 import type { NdArray } from "./nd.js";
-import type { Attrs, TensorType } from "./types.js";
+import type { Attrs, DType, TensorType } from "./types.js";
 
 /** One item for each operand of an op, by name; a list of items for a trailing "...name". */
 type ByName<T> = Readonly<Record<string, T | readonly T[]>>;
@@ -13,7 +14,10 @@ export interface OpRecord {
   readonly inputs: readonly string[]; // "...xs" stands for any number of operands and comes last
   readonly outputs: readonly string[];
   readonly attrs?: readonly string[]; // "name?" may be left out; absent: the op has none
-  /** The types of the outputs by name. Throws if the op does not accept the operands or attributes. */
+  /** The element types that each operand may have, by name, and those that an attribute may name. */
+  readonly types: Readonly<Record<string, readonly DType[]>>;
+  readonly oneType?: true; // all operands must have the same element type
+  /** The types of the outputs by name. Throws if the op does not accept the shapes or attributes. */
   infer(inputs: ByName<TensorType>, attrs: Attrs): Readonly<Record<string, TensorType>>;
   /** The values of the outputs by name. */
   reference(inputs: ByName<NdArray>, attrs: Attrs): Readonly<Record<string, NdArray>>;
@@ -43,6 +47,31 @@ export function wantAttrs(op: OpRecord, attrs: Attrs): void {
     if (value !== undefined && !names.includes(name)) throw new Error(`no attribute ${name}: ${has}`);
   for (const name of declared)
     if (!name.endsWith("?") && attrs[name] === undefined) throw new Error(`attribute ${name} is missing: ${has}`);
+}
+
+/**
+ * The types of the outputs of `op` by name. Throws if the record does not list the element type of an operand, or the
+ * one that an attribute names; if it wants one type for all operands and they differ; and if its `infer` throws.
+ */
+export function inferTypes(
+  op: OpRecord,
+  operands: readonly TensorType[],
+  attrs: Attrs,
+): Readonly<Record<string, TensorType>> {
+  const inputs = named(op.inputs, operands);
+  for (const [name, types] of Object.entries(op.types)) {
+    const want = (what: string, type: unknown): void => {
+      if (!types.includes(type as DType)) throw new Error(`${what} must be ${inWords(types)}, not ${type}`);
+    };
+    const given = inputs[name];
+    if (Array.isArray(given)) given.forEach((t: TensorType, i) => want(`${name}[${i}]`, t.dtype));
+    else if (given) want(name, (given as TensorType).dtype);
+    else if (!(name in inputs) && attrs[name] !== undefined) want(name, attrs[name]);
+  }
+  const first = operands[0]?.dtype;
+  const other = op.oneType && operands.find((t) => t.dtype !== first);
+  if (other) throw new Error(`dtypes differ: ${first} and ${other.dtype}`);
+  return op.infer(inputs, attrs);
 }
 
 /** All records, in the order in which they were entered. */

@@ -94,6 +94,8 @@ export interface Pass {
 export const elements = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1);
 
 const bytesOf: Readonly<Record<DType, number>> = { f32: 4, bf16: 2, f16: 2, f64: 8, i64: 8, i32: 4, u8: 1, bool: 1 };
+/** All element types. */
+export const dtypes = Object.keys(bytesOf) as readonly DType[];
 /** Bytes of a dense tensor of this type. */
 export const byteSize = (t: TensorType): number => bytesOf[t.dtype] * elements(t.shape);
 

@@ -1,8 +1,21 @@
 // Checks a whole graph: every value is defined once, before its uses, with the type that its op infers from the
 // operands now.
 
-import { named, recordOf } from "./registry.js";
-import { type Graph, sameType, showType, type TensorType, type Value } from "./types.js";
+import { inferTypes, recordOf } from "./registry.js";
+import { type Graph, type Node, sameType, showType, type TensorType, type Value } from "./types.js";
+
+/** The types of the node's outputs by name. Throws, naming the node, if its op does not accept it. */
+function typesOf(n: Node): Readonly<Record<string, TensorType>> {
+  try {
+    return inferTypes(
+      recordOf(n.op),
+      n.inputs.map((v) => v.type),
+      n.attrs,
+    );
+  } catch (e) {
+    throw new Error(`${n.op} in ${n.scope}: ${(e as Error).message}`);
+  }
+}
 
 /** Throws at the first violation; the message names the value, and the node or update that uses or defines it. */
 export function verify(g: Graph): void {
@@ -20,13 +33,7 @@ export function verify(g: Graph): void {
   for (const n of g.nodes) {
     const op = recordOf(n.op);
     for (const v of n.inputs) use(v, `${n.op} in ${n.scope}`);
-    const types = op.infer(
-      named(
-        op.inputs,
-        n.inputs.map((v) => v.type),
-      ),
-      n.attrs,
-    );
+    const types = typesOf(n);
     n.outputs.forEach((v, i) => {
       const want = types[op.outputs[i] as string] as TensorType;
       if (!sameType(want, v.type)) {

@@ -1,7 +1,8 @@
 // Attributes of ops as ONNX attributes and back, without loss: a fraction becomes an f64 tensor, because ONNX's float
 // is f32, and a boolean a bool tensor, because ONNX has no boolean attributes.
 
-import type { Attrs, AttrValue, DType } from "../ir/types.js";
+import { any } from "../ir/element_types.js";
+import type { Attrs, AttrValue } from "../ir/types.js";
 import { type Attribute, type Attributes, numbersOf, numbersTensor } from "./model.js";
 
 const isInt = (x: number): boolean => Number.isSafeInteger(x) && !Object.is(x, -0);
@@ -21,7 +22,7 @@ function toAttribute(v: AttrValue): Attribute {
 }
 
 /** The element types of the IR. */
-export const dtypes: ReadonlySet<string> = new Set<DType>(["f32", "bf16", "f16", "f64", "i64", "i32", "u8", "bool"]);
+export const dtypes: ReadonlySet<string> = new Set(any);
 
 /** The inverse of `toAttributes`. Throws for an attribute that `toAttributes` does not write. */
 export const fromAttributes = (attributes: Attributes): Attrs =>

@@ -2,6 +2,7 @@
 // standard operator of the table in standard.ts, or a call of a function moproc::Name whose body is the one that this
 // compiler writes. Anything else is an error that names the node, operator and domain.
 
+import { inferTypes, recordOf } from "../ir/registry.js";
 import {
   byteSize,
   type DType,
@@ -14,7 +15,7 @@ import {
   type Value,
 } from "../ir/types.js";
 import { verify } from "../ir/verify.js";
-import { type AnyOp, named, opOf } from "../ops/op.js";
+import { type AnyOp, opOf } from "../ops/op.js";
 import { dtypes, fromAttributes } from "./attributes.js";
 import { opsets } from "./export.js";
 import { keys, type PlanHeader, readCheckpoint, readPlan, readStep, type StepHeader } from "./header.js";
@@ -183,13 +184,11 @@ class GraphReader {
       checkName(n.name || "unnamed");
       const { op, attrs, inputs } = n.domain === DOMAIN ? this.call(n) : this.standard(n);
       const values = inputs.map((name) => this.value(name, "its operand"));
-      const types = op.infer(
-        named(
-          op.inputs,
-          values.map((v) => v.type),
-        ),
+      const types = inferTypes(
+        recordOf(op.name),
+        values.map((v) => v.type),
         attrs,
-      ) as Record<string, TensorType>;
+      );
       const results = op.outputs as readonly string[];
       if (n.outputs.length !== results.length)
         throw new Error(`it has ${n.outputs.length} outputs, ${op.name} has ${results.length}`);

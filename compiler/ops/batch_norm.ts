@@ -3,6 +3,7 @@
 // stored.
 
 import type { Builder } from "../ir/builder.js";
+import { any, floats } from "../ir/element_types.js";
 import { NdArray } from "../ir/nd.js";
 import { elements, type TensorType, type Value } from "../ir/types.js";
 import { affine, affine2, normalize } from "./channelwise.js";
@@ -11,7 +12,7 @@ import { add, div, mul, neg, sqrt, sub } from "./elementwise.js";
 import { reshape } from "./move.js";
 import { defineOp, type Op } from "./op.js";
 import { channel_moments, channel_sum, group_sum } from "./reduce.js";
-import { channelsOf, dim, eachChannelElement, wantFloat, wantGroups, wantRank, wantShape } from "./shape.js";
+import { channelsOf, dim, eachChannelElement, wantGroups, wantRank, wantShape } from "./shape.js";
 
 type NormAttrs = { eps: number; groups: number };
 type InferenceAttrs = { eps: number };
@@ -21,7 +22,6 @@ const perGroup = (x: { readonly shape: readonly number[] }, groups: number): num
   elements(x.shape) / dim(x, 1) / groups;
 
 function check(x: TensorType, tables: Readonly<Record<string, TensorType>>, eps: number): void {
-  wantFloat({ x, ...tables });
   wantRank("x", x, 2, 4);
   for (const [name, t] of Object.entries(tables)) wantShape(name, t, [dim(x, 1)]);
   if (!(eps > 0)) throw new Error(`eps must be positive, not ${eps}`);
@@ -53,6 +53,7 @@ export const batch_norm: Op<readonly ["x", "gamma", "beta"], readonly ["y", "mea
   inputs: ["x", "gamma", "beta"],
   outputs: ["y", "mean", "var"],
   attrs: ["eps", "groups"],
+  types: { x: floats, gamma: floats, beta: floats },
   kind: "composite",
   onnx: "moproc::BatchNormTraining",
   batch: { rows: ["x"] },
@@ -98,6 +99,7 @@ export const batch_norm_grad: Op<
   inputs: ["x", "dy", "mean", "var", "gamma"],
   outputs: ["dx", "dgamma", "dbeta"],
   attrs: ["eps", "groups"],
+  types: { x: floats, dy: any, mean: any, var: any, gamma: floats },
   kind: "composite",
   onnx: "moproc::BatchNormGrad",
   batch: { rows: ["x", "dy", "mean", "var"], sums: ["dgamma", "dbeta"] },
@@ -148,6 +150,7 @@ export const batch_norm_inference: Op<readonly ["x", "gamma", "beta", "mean", "v
     inputs: ["x", "gamma", "beta", "mean", "var"],
     outputs: ["y"],
     attrs: ["eps"],
+    types: { x: floats, gamma: floats, beta: floats, mean: floats, var: floats },
     kind: "composite",
     onnx: "BatchNormalization",
     batch: { rows: ["x"] },

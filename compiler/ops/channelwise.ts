@@ -2,18 +2,18 @@
 // rows and channel, [G, C]. Row n belongs to group floor(n / (N / G)). If G = 1, the whole batch has one value per
 // channel.
 
+import { any, floats } from "../ir/element_types.js";
 import { NdArray } from "../ir/nd.js";
 import type { TensorType, Value } from "../ir/types.js";
 import { constant } from "./constant.js";
 import { cast, div, mul, sub } from "./elementwise.js";
 import { defineOp, type Op } from "./op.js";
 import { channel_sum } from "./reduce.js";
-import { channelsOf, dim, eachChannelElement, wantFloat, wantGroups, wantRank, wantShape, wantType } from "./shape.js";
+import { channelsOf, dim, eachChannelElement, wantGroups, wantRank, wantShape } from "./shape.js";
 
 type NoAttrs = Record<never, never>;
 
 function checkGroups(x: TensorType, tables: Readonly<Record<string, TensorType>>): void {
-  wantFloat({ x, ...tables });
   wantRank("x", x, 2, 4);
   const groups = Object.values(tables)[0]?.shape[0] ?? 1;
   for (const [name, t] of Object.entries(tables)) wantShape(name, t, [groups, dim(x, 1)]);
@@ -35,6 +35,7 @@ export const affine: Op<readonly ["x", "scale", "bias"], readonly ["y"], NoAttrs
   name: "affine",
   inputs: ["x", "scale", "bias"],
   outputs: ["y"],
+  types: { x: floats, scale: floats, bias: floats },
   kind: "elementwise",
   onnx: "moproc::Affine",
   access: { scale: "group_channel", bias: "group_channel" },
@@ -63,6 +64,7 @@ export const affine2: Op<readonly ["dy", "x", "a", "b", "c"], readonly ["y"], No
   name: "affine2",
   inputs: ["dy", "x", "a", "b", "c"],
   outputs: ["y"],
+  types: { dy: any, x: floats, a: floats, b: floats, c: floats },
   kind: "elementwise",
   onnx: "moproc::Affine2",
   access: { a: "group_channel", b: "group_channel", c: "group_channel" },
@@ -83,6 +85,7 @@ export const normalize: Op<readonly ["x", "mean", "rstd"], readonly ["y"], NoAtt
   name: "normalize",
   inputs: ["x", "mean", "rstd"],
   outputs: ["y"],
+  types: { x: floats, mean: floats, rstd: floats },
   kind: "elementwise",
   onnx: "moproc::Normalize",
   access: { mean: "group_channel", rstd: "group_channel" },
@@ -106,11 +109,11 @@ export const normalize_image: Op<readonly ["img"], readonly ["y"], ImageAttrs> =
   inputs: ["img"],
   outputs: ["y"],
   attrs: ["mean", "std"],
+  types: { img: ["u8"] },
   kind: "composite",
   onnx: "moproc::NormalizeImage",
   batch: { rows: ["img"] },
   infer: ({ img }, { mean, std }: ImageAttrs) => {
-    wantType("img", img, "u8");
     wantRank("img", img, 4);
     const channels = dim(img, 1);
     if (mean.length !== channels || std.length !== channels) {

@@ -2,9 +2,10 @@
 // inserts these ops for values that depend on more than one part; models never do. Surprising: their references throw,
 // because the result depends on the operands of the other ranks, which one graph does not have.
 
+import { any, floats } from "../ir/element_types.js";
 import type { NdArray } from "../ir/nd.js";
 import { defineOp, type Op } from "./op.js";
-import { dim, wantFloat, wantInteger } from "./shape.js";
+import { dim, wantInteger } from "./shape.js";
 
 type NoAttrs = Record<never, never>;
 type RankAttrs = { ranks: number };
@@ -21,13 +22,11 @@ export const all_reduce: Op<readonly ["x"], readonly ["y"], NoAttrs> = defineOp(
   name: "all_reduce",
   inputs: ["x"],
   outputs: ["y"],
+  types: { x: floats },
   kind: "collective",
   onnx: "moproc::AllReduce",
   inPlace: { y: "x" },
-  infer: ({ x }, _: NoAttrs) => {
-    wantFloat({ x });
-    return { y: x };
-  },
+  infer: ({ x }, _: NoAttrs) => ({ y: x }),
   reference: together,
 });
 
@@ -37,6 +36,7 @@ export const all_gather: Op<readonly ["x"], readonly ["y"], RankAttrs> = defineO
   inputs: ["x"],
   outputs: ["y"],
   attrs: ["ranks"],
+  types: { x: any },
   kind: "collective",
   onnx: "moproc::AllGather",
   infer: ({ x }, { ranks }: RankAttrs) => {
@@ -52,6 +52,7 @@ export const own_rows: Op<readonly ["x"], readonly ["y"], RankAttrs> = defineOp(
   inputs: ["x"],
   outputs: ["y"],
   attrs: ["ranks"],
+  types: { x: any },
   kind: "collective",
   onnx: "moproc::OwnRows",
   infer: ({ x }, { ranks }: RankAttrs) => {

@@ -1,11 +1,12 @@
 // Numbers that are part of the program: tables and factors.
 
 import type { Builder } from "../ir/builder.js";
+import { floats } from "../ir/element_types.js";
 import { NdArray } from "../ir/nd.js";
 import { elements, type Node, type TensorType, type Value } from "../ir/types.js";
 import { floatLiteral } from "../util/float.js";
 import { defineOp, type Op } from "./op.js";
-import { wantFloat, wantInteger } from "./shape.js";
+import { wantInteger } from "./shape.js";
 
 type ConstantAttrs = { values: readonly number[]; shape: readonly number[]; dtype?: "f32" | "i64" };
 /**
@@ -18,6 +19,7 @@ export const constant: Op<readonly [], readonly ["y"], ConstantAttrs> = defineOp
   inputs: [],
   outputs: ["y"],
   attrs: ["values", "shape", "dtype?"],
+  types: { dtype: ["f32", "i64"] },
   kind: "elementwise",
   onnx: "Constant",
   infer: (_, { values, shape, dtype = "f32" }: ConstantAttrs): { y: TensorType } => {
@@ -49,12 +51,10 @@ export const scale: Op<readonly ["x"], readonly ["y"], { factor: number }> = def
   inputs: ["x"],
   outputs: ["y"],
   attrs: ["factor"],
+  types: { x: floats },
   kind: "elementwise",
   onnx: "moproc::Scale",
-  infer: ({ x }, _: { factor: number }) => {
-    wantFloat({ x });
-    return { y: x };
-  },
+  infer: ({ x }, _: { factor: number }) => ({ y: x }),
   reference: ({ x }, { factor }) => ({
     y: new NdArray(
       x.shape,

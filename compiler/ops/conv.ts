@@ -1,10 +1,11 @@
 // Convolution and its two gradients. Logical layouts: images N, C, H, W; weights O, I, R, S (stored O, R, S, I).
 // Padding contributes zeros, also if a fused prologue would map zeros to something else.
 
+import { floats } from "../ir/element_types.js";
 import { NdArray } from "../ir/nd.js";
 import type { TensorType, Value } from "../ir/types.js";
 import { defineOp, type Op } from "./op.js";
-import { dim, wantFloat, wantGroups, wantInteger, wantRank } from "./shape.js";
+import { dim, wantGroups, wantInteger, wantRank } from "./shape.js";
 
 type WindowAttrs = { stride: number; pad: number };
 type DgradAttrs = WindowAttrs & { h: number; w: number };
@@ -75,7 +76,6 @@ function outputShape(x: Shaped, w: Shaped, attrs: WindowAttrs): number[] {
 }
 
 function checkImages(operands: Readonly<Record<string, TensorType>>): void {
-  wantFloat(operands);
   for (const [name, t] of Object.entries(operands)) wantRank(name, t, 4);
 }
 
@@ -85,6 +85,7 @@ export const conv: Op<readonly ["x", "w"], readonly ["y"], WindowAttrs> = define
   inputs: ["x", "w"],
   outputs: ["y"],
   attrs: ["stride", "pad"],
+  types: { x: floats, w: floats },
   kind: "kernel",
   onnx: "Conv",
   batch: { rows: ["x"] },
@@ -117,6 +118,7 @@ export const conv_dgrad: Op<readonly ["dy", "w"], readonly ["dx"], DgradAttrs> =
   inputs: ["dy", "w"],
   outputs: ["dx"],
   attrs: ["stride", "pad", "h", "w"],
+  types: { dy: floats, w: floats },
   kind: "kernel",
   onnx: "moproc::ConvDgrad",
   batch: { rows: ["dy"] },
@@ -149,6 +151,7 @@ export const conv_wgrad: Op<readonly ["dy", "x"], readonly ["dw"], WgradAttrs> =
   inputs: ["dy", "x"],
   outputs: ["dw"],
   attrs: ["stride", "pad", "r", "s", "groups"],
+  types: { dy: floats, x: floats },
   kind: "kernel",
   onnx: "moproc::ConvWgrad",
   batch: { rows: ["dy", "x"], sums: ["dw"] },

@@ -2,12 +2,13 @@
 // stays a NaN, because the `finite` flag must detect a step that diverges.
 
 import type { Builder } from "../ir/builder.js";
+import { any, f32, floats } from "../ir/element_types.js";
 import { NdArray } from "../ir/nd.js";
 import type { DType, Value } from "../ir/types.js";
 import { scalar, scale } from "./constant.js";
 import { defineOp, type GradPoint, type Op } from "./op.js";
 import { sumTo } from "./reduce.js";
-import { broadcastIndex, broadcastShape, wantFloat, wantScalar } from "./shape.js";
+import { broadcastIndex, broadcastShape, wantScalar } from "./shape.js";
 
 // biome-ignore lint/complexity/noBannedTypes: {} is the type of no attributes
 type NoAttrs = {};
@@ -28,13 +29,11 @@ function binary(name: string, onnx: string, s: BinarySpec): Binary {
     name,
     inputs: ["a", "b"],
     outputs: ["y"],
+    types: { a: floats, b: floats },
+    oneType: true,
     kind: "elementwise",
     onnx,
-    infer: ({ a, b }, _: NoAttrs) => {
-      wantFloat({ a, b });
-      if (a.dtype !== b.dtype) throw new Error(`dtypes differ: ${a.dtype} and ${b.dtype}`);
-      return { y: { dtype: a.dtype, shape: broadcastShape(a.shape, b.shape) } };
-    },
+    infer: ({ a, b }, _: NoAttrs) => ({ y: { dtype: a.dtype, shape: broadcastShape(a.shape, b.shape) } }),
     reference: ({ a, b }) => {
       const shape = broadcastShape(a.shape, b.shape);
       const ia = broadcastIndex(a.shape, shape);
@@ -62,12 +61,10 @@ function unary(name: string, onnx: string, s: UnarySpec): Unary {
     name,
     inputs: ["x"],
     outputs: ["y"],
+    types: { x: floats },
     kind: "elementwise",
     onnx,
-    infer: ({ x }, _: NoAttrs) => {
-      wantFloat({ x });
-      return { y: x };
-    },
+    infer: ({ x }, _: NoAttrs) => ({ y: x }),
     reference: ({ x }) => ({ y: new NdArray(x.shape, x.data.map(s.eval)) }),
     grad: (b, p) => ({ x: s.grad(b, p.d.y as Value, p) }),
     code: ([x]) => [s.code(x as string)],
@@ -112,13 +109,11 @@ export const stop_gradient: Unary = defineOp({
   name: "stop_gradient",
   inputs: ["x"],
   outputs: ["y"],
+  types: { x: floats },
   kind: "elementwise",
   stops: true,
   onnx: "moproc::StopGradient",
-  infer: ({ x }, _: NoAttrs) => {
-    wantFloat({ x });
-    return { y: x };
-  },
+  infer: ({ x }, _: NoAttrs) => ({ y: x }),
   reference: ({ x }) => ({ y: x }),
   code: ([x]) => [x as string],
 });
@@ -178,10 +173,10 @@ export const relu_grad: Op<readonly ["dy", "y"], readonly ["dx"], NoAttrs> = def
   name: "relu_grad",
   inputs: ["dy", "y"],
   outputs: ["dx"],
+  types: { dy: floats, y: floats },
   kind: "elementwise",
   onnx: "moproc::ReluGrad",
   infer: ({ dy, y }, _: NoAttrs) => {
-    wantFloat({ dy, y });
     if (dy.shape.join() !== y.shape.join()) throw new Error(`shapes differ: [${dy.shape}] and [${y.shape}]`);
     return { dx: dy };
   },
@@ -198,6 +193,7 @@ export const cast: Op<readonly ["x"], readonly ["y"], CastAttrs> = defineOp({
   inputs: ["x"],
   outputs: ["y"],
   attrs: ["to"],
+  types: { x: any, to: any },
   kind: "elementwise",
   onnx: "Cast",
   infer: ({ x }, { to }: CastAttrs) => ({ y: { dtype: to, shape: x.shape } }),
@@ -216,12 +212,12 @@ export const where_finite: Op<readonly ["next", "previous", "finite"], readonly 
   name: "where_finite",
   inputs: ["next", "previous", "finite"],
   outputs: ["y"],
+  types: { next: floats, previous: floats, finite: f32 },
   kind: "elementwise",
   onnx: "Where",
   access: { finite: "scalar" },
   infer: ({ next, previous, finite }, _: NoAttrs) => {
-    wantFloat({ next, previous });
-    wantScalar("finite", finite, "f32");
+    wantScalar("finite", finite);
     if (next.shape.join() !== previous.shape.join())
       throw new Error(`shapes differ: [${next.shape}] and [${previous.shape}]`);
     return { y: previous };

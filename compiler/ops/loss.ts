@@ -1,30 +1,29 @@
 // Ops on the rows of a matrix: softmax, cross-entropy per group, normalisation, accuracy, and MoPro's label correction.
 // A loss is the weighted mean over the rows of a group; it is 0 if all weights of the group are 0.
 
+import { any, f32, floats, i64 } from "../ir/element_types.js";
 import { NdArray } from "../ir/nd.js";
 import type { TensorType, Value } from "../ir/types.js";
 import { mul, sub } from "./elementwise.js";
 import { defineOp, type Op } from "./op.js";
 import { sum } from "./reduce.js";
-import { dim, wantFloat, wantGroups, wantInteger, wantRank, wantScalar, wantShape, wantType } from "./shape.js";
+import { dim, wantGroups, wantInteger, wantRank, wantScalar, wantShape } from "./shape.js";
 
 type NoAttrs = Record<never, never>;
 type GroupAttrs = { groups: number };
 type EpsAttrs = { eps: number };
 type TopAttrs = { k: number; groups: number };
 
-const f32 = (...shape: readonly number[]): TensorType => ({ dtype: "f32", shape });
+/** The type of n numbers. */
+const vector = (n: number): TensorType => ({ dtype: "f32", shape: [n] });
 
 function checkMatrix(operands: Readonly<Record<string, TensorType>>): void {
-  wantFloat(operands);
   for (const [name, t] of Object.entries(operands)) wantRank(name, t, 2);
 }
 
 function checkLabels(logits: TensorType, target: TensorType, weight: TensorType, groups: number): void {
   checkMatrix({ logits });
-  wantType("target", target, "i64");
   wantShape("target", target, [dim(logits, 0)]);
-  wantType("weight", weight, "f32");
   wantShape("weight", weight, [dim(logits, 0)]);
   wantGroups(dim(logits, 0), groups);
 }
@@ -61,6 +60,7 @@ export const softmax: Op<readonly ["x"], readonly ["y"], NoAttrs> = defineOp({
   name: "softmax",
   inputs: ["x"],
   outputs: ["y"],
+  types: { x: floats },
   kind: "kernel",
   onnx: "Softmax",
   batch: { rows: ["x"] },
@@ -91,12 +91,13 @@ export const softmax_cross_entropy: Op<readonly ["logits", "target", "weight"], 
     inputs: ["logits", "target", "weight"],
     outputs: ["loss"],
     attrs: ["groups"],
+    types: { logits: floats, target: i64, weight: f32 },
     kind: "kernel",
     onnx: "moproc::SoftmaxCrossEntropy",
     batch: { rows: ["logits", "target", "weight"] },
     infer: ({ logits, target, weight }, { groups }: GroupAttrs) => {
       checkLabels(logits, target, weight, groups);
-      return { loss: f32(groups) };
+      return { loss: vector(groups) };
     },
     reference: ({ logits, target, weight }, { groups }) => {
       const total = sumRows(weight, groups, () => 1);
@@ -121,6 +122,7 @@ export const softmax_cross_entropy_grad: Op<
   inputs: ["logits", "target", "weight", "dloss"],
   outputs: ["dlogits"],
   attrs: ["groups"],
+  types: { logits: floats, target: i64, weight: f32, dloss: any },
   kind: "kernel",
   onnx: "moproc::SoftmaxCrossEntropyGrad",
   batch: { rows: ["logits", "target", "weight", "dloss"] },
@@ -157,6 +159,7 @@ export const l2_normalize: Op<readonly ["x"], readonly ["y"], EpsAttrs> = define
   inputs: ["x"],
   outputs: ["y"],
   attrs: ["eps"],
+  types: { x: floats },
   kind: "kernel",
   onnx: "moproc::L2Normalize",
   batch: { rows: ["x"] },
@@ -182,6 +185,7 @@ export const l2_normalize_grad: Op<readonly ["x", "dy"], readonly ["dx"], EpsAtt
   inputs: ["x", "dy"],
   outputs: ["dx"],
   attrs: ["eps"],
+  types: { x: floats, dy: floats },
   kind: "kernel",
   onnx: "moproc::L2NormalizeGrad",
   batch: { rows: ["x", "dy"] },
@@ -214,13 +218,14 @@ export const top_k_correct: Op<readonly ["logits", "target", "weight"], readonly
   inputs: ["logits", "target", "weight"],
   outputs: ["correct"],
   attrs: ["k", "groups"],
+  types: { logits: floats, target: i64, weight: f32 },
   kind: "kernel",
   onnx: "moproc::TopKCorrect",
   batch: { rows: ["logits", "target", "weight"] },
   infer: ({ logits, target, weight }, { k, groups }: TopAttrs) => {
     checkLabels(logits, target, weight, groups);
     wantInteger("k", k, 1);
-    return { correct: f32(groups) };
+    return { correct: vector(groups) };
   },
   reference: ({ logits, target, weight }, { k, groups }) => ({
     correct: sumRows(weight, groups, (n) => (rank(row(logits, n), target.at(n)) < k ? 1 : 0)),
@@ -248,17 +253,17 @@ export const correct_labels: Op<
   name: "correct_labels",
   inputs: ["cls_logits", "proto_logits", "target", "alpha", "threshold"],
   outputs: ["target_new", "kept"],
+  types: { cls_logits: floats, proto_logits: floats, target: i64, alpha: f32, threshold: f32 },
   kind: "kernel",
   onnx: "moproc::CorrectLabels",
   batch: { rows: ["cls_logits", "proto_logits", "target"] },
   infer: ({ cls_logits, proto_logits, target, alpha, threshold }, _: NoAttrs) => {
     checkMatrix({ cls_logits, proto_logits });
     wantShape("proto_logits", proto_logits, cls_logits.shape);
-    wantType("target", target, "i64");
     wantShape("target", target, [dim(cls_logits, 0)]);
-    wantScalar("alpha", alpha, "f32");
-    wantScalar("threshold", threshold, "f32");
-    return { target_new: target, kept: f32(dim(cls_logits, 0)) };
+    wantScalar("alpha", alpha);
+    wantScalar("threshold", threshold);
+    return { target_new: target, kept: vector(dim(cls_logits, 0)) };
   },
   reference: ({ cls_logits, proto_logits, target, alpha, threshold }) => {
     const target_new = new NdArray(target.shape, target.data.slice());

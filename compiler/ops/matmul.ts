@@ -1,10 +1,11 @@
 // The matrix product. If it sums over the rows of the batch (a weight gradient), `groups` fixes the order: the sum is
 // taken over the rows of each group first, then over the groups in a balanced tree.
 
+import { floats } from "../ir/element_types.js";
 import { NdArray } from "../ir/nd.js";
 import type { Value } from "../ir/types.js";
 import { defineOp, type Op } from "./op.js";
-import { dim, wantFloat, wantGroups, wantRank } from "./shape.js";
+import { dim, wantGroups, wantRank } from "./shape.js";
 
 /** Absent: not transposed, one group. groups > 1 requires ta, and divides the rows of a. */
 type MatmulAttrs = { ta?: boolean; tb?: boolean; groups?: number };
@@ -15,11 +16,11 @@ export const matmul: Op<readonly ["a", "b"], readonly ["y"], MatmulAttrs> = defi
   inputs: ["a", "b"],
   outputs: ["y"],
   attrs: ["ta?", "tb?", "groups?"],
+  types: { a: floats, b: floats },
   kind: "kernel",
   onnx: "Gemm",
   batch: ({ ta }) => (ta ? { rows: ["a", "b"], sums: ["y"] } : { rows: ["a"] }),
   infer: ({ a, b }, { ta = false, tb = false, groups = 1 }: MatmulAttrs) => {
-    wantFloat({ a, b });
     wantRank("a", a, 2);
     wantRank("b", b, 2);
     const k = dim(a, ta ? 0 : 1);

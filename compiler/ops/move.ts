@@ -1,11 +1,12 @@
 // Ops that only move elements. Shapes are logical, but a 4-D tensor is stored channels-last. A reshape is a view, so it
 // throws if the stored order would have to change.
 
+import { any, floats, i64 } from "../ir/element_types.js";
 import { NdArray } from "../ir/nd.js";
 import { elements, sameShape, type TensorType, type Value } from "../ir/types.js";
 import { constant } from "./constant.js";
 import { defineOp, type Op } from "./op.js";
-import { broadcastIndex, broadcastShape, dim, wantAxis, wantFloat, wantInteger, wantRank, wantType } from "./shape.js";
+import { broadcastIndex, broadcastShape, dim, wantAxis, wantInteger, wantRank } from "./shape.js";
 
 type ShapeAttrs = { shape: readonly number[] };
 
@@ -24,6 +25,7 @@ export const reshape: Op<readonly ["x"], readonly ["y"], ShapeAttrs> = defineOp(
   inputs: ["x"],
   outputs: ["y"],
   attrs: ["shape"],
+  types: { x: any },
   kind: "view",
   onnx: "Reshape",
   batch: { rows: ["x"] },
@@ -56,6 +58,7 @@ export const transpose: Op<readonly ["x"], readonly ["y"], PermAttrs> = defineOp
   inputs: ["x"],
   outputs: ["y"],
   attrs: ["perm"],
+  types: { x: any },
   kind: "kernel",
   onnx: "Transpose",
   batch: ({ perm }) => (perm[0] === 0 ? { rows: ["x"] } : undefined),
@@ -98,6 +101,8 @@ export const concat: Op<readonly ["...xs"], readonly ["y"], AxisAttrs> = defineO
   inputs: ["...xs"],
   outputs: ["y"],
   attrs: ["axis"],
+  types: { xs: any },
+  oneType: true,
   kind: "kernel",
   onnx: "Concat",
   batch: ({ axis }, rank) => (wantAxis(axis, rank) !== 0 ? { rows: ["xs"] } : undefined),
@@ -106,7 +111,6 @@ export const concat: Op<readonly ["...xs"], readonly ["y"], AxisAttrs> = defineO
     if (!first) throw new Error("nothing to concatenate");
     const axis = wantAxis(attrs.axis, first.shape.length);
     for (const x of xs) {
-      if (x.dtype !== first.dtype) throw new Error(`dtypes differ: ${first.dtype} and ${x.dtype}`);
       if (
         !sameShape(x.shape.toSpliced(axis, 1), first.shape.toSpliced(axis, 1)) ||
         x.shape.length !== first.shape.length
@@ -150,11 +154,11 @@ export const pad_channels: Op<readonly ["x"], readonly ["y"], ChannelsAttrs> = d
   inputs: ["x"],
   outputs: ["y"],
   attrs: ["channels"],
+  types: { x: floats },
   kind: "kernel",
   onnx: "Pad",
   batch: { rows: ["x"] },
   infer: ({ x }, { channels }: ChannelsAttrs) => {
-    wantFloat({ x });
     wantRank("x", x, 4);
     wantInteger("channels", channels, dim(x, 1));
     return { y: { dtype: x.dtype, shape: x.shape.with(1, channels) } };
@@ -177,6 +181,7 @@ export const slice: Op<readonly ["x"], readonly ["y"], SliceAttrs> = defineOp({
   inputs: ["x"],
   outputs: ["y"],
   attrs: ["axis", "start", "end"],
+  types: { x: any },
   kind: "kernel",
   onnx: "Slice",
   batch: ({ axis }, rank) => (wantAxis(axis, rank) !== 0 ? { rows: ["x"] } : undefined),
@@ -207,7 +212,6 @@ export const slice: Op<readonly ["x"], readonly ["y"], SliceAttrs> = defineOp({
 });
 
 function checkRows(x: TensorType, idx: TensorType): void {
-  wantType("idx", idx, "i64");
   wantRank("idx", idx, 1);
   if (x.shape.length === 0) throw new Error("x has no rows");
   if (dim(x, 0) !== dim(idx, 0)) throw new Error(`idx permutes ${dim(idx, 0)} rows, x has ${dim(x, 0)}`);
@@ -237,6 +241,7 @@ function rowPermutation(
     name,
     inputs: ["x", "idx"],
     outputs: ["y"],
+    types: { x: any, idx: i64 },
     kind: "kernel",
     onnx,
     permutation: "idx",
@@ -283,6 +288,7 @@ export const broadcast_copy: Op<readonly ["x"], readonly ["y"], ShapeAttrs> = de
   inputs: ["x"],
   outputs: ["y"],
   attrs: ["shape"],
+  types: { x: any },
   kind: "kernel",
   onnx: "Expand",
   infer: ({ x }, { shape }: ShapeAttrs) => {

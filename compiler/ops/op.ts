@@ -4,13 +4,16 @@
 import type { Builder } from "../ir/builder.js";
 import type { NdArray } from "../ir/nd.js";
 import { allRecords, named, type OpRecord, recordOf, register } from "../ir/registry.js";
-import type { Attrs, TensorType, Value } from "../ir/types.js";
+import type { Attrs, DType, TensorType, Value } from "../ir/types.js";
 
 type Base<S extends string> = S extends `...${infer B}` ? B : S;
 /** { a: T, b: T, xs: readonly T[] } for the names ["a", "b", "...xs"]. */
 export type Named<K extends readonly string[], T> = {
   readonly [P in K[number] as Base<P>]: P extends `...${string}` ? readonly T[] : T;
 };
+
+/** The names of the attributes whose values are element types, such as cast's `to`. */
+type TypeAttrs<A> = { [P in keyof A & string]: NonNullable<A[P]> extends DType ? P : never }[keyof A & string];
 
 /**
  * elementwise: one scalar expression per output, fused freely; view: the same bytes with another shape; composite: the
@@ -39,7 +42,14 @@ export interface OpSpec<I extends readonly string[], O extends readonly string[]
   readonly kind: Kind;
   /** The attributes' names; "name?" may be left out. Absent: the op has none. */
   readonly attrs?: readonly NoInfer<`${keyof A & string}${"" | "?"}`>[];
-  /** The types of the outputs. Throws if the op does not accept the operands or attributes. */
+  /** The element types that each operand may have, and those that an attribute may name. */
+  readonly types: Readonly<Record<NoInfer<Base<I[number]> | TypeAttrs<A>>, readonly DType[]>>;
+  /** All operands must have the same element type. */
+  readonly oneType?: true;
+  /**
+   * The types of the outputs, for operands whose element types are as `types` and `oneType` say. Throws if the op does
+   * not accept the shapes or attributes.
+   */
   infer(inputs: Named<I, TensorType>, attrs: A): Named<O, TensorType>;
   /** The op computed in f64 by simple loops over the row-major logical order, for tests and gradient checks. */
   reference(inputs: Named<I, NdArray>, attrs: A): Named<O, NdArray>;

@@ -1,12 +1,13 @@
 // Pooling. max_pool_grad finds the maximum of each window again, so that no indices are stored. Of equal maxima the
 // first in row-major order gets the gradient. Padding is never the maximum.
 
+import { floats } from "../ir/element_types.js";
 import { NdArray } from "../ir/nd.js";
 import type { Value } from "../ir/types.js";
 import { scale } from "./constant.js";
 import { windows } from "./conv.js";
 import { defineOp, type Op } from "./op.js";
-import { channelsOf, dim, wantFloat, wantInteger, wantRank, wantShape } from "./shape.js";
+import { channelsOf, dim, wantInteger, wantRank, wantShape } from "./shape.js";
 
 type PoolAttrs = { kernel: number; stride: number; pad: number };
 type Shaped = { readonly shape: readonly number[] };
@@ -44,11 +45,11 @@ export const max_pool: Op<readonly ["x"], readonly ["y"], PoolAttrs> = defineOp(
   inputs: ["x"],
   outputs: ["y"],
   attrs: ["kernel", "stride", "pad"],
+  types: { x: floats },
   kind: "kernel",
   onnx: "MaxPool",
   batch: { rows: ["x"] },
   infer: ({ x }, attrs: PoolAttrs) => {
-    wantFloat({ x });
     wantRank("x", x, 4);
     return { y: { dtype: x.dtype, shape: pooledShape(x, attrs) } };
   },
@@ -68,11 +69,11 @@ export const max_pool_grad: Op<readonly ["x", "dy"], readonly ["dx"], PoolAttrs>
   inputs: ["x", "dy"],
   outputs: ["dx"],
   attrs: ["kernel", "stride", "pad"],
+  types: { x: floats, dy: floats },
   kind: "kernel",
   onnx: "moproc::MaxPoolGrad",
   batch: { rows: ["x", "dy"] },
   infer: ({ x, dy }, attrs: PoolAttrs) => {
-    wantFloat({ x, dy });
     wantRank("x", x, 4);
     wantShape("dy", dy, pooledShape(x, attrs));
     return { dx: { dtype: dy.dtype, shape: x.shape } };
@@ -91,11 +92,11 @@ export const global_avg_pool: Op<readonly ["x"], readonly ["y"], Record<never, n
   name: "global_avg_pool",
   inputs: ["x"],
   outputs: ["y"],
+  types: { x: floats },
   kind: "kernel",
   onnx: "moproc::GlobalAveragePool",
   batch: { rows: ["x"] }, // ONNX's own GlobalAveragePool keeps the two axes of pixels
   infer: ({ x }, _: Record<never, never>) => {
-    wantFloat({ x });
     wantRank("x", x, 4);
     return { y: { dtype: x.dtype, shape: [dim(x, 0), dim(x, 1)] } };
   },
@@ -118,11 +119,11 @@ export const spread_pixels: Op<readonly ["x"], readonly ["y"], SizeAttrs> = defi
   inputs: ["x"],
   outputs: ["y"],
   attrs: ["h", "w"],
+  types: { x: floats },
   kind: "elementwise",
   onnx: "moproc::SpreadPixels",
   access: { x: "row_channel" },
   infer: ({ x }, { h, w }: SizeAttrs) => {
-    wantFloat({ x });
     wantRank("x", x, 2);
     wantInteger("h", h, 1);
     wantInteger("w", w, 1);

@@ -3,6 +3,7 @@
 // (a balanced tree over groups), so that every division of the groups between ranks gives the same bits.
 
 import type { Builder } from "../ir/builder.js";
+import { any, floats } from "../ir/element_types.js";
 import { NdArray } from "../ir/nd.js";
 import { elements, sameShape, type Value } from "../ir/types.js";
 import { scale } from "./constant.js";
@@ -15,7 +16,6 @@ import {
   dim,
   eachChannelElement,
   wantAxis,
-  wantFloat,
   wantGroups,
   wantRank,
 } from "./shape.js";
@@ -60,13 +60,11 @@ export const sum: Reduction = defineOp({
   inputs: ["x"],
   outputs: ["y"],
   attrs: ["axes", "keepdims?"],
+  types: { x: floats },
   kind: "kernel",
   onnx: "ReduceSum",
   batch: ({ axes }, rank) => (axes.every((a) => wantAxis(a, rank) !== 0) ? { rows: ["x"] } : undefined),
-  infer: ({ x }, attrs: AxesAttrs) => {
-    wantFloat({ x });
-    return { y: { dtype: x.dtype, shape: resultShape(x.shape, attrs) } };
-  },
+  infer: ({ x }, attrs: AxesAttrs) => ({ y: { dtype: x.dtype, shape: resultShape(x.shape, attrs) } }),
   reference: ({ x }, attrs) => ({ y: fold(x, attrs, 0, (s, v) => s + v) }),
   grad: (b, p, attrs) => ({ x: spread(b, p.d.y as Value, p.in.x, attrs) }),
 });
@@ -77,13 +75,11 @@ export const mean: Reduction = defineOp({
   inputs: ["x"],
   outputs: ["y"],
   attrs: ["axes", "keepdims?"],
+  types: { x: floats },
   kind: "composite",
   onnx: "ReduceMean",
   batch: ({ axes }, rank) => (axes.every((a) => wantAxis(a, rank) !== 0) ? { rows: ["x"] } : undefined),
-  infer: ({ x }, attrs: AxesAttrs) => {
-    wantFloat({ x });
-    return { y: { dtype: x.dtype, shape: resultShape(x.shape, attrs) } };
-  },
+  infer: ({ x }, attrs: AxesAttrs) => ({ y: { dtype: x.dtype, shape: resultShape(x.shape, attrs) } }),
   reference: ({ x }, attrs) => {
     const s = fold(x, attrs, 0, (a, v) => a + v);
     return {
@@ -109,13 +105,11 @@ export const max: Reduction = defineOp({
   inputs: ["x"],
   outputs: ["y"],
   attrs: ["axes", "keepdims?"],
+  types: { x: floats },
   kind: "kernel",
   onnx: "ReduceMax",
   batch: ({ axes }, rank) => (axes.every((a) => wantAxis(a, rank) !== 0) ? { rows: ["x"] } : undefined),
-  infer: ({ x }, attrs: AxesAttrs) => {
-    wantFloat({ x });
-    return { y: { dtype: x.dtype, shape: resultShape(x.shape, attrs) } };
-  },
+  infer: ({ x }, attrs: AxesAttrs) => ({ y: { dtype: x.dtype, shape: resultShape(x.shape, attrs) } }),
   reference: ({ x }, attrs) => ({
     y: fold(x, attrs, -Infinity, (m, v) => (Number.isNaN(m) || v <= m ? m : v)),
   }),
@@ -131,11 +125,11 @@ export const channel_sum: Op<readonly ["x"], readonly ["y"], GroupAttrs> = defin
   inputs: ["x"],
   outputs: ["y"],
   attrs: ["groups"],
+  types: { x: floats },
   kind: "kernel",
   onnx: "moproc::ChannelSum",
   batch: { rows: ["x"] },
   infer: ({ x }, { groups }: GroupAttrs) => {
-    wantFloat({ x });
     wantRank("x", x, 2, 4);
     wantGroups(dim(x, 0), groups);
     return { y: { dtype: "f32" as const, shape: [groups, dim(x, 1)] } };
@@ -159,11 +153,11 @@ export const channel_moments: Op<readonly ["x"], readonly ["mean", "m2"], GroupA
   inputs: ["x"],
   outputs: ["mean", "m2"],
   attrs: ["groups"],
+  types: { x: floats },
   kind: "kernel",
   onnx: "moproc::ChannelMoments",
   batch: { rows: ["x"] },
   infer: ({ x }, { groups }: GroupAttrs) => {
-    wantFloat({ x });
     wantRank("x", x, 2, 4);
     wantGroups(dim(x, 0), groups);
     const type = { dtype: "f32", shape: [groups, dim(x, 1)] } as const;
@@ -190,11 +184,11 @@ export const group_sum: Op<readonly ["x"], readonly ["y"], Record<never, never>>
   name: "group_sum",
   inputs: ["x"],
   outputs: ["y"],
+  types: { x: floats },
   kind: "kernel",
   onnx: "moproc::GroupSum",
   batch: { rows: ["x"], sums: ["y"] },
   infer: ({ x }, _: Record<never, never>) => {
-    wantFloat({ x });
     if (x.shape.length === 0) throw new Error("x has no axis of groups");
     if (x.shape.length === 4 || x.shape.length === 5)
       throw new Error(`x of rank ${x.shape.length} changes its storage order`);
@@ -216,6 +210,7 @@ export const broadcast_to: Op<readonly ["x"], readonly ["y"], ShapeAttrs> = defi
   inputs: ["x"],
   outputs: ["y"],
   attrs: ["shape"],
+  types: { x: any },
   kind: "elementwise",
   onnx: "Expand",
   infer: ({ x }, { shape }: ShapeAttrs) => {

@@ -1,22 +1,9 @@
-// Checks and computations that several `infer` functions share: dtypes, ranks, broadcast shapes. Messages name the
-// operand; the builder puts the op, its operand types and the scope in front of them.
+// Checks and computations that several `infer` functions share: ranks, extents, broadcast shapes. Messages name the
+// operand; the builder puts the op, its operand types and the scope in front of them. What element types an operand may
+// have is in the record, and is checked before `infer` is called.
 
 import type { NdArray } from "../ir/nd.js";
-import { type DType, elements, sameShape, showType, type TensorType } from "../ir/types.js";
-
-const floats: ReadonlySet<DType> = new Set<DType>(["f32", "bf16", "f16", "f64"]);
-
-/** Throws unless every operand is a floating point tensor. */
-export function wantFloat(operands: Readonly<Record<string, TensorType>>): void {
-  for (const [name, t] of Object.entries(operands)) {
-    if (!floats.has(t.dtype)) throw new Error(`${name} must be floating point, not ${t.dtype}`);
-  }
-}
-
-/** Throws unless `t` has this dtype. */
-export function wantType(name: string, t: TensorType, dtype: DType): void {
-  if (t.dtype !== dtype) throw new Error(`${name} must be ${dtype}, not ${t.dtype}`);
-}
+import { elements, sameShape, showType, type TensorType } from "../ir/types.js";
 
 /** Throws unless `t` has exactly this shape. */
 export function wantShape(name: string, t: TensorType, shape: readonly number[]): void {
@@ -29,9 +16,9 @@ export function wantRank(name: string, t: TensorType, ...ranks: readonly number[
     throw new Error(`${name} must have rank ${ranks.join(" or ")}, not ${t.shape.length}`);
 }
 
-/** Throws unless `t` has rank 0 and this dtype. */
-export function wantScalar(name: string, t: TensorType, dtype: DType): void {
-  if (t.dtype !== dtype || t.shape.length !== 0) throw new Error(`${name} must be ${dtype}[], not ${showType(t)}`);
+/** Throws unless `t` has rank 0. */
+export function wantScalar(name: string, t: TensorType): void {
+  if (t.shape.length !== 0) throw new Error(`${name} must be ${t.dtype}[], not ${showType(t)}`);
 }
 
 /** Throws unless `x` is an integer >= least. */

@@ -2,17 +2,17 @@
 // all_finite take `finite` f32[] and return the old state if it is 0. Surprising: ema takes no `finite`, so a step that
 // diverges still moves the key encoder, by query weights from before the step.
 
+import { f32, floats, i64 } from "../ir/element_types.js";
 import { NdArray } from "../ir/nd.js";
 import { sameShape, type TensorType } from "../ir/types.js";
 import { floatLiteral } from "../util/float.js";
 import { defineOp, type Op } from "./op.js";
-import { dim, wantFloat, wantRank, wantScalar, wantShape, wantType } from "./shape.js";
+import { dim, wantRank, wantScalar, wantShape } from "./shape.js";
 
 type NoAttrs = Record<never, never>;
 type SgdAttrs = { grad_scale: number };
 
 function checkSame(operands: Readonly<Record<string, TensorType>>): void {
-  wantFloat(operands);
   const [[firstName, first], ...others] = Object.entries(operands) as [[string, TensorType], ...[string, TensorType][]];
   for (const [name, t] of others) {
     if (!sameShape(t.shape, first.shape))
@@ -21,7 +21,7 @@ function checkSame(operands: Readonly<Record<string, TensorType>>): void {
 }
 
 function checkScalars(operands: Readonly<Record<string, TensorType>>): void {
-  for (const [name, t] of Object.entries(operands)) wantScalar(name, t, "f32");
+  for (const [name, t] of Object.entries(operands)) wantScalar(name, t);
 }
 
 /** y = (1 - momentum) previous + momentum batch; y = previous if finite is 0. */
@@ -31,6 +31,7 @@ export const running_average: Op<readonly ["previous", "batch", "finite"], reado
     inputs: ["previous", "batch", "finite"],
     outputs: ["y"],
     attrs: ["momentum"],
+    types: { previous: floats, batch: floats, finite: f32 },
     kind: "elementwise",
     onnx: "moproc::RunningAverage",
     flat: true,
@@ -65,6 +66,7 @@ export const sgd: Op<
   inputs: ["p", "v", "g", "lr", "momentum", "weight_decay", "finite"],
   outputs: ["v_new", "p_new"],
   attrs: ["grad_scale"],
+  types: { p: floats, v: floats, g: floats, lr: f32, momentum: f32, weight_decay: f32, finite: f32 },
   kind: "elementwise",
   onnx: "moproc::Sgd",
   flat: true,
@@ -99,6 +101,7 @@ export const ema: Op<readonly ["k", "q", "m"], readonly ["k_new"], NoAttrs> = de
   name: "ema",
   inputs: ["k", "q", "m"],
   outputs: ["k_new"],
+  types: { k: floats, q: floats, m: f32 },
   kind: "elementwise",
   stops: true, // the key encoder follows the query encoder, and its keys are constants of the loss
   onnx: "moproc::Ema",
@@ -125,16 +128,15 @@ export const queue_push: Op<readonly ["queue", "ptr", "keys", "finite"], readonl
     name: "queue_push",
     inputs: ["queue", "ptr", "keys", "finite"],
     outputs: ["queue_new", "ptr_new"],
+    types: { queue: floats, ptr: i64, keys: floats, finite: f32 },
     kind: "kernel",
     onnx: "moproc::QueuePush",
     inPlace: { queue_new: "queue", ptr_new: "ptr" },
     infer: ({ queue, ptr, keys, finite }, _: NoAttrs) => {
-      wantFloat({ queue, keys });
       wantRank("queue", queue, 2);
       wantRank("keys", keys, 2);
-      wantType("ptr", ptr, "i64");
       wantShape("ptr", ptr, [1]);
-      wantScalar("finite", finite, "f32");
+      wantScalar("finite", finite);
       if (dim(keys, 1) !== dim(queue, 0))
         throw new Error(`keys have ${dim(keys, 1)} elements, the queue holds ${dim(queue, 0)}`);
       return { queue_new: queue, ptr_new: ptr };
@@ -162,16 +164,14 @@ export const prototype_update: Op<
   name: "prototype_update",
   inputs: ["prototypes", "q", "target", "kept", "m", "finite"],
   outputs: ["prototypes_new"],
+  types: { prototypes: floats, q: floats, target: i64, kept: f32, m: f32, finite: f32 },
   kind: "kernel",
   onnx: "moproc::PrototypeUpdate",
   inPlace: { prototypes_new: "prototypes" },
   infer: ({ prototypes, q, target, kept, m, finite }, _: NoAttrs) => {
-    wantFloat({ prototypes, q });
     wantRank("prototypes", prototypes, 2);
     wantShape("q", q, [q.shape[0] ?? 0, dim(prototypes, 1)]);
-    wantType("target", target, "i64");
     wantShape("target", target, [dim(q, 0)]);
-    wantType("kept", kept, "f32");
     wantShape("kept", kept, [dim(q, 0)]);
     checkScalars({ m, finite });
     return { prototypes_new: prototypes };
@@ -199,12 +199,13 @@ export const increment: Op<readonly ["x", "finite"], readonly ["y"], NoAttrs> = 
   name: "increment",
   inputs: ["x", "finite"],
   outputs: ["y"],
+  types: { x: i64, finite: f32 },
   kind: "kernel",
   onnx: "moproc::Increment",
   inPlace: { y: "x" },
   infer: ({ x, finite }, _: NoAttrs) => {
-    wantScalar("x", x, "i64");
-    wantScalar("finite", finite, "f32");
+    wantScalar("x", x);
+    wantScalar("finite", finite);
     return { y: x };
   },
   reference: ({ x, finite }) => ({ y: NdArray.scalar(x.at() + (finite.at() === 0 ? 0 : 1)) }),
@@ -215,11 +216,11 @@ export const all_finite: Op<readonly ["...xs"], readonly ["y"], NoAttrs> = defin
   name: "all_finite",
   inputs: ["...xs"],
   outputs: ["y"],
+  types: { xs: floats },
   kind: "kernel",
   onnx: "moproc::AllFinite",
   infer: ({ xs }, _: NoAttrs): { y: TensorType } => {
     if (xs.length === 0) throw new Error("nothing to check");
-    wantFloat(Object.fromEntries(xs.map((x, i) => [`xs[${i}]`, x])));
     return { y: { dtype: "f32", shape: [] } };
   },
   reference: ({ xs }) => ({ y: NdArray.scalar(xs.every((x) => x.data.every(Number.isFinite)) ? 1 : 0) }),

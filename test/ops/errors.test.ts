@@ -12,7 +12,14 @@ const errors: readonly (readonly [string, (b: Builder, input: (type: TensorType)
   ["matmul", (b, x) => op.matmul(b, x(f32(4, 6)), x(f32(3, 3))), "inner dimensions differ: 6 and 3"],
   ["matmul groups", (b, x) => op.matmul(b, x(f32(4, 6)), x(f32(6, 3)), { groups: 2 }), "groups = 2 needs ta"],
   ["add", (b, x) => op.add(b, x(f32(4, 6)), x(f32(5))), "shapes [4,6] and [5] do not broadcast"],
-  ["add i64", (b, x) => op.add(b, x(i64(4)), x(i64(4))), "a must be floating point, not i64"],
+  ["add i64", (b, x) => op.add(b, x(i64(4)), x(i64(4))), "a must be floating point (f32, bf16, f16 or f64), not i64"],
+  ["take_rows f32", (b, x) => op.take_rows(b, x(f32(4, 9)), x(f32(4))), "idx must be i64, not f32"],
+  [
+    "all_finite i64",
+    (b, x) => op.all_finite(b, [x(f32(4)), x(i64(4))]),
+    "xs[1] must be floating point (f32, bf16, f16 or f64), not i64",
+  ],
+  ["concat of two types", (b, x) => op.concat(b, [x(f32(4)), x(i64(4))], { axis: 0 }), "dtypes differ: f32 and i64"],
   [
     "conv",
     (b, x) => op.conv(b, x(f32(1, 3, 5, 5)), x(f32(4, 2, 3, 3)), { stride: 1, pad: 1 }),

@@ -91,6 +91,7 @@ test("the check notices a wrong gradient", (t) => {
     name: "test_wrong_square",
     inputs: ["x"],
     outputs: ["y"],
+    types: { x: ["f32"] },
     kind: "kernel",
     onnx: "test::WrongSquare",
     infer: ({ x }) => ({ y: x }),
