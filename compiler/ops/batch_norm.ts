@@ -3,7 +3,7 @@
 // stored.
 
 import type { Builder } from "../ir/builder.js";
-import { any, floats } from "../ir/element_types.js";
+import { f32, floats } from "../ir/element_types.js";
 import { NdArray } from "../ir/nd.js";
 import { elements, type TensorType, type Value } from "../ir/types.js";
 import { affine, affine2, normalize } from "./channelwise.js";
@@ -53,7 +53,7 @@ export const batch_norm: Op<readonly ["x", "gamma", "beta"], readonly ["y", "mea
   inputs: ["x", "gamma", "beta"],
   outputs: ["y", "mean", "var"],
   attrs: ["eps", "groups"],
-  types: { x: floats, gamma: floats, beta: floats },
+  types: { x: floats, gamma: f32, beta: f32 },
   kind: "composite",
   onnx: "moproc::BatchNormTraining",
   batch: { rows: ["x"] },
@@ -99,7 +99,7 @@ export const batch_norm_grad: Op<
   inputs: ["x", "dy", "mean", "var", "gamma"],
   outputs: ["dx", "dgamma", "dbeta"],
   attrs: ["eps", "groups"],
-  types: { x: floats, dy: any, mean: any, var: any, gamma: floats },
+  types: { x: floats, dy: floats, mean: f32, var: f32, gamma: f32 },
   kind: "composite",
   onnx: "moproc::BatchNormGrad",
   batch: { rows: ["x", "dy", "mean", "var"], sums: ["dgamma", "dbeta"] },
@@ -150,7 +150,7 @@ export const batch_norm_inference: Op<readonly ["x", "gamma", "beta", "mean", "v
     inputs: ["x", "gamma", "beta", "mean", "var"],
     outputs: ["y"],
     attrs: ["eps"],
-    types: { x: floats, gamma: floats, beta: floats, mean: floats, var: floats },
+    types: { x: floats, gamma: f32, beta: f32, mean: f32, var: f32 },
     kind: "composite",
     onnx: "BatchNormalization",
     batch: { rows: ["x"] },

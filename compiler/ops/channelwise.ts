@@ -2,7 +2,7 @@
 // rows and channel, [G, C]. Row n belongs to group floor(n / (N / G)). If G = 1, the whole batch has one value per
 // channel.
 
-import { any, floats } from "../ir/element_types.js";
+import { floats } from "../ir/element_types.js";
 import { NdArray } from "../ir/nd.js";
 import type { TensorType, Value } from "../ir/types.js";
 import { constant } from "./constant.js";
@@ -64,7 +64,7 @@ export const affine2: Op<readonly ["dy", "x", "a", "b", "c"], readonly ["y"], No
   name: "affine2",
   inputs: ["dy", "x", "a", "b", "c"],
   outputs: ["y"],
-  types: { dy: any, x: floats, a: floats, b: floats, c: floats },
+  types: { dy: floats, x: floats, a: floats, b: floats, c: floats },
   kind: "elementwise",
   onnx: "moproc::Affine2",
   access: { a: "group_channel", b: "group_channel", c: "group_channel" },

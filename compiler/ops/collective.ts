@@ -2,7 +2,7 @@
 // inserts these ops for values that depend on more than one part; models never do. Surprising: their references throw,
 // because the result depends on the operands of the other ranks, which one graph does not have.
 
-import { any, floats } from "../ir/element_types.js";
+import { any, f32 } from "../ir/element_types.js";
 import type { NdArray } from "../ir/nd.js";
 import { defineOp, type Op } from "./op.js";
 import { dim, wantInteger } from "./shape.js";
@@ -22,7 +22,7 @@ export const all_reduce: Op<readonly ["x"], readonly ["y"], NoAttrs> = defineOp(
   name: "all_reduce",
   inputs: ["x"],
   outputs: ["y"],
-  types: { x: floats },
+  types: { x: f32 },
   kind: "collective",
   onnx: "moproc::AllReduce",
   inPlace: { y: "x" },

@@ -1,7 +1,7 @@
 // Convolution and its two gradients. Logical layouts: images N, C, H, W; weights O, I, R, S (stored O, R, S, I).
 // Padding contributes zeros, also if a fused prologue would map zeros to something else.
 
-import { floats } from "../ir/element_types.js";
+import { f32, floats } from "../ir/element_types.js";
 import { NdArray } from "../ir/nd.js";
 import type { TensorType, Value } from "../ir/types.js";
 import { defineOp, type Op } from "./op.js";
@@ -85,7 +85,7 @@ export const conv: Op<readonly ["x", "w"], readonly ["y"], WindowAttrs> = define
   inputs: ["x", "w"],
   outputs: ["y"],
   attrs: ["stride", "pad"],
-  types: { x: floats, w: floats },
+  types: { x: floats, w: f32 },
   kind: "kernel",
   onnx: "Conv",
   batch: { rows: ["x"] },
@@ -118,7 +118,7 @@ export const conv_dgrad: Op<readonly ["dy", "w"], readonly ["dx"], DgradAttrs> =
   inputs: ["dy", "w"],
   outputs: ["dx"],
   attrs: ["stride", "pad", "h", "w"],
-  types: { dy: floats, w: floats },
+  types: { dy: floats, w: f32 },
   kind: "kernel",
   onnx: "moproc::ConvDgrad",
   batch: { rows: ["dy"] },
@@ -143,8 +143,8 @@ export const conv_dgrad: Op<readonly ["dy", "w"], readonly ["dx"], DgradAttrs> =
 });
 
 /**
- * dy [N, K, P, Q], x [N, C, H, W] -> dw [K, C, r, s]: the gradient of conv's weights. It is summed over the images of
- * each of `groups` groups first, then over the groups in a balanced tree.
+ * dy [N, K, P, Q], x [N, C, H, W] -> dw f32[K, C, r, s]: the gradient of conv's weights. It is summed over the images
+ * of each of `groups` groups first, then over the groups in a balanced tree.
  */
 export const conv_wgrad: Op<readonly ["dy", "x"], readonly ["dw"], WgradAttrs> = defineOp({
   name: "conv_wgrad",
@@ -158,7 +158,7 @@ export const conv_wgrad: Op<readonly ["dy", "x"], readonly ["dw"], WgradAttrs> =
   infer: ({ dy, x }, attrs: WgradAttrs) => {
     checkImages({ dy, x });
     wantGroups(dim(x, 0), attrs.groups);
-    const dw = { dtype: dy.dtype, shape: [dim(dy, 1), dim(x, 1), attrs.r, attrs.s] };
+    const dw = { dtype: "f32" as const, shape: [dim(dy, 1), dim(x, 1), attrs.r, attrs.s] };
     checkOutput(dy, x, dw, attrs);
     return { dw };
   },

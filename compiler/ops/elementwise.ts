@@ -2,7 +2,7 @@
 // stays a NaN, because the `finite` flag must detect a step that diverges.
 
 import type { Builder } from "../ir/builder.js";
-import { any, f32, floats } from "../ir/element_types.js";
+import { f32, floats } from "../ir/element_types.js";
 import { NdArray } from "../ir/nd.js";
 import type { DType, Value } from "../ir/types.js";
 import { scalar, scale } from "./constant.js";
@@ -193,7 +193,7 @@ export const cast: Op<readonly ["x"], readonly ["y"], CastAttrs> = defineOp({
   inputs: ["x"],
   outputs: ["y"],
   attrs: ["to"],
-  types: { x: any, to: any },
+  types: { x: [...floats, "u8"], to: [...floats, "i64"] },
   kind: "elementwise",
   onnx: "Cast",
   infer: ({ x }, { to }: CastAttrs) => ({ y: { dtype: to, shape: x.shape } }),

@@ -1,7 +1,7 @@
 // Ops on the rows of a matrix: softmax, cross-entropy per group, normalisation, accuracy, and MoPro's label correction.
 // A loss is the weighted mean over the rows of a group; it is 0 if all weights of the group are 0.
 
-import { any, f32, floats, i64 } from "../ir/element_types.js";
+import { f32, i64 } from "../ir/element_types.js";
 import { NdArray } from "../ir/nd.js";
 import type { TensorType, Value } from "../ir/types.js";
 import { mul, sub } from "./elementwise.js";
@@ -60,7 +60,7 @@ export const softmax: Op<readonly ["x"], readonly ["y"], NoAttrs> = defineOp({
   name: "softmax",
   inputs: ["x"],
   outputs: ["y"],
-  types: { x: floats },
+  types: { x: f32 },
   kind: "kernel",
   onnx: "Softmax",
   batch: { rows: ["x"] },
@@ -91,7 +91,7 @@ export const softmax_cross_entropy: Op<readonly ["logits", "target", "weight"], 
     inputs: ["logits", "target", "weight"],
     outputs: ["loss"],
     attrs: ["groups"],
-    types: { logits: floats, target: i64, weight: f32 },
+    types: { logits: f32, target: i64, weight: f32 },
     kind: "kernel",
     onnx: "moproc::SoftmaxCrossEntropy",
     batch: { rows: ["logits", "target", "weight"] },
@@ -122,7 +122,7 @@ export const softmax_cross_entropy_grad: Op<
   inputs: ["logits", "target", "weight", "dloss"],
   outputs: ["dlogits"],
   attrs: ["groups"],
-  types: { logits: floats, target: i64, weight: f32, dloss: any },
+  types: { logits: f32, target: i64, weight: f32, dloss: f32 },
   kind: "kernel",
   onnx: "moproc::SoftmaxCrossEntropyGrad",
   batch: { rows: ["logits", "target", "weight", "dloss"] },
@@ -159,7 +159,7 @@ export const l2_normalize: Op<readonly ["x"], readonly ["y"], EpsAttrs> = define
   inputs: ["x"],
   outputs: ["y"],
   attrs: ["eps"],
-  types: { x: floats },
+  types: { x: f32 },
   kind: "kernel",
   onnx: "moproc::L2Normalize",
   batch: { rows: ["x"] },
@@ -185,7 +185,7 @@ export const l2_normalize_grad: Op<readonly ["x", "dy"], readonly ["dx"], EpsAtt
   inputs: ["x", "dy"],
   outputs: ["dx"],
   attrs: ["eps"],
-  types: { x: floats, dy: floats },
+  types: { x: f32, dy: f32 },
   kind: "kernel",
   onnx: "moproc::L2NormalizeGrad",
   batch: { rows: ["x", "dy"] },
@@ -218,7 +218,7 @@ export const top_k_correct: Op<readonly ["logits", "target", "weight"], readonly
   inputs: ["logits", "target", "weight"],
   outputs: ["correct"],
   attrs: ["k", "groups"],
-  types: { logits: floats, target: i64, weight: f32 },
+  types: { logits: f32, target: i64, weight: f32 },
   kind: "kernel",
   onnx: "moproc::TopKCorrect",
   batch: { rows: ["logits", "target", "weight"] },
@@ -253,7 +253,7 @@ export const correct_labels: Op<
   name: "correct_labels",
   inputs: ["cls_logits", "proto_logits", "target", "alpha", "threshold"],
   outputs: ["target_new", "kept"],
-  types: { cls_logits: floats, proto_logits: floats, target: i64, alpha: f32, threshold: f32 },
+  types: { cls_logits: f32, proto_logits: f32, target: i64, alpha: f32, threshold: f32 },
   kind: "kernel",
   onnx: "moproc::CorrectLabels",
   batch: { rows: ["cls_logits", "proto_logits", "target"] },

@@ -42,7 +42,10 @@ export interface OpSpec<I extends readonly string[], O extends readonly string[]
   readonly kind: Kind;
   /** The attributes' names; "name?" may be left out. Absent: the op has none. */
   readonly attrs?: readonly NoInfer<`${keyof A & string}${"" | "?"}`>[];
-  /** The element types that each operand may have, and those that an attribute may name. */
+  /**
+   * The element types that each operand may have, and those that an attribute may name. An operand whose buffer a
+   * template reads as floats must be f32; one that an emitted body loads may have any of `floats`.
+   */
   readonly types: Readonly<Record<NoInfer<Base<I[number]> | TypeAttrs<A>>, readonly DType[]>>;
   /** All operands must have the same element type. */
   readonly oneType?: true;

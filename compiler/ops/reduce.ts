@@ -3,7 +3,7 @@
 // (a balanced tree over groups), so that every division of the groups between ranks gives the same bits.
 
 import type { Builder } from "../ir/builder.js";
-import { any, floats } from "../ir/element_types.js";
+import { f32, floats } from "../ir/element_types.js";
 import { NdArray } from "../ir/nd.js";
 import { elements, sameShape, type Value } from "../ir/types.js";
 import { scale } from "./constant.js";
@@ -60,7 +60,7 @@ export const sum: Reduction = defineOp({
   inputs: ["x"],
   outputs: ["y"],
   attrs: ["axes", "keepdims?"],
-  types: { x: floats },
+  types: { x: f32 },
   kind: "kernel",
   onnx: "ReduceSum",
   batch: ({ axes }, rank) => (axes.every((a) => wantAxis(a, rank) !== 0) ? { rows: ["x"] } : undefined),
@@ -75,7 +75,7 @@ export const mean: Reduction = defineOp({
   inputs: ["x"],
   outputs: ["y"],
   attrs: ["axes", "keepdims?"],
-  types: { x: floats },
+  types: { x: f32 },
   kind: "composite",
   onnx: "ReduceMean",
   batch: ({ axes }, rank) => (axes.every((a) => wantAxis(a, rank) !== 0) ? { rows: ["x"] } : undefined),
@@ -105,7 +105,7 @@ export const max: Reduction = defineOp({
   inputs: ["x"],
   outputs: ["y"],
   attrs: ["axes", "keepdims?"],
-  types: { x: floats },
+  types: { x: f32 },
   kind: "kernel",
   onnx: "ReduceMax",
   batch: ({ axes }, rank) => (axes.every((a) => wantAxis(a, rank) !== 0) ? { rows: ["x"] } : undefined),
@@ -184,7 +184,7 @@ export const group_sum: Op<readonly ["x"], readonly ["y"], Record<never, never>>
   name: "group_sum",
   inputs: ["x"],
   outputs: ["y"],
-  types: { x: floats },
+  types: { x: f32 },
   kind: "kernel",
   onnx: "moproc::GroupSum",
   batch: { rows: ["x"], sums: ["y"] },
@@ -210,7 +210,7 @@ export const broadcast_to: Op<readonly ["x"], readonly ["y"], ShapeAttrs> = defi
   inputs: ["x"],
   outputs: ["y"],
   attrs: ["shape"],
-  types: { x: any },
+  types: { x: [...floats, "u8"] },
   kind: "elementwise",
   onnx: "Expand",
   infer: ({ x }, { shape }: ShapeAttrs) => {
