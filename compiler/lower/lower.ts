@@ -22,7 +22,7 @@ import {
   type Step,
   type Tensor,
 } from "./plan.js";
-import { explainPrecision, storeActivations } from "./precision.js";
+import { explainPrecision, requireTypes, storeActivations } from "./precision.js";
 import { rankSum } from "./rank_sum.js";
 import { printRegion } from "./region.js";
 import { type Lowered, type Packed, type Selection, select } from "./select.js";
@@ -45,6 +45,7 @@ export function lowerPrograms(
   emitter: Emitter,
 ): LoweredPlan {
   const explain: string[] = [];
+  programs.forEach(requireTypes);
   const templateOf = templatesOf(target);
   const graphs = programs.map((g) => storeActivations(padImages(splitFinite(g, target), target), target));
   const fused = graphs.map((g) => {

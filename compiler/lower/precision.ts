@@ -2,17 +2,34 @@
 // load and store two bytes per element and compute in f32. Surprising: an elementwise value that is not stored is never
 // rounded, but a stored one is rounded before the rest of the same kernel reads it (emit/kernel.ts).
 
-import type { Graph, Node, Precision, Target, Value } from "../ir/types.js";
+import { type DType, type Graph, type Node, type Precision, showType, type Target, type Value } from "../ir/types.js";
 import { conv, conv_dgrad, conv_wgrad } from "../ops/conv.js";
 import { matmul } from "../ops/matmul.js";
 import { type AnyOp, opOf } from "../ops/op.js";
 import { rowsOf } from "../ops/rows.js";
 import { isView } from "./views.js";
 
-/** `g` with its activations as bf16, except outputs and updates; `g` itself unless the target's precision is bf16. */
+const narrowOrWide: ReadonlySet<DType> = new Set<DType>(["bf16", "f16", "f64"]);
+
+/** Throws, naming value and type, if a graph holds floating point values that are not f32: kernels compute in f32. */
+export function requireTypes(g: Graph): void {
+  const found = [...g.inputs, ...g.state, ...g.nodes.flatMap((n) => n.outputs)].find((v) =>
+    narrowOrWide.has(v.type.dtype),
+  );
+  if (found)
+    throw new Error(
+      `program ${g.name}: ${found.name} is ${showType(found.type)}, but kernels compute in f32; ` +
+        "--precision bf16 stores activations on GPUs as bf16",
+    );
+}
+
+/**
+ * `g` with its activations as bf16; `g` itself unless the target's precision is bf16. Outputs, updates and what an op
+ * reads as f32 stay f32.
+ */
 export function storeActivations(g: Graph, target: Target): Graph {
   if (target.precision !== "bf16") return g;
-  const kept = new Set<Value>([...g.outputs, ...g.updates.values()]);
+  const kept = new Set<Value>([...g.outputs, ...g.updates.values(), ...readAsF32(g)]);
   const stored = new Map<Value, Value>();
   const nodes = g.nodes.map((n) => {
     const inputs = n.inputs.map((v) => stored.get(v) ?? v);
@@ -27,6 +44,26 @@ export function storeActivations(g: Graph, target: Target): Graph {
     return { ...n, inputs, outputs };
   });
   return { ...g, nodes };
+}
+
+/**
+ * The values that an op reads whose record does not list bf16 for that operand, or whose operands must all have one
+ * type (concat copies their bytes). A value that is only seen through views is among them if the view is.
+ */
+function readAsF32(g: Graph): ReadonlySet<Value> {
+  const wide = new Set<Value>();
+  for (const n of g.nodes.toReversed()) {
+    const { inputs, types, oneType, kind } = opOf(n.op);
+    const narrow = (i: number): boolean => {
+      if (isView(n)) return n.outputs.every((v) => !wide.has(v));
+      const name = inputs[Math.min(i, inputs.length - 1)]?.replace("...", "") as string;
+      return types[name]?.includes("bf16") === true && (kind === "elementwise" || oneType !== true);
+    };
+    n.inputs.forEach((v, i) => {
+      if (!narrow(i)) wide.add(v);
+    });
+  }
+  return wide;
 }
 
 const operands: Readonly<Record<Precision, string>> = {

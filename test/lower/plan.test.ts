@@ -35,6 +35,32 @@ test("a step of MoPro has one launch of SGD and one of the moving average, whate
   }
 });
 
+test("a value of a type that kernels do not compute in is refused, whatever the device", (t) => {
+  const cases: [string, RegExp, (b: Builder) => Value][] = [
+    ["input", /program f: x is f64\[4\]/, (b) => op.relu(b, b.input("x", { dtype: "f64", shape: [4] }))],
+    ["cast", /program f: cast is f16\[4\]/, (b) => op.cast(b, b.input("x", f32(4)), { to: "f16" })],
+    [
+      "state",
+      /program f: s is bf16\[4\]/,
+      (b) => {
+        const s = b.state("s", { dtype: "bf16", shape: [4] }, { kind: "constant", value: 0 }, "buffer");
+        return op.cast(b, s, { to: "f32" });
+      },
+    ],
+  ];
+  for (const device of ["cpu", "cuda"] as const)
+    for (const [name, message, build] of cases) {
+      const b = Builder.create("f");
+      const g = b.finish([build(b)]);
+      const target = {
+        ...nativeTarget,
+        device,
+        ...(device === "cuda" && { arch: "sm_80", precision: "bf16" as const }),
+      };
+      t.throws(() => lower([g], { name, target }), { message }, `${device} ${name}`);
+    }
+});
+
 const numbers = (...x: readonly number[]): NdArray => new NdArray([x.length], Float64Array.from(x));
 
 /** The graph's results by the plan, from x = (1, -2, 3), p = (10, 20, 30) and q = (5, 6, 7). */
