@@ -27,17 +27,9 @@ export interface BuildResult {
   readonly seconds: number;
 }
 
-/**
- * Number of kernels of one header per file. An object is found in the cache only if all kernels of its file are the
- * same ones. So on the CPU g++ gets each convolution and each matrix product by itself: they take long to compile, and
- * networks that have some of them in common are compiled often. Small kernels take less time than the headers, and the
- * headers of CUDA kernels take as long as a convolution, so these share files.
- */
-function kernelsPerFile(header: string, target: Plan["target"]): number {
-  const isConvolution = header.startsWith("conv_");
-  if (target.device === "cpu") return isConvolution || header === "matmul" ? 1 : 16;
-  return isConvolution ? 4 : 16;
-}
+/** Number of kernels of one header per file. nvcc compiles each file, and convolutions take it long. */
+const kernelsPerFile = (header: string, { device }: Plan["target"]): number =>
+  device === "cuda" && header.startsWith("conv_") ? 4 : 16;
 
 /**
  * The name of an artefact's binary: `train` has the training verbs; `run` drives any program of a user's own graphs,
@@ -90,10 +82,16 @@ async function fill(
   const tool = await kernelTool(a.plan);
   const { device } = a.plan.target;
   const images = device === "cpu" ? 0 : isEmulated(a.plan.target) ? 1 : files.length;
-  writeFileSync(join(partial, "plan.cpp"), planCpp(a.plan, images));
-  const units = files.map((f) => ({ ...tool, source: join(partial, "kernels", f.name) }));
-  const plan = { ...(await planTool()), source: join(partial, "plan.cpp") };
-  const { files: made, reports, compiled } = await compileAll([plan, ...units], progress);
+  const planText = planCpp(a.plan, images);
+  writeFileSync(join(partial, "plan.cpp"), planText);
+  const byNvcc = device === "cuda" && !isEmulated(a.plan.target);
+  const sources = byNvcc ? files : kernelSources(a.plan).map((s) => ({ ...s, together: true }));
+  const plan = { ...(await planTool()), name: "plan.cpp", text: planText };
+  const {
+    files: made,
+    reports,
+    compiled,
+  } = await compileAll([plan, ...sources.map((s) => ({ ...tool, ...s }))], progress);
   if (device === "cuda")
     writeFileSync(join(partial, RESOURCES), JSON.stringify(resources(reports.slice(1).join("\n")), undefined, 1));
   const [planObject, ...kernels] = made as [string, ...string[]];
@@ -104,7 +102,7 @@ async function fill(
   await link(partial, binaryName(a.plan.meta), [planObject, ...host]);
   const plugin = device === "cpu" && a.plan.programs.some((p) => p.ranks > 1) ? mpiPlugin() : undefined;
   if (plugin) copyFileSync(plugin, join(partial, basename(plugin)));
-  return { objects: files.length + 1, compiled };
+  return { objects: sources.length + 1, compiled };
 }
 
 /**
@@ -113,7 +111,7 @@ async function fill(
  */
 async function shared(dir: string, objects: readonly string[]): Promise<string> {
   const image = join(dir, "kernels.so");
-  await run(cxx(), ["-shared", ...objects, "-o", image]);
+  await run(cxx(), ["-shared", ...merging, ...objects, "-o", image]);
   return image;
 }
 
@@ -136,35 +134,50 @@ async function embed(dir: string, images: readonly string[]): Promise<string> {
   return object;
 }
 
-/** The source files of a plan's kernels; each contains kernels of one header. */
-export function kernelFiles(plan: Plan): { readonly name: string; readonly text: string }[] {
+interface Source {
+  readonly name: string;
+  readonly text: string;
+}
+
+const bySymbol = (plan: Plan): readonly Kernel[] => plan.kernels.toSorted((a, b) => (a.symbol < b.symbol ? -1 : 1));
+
+/** A source file with these kernels, which are all of one header. */
+function sourceOf(name: string, kernels: readonly Kernel[], { device }: Plan["target"]): Source {
+  const { header } = kernels[0] as Kernel;
+  const include = device === "cpu" ? `cpu/${header}.hpp` : `cuda/${header}.cuh`;
+  return {
+    name,
+    text: [`#include "${include}"\n\nusing namespace moproc;\n`, ...kernels.map((k) => k.source)].join("\n"),
+  };
+}
+
+/** The kernels of a plan, each as a source of its own. Several of them can be compiled as one file. */
+export const kernelSources = (plan: Plan): readonly Source[] =>
+  bySymbol(plan)
+    .toSorted((a, b) => (a.header < b.header ? -1 : a.header > b.header ? 1 : 0))
+    .map((k) => sourceOf(k.symbol, [k], plan.target));
+
+/** The source files of a plan's kernels, for people and for nvcc; each contains kernels of one header. */
+export function kernelFiles(plan: Plan): readonly Source[] {
   const byHeader = new Map<string, Kernel[]>();
-  const [folder, source, header] = plan.target.device === "cpu" ? ["cpu", "cpp", "hpp"] : ["cuda", "cu", "cuh"];
-  for (const k of plan.kernels.toSorted((a, b) => (a.symbol < b.symbol ? -1 : 1))) {
-    byHeader.set(k.header, [...(byHeader.get(k.header) ?? []), k]);
-  }
+  for (const k of bySymbol(plan)) byHeader.set(k.header, [...(byHeader.get(k.header) ?? []), k]);
+  const extension = plan.target.device === "cpu" ? "cpp" : "cu";
   return [...byHeader].flatMap(([name, kernels]) => {
     const size = kernelsPerFile(name, plan.target);
     const chunks = Array.from({ length: Math.ceil(kernels.length / size) }, (_, i) =>
       kernels.slice(i * size, (i + 1) * size),
     );
-    return chunks.map((ks, i) => ({
-      name: `${name}_${i}.${source}`,
-      text: [
-        `#include "${folder}/${name}.${header}"`,
-        "",
-        "using namespace moproc;",
-        "",
-        ...ks.map((k) => k.source),
-      ].join("\n"),
-    }));
+    return chunks.map((ks, i) => sourceOf(`${name}_${i}.${extension}`, ks, plan.target));
   });
 }
+
+/** Objects may contain the same kernel twice, and kernels that the plan does not have (compileAll). */
+const merging = ["-Wl,-z,muldefs,--gc-sections"];
 
 async function link(dir: string, binary: string, objects: readonly string[]): Promise<void> {
   const own = ["-static-libstdc++", "-static-libgcc"];
   await Promise.all([
-    run(cxx(), [...objects, ...linkArguments(), ...own, "-lm", "-pthread", "-o", join(dir, binary)]),
-    run(cxx(), ["-shared", ...objects, ...own, "-lm", "-o", join(dir, "program.so")]),
+    run(cxx(), [...merging, ...objects, ...linkArguments(), ...own, "-lm", "-pthread", "-o", join(dir, binary)]),
+    run(cxx(), ["-shared", ...merging, ...objects, ...own, "-lm", "-o", join(dir, "program.so")]),
   ]);
 }

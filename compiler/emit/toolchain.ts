@@ -42,7 +42,7 @@ export async function nvccVersion(): Promise<string> {
 const include = ["-I", join(root, "kernels"), "-I", join(root, "runtime")];
 const strict = ["-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"];
 
-type Tool = Omit<Unit, "source">;
+type Tool = Omit<Unit, "name" | "text" | "together">;
 
 /** Whether kernels are compiled for the CPU and run in the emulator. */
 export const isEmulated = (target: Target): boolean => target.arch.startsWith("emulator");
@@ -61,7 +61,8 @@ export async function kernelTool({ target }: Plan): Promise<Tool> {
     const wide = target.arch === "x86-64-v4" ? ["-mprefer-vector-width=512"] : [];
     return {
       ...gxx,
-      flags: [...flags, `-march=${target.arch}`, ...wide],
+      // Sections and hidden names: the linker drops the kernels that an artefact does not have.
+      flags: [...flags, `-march=${target.arch}`, ...wide, "-ffunction-sections", "-fvisibility=hidden"],
       headers: ["kernels/common", "kernels/cpu"],
       prelude: ["immintrin.h"],
     };

@@ -1,10 +1,12 @@
-// The cache of compiled files: a precompiled prelude saves time and does not change the output.
+// The cache of compiled sources: a precompiled prelude saves time and does not change the output, and sources that are
+// compiled together are found one by one.
 
+import { spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "ava";
 import { compileAll, type Unit } from "../../compiler/emit/objects.js";
-import { kernelFiles } from "../../compiler/emit/project.js";
+import { kernelSources } from "../../compiler/emit/project.js";
 import { compilerVersion } from "../../compiler/emit/toolchain.js";
 import { Builder } from "../../compiler/ir/builder.js";
 import type { Graph, Target } from "../../compiler/ir/types.js";
@@ -18,10 +20,9 @@ test.serial("objects do not depend on whether their system headers were precompi
   const dir = mkdtempSync(join(root, "build", "test", "objects-"));
   const before = process.env.MOPROC_CACHE;
   try {
-    const source = join(dir, "a.cpp");
-    writeFileSync(source, "#include <immintrin.h>\n__m256 twice(__m256 x) { return _mm256_add_ps(x, x); }\n");
     const unit: Unit = {
-      source,
+      name: "twice",
+      text: "#include <immintrin.h>\n__m256 twice(__m256 x) { return _mm256_add_ps(x, x); }\n",
       command: cxx(),
       version: await compilerVersion(),
       flags: ["-std=c++20", "-O2", "-march=x86-64-v3"],
@@ -74,16 +75,69 @@ function network(channels: number): Graph {
   return finish(b, { y, z: linear(net.in("fc"), b.input("v", { dtype: "f32", shape: [4, 20] }), 10) });
 }
 
-/** The files of the kernels that take long to compile, without comments: what their objects are found by. */
-function slowFiles(g: Graph, target: Target): string[] {
-  return kernelFiles(lower([g], { name: "net", target }).plan)
-    .filter((f) => /^(conv_fprop|matmul)_/.test(f.name))
-    .map((f) => f.text.replace(/\/\/.*$/gm, ""));
-}
+/** The sources of the kernels, without comments: what they are found by in the cache. */
+const sources = (g: Graph, target: Target): string[] =>
+  kernelSources(lower([g], { name: "net", target }).plan).map((f) => f.text.replace(/\/\/.*$/gm, ""));
 
-test("networks that differ in one convolution share the files of all others, so they are compiled once", (t) => {
+test("networks that differ in one convolution share all other kernels, so these are compiled once", (t) => {
   const target = { device: "cpu", arch: "x86-64-v3", ranks: [1] } as const;
-  const [a, b] = [slowFiles(network(16), target), slowFiles(network(40), target)];
-  t.is(a.length, 3);
-  t.is(a.filter((text) => b.includes(text)).length, 2);
+  const [a, b] = [sources(network(16), target), sources(network(40), target)];
+  const own = a.filter((text) => !b.includes(text)).map((text) => /#include "([^"]+)"/.exec(text)?.[1]);
+  t.deepEqual(own, ["cpu/conv_fprop.hpp", "cpu/pack_conv.hpp"]); // the convolution and its packed weights
+  t.is(a.length, 5); // also the other convolution with its weights, and the matrix product
+});
+
+const plain = (name: string, text: string): Unit => ({
+  name,
+  text,
+  together: true,
+  command: cxx(),
+  version: "any",
+  flags: ["-O1"],
+  include: [],
+  headers: [],
+  names: false,
+  result: "o",
+});
+const f = (i: number): Unit => plain(`f${i}`, `extern "C" int f${i}() { return ${i}; }\n`);
+
+test.serial("units are compiled together and found one by one, also if their files overlap or are gone", async (t) => {
+  const dir = mkdtempSync(join(root, "build", "test", "together-"));
+  const before = process.env.MOPROC_CACHE;
+  process.env.MOPROC_CACHE = join(dir, "cache");
+  try {
+    const units = (...which: readonly number[]): Unit[] => which.map(f);
+    const progress: number[] = [];
+    const all = Array.from({ length: 40 }, (_, i) => i);
+    const first = await compileAll(units(...all), (done) => progress.push(done));
+    t.is(first.compiled, 40);
+    t.is(progress.at(-1), 40);
+    t.true(first.files.length >= 3 && first.files.length < 40, `${first.files.length} files`);
+    const some = await compileAll(units(39, 40, 3), () => {});
+    t.is(some.compiled, 1);
+    // two builds at once share what both need
+    const [a, b] = await Promise.all([compileAll(units(50, 51, 52), () => {}), compileAll(units(52, 53, 3), () => {})]);
+    t.deepEqual([a.compiled, b.compiled], [3, 2]);
+    const symbols = (files: readonly string[]): string[] =>
+      files.flatMap((file) =>
+        [...spawnSync("nm", [file], { encoding: "utf8" }).stdout.matchAll(/ T (\w+)/g)].map((m) => m[1] as string),
+      );
+    t.true(["f52", "f53", "f3"].every((name) => symbols(b.files).includes(name)));
+    t.is(symbols([...new Set([...a.files, ...b.files])]).filter((s) => s === "f52").length, 1);
+    // a file that somebody has removed is made again, with the units that are wanted
+    rmSync(some.files[0] as string);
+    const again = await compileAll(units(39, 40, 3), () => {});
+    t.true(again.compiled >= 1 && ["f39", "f40", "f3"].every((name) => symbols(again.files).includes(name)));
+    const bad = compileAll([...units(60), plain("bad", "int bad( {\n"), ...units(61, 62, 63)], () => {});
+    await t.throwsAsync(bad, { message: /error: / });
+    t.is((await compileAll(units(60, 61, 62, 63), () => {})).files.length > 0, true);
+    t.deepEqual(
+      readdirSync(join(dir, "cache")).filter((name) => /part|tmp/.test(name)),
+      [],
+    );
+  } finally {
+    if (before === undefined) delete process.env.MOPROC_CACHE;
+    else process.env.MOPROC_CACHE = before;
+    rmSync(dir, { recursive: true, force: true });
+  }
 });

@@ -17,7 +17,7 @@ const kinds = [
     what: "a compiled program of train, clean and the like",
     at: /^artefacts\/[\w.-]+-[0-9a-f]{16}$/,
   },
-  { kind: "object", what: "a compiled kernel", at: /^[0-9a-f]{40}\.(o|fatbin)(\.txt)?$/ },
+  { kind: "object", what: "compiled kernels", at: /^[0-9a-f]{40}\.(in|(o|fatbin)(\.txt)?)$/ },
   { kind: "header", what: "a precompiled header", at: /^[0-9a-f]{40}\.hpp(\.gch)?$/ },
   { kind: "unfinished", what: "what a stopped command left", at: /(\.partial-\w+|\.[0-9a-f]{16}\.tmp|\.lock)$/ },
 ] as const;
