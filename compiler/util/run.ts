@@ -16,20 +16,36 @@ const SHOWN = 8000; // characters in an error
 export const run = async (command: Command, args: readonly string[]): Promise<string> =>
   (await runSaying(command, args)).out;
 
-/** As `run`, but returns stdout (`out`) and stderr (`err`), of each the first MiB and then how much was left out. */
-export function runSaying(
+/** What a command printed: of each stream the first MiB, and then how much was left out. */
+interface Said {
+  readonly out: string;
+  readonly err: string;
+}
+
+/** As `run`, but returns stdout (`out`) and stderr (`err`). */
+export async function runSaying(command: Command, args: readonly string[]): Promise<Said> {
+  const { failure, out, err } = await runToEnd(command, args);
+  if (failure === undefined) return { out, err };
+  throw new Error(`${[...command, ...args].join(" ")}: ${failure}\n${err.slice(0, SHOWN)}`);
+}
+
+/**
+ * As `runSaying`, in the folder `cwd`, but rejects only if the command cannot start. `failure` is its signal or "exit
+ * code N", unless 0.
+ */
+export function runToEnd(
   command: Command,
   args: readonly string[],
-): Promise<{ readonly out: string; readonly err: string }> {
+  cwd?: string,
+): Promise<Said & { readonly failure: string | undefined }> {
   const [program, ...first] = command;
-  const line = [program, ...first, ...args].join(" ");
   return new Promise((resolve, reject) => {
-    const child = spawn(program, [...first, ...args], { stdio: ["ignore", "pipe", "pipe"] });
+    const child = spawn(program, [...first, ...args], { cwd, stdio: ["ignore", "pipe", "pipe"] });
     const [out, err] = [collect(child.stdout), collect(child.stderr)];
     child.on("error", (e) => reject(new Error(`${program}: ${e.message}`)));
     child.on("close", (code, signal) => {
-      if (code === 0) resolve({ out: out(), err: err() });
-      else reject(new Error(`${line}: ${signal ?? `exit code ${code}`}\n${err().slice(0, SHOWN)}`));
+      const failure = code === 0 ? undefined : (signal ?? `exit code ${code}`);
+      resolve({ failure, out: out(), err: err() });
     });
   });
 }
