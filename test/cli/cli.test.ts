@@ -90,7 +90,7 @@ export const bad = (b: never, x: never) => ops.conv(b, x, x, { stride: 1, pad: 1
     file,
     `import { Builder } from "moproc";
 import { bad } from "./helper.js";
-interface Sizes { readonly n: number } // removed by the bundler, so later lines move
+export interface Sizes { readonly n: number } // removed by the bundler, so later lines move
 
 export function programs() {
   const b = Builder.create("s");

@@ -49,8 +49,24 @@ export const run = async (dir: string, g: Graph): Promise<Artefact> => {
   t.is(r.status, 0, r.out + r.err);
 });
 
-test.serial("a user's graph is compiled and driven from Node", (t) => {
+test.serial("a user's graph is type-checked if TypeScript is installed, which it need not be", (t) => {
   user.copyExamples();
+  const compile = (file: string) => user.moproc("compile", `examples/${file}`, "--stop-after", "expand");
+  const unchecked = compile("mlp.ts");
+  t.is(unchecked.status, 0, unchecked.err);
+  t.regex(
+    unchecked.err,
+    /^note: examples\/mlp\.ts was not type-checked: TypeScript is not installed; npm install [^\n]*\n$/,
+  );
+  user.giveTypeScript();
+  const checked = compile("mlp.ts");
+  t.deepEqual([checked.status, checked.err], [0, ""]);
+  const nodes = `import { readFileSync } from "node:fs";\nexport const n: number = readFileSync("x", "utf8");\n`;
+  user.write("examples/wrong.ts", nodes);
+  t.regex(compile("wrong.ts").err, /^moproc compile: examples\/wrong\.ts:2:14: Type 'string' is not [^\n]*\n$/);
+});
+
+test.serial("a user's graph is compiled and driven from Node", (t) => {
   user.done("compile", "examples/mlp.ts", "-o", "out dir/mlp");
   const r = user.node("examples/drive.mjs", "out dir/mlp");
   t.is(r.status, 0, r.err);

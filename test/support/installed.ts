@@ -12,6 +12,7 @@ import {
   readdirSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
@@ -104,6 +105,11 @@ export class Installed {
     cpSync(join(this.work, "node_modules", "moproc", "docs", "examples"), join(this.work, "examples"), {
       recursive: true,
     });
+  }
+
+  /** Installs this clone's TypeScript; npm would need a network. */
+  giveTypeScript(): void {
+    symlinkSync(join(root, "node_modules", "typescript"), join(this.work, "node_modules", "typescript"));
   }
 
   /** Puts this clone's native part where the package would have built its own, which takes minutes. */

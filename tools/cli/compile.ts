@@ -10,6 +10,7 @@ import { type Extra, extras, INIT, modelGraphs, printGraphs, type Source, userGr
 import { artefactKey, type Obtained, obtain } from "./obtain.js";
 import { sections, type Verb } from "./record.js";
 import { sampleModel } from "./sample_run.js";
+import { isTypeScript } from "./type_check.js";
 import { megabytes } from "./units.js";
 
 export const compileVerb: Verb = {
@@ -56,13 +57,23 @@ export const compileVerb: Verb = {
       help: `What the steps of --task classifier take besides images and labels, of ${extras.join(", ")}.`,
     },
     ...modelFlagList,
+    {
+      names: ["--no-type-check"],
+      section: "check",
+      help: "Does not check the types of step.ts before it runs; otherwise TypeScript does, if it is installed.",
+    },
   ],
   examples: [`moproc compile ${sampleModel} -o built`],
   async run({ options, args: steps }) {
     const flags = modelFlags(options);
     const target = targetOf(flags);
+    const typeCheck = options.typeCheck as boolean;
+    if (!typeCheck && !steps.some(isTypeScript))
+      throw new Error("--no-type-check: only a step.ts of your own is type-checked; leave the flag out");
     const source =
-      steps.length > 0 ? await filesSource(steps) : modelGraphs(String(options.task), flags, extrasOf(options.with));
+      steps.length > 0
+        ? await filesSource(steps, typeCheck)
+        : modelGraphs(String(options.task), flags, extrasOf(options.with));
     const stopAfter = options.stopAfter as string | undefined;
     if (stopAfter !== undefined) return printGraphs(source.graphs(), target, stopAfter);
     const dir = (options.out as string | undefined) ?? `out/${source.name}`;
@@ -77,12 +88,12 @@ function extrasOf(list: unknown): readonly Extra[] {
   return names as Extra[];
 }
 
-async function filesSource(steps: readonly string[]): Promise<Source> {
+async function filesSource(steps: readonly string[], typeCheck: boolean): Promise<Source> {
   if (steps.every((f) => f.endsWith(".onnx"))) return (await import("./onnx_source.js")).onnxSource(steps);
   const [file, other] = steps as [string, ...string[]];
   if (other !== undefined)
     throw new Error(`${other}: if several files are given, all must be programs exported as .onnx`);
-  return userGraphs(file);
+  return userGraphs(file, typeCheck);
 }
 
 function summary({ dir, plan, built }: Obtained): string {

@@ -13,6 +13,7 @@ import { classifierPrograms, featurePrograms } from "../../models/classifier.js"
 import { moproPrograms } from "../../models/mopro.js";
 import { archOf } from "../../models/resnet.js";
 import type { ModelFlags } from "./flags.js";
+import { checkTypes, isTypeScript } from "./type_check.js";
 
 /** The file in an artefact folder with the state from the ONNX files that it was compiled from. */
 export const INIT = "init.safetensors";
@@ -96,35 +97,47 @@ function located(file: string, thrown: unknown): never {
   throw new Error([`${file}: ${thrown.message}`, ...frames].join("\n"));
 }
 
-/**
- * Bundles and imports a user's module, in which `moproc` and `moproc/models` are this compiler's. Rejects if the file
- * is missing, cannot be bundled or exports no function `programs`.
- */
-export async function userGraphs(file: string): Promise<Source> {
-  if (!existsSync(file)) throw new Error(`${file}: no such file`);
+/** Bundles a user's module, in which `moproc` and `moproc/models` are this compiler's. */
+async function bundle(file: string, outfile: string): Promise<void> {
   const { build } = await import("esbuild"); // only here: it would be loaded by every command
+  await build({
+    entryPoints: [resolve(file)],
+    outfile,
+    bundle: true,
+    platform: "node",
+    format: "esm",
+    sourcemap: "inline",
+    logLevel: "silent",
+    plugins: [
+      {
+        name: "moproc",
+        setup: (b) => b.onResolve({ filter: /^moproc(\/models)?$/ }, (a) => ({ path: ours(a.path), external: true })),
+      },
+    ],
+  }).catch((e: Error) => {
+    throw new Error(`${file}: ${e.message}`);
+  });
+}
+
+/**
+ * Bundles and imports a user's module. Before it runs, a TypeScript file is type-checked if `typeCheck`; notes about
+ * this go to stderr. Rejects if the file is missing, cannot be bundled, has type errors or exports no function
+ * `programs`.
+ */
+export async function userGraphs(file: string, typeCheck: boolean): Promise<Source> {
+  if (!existsSync(file)) throw new Error(`${file}: no such file`);
   const dir = mkdtempSync(join(tmpdir(), "moproc-step-"));
   process.setSourceMapsEnabled(true); // so that stacks name the lines of the user's files
   try {
-    const bundle = join(dir, "step.mjs");
-    await build({
-      entryPoints: [resolve(file)],
-      outfile: bundle,
-      bundle: true,
-      platform: "node",
-      format: "esm",
-      sourcemap: "inline",
-      logLevel: "silent",
-      plugins: [
-        {
-          name: "moproc",
-          setup: (b) => b.onResolve({ filter: /^moproc(\/models)?$/ }, (a) => ({ path: ours(a.path), external: true })),
-        },
-      ],
-    }).catch((e: Error) => {
-      throw new Error(`${file}: ${e.message}`);
-    });
-    const module = await (import(pathToFileURL(bundle).href) as Promise<UserModule>).catch((e) => located(file, e));
+    const bundled = join(dir, "step.mjs");
+    const [bundling, checking] = await Promise.allSettled([
+      bundle(file, bundled),
+      typeCheck && isTypeScript(file) ? checkTypes(file) : [],
+    ]);
+    if (bundling.status === "rejected") throw bundling.reason;
+    if (checking.status === "rejected") throw checking.reason;
+    for (const note of checking.value) process.stderr.write(`note: ${note}\n`);
+    const module = await (import(pathToFileURL(bundled).href) as Promise<UserModule>).catch((e) => located(file, e));
     const { programs } = module;
     if (typeof programs !== "function") throw new Error(`${file}: exports no function programs(): Graph[]`);
     const name = basename(file).replace(/\.[cm]?[jt]s$/, "");
@@ -140,7 +153,7 @@ export async function userGraphs(file: string): Promise<Source> {
     return {
       name,
       meta: { task: "user", ...module.meta },
-      key: readFileSync(bundle, "utf8").replace(/^\/\/# sourceMappingURL=.*$/m, ""),
+      key: readFileSync(bundled, "utf8").replace(/^\/\/# sourceMappingURL=.*$/m, ""),
       graphs,
     };
   } finally {
