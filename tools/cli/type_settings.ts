@@ -89,6 +89,8 @@ export async function writeSettings(
   const own = { strict: true, target: "esnext", lib: ["es2023"] };
   const theirs = {
     ...emitting,
+    noUnusedLocals: false, // these are remarks on style, and refuse no graph
+    noUnusedParameters: false,
     ...("isolatedDeclarations" in options && { isolatedDeclarations: null }), // unknown before version 5.5
     target: options.target ?? "esnext",
   };
