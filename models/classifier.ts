@@ -132,11 +132,11 @@ function uniform(b: Builder, logits: Value, weight: Value, groups: number): Valu
   const column = op.reshape(b, weight, { shape: [-1, 1] });
   const sumOf = (v: Value): Value => op.sum(b, op.reshape(b, v, { shape: [groups, -1] }), { axes: [1] });
   const weights = sumOf(weight);
-  const none = op.constant(b, { values: [1e-30], shape: [groups] }); // so that a group without weight divides 0 by this
+  const none = op.constant(b, { values: [1e-30], shape: [groups] }); // the divisor of a group without weight
   return op.div(b, sumOf(op.mul(b, row, column)), op.add(b, weights, none));
 }
 
-/** Accuracy on a batch; rows of weight 0 fill up a short one and count for nothing. */
+/** Accuracy on a batch. Rows of weight 0 fill up a short batch and do not count. */
 function evaluate(c: ClassifierConfig, from: From = "img"): Graph {
   const name = programName("evaluate", from);
   if (from === "feature")

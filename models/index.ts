@@ -1,4 +1,4 @@
-// The package `moproc/models`, what a program imports: layers, ResNet, the optimizer, and the two complete models.
+// The public interface of the package `moproc/models`: layers, ResNet, the optimizer, and the two complete models.
 
 export * as classifier from "./classifier.js";
 export * as mopro from "./mopro.js";

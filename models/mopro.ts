@@ -240,5 +240,6 @@ function check(c: MoproConfig): void {
     if (!Number.isInteger(c[name]) || c[name] < 1)
       throw new Error(`${name} must be a positive whole number, not ${c[name]}`);
   }
-  if (c.batch % c.groups !== 0) throw new Error(`a batch of ${c.batch} does not fall into ${c.groups} equal groups`);
+  if (c.batch % c.groups !== 0)
+    throw new Error(`a batch of ${c.batch} cannot be divided into ${c.groups} equal groups`);
 }

@@ -16,7 +16,7 @@ export interface NetOptions {
   readonly given?: ReadonlyMap<string, Value>;
 }
 
-/** An update that waits for `finite`: of a running average by a batch's value, or of a counter of steps. */
+/** An update that waits for `finite`: a batch's value for a running average, or the increment of a step counter. */
 interface Commit {
   readonly b: Builder;
   readonly state: Value;
@@ -44,7 +44,7 @@ export class Net {
     return this.tensor(name, f32(...shape), init, "param");
   }
 
-  /** A tensor of this module that a checkpoint holds and nothing trains. */
+  /** A tensor of this module that is in checkpoints and is not trained. */
   buffer(name: string, type: TensorType, init: Init): Value {
     return this.tensor(name, type, init, "buffer");
   }
@@ -115,7 +115,8 @@ export function batch_norm(net: Net, x: Value): Value {
 
   const { groups } = b;
   const n = x.type.shape.reduce((a, d) => a * d, 1) / channels / groups;
-  if (n < 2) throw new Error(`batch_norm in ${b.scope}: a variance needs more than ${n} value a channel and group`);
+  if (n < 2)
+    throw new Error(`batch_norm in ${b.scope}: a variance needs at least 2 values per channel and group, not ${n}`);
   const { y, mean, var: variance } = op.batch_norm(b, x, weight, bias, { eps, groups });
   const first = (v: Value): Value =>
     op.reshape(b, groups === 1 ? v : op.slice(b, v, { axis: 0, start: 0, end: 1 }), { shape: [channels] });

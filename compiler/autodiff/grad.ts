@@ -9,8 +9,8 @@ import { named, opOf } from "../ops/op.js";
 /**
  * Appends the gradients of `loss` to the graph and returns them: d loss / d v for each v of `wrt`, with the shape of v.
  * `seed` is the gradient of the loss itself, with the loss's shape: ones for a scalar loss or a vector of group losses.
- * Throws if the loss does not depend on one of `wrt`, and names what stops the gradient; also if an op between them has
- * no gradient.
+ * Throws if the loss does not depend on one of `wrt`, or if an op between them has no gradient. The message names what
+ * stops the gradient.
  */
 export function grad(b: Builder, loss: Value, seed: Value, wrt: readonly Value[]): Value[] {
   const d = adjoints(b, loss, seed, wrt);
@@ -18,8 +18,8 @@ export function grad(b: Builder, loss: Value, seed: Value, wrt: readonly Value[]
 }
 
 /**
- * As `grad`, but returns the gradients of all values between `wrt` and the loss too, by value. Values that have no
- * gradient are not in the map.
+ * Like `grad`, but returns a map with the gradients of `wrt` and of all values between `wrt` and the loss. Values that
+ * have no gradient are not in the map.
  */
 export function adjoints(b: Builder, loss: Value, seed: Value, wrt: readonly Value[]): ReadonlyMap<Value, Value> {
   const nodes = [...b.nodes];
@@ -33,7 +33,7 @@ export function adjoints(b: Builder, loss: Value, seed: Value, wrt: readonly Val
     if (!op.grad)
       throw new Error(
         `the loss %${loss.name} depends on the parameters through ${place(n)}, and ${n.op} has no gradient; ` +
-          "if none is wanted there, say so with stop_gradient",
+          "if it needs none, pass its operand through stop_gradient",
       );
     const under = b.at(`${n.scope}'`);
     const point = {
@@ -58,7 +58,7 @@ export function adjoints(b: Builder, loss: Value, seed: Value, wrt: readonly Val
 
 const place = (n: Node): string => `${n.op} in ${n.scope || "<top>"}`;
 
-/** Why `v` has no gradient: nothing leads from it to the loss, or the nodes on the way that stop the gradient. */
+/** The reason why `v` has no gradient: the loss does not depend on it, or some nodes between them stop the gradient. */
 function withoutGradient(nodes: readonly Node[], loss: Value, d: ReadonlyMap<Value, Value>, v: Value): string {
   const leads = new Set([loss]);
   for (const n of nodes.toReversed()) if (n.outputs.some((x) => leads.has(x))) for (const x of n.inputs) leads.add(x);

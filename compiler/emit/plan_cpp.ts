@@ -17,7 +17,7 @@ const arenas = ["state", "grad", "work", "io"] as const;
 
 /**
  * The text of plan.cpp. It declares the symbols moproc_image_N of `imageCount` embedded files of device code (0 on the
- * CPU). Throws if a state begins as a copy of something that is no state.
+ * CPU). Throws if a state begins as a copy of a value that is not a state.
  */
 export function planCpp(plan: Plan, imageCount = 0): string {
   const images = Array.from({ length: imageCount }, (_, i) => `moproc_image_${i}`);
@@ -157,7 +157,7 @@ function stateInit(plan: Plan, s: StateEntry): string {
   const indexOf = (name: string): number => {
     const i = plan.state.findIndex((o) => plan.tensors[o.tensor]?.name === name);
     if (i < 0)
-      throw new Error(`state %${plan.tensors[s.tensor]?.name} begins as a copy of %${name}, which is no state`);
+      throw new Error(`state %${plan.tensors[s.tensor]?.name} begins as a copy of %${name}, which is not a state`);
     return i;
   };
   const of = s.init.kind === "copy" ? indexOf(s.init.of) : -1;

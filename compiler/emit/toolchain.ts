@@ -33,7 +33,7 @@ export async function nvccVersion(): Promise<string> {
     throw new Error(
       `no nvcc: ${e.message}\ninstall the CUDA toolkit 12.8 or later, or its compiler alone ` +
         "(pip install nvidia-cuda-nvcc nvidia-cuda-runtime nvidia-cuda-cccl), and set CUDA_HOME or NVCC; " +
-        "--target-arch emulator needs none and runs the same kernels on the CPU",
+        "--target-arch emulator needs no nvcc and runs the same kernels on the CPU",
     );
   });
   return text.trim().split("\n").at(-1) as string;

@@ -9,7 +9,7 @@ export type Env = Map<Value, NdArray>;
 /**
  * Computes all values of `g` from `feed`, which holds every input and state, and returns them with those of `feed`.
  * `change` may replace the result of a node before other nodes read it. Throws if an input or state is missing from
- * `feed` or has another shape there, or if the reference of an op returns another shape than its type.
+ * `feed` or has another shape there, or if the reference of an op returns a shape that differs from its type.
  */
 export function evaluate(
   g: Graph,
@@ -20,7 +20,8 @@ export function evaluate(
   for (const v of [...g.inputs, ...g.state]) {
     const x = feed.get(v);
     if (!x) throw new Error(`evaluate ${g.name}: no value for %${v.name}`);
-    if (!sameShape(x.shape, v.type.shape)) throw new Error(`evaluate ${g.name}: %${v.name} is fed [${x.shape}]`);
+    if (!sameShape(x.shape, v.type.shape))
+      throw new Error(`evaluate ${g.name}: %${v.name} is [${v.type.shape}], the value is [${x.shape}]`);
     env.set(v, x);
   }
   for (const n of g.nodes) {

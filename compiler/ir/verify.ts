@@ -45,7 +45,8 @@ export function verify(g: Graph): void {
   for (const v of g.outputs) use(v, "return");
   for (const [s, v] of g.updates) {
     use(v, `the update of %${s.name}`);
-    if (!(g.state as readonly Value[]).includes(s)) throw new Error(`%${s.name} is updated but is no state`);
-    if (!sameType(s.type, v.type)) throw new Error(`update of %${s.name}: ${showType(v.type)} for ${showType(s.type)}`);
+    if (!(g.state as readonly Value[]).includes(s)) throw new Error(`%${s.name} is updated but is not a state`);
+    if (!sameType(s.type, v.type))
+      throw new Error(`the update of %${s.name} is ${showType(v.type)}, the state is ${showType(s.type)}`);
   }
 }

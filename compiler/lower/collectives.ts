@@ -9,7 +9,7 @@ import { all_reduce, own_rows } from "../ops/collective.js";
 import type { Place, PlacedStep } from "./memory.js";
 import { roomOf } from "./plan.js";
 
-/** Bytes of gradients in a bucket, at least, if there are so many: docs/scaling.md compares sizes. */
+/** A bucket has at least this many bytes of gradients, if there are enough; docs/scaling.md compares sizes. */
 export const BUCKET_BYTES = 32 << 20;
 
 export interface Scheduled {

@@ -61,7 +61,7 @@ function merge(run: readonly Lowered[], places: Map<Value, Place>): PlacedStep {
     const w = last.args[k] as Value;
     if (v === w) return;
     if (elements(v.type.shape) !== first.rows)
-      throw new Error(`internal: flatten: %${v.name} has not the size of its launch`);
+      throw new Error(`internal: flatten: %${v.name} does not have the size of its launch`);
     const range: Value = { name: `${v.name} .. ${w.name}`, type: { dtype: v.type.dtype, shape: [rows] } };
     places.set(range, places.get(v) as Place);
     ranges.set(v, range);

@@ -147,7 +147,7 @@ class Tables {
     const flat = scheduleCollectives(flattened.steps, flattened.place, this.bucketBytes);
     const place = (v: Value): Place => {
       const at = flat.place.get(v);
-      if (!at) throw new Error(`internal: lower: %${v.name} of ${g.name} lives nowhere`);
+      if (!at) throw new Error(`internal: lower: %${v.name} of ${g.name} has no place in memory`);
       return at.arena === "io" ? { arena: "io", offset: io(at.offset) } : at;
     };
     const index = (v: Value): number => this.tensor(programName(g), v, place(v));

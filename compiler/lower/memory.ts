@@ -58,8 +58,8 @@ export function layOutState(programs: readonly (readonly Lowered[])[], states: r
 
 /**
  * Plans the memory of one program. `statePlace` has the places of all states and derived copies by name. The launches
- * of `last` run after the states are updated. Throws if an update needs the old value of a state that another update
- * replaces before.
+ * of `last` run after the states are updated. Throws if an update needs the old value of a state after another update
+ * has replaced it.
  */
 export function planMemory(
   g: Graph,
@@ -176,12 +176,12 @@ class Planner {
       const stale = this.copies.slice(0, i).find((before) => before.to === this.base(c.from));
       if (stale)
         throw new Error(
-          `${this.g.name}: %${c.to.name} takes the old value of %${stale.to.name}, which is replaced before`,
+          `${this.g.name}: %${c.to.name} needs the old value of %${stale.to.name}, which another update replaces`,
         );
     }
   }
 
-  /** Places the full-size operands of flat launches that are no states in the gradient arena, in launch order. */
+  /** Places the full-size operands of flat launches that are not states in the gradient arena, in launch order. */
   private placeGradients(): void {
     this.launches.forEach((l, t) => {
       if (!l.flat) return;
@@ -297,7 +297,7 @@ class Planner {
     if (known) return known;
     const under = this.views.get(view.of);
     const base = under ? this.placeView(view.of, under) : this.place.get(view.of);
-    if (!base) throw new Error(`internal: memory: the view %${v.name} looks at %${view.of.name}, which lives nowhere`);
+    if (!base) throw new Error(`internal: memory: %${v.name} is a view of %${view.of.name}, which has no place`);
     const at = { arena: base.arena, offset: base.offset + view.offset };
     this.place.set(v, at);
     return at;

@@ -81,7 +81,7 @@ export function explainPrecision(g: Graph, target: Target): readonly string[] {
   const shown =
     stored.length === 0
       ? "none"
-      : `${stored.length}, where they are written at all: ${stored.map((v) => `%${v.name}`).join(" ")}`;
+      : `${stored.length}, if a kernel writes them: ${stored.map((v) => `%${v.name}`).join(" ")}`;
   return [
     `${count(conv, conv_dgrad, conv_wgrad)} convolutions: ${operands[precision]}`,
     `${count(matmul)} matrix products: ${operands.f32}`,

@@ -200,7 +200,7 @@ function lower(r: Region, packed: ReadonlyMap<Value, Value>, target: Target, emi
     const chain = r.operands.get(operand);
     const arg = args.indexOf((chain ? storedOperand(chain) : plain.get(operand)) as Value);
     if (arg < 0)
-      throw new Error(`internal: select: operand ${operand} of ${template.name} has a tensor map, but is no buffer`);
+      throw new Error(`internal: select: operand ${operand} of ${template.name} has a tensor map, but is not a buffer`);
     return arg;
   };
   const elementwise = new Set(r.after.flatMap((c) => c.nodes)).size;

@@ -35,7 +35,7 @@ export function storedValues(g: Graph, templateOf: TemplateOf, note: (line: stri
   const mustStore = (v: Value, n: Node): string | undefined => {
     if (kept.has(v)) return "it is a result of the program";
     if (opOf(n.op).flat) return "optimizer state";
-    if (apart.has(v)) return `${apart.get(v)} takes rows in other groups`;
+    if (apart.has(v)) return `${apart.get(v)} divides the rows into other groups`;
     for (const { node, index } of uses.get(v) ?? []) {
       if (isSum(node)) continue;
       if (isElementwise(node)) {

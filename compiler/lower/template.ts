@@ -61,7 +61,7 @@ export interface TemplateSpec {
   readonly prologue: readonly string[]; // inputs that accept an elementwise chain; the others are plain buffers
   /** The dtype of a stored operand that needs no prologue; absent: f32 and bf16 need none. */
   operandType?(target: Target): DType;
-  /** Inputs of `prologue` that are stored for this node instead, because recomputing them costs more than it saves. */
+  /** Inputs of `prologue` that this node reads from memory, because recomputing them costs more than it saves. */
   declines?(node: Node): readonly string[];
   readonly epilogue: boolean; // the result may pass through elementwise nodes; otherwise outputs are plain buffers
   readonly sums: boolean;

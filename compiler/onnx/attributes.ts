@@ -37,5 +37,5 @@ function fromAttribute(name: string, a: Attribute): AttrValue {
     if (type === "f64" && dims.length === 0) return numbersOf(a.value)[0] as number;
     if (type === "f64" && dims.length === 1) return numbersOf(a.value);
   }
-  throw new Error(`attribute ${name} is nothing that an op of ours has`);
+  throw new Error(`attribute ${name} has a type that no op of moproc takes`);
 }

@@ -25,19 +25,21 @@ export function batchedValues(g: Graph, opset: number): ReadonlySet<Value> {
   return batched;
 }
 
-/** Why the node mixes rows or depends on groups of them; undefined if it computes each row by itself. */
+/** How the node mixes rows or depends on groups of them; undefined if it computes each row by itself. */
 function obstacle(n: Node, batched: (v: Value) => boolean): string | undefined {
   const rows = rowsOf(n);
   if (!rows) return "it needs all rows at once";
   const size = n.inputs.find(batched)?.type.shape[0];
   for (const [i, v] of n.inputs.entries()) {
-    if (batched(v) && !rows.operands[i]) return `%${v.name} has the batch where the op takes no rows`;
+    if (batched(v) && !rows.operands[i])
+      return `its operand %${v.name} has the batch, and the op does not take it row by row`;
     const repeated = opOf(n.op).kind === "elementwise" && v.type.shape[0] === 1; // the same for all rows
-    if (!batched(v) && rows.operands[i] && !repeated) return `%${v.name} has an extent along the batch`;
+    if (!batched(v) && rows.operands[i] && !repeated)
+      return `its operand %${v.name} has a fixed extent along the batch`;
   }
-  if (rows.sums.includes(true)) return "the rows of the batch are summed over";
-  if (rows.grouped) return "the rows are taken in groups";
-  if (n.outputs.some((v) => v.type.shape[0] !== size)) return "the rows are divided anew";
+  if (rows.sums.includes(true)) return "it sums over the rows of the batch";
+  if (rows.grouped) return "it takes the rows in groups";
+  if (n.outputs.some((v) => v.type.shape[0] !== size)) return "its result has another number of rows";
   return undefined;
 }
 

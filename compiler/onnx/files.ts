@@ -57,7 +57,7 @@ export function readModel(file: string): Model {
   try {
     if (!existsSync(file)) throw new Error("no such file");
     const info = statSync(file);
-    if (!info.isFile()) throw new Error("is no file");
+    if (!info.isFile()) throw new Error("is not a regular file");
     if (info.size > MAX_MODEL) throw new Error(`has ${info.size} bytes; a model has at most ${MAX_MODEL}`);
     const m = decodeModel(readFileSync(file));
     return {
@@ -74,10 +74,10 @@ function withData(t: Tensor, dir: string): Tensor {
   const { location, offset, length } = t.data;
   const what = `initializer ${t.name}`;
   if (!/^[^/\\]+$/.test(location) || location === ".." || location.includes("\0"))
-    throw new Error(`${what} is in ${JSON.stringify(location)}, which is no name of a file beside the model`);
+    throw new Error(`${what} is in ${JSON.stringify(location)}, which is not the name of a file beside the model`);
   const path = join(dir, location);
   if (!existsSync(path) || !statSync(path).isFile())
-    throw new Error(`${what} is in ${location}, which is no file beside the model`);
+    throw new Error(`${what} is in ${location}, which is not a file beside the model`);
   const fd = openSync(path, "r");
   try {
     const { size } = fstatSync(fd);

@@ -45,15 +45,14 @@ const isText = (v: unknown): v is string => typeof v === "string" && v !== "";
 /** The object at a key of the metadata. Throws if it is missing or not a JSON object. */
 function read(metadata: ReadonlyMap<string, string>, key: string): Json {
   const text = metadata.get(key);
-  if (text === undefined)
-    throw new Error(`its metadata has no ${key}: no training step that moproc export --training wrote`);
+  if (text === undefined) throw new Error(`its metadata has no ${key}: moproc export --training did not write it`);
   let value: unknown;
   try {
     value = parseJson(text);
   } catch (e) {
     throw new Error(`metadata ${key}: ${(e as Error).message}`);
   }
-  if (!isObject(value)) throw new Error(`metadata ${key} is no JSON object`);
+  if (!isObject(value)) throw new Error(`metadata ${key} is not a JSON object`);
   return value;
 }
 
@@ -65,11 +64,11 @@ function want(ok: boolean, key: string, what: string): void {
 export function readStep(metadata: ReadonlyMap<string, string>): StepHeader {
   const h = read(metadata, keys.step);
   want(h.version === 1, keys.step, `version ${String(h.version)} is not 1`);
-  want(isCount(h.groups, 1), keys.step, "groups is no positive whole number");
-  want(isCount(h.updates, 0), keys.step, "updates is no whole number");
+  want(isCount(h.groups, 1), keys.step, "groups is not a positive whole number");
+  want(isCount(h.updates, 0), keys.step, "updates is not a whole number");
   const { outputs, state } = h;
-  want(Array.isArray(outputs) && outputs.every(isText), keys.step, "outputs is no list of names");
-  want(Array.isArray(state), keys.step, "state is no list");
+  want(Array.isArray(outputs) && outputs.every(isText), keys.step, "outputs is not a list of names");
+  want(Array.isArray(state), keys.step, "state is not a list");
   for (const s of state as unknown[])
     want(isState(s), keys.step, `state has the entry ${JSON.stringify(s).slice(0, 200)}`);
   return h as unknown as StepHeader;
@@ -103,12 +102,12 @@ function isInit(init: Init): boolean {
 /** The artefact's header in the metadata of a model. Throws, naming the field, if one is missing or wrong. */
 export function readPlan(metadata: ReadonlyMap<string, string>): PlanHeader {
   const h = read(metadata, keys.plan);
-  want(isText(h.name) && /^[\w.+-]{1,200}$/.test(h.name), keys.plan, "name is no name");
+  want(isText(h.name) && /^[\w.+-]{1,200}$/.test(h.name), keys.plan, "name is not a valid name");
   const { meta } = h;
   want(
     isObject(meta) && Object.values(meta).every((v) => typeof v === "string" || Number.isFinite(v)),
     keys.plan,
-    "meta is no object of strings and numbers",
+    "meta is not an object of strings and numbers",
   );
   return h as unknown as PlanHeader;
 }
@@ -119,7 +118,7 @@ export function readCheckpoint(metadata: ReadonlyMap<string, string>): Readonly<
   want(
     Object.values(h).every((v) => typeof v === "string"),
     keys.checkpoint,
-    "a value is no string",
+    "a value is not a string",
   );
   return h as Readonly<Record<string, string>>;
 }

@@ -51,7 +51,7 @@ export function importStep(m: Model): Imported {
   };
 }
 
-/** For a model without moproc's metadata: throws, naming it, at the first node that is not supported anyway. */
+/** For a model without moproc's metadata: throws if a node is not supported anyway, and names the first such node. */
 function refuseForeign(m: Model): void {
   const node = m.graph.nodes.find(
     (n) => readStandard(n, { type: () => undefined, constant: () => undefined }) === UNKNOWN,
@@ -94,7 +94,7 @@ class GraphReader {
     const results = new Set([...this.header.outputs, ...(this.m.training[0]?.updates ?? []).map(([, v]) => v)]);
     const odd = graph.outputs.find((v) => !results.delete(v.name));
     if (odd) throw new Error(`output ${odd.name} is neither the program's nor a new value of state`);
-    for (const name of results) throw new Error(`${name} is returned by the program but no output of the graph`);
+    for (const name of results) throw new Error(`${name} is returned by the program but is not an output of the graph`);
     const g: Graph = { name: graph.name, groups: this.header.groups, inputs, state, nodes, outputs, updates };
     verify(g);
     return g;
@@ -104,7 +104,7 @@ class GraphReader {
   private boundary(): { inputs: Value[]; state: State[] } {
     const { graph } = this.m;
     if (!/^\w{1,100}$/.test(graph.name))
-      throw new Error(`graph ${JSON.stringify(graph.name.slice(0, 100))}: no name for a program`);
+      throw new Error(`graph name ${JSON.stringify(graph.name.slice(0, 100))}: is not a valid name of a program`);
     for (const t of graph.initializers) {
       if (this.constants.has(t.name)) throw new Error(`initializer ${t.name} is there twice`);
       this.constants.set(t.name, t);
@@ -117,7 +117,8 @@ class GraphReader {
     const state = this.header.state.map((s): State => {
       const v = given.get(s.name);
       const t = this.constants.get(s.name);
-      if (!v || !t) throw new Error(`state ${s.name} is ${v ? "no initializer" : "no input, or state twice"}`);
+      if (!v || !t)
+        throw new Error(`state ${s.name} is ${v ? "not an initializer" : "not an input, or is listed twice"}`);
       const type = { dtype: t.type as DType, shape: t.dims };
       if (!sameType(v.type, type))
         throw new Error(`state ${s.name} is ${showType(v.type)} as input and ${showType(type)} as initializer`);
@@ -128,25 +129,26 @@ class GraphReader {
     });
     const inputs = [...given.values()];
     const optional = inputs.find((v) => this.constants.has(v.name));
-    if (optional) throw new Error(`input ${optional.name} has an initializer but is no state`);
+    if (optional) throw new Error(`input ${optional.name} has an initializer but is not a state`);
     for (const s of state)
       if (s.init.kind === "copy" && !this.values.has(s.init.of))
-        throw new Error(`state ${s.name} begins as a copy of ${s.init.of}, which is no state`);
+        throw new Error(`state ${s.name} begins as a copy of ${s.init.of}, which is not a state`);
     for (const v of [...inputs, ...state]) this.define(v.name, v);
     return { inputs, state };
   }
 
   private updates(state: ReadonlyMap<string, State>): ReadonlyMap<Value, Value> {
     const [info, ...others] = this.m.training;
-    if (!info || others.length > 0) throw new Error(`it has ${this.m.training.length} training infos, not one`);
+    if (!info || others.length > 0)
+      throw new Error(`it must have one training info, but has ${this.m.training.length}`);
     if (info.algorithm && info.algorithm.nodes.length > 0)
-      throw new Error("its training info has nodes of its own, which are not understood");
+      throw new Error("its training info has nodes of its own, which is not supported");
     if (info.updates.length !== this.header.updates)
       throw new Error(`it updates ${info.updates.length} states, metadata ${keys.step} says ${this.header.updates}`);
     return new Map(
       info.updates.map(([name, v]) => {
         const s = state.get(name);
-        if (!s) throw new Error(`the update binding has ${name}, which is no state`);
+        if (!s) throw new Error(`the update binding has ${name}, which is not a state`);
         return [s, this.value(v, `the update of ${name}`)];
       }),
     );
@@ -162,7 +164,7 @@ class GraphReader {
     if (this.env.has(name) || this.constants.has(name)) throw new Error(`${name} is defined twice`);
     const declared = this.declared.get(name);
     if (declared && !sameType(declared, v.type))
-      throw new Error(`${name} is declared ${showType(declared)} and is ${showType(v.type)}`);
+      throw new Error(`${name} is declared as ${showType(declared)}, but is ${showType(v.type)}`);
     this.env.set(name, v);
   }
 
@@ -170,7 +172,7 @@ class GraphReader {
     const v = this.env.get(name);
     if (v) return v;
     const made = this.m.graph.nodes.some((n) => n.outputs.includes(name));
-    const why = made ? "is made by a later node, or by one that needs it" : "is nothing that the graph computes";
+    const why = made ? "is made by a later node, or by one that needs it" : "is not computed by the graph";
     throw new Error(`${who}: ${name} ${why}`);
   }
 

@@ -1,5 +1,5 @@
-// Model-local functions moproc::Name. An op that is no standard operator becomes a call with its name and attributes;
-// the function's body in standard operators lets every other runtime execute it. A body is for certain shapes and
+// Model-local functions moproc::Name. An op without a standard operator becomes a call with its name and attributes.
+// The function's body has standard operators, so every other runtime can execute it. A body is for certain shapes and
 // attributes, so one op may have several functions: Name, Name_2, ...
 
 import type { Node, Value } from "../ir/types.js";

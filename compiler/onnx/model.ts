@@ -159,7 +159,8 @@ export function numbersTensor(
 export function elementsOf(t: Tensor): Elements {
   if (!(t.data instanceof Uint8Array)) throw new Error(`tensor ${t.name} is in another file, ${t.data.location}`);
   const aligned = t.data.byteOffset % elementBytes[t.type] === 0;
-  const { buffer, byteOffset, byteLength } = aligned ? t.data : new Uint8Array(t.data); // a Buffer's slice() is no copy
+  // a Buffer's slice() does not copy
+  const { buffer, byteOffset, byteLength } = aligned ? t.data : new Uint8Array(t.data);
   return new arrays[t.type](buffer as ArrayBuffer, byteOffset, byteLength / elementBytes[t.type]);
 }
 

@@ -62,7 +62,7 @@ export function encodeModel(m: Model): Uint8Array {
   );
 }
 
-/** The same bytes as a plain Uint8Array, because the slice() of a Buffer is no copy. */
+/** The same bytes as a plain Uint8Array, because the slice() of a Buffer does not copy. */
 const plain = (a: ArrayBufferView): Uint8Array => new Uint8Array(a.buffer, a.byteOffset, a.byteLength);
 
 /** A function's bytes, as in a model; functions are equal if their bytes are. */
@@ -167,7 +167,7 @@ export function decodeModel(bytes: Uint8Array): Model {
   const m = parse(bytes);
   const irVersion = count(m.irVersion ?? 0, "the IR version");
   if (irVersion < 3 || irVersion > KNOWN_IR)
-    throw new Error(`no ONNX model: its IR version is ${irVersion}, known are 3 to ${KNOWN_IR}`);
+    throw new Error(`not an ONNX model: its IR version is ${irVersion}, known are 3 to ${KNOWN_IR}`);
   const opsets = decodeOpsets(m.opsetImport, "the model");
   if (!opsets.has("")) throw new Error("the model imports no version of the ai.onnx operators");
   if (!m.graph) throw new Error("the model has no graph");
@@ -190,18 +190,18 @@ function parse(bytes: Uint8Array): onnx.IModelProto {
     return onnxProto.onnx.ModelProto.decode(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
   } catch (e) {
     if (/call stack|maximum nesting depth/.test((e as Error).message))
-      throw new Error("no ONNX model: graphs are nested too deeply");
+      throw new Error("not an ONNX model: graphs are nested too deeply");
     const beyond = /index out of range: (\d+) \+ (\d+) > (\d+)/.exec((e as Error).message);
     const why = beyond
-      ? `at byte ${beyond[1]} a field needs ${beyond[2]} more, and the file ends at ${beyond[3]}`
+      ? `at byte ${beyond[1]} a field needs ${beyond[2]} more, but the file ends at ${beyond[3]}`
       : (e as Error).message;
-    throw new Error(`no ONNX model, or cut off: ${why}`);
+    throw new Error(`not an ONNX model, or cut off: ${why}`);
   }
 }
 
 function decodeTraining(t: onnx.ITrainingInfoProto): TrainingInfo {
   if (t.initialization || (t.initializationBinding ?? []).length > 0)
-    throw new Error("training info with an initialization graph is not understood");
+    throw new Error("training info with an initialization graph is not supported");
   return {
     algorithm: t.algorithm ? decodeGraph(t.algorithm, 0) : undefined,
     updates: pairs(t.updateBinding, "the update binding"),
@@ -317,7 +317,7 @@ function decodeExternal(t: onnx.ITensorProto, where: string): Tensor["data"] {
 function decodeValue(v: onnx.IValueInfoProto, what: string): ValueInfo {
   const where = `${what} ${text(v.name, `the name of an ${what}`)}`;
   const t = v.type?.tensorType;
-  if (!t) throw new Error(`${where} is no tensor`);
+  if (!t) throw new Error(`${where} is not a tensor`);
   const dims = t.shape?.dim;
   if (dims && dims.length > MAX_RANK) throw new Error(`${where} has ${dims.length} axes`);
   const extent = (d: onnx.TensorShapeProto.IDimension): Dim =>

@@ -68,7 +68,7 @@ class Reading {
   /** The numbers of an input that must be a constant of type i64. */
   constants(input: number): number[] {
     const t = this.at.constant(this.node.inputs[input] as string);
-    if (t?.type !== "i64") throw new NotUnderstood(`input ${input} is no constant of integers`);
+    if (t?.type !== "i64") throw new NotUnderstood(`input ${input} is not a constant of integers`);
     return numbersOf(t);
   }
   /** The first `count` inputs of a node that must have `count` to `most`. */
@@ -78,7 +78,7 @@ class Reading {
     return inputs.slice(0, count);
   }
   end(): void {
-    for (const name of this.left.keys()) throw new NotUnderstood(`attribute ${name} is not understood`);
+    for (const name of this.left.keys()) throw new NotUnderstood(`attribute ${name} is not supported`);
   }
 }
 
@@ -107,7 +107,7 @@ const reduction =
   (r) => {
     const listed = r.ints("axes");
     const axes = listed ?? (r.node.inputs.length > 1 ? r.constants(1) : undefined);
-    if (!axes || axes.length === 0) throw new NotUnderstood("it names no axes");
+    if (!axes || axes.length === 0) throw new NotUnderstood("it does not name its axes");
     return {
       op: o.name,
       attrs: { axes, ...(r.int("keepdims", 1) === 1 && { keepdims: true }) },
@@ -134,7 +134,7 @@ const rules: Readonly<Record<string, Rule>> = {
   Concat: (r) => ({ op: op.concat.name, attrs: { axis: r.int("axis", 0) }, inputs: r.node.inputs }),
   Reshape: (r) => {
     const shape = r.constants(1);
-    if (shape.includes(0)) throw new NotUnderstood("an extent of 0");
+    if (shape.includes(0)) throw new NotUnderstood("an extent of 0 is not supported");
     r.must("allowzero", 0);
     return { op: op.reshape.name, attrs: { shape }, inputs: r.operands(1, 2) };
   },
@@ -142,14 +142,14 @@ const rules: Readonly<Record<string, Rule>> = {
     const [start, end, axis, step] = [1, 2, 3, 4].map((i) =>
       i === 4 && r.node.inputs.length === 4 ? 1 : same(r.constants(i), "several axes"),
     );
-    if (step !== 1) throw new NotUnderstood(`a step of ${step}`);
+    if (step !== 1) throw new NotUnderstood(`a step of ${step} is not supported`);
     return { op: op.slice.name, attrs: { axis, start, end } as Attrs, inputs: r.operands(1, 5) };
   },
   Expand: (r) => {
     const shape = r.constants(1);
     const from = r.type(0).shape;
     if (from.length > shape.length || from.some((d, i) => d !== 1 && d !== shape[i + shape.length - from.length])) {
-      throw new NotUnderstood(`[${from}] is stretched and so is [${shape}]`);
+      throw new NotUnderstood(`both [${from}] and [${shape}] would be broadcast`);
     }
     return { op: op.broadcast_to.name, attrs: { shape }, inputs: r.operands(1, 2) };
   },
@@ -158,7 +158,8 @@ const rules: Readonly<Record<string, Rule>> = {
       ...(r.int("transA", 0) === 1 && { ta: true }),
       ...(r.int("transB", 0) === 1 && { tb: true }),
     };
-    if (r.float("alpha", 1) !== 1 || r.float("beta", 1) !== 1) throw new NotUnderstood("a factor");
+    if (r.float("alpha", 1) !== 1 || r.float("beta", 1) !== 1)
+      throw new NotUnderstood("a factor (alpha or beta) is not supported");
     return { op: op.matmul.name, attrs, inputs: r.operands(2) };
   },
   Conv: (r) => {
@@ -169,7 +170,7 @@ const rules: Readonly<Record<string, Rule>> = {
   MaxPool: (r) => {
     r.must("ceil_mode", 0);
     r.must("storage_order", 0);
-    if (r.node.outputs.length !== 1) throw new NotUnderstood("its indices are read");
+    if (r.node.outputs.length !== 1) throw new NotUnderstood("its output of indices is not supported");
     return {
       op: op.max_pool.name,
       attrs: { kernel: same(r.ints("kernel_shape") ?? [], "kernel_shape"), ...window(r) },
@@ -179,7 +180,7 @@ const rules: Readonly<Record<string, Rule>> = {
   Softmax: (r) => {
     const axis = r.int("axis", -1);
     if (r.type(0).shape.length !== 2 || (axis !== 1 && axis !== -1))
-      throw new NotUnderstood("it is not over the rows of a matrix");
+      throw new NotUnderstood("only a softmax over the rows of a matrix is supported");
     return { op: op.softmax.name, attrs: {}, inputs: r.operands(1) };
   },
   BatchNormalization: (r) => {
@@ -191,8 +192,8 @@ const rules: Readonly<Record<string, Rule>> = {
 
 function constant(r: Reading, value: Tensor | undefined, shape: readonly number[] | undefined): Meaning {
   if (!value || (value.type !== "f32" && value.type !== "i64"))
-    throw new NotUnderstood("its value is no tensor of f32 or i64");
-  if (shape && elements(value.dims) !== 1) throw new NotUnderstood("it has several values");
+    throw new NotUnderstood("its value is not a tensor of f32 or i64");
+  if (shape && elements(value.dims) !== 1) throw new NotUnderstood("its value has several elements");
   const dtype = value.type === "i64" ? { dtype: "i64" } : {};
   return {
     op: op.constant.name,
@@ -202,7 +203,7 @@ function constant(r: Reading, value: Tensor | undefined, shape: readonly number[
 }
 
 /** The message for an operator without a rule. */
-export const UNKNOWN = "this operator is not understood";
+export const UNKNOWN = "this operator is not supported";
 
 /** The op that a standard node is equal to, or a message that says why there is none. */
 export function readStandard(node: OnnxNode, at: Surroundings): Meaning | string {

@@ -70,7 +70,7 @@ export class Writer {
 
   /** The i64 constant begin, begin + 1, ... begin + n - 1 of these dims. Throws if n > 2^22. */
   count(n: number, dims: readonly number[] = [n], begin = 0): Ref {
-    if (n > MAX_TABLE) throw new Error(`a table of ${n} numbers`);
+    if (n > MAX_TABLE) throw new Error(`a table of ${n} numbers is too large`);
     return this.i64(
       Array.from({ length: n }, (_, i) => begin + i),
       dims,

@@ -103,7 +103,7 @@ class Distributor {
     const { ranks } = this;
     const [rows = 0, ...rest] = shape;
     if (rows % ranks !== 0)
-      throw new Error(`${this.g.name}: ${what} has ${rows} rows, which do not fall into ${ranks} equal parts`);
+      throw new Error(`${this.g.name}: ${what} has ${rows} rows, which cannot be divided into ${ranks} equal parts`);
     return [rows / ranks, ...rest];
   }
 
@@ -226,12 +226,13 @@ function checkGroups({ name, groups }: Graph, ranks: number): void {
   const each = groups / ranks;
   if (!Number.isInteger(each))
     throw new Error(
-      `${name}: ${groups} groups do not fall to ${ranks} ranks; choose --bn-groups as a multiple of the ranks`,
+      `${name}: ${groups} groups cannot be divided among ${ranks} ranks; choose a multiple of ${ranks} for --bn-groups`,
     );
   if (!Number.isInteger(Math.log2(each)))
     throw new Error(
-      `${name}: ${groups} groups are ${each} for each of ${ranks} ranks; that must be a power of two, so that sums ` +
-        "come in one order",
+      `${name}: ${groups} groups on ${ranks} ranks are ${each} per rank; that must be a power of two, because only ` +
+        "then do sums have the same order for every number of ranks; choose " +
+        `${ranks} times a power of two for --bn-groups`,
     );
 }
 

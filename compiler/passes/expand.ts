@@ -55,7 +55,7 @@ function withFullOperands(b: Builder, n: Node): Node {
 
 /**
  * A reduction over several runs of neighbouring axes (in storage order), one run after the other; undefined if there is
- * only one run or n is no reduction. Throws if dropping the axes would reorder memory.
+ * only one run or n is not a reduction. Throws if dropping the axes would reorder memory.
  */
 function splitReduction(b: Builder, n: Node): Value[] | undefined {
   const reduce = [sum, max].find((o) => o.name === n.op);

@@ -73,6 +73,7 @@ function biasOf(w: State, bias: Float64Array, names: Set<string>): State {
 
 function finite(name: string, x: NdArray): NdArray {
   const at = x.data.findIndex((v) => !Number.isFinite(Math.fround(v)));
-  if (at >= 0) throw new Error(`fold_batch_norm: element ${at} of ${name} would be ${x.data[at]}: no finite f32`);
+  if (at >= 0)
+    throw new Error(`fold_batch_norm: element ${at} of ${name} would be ${x.data[at]}, which is not finite in f32`);
   return x;
 }

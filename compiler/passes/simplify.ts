@@ -1,4 +1,4 @@
-// Laws that hold for every input, with the same bits if they remove work, and never make a kernel more expensive.
+// Laws that hold for every input. Those that remove work keep the bits, and none makes a kernel more expensive.
 
 import { type Pass, sameShape } from "../ir/types.js";
 import { scale } from "../ops/constant.js";

@@ -32,8 +32,8 @@ export interface Rule {
 const MAX_ROUNDS = 50;
 
 /**
- * Applies `rules` to the nodes in order, again and again until nothing changes; at each node the first rule that
- * applies is taken. Returns `g` itself if none applies. Throws if the graph still changes after 50 rounds.
+ * Applies `rules` to the nodes in order, and repeats this until nothing changes. At each node it takes the first rule
+ * that applies. Returns `g` itself if none applies. Throws if the graph still changes after 50 rounds.
  */
 export function rewrite(g: Graph, rules: readonly Rule[]): Graph {
   const fired: string[] = [];

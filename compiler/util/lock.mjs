@@ -1,9 +1,9 @@
-// Lock files that also work between machines and containers that share a folder, where a process number means nothing:
-// their owner rewrites them every second, and whoever waits takes over a lock that has not changed for a while by the
-// waiting one's own clock. On the owner's machine a lock ends with its process. Plain JavaScript, because the set-up
+// Lock files. Machines and containers can share a folder, and then a process number of another machine means nothing.
+// So the owner of a lock rewrites it every second. A waiting process takes over a lock that has not changed for a while
+// by its own clock. On the owner's machine a lock ends with its process. This is plain JavaScript, because the set-up
 // needs it before the build; the compiler uses it through compiler/util/lock.ts.
 //
-// A lock holds "moproc PID PLACE TOKEN COUNT". A file that is none stays, and is an error.
+// A lock holds "moproc PID PLACE TOKEN COUNT". Any other file at its path is an error and is not changed.
 
 import { randomBytes } from "node:crypto";
 import { lstatSync, readFileSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
@@ -24,7 +24,7 @@ const content = (f) => {
     return "";
   }
 };
-/** Where process numbers are the same ones: a boot of a machine and a namespace of processes. */
+/** The scope in which process numbers are unique: one boot of a machine and one process namespace. */
 const place = [
   hostname(),
   content(() => readFileSync("/proc/sys/kernel/random/boot_id", "utf8")),
@@ -57,7 +57,7 @@ function lockText(file) {
   }
   if (text !== "" && !/^moproc \d+( \S+ \w+ \d+)?\n$/.test(text))
     throw new SetupError(
-      `${file}: is needed as a lock, but is no lock of moproc; choose another path, or remove it yourself`,
+      `${file}: moproc needs this path for a lock, but did not write it; choose another path, or remove it yourself`,
     );
   return text;
 }
@@ -71,7 +71,7 @@ function ownerOf(text) {
 const textOf = (line, count) => `${line} ${String(count).padStart(9, "0")}\n`;
 
 // The worker rewrites the lock, because this thread may wait for a compiler. It writes into the open file, all of it at
-// once, so nobody reads an empty lock, and a lock that was removed does not come back.
+// once, so no process reads an empty lock, and a lock that was removed does not come back.
 const heartbeat = `
   const { openSync, readFileSync, writeSync } = require("node:fs");
   const { file, line, token, beat } = require("node:worker_threads").workerData;
@@ -108,7 +108,7 @@ export function takeLock(file) {
     else sleep(10);
   }
   const workerData = { file, line, token, beat: BEAT };
-  const worker = new Worker(heartbeat, { eval: true, execArgv: [], workerData }); // this process's flags do not fit it
+  const worker = new Worker(heartbeat, { eval: true, execArgv: [], workerData }); // this process's flags are not for it
   worker.unref();
   const release = () => {
     process.off("exit", release);
@@ -130,11 +130,14 @@ export function waitForLock(file, what, stale = STALE) {
     if (release) return release;
     if (text !== seen) [seen, since] = [text, performance.now()];
     if (!ownerOf(text).here && performance.now() - since > stale) {
-      console.error(`${file}: its owner, process ${heldBy} elsewhere, has been silent; going on`);
+      console.error(
+        `${file}: process ${heldBy} on another machine or in another container no longer renews it; taking it over`,
+      );
       rmSync(file, { force: true });
       continue;
     }
-    if (!said) console.error(`waiting for process ${heldBy}, which does the ${what}; if there is none, remove ${file}`);
+    if (!said)
+      console.error(`waiting for process ${heldBy}, which does the ${what}; if it does not exist, remove ${file}`);
     sleep(300);
   }
 }

@@ -31,7 +31,7 @@ import { SetupError } from "./errors.mjs";
 
 export const MARK = ".moproc";
 const FORMAT = "moproc-folder-1";
-const HEAD = 65536; // a mark is looked for in so many bytes at the beginning of a file, and in TAIL bytes at its end
+const HEAD = 65536; // bytes at the beginning of a file that are searched for a mark, besides TAIL bytes at its end
 const TAIL = 1024;
 
 /**
@@ -99,9 +99,9 @@ export function requireFile(path, mark) {
   const there = lstat(path);
   if (there === undefined) return;
   if (there.isDirectory())
-    throw new SetupError(`${path}: is a folder, where a file is to be written; choose another path`);
+    throw new SetupError(`${path}: is a folder, and moproc needs a file there; choose another path`);
   if (there.isSymbolicLink()) refuse(path, "is a symbolic link, which is not replaced");
-  if (!there.isFile()) refuse(path, "is no regular file, which is not replaced");
+  if (!there.isFile()) refuse(path, "is not a regular file, and moproc replaces only those");
   if (there.size > 0 && !isOwnFile(path, mark)) refuse(path, "exists, and moproc did not write it");
 }
 
@@ -171,7 +171,7 @@ export function requireFolder(path, kind) {
   const there = lstat(at);
   if (there === undefined) return requireParent(path, at);
   if (there.isSymbolicLink()) refuse(path, "is a symbolic link, which is not replaced");
-  if (!there.isDirectory()) refuse(path, "is a file, where a folder is to be made");
+  if (!there.isDirectory()) refuse(path, "is a file, and moproc needs a folder there");
   const real = realpathSync(at);
   for (const [place, what] of [
     [process.cwd(), "the current folder"],
@@ -194,7 +194,7 @@ function requireParent(path, at) {
   let above = dirname(at);
   while (lstat(above) === undefined) above = dirname(above);
   if (!statSync(above, { throwIfNoEntry: false })?.isDirectory())
-    throw new SetupError(`${path}: ${above} is no folder; choose another path`);
+    throw new SetupError(`${path}: ${above} is not a folder; choose another path`);
 }
 
 /** Removes the folder. Throws SetupError, and removes nothing, unless it is free according to requireFolder(). */

@@ -39,7 +39,7 @@ export class SafetensorsFile {
     try {
       return inFile(shown, () => {
         const info = fstatSync(fd);
-        if (!info.isFile()) throw new Error("is no file");
+        if (!info.isFile()) throw new Error("is not a regular file");
         const { text, dataAt } = readHeader(fd, info.size);
         const { tensors, metadata } = parseHeader(text);
         checkRanges(tensors, info.size - dataAt);
@@ -110,12 +110,12 @@ function readFully(fd: number, into: Uint8Array, at: number): void {
 }
 
 function readHeader(fd: number, size: number): { text: string; dataAt: number } {
-  if (size < 8) throw new Error(`no safetensors file: it has ${size} bytes`);
+  if (size < 8) throw new Error(`not a safetensors file: it has ${size} bytes`);
   const prefix = new Uint8Array(8);
   readFully(fd, prefix, 0);
   const length = new DataView(prefix.buffer).getBigUint64(0, true);
   if (length > BigInt(size - 8))
-    throw new Error(`no safetensors file, or truncated: its header claims ${length} bytes, the file has ${size}`);
+    throw new Error(`not a safetensors file, or truncated: its header claims ${length} bytes, the file has ${size}`);
   if (length > BigInt(MAX_HEADER)) throw new Error(`its header of ${length} bytes is larger than ${MAX_HEADER}`);
   const bytes = new Uint8Array(Number(length));
   readFully(fd, bytes, 8);
@@ -125,7 +125,7 @@ function readHeader(fd: number, size: number): { text: string; dataAt: number } 
       dataAt: 8 + bytes.length,
     };
   } catch {
-    throw new Error("its header is no UTF-8");
+    throw new Error("its header is not UTF-8");
   }
 }
 
@@ -138,9 +138,9 @@ function parseHeader(text: string): { tensors: TensorEntry[]; metadata: Map<stri
   try {
     header = parseJson(text);
   } catch (e) {
-    throw new Error(`its header is no valid JSON: ${(e as Error).message}`);
+    throw new Error(`its header is not valid JSON: ${(e as Error).message}`);
   }
-  if (!isObject(header)) throw new Error("its header is no JSON object");
+  if (!isObject(header)) throw new Error("its header is not a JSON object");
   const tensors: TensorEntry[] = [];
   const metadata = new Map<string, string>();
   for (const [name, value] of Object.entries(header)) {
@@ -148,9 +148,9 @@ function parseHeader(text: string): { tensors: TensorEntry[]; metadata: Map<stri
       tensors.push(parseEntry(name, value));
       continue;
     }
-    if (!isObject(value)) throw new Error("__metadata__ is no JSON object");
+    if (!isObject(value)) throw new Error("__metadata__ is not a JSON object");
     for (const [key, v] of Object.entries(value)) {
-      if (typeof v !== "string") throw new Error(`__metadata__.${show(key)} is no string`);
+      if (typeof v !== "string") throw new Error(`__metadata__.${show(key)} is not a string`);
       metadata.set(key, v);
     }
   }
@@ -166,11 +166,13 @@ function parseEntry(name: string, value: unknown): TensorEntry {
   if (typeof dtype !== "string" || !Object.hasOwn(bytesOf, dtype)) throw wrong(`unknown dtype ${show(String(dtype))}`);
   if (!Array.isArray(shape) || !shape.every(isCount)) throw wrong("its shape is not whole numbers");
   const [begin, end] = Array.isArray(offsets) && offsets.length === 2 ? offsets : [];
-  if (!isCount(begin) || !isCount(end) || begin > end) throw wrong("its data_offsets are no range");
+  if (!isCount(begin) || !isCount(end) || begin > end) throw wrong("its data_offsets are not a range");
   // a product that is not exact in f64 cannot equal the size of a file; 0 times anything is 0
   const size = product([bytesOf[dtype as SafetensorsDType], ...shape]);
   if (size !== end - begin)
-    throw wrong(`its data_offsets hold ${end - begin} bytes, its shape [${shape.slice(0, 20)}] of ${dtype} ${size}`);
+    throw wrong(
+      `its data_offsets hold ${end - begin} bytes, but its shape [${shape.slice(0, 20)}] of ${dtype} takes ${size}`,
+    );
   return { name, dtype: dtype as SafetensorsDType, shape, begin, end };
 }
 

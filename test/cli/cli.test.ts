@@ -63,7 +63,7 @@ const refused: readonly (readonly [readonly string[], RegExp])[] = [
   [["compile", "--task", "frob"], /--task frob/],
   [["compile", "--stop-after", "frob"], /--stop-after frob/],
   [["compile", "nothing.ts"], /nothing\.ts: no such file/],
-  [["inspect", "nowhere"], /nowhere: is no artefact directory/],
+  [["inspect", "nowhere"], /nowhere: is not an artefact directory/],
   [["data", "sample", "--classes", "1", "--out", "x"], /--classes/],
   [["data", "sample", "--frob", "1"], /--frob/],
 ];

@@ -230,7 +230,7 @@ test.serial("refused: no checkpoint, no such file, a file that is none, a key en
   t.regex(moproc(["export", "--resume", mopro]).err, /--out/);
   t.regex(exported("none.safetensors", "refused.onnx").err, /none\.safetensors: no such file/);
   writeFileSync(at("empty.safetensors"), "");
-  t.regex(exported("empty.safetensors", "refused.onnx").err, /empty\.safetensors: no safetensors file/);
+  t.regex(exported("empty.safetensors", "refused.onnx").err, /empty\.safetensors: not a safetensors file/);
   t.regex(exported(classifier, "refused.onnx", "--which key").err, /--which key: .* has no key encoder/);
   t.deepEqual(leftovers(), []);
 });

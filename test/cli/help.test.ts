@@ -146,7 +146,7 @@ const messages: readonly (readonly [readonly string[], RegExp])[] = [
   [["finetune", "--model-path", "bad.pth"], /^moproc finetune: bad\.pth: /],
   [["retrain"], /^moproc retrain: --resume FILE is needed/],
   [["lowshot", "--model-path", "bad.pth"], /^moproc lowshot: bad\.pth: /],
-  [["inspect", "nowhere"], /^moproc inspect: nowhere: is no artefact directory/],
+  [["inspect", "nowhere"], /^moproc inspect: nowhere: is not an artefact directory/],
 ];
 
 test.before(() => writeFileSync(shell.at("bad.pth"), "no checkpoint"));

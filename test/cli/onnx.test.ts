@@ -138,7 +138,7 @@ test.serial("what is refused", (t) => {
   const old = join(scratch, "run", "checkpoint_0001_000005.safetensors");
   const other = flags.map((f, i) => (flags[i - 1] === "--moco_queue" ? "16" : f));
   const cases: readonly (readonly [readonly string[], RegExp])[] = [
-    [["compile", "cut.onnx"], /cut\.onnx: no ONNX model, or cut off: .*byte/],
+    [["compile", "cut.onnx"], /cut\.onnx: not an ONNX model, or cut off: .*byte/],
     [["compile", "nowhere.onnx"], /nowhere\.onnx: no such file/],
     [["compile", "new/warmup.onnx", "twice.onnx"], /twice\.onnx: holds the program warmup, as does new\/warmup\.onnx/],
     [
@@ -153,15 +153,15 @@ test.serial("what is refused", (t) => {
     ],
     [
       ["export", "--training", ...other, "-o", "none", "--resume", old],
-      /checkpoint_0001.*tensor queue is F32\[8,12\], the programs need f32\[8,16\]/,
+      /checkpoint_0001.*tensor queue is F32\[8,12\], but the programs need f32\[8,16\]/,
     ],
     [
       ["export", "--training", ...flags, "-a", "resnet18", "-o", "none", "--resume", old],
-      /its arch is resnet10, the flags say resnet18/,
+      /its arch is resnet10, but the flags say resnet18/,
     ],
     [
       ["export", "--training", ...flags, "--task", "classifier", "-o", "none", "--resume", old],
-      /its task is mopro, the flags say classifier/,
+      /its task is mopro, but the flags say classifier/,
     ],
   ];
   for (const [args, message] of cases) {

@@ -267,7 +267,7 @@ test.serial("all parts of a small network, as text and on a page", async (t) => 
     t.deepEqual(await page.locator("h2").allInnerTexts(), [
       "Measured: two ranks on this machine",
       "On the wire: what a rank sends in a step",
-      "Simulated: 8 GPUs a node",
+      "Simulated: 8 GPUs per node",
     ]);
     t.is(
       await page.locator(".tile[data-what^='weak scaling'] b").innerText(),

@@ -101,10 +101,10 @@ test("a whole file is checked and its digest recorded; a second call finds it", 
   t.is(shell.text("whole.tar.sha256"), `${digest()}  whole.tar\n`);
   t.regex(first.err, /MB\/s/);
   const again = await fetchWeights("--url", url, "-o", "whole.tar");
-  t.regex(again.out, /is there already/);
+  t.regex(again.out, /exists already/);
   t.is(requests.length, 1);
   writeFileSync(shell.at("whole.tar"), weights.subarray(0, -1));
-  t.regex((await fetchWeights("--url", url, "-o", "whole.tar")).err, /is not the file whose digest/);
+  t.regex((await fetchWeights("--url", url, "-o", "whole.tar")).err, /exists, but does not have the digest in/);
 });
 
 test("a connection that breaks is taken up where it broke, again and again", async (t) => {
@@ -128,7 +128,7 @@ test("a server that goes away leaves what has arrived, and a later call goes on"
   });
   const r = await fetchWeights("--url", url, "-o", "later.tar");
   t.is(r.status, 2);
-  t.regex(r.err, /times in a row; \d+ bytes are kept in later\.tar\.part, the same command goes on/);
+  t.regex(r.err, /times in a row; \d+ bytes are kept in later\.tar\.part, from which the same command continues/);
   t.true(statSync(shell.at("later.tar.part")).size > 0);
   const kept = statSync(shell.at("later.tar.part")).size;
   const other = await serve(t, (req, res) => send(req, res, weights, '"a"'));

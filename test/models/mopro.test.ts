@@ -237,11 +237,11 @@ test("evaluate and embed use the running averages; weight 0 fills up a batch", (
 });
 
 test("bad settings are refused by name", (t) => {
-  t.throws(() => programs({ groups: 3 }), { message: "a batch of 8 does not fall into 3 equal groups" });
+  t.throws(() => programs({ groups: 3 }), { message: "a batch of 8 cannot be divided into 3 equal groups" });
   t.throws(() => programs({ queue: 0 }), { message: "queue must be a positive whole number, not 0" });
   t.throws(() => programs({ width: 0.001 }), { message: /width 0.001 makes 0.064 channels/ });
   t.throws(() => programs({ batch: 2, groups: 2 }), {
-    message: /batch_norm in encoder_q.layer4.0.bn1: a variance needs more than 1 value/,
+    message: /batch_norm in encoder_q.layer4.0.bn1: a variance needs at least 2 values per channel and group, not 1/,
   });
 });
 

@@ -109,7 +109,7 @@ test("what an export refuses", (t) => {
   const x = b.input("x", { dtype: "f32", shape: [4, 3] });
   const table = op.constant(b, { values: [1], shape: [4, 3] });
   t.throws(() => exportGraph(b.finish([op.add(b, x, table)]), { ...all, dynamicBatch: "N" }), {
-    message: /%constant has an extent along the batch/,
+    message: /%constant has a fixed extent along the batch/,
   });
   t.throws(() => exportGraph(embed, { ...all, outputNames: new Map([["logits", "img"]]) }), {
     message: /would be called img/,

@@ -47,9 +47,9 @@ test("large tensors go into a file beside the model, and come back", (t) => {
 test("files are named", (t) => {
   const file = join(scratch, "some.onnx");
   t.throws(() => readModel(file), { message: /some\.onnx: no such file/ });
-  t.throws(() => readModel(scratch), { message: /onnx-files-.*: is no file/ });
+  t.throws(() => readModel(scratch), { message: /onnx-files-.*: is not a regular file/ });
   writeFileSync(file, encodeModel(model).subarray(0, 100));
-  t.throws(() => readModel(file), { message: /some\.onnx: no ONNX model, or cut off: at byte/ });
+  t.throws(() => readModel(file), { message: /some\.onnx: not an ONNX model, or cut off: at byte/ });
 });
 
 test("tensors in other files stay beside the model", (t) => {
@@ -61,11 +61,11 @@ test("tensors in other files stay beside the model", (t) => {
   const elsewhere = (location: string, offset = 0, length = 1200): void =>
     writeFileSync(file, encodeModel(withTensor({ ...big, data: { location, offset, length } })));
   for (const [location, message] of [
-    ["../beside.onnx.data", /no name of a file beside/],
-    ["/etc/passwd", /no name of a file beside/],
-    ["..", /no name of a file/],
-    ["a\0b", /no name of a file/],
-    ["nothing.data", /nothing\.data, which is no file/],
+    ["../beside.onnx.data", /not the name of a file beside/],
+    ["/etc/passwd", /not the name of a file beside/],
+    ["..", /not the name of a file/],
+    ["a\0b", /not the name of a file/],
+    ["nothing.data", /nothing\.data, which is not a file/],
   ] as const) {
     elsewhere(location);
     t.throws(() => readModel(file), { message });

@@ -94,19 +94,19 @@ const nest = (depth: number): OnnxGraph => ({
 const lies: Readonly<Record<string, readonly [Model, RegExp]>> = {
   "an unknown operator": [
     withNode(at("Relu"), { op: "Frob" }),
-    /node layer\/relu \(operator Frob of domain ai\.onnx\): this operator is not understood/,
+    /node layer\/relu \(operator Frob of domain ai\.onnx\): this operator is not supported/,
   ],
   "an unknown domain": [
     withNode(at("Relu"), { domain: "com.example" }),
-    /operator Relu of domain com\.example\): .*not understood/,
+    /operator Relu of domain com\.example\): .*not supported/,
   ],
   "an unknown function of ours": [
     withNode(at("Scale"), { op: "Frob" }),
-    /operator Frob of domain moproc\): this operator is not understood/,
+    /operator Frob of domain moproc\): this operator is not supported/,
   ],
   "a file that is not ours": [
     { ...withNode(at("Relu"), { op: "Elu" }), metadata: new Map() },
-    /operator Elu of domain ai\.onnx\): .*not understood/,
+    /operator Elu of domain ai\.onnx\): .*not supported/,
   ],
   "a file of understood operators that is not ours": [
     { ...withGraph({ nodes: model.graph.nodes.filter((n) => n.op === "Relu") }), metadata: new Map() },
@@ -114,7 +114,7 @@ const lies: Readonly<Record<string, readonly [Model, RegExp]>> = {
   ],
   "an attribute nobody reads": [
     withNode(at("Relu"), { attributes: { slope: { kind: "float", value: 1 } } }),
-    /layer\/relu .*attribute slope is not understood/,
+    /layer\/relu .*attribute slope is not supported/,
   ],
   "an attribute of another kind": [
     withNode(at("Gemm"), { attributes: { transB: { kind: "float", value: 1 } } }),
@@ -124,7 +124,7 @@ const lies: Readonly<Record<string, readonly [Model, RegExp]>> = {
     withNode(at("Gemm"), {
       attributes: { transB: { kind: "int", value: 1 }, alpha: { kind: "float", value: 2 } },
     }),
-    /a factor/,
+    /a factor \(alpha or beta\) is not supported/,
   ],
   "too many inputs": [withNode(at("Relu"), { inputs: ["x", "x"] }), /relu .*it has 2 inputs/],
   "too many outputs": [withNode(at("Relu"), { outputs: ["layer.relu", "other"] }), /it has 2 outputs/],
@@ -136,7 +136,7 @@ const lies: Readonly<Record<string, readonly [Model, RegExp]>> = {
     withNode(at("Relu"), { inputs: ["layer.relu"] }),
     /layer\.relu is made by .* one that needs it/,
   ],
-  "an unknown value": [withNode(at("Relu"), { inputs: ["nowhere"] }), /nowhere is nothing that the graph computes/],
+  "an unknown value": [withNode(at("Relu"), { inputs: ["nowhere"] }), /nowhere is not computed by the graph/],
   "two nodes with one result": [
     withGraph({ nodes: [...model.graph.nodes, model.graph.nodes[at("Relu")] as OnnxNode] }),
     /layer\.relu is defined twice/,
@@ -146,11 +146,11 @@ const lies: Readonly<Record<string, readonly [Model, RegExp]>> = {
     withGraph({
       values: model.graph.values.map((v) => (v.name === "layer.relu" ? { ...v, shape: [2, 5] } : v)),
     }),
-    /layer\.relu is declared f32\[2,5\] and is f32\[2,2\]/,
+    /layer\.relu is declared as f32\[2,5\], but is f32\[2,2\]/,
   ],
   "a declared type that is not so": [
     withGraph({ outputs: model.graph.outputs.map((v) => ({ ...v, type: "i64" as const })) }),
-    /is declared i64/,
+    /is declared as i64/,
   ],
   "an input of any shape": [withInput({ shape: ["N", 3] }), /input x: its shape is not fixed/],
   "an input without shape": [withInput({ shape: undefined }), /input x: its shape is not fixed/],
@@ -158,14 +158,14 @@ const lies: Readonly<Record<string, readonly [Model, RegExp]>> = {
   "a type that an operator does not take": [withInput({ type: "i64" }), /Gemm.*: a must be floating point .* not i64/],
   "a type of no use": [withInput({ type: "u16" }), /input x: element type u16/],
   "an input twice": [withGraph({ inputs: [...model.graph.inputs, ...model.graph.inputs] }), /input x is there twice/],
-  "state that is no input": [withGraph({ inputs: model.graph.inputs.slice(0, 1) }), /state w is no input/],
+  "state that is not an input": [withGraph({ inputs: model.graph.inputs.slice(0, 1) }), /state w is not an input/],
   "state without a value": [
     withGraph({ initializers: model.graph.initializers.slice(1) }),
-    /state w is no initializer/,
+    /state w is not an initializer/,
   ],
   "an input with a default": [
     withGraph({ initializers: [...model.graph.initializers, { ...state, name: "x" }] }),
-    /input x has an initializer but is no state/,
+    /input x has an initializer but is not a state/,
   ],
   "an initializer twice": [
     withGraph({ initializers: [...model.graph.initializers, state] }),
@@ -178,8 +178,11 @@ const lies: Readonly<Record<string, readonly [Model, RegExp]>> = {
     }),
     /output layer\.relu is neither/,
   ],
-  "an output too few": [withGraph({ outputs: model.graph.outputs.slice(1) }), /returned by the program but no output/],
-  "a name for a file": [withGraph({ name: "../../tiny" }), /no name for a program/],
+  "an output too few": [
+    withGraph({ outputs: model.graph.outputs.slice(1) }),
+    /returned by the program but is not an output/,
+  ],
+  "a name for a file": [withGraph({ name: "../../tiny" }), /is not a valid name of a program/],
   "an old operator set": [
     {
       ...model,
@@ -226,21 +229,24 @@ const lies: Readonly<Record<string, readonly [Model, RegExp]>> = {
   "a name that would swallow a line": [withNode(at("Relu"), { name: "layer\\/relu" }), /is not printable/],
   "a text for a number": [
     withNode(at("Scale"), { attributes: { factor: { kind: "string", value: "1); abort(" } } }),
-    /attribute factor is nothing that an op of ours has/,
+    /attribute factor has a type that no op of moproc takes/,
   ],
   "a missing attribute": [
     withNode(at("Scale"), { attributes: {} }),
     /scale \(operator Scale of domain moproc\): its attributes \(none\) are not those of the op/,
   ],
-  "two training infos": [{ ...model, training: [...model.training, ...model.training] }, /2 training infos/],
-  "no training info": [{ ...model, training: [] }, /0 training infos/],
+  "two training infos": [
+    { ...model, training: [...model.training, ...model.training] },
+    /must have one training info, but has 2/,
+  ],
+  "no training info": [{ ...model, training: [] }, /must have one training info, but has 0/],
   "an algorithm elsewhere": [
     { ...model, training: model.training.map((i) => ({ ...i, algorithm: model.graph })) },
     /nodes of its own/,
   ],
   "an update of what is no state": [
     { ...model, training: model.training.map((i) => ({ ...i, updates: [["x", "scale"]] as const })) },
-    /x, which is no state/,
+    /x, which is not a state/,
   ],
   "an update of another shape": [
     {
@@ -251,7 +257,7 @@ const lies: Readonly<Record<string, readonly [Model, RegExp]>> = {
       })),
       graph: { ...model.graph, outputs: model.graph.outputs.slice(0, 1) },
     },
-    /update of %w: f32\[2\] for f32\[2,3\]/,
+    /update of %w is f32\[2\], the state is f32\[2,3\]/,
   ],
   "metadata of a version to come": [
     withMeta("moproc.step", (h) => (h.version = 2)),
@@ -264,9 +270,9 @@ const lies: Readonly<Record<string, readonly [Model, RegExp]>> = {
   ],
   "a copy of nothing": [
     withMeta("moproc.step", (h) => (h.state = [{ name: "w", role: "param", init: { kind: "copy", of: "v" } }])),
-    /a copy of v, which is no state/,
+    /a copy of v, which is not a state/,
   ],
-  "outputs that are none": [withMeta("moproc.step", (h) => (h.outputs = ["nowhere"])), /nowhere is nothing/],
+  "outputs that are none": [withMeta("moproc.step", (h) => (h.outputs = ["nowhere"])), /nowhere is not computed/],
   "an artefact's name with a path": [withMeta("moproc.plan", (h) => (h.name = "../x")), /moproc\.plan: name/],
   "settings that are objects": [withMeta("moproc.plan", (h) => (h.meta = { arch: {} })), /moproc\.plan: meta/],
   "metadata that is no JSON": [
@@ -333,11 +339,11 @@ function nested(depth: number): Uint8Array {
 test("bytes that are no model", (t) => {
   const cases: readonly (readonly [Uint8Array, RegExp])[] = [
     [Buffer.alloc(0), /its IR version is 0/],
-    [Buffer.from("not a model at all"), /no ONNX model/],
+    [Buffer.from("not a model at all"), /not an ONNX model/],
     [Buffer.from([0x08, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f]), /the IR version/],
     [
       Buffer.from([0x3a, 0xff, 0xff, 0xff, 0xff, 0x0f]),
-      /cut off: at byte 6 a field needs \d+ more, and the file ends at 6/,
+      /cut off: at byte 6 a field needs \d+ more, but the file ends at 6/,
     ],
     [nested(5000), /graphs are nested too deeply/],
     [Buffer.from(Array.from({ length: 100_000 }, () => [0xf3, 0x01]).flat()), /nested too deeply/], // groups in groups

@@ -69,7 +69,7 @@ export const refusedFlags: readonly (readonly [string, readonly string[], RegExp
   ["a names file that is not there", ["--classes", "none.txt"], /--classes none\.txt: ENOENT/],
   ["too few names", ["--classes", "three.txt"], /--classes three\.txt: 3 names, the network has 4 classes/],
   ["an empty name", ["--classes", "hole.txt"], /--classes hole\.txt: line 2 is empty/],
-  ["a directory as output", ["-o", "."], /\.: is a folder, where a file is to be written; choose another path/],
+  ["a directory as output", ["-o", "."], /\.: is a folder, and moproc needs a file there; choose another path/],
   ["an output in no folder", ["-o", "nowhere/m.onnx"], /cannot write nowhere\/m\.onnx: ENOENT/],
 ];
 
@@ -86,7 +86,7 @@ export const refusedCheckpoints: readonly (readonly [string, Edit, RegExp])[] = 
   [
     "a tensor of another shape",
     entry(q("layer2.0.conv1.weight"), { shape: [8, 16, 3, 3] }),
-    /tensor encoder_q\.layer2\.0\.conv1\.weight is F32\[8,16,3,3\], the network needs f32\[16,8,3,3\]/,
+    /tensor encoder_q\.layer2\.0\.conv1\.weight is F32\[8,16,3,3\], but the network needs f32\[16,8,3,3\]/,
   ],
   ["integers as weights", entry(q("bn1.weight"), { dtype: "I32" }), /tensor encoder_q\.bn1\.weight is I32/],
   ["damaged data", (_, data) => void data.writeUInt8(data.readUInt8(0) ^ 1, 0), /the file is damaged/],

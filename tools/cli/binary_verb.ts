@@ -67,7 +67,7 @@ export function binaryVerb({ command, artefact, check, targets, after, ...descri
   };
 }
 
-/** The value of a text option, or else the binary's default; undefined if there is neither. */
+/** The value of a text option, or otherwise the binary's default; undefined if there is neither. */
 export function textOf(given: Given, option: string, name: string): string | undefined {
   return (given.options[option] as string | undefined) ?? given.flags.find((f) => nameOf(f) === name)?.shown;
 }

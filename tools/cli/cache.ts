@@ -19,7 +19,7 @@ const kinds = [
   },
   { kind: "object", what: "compiled kernels", at: /^[0-9a-f]{40}\.(in|(o|fatbin)(\.txt)?)$/ },
   { kind: "header", what: "a precompiled header", at: /^[0-9a-f]{40}\.hpp(\.gch)?$/ },
-  { kind: "unfinished", what: "what a stopped command left", at: /(\.partial-\w+|\.[0-9a-f]{16}\.tmp|\.lock)$/ },
+  { kind: "unfinished", what: "files that a stopped command left", at: /(\.partial-\w+|\.[0-9a-f]{16}\.tmp|\.lock)$/ },
 ] as const;
 type KindName = (typeof kinds)[number]["kind"];
 
@@ -27,7 +27,7 @@ export interface Kept {
   readonly name: string; // below the cache folder
   readonly kind: KindName;
   readonly bytes: number;
-  readonly used: number; // ms since 1970: when it was last read, as far as the disk records that, or else written
+  readonly used: number; // ms since 1970, of the last read or, if the disk does not record that, of the last write
 }
 
 const DAY = 86_400_000;
@@ -57,7 +57,7 @@ function measure(path: string): { bytes: number; used: number } {
     .reduce((a, b) => ({ bytes: a.bytes + b.bytes, used: Math.max(a.used, b.used) }), own);
 }
 
-/** Everything of moproc's in the cache folder `dir`, and how many other things lie there. */
+/** The entries of moproc in the cache folder `dir`, and the number of other entries. */
 export function kept(dir: string): { readonly all: readonly Kept[]; readonly others: number } {
   const names = ["", "native", "artefacts"].flatMap((sub) =>
     existsSync(join(dir, sub)) ? readdirSync(join(dir, sub)).map((n) => (sub === "" ? n : `${sub}/${n}`)) : [],
@@ -71,8 +71,8 @@ export function kept(dir: string): { readonly all: readonly Kept[]; readonly oth
 }
 
 /**
- * Removes what has not been used for `older` milliseconds, and returns it. Waits for a command that makes the native
- * part or artefact to which an entry belongs.
+ * Removes the entries that have not been used for `older` milliseconds, and returns them. Before it removes an entry,
+ * it waits for a command that makes the native part or artefact to which the entry belongs.
  */
 export function free(dir: string, all: readonly Kept[], older: number, now = Date.now()): Kept[] {
   const old = all.filter((k) => now - k.used >= older);
@@ -88,7 +88,7 @@ export function free(dir: string, all: readonly Kept[], older: number, now = Dat
 const total = (ks: readonly Kept[]): number => ks.reduce((s, k) => s + k.bytes, 0);
 const days = (k: Kept): string => `${Math.max(0, Math.floor((Date.now() - k.used) / DAY))} d`;
 
-/** One line a folder, and one a kind of file. */
+/** One line per folder, and one per kind of file. */
 function table(all: readonly Kept[]): string {
   const rows: string[][] = [];
   for (const { kind, what } of kinds) {
@@ -115,15 +115,15 @@ export const cache: Verb = {
   purpose: "Shows what moproc keeps in its cache folder, with size and age, and frees it.",
   more:
     "The folder is $MOPROC_CACHE, otherwise moproc in $XDG_CACHE_HOME or ~/.cache. Everything in it is made again " +
-    "when it is needed. `unused` is the time since something was last read, as far as the disk records that, or " +
-    "written.",
+    "when it is needed. `unused` is the time since the last read or, if the disk does not record reads, the last " +
+    "write.",
   flags: [
     {
       names: ["--older"],
       unit: "AGE",
       kind: age,
       section: sections.run,
-      help: "Removes what has not been used for so long.",
+      help: "Removes what has not been used for this time.",
     },
     { names: ["--all"], section: sections.run, help: "Removes everything." },
     { names: ["--json"], section: sections.output, help: "Prints what was found, or removed, as JSON." },

@@ -128,7 +128,7 @@ export function readStates({ file, prefix }: Checkpoint, states: readonly State[
     const { shape, dtype } = file.entry(name);
     const where = `${file.path}: tensor ${name}`;
     if (!sameShape(shape, s.type.shape))
-      throw new Error(`${where} is ${dtype}[${shape}], the network needs ${showType(s.type)}`);
+      throw new Error(`${where} is ${dtype}[${shape}], but the network needs ${showType(s.type)}`);
     const data = Float64Array.from(file.floats(name));
     const bad = data.findIndex((v) => !Number.isFinite(v) || (v < 0 && name.endsWith("running_var")));
     if (bad >= 0) throw new Error(`${where}: element ${bad} is ${data[bad]}`);

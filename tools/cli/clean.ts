@@ -26,7 +26,7 @@ export const clean: Verb = binaryVerb({
   flags: [{ names: ["--no-html"], section: sections.run, help: "Does not make the page NAME.html about the result." }],
   examples: [`moproc clean --data sample --resume ${trainedCheckpoint} --pseudo_th 0.5 -b 64`],
   check({ options }) {
-    if (options.resume === undefined) throw new Error("--resume FILE is needed: the checkpoint that judges");
+    if (options.resume === undefined) throw new Error("--resume FILE is needed: the checkpoint that judges the labels");
   },
   artefact: (given) => artefactOf(String(given.options.resume), "mopro", given),
   targets(given) {

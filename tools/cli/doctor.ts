@@ -24,7 +24,7 @@ export const doctor: Verb = {
   name: "doctor",
   usage: "[flags]",
   purpose: "Shows what this machine has for compiling and training, what is missing and what that means.",
-  more: "The exit code is 1 when something that is needed is missing.",
+  more: "The exit code is 1 if something that is needed is missing.",
   flags: [{ names: ["--json"], section: sections.output, help: "Prints the list as JSON." }],
   examples: ["moproc doctor"],
   run({ options }) {
@@ -44,7 +44,7 @@ function version([command, ...first]: Command): string | undefined {
   return r.status === 0 ? versionLine(`${r.stdout}${r.stderr}`) : undefined;
 }
 
-/** The first line with a number such as 12.2 (for nvcc it is the fourth), or else the first line. */
+/** The first line with a number such as 12.2 (for nvcc it is the fourth); otherwise the first line. */
 export function versionLine(output: string): string {
   const lines = output.split("\n").map((l) => l.trim());
   return lines.find((l) => /\d+\.\d+/.test(l)) ?? lines.find((l) => l !== "") ?? "";
@@ -112,7 +112,7 @@ function gpu(): Finding {
   return {
     what: "GPU",
     state: "absent",
-    found: r.stderr?.trim() || "not asked: the runtime is not built",
+    found: r.stderr?.trim() || "not known: the runtime is not built",
     means: "training runs on the CPU",
   };
 }
@@ -120,13 +120,13 @@ function gpu(): Finding {
 /** The ranks that a launcher's environment states, as the training binary reads it. */
 function launch(): Finding {
   const r = spawnSync(program("moproc-train-help"), ["launch"], { encoding: "utf8" });
-  if (r.error) return { what: "launcher", state: "absent", found: "not asked: the runtime is not built" };
+  if (r.error) return { what: "launcher", state: "absent", found: "not known: the runtime is not built" };
   const [found = "", ...lines] = r.stdout.trim().split("\n");
   const means = lines.join(`\n${" ".repeat(26)}`);
   return { what: "launcher", state: r.status === 0 ? "ok" : "missing", found, ...(means && { means }) };
 }
 
-/** The native part. An installed package builds it when it is first needed, so it is no fault if it is not there. */
+/** The native part. An installed package builds it when it is first needed, so it may be missing. */
 function nativePart(): Finding {
   const what = "native part";
   try {
@@ -146,7 +146,8 @@ function mpi(): Finding {
   const what = "MPI plug-in";
   const found = program("moproc_mpi.so");
   if (existsSync(found)) return { what, state: "ok", found: "built" };
-  const means = "CPU ranks run on one machine only: install libopenmpi-dev before the native part is built";
+  const means =
+    "CPU ranks run on one machine only; for several, install libopenmpi-dev before the native part is built";
   return { what, state: "absent", found: "not built", means };
 }
 
@@ -155,7 +156,7 @@ function program(name: string): string {
   try {
     return join(existingNative() ?? "/not built", name);
   } catch {
-    return join("/not built", name); // the cache cannot be used, which another line says
+    return join("/not built", name); // the cache cannot be used; the line about the cache says why
   }
 }
 
@@ -166,7 +167,7 @@ function nccl(): Finding {
   return {
     what: "NCCL",
     state: "absent",
-    found: r.stderr?.trim() || "not asked: the runtime is not built",
+    found: r.stderr?.trim() || "not known: the runtime is not built",
     means: "a step runs on one GPU",
   };
 }

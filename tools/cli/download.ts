@@ -46,7 +46,7 @@ export async function download(url: string, file: string, options: DownloadOptio
       const why = (e as Error).cause instanceof Error ? ((e as Error).cause as Error).message : (e as Error).message;
       if (failures >= options.attempts) {
         const kept =
-          sizeOf(part) > 0 ? `; ${sizeOf(part)} bytes are kept in ${part}, the same command goes on from there` : "";
+          sizeOf(part) > 0 ? `; ${sizeOf(part)} bytes are kept in ${part}, from which the same command continues` : "";
         throw new Error(`${url}: ${why}, ${failures} times in a row${note}${kept}`);
       }
       options.say(`${why}; trying again`);
@@ -72,7 +72,7 @@ async function connection(url: string): Promise<{ dispatcher: Dispatcher; note: 
   return { dispatcher: new EnvHttpProxyAgent(), note: `, through the proxy of $${name} unless $NO_PROXY excludes it` };
 }
 
-/** FILE.part.from has JSON {format, version} that says which file the part is of, and marks a download by moproc. */
+/** The path of FILE.part.from, which has JSON {format, version}: the mark of moproc, and the version of the file. */
 const noteOf = (part: string): string => `${part}.from`;
 const NOTE = "moproc-download-1";
 
@@ -113,7 +113,7 @@ async function attempt(url: string, part: string, options: DownloadOptions, disp
     });
     if (answer.status === 416) {
       rmSync(part, { force: true }); // it is longer than the file, so it is of another one
-      throw new Error("the file became shorter");
+      throw new Error("the file on the server is shorter than the part that was received");
     }
     if (answer.status >= 400 && answer.status < 500 && answer.status !== 408 && answer.status !== 429)
       throw new Refused(`the server says ${answer.status} ${answer.statusText}`);
@@ -146,7 +146,7 @@ async function attempt(url: string, part: string, options: DownloadOptions, disp
 function totalOf(answer: Response, start: number): number | undefined {
   const range = /^bytes (\d+)-\d+\/(\d+)$/.exec(answer.headers.get("content-range") ?? "");
   if (answer.status === 206 && Number(range?.[1]) !== start)
-    throw new Refused("the server sends another part than was asked for");
+    throw new Refused("the server sent another range than the requested one");
   if (range) return Number(range[2]);
   const length = answer.headers.get("content-length");
   return length === null ? undefined : Number(length);

@@ -42,7 +42,7 @@ export const exportVerb: Verb = {
       unit: "FILE",
       needed: true,
       section: sections.run,
-      help: "The model; it is replaced when it exists.",
+      help: "The file of the model; an older model there is replaced.",
     },
     {
       names: ["--head"],

@@ -175,10 +175,10 @@ function checkpointState(path: string, source: Source, graphs: readonly Graph[])
     if (sha256 !== undefined && sha256 !== file.dataDigest())
       throw new Error(`${path}: the file is damaged: its data do not have the sha256 that it names`);
     if (checkpoint.format !== CHECKPOINT_FORMAT)
-      throw new Error(`${path}: its format is ${checkpoint.format}, not ${CHECKPOINT_FORMAT}: no checkpoint of a run`);
+      throw new Error(`${path}: its format is ${checkpoint.format}, not ${CHECKPOINT_FORMAT} as of a run`);
     for (const key of ["task", "arch", "num_class"]) {
       const [is, want] = [checkpoint[key], String(source.meta[key])];
-      if (is !== want) throw new Error(`${path}: its ${key} is ${is}, the flags say ${want}`);
+      if (is !== want) throw new Error(`${path}: its ${key} is ${is}, but the flags say ${want}`);
     }
     const all = states(graphs);
     const extra = [...file.tensors.keys()].find((name) => !all.some((s) => s.name === name));
@@ -192,7 +192,7 @@ function checkpointState(path: string, source: Source, graphs: readonly Graph[])
 function stateOf(file: SafetensorsFile, s: State): Elements {
   const { dtype, shape } = file.entry(s.name);
   if (dtype !== safetensorsTypes[s.type.dtype] || !sameShape(shape, s.type.shape)) {
-    throw new Error(`${file.path}: tensor ${s.name} is ${dtype}[${shape}], the programs need ${showType(s.type)}`);
+    throw new Error(`${file.path}: tensor ${s.name} is ${dtype}[${shape}], but the programs need ${showType(s.type)}`);
   }
   return elementsOf({ name: s.name, type: s.type.dtype as DType, dims: shape, data: file.bytes(s.name) });
 }

@@ -31,7 +31,7 @@ export const inspect: Verb = {
   run({ args, options }) {
     const dir = args[0] as string;
     const file = join(dir, "plan.json");
-    if (!existsSync(file)) throw new Error(`${dir}: is no artefact directory: it has no plan.json`);
+    if (!existsSync(file)) throw new Error(`${dir}: is not an artefact directory: it has no plan.json`);
     const plan = JSON.parse(readFileSync(file, "utf8")) as Plan & { digest: string };
     const json = (): string => `${JSON.stringify(summary(plan, resourcesOf(dir)), undefined, 1)}\n`;
     process.stdout.write(options.json ? json() : text(plan, options.kernels as number));

@@ -11,7 +11,7 @@ import type { Verb } from "./record.js";
 import { canonical, settleArch } from "./spelling.js";
 import { verbsFor } from "./verbs.js";
 
-// The reader of the output may close it (`moproc train --help | head -3`); this is no error.
+// The reader of the output may close it (`moproc train --help | head -3`); this is not an error.
 for (const stream of [process.stdout, process.stderr])
   stream.on("error", (e: NodeJS.ErrnoException) => {
     if (e.code === "EPIPE") process.exit(128 + constants.signals.SIGPIPE);

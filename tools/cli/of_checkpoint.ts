@@ -24,9 +24,7 @@ export async function artefactOf(resume: string, task: string, given: Given): Pr
   const { file, network, notes } = openCheckpoint(resume, known, "query");
   try {
     if (task === "mopro" && network.task !== "mopro")
-      throw new Error(
-        `${resume}: has no prototypes, which judge together with the classifier: it is no checkpoint of MoPro`,
-      );
+      throw new Error(`${resume}: has no prototypes, so it is not a checkpoint of MoPro; judging labels needs them`);
     for (const note of notes) process.stderr.write(`note: ${note}\n`);
     const of: ModelFlags = {
       ...flags,

@@ -64,7 +64,7 @@ interface Held {
 
 const bytesOf = (t: Tensor): Uint8Array => t.data as Uint8Array; // readModel() reads all tensors into memory
 
-/** The program of a file, which must fit the programs before; adds its states to `states`. */
+/** The program of a file, which must fit the earlier programs. Adds its states to `states`. */
 function take(file: string, before: readonly Program[], states: Map<string, Held>): Program {
   const model = readModel(file);
   try {
@@ -85,7 +85,8 @@ function hold(s: State, tensor: Tensor, file: string, states: Map<string, Held>)
   const as = JSON.stringify([s.type, s.role, s.init]);
   const known = states.get(s.name);
   if (!known) states.set(s.name, { tensor, file, as });
-  else if (known.as !== as) throw new Error(`state ${s.name} is not what it is in ${known.file}`);
+  else if (known.as !== as)
+    throw new Error(`state ${s.name} has another type, role or initial value than in ${known.file}`);
   else if (Buffer.compare(bytesOf(tensor), bytesOf(known.tensor)) !== 0) {
     throw new Error(`state ${s.name} has other values than in ${known.file}`);
   }

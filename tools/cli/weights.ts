@@ -54,7 +54,7 @@ const fetch: Verb = {
       kind: positive,
       default: 30,
       section,
-      help: "A connection is given up after so long without a byte.",
+      help: "A connection is given up after this time without a byte.",
     },
   ],
   examples,
@@ -82,7 +82,7 @@ async function fetchWeights(version: string | undefined, flags: FetchFlags): Pro
     compare(record, digest, file);
     check(file, wanted);
     note(record, digest, file);
-    process.stdout.write(`${file}: is there already, sha256 ${digest}\n`);
+    process.stdout.write(`${file}: exists already, sha256 ${digest}\n`);
     return;
   }
   const meter = new Meter(basename(file));
@@ -96,7 +96,7 @@ async function fetchWeights(version: string | undefined, flags: FetchFlags): Pro
     check(file, wanted);
   } catch (e) {
     rmSync(file);
-    throw new Error(`${url}: ${(e as Error).message}: the file was removed`);
+    throw new Error(`${url}: ${(e as Error).message}; the file was removed`);
   }
   const digest = await sha256(file);
   compare(record, digest, file);
@@ -129,7 +129,7 @@ const note = (record: string, digest: string, file: string): void =>
 function compare(record: string, digest: string, file: string): void {
   const known = existsSync(record) ? readFileSync(record, "utf8") : "";
   if (known !== "" && !known.startsWith(digest))
-    throw new Error(`${file}: is there, but is not the file whose digest ${record} has: remove one of them`);
+    throw new Error(`${file}: exists, but does not have the digest in ${record}: remove one of them`);
 }
 
 async function sha256(file: string): Promise<string> {
@@ -138,7 +138,10 @@ async function sha256(file: string): Promise<string> {
   return sum.digest("hex");
 }
 
-/** Prints bytes so far, speed and time left: one line that is rewritten on a terminal, elsewhere a line per tenth. */
+/**
+ * Prints bytes so far, speed and time left: one line that is rewritten on a terminal, elsewhere one line per tenth of
+ * the file.
+ */
 class Meter {
   private readonly start = performance.now();
   private first = -1;

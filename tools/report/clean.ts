@@ -93,7 +93,7 @@ class Sums {
 
   add(l: ReportLine): void {
     const of = this.counts[l.given];
-    if (!of || !verdicts.includes(l.verdict)) throw new Error("is no line of a report");
+    if (!of || !verdicts.includes(l.verdict)) throw new Error("is not a line of a report");
     of.given++;
     of[l.verdict === "relabelled" ? "away" : l.verdict]++;
     if (l.pseudo !== null) {

@@ -1,5 +1,5 @@
-// Makes the page of a run from its metrics.jsonl. A resumed run has lines of several processes; of several lines for
-// one step the last counts.
+// Makes the page of a run from its metrics.jsonl. A resumed run has lines of several processes. If several lines are
+// for one step, the last one counts.
 
 import { existsSync, readFileSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
@@ -21,7 +21,7 @@ export async function trainPage(folder: string): Promise<string> {
       try {
         return JSON.parse(text) as Line;
       } catch {
-        throw new Error(`${file} line ${i + 1}: is no record of a run`);
+        throw new Error(`${file} line ${i + 1}: is not a record of a run`);
       }
     });
   const data = trainData(basename(resolve(folder)), lines);
@@ -80,7 +80,7 @@ export function trainData(name: string, lines: readonly Line[]): TrainData {
       }),
     ]),
     rate: present([curve("learning rate", epochs, "epoch", "lr")]),
-    speed: present([curve("images a second", steps, "samples", "images_per_s")]),
+    speed: present([curve("images per second", steps, "samples", "images_per_s")]),
     noise: {
       epochs: noisy.map((l) => number(l, "epoch")),
       corrected: share("corrected"),
@@ -116,7 +116,7 @@ function tiles(
     ...accuracy,
     ["epochs", `${epochs.length}`],
     ...(speeds.length > 0
-      ? [["images a second, median", (speeds[speeds.length >> 1] as number).toFixed(0)] as const]
+      ? [["images per second, median", (speeds[speeds.length >> 1] as number).toFixed(0)] as const]
       : []),
     [
       "time in epochs",

@@ -33,7 +33,7 @@ export const pointwise: TemplateSpec = {
     const { pixels, channels }: Domain = domainOf(outputType(n).shape);
     if (flagAttr(n, "flat")) {
       const size = rows * pixels * channels;
-      if (size >= 2 ** 31) throw new Error(`pointwise: ${size} elements in one launch, at most 2^31 - 1 are possible`);
+      if (size >= 2 ** 31) throw new Error(`pointwise: ${size} elements; a launch has at most 2^31 - 1`);
       return { tasks: [ceilDiv(size, FLAT_CHUNK)], workspaceBytes: 0, scratchBytes: 0 };
     }
     const ofGroup = (rows / groups) * pixels;

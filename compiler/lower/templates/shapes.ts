@@ -37,7 +37,7 @@ export function outputType(n: Node, i = 0): TensorType {
 
 /** The extents of `t`. Throws unless its rank is `rank`. */
 export function extents(n: Node, t: TensorType, rank: number): readonly number[] {
-  if (t.shape.length !== rank) throw new Error(`${at(n)}: [${t.shape}] has not rank ${rank}`);
+  if (t.shape.length !== rank) throw new Error(`${at(n)}: [${t.shape}] does not have rank ${rank}`);
   return t.shape;
 }
 

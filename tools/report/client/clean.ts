@@ -72,7 +72,7 @@ function confusion(): HTMLElement {
   const most = Math.max(1, ...cells.map((c) => c[2] as number));
   const part =
     shown.length < data.classes.length
-      ? `, the ${shown.length} classes with most changes of ${data.classes.length}`
+      ? `, the ${shown.length} of ${data.classes.length} classes with the most changes`
       : "";
   return chart(
     `Labels that were changed: given class (down) and new class (across)${part}`,
@@ -198,7 +198,8 @@ document
       {},
       `The score of a class is ${settings.alpha} of the classifier's probability and ` +
         `${+(1 - settings.alpha).toFixed(6)} of the prototypes'. Above ${settings.pseudo_th} the best class ` +
-        `becomes the label; else the given one stays above 1/${settings.classes}; else the image is dropped.`,
+        `becomes the label. Otherwise the given class stays if its score is above 1/${settings.classes}. ` +
+        "Otherwise the image is dropped.",
     ),
     el(
       "div",
@@ -210,8 +211,8 @@ document
     el(
       "p",
       {},
-      "Some of each verdict, chosen by a digest of their names. Scores of classifier and prototypes are in the " +
-        "tooltip.",
+      "Some images of each verdict, chosen by a digest of their names. Scores of classifier and prototypes are in " +
+        "the tooltips.",
     ),
     ...gallery(),
     el("h2", {}, "Classes"),

@@ -70,30 +70,30 @@ function measured(m: Measured): readonly HTMLElement[] {
     el(
       "p",
       {},
-      `${network} at ${image_size} pixels, ${images_a_rank} images and one thread a rank, ${cores} cores ` +
+      `${network} at ${image_size} pixels, ${images_a_rank} images and one thread per rank, ${cores} cores ` +
         `(${cpu}); medians of ${m.rounds.length} rounds in which all three took turns. `,
-      `Others took ${share(m.others.median)} of the cores ` +
-        `meanwhile${m.disturbed ? ": the times mean little, processor time is what is left" : ""}.`,
+      `Other processes used ${share(m.others.median)} of the cores ` +
+        `meanwhile${m.disturbed ? ": the times say little, compare the processor time" : ""}.`,
     ),
     el(
       "div",
       { class: "tiles" },
       tile("weak scaling, one rank / two", share(m.efficiency.median)),
-      tile("what the machine gives two runs apart", share(m.machine.median)),
-      tile("what talking leaves of that", share(m.talking.median)),
+      tile("limit of the machine, one rank / two independent runs", share(m.machine.median)),
+      tile("share of that limit that two ranks reach", share(m.talking.median)),
       tile("processor time, two runs / two ranks", share(m.cpu.median)),
-      tile("of a step, waiting for the other rank", share(m.waited.median)),
+      tile("share of a step in which rank 0 waited for the other", share(m.waited.median)),
     ),
     el(
       "div",
       { class: "charts" },
       bars(
-        "A step in each round",
+        "Step time in each round",
         "ms",
         m.rounds.map((_, i) => `${i + 1}`),
         [
           { name: "one rank", values: m.rounds.map((r) => 1e3 * r.alone) },
-          { name: "two apart", values: m.rounds.map((r) => 1e3 * r.apart) },
+          { name: "two independent runs", values: m.rounds.map((r) => 1e3 * r.apart) },
           { name: "two ranks", values: m.rounds.map((r) => 1e3 * r.together) },
         ],
       ),
@@ -102,7 +102,7 @@ function measured(m: Measured): readonly HTMLElement[] {
 }
 
 const wireColumns: readonly Column<Wire>[] = [
-  { title: "images a rank", value: (r) => r.images_a_rank },
+  { title: "images per rank", value: (r) => r.images_a_rank },
   { title: "ranks", value: (r) => r.ranks },
   { title: "phase", value: (r) => r.phase },
   { title: "sent, MB", value: (r) => r.sent.total, show: (r) => mb(r.sent.total) },
@@ -124,14 +124,14 @@ function wire(rows: readonly Wire[]): readonly HTMLElement[] {
     el(
       "p",
       {},
-      "Counted from the plan. The published code's bytes follow from its algorithm; all by the same rule, that " +
-        "of ring algorithms.",
+      "Counted from the plan. The published code's bytes follow from its algorithm. All use the same rule, that of " +
+        "ring algorithms.",
     ),
     el(
       "div",
       { class: "charts" },
       bars(
-        `MB a step, ${last[0]?.phase} phase`,
+        `MB per step, ${last[0]?.phase} phase`,
         "MB",
         last.map((r) => `${r.images_a_rank} x ${r.ranks}`),
         [
@@ -148,7 +148,7 @@ function wire(rows: readonly Wire[]): readonly HTMLElement[] {
 }
 
 const stepColumns: readonly Column<SimulatedStep>[] = [
-  { title: "images a GPU", value: (r) => r.images_a_gpu },
+  { title: "images per GPU", value: (r) => r.images_a_gpu },
   { title: "GPUs", value: (r) => r.gpus },
   { title: "end", value: (r) => r.end },
   { title: "step, ms", value: (r) => r.step_us, show: (r) => ms(r.step_us) },
@@ -201,7 +201,7 @@ function timeline({ gpus, images_a_gpu, end, step_us, spans }: Simulated["timeli
 }
 
 function simulated(s: Simulated): readonly HTMLElement[] {
-  const images = (r: SimulatedStep): string => `${r.images_a_gpu} images a GPU`;
+  const images = (r: SimulatedStep): string => `${r.images_a_gpu} images per GPU`;
   const least = Math.min(...s.steps.map((r) => r.images_a_gpu));
   const middle = [...new Set(s.steps.map((r) => r.gpus))].filter((_, i, all) => i === 0 || i === all.length >> 1);
   const plain = s.buckets.filter((b) => b.last_bytes === null && b.images_a_gpu === least && middle.includes(b.gpus));
@@ -209,19 +209,19 @@ function simulated(s: Simulated): readonly HTMLElement[] {
   const label = (c: Simulated["changes"][number]): string =>
     c.slower > 1 ? `kernels ${c.slower} times slower` : c.change;
   return [
-    el("h2", {}, "Simulated: 8 GPUs a node"),
+    el("h2", {}, "Simulated: 8 GPUs per node"),
     el(
       "p",
       {},
       `Nothing of this was run. ${s.settings.network}, ${s.settings.phase} phase: the plan's kernels with ` +
         "predicted times, its messages ",
-      "with a model of NCCL's. Dashed: the bad end of what is not known.",
+      "with a model of NCCL's. Dashed lines: the pessimistic assumptions (the bad end).",
     ),
     el(
       "div",
       { class: "charts" },
       curves(
-        "Efficiency beside one GPU",
+        "Efficiency compared with one GPU",
         "GPUs",
         "%",
         grouped(s.steps, (r) => [r.gpus, 100 * r.efficiency], images),
@@ -235,7 +235,7 @@ function simulated(s: Simulated): readonly HTMLElement[] {
         { type: "log" },
       ),
       curves(
-        `A step by the size of buckets, ${least} images per GPU`,
+        `Step time by bucket size, ${least} images per GPU`,
         "MB",
         "ms",
         grouped(

@@ -32,7 +32,7 @@ function shapeOf(node: Node): Shape {
   const image = isPaired(shape) && node.op !== conv_dgrad.name;
   if ((shape.C % 8 !== 0 && !image) || shape.OUT % 8 !== 0) {
     const what = `${node.op} in ${node.scope || "<top>"}: ${shape.C} channels to ${shape.OUT}`;
-    throw new Error(`${what}: on CUDA, channels of convolutions are multiples of 8 (but for those of an image)`);
+    throw new Error(`${what}: on CUDA, channels must be multiples of 8 (except those of an image)`);
   }
   return shape;
 }

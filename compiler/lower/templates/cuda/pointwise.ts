@@ -25,7 +25,7 @@ export const pointwise = onCuda(cpu.pointwise, {
     const { pixels, channels } = domainOf(outputType(n).shape);
     if (rows * pixels * (flagAttr(n, "flat") ? channels : 1) >= 2 ** 31)
       throw new Error(
-        `pointwise: [${outputType(n).shape}]: at most 2^31 - 1 pixels (elements of a flat run) in one launch`,
+        `pointwise: [${outputType(n).shape}] is too large: a launch has at most 2^31 - 1 pixels (flat: elements)`,
       );
     if (flagAttr(n, "flat")) return grid([ceilDiv(rows * pixels * channels, FLAT_CHUNK)]);
     const ofGroup = (rows / groups) * pixels;
