@@ -1,5 +1,5 @@
 // npm run demo: trains a small network with plain cross-entropy and with MoPro on images of which many have a wrong
-// label, and prints a table at the end. Of an earlier run, only the compiled network is used, if it is current.
+// label, and prints a table at the end. Of an earlier run it uses only the compiled network, if that is current.
 
 import { availableParallelism } from "node:os";
 import { join, relative } from "node:path";
@@ -70,12 +70,12 @@ async function demo(options) {
   console.log(`data: ${data.images} training images, ${data.classes} classes; ${data.val} validation images`);
   const noise =
     `${100 * sample.ood} % show none of the classes, ` + `${100 * sample.noise} % of the rest have a wrong label`;
-  if (options.data === undefined) console.log(`      ${noise}; the validation images have none`);
+  if (options.data === undefined) console.log(`      ${noise}; all validation images have the right label`);
 
   const model = await timed(seconds, "compile", () => compile(options, data.classes));
   const what = `${network.network} of width ${network.width} at ${network["image-size"]} pixels`;
   console.log(`network: ${what}, compiled in ${seconds.compile.toFixed(1)} s`);
-  console.log(`training: ${options.epochs} epochs a method on ${availableParallelism()} cores`);
+  console.log(`training: ${options.epochs} epochs per method on ${availableParallelism()} cores`);
   const runs = {};
   for (const method of methods) runs[method.key] = await trainMethod(options, method, data, model);
   seconds.total = (performance.now() - start) / 1000;

@@ -5,5 +5,5 @@ import { checkStyle } from "./testing/style.mjs";
 
 const findings = checkStyle({ write: process.argv.includes("--write") });
 for (const { what, text } of findings) console.error(`${what}:\n${text}`);
-console.log(findings.length === 0 ? "lint: nothing to say" : `lint: ${findings.map((f) => f.what).join(" and ")}`);
+console.log(findings.length === 0 ? "lint: no findings" : `lint: ${findings.map((f) => f.what).join(" and ")}`);
 process.exitCode = findings.length === 0 ? 0 : 1;

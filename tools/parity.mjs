@@ -38,7 +38,7 @@ const configs = [
   },
 ];
 
-/** A cell of the table. A star: the reference's variants differ so much that the bound means nothing. */
+/** A cell of the table. A star says that the reference's variants differ so much that the bound says nothing. */
 const cell = (q) => (q ? `${exponent(q.error)} / ${exponent(q.allowed)}${q.allowed >= 1 ? " *" : ""}` : "-").padEnd(19);
 const row = (config, what, phase, cells, labels) =>
   `${config.padEnd(31)} ${what.padEnd(19)} ${phase.padEnd(7)} ${cells.join(" ")} ${labels}`;
@@ -64,7 +64,7 @@ function print(config, what, report) {
 /** Prints all rows. Returns the number of comparisons that exceed their bounds. */
 function compareAll(torch, chosen) {
   console.log(`parity with PyTorch ${torch.version}: worst error / allowed; gradients from the momenta`);
-  console.log("* the reference's own variants differ so much that this bound tells nothing\n");
+  console.log("* the reference's own variants differ so much that this bound says nothing\n");
   console.log(
     row(
       "network",
@@ -91,13 +91,11 @@ const only = process.argv.slice(2);
 const chosen = configs.filter((c) => only.length === 0 || only.some((o) => c.name.includes(o)));
 if (chosen.length === 0) {
   console.error(
-    `parity: no network is named like ${only.join(", ")}; there are ${configs.map((c) => c.name).join("; ")}`,
+    `parity: no network has a name with ${only.join(", ")}; there are ${configs.map((c) => c.name).join("; ")}`,
   );
   process.exitCode = 2;
 } else if (!torch) {
-  console.log(
-    "skipped: parity with PyTorch: no python3 with torch and numpy here (MOPROC_PYTHON names another python)",
-  );
+  console.log("skipped: parity with PyTorch: python3 has no torch and numpy here (MOPROC_PYTHON names another python)");
 } else {
   runSteps(allSteps());
   const beyond = compareAll(torch, chosen);

@@ -5,8 +5,8 @@
 //                      --html FILE       also writes a page with plots
 //                      --json FILE       also writes all numbers
 //                      --no-setup        builds nothing: everything needed has been built
-//   measure            --rounds N        undisturbed rounds of one rank, two ranks and two lone processes [7]
-//                      --patience S      seconds that a round waits until others leave the machine alone [60]
+//   measure            --rounds N        undisturbed rounds of one rank, two ranks and two independent runs [7]
+//                      --patience S      seconds that a round waits until other processes are idle [60]
 //                      --steps N         steps per run [12]
 //                      --measure-network NAME, --measure-size PIXELS, --measure-images N per rank [resnet18, 64, 32]
 //                      --out DIR         a folder for the two artefacts, which is kept: absent, empty, or of an

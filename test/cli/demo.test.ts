@@ -102,7 +102,7 @@ test.serial("two demos do not share a folder: the second is refused until the fi
   await new Promise<void>((resolve) => first.stdout.on("data", (d) => String(d).includes("training:") && resolve()));
   const second = demo("--out", "shared", "--images", "64", "--epochs", "2");
   t.is(second.status, 2);
-  t.regex(second.err, new RegExp(`--out .*shared: the demo of process ${first.pid} works there`));
+  t.regex(second.err, new RegExp(`--out .*shared: the demo of process ${first.pid} uses it`));
   first.kill("SIGTERM");
   t.is(await ended, 130);
   t.false(existsSync(at("shared", ".moproc-demo-lock")));

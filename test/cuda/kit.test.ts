@@ -51,6 +51,6 @@ run("a kit is made, passes, and fails where kernels and records are of different
   rmSync(join(kit, "bench-tiny"), { recursive: true });
   const wrong = check();
   t.is(wrong.status, 1);
-  t.regex(String(wrong.stdout), /FAIL check-tiny-f32: .*was recorded of other launches than the artefact's/);
+  t.regex(String(wrong.stdout), /FAIL check-tiny-f32: .*was recorded from other launches than those of the artefact/);
   t.true(existsSync(join(kit, "check")), "the one command of the kit");
 });

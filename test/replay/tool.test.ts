@@ -177,7 +177,7 @@ test("labels may differ only where the margin is below 1e-5", (t) => {
   t.like(compare(write(relabelled), write(margin(2e-5))).beyond, { step: 2, tensor: "target[6]" });
   const r = compare(write(relabelled), write(margin(5e-6)));
   t.is(r.beyond, undefined);
-  t.true(r.notes.some((n) => n.includes("step 2: target differs where the margin is 5.0e-6")));
+  t.true(r.notes.some((n) => n.includes("step 2: target differs at a margin of 5.0e-6")));
 });
 
 test("running freely: ten times the variants' spread, not more, and at least 1e-5", (t) => {
@@ -207,7 +207,7 @@ test("bad input is refused by name", (t) => {
   refused(/cannot read .*nowhere\.json/, "compare", base, join(folder, "nowhere.json"));
   refused(/text\.json: bad JSON/, "compare", text, base);
   refused(
-    /no trace/,
+    /is not a trace/,
     "compare",
     write((m) => void delete (m as Partial<Made>).tensors),
     base,
@@ -218,6 +218,6 @@ test("bad input is refused by name", (t) => {
     write((m) => void m.steps.pop()),
     base,
   );
-  refused(/no safetensors file/, "bisect", base, base);
+  refused(/not a safetensors file/, "bisect", base, base);
   t.is(replayTool("--help").status, 0);
 });

@@ -1,8 +1,8 @@
-// Speed of the convolution templates on the shapes of ResNet-50 at 224 x 224, beside a loop of FMAs in the
-// same run: machines are shared, so the ratio is what can be compared.
+// Measures the speed of the convolution templates on the shapes of ResNet-50 at 224 x 224. Other processes may use the
+// machine, too, so the same run also measures a loop of FMAs. Compare the ratio of the two, not the speed.
 //   conv_bench [threads [part of a name]]
-// plain: operands as they lie in memory. fused: what a training step asks for (affine + relu in front, moments
-// behind; batch_norm's gradient in front, relu's mask and two sums behind).
+// plain: neither prologue nor epilogue. fused: those of a training step (prologue: affine + relu, or batch_norm's
+// gradient; epilogue: moments, or relu's mask and two sums).
 #include <time.h>
 
 #include <algorithm>
@@ -23,8 +23,8 @@ using namespace moproc;
 
 #include "conv_shapes.inc"
 
-// Buffers: 0 x-side tensor, 1-4 its partners, 5 weights, 6 result, 7 aux, 8-9 sums, 10 second operand, 11-12
-// partners.
+// Buffers: 0 operand x, 1-4 the other operands of its prologue, 5 weights, 6 result, 7 operand of the epilogue, 8-9
+// sums, 10 second operand, 11-12 the other operands of its prologue.
 enum class Pre { Plain, AffineRelu, NormGrad };
 template <int C, int B, Pre pre>
 struct Operand {
@@ -99,7 +99,8 @@ Memory floats(int64_t n) {
   return Memory(p);
 }
 
-/// CPU time of this process a thread: others may share the cores. With BENCH_WALL set, time on the wall.
+/// Seconds of CPU time of this process per thread, because other processes may use the cores. With BENCH_WALL set,
+/// seconds of wall time.
 double now(int threads) {
   static const bool wall = std::getenv("BENCH_WALL") != nullptr;
   timespec t;
@@ -175,7 +176,7 @@ void measure(int threads, Totals& total) {
     best = std::min(best, s), spent += s;
   }
   const double speed = flops / best * 1e-9 / threads;
-  std::printf("%-20s %-12s %7.2f ms %6.1f GFLOP/s a core, %3.0f%% of %.0f\n", Case::name, K::name, best * 1e3, speed,
+  std::printf("%-20s %-12s %7.2f ms %6.1f GFLOP/s per core, %3.0f%% of %.0f\n", Case::name, K::name, best * 1e3, speed,
               100 * speed / fma, fma);
   std::fflush(stdout);
   total.seconds += Case::count * best / static_cast<double>(n);
@@ -190,7 +191,7 @@ template <class Case, int index>
 void measure_all(int threads, Totals (&total)[6]) {
   if constexpr (BENCH_KERNELS & 1) measure<Case, Fprop<typename Case::Fprop, false>>(threads, total[0]);
   if constexpr (BENCH_KERNELS & 2) measure<Case, Fprop<typename Case::Fprop, true>>(threads, total[1]);
-  if constexpr (index > 0) {  // nobody needs the gradient of the images
+  if constexpr (index > 0) {  // no gradient of the images is needed
     if constexpr (BENCH_KERNELS & 4) measure<Case, Dgrad<typename Case::Dgrad, false>>(threads, total[2]);
     if constexpr (BENCH_KERNELS & 8) measure<Case, Dgrad<typename Case::Dgrad, true>>(threads, total[3]);
   }
@@ -217,14 +218,14 @@ int main(int argc, char** argv) {
   for (int k = 0; k < 6; ++k) {
     const Totals& t = total[k];
     if (t.seconds == 0) continue;
-    std::printf("%-12s all layers: %6.2f ms an image, %6.1f GFLOP/s a core, %3.0f%% of the peak\n", names[k],
+    std::printf("%-12s all layers: %6.2f ms per image, %6.1f GFLOP/s per core, %3.0f%% of the peak\n", names[k],
                 t.seconds * 1e3, t.flops / t.seconds * 1e-9 / threads, 100 * t.peak_seconds / t.seconds);
     Totals& sum = k % 2 ? fused : plain;
     sum.seconds += t.seconds, sum.peak_seconds += t.peak_seconds;
   }
   for (const Totals* t : {&plain, &fused})
     if (t->seconds > 0)
-      std::printf("forward and backward, %s: %.1f ms an image on %d thread(s), %.0f%% of the peak\n",
+      std::printf("forward and backward, %s: %.1f ms per image on %d thread(s), %.0f%% of the peak\n",
                   t == &plain ? "plain" : "fused", t->seconds * 1e3, threads, 100 * t->peak_seconds / t->seconds);
   return 0;
 }

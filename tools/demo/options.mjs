@@ -1,4 +1,4 @@
-// The demo's command line. Everything that can be known to be wrong is said before minutes are spent.
+// The demo's command line. Bad input is found here, before the demo runs for minutes.
 
 import { accessSync, constants, existsSync, readdirSync, realpathSync, statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
@@ -12,11 +12,12 @@ const noise = `${100 * sample.noise} % of the labels wrong, ${100 * sample.ood} 
 
 export const help = `Usage: npm run demo -- [flags]
 
-Trains one small network twice on images with wrong labels, with plain cross-entropy and with MoPro, and prints one
-table: accuracy of both on clean validation images, and what MoPro did about the noise. Builds what it needs first.
+Trains one small network twice on images with wrong labels, with plain cross-entropy and with MoPro, and prints a
+table: the accuracy of both on clean validation images, and how MoPro handled the wrong labels. Builds what it needs
+first.
 
   --data DIR    Trains on this WebVision V1 folder. If it has a truth.json, with the true class of each training image,
-                the table shows what became of the noise. (default: sample images: ${about}, ${noise})
+                the table shows how many wrong labels were corrected. (default: sample images: ${about}, ${noise})
   --out DIR     The folder for data, compiled network, logs and models; it is made if it is missing.
                 Only what an earlier demo has made there is replaced. (default: out/demo)
   --images N    Number of training images of the sample. (${network["batch-size"]} or more; default: ${sample.images})
@@ -29,22 +30,22 @@ table: accuracy of both on clean validation images, and what MoPro did about the
                   counts                           images behind the shares: wrong_labels, wrong_labels_made_right,
                                                    out_of_class, out_of_class_dropped; or null
                   seconds                          setup, data (sample only), compile; cross_entropy, mopro (training);
-                                                   cross_entropy_evaluation, mopro_evaluation; total (all but setup)
-  --no-setup    Builds nothing: what the demo needs has been built.
+                                                   cross_entropy_evaluation, mopro_evaluation; total (all except setup)
+  --no-setup    Builds nothing: everything that the demo needs has been built.
   -h, --help    Prints this text.
 
-The exit code is 0 when all is done, 1 when a part failed, 2 for wrong input and 130 when it was interrupted.
+The exit code is 0 on success, 1 if a part failed, 2 for bad input and 130 if the demo was interrupted.
 `;
 
-/** Folders of --out that each run replaces; `data` only when it draws its own. */
+/** The folders of --out that each run replaces; `data` only if the run draws its own images. */
 export const parts = { data: "data", model: "model", cross_entropy: "cross_entropy", mopro: "mopro" };
 
-/** The kind of the folders in --out that a demo makes (compiler/util/own.mjs), and of what it writes as JSON. */
+/** The kind of the folders that a demo makes in --out (compiler/util/own.mjs), and the format of its JSON file. */
 export const KIND = "demo";
 export const FORMAT = "moproc-demo-1";
 export const jsonMark = marks.json(FORMAT);
 
-/** Holds the process number of the demo that works in the folder. */
+/** The file with the process number of the demo that uses the folder. */
 const lock = ".moproc-demo-lock";
 
 const fail = (text) => {
@@ -58,7 +59,7 @@ function wholeNumber(flag, text, low) {
   return value;
 }
 
-/** argv -> options with absolute paths. Throws SetupError for flags that do not exist or do not parse. */
+/** Parses argv to options with absolute paths. Throws SetupError if a flag does not exist or its value is not valid. */
 export function parseOptions(argv) {
   const options = { out: join(root, "out", "demo"), seed: 1, epochs: defaultEpochs, setup: true };
   const here = (process.env.npm_lifecycle_event && process.env.INIT_CWD) || ""; // npm changes to the project's folder
@@ -90,7 +91,7 @@ export function parseOptions(argv) {
 function writableFolder(flag, folder) {
   let at = folder;
   while (!existsSync(at)) at = dirname(at);
-  if (!statSync(at).isDirectory()) fail(`${flag}: ${at} is no folder`);
+  if (!statSync(at).isDirectory()) fail(`${flag}: ${at} is not a folder`);
   try {
     accessSync(at, constants.W_OK | constants.X_OK);
   } catch {
@@ -98,17 +99,17 @@ function writableFolder(flag, folder) {
   }
 }
 
-/** Makes --out this process's until it ends. Throws SetupError when another demo works there. */
+/** Reserves --out for this process until it ends. Throws SetupError if another demo uses the folder. */
 export function lockOut(out) {
   const { heldBy } = takeLock(join(out, lock));
   if (heldBy !== undefined)
     fail(
-      `--out ${out}: the demo of process ${heldBy} works there; name another folder (or remove ` +
-        `${join(out, lock)} if it is none)`,
+      `--out ${out}: the demo of process ${heldBy} uses it; name another folder (or, if that process is not a demo, ` +
+        `remove ${join(out, lock)})`,
     );
 }
 
-/** Looks at the places the options name. Throws SetupError when one is not usable. */
+/** Checks the paths in the options. Throws SetupError if one of them cannot be used. */
 export function checkPlaces({ out, json, data }) {
   writableFolder("--out", out);
   if (existsSync(out) && readdirSync(out).length > 0 && readMark(out)?.kind !== KIND)

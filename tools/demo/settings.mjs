@@ -1,5 +1,5 @@
-// What the demo draws, compiles and trains. Both rows of its table use all of this; the two methods differ only in
-// what `methods` adds, which is what makes the one plain cross-entropy and the other MoPro.
+// The settings of the demo's data, network and training. The two methods share all of them except the flags in
+// `methods`, which make one method plain cross-entropy and the other MoPro.
 
 /** Flags of `moproc data sample`. */
 export const sample = {
@@ -27,9 +27,9 @@ export const defaultEpochs = 32;
 export const training = (epochs) => ["--epochs", `${epochs}`, "--cos", "--lr", "0.03", "--crop-min", "0.4"];
 
 /**
- * One entry a row. A key encoder and prototypes that follow faster than in the published runs, since this run is
- * hundreds of times shorter; labels are corrected after a quarter of it. All else is as published: temperature 0.1,
- * weights 1, alpha 0.5, pseudo_th 0.8.
+ * The methods, one entry each. This run is hundreds of times shorter than the published ones. So the key encoder and
+ * the prototypes follow faster, and labels are corrected after a quarter of the run. Everything else is as published:
+ * temperature 0.1, weights 1, alpha 0.5, pseudo_th 0.8.
  */
 export const methods = [
   {

@@ -3,14 +3,14 @@
 const percent = (share) => `${(100 * share).toFixed(1)} %`;
 const seconds = (s) => `${s.toFixed(1)} s`;
 
-/** A share of images from the last epoch's record, and the images behind it; undefined where the truth is unknown. */
+/** A share of images from the last epoch's record, with the numbers of images; undefined if the truth is unknown. */
 function noise(epoch, share, images) {
   if (epoch[images] === undefined) return undefined;
   const of = epoch[images];
   return { of, share: of > 0 ? epoch[share] : undefined, count: of > 0 ? Math.round(epoch[share] * of) : 0 };
 }
 
-/** What the runs { cross_entropy, mopro } of train() and the seconds of the other parts amount to. */
+/** Summarises the runs { cross_entropy, mopro } of train(), and the seconds of the other parts. */
 export function summarize({ cross_entropy, mopro }, spent) {
   const trained = {
     cross_entropy: cross_entropy.training,
@@ -28,7 +28,7 @@ export function summarize({ cross_entropy, mopro }, spent) {
   };
 }
 
-/** The numbers of a summary under the names that --json promises. */
+/** The numbers of a summary under the names that the help of --json lists. */
 export function toJson({ cross_entropy_top1, mopro_top1, wrong, out, seconds }, settings) {
   return {
     cross_entropy_top1,
@@ -65,9 +65,9 @@ export function showTable({ val, cross_entropy_top1, mopro_top1, wrong, out, sec
   ];
   const lines = rows.map(([a, b, c, d = ""]) => `${a.padEnd(36)}${b.padStart(14)}${c.padStart(10)}${d}`.trimEnd());
   const notes = [
-    "Wrong labels corrected: of the training images that show a class but are listed under another one, the share",
-    "that had its true class as the label in the last epoch. Out-of-class images dropped: of the training images",
-    "that show none of the classes, the share without influence on classifier and prototypes in the last epoch.",
+    "Wrong labels corrected: of the training images with a wrong label, the share that had their true class as label",
+    "in the last epoch. Out-of-class images dropped: of the training images that show none of the classes, the share",
+    "that did not influence classifier and prototypes in the last epoch.",
   ];
   const rule = "-".repeat(60);
   return [rule, ...lines, rule, ...(wrong || out ? notes : ["unknown: the data has no truth.json"])].join("\n");

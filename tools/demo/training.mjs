@@ -1,12 +1,12 @@
-// Runs one training binary and shows what its log says: a line that is rewritten on a terminal, a few lines elsewhere.
-// The binary's own output goes to train.log beside its other files.
+// Runs one training binary and shows its progress from its log: on a terminal one line that is rewritten, elsewhere a
+// few lines. The binary's own output goes to train.log beside its other files.
 
 import { spawn } from "node:child_process";
 import { closeSync, createWriteStream, fstatSync, openSync, readdirSync, readSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { SetupError } from "../setup/steps.mjs";
 
-/** New whole lines of a growing file of JSON lines, at each call. */
+/** Returns a function that returns, at each call, the new complete lines of a growing file of JSON lines. */
 function follow(file) {
   let at = 0;
   let rest = "";
@@ -15,7 +15,7 @@ function follow(file) {
     try {
       fd = openSync(file, "r");
     } catch (e) {
-      if (e.code === "ENOENT") return []; // not begun
+      if (e.code === "ENOENT") return []; // the run has not made it yet
       throw e;
     }
     try {
@@ -35,7 +35,7 @@ const phaseText = (phase) => phases[phase] ?? "labels as given";
 
 const clock = (seconds) => `${Math.floor(seconds / 60)}:${String(Math.round(seconds) % 60).padStart(2, "0")}`;
 
-/** The display of one training run of `epochs` epochs; lines appear for about eight of them. */
+/** The display of one training run of `epochs` epochs. Without a terminal it prints a line for about eight of them. */
 function display(name, epochs, tty = process.stdout.isTTY === true) {
   const start = performance.now();
   const every = Math.max(1, Math.ceil(epochs / 8));
@@ -66,7 +66,7 @@ function display(name, epochs, tty = process.stdout.isTTY === true) {
   };
 }
 
-/** Checkpoints of earlier epochs take tens of MB each: the newest stays. Returns its path. */
+/** Removes all checkpoints except the newest, because each takes tens of MB. Returns the path of the newest. */
 function keepNewest(dir) {
   const all = readdirSync(dir)
     .filter((f) => /^checkpoint_\d+\.safetensors$/.test(f))
@@ -76,8 +76,8 @@ function keepNewest(dir) {
 }
 
 /**
- * Starts a program that gets our signals; its output goes to the file `log`, or nowhere. Returns its exit code or
- * signal and the end of its stderr.
+ * Starts a program and passes this process's signals on to it. Its output goes to the file `log` or, without one, is
+ * dropped. Resolves to its exit code or signal, and the end of its stderr.
  */
 function start(file, args, log = "/dev/null") {
   const child = spawn(file, args, { stdio: ["ignore", "pipe", "pipe"] });
@@ -103,7 +103,7 @@ function start(file, args, log = "/dev/null") {
   });
 }
 
-/** Throws what an ended program of start() stands for, unless it succeeded. */
+/** Throws an error that describes how a program of start() ended, unless it succeeded. */
 function expectSuccess(name, { code, signal, stderr }) {
   if (signal) throw Object.assign(new Error(`${name}: ended by ${signal}`), { signal });
   if (code === 2) throw new SetupError(`${name}: ${stderr}`);
@@ -112,15 +112,15 @@ function expectSuccess(name, { code, signal, stderr }) {
   if (code !== 0) throw new Error(`${name}: exit code ${code}\n${stderr}`);
 }
 
-/** Runs a program quietly. Throws SetupError when it refuses its input (exit code 2), Error when it fails otherwise. */
+/** Runs a program quietly. Throws SetupError if it refuses its input (exit code 2), Error if it fails otherwise. */
 export async function run(name, file, args) {
   expectSuccess(name, await start(file, args));
 }
 
 /**
  * Trains for `epochs` epochs with the binary `file` into the folder `dir`, which must exist. Returns the records of the
- * last epoch and its evaluation, seconds of training and of evaluation, and the model's path. Throws SetupError when
- * the binary refuses its input, Error when it fails otherwise.
+ * last epoch and its evaluation, seconds of training and of evaluation, and the model's path. Throws SetupError if
+ * the binary refuses its input, Error if it fails otherwise.
  */
 export async function train({ file, args, dir, name, epochs }) {
   const next = follow(join(dir, "metrics.jsonl"));

@@ -158,7 +158,7 @@ async function fullDisk(row, { fresh, reference }) {
   const full = await run.start([], kib).ended;
   if (full.status !== 2 || !/no checkpoint|File too large|No space/.test(full.text))
     row.unexpected.push(`exit ${full.status} instead of 2, a warning and an error: ${full.text.slice(-400)}`);
-  if (run.isWriting()) row.unexpected.push("half a checkpoint was left behind");
+  if (run.isWriting()) row.unexpected.push("an incomplete checkpoint was left");
   count(row, run, reference, await run.finish());
 }
 
@@ -208,7 +208,7 @@ async function flakyReads(row, { fresh, reference, dir }) {
   row.times = Number(readFileSync(failed, "utf8"));
   if (row.times === 0) row.unexpected.push("no read failed");
   if (/cannot|broken/.test(end.text))
-    row.unexpected.push(`a read that fails once is no broken file: ${end.text.slice(-400)}`);
+    row.unexpected.push(`a file was called broken after one failed read: ${end.text.slice(-400)}`);
   count(row, run, reference, end);
 }
 
@@ -225,7 +225,7 @@ async function flippedByte(row, { fresh, reference, draw }) {
   row.times++;
   const end = await run.finish();
   if (!end.text.includes("the one before it is taken"))
-    row.unexpected.push(`the damage was not announced: ${end.text.slice(0, 400)}`);
+    row.unexpected.push(`no message about the damaged checkpoint: ${end.text.slice(0, 400)}`);
   count(row, run, reference, end);
 }
 
@@ -246,9 +246,9 @@ async function lostRank(row, { fresh, reference }, signal) {
     await run.waitFor(() => run.ranks(child).length === 2 && run.ranks(child).join() !== before, child);
   }
   const end = await ended;
-  if (!/restart 2 of 3/.test(end.text)) row.unexpected.push(`there were no two restarts: ${end.text.slice(-400)}`);
+  if (!/restart 2 of 3/.test(end.text)) row.unexpected.push(`the run had no 2 restarts: ${end.text.slice(-400)}`);
   if (!/rank [01] \(process \d+ on /.test(end.text))
-    row.unexpected.push(`nobody said which rank was lost: ${end.text.slice(-400)}`);
+    row.unexpected.push(`no message names the lost rank: ${end.text.slice(-400)}`);
   count(row, run, reference, end);
 }
 

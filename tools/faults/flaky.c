@@ -1,8 +1,8 @@
-/* Stands between the training binary and its disk (LD_PRELOAD): what a shared disk does on a bad day.
+/* Simulates an unreliable disk: a library for LD_PRELOAD that makes some calls of the training binary fail.
  *
  *   FLAKY_READ=N        every N-th read of a .jpg fails once with EIO
- *   FLAKY_COUNT=FILE    gets, at the end, how many did
- *   FLAKY_READONLY=FILE while FILE exists, no .safetensors can be made: EROFS
+ *   FLAKY_COUNT=FILE    the file to which the number of failed reads is written at the end
+ *   FLAKY_READONLY=FILE while FILE exists, creating a .safetensors fails with EROFS
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>

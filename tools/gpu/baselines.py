@@ -114,7 +114,7 @@ class Mopro:
             n = k.shape[0]
             self.queue[:, self.at : self.at + n] = k.t()
             self.at = (self.at + n) % QUEUE
-            # Prototypes all at once: the sequential update of the published code would be slower by far.
+            # Prototypes all at once: the sequential update of the published code would be much slower.
             sums = torch.zeros_like(self.prototypes).index_add_(0, target, q * weight[:, None])
             self.prototypes = F.normalize(0.999 * self.prototypes + 0.001 * sums, dim=1)
 
@@ -209,7 +209,7 @@ def main():
                 row = {"mode": name, "batch": batch, "ms": 1e3 * seconds, "images_per_second": batch / seconds}
                 result["mopro"].append({**row, "peak_gb": peak, "start_s": time.time() - begin})
                 print(f"| {name} | {batch} | {1e3 * seconds:.1f} | {batch / seconds:.0f} | {peak:.1f} |", flush=True)
-            except Exception as e:  # out of memory, or a compiler that is not there: said, and the others still run
+            except Exception as e:  # out of memory, or no compiler: reported, and the others still run
                 result["mopro"].append({"mode": name, "batch": batch, "error": str(e)[:500]})
                 print(f"| {name} | {batch} | {type(e).__name__} | | |", flush=True)
             mopro = None

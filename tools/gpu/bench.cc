@@ -16,10 +16,10 @@ namespace {
 int64_t meta(const Plan& plan, std::string_view key) {
   for (const MetaInfo& m : plan.meta)
     if (key == m.key) return std::atoll(m.value);
-  throw InputError(std::string(plan.name) + " does not say its " + std::string(key));
+  throw InputError(std::string(plan.name) + " does not state its " + std::string(key));
 }
 
-/// Fills in random images and labels, the keys' order reversed, and the hyper-parameters of the first epochs.
+/// Fills in random images and labels, the keys in reverse order, and the hyper-parameters of the first epochs.
 void fill_inputs(Session& session, int program, int64_t classes) {
   std::mt19937 random(1);
   for (const int32_t t : session.plan().programs[program].inputs) {

@@ -17,7 +17,7 @@ const batch = a.meta.batch;
 const costs = a.programs[program][archs[0]];
 const mb = (bytes) => (bytes / 1e6).toFixed(1);
 const us = (k) => k.archs[archs[0]].predicted_us;
-// one number where all agree
+// one number if all architectures have the same
 const each = (k, of) => [...new Set(archs.map((arch) => `${of(k.archs[arch])}`))].join(" / ");
 const spills = a.kernels.filter((k) => archs.some((arch) => k.archs[arch].spill_bytes + k.archs[arch].stack_bytes > 0));
 
@@ -43,7 +43,7 @@ const memory = Object.entries(arenas)
   .map(([arena, what]) => `${what} ${mb(a.arena_bytes[arena])} MB`)
   .join(", ");
 const spilling =
-  spills.length === 0 ? "none spills a register" : `${spills.length} spill: ${spills.map((k) => k.symbol).join(", ")}`;
+  spills.length === 0 ? "no kernel spills" : `${spills.length} spill: ${spills.map((k) => k.symbol).join(", ")}`;
 const resources = [`threads, ${archs.join(" / ")}`, "shared bytes", "registers"];
 
 console.log(`# Predictions: ${a.meta.arch}, ${a.meta.image_size} pixels, batch ${batch}, ${a.target.precision}
@@ -55,7 +55,7 @@ ptxas's for ${archs.join(" and ")}.
 
 ${LAUNCH_MEANS}
 
-| a step (\`${program}\`) | |
+| per step (\`${program}\`) | |
 | --- | --- |
 | bytes | ${mb(costs.bytes_per_image)} MB per image, ${mb(costs.bytes_per_image * batch)} MB |
 | arithmetic | ${(costs.flops_per_image / 1e9).toFixed(1)} GFLOP per image |

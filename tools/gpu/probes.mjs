@@ -1,5 +1,4 @@
-// Artefacts of the probes (kernels/cuda/probes.cuh): a program whose launches are one primitive each, and what they
-// read.
+// Makes artefacts of the probes (kernels/cuda/probes.cuh): a program with one launch per primitive, and its inputs.
 
 import { byteSize } from "../../build/js/compiler/ir/types.js";
 import { ALIGN } from "../../build/js/compiler/lower/plan.js";
@@ -10,7 +9,7 @@ const f32 = (...shape) => ({ dtype: "f32", shape });
 const bf16 = (...shape) => ({ dtype: "bf16", shape });
 const inputs = { floats: f32(1024), halves: bf16(1 << 15) };
 
-/** [name, C++, what it reads, what comes out, threads, bytes of shared memory, more of the launch] */
+/** [name, C++, input, type of the result, threads, bytes of shared memory, other properties of the launch] */
 const everywhere = [
   ["mma_bf16", "probe_mma_bf16", "halves", f32(16, 8), 32, 0],
   ["mma_tf32", "probe_mma_tf32", "floats", f32(16, 8), 32, 0],
@@ -84,7 +83,7 @@ export function probePlan(arch, ofHopper) {
     const entry =
       `extern "C" __global__ void __launch_bounds__(${threads}) ${symbol}(const __grid_constant__ Params p) { ` +
       `moproc::${call}(p); }`;
-    // a fatbin has PTX for others too
+    // a fatbin also has PTX for other GPUs
     const source = `#if ${ofHopper ? "defined(MOPROC_SM90)" : 1}\n${entry}\n#endif\n`;
     kernels.push({ symbol, template: symbol, header: "probes", source, threads, sharedBytes });
     return {
@@ -128,7 +127,7 @@ export function probePlan(arch, ofHopper) {
   };
 }
 
-/** Writes what the probes read. */
+/** Writes the inputs of the probes. */
 export function writeProbeValues(path) {
   const next = random(7);
   const floats = Float32Array.from({ length: inputs.floats.shape[0] }, () => next() * 2 - 1);

@@ -93,12 +93,12 @@ Record::Record(const Plan& plan, const std::string& path) : file_(path) {
   const auto metadata = [&](const char* name) {
     const auto found = file_.metadata().find(name);
     if (found == file_.metadata().end())
-      throw InputError(path + ": is no record of launches: it does not say its " + name);
+      throw InputError(path + ": is not a record of launches: it does not state its " + name);
     return found->second;
   };
   program_ = find_program(plan, metadata("program"));
   if (metadata("plan") != signature(plan, program_))
-    throw InputError(path + ": was recorded of other launches than the artefact's; record it anew");
+    throw InputError(path + ": was recorded from other launches than those of the artefact; record it again");
   driver_ = metadata("driver");
 }
 
@@ -107,7 +107,7 @@ std::span<const std::byte> Record::before(int step, int tensor) const {
   for (int i = step - 1; i >= 0; --i)
     for (const char* when : {"after", "before"})
       if (const formats::TensorEntry* const entry = file_.find(key(i, tensor, when))) return file_.bytes(*entry);
-  throw InputError(file_.path() + ": does not say what tensor " + std::to_string(tensor) + " held before step " +
+  throw InputError(file_.path() + ": does not state what tensor " + std::to_string(tensor) + " contained before step " +
                    std::to_string(step));
 }
 

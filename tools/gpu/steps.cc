@@ -30,7 +30,7 @@ double StepLoss::error() const { return std::abs(got - want) / std::abs(want); }
 std::vector<StepLoss> run_steps(const Plan& plan, const Plan& cpu_plan, const std::string& path, int gpu_number) {
   const formats::SafetensorsFile file(path);
   const auto steps = file.metadata().find("steps");
-  if (steps == file.metadata().end()) throw InputError(path + ": does not say which steps it holds");
+  if (steps == file.metadata().end()) throw InputError(path + ": does not state which steps it contains");
   SessionOptions options;
   options.gpu = gpu_number;
   Session gpu(plan, options), cpu(cpu_plan);

@@ -1,5 +1,5 @@
-// The comparisons of one network: step by step from equal state, running freely, checkpoints that change
-// sides.
+// The comparisons of one network: single steps from equal state, several steps in a row, and checkpoints of one side
+// that the other one continues.
 
 import { existsSync } from "node:fs";
 import { join } from "node:path";
@@ -9,18 +9,17 @@ import { from } from "../replay/run.mjs";
 import { readJson } from "../replay/safetensors.mjs";
 import { cut } from "./sides.mjs";
 
-/** What the reference may differ by from itself: threads, layout, precision. */
+/** Flags of the peer that change only the rounding of the reference: threads, layout, precision. */
 const variants = { threads: ["--threads", "2"], layout: ["--channels-last"], f64: ["--f64"] };
-// From equal state steps are large, so that a wrong one shows. Running freely they are small and blocks begin
-// close to the identity (--damp: the weight of their last BatchNorm): else rounding grows to the size of the
-// gradients within 50 steps, on any two machines, and nothing could be told. A network of 16 blocks needs
-// that in a single step too (config.damp): without it PyTorch's own loss moves by 1.4e-5 with the layout of
-// the images.
+// Single steps from equal state are large, so that a wrong one shows. In a run of 50 steps, rounding would grow to the
+// size of the gradients on any two machines, and the comparison would say nothing. So these steps are small, and blocks
+// begin close to the identity (--damp: the weight of their last BatchNorm). A network of 16 blocks needs that even for
+// a single step (config.damp): without it, PyTorch's own loss changes by 1.4e-5 with the layout of the images.
 const equalSteps = ["clean:8,proto:8,warmup:8", "--lr", "0.005"];
 const freeSteps = ["clean:17,proto:17,warmup:16", "--lr", "5e-5", "--damp", "0.2"];
-const half = 25; // where checkpoints change sides
+const half = 25; // the step at which the other side continues from a checkpoint
 
-/** All comparisons of a configuration, as [what, report], from the prepared `sides`. */
+/** Yields all comparisons of a configuration as [what, report]. */
 export function* checks(sides) {
   yield ["equal state", equalState(sides)];
   const replay = sides.batches("free", ...freeSteps);
@@ -48,7 +47,7 @@ export function* checks(sides) {
   yield ["PyTorch, then ours", rest(sides.ours("then own", theirs, second), theirs)];
 }
 
-/** Every step from the reference's state before it. */
+/** Compares single steps, each from the reference's state before it. */
 function equalState(sides) {
   const { damp } = sides.config;
   const batches = sides.batches("equal batches", ...equalSteps, ...(damp ? ["--damp", `${damp}`] : []));
@@ -63,8 +62,8 @@ function equalState(sides) {
 }
 
 /**
- * A step beyond tolerance once more, the reference with the compiled step's ReLU and pooling decisions where
- * they are close: what is left is no matter of decisions.
+ * Repeats a step that exceeds the tolerance. If a ReLU or pooling decision is close, the reference takes the compiled
+ * step's, so a difference that remains does not come from decisions.
  */
 function sameDecisions(sides, replay, i) {
   if (!existsSync(join(sides.dir, "keep")))
@@ -88,7 +87,7 @@ function sameDecisions(sides, replay, i) {
   };
 }
 
-/** The report with the worst of the steps that were repeated in place of what they were before. */
+/** The report with the results of the repeated steps in place of their first results. */
 function without(report, proofs) {
   if (proofs.length === 0) return report;
   const kept = report.all.filter((q) => !report.beyondSteps.includes(q.step));

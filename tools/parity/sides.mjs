@@ -1,5 +1,5 @@
-// The two sides of a comparison on one network: compiled artefacts and the PyTorch peer, each run from a
-// checkpoint and a replay file into a folder of its own.
+// The two sides of a comparison on one network: compiled artefacts and the PyTorch peer. Each run starts from a
+// checkpoint and a replay file, and writes to its own folder.
 
 import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
@@ -8,13 +8,13 @@ import { openRun } from "../replay/run.mjs";
 import { readSafetensors, writeSafetensors } from "../replay/safetensors.mjs";
 import { quiet, root } from "../setup/steps.mjs";
 
-// Not the defaults, so that a wrong one shows.
+// These are not the defaults, so that a wrong value shows.
 const hyper = ["--moco_m", "0.99", "--proto_m", "0.9", "--pseudo_th", "0.5"];
 
 const cli = join(root, "build", "js", "tools", "cli", "main.js");
 const flags = (values) => Object.entries(values).flatMap(([name, value]) => [`--${name}`, `${value}`]);
 
-/** Everything of one configuration below `dir`, which is emptied. */
+/** Makes all files and runs of one configuration in `dir`, which is emptied first. */
 export class Sides {
   constructor(config, dir, torch) {
     this.config = config;
@@ -42,7 +42,7 @@ export class Sides {
     quiet(process.execPath, [cli, "compile", ...network, ...heads, ...more]);
   }
 
-  /** A replay file of new batches; `more` are flags of the peer's `make`. */
+  /** Makes a replay file with new batches and returns its path; `more` are flags of the peer's `make`. */
   batches(name, steps, ...more) {
     const { batch, groups, size, images = "u8" } = this.config;
     const out = join(this.dir, `${name}.safetensors`);
@@ -60,14 +60,14 @@ export class Sides {
     };
   }
 
-  /** A run of the compiled step; `artefact` is a name given to compile(). */
+  /** Runs the compiled step; `artefact` is a name given to compile(). */
   ours(name, resume, replay, { artefact = this.config.images === "f32" ? "floats" : "bytes", more = [] } = {}) {
     const { to, flags } = this.folder(name, resume, replay);
     quiet(join(this.dir, artefact, "train"), [...flags, ...hyper, "--quiet", ...more]);
     return openRun(to);
   }
 
-  /** A run of the peer. */
+  /** Runs the peer. */
   theirs(name, resume, replay, ...more) {
     const { to, flags } = this.folder(name, resume, replay);
     runPeer(this.torch, ["run", ...flags, ...more]);
@@ -75,7 +75,7 @@ export class Sides {
   }
 }
 
-/** Steps [begin, end) of a replay file as a file of their own. */
+/** Writes the steps [begin, end) of a replay file to the file `path`, and returns it. */
 export function cut(replay, begin, end, path) {
   const { tensors, metadata } = readSafetensors(replay);
   const own = [...tensors].flatMap(([name, t]) => {

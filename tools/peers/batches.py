@@ -11,9 +11,9 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 def add_arguments(p):
-    p.add_argument("--resume", required=True, help="checkpoint: tells classes")
+    p.add_argument("--resume", required=True, help="checkpoint, which determines the number of classes")
     p.add_argument("--steps", required=True, help="how many of each phase: warmup:4,proto:4,clean:4")
-    p.add_argument("--batch", type=int, required=True, help="images a step, all ranks together")
+    p.add_argument("--batch", type=int, required=True, help="images per step, of all ranks together")
     p.add_argument("--world", type=int, default=1, help="ranks")
     p.add_argument("--image-size", type=int, required=True, help="pixels")
     p.add_argument("--images", choices=["u8", "f32"], default="u8")

@@ -1,4 +1,4 @@
-// Finds the first value of a step, in execution order, about which two dumps disagree.
+// Finds the first value of a step, in execution order, in which two dumps differ.
 
 import { tolerance } from "./compare.mjs";
 import { tensorError } from "./numbers.mjs";
@@ -8,12 +8,12 @@ const allowedOf = (name) =>
   name.startsWith("loss") ? tolerance.loss : name.startsWith("grad.") ? tolerance.gradient : tolerance.state;
 
 /**
- * Returns {compared, onlyA, onlyB, first, beyond, worst, list: with `all`}. Throws BadFile, also when nothing
- * is in both.
+ * Returns {compared, onlyA, onlyB, first, beyond, worst} and, with `all`, the list of all values. Throws BadFile, also
+ * if no value is in both dumps.
  */
 export function bisect(pathA, pathB, { tolerance: given, all } = {}) {
   const fixed = given === undefined ? undefined : Number(given);
-  if (fixed !== undefined && !(fixed >= 0)) throw new BadFile(`--tolerance ${given}: no number of at least 0`);
+  if (fixed !== undefined && !(fixed >= 0)) throw new BadFile(`--tolerance ${given}: must be a number of at least 0`);
   const [a, b] = [readSafetensors(pathA).tensors, readSafetensors(pathB).tensors];
   const both = [...a.keys()].filter((name) => b.has(name));
   if (both.length === 0) throw new BadFile(`${pathA} and ${pathB} have no value of the same name`);

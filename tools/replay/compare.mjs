@@ -1,19 +1,19 @@
-// Compares two runs of the same replay file, step by step: the first place where they differ, the first where
-// they differ by more than two right implementations do, and the worst of each kind.
+// Compares two runs of the same replay file, step by step. Finds the first difference, the first one that is larger
+// than between two correct implementations, and the largest of each kind.
 
 import { exponent, scalarError, tensorError } from "./numbers.mjs";
 import { gradients, joined, parts, statesBefore } from "./run.mjs";
 import { BadFile } from "./safetensors.mjs";
 
 /**
- * Relative, one step from equal state: losses, each tensor of the new state, each gradient; margins are
- * absolute.
+ * Bounds of a single step from equal state: relative for losses, each tensor of the new state and each gradient;
+ * absolute for margins.
  */
 export const tolerance = { loss: 1e-5, state: 1e-4, gradient: 1e-3, margin: 1e-5 };
 /**
- * Free-running: so many times the spread of the reference's variants, but at least the floor; of gradients
- * (and momenta, their sums) no less than from equal state, for one decision at a place where the variants
- * agree makes that much.
+ * Bounds of a run of several steps: `factor` times the spread of the reference's variants, but at least `floor`. For
+ * gradients (and momenta, their sums) the floor is the bound of a single step, because one other decision, where all
+ * variants decide alike, makes that much difference.
  */
 const factor = 10;
 const floor = { loss: 1e-5, state: 1e-5, gradient: tolerance.gradient };
@@ -23,11 +23,11 @@ const accuracies = ["acc_cls", "acc_inst", "acc_proto"];
 const labels = ["target", "kept", "clean"];
 
 /**
- * `a` against the reference `b` (openRun). `variants`: runs of the reference from the same start that differ
- * only in the order of their sums; with them, runs may drift apart as far as those do. `replay` and `resume`
- * tell the states before steps, which gradients need. Returns {steps, all: every number compared, first,
- * beyond, worst: by kind, phases: the same by phase, labels: how many were compared, parted: the first step
- * with other labels, beyondSteps, notes}.
+ * Compares `a` with the reference `b` (openRun). `variants`: runs of the reference from the same start that differ only
+ * in the order of their sums; with them, the two runs may differ as far as the variants do. `replay` and `resume` have
+ * the states before steps, from which gradients are computed. Returns {steps, all: every compared number, first,
+ * beyond, worst: by kind, phases: the same by phase, labels: how many were compared, parted: the first step with other
+ * labels, beyondSteps, notes}.
  */
 export function compareRuns(a, b, { variants = [], replay, resume } = {}) {
   if (a.steps.length !== b.steps.length)
@@ -50,7 +50,7 @@ export function compareRuns(a, b, { variants = [], replay, resume } = {}) {
   };
   const runs = [a, b, ...variants];
   let previous = runs.map(() => undefined);
-  const spread = new Map(); // quantity -> largest so far: differences do not shrink for good
+  const spread = new Map(); // quantity -> largest so far, because a difference that shrinks grows again
   for (let i = 0; i < a.steps.length && report.parted === undefined; i++) {
     const states = runs.map((r) => r.state(i));
     const views = runs.map((r, k) => view(r.steps[i], states[k], before(i, previous[k])));
@@ -67,14 +67,14 @@ export function compareRuns(a, b, { variants = [], replay, resume } = {}) {
   }
   if (report.parted === undefined) compareTensors(report, a, b, free);
   if (report.close > 0)
-    report.notes.push(`${report.close} accuracies differ where a decision is as close as the runs are apart`);
+    report.notes.push(`${report.close} accuracies differ because a decision is closer than the runs are`);
   return { ...report, beyondSteps: [...report.beyondSteps] };
 }
 
-/** What a step of one run offers for comparison. */
+/** The parts of a step of one run that can be compared. */
 const view = (step, state, before) => ({ step, state, gradients: gradients(before, state) });
 
-/** Everything of a step that two runs can be compared in, in the order in which it is computed. */
+/** Yields the differences of all quantities of a step, in the order in which they are computed. */
 function* quantities(x, y, free) {
   for (const name of losses) yield* scalars(x.step, y.step, name, "loss", tolerance.loss);
   if (x.gradients && y.gradients && !free) {
@@ -134,7 +134,7 @@ const missing = {
 };
 const against = (x, y) => (x ? tensorError(x, y) : { ...missing, a: "missing", b: `[${y.shape}]` });
 
-/** A value a group. */
+/** Yields the differences of a quantity with one value per group. */
 function* scalars(x, y, name, kind, allowed) {
   const [mine, theirs] = [x[name], y[name]];
   if (!Array.isArray(mine) || !Array.isArray(theirs) || mine.length !== theirs.length) {
@@ -151,8 +151,8 @@ function* scalars(x, y, name, kind, allowed) {
 }
 
 /**
- * The bound of each quantity of a step: from the largest difference so far between the reference and its
- * variants.
+ * Returns the function for the bound of each quantity of a step, from the largest difference so far between the
+ * reference and its variants.
  */
 function allowedBy(spread, [, base, ...variants]) {
   for (const v of variants)
@@ -161,7 +161,8 @@ function allowedBy(spread, [, base, ...variants]) {
 }
 
 /**
- * Labels, counts and accuracies are equal, or recorded as different; returns why unequal labels are accepted.
+ * Compares labels, counts and accuracies, and records differences. If labels differ for an acceptable reason, returns
+ * that reason.
  */
 function compareLabels(report, place, [x, y, ...variants], free) {
   const near = (name) => Math.max(tolerance.margin, free ? factor * marginSpread(y.step, variants, name) : 0);
@@ -174,7 +175,7 @@ function compareLabels(report, place, [x, y, ...variants], free) {
     const margins = (y.step.margin ?? []).flat();
     const closest = name === "clean" ? Math.min(...margins) : margins[wrong];
     if (typeof closest === "number" && closest < near("margin"))
-      return `${name} differs where the margin is ${exponent(closest)}: not compared further`;
+      return `${name} differs at a margin of ${exponent(closest)}, so nothing more is compared`;
     record(report, {
       ...place,
       kind: "label",
@@ -207,13 +208,13 @@ function compareLabels(report, place, [x, y, ...variants], free) {
   return undefined;
 }
 
-/** How far the variants' margins are from the reference's. */
+/** The largest difference between the variants' margins and the reference's. */
 function marginSpread(step, variants, name) {
   const own = (step[name] ?? []).flat();
   return Math.max(0, ...variants.flatMap((v) => (v.step[name] ?? []).flat().map((m, i) => Math.abs(m - own[i]))));
 }
 
-/** Norm, mean and first elements of the state that is left; for runs whose states were not written. */
+/** Compares norm, mean and first elements of the final state, for runs that did not write their states. */
 function compareTensors(report, a, b, free) {
   const place = { step: b.steps.length - 1, phase: b.steps.at(-1)?.phase };
   if (free || (a.state(place.step) && b.state(place.step))) return;

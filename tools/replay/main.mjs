@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// Comparing a step of training with another implementation's: see the text of --help.
+// Compares training steps with those of another implementation: see the text of --help.
 
 import { parseArgs } from "node:util";
 import { SetupError } from "../../compiler/util/errors.mjs";
@@ -16,9 +16,9 @@ node tools/replay/main.mjs compare A B [--variant V]... [--replay FILE] [--resum
   A and the reference B are runs of the same replay file: traces (T.json), or folders with trace.json and,
   from --trace-state, step_NNNNNN.safetensors. Names the first step, phase and tensor that differ, and the
   first that differ by more than: losses 1e-5 relative, tensors of the state 1e-4 and gradients 1e-3 of their
-  norms, labels at all unless the margin is below 1e-5.
-  With --variant (runs of the reference with other threads, layout or precision) the two run freely and may
-  differ by 10 times the variants' spread, at least 1e-5.
+  norms; of labels, the first that differs at a margin of 1e-5 or more.
+  With --variant (runs of the reference with other threads, layout or precision) the states of the two
+  may drift apart: the bound is 10 times the variants' spread, at least 1e-5.
   Gradients are computed from the momenta. That needs the states, --resume (the checkpoint that the runs began
   from) and, if the replay file replaces states, --replay.
 
@@ -32,7 +32,7 @@ node tools/replay/main.mjs make --resume CKPT --steps warmup:4,proto:4,clean:4 -
   writes DIR/trace.json and all states. That needs python3 with torch; MOPROC_PYTHON names another python.
   Only files of an earlier call are replaced.
 
-The exit code is 0 within tolerance, 1 beyond it, and 2 for bad input.
+The exit code is 0 if all differences are within tolerance, 1 if one is not, and 2 for bad input.
 `;
 
 const flags = {

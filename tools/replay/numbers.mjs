@@ -1,4 +1,4 @@
-// How far numbers and tensors are apart: absolute, relative, and in units in the last place of f32.
+// The differences of numbers and tensors: absolute, relative, and in units in the last place of f32.
 
 const float = new Float32Array(1);
 const bits = new Int32Array(float.buffer);
@@ -9,13 +9,13 @@ function ordinal(x) {
   return bits[0] >= 0 ? bits[0] : -2147483648 - bits[0];
 }
 
-/** f32 numbers from a to b; Infinity where one of them is none. */
+/** The number of f32 numbers from a to b; Infinity if one of them is not finite. */
 export const ulps = (a, b) =>
   Number.isFinite(a) && Number.isFinite(b) ? Math.abs(ordinal(a) - ordinal(b)) : Number.POSITIVE_INFINITY;
 
 /**
- * {error: relative to b, absolute, ulp, a, b}; NaN and infinities are infinitely far from everything but
- * themselves.
+ * Returns {error: relative to b, absolute, ulp, a, b}. The difference of NaN or an infinity to every other number is
+ * infinite.
  */
 export function scalarError(a, b) {
   if (Object.is(a, b) || a === b) return { error: 0, absolute: 0, ulp: 0, a, b };
@@ -25,8 +25,8 @@ export function scalarError(a, b) {
 }
 
 /**
- * The same of two tensors {shape, data}: `error` is |a - b| over |b| in the 2-norm (Infinity for b = 0 and a
- * not), the rest is of the element that differs most, at `index`.
+ * The same for two tensors {shape, data}: `error` is |a - b| / |b| in the 2-norm (Infinity if only b is 0). The other
+ * members belong to the element that differs most, at `index`.
  */
 export function tensorError(x, y) {
   if (x.data.length !== y.data.length || x.shape.join() !== y.shape.join())

@@ -1,4 +1,4 @@
-// The PyTorch peer as a program: which python has torch, and running it.
+// Finds a Python with PyTorch, and runs the PyTorch peer with it.
 
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync } from "node:fs";
@@ -10,8 +10,8 @@ import { BadFile } from "./safetensors.mjs";
 const script = join(dirname(fileURLToPath(import.meta.url)), "..", "peers", "mopro_torch.py");
 
 /**
- * {python, version} of the first python with torch and numpy: MOPROC_PYTHON, python3, Debian's. Else
- * undefined.
+ * Returns {python, version} of the first Python that has torch and numpy: MOPROC_PYTHON, or otherwise python3 or
+ * Debian's. Returns undefined if there is none.
  */
 export function findTorch() {
   const named = process.env.MOPROC_PYTHON;
@@ -24,22 +24,22 @@ export function findTorch() {
   return undefined;
 }
 
-/** Runs the peer. Throws BadFile with what it printed when it fails. */
+/** Runs the peer. If it fails, throws BadFile with the last line that it printed. */
 export function runPeer({ python }, args) {
-  const env = { OMP_WAIT_POLICY: "PASSIVE", ...process.env }; // spinning threads crawl on shared cores
+  const env = { OMP_WAIT_POLICY: "PASSIVE", ...process.env }; // threads that spin are slow on shared cores
   const r = spawnSync(python, [script, ...args], { encoding: "utf8", maxBuffer: 1 << 26, env });
   if (r.error) throw new BadFile(`${python}: ${r.error.message}`);
   if (r.status !== 0) throw new BadFile(`${script} ${args[0]}: ${(r.stderr || r.stdout).trim().split("\n").at(-1)}`);
 }
 
-/** Throws where a file is in the folder that the peer would replace and did not write. */
+/** Throws if the peer would replace a file in the folder that it did not write. */
 function requireRun(folder) {
   requireFile(join(folder, "trace.json"), marks.json("moproc-trace-1"));
   const states = existsSync(folder) ? readdirSync(folder).filter((f) => /^step_\d+\.safetensors$/.test(f)) : [];
   for (const f of states) requireFile(join(folder, f), marks.safetensors);
 }
 
-/** The verb `make`: arguments are the peer's, `--run DIR` besides. */
+/** The verb `make`. It takes the arguments of the peer and `--run DIR`. */
 export function makeReplay(args) {
   const torch = findTorch();
   if (!torch) throw new BadFile("make needs python3 with torch and numpy (MOPROC_PYTHON names another python)");

@@ -1,6 +1,5 @@
-// A run to compare: a trace, and the states after its steps where they were written (--trace-state).
-// Gradients are what the momenta say: g = v' - momentum v - weight_decay p, from the states before and after
-// a step.
+// A run to compare: a trace and, if they were written (--trace-state), the states after its steps. Gradients are
+// computed from the momenta before and after a step: g = v' - momentum v - weight_decay p.
 
 import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
@@ -8,28 +7,28 @@ import { BadFile, readJson, readSafetensors } from "./safetensors.mjs";
 
 const momenta = "optimizer.momentum.";
 
-/** A trace T.json, or a folder with trace.json and step_NNNNNN.safetensors. Throws BadFile. */
+/** Opens a trace T.json, or a folder with trace.json and step_NNNNNN.safetensors. Throws BadFile. */
 export function openRun(path) {
   const folder = existsSync(path) && statSync(path).isDirectory();
   const trace = readJson(folder ? join(path, "trace.json") : path);
   if (!Array.isArray(trace?.steps) || typeof trace?.tensors !== "object")
-    throw new BadFile(`${path}: no trace: it has no steps or no tensors`);
+    throw new BadFile(`${path}: is not a trace: it has no steps or no tensors`);
   const stateFile = (i) => join(path, `step_${String(i).padStart(6, "0")}.safetensors`);
   return {
     path,
     steps: trace.steps,
     tensors: new Map(Object.entries(trace.tensors)),
-    /** The state after step i, or undefined when it was not written. */
+    /** The state after step i, or undefined if it was not written. */
     state: (i) => (folder && existsSync(stateFile(i)) ? readSafetensors(stateFile(i)) : undefined),
   };
 }
 
-/** What a run did from step n on. */
+/** The run from step n on. */
 export const from = (run, n) => ({ ...run, steps: run.steps.slice(n), state: (i) => run.state(i + n) });
 
 /**
- * States before steps: those that a replay file puts there, else the run's own, else the checkpoint it began
- * from.
+ * Returns the function for the state before a step: the tensors that the replay file has for the step and, for the
+ * others, the state after the previous step or, at the first step, that of the checkpoint.
  */
 export function statesBefore({ replay, resume }) {
   const file = replay === undefined ? undefined : readSafetensors(replay);
@@ -43,7 +42,7 @@ export function statesBefore({ replay, resume }) {
   };
 }
 
-/** Gradients by parameter, or undefined when a state that they need is missing. */
+/** The gradients by parameter; undefined if a state that they are computed from is missing. */
 export function gradients(before, after) {
   if (!before || !after) return undefined;
   const [momentum, decay] = ["momentum", "weight_decay"].map((key) => Math.fround(Number(after.metadata[key])));
@@ -63,7 +62,9 @@ export function gradients(before, after) {
   return result;
 }
 
-/** Parts of the state that are judged as one where runs drift apart, each with what belongs to it. */
+/**
+ * The parts of the state that are compared as a whole in runs of several steps: name -> whether a tensor belongs to it.
+ */
 export const parts = {
   encoder_q: (n) => n.startsWith("encoder_q.") && /\.(weight|bias)$/.test(n),
   encoder_k: (n) => n.startsWith("encoder_k.") && /\.(weight|bias)$/.test(n),
@@ -74,7 +75,7 @@ export const parts = {
   prototypes: (n) => n === "prototypes",
 };
 
-/** The tensors that belong to a part, end to end. */
+/** The tensors of a part, joined to one. */
 export function joined(tensors, belongs) {
   const all = [...tensors].filter(([name]) => belongs(name)).map(([, t]) => t.data);
   const data = new Float64Array(all.reduce((n, d) => n + d.length, 0));

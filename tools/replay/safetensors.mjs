@@ -13,25 +13,25 @@ const types = {
 };
 const nameOf = (data) => Object.entries(types).find(([, T]) => data instanceof T)?.[0];
 
-/** A file that is not what it should be: printed without a stack, exit code 2. */
+/** An error of the user's input: printed without a stack, exit code 2. */
 export class BadFile extends Error {}
 
-/** Tensors {shape, data} by name in the file's order, and the metadata. Throws BadFile naming the file. */
+/** Returns tensors {shape, data} by name in the file's order, and the metadata. Throws BadFile, naming the file. */
 export function readSafetensors(path) {
   const bytes = readBytes(path);
   const length = bytes.length < 8 ? Number.NaN : Number(bytes.readBigUInt64LE(0));
-  if (!(length <= bytes.length - 8)) throw new BadFile(`${path}: no safetensors file`);
+  if (!(length <= bytes.length - 8)) throw new BadFile(`${path}: not a safetensors file`);
   const header = parseJson(bytes.toString("utf8", 8, 8 + length), path);
   const tensors = new Map();
   for (const [name, t] of Object.entries(header)) {
     if (name === "__metadata__") continue;
     const T = types[t?.dtype];
-    if (!T) throw new BadFile(`${path}: tensor ${name} has dtype ${t?.dtype}`);
+    if (!T) throw new BadFile(`${path}: tensor ${name} has the unsupported dtype ${t?.dtype}`);
     const [begin, end] = t.data_offsets;
     const elements = t.shape.reduce((a, b) => a * b, 1);
     if (!(begin >= 0 && end <= bytes.length - 8 - length && end - begin === elements * T.BYTES_PER_ELEMENT))
-      throw new BadFile(`${path}: tensor ${name}: its data lie outside the file or have another size than its shape`);
-    const own = Uint8Array.from(bytes.subarray(8 + length + begin, 8 + length + end)); // aligned
+      throw new BadFile(`${path}: tensor ${name}: its data are outside the file or do not have the size of its shape`);
+    const own = Uint8Array.from(bytes.subarray(8 + length + begin, 8 + length + end)); // aligned memory
     tensors.set(name, { shape: t.shape, data: new T(own.buffer) });
   }
   return { path, tensors, metadata: header.__metadata__ ?? {} };

@@ -126,8 +126,8 @@ export async function measure(dir, o) {
     const r = await round(one, two, dir, steps);
     all.push(r);
     const ms = (s) => `${(1e3 * s).toFixed(1)} ms`;
-    const times = `one rank ${ms(r.alone)}, two ranks ${ms(r.together)}, two apart ${ms(r.apart)}`;
-    say(`round ${all.length}: ${times}; others took up to ${(100 * r.others).toFixed(0)} % of the cores`);
+    const times = `one rank ${ms(r.alone)}, two ranks ${ms(r.together)}, two independent runs ${ms(r.apart)}`;
+    say(`round ${all.length}: ${times}; other processes used up to ${(100 * r.others).toFixed(0)} % of the cores`);
   }
   endFolder(dir, "scaling");
   const few = undisturbed().length < Math.min(3, rounds); // then all rounds count, and the result says so

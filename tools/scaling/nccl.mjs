@@ -130,10 +130,11 @@ const vector = (op, bytes, ranks) => (op === "all_gather" ? bytes * ranks : byte
 
 /** Microseconds of a collective on `ranks` GPUs with `bytes` per rank, by an optimistic and a pessimistic model. */
 export const networks = {
-  /** NCCL's own model. */
+  /** The time of NCCL's own model. */
   reckoned: (op, bytes, ranks, c = cluster) => reckoned(op, vector(op, bytes, ranks), ranks, c),
   /**
-   * And what measurements have above it: half for an all_gather, which goes round once where an all_reduce goes twice.
+   * NCCL's model, plus the excess of measurements over it. An all_gather has half of the excess, because it goes round
+   * once and an all_reduce twice.
    */
   measured: (op, bytes, ranks, c = cluster) => {
     if (ranks === 1) return 0;

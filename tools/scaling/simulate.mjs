@@ -21,7 +21,7 @@ class Plans {
     Object.assign(this, { phase, sizes, say });
   }
   get(perRank, ranks, shuffle = "load") {
-    const key = `${perRank} images a GPU, ${ranks} GPUs, keys by ${shuffle}`;
+    const key = `${perRank} images per GPU, ${ranks} GPUs, keys by ${shuffle}`;
     if (!this.known.has(key)) {
       this.say(`lowering: ${key}`);
       const plan = planOf({ sizes: this.sizes, perRank, ranks, shuffle, only: [this.phase] });

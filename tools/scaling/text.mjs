@@ -11,31 +11,31 @@ export function measuredText(m) {
   const time = (s) => withQuartiles(s, (x) => `${(1e3 * x).toFixed(1)} ms`);
   const share = (s) => withQuartiles(s, percent);
   const others = m.disturbed
-    ? "others were busy on this machine all the time: the times mean little, processor time is what is left"
-    : `rounds left out because others took more than a tenth of the cores: ${left_out}`;
+    ? "other processes used this machine all the time: the times say little, compare the processor time"
+    : `rounds left out because other processes used more than a tenth of the cores: ${left_out}`;
   return `Measured: ${network} at ${image_size} pixels, ${images_a_rank} images and one thread per rank
 on ${cores} cores (${cpu}); medians (quartiles) of ${rounds} rounds; ${others}
 
 ${show(
-  ["a step of", "time"],
+  ["step of", "time"],
   [
     ["one rank", time(m.alone_s)],
     ["two ranks, twice the batch", time(m.together_s)],
-    ["one rank, beside a run that it does not know of", time(m.apart_s)],
+    ["one rank, beside an independent run", time(m.apart_s)],
   ],
 )}
 ${show(
   ["ratios, each within a round", ""],
   [
     ["weak scaling: one rank / two ranks", share(m.efficiency)],
-    ["what the machine gives: one rank / two runs apart", share(m.machine)],
-    ["what talking leaves of that: two runs apart / two ranks", share(m.talking)],
+    ["limit of the machine: one rank / two independent runs", share(m.machine)],
+    ["share of that limit: two independent runs / two ranks", share(m.talking)],
     ["processor time: one rank, twice / two ranks", share(m.cpu)],
-    ["processor time: one rank, twice / two runs apart", share(m.cpu_apart)],
-    ["part of a step that rank 0 waited for the other", share(m.waited)],
-    ["part of the cores that others took meanwhile", share(m.others)],
+    ["processor time: one rank, twice / two independent runs", share(m.cpu_apart)],
+    ["share of a step in which rank 0 waited for the other", share(m.waited)],
+    ["share of the cores that other processes used meanwhile", share(m.others)],
   ],
-)}A rank handed over ${mb(m.sent_bytes)} MB a step.
+)}A rank handed over ${mb(m.sent_bytes)} MB per step.
 `;
 }
 
@@ -52,7 +52,7 @@ export function wireText(rows) {
     (r.published.total / r.sent.total).toFixed(2),
   ]);
   const head = [
-    "images a rank, ranks, phase",
+    "images per rank, ranks, phase",
     ...used,
     "all",
     "/ least",
@@ -78,10 +78,10 @@ export function simulatedText(s) {
   return `Simulated, nothing of it was run: ${network}, ${phase} phase, bf16, H200, ${cluster.gpus} GPUs per node,
 ${cluster.net} GB/s between nodes; good .. bad end of what is not known
 ${steps(s.steps)}
-Milliseconds of a step with buckets of so many MB (33.6 is compiled in); "1.0 MB last": at most that is left for the
-end of the backward pass
+Milliseconds of a step by the size of buckets in MB (33.6 is compiled in); "1.0 MB last": at most 1.0 MB is left to
+send after the backward pass
 ${buckets(s.buckets)}
-Efficiency as it is, with a change that nobody has made yet, and with kernels that take 1.5 times what is predicted
+Efficiency as it is, with a change that is not implemented, and with kernels that take 1.5 times the predicted time
 ${changes(s.changes)}
 How key images reach the rank that encodes them
 ${shuffles(s.shuffles)}`;

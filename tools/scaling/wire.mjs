@@ -84,7 +84,7 @@ export function wire({ ranks, perRank, sizes = published, only = phases, say = (
   const rows = [];
   for (const per of perRank) {
     for (const n of ranks) {
-      say(`lowering: ${per} images a rank, ${n} ranks`);
+      say(`lowering: ${per} images per rank, ${n} ranks`);
       const of = { perRank: per, ranks: n, lowDim: sizes.lowDim, imageSize: sizes.imageSize };
       const plans = {
         load: planOf({ sizes, ...of, only }),

@@ -87,20 +87,20 @@ export function nativeLibraries({ tests = false } = {}) {
   const first = existsSync(join(native, "CMakeCache.txt")) ? [] : ["-DCMAKE_BUILD_TYPE=Release", ...unity];
   quiet("cmake", ["-S", root, "-B", native, `-DMOPROC_TESTS=${tests ? "ON" : "OFF"}`, ...first]);
   const cached = statSync(join(native, "CMakeCache.txt"));
-  if (!cached) throw new SetupError("cmake left no cache");
+  if (!cached) throw new SetupError("cmake did not write CMakeCache.txt");
   const target = tests === "js" ? ["--target", "js_needs"] : [];
   quiet("cmake", ["--build", native, "--parallel", String(jobs()), ...target]);
 }
 
 /**
- * Removes a build folder that was made for another path: a clone that was moved or copied is built again, because CMake
- * refuses such a folder.
+ * Removes a build folder that was made for another path, because CMake refuses it. A clone that was moved or copied is
+ * therefore built again.
  */
 export function removeForeignBuild(folder) {
   const cache = join(folder, "CMakeCache.txt");
   const made = existsSync(cache) && /^CMAKE_CACHEFILE_DIR:INTERNAL=(.*)$/m.exec(readFileSync(cache, "utf8"))?.[1];
   if (!made || realpathSync(folder) === made || folder === made) return;
-  console.log(`${folder} was built as ${made}; it is built again`);
+  console.log(`${folder} was built for the path ${made} and is built again`);
   rmSync(folder, { recursive: true });
 }
 
@@ -121,7 +121,7 @@ export function addon() {
     ],
     { cwd: dir },
   );
-  if (!existsSync(out)) throw new SetupError(`cmake-js left no ${out}`);
+  if (!existsSync(out)) throw new SetupError(`cmake-js did not build ${out}`);
 }
 
 /**
