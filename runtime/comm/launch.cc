@@ -115,7 +115,7 @@ int tasks_on(const std::string& list, int node) {
     if (node < at) return tasks;
     begin = end + 1;
   }
-  throw InputError("SLURM_STEP_TASKS_PER_NODE=" + list + ": says nothing of machine " + std::to_string(node) +
+  throw InputError("SLURM_STEP_TASKS_PER_NODE=" + list + ": has no entry for machine " + std::to_string(node) +
                    " (SLURM_NODEID)");
 }
 
@@ -170,8 +170,8 @@ void refuse_half(const Reader& r) {
     count += r.has(name);
   }
   if (count > 1)
-    throw InputError("half an environment: " + set + " set, " + missing +
-                     " not. A launcher sets RANK, WORLD_SIZE, LOCAL_RANK and MASTER_ADDR, or RANK and WORLD_SIZE "
+    throw InputError("incomplete environment: " + set + " set, " + missing +
+                     " not set. A launcher sets RANK, WORLD_SIZE, LOCAL_RANK and MASTER_ADDR, or RANK and WORLD_SIZE "
                      "of nodes with MASTER_ADDR; unset them for one process");
 }
 
@@ -207,8 +207,7 @@ LaunchPlan from_flags(Reader& r, const LaunchFlags& flags) {
   l.master = flags.dist_url.empty()       ? StoreAddress{"localhost", 0}
              : flags.dist_url == "env://" ? master_of(r, flags)
                                           : parse_url(flags.dist_url);
-  if (nodes > 1 && l.master.port == 0)
-    throw InputError("--dist-url " + flags.dist_url + ": several nodes need a port to meet at");
+  if (nodes > 1 && l.master.port == 0) throw InputError("--dist-url " + flags.dist_url + ": several nodes need a port");
   plan.to_start = per_node;
   return plan;
 }

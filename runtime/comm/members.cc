@@ -33,7 +33,7 @@ void Members::reported(int rank, const Progress& at) {
 
 void Members::disconnected(int rank) {
   if (members_[static_cast<size_t>(rank)].state == State::here && lost_.empty())
-    lost_ = who(rank) + " has died, in " + place(rank);
+    lost_ = who(rank) + " has died in " + place(rank);
 }
 
 void Members::gave_up(int rank, const std::string& why) {
@@ -58,7 +58,7 @@ std::string Members::suspect(int asking) const {
   for (int r = 0; r < static_cast<int>(members_.size()); ++r)
     if (r != asking && (worst < 0 || key(r) < key(worst))) worst = r;
   if (worst < 0) return "nobody else";
-  return who(worst) + (std::get<0>(key(worst)) == 0 ? ", which has never come" : ", last seen in " + place(worst));
+  return who(worst) + (std::get<0>(key(worst)) == 0 ? ", which has never connected" : ", last seen in " + place(worst));
 }
 
 }  // namespace moproc::comm

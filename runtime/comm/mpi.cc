@@ -42,7 +42,7 @@ const MoprocMpi& plugin() {
                      kPathVariable);
   }
   const auto get = reinterpret_cast<const MoprocMpi* (*)()>(dlsym(library, "moproc_mpi_plugin"));
-  if (!get || get()->version != 1) throw InputError(path + " is no plug-in of this version");
+  if (!get || get()->version != 1) throw InputError(path + " is not a plug-in of this version");
   return *get();
 }
 
@@ -50,7 +50,7 @@ class MpiCommunicator : public Communicator {
  public:
   MpiCommunicator(int rank, int ranks, Watch& watch)
       : mpi_(plugin()), watch_(watch), rank_(rank), ranks_(ranks), counts_(static_cast<size_t>(ranks)), at_(counts_) {
-    watch.in("the meeting of MPI");
+    watch.in("the start of MPI");
     int own = 0, all = 0;
     if (const char* const why = mpi_.open(&own, &all)) throw InputError(std::string("MPI does not start: ") + why);
     if (own == rank && all == ranks) return;

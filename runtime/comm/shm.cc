@@ -222,14 +222,14 @@ class ShmCommunicator : public Communicator {
       if (q == o_.rank) continue;
       if (other.gave_up) throw LostRank(who(q) + " gave up: " + other.why.get());
       if (const int pid = other.pid; pid != 0 && has_ended(pid))
-        throw LostRank(who(q) + " has died, in " + place(q) + "; this rank waits in " + place(o_.rank));
+        throw LostRank(who(q) + " has died in " + place(q) + "; this rank waits in " + place(o_.rank));
     }
     if (seconds > o_.timeout) {
       char text[64];
       std::snprintf(text, sizeof text, "%g s", o_.timeout);
       if (state(r).pid == 0)
-        throw LostRank("rank " + std::to_string(r) + " has not come within " + text + " (--timeout)");
-      throw LostRank(who(r) + " is missed since " + text + " (--timeout): it was last seen in " + place(r) +
+        throw LostRank("rank " + std::to_string(r) + " has not connected within " + text + " (--timeout)");
+      throw LostRank(who(r) + " has been missing for " + text + " (--timeout): it was last seen in " + place(r) +
                      ", this rank waits in " + place(o_.rank));
     }
   }
@@ -290,13 +290,13 @@ std::unique_ptr<Communicator> make_shm(const ShmOptions& options, std::string& n
   struct stat is{};
   if (fstat(fd, &is) != 0 || static_cast<size_t>(is.st_size) < bytes) {
     close(fd);
-    throw InputError("shared memory " + name + " is not of this run");
+    throw InputError("shared memory " + name + " does not belong to this run");
   }
   void* const memory = map(fd, bytes, name);
   const Header& header = *static_cast<Header*>(memory);
   if (header.magic != kMagic || header.ranks != options.ranks) {
     munmap(memory, bytes);
-    throw InputError("shared memory " + name + " is not of this run");
+    throw InputError("shared memory " + name + " does not belong to this run");
   }
   return std::make_unique<ShmCommunicator>(options, memory, true);
 }

@@ -68,7 +68,7 @@ class Server : public Store {
   std::string get(const std::string& key) override {
     std::string value;
     if (!find(key, value))
-      throw LostRank(show(address_) + ": nobody has told " + key + " within the time-out; are all ranks running?");
+      throw LostRank(show(address_) + ": no rank has set " + key + " within the time-out; are all ranks running?");
     return value;
   }
   std::vector<std::string> gather(const std::string& what, const std::string& own) override {
@@ -126,8 +126,8 @@ class Server : public Store {
       g.texts.resize(static_cast<size_t>(ranks_));
     }
     if (g.what != what)
-      throw InputError("the ranks are at different places: one exchanges " + g.what + ", rank " + std::to_string(rank) +
-                       " " + what);
+      throw InputError("the ranks are at different places: one exchanges " + g.what + ", but rank " +
+                       std::to_string(rank) + " " + what);
     g.texts[static_cast<size_t>(rank)] = own;
     ++g.here;
     changed_.notify_all();
@@ -149,20 +149,21 @@ class Server : public Store {
     while (g.texts[static_cast<size_t>(r)]) ++r;
     char seconds[32];
     std::snprintf(seconds, sizeof seconds, "%g", timeout_);
-    return members_.who(r) + (members_.is_here(r) ? " is missed since " + std::string(seconds) +
-                                                        " s (--timeout): it was last seen in " + members_.place(r)
-                                                  : " has not come within " + std::string(seconds) + " s (--timeout)");
+    return members_.who(r) + (members_.is_here(r)
+                                  ? " has been missing for " + std::string(seconds) +
+                                        " s (--timeout): it was last seen in " + members_.place(r)
+                                  : " has not connected within " + std::string(seconds) + " s (--timeout)");
   }
 
   std::string welcome(int rank, int ranks, const Identity& who) {
     const std::lock_guard lock(mutex_);
     if (ranks != ranks_)
-      return "no rank " + std::to_string(rank) + " is of a run of " + std::to_string(ranks) +
-             " ranks, rank 0 of one of " + std::to_string(ranks_);
+      return "no rank " + std::to_string(rank) + " belongs to a run of " + std::to_string(ranks) +
+             " ranks, rank 0 to one of " + std::to_string(ranks_);
     if (rank < 1 || rank >= ranks)
       return "no there is no rank " + std::to_string(rank) + " of " + std::to_string(ranks);
     if (members_.is_here(rank))
-      return "no rank " + std::to_string(rank) + " is there already: each rank has to have a number of its own";
+      return "no rank " + std::to_string(rank) + " is connected already: each rank must have its own number";
     members_.arrived(rank, who);
     ++here_;
     const Identity own = this_process();
@@ -212,7 +213,7 @@ class Server : public Store {
     }
     if (std::sscanf(line.c_str(), "get %255s", key) == 1)
       return s.send_all(find(key, value) ? "ok " + std::to_string(value.size()) + "\n" + value
-                                         : "lost nobody has told " + std::string(key) + "\n");
+                                         : "lost no rank has set " + std::string(key) + "\n");
     if (int behind = 0;
         std::sscanf(line.c_str(), "gather %" SCNu64 " %zu %n", &number, &size, &behind) == 2 && behind > 0)
       return value_of(value) &&

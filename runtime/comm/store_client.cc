@@ -103,13 +103,14 @@ class Client : public Store {
     return "rank 0 (process " + std::to_string(first_.pid) + " on " + first_.host + ")";
   }
 
-  [[noreturn]] void gone() const { throw LostRank(show(address_) + ": rank 0 has gone before all ranks had met"); }
+  [[noreturn]] void gone() const { throw LostRank(show(address_) + ": rank 0 ended before all ranks had connected"); }
   [[noreturn]] void lost(const std::string& what) const {
     char seconds[32];
     std::snprintf(seconds, sizeof seconds, "%g", timeout_);
-    throw LostRank(who_is_first() +
-                   (errno == EAGAIN ? " is missed since " + std::string(seconds) + " s (--timeout)" : " has died") +
-                   "; this rank waits in the exchange of " + what);
+    throw LostRank(
+        who_is_first() +
+        (errno == EAGAIN ? " has been missing for " + std::string(seconds) + " s (--timeout)" : " has died") +
+        "; this rank waits in the exchange of " + what);
   }
 
   std::string answer_to(const std::string& message) {

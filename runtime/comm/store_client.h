@@ -10,7 +10,7 @@ namespace moproc::comm {
 /// How long a client waits for rank 0 to answer, in seconds.
 struct Patience {
   double longer = 5;   // beyond the time-out: rank 0 knows better who is missed, and says so at the time-out
-  double silence = 2;  // for the answer to a report, which waits for nobody
+  double silence = 2;  // for the answer to a report, which does not wait for other ranks
 };
 
 /// See make_store().

@@ -50,13 +50,13 @@ void Watch::check(double seconds) {
   if (seconds <= timeout_) return;
   char text[64];
   std::snprintf(text, sizeof text, "%g s (--timeout)", timeout_);
-  throw LostRank(store_.suspect() + ", is missed since " + text + "; this rank waits in " + show(here()));
+  throw LostRank(store_.suspect() + ", has been missing for " + text + "; this rank waits in " + show(here()));
 }
 
 std::string Watch::verdict() {
   const Progress at = here();
   std::string lost = store_.report(at);
-  if (lost.empty()) lost = store_.suspect() + ", seems to be the reason";
+  if (lost.empty()) lost = store_.suspect() + ", is the likely reason";
   return lost + "; this rank is in " + show(at);
 }
 

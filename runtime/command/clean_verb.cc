@@ -32,7 +32,7 @@ void check(const CleanVerbSettings& s, const Plan& plan) {
   check_confirmed(s.confirmed, plan);
   if (s.clean.data.empty()) throw InputError("--data DIR is needed");
   if (s.clean.checkpoint.empty() || s.clean.checkpoint == "auto")
-    throw InputError("--resume FILE is needed: the checkpoint that judges");
+    throw InputError("--resume FILE is needed: the checkpoint that judges the labels");
 }
 
 void require_targets(const CleanVerbSettings& s) { train::require_clean_targets(s.clean); }

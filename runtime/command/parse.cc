@@ -56,7 +56,7 @@ std::string nearest(const std::string& given, const std::vector<std::string>& na
 void parse_flags(const FlagTable& table, const std::vector<std::string>& args) {
   std::set<const Flag*> seen;
   for (size_t i = 0; i < args.size(); ++i) {
-    if (!is_flag(args[i])) throw InputError("'" + args[i] + "' is no flag (--help lists all flags)");
+    if (!is_flag(args[i])) throw InputError("'" + args[i] + "' is not a flag (--help lists all flags)");
     std::vector<std::string> values;
     std::string name = args[i];
     const size_t equal = name.starts_with("--") ? name.find('=') : std::string::npos;

@@ -20,7 +20,7 @@ comm::Carrier carrier_of(const Plan& plan, const std::string& asked, const comm:
   using comm::Carrier;
   const bool one_machine = launch.local_ranks == launch.ranks;
   if (on_gpu(plan)) {
-    if (asked == "shm" || asked == "mpi") throw InputError("--dist-backend " + asked + ": GPUs share a step by nccl");
+    if (asked == "shm" || asked == "mpi") throw InputError("--dist-backend " + asked + ": GPUs use nccl");
     return Carrier::nccl;
   }
   if (asked == "mpi") return Carrier::mpi;

@@ -61,7 +61,7 @@ void check(const RetrainVerbSettings& s, const Plan& plan) {
   if (s.run.cache_features && s.finetune)
     throw InputError("--cache-features: features change when all layers are trained (--finetune)");
   if (s.run.cache_features && s.run.evaluate)
-    throw InputError("--cache-features needs training, --evaluate makes none");
+    throw InputError("--cache-features needs training, but --evaluate does not train");
   const std::string trained = meta(plan, "trained");
   if (trained.empty()) throw InputError("this artefact does not retrain; compile one with --task retrain");
   if (s.finetune != (trained == "all"))

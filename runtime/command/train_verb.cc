@@ -108,7 +108,7 @@ void add_flags(FlagTable& t, TrainSettings& s) {
 void check_replay(const TrainSettings& s) {
   const train::Dump& dump = s.run.dump;
   if (dump.step.has_value() != !dump.folder.empty()) throw InputError("--dump-step N and --dump DIR need each other");
-  if (dump.step && s.run.evaluate) throw InputError("--dump-step needs steps, --evaluate makes none");
+  if (dump.step && s.run.evaluate) throw InputError("--dump-step needs steps, but --evaluate runs none");
   if (s.replay.file.empty()) {
     if (!s.replay.trace.empty()) throw InputError("--trace needs --replay FILE");
     if (!s.replay.state.empty()) throw InputError("--trace-state needs --replay FILE");

@@ -107,7 +107,7 @@ void check_run(const train::RunSettings& run) {
   if (run.evaluate && run.resume.empty()) throw InputError("--evaluate needs --resume FILE");
   if (run.resume == "auto" && run.saving.exp_dir.empty()) throw InputError("--resume auto needs --exp-dir");
   if (run.start_epoch >= run.schedule.epochs && !run.evaluate)
-    throw InputError("--start-epoch " + std::to_string(run.start_epoch) + " leaves nothing of --epochs " +
+    throw InputError("--start-epoch " + std::to_string(run.start_epoch) + " leaves no epochs of --epochs " +
                      std::to_string(run.schedule.epochs));
 }
 

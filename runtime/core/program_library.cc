@@ -12,7 +12,7 @@ namespace {
 /// The plan of a loaded library. Throws InputError if it has none, or one of another version.
 const Plan* plan_of(void* handle, const std::string& file) {
   const auto get = reinterpret_cast<const Plan* (*)()>(dlsym(handle, "moproc_plan"));
-  if (!get) throw InputError(file + ": is no program of moproc");
+  if (!get) throw InputError(file + ": is not a program of moproc");
   const Plan* const plan = get();
   if (plan->version != kPlanVersion)
     throw InputError(file + ": has plan version " + std::to_string(plan->version) + ", this program reads version " +

@@ -11,7 +11,7 @@ namespace moproc {
 class ProgramLibrary {
  public:
   /// `path`: an artefact directory, or a program.so itself. Throws InputError if the file is missing, cannot be loaded,
-  /// is no program of moproc, or has another plan version than kPlanVersion.
+  /// is not a program of moproc, or has another plan version than kPlanVersion.
   explicit ProgramLibrary(const std::string& path);
   ~ProgramLibrary();
   ProgramLibrary(const ProgramLibrary&) = delete;

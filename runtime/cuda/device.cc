@@ -62,7 +62,7 @@ CudaDevice::CudaDevice(const Plan& plan, int gpu, StepTimes* times, bool check, 
       launches_(driver_, plan, kernels_, arenas_.address, collectives_.get()) {
   clear(Arena::state);
   clear(Arena::io);
-  if (check_) clear(Arena::grad), clear(Arena::work);  // so that memory which no kernel has written is no error
+  if (check_) clear(Arena::grad), clear(Arena::work);  // so that memory which no kernel has written is not an error
   driver_.stream_synchronize(compute_.get());
   size_t most = 0;
   for (int32_t p = 0; p < plan.programs.size; ++p) {

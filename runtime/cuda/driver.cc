@@ -55,7 +55,7 @@ void Driver::start() {
 #define MOPROC_CUDA_BIND(name, symbol, parameters) name.bind(*this, library_, #symbol);
   MOPROC_CUDA_FUNCTIONS(MOPROC_CUDA_BIND)
 #undef MOPROC_CUDA_BIND
-  if (!driver_version.bound()) throw InputError(path_ + " is no CUDA driver: it has no cuDriverGetVersion");
+  if (!driver_version.bound()) throw InputError(path_ + " is not a CUDA driver: it has no cuDriverGetVersion");
   driver_version(&version_);
   if (version_ < kNeeded) throw InputError(too_old());
 #define MOPROC_CUDA_REQUIRE(name, symbol, parameters) \

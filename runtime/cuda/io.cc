@@ -83,7 +83,7 @@ std::byte* Io::host(int tensor) const {
   if (use == Use::none) return nullptr;
   if (use == Use::input && taken_ == kSlots)
     throw std::logic_error(std::string(plan_.tensors[tensor].name) +
-                           ": all runs that fit are under way; wait for one before inputs are filled in");
+                           ": all slots are in use; wait for a run before inputs are filled in");
   return at(slots_[use == Use::input ? fill_ : read_], plan_.tensors[tensor].offset);
 }
 

@@ -30,7 +30,7 @@ Kernels::Kernels(const Driver& driver, const Plan& plan, const GpuInfo& gpu)
     const int32_t shared = block(i).shared_bytes;
     if (shared > gpu.shared_bytes)
       throw InputError(std::string("kernel ") + k.symbol + " needs " + std::to_string(shared) +
-                       " bytes of shared memory a block, " + gpu.show() + " has " + std::to_string(gpu.shared_bytes) +
+                       " bytes of shared memory per block, " + gpu.show() + " has " + std::to_string(gpu.shared_bytes) +
                        "; compile with --target-arch sm_" + std::to_string(gpu.major) + std::to_string(gpu.minor));
     functions_.push_back(find(k));
     if (shared > 0) driver.function_attribute(functions_.back(), kFunctionMaxDynamicShared, shared);
@@ -70,7 +70,7 @@ void Kernels::no_code(Result r, const char* call) const {
   const std::string arch = "sm_" + std::to_string(gpu_.major) + std::to_string(gpu_.minor);
   throw InputError(std::string(plan_.name) + " holds kernels for " + plan_.arch + ", none of which " + gpu_.show() +
                    " with a driver for CUDA " + show_version(driver_.version()) + " can run (" + said +
-                   "): compile with --target-arch " + arch + ", or with a newer driver if that is among them");
+                   "): compile with --target-arch " + arch + " or, if the list has it, update the driver");
 }
 
 }  // namespace moproc::cuda

@@ -41,7 +41,7 @@ Nccl::Nccl() {
   open();
 #define MOPROC_NCCL_BIND(name, symbol, parameters) \
   if (!name.bind(*this, library_, #symbol))        \
-    throw InputError(path_ + " has no " #symbol ": it is no NCCL, or one before " + show_nccl_version(kNeeded));
+    throw InputError(path_ + " has no " #symbol ": it is not NCCL, or a version before " + show_nccl_version(kNeeded));
   MOPROC_NCCL_FUNCTIONS(MOPROC_NCCL_BIND)
 #undef MOPROC_NCCL_BIND
   error_text_ = reinterpret_cast<const char* (*)(NcclResult)>(dlsym(library_, "ncclGetErrorString"));
@@ -88,7 +88,7 @@ std::string Nccl::describe(const char* call, NcclResult r) const {
 }
 
 void Nccl::fail(const char* call, NcclResult r) const {
-  throw std::runtime_error(describe(call, r) + "; NCCL_DEBUG=INFO tells more");
+  throw std::runtime_error(describe(call, r) + "; NCCL_DEBUG=INFO shows more");
 }
 
 int64_t rank_part(int64_t n, int ranks) {
@@ -123,7 +123,7 @@ void NcclCommunicator::meet(const std::function<void()>& use) {
     NcclResult result = kNcclSuccess;
   };
   const auto meeting = std::make_shared<Meeting>();
-  world_.watch().in("the meeting of NCCL");
+  world_.watch().in("the start of NCCL");
   std::thread thread([meeting, use, id, init = nccl_.init_rank, ranks = world_.ranks(), rank = world_.rank()] {
     use();
     NcclComm comm = nullptr;
@@ -149,7 +149,7 @@ void NcclCommunicator::meet(const std::function<void()>& use) {
   thread.join();
   comm_ = meeting->comm;
   if (meeting->result != kNcclSuccess)
-    throw comm::LostRank(nccl_.describe("ncclCommInitRank", meeting->result) + "; NCCL_DEBUG=INFO tells more; " +
+    throw comm::LostRank(nccl_.describe("ncclCommInitRank", meeting->result) + "; NCCL_DEBUG=INFO shows more; " +
                          world_.watch().verdict());
 }
 

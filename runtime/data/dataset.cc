@@ -36,7 +36,7 @@ int known_classes(const std::string& info, int num_class) {
   if (!in) return std::max(1000, num_class);
   int lines = 0;
   for (std::string line; std::getline(in, line);) lines += !trimmed(line).empty();
-  if (lines == 0) throw DatasetError(info + "/synsets.txt: no class in it");
+  if (lines == 0) throw DatasetError(info + "/synsets.txt: names no class");
   return lines;
 }
 
@@ -60,7 +60,8 @@ std::string validation_folder(const Dataset& set) {
                              : fs::is_directory(set.folder() + "/" + name))
       return prefix;
   }
-  throw DatasetError(set.folder() + "/val_images_256: no such folder; the images of info/val_filelist.txt lie there");
+  throw DatasetError(set.folder() +
+                     "/val_images_256: no such folder; the images of info/val_filelist.txt belong there");
 }
 
 void append_training(const std::string& info, int classes, const WebVisionOptions& o, Dataset& out) {
@@ -108,15 +109,15 @@ Dataset read_folder(const std::string& given, Split split, const WebVisionOption
   need_directory(folder, "the data folder must exist");
   if (fs::is_directory(folder + "/info")) return read_webvision(folder, split, options);
   if (!options.google || !options.flickr)
-    throw DatasetError(folder + ": only a WebVision folder (with info/) tells sources apart");
+    throw DatasetError(folder + ": only a WebVision folder (with info/) lists images by source");
   for (const char* const ending : {".csv", ".jsonl"})
     if (fs::exists(folder + "/" + name + ending))
       return read_table(folder + "/" + name + ending, folder, options.num_class);
   Dataset out(folder, options.num_class);
   const bool packed = out.files().packed();
   if (!packed && !fs::is_directory(folder + "/" + name))
-    throw DatasetError(folder + ": is no data folder: there is neither info/ (WebVision) nor " + name + ".csv, " +
-                       name + ".jsonl or " + name + "/ (a folder a class)");
+    throw DatasetError(folder + ": is not a data folder: there is neither info/ (WebVision) nor " + name + ".csv, " +
+                       name + ".jsonl or " + name + "/ (one folder per class)");
   const Dataset part = read_image_folder(folder + "/" + name, options.num_class);
   for (std::size_t i = 0; i < part.size(); ++i) out.add(name + "/" + std::string(part.name(i)), part.label(i));
   return out;

@@ -78,14 +78,14 @@ void decode(std::span<const std::uint8_t> bytes, Image& out, const DecodeLimits&
   const std::string format = sniff_format(bytes);
   if (format == "jpeg") return decode_jpeg(bytes, out, limits);
   if (format == "png") return decode_png(bytes, out, limits);
-  throw ImageError(format.empty() ? "no JPEG or PNG file" : "no JPEG or PNG file, it looks like " + format);
+  throw ImageError(format.empty() ? "not a JPEG or PNG file" : "not a JPEG or PNG file, it looks like " + format);
 }
 
 void read_file(const std::string& path, std::vector<std::uint8_t>& out, const DecodeLimits& limits) {
   const File file(path);
   struct stat info{};
   if (file.fd() < 0 || ::fstat(file.fd(), &info) != 0) throw ImageError(errno);
-  if (!S_ISREG(info.st_mode)) throw ImageError("no regular file");
+  if (!S_ISREG(info.st_mode)) throw ImageError("not a regular file");
   if (static_cast<std::uint64_t>(info.st_size) > limits.max_bytes) {
     throw ImageError(std::to_string(info.st_size) + " bytes, over the limit of " + std::to_string(limits.max_bytes));
   }

@@ -14,7 +14,7 @@
 
 namespace moproc::data {
 
-// Thrown for a file that is no usable picture. what() is only the reason, without the name of the file.
+// Thrown for a file that is not a usable picture. what() is only the reason, without the name of the file.
 class ImageError : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;

@@ -47,8 +47,8 @@ bool loses_pixels(j_common_ptr cinfo) {
     case JWRN_ARITH_BAD_CODE:
     case JWRN_MUST_RESYNC:  // a restart interval is missing
       return true;
-    case JWRN_JPEG_EOF:  // in a single scan the entropy decoder looks ahead, so the file may still be
-                         // complete: JWRN_HIT_MARKER will tell. Between scans nothing would.
+    case JWRN_JPEG_EOF:  // In a single scan the entropy decoder reads ahead, so the file may be complete; if it is
+                         // not, JWRN_HIT_MARKER follows. Between scans no other warning follows.
       return jpeg_has_multiple_scans(reinterpret_cast<j_decompress_ptr>(cinfo));
     default: return false;
   }
@@ -95,7 +95,7 @@ void choose_output(jpeg_decompress_struct& cinfo) {
     case 1:
     case 3: cinfo.out_color_space = JCS_EXT_RGBX; break;
     case 4: cinfo.out_color_space = JCS_CMYK; break;
-    default: leave_with(common, "a JPEG of neither 1, 3 nor 4 components");
+    default: leave_with(common, "a JPEG with neither 1, 3 nor 4 components");
   }
 }
 

@@ -102,7 +102,7 @@ class ShardFiles final : public Files {
 
   void parse(const std::string& file, std::size_t number, std::string_view line) {
     if (number == 1) {
-      if (line != kShardFormat) bad_line(file, 1, "is no index of shards that this version reads: " + quoted(line));
+      if (line != kShardFormat) bad_line(file, 1, "is not an index of shards that this version reads: " + quoted(line));
       return;
     }
     Entry e{};

@@ -23,7 +23,8 @@ using Classes = std::map<std::string, std::vector<std::string>>;
 
 Classes walk(const std::string& folder) {
   std::error_code error;
-  if (!fs::is_directory(folder, error)) throw DatasetError(folder + ": no such folder; it holds a folder a class");
+  if (!fs::is_directory(folder, error))
+    throw DatasetError(folder + ": no such folder; it should contain one folder per class");
   Classes classes;
   for (const auto& entry : fs::directory_iterator(folder))
     if (entry.is_directory()) classes[entry.path().filename().string()];
@@ -50,13 +51,13 @@ Classes packed(const Files& shards) {
 Dataset read_image_folder(const std::string& folder, int num_class) {
   Dataset out(folder, num_class);
   const Classes classes = out.files().packed() ? packed(out.files()) : walk(folder);
-  if (classes.empty()) throw DatasetError(folder + ": holds no folder; it should hold one a class");
+  if (classes.empty()) throw DatasetError(folder + ": holds no folder; it should contain one per class");
   if (classes.size() > static_cast<std::size_t>(num_class))
-    throw DatasetError(folder + ": has " + std::to_string(classes.size()) + " classes, the network " +
+    throw DatasetError(folder + ": has " + std::to_string(classes.size()) + " classes, but the network has " +
                        std::to_string(num_class) + "; the last is " + classes.rbegin()->first);
   std::int64_t label = 0;
   for (const auto& [name, files] : classes) {
-    if (files.empty()) throw DatasetError(folder + "/" + name + ": no image in it");
+    if (files.empty()) throw DatasetError(folder + "/" + name + ": has no image");
     for (const std::string& f : files) out.add(f, label);
     ++label;
   }

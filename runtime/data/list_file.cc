@@ -29,7 +29,7 @@ Entry parse(const std::string& file, std::size_t number, std::string_view line) 
   const auto [end, error] = std::from_chars(field.data(), field.data() + field.size(), entry.label);
   if (error == std::errc::result_out_of_range) bad_line(file, number, "label " + quoted(field) + " is out of range");
   if (error != std::errc() || end != field.data() + field.size())
-    bad_line(file, number, "expected 'PATH LABEL', but " + quoted(field) + " is no label");
+    bad_line(file, number, "expected 'PATH LABEL', but " + quoted(field) + " is not a label");
   return entry;
 }
 
@@ -63,7 +63,7 @@ void need_directory(const std::string& path, const std::string& what) {
 void read_list(const std::string& file, const std::function<void(std::string_view, std::int64_t)>& add) {
   std::ifstream in(file, std::ios::binary);
   if (!in || fs::is_directory(file))
-    throw DatasetError(file + ": cannot read this list: " + (errno != 0 ? std::strerror(errno) : "no regular file"));
+    throw DatasetError(file + ": cannot read this list: " + (errno != 0 ? std::strerror(errno) : "not a regular file"));
   std::string line;
   for (std::size_t number = 1; std::getline(in, line); ++number) {
     const std::string_view text = trimmed(line);

@@ -26,7 +26,7 @@ std::vector<std::uint32_t> draw_subset(const Dataset& all, double share, std::ui
   const auto n = static_cast<std::size_t>(share * static_cast<double>(all.size()));
   if (n == 0)
     throw DatasetError(all.folder() + ": " + std::to_string(share) + " of its " + std::to_string(all.size()) +
-                       " images is none");
+                       " images is less than one image");
   std::vector<std::uint32_t> places(all.size());
   std::iota(places.begin(), places.end(), 0u);
   Stream stream(seed, Purpose::subset, draw, 0);
@@ -59,7 +59,7 @@ std::vector<std::uint32_t> read_subset(const Dataset& all, const std::string& fi
       throw DatasetError(file + ":" + std::to_string(number) + ": " + line + ": " + what);
     };
     if (found == names.end()) bad("no such image in " + all.folder());
-    if (found->second == ambiguous) bad("several images in " + all.folder() + " are called so; name it by its path");
+    if (found->second == ambiguous) bad("several images in " + all.folder() + " have this name; give its path");
     if (taken[found->second]) bad("is named twice");
     taken[found->second] = 1;
     places.push_back(found->second);

@@ -103,7 +103,7 @@ class Reader {
     std::int64_t number = 0;
     const auto [end, error] = std::from_chars(label.data(), label.data() + label.size(), number);
     if (label.empty() || error != std::errc() || end != label.data() + label.size())
-      throw "label " + quoted(label) + " is no number" +
+      throw "label " + quoted(label) + " is not a number" +
           (names_.empty() ? ", and there is no classes.txt" : ", and not in classes.txt");
     return number;
   }

@@ -9,7 +9,7 @@ namespace moproc::data {
 
 VocSet read_voc2007(const std::string& folder, const std::string& set) {
   if (std::filesystem::is_directory(folder + "/VOC2007"))
-    throw DatasetError(folder + ": is the VOCdevkit itself; the folder that holds it is wanted");
+    throw DatasetError(folder + ": is the VOCdevkit itself; name the folder that contains it");
   const std::string lists = folder + "/VOCdevkit/VOC2007/ImageSets/Main";
   need_directory(
       lists, "a VOC folder holds the devkit as it is unpacked (VOCtrainval_06-Nov-2007.tar, VOCtest_06-Nov-2007.tar)");
@@ -19,7 +19,7 @@ VocSet read_voc2007(const std::string& folder, const std::string& set) {
     const std::string file = lists + "/" + std::string(kVocClasses[c]) + "_" + set + ".txt";
     std::size_t read = 0;
     read_list(file, [&](std::string_view name, std::int64_t presence) {
-      if (presence < -1 || presence > 1) throw "presence " + std::to_string(presence) + " is none of -1, 0, 1";
+      if (presence < -1 || presence > 1) throw "presence " + std::to_string(presence) + " is not -1, 0 or 1";
       const std::string key(name);
       if (c == 0) {
         if (!place.emplace(key, out.images.size()).second) throw quoted(name) + " is named twice";
@@ -34,8 +34,8 @@ VocSet read_voc2007(const std::string& folder, const std::string& set) {
       ++read;
     });
     if (read != out.images.size())
-      throw DatasetError(file + ": names " + std::to_string(read) + " images, the list of " +
-                         std::string(kVocClasses[0]) + " " + std::to_string(out.images.size()));
+      throw DatasetError(file + ": names " + std::to_string(read) + " images, but the list of " +
+                         std::string(kVocClasses[0]) + " names " + std::to_string(out.images.size()));
   }
   if (out.images.size() == 0) throw DatasetError(lists + ": the lists of " + set + " are empty");
   return out;

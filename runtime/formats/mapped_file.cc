@@ -22,7 +22,7 @@ MappedFile::MappedFile(std::string path) : path_(std::move(path)) {
   const bool regular = fstat(fd, &info) == 0 && S_ISREG(info.st_mode);
   if (!regular || info.st_size == 0) {
     close(fd);
-    if (!regular) throw InputError("cannot read " + path_ + ": no regular file");
+    if (!regular) throw InputError("cannot read " + path_ + ": not a regular file");
     return;
   }
   const size_t size = static_cast<size_t>(info.st_size);

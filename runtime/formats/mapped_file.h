@@ -9,7 +9,7 @@ namespace moproc::formats {
 
 class MappedFile {
  public:
-  /// Throws InputError with the file if it cannot be read or is no regular file. An empty file has an empty span.
+  /// Throws InputError with the file if it cannot be read or is not a regular file. An empty file has an empty span.
   explicit MappedFile(std::string path);
   ~MappedFile();
   MappedFile(const MappedFile&) = delete;

@@ -43,7 +43,7 @@ std::string temporary_name(const std::string& path);
 std::string_view without_temporary_end(std::string_view name);
 
 /// Lets `body` write a file beside `path`, which is then flushed and renamed, so that `path` is either complete or
-/// unchanged. Throws InputError if something else than a file with the mark is at `path` (require_file), and the
+/// unchanged. Throws InputError if anything except a file with the mark is at `path` (require_file), and the
 /// exceptions of opening and of `body`, after it has removed the temporary file.
 void write_atomically(const std::string& path, const Mark& mark, const std::function<void(OutputFile&)>& body);
 

@@ -40,7 +40,7 @@ fs::file_status status_of(const std::string& path) {
   std::error_code error;
   const fs::file_status status = fs::symlink_status(path, error);
   if (error && status.type() != fs::file_type::not_found)
-    throw InputError(path + ": cannot be looked at: " + std::strerror(error.value()));
+    throw InputError(path + ": cannot be examined: " + std::strerror(error.value()));
   return status;
 }
 
@@ -82,9 +82,9 @@ void require_file(const std::string& path, const Mark& mark) {
   const fs::file_status status = status_of(path);
   if (!fs::exists(status)) return;
   if (fs::is_directory(status))
-    throw InputError(path + ": is a folder, where a file is to be written; choose another path");
+    throw InputError(path + ": is a folder, and moproc needs a file there; choose another path");
   if (fs::is_symlink(status)) refuse_target(path, "is a symbolic link, which is not replaced");
-  if (!fs::is_regular_file(status)) refuse_target(path, "is no regular file, which is not replaced");
+  if (!fs::is_regular_file(status)) refuse_target(path, "is not a regular file, and moproc replaces only those");
   std::error_code error;
   if (fs::file_size(path, error) > 0 && !is_own_file(path, mark))
     refuse_target(path, "exists, and moproc did not write it");
@@ -100,20 +100,20 @@ void require_safetensors(const std::string& path, std::string_view format, const
 void require_log(const std::string& path, const Mark& mark) {
   std::error_code error;
   if (fs::is_regular_file(path, error) && fs::file_size(path, error) > 0 && !is_own_file(path, mark))
-    refuse_target(path, "exists, and is no log of moproc that could be continued");
+    refuse_target(path, "exists, and is not a log of moproc that could be continued");
 }
 
 void require_folder(const std::string& path, std::string_view kind) {
   std::error_code error;
   const fs::file_status there = status_of(path);
   if (!fs::exists(there)) return;
-  if (!fs::is_directory(fs::status(path, error))) refuse_target(path, "is no folder, where a folder is to be made");
+  if (!fs::is_directory(fs::status(path, error))) refuse_target(path, "is not a folder, and moproc needs one there");
   if (fs::is_empty(path, error) && !error) return;
-  if (error) throw InputError(path + ": cannot be looked at: " + std::strerror(error.value()));
+  if (error) throw InputError(path + ": cannot be examined: " + std::strerror(error.value()));
   std::string begin = folder_mark(kind);
   begin.pop_back();
   if (kind.empty() || !is_own_file((fs::path(path) / kFolderMark).string(), {.begin = begin}))
-    refuse_target(path, kind.empty() ? "is no empty folder" : "is a folder with files, and moproc did not make it");
+    refuse_target(path, kind.empty() ? "is not an empty folder" : "is a folder with files, and moproc did not make it");
 }
 
 void mark_folder(const std::string& path, std::string_view kind) {

@@ -75,7 +75,7 @@ bool PickleMachine::step() {
     if (!marks_.empty()) fail("a MARK is left open");
     return false;
   }
-  if (!step_value(code) && !step_container(code)) fail("this opcode is not among those that data need");
+  if (!step_value(code) && !step_container(code)) fail("this opcode is not among the allowed ones");
   return true;
 }
 
@@ -196,7 +196,7 @@ void PickleMachine::push_callable(std::string_view module, std::string_view name
   const AllowedName* const allowed = find_allowed_name(module, name);
   if (!allowed)
     fail("mentions " + in_quotes(std::string(module) + "." + std::string(name)) +
-         ", which is not among the few names data need");
+         ", which is not among the allowed names");
   push({.kind = Kind::callable, .name = allowed});
 }
 
@@ -233,7 +233,7 @@ void PickleMachine::get_memo(uint64_t index) {
 void PickleMachine::add_items(Id container, const std::vector<Id>& items, Kind kind) {
   Node& to = nodes_[container];
   if (to.kind != kind)
-    fail(kind == Kind::list ? "adds to something that is no list" : "adds to something that is no dict");
+    fail(kind == Kind::list ? "adds to something that is not a list" : "adds to something that is not a dict");
   if (kind == Kind::dict) {
     if (items.size() % 2 != 0) fail("a key without a value");
     for (size_t i = 0; i < items.size(); i += 2)

@@ -9,18 +9,18 @@
 namespace moproc::formats {
 
 int64_t PickleMachine::integer(Id id, const char* what) const {
-  if (node(id).kind != Kind::integer) fail(std::string(what) + " is no whole number");
+  if (node(id).kind != Kind::integer) fail(std::string(what) + " is not a whole number");
   return node(id).number;
 }
 
 std::string_view PickleMachine::text(Id id, const char* what) const {
-  if (node(id).kind != Kind::text) fail(std::string(what) + " is no text");
+  if (node(id).kind != Kind::text) fail(std::string(what) + " is not text");
   return node(id).text;
 }
 
 std::vector<int64_t> PickleMachine::integers(Id id, const char* what) const {
   const Node& n = node(id);
-  if (n.kind != Kind::tuple && n.kind != Kind::list) fail(std::string(what) + " is no tuple");
+  if (n.kind != Kind::tuple && n.kind != Kind::list) fail(std::string(what) + " is not a tuple");
   if (n.items.size() > kMaxRank) fail(std::string(what) + " has more than " + std::to_string(kMaxRank) + " dimensions");
   std::vector<int64_t> values;
   for (const Id item : n.items) values.push_back(integer(item, what));
@@ -49,18 +49,18 @@ void PickleMachine::persistent_id() {
   if (!storages_allowed_) fail("persistent ids belong to files of torch.save");
   const Node& tuple = node(id);
   if (tuple.kind != Kind::tuple || (tuple.items.size() != 5 && tuple.items.size() != 6))
-    fail("a persistent id that is no tuple of 5 or 6");
+    fail("a persistent id that is not a tuple of 5 or 6");
   const std::vector<Id>& items = tuple.items;
-  if (text(items[0], "the kind of a persistent id") != "storage") fail("a persistent id that is no storage");
+  if (text(items[0], "the kind of a persistent id") != "storage") fail("a persistent id that is not a storage");
   const Node& type = node(items[1]);
   if (type.kind != Kind::callable || type.name->callable != Callable::storage_type)
-    fail("the type of a storage is no torch storage type");
+    fail("the type of a storage is not a torch storage type");
   text(items[3], "the place of a storage");
   const int64_t numel = integer(items[4], "the size of a storage");
   View view{use_storage(text(items[2], "the key of a storage"), type.name->dtype, numel), 0, numel};
   if (items.size() == 6 && node(items[5]).kind != Kind::none) {
     const Node& part = node(items[5]);
-    if (part.kind != Kind::tuple || part.items.size() != 3) fail("a view of a storage that is no tuple of 3");
+    if (part.kind != Kind::tuple || part.items.size() != 3) fail("a view of a storage that is not a tuple of 3");
     text(part.items[0], "the key of a view");
     view.offset = integer(part.items[1], "the offset of a view");
     view.numel = integer(part.items[2], "the size of a view");
@@ -76,7 +76,7 @@ void PickleMachine::persistent_id() {
 void PickleMachine::reduce() {
   const Id args_id = pop(), callable = pop();
   if (node(callable).kind != Kind::callable) fail("calls something that is not among the allowed names");
-  if (node(args_id).kind != Kind::tuple) fail("the arguments are no tuple");
+  if (node(args_id).kind != Kind::tuple) fail("the arguments are not a tuple");
   const std::vector<Id> args = node(args_id).items;
   const AllowedName& name = *node(callable).name;
   const auto want = [&](size_t least, size_t most) {
@@ -92,7 +92,7 @@ void PickleMachine::reduce() {
     case Callable::array_from_buffer: return want(4, 4), array_from_buffer(args);
     case Callable::rebuild_parameter:
       want(3, 3);
-      if (node(args[0]).kind != Kind::tensor) fail("a parameter that is no tensor");
+      if (node(args[0]).kind != Kind::tensor) fail("a parameter that is not a tensor");
       return stack_.push_back(args[0]);
     case Callable::size:
       want(1, 1);
@@ -102,7 +102,7 @@ void PickleMachine::reduce() {
       want(3, 3);
       const Node& type = node(args[0]);
       if (type.kind != Kind::callable || type.name->callable != Callable::ndarray)
-        fail("an array that is no numpy.ndarray");
+        fail("an array that is not a numpy.ndarray");
       return push({.kind = Kind::array});
     }
     case Callable::storage_type:
@@ -115,7 +115,7 @@ void PickleMachine::ordered_dict(const std::vector<Id>& args) {
   push({.kind = Kind::dict, .ordered = true});
   if (args.empty()) return;
   const Node& pairs = node(args[0]);
-  if (pairs.kind != Kind::list) fail("an OrderedDict of something that is no list");
+  if (pairs.kind != Kind::list) fail("an OrderedDict of something that is not a list");
   std::vector<Id> members;
   for (const Id pair : pairs.items) {
     const Node& p = node(pair);
@@ -143,7 +143,8 @@ void PickleMachine::rebuild_tensor(const std::vector<Id>& args) {
   t.offset = integer(args[1], "the offset of a tensor");
   t.shape = integers(args[2], "the size of a tensor");
   t.strides = integers(args[3], "the strides of a tensor");
-  if (node(args[5]).kind != Kind::dict && node(args[5]).kind != Kind::none) fail("the hooks of a tensor are no dict");
+  if (node(args[5]).kind != Kind::dict && node(args[5]).kind != Kind::none)
+    fail("the hooks of a tensor are not a dict");
   const std::string fault = view_fault(t.dtype, t.shape, t.strides, t.offset, view.numel);
   if (!fault.empty()) fail("a tensor in storage " + in_quotes(storages_[view.storage].key) + ": " + fault);
   stack_.push_back(make_tensor(std::move(t), index));
@@ -173,7 +174,7 @@ void PickleMachine::numpy_dtype(const std::vector<Id>& args) {
 
 /// numpy.core.numeric._frombuffer(bytes, dtype, shape, order)
 void PickleMachine::array_from_buffer(const std::vector<Id>& args) {
-  if (node(args[0]).kind != Kind::bytes) fail("an array whose data are no bytes");
+  if (node(args[0]).kind != Kind::bytes) fail("an array whose data are not bytes");
   const std::string_view order = text(args[3], "the order of an array");
   if (order != "C" && order != "F") fail("order " + in_quotes(order) + " of an array");
   stack_.push_back(make_array(args[1], integers(args[2], "the shape of an array"), order == "F", node(args[0]).text));
@@ -195,10 +196,10 @@ void PickleMachine::build() {
   const Id state = pop(), object = top();
   if (node(object).kind == Kind::dict) {
     // The attributes of a state_dict (_metadata) are not needed in a checkpoint.
-    if (node(state).kind != Kind::dict) fail("the attributes of a dict are no dict");
+    if (node(state).kind != Kind::dict) fail("the attributes of a dict are not a dict");
     return;
   }
-  if (node(state).kind != Kind::tuple) fail("a state that is no tuple");
+  if (node(state).kind != Kind::tuple) fail("a state that is not a tuple");
   if (node(object).kind == Kind::dtype) return check_numpy_state(node(object), node(state));
   if (node(object).kind == Kind::array) return build_array(object, node(state));
   fail("sets the state of something that has none");
@@ -221,8 +222,8 @@ void PickleMachine::build_array(Id array, const Node& state) {
   if (state.items.size() != 5 || integer(state.items[0], "the version of an array") != 1)
     fail("an array of another version than 1");
   const Node &fortran = node(state.items[3]), &data = node(state.items[4]);
-  if (fortran.kind != Kind::boolean) fail("the order of an array is no truth value");
-  if (data.kind != Kind::bytes) fail("an array whose data are no bytes");
+  if (fortran.kind != Kind::boolean) fail("the order of an array is not a truth value");
+  if (data.kind != Kind::bytes) fail("an array whose data are not bytes");
   const Id made =
       make_array(state.items[2], integers(state.items[1], "the shape of an array"), fortran.number != 0, data.text);
   nodes_[array] = nodes_[made];

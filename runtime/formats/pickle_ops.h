@@ -53,7 +53,7 @@ enum class Op : uint8_t {
   bytearray8 = 0x96,
 };
 
-/// The opcode's name in Python's pickletools, such as "BINUNICODE"; "" if the byte is no opcode.
+/// The opcode's name in Python's pickletools, such as "BINUNICODE"; "" if the byte is not an opcode.
 const char* op_name(uint8_t code);
 
 }  // namespace moproc::formats

@@ -28,7 +28,7 @@ std::string list(const std::vector<std::string>& items) {
 std::vector<NamedTensor> named_tensors(const Dict& dict, const std::string& what) {
   std::vector<NamedTensor> tensors;
   for (const auto& [key, value] : dict.members) {
-    if (!key.text()) throw InputError(what + ": has a key that is no name");
+    if (!key.text()) throw InputError(what + ": has a key that is not a name");
     if (!value.tensor()) throw InputError(what + ": " + shown(*key.text()) + " is " + value.kind() + ", not a tensor");
     tensors.push_back({*key.text(), *value.tensor()});
   }
@@ -56,7 +56,7 @@ class OptimizerReader {
     if (groups->sequence()->items.size() != 1)
       fail("has " + std::to_string(groups->sequence()->items.size()) + " parameter groups; one is read");
     const Dict* const group = groups->sequence()->items[0].dict();
-    if (!group) fail("param_groups[0] is no dict");
+    if (!group) fail("param_groups[0] is not a dict");
     read_numbers(*group);
     read_state(*state->dict(), places(*group));
   }
@@ -81,7 +81,7 @@ class OptimizerReader {
   /// Maps each id to an index into c_.tensors.
   std::map<int64_t, size_t> places(const Dict& group) const {
     const Value* const params = group.find("params");
-    if (!params || !params->sequence()) fail("param_groups[0].params is no list");
+    if (!params || !params->sequence()) fail("param_groups[0].params is not a list");
     std::vector<size_t> parameters;
     for (size_t i = 0; i < c_.tensors.size(); ++i)
       if (is_parameter(c_.tensors[i].name)) parameters.push_back(i);
@@ -200,7 +200,7 @@ Checkpoint from_published(const Dict& root, const std::string& where) {
     c.metadata["arch"] = *arch->text();
   }
   if (const Value* epoch = root.find("epoch")) {
-    if (!epoch->integer() || *epoch->integer() < 0) throw InputError(where + ": epoch is no whole number from 0");
+    if (!epoch->integer() || *epoch->integer() < 0) throw InputError(where + ": epoch is not a whole number from 0");
     const std::string text = std::to_string(*epoch->integer());
     if (c.of_run() && c.metadata["epoch"] != text)
       throw InputError(where + ": epoch is " + text + ", but moproc.epoch " + in_quotes(c.metadata["epoch"]));

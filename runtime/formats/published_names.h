@@ -17,7 +17,7 @@ bool is_parameter(std::string_view name);
 std::vector<size_t> published_order(const std::vector<std::string>& names);
 
 /// The architecture ("resnet50") whose blocks and convolutions have the names of one encoder (all below `prefix`); ""
-/// if it is no ResNet of 10, 18, 34, 50, 101 or 152 layers.
+/// if it is not a ResNet of 10, 18, 34, 50, 101 or 152 layers.
 std::string arch_of(const std::vector<std::string>& names, std::string_view prefix);
 
 /// `name` without `prefix`; empty if it does not begin with it.

@@ -92,7 +92,7 @@ std::string torchvision_name(std::string_view name, const std::string& where) {
     front = std::string("layer") + static_cast<char>(name[3] - 1) + std::string(name.substr(4, rest - 4));
     part = translate(name.substr(rest), &Part::detectron2, &Part::torchvision);
   }
-  if (part.empty()) throw InputError(where + ": " + shown(name) + " is no tensor of a detectron2 ResNet");
+  if (part.empty()) throw InputError(where + ": " + shown(name) + " is not a tensor of a detectron2 ResNet");
   return front + part;
 }
 

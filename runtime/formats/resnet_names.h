@@ -13,7 +13,7 @@ namespace moproc::formats {
 
 enum class Naming { mopro, torchvision, detectron2, other };
 
-/// The naming scheme of a checkpoint; `other` for a model that is no such ResNet.
+/// The naming scheme of a checkpoint; `other` for a model that is not such a ResNet.
 Naming naming_of(const Checkpoint& c);
 
 /// detectron2's name for a name of torchvision; "" for tensors that detectron2 leaves out (fc, classifier).

@@ -52,11 +52,11 @@ TensorEntry parse_entry(const std::string& where, const std::string& name, const
   }
   if (!(*offsets->array())[0].integer(t.begin) || !(*offsets->array())[1].integer(t.end) || t.begin < 0 ||
       t.end < t.begin)
-    throw InputError(at + ": its data_offsets are no range");
+    throw InputError(at + ": its data_offsets are not a range");
   const std::optional<int64_t> size = checked_product(t.shape, dtype_size(t.dtype));
   if (!size || *size != t.end - t.begin)
-    throw InputError(at + ": its data_offsets hold " + std::to_string(t.end - t.begin) + " bytes, its shape " +
-                     (size ? std::to_string(*size) : "too many"));
+    throw InputError(at + ": its data_offsets hold " + std::to_string(t.end - t.begin) +
+                     " bytes, but its shape takes " + (size ? std::to_string(*size) : "too many"));
   return t;
 }
 
@@ -100,24 +100,24 @@ SafetensorsFile::SafetensorsFile(ByteSpan bytes, const std::string& where) : pat
 
 void SafetensorsFile::read_header() {
   if (file_.size() < 8)
-    throw InputError(path_ + ": no safetensors file, or truncated (" + std::to_string(file_.size()) + " bytes)");
+    throw InputError(path_ + ": not a safetensors file, or truncated (" + std::to_string(file_.size()) + " bytes)");
   const uint64_t length = load<uint64_t>(file_, 0);
   if (length > kMaxHeader || length > file_.size() - 8)
-    throw InputError(path_ + ": no safetensors file, or truncated: its header claims " + std::to_string(length) +
+    throw InputError(path_ + ": not a safetensors file, or truncated: its header claims " + std::to_string(length) +
                      " bytes, the file has " + std::to_string(file_.size()));
   const std::string_view text(reinterpret_cast<const char*>(file_.data()) + 8, length);
   data_ = file_.subspan(8 + static_cast<size_t>(length));
   const Json header = parse_json(text, path_ + ": header");
-  if (!header.object()) throw InputError(path_ + ": its header is no JSON object");
+  if (!header.object()) throw InputError(path_ + ": its header is not a JSON object");
   for (const auto& [name, value] : *header.object()) {
     if (name != "__metadata__") {
       index_[name] = tensors_.size();
       tensors_.push_back(parse_entry(path_, name, value));
       continue;
     }
-    if (!value.object()) throw InputError(path_ + ": __metadata__ is no JSON object");
+    if (!value.object()) throw InputError(path_ + ": __metadata__ is not a JSON object");
     for (const auto& [key, v] : *value.object()) {
-      if (!v.string()) throw InputError(path_ + ": __metadata__." + shown(key) + " is no string");
+      if (!v.string()) throw InputError(path_ + ": __metadata__." + shown(key) + " is not a string");
       metadata_[key] = *v.string();
     }
   }

@@ -78,7 +78,7 @@ void run_replay(const Plan& plan, const RunSettings& settings, const ReplaySetti
   Console console(isatty(STDOUT_FILENO) == 1, settings.compute.quiet, first);
   Session session(plan, session_options(settings.compute, world));
   if (!session.has_program("warmup"))
-    throw InputError(std::string("--replay: ") + plan.name + " is no artefact of --task mopro");
+    throw InputError(std::string("--replay: ") + plan.name + " is not an artefact of --task mopro");
   CheckpointInfo info = start_state(session, settings, console);
   StepRunner runner(session, settings.hyper, info.seed);
   const ReplayShape shape = shape_of(session, runner);

@@ -81,7 +81,7 @@ std::span<const T> as(std::span<const std::byte> bytes, std::vector<std::byte>& 
 Phase phase_named(const std::string& name, const std::string& where) {
   for (const Phase p : {Phase::warmup, Phase::proto, Phase::clean})
     if (name == phase_name(p)) return p;
-  throw InputError(where + ": phase '" + name + "' is none of warmup, proto, clean");
+  throw InputError(where + ": phase '" + name + "' is not warmup, proto or clean");
 }
 
 ReplayStep parse_step(const Json& json, const std::string& where) {
@@ -90,11 +90,11 @@ ReplayStep parse_step(const Json& json, const std::string& where) {
   ReplayStep s;
   s.phase = phase_named(*phase->string(), where);
   if (!lr || !lr->number() || !(*lr->number() >= 0) || !std::isfinite(static_cast<float>(*lr->number())))
-    throw InputError(where + ": lr is no number of at least 0");
+    throw InputError(where + ": lr is not a number of at least 0");
   s.lr = *lr->number();
   int64_t e = -1;
   if (!epoch || !epoch->integer(e) || e < 0 || e > kMaxNumber)
-    throw InputError(where + ": epoch is no whole number of at least 0");
+    throw InputError(where + ": epoch is not a whole number of at least 0");
   s.epoch = static_cast<int>(e);
   return s;
 }
@@ -122,9 +122,9 @@ const TensorEntry& ReplayFile::tensor(size_t step, const std::string& name) cons
 void ReplayFile::read_steps() {
   const auto found = file_.metadata().find("steps");
   const std::string where = file_.path() + ": __metadata__.steps";
-  if (found == file_.metadata().end()) throw InputError(where + " is missing: no replay file");
+  if (found == file_.metadata().end()) throw InputError(where + " is missing: not a replay file");
   const Json json = parse_json(found->second, where);
-  if (!json.array() || json.array()->empty()) throw InputError(where + " is no list of steps");
+  if (!json.array() || json.array()->empty()) throw InputError(where + " is not a list of steps");
   for (const Json& step : *json.array())
     steps_.push_back(parse_step(step, file_.path() + ": step " + std::to_string(steps_.size())));
 }
@@ -135,7 +135,7 @@ void ReplayFile::sort_tensors(const Session& session) {
   int64_t world = 0;
   for (const TensorEntry& t : file_.tensors()) {
     const std::optional<TensorName> n = parse_name(t.name);
-    if (!n) throw InputError(file_.path() + ": tensor " + t.name + " has no name of a replay file");
+    if (!n) throw InputError(file_.path() + ": tensor " + t.name + " has a name that a replay file cannot contain");
     if (n->step >= steps_.size())
       throw InputError(file_.path() + ": tensor " + t.name +
                        " belongs to a step that __metadata__.steps lacks (it has " + std::to_string(steps_.size()) +
@@ -145,14 +145,14 @@ void ReplayFile::sort_tensors(const Session& session) {
   }
   if (world == 0) throw InputError(file_.path() + ": holds no step0.rank0.img");
   if (world != shape_.groups)
-    throw InputError(file_.path() + ": holds batches of " + std::to_string(world) + " ranks, the artefact has " +
+    throw InputError(file_.path() + ": holds batches of " + std::to_string(world) + " ranks, but the artefact has " +
                      std::to_string(shape_.groups) + " groups; compile one with --bn-groups " + std::to_string(world));
   std::set<std::string> known;
   for (const StateInfo& s : session.plan().state)
     if (s.role != Role::derived) known.insert(session.info(s.tensor).name);
   for (size_t i = 0; i < steps_.size(); ++i)
     for (const std::string& name : replaced_[i])
-      if (!known.contains(name)) fail(i, "state." + name, "replaces a state that the artefact has not");
+      if (!known.contains(name)) fail(i, "state." + name, "replaces a state that the artefact does not have");
 }
 
 void ReplayFile::check_step(size_t step, const Session& session) const {
@@ -179,7 +179,7 @@ void ReplayFile::check_step(size_t step, const Session& session) const {
   for (const int64_t v : as<int64_t>(file_.bytes(order), copy)) {
     if (v < 0 || v >= shape_.batch || seen[static_cast<size_t>(v)])
       fail(step, "idx_shuffle",
-           "is no permutation of 0.." + std::to_string(shape_.batch - 1) + ": see " + std::to_string(v));
+           "is not a permutation of 0.." + std::to_string(shape_.batch - 1) + ": see " + std::to_string(v));
     seen[static_cast<size_t>(v)] = true;
   }
   for (const std::string& name : replaced_[step]) {

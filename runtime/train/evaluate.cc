@@ -104,7 +104,7 @@ class Program {
       case DType::i64:
         for (const int64_t v : s_.view<int64_t>(output)) sum += static_cast<double>(v);
         break;
-      default: throw InputError(std::string("program evaluate: ") + show_type(s_.info(output)) + " is no count");
+      default: throw InputError(std::string("program evaluate: ") + show_type(s_.info(output)) + " is not a count");
     }
     return std::llround(sum);
   }

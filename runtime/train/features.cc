@@ -22,7 +22,7 @@ using formats::kMomentumPrefix;
 using formats::MappedFile;
 using formats::OutputFile;
 
-constexpr double kSpeakEvery = 20;  // seconds between two lines if stdout is no terminal
+constexpr double kSpeakEvery = 20;  // seconds between two lines if stdout is not a terminal
 
 /// Truncates the `file` of an earlier run to whole batches and reads its rows. Returns their number; 0 if there is no
 /// file.
@@ -37,7 +37,7 @@ int64_t take_up(const std::string& file, const std::string& settings, int64_t im
     const size_t head = text.find('\n');
     if (head == std::string_view::npos) return 0;
     if (text.substr(0, head) != settings)
-      throw InputError(file + ": holds features of something else; remove it to begin anew\n  then: " +
+      throw InputError(file + ": holds features of another network or list; remove it to begin anew\n  then: " +
                        std::string(text.substr(0, head).substr(0, 500)) + "\n  now:  " + settings);
     const int64_t rows = std::min(static_cast<int64_t>((text.size() - head - 1) / row), images);
     whole = rows == images ? rows : rows / batch * batch;

@@ -52,7 +52,7 @@ std::optional<uint64_t> seed_of_run(const std::string& path, const std::string& 
   const auto found = c.metadata.find("verb"), seed = c.metadata.find("seed");
   if (!c.of_run() || found == c.metadata.end() || found->second != verb || seed == c.metadata.end())
     return std::nullopt;
-  return std::strtoull(seed->second.c_str(), nullptr, 10);  // if it is no number, load_checkpoint says so
+  return std::strtoull(seed->second.c_str(), nullptr, 10);  // if it is not a number, load_checkpoint says so
 }
 
 }  // namespace moproc::train

@@ -242,7 +242,7 @@ void Report::ranks(comm::World& world) {
   const int64_t sent = world.queue().bytes_sent();
   const double waited = world.queue().seconds_waited();
   const int64_t steps = std::max<int64_t>(1, steps_);
-  console_.line(format("%d ranks: this one sent %s a step and waited %.2f ms a step for the others", world.ranks(),
+  console_.line(format("%d ranks: this one sent %s per step and waited %.2f ms per step for the others", world.ranks(),
                        show_bytes(sent / steps).c_str(), 1e3 * waited / static_cast<double>(steps)));
   JsonLine record;
   record.add("event", "ranks").add("ranks", int64_t{world.ranks()}).add("steps", steps_);

@@ -83,7 +83,7 @@ void Saver::report_last_write() {
     error = std::exchange(error_, nullptr);
   }
   if (!error) {
-    if (!failure_.empty()) console_.line("note: " + paths_.back() + " is written: there is room again");
+    if (!failure_.empty()) console_.line("note: " + paths_.back() + " is written: writing works again");
     failure_.clear();
     pause_ = 0;
     newest_ = paths_.back();

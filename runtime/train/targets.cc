@@ -31,7 +31,7 @@ void require_run_targets(const RunSettings& s, const std::string& from) {
   if (!s.saving.json_log.empty()) require_log(s.saving.json_log, log_mark());
   if (folder.empty() || s.evaluate) return;
   std::error_code error;
-  if (fs::exists(folder, error) && !fs::is_directory(folder, error)) refuse_target(folder, "is no folder");
+  if (fs::exists(folder, error) && !fs::is_directory(folder, error)) refuse_target(folder, "is not a folder");
   if (s.saving.json_log.empty()) require_log(folder + "/metrics.jsonl", log_mark());
   require_log(folder + "/not_finite.jsonl", {.begin = "{\"epoch\": "});
   if (s.resume != "auto") require_checkpoints(folder, s.saving.format, from);

@@ -26,7 +26,7 @@ int Trainer::run() {
     if (!cache_features()) return stopped_status();
     open_source();
   }
-  console_.line(format("%s: %s, %s, %lld steps of %lld images an epoch, seed %llu", plan.name,
+  console_.line(format("%s: %s, %s, %lld steps of %lld images per epoch, seed %llu", plan.name,
                        meta(plan, "arch").c_str(), session_.device().name().c_str(), static_cast<long long>(batches_),
                        static_cast<long long>(runner_->batch()), static_cast<unsigned long long>(seed_)));
   warn_of_prototypes();

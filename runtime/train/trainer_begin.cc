@@ -146,7 +146,8 @@ void Trainer::start_state() {
 /// Sets the network from a checkpoint that another verb or program has written.
 void Trainer::begin_from_network() {
   if (settings_.evaluate)
-    console_.line("note: " + start_checkpoint_ + " is no checkpoint of this command: its own classifier is evaluated");
+    console_.line("note: " + start_checkpoint_ +
+                  " is not a checkpoint of this command: the run evaluates the classifier in it");
   session_.init_state(seed_);
   for (const std::string& note : load_pretrained(start_checkpoint_, session_, job_.keep_classifier))
     console_.line("note: " + note);

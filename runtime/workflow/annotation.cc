@@ -12,7 +12,7 @@ data::Dataset read_annotation(const std::string& path, const std::string& folder
   const Json json = parse_json({reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()}, path);
   const Json *const images = json.find("images"), *const labels = json.find("labels");
   if (!images || !images->array() || !labels || !labels->array())
-    throw InputError(path + ": is no annotation: it needs the lists \"images\" and \"labels\"");
+    throw InputError(path + ": is not an annotation: it needs the lists \"images\" and \"labels\"");
   const Json::Array &names = *images->array(), &classes = *labels->array();
   if (names.size() != classes.size())
     throw InputError(path + ": " + std::to_string(names.size()) + " images, but " + std::to_string(classes.size()) +
@@ -23,7 +23,7 @@ data::Dataset read_annotation(const std::string& path, const std::string& folder
   for (size_t i = 0; i < names.size(); ++i) {
     const std::string where = path + ": entry " + std::to_string(i);
     int64_t label = 0;
-    if (!names[i].string()) throw InputError(where + ": the image is no text");
+    if (!names[i].string()) throw InputError(where + ": the image is not text");
     if (!classes[i].integer(label) || label < 0 || label >= num_class)
       throw InputError(where + " (" + *names[i].string() + "): the label is not in 0.." +
                        std::to_string(num_class - 1));

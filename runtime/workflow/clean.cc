@@ -37,7 +37,7 @@ namespace fs = std::filesystem;
 using formats::MappedFile;
 using formats::OutputFile;
 
-constexpr double kSpeakEvery = 20;  // seconds between two lines if stdout is no terminal
+constexpr double kSpeakEvery = 20;  // seconds between two lines if stdout is not a terminal
 
 /// The number of images with each verdict.
 struct Counts {
@@ -141,7 +141,7 @@ class Cleaning {
     const Json* const verdict = json.find("verdict");
     const Json* const pseudo = json.find("pseudo");
     const std::string* const name = verdict ? verdict->string() : nullptr;
-    if (!name || !pseudo) throw InputError(where + ": is no line of a report; remove the file to begin anew");
+    if (!name || !pseudo) throw InputError(where + ": is not a line of a report; remove the file to begin anew");
     count(*name);
     int64_t label = -1;
     if (pseudo->integer(label)) label_[i] = label;

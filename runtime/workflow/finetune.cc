@@ -24,7 +24,7 @@ void require_subset(const std::string& folder) {
   const std::string line{std::istreambuf_iterator<char>(in), {}};
   const std::string name = "  subset.txt\n";
   const bool ours = line.size() == 64 + name.size() && line.ends_with(name);
-  if (!line.empty() && !ours) formats::refuse_target(digest, "exists, and is no digest that moproc wrote");
+  if (!line.empty() && !ours) formats::refuse_target(digest, "exists, and is not a digest that moproc wrote");
   formats::require_file(digest, formats::checked_mark());
   require_named(path, ours ? line.substr(0, 64) : "", digest);
 }

@@ -168,7 +168,7 @@ test.serial("refused: folders, lists and checkpoints that do not fit", (t) => {
   const from = ["--data", "imagenet", "--model-path", mopro];
   no(/--model-path FILE is needed/, "--data", "imagenet");
   no(/data\/val: holds no folder|data\/val: no such folder/, "--data", "data", "--model-path", mopro);
-  no(/is none/, ...from, "--low-resource", "0.0001");
+  no(/is less than one image/, ...from, "--low-resource", "0.0001");
   no(/--low-resource 2: must be between 1e-09 and 1/, ...from, "--low-resource", "2");
   writeFileSync(shell.at("unknown.txt"), `${subset("a")[0]}\nn00_none.JPEG\n`);
   no(/unknown\.txt:2: n00_none\.JPEG: no such image/, ...from, "--list", "unknown.txt");
@@ -176,5 +176,5 @@ test.serial("refused: folders, lists and checkpoints that do not fit", (t) => {
   no(/twice\.txt:2: .*is named twice/, ...from, "--list", "twice.txt");
   no(/fewer than a batch of 16/, ...from, "--low-resource", "0.01");
   mkdirSync(shell.at("imagenet", "val", "n09"));
-  no(/imagenet\/val: has 5 classes, the network 4; the last is n09/, ...from);
+  no(/imagenet\/val: has 5 classes, but the network has 4; the last is n09/, ...from);
 });

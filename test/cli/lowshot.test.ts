@@ -146,7 +146,7 @@ test.serial("stopped by SIGTERM while features are computed, it goes on and says
   writeFileSync(kept, '{"format": "moproc-features-1", "network": "another"}\n');
   const other = shell.moproc(...flags, "cut.json");
   t.is(other.status, 2);
-  t.regex(other.err, /cut\.json\.features: holds features of something else; remove it to begin anew/);
+  t.regex(other.err, /cut\.json\.features: holds features of another network or list; remove it to begin anew/);
   rmSync(kept);
 });
 
@@ -222,6 +222,6 @@ test.serial("refused: folders and checkpoints that do not fit", (t) => {
   writeFileSync(list, text.replace("\n", "\n999999 -1\n"));
   no(/bird_test\.txt:2: '999999' is not in the list of aeroplane/, ...from, "--voc-path", "voc");
   writeFileSync(list, text.replace(/.*\n/, ""));
-  no(/bird_test\.txt: names 59 images, the list of aeroplane 60/, ...from, "--voc-path", "voc");
+  no(/bird_test\.txt: names 59 images, but the list of aeroplane names 60/, ...from, "--voc-path", "voc");
   writeFileSync(list, text);
 });

@@ -241,7 +241,7 @@ withMpi(
       t.is(await ended, signal === "SIGSTOP" ? 69 : 75, err);
       if (signal === "SIGSTOP")
         for (const part of [
-          /rank \d: rank \d \(process \d+ on [^)]+\), last seen in step \d+, .*is missed since 2 s \(/,
+          /rank \d: rank \d \(process \d+ on [^)]+\), last seen in step \d+, .*has been missing for 2 s \(/,
           /\(--timeout\); this rank waits in step \d+, (all_\w+|broadcast) of /,
         ])
           t.regex(err, part);
@@ -319,7 +319,7 @@ test.serial("a rank that is killed: the other names it, its step and what it wai
   t.regex(
     err,
     new RegExp(
-      `rank 0: rank 1 \\(process ${second.child.pid} on .*\\) has died, in step \\d+, all_\\w+ of .*; this rank ` +
+      `rank 0: rank 1 \\(process ${second.child.pid} on .*\\) has died in step \\d+, all_\\w+ of .*; this rank ` +
         "waits in step \\d+, all_\\w+ of",
     ),
   );

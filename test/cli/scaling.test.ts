@@ -224,7 +224,7 @@ for (const shuffle of ["load", "exchange"])
       "an epoch of 10 steps a phase, and 5",
     );
     t.true((record?.waited_s as number) > 0);
-    t.regex(r.stdout, /2 ranks: this one sent .* a step and waited \d+\.\d\d ms a step for the others/);
+    t.regex(r.stdout, /2 ranks: this one sent .* per step and waited \d+\.\d\d ms per step for the others/);
   });
 
 test("what a rank sends: by hand, and for the whole step within a hundredth of the least", (t) => {

@@ -229,13 +229,13 @@ run("no NCCL, one that is too old, a library that is none, GPUs that are not the
   t.regex(old.err, /install a newer libnccl2, or name one with MOPROC_NCCL/);
   const other = two({ MOPROC_NCCL: process.env.MOPROC_CUDA_DRIVER as string });
   t.is(other.status, 2);
-  t.regex(other.err, /libcuda_emulator\.so has no ncclGetVersion: it is no NCCL/);
+  t.regex(other.err, /libcuda_emulator\.so has no ncclGetVersion: it is not NCCL/);
   const one = two({ MOPROC_EMULATOR: "devices=1" });
   t.is(one.status, 2);
   t.regex(one.err, /--gpu 1: the driver shows 1 GPU/);
   const shm = two({}, "--dist-backend", "shm");
   t.is(shm.status, 2);
-  t.regex(shm.err, /--dist-backend shm: GPUs share a step by nccl/);
+  t.regex(shm.err, /--dist-backend shm: GPUs use nccl/);
   const none = two({ MOPROC_NCCL: "" });
   t.is(none.status, 2);
   t.regex(none.err, /several GPUs need NVIDIA's NCCL, which this machine does not have .* Install libnccl2/);

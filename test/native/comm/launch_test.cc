@@ -121,7 +121,7 @@ TEST(
   v["SLURM_NODEID"] = "1";
   CHECK_EQ(plan_launch({}, of(v)).launch.local_ranks, 8);
   v["SLURM_NODEID"] = "3";
-  CHECK_HAS(refusal({}, v), "says nothing of machine 3");
+  CHECK_HAS(refusal({}, v), "has no entry for machine 3");
   v = kTorchrun;
   v["TORCHELASTIC_USE_AGENT_STORE"] = "True";
   CHECK_EQ(plan_launch({}, of(v)).launch.master.port, 29501);
@@ -218,7 +218,7 @@ TEST("half an environment, numbers out of range, contradictions: each says what 
   CHECK_HAS(refusal(flags, kTorchrun), "torchrun has started the processes already");
   for (const Variables& half :
        {Variables{{"RANK", "1"}, {"WORLD_SIZE", "2"}}, Variables{{"WORLD_SIZE", "2"}, {"LOCAL_RANK", "1"}}})
-    CHECK_HAS(refusal({}, half), "half an environment: ");
+    CHECK_HAS(refusal({}, half), "incomplete environment: ");
   CHECK_HAS(refusal({}, {{"WORLD_SIZE", "2"}, {"LOCAL_RANK", "1"}}),
             "WORLD_SIZE, LOCAL_RANK set, RANK, MASTER_ADDR not");
   CHECK_EQ(plan_launch({}, of({{"RANK", "0"}})).launch.ranks, 1);

@@ -166,10 +166,10 @@ TEST("a rank that dies is missed at once, one that hangs after the time-out, one
   double seconds = 0;
   std::string why = heard([](Communicator&) { raise(SIGKILL); }, 20, seconds);
   CHECK_HAS(why, "rank 1 (process ");
-  CHECK_HAS(why, "has died, in step 41, all_reduce of the first; this rank waits in step 42, all_reduce of the second");
+  CHECK_HAS(why, "has died in step 41, all_reduce of the first; this rank waits in step 42, all_reduce of the second");
   CHECK(seconds < 5);
   why = heard([](Communicator&) { raise(SIGSTOP); }, 0.5, seconds);
-  CHECK_HAS(why, "is missed since 0.5 s (--timeout): it was last seen in step 41");
+  CHECK_HAS(why, "has been missing for 0.5 s (--timeout): it was last seen in step 41");
   CHECK(seconds >= 0.5 && seconds < 5);
   why = heard(
       [](Communicator& c) {
@@ -190,7 +190,7 @@ TEST("a rank that never comes; memory of no run") {
   } catch (const LostRank& e) {
     why = e.what();
   }
-  CHECK_HAS(why, "rank 1 has not come within 0.3 s");
+  CHECK_HAS(why, "rank 1 has not connected within 0.3 s");
   unlink_shm(name);
   why.clear();
   try {

@@ -91,5 +91,5 @@ TEST("threads as ranks: one that comes after the time-out of another") {
       throw;
     }
   });
-  CHECK_HAS(why[0], "is missed since 1 s (--timeout): it was last seen in step 7, all_reduce of the first");
+  CHECK_HAS(why[0], "has been missing for 1 s (--timeout): it was last seen in step 7, all_reduce of the first");
 }

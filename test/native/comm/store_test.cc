@@ -69,9 +69,9 @@ TEST("rank 0 may come later than the others") {
 TEST("a run of another size, a rank twice, a rank that is none") {
   const auto first = make_store({"localhost", 0}, 0, 3, 5);
   const StoreAddress at{"localhost", first->port()};
-  CHECK_HAS(refusal(at, 1, 4), "rank 1 is of a run of 4 ranks, rank 0 of one of 3");
+  CHECK_HAS(refusal(at, 1, 4), "rank 1 belongs to a run of 4 ranks, rank 0 to one of 3");
   const auto one = make_store(at, 1, 3, 5);
-  CHECK_HAS(refusal(at, 1, 3), "rank 1 is there already");
+  CHECK_HAS(refusal(at, 1, 3), "rank 1 is connected already");
   CHECK_HAS(refusal(at, 3, 3), "there is no rank 3 of 3");
 }
 
@@ -100,7 +100,7 @@ TEST("nobody tells: the wait ends") {
     } catch (const LostRank& e) {
       why = e.what();
     }
-    CHECK_HAS(why, "nobody has told nothing");
+    CHECK_HAS(why, "no rank has set nothing");
   }
 }
 
@@ -181,12 +181,12 @@ TEST("a rank that dies, gives up, hangs or never comes: named with process, host
     waitpid(pid, nullptr, 0);
     return why;
   };
-  CHECK_HAS(heard(20, [](Store&) { raise(SIGKILL); }), "has died, in step 7, all_gather of keys");
+  CHECK_HAS(heard(20, [](Store&) { raise(SIGKILL); }), "has died in step 7, all_gather of keys");
   CHECK_HAS(heard(20, [](Store& s) { s.give_up("the disk\nis on fire"), pause(); }), "gave up: the disk is on fire");
   CHECK_HAS(heard(0.5, [](Store&) { raise(SIGSTOP); }),
-            "is missed since 0.5 s (--timeout): it was last seen in step 7, all_gather of keys");
+            "has been missing for 0.5 s (--timeout): it was last seen in step 7, all_gather of keys");
   const auto alone = make_store({"localhost", 0}, 0, 2, 0.3);
-  CHECK_HAS(lost(*alone, "anything"), "rank 1 has not come within 0.3 s");
+  CHECK_HAS(lost(*alone, "anything"), "rank 1 has not connected within 0.3 s");
 }
 
 TEST("rank 0 dies or gives up: the others hear of it") {
@@ -235,7 +235,7 @@ TEST("the suspect is who was silent for long, else who is furthest behind") {
   members.reported(0, {5, 3, "all_reduce of a"});
   members.reported(1, {5, 2, "all_reduce of b"});
   members.reported(2, {5, 4, "all_reduce of c"});
-  CHECK_EQ(members.suspect(2), "rank 3, which has never come");
+  CHECK_EQ(members.suspect(2), "rank 3, which has never connected");
   members.arrived(3, {13, "h3"});
   members.reported(3, {6, 0, ""});
   CHECK_EQ(members.suspect(2), "rank 1 (process 11 on h1), last seen in step 5, all_reduce of b");
@@ -246,7 +246,7 @@ TEST("the suspect is who was silent for long, else who is furthest behind") {
   CHECK_EQ(members.lost(), "");
   members.disconnected(2);
   members.gave_up(1, "why");
-  CHECK_EQ(members.lost(), "rank 2 (process 12 on h2) has died, in step 5, all_reduce of c");
+  CHECK_EQ(members.lost(), "rank 2 (process 12 on h2) has died in step 5, all_reduce of c");
 }
 
 TEST("a rank that waits too long says for whom, and where itself is") {
@@ -264,8 +264,8 @@ TEST("a rank that waits too long says for whom, and where itself is") {
   }
   CHECK_HAS(why, "rank 1 (process ");
   CHECK_HAS(why,
-            "last seen in step 8, all_gather of y, is missed since 0.2 s (--timeout); this rank waits in step 9, "
+            "last seen in step 8, all_gather of y, has been missing for 0.2 s (--timeout); this rank waits in step 9, "
             "all_reduce of x");
-  CHECK_HAS(own.verdict(), "seems to be the reason; this rank is in step 9");
+  CHECK_HAS(own.verdict(), "is the likely reason; this rank is in step 9");
   all.pop_back();
 }

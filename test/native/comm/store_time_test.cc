@@ -141,7 +141,8 @@ TEST("rank 0 is stopped: everything that a client asks of it ends in time, and i
   other.join();
   CHECK_EQ(report, "");  // silence is no death
   CHECK(suspect.find(", which does not answer") != std::string::npos);
-  CHECK(why.find(" is missed since 0.3 s (--timeout); this rank waits in the exchange of labels") != std::string::npos);
+  CHECK(why.find(" has been missing for 0.3 s (--timeout); this rank waits in the exchange of labels") !=
+        std::string::npos);
   for (const double s : {gather, get, join}) CHECK(s > 0.95 * limit && s < 6 * limit);
   CHECK(tell > 0.95 * patience.silence && tell < 6 * patience.silence);
 }

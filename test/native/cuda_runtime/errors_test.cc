@@ -36,7 +36,7 @@ TEST("cuda errors: a driver that is not there, or is none") {
   setenv("MOPROC_CUDA_DRIVER", "/nowhere/libcuda.so.1", 1);
   has(refusal(cuda.plan()), {"MOPROC_CUDA_DRIVER: cannot load /nowhere/libcuda.so.1: ", "No such file"});
   setenv("MOPROC_CUDA_DRIVER", "libm.so.6", 1);
-  CHECK_EQ(refusal(cuda.plan()), "libm.so.6 is no CUDA driver: it has no cuDriverGetVersion");
+  CHECK_EQ(refusal(cuda.plan()), "libm.so.6 is not a CUDA driver: it has no cuDriverGetVersion");
   unsetenv("MOPROC_CUDA_DRIVER");
   if (void* const real = dlopen("libcuda.so.1", RTLD_LAZY)) {
     dlclose(real);
@@ -86,8 +86,9 @@ TEST("cuda errors: a kernel that no image holds, or that needs more than a block
   CudaToyPlan cuda;
   {
     const Emulated gpu("shared=50000");
-    has(refusal(cuda.plan()), {"kernel toy_total needs 60000 bytes of shared memory a block, Emulated GPU (sm_90) has "
-                               "50000"});
+    has(refusal(cuda.plan()),
+        {"kernel toy_total needs 60000 bytes of shared memory per block, Emulated GPU (sm_90) has "
+         "50000"});
   }
   const Emulated gpu("");
   cuda.plan().images.size = 1;

@@ -63,7 +63,7 @@ TEST("overlap: slots are not written while a run may read them") {
   for (int i = 0; i < 2; ++i) feed(s, 0, i), s.start(0);
   CHECK_THROWS(s.start(0), "all slots are taken");
   CHECK_THROWS(s.run(0), "run() while a run is under way");
-  CHECK_THROWS(s.data(s.input(0, "img")), "img: all runs that fit are under way");
+  CHECK_THROWS(s.data(s.input(0, "img")), "img: all slots are in use");
   s.wait();
   s.data(s.input(0, "img"));
   std::vector<std::byte> zeros(static_cast<size_t>(s.info(s.tensor("packed")).bytes));

@@ -52,7 +52,7 @@ TEST("cuda trainer: checkpoints, metrics and evaluations are the CPU's, steps ov
   {
     const Emulated gpu("seed=4");
     const Ran r = run(cuda.plan(), "gpu", {"--checkpoint-every", "2", "--keep", "99"});
-    has(r.out, "toy: toy, Emulated GPU (sm_90), 5 steps of 8 images an epoch");
+    has(r.out, "toy: toy, Emulated GPU (sm_90), 5 steps of 8 images per epoch");
     has(r.out, "upload buffers ");
     has(r.out, "Emulated GPU (sm_90): ");
   }

@@ -79,7 +79,7 @@ TEST("lines that do not parse are named by file and number") {
     CHECK_THROWS(read_webvision(dir.str(), Split::train, {}), part);
   };
   train_error("a.jpg 1\nb.jpg\n", "info/train_filelist_google.txt:2: expected 'PATH LABEL', got 'b.jpg'");
-  train_error("a.jpg 1\n\nb.jpg x1\n", "train_filelist_google.txt:3: expected 'PATH LABEL', but 'x1' is no label");
+  train_error("a.jpg 1\n\nb.jpg x1\n", "train_filelist_google.txt:3: expected 'PATH LABEL', but 'x1' is not a label");
   train_error("a.jpg 1.5\n", "google.txt:1: ");
   train_error("a.jpg 5\nb.jpg -1\n", "google.txt:2: label -1 is out of range 0..999");
   train_error("a.jpg 1000\n", "google.txt:1: label 1000 is out of range 0..999");
@@ -126,7 +126,7 @@ TEST("lists of one's own: csv with quotes and further columns, jsonl, class name
   write_text(dir / "val.jsonl",
              "{\"path\": \"x y.jpg\", \"label\": 1}\n{\"path\": \"z.jpg\", \"label\": \"dog\", \"more\": []}\n");
   CHECK_THROWS(read_folder(dir.str(), Split::val, {}),
-               "val.jsonl:2: label 'dog' is no number, and there is no classes.txt");
+               "val.jsonl:2: label 'dog' is not a number, and there is no classes.txt");
   write_text(dir / "classes.txt", "cat\nbird\ndog\n");
   const Dataset val = read_folder(dir.str(), Split::val, {});
   CHECK_EQ(val.label(0), 1);
@@ -150,7 +150,7 @@ TEST("lists of one's own: csv with quotes and further columns, jsonl, class name
 TEST("a folder a class, and a folder that is none of these") {
   TempDir dir;
   CHECK_THROWS(read_folder(dir.str(), Split::train, {}),
-               "is no data folder: there is neither info/ (WebVision) nor train.csv");
+               "is not a data folder: there is neither info/ (WebVision) nor train.csv");
   write_text(dir / "train/b class/2.jpg", "");
   write_text(dir / "train/a/1.JPEG", "");
   const Dataset train = read_folder(dir.str() + "/", Split::train, {});
@@ -159,7 +159,7 @@ TEST("a folder a class, and a folder that is none of these") {
   CHECK_EQ(train.label(1), 1);
   CHECK(train.files().exists(train.name(1)));
   CHECK_THROWS(read_folder(dir.str(), Split::train, {.flickr = false}),
-               "only a WebVision folder (with info/) tells sources apart");
+               "only a WebVision folder (with info/) lists images by source");
 }
 
 TEST("an index of shards that cannot be used is refused with its line") {
@@ -169,7 +169,7 @@ TEST("an index of shards that cannot be used is refused with its line") {
     CHECK_THROWS(Dataset(dir.str(), 1), what);
   };
   refused("", "index.txt: is empty");
-  refused("moproc-shards-9\n", "index.txt:1: is no index of shards that this version reads");
+  refused("moproc-shards-9\n", "index.txt:1: is not an index of shards that this version reads");
   refused("moproc-shards-1\na.tar 512 x b.jpg\n", "index.txt:2: expected 'SHARD OFFSET BYTES NAME'");
   refused("moproc-shards-1\na.tar 512 3 b.jpg", "index.txt:2: is cut off");
   refused("moproc-shards-1\na.tar 512 3 b.jpg\n", "a.tar: No such file or directory");

@@ -158,7 +158,7 @@ TEST("nothing half-written: existing folders are refused, an error leaves nothin
   TempDir dir;
   tools::SampleOptions o = tiny(dir / "s");
   test::write_text(dir / "s/mine.txt", "x");
-  CHECK_THROWS(tools::write_sample(o, {}), "is no empty folder; choose another path");
+  CHECK_THROWS(tools::write_sample(o, {}), "is not an empty folder; choose another path");
   std::filesystem::remove(dir / "s/mine.txt");
   const auto stop = [](int done, int) {
     if (done == 50) throw std::runtime_error("stop here");

@@ -138,7 +138,7 @@ TEST("convert: names of detectron2's ResNet, in both directions") {
   for (const char* none : {"res6.0.conv1.weight", "res2.conv1.weight", "stem.fc.weight", "res2.0.conv4.weight",
                            "fc1000.weight", "res", "stem."})
     CHECK_THROWS(formats::torchvision_name(none, "f.pkl"),
-                 "f.pkl: " + std::string(none) + " is no tensor of a detectron2 ResNet");
+                 "f.pkl: " + std::string(none) + " is not a tensor of a detectron2 ResNet");
 }
 
 TEST("convert: what cannot be done is refused by name, and no file is left") {

@@ -100,7 +100,7 @@ TEST("checkpoint files: what is none is refused by its first bytes") {
   CHECK_THROWS(open_checkpoint(fixture("make.py")), "neither a file of torch.save nor a pickle nor a safetensors file");
   CHECK_THROWS(open_checkpoint(fixture("README.md")), "README.md");
   CHECK_THROWS(open_checkpoint(fixture("none")), "No such file");
-  CHECK_THROWS(open_checkpoint(fixture("")), "no regular file");
-  CHECK_THROWS(open_checkpoint("/dev/null"), "no regular file");
+  CHECK_THROWS(open_checkpoint(fixture("")), "not a regular file");
+  CHECK_THROWS(open_checkpoint("/dev/null"), "not a regular file");
   CHECK_THROWS(parse_checkpoint({}, "f"), "f: is empty");
 }

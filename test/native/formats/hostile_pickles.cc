@@ -101,12 +101,12 @@ void add_calls(std::vector<Hostile>& out) {
   out.push_back({"call-ndarray", call("numpy", "ndarray", {number(1 << 30)}), "numpy.ndarray is called"});
   out.push_back({"call-bytes", call("__builtin__", "bytes", {number(1 << 30)}), "__builtin__.bytes with 1 arguments"});
   out.push_back(
-      {"call-without-tuple", proto2 + global("collections", "OrderedDict") + "]R.", "the arguments are no tuple"});
+      {"call-without-tuple", proto2 + global("collections", "OrderedDict") + "]R.", "the arguments are not a tuple"});
   out.push_back({"call-wrong-count", call("torch", "Size", {}), "torch.Size with 0 arguments"});
   out.push_back({"unknown-opcode", proto2 + "\xfe.", "byte 2, opcode 254: this opcode is not among"});
   out.push_back(
       {"set-state-of-a-number", proto2 + number(1) + tuple({}) + "b.", "sets the state of something that has none"});
-  out.push_back({"set-state-of-a-dict", proto2 + "}" + tuple({}) + "b.", "the attributes of a dict are no dict"});
+  out.push_back({"set-state-of-a-dict", proto2 + "}" + tuple({}) + "b.", "the attributes of a dict are not a dict"});
   out.push_back(
       {"persistent-id", proto2 + tuple({text("storage")}) + "Q.", "persistent ids belong to files of torch.save"});
 }
@@ -154,8 +154,8 @@ void add_stack_faults(std::vector<Hostile>& out) {
   out.push_back({"tuple-of-too-few", proto2 + "N\x87.", "the stack is empty"});
   out.push_back({"pop-below-mark", proto2 + "N(0.", "the stack is empty"});
   out.push_back({"no-mark", proto2 + "Nt.", "no MARK is open"});
-  out.push_back({"append-to-dict", proto2 + "}Na.", "adds to something that is no list"});
-  out.push_back({"items-for-a-list", proto2 + "](NNu.", "adds to something that is no dict"});
+  out.push_back({"append-to-dict", proto2 + "}Na.", "adds to something that is not a list"});
+  out.push_back({"items-for-a-list", proto2 + "](NNu.", "adds to something that is not a dict"});
   out.push_back({"odd-items", proto2 + "}(" + text("a") + "u.", "a key without a value"});
   out.push_back({"key-is-a-list", proto2 + "}]Ns.", "a key that is neither text nor a whole number"});
   out.push_back({"key-twice", proto2 + "}(" + text("a") + "N" + text("a") + "Nu.", "the key 'a' appears twice"});
@@ -208,7 +208,7 @@ void add_arrays(std::vector<Hostile>& out) {
       "an array without data");
   add("of-another-class",
       global("numpy.core.multiarray", "_reconstruct") + tuple({global("numpy", "dtype"), tuple({}), bytes("b")}) + "R",
-      "an array that is no numpy.ndarray");
+      "an array that is not a numpy.ndarray");
   add("a-type", global("numpy", "dtype"), "numpy.dtype stands where a value is wanted");
   add("encoded-utf-16", global("_codecs", "encode") + tuple({text("a"), text("utf-16")}) + "R",
       "an encoding other than latin1");

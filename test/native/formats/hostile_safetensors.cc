@@ -34,14 +34,14 @@ std::vector<Hostile> hostile_safetensors() {
       "tensor b: its data end at byte 20 of 16: the file is truncated");
   two("twice", a, a, "the key 'a' appears twice");
   one("rest", "F32", "[2]", "[0,8]", "8 bytes follow the last tensor");
-  one("backwards", "F32", "[2]", "[8,0]", "tensor a: its data_offsets are no range");
-  one("negative", "F32", "[2]", "[-8,0]", "tensor a: its data_offsets are no range");
+  one("backwards", "F32", "[2]", "[8,0]", "tensor a: its data_offsets are not a range");
+  one("negative", "F32", "[2]", "[-8,0]", "tensor a: its data_offsets are not a range");
   one("three-offsets", "F32", "[2]", "[0,8,8]", "tensor a: its header is not");
-  one("wrong-size", "F32", "[3]", "[0,16]", "tensor a: its data_offsets hold 16 bytes, its shape 12");
+  one("wrong-size", "F32", "[3]", "[0,16]", "tensor a: its data_offsets hold 16 bytes, but its shape takes 12");
   one("shape-overflow", "F32", "[4294967296,4294967296]", "[0,16]",
-      "tensor a: its data_offsets hold 16 bytes, its shape too many");
+      "tensor a: its data_offsets hold 16 bytes, but its shape takes too many");
   one("overflow-hidden-by-zero", "F32", "[0,4294967296,4294967296,4294967296]", "[0,0]",
-      "tensor a: its data_offsets hold 0 bytes, its shape too many");
+      "tensor a: its data_offsets hold 0 bytes, but its shape takes too many");
   one("overflow-by-type", "F64", "[2305843009213693952]", "[0,0]", "tensor a: its shape is not whole numbers");
   one("negative-shape", "F32", "[-4]", "[0,16]", "tensor a: its shape is not whole numbers");
   one("half-shape", "F32", "[1.5]", "[0,6]", "tensor a: its shape is not whole numbers");
@@ -50,8 +50,8 @@ std::vector<Hostile> hostile_safetensors() {
   header("nested", "{\"a\":" + pickle::repeat("[", 100000), "nested too deeply");
   header("array", "{\"a\":[]}", "tensor a: its header is not {dtype, shape, data_offsets}");
   header("metadata-of-numbers", "{\"__metadata__\":{\"a\":1}," + entry("a", "F32", "[4]", "[0,16]") + "}",
-         "__metadata__.a is no string");
-  header("metadata-is-a-list", "{\"__metadata__\":[]}", "__metadata__ is no JSON object");
+         "__metadata__.a is not a string");
+  header("metadata-is-a-list", "{\"__metadata__\":[]}", "__metadata__ is not a JSON object");
   header("wrong-digest", "{\"__metadata__\":{\"sha256\":\"0\"}," + entry("a", "F32", "[4]", "[0,16]") + "}",
          "do not have the sha256 it names");
   header("not-closed", "{\"a\":", "bad JSON at byte");

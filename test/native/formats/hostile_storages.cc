@@ -95,18 +95,18 @@ void add_storages(std::vector<Hostile>& out) {
       "no entry 'a/data/../version'");
   add("storage-of-no-type.pth",
       zip_file(tuple({text("storage"), text("torch.FloatStorage"), text("0"), text("cpu"), number(4)}) + "Q", {}),
-      "the type of a storage is no torch storage type");
+      "the type of a storage is not a torch storage type");
   add("storage-alone.pth", zip_file(storage("FloatStorage", "0", 4), {{"0", floats(4)}}),
       "a storage without a tensor stands where a value is wanted");
   add("id-of-something-else.pth",
       zip_file(tuple({text("module"), text("x"), text("y"), text("z"), number(1)}) + "Q", {}),
-      "a persistent id that is no storage");
+      "a persistent id that is not a storage");
   add("id-of-four.pth", zip_file(tuple({text("storage"), text("x"), text("y"), text("z")}) + "Q", {}),
-      "a persistent id that is no tuple of 5 or 6");
+      "a persistent id that is not a tuple of 5 or 6");
   add("tensor-of-a-number.pth", zip_file(tensor(number(3), 0, {4}, {1}), {}), "a tensor without a storage");
   add("parameter-of-a-number.pth",
       zip_file(global("torch._utils", "_rebuild_parameter") + tuple({number(3), "\x88", "}"}) + "R", {}),
-      "a parameter that is no tensor");
+      "a parameter that is not a tensor");
   const std::string beyond = tuple({text("v"), number(2), number(3)});
   add("view-beyond.pth",
       stream_file(whole(storage("FloatStorage", "0", 4, beyond)), "]" + text("0") + "a", counted(4, floats(4))),
@@ -162,8 +162,8 @@ void add_checkpoints(std::vector<Hostile>& out) {
   add("state-is-a-number.tar", {{"state_dict", number(1)}}, "state_dict is a whole number");
   add("state-holds-text.tar", {{"state_dict", dict({{"w", text("x")}})}}, "state_dict: w is text, not a tensor");
   add("state-is-empty.tar", {{"state_dict", "}"}}, "state_dict: has no tensor");
-  add("epoch-is-text.tar", {{"state_dict", state}, {"epoch", text("3")}}, "epoch is no whole number from 0");
-  add("epoch-negative.tar", {{"state_dict", state}, {"epoch", number(-3)}}, "epoch is no whole number from 0");
+  add("epoch-is-text.tar", {{"state_dict", state}, {"epoch", text("3")}}, "epoch is not a whole number from 0");
+  add("epoch-negative.tar", {{"state_dict", state}, {"epoch", number(-3)}}, "epoch is not a whole number from 0");
   add("arch-is-a-number.tar", {{"state_dict", state}, {"arch", number(50)}}, "arch is a whole number, not text");
   add("run-is-a-list.tar", {{"state_dict", state}, {"moproc", "]"}}, "moproc is a list, not a dict");
   add("run-holds-numbers.tar", {{"state_dict", state}, {"moproc", dict({{"seed", number(1)}})}},

@@ -59,7 +59,7 @@ TEST("own files: links, folders, devices and files that came meanwhile stay") {
     write_atomically(path, checked_mark(), [](OutputFile& out) { out.write("new"); });
   };
   std::filesystem::create_directory(f / "folder");
-  CHECK_THROWS(write(f / "folder"), "is a folder, where a file is to be written; choose another path");
+  CHECK_THROWS(write(f / "folder"), "is a folder, and moproc needs a file there; choose another path");
   for (const char* const to : {"nowhere", "folder", "/dev/null"}) {
     std::filesystem::create_symlink(to, f / "link");
     CHECK_THROWS(write(f / "link"), "is a symbolic link, which is not replaced" + kSafe);
@@ -67,8 +67,8 @@ TEST("own files: links, folders, devices and files that came meanwhile stay") {
     std::filesystem::remove(f / "link");
   }
   REQUIRE(mkfifo((f / "pipe").c_str(), 0600) == 0);
-  CHECK_THROWS(write(f / "pipe"), "is no regular file, which is not replaced" + kSafe);
-  CHECK_THROWS(write("/dev/null"), "is no regular file, which is not replaced" + kSafe);
+  CHECK_THROWS(write(f / "pipe"), "is not a regular file, and moproc replaces only those" + kSafe);
+  CHECK_THROWS(write("/dev/null"), "is not a regular file, and moproc replaces only those" + kSafe);
   CHECK_THROWS(
       write_atomically(f / "late", json_mark("moproc-x-1"), [&](OutputFile&) { write_bytes(f / "late", "mine"); }),
       "late: exists, and moproc did not write it" + kSafe);
@@ -92,10 +92,10 @@ TEST("own folders: absent, empty or marked as one of the kind") {
   mark_folder(path, "pack");
   require_folder(path, "pack");
   CHECK_THROWS(require_folder(path, "sample"), "is a folder with files, and moproc did not make it" + kSafe);
-  CHECK_THROWS(require_folder(path), "is no empty folder" + kSafe);
+  CHECK_THROWS(require_folder(path), "is not an empty folder" + kSafe);
   std::filesystem::remove(path + "/.moproc");
   require_folder(path);
   write_bytes(path + "/photo.jpg", "x");
   CHECK_THROWS(require_folder(path, "pack"), "is a folder with files, and moproc did not make it" + kSafe);
-  CHECK_THROWS(require_folder(path + "/photo.jpg", "pack"), "is no folder, where a folder is to be made" + kSafe);
+  CHECK_THROWS(require_folder(path + "/photo.jpg", "pack"), "is not a folder, and moproc needs one there" + kSafe);
 }

@@ -144,11 +144,12 @@ TEST("checkpoint: headers that lie are refused, naming the tensor") {
   const struct {
     const char *from, *to, *says;
   } cases[] = {
-      {"[0, 960]", "[0, 964]", "tensor encoder_q.classifier.weight: its data_offsets hold 964 bytes, its shape 960"},
+      {"[0, 960]", "[0, 964]",
+       "tensor encoder_q.classifier.weight: its data_offsets hold 964 bytes, but its shape takes 960"},
       {"[960, 1440]", "[956, 1436]", "tensor encoder_q.conv1.weight: its data overlap"},
       {"[960, 1440]", "[964, 1444]", "tensor encoder_q.conv1.weight: its data leave a gap"},
-      {"[960, 1440]", "[1440, 960]", "tensor encoder_q.conv1.weight: its data_offsets are no range"},
-      {"[960, 1440]", "[-4, 476]", "tensor encoder_q.conv1.weight: its data_offsets are no range"},
+      {"[960, 1440]", "[1440, 960]", "tensor encoder_q.conv1.weight: its data_offsets are not a range"},
+      {"[960, 1440]", "[-4, 476]", "tensor encoder_q.conv1.weight: its data_offsets are not a range"},
       {"\"shape\": [4, 3, 2, 5]", "\"shape\": [3, 4, 2, 5]",
        "tensor encoder_q.conv1.weight is f32[3,4,2,5], the artefact needs f32[4,3,2,5]"},
       {"\"shape\": [4, 3, 2, 5]", "\"shape\": [4611686018427387904, 8]", "encoder_q.conv1.weight"},

@@ -157,7 +157,7 @@ TEST("flags: a published command line is understood, in either spelling") {
 
 TEST("flags: errors name the flag") {
   CHECK_THROWS(parse({"--learning", "1"}), "unknown flag --learning");
-  CHECK_THROWS(parse({"data"}), "'data' is no flag");
+  CHECK_THROWS(parse({"data"}), "'data' is not a flag");
   CHECK_THROWS(parse({"--lr"}), "--lr needs a value");
   CHECK_THROWS(parse({"--lr", "--cos"}), "--lr needs a value");
   CHECK_THROWS(parse({"--lr", "fast"}), "--lr fast: not a number");
@@ -201,7 +201,7 @@ TEST("flags: contradictions and missing ones are said") {
   CHECK_THROWS(check({"--data", "d", "--synthetic"}), "--synthetic and --data exclude each other");
   CHECK_THROWS(check({"--data", "d", "--evaluate"}), "--evaluate needs --resume");
   CHECK_THROWS(check({"--synthetic", "--resume", "auto"}), "--resume auto needs --exp-dir");
-  CHECK_THROWS(check({"--synthetic", "--start-epoch", "90"}), "--start-epoch 90 leaves nothing of --epochs 90");
+  CHECK_THROWS(check({"--synthetic", "--start-epoch", "90"}), "--start-epoch 90 leaves no epochs of --epochs 90");
 }
 
 TEST("flags: the nearest known flag is suggested, and so is the nearest verb") {

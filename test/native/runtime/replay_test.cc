@@ -184,15 +184,15 @@ TEST("replay: bad files are refused by file, step and tensor, before the first s
     refused(says, [json](ReplayDraft& d) { d.steps = json; });
   };
   steps("__metadata__.steps: bad JSON", "[{");
-  steps("__metadata__.steps is no list", "{}");
-  steps("__metadata__.steps is no list", "[]");
+  steps("__metadata__.steps is not a list", "{}");
+  steps("__metadata__.steps is not a list", "[]");
   steps("step 0: no phase", "[{}]");
-  steps("step 0: phase 'train' is none of warmup, proto, clean", R"([{"phase": "train", "lr": 1, "epoch": 0}])");
-  steps("step 0: lr is no number", R"([{"phase": "proto", "lr": -1, "epoch": 0}])");
-  steps("step 0: lr is no number", R"([{"phase": "proto", "lr": "1", "epoch": 0}])");
-  steps("step 0: lr is no number", R"([{"phase": "proto", "lr": 1e300, "epoch": 0}])");
-  steps("step 0: epoch is no whole number", R"([{"phase": "proto", "lr": 1}])");
-  steps("step 0: epoch is no whole number", R"([{"phase": "proto", "lr": 1, "epoch": 1.5}])");
+  steps("step 0: phase 'train' is not warmup, proto or clean", R"([{"phase": "train", "lr": 1, "epoch": 0}])");
+  steps("step 0: lr is not a number", R"([{"phase": "proto", "lr": -1, "epoch": 0}])");
+  steps("step 0: lr is not a number", R"([{"phase": "proto", "lr": "1", "epoch": 0}])");
+  steps("step 0: lr is not a number", R"([{"phase": "proto", "lr": 1e300, "epoch": 0}])");
+  steps("step 0: epoch is not a whole number", R"([{"phase": "proto", "lr": 1}])");
+  steps("step 0: epoch is not a whole number", R"([{"phase": "proto", "lr": 1, "epoch": 1.5}])");
   steps("belongs to a step that __metadata__.steps lacks (it has 1)", R"([{"phase": "proto", "lr": 1, "epoch": 0}])");
 
   const auto without = [&](const std::string& name) {
@@ -212,24 +212,26 @@ TEST("replay: bad files are refused by file, step and tensor, before the first s
   set("holds label 5, the artefact has 5 classes", "step0.rank1.target",
       {DType::i64, {4}, bytes_of<int64_t>({0, 5, 0, 0})});
   set("holds label -1", "step0.rank1.target", {DType::i64, {4}, bytes_of<int64_t>({-1, 0, 0, 0})});
-  set("is no permutation of 0..7: see 1", "step0.idx_shuffle",
+  set("is not a permutation of 0..7: see 1", "step0.idx_shuffle",
       {DType::i64, {8}, bytes_of<int64_t>({0, 1, 1, 2, 3, 4, 5, 6})});
-  set("is no permutation of 0..7: see 8", "step0.idx_shuffle",
+  set("is not a permutation of 0..7: see 8", "step0.idx_shuffle",
       {DType::i64, {8}, bytes_of<int64_t>({0, 1, 8, 2, 3, 4, 5, 6})});
   set("step0.idx_shuffle is i64[4], the artefact needs i64[8]", "step0.idx_shuffle",
       {DType::i64, {4}, bytes_of<int64_t>({0, 1, 2, 3})});
-  set("replaces a state that the artefact has not", "step1.state.encoder_q.frob", {DType::f32, {1}, std::string(4, 0)});
-  set("replaces a state that the artefact has not", "step1.state.packed", {DType::f32, {5, 48}, std::string(960, 0)});
+  set("replaces a state that the artefact does not have", "step1.state.encoder_q.frob",
+      {DType::f32, {1}, std::string(4, 0)});
+  set("replaces a state that the artefact does not have", "step1.state.packed",
+      {DType::f32, {5, 48}, std::string(960, 0)});
   set("step1.state.queue_ptr is f32[1], the artefact needs i64[1]", "step1.state.queue_ptr",
       {DType::f32, {1}, std::string(4, 0)});
   set("is not finite at element 2", "step0.state.encoder_q.bn1.running_var",
       {DType::f32, {7}, bytes_of<float>({1, 1, std::numeric_limits<float>::quiet_NaN(), 1, 1, 1, 1})});
   for (const char* name : {"step0.rank0.image", "step00.rank0.img", "step0.rank-1.img", "stepx.idx_shuffle",
                            "step0.rank01.img", "step0.rank9223372036854775807.img", "frob"})
-    set("has no name of a replay file", name, {DType::u8, {1}, "x"});
-  set("holds batches of 3 ranks, the artefact has 2 groups; compile one with --bn-groups 3", "step0.rank2.target",
+    set("has a name that a replay file cannot contain", name, {DType::u8, {1}, "x"});
+  set("holds batches of 3 ranks, but the artefact has 2 groups; compile one with --bn-groups 3", "step0.rank2.target",
       {DType::i64, {4}, std::string(32, 0)});
-  refused("holds batches of 1 ranks, the artefact has 2 groups", [](ReplayDraft& d) {
+  refused("holds batches of 1 ranks, but the artefact has 2 groups", [](ReplayDraft& d) {
     std::erase_if(d.tensors, [](const auto& t) { return t.first.find("rank1") != std::string::npos; });
   });
 }
@@ -259,5 +261,5 @@ TEST("replay: flags that need or exclude each other") {
   ToyPlan supervised({.supervised = true});
   const Ran r = run_train(supervised.plan(), {"--replay", file, "--trace", folder / "t"});
   CHECK_EQ(r.status, 2);
-  CHECK(has(r.err, "--replay: toy is no artefact of --task mopro"));
+  CHECK(has(r.err, "--replay: toy is not an artefact of --task mopro"));
 }

@@ -36,7 +36,7 @@ TEST("training: epochs, exact evaluation with a partial batch, published tags, t
                                        "2", "--truth", data.path + "/truth.json", "-p", "5", "-j", "2"});
   CHECK_EQ(r.status, 0);
   CHECK_EQ(r.err, "");
-  CHECK(has(r.out, "10 steps of 8 images an epoch"));
+  CHECK(has(r.out, "10 steps of 8 images per epoch"));
   CHECK(has(r.out, "Epoch: [1][    6/10]  images/s "));
   const auto evaluations = records(exp + "/metrics.jsonl", "evaluate");
   REQUIRE(evaluations.size() == 3);
