@@ -23,6 +23,7 @@ void add_flags(FlagTable& t, CleanVerbSettings& s) {
                  "released: alpha is 0.5 whatever --alpha says, as in the published noise_cleaning.py")
       .record("compat");
   add_source_flags(t, c.google, c.flickr, s.confirmed);
+  add_first_label_flag(t, c.first_label);
   add_compute_flags(t, c.compute);
   add_confirmed_flags(t, s.confirmed);
 }

@@ -22,6 +22,7 @@ void add_flags(FlagTable& t, RetrainVerbSettings& s) {
   train::RunSettings& run = s.run;
   t.section("retraining");
   add_data_flag(t, run.data, "the folder that the paths of the annotation are relative to");
+  add_first_label_flag(t, run.first_label);
   t.text({"--annotation"}, "FILE", s.retrain.annotation, "images and their labels, as clean writes them");
   t.text({"--resume"}, "FILE|auto", run.resume,
          "the checkpoint whose network to begin with, which may be PyTorch's; or one of a retraining, to continue it; "

@@ -11,6 +11,13 @@ namespace moproc::command {
 
 void add_data_flag(FlagTable& table, std::string& data, const char* help) { table.text({"--data"}, "DIR", data, help); }
 
+void add_first_label_flag(FlagTable& table, int& first_label) {
+  table
+      .number({"--first-label"}, "N", first_label, 0, kMaxInt,
+              "number of the first class in csv and jsonl lists whose labels are numbers")
+      .record("first_label");
+}
+
 void add_compute_flags(FlagTable& t, train::Compute& c) {
   t.section("machine and output");
   t.number({"--threads"}, "N", c.threads, 1, 4096, "CPU threads that compute; results do not depend on their number")

@@ -13,6 +13,9 @@ namespace moproc::command {
 /// --data.
 void add_data_flag(FlagTable& table, std::string& data, const char* help);
 
+/// --first-label.
+void add_first_label_flag(FlagTable& table, int& first_label);
+
 /// --threads, --num-workers, --gpu, --check, --quiet.
 void add_compute_flags(FlagTable& table, train::Compute& compute);
 /// --profile.

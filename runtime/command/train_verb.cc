@@ -61,6 +61,7 @@ void add_image_flags(FlagTable& t, TrainSettings& s) {
   train::Augmentation& a = s.run.augmentation;
   t.section("images");
   add_source_flags(t, s.lists.google, s.lists.flickr, s.confirmed);
+  add_first_label_flag(t, s.run.first_label);
   add_crop_flag(t, a);
   t.number({"--jitter"}, "X", a.jitter, 0.0, 0.5, "strength of the colour jitter in the strong view").record("jitter");
   t.number({"--gray"}, "SHARE", a.gray, 0.0, 1.0, "share of the strong views that are grey").record("gray");

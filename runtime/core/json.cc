@@ -158,6 +158,7 @@ class Parser {
 
   void unicode(std::string& out) {
     uint32_t v = hex4();
+    if (v >= 0xdc80 && v <= 0xdcff) return void(out += static_cast<char>(v - 0xdc00));  // a byte that is not UTF-8
     if (v >= 0xdc00 && v < 0xe000) fail("half a surrogate pair");
     if (v >= 0xd800 && v < 0xdc00) {
       if (!take_word("\\u")) fail("half a surrogate pair");

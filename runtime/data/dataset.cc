@@ -3,8 +3,9 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
+#include <functional>
 
+#include "image_folder.h"
 #include "list_file.h"
 #include "table_list.h"
 
@@ -16,6 +17,12 @@ void Dataset::add(std::string_view name, std::int64_t label) {
   names_ += name;
   ends_.push_back(names_.size());
   labels_.push_back(static_cast<std::int32_t>(label));
+}
+
+Dataset Dataset::empty() const {
+  Dataset out(folder_, num_classes_, files_);
+  out.classes_ = classes_;
+  return out;
 }
 
 std::uint64_t Dataset::digest() const {
@@ -31,23 +38,63 @@ std::uint64_t Dataset::digest() const {
 
 namespace {
 
-int known_classes(const std::string& info, int num_class) {
-  std::ifstream in(info + "/synsets.txt");
-  if (!in) return std::max(1000, num_class);
-  int lines = 0;
-  for (std::string line; std::getline(in, line);) lines += !trimmed(line).empty();
-  if (lines == 0) throw DatasetError(info + "/synsets.txt: names no class");
-  return lines;
+/// The classes that info/synsets.txt names; an empty table if there is no such file.
+ClassTable synsets(const std::string& info) {
+  const std::string file = info + "/synsets.txt";
+  if (!fs::exists(file)) return {};
+  const ClassTable names = read_names(file, true);
+  if (names.empty()) throw DatasetError(file + ": names no class");
+  return names;
 }
 
-void append_list(const std::string& file, std::string_view prefix, int classes, int keep, Dataset& out) {
-  std::string name;
-  read_list(file, [&](std::string_view path, std::int64_t label) {
-    if (label < 0 || label >= classes) throw out_of_range(label, classes);
-    if (label >= keep) return;
-    out.add(name.assign(prefix).append(path), label);
-  });
-}
+/// Reads WebVision's lists: what a label of them means, and which images are left out.
+class WebVisionLists {
+ public:
+  WebVisionLists(const std::string& info, const ListOptions& options, Dataset& out)
+      : options_(options), names_(synsets(info)), out_(out) {
+    known_ = names_.empty() ? std::max(1000, options.num_class) : static_cast<int>(names_.size());
+    if (!options.classes.empty() && names_.empty())
+      throw DatasetError(info + "/synsets.txt: is missing, so the labels cannot be compared with the run's classes");
+    out.set_classes(options.classes.empty() ? names_.first(static_cast<std::size_t>(options.num_class))
+                                            : options.classes);
+  }
+
+  void append(const std::string& file, std::string_view prefix,
+              const std::function<bool(std::string_view path)>& wanted = {}) {
+    std::string name;
+    read_list(file, [&](std::string_view path, std::int64_t label) {
+      if (label < 0 || label >= known_) throw out_of_range(label, known_);
+      if (wanted && !wanted(path)) return;
+      const std::int64_t c = mapped(label);
+      if (c < 0) ++left_out_;
+      else out_.add(name.assign(prefix).append(path), c);
+    });
+  }
+
+  /// Says how many images were left out.
+  void finish() {
+    if (left_out_ > 0)
+      out_.note(std::to_string(left_out_) + " images of other classes than the first " +
+                std::to_string(options_.num_class) + " are left out (--num-class)");
+  }
+
+ private:
+  /// The run's class for a label of the lists; -1: left out.
+  std::int64_t mapped(std::int64_t label) const {
+    if (options_.classes.empty()) return label < options_.num_class ? label : -1;
+    const std::string& name = names_.name(static_cast<std::size_t>(label));
+    if (const auto found = options_.classes.find(name)) return *found;
+    if (const auto found = options_.classes.find(name.substr(0, name.find(' ')))) return *found;
+    if (label >= options_.num_class) return -1;
+    throw "label " + std::to_string(label) + " is class " + data::quoted(name) + ", which the run does not have";
+  }
+
+  const ListOptions& options_;
+  const ClassTable names_;
+  Dataset& out_;
+  int known_ = 0;
+  std::int64_t left_out_ = 0;
+};
 
 /// The subfolder that holds the images of the validation list.
 std::string validation_folder(const Dataset& set) {
@@ -64,20 +111,14 @@ std::string validation_folder(const Dataset& set) {
                      "/val_images_256: no such folder; the images of info/val_filelist.txt belong there");
 }
 
-void append_training(const std::string& info, int classes, const WebVisionOptions& o, Dataset& out) {
+void append_training(const std::string& info, const ListOptions& o, WebVisionLists& lists) {
   const std::string google = info + "/train_filelist_google.txt", all = info + "/train_filelist_all.txt";
-  if (fs::exists(all) && !fs::exists(google)) {
-    read_list(all, [&](std::string_view path, std::int64_t label) {
-      if (label < 0 || label >= classes) throw out_of_range(label, classes);
-      const bool wanted = path.starts_with("google/")   ? o.google
-                          : path.starts_with("flickr/") ? o.flickr
-                                                        : o.google && o.flickr;
-      if (wanted && label < o.num_class) out.add(path, label);
+  if (fs::exists(all) && !fs::exists(google))
+    return lists.append(all, "", [&](std::string_view path) {
+      return path.starts_with("google/") ? o.google : path.starts_with("flickr/") ? o.flickr : o.google && o.flickr;
     });
-    return;
-  }
-  if (o.google) append_list(google, "", classes, o.num_class, out);
-  if (o.flickr) append_list(info + "/train_filelist_flickr.txt", "", classes, o.num_class, out);
+  if (o.google) lists.append(google, "");
+  if (o.flickr) lists.append(info + "/train_filelist_flickr.txt", "");
 }
 
 std::string without_slash(std::string folder) {
@@ -87,16 +128,16 @@ std::string without_slash(std::string folder) {
 
 }  // namespace
 
-Dataset read_webvision(const std::string& given, Split split, const WebVisionOptions& options) {
+Dataset read_webvision(const std::string& given, Split split, const ListOptions& options) {
   const std::string folder = without_slash(given), info = folder + "/info";
   need_directory(folder, "the data folder must exist");
   need_directory(info, "a WebVision data folder holds its lists there");
   if (options.num_class < 1) throw DatasetError("the number of classes must be at least 1");
-  const int classes = known_classes(info, options.num_class);
   Dataset out(folder, options.num_class);
-  if (split == Split::val)
-    append_list(info + "/val_filelist.txt", validation_folder(out), classes, options.num_class, out);
-  else append_training(info, classes, options, out);
+  WebVisionLists lists(info, options, out);
+  if (split == Split::val) lists.append(info + "/val_filelist.txt", validation_folder(out));
+  else append_training(info, options, lists);
+  lists.finish();
   if (out.size() == 0) {
     throw DatasetError(info + ": the " + std::string(split == Split::val ? "validation" : "training") +
                        " list has no image with a label below " + std::to_string(options.num_class));
@@ -104,23 +145,80 @@ Dataset read_webvision(const std::string& given, Split split, const WebVisionOpt
   return out;
 }
 
-Dataset read_folder(const std::string& given, Split split, const WebVisionOptions& options) {
+namespace {
+
+/// What a data folder has for one split.
+struct Parts {
+  std::string table;  // NAME.csv or NAME.jsonl; "" if there is none
+  bool folder;        // NAME/, which may hold the images of a table
+};
+
+Parts parts_of(const std::string& folder, const std::string& name, const Files& files) {
+  Parts parts{"", fs::is_directory(folder + "/" + name)};
+  for (const char* const ending : {".csv", ".jsonl"}) {
+    const std::string file = folder + "/" + name + ending;
+    if (!fs::exists(file)) continue;
+    if (!parts.table.empty())
+      throw DatasetError(folder + ": has both " + name + ".csv and " + name + ".jsonl; remove one");
+    parts.table = file;
+  }
+  if (files.packed()) {
+    const auto names = files.names();
+    const auto at = std::lower_bound(names.begin(), names.end(), name + "/");
+    parts.folder = at != names.end() && at->starts_with(name + "/");
+  }
+  return parts;
+}
+
+/// Throws DatasetError if one split is a list and the other a folder with one folder per class.
+void require_one_layout(const std::string& folder, const Parts& train, const Parts& val) {
+  const auto refuse = [&](const char* list, const char* other) {
+    throw DatasetError(folder + ": has a list of the " + list + " images, but none of the " + other +
+                       " images; write one, because classes of folders and of lists are not the same numbers");
+  };
+  if (!train.table.empty() && val.table.empty() && val.folder) refuse("training", "validation");
+  if (train.table.empty() && !val.table.empty() && train.folder) refuse("validation", "training");
+}
+
+}  // namespace
+
+Dataset read_folder(const std::string& given, Split split, const ListOptions& options) {
   const std::string folder = without_slash(given), name = split == Split::train ? "train" : "val";
   need_directory(folder, "the data folder must exist");
-  if (fs::is_directory(folder + "/info")) return read_webvision(folder, split, options);
+  Dataset out(folder, options.num_class);
+  const Parts train = parts_of(folder, "train", out.files()), val = parts_of(folder, "val", out.files());
+  if (fs::is_directory(folder + "/info")) {
+    if (!train.table.empty() || !val.table.empty())
+      throw DatasetError(folder + ": has lists of WebVision in info/, and also " +
+                         fs::path(train.table.empty() ? val.table : train.table).filename().string() +
+                         "; remove the one that is not meant");
+    return read_webvision(folder, split, options);
+  }
   if (!options.google || !options.flickr)
     throw DatasetError(folder + ": only a WebVision folder (with info/) lists images by source");
-  for (const char* const ending : {".csv", ".jsonl"})
-    if (fs::exists(folder + "/" + name + ending))
-      return read_table(folder + "/" + name + ending, folder, options.num_class);
-  Dataset out(folder, options.num_class);
-  const bool packed = out.files().packed();
-  if (!packed && !fs::is_directory(folder + "/" + name))
+  require_one_layout(folder, train, val);
+  const Parts& own = split == Split::train ? train : val;
+  if (!own.table.empty()) return read_table(own.table, folder, options);
+  if (!own.folder)
     throw DatasetError(folder + ": is not a data folder: there is neither info/ (WebVision) nor " + name + ".csv, " +
                        name + ".jsonl or " + name + "/ (one folder per class)");
-  const Dataset part = read_image_folder(folder + "/" + name, options.num_class);
+  const Dataset part = read_image_folder(folder + "/" + name, options);
   for (std::size_t i = 0; i < part.size(); ++i) out.add(name + "/" + std::string(part.name(i)), part.label(i));
+  out.set_classes(part.classes());
+  for (const std::string& note : part.notes()) out.note(note);
   return out;
+}
+
+ClassTable read_classes(const std::string& given, const ListOptions& options) {
+  const std::string folder = without_slash(given);
+  need_directory(folder, "the data folder must exist");
+  if (fs::is_directory(folder + "/info"))
+    return synsets(folder + "/info").first(static_cast<std::size_t>(options.num_class));
+  const std::shared_ptr<const Files> files = Files::open(folder);
+  const Parts train = parts_of(folder, "train", *files);
+  if (!train.table.empty()) return read_names(folder + "/classes.txt");
+  if (!train.folder) throw DatasetError(folder + "/train: is missing, so the names of the classes are not known");
+  return classes_of_folders(folder + "/train");
 }
 
 }  // namespace moproc::data

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "class_table.h"
 #include "files.h"
 
 namespace moproc::data {
@@ -19,6 +20,12 @@ class DatasetError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+// A set of images has a class that the run's table lacks.
+class UnknownClass : public DatasetError {
+ public:
+  using DatasetError::DatasetError;
+};
+
 // Images in list order. All names are in one string, because WebVision has 2.4 million of them.
 class Dataset {
  public:
@@ -27,10 +34,17 @@ class Dataset {
       : folder_(std::move(folder)), num_classes_(num_classes), files_(Files::open(folder_)) {}
 
   // An empty list with the same folder and classes.
-  Dataset empty() const { return Dataset(folder_, num_classes_, files_); }
+  Dataset empty() const;
 
   // Appends an image: its path below the folder (may contain spaces) and its label.
   void add(std::string_view name, std::int64_t label);
+
+  // The names of the classes; empty if they have numbers only.
+  const ClassTable& classes() const { return classes_; }
+  void set_classes(ClassTable classes) { classes_ = std::move(classes); }
+  // What the reader found odd about the list, for the user: sentences without a full stop.
+  const std::vector<std::string>& notes() const { return notes_; }
+  void note(std::string text) { notes_.push_back(std::move(text)); }
 
   std::size_t size() const { return labels_.size(); }
   int num_classes() const { return num_classes_; }
@@ -60,15 +74,22 @@ class Dataset {
   std::string names_;
   std::vector<std::uint64_t> ends_;
   std::vector<std::int32_t> labels_;
+  ClassTable classes_;
+  std::vector<std::string> notes_;
 };
 
 enum class Split { train, val };
 
-struct WebVisionOptions {
-  // Images with a label of num_class or above are left out, as in the published code.
+struct ListOptions {
+  // The number of classes of the network. Images of WebVision with a label of num_class or above are left out, as in
+  // the published code; anywhere else such a label is an error.
   int num_class = 1000;
-  // Search engines whose images are read. (The published `--num-class 50` keeps those of Flickr.)
+  // WebVision: the search engines whose images are read. (The published `--num-class 50` keeps those of Flickr.)
   bool google = true, flickr = true;
+  // CSV and JSON lines: the number of the first class.
+  int first_label = 0;
+  // The run's classes, to which the set is mapped by name; empty: the set's own names become the table.
+  ClassTable classes = {};
 };
 
 // Reads the lists of a WebVision folder. Training: info/train_filelist_google.txt, then info/train_filelist_flickr.txt
@@ -76,16 +97,27 @@ struct WebVisionOptions {
 // images in val_images_256/ (or val_images_resized/, val_images/). A line is `PATH LABEL`; the label follows the last
 // space. Throws DatasetError, also for a label that is negative or not below the folder's number of classes: the number
 // of lines of info/synsets.txt, or max(1000, num_class) if that file does not exist.
-Dataset read_webvision(const std::string& folder, Split split, const WebVisionOptions& options);
+// If the options have a table of classes, info/synsets.txt must be there and name them.
+Dataset read_webvision(const std::string& folder, Split split, const ListOptions& options);
 
 // Reads the split of a data folder with any layout: WebVision's (there is info/), the user's own lists (train.csv or
 // train.jsonl, and val.*; see table_list.h), or one folder per class in train/ and in val/. Names are relative to
-// `folder`. Throws DatasetError.
-Dataset read_folder(const std::string& folder, Split split, const WebVisionOptions& options);
+// `folder`. Throws DatasetError, also if two of these layouts meet in the folder.
+Dataset read_folder(const std::string& folder, Split split, const ListOptions& options);
 
 // Reads a folder with one folder per class, as torchvision's ImageFolder does: classes are the sorted names, and images
-// (also in folders below) come sorted within their class. Throws DatasetError if there is no folder, no class, a class
-// without images, or more classes than num_class.
-Dataset read_image_folder(const std::string& folder, int num_class);
+// (also in folders below) come sorted within their class. A link is treated as what it leads to, under its own name. A
+// class without images keeps its index. Hidden files and folders are no images and no classes; see is_hidden(). Throws
+// DatasetError if there is no folder, no class, no image, more classes than num_class, or a class that
+// options.classes lacks.
+Dataset read_image_folder(const std::string& folder, const ListOptions& options);
+
+// The classes of a data folder's training images, without a list of them; empty if they have no names. Throws
+// DatasetError if the folder has no training images.
+ClassTable read_classes(const std::string& folder, const ListOptions& options);
+
+// Whether a name is that of a file or folder that an operating system or a program keeps for itself: it begins with a
+// dot, or is __MACOSX, @eaDir, Thumbs.db or desktop.ini.
+bool is_hidden(std::string_view name);
 
 }  // namespace moproc::data

@@ -1,15 +1,20 @@
 // Names are sorted by bytes, which is Python's order for ASCII strings.
+#include "image_folder.h"
+
 #include <algorithm>
 #include <cctype>
 #include <filesystem>
 #include <map>
 
 #include "dataset.h"
+#include "list_file.h"
 
 namespace fs = std::filesystem;
 
 namespace moproc::data {
 namespace {
+
+constexpr int kDeepest = 32;  // folders in folders; more is a link to a folder above it
 
 bool is_image(const fs::path& file) {
   static const std::string_view endings[] = {".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp"};
@@ -21,46 +26,128 @@ bool is_image(const fs::path& file) {
 /// The classes of a folder, with the paths of each class's images (also in subfolders), relative to the folder.
 using Classes = std::map<std::string, std::vector<std::string>>;
 
-Classes walk(const std::string& folder) {
-  std::error_code error;
-  if (!fs::is_directory(folder, error))
-    throw DatasetError(folder + ": no such folder; it should contain one folder per class");
-  Classes classes;
-  for (const auto& entry : fs::directory_iterator(folder))
-    if (entry.is_directory()) classes[entry.path().filename().string()];
-  for (auto& [name, files] : classes) {
-    for (const auto& entry :
-         fs::recursive_directory_iterator(fs::path(folder) / name, fs::directory_options::follow_directory_symlink))
-      if (entry.is_regular_file() && is_image(entry.path()))
-        files.push_back(fs::relative(entry.path(), folder).string());
-    std::sort(files.begin(), files.end());
+/// "3 hidden files or folders are not used (.DS_Store, ...)"
+struct Hidden {
+  std::size_t count = 0;
+  std::string first;
+  void add(const std::string& name) {
+    if (count++ == 0) first = name;
   }
+};
+
+/// Calls `found` for each entry that is not hidden, in no order. Throws DatasetError if the folder cannot be read.
+template <class Found>
+void each_entry(const fs::path& folder, Hidden& hidden, const Found& found) {
+  std::error_code error;
+  for (fs::directory_iterator at(folder, error), end; !error && at != end; at.increment(error)) {
+    const std::string name = at->path().filename().string();
+    if (is_hidden(name)) hidden.add(name);
+    else found(*at, name);
+  }
+  if (error) throw DatasetError(folder.string() + ": cannot be read: " + error.message());
+}
+
+/// Appends the images in `folder` and below; `below` is its path relative to the folder of classes.
+void walk(const fs::path& folder, const std::string& below, int depth, Hidden& hidden,
+          std::vector<std::string>& files) {
+  if (depth > kDeepest)
+    throw DatasetError(folder.string() + ": is more than " + std::to_string(kDeepest) +
+                       " folders deep; is there a link to a folder above it?");
+  each_entry(folder, hidden, [&](const fs::directory_entry& entry, const std::string& name) {
+    std::error_code error;
+    if (entry.is_directory(error)) walk(entry.path(), below + "/" + name, depth + 1, hidden, files);
+    // A link to nowhere is listed, so that the reader of images reports it as missing.
+    else if (is_image(name) && (entry.is_regular_file(error) || entry.is_symlink(error)))
+      files.push_back(below + "/" + name);
+  });
+}
+
+/// The classes, without images.
+Classes folders_in(const std::string& folder, Hidden& hidden) {
+  need_directory(folder, "it should contain one folder per class");
+  Classes classes;
+  each_entry(folder, hidden, [&](const fs::directory_entry& entry, const std::string& name) {
+    std::error_code error;
+    if (entry.is_directory(error)) classes[name];
+  });
   return classes;
 }
 
-Classes packed(const Files& shards) {
+/// The classes of packed images, with those that the packed folder names.
+Classes packed(const std::string& folder, const Files& shards) {
   Classes classes;
   for (const std::string_view name : shards.names())
     if (const std::size_t slash = name.find('/'); slash != std::string_view::npos && is_image(name))
       classes[std::string(name.substr(0, slash))].emplace_back(name);
+  for (const std::string& root : {folder, fs::path(folder).parent_path().string()}) {
+    const ClassTable named = read_names((fs::path(root) / kPackedClasses).string());
+    for (std::size_t i = 0; i < named.size(); ++i) classes[named.name(i)];
+  }
   return classes;
+}
+
+std::vector<std::string> names_of(const Classes& classes) {
+  std::vector<std::string> names;
+  for (const auto& c : classes) names.push_back(c.first);
+  return names;
+}
+
+/// "a, b, c and 7 more"
+std::string some(const std::vector<std::string>& names) {
+  constexpr std::size_t kShown = 3;
+  std::string text;
+  for (std::size_t i = 0; i < std::min(kShown, names.size()); ++i) text += (i ? ", " : "") + names[i];
+  return names.size() > kShown ? text + " and " + std::to_string(names.size() - kShown) + " more" : text;
 }
 
 }  // namespace
 
-Dataset read_image_folder(const std::string& folder, int num_class) {
-  Dataset out(folder, num_class);
-  const Classes classes = out.files().packed() ? packed(out.files()) : walk(folder);
+bool is_hidden(std::string_view name) {
+  return name.starts_with('.') || name == "__MACOSX" || name == "@eaDir" || name == "Thumbs.db" ||
+         name == "desktop.ini";
+}
+
+ClassTable classes_of_folders(const std::string& folder) {
+  const std::shared_ptr<const Files> files = Files::open(folder);
+  Hidden hidden;
+  const Classes classes = files->packed() ? packed(folder, *files) : folders_in(folder, hidden);
   if (classes.empty()) throw DatasetError(folder + ": holds no folder; it should contain one per class");
-  if (classes.size() > static_cast<std::size_t>(num_class))
-    throw DatasetError(folder + ": has " + std::to_string(classes.size()) + " classes, but the network has " +
-                       std::to_string(num_class) + "; the last is " + classes.rbegin()->first);
-  std::int64_t label = 0;
-  for (const auto& [name, files] : classes) {
-    if (files.empty()) throw DatasetError(folder + "/" + name + ": has no image");
-    for (const std::string& f : files) out.add(f, label);
-    ++label;
+  return ClassTable(names_of(classes));
+}
+
+Dataset read_image_folder(const std::string& folder, const ListOptions& options) {
+  Dataset out(folder, options.num_class);
+  Hidden hidden;
+  Classes classes = out.files().packed() ? packed(folder, out.files()) : folders_in(folder, hidden);
+  if (classes.empty()) throw DatasetError(folder + ": holds no folder; it should contain one per class");
+  const bool own = options.classes.empty();
+  const ClassTable table = own ? ClassTable(names_of(classes)) : options.classes;
+  if (table.size() > static_cast<std::size_t>(options.num_class))
+    throw DatasetError(folder + ": has " + std::to_string(table.size()) + " classes, but the network has " +
+                       std::to_string(options.num_class) + "; the last is " + table.name(table.size() - 1));
+  std::vector<std::string> empty;
+  std::vector<char> seen(table.size());
+  for (auto& [name, files] : classes) {
+    const auto label = table.find(name);
+    if (!label)
+      throw UnknownClass(folder + "/" + name + ": the run has no class of this name; it has " +
+                         std::to_string(table.size()) + ", the first is " + table.name(0));
+    if (!out.files().packed()) walk(fs::path(folder) / name, name, 1, hidden, files);
+    std::sort(files.begin(), files.end());
+    seen[static_cast<std::size_t>(*label)] = 1;
+    if (files.empty()) empty.push_back(name);
+    for (const std::string& f : files) out.add(f, *label);
   }
+  for (std::size_t i = 0; i < table.size(); ++i)
+    if (!seen[i]) empty.push_back(table.name(i));
+  if (out.size() == 0) throw DatasetError(folder + ": has no image in any of its folders");
+  if (!empty.empty())
+    out.note(folder + ": " + std::to_string(empty.size()) + " of " + std::to_string(table.size()) +
+             " classes have no image: " + some(empty));
+  if (hidden.count > 0)
+    out.note(folder + ": hidden files and folders are not used: " + std::to_string(hidden.count) + ", such as " +
+             hidden.first);
+  out.set_classes(table);
   return out;
 }
 

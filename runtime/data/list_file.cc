@@ -6,6 +6,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <set>
 
 #include "dataset.h"
 
@@ -60,12 +61,32 @@ void need_directory(const std::string& path, const std::string& what) {
   if (!fs::is_directory(path, error)) throw DatasetError(path + ": no such folder; " + what);
 }
 
+ClassTable read_names(const std::string& file, bool number_twins) {
+  std::ifstream in(file, std::ios::binary);
+  std::vector<std::string> names;
+  std::set<std::string, std::less<>> seen;
+  for (std::string line; std::getline(in, line);) {
+    if (names.empty() && line.starts_with(kByteOrderMark)) line.erase(0, kByteOrderMark.size());
+    std::string name(trimmed(line));
+    if (name.empty()) continue;
+    if (number_twins && seen.contains(name)) name += " (class " + std::to_string(names.size()) + ")";
+    seen.insert(name);
+    names.push_back(std::move(name));
+  }
+  try {
+    return ClassTable(std::move(names));
+  } catch (const std::string& why) {
+    throw DatasetError(file + ": " + why);
+  }
+}
+
 void read_list(const std::string& file, const std::function<void(std::string_view, std::int64_t)>& add) {
   std::ifstream in(file, std::ios::binary);
   if (!in || fs::is_directory(file))
     throw DatasetError(file + ": cannot read this list: " + (errno != 0 ? std::strerror(errno) : "not a regular file"));
   std::string line;
   for (std::size_t number = 1; std::getline(in, line); ++number) {
+    if (number == 1 && line.starts_with(kByteOrderMark)) line.erase(0, kByteOrderMark.size());
     const std::string_view text = trimmed(line);
     if (text.empty()) continue;
     const Entry entry = parse(file, number, text);

@@ -6,11 +6,21 @@
 #include <string>
 #include <string_view>
 
+#include "class_table.h"
+
 namespace moproc::data {
+
+// What some editors put in front of UTF-8 text. Every list may begin with it.
+inline constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
 
 // Calls `add` with the path and label of each line, and skips blank lines. A path may contain spaces: the label follows
 // the last one. Throws DatasetError with file and line; a std::string that `add` throws becomes the message of one.
 void read_list(const std::string& file, const std::function<void(std::string_view path, std::int64_t label)>& add);
+
+// The names in a file with one per line, without white space at their ends; an empty table if there is no such file.
+// Throws DatasetError if a name is there twice, unless `number_twins`: then later ones get their line's number, as in
+// "crane (class 517)".
+ClassTable read_names(const std::string& file, bool number_twins = false);
 
 // Throws DatasetError("FILE:LINE: WHAT").
 [[noreturn]] void bad_line(const std::string& file, std::size_t line, const std::string& what);

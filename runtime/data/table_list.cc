@@ -6,7 +6,6 @@
 #include <cstring>
 #include <fstream>
 #include <stdexcept>
-#include <unordered_map>
 
 #include "core/json.h"
 #include "list_file.h"
@@ -36,32 +35,38 @@ std::vector<std::string> fields_of(const std::string& line) {
   return fields;
 }
 
-std::unordered_map<std::string, std::int64_t> class_names(const std::string& folder) {
-  std::unordered_map<std::string, std::int64_t> names;
-  std::ifstream in(folder + "/classes.txt", std::ios::binary);
-  std::string line;
-  while (std::getline(in, line))
-    if (const std::string name(trimmed(line));
-        !name.empty() && !names.emplace(name, static_cast<std::int64_t>(names.size())).second)
-      throw DatasetError(folder + "/classes.txt: " + quoted(name) + " is there twice");
-  return names;
-}
-
 class Reader {
  public:
-  Reader(const std::string& file, const std::string& folder, int num_class)
-      : csv_(file.ends_with(".csv")), names_(class_names(folder)), out_(folder, num_class) {}
-
-  void add(std::string& line, std::size_t number) {
-    if (csv_ && number == 1) return header(fields_of(line));
-    const auto [path, label] = csv_ ? row(fields_of(line)) : object(line);
-    const std::int64_t c = number_of(label);
-    const std::int64_t known = names_.empty() ? INT32_MAX : static_cast<std::int64_t>(names_.size());
-    if (c < 0 || c >= known) throw out_of_range(c, known);
-    if (path.empty()) throw std::string("the path is empty");
-    if (c < out_.num_classes()) out_.add(path, c);
+  Reader(const std::string& file, const std::string& folder, const ListOptions& options)
+      : file_(file),
+        csv_(file.ends_with(".csv")),
+        names_(read_names(folder + "/classes.txt")),
+        options_(options),
+        out_(folder, options.num_class) {
+    if (!names_.empty() && options.first_label != 0)
+      throw DatasetError(folder + "/classes.txt: its first line is class 0; --first-label " +
+                         std::to_string(options.first_label) + " is for lists without it");
+    out_.set_classes(options.classes.empty() ? names_ : options.classes);
   }
-  Dataset take() { return std::move(out_); }
+
+  void add(const std::string& line) {
+    if (csv_ && columns_ == 0) return header(fields_of(line));
+    const auto [path, label] = csv_ ? row(fields_of(line)) : object(line);
+    if (path.empty()) throw std::string("the path is empty");
+    const std::int64_t c = class_of(label);
+    if (c >= out_.num_classes())
+      throw "label " + quoted(label) + " is class " + std::to_string(c) + ", but the network has " +
+          std::to_string(out_.num_classes()) + " classes (--num-class)";
+    zero_ = zero_ || c == 0;
+    out_.add(path, c);
+  }
+
+  Dataset take() {
+    if (out_.size() == 0) throw DatasetError(file_ + ": has no image");
+    if (!zero_ && names_.empty() && options_.classes.empty() && options_.first_label == 0)
+      out_.note(file_ + ": no label is 0; if the first class is 1, use --first-label 1");
+    return std::move(out_);
+  }
 
  private:
   struct Row {
@@ -98,41 +103,63 @@ class Reader {
     if (!label->integer(number)) throw std::string("the label is neither a number nor a name");
     return {*path->string(), std::to_string(number)};
   }
+  /// The run's class for a label, which is a name or a number.
+  std::int64_t class_of(const std::string& label) const {
+    const ClassTable& run = out_.classes();
+    if (const auto named = run.find(label)) return *named;
+    const std::int64_t number = number_of(label);
+    if (names_.empty()) {
+      if (!run.empty())
+        throw "label " + quoted(label) + " is a number, but the run's classes have names; write them into classes.txt";
+      if (number < 0)
+        throw "label " + quoted(label) + " is below --first-label " + std::to_string(options_.first_label);
+      return number;
+    }
+    if (number < 0 || number >= static_cast<std::int64_t>(names_.size()))
+      throw out_of_range(number, static_cast<std::int64_t>(names_.size()));
+    const std::string& name = names_.name(static_cast<std::size_t>(number));
+    const auto found = run.find(name);
+    if (!found) throw "label " + quoted(label) + " is class " + quoted(name) + ", which the run does not have";
+    return *found;
+  }
+  /// The number that a label is, counted from 0, or that its name has in classes.txt.
   std::int64_t number_of(const std::string& label) const {
-    if (const auto found = names_.find(label); found != names_.end()) return found->second;
+    if (const auto found = names_.find(label)) return *found;
     std::int64_t number = 0;
     const auto [end, error] = std::from_chars(label.data(), label.data() + label.size(), number);
     if (label.empty() || error != std::errc() || end != label.data() + label.size())
       throw "label " + quoted(label) + " is not a number" +
           (names_.empty() ? ", and there is no classes.txt" : ", and not in classes.txt");
-    return number;
+    return number - options_.first_label;
   }
 
-  bool csv_;
-  std::unordered_map<std::string, std::int64_t> names_;
+  const std::string file_;
+  const bool csv_;
+  const ClassTable names_;  // of classes.txt
+  const ListOptions& options_;
   Dataset out_;
-  std::size_t path_ = 0, label_ = 1, columns_ = 2;
+  bool zero_ = false;  // whether class 0 occurs
+  std::size_t path_ = 0, label_ = 1, columns_ = 0;
 };
 
 }  // namespace
 
-Dataset read_table(const std::string& file, const std::string& folder, int num_class) {
+Dataset read_table(const std::string& file, const std::string& folder, const ListOptions& options) {
   std::ifstream in(file, std::ios::binary);
   if (!in) throw DatasetError(file + ": cannot read this list: " + std::strerror(errno));
-  Reader reader(file, folder, num_class);
+  Reader reader(file, folder, options);
   std::string line;
   for (std::size_t number = 1; std::getline(in, line); ++number) {
+    if (number == 1 && line.starts_with(kByteOrderMark)) line.erase(0, kByteOrderMark.size());
     if (line.ends_with('\r')) line.pop_back();
     if (trimmed(line).empty()) continue;
     try {
-      reader.add(line, number);
+      reader.add(line);
     } catch (const std::string& what) {
       bad_line(file, number, what);
     }
   }
-  Dataset out = reader.take();
-  if (out.size() == 0) throw DatasetError(file + ": has no image with a label below " + std::to_string(num_class));
-  return out;
+  return reader.take();
 }
 
 }  // namespace moproc::data

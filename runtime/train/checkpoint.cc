@@ -25,6 +25,10 @@ using namespace formats;
 
 namespace {
 
+/// The key behind "format" in the order of names, so that a long list leaves "format" at the file's beginning, where it
+/// marks the file as ours.
+constexpr const char* kLabelNames = "label_names";
+
 std::string show(double v) {
   std::string text;
   write_json(text, v);
@@ -47,6 +51,7 @@ Metadata metadata_of(const Plan& plan, const CheckpointInfo& i, const RunRecord&
              {"plan_digest", i.plan_digest},
              {"meters", i.at.meters.to_json()},
              {"best_top1", show(i.at.best)}};
+  if (!i.label_names.empty()) m[kLabelNames] = i.label_names;
   for (const Recorded& r : record.values)
     if (!r.key.empty() && !r.value.empty()) m[r.key] = r.value;
   for (const char* const key : {"width", "low_dim", "image_size"})  // a plain classifier has no low_dim
@@ -226,6 +231,14 @@ void save_checkpoint(const std::string& path, const Session& session, const Chec
   Snapshot s;
   take_snapshot(session, info, record, format, s);
   write_snapshot(s, path);
+}
+
+data::ClassTable classes_of(const std::string& path) {
+  // The header of a safetensors file is enough, and its data can be large.
+  const bool plain = formats::is_own_file(path, safetensors_mark());
+  const Metadata metadata = plain ? SafetensorsFile(path).metadata() : open_checkpoint(path).metadata;
+  const auto found = metadata.find(kLabelNames);
+  return found == metadata.end() ? data::ClassTable() : data::ClassTable::parse(found->second, path + ": label_names");
 }
 
 CheckpointInfo load_checkpoint(const std::string& path, Session& session) {

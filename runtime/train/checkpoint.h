@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "data/class_table.h"
 #include "formats/own_file.h"
 #include "formats/safetensors.h"
 #include "session/session.h"
@@ -31,7 +32,8 @@ struct CheckpointInfo {
   int64_t global_batch = 0;
   std::string data_digest;  // of the training list; "synthetic" if there is none
   std::string plan_digest;
-  bool of_run = true;  // false: no run of ours wrote it; of the above only at.epoch may be known
+  std::string label_names;  // JSON of the run's class table (data/class_table.h); "": classes have numbers only
+  bool of_run = true;       // false: no run of ours wrote it; of the above only at.epoch may be known
   bool knows_epoch = true;
   std::vector<std::string> notes;  // for the user
 };
@@ -85,6 +87,10 @@ void write_snapshot(const Snapshot& s, const std::string& path);
 /// naming the file.
 void save_checkpoint(const std::string& path, const Session& session, const CheckpointInfo& info,
                      const RunRecord& record, const std::string& format = "safetensors");
+
+/// The class table that a checkpoint of ours holds; an empty one if it has none. Reads no tensors. Throws InputError
+/// naming the file.
+data::ClassTable classes_of(const std::string& path);
 
 /// Reads a checkpoint, ours or PyTorch's, into the session. Checks everything (names, types, shapes, sha256, metadata)
 /// before it sets the first tensor. If another program's file lacks momenta or BatchNorm's counters, they become zero,

@@ -43,15 +43,27 @@ std::vector<float> read_weights(const std::string& path, const data::Dataset& tr
 
 }  // namespace
 
-data::WebVisionOptions webvision_options(const Plan& plan, bool google, bool flickr) {
-  return {static_cast<int>(meta_number(plan, "num_class")), google, flickr};
+data::ListOptions list_options(const Plan& plan, const RunSettings& settings) {
+  return {.num_class = static_cast<int>(meta_number(plan, "num_class")),
+          .first_label = settings.first_label,
+          .classes = settings.classes};
+}
+
+data::ClassTable settle_classes(data::ListOptions& options, const RunSettings& settings,
+                                const std::optional<data::Dataset>& train) {
+  if (train) options.classes = train->classes();
+  else if (options.classes.empty()) options.classes = data::read_classes(settings.data, options);
+  return options.classes;
 }
 
 Lists read_webvision_lists(const Plan& plan, const RunSettings& settings, const WebVisionLists& which) {
-  const data::WebVisionOptions w = webvision_options(plan, which.google, which.flickr);
+  data::ListOptions o = list_options(plan, settings);
+  o.google = which.google;
+  o.flickr = which.flickr;
   Lists lists;
-  if (!settings.evaluate) lists.train.emplace(data::read_folder(settings.data, data::Split::train, w));
-  lists.val.push_back({"WebVision", data::read_folder(settings.data, data::Split::val, w)});
+  if (!settings.evaluate) lists.train.emplace(data::read_folder(settings.data, data::Split::train, o));
+  lists.classes = settle_classes(o, settings, lists.train);
+  lists.val.push_back({"WebVision", data::read_folder(settings.data, data::Split::val, o)});
   if (!lists.train) return lists;
   if (!which.sample_weights.empty()) lists.weights = read_weights(which.sample_weights, *lists.train);
   if (!which.truth.empty()) lists.truth = read_truth(which.truth, *lists.train);

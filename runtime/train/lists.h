@@ -22,6 +22,7 @@ struct Validation {
 struct Lists {
   std::optional<data::Dataset> train;  // nothing: only evaluation, or --synthetic
   std::vector<Validation> val;         // the first decides which epoch is best
+  data::ClassTable classes;            // which all of them are mapped to; empty: classes have numbers only
   std::vector<float> weights;          // of the training images, if --sample-weights gives them
   std::vector<int64_t> truth;          // classes of the training images, if --truth gives them
   std::function<std::vector<uint32_t>(uint64_t seed, uint32_t epoch)> order;  // empty: the loader's order
@@ -35,8 +36,13 @@ struct WebVisionLists {
   std::string truth;                  // truth.json, "" for none
 };
 
-/// Options that select WebVision's images of the artefact's classes from these sources.
-data::WebVisionOptions webvision_options(const Plan& plan, bool google, bool flickr);
+/// Options to read lists for the artefact's number of classes, and for the run's class table if it has one already.
+data::ListOptions list_options(const Plan& plan, const RunSettings& settings);
+
+/// Sets options.classes to the table of the run: the one it has already (a checkpoint's), that of the training list, or
+/// that of the data folder's training images. Returns it.
+data::ClassTable settle_classes(data::ListOptions& options, const RunSettings& settings,
+                                const std::optional<data::Dataset>& train);
 
 /// The lists of settings.data, without the training images if the run only evaluates. Throws InputError and
 /// data::DatasetError.

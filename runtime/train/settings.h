@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "data/class_table.h"
+
 namespace moproc::train {
 
 /// Numbers that the compiled step programs read at each step from their inputs hyper.NAME.
@@ -88,6 +90,8 @@ struct RunRecord {
 struct RunSettings {
   RunRecord record;
   std::string data;              // folder of the images, "" with `synthetic`
+  int first_label = 0;           // number of the first class in csv and jsonl lists
+  data::ClassTable classes;      // of the checkpoint that the run begins with, if it has names; the trainer sets it
   std::string resume;            // a checkpoint; "auto": the newest in exp_dir; "": none
   std::optional<uint64_t> seed;  // nothing: the seed of the checkpoint, or 0
   int start_epoch = 0;           // used if no checkpoint says where to begin

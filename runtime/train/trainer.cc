@@ -217,6 +217,7 @@ void Trainer::save(int epoch, std::optional<int64_t> step) {
   info.global_batch = runner_->batch();
   info.data_digest = data_digest();
   info.plan_digest = session_.plan().digest;
+  info.label_names = lists_.classes.json();
   std::vector<std::string> paths;
   // The best is written first: a run that is killed between the two files repeats the end of its epoch and writes both.
   if (job_.keeps_best && !step && std::exchange(is_best_, false))

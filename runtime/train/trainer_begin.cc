@@ -49,7 +49,7 @@ Trainer::Trainer(const Plan& plan, RunSettings settings, Job job, comm::World* w
       session_(plan, session_options(settings_.compute, world)) {
   for (const std::string& note : settings_.notes) console_.line("note: " + note);
   find_start();
-  if (!settings_.synthetic) lists_ = job_.lists(session_.plan(), settings_, seed_, console_);
+  if (!settings_.synthetic) read_lists();
   if (job_.record_lists && lists_.train && first() && !settings_.saving.exp_dir.empty())
     job_.record_lists(settings_.saving.exp_dir, lists_);
   start_state();
@@ -76,6 +76,28 @@ Trainer::Trainer(const Plan& plan, RunSettings settings, Job job, comm::World* w
                   settings_.synthetic);
 }
 
+/// Reads the lists, mapped to the classes of the checkpoint whose classifier the run takes, and says what is odd.
+void Trainer::read_lists() {
+  const bool takes_classifier = !network_only_ || job_.keep_classifier || settings_.evaluate;
+  if (!start_checkpoint_.empty() && takes_classifier) settings_.classes = classes_of(start_checkpoint_);
+  try {
+    lists_ = job_.lists(session_.plan(), settings_, seed_, console_);
+  } catch (const data::UnknownClass& e) {
+    if (settings_.classes.empty()) throw;
+    throw InputError(
+        std::string(e.what()) + "; these are the classes of " + start_checkpoint_ +
+        (job_.from_network ? ", and --init-classifier reset begins with a new classifier for the data's" : ""));
+  }
+  const auto warn = [&](const data::Dataset& list) {
+    for (const std::string& note : list.notes()) console_.line("warning: " + note);
+  };
+  if (lists_.train) warn(*lists_.train);
+  for (const Validation& v : lists_.val) warn(v.list);
+  const auto outputs = static_cast<size_t>(meta_number(session_.plan(), "num_class"));
+  if (!lists_.classes.empty() && lists_.classes.size() < outputs)
+    console_.line(format("note: the network has %zu classes, the data names %zu", outputs, lists_.classes.size()));
+}
+
 /// Throws InputError unless all ranks have the same data, position in the run and settings.
 void Trainer::agree() const {
   if (!world_) return;
@@ -83,6 +105,7 @@ void Trainer::agree() const {
       {"command", settings_.record.verb},
       {"artefact", session_.plan().digest},
       {"training list", data_digest()},
+      {"names of the classes", lists_.classes.json()},
       {"seed", std::to_string(seed_)},
       {"epoch to begin with", std::to_string(at_.epoch)},
       {"step to begin with", std::to_string(at_.step)},

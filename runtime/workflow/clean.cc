@@ -45,14 +45,21 @@ struct Counts {
   int64_t all() const { return kept + relabelled + dropped + unreadable; }
 };
 
+data::ListOptions options_of(const Plan& plan, const CleanSettings& s) {
+  return {.num_class = static_cast<int>(meta_number(plan, "num_class")),
+          .google = s.google,
+          .flickr = s.flickr,
+          .first_label = s.first_label,
+          .classes = classes_of(s.checkpoint)};
+}
+
 class Cleaning {
  public:
   Cleaning(const Plan& plan, const CleanSettings& settings)
       : settings_(settings),
         files_(settings.annotation),
         console_(isatty(STDOUT_FILENO) == 1, settings.compute.quiet),
-        list_(data::read_folder(settings.data, data::Split::train,
-                                webvision_options(plan, settings.google, settings.flickr))),
+        list_(data::read_folder(settings.data, data::Split::train, options_of(plan, settings))),
         session_(plan, session_options(settings.compute)),
         rule_{settings.used_alpha(), settings.pseudo_th},
         classes_(meta_number(plan, "num_class")),
@@ -61,6 +68,7 @@ class Cleaning {
     session_.output(session_.program("embed"), "proto_logits");  // throws unless the artefact is one of MoPro
     if (settings.compat_released && settings.alpha != 0.5)
       console_.line("note: --compat released: the published code takes alpha 0.5, whatever --alpha says");
+    for (const std::string& note : list_.notes()) console_.line("warning: " + note);
     for (const std::string& note : load_checkpoint(settings.checkpoint, session_).notes) console_.line("note: " + note);
     JsonLine line = JsonLine()
                         .add("format", kCleanPartial)

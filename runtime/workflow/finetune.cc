@@ -48,7 +48,7 @@ void write_subset(const std::string& folder, const data::Dataset& part) {
 /// share, from place g in steps of `groups`.
 void released_subsets(Lists& lists, const data::Dataset& all, double share, uint64_t seed, uint32_t groups,
                       uint64_t batch) {
-  lists.train.emplace(all.folder(), all.num_classes());
+  lists.train.emplace(all.empty());
   uint64_t n = 0;
   for (uint32_t g = 0; g < groups; ++g) {
     const std::vector<uint32_t> own = data::draw_subset(all, share, seed, g);
@@ -71,10 +71,14 @@ void released_subsets(Lists& lists, const data::Dataset& all, double share, uint
 /// Reads ImageNet's folders and chooses the training images.
 Lists lists_of(const Plan& plan, const RunSettings& run, const FinetuneSettings& o, uint64_t seed, Console& console) {
   Lists lists;
-  const int num_class = static_cast<int>(meta_number(plan, "num_class"));
-  lists.val.push_back({"", data::read_image_folder(run.data + "/val", num_class)});
+  data::ListOptions options = list_options(plan, run);
+  std::optional<data::Dataset> train;
+  if (!run.evaluate) train.emplace(data::read_image_folder(run.data + "/train", options));
+  lists.classes = settle_classes(options, run, train);
+  lists.val.push_back({"", data::read_image_folder(run.data + "/val", options)});
   if (run.evaluate) return lists;
-  const data::Dataset all = data::read_image_folder(run.data + "/train", num_class);
+  const data::Dataset& all = *train;
+  for (const std::string& note : all.notes()) console.line("warning: " + note);
   const auto groups = static_cast<uint32_t>(meta_number(plan, "groups"));
   if (o.compat_released && o.list.empty()) {
     released_subsets(lists, all, o.share, seed, groups, static_cast<uint64_t>(meta_number(plan, "batch")));

@@ -33,9 +33,10 @@ const finetune = (exp: string, ...flags: readonly string[]): string =>
 function asFolders(list: string, from: string, split: string): void {
   for (const line of shell.text("data", "info", list).trim().split("\n")) {
     const [image, label] = line.split(" ") as [string, string];
-    const folder = shell.at("imagenet", split, `n0${label}`);
+    const synset = `n0000000${Number(label) + 1}`; // as WebVision's synsets.txt names it
+    const folder = shell.at("imagenet", split, synset);
     mkdirSync(folder, { recursive: true });
-    copyFileSync(shell.at("data", from, image), `${folder}/n0${label}_${image.replaceAll("/", "_")}`);
+    copyFileSync(shell.at("data", from, image), `${folder}/${synset}_${image.replaceAll("/", "_")}`);
   }
 }
 
@@ -167,7 +168,7 @@ test.serial("refused: folders, lists and checkpoints that do not fit", (t) => {
   };
   const from = ["--data", "imagenet", "--model-path", mopro];
   no(/--model-path FILE is needed/, "--data", "imagenet");
-  no(/data\/val: holds no folder|data\/val: no such folder/, "--data", "data", "--model-path", mopro);
+  no(/data\/train: no such folder; it should contain one folder per class/, "--data", "data", "--model-path", mopro);
   no(/is less than one image/, ...from, "--low-resource", "0.0001");
   no(/--low-resource 2: must be between 1e-09 and 1/, ...from, "--low-resource", "2");
   writeFileSync(shell.at("unknown.txt"), `${subset("a")[0]}\nn00_none.JPEG\n`);
@@ -176,5 +177,9 @@ test.serial("refused: folders, lists and checkpoints that do not fit", (t) => {
   no(/twice\.txt:2: .*is named twice/, ...from, "--list", "twice.txt");
   no(/fewer than a batch of 16/, ...from, "--low-resource", "0.01");
   mkdirSync(shell.at("imagenet", "val", "n09"));
-  no(/imagenet\/val: has 5 classes, but the network has 4; the last is n09/, ...from);
+  no(
+    /imagenet\/val\/n09: the run has no class of this name; it has 4, the first is n00000001 mug; these are /,
+    ...from,
+  );
+  no(/; these are the classes of mopro\/.*, and --init-classifier reset begins with a new classifier/, ...from);
 });

@@ -68,7 +68,7 @@ test.serial("a new run, out and back", (t) => {
   t.deepEqual(readdirSync(join(scratch, "new")).toSorted(), programs.map((p) => `${p}.onnx`).toSorted());
   const back = moproc("compile", ...filesIn("new"), "-o", "back");
   t.is(back.status, 0, back.err);
-  t.regex(back.out, /state of the files is in .*back\/init\.safetensors; train --resume/);
+  t.regex(back.out, /the files' state is in .*back\/init\.safetensors; train --resume/);
   t.is(
     readFileSync(join(scratch, "back", "plan.json"), "utf8"),
     readFileSync(join(scratch, "original", "plan.json"), "utf8"),

@@ -134,7 +134,7 @@ test.serial(
       .split("\n")
       .map((l) => l.split(" ") as [string, string]);
     for (const [image, label] of list) {
-      const folder = shell.at("imagenet", "val", `n0${label}`);
+      const folder = shell.at("imagenet", "val", `n0000000${Number(label) + 1}`); // WebVision's synset
       mkdirSync(folder, { recursive: true });
       copyFileSync(shell.at("data", "val_images_256", image), `${folder}/${image}`);
     }

@@ -12,7 +12,7 @@ import { deployed, heads, inputs } from "../../models/deploy.js";
 import { archs } from "../../models/resnet.js";
 import { encoders, openCheckpoint, readStates } from "./checkpoint.js";
 import { CannotCheck, type Checked, checkModel } from "./export_check.js";
-import { asJson, asText, describe, type ExportFlags } from "./export_report.js";
+import { asJson, asText, describe, type ExportFlags, recordedNames } from "./export_report.js";
 import { exportTrainingVerb } from "./export_training.js";
 import { integer, oneOf, positive } from "./kinds.js";
 import { sections, type Verb } from "./record.js";
@@ -85,7 +85,7 @@ export const exportVerb: Verb = {
       names: ["--classes"],
       unit: "FILE",
       section: sections.run,
-      help: "Names of the classes for the metadata, one per line, such as WebVision's info/synsets.txt.",
+      help: "Names of the classes for the metadata, one per line; without it, those in the checkpoint.",
     },
     {
       names: ["-a", "--network"],
@@ -128,8 +128,8 @@ export const exportVerb: Verb = {
 async function exportModel(f: ExportFlags): Promise<void> {
   if (f.verify && !f.check) throw new Error("--verify and --no-check exclude each other");
   requireFile(f.out, marks.onnx);
-  const { network, graph, values, epoch, notes } = readNetwork(f);
-  const metadata = describe(f, network, epoch);
+  const { network, graph, values, epoch, names, notes } = readNetwork(f);
+  const metadata = describe(f, network, { epoch, names });
   const model = deployModel(
     { graph, values },
     { opset: f.opset, keepBatchNorm: f.keepBn ?? false, metadata, producerVersion: version() },
@@ -168,6 +168,7 @@ function readNetwork(f: ExportFlags) {
       values: readStates(checkpoint, graph.state),
       notes,
       epoch: file.metadata.get("epoch"),
+      names: recordedNames(file.metadata, network.num_class),
     };
   } finally {
     file.close();

@@ -36,10 +36,16 @@ export interface Written {
 }
 
 /**
- * The model's metadata_props, with what its users need to know; lists are JSON. Throws if the file of --classes cannot
- * be read or does not have one name per class.
+ * The model's metadata_props, with what its users need to know; lists are JSON. `names`: of the classes in the
+ * checkpoint, which --classes replaces. Throws if the file of --classes cannot be read or does not have one name per
+ * class.
  */
-export function describe(f: ExportFlags, c: Network, epoch: string | undefined): Readonly<Record<string, string>> {
+export function describe(
+  f: ExportFlags,
+  c: Network,
+  { epoch, names }: { readonly epoch: string | undefined; readonly names: readonly string[] | undefined },
+): Readonly<Record<string, string>> {
+  const called = f.classes === undefined ? names : classNames(f.classes, c.num_class);
   const layout = f.input === "uint8" ? "uint8 NHWC, RGB, 0 to 255" : "float32 NCHW, RGB, (value / 255 - mean) / std";
   return {
     producer: `moproc ${version()}`,
@@ -50,7 +56,7 @@ export function describe(f: ExportFlags, c: Network, epoch: string | undefined):
     ...(c.task === "mopro" && { encoder: f.which }),
     ...(c.low_dim !== undefined && { embedding_size: String(c.low_dim) }),
     ...(c.num_class !== undefined && { classes: String(c.num_class) }),
-    ...(f.classes !== undefined && { class_names: JSON.stringify(classNames(f.classes, c.num_class)) }),
+    ...(called !== undefined && { class_names: JSON.stringify(called) }),
     input: layout,
     mean: JSON.stringify(imagenet.mean),
     std: JSON.stringify(imagenet.std),
@@ -62,6 +68,20 @@ export function describe(f: ExportFlags, c: Network, epoch: string | undefined):
     source_sha256: fileDigest(f.resume),
     ...(epoch !== undefined && { source_epoch: epoch }),
   };
+}
+
+/**
+ * The names of the classes that a checkpoint holds, one per output of the classifier; undefined if it holds none.
+ * Outputs for which the data had no class are called "class N".
+ */
+export function recordedNames(
+  metadata: ReadonlyMap<string, string>,
+  classes: number | undefined,
+): readonly string[] | undefined {
+  const text = metadata.get("label_names");
+  if (text === undefined || classes === undefined) return undefined;
+  const names = JSON.parse(text) as readonly string[];
+  return Array.from({ length: classes }, (_, i) => names[i] ?? `class ${i}`);
 }
 
 /** The lines of a file. Throws unless there is one per class and none is empty. */

@@ -99,10 +99,12 @@ std::vector<FileCheck> look_at_all(const NamedSet& set, int threads) {
 }  // namespace
 
 int run_check(const Args& args) {
-  int threads = 0;
+  int threads = 0, first_label = 0;
   std::string json;
   const std::vector<Flag> flags = {
       {"json", "FILE", "Writes the report as JSON, with a count for every class and every finding by name.", &json},
+      {"first-label", "N", "Number of the first class in csv and jsonl lists whose labels are numbers.", &first_label,
+       0, 1'000'000},
       {"threads", "N", "Threads that decode; 0: one per core.", &threads, 0, 1024},
   };
   const std::string flag_help = describe_flags(flags);
@@ -114,7 +116,7 @@ int run_check(const Args& args) {
   if (given.positional.size() != 1) throw UsageError("one data folder is wanted");
   const formats::Mark mark = formats::json_mark(CheckReport::format);
   if (!json.empty()) formats::require_file(json, mark);
-  const DataFolder folder = read_data_folder(given.positional[0]);
+  const DataFolder folder = read_data_folder(given.positional[0], first_label);
   std::vector<std::vector<FileCheck>> images;
   for (const NamedSet& set : folder.sets) images.push_back(look_at_all(set, threads));
   const CheckReport report(given.positional[0], folder, images);

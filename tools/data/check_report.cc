@@ -63,6 +63,7 @@ void CheckReport::count(const NamedSet& set, const std::vector<FileCheck>& image
   out.name = set.name;
   out.images = static_cast<std::int64_t>(images.size());
   out.labelled = set.labelled;
+  out.notes = set.images.notes();
   if (set.labelled) out.per_class.assign(static_cast<std::size_t>(set.images.num_classes()), 0);
   for (std::size_t i = 0; i < images.size(); ++i) {
     if (set.labelled) ++out.per_class[static_cast<std::size_t>(set.images.label(i))];
@@ -154,6 +155,7 @@ std::string CheckReport::table() const {
     if (empty > 0)
       text += line("%lld classes of %s have no image: they are never learned or tested\n",
                    static_cast<long long>(empty), s.name.c_str());
+    for (const std::string& note : s.notes) text += note + "\n";
     const auto small = std::lower_bound(s.shorter_sides.begin(), s.shorter_sides.end(), 224) - s.shorter_sides.begin();
     if (small > 0)
       text += line("%lld images of %s have a shorter side below 224 pixels: they are enlarged for 224-pixel crops\n",
@@ -175,6 +177,8 @@ std::string CheckReport::table() const {
 std::string CheckReport::json() const {
   std::string sets, findings;
   for (const Set& s : sets_) {
+    std::string notes = "[";
+    for (const std::string& n : s.notes) write_json(notes += notes.size() > 1 ? ", " : "", n);
     std::string classes = "[";
     for (std::size_t c = 0; c < s.per_class.size(); ++c) classes += (c ? ", " : "") + std::to_string(s.per_class[c]);
     std::string sides = "{";
@@ -185,6 +189,7 @@ std::string CheckReport::json() const {
                                                     .add("images", s.images)
                                                     .add_raw("images_a_class", classes + "]")
                                                     .add_raw("shorter_side_quantiles", sides + "}")
+                                                    .add_raw("notes", notes + "]")
                                                     .text();
   }
   for (const Finding& f : findings_) {

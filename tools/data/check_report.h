@@ -41,6 +41,7 @@ class CheckReport {
     bool labelled = true;
     std::vector<std::int64_t> per_class;
     std::vector<int> shorter_sides;  // sorted
+    std::vector<std::string> notes;  // of the reader of the list
   };
 
   void count(const NamedSet& set, const std::vector<FileCheck>& images);

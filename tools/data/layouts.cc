@@ -20,14 +20,16 @@ constexpr int kAnyClasses = 1'000'000;
 data::Dataset shrunk(data::Dataset set) {
   std::int32_t most = 0;
   for (const std::int32_t c : set.labels()) most = std::max(most, c);
-  data::Dataset out(set.folder(), most + 1);
+  data::Dataset out(set.folder(), std::max(most + 1, static_cast<std::int32_t>(set.classes().size())));
   for (std::size_t i = 0; i < set.size(); ++i) out.add(set.name(i), set.label(i));
+  out.set_classes(set.classes());
+  for (const std::string& note : set.notes()) out.note(note);
   return out;
 }
 
 }  // namespace
 
-DataFolder read_data_folder(const std::string& folder) {
+DataFolder read_data_folder(const std::string& folder, int first_label) {
   data::need_directory(folder, "a data folder is wanted");
   DataFolder out;
   const auto there = [&](const char* name) { return fs::exists(folder + "/" + name); };
@@ -47,10 +49,12 @@ DataFolder read_data_folder(const std::string& folder) {
     list("trainvalsplit_places205");
     return out;
   }
-  data::WebVisionOptions options;
+  data::ListOptions options;
   options.num_class = kAnyClasses;
+  options.first_label = first_label;
   out.layout = there("info") ? "webvision" : there("train.csv") || there("train.jsonl") ? "lists" : "imagenet";
   out.sets.push_back({"train", shrunk(data::read_folder(folder, Split::train, options))});
+  options.classes = out.sets.front().images.classes();  // as a training run maps its validation images
   out.sets.push_back({"val", shrunk(data::read_folder(folder, Split::val, options))});
   for (const char* name : {"info", "train.csv", "train.jsonl", "val.csv", "val.jsonl", "classes.txt", "truth.json"})
     list(name);

@@ -20,7 +20,8 @@ struct DataFolder {
   std::vector<std::string> lists;  // files and folders without images, as paths below the folder
 };
 
-// Recognises the layout and reads all sets, of all classes. Throws data::DatasetError.
-DataFolder read_data_folder(const std::string& folder);
+// Recognises the layout and reads all sets, of all classes. `first_label`: the number of the first class in lists.
+// Throws data::DatasetError.
+DataFolder read_data_folder(const std::string& folder, int first_label = 0);
 
 }  // namespace moproc::tools

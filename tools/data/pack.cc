@@ -16,6 +16,8 @@
 #include "core/json.h"
 #include "data/decode.h"
 #include "data/files.h"
+#include "data/image_folder.h"
+#include "data/list_file.h"
 #include "data/resize.h"
 #include "encode_jpeg.h"
 #include "flags.h"
@@ -195,7 +197,7 @@ void keep_settings(const DataFolder& folder, const PackOptions& o, const fs::pat
 // A run that was killed leaves the file that it was writing under a temporary name. Only such names of files that this
 // command writes are removed.
 void remove_unfinished(const std::vector<Shard>& shards, const fs::path& folder) {
-  std::set<std::string, std::less<>> written = {"settings.json", "index.txt"};
+  std::set<std::string, std::less<>> written = {"settings.json", "index.txt", "classes.txt"};
   for (const Shard& s : shards) written.insert({s.name(), s.name() + ".index"});
   std::vector<fs::path> unfinished;
   for (const auto& entry : fs::directory_iterator(folder))
@@ -252,6 +254,21 @@ void write_index(const std::vector<Shard>& shards, const fs::path& folder) {
   for (const Shard& s : shards) fs::remove(folder / (s.name() + ".index"));
 }
 
+// For a layout with one folder per class: their names, because a class without images leaves no trace in the shards.
+void write_classes(const DataFolder& folder, const fs::path& out) {
+  if (folder.layout != "imagenet") return;
+  const data::ClassTable& classes = folder.sets.front().images.classes();
+  std::string text;
+  for (std::size_t i = 0; i < classes.size(); ++i) {
+    if (data::trimmed(classes.name(i)) != classes.name(i) || classes.name(i).find('\n') != std::string::npos)
+      throw std::runtime_error("the class " + data::quoted(classes.name(i)) +
+                               " has white space at an end or a line break in its name; rename its folder");
+    text += classes.name(i) + "\n";
+  }
+  formats::write_atomically((out / data::kPackedClasses).string(), formats::checked_mark(),
+                            [&](OutputFile& file) { file.write(text); });
+}
+
 }  // namespace
 
 int run_pack(const Args& args) {
@@ -296,6 +313,7 @@ int run_pack(const Args& args) {
     fs::create_directories((out / list).parent_path());
     fs::copy(fs::path(source) / list, out / list, fs::copy_options::recursive | fs::copy_options::overwrite_existing);
   }
+  write_classes(folder, out);
   write_index(shards, shard_folder);
   std::printf(
       "%s: %d images (%s) in %zu shards; in this run %d shrunk, %d as they were, %d damaged (as they were), %d "

@@ -167,6 +167,7 @@ TEST("flag table: train's flags change what they should") {
   add_training(e);
   add_cosine(e);
   add_sources(e, IS(s.lists));
+  e.push_back({"--first-label", {"1"}, IS(s.run.first_label == 1), "first_label", "1"});
   e.push_back({"--synthetic", {}, IS(s.run.synthetic)});
   e.push_back({"--moco_m", {"0.5"}, IS(s.run.hyper.moco_m == 0.5), "moco_m", "0.5"});
   e.push_back({"--proto_m", {"0.5"}, IS(s.run.hyper.proto_m == 0.5), "proto_m", "0.5"});
@@ -201,6 +202,7 @@ TEST("flag table: clean's flags change what they should") {
   add_compute(e, IS(s.clean.compute));
   add_confirmed(e);
   add_sources(e, IS(s.clean));
+  e.push_back({"--first-label", {"1"}, IS(s.clean.first_label == 1), "first_label", "1"});
   e.push_back({"--data", {"d"}, IS(s.clean.data == "d")});
   e.push_back({"--resume", {"c"}, IS(s.clean.checkpoint == "c")});
   e.push_back({"--annotation", {"a"}, IS(s.clean.annotation == "a")});
@@ -219,6 +221,7 @@ TEST("flag table: retrain's flags change what they should") {
   Entries<RetrainVerbSettings> e;
   add_training(e);
   add_cosine(e);
+  e.push_back({"--first-label", {"1"}, IS(s.run.first_label == 1), "first_label", "1"});
   e.push_back({"--annotation", {"a"}, IS(s.retrain.annotation == "a")});
   e.push_back({"--pretrained", {"p"}, IS(s.retrain.pretrained == "p")});
   e.push_back({"--init-classifier", {"reset"}, IS(!s.retrain.keep_classifier), "init_classifier", "reset"});

@@ -57,7 +57,7 @@ void feed(Session& s, int program) {
 TEST("session: unknown names list what there is") {
   ToyPlan toy;
   Session s(toy.plan(), {.threads = 1});
-  CHECK_THROWS(s.program("train"), "no program train; it has warmup proto clean evaluate refresh");
+  CHECK_THROWS(s.program("train"), "no program train; it has warmup proto clean evaluate broken");
   CHECK_THROWS(s.tensor("nothing"), "no tensor nothing");
   CHECK_THROWS(s.input(0, "image"), "no input image; it has img img_aug");
   CHECK_THROWS(s.output(0, "kept"), "program warmup has no output kept");
