@@ -53,8 +53,10 @@ int fail(const command::Invocation& at, int status, const char* what) {
 }  // namespace
 
 int moproc_train_main(int argc, char** argv, const moproc::Plan& plan) {
-  // With SIGXFSZ ignored, write() reports an error if a file grows too large; otherwise the process would be killed.
+  // With these ignored, write() reports an error if a file grows too large, or if the reader of the output is gone;
+  // otherwise the process would be killed.
   std::signal(SIGXFSZ, SIG_IGN);
+  std::signal(SIGPIPE, SIG_IGN);
   command::Invocation invocation{plan, argv, command::has_training_verbs(plan) ? "train" : "run"};
   try {
     return run(argc, argv, invocation);

@@ -19,7 +19,9 @@ constexpr int64_t kSameRequest = 300;  // ms
 std::atomic<const char*> name{""};
 std::atomic<int> first{0};
 std::atomic<int64_t> first_at{0};  // ms
-struct sigaction before_int, before_term, before_usr1;
+struct sigaction before[kStopSignalCount];
+static_assert(kStopSignals[0] == SIGHUP && kStopSignals[1] == SIGINT && kStopSignals[2] == SIGUSR1 &&
+              kStopSignals[3] == SIGTERM);
 static_assert(std::atomic<int>::is_always_lock_free && std::atomic<int64_t>::is_always_lock_free);
 
 int64_t now() {
@@ -50,17 +52,26 @@ Interrupt::Interrupt(const char* verb) {
   action.sa_handler = on_signal;
   action.sa_flags = SA_RESTART;
   sigemptyset(&action.sa_mask);
-  sigaction(SIGINT, &action, &before_int);
-  sigaction(SIGTERM, &action, &before_term);
-  sigaction(SIGUSR1, &action, &before_usr1);
+  for (size_t i = 0; i < kStopSignalCount; ++i) {
+    sigaction(kStopSignals[i], &action, &before[i]);
+    if (kStopSignals[i] == SIGHUP && before[i].sa_handler == SIG_IGN) sigaction(SIGHUP, &before[i], nullptr);
+  }
 }
 
 Interrupt::~Interrupt() {
-  sigaction(SIGINT, &before_int, nullptr);
-  sigaction(SIGTERM, &before_term, nullptr);
-  sigaction(SIGUSR1, &before_usr1, nullptr);
+  for (size_t i = 0; i < kStopSignalCount; ++i) sigaction(kStopSignals[i], &before[i], nullptr);
 }
 
 int Interrupt::signal() const { return first; }
+
+const char* signal_name(int number) {
+  switch (number) {
+    case SIGHUP: return "SIGHUP";
+    case SIGINT: return "SIGINT";
+    case SIGUSR1: return "SIGUSR1";
+    case SIGTERM: return "SIGTERM";
+    default: return "a signal";
+  }
+}
 
 }  // namespace moproc::train

@@ -1,6 +1,9 @@
-// Turns SIGINT, SIGTERM and SIGUSR1 (which Slurm sends before a job's time is up) into a request to stop soon. Its
-// state is global, because a signal handler can reach nothing else.
+// Turns SIGINT, SIGTERM, SIGHUP (a terminal that is closed) and SIGUSR1 (which Slurm sends before a job's time is up)
+// into a request to stop soon. Its state is global, because a signal handler can reach nothing else. Surprising: SIGHUP
+// stays ignored if it is ignored at the start, as under nohup.
 #pragma once
+
+#include <iterator>
 
 namespace moproc::train {
 
@@ -16,5 +19,10 @@ class Interrupt {
   /// The number of the first signal; 0 if none has come.
   int signal() const;
 };
+
+/// The signals that ask for a stop, and the name of one of them.
+inline constexpr int kStopSignals[] = {1, 2, 10, 15};  // SIGHUP, SIGINT, SIGUSR1, SIGTERM
+inline constexpr size_t kStopSignalCount = std::size(kStopSignals);
+const char* signal_name(int number);
 
 }  // namespace moproc::train

@@ -8,6 +8,7 @@
 #include <ctime>
 
 #include "comm/world.h"
+#include "train/interrupt.h"
 
 namespace moproc::train {
 namespace {
@@ -196,7 +197,7 @@ void Report::evaluation(int epoch, const std::string& set, const EvaluateResult&
 }
 
 void Report::stopped(int signal, const Position& at, const std::string& saved) {
-  const char* const name = signal == SIGINT ? "SIGINT" : signal == SIGUSR1 ? "SIGUSR1" : "SIGTERM";
+  const char* const name = signal_name(signal);
   JsonLine record;
   record.add("event", "stopped").add("signal", name).add("epoch", int64_t{at.epoch}).add("step", at.step);
   log_.line(record);

@@ -21,6 +21,7 @@
 
 #include "core/error.h"
 #include "train/checkpoint.h"
+#include "train/interrupt.h"
 
 extern char** environ;
 
@@ -48,16 +49,17 @@ class Signals {
     struct sigaction action{};
     action.sa_handler = [](int number) { signalled = number, stopping = true; };
     sigemptyset(&action.sa_mask);
-    for (size_t i = 0; i < kCount; ++i) sigaction(kNumbers[i], &action, &before_[i]);
+    for (size_t i = 0; i < kStopSignalCount; ++i) {
+      sigaction(kStopSignals[i], &action, &before_[i]);
+      if (kStopSignals[i] == SIGHUP && before_[i].sa_handler == SIG_IGN) sigaction(SIGHUP, &before_[i], nullptr);
+    }
   }
   ~Signals() {
-    for (size_t i = 0; i < kCount; ++i) sigaction(kNumbers[i], &before_[i], nullptr);
+    for (size_t i = 0; i < kStopSignalCount; ++i) sigaction(kStopSignals[i], &before_[i], nullptr);
   }
 
  private:
-  static constexpr int kNumbers[] = {SIGINT, SIGTERM, SIGUSR1};
-  static constexpr size_t kCount = std::size(kNumbers);
-  struct sigaction before_[kCount];
+  struct sigaction before_[kStopSignalCount];
 };
 
 /// A free port of this machine.

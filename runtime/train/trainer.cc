@@ -20,6 +20,11 @@ int Trainer::run() {
     evaluate_epoch(at_.epoch);
     return 0;
   }
+  if (is_complete_) {
+    console_.line(format("all %d epochs of this run are done: nothing is left to do; a larger --epochs continues it",
+                         settings_.schedule.epochs));
+    return 0;
+  }
   interrupt_.emplace(settings_.record.verb.c_str());
   const Plan& plan = session_.plan();
   if (settings_.cache_features) {

@@ -84,6 +84,7 @@ class Trainer {
   uint64_t seed_ = 0;
   std::string start_checkpoint_;  // "" for none
   bool network_only_ = false;     // only the network of that checkpoint is used
+  bool is_complete_ = false;      // it is the last one of a run that --resume auto has found
   Position at_;
   std::optional<StepRunner> runner_;
   std::unique_ptr<Source> source_;

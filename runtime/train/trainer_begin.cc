@@ -54,6 +54,7 @@ Trainer::Trainer(const Plan& plan, RunSettings settings, Job job, comm::World* w
     job_.record_lists(settings_.saving.exp_dir, lists_);
   start_state();
   agree();
+  if (is_complete_) return;
   const bool logs = !settings_.saving.exp_dir.empty() && !settings_.evaluate && first();
   const std::string json = !settings_.saving.json_log.empty() && first() ? settings_.saving.json_log
                            : logs                                        ? settings_.saving.exp_dir + "/metrics.jsonl"
@@ -195,7 +196,8 @@ void Trainer::compare_with(const CheckpointInfo& info, const std::string& path) 
     if (info.plan_digest != session_.plan().digest)
       console_.line("note: the checkpoint was made by another build: the run continues, but not with the same bits");
   }
-  if (at_.epoch >= settings_.schedule.epochs)
+  is_complete_ = settings_.resume == "auto" && info.of_run && at_.epoch >= settings_.schedule.epochs;
+  if (at_.epoch >= settings_.schedule.epochs && !is_complete_)
     throw InputError(path + ": ends at epoch " + std::to_string(at_.epoch) + ", nothing is left of --epochs " +
                      std::to_string(settings_.schedule.epochs));
 }

@@ -172,7 +172,7 @@ int run_program(const Plan& plan, const ProgramSettings& s) {
   if (const std::string line = outputs.write(); !line.empty()) console.line(line);
   if (s.profile) console.line(session.profiler().report());
   if (ran == steps) return 0;
-  console.line("stopped by signal " + std::to_string(interrupt.signal()) +
+  console.line(std::string("stopped by ") + signal_name(interrupt.signal()) +
                (s.checkpoint.empty()
                     ? "; without --checkpoint, the state is lost"
                     : "; the same command with --steps " + std::to_string(steps - ran) + " continues"));

@@ -19,10 +19,11 @@ export function spawnTool(file: string, args: readonly string[]): Promise<number
   return new Promise((resolve, reject) => {
     const child = spawn(file, args, { stdio: "inherit", env: { ...process.env, MOPROC_PARENT: `${process.pid}` } });
     const forward = (signal: NodeJS.Signals): void => void child.kill(signal);
-    process.on("SIGINT", forward).on("SIGTERM", forward).on("SIGUSR1", forward);
+    const stopping = ["SIGHUP", "SIGINT", "SIGTERM", "SIGUSR1"] as const;
+    for (const signal of stopping) process.on(signal, forward);
     child.on("error", reject);
     child.on("close", (code, signal) => {
-      process.off("SIGINT", forward).off("SIGTERM", forward).off("SIGUSR1", forward);
+      for (const signal of stopping) process.off(signal, forward);
       resolve(code ?? 128 + (signal ? constants.signals[signal] : 0));
     });
   });

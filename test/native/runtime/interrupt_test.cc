@@ -69,6 +69,24 @@ TEST("interrupt: in the last step of an epoch its end is left to the run that go
   CHECK_EQ(records(exp / "cut/metrics.jsonl", "epoch").size(), size_t{3});
 }
 
+TEST("interrupt: SIGHUP stops like SIGTERM, but not if it was ignored at the start, as under nohup") {
+  ToyPlan toy;
+  Folder exp;
+  const auto before = std::signal(SIGHUP, SIG_DFL);  // whatever started the tests may ignore it
+  const SignallingPlan closed(toy.plan(), "toy_step", SIGHUP, 12);
+  const Ran r = run_train(closed.plan(), flags(exp / "cut"));
+  CHECK_EQ(r.status, 75);
+  CHECK(has(r.out, "stopped by SIGHUP at epoch 1, step 3: " + (exp / "cut/checkpoint_0001_000003.safetensors")));
+  std::signal(SIGHUP, SIG_IGN);
+  const SignallingPlan ignored(toy.plan(), "toy_step", SIGHUP, 12);
+  const Ran under_nohup = run_train(ignored.plan(), flags(exp / "whole"));
+  std::signal(SIGHUP, before);
+  CHECK_EQ(under_nohup.status, 0);
+  CHECK(under_nohup.out.find("stopped") == std::string::npos);
+  CHECK_EQ(run_train(toy.plan(), flags(exp / "cut", {"--resume", "auto"})).status, 0);
+  check_equal(exp / "cut", exp / "whole");
+}
+
 TEST("interrupt: two signals at a time are one, and a run that is done is done") {
   ToyPlan toy;
   Folder exp;

@@ -135,9 +135,15 @@ TEST("trainer: a resumed run takes its seed from the checkpoint, and says so whe
   r = run({"--resume", exp / "checkpoint_0001_000003.safetensors", "--seed", "5", "--steps", "1"});
   CHECK_EQ(r.status, 2);
   CHECK(has(r.err, "was written within epoch 1 with seed 4, this run has 5"));
-  r = run({"--resume", "auto", "--epochs", "1"});
+  r = run({"--resume", exp / "checkpoint_0001_000003.safetensors", "--epochs", "1"});
   CHECK_EQ(r.status, 2);
   CHECK(has(r.err, "nothing is left of --epochs 1"));
+  // a scheduler that starts a job again until it succeeds must see that it has
+  const std::vector<std::string> before = list(exp.path());
+  r = run({"--resume", "auto", "--epochs", "1"});
+  CHECK_EQ(r.status, 0);
+  CHECK(has(r.out, "all 1 epochs of this run are done: nothing is left to do; a larger --epochs continues it"));
+  CHECK(list(exp.path()) == before);
 }
 
 TEST("trainer: steps that are not finite are counted, reported, and change nothing but the key encoder") {
