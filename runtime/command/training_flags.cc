@@ -87,6 +87,8 @@ void add_saving_flags(FlagTable& t, train::RunSettings& run) {
   train::Saving& saving = run.saving;
   t.section("checkpoints and logs");
   t.add(save_every(saving)).agree();
+  t.on({"--overwrite"}, saving.overwrite,
+       "remove the checkpoints of another run from --exp-dir; without it such a folder is refused");
   t.number({"--keep"}, "N", saving.keep, 1, kMaxInt, "how many checkpoints from within epochs are kept");
   t.number({"--keep-epochs"}, "N", saving.keep_epochs, 1, kMaxInt,
            "how many checkpoints from the ends of epochs are kept")

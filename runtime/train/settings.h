@@ -59,6 +59,7 @@ struct Saving {
   std::string json_log;                // "": metrics.jsonl in exp_dir
   int64_t every_steps = 0;             // between checkpoints within an epoch; 0: none
   double every_seconds = 0;            // the same as a time
+  bool overwrite = false;              // remove another run's checkpoints from exp_dir
   int keep = 3;                        // how many checkpoints within epochs are kept
   int keep_epochs = 0;                 // how many checkpoints at ends of epochs are kept; 0: all
   std::string format = "safetensors";  // or "pth.tar"

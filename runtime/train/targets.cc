@@ -8,6 +8,7 @@
 #include "train/checkpoint.h"
 #include "train/dump.h"
 #include "train/features.h"
+#include "train/run_folder.h"
 
 namespace moproc::train {
 
@@ -35,6 +36,7 @@ void require_run_targets(const RunSettings& s, const std::string& from) {
   if (s.saving.json_log.empty()) require_log(folder + "/metrics.jsonl", log_mark());
   require_log(folder + "/not_finite.jsonl", {.begin = "{\"epoch\": "});
   if (s.resume != "auto") require_checkpoints(folder, s.saving.format, from);
+  require_own_folder(s);
   require_file(folder + "/model_best." + s.saving.format, checkpoint_mark(s.saving.format));
   if (!s.cache_features) return;
   for (const char* const list : {"train", "WebVision", "ImageNet"})

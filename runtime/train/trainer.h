@@ -18,6 +18,7 @@
 #include "train/job.h"
 #include "train/lists.h"
 #include "train/report.h"
+#include "train/run_folder.h"
 #include "train/saver.h"
 #include "train/settings.h"
 #include "train/source.h"
@@ -95,6 +96,7 @@ class Trainer {
   int64_t not_finite_ = 0;  // steps of this process whose update was skipped
   int skipped_ = 0;         // how many of these were the last steps in a row
   std::deque<Started> started_;
+  std::optional<FolderLock> folder_lock_;  // only on the rank that writes
   std::optional<Interrupt> interrupt_;
   std::optional<Features> cached_;    // of the training images, with --cache-features
   std::vector<Features> cached_val_;  // of each validation list

@@ -55,6 +55,10 @@ Trainer::Trainer(const Plan& plan, RunSettings settings, Job job, comm::World* w
   start_state();
   agree();
   if (is_complete_) return;
+  if (!settings_.saving.exp_dir.empty() && !settings_.evaluate && first()) {
+    folder_lock_.emplace(settings_.saving.exp_dir);
+    if (const std::string removed = remove_other_run(settings_); !removed.empty()) console_.line(removed);
+  }
   const bool logs = !settings_.saving.exp_dir.empty() && !settings_.evaluate && first();
   const std::string json = !settings_.saving.json_log.empty() && first() ? settings_.saving.json_log
                            : logs                                        ? settings_.saving.exp_dir + "/metrics.jsonl"

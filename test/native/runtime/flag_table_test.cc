@@ -89,6 +89,7 @@ void add_training(Entries<S>& e) {
   e.push_back({"--wd", {"0.25"}, IS(s.run.hyper.weight_decay == 0.25), "weight_decay", "0.25"});
   e.push_back({"--crop-min", {"0.6"}, IS(s.run.augmentation.crop_min == 0.6), "crop_min", "0.6"});
   e.push_back({"--checkpoint-every", {"2m"}, IS(s.run.saving.every_seconds == 120), "", "120s"});
+  e.push_back({"--overwrite", {}, IS(s.run.saving.overwrite)});
   e.push_back({"--keep", {"5"}, IS(s.run.saving.keep == 5)});
   e.push_back({"--keep-epochs", {"4"}, IS(s.run.saving.keep_epochs == 4)});
   e.push_back({"--checkpoint-format", {"pth.tar"}, IS(s.run.saving.format == "pth.tar")});

@@ -7,6 +7,7 @@
 #include "support.h"
 #include "tap.h"
 #include "toy_plan.h"
+#include "train/run_folder.h"
 
 using namespace moproc;
 using namespace moproc::test;
@@ -130,9 +131,7 @@ TEST("trainer: a resumed run takes its seed from the checkpoint, and says so whe
   };
   CHECK_EQ(run({"--seed", "4", "--steps", "10"}).status, 0);
   CHECK(has(run({"--resume", "auto", "--steps", "3"}).out, "seed 4"));
-  Ran r = run({"--resume", exp / "checkpoint_0000.safetensors", "--seed", "5", "--steps", "1"});
-  CHECK(has(r.out, "note: the checkpoint was made with seed 4, this run has 5"));
-  r = run({"--resume", exp / "checkpoint_0001_000003.safetensors", "--seed", "5", "--steps", "1"});
+  Ran r = run({"--resume", exp / "checkpoint_0001_000003.safetensors", "--seed", "5", "--steps", "1"});
   CHECK_EQ(r.status, 2);
   CHECK(has(r.err, "was written within epoch 1 with seed 4, this run has 5"));
   r = run({"--resume", exp / "checkpoint_0001_000003.safetensors", "--epochs", "1"});
@@ -144,6 +143,61 @@ TEST("trainer: a resumed run takes its seed from the checkpoint, and says so whe
   CHECK_EQ(r.status, 0);
   CHECK(has(r.out, "all 1 epochs of this run are done: nothing is left to do; a larger --epochs continues it"));
   CHECK(list(exp.path()) == before);
+  r = run({"--resume", exp / "checkpoint_0000.safetensors", "--seed", "5", "--steps", "1", "--overwrite"});
+  CHECK(has(r.out, "note: the checkpoint was made with seed 4, this run has 5"));
+}
+
+TEST(
+    "trainer: a folder has one run: another one needs --overwrite, which removes checkpoints and log of moproc alone") {
+  ToyPlan toy;
+  Folder exp;
+  const auto run = [&](std::vector<std::string> args) {
+    args.insert(args.begin(), {"--synthetic", "--exp-dir", exp.path(), "--seed", "4"});
+    return run_train(toy.plan(), args);
+  };
+  CHECK_EQ(run({"--steps", "23"}).status, 0);
+  const std::vector<std::string> before = list(exp.path());
+  const Ran anew = run({"--steps", "5"});
+  CHECK_EQ(anew.status, 2);
+  CHECK(has(anew.err,
+            ": holds a run up to checkpoint_0002_000003.safetensors; --resume auto continues it, --overwrite "
+            "removes what this run does not continue, and another --exp-dir keeps both"));
+  const Ran back = run({"--steps", "5", "--resume", exp / "checkpoint_0001.safetensors"});
+  CHECK_EQ(back.status, 2);
+  CHECK(has(back.err, "holds a run up to checkpoint_0002_000003.safetensors"));
+  CHECK(list(exp.path()) == before);
+  CHECK_EQ(run({"--steps", "5", "--resume", exp / "checkpoint_0002_000003.safetensors"}).status, 0);
+  CHECK_EQ(run({"--steps", "1", "--evaluate", "--resume", exp / "checkpoint_0000.safetensors"}).status,
+           2);  // no --data
+
+  const Ran branch = run({"--steps", "5", "--resume", exp / "checkpoint_0000.safetensors", "--overwrite"});
+  CHECK_EQ(branch.status, 0);
+  CHECK(has(branch.out, "--overwrite: 3 checkpoints of another run were removed from"));
+  CHECK(exists(exp / "checkpoint_0000.safetensors") && exists(exp / "checkpoint_0001_000005.safetensors"));
+  CHECK(!exists(exp / "checkpoint_0001.safetensors"));
+  const size_t lines = records(exp / "metrics.jsonl", "start").size();
+  CHECK_EQ(lines, size_t{3});
+
+  write_bytes(exp / "notes.txt", "mine");
+  const Ran over = run({"--steps", "3", "--overwrite"});
+  CHECK_EQ(over.status, 0);
+  CHECK(has(over.out, "--overwrite: 2 checkpoints and the log of another run were removed from"));
+  CHECK_EQ(records(exp / "metrics.jsonl", "start").size(), size_t{1});
+  CHECK(exists(exp / "notes.txt") && exists(exp / "checkpoint_0000_000003.safetensors"));
+  CHECK(!exists(exp / "checkpoint_0000.safetensors"));
+}
+
+TEST("trainer: of two processes that write to one folder the second is refused, and the lock ends with its owner") {
+  ToyPlan toy;
+  Folder exp;
+  {
+    const train::FolderLock owner(exp.path());
+    const Ran r = run_train(toy.plan(), {"--synthetic", "--steps", "3", "--exp-dir", exp.path()});
+    CHECK_EQ(r.status, 2);
+    CHECK(has(r.err, "another process is writing a run there; wait for it, or give another --exp-dir"));
+    CHECK(!exists(exp / "metrics.jsonl"));
+  }
+  CHECK_EQ(run_train(toy.plan(), {"--synthetic", "--steps", "3", "--exp-dir", exp.path()}).status, 0);
 }
 
 TEST("trainer: steps that are not finite are counted, reported, and change nothing but the key encoder") {

@@ -124,7 +124,7 @@ TEST("training: another list is refused within an epoch and noted between epochs
   CHECK_EQ(r.status, 2);
   CHECK(has(r.err, "training list"));
   r = run_train(toy.plan(), {"--data", data.path, "--exp-dir", exp, "--epochs", "3", "--resume",
-                             exp + "/checkpoint_0000.safetensors", "--steps", "1"});
+                             exp + "/checkpoint_0000.safetensors", "--steps", "1", "--overwrite"});
   CHECK_EQ(r.status, 0);
   CHECK(has(r.out, "note: the checkpoint was made with training list"));
 }

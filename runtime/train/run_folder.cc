@@ -1,0 +1,72 @@
+// The lock is flock() on the folder itself, so that no file is left there.
+#include "train/run_folder.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <filesystem>
+#include <vector>
+
+#include "core/error.h"
+#include "formats/own_file.h"
+#include "train/checkpoint.h"
+#include "train/supervisor.h"
+
+namespace moproc::train {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// The checkpoints of moproc in the run's folder that are newer than the one that the run begins with; the newest
+/// first.
+std::vector<std::string> newer_checkpoints(const RunSettings& s) {
+  std::vector<std::string> newer;
+  if (s.saving.exp_dir.empty() || s.evaluate || s.resume == "auto") return newer;
+  std::error_code error;
+  for (const FoundCheckpoint& c : checkpoints_in(s.saving.exp_dir)) {
+    if (!s.resume.empty() && fs::equivalent(c.path, s.resume, error)) break;
+    if (is_own_checkpoint(c.path)) newer.push_back(c.path);
+  }
+  return newer;
+}
+
+}  // namespace
+
+void require_own_folder(const RunSettings& s) {
+  if (s.saving.overwrite || is_restarted()) return;
+  const std::vector<std::string> newer = newer_checkpoints(s);
+  if (newer.empty()) return;
+  throw InputError(s.saving.exp_dir + ": holds a run up to " + fs::path(newer.front()).filename().string() +
+                   "; --resume auto continues it, --overwrite removes what this run does not continue, and another " +
+                   "--exp-dir keeps both");
+}
+
+std::string remove_other_run(const RunSettings& s) {
+  if (!s.saving.overwrite || is_restarted()) return "";
+  const std::vector<std::string> newer = newer_checkpoints(s);
+  std::error_code error;
+  for (const std::string& path : newer) fs::remove(path, error);
+  const bool anew = std::ranges::none_of(checkpoints_in(s.saving.exp_dir),
+                                         [](const FoundCheckpoint& c) { return is_own_checkpoint(c.path); });
+  const std::string log = s.saving.exp_dir + "/metrics.jsonl";
+  const bool with_log = anew && s.resume != "auto" && formats::is_own_file(log, formats::log_mark());
+  if (with_log) fs::remove(log, error);
+  if (newer.empty() && !with_log) return "";
+  return "--overwrite: " + std::to_string(newer.size()) + " checkpoints" + (with_log ? " and the log" : "") +
+         " of another run were removed from " + s.saving.exp_dir;
+}
+
+FolderLock::FolderLock(const std::string& folder) : fd_(open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
+  if (fd_ < 0 || flock(fd_, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) return;
+  close(fd_);
+  throw InputError(folder + ": another process is writing a run there; wait for it, or give another --exp-dir");
+}
+
+FolderLock::~FolderLock() {
+  if (fd_ >= 0) close(fd_);
+}
+
+}  // namespace moproc::train
