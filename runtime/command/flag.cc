@@ -151,6 +151,12 @@ Flag& FlagTable::texts(Names names, const char* unit, std::vector<std::string>& 
   return add(std::move(f));
 }
 
+Flag& FlagTable::rest(Names names, const char* unit, std::vector<std::string>& field, const char* help) {
+  Flag& f = texts(std::move(names), unit, field, help);
+  f.rest = true;
+  return f;
+}
+
 const Flag* FlagTable::find(const std::string& name) const {
   for (const Flag& f : flags_)
     for (const std::string& n : f.names)

@@ -40,6 +40,7 @@ struct Flag {
   std::function<std::string()> recorded;  // the value in checkpoints and logs
   bool json = false;                      // written to logs as a JSON number or boolean, not as text
   bool agreed = false;                    // all ranks must have the same value
+  bool rest = false;                      // arguments without a flag are its values, too
   std::string task;                       // "mopro" or "classifier": only artefacts of this --task read it; "": all do
 
   /// Records the value under `k`. It changes results, so all ranks must have the same.
@@ -96,6 +97,8 @@ class FlagTable {
   Flag& numbers(Names names, const char* unit, std::vector<int>& field, int low, const char* help);
   /// Any number of texts.
   Flag& texts(Names names, const char* unit, std::vector<std::string>& field, const char* help);
+  /// The same, and arguments without a flag are its values, too. At most one flag of a verb.
+  Flag& rest(Names names, const char* unit, std::vector<std::string>& field, const char* help);
   /// Any other flag. Its section is set here.
   Flag& add(Flag flag);
 

@@ -55,8 +55,14 @@ std::string nearest(const std::string& given, const std::vector<std::string>& na
 
 void parse_flags(const FlagTable& table, const std::vector<std::string>& args) {
   std::set<const Flag*> seen;
+  const auto rest = std::find_if(table.all().begin(), table.all().end(), [](const Flag& f) { return f.rest; });
+  std::vector<std::string> without_flag;
   for (size_t i = 0; i < args.size(); ++i) {
-    if (!is_flag(args[i])) throw InputError("'" + args[i] + "' is not a flag (--help lists all flags)");
+    if (!is_flag(args[i])) {
+      if (rest == table.all().end()) throw InputError("'" + args[i] + "' is not a flag (--help lists all flags)");
+      without_flag.push_back(args[i]);
+      continue;
+    }
     std::vector<std::string> values;
     std::string name = args[i];
     const size_t equal = name.starts_with("--") ? name.find('=') : std::string::npos;
@@ -77,6 +83,9 @@ void parse_flags(const FlagTable& table, const std::vector<std::string>& args) {
     }
     flag.set(name, values);
   }
+  if (without_flag.empty()) return;
+  if (seen.contains(&*rest)) throw InputError("'" + without_flag.front() + "': give all of them to " + rest->name());
+  rest->set(rest->name(), without_flag);
 }
 
 }  // namespace moproc::command

@@ -6,7 +6,7 @@
 #include "command/parse.h"
 #include "core/error.h"
 
-#define MOPROC_VERBS(verb) verb(train) verb(clean) verb(retrain) verb(finetune) verb(lowshot)
+#define MOPROC_VERBS(verb) verb(train) verb(clean) verb(retrain) verb(finetune) verb(lowshot) verb(predict)
 
 namespace moproc::command {
 

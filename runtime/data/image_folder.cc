@@ -107,6 +107,16 @@ bool is_hidden(std::string_view name) {
          name == "desktop.ini";
 }
 
+FolderImages images_below(const std::string& folder) {
+  FolderImages found;
+  Hidden hidden;
+  walk(folder, "", 1, hidden, found.names);
+  for (std::string& name : found.names) name.erase(0, 1);  // the slash
+  std::sort(found.names.begin(), found.names.end());
+  found.hidden = hidden.count;
+  return found;
+}
+
 ClassTable classes_of_folders(const std::string& folder) {
   const std::shared_ptr<const Files> files = Files::open(folder);
   Hidden hidden;

@@ -1,7 +1,9 @@
 // One folder per class: the part that only readers of data folders need.
 #pragma once
 
+#include <cstddef>
 #include <string>
+#include <vector>
 
 #include "class_table.h"
 
@@ -10,6 +12,15 @@ namespace moproc::data {
 // The names of the classes of a folder with one folder per class, plain or packed, without its images. Throws
 // DatasetError if there is none.
 ClassTable classes_of_folders(const std::string& folder);
+
+// The images in a folder and in those below it, by their endings, sorted; names are relative to it.
+struct FolderImages {
+  std::vector<std::string> names;
+  std::size_t hidden = 0;  // files and folders that are hidden, and so not used
+};
+
+// Throws DatasetError if a folder cannot be read.
+FolderImages images_below(const std::string& folder);
 
 // The names of all classes of a packed folder, one per line, also of those without images.
 inline constexpr const char* kPackedClasses = "shards/classes.txt";

@@ -106,6 +106,7 @@ const files: readonly Case[] = [
   ["clean, what a stopped run left", "mine/a.json.partial", cleaning],
   ["lowshot", "mine/l.json", lowshot],
   ["lowshot, features", "mine/l.json.features", lowshot],
+  ["predict", "mine.csv", moproc(`predict -b 8 --resume ${checkpoint} data/val_images_256 --csv mine.csv`)],
   ["report", "mine/report.html", moproc("report mine")],
   ["train, page", "mine/report.html", train("--exp-dir mine")],
   ["train, log", "mine/metrics.jsonl", train("--exp-dir mine")],

@@ -64,6 +64,7 @@ test.serial("they run as printed; only `weights` needs the network, and its own 
     "tuned/subset.txt",
     "lowshot.json",
     "places.json",
+    "predictions.csv",
     "model.onnx",
     "model.pkl",
     "built/train",

@@ -10,7 +10,7 @@ import { Refused, spawnTool } from "./native.js";
 import { type Given, sections, type Verb } from "./record.js";
 import { nameOf, passedOn } from "./spelling.js";
 
-type Described = Pick<Verb, "name" | "usage" | "purpose" | "more" | "flags" | "examples">;
+type Described = Pick<Verb, "name" | "usage" | "purpose" | "more" | "arguments" | "flags" | "examples">;
 
 /** A verb of the training binary. */
 export interface BinaryVerb extends Described {

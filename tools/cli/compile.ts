@@ -47,8 +47,8 @@ export const compileVerb: Verb = {
       default: "mopro",
       section: sections.compiled,
       help:
-        "What is trained: mopro; classifier, by plain cross-entropy; retrain, a classifier's last layer alone; or " +
-        "embed, features without training.",
+        "What is trained: mopro; classifier, by plain cross-entropy; retrain, a classifier's last layer alone; or, " +
+        "without training, embed, features, or predict, features and classes.",
     },
     {
       names: ["--with"],

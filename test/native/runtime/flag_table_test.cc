@@ -7,6 +7,7 @@
 #include "command/clean_verb.h"
 #include "command/finetune_verb.h"
 #include "command/lowshot_verb.h"
+#include "command/predict_verb.h"
 #include "command/retrain_verb.h"
 #include "command/train_verb.h"
 #include "tap.h"
@@ -244,6 +245,23 @@ TEST("flag table: finetune's flags change what they should") {
   check_verb("finetune", e);
 }
 
+TEST("flag table: predict's flags change what they should; arguments without a flag are images") {
+  Entries<PredictVerbSettings> e;
+  add_compute(e, IS(s.predict.compute));
+  add_confirmed(e);
+  e.push_back({"--resume", {"c"}, IS(s.predict.checkpoint == "c")});
+  e.push_back({"--images", {"a", "b"}, IS((s.predict.images == std::vector<std::string>{"a", "b"}))});
+  e.push_back({"--top", {"3"}, IS(s.predict.top == 3)});
+  e.push_back({"--csv", {"f"}, IS(s.predict.csv == "f")});
+  e.push_back({"--classes", {"n"}, IS(s.predict.classes == "n")});
+  check_verb("predict", e);
+  const auto images = [](const std::vector<std::string>& args) {
+    return parsed<PredictVerbSettings>("predict", args)->settings.predict.images;
+  };
+  CHECK((images({"a", "--top", "2", "b", "--check", "c"}) == std::vector<std::string>{"a", "b", "c"}));
+  CHECK_THROWS(images({"a", "--images", "b"}), "'a': give all of them to --images");
+}
+
 TEST("flag table: lowshot's flags change what they should") {
   Entries<LowshotVerbSettings> e;
   add_compute(e, IS(s.lowshot.compute));
@@ -272,7 +290,7 @@ TEST("flag table: every verb has a test here, and the ranks agree about all that
     for (const Flag& f : command->flags.all())
       if (f.agreed != (f.recorded && f.key != "sample_weights")) note(false, __FILE__, __LINE__, v.name + f.name());
   }
-  CHECK((names == std::vector<std::string>{"train", "clean", "retrain", "finetune", "lowshot"}));
+  CHECK((names == std::vector<std::string>{"train", "clean", "retrain", "finetune", "lowshot", "predict"}));
 }
 
 TEST("flag table: augmentation reaches the loader from every verb that trains") {
