@@ -111,6 +111,7 @@ class Reader {
     if (names_.empty()) {
       if (!run.empty())
         throw "label " + quoted(label) + " is a number, but the run's classes have names; write them into classes.txt";
+      if (number < 0 && options_.first_label == 0) throw out_of_range(number, out_.num_classes());
       if (number < 0)
         throw "label " + quoted(label) + " is below --first-label " + std::to_string(options_.first_label);
       return number;

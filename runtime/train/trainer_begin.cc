@@ -98,6 +98,9 @@ void Trainer::read_lists() {
   };
   if (lists_.train) warn(*lists_.train);
   for (const Validation& v : lists_.val) warn(v.list);
+  if (!start_checkpoint_.empty() && takes_classifier && settings_.classes.empty() && !lists_.classes.empty())
+    console_.line("note: " + start_checkpoint_ + " does not name its classes; they are taken to be those of " +
+                  settings_.data + ", in the same order");
   const auto outputs = static_cast<size_t>(meta_number(session_.plan(), "num_class"));
   if (!lists_.classes.empty() && lists_.classes.size() < outputs)
     console_.line(format("note: the network has %zu classes, the data names %zu", outputs, lists_.classes.size()));

@@ -247,6 +247,8 @@ TEST("lists with numbers: what the network has no class for is refused with its 
   CHECK_EQ(train.label(0), 0);
   CHECK_EQ(train.label(9), 9);
   CHECK_EQ(all_notes(train), "");
+  write_text(dir / "train.csv", "path,label\na.jpg,-1\n");
+  CHECK_THROWS(read_folder(dir.str(), Split::train, {.num_class = 10}), "train.csv:2: label -1 is out of range 0..9");
   write_text(dir / "train.csv", list + "i0.jpg,0\n");
   CHECK_THROWS(read_folder(dir.str(), Split::train, {.num_class = 10, .first_label = 1}),
                "train.csv:12: label '0' is below --first-label 1");
