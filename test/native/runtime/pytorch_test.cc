@@ -159,7 +159,9 @@ TEST("pytorch: what does not fit is refused before any state is set") {
           "the artefact has no tensor extra");
   refused(changed(folder,
                   [&](Checkpoint& c) {
-                    std::swap(named(c, "queue")->tensor.shape[0], named(c, "queue")->tensor.shape[1]);
+                    Tensor& t = named(c, "queue")->tensor;
+                    std::swap(t.shape[0], t.shape[1]);
+                    t.strides = row_major_strides(t.shape);  // otherwise it would leave its storage
                   }),
           "tensor queue is f32[64,16], the artefact needs f32[16,64]");
   refused(changed(folder, [&](Checkpoint& c) { c.momentum[0].name = "encoder_k.classifier.weight"; }),
