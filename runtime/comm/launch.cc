@@ -200,7 +200,10 @@ LaunchPlan from_flags(Reader& r, const LaunchFlags& flags) {
   l.ranks = nodes * per_node;
   l.local_ranks = per_node;
   l.rank = node * per_node;
-  if (l.ranks == 1) return plan;
+  if (l.ranks == 1) {
+    if (r.has(kOurs)) l.by = "moproc";  // a supervisor has started this process, which must not start one itself
+    return plan;
+  }
   if (nodes > 1 && flags.dist_url.empty())
     throw InputError("--world-size " + std::to_string(nodes) + " needs --dist-url tcp://HOST:PORT, where node 0 is");
   l.by = l.by.empty() ? "moproc" : l.by;

@@ -15,7 +15,7 @@ std::string unit_of(const Flag& f) { return f.arity == Arity::many ? f.unit + ".
 
 std::string help_text(const std::string& program, const Verb& verb) {
   const bool first = verb.name == verbs().front().name;
-  const bool alone = verb.name == "run";  // the binary has no other verb
+  const bool alone = std::none_of(verbs().begin(), verbs().end(), [&](const Verb& v) { return v.name == verb.name; });
   std::string text = "usage: " + program + (first || alone ? "" : " " + verb.name) + " " + verb.usage + "\n";
   for (const Verb& v : verbs())
     if (first && v.name != verb.name) text += "       " + program + " " + v.name + " --help\n";

@@ -1,5 +1,7 @@
 // The only verb of an artefact that no training verb can run: a user's own graphs.
 #include "command/run_verb.h"
+
+#include "command/shared_flags.h"
 #include "core/error.h"
 #include "core/meta.h"
 #include "workflow/programs.h"
@@ -22,7 +24,8 @@ void add_flags(FlagTable& t, ProgramSettings& s) {
   t.section("state");
   t.text({"--checkpoint"}, "FILE", s.checkpoint,
          "the state, as safetensors: read at the start if the file exists, written at the end");
-  t.text({"--from"}, "FILE", s.from, "reads the state from this file instead: a checkpoint, or weights of PyTorch");
+  t.text({"--from"}, "FILE", s.from,
+         "the state to begin with if there is no checkpoint yet: a checkpoint, or weights of PyTorch");
   t.number({"--seed"}, "N", s.seed, uint64_t{0}, std::numeric_limits<uint64_t>::max(),
            "seed of the initial state, if no file gives one");
   t.number({"--save-seconds"}, "SECONDS", s.save_seconds, 0.01, 1e9,
@@ -32,18 +35,12 @@ void add_flags(FlagTable& t, ProgramSettings& s) {
          "safetensors for the outputs; those of several steps are stacked along a new first axis");
   t.texts({"--only"}, "NAME", s.only, "writes these outputs only");
   t.section("machine");
-  t.number({"--threads"}, "N", s.threads, 1, 4096, "CPU threads that compute; results do not depend on their number")
-      .without("usable cores");
-  t.number({"--gpu"}, "N", s.gpu, 0, kMaxInt,
-           "which GPU to use, of those that CUDA_VISIBLE_DEVICES shows; not for CPU artefacts")
-      .without("0");
-  t.on({"--check"}, s.check, "stop at the first NaN or infinity and say where it is");
-  t.on({"--profile"}, s.profile, "time each kernel: per template and step, ms, share, GFLOP/s and GB/s");
+  add_device_flags(t, s.compute);
+  add_profile_flag(t, s.compute);
 }
 
 void check(const ProgramSettings& s, const Plan& plan) {
-  if (s.gpu && std::string_view(plan.device) == "cpu")
-    throw InputError("--gpu " + std::to_string(*s.gpu) + ": this artefact is compiled for the CPU");
+  check_compute(s.compute, plan);
   if (!s.only.empty() && s.outputs.empty()) throw InputError("--only needs --outputs FILE");
 }
 

@@ -18,16 +18,20 @@ void add_first_label_flag(FlagTable& table, int& first_label) {
       .record("first_label");
 }
 
-void add_compute_flags(FlagTable& t, train::Compute& c) {
-  t.section("machine and output");
+void add_device_flags(FlagTable& t, train::Compute& c) {
   t.number({"--threads"}, "N", c.threads, 1, 4096, "CPU threads that compute; results do not depend on their number")
-      .without("usable cores");
-  t.number({"-j", "--num-workers", "--workers"}, "N", c.workers, 1, 4096, "threads that decode images")
       .without("usable cores");
   t.number({"--gpu"}, "N", c.gpu, 0, kMaxInt,
            "which GPU to use, of those that CUDA_VISIBLE_DEVICES shows; not for CPU artefacts")
       .without("0");
   t.on({"--check"}, c.check, "stop at the first NaN or infinity and say where it is");
+}
+
+void add_compute_flags(FlagTable& t, train::Compute& c) {
+  t.section("machine and output");
+  add_device_flags(t, c);
+  t.number({"-j", "--num-workers", "--workers"}, "N", c.workers, 1, 4096, "threads that decode images")
+      .without("usable cores");
   t.on({"--quiet"}, c.quiet, "print less: one line per epoch");
 }
 

@@ -16,7 +16,9 @@ void add_data_flag(FlagTable& table, std::string& data, const char* help);
 /// --first-label.
 void add_first_label_flag(FlagTable& table, int& first_label);
 
-/// --threads, --num-workers, --gpu, --check, --quiet.
+/// --threads, --gpu, --check.
+void add_device_flags(FlagTable& table, train::Compute& compute);
+/// The same, with --num-workers and --quiet, in a section of their own.
 void add_compute_flags(FlagTable& table, train::Compute& compute);
 /// --profile.
 void add_profile_flag(FlagTable& table, train::Compute& compute);

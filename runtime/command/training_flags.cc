@@ -107,6 +107,10 @@ void check_run(const train::RunSettings& run) {
   if (!run.synthetic && !run.evaluate && run.saving.exp_dir.empty()) throw InputError("--exp-dir DIR is needed");
   if (run.evaluate && run.synthetic) throw InputError("--evaluate needs --data, not --synthetic");
   if (run.evaluate && run.resume.empty()) throw InputError("--evaluate needs --resume FILE");
+  if (run.saving.overwrite && (run.resume == "auto" || run.evaluate || run.saving.exp_dir.empty()))
+    throw InputError(std::string("--overwrite has no effect with ") + (run.evaluate           ? "--evaluate"
+                                                                       : run.resume == "auto" ? "--resume auto"
+                                                                                              : "no --exp-dir"));
   if (run.resume == "auto" && run.saving.exp_dir.empty()) throw InputError("--resume auto needs --exp-dir");
   if (run.start_epoch >= run.schedule.epochs && !run.evaluate)
     throw InputError("--start-epoch " + std::to_string(run.start_epoch) + " leaves no epochs of --epochs " +

@@ -11,6 +11,11 @@ namespace {
 
 constexpr std::int64_t kAmbiguous = -1;
 
+// "n01440764": WordNet's number of a noun.
+bool is_synset(const std::string& word) {
+  return word.size() > 1 && word[0] == 'n' && word.find_first_not_of("0123456789", 1) == std::string::npos;
+}
+
 }  // namespace
 
 ClassTable::ClassTable(std::vector<std::string> names) {
@@ -24,7 +29,7 @@ ClassTable::ClassTable(std::vector<std::string> names) {
   for (std::size_t i = 0; i < data->names.size(); ++i) {
     const std::string& name = data->names[i];
     const std::size_t space = name.find(' ');
-    if (space == std::string::npos || space == 0) continue;
+    if (space == std::string::npos || !is_synset(name.substr(0, space))) continue;
     const auto [at, fresh] = by_word.emplace(name.substr(0, space), static_cast<std::int64_t>(i));
     if (!fresh) at->second = kAmbiguous;
   }
@@ -35,7 +40,10 @@ ClassTable::ClassTable(std::vector<std::string> names) {
 
 std::optional<std::int64_t> ClassTable::find(std::string_view name) const {
   if (empty()) return std::nullopt;
-  const auto found = data_->by_name.find(std::string(name));
+  const auto exact = data_->by_name.find(std::string(name));
+  if (exact != data_->by_name.end()) return exact->second;
+  const std::string word(name.substr(0, name.find(' ')));
+  const auto found = is_synset(word) ? data_->by_name.find(word) : data_->by_name.end();
   return found == data_->by_name.end() ? std::nullopt : std::optional(found->second);
 }
 

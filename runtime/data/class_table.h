@@ -22,7 +22,8 @@ class ClassTable {
   bool empty() const { return !data_; }
   std::size_t size() const { return data_ ? data_->names.size() : 0; }
   const std::string& name(std::size_t i) const { return data_->names[i]; }
-  // The index of a name. A table of synsets, "n01440764 tench", also finds the first word alone if it is unique.
+  // The index of a name. A table of synsets, "n01440764 tench", also finds the number alone if it is unique, and a
+  // table of numbers alone finds "n01440764 tench".
   std::optional<std::int64_t> find(std::string_view name) const;
   // The first `n` names.
   ClassTable first(std::size_t n) const;

@@ -84,7 +84,6 @@ class WebVisionLists {
     if (options_.classes.empty()) return label < options_.num_class ? label : -1;
     const std::string& name = names_.name(static_cast<std::size_t>(label));
     if (const auto found = options_.classes.find(name)) return *found;
-    if (const auto found = options_.classes.find(name.substr(0, name.find(' ')))) return *found;
     if (label >= options_.num_class) return -1;
     throw "label " + std::to_string(label) + " is class " + data::quoted(name) + ", which the run does not have";
   }

@@ -47,13 +47,17 @@ void require_own_folder(const RunSettings& s) {
 std::string remove_other_run(const RunSettings& s) {
   if (!s.saving.overwrite || is_restarted()) return "";
   const std::vector<std::string> newer = newer_checkpoints(s);
-  std::error_code error;
-  for (const std::string& path : newer) fs::remove(path, error);
+  const auto remove = [](const std::string& path) {
+    std::error_code error;
+    fs::remove(path, error);
+    if (error) throw InputError(path + ": --overwrite cannot remove it: " + error.message());
+  };
+  for (const std::string& path : newer) remove(path);
   const bool anew = std::ranges::none_of(checkpoints_in(s.saving.exp_dir),
                                          [](const FoundCheckpoint& c) { return is_own_checkpoint(c.path); });
   const std::string log = s.saving.exp_dir + "/metrics.jsonl";
   const bool with_log = anew && s.resume != "auto" && formats::is_own_file(log, formats::log_mark());
-  if (with_log) fs::remove(log, error);
+  if (with_log) remove(log);
   if (newer.empty() && !with_log) return "";
   return "--overwrite: " + std::to_string(newer.size()) + " checkpoints" + (with_log ? " and the log" : "") +
          " of another run were removed from " + s.saving.exp_dir;

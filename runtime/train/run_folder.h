@@ -13,7 +13,7 @@ namespace moproc::train {
 void require_own_folder(const RunSettings& settings);
 
 /// Removes the checkpoints that require_own_folder() would refuse, and the log if the run starts anew. Returns a line
-/// for the user; "" if there was nothing.
+/// for the user; "" if there was nothing. Throws InputError if one cannot be removed.
 std::string remove_other_run(const RunSettings& settings);
 
 /// Holds the folder while it exists; the system releases it when the process ends.

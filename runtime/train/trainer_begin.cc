@@ -48,22 +48,20 @@ Trainer::Trainer(const Plan& plan, RunSettings settings, Job job, comm::World* w
       console_(isatty(STDOUT_FILENO) == 1, settings_.compute.quiet, !world || world->rank() == 0),
       session_(plan, session_options(settings_.compute, world)) {
   for (const std::string& note : settings_.notes) console_.line("note: " + note);
+  const bool writes = !settings_.saving.exp_dir.empty() && !settings_.evaluate && first();
+  if (writes) folder_lock_.emplace(settings_.saving.exp_dir);
   find_start();
   if (!settings_.synthetic) read_lists();
-  if (job_.record_lists && lists_.train && first() && !settings_.saving.exp_dir.empty())
-    job_.record_lists(settings_.saving.exp_dir, lists_);
+  if (job_.record_lists && lists_.train && writes) job_.record_lists(settings_.saving.exp_dir, lists_);
   start_state();
   agree();
   if (is_complete_) return;
-  if (!settings_.saving.exp_dir.empty() && !settings_.evaluate && first()) {
-    folder_lock_.emplace(settings_.saving.exp_dir);
+  if (writes)
     if (const std::string removed = remove_other_run(settings_); !removed.empty()) console_.line(removed);
-  }
-  const bool logs = !settings_.saving.exp_dir.empty() && !settings_.evaluate && first();
   const std::string json = !settings_.saving.json_log.empty() && first() ? settings_.saving.json_log
-                           : logs                                        ? settings_.saving.exp_dir + "/metrics.jsonl"
+                           : writes                                      ? settings_.saving.exp_dir + "/metrics.jsonl"
                                                                          : "";
-  log_ = std::make_unique<RunLog>(logs ? settings_.saving.exp_dir : "", json);
+  log_ = std::make_unique<RunLog>(writes ? settings_.saving.exp_dir : "", json);
   if (!settings_.evaluate) {
     runner_.emplace(session_, settings_.hyper, seed_, settings_.cache_features);
     runner_->set_mixup(settings_.augmentation.mixup);
@@ -76,7 +74,7 @@ Trainer::Trainer(const Plan& plan, RunSettings settings, Job job, comm::World* w
     }
     if (!settings_.cache_features) open_source();  // otherwise run() does it after it has computed the features
   }
-  if (logs) saver_.emplace(session_, settings_.saving, settings_.record, console_, *log_);
+  if (writes) saver_.emplace(session_, settings_.saving, settings_.record, console_, *log_);
   report_.emplace(console_, *log_, settings_.print_freq, runner_ ? runner_->batch() : 0, settings_.schedule.epochs,
                   settings_.synthetic);
 }

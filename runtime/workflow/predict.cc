@@ -49,6 +49,7 @@ std::vector<std::string> paths_of(const std::vector<std::string>& given, Console
 
 data::ClassTable names_of(const PredictSettings& s, size_t outputs) {
   if (s.classes.empty()) return classes_of(s.checkpoint);
+  if (!fs::exists(s.classes)) throw InputError("--classes " + s.classes + ": no such file");
   const data::ClassTable names = data::read_names(s.classes, true);
   if (names.size() != outputs)
     throw InputError("--classes " + s.classes + ": has " + std::to_string(names.size()) + " names, the network has " +

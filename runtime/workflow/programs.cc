@@ -15,6 +15,7 @@
 #include "log/console.h"
 #include "session/session.h"
 #include "session/state_file.h"
+#include "train/compute.h"
 #include "train/interrupt.h"
 #include "train/supervisor.h"
 #include "workflow/program_inputs.h"
@@ -43,7 +44,8 @@ class State {
   State(const ProgramSettings& s, Session& session, const std::string& program, Console& console)
       : settings_(s), session_(session), program_(program), counter_("steps." + program) {
     const bool exists = !s.checkpoint.empty() && std::filesystem::exists(s.checkpoint);
-    const std::string& file = !s.from.empty() ? s.from : exists ? s.checkpoint : "";
+    const std::string& file = exists ? s.checkpoint : s.from;
+    if (exists && !s.from.empty()) console.line(s.checkpoint + " exists, so --from " + s.from + " is not read");
     if (file.empty()) {
       session.init_state(s.seed);
       if (session.plan().state.size > 0) console.line("the state begins from seed " + std::to_string(s.seed));
@@ -137,7 +139,7 @@ int run_program(const Plan& plan, const ProgramSettings& s) {
   require_program_targets(s);
   Console console(isatty(STDOUT_FILENO) == 1, false);
   const std::string name = s.program.empty() ? only_program(plan) : s.program;
-  Session session(plan, {.threads = s.threads, .profile = s.profile, .check = s.check, .gpu = s.gpu.value_or(0)});
+  Session session(plan, session_options(s.compute));
   const int program = session.program(name);
   const ProgramInputs inputs(session, program, s.inputs, s.values, console);
   const int64_t steps = s.steps.value_or(std::max<int64_t>(inputs.length(), 1));
@@ -170,7 +172,7 @@ int run_program(const Plan& plan, const ProgramSettings& s) {
   if (ran > 0) console.line("last step: " + outputs.summary());
   if (const std::string line = state.save(); !line.empty()) console.line(line);
   if (const std::string line = outputs.write(); !line.empty()) console.line(line);
-  if (s.profile) console.line(session.profiler().report());
+  if (s.compute.profile) console.line(session.profiler().report());
   if (ran == steps) return 0;
   console.line(std::string("stopped by ") + signal_name(interrupt.signal()) +
                (s.checkpoint.empty()

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/plan.h"
+#include "train/settings.h"
 
 namespace moproc::train {
 
@@ -18,12 +19,10 @@ struct ProgramSettings {
   std::string outputs;              // safetensors for the outputs; "": not written
   std::vector<std::string> only;    // the outputs that are written; empty: all
   std::string checkpoint;           // state: read if it exists, and kept up to date; "": neither
-  std::string from;                 // state to begin with, instead of `checkpoint`'s or the seed's; "": none
+  std::string from;                 // state to begin with if `checkpoint` does not exist; "": that of the seed
   double save_seconds = 600;        // between two checkpoints while the steps run
   uint64_t seed = 0;                // of a state that comes from no file
-  int threads = 0;                  // that compute; 0: the usable cores
-  std::optional<int> gpu;           // nothing: GPU 0
-  bool check = false, profile = false;
+  Compute compute;                  // threads, gpu, check and profile are used
 };
 
 /// A line per program: its name, inputs and outputs with their types.

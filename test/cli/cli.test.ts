@@ -253,6 +253,35 @@ test("a signal ends training with a checkpoint; going on gives the bits of a run
   for (const key of ["sha256", "samples", "meters"]) t.is(a?.[key], b?.[key], key);
 });
 
+for (const [how, flags] of [
+  ["the command line", []],
+  ["the command line and its supervisor of ranks", ["--max-restarts", "1"]],
+] as const)
+  test(`a terminal that is closed (SIGHUP to ${how}) ends training with a checkpoint`, async (t) => {
+    const exp = `hangup ${flags.length}`;
+    const main = join(root, "build", "js", "tools", "cli", "main.js");
+    const endless = ["--artefact", "tiny", "--synthetic", "--epochs", "100000", "--steps", "1000000", "--exp-dir", exp];
+    const child = spawn(process.execPath, [main, "train", ...endless, ...flags], {
+      cwd: scratch,
+      stdio: ["ignore", "pipe", "inherit"],
+      timeout: 60_000, // whatever it has started ends with it
+      killSignal: "SIGKILL",
+    });
+    const ended = new Promise<number | null>((resolve) => child.on("close", resolve));
+    let out = "";
+    child.stdout.on("data", (text) => (out += text));
+    child.stdout.once("data", () => child.kill("SIGHUP"));
+    t.is(await ended, 75);
+    t.regex(out, /stopped by SIGHUP at epoch \d+, step \d+: .*checkpoint_\d+_\d+\.safetensors/);
+  });
+
+test("a reader of the output that goes away does not end training", (t) => {
+  const line = `"$0" --synthetic --epochs 3 --steps 30 --exp-dir pipe | head -1`;
+  const r = spawnSync("bash", ["-c", line, join(scratch, "tiny", "train")], { cwd: scratch, encoding: "utf8" });
+  t.is(r.status, 0, r.stderr);
+  t.true(existsSync(join(scratch, "pipe", "checkpoint_0002.safetensors")));
+});
+
 test("a training binary ends with a checkpoint when the command line that started it is killed", async (t) => {
   const main = join(root, "build", "js", "tools", "cli", "main.js");
   const flags = ["--artefact", "tiny", "--synthetic", "--epochs", "100000", "--exp-dir", "orphan"];

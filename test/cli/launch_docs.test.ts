@@ -124,7 +124,7 @@ test("exit codes are those of supervisor.h, each once", (t) => {
   const table = new Map(rows(page, "exit code").map((r) => [r[0] as string, r[1] as string]));
   t.deepEqual([...table.keys()].sort(), ["0", "1", "2", "128+n", ...Object.values(codes).map(String)].sort());
   for (const [name, says] of [
-    ["kStopped", /SIGTERM or SIGUSR1, with a checkpoint/],
+    ["kStopped", /SIGTERM, SIGHUP or SIGUSR1, with a checkpoint/],
     ["kDiverged", /NaN/],
     ["kLost", /another rank was lost/],
   ] as const)

@@ -152,6 +152,28 @@ test("a program that changes no state leaves the checkpoint as it is; --only cho
   t.deepEqual(floats("one.logits", "logits"), floats("kept.logits", "logits").slice(0, 2 * batch));
 });
 
+test("--from begins a checkpoint; the same command again continues the checkpoint", (t) => {
+  steps(4, "--seed", "5", "--checkpoint", "begin");
+  t.regex(steps(3, "--from", "begin", "--checkpoint", "goes on"), /the state is that of begin, after 4 steps/);
+  t.regex(
+    steps(2, "--from", "begin", "--checkpoint", "goes on"),
+    /goes on exists, so --from begin is not read\nthe state is that of goes on, after 7 steps/,
+  );
+  steps(9, "--seed", "5", "--checkpoint", "at once");
+  t.true(bytes("goes on").equals(bytes("at once")));
+  t.is(read("begin").metadata["steps.step"], "4");
+});
+
+test("--check names the first NaN, --profile the kernels", (t) => {
+  const nan = { shape: [batch, 2], data: new Float32Array(2 * batch).fill(Number.NaN) };
+  write("nan.safetensors", new Map([["x", nan]]));
+  const r = run("predict", "--inputs", "nan.safetensors", "--check");
+  t.not(r.status, 0);
+  t.regex(r.err, /nan at .*|NaN|not finite/i);
+  t.is(run("predict", "--inputs", "nan.safetensors").status, 0);
+  t.regex(run("predict", "--inputs", "one.safetensors", "--profile").out, /matmul.*\d/);
+});
+
 test("a signal ends the run after a step; the checkpoint is that of the steps that ran", async (t) => {
   const args = ["step", "--inputs", "in.safetensors", "--set", "lr=0.001", "--only", "loss"];
   const files = ["--checkpoint", "stopped", "--outputs", "stopped.out", "--save-seconds", "0.01"];

@@ -130,6 +130,7 @@ test("what cannot be predicted is refused before anything is written", (t) => {
   no(/nothing\.jpg: no such file or folder/, ...from, "nothing.jpg");
   mkdirSync(shell.at("none"));
   no(/none: has no image in it or in its folders/, ...from, "none");
+  no(/--classes none\.txt: no such file/, ...from, "data/val", "--classes", "none.txt");
   writeFileSync(shell.at("two.txt"), "a\nb\n");
   no(/--classes two\.txt: has 2 names, the network has 4 classes/, ...from, "data/val", "--classes", "two.txt");
   writeFileSync(shell.at("my.csv"), "mine\n");

@@ -61,6 +61,8 @@ TEST("no launcher and no flags: a process by itself") {
   CHECK_EQ(p.to_start, 0);
   CHECK_EQ(p.launch.by, "");
   // A batch script's own process has Slurm's numbers, but is no step.
+  // a rank that its own supervisor has started alone must not start another one
+  CHECK_EQ(plan_launch({}, of({{"MOPROC_LAUNCHED", "1"}})).launch.by, "moproc");
   CHECK_EQ(plan_launch({}, of({{"SLURM_JOB_ID", "1"}, {"SLURM_PROCID", "0"}, {"SLURM_NTASKS", "8"}})).launch.ranks, 1);
 }
 

@@ -274,6 +274,15 @@ TEST("lists with names are mapped to the run's classes by name, numbers by the n
   CHECK_THROWS(read_folder(dir.str(), Split::val, {.first_label = 1}), "classes.txt: its first line is class 0");
 }
 
+TEST("only a synset's number stands for the whole name of a class, not any first word") {
+  const ClassTable table({"hot dog", "n01440764 tench", "n02 crane", "n02 machine", "nine lives"});
+  CHECK_EQ(table.find("hot dog").value_or(-1), 0);
+  CHECK_EQ(table.find("n01440764").value_or(-1), 1);
+  CHECK_EQ(ClassTable({"n02", "n01440764"}).find("n01440764 tench").value_or(-1), 1);
+  CHECK(!ClassTable({"hot", "nine"}).find("hot dog"));
+  for (const char* name : {"hot", "nine", "n02", "n", "tench", ""}) CHECK(!table.find(name));
+}
+
 TEST("WebVision's labels are mapped by synsets.txt; folders that are called like a synset are found, too") {
   TempDir dir;
   make_lists(dir, "a.jpg 0\nb.jpg 2\n", "f.jpg 1\n", "v.jpg 2\n");

@@ -178,6 +178,10 @@ TEST(
   const size_t lines = records(exp / "metrics.jsonl", "start").size();
   CHECK_EQ(lines, size_t{3});
 
+  const Ran both = run({"--steps", "5", "--resume", "auto", "--overwrite"});
+  CHECK_EQ(both.status, 2);
+  CHECK(has(both.err, "--overwrite has no effect with --resume auto"));
+
   write_bytes(exp / "notes.txt", "mine");
   const Ran over = run({"--steps", "3", "--overwrite"});
   CHECK_EQ(over.status, 0);
