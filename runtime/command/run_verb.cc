@@ -32,7 +32,7 @@ void add_flags(FlagTable& t, ProgramSettings& s) {
            "time after which a long run writes the checkpoint again");
   t.section("output");
   t.text({"--outputs"}, "FILE", s.outputs,
-         "safetensors for the outputs; those of several steps are stacked along a new first axis");
+         "safetensors for the outputs; with --steps or a series, they are stacked along a new first axis");
   t.texts({"--only"}, "NAME", s.only, "writes these outputs only");
   t.section("machine");
   add_device_flags(t, s.compute);

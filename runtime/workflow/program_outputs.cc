@@ -33,8 +33,8 @@ std::string number_of(DType type, const std::byte* at) {
 }  // namespace
 
 ProgramOutputs::ProgramOutputs(const Session& session, int program, const std::vector<std::string>& only,
-                               const std::string& file, int64_t steps)
-    : session_(session), program_(session.plan().programs[program].name), file_(file), planned_(steps) {
+                               const std::string& file, bool stacked)
+    : session_(session), program_(session.plan().programs[program].name), file_(file), stacked_(stacked) {
   std::vector<int> kept;
   for (const std::string& name : only) kept.push_back(session.output(program, name));
   for (const int32_t t : session.plan().programs[program].outputs) {
@@ -85,7 +85,7 @@ std::string ProgramOutputs::write() const {
     if (!o.kept) continue;
     const TensorInfo& info = session_.info(o.tensor);
     std::vector<int64_t> shape(info.shape, info.shape + info.rank);
-    if (planned_ != 1) shape.insert(shape.begin(), taken_);
+    if (stacked_) shape.insert(shape.begin(), taken_);
     tensors.push_back({short_name(info), formats::row_major_tensor(info.dtype, std::move(shape), o.steps)});
     names += (names.empty() ? ": " : ", ") + std::string(short_name(info)) + " " + show_type(tensors.back().tensor);
   }

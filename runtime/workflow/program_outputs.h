@@ -14,9 +14,10 @@ inline constexpr const char* kOutputsFormat = "moproc-outputs-1";
 
 class ProgramOutputs {
  public:
-  /// `only`: the outputs that are kept for `file`; empty: all. Throws InputError if there is no such output.
+  /// `only`: the outputs that are kept for `file`; empty: all. `stacked`: the file has the steps along a new first
+  /// axis, even if there is one step only. Throws InputError if there is no such output.
   ProgramOutputs(const Session& session, int program, const std::vector<std::string>& only, const std::string& file,
-                 int64_t steps);
+                 bool stacked);
 
   /// Takes the outputs of the step that has just run.
   void take();
@@ -24,7 +25,7 @@ class ProgramOutputs {
   std::string numbers() const;
   /// The same for all outputs; "logits f32[64,2]" for those that have several elements.
   std::string summary() const;
-  /// Writes the file, with several steps stacked along a new first axis. Returns a line for the user; "" without a
+  /// Writes the file. Returns a line for the user; "" without a
   /// file. Throws InputError if it cannot be written.
   std::string write() const;
 
@@ -38,7 +39,7 @@ class ProgramOutputs {
 
   const Session& session_;
   const std::string program_, file_;
-  const int64_t planned_;  // steps
+  const bool stacked_;
   int64_t taken_ = 0;
   std::vector<Output> outputs_;
 };

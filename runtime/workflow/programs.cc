@@ -143,7 +143,7 @@ int run_program(const Plan& plan, const ProgramSettings& s) {
   const int program = session.program(name);
   const ProgramInputs inputs(session, program, s.inputs, s.values, console);
   const int64_t steps = s.steps.value_or(std::max<int64_t>(inputs.length(), 1));
-  ProgramOutputs outputs(session, program, s.only, s.outputs, steps);
+  ProgramOutputs outputs(session, program, s.only, s.outputs, s.steps.has_value() || inputs.length() > 0);
   State state(s, session, name, console);
   if (inputs.length() > 0 && steps > inputs.length())
     console.line(std::to_string(steps) + " steps repeat the series of " + std::to_string(inputs.length()) + " inputs");

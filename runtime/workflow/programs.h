@@ -32,10 +32,10 @@ std::string describe_programs(const Plan& plan);
 void require_program_targets(const ProgramSettings& settings);
 
 /// Runs the steps. An input with one axis more than the program's is a series: the program's step k, counted over all
-/// runs that share the checkpoint, takes slice k modulo the length. Outputs of several steps are stacked along a new
-/// first axis. The checkpoint is written after the last step, and every `save_seconds`, unless the program changed no
-/// state. Returns 0, or kStopped (75) if a signal ended the run after a step; checkpoint and outputs are then those of
-/// the steps that ran. Throws InputError for settings and files that do not fit the program.
+/// runs that share the checkpoint, takes slice k modulo the length. With `steps` or a series, outputs are stacked
+/// along a new first axis. The checkpoint is written after the last step, and every `save_seconds`, unless the program
+/// changed no state. Returns 0, or kStopped (75) if a signal ended the run after a step; checkpoint and outputs are
+/// then those of the steps that ran. Throws InputError for settings and files that do not fit the program.
 int run_program(const Plan& plan, const ProgramSettings& settings);
 
 }  // namespace moproc::train

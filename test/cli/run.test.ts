@@ -152,6 +152,20 @@ test("a program that changes no state leaves the checkpoint as it is; --only cho
   t.deepEqual(floats("one.logits", "logits"), floats("kept.logits", "logits").slice(0, 2 * batch));
 });
 
+test("outputs are stacked if there are steps or a series, of one slice too", (t) => {
+  const x = read("one.safetensors").tensors.get("x");
+  write("series of one", new Map([["x", { shape: [1, batch, 2], data: x?.data as Values }]]));
+  const shape = (...args: readonly string[]): readonly number[] | undefined => {
+    const r = run("predict", ...args, "--outputs", "stacked");
+    t.is(r.status, 0, r.err);
+    return read("stacked").tensors.get("logits")?.shape;
+  };
+  t.deepEqual(shape("--inputs", "one.safetensors"), [batch, 2]);
+  t.deepEqual(shape("--inputs", "series of one"), [1, batch, 2]);
+  t.deepEqual(shape("--inputs", "one.safetensors", "--steps", "1"), [1, batch, 2]);
+  t.deepEqual(shape("--inputs", "one.safetensors", "--steps", "3"), [3, batch, 2]);
+});
+
 test("--from begins a checkpoint; the same command again continues the checkpoint", (t) => {
   steps(4, "--seed", "5", "--checkpoint", "begin");
   t.regex(steps(3, "--from", "begin", "--checkpoint", "goes on"), /the state is that of begin, after 4 steps/);
