@@ -137,7 +137,7 @@ function uniform(b: Builder, logits: Value, weight: Value, groups: number): Valu
 }
 
 /** Accuracy on a batch. Rows of weight 0 fill up a short batch and do not count. */
-function evaluate(c: ClassifierConfig, from: From = "img"): Graph {
+export function evaluate(c: ClassifierConfig, from: From = "img"): Graph {
   const name = programName("evaluate", from);
   if (from === "feature")
     return evaluateProgram(name, { name: from, type: f32(c.batch, featureSize(c)) }, (net, x) => head(net, x, c));

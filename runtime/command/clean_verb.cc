@@ -24,6 +24,7 @@ void add_flags(FlagTable& t, CleanVerbSettings& s) {
       .record("compat");
   add_source_flags(t, c.google, c.flickr, s.confirmed);
   add_first_label_flag(t, c.first_label);
+  add_val_split_flag(t, c.hold_out);
   add_compute_flags(t, c.compute);
   add_confirmed_flags(t, s.confirmed);
 }
@@ -37,6 +38,12 @@ void check(const CleanVerbSettings& s, const Plan& plan) {
 }
 
 void require_targets(const CleanVerbSettings& s) { train::require_clean_targets(s.clean); }
+
+Inputs inputs(const CleanVerbSettings& s) {
+  const train::CleanSettings& c = s.clean;
+  return {c.data, {.google = c.google, .flickr = c.flickr, .first_label = c.first_label}, c.checkpoint,
+          s.confirmed.num_class};
+}
 
 int run(const CleanVerbSettings& s, const FlagTable& flags, Invocation& invocation) {
   train::CleanSettings settings = s.clean;
@@ -57,6 +64,7 @@ Verb clean_verb() {
       .flags = add_flags,
       .check = check,
       .targets = require_targets,
+      .inputs = inputs,
       .run = run,
       .one_process = true};
 }

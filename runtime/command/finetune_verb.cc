@@ -33,6 +33,8 @@ void add_flags(FlagTable& t, FinetuneVerbSettings& s) {
       .record("low_resource");
   t.text({"--list"}, "FILE", s.finetune.list,
          "use the training images of this list instead: one name per line, as in SimCLR's 1percent.txt");
+  add_first_label_flag(t, run.first_label);
+  add_val_split_flag(t, run.hold_out);
   t.choice<bool>({"--init-classifier"}, s.finetune.keep_classifier, {{"keep", true}, {"reset", false}},
                  "keep: begin with the classifier of the checkpoint; reset: draw a new one")
       .record("init_classifier");
@@ -64,6 +66,8 @@ void check(const FinetuneVerbSettings& s, const Plan& plan) {
 
 void require_targets(const FinetuneVerbSettings& s) { train::require_finetune_targets(s.run); }
 
+Inputs inputs(const FinetuneVerbSettings& s) { return training_inputs(s.run, {}, s.finetune.pretrained, s.confirmed); }
+
 int run(const FinetuneVerbSettings& s, const FlagTable& flags, Invocation& invocation) {
   return run_training(invocation, flags, s.ranks, s.run, train::finetune_job(s.finetune));
 }
@@ -79,6 +83,7 @@ Verb finetune_verb() {
       .flags = add_flags,
       .check = check,
       .targets = require_targets,
+      .inputs = inputs,
       .run = run};
 }
 

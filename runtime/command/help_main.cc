@@ -2,8 +2,10 @@
 // - moproc-train-help [VERB [--json]] prints the flags as text, or as JSON (command/help.h);
 // - moproc-train-help --verbs prints the names of the verbs, one per line;
 // - moproc-train-help launch prints what the environment says about ranks, one line per variable;
-// - moproc-train-help targets [VERB] FLAGS ends with exit code 2 if the command would replace a file that moproc did
-//   not make.
+// - moproc-train-help preflight [VERB] FLAGS checks what can be checked without an artefact: flags, files that the
+//   command would replace, the data folder and the checkpoint. It prints what the artefact needs to know as JSON,
+//   {"checkpoint": "run/checkpoint_0003.safetensors", "num_class": 10, "all_classes": true}; "" and 0: unknown.
+//   all_classes: a network needs as many. Exit code 2: bad input.
 #include <cstdio>
 #include <cstring>
 #include <memory>
@@ -14,6 +16,9 @@
 #include "command/parse.h"
 #include "command/verbs.h"
 #include "core/error.h"
+#include "data/data_folder.h"
+#include "log/jsonl.h"
+#include "train/checkpoint.h"
 
 namespace {
 
@@ -35,7 +40,21 @@ int explain_launch() {
   }
 }
 
-int look_at_targets(int argc, char** argv) {
+/// Reads the lists of a data folder, whose lines may have errors; the images of class folders are not looked for.
+/// Returns the number of classes.
+int classes_of(const moproc::command::Inputs& in) {
+  using namespace moproc::data;
+  ListOptions options = in.lists;
+  const int classes = count_classes(in.data, options);
+  options.num_class = in.num_class > 0 ? static_cast<int>(in.num_class) : classes;
+  const Layout layout = layout_of(in.data);
+  if (layout != Layout::lists && layout != Layout::webvision) return classes;
+  options.classes = read_folder(in.data, Split::train, options).classes();
+  if (has_validation(in.data)) read_folder(in.data, Split::val, options);
+  return classes;
+}
+
+int preflight(int argc, char** argv) {
   using namespace moproc::command;
   std::string verb = "train";
   try {
@@ -45,11 +64,20 @@ int look_at_targets(int argc, char** argv) {
     if (asks_for_help(request.flags)) return 0;
     parse_flags(command->flags, request.flags);
     command->require_targets();
+    const Inputs in = command->inputs();
+    if (!in.checkpoint.empty()) moproc::train::data_of_run(in.checkpoint);
+    moproc::JsonLine line;
+    line.add("checkpoint", in.checkpoint).add("num_class", in.data.empty() ? int64_t{0} : int64_t{classes_of(in)});
+    const bool all = !in.data.empty() && moproc::data::layout_of(in.data) != moproc::data::Layout::webvision;
+    line.add_raw("all_classes", all ? "true" : "false");
+    std::puts(line.text().c_str());
     return 0;
   } catch (const moproc::InputError& e) {
     std::fprintf(stderr, "%s: %s\n", verb.c_str(), e.what());
-    return 2;
+  } catch (const moproc::data::DatasetError& e) {
+    std::fprintf(stderr, "%s: %s\n", verb.c_str(), e.what());
   }
+  return 2;
 }
 
 }  // namespace
@@ -58,7 +86,7 @@ int main(int argc, char** argv) {
   using namespace moproc::command;
   const std::string first = argc > 1 ? argv[1] : "";
   if (first == "launch") return explain_launch();
-  if (first == "targets") return look_at_targets(argc - 1, argv + 1);
+  if (first == "preflight") return preflight(argc - 1, argv + 1);
   if (first == "--verbs") {
     for (const Verb& v : verbs()) std::puts(v.name.c_str());
     return 0;
@@ -67,7 +95,7 @@ int main(int argc, char** argv) {
     const Verb& verb = first.empty() ? verbs().front() : verb_named(first);
     const bool json = argc > 2 && std::strcmp(argv[2], "--json") == 0;
     if (argc > (json ? 3 : 2))
-      throw moproc::InputError("usage: moproc-train-help [VERB [--json] | --verbs | launch | targets [VERB] FLAGS]");
+      throw moproc::InputError("usage: moproc-train-help [VERB [--json] | --verbs | launch | preflight [VERB] FLAGS]");
     std::fputs(json ? help_json(verb).c_str() : help_text("train", verb).c_str(), stdout);
     return 0;
   } catch (const moproc::InputError& e) {

@@ -48,6 +48,8 @@ void check(const LowshotVerbSettings& s, const Plan& plan) {
 
 void require_targets(const LowshotVerbSettings& s) { train::require_lowshot_targets(s.lowshot); }
 
+Inputs inputs(const LowshotVerbSettings& s) { return {.checkpoint = s.lowshot.checkpoint}; }
+
 int run(const LowshotVerbSettings& s, const FlagTable& flags, Invocation& invocation) {
   train::LowshotSettings settings = s.lowshot;
   settings.record = {invocation.verb, flags.recorded()};
@@ -68,6 +70,7 @@ Verb lowshot_verb() {
       .flags = add_flags,
       .check = check,
       .targets = require_targets,
+      .inputs = inputs,
       .run = run,
       .one_process = true};
 }

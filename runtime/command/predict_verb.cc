@@ -26,6 +26,8 @@ void check(const PredictVerbSettings& s, const Plan& plan) {
 
 void require_targets(const PredictVerbSettings& s) { train::require_predict_targets(s.predict); }
 
+Inputs inputs(const PredictVerbSettings& s) { return {.checkpoint = s.predict.checkpoint}; }
+
 int run(const PredictVerbSettings& s, const FlagTable&, Invocation& at) { return run_predict(at.plan, s.predict); }
 
 }  // namespace
@@ -38,6 +40,7 @@ Verb predict_verb() {
       .flags = add_flags,
       .check = check,
       .targets = require_targets,
+      .inputs = inputs,
       .run = run,
       .one_process = true};
 }

@@ -23,6 +23,7 @@ void add_flags(FlagTable& t, RetrainVerbSettings& s) {
   t.section("retraining");
   add_data_flag(t, run.data, "the folder that the paths of the annotation are relative to");
   add_first_label_flag(t, run.first_label);
+  add_val_split_flag(t, run.hold_out);
   t.text({"--annotation"}, "FILE", s.retrain.annotation, "images and their labels, as clean writes them");
   t.text({"--resume"}, "FILE|auto", run.resume,
          "the checkpoint whose network to begin with, which may be PyTorch's; or one of a retraining, to continue it; "
@@ -75,6 +76,8 @@ void check(const RetrainVerbSettings& s, const Plan& plan) {
 
 void require_targets(const RetrainVerbSettings& s) { train::require_run_targets(s.run, ""); }
 
+Inputs inputs(const RetrainVerbSettings& s) { return training_inputs(s.run, {}, s.retrain.pretrained, s.confirmed); }
+
 int run(const RetrainVerbSettings& s, const FlagTable& flags, Invocation& invocation) {
   train::RunSettings run = s.run;
   if (s.compat_released) run.schedule.epochs += 1;
@@ -94,6 +97,7 @@ Verb retrain_verb() {
       .flags = add_flags,
       .check = check,
       .targets = require_targets,
+      .inputs = inputs,
       .run = run};
 }
 

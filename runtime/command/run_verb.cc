@@ -58,6 +58,7 @@ Verb run_verb() {
       .flags = add_flags,
       .check = check,
       .targets = train::require_program_targets,
+      .inputs = [](const ProgramSettings&) { return Inputs{}; },
       .run = run,
       .one_process = true};
 }

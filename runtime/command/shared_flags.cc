@@ -11,6 +11,15 @@ namespace moproc::command {
 
 void add_data_flag(FlagTable& table, std::string& data, const char* help) { table.text({"--data"}, "DIR", data, help); }
 
+void add_val_split_flag(FlagTable& table, train::HoldOut& hold_out) {
+  table
+      .number({"--val-split"}, "SHARE", hold_out.share, 0.0, 0.9,
+              "share of each class's training images that is held out for validation, if --data has no validation "
+              "images; drawn by the run's seed and written to EXP-DIR/val_split.txt")
+      .without("0, or the checkpoint's")
+      .agree();
+}
+
 void add_first_label_flag(FlagTable& table, int& first_label) {
   table
       .number({"--first-label"}, "N", first_label, 0, kMaxInt,

@@ -14,6 +14,8 @@ namespace moproc::command {
 void add_data_flag(FlagTable& table, std::string& data, const char* help);
 
 /// --first-label.
+/// --val-split.
+void add_val_split_flag(FlagTable& table, train::HoldOut& hold_out);
 void add_first_label_flag(FlagTable& table, int& first_label);
 
 /// --threads, --gpu, --check.

@@ -62,6 +62,7 @@ void add_image_flags(FlagTable& t, TrainSettings& s) {
   t.section("images");
   add_source_flags(t, s.lists.google, s.lists.flickr, s.confirmed);
   add_first_label_flag(t, s.run.first_label);
+  add_val_split_flag(t, s.run.hold_out);
   add_crop_flag(t, a);
   t.number({"--jitter"}, "X", a.jitter, 0.0, 0.5, "strength of the colour jitter in the strong view").record("jitter");
   t.number({"--gray"}, "SHARE", a.gray, 0.0, 1.0, "share of the strong views that are grey").record("gray");
@@ -152,13 +153,18 @@ void require_targets(const TrainSettings& s) {
   else train::require_replay_targets(s.run, s.replay);
 }
 
+Inputs inputs(const TrainSettings& s) {
+  if (!s.replay.file.empty()) return {};
+  return training_inputs(s.run, {.google = s.lists.google, .flickr = s.lists.flickr}, "", s.confirmed);
+}
+
 int run(const TrainSettings& s, const FlagTable& flags, Invocation& invocation) {
   train::RunSettings run = s.run;
   if (run.start_clean_epoch == 0 && s.replay.file.empty())
     run.notes.push_back("--start_clean_epoch 0: epoch 0 is warm-up, cleaning begins at epoch 1");
   train::Job job;
-  job.lists = [lists = s.lists](const Plan& plan, const train::RunSettings& r, uint64_t, train::Console&) {
-    return train::read_webvision_lists(plan, r, lists);
+  job.lists = [lists = s.lists](const Plan& plan, const train::RunSettings& r, uint64_t seed, train::Console& console) {
+    return train::read_webvision_lists(plan, r, lists, seed, console);
   };
   return run_training(invocation, flags, s.ranks, std::move(run), job, s.replay);
 }
@@ -174,6 +180,7 @@ Verb train_verb() {
                                    .flags = add_flags,
                                    .check = check,
                                    .targets = require_targets,
+                                   .inputs = inputs,
                                    .run = run};
 }
 

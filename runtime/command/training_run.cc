@@ -1,9 +1,21 @@
 // Makes a Trainer from settings.
 #include "command/training_run.h"
 
+#include "train/checkpoint.h"
 #include "train/trainer.h"
 
 namespace moproc::command {
+
+Inputs training_inputs(const train::RunSettings& run, data::ListOptions lists, const std::string& pretrained,
+                       const Confirmed& confirmed) {
+  lists.first_label = run.first_label;
+  Inputs inputs{run.synthetic ? "" : run.data, lists, pretrained, confirmed.num_class};
+  if (!pretrained.empty()) return inputs;
+  std::vector<std::string> notes;  // about damaged files, which the run prints itself
+  inputs.checkpoint =
+      run.resume == "auto" ? train::newest_whole_checkpoint(run.saving.exp_dir, notes) : run.resume;
+  return inputs;
+}
 
 int run_training(Invocation& invocation, const FlagTable& flags, const RankSettings& ranks, train::RunSettings run,
                  const train::Job& job, const train::ReplaySettings& replay) {

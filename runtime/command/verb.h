@@ -10,6 +10,7 @@
 
 #include "command/flag.h"
 #include "core/plan.h"
+#include "data/dataset.h"
 
 namespace moproc::command {
 
@@ -22,6 +23,14 @@ struct Invocation {
   std::function<void()> require_targets;  // Command::require_targets(); called by the rank that writes
 };
 
+/// What a command reads, so that it can be checked before an artefact is compiled for it.
+struct Inputs {
+  std::string data;            // data folder; "": none
+  data::ListOptions lists;     // how its lists are read, except num_class
+  std::string checkpoint;      // from which the run begins or which it continues; "": none
+  int64_t num_class = 0;       // that the command line states; 0: none
+};
+
 /// The record of a verb whose flags fill a `Settings`.
 template <class Settings>
 struct VerbRecord {
@@ -32,6 +41,7 @@ struct VerbRecord {
   void (*flags)(FlagTable&, Settings&);         // binds the flags to the settings
   void (*check)(const Settings&, const Plan&);  // throws InputError if flags contradict
   void (*targets)(const Settings&);             // throws InputError if a file to replace is not moproc's own
+  Inputs (*inputs)(const Settings&);            // throws InputError if it cannot tell
   int (*run)(const Settings&, const FlagTable&, Invocation&);  // returns the exit status
   bool one_process = false;                                    // cannot run as several ranks
 };
@@ -46,6 +56,8 @@ class Command {
   /// Throws InputError, naming path and remedy, if the command would replace or extend a file that moproc did not
   /// write.
   virtual void require_targets() const = 0;
+  /// What the command reads. Throws InputError.
+  virtual Inputs inputs() const = 0;
   virtual int run(Invocation& invocation) const = 0;
 };
 
@@ -60,6 +72,7 @@ class CommandOf : public Command {
   CommandOf& operator=(const CommandOf&) = delete;
   void check(const Plan& plan) const override { record_.check(settings, plan); }
   void require_targets() const override { record_.targets(settings); }
+  Inputs inputs() const override { return record_.inputs(settings); }
   int run(Invocation& invocation) const override { return record_.run(settings, flags, invocation); }
 
   Settings settings;
@@ -75,8 +88,8 @@ struct Verb {
       : name(r.name), usage(r.usage), about(r.about), one_process(r.one_process), make([r] {
           return std::make_unique<CommandOf<Settings>>(r);
         }) {
-    // Every verb says what its flags are, what contradicts, and what it would replace.
-    if (!r.flags || !r.check || !r.targets || !r.run)
+    // Every verb says what its flags are, what contradicts, what it would replace and what it reads.
+    if (!r.flags || !r.check || !r.targets || !r.inputs || !r.run)
       throw std::logic_error("the record of " + name + " is incomplete");
   }
 

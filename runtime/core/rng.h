@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstdint>
+#include <string_view>
 #include <utility>
 
 namespace moproc::data {
@@ -26,7 +27,15 @@ enum class Purpose : std::uint32_t {
   subset = 7,
   mixup = 8,
   svm_order = 9,
+  validation_split = 10,
 };
+
+// The 64-bit FNV-1a hash of a name, for draws that depend on it: its halves can be the epoch and item of a stream.
+constexpr std::uint64_t fnv1a(std::string_view name) {
+  std::uint64_t hash = 0xcbf29ce484222325;
+  for (const char c : name) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;
+  return hash;
+}
 
 // One stream of draws. Cheap to make and to copy.
 class Stream {

@@ -5,9 +5,7 @@
 #include <filesystem>
 #include <functional>
 
-#include "image_folder.h"
 #include "list_file.h"
-#include "table_list.h"
 
 namespace fs = std::filesystem;
 
@@ -36,25 +34,24 @@ std::uint64_t Dataset::digest() const {
   return hash;
 }
 
-namespace {
-
-/// The classes that info/synsets.txt names; an empty table if there is no such file.
-ClassTable synsets(const std::string& info) {
-  const std::string file = info + "/synsets.txt";
+ClassTable synset_names(const std::string& folder) {
+  const std::string file = folder + "/info/synsets.txt";
   if (!fs::exists(file)) return {};
   const ClassTable names = read_names(file, true);
   if (names.empty()) throw DatasetError(file + ": names no class");
   return names;
 }
 
+namespace {
+
 /// Reads WebVision's lists: what a label of them means, and which images are left out.
 class WebVisionLists {
  public:
-  WebVisionLists(const std::string& info, const ListOptions& options, Dataset& out)
-      : options_(options), names_(synsets(info)), out_(out) {
+  WebVisionLists(const std::string& folder, const ListOptions& options, Dataset& out)
+      : options_(options), names_(synset_names(folder)), out_(out) {
     known_ = names_.empty() ? std::max(1000, options.num_class) : static_cast<int>(names_.size());
     if (!options.classes.empty() && names_.empty())
-      throw DatasetError(info + "/synsets.txt: is missing, so the labels cannot be compared with the run's classes");
+      throw DatasetError(folder + "/info/synsets.txt: is missing, so the labels cannot be compared with the run's classes");
     out.set_classes(options.classes.empty() ? names_.first(static_cast<std::size_t>(options.num_class))
                                             : options.classes);
   }
@@ -120,20 +117,15 @@ void append_training(const std::string& info, const ListOptions& o, WebVisionLis
   if (o.flickr) lists.append(info + "/train_filelist_flickr.txt", "");
 }
 
-std::string without_slash(std::string folder) {
-  while (folder.size() > 1 && folder.back() == '/') folder.pop_back();
-  return folder;
-}
-
 }  // namespace
 
-Dataset read_webvision(const std::string& given, Split split, const ListOptions& options) {
-  const std::string folder = without_slash(given), info = folder + "/info";
+Dataset read_webvision(const std::string& folder, Split split, const ListOptions& options) {
+  const std::string info = folder + "/info";
   need_directory(folder, "the data folder must exist");
   need_directory(info, "a WebVision data folder holds its lists there");
   if (options.num_class < 1) throw DatasetError("the number of classes must be at least 1");
   Dataset out(folder, options.num_class);
-  WebVisionLists lists(info, options, out);
+  WebVisionLists lists(folder, options, out);
   if (split == Split::val) lists.append(info + "/val_filelist.txt", validation_folder(out));
   else append_training(info, options, lists);
   lists.finish();
@@ -142,82 +134,6 @@ Dataset read_webvision(const std::string& given, Split split, const ListOptions&
                        " list has no image with a label below " + std::to_string(options.num_class));
   }
   return out;
-}
-
-namespace {
-
-/// What a data folder has for one split.
-struct Parts {
-  std::string table;  // NAME.csv or NAME.jsonl; "" if there is none
-  bool folder;        // NAME/, which may hold the images of a table
-};
-
-Parts parts_of(const std::string& folder, const std::string& name, const Files& files) {
-  Parts parts{"", fs::is_directory(folder + "/" + name)};
-  for (const char* const ending : {".csv", ".jsonl"}) {
-    const std::string file = folder + "/" + name + ending;
-    if (!fs::exists(file)) continue;
-    if (!parts.table.empty())
-      throw DatasetError(folder + ": has both " + name + ".csv and " + name + ".jsonl; remove one");
-    parts.table = file;
-  }
-  if (files.packed()) {
-    const auto names = files.names();
-    const auto at = std::lower_bound(names.begin(), names.end(), name + "/");
-    parts.folder = at != names.end() && at->starts_with(name + "/");
-  }
-  return parts;
-}
-
-/// Throws DatasetError if one split is a list and the other a folder with one folder per class.
-void require_one_layout(const std::string& folder, const Parts& train, const Parts& val) {
-  const auto refuse = [&](const char* list, const char* other) {
-    throw DatasetError(folder + ": has a list of the " + list + " images, but none of the " + other +
-                       " images; write one, because classes of folders and of lists are not the same numbers");
-  };
-  if (!train.table.empty() && val.table.empty() && val.folder) refuse("training", "validation");
-  if (train.table.empty() && !val.table.empty() && train.folder) refuse("validation", "training");
-}
-
-}  // namespace
-
-Dataset read_folder(const std::string& given, Split split, const ListOptions& options) {
-  const std::string folder = without_slash(given), name = split == Split::train ? "train" : "val";
-  need_directory(folder, "the data folder must exist");
-  Dataset out(folder, options.num_class);
-  const Parts train = parts_of(folder, "train", out.files()), val = parts_of(folder, "val", out.files());
-  if (fs::is_directory(folder + "/info")) {
-    if (!train.table.empty() || !val.table.empty())
-      throw DatasetError(folder + ": has lists of WebVision in info/, and also " +
-                         fs::path(train.table.empty() ? val.table : train.table).filename().string() +
-                         "; remove the one that is not meant");
-    return read_webvision(folder, split, options);
-  }
-  if (!options.google || !options.flickr)
-    throw DatasetError(folder + ": only a WebVision folder (with info/) lists images by source");
-  require_one_layout(folder, train, val);
-  const Parts& own = split == Split::train ? train : val;
-  if (!own.table.empty()) return read_table(own.table, folder, options);
-  if (!own.folder)
-    throw DatasetError(folder + ": is not a data folder: there is neither info/ (WebVision) nor " + name + ".csv, " +
-                       name + ".jsonl or " + name + "/ (one folder per class)");
-  const Dataset part = read_image_folder(folder + "/" + name, options);
-  for (std::size_t i = 0; i < part.size(); ++i) out.add(name + "/" + std::string(part.name(i)), part.label(i));
-  out.set_classes(part.classes());
-  for (const std::string& note : part.notes()) out.note(note);
-  return out;
-}
-
-ClassTable read_classes(const std::string& given, const ListOptions& options) {
-  const std::string folder = without_slash(given);
-  need_directory(folder, "the data folder must exist");
-  if (fs::is_directory(folder + "/info"))
-    return synsets(folder + "/info").first(static_cast<std::size_t>(options.num_class));
-  const std::shared_ptr<const Files> files = Files::open(folder);
-  const Parts train = parts_of(folder, "train", *files);
-  if (!train.table.empty()) return read_names(folder + "/classes.txt");
-  if (!train.folder) throw DatasetError(folder + "/train: is missing, so the names of the classes are not known");
-  return classes_of_folders(folder + "/train");
 }
 
 }  // namespace moproc::data

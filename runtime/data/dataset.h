@@ -100,10 +100,8 @@ struct ListOptions {
 // If the options have a table of classes, info/synsets.txt must be there and name them.
 Dataset read_webvision(const std::string& folder, Split split, const ListOptions& options);
 
-// Reads the split of a data folder with any layout: WebVision's (there is info/), the user's own lists (train.csv or
-// train.jsonl, and val.*; see table_list.h), or one folder per class in train/ and in val/. Names are relative to
-// `folder`. Throws DatasetError, also if two of these layouts meet in the folder.
-Dataset read_folder(const std::string& folder, Split split, const ListOptions& options);
+// The classes that info/synsets.txt of a WebVision folder names; an empty table if there is no such file.
+ClassTable synset_names(const std::string& folder);
 
 // Reads a folder with one folder per class, as torchvision's ImageFolder does: classes are the sorted names, and images
 // (also in folders below) come sorted within their class. A link is treated as what it leads to, under its own name. A
@@ -111,10 +109,6 @@ Dataset read_folder(const std::string& folder, Split split, const ListOptions& o
 // DatasetError if there is no folder, no class, no image, more classes than num_class, or a class that
 // options.classes lacks.
 Dataset read_image_folder(const std::string& folder, const ListOptions& options);
-
-// The classes of a data folder's training images, without a list of them; empty if they have no names. Throws
-// DatasetError if the folder has no training images.
-ClassTable read_classes(const std::string& folder, const ListOptions& options);
 
 // Whether a name is that of a file or folder that an operating system or a program keeps for itself: it begins with a
 // dot, or is __MACOSX, @eaDir, Thumbs.db or desktop.ini.

@@ -107,6 +107,34 @@ bool is_hidden(std::string_view name) {
          name == "desktop.ini";
 }
 
+FolderKind kind_of_folder(const std::string& folder, const std::string& name, const Files& files) {
+  const auto kind = [](bool folders, bool images) {
+    return folders ? FolderKind::folders : images ? FolderKind::images : FolderKind::neither;
+  };
+  bool folders = false, images = false;
+  if (files.packed()) {
+    const std::string prefix = name.empty() ? "" : name + "/";
+    const auto names = files.names();
+    auto at = std::lower_bound(names.begin(), names.end(), prefix);
+    if (at == names.end() || !at->starts_with(prefix)) return FolderKind::absent;
+    for (; !folders && at != names.end() && at->starts_with(prefix); ++at) {
+      folders = at->find('/', prefix.size()) != std::string_view::npos;
+      images = true;
+    }
+    return kind(folders, images);
+  }
+  const fs::path path = name.empty() ? fs::path(folder) : fs::path(folder) / name;
+  std::error_code error;
+  if (!fs::is_directory(path, error)) return FolderKind::absent;
+  Hidden hidden;
+  each_entry(path, hidden, [&](const fs::directory_entry& entry, const std::string& file) {
+    std::error_code unknown;
+    if (entry.is_directory(unknown)) folders = true;
+    else images = images || is_image(file);
+  });
+  return kind(folders, images);
+}
+
 FolderImages images_below(const std::string& folder) {
   FolderImages found;
   Hidden hidden;

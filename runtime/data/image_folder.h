@@ -6,12 +6,18 @@
 #include <vector>
 
 #include "class_table.h"
+#include "files.h"
 
 namespace moproc::data {
 
 // The names of the classes of a folder with one folder per class, plain or packed, without its images. Throws
 // DatasetError if there is none.
 ClassTable classes_of_folders(const std::string& folder);
+
+// What the folder `name` in a data folder holds ("": the data folder itself), hidden entries aside: at least one folder;
+// or images and no folder; or neither.
+enum class FolderKind { absent, folders, images, neither };
+FolderKind kind_of_folder(const std::string& folder, const std::string& name, const Files& files);
 
 // The images in a folder and in those below it, by their endings, sorted; names are relative to it.
 struct FolderImages {

@@ -54,7 +54,8 @@ std::vector<std::uint32_t> read_subset(const Dataset& all, const std::string& fi
     while (!line.empty() && (line.back() == '\r' || line.back() == ' ')) line.pop_back();
     if (line.empty()) continue;
     const auto& names = line.find('/') == std::string::npos ? by_name : by_path;
-    const auto found = names.find(line);
+    auto found = names.find(line);
+    if (found == names.end()) found = by_path.find("train/" + line);
     const auto bad = [&](const std::string& what) {
       throw DatasetError(file + ":" + std::to_string(number) + ": " + line + ": " + what);
     };

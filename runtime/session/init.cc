@@ -19,17 +19,11 @@ namespace {
 constexpr uint32_t kPurpose = 0x696e6974;  // "init", which differs from every data::Purpose
 constexpr int64_t kChunk = 4096;           // elements per task; even, because elements come in pairs
 
-uint64_t fnv1a(std::string_view text) {
-  uint64_t h = 0xcbf29ce484222325;
-  for (const char c : text) h = (h ^ static_cast<unsigned char>(c)) * 0x100000001b3;
-  return h;
-}
-
 /// The draws of a counter: two 53-bit numbers in [0, 1), or two normal ones.
 class Draws {
  public:
   Draws(uint64_t seed, std::string_view name)
-      : key_{static_cast<uint32_t>(seed), static_cast<uint32_t>(seed >> 32)}, name_(fnv1a(name)) {}
+      : key_{static_cast<uint32_t>(seed), static_cast<uint32_t>(seed >> 32)}, name_(data::fnv1a(name)) {}
 
   std::array<double, 2> units(int64_t pair) const {
     const auto b = data::philox4x32_10(

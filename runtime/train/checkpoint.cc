@@ -28,6 +28,7 @@ namespace {
 /// The key behind "format" in the order of names, so that a long list leaves "format" at the file's beginning, where it
 /// marks the file as ours.
 constexpr const char* kLabelNames = "label_names";
+constexpr const char *kValSplit = "val_split", *kValSplitSeed = "val_split_seed";
 
 std::string show(double v) {
   std::string text;
@@ -52,6 +53,10 @@ Metadata metadata_of(const Plan& plan, const CheckpointInfo& i, const RunRecord&
              {"meters", i.at.meters.to_json()},
              {"best_top1", show(i.at.best)}};
   if (!i.label_names.empty()) m[kLabelNames] = i.label_names;
+  if (i.hold_out.holds()) {
+    m[kValSplit] = show(*i.hold_out.share);
+    m[kValSplitSeed] = std::to_string(*i.hold_out.seed);
+  }
   for (const Recorded& r : record.values)
     if (!r.key.empty() && !r.value.empty()) m[r.key] = r.value;
   for (const char* const key : {"width", "low_dim", "image_size"})  // a plain classifier has no low_dim
@@ -233,12 +238,17 @@ void save_checkpoint(const std::string& path, const Session& session, const Chec
   write_snapshot(s, path);
 }
 
-data::ClassTable classes_of(const std::string& path) {
+DataOfRun data_of_run(const std::string& path) {
+  Checkpoint c;
   // The header of a safetensors file is enough, and its data can be large.
-  const bool plain = formats::is_own_file(path, safetensors_mark());
-  const Metadata metadata = plain ? SafetensorsFile(path).metadata() : open_checkpoint(path).metadata;
-  const auto found = metadata.find(kLabelNames);
-  return found == metadata.end() ? data::ClassTable() : data::ClassTable::parse(found->second, path + ": label_names");
+  if (formats::is_own_file(path, safetensors_mark())) c.path = path, c.metadata = SafetensorsFile(path).metadata();
+  else c = open_checkpoint(path);
+  DataOfRun data;
+  if (const auto names = c.metadata.find(kLabelNames); names != c.metadata.end())
+    data.classes = data::ClassTable::parse(names->second, path + ": label_names");
+  if (c.metadata.contains(kValSplit))
+    data.hold_out = {number<double>(c, kValSplit), number<uint64_t>(c, kValSplitSeed)};
+  return data;
 }
 
 CheckpointInfo load_checkpoint(const std::string& path, Session& session) {

@@ -33,6 +33,7 @@ struct CheckpointInfo {
   std::string data_digest;  // of the training list; "synthetic" if there is none
   std::string plan_digest;
   std::string label_names;  // JSON of the run's class table (data/class_table.h); "": classes have numbers only
+  HoldOut hold_out;         // of the run's training images
   bool of_run = true;       // false: no run of ours wrote it; of the above only at.epoch may be known
   bool knows_epoch = true;
   std::vector<std::string> notes;  // for the user
@@ -88,9 +89,14 @@ void write_snapshot(const Snapshot& s, const std::string& path);
 void save_checkpoint(const std::string& path, const Session& session, const CheckpointInfo& info,
                      const RunRecord& record, const std::string& format = "safetensors");
 
-/// The class table that a checkpoint of ours holds; an empty one if it has none. Reads no tensors. Throws InputError
-/// naming the file.
-data::ClassTable classes_of(const std::string& path);
+/// What a checkpoint of ours says about the data of its run.
+struct DataOfRun {
+  data::ClassTable classes;  // empty if it has none
+  HoldOut hold_out;
+};
+
+/// Reads no tensors of a safetensors file. Throws InputError naming the file.
+DataOfRun data_of_run(const std::string& path);
 
 /// Reads a checkpoint, ours or PyTorch's, into the session. Checks everything (names, types, shapes, sha256, metadata)
 /// before it sets the first tensor. If another program's file lacks momenta or BatchNorm's counters, they become zero,

@@ -11,6 +11,7 @@
 
 #include "core/error.h"
 #include "core/meta.h"
+#include "data/data_folder.h"
 #include "train/truth.h"
 
 namespace moproc::train {
@@ -49,22 +50,53 @@ data::ListOptions list_options(const Plan& plan, const RunSettings& settings) {
           .classes = settings.classes};
 }
 
-data::ClassTable settle_classes(data::ListOptions& options, const RunSettings& settings,
-                                const std::optional<data::Dataset>& train) {
-  if (train) options.classes = train->classes();
-  else if (options.classes.empty()) options.classes = data::read_classes(settings.data, options);
-  return options.classes;
+void complete(HoldOut& own, const HoldOut& of_checkpoint, const std::string& folder) {
+  own.seed = of_checkpoint.seed;
+  if (!own.share && of_checkpoint.holds() && !data::has_validation(folder)) own.share = of_checkpoint.share;
 }
 
-Lists read_webvision_lists(const Plan& plan, const RunSettings& settings, const WebVisionLists& which) {
+DataSets read_sets(const std::string& folder, const HoldOut& h, data::ListOptions& options, uint64_t seed,
+                   bool wants_train) {
+  DataSets sets;
+  const bool own = data::has_validation(folder);
+  if (own && h.holds())
+    throw InputError("--val-split " + format("%g", *h.share) + ": " + folder +
+                     " has validation images of its own; --val-split 0 evaluates those");
+  if (wants_train || (!own && h.holds())) {
+    sets.train.emplace(data::read_folder(folder, data::Split::train, options));
+    options.classes = sets.train->classes();
+  } else if (options.classes.empty()) {
+    options.classes = data::read_classes(folder, options);
+  }
+  if (own) {
+    sets.val.emplace(data::read_folder(folder, data::Split::val, options));
+  } else if (h.holds()) {
+    auto [kept, held] = data::hold_out(*sets.train, *h.share, h.seed.value_or(seed));
+    sets.note = format("%zu of the %zu images of %s are held out for validation, drawn by seed %llu", held.size(),
+                       sets.train->size(), folder.c_str(), static_cast<unsigned long long>(h.seed.value_or(seed)));
+    for (const std::string& text : sets.train->notes()) kept.note(text);
+    sets.train.emplace(std::move(kept));
+    sets.val.emplace(std::move(held));
+    sets.held_out = true;
+  } else {
+    sets.note = folder + " has no validation images, so nothing is evaluated; --val-split 0.1 holds out a tenth";
+  }
+  return sets;
+}
+
+Lists read_webvision_lists(const Plan& plan, const RunSettings& settings, const WebVisionLists& which, uint64_t seed,
+                           Console& console) {
   data::ListOptions o = list_options(plan, settings);
   o.google = which.google;
   o.flickr = which.flickr;
+  DataSets sets = read_sets(settings.data, settings.hold_out, o, seed, !settings.evaluate);
+  if (!sets.note.empty()) console.line("note: " + sets.note);
   Lists lists;
-  if (!settings.evaluate) lists.train.emplace(data::read_folder(settings.data, data::Split::train, o));
-  lists.classes = settle_classes(o, settings, lists.train);
-  lists.val.push_back({"WebVision", data::read_folder(settings.data, data::Split::val, o)});
-  if (!lists.train) return lists;
+  lists.classes = o.classes;
+  lists.held_out = sets.held_out;
+  if (sets.val) lists.val.push_back({"WebVision", std::move(*sets.val)});
+  if (settings.evaluate) return lists;
+  lists.train = std::move(sets.train);
   if (!which.sample_weights.empty()) lists.weights = read_weights(which.sample_weights, *lists.train);
   if (!which.truth.empty()) lists.truth = read_truth(which.truth, *lists.train);
   return lists;

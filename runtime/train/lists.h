@@ -9,6 +9,7 @@
 
 #include "core/plan.h"
 #include "data/dataset.h"
+#include "log/console.h"
 #include "train/settings.h"
 
 namespace moproc::train {
@@ -22,12 +23,32 @@ struct Validation {
 struct Lists {
   std::optional<data::Dataset> train;  // nothing: only evaluation, or --synthetic
   std::vector<Validation> val;         // the first decides which epoch is best
+  bool held_out = false;               // the first was held out of the training images
   data::ClassTable classes;            // which all of them are mapped to; empty: classes have numbers only
   std::vector<float> weights;          // of the training images, if --sample-weights gives them
   std::vector<int64_t> truth;          // classes of the training images, if --truth gives them
   std::function<std::vector<uint32_t>(uint64_t seed, uint32_t epoch)> order;  // empty: the loader's order
   uint64_t visits = 0;                                                        // images of an epoch of `order`
 };
+
+/// Completes settings.hold_out with what the run's checkpoint says: the same images are held out, unless --val-split
+/// says otherwise and the data folder's own validation images are used if it has some.
+void complete(HoldOut& own, const HoldOut& of_checkpoint, const std::string& folder);
+
+/// The training and validation images of a data folder of any layout.
+struct DataSets {
+  std::optional<data::Dataset> train;  // all images; nothing if they were not wanted, and nothing is held out of them
+  std::optional<data::Dataset> val;    // the folder's own, or images that are held out; nothing if there are neither
+  bool held_out = false;               // val is not in train
+  /// What the images of `val` are, for the user.
+  std::string note;
+};
+
+/// Reads the sets of a data folder, and holds images out for validation if `h` says so. Sets options.classes to the
+/// table of the run. `seed`: of the run. Throws InputError if images are to be held out of a folder that has validation
+/// images; data::DatasetError.
+DataSets read_sets(const std::string& folder, const HoldOut& h, data::ListOptions& options, uint64_t seed,
+                   bool wants_train);
 
 /// The settings for reading the lists of a WebVision folder.
 struct WebVisionLists {
@@ -39,13 +60,9 @@ struct WebVisionLists {
 /// Options to read lists for the artefact's number of classes, and for the run's class table if it has one already.
 data::ListOptions list_options(const Plan& plan, const RunSettings& settings);
 
-/// Sets options.classes to the table of the run: the one it has already (a checkpoint's), that of the training list, or
-/// that of the data folder's training images. Returns it.
-data::ClassTable settle_classes(data::ListOptions& options, const RunSettings& settings,
-                                const std::optional<data::Dataset>& train);
-
 /// The lists of settings.data, without the training images if the run only evaluates. Throws InputError and
 /// data::DatasetError.
-Lists read_webvision_lists(const Plan& plan, const RunSettings& settings, const WebVisionLists& which);
+Lists read_webvision_lists(const Plan& plan, const RunSettings& settings, const WebVisionLists& which, uint64_t seed,
+                           Console& console);
 
 }  // namespace moproc::train

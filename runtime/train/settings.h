@@ -65,6 +65,13 @@ struct Saving {
   std::string format = "safetensors";  // or "pth.tar"
 };
 
+/// Images that are held out of the training images of a folder without validation images.
+struct HoldOut {
+  std::optional<double> share;   // of each class, 0: none; nothing: as the checkpoint says, or none
+  std::optional<uint64_t> seed;  // nothing: the run's
+  bool holds() const { return share.value_or(0) > 0; }
+};
+
 /// --dump-step: writes the values of one step to a folder.
 struct Dump {
   std::optional<int64_t> step;  // counted from 0 in this process
@@ -93,6 +100,7 @@ struct RunSettings {
   std::string data;              // folder of the images, "" with `synthetic`
   int first_label = 0;           // number of the first class in csv and jsonl lists
   data::ClassTable classes;      // of the checkpoint that the run begins with, if it has names; the trainer sets it
+  HoldOut hold_out;              // the trainer completes it
   std::string resume;            // a checkpoint; "auto": the newest in exp_dir; "": none
   std::optional<uint64_t> seed;  // nothing: the seed of the checkpoint, or 0
   int start_epoch = 0;           // used if no checkpoint says where to begin

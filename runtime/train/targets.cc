@@ -9,6 +9,7 @@
 #include "train/dump.h"
 #include "train/features.h"
 #include "train/run_folder.h"
+#include "train/written_list.h"
 
 namespace moproc::train {
 
@@ -37,6 +38,7 @@ void require_run_targets(const RunSettings& s, const std::string& from) {
   require_log(folder + "/not_finite.jsonl", {.begin = "{\"epoch\": "});
   if (s.resume != "auto") require_checkpoints(folder, s.saving.format, from);
   require_own_folder(s);
+  require_list(folder, kHeldOutList);
   require_file(folder + "/model_best." + s.saving.format, checkpoint_mark(s.saving.format));
   if (!s.cache_features) return;
   for (const char* const list : {"train", "WebVision", "ImageNet"})

@@ -223,6 +223,7 @@ void Trainer::save(int epoch, std::optional<int64_t> step) {
   info.data_digest = data_digest();
   info.plan_digest = session_.plan().digest;
   info.label_names = lists_.classes.json();
+  if (lists_.held_out) info.hold_out = {settings_.hold_out.share, settings_.hold_out.seed.value_or(seed_)};
   std::vector<std::string> paths;
   // The best is written first: a run that is killed between the two files repeats the end of its epoch and writes both.
   if (job_.keeps_best && !step && std::exchange(is_best_, false))

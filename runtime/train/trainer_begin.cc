@@ -16,6 +16,7 @@
 #include "train/dump.h"
 #include "train/pretrained.h"
 #include "train/supervisor.h"
+#include "train/written_list.h"
 
 namespace moproc::train {
 namespace {
@@ -52,6 +53,7 @@ Trainer::Trainer(const Plan& plan, RunSettings settings, Job job, comm::World* w
   if (writes) folder_lock_.emplace(settings_.saving.exp_dir);
   find_start();
   if (!settings_.synthetic) read_lists();
+  if (writes && lists_.held_out) write_list(settings_.saving.exp_dir, kHeldOutList, lists_.val.front().list);
   if (job_.record_lists && lists_.train && writes) job_.record_lists(settings_.saving.exp_dir, lists_);
   start_state();
   agree();
@@ -82,7 +84,11 @@ Trainer::Trainer(const Plan& plan, RunSettings settings, Job job, comm::World* w
 /// Reads the lists, mapped to the classes of the checkpoint whose classifier the run takes, and says what is odd.
 void Trainer::read_lists() {
   const bool takes_classifier = !network_only_ || job_.keep_classifier || settings_.evaluate;
-  if (!start_checkpoint_.empty() && takes_classifier) settings_.classes = classes_of(start_checkpoint_);
+  if (!start_checkpoint_.empty()) {
+    DataOfRun data = data_of_run(start_checkpoint_);
+    if (takes_classifier) settings_.classes = std::move(data.classes);
+    complete(settings_.hold_out, data.hold_out, settings_.data);
+  }
   try {
     lists_ = job_.lists(session_.plan(), settings_, seed_, console_);
   } catch (const data::UnknownClass& e) {
@@ -91,6 +97,8 @@ void Trainer::read_lists() {
         std::string(e.what()) + "; these are the classes of " + start_checkpoint_ +
         (job_.from_network ? ", and --init-classifier reset begins with a new classifier for the data's" : ""));
   }
+  if (settings_.evaluate && lists_.val.empty())
+    throw InputError(settings_.data + ": has no validation images, so there is nothing to evaluate");
   const auto warn = [&](const data::Dataset& list) {
     for (const std::string& note : list.notes()) console_.line("warning: " + note);
   };

@@ -9,6 +9,7 @@
 
 #include "core/error.h"
 #include "core/json.h"
+#include "data/list_file.h"
 #include "train/meters.h"
 
 namespace moproc::train {
@@ -24,8 +25,13 @@ std::vector<int64_t> read_truth(const std::string& path, const data::Dataset& tr
   std::unordered_map<std::string_view, int64_t> classes;
   for (const auto& [name, value] : *images->object()) {
     int64_t c = kNoClass;
-    if (!value.is_null() && (!value.integer(c) || c < 0))
+    if (const std::string* const class_name = value.string()) {
+      const auto found = train.classes().find(*class_name);
+      if (!found) throw InputError(path + ": image " + name + ": the run has no class " + data::quoted(*class_name));
+      c = *found;
+    } else if (!value.is_null() && (!value.integer(c) || c < 0)) {
       throw InputError(path + ": image " + name + ": neither a class nor null");
+    }
     classes.emplace(name, c);
   }
   std::vector<int64_t> truth(train.size(), kUnknown);

@@ -15,7 +15,7 @@
 #include "core/json.h"
 #include "core/meta.h"
 #include "cpu/cores.h"
-#include "data/dataset.h"
+#include "data/data_folder.h"
 #include "formats/mapped_file.h"
 #include "formats/output_file.h"
 #include "formats/own_file.h"
@@ -45,12 +45,22 @@ struct Counts {
   int64_t all() const { return kept + relabelled + dropped + unreadable; }
 };
 
-data::ListOptions options_of(const Plan& plan, const CleanSettings& s) {
-  return {.num_class = static_cast<int>(meta_number(plan, "num_class")),
-          .google = s.google,
-          .flickr = s.flickr,
-          .first_label = s.first_label,
-          .classes = classes_of(s.checkpoint)};
+/// The training images, without those that the checkpoint's run held out for validation.
+data::Dataset images_of(const Plan& plan, const CleanSettings& s, Console& console) {
+  const DataOfRun run = data_of_run(s.checkpoint);
+  const data::Dataset all = data::read_folder(s.data, data::Split::train,
+                                              {.num_class = static_cast<int>(meta_number(plan, "num_class")),
+                                               .google = s.google,
+                                               .flickr = s.flickr,
+                                               .first_label = s.first_label,
+                                               .classes = run.classes});
+  for (const std::string& note : all.notes()) console.line("warning: " + note);
+  HoldOut h = s.hold_out;
+  complete(h, run.hold_out, s.data);
+  if (!h.holds()) return all;
+  auto [judged, held] = data::hold_out(all, *h.share, h.seed.value_or(0));
+  console.line(format("note: %zu images that are held out for validation are not judged", held.size()));
+  return std::move(judged);
 }
 
 class Cleaning {
@@ -59,7 +69,7 @@ class Cleaning {
       : settings_(settings),
         files_(settings.annotation),
         console_(isatty(STDOUT_FILENO) == 1, settings.compute.quiet),
-        list_(data::read_folder(settings.data, data::Split::train, options_of(plan, settings))),
+        list_(images_of(plan, settings, console_)),
         session_(plan, session_options(settings.compute)),
         rule_{settings.used_alpha(), settings.pseudo_th},
         classes_(meta_number(plan, "num_class")),
@@ -68,7 +78,6 @@ class Cleaning {
     session_.output(session_.program("embed"), "proto_logits");  // throws unless the artefact is one of MoPro
     if (settings.compat_released && settings.alpha != 0.5)
       console_.line("note: --compat released: the published code takes alpha 0.5, whatever --alpha says");
-    for (const std::string& note : list_.notes()) console_.line("warning: " + note);
     for (const std::string& note : load_checkpoint(settings.checkpoint, session_).notes) console_.line("note: " + note);
     JsonLine line = JsonLine()
                         .add("format", kCleanPartial)
@@ -231,7 +240,8 @@ class Cleaning {
       write_json_ascii(images += images.empty() ? "" : ", ", list_.name(i));
       (labels += labels.empty() ? "" : ", ") += std::to_string(label_[i]);
     }
-    const std::string annotation = "{\"images\": [" + images + "], \"labels\": [" + labels + "]}";
+    const std::string names = list_.classes().empty() ? "" : ", \"classes\": " + list_.classes().json();
+    const std::string annotation = "{\"images\": [" + images + "], \"labels\": [" + labels + "]" + names + "}";
     const auto digest = [](std::span<const std::byte> bytes) {
       formats::Sha256 sha;
       sha.add(bytes);

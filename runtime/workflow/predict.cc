@@ -13,6 +13,7 @@
 #include "data/class_table.h"
 #include "data/image_folder.h"
 #include "data/list_file.h"
+#include "formats/csv.h"
 #include "formats/output_file.h"
 #include "formats/own_file.h"
 #include "log/console.h"
@@ -48,21 +49,13 @@ std::vector<std::string> paths_of(const std::vector<std::string>& given, Console
 }
 
 data::ClassTable names_of(const PredictSettings& s, size_t outputs) {
-  if (s.classes.empty()) return classes_of(s.checkpoint);
+  if (s.classes.empty()) return data_of_run(s.checkpoint).classes;
   if (!fs::exists(s.classes)) throw InputError("--classes " + s.classes + ": no such file");
   const data::ClassTable names = data::read_names(s.classes, true);
   if (names.size() != outputs)
     throw InputError("--classes " + s.classes + ": has " + std::to_string(names.size()) + " names, the network has " +
                      std::to_string(outputs) + " classes");
   return names;
-}
-
-/// A field of a CSV file, in quotes if it needs them (RFC 4180).
-std::string field(const std::string& text) {
-  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
-  std::string quoted = "\"";
-  for (const char c : text) quoted += c == '"' ? "\"\"" : std::string(1, c);
-  return quoted + "\"";
 }
 
 struct Guess {
@@ -112,9 +105,9 @@ class Predictions {
     return text + "\n";
   }
   std::string row(const std::string& path, const std::vector<Guess>& guesses) const {
-    std::string text = field(path);
+    std::string text = formats::csv_field(path);
     for (size_t i = 0; i < top_; ++i)
-      text += i < guesses.size() ? "," + std::to_string(guesses[i].c) + "," + field(name(guesses[i].c)) +
+      text += i < guesses.size() ? "," + std::to_string(guesses[i].c) + "," + formats::csv_field(name(guesses[i].c)) +
                                        format(",%.6f", guesses[i].probability)
                                  : ",,,";
     return text + "\n";
@@ -128,10 +121,7 @@ class Predictions {
 }  // namespace
 
 void require_predict_targets(const PredictSettings& s) {
-  if (s.csv.empty()) return;
-  formats::require_file(s.csv, formats::checked_mark());  // refuses links and folders
-  std::error_code error;
-  if (fs::exists(s.csv, error) && fs::file_size(s.csv, error) > 0) formats::refuse_target(s.csv, "exists already");
+  if (!s.csv.empty()) formats::require_new_table(s.csv);
 }
 
 int run_predict(const Plan& plan, const PredictSettings& s) {

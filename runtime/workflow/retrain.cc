@@ -1,28 +1,51 @@
 // Reads the lists of images, and sets the balanced order in which an epoch visits the training images.
 #include "workflow/retrain.h"
 
+#include <string_view>
+#include <unordered_set>
+#include <utility>
+
 #include "core/error.h"
 #include "data/sampler.h"
+#include "data/subset.h"
 #include "workflow/annotation.h"
 
 namespace moproc::train {
 namespace {
 
-/// Training images of the annotation in balanced order, and the validation images of WebVision and ImageNet.
-Lists lists_of(const Plan& plan, const RunSettings& run, const RetrainSettings& o) {
+/// The annotation without the images that are held out for validation.
+data::Dataset training_images(const RetrainSettings& o, const RunSettings& run, const data::ListOptions& w,
+                              const DataSets& sets, Console& console) {
+  data::Dataset all = read_annotation(o.annotation, run.data, w);
+  if (!sets.held_out) return all;
+  std::unordered_set<std::string_view> held;
+  for (size_t i = 0; i < sets.val->size(); ++i) held.insert(sets.val->name(i));
+  std::vector<uint32_t> kept;
+  for (uint32_t i = 0; i < all.size(); ++i)
+    if (!held.contains(all.name(i))) kept.push_back(i);
+  if (kept.size() < all.size())
+    console.line(format("note: %zu images of %s are held out for validation, and are not trained on",
+                        all.size() - kept.size(), o.annotation.c_str()));
+  return data::part_of(all, kept);
+}
+
+/// Training images of the annotation in balanced order, and the validation images of the data folder and of ImageNet.
+Lists lists_of(const Plan& plan, const RunSettings& run, const RetrainSettings& o, uint64_t seed, Console& console) {
   data::ListOptions w = list_options(plan, run);
+  DataSets sets = read_sets(run.data, run.hold_out, w, seed, false);
+  if (!sets.note.empty()) console.line("note: " + sets.note);
   Lists lists;
-  lists.classes = settle_classes(w, run, std::nullopt);
+  lists.classes = w.classes;
+  lists.held_out = sets.held_out;
   if (!run.evaluate) {
-    lists.train.emplace(read_annotation(o.annotation, run.data, w.num_class));
-    lists.train->set_classes(lists.classes);
+    lists.train.emplace(training_images(o, run, w, sets, console));
     lists.visits = lists.train->size();
     const auto labels = lists.train->labels();
     lists.order = [own = std::vector<int32_t>(labels.begin(), labels.end())](uint64_t seed, uint32_t epoch) {
       return data::balanced_order(seed, epoch, own);
     };
   }
-  lists.val.push_back({"WebVision", data::read_folder(run.data, data::Split::val, w)});
+  if (sets.val) lists.val.push_back({"WebVision", std::move(*sets.val)});
   if (o.imagenet.empty()) return lists;
   if (lists.classes.empty())
     throw InputError("--imagenet " + o.imagenet + ": its classes are folders with names, but the run's classes have " +
@@ -35,8 +58,8 @@ Lists lists_of(const Plan& plan, const RunSettings& run, const RetrainSettings& 
 
 Job retrain_job(const RetrainSettings& settings) {
   Job job;
-  job.lists = [settings](const Plan& plan, const RunSettings& run, uint64_t, Console&) {
-    return lists_of(plan, run, settings);
+  job.lists = [settings](const Plan& plan, const RunSettings& run, uint64_t seed, Console& console) {
+    return lists_of(plan, run, settings, seed, console);
   };
   job.from_network = true;
   job.pretrained = settings.pretrained;

@@ -12,12 +12,25 @@ import { nameOf, passedOn } from "./spelling.js";
 
 type Described = Pick<Verb, "name" | "usage" | "purpose" | "more" | "arguments" | "flags" | "examples">;
 
+/** What is known about a command's input before an artefact is compiled for it. */
+export interface Preflight {
+  readonly checkpoint: string; // from which the run begins or which it continues; "" for none
+  readonly num_class: number; // classes of the data folder; 0 if the verb reads none
+  readonly all_classes: boolean; // whether a network with fewer classes cannot use the folder
+}
+
+/** The artefact for a command, and further arguments that its binary gets. */
+export interface Fitting {
+  readonly dir: string;
+  readonly args?: readonly string[];
+}
+
 /** A verb of the training binary. */
 export interface BinaryVerb extends Described {
   /** The first argument of the binary; absent for training itself. */
   readonly command?: string;
   /** Finds or builds the artefact whose binary runs, unless --artefact names one. */
-  artefact(given: Given): Promise<string>;
+  artefact(given: Given, preflight: Preflight): Promise<Fitting>;
   /** Throws for arguments that can be recognised as wrong before anything is built. */
   check?(given: Given): void;
   /** Throws if `after` would replace a file that moproc did not write. */
@@ -34,15 +47,35 @@ const artefactFlag = {
 } as const;
 
 /**
- * Checks the binary's flags before it is built: whether they parse, and whether the run would replace a file that
- * moproc did not write. Throws Refused if something is wrong; the reason is on stderr then.
+ * Checks the command before the binary is built: whether its flags parse, whether it would replace a file that moproc
+ * did not write, whether its data folder and checkpoint can be read. Throws Refused if something is wrong; the reason
+ * is on stderr then.
  */
-function requireTargets(args: readonly string[]): void {
-  const r = spawnSync(nativeFile("moproc-train-help"), ["targets", ...args], {
-    stdio: ["ignore", "inherit", "inherit"],
+function preflightOf(args: readonly string[]): Preflight {
+  const r = spawnSync(nativeFile("moproc-train-help"), ["preflight", ...args], {
+    stdio: ["ignore", "pipe", "inherit"],
+    encoding: "utf8",
   });
   if (r.error) throw r.error;
   if (r.status !== 0) throw new Refused();
+  return JSON.parse(r.stdout) as Preflight;
+}
+
+/** Throws if the artefact needs a GPU and this machine has none. */
+function requireDevice({ options }: Given): void {
+  const emulated = String(options.targetArch ?? "").startsWith("emulator");
+  if (options.artefact !== undefined || options.target !== "cuda" || emulated) return;
+  const r = spawnSync(nativeFile("moproc-gpu"), ["count"], { encoding: "utf8" });
+  if (r.error) throw r.error;
+  const count = r.status === 0 ? Number(r.stdout.trim()) : 0;
+  const reason = r.status === 0 ? "" : r.stderr.trim().replace(/^moproc-gpu: /, "");
+  if (count === 0)
+    throw new Error(
+      `--target cuda: there is no GPU here that can be used${reason ? ` (${reason})` : ""}; ` +
+        "`moproc compile --target cuda` builds an artefact for another machine, --target cpu trains here",
+    );
+  if (options.gpu !== undefined && Number(options.gpu) >= count)
+    throw new Error(`--gpu ${options.gpu}: this machine has ${count}, numbered from 0`);
 }
 
 /** The record of a verb that runs a training binary. */
@@ -54,13 +87,15 @@ export function binaryVerb({ command, artefact, check, targets, after, ...descri
     async run(given) {
       check?.(given);
       const args = [...(command === undefined ? [] : [command]), ...passedOn(given.argv, given.flags)];
-      requireTargets(args);
+      const preflight = preflightOf(args);
       targets?.(given);
-      const dir = (given.options.artefact as string | undefined) ?? (await artefact(given));
+      requireDevice(given);
+      const named = given.options.artefact as string | undefined;
+      const { dir, args: more = [] } = named === undefined ? await artefact(given, preflight) : { dir: named };
       const binary = join(dir, "train");
       if (!existsSync(binary) && existsSync(join(dir, "run")))
         throw new Error(`${dir}: holds graphs of your own, which no training verb can run; see ${dir}/run --help`);
-      const status = await spawnTool(binary, args);
+      const status = await spawnTool(binary, [...args, ...more]);
       process.exitCode = status;
       await after?.(given, status);
     },

@@ -1,7 +1,7 @@
 // moproc finetune: trains all layers of a checkpoint's network on a small part of ImageNet.
 
 import { binaryVerb } from "./binary_verb.js";
-import { artefactOf } from "./of_checkpoint.js";
+import { artefactWithHead } from "./of_checkpoint.js";
 import type { Verb } from "./record.js";
 import { trainedCheckpoint } from "./sample_run.js";
 import { beginning, reportOf, reportTarget } from "./transfer.js";
@@ -21,7 +21,8 @@ export const finetune: Verb = binaryVerb({
       "--epochs 3",
   ],
   check: (given) => void beginning(given, from),
-  artefact: (given) => artefactOf(beginning(given, from), "classifier", given),
+  artefact: (given, preflight) =>
+    artefactWithHead(beginning(given, from), "classifier", given, preflight, preflight.num_class),
   targets: reportTarget,
   after: reportOf,
 });

@@ -68,7 +68,14 @@ export const modelFlagList: readonly Flag[] = [
     help: "Side of the square training images.",
     ...network,
   },
-  { names: ["--num-class"], unit: "N", kind: integer(2), default: 1000, help: "Number of classes.", ...network },
+  {
+    names: ["--num-class"],
+    unit: "N",
+    kind: integer(2),
+    shown: "the number of classes of --data, or of the checkpoint; 1000 without these",
+    help: "Number of classes.",
+    ...network,
+  },
   { names: ["--low-dim"], unit: "N", kind: integer(1), default: 128, help: "Length of the embedding.", ...network },
   {
     names: ["--moco_queue"],
@@ -146,10 +153,19 @@ export const modelFlagList: readonly Flag[] = [
 /** The compiled-in settings that a --preset stands for; the binary has the others. */
 const presets: Readonly<Record<string, { readonly numClass: number }>> = { "mini-webvision": { numClass: 50 } };
 
+/** The classes of ImageNet and WebVision V1. */
+const PUBLISHED_CLASSES = 1000;
+
+/** The number of classes that the flags state; undefined if they state none. */
+export function saidClasses(options: Readonly<Record<string, unknown>>): number | undefined {
+  const { preset, numClass } = options as { readonly preset?: string; readonly numClass?: number };
+  return (preset === undefined ? undefined : presets[preset]?.numClass) ?? numClass;
+}
+
 /** The ModelFlags in the parsed options. */
 export function modelFlags(options: Readonly<Record<string, unknown>>): ModelFlags {
-  const { preset, ...rest } = options as unknown as ModelFlags & { readonly preset?: string };
-  return { ...rest, ranks: rest.ranks ?? [rankCount(options)], ...(preset !== undefined && presets[preset]) };
+  const given = options as unknown as ModelFlags;
+  return { ...given, ranks: given.ranks ?? [rankCount(options)], numClass: saidClasses(options) ?? PUBLISHED_CLASSES };
 }
 
 /** The compile target of the flags. Throws for a device, arch or precision that has no kernels. */

@@ -9,7 +9,13 @@ import type { Graph, Target } from "../../compiler/ir/types.js";
 import type { Plan } from "../../compiler/lower/plan.js";
 import { optimize, passes } from "../../compiler/pipeline.js";
 import { root } from "../../compiler/util/root.js";
-import { type ClassifierConfig, classifierPrograms, embed, featurePrograms } from "../../models/classifier.js";
+import {
+  type ClassifierConfig,
+  classifierPrograms,
+  embed,
+  evaluate,
+  featurePrograms,
+} from "../../models/classifier.js";
 import { moproPrograms } from "../../models/mopro.js";
 import { archOf } from "../../models/resnet.js";
 import type { ModelFlags } from "./flags.js";
@@ -41,9 +47,10 @@ export function modelGraphs(task: string, f: ModelFlags, extras: readonly Extra[
     classifier: classifierPrograms,
     retrain: classifierPrograms,
     embed: featurePrograms,
+    evaluate: (c: ClassifierConfig) => [evaluate(c)],
     predict: (c: ClassifierConfig) => [embed(c)],
   }[task];
-  if (!make) throw new Error(`--task ${task}: known are mopro, classifier, retrain, embed and predict`);
+  if (!make) throw new Error(`--task ${task}: it must be mopro, classifier, retrain, embed, evaluate or predict`);
   const images = f.imageInput === "f32" ? { image_input: f.imageInput } : {};
   const keep_values = f.keepValues === true;
   if (task !== "mopro" && (keep_values || f.imageInput === "f32"))
@@ -63,7 +70,7 @@ export function modelGraphs(task: string, f: ModelFlags, extras: readonly Extra[
   const foreign = extras.filter((e) => task !== "classifier" && (task !== "mopro" || e !== "sample-weights"));
   if (foreign.length > 0) throw new Error(`${foreign.map((e) => `--${e}`).join(", ")}: these need --task classifier`);
   const with_ = Object.fromEntries(extras.map((e) => [e.replaceAll("-", "_"), 1]));
-  const kind = ["mopro", "embed", "predict"].includes(task)
+  const kind = ["mopro", "embed", "evaluate", "predict"].includes(task)
     ? { task, ...with_ }
     : { task: "classifier", trained, ...with_ };
   const shuffle = f.shuffleBn === "exchange" ? { shuffle_bn: f.shuffleBn } : {};

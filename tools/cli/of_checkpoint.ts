@@ -1,42 +1,136 @@
-// Gets the training binary for a checkpoint's network.
+// Gets the training binary for a checkpoint's network: what the checkpoint says is the default of every flag about it.
 
-import { openCheckpoint } from "./checkpoint.js";
-import { type ModelFlags, modelFlags, targetOf } from "./flags.js";
+import type { Fitting, Preflight } from "./binary_verb.js";
+import { type Checkpoint, openCheckpoint } from "./checkpoint.js";
+import { type ModelFlags, modelFlags, saidClasses, targetOf } from "./flags.js";
 import { modelGraphs } from "./graphs.js";
 import { cachedArtefact } from "./obtain.js";
 import type { Given } from "./record.js";
 
-/**
- * The path of the artefact of `task` for the checkpoint's network, which is found or built. The model's flags on the
- * command line must agree with the checkpoint. Rejects if they do not, or if the task needs prototypes and the
- * checkpoint has none.
- */
-export async function artefactOf(resume: string, task: string, given: Given): Promise<string> {
+const note = (text: string): void => void process.stderr.write(`note: ${text}\n`);
+
+/** Opens a checkpoint for flags that must agree with it. A new head may have any number of classes. */
+function openFor(resume: string, task: string, given: Given, newHead: boolean): Checkpoint {
   const flags = modelFlags(given.options);
   const { said } = given;
+  const classes = saidClasses(given.options);
   const known = {
     ...(said("network") && { network: flags.network }),
     ...(said("width") && { width: flags.width }),
-    ...(said("numClass") && { numClass: flags.numClass }),
+    ...(classes !== undefined && !newHead && { numClass: classes }),
     ...(task === "mopro" && said("lowDim") && { lowDim: flags.lowDim }),
     ...(said("imageSize") && { imageSize: flags.imageSize }),
   };
-  const { file, network, notes } = openCheckpoint(resume, known, "query");
+  const checkpoint = openCheckpoint(resume, known, "query");
+  for (const text of checkpoint.notes) note(text);
+  return checkpoint;
+}
+
+/** The flags with the checkpoint's network in place of the defaults. */
+function withNetwork(flags: ModelFlags, { file, network }: Checkpoint, task: string): ModelFlags {
+  return {
+    ...flags,
+    network: network.arch,
+    width: network.width,
+    numClass: network.num_class ?? flags.numClass,
+    lowDim: network.low_dim ?? flags.lowDim,
+    imageSize: network.image_size,
+    ...(task === "mopro" && file.tensors.has("queue") && { moco_queue: file.entry("queue").shape[1] as number }),
+  };
+}
+
+/** Throws if a network of `classes` classes cannot use the data folder. */
+export function requireClasses(classes: number, by: string, preflight: Preflight, data: unknown): void {
+  if (preflight.all_classes && preflight.num_class > classes)
+    throw new Error(`${data}: has ${preflight.num_class} classes, but ${by} ${classes}`);
+}
+
+/**
+ * The artefact of `task` for the checkpoint's network, which is found or built. The model's flags on the command line
+ * must agree with the checkpoint. Rejects if they do not, or if the task needs prototypes and the checkpoint has none.
+ */
+export async function artefactOf(resume: string, task: string, given: Given): Promise<Fitting> {
+  const checkpoint = openFor(resume, task, given, false);
   try {
-    if (task === "mopro" && network.task !== "mopro")
+    if (task === "mopro" && checkpoint.network.task !== "mopro")
       throw new Error(`${resume}: has no prototypes, so it is not a checkpoint of MoPro; judging labels needs them`);
-    for (const note of notes) process.stderr.write(`note: ${note}\n`);
-    const of: ModelFlags = {
-      ...flags,
-      network: network.arch,
-      width: network.width,
-      numClass: network.num_class ?? flags.numClass,
-      lowDim: network.low_dim ?? flags.lowDim,
-      imageSize: network.image_size,
-      ...(task === "mopro" && { moco_queue: file.entry("queue").shape[1] as number }),
-    };
-    return (await cachedArtefact(modelGraphs(task, of), targetOf(of))).dir;
+    const of = withNetwork(modelFlags(given.options), checkpoint, task);
+    return { dir: (await cachedArtefact(modelGraphs(task, of), targetOf(of))).dir };
   } finally {
-    file.close();
+    checkpoint.file.close();
+  }
+}
+
+/**
+ * The same for a network that is trained further. Its classifier has the classes that --num-class says or, without the
+ * flag, `classes`; 0: the checkpoint's. If that is another number than the checkpoint's, the classifier begins anew.
+ */
+export async function artefactWithHead(
+  resume: string,
+  task: string,
+  given: Given,
+  preflight: Preflight,
+  classes: number,
+): Promise<Fitting> {
+  const checkpoint = openFor(resume, task, given, true);
+  try {
+    const of = withNetwork(modelFlags(given.options), checkpoint, task);
+    const said = saidClasses(given.options);
+    const numClass = said ?? (classes || of.numClass);
+    const { num_class: has } = checkpoint.network;
+    const isNew = has !== undefined && has !== numClass;
+    const by = said === undefined ? `the classifier of ${resume} has` : "--num-class says";
+    requireClasses(numClass, by, preflight, given.options.data);
+    const keep = given.said("initClassifier") && given.options.initClassifier === "keep";
+    const why = said === undefined ? `${given.options.data} has ${numClass}` : `--num-class says ${numClass}`;
+    if (isNew && keep)
+      throw new Error(`--init-classifier keep: ${resume} has ${has} classes, but ${why}; use --num-class ${has}`);
+    if (isNew) {
+      const other = said === undefined ? `; --num-class ${has} keeps the checkpoint's` : "";
+      note(`${resume} has ${has} classes, ${why}: a new classifier of ${numClass} classes is trained${other}`);
+    }
+    const flags = { ...of, numClass };
+    return {
+      dir: (await cachedArtefact(modelGraphs(task, flags), targetOf(flags))).dir,
+      ...(isNew && !given.said("initClassifier") && { args: ["--init-classifier", "reset"] }),
+    };
+  } finally {
+    checkpoint.file.close();
+  }
+}
+
+/** The task and the flags of a training run: of the one that it continues, if there is one, otherwise of the data. */
+export function trainingFlags(
+  given: Given,
+  preflight: Preflight,
+): { readonly task: string; readonly flags: ModelFlags } {
+  const flags = modelFlags(given.options);
+  const said = saidClasses(given.options);
+  const { data } = given.options;
+  if (preflight.checkpoint === "") {
+    const numClass = said ?? (preflight.num_class || flags.numClass);
+    requireClasses(numClass, "--num-class says", preflight, data);
+    if (said === undefined && preflight.num_class > 0)
+      note(`${data} has ${numClass} classes (--num-class gives the network another number)`);
+    return { task: String(given.options.task), flags: { ...flags, numClass } };
+  }
+  const task = given.said("task") ? String(given.options.task) : undefined;
+  const checkpoint = openFor(preflight.checkpoint, task ?? "mopro", given, false);
+  try {
+    const of = task ?? checkpoint.network.task;
+    const network = withNetwork(flags, checkpoint, of);
+    requireClasses(network.numClass, `the network of ${preflight.checkpoint} has`, preflight, data);
+    const written = (key: string): number => Number(checkpoint.file.metadata.get(key) ?? 0);
+    return {
+      task: of,
+      flags: {
+        ...network,
+        ...(given.said("moco_queue") && { moco_queue: flags.moco_queue }),
+        ...(!given.said("batchSize") && written("global_batch") > 0 && { batchSize: written("global_batch") }),
+        ...(!given.said("bnGroups") && written("groups") > 0 && { bnGroups: written("groups") }),
+      },
+    };
+  } finally {
+    checkpoint.file.close();
   }
 }

@@ -1,7 +1,7 @@
 // moproc retrain: trains a classifier with cleaned labels on top of a checkpoint's network.
 
 import { binaryVerb } from "./binary_verb.js";
-import { artefactOf } from "./of_checkpoint.js";
+import { artefactWithHead } from "./of_checkpoint.js";
 import type { Verb } from "./record.js";
 import { trainedCheckpoint } from "./sample_run.js";
 import { beginning, reportOf, reportTarget } from "./transfer.js";
@@ -21,7 +21,8 @@ export const retrain: Verb = binaryVerb({
       "-b 64 --epochs 5",
   ],
   check: (given) => void beginning(given, from),
-  artefact: (given) => artefactOf(beginning(given, from), given.options.finetune ? "classifier" : "retrain", given),
+  artefact: (given, preflight) =>
+    artefactWithHead(beginning(given, from), given.options.finetune ? "classifier" : "retrain", given, preflight, 0),
   targets: reportTarget,
   after: reportOf,
 });

@@ -1,10 +1,11 @@
 // moproc train: finds or builds the training binary for the flags that are compiled in, then runs it.
 
-import { binaryVerb } from "./binary_verb.js";
-import { modelFlags, targetOf } from "./flags.js";
+import { binaryVerb, type Fitting, type Preflight } from "./binary_verb.js";
+import { targetOf } from "./flags.js";
 import { type Extra, extras, modelGraphs } from "./graphs.js";
 import { oneOf } from "./kinds.js";
 import { cachedArtefact } from "./obtain.js";
+import { trainingFlags } from "./of_checkpoint.js";
 import { type Given, sections, type Verb } from "./record.js";
 import { reportAfter, requireReport } from "./report.js";
 import { sampleModel } from "./sample_run.js";
@@ -23,7 +24,7 @@ export const train: Verb = binaryVerb({
       kind: oneOf(["mopro", "classifier"]),
       default: "mopro",
       section: sections.compiled,
-      help: "What is trained: MoPro, or a classifier by plain cross-entropy.",
+      help: "What is trained: MoPro, or a classifier by plain cross-entropy. A run that goes on has its own task.",
     },
   ],
   examples: [
@@ -39,10 +40,11 @@ export const train: Verb = binaryVerb({
   },
 });
 
-/** The path of the cached artefact of these flags, which is built first if there is none. */
-async function fittingArtefact({ options }: Given): Promise<string> {
-  const flags = modelFlags(options);
+/** The cached artefact of these flags, which is built first if there is none. */
+async function fittingArtefact(given: Given, preflight: Preflight): Promise<Fitting> {
+  const { options } = given;
+  const { task, flags } = trainingFlags(given, preflight);
   const key = (e: Extra): string => e.replace(/-(.)/g, (_, c: string) => c.toUpperCase());
   const wanted = extras.filter((e) => options[key(e)] !== undefined);
-  return (await cachedArtefact(modelGraphs(String(options.task), flags, wanted), targetOf(flags))).dir;
+  return { dir: (await cachedArtefact(modelGraphs(task, flags, wanted), targetOf(flags))).dir };
 }

@@ -12,6 +12,7 @@ const files: Readonly<Record<string, () => Promise<Verb>>> = {
   retrain: async () => (await import("./retrain.js")).retrain,
   finetune: async () => (await import("./finetune.js")).finetune,
   lowshot: async () => (await import("./lowshot.js")).lowshot,
+  evaluate: async () => (await import("./evaluate.js")).evaluate,
   predict: async () => (await import("./predict.js")).predict,
   export: async () => (await import("./export.js")).exportVerb,
   convert: async () => (await import("./convert.js")).convert,

@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <limits>
 
+#include "data/data_folder.h"
 #include "data/list_file.h"
 #include "data/transfer_sets.h"
 
@@ -16,6 +17,16 @@ using data::Split;
 // The limit of classes for reading: a layout with one folder per class may have any number. Lists are then shrunk to
 // the classes that their labels need.
 constexpr int kAnyClasses = 1'000'000;
+
+const char* layout_name(data::Layout layout) {
+  switch (layout) {
+    case data::Layout::webvision: return "webvision";
+    case data::Layout::lists: return "lists";
+    case data::Layout::split_folders: return "imagenet";
+    case data::Layout::class_folders: break;
+  }
+  return "folders";
+}
 
 data::Dataset shrunk(data::Dataset set) {
   std::int32_t most = 0;
@@ -52,10 +63,11 @@ DataFolder read_data_folder(const std::string& folder, int first_label) {
   data::ListOptions options;
   options.num_class = kAnyClasses;
   options.first_label = first_label;
-  out.layout = there("info") ? "webvision" : there("train.csv") || there("train.jsonl") ? "lists" : "imagenet";
+  out.layout = layout_name(data::layout_of(folder));
   out.sets.push_back({"train", shrunk(data::read_folder(folder, Split::train, options))});
   options.classes = out.sets.front().images.classes();  // as a training run maps its validation images
-  out.sets.push_back({"val", shrunk(data::read_folder(folder, Split::val, options))});
+  if (data::has_validation(folder))
+    out.sets.push_back({"val", shrunk(data::read_folder(folder, Split::val, options))});
   for (const char* name : {"info", "train.csv", "train.jsonl", "val.csv", "val.jsonl", "classes.txt", "truth.json"})
     list(name);
   return out;

@@ -15,7 +15,7 @@ struct NamedSet {
 };
 
 struct DataFolder {
-  std::string layout;  // "webvision", "lists", "imagenet", "voc", "places"
+  std::string layout;  // "webvision", "lists", "imagenet", "folders", "voc", "places"
   std::vector<NamedSet> sets;
   std::vector<std::string> lists;  // files and folders without images, as paths below the folder
 };

@@ -256,7 +256,7 @@ void write_index(const std::vector<Shard>& shards, const fs::path& folder) {
 
 // For a layout with one folder per class: their names, because a class without images leaves no trace in the shards.
 void write_classes(const DataFolder& folder, const fs::path& out) {
-  if (folder.layout != "imagenet") return;
+  if (folder.layout != "imagenet" && folder.layout != "folders") return;
   const data::ClassTable& classes = folder.sets.front().images.classes();
   std::string text;
   for (std::size_t i = 0; i < classes.size(); ++i) {

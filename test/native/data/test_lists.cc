@@ -2,7 +2,7 @@
 #include <algorithm>
 
 #include "../tap.h"
-#include "data/dataset.h"
+#include "data/data_folder.h"
 #include "support.h"
 
 using namespace moproc::data;

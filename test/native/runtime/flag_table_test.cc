@@ -5,6 +5,7 @@
 #include <map>
 
 #include "command/clean_verb.h"
+#include "command/evaluate_verb.h"
 #include "command/finetune_verb.h"
 #include "command/lowshot_verb.h"
 #include "command/predict_verb.h"
@@ -71,10 +72,24 @@ void add_sources(Entries<S>& e, At at) {
                {"--sources", "--mini", "--num-class"}});
 }
 
+template <class S>
+void add_ranks(Entries<S>& e) {
+  e.push_back({"--nproc-per-node", {"4"}, IS(s.ranks.launch.per_node == 4)});
+  e.push_back({"--world-size", {"2"}, IS(s.ranks.launch.world_size == 2)});
+  e.push_back({"--rank", {"1"}, IS(s.ranks.launch.rank == 1)});
+  e.push_back({"--dist-url", {"env://"}, IS(s.ranks.launch.dist_url == "env://")});
+  e.push_back({"--dist-backend", {"mpi"}, IS(s.ranks.backend == "mpi")});
+  e.push_back({"--multiprocessing-distributed", {}, IS(s.ranks.process_per_gpu)});
+  e.push_back({"--timeout", {"3"}, IS(s.ranks.timeout == 3)});
+  e.push_back({"--max-restarts", {"2"}, IS(s.ranks.max_restarts == 2)});
+}
+
 /// Flags of the verbs that train. Settings have run and ranks.
 template <class S>
 void add_training(Entries<S>& e) {
   e.push_back({"--data", {"d"}, IS(s.run.data == "d")});
+  e.push_back({"--first-label", {"1"}, IS(s.run.first_label == 1), "first_label", "1"});
+  e.push_back({"--val-split", {"0.25"}, IS(s.run.hold_out.share == 0.25), "", "0.25"});
   e.push_back({"--resume", {"auto"}, IS(s.run.resume == "auto")});
   e.push_back({"--exp-dir", {"e"}, IS(s.run.saving.exp_dir == "e")});
   e.push_back({"--epochs", {"7"}, IS(s.run.schedule.epochs == 7), "epochs", "7"});
@@ -100,15 +115,8 @@ void add_training(Entries<S>& e) {
   add_compute(e, IS(s.run.compute));
   e.push_back({"--profile", {}, IS(s.run.compute.profile)});
   add_confirmed(e);
-  e.push_back({"--nproc-per-node", {"4"}, IS(s.ranks.launch.per_node == 4)});
-  e.push_back({"--world-size", {"2"}, IS(s.ranks.launch.world_size == 2)});
-  e.push_back({"--rank", {"1"}, IS(s.ranks.launch.rank == 1)});
-  e.push_back({"--dist-url", {"env://"}, IS(s.ranks.launch.dist_url == "env://")});
-  e.push_back({"--dist-backend", {"mpi"}, IS(s.ranks.backend == "mpi")});
-  e.push_back({"--multiprocessing-distributed", {}, IS(s.ranks.process_per_gpu)});
   e.push_back({"--deterministic", {}, IS(s.run.compute.deterministic), "deterministic", "true"});
-  e.push_back({"--timeout", {"3"}, IS(s.ranks.timeout == 3)});
-  e.push_back({"--max-restarts", {"2"}, IS(s.ranks.max_restarts == 2)});
+  add_ranks(e);
 }
 
 template <class S>
@@ -169,7 +177,6 @@ TEST("flag table: train's flags change what they should") {
   add_training(e);
   add_cosine(e);
   add_sources(e, IS(s.lists));
-  e.push_back({"--first-label", {"1"}, IS(s.run.first_label == 1), "first_label", "1"});
   e.push_back({"--synthetic", {}, IS(s.run.synthetic)});
   e.push_back({"--moco_m", {"0.5"}, IS(s.run.hyper.moco_m == 0.5), "moco_m", "0.5"});
   e.push_back({"--proto_m", {"0.5"}, IS(s.run.hyper.proto_m == 0.5), "proto_m", "0.5"});
@@ -205,6 +212,7 @@ TEST("flag table: clean's flags change what they should") {
   add_confirmed(e);
   add_sources(e, IS(s.clean));
   e.push_back({"--first-label", {"1"}, IS(s.clean.first_label == 1), "first_label", "1"});
+  e.push_back({"--val-split", {"0.25"}, IS(s.clean.hold_out.share == 0.25), "", "0.25"});
   e.push_back({"--data", {"d"}, IS(s.clean.data == "d")});
   e.push_back({"--resume", {"c"}, IS(s.clean.checkpoint == "c")});
   e.push_back({"--annotation", {"a"}, IS(s.clean.annotation == "a")});
@@ -223,7 +231,6 @@ TEST("flag table: retrain's flags change what they should") {
   Entries<RetrainVerbSettings> e;
   add_training(e);
   add_cosine(e);
-  e.push_back({"--first-label", {"1"}, IS(s.run.first_label == 1), "first_label", "1"});
   e.push_back({"--annotation", {"a"}, IS(s.retrain.annotation == "a")});
   e.push_back({"--pretrained", {"p"}, IS(s.retrain.pretrained == "p")});
   e.push_back({"--init-classifier", {"reset"}, IS(!s.retrain.keep_classifier), "init_classifier", "reset"});
@@ -243,6 +250,21 @@ TEST("flag table: finetune's flags change what they should") {
   e.push_back({"--init-classifier", {"reset"}, IS(!s.finetune.keep_classifier), "init_classifier", "reset"});
   e.push_back({"--compat", {"released"}, IS(s.finetune.compat_released), "compat", "released"});
   check_verb("finetune", e);
+}
+
+TEST("flag table: evaluate's flags change what they should") {
+  Entries<EvaluateVerbSettings> e;
+  add_compute(e, IS(s.evaluation.compute));
+  add_confirmed(e);
+  add_sources(e, IS(s.evaluation));
+  add_ranks(e);
+  e.push_back({"--deterministic", {}, IS(s.evaluation.compute.deterministic), "deterministic", "true"});
+  e.push_back({"--resume", {"c"}, IS(s.evaluation.checkpoint == "c")});
+  e.push_back({"--data", {"d"}, IS(s.evaluation.data == "d")});
+  e.push_back({"--csv", {"f"}, IS(s.evaluation.csv == "f")});
+  e.push_back({"--first-label", {"1"}, IS(s.evaluation.first_label == 1), "first_label", "1"});
+  e.push_back({"--val-split", {"0"}, IS(s.evaluation.hold_out.share == 0.0), "", "0"});
+  check_verb("evaluate", e);
 }
 
 TEST("flag table: predict's flags change what they should; arguments without a flag are images") {
@@ -290,7 +312,7 @@ TEST("flag table: every verb has a test here, and the ranks agree about all that
     for (const Flag& f : command->flags.all())
       if (f.agreed != (f.recorded && f.key != "sample_weights")) note(false, __FILE__, __LINE__, v.name + f.name());
   }
-  CHECK((names == std::vector<std::string>{"train", "clean", "retrain", "finetune", "lowshot", "predict"}));
+  CHECK((names == std::vector<std::string>{"train", "clean", "retrain", "finetune", "lowshot", "evaluate", "predict"}));
 }
 
 TEST("flag table: augmentation reaches the loader from every verb that trains") {

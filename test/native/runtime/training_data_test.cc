@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <csignal>
 
-#include "data/dataset.h"
+#include "data/data_folder.h"
 #include "sample.h"
 #include "support.h"
 #include "tap.h"

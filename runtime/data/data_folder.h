@@ -1,0 +1,39 @@
+// The layouts of a data folder, and its training and validation images. The layouts are WebVision's (there is info/),
+// the user's own lists (train.csv or train.jsonl, and val.*; see table_list.h), one folder per class in train/ and in
+// val/, and one folder per class in the data folder itself, which then has no validation images of its own.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <utility>
+
+#include "dataset.h"
+
+namespace moproc::data {
+
+enum class Layout { webvision, lists, split_folders, class_folders };
+
+// Recognises the layout. A folder `train` or `val` that holds images and no folder is a class of that name. Throws
+// DatasetError if `folder` has none of the layouts, or two of them.
+Layout layout_of(const std::string& folder);
+
+// Whether the data folder has validation images.
+bool has_validation(const std::string& folder);
+
+// Reads one split. Names are relative to `folder`. Throws DatasetError, also if the folder has no such split.
+Dataset read_folder(const std::string& folder, Split split, const ListOptions& options);
+
+// The classes of a data folder's training images, or of its validation images if there are no others, without a list of
+// the images; empty if they have no names. Throws DatasetError.
+ClassTable read_classes(const std::string& folder, const ListOptions& options);
+
+// The number of classes of a data folder: its class folders, the lines of classes.txt or info/synsets.txt (WebVision
+// without that file: 1000), or the largest label of the training list. Throws DatasetError.
+int count_classes(const std::string& folder, const ListOptions& options);
+
+// Holds out images for validation: of each class with two or more images, the nearest whole number to `share` of them,
+// at least one and never all. Which ones follows from `seed` and their names, whatever other images there are. Returns
+// the others and the held-out ones, both in list order. Throws std::invalid_argument if share is not in (0, 1).
+std::pair<Dataset, Dataset> hold_out(const Dataset& all, double share, std::uint64_t seed);
+
+}  // namespace moproc::data
