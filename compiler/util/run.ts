@@ -3,6 +3,12 @@
 import { spawn } from "node:child_process";
 import type { Readable } from "node:stream";
 
+/**
+ * Whether nohup started this process (tools/cli/moproc). Node gives children the default reaction to SIGHUP, which ends
+ * them; a session of their own keeps the signal of a closed terminal away from them.
+ */
+export const underNohup = process.env.MOPROC_NOHUP !== undefined;
+
 /** A program and the arguments that always come first, as in `ccache g++`. */
 export type Command = readonly [string, ...string[]];
 
@@ -40,7 +46,11 @@ export function runToEnd(
 ): Promise<Said & { readonly failure: string | undefined }> {
   const [program, ...first] = command;
   return new Promise((resolve, reject) => {
-    const child = spawn(program, [...first, ...args], { cwd, stdio: ["ignore", "pipe", "pipe"] });
+    const child = spawn(program, [...first, ...args], {
+      cwd,
+      stdio: ["ignore", "pipe", "pipe"],
+      detached: underNohup,
+    });
     const [out, err] = [collect(child.stdout), collect(child.stderr)];
     child.on("error", (e) => reject(new Error(`${program}: ${e.message}`)));
     child.on("close", (code, signal) => {

@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "comm/other_launchers.h"
 #include "core/error.h"
 
 namespace moproc::comm {
@@ -43,6 +44,12 @@ class Reader {
   const Environment& environment_;
 };
 
+/// An address without the brackets in which a URL has one of IPv6.
+std::string without_brackets(const std::string& host) {
+  const bool bracketed = host.size() > 2 && host.front() == '[' && host.back() == ']';
+  return bracketed ? host.substr(1, host.size() - 2) : host;
+}
+
 StoreAddress parse_url(const std::string& url) {
   constexpr std::string_view scheme = "tcp://";
   const size_t colon = url.rfind(':');
@@ -52,9 +59,10 @@ StoreAddress parse_url(const std::string& url) {
   if (!url.starts_with(scheme) || colon <= scheme.size() || port.empty() || error != std::errc() ||
       end != port.data() + port.size() || n < 0 || n > 65535)
     throw InputError("--dist-url " + url + ": expected tcp://HOST:PORT or env://");
-  std::string host = url.substr(scheme.size(), colon - scheme.size());
-  if (host.size() > 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
-  return {host, n};
+  const std::string host = url.substr(scheme.size(), colon - scheme.size());
+  if (host.find(':') != std::string::npos && host.front() != '[')
+    throw InputError("--dist-url " + url + ": an IPv6 address needs brackets, as in tcp://[::1]:10001");
+  return {without_brackets(host), n};
 }
 
 /// Rank 0's address: MASTER_ADDR and MASTER_PORT, or --dist-url if it is given. Ranks of our own launcher use the port
@@ -64,7 +72,7 @@ StoreAddress master_of(Reader& r, const LaunchFlags& flags) {
     r.say("--dist-url " + flags.dist_url + ": where rank 0 is");
     return parse_url(flags.dist_url);
   }
-  return {r.text("MASTER_ADDR", "the machine of rank 0"),
+  return {without_brackets(r.text("MASTER_ADDR", "the machine of rank 0")),
           r.number("MASTER_PORT", "the port that rank 0 listens on", 1)};
 }
 
@@ -86,13 +94,22 @@ Launch torchrun(Reader& r, const LaunchFlags& flags) {
   return l;
 }
 
-Launch open_mpi(Reader& r, const LaunchFlags& flags) {
+/// The names of the variables of a launcher of MPI.
+struct MpiNames {
+  const char *by, *rank, *ranks, *local_rank, *local_ranks;
+};
+constexpr MpiNames kOpenMpi{"Open MPI", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK",
+                            "OMPI_COMM_WORLD_LOCAL_SIZE"};
+/// MPICH's and Intel MPI's mpiexec (Hydra).
+constexpr MpiNames kHydra{"MPICH or Intel MPI", "PMI_RANK", "PMI_SIZE", "MPI_LOCALRANKID", "MPI_LOCALNRANKS"};
+
+Launch mpi(Reader& r, const LaunchFlags& flags, const MpiNames& names) {
   Launch l;
-  l.by = "Open MPI";
-  l.rank = r.number("OMPI_COMM_WORLD_RANK", "this process, of all", 0);
-  l.ranks = r.number("OMPI_COMM_WORLD_SIZE", "processes in all", 1);
-  l.local_rank = r.number("OMPI_COMM_WORLD_LOCAL_RANK", "this process, of those on this machine", 0);
-  l.local_ranks = r.number("OMPI_COMM_WORLD_LOCAL_SIZE", "processes on this machine", 1);
+  l.by = names.by;
+  l.rank = r.number(names.rank, "this process, of all", 0);
+  l.ranks = r.number(names.ranks, "processes in all", 1);
+  l.local_rank = r.number(names.local_rank, "this process, of those on this machine", 0);
+  l.local_ranks = r.number(names.local_ranks, "processes on this machine", 1);
   if (l.ranks == 1) return l;
   const bool said = !flags.dist_url.empty() || r.has("MASTER_ADDR");
   if (!said && l.local_ranks == l.ranks) {
@@ -123,7 +140,9 @@ Launch slurm(Reader& r, const LaunchFlags& flags) {
   Launch l;
   l.by = "Slurm";
   l.rank = r.number("SLURM_PROCID", "this process, of all of the step", 0);
-  l.ranks = r.number("SLURM_NTASKS", "processes in all", 1);
+  // A step may have fewer processes than its job, and SLURM_NTASKS may be the job's.
+  l.ranks = r.has("SLURM_STEP_NUM_TASKS") ? r.number("SLURM_STEP_NUM_TASKS", "processes of the step", 1)
+                                          : r.number("SLURM_NTASKS", "processes in all", 1);
   l.local_rank = r.number("SLURM_LOCALID", "this process, of those on this machine", 0);
   if (r.has("SLURM_STEP_TASKS_PER_NODE") && r.has("SLURM_NODEID")) {
     l.local_ranks = tasks_on(r.text("SLURM_STEP_TASKS_PER_NODE", "processes on each machine of the step"),
@@ -155,7 +174,7 @@ void kubeflow(Reader& r, LaunchFlags& flags) {
   flags.rank = r.number("RANK", "this node", 0);
   if (flags.dist_url.empty() || flags.dist_url == "env://") {
     const StoreAddress master = master_of(r, flags);
-    flags.dist_url = "tcp://" + master.host + ":" + std::to_string(master.port);
+    flags.dist_url = show(master);
   }
 }
 
@@ -231,11 +250,15 @@ LaunchPlan plan_launch(const LaunchFlags& flags, const Environment& environment)
   const bool ranks = r.has("RANK") && r.has("WORLD_SIZE");
   const bool by_flags = flags.per_node > 0 && !r.has(kOurs);
   if (ranks && r.has("LOCAL_RANK")) plan.launch = torchrun(r, flags);
-  else if (r.has("OMPI_COMM_WORLD_RANK") && !by_flags) plan.launch = open_mpi(r, flags);
+  else if (r.has(kOpenMpi.rank) && !by_flags) plan.launch = mpi(r, flags, kOpenMpi);
+  else if (r.has(kHydra.rank) && r.has(kHydra.local_rank) && !by_flags) plan.launch = mpi(r, flags, kHydra);
   else if (r.has("SLURM_STEP_ID") && r.has("SLURM_PROCID") && !by_flags) plan.launch = slurm(r, flags);
   else {
     const bool nodes = ranks && r.has("MASTER_ADDR") && flags.world_size < 0;
-    if (!nodes && flags.world_size < 0 && flags.per_node == 0) refuse_half(r);
+    if (!nodes && flags.world_size < 0 && flags.per_node == 0 && !r.has(kOurs)) {
+      refuse_half(r);
+      refuse_unknown(environment);
+    }
     if (nodes) kubeflow(r, said);
     else if (flags.dist_url == "env://" && !ranks)
       throw InputError(
@@ -249,6 +272,8 @@ LaunchPlan plan_launch(const LaunchFlags& flags, const Environment& environment)
         "--nproc-per-node " + std::to_string(flags.per_node) + ": " +
         (plan.launch.by.empty() ? "nothing to start" : plan.launch.by + " has started the processes already"));
   check(plan.launch);
+  if (plan.to_start == 0 && plan.launch.by != "moproc" && !plan.launch.by.empty())
+    refuse_contradiction(environment, plan.launch);
   plan.launch.read = std::move(r.lines);
   return plan;
 }

@@ -1,4 +1,5 @@
-// Names resolve to several addresses (IPv6 and IPv4): listening uses the first that works, connecting tries all.
+// Names resolve to several addresses (IPv6 and IPv4). Connecting tries all of them, so listening has to accept both
+// kinds: on an IPv6 socket, which takes IPv4 connections, too, or on an IPv4 socket where there is no IPv6.
 #include "comm/socket.h"
 
 #include <netdb.h>
@@ -7,10 +8,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
 #include <thread>
+#include <vector>
 
 #include "comm/store.h"
 #include "core/error.h"
@@ -48,7 +51,10 @@ bool connect_within(const Socket& s, const addrinfo& to, Clock::time_point limit
 
 }  // namespace
 
-std::string show(const StoreAddress& at) { return "tcp://" + at.host + ":" + std::to_string(at.port); }
+std::string show(const StoreAddress& at) {
+  const bool v6 = at.host.find(':') != std::string::npos;
+  return "tcp://" + (v6 ? "[" + at.host + "]" : at.host) + ":" + std::to_string(at.port);
+}
 
 void Socket::reset() {
   if (fd_ >= 0) close(fd_);
@@ -90,7 +96,10 @@ Socket listen_at(StoreAddress& at) {
   Addresses found;
   if (const std::string why = resolve(at, true, found); !why.empty()) throw InputError(show(at) + ": " + why);
   int error = 0;
-  for (const addrinfo* a = found.list; a; a = a->ai_next) {
+  std::vector<const addrinfo*> addresses;
+  for (const addrinfo* a = found.list; a; a = a->ai_next) addresses.push_back(a);
+  std::stable_partition(addresses.begin(), addresses.end(), [](const addrinfo* a) { return a->ai_family == AF_INET6; });
+  for (const addrinfo* a : addresses) {
     Socket s(socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
     const int on = 1, off = 0;
     setsockopt(s.fd(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);

@@ -13,7 +13,7 @@ struct StoreAddress {
   int port = 0;      // rank 0 may give 0, which takes any free port
 };
 
-/// "tcp://HOST:PORT".
+/// "tcp://HOST:PORT", with an IPv6 address in brackets.
 std::string show(const StoreAddress& at);
 
 /// Owns a connected or listening socket.

@@ -112,10 +112,14 @@ test("the table of each launcher has the variables that launch.cc reads for it, 
   t.deepEqual(table("One machine"), variablesOf("variables_of"));
   t.deepEqual(table("torchrun"), variablesOf("torchrun"));
   t.deepEqual(table("Slurm"), all(...variablesOf("slurm"), ...beginning("SLURM_")));
-  t.deepEqual(table("Open MPI"), all(...variablesOf("open_mpi"), ...beginning("OMPI_")));
+  const named = (start: RegExp): string[] => allVariables().filter((v) => start.test(v));
+  t.deepEqual(table("Open MPI"), all(...variablesOf("mpi"), ...named(/^OMPI_/)));
+  t.deepEqual(table("MPICH and Intel MPI"), all(...variablesOf("mpi"), ...named(/^P?MPI?_/)));
   t.deepEqual(table("Kubeflow"), variablesOf("kubeflow"));
   t.deepEqual(
-    [...new Set(["One machine", "torchrun", "Slurm", "Open MPI", "Kubeflow"].flatMap(table))].sort(),
+    [
+      ...new Set(["One machine", "torchrun", "Slurm", "Open MPI", "MPICH and Intel MPI", "Kubeflow"].flatMap(table)),
+    ].sort(),
     allVariables(),
   );
 });

@@ -3,6 +3,7 @@
 
 import { constants } from "node:os";
 import { Command, CommanderError } from "commander";
+import { underNohup } from "../../compiler/util/run.js";
 import { version } from "../../compiler/util/version.js";
 import { addVerb, choose, output } from "./command.js";
 import { helpPage } from "./help.js";
@@ -17,6 +18,8 @@ for (const stream of [process.stdout, process.stderr])
     if (e.code === "EPIPE") process.exit(128 + constants.signals.SIGPIPE);
     throw e;
   });
+
+if (underNohup) process.on("SIGHUP", () => {});
 
 function fail(path: string, e: unknown): void {
   const message = e instanceof Error ? (process.env.MOPROC_DEBUG ? (e.stack ?? e.message) : e.message) : String(e);

@@ -2,10 +2,16 @@
 
 import { spawn } from "node:child_process";
 import { constants } from "node:os";
+import { basename } from "node:path";
 import { nativeFile } from "../../compiler/emit/native.js";
+import { underNohup } from "../../compiler/util/run.js";
 
 /** A program has refused the command line and printed the reason, so only the exit code must be set. */
 export class Refused extends Error {}
+
+/** The usual reason for a signal that nobody sent by hand. */
+const signalHint = (signal: NodeJS.Signals): string =>
+  signal === "SIGKILL" ? ", as the system does when memory runs out (see dmesg)" : "";
 
 /** Runs a program of the native part with this terminal and returns its exit code. */
 export const nativeTool = (name: string, args: readonly string[]): Promise<number> => spawnTool(nativeFile(name), args);
@@ -17,13 +23,17 @@ export const nativeTool = (name: string, args: readonly string[]): Promise<numbe
  */
 export function spawnTool(file: string, args: readonly string[]): Promise<number> {
   return new Promise((resolve, reject) => {
-    const child = spawn(file, args, { stdio: "inherit", env: { ...process.env, MOPROC_PARENT: `${process.pid}` } });
-    const forward = (signal: NodeJS.Signals): void => void child.kill(signal);
+    const env = { ...process.env, MOPROC_PARENT: `${process.pid}` };
+    const child = spawn(file, args, { stdio: "inherit", env, detached: underNohup });
+    const forward = (signal: NodeJS.Signals): void => {
+      if (signal !== "SIGHUP" || !underNohup) child.kill(signal);
+    };
     const stopping = ["SIGHUP", "SIGINT", "SIGTERM", "SIGUSR1"] as const;
     for (const signal of stopping) process.on(signal, forward);
     child.on("error", reject);
     child.on("close", (code, signal) => {
       for (const signal of stopping) process.off(signal, forward);
+      if (signal) process.stderr.write(`${basename(file)} was ended by ${signal}${signalHint(signal)}\n`);
       resolve(code ?? 128 + (signal ? constants.signals[signal] : 0));
     });
   });

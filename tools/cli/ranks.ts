@@ -16,7 +16,9 @@ const launched = (env: Env): { readonly ranks: number; readonly rank: number } |
   if (env.LOCAL_RANK && env.WORLD_SIZE) return { ranks: count(env.WORLD_SIZE), rank: Number(env.RANK ?? 0) };
   if (env.OMPI_COMM_WORLD_RANK)
     return { ranks: count(env.OMPI_COMM_WORLD_SIZE), rank: Number(env.OMPI_COMM_WORLD_RANK) };
-  if (env.SLURM_STEP_ID && env.SLURM_PROCID) return { ranks: count(env.SLURM_NTASKS), rank: Number(env.SLURM_PROCID) };
+  if (env.PMI_RANK && env.MPI_LOCALRANKID) return { ranks: count(env.PMI_SIZE), rank: Number(env.PMI_RANK) };
+  if (env.SLURM_STEP_ID && env.SLURM_PROCID)
+    return { ranks: count(env.SLURM_STEP_NUM_TASKS ?? env.SLURM_NTASKS), rank: Number(env.SLURM_PROCID) };
   return undefined;
 };
 

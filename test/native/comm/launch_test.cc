@@ -98,6 +98,79 @@ TEST("Open MPI, on one machine and on two") {
   CHECK_EQ(plan_launch(flags, of(two)).launch.master.host, "login");
 }
 
+TEST("MPICH and Intel MPI, alone and as a step of Slurm") {
+  const Variables hydra = {
+      {"PMI_RANK", "1"}, {"PMI_SIZE", "4"}, {"MPI_LOCALRANKID", "1"}, {"MPI_LOCALNRANKS", "4"}, {"PMI_FD", "9"}};
+  const Launch l = plan_launch({}, of(hydra)).launch;
+  CHECK_EQ(l.by, "MPICH or Intel MPI");
+  CHECK_EQ(l.rank, 1);
+  CHECK_EQ(l.ranks, 4);
+  CHECK_EQ(l.local_rank, 1);
+  CHECK_EQ(l.local_ranks, 4);
+  CHECK_EQ(l.master.host, "localhost");
+  Variables two = hydra;
+  two["MPI_LOCALNRANKS"] = "2";
+  CHECK_HAS(refusal({}, two), "MASTER_ADDR is not set");
+  // srun --mpi=pmi2 sets two of them, and Slurm's own.
+  Variables step = kSlurm;
+  step["PMI_RANK"] = "9";
+  step["PMI_SIZE"] = "16";
+  CHECK_EQ(plan_launch({}, of(step)).launch.by, "Slurm");
+  step["PMI_RANK"] = "3";
+  CHECK_HAS(refusal({}, step),
+            "Slurm says that this is rank 9 of 16, but MPICH or Intel MPI says rank 3 of 16 (PMI_RANK");
+}
+
+TEST("two launchers: one may have started the other; otherwise they must not contradict") {
+  // mpiexec starts torchrun on two machines, which starts four processes on each.
+  Variables nested = kTorchrun;
+  nested.merge(Variables{{"PMI_RANK", "1"}, {"PMI_SIZE", "2"}});
+  CHECK_EQ(plan_launch({}, of(nested)).launch.rank, 5);
+  nested["PMI_RANK"] = "0";
+  CHECK_HAS(refusal({}, nested), "torchrun says that this is rank 5 of 8, but MPICH or Intel MPI says rank 0 of 2");
+  // A leftover of a container: every process of mpirun would be rank 0 of 1.
+  Variables leftover = kOpenMpi;
+  leftover.merge(Variables{{"RANK", "0"}, {"WORLD_SIZE", "1"}, {"LOCAL_RANK", "0"}});
+  CHECK_HAS(refusal({}, leftover), "torchrun says that this is rank 0 of 1, but Open MPI says rank 3 of 4");
+  // A script that copies MPI's variables to torchrun's names.
+  Variables copied = kOpenMpi;
+  copied.merge(
+      Variables{{"RANK", "3"}, {"WORLD_SIZE", "4"}, {"LOCAL_RANK", "3"}, {"MASTER_ADDR", "a"}, {"MASTER_PORT", "1"}});
+  CHECK_EQ(plan_launch({}, of(copied)).launch.by, "torchrun");
+  // The job has 16 tasks, the step that is running has two.
+  Variables step = kSlurm;
+  step.merge(Variables{{"SLURM_STEP_NUM_TASKS", "2"}, {"SLURM_STEP_NUM_NODES", "1"}});
+  step["SLURM_PROCID"] = "1";
+  CHECK_EQ(plan_launch({}, of(step)).launch.ranks, 2);
+  CHECK_EQ(plan_launch({}, of(step)).launch.local_ranks, 2);
+}
+
+TEST("a launcher that nobody understands is named") {
+  for (const char* name : {"PMIX_RANK", "PMI_RANK", "MV2_COMM_WORLD_RANK", "PALS_RANKID", "FLUX_TASK_RANK"})
+    CHECK_HAS(refusal({}, {{name, "3"}}), std::string(name) + "=3 is set, so a launcher that moproc cannot read");
+  CHECK_EQ(plan_launch({}, of({{"FLUX_TASK_RANK", "0"}, {"FLUX_JOB_SIZE", "1"}})).launch.ranks, 1);
+  LaunchFlags flags;
+  flags.per_node = 2;
+  CHECK_EQ(plan_launch(flags, of({{"PALS_RANKID", "0"}})).to_start, 2);
+}
+
+TEST("IPv6 addresses have brackets in a URL") {
+  LaunchFlags flags;
+  flags.world_size = 2;
+  flags.rank = 1;
+  flags.dist_url = "tcp://[fe80::1%eth0]:7000";
+  const StoreAddress at = plan_launch(flags, of({})).launch.master;
+  CHECK_EQ(at.host, "fe80::1%eth0");
+  CHECK_EQ(show(at), "tcp://[fe80::1%eth0]:7000");
+  flags.dist_url = "tcp://::1:7000";
+  CHECK_HAS(refusal(flags), "an IPv6 address needs brackets");
+  Variables v = kKubeflow;
+  v["MASTER_ADDR"] = "2001:db8::7";
+  CHECK_EQ(plan_launch({}, of(v)).launch.master.host, "2001:db8::7");
+  v["MASTER_ADDR"] = "[2001:db8::7]";
+  CHECK_EQ(plan_launch({}, of(v)).launch.master.host, "2001:db8::7");
+}
+
 TEST("Slurm: the first machine has rank 0, the job's number makes the port") {
   const Launch l = plan_launch({}, of(kSlurm)).launch;
   CHECK_EQ(l.by, "Slurm");

@@ -35,6 +35,17 @@ std::string refusal(const StoreAddress& at, int rank, int ranks, double timeout 
 
 }  // namespace
 
+TEST("rank 0 is found under each of its addresses: IPv4, IPv6 where there is one, and a name with both") {
+  StoreAddress own{"localhost", 0};
+  const Socket listening = listen_at(own);
+  std::vector<std::string> hosts{"localhost", "127.0.0.1"};
+  if (access("/proc/net/if_inet6", R_OK) == 0) hosts.push_back("::1");
+  for (const std::string& host : hosts) {
+    const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(5);
+    CHECK(connect_to({host, own.port}, limit, 5).fd() >= 0);
+  }
+}
+
 TEST("texts of any bytes go from rank to rank, and a get waits for its set") {
   const auto first = make_store({"localhost", 0}, 0, 3, 5);
   const StoreAddress at{"localhost", first->port()};
