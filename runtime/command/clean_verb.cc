@@ -41,7 +41,9 @@ void require_targets(const CleanVerbSettings& s) { train::require_clean_targets(
 
 Inputs inputs(const CleanVerbSettings& s) {
   const train::CleanSettings& c = s.clean;
-  return {c.data, {.google = c.google, .flickr = c.flickr, .first_label = c.first_label}, c.checkpoint,
+  return {c.data,
+          {.google = c.google, .flickr = c.flickr, .first_label = c.first_label},
+          c.checkpoint,
           s.confirmed.num_class};
 }
 

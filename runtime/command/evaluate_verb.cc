@@ -40,9 +40,8 @@ Inputs inputs(const EvaluateVerbSettings& s) {
 }
 
 int run(const EvaluateVerbSettings& s, const FlagTable&, Invocation& at) {
-  return run_as_ranks(at, s.ranks, "", false, [&](comm::World* world, bool) {
-    return train::run_evaluation(at.plan, s.evaluation, world);
-  });
+  return run_as_ranks(at, s.ranks, "", false,
+                      [&](comm::World* world, bool) { return train::run_evaluation(at.plan, s.evaluation, world); });
 }
 
 }  // namespace

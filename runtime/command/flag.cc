@@ -170,7 +170,7 @@ std::vector<train::Recorded> FlagTable::recorded() const {
     if (!f.recorded) continue;
     const auto same = [&](const train::Recorded& r) { return !f.key.empty() && r.key == f.key; };
     if (std::none_of(values.begin(), values.end(), same))
-      values.push_back({f.name(), f.key, f.recorded(), f.json, f.agreed, f.task});
+      values.push_back({f.name(), f.key, f.recorded(), f.json, f.agreed, f.task, f.adjustable});
   }
   return values;
 }

@@ -42,6 +42,7 @@ struct Flag {
   bool agreed = false;                    // all ranks must have the same value
   bool rest = false;                      // arguments without a flag are its values, too
   std::string task;                       // "mopro" or "classifier": only artefacts of this --task read it; "": all do
+  bool adjustable = false;                // a run may go on with another value without --accept-changes
 
   /// Records the value under `k`. It changes results, so all ranks must have the same.
   Flag& record(std::string k);
@@ -49,6 +50,8 @@ struct Flag {
   Flag& record(std::string k, std::function<std::string()> value);
   /// All ranks must have the same value, although it changes no results and is not recorded.
   Flag& agree();
+  /// The value may change when a run is resumed: it says how long and how fast to learn, not what.
+  Flag& adjust() { return adjustable = true, *this; }
   Flag& without(std::string what) { return unset = std::move(what), *this; }
   Flag& only_for(std::string t) { return task = std::move(t), *this; }
   /// The first long name, which messages and the ranks' agreement use.

@@ -73,9 +73,9 @@ int preflight(int argc, char** argv) {
     std::puts(line.text().c_str());
     return 0;
   } catch (const moproc::InputError& e) {
-    std::fprintf(stderr, "%s: %s\n", verb.c_str(), e.what());
+    std::fprintf(stderr, "moproc %s: %s\n", verb.c_str(), e.what());
   } catch (const moproc::data::DatasetError& e) {
-    std::fprintf(stderr, "%s: %s\n", verb.c_str(), e.what());
+    std::fprintf(stderr, "moproc %s: %s\n", verb.c_str(), e.what());
   }
   return 2;
 }

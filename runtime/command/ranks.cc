@@ -58,7 +58,8 @@ void add_rank_flags(FlagTable& t, RankSettings& ranks, train::Compute& compute) 
        "start one rank per GPU of this node; on the CPU, --nproc-per-node says how many");
   t.on({"--deterministic"}, compute.deterministic,
        "GPUs: sums over ranks are made in the CPU's order, so that any number of ranks gives the same bits")
-      .record("deterministic");
+      .record("deterministic")
+      .adjust();
   t.number({"--timeout"}, "SECONDS", ranks.timeout, 0.1, 1e6,
            "how long the others wait for a rank that does not answer");
   t.number({"--max-restarts"}, "N", ranks.max_restarts, 0, 1 << 20,

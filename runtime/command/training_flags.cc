@@ -43,7 +43,7 @@ std::string schedule_text(const train::Schedule& schedule) {
 
 void add_run_flags(FlagTable& t, train::RunSettings& run) {
   t.text({"--exp-dir"}, "DIR", run.saving.exp_dir, "folder for checkpoints and logs, which is made if it is missing");
-  t.number({"--epochs"}, "N", run.schedule.epochs, 1, kMaxInt, "epochs of the whole run").record("epochs");
+  t.number({"--epochs"}, "N", run.schedule.epochs, 1, kMaxInt, "epochs of the whole run").record("epochs").adjust();
   t.number({"--start-epoch"}, "N", run.start_epoch, 0, kMaxInt,
            "first epoch; a run that is resumed continues where it ended");
   t.number({"--steps"}, "N", run.steps, int64_t{1}, kMaxLong, "stop after so many steps").without("no limit").agree();
@@ -56,25 +56,31 @@ void add_run_flags(FlagTable& t, train::RunSettings& run) {
 void add_optimiser_flags(FlagTable& t, train::RunSettings& run) {
   train::Schedule& schedule = run.schedule;
   t.number({"--lr", "--learning-rate"}, "X", run.hyper.lr, 0.0, kInfinity, "learning rate before the schedule")
-      .record("lr");
+      .record("lr")
+      .adjust();
   t.numbers({"--schedule"}, "EPOCH", schedule.milestones, 0,
             "epochs at which the learning rate is multiplied by --decay-rate")
-      .record("schedule", [&schedule] { return schedule_text(schedule); });
+      .record("schedule", [&schedule] { return schedule_text(schedule); })
+      .adjust();
   t.number({"--decay-rate"}, "X", schedule.decay_rate, 0.0, 1.0,
            "factor of the learning rate at each epoch of --schedule")
-      .record("decay_rate");
+      .record("decay_rate")
+      .adjust();
   t.number({"--warmup-epochs"}, "N", schedule.warmup_epochs, 0, kMaxInt,
            "in the first N epochs of S steps, step T of the run (from 0) has (T + 1) / (N * S) of the scheduled rate")
-      .record("warmup_epochs");
-  t.number({"--momentum"}, "X", run.hyper.momentum, 0.0, 1.0, "momentum of SGD").record("momentum");
+      .record("warmup_epochs")
+      .adjust();
+  t.number({"--momentum"}, "X", run.hyper.momentum, 0.0, 1.0, "momentum of SGD").record("momentum").adjust();
   t.number({"--wd", "--weight-decay"}, "X", run.hyper.weight_decay, 0.0, kInfinity, "weight decay of every parameter")
-      .record("weight_decay");
+      .record("weight_decay")
+      .adjust();
 }
 
 void add_cosine_flag(FlagTable& t, train::RunSettings& run) {
   t.on({"--cos"}, run.schedule.cosine,
        "cosine schedule instead: in epoch E the learning rate is lr / 2 * (1 + cos(pi * E / epochs))")
-      .record("schedule", [&schedule = run.schedule] { return schedule_text(schedule); });
+      .record("schedule", [&schedule = run.schedule] { return schedule_text(schedule); })
+      .adjust();
 }
 
 void add_crop_flag(FlagTable& t, train::Augmentation& augmentation) {
@@ -89,10 +95,15 @@ void add_saving_flags(FlagTable& t, train::RunSettings& run) {
   t.add(save_every(saving)).agree();
   t.on({"--overwrite"}, saving.overwrite,
        "remove the checkpoints of another run from --exp-dir; without it such a folder is refused");
+  t.on({"--accept-changes"}, run.accept_changes,
+       "continue a checkpoint although data, batch, seed or settings of the loss differ from those that it was made "
+       "with");
   t.number({"--keep"}, "N", saving.keep, 1, kMaxInt, "how many checkpoints from within epochs are kept");
   t.number({"--keep-epochs"}, "N", saving.keep_epochs, 1, kMaxInt,
-           "how many checkpoints from the ends of epochs are kept")
-      .without("all");
+           "how many checkpoints from the ends of epochs are kept, the newest ones; besides those of --keep-every, and "
+           "of the best epoch as model_best");
+  t.number({"--keep-every"}, "N", saving.keep_every, 1, kMaxInt,
+           "the checkpoint of every Nth epoch is kept, too; 1 keeps all");
   t.choice<std::string>({"--checkpoint-format"}, saving.format,
                         {{"safetensors", "safetensors"}, {"pth.tar", "pth.tar"}},
                         "safetensors, or pth.tar, which the published PyTorch scripts load");

@@ -12,8 +12,7 @@ Inputs training_inputs(const train::RunSettings& run, data::ListOptions lists, c
   Inputs inputs{run.synthetic ? "" : run.data, lists, pretrained, confirmed.num_class};
   if (!pretrained.empty()) return inputs;
   std::vector<std::string> notes;  // about damaged files, which the run prints itself
-  inputs.checkpoint =
-      run.resume == "auto" ? train::newest_whole_checkpoint(run.saving.exp_dir, notes) : run.resume;
+  inputs.checkpoint = run.resume == "auto" ? train::newest_whole_checkpoint(run.saving.exp_dir, notes) : run.resume;
   return inputs;
 }
 

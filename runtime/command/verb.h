@@ -25,10 +25,10 @@ struct Invocation {
 
 /// What a command reads, so that it can be checked before an artefact is compiled for it.
 struct Inputs {
-  std::string data;            // data folder; "": none
-  data::ListOptions lists;     // how its lists are read, except num_class
-  std::string checkpoint;      // from which the run begins or which it continues; "": none
-  int64_t num_class = 0;       // that the command line states; 0: none
+  std::string data;         // data folder; "": none
+  data::ListOptions lists;  // how its lists are read, except num_class
+  std::string checkpoint;   // from which the run begins or which it continues; "": none
+  int64_t num_class = 0;    // that the command line states; 0: none
 };
 
 /// The record of a verb whose flags fill a `Settings`.

@@ -6,8 +6,8 @@
 #include "command/parse.h"
 #include "core/error.h"
 
-#define MOPROC_VERBS(verb) verb(train) verb(clean) verb(retrain) verb(finetune) verb(lowshot) verb(evaluate) \
-  verb(predict)
+#define MOPROC_VERBS(verb) \
+  verb(train) verb(clean) verb(retrain) verb(finetune) verb(lowshot) verb(evaluate) verb(predict)
 
 namespace moproc::command {
 

@@ -62,8 +62,8 @@ struct Recognised {
   std::shared_ptr<const Files> files;
 };
 
-Recognised recognise(std::string folder) {
-  while (folder.size() > 1 && folder.back() == '/') folder.pop_back();
+Recognised recognise(const std::string& given) {
+  const std::string folder = without_slash(given);
   need_directory(folder, "the data folder must exist");
   const std::shared_ptr<const Files> files = Files::open(folder);
   Recognised r{folder, Layout::webvision, parts_of(folder, "train", *files), parts_of(folder, "val", *files), files};
@@ -89,11 +89,10 @@ Recognised recognise(std::string folder) {
 /// What is missing if a data folder has no images of a split.
 [[noreturn]] void no_split(const Recognised& r, Split split) {
   const std::string name = split == Split::train ? "train" : "val";
-  throw DatasetError(r.folder + ": has no " + (split == Split::train ? "training" : "validation") +
-                     " images: there is no " +
-                     (r.layout == Layout::lists ? name + ".csv or " + name + ".jsonl" : name + "/") +
-                     (split == Split::val && r.layout == Layout::class_folders ? "; the folder holds one folder per class"
-                                                                               : ""));
+  throw DatasetError(
+      r.folder + ": has no " + (split == Split::train ? "training" : "validation") + " images: there is no " +
+      (r.layout == Layout::lists ? name + ".csv or " + name + ".jsonl" : name + "/") +
+      (split == Split::val && r.layout == Layout::class_folders ? "; the folder holds one folder per class" : ""));
 }
 
 /// Validation folders of other programs, which are not read.

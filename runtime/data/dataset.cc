@@ -51,7 +51,8 @@ class WebVisionLists {
       : options_(options), names_(synset_names(folder)), out_(out) {
     known_ = names_.empty() ? std::max(1000, options.num_class) : static_cast<int>(names_.size());
     if (!options.classes.empty() && names_.empty())
-      throw DatasetError(folder + "/info/synsets.txt: is missing, so the labels cannot be compared with the run's classes");
+      throw DatasetError(folder +
+                         "/info/synsets.txt: is missing, so the labels cannot be compared with the run's classes");
     out.set_classes(options.classes.empty() ? names_.first(static_cast<std::size_t>(options.num_class))
                                             : options.classes);
   }
@@ -119,8 +120,8 @@ void append_training(const std::string& info, const ListOptions& o, WebVisionLis
 
 }  // namespace
 
-Dataset read_webvision(const std::string& folder, Split split, const ListOptions& options) {
-  const std::string info = folder + "/info";
+Dataset read_webvision(const std::string& given, Split split, const ListOptions& options) {
+  const std::string folder = without_slash(given), info = folder + "/info";
   need_directory(folder, "the data folder must exist");
   need_directory(info, "a WebVision data folder holds its lists there");
   if (options.num_class < 1) throw DatasetError("the number of classes must be at least 1");

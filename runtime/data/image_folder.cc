@@ -178,7 +178,8 @@ Dataset read_image_folder(const std::string& folder, const ListOptions& options)
   }
   for (std::size_t i = 0; i < table.size(); ++i)
     if (!seen[i]) empty.push_back(table.name(i));
-  if (out.size() == 0) throw DatasetError(folder + ": has no image in any of its folders");
+  if (out.size() == 0)
+    throw DatasetError(folder + ": has no image in any of its folders, and neither info/ (WebVision) nor lists");
   if (!empty.empty())
     out.note(folder + ": " + std::to_string(empty.size()) + " of " + std::to_string(table.size()) +
              " classes have no image: " + some(empty));

@@ -14,8 +14,8 @@ namespace moproc::data {
 // DatasetError if there is none.
 ClassTable classes_of_folders(const std::string& folder);
 
-// What the folder `name` in a data folder holds ("": the data folder itself), hidden entries aside: at least one folder;
-// or images and no folder; or neither.
+// What the folder `name` in a data folder holds ("": the data folder itself), hidden entries aside: at least one
+// folder; or images and no folder; or neither.
 enum class FolderKind { absent, folders, images, neither };
 FolderKind kind_of_folder(const std::string& folder, const std::string& name, const Files& files);
 

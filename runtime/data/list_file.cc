@@ -36,6 +36,11 @@ Entry parse(const std::string& file, std::size_t number, std::string_view line) 
 
 }  // namespace
 
+std::string without_slash(std::string path) {
+  while (path.size() > 1 && path.back() == '/') path.pop_back();
+  return path;
+}
+
 std::string_view trimmed(std::string_view text) {
   const std::size_t from = text.find_first_not_of(spaces);
   if (from == std::string_view::npos) return {};

@@ -31,6 +31,9 @@ std::string out_of_range(std::int64_t label, std::int64_t classes);
 // Throws DatasetError unless `path` is a folder. `what` says in the message what the folder should hold.
 void need_directory(const std::string& path, const std::string& what);
 
+// The path without slashes at its end.
+std::string without_slash(std::string path);
+
 // The text without white space at both ends.
 std::string_view trimmed(std::string_view text);
 

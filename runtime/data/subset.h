@@ -15,7 +15,8 @@ namespace moproc::data {
 std::vector<std::uint32_t> draw_subset(const Dataset& all, double share, std::uint64_t seed, std::uint32_t draw = 0);
 
 // The images that a file names, one per line, in the file's order: by path below the list's folder or its
-// train/, or only by file name as in SimCLR's lists. Throws DatasetError with file and line for a name that is unknown, repeated or ambiguous.
+// train/, or only by file name as in SimCLR's lists. Throws DatasetError with file and line for a name that is unknown,
+// repeated or ambiguous.
 std::vector<std::uint32_t> read_subset(const Dataset& all, const std::string& file);
 
 // The images of `all` with these indices.

@@ -10,6 +10,8 @@ namespace moproc::train {
 
 /// Like printf, but returns the text.
 std::string format(const char* pattern, ...) __attribute__((format(printf, 1, 2)));
+/// A word of a command line, in quotes if a shell needs them.
+std::string in_shell(const std::string& word);
 /// "1:02:03" or "2:03".
 std::string show_time(double seconds);
 /// "1.93 GB", "12.0 MB", "4.1 kB": powers of 1000.

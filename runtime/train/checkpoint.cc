@@ -14,6 +14,7 @@
 #include "core/layout.h"
 #include "core/meta.h"
 #include "formats/checkpoint_file.h"
+#include "formats/output_file.h"
 #include "formats/published.h"
 #include "formats/published_names.h"
 #include "formats/torch_writer.h"
@@ -51,7 +52,8 @@ Metadata metadata_of(const Plan& plan, const CheckpointInfo& i, const RunRecord&
              {"data_digest", i.data_digest},
              {"plan_digest", i.plan_digest},
              {"meters", i.at.meters.to_json()},
-             {"best_top1", show(i.at.best)}};
+             {"best_top1", show(i.at.best)},
+             {"best_epoch", std::to_string(i.at.best_epoch)}};
   if (!i.label_names.empty()) m[kLabelNames] = i.label_names;
   if (i.hold_out.holds()) {
     m[kValSplit] = show(*i.hold_out.share);
@@ -93,10 +95,13 @@ void read_run(const Checkpoint& c, CheckpointInfo& info) {
   info.at.meters = Meters::from_json(parse_json(field(c, "meters"), c.path + ": meters"), c.path);
   if (const auto best = c.metadata.find("best_top1"); best != c.metadata.end())
     info.at.best = std::strtod(best->second.c_str(), nullptr);  // older files have none
+  if (const auto epoch = c.metadata.find("best_epoch"); epoch != c.metadata.end())
+    info.at.best_epoch = static_cast<int>(std::strtol(epoch->second.c_str(), nullptr, 10));
   info.seed = number<uint64_t>(c, "seed");
   info.global_batch = number<int64_t>(c, "global_batch");
   info.data_digest = field(c, "data_digest");
   info.plan_digest = field(c, "plan_digest");
+  info.settings = {c.metadata.begin(), c.metadata.end()};
 }
 
 void read_foreign(const Checkpoint& c, CheckpointInfo& info) {
@@ -163,7 +168,7 @@ std::vector<FoundCheckpoint> checkpoints_in(const std::string& folder) {
       found.emplace_back(*rank, entry.path().string());
   std::sort(found.rbegin(), found.rend());
   std::vector<FoundCheckpoint> checkpoints;
-  for (auto& [rank, path] : found) checkpoints.push_back({std::move(path), std::get<1>(rank)});
+  for (auto& [rank, path] : found) checkpoints.push_back({std::move(path), std::get<1>(rank), std::get<0>(rank)});
   return checkpoints;
 }
 
@@ -184,6 +189,39 @@ void require_checkpoints(const std::string& folder, const std::string& format, c
     const bool ahead = !begin || *rank > *begin;
     if (ahead && c.path.ends_with("." + format)) require_file(c.path, checkpoint_mark(format));
   }
+}
+
+namespace {
+
+std::filesystem::path last_link(const std::string& folder, const std::string& format) {
+  return std::filesystem::path(folder) / ("last." + format);
+}
+
+/// Whether nothing is there, or a link to a checkpoint beside it.
+bool may_be_last(const std::filesystem::path& link) {
+  std::error_code error;
+  const auto status = std::filesystem::symlink_status(link, error);
+  if (!std::filesystem::exists(status)) return true;
+  const auto target = std::filesystem::read_symlink(link, error);
+  return !error && !target.has_parent_path() && is_checkpoint_name(target.string());
+}
+
+}  // namespace
+
+void require_last(const std::string& folder, const std::string& format) {
+  const auto link = last_link(folder, format);
+  if (!may_be_last(link)) refuse_target(link.string(), "exists, and is not moproc's link to the newest checkpoint");
+}
+
+void point_last_to(const std::string& checkpoint) {
+  const std::filesystem::path path(checkpoint);
+  const auto link =
+      last_link(path.parent_path().string(), checkpoint.ends_with(".pth.tar") ? "pth.tar" : "safetensors");
+  if (!may_be_last(link)) return;
+  std::error_code error;
+  const std::string fresh = temporary_name(link.string());
+  std::filesystem::create_symlink(path.filename(), fresh, error);
+  if (!error) std::filesystem::rename(fresh, link, error);
 }
 
 std::string newest_checkpoint(const std::string& folder) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -23,6 +24,7 @@ struct Position {
   int64_t samples = 0;  // images seen since the first step of the run
   Meters meters;        // of the epoch that has begun
   double best = -1;     // top-1 of the best epoch so far, in percent; -1 before the first evaluation
+  int best_epoch = -1;  // -1: none, or not known
 };
 
 /// The metadata of a checkpoint.
@@ -32,6 +34,7 @@ struct CheckpointInfo {
   int64_t global_batch = 0;
   std::string data_digest;  // of the training list; "synthetic" if there is none
   std::string plan_digest;
+  std::map<std::string, std::string> settings;  // recorded values, by Recorded::key; set by load_checkpoint()
   std::string label_names;  // JSON of the run's class table (data/class_table.h); "": classes have numbers only
   HoldOut hold_out;         // of the run's training images
   bool of_run = true;       // false: no run of ours wrote it; of the above only at.epoch may be known
@@ -46,10 +49,15 @@ std::string checkpoint_name(int epoch, std::optional<int64_t> step, const std::s
 struct FoundCheckpoint {
   std::string path;
   bool ends_epoch;  // false: written within one
+  int64_t epoch;
 };
 
 /// The checkpoints of either format in a folder, recognised and sorted by their names, the latest first.
 std::vector<FoundCheckpoint> checkpoints_in(const std::string& folder);
+/// The link EXP-DIR/last.FORMAT to the newest checkpoint. require_last() throws InputError if something else has that
+/// name; point_last_to() then does nothing, and also where links are not possible.
+void require_last(const std::string& folder, const std::string& format);
+void point_last_to(const std::string& checkpoint);
 /// Whether a file with this name is a checkpoint of a run.
 bool is_checkpoint_name(const std::string& name);
 /// The mark of a checkpoint in this format, safetensors or pth.tar, that moproc wrote; and whether a file has it.

@@ -24,8 +24,6 @@ struct Job {
   /// Writes the list of training images that the run has drawn to EXP-DIR; empty for verbs that draw none. Called by
   /// the rank that writes.
   std::function<void(const std::string& exp_dir, const Lists&)> record_lists;
-
-  bool keeps_best = false;  // write model_best.* after each epoch that is the best so far
 };
 
 }  // namespace moproc::train

@@ -132,16 +132,17 @@ void Saver::write() {
   if (const std::string where = first_nonfinite(snapshot_); !where.empty())
     throw Diverged("the run has diverged: " + where + "; " + paths_.back() + " is not written");
   for (const std::string& path : paths_) write_snapshot(snapshot_, path);
+  point_last_to(paths_.back());
   prune();
 }
 
-/// Removes checkpoints beyond --keep and --keep-epochs that moproc wrote. Failures are ignored, because the next
-/// checkpoint tries again.
+/// Removes checkpoints beyond --keep, --keep-epochs and --keep-every that moproc wrote. Failures are ignored, because
+/// the next checkpoint tries again.
 void Saver::prune() const {
   int within = 0, ends = 0;
   for (const FoundCheckpoint& c : checkpoints_in(saving_.exp_dir)) {
-    const bool keep =
-        c.ends_epoch ? saving_.keep_epochs == 0 || ++ends <= saving_.keep_epochs : ++within <= saving_.keep;
+    const bool keep = c.ends_epoch ? ++ends <= saving_.keep_epochs || (c.epoch + 1) % saving_.keep_every == 0
+                                   : ++within <= saving_.keep;
     std::error_code error;
     if (!keep && c.path != paths_.back() && is_own_checkpoint(c.path)) std::filesystem::remove(c.path, error);
   }

@@ -61,7 +61,8 @@ struct Saving {
   double every_seconds = 0;            // the same as a time
   bool overwrite = false;              // remove another run's checkpoints from exp_dir
   int keep = 3;                        // how many checkpoints within epochs are kept
-  int keep_epochs = 0;                 // how many checkpoints at ends of epochs are kept; 0: all
+  int keep_epochs = 3;                 // how many checkpoints at ends of epochs are kept
+  int keep_every = 10;                 // besides those after every so many epochs
   std::string format = "safetensors";  // or "pth.tar"
 };
 
@@ -84,8 +85,9 @@ struct Recorded {
   std::string key;    // "lr": in checkpoints and logs; "": in neither, but all ranks must have the same value
   std::string value;  // JSON if `json`, otherwise text; "": not set, and written to no file
   bool json = false;
-  bool agreed = true;  // all ranks of a run must have the same value
-  std::string task;    // "mopro" or "classifier": only programs of this task read it; "": all
+  bool agreed = true;       // all ranks of a run must have the same value
+  std::string task;         // "mopro" or "classifier": only programs of this task read it; "": all
+  bool adjustable = false;  // a run may go on with another value without --accept-changes
 };
 
 /// The verb and the settings that a run's files record.
@@ -103,6 +105,7 @@ struct RunSettings {
   HoldOut hold_out;              // the trainer completes it
   std::string resume;            // a checkpoint; "auto": the newest in exp_dir; "": none
   std::optional<uint64_t> seed;  // nothing: the seed of the checkpoint, or 0
+  bool accept_changes = false;   // continue a checkpoint that was made with other data or settings
   int start_epoch = 0;           // used if no checkpoint says where to begin
   int64_t steps = 0;             // stop after this many steps; 0: no limit
   int start_clean_epoch = 11;    // first epoch with noise correction

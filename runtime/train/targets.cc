@@ -38,6 +38,7 @@ void require_run_targets(const RunSettings& s, const std::string& from) {
   require_log(folder + "/not_finite.jsonl", {.begin = "{\"epoch\": "});
   if (s.resume != "auto") require_checkpoints(folder, s.saving.format, from);
   require_own_folder(s);
+  require_last(folder, s.saving.format);
   require_list(folder, kHeldOutList);
   require_file(folder + "/model_best." + s.saving.format, checkpoint_mark(s.saving.format));
   if (!s.cache_features) return;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <csignal>
+#include <filesystem>
 #include <utility>
 
 #include "comm/world.h"
@@ -45,6 +46,7 @@ int Trainer::run() {
   report_->memory(session_);
   if (world_ && world_->carrier() != comm::Carrier::nccl) report_->ranks(*world_);
   if (settings_.compute.profile) console_.line(session_.profiler().report());
+  if (!interrupted()) say_results();
   const bool unended = at_.step == batches_;  // evaluation and checkpoint of the epoch are missing
   if (!interrupted() || at_.epoch >= settings_.schedule.epochs || (limit_reached() && !unended)) return 0;
   report_->stopped(signal(), at_, saver_ ? saver_->newest() : "");
@@ -202,7 +204,9 @@ bool Trainer::evaluate_epoch(int epoch) {
                   });
     if (!r) return false;
     report_->evaluation(epoch, v.name, *r);
-    if (i == 0 && !settings_.evaluate) is_best_ = r->top1() > at_.best, at_.best = std::max(at_.best, r->top1());
+    if (i > 0 || settings_.evaluate) continue;
+    is_best_ = r->top1() > at_.best;
+    if (is_best_) at_.best = r->top1(), at_.best_epoch = epoch;
   }
   return true;
 }
@@ -212,6 +216,23 @@ void Trainer::exchange_signals() {
   if (!world_ || !interrupt_) return;
   for (const std::string& s : world_->exchange("signals", std::to_string(interrupt_->signal())))
     stop_signal_ = std::max(stop_signal_, std::stoi(s));
+}
+
+std::string Trainer::best_path() const { return settings_.saving.exp_dir + "/model_best." + settings_.saving.format; }
+
+/// Names the files that the run leaves, and what to do with them.
+void Trainer::say_results() {
+  if (!saver_ || saver_->newest().empty()) return;
+  std::string file = saver_->newest();
+  console_.line("newest checkpoint: " + file);
+  if (at_.best >= 0 && std::filesystem::exists(best_path())) {
+    file = best_path();
+    console_.line("best epoch: " + file +
+                  (at_.best_epoch >= 0 ? format(" (epoch %d, top-1 %.2f)", at_.best_epoch, at_.best) : ""));
+  }
+  const bool judges = session_.has_program("proto") && !settings_.synthetic;
+  console_.line("next: moproc " + (judges ? "clean --data " + in_shell(settings_.data) + " --resume " + in_shell(file)
+                                          : "export --resume " + in_shell(file) + " -o model.onnx"));
 }
 
 void Trainer::save(int epoch, std::optional<int64_t> step) {
@@ -226,8 +247,7 @@ void Trainer::save(int epoch, std::optional<int64_t> step) {
   if (lists_.held_out) info.hold_out = {settings_.hold_out.share, settings_.hold_out.seed.value_or(seed_)};
   std::vector<std::string> paths;
   // The best is written first: a run that is killed between the two files repeats the end of its epoch and writes both.
-  if (job_.keeps_best && !step && std::exchange(is_best_, false))
-    paths.push_back(settings_.saving.exp_dir + "/model_best." + settings_.saving.format);
+  if (!step && std::exchange(is_best_, false)) paths.push_back(best_path());
   paths.push_back(settings_.saving.exp_dir + "/" + checkpoint_name(epoch, step, settings_.saving.format));
   saver_->begin(std::move(paths), info);
 }

@@ -63,6 +63,8 @@ class Trainer {
   void exchange_signals();
   int stopped_status() const;
   bool evaluate_epoch(int epoch);  // false: a signal came before the evaluation was complete
+  std::string best_path() const;
+  void say_results();
   void save(int epoch, std::optional<int64_t> step);
   void skip(const Started& s, const StepResult& result);
   std::function<std::vector<int64_t>(uint32_t, uint64_t)> keys() const;

@@ -13,6 +13,7 @@
 #include "cpu/cores.h"
 #include "data/sampler.h"
 #include "train/compute.h"
+#include "train/continuation.h"
 #include "train/dump.h"
 #include "train/pretrained.h"
 #include "train/supervisor.h"
@@ -192,22 +193,18 @@ void Trainer::begin_from_network() {
                 (job_.keep_classifier ? "its classifier too" : "the classifier is drawn anew"));
 }
 
-/// Throws InputError if the run's data, batch or seed differ from those of a checkpoint within an epoch; prints a note
-/// about other differences.
+/// Throws InputError unless the run may continue the checkpoint; prints a note about what is different.
 void Trainer::compare_with(const CheckpointInfo& info, const std::string& path) {
-  const auto differs = [&](const std::string& what, const std::string& was, const std::string& is) {
-    if (was == is) return;
-    if (at_.step > 0)
-      throw InputError(path + ": was written within epoch " + std::to_string(at_.epoch) + " with " + what + " " + was +
-                       ", this run has " + is);
-    console_.line("note: the checkpoint was made with " + what + " " + was + ", this run has " + is);
-  };
+  const Plan& plan = session_.plan();
   if (info.of_run) {
-    differs("training list", info.data_digest, data_digest());
-    differs("global batch", std::to_string(info.global_batch), meta(session_.plan(), "batch"));
-    differs("seed", std::to_string(info.seed), std::to_string(seed_));
-    if (info.plan_digest != session_.plan().digest)
-      console_.line("note: the checkpoint was made by another build: the run continues, but not with the same bits");
+    const std::string note = differences(info, path, settings_,
+                                         {.task = meta(plan, "task"),
+                                          .data_digest = data_digest(),
+                                          .plan_digest = plan.digest,
+                                          .global_batch = meta_number(plan, "batch"),
+                                          .groups = meta_number(plan, "groups"),
+                                          .seed = seed_});
+    if (!note.empty()) console_.line("note: this run goes on with changes: " + note);
   }
   is_complete_ = settings_.resume == "auto" && info.of_run && at_.epoch >= settings_.schedule.epochs;
   if (at_.epoch >= settings_.schedule.epochs && !is_complete_)

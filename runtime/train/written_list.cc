@@ -33,9 +33,8 @@ void write_list(const std::string& folder, const std::string& name, const data::
   formats::Sha256 sha;
   sha.add(std::as_bytes(std::span(text)));
   std::filesystem::remove(path);
-  formats::write_atomically(
-      folder + "/" + name + ".sha256", formats::checked_mark(),
-      [&](formats::OutputFile& out) { out.write(sha.hex() + "  " + name + ".txt\n"); });
+  formats::write_atomically(folder + "/" + name + ".sha256", formats::checked_mark(),
+                            [&](formats::OutputFile& out) { out.write(sha.hex() + "  " + name + ".txt\n"); });
   formats::write_atomically(path, formats::checked_mark(), [&](formats::OutputFile& out) { out.write(text); });
 }
 

@@ -115,8 +115,8 @@ int run_evaluation(const Plan& plan, const EvaluationSettings& s, comm::World* w
   const Interrupt interrupt("evaluate");
   int signal = 0;
   const int own_cores = std::max(1, usable_cores() / (world ? world->launch().local_ranks : 1));
-  const auto result = evaluate(
-      session, images, s.compute.workers > 0 ? s.compute.workers : own_cores, [&](int64_t done, int64_t all) {
+  const auto result =
+      evaluate(session, images, s.compute.workers > 0 ? s.compute.workers : own_cores, [&](int64_t done, int64_t all) {
         console.status("evaluate", static_cast<double>(done) / static_cast<double>(all),
                        format("%lld/%lld", static_cast<long long>(done), static_cast<long long>(all)));
         signal = interrupt.signal();
@@ -132,7 +132,8 @@ int run_evaluation(const Plan& plan, const EvaluationSettings& s, comm::World* w
                       static_cast<long long>(r.correct1), static_cast<long long>(r.correct5),
                       static_cast<long long>(r.images), show_time(r.seconds).c_str()));
   if (r.broken > 0) console.line(format("%lld images could not be read", static_cast<long long>(r.broken)));
-  if (r.uneven()) console.line(format("mean over classes: top-1 %.2f %%  top-5 %.2f %%", *r.balanced1(), *r.balanced5()));
+  if (r.uneven())
+    console.line(format("mean over classes: top-1 %.2f %%  top-5 %.2f %%", *r.balanced1(), *r.balanced5()));
   if (const std::string lowest = lowest_classes(r, images.classes()); !lowest.empty())
     console.line("lowest top-1: " + lowest);
   if (s.csv.empty() || !first) return 0;

@@ -77,8 +77,9 @@ Job finetune_job(const FinetuneSettings& settings) {
   job.from_network = true;
   job.pretrained = settings.pretrained;
   job.keep_classifier = settings.keep_classifier;
-  job.record_lists = [](const std::string& exp_dir, const Lists& lists) { write_list(exp_dir, kSubsetList, *lists.train); };
-  job.keeps_best = true;
+  job.record_lists = [](const std::string& exp_dir, const Lists& lists) {
+    write_list(exp_dir, kSubsetList, *lists.train);
+  };
   return job;
 }
 

@@ -120,7 +120,7 @@ test.serial("one subset from the seed, whatever the groups; --list takes it back
 });
 
 test.serial("published schedule and tags; the best epoch is kept, across a stop too", (t) => {
-  const flags = ["--low-resource", "0.3", "--epochs", "6", "--schedule", "2", "4", "--lr", "0.05"];
+  const flags = ["--low-resource", "0.3", "--epochs", "6", "--schedule", "2", "4", "--lr", "0.05", "--keep-every", "1"];
   finetune("whole", ...flags, "--seed", "1");
   const rates = shell
     .metrics("whole")
@@ -167,8 +167,14 @@ test.serial("refused: folders, lists and checkpoints that do not fit", (t) => {
     t.regex(r.err, message);
   };
   const from = ["--data", "imagenet", "--model-path", mopro];
+  mkdirSync(shell.at("voc"));
   no(/--model-path FILE is needed/, "--data", "imagenet");
-  no(/data\/train: no such folder; it should contain one folder per class/, "--data", "data", "--model-path", mopro);
+  no(
+    /voc: is not a data folder: there is neither info\/ \(WebVision\), nor train\.csv/,
+    "--data",
+    "voc",
+    ...from.slice(2),
+  );
   no(/is less than one image/, ...from, "--low-resource", "0.0001");
   no(/--low-resource 2: must be between 1e-09 and 1/, ...from, "--low-resource", "2");
   writeFileSync(shell.at("unknown.txt"), `${subset("a")[0]}\nn00_none.JPEG\n`);

@@ -72,7 +72,17 @@ test("the table is in checkpoints of both formats and in exported models, and a 
     rmSync(at("train", "n00000001"), { recursive: true });
     rmSync(at("val", "n00000001"), { recursive: true });
   });
-  const more = ["--data", data, "--resume", checkpoint, "--epochs", "2", "--checkpoint-format", "pth.tar"];
+  const more = [
+    "--data",
+    data,
+    "--resume",
+    checkpoint,
+    "--epochs",
+    "2",
+    "--checkpoint-format",
+    "pth.tar",
+    "--accept-changes",
+  ];
   const out = shell.done("train", ...model, ...more, "--exp-dir", "more");
   t.regex(out, /warning: .*train: 1 of 4 classes have no image: n00000001/);
   shell.done("convert", "more/checkpoint_0001.pth.tar", "more.safetensors");

@@ -12,8 +12,9 @@ export const evaluate: Verb = binaryVerb({
   usage: "--resume FILE --data DIR [flags]",
   purpose: "Counts how many images of a data folder a trained network gets right, in all and per class.",
   more:
-    "Classes are compared by name. The checkpoint says which network it holds, so the flags need not repeat it. If the " +
-    "folder has no validation images, those are evaluated that the checkpoint's run held out of it, or else all images.",
+    "Classes are compared by name. The checkpoint says which network it holds, so the flags need not repeat it. If " +
+    "the folder has no validation images, the images that the checkpoint's run held out of it are evaluated, or " +
+    "else all images.",
   examples: [`moproc evaluate --resume ${trainedCheckpoint} --data sample --csv classes.csv -b 64`],
   check({ options }: Given) {
     const from = options.resume as string | undefined;

@@ -66,8 +66,7 @@ DataFolder read_data_folder(const std::string& folder, int first_label) {
   out.layout = layout_name(data::layout_of(folder));
   out.sets.push_back({"train", shrunk(data::read_folder(folder, Split::train, options))});
   options.classes = out.sets.front().images.classes();  // as a training run maps its validation images
-  if (data::has_validation(folder))
-    out.sets.push_back({"val", shrunk(data::read_folder(folder, Split::val, options))});
+  if (data::has_validation(folder)) out.sets.push_back({"val", shrunk(data::read_folder(folder, Split::val, options))});
   for (const char* name : {"info", "train.csv", "train.jsonl", "val.csv", "val.jsonl", "classes.txt", "truth.json"})
     list(name);
   return out;

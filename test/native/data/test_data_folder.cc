@@ -115,3 +115,5 @@ TEST("held out: the same seed holds out the same images, which more images chang
   make_classes(single.str(), {{"a", 1}, {"b", 1}});
   CHECK_THROWS(hold_out(read_folder(single.str(), Split::train, {.num_class = 2}), 0.5, 0), "no class has two images");
 }
+
+int main(int argc, char** argv) { return moproc::test::run(argc, argv); }

@@ -150,7 +150,7 @@ TEST("lists of one's own: csv with quotes and further columns, jsonl, class name
 TEST("a folder a class, and a folder that is none of these") {
   TempDir dir;
   CHECK_THROWS(read_folder(dir.str(), Split::train, {}),
-               "is not a data folder: there is neither info/ (WebVision) nor train.csv");
+               "is not a data folder: there is neither info/ (WebVision), nor train.csv");
   write_text(dir / "train/b class/2.jpg", "");
   write_text(dir / "train/a/1.JPEG", "");
   const Dataset train = read_folder(dir.str() + "/", Split::train, {});

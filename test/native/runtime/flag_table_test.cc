@@ -108,6 +108,8 @@ void add_training(Entries<S>& e) {
   e.push_back({"--overwrite", {}, IS(s.run.saving.overwrite)});
   e.push_back({"--keep", {"5"}, IS(s.run.saving.keep == 5)});
   e.push_back({"--keep-epochs", {"4"}, IS(s.run.saving.keep_epochs == 4)});
+  e.push_back({"--keep-every", {"5"}, IS(s.run.saving.keep_every == 5)});
+  e.push_back({"--accept-changes", {}, IS(s.run.accept_changes)});
   e.push_back({"--checkpoint-format", {"pth.tar"}, IS(s.run.saving.format == "pth.tar")});
   e.push_back({"--max-skips", {"2"}, IS(s.run.max_skips == 2)});
   e.push_back({"--print-freq", {"8"}, IS(s.run.print_freq == 8)});

@@ -2,12 +2,14 @@
 // checkpoints are kept, synthetic batches, and the permutation of the keys of a step.
 #include <algorithm>
 #include <cstring>
+#include <filesystem>
 #include <map>
 
 #include "data/sampler.h"
 #include "support.h"
 #include "tap.h"
 #include "toy_plan.h"
+#include "train/checkpoint.h"
 #include "train/meters.h"
 #include "train/source.h"
 
@@ -75,16 +77,18 @@ TEST("meters: shares are of the samples that count, and each sample is counted o
   CHECK_EQ(m.wrong, 5.0);
 }
 
-TEST("trainer: --keep and --keep-epochs: the newest stay, each kind counted by itself") {
+TEST("trainer: the last 3 epochs, every tenth and the newest within an epoch are kept; `last` leads to the newest") {
   ToyPlan toy;
-  const auto left = [&](std::vector<std::string> more) {
+  const auto left = [&](std::vector<std::string> more, const char* steps = "38") {
     Folder exp;
-    more.insert(more.end(),
-                {"--synthetic", "--epochs", "4", "--steps", "38", "--checkpoint-every", "3", "--exp-dir", exp.path()});
-    CHECK_EQ(run_train(toy.plan(), more).status, 0);
-    std::string names;
+    more.insert(more.end(), {"--synthetic", "--steps", steps, "--checkpoint-every", "3", "--exp-dir", exp.path()});
+    const Ran r = run_train(toy.plan(), more);
+    CHECK_EQ(r.status, 0);
+    std::string names, newest;
     for (const std::string& name : list(exp.path()))
-      if (name.starts_with("checkpoint_")) names += name.substr(11, name.find('.') - 11) + " ";
+      if (name.starts_with("checkpoint_")) names += name.substr(11, name.find('.') - 11) + " ", newest = name;
+    CHECK_EQ(std::filesystem::read_symlink(exp / "last.safetensors").string(), newest);
+    CHECK(has(r.out, "newest checkpoint: " + exp / newest));
     return names;
   };
   // Ends of epochs 0 to 2, and of epoch 3 steps 3, 6 and the last, 8.
@@ -93,6 +97,21 @@ TEST("trainer: --keep and --keep-epochs: the newest stay, each kind counted by i
   CHECK_EQ(left({"--keep", "2", "--keep-epochs", "1"}), "0002 0003_000006 0003_000008 ");
   CHECK_EQ(left({"--keep", "5", "--keep-epochs", "2"}),
            "0001 0002 0002_000006 0002_000009 0003_000003 0003_000006 0003_000008 ");
+  CHECK_EQ(left({"--keep", "1"}, "145"), "0009 0011 0012 0013 0014_000005 ");
+  CHECK_EQ(left({"--keep", "1", "--keep-every", "4", "--keep-epochs", "1"}, "145"), "0003 0007 0011 0013 0014_000005 ");
+  CHECK_EQ(left({"--keep", "1", "--keep-every", "1"}, "55"), "0000 0001 0002 0003 0004 0005_000005 ");
+}
+
+TEST("trainer: a file of the user's called `last` is neither replaced nor followed") {
+  ToyPlan toy;
+  Folder exp;
+  write_bytes(exp / "last.safetensors", "mine");
+  const Ran r = run_train(toy.plan(), {"--synthetic", "--steps", "3", "--exp-dir", exp.path()});
+  CHECK_EQ(r.status, 2);
+  CHECK(has(r.err, "last.safetensors: exists, and is not moproc's link to the newest checkpoint"));
+  CHECK_EQ(read_bytes(exp / "last.safetensors"), "mine");
+  train::point_last_to(exp / "checkpoint_0000.safetensors");
+  CHECK_EQ(read_bytes(exp / "last.safetensors"), "mine");
 }
 
 TEST("synthetic batches are a function of seed, step over all epochs, and view") {

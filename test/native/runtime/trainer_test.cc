@@ -45,10 +45,10 @@ TEST("trainer: phases follow the epochs and a run leaves checkpoints, events and
   CHECK(epochs[1].find("dropped") == nullptr);
   CHECK_EQ(records(exp / "run/metrics.jsonl", "train").size(), size_t{40});
   const auto names = list(exp / "run");
-  CHECK_EQ(names[0], "checkpoint_0000.safetensors");
-  CHECK_EQ(names[3], "checkpoint_0003.safetensors");
-  CHECK(names[4].starts_with("events.out.tfevents."));
-  const std::string events = read_bytes(exp / ("run/" + names[4]));
+  CHECK_EQ(names[0], "checkpoint_0001.safetensors");
+  CHECK_EQ(names[2], "checkpoint_0003.safetensors");
+  CHECK(names[3].starts_with("events.out.tfevents."));
+  const std::string events = read_bytes(exp / ("run/" + names[3]));
   for (const char* tag : {"Train Acc", "Instance Acc", "Prototype Acc"}) CHECK(has(events, tag));
   CHECK(has(r.out, "noise: of 80 labels"));
 }
@@ -133,7 +133,8 @@ TEST("trainer: a resumed run takes its seed from the checkpoint, and says so whe
   CHECK(has(run({"--resume", "auto", "--steps", "3"}).out, "seed 4"));
   Ran r = run({"--resume", exp / "checkpoint_0001_000003.safetensors", "--seed", "5", "--steps", "1"});
   CHECK_EQ(r.status, 2);
-  CHECK(has(r.err, "was written within epoch 1 with seed 4, this run has 5"));
+  CHECK(
+      has(r.err, "was written within epoch 1, and its position in the epoch has no meaning with another seed 4 -> 5"));
   r = run({"--resume", exp / "checkpoint_0001_000003.safetensors", "--epochs", "1"});
   CHECK_EQ(r.status, 2);
   CHECK(has(r.err, "nothing is left of --epochs 1"));
@@ -144,7 +145,39 @@ TEST("trainer: a resumed run takes its seed from the checkpoint, and says so whe
   CHECK(has(r.out, "all 1 epochs of this run are done: nothing is left to do; a larger --epochs continues it"));
   CHECK(list(exp.path()) == before);
   r = run({"--resume", exp / "checkpoint_0000.safetensors", "--seed", "5", "--steps", "1", "--overwrite"});
-  CHECK(has(r.out, "note: the checkpoint was made with seed 4, this run has 5"));
+  CHECK_EQ(r.status, 2);
+  CHECK(has(r.err, "was made with other settings: seed 4 -> 5. Give the same flags as then; or --accept-changes"));
+  r = run({"--resume", exp / "checkpoint_0000.safetensors", "--seed", "5", "--steps", "1", "--overwrite",
+           "--accept-changes"});
+  CHECK_EQ(r.status, 0);
+  CHECK(has(r.out, "note: this run goes on with changes: seed 4 -> 5\n"));
+}
+
+TEST("trainer: what differs from the run that is continued is one line; what changes the meaning needs consent") {
+  ToyPlan toy;
+  Folder exp;
+  const auto run = [&](std::vector<std::string> args) {
+    args.insert(args.begin(), {"--synthetic", "--exp-dir", exp.path(), "--resume", "auto", "--seed", "4"});
+    return run_train(toy.plan(), args);
+  };
+  CHECK_EQ(run({"--steps", "3", "--jitter", "0.1"}).status, 0);
+  Ran r = run({"--steps", "1", "--jitter", "0.1"});
+  CHECK_EQ(r.status, 0);
+  CHECK(r.out.find("goes on with changes") == std::string::npos);
+  // A forgotten flag: the default would be taken in silence otherwise.
+  const std::vector<std::string> before = list(exp.path());
+  r = run({"--steps", "1", "--lr", "0.5"});
+  CHECK_EQ(r.status, 2);
+  CHECK(has(r.err, "was made with other settings: --jitter 0.1 -> 0.4. Give"));
+  CHECK(list(exp.path()) == before);
+  r = run({"--steps", "1", "--lr", "0.5", "--cos", "--epochs", "7", "--momentum", "0.8", "--accept-changes"});
+  CHECK_EQ(r.status, 0);
+  CHECK(has(r.out,
+            "note: this run goes on with changes: --jitter 0.1 -> 0.4, --epochs 90 -> 7, --lr 0.1 -> 0.5, "
+            "--schedule 40 80 -> cosine, --momentum 0.9 -> 0.8\n"));
+  r = run({"--steps", "1", "--lr", "0.25"});
+  CHECK_EQ(r.status, 0);  // only what may change
+  CHECK(has(r.out, "note: this run goes on with changes: "));
 }
 
 TEST(

@@ -112,7 +112,7 @@ TEST("training: a broken image is reported by name, counted, and training goes o
   CHECK_EQ(number_of(records(data.folder / "exp/metrics.jsonl", "epoch")[0], "broken_files"), 1.0);
 }
 
-TEST("training: another list is refused within an epoch and noted between epochs") {
+TEST("training: another list is refused within an epoch, and between epochs unless it is accepted") {
   ToyPlan toy({.batch = 8, .groups = 2, .size = 16, .classes = 5});
   Data data;
   const std::string exp = data.folder / "exp";
@@ -125,8 +125,12 @@ TEST("training: another list is refused within an epoch and noted between epochs
   CHECK(has(r.err, "training list"));
   r = run_train(toy.plan(), {"--data", data.path, "--exp-dir", exp, "--epochs", "3", "--resume",
                              exp + "/checkpoint_0000.safetensors", "--steps", "1", "--overwrite"});
+  CHECK_EQ(r.status, 2);
+  CHECK(has(r.err, "was made with other settings: training list "));
+  r = run_train(toy.plan(), {"--data", data.path, "--exp-dir", exp, "--epochs", "3", "--resume",
+                             exp + "/checkpoint_0000.safetensors", "--steps", "1", "--overwrite", "--accept-changes"});
   CHECK_EQ(r.status, 0);
-  CHECK(has(r.out, "note: the checkpoint was made with training list"));
+  CHECK(has(r.out, "note: this run goes on with changes: training list "));
 }
 
 TEST("truth: the file is checked") {
