@@ -67,12 +67,22 @@ const libraries = [
   { name: "libpng-dev", header: "png.h" },
 ];
 
+/** The same for libraries that the runtime reads more formats of images with; a build without them is complete, too. */
+const optional = [
+  { name: "libwebp-dev", header: "webp/demux.h" },
+  { name: "libgif-dev", header: "gif_lib.h" },
+];
+
+const compiles = (header) => runs(cxx(), "-E", "-x", "c++", "-include", header, "/dev/null");
+
+/** The names of the packages that the native build would use and that are not here. */
+export const missingOptionalPackages = () => optional.filter((l) => !compiles(l.header)).map((l) => l.name);
+
 /** The names of the packages that the native build needs and that are not here. */
 export function missingPackages() {
   const works = runs(cxx(), "-E", "-x", "c++", "/dev/null");
   const missing = works ? [] : ["g++"];
   for (const tool of ["cmake", "make"]) if (!runs([tool], "--version")) missing.push(tool);
-  for (const { name, header } of libraries)
-    if (works && !runs(cxx(), "-E", "-x", "c++", "-include", header, "/dev/null")) missing.push(name);
+  for (const { name, header } of libraries) if (works && !compiles(header)) missing.push(name);
   return missing;
 }

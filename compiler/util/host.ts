@@ -14,8 +14,10 @@ interface Host {
   cxx(): Command;
   /** The Debian packages that the native build needs and that are not here. */
   missingPackages(): string[];
+  /** Those that the native build would use, for more formats of images, and that are not here. */
+  missingOptionalPackages(): string[];
 }
 
-export const { cpuQuota, cxx, jobs, missingPackages } = (await import(
+export const { cpuQuota, cxx, jobs, missingPackages, missingOptionalPackages } = (await import(
   pathToFileURL(join(root, "compiler", "util", "host.mjs")).href
 )) as Host;

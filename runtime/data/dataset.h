@@ -11,6 +11,7 @@
 
 #include "class_table.h"
 #include "files.h"
+#include "picture_kind.h"
 
 namespace moproc::data {
 
@@ -45,6 +46,9 @@ class Dataset {
   // What the reader found odd about the list, for the user: sentences without a full stop.
   const std::vector<std::string>& notes() const { return notes_; }
   void note(std::string text) { notes_.push_back(std::move(text)); }
+  // The formats of images that are not read of which the user knows already; nothing else is to be said about them.
+  const KindCounts& told() const { return told_; }
+  void tell(KindCounts kinds) { told_ = std::move(kinds); }
 
   std::size_t size() const { return labels_.size(); }
   int num_classes() const { return num_classes_; }
@@ -76,6 +80,7 @@ class Dataset {
   std::vector<std::int32_t> labels_;
   ClassTable classes_;
   std::vector<std::string> notes_;
+  KindCounts told_;
 };
 
 enum class Split { train, val };

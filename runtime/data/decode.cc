@@ -1,4 +1,4 @@
-// Reads a file into memory and recognises its format. decode_*.cc decode the formats.
+// Reads a file into memory and chooses its decoder. decode_*.cc decode the formats.
 #include "decode.h"
 
 #include <fcntl.h>
@@ -13,31 +13,14 @@ ImageError::ImageError(int error)
     : std::runtime_error(std::strerror(error)),
       may_pass_(error == EIO || error == ESTALE || error == ETIMEDOUT || error == EAGAIN || error == ENFILE ||
                 error == EMFILE || error == ENOMEM) {}
+
+ImageError ImageError::of_kind(const PictureKind& kind) {
+  ImageError error("its format is " + std::string(kind.name) + "; only " + decoded_kinds_text("and") + " are read");
+  error.unread_kind_ = kind.name;
+  return error;
+}
+
 namespace {
-
-struct Magic {
-  std::size_t offset;
-  std::string_view bytes;
-  const char* name;
-};
-
-constexpr Magic magics[] = {
-    {0, {"\xff\xd8\xff", 3}, "jpeg"},
-    {0, {"\x89PNG\r\n\x1a\n", 8}, "png"},
-    {0, {"GIF8", 4}, "gif"},
-    {8, {"WEBP", 4}, "webp"},
-    {0, {"BM", 2}, "bmp"},
-    {0, {"II*\0", 4}, "tiff"},
-    {0, {"MM\0*", 4}, "tiff"},
-    {4, {"ftyp", 4}, "heif or avif"},
-    {0, {"<!DOCTYPE", 9}, "html"},
-    {0, {"<!doctype", 9}, "html"},
-    {0, {"<html", 5}, "html"},
-    {0, {"<HTML", 5}, "html"},
-    {0, {"<?xml", 5}, "xml"},
-    {0, {"<svg", 4}, "svg"},
-    {0, {"%PDF", 4}, "pdf"},
-};
 
 class File {
  public:
@@ -55,16 +38,6 @@ class File {
 
 }  // namespace
 
-std::string sniff_format(std::span<const std::uint8_t> bytes) {
-  for (const Magic& m : magics) {
-    if (bytes.size() >= m.offset + m.bytes.size() &&
-        std::memcmp(bytes.data() + m.offset, m.bytes.data(), m.bytes.size()) == 0) {
-      return m.name;
-    }
-  }
-  return "";
-}
-
 void check_size(std::uint64_t width, std::uint64_t height, const DecodeLimits& limits) {
   const std::string size = std::to_string(width) + " x " + std::to_string(height) + " pixels";
   if (width == 0 || height == 0) throw ImageError("an empty picture: " + size);
@@ -75,10 +48,19 @@ void check_size(std::uint64_t width, std::uint64_t height, const DecodeLimits& l
 
 void decode(std::span<const std::uint8_t> bytes, Image& out, const DecodeLimits& limits) {
   if (bytes.empty()) throw ImageError("the file is empty");
-  const std::string format = sniff_format(bytes);
-  if (format == "jpeg") return decode_jpeg(bytes, out, limits);
-  if (format == "png") return decode_png(bytes, out, limits);
-  throw ImageError(format.empty() ? "not a JPEG or PNG file" : "not a JPEG or PNG file, it looks like " + format);
+  const PictureKind* const kind = sniff(bytes);
+  const std::string_view name = kind ? kind->name : "";
+  if (name == "JPEG") return decode_jpeg(bytes, out, limits);
+  if (name == "PNG") return decode_png(bytes, out, limits);
+#if MOPROC_WEBP
+  if (name == "WebP") return decode_webp(bytes, out, limits);
+#endif
+#if MOPROC_GIF
+  if (name == "GIF") return decode_gif(bytes, out, limits);
+#endif
+  if (!kind) throw ImageError("not a " + decoded_kinds_text("or") + " file");
+  if (!kind->picture) throw ImageError("not a " + decoded_kinds_text("or") + " file, it looks like " + kind->name);
+  throw ImageError::of_kind(*kind);
 }
 
 void read_file(const std::string& path, std::vector<std::uint8_t>& out, const DecodeLimits& limits) {

@@ -1,7 +1,7 @@
-// Decodes JPEG (every colour model) and PNG files to 8-bit RGB, with the result of Pillow's
-// `Image.open(f).convert("RGB")`. Surprising: it is stricter than Pillow on damaged files. Every pixel comes from bits
-// in the file, or the file is refused. One difference: of a 16-bit grey PNG it keeps the upper 8 bits, whereas Pillow
-// clips (nearly all pixels become white).
+// Decodes JPEG (every colour model), PNG, WebP and GIF files to 8-bit RGB, with the result of Pillow's
+// `Image.open(f).convert("RGB")`: the first frame of an animation, no colour management, no rotation by EXIF.
+// Surprising: it is stricter than Pillow on damaged files. Every pixel comes from bits in the file, or the file is
+// refused.
 #pragma once
 
 #include <cstdint>
@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "image.h"
+#include "picture_kind.h"
 
 namespace moproc::data {
 
@@ -22,9 +23,15 @@ class ImageError : public std::runtime_error {
   explicit ImageError(int error);
   // Whether the same read may succeed a little later, because the network or disk failed briefly.
   bool may_pass() const { return may_pass_; }
+  // The name of the picture's kind if this program does not decode that kind ("TIFF"); otherwise empty.
+  const std::string& unread_kind() const { return unread_kind_; }
+
+  // A picture of a kind that this program does not decode.
+  static ImageError of_kind(const PictureKind& kind);
 
  private:
   bool may_pass_ = false;
+  std::string unread_kind_;
 };
 
 struct DecodeLimits {
@@ -39,12 +46,12 @@ void decode(std::span<const std::uint8_t> bytes, Image& out, const DecodeLimits&
 // Reads a whole file into `out`, whose capacity is reused. Throws ImageError.
 void read_file(const std::string& path, std::vector<std::uint8_t>& out, const DecodeLimits& limits = {});
 
-// The decoders of the two formats. decode() chooses by the first bytes, never by the name.
+// The decoders of the formats. decode() chooses by the first bytes, never by the name. The last two exist only if their
+// libraries were there when the program was built.
 void decode_jpeg(std::span<const std::uint8_t> bytes, Image& out, const DecodeLimits& limits);
 void decode_png(std::span<const std::uint8_t> bytes, Image& out, const DecodeLimits& limits);
-
-// "jpeg", "png", the name of a recognised format that cannot be read ("gif", "webp", "html", ...), or "".
-std::string sniff_format(std::span<const std::uint8_t> bytes);
+void decode_webp(std::span<const std::uint8_t> bytes, Image& out, const DecodeLimits& limits);
+void decode_gif(std::span<const std::uint8_t> bytes, Image& out, const DecodeLimits& limits);
 
 // Throws ImageError if width x height is empty or exceeds the limit.
 void check_size(std::uint64_t width, std::uint64_t height, const DecodeLimits& limits);

@@ -1,4 +1,5 @@
-// Decodes PNG with libpng: drops transparency, turns palettes and greys into RGB, and takes the upper 8 of 16 bits.
+// Decodes PNG with libpng: drops transparency, and turns palettes and greys into RGB. Pillow has two rules for 16 bits,
+// and so has this: values of grey are clipped at 255, and of all other colours the upper 8 bits are taken.
 // Surprising: like libjpeg, libpng leaves by longjmp on an error, so decode_into() owns nothing with a destructor.
 #include <csetjmp>
 #include <cstdio>
@@ -33,8 +34,25 @@ void on_read(png_structp png, png_bytep to, std::size_t size) {
   source->left -= size;
 }
 
+/// Whether the file holds 16-bit grey without alpha.
+bool is_deep_grey(png_structp png, png_infop info) {
+  return png_get_bit_depth(png, info) == 16 && png_get_color_type(png, info) == PNG_COLOR_TYPE_GRAY;
+}
+
+/// Turns a row of 16-bit big-endian greys, which begins in the row's own memory, into pixels. It works from the end,
+/// because a pixel has twice the bytes of a grey.
+void clip_row(std::uint32_t* row, int width) {
+  const auto* greys = reinterpret_cast<const std::uint8_t*>(row);
+  for (int x = width - 1; x >= 0; --x) {
+    const int grey = greys[2 * x] ? 255 : greys[2 * x + 1];
+    row[x] = pixel(grey, grey, grey);
+  }
+}
+
 // Converts everything to 8-bit RGB and a filler byte, without gamma or colour management, which Pillow lacks, too.
+// 16-bit greys stay as they are.
 void choose_transforms(png_structp png, png_infop info) {
+  if (is_deep_grey(png, info)) return;
   if (png_get_bit_depth(png, info) == 16) png_set_strip_16(png);
   png_set_expand(png);  // palettes to RGB, greys to 8 bits, tRNS to alpha
   if (png_get_color_type(png, info) == PNG_COLOR_TYPE_GRAY ||
@@ -61,12 +79,14 @@ bool decode_into(Source& source, Image& out, const DecodeLimits& limits) {
   if (width > limits.max_pixels / height) png_error(png, "more pixels than the limit allows");
   choose_transforms(png, info);
   const int passes = png_set_interlace_handling(png);
+  const bool deep_grey = is_deep_grey(png, info);
   png_read_update_info(png, info);
-  if (png_get_rowbytes(png, info) != width * 4) png_error(png, "an unexpected row format");
+  if (png_get_rowbytes(png, info) != width * (deep_grey ? 2 : 4)) png_error(png, "an unexpected row format");
   out.reset(static_cast<int>(width), static_cast<int>(height));
   for (int pass = 0; pass < passes; ++pass) {
     for (int y = 0; y < out.height(); ++y) png_read_row(png, reinterpret_cast<png_bytep>(out.row(y)), nullptr);
   }
+  for (int y = 0; deep_grey && y < out.height(); ++y) clip_row(out.row(y), out.width());
   png_destroy_read_struct(&png, &info, nullptr);
   return true;
 }

@@ -2,12 +2,12 @@
 #include "image_folder.h"
 
 #include <algorithm>
-#include <cctype>
 #include <filesystem>
 #include <map>
 
 #include "dataset.h"
 #include "list_file.h"
+#include "picture_kind.h"
 
 namespace fs = std::filesystem;
 
@@ -15,13 +15,6 @@ namespace moproc::data {
 namespace {
 
 constexpr int kDeepest = 32;  // folders in folders; more is a link to a folder above it
-
-bool is_image(const fs::path& file) {
-  static const std::string_view endings[] = {".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp"};
-  std::string ending = file.extension().string();
-  for (char& c : ending) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return std::find(std::begin(endings), std::end(endings), ending) != std::end(endings);
-}
 
 /// The classes of a folder, with the paths of each class's images (also in subfolders), relative to the folder.
 using Classes = std::map<std::string, std::vector<std::string>>;
@@ -57,7 +50,7 @@ void walk(const fs::path& folder, const std::string& below, int depth, Hidden& h
     std::error_code error;
     if (entry.is_directory(error)) walk(entry.path(), below + "/" + name, depth + 1, hidden, files);
     // A link to nowhere is listed, so that the reader of images reports it as missing.
-    else if (is_image(name) && (entry.is_regular_file(error) || entry.is_symlink(error)))
+    else if (is_image_name(name) && (entry.is_regular_file(error) || entry.is_symlink(error)))
       files.push_back(below + "/" + name);
   });
 }
@@ -77,7 +70,7 @@ Classes folders_in(const std::string& folder, Hidden& hidden) {
 Classes packed(const std::string& folder, const Files& shards) {
   Classes classes;
   for (const std::string_view name : shards.names())
-    if (const std::size_t slash = name.find('/'); slash != std::string_view::npos && is_image(name))
+    if (const std::size_t slash = name.find('/'); slash != std::string_view::npos && is_image_name(name))
       classes[std::string(name.substr(0, slash))].emplace_back(name);
   for (const std::string& root : {folder, fs::path(folder).parent_path().string()}) {
     const ClassTable named = read_names((fs::path(root) / kPackedClasses).string());

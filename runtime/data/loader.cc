@@ -224,7 +224,7 @@ class Loader::Impl {
           std::this_thread::sleep_for(std::chrono::milliseconds(50 << (2 * attempt)));  // 0.2, 0.8, 3.2 s
           continue;
         }
-        report({sample, std::string(data_.name(sample)), e.what()});
+        report({sample, std::string(data_.name(sample)), e.what(), e.unread_kind()});
         return false;
       }
     }
@@ -234,11 +234,11 @@ class Loader::Impl {
     const std::lock_guard lock(broken_mutex_);
     if (broken_flag_[broken.sample].exchange(1)) return;
     broken_.push_back(broken);
-    if (options_.on_broken) {
-      options_.on_broken(broken);
-    } else {
-      std::fprintf(stderr, "warning: %s/%s: %s\n", data_.folder().c_str(), broken.name.c_str(), broken.reason.c_str());
-    }
+    if (options_.on_broken) return options_.on_broken(broken);
+    const bool of_kind = !broken.kind.empty();
+    if (of_kind && (data_.told().contains(broken.kind) || ++kinds_[broken.kind] > 1)) return;
+    std::fprintf(stderr, "warning: %s/%s: %s%s\n", data_.folder().c_str(), broken.name.c_str(), broken.reason.c_str(),
+                 of_kind ? "; other files of this format are counted, but not named" : "");
   }
 
   // Decodes the first readable sample at or after `position` of the epoch. Returns its index in the list.
@@ -328,6 +328,7 @@ class Loader::Impl {
   std::vector<std::atomic<char>> broken_flag_;
   mutable std::mutex broken_mutex_;
   std::vector<Broken> broken_;
+  KindCounts kinds_;
 
   std::vector<std::thread> threads_;
 };

@@ -29,6 +29,7 @@ struct Broken {
   std::size_t sample;  // index in the dataset
   std::string name;    // path below the dataset's folder
   std::string reason;
+  std::string kind;  // a picture of a format that is not read: "TIFF"; otherwise empty
 };
 
 enum class Mode { training, evaluation };
@@ -55,7 +56,8 @@ struct LoaderOptions {
   std::function<std::vector<std::int64_t>(std::uint32_t epoch, std::uint64_t index)> keys;
   AugmentOptions augment;
   DecodeLimits limits;
-  // Called once per file, from worker threads, one call at a time. Empty: the loader prints a line on stderr.
+  // Called once per file, from worker threads, one call at a time. Empty: the loader prints a line on stderr; of each
+  // format that is not read only for the first file, and none if Dataset::told() has the format.
   std::function<void(const Broken&)> on_broken;
 };
 

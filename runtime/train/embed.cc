@@ -56,6 +56,7 @@ void embed(Session& session, const data::Dataset& list, const EmbedOptions& opti
   o.batch = static_cast<int>(img.shape[0]);
   o.threads = options.workers;
   o.strong = false;
+  o.on_broken = options.on_broken;
   o.start_batch = static_cast<uint64_t>(options.first / o.batch);
   o.augment.size = static_cast<int>(img.shape[2]);
   data::Loader loader(list, o);

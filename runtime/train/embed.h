@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <functional>
 
-#include "data/dataset.h"
+#include "data/loader.h"
 #include "session/session.h"
 
 namespace moproc::train {
@@ -24,6 +24,8 @@ struct EmbedOptions {
   int workers = 0;           // threads that decode
   int64_t first = 0;         // index of the image to begin with: a multiple of embed_batch()
   double temperature = 0.1;  // of the similarities
+  // data::LoaderOptions::on_broken
+  std::function<void(const data::Broken&)> on_broken = {};
 };
 
 /// The number of images of a batch, and of features per image (0: none). Both throw InputError if the artefact has no

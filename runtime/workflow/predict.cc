@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <filesystem>
 #include <numeric>
 
@@ -149,6 +150,11 @@ int run_predict(const Plan& plan, const PredictSettings& s) {
   };
   EmbedOptions o;
   o.workers = s.compute.workers > 0 ? s.compute.workers : usable_cores();
+  data::KindCounts unread;
+  o.on_broken = [&](const data::Broken& broken) {
+    if (broken.kind.empty()) std::fprintf(stderr, "warning: /%s: %s\n", broken.name.c_str(), broken.reason.c_str());
+    else ++unread[broken.kind];
+  };
   embed(session, list, o, [&](const Embedded& e) {
     if (!e.logits) throw InputError("this artefact's program embed has no logits; compile one with --task predict");
     for (int64_t i = 0; i < e.count; ++i) {
@@ -169,7 +175,9 @@ int run_predict(const Plan& plan, const PredictSettings& s) {
                         static_cast<long long>(next), static_cast<long long>(total)));
     return 128 + interrupt.signal();
   }
-  if (read == 0) throw InputError("no image could be read");
+  const std::string kinds = data::unread_text(unread);
+  if (read == 0) throw InputError("no image could be read" + (kinds.empty() ? "" : ": " + kinds));
+  if (!kinds.empty()) std::fprintf(stderr, "warning: %s\n", kinds.c_str());
   if (!s.csv.empty())
     formats::write_atomically(s.csv, formats::checked_mark(), [&](formats::OutputFile& out) { out.write(csv); });
   const std::string left = read < total ? format(", %lld could not be read", static_cast<long long>(total - read)) : "";

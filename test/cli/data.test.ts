@@ -221,7 +221,7 @@ test.serial("check finds what is wrong, says what it means, and writes it all as
   t.is(checked.unusable, 3);
   const found = Object.fromEntries(checked.findings.map((f) => [f.name, f.images]));
   t.deepEqual(found.missing, [`${at(0)}: there is no such file`]);
-  t.deepEqual(found.unreadable, [`${at(1)}: not a JPEG or PNG file, it looks like html`]);
+  t.deepEqual(found.unreadable, [`${at(1)}: not a JPEG, PNG, WebP or GIF file, it looks like HTML`]);
   t.deepEqual(found.truncated, [`${at(3)}: the picture's data end early (truncated file)`]);
   t.deepEqual(found.cmyk, [at(2)]);
   t.deepEqual(found["listed twice"], [pathOf(twice)]);

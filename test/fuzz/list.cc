@@ -36,7 +36,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   std::ofstream(folder.path() + "/info/train_filelist_google.txt", std::ios::binary)
       .write(reinterpret_cast<const char*>(data), static_cast<std::streamsize>(size));
   try {
-    const Dataset set = read_webvision(folder.path(), Split::train, {.num_class = 10, .mini = false});
+    const Dataset set = read_webvision(folder.path(), Split::train, {.num_class = 10});
     for (size_t i = 0; i < set.size(); ++i)
       if (set.label(i) < 0 || set.label(i) >= 10 || set.name(i).empty()) __builtin_trap();
     if (set.digest() == 0) __builtin_trap();

@@ -1,8 +1,10 @@
 // node test/fuzz/seeds.mjs DIR: a folder of first inputs a target, from the fixtures: whole files for those that read
 // files, the pickles inside the archives for the pickle machine.
 
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { execFileSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const out = process.argv[2];
@@ -10,7 +12,8 @@ if (!out) {
   console.error("usage: node test/fuzz/seeds.mjs DIR");
   process.exit(2);
 }
-const fixtures = join(dirname(fileURLToPath(import.meta.url)), "..", "fixtures", "torch");
+const allFixtures = join(dirname(fileURLToPath(import.meta.url)), "..", "fixtures");
+const fixtures = join(allFixtures, "torch");
 
 function put(target, name, bytes) {
   mkdirSync(join(out, target), { recursive: true });
@@ -44,3 +47,11 @@ put("checkpoint", "two.safetensors", file);
 put("json", "header", header);
 put("json", "values", '{"a": [1, -2.5e-3, true, false, null, "\\u00e9\\ud83d\\ude00\\n"], "": {}}');
 put("list", "google", "google/q0001/a b.jpg 0\ngoogle/q0002/b.jpg\t9\n\n google/q0003/c.jpg 10 \r\n");
+
+const unpacked = mkdtempSync(join(tmpdir(), "moproc-seeds-"));
+execFileSync("tar", ["xzf", join(allFixtures, "pictures", "pictures.tar.gz"), "-C", unpacked]);
+for (const name of readdirSync(join(unpacked, "pictures", "in"))) {
+  const target = { ".jpg": "jpeg", ".png": "png", ".webp": "webp", ".gif": "gif" }[extname(name)];
+  if (target) put(target, name, readFileSync(join(unpacked, "pictures", "in", name)));
+}
+rmSync(unpacked, { recursive: true });

@@ -138,7 +138,7 @@ test("what cannot be predicted is refused before anything is written", (t) => {
   t.is(readFileSync(shell.at("my.csv"), "utf8"), "mine\n");
   writeFileSync(shell.at("bad.jpg"), "bad");
   no(
-    /bad\.jpg: not a JPEG or PNG file\n(?:.*\n)*predict: no image could be read/,
+    /bad\.jpg: not a JPEG, PNG, WebP or GIF file\n(?:.*\n)*predict: no image could be read/,
     ...from,
     "bad.jpg",
     "--csv",

@@ -56,12 +56,25 @@ function tool(what: string, command: Command, needed: boolean, means: string): F
   return { what, state: needed ? "missing" : "absent", found: `${command.join(" ")} does not run`, means };
 }
 
-function header(what: string, name: string, means: string): Finding {
+const includes = (name: string): boolean => {
   const [compiler, ...first] = cxx();
-  const r = spawnSync(compiler, [...first, "-E", "-x", "c++", "-include", name, "/dev/null"], { stdio: "ignore" });
-  return r.status === 0
-    ? { what, state: "ok", found: `<${name}>` }
-    : { what, state: "missing", found: `no <${name}>`, means };
+  return spawnSync(compiler, [...first, "-E", "-x", "c++", "-include", name, "/dev/null"]).status === 0;
+};
+
+const header = (what: string, name: string, means: string): Finding =>
+  includes(name) ? { what, state: "ok", found: `<${name}>` } : { what, state: "missing", found: `no <${name}>`, means };
+
+/** A library that a format of images is read with; the native part can be built without it. */
+function imageLibrary(what: string, name: string, format: string, debian: string): Finding {
+  if (!includes(name)) {
+    const means = `${format} files are not read: install ${debian} before the native part is built`;
+    return { what, state: "absent", found: `no <${name}>`, means };
+  }
+  const built = spawnSync(program("moproc-data"), ["formats"], { encoding: "utf8" });
+  if (built.status !== 0 || built.stdout.split("\n").includes(format)) return { what, state: "ok", found: `<${name}>` };
+  const again = `npm run build in a clone; otherwise remove ${existingNative()}, and the next command builds it`;
+  const means = `${format} files are not read, because the native part was built without it: ${again}`;
+  return { what, state: "absent", found: `<${name}>`, means };
 }
 
 function findings(): Finding[] {
@@ -75,6 +88,8 @@ function findings(): Finding[] {
     tool("cmake", ["cmake"], true, "the runtime cannot be built: install cmake"),
     header("libjpeg-turbo", "jpeglib.h", "the loader cannot be built: install libjpeg-dev and libturbojpeg0-dev"),
     header("libpng", "png.h", "the loader cannot be built: install libpng-dev"),
+    imageLibrary("libwebp", "webp/demux.h", "WebP", "libwebp-dev"),
+    imageLibrary("giflib", "gif_lib.h", "GIF", "libgif-dev"),
     cpu(),
     {
       what: "cores, memory",

@@ -23,8 +23,9 @@ constexpr const char* check_usage =
     "Usage: moproc data check DIR [flags]\n"
     "\n"
     "Reads the lists of a data folder (WebVision's, csv or jsonl lists, a folder per class, VOC's, Places'; plain\n"
-    "or packed) and decodes every file: missing, unreadable, truncated and CMYK files, images listed twice or in\n"
-    "two lists, classes, sizes, and what each finding means. The exit code is 1 when a listed file cannot be used.\n"
+    "or packed) and decodes every file: missing, unreadable, truncated and CMYK files, pictures of formats that are\n"
+    "not read, images listed twice or in two lists, classes, sizes, and what each finding means. The exit code is 1 "
+    "when a listed file cannot be used.\n"
     "\n"
     "Example:\n"
     "  moproc data check sample --json check.json\n"
@@ -61,11 +62,14 @@ FileCheck look(const data::Dataset& set, std::size_t i, std::vector<std::uint8_t
     data::decode(bytes, image);
     found.width = image.width();
     found.height = image.height();
-    const bool jpeg = data::sniff_format(bytes) == "jpeg";
-    if (jpeg && jpeg_components(bytes) == 4) found.state = State::cmyk;
+    const data::PictureKind* const kind = data::sniff(bytes);
+    if (kind && std::string_view(kind->name) == "JPEG" && jpeg_components(bytes) == 4) found.state = State::cmyk;
   } catch (const data::ImageError& e) {
     found.reason = e.what();
-    found.state = found.reason.find("truncated") != std::string::npos ? State::truncated : State::unreadable;
+    found.kind = e.unread_kind();
+    found.state = !found.kind.empty()                                   ? State::other_format
+                  : found.reason.find("truncated") != std::string::npos ? State::truncated
+                                                                        : State::unreadable;
   }
   return found;
 }

@@ -40,7 +40,8 @@ CheckReport::CheckReport(const std::string& root, const DataFolder& folder,
     : root_(root), layout_(folder.layout) {
   findings_ = {
       {"missing", "listed, but not there: training takes another image in its place, evaluation leaves it out", {}},
-      {"unreadable", "no JPEG or PNG, or damaged: treated as missing", {}},
+      {"unreadable", "no picture, or damaged: treated as missing", {}},
+      {"other format", "a picture that is neither " + data::decoded_kinds_text("nor") + ": treated as missing", {}},
       {"truncated", "the file ends early: treated as missing (the published loader fills the rest with grey)", {}},
       {"cmyk", "four inks; converted to RGB as Pillow does, no action needed", {}},
       {"listed twice", "the same path twice in one list: it counts double", {}},
@@ -58,7 +59,7 @@ CheckReport::Finding& CheckReport::finding(const std::string& name) {
 }
 
 void CheckReport::count(const NamedSet& set, const std::vector<FileCheck>& images) {
-  static constexpr const char* names[] = {"", "cmyk", "truncated", "unreadable", "missing"};
+  static constexpr const char* names[] = {"", "cmyk", "truncated", "other format", "unreadable", "missing"};
   Set out;
   out.name = set.name;
   out.images = static_cast<std::int64_t>(images.size());
@@ -69,6 +70,7 @@ void CheckReport::count(const NamedSet& set, const std::vector<FileCheck>& image
     if (set.labelled) ++out.per_class[static_cast<std::size_t>(set.images.label(i))];
     if (images[i].width > 0) out.shorter_sides.push_back(std::min(images[i].width, images[i].height));
     if (images[i].state == State::good) continue;
+    if (!images[i].kind.empty()) ++out.unread[images[i].kind];
     const std::string name(set.images.name(i));
     finding(names[static_cast<int>(images[i].state)])
         .examples.push_back(images[i].reason.empty() ? name : name + ": " + images[i].reason);
@@ -114,10 +116,7 @@ void CheckReport::find_unlisted(const std::string& root, const DataFolder& folde
   for (const std::string_view name : folder.sets[0].images.files().names())
     if (!listed.contains(name)) out.emplace_back(name);
   for (const auto& entry : fs::recursive_directory_iterator(root, fs::directory_options::skip_permission_denied)) {
-    std::string ending = entry.path().extension().string();
-    std::transform(ending.begin(), ending.end(), ending.begin(),
-                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-    if (ending != ".jpg" && ending != ".jpeg" && ending != ".png") continue;
+    if (!data::is_image_name(entry.path().filename().string())) continue;
     const std::string name = fs::relative(entry.path(), root).string();
     if (!listed.contains(name)) out.push_back(name);
   }
@@ -127,7 +126,7 @@ void CheckReport::find_unlisted(const std::string& root, const DataFolder& folde
 std::int64_t CheckReport::unusable() const {
   std::int64_t n = 0;
   for (const Finding& f : findings_)
-    if (f.name == "missing" || f.name == "unreadable" || f.name == "truncated")
+    if (f.name == "missing" || f.name == "unreadable" || f.name == "truncated" || f.name == "other format")
       n += static_cast<std::int64_t>(f.examples.size());
   return n;
 }
@@ -156,6 +155,7 @@ std::string CheckReport::table() const {
       text += line("%lld classes of %s have no image: they are never learned or tested\n",
                    static_cast<long long>(empty), s.name.c_str());
     for (const std::string& note : s.notes) text += note + "\n";
+    if (!s.unread.empty()) text += s.name + ": " + data::unread_text(s.unread) + "\n";
     const auto small = std::lower_bound(s.shorter_sides.begin(), s.shorter_sides.end(), 224) - s.shorter_sides.begin();
     if (small > 0)
       text += line("%lld images of %s have a shorter side below 224 pixels: they are enlarged for 224-pixel crops\n",

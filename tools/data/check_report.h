@@ -5,16 +5,18 @@
 #include <string>
 #include <vector>
 
+#include "data/picture_kind.h"
 #include "layouts.h"
 
 namespace moproc::tools {
 
-enum class State { good, cmyk, truncated, unreadable, missing };
+enum class State { good, cmyk, truncated, other_format, unreadable, missing };
 
 // One listed file.
 struct FileCheck {
   State state = State::good;
   std::string reason;         // why it cannot be used; "" if it can
+  std::string kind;           // State::other_format: "TIFF"
   int width = 0, height = 0;  // pixels; 0 if it cannot be decoded
   std::uint64_t content = 0;  // hash of its bytes; 0 if there is no file
 };
@@ -42,6 +44,7 @@ class CheckReport {
     std::vector<std::int64_t> per_class;
     std::vector<int> shorter_sides;  // sorted
     std::vector<std::string> notes;  // of the reader of the list
+    data::KindCounts unread;         // pictures of formats that are not read
   };
 
   void count(const NamedSet& set, const std::vector<FileCheck>& images);

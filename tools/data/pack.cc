@@ -142,8 +142,7 @@ class Packer {
   // Shrinks the image in bytes_ if it is larger than wanted. Returns the ending of its name. A damaged file is packed
   // as it is, so its reader finds the same damage.
   std::string made() {
-    const std::string format = data::sniff_format(bytes_);
-    const std::string as_is = format == "png" ? ".png" : ".jpg";
+    const std::string as_is = "." + data::ending_of(data::sniff(bytes_));
     try {
       data::decode(bytes_, image_);
     } catch (const data::ImageError&) {

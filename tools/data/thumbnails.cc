@@ -1,4 +1,4 @@
-// `moproc-data thumbnails`: writes small JPEG files of named images, for HTML pages.
+// `moproc-data thumbnails`: writes small JPEG files of named images, for HTML pages. `moproc-data formats`: for doctor.
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
@@ -72,6 +72,11 @@ int run_thumbnails(const Args& args) {
     const std::vector<std::uint8_t> jpeg = encode_jpeg(rgb.data(), small.width(), small.height(), quality);
     file.write(std::as_bytes(std::span(jpeg)));
   }
+  return 0;
+}
+
+int run_formats(const Args&) {
+  for (const std::string& kind : data::decoded_kinds()) std::printf("%s\n", kind.c_str());
   return 0;
 }
 

@@ -6,7 +6,7 @@ import { existsSync, mkdirSync, readFileSync, realpathSync, rmSync, statSync, wr
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { SetupError } from "../../compiler/util/errors.mjs";
-import { jobs, missingPackages } from "../../compiler/util/host.mjs";
+import { jobs, missingOptionalPackages, missingPackages } from "../../compiler/util/host.mjs";
 import { waitForLock } from "../../compiler/util/lock.mjs";
 import { cpuSeconds, record } from "./times.mjs";
 
@@ -48,6 +48,7 @@ export const canInstall = () => process.getuid?.() === 0 && has("apt-get");
 /** Installs missing compilers and libraries if canInstall(); otherwise throws SetupError with the line to run. */
 export function systemPackages({ tests = false } = {}) {
   const missing = missingPackages();
+  if (canInstall()) missing.push(...missingOptionalPackages());
   // Open MPI, for ranks. With it the plugin is built and tested; without it the tests are skipped.
   if (tests && canInstall() && !has("mpirun")) missing.push("openmpi-bin", "libopenmpi-dev");
   if (missing.length === 0) return;

@@ -1,0 +1,7 @@
+// Image files: GIF, also animated.
+#include "image.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  moproc::fuzz::decode_image(moproc::data::decode_gif, data, size);
+  return 0;
+}
