@@ -80,8 +80,7 @@ void apply(const Draw& draw, const AugmentOptions& options, Workspace& w, std::u
 
 void apply_test(const AugmentOptions& options, Workspace& w, std::uint8_t* out) {
   const Size size = shorter_side(w.decoded.width(), w.decoded.height(), options.resize_side());
-  const Box whole{0, 0, w.decoded.height(), w.decoded.width()};
-  resize_box(w.decoded, whole, size.width, size.height, w.resized, w.resize);
+  resize_part(w.decoded, size, center_part(size, options.size), w.resized, w.resize);
   center_crop(w.resized, options.size, w.view);
   store_rgb(w.view, out);
 }

@@ -62,6 +62,7 @@ struct Workspace {
 void apply(const Draw& draw, const AugmentOptions& options, Workspace& w, std::uint8_t* out);
 
 // The test transform of w.decoded (shorter side to resize_side(), centre crop), written to `out` in the same form.
+// Only the part that the crop shows is enlarged, so a picture of 1 x 60,000 pixels needs no more memory than others.
 void apply_test(const AugmentOptions& options, Workspace& w, std::uint8_t* out);
 
 }  // namespace moproc::data

@@ -25,8 +25,9 @@ struct Weights {
   std::vector<std::int32_t> weight;
 };
 
-// Fills `out` with the weights that scale in_size values to out_size.
-void make_weights(int in_size, int out_size, Weights& out);
+// Fills `out` with the weights of `count` outputs from `begin` on when in_size values are scaled to out_size.
+void make_weights(int in_size, std::int64_t out_size, std::int64_t begin, int count, Weights& out);
+inline void make_weights(int in_size, int out_size, Weights& out) { make_weights(in_size, out_size, 0, out_size, out); }
 
 // Reusable scratch memory of resize_box, one per thread.
 struct ResizeScratch {
@@ -39,17 +40,32 @@ struct ResizeScratch {
 // Throws std::invalid_argument if the box is empty or extends beyond the picture.
 void resize_box(const Image& in, const Box& box, int width, int height, Image& out, ResizeScratch& scratch);
 
+// A picture's size; of one that is only partly computed, so that it may have more pixels than memory.
+struct Size {
+  std::int64_t width, height;
+};
+
+// A part of such a picture.
+struct Part {
+  std::int64_t top, left;
+  int height, width;
+};
+
+// Scales `in` to `size`, but computes only the pixels of `part`, each with the bits that it has in the whole. Memory is
+// needed for the part, for its columns in the rows of `in` that it depends on, and for the weights of its rows and
+// columns, but not for `size`. Throws std::invalid_argument if the part is empty or extends beyond `size`.
+void resize_part(const Image& in, Size size, const Part& part, Image& out, ResizeScratch& scratch);
+
 // Cuts out a box without scaling.
 void crop(const Image& in, const Box& box, Image& out);
 
 // The size after the shorter side is scaled to `side`, as in torchvision's Resize(side): the longer side is rounded
 // down.
-struct Size {
-  int width, height;
-};
 Size shorter_side(int width, int height, int side);
 
 // torchvision's CenterCrop(side): the offset (extent - side) / 2 rounds halves to even, and missing borders are black.
+// center_part() is the part that it keeps of a picture of this size; a picture of the kept part has the same crop.
+Part center_part(Size size, int side);
 void center_crop(const Image& in, int side, Image& out);
 
 // Mirrors left and right, in place.

@@ -74,7 +74,7 @@ const std::map<std::string, Known>& known() {
        {1,
         [](const auto& a, Image& i) {
           const data::Size size = data::shorter_side(i.width(), i.height(), integer(a[0]));
-          resize_to(i, {0, 0, i.height(), i.width()}, size.width, size.height);
+          resize_to(i, {0, 0, i.height(), i.width()}, static_cast<int>(size.width), static_cast<int>(size.height));
         }}},
       {"center_crop",
        {1,

@@ -46,6 +46,7 @@ constexpr const char* pack_usage =
     "\n";
 
 constexpr const char* folder_kind = "pack";
+constexpr std::int64_t kJpegSide = 65'500;  // the longest side that libjpeg writes
 
 struct PackOptions {
   std::string out;
@@ -154,10 +155,15 @@ class Packer {
       return as_is;
     }
     const data::Size size = data::shorter_side(image_.width(), image_.height(), options_.short_side);
-    data::resize_box(image_, {0, 0, image_.height(), image_.width()}, size.width, size.height, small_, scratch_);
+    if (std::max(size.width, size.height) > kJpegSide) {
+      ++counts_.kept;
+      return as_is;
+    }
+    data::resize_box(image_, {0, 0, image_.height(), image_.width()}, static_cast<int>(size.width),
+                     static_cast<int>(size.height), small_, scratch_);
     rgb_.resize(small_.count() * 3);
     data::store_rgb(small_, rgb_.data());
-    bytes_ = encode_jpeg(rgb_.data(), size.width, size.height, options_.quality);
+    bytes_ = encode_jpeg(rgb_.data(), small_.width(), small_.height(), options_.quality);
     ++counts_.resized;
     return ".jpg";
   }
