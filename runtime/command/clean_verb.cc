@@ -25,6 +25,7 @@ void add_flags(FlagTable& t, CleanVerbSettings& s) {
   add_source_flags(t, c.google, c.flickr, s.confirmed);
   add_first_label_flag(t, c.first_label);
   add_val_split_flag(t, c.hold_out);
+  add_max_broken_flag(t, c.max_broken);
   add_compute_flags(t, c.compute);
   add_confirmed_flags(t, s.confirmed);
 }

@@ -22,6 +22,7 @@ void add_flags(FlagTable& t, LowshotVerbSettings& s) {
                  "VOC: objects that are hard to see count as absent (negative); or their images count neither way "
                  "(ignore)")
       .record("difficult");
+  add_max_broken_flag(t, l.max_broken);
   t.section("SVMs");
   t.number({"--cost"}, "C", l.cost, 1e-12, 1e12,
            "weight of an error against a small margin; VOC's positive images count twice")

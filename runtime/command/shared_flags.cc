@@ -27,6 +27,12 @@ void add_first_label_flag(FlagTable& table, int& first_label) {
       .record("first_label");
 }
 
+Flag& add_max_broken_flag(FlagTable& table, double& max_broken) {
+  return table.number(
+      {"--max-broken"}, "PERCENT", max_broken, 0.0, 100.0,
+      "do not start if more images of a set cannot be read, or all images of a class; 100: start in any case");
+}
+
 void add_device_flags(FlagTable& t, train::Compute& c) {
   t.number({"--threads"}, "N", c.threads, 1, 4096, "CPU threads that compute; results do not depend on their number")
       .without("usable cores");

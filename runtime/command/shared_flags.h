@@ -10,6 +10,9 @@
 
 namespace moproc::command {
 
+/// --max-broken: how many images may be unreadable when a run starts (train/readable.h).
+Flag& add_max_broken_flag(FlagTable& table, double& max_broken);
+
 /// --data.
 void add_data_flag(FlagTable& table, std::string& data, const char* help);
 

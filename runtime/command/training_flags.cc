@@ -51,6 +51,7 @@ void add_run_flags(FlagTable& t, train::RunSettings& run) {
            "seed of initial values, data order and augmentation")
       .without("0, or the checkpoint's");
   t.on({"--evaluate"}, run.evaluate, "only evaluate the checkpoint of --resume");
+  add_max_broken_flag(t, run.max_broken).agree();
 }
 
 void add_optimiser_flags(FlagTable& t, train::RunSettings& run) {

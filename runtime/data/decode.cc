@@ -20,23 +20,20 @@ ImageError ImageError::of_kind(const PictureKind& kind) {
   return error;
 }
 
-namespace {
+ImageFile::ImageFile(const std::string& path, const DecodeLimits& limits)
+    : fd_(::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
+  struct stat info{};
+  if (fd_ < 0) throw ImageError(errno);
+  const int failed = ::fstat(fd_, &info) == 0 ? 0 : errno;
+  bytes_ = static_cast<std::uint64_t>(info.st_size);
+  if (!failed && S_ISREG(info.st_mode) && bytes_ <= limits.max_bytes) return;
+  ::close(fd_);
+  if (failed) throw ImageError(failed);
+  if (!S_ISREG(info.st_mode)) throw ImageError("not a regular file");
+  throw ImageError(std::to_string(bytes_) + " bytes, over the limit of " + std::to_string(limits.max_bytes));
+}
 
-class File {
- public:
-  explicit File(const std::string& path) : fd_(::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {}
-  ~File() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  File(const File&) = delete;
-  File& operator=(const File&) = delete;
-  int fd() const { return fd_; }
-
- private:
-  int fd_;
-};
-
-}  // namespace
+ImageFile::~ImageFile() { ::close(fd_); }
 
 void check_size(std::uint64_t width, std::uint64_t height, const DecodeLimits& limits) {
   const std::string size = std::to_string(width) + " x " + std::to_string(height) + " pixels";
@@ -64,14 +61,8 @@ void decode(std::span<const std::uint8_t> bytes, Image& out, const DecodeLimits&
 }
 
 void read_file(const std::string& path, std::vector<std::uint8_t>& out, const DecodeLimits& limits) {
-  const File file(path);
-  struct stat info{};
-  if (file.fd() < 0 || ::fstat(file.fd(), &info) != 0) throw ImageError(errno);
-  if (!S_ISREG(info.st_mode)) throw ImageError("not a regular file");
-  if (static_cast<std::uint64_t>(info.st_size) > limits.max_bytes) {
-    throw ImageError(std::to_string(info.st_size) + " bytes, over the limit of " + std::to_string(limits.max_bytes));
-  }
-  out.resize(static_cast<std::size_t>(info.st_size));
+  const ImageFile file(path, limits);
+  out.resize(file.bytes());
   std::size_t done = 0;
   while (done < out.size()) {
     const ssize_t got = ::read(file.fd(), out.data() + done, out.size() - done);

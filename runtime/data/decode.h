@@ -4,10 +4,12 @@
 // refused.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <span>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "image.h"
@@ -42,6 +44,34 @@ struct DecodeLimits {
 
 // Decodes the bytes of one file into `out`, which gets the picture's size. Throws ImageError. Thread safe.
 void decode(std::span<const std::uint8_t> bytes, Image& out, const DecodeLimits& limits = {});
+
+// A file that is open for reading. Throws ImageError if it cannot be opened, is no regular file, or is too large.
+class ImageFile {
+ public:
+  ImageFile(const std::string& path, const DecodeLimits& limits);
+  ~ImageFile();
+  ImageFile(const ImageFile&) = delete;
+  ImageFile& operator=(const ImageFile&) = delete;
+  int fd() const { return fd_; }
+  std::uint64_t bytes() const { return bytes_; }
+
+ private:
+  int fd_;
+  std::uint64_t bytes_ = 0;
+};
+
+// Calls `read` again, up to three times, if it throws an ImageError that may pass: after 0.2, 0.8 and 3.2 seconds.
+template <class F>
+void patiently(F&& read) {
+  for (int attempt = 1;; ++attempt) {
+    try {
+      return read();
+    } catch (const ImageError& e) {
+      if (!e.may_pass() || attempt == 4) throw;
+      std::this_thread::sleep_for(std::chrono::milliseconds(50 << (2 * attempt)));
+    }
+  }
+}
 
 // Reads a whole file into `out`, whose capacity is reused. Throws ImageError.
 void read_file(const std::string& path, std::vector<std::uint8_t>& out, const DecodeLimits& limits = {});

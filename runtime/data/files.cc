@@ -21,6 +21,27 @@ namespace fs = std::filesystem;
 namespace moproc::data {
 namespace {
 
+/// Fills `out` with the bytes of an open file or shard (`kind`) from `offset` on.
+void read_part(int fd, const char* kind, std::uint64_t offset, std::span<std::uint8_t> out) {
+  for (std::size_t done = 0; done < out.size();) {
+    const ssize_t got = ::pread(fd, out.data() + done, out.size() - done, static_cast<off_t>(offset + done));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) throw ImageError(errno);
+    if (got == 0) throw ImageError(std::string("its ") + kind + " ends early");
+    done += static_cast<std::size_t>(got);
+  }
+}
+
+FileEnds ends_of(int fd, const char* kind, std::uint64_t offset, std::uint64_t bytes) {
+  FileEnds ends{bytes, {}, {}};
+  const std::size_t kept = std::min<std::uint64_t>(bytes, kEndBytes);
+  ends.head.resize(kept);
+  ends.tail.resize(kept);
+  read_part(fd, kind, offset, ends.head);
+  read_part(fd, kind, offset + bytes - kept, ends.tail);
+  return ends;
+}
+
 class PlainFiles final : public Files {
  public:
   explicit PlainFiles(std::string folder) : folder_(std::move(folder)) {}
@@ -31,6 +52,10 @@ class PlainFiles final : public Files {
   }
   void read(std::string_view name, std::vector<std::uint8_t>& out, const DecodeLimits& limits) const override {
     read_file(path(name), out, limits);
+  }
+  FileEnds ends(std::string_view name, const DecodeLimits& limits) const override {
+    const ImageFile file(path(name), limits);
+    return ends_of(file.fd(), "file", 0, file.bytes());
   }
   std::vector<std::string_view> names() const override { return {}; }
 
@@ -73,18 +98,15 @@ class ShardFiles final : public Files {
 
   void read(std::string_view name, std::vector<std::uint8_t>& out, const DecodeLimits& limits) const override {
     const Entry* const e = find(name);
-    if (!e) throw ImageError("is not in the shards");
-    if (e->bytes > limits.max_bytes)
-      throw ImageError(std::to_string(e->bytes) + " bytes, over the limit of " + std::to_string(limits.max_bytes));
+    require(e, limits);
     out.resize(e->bytes);
-    for (std::size_t done = 0; done < out.size();) {
-      const ssize_t got =
-          ::pread(shards_[e->shard], out.data() + done, out.size() - done, static_cast<off_t>(e->offset + done));
-      if (got < 0 && errno == EINTR) continue;
-      if (got < 0) throw ImageError(errno);
-      if (got == 0) throw ImageError("its shard ends early");
-      done += static_cast<std::size_t>(got);
-    }
+    read_part(shards_[e->shard], "shard", e->offset, out);
+  }
+
+  FileEnds ends(std::string_view name, const DecodeLimits& limits) const override {
+    const Entry* const e = find(name);
+    require(e, limits);
+    return ends_of(shards_[e->shard], "shard", e->offset, e->bytes);
   }
 
   std::vector<std::string_view> names() const override {
@@ -94,6 +116,13 @@ class ShardFiles final : public Files {
   }
 
  private:
+  struct Entry;
+  static void require(const Entry* e, const DecodeLimits& limits) {
+    if (!e) throw ImageError("is not in the shards");
+    if (e->bytes > limits.max_bytes)
+      throw ImageError(std::to_string(e->bytes) + " bytes, over the limit of " + std::to_string(limits.max_bytes));
+  }
+
   struct Entry {
     std::string_view name;
     std::uint64_t offset, bytes;

@@ -17,6 +17,13 @@ inline constexpr std::string_view kShardFolder = "shards";
 inline constexpr std::string_view kShardIndex = "shards/index.txt";
 inline constexpr std::string_view kShardFormat = "moproc-shards-1";  // the index's first line
 
+// The size of a file and its first and last bytes, at most kEndBytes each.
+struct FileEnds {
+  std::uint64_t bytes = 0;
+  std::vector<std::uint8_t> head, tail;
+};
+inline constexpr std::size_t kEndBytes = 1024;
+
 class Files {
  public:
   virtual ~Files() = default;
@@ -29,6 +36,8 @@ class Files {
   virtual bool exists(std::string_view name) const = 0;
   // Reads the bytes of a file into `out`, whose capacity is reused. Thread safe. Throws ImageError.
   virtual void read(std::string_view name, std::vector<std::uint8_t>& out, const DecodeLimits& limits) const = 0;
+  // The ends of a file, in two reads whatever its size. Thread safe. Throws ImageError.
+  virtual FileEnds ends(std::string_view name, const DecodeLimits& limits = {}) const = 0;
   // All names of a packed folder, sorted as bytes; empty for plain files.
   virtual std::vector<std::string_view> names() const = 0;
 };

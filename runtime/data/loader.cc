@@ -213,20 +213,13 @@ class Loader::Impl {
   // Decodes one sample. If its file is broken, returns false and reports it the first time.
   bool load(std::size_t sample, Workspace& w) {
     if (broken_flag_[sample].load(std::memory_order_relaxed)) return false;
-    constexpr int kTries = 4;
-    for (int attempt = 1;; ++attempt) {
-      try {
-        data_.read(sample, w.bytes, options_.limits);
-        decode(w.bytes, w.decoded, options_.limits);
-        return true;
-      } catch (const ImageError& e) {
-        if (e.may_pass() && attempt < kTries) {
-          std::this_thread::sleep_for(std::chrono::milliseconds(50 << (2 * attempt)));  // 0.2, 0.8, 3.2 s
-          continue;
-        }
-        report({sample, std::string(data_.name(sample)), e.what(), e.unread_kind()});
-        return false;
-      }
+    try {
+      patiently([&] { data_.read(sample, w.bytes, options_.limits); });
+      decode(w.bytes, w.decoded, options_.limits);
+      return true;
+    } catch (const ImageError& e) {
+      report({sample, std::string(data_.name(sample)), e.what(), e.unread_kind()});
+      return false;
     }
   }
 

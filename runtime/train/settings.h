@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "data/class_table.h"
+#include "data/look.h"
 
 namespace moproc::train {
 
@@ -99,8 +100,9 @@ struct RunRecord {
 /// The settings of a training run that do not depend on the verb; train/job.h has the differences between verbs.
 struct RunSettings {
   RunRecord record;
-  std::string data;              // folder of the images, "" with `synthetic`
-  int first_label = 0;           // number of the first class in csv and jsonl lists
+  std::string data;                      // folder of the images, "" with `synthetic`
+  int first_label = 0;                   // number of the first class in csv and jsonl lists
+  double max_broken = data::kMaxBroken;  // ReadableOptions::max_broken
   data::ClassTable classes;      // of the checkpoint that the run begins with, if it has names; the trainer sets it
   HoldOut hold_out;              // the trainer completes it
   std::string resume;            // a checkpoint; "auto": the newest in exp_dir; "": none

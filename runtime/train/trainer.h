@@ -49,6 +49,7 @@ class Trainer {
 
   void find_start();
   void read_lists();
+  void check_images();
   void start_state();
   void begin_from_network();
   void compare_with(const CheckpointInfo& info, const std::string& path);

@@ -16,6 +16,7 @@
 #include "train/continuation.h"
 #include "train/dump.h"
 #include "train/pretrained.h"
+#include "train/readable.h"
 #include "train/supervisor.h"
 #include "train/written_list.h"
 
@@ -59,6 +60,7 @@ Trainer::Trainer(const Plan& plan, RunSettings settings, Job job, comm::World* w
   start_state();
   agree();
   if (is_complete_) return;
+  check_images();
   if (writes)
     if (const std::string removed = remove_other_run(settings_); !removed.empty()) console_.line(removed);
   const std::string json = !settings_.saving.json_log.empty() && first() ? settings_.saving.json_log
@@ -111,6 +113,15 @@ void Trainer::read_lists() {
   const auto outputs = static_cast<size_t>(meta_number(session_.plan(), "num_class"));
   if (!lists_.classes.empty() && lists_.classes.size() < outputs)
     console_.line(format("note: the network has %zu classes, the data names %zu", outputs, lists_.classes.size()));
+}
+
+/// Throws InputError if too many images cannot be read.
+void Trainer::check_images() {
+  const ReadableOptions options{settings_.max_broken, settings_.compute.workers};
+  if (lists_.train) require_readable(*lists_.train, "training images", options, world_, console_);
+  for (Validation& v : lists_.val)
+    require_readable(v.list, (lists_.val.size() > 1 ? v.name + "'s " : "") + std::string("validation images"), options,
+                     world_, console_);
 }
 
 /// Throws InputError unless all ranks have the same data, position in the run and settings.

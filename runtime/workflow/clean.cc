@@ -27,6 +27,7 @@
 #include "train/embed.h"
 #include "train/interrupt.h"
 #include "train/lists.h"
+#include "train/readable.h"
 #include "train/targets.h"
 #include "workflow/clean_rule.h"
 
@@ -78,6 +79,7 @@ class Cleaning {
     session_.output(session_.program("embed"), "proto_logits");  // throws unless the artefact is one of MoPro
     if (settings.compat_released && settings.alpha != 0.5)
       console_.line("note: --compat released: the published code takes alpha 0.5, whatever --alpha says");
+    require_readable(list_, "training images", {settings.max_broken, settings.compute.workers}, nullptr, console_);
     for (const std::string& note : load_checkpoint(settings.checkpoint, session_).notes) console_.line("note: " + note);
     JsonLine line = JsonLine()
                         .add("format", kCleanPartial)
@@ -285,7 +287,7 @@ class Cleaning {
   const CleanSettings& settings_;
   const CleanFiles files_;
   Console console_;
-  const data::Dataset list_;
+  data::Dataset list_;
   Session session_;
   const CleanRule rule_;
   const int64_t classes_, batch_;

@@ -17,6 +17,7 @@ struct CleanSettings {
   bool google = true, flickr = true;             // which of WebVision's sources are judged
   int first_label = 0;                           // number of the first class in csv and jsonl lists
   HoldOut hold_out;                              // these images are not judged
+  double max_broken = data::kMaxBroken;          // ReadableOptions::max_broken
   double alpha = 0.5;                            // weight of the classifier in the score
   double pseudo_th = 0.8;                        // score above which a label is replaced
   double temperature = 0.1;                      // of the similarities to the prototypes

@@ -23,6 +23,7 @@
 #include "train/features.h"
 #include "train/interrupt.h"
 #include "train/pretrained.h"
+#include "train/readable.h"
 #include "workflow/average_precision.h"
 #include "workflow/svm.h"
 
@@ -130,6 +131,7 @@ class Lowshot {
   int run() {
     const Interrupt interrupt("lowshot");
     draw();
+    require_readable(wanted_, "images", {settings_.max_broken, settings_.compute.workers}, nullptr, console_);
     const std::string kept = settings_.output + ".features";
     const auto features = compute_features(session_, wanted_, formats::file_sha256(settings_.checkpoint), kept,
                                            settings_.compute.workers > 0 ? settings_.compute.workers : usable_cores(),

@@ -25,6 +25,7 @@ struct LowshotSettings {
   std::vector<int> shots = {1, 2, 4, 8, 16};  // training images per class
   int draws = 5;                              // draws of training images for each number of shots
   bool ignore_difficult = false;              // VOC: leave out images of difficult objects; otherwise they are negative
+  double max_broken = data::kMaxBroken;       // ReadableOptions::max_broken
   double tolerance = 1e-4;                    // see SvmOptions
   int max_passes = 2000;                      // passes of an SVM over its rows
   std::string output = "lowshot.json";

@@ -196,6 +196,8 @@ test.serial("images that cannot be read are counted and left out", (t) => {
     "--output",
     "broken.json",
     "--supervise",
+    "--max-broken",
+    "2",
   );
   writeFileSync(file, whole);
   t.is(r.status, 0, r.err);

@@ -7,6 +7,7 @@
 #include <unordered_set>
 
 #include "core/json.h"
+#include "data/look.h"
 
 namespace fs = std::filesystem;
 
@@ -43,6 +44,8 @@ CheckReport::CheckReport(const std::string& root, const DataFolder& folder,
       {"unreadable", "no picture, or damaged: treated as missing", {}},
       {"other format", "a picture that is neither " + data::decoded_kinds_text("nor") + ": treated as missing", {}},
       {"truncated", "the file ends early: treated as missing (the published loader fills the rest with grey)", {}},
+      {"class", "no image of it can be read: a run would not start", {}},
+      {"share", "a run would not start without --max-broken", {}},
       {"cmyk", "four inks; converted to RGB as Pillow does, no action needed", {}},
       {"listed twice", "the same path twice in one list: it counts double", {}},
       {"two labels", "the same path twice in one list with different labels: one of them is wrong", {}},
@@ -66,7 +69,11 @@ void CheckReport::count(const NamedSet& set, const std::vector<FileCheck>& image
   out.labelled = set.labelled;
   out.notes = set.images.notes();
   if (set.labelled) out.per_class.assign(static_cast<std::size_t>(set.images.num_classes()), 0);
+  std::vector<std::int64_t> readable(out.per_class.size());
+  std::int64_t unusable = 0;
   for (std::size_t i = 0; i < images.size(); ++i) {
+    if (images[i].width == 0) ++unusable;
+    else if (set.labelled) ++readable[static_cast<std::size_t>(set.images.label(i))];
     if (set.labelled) ++out.per_class[static_cast<std::size_t>(set.images.label(i))];
     if (images[i].width > 0) out.shorter_sides.push_back(std::min(images[i].width, images[i].height));
     if (images[i].state == State::good) continue;
@@ -75,6 +82,17 @@ void CheckReport::count(const NamedSet& set, const std::vector<FileCheck>& image
     finding(names[static_cast<int>(images[i].state)])
         .examples.push_back(images[i].reason.empty() ? name : name + ": " + images[i].reason);
   }
+  const data::ClassTable& classes = set.images.classes();
+  for (std::size_t c = 0; c < readable.size(); ++c)
+    if (out.per_class[c] > 0 && readable[c] == 0)
+      finding("class").examples.push_back(set.name + ": " + (c < classes.size() ? classes.name(c) : std::to_string(c)) +
+                                          line(": none of its %lld images", static_cast<long long>(out.per_class[c])));
+  const double share =
+      100.0 * static_cast<double>(unusable) / static_cast<double>(std::max<std::size_t>(1, images.size()));
+  if (share > data::kMaxBroken)
+    finding("share").examples.push_back(set.name +
+                                        line(": %lld of %zu images (%.3g %%) cannot be read, more than %g %%",
+                                             static_cast<long long>(unusable), images.size(), share, data::kMaxBroken));
   std::sort(out.shorter_sides.begin(), out.shorter_sides.end());
   sets_.push_back(std::move(out));
 }

@@ -84,7 +84,7 @@ TEST("verify-pixels: a wrong picture, a wrong size, a refused and an accepted fi
   v = verify(one_case(dir, grey, good, "[[\"decode\"]]", ""));
   CHECK(v.failures.at(0).find("another size") != std::string::npos);
   v = verify(one_case(dir, "html.jpg", good, "[[\"decode\"]]", ""));
-  CHECK(v.failures.at(0).find("looks like html") != std::string::npos);
+  CHECK(v.failures.at(0).find("looks like HTML") != std::string::npos);
   v = verify(one_case(dir, tiny, good, "[[\"turn\"]]", ""));
   CHECK(v.failures.at(0).find("unknown operation 'turn'") != std::string::npos);
   v = verify(one_case(dir, tiny, good, "[[\"decode\"]]", "\"tiny_40x30.jpg\""));

@@ -111,6 +111,7 @@ void add_training(Entries<S>& e) {
   e.push_back({"--keep-every", {"5"}, IS(s.run.saving.keep_every == 5)});
   e.push_back({"--accept-changes", {}, IS(s.run.accept_changes)});
   e.push_back({"--checkpoint-format", {"pth.tar"}, IS(s.run.saving.format == "pth.tar")});
+  e.push_back({"--max-broken", {"2.5"}, IS(s.run.max_broken == 2.5)});
   e.push_back({"--max-skips", {"2"}, IS(s.run.max_skips == 2)});
   e.push_back({"--print-freq", {"8"}, IS(s.run.print_freq == 8)});
   e.push_back({"--json-log", {"l"}, IS(s.run.saving.json_log == "l")});
@@ -218,6 +219,7 @@ TEST("flag table: clean's flags change what they should") {
   e.push_back({"--data", {"d"}, IS(s.clean.data == "d")});
   e.push_back({"--resume", {"c"}, IS(s.clean.checkpoint == "c")});
   e.push_back({"--annotation", {"a"}, IS(s.clean.annotation == "a")});
+  e.push_back({"--max-broken", {"2.5"}, IS(s.clean.max_broken == 2.5)});
   e.push_back({"--alpha", {"0.25"}, IS(s.clean.alpha == 0.25), "alpha", "0.25"});
   e.push_back({"--pseudo_th", {"0.6"}, IS(s.clean.pseudo_th == 0.6), "pseudo_th", "0.6"});
   e.push_back({"--temperature", {"0.5"}, IS(s.clean.temperature == 0.5), "temperature", "0.5"});
@@ -295,6 +297,7 @@ TEST("flag table: lowshot's flags change what they should") {
   e.push_back({"--voc-path", {"v"}, IS(s.lowshot.voc_path == "v")});
   e.push_back({"--places-path", {"p"}, IS(s.lowshot.places_path == "p")});
   e.push_back({"--shots", {"3", "5"}, IS((s.lowshot.shots == std::vector{3, 5})), "shots", "3 5"});
+  e.push_back({"--max-broken", {"2.5"}, IS(s.lowshot.max_broken == 2.5)});
   e.push_back({"--draws", {"2"}, IS(s.lowshot.draws == 2), "number_of_draws", "2"});
   e.push_back({"--seed", {"4"}, IS(s.lowshot.seed == 4), "seed", "4"});
   e.push_back({"--difficult", {"ignore"}, IS(s.lowshot.ignore_difficult), "difficult", "ignore"});

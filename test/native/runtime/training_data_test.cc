@@ -106,10 +106,44 @@ TEST("training: a broken image is reported by name, counted, and training goes o
   Data data;
   const data::Dataset list = data::read_webvision(data.path, data::Split::train, {.num_class = 5});
   write_bytes(list.folder() + "/" + std::string(list.name(7)), "no picture");
-  const Ran r = run_train(toy.plan(), {"--data", data.path, "--exp-dir", data.folder / "exp", "--epochs", "1"});
+  const Ran r = run_train(
+      toy.plan(), {"--data", data.path, "--exp-dir", data.folder / "exp", "--epochs", "1", "--max-broken", "5"});
   CHECK_EQ(r.status, 0);
   CHECK(has(r.err, std::string(list.name(7))));
   CHECK_EQ(number_of(records(data.folder / "exp/metrics.jsonl", "epoch")[0], "broken_files"), 1.0);
+}
+
+TEST("training: a run whose images cannot be read stops before it writes anything; a little is allowed") {
+  ToyPlan toy({.batch = 8, .groups = 2, .size = 16, .classes = 5});
+  Data data;
+  const data::Dataset list = data::read_webvision(data.path, data::Split::train, {.num_class = 5});
+  const std::string exp = data.folder / "exp";
+  const auto train = [&](std::vector<std::string> flags) {
+    flags.insert(flags.begin(), {"--data", data.path, "--exp-dir", exp, "--epochs", "1", "--quiet"});
+    return run_train(toy.plan(), flags);
+  };
+  const auto spoil = [&](size_t i, const std::string& bytes) {
+    write_bytes(list.folder() + "/" + std::string(list.name(i)), bytes);
+  };
+  size_t of_class = 0;
+  for (size_t i = 0; i < list.size(); ++i) {
+    if (list.label(i) != 2) continue;
+    spoil(i, of_class++ % 2 ? std::string("II*\0\x08\0\0\0", 8) : "");
+  }
+  const std::string numbers = std::to_string(of_class) + " of " + std::to_string(list.size()) + " training images (";
+  Ran r = train({});
+  CHECK_EQ(r.status, 2);
+  CHECK(has(r.err, data.path + ": " + numbers));
+  CHECK(has(r.err, "cannot be read, more than --max-broken 1 %"));
+  CHECK(has(r.err, "(" + std::to_string(of_class) + " images)"));
+  CHECK(has(r.err, std::to_string(of_class / 2) + " TIFF file"));
+  CHECK(has(r.err, ": the file is empty"));
+  CHECK(has(r.err, "`moproc data check " + data.path + "`"));
+  CHECK(!std::filesystem::exists(exp + "/metrics.jsonl"));
+  r = train({"--max-broken", "99"});  // few enough in all, but there is a class without an image
+  CHECK_EQ(r.status, 2);
+  CHECK(has(r.err, "no image can be read of class"));
+  CHECK_EQ(train({"--max-broken", "100"}).status, 0);
 }
 
 TEST("training: another list is refused within an epoch, and between epochs unless it is accepted") {
