@@ -91,6 +91,9 @@ void add_flags(FlagTable& t, TrainSettings& s) {
                 "val/, each with a folder per class. Plain or packed");
   t.text({"--resume"}, "FILE|auto", s.run.resume,
          "continue from a checkpoint, which may be PyTorch's; auto: the newest in --exp-dir");
+  t.on({"--reset-optimizer"}, s.run.reset_optimizer,
+       "with --resume FILE: begin with zero momentum, whatever optimizer the checkpoint has")
+      .record("reset_optimizer");
   t.on({"--synthetic"}, s.run.synthetic, "random images and labels instead of --data; every step is printed");
   add_run_flags(t, s.run);
   t.section("optimiser");
@@ -141,6 +144,8 @@ void check(const TrainSettings& s, const Plan& plan) {
   check_compute(s.run.compute, plan);
   check_confirmed(s.confirmed, plan);
   check_replay(s);
+  if (s.run.reset_optimizer && (s.run.resume.empty() || s.run.resume == "auto" || s.run.evaluate))
+    throw InputError("--reset-optimizer needs --resume FILE, and has no effect with --resume auto and --evaluate");
   if (s.run.synthetic && !s.run.data.empty()) throw InputError("--synthetic and --data exclude each other");
   if (!s.replay.file.empty()) return;
   check_compiled_in(s, plan);

@@ -29,7 +29,7 @@ void check_digest(const SafetensorsFile& file) {
     throw InputError(file.path() + ": its data do not have the sha256 it names: the file is damaged");
 }
 
-Checkpoint from_safetensors(ByteSpan bytes, const std::string& where) {
+Checkpoint from_safetensors(ByteSpan bytes, const std::string& where, const std::string& weights_key) {
   const SafetensorsFile file(bytes, where);
   Checkpoint c;
   c.path = where;
@@ -41,18 +41,19 @@ Checkpoint from_safetensors(ByteSpan bytes, const std::string& where) {
     if (of.empty()) c.tensors.push_back({t.name, file.tensor(t)});
     else c.momentum.push_back({std::string(of), file.tensor(t)});
   }
+  if (!weights_key.empty()) keep_prefix(c, weights_key + ".");
+  if (c.tensors.empty() && !weights_key.empty())
+    throw InputError("--weights-key " + weights_key + ": " + where + " has no tensor whose name begins so");
   return c;
 }
 
-Checkpoint from_pickled(ByteSpan bytes, const std::string& where) {
+Checkpoint from_pickled(ByteSpan bytes, const std::string& where, const std::string& weights_key) {
   auto data = std::make_shared<PickledData>(parse_pickled(bytes, where));
-  const Dict* const root = data->root.dict();
-  if (!root) throw InputError(where + ": holds " + data->root.kind() + ", not a dict with a checkpoint");
-  Checkpoint c;
-  if (root->find("state_dict")) c = from_published(*root, where);
-  else if (const Value* model = root->find("model"); model && model->dict()) c = from_model(*root, where);
-  else c = from_state_dict(*root, where);
-  c.path = where;
+  if (!data->root.dict())
+    throw InputError(
+        where + ": holds " + data->root.kind() + ", not a dict with a checkpoint" +
+        (data->root.opaque() ? "; in Python, save its weights alone: torch.save(model.state_dict(), FILE)" : ""));
+  Checkpoint c = from_pickle(*data, weights_key, where);
   c.memory.push_back(std::move(data));
   return c;
 }
@@ -73,6 +74,20 @@ const Tensor* Checkpoint::find(const std::vector<NamedTensor>& among, const std:
   return found == among.end() ? nullptr : &found->tensor;
 }
 
+std::vector<std::string> Checkpoint::said() const {
+  std::vector<std::string> lines;
+  if (!stripped.empty()) lines.push_back(path + ": names are read without the prefix " + shown(stripped));
+  for (const std::string& note : notes) lines.push_back(path + ": " + note);
+  for (const std::string& what : left_out) lines.push_back(path + ": not read: " + what);
+  return lines;
+}
+
+std::string missing(const Checkpoint& c, const std::string& name) {
+  for (const auto& [other, kind] : c.not_tensors)
+    if (other == name || other.ends_with("." + name)) return "tensor " + name + " is " + kind + ", which is not read";
+  return "tensor " + name + " is missing";
+}
+
 const char* show_kind(CheckpointKind kind) {
   switch (kind) {
     case CheckpointKind::safetensors: return "safetensors file";
@@ -83,9 +98,22 @@ const char* show_kind(CheckpointKind kind) {
   return "?";
 }
 
-Checkpoint parse_checkpoint(ByteSpan bytes, const std::string& where) {
-  if (looks_like_safetensors(bytes)) return from_safetensors(bytes, where);
-  if (looks_pickled(bytes)) return from_pickled(bytes, where);
+void keep_prefix(Checkpoint& c, const std::string& prefix) {
+  if (prefix.empty()) return;
+  size_t dropped = 0;
+  for (auto* const list : {&c.tensors, &c.momentum}) {
+    dropped += std::erase_if(*list, [&](const NamedTensor& t) { return !t.name.starts_with(prefix); });
+    for (NamedTensor& t : *list) t.name.erase(0, prefix.size());
+  }
+  c.stripped += prefix;
+  if (dropped > 0)
+    c.notes.push_back("does not use " + std::to_string(dropped) + " tensors whose names do not begin with " +
+                      shown(c.stripped));
+}
+
+Checkpoint parse_checkpoint(ByteSpan bytes, const std::string& where, const std::string& weights_key) {
+  if (looks_like_safetensors(bytes)) return from_safetensors(bytes, where, weights_key);
+  if (looks_pickled(bytes)) return from_pickled(bytes, where, weights_key);
   if (bytes.empty()) throw InputError(where + ": is empty");
   std::string first;
   for (size_t i = 0; i < bytes.size() && i < 4; ++i) {
@@ -98,9 +126,9 @@ Checkpoint parse_checkpoint(ByteSpan bytes, const std::string& where) {
                    first);
 }
 
-Checkpoint open_checkpoint(const std::string& path) {
+Checkpoint open_checkpoint(const std::string& path, const std::string& weights_key) {
   auto file = std::make_shared<const MappedFile>(path);
-  Checkpoint c = parse_checkpoint(file->bytes(), path);
+  Checkpoint c = parse_checkpoint(file->bytes(), path, weights_key);
   c.memory.insert(c.memory.begin(), file);
   return c;
 }

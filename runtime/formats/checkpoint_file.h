@@ -2,6 +2,7 @@
 // recognises the format by the file's contents.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -25,7 +26,7 @@ inline constexpr const char* kMomentumPrefix = "optimizer.momentum.";
 
 enum class CheckpointKind {
   safetensors,
-  published,   // torch.save of {epoch, arch, state_dict, optimizer}
+  published,   // torch.save of {epoch, arch, state_dict, optimizer}, or with weights under another key
   state_dict,  // torch.save of {name: tensor}
   detectron2,  // pickle of {"model": {name: array}, ...}
 };
@@ -33,10 +34,15 @@ enum class CheckpointKind {
 struct Checkpoint {
   std::string path;
   CheckpointKind kind = CheckpointKind::published;
-  std::vector<NamedTensor> tensors;   // in the file's order; names without the `module.` of a parallel wrapper
+  std::vector<NamedTensor> tensors;   // in the file's order; names without the `module.` of a wrapper
   std::vector<NamedTensor> momentum;  // by the parameter's name
   Metadata metadata;  // of a run: complete; otherwise those of arch, epoch, lr, momentum, weight_decay that are known
-  std::vector<std::string> left_out;                // other contents of the file, for a message to the user
+  std::vector<std::string> left_out;               // other contents of the file, for a message to the user
+  std::string stripped;                            // the prefix that all names have lost, such as "module._orig_mod."
+  std::vector<std::string> notes;                  // what was chosen or changed, for messages that begin with the path
+  std::map<std::string, std::string> not_tensors;  // what else is among the weights: name and kind
+  bool has_optimizer = false;
+  std::string optimizer_fault;                      // why the momentum of the file's optimizer cannot be read
   std::vector<std::shared_ptr<const void>> memory;  // owns the bytes of the tensors
 
   /// True if a training run of this program wrote it, so that the metadata is complete.
@@ -45,6 +51,8 @@ struct Checkpoint {
   bool has_whole_state() const;
   /// True if this program wrote it in any of its three safetensors formats.
   bool of_moproc() const;
+  /// Lines for the user: prefixes, choices and changes; then what was not read.
+  std::vector<std::string> said() const;
   /// The tensor with this name, or null.
   const Tensor* find(const std::vector<NamedTensor>& among, const std::string& name) const;
 
@@ -52,14 +60,21 @@ struct Checkpoint {
   bool has_format(std::string_view name) const;
 };
 
+/// "tensor conv1.weight is missing"; or what stands there instead, if it is no tensor.
+std::string missing(const Checkpoint& c, const std::string& name);
+
 /// The kind for messages, such as "published checkpoint".
 const char* show_kind(CheckpointKind kind);
 
 /// Reads a checkpoint of any kind. Throws InputError with the file and the place if it is unreadable, damaged, of no
 /// known format, or contradicts itself. Momentum is assigned to parameters by its position in param_groups[0].params.
-Checkpoint open_checkpoint(const std::string& path);
+/// `weights_key` chooses one of several networks, as find_weights() does, or the beginning of names.
+Checkpoint open_checkpoint(const std::string& path, const std::string& weights_key = "");
 
 /// The same for bytes, which must outlive the result. Messages use `where` as the name of the file.
-Checkpoint parse_checkpoint(ByteSpan bytes, const std::string& where);
+Checkpoint parse_checkpoint(ByteSpan bytes, const std::string& where, const std::string& weights_key = "");
+
+/// Keeps the tensors whose names begin with `prefix`, and removes it.
+void keep_prefix(Checkpoint& c, const std::string& prefix);
 
 }  // namespace moproc::formats

@@ -4,13 +4,13 @@
 #include <bit>
 
 #include "core/error.h"
+#include "formats/pickle_harm.h"
 #include "formats/pickle_ops.h"
 
 namespace moproc::formats {
 namespace {
 
 constexpr uint32_t kEmpty = UINT32_MAX;
-constexpr size_t kMaxLine = 256;
 constexpr uint64_t kFreeTensorBytes = uint64_t{64} << 20;
 
 uint64_t room_for(uint64_t file_bytes) { return kFreeTensorBytes + 16 * file_bytes; }
@@ -38,11 +38,12 @@ void PickleMachine::fail_at(size_t at, const std::string& what) const {
 }
 
 void PickleMachine::run() {
-  if (bytes_.size() - at_ < 2 || load<uint8_t>(bytes_, at_) != static_cast<uint8_t>(Op::proto))
-    fail("no pickle of protocol 2 or later begins here");
-  const uint8_t protocol = load<uint8_t>(bytes_, at_ + 1);
-  if (protocol < 2 || protocol > 5) fail("protocol " + std::to_string(protocol) + "; 2 to 5 are read");
-  at_ += 2;
+  if (bytes_.size() - at_ < 2) fail("no pickle begins here");
+  if (load<uint8_t>(bytes_, at_) == static_cast<uint8_t>(Op::proto)) {  // protocols 0 and 1 do not say what they are
+    const uint8_t protocol = load<uint8_t>(bytes_, at_ + 1);
+    if (protocol < 2 || protocol > 5) fail("protocol " + std::to_string(protocol) + "; 0 to 5 are read");
+    at_ += 2;
+  }
   while (step()) {
   }
   if (stack_.size() != 1) fail(std::to_string(stack_.size()) + " values are left where one is wanted");
@@ -58,10 +59,11 @@ ByteSpan PickleMachine::take(uint64_t size) {
 }
 
 /// Takes the text up to a line feed.
-std::string_view PickleMachine::line() {
-  const std::string_view rest = as_text(bytes_.subspan(at_)).substr(0, kMaxLine);
+std::string_view PickleMachine::line(size_t most) {
+  const std::string_view rest = as_text(bytes_.subspan(at_)).substr(0, most);
   const size_t size = rest.find('\n');
-  if (size == std::string_view::npos) fail("a name that does not end within " + std::to_string(kMaxLine) + " bytes");
+  if (size == std::string_view::npos)
+    fail("a name or line that does not end within " + std::to_string(most) + " bytes");
   at_ += size + 1;
   return rest.substr(0, size);
 }
@@ -75,7 +77,8 @@ bool PickleMachine::step() {
     if (!marks_.empty()) fail("a MARK is left open");
     return false;
   }
-  if (!step_value(code) && !step_container(code)) fail("this opcode is not among the allowed ones");
+  if (!step_value(code) && !step_container(code) && !step_object(code) && !step_line(code))
+    fail("this opcode is not among the allowed ones");
   return true;
 }
 
@@ -88,14 +91,15 @@ bool PickleMachine::step_value(uint8_t code) {
     case Op::int1: return push_integer(number<uint8_t>()), true;
     case Op::int2: return push_integer(number<uint16_t>()), true;
     case Op::int4: return push_integer(number<int32_t>()), true;
-    case Op::long1: return long_integer(), true;
+    case Op::long1: return long_integer(number<uint8_t>()), true;
+    case Op::long4: return long_integer(number<uint32_t>()), true;
     case Op::real: {
       const uint64_t bits = __builtin_bswap64(number<uint64_t>());  // the format's only big-endian number
       return push({.kind = Kind::real, .real = std::bit_cast<double>(bits)}), true;
     }
-    case Op::string1:  // text of Python 2
+    case Op::string1: return push_string(take(number<uint8_t>())), true;
+    case Op::string4: return push_string(take(number<uint32_t>())), true;
     case Op::text1: return push_text(take(number<uint8_t>())), true;
-    case Op::string4:
     case Op::text4: return push_text(take(number<uint32_t>())), true;
     case Op::text8: return push_text(take(number<uint64_t>())), true;
     case Op::bytes1: return push_bytes(take(number<uint8_t>())), true;
@@ -103,8 +107,8 @@ bool PickleMachine::step_value(uint8_t code) {
     case Op::bytes8:
     case Op::bytearray8: return push_bytes(take(number<uint64_t>())), true;
     case Op::global: {
-      const std::string_view module = line();
-      return push_callable(module, line()), true;
+      const std::string_view module = line(kMaxLine);
+      return push_callable(module, line(kMaxLine)), true;
     }
     case Op::stack_global: {
       const Id name = pop(), module = pop();
@@ -116,6 +120,7 @@ bool PickleMachine::step_value(uint8_t code) {
     case Op::put4: return put_memo(number<uint32_t>()), true;
     case Op::memoize: return put_memo(memo_.size()), true;
     case Op::pop: return pop(), true;
+    case Op::duplicate: return stack_.push_back(top()), true;
     case Op::pop_mark: return pop_to_mark(), true;
     case Op::frame: {
       const uint64_t size = number<uint64_t>();
@@ -126,7 +131,7 @@ bool PickleMachine::step_value(uint8_t code) {
   }
 }
 
-/// Runs opcodes that make or fill containers, and those for calls; false for others.
+/// Runs opcodes that make or fill containers; false for others.
 bool PickleMachine::step_container(uint8_t code) {
   const auto tuple_of = [&](size_t n) {
     std::vector<Id> items(n);
@@ -143,12 +148,15 @@ bool PickleMachine::step_container(uint8_t code) {
     case Op::tuple2: return tuple_of(2);
     case Op::tuple3: return tuple_of(3);
     case Op::tuple: return push({.kind = Kind::tuple, .items = pop_to_mark()}), true;
+    case Op::frozen_set: return push({.kind = Kind::tuple, .items = pop_to_mark()}), true;
+    case Op::empty_set:
     case Op::empty_list: return push({.kind = Kind::list}), true;
     case Op::empty_dict: return push({.kind = Kind::dict}), true;
     case Op::append: {
       const Id item = pop();
       return add_items(top(), {item}, Kind::list), true;
     }
+    case Op::add_items:
     case Op::appends: {
       const std::vector<Id> items = pop_to_mark();
       return add_items(top(), items, Kind::list), true;
@@ -161,9 +169,6 @@ bool PickleMachine::step_container(uint8_t code) {
       const std::vector<Id> items = pop_to_mark();
       return add_items(top(), items, Kind::dict), true;
     }
-    case Op::persistent: return persistent_id(), true;
-    case Op::reduce: return reduce(), true;
-    case Op::build: return build(), true;
     default: return false;
   }
 }
@@ -182,10 +187,16 @@ void PickleMachine::push_text(ByteSpan bytes) {
   push({.kind = Kind::text, .text = as_text(bytes)});
 }
 
-/// Takes a size, then a two's complement number of this many bytes, lowest first.
-void PickleMachine::long_integer() {
-  const ByteSpan digits = take(number<uint8_t>());
-  if (digits.size() > 8) fail("a whole number of " + std::to_string(digits.size()) + " bytes; 8 are the most");
+/// A str of Python 2: text, or if it is no text, bytes.
+void PickleMachine::push_string(ByteSpan bytes) {
+  if (is_utf8(as_text(bytes))) push({.kind = Kind::text, .python2 = true, .text = as_text(bytes)});
+  else push_bytes(bytes);
+}
+
+/// Takes a two's complement number of `size` bytes, lowest first. One of more than 64 bits is opaque.
+void PickleMachine::long_integer(uint64_t size) {
+  const ByteSpan digits = take(size);
+  if (digits.size() > 8) return push_opaque("int of more than 64 bits");
   uint64_t v = 0;
   for (size_t i = digits.size(); i-- > 0;) v = v << 8 | static_cast<uint8_t>(digits[i]);
   const size_t unused = 64 - 8 * digits.size();
@@ -193,11 +204,17 @@ void PickleMachine::long_integer() {
 }
 
 void PickleMachine::push_callable(std::string_view module, std::string_view name) {
-  const AllowedName* const allowed = find_allowed_name(module, name);
-  if (!allowed)
-    fail("mentions " + in_quotes(std::string(module) + "." + std::string(name)) +
-         ", which is not among the allowed names");
-  push({.kind = Kind::callable, .name = allowed});
+  if (module.size() > kMaxLine || name.size() > kMaxLine)
+    fail("a name of more than " + std::to_string(kMaxLine) + " bytes");
+  if (const AllowedName* const allowed = find_allowed_name(module, name))  // its place: where to say that it is misused
+    return push({.kind = Kind::callable, .number = static_cast<int64_t>(op_at_), .name = allowed});
+  push_reference(module, name);
+}
+
+void PickleMachine::push_reference(std::string_view module, std::string_view name) {
+  const std::string full = std::string(module) + "." + std::string(name);
+  if (const std::string harm = harm_in(module, name); !harm.empty()) fail("mentions " + in_quotes(full) + ", " + harm);
+  push({.kind = Kind::reference, .number = static_cast<int64_t>(module.size()), .text = intern(full)});
 }
 
 PickleMachine::Id PickleMachine::pop() {
@@ -232,13 +249,19 @@ void PickleMachine::get_memo(uint64_t index) {
 
 void PickleMachine::add_items(Id container, const std::vector<Id>& items, Kind kind) {
   Node& to = nodes_[container];
+  if (to.kind == Kind::opaque && kind == Kind::list) return;
+  if (to.kind == Kind::opaque) {  // of a class derived from dict, whose name stays in `text`
+    to.kind = Kind::dict;
+    if (const auto counted = unread_.find(to.text); counted != unread_.end() && --counted->second == 0)
+      unread_.erase(counted);
+  }
   if (to.kind != kind)
     fail(kind == Kind::list ? "adds to something that is not a list" : "adds to something that is not a dict");
   if (kind == Kind::dict) {
     if (items.size() % 2 != 0) fail("a key without a value");
     for (size_t i = 0; i < items.size(); i += 2)
-      if (node(items[i]).kind != Kind::text && node(items[i]).kind != Kind::integer)
-        fail("a key that is neither text nor a whole number");
+      if (node(items[i]).kind == Kind::list || node(items[i]).kind == Kind::dict)
+        fail("a key that is a list or a dict");
   }
   to.items.insert(to.items.end(), items.begin(), items.end());
 }

@@ -1,15 +1,20 @@
-// Reads a pickle as data: a stack machine that knows plain values, tensors and arrays, and executes nothing. Values are
-// nodes of a table and refer to each other by index, so that lists that contain themselves leak no memory. tree() turns
-// the finished table into a Value.
+// Reads a pickle as data: a stack machine that knows plain values, tensors and arrays, and executes nothing. Objects of
+// other classes become opaque: their class name is kept, their contents are not. Values are nodes of a table and refer
+// to each other by index, so that lists that contain themselves leak no memory. tree() turns the finished table into a
+// Value.
 #pragma once
 
 #include <cstdint>
 #include <deque>
+#include <map>
+#include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
 
+#include "core/layout.h"
 #include "formats/pickle_names.h"
 #include "formats/value.h"
 
@@ -19,21 +24,30 @@ namespace moproc::formats {
 inline constexpr size_t kMaxOpcodes = 2'000'000, kMaxMemo = 1'000'000, kMaxMarks = 256, kMaxRank = 64;
 inline constexpr int kMaxDepth = 100;              // nested containers
 inline constexpr uint64_t kMaxValues = 4'000'000;  // a shared value counts as often as it appears
+inline constexpr size_t kMaxLine = 256;            // bytes of a class's name
+inline constexpr size_t kMaxNames = 10'000;        // different classes and functions
 
 /// A storage of tensors in the pickle; its bytes are elsewhere in the file.
 struct StorageUse {
   std::string_view key;
-  DType dtype;
+  const AllowedName* type;
   int64_t numel;
   size_t at;  // byte of the opcode that named it first
+
+  /// Bytes per element, and of all elements.
+  int64_t element() const { return type->foreign_size > 0 ? type->foreign_size : dtype_size(type->dtype); }
+  uint64_t bytes() const { return static_cast<uint64_t>(numel * element()); }
 };
+
+/// How many objects of each class were not read, by "argparse.Namespace".
+using UnreadClasses = std::map<std::string, size_t, std::less<>>;
 
 class PickleMachine {
  public:
-  /// Reads one pickle that begins at byte `begin` of `bytes`, which must outlive the machine and its results. `where`
-  /// begins every message; byte numbers are those of `bytes`. All tensors together may take 64 MiB + 16 times
-  /// `file_bytes` (because views of one storage multiply its size). `storages`: whether persistent ids may name
-  /// storages.
+  /// Reads one pickle, of protocol 0 to 5, that begins at byte `begin` of `bytes`, which must outlive the machine and
+  /// its results. `where` begins every message; byte numbers are those of `bytes`. All tensors together may take 64 MiB
+  /// + 16 times `file_bytes` (because views of one storage multiply its size). `storages`: whether persistent ids may
+  /// name storages.
   PickleMachine(ByteSpan bytes, size_t begin, std::string where, uint64_t file_bytes, bool storages);
 
   /// Runs until STOP. Throws InputError with byte, opcode and reason.
@@ -42,8 +56,10 @@ class PickleMachine {
   size_t end() const { return at_; }
   const std::vector<StorageUse>& storages() const { return storages_; }
   /// The value. `storage_bytes` has the bytes of each storage, with its size; tensors refer to them. Throws InputError
-  /// if a container contains itself or nests too deeply, or if a value has no kind of plain data.
-  Value tree(const std::vector<ByteSpan>& storage_bytes) const;
+  /// if a container contains itself or nests too deeply.
+  Value tree(const std::vector<ByteSpan>& storage_bytes);
+  /// The objects that became opaque: all that were made, and the functions and classes in the tree.
+  const UnreadClasses& unread() const { return unread_; }
   /// Memory of tensors that are not in the file; it must be kept as long as the tree.
   std::deque<std::string> take_buffers() { return std::move(buffers_); }
   [[noreturn]] void fail_at(size_t at, const std::string& what) const;
@@ -60,7 +76,9 @@ class PickleMachine {
     list,
     tuple,
     dict,
-    callable,
+    callable,   // an allowed name
+    reference,  // any other class or function
+    opaque,     // an object of such a class
     storage,
     tensor,
     dtype,
@@ -69,9 +87,11 @@ class PickleMachine {
   struct Node {
     Kind kind = Kind::none;
     bool ordered = false;  // dict
-    int64_t number = 0;    // boolean, integer; index of view or tensor; DType
+    bool python2 = false;  // text: a str of Python 2, which may hold bytes
+    int64_t number = 0;    // boolean, integer; index of view or tensor; DType; a callable's byte; length of a
+                           // reference's module
     double real = 0;
-    std::string_view text;  // text, bytes
+    std::string_view text;  // text, bytes; the name of reference, opaque, and of a dict's class if it is a derived one
     const AllowedName* name = nullptr;
     std::vector<Id> items;  // dict: key, value, key, value ...
   };
@@ -90,39 +110,61 @@ class PickleMachine {
   bool step();
   bool step_value(uint8_t code);
   bool step_container(uint8_t code);
+  bool step_object(uint8_t code);
+  bool step_line(uint8_t code);
   ByteSpan take(uint64_t size);
   template <class T>
   T number() {
     return load<T>(take(sizeof(T)), 0);
   }
-  std::string_view line();
+  std::string_view line(size_t most);
   void push(Node node);
   void push_integer(int64_t v);
   void push_text(ByteSpan bytes);
   void push_bytes(ByteSpan bytes);
+  void push_string(ByteSpan bytes);
   void push_callable(std::string_view module, std::string_view name);
+  void push_reference(std::string_view module, std::string_view name);
   Id pop();
   Id top() const;
   std::vector<Id> pop_to_mark();
   void put_memo(uint64_t index);
   void get_memo(uint64_t index);
   void add_items(Id container, const std::vector<Id>& items, Kind kind);
-  void long_integer();
+  void long_integer(uint64_t size);
+
+  // pickle_lines.cc: the opcodes of protocols 0 and 1, whose operand is a line of text
+  template <class T>
+  T number_line();
+  void integer_line(std::string_view digits);
+  std::string unescaped(std::string_view text, bool python2);
+
+  // pickle_opaque.cc: objects of classes that are not known
+  std::string_view intern(const std::string& name);
+  void push_opaque(std::string_view name);
+  void call(Id callable, Id args);
+  void construct(const std::vector<Id>& args);
+  void attribute(const std::vector<Id>& args);
+  void refuse_attribute(const Node& n) const;
 
   // pickle_objects.cc: the meaning of names and persistent ids
-  void reduce();
+  void call_allowed(const AllowedName& name, const std::vector<Id>& args);
   void build();
   void persistent_id();
   void ordered_dict(const std::vector<Id>& args);
   void rebuild_tensor(const std::vector<Id>& args);
+  void rebuild_parameter(const std::vector<Id>& args);
+  void rebuild_subclass(const std::vector<Id>& args);
   void encode(const std::vector<Id>& args);
   void numpy_dtype(const std::vector<Id>& args);
   void array_from_buffer(const std::vector<Id>& args);
+  void scalar(const std::vector<Id>& args);
   void build_array(Id array, const Node& state);
   void check_numpy_state(const Node& dtype, const Node& state) const;
   Id make_array(Id dtype, std::vector<int64_t> shape, bool fortran, std::string_view data);
   Id make_tensor(Tensor tensor, int64_t view);
-  size_t use_storage(std::string_view key, DType dtype, int64_t numel);
+  size_t use_storage(std::string_view key, const AllowedName& type, int64_t numel);
+  const std::string_view* data_of(const Node& n) const;
   int64_t integer(Id id, const char* what) const;
   std::vector<int64_t> integers(Id id, const char* what) const;
   std::string_view text(Id id, const char* what) const;
@@ -135,6 +177,7 @@ class PickleMachine {
   uint64_t tensor_room_;
   bool storages_allowed_;
   size_t ops_ = 0;
+  uint64_t copied_ = 0;  // pairs of lists that became dicts
   std::vector<Node> nodes_;
   std::vector<Id> stack_, memo_;  // memo: kEmpty if nothing was stored
   std::vector<size_t> marks_;     // stack sizes at the marks
@@ -143,6 +186,8 @@ class PickleMachine {
   std::vector<View> views_;
   std::vector<Found> tensors_;
   std::deque<std::string> buffers_;
+  std::set<std::string, std::less<>> names_;  // of classes and functions
+  UnreadClasses unread_;
 };
 
 }  // namespace moproc::formats

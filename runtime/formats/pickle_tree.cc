@@ -12,7 +12,7 @@ namespace moproc::formats {
 
 class PickleMachine::TreeBuilder {
  public:
-  TreeBuilder(const PickleMachine& machine, const std::vector<ByteSpan>& storages)
+  TreeBuilder(PickleMachine& machine, const std::vector<ByteSpan>& storages)
       : m_(machine), storages_(storages), done_(machine.nodes_.size()) {}
 
   Value build(Id id) { return visit(id, 0).value; }
@@ -65,13 +65,20 @@ class PickleMachine::TreeBuilder {
       }
       case Kind::dict: return dict(n, d, depth);
       case Kind::tensor: return tensor(m_.tensors_[static_cast<size_t>(n.number)]);
-      case Kind::callable:
-        m_.fail(std::string(n.name->module) + "." + n.name->name + " stands where a value is wanted");
-      case Kind::storage: m_.fail("a storage without a tensor stands where a value is wanted");
-      case Kind::dtype: m_.fail("a numpy.dtype stands where a value is wanted");
+      case Kind::opaque: return Value(Opaque{std::string(n.text)});
+      case Kind::reference: return unread(std::string(n.text));
+      case Kind::callable: m_.refuse_attribute(n); return unread(std::string(n.name->module) + "." + n.name->name);
+      case Kind::storage: return unread("torch storage without a tensor");
+      case Kind::dtype: return unread("numpy.dtype");
       case Kind::array: m_.fail("an array without data");
     }
     return Value();
+  }
+
+  /// An opaque value that was not counted when the machine made it.
+  Value unread(std::string name) {
+    ++m_.unread_[name];
+    return Value(Opaque{std::move(name)});
   }
 
   Value dict(const Node& n, Done& d, int depth) {
@@ -80,7 +87,9 @@ class PickleMachine::TreeBuilder {
     std::set<int64_t> numbers;
     for (size_t i = 0; i < n.items.size(); i += 2) {
       const Node& key = m_.node(n.items[i]);
-      const bool fresh = key.kind == Kind::text ? texts.insert(key.text).second : numbers.insert(key.number).second;
+      const bool fresh = key.kind == Kind::text      ? texts.insert(key.text).second
+                         : key.kind == Kind::integer ? numbers.insert(key.number).second
+                                                     : true;
       if (!fresh)
         m_.fail("the key " + (key.kind == Kind::text ? in_quotes(key.text) : std::to_string(key.number)) +
                 " appears twice in a dict");
@@ -100,12 +109,12 @@ class PickleMachine::TreeBuilder {
     return Value(std::move(t));
   }
 
-  const PickleMachine& m_;
+  PickleMachine& m_;
   const std::vector<ByteSpan>& storages_;
   std::vector<Done> done_;
 };
 
-Value PickleMachine::tree(const std::vector<ByteSpan>& storage_bytes) const {
+Value PickleMachine::tree(const std::vector<ByteSpan>& storage_bytes) {
   return TreeBuilder(*this, storage_bytes).build(stack_.back());
 }
 

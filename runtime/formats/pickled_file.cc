@@ -13,12 +13,13 @@ namespace {
 
 /// 0x1950a86a20f9469cfc6c as LONG1 and STOP.
 constexpr std::string_view kMagic("\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.", 13);
+/// The same in protocols 0 and 1.
+constexpr std::string_view kMagicLine = "L119547037146038801333356L\n.";
 constexpr int64_t kStreamVersion = 1001;
-
-uint64_t storage_size(const StorageUse& s) { return static_cast<uint64_t>(s.numel * dtype_size(s.dtype)); }
 
 /// The length of the first pickle of a stream, the magic number; 0 if the bytes begin with another pickle.
 size_t magic_size(ByteSpan bytes) {
+  if (as_text(bytes).starts_with(kMagicLine)) return kMagicLine.size();
   if (bytes.size() < 2 || load<uint8_t>(bytes, 0) != static_cast<uint8_t>(Op::proto)) return 0;
   const bool framed = bytes.size() > 2 && load<uint8_t>(bytes, 2) == static_cast<uint8_t>(Op::frame);
   const size_t begin = framed ? 11 : 2;
@@ -44,7 +45,7 @@ class ZipForm {
     std::vector<ByteSpan> storages;
     for (const StorageUse& s : machine.storages()) storages.push_back(storage(machine, s));
     Value root = machine.tree(storages);
-    return {PickleForm::torch_zip, std::move(root), machine.take_buffers()};
+    return {PickleForm::torch_zip, std::move(root), machine.take_buffers(), machine.unread()};
   }
 
  private:
@@ -67,9 +68,9 @@ class ZipForm {
     const ZipEntry* const entry = zip_.find(name);
     if (!entry)
       machine.fail_at(s.at, "names storage " + in_quotes(s.key) + ", but there is no entry " + in_quotes(name));
-    if (entry->data.size() != storage_size(s))
-      machine.fail_at(s.at, "storage " + in_quotes(s.key) + " has " + std::to_string(storage_size(s)) +
-                                " bytes, entry " + in_quotes(name) + " " + std::to_string(entry->data.size()));
+    if (entry->data.size() != s.bytes())
+      machine.fail_at(s.at, "storage " + in_quotes(s.key) + " has " + std::to_string(s.bytes()) + " bytes, entry " +
+                                in_quotes(name) + " " + std::to_string(entry->data.size()));
     return zip_.checked(*entry);
   }
 
@@ -93,7 +94,7 @@ class StreamForm {
     at_ = object.end();
     const std::vector<ByteSpan> storages = read_storages(object, small("the list of storages"));
     Value root = object.tree(storages);
-    return {PickleForm::torch_stream, std::move(root), object.take_buffers()};
+    return {PickleForm::torch_stream, std::move(root), object.take_buffers(), object.unread()};
   }
 
  private:
@@ -135,7 +136,7 @@ class StreamForm {
   }
 
   ByteSpan next_storage(const StorageUse& s) {
-    const uint64_t size = storage_size(s), left = bytes_.size() - at_;
+    const uint64_t size = s.bytes(), left = bytes_.size() - at_;
     const std::string place = where_ + ": byte " + std::to_string(at_) + ": storage " + in_quotes(s.key);
     if (left < 8 || left - 8 < size) throw InputError(place + ": the file is truncated");
     const int64_t count = load<int64_t>(bytes_, at_);
@@ -156,13 +157,13 @@ PickledData read_plain(ByteSpan bytes, const std::string& where) {
   machine.run();
   if (machine.end() != bytes.size()) machine.fail_at(machine.end(), "something follows the pickle");
   Value root = machine.tree({});
-  return {PickleForm::plain, std::move(root), machine.take_buffers()};
+  return {PickleForm::plain, std::move(root), machine.take_buffers(), machine.unread()};
 }
 
 }  // namespace
 
 bool looks_pickled(ByteSpan bytes) {
-  return ZipReader::looks_like_zip(bytes) ||
+  return ZipReader::looks_like_zip(bytes) || magic_size(bytes) > 0 ||
          (!bytes.empty() && load<uint8_t>(bytes, 0) == static_cast<uint8_t>(Op::proto));
 }
 

@@ -5,6 +5,7 @@
 #include <deque>
 #include <string>
 
+#include "formats/pickle_machine.h"
 #include "formats/value.h"
 
 namespace moproc::formats {
@@ -15,14 +16,15 @@ struct PickledData {
   PickleForm form;
   Value root;  // its tensors refer to the file or to `buffers`
   std::deque<std::string> buffers;
+  UnreadClasses unread;  // objects that are no data, of which only the class is known
 };
 
 /// True if the bytes begin like one of the three forms.
 bool looks_pickled(ByteSpan bytes);
 
-/// Reads a whole file. `bytes` must outlive the result; `where` begins every message. Throws InputError with the place
-/// (entry, byte, opcode) for anything that is not plain data, is truncated, contradicts itself, is big-endian, or
-/// reaches outside its storage.
+/// Reads a whole file. `bytes` must outlive the result; `where` begins every message. Objects that are not plain data
+/// are opaque values. Throws InputError with the place (entry, byte, opcode) for a name that can only do harm, and for
+/// anything that is truncated, contradicts itself, is big-endian, or reaches outside its storage.
 PickledData parse_pickled(ByteSpan bytes, const std::string& where);
 
 }  // namespace moproc::formats

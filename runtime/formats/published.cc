@@ -1,137 +1,49 @@
-// Parameters of a PyTorch optimizer have no names, only positions: the i-th id of param_groups[0].params is the i-th
-// parameter of the state_dict.
+// Reads checkpoints of the published layout and of other programs, and writes the published layout.
 #include "formats/published.h"
 
 #include <algorithm>
 #include <charconv>
 #include <map>
-#include <set>
 
 #include "core/error.h"
 #include "core/json.h"
+#include "formats/found_weights.h"
+#include "formats/optimizer_state.h"
+#include "formats/own_file.h"
 #include "formats/published_names.h"
 
 namespace moproc::formats {
 namespace {
 
 constexpr std::string_view kParallel = "module.";
+constexpr std::string_view kWrappers[] = {kParallel, "_orig_mod."};  // DataParallel and its like, torch.compile
+constexpr std::string_view kPublishedWeights = "state_dict";
+constexpr std::string_view kOptimizers[] = {"optimizer", "optimizer_state_dict", "optimizer_state", "optim"};
+constexpr std::string_view kIgnored[] = {"moproc", "__author__", "matching_heuristics", kPickleKey};
 constexpr const char* kGroupNumbers[] = {"lr", "momentum", "weight_decay"};
 constexpr double kPublishedNumbers[] = {0.1, 0.9, 1e-4};  // their values if a file has none
 
-std::string list(const std::vector<std::string>& items) {
-  std::string text;
-  for (const std::string& item : items) text += (text.empty() ? "" : ", ") + shown(item);
-  return text;
-}
-
-/// Reads {name: tensor}. Throws InputError for other members.
-std::vector<NamedTensor> named_tensors(const Dict& dict, const std::string& what) {
-  std::vector<NamedTensor> tensors;
+/// Reads {name: tensor}. Members that are no tensors are left out.
+void read_tensors(const Dict& dict, Checkpoint& c) {
   for (const auto& [key, value] : dict.members) {
-    if (!key.text()) throw InputError(what + ": has a key that is not a name");
-    if (!value.tensor()) throw InputError(what + ": " + shown(*key.text()) + " is " + value.kind() + ", not a tensor");
-    tensors.push_back({*key.text(), *value.tensor()});
+    if (!key.text()) c.not_tensors.emplace("a member whose key is " + key.kind(), value.kind());
+    else if (!value.tensor()) c.not_tensors.emplace(*key.text(), value.kind());
+    else c.tensors.push_back({*key.text(), *value.tensor()});
   }
-  if (tensors.empty()) throw InputError(what + ": has no tensor");
-  return tensors;
 }
 
-void strip_parallel(std::vector<NamedTensor>& tensors) {
-  const auto wrapped = [](const NamedTensor& t) {
-    return t.name.size() > kParallel.size() && t.name.starts_with(kParallel);
-  };
-  if (!std::all_of(tensors.begin(), tensors.end(), wrapped)) return;
-  for (NamedTensor& t : tensors) t.name.erase(0, kParallel.size());
+/// Removes the prefixes that PyTorch's wrappers of a whole model give to all names, in any order and number.
+void strip_wrappers(Checkpoint& c) {
+  for (;;) {
+    const auto prefix = std::find_if(std::begin(kWrappers), std::end(kWrappers), [&](std::string_view p) {
+      return std::all_of(c.tensors.begin(), c.tensors.end(),
+                         [&](const NamedTensor& t) { return t.name.size() > p.size() && t.name.starts_with(p); });
+    });
+    if (c.tensors.empty() || prefix == std::end(kWrappers)) return;
+    for (NamedTensor& t : c.tensors) t.name.erase(0, prefix->size());
+    c.stripped += *prefix;
+  }
 }
-
-/// Reads an optimizer's state_dict into c.momentum and c.metadata.
-class OptimizerReader {
- public:
-  OptimizerReader(Checkpoint& c, const std::string& where) : c_(c), where_(where + ": optimizer") {}
-
-  void read(const Value& optimizer) {
-    const Value* const groups = optimizer.dict() ? optimizer.dict()->find("param_groups") : nullptr;
-    const Value* const state = optimizer.dict() ? optimizer.dict()->find("state") : nullptr;
-    if (!groups || !groups->sequence() || !state || !state->dict()) fail("is not {state, param_groups}");
-    if (groups->sequence()->items.size() != 1)
-      fail("has " + std::to_string(groups->sequence()->items.size()) + " parameter groups; one is read");
-    const Dict* const group = groups->sequence()->items[0].dict();
-    if (!group) fail("param_groups[0] is not a dict");
-    read_numbers(*group);
-    read_state(*state->dict(), places(*group));
-  }
-
- private:
-  [[noreturn]] void fail(const std::string& what) const { throw InputError(where_ + ": " + what); }
-
-  void read_numbers(const Dict& group) {
-    for (const char* const name : kGroupNumbers) {
-      const Value* const v = group.find(name);
-      if (!v) continue;
-      if (!v->real() && !v->integer()) fail(std::string("param_groups[0].") + name + " is " + v->kind());
-      std::string text;
-      write_json(text, v->real() ? *v->real() : static_cast<double>(*v->integer()));
-      c_.metadata[name] = text;
-    }
-    const Value* const nesterov = group.find("nesterov");
-    if (nesterov && nesterov->boolean() && *nesterov->boolean())
-      c_.left_out.push_back("optimizer: that it uses Nesterov momentum");
-  }
-
-  /// Maps each id to an index into c_.tensors.
-  std::map<int64_t, size_t> places(const Dict& group) const {
-    const Value* const params = group.find("params");
-    if (!params || !params->sequence()) fail("param_groups[0].params is not a list");
-    std::vector<size_t> parameters;
-    for (size_t i = 0; i < c_.tensors.size(); ++i)
-      if (is_parameter(c_.tensors[i].name)) parameters.push_back(i);
-    const std::vector<Value>& ids = params->sequence()->items;
-    if (ids.size() != parameters.size())
-      fail("param_groups[0].params lists " + std::to_string(ids.size()) + " parameters, the state_dict has " +
-           std::to_string(parameters.size()));
-    std::map<int64_t, size_t> places;
-    for (size_t i = 0; i < ids.size(); ++i) {
-      if (!ids[i].integer()) fail("param_groups[0].params[" + std::to_string(i) + "] is " + ids[i].kind());
-      if (!places.emplace(*ids[i].integer(), parameters[i]).second)
-        fail("param_groups[0].params has " + std::to_string(*ids[i].integer()) + " twice");
-    }
-    return places;
-  }
-
-  void read_state(const Dict& state, const std::map<int64_t, size_t>& places) {
-    std::map<size_t, const Tensor*> found;  // in the order of parameters
-    std::set<std::string> others;
-    for (const auto& [id, entry] : state.members) {
-      const auto place = id.integer() ? places.find(*id.integer()) : places.end();
-      if (place == places.end())
-        fail("state has the key " + (id.text() ? in_quotes(*id.text()) : std::to_string(*id.integer())) +
-             ", which is none of the parameters");
-      const NamedTensor& parameter = c_.tensors[place->second];
-      if (!entry.dict()) fail("the state of " + shown(parameter.name) + " is " + entry.kind());
-      for (const auto& [key, value] : entry.dict()->members) {
-        if (!key.text() || *key.text() != "momentum_buffer") {
-          others.insert(key.text() ? *key.text() : "a number");
-        } else if (!value.is_none()) {
-          check_momentum(parameter, value);
-          found[place->second] = value.tensor();
-        }
-      }
-    }
-    for (const auto& [place, tensor] : found) c_.momentum.push_back({c_.tensors[place].name, *tensor});
-    for (const std::string& name : others)
-      c_.left_out.push_back("optimizer: " + shown(name) + ", which SGD with momentum does not have");
-  }
-
-  void check_momentum(const NamedTensor& parameter, const Value& value) const {
-    const std::string what = "the momentum of " + shown(parameter.name);
-    if (!value.tensor()) fail(what + " is " + value.kind());
-    if (value.tensor()->shape != parameter.tensor.shape || value.tensor()->dtype != parameter.tensor.dtype)
-      fail(what + " is " + show_type(*value.tensor()) + ", the parameter " + show_type(parameter.tensor));
-  }
-
-  Checkpoint& c_;
-  std::string where_;
-};
 
 /// Reads the texts under `moproc`, the metadata of one of our runs.
 Metadata run_metadata(const Value& value, const std::string& where) {
@@ -142,6 +54,28 @@ Metadata run_metadata(const Value& value, const std::string& where) {
     metadata[*key.text()] = *v.text();
   }
   return metadata;
+}
+
+/// Adds what was not read: members of the weights that are no tensors, and objects that are no data.
+Checkpoint with_unread(Checkpoint c, const PickledData& file) {
+  constexpr size_t kShown = 20;
+  std::string text;
+  size_t n = 0;
+  for (const auto& [name, kind] : c.not_tensors)
+    if (n++ < kShown) text += (text.empty() ? "" : ", ") + shown(name) + " (" + kind + ")";
+  if (n > kShown) text += " and " + std::to_string(n - kShown) + " more";
+  if (n > 0) c.left_out.push_back("what is no tensor among the weights: " + text);
+  size_t objects = 0;
+  text.clear(), n = 0;
+  for (const auto& [name, count] : file.unread) {
+    objects += count;
+    if (n++ < kShown) text += (text.empty() ? "" : ", ") + std::to_string(count) + " " + shown(name);
+  }
+  if (n > kShown) text += " and " + std::to_string(n - kShown) + " more classes";
+  if (n > 0)
+    c.left_out.push_back(std::to_string(objects) + (objects == 1 ? " object that is" : " objects that are") +
+                         " no data: " + text);
+  return c;
 }
 
 double group_number(const Checkpoint& c, size_t i) {
@@ -186,51 +120,61 @@ Value optimizer_of(const Checkpoint& c, const std::vector<NamedTensor>& ordered)
 
 }  // namespace
 
-Checkpoint from_published(const Dict& root, const std::string& where) {
+Checkpoint from_pickle(const PickledData& file, const std::string& weights_key, const std::string& where) {
+  const Dict& root = *file.root.dict();
+  const FoundWeights found = find_weights(root, weights_key, where);
   Checkpoint c;
-  c.kind = CheckpointKind::published;
-  const Value& state = *root.find("state_dict");
-  if (!state.dict()) throw InputError(where + ": state_dict is " + state.kind());
-  c.tensors = named_tensors(*state.dict(), where + ": state_dict");
-  strip_parallel(c.tensors);
-  if (const Value* optimizer = root.find("optimizer")) OptimizerReader(c, where).read(*optimizer);
-  if (const Value* run = root.find("moproc")) c.metadata = run_metadata(*run, where);
-  if (const Value* arch = root.find("arch")) {
+  c.path = where;
+  const Value* const run = root.find("moproc");
+  if (run) c.metadata = run_metadata(*run, where);
+  read_tensors(*found.dict, c);
+  strip_wrappers(c);
+  keep_prefix(c, found.prefix);
+  if (c.tensors.empty())
+    throw InputError("--weights-key " + weights_key + ": " + where + " has no weights under this key, and no tensor " +
+                     "whose name begins so");
+  if (run) c.stripped.clear();  // a file of ours
+  c.kind = found.path.empty()                                                  ? CheckpointKind::state_dict
+           : file.form == PickleForm::plain && found.path != kPublishedWeights ? CheckpointKind::detectron2
+                                                                               : CheckpointKind::published;
+  if (!found.path.empty() && found.path != kPublishedWeights && c.kind == CheckpointKind::published)
+    c.notes.push_back("its weights are those under " + shown(found.path));
+  for (const std::string& other : found.others)
+    c.notes.push_back("has weights under " + shown(other) + ", too; moproc convert " + shown(where) +
+                      " OUT --weights-key " + shown(other) + " takes those");
+  if (found.path.empty()) return with_unread(std::move(c), file);
+
+  std::string_view optimizer_key;
+  for (const std::string_view key : kOptimizers)
+    if (const Value* const optimizer = root.find(key); optimizer && optimizer_key.empty()) {
+      optimizer_key = key;
+      read_optimizer(*optimizer, c);
+    }
+  if (const Value* const arch = root.find("arch"); arch && !arch->opaque()) {
     if (!arch->text()) throw InputError(where + ": arch is " + arch->kind() + ", not text");
     c.metadata["arch"] = *arch->text();
   }
-  if (const Value* epoch = root.find("epoch")) {
+  if (const Value* const epoch = root.find("epoch"); epoch && !epoch->opaque() && !epoch->tensor()) {
     if (!epoch->integer() || *epoch->integer() < 0) throw InputError(where + ": epoch is not a whole number from 0");
     const std::string text = std::to_string(*epoch->integer());
     if (c.of_run() && c.metadata["epoch"] != text)
       throw InputError(where + ": epoch is " + text + ", but moproc.epoch " + in_quotes(c.metadata["epoch"]));
     c.metadata["epoch"] = text;
   }
-  constexpr std::string_view kKnown[] = {"epoch", "arch", "state_dict", "optimizer", "moproc"};
-  for (const auto& [key, value] : root.members)
-    if (!key.text() || std::find(std::begin(kKnown), std::end(kKnown), *key.text()) == std::end(kKnown))
-      c.left_out.push_back(key.text() ? *key.text() : "a member whose key is a number");
-  return c;
-}
-
-Checkpoint from_state_dict(const Dict& root, const std::string& where) {
-  Checkpoint c;
-  c.kind = CheckpointKind::state_dict;
-  c.tensors = named_tensors(root, where);
-  strip_parallel(c.tensors);
-  return c;
-}
-
-Checkpoint from_model(const Dict& root, const std::string& where) {
-  Checkpoint c;
-  c.kind = CheckpointKind::detectron2;
-  c.tensors = named_tensors(*root.find("model")->dict(), where + ": model");
-  std::vector<std::string> others;
-  for (const auto& [key, value] : root.members)
-    if (key.text() && *key.text() != "model" && *key.text() != "__author__" && *key.text() != "matching_heuristics")
-      others.push_back(*key.text());
-  if (!others.empty()) c.left_out.push_back(list(others));
-  return c;
+  const std::string_view top = std::string_view(found.path).substr(0, found.path.find('.'));
+  std::string others;
+  for (const auto& [key, value] : root.members) {
+    const std::string name = key.text() ? *key.text() : "a member whose key is " + key.kind();
+    const bool read = name == top || name == optimizer_key ||
+                      ((name == "arch" || name == "epoch") && c.metadata.count(name)) ||
+                      std::find(std::begin(kIgnored), std::end(kIgnored), name) != std::end(kIgnored);
+    const bool said = std::any_of(found.others.begin(), found.others.end(), [&](const std::string& other) {
+      return other == name || other.starts_with(name + ".");
+    });
+    if (!read && !said) others += (others.empty() ? "" : ", ") + shown(name);
+  }
+  if (!others.empty()) c.left_out.push_back(others);
+  return with_unread(std::move(c), file);
 }
 
 std::vector<NamedTensor> in_published_order(const std::vector<NamedTensor>& tensors) {

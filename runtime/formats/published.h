@@ -5,15 +5,14 @@
 #include <string>
 
 #include "formats/checkpoint_file.h"
+#include "formats/pickled_file.h"
 #include "formats/value.h"
 
 namespace moproc::formats {
 
-/// Both throw InputError with `where` and the wrong key.
-Checkpoint from_published(const Dict& root, const std::string& where);
-Checkpoint from_state_dict(const Dict& root, const std::string& where);
-/// From {"model": {name: tensor}}.
-Checkpoint from_model(const Dict& root, const std::string& where);
+/// The checkpoint in a file whose root is a dict. `weights_key` as in find_weights(). An optimizer that is not SGD's
+/// sets optimizer_fault. Throws InputError with `where` and the wrong key.
+Checkpoint from_pickle(const PickledData& file, const std::string& weights_key, const std::string& where);
 
 /// The published layout: 651 keys for MoPro with ResNet-50, each with the prefix `module.`, and an optimizer with one
 /// group of all parameters in published order, with momentum for those that have it. The metadata of a run is written

@@ -72,7 +72,7 @@ Naming naming_of(const Checkpoint& c) {
 }
 
 std::string detectron2_name(std::string_view name) {
-  if (name.starts_with("fc") || name.starts_with("classifier")) return "";
+  if (name.starts_with("fc") || name.starts_with("classifier")) return "";  // written without its classifier
   if (!name.starts_with("layer")) {
     const std::string stem = translate(name, &Part::torchvision, &Part::detectron2);
     return stem.empty() ? "" : "stem." + stem;
@@ -84,6 +84,9 @@ std::string detectron2_name(std::string_view name) {
 }
 
 std::string torchvision_name(std::string_view name, const std::string& where) {
+  // The classifier of detectron2's own ResNet, and the name that its conversion script gives to torchvision's.
+  for (const std::string_view head : {"linear.", "stem.fc."})
+    if (const std::string_view leaf = behind(head, name); !leaf.empty()) return "fc." + std::string(leaf);
   std::string part, front;
   if (const std::string_view stem = behind("stem.", name); !stem.empty()) {
     part = translate(stem, &Part::detectron2, &Part::torchvision);
@@ -108,7 +111,8 @@ Checkpoint query_encoder(const Checkpoint& c) {
       });
     case Naming::other: break;
   }
-  throw InputError(c.path + ": has no ResNet: neither encoder_q.conv1.weight nor conv1.weight nor stem.conv1.weight");
+  throw InputError(c.path + ": has no ResNet: neither encoder_q.conv1.weight nor conv1.weight nor stem.conv1.weight" +
+                   (c.tensors.empty() ? "" : "; its first tensor is " + shown(c.tensors[0].name)));
 }
 
 Checkpoint as_mopro(const Checkpoint& c) {

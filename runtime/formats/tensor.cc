@@ -39,6 +39,8 @@ std::string show_list(const std::vector<int64_t>& values) {
 
 }  // namespace
 
+bool is_floating(DType t) { return t == DType::f32 || t == DType::f16 || t == DType::bf16 || t == DType::f64; }
+
 int64_t Tensor::elements() const {
   return std::accumulate(shape.begin(), shape.end(), int64_t{1}, std::multiplies<>());
 }

@@ -24,6 +24,9 @@ struct Tensor {
   bool row_major() const;  // true if its elements are contiguous in logical order
 };
 
+/// True for f16, bf16, f32 and f64.
+bool is_floating(DType dtype);
+
 struct NamedTensor {
   std::string name;
   Tensor tensor;

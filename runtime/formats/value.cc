@@ -11,10 +11,11 @@ const Value* Dict::find(std::string_view key) const {
 
 void Dict::add(std::string key, Value value) { members.emplace_back(Value(std::move(key)), std::move(value)); }
 
-const char* Value::kind() const {
+std::string Value::kind() const {
   constexpr const char* kKinds[] = {"None",  "a truth value", "a whole number", "a number", "text",
                                     "bytes", "a list",        "a dict",         "a tensor"};
   if (const Sequence* s = sequence(); s && s->tuple) return "a tuple";
+  if (opaque()) return "an object of class " + opaque()->class_name;
   return kKinds[value_.index()];
 }
 

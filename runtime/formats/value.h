@@ -16,13 +16,18 @@ namespace moproc::formats {
 
 class Value;
 
-/// A list or a tuple.
+/// An object that is no plain data, such as an argparse.Namespace. Only its class is known: "argparse.Namespace".
+struct Opaque {
+  std::string class_name;
+};
+
+/// A list or a tuple; also a set, in the order of the file.
 struct Sequence {
   std::vector<Value> items;
   bool tuple = false;
 };
 
-/// A dict (or collections.OrderedDict) in its order. Keys are text or whole numbers, without repetition.
+/// A dict (or an object of a derived class) in its order. Keys are mostly text or whole numbers, which do not repeat.
 struct Dict {
   std::vector<std::pair<Value, Value>> members;
   bool ordered = false;
@@ -44,6 +49,7 @@ class Value {
   explicit Value(Sequence v) : value_(std::make_shared<const Sequence>(std::move(v))) {}
   explicit Value(Dict v) : value_(std::make_shared<const Dict>(std::move(v))) {}
   explicit Value(Tensor v) : value_(std::make_shared<const Tensor>(std::move(v))) {}
+  explicit Value(Opaque v) : value_(std::make_shared<const Opaque>(std::move(v))) {}
 
   bool is_none() const { return std::holds_alternative<std::monostate>(value_); }
   const bool* boolean() const { return std::get_if<bool>(&value_); }
@@ -55,9 +61,10 @@ class Value {
   const Sequence* sequence() const { return held<Sequence>(); }
   const Dict* dict() const { return held<Dict>(); }
   const Tensor* tensor() const { return held<Tensor>(); }
+  const Opaque* opaque() const { return held<Opaque>(); }
 
-  /// The kind for messages, such as "a dict" or "text".
-  const char* kind() const;
+  /// The kind for messages, such as "a dict", "text" or "an object of class argparse.Namespace".
+  std::string kind() const;
 
  private:
   template <class T>
@@ -67,7 +74,8 @@ class Value {
   }
 
   std::variant<std::monostate, bool, int64_t, double, std::shared_ptr<const std::string>, ByteSpan,
-               std::shared_ptr<const Sequence>, std::shared_ptr<const Dict>, std::shared_ptr<const Tensor>>
+               std::shared_ptr<const Sequence>, std::shared_ptr<const Dict>, std::shared_ptr<const Tensor>,
+               std::shared_ptr<const Opaque>>
       value_;
 };
 

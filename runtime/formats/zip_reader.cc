@@ -116,7 +116,9 @@ uint64_t ZipReader::read_entry(uint64_t at, const Directory& directory) {
   const auto refuse = [&](const std::string& what) { fail(at, "entry " + in_quotes(entry.name) + ": " + what); };
   if (flags & kEncrypted) refuse("is encrypted");
   if (method != 0)
-    refuse("is compressed (method " + std::to_string(method) + "); torch.save stores without compression");
+    refuse("is compressed (method " + std::to_string(method) +
+           "); torch.save stores without compression. (A "
+           "TorchScript program compresses its code; torch.save its state_dict instead.)");
   if (load<uint16_t>(bytes_, at + 34) != 0) refuse("lies in another part of the archive");
   uint64_t packed = load<uint32_t>(bytes_, at + 20), size = load<uint32_t>(bytes_, at + 24);
   uint64_t local = load<uint32_t>(bytes_, at + 42);

@@ -34,7 +34,7 @@ CheckpointInfo start_state(Session& session, const RunSettings& settings, Consol
   if (path == "auto" && (path = newest_checkpoint(settings.saving.exp_dir)).empty())
     throw InputError("--resume auto: no checkpoint in " + settings.saving.exp_dir);
   if (path.empty()) session.init_state(settings.seed_or_default());
-  else info = load_checkpoint(path, session);
+  else info = load_checkpoint(path, session, settings.reset_optimizer ? Optimizer::reset : Optimizer::needed);
   if (settings.seed || path.empty()) info.seed = settings.seed_or_default();
   info.at.meters = {};
   info.data_digest = "replay";

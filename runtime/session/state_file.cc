@@ -19,9 +19,10 @@ bool fits(const Tensor& t, const TensorInfo& want) {
 }
 
 /// The tensors of a file by the plan's names, which give momenta a prefix.
-std::unordered_map<std::string, const Tensor*> by_name(const Checkpoint& c) {
+std::unordered_map<std::string, const Tensor*> by_name(const Checkpoint& c, bool with_momentum = true) {
   std::unordered_map<std::string, const Tensor*> tensors;
   for (const NamedTensor& t : c.tensors) tensors.emplace(t.name, &t.tensor);
+  if (!with_momentum) return tensors;
   for (const NamedTensor& t : c.momentum) tensors.emplace(kMomentumPrefix + t.name, &t.tensor);
   return tensors;
 }
@@ -34,8 +35,8 @@ struct Match {
 
 /// Pairs all of `wanted` with tensors of the file. Throws InputError if one is missing, does not fit, or is left over.
 std::vector<Match> match_tensors(const Checkpoint& c, const Session& session, const std::vector<int>& wanted,
-                                 std::vector<std::string>& notes) {
-  std::unordered_map<std::string, const Tensor*> have = by_name(c);
+                                 bool zero_momentum, std::vector<std::string>& notes) {
+  std::unordered_map<std::string, const Tensor*> have = by_name(c, !zero_momentum);
   std::vector<Match> matches;
   int momenta = 0, counters = 0;
   for (const int t : wanted) {
@@ -46,7 +47,8 @@ std::vector<Match> match_tensors(const Checkpoint& c, const Session& session, co
                         : name.ends_with("num_batches_tracked") ? &counters
                                                                 : nullptr;
     if (found == have.end()) {
-      if (c.has_whole_state() || !absent) throw InputError(c.path + ": tensor " + want.name + " is missing");
+      const bool may_lack = absent == &momenta ? zero_momentum || !c.has_whole_state() : !c.has_whole_state();
+      if (!absent || !may_lack) throw InputError(c.path + ": " + missing(c, want.name));
       ++*absent;
       matches.push_back({t, nullptr});
       continue;
@@ -62,7 +64,7 @@ std::vector<Match> match_tensors(const Checkpoint& c, const Session& session, co
     if (n > 0)
       notes.push_back(c.path + " has no " + what + " for " + std::to_string(n) + " tensors: they begin with zero");
   };
-  say(momenta, "momentum");
+  if (!zero_momentum) say(momenta, "momentum");
   say(counters, "BatchNorm counter");
   return matches;
 }
@@ -96,9 +98,9 @@ void save_state(const std::string& path, const Session& session, Metadata metada
                     [&](size_t i, std::span<std::byte> bytes) { session.get(saved[i], bytes); });
 }
 
-std::vector<std::string> set_state(const Checkpoint& from, Session& session) {
+std::vector<std::string> set_state(const Checkpoint& from, Session& session, bool zero_momentum) {
   std::vector<std::string> notes;
-  const std::vector<Match> matches = match_tensors(from, session, saved_tensors(session.plan()), notes);
+  const std::vector<Match> matches = match_tensors(from, session, saved_tensors(session.plan()), zero_momentum, notes);
   std::vector<std::byte> buffer;
   for (const Match& m : matches) {
     const size_t bytes = static_cast<size_t>(session.info(m.tensor).bytes);

@@ -23,9 +23,9 @@ void require_state_file(const std::string& path);
 void save_state(const std::string& path, const Session& session, formats::Metadata metadata = {});
 
 /// Sets the state from a checkpoint of any kind. Checks all names, types and shapes before it sets the first tensor. If
-/// another program's file lacks momenta or BatchNorm's counters, they become zero. Returns notes for the user, which
-/// say so. Throws InputError, naming the file and the tensor.
-std::vector<std::string> set_state(const formats::Checkpoint& from, Session& session);
+/// another program's file lacks momenta or BatchNorm's counters, they become zero, and the returned notes for the user
+/// say so; with `zero_momentum`, all momenta become zero. Throws InputError, naming the file and the tensor.
+std::vector<std::string> set_state(const formats::Checkpoint& from, Session& session, bool zero_momentum = false);
 
 /// Whether each tensor of the state has the bytes that it has in `from`, from which set_state() has set it.
 bool equals_state(const formats::Checkpoint& from, const Session& session);

@@ -14,9 +14,11 @@
 #include "core/layout.h"
 #include "core/meta.h"
 #include "formats/checkpoint_file.h"
+#include "formats/foreign_network.h"
 #include "formats/output_file.h"
 #include "formats/published.h"
 #include "formats/published_names.h"
+#include "formats/resnet_names.h"
 #include "formats/torch_writer.h"
 #include "session/state_file.h"
 
@@ -110,7 +112,51 @@ void read_foreign(const Checkpoint& c, CheckpointInfo& info) {
   if (info.knows_epoch) info.at.epoch = number<int>(c, "epoch");
   info.notes.push_back(c.path + " is a " + show_kind(c.kind) + " that does not know its seed, data and batch" +
                        (info.knows_epoch ? "" : ", nor its epoch"));
-  for (const std::string& what : c.left_out) info.notes.push_back(c.path + ": not read: " + what);
+  for (std::string& note : c.said()) info.notes.push_back(std::move(note));
+}
+
+/// Throws InputError, saying what is missing, if training cannot continue with the momentum in the file.
+void check_optimizer(const Checkpoint& c, const Session& session) {
+  constexpr const char* kRemedy = "; --reset-optimizer continues with zero momentum";
+  if (!c.optimizer_fault.empty()) throw InputError(c.path + ": optimizer: " + c.optimizer_fault + kRemedy);
+  if (c.momentum.empty() || c.has_whole_state()) return;
+  size_t wanted = 0, lacking = 0;
+  std::string first;
+  for (const int t : saved_tensors(session.plan())) {
+    const std::string_view of = behind(kMomentumPrefix, session.info(t).name);
+    if (of.empty()) continue;
+    ++wanted;
+    if (c.find(c.momentum, std::string(of))) continue;
+    if (lacking++ == 0) first = of;
+  }
+  if (lacking > 0)
+    throw InputError(c.path + ": optimizer: has no momentum for " + std::to_string(lacking) + " of " +
+                     std::to_string(wanted) + " parameters, such as " + first + kRemedy);
+}
+
+/// Throws InputError if the artefact trains MoPro and the file holds a single network.
+void check_task(const Checkpoint& c, const Session& session) {
+  const std::string task = meta(session.plan(), "task");
+  if (task == "mopro" && naming_of(c) == Naming::torchvision)
+    throw InputError(c.path +
+                     ": holds a single ResNet, not the state of MoPro (two encoders, queue, prototypes), which " +
+                     "train and clean need; retrain, finetune, lowshot, predict, export and convert can read it");
+}
+
+/// Throws InputError if the file's classifier has another number of classes than the artefact.
+void check_classes(const Checkpoint& c, const Session& session) {
+  for (const char* const name : {"encoder_q.classifier.weight", "fc.weight"}) {
+    const Tensor* const have = c.find(c.tensors, name);
+    if (!have || have->shape.empty()) continue;
+    for (const int t : saved_tensors(session.plan())) {
+      const TensorInfo& want = session.info(t);
+      if (want.name == std::string_view(name) && want.shape[0] != have->shape[0])
+        throw InputError(c.path + ": its classifier has " + std::to_string(have->shape[0]) + " classes (" + name + " " +
+                         show_type(*have) + "), " + std::to_string(want.shape[0]) + " are wanted (" + show_type(want) +
+                         "): give --num-class " + std::to_string(have->shape[0]) +
+                         "; finetune --init-classifier reset trains its network with a new classifier");
+    }
+  }
 }
 
 /// A tensor of a snapshot.
@@ -289,14 +335,19 @@ DataOfRun data_of_run(const std::string& path) {
   return data;
 }
 
-CheckpointInfo load_checkpoint(const std::string& path, Session& session) {
-  const Checkpoint c = open_checkpoint(path);
-  if (c.kind == CheckpointKind::safetensors && !c.of_moproc())
+CheckpointInfo load_checkpoint(const std::string& path, Session& session, Optimizer optimizer) {
+  Checkpoint c = open_network(path);
+  if (c.kind == CheckpointKind::safetensors && !c.of_moproc() && !c.momentum.empty())
     throw InputError(path + ": its format is " + in_quotes(field(c, "format")) + ", not " + kRunFormat);
+  if (naming_of(c) == Naming::detectron2) c = query_encoder(c);
   CheckpointInfo info;
   if (c.of_run()) read_run(c, info);
   else read_foreign(c, info);
-  for (std::string& note : set_state(c, session)) info.notes.push_back(std::move(note));
+  check_task(c, session);
+  check_classes(c, session);
+  if (optimizer == Optimizer::needed) check_optimizer(c, session);
+  for (std::string& note : set_state(c, session, optimizer != Optimizer::needed)) info.notes.push_back(std::move(note));
+  if (optimizer == Optimizer::reset) info.notes.push_back(path + ": all momentum begins with zero (--reset-optimizer)");
   return info;
 }
 

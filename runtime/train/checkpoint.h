@@ -106,9 +106,17 @@ struct DataOfRun {
 /// Reads no tensors of a safetensors file. Throws InputError naming the file.
 DataOfRun data_of_run(const std::string& path);
 
-/// Reads a checkpoint, ours or PyTorch's, into the session. Checks everything (names, types, shapes, sha256, metadata)
-/// before it sets the first tensor. If another program's file lacks momenta or BatchNorm's counters, they become zero,
-/// and `notes` says so. Throws InputError, naming the file and the tensor or field.
-CheckpointInfo load_checkpoint(const std::string& path, Session& session);
+/// What the momentum of a checkpoint's optimizer is for.
+enum class Optimizer {
+  needed,  // training continues with it
+  reset,   // training continues with zero momentum
+  unused,  // nothing is trained
+};
+
+/// Reads a checkpoint, ours or another program's (formats/foreign_network.h), into the session. Checks everything
+/// (names, types, shapes, sha256, metadata) before it sets the first tensor. If another program's file has no
+/// optimizer, or no BatchNorm counters, momenta and counters become zero, and `notes` says so. Throws InputError,
+/// naming the file and the tensor or field; also if the optimizer is needed and is of another kind or incomplete.
+CheckpointInfo load_checkpoint(const std::string& path, Session& session, Optimizer optimizer = Optimizer::needed);
 
 }  // namespace moproc::train

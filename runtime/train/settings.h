@@ -106,6 +106,7 @@ struct RunSettings {
   data::ClassTable classes;      // of the checkpoint that the run begins with, if it has names; the trainer sets it
   HoldOut hold_out;              // the trainer completes it
   std::string resume;            // a checkpoint; "auto": the newest in exp_dir; "": none
+  bool reset_optimizer = false;  // continue from `resume` with zero momentum
   std::optional<uint64_t> seed;  // nothing: the seed of the checkpoint, or 0
   bool accept_changes = false;   // continue a checkpoint that was made with other data or settings
   int start_epoch = 0;           // used if no checkpoint says where to begin

@@ -182,7 +182,10 @@ void Trainer::start_state() {
     session_.init_state(seed_);
     return;
   }
-  const CheckpointInfo info = load_checkpoint(path, session_);
+  const CheckpointInfo info = load_checkpoint(path, session_,
+                                              settings_.evaluate          ? Optimizer::unused
+                                              : settings_.reset_optimizer ? Optimizer::reset
+                                                                          : Optimizer::needed);
   for (const std::string& note : info.notes) console_.line("note: " + note);
   at_ = info.at;
   if (!info.knows_epoch) at_.epoch = settings_.start_epoch;

@@ -80,7 +80,8 @@ class Cleaning {
     if (settings.compat_released && settings.alpha != 0.5)
       console_.line("note: --compat released: the published code takes alpha 0.5, whatever --alpha says");
     require_readable(list_, "training images", {settings.max_broken, settings.compute.workers}, nullptr, console_);
-    for (const std::string& note : load_checkpoint(settings.checkpoint, session_).notes) console_.line("note: " + note);
+    for (const std::string& note : load_checkpoint(settings.checkpoint, session_, Optimizer::unused).notes)
+      console_.line("note: " + note);
     JsonLine line = JsonLine()
                         .add("format", kCleanPartial)
                         .add("checkpoint", formats::file_sha256(settings.checkpoint))

@@ -125,7 +125,8 @@ class Lowshot {
         session_(plan, session_options(settings.compute)) {
     for (const std::string& note : settings.notes) console_.line("note: " + note);
     session_.init_state(0);
-    for (const std::string& note : load_pretrained(settings.checkpoint, session_, true)) console_.line("note: " + note);
+    for (const std::string& note : load_pretrained(settings.checkpoint, session_, true, kNetworkFlags))
+      console_.line("note: " + note);
   }
 
   int run() {

@@ -135,7 +135,8 @@ int run_predict(const Plan& plan, const PredictSettings& s) {
   Session session(plan, session_options(s.compute));
   const auto classes = static_cast<size_t>(meta_number(plan, "num_class"));
   session.init_state(0);
-  for (const std::string& note : load_pretrained(s.checkpoint, session, true)) console.line("note: " + note);
+  for (const std::string& note : load_pretrained(s.checkpoint, session, true, kNetworkFlags))
+    console.line("note: " + note);
   const data::ClassTable names = names_of(s, classes);
   const size_t top = std::min(static_cast<size_t>(s.top), classes);
   const Predictions show(names, top);

@@ -1,7 +1,6 @@
 // The pickle machine alone, with storages as a file of torch.save would bring them: no CRC stands before it.
 #include "formats/pickle_machine.h"
 
-#include "core/layout.h"
 #include "fuzz.h"
 #include "walk.h"
 
@@ -14,7 +13,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     std::vector<formats::ByteSpan> storages;
     for (const formats::StorageUse& s : machine.storages()) {
       if (s.numel > 4096) return;  // a file would have to have as many bytes
-      bytes.emplace_back(static_cast<size_t>(s.numel * dtype_size(s.dtype)));
+      bytes.emplace_back(static_cast<size_t>(s.bytes()));
     }
     for (const auto& b : bytes) storages.push_back(b);
     const formats::Value tree = machine.tree(storages);

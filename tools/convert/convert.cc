@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "formats/checkpoint_file.h"
+#include "formats/foreign_network.h"
 #include "formats/own_file.h"
 #include "formats/published.h"
 #include "formats/published_names.h"
@@ -46,8 +47,13 @@ std::string arch_shown(const Checkpoint& c) {
 }
 
 void settle_arch(Checkpoint& c, const std::string& given) {
-  const auto said = c.metadata.find("arch");
   const std::string shown_arch = arch_shown(c);
+  if (const auto other = c.metadata.find("arch"); other != c.metadata.end() && !c.of_moproc() && !shown_arch.empty() &&
+                                                  other->second != shown_arch && given.empty()) {
+    c.notes.push_back("says that it is " + shown(other->second) + "; its tensors are those of " + shown_arch);
+    other->second = shown_arch;
+  }
+  const auto said = c.metadata.find("arch");
   const auto contradicts = [&](const std::string& other, const char* source) {
     if (!given.empty() && !other.empty() && given != other)
       throw InputError("--network " + given + ": " + c.path + source + shown(other));
@@ -95,7 +101,7 @@ void note_momentum(const Checkpoint& c, Notes& notes) {
 /// is a training checkpoint keeps its names, because training of a plain classifier uses torchvision's.
 Checkpoint for_training(const Checkpoint& c) {
   const Naming naming = naming_of(c);
-  if (c.of_moproc() || c.kind == CheckpointKind::published) return c;
+  if (c.of_moproc() || (c.kind == CheckpointKind::published && naming != Naming::detectron2)) return c;
   return naming == Naming::torchvision || naming == Naming::detectron2 ? as_mopro(c) : c;
 }
 
@@ -187,12 +193,13 @@ std::vector<std::string> convert(const ConvertOptions& o) {
   require_file(o.out, format == "safetensors"  ? safetensors_mark()
                       : format == "detectron2" ? pickle_mark()
                                                : torch_mark());
-  Checkpoint c = open_checkpoint(o.in);
+  Checkpoint c = open_network(o.in, o.weights_key);
   settle_arch(c, o.arch);
   std::string first = o.in + " (" + show_kind(c.kind) + ", " + std::to_string(c.tensors.size()) + " tensors";
   if (!c.momentum.empty()) first += ", momentum of " + std::to_string(c.momentum.size());
   Notes notes = {first + ") -> " + o.out + " (" + format + ")"};
-  for (const std::string& what : c.left_out) notes.push_back("left out: " + what);
+  for (std::string& line : c.said()) notes.push_back(std::move(line));
+  if (!c.optimizer_fault.empty()) notes.push_back("left out: the optimizer, which " + c.optimizer_fault);
   if (format == "safetensors") to_safetensors(c, o.out);
   else if (format == "pth.tar") to_pth_tar(c, o.out, notes);
   else if (format == "pth") to_pth(c, o.out, notes);

@@ -8,8 +8,9 @@ namespace moproc::tools {
 
 struct ConvertOptions {
   std::string in, out;
-  std::string to;    // a name of formats_written(); "": by the extension of `out`
-  std::string arch;  // "": from the file's metadata or its tensors
+  std::string to;                // a name of formats_written(); "": by the extension of `out`
+  std::string arch;              // "": from the file's metadata or its tensors
+  std::string weights_key = {};  // which of several networks in `in`; "": the one that find_weights() prefers
 };
 
 /// A format that can be written.

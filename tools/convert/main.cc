@@ -61,6 +61,9 @@ int main(int argc, char** argv) {
         {"to", "FORMAT", "The format of OUT, if its extension does not say it.", &options.to},
         {"network", "NAME", "The network, such as resnet50, if neither IN nor its tensors say it; also: -a, --arch.",
          &options.arch},
+        {"weights-key", "NAME",
+         "Where in IN the weights are, if it has several: a key such as model_ema, or the beginning of names.",
+         &options.weights_key},
     };
     const std::string text = help(flags);
     const Arguments given = parse_flags(published_spelling({argv + 1, argv + argc}), flags);

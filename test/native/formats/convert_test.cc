@@ -129,14 +129,16 @@ TEST("convert: names of detectron2's ResNet, in both directions") {
       {"layer3.22.bn2.num_batches_tracked", "res4.22.conv2.norm.num_batches_tracked"},
       {"layer4.0.downsample.0.weight", "res5.0.shortcut.weight"},
       {"layer4.0.downsample.1.bias", "res5.0.shortcut.norm.bias"}};
+  CHECK_EQ(formats::torchvision_name("linear.weight", "f"), "fc.weight");  // of detectron2's own classifier
+  CHECK_EQ(formats::torchvision_name("stem.fc.bias", "f"), "fc.bias");     // of its script for torchvision's files
   for (const auto& [torchvision, detectron2] : names) {
     CHECK_EQ(formats::detectron2_name(torchvision), detectron2);
     CHECK_EQ(formats::torchvision_name(detectron2, "f"), torchvision);
   }
   for (const char* left_out : {"fc.weight", "fc1.bias", "classifier.weight"})
     CHECK_EQ(formats::detectron2_name(left_out), "");
-  for (const char* none : {"res6.0.conv1.weight", "res2.conv1.weight", "stem.fc.weight", "res2.0.conv4.weight",
-                           "fc1000.weight", "res", "stem."})
+  for (const char* none :
+       {"res6.0.conv1.weight", "res2.conv1.weight", "res2.0.conv4.weight", "fc1000.weight", "res", "stem."})
     CHECK_THROWS(formats::torchvision_name(none, "f.pkl"),
                  "f.pkl: " + std::string(none) + " is not a tensor of a detectron2 ResNet");
 }

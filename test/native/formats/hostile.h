@@ -16,6 +16,7 @@ struct Hostile {
 
 std::vector<Hostile> hostile_pickles();      // that call, nest, loop, overflow
 std::vector<Hostile> hostile_storages();     // torch files whose tensors leave their storages, or contradict themselves
+std::vector<Hostile> unusable_optimizers();  // of checkpoints whose weights can be read
 std::vector<Hostile> hostile_zips();         // archives whose headers lie
 std::vector<Hostile> hostile_safetensors();  // headers that overlap, overflow or are no headers
 

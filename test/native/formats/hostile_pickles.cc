@@ -59,43 +59,117 @@ std::string doubling_lists() {
 
 void add_calls(std::vector<Hostile>& out) {
   const std::pair<const char*, const char*> names[] = {{"os", "system"},
+                                                       {"os.path", "join"},
                                                        {"posix", "system"},
+                                                       {"nt", "system"},
+                                                       {"sys", "exit"},
                                                        {"builtins", "eval"},
                                                        {"builtins", "exec"},
-                                                       {"__builtin__", "getattr"},
+                                                       {"builtins", "compile"},
+                                                       {"builtins", "open"},
+                                                       {"builtins", "__import__"},
+                                                       {"builtins", "globals"},
+                                                       {"__builtin__", "apply"},
+                                                       {"__builtins__", "eval"},
                                                        {"subprocess", "Popen"},
+                                                       {"importlib", "import_module"},
+                                                       {"importlib._bootstrap", "_handle_fromlist"},
+                                                       {"runpy", "_run_code"},
+                                                       {"shutil", "rmtree"},
+                                                       {"socket", "create_connection"},
+                                                       {"ctypes", "CDLL"},
+                                                       {"pty", "spawn"},
+                                                       {"code", "InteractiveInterpreter.runcode"},
+                                                       {"pdb", "run"},
+                                                       {"bdb", "Bdb.run"},
+                                                       {"cProfile", "run"},
+                                                       {"timeit", "timeit"},
+                                                       {"webbrowser", "open"},
+                                                       {"asyncio.unix_events", "_UnixSubprocessTransport._start"},
+                                                       {"asyncio.subprocess", "create_subprocess_shell"},
+                                                       {"pip", "main"},
+                                                       {"pip._internal.cli.main", "main"},
+                                                       {"operator", "attrgetter"},
+                                                       {"operator", "methodcaller"},
+                                                       {"_operator", "itemgetter"},
+                                                       {"functools", "reduce"},
+                                                       {"types", "FunctionType"},
+                                                       {"pickle", "loads"},
+                                                       {"_pickle", "loads"},
+                                                       {"marshal", "loads"},
+                                                       {"io", "open"},
+                                                       {"_io", "FileIO"},
+                                                       {"urllib.request", "urlopen"},
+                                                       {"http.client", "HTTPSConnection"},
+                                                       {"requests.api", "get"},
                                                        {"torch", "load"},
                                                        {"torch.hub", "load"},
+                                                       {"torch.serialization", "load"},
+                                                       {"torch.serialization", "os.system"},
+                                                       {"torch.serialization", "os"},
+                                                       {"torch.storage", "_load_from_bytes"},
+                                                       {"torch._inductor.codecache", "compile_file"},
+                                                       {"torch.utils.cpp_extension", "load_inline"},
+                                                       {"torch.package.package_importer", "PackageImporter"},
                                                        {"numpy", "load"},
-                                                       {"collections", "defaultdict"},
-                                                       {"torch._utils", "_rebuild_tensor_v3"},
-                                                       {"torch", "FloatStorage2"},
+                                                       {"numpy.testing._private.utils", "runstring"},
+                                                       {"numpy.f2py.crackfortran", "getlincoef"},
+                                                       {"pandas", "read_pickle"},
+                                                       {"joblib.numpy_pickle", "load"},
+                                                       {"torch", "Tensor.__class__"},
+                                                       {"torch.nn", "Module.__init__.__globals__"},
                                                        {"", ""},
                                                        {"torch.", "Size"},
-                                                       {"numpy.core.multiarray", "scalar"},
                                                        {"_codecs", "decode"},
+                                                       {"copyreg", "add_extension"},
                                                        {"collections.OrderedDict", "__init__"}};
   for (const auto& [module, name] : names)
     out.push_back({std::string("call-") + module + "-" + name, call(module, name, {text("id")}),
                    "opcode GLOBAL: mentions '" + std::string(module) + "." + name + "'"});
   out.push_back({"call-stack-global", proto4 + "\x8c\x02os\x8c\x06system\x93" + tuple({text("id")}) + "R.",
                  "opcode STACK_GLOBAL: mentions 'os.system'"});
-  out.push_back(
-      {"call-long-name", proto2 + "c" + repeat("a", 1000) + "\nb\n.", "a name that does not end within 256 bytes"});
+  out.push_back({"call-long-name", proto2 + "c" + repeat("a", 1000) + "\nb\n.",
+                 "a name or line that does not end within 256 bytes"});
   out.push_back({"call-escape-codes", proto2 + "c\x1b[2J\nx\n.", "mentions '?[2J.x'"});
-  out.push_back({"call-inst", proto2 + "(ios\nsystem\n.", "opcode INST: this opcode is not among"});
+  out.push_back({"call-inst", proto2 + "(ios\nsystem\n.", "opcode INST: mentions 'os.system'"});
+  out.push_back({"call-obj", proto2 + "(" + global("os", "system") + text("id") + "o.", "mentions 'os.system'"});
+  out.push_back({"call-obj-of-nothing", proto2 + "(o.", "opcode OBJ: no class between MARK and here"});
   out.push_back(
-      {"call-obj", proto2 + "(" + global("collections", "OrderedDict") + "o.", "opcode OBJ: this opcode is not among"});
-  out.push_back({"call-newobj", proto2 + global("collections", "OrderedDict") + ")\x81.",
-                 "opcode NEWOBJ: this opcode is not among"});
-  out.push_back({"call-newobj-ex", proto4 + global("collections", "OrderedDict") + ")}\x92.",
-                 "opcode NEWOBJ_EX: this opcode is not among"});
+      {"call-obj-of-text", proto2 + "(" + text("os.system") + "o.", "opcode OBJ: calls something that is neither"});
+  out.push_back({"call-newobj", proto2 + global("subprocess", "Popen") + ")\x81.", "mentions 'subprocess.Popen'"});
+  out.push_back(
+      {"call-newobj-of-text", proto2 + text("x") + ")\x81.", "opcode NEWOBJ: calls something that is neither"});
+  out.push_back({"call-newobj-ex", proto4 + global("collections", "OrderedDict") + ")}" + text("k") + "Ns\x92.",
+                 "opcode NEWOBJ_EX: calls with named arguments"});
+  out.push_back({"call-newobj-ex-without-dict", proto4 + global("a", "B") + "))\x92.",
+                 "opcode NEWOBJ_EX: the named arguments are not a dict"});
+  // Inside of an object that is not read, a harmful name is refused all the same.
+  out.push_back({"call-inside-state",
+                 proto2 + global("argparse", "Namespace") + ")\x81}" + text("f") + global("os", "system") + "sb.",
+                 "opcode GLOBAL: mentions 'os.system'"});
+  out.push_back({"call-inside-arguments", call("functools", "partial", {global("builtins", "exec"), text("1")}),
+                 "opcode GLOBAL: mentions 'builtins.exec'"});
+  const std::string attribute = global("builtins", "getattr"), torch_io = global("torch", "serialization");
+  out.push_back({"getattr-of-text", proto2 + attribute + tuple({text("x"), text("y")}) + "R.",
+                 "opcode REDUCE: mentions 'getattr' for something else than a member of a class"});
+  out.push_back({"getattr-of-a-module", proto2 + attribute + tuple({torch_io, text("os")}) + "R.",
+                 "opcode REDUCE: mentions 'torch.serialization.os'"});
+  out.push_back({"getattr-of-getattr", proto2 + attribute + tuple({attribute, text("x")}) + "R.",
+                 "opcode GLOBAL: mentions 'getattr' without a call"});
+  out.push_back({"getattr-of-an-object", proto2 + attribute + tuple({torch_io + ")R", text("x")}) + "R.",
+                 "mentions 'getattr' for something else"});
+  out.push_back({"getattr-globals", proto2 + attribute + tuple({global("a", "f"), text("__globals__")}) + "R.",
+                 "mentions 'a.f.__globals__'"});
+  out.push_back({"getattr-alone", proto2 + "}" + text("f") + attribute + "s.", "mentions 'getattr' without a call"});
+  out.push_back(
+      {"getattr-in-a-partial", call("functools", "partial", {attribute}), "mentions 'getattr' without a call"});
   out.push_back({"call-ext", proto2 + "\x82\x01.", "opcode EXT1: this opcode is not among"});
   out.push_back({"call-next-buffer", std::string("\x80\x05\x97.", 4), "opcode NEXT_BUFFER: this opcode is not among"});
-  out.push_back({"call-old-int", proto2 + "I01\n.", "opcode INT: this opcode is not among"});
+  out.push_back(
+      {"call-readonly-buffer", std::string("\x80\x05\x98.", 4), "opcode READONLY_BUFFER: this opcode is not among"});
   out.push_back({"call-old-persid", proto2 + "P0\n.", "opcode PERSID: this opcode is not among"});
   out.push_back({"call-text", proto2 + text("os.system") + tuple({}) + "R.",
-                 "opcode REDUCE: calls something that is not among the allowed names"});
+                 "opcode REDUCE: calls something that is neither a class nor a function"});
   out.push_back(
       {"call-a-tensor-type", call("torch", "FloatStorage", {number(1 << 30)}), "torch.FloatStorage is called"});
   out.push_back({"call-ndarray", call("numpy", "ndarray", {number(1 << 30)}), "numpy.ndarray is called"});
@@ -106,7 +180,8 @@ void add_calls(std::vector<Hostile>& out) {
   out.push_back({"unknown-opcode", proto2 + "\xfe.", "byte 2, opcode 254: this opcode is not among"});
   out.push_back(
       {"set-state-of-a-number", proto2 + number(1) + tuple({}) + "b.", "sets the state of something that has none"});
-  out.push_back({"set-state-of-a-dict", proto2 + "}" + tuple({}) + "b.", "the attributes of a dict are not a dict"});
+  out.push_back(
+      {"set-state-of-a-dict", proto2 + "}" + tuple({}) + "b.", "the attributes of a dict or a tensor are not a dict"});
   out.push_back(
       {"persistent-id", proto2 + tuple({text("storage")}) + "Q.", "persistent ids belong to files of torch.save"});
 }
@@ -157,10 +232,10 @@ void add_stack_faults(std::vector<Hostile>& out) {
   out.push_back({"append-to-dict", proto2 + "}Na.", "adds to something that is not a list"});
   out.push_back({"items-for-a-list", proto2 + "](NNu.", "adds to something that is not a dict"});
   out.push_back({"odd-items", proto2 + "}(" + text("a") + "u.", "a key without a value"});
-  out.push_back({"key-is-a-list", proto2 + "}]Ns.", "a key that is neither text nor a whole number"});
+  out.push_back({"key-is-a-list", proto2 + "}]Ns.", "a key that is a list or a dict"});
   out.push_back({"key-twice", proto2 + "}(" + text("a") + "N" + text("a") + "Nu.", "the key 'a' appears twice"});
   out.push_back({"number-twice", proto2 + "}(K\x01NK\x01Nu.", "the key 1 appears twice"});
-  out.push_back({"proto-9", std::string("\x80\x09N.", 4), "protocol 9; 2 to 5 are read"});
+  out.push_back({"proto-9", std::string("\x80\x09N.", 4), "protocol 9; 0 to 5 are read"});
   out.push_back({"proto-again", proto2 + proto2 + "N.", "byte 2, opcode PROTO: this opcode is not among"});
   out.push_back({"no-stop", proto2 + "N", "ends too early"});
   out.push_back({"something-behind", proto2 + "}.}", "something follows the pickle"});
@@ -177,9 +252,24 @@ void add_overflows(std::vector<Hostile>& out) {
                  "opcode BYTEARRAY8: ends too early"});
   out.push_back({"frame-longer-than-file", proto4 + "\x95" + little(UINT64_MAX) + "N.",
                  "a frame of 18446744073709551615 bytes leaves the pickle"});
-  out.push_back({"long-of-9-bytes", proto2 + "\x8a\x09" + repeat("\x7f", 9) + ".", "a whole number of 9 bytes"});
-  out.push_back(
-      {"long-of-4-gigabytes", proto2 + "\x8b" + little(INT32_MAX) + ".", "opcode LONG4: this opcode is not among"});
+  out.push_back({"long-of-9-bytes", proto2 + "\x8a\x09" + repeat("\x7f", 7) + ".", "opcode LONG1: ends too early"});
+  out.push_back({"long-of-4-gigabytes", proto2 + "\x8b" + little(INT32_MAX) + ".", "opcode LONG4: ends too early"});
+  out.push_back({"line-without-end", proto2 + "I" + repeat("1", 9000) + ".", "does not end within 8192 bytes"});
+  out.push_back({"line-no-number", proto2 + "I1x\n.", "opcode INT: a line that is no whole number"});
+  out.push_back({"line-memo-beyond", proto2 + "g18446744073709551615\n.", "was never put"});
+  out.push_back({"line-escape-cut", proto2 + "V\\u12\n.", "opcode UNICODE: an escape that is not complete"});
+  out.push_back({"line-escape-unknown", proto2 + "S'\\q'\n.", "opcode STRING: an escape that is not known"});
+  out.push_back({"line-surrogate", proto2 + "V\\ud800\n.", "opcode UNICODE: text that is not UTF-8"});
+  out.push_back({"line-no-quotes", proto2 + "Sabc\n.", "opcode STRING: a str without quotes"});
+  std::string names = proto2;
+  for (int i = 0; i < 10'001; ++i) names += global("a", "b" + std::to_string(i)) + "0";
+  out.push_back({"too-many-names", names + "N.", "more than 10000 different names"});
+  std::string pairs = proto2 + "](";
+  for (int i = 0; i < 4096; ++i) pairs += "K\x01N\x86";
+  out.push_back({"pairs-many-times",
+                 pairs + "eq" + std::string(1, '\0') + "0" +
+                     repeat(global("collections", "OrderedDict") + "h" + std::string(1, '\0') + "\x85R0", 1000) + "N.",
+                 "more than 4000000 pairs"});
   out.push_back({"no-utf-8", proto2 + "X" + little(uint32_t{1}) + "\xff.", "text that is not UTF-8"});
   out.push_back({"surrogate", proto2 + text("\xed\xa0\x80") + ".", "text that is not UTF-8"});
 }
@@ -191,8 +281,10 @@ void add_arrays(std::vector<Hostile>& out) {
   const auto add = [&](const char* name, const std::string& array, const char* says) {
     out.push_back({std::string("d2-") + name + ".pkl", model(array), says});
   };
-  add("object-array", array("O8", "|", {1}, repeat("a", 8)), "numpy type 'O8' is not among");
-  add("structured", array("V8", "|", {1}, repeat("a", 8)), "numpy type 'V8' is not among");
+  add("object-array", array("O8", "|", {1}, repeat("a", 8)),
+      "model: x is an object of class numpy.ndarray of type O8, not a tensor");
+  add("structured", array("V8", "|", {1}, repeat("a", 8)),
+      "model: x is an object of class numpy.ndarray of type V8, not a tensor");
   add("big-endian", array("f4", ">", {1}, "abcd"), "big-endian numbers");
   add("unknown-order", array("f4", "x", {1}, "abcd"), "byte order 'x'");
   add("too-short", array("f4", "<", {2}, "abcd"), "an array of 4 bytes, which its shape and type do not take");
@@ -209,7 +301,7 @@ void add_arrays(std::vector<Hostile>& out) {
   add("of-another-class",
       global("numpy.core.multiarray", "_reconstruct") + tuple({global("numpy", "dtype"), tuple({}), bytes("b")}) + "R",
       "an array that is not a numpy.ndarray");
-  add("a-type", global("numpy", "dtype"), "numpy.dtype stands where a value is wanted");
+  add("a-type", global("numpy", "dtype"), "model: x is an object of class numpy.dtype, not a tensor");
   add("encoded-utf-16", global("_codecs", "encode") + tuple({text("a"), text("utf-16")}) + "R",
       "an encoding other than latin1");
   add("encoded-beyond", global("_codecs", "encode") + tuple({text("\xc4\x80"), text("latin1")}) + "R",

@@ -97,7 +97,7 @@ void add_storages(std::vector<Hostile>& out) {
       zip_file(tuple({text("storage"), text("torch.FloatStorage"), text("0"), text("cpu"), number(4)}) + "Q", {}),
       "the type of a storage is not a torch storage type");
   add("storage-alone.pth", zip_file(storage("FloatStorage", "0", 4), {{"0", floats(4)}}),
-      "a storage without a tensor stands where a value is wanted");
+      "x is an object of class torch storage without a tensor, not a tensor");
   add("id-of-something-else.pth",
       zip_file(tuple({text("module"), text("x"), text("y"), text("z"), number(1)}) + "Q", {}),
       "a persistent id that is not a storage");
@@ -143,22 +143,25 @@ void add_streams(std::vector<Hostile>& out) {
   add("another-protocol.pth", other, "another protocol than 1001");
 }
 
+using Members = std::vector<std::pair<std::string, std::string>>;
+
+std::string dict(const Members& members) {
+  std::string s = "}(";
+  for (const auto& [key, value] : members) s += text(key) + value;
+  return s + "u";
+}
+
+Hostile checkpoint(const char* name, const Members& members, const char* says) {
+  return {name, zip_of({{"a/data.pkl", proto2 + dict(members) + "."}, {"a/data/0", floats(4)}}), says};
+}
+
 /// Files whose form is right and whose contents are no checkpoint.
 void add_checkpoints(std::vector<Hostile>& out) {
   const std::string four = tensor(storage("FloatStorage", "0", 4), 0, {4}, {1});
-  const auto dict = [](const std::vector<std::pair<std::string, std::string>>& members) {
-    std::string s = "}(";
-    for (const auto& [key, value] : members) s += text(key) + value;
-    return s + "u";
-  };
-  const auto add = [&](const char* name, const std::vector<std::pair<std::string, std::string>>& members,
-                       const char* says) {
-    out.push_back({name, zip_of({{"a/data.pkl", proto2 + dict(members) + "."}, {"a/data/0", floats(4)}}), says});
+  const auto add = [&](const char* name, const Members& members, const char* says) {
+    out.push_back(checkpoint(name, members, says));
   };
   const std::string state = dict({{"w", four}});
-  const auto optimizer = [&](const std::string& ids, const std::string& entries) {
-    return dict({{"state", "}(" + entries + "u"}, {"param_groups", "](" + dict({{"params", ids}}) + "e"}});
-  };
   add("state-is-a-number.tar", {{"state_dict", number(1)}}, "state_dict is a whole number");
   add("state-holds-text.tar", {{"state_dict", dict({{"w", text("x")}})}}, "state_dict: w is text, not a tensor");
   add("state-is-empty.tar", {{"state_dict", "}"}}, "state_dict: has no tensor");
@@ -168,8 +171,22 @@ void add_checkpoints(std::vector<Hostile>& out) {
   add("run-is-a-list.tar", {{"state_dict", state}, {"moproc", "]"}}, "moproc is a list, not a dict");
   add("run-holds-numbers.tar", {{"state_dict", state}, {"moproc", dict({{"seed", number(1)}})}},
       "moproc is not {text: text}");
+  add("no-state-dict.pth", {{"w", four}, {"note", text("x")}}, "note is text, not a tensor");
+}
+
+}  // namespace
+
+std::vector<Hostile> unusable_optimizers() {
+  std::vector<Hostile> out;
+  const std::string four = tensor(storage("FloatStorage", "0", 4), 0, {4}, {1}), state = dict({{"w", four}});
+  const auto add = [&](const char* name, const Members& members, const char* says) {
+    out.push_back(checkpoint(name, members, says));
+  };
+  const auto optimizer = [&](const std::string& ids, const std::string& entries) {
+    return dict({{"state", "}(" + entries + "u"}, {"param_groups", "](" + dict({{"params", ids}}) + "e"}});
+  };
   add("optimizer-is-a-list.tar", {{"state_dict", state}, {"optimizer", "]"}},
-      "optimizer: is not {state, param_groups}");
+      "is not {state, param_groups}, but a list");
   add("more-parameters.tar", {{"state_dict", state}, {"optimizer", optimizer("](" + number(0) + number(1) + "e", "")}},
       "lists 2 parameters, the state_dict has 1");
   add("parameter-twice.tar",
@@ -184,10 +201,24 @@ void add_checkpoints(std::vector<Hostile>& out) {
       {{"state_dict", state},
        {"optimizer", optimizer("](" + number(0) + "e", number(0) + dict({{"momentum_buffer", half}}))}},
       "the momentum of w is f32[2], the parameter f32[4]");
-  add("no-state-dict.pth", {{"w", four}, {"note", text("x")}}, "note is text, not a tensor");
+  const std::string one = "](" + number(0) + "e";
+  const auto groups = [&](const std::string& list, const std::string& entries) {
+    return dict({{"state", "}(" + entries + "u"}, {"param_groups", list}});
+  };
+  add("two-groups.tar", {{"state_dict", state}, {"optimizer", groups("](}}e", "")}},
+      "has 2 parameter groups; one is read");
+  add("adam.tar",
+      {{"state_dict", state},
+       {"optimizer", optimizer(one, number(0) + dict({{"step", number(3)}, {"exp_avg", four}, {"exp_avg_sq", four}}))}},
+      "is not SGD with momentum: its state has exp_avg, exp_avg_sq, step (Adam's), and no momentum_buffer");
+  add("adam-before-a-step.tar",
+      {{"state_dict", state}, {"optimizer", groups("](" + dict({{"betas", tuple({})}, {"params", one}}) + "e", "")}},
+      "is not SGD with momentum: its settings are Adam's (betas)");
+  add("no-momentum.tar",
+      {{"state_dict", state}, {"optimizer", optimizer(one, number(0) + dict({{"momentum_buffer", "N"}}))}},
+      "has no momentum (momentum_buffer) for any parameter");
+  return out;
 }
-
-}  // namespace
 
 std::vector<Hostile> hostile_storages() {
   std::vector<Hostile> all;

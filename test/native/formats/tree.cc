@@ -65,6 +65,13 @@ const Json& python_says(const std::string& name) {
   return *found;
 }
 
+const Json& foreign_says(const std::string& name) {
+  static const Json all = parse_json(read_bytes(fixture("foreign/values.json")), "foreign/values.json");
+  const Json* const found = all.find(name);
+  if (!found) throw std::runtime_error("foreign/values.json has no " + name);
+  return *found;
+}
+
 std::string hex(ByteSpan bytes) {
   constexpr char digits[] = "0123456789abcdef";
   std::string text;
@@ -90,6 +97,8 @@ std::string difference(const Value& v, const Json& want) {
   if (kind == "float") return differs(v.real() && hex(std::as_bytes(std::span(v.real(), 1))) == *what.string());
   if (kind == "text") return differs(v.text() && *v.text() == *what.string());
   if (kind == "bytes") return differs(v.bytes() && hex(*v.bytes()) == *what.string());
+  if (kind == "opaque")
+    return differs(v.opaque() && (what.string()->empty() || v.opaque()->class_name == *what.string()));
   if (kind == "tensor") return v.tensor() ? tensor_difference(*v.tensor(), what) : "is no tensor";
   if (kind == "dict") return dict_difference(v, what);
   return items_difference(v, what, kind == "tuple");

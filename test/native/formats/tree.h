@@ -15,6 +15,9 @@ std::string fixture(const std::string& name);
 /// What make.py says is in a fixture.
 const Json& python_says(const std::string& name);
 
+/// What make_foreign.py says is in a file of test/fixtures/torch/foreign.
+const Json& foreign_says(const std::string& name);
+
 /// "" when the value is what the JSON (of make.py's describe) says; else where they differ. Tensors are
 /// compared by the bytes of their elements in row-major order.
 std::string difference(const formats::Value& value, const Json& want);

@@ -181,6 +181,7 @@ TEST("flag table: train's flags change what they should") {
   add_cosine(e);
   add_sources(e, IS(s.lists));
   e.push_back({"--synthetic", {}, IS(s.run.synthetic)});
+  e.push_back({"--reset-optimizer", {}, IS(s.run.reset_optimizer), "reset_optimizer", "true"});
   e.push_back({"--moco_m", {"0.5"}, IS(s.run.hyper.moco_m == 0.5), "moco_m", "0.5"});
   e.push_back({"--proto_m", {"0.5"}, IS(s.run.hyper.proto_m == 0.5), "proto_m", "0.5"});
   e.push_back({"--temperature", {"0.5"}, IS(s.run.hyper.temperature == 0.5), "temperature", "0.5"});

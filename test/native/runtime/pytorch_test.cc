@@ -82,8 +82,9 @@ TEST("pytorch: weights, epoch and momentum of a published checkpoint are taken")
   CHECK(!info.of_run && info.knows_epoch);
   CHECK_EQ(info.at.epoch, 2);
   CHECK_EQ(info.at.step, int64_t{0});
-  REQUIRE(info.notes.size() == 1);
+  REQUIRE(info.notes.size() == 2);
   CHECK(has(info.notes[0], "is a PyTorch checkpoint that does not know its seed, data and batch"));
+  CHECK_EQ(info.notes[1], fixture() + ": names are read without the prefix module.");
   const Checkpoint c = open_checkpoint(fixture());
   for (const NamedTensor& t : c.tensors) CHECK(state(session, t.name.c_str()) == elements(t.tensor));
   REQUIRE(c.momentum.size() == 1);
@@ -121,8 +122,8 @@ TEST("pytorch: missing momentum becomes zero, and is said") {
   const int momentum = session.tensor("optimizer.momentum.encoder_q.classifier.weight");
   std::fill_n(session.data(momentum), session.info(momentum).bytes, std::byte{1});
   const CheckpointInfo info = load_checkpoint(path, session);
-  REQUIRE(info.notes.size() == 2);
-  CHECK_EQ(info.notes[1], path + " has no momentum for 1 tensors: they begin with zero");
+  REQUIRE(info.notes.size() == 3);
+  CHECK_EQ(info.notes[2], path + " has no momentum for 1 tensors: they begin with zero");
   const std::string zero = state(session, "optimizer.momentum.encoder_q.classifier.weight");
   CHECK(std::all_of(zero.begin(), zero.end(), [](char c) { return c == 0; }));
 }
@@ -137,6 +138,73 @@ TEST("pytorch: a state_dict alone starts at --start-epoch") {
   CHECK(has(r.out, "that does not know its seed, data and batch, nor its epoch"));
   CHECK(has(r.out, "has no momentum for 1 tensors"));
   CHECK(has(r.out, "epoch 1, step 0"));
+}
+
+TEST("pytorch: another kind of optimizer is refused unless nothing is trained, or --reset-optimizer begins with zero") {
+  ToyPlan toy;
+  Folder folder;
+  const Checkpoint original = open_checkpoint(fixture());  // owns the bytes of the tensors
+  Dict root = *to_published(original).dict(), optimizer, state, entry, group;
+  entry.add("exp_avg", Value(*root.find("state_dict")->dict()->members[0].second.tensor()));
+  state.members.emplace_back(Value(int64_t{0}), Value(std::move(entry)));
+  group.add("params", Value(Sequence{{Value(int64_t{0}), Value(int64_t{1}), Value(int64_t{2})}}));
+  optimizer.add("state", Value(std::move(state)));
+  optimizer.add("param_groups", Value(Sequence{{Value(std::move(group))}}));
+  for (auto& [key, value] : root.members)
+    if (*key.text() == "optimizer") value = Value(optimizer);
+  const std::string path = folder / "adam.pth.tar";
+  write_torch(path, Value(root));
+  Session session(toy.plan(), {.threads = 1});
+  session.init_state(1);
+  const std::string before = ::state(session, "queue");
+  CHECK_THROWS(load_checkpoint(path, session),
+               path +
+                   ": optimizer: is not SGD with momentum: its state has exp_avg (Adam's), and no momentum_buffer; "
+                   "--reset-optimizer continues with zero momentum");
+  CHECK(::state(session, "queue") == before);
+  const char* const momentum = "optimizer.momentum.encoder_q.classifier.weight";
+  for (const Optimizer use : {Optimizer::reset, Optimizer::unused}) {
+    const int t = session.tensor(momentum);
+    std::fill_n(session.data(t), session.info(t).bytes, std::byte{1});
+    const std::vector<std::string> notes = load_checkpoint(path, session, use).notes;
+    const bool said = notes.back() == path + ": all momentum begins with zero (--reset-optimizer)";
+    CHECK_EQ(said, use == Optimizer::reset);
+    const std::string bytes = ::state(session, momentum);
+    CHECK(bytes.find_first_not_of('\0') == std::string::npos);
+  }
+  const auto run = [&](std::vector<std::string> more) {
+    more.insert(more.end(), {"--synthetic", "--steps", "1", "--exp-dir", folder / "exp"});
+    return run_train(toy.plan(), more);
+  };
+  const Ran refused = run({"--resume", path});
+  CHECK_EQ(refused.status, 2);
+  CHECK(has(refused.err, "--reset-optimizer continues with zero momentum"));
+  const Ran goes = run({"--resume", path, "--reset-optimizer"});
+  CHECK_EQ(goes.status, 0);
+  CHECK(has(goes.out, "all momentum begins with zero (--reset-optimizer)"));
+  for (const std::vector<std::string>& flags :
+       {std::vector<std::string>{"--reset-optimizer"}, {"--resume", "auto", "--reset-optimizer"}})
+    CHECK(has(run(flags).err, "--reset-optimizer needs --resume FILE"));
+}
+
+TEST("pytorch: --reset-optimizer also drops the momentum of a run of ours") {
+  ToyPlan toy;
+  Folder folder;
+  Session session(toy.plan(), {.threads = 1});
+  session.init_state(5);
+  const char* const momentum = "optimizer.momentum.encoder_q.classifier.weight";
+  const int t = session.tensor(momentum);
+  std::fill_n(session.data(t), session.info(t).bytes, std::byte{1});
+  for (const char* const format : {"safetensors", "pth.tar"}) {
+    const std::string path = folder / (std::string("c.") + format);
+    save_checkpoint(path, session, CheckpointInfo{}, {}, format);
+    Session other(toy.plan(), {.threads = 1});
+    load_checkpoint(path, other);
+    CHECK(state(other, momentum) == state(session, momentum));
+    load_checkpoint(path, other, Optimizer::reset);
+    CHECK(state(other, momentum).find_first_not_of('\0') == std::string::npos);
+    CHECK(state(other, "queue") == state(session, "queue"));
+  }
 }
 
 TEST("pytorch: what does not fit is refused before any state is set") {
@@ -165,7 +233,8 @@ TEST("pytorch: what does not fit is refused before any state is set") {
                   }),
           "tensor queue is f32[64,16], the artefact needs f32[16,64]");
   refused(changed(folder, [&](Checkpoint& c) { c.momentum[0].name = "encoder_k.classifier.weight"; }),
-          "the artefact has no tensor optimizer.momentum.encoder_k.classifier.weight");
+          "optimizer: has no momentum for 1 of 1 parameters, such as encoder_q.classifier.weight; --reset-optimizer "
+          "continues with zero momentum");
   const std::string whole = read_bytes(fixture());
   for (const size_t size : {size_t{1}, size_t{100}, whole.size() / 2, whole.size() - 1}) {
     write_bytes(folder / "cut.tar", whole.substr(0, size));

@@ -1,0 +1,98 @@
+// Objects of classes that are not known: the machine keeps the name of the class and drops arguments and state. Nothing
+// is imported or called. An object that the pickle fills like a dict is one, whatever its class.
+#include <algorithm>
+
+#include "core/error.h"
+#include "formats/pickle_harm.h"
+#include "formats/pickle_machine.h"
+#include "formats/pickle_ops.h"
+
+namespace moproc::formats {
+
+/// A view of the name that stays valid.
+std::string_view PickleMachine::intern(const std::string& name) {
+  if (names_.size() >= kMaxNames) fail("more than " + std::to_string(kMaxNames) + " different names");
+  return *names_.insert(name).first;
+}
+
+/// Pushes an object of the class `name`, which must be interned or a literal.
+void PickleMachine::push_opaque(std::string_view name) {
+  ++unread_[std::string(name)];
+  push({.kind = Kind::opaque, .text = name});
+}
+
+/// Runs the opcodes that call something or set an object's state; false for others.
+bool PickleMachine::step_object(uint8_t code) {
+  const auto arguments = [&](std::vector<Id> items) { return add({.kind = Kind::tuple, .items = std::move(items)}); };
+  switch (static_cast<Op>(code)) {
+    case Op::reduce:
+    case Op::new_object: {
+      const Id args = pop(), callable = pop();
+      return call(callable, args), true;
+    }
+    case Op::new_object_ex: {
+      const Id names = pop(), args = pop(), callable = pop();
+      if (node(names).kind != Kind::dict) fail("the named arguments are not a dict");
+      if (node(callable).kind == Kind::callable && !node(names).items.empty()) fail("calls with named arguments");
+      return call(callable, args), true;
+    }
+    case Op::instance: {
+      const std::string_view module = line(kMaxLine);
+      push_callable(module, line(kMaxLine));
+      const Id callable = pop();
+      return call(callable, arguments(pop_to_mark())), true;
+    }
+    case Op::object: {
+      std::vector<Id> items = pop_to_mark();
+      if (items.empty()) fail("no class between MARK and here");
+      const Id callable = items.front();
+      items.erase(items.begin());
+      return call(callable, arguments(std::move(items))), true;
+    }
+    case Op::build: return build(), true;
+    case Op::persistent: return persistent_id(), true;
+    default: return false;
+  }
+}
+
+/// CALLABLE(*ARGS). The result of an allowed name is made here; that of any other class or function is opaque.
+void PickleMachine::call(Id callable, Id args) {
+  const Kind kind = node(callable).kind;
+  if (kind != Kind::callable && kind != Kind::reference && kind != Kind::opaque)
+    fail("calls something that is neither a class nor a function");
+  if (node(args).kind != Kind::tuple) fail("the arguments are not a tuple");
+  for (const Id arg : node(args).items) refuse_attribute(node(arg));
+  if (kind == Kind::callable) {
+    const std::vector<Id>& all = node(args).items;
+    const size_t most = std::min<size_t>(all.size(), 8);  // no allowed name takes more
+    return call_allowed(*node(callable).name, std::vector<Id>(all.begin(), all.begin() + static_cast<ptrdiff_t>(most)));
+  }
+  push_opaque(node(callable).text);
+}
+
+/// getattr(class, name): how Python up to 3.11 writes members of an enum, and protocol 2 nested classes. Every other
+/// use of getattr is harmful.
+void PickleMachine::attribute(const std::vector<Id>& args) {
+  if (args.size() != 2 || node(args[0]).kind != Kind::reference || node(args[1]).kind != Kind::text)
+    fail("mentions 'getattr' for something else than a member of a class, " + std::string(kHarm));
+  if (node(args[1]).text == "__new__") return stack_.push_back(args[0]);  // of a class with __getnewargs_ex__
+  const std::string_view path = node(args[0]).text;
+  const size_t module = static_cast<size_t>(node(args[0]).number);
+  push_reference(path.substr(0, module), std::string(path.substr(module + 1)) + "." + std::string(node(args[1]).text));
+}
+
+/// Throws InputError if `n` is getattr itself, which may only be called.
+void PickleMachine::refuse_attribute(const Node& n) const {
+  if (n.kind == Kind::callable && n.name->callable == Callable::attribute)
+    fail_at(static_cast<size_t>(n.number), "mentions 'getattr' without a call, " + std::string(kHarm));
+}
+
+/// copyreg._reconstructor(class, base, state) and copyreg.__newobj__(class, ...): an object of the class.
+void PickleMachine::construct(const std::vector<Id>& args) {
+  const Node& type = node(args[0]);
+  if (type.kind == Kind::reference) return push_opaque(type.text);
+  if (type.kind == Kind::callable) return push_opaque(intern(std::string(type.name->module) + "." + type.name->name));
+  fail("makes an object of something that is not a class");
+}
+
+}  // namespace moproc::formats
