@@ -31,6 +31,7 @@ export interface Checkpoint {
   readonly network: Network;
   readonly prefix: string; // of the names of the encoder's tensors
   readonly notes: readonly string[]; // settings that were assumed because nothing states them
+  readonly converted: readonly string[]; // what the reader of other programs' files chose, changed or did not read
 }
 
 const PUBLISHED_IMAGE_SIZE = 224;
@@ -40,20 +41,24 @@ const PUBLISHED_IMAGE_SIZE = 224;
  * damaged, if two sources contradict each other, or if none states what the network is.
  */
 export function openCheckpoint(path: string, flags: NetworkFlags, encoder: Encoder): Checkpoint {
-  const file = obtainSafetensors(path);
+  const { file, converted } = obtainSafetensors(path);
   try {
     const digest = file.metadata.get("sha256");
     if (digest !== undefined && digest !== file.dataDigest()) {
       throw new Error(`${path}: the file is damaged: its data do not have the sha256 that it names`);
     }
-    return { file, ...identify(file, flags, encoder) };
+    return { file, converted, ...identify(file, flags, encoder) };
   } catch (e) {
     file.close();
     throw e;
   }
 }
 
-function identify(file: SafetensorsFile, flags: NetworkFlags, encoder: Encoder): Omit<Checkpoint, "file"> {
+function identify(
+  file: SafetensorsFile,
+  flags: NetworkFlags,
+  encoder: Encoder,
+): Omit<Checkpoint, "file" | "converted"> {
   const notes: string[] = [];
   const task = file.tensors.has("encoder_q.conv1.weight") ? "mopro" : "classifier";
   agreed(file, "task", undefined, undefined, task as string, text);
@@ -138,12 +143,16 @@ export function readStates({ file, prefix }: Checkpoint, states: readonly State[
 }
 
 /**
- * Opens a checkpoint of any format as a safetensors file. moproc-convert converts other formats to a temporary file,
- * which is removed before this returns.
+ * Opens a checkpoint of any format as a safetensors file. moproc-convert converts other formats, and safetensors files of
+ * other programs, to a temporary file, which is removed before this returns.
  */
-function obtainSafetensors(path: string): SafetensorsFile {
+function obtainSafetensors(path: string): { file: SafetensorsFile; converted: readonly string[] } {
   if (!existsSync(path)) throw new Error(`${path}: no such file`);
-  if (path.endsWith(".safetensors")) return SafetensorsFile.open(path);
+  if (path.endsWith(".safetensors")) {
+    const file = SafetensorsFile.open(path);
+    if (file.metadata.get("format")?.startsWith("moproc-")) return { file, converted: [] };
+    file.close();
+  }
   const dir = mkdtempSync(join(tmpdir(), "moproc-export-"));
   try {
     const converted = join(dir, "checkpoint.safetensors");
@@ -154,7 +163,8 @@ function obtainSafetensors(path: string): SafetensorsFile {
         r.stderr.trim().replace(/^moproc convert: /, "") ||
           `${path}: moproc-convert ends with ${r.signal ?? `exit code ${r.status}`}`,
       );
-    return SafetensorsFile.open(converted, path);
+    const notes = r.stdout.trim().split("\n").slice(1); // the first line says which file became which
+    return { file: SafetensorsFile.open(converted, path), converted: notes };
   } finally {
     rmSync(dir, { recursive: true, force: true }); // the open file stays readable
   }

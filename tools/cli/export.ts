@@ -159,7 +159,8 @@ function writing(file: string, f: () => void): void {
 /** The network of the checkpoint, its graph for deployment, and the weights that this graph needs. */
 function readNetwork(f: ExportFlags) {
   const checkpoint = openCheckpoint(f.resume, f, f.which);
-  const { file, network, notes } = checkpoint;
+  const { file, network, converted } = checkpoint;
+  const notes = [...converted, ...checkpoint.notes];
   try {
     const graph = neededPart(deployed(network, f.head, f.input));
     return {

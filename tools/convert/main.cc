@@ -35,10 +35,12 @@ std::string help(const std::vector<Flag>& flags) {
   }
   return text +
          "\n"
-         "Values are kept to the bit. pth.tar and safetensors also hold momentum, epoch and learning rate: between\n"
-         "these two, everything that a run needs to go on exactly is kept. In them, a state_dict under torchvision's\n"
-         "names and detectron2's files become encoder_q.*, with classifier for fc. A message names what a format\n"
-         "cannot hold. OUT is replaced only if moproc wrote it.\n"
+         "Values are kept to the bit, except that f16, bf16 and f64 weights of a ResNet become f32. pth.tar and\n"
+         "safetensors also hold momentum, epoch and learning rate: between these two, everything that a run needs to "
+         "go\n"
+         "on exactly is kept. In them, a state_dict under torchvision's names and detectron2's files become "
+         "encoder_q.*,\n"
+         "with classifier for fc. A message names what a format cannot hold. OUT is replaced only if moproc wrote it.\n"
          "\n" +
          describe_flags(flags) +
          "\nExample:\n  moproc convert run/checkpoint_0013.safetensors model.pkl --to detectron2\n";
