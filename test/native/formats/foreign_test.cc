@@ -217,6 +217,9 @@ TEST("foreign: of several networks in one state_dict the one that was trained is
   const Checkpoint other = read(bytes, "teacher.backbone");
   CHECK_EQ(other.tensors.size(), size_t{5});
   CHECK(has(joined(other.said()), "without the prefix module.teacher.backbone.\n"));
+  // A moving average comes last even if its name is shorter and first in the alphabet.
+  const Checkpoint trained = read(file_of(weights(together(network("ema."), network("network.")))));
+  CHECK(has(joined(trained.said()), "without the prefix network.\n"));
 }
 
 TEST("foreign: f16, bf16 and f64 become f32, to the bit where f32 has the value; the note counts them") {
