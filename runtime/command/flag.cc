@@ -51,7 +51,7 @@ void refuse(const std::string& name, const std::string& text, const std::string&
 
 std::string show_number(double v) {
   std::string text;
-  write_json(text, v);
+  write_shortest(text, v);
   return text;
 }
 
@@ -170,7 +170,7 @@ std::vector<train::Recorded> FlagTable::recorded() const {
     if (!f.recorded) continue;
     const auto same = [&](const train::Recorded& r) { return !f.key.empty() && r.key == f.key; };
     if (std::none_of(values.begin(), values.end(), same))
-      values.push_back({f.name(), f.key, f.recorded(), f.json, f.agreed, f.task, f.adjustable});
+      values.push_back({f.name(), f.key, f.recorded(), f.json, f.real, f.agreed, f.task, f.adjustable});
   }
   return values;
 }

@@ -39,6 +39,7 @@ struct Flag {
   std::string key;                        // name of the value in checkpoints and logs; "": not recorded
   std::function<std::string()> recorded;  // the value in checkpoints and logs
   bool json = false;                      // written to logs as a JSON number or boolean, not as text
+  bool real = false;                      // a number that may have a fraction
   bool agreed = false;                    // all ranks must have the same value
   bool rest = false;                      // arguments without a flag are its values, too
   std::string task;                       // "mopro" or "classifier": only artefacts of this --task read it; "": all do
@@ -118,7 +119,12 @@ class FlagTable {
 
 template <class Field, class T>
 Flag& FlagTable::number(Names names, const char* unit, Field& field, T low, T high, const char* help) {
-  Flag f{.names = std::move(names), .unit = unit, .range = range_text(low, high), .help = help, .json = true};
+  Flag f{.names = std::move(names),
+         .unit = unit,
+         .range = range_text(low, high),
+         .help = help,
+         .json = true,
+         .real = std::is_floating_point_v<T>};
   f.set = [&field, low, high](const std::string& name, const std::vector<std::string>& values) {
     field = parse_number<T>(name, values[0], low, high);
   };

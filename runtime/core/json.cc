@@ -213,7 +213,7 @@ void write_json(std::string& out, std::string_view text) {
 namespace {
 
 void write_escape(std::string& out, unsigned code) {
-  char text[8];
+  char text[12];
   std::snprintf(text, sizeof text, "\\u%04x", code);
   out += text;
 }
@@ -238,7 +238,29 @@ unsigned code_point(std::string_view text, size_t at, size_t& bytes) {
   return code;
 }
 
+/// Copies valid UTF-8 and calls `other` with each byte that belongs to none.
+template <class F>
+std::string map_invalid(std::string_view text, F&& other) {
+  std::string out;
+  for (size_t at = 0; at < text.size();) {
+    size_t bytes = 0;
+    code_point(text, at, bytes);
+    if (bytes == 0) other(out, static_cast<unsigned char>(text[at]));
+    else out += text.substr(at, bytes);
+    at += bytes == 0 ? 1 : bytes;
+  }
+  return out;
+}
+
 }  // namespace
+
+std::string valid_utf8(std::string_view text) {
+  return map_invalid(text, [](std::string& out, unsigned char) { out += "\xef\xbf\xbd"; });
+}
+
+std::string valid_utf8_json(std::string_view json) {
+  return map_invalid(json, [](std::string& out, unsigned char byte) { write_escape(out, 0xdc00u + byte); });
+}
 
 void write_json_ascii(std::string& out, std::string_view text) {
   static constexpr std::string_view kShort = "\"\\\n\r\t\b\f", kLetters = "\"\\nrtbf";
@@ -260,14 +282,20 @@ void write_json_ascii(std::string& out, std::string_view text) {
   out += '"';
 }
 
+void write_shortest(std::string& out, double value) {
+  char text[32];
+  const auto [end, error] = std::to_chars(text, text + sizeof text, value);
+  out.append(text, error == std::errc() ? end : text);
+}
+
 void write_json(std::string& out, double value) {
   if (!std::isfinite(value)) {
     out += "null";
     return;
   }
-  char text[32];
-  const auto [end, error] = std::to_chars(text, text + sizeof text, value);  // shortest that reads back the same
-  out.append(text, error == std::errc() ? end : text);
+  const size_t at = out.size();
+  write_shortest(out, value);
+  if (out.find_first_of(".e", at) == std::string::npos) out += ".0";
 }
 
 }  // namespace moproc

@@ -2,6 +2,7 @@
 #include "formats/output_file.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -42,6 +43,14 @@ void OutputFile::write(std::span<const std::byte> bytes) {
     bytes = bytes.subspan(static_cast<size_t>(n));
   }
 }
+
+std::optional<int64_t> OutputFile::size() const {
+  struct stat status{};
+  if (fstat(fd_, &status) != 0 || !S_ISREG(status.st_mode)) return std::nullopt;
+  return status.st_size;
+}
+
+bool OutputFile::cut(int64_t size) { return ftruncate(fd_, size) == 0; }
 
 void OutputFile::sync_and_close() {
   const int fd = fd_;

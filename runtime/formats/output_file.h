@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -26,6 +28,10 @@ class OutputFile {
   /// Writes all bytes, unbuffered. Throws InputError ("No space left on device").
   void write(std::span<const std::byte> bytes);
   void write(std::string_view text) { write(std::as_bytes(std::span(text.data(), text.size()))); }
+  /// The size in bytes; nothing for a device or a pipe.
+  std::optional<int64_t> size() const;
+  /// Removes everything after the first `size` bytes. False if the system refuses.
+  bool cut(int64_t size);
   /// Flushes the file to the disk (fsync) and closes it. Throws InputError.
   void sync_and_close();
 

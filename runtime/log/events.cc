@@ -1,16 +1,23 @@
-// Encodes by hand the few protocol buffer fields that a scalar needs (tensorflow/core/util/event.proto, summary.proto).
+// Encodes by hand the few fields that these events need.
 #include "log/events.h"
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <bit>
+#include <charconv>
 #include <chrono>
 #include <cstdio>
 #include <cstring>
 
+#include "core/json.h"
+#include "log/proto.h"
+
 namespace moproc::train {
 namespace {
+
+using namespace proto;
 
 constexpr std::array<uint32_t, 256> crc_table() {
   std::array<uint32_t, 256> table{};
@@ -23,46 +30,94 @@ constexpr std::array<uint32_t, 256> crc_table() {
 }
 constexpr std::array<uint32_t, 256> kCrcTable = crc_table();
 
-enum Wire { varint = 0, fixed64 = 1, bytes = 2, fixed32 = 5 };
-
-void put_varint(std::string& out, uint64_t v) {
-  for (; v >= 128; v >>= 7) out += static_cast<char>(v | 128);
-  out += static_cast<char>(v);
-}
-
-template <class T>
-void put_fixed(std::string& out, T v) {
-  char raw[sizeof v];
-  std::memcpy(raw, &v, sizeof v);  // this machine and the format are little endian
-  out.append(raw, sizeof v);
-}
-
-void put_key(std::string& out, int field, Wire wire) { put_varint(out, static_cast<uint64_t>(field) << 3 | wire); }
-
-void put_double(std::string& out, int field, double v) { put_key(out, field, fixed64), put_fixed(out, v); }
-void put_float(std::string& out, int field, float v) { put_key(out, field, fixed32), put_fixed(out, v); }
-void put_int(std::string& out, int field, int64_t v) {
-  put_key(out, field, varint), put_varint(out, static_cast<uint64_t>(v));
-}
-void put_bytes(std::string& out, int field, std::string_view v) {
-  put_key(out, field, bytes), put_varint(out, v.size()), out += v;
-}
-
 std::span<const std::byte> as_bytes(std::string_view text) {
   return std::as_bytes(std::span(text.data(), text.size()));
 }
+
+void put_text(std::string& out, int field, std::string_view text) { put_bytes(out, field, valid_utf8(text)); }
 
 double wall_time() {
   return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
 
-std::string file_name(const std::string& folder) {
+/// TensorBoard reads files in the order of their names, so the name is behind those of the files before it, even if
+/// they are of the same second or the clock was set back.
+std::string file_name(const std::string& folder, const PastEvents& past) {
   char host[256] = "";
   if (gethostname(host, sizeof host - 1) != 0 || host[0] == '\0') std::strcpy(host, "localhost");
   char name[400];
-  std::snprintf(name, sizeof name, "/events.out.tfevents.%010lld.%s.%d.0", static_cast<long long>(wall_time()), host,
+  std::snprintf(name, sizeof name, "%s%010lld.%s.%d.0", kEventPrefix.data(),
+                std::max(static_cast<long long>(wall_time()), static_cast<long long>(past.latest) + 1), host,
                 static_cast<int>(getpid()));
-  return folder + name;
+  return folder + "/" + name;
+}
+
+/// An event {wall_time, step, `field`: message}.
+std::string event(double time, int64_t step, int field, std::string_view message) {
+  std::string out;
+  put_double(out, 1, time);
+  put_int(out, 2, step);
+  put_bytes(out, field, message);
+  return out;
+}
+
+/// An event with a summary of one value: {tag, tensor, metadata {plugin_data {plugin_name, content}, data_class
+/// TENSOR}}.
+std::string plugin_event(double time, int64_t step, std::string_view tag, std::string_view plugin,
+                         std::string_view content, std::string_view tensor) {
+  std::string data, metadata, value, summary;
+  put_bytes(data, 1, plugin);
+  put_bytes(data, 2, content);
+  put_bytes(metadata, 1, data);
+  put_int(metadata, 4, 2);
+  put_bytes(value, 1, tag);
+  put_bytes(value, 8, tensor);
+  put_bytes(value, 9, metadata);
+  put_bytes(summary, 1, value);
+  return event(time, step, 5, summary);
+}
+
+/// An event of the HParams plugin, whose tensor, f32[1], has no meaning.
+std::string hparams_event(double time, std::string_view tag, int field, std::string_view message) {
+  constexpr int kFloat = 1;
+  std::string size, shape, tensor, content, value;
+  put_int(size, 1, 1);
+  put_bytes(shape, 2, size);
+  put_int(tensor, 1, kFloat);
+  put_bytes(tensor, 2, shape);
+  put_fixed(value, 0.0f);
+  put_bytes(tensor, 5, value);
+  put_bytes(content, field, message);
+  return plugin_event(time, 0, tag, "hparams", content, tensor);
+}
+
+/// google.protobuf.Value.
+std::string value_of(const Setting& s) {
+  constexpr int kNumber = 2, kString = 3, kBool = 4;
+  std::string out;
+  if (s.json && (s.value == "true" || s.value == "false")) {
+    put_int(out, kBool, s.value == "true");
+  } else if (s.json) {
+    double number = 0;
+    std::from_chars(s.value.data(), s.value.data() + s.value.size(), number);
+    put_double(out, kNumber, number);
+  } else {
+    put_text(out, kString, s.value);
+  }
+  return out;
+}
+
+/// tensorboard.hparams.DataType.
+int type_of(const Setting& s) {
+  constexpr int kString = 1, kBool = 2, kFloat64 = 3;
+  return !s.json ? kString : s.value == "true" || s.value == "false" ? kBool : kFloat64;
+}
+
+/// A row of a table in Markdown.
+std::string row(const std::string& name, const std::string& value) {
+  std::string shown;
+  for (const char c : value) shown += c == '|' ? "\\|" : c == '\n' ? " " : std::string(1, c);
+  return "| " + name + " | " + shown + " |\n";
 }
 
 }  // namespace
@@ -85,29 +140,99 @@ std::string tf_record(std::string_view payload) {
 }
 
 std::string version_event(double time) {
-  std::string event;
+  std::string event, source;
   put_double(event, 1, time);
   put_bytes(event, 3, "brain.Event:2");
+  put_bytes(source, 1, kEventWriter);
+  put_bytes(event, 10, source);
   return event;
 }
 
 std::string scalar_event(double time, int64_t step, std::string_view tag, float value) {
-  std::string scalar, summary, event;
-  put_bytes(scalar, 1, tag);
+  std::string scalar, summary;
+  put_text(scalar, 1, tag);
   put_float(scalar, 2, value);
   put_bytes(summary, 1, scalar);
-  put_double(event, 1, time);
-  put_int(event, 2, step);
-  put_bytes(event, 5, summary);
-  return event;
+  return event(time, step, 5, summary);
 }
 
-EventFile::EventFile(const std::string& folder) : file_(file_name(folder), formats::OutputFile::Open::append) {
+std::string restart_event(double time, int64_t step) {
+  constexpr int kStart = 1;
+  std::string log;
+  put_int(log, 1, kStart);
+  return event(time, step, 7, log);
+}
+
+std::string text_event(double time, int64_t step, std::string_view tag, std::string_view text) {
+  constexpr int kString = 7;
+  std::string tensor;
+  put_int(tensor, 1, kString);
+  put_bytes(tensor, 2, "");  // a shape without dimensions
+  put_text(tensor, 8, text);
+  return plugin_event(time, step, tag, "text", "", tensor);
+}
+
+std::string experiment_event(double time, const std::vector<Setting>& settings,
+                             const std::vector<std::string>& metrics) {
+  std::string experiment;
+  for (const Setting& s : settings) {
+    std::string info;
+    put_text(info, 1, s.name);
+    put_int(info, 4, type_of(s));
+    put_bytes(experiment, 4, info);
+  }
+  for (const std::string& tag : metrics) {
+    std::string name, info;
+    put_text(name, 2, tag);
+    put_bytes(info, 1, name);
+    put_bytes(experiment, 5, info);
+  }
+  put_double(experiment, 3, time);
+  return hparams_event(time, kExperimentTag, 2, experiment);
+}
+
+std::string session_start_event(double time, const std::vector<Setting>& settings) {
+  std::string start;
+  for (const Setting& s : settings) {
+    std::string entry;
+    put_text(entry, 1, s.name);
+    put_bytes(entry, 2, value_of(s));
+    put_bytes(start, 1, entry);
+  }
+  put_double(start, 5, time);
+  return hparams_event(time, kSessionStartTag, 3, start);
+}
+
+std::string session_end_event(double time, Ending ending) {
+  std::string end;
+  put_int(end, 1, static_cast<int64_t>(ending));
+  put_double(end, 2, time);
+  return hparams_event(time, kSessionEndTag, 4, end);
+}
+
+EventFile::EventFile(const std::string& folder, const RunPlace& from)
+    : from_(from),
+      past_(remove_events_after(folder, from)),
+      file_(file_name(folder, past_), formats::OutputFile::Open::append) {
   file_.write(tf_record(version_event(wall_time())));
+  file_.write(tf_record(restart_event(wall_time(), from.step + 1)));
+}
+
+void EventFile::begin(const std::vector<Setting>& settings, const std::vector<std::string>& metrics) {
+  const double now = wall_time();
+  if (!past_.has_experiment) {  // TensorBoard uses the first records of a run
+    file_.write(tf_record(experiment_event(now, settings, metrics)));
+    file_.write(tf_record(session_start_event(now, settings)));
+  }
+  std::string table = row("setting", "value") + row("---", "---");
+  for (const Setting& s : settings) table += row(s.name, s.value);
+  file_.write(tf_record(text_event(now, from_.step, kSettingsTag, table)));
 }
 
 void EventFile::scalar(std::string_view tag, double value, int64_t step) {
   file_.write(tf_record(scalar_event(wall_time(), step, tag, static_cast<float>(value))));
 }
+
+void EventFile::end(Ending ending) { file_.write(tf_record(session_end_event(wall_time(), ending))); }
 
 }  // namespace moproc::train

@@ -7,22 +7,35 @@
 
 namespace moproc::train {
 
-RunLog::RunLog(const std::string& event_folder, const std::string& json_path) {
-  if (!event_folder.empty()) events_ = std::make_unique<EventFile>(event_folder);
+RunLog::RunLog(const std::string& event_folder, const std::string& json_path) : event_folder_(event_folder) {
   if (!json_path.empty()) {
     formats::require_log(json_path, formats::log_mark());
-    json_ = std::make_unique<formats::OutputFile>(json_path, formats::OutputFile::Open::append);
+    json_ = std::make_unique<formats::LineFile>(json_path);
+    if (json_->removed() > 0)
+      std::fprintf(stderr, "warning: %s: its last line was incomplete; these %lld bytes are removed\n",
+                   json_path.c_str(), static_cast<long long>(json_->removed()));
   }
 }
 
-void RunLog::scalar(const char* tag, double value, int64_t step) {
+int64_t RunLog::begin_events(const RunPlace& from, const std::vector<Setting>& settings,
+                             const std::vector<std::string>& results) {
+  if (event_folder_.empty()) return 0;
+  events_ = std::make_unique<EventFile>(event_folder_, from);
+  events_->begin(settings, results);
+  return events_->removed();
+}
+
+void RunLog::end_events(Ending ending) {
+  if (events_) attempt(events_failing_, "events for TensorBoard are", [&] { events_->end(ending); });
+}
+
+void RunLog::scalar(std::string_view tag, double value, int64_t step) {
   if (events_) attempt(events_failing_, "events for TensorBoard are", [&] { events_->scalar(tag, value, step); });
 }
 
 void RunLog::line(const JsonLine& line) {
   if (!json_) return;
-  const std::string behind_half_a_line = json_failing_ ? "\n" : "";
-  attempt(json_failing_, "lines of the log are", [&] { json_->write(behind_half_a_line + line.text() + "\n"); });
+  attempt(json_failing_, "lines of the log are", [&] { json_->line(line.text()); });
 }
 
 void RunLog::attempt(bool& failing, const char* what, const std::function<void()>& write) {

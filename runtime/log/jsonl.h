@@ -4,9 +4,11 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "core/json.h"
-#include "formats/output_file.h"
+#include "formats/line_file.h"
 #include "log/events.h"
 
 namespace moproc::train {
@@ -15,17 +17,25 @@ namespace moproc::train {
 /// when the log can be written again. But if nothing could be written yet, the first entry throws InputError.
 class RunLog {
  public:
-  /// If one of the names is empty, that log is not written. Throws InputError if a file cannot be made.
+  /// If one of the names is empty, that log is not written. If a process was killed while it wrote the last line of the
+  /// JSON log, that line is removed, which a warning on stderr says. Throws InputError if a file cannot be made.
   RunLog(const std::string& event_folder, const std::string& json_path);
 
-  /// A TensorBoard scalar; `step` is the epoch, as in the published logs.
-  void scalar(const char* tag, double value, int64_t step);
+  /// Makes the event file of a run that goes on at `from`, with its settings and the tags of its results. Returns how
+  /// many scalars of earlier processes were removed, because the run computes them again. Throws InputError.
+  int64_t begin_events(const RunPlace& from, const std::vector<Setting>& settings,
+                       const std::vector<std::string>& results);
+  /// A TensorBoard scalar; `step` counts what its tag counts (log/events.h). Nothing before begin_events().
+  void scalar(std::string_view tag, double value, int64_t step);
+  /// How the run ended, for TensorBoard.
+  void end_events(Ending ending);
   /// Appends a line to the JSON log.
   void line(const JsonLine& line);
 
  private:
+  std::string event_folder_;
   std::unique_ptr<EventFile> events_;
-  std::unique_ptr<formats::OutputFile> json_;
+  std::unique_ptr<formats::LineFile> json_;
   void attempt(bool& failing, const char* what, const std::function<void()>& write);
   bool events_failing_ = false, json_failing_ = false, begun_ = false;
 };

@@ -49,6 +49,7 @@ Metadata metadata_of(const Plan& plan, const CheckpointInfo& i, const RunRecord&
              {"epoch", std::to_string(i.at.epoch)},
              {"step", std::to_string(i.at.step)},
              {"samples", std::to_string(i.at.samples)},
+             {"steps_done", std::to_string(i.at.steps)},
              {"global_batch", std::to_string(i.global_batch)},
              {"seed", std::to_string(i.seed)},
              {"data_digest", i.data_digest},
@@ -101,6 +102,8 @@ void read_run(const Checkpoint& c, CheckpointInfo& info) {
     info.at.best_epoch = static_cast<int>(std::strtol(epoch->second.c_str(), nullptr, 10));
   info.seed = number<uint64_t>(c, "seed");
   info.global_batch = number<int64_t>(c, "global_batch");
+  info.at.steps = c.metadata.contains("steps_done") ? number<int64_t>(c, "steps_done")  // older files have none
+                                                    : info.at.samples / std::max<int64_t>(1, info.global_batch);
   info.data_digest = field(c, "data_digest");
   info.plan_digest = field(c, "plan_digest");
   info.settings = {c.metadata.begin(), c.metadata.end()};

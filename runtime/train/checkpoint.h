@@ -22,6 +22,7 @@ struct Position {
   int epoch = 0;
   int64_t step = 0;
   int64_t samples = 0;  // images seen since the first step of the run
+  int64_t steps = 0;    // of the whole run
   Meters meters;        // of the epoch that has begun
   double best = -1;     // top-1 of the best epoch so far, in percent; -1 before the first evaluation
   int best_epoch = -1;  // -1: none, or not known

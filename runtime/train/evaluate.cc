@@ -83,6 +83,9 @@ class Program {
       ++result.of_class[own];
       result.of_class1[own] += higher < 1 ? 1 : 0;
       result.of_class5[own] += higher < 5 ? 1 : 0;
+      if (higher < 1) continue;
+      const auto seen = static_cast<int64_t>(std::max_element(row.begin(), row.end()) - row.begin());
+      ++result.confused[{targets[i], seen}];
     }
   }
 
@@ -149,13 +152,20 @@ void add_ranks(comm::World& world, size_t classes, EvaluateResult& r) {
   }
   std::string own;
   for (const int64_t* n : counts) own += std::to_string(*n) + " ";
+  for (const auto& [pair, n] : std::exchange(r.confused, {}))
+    own += std::to_string(pair.first) + " " + std::to_string(pair.second) + " " + std::to_string(n) + " ";
   for (int64_t* n : counts) *n = 0;
   for (const std::string& text : world.exchange("counts of an evaluation", own)) {
-    const char* at = text.data();
-    for (int64_t* n : counts) {
+    const char *at = text.data(), *const end = at + text.size();
+    const auto next = [&] {
       int64_t value = 0;
-      at = std::from_chars(at, text.data() + text.size(), value).ptr + 1;
-      *n += value;
+      at = std::from_chars(at, end, value).ptr + 1;
+      return value;
+    };
+    for (int64_t* n : counts) *n += next();
+    while (at < end) {
+      const int64_t of = next(), seen = next();
+      r.confused[{of, seen}] += next();
     }
   }
 }

@@ -3,7 +3,9 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "data/dataset.h"
@@ -16,7 +18,8 @@ struct EvaluateResult {
   int64_t images = 0;  // readable ones
   int64_t broken = 0;  // files that could not be decoded; in no other count
   int64_t correct1 = 0, correct5 = 0;
-  std::vector<int64_t> of_class, of_class1, of_class5;  // images and right ones per class; empty without logits
+  std::vector<int64_t> of_class, of_class1, of_class5;      // images and right ones per class; empty without logits
+  std::map<std::pair<int64_t, int64_t>, int64_t> confused;  // images by own class and the class seen instead of it
   double seconds = 0;
   double top1() const { return images ? 100.0 * static_cast<double>(correct1) / static_cast<double>(images) : 0; }
   double top5() const { return images ? 100.0 * static_cast<double>(correct5) / static_cast<double>(images) : 0; }

@@ -55,6 +55,19 @@ void complete(HoldOut& own, const HoldOut& of_checkpoint, const std::string& fol
   if (!own.share && of_checkpoint.holds() && !data::has_validation(folder)) own.share = of_checkpoint.share;
 }
 
+std::string name_of_data(const std::string& folder) {
+  std::error_code error;
+  const std::filesystem::path path = std::filesystem::weakly_canonical(folder, error);
+  const std::string name = (path.has_filename() ? path : path.parent_path()).filename().string();
+  return name.empty() ? folder : name;
+}
+
+Validation validation_of(const std::string& folder, data::Dataset images) {
+  const std::string name = name_of_data(folder);
+  const bool webvision = data::layout_of(folder) == data::Layout::webvision;
+  return {"WebVision", std::move(images), webvision ? "WebVision" : name, name};
+}
+
 DataSets read_sets(const std::string& folder, const HoldOut& h, data::ListOptions& options, uint64_t seed,
                    bool wants_train) {
   DataSets sets;
@@ -93,8 +106,9 @@ Lists read_webvision_lists(const Plan& plan, const RunSettings& settings, const 
   if (!sets.note.empty()) console.line("note: " + sets.note);
   Lists lists;
   lists.classes = o.classes;
+  lists.name = name_of_data(settings.data);
   lists.held_out = sets.held_out;
-  if (sets.val) lists.val.push_back({"WebVision", std::move(*sets.val)});
+  if (sets.val) lists.val.push_back(validation_of(settings.data, std::move(*sets.val)));
   if (settings.evaluate) return lists;
   lists.train = std::move(sets.train);
   if (!which.sample_weights.empty()) lists.weights = read_weights(which.sample_weights, *lists.train);

@@ -14,16 +14,23 @@
 
 namespace moproc::train {
 
-/// A list that is evaluated after each epoch. Its name is part of TensorBoard's tags; "" if it is the only list.
+/// A list that is evaluated after each epoch.
 struct Validation {
-  std::string name;
+  std::string name;  // of its files; "" if it is the only list
   data::Dataset list;
+  std::string title;  // in logs and tags: "WebVision", as in the published code, or the name of the data; may be ""
+  std::string data;   // the name of its data
+  bool first = true;  // it decides which epoch is best
+
+  /// TensorBoard's tag of the top-k accuracy by epoch: "WebVision top1 Acc", or "Top1 Acc" without a title.
+  std::string tag(int k) const { return (title.empty() ? "Top" : title + " top") + std::to_string(k) + " Acc"; }
 };
 
 struct Lists {
   std::optional<data::Dataset> train;  // nothing: only evaluation, or --synthetic
   std::vector<Validation> val;         // the first decides which epoch is best
   bool held_out = false;               // the first was held out of the training images
+  std::string name = "synthetic";      // of the data, for logs
   data::ClassTable classes;            // which all of them are mapped to; empty: classes have numbers only
   std::vector<float> weights;          // of the training images, if --sample-weights gives them
   std::vector<int64_t> truth;          // classes of the training images, if --truth gives them
@@ -49,6 +56,11 @@ struct DataSets {
 /// images; data::DatasetError.
 DataSets read_sets(const std::string& folder, const HoldOut& h, data::ListOptions& options, uint64_t seed,
                    bool wants_train);
+
+/// The name of a data folder for logs: the last part of its path ("flowers" for data/flowers/).
+std::string name_of_data(const std::string& folder);
+/// The validation images of a data folder, with WebVision's name if that is its layout.
+Validation validation_of(const std::string& folder, data::Dataset images);
 
 /// The settings for reading the lists of a WebVision folder.
 struct WebVisionLists {

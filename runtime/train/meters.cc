@@ -38,6 +38,7 @@ constexpr NamedCount kCounts[] = {
 }  // namespace
 
 void Meters::add(const StepResult& r, const int64_t* given) {
+  of_step = {};
   if (!r.finite) {
     not_finite += 1;
     return;
@@ -57,11 +58,14 @@ void Meters::add(const StepResult& r, const int64_t* given) {
   share(acc_proto, r.correct_proto, r.kept);
   if (!r.target_new || !r.kept_flags) return;
   const int64_t n = static_cast<int64_t>(r.samples);
-  samples += r.samples;
+  of_step.samples = r.samples;
   for (int64_t i = 0; i < n; ++i) {
-    if (r.kept_flags[i] == 0) dropped += 1;
-    else if (r.target_new[i] != given[i]) corrected += 1;
+    if (r.kept_flags[i] == 0) of_step.dropped += 1;
+    else if (r.target_new[i] != given[i]) of_step.corrected += 1;
   }
+  samples += of_step.samples;
+  corrected += of_step.corrected;
+  dropped += of_step.dropped;
 }
 
 void Meters::add_truth(const StepResult& r, const int64_t* given, const int64_t* truth) {

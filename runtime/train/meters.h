@@ -26,6 +26,12 @@ struct Meter {
   double mean() const { return count > 0 ? sum / count : 0; }
 };
 
+/// What the clean phase did to the samples of one step.
+struct LabelCounts {
+  double samples = 0, corrected = 0, dropped = 0;
+  double kept_share() const { return 1 - (corrected + dropped) / samples; }
+};
+
 /// The averages and counts over the steps of an epoch.
 struct Meters {
   Meter loss, loss_cls, loss_inst, loss_proto;     // nats
@@ -34,6 +40,8 @@ struct Meters {
   double not_finite = 0;                           // steps whose update was skipped
   // Samples of the clean phase whose true class is known: their label is right or wrong, or the image shows no class.
   double right = 0, right_kept = 0, wrong = 0, wrong_corrected = 0, wrong_dropped = 0, out = 0, out_dropped = 0;
+
+  LabelCounts of_step;  // of the last step, if it was one of the clean phase; not part of the JSON
 
   /// Adds a step's results. `given` (samples): the labels in the list. A step that is not finite is only counted.
   void add(const StepResult& r, const int64_t* given);

@@ -1,17 +1,16 @@
 // The text of everything that a run prints. As in the published script, averages over the epoch so far are in brackets.
 #include "train/report.h"
 
-#include <unistd.h>
-
 #include <algorithm>
-#include <csignal>
-#include <ctime>
 
 #include "comm/world.h"
 #include "train/interrupt.h"
 
 namespace moproc::train {
 namespace {
+
+/// A count, which meters hold as a double.
+int64_t whole(double count) { return static_cast<int64_t>(count); }
 
 std::string meter(const char* name, const Meter& m, int digits) {
   return m.any() ? format("  %s %.*f (%.*f)", name, digits, m.last, digits, m.mean()) : "";
@@ -31,8 +30,9 @@ void add_meters(JsonLine& line, const Meters& m) {
   add_meter(line, "acc_cls", m.acc_cls);
   add_meter(line, "acc_inst", m.acc_inst);
   add_meter(line, "acc_proto", m.acc_proto);
-  if (m.samples > 0) line.add("corrected", m.corrected).add("dropped", m.dropped);
-  line.add("not_finite", m.not_finite);
+  if (m.samples > 0) line.add("labels", whole(m.samples));
+  if (m.samples > 0) line.add("corrected", whole(m.corrected)).add("dropped", whole(m.dropped));
+  line.add("not_finite", whole(m.not_finite));
 }
 
 double percent(double part, double whole) { return whole > 0 ? 100 * part / whole : 0; }
@@ -46,30 +46,6 @@ double since(std::chrono::steady_clock::time_point start) {
 Report::Report(Console& console, RunLog& log, int print_freq, int64_t batch, int epochs, bool every_step)
     : console_(console), log_(log), print_freq_(print_freq), batch_(batch), epochs_(epochs), every_step_(every_step) {
   restart_clock();
-}
-
-void Report::start(const Session& session, const RunSettings& settings, const RunFacts& facts) {
-  const Plan& plan = session.plan();
-  char host[256] = "", started[32] = "";
-  gethostname(host, sizeof host - 1);
-  const std::time_t now = std::time(nullptr);
-  std::tm utc{};
-  std::strftime(started, sizeof started, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &utc));
-  JsonLine record;
-  record.add("event", "start").add("verb", settings.record.verb);
-  for (const MetaInfo& m : plan.meta)
-    if (std::string_view(m.key) != "task") record.add(m.key, m.value);
-  record.add("steps", facts.steps).add("seed", static_cast<int64_t>(facts.seed));
-  record.add("data", settings.data).add("data_digest", facts.data_digest);
-  const std::string other = session.has_program("train") ? "mopro" : "classifier";
-  for (const Recorded& r : settings.record.values) {
-    if (r.key.empty() || r.value.empty() || r.task == other) continue;
-    if (r.json) record.add_raw(r.key, r.value);
-    else record.add(r.key, r.value);
-  }
-  record.add("device", session.device().name()).add("workers", int64_t{settings.compute.workers});
-  record.add("plan", plan.name).add("plan_digest", plan.digest).add("started", started).add("host", host);
-  log_.line(record);
 }
 
 void Report::restart_clock() {
@@ -104,10 +80,12 @@ void Report::print_step(const StepView& v, double seconds, double images_per_sec
   const double waited = v.waited - waited_at_print_;
   JsonLine record;
   record.add("event", "train").add("phase", phase_name(v.phase)).add("epoch", int64_t{v.at.epoch});
-  record.add("step", v.at.step).add("steps", v.batches).add("samples", v.at.samples).add("lr", v.lr);
+  record.add("step", v.at.step).add("steps", v.batches).add("run_step", v.at.steps).add("samples", v.at.samples);
+  record.add("lr", v.lr);
   record.add("images_per_s", images_per_second).add("step_s", seconds).add("waited_s", waited);
   add_meters(record, m);
   log_.line(record);
+  step_scalars(v, images_per_second);
   if (console_.quiet() || (console_.terminal() && !every_step_)) return;
   std::string text;
   if (every_step_) {
@@ -131,9 +109,7 @@ void Report::print_step(const StepView& v, double seconds, double images_per_sec
 void Report::epoch(Phase phase, double lr, const Position& at, int64_t broken) {
   const Meters& m = at.meters;
   const double seconds = since(epoch_start_);
-  log_.scalar("Train Acc", m.acc_cls.mean(), at.epoch);
-  if (phase != Phase::train) log_.scalar("Instance Acc", m.acc_inst.mean(), at.epoch);
-  if (phase == Phase::proto || phase == Phase::clean) log_.scalar("Prototype Acc", m.acc_proto.mean(), at.epoch);
+  epoch_scalars(phase, lr, at, static_cast<double>(batch_ * steps_since_start_) / std::max(1e-9, seconds));
   JsonLine record;
   record.add("event", "epoch").add("phase", phase_name(phase)).add("epoch", int64_t{at.epoch}).add("lr", lr);
   record.add("seconds", seconds).add("samples", at.samples).add("broken_files", broken);
@@ -149,6 +125,48 @@ void Report::epoch(Phase phase, double lr, const Position& at, int64_t broken) {
   log_.line(record);
 }
 
+/// The values of one step, against the steps of the run.
+void Report::step_scalars(const StepView& v, double images_per_second) {
+  const auto add = [&](const char* name, const std::optional<double>& value) {
+    if (value) log_.scalar(std::string(kStepTag) + name, *value, v.at.steps);
+  };
+  const auto add_share = [&](const char* name, const std::optional<double>& correct, double of) {
+    if (correct && of > 0) add(name, percent(*correct, of));
+  };
+  add("lr", v.lr);
+  add("images_per_s", images_per_second);
+  if (!v.result.finite) return;
+  add("loss", v.result.loss), add("loss_cls", v.result.loss_cls);
+  add("loss_inst", v.result.loss_inst), add("loss_proto", v.result.loss_proto);
+  add_share("acc_cls", v.result.correct_cls, v.result.kept);
+  add_share("acc_inst", v.result.correct_inst, v.result.samples);
+  add_share("acc_proto", v.result.correct_proto, v.result.kept);
+  const LabelCounts& labels = v.at.meters.of_step;
+  if (labels.samples == 0) return;
+  add("kept_share", labels.kept_share());
+  add("corrected_share", labels.corrected / labels.samples);
+  add("dropped_share", labels.dropped / labels.samples);
+}
+
+/// The means of an epoch. Accuracies have the published tags.
+void Report::epoch_scalars(Phase phase, double lr, const Position& at, double images_per_second) {
+  const Meters& m = at.meters;
+  log_.scalar("Train Acc", m.acc_cls.mean(), at.epoch);
+  if (phase != Phase::train) log_.scalar("Instance Acc", m.acc_inst.mean(), at.epoch);
+  if (phase == Phase::proto || phase == Phase::clean) log_.scalar("Prototype Acc", m.acc_proto.mean(), at.epoch);
+  const auto add = [&](const char* name, const Meter& meter) {
+    if (meter.any()) log_.scalar(std::string("epoch/") + name, meter.mean(), at.epoch);
+  };
+  add("loss", m.loss), add("loss_cls", m.loss_cls), add("loss_inst", m.loss_inst), add("loss_proto", m.loss_proto);
+  log_.scalar("epoch/lr", lr, at.epoch);
+  log_.scalar("epoch/images_per_s", images_per_second, at.epoch);
+  if (m.samples == 0) return;
+  const LabelCounts labels{m.samples, m.corrected, m.dropped};
+  log_.scalar("epoch/kept_share", labels.kept_share(), at.epoch);
+  log_.scalar("epoch/corrected_share", m.corrected / m.samples, at.epoch);
+  log_.scalar("epoch/dropped_share", m.dropped / m.samples, at.epoch);
+}
+
 /// For the clean phase: how many labels were replaced and how many samples were left out, and how many of each are
 /// right if true classes are known.
 void Report::noise(const Position& at, JsonLine& record) {
@@ -162,7 +180,7 @@ void Report::noise(const Position& at, JsonLine& record) {
              "%.1f %% dropped; of %.0f right labels %.1f %% kept",
              m.wrong, percent(m.wrong_corrected, m.wrong), percent(m.wrong_dropped, m.wrong), m.out,
              percent(m.out_dropped, m.out), m.right, percent(m.right_kept, m.right)));
-  record.add("right_labels", m.right).add("wrong_labels", m.wrong).add("out_of_class", m.out);
+  record.add("right_labels", whole(m.right)).add("wrong_labels", whole(m.wrong)).add("out_of_class", whole(m.out));
   const auto share = [&](const char* name, double part, double whole) {
     if (whole > 0) record.add(name, part / whole);
   };
@@ -172,13 +190,18 @@ void Report::noise(const Position& at, JsonLine& record) {
   share("right_labels_kept", m.right_kept, m.right);
 }
 
-void Report::evaluation(int epoch, const std::string& set, const EvaluateResult& r) {
-  log_.scalar((set.empty() ? "Top1 Acc" : set + " top1 Acc").c_str(), r.top1(), epoch);
-  log_.scalar((set.empty() ? "Top5 Acc" : set + " top5 Acc").c_str(), r.top5(), epoch);
+void Report::evaluation(const Position& at, const Validation& list, const EvaluateResult& r) {
+  const std::string& set = list.title;
+  const int64_t epoch = at.epoch;
+  log_.scalar("step/" + list.data + " top1", r.top1(), at.steps);
+  log_.scalar("step/" + list.data + " top5", r.top5(), at.steps);
+  log_.scalar(list.tag(1), r.top1(), epoch);
+  log_.scalar(list.tag(5), r.top5(), epoch);
   JsonLine record;
   record.add("event", "evaluate")
       .add("set", set)
-      .add("epoch", int64_t{epoch})
+      .add("epoch", epoch)
+      .add("run_step", at.steps)
       .add("images", r.images)
       .add("broken_files", r.broken)
       .add("top1", r.top1())
@@ -188,9 +211,9 @@ void Report::evaluation(int epoch, const std::string& set, const EvaluateResult&
       .add("seconds", r.seconds);
   if (r.balanced5()) record.add("balanced1", *r.balanced1()).add("balanced5", *r.balanced5());
   log_.line(record);
-  std::string text = format("  validation%s: top-1 %.2f  top-5 %.2f  of %lld images  %s",
-                            set.empty() || set == "WebVision" ? "" : (" (" + set + ")").c_str(), r.top1(), r.top5(),
-                            static_cast<long long>(r.images), show_time(r.seconds).c_str());
+  std::string text =
+      format("  validation%s: top-1 %.2f  top-5 %.2f  of %lld images  %s", list.first ? "" : (" (" + set + ")").c_str(),
+             r.top1(), r.top5(), static_cast<long long>(r.images), show_time(r.seconds).c_str());
   if (r.uneven()) text += format("  (mean over classes: %.2f, %.2f)", *r.balanced1(), *r.balanced5());
   if (r.broken > 0) text += format("  (%lld broken files left out)", static_cast<long long>(r.broken));
   console_.line(text);

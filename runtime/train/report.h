@@ -9,6 +9,7 @@
 #include "session/session.h"
 #include "train/checkpoint.h"
 #include "train/evaluate.h"
+#include "train/lists.h"
 #include "train/schedule.h"
 
 namespace moproc::train {
@@ -29,20 +30,24 @@ struct RunFacts {
   uint64_t seed;
   int64_t steps;  // per epoch
   std::string data_digest;
+  const Position& at;  // where this process begins
+  const Lists& lists;
 };
 
 class Report {
  public:
   Report(Console& console, RunLog& log, int print_freq, int64_t batch, int epochs, bool every_step);
 
-  /// Writes the settings and the device to the log; prints nothing.
+  /// Writes the settings, the place where the run goes on, the machine and the command line to the logs. Prints how
+  /// many values of TensorBoard are written again.
   void start(const Session& session, const RunSettings& settings, const RunFacts& facts);
   /// Restarts the clock of epochs: the next step begins an epoch (or the run).
   void restart_clock();
   void step(const StepView& v);
   void epoch(Phase phase, double lr, const Position& at, int64_t broken);
-  /// `set`: the name of the list, "WebVision"; "" if it is the only list.
-  void evaluation(int epoch, const std::string& set, const EvaluateResult& r);
+  void evaluation(const Position& at, const Validation& set, const EvaluateResult& r);
+  /// How the run ended, for TensorBoard.
+  void end(Ending ending) { log_.end_events(ending); }
   /// A signal ended the run. `saved` is the checkpoint to continue from; "" if there is none.
   void stopped(int signal, const Position& at, const std::string& saved);
   /// The plan's memory beside its lower bound, and the memory of the process.
@@ -51,6 +56,8 @@ class Report {
   void ranks(comm::World& world);
 
  private:
+  void step_scalars(const StepView& v, double images_per_second);
+  void epoch_scalars(Phase phase, double lr, const Position& at, double images_per_second);
   void print_step(const StepView& v, double seconds, double images_per_second);
   void noise(const Position& at, JsonLine& record);
 

@@ -86,6 +86,7 @@ struct Recorded {
   std::string key;    // "lr": in checkpoints and logs; "": in neither, but all ranks must have the same value
   std::string value;  // JSON if `json`, otherwise text; "": not set, and written to no file
   bool json = false;
+  bool real = false;        // a number that may have a fraction
   bool agreed = true;       // all ranks of a run must have the same value
   std::string task;         // "mopro" or "classifier": only programs of this task read it; "": all
   bool adjustable = false;  // a run may go on with another value without --accept-changes

@@ -6,6 +6,7 @@
 #include "formats/own_file.h"
 #include "formats/sha256.h"
 #include "train/checkpoint.h"
+#include "train/class_results.h"
 #include "train/dump.h"
 #include "train/features.h"
 #include "train/run_folder.h"
@@ -36,6 +37,7 @@ void require_run_targets(const RunSettings& s, const std::string& from) {
   if (fs::exists(folder, error) && !fs::is_directory(folder, error)) refuse_target(folder, "is not a folder");
   if (s.saving.json_log.empty()) require_log(folder + "/metrics.jsonl", log_mark());
   require_log(folder + "/not_finite.jsonl", {.begin = "{\"epoch\": "});
+  require_file(evaluation_file(folder), json_mark(kEvaluationFormat));
   if (s.resume != "auto") require_checkpoints(folder, s.saving.format, from);
   require_own_folder(s);
   require_last(folder, s.saving.format);

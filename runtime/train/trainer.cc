@@ -11,6 +11,7 @@
 #include "comm/world.h"
 #include "core/error.h"
 #include "core/meta.h"
+#include "formats/line_file.h"
 #include "train/dump.h"
 #include "train/supervisor.h"
 
@@ -18,7 +19,7 @@ namespace moproc::train {
 
 int Trainer::run() {
   if (settings_.evaluate) {
-    evaluate_epoch(at_.epoch);
+    evaluate_epoch();
     return 0;
   }
   if (is_complete_) {
@@ -36,12 +37,14 @@ int Trainer::run() {
                        meta(plan, "arch").c_str(), session_.device().name().c_str(), static_cast<long long>(batches_),
                        static_cast<long long>(runner_->batch()), static_cast<unsigned long long>(seed_)));
   warn_of_prototypes();
-  report_->start(session_, settings_, {seed_, batches_, data_digest()});
+  if (at_.steps == 0) at_.steps = at_.epoch * batches_ + at_.step;  // a checkpoint of PyTorch does not know
+  report_->start(session_, settings_, {seed_, batches_, data_digest(), at_, lists_});
   while (at_.epoch < settings_.schedule.epochs && !limit_reached() && !interrupted()) train_epoch();
   if (settings_.dump.step && !interrupted() && *settings_.dump.step >= steps_run_)
     throw InputError("--dump-step " + std::to_string(*settings_.dump.step) + ": the run ended after " +
                      std::to_string(steps_run_) + " steps");
   if (saver_) saver_->finish();
+  if (at_.epoch >= settings_.schedule.epochs) report_->end(Ending::success);
   if (world_) world_->exchange("the end", "");  // a launcher may kill the others when one rank ends
   report_->memory(session_);
   if (world_ && world_->carrier() != comm::Carrier::nccl) report_->ranks(*world_);
@@ -145,6 +148,7 @@ void Trainer::finish_step() {
     dump_values(session_, runner_->program(s.phase), settings_.dump.folder, steps_run_);
   ++at_.step;
   ++steps_run_;
+  ++at_.steps;
   at_.samples += runner_->batch();
   at_.meters.add(result, s.target.data());
   if (!truth.empty()) at_.meters.add_truth(result, s.target.data(), truth.data());
@@ -167,11 +171,14 @@ void Trainer::skip(const Started& s, const StepResult& result) {
     }
     JsonLine record;
     record.add("epoch", int64_t{at_.epoch}).add("step", at_.step - 1).add("phase", phase_name(s.phase)).add("lr", s.lr);
-    record.add("loss", result.loss.value_or(0)).add_raw("files", "[" + files + "]");
-    formats::OutputFile(settings_.saving.exp_dir + "/not_finite.jsonl", formats::OutputFile::Open::append)
-        .write(record.text() + "\n");
+    const bool loss_is_finite = std::isfinite(result.loss.value_or(NAN));
+    record.add("not_finite", loss_is_finite ? "gradients" : "loss");
+    if (loss_is_finite) record.add("loss", *result.loss);
+    record.add_raw("files", "[" + files + "]");
+    formats::LineFile(settings_.saving.exp_dir + "/not_finite.jsonl").line(record.text());
   }
   if (++skipped_ < settings_.max_skips) return;
+  report_->end(Ending::failure);
   throw Diverged(
       format("%d steps in a row were not finite (--max-skips): the run ends before it does harm. Their images are in "
              "--exp-dir, not_finite.jsonl; a smaller --lr is the usual remedy",
@@ -183,14 +190,14 @@ void Trainer::end_epoch() {
   report_->epoch(runner_->phase(epoch, settings_.start_clean_epoch),
                  learning_rate(settings_.hyper.lr, settings_.schedule, epoch, batches_ - 1, batches_), at_,
                  source_->broken_count());
-  if (!lists_.val.empty() && !evaluate_epoch(epoch)) return save(epoch, at_.step);  // to be continued here
+  if (!lists_.val.empty() && !evaluate_epoch()) return save(epoch, at_.step);  // to be continued here
   at_.epoch += 1;
   at_.step = 0;
   at_.meters = {};
   save(epoch, std::nullopt);
 }
 
-bool Trainer::evaluate_epoch(int epoch) {
+bool Trainer::evaluate_epoch() {
   session_.share_first_rank();
   for (size_t i = 0; i < lists_.val.size(); ++i) {
     const Validation& v = lists_.val[i];
@@ -203,10 +210,15 @@ bool Trainer::evaluate_epoch(int epoch) {
                     return !interrupted();
                   });
     if (!r) return false;
-    report_->evaluation(epoch, v.name, *r);
+    report_->evaluation(at_, v, *r);
+    try {
+      if (class_results_) class_results_->add(v, at_.epoch, *r);
+    } catch (const InputError& e) {
+      console_.line(std::string("warning: ") + e.what() + "; the accuracies per class of this epoch are lost");
+    }
     if (i > 0 || settings_.evaluate) continue;
     is_best_ = r->top1() > at_.best;
-    if (is_best_) at_.best = r->top1(), at_.best_epoch = epoch;
+    if (is_best_) at_.best = r->top1(), at_.best_epoch = at_.epoch;
   }
   return true;
 }

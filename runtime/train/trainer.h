@@ -12,6 +12,7 @@
 #include "log/jsonl.h"
 #include "session/session.h"
 #include "train/checkpoint.h"
+#include "train/class_results.h"
 #include "train/evaluate.h"
 #include "train/features.h"
 #include "train/interrupt.h"
@@ -63,7 +64,7 @@ class Trainer {
   void end_epoch();
   void exchange_signals();
   int stopped_status() const;
-  bool evaluate_epoch(int epoch);  // false: a signal came before the evaluation was complete
+  bool evaluate_epoch();  // false: a signal came before the evaluation was complete
   std::string best_path() const;
   void say_results();
   void save(int epoch, std::optional<int64_t> step);
@@ -94,6 +95,7 @@ class Trainer {
   std::unique_ptr<Source> source_;
   std::unique_ptr<RunLog> log_;
   std::optional<Report> report_;
+  std::optional<ClassResults> class_results_;
   int64_t batches_ = 0;     // per epoch
   int64_t steps_run_ = 0;   // by this process
   int64_t not_finite_ = 0;  // steps of this process whose update was skipped

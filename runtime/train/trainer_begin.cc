@@ -79,6 +79,11 @@ Trainer::Trainer(const Plan& plan, RunSettings settings, Job job, comm::World* w
     }
     if (!settings_.cache_features) open_source();  // otherwise run() does it after it has computed the features
   }
+  if (writes) {
+    std::string note;
+    class_results_.emplace(settings_.saving.exp_dir, lists_.classes, at_.epoch, note);
+    if (!note.empty()) console_.line("warning: " + note);
+  }
   if (writes) saver_.emplace(session_, settings_.saving, settings_.record, console_, *log_);
   report_.emplace(console_, *log_, settings_.print_freq, runner_ ? runner_->batch() : 0, settings_.schedule.epochs,
                   settings_.synthetic);

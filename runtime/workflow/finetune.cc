@@ -43,8 +43,9 @@ Lists lists_of(const Plan& plan, const RunSettings& run, const FinetuneSettings&
   if (!sets.note.empty()) console.line("note: " + sets.note);
   Lists lists;
   lists.classes = options.classes;
+  lists.name = name_of_data(run.data);
   lists.held_out = sets.held_out;
-  if (sets.val) lists.val.push_back({"", std::move(*sets.val)});
+  if (sets.val) lists.val.push_back({"", std::move(*sets.val), "", lists.name});
   if (run.evaluate) return lists;
   const data::Dataset& all = *sets.train;
   for (const std::string& note : all.notes()) console.line("warning: " + note);

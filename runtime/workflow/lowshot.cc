@@ -24,6 +24,7 @@
 #include "train/interrupt.h"
 #include "train/pretrained.h"
 #include "train/readable.h"
+#include "train/record.h"
 #include "workflow/average_precision.h"
 #include "workflow/svm.h"
 
@@ -304,10 +305,7 @@ class Lowshot {
                         .add("checkpoint", settings_.checkpoint)
                         .add("metric", set_.many ? "mean average precision, percent" : "top-1 accuracy, percent")
                         .add("unreadable", static_cast<int64_t>(features_.broken.size()));
-    for (const Recorded& r : settings_.record.values) {
-      if (r.json) line.add_raw(r.key, r.value);
-      else line.add(r.key, r.value);
-    }
+    for (const Recorded& r : settings_.record.values) line.add_raw(r.key, json_value(r));
     formats::write_atomically(settings_.output, formats::json_mark(kLowshotFormat), [&](formats::OutputFile& out) {
       out.write("{\"format\": \"" + std::string(kLowshotFormat) + "\",\n \"settings\": " + line.text() +
                 ",\n \"results\": [\n  " + results + "\n ]}\n");

@@ -45,12 +45,14 @@ Lists lists_of(const Plan& plan, const RunSettings& run, const RetrainSettings& 
       return data::balanced_order(seed, epoch, own);
     };
   }
-  if (sets.val) lists.val.push_back({"WebVision", std::move(*sets.val)});
+  lists.name = name_of_data(run.data);
+  if (sets.val) lists.val.push_back(validation_of(run.data, std::move(*sets.val)));
   if (o.imagenet.empty()) return lists;
   if (lists.classes.empty())
     throw InputError("--imagenet " + o.imagenet + ": its classes are folders with names, but the run's classes have " +
                      "none; " + run.data + " lacks info/synsets.txt or classes.txt");
-  lists.val.push_back({"ImageNet", data::read_image_folder(o.imagenet + "/val", w)});
+  lists.val.push_back(
+      {"ImageNet", data::read_image_folder(o.imagenet + "/val", w), "ImageNet", name_of_data(o.imagenet), false});
   return lists;
 }
 

@@ -13,15 +13,21 @@ export class Refused extends Error {}
 const signalHint = (signal: NodeJS.Signals): string =>
   signal === "SIGKILL" ? ", as the system does when memory runs out (see dmesg)" : "";
 
+/** A word as a shell reads it. */
+const quoted = (word: string): string => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`);
+
 /** Runs a program of the native part with this terminal and returns its exit code. */
 export const nativeTool = (name: string, args: readonly string[]): Promise<number> => spawnTool(nativeFile(name), args);
 
 /**
  * Runs an executable with this terminal and returns its exit code, which is 128 + the signal's number if a signal ended
  * it. If this process is killed, a training binary writes a checkpoint and ends (MOPROC_PARENT,
- * runtime/command/entry.cc).
+ * runtime/command/entry.cc). The log of a run says what the user typed (MOPROC_COMMAND,
+ * runtime/train/report_start.cc).
  */
 export function spawnTool(file: string, args: readonly string[]): Promise<number> {
+  const command = ["moproc", ...process.argv.slice(2)].map(quoted).join(" ");
+  const env = { ...process.env, MOPROC_PARENT: `${process.pid}`, MOPROC_COMMAND: command };
   return new Promise((resolve, reject) => {
     const env = { ...process.env, MOPROC_PARENT: `${process.pid}` };
     const child = spawn(file, args, { stdio: "inherit", env, detached: underNohup });
