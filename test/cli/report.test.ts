@@ -52,9 +52,13 @@ test("the page's numbers are those of metrics.jsonl, each step and epoch once", 
     evaluated.map((l) => [l.epoch, l.top1] as [number, number]),
   );
   t.is(named(data.accuracy, "WebVision, top-5").length, 4);
-  const loss = named(data.loss, "loss");
+  const loss = named(data.stepLoss, "loss");
   t.is(last(loss)[0], 4 * 320);
-  t.is(last(loss)[1], last(lines.filter((l) => l.event === "train")).loss_avg as number);
+  t.is(last(loss)[1], last(lines.filter((l) => l.event === "train")).loss as number);
+  t.deepEqual(
+    named(data.loss, "loss"),
+    lines.filter((l) => l.event === "epoch").map((l) => [l.epoch, l.loss_avg] as [number, number]),
+  );
   t.true(
     loss.every(([x], i) => i === 0 || x > (loss[i - 1] as readonly [number, number])[0]),
     "images seen rise, across the stop",
@@ -94,14 +98,17 @@ for (const screen of ["desktop", "phone"] as const)
   look(`the page in a browser, ${screen}`, async (t) => {
     t.true(existsSync(shell.at("exp", "report.html")), "train makes it");
     const { page, complaints } = await openPage(shell.at("exp", "report.html"), screen);
-    await page.locator(".chart svg").nth(4).waitFor();
+    await page.locator(".chart svg").nth(7).waitFor();
     const captions = await page.locator("figcaption").allInnerTexts();
     t.deepEqual(captions, [
-      "Losses, mean of the epoch so far",
-      "Accuracy",
+      "Losses of single steps",
+      "Losses, mean of each epoch",
+      "Training accuracy of single steps",
+      "Accuracy, of each epoch",
       "Labels in each epoch of the clean phase",
       "Learning rate",
       "Speed",
+      "Validation images by their class (down) and the class seen (across)",
     ]);
     for (const svg of await page.locator(".chart svg").all())
       t.true((await svg.locator("path").count()) > 3, "something is drawn");

@@ -29,7 +29,6 @@ export function spawnTool(file: string, args: readonly string[]): Promise<number
   const command = ["moproc", ...process.argv.slice(2)].map(quoted).join(" ");
   const env = { ...process.env, MOPROC_PARENT: `${process.pid}`, MOPROC_COMMAND: command };
   return new Promise((resolve, reject) => {
-    const env = { ...process.env, MOPROC_PARENT: `${process.pid}` };
     const child = spawn(file, args, { stdio: "inherit", env, detached: underNohup });
     const forward = (signal: NodeJS.Signals): void => {
       if (signal !== "SIGHUP" || !underNohup) child.kill(signal);

@@ -1,10 +1,10 @@
 // moproc report: makes the page of a training run. The verbs that train also make it when they end.
 
-import { existsSync } from "node:fs";
+import { statSync } from "node:fs";
 import { join } from "node:path";
 import { marks, requireFile } from "../../compiler/util/own.js";
 import { writeWhole } from "../../compiler/util/whole_file.js";
-import { trainPage } from "../report/train.js";
+import { logOf, trainPage } from "../report/train.js";
 import { isFirstRank } from "./ranks.js";
 import type { Verb } from "./record.js";
 
@@ -22,17 +22,38 @@ export const report: Verb = {
 
 const pageOf = (exp: string): string => join(exp, "report.html");
 
-/** Throws, with the remedy in the message, if a file that moproc did not write has the page's name. */
-export const requireReport = (exp: string): void => requireFile(pageOf(exp), marks.html);
+/** Size and time of a run's log; "" if there is none. */
+function stateOf(exp: string): string {
+  const found = statSync(logOf(exp), { throwIfNoEntry: false });
+  return found === undefined || found.size === 0 ? "" : `${found.size} ${found.mtimeMs}`;
+}
+let before = "";
+
+/**
+ * Called before a run. Throws, with the remedy in the message, if a file that moproc did not write has the page's name.
+ */
+export function requireReport(exp: string): void {
+  requireFile(pageOf(exp), marks.html);
+  before = stateOf(exp);
+}
 
 async function writeReport(exp: string): Promise<void> {
-  requireReport(exp);
   const file = pageOf(exp);
-  writeWhole(file, [Buffer.from(await trainPage(exp))], marks.html);
+  requireFile(file, marks.html);
+  const note = (text: string): void => void process.stderr.write(`note: ${text}\n`);
+  writeWhole(file, [Buffer.from(await trainPage(exp, note))], marks.html);
   process.stdout.write(`${file}: a page about the run\n`);
 }
 
-/** Makes the page after a run, if the run has written metrics. */
+/**
+ * Makes the page after a run. A run that failed before its first record changes and mentions no page. A page that cannot
+ * be made does not change how the run ended.
+ */
 export async function reportAfter(exp: string | undefined): Promise<void> {
-  if (exp !== undefined && isFirstRank() && existsSync(join(exp, "metrics.jsonl"))) await writeReport(exp);
+  if (exp === undefined || !isFirstRank() || stateOf(exp) === before) return;
+  try {
+    await writeReport(exp);
+  } catch (e) {
+    process.stderr.write(`note: ${pageOf(exp)} is not made: ${(e as Error).message}\n`);
+  }
 }

@@ -1,36 +1,40 @@
-// Makes the page of a run from its metrics.jsonl. A resumed run has lines of several processes. If several lines are
-// for one step, the last one counts.
+// Makes the page of a run from its metrics.jsonl and evaluation.json.
 
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
+import { classData } from "./class_data.js";
 import { page } from "./page.js";
-import type { Curve, TrainData } from "./train_data.js";
-
-type Line = Readonly<Record<string, string | number>>;
+import { counted, type Line, readLog } from "./run_log.js";
+import type { Curve, PhaseMark, TrainData } from "./train_data.js";
 
 const POINTS = 1500; // per curve, at most
 
-/** The page of the run in `folder`. Rejects, naming the file, if it is missing, or has a line that is not a record. */
-export async function trainPage(folder: string): Promise<string> {
-  const file = join(folder, "metrics.jsonl");
+/** The log of the run in `folder`. */
+export const logOf = (folder: string): string => join(folder, "metrics.jsonl");
+
+/**
+ * The page of the run in `folder`. `note` is called with a sentence for each thing that is left out. Rejects, naming the
+ * file, if the log is missing, has a line that is not a record, or has no record at all.
+ */
+export async function trainPage(folder: string, note: (text: string) => void): Promise<string> {
+  const file = logOf(folder);
   if (!existsSync(file)) throw new Error(`${file}: no such file; a training run writes it to its --exp-dir`);
-  const lines = readFileSync(file, "utf8")
-    .split("\n")
-    .filter((l) => l !== "")
-    .map((text, i): Line => {
-      try {
-        return JSON.parse(text) as Line;
-      } catch {
-        throw new Error(`${file} line ${i + 1}: is not a record of a run`);
-      }
-    });
-  const data = trainData(basename(resolve(folder)), lines);
+  const lines = readLog(file, note);
+  if (lines.length === 0) throw new Error(`${file}: has no records yet; the run that writes it has not begun`);
+  const data = trainData(basename(resolve(folder)), lines, classData(join(folder, "evaluation.json")));
   return page({ title: `moproc: ${data.title}`, client: "train", data });
 }
 
+const number = (l: Line, key: string): number => l[key] as number;
+
 /** The data of the page of the run called `name`, from the records in its metrics.jsonl. */
-export function trainData(name: string, lines: readonly Line[]): TrainData {
-  const number = (l: Line, key: string): number => l[key] as number;
+export function trainData(
+  name: string,
+  all: readonly Line[],
+  classes: Pick<TrainData, "names" | "classes"> = { names: null, classes: [] },
+): TrainData {
+  const lines = counted(all);
+  // logs of earlier versions do not say where a process begins, so the last record of each place counts
   const of = (event: string, key: (l: Line) => string): readonly Line[] => [
     ...new Map(lines.filter((l) => l.event === event).map((l) => [key(l), l])).values(),
   ];
@@ -46,6 +50,18 @@ export function trainData(name: string, lines: readonly Line[]): TrainData {
     points: thinned(from.filter((l) => typeof l[y] === "number").map((l) => [number(l, x), number(l, y)] as const)),
   });
   const present = (curves: readonly Curve[]): readonly Curve[] => curves.filter((c) => c.points.length > 0);
+  const losses = (from: readonly Line[], x: string, end: string): readonly Curve[] =>
+    present([
+      curve("loss", from, x, `loss${end}`),
+      curve("classes", from, x, `loss_cls${end}`),
+      curve("instances", from, x, `loss_inst${end}`),
+      curve("prototypes", from, x, `loss_proto${end}`),
+    ]);
+  const accuracies = (from: readonly Line[], x: string, end: string): readonly Curve[] => [
+    curve("training, classes", from, x, `acc_cls${end}`),
+    curve("training, instances", from, x, `acc_inst${end}`),
+    curve("training, prototypes", from, x, `acc_proto${end}`),
+  ];
   const sets = [...new Set(evaluations.map((l) => String(l.set ?? "")))];
   const label = (set: string): string => (set === "" ? "validation" : set);
   const noisy = epochs.filter((l) => typeof l.dropped === "number" && typeof l.corrected === "number");
@@ -53,33 +69,32 @@ export function trainData(name: string, lines: readonly Line[]): TrainData {
   const perEpoch = seen
     ? number(seen, "samples") / (number(seen, "epoch") + number(seen, "step") / number(seen, "steps"))
     : 1;
-  const share = (key: string): number[] => noisy.map((l) => (100 * number(l, key)) / perEpoch);
+  const share = (key: string): number[] =>
+    noisy.map((l) => (100 * number(l, key)) / (typeof l.labels === "number" ? l.labels : perEpoch));
   return {
     title: `${start.verb ?? "train"} ${name}`,
-    settings: pick(start, (k) => !environmentKeys.includes(k) && k !== "event"),
+    dataset: String(start.data_name ?? ""),
+    settings: pick(start, (k) => !environmentKeys.includes(k) && k !== "event" && !k.startsWith("from_")),
     environment: pick(start, (k) => environmentKeys.includes(k)),
     tiles: tiles(
       sets.map(label),
       sets.map((s) => evaluations.filter((l) => String(l.set ?? "") === s)),
       epochs,
       steps,
+      all.filter((l) => l.event === "start").length,
     ),
-    loss: present([
-      curve("loss", steps, "samples", "loss_avg"),
-      curve("classes", steps, "samples", "loss_cls_avg"),
-      curve("instances", steps, "samples", "loss_inst_avg"),
-      curve("prototypes", steps, "samples", "loss_proto_avg"),
-    ]),
+    phases: phasesOf(steps),
+    stepLoss: losses(steps, "samples", ""),
+    loss: losses(epochs, "epoch", "_avg"),
+    stepAccuracy: present(accuracies(steps, "samples", "")),
     accuracy: present([
-      curve("training, classes", epochs, "epoch", "acc_cls_avg"),
-      curve("training, instances", epochs, "epoch", "acc_inst_avg"),
-      curve("training, prototypes", epochs, "epoch", "acc_proto_avg"),
+      ...accuracies(epochs, "epoch", "_avg"),
       ...sets.flatMap((s) => {
         const own = evaluations.filter((l) => String(l.set ?? "") === s);
         return [curve(`${label(s)}, top-1`, own, "epoch", "top1"), curve(`${label(s)}, top-5`, own, "epoch", "top5")];
       }),
     ]),
-    rate: present([curve("learning rate", epochs, "epoch", "lr")]),
+    rate: present([curve("learning rate", steps, "samples", "lr")]),
     speed: present([curve("images per second", steps, "samples", "images_per_s")]),
     noise: {
       epochs: noisy.map((l) => number(l, "epoch")),
@@ -87,10 +102,35 @@ export function trainData(name: string, lines: readonly Line[]): TrainData {
       dropped: share("dropped"),
       kept: noisy.map((_, i) => 100 - (share("corrected")[i] as number) - (share("dropped")[i] as number)),
     },
+    ...classes,
   };
 }
 
-const environmentKeys = ["device", "threads", "workers", "plan", "plan_digest", "started", "host"];
+/** Where the phase changes. A phase begins with an epoch, so that is before the first record that has it. */
+function phasesOf(steps: readonly Line[]): readonly PhaseMark[] {
+  const marks: PhaseMark[] = [];
+  steps.forEach((l, i) => {
+    if (l.phase === marks.at(-1)?.name) return;
+    const before = i === 0 ? 0 : number(steps[i - 1] as Line, "samples");
+    marks.push({ name: String(l.phase), samples: before, epoch: number(l, "epoch") });
+  });
+  return marks;
+}
+
+const environmentKeys = [
+  "moproc",
+  "command",
+  "cpu",
+  "cores",
+  "gpu",
+  "device",
+  "threads",
+  "workers",
+  "plan",
+  "plan_digest",
+  "started",
+  "host",
+];
 
 const pick = (l: Line, keep: (key: string) => boolean): Line =>
   Object.fromEntries(Object.entries(l).filter(([k]) => keep(k)));
@@ -100,6 +140,7 @@ function tiles(
   sets: readonly (readonly Line[])[],
   epochs: readonly Line[],
   steps: readonly Line[],
+  starts: number,
 ): readonly (readonly [string, string])[] {
   const accuracy = names.flatMap((name, i) => {
     const own = sets[i] ?? [];
@@ -115,6 +156,7 @@ function tiles(
   return [
     ...accuracy,
     ["epochs", `${epochs.length}`],
+    ...(starts > 1 ? [["times that the run was started", `${starts}`] as const] : []),
     ...(speeds.length > 0
       ? [["images per second, median", (speeds[speeds.length >> 1] as number).toFixed(0)] as const]
       : []),

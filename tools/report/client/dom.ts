@@ -6,6 +6,7 @@ import { BarChart, HeatmapChart, LineChart } from "echarts/charts";
 import {
   GridComponent,
   LegendComponent,
+  MarkAreaComponent,
   MarkLineComponent,
   TooltipComponent,
   VisualMapComponent,
@@ -19,6 +20,7 @@ use([
   LineChart,
   GridComponent,
   LegendComponent,
+  MarkAreaComponent,
   MarkLineComponent,
   TooltipComponent,
   VisualMapComponent,
@@ -54,6 +56,7 @@ export interface Column<T> {
   readonly title: string;
   value(row: T): string | number;
   readonly show?: (row: T) => string; // the text of a cell; absent: the value
+  readonly text?: boolean; // aligned like text, although the value, by which rows are sorted, is a number
 }
 
 /** A table that a click on the head of a column sorts by that column; a second click reverses the order. */
@@ -70,7 +73,7 @@ export function table<T>(rows: readonly T[], columns: readonly Column<T>[], by: 
     const key = (e: Event): void => {
       if ((e as KeyboardEvent).key === "Enter") pick();
     };
-    const text = rows.length > 0 && typeof c.value(rows[0] as T) === "string";
+    const text = c.text || (rows.length > 0 && typeof c.value(rows[0] as T) === "string");
     return el("th", { scope: "col", tabindex: "0", class: text ? "text" : "", click: pick, keydown: key }, c.title);
   });
   const fill = (): void => {
@@ -87,7 +90,7 @@ export function table<T>(rows: readonly T[], columns: readonly Column<T>[], by: 
       const v = c.value(row);
       return el(
         "td",
-        typeof v === "string" ? { class: "text" } : {},
+        c.text || typeof v === "string" ? { class: "text" } : {},
         c.show?.(row) ?? (typeof v === "number" ? whole(v) : v),
       );
     };
@@ -115,4 +118,74 @@ export function chart(caption: string, option: EChartsCoreOption, kind = ""): HT
     new ResizeObserver(() => drawn.resize()).observe(at);
   });
   return el("figure", {}, el("figcaption", {}, caption), at);
+}
+
+/** A class as it is shown everywhere: its number, and its name if it has one. */
+export const classLabel = (c: number, name: string | null | undefined): string =>
+  name === null || name === undefined || name === "" ? `class ${c}` : `${c} ${name}`;
+
+const heat = ["#f5dfb8", "#d98e1f", "#7a3b00"] as const;
+
+/** Up to five round numbers from 1 to `most`, both included. */
+function marksTo(most: number): readonly number[] {
+  const all = [0, 0.25, 0.5, 0.75, 1].map((share) => Math.round(1 + share * (most - 1)));
+  return [...new Set(all)];
+}
+
+/**
+ * A heat map of numbers of images by two classes, with a colour bar and its numbers. `cells` are column, row, number;
+ * cells that are missing have none. `hint` is the text about a cell.
+ */
+export function heatMap(
+  caption: string,
+  labels: readonly string[],
+  axes: { readonly x: string; readonly y: string },
+  cells: readonly (readonly [number, number, number])[],
+  hint: (column: number, row: number, n: number) => string,
+): HTMLElement {
+  const most = Math.max(1, ...cells.map((c) => c[2]));
+  const axis = { type: "category", data: labels, nameLocation: "middle", nameGap: 104 } as const;
+  const figure = chart(
+    caption,
+    {
+      grid: { left: 130, right: 16, top: 10, bottom: 124 },
+      tooltip: { formatter: (p: { value: [number, number, number] }) => hint(...p.value) },
+      xAxis: { ...axis, name: axes.x, axisLabel: { rotate: 60, width: 92, overflow: "truncate", interval: 0 } },
+      yAxis: { ...axis, name: axes.y, inverse: true, axisLabel: { width: 92, overflow: "truncate", interval: 0 } },
+      visualMap: { show: false, min: most > 1 ? 1 : 0, max: most, inRange: { color: heat } },
+      series: [{ type: "heatmap", data: cells, label: { show: labels.length <= 12, color: "inherit" } }],
+    },
+    "tall",
+  );
+  const numbers = marksTo(most).map((n) => el("span", {}, whole(n)));
+  figure.append(
+    el(
+      "div",
+      { class: "scale", role: "img", "aria-label": `colours: 1 to ${whole(most)} images` },
+      el("span", {}, "images"),
+      el(
+        "div",
+        {},
+        el("div", { class: "bar", style: `background:linear-gradient(to right, ${heat.join(", ")})` }),
+        el("div", { class: "numbers" }, ...numbers),
+      ),
+    ),
+  );
+  return figure;
+}
+
+/** A label and a field for it. */
+export const labelled = (text: string, field: HTMLElement): HTMLElement => el("label", {}, text, field);
+
+/** A list of choices. `choose` is called with the value that was picked. */
+export function choice(
+  name: string,
+  options: readonly (readonly [value: string, shown: string])[],
+  choose: (value: string) => void,
+): HTMLSelectElement {
+  return el(
+    "select",
+    { "aria-label": name, change: (e) => choose((e.target as HTMLSelectElement).value) },
+    ...options.map(([value, shown]) => el("option", { value }, shown)),
+  ) as HTMLSelectElement;
 }

@@ -2,10 +2,27 @@
 // The page about a training run: curves, corrected labels, settings and environment.
 
 import type { Curve, TrainData } from "../train_data.js";
+import { classes } from "./classes.js";
 import { chart, el, pageData } from "./dom.js";
 
 const data = pageData<TrainData>();
 const hues = ["#2f6fb3", "#d98e1f", "#2f8f83", "#c4513a", "#7a5ea8", "#7d8794"];
+const shades = ["#8aa4c422", "#d9b36a2e", "#7fbfb02e"]; // of the phases, behind the curves
+
+/** Bands behind the curves with the names of the phases. An epoch's value is drawn at its number, in its band. */
+function phaseMarks(x: string, of: readonly Curve[]): object {
+  const places = data.phases.map((p) => (x === "epoch" ? p.epoch - 0.5 : p.samples));
+  const xs = of.flatMap((c) => c.points.map(([at]) => at));
+  const [low, high] = [Math.min(...xs), Math.max(...xs)];
+  return {
+    silent: true,
+    label: { position: "insideTop", fontSize: 11, color: "#7d8794" },
+    data: data.phases.map((p, i) => [
+      { name: p.name, xAxis: Math.max(low, places[i] as number), itemStyle: { color: shades[i % shades.length] } },
+      { xAxis: Math.min(high, places[i + 1] ?? high) },
+    ]),
+  };
+}
 
 function curves(caption: string, of: readonly Curve[], x: string, y: string, log = false): readonly HTMLElement[] {
   if (of.length === 0) return [];
@@ -25,12 +42,14 @@ function curves(caption: string, of: readonly Curve[], x: string, y: string, log
         minInterval: x === "epoch" ? 1 : 0,
       },
       yAxis: { type: log ? "log" : "value", name: y, nameLocation: "middle", nameGap: 46, scale: true },
-      series: of.map((c) => ({
+      series: of.map((c, i) => ({
         name: c.name,
         type: "line",
         data: c.points,
         showSymbol: c.points.length < 60,
         symbolSize: 5,
+        lineStyle: { width: c.points.length > 400 ? 1 : 2 },
+        ...(i === 0 && { markArea: phaseMarks(x, of) }),
       })),
     }),
   ];
@@ -62,13 +81,21 @@ function noise(): readonly HTMLElement[] {
   ];
 }
 
-const list = (of: Readonly<Record<string, string | number>>): HTMLElement =>
-  el("dl", {}, ...Object.entries(of).flatMap(([key, value]) => [el("dt", {}, key), el("dd", {}, String(value))]));
+const list = (of: Readonly<Record<string, string | number | boolean>>): HTMLElement =>
+  el(
+    "dl",
+    {},
+    ...Object.entries(of).flatMap(([key, value]) => [
+      el("dt", {}, key),
+      el("dd", key === "command" ? { class: "command" } : {}, String(value)),
+    ]),
+  );
 
 document
   .querySelector("main")
   ?.append(
     el("h1", {}, data.title),
+    ...(data.dataset === "" ? [] : [el("p", { class: "dataset" }, `Data: ${data.dataset}`)]),
     el(
       "div",
       { class: "tiles" },
@@ -80,12 +107,15 @@ document
     el(
       "div",
       { class: "charts" },
-      ...curves("Losses, mean of the epoch so far", data.loss, "images seen", ""),
-      ...curves("Accuracy", data.accuracy, "epoch", "%"),
+      ...curves("Losses of single steps", data.stepLoss, "images seen", ""),
+      ...curves("Losses, mean of each epoch", data.loss, "epoch", ""),
+      ...curves("Training accuracy of single steps", data.stepAccuracy, "images seen", "%"),
+      ...curves("Accuracy, of each epoch", data.accuracy, "epoch", "%"),
       ...noise(),
-      ...curves("Learning rate", data.rate, "epoch", "", true),
+      ...curves("Learning rate", data.rate, "images seen", "", true),
       ...curves("Speed", data.speed, "images seen", "images/s"),
     ),
+    ...classes(data),
     el("h2", {}, "Settings"),
     list(data.settings),
     el("h2", {}, "Environment"),
