@@ -10,8 +10,13 @@ void add_flags(FlagTable& t, CleanVerbSettings& s) {
   t.section("cleaning");
   add_data_flag(t, c.data, "the folder whose training images are judged: WebVision (info/), or any that train takes");
   t.text({"--resume"}, "FILE", c.checkpoint, "the MoPro checkpoint that judges, which may be PyTorch's");
-  t.text({"--annotation"}, "FILE", c.annotation,
-         "file to write: images that stay, and their labels. NAME.report.jsonl beside it has one line per image");
+  t.text(
+      {"--annotation"}, "FILE", c.annotation,
+      "file to write: images that stay, and their labels. NAME.report.jsonl and NAME.csv beside it have one line per "
+      "image");
+  t.text({"--decisions"}, "FILE", c.decisions,
+         "decisions about single images that override the rule, as the page NAME.html saves them")
+      .without("none");
   t.number({"--alpha"}, "X", c.alpha, 0.0, 1.0, "share of the classifier in the score").record("alpha", [&c] {
     return show_number(c.used_alpha());
   });

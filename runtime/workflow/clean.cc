@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <optional>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "core/error.h"
@@ -28,8 +29,10 @@
 #include "train/interrupt.h"
 #include "train/lists.h"
 #include "train/readable.h"
-#include "train/targets.h"
+#include "train/record.h"
+#include "workflow/clean_files.h"
 #include "workflow/clean_rule.h"
+#include "workflow/decisions.h"
 
 namespace moproc::train {
 namespace {
@@ -39,12 +42,6 @@ using formats::MappedFile;
 using formats::OutputFile;
 
 constexpr double kSpeakEvery = 20;  // seconds between two lines if stdout is not a terminal
-
-/// The number of images with each verdict.
-struct Counts {
-  int64_t kept = 0, relabelled = 0, dropped = 0, unreadable = 0;
-  int64_t all() const { return kept + relabelled + dropped + unreadable; }
-};
 
 /// The training images, without those that the checkpoint's run held out for validation.
 data::Dataset images_of(const Plan& plan, const CleanSettings& s, Console& console) {
@@ -74,8 +71,8 @@ class Cleaning {
         session_(plan, session_options(settings.compute)),
         rule_{settings.used_alpha(), settings.pseudo_th},
         classes_(meta_number(plan, "num_class")),
-        batch_(embed_batch(session_)),
-        label_(list_.size(), -1) {
+        batch_(embed_batch(session_)) {
+    if (!settings.decisions.empty()) decisions_ = read_decisions(settings.decisions, list_, classes_);
     session_.output(session_.program("embed"), "proto_logits");  // throws unless the artefact is one of MoPro
     if (settings.compat_released && settings.alpha != 0.5)
       console_.line("note: --compat released: the published code takes alpha 0.5, whatever --alpha says");
@@ -89,10 +86,7 @@ class Cleaning {
                         .add("list", format("%016llx", static_cast<unsigned long long>(list_.digest())))
                         .add("classes", classes_)
                         .add("plan", plan.digest);
-    for (const Recorded& r : settings.record.values) {
-      if (r.json) line.add_raw(r.key, r.value);
-      else line.add(r.key, r.value);
-    }
+    for (const Recorded& r : settings.record.values) line.add_raw(r.key, json_value(r));
     header_ = line.text();
   }
 
@@ -120,7 +114,6 @@ class Cleaning {
       return 128 + interrupt.signal();
     }
     write_results();
-    say_results();
     return 0;
   }
 
@@ -162,16 +155,7 @@ class Cleaning {
     const Json* const pseudo = json.find("pseudo");
     const std::string* const name = verdict ? verdict->string() : nullptr;
     if (!name || !pseudo) throw InputError(where + ": is not a line of a report; remove the file to begin anew");
-    count(*name);
-    int64_t label = -1;
-    if (pseudo->integer(label)) label_[i] = label;
-  }
-
-  void count(std::string_view verdict) {
-    ++(verdict == "kept"         ? counts_.kept
-       : verdict == "relabelled" ? counts_.relabelled
-       : verdict == "dropped"    ? counts_.dropped
-                                 : counts_.unreadable);
+    counts_.add(*name);
   }
 
   void add(const Embedded& e) {
@@ -194,14 +178,13 @@ class Cleaning {
   }
 
   std::string unreadable(int64_t i) {
-    count("unreadable");
+    counts_.add("unreadable");
     return begin_line(i).add_raw("pseudo", "null").add("verdict", "unreadable").text();
   }
 
   std::string judged(int64_t i, const float* logits, const float* proto) {
     const Judgement j = judge(logits, proto, classes_, list_.label(static_cast<size_t>(i)), rule_);
-    label_[static_cast<size_t>(i)] = j.label;
-    count(name_of(j.verdict));
+    counts_.add(name_of(j.verdict));
     const auto number = [](double v) { return std::isfinite(v) ? format("%.6g", v) : std::string("null"); };
     const auto pair = [&](double of_given, double of_best) {
       return "[" + number(of_given) + ", " + number(of_best) + "]";
@@ -230,59 +213,42 @@ class Cleaning {
     console_.line("clean: " + text);
   }
 
-  /// Writes the summary, the annotation (as Python's json.dump does) and the report. The summary has the digests by
-  /// which the other two are recognised as ours. So older ones are removed first, and the summary is written before the
-  /// new ones: if the process is stopped here, every file that exists is recognised, and the partial file is complete.
   void write_results() {
-    require_clean_targets(settings_);
-    const MappedFile judged(files_.partial);
-    const auto report = judged.bytes().subspan(header_.size() + 1);
-    std::string images, labels;
-    for (size_t i = 0; i < label_.size(); ++i) {
-      if (label_[i] < 0) continue;
-      write_json_ascii(images += images.empty() ? "" : ", ", list_.name(i));
-      (labels += labels.empty() ? "" : ", ") += std::to_string(label_[i]);
+    CleanOutcome done;
+    {
+      const MappedFile judged(files_.partial);
+      const std::string_view text(reinterpret_cast<const char*>(judged.bytes().data()), judged.bytes().size());
+      done = write_clean_files(files_, {list_, header_, text.substr(header_.size() + 1), decisions_});
     }
-    const std::string names = list_.classes().empty() ? "" : ", \"classes\": " + list_.classes().json();
-    const std::string annotation = "{\"images\": [" + images + "], \"labels\": [" + labels + "]" + names + "}";
-    const auto digest = [](std::span<const std::byte> bytes) {
-      formats::Sha256 sha;
-      sha.add(bytes);
-      return sha.hex();
-    };
-    const std::string files =
-        JsonLine().add("annotation", digest(std::as_bytes(std::span(annotation)))).add("report", digest(report)).text();
-    const std::string counts = JsonLine()
-                                   .add("kept", counts_.kept)
-                                   .add("relabelled", counts_.relabelled)
-                                   .add("dropped", counts_.dropped)
-                                   .add("unreadable", counts_.unreadable)
-                                   .text();
-    fs::remove(files_.annotation);
-    fs::remove(files_.report);
-    formats::write_atomically(files_.summary, formats::json_mark(kCleanSummary), [&](OutputFile& out) {
-      out.write("{\"format\": \"" + std::string(kCleanSummary) + "\",\n \"settings\": " + header_ +
-                ",\n \"images\": " + counts + ",\n \"sha256\": " + files + "}\n");
-    });
-    formats::write_atomically(files_.report, formats::checked_mark(), [&](OutputFile& out) { out.write(report); });
-    formats::write_atomically(files_.annotation, formats::checked_mark(),
-                              [&](OutputFile& out) { out.write(annotation); });
     fs::remove(files_.partial);
+    say_results(done);
   }
 
-  void say_results() {
+  void say_results(const CleanOutcome& done) {
     const double all = static_cast<double>(list_.size());
     const auto share = [&](const char* what, int64_t n) {
       console_.line(
           format("  %-11s %9lld  %5.1f %%", what, static_cast<long long>(n), 100 * static_cast<double>(n) / all));
     };
+    const auto number = [](int64_t n) { return static_cast<long long>(n); };
     console_.line(format("%zu images judged in %s", list_.size(), show_time(seconds()).c_str()));
-    share("kept", counts_.kept);
-    share("relabelled", counts_.relabelled);
-    share("dropped", counts_.dropped);
-    if (counts_.unreadable > 0) share("unreadable", counts_.unreadable);
-    console_.line(files_.annotation + ": " + std::to_string(counts_.kept + counts_.relabelled) + " images");
+    share("kept", done.images.kept);
+    share("relabelled", done.images.relabelled);
+    share("dropped", done.images.dropped);
+    if (done.images.unreadable > 0) share("unreadable", done.images.unreadable);
+    const DecisionCounts& d = done.decisions;
+    if (!settings_.decisions.empty())
+      console_.line(
+          format("%s: %zu decisions applied: %lld keep, %lld drop, %lld relabel; %lld of them differ from the "
+                 "rule",
+                 settings_.decisions.c_str(), decisions_.size(), number(d.keep), number(d.drop), number(d.relabel),
+                 number(d.changed)));
+    if (d.unreadable > 0)
+      console_.line(
+          format("warning: %lld decisions have no effect, because their images cannot be read", number(d.unreadable)));
+    console_.line(files_.annotation + ": " + std::to_string(done.images.kept + done.images.relabelled) + " images");
     console_.line(files_.report + ": one line per image");
+    console_.line(files_.csv + ": the same as a table");
   }
 
   const CleanSettings& settings_;
@@ -292,8 +258,8 @@ class Cleaning {
   Session session_;
   const CleanRule rule_;
   const int64_t classes_, batch_;
-  std::vector<int64_t> label_;  // of each image of the list; -1: none
-  Counts counts_;
+  std::unordered_map<int64_t, Decision> decisions_;
+  VerdictCounts counts_;  // of the rule
   std::string header_;
   std::optional<OutputFile> partial_;
   std::chrono::steady_clock::time_point start_;
@@ -303,35 +269,7 @@ class Cleaning {
 
 }  // namespace
 
-CleanFiles::CleanFiles(const std::string& path)
-    : annotation(path),
-      report((path.ends_with(".json") ? path.substr(0, path.size() - 5) : path) + ".report.jsonl"),
-      summary(report.substr(0, report.size() - 13) + ".summary.json"),
-      partial(path + ".partial") {}
-
-CleanDigests read_digests(const std::string& summary) {
-  std::error_code error;
-  if (!fs::is_regular_file(summary, error) || fs::file_size(summary, error) == 0) return {};
-  const MappedFile file(summary);
-  const auto bytes = file.bytes();
-  const Json json = parse_json({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, summary);
-  const auto of = [&](const char* name) -> std::string {
-    const Json* const made = json.find("sha256");
-    const Json* const value = made ? made->find(name) : nullptr;
-    const std::string* const text = value ? value->string() : nullptr;
-    return text ? *text : "";
-  };
-  return {of("annotation"), of("report")};
-}
-
-void require_clean_targets(const CleanSettings& settings) {
-  const CleanFiles files(settings.annotation);
-  formats::require_file(files.partial, formats::json_mark(kCleanPartial));
-  formats::require_file(files.summary, formats::json_mark(kCleanSummary));
-  const CleanDigests made = read_digests(files.summary);
-  require_named(files.annotation, made.annotation, files.summary);
-  require_named(files.report, made.report, files.summary);
-}
+void require_clean_targets(const CleanSettings& settings) { require_clean_files(CleanFiles(settings.annotation)); }
 
 int run_clean(const Plan& plan, const CleanSettings& settings) { return Cleaning(plan, settings).run(); }
 

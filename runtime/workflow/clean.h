@@ -1,5 +1,5 @@
 // moproc clean: a trained model judges the label of every training image. Writes the annotation that retraining reads,
-// and a report with one line per image.
+// and a report and a table with one line per image.
 #pragma once
 
 #include <cstdint>
@@ -21,30 +21,13 @@ struct CleanSettings {
   double alpha = 0.5;                            // weight of the classifier in the score
   double pseudo_th = 0.8;                        // score above which a label is replaced
   double temperature = 0.1;                      // of the similarities to the prototypes
+  std::string decisions;                         // a file of decisions that override the rule; "": none
   bool compat_released = false;                  // alpha is always 0.5, as in the published code
   Compute compute;
   RunRecord record;  // written to the summary, and compared if a run is continued
 
   double used_alpha() const { return compat_released ? 0.5 : alpha; }
 };
-
-/// Paths of the files that a run writes, made from the path of the annotation: A.json, A.report.jsonl and
-/// A.summary.json, and A.json.partial during the run.
-struct CleanFiles {
-  std::string annotation, report, summary, partial;
-  explicit CleanFiles(const std::string& annotation);
-};
-
-/// "format" of the summary, and of the first line of the partial file.
-inline constexpr const char* kCleanSummary = "moproc-clean-1";
-inline constexpr const char* kCleanPartial = "moproc-clean-partial-1";
-
-/// The summary's SHA-256 of the two files whose formats have no room for a mark; "" if the summary has none or is
-/// missing.
-struct CleanDigests {
-  std::string annotation, report;
-};
-CleanDigests read_digests(const std::string& summary);
 
 /// Throws InputError if one of the files exists and moproc did not write it.
 void require_clean_targets(const CleanSettings& settings);

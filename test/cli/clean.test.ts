@@ -161,7 +161,7 @@ for (const screen of ["desktop", "phone"] as const)
         rising.map((c) => c.margin),
         rising.map((c) => Number(c.line.margin.toFixed(3))).toSorted((a, b) => a - b),
       );
-      await page.locator("select").selectOption("largest margin");
+      await page.getByLabel("sort by").selectOption("largest margin");
       t.is((await cards())[0]?.margin, rising.at(-1)?.margin);
       const width = await page
         .locator(".card img")

@@ -2,14 +2,15 @@
 // lines.
 
 import { createHash } from "node:crypto";
-import { createReadStream, existsSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { createReadStream, readFileSync } from "node:fs";
 import { createInterface } from "node:readline/promises";
+import { shownNames } from "./class_names.js";
 import {
   BINS,
   type ClassCount,
   type CleanData,
   type CleanSummary,
+  type DecidedImage,
   type ReportLine,
   type Verdict,
   verdicts,
@@ -25,7 +26,6 @@ export type Thumbnails = (images: readonly string[]) => readonly (string | undef
 export interface CleanPageSource {
   readonly report: string; // path of NAME.report.jsonl
   readonly summary: string; // path of NAME.summary.json
-  readonly data: string; // the WebVision folder
   readonly perVerdict: number; // number of images to show per verdict
 }
 
@@ -49,24 +49,10 @@ export async function cleanPage(source: CleanPageSource, thumbnails: Thumbnails)
   const pictures = thumbnails(chosen.map((l) => l.image));
   const data: CleanData = {
     ...summary,
-    ...sums.data(classNames(source.data, summary.settings.classes)),
+    ...sums.data(shownNames(summary.names, summary.settings.classes)),
     thumbnails: chosen.flatMap((l, i) => (pictures[i] === undefined ? [] : [{ ...l, jpeg: pictures[i] as string }])),
   };
   return page({ title: "moproc clean", client: "clean", data });
-}
-
-/** The names of classes: the text after the id in the lines of info/synsets.txt; fewer if the file is shorter. */
-function classNames(folder: string, classes: number): readonly string[] {
-  const file = join(folder, "info", "synsets.txt");
-  const lines = existsSync(file) ? readFileSync(file, "utf8").split("\n") : [];
-  return Array.from(
-    { length: classes },
-    (_, c) =>
-      lines[c]
-        ?.replace(/^\S+\s+/, "")
-        .split(",")[0]
-        ?.trim() || `class ${c}`,
-  );
 }
 
 /** The sums over the lines of a report. */
@@ -75,6 +61,7 @@ class Sums {
   private readonly best = histograms();
   private readonly given = histograms();
   private readonly flow = new Map<string, number>(); // "from to" -> number of images; from = to if the label stays
+  private readonly decided: DecidedImage[] = [];
   private readonly candidates = new Map<Verdict, (ReportLine & { readonly rank: string })[]>();
 
   constructor(
@@ -106,15 +93,20 @@ class Sums {
     const [given, best] = l.score ?? [null, null];
     if (best !== null) this.best[l.verdict].add(best);
     if (given !== null) this.given[l.verdict].add(given);
+    if (l.decision !== undefined)
+      this.decided.push({ image: l.image, decision: l.decision, ...(l.decision === "relabel" && { class: l.pseudo }) });
     this.consider(l);
   }
 
-  /** Keeps the images whose names have the smallest digests: a fair sample that is the same for the same report. */
+  /**
+   * Keeps the images whose names have the smallest digests: a fair sample that is the same for the same report. Images
+   * about which a person has decided come before it.
+   */
   private consider(l: ReportLine): void {
     if (l.verdict === "unreadable") return;
     const all = this.candidates.get(l.verdict) ?? [];
     this.candidates.set(l.verdict, all);
-    const rank = createHash("md5").update(l.image).digest("hex");
+    const rank = (l.decision ? "" : "z") + createHash("md5").update(l.image).digest("hex");
     const last = all[this.perVerdict - 1];
     if (last && rank > last.rank) return;
     all.push({ ...l, rank });
@@ -140,6 +132,7 @@ class Sums {
       best: binsOf(this.best),
       given: binsOf(this.given),
       moves: moves.slice(0, MOVES),
+      decided: this.decided,
       confusion: { shown, counts: shown.map((from) => shown.map((to) => count(from, to))) },
     };
   }

@@ -14,6 +14,7 @@ export interface ReportLine {
   readonly proto?: readonly [number | null, number | null];
   readonly score?: readonly [number | null, number | null];
   readonly margin?: number | null;
+  readonly decision?: "keep" | "drop" | "relabel"; // a person has decided
 }
 
 /** The content of NAME.summary.json. */
@@ -23,12 +24,14 @@ export interface CleanSummary {
     readonly alpha: number;
     readonly pseudo_th: number;
   };
+  readonly names: readonly string[] | null; // of the classes; null: they have numbers only
+  readonly sha256: { readonly report: string };
   readonly images: Readonly<Record<Verdict, number>>;
 }
 
 /** The images of one class of the list: the number of each verdict, and how many came from other classes. */
 export interface ClassCount {
-  readonly name: string;
+  readonly name: string; // "": it has a number only
   readonly given: number;
   readonly kept: number;
   readonly away: number; // relabelled to another class
@@ -39,6 +42,14 @@ export interface ClassCount {
 
 export interface Thumbnail extends ReportLine {
   readonly jpeg: string; // data URI
+}
+
+/** A decision about an image, as the file for --decisions has it. */
+export interface DecidedImage {
+  readonly image: string;
+  readonly decision: "keep" | "drop" | "relabel";
+  readonly class?: number | null; // the new class of a relabelled image
+  readonly name?: string; // and its name
 }
 
 export const BINS = 50; // of scores from 0 to 1
@@ -52,5 +63,7 @@ export interface CleanData extends CleanSummary {
   readonly moves: readonly (readonly [number, number, number])[];
   /** Numbers of images by given class and class of the annotation, for the classes `shown`. */
   readonly confusion: { readonly shown: readonly number[]; readonly counts: readonly (readonly number[])[] };
+  /** Decisions that this cleaning has applied. */
+  readonly decided: readonly DecidedImage[];
   readonly thumbnails: readonly Thumbnail[];
 }

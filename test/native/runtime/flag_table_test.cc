@@ -217,6 +217,7 @@ TEST("flag table: clean's flags change what they should") {
   add_sources(e, IS(s.clean));
   e.push_back({"--first-label", {"1"}, IS(s.clean.first_label == 1), "first_label", "1"});
   e.push_back({"--val-split", {"0.25"}, IS(s.clean.hold_out.share == 0.25), "", "0.25"});
+  e.push_back({"--decisions", {"d.json"}, IS(s.clean.decisions == "d.json")});
   e.push_back({"--data", {"d"}, IS(s.clean.data == "d")});
   e.push_back({"--resume", {"c"}, IS(s.clean.checkpoint == "c")});
   e.push_back({"--annotation", {"a"}, IS(s.clean.annotation == "a")});
