@@ -1,7 +1,10 @@
 // The page of a training run: its numbers are those of the log, and a browser opens it.
 
 import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import test from "ava";
+import { root } from "../../compiler/util/root.js";
+import { classData } from "../../tools/report/class_data.js";
 import { trainData } from "../../tools/report/train.js";
 import { closeBrowser, fits, haveBrowser, openPage } from "../support/browser.js";
 import { Shell } from "../support/cli.js";
@@ -73,6 +76,42 @@ test("the page's numbers are those of metrics.jsonl, each step and epoch once", 
   t.is(data.settings.arch, "resnet10");
   t.is(data.settings.lr, 0.02);
   t.regex(String(data.environment.started), /^\d{4}-\d\d-\d\dT/);
+});
+
+test("phases, classes, confusion and machine are those of the run", (t) => {
+  const lines = shell.metrics("exp");
+  const data = trainData("exp", lines, classData(shell.at("exp", "evaluation.json")));
+  t.deepEqual(
+    data.phases.map((p) => [p.name, p.samples, p.epoch]),
+    [
+      ["warmup", 0, 0],
+      ["proto", 320, 1],
+      ["clean", 640, 2],
+    ],
+  );
+  const sum = (xs: readonly number[]): number => xs.reduce((a, b) => a + b, 0);
+  const evaluated = lines.filter((l) => l.event === "evaluate");
+  const best = evaluated.reduce((a, b) => ((b.top1 as number) > (a.top1 as number) ? b : a));
+  t.is(last(data.classes).epoch, last(evaluated).epoch as number);
+  t.is(data.classes[0]?.epoch, best.epoch as number);
+  for (const c of data.classes) {
+    const line = evaluated.find((l) => l.epoch === c.epoch) as Record<string, number>;
+    t.is(sum(c.images), 40);
+    t.deepEqual([sum(c.right1), sum(c.right5)], [line.correct1, line.correct5]);
+    c.images.forEach((n, own) => {
+      const wrong = sum(c.confused.filter(([of]) => of === own).map(([, , times]) => times));
+      t.is(wrong, n - (c.right1[own] as number), "every image is right, or seen as another class");
+    });
+    t.true(c.confused.every(([of, seen]) => of !== seen));
+  }
+  t.is(data.names?.length, 4);
+  const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { version: string };
+  t.is(data.environment.moproc, version);
+  t.is(data.environment.command, ["moproc", ...run, "--resume", "auto"].join(" "));
+  t.is(data.dataset, "data");
+  const model_name = /^model name\s*: (.*)$/m.exec(readFileSync("/proc/cpuinfo", "utf8"))?.[1];
+  if (model_name !== undefined) t.is(data.environment.cpu, model_name);
+  t.true((data.environment.cores as number) >= 1);
 });
 
 test("prototypes that stay their first images are warned of", (t) => {

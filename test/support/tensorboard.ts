@@ -11,7 +11,10 @@ import protobuf from "protobufjs";
  */
 const definitions = `
 syntax = "proto3";
-message TensorShapeProto { message Dim { int64 size = 1; string name = 2; } repeated Dim dim = 2; bool unknown_rank = 3; }
+message TensorShapeProto {
+  message Dim { int64 size = 1; string name = 2; }
+  repeated Dim dim = 2; bool unknown_rank = 3;
+}
 message TensorProto {
   int32 dtype = 1; TensorShapeProto tensor_shape = 2; int32 version_number = 3; bytes tensor_content = 4;
   repeated float float_val = 5; repeated bytes string_val = 8;
@@ -34,7 +37,9 @@ message Event {
   SourceMetadata source_metadata = 10;
 }
 message ListValue { repeated AnyValue values = 1; }
-message AnyValue { oneof kind { int32 null_value = 1; double number_value = 2; string string_value = 3; bool bool_value = 4; } }
+message AnyValue {
+  oneof kind { int32 null_value = 1; double number_value = 2; string string_value = 3; bool bool_value = 4; }
+}
 message Interval { double min_value = 1; double max_value = 2; }
 message HParamInfo {
   string name = 1; string display_name = 2; string description = 3; int32 type = 4;
@@ -53,7 +58,9 @@ message SessionStartInfo {
 message SessionEndInfo { int32 status = 1; double end_time_secs = 2; }
 message HParamsPluginData {
   int32 version = 1;
-  oneof data { Experiment experiment = 2; SessionStartInfo session_start_info = 3; SessionEndInfo session_end_info = 4; }
+  oneof data {
+    Experiment experiment = 2; SessionStartInfo session_start_info = 3; SessionEndInfo session_end_info = 4;
+  }
 }
 `;
 const types = protobuf.parse(definitions, { keepCase: true }).root;

@@ -11,6 +11,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import test from "ava";
+import { trainData } from "../../tools/report/train.js";
 import { Shell } from "../support/cli.js";
 import { pythonWith } from "../support/python.js";
 
@@ -91,7 +92,7 @@ test("steps that are not finite: their loss is a number or is missing, never nul
 test("names that are not UTF-8 are valid JSON, from which Python gets the bytes back", (t) => {
   shell.done("compile", ...model, "-o", "art");
   // Node cannot pass such a name on
-  const script = `cp -r data $'da\\xe9ta' && exec "$1" --data $'da\\xe9ta' --exp-dir latin --epochs 1 --steps 1 --quiet`;
+  const script = `cp -r data $'da\\xe9ta' && exec "$1" --data $'da\\xe9ta' --exp-dir latin --steps 1 --quiet`;
   const r = spawnSync("bash", ["-c", script, "bash", shell.at("art", "train")], { cwd: shell.dir, encoding: "utf8" });
   t.is(r.status, 0, r.stderr);
   const program = `import json, os, sys
@@ -174,4 +175,32 @@ test("a run that fails before its first record makes and mentions no page", (t) 
   mkdirSync(shell.at("empty"));
   writeFileSync(shell.at("empty", "metrics.jsonl"), "");
   t.regex(shell.moproc("report", "empty").err, /empty\/metrics\.jsonl: has no records yet/);
+});
+
+test("what a later process computed again counts once, wherever the process before it had printed", (t) => {
+  const start = (samples: number, epoch: number) => ({ event: "start", from_samples: samples, from_epoch: epoch });
+  const step = (samples: number, loss: number) => ({
+    ...{ event: "train", phase: samples > 400 ? "proto" : "warmup", epoch: samples > 400 ? 1 : 0 },
+    ...{ step: ((samples / 100 - 1) % 4) + 1, steps: 4, samples, loss, images_per_s: 1 },
+  });
+  const epoch = (n: number, loss: number) => ({ event: "epoch", epoch: n, loss_avg: loss, seconds: 1 });
+  const lines = [
+    ...[start(0, 0), step(100, 9), step(200, 8), step(300, 7), step(400, 6), epoch(0, 7), step(500, 99)],
+    ...[start(200, 0), step(400, 3), epoch(0, 4), step(600, 77)], // prints every second step
+    ...[start(400, 1), step(500, 2), step(700, 1)], // killed before step 600 was printed again
+  ];
+  const data = trainData("run", lines);
+  const expected = [
+    [100, 9],
+    [200, 8],
+    [400, 3],
+    [500, 2],
+    [700, 1],
+  ] as const;
+  t.deepEqual(data.stepLoss, [{ name: "loss", points: expected }]);
+  t.deepEqual(data.loss, [{ name: "loss", points: [[0, 4]] }]);
+  t.deepEqual(data.phases, [
+    { name: "warmup", samples: 0, epoch: 0 },
+    { name: "proto", samples: 400, epoch: 1 },
+  ]);
 });

@@ -12,7 +12,7 @@ const model = "-a resnet10 --width 0.125 -b 16 --image-size 32 --num-class 4 --l
 const train = (data: string, exp: string, ...more: readonly string[]): string =>
   shell.done(
     ...["train", ...model, "--data", data, "--exp-dir", exp, "--epochs", "3", "--start_clean_epoch", "2", "--lr"],
-    ...["0.02", "-p", "1", "--quiet", ...more],
+    ...["0.02", "--pseudo_th", "0.4", "-p", "1", "--quiet", ...more],
   );
 
 const STEPS = 10; // per epoch
@@ -28,7 +28,7 @@ const cleanTags = ["kept_share", "corrected_share", "dropped_share"].map((t) => 
 const epochTags = ["loss", "loss_cls", "loss_inst", "lr", "images_per_s"].map((t) => `epoch/${t}`);
 const published = ["Train Acc", "Instance Acc", "WebVision top1 Acc", "WebVision top5 Acc"];
 
-test("each step and each epoch has its losses, rates, shares and accuracies; their values are those of the log", (t) => {
+test("steps and epochs have their losses, rates, shares and accuracies, with the values of the log", (t) => {
   const found = scalars(shell.at("whole"));
   const count = (from: number, to: number): number[] => Array.from({ length: to - from }, (_, i) => from + i);
   const stepsOf = (tag: string): number[] | undefined => found.get(tag)?.map(([step]) => step);

@@ -46,8 +46,8 @@ async function writeReport(exp: string): Promise<void> {
 }
 
 /**
- * Makes the page after a run. A run that failed before its first record changes and mentions no page. A page that cannot
- * be made does not change how the run ended.
+ * Makes the page after a run. A run that failed before its first record changes and mentions no page. A page that
+ * cannot be made does not change how the run ended.
  */
 export async function reportAfter(exp: string | undefined): Promise<void> {
   if (exp === undefined || !isFirstRank() || stateOf(exp) === before) return;

@@ -35,8 +35,8 @@ function parsed(line: string): Line | undefined {
 }
 
 /**
- * The records that count. A process says in its record `start` where the run goes on; what earlier processes wrote about
- * later steps and epochs is left out, because this process computes them again.
+ * The records that count. A process says in its record `start` where the run goes on; what earlier processes wrote
+ * about later steps and epochs is left out, because this process computes them again.
  */
 export function counted(lines: readonly Line[]): readonly Line[] {
   let kept: Line[] = [];

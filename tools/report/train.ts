@@ -13,8 +13,8 @@ const POINTS = 1500; // per curve, at most
 export const logOf = (folder: string): string => join(folder, "metrics.jsonl");
 
 /**
- * The page of the run in `folder`. `note` is called with a sentence for each thing that is left out. Rejects, naming the
- * file, if the log is missing, has a line that is not a record, or has no record at all.
+ * The page of the run in `folder`. `note` is called with a sentence for each thing that is left out. Rejects, naming
+ * the file, if the log is missing, has a line that is not a record, or has no record at all.
  */
 export async function trainPage(folder: string, note: (text: string) => void): Promise<string> {
   const file = logOf(folder);
