@@ -1,9 +1,11 @@
 # python3 foreign_checkpoints.py RUN.safetensors DIR: writes the network of a run as other programs would save it. Needs
-# only Python: classes with the names of PyTorch's and numpy's stand in for them, and Python's own pickle and zipfile write.
+# only Python: classes with the names of PyTorch's and numpy's stand in for them, and Python's own pickle and zipfile
+# write.
 import argparse
 import collections
 import datetime
 import enum
+import io
 import json
 import pathlib
 import pickle
@@ -95,7 +97,6 @@ class Pickler(pickle._Pickler):
 def save(path, root, protocol=2):
     """As torch.save."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as z:
-        import io
         out = io.BytesIO()
         pickler = Pickler(out, protocol)
         pickler.dump(root)
@@ -110,7 +111,8 @@ def save(path, root, protocol=2):
 def save_stream(path, root):
     """As torch.save(..., _use_new_zipfile_serialization=False)."""
     with open(path, "wb") as f:
-        for small in (0x1950A86A20F9469CFC6C, 1001, {"protocol_version": 1001, "little_endian": True, "type_sizes": {}}):
+        facts = {"protocol_version": 1001, "little_endian": True, "type_sizes": {}}
+        for small in (0x1950A86A20F9469CFC6C, 1001, facts):
             pickle.dump(small, f, 2)
         pickler = Pickler(f, 2)
         pickler.dump(root)

@@ -1,4 +1,5 @@
-// Checkpoints that other programs wrote: every verb reads the same network from them, and says what it chose and left out.
+// Checkpoints that other programs wrote: every verb reads the same network from them, and says what it chose and what
+// it left out.
 
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";

@@ -143,8 +143,8 @@ export function readStates({ file, prefix }: Checkpoint, states: readonly State[
 }
 
 /**
- * Opens a checkpoint of any format as a safetensors file. moproc-convert converts other formats, and safetensors files of
- * other programs, to a temporary file, which is removed before this returns.
+ * Opens a checkpoint of any format as a safetensors file. moproc-convert converts other formats, and safetensors files
+ * of other programs, to a temporary file, which is removed before this returns.
  */
 function obtainSafetensors(path: string): { file: SafetensorsFile; converted: readonly string[] } {
   if (!existsSync(path)) throw new Error(`${path}: no such file`);
