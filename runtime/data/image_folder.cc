@@ -123,7 +123,7 @@ FolderKind kind_of_folder(const std::string& folder, const std::string& name, co
   each_entry(path, hidden, [&](const fs::directory_entry& entry, const std::string& file) {
     std::error_code unknown;
     if (entry.is_directory(unknown)) folders = true;
-    else images = images || is_image(file);
+    else images = images || is_image_name(file);
   });
   return kind(folders, images);
 }

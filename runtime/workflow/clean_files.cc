@@ -219,7 +219,6 @@ CleanOutcome write_clean_files(const CleanFiles& files, const CleanResults& resu
   of_annotation.add(std::as_bytes(std::span(annotation)));
   const std::string digests =
       JsonLine().add("annotation", of_annotation.hex()).add("report", of_report.hex()).add("csv", of_csv.hex()).text();
-  const data::ClassTable& classes = results.list.classes();
   for (const std::string& file : {files.annotation, files.report, files.csv}) fs::remove(file);
   formats::write_atomically(files.summary, formats::json_mark(kCleanSummary), [&](OutputFile& out) {
     out.write("{\"format\": \"" + std::string(kCleanSummary) + "\",\n \"settings\": " + std::string(results.header) +
