@@ -73,13 +73,15 @@ const save = (file: string, decisions: readonly unknown[], format = "moproc-deci
 test("decisions override the rule, by path; they are counted, and what the rule says elsewhere stays", (t) => {
   const rule = report("rule");
   const away = rule.find((l) => l.verdict === "relabelled") as Line;
-  const others = rule.filter((l) => l !== away);
+  const same = rule.findLast((l) => l.verdict === "dropped" || l.verdict === "kept") as Line; // as the rule has it
+  const others = rule.filter((l) => l !== away && l !== same);
   const [a, b, c] = [others[0], others[20], others[40]] as [Line, Line, Line];
   const decisions: readonly Entry[] = [
     { image: away.image, decision: "keep" },
     { image: a.image, decision: "drop" },
     { image: b.image, decision: "relabel", class: 2 },
     { image: c.image, decision: "relabel", name: odd[1] },
+    { image: same.image, decision: same.verdict === "kept" ? "keep" : "drop" },
   ];
   const out = clean("hand", "--decisions", save("d.json", decisions));
   const hand = report("hand");
@@ -88,6 +90,7 @@ test("decisions override the rule, by path; they are counted, and what the rule 
     [a.image, null],
     [b.image, 2],
     [c.image, 1],
+    [same.image, same.pseudo],
   ]);
   hand.forEach((l, i) => {
     const was = rule[i] as Line;
@@ -98,9 +101,12 @@ test("decisions override the rule, by path; they are counted, and what the rule 
     t.is(l.decision, decisions.find((d) => d.image === l.image)?.decision as string);
     return t.deepEqual([l.best, l.score], [was.best, was.score]);
   });
+  const [keeps, drops] = same.verdict === "kept" ? [2, 1] : [1, 2];
   const changed = rule.filter((l) => labels.has(l.image) && labels.get(l.image) !== l.pseudo).length;
   t.true(
-    out.includes(`d.json: 4 decisions applied: 1 keep, 1 drop, 2 relabel; ${changed} of them differ from the rule`),
+    out.includes(
+      `d.json: 5 decisions applied: ${keeps} keep, ${drops} drop, 2 relabel; ${changed} of them differ from`,
+    ),
     out,
   );
   for (const verdict of ["kept", "relabelled", "dropped"])
@@ -109,7 +115,7 @@ test("decisions override the rule, by path; they are counted, and what the rule 
   const stay = hand.filter((l) => l.pseudo !== null);
   t.deepEqual(annotation, { images: stay.map((l) => l.image), labels: stay.map((l) => l.pseudo as number) });
   const { decisions: counts } = JSON.parse(shell.text("hand.summary.json")) as { decisions: object };
-  t.deepEqual(counts, { keep: 1, drop: 1, relabel: 2, changed, unreadable: 0 });
+  t.deepEqual(counts, { keep: keeps, drop: drops, relabel: 2, changed, unreadable: 0 });
 });
 
 test("an image that cannot be read stays out whatever is decided, and that is said", (t) => {

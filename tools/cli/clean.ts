@@ -21,8 +21,8 @@ export const clean: Verb = binaryVerb({
   purpose: "A trained MoPro checkpoint judges the label of every training image: keeps it, replaces it or drops it.",
   more:
     "It writes pseudo_label.json, the list that `moproc retrain` takes, and beside it a report and a table (CSV) " +
-    "with a line per image, and a page. On the page, images can be kept, dropped or relabelled by hand; it saves these " +
-    "decisions as a file for --decisions. A run that was stopped goes on. The checkpoint says which network it " +
+    "with a line per image, and a page. On the page, images can be kept, dropped or relabelled by hand; it saves " +
+    "these decisions as a file for --decisions. A run that was stopped goes on. The checkpoint says which network it " +
     "holds, so the flags need not repeat it.",
   flags: [{ names: ["--no-html"], section: sections.run, help: "Does not make the page NAME.html about the result." }],
   examples: [`moproc clean --data sample --resume ${trainedCheckpoint} --pseudo_th 0.5 -b 64`],
