@@ -24,6 +24,7 @@ export interface CompileOptions {
   readonly name: string;
   readonly target: Target;
   readonly meta?: Plan["meta"]; // for the training binary: arch, batch, num_class, ...
+  readonly check?: (plan: Plan) => void; // called before anything is compiled; compile() rejects with what it throws
   readonly stopAfter?: string; // name of the last pass to run, before lowering; absent: all passes run
 }
 
@@ -59,6 +60,7 @@ export async function compile(
 ): Promise<BuildResult & { readonly plan: Plan }> {
   requireFolder(dir, ARTEFACT);
   const artefact = lower(graphs, options);
+  options.check?.(artefact.plan);
   const built = await buildArtefact(dir, artefact, progress, (partial) => complete?.(partial, artefact.plan));
   return { ...built, plan: artefact.plan };
 }

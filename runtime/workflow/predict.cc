@@ -30,7 +30,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-
 /// The paths of all images as the user would type them: files as they are given, folders with what is below them.
 std::vector<std::string> paths_of(const std::vector<std::string>& given, Console& console) {
   std::vector<std::string> paths;

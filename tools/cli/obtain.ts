@@ -66,13 +66,19 @@ async function deviceTools(target: Target): Promise<string> {
  * several processes need the artefact, one builds it and the others wait. Rejects, without a change, if something other
  * than an artefact is at `dir`.
  */
-export async function obtain(source: Source, target: Target, dir: string, key: string): Promise<Obtained> {
+export async function obtain(
+  source: Source,
+  target: Target,
+  dir: string,
+  key: string,
+  check?: (plan: Plan) => void,
+): Promise<Obtained> {
   const there = currentAt(dir, key);
   if (there) return there;
   requireFolder(dir, ARTEFACT); // before the lock, so that nothing is made beside what is refused
   const release = waitForLock(`${resolve(dir)}.lock`, `compilation of ${source.name}`);
   try {
-    return currentAt(dir, key) ?? (await build(source, target, dir, key));
+    return currentAt(dir, key) ?? (await build(source, target, dir, key, check));
   } finally {
     release();
   }
@@ -86,25 +92,37 @@ function currentAt(dir: string, key: string): Obtained | undefined {
   return existsSync(join(dir, binaryName(plan.meta))) ? { dir, plan, built: undefined } : undefined;
 }
 
-async function build(source: Source, target: Target, dir: string, key: string): Promise<Obtained> {
+async function build(
+  source: Source,
+  target: Target,
+  dir: string,
+  key: string,
+  check?: (plan: Plan) => void,
+): Promise<Obtained> {
   const progress = progressLine("compiling kernels");
   const { name, meta } = source;
-  const built = await compile(source.graphs(), dir, { name, target, meta }, progress.update, (partial, plan) => {
+  const options = { name, target, meta, ...(check && { check }) };
+  const built = await compile(source.graphs(), dir, options, progress.update, (partial, plan) => {
     source.write?.(partial, plan);
     writeFileSync(stampOf(partial), key);
   }).finally(progress.end);
   return { dir, plan: built.plan, built };
 }
 
-/** The artefact in the user's cache, which is built first if there is none. */
-export async function cachedArtefact(source: Source, target: Target): Promise<Obtained> {
+/**
+ * The artefact in the user's cache, which is built first if there is none. `check` may throw for its plan, before
+ * anything is compiled.
+ */
+export async function cachedArtefact(source: Source, target: Target, check?: (plan: Plan) => void): Promise<Obtained> {
   const key = await artefactKey(source, target);
   const obtained = await obtain(
     source,
     target,
     join(cacheDir(), "artefacts", `${source.name}-${key.slice(0, 16)}`),
     key,
+    check,
   );
+  if (!obtained.built) check?.(obtained.plan);
   const { built } = obtained;
   if (built)
     process.stderr.write(

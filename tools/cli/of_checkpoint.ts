@@ -2,9 +2,8 @@
 
 import type { Fitting, Preflight } from "./binary_verb.js";
 import { type Checkpoint, openCheckpoint } from "./checkpoint.js";
-import { type ModelFlags, modelFlags, saidClasses, targetOf } from "./flags.js";
-import { modelGraphs } from "./graphs.js";
-import { cachedArtefact } from "./obtain.js";
+import { type ModelFlags, modelFlags, saidClasses } from "./flags.js";
+import { modelArtefact } from "./model_artefact.js";
 import type { Given } from "./record.js";
 
 const note = (text: string): void => void process.stderr.write(`note: ${text}\n`);
@@ -55,7 +54,7 @@ export async function artefactOf(resume: string, task: string, given: Given): Pr
     if (task === "mopro" && checkpoint.network.task !== "mopro")
       throw new Error(`${resume}: has no prototypes, so it is not a checkpoint of MoPro; judging labels needs them`);
     const of = withNetwork(modelFlags(given.options), checkpoint, task);
-    return { dir: (await cachedArtefact(modelGraphs(task, of), targetOf(of))).dir };
+    return await modelArtefact(task, of);
   } finally {
     checkpoint.file.close();
   }
@@ -91,7 +90,7 @@ export async function artefactWithHead(
     }
     const flags = { ...of, numClass };
     return {
-      dir: (await cachedArtefact(modelGraphs(task, flags), targetOf(flags))).dir,
+      ...(await modelArtefact(task, flags)),
       ...(isNew && !given.said("initClassifier") && { args: ["--init-classifier", "reset"] }),
     };
   } finally {

@@ -1,10 +1,9 @@
 // moproc train: finds or builds the training binary for the flags that are compiled in, then runs it.
 
 import { binaryVerb, type Fitting, type Preflight } from "./binary_verb.js";
-import { targetOf } from "./flags.js";
-import { type Extra, extras, modelGraphs } from "./graphs.js";
+import { type Extra, extras } from "./graphs.js";
 import { oneOf } from "./kinds.js";
-import { cachedArtefact } from "./obtain.js";
+import { modelArtefact } from "./model_artefact.js";
 import { trainingFlags } from "./of_checkpoint.js";
 import { type Given, sections, type Verb } from "./record.js";
 import { reportAfter, requireReport } from "./report.js";
@@ -46,5 +45,5 @@ async function fittingArtefact(given: Given, preflight: Preflight): Promise<Fitt
   const { task, flags } = trainingFlags(given, preflight);
   const key = (e: Extra): string => e.replace(/-(.)/g, (_, c: string) => c.toUpperCase());
   const wanted = extras.filter((e) => options[key(e)] !== undefined);
-  return { dir: (await cachedArtefact(modelGraphs(task, flags, wanted), targetOf(flags))).dir };
+  return modelArtefact(task, flags, wanted);
 }

@@ -4,6 +4,7 @@
 import { ceilDiv } from "../../util/math.js";
 import { type Domain, domainOf } from "../domain.js";
 import type { TemplateSpec } from "../template.js";
+import { TooLarge } from "../too_large.js";
 import { flagAttr, outputType } from "./shapes.js";
 import { combineTasks, partialBytes } from "./sums.js";
 
@@ -33,7 +34,7 @@ export const pointwise: TemplateSpec = {
     const { pixels, channels }: Domain = domainOf(outputType(n).shape);
     if (flagAttr(n, "flat")) {
       const size = rows * pixels * channels;
-      if (size >= 2 ** 31) throw new Error(`pointwise: ${size} elements; a launch has at most 2^31 - 1`);
+      if (size >= 2 ** 31) throw new TooLarge(`pointwise: ${size} elements; a launch has at most 2^31 - 1`);
       return { tasks: [ceilDiv(size, FLAT_CHUNK)], workspaceBytes: 0, scratchBytes: 0 };
     }
     const ofGroup = (rows / groups) * pixels;

@@ -2,6 +2,7 @@
 
 import { ceilDiv } from "../../../util/math.js";
 import { domainOf } from "../../domain.js";
+import { TooLarge } from "../../too_large.js";
 import * as cpu from "../pointwise.js";
 import { flagAttr, outputType } from "../shapes.js";
 import { partialValues } from "../sums.js";
@@ -24,7 +25,7 @@ export const pointwise = onCuda(cpu.pointwise, {
   launch: (n, { rows, groups }, _target, y) => {
     const { pixels, channels } = domainOf(outputType(n).shape);
     if (rows * pixels * (flagAttr(n, "flat") ? channels : 1) >= 2 ** 31)
-      throw new Error(
+      throw new TooLarge(
         `pointwise: [${outputType(n).shape}] is too large: a launch has at most 2^31 - 1 pixels (flat: elements)`,
       );
     if (flagAttr(n, "flat")) return grid([ceilDiv(rows * pixels * channels, FLAT_CHUNK)]);

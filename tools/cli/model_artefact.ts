@@ -1,0 +1,112 @@
+// The artefact of a model that this machine is to run. Before anything is compiled, its plan is compared with the
+// machine's memory; if it does not fit, or cannot be planned at all, the message says which batch would fit.
+
+import { totalmem } from "node:os";
+import type { Target } from "../../compiler/ir/types.js";
+import type { Plan, Tensor } from "../../compiler/lower/plan.js";
+import { TooLarge } from "../../compiler/lower/too_large.js";
+import { lower } from "../../compiler/pipeline.js";
+import { jobs } from "../../compiler/util/host.js";
+import type { Fitting } from "./binary_verb.js";
+import { type ModelFlags, targetOf } from "./flags.js";
+import { type Extra, modelGraphs } from "./graphs.js";
+import { cachedArtefact } from "./obtain.js";
+
+/** The bytes that a process on this machine may have: of the machine, or of the container. */
+export function memoryLimit(): number {
+  const limit = process.constrainedMemory?.() ?? 0; // an absurd number if there is none
+  return limit > 0 ? Math.min(limit, totalmem()) : totalmem();
+}
+
+/** The bytes that a plan needs on the CPU, without images that are being decoded. */
+export const memoryOf = (plan: Plan): number =>
+  Object.values(plan.arenas).reduce((a, b) => a + b, 0) + plan.scratchBytes * jobs();
+
+/** What a plan needs of each limit. */
+interface Needs {
+  readonly bytes: number;
+  readonly elements: number; // of the largest tensor
+}
+
+const MOST_ELEMENTS = 2 ** 31 - 1; // of a launch
+
+const elementsOf = (t: Tensor): number => t.type.shape.reduce((a, b) => a * b, 1);
+
+const needsOf = (plan: Plan): Needs => ({
+  bytes: memoryOf(plan),
+  elements: Math.max(...plan.tensors.map(elementsOf)),
+});
+
+const gigabytes = (bytes: number): string => `${(bytes / 1e9).toFixed(1)} GB`;
+
+/** The plan for another batch; undefined if there is none. */
+function planFor(task: string, flags: ModelFlags, wanted: readonly Extra[], batchSize: number): Needs | undefined {
+  const target: Target = targetOf(flags);
+  try {
+    const { name, meta, graphs } = modelGraphs(task, { ...flags, batchSize }, wanted);
+    return needsOf(lower(graphs(), { name, target, meta }).plan);
+  } catch {
+    return undefined;
+  }
+}
+
+/** A batch, in groups, and what its plan needs. */
+interface Planned extends Needs {
+  readonly rounds: number;
+}
+
+/** The largest number of groups within the limits, on the line through two plans. */
+function onLine(a: Planned, b: Planned, limit: number): number {
+  const reach = (most: number, at: (n: Needs) => number): number =>
+    a.rounds + ((most - at(a)) * (b.rounds - a.rounds)) / Math.max(1, at(b) - at(a));
+  return Math.floor(
+    Math.min(
+      reach(limit, (n) => n.bytes),
+      reach(MOST_ELEMENTS, (n) => n.elements),
+    ),
+  );
+}
+
+/**
+ * The largest batch that fits, in words. Memory and sizes grow almost linearly with the batch, so the lines through
+ * plans of smaller batches say it: first through small ones, then through a plan that nearly fills the memory.
+ */
+function advice(task: string, flags: ModelFlags, wanted: readonly Extra[], limit: number): string {
+  const groups = flags.bnGroups ?? Math.max(...flags.ranks);
+  const plan = (rounds: number): Planned | undefined => {
+    const needs = planFor(task, flags, wanted, rounds * groups);
+    return needs && { ...needs, rounds };
+  };
+  const smaller = "a smaller --image-size, --width or --moco_queue is needed";
+  const one = plan(1);
+  if (!one) return `even -b ${groups} is too large: ${smaller}`;
+  if (one.bytes > limit) return `even -b ${groups} needs ${gigabytes(one.bytes)}: ${smaller}`;
+  const two = plan(2);
+  const first = two ? onLine(one, two, limit) : 1;
+  const near = plan(Math.max(3, Math.floor(first / 2)));
+  const fits = near ? onLine(one, near, limit) : 1;
+  return `-b ${fits * groups} is about the largest batch that fits`;
+}
+
+/**
+ * The artefact of a task for the flags, which is found or built. Rejects, with the largest batch that fits, if it
+ * cannot be planned or needs more memory than this machine has.
+ */
+export async function modelArtefact(task: string, flags: ModelFlags, wanted: readonly Extra[] = []): Promise<Fitting> {
+  const target = targetOf(flags);
+  const limit = memoryLimit();
+  const source = modelGraphs(task, flags, wanted);
+  const inWords = (): string => advice(task, flags, wanted, limit);
+  const check = (plan: Plan): void => {
+    const bytes = memoryOf(plan);
+    if (target.device === "cpu" && bytes > limit)
+      throw new Error(
+        `-b ${flags.batchSize} needs ${gigabytes(bytes)} of memory, this machine has ${gigabytes(limit)}; ${inWords()}`,
+      );
+  };
+  const { dir } = await cachedArtefact(source, target, check).catch((e: Error) => {
+    if (!(e instanceof TooLarge)) throw e;
+    throw new Error(`-b ${flags.batchSize}, --image-size ${flags.imageSize}: ${e.message}; ${inWords()}`);
+  });
+  return { dir };
+}
