@@ -2,12 +2,14 @@
 #include "log/jsonl.h"
 
 #include <cstdio>
+#include <utility>
 
 #include "core/error.h"
 
 namespace moproc::train {
 
-RunLog::RunLog(const std::string& event_folder, const std::string& json_path) : event_folder_(event_folder) {
+RunLog::RunLog(const std::string& event_folder, const std::string& json_path, std::string run)
+    : event_folder_(event_folder), run_(std::move(run)) {
   if (!json_path.empty()) {
     formats::require_log(json_path, formats::log_mark());
     json_ = std::make_unique<formats::LineFile>(json_path);
@@ -35,7 +37,7 @@ void RunLog::scalar(std::string_view tag, double value, int64_t step) {
 
 void RunLog::line(const JsonLine& line) {
   if (!json_) return;
-  attempt(json_failing_, "lines of the log are", [&] { json_->line(line.text()); });
+  attempt(json_failing_, "lines of the log are", [&] { json_->line(JsonLine(line).add("run", run_).text()); });
 }
 
 void RunLog::attempt(bool& failing, const char* what, const std::function<void()>& write) {

@@ -17,9 +17,10 @@ namespace moproc::train {
 /// when the log can be written again. But if nothing could be written yet, the first entry throws InputError.
 class RunLog {
  public:
-  /// If one of the names is empty, that log is not written. If a process was killed while it wrote the last line of the
-  /// JSON log, that line is removed, which a warning on stderr says. Throws InputError if a file cannot be made.
-  RunLog(const std::string& event_folder, const std::string& json_path);
+  /// If one of the names is empty, that log is not written. Each record carries `run`, the run's id. If a process was
+  /// killed while it wrote the last line of the JSON log, that line is removed, which a warning on stderr says. Throws
+  /// InputError if a file cannot be made.
+  RunLog(const std::string& event_folder, const std::string& json_path, std::string run);
 
   /// Makes the event file of a run that goes on at `from`, with its settings and the tags of its results. Returns how
   /// many scalars of earlier processes were removed, because the run computes them again. Throws InputError.
@@ -33,7 +34,7 @@ class RunLog {
   void line(const JsonLine& line);
 
  private:
-  std::string event_folder_;
+  std::string event_folder_, run_;
   std::unique_ptr<EventFile> events_;
   std::unique_ptr<formats::LineFile> json_;
   void attempt(bool& failing, const char* what, const std::function<void()>& write);

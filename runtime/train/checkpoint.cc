@@ -42,6 +42,7 @@ std::string show(double v) {
 Metadata metadata_of(const Plan& plan, const CheckpointInfo& i, const RunRecord& record) {
   Metadata m{{"format", kRunFormat},
              {"verb", record.verb},
+             {"run", i.run},
              {"task", meta(plan, "task")},
              {"arch", meta(plan, "arch")},
              {"num_class", meta(plan, "num_class")},
@@ -106,6 +107,7 @@ void read_run(const Checkpoint& c, CheckpointInfo& info) {
                                                     : info.at.samples / std::max<int64_t>(1, info.global_batch);
   info.data_digest = field(c, "data_digest");
   info.plan_digest = field(c, "plan_digest");
+  if (const auto run = c.metadata.find("run"); run != c.metadata.end()) info.run = run->second;
   info.settings = {c.metadata.begin(), c.metadata.end()};
 }
 

@@ -31,6 +31,7 @@ struct Position {
 /// The metadata of a checkpoint.
 struct CheckpointInfo {
   Position at;
+  std::string run;  // the run's id; "" in files of older versions
   uint64_t seed = 0;
   int64_t global_batch = 0;
   std::string data_digest;  // of the training list; "synthetic" if there is none

@@ -19,21 +19,12 @@
 namespace moproc::train {
 namespace {
 
-/// A word as a shell reads it.
-std::string quoted(const std::string& word) {
-  constexpr const char* plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_@%+=:,./-";
-  if (!word.empty() && word.find_first_not_of(plain) == std::string::npos) return word;
-  std::string text = "'";
-  for (const char c : word) text += c == '\'' ? "'\\''" : std::string(1, c);
-  return text + "'";
-}
-
 /// The command that the user typed: moproc's, which it tells its binaries in MOPROC_COMMAND, or that of this process.
 std::string command_line() {
   if (const char* const given = std::getenv("MOPROC_COMMAND")) return given;
   std::ifstream file("/proc/self/cmdline", std::ios::binary);
   std::string text;
-  for (std::string word; std::getline(file, word, '\0');) text += (text.empty() ? "" : " ") + quoted(word);
+  for (std::string word; std::getline(file, word, '\0');) text += (text.empty() ? "" : " ") + in_shell(word);
   return text;
 }
 

@@ -55,6 +55,9 @@ std::string remove_other_run(const RunSettings& s) {
   for (const std::string& path : newer) remove(path);
   const bool anew = std::ranges::none_of(checkpoints_in(s.saving.exp_dir),
                                          [](const FoundCheckpoint& c) { return is_own_checkpoint(c.path); });
+  if (anew)
+    for (const char* const name : {"/model_best.safetensors", "/model_best.pth.tar"})
+      if (is_own_checkpoint(s.saving.exp_dir + name)) remove(s.saving.exp_dir + name);
   const std::string log = s.saving.exp_dir + "/metrics.jsonl";
   const bool with_log = anew && s.resume != "auto" && formats::is_own_file(log, formats::log_mark());
   if (with_log) remove(log);

@@ -251,6 +251,7 @@ void Trainer::save(int epoch, std::optional<int64_t> step) {
   if (!saver_) return;
   CheckpointInfo info;
   info.at = at_;
+  info.run = run_;
   info.seed = seed_;
   info.global_batch = runner_->batch();
   info.data_digest = data_digest();

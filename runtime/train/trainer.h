@@ -86,6 +86,7 @@ class Trainer {
   Console console_;
   Lists lists_;
   Session session_;
+  std::string run_;  // the run's id, which its checkpoints and the records of its log carry
   uint64_t seed_ = 0;
   std::string start_checkpoint_;  // "" for none
   bool network_only_ = false;     // only the network of that checkpoint is used

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <random>
 #include <utility>
 
 #include "comm/world.h"
@@ -40,6 +41,12 @@ RunSettings prepared(RunSettings s, const Plan& plan, const comm::World* world) 
   return s;
 }
 
+/// The id of a run that begins: twelve random hexadecimal digits.
+std::string new_run_id() {
+  std::random_device random;
+  return format("%08x%04x", random(), random() & 0xffffu);
+}
+
 std::string hex(uint64_t v) { return format("%016llx", static_cast<unsigned long long>(v)); }
 
 }  // namespace
@@ -66,7 +73,7 @@ Trainer::Trainer(const Plan& plan, RunSettings settings, Job job, comm::World* w
   const std::string json = !settings_.saving.json_log.empty() && first() ? settings_.saving.json_log
                            : writes                                      ? settings_.saving.exp_dir + "/metrics.jsonl"
                                                                          : "";
-  log_ = std::make_unique<RunLog>(writes ? settings_.saving.exp_dir : "", json);
+  log_ = std::make_unique<RunLog>(writes ? settings_.saving.exp_dir : "", json, run_);
   if (!settings_.evaluate) {
     runner_.emplace(session_, settings_.hyper, seed_, settings_.cache_features);
     runner_->set_mixup(settings_.augmentation.mixup);
@@ -159,6 +166,7 @@ std::string Trainer::data_digest() const { return lists_.train ? hex(lists_.trai
 
 /// Finds the seed, and the checkpoint that the run continues or whose network it begins with.
 void Trainer::find_start() {
+  run_ = new_run_id();
   seed_ = settings_.seed_or_default();
   start_checkpoint_ = settings_.resume;
   if (start_checkpoint_ == "auto") {
@@ -193,6 +201,7 @@ void Trainer::start_state() {
                                                                           : Optimizer::needed);
   for (const std::string& note : info.notes) console_.line("note: " + note);
   at_ = info.at;
+  if (info.of_run && !info.run.empty()) run_ = info.run;
   if (!info.knows_epoch) at_.epoch = settings_.start_epoch;
   if (info.of_run && !settings_.seed) seed_ = info.seed;
   if (!settings_.evaluate) compare_with(info, path);

@@ -86,7 +86,8 @@ class Cleaning {
                         .add("list", format("%016llx", static_cast<unsigned long long>(list_.digest())))
                         .add("classes", classes_)
                         .add("plan", plan.digest);
-    for (const Recorded& r : settings.record.values) line.add_raw(r.key, json_value(r));
+    for (const Recorded& r : settings.record.values)
+      if (!r.key.empty()) line.add_raw(r.key, json_value(r));  // what is held out shows in the list
     header_ = line.text();
   }
 

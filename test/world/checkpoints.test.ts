@@ -86,12 +86,13 @@ withPython("finetune, export and evaluation begin with such a file; a classifier
   const tune = ["finetune", "--data", "data", ...network, "--low-resource", "1", "--epochs", "1", "--quiet"];
   const out = shell.done(...tune, "--model-path", "wrapped.pth", "--exp-dir", "tuned");
   t.regex(out, /wrapped\.pth: the network to begin with; its classifier too/);
-  const three = shell.moproc(...tune, "--model-path", "three.pth", "--num-class", "4", "--exp-dir", "no");
-  t.is(three.status, 2);
-  t.regex(
-    three.err,
-    /--num-class 4: the tensors of three\.pth have 3|its classifier has 3 classes.*4 classes are wanted/,
-  );
+  const three = shell.moproc(...tune, "--model-path", "three.pth", "--num-class", "4", "--exp-dir", "new head");
+  t.is(three.status, 0, three.err);
+  t.regex(three.err, /three\.pth has 3 classes, --num-class says 4: a new classifier of 4 classes is trained/);
+  const keep = ["--init-classifier", "keep", "--num-class", "4", "--exp-dir", "no"];
+  const kept = shell.moproc(...tune, "--model-path", "three.pth", ...keep);
+  t.is(kept.status, 2);
+  t.regex(kept.err, /--init-classifier keep: three\.pth has 3 classes, but --num-class says 4; use --num-class 3/);
   const d2 = shell.done(...tune, "--model-path", "detectron2.pth", "--exp-dir", "of d2");
   t.regex(d2, /its classifier too/);
   const made = shell.done("export", "--resume", "wrapped.pth", ...network.slice(0, 2), "-o", "m.onnx", "--no-check");
@@ -141,7 +142,8 @@ withPython("what cannot be read is refused by name before anything is built", (t
 });
 
 withPython("train --resume: a single network is not a run of MoPro, and the message says what reads it", (t) => {
-  const r = shell.moproc("train", ...model, "--data", "data", "--resume", "wrapped.pth", "--exp-dir", "no");
+  const mopro = ["--task", "mopro", "--data", "data", "--resume", "wrapped.pth", "--exp-dir", "no"];
+  const r = shell.moproc("train", ...model, ...mopro);
   t.is(r.status, 2);
   t.regex(r.err, /wrapped\.pth: holds a single ResNet, not the state of MoPro.*finetune, lowshot, predict/);
   const classifier = [...model, "--task", "classifier", "--data", "data", "--exp-dir", "resumed", "--epochs", "8"];

@@ -112,8 +112,9 @@ test("decisions override the rule, by path; they are counted, and what the rule 
   for (const verdict of ["kept", "relabelled", "dropped"])
     t.regex(out, new RegExp(`${verdict} +${hand.filter((l) => l.verdict === verdict).length} `));
   const annotation = JSON.parse(shell.text("hand.json")) as { images: string[]; labels: number[] };
+  const classes = ["Grüße", 'comma, and "quotes"', "plain"];
   const stay = hand.filter((l) => l.pseudo !== null);
-  t.deepEqual(annotation, { images: stay.map((l) => l.image), labels: stay.map((l) => l.pseudo as number) });
+  t.deepEqual(annotation, { images: stay.map((l) => l.image), labels: stay.map((l) => l.pseudo as number), classes });
   const { decisions: counts } = JSON.parse(shell.text("hand.summary.json")) as { decisions: object };
   t.deepEqual(counts, { keep: keeps, drop: drops, relabel: 2, changed, unreadable: 0 });
 });
@@ -127,7 +128,7 @@ test("an image that cannot be read stays out whatever is decided, and that is sa
     { image: first.image, decision: "keep" },
     { image: second.image, decision: "drop" },
   ];
-  const out = clean("hurt", "--decisions", save("hurt-d.json", decisions));
+  const out = clean("hurt", "--max-broken", "2", "--decisions", save("hurt-d.json", decisions));
   writeFileSync(path, bytes);
   t.regex(out, /warning: 1 decisions have no effect, because their images cannot be read/);
   t.deepEqual(

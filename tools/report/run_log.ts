@@ -6,9 +6,10 @@ import { readFileSync } from "node:fs";
 export type Line = Readonly<Record<string, string | number | boolean>>;
 
 /**
- * The records of a log. If its last line is incomplete, because a process was killed while it wrote it, that line is
- * left out and `note` is called with a sentence that says so. Throws, naming file and line, for any other line that is
- * not a record.
+ * The records of the run that the log is about: of its last record `start`. Those of other runs in the same file are
+ * left out, and `note` is called with their number. If its last line is incomplete, because a process was killed while
+ * it wrote it, that line is left out and `note` is called with a sentence that says so. Throws, naming file and line,
+ * for any other line that is not a record.
  */
 export function readLog(file: string, note: (text: string) => void): readonly Line[] {
   const text = readFileSync(file, "utf8");
@@ -22,7 +23,12 @@ export function readLog(file: string, note: (text: string) => void): readonly Li
       note(`${file}: its last line (${i + 1}) is incomplete, as a process that is killed leaves it; it is left out`);
     else throw new Error(`${file} line ${i + 1}: is not a record of a run`);
   });
-  return records;
+  const { run } = records.findLast((l) => l.event === "start") ?? {};
+  if (run === undefined) return records; // written by an earlier version
+  const own = records.filter((l) => l.run === run);
+  const others = records.length - own.length;
+  if (others > 0) note(`${file}: ${others} records of other runs are left out; the page shows run ${run}`);
+  return own;
 }
 
 function parsed(line: string): Line | undefined {

@@ -72,7 +72,10 @@ TEST("pytorch: a run that writes .pth.tar ends with the bits of one that writes 
   run("cut", {"--steps", "7", "--resume", exp / "cut/checkpoint_0002_000007.pth.tar"});
   CHECK(state_of(exp / "cut/checkpoint_0001.pth.tar") == state_of(exp / "whole/checkpoint_0001.safetensors"));
   const std::string last = "checkpoint_0003_000004.safetensors";
-  CHECK(read_bytes(exp / ("cut/" + last)) == read_bytes(exp / ("whole/" + last)));
+  Metadata cut = SafetensorsFile(exp / ("cut/" + last)).metadata(),
+           whole = SafetensorsFile(exp / ("whole/" + last)).metadata();
+  CHECK(cut.erase("run") == 1 && whole.erase("run") == 1 && cut == whole);  // with the digest of the tensors
+  CHECK(state_of(exp / ("cut/" + last)) == state_of(exp / ("whole/" + last)));
 }
 
 TEST("pytorch: weights, epoch and momentum of a published checkpoint are taken") {
