@@ -90,9 +90,17 @@ function annotationOf(report: readonly Line[]): string {
   const stay = report.filter((l) => l.pseudo !== null);
   return (
     `{"images": [${stay.map((l) => JSON.stringify(l.image)).join(", ")}], "labels": ` +
-    `[${stay.map((l) => l.pseudo).join(", ")}]}`
+    `[${stay.map((l) => l.pseudo).join(", ")}], "classes": ${classNames()}}`
   );
 }
+
+/** The names of the classes, as Python's json.dump writes them. */
+const classNames = (): string =>
+  `[${text("some data", "info", "synsets.txt")
+    .trimEnd()
+    .split("\n")
+    .map((name) => JSON.stringify(name))
+    .join(", ")}]`;
 
 test.serial("verdicts follow from scores, scores from both heads; the annotation is what json.dump writes", (t) => {
   const [alpha, threshold] = [0.3, 0.4];
@@ -243,7 +251,7 @@ test.serial(
 
 const refused: readonly (readonly [readonly string[], RegExp])[] = [
   [["clean", "--data", "some data"], /--resume FILE is needed/],
-  [["clean", "--data", "some data", "--resume", "nothing.safetensors"], /nothing\.safetensors: no such file/],
+  [["clean", "--data", "some data", "--resume", "nothing.safetensors"], /nothing\.safetensors: no such file/i],
   [clean("-a", "resnet18"), /-a resnet18: .*resnet10/],
   [clean("--num-class", "5"), /--num-class 5: .* 4/],
   [clean("--compat", "frob"), /--compat frob: must be paper or released/],
