@@ -197,19 +197,6 @@ bool Json::integer(int64_t& out) const {
 
 Json parse_json(std::string_view text, const std::string& where) { return Parser(text, where).document(); }
 
-void write_json(std::string& out, std::string_view text) {
-  out += '"';
-  for (const char c : text) {
-    if (c == '"' || c == '\\') out += '\\', out += c;
-    else if (static_cast<unsigned char>(c) < 0x20) {
-      char code[8];
-      std::snprintf(code, sizeof code, "\\u%04x", static_cast<unsigned>(c));
-      out += code;
-    } else out += c;
-  }
-  out += '"';
-}
-
 namespace {
 
 void write_escape(std::string& out, unsigned code) {
@@ -238,28 +225,34 @@ unsigned code_point(std::string_view text, size_t at, size_t& bytes) {
   return code;
 }
 
-/// Copies valid UTF-8 and calls `other` with each byte that belongs to none.
-template <class F>
-std::string map_invalid(std::string_view text, F&& other) {
+}  // namespace
+
+void write_json(std::string& out, std::string_view text) {
+  out += '"';
+  for (size_t at = 0; at < text.size();) {
+    const auto c = static_cast<unsigned char>(text[at]);
+    size_t bytes = 1;
+    if (c >= 0x80) code_point(text, at, bytes);
+    if (bytes == 0) write_escape(out, 0xdc00u + c);
+    else if (c < 0x20) write_escape(out, c);
+    else {
+      if (c == '"' || c == '\\') out += '\\';
+      out += text.substr(at, bytes);
+    }
+    at += bytes == 0 ? 1 : bytes;
+  }
+  out += '"';
+}
+
+std::string valid_utf8(std::string_view text) {
   std::string out;
   for (size_t at = 0; at < text.size();) {
     size_t bytes = 0;
     code_point(text, at, bytes);
-    if (bytes == 0) other(out, static_cast<unsigned char>(text[at]));
-    else out += text.substr(at, bytes);
+    out += bytes == 0 ? "\xef\xbf\xbd" : text.substr(at, bytes);
     at += bytes == 0 ? 1 : bytes;
   }
   return out;
-}
-
-}  // namespace
-
-std::string valid_utf8(std::string_view text) {
-  return map_invalid(text, [](std::string& out, unsigned char) { out += "\xef\xbf\xbd"; });
-}
-
-std::string valid_utf8_json(std::string_view json) {
-  return map_invalid(json, [](std::string& out, unsigned char byte) { write_escape(out, 0xdc00u + byte); });
 }
 
 void write_json_ascii(std::string& out, std::string_view text) {

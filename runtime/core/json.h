@@ -42,15 +42,13 @@ class Json {
 /// Parses one document. Throws InputError: `where`, a colon, the byte's position and the reason.
 Json parse_json(std::string_view text, const std::string& where);
 
-/// Appends a quoted string.
+/// Appends a quoted string. Bytes that are not valid UTF-8 become escapes of lone surrogates, DC80 to DCFF, which
+/// parse_json() and Python's file functions convert back to those bytes.
 void write_json(std::string& out, std::string_view text);
-/// The same in ASCII, as Python's json.dump writes it: \u escapes, with surrogate pairs if needed. Bytes that are not
-/// valid UTF-8 become lone surrogates DC80 to DCFF, which Python's file functions convert back to those bytes.
+/// The same in ASCII, as Python's json.dump writes it: \u escapes, with surrogate pairs if needed.
 void write_json_ascii(std::string& out, std::string_view text);
 /// The text with U+FFFD in place of every byte that belongs to no valid UTF-8.
 std::string valid_utf8(std::string_view text);
-/// A JSON document in which such bytes, which can only be in strings, are written as write_json_ascii() writes them.
-std::string valid_utf8_json(std::string_view json);
 /// Appends the shortest text that reads back as the same finite double: "1", "0.1", "1e+30".
 void write_shortest(std::string& out, double value);
 /// Appends a number that reads back as the same double. Like Python's json.dump, it writes a point or an exponent even

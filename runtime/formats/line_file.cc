@@ -42,7 +42,7 @@ LineFile::LineFile(const std::string& path) : removed_(mend_last_line(path)), fi
 void LineFile::line(std::string_view text) {
   const std::optional<int64_t> before = file_.size();
   try {
-    file_.write((torn_ ? "\n" : "") + valid_utf8_json(text) + "\n");
+    file_.write((torn_ ? "\n" : "") + std::string(text) + "\n");
     torn_ = false;
   } catch (const InputError&) {
     torn_ = !before || !file_.cut(*before);

@@ -19,8 +19,7 @@ class LineFile {
 
   /// The bytes of the torn line that was removed; 0 if there was none.
   int64_t removed() const { return removed_; }
-  /// Appends `text`, JSON without a line feed, and a line feed. Bytes of strings that are not UTF-8 become escapes
-  /// (valid_utf8_json()). If this fails, what was written of the line is removed
+  /// Appends `text`, JSON without a line feed, and a line feed. If this fails, what was written of the line is removed
   /// again. Throws InputError.
   void line(std::string_view text);
 

@@ -114,7 +114,7 @@ test("the table of each launcher has the variables that launch.cc reads for it, 
   t.deepEqual(table("Slurm"), all(...variablesOf("slurm"), ...beginning("SLURM_")));
   const named = (start: RegExp): string[] => allVariables().filter((v) => start.test(v));
   t.deepEqual(table("Open MPI"), all(...variablesOf("mpi"), ...named(/^OMPI_/)));
-  t.deepEqual(table("MPICH and Intel MPI"), all(...variablesOf("mpi"), ...named(/^P?MPI?_/)));
+  t.deepEqual(table("MPICH and Intel MPI"), all(...variablesOf("mpi"), ...named(/^(PMI|MPI)_/)));
   t.deepEqual(table("Kubeflow"), variablesOf("kubeflow"));
   t.deepEqual(
     [

@@ -53,12 +53,22 @@ async function writePage(base: string, data: string): Promise<void> {
   process.stdout.write(`${base}.html: a page about the verdicts\n`);
 }
 
+/** The bytes of a file's name in JSON of ours, in which bytes that are not UTF-8 are the surrogates DC80 to DCFF. */
+const nameBytes = (name: string): Buffer =>
+  Buffer.concat(
+    name
+      .split(/([\udc80-\udcff])/u)
+      .map((part) =>
+        /^[\udc80-\udcff]$/u.test(part) ? Buffer.from([part.charCodeAt(0) - 0xdc00]) : Buffer.from(part),
+      ),
+  );
+
 /** Small pictures of images of the folder, as data URIs. */
 function thumbnails(data: string, images: readonly string[]): (string | undefined)[] {
   const dir = mkdtempSync(join(tmpdir(), "moproc-thumbnails-"));
   try {
     const r = spawnSync(nativeFile("moproc-data"), ["thumbnails", "--data", data, "--out", dir], {
-      input: images.map((i) => `${i}\n`).join(""),
+      input: Buffer.concat(images.flatMap((i) => [nameBytes(i), Buffer.from("\n")])),
     });
     if (r.status !== 0) throw new Error(`thumbnails: ${r.error?.message ?? r.stderr.toString()}`);
     return images.map((_, i) => {

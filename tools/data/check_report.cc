@@ -135,7 +135,7 @@ void CheckReport::find_unlisted(const std::string& root, const DataFolder& folde
     if (!listed.contains(name)) out.emplace_back(name);
   for (const auto& entry : fs::recursive_directory_iterator(root, fs::directory_options::skip_permission_denied)) {
     if (!data::is_image_name(entry.path().filename().string())) continue;
-    const std::string name = fs::relative(entry.path(), root).string();
+    const std::string name = entry.path().lexically_relative(root).string();
     if (!listed.contains(name)) out.push_back(name);
   }
   std::sort(out.begin(), out.end());
