@@ -110,6 +110,12 @@ void add_saving_flags(FlagTable& t, train::RunSettings& run) {
                         "safetensors, or pth.tar, which the published PyTorch scripts load");
   t.number({"--max-skips"}, "STEPS", run.max_skips, 1, kMaxInt,
            "end the run after so many steps in a row whose loss or gradient is not finite");
+  t.on({"--stop-on-collapse"}, run.stop_on_collapse,
+       "end the run, with a checkpoint and exit code 4, after an epoch that gives reason for a warning that training "
+       "goes wrong: labels become one class, most are corrected or dropped, accuracy falls, prototypes coincide, or "
+       "the "
+       "loss stands still")
+      .agree();
   t.number({"-p", "--print-freq"}, "STEPS", run.print_freq, 1, kMaxInt, "steps between two lines of the log");
   t.text({"--json-log"}, "FILE", saving.json_log, "log with one JSON object per line").without("EXP-DIR/metrics.jsonl");
 }

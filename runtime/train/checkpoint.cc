@@ -56,6 +56,7 @@ Metadata metadata_of(const Plan& plan, const CheckpointInfo& i, const RunRecord&
              {"data_digest", i.data_digest},
              {"plan_digest", i.plan_digest},
              {"meters", i.at.meters.to_json()},
+             {"health", i.at.health.to_json()},
              {"best_top1", show(i.at.best)},
              {"best_epoch", std::to_string(i.at.best_epoch)}};
   if (!i.label_names.empty()) m[kLabelNames] = i.label_names;
@@ -97,8 +98,11 @@ void read_run(const Checkpoint& c, CheckpointInfo& info) {
   info.at.step = number<int64_t>(c, "step");
   info.at.samples = number<int64_t>(c, "samples");
   info.at.meters = Meters::from_json(parse_json(field(c, "meters"), c.path + ": meters"), c.path);
+  if (const auto health = c.metadata.find("health"); health != c.metadata.end())
+    info.at.health =
+        Health::from_json(parse_json(health->second, c.path + ": health"), c.path);  // older files have none
   if (const auto best = c.metadata.find("best_top1"); best != c.metadata.end())
-    info.at.best = std::strtod(best->second.c_str(), nullptr);  // older files have none
+    info.at.best = std::strtod(best->second.c_str(), nullptr);
   if (const auto epoch = c.metadata.find("best_epoch"); epoch != c.metadata.end())
     info.at.best_epoch = static_cast<int>(std::strtol(epoch->second.c_str(), nullptr, 10));
   info.seed = number<uint64_t>(c, "seed");

@@ -12,6 +12,7 @@
 #include "formats/own_file.h"
 #include "formats/safetensors.h"
 #include "session/session.h"
+#include "train/health.h"
 #include "train/meters.h"
 #include "train/settings.h"
 
@@ -24,6 +25,7 @@ struct Position {
   int64_t samples = 0;  // images seen since the first step of the run
   int64_t steps = 0;    // of the whole run
   Meters meters;        // of the epoch that has begun
+  Health health;        // of the epochs that have ended
   double best = -1;     // top-1 of the best epoch so far, in percent; -1 before the first evaluation
   int best_epoch = -1;  // -1: none, or not known
 };

@@ -219,6 +219,11 @@ void Report::evaluation(const Position& at, const Validation& list, const Evalua
   console_.line(text);
 }
 
+void Report::health(const Position& at, const HealthWarning& warning) {
+  log_.line(warning.record);
+  console_.line(format("warning: epoch %d: ", at.epoch) + warning.text);
+}
+
 void Report::stopped(int signal, const Position& at, const std::string& saved) {
   const char* const name = signal_name(signal);
   JsonLine record;

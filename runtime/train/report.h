@@ -46,6 +46,8 @@ class Report {
   void step(const StepView& v);
   void epoch(Phase phase, double lr, const Position& at, int64_t broken);
   void evaluation(const Position& at, const Validation& set, const EvaluateResult& r);
+  /// A warning that training goes wrong.
+  void health(const Position& at, const HealthWarning& warning);
   /// How the run ended, for TensorBoard.
   void end(Ending ending) { log_.end_events(ending); }
   /// A signal ended the run. `saved` is the checkpoint to continue from; "" if there is none.

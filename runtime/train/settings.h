@@ -126,6 +126,8 @@ struct RunSettings {
   Dump dump;
   std::vector<std::string> notes;  // printed when the run starts
 
+  bool stop_on_collapse = false;  // end after an epoch that gives reason for a warning (train/health.h)
+
   uint64_t seed_or_default() const { return seed.value_or(0); }
 };
 

@@ -107,7 +107,8 @@ bool collect(std::vector<Child>& children, const std::string& verb) {
     if (c.ended || waitpid(c.pid, &status, WNOHANG) != c.pid) continue;
     c.ended = any = true;
     c.status = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
-    if (c.status != 0 && c.status != kStopped && c.status != kLost && c.status != kDiverged && c.status != 2)
+    if (c.status != 0 && c.status != kStopped && c.status != kLost && c.status != kDiverged && c.status != kCollapsed &&
+        c.status != 2)
       std::fprintf(stderr, "%s: rank %d ended with status %d%s\n", verb.c_str(), c.rank, c.status,
                    WIFSIGNALED(status) ? (std::string(", by ") + strsignal(WTERMSIG(status))).c_str() : "");
   }
@@ -162,7 +163,7 @@ int supervise(const comm::LaunchPlan& plan, const Supervision& how, char** argv)
   const Signals signals;
   for (int attempt = 0;; ++attempt) {
     const int result = outcome(run_once(plan, how, attempt > 0, argv));
-    if (result == 0 || result == kStopped || result == 2 || result == kDiverged || stopping ||
+    if (result == 0 || result == kStopped || result == 2 || result == kDiverged || result == kCollapsed || stopping ||
         attempt == how.max_restarts)
       return result;
     const std::string from = how.exp_dir.empty() ? "" : newest_checkpoint(how.exp_dir);

@@ -37,19 +37,22 @@ int Trainer::run() {
                        meta(plan, "arch").c_str(), session_.device().name().c_str(), static_cast<long long>(batches_),
                        static_cast<long long>(runner_->batch()), static_cast<unsigned long long>(seed_)));
   warn_of_prototypes();
+  labels_ = LabelTally(meta_number(session_.plan(), "num_class"));
   if (at_.steps == 0) at_.steps = at_.epoch * batches_ + at_.step;  // a checkpoint of PyTorch does not know
   report_->start(session_, settings_, {seed_, batches_, data_digest(), at_, lists_});
-  while (at_.epoch < settings_.schedule.epochs && !limit_reached() && !interrupted()) train_epoch();
+  while (at_.epoch < settings_.schedule.epochs && !limit_reached() && !interrupted() && !collapsed_) train_epoch();
   if (settings_.dump.step && !interrupted() && *settings_.dump.step >= steps_run_)
     throw InputError("--dump-step " + std::to_string(*settings_.dump.step) + ": the run ended after " +
                      std::to_string(steps_run_) + " steps");
   if (saver_) saver_->finish();
-  if (at_.epoch >= settings_.schedule.epochs) report_->end(Ending::success);
+  if (collapsed_) report_->end(Ending::failure);
+  else if (at_.epoch >= settings_.schedule.epochs) report_->end(Ending::success);
   if (world_) world_->exchange("the end", "");  // a launcher may kill the others when one rank ends
   report_->memory(session_);
   if (world_ && world_->carrier() != comm::Carrier::nccl) report_->ranks(*world_);
   if (settings_.compute.profile) console_.line(session_.profiler().report());
   if (!interrupted()) say_results();
+  if (collapsed_) return kCollapsed;
   const bool unended = at_.step == batches_;  // evaluation and checkpoint of the epoch are missing
   if (!interrupted() || at_.epoch >= settings_.schedule.epochs || (limit_reached() && !unended)) return 0;
   report_->stopped(signal(), at_, saver_ ? saver_->newest() : "");
@@ -60,25 +63,6 @@ int Trainer::run() {
 /// SIGINT.
 int Trainer::stopped_status() const {
   return settings_.saving.exp_dir.empty() || signal() == SIGINT ? 128 + signal() : kStopped;
-}
-
-/// Prints a note if prototypes depend too much on one image. A prototype begins as the embedding of its class's first
-/// image, which after n images still has the weight proto_m^(n - 1).
-void Trainer::warn_of_prototypes() {
-  if (!lists_.train || !session_.has_program("proto")) return;
-  std::vector<int64_t> counts(static_cast<size_t>(lists_.train->num_classes()));
-  for (const int32_t c : lists_.train->labels()) ++counts[static_cast<size_t>(c)];
-  std::erase(counts, 0);
-  std::nth_element(counts.begin(), counts.begin() + static_cast<std::ptrdiff_t>(counts.size() / 2), counts.end());
-  const int64_t images = counts[counts.size() / 2];
-  const double m = settings_.hyper.proto_m, share = std::pow(m, static_cast<double>(images - 1));
-  constexpr double kMuch = 0.5, kLittle = 0.1;
-  if (share <= kMuch) return;
-  console_.line(format(
-      "note: --proto_m %g: after epoch 0 the prototype of a class of %lld images (the median here) is still %.0f %% "
-      "its first image; %.4f would make that %.0f %%",
-      m, static_cast<long long>(images), 100 * share,
-      images > 1 ? std::pow(kLittle, 1.0 / static_cast<double>(images - 1)) : 0.0, 100 * kLittle));
 }
 
 void Trainer::train_epoch() {
@@ -151,6 +135,7 @@ void Trainer::finish_step() {
   ++at_.steps;
   at_.samples += runner_->batch();
   at_.meters.add(result, s.target.data());
+  labels_.add(result, s.target.data());
   if (!truth.empty()) at_.meters.add_truth(result, s.target.data(), truth.data());
   if (result.finite) skipped_ = 0;
   else skip(s, result);
@@ -191,9 +176,12 @@ void Trainer::end_epoch() {
                  learning_rate(settings_.hyper.lr, settings_.schedule, epoch, batches_ - 1, batches_), at_,
                  source_->broken_count());
   if (!lists_.val.empty() && !evaluate_epoch()) return save(epoch, at_.step);  // to be continued here
+  check_health();
   at_.epoch += 1;
   at_.step = 0;
   at_.meters = {};
+  labels_ = LabelTally(meta_number(session_.plan(), "num_class"));
+  top1_.reset();
   save(epoch, std::nullopt);
 }
 
@@ -217,6 +205,7 @@ bool Trainer::evaluate_epoch() {
       console_.line(std::string("warning: ") + e.what() + "; the accuracies per class of this epoch are lost");
     }
     if (i > 0 || settings_.evaluate) continue;
+    top1_ = r->top1();
     is_best_ = r->top1() > at_.best;
     if (is_best_) at_.best = r->top1(), at_.best_epoch = at_.epoch;
   }

@@ -36,7 +36,8 @@ class Trainer {
 
   /// Trains (or only evaluates) to the end and returns 0. A signal ends training after the steps under way, with a
   /// checkpoint if there is an exp_dir. The status is then kStopped (75), so that schedulers start the run again.
-  /// Without exp_dir, and after SIGINT, it is 128 + the signal's number. Throws Diverged, InputError and
+  /// Without exp_dir, and after SIGINT, it is 128 + the signal's number. --stop-on-collapse ends the run after the
+  /// first unhealthy epoch, with its checkpoint and kCollapsed (4). Throws Diverged, InputError and
   /// comm::LostRank.
   int run();
 
@@ -57,6 +58,9 @@ class Trainer {
   bool cache_features();
   void open_source();
   void warn_of_prototypes();
+  Tunable tunable() const;
+  std::optional<double> prototype_cosine() const;
+  void check_health();
   void train_epoch();
   bool may_start() const;
   void start_step();
@@ -97,10 +101,13 @@ class Trainer {
   std::unique_ptr<RunLog> log_;
   std::optional<Report> report_;
   std::optional<ClassResults> class_results_;
-  int64_t batches_ = 0;     // per epoch
-  int64_t steps_run_ = 0;   // by this process
-  int64_t not_finite_ = 0;  // steps of this process whose update was skipped
-  int skipped_ = 0;         // how many of these were the last steps in a row
+  int64_t batches_ = 0;         // per epoch
+  int64_t steps_run_ = 0;       // by this process
+  LabelTally labels_;           // of the epoch's steps that this process has run
+  std::optional<double> top1_;  // of the epoch, on the first validation list
+  bool collapsed_ = false;      // --stop-on-collapse ends the run
+  int64_t not_finite_ = 0;      // steps of this process whose update was skipped
+  int skipped_ = 0;             // how many of these were the last steps in a row
   std::deque<Started> started_;
   std::optional<FolderLock> folder_lock_;  // only on the rank that writes
   std::optional<Interrupt> interrupt_;

@@ -130,6 +130,7 @@ test("exit codes are those of supervisor.h, each once", (t) => {
   for (const [name, says] of [
     ["kStopped", /SIGTERM, SIGHUP or SIGUSR1, with a checkpoint/],
     ["kDiverged", /NaN/],
+    ["kCollapsed", /--stop-on-collapse/],
     ["kLost", /another rank was lost/],
   ] as const)
     t.regex(table.get(String(codes[name])) ?? "", says);
@@ -292,8 +293,8 @@ test("the Kubernetes Job", (t) => {
   t.deepEqual(wrongPolicy(rules, pod, spec.podReplacementPolicy), []);
   const action = (code: number): string => rules.find((r) => r.onExitCodes?.values.includes(code))?.action ?? "Count";
   t.deepEqual(
-    [2, codes.kDiverged, codes.kStopped, codes.kLost].map((c) => action(c as number)),
-    ["FailJob", "FailJob", "Ignore", "Count"],
+    [2, codes.kDiverged, codes.kCollapsed, codes.kStopped, codes.kLost].map((c) => action(c as number)),
+    ["FailJob", "FailJob", "FailJob", "Ignore", "Count"],
   );
 });
 

@@ -52,7 +52,7 @@ export function counted(lines: readonly Line[]): readonly Line[] {
       kept = kept.filter((l) =>
         l.event === "train"
           ? (l.samples as number) <= samples
-          : l.event === "epoch" || l.event === "evaluate"
+          : l.event === "epoch" || l.event === "evaluate" || l.event === "health"
             ? (l.epoch as number) < epoch
             : true,
       );

@@ -83,6 +83,9 @@ export function trainData(
       steps,
       all.filter((l) => l.event === "start").length,
     ),
+    warnings: lines
+      .filter((l) => l.event === "health")
+      .map((l) => ({ epoch: number(l, "epoch"), text: String(l.text) })),
     phases: phasesOf(steps),
     stepLoss: losses(steps, "samples", ""),
     loss: losses(epochs, "epoch", "_avg"),

@@ -31,12 +31,19 @@ export interface ClassEvaluation {
 /** Up to so many classes the confusion is shown as a matrix, above as a list of pairs. */
 export const MATRIX_CLASSES = 40;
 
+/** A warning that training goes wrong. */
+export interface HealthNote {
+  readonly epoch: number;
+  readonly text: string;
+}
+
 export interface TrainData {
   readonly title: string;
   readonly dataset: string;
   readonly settings: Readonly<Record<string, string | number | boolean>>;
   readonly environment: Readonly<Record<string, string | number | boolean>>;
   readonly tiles: readonly (readonly [string, string])[]; // label, value
+  readonly warnings: readonly HealthNote[]; // in their order
   readonly phases: readonly PhaseMark[]; // in their order
   readonly stepLoss: readonly Curve[]; // x: images seen; of single steps
   readonly loss: readonly Curve[]; // x: epoch; mean of the epoch

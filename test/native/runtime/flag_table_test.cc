@@ -113,6 +113,7 @@ void add_training(Entries<S>& e) {
   e.push_back({"--checkpoint-format", {"pth.tar"}, IS(s.run.saving.format == "pth.tar")});
   e.push_back({"--max-broken", {"2.5"}, IS(s.run.max_broken == 2.5)});
   e.push_back({"--max-skips", {"2"}, IS(s.run.max_skips == 2)});
+  e.push_back({"--stop-on-collapse", {}, IS(s.run.stop_on_collapse), "", "true"});
   e.push_back({"--print-freq", {"8"}, IS(s.run.print_freq == 8)});
   e.push_back({"--json-log", {"l"}, IS(s.run.saving.json_log == "l")});
   add_compute(e, IS(s.run.compute));

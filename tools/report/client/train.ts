@@ -81,6 +81,12 @@ function noise(): readonly HTMLElement[] {
   ];
 }
 
+function warnings(): readonly HTMLElement[] {
+  if (data.warnings.length === 0) return [];
+  const item = (w: (typeof data.warnings)[number]) => el("li", {}, el("b", {}, `Epoch ${w.epoch}: `), w.text);
+  return [el("h2", {}, "Warnings"), el("ul", { class: "warnings" }, ...data.warnings.map(item))];
+}
+
 const list = (of: Readonly<Record<string, string | number | boolean>>): HTMLElement =>
   el(
     "dl",
@@ -103,6 +109,7 @@ document
         el("div", { class: "tile", "data-what": what }, el("b", {}, value), el("span", {}, what)),
       ),
     ),
+    ...warnings(),
     el("h2", {}, "Curves"),
     el(
       "div",

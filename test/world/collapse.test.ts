@@ -1,0 +1,117 @@
+// Runs that go wrong say so: on the console, in metrics.jsonl and on the run's page, each kind once; runs that go well
+// say nothing. --stop-on-collapse ends a run with an exit code of its own, which is not tried again.
+
+import test from "ava";
+import { trainData } from "../../tools/report/train.js";
+import { Shell } from "../support/cli.js";
+import { exitCodes } from "../support/launch_docs.js";
+
+const shell = new Shell("collapse");
+test.after.always(() => shell.remove());
+const codes = exitCodes();
+
+const model = "-a resnet10 --width 0.125 -b 32 --image-size 24 --low-dim 16 --moco_queue 256".split(" ");
+const on = (data: string, exp: string, ...more: readonly string[]): readonly string[] => [
+  ...["train", ...model, "--data", data, "--exp-dir", exp, "--num-workers", "1", ...more],
+];
+const args = (exp: string, ...more: readonly string[]): readonly string[] => on("data", exp, ...more);
+/** Corrects every label from epoch 1 on, when the network knows nothing yet. */
+const hasty = ["--epochs", "4", "--start_clean_epoch", "1", "--pseudo_th", "0.2", "--proto_m", "0.999"];
+/** Follows what is known to work on little data. */
+const schedule = ["--epochs", "12", "--lr", "0.03", "--cos", "--crop-min", "0.5"];
+const careful = [...schedule, ..."--start_clean_epoch 6 --pseudo_th 0.5 --proto_m 0.95 --moco_m 0.99".split(" ")];
+const easy = "--noise 0.2 --ood 0 --variation 0.1".split(" ");
+test.before(() => {
+  shell.done("data", "sample", "--out", "data", ..."--classes 4 --images 480 --val 120 --size 32".split(" "));
+  shell.done("data", "sample", "--out", "easy", ..."--classes 4 --images 960 --val 120 --size 32".split(" "), ...easy);
+});
+
+type Row = ReturnType<Shell["metrics"]>[number];
+const warnings = (out: string): string[] => out.split("\n").filter((l) => l.startsWith("warning: "));
+const events = (exp: string): Row[] => shell.metrics(exp).filter((r) => r.event === "health");
+/** The flags that a warning says to change, with their values. */
+const advice = (warning: string): string[] => [...warning.matchAll(/(--\w+) [\d.]+/g)].map((m) => m[1] as string);
+
+test("labels that become one class: one line says it, with what to change; the log and the page have it, too", (t) => {
+  const r = shell.moproc(...args("hasty", ...hasty));
+  t.is(r.status, 0, r.err);
+  const said = warnings(r.out);
+  t.regex(said.join("\n"), /warning: epoch \d+: the labels become one class: [\d.]+ % of the corrected labels/);
+  const records = events("hasty");
+  t.deepEqual(
+    records.map((e) => `warning: epoch ${e.epoch}: ${e.text}`),
+    said,
+  );
+  const one = records.find((e) => e.kind === "one_class") as Row;
+  for (const key of ["epoch", "class", "corrected_to_class", "given_share", "taken_share"])
+    t.is(typeof one[key], "number", key);
+  t.true(Number.isInteger(one.class));
+  t.true((one.corrected_to_class as number) > 2 * (one.given_share as number));
+  t.deepEqual(advice(String(one.text)).slice(-1), ["--start_clean_epoch"]);
+  t.true(advice(String(one.text)).includes("--proto_m"));
+  const epoch = shell.metrics("hasty").find((e) => e.event === "epoch" && e.epoch === one.epoch) as Row;
+  const taken = (one.corrected_to_class as number) * (epoch.corrected as number);
+  const others = (1 - (one.given_share as number)) * (epoch.labels as number);
+  t.true(Math.abs((one.taken_share as number) - taken / others) < 1e-9);
+  t.deepEqual(
+    trainData("run", shell.metrics("hasty")).warnings,
+    records.map((e) => ({ epoch: e.epoch, text: e.text })) as never,
+  );
+  for (const e of records) t.true(shell.text("hasty", "report.html").includes(JSON.stringify(e.text).slice(1, -1)));
+});
+
+test("a run that goes well, and one of plain cross-entropy, say nothing", (t) => {
+  const runs = [0, 1, 2].map((seed) => [`careful ${seed}`, [...careful, "--seed", `${seed}`]] as const);
+  for (const [exp, flags] of [...runs, ["plain", ["--task", "classifier", ...schedule]] as const]) {
+    const out = shell.done(...on("easy", exp, "--stop-on-collapse", ...flags));
+    t.deepEqual(warnings(out), [], exp);
+    t.deepEqual(events(exp), []);
+    t.deepEqual(trainData("run", shell.metrics(exp)).warnings, []);
+  }
+});
+
+test("--stop-on-collapse ends the run after that epoch with a checkpoint; launchers do not start it again", (t) => {
+  const r = shell.moproc(...args("stopped", ...hasty, "--stop-on-collapse"));
+  t.is(r.status, codes.kCollapsed as number, r.err);
+  const epoch = events("stopped")[0]?.epoch as number;
+  t.true(epoch < 3);
+  t.is(shell.metrics("stopped").filter((e) => e.event === "epoch").length, epoch + 1);
+  t.regex(r.out, new RegExp(`newest checkpoint: stopped/checkpoint_000${epoch}\\.safetensors`));
+  t.regex(r.out, /--stop-on-collapse: the run ends after epoch \d+, with exit code 4/);
+  t.regex(r.out, /stopped\/report\.html: a page/);
+
+  const supervised = shell.moproc(...args("again", ...hasty, "--stop-on-collapse", "--max-restarts", "2"));
+  t.is(supervised.status, codes.kCollapsed as number, supervised.err);
+  t.notRegex(supervised.err, /restart/);
+  t.is(shell.metrics("again").filter((e) => e.event === "start").length, 1);
+});
+
+test("two ranks decide as one process does, and end together", (t) => {
+  const ranks = ["--bn-groups", "2", ...hasty, "--stop-on-collapse"];
+  const one = shell.moproc(...args("one", ...ranks));
+  const two = shell.moproc(...args("two", ...ranks, "--ranks", "2", "--nproc-per-node", "2", "--max-restarts", "1"));
+  t.is(one.status, codes.kCollapsed as number, one.err);
+  t.is(two.status, codes.kCollapsed as number, two.err);
+  t.deepEqual(
+    events("two").map((e) => [e.kind, e.epoch]),
+    events("one").map((e) => [e.kind, e.epoch]),
+  );
+  t.is(warnings(two.out).length, events("two").length);
+  t.notRegex(two.err, /restart|rank \d ended/);
+});
+
+test("a run that is resumed does not repeat a warning, unless it computes that epoch again", (t) => {
+  const whole = shell.done(...args("whole", ...hasty));
+  shell.done(...args("cut", ...hasty, "--steps", "35"));
+  const before = events("cut").length;
+  const rest = shell.done(...args("cut", ...hasty, "--resume", "auto"));
+  t.true(before > 0);
+  t.is(before + warnings(rest).length, warnings(whole).length);
+  const start = (samples: number, epoch: number) => ({ event: "start", from_samples: samples, from_epoch: epoch });
+  const health = (epoch: number) => ({ event: "health", kind: "dropped", epoch, text: `of ${epoch}` });
+  const data = trainData("run", [start(0, 0), health(1), health(2), start(64, 2), health(2)]);
+  t.deepEqual(
+    data.warnings.map((w) => w.epoch),
+    [1, 2],
+  );
+});
