@@ -109,6 +109,7 @@ class FlagTable {
   const std::vector<Flag>& all() const { return flags_; }
   /// The flag of this name; null if there is none. In a name, - and _ are the same.
   const Flag* find(const std::string& name) const;
+  Flag* find(const std::string& name) { return const_cast<Flag*>(std::as_const(*this).find(name)); }
   /// The recorded flags with their present values.
   std::vector<train::Recorded> recorded() const;
 

@@ -57,6 +57,22 @@ void add_mopro_flags(FlagTable& t, TrainSettings& s) {
       .only_for("classifier");
 }
 
+/// --recipe, which sets what the user has not set; so it is added after the flags that it stands in for.
+void add_recipe_flag(FlagTable& t, train::RecipeChoice& choice) {
+  for (const char* const name : {"--moco_m", "--proto_m", "--lr", "--start_clean_epoch", "--compat"}) {
+    Flag& f = *t.find(name);
+    f.set = [&given = choice.given, key = f.key, set = f.set](const std::string& typed,
+                                                              const std::vector<std::string>& values) {
+      set(typed, values);
+      given.push_back(key);
+    };
+  }
+  t.choice<bool>({"--recipe"}, choice.automatic, {{"published", false}, {"auto", true}},
+                 "auto: --lr, --moco_m, --proto_m and --start_clean_epoch fit the number of steps and of images per "
+                 "class, unless they are given")
+      .agree();
+}
+
 void add_image_flags(FlagTable& t, TrainSettings& s) {
   train::Augmentation& a = s.run.augmentation;
   t.section("images");
@@ -100,6 +116,7 @@ void add_flags(FlagTable& t, TrainSettings& s) {
   add_optimiser_flags(t, s.run);
   add_cosine_flag(t, s.run);
   add_mopro_flags(t, s);
+  add_recipe_flag(t, s.run.recipe);
   add_image_flags(t, s);
   add_saving_flags(t, s.run);
   add_compute_flags(t, s.run.compute);

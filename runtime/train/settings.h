@@ -80,6 +80,12 @@ struct Dump {
   std::string folder;
 };
 
+/// --recipe.
+struct RecipeChoice {
+  bool automatic = false;          // values that fit the run (train/recipe.h) for what is not given
+  std::vector<std::string> given;  // Recorded::key of the flags that are
+};
+
 /// A setting that changes results, with its names in checkpoints, logs and messages.
 struct Recorded {
   std::string flag;   // "--lr": in messages
@@ -126,6 +132,7 @@ struct RunSettings {
   Dump dump;
   std::vector<std::string> notes;  // printed when the run starts
 
+  RecipeChoice recipe;
   bool stop_on_collapse = false;  // end after an epoch that gives reason for a warning (train/health.h)
 
   uint64_t seed_or_default() const { return seed.value_or(0); }

@@ -58,6 +58,8 @@ class Trainer {
   bool cache_features();
   void open_source();
   void warn_of_prototypes();
+  RunSize size() const;
+  void apply_recipe();
   Tunable tunable() const;
   std::optional<double> prototype_cosine() const;
   void check_health();

@@ -62,6 +62,7 @@ Trainer::Trainer(const Plan& plan, RunSettings settings, Job job, comm::World* w
   if (writes) folder_lock_.emplace(settings_.saving.exp_dir);
   find_start();
   if (!settings_.synthetic) read_lists();
+  if (settings_.recipe.automatic) apply_recipe();
   if (writes && lists_.held_out) write_list(settings_.saving.exp_dir, kHeldOutList, lists_.val.front().list);
   if (job_.record_lists && lists_.train && writes) job_.record_lists(settings_.saving.exp_dir, lists_);
   start_state();

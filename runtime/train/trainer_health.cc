@@ -1,9 +1,12 @@
 // What the trainer says about the health of a run: before its first step, and after each epoch.
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
+#include <type_traits>
 
 #include "comm/world.h"
 #include "core/meta.h"
+#include "formats/checkpoint_file.h"
 #include "train/health.h"
 #include "train/supervisor.h"
 #include "train/trainer.h"
@@ -21,7 +24,53 @@ int64_t images_per_class(const data::Dataset& list) {
   return counts[counts.size() / 2];
 }
 
+/// Four digits behind the point, as people write such values.
+double rounded(double v) { return std::round(v * 1e4) / 1e4; }
+
 }  // namespace
+
+/// How long the run is. Known once the lists are read.
+RunSize Trainer::size() const {
+  const int64_t batch = meta_number(session_.plan(), "batch");
+  const uint64_t images = !lists_.train ? 0 : lists_.order ? lists_.visits : lists_.train->size();
+  return {static_cast<int64_t>(images) / std::max<int64_t>(1, batch), settings_.schedule.epochs, batch,
+          lists_.train ? images_per_class(*lists_.train) : 0};
+}
+
+/// Sets what --recipe auto decides, also in the run's record. A run that goes on has the values that it began with.
+void Trainer::apply_recipe() {
+  if (!lists_.train || settings_.evaluate) return;
+  const Recipe fit = recipe_for(size());
+  formats::Metadata before;
+  if (!start_checkpoint_.empty() && !network_only_) before = formats::open_checkpoint(start_checkpoint_).metadata;
+  std::string set;
+  bool kept = false;
+  for (Recorded& r : settings_.record.values) {
+    const auto& given = settings_.recipe.given;
+    if (std::find(given.begin(), given.end(), r.key) != given.end()) continue;
+    if (!r.task.empty() && r.task != meta(session_.plan(), "task")) continue;
+    const auto take = [&](auto& field, auto value) {
+      const auto old = before.find(r.key);
+      using T = std::remove_reference_t<decltype(field)>;
+      if (old != before.end()) kept = true, value = static_cast<T>(std::strtod(old->second.c_str(), nullptr));
+      field = value;
+      r.value.clear();
+      write_shortest(r.value, static_cast<double>(value));
+      const std::string part = r.flag + " " + r.value;
+      if (set.find(part) == std::string::npos) set += " " + part;
+    };
+    Hyper& h = settings_.hyper;
+    if (r.key == "lr") take(h.lr, rounded(fit.lr));
+    if (r.key == "moco_m") take(h.moco_m, rounded(fit.moco_m));
+    if (r.key == "proto_m") take(h.proto_m, rounded(fit.proto_m));
+    if (r.key == "start_clean_epoch" && r.flag == "--start_clean_epoch")
+      take(settings_.start_clean_epoch, fit.start_clean_epoch);
+  }
+  for (Recorded& r : settings_.record.values)
+    if (r.key == "start_clean_epoch") r.value = std::to_string(settings_.start_clean_epoch);
+  console_.line(set.empty() ? "note: --recipe auto sets nothing: all of its values are given"
+                            : "--recipe auto:" + set + (kept ? " (as the run began)" : ""));
+}
 
 /// Prints a note if prototypes depend too much on one image. A prototype begins as the embedding of its class's first
 /// image, which after n images still has the weight proto_m^(n - 1).
@@ -35,16 +84,18 @@ void Trainer::warn_of_prototypes() {
       "note: --proto_m %g: after epoch 0 the prototype of a class of %lld images (the median here) is still %.0f %% "
       "its first image; %.4f would make that %.0f %%",
       m, static_cast<long long>(images), 100 * share, momentum_for(kLittle, images), 100 * kLittle));
+  if (settings_.record.verb != "train" || settings_.recipe.automatic) return;
+  const Recipe fit = recipe_for(size());
+  console_.line(
+      format("note: for a run of %lld steps --recipe auto would use --lr %g --moco_m %g --proto_m %g "
+             "--start_clean_epoch %d",
+             static_cast<long long>(batches_ * settings_.schedule.epochs), rounded(fit.lr), rounded(fit.moco_m),
+             rounded(fit.proto_m), fit.start_clean_epoch));
 }
 
 Tunable Trainer::tunable() const {
   const Hyper& h = settings_.hyper;
-  return {{batches_, settings_.schedule.epochs, runner_->batch(), lists_.train ? images_per_class(*lists_.train) : 0},
-          h.moco_m,
-          h.proto_m,
-          h.lr,
-          h.pseudo_th,
-          settings_.start_clean_epoch};
+  return {size(), h.moco_m, h.proto_m, h.lr, h.pseudo_th, settings_.start_clean_epoch};
 }
 
 /// The mean cosine of the prototypes, which the first rank has right; nothing if the epoch corrected no labels by them.

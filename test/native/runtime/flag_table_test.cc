@@ -191,6 +191,7 @@ TEST("flag table: train's flags change what they should") {
   e.push_back({"--pseudo_th", {"0.5"}, IS(s.run.hyper.pseudo_th == 0.5), "pseudo_th", "0.5"});
   e.push_back({"--alpha", {"0.25"}, IS(s.run.hyper.alpha == 0.25), "alpha", "0.25"});
   e.push_back({"--start_clean_epoch", {"4"}, IS(s.run.start_clean_epoch == 4), "start_clean_epoch", "4"});
+  e.push_back({"--recipe", {"auto"}, IS(s.run.recipe.automatic), "", "auto"});
   e.push_back({"--compat",
                {"paper"},
                IS(s.compat_paper && s.run.start_clean_epoch == 10),
