@@ -10,6 +10,7 @@
 #include <unordered_map>
 
 #include "core/rng.h"
+#include "list_file.h"
 
 namespace moproc::data {
 namespace {
@@ -51,6 +52,7 @@ std::vector<std::uint32_t> read_subset(const Dataset& all, const std::string& fi
   std::vector<char> taken(all.size());
   std::string line;
   for (std::size_t number = 1; std::getline(in, line); ++number) {
+    if (number == 1 && line.starts_with(kByteOrderMark)) line.erase(0, kByteOrderMark.size());
     while (!line.empty() && (line.back() == '\r' || line.back() == ' ')) line.pop_back();
     if (line.empty()) continue;
     const auto& names = line.find('/') == std::string::npos ? by_name : by_path;

@@ -25,7 +25,8 @@ class Differences {
 std::string differences(const CheckpointInfo& info, const std::string& path, const RunSettings& settings,
                         const Continuing& run) {
   Differences d;
-  d.add(d.order, "training list", info.data_digest, run.data_digest);
+  constexpr std::string_view kNoneYet = "none yet";  // a state that `moproc export --training` made for a new run
+  if (info.data_digest != kNoneYet) d.add(d.order, "training list", info.data_digest, run.data_digest);
   d.add(d.order, "global batch", std::to_string(info.global_batch), std::to_string(run.global_batch));
   d.add(d.order, "seed", std::to_string(info.seed), std::to_string(run.seed));
   const auto was = [&](const char* key) {

@@ -12,6 +12,7 @@
 #include "core/error.h"
 #include "core/meta.h"
 #include "data/data_folder.h"
+#include "data/list_file.h"
 #include "train/truth.h"
 
 namespace moproc::train {
@@ -24,6 +25,8 @@ std::vector<float> read_weights(const std::string& path, const data::Dataset& tr
   std::unordered_map<std::string, float> by_name;
   std::string line;
   for (size_t number = 1; std::getline(file, line); ++number) {
+    if (number == 1 && line.starts_with(data::kByteOrderMark)) line.erase(0, data::kByteOrderMark.size());
+    if (line.ends_with('\r')) line.pop_back();
     if (line.empty()) continue;
     const size_t space = line.find_last_of(" \t");
     float weight = 0;

@@ -59,7 +59,8 @@ test.serial(
     t.is(plain.length, 20);
     const smooth = train("smooth", "--label-smoothing", "0.2");
     t.true((smooth.at(-1) as number) > (plain.at(-1) as number));
-    writeFileSync(shell.at("ones.txt"), names.map((n) => `${n} 1\n`).join(""));
+    // as an editor on Windows writes it
+    writeFileSync(shell.at("ones.txt"), `\ufeff${names.map((n) => `${n} 1\r\n`).join("")}`);
     const ones = train("ones", "--sample-weights", "ones.txt");
     ones.forEach((x, i) => t.true(Math.abs(x - (plain[i] as number)) < 1e-4 * x, `step ${i}: ${x} ${plain[i]}`));
     writeFileSync(shell.at("some.txt"), names.map((n, i) => `${n} ${i % 2}\n`).join(""));

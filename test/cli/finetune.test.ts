@@ -110,10 +110,10 @@ test.serial("one subset from the seed, whatever the groups; --list takes it back
   finetune("listed", "--list", "a/subset.txt", "--seed", "5", "--epochs", "1");
   t.is(weights("listed/checkpoint_0000.safetensors"), weights("a/checkpoint_0000.safetensors"));
   writeFileSync(
-    shell.at("names.txt"),
-    subset("a")
-      .map((n) => `${n.split("/").at(-1)}\n`)
-      .join(""),
+    shell.at("names.txt"), // as an editor on Windows writes it
+    `\ufeff${subset("a")
+      .map((n) => `${n.split("/").at(-1)}\r\n`)
+      .join("")}`,
   );
   finetune("named", "--list", "names.txt", "--seed", "5", "--epochs", "1");
   t.is(weights("named/checkpoint_0000.safetensors"), weights("a/checkpoint_0000.safetensors"));
