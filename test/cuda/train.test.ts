@@ -1,9 +1,8 @@
 // The training binary for GPUs on the emulated driver, from a folder of images to a checkpoint: losses close to the
 // CPU's, and a run that was stopped within an epoch continues with the same bits.
 
-import { createHash } from "node:crypto";
-import { readFileSync } from "node:fs";
 import test from "ava";
+import { SafetensorsFile } from "../../compiler/util/safetensors.js";
 import { Shell } from "../support/cli.js";
 import { emulated, haveEmulator } from "../support/emulated.js";
 
@@ -38,10 +37,13 @@ function train(exp: string, ...flags: readonly string[]): number[] {
   return shell.metrics(exp).flatMap((m) => (m.event === "train" ? [m.loss as number] : []));
 }
 
-const digest = (exp: string): string =>
-  createHash("sha256")
-    .update(readFileSync(shell.at(exp, "checkpoint_0000.safetensors")))
-    .digest("hex");
+/** What a checkpoint says, with the digest of its tensors; two runs differ in their id alone. */
+function contents(exp: string): object {
+  const file = SafetensorsFile.open(shell.at(exp, "checkpoint_0000.safetensors"));
+  file.close();
+  const { run: _, ...rest } = Object.fromEntries(file.metadata);
+  return rest;
+}
 
 run("moproc train --target cuda: an epoch of images, evaluation, and a resumed run of equal bits", (t) => {
   shell.done("data", "sample", "--out", "data", "--classes", "4", "--images", "24", "--val", "6", "--size", "40");
@@ -53,5 +55,5 @@ run("moproc train --target cuda: an epoch of images, evaluation, and a resumed r
   );
   train("cut", ...gpu, "--steps", "1");
   t.is(train("cut", ...gpu, "--resume", "auto").length, 3);
-  t.is(digest("cut"), digest("whole"));
+  t.deepEqual(contents("cut"), contents("whole"));
 });
