@@ -177,7 +177,7 @@ test.serial(
     };
     const first = start(script("job.sh", "data", 300), variables);
     const end = ended(first);
-    for (let i = 0; i < 3000 && !existsSync(shell.at("runs", "mopro", "checkpoint_0000.safetensors")); i++)
+    for (let i = 0; i < 3000 && !existsSync(shell.at("runs", "mopro", "last.safetensors")); i++)
       await new Promise((done) => setTimeout(done, 10));
     first.kill("SIGUSR1"); // B: the script alone
     const stopped = await end;

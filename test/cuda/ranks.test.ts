@@ -202,7 +202,7 @@ run("a GPU rank that is killed or stopped: the other names it, its step and the 
         ended: new Promise<Ended>((done) => child.on("close", (status) => done({ status, out: "", err }))),
       };
     });
-    for (let i = 0; i < 3000 && !existsSync(shell.at(signal, "checkpoint_0000.safetensors")); i++)
+    for (let i = 0; i < 3000 && !existsSync(shell.at(signal, "last.safetensors")); i++)
       await new Promise((done) => setTimeout(done, 10));
     ranks[1]?.child.kill(signal);
     const { status, err } = await (ranks[0] as (typeof ranks)[number]).ended;
