@@ -41,17 +41,33 @@ int explain_launch() {
 }
 
 /// Reads the lists of a data folder, whose lines may have errors; the images of class folders are not looked for.
-/// Returns the number of classes.
-int classes_of(const moproc::command::Inputs& in) {
+/// `run`: the classes that the checkpoint names. Returns the number of classes.
+int classes_of(const moproc::command::Inputs& in, const moproc::data::ClassTable& run) {
   using namespace moproc::data;
   ListOptions options = in.lists;
+  options.classes = run;
   const int classes = count_classes(in.data, options);
   options.num_class = in.num_class > 0 ? static_cast<int>(in.num_class) : classes;
   const Layout layout = layout_of(in.data);
   if (layout != Layout::lists && layout != Layout::webvision) return classes;
-  options.classes = read_folder(in.data, Split::train, options).classes();
-  if (has_validation(in.data)) read_folder(in.data, Split::val, options);
+  for (const Split split : {Split::train, Split::val})
+    if (has_split(in.data, split)) options.classes = read_folder(in.data, split, options).classes();
   return classes;
+}
+
+/// The same for a run that may take the classes of the checkpoint or, with a new classifier, those of the data. If the
+/// lists fit neither, the error is the one for the checkpoint's classes.
+int64_t classes_of_either(const moproc::command::Inputs& in, const moproc::data::ClassTable& run) {
+  if (run.empty()) return classes_of(in, run);
+  try {
+    return classes_of(in, run);
+  } catch (const moproc::data::DatasetError&) {
+    try {
+      return classes_of(in, {});
+    } catch (const moproc::data::DatasetError&) {
+    }
+    throw;
+  }
 }
 
 int preflight(int argc, char** argv) {
@@ -65,9 +81,10 @@ int preflight(int argc, char** argv) {
     parse_flags(command->flags, request.flags);
     command->require_targets();
     const Inputs in = command->inputs();
-    if (!in.checkpoint.empty()) moproc::train::data_of_run(in.checkpoint);
+    moproc::data::ClassTable run;
+    if (!in.checkpoint.empty()) run = moproc::train::data_of_run(in.checkpoint).classes;
     moproc::JsonLine line;
-    line.add("checkpoint", in.checkpoint).add("num_class", in.data.empty() ? int64_t{0} : int64_t{classes_of(in)});
+    line.add("checkpoint", in.checkpoint).add("num_class", in.data.empty() ? int64_t{0} : classes_of_either(in, run));
     const bool all = !in.data.empty() && moproc::data::layout_of(in.data) != moproc::data::Layout::webvision;
     line.add_raw("all_classes", all ? "true" : "false");
     std::puts(line.text().c_str());

@@ -185,8 +185,8 @@ int run(const TrainSettings& s, const FlagTable& flags, Invocation& invocation) 
   if (run.start_clean_epoch == 0 && s.replay.file.empty())
     run.notes.push_back("--start_clean_epoch 0: epoch 0 is warm-up, cleaning begins at epoch 1");
   train::Job job;
-  job.lists = [lists = s.lists](const Plan& plan, const train::RunSettings& r, uint64_t seed, train::Console& console) {
-    return train::read_webvision_lists(plan, r, lists, seed, console);
+  job.lists = [lists = s.lists](const Plan& plan, const train::RunSettings& r, uint64_t, train::Console& console) {
+    return train::read_webvision_lists(plan, r, lists, console);
   };
   return run_training(invocation, flags, s.ranks, std::move(run), job, s.replay);
 }

@@ -115,15 +115,21 @@ Dataset read_split_folder(const Recognised& r, const std::string& name, const Li
 
 Layout layout_of(const std::string& folder) { return recognise(folder).layout; }
 
-bool has_validation(const std::string& folder) {
+bool has_split(const std::string& folder, Split split) {
   const Recognised r = recognise(folder);
+  const bool train = split == Split::train;
+  const Parts& own = train ? r.train : r.val;
   switch (r.layout) {
-    case Layout::webvision: return fs::exists(r.folder + "/info/val_filelist.txt");
-    case Layout::lists: return !r.val.table.empty();
-    case Layout::split_folders: return r.val.holds_folders;
+    case Layout::webvision:
+      for (const char* const list :
+           {"train_filelist_google.txt", "train_filelist_flickr.txt", "train_filelist_all.txt"})
+        if (train && fs::exists(r.folder + "/info/" + list)) return true;
+      return !train && fs::exists(r.folder + "/info/val_filelist.txt");
+    case Layout::lists: return !own.table.empty();
+    case Layout::split_folders: return own.holds_folders;
     case Layout::class_folders: break;
   }
-  return false;
+  return train;
 }
 
 Dataset read_folder(const std::string& folder, Split split, const ListOptions& options) {
@@ -156,6 +162,7 @@ int count_classes(const std::string& folder, const ListOptions& given) {
   options.num_class = kAnyClasses;
   const Recognised r = recognise(folder);
   if (const ClassTable names = read_classes(folder, options); !names.empty()) return static_cast<int>(names.size());
+  if (!given.classes.empty()) return static_cast<int>(given.classes.size());
   if (r.layout == Layout::webvision) return 1000;
   const Dataset list = read_folder(folder, r.train.table.empty() ? Split::val : Split::train, options);
   return *std::ranges::max_element(list.labels()) + 1;

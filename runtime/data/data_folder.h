@@ -17,8 +17,9 @@ enum class Layout { webvision, lists, split_folders, class_folders };
 // DatasetError if `folder` has none of the layouts, or two of them.
 Layout layout_of(const std::string& folder);
 
-// Whether the data folder has validation images.
-bool has_validation(const std::string& folder);
+// Whether the data folder has images of a split.
+bool has_split(const std::string& folder, Split split);
+inline bool has_validation(const std::string& folder) { return has_split(folder, Split::val); }
 
 // Reads one split. Names are relative to `folder`. Throws DatasetError, also if the folder has no such split.
 Dataset read_folder(const std::string& folder, Split split, const ListOptions& options);
@@ -27,8 +28,9 @@ Dataset read_folder(const std::string& folder, Split split, const ListOptions& o
 // the images; empty if they have no names. Throws DatasetError.
 ClassTable read_classes(const std::string& folder, const ListOptions& options);
 
-// The number of classes of a data folder: its class folders, the lines of classes.txt or info/synsets.txt (WebVision
-// without that file: 1000), or the largest label of the training list. Throws DatasetError.
+// The number of classes of a data folder: its class folders, or the lines of classes.txt or info/synsets.txt. If it
+// names no classes: those of options.classes, 1000 for WebVision, or by the largest label of its list. Throws
+// DatasetError.
 int count_classes(const std::string& folder, const ListOptions& options);
 
 // Holds out images for validation: of each class with two or more images, the nearest whole number to `share` of them,

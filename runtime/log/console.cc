@@ -32,6 +32,8 @@ std::string format(const char* pattern, ...) {
   return text;
 }
 
+std::string hex(uint64_t v) { return format("%016llx", static_cast<unsigned long long>(v)); }
+
 std::string in_shell(const std::string& word) {
   const bool plain = !word.empty() && std::ranges::all_of(word, [](unsigned char c) {
     return std::isalnum(c) || std::string_view("_-./:=@%+,").find(static_cast<char>(c)) != std::string_view::npos;

@@ -10,6 +10,8 @@ namespace moproc::train {
 
 /// Like printf, but returns the text.
 std::string format(const char* pattern, ...) __attribute__((format(printf, 1, 2)));
+/// Sixteen hexadecimal digits, as digests are written.
+std::string hex(uint64_t v);
 /// A word of a command line, in quotes if a shell needs them.
 std::string in_shell(const std::string& word);
 /// "1:02:03" or "2:03".

@@ -31,7 +31,7 @@ namespace {
 /// The key behind "format" in the order of names, so that a long list leaves "format" at the file's beginning, where it
 /// marks the file as ours.
 constexpr const char* kLabelNames = "label_names";
-constexpr const char *kValSplit = "val_split", *kValSplitSeed = "val_split_seed";
+constexpr const char *kValSplit = "val_split", *kValSplitSeed = "val_split_seed", *kHeldOut = "val_split_digest";
 
 std::string show(double v) {
   std::string text;
@@ -63,6 +63,7 @@ Metadata metadata_of(const Plan& plan, const CheckpointInfo& i, const RunRecord&
   if (i.hold_out.holds()) {
     m[kValSplit] = show(*i.hold_out.share);
     m[kValSplitSeed] = std::to_string(*i.hold_out.seed);
+    m[kHeldOut] = i.held_out_digest;
   }
   for (const Recorded& r : record.values)
     if (!r.key.empty() && !r.value.empty()) m[r.key] = r.value;
@@ -341,6 +342,8 @@ DataOfRun data_of_run(const std::string& path) {
     data.classes = data::ClassTable::parse(names->second, path + ": label_names");
   if (c.metadata.contains(kValSplit))
     data.hold_out = {number<double>(c, kValSplit), number<uint64_t>(c, kValSplitSeed)};
+  if (const auto digest = c.metadata.find(kHeldOut); digest != c.metadata.end()) data.held_out_digest = digest->second;
+  data.metadata = {c.metadata.begin(), c.metadata.end()};
   return data;
 }
 

@@ -39,9 +39,10 @@ struct CheckpointInfo {
   std::string data_digest;  // of the training list; "synthetic" if there is none
   std::string plan_digest;
   std::map<std::string, std::string> settings;  // recorded values, by Recorded::key; set by load_checkpoint()
-  std::string label_names;  // JSON of the run's class table (data/class_table.h); "": classes have numbers only
-  HoldOut hold_out;         // of the run's training images
-  bool of_run = true;       // false: no run of ours wrote it; of the above only at.epoch may be known
+  std::string label_names;      // JSON of the run's class table (data/class_table.h); "": classes have numbers only
+  HoldOut hold_out;             // of the run's training images
+  std::string held_out_digest;  // of the list of images that are held out, if some are
+  bool of_run = true;           // false: no run of ours wrote it; of the above only at.epoch may be known
   bool knows_epoch = true;
   std::vector<std::string> notes;  // for the user
 };
@@ -105,6 +106,8 @@ void save_checkpoint(const std::string& path, const Session& session, const Chec
 struct DataOfRun {
   data::ClassTable classes;  // empty if it has none
   HoldOut hold_out;
+  std::string held_out_digest;  // CheckpointInfo::held_out_digest
+  std::map<std::string, std::string> metadata;
 };
 
 /// Reads no tensors of a safetensors file. Throws InputError naming the file.

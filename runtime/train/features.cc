@@ -85,7 +85,7 @@ std::optional<Features> compute_features(Session& session, const data::Dataset& 
                                    .add("network", network)
                                    .add("plan", session.plan().digest)
                                    .add("images", images)
-                                   .add("list", format("%016llx", static_cast<unsigned long long>(list.digest())))
+                                   .add("list", hex(list.digest()))
                                    .add("features", f.width)
                                    .text();
   int64_t done = take_up(file, settings, images, batch, f);

@@ -71,8 +71,7 @@ Validation validation_of(const std::string& folder, data::Dataset images) {
   return {"WebVision", std::move(images), webvision ? "WebVision" : name, name};
 }
 
-DataSets read_sets(const std::string& folder, const HoldOut& h, data::ListOptions& options, uint64_t seed,
-                   bool wants_train) {
+DataSets read_sets(const std::string& folder, const HoldOut& h, data::ListOptions& options, bool wants_train) {
   DataSets sets;
   const bool own = data::has_validation(folder);
   if (own && h.holds())
@@ -87,9 +86,10 @@ DataSets read_sets(const std::string& folder, const HoldOut& h, data::ListOption
   if (own) {
     sets.val.emplace(data::read_folder(folder, data::Split::val, options));
   } else if (h.holds()) {
-    auto [kept, held] = data::hold_out(*sets.train, *h.share, h.seed.value_or(seed));
+    const uint64_t seed = h.seed.value_or(0);
+    auto [kept, held] = data::hold_out(*sets.train, *h.share, seed);
     sets.note = format("%zu of the %zu images of %s are held out for validation, drawn by seed %llu", held.size(),
-                       sets.train->size(), folder.c_str(), static_cast<unsigned long long>(h.seed.value_or(seed)));
+                       sets.train->size(), folder.c_str(), static_cast<unsigned long long>(seed));
     for (const std::string& text : sets.train->notes()) kept.note(text);
     sets.train.emplace(std::move(kept));
     sets.val.emplace(std::move(held));
@@ -100,12 +100,12 @@ DataSets read_sets(const std::string& folder, const HoldOut& h, data::ListOption
   return sets;
 }
 
-Lists read_webvision_lists(const Plan& plan, const RunSettings& settings, const WebVisionLists& which, uint64_t seed,
+Lists read_webvision_lists(const Plan& plan, const RunSettings& settings, const WebVisionLists& which,
                            Console& console) {
   data::ListOptions o = list_options(plan, settings);
   o.google = which.google;
   o.flickr = which.flickr;
-  DataSets sets = read_sets(settings.data, settings.hold_out, o, seed, !settings.evaluate);
+  DataSets sets = read_sets(settings.data, settings.hold_out, o, !settings.evaluate);
   if (!sets.note.empty()) console.line("note: " + sets.note);
   Lists lists;
   lists.classes = o.classes;

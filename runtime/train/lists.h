@@ -52,10 +52,9 @@ struct DataSets {
 };
 
 /// Reads the sets of a data folder, and holds images out for validation if `h` says so. Sets options.classes to the
-/// table of the run. `seed`: of the run. Throws InputError if images are to be held out of a folder that has validation
-/// images; data::DatasetError.
-DataSets read_sets(const std::string& folder, const HoldOut& h, data::ListOptions& options, uint64_t seed,
-                   bool wants_train);
+/// table of the run. Throws InputError if images are to be held out of a folder that has validation images;
+/// data::DatasetError.
+DataSets read_sets(const std::string& folder, const HoldOut& h, data::ListOptions& options, bool wants_train);
 
 /// The name of a data folder for logs: the last part of its path ("flowers" for data/flowers/).
 std::string name_of_data(const std::string& folder);
@@ -74,7 +73,7 @@ data::ListOptions list_options(const Plan& plan, const RunSettings& settings);
 
 /// The lists of settings.data, without the training images if the run only evaluates. Throws InputError and
 /// data::DatasetError.
-Lists read_webvision_lists(const Plan& plan, const RunSettings& settings, const WebVisionLists& which, uint64_t seed,
+Lists read_webvision_lists(const Plan& plan, const RunSettings& settings, const WebVisionLists& which,
                            Console& console);
 
 }  // namespace moproc::train

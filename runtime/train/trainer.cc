@@ -246,7 +246,10 @@ void Trainer::save(int epoch, std::optional<int64_t> step) {
   info.data_digest = data_digest();
   info.plan_digest = session_.plan().digest;
   info.label_names = lists_.classes.json();
-  if (lists_.held_out) info.hold_out = {settings_.hold_out.share, settings_.hold_out.seed.value_or(seed_)};
+  if (lists_.held_out) {
+    info.hold_out = settings_.hold_out;
+    info.held_out_digest = hex(lists_.val.front().list.digest());
+  }
   std::vector<std::string> paths;
   // The best is written first: a run that is killed between the two files repeats the end of its epoch and writes both.
   if (!step && std::exchange(is_best_, false)) paths.push_back(best_path());

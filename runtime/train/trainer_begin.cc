@@ -47,8 +47,6 @@ std::string new_run_id() {
   return format("%08x%04x", random(), random() & 0xffffu);
 }
 
-std::string hex(uint64_t v) { return format("%016llx", static_cast<unsigned long long>(v)); }
-
 }  // namespace
 
 Trainer::Trainer(const Plan& plan, RunSettings settings, Job job, comm::World* world)
@@ -63,14 +61,14 @@ Trainer::Trainer(const Plan& plan, RunSettings settings, Job job, comm::World* w
   find_start();
   if (!settings_.synthetic) read_lists();
   if (settings_.recipe.automatic) apply_recipe();
-  if (writes && lists_.held_out) write_list(settings_.saving.exp_dir, kHeldOutList, lists_.val.front().list);
-  if (job_.record_lists && lists_.train && writes) job_.record_lists(settings_.saving.exp_dir, lists_);
   start_state();
   agree();
   if (is_complete_) return;
   check_images();
   if (writes)
     if (const std::string removed = remove_other_run(settings_); !removed.empty()) console_.line(removed);
+  if (writes && lists_.held_out) write_list(settings_.saving.exp_dir, kHeldOutList, lists_.val.front().list);
+  if (job_.record_lists && lists_.train && writes) job_.record_lists(settings_.saving.exp_dir, lists_);
   const std::string json = !settings_.saving.json_log.empty() && first() ? settings_.saving.json_log
                            : writes                                      ? settings_.saving.exp_dir + "/metrics.jsonl"
                                                                          : "";
@@ -105,6 +103,7 @@ void Trainer::read_lists() {
     if (takes_classifier) settings_.classes = std::move(data.classes);
     complete(settings_.hold_out, data.hold_out, settings_.data);
   }
+  if (!settings_.hold_out.seed) settings_.hold_out.seed = seed_;
   try {
     lists_ = job_.lists(session_.plan(), settings_, seed_, console_);
   } catch (const data::UnknownClass& e) {

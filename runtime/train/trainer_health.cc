@@ -2,11 +2,11 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
+#include <map>
 #include <type_traits>
 
 #include "comm/world.h"
 #include "core/meta.h"
-#include "formats/checkpoint_file.h"
 #include "train/health.h"
 #include "train/supervisor.h"
 #include "train/trainer.h"
@@ -41,8 +41,8 @@ RunSize Trainer::size() const {
 void Trainer::apply_recipe() {
   if (!lists_.train || settings_.evaluate) return;
   const Recipe fit = recipe_for(size());
-  formats::Metadata before;
-  if (!start_checkpoint_.empty() && !network_only_) before = formats::open_checkpoint(start_checkpoint_).metadata;
+  std::map<std::string, std::string> before;
+  if (!start_checkpoint_.empty() && !network_only_) before = data_of_run(start_checkpoint_).metadata;
   std::string set;
   bool kept = false;
   for (Recorded& r : settings_.record.values) {

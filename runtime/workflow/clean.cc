@@ -83,7 +83,7 @@ class Cleaning {
                         .add("format", kCleanPartial)
                         .add("checkpoint", formats::file_sha256(settings.checkpoint))
                         .add("images", static_cast<int64_t>(list_.size()))
-                        .add("list", format("%016llx", static_cast<unsigned long long>(list_.digest())))
+                        .add("list", hex(list_.digest()))
                         .add("classes", classes_)
                         .add("plan", plan.digest);
     for (const Recorded& r : settings.record.values)

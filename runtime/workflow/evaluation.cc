@@ -43,9 +43,15 @@ data::Dataset images_of(const EvaluationSettings& s, const Plan& plan, Console& 
   complete(h, run.hold_out, s.data);
   const auto read = [&] {
     try {
-      DataSets sets = read_sets(s.data, h, options, 0, false);
-      if (sets.val) return console.line(sets.held_out ? "note: " + sets.note : ""), std::move(*sets.val);
-      console.line("note: " + s.data + " has no validation images: all of its images are evaluated");
+      DataSets sets = read_sets(s.data, h, options, false);
+      // Without the flag, only the images that the run itself has held out count, not a part of another folder.
+      const bool others = sets.held_out && !s.hold_out.share && hex(sets.val->digest()) != run.held_out_digest;
+      if (sets.held_out && !others) console.line("note: " + sets.note);
+      if (sets.val && !others) return std::move(*sets.val);
+      console.line("note: " + s.data + " has no validation images" +
+                   (others ? ", and is not the folder, or not as it was, from which " + s.checkpoint + " held some out"
+                           : std::string()) +
+                   ": all of its images are evaluated");
       return data::read_folder(s.data, data::Split::train, options);
     } catch (const data::UnknownClass& e) {
       if (run.classes.empty()) throw;

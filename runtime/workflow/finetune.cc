@@ -39,7 +39,7 @@ void released_subsets(Lists& lists, const data::Dataset& all, double share, uint
 /// Reads the sets of the data folder and chooses the training images.
 Lists lists_of(const Plan& plan, const RunSettings& run, const FinetuneSettings& o, uint64_t seed, Console& console) {
   data::ListOptions options = list_options(plan, run);
-  DataSets sets = read_sets(run.data, run.hold_out, options, seed, !run.evaluate);
+  DataSets sets = read_sets(run.data, run.hold_out, options, !run.evaluate);
   if (!sets.note.empty()) console.line("note: " + sets.note);
   Lists lists;
   lists.classes = options.classes;

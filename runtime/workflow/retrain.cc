@@ -30,9 +30,9 @@ data::Dataset training_images(const RetrainSettings& o, const RunSettings& run, 
 }
 
 /// Training images of the annotation in balanced order, and the validation images of the data folder and of ImageNet.
-Lists lists_of(const Plan& plan, const RunSettings& run, const RetrainSettings& o, uint64_t seed, Console& console) {
+Lists lists_of(const Plan& plan, const RunSettings& run, const RetrainSettings& o, Console& console) {
   data::ListOptions w = list_options(plan, run);
-  DataSets sets = read_sets(run.data, run.hold_out, w, seed, false);
+  DataSets sets = read_sets(run.data, run.hold_out, w, false);
   if (!sets.note.empty()) console.line("note: " + sets.note);
   Lists lists;
   lists.classes = w.classes;
@@ -60,8 +60,8 @@ Lists lists_of(const Plan& plan, const RunSettings& run, const RetrainSettings& 
 
 Job retrain_job(const RetrainSettings& settings) {
   Job job;
-  job.lists = [settings](const Plan& plan, const RunSettings& run, uint64_t seed, Console& console) {
-    return lists_of(plan, run, settings, seed, console);
+  job.lists = [settings](const Plan& plan, const RunSettings& run, uint64_t, Console& console) {
+    return lists_of(plan, run, settings, console);
   };
   job.from_network = true;
   job.pretrained = settings.pretrained;

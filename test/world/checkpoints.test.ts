@@ -4,11 +4,10 @@
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import test, { type ExecutionContext } from "ava";
+import test from "ava";
 import { root } from "../../compiler/util/root.js";
 import { SafetensorsFile } from "../../compiler/util/safetensors.js";
 import { Shell } from "../support/cli.js";
-import { pythonWith } from "../support/python.js";
 
 const shell = new Shell("checkpoints");
 test.after.always(() => shell.remove());
@@ -16,13 +15,8 @@ test.after.always(() => shell.remove());
 const network = ["--image-size", "32", "-b", "8"];
 const model = "-a resnet10 --width 0.125 --num-class 4 --low-dim 8 --moco_queue 16".split(" ").concat(network);
 const checkpoint = "exp/checkpoint_0000.safetensors";
-const python = pythonWith("pickle", "zipfile");
-const withPython = python
-  ? (name: string, body: (t: ExecutionContext) => void): void => void test(name, body)
-  : (name: string): void => void test.skip(`${name}: no Python here`, (t) => t.pass());
 
 test.before(() => {
-  if (!python) return;
   shell.done(
     "data",
     "sample",
@@ -34,7 +28,7 @@ test.before(() => {
   );
   shell.done("train", ...model, "--data", "data", "--exp-dir", "exp", "--epochs", "1", "--quiet");
   const script = join(root, "test", "support", "foreign_checkpoints.py");
-  const r = spawnSync(python, [script, checkpoint, "."], { cwd: shell.dir, encoding: "utf8" });
+  const r = spawnSync("python3", [script, checkpoint, "."], { cwd: shell.dir, encoding: "utf8" });
   if (r.status !== 0) throw new Error(r.stderr);
 });
 
@@ -46,7 +40,7 @@ function predicted(file: string): { said: string; csv: string } {
   return { said, csv: shell.text(csv) };
 }
 
-withPython("predict: the same network from every program's file gives the same predictions, to the bit", (t) => {
+test("predict: the same network from every program's file gives the same predictions, to the bit", (t) => {
   const own = predicted(checkpoint).csv.replaceAll(/,n\d+,/g, ",,"); // only our file has the names of the classes
   const files: readonly (readonly [string, readonly RegExp[]])[] = [
     ["plain.pth", []],
@@ -82,7 +76,7 @@ withPython("predict: the same network from every program's file gives the same p
   }
 });
 
-withPython("finetune, export and evaluation begin with such a file; a classifier of another size is named", (t) => {
+test("finetune, export and evaluation begin with such a file; a classifier of another size is named", (t) => {
   const tune = ["finetune", "--data", "data", ...network, "--low-resource", "1", "--epochs", "1", "--quiet"];
   const out = shell.done(...tune, "--model-path", "wrapped.pth", "--exp-dir", "tuned");
   t.regex(out, /wrapped\.pth: the network to begin with; its classifier too/);
@@ -100,7 +94,7 @@ withPython("finetune, export and evaluation begin with such a file; a classifier
   t.true(existsSync(shell.at("m.onnx")));
 });
 
-withPython("convert --weights-key takes the other weights, and says which there are", (t) => {
+test("convert --weights-key takes the other weights, and says which there are", (t) => {
   shell.done("convert", "averages.pth", "ema.safetensors", "--weights-key", "model_ema");
   const file = SafetensorsFile.open(shell.at("ema.safetensors"));
   const name = [...file.tensors.keys()].find((n) => n.endsWith("conv1.weight")) as string;
@@ -111,7 +105,7 @@ withPython("convert --weights-key takes the other weights, and says which there 
   t.regex(r.err, /--weights-key nothing: averages\.pth has no weights under this key/);
 });
 
-withPython("what cannot be read is refused by name before anything is built", (t) => {
+test("what cannot be read is refused by name before anything is built", (t) => {
   const refused: readonly (readonly [string, RegExp])[] = [
     ["deep.pth", /deep\.pth: its stem is a series of convolutions, as in ResNet-D.*conv1\.0\.weight f32\[64,3,7,7\]/],
     [
@@ -141,7 +135,7 @@ withPython("what cannot be read is refused by name before anything is built", (t
   );
 });
 
-withPython("train --resume: a single network is not a run of MoPro, and the message says what reads it", (t) => {
+test("train --resume: a single network is not a run of MoPro, and the message says what reads it", (t) => {
   const mopro = ["--task", "mopro", "--data", "data", "--resume", "wrapped.pth", "--exp-dir", "no"];
   const r = shell.moproc("train", ...model, ...mopro);
   t.is(r.status, 2);

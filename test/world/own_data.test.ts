@@ -1,7 +1,7 @@
 // Own data without ceremony: a folder of class folders is enough, the number of classes follows from it, images are
 // held out for validation, and a checkpoint says which network it holds.
 
-import { cpSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import test from "ava";
 import { SafetensorsFile } from "../../compiler/util/safetensors.js";
 import { Shell } from "../support/cli.js";
@@ -106,6 +106,12 @@ test.serial("evaluate, clean and retrain leave out or use the images that the ch
   const all = shell.done("evaluate", "--resume", checkpoint, "--data", "photos", "-b", "8", "--val-split", "0");
   t.regex(all, /note: photos has no validation images: all of its images are evaluated/);
   t.regex(all, /of 64 images/);
+  // Another folder of class folders: all of it, not the share that the run held out of its own.
+  const foreign = shell.done("evaluate", "--resume", checkpoint, "--data", "split/val", "-b", "8");
+  t.regex(foreign, /note: split\/val has no validation images, and is not the folder, or not as it was, from which/);
+  t.regex(foreign, /of 16 images/);
+  const part = shell.done("evaluate", "--resume", checkpoint, "--data", "split/val", "-b", "8", "--val-split", "0.25");
+  t.regex(part, /of 4 images/);
   const other = shell.done("evaluate", "--resume", checkpoint, "--data", "split", "-b", "8", "--nproc-per-node", "2");
   t.regex(other, /of 16 images/);
   const exists = shell.moproc("evaluate", "--resume", checkpoint, "--data", "split", "--csv", "classes.csv");
@@ -148,6 +154,42 @@ test.serial("evaluate, clean and retrain leave out or use the images that the ch
   t.regex(again.out, new RegExp(`note: ${held.length} images of all\\.json are held out for validation`));
   t.deepEqual(heldOut("retrained"), held);
   t.regex(again.out, new RegExp(`of ${held.length} images`));
+});
+
+test.serial("a split that is asked for when a run goes on is the one that its checkpoint names", (t) => {
+  const go = (exp: string, ...more: readonly string[]): ReturnType<Shell["moproc"]> =>
+    shell.moproc("train", "--task", "classifier", "--data", "photos", "--exp-dir", exp, ...model, ...more);
+  t.is(go("late", "--epochs", "1", "--seed", "5").status, 0);
+  const later = ["--epochs", "2", "--resume", "auto", "--val-split", "0.25"];
+  const refused = go("late", ...later);
+  t.is(refused.status, 2);
+  t.regex(refused.err, /was made with other settings: training list [0-9a-f]+ -> [0-9a-f]+\. Give the same flags/);
+  t.false(existsSync(shell.at("late", "val_split.txt"))); // what is refused writes nothing
+  const r = go("late", ...later, "--accept-changes");
+  t.is(r.status, 0, printed(r));
+  const held = heldOut("late");
+  const seed = metadata("late/checkpoint_0001.safetensors").get("val_split_seed") as string;
+  t.is(go("asked", "--epochs", "1", "--val-split", "0.25", "--seed", seed).status, 0);
+  t.deepEqual(heldOut("asked"), held);
+  const own = shell.done("evaluate", "--resume", "late/checkpoint_0001.safetensors", "--data", "photos", "-b", "8");
+  t.regex(own, new RegExp(`of ${held.length} images`));
+});
+
+test.serial("evaluate needs no training images: a folder with val.csv or with WebVision's val list alone", (t) => {
+  const checkpoint = "mopro/checkpoint_0001.safetensors";
+  mkdirSync(shell.at("only"));
+  const images = classes.flatMap((c) => readdirSync(shell.at("split", "val", c)).map((f) => [`val/${c}/${f}`, c]));
+  cpSync(shell.at("split", "val"), shell.at("only", "val"), { recursive: true });
+  writeFileSync(shell.at("only", "val.csv"), `path,label\n${images.map((i) => i.join()).join("\n")}\n`);
+  const top = (text: string): string | undefined => /top-1 .*of \d+ images/.exec(text)?.[0];
+  const plain = top(shell.done("evaluate", "--resume", checkpoint, "--data", "split", "-b", "8"));
+  t.is(top(shell.done("evaluate", "--resume", checkpoint, "--data", "only", "-b", "8")), plain);
+  mkdirSync(shell.at("web", "info"), { recursive: true });
+  cpSync(shell.at("split", "val"), shell.at("web", "val_images_256"), { recursive: true });
+  writeFileSync(shell.at("web", "info", "synsets.txt"), classes.map((c) => `${c}\n`).join(""));
+  const list = images.map(([path, c]) => `${path?.slice(4)} ${classes.indexOf(c as string)}\n`).join("");
+  writeFileSync(shell.at("web", "info", "val_filelist.txt"), list);
+  t.is(top(shell.done("evaluate", "--resume", checkpoint, "--data", "web", "-b", "8")), plain);
 });
 
 test.serial("an annotation's labels are mapped by name; a class that the run lacks is named", (t) => {

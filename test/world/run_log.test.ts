@@ -13,10 +13,9 @@ import {
 import test from "ava";
 import { trainData } from "../../tools/report/train.js";
 import { Shell } from "../support/cli.js";
-import { pythonWith } from "../support/python.js";
 
 const shell = new Shell("run log");
-const python = pythonWith("json") ?? "python3";
+const python = "python3";
 test.after.always(() => shell.remove());
 
 const sizes = "-b 16 --image-size 32 --num-class 4 --low-dim 8 --moco_queue 64".split(" ");
