@@ -8,6 +8,7 @@
 #include "core/error.h"
 #include "core/json.h"
 #include "formats/output_file.h"
+#include "formats/own_file.h"
 
 namespace moproc::train {
 namespace {
@@ -44,6 +45,8 @@ std::string evaluation_file(const std::string& exp_dir) { return exp_dir + "/eva
 ClassResults::ClassResults(const std::string& exp_dir, data::ClassTable classes, int64_t from_epoch, std::string& note)
     : path_(evaluation_file(exp_dir)), classes_(std::move(classes)) {
   std::error_code error;
+  if (from_epoch == 0 && formats::is_own_file(path_, formats::json_mark(kEvaluationFormat)))
+    std::filesystem::remove(path_, error);  // of another run, or of one that begins again
   if (from_epoch == 0 || !std::filesystem::exists(path_, error)) return;
   try {
     read(path_, from_epoch);

@@ -191,7 +191,9 @@ std::optional<EvaluateResult> evaluate(Session& session, const data::Dataset& li
     if (batch->count > 0) program.start(batch->img, {batch->target, batch->target + batch->count});
     result.images += batch->count;
     loader.release();
-    if (go_on(result.images, static_cast<int64_t>(list.size()))) continue;
+    // The ranks go through the list side by side, so that this one's part says how far all are.
+    const auto all = static_cast<int64_t>(list.size());
+    if (go_on(std::min(all, result.images * session.ranks()), all)) continue;
     while (!program.idle()) program.finish(result);
     return std::nullopt;
   }

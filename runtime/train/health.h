@@ -15,7 +15,7 @@
 
 namespace moproc::train {
 
-// When a warning is given. The numbers of healthy runs, which stay far away from these, are in docs/recipe.md.
+// When a warning is given.
 
 /// Share of corrected labels. No data of use has more than about half of its labels wrong.
 inline constexpr double kMuchCorrected = 0.75;
@@ -131,8 +131,8 @@ class Health {
   std::vector<HealthEvaluation> evaluations_;  // the last kFallingEvaluations
   std::vector<double> losses_;                 // of the last kStillEpochs epochs
   double best_ = -1;                           // top-1
-  double coinciding_ = 0;               // epochs in a row whose prototypes coincide, and that are not the best so far
-  std::map<std::string, double> said_;  // severity by kind
+  double coinciding_ = 0;                      // epochs in a row whose prototypes coincide
+  std::map<std::string, double> said_;         // severity by kind
   bool ill_ = false;
 };
 

@@ -175,7 +175,7 @@ class Check {
                      [](const Broken& a, const Broken& b) { return a.kind.empty() > b.kind.empty(); });
     for (size_t i = 0; i < std::min(kShown, files.size()); ++i)
       text += "\n  " + files[i].name + (files[i].reason.empty() ? "" : ": " + files[i].reason);
-    return text + "\n`moproc data check " + data_folder(list_.folder()) +
+    return text + "\n`moproc data check " + in_shell(data_folder(list_.folder())) +
            "` names all of them; --max-broken 100 goes on without them";
   }
 

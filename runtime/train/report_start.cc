@@ -97,8 +97,12 @@ void Report::start(const Session& session, const RunSettings& settings, const Ru
   all.push_back({"data", facts.lists.name, false});
   const int64_t removed = log_.begin_events({facts.at.steps, facts.at.epoch}, all, results);
   if (removed > 0)
-    console_.line(format("note: %lld values of TensorBoard after step %lld are removed: this run computes them again",
-                         static_cast<long long>(removed), static_cast<long long>(facts.at.steps)));
+    console_.line(facts.at.steps == 0
+                      ? format("note: %lld values of TensorBoard of an earlier start are removed: this run begins anew",
+                               static_cast<long long>(removed))
+                      : format("note: %lld values of TensorBoard after step %lld are removed: this run computes them "
+                               "again",
+                               static_cast<long long>(removed), static_cast<long long>(facts.at.steps)));
 }
 
 }  // namespace moproc::train

@@ -8,9 +8,11 @@
 #include <algorithm>
 #include <cerrno>
 #include <filesystem>
+#include <string_view>
 #include <vector>
 
 #include "core/error.h"
+#include "formats/mapped_file.h"
 #include "formats/own_file.h"
 #include "train/checkpoint.h"
 #include "train/supervisor.h"
@@ -33,11 +35,26 @@ std::vector<std::string> newer_checkpoints(const RunSettings& s) {
   return newer;
 }
 
+/// Whether the log says that a run has written a checkpoint. A run that died before that leaves nothing of worth.
+bool log_names_checkpoint(const std::string& log) {
+  if (!formats::is_own_file(log, formats::log_mark())) return false;
+  const formats::MappedFile file(log);
+  const auto bytes = file.bytes();
+  return std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size())
+             .find("{\"event\": \"checkpoint\", ") != std::string_view::npos;
+}
+
 }  // namespace
 
 void require_own_folder(const RunSettings& s) {
   if (s.saving.overwrite || is_restarted()) return;
   const std::vector<std::string> newer = newer_checkpoints(s);
+  const bool fresh = s.resume.empty() && !s.evaluate && !s.saving.exp_dir.empty();
+  if (newer.empty() && fresh && checkpoints_in(s.saving.exp_dir).empty() &&
+      log_names_checkpoint(s.saving.exp_dir + "/metrics.jsonl"))
+    throw InputError(s.saving.exp_dir +
+                     ": holds the log of a run whose checkpoints are gone; --overwrite removes the " +
+                     "log, and another --exp-dir keeps it");
   if (newer.empty()) return;
   throw InputError(s.saving.exp_dir + ": holds a run up to " + fs::path(newer.front()).filename().string() +
                    "; --resume auto continues it, --overwrite removes what this run does not continue, and another " +

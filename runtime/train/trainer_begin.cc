@@ -148,6 +148,8 @@ void Trainer::agree() const {
       {"epoch to begin with", std::to_string(at_.epoch)},
       {"step to begin with", std::to_string(at_.step)},
       {"number of validation lists", std::to_string(lists_.val.size())}};
+  for (size_t i = 0; i < lists_.val.size(); ++i)
+    fields.emplace_back("validation list " + std::to_string(i + 1), hex(lists_.val[i].list.digest()));
   for (const Recorded& r : settings_.record.values)
     if (r.agreed) fields.emplace_back(r.flag, r.value);
   world_->agree(fields);

@@ -15,6 +15,7 @@
 #include "formats/csv.h"
 #include "formats/output_file.h"
 #include "formats/own_file.h"
+#include "formats/sha256.h"
 #include "log/console.h"
 #include "session/session.h"
 #include "train/checkpoint.h"
@@ -113,6 +114,11 @@ int run_evaluation(const Plan& plan, const EvaluationSettings& s, comm::World* w
   const bool first = !world || world->rank() == 0;
   Console console(isatty(STDOUT_FILENO) == 1, s.compute.quiet, first);
   const data::Dataset images = images_of(s, plan, console);
+  if (world)
+    world->agree({{"artefact", plan.digest},
+                  {"list of the images", hex(images.digest())},
+                  {"names of the classes", images.classes().json()},
+                  {"checkpoint", formats::file_sha256(s.checkpoint)}});
   Session session(plan, session_options(s.compute, world));
   session.init_state(0);
   for (const std::string& note : load_pretrained(s.checkpoint, session, true)) console.line("note: " + note);

@@ -51,8 +51,14 @@ Lists lists_of(const Plan& plan, const RunSettings& run, const RetrainSettings& 
   if (lists.classes.empty())
     throw InputError("--imagenet " + o.imagenet + ": its classes are folders with names, but the run's classes have " +
                      "none; " + run.data + " lacks info/synsets.txt or classes.txt");
-  lists.val.push_back(
-      {"ImageNet", data::read_image_folder(o.imagenet + "/val", w), "ImageNet", name_of_data(o.imagenet), false});
+  Validation second{"ImageNet", data::read_image_folder(o.imagenet + "/val", w), "ImageNet", name_of_data(o.imagenet),
+                    false};
+  // Two lists of one name would be one curve.
+  if (!lists.val.empty() && (second.title == lists.val.front().title || second.data == lists.val.front().data)) {
+    second.title += " of --imagenet";
+    second.data += " of --imagenet";
+  }
+  lists.val.push_back(std::move(second));
   return lists;
 }
 
