@@ -1,12 +1,13 @@
 // Several ranks as real processes: started by the binary itself, by another launcher, by Open MPI. Their results are
 // compared bit by bit with those of one rank.
 
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import test from "ava";
 import { mpiPlugin } from "../../compiler/emit/native.js";
 import { isFirstRank, rankCount } from "../../tools/cli/ranks.js";
 import { Shell } from "../support/cli.js";
+import { freePort, launchedRank, type Rank } from "../support/launched.js";
 
 const shell = new Shell("ranks");
 test.after.always(() => shell.remove());
@@ -67,35 +68,8 @@ function train(
   }) as never;
 }
 
-interface Rank {
-  readonly child: ChildProcess;
-  readonly ended: Promise<{ readonly status: number | null; readonly err: string }>;
-}
-
-/** A rank of two that somebody else's launcher has started: torchrun's variables. */
-function rankOf(rank: number, port: number, flags: readonly string[]): Rank {
-  const child = spawn(shell.at("art", "train"), flags, {
-    cwd: shell.dir,
-    stdio: ["ignore", "ignore", "pipe"],
-    env: env({
-      RANK: `${rank}`,
-      WORLD_SIZE: "2",
-      LOCAL_RANK: `${rank}`,
-      LOCAL_WORLD_SIZE: "2",
-      MASTER_ADDR: "127.0.0.1",
-      MASTER_PORT: `${port}`,
-    }),
-  });
-  let err = "";
-  child.stderr?.setEncoding("utf8").on("data", (t: string) => (err += t));
-  return { child, ended: new Promise((done) => child.on("close", (status) => done({ status, err }))) };
-}
-
-/** A port that was free just now. */
-function freePort(): number {
-  const script = "const s=require('net').createServer().listen(0,()=>{console.log(s.address().port);s.close()})";
-  return Number(spawnSync(process.execPath, ["-e", script], { encoding: "utf8" }).stdout);
-}
+const rankOf = (rank: number, port: number, flags: readonly string[]): Rank =>
+  launchedRank(rank, port, [shell.at("art", "train"), ...flags], shell.dir);
 
 /** The tensors of a checkpoint, and what it says of the run, as text. */
 function contents(exp: string, epoch = 2): string {

@@ -1,10 +1,11 @@
 // moproc retrain: frozen state does not change by a bit, the classifier learns from the cleaned list, and a stopped run
 // continues.
 
-import { copyFileSync, mkdirSync, writeFileSync } from "node:fs";
+import { copyFileSync, cpSync, mkdirSync, writeFileSync } from "node:fs";
 import test from "ava";
 import { SafetensorsFile } from "../../compiler/util/safetensors.js";
 import { Shell } from "../support/cli.js";
+import { scalars } from "../support/tensorboard.js";
 
 const shell = new Shell("retrain");
 test.after.always(() => shell.remove());
@@ -148,6 +149,16 @@ test.serial(
     t.true(out.includes(`validation (ImageNet): top-1 ${shown} `), out);
   },
 );
+
+test.serial("two validation sets in folders of one name are two curves", (t) => {
+  cpSync(shell.at("imagenet"), shell.at("elsewhere", "data"), { recursive: true });
+  retrain("twice", "--resume", mopro, "--imagenet", "elsewhere/data", "--epochs", "1");
+  const steps = [...scalars(shell.at("twice"))].filter(([tag]) => tag.startsWith("step/data"));
+  t.deepEqual(
+    steps.map(([tag, values]) => [tag, values.length]),
+    ["data top1", "data top5", "data of --imagenet top1", "data of --imagenet top5"].map((n) => [`step/${n}`, 1]),
+  );
+});
 
 test.serial("a run that was stopped goes on with the same bits", (t) => {
   retrain("whole", "--resume", mopro, "--epochs", "2");
