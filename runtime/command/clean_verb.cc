@@ -35,22 +35,27 @@ void add_flags(FlagTable& t, CleanVerbSettings& s) {
   add_confirmed_flags(t, s.confirmed);
 }
 
-void check(const CleanVerbSettings& s, const Plan& plan) {
-  check_compute(s.clean.compute, plan);
-  check_confirmed(s.confirmed, plan);
+void check(const CleanVerbSettings& s) {
+  check_confirmed(s.confirmed);
   if (s.clean.data.empty()) throw InputError("--data DIR is needed");
   if (s.clean.checkpoint.empty() || s.clean.checkpoint == "auto")
     throw InputError("--resume FILE is needed: the checkpoint that judges the labels");
+}
+
+void fits(const CleanVerbSettings& s, const Plan& plan) {
+  check_compute(s.clean.compute, plan);
+  check_confirmed(s.confirmed, plan);
 }
 
 void require_targets(const CleanVerbSettings& s) { train::require_clean_targets(s.clean); }
 
 Inputs inputs(const CleanVerbSettings& s) {
   const train::CleanSettings& c = s.clean;
-  return {c.data,
-          {.google = c.google, .flickr = c.flickr, .first_label = c.first_label},
-          c.checkpoint,
-          s.confirmed.num_class};
+  return {.data = c.data,
+          .lists = {.google = c.google, .flickr = c.flickr, .first_label = c.first_label},
+          .checkpoint = c.checkpoint,
+          .num_class = s.confirmed.classes(),
+          .needed = {{"--decisions", c.decisions}}};
 }
 
 int run(const CleanVerbSettings& s, const FlagTable& flags, Invocation& invocation) {
@@ -71,6 +76,7 @@ Verb clean_verb() {
           "the same command is given again.",
       .flags = add_flags,
       .check = check,
+      .fits = fits,
       .targets = require_targets,
       .inputs = inputs,
       .run = run,

@@ -21,22 +21,28 @@ void add_flags(FlagTable& t, EvaluateVerbSettings& s) {
   add_rank_flags(t, s.ranks, e.compute);
 }
 
-void check(const EvaluateVerbSettings& s, const Plan& plan) {
-  check_compute(s.evaluation.compute, plan);
-  check_confirmed(s.confirmed, plan);
+void check(const EvaluateVerbSettings& s) {
+  check_confirmed(s.confirmed);
+  check_launch(s.ranks);
   if (s.evaluation.checkpoint.empty())
     throw InputError("--resume FILE is needed: the checkpoint of the trained network");
   if (s.evaluation.data.empty()) throw InputError("--data DIR is needed: the folder of the images");
+}
+
+void fits(const EvaluateVerbSettings& s, const Plan& plan) {
+  check_compute(s.evaluation.compute, plan);
+  check_confirmed(s.confirmed, plan);
 }
 
 void require_targets(const EvaluateVerbSettings& s) { train::require_evaluation_targets(s.evaluation); }
 
 Inputs inputs(const EvaluateVerbSettings& s) {
   const train::EvaluationSettings& e = s.evaluation;
-  return {e.data,
-          {.google = e.google, .flickr = e.flickr, .first_label = e.first_label},
-          e.checkpoint,
-          s.confirmed.num_class};
+  return {.data = e.data,
+          .lists = {.google = e.google, .flickr = e.flickr, .first_label = e.first_label},
+          .checkpoint = e.checkpoint,
+          .num_class = s.confirmed.classes(),
+          .hold_out = e.hold_out};
 }
 
 int run(const EvaluateVerbSettings& s, const FlagTable&, Invocation& at) {
@@ -53,6 +59,7 @@ Verb evaluate_verb() {
       .about = "Counts how many images of a data folder a trained network gets right, in all and per class.",
       .flags = add_flags,
       .check = check,
+      .fits = fits,
       .targets = require_targets,
       .inputs = inputs,
       .run = run};

@@ -53,15 +53,19 @@ void add_flags(FlagTable& t, FinetuneVerbSettings& s) {
   add_rank_flags(t, s.ranks, run.compute);
 }
 
-void check(const FinetuneVerbSettings& s, const Plan& plan) {
-  check_compute(s.run.compute, plan);
-  check_confirmed(s.confirmed, plan);
+void check(const FinetuneVerbSettings& s) {
+  check_launch(s.ranks);
   if (s.run.data.empty()) throw InputError("--data DIR is needed: DIR/train and DIR/val hold a folder per class");
   if (s.run.resume.empty() && s.finetune.pretrained.empty())
     throw InputError("--model-path FILE is needed: the checkpoint to begin with");
+  check_run(s.run);
+}
+
+void fits(const FinetuneVerbSettings& s, const Plan& plan) {
+  check_compute(s.run.compute, plan);
+  check_confirmed(s.confirmed, plan);
   if (meta(plan, "trained") != "all")
     throw InputError("this artefact does not train all layers; compile one with --task classifier");
-  check_run(s.run);
 }
 
 void require_targets(const FinetuneVerbSettings& s) { train::require_finetune_targets(s.run); }
@@ -82,6 +86,7 @@ Verb finetune_verb() {
       .presets = set_presets,
       .flags = add_flags,
       .check = check,
+      .fits = fits,
       .targets = require_targets,
       .inputs = inputs,
       .run = run};

@@ -39,17 +39,34 @@ void add_flags(FlagTable& t, LowshotVerbSettings& s) {
   add_confirmed_flags(t, s.confirmed);
 }
 
-void check(const LowshotVerbSettings& s, const Plan& plan) {
-  check_compute(s.lowshot.compute, plan);
-  check_confirmed(s.confirmed, plan);
+void check(const LowshotVerbSettings& s) {
   if (s.lowshot.shots.empty()) throw InputError("--shots needs a value");
   if (s.lowshot.checkpoint.empty())
     throw InputError("--model-path FILE is needed: the checkpoint whose features are measured");
+  if (!s.lowshot.places && s.lowshot.voc_path.empty())
+    throw InputError("--voc-path DIR is needed: the folder that holds VOCdevkit");
+  if (s.lowshot.places && s.lowshot.places_path.empty())
+    throw InputError("--places-path DIR is needed: the folder that holds trainvalsplit_places205");
+}
+
+void fits(const LowshotVerbSettings& s, const Plan& plan) {
+  check_compute(s.lowshot.compute, plan);
+  check_confirmed(s.confirmed, plan);
 }
 
 void require_targets(const LowshotVerbSettings& s) { train::require_lowshot_targets(s.lowshot); }
 
-Inputs inputs(const LowshotVerbSettings& s) { return {.checkpoint = s.lowshot.checkpoint}; }
+Inputs inputs(const LowshotVerbSettings& s) {
+  const auto in_folder = [](const std::string& folder, const char* name) {
+    return folder.empty() ? folder : folder + "/" + name;
+  };
+  const train::LowshotSettings& l = s.lowshot;
+  return {
+      .checkpoint = l.checkpoint,
+      .needed = {
+          l.places ? Needed{"--places-path", in_folder(l.places_path, "trainvalsplit_places205"), Needed::Kind::folder}
+                   : Needed{"--voc-path", in_folder(l.voc_path, "VOCdevkit/VOC2007"), Needed::Kind::folder}}};
+}
 
 int run(const LowshotVerbSettings& s, const FlagTable& flags, Invocation& invocation) {
   train::LowshotSettings settings = s.lowshot;
@@ -70,6 +87,7 @@ Verb lowshot_verb() {
           "given again.",
       .flags = add_flags,
       .check = check,
+      .fits = fits,
       .targets = require_targets,
       .inputs = inputs,
       .run = run,

@@ -37,7 +37,8 @@ int run(int argc, char** argv, command::Invocation& invocation) {
   const std::unique_ptr<command::Command> command = verb.make();
   command::parse_flags(command->flags, request.flags);
   if (verb.one_process) command::require_one_process(invocation.plan);
-  command->check(invocation.plan);
+  command->check();
+  command->fits(invocation.plan);
   invocation.require_targets = [&] { command->require_targets(); };
   if (verb.one_process) invocation.require_targets();
   return command->run(invocation);

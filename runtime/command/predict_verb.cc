@@ -17,16 +17,23 @@ void add_flags(FlagTable& t, PredictVerbSettings& s) {
   add_confirmed_flags(t, s.confirmed);
 }
 
-void check(const PredictVerbSettings& s, const Plan& plan) {
-  check_compute(s.predict.compute, plan);
-  check_confirmed(s.confirmed, plan);
+void check(const PredictVerbSettings& s) {
   if (s.predict.checkpoint.empty()) throw InputError("--resume FILE is needed: the checkpoint of the trained network");
   if (s.predict.images.empty()) throw InputError("no image is given; name files or folders");
 }
 
+void fits(const PredictVerbSettings& s, const Plan& plan) {
+  check_compute(s.predict.compute, plan);
+  check_confirmed(s.confirmed, plan);
+}
+
 void require_targets(const PredictVerbSettings& s) { train::require_predict_targets(s.predict); }
 
-Inputs inputs(const PredictVerbSettings& s) { return {.checkpoint = s.predict.checkpoint}; }
+Inputs inputs(const PredictVerbSettings& s) {
+  Inputs in{.checkpoint = s.predict.checkpoint, .needed = {{"--classes", s.predict.classes}}};
+  for (const std::string& path : s.predict.images) in.needed.push_back({"", path, Needed::Kind::either});
+  return in;
+}
 
 int run(const PredictVerbSettings& s, const FlagTable&, Invocation& at) { return run_predict(at.plan, s.predict); }
 
@@ -39,6 +46,7 @@ Verb predict_verb() {
       .about = "Shows the most probable classes of images: the softmax of a trained network's classifier.",
       .flags = add_flags,
       .check = check,
+      .fits = fits,
       .targets = require_targets,
       .inputs = inputs,
       .run = run,

@@ -66,6 +66,10 @@ void add_rank_flags(FlagTable& t, RankSettings& ranks, train::Compute& compute) 
            "how often to continue from the newest checkpoint after a rank was lost");
 }
 
+void check_launch(const RankSettings& settings) {
+  if (!settings.process_per_gpu) comm::plan_launch(settings.launch, comm::process_environment());
+}
+
 int run_as_ranks(Invocation& invocation, const RankSettings& settings, const std::string& exp_dir, bool restarts,
                  const RankRun& run) {
   const comm::LaunchPlan plan = launch_of(invocation.plan, settings);

@@ -21,6 +21,9 @@ struct RankSettings {
 /// --nproc-per-node, --world-size, ..., and --deterministic.
 void add_rank_flags(FlagTable& table, RankSettings& ranks, train::Compute& compute);
 
+/// Throws InputError if the flags and the environment contradict each other, as far as that shows without an artefact.
+void check_launch(const RankSettings& settings);
+
 /// The function that a rank runs. `world` is null if there is one rank. `restarted`: the run continues from the newest
 /// checkpoint after a rank was lost. Returns the exit status.
 using RankRun = std::function<int(comm::World* world, bool restarted)>;

@@ -54,9 +54,8 @@ void add_flags(FlagTable& t, RetrainVerbSettings& s) {
   add_rank_flags(t, s.ranks, run.compute);
 }
 
-void check(const RetrainVerbSettings& s, const Plan& plan) {
-  check_compute(s.run.compute, plan);
-  check_confirmed(s.confirmed, plan);
+void check(const RetrainVerbSettings& s) {
+  check_launch(s.ranks);
   if (s.run.data.empty())
     throw InputError("--data DIR is needed: the folder that the annotation's paths are relative to");
   if (s.run.resume.empty()) throw InputError("--resume FILE is needed: the checkpoint to begin with");
@@ -64,6 +63,12 @@ void check(const RetrainVerbSettings& s, const Plan& plan) {
     throw InputError("--cache-features: features change when all layers are trained (--finetune)");
   if (s.run.cache_features && s.run.evaluate)
     throw InputError("--cache-features needs training, but --evaluate does not train");
+  check_run(s.run);
+}
+
+void fits(const RetrainVerbSettings& s, const Plan& plan) {
+  check_compute(s.run.compute, plan);
+  check_confirmed(s.confirmed, plan);
   const std::string trained = meta(plan, "trained");
   if (trained.empty()) throw InputError("this artefact does not retrain; compile one with --task retrain");
   if (s.finetune != (trained == "all"))
@@ -71,12 +76,17 @@ void check(const RetrainVerbSettings& s, const Plan& plan) {
         "this artefact trains " +
         std::string(trained == "all" ? "all layers (--finetune)" : "the classifier alone (no --finetune)") +
         "; compile another");
-  check_run(s.run);
 }
 
 void require_targets(const RetrainVerbSettings& s) { train::require_run_targets(s.run, ""); }
 
-Inputs inputs(const RetrainVerbSettings& s) { return training_inputs(s.run, {}, s.retrain.pretrained, s.confirmed); }
+Inputs inputs(const RetrainVerbSettings& s) {
+  Inputs in = training_inputs(s.run, {}, s.retrain.pretrained, s.confirmed);
+  const std::string& imagenet = s.retrain.imagenet;
+  in.needed = {{"--annotation", s.run.evaluate ? "" : s.retrain.annotation},
+               {"--imagenet", imagenet.empty() ? "" : imagenet + "/val", Needed::Kind::folder}};
+  return in;
+}
 
 int run(const RetrainVerbSettings& s, const FlagTable& flags, Invocation& invocation) {
   train::RunSettings run = s.run;
@@ -96,6 +106,7 @@ Verb retrain_verb() {
       .presets = set_presets,
       .flags = add_flags,
       .check = check,
+      .fits = fits,
       .targets = require_targets,
       .inputs = inputs,
       .run = run};

@@ -39,10 +39,11 @@ void add_flags(FlagTable& t, ProgramSettings& s) {
   add_profile_flag(t, s.compute);
 }
 
-void check(const ProgramSettings& s, const Plan& plan) {
-  check_compute(s.compute, plan);
+void check(const ProgramSettings& s) {
   if (!s.only.empty() && s.outputs.empty()) throw InputError("--only needs --outputs FILE");
 }
+
+void fits(const ProgramSettings& s, const Plan& plan) { check_compute(s.compute, plan); }
 
 int run(const ProgramSettings& s, const FlagTable&, Invocation& at) { return train::run_program(at.plan, s); }
 
@@ -57,6 +58,7 @@ Verb run_verb() {
           "stopped continues from it.",
       .flags = add_flags,
       .check = check,
+      .fits = fits,
       .targets = train::require_program_targets,
       .inputs = [](const ProgramSettings&) { return Inputs{}; },
       .run = run,

@@ -75,6 +75,12 @@ void add_confirmed_flags(FlagTable& t, Confirmed& c) {
   whole({"--bn-groups"}, "N", c.bn_groups, "groups of the batch that have their own BatchNorm statistics");
 }
 
+void check_confirmed(const Confirmed& c) {
+  if (c.preset_classes != 0 && c.num_class != 0 && c.num_class != c.preset_classes)
+    throw InputError("--preset has " + std::to_string(c.preset_classes) + " classes, --num-class says " +
+                     std::to_string(c.num_class));
+}
+
 void check_confirmed(const Confirmed& c, const Plan& plan) {
   const auto number = [&](const char* flag, int64_t given, const char* key) {
     if (given != 0 && given != meta_number(plan, key))
@@ -87,7 +93,7 @@ void check_confirmed(const Confirmed& c, const Plan& plan) {
     throw InputError("--width " + show_number(c.width) + ": this artefact is compiled with " + meta(plan, "width") +
                      "; compile another");
   number("--batch-size", c.batch, "batch");
-  number("--num-class", c.num_class, "num_class");
+  number("--num-class", c.classes(), "num_class");
   number("--low-dim", c.low_dim, "low_dim");
   number("--moco_queue", c.moco_queue, "queue");
   number("--image-size", c.image_size, "image_size");
@@ -123,11 +129,8 @@ void add_source_flags(FlagTable& t, bool& google, bool& flickr, Confirmed& confi
   preset.set = [&flickr, &confirmed, range = preset.range](const std::string& name,
                                                            const std::vector<std::string>& values) {
     if (values[0] != range) refuse(name, values[0], range);
-    if (confirmed.num_class != 0 && confirmed.num_class != 50)
-      throw InputError(name + " " + values[0] + " has 50 classes, --num-class says " +
-                       std::to_string(confirmed.num_class));
     flickr = false;
-    confirmed.num_class = 50;
+    confirmed.preset_classes = 50;
   };
   preset.show = [] { return std::string(); };
   t.add(std::move(preset)).record("sources", sources);

@@ -35,8 +35,14 @@ struct Confirmed {
   std::string arch;
   double width = 0;
   int64_t batch = 0, num_class = 0, low_dim = 0, moco_queue = 0, image_size = 0, bn_groups = 0;
+  int64_t preset_classes = 0;  // that --preset stands for
+
+  /// The number of classes that the flags state.
+  int64_t classes() const { return num_class != 0 ? num_class : preset_classes; }
 };
 void add_confirmed_flags(FlagTable& table, Confirmed& confirmed);
+/// Throws InputError if --preset and --num-class state different numbers.
+void check_confirmed(const Confirmed& confirmed);
 /// Throws InputError if the artefact was compiled with another value.
 void check_confirmed(const Confirmed& confirmed, const Plan& plan);
 

@@ -68,8 +68,8 @@ void add_recipe_flag(FlagTable& t, train::RecipeChoice& choice) {
     };
   }
   t.choice<bool>({"--recipe"}, choice.automatic, {{"published", false}, {"auto", true}},
-                 "auto: --lr, --moco_m, --proto_m and --start_clean_epoch fit the number of steps and of images per "
-                 "class, unless they are given")
+                 "auto: --lr, --moco_m, --proto_m, --start_clean_epoch and, if the artefact is built for the run, "
+                 "--moco_queue fit the number of steps and of images, unless they are given")
       .agree();
 }
 
@@ -157,17 +157,22 @@ void check_compiled_in(const TrainSettings& s, const Plan& plan) {
     throw InputError("this artefact mixes images: --mixup ALPHA is needed");
 }
 
-void check(const TrainSettings& s, const Plan& plan) {
-  check_compute(s.run.compute, plan);
-  check_confirmed(s.confirmed, plan);
+void check(const TrainSettings& s) {
+  check_confirmed(s.confirmed);
+  check_launch(s.ranks);
   check_replay(s);
   if (s.run.reset_optimizer && (s.run.resume.empty() || s.run.resume == "auto" || s.run.evaluate))
     throw InputError("--reset-optimizer needs --resume FILE, and has no effect with --resume auto and --evaluate");
   if (s.run.synthetic && !s.run.data.empty()) throw InputError("--synthetic and --data exclude each other");
   if (!s.replay.file.empty()) return;
-  check_compiled_in(s, plan);
   check_run(s.run);
   if (s.run.synthetic && !s.lists.truth.empty()) throw InputError("--truth needs --data, not --synthetic");
+}
+
+void fits(const TrainSettings& s, const Plan& plan) {
+  check_compute(s.run.compute, plan);
+  check_confirmed(s.confirmed, plan);
+  if (s.replay.file.empty()) check_compiled_in(s, plan);
 }
 
 void require_targets(const TrainSettings& s) {
@@ -176,8 +181,10 @@ void require_targets(const TrainSettings& s) {
 }
 
 Inputs inputs(const TrainSettings& s) {
-  if (!s.replay.file.empty()) return {};
-  return training_inputs(s.run, {.google = s.lists.google, .flickr = s.lists.flickr}, "", s.confirmed);
+  if (!s.replay.file.empty()) return {.needed = {{"--replay", s.replay.file}}};
+  Inputs in = training_inputs(s.run, {.google = s.lists.google, .flickr = s.lists.flickr}, "", s.confirmed);
+  in.needed = {{"--sample-weights", s.lists.sample_weights}, {"--truth", s.lists.truth}};
+  return in;
 }
 
 int run(const TrainSettings& s, const FlagTable& flags, Invocation& invocation) {
@@ -201,6 +208,7 @@ Verb train_verb() {
                                        "--steps 3.",
                                    .flags = add_flags,
                                    .check = check,
+                                   .fits = fits,
                                    .targets = require_targets,
                                    .inputs = inputs,
                                    .run = run};

@@ -9,7 +9,9 @@ namespace moproc::command {
 Inputs training_inputs(const train::RunSettings& run, data::ListOptions lists, const std::string& pretrained,
                        const Confirmed& confirmed) {
   lists.first_label = run.first_label;
-  Inputs inputs{run.synthetic ? "" : run.data, lists, pretrained, confirmed.num_class};
+  Inputs inputs{run.synthetic ? "" : run.data, lists, pretrained, confirmed.classes()};
+  inputs.fits_size = run.recipe.automatic;
+  inputs.hold_out = run.hold_out;
   if (!pretrained.empty()) return inputs;
   std::vector<std::string> notes;  // about damaged files, which the run prints itself
   inputs.checkpoint = run.resume == "auto" ? train::newest_whole_checkpoint(run.saving.exp_dir, notes) : run.resume;

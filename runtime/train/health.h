@@ -97,13 +97,6 @@ struct EpochNumbers {
   std::optional<double> prototypes;  // mean_cosine(), if the epoch corrected labels by them
 };
 
-/// The settings that the advice is about.
-struct Tunable {
-  RunSize size;
-  double moco_m = 0, proto_m = 0, lr = 0, pseudo_th = 0;
-  int start_clean_epoch = 0;
-};
-
 struct HealthWarning {
   std::string kind;     // one_class, corrected, dropped, falling, prototypes, loss
   std::string text;     // what was found, what it means, and what to change

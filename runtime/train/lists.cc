@@ -71,12 +71,16 @@ Validation validation_of(const std::string& folder, data::Dataset images) {
   return {"WebVision", std::move(images), webvision ? "WebVision" : name, name};
 }
 
+void require_no_validation(const std::string& folder, const HoldOut& h) {
+  if (h.holds() && data::has_validation(folder))
+    throw InputError("--val-split " + format("%g", *h.share) + ": " + folder +
+                     " has validation images of its own; --val-split 0 evaluates those");
+}
+
 DataSets read_sets(const std::string& folder, const HoldOut& h, data::ListOptions& options, bool wants_train) {
   DataSets sets;
   const bool own = data::has_validation(folder);
-  if (own && h.holds())
-    throw InputError("--val-split " + format("%g", *h.share) + ": " + folder +
-                     " has validation images of its own; --val-split 0 evaluates those");
+  require_no_validation(folder, h);
   if (wants_train || (!own && h.holds())) {
     sets.train.emplace(data::read_folder(folder, data::Split::train, options));
     options.classes = sets.train->classes();

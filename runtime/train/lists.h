@@ -51,6 +51,9 @@ struct DataSets {
   std::string note;
 };
 
+/// Throws InputError if `h` holds images out of a folder that has validation images.
+void require_no_validation(const std::string& folder, const HoldOut& h);
+
 /// Reads the sets of a data folder, and holds images out for validation if `h` says so. Sets options.classes to the
 /// table of the run. Throws InputError if images are to be held out of a folder that has validation images;
 /// data::DatasetError.

@@ -36,7 +36,7 @@ int Trainer::run() {
   console_.line(format("%s: %s, %s, %lld steps of %lld images per epoch, seed %llu", plan.name,
                        meta(plan, "arch").c_str(), session_.device().name().c_str(), static_cast<long long>(batches_),
                        static_cast<long long>(runner_->batch()), static_cast<unsigned long long>(seed_)));
-  warn_of_prototypes();
+  warn_of_size();
   labels_ = LabelTally(meta_number(session_.plan(), "num_class"));
   if (at_.steps == 0) at_.steps = at_.epoch * batches_ + at_.step;  // a checkpoint of PyTorch does not know
   report_->start(session_, settings_, {seed_, batches_, data_digest(), at_, lists_});

@@ -57,7 +57,7 @@ class Trainer {
   void compare_with(const CheckpointInfo& info, const std::string& path);
   bool cache_features();
   void open_source();
-  void warn_of_prototypes();
+  void warn_of_size();
   RunSize size() const;
   void apply_recipe();
   Tunable tunable() const;

@@ -72,19 +72,14 @@ void Trainer::apply_recipe() {
                             : "--recipe auto:" + set + (kept ? " (as the run began)" : ""));
 }
 
-/// Prints a note if prototypes depend too much on one image. A prototype begins as the embedding of its class's first
-/// image, which after n images still has the weight proto_m^(n - 1).
-void Trainer::warn_of_prototypes() {
+/// Prints notes about settings of MoPro that do not fit the size of the run, and the values that would.
+void Trainer::warn_of_size() {
   if (!lists_.train || !session_.has_program("proto")) return;
-  const int64_t images = images_per_class(*lists_.train);
-  const double m = settings_.hyper.proto_m, share = std::pow(m, static_cast<double>(images - 1));
-  constexpr double kMuch = 0.5, kLittle = 0.1;
-  if (share <= kMuch) return;
-  console_.line(format(
-      "note: --proto_m %g: after epoch 0 the prototype of a class of %lld images (the median here) is still %.0f %% "
-      "its first image; %.4f would make that %.0f %%",
-      m, static_cast<long long>(images), 100 * share, momentum_for(kLittle, images), 100 * kLittle));
-  if (settings_.record.verb != "train" || settings_.recipe.automatic) return;
+  const int queue = session_.find_tensor("queue");
+  const int64_t keys = queue < 0 ? 0 : session_.info(queue).shape[1];
+  const std::vector<std::string> unfit = unfit_for(tunable(), keys, lists_.train->size());
+  for (const std::string& line : unfit) console_.line("note: " + line);
+  if (unfit.empty() || settings_.record.verb != "train" || settings_.recipe.automatic) return;
   const Recipe fit = recipe_for(size());
   console_.line(
       format("note: for a run of %lld steps --recipe auto would use --lr %g --moco_m %g --proto_m %g "

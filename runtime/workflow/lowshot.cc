@@ -65,7 +65,6 @@ std::vector<int8_t> without_difficult(std::vector<int8_t> presence, bool ignore)
 }
 
 Transfer voc(const LowshotSettings& o) {
-  if (o.voc_path.empty()) throw InputError("--voc-path DIR is needed: the folder that holds VOCdevkit");
   data::VocSet train = data::read_voc2007(o.voc_path, "trainval"), test = data::read_voc2007(o.voc_path, "test");
   return {{data::kVocClasses.begin(), data::kVocClasses.end()},
           std::move(train.images),
@@ -76,8 +75,6 @@ Transfer voc(const LowshotSettings& o) {
 }
 
 Transfer places(const LowshotSettings& o) {
-  if (o.places_path.empty())
-    throw InputError("--places-path DIR is needed: the folder that holds trainvalsplit_places205");
   Transfer t{{}, data::read_places205(o.places_path, "train"), data::read_places205(o.places_path, "val"), false, {},
              {}};
   for (int c = 0; c < data::kPlacesClasses; ++c) t.classes.push_back(std::to_string(c));

@@ -17,6 +17,7 @@ export interface Preflight {
   readonly checkpoint: string; // from which the run begins or which it continues; "" for none
   readonly num_class: number; // classes of the data folder; 0 if the verb reads none
   readonly all_classes: boolean; // whether a network with fewer classes cannot use the folder
+  readonly images: number; // for training, if --recipe auto begins a run; otherwise 0
 }
 
 /** The artefact for a command, and further arguments that its binary gets. */
@@ -63,6 +64,10 @@ function preflightOf(args: readonly string[]): Preflight {
 
 /** Throws if the artefact needs a GPU and this machine has none. */
 function requireDevice({ options }: Given): void {
+  if (options.artefact === undefined && options.target === "cpu" && options.gpu !== undefined)
+    throw new Error(
+      `--gpu ${options.gpu}: the kernels are compiled for the CPU; --target cuda compiles them for a GPU`,
+    );
   const emulated = String(options.targetArch ?? "").startsWith("emulator");
   if (options.artefact !== undefined || options.target !== "cuda" || emulated) return;
   const r = spawnSync(nativeFile("moproc-gpu"), ["count"], { encoding: "utf8" });

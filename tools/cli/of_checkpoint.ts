@@ -4,6 +4,7 @@ import type { Fitting, Preflight } from "./binary_verb.js";
 import { type Checkpoint, openCheckpoint } from "./checkpoint.js";
 import { type ModelFlags, modelFlags, saidClasses } from "./flags.js";
 import { modelArtefact } from "./model_artefact.js";
+import { fittingQueue } from "./recipe.js";
 import type { Given } from "./record.js";
 
 const note = (text: string): void => void process.stderr.write(`note: ${text}\n`);
@@ -111,7 +112,12 @@ export function trainingFlags(
     requireClasses(numClass, "--num-class says", preflight, data);
     if (said === undefined && preflight.num_class > 0)
       note(`${data} has ${numClass} classes (--num-class gives the network another number)`);
-    return { task: String(given.options.task), flags: { ...flags, numClass } };
+    const task = String(given.options.task);
+    if (task !== "mopro" || preflight.images === 0 || given.said("moco_queue"))
+      return { task, flags: { ...flags, numClass } };
+    const moco_queue = fittingQueue(preflight.images, flags.batchSize);
+    note(`--recipe auto: --moco_queue ${moco_queue}, for ${preflight.images} training images`);
+    return { task, flags: { ...flags, numClass, moco_queue } };
   }
   const task = given.said("task") ? String(given.options.task) : undefined;
   const checkpoint = openFor(preflight.checkpoint, task ?? "mopro", given, false);

@@ -66,7 +66,7 @@ void add_sources(Entries<S>& e, At at) {
   e.push_back({"--mini", {}, google_only, "sources", "google", {"--sources"}});
   e.push_back({"--preset",
                {"mini-webvision"},
-               [google_only](const S& s) { return google_only(s) && s.confirmed.num_class == 50; },
+               [google_only](const S& s) { return google_only(s) && s.confirmed.classes() == 50; },
                "sources",
                "google",
                {"--sources", "--mini", "--num-class"}});

@@ -23,7 +23,9 @@ TrainSettings parse(const std::vector<std::string>& args) { return parsed<TrainS
 
 void check(const std::vector<std::string>& args) {
   ToyPlan toy;
-  parsed<TrainSettings>("train", args)->check(toy.plan());
+  const auto command = parsed<TrainSettings>("train", args);
+  command->check();
+  command->fits(toy.plan());
 }
 
 }  // namespace
@@ -42,9 +44,11 @@ TEST("flags: whose images of WebVision are used") {
   CHECK(!parse({"--mini"}).lists.flickr);
   const TrainSettings mini = parse({"--preset", "mini-webvision"});
   CHECK(mini.lists.google && !mini.lists.flickr);
-  CHECK_EQ(mini.confirmed.num_class, int64_t{50});
+  CHECK_EQ(mini.confirmed.classes(), int64_t{50});
   CHECK_THROWS(parse({"--sources", "bing"}), "--sources bing: must be google, flickr or google,flickr");
-  CHECK_THROWS(parse({"--num-class", "60", "--preset", "mini-webvision"}), "has 50 classes, --num-class says 60");
+  for (const auto& flags : {std::vector<std::string>{"--num-class", "60", "--preset", "mini-webvision"},
+                            std::vector<std::string>{"--preset", "mini-webvision", "--num-class", "60"}})
+    CHECK_THROWS(check(flags), "--preset has 50 classes, --num-class says 60");
   CHECK_THROWS(parse({"--preset", "maxi"}), "--preset maxi: must be mini-webvision");
 }
 

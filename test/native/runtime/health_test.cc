@@ -274,3 +274,30 @@ TEST("recipe: the published values at WebVision's size, and ones that fit a smal
     CHECK(r.lr > 0 && r.lr <= 0.1 && r.start_clean_epoch >= 1);
   }
 }
+
+TEST(
+    "recipe: what does not fit a run is named with its reason; a run with the recipe's values, or a large one, is "
+    "fine") {
+  const RunSize size{18, 30, 64, 120};
+  const Recipe fit = recipe_for(size);
+  const Tunable good{size, fit.moco_m, fit.proto_m, fit.lr, 0.8, fit.start_clean_epoch};
+  CHECK(unfit_for(good, 600, 1200).empty());
+  CHECK(unfit_for({{9535, 90, 256, 2440}, 0.999, 0.999, 0.1, 0.8, 11}, 8192, 2440928).empty());
+  const auto only = [&](const Tunable& t, int64_t keys, const std::string& begins) {
+    const std::vector<std::string> found = unfit_for(t, keys, 1200);
+    CHECK_EQ(found.size(), size_t{1});
+    CHECK(!found.empty() && found[0].starts_with(begins));
+  };
+  Tunable t = good;
+  t.proto_m = 0.999;
+  only(t, 600, "--proto_m 0.999: after epoch 0 the prototype of a class of 120 images (the median here) is still 89 %");
+  t = good, t.moco_m = 0.999;
+  only(t, 600, "--moco_m 0.999: after all 540 steps the key encoder still consists to 58 % of the weights");
+  t = good, t.start_clean_epoch = 30;
+  only(t, 600, "--start_clean_epoch 30: in 30 epochs no label is corrected; 15 would begin in time");
+  t.start_clean_epoch = 29;
+  CHECK(unfit_for(t, 1200, 1200).empty());
+  only(good, 1201, "the queue of 1201 keys holds 1.0 of each of the 1200 images");
+  CHECK(unfit_for(good, 0, 1200).empty());  // a program without a queue
+  CHECK_EQ(unfit_for(kPublished, 8192, 1200).size(), size_t{3});
+}

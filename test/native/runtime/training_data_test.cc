@@ -138,7 +138,7 @@ TEST("training: a run whose images cannot be read stops before it writes anythin
   CHECK(has(r.err, "(" + std::to_string(of_class) + " images)"));
   CHECK(has(r.err, std::to_string(of_class / 2) + " TIFF file"));
   CHECK(has(r.err, ": the file is empty"));
-  CHECK(has(r.err, "`moproc data check " + data.path + "`"));
+  CHECK(has(r.err, "`moproc data check '" + data.path + "'`"));
   CHECK(!exists(exp + "/metrics.jsonl"));
   r = train({"--max-broken", "99"});  // few enough in all, but there is a class without an image
   CHECK_EQ(r.status, 2);

@@ -1,0 +1,112 @@
+#include "command/preflight.h"
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include <unistd.h>
+
+#include "command/parse.h"
+#include "command/verbs.h"
+#include "core/error.h"
+#include "data/data_folder.h"
+#include "log/jsonl.h"
+#include "train/checkpoint.h"
+#include "train/lists.h"
+
+namespace moproc::command {
+namespace {
+
+/// Reads the lists of a data folder, whose lines may have errors; the images of class folders are not looked for.
+/// `run`: the classes that the checkpoint names. Returns the number of classes.
+int classes_of(const Inputs& in, const data::ClassTable& run) {
+  using namespace data;
+  ListOptions options = in.lists;
+  options.classes = run;
+  const int classes = count_classes(in.data, options);
+  options.num_class = in.num_class > 0 ? static_cast<int>(in.num_class) : classes;
+  const Layout layout = layout_of(in.data);
+  if (layout != Layout::lists && layout != Layout::webvision) return classes;
+  for (const Split split : {Split::train, Split::val})
+    if (has_split(in.data, split)) options.classes = read_folder(in.data, split, options).classes();
+  return classes;
+}
+
+/// The same for a run that may take the classes of the checkpoint or, with a new classifier, those of the data. If the
+/// lists fit neither, the error is the one for the checkpoint's classes.
+int64_t classes_of_either(const Inputs& in, const data::ClassTable& run) {
+  if (run.empty()) return classes_of(in, run);
+  try {
+    return classes_of(in, run);
+  } catch (const data::DatasetError&) {
+    try {
+      return classes_of(in, {});
+    } catch (const data::DatasetError&) {
+    }
+    throw;
+  }
+}
+
+/// The training images of a data folder, if an artefact is to fit their number and the run does not have one already.
+int64_t images_of(const Inputs& in, int64_t classes, const data::ClassTable& run) {
+  using namespace data;
+  if (!in.fits_size || in.data.empty() || !in.checkpoint.empty() || !has_split(in.data, Split::train)) return 0;
+  ListOptions options = in.lists;
+  options.classes = run;
+  options.num_class = static_cast<int>(in.num_class > 0 ? in.num_class : classes);
+  return static_cast<int64_t>(read_folder(in.data, Split::train, options).size());
+}
+
+/// Throws InputError, with the flag, if a file or folder is not there, is of the other kind, or cannot be read.
+void require(const Needed& n) {
+  if (n.path.empty()) return;
+  const std::string named = (*n.flag ? std::string(n.flag) + " " : std::string()) + n.path;
+  using enum Needed::Kind;
+  std::error_code error;
+  const auto status = std::filesystem::status(n.path, error);
+  if (status.type() == std::filesystem::file_type::not_found)
+    throw InputError(named + ": no such " + (n.kind == file ? "file" : n.kind == folder ? "folder" : "file or folder"));
+  const bool is_folder = status.type() == std::filesystem::file_type::directory;
+  if (n.kind == file && is_folder) throw InputError(named + ": is a folder; a file is needed");
+  if (n.kind == folder && !is_folder) throw InputError(named + ": is no folder");
+  if (access(n.path.c_str(), R_OK) != 0) throw InputError(named + ": cannot be read: " + std::strerror(errno));
+}
+
+}  // namespace
+
+int preflight(int argc, char** argv) {
+  std::string verb = "train";
+  try {
+    const Request request = request_of(argc, argv);
+    verb = request.verb.name;
+    const std::unique_ptr<Command> command = request.verb.make();
+    if (asks_for_help(request.flags)) return 0;
+    parse_flags(command->flags, request.flags);
+    command->check();
+    command->require_targets();
+    const Inputs in = command->inputs();
+    for (const Needed& n : in.needed) require(n);
+    data::ClassTable run;
+    if (!in.checkpoint.empty()) run = train::data_of_run(in.checkpoint).classes;
+    const int64_t classes = in.data.empty() ? 0 : classes_of_either(in, run);
+    if (!in.data.empty()) train::require_no_validation(in.data, in.hold_out);
+    const bool all = !in.data.empty() && data::layout_of(in.data) != data::Layout::webvision;
+    JsonLine line;
+    line.add("checkpoint", in.checkpoint)
+        .add("num_class", classes)
+        .add_raw("all_classes", all ? "true" : "false")
+        .add("images", images_of(in, classes, run));
+    std::puts(line.text().c_str());
+    return 0;
+  } catch (const InputError& e) {
+    std::fprintf(stderr, "moproc %s: %s\n", verb.c_str(), e.what());
+  } catch (const data::DatasetError& e) {
+    std::fprintf(stderr, "moproc %s: %s\n", verb.c_str(), e.what());
+  }
+  return 2;
+}
+
+}  // namespace moproc::command

@@ -1,0 +1,61 @@
+// A mistake in a command is told before anything is compiled: flags that contradict each other, files that are not
+// there or are something else. The cache of this test is empty, and stays so.
+
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import test from "ava";
+import { Shell } from "../support/cli.js";
+
+const shell = new Shell("fail_first");
+test.after.always(() => shell.remove());
+
+const net = "-a resnet10 --width 0.125 --image-size 32 --low-dim 8 --moco_queue 24".split(" ");
+const from = "run/last.safetensors";
+
+test.before(() => {
+  const sizes = "--classes 4 --images 32 --val 8 --size 40".split(" ");
+  shell.done("data", "sample", "--layout", "imagenet", "--out", "data", ...sizes);
+  shell.done("train", ...net, "-b", "8", "--data", "data", "--exp-dir", "run", "--steps", "1");
+  mkdirSync(shell.at("folder"));
+  writeFileSync(shell.at("file"), "\n");
+  process.env.MOPROC_CACHE = shell.at("cache");
+});
+
+const training = (flags: string): string => `train ${net.join(" ")} -b 4 --data data --exp-dir new ${flags}`;
+const cases: readonly (readonly [string, RegExp])[] = [
+  [training("--sample-weights none"), /--sample-weights none: no such file/],
+  [training("--sample-weights folder"), /--sample-weights folder: is a folder; a file is needed/],
+  [training("--truth none"), /--truth none: no such file/],
+  [training("--val-split 0.2"), /--val-split 0\.2: data has validation images of its own/],
+  [training("--dump-step 4"), /--dump-step N and --dump DIR need each other/],
+  [training("--rank 3 --world-size 2"), /--rank 3: nodes are counted from 0 to 1/],
+  [training("--start-epoch 90"), /--start-epoch 90 leaves no epochs of --epochs 90/],
+  [training("--resume auto --overwrite"), /--overwrite has no effect with --resume auto/],
+  [training("--reset-optimizer"), /--reset-optimizer needs --resume FILE/],
+  [training("--gpu 0"), /--gpu 0: the kernels are compiled for the CPU/],
+  [training("--preset mini-webvision --num-class 20"), /--preset has 50 classes, --num-class says 20/],
+  [training("--num-class 20 --preset mini-webvision"), /--preset has 50 classes, --num-class says 20/],
+  [`train ${net.join(" ")} -b 4 --replay none --trace t`, /--replay none: no such file/],
+  [`retrain -b 4 --resume ${from} --data data --exp-dir new --annotation none`, /--annotation none: no such file/],
+  [
+    `retrain -b 4 --resume ${from} --data data --exp-dir new --annotation file --imagenet folder`,
+    /--imagenet folder\/val: no such folder/,
+  ],
+  [`clean -b 4 --resume ${from} --data data --decisions none`, /--decisions none: no such file/],
+  [`evaluate -b 4 --resume ${from} --data data --val-split 0.5`, /--val-split 0\.5: data has validation images/],
+  [`predict -b 4 --resume ${from} none`, /predict: none: no such file or folder/],
+  [`predict -b 4 --resume ${from} data --classes none`, /--classes none: no such file/],
+  [`lowshot -b 4 --model-path ${from}`, /--voc-path DIR is needed/],
+  [`lowshot -b 4 --model-path ${from} --voc-path folder`, /--voc-path folder\/VOCdevkit\/VOC2007: no such folder/],
+  [
+    `lowshot -b 4 --model-path ${from} --dataset places --places-path file`,
+    /--places-path file\/trainvalsplit_places205: no such folder/,
+  ],
+];
+
+for (const [command, says] of cases)
+  test(`moproc ${command.replace(net.join(" "), "...")}`, (t) => {
+    const r = shell.moproc(...command.split(" "));
+    t.is(r.status, 2, r.err);
+    t.regex(r.err, says);
+    t.false(existsSync(shell.at("cache")) && readdirSync(shell.at("cache")).length > 0);
+  });
