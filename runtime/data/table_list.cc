@@ -56,19 +56,25 @@ class Reader {
     const std::int64_t c = class_of(label);
     if (c >= out_.num_classes())
       throw "label " + quoted(label) + " is class " + std::to_string(c) + ", but the network has " +
-          std::to_string(out_.num_classes()) + " classes (--num-class)";
+          std::to_string(out_.num_classes()) + " classes (--num-class)" +
+          (counts_from_one() ? "; no label before this line is 0: if the first class is 1, use --first-label 1" : "");
     zero_ = zero_ || c == 0;
     out_.add(path, c);
   }
 
   Dataset take() {
     if (out_.size() == 0) throw DatasetError(file_ + ": has no image");
-    if (!zero_ && names_.empty() && options_.classes.empty() && options_.first_label == 0)
+    if (counts_from_one())
       out_.note(file_ + ": no label is 0; if the first class is 1, use --first-label 1");
     return std::move(out_);
   }
 
  private:
+  /// Whether the labels so far look as if the first class were 1.
+  bool counts_from_one() const {
+    return !zero_ && names_.empty() && options_.classes.empty() && options_.first_label == 0;
+  }
+
   struct Row {
     std::string path, label;
   };

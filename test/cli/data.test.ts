@@ -207,6 +207,9 @@ test.serial("check finds what is wrong, says what it means, and writes it all as
   copyFileSync(`${cmyk}/${inks}`, shell.at("data", at(2)));
   copyFileSync(shell.at("data", at(5)), shell.at("data", "val_images_256", "val000001.jpg"));
   writeFileSync(shell.at("data", "google", "extra image.jpg"), "");
+  mkdirSync(shell.at("data", "google", "__MACOSX"));
+  writeFileSync(shell.at("data", "google", "__MACOSX", "1.jpg"), "");
+  writeFileSync(shell.at("data", "google", "._1.jpg"), "");
   const twice = lines[6] as string;
   appendFileSync(
     shell.at("data", "info", "train_filelist_google.txt"),

@@ -144,7 +144,7 @@ test("numbers that begin with 1 are refused with their line, and read with --fir
   const train = ["train", ...model, "--data", data, "--exp-dir", "of lists", "--epochs", "1"];
   const r = shell.moproc(...train);
   t.is(r.status, 2);
-  t.regex(r.err, /lists\/train\.csv:26: label '4' is class 4, but the network has 4 classes \(--num-class\)/);
+  t.regex(r.err, /lists\/train\.csv:26: label '4' is class 4, but the network has 4 classes \(--num-class\); no label before .* --first-label 1/);
   t.regex(shell.done("data", "check", data), /no label is 0; if the first class is 1, use --first-label 1/);
   shell.done(...train, "--first-label", "1");
   // the same paths with the same labels as the folders give them

@@ -133,9 +133,12 @@ void CheckReport::find_unlisted(const std::string& root, const DataFolder& folde
   std::vector<std::string>& out = finding("not listed").examples;
   for (const std::string_view name : folder.sets[0].images.files().names())
     if (!listed.contains(name)) out.emplace_back(name);
-  for (const auto& entry : fs::recursive_directory_iterator(root, fs::directory_options::skip_permission_denied)) {
-    if (!data::is_image_name(entry.path().filename().string())) continue;
-    const std::string name = entry.path().lexically_relative(root).string();
+  fs::recursive_directory_iterator at(root, fs::directory_options::skip_permission_denied);
+  for (; at != fs::recursive_directory_iterator(); ++at) {
+    const std::string file = at->path().filename().string();
+    if (data::is_hidden(file)) at.disable_recursion_pending();
+    if (data::is_hidden(file) || !data::is_image_name(file)) continue;
+    const std::string name = at->path().lexically_relative(root).string();
     if (!listed.contains(name)) out.push_back(name);
   }
   std::sort(out.begin(), out.end());
