@@ -47,6 +47,20 @@ Checkpoint from_safetensors(ByteSpan bytes, const std::string& where, const std:
   return c;
 }
 
+/// Throws InputError if the tensors are much larger than the file when each has its own memory, as in what is trained
+/// or written: a pickle can give one tensor many names.
+void check_size(const Checkpoint& c, uint64_t file_bytes) {
+  uint64_t room = tensor_room(file_bytes);
+  for (const auto* const list : {&c.tensors, &c.momentum})
+    for (const NamedTensor& t : *list) {
+      const uint64_t bytes = static_cast<uint64_t>(t.tensor.bytes());
+      if (bytes > room)
+        throw InputError(c.path + ": tensor " + shown(t.name) +
+                         ": the tensors take more than 16 times the file: too many names for the same data");
+      room -= bytes;
+    }
+}
+
 Checkpoint from_pickled(ByteSpan bytes, const std::string& where, const std::string& weights_key) {
   auto data = std::make_shared<PickledData>(parse_pickled(bytes, where));
   if (!data->root.dict())
@@ -54,6 +68,7 @@ Checkpoint from_pickled(ByteSpan bytes, const std::string& where, const std::str
         where + ": holds " + data->root.kind() + ", not a dict with a checkpoint" +
         (data->root.opaque() ? "; in Python, save its weights alone: torch.save(model.state_dict(), FILE)" : ""));
   Checkpoint c = from_pickle(*data, weights_key, where);
+  check_size(c, bytes.size());
   c.memory.push_back(std::move(data));
   return c;
 }

@@ -6,7 +6,8 @@
 #include <cmath>
 #include <cstring>
 #include <deque>
-#include <set>
+#include <map>
+#include <tuple>
 
 #include "core/error.h"
 #include "core/layout.h"
@@ -23,17 +24,23 @@ constexpr std::string_view kHeads[] = {"fc.", "head.fc.", "classifier.", "head."
 /// Parts of the prefix of a network that follows another one as a moving average.
 constexpr std::string_view kAverages[] = {"ema", "model_ema", "teacher", "momentum_encoder", "target", "encoder_k"};
 
-using Names = std::set<std::string_view>;
+/// The place of each name in Checkpoint::tensors.
+using Names = std::map<std::string_view, size_t>;
 
 Names names_of(const Checkpoint& c) {
   Names names;
-  for (const NamedTensor& t : c.tensors) names.insert(t.name);
+  for (size_t i = 0; i < c.tensors.size(); ++i) names.emplace(c.tensors[i].name, i);
   return names;
+}
+
+const NamedTensor* named(const Checkpoint& c, const Names& names, const std::string& name) {
+  const auto found = names.find(name);
+  return found == names.end() ? nullptr : &c.tensors[found->second];
 }
 
 bool any_begins(const Names& names, const std::string& prefix) {
   const auto first = names.lower_bound(prefix);
-  return first != names.end() && first->starts_with(prefix);
+  return first != names.end() && first->first.starts_with(prefix);
 }
 
 bool is_average(std::string_view prefix) {
@@ -46,7 +53,7 @@ bool is_average(std::string_view prefix) {
 /// The prefixes of all networks in the file, averages last, shorter ones first.
 std::vector<std::string> prefixes_of(const Names& names) {
   std::vector<std::string> found;
-  for (const std::string_view name : names)
+  for (const auto& [name, place] : names)
     for (const auto& [conv, block] : kFronts) {
       if (!name.ends_with(conv)) continue;
       const std::string prefix(name.substr(0, name.size() - conv.size()));
@@ -61,20 +68,15 @@ std::vector<std::string> prefixes_of(const Names& names) {
   return found;
 }
 
-NamedTensor* named(Checkpoint& c, const std::string& name) {
-  const auto found = std::find_if(c.tensors.begin(), c.tensors.end(), [&](const auto& t) { return t.name == name; });
-  return found == c.tensors.end() ? nullptr : &*found;
-}
-
 /// Calls the classifier fc, if it stands beside the network under another name, or under fc outside the prefix.
-void find_head(Checkpoint& c, const std::string& prefix) {
+void find_head(Checkpoint& c, const Names& names, const std::string& prefix) {
   for (const char* const known : {"fc.weight", "linear.weight", "stem.fc.weight"})
-    if (named(c, prefix + known)) return;
-  const bool detectron2 = named(c, prefix + "stem.conv1.weight") != nullptr;
+    if (named(c, names, prefix + known)) return;
+  const bool detectron2 = named(c, names, prefix + "stem.conv1.weight") != nullptr;
   for (std::string level = prefix;; level.resize(level.size() < 2 ? 0 : level.rfind('.', level.size() - 2) + 1)) {
     for (const std::string_view head : kHeads) {
       const std::string old = level + std::string(head);
-      NamedTensor* const weight = named(c, old + "weight");
+      const NamedTensor* const weight = named(c, names, old + "weight");
       if (!weight || weight->tensor.shape.size() != 2) continue;
       const std::string fresh = prefix + (detectron2 ? "linear." : "fc.");
       c.notes.push_back("its classifier is " + shown(weight->name));
@@ -88,7 +90,8 @@ void find_head(Checkpoint& c, const std::string& prefix) {
 }
 
 /// Throws InputError, naming a tensor, if the ResNet has parts that ours do not have.
-void refuse_variant(Checkpoint& c) {
+void refuse_variant(const Checkpoint& c) {
+  const Names names = names_of(c);
   const auto refuse = [&](const NamedTensor& t, const char* what) {
     throw InputError(c.path + ": " + what + " (tensor " + shown(t.name) + " " + show_type(t.tensor) +
                      "); the networks here are torchvision's resnet18 to resnet152, without variants");
@@ -102,7 +105,7 @@ void refuse_variant(Checkpoint& c) {
     if (name.find(".se.") != std::string_view::npos || name.find(".attn.") != std::string_view::npos)
       refuse(t, "it has squeeze-and-excitation or attention in its blocks");
     if (!name.ends_with(".conv2.weight") || t.tensor.shape.size() != 4) continue;
-    const NamedTensor* const before = named(c, t.name.substr(0, t.name.size() - 8) + "1.weight");
+    const NamedTensor* const before = named(c, names, t.name.substr(0, t.name.size() - 8) + "1.weight");
     if (before && before->tensor.shape.size() == 4 && t.tensor.shape[1] != before->tensor.shape[0])
       refuse(t, "its convolutions have groups, as in ResNeXt");
   }
@@ -128,15 +131,25 @@ float narrowed(DType dtype, ByteSpan bytes, size_t i, const std::string& where) 
   return f;
 }
 
-/// Converts all tensors of other floating types to f32.
+/// What tells tensors from each other: those with the same data in the same order are one.
+using Place = std::tuple<const std::byte*, DType, int64_t, std::vector<int64_t>, std::vector<int64_t>>;
+
+/// Converts all tensors of other floating types to f32. One that has several names is converted once.
 void to_f32(Checkpoint& c) {
   const auto memory = std::make_shared<std::deque<std::vector<std::byte>>>();
+  std::map<Place, Tensor> done;
   std::map<std::string, int> count;
   std::vector<std::byte> buffer;
   for (auto* const list : {&c.tensors, &c.momentum})
     for (NamedTensor& t : *list) {
       const DType from = t.tensor.dtype;
       if (!is_floating(from) || from == DType::f32) continue;
+      ++count[dtype_name(from)];
+      Tensor& made = done[{t.tensor.storage.data(), from, t.tensor.offset, t.tensor.shape, t.tensor.strides}];
+      if (!made.storage.empty()) {
+        t.tensor = made;
+        continue;
+      }
       const ByteSpan bytes = row_major_bytes(t.tensor, buffer);
       std::vector<std::byte>& to = memory->emplace_back(static_cast<size_t>(t.tensor.elements()) * sizeof(float));
       const std::string where = c.path + ": tensor " + shown(t.name);
@@ -144,8 +157,7 @@ void to_f32(Checkpoint& c) {
         const float v = narrowed(from, bytes, i, where);
         std::memcpy(to.data() + i * sizeof v, &v, sizeof v);
       }
-      t.tensor = row_major_tensor(DType::f32, t.tensor.shape, to);
-      ++count[dtype_name(from)];
+      t.tensor = made = row_major_tensor(DType::f32, t.tensor.shape, to);
     }
   if (!memory->empty()) c.memory.push_back(memory);
   for (const auto& [type, n] : count)
@@ -164,12 +176,15 @@ Checkpoint as_network(Checkpoint c) {
   const bool mopro = query != prefixes.end();
   if (mopro) prefixes = {query->substr(0, query->size() - kQuery.size())};
   if (prefixes.empty()) return c;
-  for (size_t i = 1; i < prefixes.size(); ++i) {
+  constexpr size_t kShown = 20;
+  if (prefixes.size() > kShown + 1)
+    c.notes.push_back("has " + std::to_string(prefixes.size() - 1) + " more networks, of which these are some");
+  for (size_t i = 1; i < prefixes.size() && i <= kShown; ++i) {
     const std::string key = prefixes[i].empty() ? "" : prefixes[i].substr(0, prefixes[i].size() - 1);
     c.notes.push_back("has a network under " + shown(prefixes[i]) + ", too; moproc convert " + shown(c.path) +
                       " OUT --weights-key " + shown(key) + " takes that");
   }
-  if (!mopro) find_head(c, prefixes[0]);
+  if (!mopro) find_head(c, names, prefixes[0]);
   keep_prefix(c, prefixes[0]);
   if (!mopro) refuse_variant(c);
   to_f32(c);

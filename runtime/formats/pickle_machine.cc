@@ -11,10 +11,6 @@ namespace moproc::formats {
 namespace {
 
 constexpr uint32_t kEmpty = UINT32_MAX;
-constexpr uint64_t kFreeTensorBytes = uint64_t{64} << 20;
-
-uint64_t room_for(uint64_t file_bytes) { return kFreeTensorBytes + 16 * file_bytes; }
-
 }  // namespace
 
 PickleMachine::PickleMachine(ByteSpan bytes, size_t begin, std::string where, uint64_t file_bytes, bool storages)
@@ -23,7 +19,7 @@ PickleMachine::PickleMachine(ByteSpan bytes, size_t begin, std::string where, ui
       begin_(begin),
       op_at_(begin),
       where_(std::move(where)),
-      tensor_room_(room_for(file_bytes)),
+      tensor_room_(tensor_room(file_bytes)),
       storages_allowed_(storages) {}
 
 void PickleMachine::fail_at(size_t at, const std::string& what) const {
@@ -68,10 +64,22 @@ std::string_view PickleMachine::line(size_t most) {
   return rest.substr(0, size);
 }
 
+/// Counts steps of the machine towards its limit.
+void PickleMachine::charge(size_t steps) {
+  if ((ops_ += steps) > kMaxOpcodes)
+    fail("more than " + std::to_string(kMaxOpcodes) + " opcodes, counting the arguments of calls");
+}
+
+/// Counts bytes of tensors, or of copies, towards their limit. `what` is "the tensors take".
+void PickleMachine::take_room(uint64_t bytes, const char* what) {
+  if (bytes > tensor_room_) fail(std::string(what) + " more than 16 times the file: too many views of the same data");
+  tensor_room_ -= bytes;
+}
+
 /// Runs one opcode; false after STOP.
 bool PickleMachine::step() {
   op_at_ = at_;
-  if (++ops_ > kMaxOpcodes) fail("more than " + std::to_string(kMaxOpcodes) + " opcodes");
+  charge(1);
   const uint8_t code = load<uint8_t>(take(1), 0);
   if (static_cast<Op>(code) == Op::stop) {
     if (!marks_.empty()) fail("a MARK is left open");
@@ -204,14 +212,14 @@ void PickleMachine::long_integer(uint64_t size) {
 }
 
 void PickleMachine::push_callable(std::string_view module, std::string_view name) {
-  if (module.size() > kMaxLine || name.size() > kMaxLine)
-    fail("a name of more than " + std::to_string(kMaxLine) + " bytes");
   if (const AllowedName* const allowed = find_allowed_name(module, name))  // its place: where to say that it is misused
     return push({.kind = Kind::callable, .number = static_cast<int64_t>(op_at_), .name = allowed});
   push_reference(module, name);
 }
 
 void PickleMachine::push_reference(std::string_view module, std::string_view name) {
+  if (module.size() > kMaxLine || name.size() > kMaxLine)
+    fail("a name of more than " + std::to_string(kMaxLine) + " bytes");
   const std::string full = std::string(module) + "." + std::string(name);
   if (const std::string harm = harm_in(module, name); !harm.empty()) fail("mentions " + in_quotes(full) + ", " + harm);
   push({.kind = Kind::reference, .number = static_cast<int64_t>(module.size()), .text = intern(full)});

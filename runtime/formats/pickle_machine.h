@@ -20,7 +20,9 @@
 
 namespace moproc::formats {
 
-/// Limits for pickles of any size. A checkpoint of ResNet-152 stays below a twentieth of each.
+/// Limits for pickles of any size. A checkpoint of ResNet-152 stays below a twentieth of each. Opcodes: calls also
+/// count their arguments, and an OrderedDict the pairs that it is made of, because a pickle can use a long tuple again
+/// and again.
 inline constexpr size_t kMaxOpcodes = 2'000'000, kMaxMemo = 1'000'000, kMaxMarks = 256, kMaxRank = 64;
 inline constexpr int kMaxDepth = 100;              // nested containers
 inline constexpr uint64_t kMaxValues = 4'000'000;  // a shared value counts as often as it appears
@@ -45,9 +47,8 @@ using UnreadClasses = std::map<std::string, size_t, std::less<>>;
 class PickleMachine {
  public:
   /// Reads one pickle, of protocol 0 to 5, that begins at byte `begin` of `bytes`, which must outlive the machine and
-  /// its results. `where` begins every message; byte numbers are those of `bytes`. All tensors together may take 64 MiB
-  /// + 16 times `file_bytes` (because views of one storage multiply its size). `storages`: whether persistent ids may
-  /// name storages.
+  /// its results. `where` begins every message; byte numbers are those of `bytes`. All tensors together may take
+  /// tensor_room(file_bytes). `storages`: whether persistent ids may name storages.
   PickleMachine(ByteSpan bytes, size_t begin, std::string where, uint64_t file_bytes, bool storages);
 
   /// Runs until STOP. Throws InputError with byte, opcode and reason.
@@ -108,6 +109,8 @@ class PickleMachine {
   // pickle_machine.cc: opcodes
   [[noreturn]] void fail(const std::string& what) const { fail_at(op_at_, what); }
   bool step();
+  void charge(size_t steps);
+  void take_room(uint64_t bytes, const char* what);
   bool step_value(uint8_t code);
   bool step_container(uint8_t code);
   bool step_object(uint8_t code);
@@ -177,7 +180,6 @@ class PickleMachine {
   uint64_t tensor_room_;
   bool storages_allowed_;
   size_t ops_ = 0;
-  uint64_t copied_ = 0;  // pairs of lists that became dicts
   std::vector<Node> nodes_;
   std::vector<Id> stack_, memo_;  // memo: kEmpty if nothing was stored
   std::vector<size_t> marks_;     // stack sizes at the marks

@@ -129,7 +129,7 @@ void PickleMachine::ordered_dict(const std::vector<Id>& args) {
   if (args.empty()) return;
   const Node& pairs = node(args[0]);
   if (pairs.kind != Kind::list) fail("an OrderedDict of something that is not a list");
-  if ((copied_ += pairs.items.size()) > kMaxValues) fail("more than " + std::to_string(kMaxValues) + " pairs");
+  charge(pairs.items.size());
   std::vector<Id> members;
   for (const Id pair : pairs.items) {
     const Node& p = node(pair);
@@ -140,9 +140,7 @@ void PickleMachine::ordered_dict(const std::vector<Id>& args) {
 }
 
 PickleMachine::Id PickleMachine::make_tensor(Tensor tensor, int64_t view) {
-  const uint64_t bytes = static_cast<uint64_t>(tensor.bytes());
-  if (bytes > tensor_room_) fail("the tensors take more than 16 times the file: too many views of the same data");
-  tensor_room_ -= bytes;
+  take_room(static_cast<uint64_t>(tensor.bytes()), "the tensors take");
   tensors_.push_back({std::move(tensor), view});
   return add({.kind = Kind::tensor, .number = static_cast<int64_t>(tensors_.size() - 1)});
 }
@@ -178,6 +176,7 @@ void PickleMachine::rebuild_parameter(const std::vector<Id>& args) {
 void PickleMachine::rebuild_subclass(const std::vector<Id>& args) {
   const Node &function = node(args[0]), &inner = node(args[2]);
   if (inner.kind != Kind::tuple) fail("the arguments of a tensor are not a tuple");
+  charge(inner.items.size());
   if (function.kind == Kind::reference) return push_opaque(function.text);
   if (function.kind != Kind::callable || function.name->callable == Callable::rebuild_subclass)
     fail("a tensor that no function makes");
@@ -188,6 +187,7 @@ void PickleMachine::rebuild_subclass(const std::vector<Id>& args) {
 void PickleMachine::encode(const std::vector<Id>& args) {
   const std::string_view from = text(args[0], "what is encoded");
   if (text(args[1], "the encoding") != "latin1") fail("an encoding other than latin1");
+  take_room(from.size(), "texts that become bytes take");
   std::string& out = buffers_.emplace_back();
   out.reserve(from.size());
   for (size_t i = 0; i < from.size(); ++i) {

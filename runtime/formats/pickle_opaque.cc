@@ -61,6 +61,7 @@ void PickleMachine::call(Id callable, Id args) {
   if (kind != Kind::callable && kind != Kind::reference && kind != Kind::opaque)
     fail("calls something that is neither a class nor a function");
   if (node(args).kind != Kind::tuple) fail("the arguments are not a tuple");
+  charge(node(args).items.size());
   for (const Id arg : node(args).items) refuse_attribute(node(arg));
   if (kind == Kind::callable) {
     const std::vector<Id>& all = node(args).items;

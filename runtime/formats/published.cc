@@ -27,6 +27,8 @@ constexpr double kPublishedNumbers[] = {0.1, 0.9, 1e-4};  // their values if a f
 void read_tensors(const Dict& dict, Checkpoint& c) {
   for (const auto& [key, value] : dict.members) {
     if (!key.text()) c.not_tensors.emplace("a member whose key is " + key.kind(), value.kind());
+    else if (key.text()->size() > kMaxTensorName && value.tensor())
+      throw InputError(c.path + ": " + long_name(*key.text()));
     else if (!value.tensor()) c.not_tensors.emplace(*key.text(), value.kind());
     else c.tensors.push_back({*key.text(), *value.tensor()});
   }

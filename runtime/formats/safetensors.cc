@@ -111,6 +111,7 @@ void SafetensorsFile::read_header() {
   if (!header.object()) throw InputError(path_ + ": its header is not a JSON object");
   for (const auto& [name, value] : *header.object()) {
     if (name != "__metadata__") {
+      if (name.size() > kMaxTensorName) throw InputError(path_ + ": " + long_name(name));
       index_[name] = tensors_.size();
       tensors_.push_back(parse_entry(path_, name, value));
       continue;

@@ -41,6 +41,13 @@ std::string show_list(const std::vector<int64_t>& values) {
 
 bool is_floating(DType t) { return t == DType::f32 || t == DType::f16 || t == DType::bf16 || t == DType::f64; }
 
+std::string long_name(const std::string& name) {
+  return "a tensor has a name of " + std::to_string(name.size()) + " bytes, which begins with " +
+         shown(name.substr(0, 40)) + "; at most " + std::to_string(kMaxTensorName) + " are read";
+}
+
+uint64_t tensor_room(uint64_t file_bytes) { return (uint64_t{64} << 20) + 16 * file_bytes; }
+
 int64_t Tensor::elements() const {
   return std::accumulate(shape.begin(), shape.end(), int64_t{1}, std::multiplies<>());
 }

@@ -27,6 +27,16 @@ struct Tensor {
 /// True for f16, bf16, f32 and f64.
 bool is_floating(DType dtype);
 
+/// Bytes that all tensors of a file together may take: 64 MiB + 16 times the file, because views of one storage
+/// multiply its size.
+uint64_t tensor_room(uint64_t file_bytes);
+
+/// Bytes of a tensor's name that are read. Names of networks take less than a tenth of that.
+inline constexpr size_t kMaxTensorName = 1000;
+
+/// "a tensor has a name of 2000 bytes, which begins with aaaa; at most 1000 are read"
+std::string long_name(const std::string& name);
+
 struct NamedTensor {
   std::string name;
   Tensor tensor;

@@ -269,7 +269,23 @@ void add_overflows(std::vector<Hostile>& out) {
   out.push_back({"pairs-many-times",
                  pairs + "eq" + std::string(1, '\0') + "0" +
                      repeat(global("collections", "OrderedDict") + "h" + std::string(1, '\0') + "\x85R0", 1000) + "N.",
-                 "more than 4000000 pairs"});
+                 "more than 2000000 opcodes"});
+  // Long arguments that are used again and again.
+  const std::string zero(1, '\0'), arguments = "(" + repeat("N", 3000) + "tq" + zero + "0";
+  out.push_back({"arguments-many-times",
+                 proto2 + arguments + global("a", "B") + "q\x01" + "0" + repeat("h\x01h" + zero + "R0", 1000) + "N.",
+                 "more than 2000000 opcodes, counting the arguments of calls"});
+  out.push_back({"arguments-of-tensors-many-times",
+                 proto2 + arguments + global("torch._tensor", "_rebuild_from_type_v2") + "q\x01" + "0" +
+                     repeat("h\x01(" + global("a", "f") + "Nh" + zero + "}tR0", 1000) + "N.",
+                 "more than 2000000 opcodes, counting the arguments of calls"});
+  out.push_back({"encoded-many-times",
+                 proto2 + tuple({text(repeat("a", 1 << 20)), text("latin1")}) + "q" + zero + "0" +
+                     repeat(global("_codecs", "encode") + "h" + zero + "R0", 100) + "N.",
+                 "texts that become bytes take more than 16 times the file"});
+  std::string chain = global("a", "Class");
+  for (int i = 0; i < 100; ++i) chain = global("builtins", "getattr") + "(" + chain + text("Member") + "tR";
+  out.push_back({"name-grows-by-getattr", proto2 + chain + ".", "opcode REDUCE: a name of more than 256 bytes"});
   out.push_back({"no-utf-8", proto2 + "X" + little(uint32_t{1}) + "\xff.", "text that is not UTF-8"});
   out.push_back({"surrogate", proto2 + text("\xed\xa0\x80") + ".", "text that is not UTF-8"});
 }

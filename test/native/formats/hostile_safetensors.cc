@@ -33,6 +33,8 @@ std::vector<Hostile> hostile_safetensors() {
   two("beyond", a, entry("b", "F32", "[3]", "[8,20]"),
       "tensor b: its data end at byte 20 of 16: the file is truncated");
   two("twice", a, a, "the key 'a' appears twice");
+  two("long-name", a, entry(std::string(1001, 'b').c_str(), "F32", "[2]", "[8,16]"),
+      "a tensor has a name of 1001 bytes, which begins with bbbb");
   one("rest", "F32", "[2]", "[0,8]", "8 bytes follow the last tensor");
   one("backwards", "F32", "[2]", "[8,0]", "tensor a: its data_offsets are not a range");
   one("negative", "F32", "[2]", "[-8,0]", "tensor a: its data_offsets are not a range");

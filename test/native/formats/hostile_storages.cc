@@ -119,6 +119,12 @@ void add_storages(std::vector<Hostile>& out) {
   const std::string mega = tensor(storage("FloatStorage", "0", 1 << 18), 0, {1 << 18}, {1});
   add("same-data-many-times.pth", zip_file("](" + repeat(mega, 100) + "e", {{"0", floats(1 << 18)}}),
       "too many views of the same data");
+  // One tensor of a megabyte under 100 names.
+  std::string names = mega + std::string("q\0000", 3);
+  names += "}(";
+  for (int i = 0; i < 100; ++i) names += text("a." + std::to_string(i)) + std::string("h\0", 2);
+  add("same-tensor-many-names.pth", zip_file(names + "u", {{"0", floats(1 << 18)}}),
+      "too many names for the same data");
 }
 
 void add_streams(std::vector<Hostile>& out) {
@@ -165,6 +171,8 @@ void add_checkpoints(std::vector<Hostile>& out) {
   add("state-is-a-number.tar", {{"state_dict", number(1)}}, "state_dict is a whole number");
   add("state-holds-text.tar", {{"state_dict", dict({{"w", text("x")}})}}, "state_dict: w is text, not a tensor");
   add("state-is-empty.tar", {{"state_dict", "}"}}, "state_dict: has no tensor");
+  add("long-name.tar", {{"state_dict", dict({{std::string(1001, 'a'), four}})}},
+      "a tensor has a name of 1001 bytes, which begins with aaaa");
   add("epoch-is-text.tar", {{"state_dict", state}, {"epoch", text("3")}}, "epoch is not a whole number from 0");
   add("epoch-negative.tar", {{"state_dict", state}, {"epoch", number(-3)}}, "epoch is not a whole number from 0");
   add("arch-is-a-number.tar", {{"state_dict", state}, {"arch", number(50)}}, "arch is a whole number, not text");
