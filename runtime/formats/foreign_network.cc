@@ -11,6 +11,7 @@
 
 #include "core/error.h"
 #include "core/layout.h"
+#include "formats/found_weights.h"
 #include "formats/resnet_names.h"
 
 namespace moproc::formats {
@@ -21,8 +22,6 @@ constexpr std::pair<std::string_view, std::string_view> kFronts[] = {
     {"conv1.weight", "layer1.0."}, {"conv1.0.weight", "layer1.0."}, {"stem.conv1.weight", "res2.0."}};
 constexpr std::string_view kQuery = "encoder_q.", kKey = "encoder_k.";
 constexpr std::string_view kHeads[] = {"fc.", "head.fc.", "classifier.", "head.", "linear."};
-/// Parts of the prefix of a network that follows another one as a moving average.
-constexpr std::string_view kAverages[] = {"ema", "model_ema", "teacher", "momentum_encoder", "target", "encoder_k"};
 
 /// The place of each name in Checkpoint::tensors.
 using Names = std::map<std::string_view, size_t>;
@@ -43,29 +42,21 @@ bool any_begins(const Names& names, const std::string& prefix) {
   return first != names.end() && first->first.starts_with(prefix);
 }
 
-bool is_average(std::string_view prefix) {
-  return std::any_of(std::begin(kAverages), std::end(kAverages), [&](std::string_view part) {
-    const std::string dotted = "." + std::string(prefix);
-    return dotted.find("." + std::string(part) + ".") != std::string::npos;
-  });
-}
-
 /// The prefixes of all networks in the file, averages last, shorter ones first.
 std::vector<std::string> prefixes_of(const Names& names) {
-  std::vector<std::string> found;
+  std::vector<std::tuple<bool, size_t, std::string>> found;  // is an average, length
   for (const auto& [name, place] : names)
     for (const auto& [conv, block] : kFronts) {
       if (!name.ends_with(conv)) continue;
       const std::string prefix(name.substr(0, name.size() - conv.size()));
       if ((prefix.empty() || prefix.back() == '.') && any_begins(names, prefix + std::string(block)))
-        found.push_back(prefix);
+        found.emplace_back(is_average(prefix), prefix.size(), prefix);
     }
-  std::stable_sort(found.begin(), found.end(), [](const std::string& a, const std::string& b) {
-    const bool first = is_average(a), second = is_average(b);
-    return first != second ? second : a.size() < b.size();
-  });
+  std::sort(found.begin(), found.end());
   found.erase(std::unique(found.begin(), found.end()), found.end());
-  return found;
+  std::vector<std::string> prefixes;
+  for (auto& [average, size, prefix] : found) prefixes.push_back(std::move(prefix));
+  return prefixes;
 }
 
 /// Calls the classifier fc, if it stands beside the network under another name, or under fc outside the prefix.
@@ -183,6 +174,10 @@ Checkpoint as_network(Checkpoint c) {
     const std::string key = prefixes[i].empty() ? "" : prefixes[i].substr(0, prefixes[i].size() - 1);
     c.notes.push_back("has a network under " + shown(prefixes[i]) + ", too; moproc convert " + shown(c.path) +
                       " OUT --weights-key " + shown(key) + " takes that");
+  }
+  if (!mopro && is_average(prefixes[0]) && !c.momentum.empty()) {
+    c.momentum.clear();
+    c.optimizer_fault = "belongs to weights that were trained, but " + shown(prefixes[0]) + " is their average";
   }
   if (!mopro) find_head(c, names, prefixes[0]);
   keep_prefix(c, prefixes[0]);

@@ -2,43 +2,30 @@
 
 #include <algorithm>
 #include <optional>
+#include <span>
 
 #include "core/error.h"
 
 namespace moproc::formats {
 namespace {
 
-/// The keys under which programs save weights. Those of a moving average come last: a run continues with the weights
-/// that were trained.
+/// The keys under which programs save weights that were trained.
 constexpr std::string_view kKeys[] = {
-    "state_dict",
-    "model_state_dict",
-    "model_state",
-    "model",
-    "net_state_dict",
-    "net",
-    "network",
-    "weights",
-    "params",
-    "module",
-    "backbone",
-    "encoder",
-    "teacher",
-    "student",
-    "ema",
-    "model_ema",
-    "model_ema_state_dict",
-    "ema_state_dict",
-    "state_dict_ema",
-    "ema_model",
-    "ema_network",
-    "shadow",
+    "state_dict", "model_state_dict", "model_state", "model",    "net_state_dict", "net",     "network",
+    "weights",    "params",           "module",      "backbone", "encoder",        "student",
 };
-constexpr size_t kUnknown = std::size(kKeys);
+/// Words of names of weights that follow others as a moving average: "teacher", "model_ema", "ema_state_dict".
+constexpr std::string_view kAverages[] = {"ema",    "teacher", "average", "averaged", "avg",
+                                          "shadow", "swa",     "target",  "momentum"};
+/// The places of weights behind those of the list above: averages come last of what is known, because a run continues
+/// with the weights that were trained.
+constexpr size_t kAverage = std::size(kKeys), kUnknown = kAverage + 1;
 constexpr int kDepth = 3;  // dicts in dicts
+constexpr size_t kMostCandidates = 1000;
 
 size_t place_of(std::string_view key) {
-  return static_cast<size_t>(std::find(std::begin(kKeys), std::end(kKeys), key) - std::begin(kKeys));
+  const size_t place = static_cast<size_t>(std::find(std::begin(kKeys), std::end(kKeys), key) - std::begin(kKeys));
+  return place < std::size(kKeys) ? place : is_average(key) ? kAverage : kUnknown;
 }
 
 bool any_tensor(const Dict& d) {
@@ -67,7 +54,7 @@ struct Candidate {
 
 class Search {
  public:
-  explicit Search(const Dict& root) {
+  Search(const Dict& root, const std::string& where) : where_(where) {
     if (any_layer(root) || all_tensors(root)) found_.push_back({"", &root, 0});
     else visit(root, "", std::nullopt, 1);
     std::stable_sort(found_.begin(), found_.end(),
@@ -79,21 +66,36 @@ class Search {
   void visit(const Dict& d, const std::string& path, std::optional<size_t> place, int depth) {
     for (const auto& [key, value] : d.members) {
       if (!key.text() || !value.dict()) continue;
-      const size_t here = place_of(*key.text()), first = place.value_or(here);
+      if (path.size() + key.text()->size() > kMaxTensorName)
+        throw InputError(where_ + ": a dict in it has a name of " + std::to_string(path.size() + key.text()->size()) +
+                         " bytes, which begins with " + shown((path + key.text()->substr(0, 40)).substr(0, 40)) +
+                         "; at most " + std::to_string(kMaxTensorName) + " are read");
+      const size_t here = place_of(*key.text());
+      const size_t first = here == kAverage ? here : place.value_or(here);
       const std::string name = path + *key.text();
       const Dict& inner = *value.dict();
-      if (any_layer(inner) || (here != kUnknown && any_tensor(inner))) found_.push_back({name, &inner, first});
+      if (any_layer(inner) || (here != kUnknown && any_tensor(inner))) add({name, &inner, first});
       else if (depth < kDepth) visit(inner, name + ".", first, depth + 1);
     }
   }
 
+  void add(Candidate c) {
+    if (found_.size() == kMostCandidates)
+      throw InputError(where_ + ": has more than " + std::to_string(kMostCandidates) +
+                       " dicts that could be a network's weights, such as " + shown(c.path));
+    found_.push_back(std::move(c));
+  }
+
+  const std::string& where_;
   std::vector<Candidate> found_;
 };
 
 std::string list(const std::vector<Candidate>& candidates) {
+  constexpr size_t kShown = 20;
   std::string text;
-  for (const Candidate& c : candidates) text += (text.empty() ? "" : ", ") + shown(c.path);
-  return text;
+  for (const Candidate& c : std::span(candidates).first(std::min(candidates.size(), kShown)))
+    text += (text.empty() ? "" : ", ") + shown(c.path);
+  return text + (candidates.size() > kShown ? " and " + std::to_string(candidates.size() - kShown) + " more" : "");
 }
 
 /// Why `value`, which should have weights, has none.
@@ -111,9 +113,11 @@ std::string list(const std::vector<Candidate>& candidates) {
 [[noreturn]] void refuse_root(const Dict& root, const std::string& where) {
   const Value* first = nullptr;
   size_t place = kUnknown;
+  std::string name;
   for (const auto& [key, value] : root.members)
-    if (key.text() && place_of(*key.text()) < place) place = place_of(*key.text()), first = &value;
-  if (first) refuse_value(std::string(kKeys[place]), *first, where);
+    if (key.text() && place_of(*key.text()) < place)
+      place = place_of(*key.text()), name = shown(*key.text()), first = &value;
+  if (first) refuse_value(name, *first, where);
   for (const auto& [key, value] : root.members)
     if (!value.tensor())
       throw InputError(where + ": has no weights: " + (key.text() ? shown(*key.text()) : "a member") + " is " +
@@ -123,8 +127,18 @@ std::string list(const std::vector<Candidate>& candidates) {
 
 }  // namespace
 
+bool is_average(std::string_view path) {
+  if (("." + std::string(path) + ".").find(".encoder_k.") != std::string::npos) return true;  // MoCo's and MoPro's
+  for (size_t begin = 0, end = 0; end != std::string_view::npos; begin = end + 1) {
+    end = path.find_first_of("._", begin);
+    const std::string_view word = path.substr(begin, end == std::string_view::npos ? end : end - begin);
+    if (std::find(std::begin(kAverages), std::end(kAverages), word) != std::end(kAverages)) return true;
+  }
+  return false;
+}
+
 FoundWeights find_weights(const Dict& root, const std::string& key, const std::string& where) {
-  const std::vector<Candidate> found = Search(root).found();
+  const std::vector<Candidate> found = Search(root, where).found();
   if (found.empty()) refuse_root(root, where);
   auto chosen = found.begin();
   std::string prefix;
@@ -141,7 +155,8 @@ FoundWeights find_weights(const Dict& root, const std::string& key, const std::s
     throw InputError(where + ": has several networks: " + list(found) +
                      "; moproc convert FILE OUT --weights-key NAME takes one of them");
   }
-  FoundWeights result{chosen->path, chosen->dict, prefix, {}};
+  const bool trained = chosen == found.begin() && prefix.empty() && !is_average(chosen->path);
+  FoundWeights result{chosen->path, chosen->dict, prefix, {}, trained};
   for (auto c = found.begin(); c != found.end(); ++c)
     if (c != chosen) result.others.push_back(c->path);
   return result;

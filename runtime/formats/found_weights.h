@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "formats/value.h"
@@ -14,7 +15,11 @@ struct FoundWeights {
   const Dict* dict = nullptr;
   std::string prefix;               // only the tensors whose names begin with it are wanted: "teacher."
   std::vector<std::string> others;  // paths of further weights in the file
+  bool trained = true;              // whether the file's optimizer belongs to them: no average, and not chosen by a key
 };
+
+/// Whether a path of keys, or the prefix of names, is that of weights that follow others as a moving average.
+bool is_average(std::string_view path);
 
 /// The weights in `root`, which must outlive the result. `key`: their path, or the first part of it, or the path and
 /// the beginning of names ("model.teacher"); "": the usual keys in the order in which programs use them, averages last;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <charconv>
 #include <map>
+#include <set>
 
 #include "core/error.h"
 #include "core/json.h"
@@ -80,6 +81,13 @@ Checkpoint with_unread(Checkpoint c, const PickledData& file) {
   return c;
 }
 
+/// Why the optimizer does not fit the weights that were found, as the end of a sentence.
+std::string other_weights(const FoundWeights& found, const std::string& weights_key) {
+  if (!weights_key.empty())
+    return "belongs to the weights that were trained, not to those that --weights-key " + shown(weights_key) + " takes";
+  return "belongs to weights that were trained, but " + shown(found.path) + " is their average";
+}
+
 double group_number(const Checkpoint& c, size_t i) {
   const auto found = c.metadata.find(kGroupNumbers[i]);
   if (found == c.metadata.end()) return kPublishedNumbers[i];
@@ -141,16 +149,20 @@ Checkpoint from_pickle(const PickledData& file, const std::string& weights_key, 
                                                                                : CheckpointKind::published;
   if (!found.path.empty() && found.path != kPublishedWeights && c.kind == CheckpointKind::published)
     c.notes.push_back("its weights are those under " + shown(found.path));
-  for (const std::string& other : found.others)
-    c.notes.push_back("has weights under " + shown(other) + ", too; moproc convert " + shown(where) +
-                      " OUT --weights-key " + shown(other) + " takes those");
+  constexpr size_t kShown = 20;
+  for (size_t i = 0; i < found.others.size() && i < kShown; ++i)
+    c.notes.push_back("has weights under " + shown(found.others[i]) + ", too; moproc convert " + shown(where) +
+                      " OUT --weights-key " + shown(found.others[i]) + " takes those");
+  if (found.others.size() > kShown)
+    c.notes.push_back("has weights under " + std::to_string(found.others.size() - kShown) + " more keys");
   if (found.path.empty()) return with_unread(std::move(c), file);
 
   std::string_view optimizer_key;
   for (const std::string_view key : kOptimizers)
     if (const Value* const optimizer = root.find(key); optimizer && optimizer_key.empty()) {
       optimizer_key = key;
-      read_optimizer(*optimizer, c);
+      if (found.trained) read_optimizer(*optimizer, c);
+      else c.optimizer_fault = other_weights(found, weights_key);
     }
   if (const Value* const arch = root.find("arch"); arch && !arch->opaque()) {
     if (!arch->text()) throw InputError(where + ": arch is " + arch->kind() + ", not text");
@@ -164,16 +176,16 @@ Checkpoint from_pickle(const PickledData& file, const std::string& weights_key, 
     c.metadata["epoch"] = text;
   }
   const std::string_view top = std::string_view(found.path).substr(0, found.path.find('.'));
+  std::set<std::string_view> said;
+  for (const std::string& other : found.others)
+    said.insert({other, std::string_view(other).substr(0, other.find('.'))});
   std::string others;
   for (const auto& [key, value] : root.members) {
     const std::string name = key.text() ? *key.text() : "a member whose key is " + key.kind();
     const bool read = name == top || name == optimizer_key ||
                       ((name == "arch" || name == "epoch") && c.metadata.count(name)) ||
                       std::find(std::begin(kIgnored), std::end(kIgnored), name) != std::end(kIgnored);
-    const bool said = std::any_of(found.others.begin(), found.others.end(), [&](const std::string& other) {
-      return other == name || other.starts_with(name + ".");
-    });
-    if (!read && !said) others += (others.empty() ? "" : ", ") + shown(name);
+    if (!read && !said.contains(name)) others += (others.empty() ? "" : ", ") + shown(name);
   }
   if (!others.empty()) c.left_out.push_back(others);
   return with_unread(std::move(c), file);

@@ -1,7 +1,10 @@
 // Checkpoints of other programs: which weights are taken, which momentum belongs to them, what is assumed, and what is
 // left out because it cannot be used.
+#include <chrono>
+
 #include "core/error.h"
 #include "foreign.h"
+#include "formats/found_weights.h"
 #include "support.h"
 #include "tap.h"
 
@@ -14,7 +17,80 @@ namespace {
 
 using Members = std::vector<std::pair<std::string, std::string>>;
 
+/// SGD's state for the four parameters of network(""), in the order of the file; `settings` are added to its group.
+std::string optimizer(const std::string& settings = "", const std::string& values = "") {
+  const Shapes shapes = network("");
+  std::string ids = "](", state = "}(";
+  for (size_t i = 0; i < shapes.size(); ++i) {
+    ids += number(static_cast<int64_t>(i));
+    state += number(static_cast<int64_t>(i)) + "}(" + text("momentum_buffer") +
+             zeros("FloatStorage", "0", shapes[i].second, kMost) + values + "u";
+  }
+  const std::string group = "}(" + text("params") + ids + "e" + text("momentum") + number(1) + settings + "u";
+  return members({{"state", state + "u"}, {"param_groups", "](" + group + "e"}});
+}
+
+Checkpoint with_optimizer(Members root, const std::string& key = "", const std::string& settings = "",
+                          const std::string& values = "") {
+  root.emplace_back("optimizer", optimizer(settings, values));
+  return read(file_of(members(root)), key);
+}
+
 }  // namespace
+
+TEST("foreign: averages are told by their name") {
+  for (const char* const path : {"ema", "model_ema.state_dict", "state_dict_ema", "teacher", "module.teacher.backbone",
+                                 "averaged_model", "swa_model", "momentum_encoder", "encoder_k", "net.avg", "shadow"})
+    if (!is_average(path)) note(false, __FILE__, __LINE__, path);
+  for (const char* const path : {"", "student", "model", "state_dict", "encoder_q", "module.backbone", "avgpool",
+                                 "schema", "encoder_key", "cinema.net"})
+    if (is_average(path)) note(false, __FILE__, __LINE__, path);
+}
+
+TEST("foreign: momentum is that of the weights that were trained, not of averages or of others that a key chooses") {
+  const std::string a = weights(network(""));
+  CHECK_EQ(with_optimizer({{"model", a}}).momentum.size(), size_t{5});
+  CHECK_EQ(with_optimizer({{"model", a}, {"model_ema", a}}).momentum.size(), size_t{5});
+  CHECK_EQ(with_optimizer({{"model", a}, {"ema", a}}, "model").momentum.size(), size_t{5});
+  CHECK_EQ(with_optimizer({{"teacher", a}, {"student", a}}).momentum.size(), size_t{5});
+  const auto refused = [](const Checkpoint& c, const char* why) {
+    CHECK_EQ(c.tensors.size(), size_t{5});
+    CHECK_EQ(c.momentum.size(), size_t{0});
+    if (!has(c.optimizer_fault, why)) note(false, __FILE__, __LINE__, c.optimizer_fault);
+  };
+  for (const char* const name : {"ema", "averaged", "teacher", "model_ema"})
+    refused(with_optimizer({{name, a}}), (std::string(name) + " is their average").c_str());
+  refused(with_optimizer({{"ema", members({{"model", a}})}}), "ema.model is their average");
+  refused(with_optimizer({{"model", a}, {"ema", a}}, "ema"), "not to those that --weights-key ema takes");
+  refused(with_optimizer({{"generator", a}, {"other", a}}, "other"), "not to those that --weights-key other takes");
+  refused(with_optimizer({{"state_dict", weights(network("module.teacher."))}}), "teacher. is their average");
+  refused(with_optimizer({{"state_dict", weights(together(network("a."), network("b.")))}}, "b"),
+          "not to those that --weights-key b takes");
+}
+
+TEST("foreign: many dicts that could be weights, and long names of them, are refused soon") {
+  const std::string zero(1, '\0');
+  const std::string leaf = weights({{"a.b", {1}}});
+  // Two levels of 100 keys that lead to the same dict: 10,000 candidates.
+  std::string level = leaf + "q" + zero + "0";
+  for (char k = 1; k <= 2; ++k) {
+    level += "}(";
+    for (int i = 0; i < 100; ++i) level += text("k" + std::to_string(i)) + "h" + static_cast<char>(k - 1);
+    level += std::string("uq") + k + "0";
+  }
+  const auto begin = std::chrono::steady_clock::now();
+  CHECK_THROWS(read(file_of(level + "h\x02")),
+               "f.pth: has more than 1000 dicts that could be a network's weights, such as k10.k0");
+  const std::string deep = members({{std::string(600, 'x'), members({{std::string(600, 'y'), leaf}})}});
+  CHECK_THROWS(read(file_of(deep)), "f.pth: a dict in it has a name of 1201 bytes, which begins with xxx");
+  CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds(20));
+  // What is not so many is read, and named in part.
+  Members some;
+  for (int i = 0; i < 100; ++i) some.emplace_back("model" + std::to_string(i), leaf);
+  CHECK_THROWS(read(file_of(members(some))), "model18, model19 and 80 more; moproc convert");
+  some.emplace_back("model", leaf);
+  CHECK(has(joined(read(file_of(members(some))).said()), "has weights under 80 more keys\n"));
+}
 
 TEST("foreign: a tensor with two names is converted once") {
   const std::string zero(1, '\0');

@@ -141,7 +141,7 @@ TEST("foreign: of several weights the trained ones are taken; the choice and the
     const char* other;
   } cases[] = {{{{"ema", members({{"state_dict", b}})}, {"model", a}}, "model", "ema.state_dict"},
                {{{"state_dict_ema", b}, {"state_dict", a}}, "", "state_dict_ema"},
-               {{{"student", b}, {"teacher", a}}, "teacher", "student"},
+               {{{"teacher", b}, {"student", a}}, "student", "teacher"},
                {{{"model_ema", b}, {"net", a}}, "net", "model_ema"}};
   for (const auto& c : cases) {
     const std::string bytes = file_of(members(c.root));
