@@ -1,5 +1,6 @@
 #include "formats/optimizer_state.h"
 
+#include <cmath>
 #include <map>
 #include <set>
 
@@ -11,6 +12,34 @@ namespace moproc::formats {
 namespace {
 
 constexpr const char* kGroupNumbers[] = {"lr", "momentum", "weight_decay"};
+
+/// Settings of a parameter group that tell which optimizer it is, and values per parameter that do.
+struct Mark {
+  std::string_view key;
+  const char* optimizer;
+};
+constexpr Mark kSettings[] = {
+    {"betas", "Adam"},        {"centered", "RMSprop"},
+    {"alpha", "RMSprop"},     {"trust_coefficient", "LARS"},
+    {"trust_coeff", "LARS"},  {"trust_coef", "LARS"},
+    {"trust_clip", "LARS"},   {"always_adapt", "LARS"},
+    {"eta", "LARS"},          {"lars_adaptation_filter", "LARS"},
+    {"lars_exclude", "LARS"}, {"rho", "Adadelta or SAM"},
+    {"lr_decay", "Adagrad"},  {"lambd", "ASGD"},
+    {"etas", "Rprop"},
+};
+constexpr Mark kValues[] = {
+    {"exp_avg", "Adam"}, {"exp_avg_sq", "Adam"}, {"square_avg", "RMSprop"}, {"acc_delta", "Adadelta"}, {"mu", "LARS"},
+    {"sum", "Adagrad"},  {"ax", "ASGD"},         {"step_size", "Rprop"},
+};
+
+/// The optimizer whose mark is `key`; null if it is none.
+template <size_t N>
+const char* optimizer_of(const Mark (&marks)[N], std::string_view key) {
+  for (const Mark& m : marks)
+    if (key == m.key) return m.optimizer;
+  return nullptr;
+}
 
 std::string key_of(const Value& key) {
   return key.text() ? in_quotes(*key.text()) : key.integer() ? std::to_string(*key.integer()) : key.kind();
@@ -30,8 +59,7 @@ class OptimizerReader {
       fail("has " + std::to_string(groups->sequence()->items.size()) + " parameter groups; one is read");
     const Dict* const group = groups->sequence()->items[0].dict();
     if (!group) fail("has param_groups[0] that is not a dict");
-    if (group->find("betas"))
-      fail("is not SGD with momentum: its settings are Adam's (betas), and it has no momentum_buffer");
+    check_settings(*group);
     read_numbers(*group);
     read_state(*state->dict(), places(*group));
     if (!state->dict()->members.empty() && c_.momentum.empty())
@@ -41,18 +69,46 @@ class OptimizerReader {
  private:
   [[noreturn]] void fail(const std::string& what) const { throw InputError(what); }
 
-  /// Fails if there are values per parameter, but no momentum_buffer, as Adam's.
+  /// Fails if there are values per parameter, but no momentum_buffer, or values beside it that another optimizer needs.
   void check_kind(const Dict& state) const {
     std::set<std::string> keys;
     for (const auto& [id, entry] : state.members)
       if (entry.dict())
         for (const auto& [key, value] : entry.dict()->members)
           keys.insert(key.text() ? shown(*key.text()) : key.kind());
-    if (keys.empty() || keys.count("momentum_buffer") > 0) return;
+    const char* other = nullptr;
+    for (const std::string& key : keys) other = other ? other : optimizer_of(kValues, key);
+    const bool momentum = keys.count("momentum_buffer") > 0;
+    if (keys.empty() || (momentum && !other)) return;
     std::string text;
-    for (const std::string& key : keys) text += (text.empty() ? "" : ", ") + key;
-    fail("is not SGD with momentum: its state has " + text + (keys.count("exp_avg") > 0 ? " (Adam's)" : "") +
-         ", and no momentum_buffer");
+    for (const std::string& key : keys)
+      if (key != "momentum_buffer") text += (text.empty() ? "" : ", ") + key;
+    fail("is not SGD with momentum: its state has " + text + (other ? " (" + std::string(other) + "'s)" : "") +
+         (momentum ? "" : ", and no momentum_buffer"));
+  }
+
+  /// Fails if the settings are another optimizer's, or of an SGD whose momentum means something else.
+  void check_settings(const Dict& group) const {
+    for (const auto& [key, value] : group.members)
+      if (const char* const other = key.text() ? optimizer_of(kSettings, *key.text()) : nullptr)
+        fail("is not SGD with momentum: its settings are " + std::string(other) + "'s (" + *key.text() + ")");
+    const Value* const dampening = group.find("dampening");
+    if (dampening && !(dampening->integer() && *dampening->integer() == 0) &&
+        !(dampening->real() && *dampening->real() == 0))
+      fail("has dampening " +
+           (dampening->real() || dampening->integer() ? show(number_of(*dampening)) : "that is " + dampening->kind()) +
+           ": its momentum was made of gradients that were made smaller, and training here has no dampening");
+    const Value* const maximize = group.find("maximize");
+    if (maximize && !(maximize->boolean() && !*maximize->boolean()) && !maximize->is_none())
+      fail("has maximize: its momentum points the other way, and training here only minimizes");
+  }
+
+  static double number_of(const Value& v) { return v.real() ? *v.real() : static_cast<double>(*v.integer()); }
+
+  static std::string show(double v) {
+    std::string text;
+    write_json(text, v);
+    return text;
   }
 
   void read_numbers(const Dict& group) {
@@ -60,9 +116,8 @@ class OptimizerReader {
       const Value* const v = group.find(name);
       if (!v) continue;
       if (!v->real() && !v->integer()) fail(std::string("has param_groups[0].") + name + " that is " + v->kind());
-      std::string text;
-      write_json(text, v->real() ? *v->real() : static_cast<double>(*v->integer()));
-      c_.metadata[name] = text;
+      if (!std::isfinite(number_of(*v))) fail(std::string("has param_groups[0].") + name + " that is not finite");
+      c_.metadata[name] = show(number_of(*v));
     }
     const Value* const nesterov = group.find("nesterov");
     if (nesterov && nesterov->boolean() && *nesterov->boolean())
@@ -124,7 +179,6 @@ class OptimizerReader {
 }  // namespace
 
 void read_optimizer(const Value& optimizer, Checkpoint& c) {
-  c.has_optimizer = true;
   try {
     OptimizerReader(c).read(optimizer);
   } catch (const InputError& e) {

@@ -68,6 +68,25 @@ TEST("foreign: momentum is that of the weights that were trained, not of average
           "not to those that --weights-key b takes");
 }
 
+TEST("foreign: the momentum of another optimizer, or with another meaning, is not taken for SGD's") {
+  const std::string a = weights(network(""));
+  const auto fault = [&](const std::string& settings, const std::string& values = "") {
+    const Checkpoint c = with_optimizer({{"model", a}}, "", settings, values);
+    CHECK_EQ(c.momentum.empty(), !c.optimizer_fault.empty());
+    return c.optimizer_fault;
+  };
+  const std::string zero = std::string("G") + std::string(8, '\0'), half = "G\x3f\xe0" + std::string(6, '\0');
+  CHECK_EQ(fault(text("dampening") + number(0) + text("maximize") + "\x89" + text("foreach") + "N"), "");
+  CHECK_EQ(fault(text("dampening") + zero + text("nesterov") + "\x89"), "");
+  CHECK(has(fault(text("dampening") + half), "has dampening 0.5"));
+  CHECK(has(fault(text("dampening") + text("x")), "has dampening that is text"));
+  CHECK(has(fault(text("maximize") + "\x88"), "has maximize"));
+  CHECK(has(fault(text("alpha") + half), "its settings are RMSprop's (alpha)"));
+  CHECK(has(fault(text("trust_coefficient") + half), "its settings are LARS's (trust_coefficient)"));
+  CHECK(has(fault("", text("square_avg") + number(1)), "its state has square_avg (RMSprop's)"));
+  CHECK(has(fault(text("lr") + "G\x7f\xf8" + std::string(6, '\0')), "has param_groups[0].lr that is not finite"));
+}
+
 TEST("foreign: many dicts that could be weights, and long names of them, are refused soon") {
   const std::string zero(1, '\0');
   const std::string leaf = weights({{"a.b", {1}}});
