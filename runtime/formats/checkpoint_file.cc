@@ -2,6 +2,7 @@
 #include "formats/checkpoint_file.h"
 
 #include <algorithm>
+#include <charconv>
 
 #include "core/error.h"
 #include "formats/mapped_file.h"
@@ -29,6 +30,16 @@ void check_digest(const SafetensorsFile& file) {
     throw InputError(file.path() + ": its data do not have the sha256 it names: the file is damaged");
 }
 
+/// Removes a text of the metadata that cannot be used.
+void leave_out(Checkpoint& c, const char* key, std::string (*fault)(const std::string&)) {
+  const auto found = c.metadata.find(key);
+  if (found == c.metadata.end()) return;
+  const std::string why = fault(found->second);
+  if (why.empty()) return;
+  c.left_out.push_back(std::string(key) + " (" + why + ")");
+  c.metadata.erase(found);
+}
+
 Checkpoint from_safetensors(ByteSpan bytes, const std::string& where, const std::string& weights_key) {
   const SafetensorsFile file(bytes, where);
   Checkpoint c;
@@ -41,6 +52,7 @@ Checkpoint from_safetensors(ByteSpan bytes, const std::string& where, const std:
     if (of.empty()) c.tensors.push_back({t.name, file.tensor(t)});
     else c.momentum.push_back({std::string(of), file.tensor(t)});
   }
+  if (!c.of_moproc()) leave_out(c, "epoch", epoch_fault), leave_out(c, "arch", arch_fault);
   if (!weights_key.empty()) keep_prefix(c, weights_key + ".");
   if (c.tensors.empty() && !weights_key.empty())
     throw InputError("--weights-key " + weights_key + ": " + where + " has no tensor whose name begins so");
@@ -95,6 +107,18 @@ std::vector<std::string> Checkpoint::said() const {
   for (const std::string& note : notes) lines.push_back(path + ": " + note);
   for (const std::string& what : left_out) lines.push_back(path + ": not read: " + what);
   return lines;
+}
+
+std::string epoch_fault(const std::string& text) {
+  constexpr int64_t kMost = 1'000'000'000;
+  int64_t v = -1;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), v);
+  const bool usable = error == std::errc() && end == text.data() + text.size() && v >= 0 && v <= kMost;
+  return usable ? "" : in_quotes(text) + ", not a whole number from 0 to " + std::to_string(kMost);
+}
+
+std::string arch_fault(const std::string& text) {
+  return is_arch(text) ? "" : in_quotes(text) + ", not one of resnet10 to resnet152";
 }
 
 std::string missing(const Checkpoint& c, const std::string& name) {

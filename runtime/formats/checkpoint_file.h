@@ -73,6 +73,11 @@ Checkpoint open_checkpoint(const std::string& path, const std::string& weights_k
 /// The same for bytes, which must outlive the result. Messages use `where` as the name of the file.
 Checkpoint parse_checkpoint(ByteSpan bytes, const std::string& where, const std::string& weights_key = "");
 
+/// Why the text of an epoch or arch of another program cannot be used: "'abc', not a whole number from 0 to ..."; "" if
+/// it can.
+std::string epoch_fault(const std::string& text);
+std::string arch_fault(const std::string& text);
+
 /// Keeps the tensors whose names begin with `prefix`, and removes it.
 void keep_prefix(Checkpoint& c, const std::string& prefix);
 

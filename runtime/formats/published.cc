@@ -88,6 +88,31 @@ std::string other_weights(const FoundWeights& found, const std::string& weights_
   return "belongs to weights that were trained, but " + shown(found.path) + " is their average";
 }
 
+/// Reads arch and epoch. Those of another program that cannot be used are returned, with the reason. Throws InputError
+/// if the file of a run of ours contradicts itself.
+std::map<std::string, std::string> read_place(const Dict& root, Checkpoint& c) {
+  std::map<std::string, std::string> unused;
+  const auto take = [&](const char* key, const std::string& text, const std::string& fault) {
+    if (!c.of_run() && !fault.empty()) {
+      unused[key] = fault;
+      return;
+    }
+    if (c.of_run() && c.metadata[key] != text)
+      throw InputError(c.path + ": " + key + " is " + shown(text) + ", but moproc." + key + " " +
+                       in_quotes(c.metadata[key]));
+    c.metadata[key] = text;
+  };
+  if (const Value* const arch = root.find("arch")) {
+    const std::string text = arch->text() ? *arch->text() : arch->kind();
+    take("arch", text, arch->text() ? arch_fault(text) : text + ", not text");
+  }
+  if (const Value* const epoch = root.find("epoch")) {
+    const std::string text = epoch->integer() ? std::to_string(*epoch->integer()) : epoch->kind();
+    take("epoch", text, epoch->integer() ? epoch_fault(text) : text + ", not a whole number");
+  }
+  return unused;
+}
+
 double group_number(const Checkpoint& c, size_t i) {
   const auto found = c.metadata.find(kGroupNumbers[i]);
   if (found == c.metadata.end()) return kPublishedNumbers[i];
@@ -164,17 +189,7 @@ Checkpoint from_pickle(const PickledData& file, const std::string& weights_key, 
       if (found.trained) read_optimizer(*optimizer, c);
       else c.optimizer_fault = other_weights(found, weights_key);
     }
-  if (const Value* const arch = root.find("arch"); arch && !arch->opaque()) {
-    if (!arch->text()) throw InputError(where + ": arch is " + arch->kind() + ", not text");
-    c.metadata["arch"] = *arch->text();
-  }
-  if (const Value* const epoch = root.find("epoch"); epoch && !epoch->opaque() && !epoch->tensor()) {
-    if (!epoch->integer() || *epoch->integer() < 0) throw InputError(where + ": epoch is not a whole number from 0");
-    const std::string text = std::to_string(*epoch->integer());
-    if (c.of_run() && c.metadata["epoch"] != text)
-      throw InputError(where + ": epoch is " + text + ", but moproc.epoch " + in_quotes(c.metadata["epoch"]));
-    c.metadata["epoch"] = text;
-  }
+  const auto unused = read_place(root, c);
   const std::string_view top = std::string_view(found.path).substr(0, found.path.find('.'));
   std::set<std::string_view> said;
   for (const std::string& other : found.others)
@@ -185,7 +200,9 @@ Checkpoint from_pickle(const PickledData& file, const std::string& weights_key, 
     const bool read = name == top || name == optimizer_key ||
                       ((name == "arch" || name == "epoch") && c.metadata.count(name)) ||
                       std::find(std::begin(kIgnored), std::end(kIgnored), name) != std::end(kIgnored);
-    if (!read && !said.contains(name)) others += (others.empty() ? "" : ", ") + shown(name);
+    if (read || said.contains(name)) continue;
+    const auto why = unused.find(name);
+    others += (others.empty() ? "" : ", ") + shown(name) + (why == unused.end() ? "" : " (" + why->second + ")");
   }
   if (!others.empty()) c.left_out.push_back(others);
   return with_unread(std::move(c), file);

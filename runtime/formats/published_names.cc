@@ -61,7 +61,20 @@ std::optional<Place> place_of(std::string_view name) {
   return p;
 }
 
+struct Known {
+  const char* arch;
+  bool bottleneck;
+  std::array<int, 4> depth;
+};
+constexpr Known kKnown[] = {{"resnet10", false, {1, 1, 1, 1}},  {"resnet18", false, {2, 2, 2, 2}},
+                            {"resnet34", false, {3, 4, 6, 3}},  {"resnet50", true, {3, 4, 6, 3}},
+                            {"resnet101", true, {3, 4, 23, 3}}, {"resnet152", true, {3, 8, 36, 3}}};
+
 }  // namespace
+
+bool is_arch(std::string_view name) {
+  return std::any_of(std::begin(kKnown), std::end(kKnown), [&](const Known& k) { return k.arch == name; });
+}
 
 std::string_view behind(std::string_view prefix, std::string_view name) {
   return name.starts_with(prefix) ? name.substr(prefix.size()) : std::string_view();
@@ -98,14 +111,6 @@ std::string arch_of(const std::vector<std::string>& names, std::string_view pref
     deepest = std::max(deepest, block + 1);
     bottleneck = bottleneck || rest == "conv3.weight";
   }
-  struct Known {
-    const char* arch;
-    bool bottleneck;
-    std::array<int, 4> depth;
-  };
-  constexpr Known kKnown[] = {{"resnet10", false, {1, 1, 1, 1}},  {"resnet18", false, {2, 2, 2, 2}},
-                              {"resnet34", false, {3, 4, 6, 3}},  {"resnet50", true, {3, 4, 6, 3}},
-                              {"resnet101", true, {3, 4, 23, 3}}, {"resnet152", true, {3, 8, 36, 3}}};
   for (const Known& k : kKnown)
     if (k.bottleneck == bottleneck && k.depth == depth) return k.arch;
   return "";

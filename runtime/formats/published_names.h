@@ -20,6 +20,9 @@ std::vector<size_t> published_order(const std::vector<std::string>& names);
 /// if it is not a ResNet of 10, 18, 34, 50, 101 or 152 layers.
 std::string arch_of(const std::vector<std::string>& names, std::string_view prefix);
 
+/// Whether it is the name of one of these: "resnet50".
+bool is_arch(std::string_view name);
+
 /// `name` without `prefix`; empty if it does not begin with it.
 std::string_view behind(std::string_view prefix, std::string_view name);
 

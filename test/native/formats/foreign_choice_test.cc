@@ -123,3 +123,40 @@ TEST("foreign: a tensor with two names is converted once") {
   for (const NamedTensor& t : c.tensors) CHECK_EQ(load<float>(t.tensor.storage, 4), -2.0f);
   CHECK(has(joined(c.said()), "3 tensors are f64 and become f32"));
 }
+
+TEST("foreign: an epoch or arch that cannot be used is left out, and said") {
+  const std::string state = weights(network("")), nan = "G\x7f\xf8" + std::string(6, '\0');
+  const struct {
+    const char* key;
+    std::string value;
+    const char* says;
+  } cases[] = {
+      {"epoch", text("last"), "not read: epoch (text, not a whole number)\n"},
+      {"epoch", number(-1), "not read: epoch ('-1', not a whole number from 0 to 1000000000)\n"},
+      {"epoch", number(INT64_MAX), "not read: epoch ('9223372036854775807', not a whole number from 0"},
+      {"epoch", nan, "not read: epoch (a number, not a whole number)\n"},
+      {"epoch", "]", "not read: epoch (a list, not a whole number)\n"},
+      {"epoch", "N", "not read: epoch (None, not a whole number)\n"},
+      {"arch", number(50), "not read: arch (a whole number, not text)\n"},
+      {"arch", text("vit_b_16"), "not read: arch ('vit_b_16', not one of resnet10 to resnet152)\n"},
+      {"arch", text(std::string(5000, 'x')), "xxx...', not one of resnet10"},
+  };
+  for (const auto& c : cases) {
+    const Checkpoint got = read(file_of(members({{"state_dict", state}, {c.key, c.value}})));
+    CHECK_EQ(got.tensors.size(), size_t{5});
+    CHECK_EQ(got.metadata.count(c.key), size_t{0});
+    CHECK(has(joined(got.said()), c.says));
+  }
+  const Checkpoint good =
+      read(file_of(members({{"state_dict", state}, {"epoch", number(3)}, {"arch", text("resnet18")}})));
+  CHECK_EQ(good.metadata.at("epoch") + good.metadata.at("arch"), "3resnet18");
+  CHECK(good.said().empty());
+  // The texts of a safetensors file of another program.
+  const std::string header =
+      "{\"__metadata__\":{\"epoch\":\"nan\",\"arch\":\"?\"},\"conv1.weight\":{\"dtype\":\"U8\","
+      "\"shape\":[1],\"data_offsets\":[0,1]}}";
+  const Checkpoint flat = read(little(uint64_t{header.size()}) + header + "x");
+  CHECK(flat.metadata.empty());
+  CHECK(has(joined(flat.said()), "not read: epoch ('nan', not a whole number from 0"));
+  CHECK(has(joined(flat.said()), "not read: arch ('?', not one of"));
+}

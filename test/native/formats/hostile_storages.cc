@@ -173,9 +173,6 @@ void add_checkpoints(std::vector<Hostile>& out) {
   add("state-is-empty.tar", {{"state_dict", "}"}}, "state_dict: has no tensor");
   add("long-name.tar", {{"state_dict", dict({{std::string(1001, 'a'), four}})}},
       "a tensor has a name of 1001 bytes, which begins with aaaa");
-  add("epoch-is-text.tar", {{"state_dict", state}, {"epoch", text("3")}}, "epoch is not a whole number from 0");
-  add("epoch-negative.tar", {{"state_dict", state}, {"epoch", number(-3)}}, "epoch is not a whole number from 0");
-  add("arch-is-a-number.tar", {{"state_dict", state}, {"arch", number(50)}}, "arch is a whole number, not text");
   add("run-is-a-list.tar", {{"state_dict", state}, {"moproc", "]"}}, "moproc is a list, not a dict");
   add("run-holds-numbers.tar", {{"state_dict", state}, {"moproc", dict({{"seed", number(1)}})}},
       "moproc is not {text: text}");
