@@ -37,11 +37,12 @@ struct Checkpoint {
   std::vector<NamedTensor> tensors;   // in the file's order; names without the `module.` of a wrapper
   std::vector<NamedTensor> momentum;  // by the parameter's name
   Metadata metadata;  // of a run: complete; otherwise those of arch, epoch, lr, momentum, weight_decay that are known
-  std::vector<std::string> left_out;                // other contents of the file, for a message to the user
-  std::string stripped;                             // the prefix that all names have lost, such as "module._orig_mod."
-  std::vector<std::string> notes;                   // what was chosen or changed, for messages that begin with the path
-  std::map<std::string, std::string> not_tensors;   // what else is among the weights: name and kind
-  std::string optimizer_fault;                      // why the momentum of the file's optimizer cannot be read
+  std::vector<std::string> left_out;               // other contents of the file, for a message to the user
+  std::string stripped;                            // the prefix that all names have lost, such as "module._orig_mod."
+  std::vector<std::string> notes;                  // what was chosen or changed, for messages that begin with the path
+  std::map<std::string, std::string> not_tensors;  // what else is among the weights: name and kind
+  bool of_convert = false;      // detectron2's names, written by moproc convert: its stride and its images are ours
+  std::string optimizer_fault;  // why the momentum of the file's optimizer cannot be read
   std::vector<std::shared_ptr<const void>> memory;  // owns the bytes of the tensors
 
   /// True if a training run of this program wrote it, so that the metadata is complete.

@@ -80,6 +80,19 @@ void find_head(Checkpoint& c, const Names& names, const std::string& prefix) {
   }
 }
 
+/// What is assumed about a network with detectron2's names, because the names do not say it (detectron2's options
+/// MODEL.RESNETS.STRIDE_IN_1X1, INPUT.FORMAT, MODEL.PIXEL_MEAN and MODEL.PIXEL_STD do).
+std::string detectron2_note(bool bottleneck) {
+  const std::string images = "for RGB images that are normalised with ImageNet's mean and deviation";
+  const std::string own =
+      "; a network that began as detectron2's own R-50.pkl or R-101.pkl (MSRA) was made for BGR "
+      "images from which only the mean was subtracted";
+  if (!bottleneck) return "its names are detectron2's; it is taken to be " + images + own;
+  return "its names are detectron2's; it is taken to have the stride of a block on its 3x3 convolution (STRIDE_IN_1X1 "
+         "False), and to be " +
+         images + own + ", with the stride on the first 1x1 convolution: its results are wrong here";
+}
+
 /// Throws InputError, naming a tensor, if the ResNet has parts that ours do not have.
 void refuse_variant(const Checkpoint& c) {
   const Names names = names_of(c);
@@ -175,6 +188,8 @@ Checkpoint as_network(Checkpoint c) {
     c.notes.push_back("has a network under " + shown(prefixes[i]) + ", too; moproc convert " + shown(c.path) +
                       " OUT --weights-key " + shown(key) + " takes that");
   }
+  if (!mopro && !c.of_convert && named(c, names, prefixes[0] + "stem.conv1.weight"))
+    c.notes.push_back(detectron2_note(named(c, names, prefixes[0] + "res2.0.conv3.weight") != nullptr));
   if (!mopro && is_average(prefixes[0]) && !c.momentum.empty()) {
     c.momentum.clear();
     c.optimizer_fault = "belongs to weights that were trained, but " + shown(prefixes[0]) + " is their average";

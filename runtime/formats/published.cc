@@ -189,6 +189,7 @@ Checkpoint from_pickle(const PickledData& file, const std::string& weights_key, 
       if (found.trained) read_optimizer(*optimizer, c);
       else c.optimizer_fault = other_weights(found, weights_key);
     }
+  c.of_convert = root.find(kPickleKey) != nullptr;
   const auto unused = read_place(root, c);
   const std::string_view top = std::string_view(found.path).substr(0, found.path.find('.'));
   std::set<std::string_view> said;

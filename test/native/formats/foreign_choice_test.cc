@@ -160,3 +160,22 @@ TEST("foreign: an epoch or arch that cannot be used is left out, and said") {
   CHECK(has(joined(flat.said()), "not read: epoch ('nan', not a whole number from 0"));
   CHECK(has(joined(flat.said()), "not read: arch ('?', not one of"));
 }
+
+TEST("foreign: what is assumed about a network with detectron2's names is said") {
+  const auto said = [](const Shapes& more, const Members& keys = {}) {
+    Members root = {{"model", weights(together({{"b.stem.conv1.weight", {8, 3, 7, 7}},
+                                                {"b.stem.conv1.norm.weight", {8}},
+                                                {"b.res2.0.conv1.weight", {8, 8, 1, 1}}},
+                                               more))}};
+    root.insert(root.end(), keys.begin(), keys.end());
+    return joined(read(file_of(members(root))).said());
+  };
+  const std::string bottleneck = said({{"b.res2.0.conv3.weight", {8, 8, 1, 1}}}), basic = said({});
+  for (const char* const part : {"the stride of a block on its 3x3 convolution (STRIDE_IN_1X1 False)",
+                                 "RGB images that are normalised with ImageNet's mean and deviation", "MSRA", "BGR"})
+    CHECK(has(bottleneck, part));
+  CHECK(has(basic, "RGB images"));
+  CHECK_EQ(basic.find("1x1"), std::string::npos);
+  CHECK_EQ(said({{"b.res2.0.conv3.weight", {8, 8, 1, 1}}}, {{"__written_by_moproc__", "\x88"}}).find("RGB"),
+           std::string::npos);
+}
