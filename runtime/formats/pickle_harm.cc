@@ -369,12 +369,6 @@ std::string_view bare(std::string_view part) {
   return part;
 }
 
-/// Whether the part of a dotted name is spelled as classes are: Outer, _Outer.
-bool is_class_like(std::string_view part) {
-  part = bare(part);
-  return !part.empty() && part.front() >= 'A' && part.front() <= 'Z';
-}
-
 bool is_entry(std::string_view path) {
   return std::any_of(std::begin(kHarmful), std::end(kHarmful), [&](std::string_view entry) {
     return path.starts_with(entry) && (path.size() == entry.size() || path[entry.size()] == '.');
@@ -423,12 +417,18 @@ bool is_harmful_name(std::string_view name) {
 
 }  // namespace
 
+bool is_class_like(std::string_view name) {
+  name = bare(name);
+  return !name.empty() && name.front() >= 'A' && name.front() <= 'Z';
+}
+
 std::string harm_in(std::string_view module, std::string_view name) {
   const std::string path = std::string(module) + "." + std::string(name);
   if (!each_part(path, is_identifier)) return "which is not a name of Python";
   if (module == "copyreg" || module == "copy_reg") return contains(kConstructors, name) ? "" : kHarm;
   if (is_builtins(module)) return is_plain_builtin(name) ? "" : kHarm;
   if (module == "_codecs" && name == "encode") return "";
+  if (path == "torch._dynamo.decorators._DimRange") return "";                        // of PyTorch's nested tensors
   if (module == "pathlib" && name.find('.') != std::string_view::npos) return kHarm;  // Path.open and its like
   return is_listed(path) || is_harmful_name(name) ? kHarm : "";
 }

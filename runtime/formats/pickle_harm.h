@@ -16,4 +16,7 @@ inline constexpr const char* kHarm =
 /// ever imported or called, so the list protects whoever reads the file in Python next.
 std::string harm_in(std::string_view module, std::string_view name);
 
+/// Whether a name, or the part of a dotted one, is spelled as classes are: Outer, _Outer.
+bool is_class_like(std::string_view name);
+
 }  // namespace moproc::formats

@@ -146,7 +146,9 @@ class PickleMachine {
   std::string_view intern(const std::string& name);
   void push_opaque(std::string_view name);
   void call(Id callable, Id args);
+  void push_result(const Node& function, const std::vector<Id>& args);
   void construct(const std::vector<Id>& args);
+  std::pair<size_t, std::string_view> class_of(const Node& n) const;
   void attribute(const std::vector<Id>& args);
   void refuse_attribute(const Node& n) const;
 
@@ -163,7 +165,7 @@ class PickleMachine {
   void array_from_buffer(const std::vector<Id>& args);
   void scalar(const std::vector<Id>& args);
   void build_array(Id array, const Node& state);
-  void check_numpy_state(const Node& dtype, const Node& state) const;
+  void build_dtype(Id dtype, const Node& state);
   Id make_array(Id dtype, std::vector<int64_t> shape, bool fortran, std::string_view data);
   Id make_tensor(Tensor tensor, int64_t view);
   size_t use_storage(std::string_view key, const AllowedName& type, int64_t numel);

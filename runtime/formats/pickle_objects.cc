@@ -153,6 +153,10 @@ void PickleMachine::rebuild_tensor(const std::vector<Id>& args) {
   const View& view = views_[static_cast<size_t>(index)];
   const AllowedName& type = *storages_[view.storage].type;
   if (type.foreign_size > 0) return push_opaque(intern("torch.Tensor of a " + std::string(type.name)));
+  if (args.size() > 6 && node(args[6]).kind == Kind::dict)
+    for (const Id key : node(args[6]).items)  // its elements are not those that are stored
+      if (node(key).text == "neg" || node(key).text == "conj")
+        return push_opaque("torch.Tensor of numbers with the opposite sign");
   Tensor t;
   t.dtype = type.dtype;
   t.offset = integer(args[1], "the offset of a tensor");
@@ -177,7 +181,7 @@ void PickleMachine::rebuild_subclass(const std::vector<Id>& args) {
   const Node &function = node(args[0]), &inner = node(args[2]);
   if (inner.kind != Kind::tuple) fail("the arguments of a tensor are not a tuple");
   charge(inner.items.size());
-  if (function.kind == Kind::reference) return push_opaque(function.text);
+  if (function.kind == Kind::reference) return push_result(function, std::vector<Id>(inner.items));
   if (function.kind != Kind::callable || function.name->callable == Callable::rebuild_subclass)
     fail("a tensor that no function makes");
   call_allowed(*function.name, std::vector<Id>(inner.items));
@@ -201,7 +205,9 @@ void PickleMachine::encode(const std::vector<Id>& args) {
 /// numpy.dtype(code, align, copy); the byte order follows in BUILD. A type that has no DType, such as u4, O8 or V8, is
 /// opaque.
 void PickleMachine::numpy_dtype(const std::vector<Id>& args) {
-  const std::string_view code = text(args[0], "a numpy type");
+  if (node(args[0]).kind != Kind::text)  // (numpy.record, fields)
+    return push({.kind = Kind::opaque, .text = "numpy.ndarray of records"});
+  const std::string_view code = node(args[0]).text;
   const std::optional<DType> type = numpy_type(code);
   if (type) return push({.kind = Kind::dtype, .number = static_cast<int64_t>(*type)});
   if (code.size() > 16) fail("a numpy type of " + std::to_string(code.size()) + " bytes");
@@ -268,21 +274,24 @@ void PickleMachine::build() {
     return;
   }
   if (node(state).kind != Kind::tuple) fail("a state that is not a tuple");
-  if (node(object).kind == Kind::dtype) return check_numpy_state(node(object), node(state));
+  if (node(object).kind == Kind::dtype) return build_dtype(object, node(state));
   if (node(object).kind == Kind::array) return build_array(object, node(state));
   fail("sets the state of something that has none");
 }
 
-/// (3, order, None, None, None, -1, -1, 0)
-void PickleMachine::check_numpy_state(const Node& dtype, const Node& state) const {
+/// (3, order, None, None, None, -1, -1, 0). A type whose highest byte comes first is opaque.
+void PickleMachine::build_dtype(Id id, const Node& state) {
+  const Node& dtype = node(id);
   if (state.items.size() < 8 || integer(state.items[0], "the version of a numpy.dtype") != 3)
     fail("a numpy.dtype of another version than 3");
   const std::string_view order = text(state.items[1], "the byte order of a numpy.dtype");
-  if (order == ">" && dtype_size(static_cast<DType>(dtype.number)) > 1)
-    fail("big-endian numbers; only little-endian ones are read");
   if (order != "<" && order != "|" && order != "=" && order != ">") fail("byte order " + in_quotes(order));
   for (size_t i = 2; i < 5; ++i)
     if (node(state.items[i]).kind != Kind::none) fail("a numpy.dtype with parts");
+  const DType type = static_cast<DType>(dtype.number);
+  if (order == ">" && dtype_size(type) > 1)
+    nodes_[id] = {.kind = Kind::opaque,
+                  .text = intern("numpy.ndarray of big-endian numbers of type " + std::string(numpy_code(type)))};
 }
 
 /// (version, shape, dtype, is_fortran, bytes)

@@ -68,17 +68,42 @@ void PickleMachine::call(Id callable, Id args) {
     const size_t most = std::min<size_t>(all.size(), 8);  // no allowed name takes more
     return call_allowed(*node(callable).name, std::vector<Id>(all.begin(), all.begin() + static_cast<ptrdiff_t>(most)));
   }
-  push_opaque(node(callable).text);
+  push_result(node(callable), node(args).items);
 }
 
-/// getattr(class, name): how Python up to 3.11 writes members of an enum, and protocol 2 nested classes. Every other
-/// use of getattr is harmful.
+/// Pushes what an unknown class or function makes of the arguments: an opaque object of its name. A tensor that wraps
+/// others, such as a DTensor, says its class in the first argument.
+void PickleMachine::push_result(const Node& function, const std::vector<Id>& args) {
+  const bool wraps = function.text == "torch._utils._rebuild_wrapper_subclass" && !args.empty();
+  push_opaque(wraps && node(args[0]).kind == Kind::reference ? node(args[0]).text : function.text);
+}
+
+/// The class of a value of which a pickle can hold a method, as a module's length and a path; "" for other values.
+std::pair<size_t, std::string_view> PickleMachine::class_of(const Node& n) const {
+  switch (n.kind) {
+    case Kind::reference: return {static_cast<size_t>(n.number), n.text};
+    case Kind::list: return {6, "Python.List"};
+    case Kind::tensor: return {5, "torch.Tensor"};
+    case Kind::dict:
+      if (n.text.empty()) return {6, "Python.Dict"};
+      [[fallthrough]];
+    case Kind::opaque: {
+      const size_t dot = n.text.rfind('.');
+      if (dot != std::string_view::npos && is_class_like(n.text.substr(dot + 1))) return {dot, n.text};
+      return {};
+    }
+    default: return {};
+  }
+}
+
+/// getattr(class, name): how Python up to 3.11 writes members of an enum, and protocol 2 nested classes; and
+/// getattr(object, name), a method of an object. Every other use of getattr is harmful.
 void PickleMachine::attribute(const std::vector<Id>& args) {
-  if (args.size() != 2 || node(args[0]).kind != Kind::reference || node(args[1]).kind != Kind::text)
+  const auto [module, path] = args.size() == 2 ? class_of(node(args[0])) : std::pair<size_t, std::string_view>();
+  if (path.empty() || node(args[1]).kind != Kind::text)
     fail("mentions 'getattr' for something else than a member of a class, " + std::string(kHarm));
-  if (node(args[1]).text == "__new__") return stack_.push_back(args[0]);  // of a class with __getnewargs_ex__
-  const std::string_view path = node(args[0]).text;
-  const size_t module = static_cast<size_t>(node(args[0]).number);
+  if (node(args[1]).text == "__new__" && node(args[0]).kind == Kind::reference)
+    return stack_.push_back(args[0]);  // of a class with __getnewargs_ex__
   push_reference(path.substr(0, module), std::string(path.substr(module + 1)) + "." + std::string(node(args[1]).text));
 }
 

@@ -45,7 +45,7 @@ class ZipForm {
     std::vector<ByteSpan> storages;
     for (const StorageUse& s : machine.storages()) storages.push_back(storage(machine, s));
     Value root = machine.tree(storages);
-    return {PickleForm::torch_zip, std::move(root), machine.take_buffers(), machine.unread()};
+    return {PickleForm::torch_zip, std::move(root), machine.take_buffers(), machine.unread(), zip_.has_checksums()};
   }
 
  private:

@@ -16,7 +16,8 @@ struct PickledData {
   PickleForm form;
   Value root;  // its tensors refer to the file or to `buffers`
   std::deque<std::string> buffers;
-  UnreadClasses unread;  // objects that are no data, of which only the class is known
+  UnreadClasses unread;   // objects that are no data, of which only the class is known
+  bool checksums = true;  // false: an archive that was written without them
 };
 
 /// True if the bytes begin like one of the three forms.

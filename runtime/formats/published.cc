@@ -169,6 +169,8 @@ Checkpoint from_pickle(const PickledData& file, const std::string& weights_key, 
     throw InputError("--weights-key " + weights_key + ": " + where + " has no weights under this key, and no tensor " +
                      "whose name begins so");
   if (run) c.stripped.clear();  // a file of ours
+  if (!file.checksums)
+    c.notes.push_back("has no checksums (torch.serialization.set_crc32_options(False)), so damage is not noticed");
   c.kind = found.path.empty()                                                  ? CheckpointKind::state_dict
            : file.form == PickleForm::plain && found.path != kPublishedWeights ? CheckpointKind::detectron2
                                                                                : CheckpointKind::published;

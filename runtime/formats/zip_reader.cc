@@ -113,6 +113,7 @@ uint64_t ZipReader::read_entry(uint64_t at, const Directory& directory) {
   ZipEntry entry;
   entry.name = as_text(bytes_.subspan(at + kCentralSize, name_size));
   entry.crc = load<uint32_t>(bytes_, at + 16);
+  checksums_ = checksums_ || entry.crc != 0;
   const auto refuse = [&](const std::string& what) { fail(at, "entry " + in_quotes(entry.name) + ": " + what); };
   if (flags & kEncrypted) refuse("is encrypted");
   if (method != 0)
@@ -192,9 +193,10 @@ const ZipEntry* ZipReader::find(std::string_view name) const {
 }
 
 ByteSpan ZipReader::checked(const ZipEntry& entry) const {
-  if (crc32(0, entry.data) != entry.crc)
+  if (checksums_ && crc32(0, entry.data) != entry.crc)
     throw InputError(where_ + ": zip archive, entry " + in_quotes(entry.name) +
-                     ": its data do not have the CRC the archive names: the file is damaged");
+                     ": its data do not have the CRC the archive names: the file is damaged" +
+                     (entry.crc == 0 ? ", or was saved without its numbers (torch.serialization.skip_data)" : ""));
   return entry.data;
 }
 

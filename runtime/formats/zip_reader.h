@@ -29,8 +29,10 @@ class ZipReader {
   const std::vector<ZipEntry>& entries() const { return entries_; }
   /// The entry with this name, or null.
   const ZipEntry* find(std::string_view name) const;
-  /// The data of an entry. Throws InputError if its CRC differs from the one in the archive.
+  /// The data of an entry. Throws InputError if its CRC differs from the one in the archive, which has some.
   ByteSpan checked(const ZipEntry& entry) const;
+  /// Whether any entry has a CRC. torch.save can leave all of them out.
+  bool has_checksums() const { return checksums_; }
 
  private:
   struct Directory {
@@ -54,6 +56,7 @@ class ZipReader {
   std::string where_;
   std::vector<ZipEntry> entries_;
   std::vector<Extent> extents_;
+  bool checksums_ = false;
   std::unordered_map<std::string_view, size_t> index_;
 };
 

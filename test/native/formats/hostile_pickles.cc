@@ -301,7 +301,8 @@ void add_arrays(std::vector<Hostile>& out) {
       "model: x is an object of class numpy.ndarray of type O8, not a tensor");
   add("structured", array("V8", "|", {1}, repeat("a", 8)),
       "model: x is an object of class numpy.ndarray of type V8, not a tensor");
-  add("big-endian", array("f4", ">", {1}, "abcd"), "big-endian numbers");
+  add("big-endian", array("f4", ">", {1}, "abcd"),
+      "model: x is an object of class numpy.ndarray of big-endian numbers of type f4, not a tensor");
   add("unknown-order", array("f4", "x", {1}, "abcd"), "byte order 'x'");
   add("too-short", array("f4", "<", {2}, "abcd"), "an array of 4 bytes, which its shape and type do not take");
   add("too-long", array("f4", "<", {1}, "abcdefgh"), "an array of 8 bytes, which its shape and type do not take");
