@@ -53,6 +53,8 @@ TEST("foreign: momentum is that of the weights that were trained, not of average
   CHECK_EQ(with_optimizer({{"model", a}, {"model_ema", a}}).momentum.size(), size_t{5});
   CHECK_EQ(with_optimizer({{"model", a}, {"ema", a}}, "model").momentum.size(), size_t{5});
   CHECK_EQ(with_optimizer({{"teacher", a}, {"student", a}}).momentum.size(), size_t{5});
+  const std::string small = weights({{"conv1.weight", {1}}, {"layer1.0.x", {1}}});
+  CHECK_EQ(with_optimizer({{"model", members({{"ema", small}, {"net", a}})}}).momentum.size(), size_t{5});
   const auto refused = [](const Checkpoint& c, const char* why) {
     CHECK_EQ(c.tensors.size(), size_t{5});
     CHECK_EQ(c.momentum.size(), size_t{0});

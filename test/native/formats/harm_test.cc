@@ -28,6 +28,7 @@ constexpr Name kHarmfulNames[] = {
     {"tempfile", "_os.system"},
     {"random", "_os"},
     {"collections", "_sys.modules"},
+    {"collections", "_sys"},
     {"logging", "io.open"},
     {"torch", "builtins.eval"},
     {"torch", "serialization.load"},
