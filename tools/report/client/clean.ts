@@ -74,7 +74,7 @@ function confusion(): HTMLElement {
     labels,
     { x: "assigned", y: "given" },
     cells,
-    (to, from, n) => `${labels[from]} &rarr; ${labels[to]}: ${whole(n)}`,
+    (to, from, n) => `${labels[from]} → ${labels[to]}: ${whole(n)}`,
   );
 }
 

@@ -59,11 +59,29 @@ export interface Column<T> {
   readonly text?: boolean; // aligned like text, although the value, by which rows are sorted, is a number
 }
 
-/** A table that a click on the head of a column sorts by that column; a second click reverses the order. */
+const FEW = 20; // rows of a table that needs no field to find some
+
+/**
+ * A table that a click on the head of a column sorts by that column; a second click reverses the order. Above a long
+ * table is a field that shows only the rows in whose columns of text it finds what is written there.
+ */
 export function table<T>(rows: readonly T[], columns: readonly Column<T>[], by: number): HTMLElement {
   const body = el("tbody");
   let sorted = by;
   let up = false;
+  const isText = (c: Column<T>, row: T): boolean => c.text === true || typeof c.value(row) === "string";
+  const shown = (c: Column<T>, row: T): string => {
+    const v = c.value(row);
+    return c.show?.(row) ?? (typeof v === "number" ? whole(v) : v);
+  };
+  const find = el("input", {
+    type: "search",
+    placeholder: "name or number",
+    "aria-label": "find",
+    input: () => fill(),
+  }) as HTMLInputElement;
+  const found = (row: T): boolean =>
+    columns.some((c) => isText(c, row) && shown(c, row).toLowerCase().includes(find.value.toLowerCase()));
   const heads = columns.map((c, i) => {
     const pick = (): void => {
       up = sorted === i ? !up : typeof columns[i]?.value(rows[0] as T) === "string";
@@ -73,7 +91,7 @@ export function table<T>(rows: readonly T[], columns: readonly Column<T>[], by: 
     const key = (e: Event): void => {
       if ((e as KeyboardEvent).key === "Enter") pick();
     };
-    const text = c.text || (rows.length > 0 && typeof c.value(rows[0] as T) === "string");
+    const text = rows.length > 0 && isText(c, rows[0] as T);
     return el("th", { scope: "col", tabindex: "0", class: text ? "text" : "", click: pick, keydown: key }, c.title);
   });
   const fill = (): void => {
@@ -86,19 +104,19 @@ export function table<T>(rows: readonly T[], columns: readonly Column<T>[], by: 
       if (i === sorted) h.setAttribute("aria-sort", up ? "ascending" : "descending");
       else h.removeAttribute("aria-sort");
     });
-    const cell = (c: Column<T>, row: T): HTMLElement => {
-      const v = c.value(row);
-      return el(
-        "td",
-        c.text || typeof v === "string" ? { class: "text" } : {},
-        c.show?.(row) ?? (typeof v === "number" ? whole(v) : v),
-      );
-    };
-    body.replaceChildren(...rows.toSorted(order).map((row) => el("tr", {}, ...columns.map((c) => cell(c, row)))));
+    const cell = (c: Column<T>, row: T): HTMLElement =>
+      el("td", isText(c, row) ? { class: "text" } : {}, shown(c, row));
+    const wanted = find.value === "" ? rows : rows.filter(found);
+    body.replaceChildren(...wanted.toSorted(order).map((row) => el("tr", {}, ...columns.map((c) => cell(c, row)))));
   };
   if (rows.length > 0) fill();
-  return el("div", { class: "scroll" }, el("table", {}, el("thead", {}, el("tr", {}, ...heads)), body));
+  const scroll = el("div", { class: "scroll" }, el("table", {}, el("thead", {}, el("tr", {}, ...heads)), body));
+  if (rows.length <= FEW || !columns.some((c) => isText(c, rows[0] as T))) return scroll;
+  return el("div", {}, el("div", { class: "controls" }, labelled("find ", find)), scroll);
 }
+
+/** What a tooltip shows about `text`. ECharts would take a string for markup, and names of classes are any text. */
+export const tip = (text: string): HTMLElement => el("span", {}, text);
 
 /** A chart with a caption, which is drawn when it is on the page. */
 export function chart(caption: string, option: EChartsCoreOption, kind = ""): HTMLElement {
@@ -145,13 +163,15 @@ export function heatMap(
 ): HTMLElement {
   const most = Math.max(1, ...cells.map((c) => c[2]));
   const axis = { type: "category", data: labels, nameLocation: "middle", nameGap: 104 } as const;
+  const interval = labels.length <= 12 ? 0 : "auto"; // auto: leaves out labels that would lie on others
+  const axisLabel = { width: 92, overflow: "truncate", interval } as const;
   const figure = chart(
     caption,
     {
       grid: { left: 130, right: 16, top: 10, bottom: 124 },
-      tooltip: { formatter: (p: { value: [number, number, number] }) => hint(...p.value) },
-      xAxis: { ...axis, name: axes.x, axisLabel: { rotate: 60, width: 92, overflow: "truncate", interval: 0 } },
-      yAxis: { ...axis, name: axes.y, inverse: true, axisLabel: { width: 92, overflow: "truncate", interval: 0 } },
+      tooltip: { formatter: (p: { value: [number, number, number] }) => tip(hint(...p.value)) },
+      xAxis: { ...axis, name: axes.x, axisLabel: { ...axisLabel, rotate: 60 } },
+      yAxis: { ...axis, name: axes.y, inverse: true, axisLabel },
       visualMap: { show: false, min: most > 1 ? 1 : 0, max: most, inRange: { color: heat } },
       series: [{ type: "heatmap", data: cells, label: { show: labels.length <= 12, color: "inherit" } }],
     },

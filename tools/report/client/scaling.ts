@@ -2,7 +2,7 @@
 // The page about scaling: the measurements on this machine, the bytes sent, and the simulation of many GPUs.
 
 import type { Measured, ScalingData, Simulated, SimulatedStep, Wire } from "../scaling_data.js";
-import { type Column, chart, el, pageData, table } from "./dom.js";
+import { type Column, chart, el, pageData, table, tip } from "./dom.js";
 
 const data = pageData<ScalingData>();
 const hues = ["#2f6fb3", "#d98e1f", "#2f8f83", "#c4513a", "#7a5ea8", "#7d8794"];
@@ -182,7 +182,7 @@ function timeline({ gpus, images_a_gpu, end, step_us, spans }: Simulated["timeli
   return chart(`A step on ${gpus} GPUs, ${images_a_gpu} images each, ${end} end`, {
     color: hues,
     grid: { left: 84, right: 20, top: 16, bottom: 44 },
-    tooltip: { trigger: "item", formatter: (p: { seriesName: string }) => p.seriesName },
+    tooltip: { trigger: "item", formatter: (p: { seriesName: string }) => tip(p.seriesName) },
     xAxis: { type: "value", name: "ms", nameLocation: "middle", nameGap: 28, min: 0, max: +(step_us / 1e3).toFixed(2) },
     yAxis: { type: "category", data: lanes },
     series: spans.map((s) => ({
