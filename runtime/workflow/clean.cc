@@ -10,6 +10,7 @@
 #include <optional>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "core/error.h"
@@ -238,12 +239,17 @@ class Cleaning {
     share("dropped", done.images.dropped);
     if (done.images.unreadable > 0) share("unreadable", done.images.unreadable);
     const DecisionCounts& d = done.decisions;
-    if (!settings_.decisions.empty())
+    if (!settings_.decisions.empty()) {
+      std::unordered_set<std::string_view> paths;
+      for (const auto& [image, decision] : decisions_) paths.insert(list_.name(static_cast<size_t>(image)));
+      const bool copies = paths.size() < decisions_.size();
       console_.line(
-          format("%s: %zu decisions applied: %lld keep, %lld drop, %lld relabel; %lld of them differ from the "
+          format("%s: %zu decisions applied%s: %lld keep, %lld drop, %lld relabel; %lld of them differ from the "
                  "rule",
-                 settings_.decisions.c_str(), decisions_.size(), number(d.keep), number(d.drop), number(d.relabel),
-                 number(d.changed)));
+                 settings_.decisions.c_str(), paths.size(),
+                 copies ? format(" to %zu entries of the list", decisions_.size()).c_str() : "", number(d.keep),
+                 number(d.drop), number(d.relabel), number(d.changed)));
+    }
     if (d.unreadable > 0)
       console_.line(
           format("warning: %lld decisions have no effect, because their images cannot be read", number(d.unreadable)));

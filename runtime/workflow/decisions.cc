@@ -19,7 +19,10 @@ class Reader {
     for (size_t i = 0; i < list.size(); ++i) index_.emplace(list.name(i), static_cast<int64_t>(i));
   }
 
-  /// The image and the decision of an entry. Throws std::string, the reason.
+  /// The first place of an image in the list, which may have it several times.
+  int64_t first_of(std::string_view image) const { return index_.find(image)->second; }
+
+  /// The image, by its first place, and the decision of an entry. Throws std::string, the reason.
   std::pair<int64_t, Decision> read(const Json& entry) const {
     if (!entry.object()) throw std::string("is not an object with \"image\" and \"decision\"");
     for (const auto& [key, value] : *entry.object())
@@ -99,6 +102,13 @@ std::unordered_map<int64_t, Decision> read_decisions(const std::string& path, co
       const std::string named = image && image->string() ? " (" + *image->string() + ")" : "";
       throw InputError("--decisions " + path + ": entry " + std::to_string(number) + named + ": " + why);
     }
+  }
+  for (size_t i = 0; i < list.size(); ++i) {
+    const auto found = decisions.find(reader.first_of(list.name(i)));
+    if (found == decisions.end() || found->first == static_cast<int64_t>(i)) continue;
+    Decision copied = found->second;
+    if (copied.kind == Decision::Kind::keep) copied.label = list.label(i);
+    decisions.emplace(static_cast<int64_t>(i), copied);
   }
   return decisions;
 }

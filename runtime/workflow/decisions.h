@@ -18,7 +18,8 @@ struct Decision {
   int64_t label = -1;  // to train with; -1: the image is dropped
 };
 
-/// The decisions by index of the image in the list. The file is {"format": "moproc-decisions-1", "decisions":
+/// The decisions by index of the image in the list; a path that is listed several times has its decision at each of
+/// them. The file is {"format": "moproc-decisions-1", "decisions":
 /// [{"image": "google/...jpg", "decision": "keep"}, ...]}; "decision" may also be "drop", or "relabel" with "class" (a
 /// number), or "name", or both. Throws InputError, naming the file and the entry, for anything else: an image that is
 /// not in the list or has two entries, a class that is unknown, a name that is not that of the number.

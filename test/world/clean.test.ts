@@ -1,7 +1,7 @@
 // moproc clean with decisions of a person, its table as other programs read it, and its page in a browser.
 
 import { spawnSync } from "node:child_process";
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import test from "ava";
 import { closeBrowser, haveBrowser, openPage } from "../support/browser.js";
 import { type Ran, Shell } from "../support/cli.js";
@@ -160,6 +160,63 @@ test("the table is the report, as Python's csv reads it, with the names of the c
   );
 });
 
+/** The pictures on a page, by image. */
+function thumbnailsOf(page: string): Map<string, string> {
+  const [, json] = / id="data">([^]*?)<\/script>/.exec(shell.text(page)) as unknown as [string, string];
+  const { thumbnails } = JSON.parse(json) as { thumbnails: { image: string; jpeg: string }[] };
+  return new Map(thumbnails.map((p) => [p.image, p.jpeg]));
+}
+
+test.serial(
+  "a list that has an image twice, and names with line ends: decisions and pictures are those of the image",
+  (t) => {
+    const known = thumbnailsOf("rule.html");
+    const [a, b, c, d] = [...known.keys()] as [string, string, string, string];
+    const names = ["first\nimage.jpg", "paragraph\u2028.jpg", "carriage\rreturn.jpg", "last.jpg"];
+    mkdirSync(shell.at("twice"));
+    [a, b, c, d].forEach(
+      (image, i) => void copyFileSync(shell.at("data", image), shell.at("twice", names[i] as string)),
+    );
+    const [first, second, third, last] = names as [string, string, string, string];
+    const entries = [
+      ...[[first, 0] as const, [second, 1] as const, [third, 2] as const, [last, 0] as const],
+      ...[[first, 1] as const, [first, 0] as const, [last, 2] as const],
+    ];
+    const classes = odd.toSorted();
+    writeFileSync(shell.at("twice", "classes.txt"), `${classes.join("\n")}\n`);
+    for (const split of ["train", "val"]) {
+      const lines = entries.map(([path, label]) => JSON.stringify({ path, label: classes[label] }));
+      writeFileSync(shell.at("twice", `${split}.jsonl`), `${lines.join("\n")}\n`);
+    }
+    const decisions = [
+      { image: first, decision: "keep" },
+      { image: last, decision: "relabel", class: 1 },
+      { image: second, decision: "drop" },
+    ];
+    const words = cleaning("copies", "--decisions", save("twice-d.json", decisions));
+    const out = shell.done(...words.map((w) => (w === "data" ? "twice" : w)));
+    t.deepEqual(
+      report("copies")
+        .filter((l) => l.image !== third)
+        .map((l) => [l.image, l.pseudo, l.decision]),
+      [
+        [first, 0, "keep"],
+        [second, null, "drop"],
+        [last, 1, "relabel"],
+        [first, 1, "keep"],
+        [first, 0, "keep"],
+        [last, 1, "relabel"],
+      ],
+    );
+    t.regex(out, /twice-d\.json: 3 decisions applied to 6 entries of the list: 3 keep, 1 drop, 2 relabel;/);
+    const shown = thumbnailsOf("copies.html");
+    [a, b, c, d].forEach((image, i) => {
+      t.truthy(known.get(image));
+      t.is(shown.get(names[i] as string), known.get(image));
+    });
+  },
+);
+
 const image = "train/plain/none.jpg";
 /** [what is wrong with the file, its content, what the message says] */
 const refused: readonly (readonly [what: string, content: (real: string) => string, message: RegExp])[] = [
@@ -316,5 +373,39 @@ look(
     const again = await openPage(shell.at("applied.html"), "desktop");
     t.is(await again.page.locator("[data-save]").innerText(), "Save 3 decisions", "the page of the result has them");
     await again.page.close();
+  },
+);
+
+look(
+  "a decision that has no class, since its image cannot be read, is not saved; copies show one decision",
+  async (t) => {
+    const [first, second] = report("rule") as [Line, Line];
+    const bytes = readFileSync(shell.at("data", first.image));
+    writeFileSync(shell.at("data", first.image), "no picture");
+    const decisions = [
+      { image: first.image, decision: "relabel", class: 1 },
+      { image: second.image, decision: "drop" },
+    ];
+    clean("blind", "--max-broken", "2", "--decisions", save("blind-d.json", decisions));
+    writeFileSync(shell.at("data", first.image), bytes);
+    const { page } = await openPage(shell.at("blind.html"), "desktop");
+    t.is(await page.locator("[data-save]").innerText(), "Save 1 decision");
+    const saved = page.waitForEvent("download");
+    await page.locator("[data-save]").click();
+    await (await saved).saveAs(shell.at("blind-saved.json"));
+    await page.close();
+    const copies = (await openPage(shell.at("copies.html"), "desktop")).page;
+    const cards = copies.locator(".card").filter({ has: copies.locator('img[alt="last.jpg"]') });
+    t.is(await cards.count(), 2);
+    await cards.first().locator("[data-decide=drop]").click();
+    for (const card of await cards.all()) t.is(await card.getAttribute("data-decision"), "drop");
+    await copies.close();
+    t.regex(clean("blind again", "--decisions", "blind-saved.json"), /1 decisions applied: 0 keep, 1 drop, 0 relabel/);
+    t.deepEqual(
+      report("blind again")
+        .filter((l) => l.decision !== undefined)
+        .map((l) => l.image),
+      [second.image],
+    );
   },
 );

@@ -123,7 +123,7 @@ test("predict, check, pack, training and the thumbnails of pages take every form
   );
   t.deepEqual(losses[0], losses[1]);
   const names = sorts.map((f) => `train/n00000001/${f}`);
-  const r = tool(2000, `${names.join("\n")}\n`, "thumbnails", "--data", "packed", "--out", "thumbs");
+  const r = tool(2000, names.map((n) => `${n}\0`).join(""), "thumbnails", "--data", "packed", "--out", "thumbs");
   t.is(r.status, 0, r.err);
   t.is(r.err, "");
   t.is(readdirSync(shell.at("thumbs")).length, names.length);
@@ -249,7 +249,15 @@ test("pictures of extreme sizes need no more memory than others", (t) => {
   const input = `${names.join("\n")}\n`;
   const pixels = tool(300, input, "pixels", "--data", "strips", "--size", "224", "--out", "strips.bin");
   t.is(pixels.status, 0, pixels.err);
-  const thumbs = tool(300, input, "thumbnails", "--data", "strips", "--out", "strip-thumbs");
+  const thumbs = tool(
+    300,
+    names.map((n) => `${n}\0`).join(""),
+    "thumbnails",
+    "--data",
+    "strips",
+    "--out",
+    "strip-thumbs",
+  );
   t.is(thumbs.status, 0, thumbs.err);
   t.is(readdirSync(shell.at("strip-thumbs")).length, names.length);
   // The view of the network is that of the middle: a strip of its own, whose resized picture is small.

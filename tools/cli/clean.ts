@@ -68,7 +68,7 @@ function thumbnails(data: string, images: readonly string[]): (string | undefine
   const dir = mkdtempSync(join(tmpdir(), "moproc-thumbnails-"));
   try {
     const r = spawnSync(nativeFile("moproc-data"), ["thumbnails", "--data", data, "--out", dir], {
-      input: Buffer.concat(images.flatMap((i) => [nameBytes(i), Buffer.from("\n")])),
+      input: Buffer.concat(images.flatMap((i) => [nameBytes(i), Buffer.of(0)])), // a name may contain line feeds
     });
     if (r.status !== 0) throw new Error(`thumbnails: ${r.error?.message ?? r.stderr.toString()}`);
     return images.map((_, i) => {

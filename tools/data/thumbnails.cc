@@ -21,8 +21,8 @@ namespace {
 constexpr const char* thumbnails_usage =
     "Usage: moproc-data thumbnails --data DIR --out DIR [flags] < NAMES\n"
     "\n"
-    "Reads paths below --data, one per line, and writes the picture of line I (from 0) as --out/I.jpg. A picture that\n"
-    "cannot be read is named on stderr and gets no file.\n"
+    "Reads paths below --data, each with a NUL behind it, and writes the picture of path I (from 0) as --out/I.jpg.\n"
+    "A picture that cannot be read is named on stderr and gets no file.\n"
     "\n";
 
 // Shrinks the picture so that its longer side has at most `side` pixels.
@@ -57,7 +57,7 @@ int run_thumbnails(const Args& args) {
   data::Image image, small;
   data::ResizeScratch scratch;
   std::string name;
-  for (int line = 0; std::getline(std::cin, name); ++line) {
+  for (int i = 0; std::getline(std::cin, name, '\0'); ++i) {
     try {
       files->read(name, bytes, {});
       data::decode(bytes, image);
@@ -68,7 +68,7 @@ int run_thumbnails(const Args& args) {
     shrink(image, side, small, scratch);
     rgb.resize(small.count() * 3);
     data::store_rgb(small, rgb.data());
-    formats::OutputFile file(out + "/" + std::to_string(line) + ".jpg", formats::OutputFile::Open::fresh);
+    formats::OutputFile file(out + "/" + std::to_string(i) + ".jpg", formats::OutputFile::Open::fresh);
     const std::vector<std::uint8_t> jpeg = encode_jpeg(rgb.data(), small.width(), small.height(), quality);
     file.write(std::as_bytes(std::span(jpeg)));
   }

@@ -3,7 +3,6 @@
 
 import { createHash } from "node:crypto";
 import { createReadStream, readFileSync } from "node:fs";
-import { createInterface } from "node:readline/promises";
 import { shownNames } from "./class_names.js";
 import {
   BINS,
@@ -37,7 +36,7 @@ export async function cleanPage(source: CleanPageSource, thumbnails: Thumbnails)
   const summary = JSON.parse(readFileSync(source.summary, "utf8")) as CleanSummary;
   const sums = new Sums(summary.settings.classes, source.perVerdict);
   let n = 0;
-  for await (const line of createInterface({ input: createReadStream(source.report) })) {
+  for await (const line of linesOf(source.report)) {
     n++;
     try {
       sums.add(JSON.parse(line) as ReportLine);
@@ -53,6 +52,17 @@ export async function cleanPage(source: CleanPageSource, thumbnails: Thumbnails)
     thumbnails: chosen.flatMap((l, i) => (pictures[i] === undefined ? [] : [{ ...l, jpeg: pictures[i] as string }])),
   };
   return page({ title: "moproc clean", client: "clean", data });
+}
+
+/** The lines of a file. Node's readline would also end a line at U+2028, which a path may contain. */
+async function* linesOf(file: string): AsyncGenerator<string> {
+  let rest = "";
+  for await (const part of createReadStream(file, "utf8")) {
+    const lines = (rest + String(part)).split("\n");
+    rest = lines.pop() as string;
+    yield* lines;
+  }
+  if (rest !== "") yield rest;
 }
 
 /** The sums over the lines of a report. */

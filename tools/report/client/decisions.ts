@@ -14,7 +14,11 @@ export class Decisions {
 
   constructor(private readonly data: CleanData) {
     this.key = `moproc decisions ${data.sha256.report}`;
-    this.all = new Map(this.stored().map(({ image, ...d }) => [image, d]));
+    this.all = new Map(
+      this.stored()
+        .filter((d) => d.decision !== "relabel" || typeof d.class === "number")
+        .map(({ image, ...d }) => [image, d]),
+    );
   }
 
   of(image: string): Decision | undefined {

@@ -37,6 +37,10 @@ export function gallery(data: CleanData): readonly HTMLElement[] {
   const label = (c: number): string => classLabel(c, data.classes[c]?.name);
   const decisions = new Decisions(data);
   const cards = el("div", { class: "cards" });
+  // An image that the list has several times may have several cards.
+  decisions.onChange(() => {
+    for (const c of cards.children) if (!c.contains(document.activeElement)) c.dispatchEvent(new Event("decided"));
+  });
   const count = el("span", { class: "count" });
   let filters = filtersOfAddress();
 
@@ -153,6 +157,7 @@ function card(t: Thumbnail, label: (c: number) => string, decisions: Decisions):
       "data-verdict": t.verdict,
       "data-image": t.image,
       keydown: (e) => keys(e as KeyboardEvent),
+      decided: () => show(),
     },
     el("img", { src: t.jpeg, alt: t.image, loading: "lazy" }),
     line("given", named(t.given), "given"),
