@@ -1,8 +1,10 @@
 // A run has an id: its checkpoints and the records of its log carry it, and a page shows one run.
 
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import test from "ava";
 import { SafetensorsFile } from "../../compiler/util/safetensors.js";
+import { readLog } from "../../tools/report/run_log.js";
+import { trainData } from "../../tools/report/train.js";
 import { Shell } from "../support/cli.js";
 
 const shell = new Shell("run_id");
@@ -62,4 +64,38 @@ test.serial("--overwrite leaves nothing of another run that could be taken for t
   t.is(idsOf("o").length, 1);
   t.not(idsOf("o")[0], old);
   t.deepEqual([idOf("o/last.safetensors")], idsOf("o"));
+});
+
+test("records without an id, of an earlier version, belong to a run that was continued, and not to one that began", (t) => {
+  const step = (samples: number, run?: string) => ({
+    ...{ event: "train", phase: "warmup", epoch: 0, step: samples / 8, steps: 10, samples, loss: samples },
+    ...{ images_per_s: 1, ...(run && { run }) },
+  });
+  const start = (from: number, run: string) => ({
+    ...{ event: "start", run, from_samples: from, from_epoch: 0, from_run_step: from / 8, steps: 10 },
+  });
+  const old = [step(8), step(16), step(24)]; // the last one was computed again
+  const file = shell.at("old.jsonl");
+  const shown = (...records: readonly object[]): readonly [samples: readonly number[], notes: readonly string[]] => {
+    writeFileSync(file, records.map((r) => `${JSON.stringify(r)}\n`).join(""));
+    const notes: string[] = [];
+    const data = trainData(
+      "run",
+      readLog(file, (n) => void notes.push(n)),
+    );
+    return [data.stepLoss.flatMap((c) => c.points.map(([x]) => x)), notes];
+  };
+  const [continued, said] = shown(...old, start(16, "aa"), step(32, "aa"));
+  t.deepEqual(continued, [8, 16, 32]);
+  t.deepEqual(said, [
+    `${file}: 3 records without a run's id are taken for the beginning of run aa, which was continued`,
+  ]);
+  // A run that began, was stopped, and was continued: its first start counts, not its last.
+  const [begun, left] = shown(...old, start(0, "bb"), step(8, "bb"), start(8, "bb"), step(40, "bb"));
+  t.deepEqual(begun, [8, 40]);
+  t.deepEqual(left, [`${file}: 3 records of other runs are left out; the page shows run bb`]);
+  const [both, notes] = shown(...old, start(0, "bb"), step(48, "bb"), start(16, "aa"), step(32, "aa"));
+  t.deepEqual(both, [8, 16, 32]);
+  t.is(notes.length, 2);
+  t.regex(notes.join("\n"), /: 2 records of other runs are left out/);
 });

@@ -7,7 +7,8 @@ export type Line = Readonly<Record<string, string | number | boolean>>;
 
 /**
  * The records of the run that the log is about: of its last record `start`. Those of other runs in the same file are
- * left out, and `note` is called with their number. If its last line is incomplete, because a process was killed while
+ * left out, and `note` is called with their number. Records of versions that gave runs no id are the beginning of the
+ * run if its first record `start` says that it was continued, and otherwise those of another run. If its last line is incomplete, because a process was killed while
  * it wrote it, that line is left out and `note` is called with a sentence that says so. Throws, naming file and line,
  * for any other line that is not a record.
  */
@@ -25,7 +26,14 @@ export function readLog(file: string, note: (text: string) => void): readonly Li
   });
   const { run } = records.findLast((l) => l.event === "start") ?? {};
   if (run === undefined) return records; // written by an earlier version
-  const own = records.filter((l) => l.run === run);
+  const first = records.find((l) => l.run === run && l.event === "start") as Line;
+  const continued = Number(first.from_samples) > 0 || Number(first.from_run_step) > 0;
+  const own = records.filter((l) => l.run === run || (continued && l.run === undefined));
+  const unnamed = own.filter((l) => l.run === undefined).length;
+  if (unnamed > 0)
+    note(
+      `${file}: ${unnamed} records without a run's id are taken for the beginning of run ${run}, which was continued`,
+    );
   const others = records.length - own.length;
   if (others > 0) note(`${file}: ${others} records of other runs are left out; the page shows run ${run}`);
   return own;
