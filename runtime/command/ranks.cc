@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "cuda/driver.h"
+#include "train/launcher_watch.h"
 #include "train/supervisor.h"
 
 namespace moproc::command {
@@ -78,6 +79,7 @@ int run_as_ranks(Invocation& invocation, const RankSettings& settings, const std
   if (plan.to_start > 0 || (restarts && settings.max_restarts > 0 && launch.by.empty()))
     return train::supervise({launch, std::max(1, plan.to_start)},
                             {invocation.verb, exp_dir, settings.timeout, settings.max_restarts}, invocation.argv);
+  const train::LauncherWatch watch(launch, invocation.verb);
   const bool restarted = train::is_restarted();
   if (launch.ranks == 1) return run(nullptr, restarted);
   invocation.rank = launch.rank;

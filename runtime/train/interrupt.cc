@@ -19,6 +19,7 @@ constexpr int64_t kSameRequest = 300;  // ms
 std::atomic<const char*> name{""};
 std::atomic<int> first{0};
 std::atomic<int64_t> first_at{0};  // ms
+std::atomic<bool> exists{false};
 struct sigaction before[kStopSignalCount];
 static_assert(kStopSignals[0] == SIGHUP && kStopSignals[1] == SIGINT && kStopSignals[2] == SIGUSR1 &&
               kStopSignals[3] == SIGTERM);
@@ -30,17 +31,20 @@ int64_t now() {
   return int64_t{1000} * t.tv_sec + t.tv_nsec / 1000000;
 }
 
-void on_signal(int number) {
+/// False if a stop has been asked for before.
+bool note_first(int number) {
   int none = 0;
-  if (!first.compare_exchange_strong(none, number)) {
-    if (now() - first_at > kSameRequest) _exit(128 + number);
-    return;
-  }
+  if (!first.compare_exchange_strong(none, number)) return false;
   first_at = now();
   constexpr char text[] = ": stopping after this step; a second signal stops at once\n";
   if (isatty(STDERR_FILENO)) (void)!write(STDERR_FILENO, "\n", 1);  // below the progress bar
   (void)!write(STDERR_FILENO, name, std::strlen(name));
   (void)!write(STDERR_FILENO, text, std::strlen(text));
+  return true;
+}
+
+void on_signal(int number) {
+  if (!note_first(number) && now() - first_at > kSameRequest) _exit(128 + number);
 }
 
 }  // namespace
@@ -48,6 +52,7 @@ void on_signal(int number) {
 Interrupt::Interrupt(const char* verb) {
   name = verb;
   first = 0;
+  exists = true;
   struct sigaction action{};
   action.sa_handler = on_signal;
   action.sa_flags = SA_RESTART;
@@ -59,10 +64,16 @@ Interrupt::Interrupt(const char* verb) {
 }
 
 Interrupt::~Interrupt() {
+  exists = false;
   for (size_t i = 0; i < kStopSignalCount; ++i) sigaction(kStopSignals[i], &before[i], nullptr);
 }
 
 int Interrupt::signal() const { return first; }
+
+void request_stop(int number) {
+  if (exists) note_first(number);
+  else kill(getpid(), number);
+}
 
 const char* signal_name(int number) {
   switch (number) {

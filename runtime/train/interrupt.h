@@ -20,6 +20,10 @@ class Interrupt {
   int signal() const;
 };
 
+/// Asks for a stop as the signal `number` does, unless one has been asked for already. If there is no Interrupt, the
+/// process gets the signal. For threads of this process.
+void request_stop(int number);
+
 /// The signals that ask for a stop, and the name of one of them.
 inline constexpr int kStopSignals[] = {1, 2, 10, 15};  // SIGHUP, SIGINT, SIGUSR1, SIGTERM
 inline constexpr size_t kStopSignalCount = std::size(kStopSignals);

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { nativeFile } from "../../compiler/emit/native.js";
 import { modelFlagList } from "./flags.js";
 import { Refused, spawnTool } from "./native.js";
+import { hasLauncher } from "./ranks.js";
 import { type Given, sections, type Verb } from "./record.js";
 import { nameOf, passedOn } from "./spelling.js";
 
@@ -90,6 +91,7 @@ export function binaryVerb({ command, artefact, check, targets, after, ...descri
     flags: [...modelFlagList, artefactFlag, ...(described.flags ?? [])],
     trains: true,
     async run(given) {
+      const parent = process.ppid;
       check?.(given);
       const args = [...(command === undefined ? [] : [command]), ...passedOn(given.argv, given.flags)];
       const preflight = preflightOf(args);
@@ -100,6 +102,8 @@ export function binaryVerb({ command, artefact, check, targets, after, ...descri
       const binary = join(dir, "train");
       if (!existsSync(binary) && existsSync(join(dir, "run")))
         throw new Error(`${dir}: holds graphs of your own, which no training verb can run; see ${dir}/run --help`);
+      if (hasLauncher() && process.ppid !== parent)
+        throw new Error(`the launcher of this rank (process ${parent}) has ended before training could begin`);
       const status = await spawnTool(binary, [...args, ...more]);
       process.exitCode = status;
       await after?.(given, status);

@@ -22,6 +22,11 @@ const launched = (env: Env): { readonly ranks: number; readonly rank: number } |
   return undefined;
 };
 
+/** Whether a launcher that waits for its ranks has started this process. RANK alone may be set by hand. */
+export const hasLauncher = (env: Env = process.env): boolean =>
+  launched(env) !== undefined &&
+  [env.TORCHELASTIC_RUN_ID, env.OMPI_COMM_WORLD_RANK, env.PMI_RANK, env.SLURM_PROCID].some((v) => v !== undefined);
+
 /**
  * The number of ranks of the whole run: that of the launcher that started this process or, without one, nodes times
  * --nproc-per-node or, with --multiprocessing-distributed for GPUs, nodes times the GPUs of this node, which `gpus`
