@@ -19,7 +19,7 @@ constexpr int64_t kSameRequest = 300;  // ms
 std::atomic<const char*> name{""};
 std::atomic<int> first{0};
 std::atomic<int64_t> first_at{0};  // ms
-std::atomic<bool> exists{false};
+std::atomic<bool> existed{false};  // there is or was an Interrupt
 struct sigaction before[kStopSignalCount];
 static_assert(kStopSignals[0] == SIGHUP && kStopSignals[1] == SIGINT && kStopSignals[2] == SIGUSR1 &&
               kStopSignals[3] == SIGTERM);
@@ -52,7 +52,7 @@ void on_signal(int number) {
 Interrupt::Interrupt(const char* verb) {
   name = verb;
   first = 0;
-  exists = true;
+  existed = true;
   struct sigaction action{};
   action.sa_handler = on_signal;
   action.sa_flags = SA_RESTART;
@@ -64,14 +64,13 @@ Interrupt::Interrupt(const char* verb) {
 }
 
 Interrupt::~Interrupt() {
-  exists = false;
   for (size_t i = 0; i < kStopSignalCount; ++i) sigaction(kStopSignals[i], &before[i], nullptr);
 }
 
 int Interrupt::signal() const { return first; }
 
 void request_stop(int number) {
-  if (exists) note_first(number);
+  if (existed) note_first(number);
   else kill(getpid(), number);
 }
 

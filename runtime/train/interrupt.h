@@ -20,8 +20,8 @@ class Interrupt {
   int signal() const;
 };
 
-/// Asks for a stop as the signal `number` does, unless one has been asked for already. If there is no Interrupt, the
-/// process gets the signal. For threads of this process.
+/// Asks for a stop as the signal `number` does, unless one has been asked for already. Before the first Interrupt,
+/// the process gets the signal; after the last one it is about to end. For threads of this process.
 void request_stop(int number);
 
 /// The signals that ask for a stop, and the name of one of them.

@@ -121,6 +121,7 @@ for (const [i, [what, words]] of chains.entries())
     await until(() => binariesOf(exp).length === 0, `the end of the ranks: ${err()}`);
     // Either rank may notice first; it tells the other.
     t.regex(err(), new RegExp(`train: rank [01]: its launcher \\(torchrun, process ${pid}\\) has ended`));
+    t.notRegex(err(), /was ended by/, "the command line has seen its binary end by itself");
     continued(t, exp, "--nproc-per-node", "2");
   });
 
