@@ -103,6 +103,44 @@ for (const ranks of [2, 4])
     t.deepEqual(facts(`ranks${ranks}`), facts("one"));
   });
 
+interface Evaluations {
+  readonly sets: readonly {
+    readonly evaluations: readonly {
+      readonly of_class: readonly number[];
+      readonly right1: readonly number[];
+      readonly confused: readonly (readonly [of: number, seen: number, images: number])[];
+    }[];
+  }[];
+}
+test.before(() => void shell.done("compile", "--task", "classifier", ...network, "--ranks", "1,2,4", "-o", "judge"));
+for (const ranks of [2, 4])
+  test.serial(`${ranks} ranks count right and confused images of each class as one process does`, (t) => {
+    const of = (exp: string): Evaluations => {
+      const { run: _, ...rest } = JSON.parse(shell.text(exp, "evaluation.json")) as Evaluations & { run: string };
+      return rest;
+    };
+    const [alone, shared] = [of("one"), of(`ranks${ranks}`)];
+    t.deepEqual(shared, alone);
+    const last = alone.sets[0]?.evaluations.at(-1);
+    const sum = (v: readonly number[] | undefined): number => (v ?? []).reduce((a, x) => a + x, 0);
+    const wrong = sum(last?.confused.map(([, , n]) => n));
+    t.true(wrong > 0 && sum(last?.right1) > 0, "something is right, and something is confused");
+    t.is(sum(last?.right1) + wrong, sum(last?.of_class));
+    const evaluated = (name: string, ...flags: readonly string[]): string => {
+      const from = ["evaluate", "--resume", "one/checkpoint_0002.safetensors", "--data", "data", "--csv", name];
+      const r = spawnSync(shell.at("judge", "train"), [...from, ...flags], {
+        cwd: shell.dir,
+        encoding: "utf8",
+        env: env(),
+      });
+      t.is(r.status, 0, r.stderr);
+      return shell.text(name);
+    };
+    const table = evaluated(`${ranks} as one.csv`);
+    t.is(table.trim().split("\n").length, 5);
+    t.is(evaluated(`${ranks} shared.csv`, "--nproc-per-node", `${ranks}`), table);
+  });
+
 test.serial(
   "steps that are not finite: ranks agree, write down all images of the batch, and end after --max-skips",
   (t) => {
