@@ -17,6 +17,9 @@ namespace moproc::data {
 // The share of a set's images, per cent, that may be unreadable when a run starts, unless the user says otherwise.
 inline constexpr double kMaxBroken = 1;
 
+// How many images of a set are looked at before a run; of a larger set that is a sample.
+inline constexpr std::size_t kLookedAt = 10'000;
+
 struct LookOptions {
   int threads = 1;
   // Files are decoded in the order of `samples` until they have so many bytes together.

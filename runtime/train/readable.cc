@@ -18,8 +18,7 @@ namespace {
 
 using data::Broken;
 
-constexpr size_t kSample = 10'000;  // images of a set that are looked at
-constexpr size_t kShown = 3;        // files and classes that a message names
+constexpr size_t kShown = 3;  // files and classes that a message names
 
 /// Images that cannot be read, of all ranks. A rank's text has a line "SAMPLE TAB KIND TAB REASON" for each of its own;
 /// only the first ones have their reason, because only these are shown.
@@ -96,7 +95,7 @@ class Check {
   /// sample, too.
   void choose() {
     chosen_ = data::epoch_order(0, 0, list_.size());
-    chosen_.resize(std::min(chosen_.size(), kSample));
+    chosen_.resize(std::min(chosen_.size(), data::kLookedAt));
   }
 
   template <class T>

@@ -45,7 +45,7 @@ CheckReport::CheckReport(const std::string& root, const DataFolder& folder,
       {"other format", "a picture that is neither " + data::decoded_kinds_text("nor") + ": treated as missing", {}},
       {"truncated", "the file ends early: treated as missing (the published loader fills the rest with grey)", {}},
       {"class", "no image of it can be read: a run would not start", {}},
-      {"share", "a run would not start without --max-broken", {}},
+      {"share", "more than --max-broken allows, unless it is given a higher value", {}},
       {"cmyk", "four inks; converted to RGB as Pillow does, no action needed", {}},
       {"listed twice", "the same path twice in one list: it counts double", {}},
       {"two labels", "the same path twice in one list with different labels: one of them is wrong", {}},
@@ -90,9 +90,12 @@ void CheckReport::count(const NamedSet& set, const std::vector<FileCheck>& image
   const double share =
       100.0 * static_cast<double>(unusable) / static_cast<double>(std::max<std::size_t>(1, images.size()));
   if (share > data::kMaxBroken)
-    finding("share").examples.push_back(set.name +
-                                        line(": %lld of %zu images (%.3g %%) cannot be read, more than %g %%",
-                                             static_cast<long long>(unusable), images.size(), share, data::kMaxBroken));
+    finding("share").examples.push_back(
+        set.name +
+        line(": %lld of %zu images (%.3g %%) cannot be read, more than %g %%: ", static_cast<long long>(unusable),
+             images.size(), share, data::kMaxBroken) +
+        (images.size() > data::kLookedAt ? line("a run looks at %zu of them, and may not start", data::kLookedAt)
+                                         : "a run would not start"));
   std::sort(out.shorter_sides.begin(), out.shorter_sides.end());
   sets_.push_back(std::move(out));
 }
