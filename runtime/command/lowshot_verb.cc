@@ -13,6 +13,8 @@ void add_flags(FlagTable& t, LowshotVerbSettings& s) {
       .record("dataset");
   t.text({"--voc-path"}, "DIR", l.voc_path, "the folder that holds VOCdevkit/VOC2007");
   t.text({"--places-path"}, "DIR", l.places_path, "the folder that holds trainvalsplit_places205 and data/vision/...");
+  t.number({"--first-label"}, "N", l.first_label, 0, kMaxInt, "number of the first class in the lists of Places205")
+      .record("first_label");
   t.numbers({"--shots"}, "K", l.shots, 1, "numbers of training images per class").record("shots");
   t.number({"--draws"}, "N", l.draws, 1, 1000000, "draws of training images for each K").record("number_of_draws");
   t.number({"--seed"}, "N", l.seed, uint64_t{0}, std::numeric_limits<uint64_t>::max(),

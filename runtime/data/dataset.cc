@@ -120,6 +120,24 @@ void append_training(const std::string& info, const ListOptions& o, WebVisionLis
 
 }  // namespace
 
+std::string classes_missing(const Dataset& learned, const Dataset& shown) {
+  std::vector<char> known(static_cast<std::size_t>(std::max(learned.num_classes(), shown.num_classes())));
+  for (const std::int32_t c : learned.labels()) known[static_cast<std::size_t>(c)] = 1;
+  std::vector<std::size_t> missing;
+  for (const std::int32_t label : shown.labels()) {
+    const auto c = static_cast<std::size_t>(label);
+    if (!known[c]) missing.push_back(c);
+    known[c] = 1;
+  }
+  if (missing.empty()) return "";
+  std::sort(missing.begin(), missing.end());
+  std::vector<std::string> names;
+  for (const std::size_t c : missing)
+    names.push_back(c < learned.classes().size() ? learned.classes().name(c) : std::to_string(c));
+  return std::to_string(missing.size()) + " of " + std::to_string(learned.num_classes()) + " classes (" + some(names) +
+         ")";
+}
+
 Dataset read_webvision(const std::string& given, Split split, const ListOptions& options) {
   const std::string folder = without_slash(given), info = folder + "/info";
   need_directory(folder, "the data folder must exist");

@@ -85,14 +85,6 @@ std::vector<std::string> names_of(const Classes& classes) {
   return names;
 }
 
-/// "a, b, c and 7 more"
-std::string some(const std::vector<std::string>& names) {
-  constexpr std::size_t kShown = 3;
-  std::string text;
-  for (std::size_t i = 0; i < std::min(kShown, names.size()); ++i) text += (i ? ", " : "") + names[i];
-  return names.size() > kShown ? text + " and " + std::to_string(names.size() - kShown) + " more" : text;
-}
-
 }  // namespace
 
 bool is_hidden(std::string_view name) {

@@ -1,6 +1,7 @@
 // Errors name the file and the line.
 #include "list_file.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <cstring>
@@ -59,6 +60,13 @@ std::string quoted(std::string_view text) {
 
 std::string out_of_range(std::int64_t label, std::int64_t classes) {
   return "label " + std::to_string(label) + " is out of range 0.." + std::to_string(classes - 1);
+}
+
+std::string some(const std::vector<std::string>& names) {
+  constexpr std::size_t kShown = 3;
+  std::string text;
+  for (std::size_t i = 0; i < std::min(kShown, names.size()); ++i) text += (i ? ", " : "") + names[i];
+  return names.size() > kShown ? text + " and " + std::to_string(names.size() - kShown) + " more" : text;
 }
 
 void need_directory(const std::string& path, const std::string& what) {

@@ -5,6 +5,7 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "class_table.h"
 
@@ -27,6 +28,9 @@ ClassTable read_names(const std::string& file, bool number_twins = false);
 
 // The message "label 7 is out of range 0..4", for `add` to throw.
 std::string out_of_range(std::int64_t label, std::int64_t classes);
+
+// The first names of a list for a message: "a, b, c and 7 more".
+std::string some(const std::vector<std::string>& names);
 
 // Throws DatasetError unless `path` is a folder. `what` says in the message what the folder should hold.
 void need_directory(const std::string& path, const std::string& what);

@@ -41,15 +41,22 @@ VocSet read_voc2007(const std::string& folder, const std::string& set) {
   return out;
 }
 
-Dataset read_places205(const std::string& folder, const std::string& set) {
+Dataset read_places205(const std::string& folder, const std::string& set, int first_label) {
   const std::string file = folder + "/trainvalsplit_places205/" + set + "_places205.csv";
   need_directory(folder + "/trainvalsplit_places205", "a Places205 folder holds its lists there");
   Dataset out(folder, kPlacesClasses);
+  bool first = false;
   read_list(file, [&](std::string_view path, std::int64_t label) {
-    if (label < 0 || label >= kPlacesClasses) throw out_of_range(label, kPlacesClasses);
-    out.add("data/vision/torralba/deeplearning/images256/" + std::string(path), label);
+    const std::int64_t c = label - first_label;
+    if (c < 0 || c >= kPlacesClasses)
+      throw "label " + std::to_string(label) + " is out of range " + std::to_string(first_label) + ".." +
+          std::to_string(first_label + kPlacesClasses - 1) +
+          (label == kPlacesClasses ? "; if the first class is 1, use --first-label 1" : "");
+    first = first || c == 0;
+    out.add("data/vision/torralba/deeplearning/images256/" + std::string(path), c);
   });
   if (out.size() == 0) throw DatasetError(file + ": names no image");
+  if (!first && first_label == 0) out.note(file + ": no label is 0; if the first class is 1, use --first-label 1");
   return out;
 }
 

@@ -27,8 +27,9 @@ struct VocSet {
 VocSet read_voc2007(const std::string& folder, const std::string& set);
 
 // The images of `set` ("train", "val") from FOLDER/trainvalsplit_places205/SET_places205.csv, with lines `PATH LABEL`
-// and labels in 0..204. The images are below data/vision/torralba/deeplearning/images256. Throws DatasetError.
-Dataset read_places205(const std::string& folder, const std::string& set);
+// and labels from first_label to first_label + 204, which become 0 to 204. The images are below
+// data/vision/torralba/deeplearning/images256. Throws DatasetError. A list without its first label has a note.
+Dataset read_places205(const std::string& folder, const std::string& set, int first_label = 0);
 
 inline constexpr int kPlacesClasses = 205;
 

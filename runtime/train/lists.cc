@@ -1,6 +1,7 @@
 // Reads the training and validation images of a WebVision folder, with their weights and true classes.
 #include "train/lists.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <cmath>
@@ -119,7 +120,14 @@ Lists read_webvision_lists(const Plan& plan, const RunSettings& settings, const 
   if (settings.evaluate) return lists;
   lists.train = std::move(sets.train);
   if (!which.sample_weights.empty()) lists.weights = read_weights(which.sample_weights, *lists.train);
-  if (!which.truth.empty()) lists.truth = read_truth(which.truth, *lists.train);
+  if (!which.truth.empty()) {
+    lists.truth = read_truth(which.truth, *lists.train);
+    const std::span<const int32_t> given = lists.train->labels();
+    if (std::count(given.begin(), given.end(), 0) > 0 &&
+        std::count(lists.truth.begin(), lists.truth.end(), int64_t{0}) == 0)
+      lists.train->note(which.truth +
+                        ": no image has class 0, although some are labelled so; its classes count from 0");
+  }
   return lists;
 }
 

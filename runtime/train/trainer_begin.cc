@@ -118,7 +118,13 @@ void Trainer::read_lists() {
     for (const std::string& note : list.notes()) console_.line("warning: " + note);
   };
   if (lists_.train) warn(*lists_.train);
-  for (const Validation& v : lists_.val) warn(v.list);
+  for (const Validation& v : lists_.val) {
+    warn(v.list);
+    const std::string missing = lists_.train ? data::classes_missing(*lists_.train, v.list) : "";
+    if (!missing.empty())
+      console_.line("warning: " + v.list.folder() + ": " + missing +
+                    " have validation images, but no training image, so they cannot be learned");
+  }
   if (!start_checkpoint_.empty() && takes_classifier && settings_.classes.empty() && !lists_.classes.empty())
     console_.line("note: " + start_checkpoint_ + " does not name its classes; they are taken to be those of " +
                   settings_.data + ", in the same order");

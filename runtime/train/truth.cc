@@ -39,6 +39,10 @@ std::vector<int64_t> read_truth(const std::string& path, const data::Dataset& tr
   for (size_t i = 0; i < train.size(); ++i) {
     const auto found = classes.find(train.name(i));
     if (found == classes.end()) continue;
+    if (found->second >= train.num_classes())
+      throw InputError(path + ": image " + std::string(train.name(i)) + ": its class " + std::to_string(found->second) +
+                       " is not one of the run's, 0 to " + std::to_string(train.num_classes() - 1) +
+                       "; an image of none of them has null");
     truth[i] = found->second;
     ++known;
   }

@@ -13,6 +13,7 @@
 #include "core/json.h"
 #include "cpu/cores.h"
 #include "data/dataset.h"
+#include "data/list_file.h"
 #include "data/transfer_sets.h"
 #include "formats/output_file.h"
 #include "formats/own_file.h"
@@ -46,13 +47,23 @@ struct Transfer {
   int8_t train_shows(size_t image, size_t c) const { return shows(train, train_presence, image, c); }
   int8_t test_shows(size_t image, size_t c) const { return shows(test, test_presence, image, c); }
 
-  /// For each class, the training images that show it.
-  std::vector<std::vector<uint32_t>> of_class() const {
+  /// The classes without an image: "2 of 205 classes (7, 31)". "" if all have some.
+  std::string without(const std::vector<std::vector<uint32_t>>& of_class) const {
+    std::vector<std::string> names;
+    for (size_t c = 0; c < classes.size(); ++c)
+      if (of_class[c].empty()) names.push_back(classes[c]);
+    if (names.empty()) return "";
+    return std::to_string(names.size()) + " of " + std::to_string(classes.size()) + " classes (" + data::some(names) +
+           ")";
+  }
+
+  /// For each class, the images of a list that show it.
+  std::vector<std::vector<uint32_t>> of_class(const data::Dataset& list, const std::vector<int8_t>& presence) const {
     std::vector<std::vector<uint32_t>> images(classes.size());
-    for (uint32_t i = 0; i < train.size(); ++i) {
-      if (!many) images[static_cast<size_t>(train.label(i))].push_back(i);
+    for (uint32_t i = 0; i < list.size(); ++i) {
+      if (!many) images[static_cast<size_t>(list.label(i))].push_back(i);
       for (size_t c = 0; many && c < classes.size(); ++c)
-        if (train_shows(i, c) > 0) images[c].push_back(i);
+        if (shows(list, presence, i, c) > 0) images[c].push_back(i);
     }
     return images;
   }
@@ -75,7 +86,17 @@ Transfer voc(const LowshotSettings& o) {
 }
 
 Transfer places(const LowshotSettings& o) {
+<<<<<<< HEAD
   Transfer t{{}, data::read_places205(o.places_path, "train"), data::read_places205(o.places_path, "val"), false, {},
+=======
+  if (o.places_path.empty())
+    throw InputError("--places-path DIR is needed: the folder that holds trainvalsplit_places205");
+  Transfer t{{},
+             data::read_places205(o.places_path, "train", o.first_label),
+             data::read_places205(o.places_path, "val", o.first_label),
+             false,
+             {},
+>>>>>>> 3dd7e1d (Classes that one list has and the other lacks are said; lowshot --first-label; truth.json must fit the run)
              {}};
   for (int c = 0; c < data::kPlacesClasses; ++c) t.classes.push_back(std::to_string(c));
   return t;
@@ -122,6 +143,8 @@ class Lowshot {
         set_(settings.places ? places(settings) : voc(settings)),
         session_(plan, session_options(settings.compute)) {
     for (const std::string& note : settings.notes) console_.line("note: " + note);
+    for (const data::Dataset* const list : {&set_.train, &set_.test})
+      for (const std::string& note : list->notes()) console_.line("warning: " + note);
     session_.init_state(0);
     for (const std::string& note : load_pretrained(settings.checkpoint, session_, true, kNetworkFlags))
       console_.line("note: " + note);
@@ -164,13 +187,20 @@ class Lowshot {
 
  private:
   /// Draws all training images, and lists the images that need features: first the drawn ones, then the test images.
+  /// Throws InputError if a class cannot be learned or, for average precision, cannot be tested.
   void draw() {
-    const auto of_class = set_.of_class();
+    const auto of_class = set_.of_class(set_.train, set_.train_presence);
+    if (const std::string none = set_.without(of_class); !none.empty())
+      throw InputError(dataset_ + ": " + none + " have no training image, so they cannot be learned");
+    const std::string untested = set_.without(set_.of_class(set_.test, set_.test_presence));
+    if (!untested.empty() && set_.many)
+      throw InputError(dataset_ + ": " + untested + " have no test image, so they have no average precision");
+    if (!untested.empty())
+      console_.line("warning: " + dataset_ + ": " + untested +
+                    " have no test image, so the accuracy does not count them");
     size_t least = 0;
-    for (size_t c = 0; c < of_class.size(); ++c) {
-      if (of_class[c].empty()) throw InputError(dataset_ + ": no training image shows class " + set_.classes[c]);
+    for (size_t c = 0; c < of_class.size(); ++c)
       if (of_class[c].size() < of_class[least].size()) least = c;
-    }
     data::PythonRandom random(settings_.seed);
     for (const int k : settings_.shots) {
       const auto few = std::count_if(of_class.begin(), of_class.end(),
@@ -245,7 +275,8 @@ class Lowshot {
         relevant.push_back(there > 0);
       }
       s.of_class.push_back(100 * average_precision(scores, relevant));
-      if (std::isnan(s.of_class.back())) throw InputError(dataset_ + ": no test image shows class " + set_.classes[c]);
+      if (std::isnan(s.of_class.back()))
+        throw InputError(dataset_ + ": no test image of class " + set_.classes[c] + " can be read");
     }
     s.mean = mean_of(s.of_class);
     return s;

@@ -20,6 +20,7 @@ struct LowshotSettings {
   bool places = false;                        // Places205 instead of VOC 2007
   std::string voc_path;                       // the folder that holds VOCdevkit/VOC2007
   std::string places_path;                    // the folder that holds trainvalsplit_places205
+  int first_label = 0;                        // Places205: number of the first class in its lists
   uint64_t seed = 0;                          // of the draws
   double cost = 0.5;                          // of the SVMs
   std::vector<int> shots = {1, 2, 4, 8, 16};  // training images per class

@@ -226,4 +226,77 @@ test.serial("refused: folders and checkpoints that do not fit", (t) => {
   writeFileSync(list, text.replace(/.*\n/, ""));
   no(/bird_test\.txt: names 59 images, but the list of aeroplane names 60/, ...from, "--voc-path", "voc");
   writeFileSync(list, text);
+  rmSync(list);
+  no(/ImageSets\/Main\/bird_test\.txt: .*No such file/, ...from, "--voc-path", "voc");
+  writeFileSync(list, text.replaceAll(/ +1$/gm, " -1"));
+  no(
+    /voc: 1 of 20 classes \(bird\) have no test image, so they have no average precision/,
+    ...from,
+    "--voc-path",
+    "voc",
+  );
+  writeFileSync(list, text);
+  const learned = list.replace("_test", "_trainval");
+  const train = readFileSync(learned, "utf8");
+  writeFileSync(learned, train.replaceAll(/ +1$/gm, " -1"));
+  no(/voc: 1 of 20 classes \(bird\) have no training image, so they cannot be learned/, ...from, "--voc-path", "voc");
+  writeFileSync(learned, train);
+});
+
+test.serial("Places: labels that count from 1 need --first-label; classes that only one list has are said", (t) => {
+  shell.done("data", "sample", "--out", "odd", "--size", "40", "--layout", "places", "--images", "410", "--val", "205");
+  const split = (name: string): string => shell.at("odd", "trainvalsplit_places205", `${name}_places205.csv`);
+  const [train, val] = ["train", "val"].map((s) => readFileSync(split(s), "utf8")) as [string, string];
+  const shifted = (text: string, by: number): string =>
+    text.replaceAll(/ (\d+)$/gm, (_, label: string) => ` ${Number(label) + by}`);
+  const write = (trainText: string, valText: string): void => {
+    writeFileSync(split("train"), trainText);
+    writeFileSync(split("val"), valText);
+  };
+  const flags = ["lowshot", "-b", "16", "--model-path", checkpoint, "--dataset", "places", "--places-path", "odd"];
+  const few = ["--shots", "1", "--draws", "1", "--output", "odd.json"];
+  const run = (...more: readonly string[]) => shell.moproc(...flags, ...few, ...more);
+  const line = (text: string, label: number): number => text.split("\n").findIndex((l) => l.endsWith(` ${label}`)) + 1;
+
+  write(shifted(train, 1), shifted(val, 1));
+  const above = run();
+  t.is(above.status, 2);
+  t.regex(
+    above.err,
+    new RegExp(
+      `train_places205\\.csv:${line(shifted(train, 1), 205)}: label 205 is out of range 0\\.\\.204; ` +
+        "if the first class is 1, use --first-label 1",
+    ),
+  );
+  t.is(run("--first-label", "1").status, 0);
+  const moved = table("odd.json").results;
+  t.is(table("odd.json").settings.first_label, 1);
+  write(train, val);
+  t.is(run().status, 0);
+  t.deepEqual(table("odd.json").results, moved);
+  const below = run("--first-label", "1");
+  t.is(below.status, 2);
+  t.regex(below.err, new RegExp(`train_places205\\.csv:${line(train, 0)}: label 0 is out of range 1\\.\\.205`));
+
+  const without = (text: string, ...labels: readonly number[]): string =>
+    text
+      .split("\n")
+      .filter((l) => !labels.some((c) => l.endsWith(` ${c}`)))
+      .join("\n");
+  write(train, without(val, 0, 7));
+  const untested = run();
+  t.is(untested.status, 0, untested.err);
+  t.regex(
+    untested.out,
+    /warning: odd\/.*val_places205\.csv: no label is 0; if the first class is 1, use --first-label 1/,
+  );
+  t.regex(
+    untested.out,
+    /warning: places: 2 of 205 classes \(0, 7\) have no test image, so the accuracy does not count/,
+  );
+  write(without(train, 3, 4, 5, 6), val);
+  const unlearned = run();
+  t.is(unlearned.status, 2);
+  t.regex(unlearned.err, /places: 4 of 205 classes \(3, 4, 5 and 1 more\) have no training image, so they cannot be/);
+  t.regex(shell.moproc("data", "check", "odd", "--first-label", "1").err, /label 0 is out of range 1\.\.205/);
 });

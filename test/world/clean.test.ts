@@ -162,7 +162,7 @@ test("the table is the report, as Python's csv reads it, with the names of the c
 
 /** The pictures on a page, by image. */
 function thumbnailsOf(page: string): Map<string, string> {
-  const [, json] = / id="data">([^]*?)<\/script>/.exec(shell.text(page)) as unknown as [string, string];
+  const [, json] = / id="data">([\s\S]*?)<\/script>/.exec(shell.text(page)) as unknown as [string, string];
   const { thumbnails } = JSON.parse(json) as { thumbnails: { image: string; jpeg: string }[] };
   return new Map(thumbnails.map((p) => [p.image, p.jpeg]));
 }

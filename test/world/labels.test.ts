@@ -159,6 +159,41 @@ test("numbers that begin with 1 are refused with their line, and read with --fir
   t.deepEqual(check(data, "--first-label", "1"), check("data"));
 });
 
+test("classes that only the validation images have, and a truth that does not fit, are said", (t) => {
+  const list = (split: string, kept: readonly number[]): string =>
+    classes
+      .flatMap((c, i) => readdirSync(shell.at("data", split, c)).map((f) => `${split}/${c}/${f},${i}\n`))
+      .filter((l) => kept.some((c) => l.endsWith(`,${c}\n`)))
+      .join("");
+  const data = changed("uneven", (at) => {
+    writeFileSync(at("train.csv"), `path,label\n${list("train", [0, 2])}`);
+    writeFileSync(at("val.csv"), `path,label\n${list("val", [0, 1, 2, 3])}`);
+  });
+  const train = (exp: string, ...more: readonly string[]) =>
+    shell.moproc("train", ...model, "--data", data, "--exp-dir", exp, "--epochs", "1", ...more);
+  const r = train("of uneven");
+  t.is(r.status, 0, r.err);
+  const said =
+    /warning: .*uneven: 2 of 4 classes \(1, 3\) have validation images, but no training image, so they cannot be/;
+  t.regex(r.out, said);
+  t.notRegex(shell.done("train", ...model, "--data", "data", "--exp-dir", "even", "--epochs", "1"), said);
+
+  const paths = list("train", [0, 2])
+    .trim()
+    .split("\n")
+    .map((l) => l.split(",") as [string, string]);
+  const truth = (shift: number): string => {
+    const of = Object.fromEntries(paths.map(([path, label]) => [path, Number(label) + shift]));
+    writeFileSync(shell.at("truth.json"), JSON.stringify({ train: of }));
+    return "truth.json";
+  };
+  const above = train("no", "--truth", truth(2));
+  t.is(above.status, 2);
+  t.regex(above.err, /truth\.json: image train\/n00000003\/.*: its class 4 is not one of the run's, 0 to 3/);
+  t.regex(train("one off", "--truth", truth(1)).out, /warning: truth\.json: no image has class 0, although some are/);
+  t.notRegex(train("fits", "--truth", truth(0)).out, /truth\.json/);
+});
+
 test("two layouts in one folder are refused, not mixed", (t) => {
   const data = changed("two", (at) => {
     appendFileSync(at("train.csv"), `path,label\n${"train/n00000001/x.jpg,0\n".repeat(8)}`);

@@ -56,7 +56,7 @@ DataFolder read_data_folder(const std::string& folder, int first_label) {
   }
   if (there("trainvalsplit_places205")) {
     out.layout = "places";
-    for (const char* set : {"train", "val"}) out.sets.push_back({set, data::read_places205(folder, set)});
+    for (const char* set : {"train", "val"}) out.sets.push_back({set, data::read_places205(folder, set, first_label)});
     list("trainvalsplit_places205");
     return out;
   }
