@@ -118,7 +118,10 @@ std::string epoch_fault(const std::string& text) {
 }
 
 std::string arch_fault(const std::string& text) {
-  return is_arch(text) ? "" : in_quotes(text) + ", not one of resnet10 to resnet152";
+  constexpr size_t kMost = 100;
+  const bool usable = !text.empty() && text.size() <= kMost &&
+                      std::all_of(text.begin(), text.end(), [](char c) { return c > 0x20 && c < 0x7f; });
+  return usable ? "" : in_quotes(text) + ", not the name of a network";
 }
 
 std::string missing(const Checkpoint& c, const std::string& name) {

@@ -49,7 +49,8 @@ std::string arch_shown(const Checkpoint& c) {
 void settle_arch(Checkpoint& c, const std::string& given) {
   const std::string shown_arch = arch_shown(c);
   if (const auto other = c.metadata.find("arch"); other != c.metadata.end() && !c.of_moproc() && !shown_arch.empty() &&
-                                                  other->second != shown_arch && given.empty()) {
+                                                  other->second != shown_arch &&
+                                                  (given.empty() || !is_arch(other->second))) {
     c.notes.push_back("says that it is " + shown(other->second) + "; its tensors are those of " + shown_arch);
     other->second = shown_arch;
   }

@@ -1,7 +1,9 @@
 // Checkpoints of other programs: which weights are taken, which momentum belongs to them, what is assumed, and what is
 // left out because it cannot be used.
 #include <chrono>
+#include <fstream>
 
+#include "convert.h"
 #include "core/error.h"
 #include "foreign.h"
 #include "formats/found_weights.h"
@@ -140,8 +142,9 @@ TEST("foreign: an epoch or arch that cannot be used is left out, and said") {
       {"epoch", "]", "not read: epoch (a list, not a whole number)\n"},
       {"epoch", "N", "not read: epoch (None, not a whole number)\n"},
       {"arch", number(50), "not read: arch (a whole number, not text)\n"},
-      {"arch", text("vit_b_16"), "not read: arch ('vit_b_16', not one of resnet10 to resnet152)\n"},
-      {"arch", text(std::string(5000, 'x')), "xxx...', not one of resnet10"},
+      {"arch", text(""), "not read: arch ('', not the name of a network)\n"},
+      {"arch", text("a\x1b[2J"), "not read: arch ('a?[2J', not the name of a network)\n"},
+      {"arch", text(std::string(5000, 'x')), "xxx...', not the name of a network"},
   };
   for (const auto& c : cases) {
     const Checkpoint got = read(file_of(members({{"state_dict", state}, {c.key, c.value}})));
@@ -155,12 +158,27 @@ TEST("foreign: an epoch or arch that cannot be used is left out, and said") {
   CHECK(good.said().empty());
   // The texts of a safetensors file of another program.
   const std::string header =
-      "{\"__metadata__\":{\"epoch\":\"nan\",\"arch\":\"?\"},\"conv1.weight\":{\"dtype\":\"U8\","
+      "{\"__metadata__\":{\"epoch\":\"nan\",\"arch\":\"a b\"},\"conv1.weight\":{\"dtype\":\"U8\","
       "\"shape\":[1],\"data_offsets\":[0,1]}}";
   const Checkpoint flat = read(little(uint64_t{header.size()}) + header + "x");
   CHECK(flat.metadata.empty());
   CHECK(has(joined(flat.said()), "not read: epoch ('nan', not a whole number from 0"));
-  CHECK(has(joined(flat.said()), "not read: arch ('?', not one of"));
+  CHECK(has(joined(flat.said()), "not read: arch ('a b', not the name of"));
+}
+
+TEST("foreign: another network's name in the file gives way to its tensors, also where --network says what they are") {
+  const Folder folder;
+  const Shapes rest = {{"layer2.0.conv1.weight", {1}}, {"layer3.0.conv1.weight", {1}}, {"layer4.0.conv1.weight", {1}}};
+  const std::string state = weights(together(network(""), rest)), in = folder / "in.pth";
+  std::ofstream(in, std::ios::binary) << file_of(members({{"state_dict", state}, {"arch", text("vit_b_16")}}));
+  for (const char* const given : {"", "resnet10"}) {
+    const std::string out = folder / (std::string(given) + "out.safetensors");
+    CHECK(has(joined(tools::convert({in, out, "", given})),
+              "says that it is vit_b_16; its tensors are those of resnet10\n"));
+    CHECK_EQ(open_checkpoint(out).metadata.at("arch"), "resnet10");
+  }
+  CHECK_THROWS(tools::convert({in, folder / "no.safetensors", "", "resnet50"}),
+               "--network resnet50: " + in + " has the tensors of resnet10");
 }
 
 TEST("foreign: what is assumed about a network with detectron2's names is said") {
