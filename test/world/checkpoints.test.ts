@@ -2,7 +2,7 @@
 // it left out.
 
 import { spawnSync } from "node:child_process";
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "ava";
 import { root } from "../../compiler/util/root.js";
@@ -103,6 +103,26 @@ test("convert --weights-key takes the other weights, and says which there are", 
   const r = shell.moproc("convert", "averages.pth", "no.safetensors", "--weights-key", "nothing");
   t.is(r.status, 2);
   t.regex(r.err, /--weights-key nothing: averages\.pth has no weights under this key/);
+});
+
+test("a single network under MoPro's names is a classifier, not a checkpoint of MoPro", (t) => {
+  shell.done("convert", "plain.pth", "single.safetensors");
+  const file = SafetensorsFile.open(shell.at("single.safetensors"));
+  t.false(file.tensors.has("prototypes"));
+  const head = Buffer.from(file.floats("encoder_q.classifier.weight").buffer);
+  file.close();
+  const size = network.slice(0, 2);
+  for (const from of ["plain.pth", "single.safetensors"]) {
+    shell.done("export", "--resume", from, ...size, "-o", `${from}.onnx`, "--no-check");
+    t.true(readFileSync(shell.at(`${from}.onnx`)).includes(head), from);
+  }
+  t.is(predicted("single.safetensors").csv, predicted("plain.pth").csv);
+  const clean = shell.moproc("clean", "--data", "data", "--resume", "single.safetensors", ...network);
+  t.is(clean.status, 2);
+  t.regex(clean.err, /single\.safetensors: has no prototypes, so it is not a checkpoint of MoPro/);
+  const key = shell.moproc("export", "--resume", "single.safetensors", ...size, "--which", "key", "-o", "no.onnx");
+  t.is(key.status, 2);
+  t.regex(key.err, /--which key: single\.safetensors has no key encoder/);
 });
 
 test("what cannot be read is refused by name before anything is built", (t) => {

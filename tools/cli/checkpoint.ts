@@ -30,6 +30,7 @@ export interface Checkpoint {
   readonly file: SafetensorsFile;
   readonly network: Network;
   readonly prefix: string; // of the names of the encoder's tensors
+  readonly head: string; // the name of the classifier behind the prefix
   readonly notes: readonly string[]; // settings that were assumed because nothing states them
   readonly converted: readonly string[]; // what the reader of other programs' files chose, changed or did not read
 }
@@ -60,10 +61,14 @@ function identify(
   encoder: Encoder,
 ): Omit<Checkpoint, "file" | "converted"> {
   const notes: string[] = [];
-  const task = file.tensors.has("encoder_q.conv1.weight") ? "mopro" : "classifier";
+  // A single network that was converted has MoPro's names, too.
+  const named = file.tensors.has("encoder_q.conv1.weight");
+  const whole = file.tensors.has("prototypes") || file.tensors.has("encoder_k.conv1.weight");
+  const task = named && whole ? "mopro" : "classifier";
   agreed(file, "task", undefined, undefined, task as string, text);
   if (task === "classifier" && encoder === "key") throw new Error(`--which key: ${file.path} has no key encoder`);
-  const prefix = task === "mopro" ? `encoder_${encoder[0]}.` : "";
+  const prefix = named ? `encoder_${encoder[0]}.` : "";
+  const head = named ? "classifier" : "fc";
   /** The rows of a weight; undefined if the file does not have it. */
   const rows = (name: string): number | undefined =>
     file.tensors.has(prefix + name) ? file.entry(prefix + name).shape[0] : undefined;
@@ -74,14 +79,7 @@ function identify(
     agreed(file, "arch", "-a", flags.network, undefined, text) ??
     fail(`${file.path}: does not say its architecture: give it with -a`);
   const width = agreed(file, "width", "--width", flags.width, stage / 64, number) as number;
-  const num_class = agreed(
-    file,
-    "num_class",
-    "--num-class",
-    flags.numClass,
-    rows(task === "mopro" ? "classifier.weight" : "fc.weight"),
-    number,
-  );
+  const num_class = agreed(file, "num_class", "--num-class", flags.numClass, rows(`${head}.weight`), number);
   const low_dim = agreed(file, "low_dim", "--low-dim", flags.lowDim, rows("fc2.weight"), number);
   let image_size = agreed(file, "image_size", "--image-size", flags.imageSize, undefined, number);
   if (image_size === undefined) {
@@ -89,7 +87,7 @@ function identify(
     const assumed = `${image_size} pixels, as published; --image-size changes it`;
     notes.push(`the checkpoint does not say its image size: ${assumed}`);
   }
-  return { network: { task, arch: archOf(arch), width, num_class, low_dim, image_size }, prefix, notes };
+  return { network: { task, arch: archOf(arch), width, num_class, low_dim, image_size }, prefix, head, notes };
 }
 
 function fail(message: string): never {
@@ -126,10 +124,10 @@ function agreed<T extends string | number>(
  * The exact values of the states of a graph, by name. Throws, naming file and tensor, if one is missing, has another
  * shape, is not finite or is a negative variance.
  */
-export function readStates({ file, prefix }: Checkpoint, states: readonly State[]): ReadonlyMap<string, NdArray> {
+export function readStates({ file, prefix, head }: Checkpoint, states: readonly State[]): ReadonlyMap<string, NdArray> {
   const values = new Map<string, NdArray>();
   for (const s of states) {
-    const name = prefix + s.name;
+    const name = prefix + s.name.replace(/^fc\./, `${head}.`);
     const { shape, dtype } = file.entry(name);
     const where = `${file.path}: tensor ${name}`;
     if (!sameShape(shape, s.type.shape))
