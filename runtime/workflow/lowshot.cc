@@ -86,17 +86,11 @@ Transfer voc(const LowshotSettings& o) {
 }
 
 Transfer places(const LowshotSettings& o) {
-<<<<<<< HEAD
-  Transfer t{{}, data::read_places205(o.places_path, "train"), data::read_places205(o.places_path, "val"), false, {},
-=======
-  if (o.places_path.empty())
-    throw InputError("--places-path DIR is needed: the folder that holds trainvalsplit_places205");
   Transfer t{{},
              data::read_places205(o.places_path, "train", o.first_label),
              data::read_places205(o.places_path, "val", o.first_label),
              false,
              {},
->>>>>>> 3dd7e1d (Classes that one list has and the other lacks are said; lowshot --first-label; truth.json must fit the run)
              {}};
   for (int c = 0; c < data::kPlacesClasses; ++c) t.classes.push_back(std::to_string(c));
   return t;

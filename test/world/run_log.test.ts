@@ -101,6 +101,22 @@ print(os.fsencode(json.loads(open(sys.argv[1], encoding="utf-8").readline())["da
 });
 
 /** What a process may leave at the end of its log when it is killed, or the machine is switched off. */
+test("torn lines within the log, of a machine that failed, are counted and left out", (t) => {
+  shell.done(...args("amid", "--steps", "3"));
+  const log = shell.at("amid", "metrics.jsonl");
+  const lines = readFileSync(log, "utf8").split("\n");
+  const page = (): string => readFileSync(shell.at("amid", "report.html"), "utf8");
+  t.is(shell.moproc("report", "amid").err, "");
+  const whole = page();
+  writeFileSync(log, [lines[0], '{"event": "tra', "\0\0\0", ...lines.slice(1, -1), "[1]", '"text"', ""].join("\n"));
+  const r = shell.moproc("report", "amid");
+  t.is(r.status, 0, r.err);
+  t.regex(r.err, /metrics\.jsonl: 4 of its lines are no records, .* \(the first is line 2\); they are left out/);
+  t.is(page(), whole);
+  const resumed = shell.moproc(...args("amid", "--steps", "1", "--resume", "auto"));
+  t.is(resumed.status, 0, resumed.err);
+});
+
 const torn: readonly (readonly [what: string, left: string, removed: number])[] = [
   ["half a record", '{"event": "train", "epoch": 1, "lo', 34],
   ["one byte", "{", 1],

@@ -8,26 +8,34 @@ export type Line = Readonly<Record<string, string | number | boolean>>;
 /**
  * The records of the run that the log is about: of its last record `start`. Those of other runs in the same file are
  * left out, and `note` is called with their number. Records of versions that gave runs no id are the beginning of the
- * run if its first record `start` says that it was continued, and otherwise those of another run. If its last line is incomplete, because a process was killed while
- * it wrote it, that line is left out and `note` is called with a sentence that says so. Throws, naming file and line,
- * for any other line that is not a record.
+ * run if its first record `start` says that it was continued, and otherwise those of another run. Lines that are no
+ * records, as a killed process or a full disk leaves them, are left out, and `note` is called with a sentence that says
+ * so. Throws, naming the file, if it has lines and none is a record.
  */
 export function readLog(file: string, note: (text: string) => void): readonly Line[] {
-  const text = readFileSync(file, "utf8");
-  const lines = text.split("\n");
+  const lines = readFileSync(file, "utf8").split("\n");
   const records: Line[] = [];
+  const torn: number[] = []; // numbers of lines
   lines.forEach((line, i) => {
-    if (line === "") return;
+    if (line.trim() === "") return;
     const record = parsed(line);
     if (record) records.push(record);
-    else if (i === lines.length - 1)
-      note(`${file}: its last line (${i + 1}) is incomplete, as a process that is killed leaves it; it is left out`);
-    else throw new Error(`${file} line ${i + 1}: is not a record of a run`);
+    else torn.push(i + 1);
   });
+  const [first] = torn;
+  if (records.length === 0 && first !== undefined)
+    throw new Error(`${file} line ${first}: is not a record of a run, and no other line is one`);
+  if (torn.length === 1 && first === lines.length)
+    note(`${file}: its last line (${first}) is incomplete, as a process that is killed leaves it; it is left out`);
+  else if (torn.length > 0)
+    note(
+      `${file}: ${torn.length} of its lines are no records, as a killed process or a full disk leaves them (the first ` +
+        `is line ${first}); they are left out`,
+    );
   const { run } = records.findLast((l) => l.event === "start") ?? {};
   if (run === undefined) return records; // written by an earlier version
-  const first = records.find((l) => l.run === run && l.event === "start") as Line;
-  const continued = Number(first.from_samples) > 0 || Number(first.from_run_step) > 0;
+  const begun = records.find((l) => l.run === run && l.event === "start") as Line;
+  const continued = Number(begun.from_samples) > 0 || Number(begun.from_run_step) > 0;
   const own = records.filter((l) => l.run === run || (continued && l.run === undefined));
   const unnamed = own.filter((l) => l.run === undefined).length;
   if (unnamed > 0)
@@ -42,7 +50,7 @@ export function readLog(file: string, note: (text: string) => void): readonly Li
 function parsed(line: string): Line | undefined {
   try {
     const value: unknown = JSON.parse(line);
-    return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Line) : undefined;
+    return typeof (value as Line | null)?.event === "string" ? (value as Line) : undefined;
   } catch {
     return undefined;
   }

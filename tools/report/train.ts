@@ -14,7 +14,7 @@ export const logOf = (folder: string): string => join(folder, "metrics.jsonl");
 
 /**
  * The page of the run in `folder`. `note` is called with a sentence for each thing that is left out. Rejects, naming
- * the file, if the log is missing, has a line that is not a record, or has no record at all.
+ * the file, if the log is missing or has no record.
  */
 export async function trainPage(folder: string, note: (text: string) => void): Promise<string> {
   const file = logOf(folder);
