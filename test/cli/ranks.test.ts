@@ -13,38 +13,11 @@ const shell = new Shell("ranks");
 test.after.always(() => shell.remove());
 
 const network = [
-  "-a",
-  "resnet10",
-  "--width",
-  "0.125",
-  "-b",
-  "16",
-  "--bn-groups",
-  "4",
-  "--image-size",
-  "32",
-  "--num-class",
-  "4",
-  "--low-dim",
-  "16",
-  "--moco_queue",
-  "64",
+  ..."-a resnet10 --width 0.125 -b 16 --bn-groups 4 --image-size 32".split(" "),
+  ..."--num-class 4 --low-dim 16 --moco_queue 64".split(" "),
 ];
-const forEpochs = (epochs: number): string[] => [
-  "--data",
-  "data",
-  "--epochs",
-  `${epochs}`,
-  "--start_clean_epoch",
-  "2",
-  "--pseudo_th",
-  "0.4",
-  "--threads",
-  "1",
-  "--workers",
-  "1",
-  "--quiet",
-];
+const forEpochs = (epochs: number): string[] =>
+  `--data data --epochs ${epochs} --start_clean_epoch 2 --pseudo_th 0.4 --threads 1 --workers 1 --quiet`.split(" ");
 const run = forEpochs(3);
 const endless = forEpochs(500);
 

@@ -20,19 +20,7 @@ test.before(() => {
   shell.done("data", "sample", "--out", "data", ...layout);
   for (const split of ["train", "val"])
     odd.forEach((name, i) => renameSync(shell.at("data", split, `n0000000${i + 1}`), shell.at("data", split, name)));
-  shell.done(
-    "train",
-    ...model.split(" "),
-    "--data",
-    "data",
-    "--exp-dir",
-    "run",
-    "--epochs",
-    "1",
-    "--steps",
-    "11",
-    "--quiet",
-  );
+  shell.done("train", ...`${model} --data data --exp-dir run --epochs 1 --steps 11 --quiet`.split(" "));
   clean("rule");
 });
 

@@ -72,7 +72,7 @@ test("a run that goes well, and one of plain cross-entropy, say nothing", (t) =>
   }
 });
 
-test("--stop-on-collapse ends the run after that epoch with a checkpoint, with one rank or two; launchers do not start it again", (t) => {
+test("--stop-on-collapse ends the run after that epoch, with one rank or two; launchers do not start it again", (t) => {
   const r = shell.moproc(...args("stopped", ...hasty, "--stop-on-collapse"));
   t.is(r.status, codes.kCollapsed as number, r.err);
   const epoch = events("stopped")[0]?.epoch as number;

@@ -66,7 +66,7 @@ test.serial("--overwrite leaves nothing of another run that could be taken for t
   t.deepEqual([idOf("o/last.safetensors")], idsOf("o"));
 });
 
-test("records without an id, of an earlier version, belong to a run that was continued, and not to one that began", (t) => {
+test("records without an id belong to a run that was continued, and not to one that began", (t) => {
   const step = (samples: number, run?: string) => ({
     ...{ event: "train", phase: "warmup", epoch: 0, step: samples / 8, steps: 10, samples, loss: samples },
     ...{ images_per_s: 1, ...(run && { run }) },
