@@ -203,3 +203,20 @@ test("two layouts in one folder are refused, not mixed", (t) => {
   t.regex(r.err, /two: has a list of the training images, but none of the validation images; write one/);
   t.is(shell.moproc("data", "check", data).status, 2);
 });
+
+test("too many broken images: a run would not start; above 10,000 images, of which it looks at some, it may not", (t) => {
+  const [file] = readdirSync(shell.at("data", "train", "n00000001"));
+  const share = (images: number): string => {
+    const line = (i: number): string => `${i % 50 === 0 ? `gone/${i}` : `train/n00000001/${file}`},0\n`;
+    const data = changed(`share ${images}`, (at) => {
+      for (const [split, n] of [
+        ["train", images],
+        ["val", 1],
+      ] as const)
+        writeFileSync(at(`${split}.csv`), `path,label\n${Array.from({ length: n }, (_, i) => line(i + 1)).join("")}`);
+    });
+    return shell.moproc("data", "check", data).out;
+  };
+  t.regex(share(10_000), /train: 200 of 10000 images \(2 %\) cannot be read, more than 1 %: a run would not start/);
+  t.regex(share(10_050), /\(2 %\) cannot be read, more than 1 %: a run looks at 10000 of them, and may not start/);
+});
