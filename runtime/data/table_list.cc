@@ -64,8 +64,7 @@ class Reader {
 
   Dataset take() {
     if (out_.size() == 0) throw DatasetError(file_ + ": has no image");
-    if (counts_from_one())
-      out_.note(file_ + ": no label is 0; if the first class is 1, use --first-label 1");
+    if (counts_from_one()) out_.note(file_ + ": no label is 0; if the first class is 1, use --first-label 1");
     return std::move(out_);
   }
 

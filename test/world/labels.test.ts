@@ -144,7 +144,10 @@ test("numbers that begin with 1 are refused with their line, and read with --fir
   const train = ["train", ...model, "--data", data, "--exp-dir", "of lists", "--epochs", "1"];
   const r = shell.moproc(...train);
   t.is(r.status, 2);
-  t.regex(r.err, /lists\/train\.csv:26: label '4' is class 4, but the network has 4 classes \(--num-class\); no label before .* --first-label 1/);
+  t.regex(
+    r.err,
+    /lists\/train\.csv:26: label '4' is class 4, but the network has 4 classes \(--num-class\); .* --first-label 1/,
+  );
   t.regex(shell.done("data", "check", data), /no label is 0; if the first class is 1, use --first-label 1/);
   shell.done(...train, "--first-label", "1");
   // the same paths with the same labels as the folders give them
@@ -204,7 +207,7 @@ test("two layouts in one folder are refused, not mixed", (t) => {
   t.is(shell.moproc("data", "check", data).status, 2);
 });
 
-test("too many broken images: a run would not start; above 10,000 images, of which it looks at some, it may not", (t) => {
+test("too many broken images: a run would not start, or may not if it looks at a part of them", (t) => {
   const [file] = readdirSync(shell.at("data", "train", "n00000001"));
   const share = (images: number): string => {
     const line = (i: number): string => `${i % 50 === 0 ? `gone/${i}` : `train/n00000001/${file}`},0\n`;

@@ -29,8 +29,8 @@ export function readLog(file: string, note: (text: string) => void): readonly Li
     note(`${file}: its last line (${first}) is incomplete, as a process that is killed leaves it; it is left out`);
   else if (torn.length > 0)
     note(
-      `${file}: ${torn.length} of its lines are no records, as a killed process or a full disk leaves them (the first ` +
-        `is line ${first}); they are left out`,
+      `${file}: ${torn.length} of its lines are no records, as a killed process or a full disk leaves them (the ` +
+        `first is line ${first}); they are left out`,
     );
   const { run } = records.findLast((l) => l.event === "start") ?? {};
   if (run === undefined) return records; // written by an earlier version

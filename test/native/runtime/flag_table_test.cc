@@ -300,6 +300,7 @@ TEST("flag table: lowshot's flags change what they should") {
   e.push_back({"--dataset", {"places"}, IS(s.lowshot.places), "dataset", "places"});
   e.push_back({"--voc-path", {"v"}, IS(s.lowshot.voc_path == "v")});
   e.push_back({"--places-path", {"p"}, IS(s.lowshot.places_path == "p")});
+  e.push_back({"--first-label", {"1"}, IS(s.lowshot.first_label == 1), "first_label", "1"});
   e.push_back({"--shots", {"3", "5"}, IS((s.lowshot.shots == std::vector{3, 5})), "shots", "3 5"});
   e.push_back({"--max-broken", {"2.5"}, IS(s.lowshot.max_broken == 2.5)});
   e.push_back({"--draws", {"2"}, IS(s.lowshot.draws == 2), "number_of_draws", "2"});
