@@ -14,11 +14,11 @@ namespace {
 constexpr const char* kGroupNumbers[] = {"lr", "momentum", "weight_decay"};
 
 /// Settings of a parameter group that tell which optimizer it is, and values per parameter that do.
-struct Mark {
+struct OptimizerKey {
   std::string_view key;
   const char* optimizer;
 };
-constexpr Mark kSettings[] = {
+constexpr OptimizerKey kSettings[] = {
     {"betas", "Adam"},        {"centered", "RMSprop"},
     {"alpha", "RMSprop"},     {"trust_coefficient", "LARS"},
     {"trust_coeff", "LARS"},  {"trust_coef", "LARS"},
@@ -28,15 +28,15 @@ constexpr Mark kSettings[] = {
     {"lr_decay", "Adagrad"},  {"lambd", "ASGD"},
     {"etas", "Rprop"},
 };
-constexpr Mark kValues[] = {
+constexpr OptimizerKey kValues[] = {
     {"exp_avg", "Adam"}, {"exp_avg_sq", "Adam"}, {"square_avg", "RMSprop"}, {"acc_delta", "Adadelta"}, {"mu", "LARS"},
     {"sum", "Adagrad"},  {"ax", "ASGD"},         {"step_size", "Rprop"},
 };
 
 /// The optimizer whose mark is `key`; null if it is none.
 template <size_t N>
-const char* optimizer_of(const Mark (&marks)[N], std::string_view key) {
-  for (const Mark& m : marks)
+const char* optimizer_of(const OptimizerKey (&marks)[N], std::string_view key) {
+  for (const OptimizerKey& m : marks)
     if (key == m.key) return m.optimizer;
   return nullptr;
 }

@@ -6,9 +6,11 @@
 #include <functional>
 #include <optional>
 #include <thread>
+#include <vector>
 
-#include "../data/support.h"
 #include "core/error.h"
+#include "encode_jpeg.h"
+#include "support.h"
 #include "tap.h"
 
 using namespace moproc;
@@ -21,12 +23,13 @@ constexpr size_t kImages = 25'000, kLooked = 10'000;
 /// A list of kImages entries. Those that are not broken are one small picture.
 struct Set {
   Set(int classes, const std::function<int(size_t)>& label, const std::function<bool(size_t)>& broken)
-      : list(folder.str(), classes) {
-    write_bytes(folder / "picture.jpg", scene_jpeg(1, 8));
+      : list(folder.path(), classes) {
+    const std::vector<uint8_t> gray(8 * 8 * 3, 128), picture = tools::encode_jpeg(gray.data(), 8, 8, 90);
+    write_bytes(folder / "picture.jpg", {picture.begin(), picture.end()});
     for (size_t i = 0; i < kImages; ++i)
       list.add(broken(i) ? "gone/" + std::to_string(i) + ".jpg" : "picture.jpg", label(i));
   }
-  TempDir folder;
+  Folder folder;
   data::Dataset list;
 };
 
