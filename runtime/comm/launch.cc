@@ -198,6 +198,9 @@ void check(const Launch& l) {
   if (l.rank >= l.ranks)
     throw InputError("rank " + std::to_string(l.rank) + " of " + std::to_string(l.ranks) +
                      ": ranks are counted from 0 to " + std::to_string(l.ranks - 1));
+  if (l.local_ranks > l.ranks)
+    throw InputError("there are " + std::to_string(l.local_ranks) + " ranks on this machine, but " +
+                     std::to_string(l.ranks) + " in all; the launcher's variables contradict each other");
   if (l.local_rank >= l.local_ranks)
     throw InputError("local rank " + std::to_string(l.local_rank) + " of " + std::to_string(l.local_ranks) +
                      " processes on this machine: they are counted from 0");

@@ -55,7 +55,7 @@ Inputs inputs(const CleanVerbSettings& s) {
           .lists = {.google = c.google, .flickr = c.flickr, .first_label = c.first_label},
           .checkpoint = c.checkpoint,
           .num_class = s.confirmed.classes(),
-          .needed = {{"--decisions", c.decisions}}};
+          .needed = {{"--decisions", c.decisions, Needed::Kind::json}}};
 }
 
 int run(const CleanVerbSettings& s, const FlagTable& flags, Invocation& invocation) {

@@ -4,6 +4,8 @@
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <memory>
 #include <string>
 
@@ -12,6 +14,7 @@
 #include "command/parse.h"
 #include "command/verbs.h"
 #include "core/error.h"
+#include "core/json.h"
 #include "data/data_folder.h"
 #include "log/jsonl.h"
 #include "train/checkpoint.h"
@@ -68,11 +71,35 @@ void require(const Needed& n) {
   std::error_code error;
   const auto status = std::filesystem::status(n.path, error);
   if (status.type() == std::filesystem::file_type::not_found)
-    throw InputError(named + ": no such " + (n.kind == file ? "file" : n.kind == folder ? "folder" : "file or folder"));
+    throw InputError(named + ": no such " +
+                     (n.kind == folder   ? "folder"
+                      : n.kind == either ? "file or folder"
+                                         : "file"));
   const bool is_folder = status.type() == std::filesystem::file_type::directory;
-  if (n.kind == file && is_folder) throw InputError(named + ": is a folder; a file is needed");
+  if ((n.kind == file || n.kind == json) && is_folder) throw InputError(named + ": is a folder; a file is needed");
   if (n.kind == folder && !is_folder) throw InputError(named + ": is no folder");
   if (access(n.path.c_str(), R_OK) != 0) throw InputError(named + ": cannot be read: " + std::strerror(errno));
+  if (n.kind != json) return;
+  if (!std::filesystem::is_regular_file(n.path, error)) throw InputError(named + ": is not a regular file");
+  std::ifstream in(n.path, std::ios::binary);
+  const std::string text{std::istreambuf_iterator<char>(in), {}};
+  if (!parse_json(text, named + " is not JSON").object()) throw InputError(named + ": is not a JSON object");
+}
+
+/// Throws if a training run cannot use the classes of its folder. `classes`: their number.
+void check_training_classes(const Inputs& in, int64_t classes) {
+  if (classes == 1)
+    throw InputError(in.data + ": has one class, and a network is trained on two or more; is each class a folder of " +
+                     in.data + " or of its train/?");
+  data::require_known_classes(in.data);
+}
+
+/// The number of training images if they are fewer than kFew, which tells whether they fill a batch; otherwise 0.
+int64_t few_images(const Inputs& in) {
+  constexpr size_t kFew = 4096;
+  if (!in.trains || in.data.empty() || !data::has_split(in.data, data::Split::train)) return 0;
+  const size_t count = data::count_images(in.data, kFew);
+  return count < kFew ? static_cast<int64_t>(count) : 0;
 }
 
 }  // namespace
@@ -93,12 +120,14 @@ int preflight(int argc, char** argv) {
     if (!in.checkpoint.empty()) run = train::data_of_run(in.checkpoint).classes;
     const int64_t classes = in.data.empty() ? 0 : classes_of_either(in, run);
     if (!in.data.empty()) train::require_no_validation(in.data, in.hold_out);
+    if (!in.data.empty() && in.trains) check_training_classes(in, classes);
     const bool all = !in.data.empty() && data::layout_of(in.data) != data::Layout::webvision;
     JsonLine line;
     line.add("checkpoint", in.checkpoint)
         .add("num_class", classes)
         .add_raw("all_classes", all ? "true" : "false")
-        .add("images", images_of(in, classes, run));
+        .add("images", images_of(in, classes, run))
+        .add("few_images", few_images(in));
     std::puts(line.text().c_str());
     return 0;
   } catch (const InputError& e) {

@@ -83,7 +83,7 @@ void require_targets(const RetrainVerbSettings& s) { train::require_run_targets(
 Inputs inputs(const RetrainVerbSettings& s) {
   Inputs in = training_inputs(s.run, {}, s.retrain.pretrained, s.confirmed);
   const std::string& imagenet = s.retrain.imagenet;
-  in.needed = {{"--annotation", s.run.evaluate ? "" : s.retrain.annotation},
+  in.needed = {{"--annotation", s.run.evaluate ? "" : s.retrain.annotation, Needed::Kind::json},
                {"--imagenet", imagenet.empty() ? "" : imagenet + "/val", Needed::Kind::folder}};
   return in;
 }

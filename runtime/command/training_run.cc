@@ -10,6 +10,7 @@ Inputs training_inputs(const train::RunSettings& run, data::ListOptions lists, c
                        const Confirmed& confirmed) {
   lists.first_label = run.first_label;
   Inputs inputs{run.synthetic ? "" : run.data, lists, pretrained, confirmed.classes()};
+  inputs.trains = !run.evaluate;
   inputs.fits_size = run.recipe.automatic;
   inputs.hold_out = run.hold_out;
   if (!pretrained.empty()) return inputs;

@@ -26,7 +26,7 @@ struct Invocation {
 
 /// A file or folder that a command reads.
 struct Needed {
-  enum class Kind { file, folder, either };
+  enum class Kind { file, folder, either, json };
   const char* flag;  // that names it; "": an argument without a flag
   std::string path;  // "": not given
   Kind kind = Kind::file;
@@ -39,6 +39,7 @@ struct Inputs {
   std::string checkpoint;           // from which the run begins or which it continues; "": none
   int64_t num_class = 0;            // that the command line states; 0: none
   bool fits_size = false;           // whether the artefact is to fit the number of training images
+  bool trains = false;              // on the training images of the folder
   train::HoldOut hold_out = {};     // as the command line states it
   std::vector<Needed> needed = {};  // further files and folders
 };

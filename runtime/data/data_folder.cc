@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/rng.h"
+#include "files.h"
 #include "image_folder.h"
 #include "list_file.h"
 #include "subset.h"
@@ -65,6 +66,9 @@ struct Recognised {
 Recognised recognise(const std::string& given) {
   const std::string folder = without_slash(given);
   need_directory(folder, "the data folder must exist");
+  const fs::path shards = fs::path(folder) / kShardFolder;
+  if (fs::exists(shards / "settings.json") && !fs::exists(shards / "index.txt"))
+    throw DatasetError(folder + ": its packing is not finished; give the same `moproc data pack` command again");
   const std::shared_ptr<const Files> files = Files::open(folder);
   Recognised r{folder, Layout::webvision, parts_of(folder, "train", *files), parts_of(folder, "val", *files), files};
   const std::string table = r.train.table.empty() ? r.val.table : r.train.table;
@@ -84,6 +88,24 @@ Recognised recognise(const std::string& given) {
                        ": is not a data folder: there is neither info/ (WebVision), nor train.csv or train.jsonl, nor "
                        "train/ with a folder per class, nor a folder per class");
   return r;
+}
+
+/// The name in lower case, for names of ASCII letters.
+std::string lower(std::string name) {
+  for (char& c : name)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  return name;
+}
+
+/// Throws DatasetError if all class folders have names of splits. (Among others, a class may be called train.)
+void require_classes(const std::string& folder, const ClassTable& classes) {
+  std::vector<std::string> splits;
+  for (std::size_t i = 0; i < classes.size(); ++i)
+    for (const char* const split : {"train", "training", "val", "valid", "validation", "test", "testing"})
+      if (lower(classes.name(i)) == split) splits.push_back(classes.name(i));
+  if (!splits.empty() && splits.size() == classes.size())
+    throw DatasetError(folder + ": its folders would be classes, but are called " + some(splits) +
+                       "; training images belong in train/, validation images in val/, in a folder per class");
 }
 
 /// What is missing if a data folder has no images of a split.
@@ -138,7 +160,11 @@ Dataset read_folder(const std::string& folder, Split split, const ListOptions& o
   if (!options.google || !options.flickr)
     throw DatasetError(r.folder + ": only a WebVision folder (with info/) lists images by source");
   const Parts& own = split == Split::train ? r.train : r.val;
-  if (r.layout == Layout::class_folders && split == Split::train) return read_image_folder(r.folder, options);
+  if (r.layout == Layout::class_folders && split == Split::train) {
+    Dataset set = read_image_folder(r.folder, options);
+    if (options.classes.empty()) require_classes(r.folder, set.classes());
+    return set;
+  }
   if (r.layout == Layout::lists && !own.table.empty()) return read_table(own.table, r.folder, options);
   if (r.layout != Layout::split_folders || !own.holds_folders) no_split(r, split);
   Dataset set = read_split_folder(r, split == Split::train ? "train" : "val", options);
@@ -154,7 +180,23 @@ ClassTable read_classes(const std::string& folder, const ListOptions& options) {
     case Layout::split_folders: return classes_of_folders(r.folder + (r.train.holds_folders ? "/train" : "/val"));
     case Layout::class_folders: break;
   }
-  return classes_of_folders(r.folder);
+  ClassTable classes = classes_of_folders(r.folder);
+  require_classes(r.folder, classes);
+  return classes;
+}
+
+void require_known_classes(const std::string& folder) {
+  const Recognised r = recognise(folder);
+  if (r.layout != Layout::split_folders || !r.val.holds_folders || !r.train.holds_folders) return;
+  const ClassTable train = classes_of_folders(r.folder + "/train"), val = classes_of_folders(r.folder + "/val");
+  for (std::size_t i = 0; i < val.size(); ++i) known_class(train, r.folder + "/val", val.name(i));
+}
+
+std::size_t count_images(const std::string& folder, std::size_t most) {
+  const Recognised r = recognise(folder);
+  if (r.layout != Layout::class_folders && r.layout != Layout::split_folders) return most;
+  if (r.files->packed()) return most;
+  return images_up_to(r.layout == Layout::class_folders ? r.folder : r.folder + "/train", most);
 }
 
 int count_classes(const std::string& folder, const ListOptions& given) {
@@ -163,8 +205,14 @@ int count_classes(const std::string& folder, const ListOptions& given) {
   const Recognised r = recognise(folder);
   if (const ClassTable names = read_classes(folder, options); !names.empty()) return static_cast<int>(names.size());
   if (!given.classes.empty()) return static_cast<int>(given.classes.size());
-  if (r.layout == Layout::webvision) return 1000;
-  const Dataset list = read_folder(folder, r.train.table.empty() ? Split::val : Split::train, options);
+  bool train = !r.train.table.empty();
+  if (r.layout == Layout::webvision) {
+    train = has_split(folder, Split::train);
+    const bool all = fs::exists(r.folder + "/info/train_filelist_all.txt");
+    options.google = all || fs::exists(r.folder + "/info/train_filelist_google.txt");
+    options.flickr = all || fs::exists(r.folder + "/info/train_filelist_flickr.txt");
+  }
+  const Dataset list = read_folder(folder, train ? Split::train : Split::val, options);
   return *std::ranges::max_element(list.labels()) + 1;
 }
 

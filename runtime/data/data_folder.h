@@ -28,6 +28,13 @@ Dataset read_folder(const std::string& folder, Split split, const ListOptions& o
 // the images; empty if they have no names. Throws DatasetError.
 ClassTable read_classes(const std::string& folder, const ListOptions& options);
 
+// Throws UnknownClass if a folder of validation images, in a folder with train/ and val/, is a class that the training
+// images do not have. Reads names of folders only.
+void require_known_classes(const std::string& folder);
+
+// The number of training images in class folders, but at most `most`, which is also returned for other layouts.
+std::size_t count_images(const std::string& folder, std::size_t most);
+
 // The number of classes of a data folder: its class folders, or the lines of classes.txt or info/synsets.txt. If it
 // names no classes: those of options.classes, 1000 for WebVision, or by the largest label of its list. Throws
 // DatasetError.

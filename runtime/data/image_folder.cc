@@ -55,15 +55,29 @@ void walk(const fs::path& folder, const std::string& below, int depth, Hidden& h
   });
 }
 
-/// The classes, without images.
-Classes folders_in(const std::string& folder, Hidden& hidden) {
+/// The classes, without images. `beside`: the number of images that lie beside the folders.
+Classes folders_in(const std::string& folder, Hidden& hidden, std::size_t& beside) {
   need_directory(folder, "it should contain one folder per class");
   Classes classes;
   each_entry(folder, hidden, [&](const fs::directory_entry& entry, const std::string& name) {
     std::error_code error;
     if (entry.is_directory(error)) classes[name];
+    else if (is_image_name(name)) ++beside;
   });
   return classes;
+}
+
+/// "; did you mean NAME?" for the class whose name differs only in case or in spaces at its ends; "" if there is none.
+std::string nearest(const ClassTable& table, const std::string& name) {
+  const auto plain = [](const std::string& text) {
+    std::string out;
+    for (const char c : text)
+      if (c != ' ') out += c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+    return out;
+  };
+  for (std::size_t i = 0; i < table.size(); ++i)
+    if (plain(table.name(i)) == plain(name)) return "; did you mean " + data::quoted(table.name(i)) + "?";
+  return "";
 }
 
 /// The classes of packed images, with those that the packed folder names.
@@ -133,15 +147,36 @@ FolderImages images_below(const std::string& folder) {
 ClassTable classes_of_folders(const std::string& folder) {
   const std::shared_ptr<const Files> files = Files::open(folder);
   Hidden hidden;
-  const Classes classes = files->packed() ? packed(folder, *files) : folders_in(folder, hidden);
+  std::size_t beside = 0;
+  const Classes classes = files->packed() ? packed(folder, *files) : folders_in(folder, hidden, beside);
   if (classes.empty()) throw DatasetError(folder + ": holds no folder; it should contain one per class");
   return ClassTable(names_of(classes));
+}
+
+std::int64_t known_class(const ClassTable& table, const std::string& folder, const std::string& name) {
+  if (const auto label = table.find(name)) return *label;
+  throw UnknownClass(folder + "/" + name + ": the run has no class of this name; it has " +
+                     std::to_string(table.size()) + ", the first is " + table.name(0) + nearest(table, name));
+}
+
+std::size_t images_up_to(const std::string& folder, std::size_t most) {
+  std::size_t count = 0;
+  std::error_code error;
+  const auto options = fs::directory_options::skip_permission_denied | fs::directory_options::follow_directory_symlink;
+  fs::recursive_directory_iterator at(folder, options, error), end;
+  for (; !error && at != end && count < most; at.increment(error)) {
+    const std::string name = at->path().filename().string();
+    if (is_hidden(name) || at.depth() >= kDeepest) at.disable_recursion_pending();
+    count += !is_hidden(name) && at.depth() > 0 && is_image_name(name);
+  }
+  return error ? most : count;
 }
 
 Dataset read_image_folder(const std::string& folder, const ListOptions& options) {
   Dataset out(folder, options.num_class);
   Hidden hidden;
-  Classes classes = out.files().packed() ? packed(folder, out.files()) : folders_in(folder, hidden);
+  std::size_t beside = 0;
+  Classes classes = out.files().packed() ? packed(folder, out.files()) : folders_in(folder, hidden, beside);
   if (classes.empty()) throw DatasetError(folder + ": holds no folder; it should contain one per class");
   const bool own = options.classes.empty();
   const ClassTable table = own ? ClassTable(names_of(classes)) : options.classes;
@@ -151,15 +186,12 @@ Dataset read_image_folder(const std::string& folder, const ListOptions& options)
   std::vector<std::string> empty;
   std::vector<char> seen(table.size());
   for (auto& [name, files] : classes) {
-    const auto label = table.find(name);
-    if (!label)
-      throw UnknownClass(folder + "/" + name + ": the run has no class of this name; it has " +
-                         std::to_string(table.size()) + ", the first is " + table.name(0));
+    const std::int64_t label = known_class(table, folder, name);
     if (!out.files().packed()) walk(fs::path(folder) / name, name, 1, hidden, files);
     std::sort(files.begin(), files.end());
-    seen[static_cast<std::size_t>(*label)] = 1;
+    seen[static_cast<std::size_t>(label)] = 1;
     if (files.empty()) empty.push_back(name);
-    for (const std::string& f : files) out.add(f, *label);
+    for (const std::string& f : files) out.add(f, label);
   }
   for (std::size_t i = 0; i < table.size(); ++i)
     if (!seen[i]) empty.push_back(table.name(i));
@@ -168,6 +200,7 @@ Dataset read_image_folder(const std::string& folder, const ListOptions& options)
   if (!empty.empty())
     out.note(folder + ": " + std::to_string(empty.size()) + " of " + std::to_string(table.size()) +
              " classes have no image: " + some(empty));
+  if (beside > 0) out.note(folder + ": " + std::to_string(beside) + " images lie in no class folder and are not used");
   if (hidden.count > 0)
     out.note(folder + ": hidden files and folders are not used: " + std::to_string(hidden.count) + ", such as " +
              hidden.first);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -27,6 +28,12 @@ struct FolderImages {
 
 // Throws DatasetError if a folder cannot be read.
 FolderImages images_below(const std::string& folder);
+
+// The number of a class. Throws UnknownClass, with the class that is meant if one differs in case or spaces alone.
+std::int64_t known_class(const ClassTable& table, const std::string& folder, const std::string& name);
+
+// The number of images in the class folders of a plain folder, but at most `most`; `most` if it cannot be read.
+std::size_t images_up_to(const std::string& folder, std::size_t most);
 
 // The names of all classes of a packed folder, one per line, also of those without images.
 inline constexpr const char* kPackedClasses = "shards/classes.txt";

@@ -93,10 +93,17 @@ ClassTable read_names(const std::string& file, bool number_twins) {
   }
 }
 
-void read_list(const std::string& file, const std::function<void(std::string_view, std::int64_t)>& add) {
+std::ifstream open_list(const std::string& file) {
+  std::error_code error;
+  if (fs::exists(file, error) && !fs::is_regular_file(file, error))
+    throw DatasetError(file + ": cannot read this list: not a regular file");  // a pipe would be waited for
   std::ifstream in(file, std::ios::binary);
-  if (!in || fs::is_directory(file))
-    throw DatasetError(file + ": cannot read this list: " + (errno != 0 ? std::strerror(errno) : "not a regular file"));
+  if (!in) throw DatasetError(file + ": cannot read this list: " + std::strerror(errno));
+  return in;
+}
+
+void read_list(const std::string& file, const std::function<void(std::string_view, std::int64_t)>& add) {
+  std::ifstream in = open_list(file);
   std::string line;
   for (std::size_t number = 1; std::getline(in, line); ++number) {
     if (number == 1 && line.starts_with(kByteOrderMark)) line.erase(0, kByteOrderMark.size());

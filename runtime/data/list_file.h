@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <fstream>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -13,6 +14,9 @@ namespace moproc::data {
 
 // What some editors put in front of UTF-8 text. Every list may begin with it.
 inline constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
+
+// A list that is open for reading. Throws DatasetError if it is not a regular file, or cannot be read.
+std::ifstream open_list(const std::string& file);
 
 // Calls `add` with the path and label of each line, and skips blank lines. A path may contain spaces: the label follows
 // the last one. Throws DatasetError with file and line; a std::string that `add` throws becomes the message of one.

@@ -82,7 +82,10 @@ class Reader {
     const auto column = [&](const char* name) {
       const auto at = std::find(names.begin(), names.end(), name);
       if (at == names.end())
-        throw "the first line names the columns, among them path and label; there is no " + std::string(name);
+        throw "the first line names the columns, with commas between them, among them path and label; there is no " +
+            std::string(name);
+      if (std::find(at + 1, names.end(), name) != names.end())
+        throw "the first line names the column " + std::string(name) + " twice";
       return static_cast<std::size_t>(at - names.begin());
     };
     path_ = column("path");
@@ -111,6 +114,7 @@ class Reader {
   /// The run's class for a label, which is a name or a number.
   std::int64_t class_of(const std::string& label) const {
     const ClassTable& run = out_.classes();
+    require_clear(label);
     if (const auto named = run.find(label)) return *named;
     const std::int64_t number = number_of(label);
     if (names_.empty()) {
@@ -127,6 +131,15 @@ class Reader {
     const auto found = run.find(name);
     if (!found) throw "label " + quoted(label) + " is class " + quoted(name) + ", which the run does not have";
     return *found;
+  }
+  /// Throws if a label may be the number of one class and the name of another.
+  void require_clear(const std::string& label) const {
+    const auto named = names_.find(label);
+    std::int64_t number = 0;
+    const auto [end, error] = std::from_chars(label.data(), label.data() + label.size(), number);
+    if (!named || error != std::errc() || end != label.data() + label.size() || number == *named) return;
+    throw "label " + quoted(label) + " is a name in classes.txt (class " + std::to_string(*named) +
+        "), and it may be the number of another class; give the classes names that are no numbers";
   }
   /// The number that a label is, counted from 0, or that its name has in classes.txt.
   std::int64_t number_of(const std::string& label) const {
@@ -151,8 +164,7 @@ class Reader {
 }  // namespace
 
 Dataset read_table(const std::string& file, const std::string& folder, const ListOptions& options) {
-  std::ifstream in(file, std::ios::binary);
-  if (!in) throw DatasetError(file + ": cannot read this list: " + std::strerror(errno));
+  std::ifstream in = open_list(file);
   Reader reader(file, folder, options);
   std::string line;
   for (std::size_t number = 1; std::getline(in, line); ++number) {

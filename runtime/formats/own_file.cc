@@ -9,6 +9,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include <unistd.h>
+
 #include "core/error.h"
 #include "core/json.h"
 #include "formats/output_file.h"
@@ -88,6 +90,23 @@ void require_file(const std::string& path, const Mark& mark) {
   std::error_code error;
   if (fs::file_size(path, error) > 0 && !is_own_file(path, mark))
     refuse_target(path, "exists, and moproc did not write it");
+}
+
+void require_place(const std::string& path) {
+  const fs::path folder = fs::absolute(path).parent_path();
+  std::error_code error;
+  if (!fs::is_directory(folder, error)) throw InputError(path + ": there is no folder " + folder.string());
+  if (!fs::exists(path, error) && access(folder.c_str(), W_OK) != 0)
+    throw InputError(path + ": its folder cannot be written: " + std::strerror(errno));
+}
+
+void require_place_of_folder(const std::string& path) {
+  std::error_code error;
+  fs::path there = fs::absolute(path);
+  while (!fs::exists(there, error) && there.has_relative_path()) there = there.parent_path();
+  if (!fs::is_directory(there, error)) throw InputError(path + ": " + there.string() + " is not a folder");
+  if (access(there.c_str(), W_OK) != 0)
+    throw InputError(path + ": " + there.string() + " cannot be written: " + std::strerror(errno));
 }
 
 void require_safetensors(const std::string& path, std::string_view format, const char* kind) {

@@ -43,6 +43,11 @@ void require_file(const std::string& path, const Mark& mark);
 /// The same for a safetensors file; a file of moproc with another __metadata__.format is refused, too. `kind` says in
 /// the message what the format is: "a file of outputs".
 void require_safetensors(const std::string& path, std::string_view format, const char* kind);
+/// Throws InputError if a file cannot be made at `path`, because its folder is not there or cannot be written.
+void require_place(const std::string& path);
+/// The same for a folder that is made with those above it.
+void require_place_of_folder(const std::string& path);
+
 /// The same as require_file() for a file to append to, which may be a device or a pipe, too.
 void require_log(const std::string& path, const Mark& mark);
 /// Throws the InputError of require_file() for a file that must not be replaced. `why` is a clause: "is a folder".

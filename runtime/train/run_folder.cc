@@ -44,17 +44,31 @@ bool log_names_checkpoint(const std::string& log) {
              .find("{\"event\": \"checkpoint\", ") != std::string_view::npos;
 }
 
+/// Throws InputError if a run in the folder has nothing from which this one could go on: a run that begins anew would
+/// replace what is left of it.
+void require_whole_run(const RunSettings& s) {
+  const std::string& folder = s.saving.exp_dir;
+  const std::vector<FoundCheckpoint> all = checkpoints_in(folder);
+  const char* const choices =
+      "; --resume FILE begins with another checkpoint, such as model_best; without --resume, --overwrite removes what "
+      "is left, and another --exp-dir keeps it";
+  if (all.empty()) {
+    if (log_names_checkpoint(folder + "/metrics.jsonl"))
+      throw InputError(folder + ": holds the log of a run whose checkpoints are gone" + choices);
+    return;
+  }
+  std::vector<std::string> notes;
+  if (s.resume == "auto" && newest_whole_checkpoint(folder, notes).empty())
+    throw InputError(notes.front().substr(0, notes.front().rfind(';')) + "; no checkpoint in " + folder +
+                     " can be read" + choices);
+}
+
 }  // namespace
 
 void require_own_folder(const RunSettings& s) {
   if (s.saving.overwrite || is_restarted()) return;
   const std::vector<std::string> newer = newer_checkpoints(s);
-  const bool fresh = s.resume.empty() && !s.evaluate && !s.saving.exp_dir.empty();
-  if (newer.empty() && fresh && checkpoints_in(s.saving.exp_dir).empty() &&
-      log_names_checkpoint(s.saving.exp_dir + "/metrics.jsonl"))
-    throw InputError(s.saving.exp_dir +
-                     ": holds the log of a run whose checkpoints are gone; --overwrite removes the " +
-                     "log, and another --exp-dir keeps it");
+  if (!s.evaluate && !s.saving.exp_dir.empty() && (s.resume.empty() || s.resume == "auto")) require_whole_run(s);
   if (newer.empty()) return;
   throw InputError(s.saving.exp_dir + ": holds a run up to " + fs::path(newer.front()).filename().string() +
                    "; --resume auto continues it, --overwrite removes what this run does not continue, and another " +

@@ -130,7 +130,8 @@ void Saver::work() {
 
 void Saver::write() {
   if (const std::string where = first_nonfinite(snapshot_); !where.empty())
-    throw Diverged("the run has diverged: " + where + "; " + paths_.back() + " is not written");
+    throw Diverged("the run has diverged: " + where + "; " + paths_.back() +
+                   " is not written; a smaller --lr may help");
   for (const std::string& path : paths_) write_snapshot(snapshot_, path);
   point_last_to(paths_.back());
   prune();

@@ -31,10 +31,11 @@ void require_dump_target(const Dump& dump) {
 void require_run_targets(const RunSettings& s, const std::string& from) {
   const std::string& folder = s.saving.exp_dir;
   require_dump_target(s.dump);
-  if (!s.saving.json_log.empty()) require_log(s.saving.json_log, log_mark());
+  if (!s.saving.json_log.empty()) require_place(s.saving.json_log), require_log(s.saving.json_log, log_mark());
   if (folder.empty() || s.evaluate) return;
   std::error_code error;
   if (fs::exists(folder, error) && !fs::is_directory(folder, error)) refuse_target(folder, "is not a folder");
+  require_place_of_folder(folder);
   if (s.saving.json_log.empty()) require_log(folder + "/metrics.jsonl", log_mark());
   require_log(folder + "/not_finite.jsonl", {.begin = "{\"epoch\": "});
   require_file(evaluation_file(folder), json_mark(kEvaluationFormat));

@@ -57,6 +57,7 @@ class Trainer {
   void compare_with(const CheckpointInfo& info, const std::string& path);
   bool cache_features();
   void open_source();
+  void forget_lost_best();
   void warn_of_size();
   RunSize size() const;
   void apply_recipe();

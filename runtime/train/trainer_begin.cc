@@ -3,6 +3,7 @@
 #include "train/trainer.h"
 
 #include <unistd.h>
+#include <filesystem>
 
 #include <algorithm>
 #include <random>
@@ -194,6 +195,18 @@ void Trainer::find_start() {
   if (seed && !settings_.seed) seed_ = *seed;
 }
 
+/// If the run's best checkpoint is no longer in its folder, the best of the epochs to come takes its place.
+void Trainer::forget_lost_best() {
+  const std::filesystem::path folder = std::filesystem::absolute(start_checkpoint_).parent_path();
+  std::error_code error;
+  if (at_.best < 0 || !std::filesystem::equivalent(folder, settings_.saving.exp_dir, error) ||
+      std::filesystem::exists(best_path(), error))
+    return;
+  console_.line("note: " + best_path() + " is gone; the best of the epochs from now on is written there");
+  at_.best = Position{}.best;
+  at_.best_epoch = Position{}.best_epoch;
+}
+
 /// Sets the state from the seed or from a checkpoint.
 void Trainer::start_state() {
   at_.epoch = settings_.start_epoch;
@@ -212,6 +225,7 @@ void Trainer::start_state() {
   if (info.of_run && !info.run.empty()) run_ = info.run;
   if (!info.knows_epoch) at_.epoch = settings_.start_epoch;
   if (info.of_run && !settings_.seed) seed_ = info.seed;
+  if (!settings_.evaluate) forget_lost_best();
   if (!settings_.evaluate) compare_with(info, path);
   console_.line(format("%s: epoch %d, step %lld, %lld images seen", path.c_str(), at_.epoch,
                        static_cast<long long>(at_.step), static_cast<long long>(at_.samples)));

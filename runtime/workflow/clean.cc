@@ -276,7 +276,10 @@ class Cleaning {
 
 }  // namespace
 
-void require_clean_targets(const CleanSettings& settings) { require_clean_files(CleanFiles(settings.annotation)); }
+void require_clean_targets(const CleanSettings& settings) {
+  formats::require_place(settings.annotation);
+  require_clean_files(CleanFiles(settings.annotation));
+}
 
 int run_clean(const Plan& plan, const CleanSettings& settings) { return Cleaning(plan, settings).run(); }
 

@@ -107,7 +107,9 @@ std::string table(const EvaluateResult& r, const data::ClassTable& classes) {
 }  // namespace
 
 void require_evaluation_targets(const EvaluationSettings& s) {
-  if (!s.csv.empty()) formats::require_new_table(s.csv);
+  if (s.csv.empty()) return;
+  formats::require_place(s.csv);
+  formats::require_new_table(s.csv);
 }
 
 int run_evaluation(const Plan& plan, const EvaluationSettings& s, comm::World* world) {

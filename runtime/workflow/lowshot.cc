@@ -359,6 +359,7 @@ std::vector<uint32_t> draw_images(std::vector<std::vector<uint32_t>> of_class, i
 }
 
 void require_lowshot_targets(const LowshotSettings& settings) {
+  formats::require_place(settings.output);
   formats::require_file(settings.output, formats::json_mark(kLowshotFormat));
   formats::require_file(settings.output + ".features", formats::json_mark(kFeaturesFormat));
 }

@@ -122,7 +122,9 @@ class Predictions {
 }  // namespace
 
 void require_predict_targets(const PredictSettings& s) {
-  if (!s.csv.empty()) formats::require_new_table(s.csv);
+  if (s.csv.empty()) return;
+  formats::require_place(s.csv);
+  formats::require_new_table(s.csv);
 }
 
 int run_predict(const Plan& plan, const PredictSettings& s) {

@@ -83,8 +83,11 @@ test.serial("pack: threads and stops do not show; any tar reads the shards; list
     t.is(shell.text("packed", "info", list), shell.text("data", "info", list));
 
   const again = shell.moproc(...pack, "--out", "packed");
-  t.is(again.status, 2);
-  t.regex(again.err, /packed: is packed already/);
+  t.is(again.status, 0, again.err);
+  t.regex(again.out, /packed: is packed already, so nothing is left to do/);
+  const other = shell.moproc("data", "pack", "data", "--short-side", "31", "--out", "packed");
+  t.is(other.status, 2);
+  t.regex(other.err, /settings\.json: was packed of other lists or in another way/);
 });
 
 test.serial("pack on a disk that is full: said, and gone on with", (t) => {

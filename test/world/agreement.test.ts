@@ -84,7 +84,8 @@ test.serial("a log whose checkpoints are gone is not continued by another run", 
   const log = shell.text("gone", "metrics.jsonl");
   const r = shell.moproc(...train("data", "gone"));
   t.is(r.status, 2);
-  t.regex(r.err, /gone: holds the log of a run whose checkpoints are gone; --overwrite removes the log/);
+  t.regex(r.err, /gone: holds the log of a run whose checkpoints are gone; .*--overwrite removes what is left/);
+  t.is(shell.moproc(...train("data", "gone", "--resume", "auto")).status, 2);
   t.is(shell.text("gone", "metrics.jsonl"), log);
   shell.done(...train("data", "gone", "--overwrite", "--seed", "3"));
   const ids = new Set(shell.metrics("gone").map((m) => m.run));
@@ -95,4 +96,29 @@ test.serial("a log whose checkpoints are gone is not continued by another run", 
   const start = log.slice(0, log.indexOf("\n") + 1);
   writeFileSync(shell.at("early", "metrics.jsonl"), start);
   shell.done(...train("data", "early", "--steps", "2"));
+});
+
+test.serial("--resume auto where every checkpoint is damaged replaces nothing", (t) => {
+  shell.done(...train("data", "damaged"));
+  const best = (): Buffer => readFileSync(shell.at("damaged", "model_best.safetensors"));
+  const whole = best();
+  const files = readdirSync(shell.at("damaged")).filter((f) => f.startsWith("checkpoint_"));
+  for (const f of files) {
+    const bytes = readFileSync(shell.at("damaged", f));
+    bytes[bytes.length - 9] = (bytes[bytes.length - 9] as number) ^ 1;
+    writeFileSync(shell.at("damaged", f), bytes);
+  }
+  const r = shell.moproc(...train("data", "damaged", "--resume", "auto"));
+  t.is(r.status, 2);
+  t.regex(r.err, /the file is damaged; no checkpoint in damaged can be read; --resume FILE begins with another/);
+  t.deepEqual(best(), whole);
+});
+
+test.serial("a lost model_best is said, and made again by a later epoch", (t) => {
+  const more = ["--resume", "auto", "--epochs", "2"];
+  shell.done(...train("data", "lost"));
+  rmSync(shell.at("lost", "model_best.safetensors"));
+  const flags = train("data", "lost").filter((f, i, all) => f !== "--epochs" && all[i - 1] !== "--epochs");
+  t.regex(shell.done(...flags, ...more), /model_best\.safetensors is gone; the best of the epochs from now on/);
+  t.true(existsSync(shell.at("lost", "model_best.safetensors")));
 });

@@ -1,7 +1,8 @@
 // A mistake in a command is told before anything is compiled: flags that contradict each other, files that are not
 // there or are something else. The cache of this test is empty, and stays so.
 
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { cpSync, existsSync, mkdirSync, readdirSync, renameSync, writeFileSync } from "node:fs";
 import test from "ava";
 import { Shell } from "../support/cli.js";
 
@@ -17,8 +18,31 @@ test.before(() => {
   shell.done("train", ...net, "-b", "8", "--data", "data", "--exp-dir", "run", "--steps", "1");
   mkdirSync(shell.at("folder"));
   writeFileSync(shell.at("file"), "\n");
+  other("splits", (at) => {
+    renameSync(at("train"), at("training"));
+    renameSync(at("val"), at("Validation"));
+  });
+  mkdirSync(shell.at("above"));
+  cpSync(shell.at("data"), shell.at("above", "photos"), { recursive: true });
+  other("spelled", (at) => renameSync(at("val", "n00000003"), at("val", "N00000003")));
+  other("pipe", (at) => execFileSync("mkfifo", [at("train.csv"), at("val.csv")]));
+  other("numbers", (at) => {
+    for (const split of ["train", "val"]) {
+      const row = (c: number): string => `${split}/n0000000${c}/n0000000${c}_0.JPEG,${c - 1}\n`;
+      writeFileSync(at(`${split}.csv`), `path,label\n${[1, 2, 3, 4].map(row).join("")}`);
+    }
+    writeFileSync(at("classes.txt"), "1\n2\n3\n4\n");
+  });
+  writeFileSync(shell.at("list.json"), "[]\n");
+  writeFileSync(shell.at("object.json"), "{}\n");
   process.env.MOPROC_CACHE = shell.at("cache");
 });
+
+/** A copy of the data folder with other names, made by `change`. */
+function other(name: string, change: (at: (...path: readonly string[]) => string) => void): void {
+  cpSync(shell.at("data"), shell.at(name), { recursive: true });
+  change((...path) => shell.at(name, ...path));
+}
 
 const training = (flags: string): string => `train ${net.join(" ")} -b 4 --data data --exp-dir new ${flags}`;
 const cases: readonly (readonly [string, RegExp])[] = [
@@ -34,10 +58,34 @@ const cases: readonly (readonly [string, RegExp])[] = [
   [training("--gpu 0"), /--gpu 0: the kernels are compiled for the CPU/],
   [training("--preset mini-webvision --num-class 20"), /--preset has 50 classes, --num-class says 20/],
   [training("--num-class 20 --preset mini-webvision"), /--preset has 50 classes, --num-class says 20/],
+  [training("--json-log none/log.jsonl"), /none\/log\.jsonl: there is no folder/],
+
+  [training("--artefact none"), /--artefact none: there is no training binary/],
+  [`train ${net.join(" ")} -b 4 --data data --exp-dir file/sub`, /file\/sub: .*file is not a folder/],
+  [`train ${net.join(" ")} -b 256 --data data --exp-dir new`, /data: 32 training images are fewer than a batch of 256/],
+  [`train ${net.join(" ")} -b 4 --data splits --exp-dir new`, /would be classes, but are called Validation, training/],
+  [`train ${net.join(" ")} -b 4 --data above --exp-dir new`, /above: has one class, and a network is trained on two/],
+  [`train ${net.join(" ")} -b 4 --data spelled --exp-dir new`, /no class of this name.*did you mean 'n00000003'\?/],
+  [
+    `train ${net.join(" ")} -b 4 --data pipe --exp-dir new`,
+    /pipe\/train\.csv: cannot read this list: not a regular file/,
+  ],
+  [
+    `train ${net.join(" ")} -b 4 --data numbers --exp-dir new`,
+    /csv:3: label '1' is a name in classes\.txt \(class 0\)/,
+  ],
+  [
+    `train --task classifier ${net.join(" ")} -b 4 --data data --exp-dir run --resume auto`,
+    /is of a run of --task mopro/,
+  ],
+  [`retrain -b 4 --resume ${from} --data data --exp-dir new --annotation file`, /--annotation file is not JSON/],
+  [`clean -b 4 --resume ${from} --data data --decisions list.json`, /--decisions list\.json: is not a JSON object/],
+  [`clean -b 4 --resume ${from} --data data --annotation none/a.json`, /none\/a\.json: there is no folder/],
+  [`evaluate -b 4 --resume ${from} --data data --csv none/a.csv`, /none\/a\.csv: there is no folder/],
   [`train ${net.join(" ")} -b 4 --replay none --trace t`, /--replay none: no such file/],
   [`retrain -b 4 --resume ${from} --data data --exp-dir new --annotation none`, /--annotation none: no such file/],
   [
-    `retrain -b 4 --resume ${from} --data data --exp-dir new --annotation file --imagenet folder`,
+    `retrain -b 4 --resume ${from} --data data --exp-dir new --annotation object.json --imagenet folder`,
     /--imagenet folder\/val: no such folder/,
   ],
   [`clean -b 4 --resume ${from} --data data --decisions none`, /--decisions none: no such file/],

@@ -18,6 +18,7 @@ export interface Preflight {
   readonly checkpoint: string; // from which the run begins or which it continues; "" for none
   readonly num_class: number; // classes of the data folder; 0 if the verb reads none
   readonly all_classes: boolean; // whether a network with fewer classes cannot use the folder
+  readonly few_images: number; // for training, if they are fewer than 4,096 and were counted; otherwise 0
   readonly images: number; // for training, if --recipe auto begins a run; otherwise 0
 }
 
@@ -65,6 +66,9 @@ function preflightOf(args: readonly string[]): Preflight {
 
 /** Throws if the artefact needs a GPU and this machine has none. */
 function requireDevice({ options }: Given): void {
+  const { artefact } = options;
+  if (artefact !== undefined && !existsSync(join(String(artefact), "train")))
+    throw new Error(`--artefact ${artefact}: there is no training binary; \`moproc compile\` makes one`);
   if (options.artefact === undefined && options.target === "cpu" && options.gpu !== undefined)
     throw new Error(
       `--gpu ${options.gpu}: the kernels are compiled for the CPU; --target cuda compiles them for a GPU`,

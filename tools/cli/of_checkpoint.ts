@@ -123,6 +123,11 @@ export function trainingFlags(
   const checkpoint = openFor(preflight.checkpoint, task ?? "mopro", given, false);
   try {
     const of = task ?? checkpoint.network.task;
+    if (task !== undefined && task !== checkpoint.network.task && given.options.resume === "auto")
+      throw new Error(
+        `--task ${task}: ${preflight.checkpoint} is of a run of --task ${checkpoint.network.task}; ` +
+          "give another --exp-dir",
+      );
     const network = withNetwork(flags, checkpoint, of);
     requireClasses(network.numClass, `the network of ${preflight.checkpoint} has`, preflight, data);
     const written = (key: string): number => Number(checkpoint.file.metadata.get(key) ?? 0);

@@ -14,6 +14,7 @@
 
 #include "commands.h"
 #include "core/json.h"
+#include "data/data_folder.h"
 #include "data/decode.h"
 #include "data/files.h"
 #include "data/image_folder.h"
@@ -199,6 +200,20 @@ void keep_settings(const DataFolder& folder, const PackOptions& o, const fs::pat
   formats::write_atomically(file, formats::checked_mark(), [&](OutputFile& out) { out.write(settings); });
 }
 
+// Throws if a name does not fit into a line of the index, or if the pack would be read as a class of its source.
+void require_packable(const DataFolder& folder, const std::string& source, const std::string& out) {
+  for (const NamedSet& set : folder.sets)
+    for (std::size_t i = 0; i < set.images.size(); ++i)
+      if (set.images.name(i).find('\n') != std::string_view::npos)
+        throw std::runtime_error(source + ": the name of image " + data::quoted(set.images.name(i)) +
+                                 " has a line feed, which an index of packed images cannot hold; rename it");
+  const std::string inside = fs::weakly_canonical(fs::absolute(out)).lexically_relative(fs::canonical(source)).string();
+  const data::Layout layout = data::layout_of(source);
+  if (!inside.starts_with("..") && (layout == data::Layout::class_folders || layout == data::Layout::split_folders))
+    throw std::runtime_error(out +
+                             ": lies in the folder that is packed, where it would be a class; choose another --out");
+}
+
 // A run that was killed leaves the file that it was writing under a temporary name. Only such names of files that this
 // command writes are removed.
 void remove_unfinished(const std::vector<Shard>& shards, const fs::path& folder) {
@@ -298,10 +313,14 @@ int run_pack(const Args& args) {
   std::error_code error;
   if (fs::equivalent(source, o.out, error)) throw UsageError("--out is the folder itself");
   const fs::path out(o.out), shard_folder = out / std::string(data::kShardFolder);
-  if (fs::exists(shard_folder / "index.txt"))
-    throw std::runtime_error(o.out + ": is packed already; remove it to pack again");
   formats::require_folder(o.out, folder_kind);
   const DataFolder folder = read_data_folder(source);
+  if (fs::exists(shard_folder / "index.txt")) {
+    keep_settings(folder, o, shard_folder);
+    std::printf("%s: is packed already, so nothing is left to do; remove it to pack again\n", o.out.c_str());
+    return 0;
+  }
+  require_packable(folder, source, o.out);
   int images = 0;
   for (const NamedSet& s : folder.sets) images += static_cast<int>(s.images.size());
   formats::mark_folder(o.out, folder_kind);  // everything in it from now on belongs to this command

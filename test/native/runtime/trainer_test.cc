@@ -334,7 +334,7 @@ TEST("trainer: bad input ends with status 2 and a line that names it") {
   };
   refused({"--nonsense"}, "train: unknown flag --nonsense");
   refused({"--synthetic", "-b", "3"}, "--batch-size 3");
-  refused({"--synthetic", "--exp-dir", folder / "file/sub"}, "--exp-dir " + (folder / "file/sub"));
+  refused({"--synthetic", "--exp-dir", folder / "file/sub"}, "file/sub: " + (folder / "file") + " is not a folder");
   refused({"--synthetic", "--exp-dir", "/proc"}, "--exp-dir /proc: cannot write there");
   refused({"--synthetic", "--json-log", "/dev/full"}, "cannot write /dev/full: No space left on device");
   refused({"--synthetic", "--resume", folder / "none"}, "cannot read " + (folder / "none"));
