@@ -18,6 +18,7 @@ import { verify } from "../ir/verify.js";
 import { type AnyOp, opOf } from "../ops/op.js";
 import { dtypes, fromAttributes } from "./attributes.js";
 import { opsets } from "./export.js";
+import { where } from "./foreign_graph.js";
 import { keys, type PlanHeader, readCheckpoint, readPlan, readStep, type StepHeader } from "./header.js";
 import { DOMAIN, DOMAIN_VERSION, functionKey, functionOf, opOfFunction } from "./library.js";
 import type { Model, OnnxFunction, OnnxNode, Tensor, ValueInfo } from "./model.js";
@@ -37,7 +38,6 @@ export function importStep(m: Model): Imported {
   const opset = m.opsets.get("") as number;
   if (opset < opsets.least || opset > opsets.most)
     throw new Error(`operator set ${opset} of ai.onnx: known are ${opsets.least} to ${opsets.most}`);
-  if (!m.metadata.has(keys.step)) refuseForeign(m);
   const header = readStep(m.metadata);
   const version = m.opsets.get(DOMAIN);
   if (version !== DOMAIN_VERSION)
@@ -51,16 +51,8 @@ export function importStep(m: Model): Imported {
   };
 }
 
-/** For a model without moproc's metadata: throws if a node is not supported anyway, and names the first such node. */
-function refuseForeign(m: Model): void {
-  const node = m.graph.nodes.find(
-    (n) => readStandard(n, { type: () => undefined, constant: () => undefined }) === UNKNOWN,
-  );
-  if (node) throw new Error(`${where(node)}: ${UNKNOWN}`);
-}
-
-const where = (n: OnnxNode): string =>
-  `node ${n.name || `of ${n.outputs.join(", ") || "nothing"}`} (operator ${n.op} of domain ${n.domain || "ai.onnx"})`;
+/** Whether moproc wrote the model as a training step. All other models are for foreign.ts. */
+export const isStep = (m: Model): boolean => m.metadata.has(keys.step);
 
 class GraphReader {
   readonly values = new Map<string, Tensor>();

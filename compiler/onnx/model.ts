@@ -22,6 +22,27 @@ export const elementBytes: Readonly<Record<ElementType, number>> = {
   bool: 1,
 };
 
+/** The element types by TensorProto.DataType; strings, complex numbers and those of less than 8 bits are undefined. */
+export const dataTypes: readonly (ElementType | undefined)[] = [
+  undefined,
+  "f32",
+  "u8",
+  "i8",
+  "u16",
+  "i16",
+  "i32",
+  "i64",
+  undefined,
+  "bool",
+  "f16",
+  "f64",
+  "u32",
+  "u64",
+  undefined,
+  undefined,
+  "bf16",
+];
+
 /** Where a tensor's bytes are if they are not in the model: a file name relative to it, and a range in bytes. */
 export interface External {
   readonly location: string;
@@ -115,7 +136,8 @@ export type Elements =
   | Int8Array
   | Uint8Array;
 
-const arrays = {
+/** The typed array of each element type. */
+export const arrays = {
   f32: Float32Array,
   f64: Float64Array,
   f16: Uint16Array,

@@ -7,6 +7,7 @@ import {
   type Attribute,
   type Attributes,
   type Dim,
+  dataTypes,
   type ElementType,
   elementBytes,
   type Model,
@@ -20,25 +21,6 @@ import {
 
 export type * from "./model.js";
 
-const types: readonly (ElementType | undefined)[] = [
-  undefined,
-  "f32",
-  "u8",
-  "i8",
-  "u16",
-  "i16",
-  "i32",
-  "i64",
-  undefined,
-  "bool",
-  "f16",
-  "f64",
-  "u32",
-  "u64",
-  undefined,
-  undefined,
-  "bf16",
-]; // by TensorProto.DataType; strings and complex numbers are undefined
 const kinds = { float: 1, int: 2, string: 3, tensor: 4, graph: 5, floats: 6, ints: 7, strings: 8 } as const;
 const EXTERNAL = 1; // TensorProto.DataLocation
 
@@ -133,7 +115,7 @@ function encodeAttribute(a: Attribute): onnx.IAttributeProto {
 }
 
 function encodeTensor(t: Tensor): onnx.ITensorProto {
-  const head = { name: t.name, dims: [...t.dims], dataType: types.indexOf(t.type) };
+  const head = { name: t.name, dims: [...t.dims], dataType: dataTypes.indexOf(t.type) };
   if (t.data instanceof Uint8Array) return { ...head, rawData: t.data };
   const { location, offset, length } = t.data;
   const external = entries([
@@ -148,7 +130,7 @@ const encodeValue = (v: ValueInfo): onnx.IValueInfoProto => ({
   name: v.name,
   type: {
     tensorType: {
-      elemType: types.indexOf(v.type),
+      elemType: dataTypes.indexOf(v.type),
       ...(v.shape && {
         shape: {
           dim: v.shape.map((d) => (typeof d === "number" ? { dimValue: d } : d ? { dimParam: d } : {})),
@@ -268,7 +250,7 @@ function decodeAttribute(a: onnx.IAttributeProto, where: string, depth: number):
     case "graph":
       return { kind: "graph", value: decodeGraph(a.g ?? {}, depth + 1) };
     case "ints":
-      return { kind: "ints", value: (a.ints ?? []).map((i) => integer(i, where)) };
+      return { kind: "ints", value: (a.ints ?? []).map((i) => clamped(i)) };
     case "floats":
       return { kind: "floats", value: a.floats ?? [] };
     case "strings":
@@ -348,7 +330,7 @@ function pairs(all: readonly onnx.IStringStringEntryProto[] | null | undefined, 
 }
 
 function elementType(number: number | null | undefined, where: string): ElementType {
-  const type = types[number ?? 0];
+  const type = dataTypes[number ?? 0];
   if (!type) throw new Error(`${where} has element type ${number ?? 0}, which is not supported`);
   return type;
 }
@@ -369,6 +351,12 @@ function integer(x: number | { toNumber(): number }, what: string): number {
   if (!Number.isSafeInteger(n)) throw new Error(`${what}: ${n} is beyond 2^53`);
   return n;
 }
+
+/** An item of a list of integers. Beyond 2^53 there are only the ends of a Slice, which mean the end of the axis. */
+const clamped = (x: number | { toNumber(): number }): number => {
+  const n = typeof x === "number" ? x : x.toNumber();
+  return Math.min(Math.max(n, Number.MIN_SAFE_INTEGER), Number.MAX_SAFE_INTEGER);
+};
 
 function count(x: number | { toNumber(): number }, what: string): number {
   const n = integer(x, what);

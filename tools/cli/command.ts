@@ -75,7 +75,7 @@ function optionOf(f: Flag): Option {
   const short = f.names.find((n) => !n.startsWith("--"));
   const value = f.unit === undefined ? "" : ` <${f.unit}>`;
   const option = new Option(`${short === undefined ? "" : `${short}, `}${nameOf(f)}${value}`, f.help);
-  if (f.kind) option.argParser(f.unit?.endsWith("...") ? collect(f.kind.parse) : f.kind.parse);
+  if (f.kind) option.argParser(f.repeated || f.unit?.endsWith("...") ? collect(f.kind.parse) : f.kind.parse);
   if (f.default !== undefined) option.default(f.default);
   return f.needed ? option.makeOptionMandatory() : option;
 }

@@ -7,6 +7,7 @@ import { binaryName } from "../../compiler/emit/project.js";
 import { launchesOf } from "../../compiler/lower/launches.js";
 import { modelFlagList, modelFlags, targetOf } from "./flags.js";
 import { type Extra, extras, INIT, modelGraphs, printGraphs, type Source, userGraphs } from "./graphs.js";
+import { extent } from "./kinds.js";
 import { artefactKey, type Obtained, obtain } from "./obtain.js";
 import { sections, type Verb } from "./record.js";
 import { sampleModel } from "./sample_run.js";
@@ -23,8 +24,9 @@ export const compileVerb: Verb = {
     {
       name: "[STEP...]",
       help:
-        "Instead of -a: step.ts, a module of your own that exports programs(): Graph[]; or the .onnx files that " +
-        "`moproc export --training` wrote, which share their state.",
+        "Instead of -a: step.ts, a module of your own that exports programs(): Graph[]; the .onnx files that " +
+        "`moproc export --training` wrote, which share their state; or one .onnx file of another exporter, whose " +
+        "inference graph becomes the program `main`.",
     },
   ],
   flags: [
@@ -58,6 +60,14 @@ export const compileVerb: Verb = {
     },
     ...modelFlagList,
     {
+      names: ["--dim"],
+      unit: "NAME=N",
+      kind: extent,
+      repeated: true,
+      section: sections.compiled,
+      help: "The extent that a .onnx file of another exporter leaves open as NAME (or INPUT:AXIS), such as its batch.",
+    },
+    {
       names: ["--no-type-check"],
       section: "check",
       help: "Does not check the types of step.ts before it runs; otherwise TypeScript does, if it is installed.",
@@ -70,9 +80,12 @@ export const compileVerb: Verb = {
     const typeCheck = options.typeCheck as boolean;
     if (!typeCheck && !steps.some(isTypeScript))
       throw new Error("--no-type-check: only a step.ts of your own is type-checked; leave the flag out");
+    const dims = new Map((options.dim as (readonly [string, number])[] | undefined) ?? []);
+    if (dims.size > 0 && !steps.some(isOnnx))
+      throw new Error("--dim: only a .onnx file leaves extents open; leave the flag out");
     const source =
       steps.length > 0
-        ? await filesSource(steps, typeCheck)
+        ? await filesSource(steps, typeCheck, dims)
         : modelGraphs(String(options.task), flags, extrasOf(options.with));
     const stopAfter = options.stopAfter as string | undefined;
     if (stopAfter !== undefined) return printGraphs(source.graphs(), target, stopAfter);
@@ -88,8 +101,14 @@ function extrasOf(list: unknown): readonly Extra[] {
   return names as Extra[];
 }
 
-async function filesSource(steps: readonly string[], typeCheck: boolean): Promise<Source> {
-  if (steps.every((f) => f.endsWith(".onnx"))) return (await import("./onnx_source.js")).onnxSource(steps);
+const isOnnx = (file: string): boolean => file.endsWith(".onnx");
+
+async function filesSource(
+  steps: readonly string[],
+  typeCheck: boolean,
+  dims: ReadonlyMap<string, number>,
+): Promise<Source> {
+  if (steps.every(isOnnx)) return (await import("./onnx_source.js")).onnxSource(steps, dims);
   const [file, other] = steps as [string, ...string[]];
   if (other !== undefined)
     throw new Error(`${other}: if several files are given, all must be programs exported as .onnx`);

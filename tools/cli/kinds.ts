@@ -42,3 +42,15 @@ export const countList: Kind = {
   range: "a comma list of whole numbers from 1 on",
   parse: (text) => [...new Set(text.split(",").map(integer(1).parse))].toSorted((a, b) => a - b),
 };
+
+/** NAME=N with a positive whole number N; the value is the pair of both. The name may have a "=". */
+export const extent: Kind = {
+  range: "NAME=N",
+  parse(text) {
+    const [, name, digits] = /^(.+)=(\d+)$/s.exec(text) ?? [];
+    const n = Number(digits);
+    return name !== undefined && n >= 1 && Number.isSafeInteger(n)
+      ? [name, n]
+      : bad("a name, = and a whole number from 1");
+  },
+};

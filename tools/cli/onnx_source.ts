@@ -1,12 +1,15 @@
-// Programs that were exported as ONNX, as a source of graphs. The values of their state are written to init.safetensors
-// in the artefact. This file is a checkpoint of the run at the step at which the export was made.
+// Programs in ONNX files as a source of graphs: a training run that moproc exported, or an inference graph of another
+// exporter. The values of their state are written to init.safetensors in the artefact. For an exported run this file is
+// a checkpoint of the step at which the export was made.
 
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { planDigest } from "../../compiler/emit/plan_json.js";
 import type { State } from "../../compiler/ir/types.js";
+import type { Plan } from "../../compiler/lower/plan.js";
 import { readModel } from "../../compiler/onnx/files.js";
-import { type Imported, importStep } from "../../compiler/onnx/import.js";
-import type { Tensor } from "../../compiler/onnx/model.js";
+import { importForeign } from "../../compiler/onnx/foreign.js";
+import { type Imported, importStep, isStep } from "../../compiler/onnx/import.js";
+import type { Model, Tensor } from "../../compiler/onnx/model.js";
 import { digest } from "../../compiler/util/digest.js";
 import type { SafetensorsDType } from "../../compiler/util/safetensors.js";
 import { writeSafetensors } from "../../compiler/util/safetensors_writer.js";
@@ -25,32 +28,67 @@ export const safetensorsTypes: Readonly<Record<string, SafetensorsDType>> = {
 };
 
 /**
- * The source with one program per file. Throws, naming the file, if one is not supported or the files are not of one
- * export.
+ * The source with one program per file. `dims` are the extents that a file of another exporter leaves open. Throws,
+ * naming the file, if one is not supported, the files are not of one export, or `dims` are for no file.
  */
-export function onnxSource(files: readonly string[]): Source {
+export function onnxSource(files: readonly string[], dims: ReadonlyMap<string, number>): Source {
+  const first = readModel(files[0] as string);
+  if (!isStep(first)) return foreignSource(files, first, dims);
+  if (dims.size > 0) throw new Error(`--dim: ${files[0]} leaves no extent open; leave the flag out`);
   const programs: Program[] = [];
   const states = new Map<string, Held>();
-  for (const file of files) programs.push(take(file, programs, states)); // each state is kept once, not once per file
+  for (const [i, file] of files.entries())
+    programs.push(take(file, i === 0 ? first : readModel(file), programs, states)); // each state is kept once
   const { plan, checkpoint } = programs[0] as Program;
-  const tensors = [...states].map(([name, { tensor }]) => ({
+  return {
+    name: plan.name,
+    meta: plan.meta,
+    key: digest(...programs.map((p) => p.key), ...digested(valuesOf(states))),
+    graphs: () => programs.map((p) => p.graph),
+    write: (dir, compiled) => writeState(dir, compiled, valuesOf(states), checkpoint),
+  };
+}
+
+const valuesOf = (states: ReadonlyMap<string, Held>): ReadonlyMap<string, Tensor> =>
+  new Map([...states].map(([name, { tensor }]) => [name, tensor]));
+const digested = (values: ReadonlyMap<string, Tensor>): (string | Uint8Array)[] =>
+  [...values].flatMap(([name, t]) => [name, bytesOf(t)]);
+
+/** Writes the values of all states as a checkpoint into an artefact's folder. */
+function writeState(
+  dir: string,
+  compiled: Plan,
+  values: ReadonlyMap<string, Tensor>,
+  metadata: Readonly<Record<string, string>>,
+): void {
+  const tensors = [...values].map(([name, tensor]) => ({
     name,
     dtype: safetensorsTypes[tensor.type] as SafetensorsDType,
     shape: tensor.dims,
     bytes: bytesOf(tensor),
   }));
-  return {
-    name: plan.name,
-    meta: plan.meta,
-    key: digest(...programs.map((p) => p.key), ...tensors.flatMap((t) => [t.name, t.bytes])),
-    graphs: () => programs.map((p) => p.graph),
-    write: (dir, compiled) =>
-      writeSafetensors(join(dir, INIT), tensors, {
-        plan_digest: planDigest(compiled),
-        ...checkpoint,
-        format: "moproc-checkpoint-1",
-      }),
-  };
+  const format = "moproc-checkpoint-1";
+  writeSafetensors(join(dir, INIT), tensors, { plan_digest: planDigest(compiled), ...metadata, format });
+}
+
+/** The source of a model that another exporter wrote. Tells on stderr which names the program has instead of others. */
+function foreignSource(files: readonly string[], model: Model, dims: ReadonlyMap<string, number>): Source {
+  const [file, other] = files as [string, ...string[]];
+  if (other !== undefined) throw new Error(`${file}: moproc did not export it; such a model is compiled alone`);
+  try {
+    const { graph, values, renamed } = importForeign(model, dims);
+    const table = [...renamed].map(([from, to]) => `${JSON.stringify(from)} is ${to}`);
+    if (table.length > 0) process.stderr.write(`note: ${file}: names that changed: ${table.join(", ")}\n`);
+    return {
+      name: basename(file, ".onnx").replace(/[^\w.+-]/g, "_"),
+      meta: { task: "user" },
+      key: digest(JSON.stringify(graph), ...digested(values)),
+      graphs: () => [graph],
+      ...(values.size > 0 && { write: (dir: string, compiled: Plan) => writeState(dir, compiled, values, {}) }),
+    };
+  } catch (e) {
+    throw new Error(`${file}: ${(e as Error).message}`);
+  }
 }
 
 type Program = Omit<Imported, "values"> & { readonly file: string; readonly key: string };
@@ -65,8 +103,7 @@ interface Held {
 const bytesOf = (t: Tensor): Uint8Array => t.data as Uint8Array; // readModel() reads all tensors into memory
 
 /** The program of a file, which must fit the earlier programs. Adds its states to `states`. */
-function take(file: string, before: readonly Program[], states: Map<string, Held>): Program {
-  const model = readModel(file);
+function take(file: string, model: Model, before: readonly Program[], states: Map<string, Held>): Program {
   try {
     const { values, ...p } = importStep(model);
     const twin = before.find((other) => other.graph.name === p.graph.name);

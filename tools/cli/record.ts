@@ -16,6 +16,7 @@ export interface Flag {
   /** Unit or kind of the value, in capitals; a flag without one is a switch. "N..." takes several values. */
   readonly unit?: string;
   readonly kind?: Kind; // absent: any text
+  readonly repeated?: true; // it may be given several times, and its value is the list of all
   readonly default?: unknown; // the value if the flag is not given
   readonly shown?: string; // the default in the words of help, if it is not a plain value
   readonly needed?: true;

@@ -1,0 +1,317 @@
+// Evaluates nodes of foreign models whose inputs are constants, in the element's own type: 64-bit integers exactly, f32
+// rounded after each operation. So shapes that a model computes, and weights that it makes, are known when it is
+// imported.
+
+import { elements, sameShape } from "../ir/types.js";
+import { broadcastIndex, broadcastShape } from "../ops/shape.js";
+import type { At } from "./at.js";
+import {
+  arrays,
+  dataTypes,
+  type Elements,
+  type ElementType,
+  elementBytes,
+  elementsOf,
+  type Tensor,
+  tensorOf,
+} from "./model.js";
+import { around } from "./operators/layout.js";
+import { flattenedShape, reshapeTo, sliceParts, squeezed, unsqueezed } from "./operators/move.js";
+
+const MAX_BYTES = 2 ** 31; // of one constant that a model makes
+type Shape = readonly number[];
+type Evaluate = (at: At) => Tensor;
+
+const isBig = (t: ElementType): boolean => t === "i64" || t === "u64";
+const isHalf = (t: ElementType): boolean => t === "f16" || t === "bf16"; // their elements are bit patterns
+const isFloat = (t: ElementType): boolean => /^b?f/.test(t);
+
+/** An array for the elements of a constant. */
+function room(at: At, type: ElementType, shape: Shape): Elements {
+  if (!(elements(shape) * elementBytes[type] <= MAX_BYTES)) at.refuse(`a constant ${type}[${shape}] is too large`);
+  return new arrays[type](elements(shape));
+}
+
+/** The same elements in another shape. */
+const withShape = (t: Tensor, dims: Shape): Tensor => ({ ...t, dims });
+
+/** Fills `to` with from[index(i)]. */
+function gathered(to: Elements, from: Elements, index: (i: number) => number): Elements {
+  const [out, source] = [to as Float64Array, from as Float64Array]; // all kinds of elements are only copied
+  for (let i = 0; i < out.length; i++) out[i] = source[index(i)] as number;
+  return to;
+}
+
+/** The given positions of an axis, in this order. */
+function take(at: At, t: Tensor, axis: number, positions: readonly number[]): Tensor {
+  const [outer, extent, inner] = around(t.dims, axis);
+  const dims = t.dims.with(axis, positions.length);
+  const from = elementsOf(t) as Float64Array;
+  const to = room(at, t.type, dims) as Float64Array;
+  const run = positions.every((p, i) => p === (positions[0] as number) + i); // one block
+  for (let o = 0, end = 0; o < outer; o++)
+    for (let i = 0; i < positions.length; i += run ? positions.length : 1) {
+      const start = (o * extent + (positions[i] as number)) * inner;
+      const block = from.subarray(start, start + inner * (run ? positions.length : 1));
+      to.set(block, end);
+      end += block.length;
+    }
+  return tensorOf("", t.type, dims, to);
+}
+
+function tile(at: At, t: Tensor, repeats: Shape): Tensor {
+  if (repeats.length !== t.dims.length || repeats.some((r) => r < 0)) at.refuse(`repeats [${repeats}] do not fit`);
+  return repeats.reduce((x, times, axis) => {
+    if (times === 1) return x;
+    const [outer, extent, inner] = around(x.dims, axis);
+    const dims = x.dims.with(axis, extent * times);
+    const [from, to] = [elementsOf(x) as Float64Array, room(at, x.type, dims) as Float64Array];
+    for (let o = 0; o < outer; o++) {
+      const block = from.subarray(o * extent * inner, (o + 1) * extent * inner);
+      for (let r = 0; r < times; r++) to.set(block, (o * times + r) * extent * inner);
+    }
+    return tensorOf("", x.type, dims, to);
+  }, t);
+}
+
+function concat(at: At, parts: readonly Tensor[], axis: number): Tensor {
+  const [first] = parts as [Tensor];
+  const odd = parts.find((p) => p.type !== first.type || !sameShape(p.dims.with(axis, 0), first.dims.with(axis, 0)));
+  if (odd) at.refuse(`${odd.type}[${odd.dims}] does not fit ${first.type}[${first.dims}] along axis ${axis}`);
+  const dims = first.dims.with(
+    axis,
+    parts.reduce((s, p) => s + (p.dims[axis] as number), 0),
+  );
+  const to = room(at, first.type, dims) as Float64Array;
+  const blocks = parts.map((p) => ({ x: elementsOf(p) as Float64Array, size: elements(p.dims.slice(axis)) }));
+  for (let o = 0, end = 0; o < elements(dims.slice(0, axis)); o++)
+    for (const { x, size } of blocks) {
+      to.set(x.subarray(o * size, (o + 1) * size), end);
+      end += size;
+    }
+  return tensorOf("", first.type, dims, to);
+}
+
+function transpose(at: At, t: Tensor, perm: Shape): Tensor {
+  if (perm.length !== t.dims.length) at.refuse(`[${perm}] is no permutation of ${t.dims.length} axes`);
+  const dims = at.axes(perm, t.dims.length).map((a) => t.dims[a] as number);
+  const strides = perm.map((a) => elements(t.dims.slice(a + 1)));
+  const position = dims.map(() => 0);
+  let from = 0;
+  const step = (): number => {
+    const now = from;
+    for (let axis = dims.length - 1; axis >= 0; axis--) {
+      const [p, d, s] = [(position[axis] as number) + 1, dims[axis] as number, strides[axis] as number];
+      position[axis] = p % d;
+      from += p < d ? s : s - d * s;
+      if (p < d) break;
+    }
+    return now;
+  };
+  return tensorOf("", t.type, dims, gathered(room(at, t.type, dims), elementsOf(t), step));
+}
+
+function expand(at: At, t: Tensor, to: Shape): Tensor {
+  const dims = broadcastShape(t.dims, to);
+  const out = room(at, t.type, dims);
+  const index = broadcastIndex(t.dims, dims);
+  return tensorOf(
+    "",
+    t.type,
+    dims,
+    gathered(out, elementsOf(t), (i) => index[i] as number),
+  );
+}
+
+/** The arithmetic of an operator on two numbers; floats are rounded when they are stored. */
+interface Arithmetic {
+  readonly float: (x: number, y: number) => number;
+  readonly whole: (x: bigint, y: bigint) => bigint;
+}
+const arithmetic: Readonly<Record<string, Arithmetic>> = {
+  Add: { float: (x, y) => x + y, whole: (x, y) => x + y },
+  Sub: { float: (x, y) => x - y, whole: (x, y) => x - y },
+  Mul: { float: (x, y) => x * y, whole: (x, y) => x * y },
+  Div: { float: (x, y) => x / y, whole: (x, y) => x / y },
+};
+
+/** A whole number as an element: of the numbers that are equal modulo 2^bits, the one that the type has. */
+const wrapped = (type: ElementType, x: bigint): number | bigint => {
+  const bits = Number(type.slice(1));
+  const y = type.startsWith("i") ? BigInt.asIntN(bits, x) : BigInt.asUintN(bits, x);
+  return isBig(type) ? y : Number(y);
+};
+
+function binary(at: At, { float, whole }: Arithmetic): Tensor {
+  const [a, b] = [at.constant(0), at.constant(1)];
+  if (a.type !== b.type || isHalf(a.type) || a.type === "bool") at.refuse(`constants ${a.type} and ${b.type}`);
+  if (at.version < 7) {
+    at.ignore("consumed_inputs");
+    if (!sameShape(a.dims, b.dims)) at.refuse("constants of different shapes before version 7");
+    at.ignore("axis", "broadcast");
+  }
+  const dims = broadcastShape(a.dims, b.dims);
+  const [out, x, y] = [room(at, a.type, dims), elementsOf(a), elementsOf(b)];
+  const position = (t: Tensor): ((i: number) => number) => {
+    if (sameShape(t.dims, dims)) return (i) => i;
+    if (elements(t.dims) === 1) return () => 0;
+    const index = broadcastIndex(t.dims, dims);
+    return (i) => index[i] as number;
+  };
+  const [ia, ib] = [position(a), position(b)];
+  if (isFloat(a.type)) for (let i = 0; i < out.length; i++) out[i] = float(x[ia(i)] as number, y[ib(i)] as number);
+  else
+    for (let i = 0; i < out.length; i++) {
+      const [p, q] = [BigInt(x[ia(i)] as number), BigInt(y[ib(i)] as number)];
+      if (q === 0n && whole === arithmetic.Div?.whole) at.refuse("a division by 0");
+      out[i] = wrapped(a.type, whole(p, q)) as number;
+    }
+  return tensorOf("", a.type, dims, out);
+}
+
+function cast(at: At): Tensor {
+  const t = at.constant(0);
+  at.ignore("saturate", "round_mode");
+  const to = dataTypes[at.int("to", 0)];
+  if (!to || isHalf(to) || isHalf(t.type)) return at.refuse(`a constant ${t.type} as ${to ?? "this type"}`);
+  const [from, out] = [elementsOf(t), room(at, to, t.dims)];
+  for (let i = 0; i < out.length; i++) {
+    const x = from[i] as number | bigint;
+    if (isFloat(to)) out[i] = Number(x);
+    else if (to === "bool") out[i] = Number(Number(x) !== 0);
+    else if (typeof x === "bigint" || Number.isFinite(x))
+      out[i] = wrapped(to, BigInt(typeof x === "bigint" ? x : Math.trunc(x))) as number;
+    else at.refuse(`${x} as ${to}`);
+  }
+  return tensorOf("", to, t.dims, out);
+}
+
+function range(at: At): Tensor {
+  const parts = [0, 1, 2].map((i) => at.constant(i));
+  const { type } = parts[0] as Tensor;
+  if (parts.some((p) => p.type !== type || elements(p.dims) !== 1) || isHalf(type)) at.refuse("its bounds do not fit");
+  const [start, limit, delta] = parts.map((p) => Number(elementsOf(p)[0])) as [number, number, number];
+  if (delta === 0 || ![start, limit, delta].every((x) => isFloat(type) || Number.isSafeInteger(x)))
+    at.refuse(`its step is ${delta}, from ${start} to ${limit}`);
+  const n = Math.max(0, Math.ceil((limit - start) / delta));
+  const out = room(at, type, [n]);
+  for (let i = 0; i < n; i++) {
+    const x = type === "f32" ? start + Math.fround(i * delta) : start + i * delta;
+    out[i] = (isBig(type) ? BigInt(x) : x) as number;
+  }
+  return tensorOf("", type, [n], out);
+}
+
+/** The value that a Constant has as an attribute. */
+function constantOf(at: At): Tensor {
+  const vector = (xs: readonly number[] | undefined, type: "f32" | "i64", dims: Shape): Tensor | undefined =>
+    xs && tensorOf("", type, dims, type === "f32" ? Float32Array.from(xs) : BigInt64Array.from(xs, (x) => BigInt(x)));
+  const one = <T>(name: string, get: (name: string) => T): readonly T[] | undefined =>
+    at.given(name) ? [get(name)] : undefined;
+  const [floats, ints] = [at.floats("value_floats"), at.ints("value_ints")];
+  return (
+    at.tensor("value") ??
+    vector(
+      one("value_float", (n) => at.float(n, 0)),
+      "f32",
+      [],
+    ) ??
+    vector(
+      one("value_int", (n) => at.int(n, 0)),
+      "i64",
+      [],
+    ) ??
+    vector(floats, "f32", [floats?.length ?? 0]) ??
+    vector(ints, "i64", [ints?.length ?? 0]) ??
+    at.refuse("its value is no tensor and no number")
+  );
+}
+
+const integers = (xs: readonly number[], dims: Shape): Tensor =>
+  tensorOf(
+    "",
+    "i64",
+    dims,
+    BigInt64Array.from(xs, (x) => BigInt(x)),
+  );
+
+function gather(at: At): Tensor {
+  const [t, index] = [at.constant(0), at.constant(1)];
+  const axis = at.axis(at.int("axis", 0), t.dims.length);
+  const extent = t.dims[axis] as number;
+  const positions = at.integers(1).map((i) => (i < 0 ? i + extent : i));
+  if (positions.some((p) => p < 0 || p >= extent)) at.refuse(`[${positions}] leaves axis ${axis} of [${t.dims}]`);
+  return withShape(take(at, t, axis, positions), [...t.dims.slice(0, axis), ...index.dims, ...t.dims.slice(axis + 1)]);
+}
+
+function fill(at: At): Tensor {
+  const dims = at.integers(0);
+  const value = at.tensor("value") ?? tensorOf("", "f32", [1], Float32Array.of(0));
+  if (elements(value.dims) !== 1 || dims.some((d) => d < 0)) at.refuse(`[${dims}] of [${value.dims}] values`);
+  const out = room(at, value.type, dims) as Float64Array;
+  return tensorOf("", value.type, dims, out.fill(elementsOf(value)[0] as number));
+}
+
+const clamped = (at: At, name: string, otherwise: number, rank: number): number => {
+  const a = at.int(name, otherwise);
+  return Math.min(Math.max(a < 0 ? a + rank : a, 0), rank);
+};
+
+/** Operators that need only the type of their input. */
+const ofTypes: Readonly<Record<string, Evaluate>> = {
+  Shape: (at) => {
+    const { shape } = at.typeOnly(0);
+    const part = shape.slice(clamped(at, "start", 0, shape.length), clamped(at, "end", shape.length, shape.length));
+    return integers(part, [part.length]);
+  },
+  Size: (at) => integers([elements(at.typeOnly(0).shape)], []),
+};
+
+/** Operators on constants. */
+const ofConstants: Readonly<Record<string, Evaluate>> = {
+  Constant: constantOf,
+  ConstantOfShape: fill,
+  Identity: (at) => at.constant(0),
+  Cast: cast,
+  Range: range,
+  Gather: gather,
+  ...Object.fromEntries(Object.entries(arithmetic).map(([name, a]) => [name, (at: At) => binary(at, a)])),
+  Concat: (at) => {
+    const parts = Array.from({ length: at.count }, (_, i) => at.constant(i));
+    return concat(at, parts, at.axis(at.int("axis", 1), parts[0]?.dims.length ?? 0));
+  },
+  Slice: (at) => {
+    const t = at.constant(0);
+    return sliceParts(at, t.dims).reduce(
+      (x, { axis, first, step, count }) =>
+        take(
+          at,
+          x,
+          axis,
+          Array.from({ length: count }, (_, i) => first + i * step),
+        ),
+      t,
+    );
+  },
+  Reshape: (at) => {
+    const t = at.constant(0);
+    const asked = at.version < 5 ? (at.ints("shape") ?? []) : at.integers(1);
+    return withShape(t, reshapeTo(at, t.dims, asked, at.int("allowzero", 0) === 1));
+  },
+  Flatten: (at) => withShape(at.constant(0), flattenedShape(at, at.shape(0))),
+  Squeeze: (at) => withShape(at.constant(0), squeezed(at, at.shape(0), at.integersOf("axes", 1, 13))),
+  Unsqueeze: (at) => withShape(at.constant(0), unsqueezed(at, at.shape(0), at.integersOf("axes", 1, 13))),
+  Transpose: (at) =>
+    transpose(at, at.constant(0), at.ints("perm") ?? at.shape(0).map((_, i, { length }) => length - 1 - i)),
+  Tile: (at) => tile(at, at.constant(0), at.integers(1)),
+  Expand: (at) => expand(at, at.constant(0), at.integers(1)),
+};
+
+/** How an operator is evaluated; `typesOnly`: if only the types of its inputs are known. undefined: it is not. */
+export function evaluatorOf(operator: string, typesOnly: boolean): Evaluate | undefined {
+  if (Object.hasOwn(ofTypes, operator)) return ofTypes[operator];
+  return !typesOnly && Object.hasOwn(ofConstants, operator) ? ofConstants[operator] : undefined;
+}
+
+/** Whether an operator is supported on constants at least. */
+export const isEvaluated = (operator: string): boolean => evaluatorOf(operator, false) !== undefined;

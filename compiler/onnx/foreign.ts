@@ -1,0 +1,229 @@
+// Makes a program from an ONNX model that another exporter wrote: an inference graph of ai.onnx operators. Each node is
+// built by its rule in operators/, or evaluated at once if its inputs are constants (constants.ts). A constant of a float
+// type that the program needs becomes a state with the model's value. What is not supported is an error that names it;
+// no part of a model is left out or approximated.
+
+import { Builder } from "../ir/builder.js";
+import { byteSize, type DType, elements, type Graph, type Role, type Value } from "../ir/types.js";
+import { verify } from "../ir/verify.js";
+import { constant } from "../ops/constant.js";
+import { nameOutputs } from "../rewrite/outputs.js";
+import { At, type Held, Refused } from "./at.js";
+import { dtypes } from "./attributes.js";
+import { evaluatorOf, isEvaluated } from "./constants.js";
+import { checkGraph, liveNodes, where } from "./foreign_graph.js";
+import { type Model, numbersOf, type OnnxNode, type Tensor, type ValueInfo } from "./model.js";
+import { ruleOf } from "./operators/index.js";
+
+export interface Foreign {
+  readonly graph: Graph;
+  readonly values: ReadonlyMap<string, Tensor>; // of all states by name
+  readonly renamed: ReadonlyMap<string, string>; // name in the model -> in the program, where they differ
+}
+
+const PROGRAM = "main";
+const OPSETS = { least: 1, most: 28 } as const;
+const MAX_BYTES = 2 ** 36; // of one tensor
+const SHOWN = 20; // reasons in one message
+
+/**
+ * The program `main` of a foreign model. `dims` are the extents that the model leaves open, by their name or, if they
+ * have none, as INPUT:AXIS. Throws, naming what is wrong, if the model is not valid or not supported.
+ */
+export function importForeign(m: Model, dims: ReadonlyMap<string, number> = new Map()): Foreign {
+  const opset = m.opsets.get("") as number;
+  if (opset < OPSETS.least || opset > OPSETS.most)
+    throw new Error(`operator set ${opset} of ai.onnx: known are ${OPSETS.least} to ${OPSETS.most}`);
+  if (m.training.length > 0) throw new Error("it has training info, which is not supported in models of others");
+  checkGraph(m.graph);
+  const nodes = liveNodes(m.graph);
+  requireOperators(nodes, opset);
+  return new Reader(m, opset, dims, nodes).read();
+}
+
+/** Throws, naming all of them, if there are operators without a rule. */
+function requireOperators(nodes: readonly OnnxNode[], opset: number): void {
+  const unknown = nodes.filter((n) => n.domain !== "" || !(ruleOf(n.op, opset) || isEvaluated(n.op)));
+  if (unknown.length === 0) return;
+  const byName = new Map<string, OnnxNode[]>();
+  for (const n of unknown) {
+    const name = `${n.domain ? `${n.domain}::` : ""}${n.op}`;
+    byName.set(name, [...(byName.get(name) ?? []), n]);
+  }
+  const list = [...byName]
+    .toSorted(([a], [b]) => (a < b ? -1 : 1))
+    .map(([name, [first, ...more]]) => `${name} (${more.length + 1}, first in ${where(first as OnnxNode)})`);
+  throw new Error(`${list.length} of its operators are not supported in operator set ${opset}: ${list.join("; ")}`);
+}
+
+class Reader {
+  private readonly builder = Builder.create(PROGRAM);
+  private readonly held = new Map<string, Held | "refused">();
+  private readonly values = new Map<string, Tensor>();
+  private readonly renamed = new Map<string, string>();
+  private readonly usedDims = new Set<string>();
+  private readonly refusals: string[] = [];
+  private readonly wanted: ReadonlySet<string>;
+
+  constructor(
+    private readonly m: Model,
+    private readonly opset: number,
+    private readonly dims: ReadonlyMap<string, number>,
+    private readonly nodes: readonly OnnxNode[],
+  ) {
+    const { graph } = m;
+    this.wanted = new Set([...nodes.flatMap((n) => n.inputs), ...graph.outputs.map((v) => v.name)]);
+  }
+
+  read(): Foreign {
+    const { graph } = this.m;
+    const given = new Set(graph.initializers.map((t) => t.name));
+    for (const v of graph.inputs) if (!given.has(v.name)) this.input(v);
+    const odd = [...this.dims.keys()].find((name) => !this.usedDims.has(name));
+    if (odd !== undefined) throw new Error(`--dim ${odd}: no input of the model has such an extent`);
+    for (const t of graph.initializers) this.held.set(t.name, this.constant(t.name, t));
+    for (const n of this.nodes) this.node(n);
+    if (this.refusals.length > 0) throw new Error(refusalText(this.refusals));
+    const outputs = graph.outputs.map((v) => this.output(v));
+    const built = this.builder.finish(outputs);
+    const named = nameOutputs(built, this.outputNames(outputs));
+    verify(named);
+    return { graph: named, values: this.values, renamed: this.renamed };
+  }
+
+  private input(v: ValueInfo): void {
+    const what = `input ${v.name}`;
+    if (!v.shape) throw new Error(`${what} has no shape`);
+    const shape = v.shape.map((d, i) => (typeof d === "number" ? d : this.extent(d || `${v.name}:${i}`, what)));
+    if (!dtypes.has(v.type)) throw new Error(`${what} has element type ${v.type}, which is not supported`);
+    const type = { dtype: v.type as DType, shape };
+    checkSize(what, type);
+    const value = this.builder.input(this.name(v.name), type);
+    this.note(v.name, value.name);
+    this.held.set(v.name, { type, tensor: undefined, value: () => value });
+  }
+
+  private extent(name: string, what: string): number {
+    const n = this.dims.get(name);
+    if (n === undefined) throw new Error(`${what} leaves the extent ${name} open; give it with --dim ${name}=N`);
+    this.usedDims.add(name);
+    return n;
+  }
+
+  /** A constant, which is made a state, or a constant of the program if it is of integers, when a rule reads it. */
+  private constant(name: string, tensor: Tensor): Held {
+    const type = { dtype: tensor.type, shape: tensor.dims };
+    let made: Value | undefined;
+    const make = (role: Role): Value => {
+      if (!/^b?f\d+$/.test(tensor.type)) {
+        if (tensor.type !== "i64") throw new Refused(`the constant ${name} is ${tensor.type}, which no op reads`);
+        return constant(this.builder, { values: numbersOf(tensor), shape: tensor.dims, dtype: "i64" });
+      }
+      if (elements(tensor.dims) === 0) throw new Refused(`the constant ${name} has no elements`);
+      const init = { kind: "constant", value: 0 } as const; // the model's values are in the file with the state
+      const s = this.builder.state(this.name(name), { dtype: tensor.type as DType, shape: tensor.dims }, init, role);
+      this.values.set(s.name, tensor);
+      this.note(name, s.name);
+      return s;
+    };
+    return {
+      type,
+      tensor,
+      value: (role) => {
+        made ??= make(role);
+        return made;
+      },
+    };
+  }
+
+  private node(n: OnnxNode): void {
+    const inputs = n.inputs.map((name) => (name === "" ? undefined : this.held.get(name)));
+    if (inputs.includes("refused")) return this.refused(n); // because of a node before
+    const given = inputs as (Held | undefined)[];
+    const at = new At(n, this.opset, this.builder.at(this.scope(n)), given, (name) => this.wanted.has(name));
+    try {
+      const evaluate = evaluatorOf(n.op, !given.every((h) => !h || h.tensor));
+      if (evaluate) {
+        const name = n.outputs[0] as string;
+        const result = evaluate(at);
+        at.end();
+        const same = given.find((h) => h?.tensor === result); // an Identity
+        this.held.set(name, same ?? this.constant(name, { ...result, name }));
+        return;
+      }
+      const rule = ruleOf(n.op, this.opset);
+      if (!rule) return at.refuse("it is supported only if its inputs are constants");
+      const results = [rule.build(at)].flat() as (Value | undefined)[];
+      at.end();
+      n.outputs.forEach((name, i) => {
+        const value = results[i];
+        if (value) this.computed(name, value);
+        else if (at.wants(i)) at.refuse(`its output ${i} is not supported`);
+      });
+    } catch (e) {
+      if (!(e instanceof Error) || /^internal/.test(e.message) || e instanceof TypeError) throw e;
+      this.refusals.push(`${where(n)}: ${e.message}`);
+      this.refused(n);
+    }
+  }
+
+  private computed(name: string, value: Value): void {
+    checkSize(name, value.type);
+    if (name !== "") this.held.set(name, { type: value.type, tensor: undefined, value: () => value });
+  }
+
+  private refused(n: OnnxNode): void {
+    for (const name of n.outputs) this.held.set(name, "refused");
+  }
+
+  /** The value of an output of the model, whose declared type it must have. */
+  private output(v: ValueInfo): Value {
+    const h = this.held.get(v.name) as Held;
+    const fits = !v.shape || v.shape.length === h.type.shape.length;
+    const other = v.shape?.findIndex((d, i) => typeof d === "number" && d !== h.type.shape[i]) ?? -1;
+    if (v.type !== h.type.dtype || !fits || other >= 0)
+      throw new Error(`output ${v.name} is declared ${v.type}[${v.shape}], but is ${h.type.dtype}[${h.type.shape}]`);
+    return h.value("buffer");
+  }
+
+  private outputNames(outputs: readonly Value[]): Value[] {
+    const { inputs } = this.builder.finish([]);
+    const taken = new Set([...inputs, ...this.builder.states].map((v) => v.name));
+    return this.m.graph.outputs.map((info, i) => {
+      const value = outputs[i] as Value;
+      let name = this.name(info.name);
+      while (taken.has(name) && name !== value.name) name += "_";
+      taken.add(name);
+      this.note(info.name, name);
+      return { name, type: value.type };
+    });
+  }
+
+  /**
+   * The name with "_" for characters that may not be in it: names are written into comments of emitted source, so they
+   * may not end the comment or continue it on the next line. `__metadata__` is no name of a tensor in safetensors.
+   */
+  private name(name: string): string {
+    const printable = name.replace(/[^ -[\]-~]/g, "_").replace(/^ /, "_");
+    return printable === "__metadata__" ? "__metadata___" : printable.slice(0, 900);
+  }
+
+  private note(name: string, made: string): void {
+    if (name !== made) this.renamed.set(name, made);
+  }
+
+  private scope(n: OnnxNode): string {
+    return this.name(n.name || (n.outputs.find((name) => name !== "") as string));
+  }
+}
+
+function checkSize(what: string, type: { readonly dtype: DType; readonly shape: readonly number[] }): void {
+  if (!(byteSize(type) <= MAX_BYTES)) throw new Error(`${what} would take ${byteSize(type)} bytes`);
+  if (type.shape.includes(0)) throw new Error(`${what} has shape [${type.shape}]: it has no elements`);
+}
+
+function refusalText(all: readonly string[]): string {
+  const more = all.length > SHOWN ? `; and ${all.length - SHOWN} more` : "";
+  const few = all.slice(0, SHOWN).join("; ");
+  return all.length === 1 ? few : `${all.length} of its nodes are not supported: ${few}${more}`;
+}
