@@ -1,18 +1,21 @@
 // Rewrites what no kernel can compute directly. Composite ops (batch_norm and its gradient, mean, normalize_image) are
 // replaced by the simpler ops that their records state. A reduction over axes that are not neighbours in memory becomes
-// several reductions. An operand with a broadcast that no kernel body can express is replaced by a broadcast_copy.
+// several reductions. An operand with a broadcast that no kernel body can express is replaced by a broadcast_copy. A
+// constant whose values differ along other axes than the channels becomes a vector with a new shape.
 
 import { Builder } from "../ir/builder.js";
-import type { Graph, Node, Pass, Value } from "../ir/types.js";
+import { elements, type Graph, type Node, type Pass, type Value } from "../ir/types.js";
 import { tryAccessOf } from "../ops/access.js";
+import { constant, isConstant } from "../ops/constant.js";
 import { broadcast_copy } from "../ops/move.js";
 import { named, opOf } from "../ops/op.js";
 import { max, sum } from "../ops/reduce.js";
+import { reshaped } from "../ops/reshaped.js";
 import { substitute } from "../rewrite/rules.js";
 
 export const expand: Pass = {
   name: "expand",
-  run: (g) => writeOutBroadcasts(replace(replace(g, expandComposite), splitReduction)),
+  run: (g) => writeOutBroadcasts(replace(replace(replace(g, expandComposite), splitReduction), flattenTable)),
 };
 
 /** `g` with the nodes for which `f` returns values removed, and those values in place of their outputs. */
@@ -37,6 +40,19 @@ function expandComposite(b: Builder, n: Node): Value[] | undefined {
   const nested = b.nodes.slice(before).find((m) => opOf(m.op).expand);
   if (nested) throw new Error(`internal: expand: ${n.op} expands to the composite ${nested.op}`);
   return (op.outputs as readonly string[]).map((o) => outs[o] as Value);
+}
+
+/** A constant that no kernel body can write: in a body the only position in a table of numbers is the channel. */
+function flattenTable(b: Builder, n: Node): Value[] | undefined {
+  if (!isConstant(n)) return undefined;
+  const { shape, dtype } = (n.outputs[0] as Value).type;
+  const values = n.attrs.values as readonly number[];
+  const axis = shape.length === 4 ? 1 : shape.length - 1;
+  const inner = elements(shape.slice(axis + 1));
+  const channelAt = (i: number): number => Math.floor(i / inner) % (shape[axis] ?? 1);
+  if (values.length === 1 || values.every((x, i) => x === values[channelAt(i)])) return undefined;
+  const vector = constant(b.at(n.scope), { values, shape: [values.length], dtype: dtype as "f32" | "i64" });
+  return [reshaped(b.at(n.scope), vector, shape)];
 }
 
 function writeOutBroadcasts(g: Graph): Graph {
