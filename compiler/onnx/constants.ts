@@ -315,3 +315,6 @@ export function evaluatorOf(operator: string, typesOnly: boolean): Evaluate | un
 
 /** Whether an operator is supported on constants at least. */
 export const isEvaluated = (operator: string): boolean => evaluatorOf(operator, false) !== undefined;
+
+/** The operators that are evaluated. */
+export const evaluated: readonly string[] = Object.keys({ ...ofTypes, ...ofConstants });

@@ -24,6 +24,7 @@ export interface Foreign {
 const PROGRAM = "main";
 const OPSETS = { least: 1, most: 28 } as const;
 const MAX_BYTES = 2 ** 36; // of one tensor
+const MAX_INTEGER = 2 ** 24; // of a constant in a kernel's body, which computes in f32
 const SHOWN = 20; // reasons in one message
 
 /**
@@ -77,8 +78,13 @@ class Reader {
 
   read(): Foreign {
     const { graph } = this.m;
-    const given = new Set(graph.initializers.map((t) => t.name));
-    for (const v of graph.inputs) if (!given.has(v.name)) this.input(v);
+    const given = new Map(graph.initializers.map((t) => [t.name, t]));
+    for (const v of graph.inputs) {
+      const t = given.get(v.name);
+      if (!t) this.input(v);
+      else if (t.type !== v.type || v.shape?.some((d, i) => typeof d === "number" && d !== t.dims[i]))
+        throw new Error(`input ${v.name} is ${v.type}[${v.shape}], its initializer is ${t.type}[${t.dims}]`);
+    }
     const odd = [...this.dims.keys()].find((name) => !this.usedDims.has(name));
     if (odd !== undefined) throw new Error(`--dim ${odd}: no input of the model has such an extent`);
     for (const t of graph.initializers) this.held.set(t.name, this.constant(t.name, t));
@@ -115,11 +121,14 @@ class Reader {
     const type = { dtype: tensor.type, shape: tensor.dims };
     let made: Value | undefined;
     const make = (role: Role): Value => {
+      if (elements(tensor.dims) === 0) throw new Refused(`the constant ${name} has no elements`);
       if (!/^b?f\d+$/.test(tensor.type)) {
         if (tensor.type !== "i64") throw new Refused(`the constant ${name} is ${tensor.type}, which no op reads`);
-        return constant(this.builder, { values: numbersOf(tensor), shape: tensor.dims, dtype: "i64" });
+        const values = numbersOf(tensor);
+        const large = values.find((x) => Math.abs(x) > MAX_INTEGER);
+        if (large !== undefined) throw new Refused(`the constant ${name} has ${large}: programs compute up to 2^24`);
+        return constant(this.builder, { values, shape: tensor.dims, dtype: "i64" });
       }
-      if (elements(tensor.dims) === 0) throw new Refused(`the constant ${name} has no elements`);
       const init = { kind: "constant", value: 0 } as const; // the model's values are in the file with the state
       const s = this.builder.state(this.name(name), { dtype: tensor.type as DType, shape: tensor.dims }, init, role);
       this.values.set(s.name, tensor);

@@ -166,6 +166,12 @@ export function decodeModel(bytes: Uint8Array): Model {
   };
 }
 
+/** The tensor in these bytes of a TensorProto, as ONNX's test cases have them. Throws if they are not valid. */
+export function decodeTensorFile(bytes: Uint8Array): Tensor {
+  const file = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return decodeTensor(onnxProto.onnx.TensorProto.decode(file), "the tensor");
+}
+
 function parse(bytes: Uint8Array): onnx.IModelProto {
   try {
     // a Buffer is read faster than a Uint8Array
