@@ -1,5 +1,5 @@
-// What the rules of operators see of a node of a foreign model: its inputs, attributes and version. An attribute or input
-// that a rule does not read is an error, because the result would depend on it.
+// What the rules of operators see of a node of a foreign model: its inputs, attributes and version. An attribute or
+// input that a rule does not read is an error, because the result would depend on it.
 
 import type { Builder } from "../ir/builder.js";
 import type { Role, Value } from "../ir/types.js";

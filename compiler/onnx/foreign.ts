@@ -1,7 +1,7 @@
 // Makes a program from an ONNX model that another exporter wrote: an inference graph of ai.onnx operators. Each node is
-// built by its rule in operators/, or evaluated at once if its inputs are constants (constants.ts). A constant of a float
-// type that the program needs becomes a state with the model's value. What is not supported is an error that names it;
-// no part of a model is left out or approximated.
+// built by its rule in operators/, or evaluated at once if its inputs are constants (constants.ts). A constant of a
+// float type that the program needs becomes a state with the model's value. What is not supported is an error that
+// names it; of what the outputs depend on, nothing is left out.
 
 import { Builder } from "../ir/builder.js";
 import { byteSize, type DType, elements, type Graph, type Role, type Value } from "../ir/types.js";

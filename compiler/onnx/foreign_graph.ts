@@ -1,4 +1,5 @@
-// The order and names of a foreign graph: every name is defined once, before its uses; and which nodes the outputs need.
+// The order and names of a foreign graph: every name is defined once, before its uses. And which nodes the outputs
+// need.
 
 import type { OnnxGraph, OnnxNode } from "./model.js";
 

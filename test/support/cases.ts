@@ -28,10 +28,13 @@ const elementwise: readonly OpCase[] = [
   opCase("square", { x: [2, 33] }, (b, v) => op.square(b, v.x)),
   opCase("scale", { x: [2, 33] }, (b, v) => op.scale(b, v.x, { factor: -0.3 })),
   opCase("constant", { x: [2, 3] }, (b, v) => op.mul(b, v.x, op.constant(b, { values: [1, -2, 0.5], shape: [3] }))),
-  opCase("constant_table", { x: [2, 3, 2, 2], m: [3, 2] }, (b, v) => [
-    op.mul(b, v.x, op.constant(b, { values: Array.from({ length: 24 }, (_, i) => i - 9), shape: [2, 3, 2, 2] })),
-    op.mul(b, v.m, op.constant(b, { values: [1, 2, 3, 4, 5, 6], shape: [3, 2] })),
-  ]),
+  opCase("constant_table", { x: [3, 2] }, (b, v) =>
+    op.mul(b, v.x, op.constant(b, { values: [1, 2, 3, 4, 5, 6], shape: [3, 2] })),
+  ),
+  opCase("constant_images", { x: [2, 3, 2, 2] }, (b, v) => {
+    const values = Array.from({ length: 24 }, (_, i) => i - 9);
+    return op.mul(b, v.x, op.constant(b, { values, shape: [2, 3, 2, 2] }));
+  }),
   opCase("constant_labels", { x: fixed([3, 4]) }, (b, v) => {
     const target = op.constant(b, { values: [2], shape: [3], dtype: "i64" });
     return op.softmax_cross_entropy(b, v.x, target, op.constant(b, { values: [1], shape: [3] }), {
