@@ -64,6 +64,10 @@ const refused: Readonly<Record<string, readonly [Parts, RegExp]>> = {
     },
     /^2 of its nodes are not supported: node of a \(operator Clip .*bound \(6\).*; node of c \(operator Pow .*\[6\]/,
   ],
+  "an extent of 0 that does not keep the extent": [
+    { nodes: [node("Reshape", ["x", "s"], ["y"], { allowzero: 1 })], inputs: x, constants: { s: i64([0, 3]) } },
+    /Reshape .*\[2,3\] cannot be reshaped to \[0,3\]/,
+  ],
   "an attribute that no rule reads": [
     { nodes: [node("Relu", ["x"], ["y"], { slope: "0.5" })], inputs: x },
     /node of y \(operator Relu of domain ai\.onnx\): attribute slope is not supported/,

@@ -107,6 +107,10 @@ check("MaxPool", "even and uneven padding, rounding up, automatic padding", () =
     windows(square5, [3, 3, 2], [0, 0, 0, 0], maximum),
   ],
   [
+    one("MaxPool", 12, square5, { kernel_shape: [2, 2], auto_pad: "SAME_UPPER" }),
+    windows(square5, [2, 2, 1], [0, 0, 1, 1], maximum),
+  ],
+  [
     one("MaxPool", 12, square5, { kernel_shape: [2, 2], auto_pad: "SAME_LOWER" }),
     windows(square5, [2, 2, 1], [1, 1, 0, 0], maximum),
   ],
