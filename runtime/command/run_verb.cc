@@ -25,7 +25,8 @@ void add_flags(FlagTable& t, ProgramSettings& s) {
   t.text({"--checkpoint"}, "FILE", s.checkpoint,
          "the state, as safetensors: read at the start if the file exists, written at the end");
   t.text({"--from"}, "FILE", s.from,
-         "the state to begin with if there is no checkpoint yet: a checkpoint, or weights of PyTorch");
+         "the state to begin with if there is no checkpoint yet: a checkpoint, or weights of PyTorch")
+      .without("init.safetensors beside the binary, if there is one");
   t.number({"--seed"}, "N", s.seed, uint64_t{0}, std::numeric_limits<uint64_t>::max(),
            "seed of the initial state, if no file gives one");
   t.number({"--save-seconds"}, "SECONDS", s.save_seconds, 0.01, 1e9,

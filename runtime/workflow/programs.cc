@@ -38,13 +38,21 @@ std::string only_program(const Plan& plan) {
   return name;
 }
 
+/// The file with the values of a model that was imported, which lies beside the binary; "" if there is none.
+std::string weights_of_artefact() {
+  std::error_code error;
+  const std::filesystem::path file =
+      std::filesystem::read_symlink("/proc/self/exe", error).parent_path() / "init.safetensors";
+  return !error && std::filesystem::exists(file, error) ? file.string() : "";
+}
+
 /// The state of a run, and where it came from.
 class State {
  public:
   State(const ProgramSettings& s, Session& session, const std::string& program, Console& console)
       : settings_(s), session_(session), program_(program), counter_("steps." + program) {
     const bool exists = !s.checkpoint.empty() && std::filesystem::exists(s.checkpoint);
-    const std::string& file = exists ? s.checkpoint : s.from;
+    const std::string file = exists ? s.checkpoint : s.from.empty() ? weights_of_artefact() : s.from;
     if (exists && !s.from.empty()) console.line(s.checkpoint + " exists, so --from " + s.from + " is not read");
     if (file.empty()) {
       session.init_state(s.seed);

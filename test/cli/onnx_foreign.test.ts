@@ -67,13 +67,13 @@ test.serial("a network compiles and runs with its weights", async (t) => {
   const made = compile("net.onnx", "--dim", "batch=2", "-o", "built");
   t.is(made.status, 0, made.err);
   t.regex(made.out, /built: main \d+/);
-  t.regex(made.out, /built\/init\.safetensors; run --from reads it/);
+  t.regex(made.out, /built\/init\.safetensors; run begins with it/);
   t.is(made.err, "");
   t.regex(compile("net.onnx", "--dim", "batch=2", "-o", "built").out, /unchanged/);
   const bytes = new Uint8Array(Float32Array.from(image.data).buffer);
   const tensor = { name: "image", dtype: "F32", shape: image.shape, bytes } as const;
   writeSafetensors(join(scratch, "in.safetensors"), [tensor], { format: "moproc-test" });
-  const files = ["--inputs", "in.safetensors", "--outputs", "out.safetensors", "--from", "built/init.safetensors"];
+  const files = ["--inputs", "in.safetensors", "--outputs", "out.safetensors"];
   const ran = start(join(scratch, "built", "run"), ["main", ...files]);
   t.is(ran.status, 0, ran.err);
   const out = SafetensorsFile.open(join(scratch, "out.safetensors"));

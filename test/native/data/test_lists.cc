@@ -135,8 +135,10 @@ TEST("lists of one's own: csv with quotes and further columns, jsonl, class name
     write_text(dir / "train.csv", text);
     CHECK_THROWS(read_folder(dir.str(), Split::train, {}), what);
   };
-  refused("file,label\na,1\n",
-          "train.csv:1: the first line names the columns, with commas between them, among them path and label; there is no path");
+  refused(
+      "file,label\na,1\n",
+      "train.csv:1: the first line names the columns, with commas between them, among them path and label; there is "
+      "no path");
   refused("path,label\na\n", "train.csv:2: 1 fields, the first line has 2");
   refused("path,label\n\"a,1\n", "train.csv:2: a quote is not closed");
   refused("path,label\na,3\n", "train.csv:2: label 3 is out of range 0..2");
