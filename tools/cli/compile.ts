@@ -131,7 +131,7 @@ function summary({ dir, plan, built }: Obtained): string {
     `  state ${megabytes(plan.arenas.state)}, gradients ${megabytes(plan.arenas.grad)}, work ${megabytes(work)} ` +
       `(lower bound ${megabytes(lower)}), io ${megabytes(plan.arenas.io)}`,
     ...(existsSync(init)
-      ? [`  the files' state is in ${init}; ${trains ? "train --resume" : "run --from"} reads it`]
+      ? [`  the files' state is in ${init}; ${trains ? "train --resume reads it" : "run begins with it"}`]
       : []),
     ...(trains ? [] : [`  ${join(dir, "run")} --help says how to run them`]),
     built ? `  ${built.objects} objects, ${cached}, ${built.seconds.toFixed(1)} s` : "  unchanged: nothing to do",
