@@ -51,16 +51,33 @@ class PlainFiles final : public Files {
     return fs::exists(path(name), error);
   }
   void read(std::string_view name, std::vector<std::uint8_t>& out, const DecodeLimits& limits) const override {
-    read_file(path(name), out, limits);
+    explained(name, [&] { read_file(path(name), out, limits); });
   }
   FileEnds ends(std::string_view name, const DecodeLimits& limits) const override {
-    const ImageFile file(path(name), limits);
-    return ends_of(file.fd(), "file", 0, file.bytes());
+    FileEnds ends;
+    explained(name, [&] {
+      const ImageFile file(path(name), limits);
+      ends = ends_of(file.fd(), "file", 0, file.bytes());
+    });
+    return ends;
   }
   std::vector<std::string_view> names() const override { return {}; }
 
  private:
-  std::string path(std::string_view name) const { return folder_ + "/" + std::string(name); }
+  /// Calls f(); if the file is missing and its path is one of Windows, the error says so.
+  template <class F>
+  void explained(std::string_view name, const F& f) const {
+    try {
+      f();
+    } catch (const ImageError& e) {
+      if (exists(name) || name.find('\\') == std::string_view::npos) throw;
+      throw ImageError(std::string(e.what()) + "; folders are separated by / in a list, this path has a backslash");
+    }
+  }
+  /// A list may name files outside the folder by their absolute paths.
+  std::string path(std::string_view name) const {
+    return name.starts_with('/') ? std::string(name) : folder_ + "/" + std::string(name);
+  }
   std::string folder_;
 };
 

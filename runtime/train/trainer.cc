@@ -198,6 +198,10 @@ bool Trainer::evaluate_epoch() {
                     return !interrupted();
                   });
     if (!r) return false;
+    if (r->images == 0) {
+      console_.line("warning: no validation image of " + v.list.folder() + " can be read, so there is no accuracy");
+      continue;
+    }
     report_->evaluation(at_, v, *r);
     try {
       if (class_results_) class_results_->add(v, at_.epoch, *r);

@@ -223,3 +223,24 @@ test("too many broken images: a run would not start, or may not if it looks at a
   t.regex(share(10_000), /train: 200 of 10000 images \(2 %\) cannot be read, more than 1 %: a run would not start/);
   t.regex(share(10_050), /\(2 %\) cannot be read, more than 1 %: a run looks at 10000 of them, and may not start/);
 });
+
+test("lists may have absolute paths; a path with backslashes is named as one", (t) => {
+  const list = (split: string, slash: string): string =>
+    classes
+      .flatMap((c, i) => readdirSync(shell.at("data", split, c)).map((f) => [shell.at("data", split, c, f), i]))
+      .map(([path, i]) => `"${String(path).replaceAll("/", slash)}",${i}\n`)
+      .join("");
+  for (const [name, slash] of [
+    ["absolute", "/"],
+    ["windows", "\\"],
+  ] as const) {
+    mkdirSync(shell.at(name));
+    for (const split of ["train", "val"])
+      writeFileSync(shell.at(name, `${split}.csv`), `path,label\n${list(split, slash)}`);
+  }
+  t.regex(shell.done("data", "check", "absolute"), /all listed files can be used/);
+  shell.done("train", ...model, "--data", "absolute", "--exp-dir", "of paths", "--epochs", "1", "--steps", "2");
+  const r = shell.moproc("train", ...model, "--data", "windows", "--exp-dir", "of backslashes", "--epochs", "1");
+  t.is(r.status, 2);
+  t.regex(r.err, /folders are separated by \/ in a list, this path has a backslash/);
+});

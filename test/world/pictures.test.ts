@@ -306,3 +306,17 @@ test("a file of another format under an image's name is read by its content in t
   t.is(r.status, 0, r.err);
   t.is(r.err, "");
 });
+
+test("validation images of which none can be read have no accuracy, and no best epoch", (t) => {
+  const at = copy("unread");
+  for (const c of readdirSync(at("val")))
+    for (const file of filesOf(at("val", c))) writeFileSync(file, "<html></html>");
+  const r = train("unread_run", "--data", "unread", "--max-broken", "100", "--steps", "200");
+  t.is(r.status, 0, r.err);
+  t.regex(r.out, /warning: no validation image of .* can be read, so there is no accuracy/);
+  t.notRegex(r.out, /top-1|best epoch/);
+  t.deepEqual(
+    shell.metrics("unread_run").filter((m) => m.event === "evaluate"),
+    [],
+  );
+});

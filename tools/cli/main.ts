@@ -16,7 +16,8 @@ import { verbsFor } from "./verbs.js";
 for (const stream of [process.stdout, process.stderr])
   stream.on("error", (e: NodeJS.ErrnoException) => {
     if (e.code === "EPIPE") process.exit(128 + constants.signals.SIGPIPE);
-    throw e;
+    if (stream === process.stdout) process.stderr.write(`moproc: standard output: ${e.message}\n`);
+    process.exit(1);
   });
 
 if (underNohup) process.on("SIGHUP", () => {});
