@@ -49,10 +49,13 @@ data::Dataset images_of(const EvaluationSettings& s, const Plan& plan, Console& 
       const bool others = sets.held_out && !s.hold_out.share && hex(sets.val->digest()) != run.held_out_digest;
       if (sets.held_out && !others) console.line("note: " + sets.note);
       if (sets.val && !others) return std::move(*sets.val);
-      console.line("note: " + s.data + " has no validation images" +
+      console.line((others ? "warning: " : "note: ") + s.data + " has no validation images" +
                    (others ? ", and is not the folder, or not as it was, from which " + s.checkpoint + " held some out"
                            : std::string()) +
-                   ": all of its images are evaluated");
+                   ": all of its images are evaluated" +
+                   (others ? ", also those that the run has seen; --val-split SHARE, with the run's share, evaluates "
+                             "those that it held out"
+                           : std::string()));
       return data::read_folder(s.data, data::Split::train, options);
     } catch (const data::UnknownClass& e) {
       if (run.classes.empty()) throw;

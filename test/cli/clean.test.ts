@@ -255,7 +255,7 @@ const refused: readonly (readonly [readonly string[], RegExp])[] = [
   [clean("-a", "resnet18"), /-a resnet18: .*resnet10/],
   [clean("--num-class", "5"), /--num-class 5: .* 4/],
   [clean("--compat", "frob"), /--compat frob: must be paper or released/],
-  [clean("--annotation", "nowhere/a.json"), /nowhere\/a\.json\.partial/],
+  [clean("--annotation", "nowhere/a.json"), /nowhere\/a\.json: there is no folder/],
   [["clean", "-b", "8", "--data", "nowhere", "--resume", checkpoint], /nowhere: no such folder/],
 ];
 for (const [args, message] of refused)
