@@ -291,7 +291,7 @@ std::string newest_whole_checkpoint(const std::string& folder, std::vector<std::
       open_checkpoint(c.path);
       return c.path;
     } catch (const InputError& e) {
-      notes.push_back(std::string(e.what()) + "; an older one is taken, if there is one");
+      notes.push_back(std::string(e.what()) + "; the one before it is taken");
     }
   }
   return "";

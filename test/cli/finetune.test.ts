@@ -183,9 +183,5 @@ test.serial("refused: folders, lists and checkpoints that do not fit", (t) => {
   no(/twice\.txt:2: .*is named twice/, ...from, "--list", "twice.txt");
   no(/fewer than a batch of 16/, ...from, "--low-resource", "0.01");
   mkdirSync(shell.at("imagenet", "val", "n09"));
-  no(
-    /imagenet\/val\/n09: the run has no class of this name; it has 4, the first is n00000001 mug; these are /,
-    ...from,
-  );
-  no(/; these are the classes of mopro\/.*, and --init-classifier reset begins with a new classifier/, ...from);
+  no(/imagenet\/val\/n09: the run has no class of this name; it has 4, the first is n00000001/, ...from);
 });

@@ -143,9 +143,9 @@ const messages: readonly (readonly [readonly string[], RegExp])[] = [
   [["convert", "nowhere.pth", "b.pth"], /^moproc convert: cannot read nowhere\.pth: /],
   [["weights", "fetch", "v3"], /^moproc weights fetch: version v3: known are v1 and v2/],
   [["finetune", "--model-path", "nowhere"], /^moproc finetune: nowhere: no such file/],
-  [["finetune", "--model-path", "bad.pth"], /^moproc finetune: bad\.pth: /],
+  [["finetune", "--data", ".", "--model-path", "bad.pth", "--exp-dir", "x"], /^moproc finetune: bad\.pth: /],
   [["retrain"], /^moproc retrain: --resume FILE is needed/],
-  [["lowshot", "--model-path", "bad.pth"], /^moproc lowshot: bad\.pth: /],
+  [["lowshot", "--model-path", "bad.pth"], /^moproc lowshot: --voc-path DIR is needed/],
   [["inspect", "nowhere"], /^moproc inspect: nowhere: is not an artefact directory/],
 ];
 

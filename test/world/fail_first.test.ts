@@ -60,7 +60,7 @@ const cases: readonly (readonly [string, RegExp])[] = [
   [training("--num-class 20 --preset mini-webvision"), /--preset has 50 classes, --num-class says 20/],
   [training("--json-log none/log.jsonl"), /none\/log\.jsonl: there is no folder/],
 
-  [training("--artefact none"), /--artefact none: there is no training binary/],
+  [training("--artefact none"), /--artefact none: no such folder/],
   [`train ${net.join(" ")} -b 4 --data data --exp-dir file/sub`, /file\/sub: .*file is not a folder/],
   [`train ${net.join(" ")} -b 256 --data data --exp-dir new`, /data: 32 training images are fewer than a batch of 256/],
   [`train ${net.join(" ")} -b 4 --data splits --exp-dir new`, /would be classes, but are called Validation, training/],

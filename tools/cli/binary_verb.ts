@@ -67,8 +67,8 @@ function preflightOf(args: readonly string[]): Preflight {
 /** Throws if the artefact needs a GPU and this machine has none. */
 function requireDevice({ options }: Given): void {
   const { artefact } = options;
-  if (artefact !== undefined && !existsSync(join(String(artefact), "train")))
-    throw new Error(`--artefact ${artefact}: there is no training binary; \`moproc compile\` makes one`);
+  if (artefact !== undefined && !existsSync(String(artefact)))
+    throw new Error(`--artefact ${artefact}: no such folder; \`moproc compile\` makes artefacts`);
   if (options.artefact === undefined && options.target === "cpu" && options.gpu !== undefined)
     throw new Error(
       `--gpu ${options.gpu}: the kernels are compiled for the CPU; --target cuda compiles them for a GPU`,
