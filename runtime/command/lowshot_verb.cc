@@ -59,15 +59,10 @@ void fits(const LowshotVerbSettings& s, const Plan& plan) {
 void require_targets(const LowshotVerbSettings& s) { train::require_lowshot_targets(s.lowshot); }
 
 Inputs inputs(const LowshotVerbSettings& s) {
-  const auto in_folder = [](const std::string& folder, const char* name) {
-    return folder.empty() ? folder : folder + "/" + name;
-  };
   const train::LowshotSettings& l = s.lowshot;
-  return {
-      .checkpoint = l.checkpoint,
-      .needed = {
-          l.places ? Needed{"--places-path", in_folder(l.places_path, "trainvalsplit_places205"), Needed::Kind::folder}
-                   : Needed{"--voc-path", in_folder(l.voc_path, "VOCdevkit/VOC2007"), Needed::Kind::folder}}};
+  return {.checkpoint = l.checkpoint,
+          .needed = {l.places ? Needed{"--places-path", l.places_path, Needed::Kind::folder}
+                              : Needed{"--voc-path", l.voc_path, Needed::Kind::folder}}};
 }
 
 int run(const LowshotVerbSettings& s, const FlagTable& flags, Invocation& invocation) {

@@ -112,8 +112,8 @@ int preflight(int argc, char** argv) {
     const std::unique_ptr<Command> command = request.verb.make();
     if (asks_for_help(request.flags)) return 0;
     parse_flags(command->flags, request.flags);
-    command->check();
     command->require_targets();
+    command->check();
     const Inputs in = command->inputs();
     for (const Needed& n : in.needed) require(n);
     data::ClassTable run;

@@ -93,11 +93,8 @@ const cases: readonly (readonly [string, RegExp])[] = [
   [`predict -b 4 --resume ${from} none`, /predict: none: no such file or folder/],
   [`predict -b 4 --resume ${from} data --classes none`, /--classes none: no such file/],
   [`lowshot -b 4 --model-path ${from}`, /--voc-path DIR is needed/],
-  [`lowshot -b 4 --model-path ${from} --voc-path folder`, /--voc-path folder\/VOCdevkit\/VOC2007: no such folder/],
-  [
-    `lowshot -b 4 --model-path ${from} --dataset places --places-path file`,
-    /--places-path file\/trainvalsplit_places205: no such folder/,
-  ],
+  [`lowshot -b 4 --model-path ${from} --voc-path none`, /--voc-path none: no such folder/],
+  [`lowshot -b 4 --model-path ${from} --dataset places --places-path file`, /--places-path file: is no folder/],
 ];
 
 for (const [command, says] of cases)
