@@ -108,7 +108,7 @@ test.serial("evaluate, clean and retrain leave out or use the images that the ch
   t.regex(all, /of 64 images/);
   // Another folder of class folders: all of it, not the share that the run held out of its own.
   const foreign = shell.done("evaluate", "--resume", checkpoint, "--data", "split/val", "-b", "8");
-  t.regex(foreign, /note: split\/val has no validation images, and is not the folder, or not as it was, from which/);
+  t.regex(foreign, /warning: split\/val has no validation images, and is not the folder, or not as it was, from which/);
   t.regex(foreign, /of 16 images/);
   const part = shell.done("evaluate", "--resume", checkpoint, "--data", "split/val", "-b", "8", "--val-split", "0.25");
   t.regex(part, /of 4 images/);
