@@ -152,7 +152,7 @@ test("event files of other programs in the folder stay as they are", (t) => {
   const at = bytes.indexOf("moproc");
   bytes.write("others", at);
   writeFileSync(other, bytes);
-  train("data", "shared", "--steps", "3");
+  train("data", "shared", "--steps", "3", "--overwrite");
   t.deepEqual(readFileSync(other), bytes);
   t.is(eventFiles(shell.at("shared")).length, 2, "the one of the run that began again is gone");
 });
