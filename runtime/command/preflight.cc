@@ -53,16 +53,6 @@ int64_t classes_of_either(const Inputs& in, const data::ClassTable& run) {
   }
 }
 
-/// The training images of a data folder, if an artefact is to fit their number and the run does not have one already.
-int64_t images_of(const Inputs& in, int64_t classes, const data::ClassTable& run) {
-  using namespace data;
-  if (!in.fits_size || in.data.empty() || !in.checkpoint.empty() || !has_split(in.data, Split::train)) return 0;
-  ListOptions options = in.lists;
-  options.classes = run;
-  options.num_class = static_cast<int>(in.num_class > 0 ? in.num_class : classes);
-  return static_cast<int64_t>(read_folder(in.data, Split::train, options).size());
-}
-
 /// Throws InputError, with the flag, if a file or folder is not there, is of the other kind, or cannot be read.
 void require(const Needed& n) {
   if (n.path.empty()) return;
@@ -94,12 +84,19 @@ void check_training_classes(const Inputs& in, int64_t classes) {
   data::require_known_classes(in.data);
 }
 
-/// The number of training images if they are fewer than kFew, which tells whether they fill a batch; otherwise 0.
-int64_t few_images(const Inputs& in) {
-  constexpr size_t kFew = 4096;
+/// The number of training images; 0 if it is not known. Those of class folders are counted whole only if the artefact
+/// is to fit their number, and otherwise up to kMany, which tells whether they fill a batch.
+int64_t images_of(const Inputs& in, int64_t classes, const data::ClassTable& run) {
+  constexpr size_t kMany = 4096;
   if (!in.trains || in.data.empty() || !data::has_split(in.data, data::Split::train)) return 0;
-  const size_t count = data::count_images(in.data, kFew);
-  return count < kFew ? static_cast<int64_t>(count) : 0;
+  if (!in.fits_size && data::has_class_folders(in.data)) {
+    const size_t count = data::count_images(in.data, kMany);
+    return count < kMany ? static_cast<int64_t>(count) : 0;
+  }
+  data::ListOptions options = in.lists;
+  options.classes = run;
+  options.num_class = static_cast<int>(in.num_class > 0 ? in.num_class : classes);
+  return static_cast<int64_t>(data::read_folder(in.data, data::Split::train, options).size());
 }
 
 }  // namespace
@@ -126,8 +123,7 @@ int preflight(int argc, char** argv) {
     line.add("checkpoint", in.checkpoint)
         .add("num_class", classes)
         .add_raw("all_classes", all ? "true" : "false")
-        .add("images", images_of(in, classes, run))
-        .add("few_images", few_images(in));
+        .add("images", images_of(in, classes, run));
     std::puts(line.text().c_str());
     return 0;
   } catch (const InputError& e) {

@@ -192,10 +192,13 @@ void require_known_classes(const std::string& folder) {
   for (std::size_t i = 0; i < val.size(); ++i) known_class(train, r.folder + "/val", val.name(i));
 }
 
+bool has_class_folders(const std::string& folder) {
+  const Recognised r = recognise(folder);
+  return !r.files->packed() && (r.layout == Layout::class_folders || r.layout == Layout::split_folders);
+}
+
 std::size_t count_images(const std::string& folder, std::size_t most) {
   const Recognised r = recognise(folder);
-  if (r.layout != Layout::class_folders && r.layout != Layout::split_folders) return most;
-  if (r.files->packed()) return most;
   return images_up_to(r.layout == Layout::class_folders ? r.folder : r.folder + "/train", most);
 }
 

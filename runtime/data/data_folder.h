@@ -32,7 +32,10 @@ ClassTable read_classes(const std::string& folder, const ListOptions& options);
 // images do not have. Reads names of folders only.
 void require_known_classes(const std::string& folder);
 
-// The number of training images in class folders, but at most `most`, which is also returned for other layouts.
+// Whether the images lie in a plain folder per class, so that only a pass over the folders tells their number.
+bool has_class_folders(const std::string& folder);
+
+// The number of training images in such a folder, but at most `most`.
 std::size_t count_images(const std::string& folder, std::size_t most);
 
 // The number of classes of a data folder: its class folders, or the lines of classes.txt or info/synsets.txt. If it

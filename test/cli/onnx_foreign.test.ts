@@ -1,34 +1,20 @@
 // A model of another exporter from the file to its results: compiled by the command line, run by the artefact's binary
 // and by the addon, with the model's weights.
 
-import { spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { writeFileSync } from "node:fs";
 import test, { type ExecutionContext } from "ava";
 import { load } from "node-cuda-rt";
 import type { NdArray } from "../../compiler/ir/nd.js";
 import { importForeign } from "../../compiler/onnx/foreign.js";
 import { encodeModel } from "../../compiler/onnx/proto.js";
-import { root } from "../../compiler/util/root.js";
 import { SafetensorsFile } from "../../compiler/util/safetensors.js";
 import { writeSafetensors } from "../../compiler/util/safetensors_writer.js";
+import { type Ran, Shell } from "../support/cli.js";
 import { f32, foreignModel, i64, node, results, some } from "../support/foreign.js";
 
-mkdirSync(join(root, "build", "test"), { recursive: true });
-const scratch = mkdtempSync(join(root, "build", "test", "cli-onnx-foreign-"));
-test.after.always(() => rmSync(scratch, { recursive: true, force: true }));
-
-interface Result {
-  readonly status: number | null;
-  readonly out: string;
-  readonly err: string;
-}
-function start(command: string, args: readonly string[]): Result {
-  const r = spawnSync(command, args, { cwd: scratch, encoding: "utf8" });
-  return { status: r.status, out: r.stdout, err: r.stderr };
-}
-const compile = (...args: readonly string[]): Result =>
-  start(process.execPath, [join(root, "build", "js", "tools", "cli", "main.js"), "compile", ...args]);
+const shell = new Shell("onnx foreign");
+test.after.always(() => shell.remove());
+const compile = (...args: readonly string[]): Ran => shell.moproc("compile", ...args);
 
 const numbers = (shape: readonly number[]): readonly number[] => [...some(shape).data].map((v) => v / 8);
 const weights = {
@@ -53,7 +39,7 @@ const nodes = [
   node("LogSoftmax", ["logits"], ["y"], { axis: -1 }),
 ];
 const model = foreignModel({ nodes, inputs: { image: ["batch", 3, 7, 7] }, constants: weights });
-writeFileSync(join(scratch, "net.onnx"), encodeModel(model));
+writeFileSync(shell.at("net.onnx"), encodeModel(model));
 const image = some([2, 3, 7, 7]);
 const want = results(importForeign(model, new Map([["batch", 2]])), [image])[0] as NdArray;
 
@@ -72,16 +58,16 @@ test.serial("a network compiles and runs with its weights", async (t) => {
   t.regex(compile("net.onnx", "--dim", "batch=2", "-o", "built").out, /unchanged/);
   const bytes = new Uint8Array(Float32Array.from(image.data).buffer);
   const tensor = { name: "image", dtype: "F32", shape: image.shape, bytes } as const;
-  writeSafetensors(join(scratch, "in.safetensors"), [tensor], { format: "moproc-test" });
+  writeSafetensors(shell.at("in.safetensors"), [tensor], { format: "moproc-test" });
   const files = ["--inputs", "in.safetensors", "--outputs", "out.safetensors"];
-  const ran = start(join(scratch, "built", "run"), ["main", ...files]);
+  const ran = shell.start(shell.at("built", "run"), "main", ...files);
   t.is(ran.status, 0, ran.err);
-  const out = SafetensorsFile.open(join(scratch, "out.safetensors"));
+  const out = SafetensorsFile.open(shell.at("out.safetensors"));
   close(t, out.floats("y"));
   out.close();
 
-  const artefact = load(join(scratch, "built"));
-  artefact.load_state(join(scratch, "built", "init.safetensors"));
+  const artefact = load(shell.at("built"));
+  artefact.load_state(shell.at("built", "init.safetensors"));
   close(t, (await artefact.run("main", { image: Float32Array.from(image.data) })).y as Float32Array);
 });
 

@@ -11,6 +11,7 @@ import { alignUp } from "../../compiler/util/math.js";
 import { root } from "../../compiler/util/root.js";
 import { Shell } from "../support/cli.js";
 import { emulated, haveEmulator } from "../support/emulated.js";
+import { ofTwo } from "../support/launched.js";
 
 const run = haveEmulator ? test.serial : test.serial.skip; // the native tests are not built
 const shell = new Shell("cuda_ranks");
@@ -184,12 +185,7 @@ run("a GPU rank that is killed or stopped: the other names it, its step and the 
           cwd: shell.dir,
           stdio: ["ignore", "ignore", "pipe"],
           env: environment({
-            RANK: `${r}`,
-            WORLD_SIZE: "2",
-            LOCAL_RANK: `${r}`,
-            LOCAL_WORLD_SIZE: "2",
-            MASTER_ADDR: "127.0.0.1",
-            MASTER_PORT: `${port}`,
+            ...ofTwo(r, port),
             MOPROC_EMULATOR: "seed=1,devices=2",
             MOPROC_FAKE_NCCL_TIMEOUT: timeout,
           }),

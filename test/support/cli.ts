@@ -29,9 +29,14 @@ export class Shell {
     return readFileSync(this.at(...path), "utf8");
   }
 
-  moproc(...args: readonly string[]): Ran {
-    const r = spawnSync(process.execPath, [this.main, ...args], { cwd: this.dir, encoding: "utf8" });
+  /** Runs a program. */
+  start(command: string, ...args: readonly string[]): Ran {
+    const r = spawnSync(command, args, { cwd: this.dir, encoding: "utf8" });
     return { status: r.status, out: r.stdout, err: r.stderr };
+  }
+
+  moproc(...args: readonly string[]): Ran {
+    return this.start(process.execPath, this.main, ...args);
   }
 
   /** The same, but no file may grow above `kib` KiB, as on a full disk. */

@@ -18,8 +18,7 @@ export interface Preflight {
   readonly checkpoint: string; // from which the run begins or which it continues; "" for none
   readonly num_class: number; // classes of the data folder; 0 if the verb reads none
   readonly all_classes: boolean; // whether a network with fewer classes cannot use the folder
-  readonly few_images: number; // for training, if they are fewer than 4,096 and were counted; otherwise 0
-  readonly images: number; // for training, if --recipe auto begins a run; otherwise 0
+  readonly images: number; // for training; 0 if they are not known, as many in class folders are without --recipe auto
 }
 
 /** The artefact for a command, and further arguments that its binary gets. */

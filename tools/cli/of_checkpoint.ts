@@ -113,7 +113,7 @@ export function trainingFlags(
     if (said === undefined && preflight.num_class > 0)
       note(`${data} has ${numClass} classes (--num-class gives the network another number)`);
     const task = String(given.options.task);
-    if (task !== "mopro" || preflight.images === 0 || given.said("moco_queue"))
+    if (task !== "mopro" || given.options.recipe !== "auto" || preflight.images === 0 || given.said("moco_queue"))
       return { task, flags: { ...flags, numClass } };
     const moco_queue = fittingQueue(preflight.images, flags.batchSize);
     note(`--recipe auto: --moco_queue ${moco_queue}, for ${preflight.images} training images`);

@@ -43,10 +43,10 @@ export const train: Verb = binaryVerb({
 async function fittingArtefact(given: Given, preflight: Preflight): Promise<Fitting> {
   const { options } = given;
   const { task, flags } = trainingFlags(given, preflight);
-  const { few_images: few } = preflight;
-  if (few > 0 && few < flags.batchSize)
+  const { images } = preflight;
+  if (images > 0 && images < flags.batchSize)
     throw new Error(
-      `${options.data}: ${few} training images are fewer than a batch of ${flags.batchSize}; give a smaller -b`,
+      `${options.data}: ${images} training images are fewer than a batch of ${flags.batchSize}; give a smaller -b`,
     );
   const key = (e: Extra): string => e.replace(/-(.)/g, (_, c: string) => c.toUpperCase());
   const wanted = extras.filter((e) => options[key(e)] !== undefined);
