@@ -86,15 +86,16 @@ void check_training_classes(const Inputs& in, int64_t classes) {
 
 /// The number of training images; 0 if it is not known. Those of class folders are counted whole only if the artefact
 /// is to fit their number, and otherwise up to kMany, which tells whether they fill a batch.
-int64_t images_of(const Inputs& in, int64_t classes, const data::ClassTable& run) {
+int64_t images_of(const Inputs& in, int64_t classes) {
   constexpr size_t kMany = 4096;
   if (!in.trains || in.data.empty() || !data::has_split(in.data, data::Split::train)) return 0;
-  if (!in.fits_size && data::has_class_folders(in.data)) {
+  const bool begins = in.checkpoint.empty();  // otherwise labels may be those of the checkpoint or of a new classifier
+  if (data::has_class_folders(in.data) && !(in.fits_size && begins)) {
     const size_t count = data::count_images(in.data, kMany);
     return count < kMany ? static_cast<int64_t>(count) : 0;
   }
+  if (!begins) return 0;
   data::ListOptions options = in.lists;
-  options.classes = run;
   options.num_class = static_cast<int>(in.num_class > 0 ? in.num_class : classes);
   return static_cast<int64_t>(data::read_folder(in.data, data::Split::train, options).size());
 }
@@ -123,7 +124,7 @@ int preflight(int argc, char** argv) {
     line.add("checkpoint", in.checkpoint)
         .add("num_class", classes)
         .add_raw("all_classes", all ? "true" : "false")
-        .add("images", images_of(in, classes, run));
+        .add("images", images_of(in, classes));
     std::puts(line.text().c_str());
     return 0;
   } catch (const InputError& e) {

@@ -271,11 +271,12 @@ test.serial("finetune and retrain make a new head for other classes; the same nu
     ["n00000003", "dog"],
   ] as const)
     cpSync(shell.at("photos", from), shell.at("two", to), { recursive: true });
-  const tune = (exp: string, ...more: readonly string[]): ReturnType<Shell["moproc"]> =>
+  const tune = (exp: string, ...more: readonly string[]): ReturnType<Shell["moproc"]> => tuneOn("two", exp, ...more);
+  const tuneOn = (data: string, exp: string, ...more: readonly string[]): ReturnType<Shell["moproc"]> =>
     shell.moproc(
       "finetune",
       "--data",
-      "two",
+      data,
       "--model-path",
       "mopro/checkpoint_0001.safetensors",
       "--exp-dir",
@@ -286,6 +287,14 @@ test.serial("finetune and retrain make a new head for other classes; the same nu
   t.is(own.status, 0, printed(own));
   t.regex(own.err, /has 4 classes, two has 2: a new classifier of 2 classes is trained; --num-class 4 keeps/);
   t.is(metadata("two1/checkpoint_0000.safetensors").get("num_class"), "2");
+  // lists of other classes, too
+  mkdirSync(shell.at("two lists"));
+  writeFileSync(shell.at("two lists", "classes.txt"), "cat\ndog\n");
+  const rows = ["cat", "dog"].flatMap((c) => readdirSync(shell.at("two", c)).map((f) => `../two/${c}/${f},${c}\n`));
+  writeFileSync(shell.at("two lists", "train.csv"), `path,label\n${rows.join("")}`);
+  const lists = tuneOn("two lists", "two0");
+  t.is(lists.status, 0, printed(lists));
+  t.regex(lists.err, /has 4 classes, two lists has 2: a new classifier of 2 classes is trained/);
   const three = tune("two2", "--num-class", "3");
   t.is(three.status, 0, printed(three));
   t.regex(three.err, /has 4 classes, --num-class says 3: a new classifier of 3 classes is trained\n/);
