@@ -73,7 +73,7 @@ void require(const Needed& n) {
   if (!std::filesystem::is_regular_file(n.path, error)) throw InputError(named + ": is not a regular file");
   std::ifstream in(n.path, std::ios::binary);
   const std::string text{std::istreambuf_iterator<char>(in), {}};
-  if (!parse_json(text, named + " is not JSON").object()) throw InputError(named + ": is not a JSON object");
+  if (!parse_json(text, named).object()) throw InputError(named + ": is not a JSON object");
 }
 
 /// Throws if a training run cannot use the classes of its folder. `classes`: their number.

@@ -298,6 +298,7 @@ test.serial("a rank that is killed: the other names it, its step and what it wai
   const [first, second] = [0, 1].map((r) => rankOf(r, port, [...endless, "--exp-dir", "killed"])) as [Rank, Rank];
   for (let i = 0; i < 6000 && !existsSync(shell.at("killed", "last.safetensors")); i++)
     await new Promise((done) => setTimeout(done, 10));
+  await new Promise((done) => setTimeout(done, 1500)); // three of the periods in which ranks report where they are
   second.child.kill("SIGKILL");
   const { status, err } = await first.ended;
   t.is(status, 69);

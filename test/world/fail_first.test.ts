@@ -78,7 +78,7 @@ const cases: readonly (readonly [string, RegExp])[] = [
     `train --task classifier ${net.join(" ")} -b 4 --data data --exp-dir run --resume auto`,
     /is of a run of --task mopro/,
   ],
-  [`retrain -b 4 --resume ${from} --data data --exp-dir new --annotation file`, /--annotation file is not JSON/],
+  [`retrain -b 4 --resume ${from} --data data --exp-dir new --annotation file`, /--annotation file: bad JSON at byte/],
   [`clean -b 4 --resume ${from} --data data --decisions list.json`, /--decisions list\.json: is not a JSON object/],
   [`clean -b 4 --resume ${from} --data data --annotation none/a.json`, /none\/a\.json: there is no folder/],
   [`evaluate -b 4 --resume ${from} --data data --csv none/a.csv`, /none\/a\.csv: there is no folder/],

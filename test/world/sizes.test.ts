@@ -18,7 +18,8 @@ test.before(() => {
 
 /** The message with which training of a network that nobody has compiled is refused. */
 function refused(t: { is(a: unknown, b: unknown, m?: string): void }, ...flags: readonly string[]): string {
-  const r = shell.moproc("train", "--data", "data", "--exp-dir", "exp", "-a", "resnet18", ...flags);
+  const data = flags.includes("--synthetic") ? ["--num-class", "4"] : ["--data", "data"];
+  const r = shell.moproc("train", ...data, "--exp-dir", "exp", "-a", "resnet18", ...flags);
   t.is(r.status, 2, r.err + r.out);
   t.is(/compiled|error:/.exec(r.err)?.[0], undefined, r.err);
   return r.err;
@@ -37,11 +38,15 @@ function bytesFor(batchSize: number): number {
 test("the batch that is named as the largest fits, and one that is a twentieth larger does not", (t) => {
   const limit = memoryLimit();
   t.true(jobs() > 0 && limit > 1e9);
-  const message = refused(t, "-b", "1000000");
+  const message = refused(t, "--synthetic", "-b", "1000000");
   const most = Number(/; -b (\d+) is about the largest batch that fits/.exec(message)?.[1]);
   t.true(most > 0, message);
   t.true(bytesFor(most) <= limit);
   t.true(bytesFor(Math.ceil(1.05 * most)) > limit || most * 64 * 112 * 112 * 1.05 > 2 ** 31);
+});
+
+test("a batch of more images than the folder has says how many it has", (t) => {
+  t.regex(refused(t, "-b", "1000000"), /64 training images are fewer than a batch of 1000000; -b 64 is the largest/);
 });
 
 test("batch, image size, width, queue and embedding out of range say so, within seconds", (t) => {

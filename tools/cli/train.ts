@@ -46,7 +46,8 @@ async function fittingArtefact(given: Given, preflight: Preflight): Promise<Fitt
   const { images } = preflight;
   if (images > 0 && images < flags.batchSize)
     throw new Error(
-      `${options.data}: ${images} training images are fewer than a batch of ${flags.batchSize}; give a smaller -b`,
+      `${options.data}: ${images} training images are fewer than a batch of ${flags.batchSize}; -b ${images} is the ` +
+        "largest batch that they fill",
     );
   const key = (e: Extra): string => e.replace(/-(.)/g, (_, c: string) => c.toUpperCase());
   const wanted = extras.filter((e) => options[key(e)] !== undefined);
