@@ -35,6 +35,12 @@ function emitKernel(
     groups > 1,
   );
   k.constants(constants);
+  if (r.template.members) {
+    const n = r.anchor as Node;
+    const buffers = [...n.inputs.map((v) => k.arg(v, "in")), ...n.outputs.map((v) => k.arg(v, "out"))];
+    k.members(r.template.members(n, (i) => buffers[i] as number));
+    return k.finish([n.op]);
+  }
   for (const [name, chain] of r.operands) k.prologue(name, chain, prologues.has(name));
   k.plainInputs(plain);
   if (r.template.epilogue) k.epilogue(r, constants.FLAT === 1);
@@ -87,6 +93,11 @@ class KernelText {
       } else if ("type" in value) this.lines.push(`  using ${name} = ${value.type};`);
       else this.lines.push(`  static constexpr int64_t ${name}[] = {${value.join(", ")}};`);
     }
+  }
+
+  /** Members as the template writes them. */
+  members(lines: readonly string[]): void {
+    this.lines.push(...lines);
   }
 
   plainInputs(plain: ReadonlyMap<string, Value>): void {

@@ -32,6 +32,10 @@ export function evaluate(
         n.inputs.map((v) => env.get(v) as NdArray),
       ),
       n.attrs,
+      named(
+        op.inputs,
+        n.inputs.map((v) => v.type),
+      ),
     );
     n.outputs.forEach((v, i) => {
       const x = out[op.outputs[i] as string] as NdArray;

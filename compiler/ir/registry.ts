@@ -16,11 +16,12 @@ export interface OpRecord {
   readonly attrs?: readonly string[]; // "name?" may be left out; absent: the op has none
   /** The element types that each operand may have, by name, and those that an attribute may name. */
   readonly types: Readonly<Record<string, readonly DType[]>>;
-  readonly oneType?: true; // all operands must have the same element type
+  /** All operands, or those with these names, must have the same element type. */
+  readonly oneType?: true | readonly string[];
   /** The types of the outputs by name. Throws if the op does not accept the shapes or attributes. */
   infer(inputs: ByName<TensorType>, attrs: Attrs): Readonly<Record<string, TensorType>>;
-  /** The values of the outputs by name. */
-  reference(inputs: ByName<NdArray>, attrs: Attrs): Readonly<Record<string, NdArray>>;
+  /** The values of the outputs by name. `types` are those of the operands. */
+  reference(inputs: ByName<NdArray>, attrs: Attrs, types: ByName<TensorType>): Readonly<Record<string, NdArray>>;
 }
 
 const table = new Map<string, OpRecord>();
@@ -68,8 +69,10 @@ export function inferTypes(
     else if (given) want(name, (given as TensorType).dtype);
     else if (!(name in inputs) && attrs[name] !== undefined) want(name, attrs[name]);
   }
-  const first = operands[0]?.dtype;
-  const other = op.oneType && operands.find((t) => t.dtype !== first);
+  const { oneType } = op;
+  const alike = Array.isArray(oneType) ? oneType.map((name) => inputs[name] as TensorType) : oneType ? operands : [];
+  const first = alike[0]?.dtype;
+  const other = alike.find((t) => t.dtype !== first);
   if (other) throw new Error(`dtypes differ: ${first} and ${other.dtype}`);
   return op.infer(inputs, attrs);
 }

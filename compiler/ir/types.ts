@@ -1,7 +1,10 @@
 // The IR. A Graph is a straight-line program over immutable, typed values with static shapes. It has no control flow,
 // no layouts and no fused ops. A state is an input together with an update; its old and new value have different names.
 
-export type DType = "f32" | "bf16" | "f16" | "f64" | "i64" | "i32" | "u8" | "bool";
+export type DType =
+  | ("f32" | "bf16" | "f16" | "f64")
+  | ("i64" | "i32" | "i16" | "i8" | "u64" | "u32" | "u16" | "u8")
+  | "bool";
 
 /** Shapes are logical (N, C, H, W; weights O, I, H, W); every 4-D tensor is stored channels-last. */
 export interface TensorType {
@@ -93,7 +96,11 @@ export interface Pass {
 /** The number of elements of a tensor of this shape. */
 export const elements = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1);
 
-const bytesOf: Readonly<Record<DType, number>> = { f32: 4, bf16: 2, f16: 2, f64: 8, i64: 8, i32: 4, u8: 1, bool: 1 };
+const bytesOf: Readonly<Record<DType, number>> = {
+  ...{ f32: 4, bf16: 2, f16: 2, f64: 8 },
+  ...{ i64: 8, i32: 4, i16: 2, i8: 1, u64: 8, u32: 4, u16: 2, u8: 1 },
+  ...{ bool: 1 },
+};
 /** All element types. */
 export const dtypes = Object.keys(bytesOf) as readonly DType[];
 /** Bytes of a dense tensor of this type. */

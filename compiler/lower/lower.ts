@@ -45,7 +45,7 @@ export function lowerPrograms(
   emitter: Emitter,
 ): LoweredPlan {
   const explain: string[] = [];
-  programs.forEach(requireTypes);
+  for (const g of programs) requireTypes(g, target);
   const templateOf = templatesOf(target);
   const graphs = programs.map((g) => storeActivations(padImages(splitFinite(g, target), target), target));
   const fused = graphs.map((g) => {

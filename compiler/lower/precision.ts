@@ -2,6 +2,7 @@
 // load and store two bytes per element and compute in f32. Surprising: an elementwise value that is not stored is never
 // rounded, but a stored one is rounded before the rest of the same kernel reads it (emit/kernel.ts).
 
+import { any } from "../ir/element_types.js";
 import { type DType, type Graph, type Node, type Precision, showType, type Target, type Value } from "../ir/types.js";
 import { conv, conv_dgrad, conv_wgrad } from "../ops/conv.js";
 import { matmul } from "../ops/matmul.js";
@@ -9,18 +10,27 @@ import { type AnyOp, opOf } from "../ops/op.js";
 import { rowsOf } from "../ops/rows.js";
 import { isView } from "./views.js";
 
-const narrowOrWide: ReadonlySet<DType> = new Set<DType>(["bf16", "f16", "f64"]);
+/** Whether an op takes values of every type: its record says its loops, or it only moves elements. */
+const takesAll = ({ nest, types }: AnyOp): boolean =>
+  nest !== undefined || Object.values(types).every((t) => t === any);
+const fast: ReadonlySet<DType> = new Set<DType>(["f32", "i64", "u8"]);
 
-/** Throws, naming value and type, if a graph holds floating point values that are not f32: kernels compute in f32. */
-export function requireTypes(g: Graph): void {
-  const found = [...g.inputs, ...g.state, ...g.nodes.flatMap((n) => n.outputs)].find((v) =>
-    narrowOrWide.has(v.type.dtype),
-  );
-  if (found)
-    throw new Error(
-      `program ${g.name}: ${found.name} is ${showType(found.type)}, but kernels compute in f32; ` +
-        "--precision bf16 stores activations on GPUs as bf16",
-    );
+/**
+ * Throws, naming node and type, if an op of `g` has a type that its kernel does not compute in. On GPUs no op has
+ * kernels for other types than f32.
+ */
+export function requireTypes(g: Graph, target: Target): void {
+  for (const n of g.nodes) {
+    const op = opOf(n.op);
+    const where = `program ${g.name}: ${n.op} in ${n.scope || "<top>"}`;
+    if (op.nest && target.device === "cuda") throw new Error(`${where} has no kernel for GPUs; compile it for the CPU`);
+    const odd = [...n.inputs, ...n.outputs].find((v) => !fast.has(v.type.dtype));
+    if (odd && (target.device === "cuda" || !takesAll(op)))
+      throw new Error(
+        `${where}: ${odd.name} is ${showType(odd.type)}, but its kernel computes in f32` +
+          (target.device === "cuda" ? "; --precision bf16 stores activations as bf16" : ""),
+      );
+  }
 }
 
 /**

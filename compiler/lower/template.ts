@@ -74,6 +74,11 @@ export interface TemplateSpec {
    * per multiprocessor; HOPPER_THREADS and HOPPER_SHARED_BYTES on sm_90a, if the kernel has a separate path for it.
    */
   constants(node: Node, target: Target, fused: Fused): Constants;
+  /**
+   * Further members of K as C++. `buffer(i)` is the index in Params::buf of the i-th operand or, after those, result.
+   * A template with members names no buffers by constants.
+   */
+  members?(node: Node, buffer: (i: number) => number): readonly string[];
   launch(node: Node, extents: Extents, target: Target, fused: Fused): LaunchShape;
   flops(node: Node): number;
   /**

@@ -3,7 +3,8 @@
 
 import type { Builder } from "../ir/builder.js";
 import type { Role, Value } from "../ir/types.js";
-import { type Attribute, type ElementType, elementsOf, type OnnxNode, type Tensor } from "./model.js";
+import { elements } from "../ir/types.js";
+import { type Attribute, type ElementType, elementsOf, type OnnxNode, scalarOf, type Tensor } from "./model.js";
 
 /** The reason why a node is not supported. */
 export class Refused extends Error {}
@@ -81,6 +82,14 @@ export class At {
     return Array.from(elementsOf(t) as ArrayLike<number | bigint>, (x) =>
       Math.min(Math.max(Number(x), Number.MIN_SAFE_INTEGER), Number.MAX_SAFE_INTEGER),
     );
+  }
+  /** The number that input `i` is, if it is a constant of one number; reads it then. */
+  numberIfConstant(i: number): number | undefined {
+    const tensor = this.held[i]?.tensor;
+    if (!tensor || elements(tensor.dims) !== 1) return undefined;
+    const value = scalarOf(tensor);
+    if (value !== undefined) this.unread.delete(i);
+    return value;
   }
   /** The integers of an attribute or, in newer versions, of input `i`; undefined if there are none. */
   integersOf(name: string, i: number, inputSince: number): readonly number[] | undefined {

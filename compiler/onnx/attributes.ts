@@ -30,7 +30,7 @@ export const fromAttributes = (attributes: Attributes): Attrs =>
 
 function fromAttribute(name: string, a: Attribute): AttrValue {
   if (a.kind === "int" || a.kind === "ints") return a.value;
-  if (a.kind === "string" && dtypes.has(a.value)) return a.value; // the only strings that are attributes of ops
+  if (a.kind === "string") return a.value;
   if (a.kind === "tensor") {
     const { type, dims } = a.value;
     if (type === "bool" && dims.length === 0) return numbersOf(a.value)[0] === 1;

@@ -6,13 +6,13 @@
 import { Builder } from "../ir/builder.js";
 import { byteSize, type DType, elements, type Graph, type Role, type Value } from "../ir/types.js";
 import { verify } from "../ir/verify.js";
-import { constant } from "../ops/constant.js";
+import { isFloat } from "../ops/general/expression.js";
 import { nameOutputs } from "../rewrite/outputs.js";
 import { At, type Held, Refused } from "./at.js";
 import { dtypes } from "./attributes.js";
 import { evaluatorOf, isEvaluated } from "./constants.js";
 import { checkGraph, liveNodes, where } from "./foreign_graph.js";
-import { type Model, numbersOf, type OnnxNode, type Tensor, type ValueInfo } from "./model.js";
+import type { Model, OnnxNode, Tensor, ValueInfo } from "./model.js";
 import { ruleOf } from "./operators/index.js";
 
 export interface Foreign {
@@ -24,7 +24,6 @@ export interface Foreign {
 const PROGRAM = "main";
 const OPSETS = { least: 1, most: 28 } as const;
 const MAX_BYTES = 2 ** 36; // of one tensor
-const MAX_INTEGER = 2 ** 24; // of a constant in a kernel's body, which computes in f32
 const SHOWN = 20; // reasons in one message
 
 /**
@@ -116,21 +115,15 @@ class Reader {
     return n;
   }
 
-  /** A constant, which is made a state, or a constant of the program if it is of integers, when a rule reads it. */
+  /** A constant, which is made a state when a rule reads it. */
   private constant(name: string, tensor: Tensor): Held {
     const type = { dtype: tensor.type, shape: tensor.dims };
     let made: Value | undefined;
     const make = (role: Role): Value => {
       if (elements(tensor.dims) === 0) throw new Refused(`the constant ${name} has no elements`);
-      if (!/^b?f\d+$/.test(tensor.type)) {
-        if (tensor.type !== "i64") throw new Refused(`the constant ${name} is ${tensor.type}, which no op reads`);
-        const values = numbersOf(tensor);
-        const large = values.find((x) => Math.abs(x) > MAX_INTEGER);
-        if (large !== undefined) throw new Refused(`the constant ${name} has ${large}: programs compute up to 2^24`);
-        return constant(this.builder, { values, shape: tensor.dims, dtype: "i64" });
-      }
       const init = { kind: "constant", value: 0 } as const; // the model's values are in the file with the state
-      const s = this.builder.state(this.name(name), { dtype: tensor.type as DType, shape: tensor.dims }, init, role);
+      const own = isFloat(tensor.type) ? role : "buffer"; // nothing else is trained
+      const s = this.builder.state(this.name(name), { dtype: tensor.type, shape: tensor.dims }, init, own);
       this.values.set(s.name, tensor);
       this.note(name, s.name);
       return s;

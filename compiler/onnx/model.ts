@@ -2,8 +2,9 @@
 // beside the model that contains them. Weights are O, I, H, W.
 
 import { type DType, elements } from "../ir/types.js";
+import { bf16, f16 } from "../util/float.js";
 
-export type ElementType = DType | "i8" | "i16" | "u16" | "u32" | "u64";
+export type ElementType = DType;
 
 /** The bytes of one element. */
 export const elementBytes: Readonly<Record<ElementType, number>> = {
@@ -184,6 +185,14 @@ export function elementsOf(t: Tensor): Elements {
   // a Buffer's slice() does not copy
   const { buffer, byteOffset, byteLength } = aligned ? t.data : new Uint8Array(t.data);
   return new arrays[t.type](buffer as ArrayBuffer, byteOffset, byteLength / elementBytes[t.type]);
+}
+
+/** The first element of a tensor as a number; undefined if it is a whole number beyond 2^53. */
+export function scalarOf(t: Tensor): number | undefined {
+  const first = elementsOf(t)[0] as number | bigint;
+  if (t.type === "f16" || t.type === "bf16") return t.type === "bf16" ? bf16(first as number) : f16(first as number);
+  const value = Number(first);
+  return typeof first === "bigint" && BigInt(value) !== first ? undefined : value;
 }
 
 /** The elements of a small tensor as numbers. Throws if an integer is beyond 2^53 or they are in another file. */

@@ -123,7 +123,7 @@ export class Writer {
   }
 
   /** Reduces x over `axes`; without axes returns x unchanged. */
-  reduce(kind: "Sum" | "Mean" | "Max" | "Min", x: In, axes: readonly number[], keepdims = false): Ref {
+  reduce(kind: "Sum" | "Mean" | "Max" | "Min" | "Prod", x: In, axes: readonly number[], keepdims = false): Ref {
     if (axes.length === 0) return this.op("Identity", [x]);
     const keep = { keepdims: keepdims ? 1 : 0 };
     const asInput = kind === "Sum" || this.opset >= AXES_AS_INPUT;

@@ -63,4 +63,5 @@ export const scale: Op<readonly ["x"], readonly ["y"], { factor: number }> = def
   }),
   grad: (b, p, { factor }) => ({ x: scale(b, p.d.y as Value, { factor }) }),
   code: ([x], { factor }) => [`${x} * Vec(${floatLiteral(factor)})`],
+  expression: ({ factor }) => `mul(x0,${factor})`,
 });

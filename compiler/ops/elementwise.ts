@@ -2,10 +2,11 @@
 // stays a NaN, because the `finite` flag must detect a step that diverges.
 
 import type { Builder } from "../ir/builder.js";
-import { f32, floats } from "../ir/element_types.js";
+import { any, f32, floats } from "../ir/element_types.js";
 import { NdArray } from "../ir/nd.js";
 import type { DType, Value } from "../ir/types.js";
 import { scalar, scale } from "./constant.js";
+import { wrap } from "./general/expression.js";
 import { defineOp, type GradPoint, type Op } from "./op.js";
 import { sumTo } from "./reduce.js";
 import { broadcastIndex, broadcastShape, wantScalar } from "./shape.js";
@@ -47,10 +48,12 @@ function binary(name: string, onnx: string, s: BinarySpec): Binary {
       return { a: sumTo(b, d.a, p.in.a.type.shape), b: sumTo(b, d.b, p.in.b.type.shape) };
     },
     code: ([a, b]) => [s.code(a as string, b as string)],
+    expression: () => `${name}(x0,x1)`,
   });
 }
 
 interface UnarySpec {
+  readonly expression?: string; // absent: the function with the op's name
   readonly eval: (x: number) => number;
   readonly code: (x: string) => string;
   readonly grad: (b: Builder, dy: Value, p: UnaryPoint) => Value;
@@ -68,6 +71,7 @@ function unary(name: string, onnx: string, s: UnarySpec): Unary {
     reference: ({ x }) => ({ y: new NdArray(x.shape, x.data.map(s.eval)) }),
     grad: (b, p) => ({ x: s.grad(b, p.d.y as Value, p) }),
     code: ([x]) => [s.code(x as string)],
+    expression: () => s.expression ?? `${name}(x0)`,
   });
 }
 
@@ -122,6 +126,7 @@ export const stop_gradient: Unary = defineOp({
 export const relu: Unary = unary("relu", "Relu", {
   eval: (x) => Math.max(0, x),
   code: (x) => `max(Vec(0.0f), ${x})`,
+  expression: "max(x0,0)",
   grad: (b, dy, p) => relu_grad(b, dy, p.out.y),
 });
 
@@ -165,6 +170,7 @@ export const abs: Unary = unary("abs", "Abs", {
 export const square: Unary = unary("square", "moproc::Square", {
   eval: (x) => x * x,
   code: (x) => `${x} * ${x}`,
+  expression: "mul(x0,x0)",
   grad: (b, dy, p) => scale(b, mul(b, dy, p.in.x), { factor: 2 }),
 });
 
@@ -184,6 +190,7 @@ export const relu_grad: Op<readonly ["dy", "y"], readonly ["dx"], NoAttrs> = def
     dx: NdArray.fill(y.shape, (i) => ((y.data[i] as number) > 0 ? (dy.data[i] as number) : 0)),
   }),
   code: ([dy, y]) => [`select(${y} > Vec(0.0f), ${dy}, Vec(0.0f))`],
+  expression: () => "where(greater(x1,0),x0,0)",
 });
 
 type CastAttrs = { to: DType };
@@ -193,15 +200,19 @@ export const cast: Op<readonly ["x"], readonly ["y"], CastAttrs> = defineOp({
   inputs: ["x"],
   outputs: ["y"],
   attrs: ["to"],
-  types: { x: [...floats, "u8"], to: [...floats, "i64"] },
+  types: { x: any, to: any },
   kind: "elementwise",
   onnx: "Cast",
   infer: ({ x }, { to }: CastAttrs) => ({ y: { dtype: to, shape: x.shape } }),
   reference: ({ x }, { to }) => ({
-    y: new NdArray(x.shape, x.data.map(/^b?f\d/.test(to) ? (v) => v : Math.trunc)),
+    y: new NdArray(
+      x.shape,
+      x.data.map((v) => wrap(to, v)),
+    ),
   }),
   grad: (b, p) => ({ x: cast(b, p.d.y as Value, { to: p.in.x.type.dtype }) }),
   code: ([x]) => [x as string], // loads and stores convert
+  expression: ({ to }) => `to_${to}(x0)`,
 });
 
 /**
@@ -224,4 +235,5 @@ export const where_finite: Op<readonly ["next", "previous", "finite"], readonly 
   },
   reference: ({ next, previous, finite }) => ({ y: finite.at() !== 0 ? next : previous }),
   code: ([next, previous, finite]) => [`select(${finite} == Vec(0.0f), ${previous}, ${next})`],
+  expression: () => "where(equal(x2,0),x1,x0)",
 });

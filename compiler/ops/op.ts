@@ -5,6 +5,7 @@ import type { Builder } from "../ir/builder.js";
 import type { NdArray } from "../ir/nd.js";
 import { allRecords, named, type OpRecord, recordOf, register } from "../ir/registry.js";
 import type { Attrs, DType, TensorType, Value } from "../ir/types.js";
+import type { Nest } from "./general/nest.js";
 
 type Base<S extends string> = S extends `...${infer B}` ? B : S;
 /** { a: T, b: T, xs: readonly T[] } for the names ["a", "b", "...xs"]. */
@@ -47,15 +48,18 @@ export interface OpSpec<I extends readonly string[], O extends readonly string[]
    * template reads as floats must be f32; one that an emitted body loads may have any of `floats`.
    */
   readonly types: Readonly<Record<NoInfer<Base<I[number]> | TypeAttrs<A>>, readonly DType[]>>;
-  /** All operands must have the same element type. */
-  readonly oneType?: true;
+  /** All operands, or those with these names, must have the same element type. */
+  readonly oneType?: true | readonly NoInfer<I[number]>[];
   /**
    * The types of the outputs, for operands whose element types are as `types` and `oneType` say. Throws if the op does
    * not accept the shapes or attributes.
    */
   infer(inputs: Named<I, TensorType>, attrs: A): Named<O, TensorType>;
-  /** The op computed in f64 by simple loops over the row-major logical order, for tests and gradient checks. */
-  reference(inputs: Named<I, NdArray>, attrs: A): Named<O, NdArray>;
+  /**
+   * The op computed in f64 by simple loops over the row-major logical order, for tests and gradient checks. `types` are
+   * those of the operands; whole numbers wrap around in them.
+   */
+  reference(inputs: Named<I, NdArray>, attrs: A, types: Named<I, TensorType>): Named<O, NdArray>;
   /** Appends the gradients and returns them by input name; a missing name has none. Absent: none has (see `stops`). */
   grad?(b: Builder, at: GradPoint<I, O>, attrs: A): Partial<Named<I, Value>>;
   /** Gradients end here on purpose. An op without this and without `grad` between loss and parameter is an error. */
@@ -72,6 +76,8 @@ export interface OpSpec<I extends readonly string[], O extends readonly string[]
   readonly permutation?: string;
   /** elementwise: one C++ expression over Vec per output; later expressions may use the earlier results, `outs`. */
   code?(operands: readonly string[], attrs: A, outs: readonly string[]): readonly string[];
+  /** elementwise: the same as an expression of `map`, for element types that a fused kernel does not compute in. */
+  expression?(attrs: A): string;
   /** elementwise: the accesses of operands for which the shapes alone do not determine it. */
   readonly access?: Readonly<Partial<Record<string, Access>>>;
   /**
@@ -80,6 +86,8 @@ export interface OpSpec<I extends readonly string[], O extends readonly string[]
   readonly flat?: boolean;
   /** composite: appends the same computation in simpler ops and returns its results. */
   expand?(b: Builder, inputs: Named<I, Value>, attrs: A): Named<O, Value>;
+  /** kernel: how the general template `loops` computes the op; then it needs no template of its own. */
+  nest?(inputs: Named<I, TensorType>, attrs: A, outputs: Named<O, TensorType>): Nest;
   /** Outputs that may overwrite an input in place: output name -> input name. */
   readonly inPlace?: Readonly<Record<string, string>>;
 }

@@ -3,7 +3,7 @@
 // (a balanced tree over groups), so that every division of the groups between ranks gives the same bits.
 
 import type { Builder } from "../ir/builder.js";
-import { f32, floats } from "../ir/element_types.js";
+import { any, f32, floats } from "../ir/element_types.js";
 import { NdArray } from "../ir/nd.js";
 import { elements, sameShape, type Value } from "../ir/types.js";
 import { scale } from "./constant.js";
@@ -210,7 +210,7 @@ export const broadcast_to: Op<readonly ["x"], readonly ["y"], ShapeAttrs> = defi
   inputs: ["x"],
   outputs: ["y"],
   attrs: ["shape"],
-  types: { x: [...floats, "u8"] },
+  types: { x: any },
   kind: "elementwise",
   onnx: "Expand",
   infer: ({ x }, { shape }: ShapeAttrs) => {
@@ -224,6 +224,7 @@ export const broadcast_to: Op<readonly ["x"], readonly ["y"], ShapeAttrs> = defi
   },
   grad: (b, p) => ({ x: sumTo(b, p.d.y as Value, p.in.x.type.shape) }),
   code: ([x]) => [x as string],
+  expression: () => "x0",
 });
 
 /**

@@ -4,9 +4,10 @@
 // constant whose values differ along other axes than the channels becomes a vector with a new shape.
 
 import { Builder } from "../ir/builder.js";
-import { elements, type Graph, type Node, type Pass, type Value } from "../ir/types.js";
+import { type DType, elements, type Graph, type Node, type Pass, type Value } from "../ir/types.js";
 import { tryAccessOf } from "../ops/access.js";
 import { constant, isConstant } from "../ops/constant.js";
+import { map } from "../ops/general/map.js";
 import { broadcast_copy } from "../ops/move.js";
 import { named, opOf } from "../ops/op.js";
 import { max, sum } from "../ops/reduce.js";
@@ -15,7 +16,8 @@ import { substitute } from "../rewrite/rules.js";
 
 export const expand: Pass = {
   name: "expand",
-  run: (g) => writeOutBroadcasts(replace(replace(replace(g, expandComposite), splitReduction), flattenTable)),
+  run: (g) =>
+    writeOutBroadcasts([expandComposite, splitReduction, flattenTable, generalise].reduce((h, f) => replace(h, f), g)),
 };
 
 /** `g` with the nodes for which `f` returns values removed, and those values in place of their outputs. */
@@ -40,6 +42,22 @@ function expandComposite(b: Builder, n: Node): Value[] | undefined {
   const nested = b.nodes.slice(before).find((m) => opOf(m.op).expand);
   if (nested) throw new Error(`internal: expand: ${n.op} expands to the composite ${nested.op}`);
   return (op.outputs as readonly string[]).map((o) => outs[o] as Value);
+}
+
+const computedInBodies: ReadonlySet<DType> = new Set<DType>(["f32", "u8", "i64"]);
+
+/** An elementwise op on element types that no body of a fused kernel has, as the general op `map`. */
+function generalise(b: Builder, n: Node): Value[] | undefined {
+  const { kind, expression } = opOf(n.op);
+  const all = [...n.inputs, ...n.outputs].map((v) => v.type.dtype);
+  const integers = n.inputs.some((v) => v.type.dtype === "i64") || n.outputs.some((v) => v.type.dtype === "u8");
+  if (kind !== "elementwise" || isConstant(n) || (all.every((t) => computedInBodies.has(t)) && !integers))
+    return undefined;
+  if (!expression)
+    throw new Error(`${n.op} in ${n.scope || "<top>"} computes in f32 only, not in ${[...new Set(all)].join(" and ")}`);
+  return [
+    map(b.at(n.scope), n.inputs, { expr: expression(n.attrs as never), shape: (n.outputs[0] as Value).type.shape }),
+  ];
 }
 
 /** A constant that no kernel body can write: in a body the only position in a table of numbers is the channel. */

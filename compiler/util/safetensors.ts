@@ -4,10 +4,14 @@
 
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { streamDigest } from "./digest.js";
+import { bf16, f16 } from "./float.js";
 import { parseJson } from "./json.js";
 import { product } from "./math.js";
 
-const bytesOf = { F32: 4, BF16: 2, F16: 2, F64: 8, I64: 8, I32: 4, U8: 1, BOOL: 1 } as const;
+const bytesOf = {
+  ...{ F32: 4, BF16: 2, F16: 2, F64: 8, BOOL: 1 },
+  ...{ I64: 8, I32: 4, I16: 2, I8: 1, U64: 8, U32: 4, U16: 2, U8: 1 },
+} as const;
 export type SafetensorsDType = keyof typeof bytesOf;
 
 export interface TensorEntry {
@@ -186,18 +190,4 @@ function checkRanges(tensors: readonly TensorEntry[], size: number): void {
     at = t.end;
   }
   if (at !== size) throw new Error(`${size - at} bytes follow the last tensor`);
-}
-
-const word = new DataView(new ArrayBuffer(4));
-function bf16(bits: number): number {
-  word.setUint32(0, bits << 16);
-  return word.getFloat32(0);
-}
-
-function f16(bits: number): number {
-  const sign = bits & 0x8000 ? -1 : 1;
-  const exponent = (bits >> 10) & 31;
-  const fraction = bits & 1023;
-  if (exponent === 31) return fraction === 0 ? sign * Infinity : Number.NaN;
-  return exponent === 0 ? sign * fraction * 2 ** -24 : sign * (1024 + fraction) * 2 ** (exponent - 25);
 }

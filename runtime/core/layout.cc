@@ -33,11 +33,14 @@ void transpose_bytes(int64_t size, int64_t outer, int64_t rows, int64_t cols, co
 int64_t dtype_size(DType t) {
   switch (t) {
     case DType::f64:
+    case DType::u64:
     case DType::i64: return 8;
     case DType::f32:
+    case DType::u32:
     case DType::i32: return 4;
     case DType::bf16:
     case DType::f16:
+    case DType::u16:
     case DType::i16: return 2;
     case DType::i8:
     case DType::u8:
@@ -56,6 +59,9 @@ const char* dtype_name(DType t) {
     case DType::i32: return "i32";
     case DType::i16: return "i16";
     case DType::i8: return "i8";
+    case DType::u64: return "u64";
+    case DType::u32: return "u32";
+    case DType::u16: return "u16";
     case DType::u8: return "u8";
     case DType::boolean: return "bool";
   }

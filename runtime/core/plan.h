@@ -8,7 +8,7 @@
 
 namespace moproc {
 
-enum class DType : uint8_t { f32, bf16, f16, f64, i64, i32, u8, boolean, i16, i8 };  // the last two: only in files
+enum class DType : uint8_t { f32, bf16, f16, f64, i64, i32, u8, boolean, i16, i8, u64, u32, u16 };
 enum class Arena : uint8_t { state, grad, work, io };
 enum class Role : uint8_t { param, momentum, buffer, derived };
 enum class InitKind : uint8_t { constant, normal, uniform, unit_columns, copy };

@@ -19,9 +19,10 @@ struct TypeName {
   const char* name;
   DType dtype;
 };
-constexpr TypeName kTypes[] = {{"F32", DType::f32}, {"BF16", DType::bf16},   {"F16", DType::f16}, {"F64", DType::f64},
-                               {"I64", DType::i64}, {"I32", DType::i32},     {"I16", DType::i16}, {"I8", DType::i8},
-                               {"U8", DType::u8},   {"BOOL", DType::boolean}};
+constexpr TypeName kTypes[] = {{"F32", DType::f32}, {"BF16", DType::bf16},    {"F16", DType::f16}, {"F64", DType::f64},
+                               {"I64", DType::i64}, {"I32", DType::i32},      {"I16", DType::i16}, {"I8", DType::i8},
+                               {"U8", DType::u8},   {"BOOL", DType::boolean}, {"U64", DType::u64}, {"U32", DType::u32},
+                               {"U16", DType::u16}};
 
 const char* name_of(DType t) {
   for (const TypeName& n : kTypes)

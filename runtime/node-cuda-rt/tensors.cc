@@ -28,6 +28,9 @@ Kind kind_of(DType d) {
     case DType::boolean: return {"bool", "Uint8Array", napi_uint8_array, 1};
     case DType::i16: return {"i16", "Int16Array", napi_int16_array, 2};
     case DType::i8: return {"i8", "Int8Array", napi_int8_array, 1};
+    case DType::u64: return {"u64", "BigUint64Array", napi_biguint64_array, 8};
+    case DType::u32: return {"u32", "Uint32Array", napi_uint32_array, 4};
+    case DType::u16: return {"u16", "Uint16Array", napi_uint16_array, 2};
   }
   return {"?", "?", napi_uint8_array, 1};
 }

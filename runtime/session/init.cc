@@ -81,6 +81,11 @@ void fill_constant(const TensorInfo& t, double value, std::byte* out) {
     case DType::f64: return as(value);
     case DType::i64: return as(static_cast<int64_t>(value));
     case DType::i32: return as(static_cast<int32_t>(value));
+    case DType::i16: return as(static_cast<int16_t>(value));
+    case DType::i8: return as(static_cast<int8_t>(value));
+    case DType::u64: return as(static_cast<uint64_t>(value));
+    case DType::u32: return as(static_cast<uint32_t>(value));
+    case DType::u16: return as(static_cast<uint16_t>(value));
     case DType::u8:
     case DType::boolean: return as(static_cast<uint8_t>(value));
     default:

@@ -29,6 +29,9 @@ void fill(std::vector<std::byte>& bytes, DType type, double value, const std::st
     case DType::i32: return fill<int32_t>(bytes, value, text);
     case DType::i16: return fill<int16_t>(bytes, value, text);
     case DType::i8: return fill<int8_t>(bytes, value, text);
+    case DType::u64: return fill<uint64_t>(bytes, value, text);
+    case DType::u32: return fill<uint32_t>(bytes, value, text);
+    case DType::u16: return fill<uint16_t>(bytes, value, text);
     case DType::u8: return fill<uint8_t>(bytes, value, text);
     case DType::boolean:
       if (value != 0 && value != 1) throw InputError("--set " + text + ": a bool is 0 or 1");

@@ -24,6 +24,11 @@ std::string number_of(DType type, const std::byte* at) {
     case DType::f64: return format("%.6g", as(double{}));
     case DType::i64: return std::to_string(as(int64_t{}));
     case DType::i32: return std::to_string(as(int32_t{}));
+    case DType::i16: return std::to_string(as(int16_t{}));
+    case DType::i8: return std::to_string(as(int8_t{}));
+    case DType::u64: return std::to_string(as(uint64_t{}));
+    case DType::u32: return std::to_string(as(uint32_t{}));
+    case DType::u16: return std::to_string(as(uint16_t{}));
     case DType::u8:
     case DType::boolean: return std::to_string(as(uint8_t{}));
     default: return "";

@@ -6,9 +6,9 @@ import type { NdArray } from "../../compiler/ir/nd.js";
 import { compiledWithCanaries } from "../support/canaries.js";
 import { opCases } from "../support/cases.js";
 import { compiled, runCompiled, runReference } from "../support/compiled.js";
-import { emulated, fitsTensorCores, haveEmulator } from "../support/emulated.js";
+import { emulated, fitsTensorCores, hasCudaKernels, haveEmulator } from "../support/emulated.js";
 
-const cases = opCases.filter((c) => fitsTensorCores(c.graph));
+const cases = opCases.filter((c) => hasCudaKernels(c.graph) && fitsTensorCores(c.graph));
 
 const run = haveEmulator ? test.serial : test.serial.skip; // the native tests are not built
 const artefact = haveEmulator

@@ -8,7 +8,7 @@ import type { Value } from "../../compiler/ir/types.js";
 import * as op from "../../compiler/ops/index.js";
 import { opCases } from "../support/cases.js";
 import { compiled, runCompiled, runReference } from "../support/compiled.js";
-import { emulated, fitsTensorCores, haveEmulator } from "../support/emulated.js";
+import { emulated, fitsTensorCores, hasCudaKernels, haveEmulator } from "../support/emulated.js";
 import { type OpCase, opCase } from "../support/op_cases.js";
 
 const run = haveEmulator ? test.serial : test.serial.skip; // the native tests are not built
@@ -33,7 +33,9 @@ const readers = [
 ];
 
 const cases = [
-  ...opCases.filter((c) => fitsTensorCores(c.graph) && c.graph.nodes.some((n) => n.op.startsWith("conv"))),
+  ...opCases.filter(
+    (c) => hasCudaKernels(c.graph) && fitsTensorCores(c.graph) && c.graph.nodes.some((n) => n.op.startsWith("conv")),
+  ),
   ...readers,
 ];
 

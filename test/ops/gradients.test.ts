@@ -224,7 +224,8 @@ function compareCode(t: { true(x: boolean, message?: string): unknown }, o: AnyO
   const shapeOf = (i: number): number[] =>
     o.access?.[(o.inputs as readonly string[])[i] as string] === "scalar" ? [] : [1, 1];
   const arrays = operands.map((v, i) => new NdArray(shapeOf(i), Float64Array.of(v)));
-  const want = o.reference(named(o.inputs, arrays), attrs) as Record<string, NdArray>;
+  const types = arrays.map(({ shape }) => ({ dtype: "f32" as const, shape }));
+  const want = o.reference(named(o.inputs, arrays), attrs, named(o.inputs, types)) as Record<string, NdArray>;
   const known: number[] = [];
   o.code?.(names, attrs, outs).forEach((expression, i) => {
     const [all, values] = [

@@ -25,13 +25,19 @@ const cellOf = (o: AnyOp): string =>
   rows.find((r) => r[1] === `\`${o.name}\``)?.[head?.indexOf("element types") ?? 0] ?? "";
 
 const SAME = ", all the same";
-const all: readonly DType[] = ["f32", "bf16", "f16", "f64", "i64", "i32", "u8", "bool"];
+const SOME = /; `\w+` and `\w+` the same$/;
+const integers: readonly DType[] = ["i64", "i32", "i16", "i8", "u64", "u32", "u16", "u8"];
+const all: readonly DType[] = ["f32", "bf16", "f16", "f64", ...integers, "bool"];
 /** The words of the page, as the text above the table explains them. */
-const words: Readonly<Record<string, readonly DType[]>> = { float: ["f32", "bf16", "f16", "f64"], any: all };
+const words: Readonly<Record<string, readonly DType[]>> = {
+  float: ["f32", "bf16", "f16", "f64"],
+  integer: integers,
+  any: all,
+};
 
 /** The types that the page lists for an operand or an attribute of an op; undefined if it does not have the name. */
 function listed(o: AnyOp, name: string): readonly DType[] | undefined {
-  const cell = cellOf(o).replace(SAME, "");
+  const cell = cellOf(o).replace(SAME, "").replace(SOME, "");
   const part = cell.split("; ").find((p) => p.includes(`\`${name}\``)) ?? (cell.includes("`") ? undefined : cell);
   return part
     ?.replace(/.*: /, "")
@@ -48,6 +54,7 @@ op.all_gather(ranks, x, { ranks: 2 });
 op.own_rows(ranks, x, { ranks: 2 });
 for (const n of [...ranks.nodes, ...opCases.flatMap((c) => c.graph.nodes)]) nodes.set(n.op, n);
 
+const unary = nodes.get(op.relu.name) as Node;
 const typesOf = (n: Node): readonly TensorType[] => n.inputs.map((v) => v.type);
 
 /** The messages of the builder and of verify() about the op of `n` with these operands and attributes; "": none. */
@@ -102,7 +109,12 @@ function placesOf(o: AnyOp, n: Node): Place[] {
 const refusal = (shown: string, dtype: DType): RegExp =>
   new RegExp(`: ${shown.replace(/[[\]]/g, "\\$&")} must be .*, not ${dtype}$`);
 
-for (const o of allOps()) {
+/** Whether an operand must have the type of another one. */
+const coupled = (o: AnyOp, name: string): boolean =>
+  cellOf(o).endsWith(SAME) || SOME.exec(cellOf(o))?.[0].includes(`\`${name}\``) === true;
+
+// what `map` takes depends on its expression
+for (const o of allOps().filter((a) => a.name !== op.map.name)) {
   test(`element types of ${o.name}`, (t) => {
     const n = nodes.get(o.name) as Node;
     const places = placesOf(o, n);
@@ -113,7 +125,7 @@ for (const o of allOps()) {
       for (const dtype of all)
         for (const message of p.messages(dtype))
           if (!types?.includes(dtype)) t.regex(message, refusal(p.shown, dtype), `${p.shown}: ${dtype} is accepted`);
-          else if (cellOf(o).endsWith(SAME) && n.inputs.length > 1 && dtype !== n.inputs[0]?.type.dtype)
+          else if (coupled(o, p.name) && n.inputs.length > 1 && dtype !== n.inputs[0]?.type.dtype)
             t.regex(message, /: dtypes differ: /, `only ${p.shown} is ${dtype}`);
           else t.is(message, "", `${p.shown}: ${dtype}`);
     }
@@ -124,6 +136,27 @@ for (const o of allOps()) {
       }
   });
 }
+
+test("element types of map: those of the functions in its expression", (t) => {
+  const b = Builder.create("map");
+  for (const dtype of all) {
+    const x = b.input(`x_${dtype}`, { dtype, shape: [2] });
+    t.is(op.map(b, [x], { expr: "x0" }).type.dtype, dtype);
+    t.is(op.map(b, [x, x], { expr: "equal(x0,x1)" }).type.dtype, "bool");
+    for (const to of all) t.is(op.map(b, [x], { expr: `to_${to}(x0)` }).type.dtype, to);
+    const takes = (expr: string): boolean => messages({ ...unary, op: "map" }, [x.type], { expr })[0] === "";
+    t.is(takes("sin(x0)"), words.float?.includes(dtype) === true, dtype);
+    t.is(takes("bit_not(x0)"), integers.includes(dtype), dtype);
+    t.is(takes("not(x0)"), dtype === "bool", dtype);
+    t.is(takes("neg(x0)"), dtype !== "bool", dtype);
+  }
+  const [f, i] = (["f32", "i64"] as const).map((dtype) => b.input(dtype, { dtype, shape: [2] })) as [Value, Value];
+  t.throws(() => op.map(b, [f, i], { expr: "add(x0,x1)" }), { message: /add of f32 and i64$/ });
+  t.throws(() => op.map(b, [f], { expr: "add(x0" }), { message: /a bracket is not closed/ });
+  t.throws(() => op.map(b, [f], { expr: "gelu(x0)" }), { message: /there is no function gelu/ });
+  t.throws(() => op.map(b, [f], { expr: "add(x0,x1)" }), { message: /there is no operand x1/ });
+  t.throws(() => op.map(b, [], { expr: "3" }), { message: /3 has no element type/ });
+});
 
 test("the page lists all element types, and a refusal says what is accepted", (t) => {
   t.deepEqual(any, all);

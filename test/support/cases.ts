@@ -2,6 +2,7 @@
 
 import type { Value } from "../../compiler/ir/types.js";
 import * as op from "../../compiler/ops/index.js";
+import { generalCases } from "./general_cases.js";
 import { bytes, fixed, flags, labels, number, type OpCase, opCase, positive } from "./op_cases.js";
 
 const elementwise: readonly OpCase[] = [
@@ -360,4 +361,5 @@ export const opCases: readonly OpCase[] = [
   ...loss,
   ...update,
   ...together,
+  ...generalCases,
 ];

@@ -92,7 +92,11 @@ export function compute(r: Region, read: (v: Value) => NdArray, rounding = exact
   const value = (v: Value): NdArray => made.get(v) ?? read(v);
   const run = (n: Node, operands: readonly NdArray[]): void => {
     const op = opOf(n.op);
-    const out = op.reference(named(op.inputs, operands), n.attrs) as Record<string, NdArray>;
+    const types = n.inputs.map((v) => v.type);
+    const out = op.reference(named(op.inputs, operands), n.attrs, named(op.inputs, types) as never) as Record<
+      string,
+      NdArray
+    >;
     for (const [i, v] of n.outputs.entries()) made.set(v, rounding.result(v, out[op.outputs[i]] as NdArray));
   };
   /** Computes a chain. Its operands come from its own nodes, or are among its leaves. */

@@ -23,6 +23,11 @@ export const safetensorsTypes: Readonly<Record<string, SafetensorsDType>> = {
   f64: "F64",
   i64: "I64",
   i32: "I32",
+  i16: "I16",
+  i8: "I8",
+  u64: "U64",
+  u32: "U32",
+  u16: "U16",
   u8: "U8",
   bool: "BOOL",
 };

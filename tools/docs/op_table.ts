@@ -13,12 +13,13 @@ function elementTypes(o: AnyOp): string {
   const operands = (o.inputs as readonly string[]).map((name) => name.replace("...", ""));
   const names = new Map<string, string[]>(); // by the types, in words
   for (const [name, types] of Object.entries(o.types as Readonly<Record<string, readonly DType[]>>)) {
-    const words = types.length === any.length ? "any" : inWords(types, "float");
+    const words = types.length === any.length ? "any" : inWords(types, "float", "integer");
     names.set(words, [...(names.get(words) ?? []), name]);
   }
   const [[all, its] = ["", []], ...others] = names;
   const alike = others.length === 0 && its.every((name) => operands.includes(name));
   const cell = alike ? all : [...names].map(([words, its]) => `${code(its)}: ${words}`).join("; ");
+  if (Array.isArray(o.oneType)) return `${cell}; ${o.oneType.map((n) => `\`${n}\``).join(" and ")} the same`;
   return o.oneType ? `${cell}, all the same` : cell;
 }
 

@@ -1,10 +1,12 @@
 // All kernel templates of a target, found by the IR op they compute or, for packing, by their own name.
 
 import type { Target } from "../../ir/types.js";
+import { allOps } from "../../ops/op.js";
 import type { TemplateOf, TemplateSpec } from "../template.js";
 import { collectives } from "./collective.js";
 import * as conv from "./conv.js";
 import { cudaTemplates } from "./cuda/index.js";
+import { loopsOf } from "./loops.js";
 import * as loss from "./loss.js";
 import { matmul } from "./matmul.js";
 import * as move from "./move.js";
@@ -50,8 +52,15 @@ const cpuTemplates: readonly TemplateSpec[] = [
 const byOp = (all: readonly TemplateSpec[]): ReadonlyMap<string, TemplateSpec> => new Map(all.map((t) => [t.op, t]));
 const tables = { cpu: byOp([...cpuTemplates, ...collectives]), cuda: byOp([...cudaTemplates, ...collectives]) };
 
+/** The general template for ops that say their loops; the CPU has it. */
+const general = new Map<string, TemplateSpec>();
+function generalOf(op: string): TemplateSpec | undefined {
+  if (!general.has(op) && allOps().some((o) => o.name === op && o.nest)) general.set(op, loopsOf(op));
+  return general.get(op);
+}
+
 /** The templates of a device by op. Elementwise ops, views and composites have none; "pointwise" has one. */
 export const templatesOf =
   ({ device }: Pick<Target, "device">): TemplateOf =>
   (op) =>
-    tables[device].get(op);
+    tables[device].get(op) ?? (device === "cpu" ? generalOf(op) : undefined);

@@ -1,6 +1,6 @@
 // Arithmetic. If ONNX has the same operator as the IR, the body is that one operator.
 
-import { elements } from "../../ir/types.js";
+import { type DType, elements } from "../../ir/types.js";
 import * as op from "../../ops/index.js";
 import type { AnyOp, Op } from "../../ops/op.js";
 import { numbersTensor } from "../model.js";
@@ -21,7 +21,11 @@ const unary = (o: Unary): Body => bodyOf(o, (w, { x }) => w.op(o.onnx, [x]));
 const binary = (o: Binary): Body => bodyOf(o, (w, { a, b }) => w.op(o.onnx, [a, b]));
 
 /** TensorProto.DataType of the dtypes that a cast can have as its result. */
-const dataType = { f32: 1, u8: 2, i32: 6, i64: 7, bool: 9, f16: 10, f64: 11, bf16: 16 } as const;
+export const dataType: Readonly<Record<DType, number>> = {
+  ...{ f32: 1, f16: 10, f64: 11, bf16: 16 },
+  ...{ u8: 2, i8: 3, u16: 4, i16: 5, i32: 6, i64: 7, u32: 12, u64: 13 },
+  ...{ bool: 9 },
+};
 
 const expand = (w: Writer, x: Operand, shape: readonly number[]): Ref => w.op("Expand", [x, w.i64(shape)]);
 

@@ -3,6 +3,7 @@
 import type { Body } from "./body.js";
 import { conv } from "./conv.js";
 import { elementwise } from "./elementwise.js";
+import { general } from "./general.js";
 import { loss } from "./loss.js";
 import { move } from "./move.js";
 import { norm } from "./norm.js";
@@ -12,5 +13,5 @@ import { update } from "./update.js";
 
 /** By the op's name. */
 export const bodies: ReadonlyMap<string, Body> = new Map(
-  [elementwise, move, reduce, conv, pool, norm, loss, update].flat().map((b) => [b.op, b]),
+  [elementwise, move, reduce, conv, pool, norm, loss, update, general].flat().map((b) => [b.op, b]),
 );

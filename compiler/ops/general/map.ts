@@ -1,0 +1,266 @@
+// Elementwise computations, reductions and running totals in any element type. They are in one file because their
+// gradients need each other. Sums of floating point are added in f64; whole numbers wrap around.
+
+import type { Builder } from "../../ir/builder.js";
+import { any, numeric } from "../../ir/element_types.js";
+import { NdArray } from "../../ir/nd.js";
+import { elements, sameShape, type TensorType, type Value } from "../../ir/types.js";
+import { transpose } from "../move.js";
+import { defineOp, type Op } from "../op.js";
+import { sumTo } from "../reduce.js";
+import { reshaped } from "../reshaped.js";
+import { broadcastIndex, broadcastShape, dim, wantAxis } from "../shape.js";
+import { call, type Expr, x } from "./ast.js";
+import { castTo, derive, evaluator, isFloat, parse, show, type Typed, typed, wrap } from "./expression.js";
+import { accumulator, type FoldAttrs, foldedShape, foldNest, isArg, keptShape, start } from "./fold_nest.js";
+import { eachPosition, type LoopText, literal, loops, type Nest } from "./nest.js";
+
+export type MapAttrs = { expr: string; shape?: readonly number[] };
+
+const typedOf = (xs: readonly TensorType[], { expr }: MapAttrs): Typed =>
+  typed(
+    parse(expr),
+    xs.map((t) => t.dtype),
+  );
+
+const shapeOf = (xs: readonly { readonly shape: readonly number[] }[], { shape = [] }: MapAttrs): readonly number[] =>
+  xs.reduce<readonly number[]>((s, t) => broadcastShape(s, t.shape), shape);
+
+const usesPosition = (e: Expr | Typed): boolean =>
+  e.kind === "position" || (e.kind === "call" && e.args.some((a) => usesPosition(a)));
+
+/** The C++ of an expression whose operands and position are these C++ expressions. */
+export function code(e: Typed, k: LoopText, operands: readonly string[], at: readonly string[]): string {
+  const visit = (part: Typed): string => {
+    if (part.kind === "operand") return operands[part.index] as string;
+    if (part.kind === "position") return `int64_t(${at[part.axis]})`;
+    if (part.kind === "number") return literal(part.value, k.type(part.dtype));
+    const args = part.args.map(visit);
+    if (castTo(part.name)) return `${part.name}(${args})`;
+    return `${part.name}_(${args.join(", ")})`;
+  };
+  return visit(e);
+}
+
+/**
+ * The expression `expr` (expression.ts) for each element of operands that broadcast to each other and to `shape`. The
+ * gradient passes to operands of floating point. Throws if the types in the expression do not fit together.
+ */
+export const map: Op<readonly ["...xs"], readonly ["y"], MapAttrs> = defineOp({
+  name: "map",
+  inputs: ["...xs"],
+  outputs: ["y"],
+  attrs: ["expr", "shape?"],
+  types: { xs: any },
+  kind: "kernel",
+  onnx: "moproc::Map",
+  infer: ({ xs }, attrs: MapAttrs) => {
+    const { dtype } = typedOf(xs, attrs);
+    const shape = shapeOf(xs, attrs);
+    if (attrs.shape && !sameShape(shape, attrs.shape))
+      throw new Error(`[${shape}] does not broadcast to [${attrs.shape}]`);
+    return { y: { dtype, shape } };
+  },
+  reference: ({ xs }, attrs, types) => {
+    const f = evaluator(typedOf(types.xs, attrs));
+    const shape = shapeOf(xs, attrs);
+    const index = xs.map((v) => broadcastIndex(v.shape, shape));
+    const y = NdArray.fill(shape, () => 0);
+    eachPosition(shape, (at, i) => {
+      y.data[i] = f(
+        xs.map((v, j) => v.data[index[j]?.[i] as number] as number),
+        at,
+      );
+    });
+    return { y };
+  },
+  grad: (b, p, { expr }) => ({
+    xs: p.in.xs.map((_, i) => gradient(b, parse(expr), p.in.xs, p.d.y as Value, i)) as Value[],
+  }),
+  nest: ({ xs }, attrs): Nest => {
+    const e = typedOf(xs, attrs);
+    const space = shapeOf(xs, attrs);
+    return {
+      space,
+      work: 1 + calls(e),
+      ...(usesPosition(e) ? {} : { pointwise: true }),
+      body: (k, at) => {
+        const own = (t: TensorType): readonly string[] =>
+          usesPosition(e)
+            ? t.shape.map((d, i) => (d === 1 ? "0" : (at[i + space.length - t.shape.length] as string)))
+            : at;
+        const operands = xs.map((t, i) => k.load(i, own(t)));
+        return [k.store(0, at, code(e, k, operands, at))];
+      },
+    };
+  },
+});
+
+const calls = (e: Typed): number => (e.kind === "call" ? e.args.reduce((n, a) => n + calls(a), 1) : 0);
+
+/** The gradient of the operand `i`; undefined if it has none. */
+function gradient(b: Builder, e: Expr, xs: readonly Value[], dy: Value, i: number): Value | undefined {
+  const operand = xs[i] as Value;
+  if (!isFloat(operand.type.dtype) || !isFloat(dy.type.dtype)) return undefined;
+  const d = derive(e, i);
+  if (d.kind === "number" && d.value === 0) return undefined;
+  const own = operand.type.dtype;
+  const seed: Expr = x(xs.length);
+  const chain = dy.type.dtype === own ? call("mul", seed, d) : undefined;
+  const made = chain ?? call(`to_${own}`, call("mul", seed, d));
+  return sumToAny(b, map(b, [...xs, dy], { expr: show(made) }), operand.type.shape);
+}
+
+/**
+ * The sum, product, largest or smallest element over `axes`, or the position of the largest or smallest along the one
+ * axis, i64. NaN if an element is NaN; its position for arg_max and arg_min. Without elements: 0, 1, the smallest and
+ * the largest number of the type, 0.
+ */
+export const fold: Op<readonly ["x"], readonly ["y"], FoldAttrs> = defineOp({
+  name: "fold",
+  inputs: ["x"],
+  outputs: ["y"],
+  attrs: ["of", "axes", "keepdims?", "last?"],
+  types: { x: any },
+  kind: "kernel",
+  onnx: "moproc::Fold",
+  infer: ({ x }, attrs: FoldAttrs) => {
+    if (!["sum", "prod", "max", "min", "arg_max", "arg_min"].includes(attrs.of)) throw new Error(`no fold ${attrs.of}`);
+    if (isArg(attrs.of) && attrs.axes.length !== 1) throw new Error(`${attrs.of} has one axis, not [${attrs.axes}]`);
+    return { y: { dtype: isArg(attrs.of) ? "i64" : x.dtype, shape: foldedShape(x.shape, attrs) } };
+  },
+  reference: ({ x }, attrs, types) => {
+    const { of, axes, last = false } = attrs;
+    const { dtype } = types.x;
+    const kept = keptShape(x.shape, axes);
+    const index = broadcastIndex(kept, x.shape);
+    const values = NdArray.fill(kept, () =>
+      start(of === "arg_max" ? "max" : of === "arg_min" ? "min" : of, dtype),
+    ).data;
+    const positions = new Float64Array(values.length).fill(-1);
+    const axis = wantAxis(axes[0] ?? 0, x.shape.length || 1);
+    const inner = elements(x.shape.slice(axis + 1));
+    const before = (v: number, m: number): boolean => (of.endsWith("max") ? v > m : v < m);
+    x.data.forEach((v, i) => {
+      const at = index[i] as number;
+      const m = values[at] as number;
+      if (of === "sum") values[at] = wrap(dtype, m + v);
+      else if (of === "prod") values[at] = wrap(dtype, m * v);
+      else if (positions[at] === -1 || (!Number.isNaN(m) && (Number.isNaN(v) || before(v, m) || (last && v === m)))) {
+        values[at] = v;
+        positions[at] = Math.floor(i / inner) % dim(x, axis);
+      }
+    });
+    return { y: new NdArray(foldedShape(x.shape, attrs), isArg(of) ? positions.map((p) => Math.max(p, 0)) : values) };
+  },
+  grad: (b, p, attrs) => {
+    const { x } = p.in;
+    const kept = keptShape(x.type.shape, attrs.axes);
+    const dy = reshaped(b, p.d.y as Value, kept);
+    if (attrs.of === "sum") return { x: map(b, [dy], { expr: "x0", shape: x.type.shape }) };
+    if (attrs.of === "prod") return { x: map(b, [others(b, x, attrs.axes), dy], { expr: "mul(x0,x1)" }) };
+    if (isArg(attrs.of)) return {};
+    const y = reshaped(b, p.out.y, kept);
+    const { dtype } = x.type;
+    const hit = map(b, [x, y], { expr: `where(equal(x0,x1),to_${dtype}(1),to_${dtype}(0))` });
+    const hits = fold(b, hit, { of: "sum", axes: attrs.axes, keepdims: true });
+    return { x: map(b, [hit, dy, hits], { expr: "div(mul(x0,x1),x2)" }) };
+  },
+  nest: ({ x }, attrs, { y }) => foldNest(x, y, attrs),
+});
+
+/** For each element of x the product of the others over `axes`, which is exact if elements are 0. */
+function others(b: Builder, x: Value, axes: readonly number[]): Value {
+  const { shape } = x.type;
+  const reduced = axes.map((a) => wantAxis(a, shape.length));
+  const perm = [...shape.keys()].filter((i) => !reduced.includes(i)).concat(reduced);
+  const rows = transposed(b, x, perm);
+  const flat = reshaped(
+    b,
+    rows,
+    [-1, elements(reduced.map((a) => shape[a] as number))].map((d, _, [, n]) =>
+      d === -1 ? elements(shape) / (n as number) : d,
+    ),
+  );
+  const run = (reverse: boolean): Value => cumulate(b, flat, { of: "prod", axis: 1, exclusive: true, reverse });
+  const both = map(b, [run(false), run(true)], { expr: "mul(x0,x1)" });
+  return transposed(
+    b,
+    reshaped(b, both, rows.type.shape),
+    perm.map((_, i) => perm.indexOf(i)),
+  );
+}
+
+/** The axes of x in another order. */
+export const transposed = (b: Builder, x: Value, perm: readonly number[]): Value =>
+  perm.every((a, i) => a === i) ? x : transpose(b, x, { perm });
+
+/** x summed to `shape`, which broadcasts to x's shape; in any floating point type. */
+export function sumToAny(b: Builder, x: Value, shape: readonly number[]): Value {
+  const from = x.type.shape;
+  if (sameShape(from, shape)) return x;
+  if (x.type.dtype === "f32") return sumTo(b, x, shape);
+  const padded = [...Array<number>(from.length - shape.length).fill(1), ...shape];
+  const axes = padded.flatMap((d, i) => (d === from[i] ? [] : [i]));
+  const y = axes.length > 0 ? fold(b, x, { of: "sum", axes, keepdims: true }) : x;
+  return reshaped(b, y, shape);
+}
+
+export type CumulateAttrs = { of: "sum" | "prod"; axis: number; exclusive?: boolean; reverse?: boolean };
+
+/** Running sums or products along an axis; exclusive: without the element itself; reverse: from the end. */
+export const cumulate: Op<readonly ["x"], readonly ["y"], CumulateAttrs> = defineOp({
+  name: "cumulate",
+  inputs: ["x"],
+  outputs: ["y"],
+  attrs: ["of", "axis", "exclusive?", "reverse?"],
+  types: { x: numeric },
+  kind: "kernel",
+  onnx: "moproc::Cumulate",
+  infer: ({ x }, { of, axis }: CumulateAttrs) => {
+    if (of !== "sum" && of !== "prod") throw new Error(`no running ${of}`);
+    wantAxis(axis, x.shape.length);
+    return { y: x };
+  },
+  reference: ({ x }, { of, axis: a, exclusive = false, reverse = false }, types) => {
+    const axis = wantAxis(a, x.shape.length);
+    const [n, inner] = [dim(x, axis), elements(x.shape.slice(axis + 1))];
+    const y = NdArray.fill(x.shape, () => 0);
+    for (let line = 0; line < x.data.length / n; line++) {
+      const first = Math.floor(line / inner) * n * inner + (line % inner);
+      let total = of === "sum" ? 0 : 1;
+      for (let j = 0; j < n; j++) {
+        const i = first + (reverse ? n - 1 - j : j) * inner;
+        const v = x.data[i] as number;
+        const next = wrap(types.x.dtype, of === "sum" ? total + v : total * v);
+        y.data[i] = exclusive ? total : next;
+        total = next;
+      }
+    }
+    return { y };
+  },
+  grad: (b, p, { of, axis, exclusive = false, reverse = false }) => {
+    if (of === "prod") throw new Error("running products have no gradient");
+    return { x: cumulate(b, p.d.y as Value, { of, axis, exclusive, reverse: !reverse }) };
+  },
+  nest: ({ x }, { of, axis: a, exclusive = false, reverse = false }): Nest => {
+    const axis = wantAxis(a, x.shape.length);
+    const n = x.shape[axis] as number;
+    return {
+      space: x.shape.with(axis, 1),
+      work: 1 + n,
+      body: (k, at) => {
+        const type = accumulator(k, x.dtype);
+        const here = at.with(axis, reverse ? `(${n - 1} - j0)` : "j0");
+        const next = `m = ${of === "sum" ? "add" : "mul"}_(m, v);`;
+        return [
+          `${type} m = ${literal(of === "sum" ? 0 : 1, type)};`,
+          ...loops([n], "j", () => [
+            `const ${type} v = ${type}(${k.load(0, here)});`,
+            ...(exclusive ? [k.store(0, here, "m"), next] : [next, k.store(0, here, "m")]),
+          ]),
+        ];
+      },
+    };
+  },
+});
