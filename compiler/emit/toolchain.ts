@@ -64,7 +64,7 @@ export async function kernelTool({ target }: Plan): Promise<Tool> {
       // Sections and hidden names: the linker drops the kernels that an artefact does not have.
       flags: [...flags, `-march=${target.arch}`, ...wide, "-ffunction-sections", "-fvisibility=hidden"],
       headers: ["kernels/common", "kernels/cpu"],
-      prelude: ["immintrin.h"],
+      prelude: ["immintrin.h", "algorithm", "cmath", "limits", "type_traits"],
     };
   }
   const headers = ["kernels/common", "kernels/cuda"];

@@ -4,11 +4,11 @@
 // names it; of what the outputs depend on, nothing is left out.
 
 import { Builder } from "../ir/builder.js";
-import { byteSize, type DType, elements, type Graph, type Role, type Value } from "../ir/types.js";
+import { byteSize, type DType, type Graph, type Role, type Value } from "../ir/types.js";
 import { verify } from "../ir/verify.js";
 import { isFloat } from "../ops/general/expression.js";
 import { nameOutputs } from "../rewrite/outputs.js";
-import { At, type Held, Refused } from "./at.js";
+import { At, type Held } from "./at.js";
 import { dtypes } from "./attributes.js";
 import { evaluatorOf, isEvaluated } from "./constants.js";
 import { checkGraph, liveNodes, where } from "./foreign_graph.js";
@@ -120,7 +120,6 @@ class Reader {
     const type = { dtype: tensor.type, shape: tensor.dims };
     let made: Value | undefined;
     const make = (role: Role): Value => {
-      if (elements(tensor.dims) === 0) throw new Refused(`the constant ${name} has no elements`);
       const init = { kind: "constant", value: 0 } as const; // the model's values are in the file with the state
       const own = isFloat(tensor.type) ? role : "buffer"; // nothing else is trained
       const s = this.builder.state(this.name(name), { dtype: tensor.type, shape: tensor.dims }, init, own);
@@ -221,7 +220,6 @@ class Reader {
 
 function checkSize(what: string, type: { readonly dtype: DType; readonly shape: readonly number[] }): void {
   if (!(byteSize(type) <= MAX_BYTES)) throw new Error(`${what} would take ${byteSize(type)} bytes`);
-  if (type.shape.includes(0)) throw new Error(`${what} has shape [${type.shape}]: it has no elements`);
 }
 
 function refusalText(all: readonly string[]): string {

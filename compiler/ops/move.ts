@@ -175,7 +175,7 @@ export const pad_channels: Op<readonly ["x"], readonly ["y"], ChannelsAttrs> = d
 });
 
 type SliceAttrs = { axis: number; start: number; end: number };
-/** The positions start <= i < end of `axis`. Throws if the range is empty or leaves the tensor. */
+/** The positions start <= i < end of `axis`. Throws if the range leaves the tensor. */
 export const slice: Op<readonly ["x"], readonly ["y"], SliceAttrs> = defineOp({
   name: "slice",
   inputs: ["x"],
@@ -188,7 +188,7 @@ export const slice: Op<readonly ["x"], readonly ["y"], SliceAttrs> = defineOp({
   infer: ({ x }, { axis: a, start, end }: SliceAttrs) => {
     const axis = wantAxis(a, x.shape.length);
     wantInteger("start", start, 0);
-    if (!Number.isInteger(end) || end <= start || end > dim(x, axis)) {
+    if (!Number.isInteger(end) || end < start || end > dim(x, axis)) {
       throw new Error(`[${start}, ${end}) is no range of axis ${axis} with ${dim(x, axis)} positions`);
     }
     return { y: { dtype: x.dtype, shape: x.shape.with(axis, end - start) } };

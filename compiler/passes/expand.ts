@@ -8,7 +8,7 @@ import { type DType, elements, type Graph, type Node, type Pass, type Value } fr
 import { tryAccessOf } from "../ops/access.js";
 import { constant, isConstant } from "../ops/constant.js";
 import { map } from "../ops/general/map.js";
-import { broadcast_copy } from "../ops/move.js";
+import { broadcast_copy, concat } from "../ops/move.js";
 import { named, opOf } from "../ops/op.js";
 import { max, sum } from "../ops/reduce.js";
 import { reshaped } from "../ops/reshaped.js";
@@ -17,7 +17,9 @@ import { substitute } from "../rewrite/rules.js";
 export const expand: Pass = {
   name: "expand",
   run: (g) =>
-    writeOutBroadcasts([expandComposite, splitReduction, flattenTable, generalise].reduce((h, f) => replace(h, f), g)),
+    writeOutBroadcasts(
+      [expandComposite, withoutEmpty, splitReduction, flattenTable, generalise].reduce((h, f) => replace(h, f), g),
+    ),
 };
 
 /** `g` with the nodes for which `f` returns values removed, and those values in place of their outputs. */
@@ -42,6 +44,23 @@ function expandComposite(b: Builder, n: Node): Value[] | undefined {
   const nested = b.nodes.slice(before).find((m) => opOf(m.op).expand);
   if (nested) throw new Error(`internal: expand: ${n.op} expands to the composite ${nested.op}`);
   return (op.outputs as readonly string[]).map((o) => outs[o] as Value);
+}
+
+/** What has no elements is not computed, and is no operand of a concat. */
+function withoutEmpty(b: Builder, n: Node): Value[] | undefined {
+  const isEmpty = (v: Value): boolean => v.type.shape.includes(0);
+  const filled = n.op === map.name && n.inputs.length === 0;
+  if (n.outputs.every(isEmpty) && !filled && opOf(n.op).kind !== "collective")
+    return n.outputs.map(({ type: { dtype, shape } }) => map(b.at(n.scope), [], { expr: `to_${dtype}(0)`, shape }));
+  if (n.op !== concat.name || !n.inputs.some(isEmpty)) return undefined;
+  const axis = n.attrs.axis as number;
+  return [
+    concat(
+      b.at(n.scope),
+      n.inputs.filter((v) => !isEmpty(v)),
+      { axis },
+    ),
+  ];
 }
 
 const computedInBodies: ReadonlySet<DType> = new Set<DType>(["f32", "u8", "i64"]);

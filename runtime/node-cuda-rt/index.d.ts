@@ -1,10 +1,16 @@
 /** Element types of tensors, as the plan names them. */
-export type DType = "f32" | "bf16" | "f16" | "f64" | "i64" | "i32" | "u8" | "bool";
+export type DType =
+  | ("f32" | "bf16" | "f16" | "f64")
+  | ("i64" | "i32" | "i16" | "i8" | "u64" | "u32" | "u16" | "u8")
+  | "bool";
 
 /**
  * Values of a tensor in logical row-major order (N, C, H, W; weights O, I, H, W). bf16 and f16 are raw 16-bit words.
  */
-export type Values = Float32Array | Uint16Array | Float64Array | BigInt64Array | Int32Array | Uint8Array;
+export type Values =
+  | (Float32Array | Float64Array)
+  | (BigInt64Array | Int32Array | Int16Array | Int8Array)
+  | (BigUint64Array | Uint32Array | Uint16Array | Uint8Array);
 
 export interface TensorInfo {
   readonly name: string;

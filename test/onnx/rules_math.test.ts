@@ -5,6 +5,7 @@ import { tensorOf } from "../../compiler/onnx/model.js";
 import { elementwise } from "../../compiler/onnx/operators/elementwise.js";
 import { reduce } from "../../compiler/onnx/operators/reduce.js";
 import { array, f32, i64, one, some } from "../support/foreign.js";
+import { ortRules } from "../support/ort_rules.js";
 import { check, coversAll, map, total, x23 } from "../support/rule_tests.js";
 
 const positive = array([2, 3], [0.25, 0.5, 1, 2, 3, 4]);
@@ -44,6 +45,9 @@ for (const [op, [attrs, f, since]] of Object.entries(pieces))
   ]);
 check("LeakyRelu", "its defaults", () => [
   [one("LeakyRelu", 16, x23), map(x23, (x) => (x < 0 ? Math.fround(0.01) * x : x))],
+]);
+check("Swish", "values", () => [
+  [one("Swish", 24, x23, { alpha: "0.5" }), map(x23, (x) => x / (1 + Math.exp(-x / 2)))],
 ]);
 check("Mish", "values", () => [[one("Mish", 18, x23), map(x23, (x) => x * Math.tanh(Math.log(1 + Math.exp(x))))]]);
 check("PRelu", "slopes by channel, and by numpy's rules", () => {
@@ -172,4 +176,7 @@ for (const op of ["Softmax", "LogSoftmax"])
     ];
   });
 
-coversAll({ ...elementwise, ...reduce });
+coversAll(
+  { ...elementwise, ...reduce },
+  ortRules.map((r) => r.op),
+);

@@ -56,6 +56,11 @@ export function toValues(type: TensorType, x: NdArray): Values {
     f64: () => d.slice(),
     i64: () => BigInt64Array.from(d, (v) => BigInt(v)),
     i32: () => Int32Array.from(d),
+    i16: () => Int16Array.from(d),
+    i8: () => Int8Array.from(d),
+    u64: () => BigUint64Array.from(d, (v) => BigInt(v)),
+    u32: () => Uint32Array.from(d),
+    u16: () => Uint16Array.from(d),
     u8: () => Uint8Array.from(d),
     bool: () => Uint8Array.from(d),
   };
@@ -65,7 +70,7 @@ export function toValues(type: TensorType, x: NdArray): Values {
 }
 
 export const fromValues = (type: TensorType, v: Values): NdArray =>
-  new NdArray(type.shape, v instanceof BigInt64Array ? Float64Array.from(v, Number) : new Float64Array(v));
+  new NdArray(type.shape, Float64Array.from(v as ArrayLike<number>, Number));
 
 /** |a - b| / |b| in the 2-norm; NaN if either has a NaN. */
 export function relativeError(a: NdArray, b: NdArray): number {

@@ -5,7 +5,7 @@ import type { DType, Value } from "../../ir/types.js";
 import { isFloat } from "../../ops/general/expression.js";
 import * as op from "../../ops/index.js";
 import type { At } from "../at.js";
-import { dataTypes } from "../model.js";
+import { dataTypes, scalarOf } from "../model.js";
 import { compute, converted } from "./compute.js";
 import { reshaped } from "./layout.js";
 import { type Build, type Rule, type Rules, since } from "./rule.js";
@@ -108,9 +108,7 @@ const pow: Build = (at) => {
 };
 
 const mod: Build = (at) => {
-  const float = isFloat(at.type(0).dtype as DType);
   const fmod = at.int("fmod", 0) === 1;
-  if (float && !fmod) at.refuse("fmod is 0, but its operands are floating point");
   return compute(at.builder, `${fmod ? "fmod" : "mod"}(x0,x1)`, at.in(0), at.in(1));
 };
 
@@ -235,10 +233,10 @@ export const elementwise: Rules = {
     }),
     since(12, (at) => {
       at.ignore("seed");
-      const ratio = at.has(1) ? at.numberIfConstant(1) : 0.5;
-      if (at.has(1)) at.typeOnly(1);
-      if (at.has(2) && at.numberIfConstant(2) !== 0 && ratio !== 0) at.refuse("it is a dropout of training");
-      if (at.has(2)) at.typeOnly(2);
+      const training = at.has(2) && scalarOf(at.constant(2)) !== 0;
+      if (!training && at.has(1)) at.typeOnly(1);
+      const ratio = at.has(1) && training ? scalarOf(at.constant(1)) : 0.5;
+      if (training && ratio !== 0) at.refuse("it is a dropout of training");
       return kept(at);
     }),
   ],
