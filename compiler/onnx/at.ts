@@ -9,6 +9,16 @@ import { type Attribute, type ElementType, elementsOf, type OnnxNode, scalarOf, 
 /** The reason why a node is not supported. */
 export class Refused extends Error {}
 
+/** A node is not supported because these values, its inputs, are not constants. */
+export class NeedsConstants extends Refused {
+  constructor(
+    readonly values: readonly string[],
+    why: string,
+  ) {
+    super(why);
+  }
+}
+
 /** A value of a foreign model: computed when the program runs, or a constant, which becomes a state if it is needed. */
 export interface Held {
   readonly type: { readonly dtype: ElementType; readonly shape: readonly number[] };
@@ -73,7 +83,10 @@ export class At {
   }
   /** Input `i`, whose value must be known now. */
   constant(i: number): Tensor {
-    return this.input(i).tensor ?? this.refuse(`input ${i} (${this.node.inputs[i]}) must be a constant`);
+    const name = this.node.inputs[i] as string;
+    const { tensor } = this.input(i);
+    if (!tensor) throw new NeedsConstants([name], `input ${i} (${name}) must be a constant`);
+    return tensor;
   }
   /** The integers of input `i`, which must be a constant. Those beyond 2^53 are clamped. */
   integers(i: number): number[] {

@@ -7,6 +7,7 @@ import { marks, ONNX_DATA_END, requireFile } from "../util/own.js";
 import { writeWhole } from "../util/whole_file.js";
 import type { External, Model, Tensor } from "./model.js";
 import { decodeModel, encodeModel } from "./proto.js";
+import { Unsupported } from "./unsupported.js";
 
 /** In bytes: tensors are stored beside the model if all of them have more than `model`; each has at least `tensor`. */
 const limits = { model: 1.5e9, tensor: 1024 } as const;
@@ -52,7 +53,10 @@ export function writeModel(file: string, m: Model, above: number = limits.model)
   return [file, beside];
 }
 
-/** The model in a file, with all its tensors in memory. Throws, naming the file, if it is not a valid model. */
+/**
+ * The model in a file, with all its tensors in memory. Throws, naming the file, if it is not a valid model, and
+ * Unsupported if it is not supported.
+ */
 export function readModel(file: string): Model {
   try {
     if (!existsSync(file)) throw new Error("no such file");
@@ -65,7 +69,7 @@ export function readModel(file: string): Model {
       graph: { ...m.graph, initializers: m.graph.initializers.map((t) => withData(t, dirname(file))) },
     };
   } catch (e) {
-    throw new Error(`${file}: ${(e as Error).message}`);
+    throw e instanceof Unsupported ? e.in(file) : new Error(`${file}: ${(e as Error).message}`);
   }
 }
 

@@ -4,21 +4,31 @@
 // names it; of what the outputs depend on, nothing is left out.
 
 import { Builder } from "../ir/builder.js";
-import { byteSize, type DType, type Graph, type Role, type Value } from "../ir/types.js";
+import { byteSize, type DType, elements, type Graph, type Role, type Value } from "../ir/types.js";
 import { verify } from "../ir/verify.js";
 import { isFloat } from "../ops/general/expression.js";
 import { nameOutputs } from "../rewrite/outputs.js";
-import { At, type Held } from "./at.js";
+import { At, type Held, NeedsConstants } from "./at.js";
 import { dtypes } from "./attributes.js";
 import { evaluatorOf, isEvaluated } from "./constants.js";
 import { checkGraph, liveNodes, where } from "./foreign_graph.js";
-import type { Model, OnnxNode, Tensor, ValueInfo } from "./model.js";
+import { arrays, type Model, type OnnxNode, type Tensor, tensorOf, type ValueInfo } from "./model.js";
 import { ruleOf } from "./operators/index.js";
+import { Unsupported } from "./unsupported.js";
 
 export interface Foreign {
   readonly graph: Graph;
   readonly values: ReadonlyMap<string, Tensor>; // of all states by name
   readonly renamed: ReadonlyMap<string, string>; // name in the model -> in the program, where they differ
+  readonly inputs: ReadonlyMap<string, string>; // name in the model -> in the program, of all inputs of the program
+  readonly outputs: ReadonlyMap<string, string>; // the same of the outputs that the program computes
+  readonly folded: ReadonlyMap<string, Tensor>; // outputs that are constants, by their name in the model, if asked for
+}
+
+export interface ForeignOptions {
+  readonly program?: string; // its name; absent: main
+  readonly statePrefix?: string; // of the names of all states, so that programs of one artefact do not share them
+  readonly fold?: true; // outputs that are constants are returned as such and are not outputs of the program
 }
 
 const PROGRAM = "main";
@@ -28,17 +38,22 @@ const SHOWN = 20; // reasons in one message
 
 /**
  * The program `main` of a foreign model. `dims` are the extents that the model leaves open, by their name or, if they
- * have none, as INPUT:AXIS. Throws, naming what is wrong, if the model is not valid or not supported.
+ * have none, as INPUT:AXIS. Throws, naming what is wrong, if the model is not valid, and Unsupported if it has
+ * something that is not supported.
  */
-export function importForeign(m: Model, dims: ReadonlyMap<string, number> = new Map()): Foreign {
+export function importForeign(
+  m: Model,
+  dims: ReadonlyMap<string, number> = new Map(),
+  options: ForeignOptions = {},
+): Foreign {
   const opset = m.opsets.get("") as number;
   if (opset < OPSETS.least || opset > OPSETS.most)
-    throw new Error(`operator set ${opset} of ai.onnx: known are ${OPSETS.least} to ${OPSETS.most}`);
-  if (m.training.length > 0) throw new Error("it has training info, which is not supported in models of others");
+    throw new Unsupported(`operator set ${opset} of ai.onnx: known are ${OPSETS.least} to ${OPSETS.most}`);
+  if (m.training.length > 0) throw new Unsupported("it has training info, which is not supported in models of others");
   checkGraph(m.graph);
   const nodes = liveNodes(m.graph);
   requireOperators(nodes, opset);
-  return new Reader(m, opset, dims, nodes).read();
+  return new Reader(m, opset, dims, nodes, options).read();
 }
 
 /** Throws, naming all of them, if there are operators without a rule. */
@@ -53,16 +68,22 @@ function requireOperators(nodes: readonly OnnxNode[], opset: number): void {
   const list = [...byName]
     .toSorted(([a], [b]) => (a < b ? -1 : 1))
     .map(([name, [first, ...more]]) => `${name} (${more.length + 1}, first in ${where(first as OnnxNode)})`);
-  throw new Error(`${list.length} of its operators are not supported in operator set ${opset}: ${list.join("; ")}`);
+  throw new Unsupported(
+    `${list.length} of its operators are not supported in operator set ${opset}: ${list.join("; ")}`,
+    [...byName.keys()],
+  );
 }
 
 class Reader {
-  private readonly builder = Builder.create(PROGRAM);
+  private readonly builder: Builder;
   private readonly held = new Map<string, Held | "refused">();
   private readonly values = new Map<string, Tensor>();
   private readonly renamed = new Map<string, string>();
   private readonly usedDims = new Set<string>();
+  private readonly inputs = new Map<string, string>();
   private readonly refusals: string[] = [];
+  private readonly operators = new Set<string>(); // of the refusals
+  private readonly needed = new Set<string>();
   private readonly wanted: ReadonlySet<string>;
 
   constructor(
@@ -70,7 +91,9 @@ class Reader {
     private readonly opset: number,
     private readonly dims: ReadonlyMap<string, number>,
     private readonly nodes: readonly OnnxNode[],
+    private readonly options: ForeignOptions,
   ) {
+    this.builder = Builder.create(options.program ?? PROGRAM);
     const { graph } = m;
     this.wanted = new Set([...nodes.flatMap((n) => n.inputs), ...graph.outputs.map((v) => v.name)]);
   }
@@ -88,22 +111,32 @@ class Reader {
     if (odd !== undefined) throw new Error(`--dim ${odd}: no input of the model has such an extent`);
     for (const t of graph.initializers) this.held.set(t.name, this.constant(t.name, t));
     for (const n of this.nodes) this.node(n);
-    if (this.refusals.length > 0) throw new Error(refusalText(this.refusals));
-    const outputs = graph.outputs.map((v) => this.output(v));
-    const built = this.builder.finish(outputs);
-    const named = nameOutputs(built, this.outputNames(outputs));
+    if (this.refusals.length > 0)
+      throw new Unsupported(refusalText(this.refusals), [...this.operators], [...this.needed]);
+    const folded = new Map<string, Tensor>();
+    const computed: ValueInfo[] = [];
+    for (const v of graph.outputs) {
+      const { tensor } = this.checked(v);
+      if (this.options.fold && tensor) folded.set(v.name, tensor);
+      else computed.push(v);
+    }
+    const values = computed.map((v) => this.checked(v).value("buffer"));
+    const asked = this.outputNames(computed, values);
+    const named = nameOutputs(this.builder.finish(values), asked);
     verify(named);
-    return { graph: named, values: this.values, renamed: this.renamed };
+    const outputs = new Map(computed.map((v, i) => [v.name, (asked[i] as Value).name]));
+    return { graph: named, values: this.values, renamed: this.renamed, inputs: this.inputs, outputs, folded };
   }
 
   private input(v: ValueInfo): void {
     const what = `input ${v.name}`;
     if (!v.shape) throw new Error(`${what} has no shape`);
     const shape = v.shape.map((d, i) => (typeof d === "number" ? d : this.extent(d || `${v.name}:${i}`, what)));
-    if (!dtypes.has(v.type)) throw new Error(`${what} has element type ${v.type}, which is not supported`);
+    if (!dtypes.has(v.type)) throw new Unsupported(`${what} has element type ${v.type}, which is not supported`);
     const type = { dtype: v.type as DType, shape };
     checkSize(what, type);
     const value = this.builder.input(this.name(v.name), type);
+    this.inputs.set(v.name, value.name);
     this.note(v.name, value.name);
     this.held.set(v.name, { type, tensor: undefined, value: () => value });
   }
@@ -122,7 +155,9 @@ class Reader {
     const make = (role: Role): Value => {
       const init = { kind: "constant", value: 0 } as const; // the model's values are in the file with the state
       const own = isFloat(tensor.type) ? role : "buffer"; // nothing else is trained
-      const s = this.builder.state(this.name(name), { dtype: tensor.type, shape: tensor.dims }, init, own);
+      const { statePrefix = "" } = this.options;
+      const named = this.name(`${statePrefix}${name}`);
+      const s = this.builder.state(named, { dtype: tensor.type, shape: tensor.dims }, init, own);
       this.values.set(s.name, tensor);
       this.note(name, s.name);
       return s;
@@ -153,7 +188,10 @@ class Reader {
         return;
       }
       const rule = ruleOf(n.op, this.opset);
-      if (!rule) return at.refuse("it is supported only if its inputs are constants");
+      if (!rule) {
+        const open = n.inputs.filter((name, i) => name !== "" && !given[i]?.tensor);
+        throw new NeedsConstants(open, "it is supported only if its inputs are constants");
+      }
       const results = [rule.build(at)].flat() as (Value | undefined)[];
       at.end();
       n.outputs.forEach((name, i) => {
@@ -163,34 +201,41 @@ class Reader {
       });
     } catch (e) {
       if (!(e instanceof Error) || /^internal/.test(e.message) || e instanceof TypeError) throw e;
+      if (e instanceof NeedsConstants) for (const name of e.values) this.needed.add(name);
+      this.operators.add(n.op);
       this.refusals.push(`${where(n)}: ${e.message}`);
       this.refused(n);
     }
   }
 
+  /** Holds the result of a rule. With `fold` one without elements is a constant: there is nothing to compute. */
   private computed(name: string, value: Value): void {
-    checkSize(name, value.type);
-    if (name !== "") this.held.set(name, { type: value.type, tensor: undefined, value: () => value });
+    const { type } = value;
+    checkSize(name, type);
+    if (name === "") return;
+    const empty = this.options.fold && elements(type.shape) === 0;
+    const none = (): Tensor => tensorOf(name, type.dtype, type.shape, new arrays[type.dtype](0));
+    this.held.set(name, empty ? this.constant(name, none()) : { type, tensor: undefined, value: () => value });
   }
 
   private refused(n: OnnxNode): void {
     for (const name of n.outputs) this.held.set(name, "refused");
   }
 
-  /** The value of an output of the model, whose declared type it must have. */
-  private output(v: ValueInfo): Value {
+  /** What is held of an output of the model, whose declared type it must have. */
+  private checked(v: ValueInfo): Held {
     const h = this.held.get(v.name) as Held;
     const fits = !v.shape || v.shape.length === h.type.shape.length;
     const other = v.shape?.findIndex((d, i) => typeof d === "number" && d !== h.type.shape[i]) ?? -1;
     if (v.type !== h.type.dtype || !fits || other >= 0)
       throw new Error(`output ${v.name} is declared ${v.type}[${v.shape}], but is ${h.type.dtype}[${h.type.shape}]`);
-    return h.value("buffer");
+    return h;
   }
 
-  private outputNames(outputs: readonly Value[]): Value[] {
+  private outputNames(infos: readonly ValueInfo[], outputs: readonly Value[]): Value[] {
     const { inputs } = this.builder.finish([]);
     const taken = new Set([...inputs, ...this.builder.states].map((v) => v.name));
-    return this.m.graph.outputs.map((info, i) => {
+    return infos.map((info, i) => {
       const value = outputs[i] as Value;
       let name = this.name(info.name);
       while (taken.has(name) && name !== value.name) name += "_";

@@ -44,6 +44,24 @@ export const dataTypes: readonly (ElementType | undefined)[] = [
   "bf16",
 ];
 
+/** The names of the other ones, for messages. */
+export const otherTypes: Readonly<Record<number, string>> = {
+  0: "undefined",
+  8: "string",
+  14: "complex64",
+  15: "complex128",
+  17: "float8e4m3fn",
+  18: "float8e4m3fnuz",
+  19: "float8e5m2",
+  20: "float8e5m2fnuz",
+  21: "uint4",
+  22: "int4",
+  23: "float4e2m1",
+  24: "float8e8m0",
+  25: "uint2",
+  26: "int2",
+};
+
 /** Where a tensor's bytes are if they are not in the model: a file name relative to it, and a range in bytes. */
 export interface External {
   readonly location: string;

@@ -3,6 +3,7 @@
 
 import onnxProto, { type onnx } from "onnx-proto";
 import { elements } from "../ir/types.js";
+import { clamped, count, integer, text } from "./checked.js";
 import {
   type Attribute,
   type Attributes,
@@ -14,10 +15,12 @@ import {
   type OnnxFunction,
   type OnnxGraph,
   type OnnxNode,
+  otherTypes,
   type Tensor,
   type TrainingInfo,
   type ValueInfo,
 } from "./model.js";
+import { Unsupported } from "./unsupported.js";
 
 export type * from "./model.js";
 
@@ -151,7 +154,7 @@ export function decodeModel(bytes: Uint8Array): Model {
   if (irVersion < 3 || irVersion > KNOWN_IR)
     throw new Error(`not an ONNX model: its IR version is ${irVersion}, known are 3 to ${KNOWN_IR}`);
   const opsets = decodeOpsets(m.opsetImport, "the model");
-  if (!opsets.has("")) throw new Error("the model imports no version of the ai.onnx operators");
+  if (!opsets.has("")) throw new Unsupported("the model imports no version of the ai.onnx operators");
   if (!m.graph) throw new Error("the model has no graph");
   return {
     irVersion,
@@ -166,11 +169,32 @@ export function decodeModel(bytes: Uint8Array): Model {
   };
 }
 
+/** What can be said of a model that may be not supported: its operators, with their domains, and its operator set. */
+export interface Outline {
+  readonly nodes: readonly { readonly operator: string; readonly outputs: readonly string[] }[];
+  readonly opset: number; // of ai.onnx, otherwise of the first domain
+}
+
+/** The outline of the model in these bytes. Throws if they are no model. */
+export function outlineOf(bytes: Uint8Array): Outline {
+  const m = parse(bytes);
+  const opsets = decodeOpsets(m.opsetImport, "the model");
+  const nodes = (m.graph?.node ?? []).map((n) => ({
+    operator: `${n.domain && n.domain !== "ai.onnx" ? `${n.domain}::` : ""}${n.opType}`,
+    outputs: n.output ?? [],
+  }));
+  return { nodes, opset: opsets.get("") ?? [...opsets.values()][0] ?? 0 };
+}
+
 /** The tensor in these bytes of a TensorProto, as ONNX's test cases have them. Throws if they are not valid. */
 export function decodeTensorFile(bytes: Uint8Array): Tensor {
   const file = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   return decodeTensor(onnxProto.onnx.TensorProto.decode(file), "the tensor");
 }
+
+/** The bytes of a TensorProto, as ONNX's test cases have them. */
+export const encodeTensorFile = (t: Tensor): Uint8Array =>
+  plain(onnxProto.onnx.TensorProto.encode(encodeTensor(t)).finish());
 
 function parse(bytes: Uint8Array): onnx.IModelProto {
   try {
@@ -243,7 +267,7 @@ function decodeNode(n: onnx.INodeProto, depth: number): OnnxNode {
 }
 
 function decodeAttribute(a: onnx.IAttributeProto, where: string, depth: number): Attribute {
-  if (a.refAttrName) throw new Error(`${where} refers to an attribute of a function, which is not supported`);
+  if (a.refAttrName) throw new Unsupported(`${where} refers to an attribute of a function, which is not supported`);
   switch (Object.entries(kinds).find(([, number]) => number === a.type)?.[0] as keyof typeof kinds | undefined) {
     case "int":
       return { kind: "int", value: integer(a.i ?? 0, where) };
@@ -262,7 +286,7 @@ function decodeAttribute(a: onnx.IAttributeProto, where: string, depth: number):
     case "strings":
       return { kind: "strings", value: (a.strings ?? []).map((s) => Buffer.from(s).toString()) };
     case undefined:
-      throw new Error(`${where} has type ${a.type}, which is not supported`);
+      throw new Unsupported(`${where} has type ${a.type}, which is not supported`);
   }
 }
 
@@ -305,13 +329,19 @@ function decodeExternal(t: onnx.ITensorProto, where: string): Tensor["data"] {
 function decodeValue(v: onnx.IValueInfoProto, what: string): ValueInfo {
   const where = `${what} ${text(v.name, `the name of an ${what}`)}`;
   const t = v.type?.tensorType;
-  if (!t) throw new Error(`${where} is not a tensor`);
+  if (!t) throw new Unsupported(`${where} is ${kindOf(v.type)}, not a tensor, which is not supported`);
   const dims = t.shape?.dim;
   if (dims && dims.length > MAX_RANK) throw new Error(`${where} has ${dims.length} axes`);
   const extent = (d: onnx.TensorShapeProto.IDimension): Dim =>
     d.dimParam ? d.dimParam : d.dimValue == null ? "" : count(d.dimValue, `an extent of ${where}`);
   const shape = t.shape ? (dims ?? []).map(extent) : undefined;
   return { name: v.name as string, type: elementType(t.elemType, where), shape };
+}
+
+/** The kind of a value that is no tensor, as TypeProto names it. */
+function kindOf(type: onnx.ITypeProto | null | undefined): string {
+  const kind = Object.entries(type ?? {}).find(([name, x]) => /Type$/.test(name) && x)?.[0];
+  return kind ? `of the kind ${kind.replace(/Type$/, "")}` : "of an unknown kind";
 }
 
 function decodeOpsets(
@@ -337,7 +367,8 @@ function pairs(all: readonly onnx.IStringStringEntryProto[] | null | undefined, 
 
 function elementType(number: number | null | undefined, where: string): ElementType {
   const type = dataTypes[number ?? 0];
-  if (!type) throw new Error(`${where} has element type ${number ?? 0}, which is not supported`);
+  if (!type)
+    throw new Unsupported(`${where} has element type ${otherTypes[number ?? 0] ?? number}, which is not supported`);
   return type;
 }
 
@@ -345,27 +376,4 @@ function sizeOf(dims: readonly number[], each: number, where: string): number {
   const size = elements(dims) * each;
   if (dims.length > MAX_RANK || !Number.isSafeInteger(size)) throw new Error(`${where}: no tensor has shape [${dims}]`);
   return size;
-}
-
-function text(s: string | null | undefined, what: string): string {
-  if (!s) throw new Error(`${what} is missing`);
-  return s;
-}
-
-function integer(x: number | { toNumber(): number }, what: string): number {
-  const n = typeof x === "number" ? x : x.toNumber();
-  if (!Number.isSafeInteger(n)) throw new Error(`${what}: ${n} is beyond 2^53`);
-  return n;
-}
-
-/** An item of a list of integers. Beyond 2^53 there are only the ends of a Slice, which mean the end of the axis. */
-const clamped = (x: number | { toNumber(): number }): number => {
-  const n = typeof x === "number" ? x : x.toNumber();
-  return Math.min(Math.max(n, Number.MIN_SAFE_INTEGER), Number.MAX_SAFE_INTEGER);
-};
-
-function count(x: number | { toNumber(): number }, what: string): number {
-  const n = integer(x, what);
-  if (n < 0) throw new Error(`${what} is negative: ${n}`);
-  return n;
 }
