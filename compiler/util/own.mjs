@@ -67,6 +67,7 @@ function lstat(path) {
 /** How each kind of file is recognised: (first bytes, last bytes, both as latin1) -> whether moproc wrote it. */
 export const marks = {
   onnx: (head) => head[0] === "\b" && head.slice(2, 10) === "\x12\x06moproc", // ir_version, then producer_name
+  npz: (head, tail) => head.startsWith("PK") && tail.endsWith(NPZ_END),
   onnxData: (_, tail) => tail.endsWith(ONNX_DATA_END),
   safetensors: (head) => /^.{8}\{"__metadata__": ?\{[^}]*"format": ?"moproc-/s.test(head),
   html: (head) => head.includes('<meta name="generator" content="moproc">'),
@@ -75,6 +76,9 @@ export const marks = {
   /** For a file whose contents the caller has checked. */
   checked: () => true,
 };
+
+/** The comment of an .npz file, which is at its end. */
+export const NPZ_END = "moproc-npz-1";
 
 /** The last bytes of a file of external tensors. No tensor refers to them. */
 export const ONNX_DATA_END = "moproc-onnx-data-1";

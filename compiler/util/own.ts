@@ -10,9 +10,11 @@ export type Mark = (head: string, tail: string) => boolean;
 
 interface Own {
   readonly ONNX_DATA_END: string;
+  readonly NPZ_END: string;
   readonly marks: {
     readonly onnx: Mark;
     readonly onnxData: Mark;
+    readonly npz: Mark;
     readonly safetensors: Mark;
     readonly html: Mark;
     readonly checked: Mark;
@@ -36,4 +38,5 @@ interface Own {
 }
 
 const own = (await import(pathToFileURL(join(root, "compiler", "util", "own.mjs")).href)) as Own;
-export const { ONNX_DATA_END, marks, requireFile, temporary, requireFolder, makeFolder, beginBeside, endBeside } = own;
+export const { ONNX_DATA_END, NPZ_END, marks, requireFile, temporary, requireFolder, makeFolder } = own;
+export const { beginBeside, endBeside } = own;
