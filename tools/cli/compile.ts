@@ -7,7 +7,7 @@ import { binaryName } from "../../compiler/emit/project.js";
 import { launchesOf } from "../../compiler/lower/launches.js";
 import { modelFlagList, modelFlags, targetOf } from "./flags.js";
 import { type Extra, extras, INIT, modelGraphs, printGraphs, type Source, userGraphs } from "./graphs.js";
-import { extent } from "./kinds.js";
+import { extent, namedFile } from "./kinds.js";
 import { artefactKey, type Obtained, obtain } from "./obtain.js";
 import { sections, type Verb } from "./record.js";
 import { sampleModel } from "./sample_run.js";
@@ -68,6 +68,16 @@ export const compileVerb: Verb = {
       help: "The extent that a .onnx file of another exporter leaves open as NAME (or INPUT:AXIS), such as its batch.",
     },
     {
+      names: ["--bind"],
+      unit: "NAME=FILE",
+      kind: namedFile,
+      repeated: true,
+      section: sections.compiled,
+      help:
+        "Makes input NAME of a .onnx file of another exporter a constant, such as one that decides shapes: the " +
+        "tensor of a .pb or .npy file, or the one of this name of an .npz or .safetensors file.",
+    },
+    {
       names: ["--no-type-check"],
       section: "check",
       help: "Does not check the types of step.ts before it runs; otherwise TypeScript does, if it is installed.",
@@ -83,9 +93,12 @@ export const compileVerb: Verb = {
     const dims = new Map((options.dim as (readonly [string, number])[] | undefined) ?? []);
     if (dims.size > 0 && !steps.some(isOnnx))
       throw new Error("--dim: only a .onnx file leaves extents open; leave the flag out");
+    const bind = new Map((options.bind as (readonly [string, string])[] | undefined) ?? []);
+    if (bind.size > 0 && !steps.some(isOnnx))
+      throw new Error("--bind: only a .onnx file has inputs that can be constants; leave the flag out");
     const source =
       steps.length > 0
-        ? await filesSource(steps, typeCheck, dims)
+        ? await filesSource(steps, typeCheck, dims, bind)
         : modelGraphs(String(options.task), flags, extrasOf(options.with));
     const stopAfter = options.stopAfter as string | undefined;
     if (stopAfter !== undefined) return printGraphs(source.graphs(), target, stopAfter);
@@ -107,8 +120,13 @@ async function filesSource(
   steps: readonly string[],
   typeCheck: boolean,
   dims: ReadonlyMap<string, number>,
+  bind: ReadonlyMap<string, string>,
 ): Promise<Source> {
-  if (steps.every(isOnnx)) return (await import("./onnx_source.js")).onnxSource(steps, dims);
+  if (steps.every(isOnnx)) {
+    const { readTensor } = await import("./tensor_files.js");
+    const constants = new Map([...bind].map(([name, file]) => [name, readTensor(file, name)]));
+    return (await import("./onnx_source.js")).onnxSource(steps, dims, constants);
+  }
   const [file, other] = steps as [string, ...string[]];
   if (other !== undefined)
     throw new Error(`${other}: if several files are given, all must be programs exported as .onnx`);

@@ -54,3 +54,12 @@ export const extent: Kind = {
       : bad("a name, = and a whole number from 1");
   },
 };
+
+/** NAME=FILE; the value is the pair of both. */
+export const namedFile: Kind = {
+  range: "NAME=FILE",
+  parse(text) {
+    const [, name, file] = /^([^=]+)=(.+)$/s.exec(text) ?? [];
+    return name !== undefined && file !== undefined ? [name, file] : bad("a name, = and a file");
+  },
+};

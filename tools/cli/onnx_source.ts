@@ -8,6 +8,7 @@ import type { State } from "../../compiler/ir/types.js";
 import type { Plan } from "../../compiler/lower/plan.js";
 import { readModel } from "../../compiler/onnx/files.js";
 import { importForeign } from "../../compiler/onnx/foreign.js";
+import { bindInputs } from "../../compiler/onnx/foreign_data.js";
 import { type Imported, importStep, isStep } from "../../compiler/onnx/import.js";
 import type { Model, Tensor } from "../../compiler/onnx/model.js";
 import { digest } from "../../compiler/util/digest.js";
@@ -33,13 +34,19 @@ export const safetensorsTypes: Readonly<Record<string, SafetensorsDType>> = {
 };
 
 /**
- * The source with one program per file. `dims` are the extents that a file of another exporter leaves open. Throws,
- * naming the file, if one is not supported, the files are not of one export, or `dims` are for no file.
+ * The source with one program per file. `dims` are the extents that a file of another exporter leaves open, `constants`
+ * the values of inputs that become constants. Throws, naming the file, if one is not supported, the files are not of
+ * one export, or `dims` or `constants` are for no file.
  */
-export function onnxSource(files: readonly string[], dims: ReadonlyMap<string, number>): Source {
+export function onnxSource(
+  files: readonly string[],
+  dims: ReadonlyMap<string, number>,
+  constants: ReadonlyMap<string, Tensor> = new Map(),
+): Source {
   const first = readModel(files[0] as string);
-  if (!isStep(first)) return foreignSource(files, first, dims);
+  if (!isStep(first)) return foreignSource(files, first, dims, constants);
   if (dims.size > 0) throw new Error(`--dim: ${files[0]} leaves no extent open; leave the flag out`);
+  if (constants.size > 0) throw new Error(`--bind: ${files[0]} is a program of moproc's; leave the flag out`);
   const programs: Program[] = [];
   const states = new Map<string, Held>();
   for (const [i, file] of files.entries())
@@ -77,11 +84,16 @@ function writeState(
 }
 
 /** The source of a model that another exporter wrote. Tells on stderr which names the program has instead of others. */
-function foreignSource(files: readonly string[], model: Model, dims: ReadonlyMap<string, number>): Source {
+function foreignSource(
+  files: readonly string[],
+  model: Model,
+  dims: ReadonlyMap<string, number>,
+  constants: ReadonlyMap<string, Tensor>,
+): Source {
   const [file, other] = files as [string, ...string[]];
   if (other !== undefined) throw new Error(`${file}: moproc did not export it; such a model is compiled alone`);
   try {
-    const { graph, values, renamed } = importForeign(model, dims);
+    const { graph, values, renamed } = importForeign(bindInputs(model, constants), dims);
     const table = [...renamed].map(([from, to]) => `${JSON.stringify(from)} is ${to}`);
     if (table.length > 0) process.stderr.write(`note: ${file}: names that changed: ${table.join(", ")}\n`);
     return {

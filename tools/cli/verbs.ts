@@ -17,6 +17,7 @@ const files: Readonly<Record<string, () => Promise<Verb>>> = {
   export: async () => (await import("./export.js")).exportVerb,
   convert: async () => (await import("./convert.js")).convert,
   compile: async () => (await import("./compile.js")).compileVerb,
+  run: async () => (await import("./run.js")).runVerb,
   inspect: async () => (await import("./inspect.js")).inspect,
   cache: async () => (await import("./cache.js")).cache,
   weights: async () => (await import("./weights.js")).weights,
