@@ -1,0 +1,49 @@
+// npm run conformance: runs the ONNX project's test cases, prints how many pass, and writes docs/conformance.md.
+//
+//   npm run conformance               the cases of test/fixtures/onnx-conformance
+//   npm run conformance -- FOLDER     those below FOLDER; the page is then build/conformance/conformance.md
+//                       --expect      also writes the statuses that test/onnx/conformance.test.ts expects
+//                       --no-setup    builds nothing: everything needed has been built
+
+import { spawnSync } from "node:child_process";
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { allSteps, quiet, root, runSteps } from "./setup/steps.mjs";
+
+const { values, positionals } = parseArgs({
+  options: { expect: { type: "boolean", default: false }, "no-setup": { type: "boolean", default: false } },
+  allowPositionals: true,
+});
+const [folder] = positionals;
+if (!values["no-setup"]) runSteps(allSteps());
+
+const fixture = join(root, "test", "fixtures", "onnx-conformance");
+const work = join(root, "build", "conformance");
+const json = join(work, "results.json");
+const cases = folder ?? join(work, "cases");
+mkdirSync(work, { recursive: true });
+if (folder === undefined) {
+  rmSync(cases, { recursive: true, force: true });
+  mkdirSync(cases);
+  quiet("tar", ["-xzf", join(fixture, "cases.tar.gz"), "-C", cases]);
+}
+const main = join(root, "build", "js", "tools", "cli", "main.js");
+const args = [main, "run", "--cases", cases, "--out", join(work, "out"), "--json", json];
+const start = performance.now();
+const ran = spawnSync(process.execPath, args, { stdio: ["ignore", "ignore", "inherit"] });
+if (ran.status !== 0 && ran.status !== 1) process.exit(ran.status ?? 1); // 1: some cases did not pass
+const { cases: results } = JSON.parse(readFileSync(json, "utf8"));
+
+const { conformancePage, countsText, expectedText } = await import("../build/js/tools/conformance/page.js");
+process.stdout.write(countsText(results));
+console.log(`${((performance.now() - start) / 1000).toFixed(0)} s; ${json} has the reasons`);
+const page = folder === undefined ? join(root, "docs", "conformance.md") : join(work, "conformance.md");
+const command = folder === undefined ? "npm run conformance" : `npm run conformance -- ${folder}`;
+writeFileSync(page, conformancePage(results, command));
+quiet(join(root, "node_modules", ".bin", "biome"), ["format", "--write", page]); // it pads the tables
+console.log(page);
+if (values.expect) {
+  if (folder !== undefined) throw new Error("--expect: only for the cases of the repository; leave FOLDER out");
+  writeFileSync(join(fixture, "expected.tsv"), expectedText(results));
+}
