@@ -169,6 +169,20 @@ function binary(at: At, { float, whole }: Arithmetic): Tensor {
   return tensorOf("", a.type, dims, out);
 }
 
+function negative(at: At): Tensor {
+  const t = at.constant(0);
+  at.ignore("consumed_inputs"); // before version 6
+  if (t.type === "bool") at.refuse("a constant bool");
+  const [x, out] = [elementsOf(t), room(at, t.type, t.dims)];
+  for (let i = 0; i < out.length; i++) {
+    const v = x[i] as number | bigint;
+    if (isHalf(t.type))
+      out[i] = Number(v) ^ 0x8000; // the sign
+    else out[i] = (isFloat(t.type) ? -Number(v) : wrapped(t.type, -BigInt(v))) as number;
+  }
+  return tensorOf("", t.type, t.dims, out);
+}
+
 function cast(at: At): Tensor {
   const t = at.constant(0);
   at.ignore("saturate", "round_mode");
@@ -273,6 +287,7 @@ const ofConstants: Readonly<Record<string, Evaluate>> = {
   ConstantOfShape: fill,
   Identity: (at) => at.constant(0),
   Cast: cast,
+  Neg: negative,
   Range: range,
   Gather: gather,
   ...Object.fromEntries(Object.entries(arithmetic).map(([name, a]) => [name, (at: At) => binary(at, a)])),

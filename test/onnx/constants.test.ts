@@ -53,6 +53,10 @@ const folded: Readonly<Record<string, readonly [NdArray, () => NdArray]>> = {
     array([2], [-3, 3]),
     () => constants([node("Div", ["a", "b"], ["y"])], "i64", { a: i64([-7, 7]), b: i64([2]) }),
   ],
+  Neg: [
+    array([3], [-4, 0, 2 ** 40]),
+    () => constants([node("Neg", ["a"], ["y"])], "i64", { a: i64([4, 0, -(2n ** 40n)]) }),
+  ],
   Concat: [
     array([2, 3], [1, 2, 5, 3, 4, 6]),
     () =>
