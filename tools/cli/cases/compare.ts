@@ -2,6 +2,7 @@
 
 import { sameShape } from "../../../compiler/ir/types.js";
 import { elementsOf, type Tensor } from "../../../compiler/onnx/model.js";
+import { bf16, f16 } from "../../../compiler/util/float.js";
 import type { Tolerance } from "./find.js";
 
 /** The largest error of outputs that agree. */
@@ -10,24 +11,11 @@ export interface Agreement {
   readonly share: number; // the largest error as a share of what is allowed for its element, 0 to 1
 }
 
-/** The value of an f16. */
-function half(bits: number): number {
-  const [sign, exponent, fraction] = [bits & 0x8000 ? -1 : 1, (bits >> 10) & 31, bits & 1023];
-  if (exponent === 31) return fraction === 0 ? sign * Number.POSITIVE_INFINITY : Number.NaN;
-  return exponent === 0 ? sign * fraction * 2 ** -24 : sign * (1024 + fraction) * 2 ** (exponent - 25);
-}
-
-const word = new DataView(new ArrayBuffer(4));
-function bfloat(bits: number): number {
-  word.setUint32(0, bits << 16);
-  return word.getFloat32(0);
-}
-
 /** The element as a number, or exactly as a bigint. */
 function reader(t: Tensor): (i: number) => number | bigint {
   const xs = elementsOf(t);
-  if (t.type === "f16") return (i) => half(xs[i] as number);
-  if (t.type === "bf16") return (i) => bfloat(xs[i] as number);
+  if (t.type === "f16") return (i) => f16(xs[i] as number);
+  if (t.type === "bf16") return (i) => bf16(xs[i] as number);
   return (i) => xs[i] as number | bigint;
 }
 
