@@ -9,6 +9,9 @@ import { type Attribute, type ElementType, elementsOf, type OnnxNode, scalarOf, 
 /** The reason why a node is not supported. */
 export class Refused extends Error {}
 
+/** A node cannot be read because the node that makes a value was refused. */
+export class AfterRefused extends Error {}
+
 /** A node is not supported because these values, its inputs, are not constants. */
 export class NeedsConstants extends Refused {
   constructor(

@@ -8,12 +8,23 @@ import { byteSize, type DType, elements, type Graph, type Role, type Value } fro
 import { verify } from "../ir/verify.js";
 import { isFloat } from "../ops/general/expression.js";
 import { nameOutputs } from "../rewrite/outputs.js";
-import { At, type Held, NeedsConstants } from "./at.js";
+import { AfterRefused, At, type Held, NeedsConstants, Refused } from "./at.js";
 import { dtypes } from "./attributes.js";
 import { evaluatorOf, isEvaluated } from "./constants.js";
+import { controlFlow, defineOutputs, isControlFlow, type Scope } from "./control_flow.js";
+import { foldNode } from "./fold_node.js";
 import { checkGraph, liveNodes, where } from "./foreign_graph.js";
-import { arrays, type Model, type OnnxNode, type Tensor, tensorOf, type ValueInfo } from "./model.js";
+import {
+  arrays,
+  type Model,
+  type OnnxFunction,
+  type OnnxNode,
+  type Tensor,
+  tensorOf,
+  type ValueInfo,
+} from "./model.js";
 import { ruleOf } from "./operators/index.js";
+import { bodyOfFunction, checkCalls, functionKey, graphsOf, instance, readsOf } from "./subgraph.js";
 import { Unsupported } from "./unsupported.js";
 
 export interface Foreign {
@@ -34,6 +45,7 @@ export interface ForeignOptions {
 const PROGRAM = "main";
 const OPSETS = { least: 1, most: 28 } as const;
 const MAX_BYTES = 2 ** 36; // of one tensor
+const MAX_NODES = 1e6; // after calls and iterations are written out
 const SHOWN = 20; // reasons in one message
 
 /**
@@ -51,14 +63,19 @@ export function importForeign(
     throw new Unsupported(`operator set ${opset} of ai.onnx: known are ${OPSETS.least} to ${OPSETS.most}`);
   if (m.training.length > 0) throw new Unsupported("it has training info, which is not supported in models of others");
   checkGraph(m.graph);
-  const nodes = liveNodes(m.graph);
-  requireOperators(nodes, opset);
-  return new Reader(m, opset, dims, nodes, options).read();
+  checkCalls(m.functions);
+  const nodes = liveNodes(
+    m.graph.nodes,
+    m.graph.outputs.map((v) => v.name),
+  );
+  requireOperators(nodes, m);
+  return new Reader(m, dims, nodes, options).read();
 }
 
 /** Throws, naming all of them, if there are operators without a rule. */
-function requireOperators(nodes: readonly OnnxNode[], opset: number): void {
-  const unknown = nodes.filter((n) => n.domain !== "" || !(ruleOf(n.op, opset) || isEvaluated(n.op)));
+function requireOperators(nodes: readonly OnnxNode[], m: Model): void {
+  const opset = m.opsets.get("") as number;
+  const unknown = unknownNodes(nodes, m.opsets, functionsOf(m));
   if (unknown.length === 0) return;
   const byName = new Map<string, OnnxNode[]>();
   for (const n of unknown) {
@@ -74,6 +91,27 @@ function requireOperators(nodes: readonly OnnxNode[], opset: number): void {
   );
 }
 
+type Opsets = ReadonlyMap<string, number>;
+type Functions = ReadonlyMap<string, OnnxFunction>;
+const functionsOf = (m: Model): Functions => new Map(m.functions.map((f) => [functionKey(f.domain, f.name), f]));
+
+/** The nodes without a rule, also those of graphs inside of nodes and of functions that are called. */
+function unknownNodes(nodes: readonly OnnxNode[], opsets: Opsets, functions: Functions): OnnxNode[] {
+  const seen = new Set<OnnxFunction>();
+  const visit = (n: OnnxNode, versions: Opsets): OnnxNode[] => {
+    const f = functions.get(functionKey(n.domain, n.op));
+    if (f) {
+      if (seen.has(f)) return [];
+      seen.add(f);
+      return f.nodes.flatMap((m) => visit(m, f.opsets));
+    }
+    if (isControlFlow(n)) return graphsOf(n).flatMap((g) => g.nodes.flatMap((m) => visit(m, versions)));
+    const known = ruleOf(n.domain, n.op, versions.get(n.domain) ?? 0) || (n.domain === "" && isEvaluated(n.op));
+    return known ? [] : [n];
+  };
+  return nodes.flatMap((n) => visit(n, opsets));
+}
+
 class Reader {
   private readonly builder: Builder;
   private readonly held = new Map<string, Held | "refused">();
@@ -84,18 +122,20 @@ class Reader {
   private readonly refusals: string[] = [];
   private readonly operators = new Set<string>(); // of the refusals
   private readonly needed = new Set<string>();
-  private readonly wanted: ReadonlySet<string>;
+  private readonly wanted: Set<string>;
+  private readonly functions: Functions;
+  private count = 0;
 
   constructor(
     private readonly m: Model,
-    private readonly opset: number,
     private readonly dims: ReadonlyMap<string, number>,
     private readonly nodes: readonly OnnxNode[],
     private readonly options: ForeignOptions,
   ) {
     this.builder = Builder.create(options.program ?? PROGRAM);
     const { graph } = m;
-    this.wanted = new Set([...nodes.flatMap((n) => n.inputs), ...graph.outputs.map((v) => v.name)]);
+    this.wanted = new Set([...nodes.flatMap(readsOf), ...graph.outputs.map((v) => v.name)]);
+    this.functions = functionsOf(m);
   }
 
   read(): Foreign {
@@ -110,7 +150,7 @@ class Reader {
     const odd = [...this.dims.keys()].find((name) => !this.usedDims.has(name));
     if (odd !== undefined) throw new Error(`--dim ${odd}: no input of the model has such an extent`);
     for (const t of graph.initializers) this.held.set(t.name, this.constant(t.name, t));
-    for (const n of this.nodes) this.node(n);
+    for (const n of this.nodes) this.node(n, this.m.opsets);
     if (this.refusals.length > 0)
       throw new Unsupported(refusalText(this.refusals), [...this.operators], [...this.needed]);
     const folded = new Map<string, Tensor>();
@@ -172,13 +212,19 @@ class Reader {
     };
   }
 
-  private node(n: OnnxNode): void {
+  /** Reads a node of a graph or function with these versions of operator sets. */
+  private node(n: OnnxNode, opsets: Opsets): void {
+    if (++this.count > MAX_NODES) throw new Unsupported(`written out, the model has more than ${MAX_NODES} nodes`);
     const inputs = n.inputs.map((name) => (name === "" ? undefined : this.held.get(name)));
     if (inputs.includes("refused")) return this.refused(n); // because of a node before
     const given = inputs as (Held | undefined)[];
-    const at = new At(n, this.opset, this.builder.at(this.scope(n)), given, (name) => this.wanted.has(name));
+    const version = opsets.get(n.domain) ?? 0;
+    const at = new At(n, version, this.builder.at(this.scope(n)), given, (name) => this.wanted.has(name));
     try {
-      const evaluate = evaluatorOf(n.op, !given.every((h) => !h || h.tensor));
+      if (isControlFlow(n)) return controlFlow(n, version, this.scopeOf(n, opsets));
+      const f = this.functions.get(functionKey(n.domain, n.op));
+      if (f) return this.call(n, f);
+      const evaluate = n.domain === "" ? evaluatorOf(n.op, !given.every((h) => !h || h.tensor)) : undefined;
       if (evaluate) {
         const name = n.outputs[0] as string;
         const result = evaluate(at);
@@ -187,10 +233,19 @@ class Reader {
         this.held.set(name, same ?? this.constant(name, { ...result, name }));
         return;
       }
-      const rule = ruleOf(n.op, this.opset);
+      const rule = ruleOf(n.domain, n.op, version);
       if (!rule) {
         const open = n.inputs.filter((name, i) => name !== "" && !given[i]?.tensor);
         throw new NeedsConstants(open, "it is supported only if its inputs are constants");
+      }
+      const folded = foldNode(n, version, rule, given, (name) => this.wanted.has(name));
+      if (folded) {
+        n.outputs.forEach((name, i) => {
+          const tensor = folded[i];
+          if (tensor && name !== "") this.held.set(name, this.constant(name, tensor));
+          else if (at.wants(i)) at.refuse(`its output ${i} is not supported`);
+        });
+        return;
       }
       const results = [rule.build(at)].flat() as (Value | undefined)[];
       at.end();
@@ -200,12 +255,43 @@ class Reader {
         else if (at.wants(i)) at.refuse(`its output ${i} is not supported`);
       });
     } catch (e) {
+      if (e instanceof AfterRefused) return this.refused(n);
       if (!(e instanceof Error) || /^internal/.test(e.message) || e instanceof TypeError) throw e;
       if (e instanceof NeedsConstants) for (const name of e.values) this.needed.add(name);
       this.operators.add(n.op);
       this.refusals.push(`${where(n)}: ${e.message}`);
       this.refused(n);
     }
+  }
+
+  /** A call of a function of the model: its nodes, as if they stood here. */
+  private call(n: OnnxNode, f: OnnxFunction): void {
+    if (n.inputs.length > f.inputs.length) throw new Refused(`its function has ${f.inputs.length} inputs`);
+    const given = new Map(f.inputs.map((name, i) => [name, n.inputs[i] ?? ""]));
+    const made = instance(bodyOfFunction(f), `${this.scope(n)}/`, given, n.attributes);
+    defineOutputs(n, made, this.scopeOf(n, f.opsets));
+  }
+
+  private scopeOf(n: OnnxNode, opsets: Opsets): Scope {
+    return {
+      builder: this.builder.at(this.scope(n)),
+      held: (name) => {
+        const h = this.held.get(name);
+        if (h === "refused") throw new AfterRefused(name);
+        return h;
+      },
+      define: (name, value) => {
+        if ("data" in value) this.held.set(name, this.constant(name, { ...value, name }));
+        else if ("value" in value) this.held.set(name, value);
+        else this.computed(name, value);
+      },
+      run: ({ nodes, initializers, outputs }) => {
+        for (const t of initializers) this.held.set(t.name, this.constant(t.name, t));
+        const live = liveNodes(nodes, outputs);
+        for (const name of [...live.flatMap(readsOf), ...outputs]) this.wanted.add(name);
+        for (const m of live) this.node(m, opsets);
+      },
+    };
   }
 
   /** Holds the result of a rule. With `fold` one without elements is a constant: there is nothing to compute. */

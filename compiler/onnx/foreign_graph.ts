@@ -2,6 +2,7 @@
 // need.
 
 import type { OnnxGraph, OnnxNode } from "./model.js";
+import { readsOf } from "./subgraph.js";
 
 /** The node in the words of messages. */
 export const where = (n: OnnxNode): string =>
@@ -24,8 +25,8 @@ export function checkGraph(g: OnnxGraph): void {
   }
   const later = new Set(g.nodes.flatMap((n) => n.outputs));
   for (const n of g.nodes) {
-    for (const name of n.inputs)
-      if (name !== "" && !defined.has(name))
+    for (const name of readsOf(n))
+      if (!defined.has(name))
         throw new Error(
           later.has(name)
             ? `${where(n)}: its input ${name} is made by a later node, or by one that needs this one`
@@ -43,14 +44,14 @@ export function checkGraph(g: OnnxGraph): void {
   }
 }
 
-/** The nodes that the outputs depend on, in order. */
-export function liveNodes(g: OnnxGraph): OnnxNode[] {
-  const needed = new Set(g.outputs.map((v) => v.name));
+/** The nodes that these names depend on, in order. */
+export function liveNodes(nodes: readonly OnnxNode[], outputs: readonly string[]): OnnxNode[] {
+  const needed = new Set(outputs);
   const live: OnnxNode[] = [];
-  for (const n of g.nodes.toReversed()) {
+  for (const n of nodes.toReversed()) {
     if (!n.outputs.some((name) => name !== "" && needed.has(name))) continue;
     live.push(n);
-    for (const name of n.inputs) needed.add(name);
+    for (const name of readsOf(n)) needed.add(name);
   }
   return live.toReversed();
 }

@@ -91,7 +91,9 @@ export type Attribute =
   | { readonly kind: "tensor"; readonly value: Tensor }
   | { readonly kind: "ints" | "floats"; readonly value: readonly number[] }
   | { readonly kind: "strings"; readonly value: readonly string[] }
-  | { readonly kind: "graph"; readonly value: OnnxGraph };
+  | { readonly kind: "graph"; readonly value: OnnxGraph }
+  /** In a function: the attribute with this name of the call; `type` is AttributeProto's number for its kind. */
+  | { readonly kind: "reference"; readonly value: string; readonly type: number };
 export type Attributes = Readonly<Record<string, Attribute>>;
 
 export interface OnnxNode {
@@ -205,11 +207,13 @@ export function elementsOf(t: Tensor): Elements {
   return new arrays[t.type](buffer as ArrayBuffer, byteOffset, byteLength / elementBytes[t.type]);
 }
 
+/** The elements of a type, as numbers or, of 64 bits, bigints: f16 and bf16 are stored as words. */
+const valueOf: Readonly<Partial<Record<ElementType, (word: number) => number>>> = { f16, bf16 };
+
 /** The first element of a tensor as a number; undefined if it is a whole number beyond 2^53. */
 export function scalarOf(t: Tensor): number | undefined {
   const first = elementsOf(t)[0] as number | bigint;
-  if (t.type === "f16" || t.type === "bf16") return t.type === "bf16" ? bf16(first as number) : f16(first as number);
-  const value = Number(first);
+  const value = valueOf[t.type]?.(first as number) ?? Number(first);
   return typeof first === "bigint" && BigInt(value) !== first ? undefined : value;
 }
 
@@ -218,6 +222,6 @@ export function numbersOf(t: Tensor): number[] {
   return Array.from(elementsOf(t) as ArrayLike<number | bigint>, (x) => {
     if (typeof x === "bigint" && !Number.isSafeInteger(Number(x)))
       throw new Error(`tensor ${t.name}: ${x} is beyond 2^53`);
-    return Number(x);
+    return valueOf[t.type]?.(x as number) ?? Number(x);
   });
 }

@@ -89,7 +89,7 @@ const encodeNode = (n: OnnxNode): onnx.INodeProto => ({
   ...(n.domain && { domain: n.domain }),
   attribute: Object.entries(n.attributes).map(([name, a]) => ({
     name,
-    type: kinds[a.kind],
+    type: a.kind === "reference" ? a.type : kinds[a.kind],
     ...encodeAttribute(a),
   })),
 });
@@ -110,6 +110,8 @@ function encodeAttribute(a: Attribute): onnx.IAttributeProto {
       return { ints: [...a.value] };
     case "floats":
       return { floats: [...a.value] };
+    case "reference":
+      return { refAttrName: a.value };
     case "strings":
       return { strings: a.value.map((s) => Buffer.from(s)) };
     default:
@@ -267,7 +269,7 @@ function decodeNode(n: onnx.INodeProto, depth: number): OnnxNode {
 }
 
 function decodeAttribute(a: onnx.IAttributeProto, where: string, depth: number): Attribute {
-  if (a.refAttrName) throw new Unsupported(`${where} refers to an attribute of a function, which is not supported`);
+  if (a.refAttrName) return { kind: "reference", value: a.refAttrName, type: a.type ?? 0 };
   switch (Object.entries(kinds).find(([, number]) => number === a.type)?.[0] as keyof typeof kinds | undefined) {
     case "int":
       return { kind: "int", value: integer(a.i ?? 0, where) };

@@ -8,6 +8,8 @@ import { type Rule, type Rules, ruleFor } from "./rule.js";
 
 const rules: Rules = { ...elementwise, ...layers, ...move, ...reduce };
 
-/** The rule of an operator in a version of the operator set; undefined if there is none. */
-export const ruleOf = (operator: string, version: number): Rule | undefined =>
-  Object.hasOwn(rules, operator) ? ruleFor(rules[operator] as Rule | readonly Rule[], version) : undefined;
+/** The rule of an operator in a version of its operator set; undefined if there is none. "" is ai.onnx. */
+export function ruleOf(domain: string, operator: string, version: number): Rule | undefined {
+  const name = domain === "" ? operator : `${domain}::${operator}`;
+  return Object.hasOwn(rules, name) ? ruleFor(rules[name] as Rule | readonly Rule[], version) : undefined;
+}

@@ -1,0 +1,68 @@
+// Evaluates a node of constants by its rule and the reference of the ops that the rule appends: conditions, extents and
+// other small numbers that constants.ts has no function for.
+
+import { Builder } from "../ir/builder.js";
+import { evaluate } from "../ir/evaluate.js";
+import { NdArray } from "../ir/nd.js";
+import { elements, type Value } from "../ir/types.js";
+import { isFloat } from "../ops/general/expression.js";
+import { At, type Held } from "./at.js";
+import { arrays, type ElementType, numbersOf, type OnnxNode, type Tensor, tensorOf } from "./model.js";
+import type { Rule } from "./operators/rule.js";
+
+const MOST = 65536; // elements of operands and results, because the reference is slow
+const MOST_FLOATS = 64; // likewise if the result is floating point: weights stay what is trained
+
+/**
+ * The results of a node whose inputs are constants; undefined if they are to be computed when the program runs: they
+ * are large, or a reference in f64 would not give the same numbers. Throws what the rule throws.
+ */
+export function foldNode(
+  n: OnnxNode,
+  version: number,
+  rule: Rule,
+  given: readonly (Held | undefined)[],
+  wanted: (name: string) => boolean,
+): (Tensor | undefined)[] | undefined {
+  const tensors = given.flatMap((h) => (h?.tensor ? [h.tensor] : []));
+  const size = tensors.reduce((s, t) => s + elements(t.dims), 0);
+  if (tensors.length < given.filter((h) => h).length || size > MOST || !tensors.every(isExact)) return undefined;
+  const b = Builder.create("fold");
+  const feed = new Map<Value, NdArray>();
+  const inputs = given.map((h, i): Held | undefined => {
+    if (!h?.tensor) return undefined;
+    const { tensor } = h;
+    const v = b.input(`x${i}`, { dtype: tensor.type, shape: tensor.dims });
+    feed.set(v, new NdArray(tensor.dims, Float64Array.from(numbersOf(tensor))));
+    return { type: h.type, tensor, value: () => v };
+  });
+  const at = new At(n, version, b, inputs, wanted);
+  const results = [rule.build(at)].flat() as (Value | undefined)[];
+  at.end();
+  const made = results.filter((v) => v !== undefined);
+  const fits = (v: Value): boolean => {
+    const count = elements(v.type.shape);
+    return isFloat(v.type.dtype) ? count <= MOST_FLOATS && /^f(32|64)$/.test(v.type.dtype) : count <= MOST;
+  };
+  if (!made.every(fits)) return undefined;
+  const env = evaluate(b.finish(made), feed);
+  return results.map((v, i) => v && toTensor(n.outputs[i] ?? "", v.type.dtype, env.get(v) as NdArray));
+}
+
+/** Whether the reference computes with these elements exactly: none is a whole number beyond 2^53. */
+const isExact = (t: Tensor): boolean => {
+  try {
+    return numbersOf(t).length >= 0;
+  } catch {
+    return false;
+  }
+};
+
+function toTensor(name: string, type: ElementType, { shape, data }: NdArray): Tensor {
+  const out = new arrays[type](data.length);
+  const big = type === "i64" || type === "u64";
+  data.forEach((x, i) => {
+    out[i] = (big ? BigInt(x) : x) as number;
+  });
+  return tensorOf(name, type, shape, out);
+}
