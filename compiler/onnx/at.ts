@@ -134,6 +134,9 @@ export class At {
   ints(name: string): readonly number[] | undefined {
     return this.take(name, "ints") as readonly number[] | undefined;
   }
+  texts(name: string): readonly string[] | undefined {
+    return this.take(name, "strings") as readonly string[] | undefined;
+  }
   floats(name: string): readonly number[] | undefined {
     return this.take(name, "floats") as readonly number[] | undefined;
   }

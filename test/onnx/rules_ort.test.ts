@@ -17,7 +17,8 @@ import { close } from "../support/rule_tests.js";
 const isWhole = (i: OrtInput): boolean => !/^f/.test(i.type);
 
 /** Random elements; floating point ones are halves now and then, where rounding has to choose. */
-function elementsOf(i: OrtInput, seed: number): NdArray {
+function elementsOf(i: OrtInput | undefined, seed: number): NdArray {
+  if (!i) return new NdArray([0], new Float64Array(0)); // not given
   if (i.values) return new NdArray(i.shape, Float64Array.from(i.values));
   const next = uniform(seed);
   const [low, high] = [i.low ?? -3, i.high ?? 3];
@@ -30,7 +31,7 @@ function elementsOf(i: OrtInput, seed: number): NdArray {
 function modelOf(r: OrtRule, xs: readonly NdArray[]): Model {
   const outputs = Array.from({ length: r.outputs ?? 1 }, (_, i) => `y${i}`);
   const initializers = r.inputs.flatMap((i, k): Tensor[] =>
-    i.constant
+    i?.constant
       ? [tensorOf(`x${k}`, i.type, i.shape, toValues({ dtype: i.type, shape: i.shape }, xs[k] as NdArray))]
       : [],
   );
@@ -39,12 +40,12 @@ function modelOf(r: OrtRule, xs: readonly NdArray[]): Model {
     nodes: [
       node(
         r.op,
-        r.inputs.map((_, i) => `x${i}`),
+        r.inputs.map((input, i) => (input ? `x${i}` : "")),
         outputs,
         r.attrs,
       ),
     ],
-    inputs: r.inputs.flatMap(({ type, shape, constant }, k) => (constant ? [] : [{ name: `x${k}`, type, shape }])),
+    inputs: r.inputs.flatMap((i, k) => (!i || i.constant ? [] : [{ name: `x${k}`, type: i.type, shape: i.shape }])),
     outputs: outputs.map((name) => ({ name, type: resultType(r), shape: undefined })),
     values: [],
     initializers,
@@ -83,7 +84,7 @@ const cases = ortRules.map((r, i) => {
     model,
     g,
     feed,
-    name: `${r.op} ${r.opset} of ${r.inputs.map((v) => `${v.type}[${v.shape}]`).join(", ")}`,
+    name: `${r.op} ${r.opset} of ${r.inputs.map((v) => (v ? `${v.type}[${v.shape}]` : "")).join(", ")}`,
   };
 });
 const artefact = compiled(

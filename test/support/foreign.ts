@@ -8,14 +8,19 @@ import { type Attribute, type Model, type OnnxNode, type Tensor, tensorOf } from
 import { decodeModel, encodeModel } from "../../compiler/onnx/proto.js";
 import { arrayOf } from "./onnx_cases.js";
 
-export type Attrs = Readonly<Record<string, number | string | readonly number[] | Tensor>>;
+export type Attrs = Readonly<Record<string, number | string | readonly number[] | readonly string[] | Tensor>>;
 
-/** 1 and [1, 2] are integers, "0.5" as a string of digits with a point is a float. */
+/** 1 and [1, 2] are integers; "0.5", a string of digits with a point, is a float, and other strings are texts. */
 function attribute(v: Attrs[string]): Attribute {
   if (typeof v === "number") return { kind: "int", value: v };
   if (typeof v === "string")
     return /^-?\d+\.\d+$/.test(v) ? { kind: "float", value: Number(v) } : { kind: "string", value: v };
-  return Array.isArray(v) ? { kind: "ints", value: v } : { kind: "tensor", value: v as Tensor };
+  if (!Array.isArray(v)) return { kind: "tensor", value: v as Tensor };
+  const texts = v.filter((x) => typeof x === "string");
+  if (texts.length === 0) return { kind: "ints", value: v as number[] };
+  return texts.every((x) => /^-?\d+\.\d+$/.test(x))
+    ? { kind: "floats", value: texts.map(Number) }
+    : { kind: "strings", value: texts };
 }
 
 export const node = (

@@ -7,7 +7,7 @@ import type { Attrs } from "./foreign.js";
 export interface OrtRule {
   readonly op: string;
   readonly opset: number;
-  readonly inputs: readonly OrtInput[];
+  readonly inputs: readonly (OrtInput | undefined)[]; // undefined: an optional one that is not given
   readonly attrs?: Attrs;
   readonly outputs?: number; // absent: 1
 }
@@ -57,6 +57,33 @@ const reduction = (ops: string, types: string, opset: number, low = 0.5, high = 
       ];
     }),
   );
+
+/** A recurrent layer with `gates` gates, of 5 steps, 3 rows, 2 inputs and 4 hidden units. */
+const recurrent = (op: string, gates: number, attrs: Attrs, optional: string): OrtRule => {
+  const d = attrs.direction === "bidirectional" ? 2 : 1;
+  const list: (OrtInput | undefined)[] = [
+    of("f32", [5, 3, 2], -1, 1),
+    of("f32", [d, 4 * gates, 2], -1, 1),
+    of("f32", [d, 4 * gates, 4], -1, 1),
+    optional.includes("b") ? of("f32", [d, 8 * gates], -1, 1) : undefined,
+    optional.includes("l") ? constant("i32", [5, 2, 4]) : undefined,
+    optional.includes("h") ? of("f32", [d, 3, 4], -1, 1) : undefined,
+    optional.includes("c") ? of("f32", [d, 3, 4], -1, 1) : undefined,
+    optional.includes("p") ? of("f32", [d, 12], -1, 1) : undefined,
+  ];
+  const inputs = list.slice(0, list.findLastIndex((i) => i !== undefined) + 1);
+  return { op, opset: 14, inputs, attrs: { hidden_size: 4, ...attrs }, outputs: op === "LSTM" ? 3 : 2 };
+};
+const recurrents: readonly OrtRule[] = ["forward", "reverse", "bidirectional"].flatMap((direction) => [
+  recurrent("RNN", 1, { direction }, "b"),
+  recurrent("RNN", 1, { direction }, "blh"),
+  recurrent("GRU", 3, { direction }, ""),
+  recurrent("GRU", 3, { direction, linear_before_reset: 1 }, "bh"),
+  recurrent("GRU", 3, { direction, clip: "0.5" }, "bl"),
+  recurrent("LSTM", 4, { direction }, "b"),
+  recurrent("LSTM", 4, { direction, input_forget: 1 }, "bhc"),
+  recurrent("LSTM", 4, { direction }, "blhcp"),
+]);
 
 export const ortRules: readonly OrtRule[] = [
   ...unary("Neg Abs", "f32 f64 i32 i64", 14),
@@ -137,4 +164,18 @@ export const ortRules: readonly OrtRule[] = [
       { op, opset: 11, inputs: [of(t, images)], attrs: { axis: 2 } },
     ]),
   ),
+  ...recurrents,
+  {
+    ...recurrent("RNN", 1, {}, "b"),
+    attrs: { hidden_size: 4, activations: ["LeakyRelu"], activation_alpha: ["0.25"] },
+  },
+  {
+    ...recurrent("GRU", 3, {}, "b"),
+    attrs: {
+      hidden_size: 4,
+      activations: ["HardSigmoid", "ScaledTanh"],
+      activation_alpha: ["0.3", "1.5"],
+      activation_beta: ["0.4", "0.75"],
+    },
+  },
 ];

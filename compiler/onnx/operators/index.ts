@@ -3,10 +3,11 @@
 import { elementwise } from "./elementwise.js";
 import { layers } from "./layers.js";
 import { move } from "./move.js";
+import { recurrent } from "./recurrent.js";
 import { reduce } from "./reduce.js";
 import { type Rule, type Rules, ruleFor } from "./rule.js";
 
-const rules: Rules = { ...elementwise, ...layers, ...move, ...reduce };
+const rules: Rules = { ...elementwise, ...layers, ...move, ...reduce, ...recurrent };
 
 /** The rule of an operator in a version of its operator set; undefined if there is none. "" is ai.onnx. */
 export function ruleOf(domain: string, operator: string, version: number): Rule | undefined {
