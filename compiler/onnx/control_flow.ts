@@ -1,8 +1,11 @@
 // Control flow of foreign models, which the IR does not have: If takes one branch, and Loop and Scan are unrolled. So
-// conditions and numbers of iterations must be known when the model is imported.
+// conditions and numbers of iterations must be known when the model is imported. And Gradient, which needs the nodes
+// before it.
 
+import { grad } from "../autodiff/grad.js";
 import type { Builder } from "../ir/builder.js";
 import type { Value } from "../ir/types.js";
+import { map } from "../ops/general/map.js";
 import { concat, slice } from "../ops/move.js";
 import { reshaped } from "../ops/reshaped.js";
 import { type Held, NeedsConstants, Refused } from "./at.js";
@@ -22,16 +25,19 @@ export interface Scope {
   run(made: Instance): void;
 }
 
-/** Whether an operator is control flow. */
-export const isControlFlow = (n: OnnxNode): boolean => n.domain === "" && Object.hasOwn(operators, n.op);
+const nameOf = (n: OnnxNode): string => (n.domain === "" ? n.op : `${n.domain}::${n.op}`);
+/** Whether an operator is read by this file: it needs more than the values of its inputs. */
+export const isControlFlow = (n: OnnxNode): boolean => Object.hasOwn(operators, nameOf(n));
 
 /** Reads a node of control flow, in this version of the operator set. */
-export const controlFlow = (n: OnnxNode, version: number, scope: Scope): void => operators[n.op]?.(n, scope, version);
+export const controlFlow = (n: OnnxNode, version: number, scope: Scope): void =>
+  operators[nameOf(n)]?.(n, scope, version);
 
 const operators: Readonly<Record<string, (n: OnnxNode, scope: Scope, version: number) => void>> = {
   If: branch,
   Loop: loop,
   Scan: scan,
+  "ai.onnx.preview.training::Gradient": gradient,
 };
 
 function graphOf(n: OnnxNode, name: string): OnnxGraph {
@@ -165,5 +171,22 @@ function scan(n: OnnxNode, scope: Scope, version: number): void {
     const backwards = list("scan_output_directions", k - kept) === 1;
     const axis = list("scan_output_axes", k - kept);
     scope.define(name, stacked(scope, backwards ? parts.toReversed() : parts, axis, body.outputs[k]?.shape, name));
+  });
+}
+
+/** The derivatives of one value by others: the nodes between them are differentiated as a loss is. */
+function gradient(n: OnnxNode, scope: Scope): void {
+  const { xs, y, zs } = n.attributes;
+  if (xs?.kind !== "strings" || y?.kind !== "string") throw new Refused("attribute xs or y is missing");
+  const names = [...xs.value, ...(zs?.kind === "strings" ? zs.value : [])];
+  const moved = names.findIndex((name, i) => n.inputs[i] !== name);
+  if (moved >= 0) throw new Refused(`its input ${moved} is ${n.inputs[moved]}, not ${names[moved]} itself`);
+  const b = scope.builder;
+  const of = heldOf(scope, y.value).value("buffer");
+  const by = xs.value.map((name) => heldOf(scope, name).value("buffer"));
+  const seed = map(b, [], { expr: `to_${of.type.dtype}(1)`, shape: of.type.shape });
+  const found = grad(b, of, seed, by);
+  n.outputs.forEach((name, i) => {
+    if (name !== "") scope.define(name, found[i] as Value);
   });
 }

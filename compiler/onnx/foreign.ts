@@ -58,8 +58,8 @@ export function importForeign(
   dims: ReadonlyMap<string, number> = new Map(),
   options: ForeignOptions = {},
 ): Foreign {
-  const opset = m.opsets.get("") as number;
-  if (opset < OPSETS.least || opset > OPSETS.most)
+  const opset = m.opsets.get("");
+  if (opset !== undefined && (opset < OPSETS.least || opset > OPSETS.most))
     throw new Unsupported(`operator set ${opset} of ai.onnx: known are ${OPSETS.least} to ${OPSETS.most}`);
   if (m.training.length > 0) throw new Unsupported("it has training info, which is not supported in models of others");
   checkGraph(m.graph);
@@ -74,7 +74,6 @@ export function importForeign(
 
 /** Throws, naming all of them, if there are operators without a rule. */
 function requireOperators(nodes: readonly OnnxNode[], m: Model): void {
-  const opset = m.opsets.get("") as number;
   const unknown = unknownNodes(nodes, m.opsets, functionsOf(m));
   if (unknown.length === 0) return;
   const byName = new Map<string, OnnxNode[]>();
@@ -86,7 +85,7 @@ function requireOperators(nodes: readonly OnnxNode[], m: Model): void {
     .toSorted(([a], [b]) => (a < b ? -1 : 1))
     .map(([name, [first, ...more]]) => `${name} (${more.length + 1}, first in ${where(first as OnnxNode)})`);
   throw new Unsupported(
-    `${list.length} of its operators are not supported in operator set ${opset}: ${list.join("; ")}`,
+    `${list.length} of its operators are not supported in operator set ${m.opsets.get("") ?? "none"}: ${list.join("; ")}`,
     [...byName.keys()],
   );
 }

@@ -20,10 +20,11 @@ export const bodyOfGraph = (g: OnnxGraph): Body => ({
 export const graphsOf = (n: OnnxNode): OnnxGraph[] =>
   Object.values(n.attributes).flatMap((a) => (a.kind === "graph" ? [a.value] : []));
 
-/** The names that a node reads: its inputs, and what graphs in its attributes read from around it. */
+/** The names that a node reads: its inputs, what graphs in its attributes read from around it, what it differentiates. */
 export const readsOf = (n: OnnxNode): readonly string[] => [
   ...n.inputs.filter((name) => name !== ""),
   ...graphsOf(n).flatMap(freeNames),
+  ...(n.op === "Gradient" && n.attributes.y?.kind === "string" ? [n.attributes.y.value] : []),
 ];
 
 /** The names that a graph reads, but does not define. */

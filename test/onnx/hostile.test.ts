@@ -340,7 +340,7 @@ test("bytes that are no model", (t) => {
     ],
     [nested(5000), /graphs are nested too deeply/],
     [Buffer.from(Array.from({ length: 100_000 }, () => [0xf3, 0x01]).flat()), /nested too deeply/], // groups in groups
-    [Buffer.from([0x08, 0x08]), /imports no version of the ai\.onnx operators/],
+    [Buffer.from([0x08, 0x08]), /imports no version of any operators/],
   ];
   for (const [file, message] of cases) t.throws(() => decodeModel(file), { message });
 });

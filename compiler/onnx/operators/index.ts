@@ -6,8 +6,9 @@ import { move } from "./move.js";
 import { recurrent } from "./recurrent.js";
 import { reduce } from "./reduce.js";
 import { type Rule, type Rules, ruleFor } from "./rule.js";
+import { training } from "./training.js";
 
-const rules: Rules = { ...elementwise, ...layers, ...move, ...reduce, ...recurrent };
+const rules: Rules = { ...elementwise, ...layers, ...move, ...reduce, ...recurrent, ...training };
 
 /** The rule of an operator in a version of its operator set; undefined if there is none. "" is ai.onnx. */
 export function ruleOf(domain: string, operator: string, version: number): Rule | undefined {
