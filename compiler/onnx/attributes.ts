@@ -28,9 +28,12 @@ export const dtypes: ReadonlySet<string> = new Set(any);
 export const fromAttributes = (attributes: Attributes): Attrs =>
   Object.fromEntries(Object.entries(attributes).map(([k, a]) => [k, fromAttribute(k, a)]));
 
+/** Texts that are attributes of ops: element types, names and scalar expressions. */
+const isWord = /^[\w(),.+-]+$/;
+
 function fromAttribute(name: string, a: Attribute): AttrValue {
   if (a.kind === "int" || a.kind === "ints") return a.value;
-  if (a.kind === "string") return a.value;
+  if (a.kind === "string" && isWord.test(a.value)) return a.value;
   if (a.kind === "tensor") {
     const { type, dims } = a.value;
     if (type === "bool" && dims.length === 0) return numbersOf(a.value)[0] === 1;

@@ -84,8 +84,9 @@ function requireOperators(nodes: readonly OnnxNode[], m: Model): void {
   const list = [...byName]
     .toSorted(([a], [b]) => (a < b ? -1 : 1))
     .map(([name, [first, ...more]]) => `${name} (${more.length + 1}, first in ${where(first as OnnxNode)})`);
+  const set = m.opsets.get("") ?? "none";
   throw new Unsupported(
-    `${list.length} of its operators are not supported in operator set ${m.opsets.get("") ?? "none"}: ${list.join("; ")}`,
+    `${list.length} of its operators are not supported in operator set ${set}: ${list.join("; ")}`,
     [...byName.keys()],
   );
 }

@@ -20,7 +20,7 @@ export const bodyOfGraph = (g: OnnxGraph): Body => ({
 export const graphsOf = (n: OnnxNode): OnnxGraph[] =>
   Object.values(n.attributes).flatMap((a) => (a.kind === "graph" ? [a.value] : []));
 
-/** The names that a node reads: its inputs, what graphs in its attributes read from around it, what it differentiates. */
+/** The names that a node reads: its inputs, what its graphs read from around it, and what it differentiates. */
 export const readsOf = (n: OnnxNode): readonly string[] => [
   ...n.inputs.filter((name) => name !== ""),
   ...graphsOf(n).flatMap(freeNames),
