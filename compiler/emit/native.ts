@@ -9,6 +9,7 @@ import { fileURLToPath } from "node:url";
 import { cacheDir } from "../util/cache.js";
 import { digest } from "../util/digest.js";
 import { root } from "../util/root.js";
+import { ToolFailure } from "../util/run.js";
 
 /** What the native part is built from. */
 const SOURCES = ["CMakeLists.txt", "runtime", "kernels", "tools/data", "tools/convert"];
@@ -64,7 +65,7 @@ export function nativeFolder(): string {
     // In a process of its own, because callers do not wait for promises: the addon's `load`, the flags of verbs.
     const builder = fileURLToPath(new URL("native_build.js", import.meta.url));
     const r = spawnSync(process.execPath, [builder, folder], { stdio: ["ignore", 2, 2, "pipe"], encoding: "utf8" });
-    if (r.status !== 0) throw new Error(r.output[3] || `building moproc's native part: ${r.signal ?? r.status}`);
+    if (r.status !== 0) throw new ToolFailure(r.output[3] || `building moproc's native part: ${r.signal ?? r.status}`);
   }
   found = folder;
   return folder;

@@ -2,7 +2,6 @@
 // process builds it, this one waits. Everything is made in a temporary folder beside it, which is renamed when it is
 // complete, so two builders at once do no harm. Prints progress; the reason of a failure goes to file descriptor 3.
 
-import { spawn } from "node:child_process";
 import { rmSync, writeSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
@@ -11,10 +10,11 @@ import { jobs, missingPackages } from "../util/host.js";
 import { waitForLock } from "../util/lock.js";
 import { beginBeside, endBeside } from "../util/own.js";
 import { root } from "../util/root.js";
-import { run } from "../util/run.js";
+import { run, Stopped, startTool, underNohup } from "../util/run.js";
 import { isComplete } from "./native.js";
 
 const KIND = "native part";
+const LOOK_MS = 200; // between looks whether the parent is still there
 const TAIL = 4000; // characters of a failed build that are shown
 
 async function main(folder: string): Promise<void> {
@@ -35,14 +35,6 @@ async function build(folder: string): Promise<void> {
         (missing.includes("g++") && process.env.CXX ? `, or correct CXX: \`${process.env.CXX}\` compiles nothing` : ""),
     );
   const work = beginBeside(folder, KIND); // removes what killed builders left
-  for (const [signal, number] of [
-    ["SIGINT", 2],
-    ["SIGTERM", 15],
-  ] as const)
-    process.once(signal, () => {
-      rmSync(work, { recursive: true, force: true });
-      process.exit(128 + number);
-    });
   const start = performance.now();
   try {
     say(`building moproc's native part, once, into ${folder}\n`);
@@ -64,7 +56,7 @@ async function build(folder: string): Promise<void> {
 /** cmake --build with its percentage on the terminal. Rejects with the end of its output. */
 function make(folder: string): Promise<void> {
   return new Promise((resolve, reject) => {
-    const child = spawn("cmake", ["--build", folder, "--parallel", `${jobs()}`], { stdio: ["ignore", "pipe", "pipe"] });
+    const child = startTool(["cmake"], ["--build", folder, "--parallel", `${jobs()}`]);
     let tail = "";
     for (const stream of [child.stdout, child.stderr])
       stream.setEncoding("utf8").on("data", (text: string) => {
@@ -79,9 +71,18 @@ function make(folder: string): Promise<void> {
   });
 }
 
+/** Whoever started this process waits without looking at signals (spawnSync), so a signal that ends it stops there. */
+function endWithParent(): void {
+  const parent = process.ppid;
+  setInterval(() => process.ppid === parent || process.kill(process.pid, "SIGTERM"), LOOK_MS).unref();
+}
+
 const say = (text: string): void => void process.stderr.write(text);
 
+if (underNohup) process.on("SIGHUP", () => {});
+endWithParent();
 main(process.argv[2] as string).catch((e: Error) => {
+  if (e instanceof Stopped) return;
   writeSync(3, explainFull(e).message);
-  process.exitCode = 2;
+  process.exitCode = 1;
 });

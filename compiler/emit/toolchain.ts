@@ -6,13 +6,14 @@ import type { Target } from "../ir/types.js";
 import type { Plan } from "../lower/plan.js";
 import { cxx } from "../util/host.js";
 import { root } from "../util/root.js";
-import { run } from "../util/run.js";
+import { run, Stopped, ToolFailure } from "../util/run.js";
 import type { Unit } from "./objects.js";
 
 /** The first line of the C++ compiler's version. Rejects, with what to install, if there is none. */
 export async function compilerVersion(): Promise<string> {
   const text = await run(cxx(), ["--version"]).catch((e: Error) => {
-    throw new Error(
+    if (e instanceof Stopped) throw e;
+    throw new ToolFailure(
       `no C++ compiler: ${e.message}\ninstall g++ 12 or later (Debian, Ubuntu: apt-get install g++) or set CXX`,
     );
   });
@@ -30,7 +31,8 @@ export function nvcc(): string {
 /** The last line of nvcc's version. Rejects, with what to install, if there is none. */
 export async function nvccVersion(): Promise<string> {
   const text = await run([nvcc()], ["--version"]).catch((e: Error) => {
-    throw new Error(
+    if (e instanceof Stopped) throw e;
+    throw new ToolFailure(
       `no nvcc: ${e.message}\ninstall the CUDA toolkit 12.8 or later, or its compiler alone ` +
         "(pip install nvidia-cuda-nvcc nvidia-cuda-runtime nvidia-cuda-cccl), and set CUDA_HOME or NVCC; " +
         "--target-arch emulator needs no nvcc and runs the same kernels on the CPU",

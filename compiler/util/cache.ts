@@ -4,10 +4,11 @@ import { accessSync, constants } from "node:fs";
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { makeFolder } from "./own.js";
+import { ToolFailure } from "./run.js";
 
-/** An error of the cache, with the remedy. */
-const unusable = (dir: string, why: string): Error =>
-  new Error(`the cache folder ${dir}: ${why}; set MOPROC_CACHE to a folder that can be written`);
+/** What is wrong with the cache, with the remedy. */
+const unusable = (dir: string, why: string): string =>
+  `the cache folder ${dir}: ${why}; set MOPROC_CACHE to a folder that can be written`;
 
 /**
  * The folder of the cache, which is made if needed: $MOPROC_CACHE, or moproc in the user's cache folder
@@ -20,7 +21,7 @@ export function cacheDir(): string {
     makeFolder(dir);
     accessSync(dir, constants.W_OK | constants.X_OK);
   } catch (e) {
-    throw unusable(dir, (e as Error).message);
+    throw new Error(unusable(dir, (e as Error).message));
   }
   return dir;
 }
@@ -31,5 +32,6 @@ const FULL = /ENOSPC|EDQUOT|EFBIG|No space left on device|Disk quota exceeded|Fi
 export function explainFull(e: Error): Error {
   const why = FULL.exec(e.message)?.[0];
   if (why === undefined) return e;
-  return unusable(cacheDir(), `is full (${why}), and \`moproc cache --all\` frees what moproc keeps there`);
+  const text = `is full (${why}), and \`moproc cache --all\` frees what moproc keeps there`;
+  return new ToolFailure(unusable(cacheDir(), text));
 }

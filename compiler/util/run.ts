@@ -1,6 +1,8 @@
-// Child processes: one command, or many jobs of which a limited number runs at a time.
+// Child processes: one command, or many jobs of which a limited number runs at a time. Each command has a process group
+// of its own. If a signal ends this process meanwhile, it ends these groups first: a compiler driver does not pass
+// signals on, so the compiler below it would go on for seconds.
 
-import { spawn } from "node:child_process";
+import { type ChildProcessByStdio, spawn } from "node:child_process";
 import type { Readable } from "node:stream";
 
 /**
@@ -9,6 +11,82 @@ import type { Readable } from "node:stream";
  */
 export const underNohup = process.env.MOPROC_NOHUP !== undefined;
 
+/** A tool is missing or has failed. The user's input is not the reason, so a command ends with exit code 1. */
+export class ToolFailure extends Error {}
+
+/** A signal ends this process, which needs no message. */
+export class Stopped extends Error {
+  constructor(readonly signal: NodeJS.Signals) {
+    super(`stopped by ${signal}`);
+  }
+}
+
+const PATIENCE_MS = 2000; // that a group has after SIGTERM, in which a compiler removes its unfinished files
+
+/** The process groups of the commands that run. */
+const groups = new Set<number>();
+let stopped: Stopped | undefined;
+
+function endGroups(signal: NodeJS.Signals): void {
+  for (const group of groups)
+    try {
+      process.kill(-group, signal);
+    } catch {} // it has just ended
+}
+
+/** Ends the commands; when they have ended, `forget` lets the signal have its usual effect. */
+function stop(signal: NodeJS.Signals): void {
+  stopped ??= new Stopped(signal);
+  endGroups("SIGTERM");
+  setTimeout(() => endGroups("SIGKILL"), PATIENCE_MS).unref();
+}
+
+const signals: readonly NodeJS.Signals[] = ["SIGINT", "SIGTERM", ...(underNohup ? [] : ["SIGHUP" as const])];
+
+const endAll = (): void => endGroups("SIGTERM");
+
+function remember(group: number): void {
+  if (groups.size === 0) {
+    for (const s of signals) process.on(s, stop);
+    process.on("exit", endAll);
+  }
+  groups.add(group);
+}
+
+function forget(group: number): void {
+  groups.delete(group);
+  if (groups.size > 0) return;
+  for (const s of signals) process.off(s, stop);
+  process.off("exit", endAll);
+  if (!stopped) return;
+  const { signal } = stopped;
+  // After those that wait for the commands have removed their files. A program with a listener decides itself.
+  setImmediate(() => {
+    stopped = undefined;
+    if (process.listenerCount(signal) === 0) process.kill(process.pid, signal);
+  });
+}
+
+/**
+ * Starts a command in a process group of its own, which ends if a signal ends this process. Throws Stopped if that is
+ * under way.
+ */
+export function startTool(
+  command: Command,
+  args: readonly string[],
+  cwd?: string,
+): ChildProcessByStdio<null, Readable, Readable> {
+  if (stopped) throw stopped;
+  const [program, ...first] = command;
+  const child = spawn(program, [...first, ...args], { cwd, stdio: ["ignore", "pipe", "pipe"], detached: true });
+  const { pid } = child;
+  if (pid !== undefined) {
+    remember(pid);
+    child.on("close", () => forget(pid));
+  }
+  return child;
+}
+
 /** A program and the arguments that always come first, as in `ccache g++`. */
 export type Command = readonly [string, ...string[]];
 
@@ -16,8 +94,9 @@ const KEPT = 1 << 20; // characters of each stream; a compiler can print gigabyt
 const SHOWN = 8000; // characters in an error
 
 /**
- * Runs a command and returns its stdout. Rejects if the command cannot start, exits with another code than 0 or is
- * killed; in the last two cases the message has the first 8000 characters of its stderr.
+ * Runs a command and returns its stdout. Rejects with ToolFailure if the command cannot start, exits with another code
+ * than 0 or is killed; in the last two cases the message has the first 8000 characters of its stderr. Rejects with
+ * Stopped if a signal ends this process meanwhile.
  */
 export const run = async (command: Command, args: readonly string[]): Promise<string> =>
   (await runSaying(command, args)).out;
@@ -32,28 +111,24 @@ interface Said {
 export async function runSaying(command: Command, args: readonly string[]): Promise<Said> {
   const { failure, out, err } = await runToEnd(command, args);
   if (failure === undefined) return { out, err };
-  throw new Error(`${[...command, ...args].join(" ")}: ${failure}\n${err.slice(0, SHOWN)}`);
+  throw new ToolFailure(`${[...command, ...args].join(" ")}: ${failure}\n${err.slice(0, SHOWN)}`);
 }
 
 /**
- * As `runSaying`, in the folder `cwd`, but rejects only if the command cannot start. `failure` is its signal or "exit
- * code N", unless 0.
+ * As `runSaying`, in the folder `cwd`, but does not reject if the command fails. `failure` is its signal or "exit code
+ * N", unless 0.
  */
 export function runToEnd(
   command: Command,
   args: readonly string[],
   cwd?: string,
 ): Promise<Said & { readonly failure: string | undefined }> {
-  const [program, ...first] = command;
   return new Promise((resolve, reject) => {
-    const child = spawn(program, [...first, ...args], {
-      cwd,
-      stdio: ["ignore", "pipe", "pipe"],
-      detached: underNohup,
-    });
+    const child = startTool(command, args, cwd);
     const [out, err] = [collect(child.stdout), collect(child.stderr)];
-    child.on("error", (e) => reject(new Error(`${program}: ${e.message}`)));
+    child.on("error", (e) => reject(new ToolFailure(`${command[0]}: ${e.message}`)));
     child.on("close", (code, signal) => {
+      if (stopped) return reject(stopped);
       const failure = code === 0 ? undefined : (signal ?? `exit code ${code}`);
       resolve({ failure, out: out(), err: err() });
     });

@@ -164,7 +164,7 @@ test("compile with a missing compiler says what to install", (t) => {
     encoding: "utf8",
     env,
   });
-  t.is(r.status, 2);
+  t.is(r.status, 1);
   t.regex(r.stderr, /no-such-compiler[\s\S]*install g\+\+/);
   t.false(existsSync(join(scratch, "none")));
 });

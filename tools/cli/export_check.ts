@@ -3,6 +3,7 @@
 
 import type { NdArray } from "../../compiler/ir/nd.js";
 import type { Graph } from "../../compiler/ir/types.js";
+import { Stopped } from "../../compiler/util/run.js";
 import { embed as classifierEmbed } from "../../models/classifier.js";
 import { complete, type Head, type Input, type Network, outputsOf } from "../../models/deploy.js";
 import { embed as moproEmbed } from "../../models/mopro.js";
@@ -48,6 +49,7 @@ export async function checkModel(s: Subject): Promise<Checked> {
   const ort = await onnxRuntime();
   const bytes = randomBytes(images * 3 * s.network.image_size ** 2);
   const want = await compiledOutputs(s, bytes).catch((e: Error) => {
+    if (e instanceof Stopped) throw e;
     throw new CannotCheck(`the network cannot be compiled here: ${e.message}`);
   });
   const session = await ort.InferenceSession.create(s.file, { logSeverityLevel: 3 });
