@@ -80,7 +80,7 @@ test("the page's numbers are those of metrics.jsonl, each step and epoch once", 
 
 test("phases, classes, confusion and machine are those of the run", (t) => {
   const lines = shell.metrics("exp");
-  const data = trainData("exp", lines, classData(shell.at("exp", "evaluation.json")));
+  const data = trainData("exp", lines, classData(shell.at("exp", "evaluation.json"), t.fail));
   t.deepEqual(
     data.phases.map((p) => [p.name, p.samples, p.epoch]),
     [
@@ -163,6 +163,36 @@ for (const screen of ["desktop", "phone"] as const)
     t.deepEqual(complaints, []);
     await page.close();
   });
+
+test("a damaged evaluation.json is left out with one line, and the page is made", (t) => {
+  const whole = shell.text("exp", "evaluation.json");
+  const first = JSON.parse(whole) as { sets: { evaluations: { of_class: unknown; confused: unknown }[] }[] };
+  const changed = (change: (e: { of_class: unknown; confused: unknown }) => void): string => {
+    const copy = structuredClone(first);
+    change(copy.sets[0]?.evaluations[0] as { of_class: unknown; confused: unknown });
+    return JSON.stringify(copy);
+  };
+  const damaged = {
+    torn: whole.slice(0, whole.length / 2),
+    empty: "",
+    null: "null",
+    "no sets": '{"format": "moproc-evaluation-1"}',
+    "another format": whole.replace("moproc-evaluation-1", "moproc-evaluation-9"),
+    "a list that is none": changed((e) => (e.of_class = 4)),
+    "a list that is too short": changed((e) => (e.of_class as number[]).pop()),
+    "pairs that are none": changed((e) => (e.confused = [1, 2])),
+  };
+  for (const [what, text] of Object.entries(damaged)) {
+    mkdirSync(shell.at(what));
+    copyFileSync(shell.at("exp", "metrics.jsonl"), shell.at(what, "metrics.jsonl"));
+    writeFileSync(shell.at(what, "evaluation.json"), text);
+    const r = shell.moproc("report", what);
+    t.is(r.status, 0, what);
+    t.is(r.err.trim().split("\n").length, 1, r.err);
+    t.regex(r.err, /note: .*evaluation\.json: .*; the page has no accuracies of single classes/, what);
+    t.true(existsSync(shell.at(what, "report.html")), what);
+  }
+});
 
 test("moproc report: of a run under way, of another machine's log, and of what is no run", (t) => {
   mkdirSync(shell.at("half"));

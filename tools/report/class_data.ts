@@ -12,25 +12,33 @@ type Triple = readonly [number, number, number];
 interface EvaluationFile {
   readonly format: string;
   readonly names: readonly string[] | null;
-  readonly sets: readonly {
-    readonly set: string;
-    readonly evaluations: readonly {
-      readonly epoch: number;
-      readonly top1: number;
-      readonly of_class: readonly number[];
-      readonly right1: readonly number[];
-      readonly right5: readonly number[];
-      readonly confused: readonly Triple[];
-    }[];
-  }[];
+  readonly sets: readonly { readonly set: string; readonly evaluations: readonly Evaluation[] }[];
 }
 
-/** The evaluations in the file; none if there is no file. Throws, naming it, if it has another form. */
-export function classData(file: string): Pick<TrainData, "names" | "classes"> {
+interface Evaluation {
+  readonly epoch: number;
+  readonly top1: number;
+  readonly of_class: readonly number[];
+  readonly right1: readonly number[];
+  readonly right5: readonly number[];
+  readonly confused: readonly Triple[];
+}
+
+/**
+ * The evaluations in the file; none if there is no file. A file that cannot be read, or has another form, is left out,
+ * and `note` is called with a sentence that says why.
+ */
+export function classData(file: string, note: (text: string) => void): Pick<TrainData, "names" | "classes"> {
   if (!existsSync(file)) return { names: null, classes: [] };
-  const { format, names, sets } = read(file);
-  if (format !== "moproc-evaluation-1")
-    throw new Error(`${file}: its format is ${format}, and this moproc reads moproc-evaluation-1`);
+  try {
+    return dataOf(read(file));
+  } catch (e) {
+    note(`${file}: ${(e as Error).message}; the page has no accuracies of single classes`);
+    return { names: null, classes: [] };
+  }
+}
+
+function dataOf({ names, sets }: EvaluationFile): Pick<TrainData, "names" | "classes"> {
   const classes = sets.flatMap(({ set, evaluations }) =>
     evaluations.map((e, i): ClassEvaluation => {
       const last = i === evaluations.length - 1;
@@ -51,12 +59,40 @@ export function classData(file: string): Pick<TrainData, "names" | "classes"> {
   return { names: names && shownNames(names, count), classes };
 }
 
+/** Throws, with the reason, if the file has another form. */
 function read(file: string): EvaluationFile {
+  const text = readFileSync(file, "utf8");
+  let value: unknown;
   try {
-    return JSON.parse(readFileSync(file, "utf8")) as EvaluationFile;
+    value = JSON.parse(text);
   } catch (e) {
-    throw new Error(`${file}: is not an evaluation of a run: ${(e as Error).message}`);
+    throw new Error(`is damaged, or was not written to its end (${(e as Error).message})`);
   }
+  const found = value as Partial<EvaluationFile> | null;
+  if (found?.format !== "moproc-evaluation-1")
+    throw new Error(`its format is ${found?.format}, and this moproc reads moproc-evaluation-1`);
+  if (!isWhole(found)) throw new Error("is damaged: its lists are not those of an evaluation");
+  return found as EvaluationFile;
+}
+
+const isNumbers = (value: unknown, length?: number): boolean =>
+  Array.isArray(value) && (length === undefined || value.length === length) && value.every((n) => Number.isInteger(n));
+
+const isEvaluation = (e: Partial<Evaluation> | null): boolean =>
+  typeof e?.epoch === "number" &&
+  typeof e.top1 === "number" &&
+  isNumbers(e.of_class) &&
+  [e.right1, e.right5].every((list) => isNumbers(list, e.of_class?.length)) &&
+  Array.isArray(e.confused) &&
+  e.confused.every((triple: unknown) => isNumbers(triple, 3));
+
+function isWhole({ names, sets }: Partial<EvaluationFile>): boolean {
+  const named = names === null || (Array.isArray(names) && names.every((n) => typeof n === "string"));
+  return (
+    named &&
+    Array.isArray(sets) &&
+    sets.every((s) => typeof s?.set === "string" && Array.isArray(s.evaluations) && s.evaluations.every(isEvaluation))
+  );
 }
 
 /** Pairs are sorted by their number of images, so the first one of a class is its most frequent. */

@@ -21,7 +21,7 @@ export async function trainPage(folder: string, note: (text: string) => void): P
   if (!existsSync(file)) throw new Error(`${file}: no such file; a training run writes it to its --exp-dir`);
   const lines = readLog(file, note);
   if (lines.length === 0) throw new Error(`${file}: has no records yet; the run that writes it has not begun`);
-  const data = trainData(basename(resolve(folder)), lines, classData(join(folder, "evaluation.json")));
+  const data = trainData(basename(resolve(folder)), lines, classData(join(folder, "evaluation.json"), note));
   return page({ title: `moproc: ${data.title}`, client: "train", data });
 }
 
