@@ -14,6 +14,7 @@
 #include "command/run_verb.h"
 #include "command/verbs.h"
 #include "core/error.h"
+#include "core/standard_output.h"
 #include "data/dataset.h"
 #include "train/saver.h"
 #include "train/supervisor.h"
@@ -51,14 +52,8 @@ int fail(const command::Invocation& at, int status, const char* what) {
   return status;
 }
 
-}  // namespace
-
-int moproc_train_main(int argc, char** argv, const moproc::Plan& plan) {
-  // With these ignored, write() reports an error if a file grows too large, or if the reader of the output is gone;
-  // otherwise the process would be killed.
-  std::signal(SIGXFSZ, SIG_IGN);
-  std::signal(SIGPIPE, SIG_IGN);
-  command::Invocation invocation{plan, argv, command::has_training_verbs(plan) ? "train" : "run"};
+/// The exit status of the command.
+int status_of(int argc, char** argv, command::Invocation& invocation) {
   try {
     return run(argc, argv, invocation);
   } catch (const InputError& e) {
@@ -74,4 +69,16 @@ int moproc_train_main(int argc, char** argv, const moproc::Plan& plan) {
   } catch (const std::exception& e) {
     return fail(invocation, 1, e.what());
   }
+}
+
+}  // namespace
+
+int moproc_train_main(int argc, char** argv, const moproc::Plan& plan) {
+  // With these ignored, write() reports an error if a file grows too large, or if the reader of the output is gone;
+  // otherwise the process would be killed.
+  std::signal(SIGXFSZ, SIG_IGN);
+  std::signal(SIGPIPE, SIG_IGN);
+  command::Invocation invocation{plan, argv, command::has_training_verbs(plan) ? "train" : "run"};
+  const int status = status_of(argc, argv, invocation);
+  return after_output(status, invocation.verb);
 }

@@ -11,6 +11,8 @@
 #include <fstream>
 #include <string_view>
 
+#include "core/standard_output.h"
+
 namespace moproc::train {
 namespace {
 
@@ -69,7 +71,7 @@ int64_t peak_resident_bytes() {
 void Console::clear() {
   if (!shown_) return;
   std::fputs("\r\033[K", stdout);
-  std::fflush(stdout);
+  flush_output();
   shown_ = false;
 }
 
@@ -77,7 +79,7 @@ void Console::line(const std::string& text) {
   if (!speaks_) return;
   clear();
   std::fputs((text + "\n").c_str(), stdout);
-  std::fflush(stdout);
+  flush_output();
 }
 
 void Console::status(const std::string& left, double share, const std::string& right) {
@@ -94,7 +96,7 @@ void Console::status(const std::string& left, double share, const std::string& r
   std::string all = left + " " + bar + right;
   if (all.size() >= width) all.resize(width - 1);
   std::fputs(("\r" + all + "\033[K").c_str(), stdout);
-  std::fflush(stdout);
+  flush_output();
   shown_ = true;
 }
 

@@ -38,7 +38,8 @@ export function spawnTool(file: string, args: readonly string[]): Promise<number
     child.on("error", reject);
     child.on("close", (code, signal) => {
       for (const signal of stopping) process.off(signal, forward);
-      if (signal) process.stderr.write(`${basename(file)} was ended by ${signal}${signalHint(signal)}\n`);
+      if (signal && signal !== "SIGPIPE")
+        process.stderr.write(`${basename(file)} was ended by ${signal}${signalHint(signal)}\n`);
       resolve(code ?? 128 + (signal ? constants.signals[signal] : 0));
     });
   });

@@ -1,4 +1,5 @@
-// moproc-convert IN OUT: converts checkpoints from one format to another. Exit status: 0 success, 2 bad use or input.
+// moproc-convert IN OUT: converts checkpoints from one format to another. Exit status: 0 success, 1 the output
+// cannot be written, 2 bad use or input.
 #include <csignal>
 #include <cstdio>
 #include <exception>
@@ -6,6 +7,7 @@
 #include <string>
 
 #include "convert.h"
+#include "core/standard_output.h"
 #include "flags.h"
 
 namespace {
@@ -76,7 +78,7 @@ int main(int argc, char** argv) {
     if (given.positional.size() != 2) return fail("two files are needed, IN and OUT (--help says more)");
     options.in = given.positional[0], options.out = given.positional[1];
     for (const std::string& line : convert(options)) std::printf("%s\n", line.c_str());
-    return 0;
+    return moproc::after_output(0, "moproc convert");
   } catch (const std::bad_alloc&) {
     return fail("not enough memory");
   } catch (const std::exception& e) {

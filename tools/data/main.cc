@@ -1,11 +1,13 @@
-// moproc-data: commands for data folders and images. Exit status: 0 success, 1 a check found something, 2 bad use or
-// input.
+// moproc-data: commands for data folders and images. Exit status: 0 success; 1 a check found something, or the output
+// cannot be written; 2 bad use or input.
 #include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <exception>
+#include <string>
 
 #include "commands.h"
+#include "core/standard_output.h"
 
 namespace {
 
@@ -50,7 +52,8 @@ int main(int argc, char** argv) {
     if (std::strcmp(argv[1], verb.name) != 0) continue;
     std::signal(SIGXFSZ, SIG_IGN);  // if a file grows too large, write() fails
     try {
-      return verb.run(moproc::tools::Args(argv + 2, argv + argc));
+      const int status = verb.run(moproc::tools::Args(argv + 2, argv + argc));
+      return moproc::after_output(status, std::string("moproc data ") + verb.name);
     } catch (const std::exception& e) {
       std::fprintf(stderr, "moproc data %s: %s\n", verb.name, e.what());
       return 2;
