@@ -1,6 +1,8 @@
 // The flags have the names that they have in the published train.py.
 #include "command/training_flags.h"
 
+#include <charconv>
+
 #include "core/error.h"
 
 namespace moproc::command {
@@ -10,7 +12,7 @@ namespace {
 Flag save_every(train::Saving& saving) {
   Flag f{.names = {"--checkpoint-every", "--save-every"},
          .unit = "STEPS|TIME",
-         .range = "a number of steps, or a time such as 30s, 10m or 2h",
+         .range = "a number of steps, 1 or more, or a time between 0.01s and 1000000h, such as 30s, 10m or 2h",
          .help = "write checkpoints within an epoch, too: after so many steps, or after a time such as 30s, 10m or 2h",
          .unset = "none"};
   f.set = [&saving, range = f.range](const std::string& name, const std::vector<std::string>& values) {
@@ -18,12 +20,19 @@ Flag save_every(train::Saving& saving) {
     const std::string units = "smh";
     const size_t unit = text.empty() ? std::string::npos : units.find(text.back());
     if (unit == std::string::npos) {
-      if (text.find_first_not_of("0123456789") != std::string::npos || text.empty()) refuse(name, text, range);
+      const bool number = !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
+      if (!number || text.find_first_not_of('0') == std::string::npos) refuse(name, text, range);
       saving.every_steps = parse_number<int64_t>(name, text, 1, kMaxLong);
       return;
     }
-    const double seconds[] = {1, 60, 3600};
-    saving.every_seconds = parse_number<double>(name, text.substr(0, text.size() - 1), 0.01, 1e6) * seconds[unit];
+    const double seconds_of[] = {1, 60, 3600};
+    double number = 0;
+    const char* const end = text.data() + text.size() - 1;
+    const auto [stop, error] = std::from_chars(text.data(), end, number);
+    const double seconds = number * seconds_of[unit];
+    const bool fits = seconds >= 0.01 && seconds <= 1e6 * seconds_of[2];
+    if (stop != end || error != std::errc() || !fits) refuse(name, text, range);
+    saving.every_seconds = seconds;
   };
   f.show = [&saving] {
     if (saving.every_steps > 0) return std::to_string(saving.every_steps);

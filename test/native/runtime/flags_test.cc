@@ -180,9 +180,12 @@ TEST("flags: errors name the flag") {
   CHECK_THROWS(parse({"--world-size", "two"}), "--world-size two: not a whole number");
   CHECK_THROWS(parse({"--nproc-per-node", "0"}), "--nproc-per-node 0: must be between 1 and 4096");
   CHECK_THROWS(parse({"--dist-backend", "carrier-pigeon"}), "must be nccl, gloo, mpi or shm");
-  CHECK_THROWS(parse({"--save-every", "soon"}),
-               "--save-every soon: must be a number of steps, or a time such as 30s, 10m or 2h");
-  CHECK_THROWS(parse({"--save-every", "xm"}), "--save-every x: not a number");
+  for (const char* const text :
+       {"soon", "xm", "1ms", "0", "0.5", "0s", "0.001s", "-1m", "nans", "infh", "1000001h", "s"})
+    CHECK_THROWS(parse({"--save-every", text}),
+                 std::string("--save-every ") + text +
+                     ": must be a number of steps, 1 or more, or a time between 0.01s and 1000000h, such as 30s, 10m");
+  CHECK_EQ(parse({"--save-every", "0.01s"}).run.saving.every_seconds, 0.01);
   CHECK_EQ(parse({"--save-every", "1.5h"}).run.saving.every_seconds, 5400.0);
   CHECK_EQ(parse({"--checkpoint-every", "7"}).run.saving.every_steps, int64_t{7});
   CHECK_THROWS(parse({"--gpu", "-1"}), "--gpu -1: must be 0 or more");
