@@ -1,10 +1,14 @@
 // Names are sorted by bytes, which is Python's order for ASCII strings.
 #include "image_folder.h"
 
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <filesystem>
 #include <map>
+#include <vector>
 
+#include "class_spelling.h"
 #include "dataset.h"
 #include "list_file.h"
 #include "picture_kind.h"
@@ -67,19 +71,6 @@ Classes folders_in(const std::string& folder, Hidden& hidden, std::size_t& besid
   return classes;
 }
 
-/// "; did you mean NAME?" for the class whose name differs only in case or in spaces at its ends; "" if there is none.
-std::string nearest(const ClassTable& table, const std::string& name) {
-  const auto plain = [](const std::string& text) {
-    std::string out;
-    for (const char c : text)
-      if (c != ' ') out += c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-    return out;
-  };
-  for (std::size_t i = 0; i < table.size(); ++i)
-    if (plain(table.name(i)) == plain(name)) return "; did you mean " + data::quoted(table.name(i)) + "?";
-  return "";
-}
-
 /// The classes of packed images, with those that the packed folder names.
 Classes packed(const std::string& folder, const Files& shards) {
   Classes classes;
@@ -97,6 +88,36 @@ std::vector<std::string> names_of(const Classes& classes) {
   std::vector<std::string> names;
   for (const auto& c : classes) names.push_back(c.first);
   return names;
+}
+
+/// A folder, whatever links lead to it.
+struct FolderId {
+  dev_t device;
+  ino_t inode;
+  bool operator==(const FolderId&) const = default;
+};
+
+/// Adds the images in `folder` and below to `count`, up to `most`, except those that lie beside the classes. `above`:
+/// the folders around it. Classes are looked at even if there are many images.
+void count_below(const fs::path& folder, std::size_t most, std::vector<FolderId>& above, std::size_t& count,
+                 std::error_code& error) {
+  const bool of_classes = above.empty();
+  struct stat info{};
+  if (stat(folder.c_str(), &info) != 0) return;  // a link to nowhere
+  const FolderId own{info.st_dev, info.st_ino};
+  if (std::ranges::find(above, own) != above.end())
+    throw DatasetError(folder.string() + ": is a link to a folder above it; remove it");
+  if (above.size() > kDeepest || count >= most) return;
+  above.push_back(own);
+  for (fs::directory_iterator at(folder, error), end; !error && at != end; at.increment(error)) {
+    const std::string name = at->path().filename().string();
+    if (is_hidden(name)) continue;
+    std::error_code unknown;
+    if (at->is_directory(unknown)) count_below(at->path(), most, above, count, error);
+    else if (!of_classes && is_image_name(name)) ++count;
+    if (count >= most && !of_classes) break;
+  }
+  above.pop_back();
 }
 
 }  // namespace
@@ -156,19 +177,14 @@ ClassTable classes_of_folders(const std::string& folder) {
 std::int64_t known_class(const ClassTable& table, const std::string& folder, const std::string& name) {
   if (const auto label = table.find(name)) return *label;
   throw UnknownClass(folder + "/" + name + ": the run has no class of this name; it has " +
-                     std::to_string(table.size()) + ", the first is " + table.name(0) + nearest(table, name));
+                     std::to_string(table.size()) + ", the first is " + table.name(0) + did_you_mean(table, name));
 }
 
 std::size_t images_up_to(const std::string& folder, std::size_t most) {
   std::size_t count = 0;
+  std::vector<FolderId> above;
   std::error_code error;
-  const auto options = fs::directory_options::skip_permission_denied | fs::directory_options::follow_directory_symlink;
-  fs::recursive_directory_iterator at(folder, options, error), end;
-  for (; !error && at != end && count < most; at.increment(error)) {
-    const std::string name = at->path().filename().string();
-    if (is_hidden(name) || at.depth() >= kDeepest) at.disable_recursion_pending();
-    count += !is_hidden(name) && at.depth() > 0 && is_image_name(name);
-  }
+  count_below(folder, most, above, count, error);
   return error ? most : count;
 }
 

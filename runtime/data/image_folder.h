@@ -29,10 +29,11 @@ struct FolderImages {
 // Throws DatasetError if a folder cannot be read.
 FolderImages images_below(const std::string& folder);
 
-// The number of a class. Throws UnknownClass, with the class that is meant if one differs in case or spaces alone.
+// The number of a class. Throws UnknownClass, with the class that is meant if one is spelled alike (class_spelling.h).
 std::int64_t known_class(const ClassTable& table, const std::string& folder, const std::string& name);
 
-// The number of images in the class folders of a plain folder, but at most `most`; `most` if it cannot be read.
+// The number of images in the class folders of a plain folder, but at most `most`; `most` if it cannot be read. Throws
+// DatasetError if a class, or a folder passed while counting, is a link to a folder above it.
 std::size_t images_up_to(const std::string& folder, std::size_t most);
 
 // The names of all classes of a packed folder, one per line, also of those without images.

@@ -42,6 +42,11 @@ std::string without_slash(std::string path) {
   return path;
 }
 
+std::string plain_path(std::string_view path) {
+  const bool plain = !path.starts_with("./") && path.find("//") == path.npos && path.find("/.") == path.npos;
+  return plain ? std::string(path) : fs::path(path).lexically_normal().string();
+}
+
 std::string_view trimmed(std::string_view text) {
   const std::size_t from = text.find_first_not_of(spaces);
   if (from == std::string_view::npos) return {};

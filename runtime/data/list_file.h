@@ -42,6 +42,9 @@ void need_directory(const std::string& path, const std::string& what);
 // The path without slashes at its end.
 std::string without_slash(std::string path);
 
+// A path in one form: img/x.jpg for ./img//x.jpg.
+std::string plain_path(std::string_view path);
+
 // The text without white space at both ends.
 std::string_view trimmed(std::string_view text);
 

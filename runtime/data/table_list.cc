@@ -7,6 +7,7 @@
 #include <fstream>
 #include <stdexcept>
 
+#include "class_spelling.h"
 #include "core/json.h"
 #include "list_file.h"
 
@@ -148,7 +149,7 @@ class Reader {
     const auto [end, error] = std::from_chars(label.data(), label.data() + label.size(), number);
     if (label.empty() || error != std::errc() || end != label.data() + label.size())
       throw "label " + quoted(label) + " is not a number" +
-          (names_.empty() ? ", and there is no classes.txt" : ", and not in classes.txt");
+          (names_.empty() ? ", and there is no classes.txt" : ", and not in classes.txt" + did_you_mean(names_, label));
     return number - options_.first_label;
   }
 

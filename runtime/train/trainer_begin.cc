@@ -13,6 +13,8 @@
 #include "core/error.h"
 #include "core/meta.h"
 #include "cpu/cores.h"
+#include "data/class_spelling.h"
+#include "data/list_file.h"
 #include "data/sampler.h"
 #include "train/compute.h"
 #include "train/continuation.h"
@@ -115,6 +117,9 @@ void Trainer::read_lists() {
   }
   if (settings_.evaluate && lists_.val.empty())
     throw InputError(settings_.data + ": has no validation images, so there is nothing to evaluate");
+  if (const auto alike = data::alike_classes(lists_.classes); !alike.empty())
+    console_.line("warning: " + settings_.data + ": names of different classes are spelled alike: " +
+                  data::some(alike) + "; if they are the same class, give them one name");
   const auto warn = [&](const data::Dataset& list) {
     for (const std::string& note : list.notes()) console_.line("warning: " + note);
   };

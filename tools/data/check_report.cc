@@ -7,6 +7,8 @@
 #include <unordered_set>
 
 #include "core/json.h"
+#include "data/class_spelling.h"
+#include "data/list_file.h"
 #include "data/look.h"
 
 namespace fs = std::filesystem;
@@ -45,6 +47,7 @@ CheckReport::CheckReport(const std::string& root, const DataFolder& folder,
       {"other format", "a picture that is neither " + data::decoded_kinds_text("nor") + ": treated as missing", {}},
       {"truncated", "the file ends early: treated as missing (the published loader fills the rest with grey)", {}},
       {"class", "no image of it can be read: a run would not start", {}},
+      {"alike names", "different classes whose names differ in case, space or Unicode form: one class twice?", {}},
       {"share", "more than --max-broken allows, unless it is given a higher value", {}},
       {"cmyk", "four inks; converted to RGB as Pillow does, no action needed", {}},
       {"listed twice", "the same path twice in one list: it counts double", {}},
@@ -53,6 +56,7 @@ CheckReport::CheckReport(const std::string& root, const DataFolder& folder,
       {"same bytes", "the same file under two names in two lists: what is trained on is also tested", {}},
       {"not listed", "an image that no list names: it is not used", {}}};
   for (std::size_t s = 0; s < folder.sets.size(); ++s) count(folder.sets[s], images[s]);
+  find_alike(folder);
   find_twice(folder, images);
   find_unlisted(root, folder);
 }
@@ -100,22 +104,33 @@ void CheckReport::count(const NamedSet& set, const std::vector<FileCheck>& image
   sets_.push_back(std::move(out));
 }
 
+void CheckReport::find_alike(const DataFolder& folder) {
+  std::vector<std::string>& out = finding("alike names").examples;
+  for (const NamedSet& set : folder.sets)
+    for (std::string& pair : data::alike_classes(set.images.classes()))
+      if (std::find(out.begin(), out.end(), pair) == out.end()) out.push_back(std::move(pair));
+}
+
 void CheckReport::find_twice(const DataFolder& folder, const std::vector<std::vector<FileCheck>>& images) {
   struct First {
     std::size_t set, image;
   };
-  std::unordered_map<std::string_view, First> by_name;
+  std::unordered_map<std::string, First> by_path;
   std::unordered_map<std::uint64_t, First> by_content;
   for (std::size_t s = 0; s < folder.sets.size(); ++s) {
     const NamedSet& set = folder.sets[s];
     for (std::size_t i = 0; i < set.images.size(); ++i) {
       const std::string name(set.images.name(i));
-      const auto [named, fresh] = by_name.emplace(set.images.name(i), First{s, i});
+      const auto [named, fresh] = by_path.emplace(data::plain_path(set.images.name(i)), First{s, i});
       if (!fresh) {
         const First& first = named->second;
         const bool same = first.set == s,
                    other = same && set.labelled && set.images.label(first.image) != set.images.label(i);
-        finding(other ? "two labels" : same ? "listed twice" : "in two lists").examples.push_back(name);
+        const std::string before(folder.sets[first.set].images.name(first.image));
+        finding(other  ? "two labels"
+                : same ? "listed twice"
+                       : "in two lists")
+            .examples.push_back(name == before ? name : name + " is " + before);
         continue;
       }
       const std::uint64_t content = images[s][i].content;
@@ -130,12 +145,12 @@ void CheckReport::find_twice(const DataFolder& folder, const std::vector<std::ve
 }
 
 void CheckReport::find_unlisted(const std::string& root, const DataFolder& folder) {
-  std::unordered_set<std::string_view> listed;
+  std::unordered_set<std::string> listed;
   for (const NamedSet& set : folder.sets)
-    for (std::size_t i = 0; i < set.images.size(); ++i) listed.insert(set.images.name(i));
+    for (std::size_t i = 0; i < set.images.size(); ++i) listed.insert(data::plain_path(set.images.name(i)));
   std::vector<std::string>& out = finding("not listed").examples;
   for (const std::string_view name : folder.sets[0].images.files().names())
-    if (!listed.contains(name)) out.emplace_back(name);
+    if (!listed.contains(std::string(name))) out.emplace_back(name);
   fs::recursive_directory_iterator at(root, fs::directory_options::skip_permission_denied);
   for (; at != fs::recursive_directory_iterator(); ++at) {
     const std::string file = at->path().filename().string();

@@ -48,6 +48,7 @@ class CheckReport {
   };
 
   void count(const NamedSet& set, const std::vector<FileCheck>& images);
+  void find_alike(const DataFolder& folder);
   void find_twice(const DataFolder& folder, const std::vector<std::vector<FileCheck>>& images);
   void find_unlisted(const std::string& root, const DataFolder& folder);
   Finding& finding(const std::string& name);
