@@ -8,6 +8,7 @@
 #include <numeric>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "core/rng.h"
 #include "list_file.h"
@@ -38,7 +39,8 @@ std::vector<std::uint32_t> draw_subset(const Dataset& all, double share, std::ui
   return places;
 }
 
-std::vector<std::uint32_t> read_subset(const Dataset& all, const std::string& file) {
+std::vector<std::uint32_t> read_subset(const Dataset& all, const std::string& file, const Dataset* held_out,
+                                       std::size_t* left_out) {
   constexpr std::uint32_t ambiguous = ~0u;
   std::unordered_map<std::string_view, std::uint32_t> by_path, by_name;
   for (std::uint32_t i = 0; i < all.size(); ++i) {
@@ -46,9 +48,19 @@ std::vector<std::uint32_t> read_subset(const Dataset& all, const std::string& fi
     const auto [at, fresh] = by_name.emplace(file_name(all.name(i)), i);
     if (!fresh) at->second = ambiguous;
   }
+  std::unordered_set<std::string_view> held_paths, held_names;
+  for (std::size_t i = 0; held_out && i < held_out->size(); ++i) {
+    held_paths.insert(held_out->name(i));
+    held_names.insert(file_name(held_out->name(i)));
+  }
+  const auto is_held = [&](const std::string& line) {
+    const auto& own = line.find('/') == std::string::npos ? held_names : held_paths;
+    return own.contains(line) || held_paths.contains("train/" + line);
+  };
   std::ifstream in(file, std::ios::binary);
   if (!in) throw DatasetError(file + ": cannot read this list: " + std::strerror(errno));
   std::vector<std::uint32_t> places;
+  std::size_t held = 0;
   std::vector<char> taken(all.size());
   std::string line;
   for (std::size_t number = 1; std::getline(in, line); ++number) {
@@ -58,6 +70,10 @@ std::vector<std::uint32_t> read_subset(const Dataset& all, const std::string& fi
     const auto& names = line.find('/') == std::string::npos ? by_name : by_path;
     auto found = names.find(line);
     if (found == names.end()) found = by_path.find("train/" + line);
+    if (found == by_path.end() && is_held(line)) {
+      ++held;
+      continue;
+    }
     const auto bad = [&](const std::string& what) {
       throw DatasetError(file + ":" + std::to_string(number) + ": " + line + ": " + what);
     };
@@ -67,7 +83,9 @@ std::vector<std::uint32_t> read_subset(const Dataset& all, const std::string& fi
     taken[found->second] = 1;
     places.push_back(found->second);
   }
-  if (places.empty()) throw DatasetError(file + ": names no image");
+  if (places.empty())
+    throw DatasetError(file + (held > 0 ? ": all of its images are held out for validation" : ": names no image"));
+  if (left_out) *left_out = held;
   return places;
 }
 

@@ -5,6 +5,7 @@
 #include <iterator>
 #include <span>
 
+#include "core/error.h"
 #include "formats/output_file.h"
 #include "formats/own_file.h"
 #include "formats/sha256.h"
@@ -36,6 +37,21 @@ void write_list(const std::string& folder, const std::string& name, const data::
   formats::write_atomically(folder + "/" + name + ".sha256", formats::checked_mark(),
                             [&](formats::OutputFile& out) { out.write(sha.hex() + "  " + name + ".txt\n"); });
   formats::write_atomically(path, formats::checked_mark(), [&](formats::OutputFile& out) { out.write(text); });
+}
+
+std::vector<std::string> written_names(const std::string& folder, const std::string& name) {
+  const std::string path = folder + "/" + name + ".txt";
+  std::vector<std::string> names;
+  if (!std::filesystem::exists(folder + "/" + name + ".sha256")) return names;
+  try {
+    require_list(folder, name);
+  } catch (const InputError&) {
+    return names;  // it was changed since
+  }
+  std::ifstream in(path, std::ios::binary);
+  for (std::string line; std::getline(in, line);)
+    if (!line.empty()) names.push_back(line);
+  return names;
 }
 
 }  // namespace moproc::train

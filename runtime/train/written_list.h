@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "data/dataset.h"
 
@@ -15,5 +16,8 @@ void require_list(const std::string& folder, const std::string& name);
 
 /// Writes the names of the images. Throws InputError as require_list does, or if a file cannot be written.
 void write_list(const std::string& folder, const std::string& name, const data::Dataset& images);
+
+/// The names in NAME.txt of the folder; none if there is no such list that moproc wrote.
+std::vector<std::string> written_names(const std::string& folder, const std::string& name);
 
 }  // namespace moproc::train

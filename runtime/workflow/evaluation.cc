@@ -5,6 +5,9 @@
 #include <algorithm>
 #include <filesystem>
 #include <numeric>
+#include <optional>
+#include <string_view>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -12,6 +15,7 @@
 #include "core/meta.h"
 #include "cpu/cores.h"
 #include "data/data_folder.h"
+#include "data/subset.h"
 #include "formats/csv.h"
 #include "formats/output_file.h"
 #include "formats/own_file.h"
@@ -24,6 +28,7 @@
 #include "train/interrupt.h"
 #include "train/lists.h"
 #include "train/pretrained.h"
+#include "train/written_list.h"
 
 namespace moproc::train {
 namespace {
@@ -31,6 +36,24 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr size_t kLowest = 5;  // classes that are named in the summary
+
+/// Of the images of a folder, those that the run of a checkpoint held out, by the list beside it. Nothing if it names
+/// less than half of them in this folder, which is then another one.
+std::optional<data::Dataset> listed_as_held_out(const std::string& checkpoint, const data::Dataset& all,
+                                                Console& console) {
+  const std::string folder = fs::path(checkpoint).parent_path().string();
+  const std::vector<std::string> names = written_names(folder.empty() ? "." : folder, kHeldOutList);
+  const std::unordered_set<std::string_view> held(names.begin(), names.end());
+  std::vector<uint32_t> found;
+  for (uint32_t i = 0; i < all.size(); ++i)
+    if (held.contains(all.name(i))) found.push_back(i);
+  if (found.empty() || 2 * found.size() < held.size()) return std::nullopt;
+  console.line(
+      format("note: %s is not as it was when %s held images out of it; %zu of the %zu are there, and are "
+             "evaluated (--val-split 0 evaluates all %zu images)",
+             all.folder().c_str(), checkpoint.c_str(), found.size(), held.size(), all.size()));
+  return data::part_of(all, found);
+}
 
 /// The images to evaluate. Prints which ones they are.
 data::Dataset images_of(const EvaluationSettings& s, const Plan& plan, Console& console) {
@@ -49,6 +72,9 @@ data::Dataset images_of(const EvaluationSettings& s, const Plan& plan, Console& 
       const bool others = sets.held_out && !s.hold_out.share && hex(sets.val->digest()) != run.held_out_digest;
       if (sets.held_out && !others) console.line("note: " + sets.note);
       if (sets.val && !others) return std::move(*sets.val);
+      data::Dataset all = data::read_folder(s.data, data::Split::train, options);
+      if (others)
+        if (auto listed = listed_as_held_out(s.checkpoint, all, console)) return std::move(*listed);
       console.line((others ? "warning: " : "note: ") + s.data + " has no validation images" +
                    (others ? ", and is not the folder, or not as it was, from which " + s.checkpoint + " held some out"
                            : std::string()) +
@@ -56,7 +82,7 @@ data::Dataset images_of(const EvaluationSettings& s, const Plan& plan, Console& 
                    (others ? ", also those that the run has seen; --val-split SHARE, with the run's share, evaluates "
                              "those that it held out"
                            : std::string()));
-      return data::read_folder(s.data, data::Split::train, options);
+      return all;
     } catch (const data::UnknownClass& e) {
       if (run.classes.empty()) throw;
       throw InputError(std::string(e.what()) + "; these are the classes of " + s.checkpoint);

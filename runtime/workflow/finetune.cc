@@ -55,8 +55,13 @@ Lists lists_of(const Plan& plan, const RunSettings& run, const FinetuneSettings&
     console.line(format("note: --compat released: each of %u groups draws its own %zu of %zu training images", groups,
                         lists.train->size() / groups, all.size()));
   } else {
-    lists.train.emplace(
-        data::part_of(all, o.list.empty() ? data::draw_subset(all, o.share, seed) : data::read_subset(all, o.list)));
+    const data::Dataset* const held = sets.held_out ? &lists.val.front().list : nullptr;
+    size_t left_out = 0;
+    lists.train.emplace(data::part_of(
+        all, o.list.empty() ? data::draw_subset(all, o.share, seed) : data::read_subset(all, o.list, held, &left_out)));
+    if (left_out > 0)
+      console.line(format("note: %zu images of %s are held out for validation, and are not trained on", left_out,
+                          o.list.c_str()));
   }
   console.line(format("%zu of %zu training images, digest of the list %016llx", lists.train->size(), all.size(),
                       static_cast<unsigned long long>(lists.train->digest())));

@@ -1,11 +1,12 @@
 // Reads the lists of images, and sets the balanced order in which an epoch visits the training images.
 #include "workflow/retrain.h"
 
-#include <string_view>
+#include <string>
 #include <unordered_set>
 #include <utility>
 
 #include "core/error.h"
+#include "data/list_file.h"
 #include "data/sampler.h"
 #include "data/subset.h"
 #include "workflow/annotation.h"
@@ -13,19 +14,25 @@
 namespace moproc::train {
 namespace {
 
-/// The annotation without the images that are held out for validation.
+/// The annotation without the images that are held out for validation. Warns of images of it that are the folder's own
+/// validation images, which stay.
 data::Dataset training_images(const RetrainSettings& o, const RunSettings& run, const data::ListOptions& w,
                               const DataSets& sets, Console& console) {
   data::Dataset all = read_annotation(o.annotation, run.data, w);
-  if (!sets.held_out) return all;
-  std::unordered_set<std::string_view> held;
-  for (size_t i = 0; i < sets.val->size(); ++i) held.insert(sets.val->name(i));
+  if (!sets.val) return all;
+  std::unordered_set<std::string> evaluated;
+  for (size_t i = 0; i < sets.val->size(); ++i) evaluated.insert(data::plain_path(sets.val->name(i)));
   std::vector<uint32_t> kept;
   for (uint32_t i = 0; i < all.size(); ++i)
-    if (!held.contains(all.name(i))) kept.push_back(i);
-  if (kept.size() < all.size())
-    console.line(format("note: %zu images of %s are held out for validation, and are not trained on",
-                        all.size() - kept.size(), o.annotation.c_str()));
+    if (!evaluated.contains(data::plain_path(all.name(i)))) kept.push_back(i);
+  if (kept.size() == all.size()) return all;
+  if (!sets.held_out) {
+    console.line(format("warning: %zu images of %s are validation images of %s: what is trained on is also evaluated",
+                        all.size() - kept.size(), o.annotation.c_str(), run.data.c_str()));
+    return all;
+  }
+  console.line(format("note: %zu images of %s are held out for validation, and are not trained on",
+                      all.size() - kept.size(), o.annotation.c_str()));
   return data::part_of(all, kept);
 }
 
