@@ -7,6 +7,7 @@
 #include <fstream>
 #include <iterator>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include <unistd.h>
@@ -19,6 +20,7 @@
 #include "log/jsonl.h"
 #include "train/checkpoint.h"
 #include "train/lists.h"
+#include "train/truth.h"
 
 namespace moproc::command {
 namespace {
@@ -84,20 +86,42 @@ void check_training_classes(const Inputs& in, int64_t classes) {
   data::require_known_classes(in.data);
 }
 
-/// The number of training images; 0 if it is not known. Those of class folders are counted whole only if the artefact
-/// is to fit their number, and otherwise up to kMany, which tells whether they fill a batch.
-int64_t images_of(const Inputs& in, int64_t classes) {
-  constexpr size_t kMany = 4096;
-  if (!in.trains || in.data.empty() || !data::has_split(in.data, data::Split::train)) return 0;
-  const bool begins = in.checkpoint.empty();  // otherwise labels may be those of the checkpoint or of a new classifier
-  if (data::has_class_folders(in.data) && !(in.fits_size && begins)) {
-    const size_t count = data::count_images(in.data, kMany);
-    return count < kMany ? static_cast<int64_t>(count) : 0;
-  }
-  if (!begins) return 0;
+constexpr size_t kMany = 4096;
+
+/// The training images of a run that begins, unless a pass over many class folders would be needed that tells only
+/// their number. (Labels of a run that continues may be those of the checkpoint or of a new classifier.)
+std::optional<data::Dataset> training_list(const Inputs& in, int64_t classes) {
+  if (!in.trains || !in.checkpoint.empty() || !data::has_split(in.data, data::Split::train)) return std::nullopt;
+  if (data::has_class_folders(in.data) && !in.fits_size) return std::nullopt;
   data::ListOptions options = in.lists;
   options.num_class = static_cast<int>(in.num_class > 0 ? in.num_class : classes);
-  return static_cast<int64_t>(data::read_folder(in.data, data::Split::train, options).size());
+  return data::read_folder(in.data, data::Split::train, options);
+}
+
+/// Throws if class folders have a link that leads in a circle. Returns the number of training images; 0 if there are
+/// kMany or more, which fill any batch, or if there are no class folders.
+int64_t count_in_folders(const Inputs& in) {
+  if (!data::has_class_folders(in.data)) return 0;
+  data::count_images(in.data, data::Split::val, kMany);
+  const size_t count = data::count_images(in.data, data::Split::train, kMany);
+  return in.trains && count < kMany ? static_cast<int64_t>(count) : 0;
+}
+
+/// Reads the files about the training images: whole if there is the list of these, and otherwise their lines alone.
+/// `run`: the classes that the checkpoint names.
+void check_files_about(const Inputs& in, const std::optional<data::Dataset>& list, const data::ClassTable& run,
+                       int64_t classes) {
+  const std::string &weights = in.about.sample_weights, &truth = in.about.truth;
+  if (list) {
+    if (!weights.empty()) train::read_weights(weights, *list);
+    if (!truth.empty()) train::read_truth(truth, *list);
+    return;
+  }
+  if (!weights.empty()) train::check_weights(weights);
+  if (truth.empty() || in.data.empty()) return;
+  data::ListOptions options = in.lists;
+  options.num_class = static_cast<int>(classes);
+  train::check_truth(truth, run.empty() ? data::read_classes(in.data, options) : run);
 }
 
 }  // namespace
@@ -120,11 +144,14 @@ int preflight(int argc, char** argv) {
     if (!in.data.empty()) train::require_no_validation(in.data, in.hold_out);
     if (!in.data.empty() && in.trains) check_training_classes(in, classes);
     const bool all = !in.data.empty() && data::layout_of(in.data) != data::Layout::webvision;
+    const int64_t counted = in.data.empty() ? 0 : count_in_folders(in);
+    const std::optional<data::Dataset> list = in.data.empty() ? std::nullopt : training_list(in, classes);
+    check_files_about(in, list, run, classes);
     JsonLine line;
     line.add("checkpoint", in.checkpoint)
         .add("num_class", classes)
         .add_raw("all_classes", all ? "true" : "false")
-        .add("images", images_of(in, classes));
+        .add("images", list ? static_cast<int64_t>(list->size()) : counted);
     std::puts(line.text().c_str());
     return 0;
   } catch (const InputError& e) {

@@ -183,6 +183,7 @@ void require_targets(const TrainSettings& s) {
 Inputs inputs(const TrainSettings& s) {
   if (!s.replay.file.empty()) return {.needed = {{"--replay", s.replay.file}}};
   Inputs in = training_inputs(s.run, {.google = s.lists.google, .flickr = s.lists.flickr}, "", s.confirmed);
+  in.about = s.lists;
   in.needed = {{"--sample-weights", s.lists.sample_weights}, {"--truth", s.lists.truth}};
   return in;
 }

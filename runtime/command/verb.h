@@ -11,6 +11,7 @@
 #include "command/flag.h"
 #include "core/plan.h"
 #include "data/dataset.h"
+#include "train/lists.h"
 #include "train/settings.h"
 
 namespace moproc::command {
@@ -34,14 +35,15 @@ struct Needed {
 
 /// What a command reads, so that it can be checked before an artefact is compiled for it.
 struct Inputs {
-  std::string data;                 // data folder; "": none
-  data::ListOptions lists;          // how its lists are read, except num_class
-  std::string checkpoint;           // from which the run begins or which it continues; "": none
-  int64_t num_class = 0;            // that the command line states; 0: none
-  bool fits_size = false;           // whether the artefact is to fit the number of training images
-  bool trains = false;              // on the training images of the folder
-  train::HoldOut hold_out = {};     // as the command line states it
-  std::vector<Needed> needed = {};  // further files and folders
+  std::string data;                  // data folder; "": none
+  data::ListOptions lists;           // how its lists are read, except num_class
+  std::string checkpoint;            // from which the run begins or which it continues; "": none
+  int64_t num_class = 0;             // that the command line states; 0: none
+  bool fits_size = false;            // whether the artefact is to fit the number of training images
+  bool trains = false;               // on the training images of the folder
+  train::HoldOut hold_out = {};      // as the command line states it
+  train::WebVisionLists about = {};  // files about the training images
+  std::vector<Needed> needed = {};   // further files and folders
 };
 
 /// The record of a verb whose flags fill a `Settings`.

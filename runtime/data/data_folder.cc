@@ -197,9 +197,11 @@ bool has_class_folders(const std::string& folder) {
   return !r.files->packed() && (r.layout == Layout::class_folders || r.layout == Layout::split_folders);
 }
 
-std::size_t count_images(const std::string& folder, std::size_t most) {
+std::size_t count_images(const std::string& folder, Split split, std::size_t most) {
+  if (!has_split(folder, split)) return 0;
   const Recognised r = recognise(folder);
-  return images_up_to(r.layout == Layout::class_folders ? r.folder : r.folder + "/train", most);
+  if (r.layout == Layout::class_folders) return images_up_to(r.folder, most);
+  return images_up_to(r.folder + (split == Split::train ? "/train" : "/val"), most);
 }
 
 int count_classes(const std::string& folder, const ListOptions& given) {

@@ -35,8 +35,9 @@ void require_known_classes(const std::string& folder);
 // Whether the images lie in a plain folder per class, so that only a pass over the folders tells their number.
 bool has_class_folders(const std::string& folder);
 
-// The number of training images in such a folder, but at most `most`.
-std::size_t count_images(const std::string& folder, std::size_t most);
+// The number of images of a split in such a folder, but at most `most`; 0 if it has none of the split. Throws
+// DatasetError if a folder that it passes, or any class, is a link to a folder above.
+std::size_t count_images(const std::string& folder, Split split, std::size_t most);
 
 // The number of classes of a data folder: its class folders, or the lines of classes.txt or info/synsets.txt. If it
 // names no classes: those of options.classes, 1000 for WebVision, or by the largest label of its list. Throws

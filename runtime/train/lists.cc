@@ -19,8 +19,8 @@
 namespace moproc::train {
 namespace {
 
-/// Reads the weights of the training images: lines PATH WEIGHT, one for every image of the list.
-std::vector<float> read_weights(const std::string& path, const data::Dataset& train) {
+/// The weights in a file of lines PATH WEIGHT. Throws InputError with file and line.
+std::unordered_map<std::string, float> weights_by_name(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   if (!file) throw InputError("--sample-weights " + path + ": " + std::strerror(errno));
   std::unordered_map<std::string, float> by_name;
@@ -37,6 +37,15 @@ std::vector<float> read_weights(const std::string& path, const data::Dataset& tr
       throw InputError(path + ":" + std::to_string(number) + ": expected 'PATH WEIGHT' with a weight of 0 or more");
     by_name[line.substr(0, space)] = weight;
   }
+  return by_name;
+}
+
+}  // namespace
+
+void check_weights(const std::string& path) { weights_by_name(path); }
+
+std::vector<float> read_weights(const std::string& path, const data::Dataset& train) {
+  const auto by_name = weights_by_name(path);
   std::vector<float> weights;
   for (size_t i = 0; i < train.size(); ++i) {
     const auto found = by_name.find(std::string(train.name(i)));
@@ -45,8 +54,6 @@ std::vector<float> read_weights(const std::string& path, const data::Dataset& tr
   }
   return weights;
 }
-
-}  // namespace
 
 data::ListOptions list_options(const Plan& plan, const RunSettings& settings) {
   return {.num_class = static_cast<int>(meta_number(plan, "num_class")),

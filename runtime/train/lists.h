@@ -71,6 +71,12 @@ struct WebVisionLists {
   std::string truth;                  // truth.json, "" for none
 };
 
+/// The weights of training images, in their order, from a file of lines PATH WEIGHT. Throws InputError, naming the
+/// file, for a line of another form (with its number) or an image without a weight.
+std::vector<float> read_weights(const std::string& path, const data::Dataset& train);
+/// Throws InputError for a line of another form.
+void check_weights(const std::string& path);
+
 /// Options to read lists for the artefact's number of classes, and for the run's class table if it has one already.
 data::ListOptions list_options(const Plan& plan, const RunSettings& settings);
 

@@ -16,4 +16,8 @@ namespace moproc::train {
 /// be read, has another form or a class that does not exist, or names no image of the list.
 std::vector<int64_t> read_truth(const std::string& path, const data::Dataset& train);
 
+/// Throws InputError as read_truth() does, except for what needs the list. Names of classes are looked up in `classes`
+/// if it has names.
+void check_truth(const std::string& path, const data::ClassTable& classes);
+
 }  // namespace moproc::train

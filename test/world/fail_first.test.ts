@@ -2,7 +2,7 @@
 // there or are something else. The cache of this test is empty, and stays so.
 
 import { execFileSync } from "node:child_process";
-import { cpSync, existsSync, mkdirSync, readdirSync, renameSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readdirSync, renameSync, symlinkSync, writeFileSync } from "node:fs";
 import test from "ava";
 import { Shell } from "../support/cli.js";
 
@@ -33,6 +33,20 @@ test.before(() => {
     }
     writeFileSync(at("classes.txt"), "1\n2\n3\n4\n");
   });
+  other("circle", (at) => symlinkSync("..", at("train", "n00000002", "more")));
+  other("circular", (at) => symlinkSync("..", at("val", "n00000002", "again")));
+  other("rows", (at) => {
+    const names = readdirSync(at("train"), { recursive: true, encoding: "utf8" }).filter((f) => f.endsWith(".JPEG"));
+    const row = (f: string): string => `train/${f},${Number(f[8]) - 1}\n`;
+    for (const split of ["train", "val"]) writeFileSync(at(`${split}.csv`), `path,label\n${names.map(row).join("")}`);
+    const some = names.slice(1).map((f) => `train/${f}`);
+    writeFileSync(shell.at("some.txt"), some.map((f) => `${f} 1\n`).join(""));
+    writeFileSync(shell.at("far.json"), JSON.stringify({ train: { [some[0] as string]: 7 } }));
+  });
+  writeFileSync(shell.at("weights.txt"), "train/n00000001/a.JPEG 0.5\ntrain/n00000001/b.JPEG much\n");
+  writeFileSync(shell.at("torn.json"), '{"train": {"a.JPEG": 1');
+  writeFileSync(shell.at("odd.json"), '{"train": {"a.JPEG": [1]}}');
+  writeFileSync(shell.at("zebra.json"), '{"train": {"a.JPEG": "zebra"}}');
   writeFileSync(shell.at("list.json"), "[]\n");
   writeFileSync(shell.at("object.json"), "{}\n");
   process.env.MOPROC_CACHE = shell.at("cache");
@@ -45,10 +59,24 @@ function other(name: string, change: (at: (...path: readonly string[]) => string
 }
 
 const training = (flags: string): string => `train ${net.join(" ")} -b 4 --data data --exp-dir new ${flags}`;
+const onData = (data: string, flags = ""): string =>
+  `train ${net.join(" ")} -b 4 --data ${data} --exp-dir new ${flags}`.trim();
 const cases: readonly (readonly [string, RegExp])[] = [
   [training("--sample-weights none"), /--sample-weights none: no such file/],
   [training("--sample-weights folder"), /--sample-weights folder: is a folder; a file is needed/],
   [training("--truth none"), /--truth none: no such file/],
+  [training("--sample-weights weights.txt"), /weights\.txt:2: expected 'PATH WEIGHT' with a weight of 0 or more/],
+  [training("--truth torn.json"), /torn\.json: bad JSON at byte/],
+  [training("--truth list.json"), /list\.json: has no object "train"/],
+  [training("--truth odd.json"), /odd\.json: image a\.JPEG: neither a class nor null/],
+  [training("--truth zebra.json"), /zebra\.json: image a\.JPEG: the run has no class 'zebra'/],
+  [onData("rows", "--sample-weights some.txt"), /some\.txt: has no weight for train\/n0/],
+  [onData("rows", "--truth far.json"), /far\.json: image train\/.*: its class 7 is not one of the run's, 0 to 3/],
+  [onData("rows", "--truth object.json"), /object\.json: has no object "train"/],
+  [onData("circle"), /circle\/train\/n00000002\/more: is a link to a folder above it; remove it/],
+  [onData("circular"), /circular\/val\/n00000002\/again: is a link to a folder above it; remove it/],
+  [`evaluate -b 4 --resume ${from} --data circular`, /circular\/val\/n00000002\/again: is a link to a folder above it/],
+  [training("--save-every 1ms"), /--save-every 1ms: must be a number of steps, 1 or more, or a time between 0\.01s/],
   [training("--val-split 0.2"), /--val-split 0\.2: data has validation images of its own/],
   [training("--dump-step 4"), /--dump-step N and --dump DIR need each other/],
   [training("--rank 3 --world-size 2"), /--rank 3: nodes are counted from 0 to 1/],

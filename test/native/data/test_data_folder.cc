@@ -57,6 +57,24 @@ TEST("layouts: only hidden folders are no classes; only a validation split is en
   CHECK_THROWS(read_folder(only.str(), Split::train, {}), "has no training images: there is no train/");
 }
 
+TEST("images are counted up to a number; a link to a folder above is an error, one to another folder is not") {
+  TempDir dir;
+  make_classes(dir.str(), {{"bus", 30}, {"car", 3}});
+  CHECK_EQ(count_images(dir.str(), Split::train, 100), 33u);
+  CHECK_EQ(count_images(dir.str(), Split::val, 100), 0u);
+  CHECK(count_images(dir.str(), Split::train, 5) >= 5u);
+  std::filesystem::create_directory_symlink("bus", dir / "lorry");  // twice the same images, but no circle
+  CHECK_EQ(count_images(dir.str(), Split::train, 100), 63u);
+  std::filesystem::create_directory_symlink("../car", dir / "bus/cars");
+  CHECK_EQ(count_images(dir.str(), Split::train, 100), 69u);
+  std::filesystem::create_directory_symlink("../bus", dir / "car/buses");  // bus/cars/buses is bus
+  CHECK_THROWS(count_images(dir.str(), Split::train, 1000), "is a link to a folder above it; remove it");
+  TempDir top;
+  make_classes(top.str(), {{"bus", 30}});
+  std::filesystem::create_directory_symlink(".", top / "again");
+  CHECK_THROWS(count_images(top.str(), Split::train, 5), "/again: is a link to a folder above it; remove it");
+}
+
 TEST("classes are counted by names, by WebVision's synsets, or by the largest label") {
   TempDir dir;
   write_text(dir / "train.csv", "path,label\na.jpg,4\nb.jpg,2\n");
