@@ -16,6 +16,7 @@ test.before(() => {
   const sizes = "--classes 4 --images 32 --val 8 --size 40".split(" ");
   shell.done("data", "sample", "--layout", "imagenet", "--out", "data", ...sizes);
   shell.done("train", ...net, "-b", "8", "--data", "data", "--exp-dir", "run", "--steps", "1");
+  shell.done("data", "sample", "--out", "webvision", ...sizes);
   mkdirSync(shell.at("folder"));
   writeFileSync(shell.at("file"), "\n");
   other("splits", (at) => {
@@ -43,6 +44,13 @@ test.before(() => {
     writeFileSync(shell.at("some.txt"), some.map((f) => `${f} 1\n`).join(""));
     writeFileSync(shell.at("far.json"), JSON.stringify({ train: { [some[0] as string]: 7 } }));
   });
+  other("second", (at) => {
+    const row = (f: string): string => `${f},0\n${f},1\n`;
+    const [image] = readdirSync(at("train", "n00000001"));
+    writeFileSync(at("train.csv"), `path,label\n${row(`train/n00000001/${image}`)}`);
+    writeFileSync(at("val.csv"), `path,label\n${row(`train/n00000001/${image}`)}x.JPEG\n`);
+  });
+  execFileSync("mkfifo", [shell.at("pipe.json")]);
   writeFileSync(shell.at("weights.txt"), "train/n00000001/a.JPEG 0.5\ntrain/n00000001/b.JPEG much\n");
   writeFileSync(shell.at("torn.json"), '{"train": {"a.JPEG": 1');
   writeFileSync(shell.at("odd.json"), '{"train": {"a.JPEG": [1]}}');
@@ -97,6 +105,14 @@ const cases: readonly (readonly [string, RegExp])[] = [
   [
     `train ${net.join(" ")} -b 4 --data pipe --exp-dir new`,
     /pipe\/train\.csv: cannot read this list: not a regular file/,
+  ],
+  [onData("data", "--num-class 3"), /--num-class says 3/],
+  // of WebVision's images, those of the first classes may be used
+  [onData("webvision", "--num-class 3").replace("-b 4", "-b 256"), /training images are fewer than a batch of 256/],
+  [onData("second"), /second\/val\.csv:4: 1 fields, the first line has 2/],
+  [
+    `retrain -b 4 --resume ${from} --data data --exp-dir new --annotation pipe.json`,
+    /--annotation pipe\.json: is not a regular file/,
   ],
   [
     `train ${net.join(" ")} -b 4 --data numbers --exp-dir new`,

@@ -6,7 +6,7 @@ import { deployModel, neededPart } from "../../compiler/onnx/deploy.js";
 import { opsets } from "../../compiler/onnx/export.js";
 import { encodeModel } from "../../compiler/onnx/proto.js";
 import { marks, requireFile, temporary } from "../../compiler/util/own.js";
-import { ToolFailure } from "../../compiler/util/run.js";
+import { Stopped, ToolFailure } from "../../compiler/util/run.js";
 import { version } from "../../compiler/util/version.js";
 import { putInPlace } from "../../compiler/util/whole_file.js";
 import { deployed, heads, inputs } from "../../models/deploy.js";
@@ -186,6 +186,7 @@ async function check(f: ExportFlags, run: () => Promise<Checked>): Promise<Check
   try {
     checked = await run();
   } catch (e) {
+    if (e instanceof Stopped) throw e;
     if (!(e instanceof CannotCheck))
       throw new Error(`${f.out}: ONNX Runtime does not run the model: ${(e as Error).message}`);
     if (f.verify) throw new ToolFailure(`--verify: ${e.message}`);

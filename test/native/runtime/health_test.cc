@@ -275,6 +275,22 @@ TEST("recipe: the published values at WebVision's size, and ones that fit a smal
   }
 }
 
+TEST("recipe: without a number of images per class, prototypes have the published momentum") {
+  CHECK_EQ(recipe_for({100, 20, 64, 0}).proto_m, 0.999);
+  CHECK_EQ(recipe_for({100, 20, 64, 1}).proto_m, 0.0);  // the only image is the prototype
+}
+
+TEST("recipe: values are unfit from a half of a prototype and from a tenth of the first weights on") {
+  const auto unfit = [](double proto_m, double moco_m) {
+    // 11 images per class, 100 steps
+    return unfit_for({{5, 20, 64, 11}, moco_m, proto_m, 0.05, 0.8, 10}, 0, 1200).size();
+  };
+  const double half = std::pow(0.5, 0.1), tenth = std::pow(0.1, 0.01);
+  CHECK_EQ(unfit(half - 0.001, tenth - 0.001), size_t{0});
+  CHECK_EQ(unfit(half + 0.001, tenth - 0.001), size_t{1});
+  CHECK_EQ(unfit(half - 0.001, tenth + 0.001), size_t{1});
+}
+
 TEST(
     "recipe: what does not fit a run is named with its reason; a run with the recipe's values, or a large one, is "
     "fine") {
