@@ -82,25 +82,6 @@ const refused: Readonly<Record<string, readonly [Parts, RegExp]>> = {
     { nodes: [node("Reshape", ["x", "s"], ["y"])], inputs: { ...x, s: [2] } },
     /Reshape .*input 1 \(s\) must be a constant/,
   ],
-  "many groups": [
-    {
-      nodes: [node("Conv", ["x", "w"], ["y"], { group: 40 })],
-      inputs: { x: [1, 40, 3, 3] },
-      constants: { w: f32([40, 1, 1, 1], Array(40).fill(1)) },
-    },
-    /Conv .*in 40 groups is not supported, only in up to 32/,
-  ],
-  dilations: [
-    {
-      nodes: [node("MaxPool", ["x"], ["y"], { kernel_shape: [2, 2], dilations: [2, 2] })],
-      inputs: { x: [1, 1, 4, 4] },
-    },
-    /MaxPool .*dilations \[2,2\] are not supported/,
-  ],
-  "indices of a pooling": [
-    { nodes: [node("MaxPool", ["x"], ["z", "y"], { kernel_shape: [2, 2] })], inputs: { x: [1, 1, 4, 4] } },
-    /MaxPool .*output of indices is not supported/,
-  ],
   "a dropout of training": [
     {
       nodes: [node("Dropout", ["x", "", "yes"], ["y"])],
@@ -108,14 +89,6 @@ const refused: Readonly<Record<string, readonly [Parts, RegExp]>> = {
       constants: { yes: tensorOf("", "bool", [], Uint8Array.of(1)) },
     },
     /Dropout .*it is a dropout of training/,
-  ],
-  "a normalisation of training": [
-    {
-      nodes: [node("BatchNormalization", ["x", "v", "v", "v", "v"], ["y"], { training_mode: 1 })],
-      inputs: x,
-      constants: { v: f32([3], [1, 1, 1]) },
-    },
-    /BatchNormalization .*normalisation of training/,
   ],
   "a conversion to floats of 8 bits": [
     { nodes: [node("Cast", ["x"], ["y"], { to: 17 })], inputs: x },

@@ -4,7 +4,8 @@ import test, { type ExecutionContext } from "ava";
 import { NdArray } from "../../compiler/ir/nd.js";
 import { array } from "./foreign.js";
 
-const covered = new Set<string>();
+/** The operators that the tests of a file cover. */
+export const covered = new Set<string>();
 
 /** A test of an operator: pairs of a computed array and the one that it should be. */
 export function check(

@@ -1,14 +1,25 @@
-// The operators of ai.onnx that foreign models may have. An entry of one of these tables makes another one importable.
+// The operators of ai.onnx, and of its domain of training, that foreign models may have. An entry of one of these tables
+// makes another one importable.
 
+import { convolutions } from "./convolutions.js";
+import { einsums } from "./einsum.js";
 import { elementwise } from "./elementwise.js";
-import { layers } from "./layers.js";
+import { losses } from "./losses.js";
 import { move } from "./move.js";
+import { normalization } from "./normalization.js";
+import { pools } from "./pools.js";
+import { products } from "./products.js";
+import { quantized } from "./quantized.js";
 import { recurrent } from "./recurrent.js";
 import { reduce } from "./reduce.js";
 import { type Rule, type Rules, ruleFor } from "./rule.js";
 import { training } from "./training.js";
 
-const rules: Rules = { ...elementwise, ...layers, ...move, ...reduce, ...recurrent, ...training };
+const rules: Rules = {
+  ...{ ...elementwise, ...reduce, ...move },
+  ...{ ...convolutions, ...pools, ...normalization, ...products, ...einsums, ...quantized, ...losses },
+  ...{ ...recurrent, ...training },
+};
 
 /** The rule of an operator in a version of its operator set; undefined if there is none. "" is ai.onnx. */
 export function ruleOf(domain: string, operator: string, version: number): Rule | undefined {
