@@ -1,6 +1,7 @@
 // The operators of ai.onnx, and of its domain of training, that foreign models may have. An entry of one of these tables
 // makes another one importable.
 
+import { attentions } from "./attention.js";
 import { convolutions } from "./convolutions.js";
 import { einsums } from "./einsum.js";
 import { elementwise } from "./elementwise.js";
@@ -18,7 +19,7 @@ import { training } from "./training.js";
 const rules: Rules = {
   ...{ ...elementwise, ...reduce, ...move },
   ...{ ...convolutions, ...pools, ...normalization, ...products, ...einsums, ...quantized, ...losses },
-  ...{ ...recurrent, ...training },
+  ...{ ...attentions, ...recurrent, ...training },
 };
 
 /** The rule of an operator in a version of its operator set; undefined if there is none. "" is ai.onnx. */
