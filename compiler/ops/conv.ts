@@ -112,7 +112,10 @@ export const conv: Op<readonly ["x", "w"], readonly ["y"], WindowAttrs> = define
   },
 });
 
-/** dy [N, K, P, Q], w [K, C, R, S] -> dx [N, C, h, w]: the gradient of conv's x, which has h x w pixels. */
+/**
+ * dy [N, K, P, Q], w [K, C, R, S] -> dx [N, C, h, w]: the gradient of conv's x, which has h x w pixels. As an op of its
+ * own it is a transposed convolution, whose gradients are convolutions.
+ */
 export const conv_dgrad: Op<readonly ["dy", "w"], readonly ["dx"], DgradAttrs> = defineOp({
   name: "conv_dgrad",
   inputs: ["dy", "w"],
@@ -139,6 +142,13 @@ export const conv_dgrad: Op<readonly ["dy", "w"], readonly ["dx"], DgradAttrs> =
       }
     });
     return { dx };
+  },
+  grad: (b, p, { stride, pad }) => {
+    const [w, dx] = [p.in.w.type, p.d.dx as Value];
+    return {
+      dy: conv(b, dx, p.in.w, { stride, pad }),
+      w: conv_wgrad(b, p.in.dy, dx, { stride, pad, r: dim(w, 2), s: dim(w, 3), groups: b.groups }),
+    };
   },
 });
 

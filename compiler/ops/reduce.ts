@@ -9,6 +9,7 @@ import { elements, sameShape, type Value } from "../ir/types.js";
 import { scale } from "./constant.js";
 import { reshape } from "./move.js";
 import { defineOp, type Op } from "./op.js";
+import { reshaped } from "./reshaped.js";
 import {
   broadcastIndex,
   broadcastShape,
@@ -49,7 +50,7 @@ function fold(x: NdArray, attrs: AxesAttrs, start: number, f: (acc: number, v: n
 
 /** dy broadcast to x's shape along the reduced axes. */
 const spread = (b: Builder, dy: Value, x: Value, { axes }: AxesAttrs): Value =>
-  broadcast_to(b, reshape(b, dy, { shape: kept(x.type.shape, axes) }), { shape: x.type.shape });
+  broadcast_to(b, reshaped(b, dy, kept(x.type.shape, axes)), { shape: x.type.shape });
 
 const count = (shape: readonly number[], axes: readonly number[]): number =>
   elements(shape) / elements(kept(shape, axes));
@@ -242,5 +243,5 @@ export function sumTo(b: Builder, x: Value, shape: readonly number[]): Value {
   }
   const axes = padded.flatMap((d, i) => (d === from[i] ? [] : [i]));
   const y = axes.length > 0 ? sum(b, x, { axes, keepdims: true }) : x;
-  return sameShape(y.type.shape, shape) ? y : reshape(b, y, { shape });
+  return reshaped(b, y, shape);
 }

@@ -140,135 +140,202 @@ check("Conv", "bias, stride, padding, groups, automatic padding", () => {
 const x1 = noise("f32", [2, 4, 11], 1);
 const x2 = noise("f32", [2, 4, 7, 6], 2);
 const x3 = noise("f32", [1, 2, 5, 4, 6], 3);
-agrees("Conv", "one to three axes, groups, dilations, uneven strides and padding, other types", [
-  {
-    opset: 11,
-    inputs: [x1, noise("f32", [6, 2, 3], 4), noise("f32", [6], 5)],
-    attrs: { group: 2, strides: [2], pads: [2, 1] },
-  },
-  { opset: 11, inputs: [x1, noise("f32", [3, 4, 3], 6)], attrs: { dilations: [3] } },
-  { opset: 11, inputs: [x2, noise("f32", [4, 1, 3, 2], 7)], attrs: { group: 4, strides: [2, 1], pads: [1, 0, 2, 1] } },
-  {
-    opset: 11,
-    inputs: [x2, noise("f32", [3, 4, 2, 2], 8), noise("f32", [3], 9)],
-    attrs: { dilations: [2, 1], pads: [1, 1, 0, 2] },
-  },
-  {
-    opset: 22,
-    inputs: [x3, noise("f32", [3, 2, 2, 3, 2], 10)],
-    attrs: { strides: [2, 1, 2], pads: [1, 0, 1, 0, 1, 1] },
-  },
-  { opset: 11, inputs: [x2, noise("f32", [2, 4, 3, 2], 11)], attrs: { auto_pad: "SAME_LOWER", strides: [2, 3] } },
-  { opset: 11, inputs: [x3, noise("f32", [2, 2, 2, 2, 2], 12)], attrs: { auto_pad: "SAME_UPPER", strides: [2, 1, 2] } },
-  { opset: 11, inputs: [noise("f32", [1, 40, 5, 5], 13), noise("f32", [80, 1, 3, 3], 14)], attrs: { group: 40 } },
-]);
-agrees("ConvTranspose", "strides, padding of both sides, groups, dilations, shapes that are asked for", [
-  {
-    opset: 11,
-    inputs: [x1, noise("f32", [4, 3, 3], 15), noise("f32", [6], 16)],
-    attrs: { group: 2, strides: [3], pads: [1, 2], output_padding: [2] },
-  },
-  { opset: 11, inputs: [x2, noise("f32", [4, 3, 3, 3], 17)], attrs: { strides: [2, 2], pads: [1, 1, 1, 1] } },
-  { opset: 11, inputs: [x2, noise("f32", [4, 1, 3, 2], 18)], attrs: { group: 4, dilations: [2, 3], strides: [1, 2] } },
-  { opset: 11, inputs: [x2, noise("f32", [4, 2, 3, 3], 19)], attrs: { strides: [2, 2], output_shape: [14, 12] } },
-  { opset: 11, inputs: [x2, noise("f32", [4, 2, 3, 3], 20)], attrs: { strides: [2, 2], auto_pad: "SAME_UPPER" } },
-  { opset: 11, inputs: [x2, noise("f32", [4, 2, 4, 3], 21)], attrs: { strides: [2, 2], auto_pad: "SAME_LOWER" } },
-  {
-    opset: 11,
-    inputs: [x3, noise("f32", [2, 2, 2, 3, 2], 22)],
-    attrs: { strides: [2, 1, 2], pads: [0, 1, 0, 1, 0, 1] },
-  },
-]);
-agrees("Col2Im", "overlapping blocks of one to three axes, dilations, uneven padding", [
-  {
-    opset: 18,
-    inputs: [noise("f32", [2, 6, 16], 23), of("i64", [2], [5, 6]), of("i64", [2], [2, 3])],
-    constant: [1, 2],
-    attrs: { strides: [1, 2], dilations: [2, 1], pads: [0, 1, 1, 2] },
-  },
-  { opset: 18, inputs: [noise("f32", [1, 8, 4], 24), of("i64", [1], [7]), of("i64", [1], [4])], constant: [1, 2] },
-  {
-    opset: 18,
-    inputs: [noise("f32", [1, 16, 4], 25), of("i64", [3], [3, 2, 3]), of("i64", [3], [2, 2, 2])],
-    constant: [1, 2],
-  },
-]);
-agrees("MaxPool", "positions in both orders, dilations, one to three axes, bytes and f64", [
-  {
-    opset: 12,
-    inputs: [x2],
-    attrs: { kernel_shape: [3, 2], strides: [2, 1], pads: [1, 1, 1, 0] },
-    outputs: ["f32", "i64"],
-  },
-  {
-    opset: 12,
-    inputs: [x2],
-    attrs: { kernel_shape: [2, 2], dilations: [2, 3], storage_order: 1 },
-    outputs: ["f32", "i64"],
-  },
-  {
-    opset: 12,
-    inputs: [x3],
-    attrs: { kernel_shape: [2, 2, 3], ceil_mode: 1, strides: [2, 2, 2], storage_order: 1 },
-    outputs: ["f32", "i64"],
-  },
-  { opset: 12, inputs: [x1], attrs: { kernel_shape: [4], dilations: [2], pads: [3, 1] } },
-  { opset: 12, inputs: [noise("u8", [1, 2, 5, 5], 26, 0, 255)], attrs: { kernel_shape: [3, 3], pads: [1, 1, 1, 1] } },
-  {
-    opset: 12,
-    inputs: [noise("i8", [1, 2, 5, 5], 27, -128, 127)],
-    attrs: { kernel_shape: [2, 3], strides: [2, 1], auto_pad: "SAME_LOWER" },
-  },
-  {
-    opset: 11,
-    inputs: [noise("f64", [1, 2, 5, 5], 28)],
-    attrs: { kernel_shape: [3, 3], strides: [2, 2], ceil_mode: 1 },
-    outputs: ["f64", "i64"],
-  },
-]);
-agrees("AveragePool", "one to three axes, dilations, counts of padding, rounding up", [
-  { opset: 11, inputs: [x1], attrs: { kernel_shape: [4], strides: [3], pads: [1, 2], ceil_mode: 1 } },
-  { opset: 11, inputs: [x2], attrs: { kernel_shape: [3, 2], strides: [2, 1], pads: [1, 0, 1, 1] } },
-  { opset: 19, inputs: [x2], attrs: { kernel_shape: [3, 2], dilations: [2, 2], pads: [1, 1, 1, 0] } },
-  { opset: 11, inputs: [x3], attrs: { kernel_shape: [2, 3, 2], pads: [1, 1, 0, 0, 1, 1], count_include_pad: 1 } },
-  { opset: 11, inputs: [x2], attrs: { kernel_shape: [3, 3], strides: [2, 2], auto_pad: "SAME_UPPER" } },
-]);
-agrees("LpPool", "exponents, padding, one to three axes", [
-  { opset: 11, inputs: [x1], attrs: { kernel_shape: [3], p: 1, pads: [1, 1] } },
-  { opset: 18, inputs: [x2], attrs: { kernel_shape: [3, 2], strides: [2, 2], pads: [1, 0, 1, 1], p: 3 } },
-  { opset: 18, inputs: [x2], attrs: { kernel_shape: [2, 2], dilations: [2, 2] } },
-  { opset: 18, inputs: [x3], attrs: { kernel_shape: [2, 2, 2], auto_pad: "SAME_UPPER" } },
-]);
-agrees("GlobalAveragePool", "one and three axes", [
-  { opset: 1, inputs: [x1] },
-  { opset: 1, inputs: [x3] },
-]);
-agrees("GlobalMaxPool", "one and three axes", [
-  { opset: 1, inputs: [x1] },
-  { opset: 1, inputs: [x3] },
-]);
-agrees("GlobalLpPool", "exponents", [
-  { opset: 2, inputs: [x2] },
-  { opset: 2, inputs: [x3], attrs: { p: 3 } },
-  { opset: 2, inputs: [x1], attrs: { p: 1 } },
-]);
-agrees("MaxUnpool", "of two and three axes, and to a shape that is asked for", [
-  {
-    opset: 11,
-    inputs: [noise("f32", [1, 2, 2, 2], 29), of("i64", [1, 2, 2, 2], [0, 3, 9, 14, 17, 18, 24, 31])],
-    attrs: { kernel_shape: [2, 2], strides: [2, 2] },
-  },
-  {
-    opset: 11,
-    inputs: [noise("f32", [1, 1, 2, 1, 2], 30), of("i64", [1, 1, 2, 1, 2], [1, 6, 11, 12])],
-    attrs: { kernel_shape: [2, 1, 2], strides: [2, 1, 2] },
-  },
-]);
-agrees("MaxRoiPool", "regions within and across the edges of images", [
-  {
-    opset: 1,
-    inputs: [noise("f32", [2, 3, 8, 9], 31), of("f32", [3, 5], [0, 1, 1, 12, 9, 1, 4, 0, 6, 15, 1, 3, 3, 3, 3])],
-    attrs: { pooled_shape: [2, 3], spatial_scale: "0.5" },
-  },
-]);
+agrees(
+  "Conv",
+  "one to three axes, groups, dilations, uneven strides and padding, other types",
+  [
+    {
+      opset: 11,
+      inputs: [x1, noise("f32", [6, 2, 3], 4), noise("f32", [6], 5)],
+      attrs: { group: 2, strides: [2], pads: [2, 1] },
+    },
+    { opset: 11, inputs: [x1, noise("f32", [3, 4, 3], 6)], attrs: { dilations: [3] } },
+    {
+      opset: 11,
+      inputs: [x2, noise("f32", [4, 1, 3, 2], 7)],
+      attrs: { group: 4, strides: [2, 1], pads: [1, 0, 2, 1] },
+    },
+    {
+      opset: 11,
+      inputs: [x2, noise("f32", [3, 4, 2, 2], 8), noise("f32", [3], 9)],
+      attrs: { dilations: [2, 1], pads: [1, 1, 0, 2] },
+    },
+    {
+      opset: 22,
+      inputs: [x3, noise("f32", [3, 2, 2, 3, 2], 10)],
+      attrs: { strides: [2, 1, 2], pads: [1, 0, 1, 0, 1, 1] },
+    },
+    { opset: 11, inputs: [x2, noise("f32", [2, 4, 3, 2], 11)], attrs: { auto_pad: "SAME_LOWER", strides: [2, 3] } },
+    {
+      opset: 11,
+      inputs: [x3, noise("f32", [2, 2, 2, 2, 2], 12)],
+      attrs: { auto_pad: "SAME_UPPER", strides: [2, 1, 2] },
+    },
+    { opset: 11, inputs: [noise("f32", [1, 40, 5, 5], 13), noise("f32", [80, 1, 3, 3], 14)], attrs: { group: 40 } },
+  ],
+  [0, 1, 2],
+);
+agrees(
+  "ConvTranspose",
+  "strides, padding of both sides, groups, dilations, shapes that are asked for",
+  [
+    {
+      opset: 11,
+      inputs: [x1, noise("f32", [4, 3, 3], 15), noise("f32", [6], 16)],
+      attrs: { group: 2, strides: [3], pads: [1, 2], output_padding: [2] },
+    },
+    { opset: 11, inputs: [x2, noise("f32", [4, 3, 3, 3], 17)], attrs: { strides: [2, 2], pads: [1, 1, 1, 1] } },
+    {
+      opset: 11,
+      inputs: [x2, noise("f32", [4, 1, 3, 2], 18)],
+      attrs: { group: 4, dilations: [2, 3], strides: [1, 2] },
+    },
+    { opset: 11, inputs: [x2, noise("f32", [4, 2, 3, 3], 19)], attrs: { strides: [2, 2], output_shape: [14, 12] } },
+    { opset: 11, inputs: [x2, noise("f32", [4, 2, 3, 3], 20)], attrs: { strides: [2, 2], auto_pad: "SAME_UPPER" } },
+    { opset: 11, inputs: [x2, noise("f32", [4, 2, 4, 3], 21)], attrs: { strides: [2, 2], auto_pad: "SAME_LOWER" } },
+    {
+      opset: 11,
+      inputs: [x3, noise("f32", [2, 2, 2, 3, 2], 22)],
+      attrs: { strides: [2, 1, 2], pads: [0, 1, 0, 1, 0, 1] },
+    },
+  ],
+  [0, 1, 2],
+);
+agrees(
+  "Col2Im",
+  "overlapping blocks of one to three axes, dilations, uneven padding",
+  [
+    {
+      opset: 18,
+      inputs: [noise("f32", [2, 6, 16], 23), of("i64", [2], [5, 6]), of("i64", [2], [2, 3])],
+      constant: [1, 2],
+      attrs: { strides: [1, 2], dilations: [2, 1], pads: [0, 1, 1, 2] },
+    },
+    { opset: 18, inputs: [noise("f32", [1, 8, 4], 24), of("i64", [1], [7]), of("i64", [1], [4])], constant: [1, 2] },
+    {
+      opset: 18,
+      inputs: [noise("f32", [1, 16, 4], 25), of("i64", [3], [3, 2, 3]), of("i64", [3], [2, 2, 2])],
+      constant: [1, 2],
+    },
+  ],
+  [0],
+);
+agrees(
+  "MaxPool",
+  "positions in both orders, dilations, one to three axes, bytes and f64",
+  [
+    {
+      opset: 12,
+      inputs: [x2],
+      attrs: { kernel_shape: [3, 2], strides: [2, 1], pads: [1, 1, 1, 0] },
+      outputs: ["f32", "i64"],
+    },
+    {
+      opset: 12,
+      inputs: [x2],
+      attrs: { kernel_shape: [2, 2], dilations: [2, 3], storage_order: 1 },
+      outputs: ["f32", "i64"],
+    },
+    {
+      opset: 12,
+      inputs: [x3],
+      attrs: { kernel_shape: [2, 2, 3], ceil_mode: 1, strides: [2, 2, 2], storage_order: 1 },
+      outputs: ["f32", "i64"],
+    },
+    { opset: 12, inputs: [x1], attrs: { kernel_shape: [4], dilations: [2], pads: [3, 1] } },
+    { opset: 12, inputs: [noise("u8", [1, 2, 5, 5], 26, 0, 255)], attrs: { kernel_shape: [3, 3], pads: [1, 1, 1, 1] } },
+    {
+      opset: 12,
+      inputs: [noise("i8", [1, 2, 5, 5], 27, -128, 127)],
+      attrs: { kernel_shape: [2, 3], strides: [2, 1], auto_pad: "SAME_LOWER" },
+    },
+    {
+      opset: 11,
+      inputs: [noise("f64", [1, 2, 5, 5], 28)],
+      attrs: { kernel_shape: [3, 3], strides: [2, 2], ceil_mode: 1 },
+      outputs: ["f64", "i64"],
+    },
+  ],
+  [0],
+);
+agrees(
+  "AveragePool",
+  "one to three axes, dilations, counts of padding, rounding up",
+  [
+    { opset: 11, inputs: [x1], attrs: { kernel_shape: [4], strides: [3], pads: [1, 2], ceil_mode: 1 } },
+    { opset: 11, inputs: [x2], attrs: { kernel_shape: [3, 2], strides: [2, 1], pads: [1, 0, 1, 1] } },
+    { opset: 19, inputs: [x2], attrs: { kernel_shape: [3, 2], dilations: [2, 2], pads: [1, 1, 1, 0] } },
+    { opset: 11, inputs: [x3], attrs: { kernel_shape: [2, 3, 2], pads: [1, 1, 0, 0, 1, 1], count_include_pad: 1 } },
+    { opset: 11, inputs: [x2], attrs: { kernel_shape: [3, 3], strides: [2, 2], auto_pad: "SAME_UPPER" } },
+  ],
+  [0],
+);
+agrees(
+  "LpPool",
+  "exponents, padding, one to three axes",
+  [
+    { opset: 11, inputs: [x1], attrs: { kernel_shape: [3], p: 1, pads: [1, 1] } },
+    { opset: 18, inputs: [x2], attrs: { kernel_shape: [3, 2], strides: [2, 2], pads: [1, 0, 1, 1], p: 3 } },
+    { opset: 18, inputs: [x2], attrs: { kernel_shape: [2, 2], dilations: [2, 2] } },
+    { opset: 18, inputs: [x3], attrs: { kernel_shape: [2, 2, 2], auto_pad: "SAME_UPPER" } },
+  ],
+  [0],
+);
+agrees(
+  "GlobalAveragePool",
+  "one and three axes",
+  [
+    { opset: 1, inputs: [x1] },
+    { opset: 1, inputs: [x3] },
+  ],
+  [0],
+);
+agrees(
+  "GlobalMaxPool",
+  "one and three axes",
+  [
+    { opset: 1, inputs: [x1] },
+    { opset: 1, inputs: [x3] },
+  ],
+  [0],
+);
+agrees(
+  "GlobalLpPool",
+  "exponents",
+  [
+    { opset: 2, inputs: [x2] },
+    { opset: 2, inputs: [x3], attrs: { p: 3 } },
+    { opset: 2, inputs: [x1], attrs: { p: 1 } },
+  ],
+  [0],
+);
+agrees(
+  "MaxUnpool",
+  "of two and three axes, and to a shape that is asked for",
+  [
+    {
+      opset: 11,
+      inputs: [noise("f32", [1, 2, 2, 2], 29), of("i64", [1, 2, 2, 2], [0, 3, 9, 14, 17, 18, 24, 31])],
+      attrs: { kernel_shape: [2, 2], strides: [2, 2] },
+    },
+    {
+      opset: 11,
+      inputs: [noise("f32", [1, 1, 2, 1, 2], 30), of("i64", [1, 1, 2, 1, 2], [1, 6, 11, 12])],
+      attrs: { kernel_shape: [2, 1, 2], strides: [2, 1, 2] },
+    },
+  ],
+  [0],
+);
+agrees(
+  "MaxRoiPool",
+  "regions within and across the edges of images",
+  [
+    {
+      opset: 1,
+      inputs: [noise("f32", [2, 3, 8, 9], 31), of("f32", [3, 5], [0, 1, 1, 12, 9, 1, 4, 0, 6, 15, 1, 3, 3, 3, 3])],
+      attrs: { pooled_shape: [2, 3], spatial_scale: "0.5" },
+    },
+  ],
+  [0],
+);
 coversAll({ ...convolutions, ...pools });

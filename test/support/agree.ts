@@ -5,12 +5,14 @@ import test, { type ExecutionContext } from "ava";
 import * as ort from "onnxruntime-node";
 import { evaluate } from "../../compiler/ir/evaluate.js";
 import { NdArray } from "../../compiler/ir/nd.js";
-import type { Value } from "../../compiler/ir/types.js";
+import type { Graph, Value } from "../../compiler/ir/types.js";
 import { importForeign } from "../../compiler/onnx/foreign.js";
 import { arrays, type ElementType, elementsOf, type Model, type Tensor, tensorOf } from "../../compiler/onnx/model.js";
 import { decodeModel, encodeModel } from "../../compiler/onnx/proto.js";
+import { isFloat } from "../../compiler/ops/general/expression.js";
 import { bf16, f16 } from "../../compiler/util/float.js";
 import { type Attrs, node } from "./foreign.js";
+import { gradientError } from "./gradcheck.js";
 import { covered } from "./rule_tests.js";
 
 const names: Readonly<Partial<Record<ElementType, ort.Tensor.Type>>> = {
@@ -110,14 +112,20 @@ export function modelOf(c: Case): Model {
   );
 }
 
-/** The outputs by the rule, in f64. */
-export function byRule(c: Case): readonly { readonly dtype: string; readonly array: NdArray }[] {
+/** The program of the rule, and the values of its inputs and states. */
+function program(c: Case): { graph: Graph; feed: Map<Value, NdArray> } {
   const f = importForeign(modelOf(c));
   const feed = new Map<Value, NdArray>();
   for (const v of f.graph.inputs) feed.set(v, arrayOf(c.inputs[Number(v.name.slice(1))] as Tensor));
   for (const s of f.graph.state) feed.set(s, arrayOf(f.values.get(s.name) as Tensor));
-  const env = evaluate(f.graph, feed);
-  return f.graph.outputs.map((v) => ({ dtype: v.type.dtype, array: env.get(v) as NdArray }));
+  return { graph: f.graph, feed };
+}
+
+/** The outputs by the rule, in f64. */
+export function byRule(c: Case): NdArray[] {
+  const { graph, feed } = program(c);
+  const env = evaluate(graph, feed);
+  return graph.outputs.map((v) => env.get(v) as NdArray);
 }
 
 /** The outputs of ONNX Runtime. */
@@ -148,18 +156,33 @@ export function same(t: ExecutionContext, c: Case, got: NdArray, want: NdArray, 
   t.is(odd, -1, `${what}: element ${odd} is ${got.data[odd]}, not ${want.data[odd]}`);
 }
 
-/** A test that the rule and ONNX Runtime agree on cases of an operator. */
-export function agrees(op: string, name: string, cases: readonly Omit<Case, "op">[]): void {
+/**
+ * A test that the rule and ONNX Runtime agree on cases of an operator, and that the gradients of its first output by
+ * the inputs `wrt` are those of finite differences.
+ */
+export function agrees(
+  op: string,
+  name: string,
+  cases: readonly Omit<Case, "op">[],
+  wrt: readonly number[] = [],
+): void {
   covered.add(op);
+  const all = cases.map((c) => ({ ...c, op }));
   test(`${op}: ${name}`, async (t) => {
-    for (const [i, part] of cases.entries()) {
-      const c = { ...part, op };
+    for (const [i, c] of all.entries()) {
       const got = byRule(c);
-      const want = await byRuntime(c);
-      for (const [k, w] of want.entries()) {
-        const g = got[k] as (typeof got)[0];
-        same(t, c, g.array, w, `case ${i} (operator set ${c.opset}), output ${k}`);
-      }
+      for (const [k, w] of (await byRuntime(c)).entries())
+        same(t, c, got[k] as NdArray, w, `case ${i} (operator set ${c.opset}), output ${k}`);
+    }
+  });
+  if (wrt.length === 0) return;
+  test(`${op}: gradients, ${name}`, (t) => {
+    for (const [i, c] of all.entries()) {
+      const { graph, feed } = program(c);
+      if (!graph.outputs.every((v) => isFloat(v.type.dtype) || v !== graph.outputs[0])) continue;
+      const by = graph.inputs.filter((v) => wrt.includes(Number(v.name.slice(1))) && isFloat(v.type.dtype));
+      const error = gradientError(graph, feed, by);
+      t.true(error < 1e-6, `case ${i}: relative error ${error}`);
     }
   });
 }

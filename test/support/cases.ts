@@ -8,6 +8,7 @@ import { bytes, fixed, flags, labels, number, type OpCase, opCase, positive } fr
 const elementwise: readonly OpCase[] = [
   opCase("add", { a: [3, 5], b: [3, 5] }, (b, v) => op.add(b, v.a, v.b)),
   opCase("add_channel", { a: [4, 3, 2, 5], b: [1, 3, 1, 1] }, (b, v) => op.add(b, v.a, v.b), { groups: 2 }),
+  opCase("add_images", { a: [4, 3, 2, 5], b: [3, 2, 5] }, (b, v) => op.add(b, v.a, v.b)),
   opCase("add_bias", { a: [6, 17], b: [17] }, (b, v) => op.add(b, v.a, v.b), { groups: 3 }),
   opCase("add_scalar", { a: [], b: [2, 3] }, (b, v) => op.add(b, v.a, v.b)),
   opCase("sub", { a: [3, 5], b: [3, 1] }, (b, v) => op.sub(b, v.a, v.b)),
@@ -88,6 +89,7 @@ const reduce: readonly OpCase[] = [
   opCase("sum", { x: [3, 5] }, (b, v) => op.sum(b, v.x, { axes: [1] })),
   opCase("sum_keep", { x: [3, 5, 2] }, (b, v) => op.sum(b, v.x, { axes: [0, -1], keepdims: true })),
   opCase("sum_pixels", { x: [2, 3, 4, 5] }, (b, v) => op.sum(b, v.x, { axes: [2, 3] })),
+  opCase("sum_images", { x: [2, 3, 4, 5] }, (b, v) => op.sum(b, v.x, { axes: [0] })),
   opCase("sum_all", { x: [3, 5] }, (b, v) => op.sum(b, v.x, { axes: [0, 1] })),
   opCase("mean", { x: [3, 5] }, (b, v) => op.mean(b, v.x, { axes: [0] })),
   opCase("mean_all", { x: [2, 3, 4, 5] }, (b, v) => op.mean(b, v.x, { axes: [0, 1, 2, 3] })),
@@ -148,6 +150,9 @@ const contractions: readonly OpCase[] = [
     op.conv_wgrad(b, v.dy, v.x, { stride: 2, pad: 3, r: 7, s: 7, groups: 1 }),
   ),
   opCase("conv_dgrad", { dy: fixed([2, 4, 3, 3]), w: fixed([4, 3, 3, 3]) }, (b, v) =>
+    op.conv_dgrad(b, v.dy, v.w, { stride: 2, pad: 1, h: 6, w: 5 }),
+  ),
+  opCase("transposed_conv", { dy: [2, 4, 3, 3], w: [4, 3, 3, 3] }, (b, v) =>
     op.conv_dgrad(b, v.dy, v.w, { stride: 2, pad: 1, h: 6, w: 5 }),
   ),
   opCase("conv_wgrad", { dy: fixed([4, 4, 3, 3]), x: fixed([4, 3, 6, 5]) }, (b, v) =>
