@@ -1,7 +1,9 @@
 // Rules of attention, rotary embeddings and caches, beside ONNX Runtime.
 
+import test from "ava";
+import type { NdArray } from "../../compiler/ir/nd.js";
 import { attentions } from "../../compiler/onnx/operators/attention.js";
-import { agrees, noise, of } from "../support/agree.js";
+import { agrees, byRule, type Case, noise, of, same } from "../support/agree.js";
 import { coversAll } from "../support/rule_tests.js";
 
 const seen = of("bool", [3, 5], [1, 1, 0, 1, 0, 1, 0, 0, 1, 1, 1, 1, 1, 1, 1]);
@@ -29,6 +31,47 @@ agrees(
   ],
   [0, 1, 2, 4, 5],
 );
+agrees("Attention", "a cache outside, with its number of keys, and queries that see none", [
+  { opset: 24, inputs: [q, k, v, undefined, undefined, undefined, of("i64", [2], [5, 3])] },
+  { opset: 23, inputs: [q, k, v, of("bool", [3, 5], [1, 1, 0, 1, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1])] },
+]);
+
+/** A mask for [2, 1, 3, 5] of the keys that a query sees. */
+const maskOf = (sees: (image: number, query: number, key: number) => boolean): ReturnType<typeof of> =>
+  of(
+    "bool",
+    [2, 1, 3, 5],
+    Array.from({ length: 30 }, (_, i) => Number(sees(Math.floor(i / 15), Math.floor(i / 5) % 3, i % 5))),
+  );
+/** Rules that say which keys a query sees, and the mask that says the same. */
+const visible: readonly (readonly [string, Omit<Case, "op">, ReturnType<typeof of>])[] = [
+  [
+    "a mask for the first keys only",
+    { opset: 23, inputs: [q, k, v, of("bool", [3, 2], [1, 0, 1, 1, 0, 1])] },
+    maskOf((_, i, j) => j < 2 && [1, 0, 1, 1, 0, 1][i * 2 + j] === 1),
+  ],
+  [
+    "keys up to the query's own place behind a cache outside",
+    {
+      opset: 24,
+      inputs: [q, k, v, undefined, undefined, undefined, of("i64", [2], [4, 2])],
+      attrs: { is_causal: 1 },
+    },
+    maskOf((n, i, j) => j <= i + ([4, 2][n] as number) - 3 && j < ([4, 2][n] as number)),
+  ],
+  [
+    "keys around the query",
+    { opset: 25, inputs: [q, k, v], attrs: { left_window_size: 1, right_window_size: 2 } },
+    maskOf((_, i, j) => j >= i - 1 && j <= i + 2),
+  ],
+];
+for (const [name, c, mask] of visible)
+  test(`Attention: ${name}`, (t) => {
+    const op = "Attention";
+    const want = byRule({ opset: 23, op, inputs: [q, k, v, mask] })[0] as NdArray;
+    same(t, { ...c, op }, byRule({ ...c, op })[0] as NdArray, want, name);
+  });
+
 const angles = (seed: number): ReturnType<typeof noise>[] => [0, 1].map((i) => noise("f32", [9, 3], seed + i));
 const places = of("i64", [2, 3], [0, 1, 2, 8, 4, 3]);
 agrees(

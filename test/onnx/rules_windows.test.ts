@@ -2,6 +2,7 @@
 
 import { NdArray } from "../../compiler/ir/nd.js";
 import { convolutions } from "../../compiler/onnx/operators/convolutions.js";
+import { deformations } from "../../compiler/onnx/operators/deform.js";
 import { pools } from "../../compiler/onnx/operators/pools.js";
 import { agrees, noise, of } from "../support/agree.js";
 import { array, f32, one, some } from "../support/foreign.js";
@@ -338,4 +339,31 @@ agrees(
   ],
   [0],
 );
-coversAll({ ...convolutions, ...pools });
+const moved = (shape: readonly number[], seed: number): ReturnType<typeof noise> =>
+  noise("f32", shape, seed, -1.5, 1.5);
+agrees(
+  "DeformConv",
+  "groups of channels and of offsets, masks, strides, dilations, padding",
+  [
+    { opset: 19, inputs: [x2, noise("f32", [3, 4, 2, 3], 40), moved([2, 12, 6, 4], 41)] },
+    {
+      opset: 19,
+      inputs: [
+        x2,
+        noise("f32", [4, 2, 3, 2], 42),
+        moved([2, 24, 4, 6], 43),
+        noise("f32", [4], 44),
+        noise("f32", [2, 12, 4, 6], 45, 0, 1),
+      ],
+      attrs: { group: 2, offset_group: 2, strides: [2, 1], pads: [1, 0, 1, 1], dilations: [1, 1] },
+    },
+    {
+      opset: 22,
+      inputs: [x2, noise("f32", [1, 4, 2, 2], 46), moved([2, 8, 7, 3], 47)],
+      attrs: { dilations: [2, 3], pads: [1, 0, 1, 0] },
+    },
+  ],
+  [0, 1, 2, 3, 4],
+);
+
+coversAll({ ...convolutions, ...deformations, ...pools });

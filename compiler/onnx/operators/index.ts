@@ -3,6 +3,7 @@
 
 import { attentions } from "./attention.js";
 import { convolutions } from "./convolutions.js";
+import { deformations } from "./deform.js";
 import { einsums } from "./einsum.js";
 import { elementwise } from "./elementwise.js";
 import { losses } from "./losses.js";
@@ -18,8 +19,8 @@ import { training } from "./training.js";
 
 const rules: Rules = {
   ...{ ...elementwise, ...reduce, ...move },
-  ...{ ...convolutions, ...pools, ...normalization, ...products, ...einsums, ...quantized, ...losses },
-  ...{ ...attentions, ...recurrent, ...training },
+  ...{ ...convolutions, ...deformations, ...pools, ...normalization, ...products, ...einsums, ...quantized },
+  ...{ ...losses, ...attentions, ...recurrent, ...training },
 };
 
 /** The rule of an operator in a version of its operator set; undefined if there is none. "" is ai.onnx. */
