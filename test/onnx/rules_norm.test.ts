@@ -1,8 +1,10 @@
 // Rules of normalisations: values by their definition, and random ones beside ONNX Runtime.
 
-import type { NdArray } from "../../compiler/ir/nd.js";
+import test from "ava";
+import { NdArray } from "../../compiler/ir/nd.js";
+import type { Tensor } from "../../compiler/onnx/model.js";
 import { normalization } from "../../compiler/onnx/operators/normalization.js";
-import { agrees, noise } from "../support/agree.js";
+import { agrees, byRule, type Case, noise, same } from "../support/agree.js";
 import { f32, one, some } from "../support/foreign.js";
 import { arrayOf } from "../support/onnx_cases.js";
 import { check, coversAll, map } from "../support/rule_tests.js";
@@ -147,4 +149,37 @@ agrees(
   [{ opset: 13, inputs: [noise("f32", [2, 4, 3, 2], 50)], attrs: { size: 7, alpha: "0.5" } }],
   [0],
 );
+test("BatchNormalization: the training forms before version 14 have the statistics of the batch, too", (t) => {
+  const inputs = [noise("f32", [2, 3, 4, 4], 60), ...[61, 62, 63, 64].map((seed) => vector(3, seed))];
+  const own = { epsilon: "0.25", momentum: "0.75" };
+  const op = "BatchNormalization";
+  const want = byRule({ op, opset: 15, inputs, attrs: { ...own, training_mode: 1 }, outputs: ["f32", "f32", "f32"] });
+  const batch = byRule({
+    ...{ op, opset: 15, inputs, outputs: ["f32", "f32", "f32"] },
+    attrs: { ...own, training_mode: 1, momentum: "0.0" },
+  });
+  for (const [opset, attrs] of [
+    [6, { is_test: 0 }],
+    [7, {}],
+    [9, {}],
+  ] as const) {
+    const c: Case = { op, opset, inputs, attrs: { ...own, ...attrs }, outputs: Array(5).fill("f32") };
+    const got = byRule(c);
+    for (const [i, w] of [...want, batch[1], batch[2]].entries())
+      same(t, c, got[i] as NdArray, w as NdArray, `operator set ${opset}, output ${i}`);
+  }
+});
+test("BatchNormalization: without `spatial` each pixel has its own statistics", (t) => {
+  const x = noise("f32", [5, 2, 3], 65);
+  const tables = [66, 67, 68, 69].map((seed) => noise("f32", [2, 3], seed, 0.5, 2));
+  const flat = (shape: readonly number[]) => (v: Tensor) => ({ ...v, dims: shape });
+  for (const extra of [{ attrs: { is_test: 1 } }, { attrs: { is_test: 0 }, outputs: Array(5).fill("f32") }]) {
+    const c = { op: "BatchNormalization", opset: 6, ...extra };
+    const got = byRule({ ...c, inputs: [x, ...tables], attrs: { ...extra.attrs, spatial: 0 } });
+    const want = byRule({ ...c, inputs: [flat([5, 6])(x), ...tables.map(flat([6]))] });
+    for (const [i, w] of want.entries())
+      same(t, { ...c, inputs: [] }, new NdArray(w.shape, (got[i] as NdArray).data), w, `output ${i}`);
+  }
+});
+
 coversAll(normalization);

@@ -81,6 +81,9 @@ const arrayOf = (t: Tensor): NdArray => {
   );
 };
 
+/** The tensor as another element type. */
+const as = (t: Tensor, type: ElementType): Tensor => of(type, t.dims, [...arrayOf(t).data]);
+
 const nameOf = (i: number): string => `x${i}`;
 
 /** The model of a case. */
@@ -176,6 +179,20 @@ export function agrees(
     }
   });
   if (wrt.length === 0) return;
+  test(`${op}: other element types, ${name}`, (t) => {
+    for (const [i, c] of all.entries())
+      for (const type of ["f64", "f16", "bf16"] as const) {
+        if (c.inputs[0]?.type !== "f32") continue;
+        const own = { ...c, inputs: c.inputs.map((x) => (x?.type === "f32" ? as(x, type) : x)), outputs: [type] };
+        const single = {
+          ...own,
+          inputs: own.inputs.map((x) => (x?.type === type ? as(x, "f32") : x)),
+          outputs: ["f32"],
+        };
+        const [got, want] = [own, single].map((v) => byRule(v as Case)[0]) as [NdArray, NdArray];
+        same(t, { ...c, absolute: 1e-9, relative: 1e-9 }, got, want, `case ${i}, ${type}`);
+      }
+  });
   test(`${op}: gradients, ${name}`, (t) => {
     for (const [i, c] of all.entries()) {
       const { graph, feed } = program(c);
