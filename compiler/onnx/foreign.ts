@@ -175,7 +175,8 @@ class Reader {
     if (!dtypes.has(v.type)) throw new Unsupported(`${what} has element type ${v.type}, which is not supported`);
     const type = { dtype: v.type as DType, shape };
     checkSize(what, type);
-    const value = this.builder.input(this.name(v.name), type);
+    const named = this.name(v.name).replaceAll("/", "_"); // the runtime takes what is before a "/" for a program's name
+    const value = this.builder.input(named, type);
     this.inputs.set(v.name, value.name);
     this.note(v.name, value.name);
     this.held.set(v.name, { type, tensor: undefined, value: () => value });

@@ -75,6 +75,16 @@ test.serial("each case has its status, and its outputs are written", (t) => {
   write("all/node/damaged", "no model");
   write("all/other/unknown", foreignModel({ nodes: [node("Gru", ["x"], ["y"])], inputs: { x: [4] } }), [[x], [x]]);
   write("all/leaky", scaled, [[x], [leaky]]);
+  const slashes = foreignModel({
+    nodes: [node("Add", ["a/x:0", "w/b"], ["sum"]), node("Mul", ["sum", "b/x:0"], ["y/out:0"])],
+    inputs: { "a/x:0": ["n", 2], "b/x:0": ["n", 2] },
+    constants: { "w/b": f32([2], [1, 2]) },
+    outputs: ["y/out:0"],
+  });
+  write("all/slashes", slashes, [
+    [f32([2, 2], [1, 2, 3, 4]), f32([2, 2], [1, 10, 100, 1000])],
+    [f32([2, 2], [2, 40, 400, 6000])],
+  ]);
   const flat = foreignModel({
     nodes: [node("ConstantOfShape", ["x"], ["y"], { value: f32([1], [2]) })],
     inputs: { x: [1] },
@@ -100,8 +110,9 @@ test.serial("each case has its status, and its outputs are written", (t) => {
     "node/shape": "failed",
     "node/type": "failed",
     "other/unknown": "unsupported",
+    slashes: "passed",
   });
-  t.deepEqual(counts, { passed: 6, failed: 5, unsupported: 1, error: 3 });
+  t.deepEqual(counts, { passed: 7, failed: 5, unsupported: 1, error: 3 });
   const reason = (name: string): string => cases.find((c) => c.name === name)?.reason ?? "";
   t.regex(
     reason("node/far"),
@@ -124,7 +135,7 @@ test.serial("each case has its status, and its outputs are written", (t) => {
   );
   t.regex(ran.out, /^passed +node\/near: largest error 0\.001, 50 % of the tolerance$/m);
   t.regex(ran.out, /^unsupported +other\/unknown: Gru: /m);
-  t.regex(ran.out, /^15 cases: 6 passed, 5 failed, 1 unsupported, 3 errors$/m);
+  t.regex(ran.out, /^16 cases: 7 passed, 5 failed, 1 unsupported, 3 errors$/m);
   const output = decodeTensorFile(readFileSync(shell.at("out/node/far/test_data_set_0/output_0.pb")));
   t.deepEqual(elementsOf(output), Float32Array.of(0, 0, 2, 3));
   t.true(existsSync(shell.at("out/folded/test_data_set_0/output_0.pb")));
