@@ -173,10 +173,16 @@ export const batch_norm_inference: Op<readonly ["x", "gamma", "beta", "mean", "v
       const rstd = reshape(b, inverseDeviation(b, variance, eps), table);
       const zeros = constant(b, { values: [0], ...table });
       const xhat = normalize(b, x, reshape(b, mean, table), rstd);
+      const dgamma = group_sum(b, channel_sum(b, mul(b, dy, xhat), { groups }));
+      const dbeta = group_sum(b, channel_sum(b, dy, { groups }));
+      const deviation = inverseDeviation(b, variance, eps);
+      const slope = mul(b, gamma, deviation);
       return {
         x: affine(b, dy, mul(b, gamma, rstd), zeros),
-        gamma: group_sum(b, channel_sum(b, mul(b, dy, xhat), { groups })),
-        beta: group_sum(b, channel_sum(b, dy, { groups })),
+        gamma: dgamma,
+        beta: dbeta,
+        mean: neg(b, mul(b, slope, dbeta)),
+        var: scale(b, mul(b, mul(b, slope, deviation), dgamma), { factor: -0.5 }),
       };
     },
     expand: (b, { x, gamma, beta, mean, var: variance }, { eps }) => {

@@ -100,7 +100,7 @@ export const mean: Reduction = defineOp({
   }),
 });
 
-/** The largest element over `axes`; NaN if one of the elements is NaN. It has no gradient. */
+/** The largest element over `axes`; NaN if one of the elements is NaN. Equal largest ones share the gradient. */
 export const max: Reduction = defineOp({
   name: "max",
   inputs: ["x"],
@@ -114,6 +114,14 @@ export const max: Reduction = defineOp({
   reference: ({ x }, attrs) => ({
     y: fold(x, attrs, -Infinity, (m, v) => (Number.isNaN(m) || v <= m ? m : v)),
   }),
+  grad: (b, p, { axes }) => {
+    const { x } = p.in;
+    const [y, dy] = [p.out.y, p.d.y as Value].map((v) => reshape(b, v, { shape: kept(x.type.shape, axes) }));
+    // by its name, because the file of `map` imports this one
+    const hit = b.emit("map", [x, y as Value], { expr: "where(equal(x0,x1),to_f32(1),to_f32(0))" })[0] as Value;
+    const hits = sum(b, hit, { axes, keepdims: true });
+    return { x: b.emit("map", [hit, dy as Value, hits], { expr: "div(mul(x0,x1),x2)" })[0] as Value };
+  },
 });
 
 type GroupAttrs = { groups: number };

@@ -34,6 +34,7 @@ function expression(w: Writer, e: Typed, xs: readonly Operand[], shape: Shape): 
     if (part.name === "fmod") return w.op("Mod", [a, b], { fmod: 1 });
     if (part.name === "mod")
       return /f\d/.test(part.dtype) ? w.sub(a, w.mul(w.op("Floor", [w.div(a, b)]), b)) : w.op("Mod", [a, b]);
+    if (part.name === "log1p") return w.op("Log", [w.add(constant(w, part.dtype, 1), a)]);
     if (part.name === "trunc") return w.mul(w.op("Sign", [a]), w.op("Floor", [w.op("Abs", [a])]));
     if (part.name.startsWith("shift_"))
       return w.op("BitShift", [a, b], { direction: part.name.slice(6).toUpperCase() });

@@ -54,7 +54,7 @@ const mean: Build = (at) => {
   return compute(at.builder, `mul(x0,${1 / n})`, variadic(at, "add"));
 };
 
-const softplus = "add(max(x0,0),log(add(1,exp(neg(abs(x0))))))";
+const softplus = "add(max(x0,0),log1p(exp(neg(abs(x0)))))";
 const below = (x: string): string => `sub(exp(min(${x},0)),1)`; // exp(min(x, 0)) - 1
 
 const prelu: Build = (at) => {

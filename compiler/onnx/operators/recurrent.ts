@@ -25,7 +25,7 @@ const activations: Readonly<Record<string, readonly [number, number, (a: number,
   hardsigmoid: [0.2, 0.5, (a, b) => (x) => `min(max(add(mul(${x},${a}),${b}),0),1)`],
   elu: [1, 0, (a) => (x) => `where(less(${x},0),mul(sub(exp(${x}),1),${a}),${x})`],
   softsign: [0, 0, () => (x) => `div(${x},add(1,abs(${x})))`],
-  softplus: [0, 0, () => (x) => `log(add(1,exp(${x})))`],
+  softplus: [0, 0, () => (x) => `add(max(${x},0),log1p(exp(neg(abs(${x})))))`],
 };
 
 /** The activations of all directions: `each` for each of them. */

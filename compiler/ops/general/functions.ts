@@ -119,6 +119,8 @@ export const functions: Readonly<Record<string, ScalarFunction>> = {
   sqrt: unary(Math.sqrt, call("div", number(0.5), call("sqrt", a)), "Sqrt"),
   exp: unary(Math.exp, call("exp", a), "Exp"),
   log: unary(Math.log, reciprocal(a), "Log"),
+  /** log(1 + p), precise for small p. */
+  log1p: unary(Math.log1p, reciprocal(call("add", one, a)), undefined),
   sin: unary(Math.sin, call("cos", a), "Sin"),
   cos: unary(Math.cos, minus(call("sin", a)), "Cos"),
   tan: unary(Math.tan, call("add", one, square(call("tan", a))), "Tan"),
