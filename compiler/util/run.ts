@@ -27,8 +27,8 @@ const PATIENCE_MS = 2000; // that a group has after SIGTERM, in which a compiler
 const groups = new Set<number>();
 let stopped: Stopped | undefined;
 
-function endGroups(signal: NodeJS.Signals): void {
-  for (const group of groups)
+function endGroups(signal: NodeJS.Signals, ending: Iterable<number> = groups): void {
+  for (const group of ending)
     try {
       process.kill(-group, signal);
     } catch {} // it has just ended
@@ -37,8 +37,10 @@ function endGroups(signal: NodeJS.Signals): void {
 /** Ends the commands; when they have ended, `forget` lets the signal have its usual effect. */
 function stop(signal: NodeJS.Signals): void {
   stopped ??= new Stopped(signal);
-  endGroups("SIGTERM");
-  setTimeout(() => endGroups("SIGKILL"), PATIENCE_MS).unref();
+  const ending = [...groups];
+  endGroups("SIGTERM", ending);
+  const left = (): number[] => ending.filter((group) => groups.has(group)); // not those that begin meanwhile
+  setTimeout(() => endGroups("SIGKILL", left()), PATIENCE_MS).unref();
 }
 
 const signals: readonly NodeJS.Signals[] = ["SIGINT", "SIGTERM", ...(underNohup ? [] : ["SIGHUP" as const])];
