@@ -47,19 +47,24 @@ const signals: readonly NodeJS.Signals[] = ["SIGINT", "SIGTERM", ...(underNohup 
 
 const endAll = (): void => endGroups("SIGTERM");
 
-function remember(group: number): void {
-  if (groups.size === 0) {
-    for (const s of signals) process.on(s, stop);
-    process.on("exit", endAll);
-  }
-  groups.add(group);
+/** Begins to listen, unless commands run already. */
+function listen(): void {
+  if (groups.size > 0) return;
+  for (const s of signals) process.on(s, stop);
+  process.on("exit", endAll);
+}
+
+/** Ends to listen, unless commands run. */
+function listenNoMore(): void {
+  if (groups.size > 0) return;
+  for (const s of signals) process.off(s, stop);
+  process.off("exit", endAll);
 }
 
 function forget(group: number): void {
   groups.delete(group);
+  listenNoMore();
   if (groups.size > 0) return;
-  for (const s of signals) process.off(s, stop);
-  process.off("exit", endAll);
   if (!stopped) return;
   const { signal } = stopped;
   // After those that wait for the commands have removed their files. A program with a listener decides itself.
@@ -80,10 +85,12 @@ export function startTool(
 ): ChildProcessByStdio<null, Readable, Readable> {
   if (stopped) throw stopped;
   const [program, ...first] = command;
+  listen(); // before the command runs, so that no signal comes in between
   const child = spawn(program, [...first, ...args], { cwd, stdio: ["ignore", "pipe", "pipe"], detached: true });
   const { pid } = child;
-  if (pid !== undefined) {
-    remember(pid);
+  if (pid === undefined) listenNoMore();
+  else {
+    groups.add(pid);
     child.on("close", () => forget(pid));
   }
   return child;
