@@ -1,4 +1,5 @@
-// npm run conformance: runs the ONNX project's test cases, prints how many pass, and writes docs/conformance.md.
+// npm run conformance: runs the ONNX project's test cases, compares gradients with differences, prints how many pass, and
+// writes docs/conformance.md.
 //
 //   npm run conformance               the cases of test/fixtures/onnx-conformance
 //   npm run conformance -- FOLDER     those below FOLDER; the page is then build/conformance/conformance.md
@@ -36,14 +37,19 @@ if (ran.status !== 0 && ran.status !== 1) process.exit(ran.status ?? 1); // 1: s
 const { cases: results } = JSON.parse(readFileSync(json, "utf8"));
 
 const { conformancePage, countsText, expectedText } = await import("../build/js/tools/conformance/page.js");
-process.stdout.write(countsText(results));
+const { gradientsOf } = await import("../build/js/tools/conformance/gradients.js");
+const table = join(fixture, "differentiability.tsv");
+const gradients = gradientsOf(cases, results, table, (done, all) => {
+  if (done % 50 === 0 || done === all) process.stderr.write(`gradients: ${done} of ${all} cases\n`);
+});
+process.stdout.write(countsText(results, gradients));
 console.log(`${((performance.now() - start) / 1000).toFixed(0)} s; ${json} has the reasons`);
 const page = folder === undefined ? join(root, "docs", "conformance.md") : join(work, "conformance.md");
 const command = folder === undefined ? "npm run conformance" : `npm run conformance -- ${folder}`;
-writeFileSync(page, conformancePage(results, command));
+writeFileSync(page, conformancePage(results, gradients, command));
 quiet(join(root, "node_modules", ".bin", "biome"), ["format", "--write", page]); // it pads the tables
 console.log(page);
 if (values.expect) {
   if (folder !== undefined) throw new Error("--expect: only for the cases of the repository; leave FOLDER out");
-  writeFileSync(join(fixture, "expected.tsv"), expectedText(results));
+  writeFileSync(join(fixture, "expected.tsv"), expectedText(results, gradients));
 }

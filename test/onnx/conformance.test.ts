@@ -1,12 +1,13 @@
 // A third of the ONNX project's cases: their statuses are those of test/fixtures/onnx-conformance/expected.tsv. A case
 // that begins to pass, or no longer passes, fails here until `npm run conformance -- --expect` has written the file
-// anew.
+// anew. The same holds for their gradients.
 
 import { createHash } from "node:crypto";
 import { mkdirSync, readFileSync, renameSync } from "node:fs";
 import { dirname, join } from "node:path";
 import test from "ava";
 import { root } from "../../compiler/util/root.js";
+import { gradientsOf } from "../../tools/conformance/gradients.js";
 import { Shell } from "../support/cli.js";
 
 const fixture = join(root, "test", "fixtures", "onnx-conformance");
@@ -17,7 +18,8 @@ const expected = new Map(
   readFileSync(join(fixture, "expected.tsv"), "utf8")
     .trimEnd()
     .split("\n")
-    .map((l) => l.split("\t") as [string, string]),
+    .map((l) => l.split("\t") as [string, string, string?])
+    .map(([name, ...statuses]) => [name, statuses] as const),
 );
 const isChosen = (name: string): boolean => (createHash("sha256").update(name).digest()[0] as number) % 3 === 0;
 
@@ -41,9 +43,15 @@ test("the statuses of a third of the cases are the expected ones", (t) => {
   const { cases } = JSON.parse(shell.text("results.json")) as Results;
   t.deepEqual(cases.map((c) => c.name).toSorted(), chosen.toSorted());
   const odd = cases
-    .filter((c) => c.status !== expected.get(c.name))
-    .map((c) => `${c.name} is ${c.status}, expected ${expected.get(c.name)}${c.reason ? `: ${c.reason}` : ""}`);
+    .filter((c) => c.status !== expected.get(c.name)?.[0])
+    .map((c) => `${c.name} is ${c.status}, expected ${expected.get(c.name)?.[0]}${c.reason ? `: ${c.reason}` : ""}`);
   t.deepEqual(odd, []);
+  const gradients = gradientsOf(shell.at("some"), cases, join(fixture, "differentiability.tsv"));
+  const wrong = [...gradients].flatMap(([name, { status, reason = "" }]) => {
+    const want = expected.get(name)?.[1] ?? "none";
+    return status === want ? [] : [`the gradient of ${name} is ${status}, expected ${want} ${reason}`];
+  });
+  t.deepEqual(wrong, []);
 });
 
 test("every case of the archive has an expected status", (t) => {

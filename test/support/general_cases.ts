@@ -32,7 +32,6 @@ const functions: readonly OpCase[] = [
     "erf",
     "exp",
     "log1p",
-    "log1p",
     "sigmoid",
   ].map((f) =>
     opCase(`map_${f}`, { x: { shape: [3, 17], low: -0.9, high: 0.9 } }, (b, v) =>

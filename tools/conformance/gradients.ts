@@ -17,7 +17,10 @@ import * as op from "../../compiler/ops/index.js";
 import { opOf } from "../../compiler/ops/op.js";
 import { readFolder } from "../cli/tensor_files.js";
 
-/** agrees, differs; refused: an op has no gradient; none: no input is differentiable; skipped: the case did not pass. */
+/**
+ * agrees, differs; refused: an op has no gradient; none: no input is differentiable; skipped: an output is infinite or
+ * NaN, or the case cannot be read.
+ */
 export type GradientStatus = "agrees" | "differs" | "refused" | "none" | "skipped";
 
 export interface GradientResult {
@@ -103,7 +106,11 @@ function compared(
   });
   if (wrt.length === 0 || ys.length === 0) return none("none");
   const { loss, weights } = lossOf(graph, ys);
-  for (const [i, w] of weights.entries()) feed.set(w, NdArray.fill(w.type.shape, (k) => weight(k, i)));
+  for (const [i, w] of weights.entries())
+    feed.set(
+      w,
+      NdArray.fill(w.type.shape, (k) => weight(k, i)),
+    );
   requireFinite(graph, ys, feed);
   const value = (): number => (evaluate(loss.graph, feed).get(loss.value) as NdArray).data[0] as number;
   const cost = costOf(loss.graph);
@@ -224,6 +231,28 @@ function moveKinks(
   return moved;
 }
 
-/** The table of ONNX in a file. */
-export const readDifferentiable = (file: string): ReadonlyMap<string, Differentiable> =>
-  differentiable(readFileSync(file, "utf8"));
+/**
+ * The gradients of the cases below the folder `cases` that passed; `table` is the file with ONNX's tags. `progress` is
+ * called after each case.
+ */
+export function gradientsOf(
+  cases: string,
+  results: readonly { readonly name: string; readonly status: string }[],
+  table: string,
+  progress: (done: number, all: number) => void = () => {},
+): ReadonlyMap<string, GradientResult> {
+  const tags = differentiable(readFileSync(table, "utf8"));
+  const passed = results.filter((r) => r.status === "passed");
+  return new Map(
+    passed.map(({ name }, i) => {
+      let result: GradientResult;
+      try {
+        result = gradientOfCase(join(cases, name), tags);
+      } catch (e) {
+        result = none("skipped", (e as Error).message);
+      }
+      progress(i + 1, passed.length);
+      return [name, result];
+    }),
+  );
+}

@@ -2,6 +2,9 @@
 
 import type { Result, Status } from "../cli/cases/prepare.js";
 import { firstLine, short } from "../cli/cases/tell.js";
+import type { GradientResult, GradientStatus } from "./gradients.js";
+
+type Gradients = ReadonlyMap<string, GradientResult>;
 
 const statuses: readonly Status[] = ["passed", "unsupported", "failed", "error"];
 const heads = ["passed", "refused", "wrong", "errors"];
@@ -24,13 +27,27 @@ function table(head: readonly string[], rows: readonly (readonly (string | numbe
   return [line(head), line(head.map((_, i) => (i === 0 ? "---" : "--:"))), ...rows.map(line)].join("\n");
 }
 
+/** The gradients of these results with a status. */
+const gradientsWith = (results: readonly Result[], gradients: Gradients, ...of: GradientStatus[]): GradientResult[] =>
+  results.flatMap((r) => {
+    const g = gradients.get(r.name);
+    return g && of.includes(g.status) ? [g] : [];
+  });
+
+/** "12 of 13": those that agree, of all that have a differentiable input. */
+function agreeing(results: readonly Result[], gradients: Gradients): string {
+  const all = gradientsWith(results, gradients, "agrees", "differs", "refused").length;
+  return all === 0 ? "" : `${gradientsWith(results, gradients, "agrees").length} of ${all}`;
+}
+
 /** Counts by folder and in all, as text for the terminal. */
-export function countsText(results: readonly Result[]): string {
+export function countsText(results: readonly Result[], gradients: Gradients): string {
   const rows = [...grouped(results, kindOf), ["all", results] as const].map(([name, rs]) => [
     name,
     ...[rs.length, ...statuses.map((s) => count(rs, s))].map(String),
+    agreeing(rs, gradients),
   ]);
-  const all = [["folder", "cases", ...heads], ...rows];
+  const all = [["folder", "cases", ...heads, "gradients"], ...rows];
   const widths = (all[0] as string[]).map((_, i) => Math.max(...all.map((r) => (r[i] as string).length)));
   return all
     .map((r) => r.map((c, i) => (i === 0 ? c.padEnd(widths[i] as number) : c.padStart(widths[i] as number))).join("  "))
@@ -52,7 +69,7 @@ function ranges(numbers: readonly number[]): string {
 
 const largest = (numbers: readonly number[]): string => (numbers.length === 0 ? "" : short(Math.max(...numbers)));
 
-function operatorRow(operator: string, results: readonly Result[]): (string | number)[] {
+function operatorRow(operator: string, results: readonly Result[], gradients: Gradients): (string | number)[] {
   const passed = results.filter((r) => r.status === "passed");
   return [
     operator === "several" ? "_several_" : operator,
@@ -62,6 +79,10 @@ function operatorRow(operator: string, results: readonly Result[]): (string | nu
     passed.filter((r) => r.folded).length,
     largest(passed.map((r) => r.error ?? 0)),
     largest(passed.map((r) => 100 * (r.share ?? 0))),
+    agreeing(results, gradients),
+    gradientsWith(results, gradients, "agrees", "differs").reduce((n, g) => n + g.elements, 0) || "",
+    gradientsWith(results, gradients, "agrees", "differs").reduce((n, g) => n + g.moved, 0) || "",
+    largest(gradientsWith(results, gradients, "agrees").map((g) => g.error)),
   ];
 }
 
@@ -73,8 +94,21 @@ const refusedList = (results: readonly Result[]): string => {
   return table(["named in the reason", "cases"], rows);
 };
 
+const gradientMethod = [
+  "ONNX tags the inputs and outputs of its operators as differentiable or not (`differentiability.tsv` beside the cases).",
+  "For each case that passes, is one node, and has a differentiable input and output of floating point, the loss is the",
+  "sum of these outputs with fixed weights in -1..1. Its gradient by moproc's rules is compared with central differences",
+  "on the case's own inputs: (f(x + h) - f(x - h)) / 2h with h = 1e-5 max(1, |x|). Both are evaluated in f64 by the",
+  "references of the ops, so that rounding hides nothing. A derivative agrees if it differs by at most 1e-5 of the larger",
+  "of 1 and itself. At most 128 elements of an input are compared, evenly spread, and fewer, but 4 at least, if one",
+  "evaluation takes long. An element where the slopes to both sides differ by more than 1e-3, or change with the step, is",
+  "at a kink or a jump of the function; it is moved by about 0.014 (1 + |x|), up to four times, and counted under **moved**.",
+  "An input without a gradient counts as one whose derivative is 0. Outputs that are infinite or NaN have no derivative;",
+  "such cases are left out.",
+];
+
 /** The whole page, docs/conformance.md. */
-export function conformancePage(results: readonly Result[], command: string): string {
+export function conformancePage(results: readonly Result[], gradients: Gradients, command: string): string {
   const wrong = results.filter((r) => r.status === "failed" || r.status === "error");
   return [
     "# Conformance",
@@ -106,9 +140,24 @@ export function conformancePage(results: readonly Result[], command: string): st
     "tolerance allows for its element.",
     "",
     table(
-      ["operator", "operator sets", "cases", ...heads, "constants", "largest error", "of tolerance"],
-      grouped(results, (r) => r.operator).map(([operator, rs]) => operatorRow(operator, rs)),
+      [
+        ...["operator", "operator sets", "cases", ...heads, "constants", "largest error", "of tolerance"],
+        ...["gradients", "elements", "moved", "error of gradients"],
+      ],
+      grouped(results, (r) => r.operator).map(([operator, rs]) => operatorRow(operator, rs, gradients)),
     ),
+    "",
+    "## Gradients",
+    "",
+    ...gradientMethod,
+    "",
+    ...(gradientsWith(results, gradients, "differs", "refused").length > 0
+      ? results.flatMap((r) => {
+          const g = gradients.get(r.name);
+          const odd = g && (g.status === "differs" || g.status === "refused");
+          return odd ? [`- \`${r.name}\` ${g.status}: ${firstLine(g.reason ?? "")}`] : [];
+        })
+      : [`All ${agreeing(results, gradients)} cases agree.`]),
     "",
     "## What is not supported",
     "",
@@ -128,6 +177,11 @@ export function conformancePage(results: readonly Result[], command: string): st
   ].join("\n");
 }
 
-/** The text of expected.tsv: a line per case with its status. */
-export const expectedText = (results: readonly Result[]): string =>
-  results.map((r) => `${r.name}\t${r.status}\n`).join("");
+/** The text of expected.tsv: a line per case with its status and, if it has one, that of its gradient. */
+export const expectedText = (results: readonly Result[], gradients: Gradients): string =>
+  results
+    .map((r) => {
+      const status = gradients.get(r.name)?.status ?? "none";
+      return `${r.name}\t${r.status}${status === "none" ? "" : `\t${status}`}\n`;
+    })
+    .join("");
