@@ -77,14 +77,12 @@ function widened(at: At, mask: Value, keys: number): Value {
 }
 
 /** Softmax over the keys; a query that sees none has the probability 0 for each. */
-function probabilities(b: Builder, scores: Value, bias: Value | undefined): Value {
+function probabilities(b: Builder, scores: Value, masked: boolean): Value {
   const axes = { axes: [scores.type.shape.length - 1], keepdims: true };
   const top = op.stop_gradient(b, op.fold(b, scores, { of: "max", ...axes }));
   const e = op.map(b, [scores, top], { expr: "exp(sub(x0,where(equal(x1,-Infinity),0,x1)))" });
   const sums = op.fold(b, e, { of: "sum", ...axes });
-  if (!bias) return compute(b, "div(x0,x1)", e, sums);
-  const seen = op.fold(b, bias, { of: "max", axes: [bias.type.shape.length - 1], keepdims: true });
-  return op.map(b, [e, sums, seen], { expr: "where(equal(x2,-Infinity),0,div(x0,where(equal(x1,0),1,x1)))" });
+  return masked ? op.map(b, [e, sums], { expr: "div(x0,where(equal(x1,0),1,x1))" }) : compute(b, "div(x0,x1)", e, sums);
 }
 
 const attention: Build = (at) => {
@@ -111,7 +109,7 @@ const attention: Build = (at) => {
   const capped = cap > 0 ? compute(b, `mul(tanh(mul(x0,${1 / cap})),${cap})`, raw) : raw;
   const bias = biasOf(at, q, keys, past, dtype);
   const biased = bias ? compute(b, "add(x0,x1)", capped, bias) : capped;
-  const weights = probabilities(b, biased, bias);
+  const weights = probabilities(b, biased, bias !== undefined);
   const y = converted(b, product(at, weights, repeated(at, exact(value), heads)), own);
   const shown = { [SCORES.raw]: raw, [SCORES.capped]: capped, [SCORES.biased]: biased, [SCORES.softmax]: weights }[
     mode

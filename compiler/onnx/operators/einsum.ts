@@ -37,7 +37,7 @@ function equationOf(at: At): { terms: string[][]; result: string[] } {
     return labelsOf(at, term, rank - letters);
   });
   const all = terms.flat();
-  const dots = [...new Set(all.filter((l) => l.startsWith(".")))].toSorted().toReversed();
+  const dots = labelsOf(at, "...", Math.max(0, ...terms.map((term) => term.filter((l) => l.startsWith(".")).length)));
   const once = [...new Set(all)].filter((l) => !l.startsWith(".") && all.filter((k) => k === l).length === 1);
   const result = right === undefined ? [...dots, ...once.toSorted()] : labelsOf(at, right, dots.length);
   if (new Set(result).size !== result.length || result.some((l) => !all.includes(l)))
