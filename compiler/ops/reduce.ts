@@ -50,7 +50,7 @@ function fold(x: NdArray, attrs: AxesAttrs, start: number, f: (acc: number, v: n
 
 /** dy broadcast to x's shape along the reduced axes. */
 const spread = (b: Builder, dy: Value, x: Value, { axes }: AxesAttrs): Value =>
-  broadcast_to(b, reshaped(b, dy, kept(x.type.shape, axes)), { shape: x.type.shape });
+  broadcast_to(b, reshape(b, dy, { shape: kept(x.type.shape, axes) }), { shape: x.type.shape });
 
 const count = (shape: readonly number[], axes: readonly number[]): number =>
   elements(shape) / elements(kept(shape, axes));
