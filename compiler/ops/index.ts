@@ -13,6 +13,7 @@ export * from "./general/take.js";
 export * from "./general/window.js";
 export * from "./loss.js";
 export * from "./matmul.js";
+export * from "./max.js";
 export * from "./move.js";
 export * from "./pool.js";
 export * from "./reduce.js";

@@ -1,4 +1,4 @@
-// Sums, maxima and broadcasting: the gradient of a sum is a broadcast, and that of a broadcast is a sum. Sums over the
+// Sums and broadcasting: the gradient of a sum is a broadcast, and that of a broadcast is a sum. Sums over the
 // rows of a batch use channel_sum (one sum per group, in an order that depends only on the group's shape) and group_sum
 // (a balanced tree over groups), so that every division of the groups between ranks gives the same bits.
 
@@ -21,24 +21,29 @@ import {
   wantRank,
 } from "./shape.js";
 
-type AxesAttrs = { axes: readonly number[]; keepdims?: boolean }; // keepdims absent: false
-type Reduction = Op<readonly ["x"], readonly ["y"], AxesAttrs>;
+export type AxesAttrs = { axes: readonly number[]; keepdims?: boolean }; // keepdims absent: false
+export type Reduction = Op<readonly ["x"], readonly ["y"], AxesAttrs>;
 
 /** `shape` with extent 1 for the reduced axes. Throws if an axis does not exist or is named twice. */
-function kept(shape: readonly number[], axes: readonly number[]): number[] {
+export function kept(shape: readonly number[], axes: readonly number[]): number[] {
   const reduced = new Set(axes.map((a) => wantAxis(a, shape.length)));
   if (reduced.size !== axes.length) throw new Error(`axes [${axes}] name an axis twice`);
   return shape.map((d, i) => (reduced.has(i) ? 1 : d));
 }
 
-function resultShape(shape: readonly number[], { axes, keepdims = false }: AxesAttrs): number[] {
+export function resultShape(shape: readonly number[], { axes, keepdims = false }: AxesAttrs): number[] {
   const full = kept(shape, axes);
   const reduced = new Set(axes.map((a) => wantAxis(a, shape.length)));
   return keepdims ? full : full.filter((_, i) => !reduced.has(i));
 }
 
 /** Folds, in row-major order, the elements of x that each element of the result is computed from. */
-function fold(x: NdArray, attrs: AxesAttrs, start: number, f: (acc: number, v: number) => number): NdArray {
+export function foldElements(
+  x: NdArray,
+  attrs: AxesAttrs,
+  start: number,
+  f: (acc: number, v: number) => number,
+): NdArray {
   const index = broadcastIndex(kept(x.shape, attrs.axes), x.shape);
   const y = NdArray.fill(resultShape(x.shape, attrs), () => start);
   x.data.forEach((v, i) => {
@@ -66,7 +71,7 @@ export const sum: Reduction = defineOp({
   onnx: "ReduceSum",
   batch: ({ axes }, rank) => (axes.every((a) => wantAxis(a, rank) !== 0) ? { rows: ["x"] } : undefined),
   infer: ({ x }, attrs: AxesAttrs) => ({ y: { dtype: x.dtype, shape: resultShape(x.shape, attrs) } }),
-  reference: ({ x }, attrs) => ({ y: fold(x, attrs, 0, (s, v) => s + v) }),
+  reference: ({ x }, attrs) => ({ y: foldElements(x, attrs, 0, (s, v) => s + v) }),
   grad: (b, p, attrs) => ({ x: spread(b, p.d.y as Value, p.in.x, attrs) }),
 });
 
@@ -82,7 +87,7 @@ export const mean: Reduction = defineOp({
   batch: ({ axes }, rank) => (axes.every((a) => wantAxis(a, rank) !== 0) ? { rows: ["x"] } : undefined),
   infer: ({ x }, attrs: AxesAttrs) => ({ y: { dtype: x.dtype, shape: resultShape(x.shape, attrs) } }),
   reference: ({ x }, attrs) => {
-    const s = fold(x, attrs, 0, (a, v) => a + v);
+    const s = foldElements(x, attrs, 0, (a, v) => a + v);
     return {
       y: new NdArray(
         s.shape,
@@ -98,30 +103,6 @@ export const mean: Reduction = defineOp({
   expand: (b, { x }, attrs) => ({
     y: scale(b, sum(b, x, attrs), { factor: 1 / count(x.type.shape, attrs.axes) }),
   }),
-});
-
-/** The largest element over `axes`; NaN if one of the elements is NaN. Equal largest ones share the gradient. */
-export const max: Reduction = defineOp({
-  name: "max",
-  inputs: ["x"],
-  outputs: ["y"],
-  attrs: ["axes", "keepdims?"],
-  types: { x: f32 },
-  kind: "kernel",
-  onnx: "ReduceMax",
-  batch: ({ axes }, rank) => (axes.every((a) => wantAxis(a, rank) !== 0) ? { rows: ["x"] } : undefined),
-  infer: ({ x }, attrs: AxesAttrs) => ({ y: { dtype: x.dtype, shape: resultShape(x.shape, attrs) } }),
-  reference: ({ x }, attrs) => ({
-    y: fold(x, attrs, -Infinity, (m, v) => (Number.isNaN(m) || v <= m ? m : v)),
-  }),
-  grad: (b, p, { axes }) => {
-    const { x } = p.in;
-    const [y, dy] = [p.out.y, p.d.y as Value].map((v) => reshape(b, v, { shape: kept(x.type.shape, axes) }));
-    // by its name, because the file of `map` imports this one
-    const hit = b.emit("map", [x, y as Value], { expr: "where(equal(x0,x1),to_f32(1),to_f32(0))" })[0] as Value;
-    const hits = sum(b, hit, { axes, keepdims: true });
-    return { x: b.emit("map", [hit, dy as Value, hits], { expr: "div(mul(x0,x1),x2)" })[0] as Value };
-  },
 });
 
 type GroupAttrs = { groups: number };

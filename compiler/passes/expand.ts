@@ -8,9 +8,10 @@ import { type DType, elements, type Graph, type Node, type Pass, type Value } fr
 import { tryAccessOf } from "../ops/access.js";
 import { constant, isConstant } from "../ops/constant.js";
 import { map } from "../ops/general/map.js";
+import { max } from "../ops/max.js";
 import { broadcast_copy, concat } from "../ops/move.js";
 import { named, opOf } from "../ops/op.js";
-import { max, sum } from "../ops/reduce.js";
+import { sum } from "../ops/reduce.js";
 import { reshaped } from "../ops/reshaped.js";
 import { substitute } from "../rewrite/rules.js";
 

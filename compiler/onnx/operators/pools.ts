@@ -167,7 +167,10 @@ export const pools: Rules = {
   AveragePool: since(1, averagePool),
   LpPool: since(1, lpPool),
   GlobalAveragePool: since(1, meanOfPixels),
-  GlobalMaxPool: since(1, (at) => op.fold(at.builder, at.in(0), { of: "max", axes: pixelAxes(at), keepdims: true })),
+  GlobalMaxPool: since(1, (at) => {
+    const [x, over] = [at.in(0), { axes: pixelAxes(at), keepdims: true }];
+    return x.type.dtype === "f32" ? op.max(at.builder, x, over) : op.fold(at.builder, x, { of: "max", ...over });
+  }),
   GlobalLpPool: since(1, globalLpPool),
   MaxUnpool: since(9, maxUnpool),
   MaxRoiPool: since(1, maxRoiPool),

@@ -160,14 +160,20 @@ export const fold: Op<readonly ["x"], readonly ["y"], FoldAttrs> = defineOp({
     if (attrs.of === "sum") return { x: map(b, [dy], { expr: "x0", shape: x.type.shape }) };
     if (attrs.of === "prod") return { x: map(b, [others(b, x, attrs.axes), dy], { expr: "mul(x0,x1)" }) };
     if (isArg(attrs.of)) return {};
-    const y = reshaped(b, p.out.y, kept);
-    const { dtype } = x.type;
-    const hit = map(b, [x, y], { expr: `where(equal(x0,x1),to_${dtype}(1),to_${dtype}(0))` });
-    const hits = fold(b, hit, { of: "sum", axes: attrs.axes, keepdims: true });
-    return { x: map(b, [hit, dy, hits], { expr: "div(mul(x0,x1),x2)" }) };
+    return { x: extremeGradient(b, x, p.out.y, dy, attrs.axes) };
   },
   nest: ({ x }, attrs, { y }) => foldNest(x, y, attrs),
 });
+
+/** The gradient of the largest or smallest element y over axes; the elements that are equal to it share dy. */
+export function extremeGradient(b: Builder, x: Value, y: Value, dy: Value, axes: readonly number[]): Value {
+  const kept = keptShape(x.type.shape, axes);
+  const [best, seed] = [reshaped(b, y, kept), reshaped(b, dy, kept)];
+  const { dtype } = x.type;
+  const hit = map(b, [x, best], { expr: `where(equal(x0,x1),to_${dtype}(1),to_${dtype}(0))` });
+  const hits = fold(b, hit, { of: "sum", axes, keepdims: true });
+  return map(b, [hit, seed, hits], { expr: "div(mul(x0,x1),x2)" });
+}
 
 /** For each element of x the product of the others over `axes`, which is exact if elements are 0. */
 function others(b: Builder, x: Value, axes: readonly number[]): Value {
