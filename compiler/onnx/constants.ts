@@ -5,32 +5,18 @@
 import { elements, sameShape } from "../ir/types.js";
 import { broadcastIndex, broadcastShape } from "../ops/shape.js";
 import type { At } from "./at.js";
-import {
-  arrays,
-  dataTypes,
-  type Elements,
-  type ElementType,
-  elementBytes,
-  elementsOf,
-  type Tensor,
-  tensorOf,
-} from "./model.js";
+import { generated, room } from "./generated.js";
+import { dataTypes, type Elements, type ElementType, elementsOf, type Tensor, tensorOf } from "./model.js";
+import { decoder, encoder } from "./numbers.js";
 import { around } from "./operators/layout.js";
-import { flattenedShape, reshapeTo, sliceParts, squeezed, unsqueezed } from "./operators/move.js";
+import { flattenedShape, repeats, reshapeTo, sliceParts, splitSizes, squeezed, unsqueezed } from "./operators/move.js";
 
-const MAX_BYTES = 2 ** 31; // of one constant that a model makes
 type Shape = readonly number[];
-type Evaluate = (at: At) => Tensor;
+/** The outputs, in order. */
+type Evaluate = (at: At) => Tensor | readonly Tensor[];
 
 const isBig = (t: ElementType): boolean => t === "i64" || t === "u64";
-const isHalf = (t: ElementType): boolean => t === "f16" || t === "bf16"; // their elements are bit patterns
 const isFloat = (t: ElementType): boolean => /^b?f/.test(t);
-
-/** An array for the elements of a constant. */
-function room(at: At, type: ElementType, shape: Shape): Elements {
-  if (!(elements(shape) * elementBytes[type] <= MAX_BYTES)) at.refuse(`a constant ${type}[${shape}] is too large`);
-  return new arrays[type](elements(shape));
-}
 
 /** The same elements in another shape. */
 const withShape = (t: Tensor, dims: Shape): Tensor => ({ ...t, dims });
@@ -59,16 +45,15 @@ function take(at: At, t: Tensor, axis: number, positions: readonly number[]): Te
   return tensorOf("", t.type, dims, to);
 }
 
-function tile(at: At, t: Tensor, repeats: Shape): Tensor {
-  if (repeats.length !== t.dims.length || repeats.some((r) => r < 0)) at.refuse(`repeats [${repeats}] do not fit`);
-  return repeats.reduce((x, times, axis) => {
-    if (times === 1) return x;
+function tile(at: At, t: Tensor, times: Shape): Tensor {
+  return times.reduce((x, n, axis) => {
+    if (n === 1) return x;
     const [outer, extent, inner] = around(x.dims, axis);
-    const dims = x.dims.with(axis, extent * times);
+    const dims = x.dims.with(axis, extent * n);
     const [from, to] = [elementsOf(x) as Float64Array, room(at, x.type, dims) as Float64Array];
     for (let o = 0; o < outer; o++) {
       const block = from.subarray(o * extent * inner, (o + 1) * extent * inner);
-      for (let r = 0; r < times; r++) to.set(block, (o * times + r) * extent * inner);
+      for (let r = 0; r < n; r++) to.set(block, (o * n + r) * extent * inner);
     }
     return tensorOf("", x.type, dims, to);
   }, t);
@@ -144,7 +129,7 @@ const wrapped = (type: ElementType, x: bigint): number | bigint => {
 
 function binary(at: At, { float, whole }: Arithmetic): Tensor {
   const [a, b] = [at.constant(0), at.constant(1)];
-  if (a.type !== b.type || isHalf(a.type) || a.type === "bool") at.refuse(`constants ${a.type} and ${b.type}`);
+  if (a.type !== b.type || a.type === "bool") at.refuse(`constants ${a.type} and ${b.type}`);
   if (at.version < 7) {
     at.ignore("consumed_inputs");
     if (!sameShape(a.dims, b.dims)) at.refuse("constants of different shapes before version 7");
@@ -159,7 +144,10 @@ function binary(at: At, { float, whole }: Arithmetic): Tensor {
     return (i) => index[i] as number;
   };
   const [ia, ib] = [position(a), position(b)];
-  if (isFloat(a.type)) for (let i = 0; i < out.length; i++) out[i] = float(x[ia(i)] as number, y[ib(i)] as number);
+  const [decode, encode] = [decoder(a.type), encoder(a.type)];
+  if (isFloat(a.type))
+    for (let i = 0; i < out.length; i++)
+      out[i] = encode(float(decode(x[ia(i)] as number), decode(y[ib(i)] as number))) as number;
   else
     for (let i = 0; i < out.length; i++) {
       const [p, q] = [BigInt(x[ia(i)] as number), BigInt(y[ib(i)] as number)];
@@ -176,7 +164,7 @@ function negative(at: At): Tensor {
   const [x, out] = [elementsOf(t), room(at, t.type, t.dims)];
   for (let i = 0; i < out.length; i++) {
     const v = x[i] as number | bigint;
-    if (isHalf(t.type))
+    if (t.type === "f16" || t.type === "bf16")
       out[i] = Number(v) ^ 0x8000; // the sign
     else out[i] = (isFloat(t.type) ? -Number(v) : wrapped(t.type, -BigInt(v))) as number;
   }
@@ -187,33 +175,19 @@ function cast(at: At): Tensor {
   const t = at.constant(0);
   at.ignore("saturate", "round_mode");
   const to = dataTypes[at.int("to", 0)];
-  if (!to || isHalf(to) || isHalf(t.type)) return at.refuse(`a constant ${t.type} as ${to ?? "this type"}`);
+  if (!to) return at.refuse(`a constant ${t.type} as this type`);
+  const [decode, encode] = [decoder(t.type), encoder(to)];
   const [from, out] = [elementsOf(t), room(at, to, t.dims)];
   for (let i = 0; i < out.length; i++) {
-    const x = from[i] as number | bigint;
-    if (isFloat(to)) out[i] = Number(x);
+    const stored = from[i] as number | bigint;
+    const x = typeof stored === "bigint" ? stored : decode(stored);
+    if (isFloat(to)) out[i] = encode(Number(x)) as number;
     else if (to === "bool") out[i] = Number(Number(x) !== 0);
     else if (typeof x === "bigint" || Number.isFinite(x))
       out[i] = wrapped(to, BigInt(typeof x === "bigint" ? x : Math.trunc(x))) as number;
     else at.refuse(`${x} as ${to}`);
   }
   return tensorOf("", to, t.dims, out);
-}
-
-function range(at: At): Tensor {
-  const parts = [0, 1, 2].map((i) => at.constant(i));
-  const { type } = parts[0] as Tensor;
-  if (parts.some((p) => p.type !== type || elements(p.dims) !== 1) || isHalf(type)) at.refuse("its bounds do not fit");
-  const [start, limit, delta] = parts.map((p) => Number(elementsOf(p)[0])) as [number, number, number];
-  if (delta === 0 || ![start, limit, delta].every((x) => isFloat(type) || Number.isSafeInteger(x)))
-    at.refuse(`its step is ${delta}, from ${start} to ${limit}`);
-  const n = Math.max(0, Math.ceil((limit - start) / delta));
-  const out = room(at, type, [n]);
-  for (let i = 0; i < n; i++) {
-    const x = type === "f32" ? start + Math.fround(i * delta) : start + i * delta;
-    out[i] = (isBig(type) ? BigInt(x) : x) as number;
-  }
-  return tensorOf("", type, [n], out);
 }
 
 /** The value that a Constant has as an attribute. */
@@ -258,14 +232,6 @@ function gather(at: At): Tensor {
   return withShape(take(at, t, axis, positions), [...t.dims.slice(0, axis), ...index.dims, ...t.dims.slice(axis + 1)]);
 }
 
-function fill(at: At): Tensor {
-  const dims = at.integers(0);
-  const value = at.tensor("value") ?? tensorOf("", "f32", [1], Float32Array.of(0));
-  if (elements(value.dims) !== 1 || dims.some((d) => d < 0)) at.refuse(`[${dims}] of [${value.dims}] values`);
-  const out = room(at, value.type, dims) as Float64Array;
-  return tensorOf("", value.type, dims, out.fill(elementsOf(value)[0] as number));
-}
-
 const clamped = (at: At, name: string, otherwise: number, rank: number): number => {
   const a = at.int(name, otherwise);
   return Math.min(Math.max(a < 0 ? a + rank : a, 0), rank);
@@ -284,11 +250,10 @@ const ofTypes: Readonly<Record<string, Evaluate>> = {
 /** Operators on constants. */
 const ofConstants: Readonly<Record<string, Evaluate>> = {
   Constant: constantOf,
-  ConstantOfShape: fill,
   Identity: (at) => at.constant(0),
   Cast: cast,
   Neg: negative,
-  Range: range,
+  ...generated,
   Gather: gather,
   ...Object.fromEntries(Object.entries(arithmetic).map(([name, a]) => [name, (at: At) => binary(at, a)])),
   Concat: (at) => {
@@ -318,7 +283,21 @@ const ofConstants: Readonly<Record<string, Evaluate>> = {
   Unsqueeze: (at) => withShape(at.constant(0), unsqueezed(at, at.shape(0), at.integersOf("axes", 1, 13))),
   Transpose: (at) =>
     transpose(at, at.constant(0), at.ints("perm") ?? at.shape(0).map((_, i, { length }) => length - 1 - i)),
-  Tile: (at) => tile(at, at.constant(0), at.integers(1)),
+  Tile: (at) => tile(at, at.constant(0), repeats(at, at.shape(0).length)),
+  Split: (at) => {
+    const t = at.constant(0);
+    const { axis, sizes } = splitSizes(at, t.dims);
+    let end = 0;
+    return sizes.map((n) => {
+      end += n;
+      return take(
+        at,
+        t,
+        axis,
+        Array.from({ length: n }, (_, i) => end - n + i),
+      );
+    });
+  },
   Expand: (at) => expand(at, at.constant(0), at.integers(1)),
 };
 

@@ -7,7 +7,8 @@ import { NdArray } from "../ir/nd.js";
 import { elements, type Value } from "../ir/types.js";
 import { isFloat } from "../ops/general/expression.js";
 import { At, type Held } from "./at.js";
-import { arrays, type ElementType, numbersOf, type OnnxNode, type Tensor, tensorOf } from "./model.js";
+import type { OnnxNode, Tensor } from "./model.js";
+import { isExact, numbersIn, tensorFrom } from "./numbers.js";
 import type { Rule } from "./operators/rule.js";
 
 const MOST = 65536; // elements of operands and results, because the reference is slow
@@ -33,7 +34,7 @@ export function foldNode(
     if (!h?.tensor) return undefined;
     const { tensor } = h;
     const v = b.input(`x${i}`, { dtype: tensor.type, shape: tensor.dims });
-    feed.set(v, new NdArray(tensor.dims, Float64Array.from(numbersOf(tensor))));
+    feed.set(v, new NdArray(tensor.dims, numbersIn(tensor)));
     return { type: h.type, tensor, value: () => v };
   });
   const at = new At(n, version, b, inputs, wanted);
@@ -42,27 +43,13 @@ export function foldNode(
   const made = results.filter((v) => v !== undefined);
   const fits = (v: Value): boolean => {
     const count = elements(v.type.shape);
-    return isFloat(v.type.dtype) ? count <= MOST_FLOATS && /^f(32|64)$/.test(v.type.dtype) : count <= MOST;
+    return count <= (isFloat(v.type.dtype) ? MOST_FLOATS : MOST);
   };
   if (!made.every(fits)) return undefined;
   const env = evaluate(b.finish(made), feed);
-  return results.map((v, i) => v && toTensor(n.outputs[i] ?? "", v.type.dtype, env.get(v) as NdArray));
-}
-
-/** Whether the reference computes with these elements exactly: none is a whole number beyond 2^53. */
-const isExact = (t: Tensor): boolean => {
-  try {
-    return numbersOf(t).length >= 0;
-  } catch {
-    return false;
-  }
-};
-
-function toTensor(name: string, type: ElementType, { shape, data }: NdArray): Tensor {
-  const out = new arrays[type](data.length);
-  const big = type === "i64" || type === "u64";
-  data.forEach((x, i) => {
-    out[i] = (big ? BigInt(x) : x) as number;
+  const computed = results.map((v, i) => {
+    const tensor = v && tensorFrom(v.type.dtype, v.type.shape, (env.get(v) as NdArray).data);
+    return tensor && { ...tensor, name: n.outputs[i] ?? "" };
   });
-  return tensorOf(name, type, shape, out);
+  return computed.every((t) => !t || isExact(t)) ? computed : undefined;
 }

@@ -227,11 +227,14 @@ class Reader {
       if (f) return this.call(n, f);
       const evaluate = n.domain === "" ? evaluatorOf(n.op, !given.every((h) => !h || h.tensor)) : undefined;
       if (evaluate) {
-        const name = n.outputs[0] as string;
-        const result = evaluate(at);
+        const results = [evaluate(at)].flat();
         at.end();
-        const same = given.find((h) => h?.tensor === result); // an Identity
-        this.held.set(name, same ?? this.constant(name, { ...result, name }));
+        n.outputs.forEach((name, i) => {
+          const result = results[i];
+          const same = given.find((h) => h?.tensor && h.tensor === result); // an Identity
+          if (result && name !== "") this.held.set(name, same ?? this.constant(name, { ...result, name }));
+          else if (at.wants(i)) at.refuse(`its output ${i} is not supported`);
+        });
         return;
       }
       const rule = ruleOf(n.domain, n.op, version);

@@ -3,12 +3,15 @@
 import * as ort from "onnxruntime-node";
 import { NdArray } from "../../compiler/ir/nd.js";
 import type { DType } from "../../compiler/ir/types.js";
+import { elementsOf } from "../../compiler/onnx/model.js";
+import { tensorFrom } from "../../compiler/onnx/numbers.js";
 import { encodeModel, type Model, type ValueInfo } from "../../compiler/onnx/proto.js";
-import { toValues } from "./compiled.js";
+import { f16 } from "../../compiler/util/float.js";
 
 const dtypes: Readonly<Partial<Record<DType, ort.Tensor.Type>>> = {
   f32: "float32",
   f64: "float64",
+  f16: "float16",
   i64: "int64",
   i32: "int32",
   i16: "int16",
@@ -40,7 +43,7 @@ export class OrtModel {
     return new Map(
       Object.entries(out).map(([name, t]) => [
         name,
-        new NdArray(t.dims, Float64Array.from(t.data as ArrayLike<number>, Number)),
+        new NdArray(t.dims, Float64Array.from(t.data as ArrayLike<number>, t.type === "float16" ? f16 : Number)),
       ]),
     );
   }
@@ -49,5 +52,5 @@ export class OrtModel {
 function tensor(v: ValueInfo | undefined, name: string, x: NdArray): ort.Tensor {
   const dtype = v && dtypes[v.type as DType];
   if (!dtype) throw new Error(`${name} is no input, or of type ${v?.type}`);
-  return new ort.Tensor(dtype, toValues({ dtype: v.type as DType, shape: x.shape }, x) as ort.Tensor.DataType, x.shape);
+  return new ort.Tensor(dtype, elementsOf(tensorFrom(v.type, x.shape, x.data)) as ort.Tensor.DataType, x.shape);
 }

@@ -7,6 +7,9 @@ import { array } from "./foreign.js";
 /** The operators that the tests of a file cover. */
 export const covered = new Set<string>();
 
+/** Notes that there is a test of an operator. */
+export const covers = (op: string): Set<string> => covered.add(op);
+
 /** A test of an operator: pairs of a computed array and the one that it should be. */
 export function check(
   op: string,

@@ -6,19 +6,26 @@ import { convolutions } from "./convolutions.js";
 import { deformations } from "./deform.js";
 import { einsums } from "./einsum.js";
 import { elementwise } from "./elementwise.js";
+import { generate } from "./generate.js";
+import { indexing } from "./indexing.js";
 import { losses } from "./losses.js";
 import { move } from "./move.js";
 import { normalization } from "./normalization.js";
+import { pads } from "./pad.js";
 import { pools } from "./pools.js";
 import { products } from "./products.js";
 import { quantized } from "./quantized.js";
 import { recurrent } from "./recurrent.js";
 import { reduce } from "./reduce.js";
+import { resizing } from "./resize.js";
 import { type Rule, type Rules, ruleFor } from "./rule.js";
+import { sampling } from "./sample.js";
+import { signal } from "./signal.js";
 import { training } from "./training.js";
 
 const rules: Rules = {
-  ...{ ...elementwise, ...reduce, ...move },
+  ...{ ...elementwise, ...reduce },
+  ...{ ...move, ...pads, ...indexing, ...generate, ...resizing, ...sampling, ...signal },
   ...{ ...convolutions, ...deformations, ...pools, ...normalization, ...products, ...einsums, ...quantized },
   ...{ ...losses, ...attentions, ...recurrent, ...training },
 };

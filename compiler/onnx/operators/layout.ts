@@ -3,6 +3,7 @@
 import type { Builder } from "../../ir/builder.js";
 import { elements, type Value } from "../../ir/types.js";
 import * as op from "../../ops/index.js";
+import { spread } from "./compute.js";
 
 export { reshaped } from "../../ops/reshaped.js";
 
@@ -12,13 +13,12 @@ type Shape = readonly number[];
 export const transposed = (b: Builder, x: Value, perm: readonly number[]): Value =>
   perm.every((a, i) => a === i) ? x : op.transpose(b, x, { perm });
 
-/** x with `before[i]` and `after[i]` more elements at the ends of axis i, which are all `value`, f32[]. */
+/** x with `before[i]` and `after[i]` more elements at the ends of axis i, all `value`: of x's type, and shape []. */
 export function padded(b: Builder, x: Value, before: Shape, after: Shape, value: Value): Value {
-  return x.type.shape.reduce((y, _, axis) => {
-    const part = (n: number | undefined): Value[] =>
-      n ? [op.broadcast_to(b, value, { shape: y.type.shape.with(axis, n) })] : [];
-    const parts = [...part(before[axis]), y, ...part(after[axis])];
-    return parts.length === 1 ? y : op.concat(b, parts, { axis });
+  return x.type.shape.reduce((y, extent, axis) => {
+    const part = (n: number | undefined): Value[] => (n ? [spread(b, value, y.type.shape.with(axis, n))] : []);
+    const parts = [...part(before[axis]), ...(extent === 0 ? [] : [y]), ...part(after[axis])];
+    return parts.length > 1 ? op.concat(b, parts, { axis }) : (parts[0] ?? y);
   }, x);
 }
 

@@ -1,11 +1,12 @@
 // Operators that only move elements.
 
 import type { Value } from "../../ir/types.js";
-import * as op from "../../ops/index.js";
 import { broadcastShape } from "../../ops/shape.js";
 import type { At } from "../at.js";
-import { around, padded, reshaped, transposed } from "./layout.js";
-import { type Rules, since } from "./rule.js";
+import { spread } from "./compute.js";
+import { around, reshaped, transposed } from "./layout.js";
+import { type Build, type Rules, since } from "./rule.js";
+import { joined, ranged, takenAt } from "./take.js";
 
 /** The shape that a Reshape asks for: 0 keeps an extent unless `allowzero`, -1 is computed from the others. */
 export function reshapeTo(at: At, from: readonly number[], asked: readonly number[], allowzero: boolean): number[] {
@@ -73,45 +74,101 @@ export function sliceParts(at: At, from: readonly number[]): Part[] {
   });
 }
 
-function slice(at: At): Value {
+const slice: Build = (at) => {
   const x = at.in(0);
-  return sliceParts(at, x.type.shape).reduce((y, { axis, first, step, count }) => {
-    if (count === 0) return op.slice(at.builder, y, { axis, start: 0, end: 0 });
-    if (count === y.type.shape[axis] && step === 1) return y;
-    if (step !== 1 && count > 1) at.refuse(`a step of ${step} is not supported`);
-    return op.slice(at.builder, y, { axis, start: first, end: first + count });
-  }, x);
-}
+  return sliceParts(at, x.type.shape).reduce(
+    (y, { axis, first, step, count }) =>
+      takenAt(
+        at.builder,
+        y,
+        axis,
+        Array.from({ length: count }, (_, i) => first + i * step),
+      ),
+    x,
+  );
+};
 
-function split(at: At): Value[] {
-  const x = at.in(0);
-  const axis = at.axis(at.int("axis", 0), x.type.shape.length);
-  const extent = x.type.shape[axis] as number;
-  const parts = at.int("num_outputs", at.node.outputs.length);
+/** The axis of a Split and the extents of its outputs. */
+export function splitSizes(
+  at: At,
+  from: readonly number[],
+): { readonly axis: number; readonly sizes: readonly number[] } {
+  const axis = at.axis(at.int("axis", 0), from.length);
+  const [extent, { length }] = [from[axis] as number, at.node.outputs];
+  const listed = at.version < 2 && at.has(1) ? at.integers(1) : at.integersOf("split", 1, 13);
+  const parts = at.int("num_outputs", length);
   const each = Math.ceil(extent / parts);
-  const equal = Array.from({ length: parts }, (_, i) => Math.min(each, extent - i * each));
-  const sizes = at.integersOf("split", 1, 13) ?? equal;
-  if (sizes.reduce((a, n) => a + n, 0) !== extent || sizes.length !== at.node.outputs.length)
-    at.refuse(`[${sizes}] does not divide ${extent} positions into ${at.node.outputs.length} outputs`);
-  let start = 0;
-  return sizes.map((n) => {
-    start += n;
-    return op.slice(at.builder, x, { axis, start: start - n, end: start });
-  });
+  const sizes = listed ?? Array.from({ length: parts }, (_, i) => (i < parts - 1 ? each : extent - i * each));
+  if (sizes.some((n) => n < 0) || sizes.reduce((a, n) => a + n, 0) !== extent || sizes.length !== length)
+    at.refuse(`[${sizes}] does not divide ${extent} positions into ${length} outputs`);
+  return { axis, sizes };
 }
 
-function pad(at: At, pads: readonly number[], value: Value): Value {
-  const mode = at.text("mode", "constant");
-  if (mode !== "constant") at.refuse(`mode ${mode} is not supported`);
-  if (pads.some((p) => p < 0)) at.refuse(`negative padding [${pads}] is not supported`);
+const split: Build = (at) => {
   const x = at.in(0);
-  const { length } = x.type.shape;
-  const named = at.version >= 18 && at.has(3) ? at.axes(at.integers(3), length) : x.type.shape.map((_, i) => i);
-  if (pads.length !== 2 * named.length) at.refuse(`[${pads}] are not two numbers for each of ${named.length} axes`);
-  const side = (from: number): number[] =>
-    x.type.shape.map((_, i) => (named.includes(i) ? (pads[from + named.indexOf(i)] as number) : 0));
-  return padded(at.builder, x, side(0), side(named.length), value);
+  const { axis, sizes } = splitSizes(at, x.type.shape);
+  let end = 0;
+  return sizes.map((n) => {
+    end += n;
+    return ranged(at.builder, x, axis, end - n, end);
+  });
+};
+
+const concat = (at: At, axis: number): Value => {
+  const parts = at.all();
+  return joined(at.builder, parts, at.axis(axis, parts[0]?.type.shape.length ?? 0));
+};
+
+/** How often a Tile repeats each axis. Version 1 repeats one axis. */
+export function repeats(at: At, rank: number): number[] {
+  if (at.version < 6) {
+    const [times, axis] = [at.integers(1)[0] ?? 1, at.axis(at.integers(2)[0] ?? 0, rank)];
+    return Array.from({ length: rank }, (_, i) => (i === axis ? times : 1));
+  }
+  const times = at.integers(1);
+  if (times.length !== rank || times.some((n) => n < 0)) at.refuse(`repeats [${times}] do not fit ${rank} axes`);
+  return times;
 }
+
+const tile: Build = (at) => {
+  const x = at.in(0);
+  return repeats(at, x.type.shape.length).reduce((y, times, axis) => {
+    const extent = y.type.shape[axis] as number;
+    const list = Array.from({ length: extent * times }, (_, i) => i % extent);
+    return times === 1 ? y : takenAt(at.builder, y, axis, list);
+  }, x);
+};
+
+/** Channels that become blocks of pixels. DCR: the channels are divided as [blocks, depth], CRD: [depth, blocks]. */
+const depthToSpace: Build = (at) => {
+  const [b, x, size] = [at.builder, at.in(0), at.int("blocksize", 0)];
+  const mode = at.text("mode", "DCR");
+  if (mode !== "DCR" && mode !== "CRD") at.refuse(`mode ${mode} is not known`);
+  const [n, c, h, w] = images(at, x);
+  const depth = c / size ** 2;
+  if (!Number.isInteger(depth)) at.refuse(`blocks of ${size} by ${size} do not divide ${c} channels`);
+  const [inner, perm] =
+    mode === "DCR"
+      ? [[n, size, size, depth, h, w], [0, 3, 4, 1, 5, 2] as const]
+      : [[n, depth, size, size, h, w], [0, 1, 4, 2, 5, 3] as const];
+  return reshaped(b, transposed(b, reshaped(b, x, inner), perm), [n, depth, h * size, w * size]);
+};
+
+/** Blocks of pixels that become channels, [blocks, depth]. */
+const spaceToDepth: Build = (at) => {
+  const [b, x, size] = [at.builder, at.in(0), at.int("blocksize", 0)];
+  const [n, c, h, w] = images(at, x);
+  const [rows, columns] = [h / size, w / size];
+  if (!Number.isInteger(rows) || !Number.isInteger(columns))
+    at.refuse(`blocks of ${size} by ${size} do not divide ${h} by ${w} pixels`);
+  const blocks = transposed(b, reshaped(b, x, [n, c, rows, size, columns, size]), [0, 3, 5, 1, 2, 4]);
+  return reshaped(b, blocks, [n, c * size ** 2, rows, columns]);
+};
+
+const images = (at: At, x: Value): readonly [number, number, number, number] =>
+  x.type.shape.length === 4
+    ? (x.type.shape as unknown as [number, number, number, number])
+    : at.refuse(`[${x.type.shape}] are no images`);
 
 export const move: Rules = {
   Reshape: [
@@ -134,22 +191,16 @@ export const move: Rules = {
     return transposed(at.builder, at.in(0), perm);
   }),
   Concat: [
-    since(1, (at) => op.concat(at.builder, at.all(), { axis: at.int("axis", 1) })),
+    since(1, (at) => concat(at, at.int("axis", 1))),
     since(4, (at) => {
       if (!at.given("axis")) at.refuse("it does not name its axis");
-      return op.concat(at.builder, at.all(), { axis: at.int("axis", 0) });
+      return concat(at, at.int("axis", 0));
     }),
   ],
   Slice: since(1, slice),
-  Split: since(2, split),
-  Expand: since(8, (at) => {
-    const shape = broadcastShape(at.shape(0), at.integers(1));
-    return shape.join() === at.shape(0).join() ? at.in(0) : op.broadcast_to(at.builder, at.in(0), { shape });
-  }),
-  Pad: [
-    since(2, (at) => pad(at, at.ints("pads") ?? [], op.scalar(at.builder, at.float("value", 0)))),
-    since(11, (at) =>
-      pad(at, at.integers(1), at.has(2) ? reshaped(at.builder, at.in(2), []) : op.scalar(at.builder, 0)),
-    ),
-  ],
+  Split: since(1, split),
+  Tile: since(1, tile),
+  Expand: since(8, (at) => spread(at.builder, at.in(0), broadcastShape(at.shape(0), at.integers(1)))),
+  DepthToSpace: since(1, depthToSpace),
+  SpaceToDepth: since(1, spaceToDepth),
 };
