@@ -5,6 +5,7 @@ import test from "ava";
 import type { ElementType } from "../../compiler/onnx/model.js";
 import { generate } from "../../compiler/onnx/operators/generate.js";
 import { indexing } from "../../compiler/onnx/operators/indexing.js";
+import { ngrams } from "../../compiler/onnx/operators/ngrams.js";
 import { array } from "../support/foreign.js";
 import { type Case, imported, input, known, open, sameAsOrt } from "../support/ort_cases.js";
 import { close, coversAll } from "../support/rule_tests.js";
@@ -83,7 +84,7 @@ sameAsOrt("OneHot", "indices of both signs and outside, new axes, element types 
   },
   {
     opset: 9,
-    inputs: [places([1, 0], [1, 2], "i32"), known([3], []), known([0, 1])],
+    inputs: [places([1, 0], [1, 2]), known([3], []), known([0, 1])],
     attrs: { axis: 1 },
     outputs: ["i64"],
   },
@@ -147,5 +148,32 @@ sameAsOrt("Trilu", "upper and lower, diagonals that are known or not, all elemen
   { opset: 14, inputs: [input("f32", [3, 3]), known([-9], [])] },
 ]);
 
-const { CumProd: _, ...compared } = { ...generate, ...indexing }; // ONNX Runtime does not have CumProd
+const pool = {
+  ngram_counts: [0, 4],
+  ngram_indexes: [0, 6, 2, 3, 4, 5, 1],
+  pool_int64s: [2, 3, 5, 4, 5, 6, 7, 8, 6, 7],
+};
+sameAsOrt("TfIdfVectorizer", "one and two items, skips, all modes", () =>
+  ["TF", "IDF", "TFIDF"].flatMap((mode) =>
+    (
+      [
+        [1, 1, 0],
+        [2, 2, 0],
+        [1, 2, 3],
+      ] as const
+    ).map(
+      ([min_gram_length, max_gram_length, max_skip_count]): Case => ({
+        opset: 9,
+        inputs: [places([1, 1, 3, 3, 3, 7, 8, 6, 7, 5, 6, 8], [2, 6], mode === "TF" ? "i64" : "i32")],
+        attrs: {
+          ...{ ...pool, mode, min_gram_length, max_gram_length, max_skip_count },
+          ...(mode === "TF" ? {} : { weights: ["0.5", "2.0", "3.0", "1.5", "0.25", "4.0", "0.75"] }),
+        },
+        outputs: ["f32"],
+      }),
+    ),
+  ),
+);
+
+const { CumProd: _, ...compared } = { ...generate, ...indexing, ...ngrams }; // ONNX Runtime does not have CumProd
 coversAll(compared);

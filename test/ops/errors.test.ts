@@ -15,11 +15,7 @@ const errors: readonly (readonly [string, (b: Builder, input: (type: TensorType)
   ["add i64", (b, x) => op.add(b, x(i64(4)), x(i64(4))), "a must be floating point (f32, bf16, f16 or f64), not i64"],
   ["take_rows f32", (b, x) => op.take_rows(b, x(f32(4, 9)), x(f32(4))), "idx must be i64, not f32"],
   ["all_finite i64", (b, x) => op.all_finite(b, [x(f32(4)), x(i64(4))]), "xs[1] must be f32, not i64"],
-  [
-    "cast to nothing known",
-    (b, x) => op.cast(b, x(f32(4)), { to: "f8" as never }),
-    "u16 or u8) or bool, not f8",
-  ],
+  ["cast to nothing known", (b, x) => op.cast(b, x(f32(4)), { to: "f8" as never }), "u16 or u8) or bool, not f8"],
   ["concat of two types", (b, x) => op.concat(b, [x(f32(4)), x(i64(4))], { axis: 0 }), "dtypes differ: f32 and i64"],
   [
     "conv",

@@ -86,6 +86,9 @@ function modelOf(op: string, c: Case): Model {
   };
 }
 
+/** How many ops compute the outputs when the program runs: none if they are constants. */
+export const opsOf = (op: string, c: Case): number => importForeign(modelOf(op, c)).graph.nodes.length;
+
 /** The outputs of the imported model by the reference evaluator. */
 export function imported(op: string, c: Case): NdArray[] {
   const f = importForeign(modelOf(op, c));

@@ -10,6 +10,7 @@ import { generate } from "./generate.js";
 import { indexing } from "./indexing.js";
 import { losses } from "./losses.js";
 import { move } from "./move.js";
+import { ngrams } from "./ngrams.js";
 import { normalization } from "./normalization.js";
 import { pads } from "./pad.js";
 import { pools } from "./pools.js";
@@ -25,7 +26,7 @@ import { training } from "./training.js";
 
 const rules: Rules = {
   ...{ ...elementwise, ...reduce },
-  ...{ ...move, ...pads, ...indexing, ...generate, ...resizing, ...sampling, ...signal },
+  ...{ ...move, ...pads, ...indexing, ...generate, ...resizing, ...sampling, ...signal, ...ngrams },
   ...{ ...convolutions, ...deformations, ...pools, ...normalization, ...products, ...einsums, ...quantized },
   ...{ ...losses, ...attentions, ...recurrent, ...training },
 };

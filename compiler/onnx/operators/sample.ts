@@ -94,7 +94,8 @@ function tapsOf(b: Builder, grid: Value, extent: number, { mode, padding, corner
     border: `where(${beyond},max(min(${near},${extent - 1}),0),${near})`,
     reflection: `where(${beyond},${reflected(near, low, range)},${near})`,
   }[padding];
-  const x = op.map(b, [grid], { expr: moved });
+  // a cubic filter reads border pixels in the place of those outside, as PyTorch and ONNX Runtime do
+  const x = op.map(b, [grid], { expr: mode === "cubic" && padding === "border" ? near : moved });
   const first = mode === "cubic" ? -1 : 0;
   const weights = mode === "nearest" ? [undefined] : weightsOf(mode, "sub(x0,floor(x0))");
   return weights.map((weight, i) => {
