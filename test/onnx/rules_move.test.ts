@@ -5,7 +5,7 @@ import type { ElementType } from "../../compiler/onnx/model.js";
 import { move } from "../../compiler/onnx/operators/move.js";
 import { pads } from "../../compiler/onnx/operators/pad.js";
 import { array, f32, i64, one, some } from "../support/foreign.js";
-import { input, known, open, sameAsOrt } from "../support/ort_cases.js";
+import { compiledAlike, input, known, open, sameAsOrt } from "../support/ort_cases.js";
 import { check, coversAll, shaped, x23 } from "../support/rule_tests.js";
 
 const images = some([2, 3, 2, 2]);
@@ -134,4 +134,5 @@ sameAsOrt("CenterCropPad", "axes that grow and shrink by even and odd numbers", 
   { opset: 18, inputs: [input("i64", [5, 4, 3]), known([2, 6])], attrs: { axes: [-1, 0] } },
 ]);
 
+compiledAlike("rules_move");
 coversAll({ ...move, ...pads });

@@ -3,7 +3,7 @@
 
 import { resizing } from "../../compiler/onnx/operators/resize.js";
 import { array, one } from "../support/foreign.js";
-import { type Case, input, known, sameAsOrt } from "../support/ort_cases.js";
+import { type Case, compiledAlike, input, known, sameAsOrt } from "../support/ort_cases.js";
 import { check, coversAll } from "../support/rule_tests.js";
 
 const scales = (...list: readonly number[]) => [undefined, known(list, [list.length], "f32")];
@@ -127,4 +127,5 @@ check("Upsample", "version 1", () => {
   ];
 });
 
+compiledAlike("rules_resize");
 coversAll(resizing);

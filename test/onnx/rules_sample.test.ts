@@ -2,7 +2,7 @@
 
 import { sampling } from "../../compiler/onnx/operators/sample.js";
 import { signal } from "../../compiler/onnx/operators/signal.js";
-import { type Case, input, known, open, sameAsOrt } from "../support/ort_cases.js";
+import { type Case, compiledAlike, input, known, open, sameAsOrt } from "../support/ort_cases.js";
 import { coversAll } from "../support/rule_tests.js";
 
 const absolute = 3e-5; // of numbers below 9, with weights of f32
@@ -86,4 +86,5 @@ sameAsOrt("STFT", "windows, both sides, frames that overlap", () => [
   { opset: 17, inputs: [input("f64", [1, 17, 1]), known([4], []), undefined, known([5], [])], absolute: 1e-4 },
 ]);
 
+compiledAlike("rules_sample");
 coversAll({ ...sampling, ...signal });

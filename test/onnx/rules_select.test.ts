@@ -7,7 +7,7 @@ import { generate } from "../../compiler/onnx/operators/generate.js";
 import { indexing } from "../../compiler/onnx/operators/indexing.js";
 import { ngrams } from "../../compiler/onnx/operators/ngrams.js";
 import { array } from "../support/foreign.js";
-import { type Case, imported, input, known, open, sameAsOrt } from "../support/ort_cases.js";
+import { type Case, compiledAlike, imported, input, known, open, sameAsOrt } from "../support/ort_cases.js";
 import { close, coversAll } from "../support/rule_tests.js";
 
 const types: readonly ElementType[] = ["f32", "f64", "f16", "i64", "i32", "u8", "bool"];
@@ -176,4 +176,5 @@ sameAsOrt("TfIdfVectorizer", "one and two items, skips, all modes", () =>
 );
 
 const { CumProd: _, ...compared } = { ...generate, ...indexing, ...ngrams }; // ONNX Runtime does not have CumProd
+compiledAlike("rules_select");
 coversAll(compared);

@@ -1,12 +1,14 @@
 // Tests of the rules of operators against ONNX Runtime: the same model of one node in both, on random inputs.
 
 import test from "ava";
+import type { Values } from "node-cuda-rt";
 import { evaluate } from "../../compiler/ir/evaluate.js";
 import { NdArray } from "../../compiler/ir/nd.js";
-import { elements, type Value } from "../../compiler/ir/types.js";
-import { importForeign } from "../../compiler/onnx/foreign.js";
-import type { ElementType, Model, Tensor } from "../../compiler/onnx/model.js";
-import { numbersIn, tensorFrom } from "../../compiler/onnx/numbers.js";
+import { elements, type Graph, type TensorType, type Value } from "../../compiler/ir/types.js";
+import { type ForeignOptions, importForeign } from "../../compiler/onnx/foreign.js";
+import { type ElementType, elementsOf, type Model, type Tensor } from "../../compiler/onnx/model.js";
+import { decoder, numbersIn, tensorFrom } from "../../compiler/onnx/numbers.js";
+import { compiled } from "./compiled.js";
 import { type Attrs, node } from "./foreign.js";
 import { OrtModel } from "./ort.js";
 import { uniform } from "./random.js";
@@ -89,9 +91,13 @@ function modelOf(op: string, c: Case): Model {
 /** How many ops compute the outputs when the program runs: none if they are constants. */
 export const opsOf = (op: string, c: Case): number => importForeign(modelOf(op, c)).graph.nodes.length;
 
-/** The outputs of the imported model by the reference evaluator. */
-export function imported(op: string, c: Case): NdArray[] {
-  const f = importForeign(modelOf(op, c));
+/** The imported model, and the values of its inputs and states. */
+function program(
+  op: string,
+  c: Case,
+  options: ForeignOptions = {},
+): { readonly graph: Graph; readonly feed: ReadonlyMap<Value, NdArray> } {
+  const f = importForeign(modelOf(op, c), new Map(), options);
   const feed = new Map<Value, NdArray>();
   for (const s of f.graph.state) {
     const t = f.values.get(s.name) as Tensor;
@@ -101,13 +107,60 @@ export function imported(op: string, c: Case): NdArray[] {
     const g = c.inputs[Number(v.name.slice(1))] as Given;
     feed.set(v, new NdArray(g.shape, Float64Array.from(g.values)));
   }
-  const env = evaluate(f.graph, feed);
-  return f.graph.outputs.map((v) => env.get(v) as NdArray);
+  return { graph: f.graph, feed };
 }
+
+/** The outputs of the imported model by the reference evaluator. */
+export function imported(op: string, c: Case): NdArray[] {
+  const { graph, feed } = program(op, c);
+  const env = evaluate(graph, feed);
+  return graph.outputs.map((v) => env.get(v) as NdArray);
+}
+
+const all: { readonly op: string; readonly cases: () => readonly Case[] }[] = [];
+
+/**
+ * A test that the compiled programs of all cases of this file compute what the reference evaluator does: floating point
+ * to within rounding in their type.
+ */
+export function compiledAlike(name: string): void {
+  test("compiled programs of all cases compute the same", async (t) => {
+    const cases = all.flatMap(({ op, cases: list }) => list().map((c) => ({ op, c })));
+    const programs = cases.flatMap(({ op, c }, i) => {
+      const own = program(op, c, { program: `p${i}`, statePrefix: `p${i}.` });
+      return own.graph.nodes.length > 0 ? [{ op, c, ...own }] : [];
+    });
+    const artefact = await compiled(
+      name,
+      programs.map((p) => p.graph),
+    );
+    for (const { op, c, graph, feed } of programs) {
+      for (const s of graph.state) artefact.set(s.name, stored(s.type, feed.get(s) as NdArray));
+      const inputs = graph.inputs.map((v) => [v.name, stored(v.type, feed.get(v) as NdArray)]);
+      const out = await artefact.run(graph.name, Object.fromEntries(inputs));
+      const names = artefact.programs.find((p) => p.name === graph.name)?.outputs.map((o) => o.name) ?? [];
+      const want = evaluate(graph, feed);
+      try {
+        for (const [i, v] of graph.outputs.entries()) {
+          const raw = out[names[i] as string] as Values;
+          const decode = decoder(v.type.dtype);
+          const got = new NdArray(v.type.shape, Float64Array.from(raw as ArrayLike<number>, decode));
+          const [relative, absolute] = v.type.dtype === "f16" ? [1e-3, 1e-3] : [1e-5, 3e-5];
+          close(t, got, want.get(v) as NdArray, relative, absolute);
+        }
+      } finally {
+        if (!t.passed) t.log(`${op} of operator set ${c.opset}, ${JSON.stringify(c.attrs ?? {})}, ${graph.name}`);
+      }
+    }
+  });
+}
+
+const stored = (type: TensorType, x: NdArray): Values => elementsOf(tensorFrom(type.dtype, x.shape, x.data)) as Values;
 
 /** A test that ONNX Runtime and the imported model compute the same from these nodes of an operator. */
 export function sameAsOrt(op: string, name: string, cases: () => readonly Case[]): void {
   covers(op);
+  all.push({ op, cases });
   test(`${op}: ${name}`, async (t) => {
     for (const c of cases()) {
       const feed = new Map<string, NdArray>();
