@@ -1,5 +1,5 @@
-// npm run conformance: runs the ONNX project's test cases, compares gradients with differences, prints how many pass, and
-// writes docs/conformance.md.
+// npm run conformance: runs the ONNX project's test cases, compares gradients with differences, prints how many pass,
+// and writes docs/conformance.md.
 //
 //   npm run conformance               the cases of test/fixtures/onnx-conformance
 //   npm run conformance -- FOLDER     those below FOLDER; the page is then build/conformance/conformance.md

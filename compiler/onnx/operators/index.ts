@@ -1,7 +1,8 @@
-// The operators of ai.onnx, and of its domain of training, that foreign models may have. An entry of one of these tables
+// The operators of ai.onnx, and of its training domain, that foreign models may have. An entry of one of these tables
 // makes another one importable.
 
 import { attentions } from "./attention.js";
+
 import { convolutions } from "./convolutions.js";
 import { deformations } from "./deform.js";
 import { einsums } from "./einsum.js";
