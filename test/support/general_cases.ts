@@ -119,11 +119,23 @@ const places: readonly OpCase[] = [
     ]),
   ]),
   ...(["mul", "min", "max"] as const).map((of) =>
-    opCase(
-      `scatter_elements_${of}`,
-      { x: fixed([2, 4]), idx: at([1, 1, 3, 0, 0, 0], [2, 3]), updates: fixed([2, 3]) },
-      (b, v) => op.scatter_elements(b, v.x, v.idx, v.updates, { axis: 1, of }),
+    opCase(`scatter_elements_${of}`, { x: [2, 4], idx: at([1, 1, 3, 0, 0, 0], [2, 3]), updates: [2, 3] }, (b, v) =>
+      op.scatter_elements(b, v.x, v.idx, v.updates, { axis: 1, of }),
     ),
+  ),
+  ...(["mul", "max"] as const).map((of) =>
+    opCase(`scatter_rows_${of}`, { x: [3, 2], idx: at([1, 1, -1, 0]), updates: [4, 2] }, (b, v) =>
+      op.scatter_rows(b, v.x, v.idx, v.updates, { axis: 0, of }),
+    ),
+  ),
+  opCase(
+    "scatter_rows_mul_zeros",
+    {
+      x: { shape: [4], values: [2, 0, 3, 0] },
+      idx: at([0, 0, 1, 2, 2, 3]),
+      updates: { shape: [6], values: [0, 5, 7, 0, 0, 0] },
+    },
+    (b, v) => op.scatter_rows(b, v.x, v.idx, v.updates, { axis: 0, of: "mul" }),
   ),
   opCase("gather_elements_outside", { x: [3, 4, 2], idx: at([2, 0, 1, -1, 2, 5, 0, 0], [2, 2, 2]) }, (b, v) =>
     op.gather_elements(b, v.x, v.idx, { axis: 1 }),

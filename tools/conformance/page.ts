@@ -96,15 +96,16 @@ const refusedList = (results: readonly Result[]): string => {
 
 const gradientMethod = [
   "ONNX tags the inputs and outputs of its operators as differentiable or not (`differentiability.tsv` beside the",
-  "cases). For each case that passes, is one node, and has a differentiable input and output of floating point, the loss",
-  "is the sum of these outputs with fixed weights in -1..1. Its gradient by moproc's rules is compared with central",
-  "differences on the case's own inputs: (f(x + h) - f(x - h)) / 2h with h = 1e-5 max(1, |x|). Both are evaluated in f64",
-  "by the references of the ops, so that rounding hides nothing. A derivative agrees if it differs by at most 1e-5 of the",
-  "larger of 1 and itself. At most 128 elements of an input are compared, evenly spread, and fewer, but 4 at least, if",
-  "one evaluation takes long. An element where the slopes to both sides differ by more than 1e-3, or change with the",
-  "step, is at a kink or a jump of the function; it is moved by about 0.014 (1 + |x|), up to four times, and counted",
-  "under **moved**. An input without a gradient counts as one whose derivative is 0. Outputs that are infinite or NaN",
-  "have no derivative; such cases are left out.",
+  "cases). For each case that passes, is one node, and has a differentiable input and output of floating point, the",
+  "loss is the sum of these outputs with fixed weights in -1..1. Its gradient by moproc's rules is compared with",
+  "central differences on the case's own inputs: (f(x + h) - f(x - h)) / 2h with h = 1e-5 max(1, |x|). Both are",
+  "evaluated in f64 by the references of the ops, so that rounding hides nothing. A derivative agrees if it differs by",
+  "at most 1e-5 of the larger of 1 and itself. At most 128 elements of an input are compared, evenly spread, and",
+  "fewer, but 4 at least, if one evaluation takes long. An element where the slopes to both sides differ by more than",
+  "1e-3, or change with the step, is at a kink or a jump of the function; it is moved by about 0.014 (1 + |x|), up to",
+  "four times, and counted under **moved**. An input without a gradient counts as one whose derivative is 0. Outputs",
+  "that are infinite, NaN or too large for differences (about 1e6) have no derivative that could be compared; such",
+  "cases are left out.",
 ];
 
 /** The whole page, docs/conformance.md. */

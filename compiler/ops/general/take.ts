@@ -39,9 +39,41 @@ const wantScatter = (of: string): void => {
   if (!["set", "add", "mul", "min", "max"].includes(of)) throw new Error(`no scatter ${of}`);
 };
 
-/** Throws if a scatter by `of` has no gradient. */
-function wantGradient(of: Scatter): void {
-  if (of !== "set" && of !== "add") throw new Error(`a scatter by ${of} has no gradient`);
+interface Combined {
+  readonly x: Value;
+  readonly updates: Value;
+  readonly y: Value;
+  readonly dy: Value;
+}
+
+/**
+ * The gradients of a scatter that combines. `read` returns what a tensor of x's shape has at the updates' positions;
+ * `put` scatters. Equal smallest or largest elements share the gradient. A product's derivative by one factor is the
+ * product of the others, also if factors are 0.
+ */
+function combinedGradient(
+  b: Builder,
+  of: "mul" | "min" | "max",
+  { x, updates, y, dy }: Combined,
+  read: (v: Value) => Value,
+  put: (x: Value, updates: Value, of: Scatter) => Value,
+): { x: Value; updates: Value } {
+  const one = `to_${x.type.dtype}(1)`;
+  const both = (expr: string): [Value, Value] => [map(b, [x], { expr }), map(b, [updates], { expr })];
+  if (of !== "mul") {
+    const expr = `where(equal(x0,x1),${one},0)`;
+    const [own, others] = [map(b, [x, y], { expr }), map(b, [updates, read(y)], { expr })];
+    const share = map(b, [dy, put(own, others, "add")], { expr: "where(equal(x1,0),0,div(x0,x1))" });
+    const product = "mul(x0,x1)";
+    return { x: map(b, [own, share], { expr: product }), updates: map(b, [others, read(share)], { expr: product }) };
+  }
+  const zeros = put(...both(`where(equal(x0,0),${one},0)`), "add");
+  const rest = put(...both("where(equal(x0,0),1,x0)"), "mul"); // the product of those that are not 0
+  const expr = "mul(x3,where(equal(x0,0),where(equal(x1,1),x2,0),where(equal(x1,0),div(x2,x0),0)))";
+  return {
+    x: map(b, [x, zeros, rest, dy], { expr }),
+    updates: map(b, [updates, read(zeros), read(rest), read(dy)], { expr }),
+  };
 }
 
 /**
@@ -122,8 +154,15 @@ export const scatter_rows: Op<readonly ["x", "idx", "updates"], readonly ["y"], 
   },
   grad: (b, p, { axis, of }) => {
     const dy = p.d.y as Value;
-    wantGradient(of);
     const { x, idx, updates } = p.in;
+    if (of !== "add" && of !== "set")
+      return combinedGradient(
+        b,
+        of,
+        { x, updates, y: p.out.y, dy },
+        (v) => gather(b, v, idx, { axis }),
+        (v, u, by) => scatter_rows(b, v, idx, u, { axis, of: by }),
+      );
     const read = gather(b, dy, idx, { axis });
     if (of === "add") return { x: dy, updates: read };
     // of several updates of one row, the last has set it
@@ -231,8 +270,15 @@ export const scatter_elements: Op<readonly ["x", "idx", "updates"], readonly ["y
   },
   grad: (b, p, { axis, of }) => {
     const dy = p.d.y as Value;
-    wantGradient(of);
     const { x, idx, updates } = p.in;
+    if (of !== "add" && of !== "set")
+      return combinedGradient(
+        b,
+        of,
+        { x, updates, y: p.out.y, dy },
+        (v) => gather_elements(b, v, idx, { axis }),
+        (v, u, by) => scatter_elements(b, v, idx, u, { axis, of: by }),
+      );
     const read = gather_elements(b, dy, idx, { axis });
     if (of === "add") return { x: dy, updates: read };
     const number = `i${wantAxis(axis, x.type.shape.length)}`;
