@@ -4,6 +4,7 @@ import test from "ava";
 import type { NdArray } from "../../compiler/ir/nd.js";
 import { attentions } from "../../compiler/onnx/operators/attention.js";
 import { agrees, byRule, type Case, noise, of, same } from "../support/agree.js";
+import { agreesCompiled } from "../support/agree_compiled.js";
 import { coversAll } from "../support/rule_tests.js";
 
 const seen = of("bool", [3, 5], [1, 1, 0, 1, 0, 1, 0, 0, 1, 1, 1, 1, 1, 1, 1]);
@@ -106,4 +107,5 @@ agrees(
   [0, 1],
 );
 
+agreesCompiled("rules_attention");
 coversAll(attentions);

@@ -3,6 +3,7 @@
 import type { ElementType } from "../../compiler/onnx/model.js";
 import { losses } from "../../compiler/onnx/operators/losses.js";
 import { agrees, type Case, noise, of } from "../support/agree.js";
+import { agreesCompiled } from "../support/agree_compiled.js";
 import { coversAll } from "../support/rule_tests.js";
 
 const cases = (outputs: readonly ElementType[]): Omit<Case, "op">[] =>
@@ -39,4 +40,5 @@ const cases = (outputs: readonly ElementType[]): Omit<Case, "op">[] =>
 agrees("NegativeLogLikelihoodLoss", "reductions, weights, ignored targets", cases(["f32"]), [0]);
 agrees("SoftmaxCrossEntropyLoss", "reductions, weights, ignored targets, its logarithms", cases(["f32", "f32"]), [0]);
 
+agreesCompiled("rules_losses");
 coversAll(losses);

@@ -5,6 +5,7 @@ import { NdArray } from "../../compiler/ir/nd.js";
 import type { Tensor } from "../../compiler/onnx/model.js";
 import { normalization } from "../../compiler/onnx/operators/normalization.js";
 import { agrees, byRule, type Case, noise, same } from "../support/agree.js";
+import { agreesCompiled } from "../support/agree_compiled.js";
 import { f32, one, some } from "../support/foreign.js";
 import { arrayOf } from "../support/onnx_cases.js";
 import { check, coversAll, map } from "../support/rule_tests.js";
@@ -182,4 +183,5 @@ test("BatchNormalization: without `spatial` each pixel has its own statistics", 
   }
 });
 
+agreesCompiled("rules_norm");
 coversAll(normalization);

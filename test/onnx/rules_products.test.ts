@@ -4,6 +4,7 @@ import { NdArray } from "../../compiler/ir/nd.js";
 import { einsums } from "../../compiler/onnx/operators/einsum.js";
 import { products } from "../../compiler/onnx/operators/products.js";
 import { agrees, noise, of } from "../support/agree.js";
+import { agreesCompiled } from "../support/agree_compiled.js";
 import { array, f32, one, some } from "../support/foreign.js";
 import { check, coversAll, shaped, total, x23 } from "../support/rule_tests.js";
 
@@ -128,4 +129,5 @@ agrees(
   [0],
 );
 agrees("Det", "a singular matrix", [{ opset: 11, inputs: [of("f32", [3, 3], [1, 2, 3, 2, 4, 6, 1, 1, 1])] }]);
+agreesCompiled("rules_products");
 coversAll({ ...products, ...einsums });

@@ -2,6 +2,7 @@
 
 import { quantized } from "../../compiler/onnx/operators/quantized.js";
 import { agrees, noise, of } from "../support/agree.js";
+import { agreesCompiled } from "../support/agree_compiled.js";
 import { coversAll } from "../support/rule_tests.js";
 
 const x = noise("f32", [2, 3, 4], 1, -3, 3);
@@ -151,4 +152,5 @@ agrees("QLinearConv", "scales by tensor and by output, a bias", [
   },
 ]);
 
+agreesCompiled("rules_quantized");
 coversAll(quantized);

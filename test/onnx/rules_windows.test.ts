@@ -5,6 +5,7 @@ import { convolutions } from "../../compiler/onnx/operators/convolutions.js";
 import { deformations } from "../../compiler/onnx/operators/deform.js";
 import { pools } from "../../compiler/onnx/operators/pools.js";
 import { agrees, noise, of } from "../support/agree.js";
+import { agreesCompiled } from "../support/agree_compiled.js";
 import { array, f32, one, some } from "../support/foreign.js";
 import { check, coversAll, map, shaped, total } from "../support/rule_tests.js";
 
@@ -366,4 +367,5 @@ agrees(
   [0, 1, 2, 3, 4],
 );
 
+agreesCompiled("rules_windows");
 coversAll({ ...convolutions, ...deformations, ...pools });

@@ -159,6 +159,9 @@ export function same(t: ExecutionContext, c: Case, got: NdArray, want: NdArray, 
   t.is(odd, -1, `${what}: element ${odd} is ${got.data[odd]}, not ${want.data[odd]}`);
 }
 
+/** The cases of all calls of agrees(). */
+export const agreed: Case[] = [];
+
 /**
  * A test that the rule and ONNX Runtime agree on cases of an operator, and that the gradients of its first output by
  * the inputs `wrt` are those of finite differences.
@@ -171,6 +174,7 @@ export function agrees(
 ): void {
   covered.add(op);
   const all = cases.map((c) => ({ ...c, op }));
+  agreed.push(...all);
   test(`${op}: ${name}`, async (t) => {
     for (const [i, c] of all.entries()) {
       const got = byRule(c);
