@@ -154,6 +154,11 @@ agrees(
     { opset: 11, inputs: [x1, noise("f32", [3, 4, 3], 6)], attrs: { dilations: [3] } },
     {
       opset: 11,
+      inputs: [x2, noise("f32", [4, 2, 3, 2], 48)],
+      attrs: { group: 2, dilations: [2, 4], pads: [3, 2, 0, 1] },
+    },
+    {
+      opset: 11,
       inputs: [x2, noise("f32", [4, 1, 3, 2], 7)],
       attrs: { group: 4, strides: [2, 1], pads: [1, 0, 2, 1] },
     },

@@ -4,7 +4,7 @@ import { elements, type Value } from "../../ir/types.js";
 import * as op from "../../ops/index.js";
 import type { At } from "../at.js";
 import { compute, converted, filled } from "./compute.js";
-import { reshaped } from "./layout.js";
+import { padded, reshaped, transposed } from "./layout.js";
 import { wider } from "./reduce.js";
 import { type Build, type Rules, since } from "./rule.js";
 import { attrsOf, evenly, kernelOf, pixelsOf, shared, type Window, windowOf } from "./window.js";
@@ -23,7 +23,9 @@ export function convolution(at: At, x: Value, w: Value, window: Window, groups: 
   const [m, each] = w.type.shape as [number, number];
   if (each * groups !== x.type.shape[1] || m % groups !== 0)
     at.refuse(`weights [${w.type.shape}] do not fit [${x.type.shape}] in ${groups} groups`);
-  const even = groups <= MAX_PARTS ? evenly(at, x, window, () => op.scalar(b, 0)) : undefined;
+  const parts = groups === 1 || (each > 1 && groups <= MAX_PARTS); // a part of one channel is no faster than conv_nd
+  if (parts && spreads(x, window)) return dilated(at, x, w, window, groups);
+  const even = parts ? evenly(at, x, window, () => op.scalar(b, 0)) : undefined;
   if (!even) return op.conv_nd(b, x, w, attrsOf(window, groups));
   const { stride, pad } = even;
   if (groups === 1) return op.conv(b, even.x, w, { stride, pad });
@@ -31,10 +33,42 @@ export function convolution(at: At, x: Value, w: Value, window: Window, groups: 
     const size = (v.type.shape[axis] as number) / groups;
     return op.slice(b, v, { axis, start: i * size, end: (i + 1) * size });
   };
-  const parts = Array.from({ length: groups }, (_, i) =>
+  const results = Array.from({ length: groups }, (_, i) =>
     op.conv(b, part(even.x, 1, i), part(w, 0, i), { stride, pad }),
   );
-  return op.concat(b, parts, { axis: 1 });
+  return op.concat(b, results, { axis: 1 });
+}
+
+/** Whether dilated() can compute the convolution of f32 images. */
+const spreads = (x: Value, w: Window): boolean =>
+  x.type.dtype === "f32" &&
+  w.out.length === 2 &&
+  w.strides.every((s) => s === 1) &&
+  w.dilations.some((d) => d > 1) &&
+  [...w.before, ...w.after].every((p) => p >= 0);
+
+/**
+ * A dilated convolution of f32 images by the fast op: the pixels that lie `dilation` apart are an image of their own,
+ * of which the kernel covers neighbours.
+ */
+function dilated(at: At, x: Value, w: Value, { kernel, dilations, before, out }: Window, groups: number): Value {
+  const b = at.builder;
+  const [n, c, ...pixels] = x.type.shape as [number, number, number, number];
+  const [dh, dw] = dilations as [number, number];
+  const small = out.map((d, i) => Math.ceil(d / (dilations[i] as number)));
+  const [hh, ww] = small.map((d, i) => d + (kernel[i] as number) - 1) as [number, number];
+  const more = [hh * dh, ww * dw].map((d, i) => d - (pixels[i] as number) - (before[i] as number));
+  const wide = padded(b, x, [0, 0, ...before], [0, 0, ...more], op.scalar(b, 0));
+  const phases = transposed(b, reshaped(b, wide, [n, c, hh, dh, ww, dw]), [0, 3, 5, 1, 2, 4]);
+  const ones = [1, 1];
+  const plain = { kernel, strides: ones, dilations: ones, before: [0, 0], after: [0, 0], out: small };
+  const y = convolution(at, reshaped(b, phases, [n * dh * dw, c, hh, ww]), w, plain, groups);
+  const [m, [p, q]] = [w.type.shape[0] as number, small as [number, number]];
+  const joined = transposed(b, reshaped(b, y, [n, dh, dw, m, p, q]), [0, 3, 4, 1, 5, 2]);
+  return out.reduce<Value>(
+    (v, end, i) => (v.type.shape[i + 2] === end ? v : op.slice(b, v, { axis: i + 2, start: 0, end })),
+    reshaped(b, joined, [n, m, p * dh, q * dw]),
+  );
 }
 
 /** A line of pixels as an image of one column. */
