@@ -152,6 +152,13 @@ agrees(
       attrs: { group: 2, strides: [2], pads: [2, 1] },
     },
     { opset: 11, inputs: [x1, noise("f32", [3, 4, 3], 6)], attrs: { dilations: [3] } },
+    { opset: 11, inputs: [x1, noise("f32", [3, 4, 3], 6)], attrs: { dilations: [2], strides: [2], pads: [0, 1] } },
+    { opset: 11, inputs: [x2, noise("f32", [3, 4, 2, 3], 49)], attrs: { dilations: [2, 1], strides: [2, 2] } },
+    {
+      opset: 11,
+      inputs: [x3, noise("f32", [3, 2, 2, 2, 2], 50), noise("f32", [3], 51)],
+      attrs: { dilations: [2, 1, 3], strides: [1, 2, 1], pads: [1, 0, 1, 2, 1, 0] },
+    },
     {
       opset: 11,
       inputs: [x2, noise("f32", [4, 2, 3, 2], 48)],

@@ -24,7 +24,11 @@ export function convolution(at: At, x: Value, w: Value, window: Window, groups: 
   if (each * groups !== x.type.shape[1] || m % groups !== 0)
     at.refuse(`weights [${w.type.shape}] do not fit [${x.type.shape}] in ${groups} groups`);
   const parts = groups === 1 || (each > 1 && groups <= MAX_PARTS); // a part of one channel is no faster than conv_nd
-  if (parts && spreads(x, window)) return dilated(at, x, w, window, groups);
+  if (parts && x.type.dtype === "f32" && isPadded(window)) {
+    if (window.out.length === 3 && groups === 1) return ofVolumes(at, x, w, window);
+    if (window.out.length === 2 && skips(window)) return subsampled(at, x, w, window, groups);
+    if (window.out.length === 2 && window.dilations.some((d) => d > 1)) return dilated(at, x, w, window, groups);
+  }
   const even = parts ? evenly(at, x, window, () => op.scalar(b, 0)) : undefined;
   if (!even) return op.conv_nd(b, x, w, attrsOf(window, groups));
   const { stride, pad } = even;
@@ -39,13 +43,56 @@ export function convolution(at: At, x: Value, w: Value, window: Window, groups: 
   return op.concat(b, results, { axis: 1 });
 }
 
-/** Whether dilated() can compute the convolution of f32 images. */
-const spreads = (x: Value, w: Window): boolean =>
-  x.type.dtype === "f32" &&
-  w.out.length === 2 &&
-  w.strides.every((s) => s === 1) &&
-  w.dilations.some((d) => d > 1) &&
-  [...w.before, ...w.after].every((p) => p >= 0);
+const isPadded = (w: Window): boolean => [...w.before, ...w.after].every((p) => p >= 0);
+
+/** Whether the fast op has no such strides, or none with these dilations. */
+function skips({ strides, dilations, out }: Window): boolean {
+  const [first, second] = strides as [number, number];
+  const one = out.every((d, i) => d === 1 || strides[i] === 1);
+  return !one && (first !== second || dilations.some((d) => d > 1));
+}
+
+/** A convolution with strides that the fast op does not have: at every position, of which some are kept. */
+function subsampled(at: At, x: Value, w: Value, window: Window, groups: number): Value {
+  const steps = window.strides.map((s, i) => (window.out[i] === 1 ? 1 : s)) as [number, number];
+  const [p, q] = window.out as [number, number];
+  const every = { ...window, strides: [1, 1], out: [p * steps[0], q * steps[1]] };
+  const y = convolution(at, x, w, every, groups);
+  return everyNth(at, everyNth(at, y, 2, steps[0]), 3, steps[1]);
+}
+
+/** The positions 0, n, 2n, ... of an axis, whose extent is a multiple of n. */
+function everyNth(at: At, x: Value, axis: number, n: number): Value {
+  const b = at.builder;
+  const { shape } = x.type;
+  const extent = (shape[axis] as number) / n;
+  if (n === 1) return x;
+  const split = reshaped(b, x, [...shape.slice(0, axis), extent, n, ...shape.slice(axis + 1)]);
+  return reshaped(b, op.slice(b, split, { axis: axis + 1, start: 0, end: 1 }), shape.with(axis, extent));
+}
+
+/** A convolution of volumes by one of images, whose channels are those of all planes under the kernel. */
+function ofVolumes(at: At, x: Value, w: Value, { kernel, strides, dilations, before, after, out }: Window): Value {
+  const b = at.builder;
+  const [n, c, depth] = x.type.shape as [number, number, number];
+  const [m, [k, ...flat]] = [w.type.shape[0] as number, kernel as [number, number, number]];
+  const [s, d, planes] = [strides[0], dilations[0], out[0]] as [number, number, number];
+  const reach = planes * s + (k - 1) * d; // the planes that are read, rounded up to whole strides
+  const more = Math.max(0, reach - depth - (before[0] as number));
+  const wide = padded(b, x, [0, 0, before[0] as number, 0, 0], [0, 0, more, 0, 0], op.scalar(b, 0));
+  const taps = Array.from({ length: k }, (_, i) =>
+    everyNth(at, op.slice(b, wide, { axis: 2, start: i * d, end: i * d + planes * s }), 2, s),
+  );
+  const images = transposed(b, op.concat(b, taps, { axis: 1 }), [0, 2, 1, 3, 4]);
+  const weights = reshaped(b, transposed(b, w, [0, 2, 1, 3, 4]), [m, k * c, ...flat]);
+  const rest = (xs: Shape): Shape => xs.slice(1);
+  const window = {
+    ...{ kernel: flat, strides: rest(strides), dilations: rest(dilations) },
+    ...{ before: rest(before), after: rest(after), out: rest(out) },
+  };
+  const y = convolution(at, reshaped(b, images, [n * planes, k * c, ...x.type.shape.slice(3)]), weights, window, 1);
+  return transposed(b, reshaped(b, y, [n, planes, m, ...window.out]), [0, 2, 1, 3, 4]);
+}
 
 /**
  * A dilated convolution of f32 images by the fast op: the pixels that lie `dilation` apart are an image of their own,
