@@ -70,6 +70,10 @@ const each = <T>(f: (type: ElementType) => T): T[] => types.map(f);
 sameAsOrt("Transpose", "all element types", () =>
   each((type) => ({ opset: 21, inputs: [input(type, [2, 3, 4, 5])], attrs: { perm: [3, 1, 0, 2] } })),
 );
+sameAsOrt("Transpose", "many axes", () => [
+  { opset: 13, inputs: [input("f32", [2, 3, 2, 2, 3, 2, 2, 2])], attrs: { perm: [7, 0, 6, 4, 2, 5, 1, 3] } },
+  { opset: 13, inputs: [input("i64", [2, 3, 2, 1, 3, 2, 2])] },
+]);
 sameAsOrt("Reshape", "all element types", () =>
   each((type) => ({ opset: 21, inputs: [input(type, [2, 3, 4, 5]), known([3, -1, 2])] })),
 );

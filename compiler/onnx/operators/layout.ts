@@ -3,15 +3,24 @@
 import type { Builder } from "../../ir/builder.js";
 import { elements, type Value } from "../../ir/types.js";
 import * as op from "../../ops/index.js";
+import { reshaped } from "../../ops/reshaped.js";
 import { spread } from "./compute.js";
 
-export { reshaped } from "../../ops/reshaped.js";
+export { reshaped };
 
 type Shape = readonly number[];
 
+const COPY_AXES = 6; // that the kernel of a transpose can order
+
 /** The axes of x in another order. */
-export const transposed = (b: Builder, x: Value, perm: readonly number[]): Value =>
-  perm.every((a, i) => a === i) ? x : op.transpose(b, x, { perm });
+export function transposed(b: Builder, x: Value, perm: readonly number[]): Value {
+  if (perm.every((a, i) => a === i)) return x;
+  if (perm.length <= COPY_AXES || new Set(perm).size !== x.type.shape.length) return op.transpose(b, x, { perm });
+  const strides = perm.map((a) => elements(x.type.shape.slice(a + 1)));
+  const number = strides.map((s, i) => `mul(i${i},${s})`).reduce((sum, e) => `add(${sum},${e})`);
+  const from = op.map(b, [], { expr: number, shape: perm.map((a) => x.type.shape[a] as number) });
+  return op.gather(b, reshaped(b, x, [elements(x.type.shape)]), from, { axis: 0 });
+}
 
 /** x with `before[i]` and `after[i]` more elements at the ends of axis i, all `value`: of x's type, and shape []. */
 export function padded(b: Builder, x: Value, before: Shape, after: Shape, value: Value): Value {
