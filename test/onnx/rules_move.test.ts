@@ -5,7 +5,7 @@ import type { ElementType } from "../../compiler/onnx/model.js";
 import { move } from "../../compiler/onnx/operators/move.js";
 import { pads } from "../../compiler/onnx/operators/pad.js";
 import { array, f32, i64, one, some } from "../support/foreign.js";
-import { compiledAlike, input, known, open, sameAsOrt } from "../support/ort_cases.js";
+import { type Case, compiledAlike, input, known, open, sameAsOrt } from "../support/ort_cases.js";
 import { check, coversAll, shaped, x23 } from "../support/rule_tests.js";
 
 const images = some([2, 3, 2, 2]);
@@ -137,6 +137,27 @@ sameAsOrt("CenterCropPad", "axes that grow and shrink by even and odd numbers", 
   { opset: 18, inputs: [input("f32", [5, 4, 3]), known([3, 7, 3])] },
   { opset: 18, inputs: [input("i64", [5, 4, 3]), known([2, 6])], attrs: { axes: [-1, 0] } },
 ]);
+const empty = { opset: 13, inputs: [input("f32", [2, 0, 3])] };
+const nothing: Readonly<Record<string, readonly Case[]>> = {
+  Transpose: [{ ...empty, attrs: { perm: [2, 0, 1] } }],
+  Reshape: [{ opset: 14, inputs: [...empty.inputs, known([3, 0, 2])], attrs: { allowzero: 1 } }],
+  Concat: [
+    { opset: 13, inputs: [...empty.inputs, input("f32", [2, 4, 3])], attrs: { axis: 1 } },
+    { opset: 13, inputs: [...empty.inputs, ...empty.inputs], attrs: { axis: 2 } },
+  ],
+  Slice: [
+    { opset: 13, inputs: [input("f32", [2, 4, 3]), known([3]), known([1]), known([1])] },
+    { opset: 13, inputs: [...empty.inputs, known([1]), known([9]), known([2])] },
+  ],
+  Split: [{ opset: 13, inputs: [input("f32", [3, 2]), known([0, 3])], outputs: ["f32", "f32"] }],
+  Tile: [{ opset: 13, inputs: [input("f32", [2, 3]), known([1, 0])] }],
+  Expand: [{ opset: 13, inputs: [input("f32", [2, 1]), known([2, 0])] }],
+  Pad: [
+    { opset: 18, inputs: [...empty.inputs, known([0, 1, 0, 1, 2, 0])] },
+    { opset: 18, inputs: [input("f32", [3, 2]), known([-2, 0, -1, 0])] },
+  ],
+};
+for (const [op, cases] of Object.entries(nothing)) sameAsOrt(op, "no elements", () => cases);
 
 compiledAlike("rules_move");
 coversAll({ ...move, ...pads });

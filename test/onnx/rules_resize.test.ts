@@ -1,9 +1,19 @@
 // Rules of Resize and Upsample, compared with ONNX Runtime. Where ONNX Runtime and the reference of the ONNX project
 // differ (a fractional width with align_corners, filters at the borders of antialias), the cases of the project tell.
 
+import test from "ava";
 import { resizing } from "../../compiler/onnx/operators/resize.js";
 import { array, one } from "../support/foreign.js";
-import { type Case, compiledAlike, input, known, sameAsOrt } from "../support/ort_cases.js";
+import {
+  alsoCompiled,
+  type Case,
+  compiledAlike,
+  imported,
+  input,
+  known,
+  open,
+  sameAsOrt,
+} from "../support/ort_cases.js";
 import { check, coversAll } from "../support/rule_tests.js";
 
 const scales = (...list: readonly number[]) => [undefined, known(list, [list.length], "f32")];
@@ -127,5 +137,21 @@ check("Upsample", "version 1", () => {
   ];
 });
 
+alsoCompiled("Resize", () =>
+  (["f64", "f16", "bf16", "u8", "i16", "i64"] as const).flatMap((type): Case[] => [
+    { opset: 19, inputs: [input(type, [1, 2, 3, 4]), ...scales(1, 1, 2, 1.75)], attrs: { mode: "linear" } },
+    { opset: 19, inputs: [input(type, [1, 1, 3, 4]), ...sizes(1, 1, 5, 3)], attrs: { mode: "cubic" } },
+  ]),
+);
+test("whole numbers are rounded and stay in the range of their type", (t) => {
+  const x = (values: readonly number[]): Case => ({
+    opset: 19,
+    inputs: [open(known(values, [values.length], "u8")), ...sizes(7)],
+    attrs: { mode: "cubic", coordinate_transformation_mode: "align_corners" },
+  });
+  // between the pixels the filter gives -23.9, 127.5 and 278.9
+  const [y] = imported("Resize", x([0, 0, 255, 255]));
+  t.deepEqual([...(y?.data ?? [])], [0, 0, 0, 128, 255, 255, 255]);
+});
 compiledAlike("rules_resize");
 coversAll(resizing);

@@ -2,7 +2,7 @@
 
 import { sampling } from "../../compiler/onnx/operators/sample.js";
 import { signal } from "../../compiler/onnx/operators/signal.js";
-import { type Case, compiledAlike, input, known, open, sameAsOrt } from "../support/ort_cases.js";
+import { alsoCompiled, type Case, compiledAlike, input, known, open, sameAsOrt } from "../support/ort_cases.js";
 import { coversAll } from "../support/rule_tests.js";
 
 const absolute = 3e-5; // of numbers below 9, with weights of f32
@@ -86,5 +86,22 @@ sameAsOrt("STFT", "windows, both sides, frames that overlap", () => [
   { opset: 17, inputs: [input("f64", [1, 17, 1]), known([4], []), undefined, known([5], [])], absolute: 1e-4 },
 ]);
 
+for (const type of ["f64", "f16", "bf16"] as const) {
+  alsoCompiled("GridSample", () => [
+    { opset: 22, inputs: [input(type, [1, 2, 4, 5]), input(type, [1, 2, 3, 2], 1.5)], attrs: { mode: "cubic" } },
+  ]);
+  alsoCompiled("AffineGrid", () => [{ opset: 20, inputs: [input(type, [2, 2, 3], 2), known([2, 3, 4, 5])] }]);
+  alsoCompiled("RoiAlign", () => [
+    { opset: 22, inputs: [input(type, [2, 1, 6, 7]), { ...regions, type }, open(known([1, 0, 1]))] },
+  ]);
+  alsoCompiled("DFT", () => [{ opset: 20, inputs: [input(type, [2, 6, 1])] }]);
+}
+alsoCompiled("GridSample", () =>
+  (["u8", "i32", "bool"] as const).map((type) => ({
+    opset: 22,
+    inputs: [input(type, [1, 2, 4, 5]), input("f32", [1, 2, 3, 2], 1.5)],
+    attrs: { mode: "nearest", padding_mode: "border" },
+  })),
+);
 compiledAlike("rules_sample");
 coversAll({ ...sampling, ...signal });

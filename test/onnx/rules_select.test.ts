@@ -175,6 +175,18 @@ sameAsOrt("TfIdfVectorizer", "one and two items, skips, all modes", () =>
   ),
 );
 
+const nothing: Readonly<Record<string, readonly Case[]>> = {
+  Gather: [{ opset: 13, inputs: [input("f32", [2, 4]), known([], [0])] }],
+  GatherElements: [{ opset: 13, inputs: [input("f32", [2, 4]), known([], [0, 4])] }],
+  ScatterElements: [{ opset: 13, inputs: [input("f32", [2, 4]), known([], [0, 4]), input("f32", [0, 4])] }],
+  ScatterND: [{ opset: 13, inputs: [input("f32", [2, 4]), known([], [0, 1]), input("f32", [0, 4])] }],
+  Compress: [{ opset: 11, inputs: [input("f32", [2, 3]), known([0, 0], [2], "bool")], attrs: { axis: 0 } }],
+  TopK: [{ opset: 11, inputs: [input("f32", [2, 3]), known([0])], outputs: ["f32", "i64"] }],
+  CumSum: [{ opset: 14, inputs: [input("f32", [2, 0]), known([1], [])] }],
+  OneHot: [{ opset: 11, inputs: [places([], [0]), known([3], []), known([0, 1])], outputs: ["i64"] }],
+};
+for (const [op, cases] of Object.entries(nothing)) sameAsOrt(op, "no elements", () => cases);
+
 const { CumProd: _, ...compared } = { ...generate, ...indexing, ...ngrams }; // ONNX Runtime does not have CumProd
 compiledAlike("rules_select");
 coversAll(compared);
