@@ -128,6 +128,16 @@ const places: readonly OpCase[] = [
       op.scatter_rows(b, v.x, v.idx, v.updates, { axis: 0, of }),
     ),
   ),
+  // two that are equal: finite differences give each one half
+  ...(["min", "max"] as const).map((of) => {
+    const sign = of === "max" ? 1 : -1;
+    const values = (xs: readonly number[]): Operand => ({ shape: [3], values: xs.map((v) => sign * v) });
+    return opCase(
+      `scatter_elements_${of}_ties`,
+      { x: values([1, 5, 2]), idx: at([0, 2, 2]), updates: values([1, 4, 4]) },
+      (b, v) => op.scatter_elements(b, v.x, v.idx, v.updates, { axis: 0, of }),
+    );
+  }),
   opCase(
     "scatter_rows_mul_zeros",
     {
