@@ -207,13 +207,13 @@ export function elementsOf(t: Tensor): Elements {
   return new arrays[t.type](buffer as ArrayBuffer, byteOffset, byteLength / elementBytes[t.type]);
 }
 
-/** The elements of a type, as numbers or, of 64 bits, bigints: f16 and bf16 are stored as words. */
-const valueOf: Readonly<Partial<Record<ElementType, (word: number) => number>>> = { f16, bf16 };
+/** How the words that f16 and bf16 are stored as become numbers. */
+const decoderOf: Readonly<Partial<Record<ElementType, (word: number) => number>>> = { f16, bf16 };
 
 /** The first element of a tensor as a number; undefined if it is a whole number beyond 2^53. */
 export function scalarOf(t: Tensor): number | undefined {
   const first = elementsOf(t)[0] as number | bigint;
-  const value = valueOf[t.type]?.(first as number) ?? Number(first);
+  const value = decoderOf[t.type]?.(first as number) ?? Number(first);
   return typeof first === "bigint" && BigInt(value) !== first ? undefined : value;
 }
 
@@ -222,6 +222,6 @@ export function numbersOf(t: Tensor): number[] {
   return Array.from(elementsOf(t) as ArrayLike<number | bigint>, (x) => {
     if (typeof x === "bigint" && !Number.isSafeInteger(Number(x)))
       throw new Error(`tensor ${t.name}: ${x} is beyond 2^53`);
-    return valueOf[t.type]?.(x as number) ?? Number(x);
+    return decoderOf[t.type]?.(x as number) ?? Number(x);
   });
 }
