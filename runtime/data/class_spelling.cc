@@ -89,11 +89,11 @@ std::u32string points_of(std::string_view text) {
   return out;
 }
 
-using Parts = std::unordered_map<char32_t, std::pair<char32_t, char32_t>>;
+using Decompositions = std::unordered_map<char32_t, std::pair<char32_t, char32_t>>;
 
-const Parts& parts_of_characters() {
-  static const Parts parts = [] {
-    Parts all;
+const Decompositions& parts_of_characters() {
+  static const Decompositions parts = [] {
+    Decompositions all;
     for (const Marked& m : marked) {
       const std::u32string pairs = points_of(m.pairs);
       for (std::size_t i = 0; i + 1 < pairs.size(); i += 2) all[pairs[i + 1]] = {pairs[i], m.mark};
