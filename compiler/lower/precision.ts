@@ -23,13 +23,14 @@ export function requireTypes(g: Graph, target: Target): void {
   for (const n of g.nodes) {
     const op = opOf(n.op);
     const where = `program ${g.name}: ${n.op} in ${n.scope || "<top>"}`;
-    if (op.nest && target.device === "cuda") throw new Error(`${where} has no kernel for GPUs; compile it for the CPU`);
     const odd = [...n.inputs, ...n.outputs].find((v) => !fast.has(v.type.dtype));
-    if (odd && (target.device === "cuda" || !takesAll(op)))
+    const gpu = target.device === "cuda";
+    if (odd && (gpu || !takesAll(op)))
       throw new Error(
-        `${where}: ${odd.name} is ${showType(odd.type)}, but its kernel computes in f32` +
-          (target.device === "cuda" ? "; --precision bf16 stores activations as bf16" : ""),
+        `${where}: ${odd.name} is ${showType(odd.type)}, but ` +
+          (gpu ? "GPUs compute in f32; --precision bf16 stores activations as bf16" : "its kernel computes in f32"),
       );
+    if (op.nest && gpu) throw new Error(`${where} has no kernel for GPUs; compile it for the CPU`);
   }
 }
 

@@ -2,9 +2,10 @@
 // plans.
 
 import test from "ava";
+import type { Artefact } from "../../compiler/emit/project.js";
 import { Builder } from "../../compiler/ir/builder.js";
 import { NdArray } from "../../compiler/ir/nd.js";
-import type { Graph, TensorType, Value } from "../../compiler/ir/types.js";
+import type { Graph, Target, TensorType, Value } from "../../compiler/ir/types.js";
 import type { Placed } from "../../compiler/lower/memory.js";
 import * as op from "../../compiler/ops/index.js";
 import { lower, optimize } from "../../compiler/pipeline.js";
@@ -35,30 +36,46 @@ test("a step of MoPro has one launch of SGD and one of the moving average, whate
   }
 });
 
-test("a value of a type that kernels do not compute in is refused, whatever the device", (t) => {
-  const cases: [string, RegExp, (b: Builder) => Value][] = [
-    ["input", /program f: x is f64\[4\]/, (b) => op.relu(b, b.input("x", { dtype: "f64", shape: [4] }))],
-    ["cast", /program f: cast is f16\[4\]/, (b) => op.cast(b, b.input("x", f32(4)), { to: "f16" })],
-    [
-      "state",
-      /program f: s is bf16\[4\]/,
-      (b) => {
-        const s = b.state("s", { dtype: "bf16", shape: [4] }, { kind: "constant", value: 0 }, "buffer");
-        return op.cast(b, s, { to: "f32" });
-      },
-    ],
-  ];
-  for (const device of ["cpu", "cuda"] as const)
-    for (const [name, message, build] of cases) {
-      const b = Builder.create("f");
-      const g = b.finish([build(b)]);
-      const target = {
-        ...nativeTarget,
-        device,
-        ...(device === "cuda" && { arch: "sm_80", precision: "bf16" as const }),
-      };
-      t.throws(() => lower([g], { name, target }), { message }, `${device} ${name}`);
-    }
+const arithmetic: readonly (readonly [string, RegExp, (b: Builder) => Value])[] = [
+  ["input", /program f: map in <top>: x is f64\[4\]/, (b) => op.relu(b, b.input("x", { dtype: "f64", shape: [4] }))],
+  ["cast", /program f: map in <top>: cast is f16\[4\]/, (b) => op.cast(b, b.input("x", f32(4)), { to: "f16" })],
+  [
+    "state",
+    /program f: map in <top>: s is bf16\[4\]/,
+    (b) => {
+      const s = b.state("s", { dtype: "bf16", shape: [4] }, { kind: "constant", value: 0 }, "buffer");
+      return op.cast(b, s, { to: "f32" });
+    },
+  ],
+];
+const compute = (build: (b: Builder) => Value, target: Target): Artefact => {
+  const b = Builder.create("f");
+  return lower([b.finish([build(b)])], { name: "f", target });
+};
+
+test("arithmetic in other types than f32 is the general template's on CPUs, and is refused for GPUs", (t) => {
+  const gpu: Target = { ...nativeTarget, device: "cuda", arch: "sm_80", precision: "bf16" };
+  for (const [name, message, build] of arithmetic) {
+    t.deepEqual(
+      compute(build, nativeTarget).plan.kernels.map((k) => k.template),
+      ["loops"],
+      name,
+    );
+    t.throws(() => compute(build, gpu), { message }, name);
+  }
+  const whole = (b: Builder): Value => op.map(b, [b.input("x", { dtype: "i64", shape: [4] })], { expr: "neg(x0)" });
+  t.throws(() => compute(whole, gpu), { message: /map in <top> has no kernel for GPUs; compile it for the CPU/ });
+});
+
+test("a value of a type that an op's only kernel does not compute in is refused", (t) => {
+  const convolution = (b: Builder): Value =>
+    op.conv(b, b.input("x", { dtype: "f64", shape: [1, 3, 5, 5] }), b.input("w", f32(4, 3, 3, 3)), {
+      stride: 1,
+      pad: 1,
+    });
+  t.throws(() => compute(convolution, nativeTarget), {
+    message: /program f: conv in <top>: x is f64\[1,3,5,5\], but its kernel computes in f32/,
+  });
 });
 
 const numbers = (...x: readonly number[]): NdArray => new NdArray([x.length], Float64Array.from(x));
