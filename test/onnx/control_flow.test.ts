@@ -1,7 +1,7 @@
 // If, Loop, Scan and model-local functions, beside ONNX Runtime, and what of them is refused.
 
 import test from "ava";
-import type { NdArray } from "../../compiler/ir/nd.js";
+import { NdArray } from "../../compiler/ir/nd.js";
 import { type Foreign, importForeign } from "../../compiler/onnx/foreign.js";
 import { type Attribute, type OnnxFunction, type OnnxNode, type Tensor, tensorOf } from "../../compiler/onnx/model.js";
 import { decodeModel, encodeModel, type Model, type OnnxGraph } from "../../compiler/onnx/proto.js";
@@ -267,3 +267,20 @@ for (const [name, [make, message]] of Object.entries(refused))
   test(`refused: ${name}`, (t) => {
     t.throws(() => importForeign(make()), { message });
   });
+
+test("small numbers are computed at import; a weight that is scaled stays the state that could be trained", (t) => {
+  const scaled = (n: number): Foreign => {
+    const w = f32(
+      [n],
+      Array.from({ length: n }, (_, i) => i),
+    );
+    const nodes = [node("Sin", ["w"], ["s"]), node("Add", ["x", "s"], ["y"])];
+    return importForeign(model(graph(nodes, { x: ["f32", [n]] }, { y: ["f32", [n]] }, { w })));
+  };
+  const names = (f: Foreign): string[] => f.graph.state.map((v) => v.name);
+  t.deepEqual(names(scaled(64)), ["s"]);
+  t.deepEqual(names(scaled(65)), ["w"]);
+  const input = some([64]);
+  const want = input.data.map((v, i) => v + Math.sin(i));
+  close(t, results(scaled(64), [input])[0] as NdArray, new NdArray([64], want));
+});
