@@ -163,6 +163,7 @@ test("what is refused names the file and the remedy", (t) => {
     [[...run(both), "--dim", "width=4"], /--dim width: no input of the model has such an extent/],
     [[...run(both), "--out", "o"], /--out: does not go with a model/],
     [run(both, "mine.npz"), /mine\.npz: exists, and moproc did not write it/],
+    [run(both, "no/folder/out.npz"), /no\/folder\/out\.npz: no\/folder is no folder/],
     [run(both, "out.npy"), /out\.npy: its name must end in \.npz or \.safetensors/],
     [["--cases", "."], /with --cases, --out must be given/],
     [["--cases", "odd", "--out", "o"], /odd: no folder in it has a model\.onnx/],

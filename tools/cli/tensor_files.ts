@@ -1,7 +1,7 @@
 // Tensors by name in files: .npz, .safetensors, or a folder with a file per tensor, .pb (ONNX's TensorProto) or .npy.
 
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
-import { extname, join } from "node:path";
+import { dirname, extname, join } from "node:path";
 import type { ElementType, OnnxGraph, Tensor } from "../../compiler/onnx/model.js";
 import { decodeNpy, decodeNpz, writeNpz } from "../../compiler/onnx/npy.js";
 import { decodeTensorFile } from "../../compiler/onnx/proto.js";
@@ -101,8 +101,10 @@ export function readInputs(path: string, graph: OnnxGraph): Map<string, Tensor> 
   return new Map([...all].filter(([name]) => names.has(name)));
 }
 
-/** Throws unless writeTensors() can write this file, judged by its name and by what is there. */
+/** Throws unless writeTensors() can write this file, judged by its name, its folder and what is there. */
 export function requireTensorFile(path: string): void {
+  const folder = dirname(path);
+  if (!existsSync(folder) || !statSync(folder).isDirectory()) throw new Error(`${path}: ${folder} is no folder`);
   if (extname(path) === ".npz") return requireFile(path, marks.npz);
   if (extname(path) === ".safetensors") return requireFile(path, marks.safetensors);
   throw new Error(`${path}: its name must end in .npz or .safetensors`);
