@@ -9,7 +9,7 @@ import * as op from "../compiler/ops/index.js";
 import { evaluateProgram } from "./evaluate.js";
 import { finish, imagenet, linear, Net } from "./nn.js";
 import { parameters, sgd } from "./optim.js";
-import { featureSize, type TrunkConfig, trunk } from "./resnet.js";
+import { featureSize, type TrunkConfig, trunk } from "./trunk.js";
 
 /** The settings that are compiled in. */
 export interface ClassifierConfig extends TrunkConfig {

@@ -5,8 +5,9 @@ import { Builder } from "../compiler/ir/builder.js";
 import type { Graph, Value } from "../compiler/ir/types.js";
 import { cast, constant, mul, sub, transpose } from "../compiler/ops/index.js";
 import { classifier } from "./classifier.js";
+import { encoder } from "./encoder.js";
 import { finish, imagenet, Net } from "./nn.js";
-import { encoder, type TrunkConfig } from "./resnet.js";
+import type { TrunkConfig } from "./trunk.js";
 
 /** A trained network: MoPro's encoder, or the plain classifier, whose last layer has another name. */
 export interface Network extends TrunkConfig {

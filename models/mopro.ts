@@ -9,11 +9,11 @@ import { adjoints } from "../compiler/autodiff/grad.js";
 import { Builder } from "../compiler/ir/builder.js";
 import type { Graph, TensorType, Value } from "../compiler/ir/types.js";
 import * as op from "../compiler/ops/index.js";
+import { type EncoderConfig, encoder } from "./encoder.js";
 import { evaluateProgram } from "./evaluate.js";
 import { keepValues, keptGradients } from "./keep.js";
 import { finish, imagenet, Net } from "./nn.js";
 import { parameters, sgd } from "./optim.js";
-import { type EncoderConfig, encoder } from "./resnet.js";
 
 /** The settings that are compiled in. */
 export interface MoproConfig extends EncoderConfig {

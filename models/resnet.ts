@@ -2,8 +2,8 @@
 // stages; the stem always has 64 channels.
 
 import type { Value } from "../compiler/ir/types.js";
-import { add, global_avg_pool, l2_normalize, max_pool, relu } from "../compiler/ops/index.js";
-import { batch_norm, conv2d, linear, type Net } from "./nn.js";
+import { add, global_avg_pool, max_pool, relu } from "../compiler/ops/index.js";
+import { batch_norm, conv2d, type Net } from "./nn.js";
 
 /** The kind of block, and the number of blocks in each stage. */
 const layouts = {
@@ -15,24 +15,19 @@ const layouts = {
   resnet152: { block: "bottleneck", depths: [3, 8, 36, 3] },
 } as const;
 
-export type Arch = keyof typeof layouts;
-export const archs = Object.keys(layouts) as readonly Arch[];
+export type Resnet = keyof typeof layouts;
+export const resnets = Object.keys(layouts) as readonly Resnet[];
+export const isResnet = (name: string): name is Resnet => name in layouts;
 
-/** `name` as an architecture. Throws for any other name; the message lists the known ones. */
-export function archOf(name: string): Arch {
-  if (!(name in layouts)) throw new Error(`unknown architecture ${name}; known: ${archs.join(", ")}`);
-  return name as Arch;
-}
-
-export interface TrunkConfig {
-  readonly arch: Arch;
+export interface ResnetConfig {
+  readonly arch: Resnet;
   readonly width: number; // factor on the channels of the stages
 }
 
 const expansion = { basic: 1, bottleneck: 4 } as const;
 
 /** Channels inside the blocks of a stage (0 to 3). Throws if `width` does not give a whole number. */
-function stageWidth({ width }: TrunkConfig, stage: number): number {
+function stageWidth({ width }: ResnetConfig, stage: number): number {
   const base = 64 * width;
   if (!Number.isInteger(base) || base < 1)
     throw new Error(`width ${width} makes ${base} channels; it must be a multiple of 1/64`);
@@ -40,7 +35,7 @@ function stageWidth({ width }: TrunkConfig, stage: number): number {
 }
 
 /** Channels of the trunk's feature: 2048 for resnet50, 512 for resnet18 (at width 1). */
-export const featureSize = (c: TrunkConfig): number => stageWidth(c, 3) * expansion[layouts[c.arch].block];
+export const resnetFeatureSize = (c: ResnetConfig): number => stageWidth(c, 3) * expansion[layouts[c.arch].block];
 
 interface BlockOptions {
   readonly width: number;
@@ -73,8 +68,8 @@ function shortcut(net: Net, x: Value, out: number, stride: number): Value {
   return batch_norm(net.in("1"), conv2d(net.in("0"), x, { out, kernel: 1, stride }));
 }
 
-/** x [N, 3, H, W] -> feature [N, featureSize]: stem, four stages, mean over the remaining pixels. */
-export function trunk(net: Net, x: Value, c: TrunkConfig): Value {
+/** x [N, 3, H, W] -> feature [N, resnetFeatureSize]: stem, four stages, mean over the remaining pixels. */
+export function resnet(net: Net, x: Value, c: ResnetConfig): Value {
   const { block, depths } = layouts[c.arch];
   const { b } = net;
   let y = conv2d(net.in("conv1"), x, { out: 64, kernel: 7, stride: 2, pad: 3 });
@@ -88,27 +83,4 @@ export function trunk(net: Net, x: Value, c: TrunkConfig): Value {
     }
   });
   return global_avg_pool(b, y);
-}
-
-export interface EncoderConfig extends TrunkConfig {
-  readonly num_class: number;
-  readonly low_dim: number; // length of the embedding
-}
-
-export interface Encoding {
-  readonly feature: Value; // [N, featureSize]
-  readonly logits: Value; // [N, num_class]
-  readonly embedding: Value; // [N, low_dim], rows of length 1
-}
-
-/** Hidden units of the projection, the same for every trunk. */
-const hidden = 2048;
-
-/** MoPro's encoder: a trunk, a linear classifier on it, and beside that a projection onto the unit sphere. */
-export function encoder(net: Net, x: Value, c: EncoderConfig): Encoding {
-  const { b } = net;
-  const feature = trunk(net, x, c);
-  const logits = linear(net.in("classifier"), feature, c.num_class);
-  const projected = linear(net.in("fc2"), relu(net.in("fc1").b, linear(net.in("fc1"), feature, hidden)), c.low_dim);
-  return { feature, logits, embedding: l2_normalize(b, projected, { eps: 1e-12 }) };
 }

@@ -6,9 +6,10 @@ import { NdArray } from "../../compiler/ir/nd.js";
 import { elements, type Value } from "../../compiler/ir/types.js";
 import { verify } from "../../compiler/ir/verify.js";
 import { classifierPrograms } from "../../models/classifier.js";
+import { encoder } from "../../models/encoder.js";
 import { moproPrograms } from "../../models/mopro.js";
 import { Net } from "../../models/nn.js";
-import { type Arch, archOf, encoder, featureSize, trunk } from "../../models/resnet.js";
+import { type Arch, archOf, featureSize, trunk } from "../../models/trunk.js";
 import { images, initialStates, run } from "../support/training.js";
 
 /**

@@ -8,7 +8,7 @@ import { NdArray } from "../../compiler/ir/nd.js";
 import { elements, type Graph, type State } from "../../compiler/ir/types.js";
 import { root } from "../../compiler/util/root.js";
 import type { MoproConfig, Phase } from "../../models/mopro.js";
-import { archOf } from "../../models/resnet.js";
+import { archOf } from "../../models/trunk.js";
 import { type NpyArray, readNpz } from "./npz.js";
 import { hyperInputs, type Inputs, type States } from "./training.js";
 

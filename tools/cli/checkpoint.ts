@@ -10,7 +10,7 @@ import { NdArray } from "../../compiler/ir/nd.js";
 import { type State, sameShape, showType } from "../../compiler/ir/types.js";
 import { SafetensorsFile } from "../../compiler/util/safetensors.js";
 import type { Network } from "../../models/deploy.js";
-import { archOf } from "../../models/resnet.js";
+import { archOf } from "../../models/trunk.js";
 
 /** The network's settings that flags state; undefined if a flag is not given. */
 export interface NetworkFlags {

@@ -10,7 +10,7 @@ import { Stopped, ToolFailure } from "../../compiler/util/run.js";
 import { version } from "../../compiler/util/version.js";
 import { putInPlace } from "../../compiler/util/whole_file.js";
 import { deployed, heads, inputs } from "../../models/deploy.js";
-import { archs } from "../../models/resnet.js";
+import { archs } from "../../models/trunk.js";
 import { encoders, openCheckpoint, readStates } from "./checkpoint.js";
 import { CannotCheck, type Checked, checkModel } from "./export_check.js";
 import { asJson, asText, describe, type ExportFlags, recordedNames } from "./export_report.js";

@@ -1,7 +1,7 @@
 // The flags that determine what an artefact is compiled for. Several verbs have them.
 
 import type { Precision, Shuffle, Target } from "../../compiler/ir/types.js";
-import { archs } from "../../models/resnet.js";
+import { archs } from "../../models/trunk.js";
 import { cpuArch } from "./cpu.js";
 import { countList, integer, oneOf, positive } from "./kinds.js";
 import { rankCount } from "./ranks.js";

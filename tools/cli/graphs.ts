@@ -17,7 +17,7 @@ import {
   featurePrograms,
 } from "../../models/classifier.js";
 import { moproPrograms } from "../../models/mopro.js";
-import { archOf } from "../../models/resnet.js";
+import { archOf } from "../../models/trunk.js";
 import type { ModelFlags } from "./flags.js";
 import { checkTypes, isTypeScript } from "./type_check.js";
 
