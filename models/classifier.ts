@@ -7,9 +7,9 @@ import { Builder } from "../compiler/ir/builder.js";
 import type { Graph, TensorType, Value } from "../compiler/ir/types.js";
 import * as op from "../compiler/ops/index.js";
 import { evaluateProgram } from "./evaluate.js";
-import { finish, imagenet, linear, Net } from "./nn.js";
+import { finish, linear, Net } from "./nn.js";
 import { parameters, sgd } from "./optim.js";
-import { featureSize, type TrunkConfig, trunk } from "./trunk.js";
+import { featureSize, outputs, pixelsOf, type TrunkConfig, trunk } from "./trunk.js";
 
 /** The settings that are compiled in. */
 export interface ClassifierConfig extends TrunkConfig {
@@ -48,10 +48,10 @@ const f32 = (...shape: readonly number[]): TensorType => ({ dtype: "f32", shape 
 export function classifier(
   net: Net,
   x: Value,
-  c: Pick<ClassifierConfig, "arch" | "width" | "num_class" | "trained">,
+  c: Pick<ClassifierConfig, keyof TrunkConfig | "num_class" | "trained">,
 ): { feature: Value; logits: Value } {
-  const feature = trunk(net, x, c);
-  return { feature, logits: head(net, feature, c) };
+  const { feature, logits } = outputs(net, x, c);
+  return { feature, logits: logits ?? head(net, feature, c) };
 }
 
 /** feature [N, featureSize] -> logits [N, num_class]. */
@@ -63,7 +63,7 @@ const imageType = (c: ClassifierConfig): TensorType => ({
   shape: [c.batch, 3, c.image_size, c.image_size],
 });
 const imageInput = (b: Builder, c: ClassifierConfig): Value => b.input("img", imageType(c));
-const pixels = (b: Builder, c: ClassifierConfig): Value => op.normalize_image(b, imageInput(b, c), imagenet);
+const pixels = (b: Builder, c: ClassifierConfig): Value => op.normalize_image(b, imageInput(b, c), pixelsOf(c));
 const labels = (b: Builder, name: string, c: ClassifierConfig): Value =>
   b.input(name, { dtype: "i64", shape: [c.batch] });
 
@@ -82,7 +82,7 @@ function train(c: ClassifierConfig, from: From = "img"): Graph {
     Value,
   ];
   const weight = c.sample_weights ? b.input("weight", f32(c.batch)) : op.constant(b, { values: [1], shape: [c.batch] });
-  const own = from === "img" ? op.normalize_image(b, img, imagenet) : img;
+  const own = from === "img" ? op.normalize_image(b, img, pixelsOf(c)) : img;
   const { x, mixed } = c.mixup ? mixup(b, img, own, c) : { x: own };
   const logits = from === "img" ? classifier(net, x, c).logits : head(net, x, c);
 
@@ -115,7 +115,7 @@ interface Mixed {
 }
 
 function mixup(b: Builder, img: Value, own: Value, c: ClassifierConfig): Mixed {
-  const other = op.normalize_image(b.in("mixup"), op.take_rows(b, img, labels(b, "order", c)), imagenet);
+  const other = op.normalize_image(b.in("mixup"), op.take_rows(b, img, labels(b, "order", c)), pixelsOf(c));
   const share = b.input("hyper.mix", f32());
   return { x: between(b.in("mixup"), own, other, share), mixed: { target: labels(b, "target_b", c), share } };
 }
@@ -144,7 +144,7 @@ export function evaluate(c: ClassifierConfig, from: From = "img"): Graph {
   return evaluateProgram(
     name,
     { name: from, type: imageType(c) },
-    (net, x) => classifier(net, op.normalize_image(net.b, x, imagenet), c).logits,
+    (net, x) => classifier(net, op.normalize_image(net.b, x, pixelsOf(c)), c).logits,
   );
 }
 

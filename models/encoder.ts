@@ -3,7 +3,7 @@
 import type { Value } from "../compiler/ir/types.js";
 import { l2_normalize, relu } from "../compiler/ops/index.js";
 import { linear, type Net } from "./nn.js";
-import { type TrunkConfig, trunk } from "./trunk.js";
+import { outputs, type TrunkConfig } from "./trunk.js";
 
 export interface EncoderConfig extends TrunkConfig {
   readonly num_class: number;
@@ -22,8 +22,8 @@ const hidden = 2048;
 /** MoPro's encoder: a trunk, a linear classifier on it, and beside that a projection onto the unit sphere. */
 export function encoder(net: Net, x: Value, c: EncoderConfig): Encoding {
   const { b } = net;
-  const feature = trunk(net, x, c);
-  const logits = linear(net.in("classifier"), feature, c.num_class);
+  const { feature, logits: kept } = outputs(net, x, c);
+  const logits = kept ?? linear(net.in("classifier"), feature, c.num_class);
   const projected = linear(net.in("fc2"), relu(net.in("fc1").b, linear(net.in("fc1"), feature, hidden)), c.low_dim);
   return { feature, logits, embedding: l2_normalize(b, projected, { eps: 1e-12 }) };
 }

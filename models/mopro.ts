@@ -12,8 +12,9 @@ import * as op from "../compiler/ops/index.js";
 import { type EncoderConfig, encoder } from "./encoder.js";
 import { evaluateProgram } from "./evaluate.js";
 import { keepValues, keptGradients } from "./keep.js";
-import { finish, imagenet, Net } from "./nn.js";
+import { finish, Net } from "./nn.js";
 import { parameters, sgd } from "./optim.js";
+import { pixelsOf } from "./trunk.js";
 
 /** The settings that are compiled in. */
 export interface MoproConfig extends EncoderConfig {
@@ -68,12 +69,12 @@ function step(phase: Phase, c: MoproConfig): Graph {
 
   // The query encoder gets the weak views.
   const query = new Net(b, { training: true });
-  const { logits, embedding: q } = encoder(query.in("encoder_q"), normalised(b, img), c);
+  const { logits, embedding: q } = encoder(query.in("encoder_q"), normalised(b, img, c), c);
 
   // The key encoder first moves a little towards the query encoder and then gets the strong views. They are shuffled
   // over groups, because BatchNorm statistics would otherwise reveal which key belongs to which query.
   const key = follower(b, hyper.moco_m);
-  const shuffled = normalised(b, op.take_rows(b, imgAug, order));
+  const shuffled = normalised(b, op.take_rows(b, imgAug, order), c);
   const k = op.put_rows(b, encoder(key.in("encoder_k"), shuffled, c).embedding, order);
 
   // Instance loss: each query is compared with its own key and the keys in the queue. Its own key comes first, so the
@@ -157,7 +158,7 @@ const evaluate = (c: MoproConfig): Graph =>
   evaluateProgram(
     "evaluate",
     { name: "img", type: images(c) },
-    (net, img) => encoder(net.in("encoder_q"), normalised(net.b, img), c).logits,
+    (net, img) => encoder(net.in("encoder_q"), normalised(net.b, img, c), c).logits,
   );
 
 /** All outputs of the trained encoder for a batch of images: for noise cleaning, transfer and retrieval. */
@@ -166,7 +167,7 @@ export function embed(c: MoproConfig): Graph {
   const img = b.input("img", images(c));
   const temperature = b.input("hyper.temperature", f32());
   const { prototypes } = declareMemory(b, c);
-  const e = encoder(new Net(b, { training: false }).in("encoder_q"), normalised(b, img), c);
+  const e = encoder(new Net(b, { training: false }).in("encoder_q"), normalised(b, img, c), c);
   return finish(b, {
     ...e,
     proto_logits: prototypeLogits(b.in("proto"), e.embedding, prototypes, temperature),
@@ -180,8 +181,8 @@ const images = (c: MoproConfig): TensorType => ({
   shape: [c.batch, 3, c.image_size, c.image_size],
 });
 const stepImages = (c: MoproConfig): TensorType => ({ ...images(c), dtype: c.image_input ?? "u8" });
-const normalised = (b: Builder, img: Value): Value =>
-  img.type.dtype === "u8" ? op.normalize_image(b, img, imagenet) : img;
+const normalised = (b: Builder, img: Value, c: MoproConfig): Value =>
+  img.type.dtype === "u8" ? op.normalize_image(b, img, pixelsOf(c)) : img;
 
 function hyperInputs(b: Builder): Hyper {
   return Object.fromEntries(hyperNames.map((name) => [name, b.input(`hyper.${name}`, f32())])) as Hyper;

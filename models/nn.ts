@@ -21,6 +21,7 @@ interface Commit {
   readonly b: Builder;
   readonly state: Value;
   readonly batch: Value | "count";
+  readonly momentum: number; // of a batch in a running average
 }
 
 export class Net {
@@ -39,6 +40,11 @@ export class Net {
     return new Net(this.b.in(part), this.options, this.commits);
   }
 
+  /** The same network, at another place of its graph. */
+  on(b: Builder): Net {
+    return new Net(b, this.options, this.commits);
+  }
+
   /** A trained tensor of this module, f32. */
   param(name: string, shape: readonly number[], init: Init): Value {
     return this.tensor(name, f32(...shape), init, "param");
@@ -49,14 +55,17 @@ export class Net {
     return this.tensor(name, type, init, "buffer");
   }
 
-  /** Registers an update for commit(): `batch` enters the running average `state`; "count" increments `state`. */
-  later(state: Value, batch: Value | "count"): void {
-    this.commits.push({ b: this.b, state, batch });
+  /**
+   * Registers an update for commit(): `batch` enters the running average `state` with the weight `momentum`; "count"
+   * increments `state`.
+   */
+  later(state: Value, batch: Value | "count", momentum = batchMomentum): void {
+    this.commits.push({ b: this.b, state, batch, momentum });
   }
 
   /** Adds all registered updates. Call once, after the backward pass. If `finite` f32[] is 0, no state changes. */
   commit(finite: Value): void {
-    for (const { b, state, batch } of this.commits)
+    for (const { b, state, batch, momentum } of this.commits)
       if (batch !== "count") b.update(state, op.running_average(b, state, batch, finite, { momentum }));
     for (const { b, state, batch } of this.commits) // two loops, so that each kind of update becomes one launch
       if (batch === "count") b.update(state, op.increment(b, state, finite));
@@ -64,7 +73,11 @@ export class Net {
 
   private tensor(name: string, type: TensorType, init: Init, role: Role): Value {
     const full = this.b.in(name).scope;
-    return this.options.given?.get(full) ?? this.b.state(name, type, init, role);
+    const given = this.options.given?.get(full);
+    if (given) return given;
+    const made = this.b.state(name, type, init, role);
+    if (made.name !== full) throw new Error(`the network has two tensors that are called ${full}`);
+    return made;
   }
 }
 
@@ -96,7 +109,39 @@ export function linear(net: Net, x: Value, out: number, std?: number): Value {
 
 /** What batch_norm adds to a variance, and the weight of a batch in the running averages. */
 const eps = 1e-5;
-const momentum = 0.1;
+const batchMomentum = 0.1;
+
+/** The tensors of a batch normalisation, each [C]. */
+export interface Normalization {
+  readonly gamma: Value;
+  readonly beta: Value;
+  readonly mean: Value; // running
+  readonly variance: Value;
+}
+
+/**
+ * x [N, C] or [N, C, H, W], each group of the batch normalised by its own statistics. Those of the first group enter
+ * the running averages with the weight `momentum`, the variance unbiased. Throws if a group has one value per channel.
+ */
+export function normalized(
+  net: Net,
+  x: Value,
+  t: Normalization,
+  { eps, momentum }: { readonly eps: number; readonly momentum: number },
+): Value {
+  const { b } = net;
+  const channels = x.type.shape[1] as number;
+  const { groups } = b;
+  const n = x.type.shape.reduce((a, d) => a * d, 1) / channels / groups;
+  if (n < 2)
+    throw new Error(`batch_norm in ${b.scope}: a variance needs at least 2 values per channel and group, not ${n}`);
+  const { y, mean, var: variance } = op.batch_norm(b, x, t.gamma, t.beta, { eps, groups });
+  const first = (v: Value): Value =>
+    op.reshape(b, groups === 1 ? v : op.slice(b, v, { axis: 0, start: 0, end: 1 }), { shape: [channels] });
+  net.later(t.mean, first(mean), momentum);
+  net.later(t.variance, first(op.scale(b, variance, { factor: n / (n - 1) })), momentum);
+  return y;
+}
 
 /**
  * Batch normalisation of x [N, C] or [N, C, H, W]. In training each group of the batch is normalised by its own
@@ -113,15 +158,8 @@ export function batch_norm(net: Net, x: Value): Value {
   const batches = net.buffer("num_batches_tracked", { dtype: "i64", shape: [] }, constant(0));
   if (!net.training) return op.batch_norm_inference(b, x, weight, bias, runningMean, runningVar, { eps });
 
-  const { groups } = b;
-  const n = x.type.shape.reduce((a, d) => a * d, 1) / channels / groups;
-  if (n < 2)
-    throw new Error(`batch_norm in ${b.scope}: a variance needs at least 2 values per channel and group, not ${n}`);
-  const { y, mean, var: variance } = op.batch_norm(b, x, weight, bias, { eps, groups });
-  const first = (v: Value): Value =>
-    op.reshape(b, groups === 1 ? v : op.slice(b, v, { axis: 0, start: 0, end: 1 }), { shape: [channels] });
-  net.later(runningMean, first(mean));
-  net.later(runningVar, first(op.scale(b, variance, { factor: n / (n - 1) })));
+  const tables = { gamma: weight, beta: bias, mean: runningMean, variance: runningVar };
+  const y = normalized(net, x, tables, { eps, momentum: batchMomentum });
   net.later(batches, "count");
   return y;
 }

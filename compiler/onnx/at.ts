@@ -30,6 +30,24 @@ export interface Held {
   value(role: Role): Value;
 }
 
+/** A BatchNormalization of a network that is trained: its statistics are those of a batch, if they are not frozen. */
+export interface Normalization {
+  readonly x: Value; // [N, C, ...]
+  readonly gamma: Value; // [C], as all others
+  readonly beta: Value;
+  readonly mean: Value; // running
+  readonly variance: Value;
+  readonly eps: number;
+  readonly momentum: number; // the weight of a batch in the running statistics
+}
+
+/** How the batch normalisations of a network that is trained are built. */
+export interface Normalize {
+  readonly scales: Role; // of gamma and beta
+  /** A normalisation by statistics of a batch; undefined: it uses the running ones. */
+  readonly build: (b: Builder, n: Normalization) => Value | undefined;
+}
+
 /** A node, with what is known of its inputs. */
 export class At {
   private readonly left: Map<string, Attribute>;
@@ -41,6 +59,7 @@ export class At {
     readonly builder: Builder,
     private readonly held: readonly (Held | undefined)[], // undefined: an optional input that is not given
     private readonly wanted: (output: string) => boolean,
+    readonly normalize?: Normalize, // of a network that is trained
   ) {
     this.left = new Map(Object.entries(node.attributes));
     this.unread = new Set(held.flatMap((h, i) => (h ? [i] : [])));

@@ -1,19 +1,22 @@
 // Makes a program from an ONNX model that another exporter wrote: an inference graph of ai.onnx operators. Each node is
 // built by its rule in operators/, or evaluated at once if its inputs are constants (constants.ts). A constant of a
 // float type that the program needs becomes a state with the model's value. What is not supported is an error that
-// names it; of what the outputs depend on, nothing is left out.
+// names it; of what the outputs depend on, nothing is left out. A model can also become a part of another graph, which
+// trains it (network.ts).
 
 import { Builder } from "../ir/builder.js";
 import { byteSize, type DType, elements, type Graph, type Role, type Value } from "../ir/types.js";
 import { verify } from "../ir/verify.js";
 import { isFloat } from "../ops/general/expression.js";
 import { nameOutputs } from "../rewrite/outputs.js";
-import { AfterRefused, At, type Held, NeedsConstants, Refused } from "./at.js";
+import { AfterRefused, At, type Held, NeedsConstants, type Normalize, Refused } from "./at.js";
 import { dtypes } from "./attributes.js";
-import { evaluatorOf, isEvaluated } from "./constants.js";
+import { evaluatorOf } from "./constants.js";
 import { controlFlow, defineOutputs, isControlFlow, type Scope } from "./control_flow.js";
+import { withBatch } from "./fixed_batch.js";
 import { foldNode } from "./fold_node.js";
 import { checkGraph, liveNodes, where } from "./foreign_graph.js";
+import { type Functions, functionsOf, type Opsets, requireOperators } from "./foreign_operators.js";
 import {
   arrays,
   type Model,
@@ -24,7 +27,7 @@ import {
   type ValueInfo,
 } from "./model.js";
 import { ruleOf } from "./operators/index.js";
-import { bodyOfFunction, checkCalls, functionKey, graphsOf, instance, readsOf } from "./subgraph.js";
+import { bodyOfFunction, checkCalls, functionKey, instance, readsOf } from "./subgraph.js";
 import { Unsupported } from "./unsupported.js";
 
 export interface Foreign {
@@ -42,7 +45,18 @@ export interface ForeignOptions {
   readonly fold?: true; // outputs that are constants are returned as such and are not outputs of the program
 }
 
+/** The graph that a model becomes a part of. */
+export interface Surroundings {
+  readonly builder: Builder;
+  readonly inputs: ReadonlyMap<string, Value>; // by the model's names, all that it needs
+  readonly batch: { readonly declared: number | undefined; readonly actual: number }; // first extents of the input
+  /** The state for a constant that a rule reads; its name has been made fit for a state. */
+  readonly state: (name: string, tensor: Tensor, role: Role) => Value;
+  readonly normalize: Normalize;
+}
+
 const PROGRAM = "main";
+const asksSize: ReadonlySet<string> = new Set(["Shape", "Size"]);
 const OPSETS = { least: 1, most: 28 } as const;
 const MAX_BYTES = 2 ** 36; // of one tensor
 const MAX_NODES = 1e6; // after calls and iterations are written out
@@ -58,6 +72,24 @@ export function importForeign(
   dims: ReadonlyMap<string, number> = new Map(),
   options: ForeignOptions = {},
 ): Foreign {
+  return new Reader(m, dims, checkedNodes(m), options).read();
+}
+
+/** What a model became in another graph. */
+export interface Part {
+  readonly values: readonly Value[];
+  readonly freed: readonly string[]; // nodes that were made for one size of the batch and now take another
+}
+
+/** Builds the values of these names into a graph. Throws as importForeign(). */
+export function importInto(m: Model, names: readonly string[], within: Surroundings): Part {
+  const outputs = names.map((name) => ({ name, type: "f32", shape: undefined }) as const);
+  const part = { ...m, graph: { ...m.graph, outputs } };
+  return new Reader(part, new Map(), checkedNodes(part), {}, within).part(names);
+}
+
+/** The nodes that the outputs need. Throws if the model is not valid or has operators without a rule. */
+function checkedNodes(m: Model): OnnxNode[] {
   const opset = m.opsets.get("");
   if (opset !== undefined && (opset < OPSETS.least || opset > OPSETS.most))
     throw new Unsupported(`operator set ${opset} of ai.onnx: known are ${OPSETS.least} to ${OPSETS.most}`);
@@ -69,47 +101,7 @@ export function importForeign(
     m.graph.outputs.map((v) => v.name),
   );
   requireOperators(nodes, m);
-  return new Reader(m, dims, nodes, options).read();
-}
-
-/** Throws, naming all of them, if there are operators without a rule. */
-function requireOperators(nodes: readonly OnnxNode[], m: Model): void {
-  const unknown = unknownNodes(nodes, m.opsets, functionsOf(m));
-  if (unknown.length === 0) return;
-  const byName = new Map<string, OnnxNode[]>();
-  for (const n of unknown) {
-    const name = `${n.domain ? `${n.domain}::` : ""}${n.op}`;
-    byName.set(name, [...(byName.get(name) ?? []), n]);
-  }
-  const list = [...byName]
-    .toSorted(([a], [b]) => (a < b ? -1 : 1))
-    .map(([name, [first, ...more]]) => `${name} (${more.length + 1}, first in ${where(first as OnnxNode)})`);
-  const set = m.opsets.get("") ?? "none";
-  throw new Unsupported(
-    `${list.length} of its operators are not supported in operator set ${set}: ${list.join("; ")}`,
-    [...byName.keys()],
-  );
-}
-
-type Opsets = ReadonlyMap<string, number>;
-type Functions = ReadonlyMap<string, OnnxFunction>;
-const functionsOf = (m: Model): Functions => new Map(m.functions.map((f) => [functionKey(f.domain, f.name), f]));
-
-/** The nodes without a rule, also those of graphs inside of nodes and of functions that are called. */
-function unknownNodes(nodes: readonly OnnxNode[], opsets: Opsets, functions: Functions): OnnxNode[] {
-  const seen = new Set<OnnxFunction>();
-  const visit = (n: OnnxNode, versions: Opsets): OnnxNode[] => {
-    const f = functions.get(functionKey(n.domain, n.op));
-    if (f) {
-      if (seen.has(f)) return [];
-      seen.add(f);
-      return f.nodes.flatMap((m) => visit(m, f.opsets));
-    }
-    if (isControlFlow(n)) return graphsOf(n).flatMap((g) => g.nodes.flatMap((m) => visit(m, versions)));
-    const known = ruleOf(n.domain, n.op, versions.get(n.domain) ?? 0) || (n.domain === "" && isEvaluated(n.op));
-    return known ? [] : [n];
-  };
-  return nodes.flatMap((n) => visit(n, opsets));
+  return nodes;
 }
 
 class Reader {
@@ -124,6 +116,7 @@ class Reader {
   private readonly needed = new Set<string>();
   private readonly wanted: Set<string>;
   private readonly functions: Functions;
+  private readonly freed: string[] = [];
   private count = 0;
 
   constructor(
@@ -131,14 +124,16 @@ class Reader {
     private readonly dims: ReadonlyMap<string, number>,
     private readonly nodes: readonly OnnxNode[],
     private readonly options: ForeignOptions,
+    private readonly within?: Surroundings,
   ) {
-    this.builder = Builder.create(options.program ?? PROGRAM);
+    this.builder = within?.builder ?? Builder.create(options.program ?? PROGRAM);
     const { graph } = m;
     this.wanted = new Set([...nodes.flatMap(readsOf), ...graph.outputs.map((v) => v.name)]);
     this.functions = functionsOf(m);
   }
 
-  read(): Foreign {
+  /** Reads all nodes. Throws if one of them is not supported. */
+  private nodesOfGraph(): void {
     const { graph } = this.m;
     const given = new Map(graph.initializers.map((t) => [t.name, t]));
     for (const v of graph.inputs) {
@@ -153,6 +148,16 @@ class Reader {
     for (const n of this.nodes) this.node(n, this.m.opsets);
     if (this.refusals.length > 0)
       throw new Unsupported(refusalText(this.refusals), [...this.operators], [...this.needed]);
+  }
+
+  part(names: readonly string[]): Part {
+    this.nodesOfGraph();
+    return { values: names.map((name) => (this.held.get(name) as Held).value("buffer")), freed: this.freed };
+  }
+
+  read(): Foreign {
+    this.nodesOfGraph();
+    const { graph } = this.m;
     const folded = new Map<string, Tensor>();
     const computed: ValueInfo[] = [];
     for (const v of graph.outputs) {
@@ -170,6 +175,11 @@ class Reader {
 
   private input(v: ValueInfo): void {
     const what = `input ${v.name}`;
+    const made = this.within?.inputs.get(v.name);
+    if (made) {
+      this.held.set(v.name, { type: made.type, tensor: undefined, value: () => made });
+      return;
+    }
     if (!v.shape) throw new Error(`${what} has no shape`);
     const shape = v.shape.map((d, i) => (typeof d === "number" ? d : this.extent(d || `${v.name}:${i}`, what)));
     if (!dtypes.has(v.type)) throw new Unsupported(`${what} has element type ${v.type}, which is not supported`);
@@ -198,6 +208,7 @@ class Reader {
       const own = isFloat(tensor.type) ? role : "buffer"; // nothing else is trained
       const { statePrefix = "" } = this.options;
       const named = this.name(`${statePrefix}${name}`);
+      if (this.within) return this.within.state(named, tensor, own);
       const s = this.builder.state(named, { dtype: tensor.type, shape: tensor.dims }, init, own);
       this.values.set(s.name, tensor);
       this.note(name, s.name);
@@ -218,15 +229,24 @@ class Reader {
     if (++this.count > MAX_NODES) throw new Unsupported(`written out, the model has more than ${MAX_NODES} nodes`);
     const inputs = n.inputs.map((name) => (name === "" ? undefined : this.held.get(name)));
     if (inputs.includes("refused")) return this.refused(n); // because of a node before
-    const given = inputs as (Held | undefined)[];
+    const given = this.forBatch(n, inputs as (Held | undefined)[]);
     const version = opsets.get(n.domain) ?? 0;
-    const at = new At(n, version, this.builder.at(this.scope(n)), given, (name) => this.wanted.has(name));
+    const { within } = this;
+    const at = new At(
+      n,
+      version,
+      this.builder.in(this.scope(n)),
+      given,
+      (name) => this.wanted.has(name),
+      within?.normalize,
+    );
+    const fixed = !within || asksSize.has(n.op) || !given.some((h) => h?.tensor && isTrained(h.tensor));
     try {
       if (isControlFlow(n)) return controlFlow(n, version, this.scopeOf(n, opsets));
       const f = this.functions.get(functionKey(n.domain, n.op));
       if (f) return this.call(n, f);
       const evaluate = n.domain === "" ? evaluatorOf(n.op, !given.every((h) => !h || h.tensor)) : undefined;
-      if (evaluate) {
+      if (evaluate && fixed) {
         const results = [evaluate(at)].flat();
         at.end();
         n.outputs.forEach((name, i) => {
@@ -242,7 +262,7 @@ class Reader {
         const open = n.inputs.filter((name, i) => name !== "" && !given[i]?.tensor);
         throw new NeedsConstants(open, "it is supported only if its inputs are constants");
       }
-      const folded = foldNode(n, version, rule, given, (name) => this.wanted.has(name));
+      const folded = fixed ? foldNode(n, version, rule, given, (name) => this.wanted.has(name)) : undefined;
       if (folded) {
         n.outputs.forEach((name, i) => {
           const tensor = folded[i];
@@ -268,6 +288,16 @@ class Reader {
     }
   }
 
+  /** The operands of a node, changed if they were made for another size of the batch. */
+  private forBatch(n: OnnxNode, given: (Held | undefined)[]): (Held | undefined)[] {
+    if (!this.within) return given;
+    const { declared, actual } = this.within.batch;
+    if (declared === undefined || declared === actual) return given;
+    const changed = withBatch(n, given, declared, actual, this.builder.in(this.scope(n)));
+    if (changed) this.freed.push(where(n));
+    return changed ?? given;
+  }
+
   /** A call of a function of the model: its nodes, as if they stood here. */
   private call(n: OnnxNode, f: OnnxFunction): void {
     if (n.inputs.length > f.inputs.length) throw new Refused(`its function has ${f.inputs.length} inputs`);
@@ -278,7 +308,7 @@ class Reader {
 
   private scopeOf(n: OnnxNode, opsets: Opsets): Scope {
     return {
-      builder: this.builder.at(this.scope(n)),
+      builder: this.builder.in(this.scope(n)),
       held: (name) => {
         const h = this.held.get(name);
         if (h === "refused") throw new AfterRefused(name);
@@ -352,6 +382,9 @@ class Reader {
     return this.name(n.name || (n.outputs.find((name) => name !== "") as string));
   }
 }
+
+/** Whether a constant is what training changes: numbers of a float type. A single number is a setting. */
+export const isTrained = (t: Tensor): boolean => isFloat(t.type) && elements(t.dims) > 1;
 
 function checkSize(what: string, type: { readonly dtype: DType; readonly shape: readonly number[] }): void {
   if (!(byteSize(type) <= MAX_BYTES)) throw new Error(`${what} would take ${byteSize(type)} bytes`);

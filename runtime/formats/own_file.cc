@@ -60,6 +60,8 @@ Mark safetensors_mark(std::string_view format) {
 Mark torch_mark() { return {.begin = "PK\3\4", .tail = std::string(kTorchEntry)}; }
 Mark pickle_mark() { return {.begin = "\x80", .tail = std::string(kPickleKey)}; }
 Mark log_mark() { return {.begin = "{\"event\": \""}; }
+Mark onnx_mark() { return {.begin = "\x12\x06moproc", .at = 2}; }  // after the field ir_version
+Mark onnx_data_mark() { return {.tail = "moproc-onnx-data-1"}; }
 Mark checked_mark() { return {}; }
 
 bool is_own_file(const std::string& path, const Mark& mark) {

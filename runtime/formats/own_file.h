@@ -27,6 +27,9 @@ Mark torch_mark();
 Mark pickle_mark();
 /// A log of ours: lines of JSON that begin with "event".
 Mark log_mark();
+/// An ONNX model that names moproc as its producer, and the file of a large one's tensors.
+Mark onnx_mark();
+Mark onnx_data_mark();
 /// No mark: for a file whose contents the caller has checked.
 Mark checked_mark();
 

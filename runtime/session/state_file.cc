@@ -110,6 +110,26 @@ std::vector<std::string> set_state(const Checkpoint& from, Session& session, boo
   return notes;
 }
 
+void set_initial(const Checkpoint& from, Session& session) {
+  const auto& state = session.plan().state;
+  const auto root = [&](const StateInfo& s) {
+    const StateInfo* of = &s;
+    while (of->init == InitKind::copy) of = &state[static_cast<size_t>(of->copy_of)];
+    return of->tensor;
+  };
+  std::vector<std::byte> buffer;
+  for (const NamedTensor& t : from.tensors) {
+    const int tensor = session.find_tensor(t.name);
+    if (tensor < 0) throw InputError(from.path + ": the artefact has no tensor " + shown(t.name));
+    if (const TensorInfo& want = session.info(tensor); !fits(t.tensor, want))
+      throw InputError(from.path + ": tensor " + t.name + " is " + show_type(t.tensor) + ", the artefact needs " +
+                       show_type(want));
+    const ByteSpan bytes = row_major_bytes(t.tensor, buffer);
+    for (const StateInfo& s : state)
+      if (s.role != Role::derived && root(s) == tensor) session.set(s.tensor, bytes);
+  }
+}
+
 bool equals_state(const Checkpoint& from, const Session& session) {
   const std::unordered_map<std::string, const Tensor*> have = by_name(from);
   std::vector<std::byte> buffer, now;

@@ -27,6 +27,10 @@ void save_state(const std::string& path, const Session& session, formats::Metada
 /// say so; with `zero_momentum`, all momenta become zero. Throws InputError, naming the file and the tensor.
 std::vector<std::string> set_state(const formats::Checkpoint& from, Session& session, bool zero_momentum = false);
 
+/// Sets only the tensors that the file has, and those that begin as copies of these. Throws InputError, naming file and
+/// tensor, if the session has no such tensor or one of another shape.
+void set_initial(const formats::Checkpoint& from, Session& session);
+
 /// Whether each tensor of the state has the bytes that it has in `from`, from which set_state() has set it.
 bool equals_state(const formats::Checkpoint& from, const Session& session);
 

@@ -67,7 +67,8 @@ Metadata metadata_of(const Plan& plan, const CheckpointInfo& i, const RunRecord&
   }
   for (const Recorded& r : record.values)
     if (!r.key.empty() && !r.value.empty()) m[r.key] = r.value;
-  for (const char* const key : {"width", "low_dim", "image_size"})  // a plain classifier has no low_dim
+  for (const char* const key :
+       {"width", "low_dim", "image_size", "onnx_sha256", "onnx_settings"})  // a plain classifier has no low_dim
     if (const std::string value = meta(plan, key); !value.empty()) m[key] = value;
   return m;
 }

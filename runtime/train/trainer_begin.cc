@@ -19,6 +19,7 @@
 #include "train/compute.h"
 #include "train/continuation.h"
 #include "train/dump.h"
+#include "train/foreign_network.h"
 #include "train/pretrained.h"
 #include "train/readable.h"
 #include "train/supervisor.h"
@@ -70,6 +71,7 @@ Trainer::Trainer(const Plan& plan, RunSettings settings, Job job, comm::World* w
   check_images();
   if (writes)
     if (const std::string removed = remove_other_run(settings_); !removed.empty()) console_.line(removed);
+  if (writes) keep_network(session_.plan(), settings_.saving.exp_dir);
   if (writes && lists_.held_out) write_list(settings_.saving.exp_dir, kHeldOutList, lists_.val.front().list);
   if (job_.record_lists && lists_.train && writes) job_.record_lists(settings_.saving.exp_dir, lists_);
   const std::string json = !settings_.saving.json_log.empty() && first() ? settings_.saving.json_log
@@ -218,7 +220,7 @@ void Trainer::start_state() {
   if (network_only_) return begin_from_network();
   const std::string& path = start_checkpoint_;
   if (path.empty()) {
-    session_.init_state(seed_);
+    begin_state(session_, seed_);
     return;
   }
   const CheckpointInfo info = load_checkpoint(path, session_,
@@ -241,7 +243,7 @@ void Trainer::begin_from_network() {
   if (settings_.evaluate)
     console_.line("note: " + start_checkpoint_ +
                   " is not a checkpoint of this command: the run evaluates the classifier in it");
-  session_.init_state(seed_);
+  begin_state(session_, seed_);
   for (const std::string& note : load_pretrained(start_checkpoint_, session_, job_.keep_classifier))
     console_.line("note: " + note);
   console_.line(start_checkpoint_ + ": the network to begin with; " +

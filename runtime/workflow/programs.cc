@@ -16,6 +16,7 @@
 #include "session/session.h"
 #include "session/state_file.h"
 #include "train/compute.h"
+#include "train/foreign_network.h"
 #include "train/interrupt.h"
 #include "train/supervisor.h"
 #include "workflow/program_inputs.h"
@@ -38,21 +39,13 @@ std::string only_program(const Plan& plan) {
   return name;
 }
 
-/// The file with the values of a model that was imported, which lies beside the binary; "" if there is none.
-std::string weights_of_artefact() {
-  std::error_code error;
-  const std::filesystem::path file =
-      std::filesystem::read_symlink("/proc/self/exe", error).parent_path() / "init.safetensors";
-  return !error && std::filesystem::exists(file, error) ? file.string() : "";
-}
-
 /// The state of a run, and where it came from.
 class State {
  public:
   State(const ProgramSettings& s, Session& session, const std::string& program, Console& console)
       : settings_(s), session_(session), program_(program), counter_("steps." + program) {
     const bool exists = !s.checkpoint.empty() && std::filesystem::exists(s.checkpoint);
-    const std::string file = exists ? s.checkpoint : s.from.empty() ? weights_of_artefact() : s.from;
+    const std::string file = exists ? s.checkpoint : s.from.empty() ? beside_binary("init.safetensors") : s.from;
     if (exists && !s.from.empty()) console.line(s.checkpoint + " exists, so --from " + s.from + " is not read");
     if (file.empty()) {
       session.init_state(s.seed);

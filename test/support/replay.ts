@@ -62,7 +62,7 @@ export interface ReplayStep {
 /** Compiles MoPro as an artefact with a training binary; returns its folder. */
 export async function compileMopro(name: string, config: MoproConfig, ranks: readonly number[] = [1]): Promise<string> {
   const dir = join(root, "build", "test", name);
-  const { keep_values, ...rest } = config;
+  const { keep_values, foreign: _, ...rest } = config;
   const meta = { task: "mopro", ...rest, ...(keep_values && { keep_values: 1 }) };
   await compile(moproPrograms(config), dir, { name, target: { ...nativeTarget, ranks }, meta });
   return dir;

@@ -96,7 +96,9 @@ export function binaryVerb({ command, artefact, check, targets, after, ...descri
     async run(given) {
       const parent = process.ppid;
       check?.(given);
-      const args = [...(command === undefined ? [] : [command]), ...passedOn(given.argv, given.flags)];
+      const own = described.arguments?.some((a) => a.name === "[MODEL.onnx]") ? given.args : []; // not the binary's
+      const argv = given.argv.filter((a) => !own.includes(a));
+      const args = [...(command === undefined ? [] : [command]), ...passedOn(argv, given.flags)];
       const preflight = preflightOf(args);
       targets?.(given);
       requireDevice(given);

@@ -11,6 +11,7 @@ import { type State, sameShape, showType } from "../../compiler/ir/types.js";
 import { SafetensorsFile } from "../../compiler/util/safetensors.js";
 import type { Network } from "../../models/deploy.js";
 import { archOf } from "../../models/trunk.js";
+import { type Foreign, foreignOfCheckpoint } from "./foreign_network.js";
 
 /** The network's settings that flags state; undefined if a flag is not given. */
 export interface NetworkFlags {
@@ -25,10 +26,15 @@ export interface NetworkFlags {
 export const encoders = ["query", "key"] as const;
 export type Encoder = (typeof encoders)[number];
 
+/** The network of a checkpoint. */
+export interface TrainedNetwork extends Network {
+  readonly onnx?: Foreign; // the file that it is from, if another program wrote it
+}
+
 /** An open checkpoint with its network. */
 export interface Checkpoint {
   readonly file: SafetensorsFile;
-  readonly network: Network;
+  readonly network: TrainedNetwork;
   readonly prefix: string; // of the names of the encoder's tensors
   readonly head: string; // the name of the classifier behind the prefix
   readonly notes: readonly string[]; // settings that were assumed because nothing states them
@@ -61,6 +67,7 @@ function identify(
   encoder: Encoder,
 ): Omit<Checkpoint, "file" | "converted"> {
   const notes: string[] = [];
+  if (file.metadata.has("onnx_sha256")) return identifyForeign(file, flags, encoder);
   // A single network that was converted has MoPro's names, too.
   const named = file.tensors.has("encoder_q.conv1.weight");
   const whole = file.tensors.has("prototypes") || file.tensors.has("encoder_k.conv1.weight");
@@ -88,6 +95,29 @@ function identify(
     notes.push(`the checkpoint does not say its image size: ${assumed}`);
   }
   return { network: { task, arch: archOf(arch), width, num_class, low_dim, image_size }, prefix, head, notes };
+}
+
+/** The network of another program, which lies beside the checkpoint. */
+function identifyForeign(
+  file: SafetensorsFile,
+  flags: NetworkFlags,
+  encoder: Encoder,
+): Omit<Checkpoint, "file" | "converted"> {
+  const { metadata, path } = file;
+  const task = metadata.get("task") === "mopro" ? "mopro" : "classifier";
+  if (task === "classifier" && encoder === "key") throw new Error(`--which key: ${path} has no key encoder`);
+  const onnx = foreignOfCheckpoint(path, metadata);
+  const arch = agreed(file, "arch", "-a", flags.network, onnx.settings.name, text) as string;
+  const width = agreed(file, "width", "--width", flags.width, 1, number) as number;
+  const num_class = agreed(file, "num_class", "--num-class", flags.numClass, undefined, number);
+  const low_dim = agreed(file, "low_dim", "--low-dim", flags.lowDim, undefined, number);
+  const image_size = agreed(file, "image_size", "--image-size", flags.imageSize, onnx.imageSize, number) as number;
+  return {
+    network: { task, arch, width, num_class, low_dim, image_size, foreign: onnx.network, onnx },
+    prefix: task === "mopro" ? `encoder_${encoder[0]}.` : "",
+    head: task === "mopro" ? "classifier" : "fc",
+    notes: [],
+  };
 }
 
 function fail(message: string): never {
@@ -127,7 +157,7 @@ function agreed<T extends string | number>(
 export function readStates({ file, prefix, head }: Checkpoint, states: readonly State[]): ReadonlyMap<string, NdArray> {
   const values = new Map<string, NdArray>();
   for (const s of states) {
-    const name = prefix + s.name.replace(/^fc\./, `${head}.`);
+    const name = prefix + s.name.replace(/^fc\.(weight|bias)$/, `${head}.$1`);
     const { shape, dtype } = file.entry(name);
     const where = `${file.path}: tensor ${name}`;
     if (!sameShape(shape, s.type.shape))

@@ -6,13 +6,14 @@ import { join } from "node:path";
 import { binaryName } from "../../compiler/emit/project.js";
 import { launchesOf } from "../../compiler/lower/launches.js";
 import { modelFlagList, modelFlags, targetOf } from "./flags.js";
-import { type Extra, extras, INIT, modelGraphs, printGraphs, type Source, userGraphs } from "./graphs.js";
+import { type Extra, extras, modelGraphs, printGraphs, type Source, userGraphs } from "./graphs.js";
 import { extent, namedFile } from "./kinds.js";
 import { artefactKey, type Obtained, obtain } from "./obtain.js";
 import { sections, type Verb } from "./record.js";
 import { sampleModel } from "./sample_run.js";
 import { isTypeScript } from "./type_check.js";
 import { megabytes } from "./units.js";
+import { INIT } from "./weights_file.js";
 
 export const compileVerb: Verb = {
   name: "compile",

@@ -141,8 +141,9 @@ async function compiledOutputs(s: Subject, img: Uint8Array): Promise<Outputs> {
 }
 
 function embedSource(c: Network): Source {
-  const meta = { ...complete(c), batch: images, groups: 1, queue: 1 }; // no queue is read
-  const graph = (): Graph => (meta.task === "mopro" ? moproEmbed(meta) : classifierEmbed(meta));
+  const config = { ...complete(c), batch: images, groups: 1, queue: 1 }; // no queue is read
+  const { foreign: _, ...meta } = config;
+  const graph = (): Graph => (config.task === "mopro" ? moproEmbed(config) : classifierEmbed(config));
   return { name: `${c.arch}_embed`, meta, key: JSON.stringify(meta), graphs: () => [graph()] };
 }
 

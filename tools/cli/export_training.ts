@@ -14,9 +14,9 @@ import { modelFlagList, modelFlags, targetOf } from "./flags.js";
 import { modelGraphs, type Source } from "./graphs.js";
 import { integer } from "./kinds.js";
 import { cachedArtefact } from "./obtain.js";
-import { safetensorsTypes } from "./onnx_source.js";
 import { sections, type Verb } from "./record.js";
 import { megabytes } from "./units.js";
+import { safetensorsTypes } from "./weights_file.js";
 
 /** The first operator set that has ScatterElements and the reductions as the gradients need them. */
 const LEAST_OPSET = 18;

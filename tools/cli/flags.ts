@@ -3,6 +3,7 @@
 import type { Precision, Shuffle, Target } from "../../compiler/ir/types.js";
 import { archs } from "../../models/trunk.js";
 import { cpuArch } from "./cpu.js";
+import type { Foreign } from "./foreign_network.js";
 import { countList, integer, oneOf, positive } from "./kinds.js";
 import { rankCount } from "./ranks.js";
 import { type Flag, sections } from "./record.js";
@@ -25,6 +26,7 @@ export interface ModelFlags {
   readonly bucketSize?: number; // MB, of 10^6 bytes
   readonly imageInput: "u8" | "f32";
   readonly keepValues?: boolean;
+  readonly foreign?: Foreign; // the network, if it is from an ONNX file of another program
 }
 
 const precisions: readonly Precision[] = ["f32", "bf16", "tf32"];

@@ -19,10 +19,8 @@ import {
 import { moproPrograms } from "../../models/mopro.js";
 import { archOf } from "../../models/trunk.js";
 import type { ModelFlags } from "./flags.js";
+import { metaOf, writeNetwork } from "./foreign_network.js";
 import { checkTypes, isTypeScript } from "./type_check.js";
-
-/** The file in an artefact folder with the state from the ONNX files that it was compiled from. */
-export const INIT = "init.safetensors";
 
 /** The optional inputs of a classifier's step besides images and labels. MoPro's step has the last one. */
 export const extras = ["label-smoothing", "mixup", "sample-weights"] as const;
@@ -56,8 +54,7 @@ export function modelGraphs(task: string, f: ModelFlags, extras: readonly Extra[
   if (task !== "mopro" && (keep_values || f.imageInput === "f32"))
     throw new Error("--image-input f32 and --keep-values need --task mopro");
   const config = {
-    arch: archOf(f.network),
-    width: f.width,
+    ...(f.foreign ? { arch: f.foreign.settings.name, width: 1 } : { arch: archOf(f.network), width: f.width }),
     num_class: f.numClass,
     low_dim: f.lowDim,
     queue: f.moco_queue,
@@ -65,7 +62,8 @@ export function modelGraphs(task: string, f: ModelFlags, extras: readonly Extra[
     batch: f.batchSize,
     groups,
   };
-  const name = `${f.network}_b${f.batchSize}${task === "mopro" ? "" : `_${task}`}`;
+  const { foreign: other } = f;
+  const name = `${config.arch}_b${f.batchSize}${task === "mopro" ? "" : `_${task}`}`;
   const trained = task === "retrain" ? "fc" : "all";
   const foreign = extras.filter((e) => task !== "classifier" && (task !== "mopro" || e !== "sample-weights"));
   if (foreign.length > 0) throw new Error(`${foreign.map((e) => `--${e}`).join(", ")}: these need --task classifier`);
@@ -74,12 +72,20 @@ export function modelGraphs(task: string, f: ModelFlags, extras: readonly Extra[
     ? { task, ...with_ }
     : { task: "classifier", trained, ...with_ };
   const shuffle = f.shuffleBn === "exchange" ? { shuffle_bn: f.shuffleBn } : {};
-  const meta = { ...kind, ...config, ...images, ...shuffle, ...(keep_values && { keep_values: 1 }) };
+  const meta = {
+    ...kind,
+    ...config,
+    ...images,
+    ...shuffle,
+    ...(keep_values && { keep_values: 1 }),
+    ...(other && metaOf(other)),
+  };
   return {
     name,
     meta,
     key: JSON.stringify(meta),
-    graphs: () => make({ ...config, ...images, ...with_, keep_values, trained }),
+    graphs: () => make({ ...config, foreign: other?.network, ...images, ...with_, keep_values, trained }),
+    ...(other && { write: (dir, plan) => writeNetwork(dir, other, plan) }),
   };
 }
 

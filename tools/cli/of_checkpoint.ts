@@ -3,6 +3,7 @@
 import type { Fitting, Preflight } from "./binary_verb.js";
 import { type Checkpoint, openCheckpoint } from "./checkpoint.js";
 import { type ModelFlags, modelFlags, saidClasses } from "./flags.js";
+import { foreignOfFlags, notesOf } from "./foreign_network.js";
 import { modelArtefact } from "./model_artefact.js";
 import { fittingQueue } from "./recipe.js";
 import type { Given } from "./record.js";
@@ -31,6 +32,7 @@ function withNetwork(flags: ModelFlags, { file, network }: Checkpoint, task: str
   return {
     ...flags,
     network: network.arch,
+    ...(network.onnx && { foreign: network.onnx }),
     width: network.width,
     numClass: network.num_class ?? flags.numClass,
     lowDim: network.low_dim ?? flags.lowDim,
@@ -99,16 +101,37 @@ export async function artefactWithHead(
   }
 }
 
+/** The flags with the network of a .onnx file. Tells what is trained of it. */
+function withForeign(model: string, given: Given): ModelFlags {
+  for (const flag of ["network", "width"])
+    if (given.said(flag))
+      throw new Error(`${model}: is the network, so leave out ${flag === "width" ? "--width" : "-a"}`);
+  const flags = modelFlags(given.options);
+  const foreign = foreignOfFlags(model, given.options, given.said("imageSize") ? flags.imageSize : undefined);
+  for (const text of notesOf(foreign, model)) note(text);
+  return { ...flags, foreign, imageSize: foreign.imageSize };
+}
+
+/** Throws if a classifier that the network keeps has not `classes` classes. */
+function requireKeptClasses({ foreign }: ModelFlags, classes: number, by: string): void {
+  const own = foreign?.network.facts.classes;
+  if (own !== undefined && own !== classes)
+    throw new Error(`--head keep: the network's classifier has ${own} classes, but ${by} ${classes}; --head replace`);
+}
+
 /** The task and the flags of a training run: of the one that it continues, if there is one, otherwise of the data. */
 export function trainingFlags(
   given: Given,
   preflight: Preflight,
+  model?: string, // the file of a network that another program wrote
 ): { readonly task: string; readonly flags: ModelFlags } {
-  const flags = modelFlags(given.options);
+  const fresh = preflight.checkpoint === "";
+  const flags = fresh && model !== undefined ? withForeign(model, given) : modelFlags(given.options);
   const said = saidClasses(given.options);
   const { data } = given.options;
-  if (preflight.checkpoint === "") {
+  if (fresh) {
     const numClass = said ?? (preflight.num_class || flags.numClass);
+    requireKeptClasses(flags, numClass, said === undefined ? `${data} has` : "--num-class says");
     requireClasses(numClass, "--num-class says", preflight, data);
     if (said === undefined && preflight.num_class > 0)
       note(`${data} has ${numClass} classes (--num-class gives the network another number)`);
@@ -120,9 +143,17 @@ export function trainingFlags(
     return { task, flags: { ...flags, numClass, moco_queue } };
   }
   const task = given.said("task") ? String(given.options.task) : undefined;
+  const named = model === undefined ? undefined : withForeign(model, given).foreign;
   const checkpoint = openFor(preflight.checkpoint, task ?? "mopro", given, false);
   try {
     const of = task ?? checkpoint.network.task;
+    const { onnx } = checkpoint.network;
+    if (named && named.sha256 !== onnx?.sha256)
+      throw new Error(`${model}: is another network than that of ${preflight.checkpoint}; leave it out, or start anew`);
+    if (named && JSON.stringify(named.settings) !== JSON.stringify(onnx?.settings))
+      throw new Error(
+        `${model}: ${preflight.checkpoint} was trained with other flags for it: ${JSON.stringify(onnx?.settings)}`,
+      );
     if (task !== undefined && task !== checkpoint.network.task && given.options.resume === "auto")
       throw new Error(
         `--task ${task}: ${preflight.checkpoint} is of a run of --task ${checkpoint.network.task}; ` +

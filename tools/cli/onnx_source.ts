@@ -2,8 +2,7 @@
 // exporter. The values of their state are written to init.safetensors in the artefact. For an exported run this file is
 // a checkpoint of the step at which the export was made.
 
-import { basename, join } from "node:path";
-import { planDigest } from "../../compiler/emit/plan_json.js";
+import { basename } from "node:path";
 import type { State } from "../../compiler/ir/types.js";
 import type { Plan } from "../../compiler/lower/plan.js";
 import { readModel } from "../../compiler/onnx/files.js";
@@ -12,26 +11,8 @@ import { bindInputs } from "../../compiler/onnx/foreign_data.js";
 import { type Imported, importStep, isStep } from "../../compiler/onnx/import.js";
 import type { Model, Tensor } from "../../compiler/onnx/model.js";
 import { digest } from "../../compiler/util/digest.js";
-import type { SafetensorsDType } from "../../compiler/util/safetensors.js";
-import { writeSafetensors } from "../../compiler/util/safetensors_writer.js";
-import { INIT, type Source } from "./graphs.js";
-
-/** The dtypes of safetensors by those of the IR. */
-export const safetensorsTypes: Readonly<Record<string, SafetensorsDType>> = {
-  f32: "F32",
-  bf16: "BF16",
-  f16: "F16",
-  f64: "F64",
-  i64: "I64",
-  i32: "I32",
-  i16: "I16",
-  i8: "I8",
-  u64: "U64",
-  u32: "U32",
-  u16: "U16",
-  u8: "U8",
-  bool: "BOOL",
-};
+import type { Source } from "./graphs.js";
+import { bytesOf, writeState } from "./weights_file.js";
 
 /**
  * The source with one program per file. `dims` are the extents that a file of another exporter leaves open, `constants`
@@ -66,23 +47,6 @@ const valuesOf = (states: ReadonlyMap<string, Held>): ReadonlyMap<string, Tensor
 const digested = (values: ReadonlyMap<string, Tensor>): (string | Uint8Array)[] =>
   [...values].flatMap(([name, t]) => [name, bytesOf(t)]);
 
-/** Writes the values of all states as a checkpoint into an artefact's folder. */
-function writeState(
-  dir: string,
-  compiled: Plan,
-  values: ReadonlyMap<string, Tensor>,
-  metadata: Readonly<Record<string, string>>,
-): void {
-  const tensors = [...values].map(([name, tensor]) => ({
-    name,
-    dtype: safetensorsTypes[tensor.type] as SafetensorsDType,
-    shape: tensor.dims,
-    bytes: bytesOf(tensor),
-  }));
-  const format = "moproc-checkpoint-1";
-  writeSafetensors(join(dir, INIT), tensors, { plan_digest: planDigest(compiled), ...metadata, format });
-}
-
 /** The source of a model that another exporter wrote. Tells on stderr which names the program has instead of others. */
 function foreignSource(
   files: readonly string[],
@@ -116,8 +80,6 @@ interface Held {
   readonly file: string;
   readonly as: string; // type, role, init
 }
-
-const bytesOf = (t: Tensor): Uint8Array => t.data as Uint8Array; // readModel() reads all tensors into memory
 
 /** The program of a file, which must fit the earlier programs. Adds its states to `states`. */
 function take(file: string, model: Model, before: readonly Program[], states: Map<string, Held>): Program {

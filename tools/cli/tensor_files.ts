@@ -8,7 +8,7 @@ import { decodeTensorFile } from "../../compiler/onnx/proto.js";
 import { marks, requireFile } from "../../compiler/util/own.js";
 import { type SafetensorsDType, SafetensorsFile } from "../../compiler/util/safetensors.js";
 import { writeSafetensors } from "../../compiler/util/safetensors_writer.js";
-import { safetensorsTypes } from "./onnx_source.js";
+import { safetensorsTypes } from "./weights_file.js";
 
 const MAX_FILE = 2 ** 31 - 1; // bytes that are read at once
 

@@ -1,6 +1,7 @@
 // moproc train: finds or builds the training binary for the flags that are compiled in, then runs it.
 
 import { binaryVerb, type Fitting, type Preflight } from "./binary_verb.js";
+import { foreignFlags, modelArgument } from "./foreign_network.js";
 import { type Extra, extras } from "./graphs.js";
 import { oneOf } from "./kinds.js";
 import { modelArtefact } from "./model_artefact.js";
@@ -11,8 +12,14 @@ import { sampleModel } from "./sample_run.js";
 
 export const train: Verb = binaryVerb({
   name: "train",
-  usage: "--data DIR --exp-dir DIR [flags]",
+  usage: "[MODEL.onnx] --data DIR --exp-dir DIR [flags]",
   purpose: "Trains a network by MoPro, or as a plain classifier, on images with noisy labels.",
+  arguments: [
+    {
+      name: "[MODEL.onnx]",
+      help: "The network, instead of -a: an ONNX model of any program, whose weights training begins with.",
+    },
+  ],
   more:
     "The training binary for the network and the device is taken from the cache, or built first. A run that was " +
     "stopped goes on with --resume auto.",
@@ -25,7 +32,9 @@ export const train: Verb = binaryVerb({
       section: sections.compiled,
       help: "What is trained: MoPro, or a classifier by plain cross-entropy. A run that goes on has its own task.",
     },
+    ...foreignFlags,
   ],
+  check: (given) => void modelArgument(given),
   examples: [
     `moproc train --data sample --exp-dir run ${sampleModel} --epochs 14 --start_clean_epoch 7 --cos --lr 0.06 ` +
       "--crop-min 0.5 --moco_m 0.99 --proto_m 0.95 --pseudo_th 0.5",
@@ -42,7 +51,7 @@ export const train: Verb = binaryVerb({
 /** The cached artefact of these flags, which is built first if there is none. */
 async function fittingArtefact(given: Given, preflight: Preflight): Promise<Fitting> {
   const { options } = given;
-  const { task, flags } = trainingFlags(given, preflight);
+  const { task, flags } = trainingFlags(given, preflight, modelArgument(given));
   const { images } = preflight;
   if (images > 0 && images < flags.batchSize)
     throw new Error(

@@ -109,8 +109,21 @@ const batchNorm: Build = (at) => {
       : at.version < 7
         ? at.int("is_test", 0) === 0
         : at.node.outputs.some((name, i) => i > 0 && name !== "");
-  return trains ? training(at, eps, momentum, spatial) : inference(at, eps);
+  return learned(at, eps, momentum, spatial) ?? (trains ? training(at, eps, momentum, spatial) : inference(at, eps));
 };
+
+/** In a network that is trained here: the normalisation whose statistics the trainer keeps. */
+function learned(at: At, eps: number, momentum: number, spatial: boolean): Value | undefined {
+  if (!at.normalize) return undefined;
+  const x = at.in(0);
+  if (x.type.dtype !== "f32" || !spatial) at.refuse("it is trained only in f32, with one number per channel");
+  if (at.wants(1) || at.wants(2))
+    at.refuse("the network uses its new running statistics, which change during training");
+  const { scales, build } = at.normalize;
+  const [gamma, beta] = [at.in(1, scales), at.in(2, scales)];
+  const [running, variance] = [at.in(3, "buffer"), at.in(4, "buffer")];
+  return build(at.builder, { x, gamma, beta, mean: running, variance, eps, momentum: 1 - momentum });
+}
 
 /** x [N, C, ...] with each of `groups` groups of channels of each image normalised. */
 function grouped(b: Builder, x: Value, groups: number, eps: number): Value {

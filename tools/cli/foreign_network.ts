@@ -1,0 +1,253 @@
+// Networks from ONNX files of other programs, for the verbs that train and use them: the flags that describe such a
+// network, its file beside the checkpoints of a run, and what an artefact that trains it begins with.
+
+import { existsSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+import type { Plan } from "../../compiler/lower/plan.js";
+import { readModel, writeModel } from "../../compiler/onnx/files.js";
+import { findHead, type ImageInput, imageInput } from "../../compiler/onnx/find_head.js";
+import { bindInputs } from "../../compiler/onnx/foreign_data.js";
+import { isStep } from "../../compiler/onnx/import.js";
+import type { Model, Tensor } from "../../compiler/onnx/model.js";
+import { encodeModel } from "../../compiler/onnx/proto.js";
+import { digest } from "../../compiler/util/digest.js";
+import { ForeignNetwork, type Pixels } from "../../models/foreign.js";
+import { imagenet } from "../../models/nn.js";
+import { namedFile, oneOf } from "./kinds.js";
+import type { Flag, Given, Options } from "./record.js";
+import { readTensor } from "./tensor_files.js";
+import { writeState } from "./weights_file.js";
+
+/** The network of a run in its folder, and in the artefact that trains it: the model as it was before training. */
+export const NETWORK = "network.onnx";
+
+/** What the flags say about a network. It is kept in checkpoints. */
+export interface ForeignSettings {
+  readonly name: string; // of the file, without .onnx
+  readonly input?: string;
+  readonly feature?: string;
+  readonly head: "replace" | "keep";
+  readonly pixels: keyof typeof normalizations;
+  readonly freeze: readonly string[]; // patterns with * for any characters
+  readonly freezeBatchNorm: boolean;
+}
+
+/** A network for an image size, and its model. */
+export interface Foreign {
+  readonly model: Model;
+  readonly sha256: string; // of the model's bytes
+  readonly settings: ForeignSettings;
+  readonly imageSize: number;
+  readonly network: ForeignNetwork;
+}
+
+const same = (x: number): readonly [number, number, number] => [x, x, x];
+
+/** How pixels become a network's input, by the names of --normalize. */
+const normalizations = {
+  imagenet,
+  unit: { mean: same(0), std: same(1) },
+  signed: { mean: same(0.5), std: same(0.5) },
+  bytes: { mean: same(0), std: same(1 / 255) },
+} as const satisfies Readonly<Record<string, Pixels>>;
+
+const section = "network from an ONNX file (MODEL.onnx)";
+
+export const foreignFlags: readonly Flag[] = [
+  { names: ["--input"], unit: "NAME", section, shown: "the only one of rank 4", help: "The input that takes images." },
+  {
+    names: ["--feature"],
+    unit: "NAME",
+    section,
+    shown: "what the last layer reads",
+    help: "The tensor that the new classifier reads; its mean over pixels or tokens, if it has these.",
+  },
+  {
+    names: ["--head"],
+    unit: "HOW",
+    kind: oneOf(["replace", "keep"]),
+    default: "replace",
+    section,
+    help: "replace: a new classifier for the classes of the data; keep: the model's own, which has as many classes.",
+  },
+  {
+    names: ["--normalize"],
+    unit: "HOW",
+    kind: oneOf(Object.keys(normalizations)),
+    default: "imagenet",
+    section,
+    help:
+      "What the model takes: imagenet: pixels from 0 to 1, less ImageNet's mean and divided by its deviation; unit: " +
+      "0 to 1; signed: -1 to 1; bytes: 0 to 255.",
+  },
+  {
+    names: ["--freeze"],
+    unit: "PATTERN",
+    repeated: true,
+    section,
+    help: "Keeps the tensors of these names as they are; * stands for any characters.",
+  },
+  {
+    names: ["--freeze-bn"],
+    section,
+    help: "Keeps all BatchNormalization as it is: running statistics, scales and shifts.",
+  },
+  {
+    names: ["--bind"],
+    unit: "NAME=FILE",
+    kind: namedFile,
+    repeated: true,
+    section,
+    help: "Makes another input of the model a constant: a .pb or .npy file, or one tensor of an .npz or .safetensors.",
+  },
+];
+
+const DEFAULT_SIZE = 224;
+
+/** Throws, naming the flag, if there are flags for a model but no model. */
+function requireNoFlags(given: Given): void {
+  const named = foreignFlags.find(({ names }) => given.said(optionOf(names[0] as string)));
+  if (named) throw new Error(`${named.names[0]}: only a network from an ONNX file has it; give the file, MODEL.onnx`);
+}
+
+const optionOf = (flag: string): string => flag.slice(2).replace(/-(.)/g, (_, c: string) => c.toUpperCase());
+
+/** The .onnx file that a command names; undefined if it names none. Throws for any other argument. */
+export function modelArgument(given: Given): string | undefined {
+  const [file, other] = given.args;
+  if (file === undefined) {
+    requireNoFlags(given);
+    return undefined;
+  }
+  if (!file.endsWith(".onnx")) throw new Error(`${file}: what is this? Only a network as MODEL.onnx can be named here`);
+  if (other !== undefined) throw new Error(`${other}: one network is trained, ${file}`);
+  if (!existsSync(file)) throw new Error(`${file}: no such file`);
+  return file;
+}
+
+/** The network in a file as the flags describe it. `size`: of its images, if the user has said it. */
+export function foreignOfFlags(file: string, options: Options, size: number | undefined): Foreign {
+  const text = (key: string): string | undefined => options[key] as string | undefined;
+  const [input, feature] = [text("input"), text("feature")];
+  const settings: ForeignSettings = {
+    name: basename(file, ".onnx").replace(/[^\w.+-]/g, "_"),
+    ...(input !== undefined && { input }),
+    ...(feature !== undefined && { feature }),
+    head: options.head as "replace" | "keep",
+    pixels: options.normalize as ForeignSettings["pixels"],
+    freeze: (options.freeze as readonly string[] | undefined) ?? [],
+    freezeBatchNorm: options.freezeBn === true,
+  };
+  const bind = (options.bind as (readonly [string, string])[] | undefined) ?? [];
+  return located(file, () => {
+    const constants = new Map(bind.map(([name, from]) => [name, readTensor(from, name)]));
+    return foreign(bindInputs(readModel(file), constants), settings, size);
+  });
+}
+
+/** The network beside a checkpoint, which says its settings. Throws if the file is missing or another model. */
+export function foreignOfCheckpoint(checkpoint: string, metadata: ReadonlyMap<string, string>): Foreign {
+  const file = join(dirname(checkpoint), NETWORK);
+  if (!existsSync(file))
+    throw new Error(`${checkpoint}: its network is a model of another program, and ${file} is gone, which held it`);
+  const f = located(file, () => {
+    const settings = JSON.parse(metadata.get("onnx_settings") as string) as ForeignSettings;
+    return foreign(readModel(file), settings, Number(metadata.get("image_size")));
+  });
+  if (f.sha256 !== metadata.get("onnx_sha256")) throw new Error(`${file}: is another model than that of ${checkpoint}`);
+  return f;
+}
+
+function located<T>(file: string, f: () => T): T {
+  try {
+    return f();
+  } catch (e) {
+    throw new Error(`${file}: ${(e as Error).message}`);
+  }
+}
+
+function foreign(given: Model, settings: ForeignSettings, said: number | undefined): Foreign {
+  if (isStep(given)) throw new Error("is a training step that moproc exported; `moproc compile` builds it");
+  const model = { ...given, producer: "moproc", producerVersion: "" }; // as in the file that a run keeps
+  const input = imageInput(model, settings.input);
+  const imageSize = said ?? input.size ?? DEFAULT_SIZE;
+  const patterns = settings.freeze.map((text) => ({ text, matches: pattern(text) }));
+  const network = sized(input, imageSize, () => {
+    const head = settings.feature === undefined || settings.head === "keep" ? findHead(model) : undefined;
+    return new ForeignNetwork(
+      model,
+      {
+        input,
+        head: { feature: settings.feature ?? head?.feature ?? "", logits: head?.logits ?? "" },
+        keep: settings.head === "keep",
+        frozen: (name) => patterns.some((p) => p.matches(name)),
+        freezeBatchNorm: settings.freezeBatchNorm,
+        pixels: normalizations[settings.pixels],
+      },
+      imageSize,
+    );
+  });
+  const { trained, frozen } = network.facts;
+  const idle = patterns.find((p) => !frozen.some(p.matches));
+  if (idle)
+    throw new Error(`--freeze ${idle.text}: no tensor has such a name; they are ${listed([...trained, ...frozen])}`);
+  return { model, sha256: digest(encodeModel(model)), settings, imageSize, network };
+}
+
+/** Calls f. If it throws although the model fits its own image size, the message says so. */
+function sized<T>(input: ImageInput, size: number, f: () => T): T {
+  try {
+    return f();
+  } catch (e) {
+    if (input.size === undefined || input.size === size) throw e;
+    throw new Error(`${(e as Error).message}; the model is made for images of ${input.size} pixels, not ${size}`);
+  }
+}
+
+const SHOWN = 10;
+const listed = (names: readonly string[]): string =>
+  names.slice(0, SHOWN).join(", ") + (names.length > SHOWN ? ` and ${names.length - SHOWN} more` : "");
+
+/** Whether a name fits a pattern in which * stands for any characters. */
+function pattern(text: string): (name: string) => boolean {
+  const escaped = text.split("*").map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"));
+  const r = new RegExp(`^${escaped.join(".*")}$`, "s");
+  return (name) => r.test(name);
+}
+
+/** The entries that a plan has of a network. Checkpoints keep the first two. */
+export const metaOf = (f: Foreign): Readonly<Record<string, string>> => ({
+  onnx_sha256: f.sha256,
+  onnx_settings: JSON.stringify(f.settings),
+});
+
+/** What the user should know about a network before it is trained, a line each. */
+export function notesOf(f: Foreign, file: string): string[] {
+  const { trained, frozen, numbers, normalizations: count, freed, featureSize, classes } = f.network.facts;
+  const { head, freezeBatchNorm } = f.settings;
+  const classifier =
+    head === "keep" ? `its own classifier of ${classes} classes` : `a new classifier on its feature of ${featureSize}`;
+  const some = (n: number, what: string): string => `${n} ${what}${n === 1 ? "" : "s"}`;
+  return [
+    `${file}: ${some(trained.length, "tensor")} and ${classifier} are trained, at ${f.imageSize} pixels` +
+      (frozen.length > 0 ? `; ${some(frozen.length, "tensor")} are frozen` : "") +
+      (numbers.length > 0 ? `; ${some(numbers.length, "single number")} stay as they are` : ""),
+    ...(count > 0
+      ? [
+          `${file}: ${some(count, "BatchNormalization layer")} ` +
+            (freezeBatchNorm ? "stay as they are" : "use the statistics of each batch (--freeze-bn keeps theirs)"),
+        ]
+      : []),
+    ...(freed.length > 0
+      ? [`${file}: ${some(freed.length, "node")} made for one batch size now take any, such as ${freed[0]}`]
+      : []),
+  ];
+}
+
+/** Writes into an artefact's folder the model, and the values with which the plan's states begin. */
+export function writeNetwork(dir: string, f: Foreign, plan: Plan): void {
+  writeModel(join(dir, NETWORK), f.model);
+  const prefix = plan.meta.task === "mopro" ? "encoder_q." : "";
+  const values = [...f.network.facts.values].map(([name, t]): [string, Tensor] => [prefix + name, t]);
+  writeState(dir, plan, new Map(values), {});
+}
