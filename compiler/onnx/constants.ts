@@ -3,12 +3,12 @@
 // imported.
 
 import { elements, sameShape } from "../ir/types.js";
+import { around } from "../ops/composed/layout.js";
 import { broadcastIndex, broadcastShape } from "../ops/shape.js";
 import type { At } from "./at.js";
 import { generated, room } from "./generated.js";
 import { dataTypes, type Elements, type ElementType, elementsOf, type Tensor, tensorOf } from "./model.js";
 import { decoder, encoder } from "./numbers.js";
-import { around } from "./operators/layout.js";
 import { flattenedShape, repeats, reshapeTo, sliceParts, splitSizes, squeezed, unsqueezed } from "./operators/move.js";
 
 type Shape = readonly number[];

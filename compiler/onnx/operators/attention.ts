@@ -2,12 +2,12 @@
 
 import type { Builder } from "../../ir/builder.js";
 import { type DType, elements, sameShape, type Value } from "../../ir/types.js";
+import { compute, converted, filled, spread } from "../../ops/composed/compute.js";
+import { reshaped, transposed } from "../../ops/composed/layout.js";
+import { wider } from "../../ops/composed/reduce.js";
 import * as op from "../../ops/index.js";
 import type { At } from "../at.js";
-import { compute, converted, filled, spread } from "./compute.js";
-import { reshaped, transposed } from "./layout.js";
 import { product } from "./products.js";
-import { wider } from "./reduce.js";
 import { type Build, type Rules, since } from "./rule.js";
 
 /** x [N, length, heads * size] as [N, heads, length, size]; of rank 4 it is that already. */

@@ -2,13 +2,14 @@
 
 import type { Builder } from "../../ir/builder.js";
 import { type DType, elements, sameShape, type Value } from "../../ir/types.js";
+import { compute, converted, spread } from "../../ops/composed/compute.js";
+import { biased } from "../../ops/composed/convolution.js";
+import { reshaped } from "../../ops/composed/layout.js";
+import { wider } from "../../ops/composed/reduce.js";
+import type { Window } from "../../ops/composed/window.js";
 import * as op from "../../ops/index.js";
-import { compute, converted, spread } from "./compute.js";
-import { biased } from "./convolutions.js";
-import { reshaped } from "./layout.js";
-import { wider } from "./reduce.js";
 import { type Build, type Rules, since } from "./rule.js";
-import { pixelsOf, type Window, windowOf } from "./window.js";
+import { pixelsOf, windowOf } from "./window.js";
 
 /** The position along axis `i` of a row-major number `flat` in `extents`, as text. */
 const along = (flat: string, extents: readonly number[], i: number): string =>
@@ -74,7 +75,7 @@ const deformConv: Build = (at) => {
     const left = reshaped(b, like(weights), [1, groups, m / groups, per * taps]);
     const y = op.batch_matmul(b, left, reshaped(b, columns, [n, groups, per * taps, windows]));
     const result = reshaped(b, y, [n, m, ...window.out]);
-    return bias ? biased(at, result, like(bias)) : result;
+    return bias ? biased(at.builder, result, like(bias)) : result;
   });
 };
 

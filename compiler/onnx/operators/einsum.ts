@@ -2,12 +2,12 @@
 // has, and nothing later needs, is added up before.
 
 import { elements, type Value } from "../../ir/types.js";
+import { converted, spread } from "../../ops/composed/compute.js";
+import { reshaped, transposed } from "../../ops/composed/layout.js";
+import { wider } from "../../ops/composed/reduce.js";
 import * as op from "../../ops/index.js";
 import type { At } from "../at.js";
-import { converted, spread } from "./compute.js";
-import { reshaped, transposed } from "./layout.js";
 import { product } from "./products.js";
-import { wider } from "./reduce.js";
 import { type Build, type Rules, since } from "./rule.js";
 
 /** A value with a label for each axis, no label twice. */

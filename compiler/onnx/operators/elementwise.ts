@@ -2,12 +2,12 @@
 // f32 are written in functions that fused kernels compute, where that gives the same numbers.
 
 import type { DType, Value } from "../../ir/types.js";
+import { compute, converted } from "../../ops/composed/compute.js";
+import { reshaped } from "../../ops/composed/layout.js";
 import { isFloat } from "../../ops/general/expression.js";
 import * as op from "../../ops/index.js";
 import type { At } from "../at.js";
 import { dataTypes, scalarOf } from "../model.js";
-import { compute, converted } from "./compute.js";
-import { reshaped } from "./layout.js";
 import { type Build, type Rule, type Rules, since } from "./rule.js";
 
 /** An operator of one operand. Version 1 may have a hint for memory. */

@@ -1,10 +1,10 @@
 // Operators whose elements depend on their positions.
 
 import type { Value } from "../../ir/types.js";
+import { reshaped } from "../../ops/composed/layout.js";
 import * as op from "../../ops/index.js";
 import type { At } from "../at.js";
 import { dataTypes } from "../model.js";
-import { reshaped } from "./layout.js";
 import { type Build, type Rules, since } from "./rule.js";
 
 /** The element type that an attribute names, or this one. */

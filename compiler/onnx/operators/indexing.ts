@@ -2,10 +2,10 @@
 
 import type { Builder } from "../../ir/builder.js";
 import { elements, type Value } from "../../ir/types.js";
+import { reshaped } from "../../ops/composed/layout.js";
 import * as op from "../../ops/index.js";
 import type { At } from "../at.js";
 import { elementsOf, numbersOf, scalarOf } from "../model.js";
-import { reshaped } from "./layout.js";
 import { type Build, type Rules, since } from "./rule.js";
 import { ranged, takenAt } from "./take.js";
 

@@ -2,11 +2,11 @@
 
 import type { Builder } from "../../ir/builder.js";
 import type { DType, Value } from "../../ir/types.js";
+import { compute, converted } from "../../ops/composed/compute.js";
+import { reshaped } from "../../ops/composed/layout.js";
+import { logSoftmaxAlong } from "../../ops/composed/reduce.js";
 import * as op from "../../ops/index.js";
 import type { At } from "../at.js";
-import { compute, converted } from "./compute.js";
-import { reshaped } from "./layout.js";
-import { logSoftmaxAlong } from "./reduce.js";
 import { type Build, type Rules, since } from "./rule.js";
 
 /** The sum of all elements. */

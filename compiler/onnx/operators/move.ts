@@ -1,10 +1,10 @@
 // Operators that only move elements.
 
 import type { Value } from "../../ir/types.js";
+import { spread } from "../../ops/composed/compute.js";
+import { around, reshaped, transposed } from "../../ops/composed/layout.js";
 import { broadcastShape } from "../../ops/shape.js";
 import type { At } from "../at.js";
-import { spread } from "./compute.js";
-import { around, reshaped, transposed } from "./layout.js";
 import { type Build, type Rules, since } from "./rule.js";
 import { joined, ranged, takenAt } from "./take.js";
 

@@ -2,10 +2,10 @@
 
 import type { Builder } from "../../ir/builder.js";
 import type { Value } from "../../ir/types.js";
+import { converted, filled } from "../../ops/composed/compute.js";
+import { reshaped } from "../../ops/composed/layout.js";
 import * as op from "../../ops/index.js";
 import type { At } from "../at.js";
-import { converted, filled } from "./compute.js";
-import { reshaped } from "./layout.js";
 import { type Build, type Rules, since } from "./rule.js";
 import { joined, numbers, ranged } from "./take.js";
 

@@ -3,45 +3,21 @@
 
 import type { Builder } from "../../ir/builder.js";
 import { type DType, elements, type Value } from "../../ir/types.js";
+import { compute, converted } from "../../ops/composed/compute.js";
+import { around, reshaped } from "../../ops/composed/layout.js";
+import { byDeviation, grouped, moments, root } from "../../ops/composed/normalize.js";
+import { mean, wider } from "../../ops/composed/reduce.js";
+import { windowSums } from "../../ops/composed/window.js";
 import * as op from "../../ops/index.js";
 import type { At } from "../at.js";
 import { dataTypes } from "../model.js";
-import { compute, converted } from "./compute.js";
-import { around, reshaped } from "./layout.js";
-import { wider } from "./reduce.js";
 import { type Build, type Rules, since } from "./rule.js";
-import { pixelsOf, windowSums } from "./window.js";
-
-type Axes = readonly number[];
+import { pixelsOf } from "./window.js";
 
 /** x as the type in which statistics are computed. */
 const wide = (b: Builder, x: Value): Value => converted(b, x, x.type.dtype === "f64" ? "f64" : "f32");
 /** v as the type of x, if it is computed with it. */
 const like = (b: Builder, v: Value, x: Value): Value => converted(b, v, x.type.dtype as DType);
-
-function mean(b: Builder, x: Value, axes: Axes): Value {
-  if (axes.length === 0) return x;
-  if (x.type.dtype === "f32") return op.mean(b, x, { axes, keepdims: true });
-  const n = axes.reduce((m, a) => m * (x.type.shape[a] as number), 1);
-  return compute(b, `div(x0,${n})`, op.fold(b, x, { of: "sum", axes, keepdims: true }));
-}
-
-interface Moments {
-  readonly mean: Value;
-  readonly centred: Value; // x - mean
-  readonly variance: Value; // the mean of the squares of `centred`
-}
-/** The statistics of x, f32 or f64, over axes, which stay with extent 1. */
-function moments(b: Builder, x: Value, axes: Axes): Moments {
-  const m = mean(b, x, axes);
-  const centred = compute(b, "sub(x0,x1)", x, m);
-  return { mean: m, centred, variance: mean(b, compute(b, "mul(x0,x0)", centred), axes) };
-}
-
-const root = (eps: number): string => `sqrt(add(x1,${eps}))`;
-/** x / sqrt(variance + eps) */
-const byDeviation = (b: Builder, x: Value, variance: Value, eps: number): Value =>
-  compute(b, `div(x0,${root(eps)})`, x, variance);
 
 /** Tables of one number per channel, for x [N, C, ...]; others have the axes of x. */
 const perChannel = (b: Builder, t: Value, x: Value): Value =>
@@ -125,14 +101,6 @@ function learned(at: At, eps: number, momentum: number, spatial: boolean): Value
   return build(at.builder, { x, gamma, beta, mean: running, variance, eps, momentum: 1 - momentum });
 }
 
-/** x [N, C, ...] with each of `groups` groups of channels of each image normalised. */
-function grouped(b: Builder, x: Value, groups: number, eps: number): Value {
-  const { shape } = x.type;
-  const rows = (shape[0] as number) * groups;
-  const m = moments(b, reshaped(b, x, [rows, elements(shape) / rows]), [1]);
-  return reshaped(b, byDeviation(b, m.centred, m.variance, eps), shape);
-}
-
 const instanceNorm: Build = (at) => {
   const [b, x] = [at.builder, at.in(0)];
   at.ignore("consumed_inputs");
@@ -199,7 +167,7 @@ const rmsNorm: Build = (at) => {
   const eps = at.float("epsilon", 1e-5);
   const v = wide(b, x);
   const rows = reshaped(b, v, matrix);
-  const y = byDeviation(b, rows, mean(b, compute(b, "mul(x0,x0)", rows), [1]), eps);
+  const y = byDeviation(b, rows, mean(b, compute(b, "mul(x0,x0)", rows), { axes: [1], keepdims: true }), eps);
   // the result has the type of the scale
   const scale = at.in(1);
   return like(b, compute(b, "mul(x0,x1)", reshaped(b, y, shape), like(b, scale, v)), scale);
@@ -244,7 +212,7 @@ const localResponse: Build = (at) => {
   const [alpha, beta, bias] = [at.float("alpha", 1e-4), at.float("beta", 0.75), at.float("bias", 1)];
   return wider(b, x, (v) => {
     const planes = reshaped(b, compute(b, "mul(x0,x0)", v), [n, 1, c, pixels]);
-    const sums = reshaped(b, windowSums(at, planes, window), shape);
+    const sums = reshaped(b, windowSums(b, planes, window), shape);
     const power = `exp(mul(log(add(mul(x1,${alpha / size}),${bias})),${-beta}))`;
     return compute(b, `mul(x0,${power})`, v, sums);
   });

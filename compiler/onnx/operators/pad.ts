@@ -2,9 +2,9 @@
 
 import type { Builder } from "../../ir/builder.js";
 import type { Value } from "../../ir/types.js";
+import { filled } from "../../ops/composed/compute.js";
+import { padded, reshaped } from "../../ops/composed/layout.js";
 import type { At } from "../at.js";
-import { filled } from "./compute.js";
-import { padded, reshaped } from "./layout.js";
 import { type Rules, since } from "./rule.js";
 import { ranged, takenAt } from "./take.js";
 

@@ -2,13 +2,14 @@
 
 import type { Builder } from "../../ir/builder.js";
 import { elements, sameShape, type Value } from "../../ir/types.js";
+import { compute, converted, filled } from "../../ops/composed/compute.js";
+import { padded, reshaped } from "../../ops/composed/layout.js";
+import { wider } from "../../ops/composed/reduce.js";
+import { attrsOf, evenly, windowMeans, windowSums } from "../../ops/composed/window.js";
 import * as op from "../../ops/index.js";
 import type { At } from "../at.js";
-import { compute, converted, filled } from "./compute.js";
-import { padded, reshaped } from "./layout.js";
-import { wider } from "./reduce.js";
 import { type Build, type Rules, since } from "./rule.js";
-import { attrsOf, evenly, kernelOf, pixelsOf, windowMeans, windowOf, windowSums } from "./window.js";
+import { kernelOf, pixelsOf, windowOf } from "./window.js";
 
 /** -infinity, f32[], which is no literal of an f32 constant. */
 const lowest = (b: Builder): Value => op.div(b, op.scalar(b, -1), op.scalar(b, 0));
@@ -19,7 +20,7 @@ const maxPool: Build = (at) => {
   const pixels = pixelsOf(at);
   const w = windowOf(at, pixels);
   const x = at.in(0);
-  const even = at.wants(1) || new Set(w.kernel).size > 1 ? undefined : evenly(at, x, w, () => lowest(b));
+  const even = at.wants(1) || new Set(w.kernel).size > 1 ? undefined : evenly(b, x, w, () => lowest(b));
   const [kernel] = w.kernel as [number];
   if (even && 2 * even.pad <= kernel) return op.max_pool(b, even.x, { kernel, stride: even.stride, pad: even.pad });
   const { groups: _, ...attrs } = attrsOf(w, 1);
@@ -44,7 +45,7 @@ const averagePool: Build = (at) => {
   const withPadding = at.int("count_include_pad", 0) === 1;
   const unpadded = [...w.before, ...w.after].every((p) => p === 0);
   if (unpadded && sameShape(w.kernel, pixels) && w.dilations.every((d) => d === 1)) return meanOfPixels(at);
-  return windowMeans(at, at.in(0), w, withPadding);
+  return windowMeans(at.builder, at.in(0), w, withPadding);
 };
 
 /** The mean over all pixels, which keep their axes. */
@@ -77,7 +78,7 @@ const exponent = (at: At): number => (at.version < 2 ? at.float("p", 2) : at.int
 const lpPool: Build = (at) => {
   const p = exponent(at);
   const w = windowOf(at, pixelsOf(at));
-  return norm(at, at.in(0), p, (v) => windowSums(at, v, w));
+  return norm(at, at.in(0), p, (v) => windowSums(at.builder, v, w));
 };
 
 const globalLpPool: Build = (at) => {

@@ -3,13 +3,13 @@
 
 import type { Builder } from "../../ir/builder.js";
 import { type DType, elements, sameShape, type Value } from "../../ir/types.js";
+import { compute, converted, filled } from "../../ops/composed/compute.js";
+import { reshaped, transposed } from "../../ops/composed/layout.js";
+import { wider } from "../../ops/composed/reduce.js";
 import { isFloat } from "../../ops/general/expression.js";
 import * as op from "../../ops/index.js";
 import { broadcastShape } from "../../ops/shape.js";
 import type { At } from "../at.js";
-import { compute, converted, filled } from "./compute.js";
-import { reshaped, transposed } from "./layout.js";
-import { wider } from "./reduce.js";
 import { type Build, type Rules, since } from "./rule.js";
 
 /** f on both operands; on both as f32, rounded afterwards, if they are f16 or bf16. */

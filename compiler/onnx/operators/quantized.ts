@@ -2,13 +2,13 @@
 
 import type { Builder } from "../../ir/builder.js";
 import { type DType, sameShape, type Value } from "../../ir/types.js";
+import { compute, converted } from "../../ops/composed/compute.js";
+import { biased, convolution } from "../../ops/composed/convolution.js";
+import { reshaped } from "../../ops/composed/layout.js";
 import { isFloat } from "../../ops/general/expression.js";
 import * as op from "../../ops/index.js";
 import type { At } from "../at.js";
 import { dataTypes } from "../model.js";
-import { compute, converted } from "./compute.js";
-import { biased, convolution } from "./convolutions.js";
-import { reshaped } from "./layout.js";
 import { product } from "./products.js";
 import { type Build, type Rules, since } from "./rule.js";
 import { pixelsOf, windowOf } from "./window.js";
@@ -134,7 +134,7 @@ function convolved(at: At, x: Value, xZero: Value | undefined, w: Value, wZero: 
   const zero = (v: Value | undefined): Value | undefined => v && ofColumns(b, v);
   const rank = w.type.shape.length;
   const weights = centred(b, w, wZero && ofOutputs(b, wZero, rank));
-  return convolution(at, centred(b, x, zero(xZero)), weights, window, at.int("group", 1));
+  return convolution(at.builder, centred(b, x, zero(xZero)), weights, window, at.int("group", 1));
 }
 
 const convInteger: Build = (at) =>
@@ -143,7 +143,7 @@ const convInteger: Build = (at) =>
 const qlinearConv: Build = (at) => {
   const b = at.builder;
   const sums = convolved(at, at.in(0), at.in(2), at.in(3), at.in(5), 3);
-  const total = at.has(8) ? biased(at, sums, at.in(8)) : sums;
+  const total = at.has(8) ? biased(at.builder, sums, at.in(8)) : sums;
   const perOutput = ofOutputs(b, at.in(4), sums.type.shape.length - 1);
   return requantized(at, total, ofColumns(b, at.in(1)), perOutput, ofColumns(b, at.in(6)), ofColumns(b, at.in(7)));
 };

@@ -4,10 +4,10 @@
 
 import type { Builder } from "../../ir/builder.js";
 import type { Value } from "../../ir/types.js";
+import { compute, filled } from "../../ops/composed/compute.js";
+import { reshaped, transposed } from "../../ops/composed/layout.js";
 import * as op from "../../ops/index.js";
 import type { At } from "../at.js";
-import { compute, filled } from "./compute.js";
-import { reshaped, transposed } from "./layout.js";
 import { type Rules, since } from "./rule.js";
 
 /** An activation as an expression of its argument. */

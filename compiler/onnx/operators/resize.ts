@@ -3,11 +3,11 @@
 
 import type { Builder } from "../../ir/builder.js";
 import { type DType, elements, type Value } from "../../ir/types.js";
+import { converted, filled } from "../../ops/composed/compute.js";
 import { isFloat } from "../../ops/general/expression.js";
 import * as op from "../../ops/index.js";
 import type { At } from "../at.js";
 import { numbersIn } from "../numbers.js";
-import { converted, filled } from "./compute.js";
 import { type Build, type Rules, since } from "./rule.js";
 import { numbers, takenAt } from "./take.js";
 

@@ -3,11 +3,11 @@
 
 import type { Builder } from "../../ir/builder.js";
 import { type DType, elements, type Value } from "../../ir/types.js";
+import { converted } from "../../ops/composed/compute.js";
+import { reshaped, transposed } from "../../ops/composed/layout.js";
 import * as op from "../../ops/index.js";
 import type { At } from "../at.js";
 import { numbersIn } from "../numbers.js";
-import { converted } from "./compute.js";
-import { reshaped, transposed } from "./layout.js";
 import { type Build, type Rules, since } from "./rule.js";
 import { ranged } from "./take.js";
 

@@ -2,9 +2,9 @@
 
 import type { Builder } from "../../ir/builder.js";
 import { elements, type Value } from "../../ir/types.js";
+import { converted } from "../../ops/composed/compute.js";
+import { reshaped, transposed } from "../../ops/composed/layout.js";
 import * as op from "../../ops/index.js";
-import { converted } from "./compute.js";
-import { reshaped, transposed } from "./layout.js";
 import { type Build, type Rules, since } from "./rule.js";
 import { ranged } from "./take.js";
 

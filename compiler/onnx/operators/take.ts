@@ -2,9 +2,9 @@
 
 import type { Builder } from "../../ir/builder.js";
 import { type DType, sameShape, type Value } from "../../ir/types.js";
+import { converted, filled } from "../../ops/composed/compute.js";
+import { reshaped } from "../../ops/composed/layout.js";
 import * as op from "../../ops/index.js";
-import { converted, filled } from "./compute.js";
-import { reshaped } from "./layout.js";
 
 /** An i64 tensor of these positions along the one axis. A regular list is computed, not stored. */
 export function positions(b: Builder, list: readonly number[]): Value {

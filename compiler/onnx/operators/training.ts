@@ -2,9 +2,9 @@
 // tensors, n values, n gradients and n of each state.
 
 import type { Value } from "../../ir/types.js";
+import { converted } from "../../ops/composed/compute.js";
 import * as op from "../../ops/index.js";
 import type { At } from "../at.js";
-import { converted } from "./compute.js";
 import { type Rules, since } from "./rule.js";
 
 interface Tensors {

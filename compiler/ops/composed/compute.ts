@@ -3,9 +3,9 @@
 
 import type { Builder } from "../../ir/builder.js";
 import { type DType, sameShape, type Value } from "../../ir/types.js";
-import type { Expr } from "../../ops/general/ast.js";
-import { parse } from "../../ops/general/expression.js";
-import * as op from "../../ops/index.js";
+import type { Expr } from "../general/ast.js";
+import { parse } from "../general/expression.js";
+import * as op from "../index.js";
 
 type Unary = (b: Builder, x: Value) => Value;
 type Binary = (b: Builder, x: Value, y: Value) => Value;

@@ -1,9 +1,9 @@
-// How rules move the elements of tensors.
+// How compositions move the elements of tensors.
 
 import type { Builder } from "../../ir/builder.js";
 import { elements, type Value } from "../../ir/types.js";
-import * as op from "../../ops/index.js";
-import { reshaped } from "../../ops/reshaped.js";
+import * as op from "../index.js";
+import { reshaped } from "../reshaped.js";
 import { spread } from "./compute.js";
 
 export { reshaped };
