@@ -1,115 +1,136 @@
-// Layers with the parameter names of the published code: "conv1.weight", "bn1.running_mean", "fc1.bias". A Net is a
-// place in the graph, and a list of the updates (running averages, counters) that must wait until the step is known to
-// be finite.
+// Layers, with PyTorch's names of parameters (conv1.weight, bn1.running_mean, fc1.bias) and, unless a layer says
+// otherwise, its initial values.
 
 import type { Builder } from "../compiler/ir/builder.js";
-import type { Graph, Init, Role, TensorType, Value } from "../compiler/ir/types.js";
+import { elements, type Init, type Value } from "../compiler/ir/types.js";
+import { gelu as geluOf } from "../compiler/ops/composed/activation.js";
+import { compute } from "../compiler/ops/composed/compute.js";
+import { biased, convolution, transposedConvolution } from "../compiler/ops/composed/convolution.js";
+import { reshaped } from "../compiler/ops/composed/layout.js";
+import { byDeviation, grouped, moments } from "../compiler/ops/composed/normalize.js";
+import { softmaxAlong } from "../compiler/ops/composed/reduce.js";
+import { type Window, windowMeans } from "../compiler/ops/composed/window.js";
 import * as op from "../compiler/ops/index.js";
+import { batchMomentum, constant, f32, type Net } from "./net.js";
 
-const f32 = (...shape: readonly number[]): TensorType => ({ dtype: "f32", shape });
-const constant = (value: number): Init => ({ kind: "constant", value });
-
-export interface NetOptions {
-  /** true: BatchNorm uses batch statistics and updates its running averages. false: it uses the running averages. */
-  readonly training: boolean;
-  /** Tensors to use instead of declaring state, by full name. The key encoder is built this way. */
-  readonly given?: ReadonlyMap<string, Value>;
-}
-
-/** An update that waits for `finite`: a batch's value for a running average, or the increment of a step counter. */
-interface Commit {
-  readonly b: Builder;
-  readonly state: Value;
-  readonly batch: Value | "count";
-  readonly momentum: number; // of a batch in a running average
-}
-
-export class Net {
-  constructor(
-    readonly b: Builder,
-    private readonly options: NetOptions,
-    private readonly commits: Commit[] = [], // shared by the modules of one network
-  ) {}
-
-  get training(): boolean {
-    return this.options.training;
-  }
-
-  /** The same network, one module deeper. */
-  in(part: string): Net {
-    return new Net(this.b.in(part), this.options, this.commits);
-  }
-
-  /** The same network, at another place of its graph. */
-  on(b: Builder): Net {
-    return new Net(b, this.options, this.commits);
-  }
-
-  /** A trained tensor of this module, f32. */
-  param(name: string, shape: readonly number[], init: Init): Value {
-    return this.tensor(name, f32(...shape), init, "param");
-  }
-
-  /** A tensor of this module that is in checkpoints and is not trained. */
-  buffer(name: string, type: TensorType, init: Init): Value {
-    return this.tensor(name, type, init, "buffer");
-  }
-
-  /**
-   * Registers an update for commit(): `batch` enters the running average `state` with the weight `momentum`; "count"
-   * increments `state`.
-   */
-  later(state: Value, batch: Value | "count", momentum = batchMomentum): void {
-    this.commits.push({ b: this.b, state, batch, momentum });
-  }
-
-  /** Adds all registered updates. Call once, after the backward pass. If `finite` f32[] is 0, no state changes. */
-  commit(finite: Value): void {
-    for (const { b, state, batch, momentum } of this.commits)
-      if (batch !== "count") b.update(state, op.running_average(b, state, batch, finite, { momentum }));
-    for (const { b, state, batch } of this.commits) // two loops, so that each kind of update becomes one launch
-      if (batch === "count") b.update(state, op.increment(b, state, finite));
-  }
-
-  private tensor(name: string, type: TensorType, init: Init, role: Role): Value {
-    const full = this.b.in(name).scope;
-    const given = this.options.given?.get(full);
-    if (given) return given;
-    const made = this.b.state(name, type, init, role);
-    if (made.name !== full) throw new Error(`the network has two tensors that are called ${full}`);
-    return made;
-  }
-}
+export { finish, imagenet, Net, type NetOptions } from "./net.js";
 
 export interface Conv2dOptions {
   readonly out: number;
   readonly kernel: number;
   readonly stride?: number; // 1
   readonly pad?: number; // 0
+  readonly dilation?: number; // 1
+  readonly groups?: number; // 1, of channels: each is convolved by itself
+  readonly bias?: boolean; // false
 }
 
-/** Convolution without bias. weight [out, in, k, k] is initialised from N(0, sqrt(2 / (k k out))). */
-export function conv2d(net: Net, x: Value, { out, kernel, stride = 1, pad = 0 }: Conv2dOptions): Value {
-  const std = Math.sqrt(2 / (kernel * kernel * out));
-  const weight = net.param("weight", [out, x.type.shape[1] as number, kernel, kernel], {
-    kind: "normal",
-    std,
-  });
-  return op.conv(net.b, x, weight, { stride, pad });
+/** U(+-1 / sqrt(fanIn)), PyTorch's initial values of weights and biases. */
+const uniform = (fanIn: number): Init => ({ kind: "uniform", bound: 1 / Math.sqrt(fanIn) });
+
+const windowOf = (x: Value, o: Required<Pick<Conv2dOptions, "kernel" | "stride" | "pad" | "dilation">>): Window => {
+  const two = (n: number): number[] => [n, n];
+  const out = x.type.shape
+    .slice(2)
+    .map((d) => Math.floor((d + 2 * o.pad - o.dilation * (o.kernel - 1) - 1) / o.stride) + 1);
+  if (out.some((d) => d < 1))
+    throw new Error(`a window of ${o.kernel} does not fit [${x.type.shape.slice(2)}] pixels padded by ${o.pad}`);
+  const sides = { before: two(o.pad), after: two(o.pad) };
+  return { kernel: two(o.kernel), strides: two(o.stride), dilations: two(o.dilation), ...sides, out };
+};
+
+/** Throws unless `groups` divides both numbers of channels. */
+function checkChannels(b: Builder, channels: number, out: number, groups: number): void {
+  if (!Number.isInteger(groups) || groups < 1 || channels % groups !== 0 || out % groups !== 0)
+    throw new Error(`convolution in ${b.scope}: ${channels} and ${out} channels are no ${groups} equal groups`);
 }
 
-/** x W^T + b. Initial weight [out, in] and bias [out]: U(+-1 / sqrt(in)), or N(0, std) and 0 if `std` is given. */
+/**
+ * Convolution of x [N, C, H, W]. weight [out, C / groups, k, k] is initialised from N(0, sqrt(2 / (k k out))); with a
+ * bias [out], both are U(+-1 / sqrt(k k C / groups)), as in PyTorch's layer. Throws if the groups do not divide the
+ * channels or the window does not fit.
+ */
+export function conv2d(net: Net, x: Value, options: Conv2dOptions): Value {
+  const { out, kernel, stride = 1, pad = 0, dilation = 1, groups = 1, bias = false } = options;
+  const { b } = net;
+  const channels = x.type.shape[1] as number;
+  checkChannels(b, channels, out, groups);
+  const fanIn = (kernel * kernel * channels) / groups;
+  const normal: Init = { kind: "normal", std: Math.sqrt(2 / (kernel * kernel * out)) };
+  const shape = [out, channels / groups, kernel, kernel];
+  const weight = net.param("weight", shape, bias ? uniform(fanIn) : normal);
+  const y =
+    dilation === 1 && groups === 1
+      ? op.conv(b, x, weight, { stride, pad })
+      : convolution(b, x, weight, windowOf(x, { kernel, stride, pad, dilation }), groups);
+  return bias ? biased(b, y, net.param("bias", [out], uniform(fanIn))) : y;
+}
+
+export interface ConvTranspose2dOptions extends Conv2dOptions {
+  readonly outputPad?: number; // 0, pixels that the result has more at its ends
+}
+
+/**
+ * Transposed convolution of x [N, C, H, W] -> [N, out, H', W'], H' = (H - 1) stride - 2 pad + dilation (k - 1) + 1 +
+ * outputPad. weight [C, out / groups, k, k] and bias [out] are U(+-1 / sqrt(k k out / groups)). Throws if the groups do
+ * not divide the channels or nothing is left of the result.
+ */
+export function conv_transpose2d(net: Net, x: Value, options: ConvTranspose2dOptions): Value {
+  const { out, kernel, stride = 1, pad = 0, dilation = 1, groups = 1, bias = false, outputPad = 0 } = options;
+  const { b } = net;
+  const channels = x.type.shape[1] as number;
+  checkChannels(b, channels, out, groups);
+  const pixels = x.type.shape.slice(2);
+  const extents = pixels.map((d) => (d - 1) * stride - 2 * pad + dilation * (kernel - 1) + 1 + outputPad);
+  if (extents.some((d) => d < 1)) throw new Error(`conv_transpose2d in ${b.scope}: [${extents}] pixels would be left`);
+  const fanIn = (kernel * kernel * out) / groups;
+  const weight = net.param("weight", [channels, out / groups, kernel, kernel], uniform(fanIn));
+  const two = (n: number): number[] => [n, n];
+  const sides = { before: two(pad), after: two(pad) };
+  const window = { kernel: two(kernel), strides: two(stride), dilations: two(dilation), ...sides, out: pixels };
+  const y = transposedConvolution(b, x, weight, window, groups, extents);
+  return bias ? biased(b, y, net.param("bias", [out], uniform(fanIn))) : y;
+}
+
+export interface AvgPoolOptions {
+  readonly kernel: number;
+  readonly stride?: number; // kernel
+  readonly pad?: number; // 0
+  readonly countPadding?: boolean; // true: zeros of the padding are elements of the mean
+}
+
+/** The mean of each window on x [N, C, H, W]. Throws if the window does not fit, or would have no element. */
+export const avg_pool = (
+  b: Builder,
+  x: Value,
+  { kernel, stride = kernel, pad = 0, countPadding = true }: AvgPoolOptions,
+): Value => windowMeans(b, x, windowOf(x, { kernel, stride, pad, dilation: 1 }), countPadding);
+
+/** x [..., C] as a matrix of rows, and what gives a matrix of as many rows the axes of x again. */
+function rowsOf(b: Builder, x: Value): { rows: Value; back: (y: Value) => Value } {
+  const { shape } = x.type;
+  if (shape.length === 2) return { rows: x, back: (y) => y };
+  const columns = shape.at(-1) as number;
+  return {
+    rows: reshaped(b, x, [elements(shape) / columns, columns]),
+    back: (y) => reshaped(b, y, [...shape.slice(0, -1), y.type.shape[1] as number]),
+  };
+}
+
+/**
+ * x W^T + b along the last axis of x [..., in]. Initial weight [out, in] and bias [out]: U(+-1 / sqrt(in)), or N(0,
+ * std) and 0 if `std` is given.
+ */
 export function linear(net: Net, x: Value, out: number, std?: number): Value {
-  const features = x.type.shape[1] as number;
-  const uniform: Init = { kind: "uniform", bound: 1 / Math.sqrt(features) };
-  const weight = net.param("weight", [out, features], std === undefined ? uniform : { kind: "normal", std });
-  const bias = net.param("bias", [out], std === undefined ? uniform : constant(0));
-  return op.add(net.b, op.matmul(net.b, x, weight, { tb: true }), bias);
+  const { rows, back } = rowsOf(net.b, x);
+  const features = rows.type.shape[1] as number;
+  const weight = net.param("weight", [out, features], std === undefined ? uniform(features) : { kind: "normal", std });
+  const bias = net.param("bias", [out], std === undefined ? uniform(features) : constant(0));
+  return back(op.add(net.b, op.matmul(net.b, rows, weight, { tb: true }), bias));
 }
 
-/** What batch_norm adds to a variance, and the weight of a batch in the running averages. */
+/** What normalisations add to a variance. */
 const eps = 1e-5;
-const batchMomentum = 0.1;
 
 /** The tensors of a batch normalisation, each [C]. */
 export interface Normalization {
@@ -164,27 +185,71 @@ export function batch_norm(net: Net, x: Value): Value {
   return y;
 }
 
-/** Mean and standard deviation of ImageNet's channels, for pixels scaled to 0..1. */
-export const imagenet = { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] } as const;
+/**
+ * Normalisation of each row of x [..., C] by its own mean and variance, then weight [C] times it plus bias [C].
+ * `epsilon` is added to the variance.
+ */
+export function layer_norm(net: Net, x: Value, { epsilon = eps }: { readonly epsilon?: number } = {}): Value {
+  const { b } = net;
+  const { rows, back } = rowsOf(b, x);
+  const columns = rows.type.shape[1] as number;
+  const weight = net.param("weight", [columns], constant(1));
+  const bias = net.param("bias", [columns], constant(0));
+  const m = moments(b, rows, [1]);
+  return back(compute(b, "add(mul(x0,x1),x2)", byDeviation(b, m.centred, m.variance, epsilon), weight, bias));
+}
 
 /**
- * Ends a graph: each output gets its key as name. Throws unless every output is the result of a node and appears only
- * once.
+ * Normalisation of x [N, C, ...], each of `groups` groups of channels of an image by its own mean and variance, then
+ * weight [C] times it plus bias [C]. Throws if the groups do not divide the channels.
  */
-export function finish(b: Builder, outputs: Readonly<Record<string, Value>>): Graph {
-  const g = b.finish(Object.values(outputs));
-  const made = new Set(g.nodes.flatMap((n) => n.outputs));
-  const renamed = new Map<Value, Value>();
-  for (const [name, v] of Object.entries(outputs)) {
-    if (!made.has(v)) throw new Error(`output ${name} of ${g.name} is not computed by it`);
-    if (renamed.has(v)) throw new Error(`output ${name} of ${g.name} is also output ${renamed.get(v)?.name}`);
-    renamed.set(v, { ...v, name });
-  }
-  const now = (v: Value): Value => renamed.get(v) ?? v;
-  return {
-    ...g,
-    nodes: g.nodes.map((n) => ({ ...n, inputs: n.inputs.map(now), outputs: n.outputs.map(now) })),
-    outputs: g.outputs.map(now),
-    updates: new Map([...g.updates].map(([state, v]) => [state, now(v)])),
-  };
+export function group_norm(net: Net, x: Value, groups: number): Value {
+  const { b } = net;
+  const channels = x.type.shape[1] as number;
+  checkChannels(b, channels, channels, groups);
+  const table = (name: string, value: number): Value =>
+    reshaped(b, net.param(name, [channels], constant(value)), [channels, ...x.type.shape.slice(2).map(() => 1)]);
+  const [weight, bias] = [table("weight", 1), table("bias", 0)];
+  return compute(b, "add(mul(x0,x1),x2)", grouped(b, x, groups, eps), weight, bias);
+}
+
+/** The rows of weight [rows, size], initially N(0, 1), at positions i64[...]: [..., size]. */
+export const embedding = (net: Net, positions: Value, rows: number, size: number): Value =>
+  op.gather(net.b, net.param("weight", [rows, size], { kind: "normal", std: 1 }), positions, { axis: 0 });
+
+/** x / 2 (1 + erf(x / sqrt(2))), or its approximation by tanh. */
+export const gelu = (b: Builder, x: Value, { approximate = "none" }: { approximate?: "none" | "tanh" } = {}): Value =>
+  geluOf(b, x, approximate);
+
+/** Softmax along an axis of x; -1 is the last. */
+export const softmax = (b: Builder, x: Value, axis = -1): Value =>
+  softmaxAlong(b, x, axis < 0 ? axis + x.type.shape.length : axis);
+
+export interface AttentionOptions {
+  readonly heads: number;
+  readonly std?: number; // of the weights, as for `linear`
+}
+
+/**
+ * Self-attention of the tokens x [N, T, C] -> [N, T, C], with the layers qkv and proj as timm names them. Each of the
+ * heads has C / heads channels of queries, keys and values; scores are divided by the root of that number. Throws if
+ * the heads do not divide the channels.
+ */
+export function attention(net: Net, x: Value, { heads, std }: AttentionOptions): Value {
+  const { b } = net;
+  const [, tokens, channels] = x.type.shape as [number, number, number];
+  const size = channels / heads;
+  if (x.type.shape.length !== 3 || !Number.isInteger(size))
+    throw new Error(`attention in ${b.scope}: [${x.type.shape}] are no tokens of ${heads} heads`);
+  // Tensors of rank 4 are stored channels-last, which none of these is; so there are none of rank 4.
+  const qkv = op.reshape(b, linear(net.in("qkv"), x, 3 * channels, std), { shape: [-1, tokens, 3, heads, size] });
+  const parts = op.transpose(b, qkv, { perm: [0, 2, 3, 1, 4] });
+  const [q, k, v] = [0, 1, 2].map((i) =>
+    op.reshape(b, op.slice(b, parts, { axis: 1, start: i, end: i + 1 }), { shape: [-1, tokens, size] }),
+  ) as [Value, Value, Value];
+  const turned = op.transpose(b, k, { perm: [0, 2, 1] });
+  const scores = op.batch_matmul(b, op.scale(b, q, { factor: 1 / Math.sqrt(size) }), turned);
+  const y = op.batch_matmul(b, softmax(b, scores), v);
+  const images = op.transpose(b, op.reshape(b, y, { shape: [-1, 1, heads, tokens, size] }), { perm: [0, 1, 3, 2, 4] });
+  return linear(net.in("proj"), op.reshape(b, images, { shape: [-1, tokens, channels] }), channels, std);
 }

@@ -38,7 +38,13 @@ export function checkOpset(opset: number): void {
  */
 export function exportGraph(g: Graph, o: ExportOptions): Model {
   checkOpset(o.opset);
-  const batched: ReadonlySet<Value> = o.dynamicBatch === undefined ? new Set() : batchedValues(g, o.opset);
+  const name = o.dynamicBatch;
+  const batched: ReadonlyMap<Value, number> = name === undefined ? new Map() : batchedValues(g, o.opset);
+  const axis0 = (v: Value): string | undefined => {
+    const positions = batched.get(v); // per row of the batch
+    if (positions === undefined) return undefined;
+    return positions === 1 ? name : `${positions} ${name}`;
+  };
   const refs = chooseNames(g, o);
   const names = new Names([...refs.values()]);
   const constants = new Constants(names);
@@ -51,8 +57,7 @@ export function exportGraph(g: Graph, o: ExportOptions): Model {
     for (const part of sink.nodes)
       nodes.push({ ...part, name: nodeNames.fresh(sink.nodes.length === 1 ? at : `${at}/${part.op}`) });
   }
-  const info = (v: Value): ValueInfo =>
-    valueInfo(refs.get(v) as Ref, v.type, batched.has(v) ? o.dynamicBatch : undefined);
+  const info = (v: Value): ValueInfo => valueInfo(refs.get(v) as Ref, v.type, axis0(v));
   const outputs = new Set(g.outputs);
   const read = new Set(g.nodes.flatMap((n) => n.inputs));
   const model: Model = {

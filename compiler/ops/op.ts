@@ -27,12 +27,15 @@ export type Kind = "elementwise" | "view" | "composite" | "kernel" | "collective
 export type Access = "full" | "channel" | "group_channel" | "row_channel" | "row" | "scalar";
 
 /**
- * How an op depends on the rows of the batch: `rows` names the inputs whose first axis is the rows, `sums` the outputs
- * that are summed over the rows. The first axis of all other outputs is the rows. An attribute `groups` is a number of
- * groups of those rows, and the first extent of an attribute `shape` is a number of rows.
+ * How an op depends on the rows of the batch: `rows` has the names of the inputs whose first axis is the rows, or the
+ * positions of such operands in a list, `sums` the outputs that are summed over the rows. The first axis of all other
+ * outputs is the rows. An attribute `groups` is a number of groups of those rows, and the first extent of an attribute
+ * `shape` is a number of rows.
  */
 export interface Batch {
-  readonly rows: readonly string[];
+  readonly rows: readonly (string | number)[];
+  /** An operand with the extent 1 there is repeated for all rows. */
+  readonly broadcasts?: true;
   readonly sums?: readonly string[];
 }
 
@@ -68,10 +71,10 @@ export interface OpSpec<I extends readonly string[], O extends readonly string[]
   readonly onnx: string;
   /**
    * The operands and results that are divided by rows if a rank computes only its own rows. Absent, or undefined for
-   * these attributes and this rank (number of axes) of the first operand: the op needs all rows at once. Elementwise
+   * these attributes, rank (number of axes) of the first operand and shapes: the op needs all rows at once. Elementwise
    * ops do not state it, because `rowsOf` derives it from the accesses of their operands.
    */
-  readonly batch?: Batch | ((attrs: A, rank: number) => Batch | undefined);
+  readonly batch?: Batch | ((attrs: A, rank: number, shapes: readonly (readonly number[])[]) => Batch | undefined);
   /** The input that is a permutation of all rows of the batch; every rank has the whole of it. */
   readonly permutation?: string;
   /** elementwise: one C++ expression over Vec per output; later expressions may use the earlier results, `outs`. */

@@ -13,19 +13,22 @@ export interface Rows {
   readonly sums: readonly boolean[];
   /** Whether the node distinguishes groups of rows; their number is an attribute or the extent of a table. */
   readonly grouped: boolean;
+  /** Whether an operand with extent 1 along the rows is repeated for all of them. */
+  readonly broadcasts: boolean;
 }
 
 /** How `n` depends on the rows of the batch; undefined if it needs all rows at once. */
 export function rowsOf(n: Node): Rows | undefined {
   const op = opOf(n.op);
   if (op.kind === "elementwise") return rowsByAccess(n);
-  const batch =
-    typeof op.batch === "function" ? op.batch(n.attrs as never, n.inputs[0]?.type.shape.length ?? 0) : op.batch;
+  const shapes = n.inputs.map((v) => v.type.shape);
+  const batch = typeof op.batch === "function" ? op.batch(n.attrs as never, shapes[0]?.length ?? 0, shapes) : op.batch;
   if (!batch) return undefined;
   return {
-    operands: n.inputs.map((_, i) => batch.rows.includes(operandNameOf(n, i))),
+    operands: n.inputs.map((_, i) => batch.rows.includes(operandNameOf(n, i)) || batch.rows.includes(i)),
     sums: (op.outputs as readonly string[]).map((o) => batch.sums?.includes(o) === true),
     grouped: typeof n.attrs.groups === "number",
+    broadcasts: batch.broadcasts === true,
   };
 }
 
@@ -62,5 +65,6 @@ function rowsByAccess(n: Node): Rows {
     operands: n.inputs.map((v, i) => domain.length > 0 && varies(v, i)),
     sums: n.outputs.map(() => false),
     grouped: tables.includes(true),
+    broadcasts: true,
   };
 }

@@ -51,12 +51,15 @@ function twice(x: NdArray): NdArray {
 
 const more = opCase("broadcast_rows", { x: [2, 3, 1, 1] }, (b, v) => op.broadcast_to(b, v.x, { shape: [2, 3, 4, 5] }));
 
-const cases = [...opCases, more].flatMap((c) => {
+// ONNX forbids positions outside of a tensor
+const inside = opCases.filter((c) => !c.name.endsWith("_outside"));
+
+const cases = [...inside, more].flatMap((c) => {
   const made = withBatch(c);
   return made ? [{ c, ...made, model: anyBatch(made.g, c.feed) }] : [];
 });
 
-for (const { c, n, rows, model } of cases)
+for (const { c, g, n, rows, model } of cases)
   if (typeof model !== "string")
     test(`${c.name} on twice as many rows`, async (t) => {
       const feed = new Map([...c.feed].map(([v, x]) => [v, rows.includes(v) ? twice(x) : x] as const));
@@ -79,6 +82,7 @@ for (const { c, n, rows, model } of cases)
       const session = await OrtModel.load(model);
       const got = await session.run(new Map(rows.map((v) => [v.name, feed.get(v) as NdArray])));
       for (const [i, v] of n.outputs.entries()) {
+        if (!g.outputs.includes(v)) continue;
         const [x, y] = [got.get(v.name) as NdArray, want.get(outputs[i] as Value) as NdArray];
         t.deepEqual(x.shape, y.shape);
         t.true(relativeError(x, y) < 1e-5, `%${v.name} is off by ${relativeError(x, y)}`);
@@ -95,6 +99,7 @@ test("every elementwise op without tables per group takes any number of rows", (
 });
 
 const f32 = (...shape: readonly number[]) => ({ dtype: "f32", shape }) as const;
+const zero = { kind: "constant", value: 0 } as const;
 const refusals: readonly (readonly [string, RegExp, (b: Builder, x: Value) => Value])[] = [
   ["a permutation of the rows", /take_rows.*all rows at once/, (b, x) => op.take_rows(b, x, b.input("i", i64(4)))],
   ["a slice of the rows", /slice.*all rows at once/, (b, x) => op.slice(b, x, { axis: -2, start: 0, end: 2 })],
@@ -103,7 +108,14 @@ const refusals: readonly (readonly [string, RegExp, (b: Builder, x: Value) => Va
   ["a weight gradient", /matmul.*sums over the rows/, (b, x) => op.matmul(b, x, x, { ta: true })],
   ["rows on the right", /matmul.*%x has the batch/, (b, x) => op.matmul(b, x, x, { tb: true })],
   ["statistics of a group", /channel_sum.*in groups/, (b, x) => op.channel_sum(b, x, { groups: 1 })],
-  ["other rows", /reshape.*has another number of rows/, (b, x) => op.reshape(b, x, { shape: [12] })],
+  ["all rows as one", /reshape.*has another number of rows/, (b, x) => op.reshape(b, x, { shape: [1, 12] })],
+  ["other rows", /reshape.*depend on the number of rows/, (b, x) => op.reshape(b, x, { shape: [12] })],
+  ["a row's number", /map.*all rows at once/, (b, x) => op.map(b, [x], { expr: "mul(x0,to_f32(i0))" })],
+  [
+    "rows as terms",
+    /batch_matmul.*%w has a fixed extent/,
+    (b, x) => op.batch_matmul(b, b.state("w", f32(2, 4), zero), x),
+  ],
   [
     "a table per row",
     /add.*%constant has a fixed extent/,

@@ -6,7 +6,7 @@ import type { DType } from "../../compiler/ir/types.js";
 import * as op from "../../compiler/ops/index.js";
 import { fixed, type OpCase, type Operand, opCase, positive } from "./op_cases.js";
 
-const window = { strides: [1], dilations: [1], pads: [0], groups: 1 };
+const window = { strides: [1], dilations: [1], pads: [0], parts: 1 };
 const at = (values: readonly number[], shape: readonly number[] = [values.length], dtype: DType = "i64"): Operand => ({
   shape,
   dtype,
@@ -161,19 +161,19 @@ const products: readonly OpCase[] = [
   opCase("batch_matmul", { a: [2, 3, 4], b: [2, 4, 5] }, (b, v) => op.batch_matmul(b, v.a, v.b)),
   opCase("batch_matmul_broadcast", { a: [3, 4], b: [2, 1, 4, 5] }, (b, v) => op.batch_matmul(b, v.a, v.b)),
   opCase("nd_conv_1d", { x: [2, 4, 9], w: [6, 2, 3] }, (b, v) =>
-    op.conv_nd(b, v.x, v.w, { strides: [2], dilations: [2], pads: [1], groups: 2, out: [4] }),
+    op.conv_nd(b, v.x, v.w, { strides: [2], dilations: [2], pads: [1], parts: 2, out: [4] }),
   ),
   opCase("nd_conv_2d", { x: [2, 3, 5, 6], w: [4, 3, 2, 3] }, (b, v) =>
-    op.conv_nd(b, v.x, v.w, { strides: [2, 1], dilations: [1, 2], pads: [1, 0], groups: 1, out: [3, 3] }),
+    op.conv_nd(b, v.x, v.w, { strides: [2, 1], dilations: [1, 2], pads: [1, 0], parts: 1, out: [3, 3] }),
   ),
   opCase("nd_conv_3d", { x: [1, 2, 3, 4, 3], w: [2, 1, 2, 2, 2] }, (b, v) =>
-    op.conv_nd(b, v.x, v.w, { strides: [1, 2, 1], dilations: [1, 1, 1], pads: [0, 1, 1], groups: 2, out: [2, 3, 4] }),
+    op.conv_nd(b, v.x, v.w, { strides: [1, 2, 1], dilations: [1, 1, 1], pads: [0, 1, 1], parts: 2, out: [2, 3, 4] }),
   ),
   opCase("nd_conv_dgrad", { dy: [2, 4, 5], w: [4, 3, 3] }, (b, v) =>
-    op.conv_nd_dgrad(b, v.dy, v.w, { strides: [2], dilations: [1], pads: [1], groups: 2, out: [10] }),
+    op.conv_nd_dgrad(b, v.dy, v.w, { strides: [2], dilations: [1], pads: [1], parts: 2, out: [10] }),
   ),
   opCase("nd_conv_wgrad", { x: [2, 4, 9], dy: [2, 6, 7] }, (b, v) =>
-    op.conv_nd_wgrad(b, v.x, v.dy, { ...window, groups: 2, out: [3] }),
+    op.conv_nd_wgrad(b, v.x, v.dy, { ...window, parts: 2, out: [3] }),
   ),
   opCase("nd_max_pool", { x: [2, 3, 5, 7] }, (b, v) =>
     Object.values(

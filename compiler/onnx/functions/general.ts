@@ -4,6 +4,7 @@
 import { type DType, elements, sameShape } from "../../ir/types.js";
 import { castTo, functionOf, parse, type Typed, typed } from "../../ops/general/expression.js";
 import * as op from "../../ops/index.js";
+import { broadcastShape } from "../../ops/shape.js";
 import { numbersTensor } from "../model.js";
 import type { Operand, Ref, Writer } from "../writer.js";
 import { type Body, bodyOf, extent } from "./body.js";
@@ -42,6 +43,13 @@ function expression(w: Writer, e: Typed, xs: readonly Operand[], shape: Shape): 
   };
   return visit(e);
 }
+/** The shape to which the operands and positions in an expression broadcast; `shape` is that of the result. */
+function shapeOf(e: Typed, xs: readonly Operand[], shape: Shape): Shape {
+  if (e.kind === "operand") return (xs[e.index] as Operand).type.shape;
+  if (e.kind === "position") return shape.slice(e.axis).map((d, i) => (i === 0 ? d : 1));
+  return e.kind === "number" ? [] : e.args.map((a) => shapeOf(a, xs, shape)).reduce<Shape>(broadcastShape, []);
+}
+
 const missing = (name: string): never => {
   throw new Error(`internal: the function ${name} has no meaning in ONNX`);
 };
@@ -101,8 +109,8 @@ export const general: readonly Body[] = [
       xs.map((x) => x.type.dtype),
     );
     const y = expression(w, e, xs, out.y.shape);
-    const alone = xs.length === 1 && e.kind === "operand" && sameShape((xs[0] as Operand).type.shape, out.y.shape);
-    return alone ? w.op("Identity", [y]) : w.op("Expand", [y, w.i64(out.y.shape)]);
+    if (!sameShape(shapeOf(e, xs, out.y.shape), out.y.shape)) return w.op("Expand", [y, w.i64(out.y.shape)]);
+    return e.kind === "call" ? y : w.op("Identity", [y]);
   }),
   bodyOf(op.fold, (w, { x }, { attrs: { of, axes, keepdims = false, last = false } }) => {
     const keep = { keepdims: keepdims ? 1 : 0 };
@@ -155,9 +163,9 @@ export const general: readonly Body[] = [
   }),
   bodyOf(op.batch_matmul, (w, { a, b }) => w.op("MatMul", [a, b])),
   bodyOf(op.conv_nd, (w, { x, w: weight }, { attrs }) => {
-    return windowed(w, "Conv", [x, weight], weight.type.shape.slice(2), attrs, attrs.groups)[0] as Ref;
+    return windowed(w, "Conv", [x, weight], weight.type.shape.slice(2), attrs, attrs.parts)[0] as Ref;
   }),
-  bodyOf(op.conv_nd_dgrad, (w, { dy, w: weight }, { attrs: { strides, dilations, pads, groups, out } }) => {
+  bodyOf(op.conv_nd_dgrad, (w, { dy, w: weight }, { attrs: { strides, dilations, pads, parts: groups, out } }) => {
     const kernel = weight.type.shape.slice(2);
     const after = padsAfter(out, kernel, dy.type.shape.slice(2), strides, dilations, pads);
     return w.op("ConvTranspose", [dy, weight], {
@@ -169,7 +177,7 @@ export const general: readonly Body[] = [
       output_padding: after.map((p) => Math.max(-p, 0)),
     });
   }),
-  bodyOf(op.conv_nd_wgrad, (w, { x, dy }, { attrs: { strides, dilations, pads, groups, out } }) => {
+  bodyOf(op.conv_nd_wgrad, (w, { x, dy }, { attrs: { strides, dilations, pads, parts: groups, out } }) => {
     // images and channels are exchanged, and strides and dilations, too; one product for each group
     const swap = [1, 0, ...out.map((_, i) => i + 2)];
     const part = (v: Operand, g: number): Operand => {

@@ -2,6 +2,7 @@
 // f32 are written in functions that fused kernels compute, where that gives the same numbers.
 
 import type { DType, Value } from "../../ir/types.js";
+import { gelu as geluOf } from "../../ops/composed/activation.js";
 import { compute, converted } from "../../ops/composed/compute.js";
 import { reshaped } from "../../ops/composed/layout.js";
 import { isFloat } from "../../ops/general/expression.js";
@@ -114,10 +115,8 @@ const mod: Build = (at) => {
 
 const gelu: Build = (at) => {
   const approximate = at.text("approximate", "none");
-  if (approximate !== "none" && approximate !== "tanh") at.refuse(`approximate ${approximate} is not known`);
-  const inner = `mul(add(x0,mul(mul(mul(x0,x0),x0),0.044715)),${Math.sqrt(2 / Math.PI)})`;
-  const part = approximate === "tanh" ? `tanh(${inner})` : `erf(mul(x0,${Math.SQRT1_2}))`;
-  return compute(at.builder, `mul(mul(x0,0.5),add(1,${part}))`, at.in(0));
+  if (approximate !== "none" && approximate !== "tanh") return at.refuse(`approximate ${approximate} is not known`);
+  return geluOf(at.builder, at.in(0), approximate);
 };
 
 const isInf: Build = (at) => {

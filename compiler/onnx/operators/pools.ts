@@ -23,7 +23,7 @@ const maxPool: Build = (at) => {
   const even = at.wants(1) || new Set(w.kernel).size > 1 ? undefined : evenly(b, x, w, () => lowest(b));
   const [kernel] = w.kernel as [number];
   if (even && 2 * even.pad <= kernel) return op.max_pool(b, even.x, { kernel, stride: even.stride, pad: even.pad });
-  const { groups: _, ...attrs } = attrsOf(w, 1);
+  const { parts: _, ...attrs } = attrsOf(w, 1);
   const { y, positions } = op.max_pool_nd(b, x, { ...attrs, kernel: w.kernel });
   return [y, at.wants(1) ? numbered(b, positions, pixels, columns) : undefined];
 };

@@ -23,7 +23,7 @@ export const attrsOf = (w: Window, groups: number) => ({
   strides: w.strides,
   dilations: w.dilations,
   pads: w.before,
-  groups,
+  parts: groups,
   out: w.out,
 });
 

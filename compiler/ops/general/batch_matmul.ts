@@ -27,6 +27,12 @@ export const batch_matmul: Op<readonly ["a", "b"], readonly ["y"], NoAttrs> = de
   oneType: true,
   kind: "kernel",
   onnx: "MatMul",
+  batch: (_, __, shapes) => {
+    const outer = broadcastShape(...(shapes.map((s) => s.slice(0, -2)) as [number[], number[]]));
+    const own = (s: readonly number[]): boolean => s.length === outer.length + 2 && s[0] === outer[0];
+    if (outer.length > 0) return { rows: shapes.flatMap((s, i) => (own(s) ? [i] : [])), broadcasts: true };
+    return { rows: ["a"] }; // rows of a matrix
+  },
   infer: ({ a, b }, _: NoAttrs) => {
     if (a.shape.length < 2 || b.shape.length < 2) throw new Error(`[${a.shape}] or [${b.shape}] is no matrix`);
     if (a.shape.at(-1) !== b.shape.at(-2)) throw new Error(`the inner extents of [${a.shape}] and [${b.shape}] differ`);

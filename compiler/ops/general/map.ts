@@ -6,7 +6,7 @@ import { any, numeric } from "../../ir/element_types.js";
 import { NdArray } from "../../ir/nd.js";
 import { elements, sameShape, type TensorType, type Value } from "../../ir/types.js";
 import { transpose } from "../move.js";
-import { defineOp, type Op } from "../op.js";
+import { type Batch, defineOp, type Op } from "../op.js";
 import { sumTo } from "../reduce.js";
 import { reshaped } from "../reshaped.js";
 import { broadcastIndex, broadcastShape, dim, wantAxis } from "../shape.js";
@@ -25,6 +25,17 @@ const typedOf = (xs: readonly TensorType[], { expr }: MapAttrs): Typed =>
 
 const shapeOf = (xs: readonly { readonly shape: readonly number[] }[], { shape = [] }: MapAttrs): readonly number[] =>
   xs.reduce<readonly number[]>((s, t) => broadcastShape(s, t.shape), shape);
+
+/** Each row is computed by itself, unless the expression uses its number. */
+function rowsOfMap({ expr, shape }: MapAttrs, shapes: readonly (readonly number[])[]): Batch | undefined {
+  const space = shapes.reduce<readonly number[]>(broadcastShape, shape ?? []);
+  if (space.length === 0 || usesAxis(parse(expr), 0)) return undefined;
+  const own = (s: readonly number[]): boolean => s.length === space.length && s[0] === space[0];
+  return { rows: shapes.flatMap((s, i) => (own(s) ? [i] : [])), broadcasts: true };
+}
+
+const usesAxis = (e: Expr, axis: number): boolean =>
+  (e.kind === "position" && e.axis === axis) || (e.kind === "call" && e.args.some((a) => usesAxis(a, axis)));
 
 const usesPosition = (e: Expr | Typed): boolean =>
   e.kind === "position" || (e.kind === "call" && e.args.some((a) => usesPosition(a)));
@@ -54,6 +65,7 @@ export const map: Op<readonly ["...xs"], readonly ["y"], MapAttrs> = defineOp({
   types: { xs: any },
   kind: "kernel",
   onnx: "moproc::Map",
+  batch: (attrs, _, shapes) => rowsOfMap(attrs, shapes),
   infer: ({ xs }, attrs: MapAttrs) => {
     const { dtype } = typedOf(xs, attrs);
     const shape = shapeOf(xs, attrs);
@@ -124,6 +136,7 @@ export const fold: Op<readonly ["x"], readonly ["y"], FoldAttrs> = defineOp({
   types: { x: any },
   kind: "kernel",
   onnx: "moproc::Fold",
+  batch: ({ axes }, rank) => (axes.every((a) => wantAxis(a, rank) !== 0) ? { rows: ["x"] } : undefined),
   infer: ({ x }, attrs: FoldAttrs) => {
     if (!["sum", "prod", "max", "min", "arg_max", "arg_min"].includes(attrs.of)) throw new Error(`no fold ${attrs.of}`);
     if (isArg(attrs.of) && attrs.axes.length !== 1) throw new Error(`${attrs.of} has one axis, not [${attrs.axes}]`);
@@ -223,6 +236,7 @@ export const cumulate: Op<readonly ["x"], readonly ["y"], CumulateAttrs> = defin
   types: { x: numeric },
   kind: "kernel",
   onnx: "moproc::Cumulate",
+  batch: ({ axis }, rank) => (wantAxis(axis, rank) !== 0 ? { rows: ["x"] } : undefined),
   infer: ({ x }, { of, axis }: CumulateAttrs) => {
     if (of !== "sum" && of !== "prod") throw new Error(`no running ${of}`);
     wantAxis(axis, x.shape.length);

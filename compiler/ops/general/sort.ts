@@ -22,6 +22,7 @@ export const sort: Op<readonly ["x"], readonly ["values", "positions"], SortAttr
   types: { x: numeric },
   kind: "kernel",
   onnx: "TopK",
+  batch: ({ axis }, rank) => (wantAxis(axis, rank) !== 0 ? { rows: ["x"] } : undefined),
   infer: ({ x }, { axis: a, k }: SortAttrs) => {
     const axis = wantAxis(a, x.shape.length);
     wantInteger("k", k, 0);

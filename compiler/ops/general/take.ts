@@ -87,6 +87,10 @@ export const gather: Op<readonly ["x", "idx"], readonly ["y"], AxisAttrs> = defi
   types: { x: any, idx: positions },
   kind: "kernel",
   onnx: "Gather",
+  batch: ({ axis }, rank, shapes) => {
+    if (wantAxis(axis, rank) !== 0) return { rows: ["x"] };
+    return shapes[1]?.length === 0 ? undefined : { rows: ["idx"] }; // rows of a table
+  },
   infer: ({ x, idx }, { axis: a }: AxisAttrs) => ({
     y: { dtype: x.dtype, shape: gatheredShape(x, idx, wantAxis(a, x.shape.length)) },
   }),

@@ -18,7 +18,7 @@ export type WindowAttrs = {
   strides: Shape;
   dilations: Shape;
   pads: Shape; // before each spatial axis
-  groups: number;
+  parts: number; // of the channels, each with its own weights
 };
 type ConvAttrs = WindowAttrs & { out: Shape }; // out: the spatial extents of the result
 
@@ -28,7 +28,7 @@ function checkConv(x: TensorType, w: TensorType, a: WindowAttrs): void {
   for (const list of [a.strides, a.dilations, a.pads])
     if (list.length !== spatial) throw new Error(`[${list}] are not numbers for ${spatial} axes`);
   for (const n of [...a.strides, ...a.dilations]) wantInteger("a stride or dilation", n, 1);
-  wantInteger("groups", a.groups, 1);
+  wantInteger("parts", a.parts, 1);
 }
 
 /** Calls f for each pair of an output position and a tap that meet inside x: f(at of y, channel of x, at of w, x's). */
@@ -75,12 +75,12 @@ const constants = (names: readonly string[], values: readonly string[]): string[
   names.map((q, i) => `const int64_t ${q} = ${values[i]};`);
 const named = (prefix: string, n: number): string[] => Array.from({ length: n }, (_, i) => `${prefix}${i}`);
 
-/** x [N, C, ...] and w [M, C / groups, ...] -> y [N, M, ...out]: a cross-correlation, as ONNX's Conv. */
+/** x [N, C, ...] and w [M, C / parts, ...] -> y [N, M, ...out]: a cross-correlation, as ONNX's Conv. */
 export const conv_nd: Op<readonly ["x", "w"], readonly ["y"], ConvAttrs> = defineOp({
   name: "conv_nd",
   inputs: ["x", "w"],
   outputs: ["y"],
-  attrs: ["strides", "dilations", "pads", "groups", "out"],
+  attrs: ["strides", "dilations", "pads", "parts", "out"],
   types: { x: numeric, w: numeric },
   oneType: true,
   kind: "kernel",
@@ -88,8 +88,8 @@ export const conv_nd: Op<readonly ["x", "w"], readonly ["y"], ConvAttrs> = defin
   batch: { rows: ["x"] },
   infer: ({ x, w }, attrs: ConvAttrs) => {
     checkConv(x, w, attrs);
-    if (dim(w, 1) * attrs.groups !== dim(x, 1) || dim(w, 0) % attrs.groups !== 0)
-      throw new Error(`w [${w.shape}] does not fit ${dim(x, 1)} channels in ${attrs.groups} groups`);
+    if (dim(w, 1) * attrs.parts !== dim(x, 1) || dim(w, 0) % attrs.parts !== 0)
+      throw new Error(`w [${w.shape}] does not fit ${dim(x, 1)} channels in ${attrs.parts} parts`);
     return { y: { dtype: x.dtype, shape: [dim(x, 0), dim(w, 0), ...attrs.out] } };
   },
   reference: ({ x, w }, attrs, types) => {
@@ -114,7 +114,7 @@ export const conv_nd: Op<readonly ["x", "w"], readonly ["y"], ConvAttrs> = defin
           ...constants(q, taps(attrs, p, t)),
           addIf(
             bounds(q, spatial),
-            k.load(0, [n, `${groupOf(m, dim(w, 0) / attrs.groups)} * ${channels} + ${c}`, ...q]),
+            k.load(0, [n, `${groupOf(m, dim(w, 0) / attrs.parts)} * ${channels} + ${c}`, ...q]),
             k.load(1, [m, c as string, ...t]),
           ),
         ]);
@@ -125,14 +125,14 @@ export const conv_nd: Op<readonly ["x", "w"], readonly ["y"], ConvAttrs> = defin
 });
 
 /**
- * dy [N, M, ...] and w [M, C / groups, ...] -> dx [N, C, ...out]: the gradient of conv_nd by x, and the transposed
+ * dy [N, M, ...] and w [M, C / parts, ...] -> dx [N, C, ...out]: the gradient of conv_nd by x, and the transposed
  * convolution of ONNX.
  */
 export const conv_nd_dgrad: Op<readonly ["dy", "w"], readonly ["dx"], ConvAttrs> = defineOp({
   name: "conv_nd_dgrad",
   inputs: ["dy", "w"],
   outputs: ["dx"],
-  attrs: ["strides", "dilations", "pads", "groups", "out"],
+  attrs: ["strides", "dilations", "pads", "parts", "out"],
   types: { dy: numeric, w: numeric },
   oneType: true,
   kind: "kernel",
@@ -140,12 +140,12 @@ export const conv_nd_dgrad: Op<readonly ["dy", "w"], readonly ["dx"], ConvAttrs>
   batch: { rows: ["dy"] },
   infer: ({ dy, w }, attrs: ConvAttrs) => {
     checkConv(dy, w, attrs);
-    if (dim(w, 0) !== dim(dy, 1) || dim(w, 0) % attrs.groups !== 0)
-      throw new Error(`w [${w.shape}] does not fit ${dim(dy, 1)} channels in ${attrs.groups} groups`);
-    return { dx: { dtype: dy.dtype, shape: [dim(dy, 0), dim(w, 1) * attrs.groups, ...attrs.out] } };
+    if (dim(w, 0) !== dim(dy, 1) || dim(w, 0) % attrs.parts !== 0)
+      throw new Error(`w [${w.shape}] does not fit ${dim(dy, 1)} channels in ${attrs.parts} parts`);
+    return { dx: { dtype: dy.dtype, shape: [dim(dy, 0), dim(w, 1) * attrs.parts, ...attrs.out] } };
   },
   reference: ({ dy, w }, attrs, types) => {
-    const dx = NdArray.fill([dim(dy, 0), dim(w, 1) * attrs.groups, ...attrs.out], () => 0);
+    const dx = NdArray.fill([dim(dy, 0), dim(w, 1) * attrs.parts, ...attrs.out], () => 0);
     sumTaps(dx, w, dy, attrs, "x");
     return { dx: wrapped(dx, types.dy) };
   },
@@ -154,7 +154,7 @@ export const conv_nd_dgrad: Op<readonly ["dy", "w"], readonly ["dx"], ConvAttrs>
     w: conv_nd_wgrad(b, p.d.dx as Value, p.in.dy, { ...window, out: p.in.w.type.shape.slice(2) }),
   }),
   nest: ({ dy, w }, attrs, { dx }): Nest => {
-    const [channels, each, spatial] = [dim(w, 1), dim(w, 0) / attrs.groups, dy.shape.slice(2)];
+    const [channels, each, spatial] = [dim(w, 1), dim(w, 0) / attrs.parts, dy.shape.slice(2)];
     return {
       space: dx.shape,
       work: 1 + 2 * each * elements(w.shape.slice(2)),
@@ -183,25 +183,25 @@ export const conv_nd_dgrad: Op<readonly ["dy", "w"], readonly ["dx"], ConvAttrs>
   },
 });
 
-/** x [N, C, ...] and dy [N, M, ...] -> dw [M, C / groups, ...out]: the gradient of conv_nd by w. */
+/** x [N, C, ...] and dy [N, M, ...] -> dw [M, C / parts, ...out]: the gradient of conv_nd by w. */
 export const conv_nd_wgrad: Op<readonly ["x", "dy"], readonly ["dw"], ConvAttrs> = defineOp({
   name: "conv_nd_wgrad",
   inputs: ["x", "dy"],
   outputs: ["dw"],
-  attrs: ["strides", "dilations", "pads", "groups", "out"],
+  attrs: ["strides", "dilations", "pads", "parts", "out"],
   types: { x: numeric, dy: numeric },
   oneType: true,
   kind: "kernel",
   onnx: "moproc::ConvNdWgrad",
   infer: ({ x, dy }, attrs: ConvAttrs) => {
-    const shape = [dim(dy, 1), dim(x, 1) / attrs.groups, ...attrs.out];
+    const shape = [dim(dy, 1), dim(x, 1) / attrs.parts, ...attrs.out];
     checkConv(x, { dtype: x.dtype, shape }, attrs);
-    if (dim(x, 0) !== dim(dy, 0) || dim(x, 1) % attrs.groups !== 0 || dim(dy, 1) % attrs.groups !== 0)
-      throw new Error(`x [${x.shape}] and dy [${dy.shape}] do not fit in ${attrs.groups} groups`);
+    if (dim(x, 0) !== dim(dy, 0) || dim(x, 1) % attrs.parts !== 0 || dim(dy, 1) % attrs.parts !== 0)
+      throw new Error(`x [${x.shape}] and dy [${dy.shape}] do not fit in ${attrs.parts} parts`);
     return { dw: { dtype: x.dtype, shape } };
   },
   reference: ({ x, dy }, attrs, types) => {
-    const dw = NdArray.fill([dim(dy, 1), dim(x, 1) / attrs.groups, ...attrs.out], () => 0);
+    const dw = NdArray.fill([dim(dy, 1), dim(x, 1) / attrs.parts, ...attrs.out], () => 0);
     sumTaps(x, dw, dy, attrs, "w");
     return { dw: wrapped(dw, types.x) };
   },
@@ -210,7 +210,7 @@ export const conv_nd_wgrad: Op<readonly ["x", "dy"], readonly ["dw"], ConvAttrs>
     dy: conv_nd(b, p.in.x, p.d.dw as Value, { ...window, out: p.in.dy.type.shape.slice(2) }),
   }),
   nest: ({ x, dy }, attrs, { dw }): Nest => {
-    const [channels, each, spatial] = [dim(dw, 1), dim(dw, 0) / attrs.groups, x.shape.slice(2)];
+    const [channels, each, spatial] = [dim(dw, 1), dim(dw, 0) / attrs.parts, x.shape.slice(2)];
     return {
       space: dw.shape,
       work: 1 + (2 * elements(dy.shape)) / dim(dy, 1),
@@ -241,7 +241,7 @@ const wrapped = (v: NdArray, t: TensorType): NdArray =>
 /** Adds the products of a convolution to x, w or y, which one is said by `result`. */
 function sumTaps(x: NdArray, w: NdArray, y: NdArray, a: WindowAttrs, result: "x" | "w" | "y"): void {
   const [pixels, outs, count] = [x, y, w].map((t) => elements(t.shape.slice(2))) as [number, number, number];
-  const [channels, each] = [dim(w, 1), dim(w, 0) / a.groups];
+  const [channels, each] = [dim(w, 1), dim(w, 0) / a.parts];
   eachTap(x.shape, w.shape, y.shape, a, (n, m, c, o, tap, pixel) => {
     const ix = (n * dim(x, 1) + Math.floor(m / each) * channels + c) * pixels + pixel;
     const iw = (m * channels + c) * count + tap;
@@ -253,7 +253,7 @@ function sumTaps(x: NdArray, w: NdArray, y: NdArray, a: WindowAttrs, result: "x"
   });
 }
 
-type PoolAttrs = Omit<ConvAttrs, "groups"> & { kernel: Shape };
+type PoolAttrs = Omit<ConvAttrs, "parts"> & { kernel: Shape };
 
 /**
  * x [N, C, ...] -> y [N, C, ...out], the largest element of each window, and its position in the row-major plane of x's
@@ -270,7 +270,7 @@ export const max_pool_nd: Op<readonly ["x"], readonly ["y", "positions"], PoolAt
   onnx: "MaxPool",
   batch: { rows: ["x"] },
   infer: ({ x }, a: PoolAttrs) => {
-    checkConv(x, { dtype: x.dtype, shape: [1, 1, ...a.kernel] }, { ...a, groups: 1 });
+    checkConv(x, { dtype: x.dtype, shape: [1, 1, ...a.kernel] }, { ...a, parts: 1 });
     const shape = [dim(x, 0), dim(x, 1), ...a.out];
     return { y: { dtype: x.dtype, shape }, positions: { dtype: "i64" as const, shape } };
   },
@@ -280,7 +280,7 @@ export const max_pool_nd: Op<readonly ["x"], readonly ["y", "positions"], PoolAt
     const positions = NdArray.fill(shape, () => -1);
     const [pixels, outs] = [elements(x.shape.slice(2)), elements(a.out)];
     const planes: Shape = [1, 1, ...x.shape.slice(2)];
-    eachTap(planes, [1, 1, ...a.kernel], [1, 1, ...a.out], { ...a, groups: 1 }, (_n, _m, _c, o, _tap, pixel) => {
+    eachTap(planes, [1, 1, ...a.kernel], [1, 1, ...a.out], { ...a, parts: 1 }, (_n, _m, _c, o, _tap, pixel) => {
       for (let plane = 0; plane < dim(x, 0) * dim(x, 1); plane++) {
         const [v, at] = [x.data[plane * pixels + pixel] as number, plane * outs + o];
         const best = y.data[at] as number;
@@ -321,7 +321,7 @@ export const max_pool_nd: Op<readonly ["x"], readonly ["y", "positions"], PoolAt
           `${type} m = lowest_<${type}>();`,
           "int64_t best = -1;",
           ...loops(a.kernel, "t", (t) => [
-            ...constants(q, taps({ ...a, groups: 1 }, p, t)),
+            ...constants(q, taps({ ...a, parts: 1 }, p, t)),
             `if (${bounds(q, spatial)}) {`,
             `const ${type} v = ${k.load(0, [n, c, ...q])};`,
             `if (best < 0 || above_(v, m, false)) { m = v; best = ${plane}; }`,
