@@ -83,6 +83,11 @@ export class Builder {
     this.g.updates.set(state, next);
   }
 
+  /** The value of a state after the step; undefined if it has no update so far. */
+  updateOf(state: Value): Value | undefined {
+    return this.g.updates.get(state);
+  }
+
   /**
    * Appends a node of the op `name` and returns its results in the order of the op's outputs. Most callers use the op
    * itself: `relu(b, x)`. Throws if no such op is defined, or if the op does not accept the operands or attributes; in

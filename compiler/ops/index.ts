@@ -1,5 +1,6 @@
 // All ops, one file per family. Importing this module fills the op table.
 
+export * from "./adamw.js";
 export * from "./batch_norm.js";
 export * from "./channelwise.js";
 export * from "./collective.js";

@@ -217,6 +217,7 @@ const attrsOf: Readonly<Record<string, Attrs>> = {
   broadcast_to: { shape: [1, 1] },
   spread_pixels: { h: 1, w: 1 },
   sgd: { grad_scale: 0.25 },
+  adamw: { grad_scale: 0.25 },
   running_average: { momentum: 0.25 },
 };
 
@@ -249,10 +250,11 @@ for (const o of ours.filter((o) => o.kind === "elementwise")) {
     const n = (o.inputs as readonly string[]).length;
     t.truthy(o.code);
     const rows = [
-      [0.5, 1.25, 0.75, 0.3, 0.9, 0.125, 1],
-      [-0.5, 0.25, -1.75, 2, 0.1, 0.5, 1],
-      [0.5, -1.25, 0, 0.3, 0.9, 0.125, 0], // sgd: not finite
-      [3, 2, 0, 1, 1, 1, 1], // where_finite: not finite
+      [0.5, 1.25, 0.75, 0.3, 0.9, 0.125, 1, 0.01, 0.1, 0.2, 0.3, 0.7, 1],
+      [-0.5, 0.25, 1.75, 2, 0.1, 0.5, 1, 0.25, 0.5, 0.5, 0.6, 1, 1],
+      [-0.5, 0.25, -1.75, 2, 0.1, 0.5, 1, 0.25, 0.5, 0.5, 0.6, 1, 1],
+      [0.5, -1.25, 0, 0.3, 0.9, 0.125, 0, 0.5, 0.5, 0.5, 0.6, 1, 0], // sgd and adamw: not finite
+      [3, 2, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1], // where_finite: not finite
     ];
     for (const row of rows) compareCode(t, o, row.slice(0, n));
   });

@@ -271,6 +271,19 @@ const loss: readonly OpCase[] = [
 const finite = number(1);
 const update: readonly OpCase[] = [
   opCase(
+    "adamw",
+    {
+      ...{ p: fixed([4, 9]), m: fixed([4, 9]), v: fixed([4, 9], 0, 1), g: fixed([4, 9]) },
+      ...{ lr: number(0.1), beta1: number(0.9), beta2: number(0.99), eps: number(1e-3), wd: number(0.05) },
+      ...{ c1: number(0.19), c2: number(0.02), clip: number(0.7), finite },
+    },
+    (b, v) => {
+      const hyper = [v.lr, v.beta1, v.beta2, v.eps, v.wd, v.c1, v.c2, v.clip, v.finite] as const;
+      const { m_new, v_new, p_new } = op.adamw(b, v.p, v.m, v.v, v.g, ...hyper, { grad_scale: 0.5 });
+      return [m_new, v_new, p_new];
+    },
+  ),
+  opCase(
     "sgd",
     {
       p: fixed([4, 9]),

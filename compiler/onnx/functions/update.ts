@@ -2,7 +2,7 @@
 
 import { elements } from "../../ir/types.js";
 import * as op from "../../ops/index.js";
-import type { Ref } from "../writer.js";
+import type { Operand, Ref } from "../writer.js";
 import { type Body, bodyOf, extent } from "./body.js";
 
 const largest = 3.4028234663852886e38; // the largest finite f32 number
@@ -13,6 +13,17 @@ export const update: readonly Body[] = [
     const ok = w.isSet(finite);
     const v_new = w.where(ok, w.add(w.mul(v, momentum), pull), v);
     return { v_new, p_new: w.where(ok, w.sub(p, w.mul(v_new, lr)), p) };
+  }),
+  bodyOf(op.adamw, (w, { p, m, v, g, finite, ...o }, { attrs: { grad_scale } }) => {
+    const h = w.mul(w.mul(g, grad_scale), o.clip);
+    const ok = w.isSet(finite);
+    const moved = (old: Ref | Operand, next: Ref, beta: Operand): Ref =>
+      w.where(ok, w.add(w.mul(old, beta), w.mul(next, w.sub(1, beta))), old);
+    const m_new = moved(m, h, o.beta1);
+    const v_new = moved(v, w.mul(h, h), o.beta2);
+    const direction = w.div(w.div(m_new, o.c1), w.add(w.sqrt(w.div(v_new, o.c2)), o.eps));
+    const step = w.mul(w.add(w.mul(p, o.weight_decay), direction), o.lr);
+    return { m_new, v_new, p_new: w.where(ok, w.sub(p, step), p) };
   }),
   bodyOf(op.running_average, (w, { previous, batch, finite }, { attrs: { momentum } }) => {
     const next = w.add(w.mul(previous, 1 - momentum), w.mul(batch, momentum));
