@@ -7,3 +7,4 @@ export * as nn from "./nn.js";
 export * as optim from "./optim.js";
 export * as resnet from "./resnet.js";
 export * as trunk from "./trunk.js";
+export * as vit from "./vit.js";

@@ -4,7 +4,8 @@
 // comparing the nodes for two batch sizes.
 
 import type { Graph, Node, Value } from "../ir/types.js";
-import { attrsForRows, rowsOf } from "../ops/rows.js";
+import { opOf } from "../ops/op.js";
+import { attrsForRows, operandNameOf, rowsOf } from "../ops/rows.js";
 import { functionOf } from "./library.js";
 import { encodeFunction } from "./proto.js";
 
@@ -32,7 +33,7 @@ function obstacle(n: Node, batched: (v: Value) => boolean, batch: number): strin
   const rows = rowsOf(n);
   if (!rows) return "it needs all rows at once";
   for (const [i, v] of n.inputs.entries()) {
-    if (batched(v) && !rows.operands[i])
+    if (batched(v) && !rows.operands[i] && !isOnlyRow(n, i))
       return `its operand %${v.name} has the batch, and the op does not take it row by row`;
     const repeated = rows.broadcasts && v.type.shape[0] === 1; // the same for all rows
     if (!batched(v) && rows.operands[i] && !repeated)
@@ -44,6 +45,17 @@ function obstacle(n: Node, batched: (v: Value) => boolean, batch: number): strin
   if (n.outputs.some(({ type }) => (type.shape[0] ?? 0.5) % batch !== 0))
     return "its result has another number of rows";
   return undefined;
+}
+
+/** Whether operand i broadcasts by its shape and is the only row of the example batch, which looks like a scalar. */
+function isOnlyRow(n: Node, i: number): boolean {
+  const { kind, access } = opOf(n.op);
+  const [own, result] = [n.inputs[i], n.outputs[0]].map((v) => v?.type.shape ?? []) as [
+    readonly number[],
+    readonly number[],
+  ];
+  const byShape = kind === "elementwise" && access?.[operandNameOf(n, i)] === undefined;
+  return byShape && own.length === result.length && own[0] === 1 && result[0] === 1;
 }
 
 /** Why the ONNX nodes of the op would be different for twice as many rows; undefined if they are the same. */

@@ -1,4 +1,5 @@
-// The network is where the first convolution of a ResNet and its first block have the same prefix.
+// The network is where the first convolution and the first block of a ResNet or a vision transformer have the same
+// prefix.
 #include "formats/foreign_network.h"
 
 #include <algorithm>
@@ -17,9 +18,12 @@
 namespace moproc::formats {
 namespace {
 
-/// The first convolution and the first block, in the spellings of torchvision (its deep stem too) and detectron2.
-constexpr std::pair<std::string_view, std::string_view> kFronts[] = {
-    {"conv1.weight", "layer1.0."}, {"conv1.0.weight", "layer1.0."}, {"stem.conv1.weight", "res2.0."}};
+/// The first convolution and the first block, in the spellings of torchvision (its deep stem too) and detectron2, and
+/// of timm for vision transformers.
+constexpr std::pair<std::string_view, std::string_view> kFronts[] = {{"conv1.weight", "layer1.0."},
+                                                                     {"conv1.0.weight", "layer1.0."},
+                                                                     {"stem.conv1.weight", "res2.0."},
+                                                                     {"patch_embed.proj.weight", "blocks.0."}};
 constexpr std::string_view kQuery = "encoder_q.", kKey = "encoder_k.";
 constexpr std::string_view kHeads[] = {"fc.", "head.fc.", "classifier.", "head.", "linear."};
 

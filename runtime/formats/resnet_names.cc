@@ -68,6 +68,7 @@ Naming naming_of(const Checkpoint& c) {
   if (any_begins(c.tensors, kQuery)) return Naming::mopro;
   if (any_begins(c.tensors, "stem.") && any_begins(c.tensors, "res2.0.")) return Naming::detectron2;
   if (any_begins(c.tensors, "conv1.") && any_begins(c.tensors, "layer1.0.")) return Naming::torchvision;
+  if (any_begins(c.tensors, "patch_embed.proj.") && any_begins(c.tensors, "blocks.0.")) return Naming::torchvision;
   return Naming::other;
 }
 
@@ -111,8 +112,11 @@ Checkpoint query_encoder(const Checkpoint& c) {
       });
     case Naming::other: break;
   }
-  throw InputError(c.path + ": has no ResNet: neither encoder_q.conv1.weight nor conv1.weight nor stem.conv1.weight" +
-                   (c.tensors.empty() ? "" : "; its first tensor is " + shown(c.tensors[0].name)));
+  throw InputError(
+      c.path +
+      ": has no ResNet or vision transformer: neither encoder_q.* nor conv1.weight nor stem.conv1.weight nor "
+      "patch_embed.proj.weight" +
+      (c.tensors.empty() ? "" : "; its first tensor is " + shown(c.tensors[0].name)));
 }
 
 Checkpoint as_mopro(const Checkpoint& c) {

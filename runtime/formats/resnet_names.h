@@ -1,6 +1,7 @@
 // The three spellings of a ResNet's tensors: MoPro's (encoder_q.layer1.0.bn1.weight,
 // encoder_q.classifier.weight), torchvision's (layer1.0.bn1.weight, fc.weight), detectron2's
-// (res2.0.conv1.norm.weight, no classifier).
+// (res2.0.conv1.norm.weight, no classifier). A vision transformer has timm's names (blocks.0.norm1.weight), alone or
+// behind MoPro's prefix; its classifier is called as torchvision calls a ResNet's.
 #pragma once
 
 #include <string>
@@ -13,7 +14,7 @@ namespace moproc::formats {
 
 enum class Naming { mopro, torchvision, detectron2, other };
 
-/// The naming scheme of a checkpoint; `other` for a model that is not such a ResNet.
+/// The naming scheme of a checkpoint; torchvision also for a vision transformer alone; `other` for all other models.
 Naming naming_of(const Checkpoint& c);
 
 /// detectron2's name for a name of torchvision; "" for tensors that detectron2 leaves out (fc, classifier).

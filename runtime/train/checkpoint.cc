@@ -150,7 +150,7 @@ void check_task(const Checkpoint& c, const Session& session) {
   const std::string task = meta(session.plan(), "task");
   if (task == "mopro" && naming_of(c) == Naming::torchvision)
     throw InputError(c.path +
-                     ": holds a single ResNet, not the state of MoPro (two encoders, queue, prototypes), which " +
+                     ": holds a single network, not the state of MoPro (two encoders, queue, prototypes), which " +
                      "train and clean need; retrain, finetune, lowshot, predict, export and convert can read it");
 }
 

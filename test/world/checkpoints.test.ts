@@ -159,7 +159,7 @@ test("train --resume: a single network is not a run of MoPro, and the message sa
   const mopro = ["--task", "mopro", "--data", "data", "--resume", "wrapped.pth", "--exp-dir", "no"];
   const r = shell.moproc("train", ...model, ...mopro);
   t.is(r.status, 2);
-  t.regex(r.err, /wrapped\.pth: holds a single ResNet, not the state of MoPro.*finetune, lowshot, predict/);
+  t.regex(r.err, /wrapped\.pth: holds a single network, not the state of MoPro.*finetune, lowshot, predict/);
   const classifier = [...model, "--task", "classifier", "--data", "data", "--exp-dir", "resumed", "--epochs", "8"];
   const adam = shell.moproc("train", ...classifier, "--resume", "wrapped.pth");
   t.is(adam.status, 2);

@@ -10,7 +10,7 @@ import { NdArray } from "../../compiler/ir/nd.js";
 import { type State, sameShape, showType } from "../../compiler/ir/types.js";
 import { SafetensorsFile } from "../../compiler/util/safetensors.js";
 import type { Network } from "../../models/deploy.js";
-import { archOf } from "../../models/trunk.js";
+import { archOf, stems, widthOf, widthTensor, widthTensors } from "../../models/trunk.js";
 import { type Foreign, foreignOfCheckpoint } from "./foreign_network.js";
 
 /** The network's settings that flags state; undefined if a flag is not given. */
@@ -69,8 +69,8 @@ function identify(
   const notes: string[] = [];
   if (file.metadata.has("onnx_sha256")) return identifyForeign(file, flags, encoder);
   // A single network that was converted has MoPro's names, too.
-  const named = file.tensors.has("encoder_q.conv1.weight");
-  const whole = file.tensors.has("prototypes") || file.tensors.has("encoder_k.conv1.weight");
+  const named = stems.some((name) => file.tensors.has(`encoder_q.${name}`));
+  const whole = file.tensors.has("prototypes") || stems.some((name) => file.tensors.has(`encoder_k.${name}`));
   const task = named && whole ? "mopro" : "classifier";
   agreed(file, "task", undefined, undefined, task as string, text);
   if (task === "classifier" && encoder === "key") throw new Error(`--which key: ${file.path} has no key encoder`);
@@ -79,13 +79,16 @@ function identify(
   /** The rows of a weight; undefined if the file does not have it. */
   const rows = (name: string): number | undefined =>
     file.tensors.has(prefix + name) ? file.entry(prefix + name).shape[0] : undefined;
-  const stage =
-    rows("layer1.0.conv1.weight") ??
-    fail(`${file.path}: holds no ResNet: tensor ${prefix}layer1.0.conv1.weight is missing`);
+  if (widthTensors.every((name) => rows(name) === undefined)) {
+    const names = widthTensors.map((name) => prefix + name);
+    fail(`${file.path}: holds neither a ResNet nor a vision transformer: tensors ${names.join(" and ")} are missing`);
+  }
   const arch =
     agreed(file, "arch", "-a", flags.network, undefined, text) ??
     fail(`${file.path}: does not say its architecture: give it with -a`);
-  const width = agreed(file, "width", "--width", flags.width, stage / 64, number) as number;
+  const tensor = widthTensor(archOf(arch));
+  const channels = rows(tensor) ?? fail(`${file.path}: holds no ${arch}: tensor ${prefix}${tensor} is missing`);
+  const width = agreed(file, "width", "--width", flags.width, widthOf(archOf(arch), channels), number) as number;
   const num_class = agreed(file, "num_class", "--num-class", flags.numClass, rows(`${head}.weight`), number);
   const low_dim = agreed(file, "low_dim", "--low-dim", flags.lowDim, rows("fc2.weight"), number);
   let image_size = agreed(file, "image_size", "--image-size", flags.imageSize, undefined, number);

@@ -39,7 +39,8 @@ const verbs = await verbsFor(typed);
 const everything: Verb = {
   name: "moproc",
   usage: "VERB [flags]",
-  purpose: "An ahead-of-time compiler for training: ResNet and MoPro, from TypeScript to native kernels.",
+  purpose:
+    "An ahead-of-time compiler for training: ResNets, vision transformers and MoPro, from TypeScript to kernels.",
   more: "`moproc VERB --help` shows the flags of a verb; `moproc --version` the version.",
   verbs,
 };
