@@ -13,6 +13,7 @@ import { type Window, windowMeans } from "../compiler/ops/composed/window.js";
 import * as op from "../compiler/ops/index.js";
 import { batchMomentum, constant, f32, type Net } from "./net.js";
 
+export { dropout } from "./dropout.js";
 export { finish, imagenet, Net, type NetOptions } from "./net.js";
 
 export interface Conv2dOptions {

@@ -8,6 +8,7 @@ export * from "./constant.js";
 export * from "./conv.js";
 export * from "./elementwise.js";
 export * from "./general/batch_matmul.js";
+export * from "./general/dropout.js";
 export * from "./general/map.js";
 export * from "./general/sort.js";
 export * from "./general/take.js";

@@ -9,6 +9,7 @@
 
 #include "common/element.h"
 #include "common/params.h"
+#include "common/philox.h"
 
 namespace moproc {
 

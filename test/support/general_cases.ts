@@ -51,6 +51,17 @@ const functions: readonly OpCase[] = [
   ),
 ];
 
+const random: readonly OpCase[] = [
+  opCase(
+    "dropout",
+    { x: [5, 10], row: at([7, 8, 9, 10, 1000000]), seed: at([4503599627370495], []), step: at([3], []) },
+    (b, v) => op.dropout(b, v.x, v.row, v.seed, v.step, { p: 0.3, stream: 4000000000 }),
+  ),
+  opCase("dropout_of_nothing", { x: [2, 3], row: at([0, 1]), seed: at([-5], []), step: at([0], []) }, (b, v) =>
+    op.dropout(b, v.x, v.row, v.seed, v.step, { p: 0, stream: 0 }),
+  ),
+];
+
 const maps: readonly OpCase[] = [
   opCase("map_images", { x: [2, 3, 4, 5], y: [3, 1, 1] }, (b, v) =>
     op.map(b, [v.x, v.y, v.x], { expr: "add(mul(x0,x1),where(less(x2,0.1),mul(x2,x2),x1))" }),
@@ -182,4 +193,4 @@ const products: readonly OpCase[] = [
   ),
 ];
 
-export const generalCases: readonly OpCase[] = [...functions, ...maps, ...folds, ...places, ...products];
+export const generalCases: readonly OpCase[] = [...functions, ...maps, ...random, ...folds, ...places, ...products];
