@@ -8,12 +8,16 @@ import { Builder } from "../../compiler/ir/builder.js";
 import { evaluate } from "../../compiler/ir/evaluate.js";
 import { NdArray } from "../../compiler/ir/nd.js";
 import type { Graph, Value } from "../../compiler/ir/types.js";
+import * as op from "../../compiler/ops/index.js";
+import { distribute } from "../../compiler/passes/distribute.js";
 import { root } from "../../compiler/util/root.js";
 import * as nn from "../../models/nn.js";
 import { compiled, relativeError, runCompiled } from "../support/compiled.js";
 import { gradientError, withGradients } from "../support/gradcheck.js";
 import { noPythonWith, pythonWith } from "../support/python.js";
 import { randomArray } from "../support/random.js";
+import { evaluateRanks } from "../support/ranks.js";
+import { rows, run } from "../support/training.js";
 
 type Options = Readonly<Record<string, number | boolean | string>>;
 type Layer = (net: nn.Net, x: Value, options: never) => Value;
@@ -173,4 +177,29 @@ test("what does not fit is refused, with the place", (t) => {
     refusal((net, x) => nn.attention(net, x, { heads: 4 }), [2, 3, 6]),
     /^attention in at: \[2,3,6\] are no tokens of 4 heads/,
   );
+});
+
+test("ranks divide the rows of a convolution and not the groups of its channels", (t) => {
+  const b = Builder.create("g", { groups: 2 });
+  const x = b.input("x", { dtype: "f32", shape: [4, 6, 5, 5] });
+  const net = new nn.Net(b, { training: true });
+  const y = nn.conv2d(net, x, { out: 6, kernel: 3, pad: 1, groups: 6 });
+  t.is(b.nodes.at(-1)?.op, "conv_nd");
+  const steps = net.buffer("steps", { dtype: "i64", shape: [] }, { kind: "constant", value: 0 });
+  net.later(steps, "count"); // only the ranks of a graph that updates something divide groups
+  net.commit(op.scalar(b, 1));
+  const whole = b.finish([y]);
+  const local = distribute(whole, 2, "load");
+  const images = randomArray([4, 6, 5, 5], 2);
+  const states = new Map([
+    ["weight", randomArray([6, 1, 3, 3], 1)],
+    ["steps", NdArray.scalar(0)],
+  ]);
+  const want = run(whole, states, { x: images }).outputs[y.name];
+  const mail = (local.inputs.find((v) => v.name === "mail") as Value).type.shape;
+  const feeds = [0, 1].map((r) => {
+    const own = { x: rows(images, 2 * r, 2 * r + 2), mail: NdArray.fill(mail, () => r) };
+    return new Map([...states, ...Object.entries(own)]);
+  });
+  for (const env of evaluateRanks(local, feeds)) t.deepEqual(env.get(local.outputs[0] as Value)?.data, want?.data);
 });
