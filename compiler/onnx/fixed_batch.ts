@@ -3,10 +3,10 @@
 
 import type { Builder } from "../ir/builder.js";
 import { elements } from "../ir/types.js";
+import { spread } from "../ops/composed/compute.js";
 import type { Held } from "./at.js";
 import { elementsOf, type OnnxNode, type Tensor } from "./model.js";
 import { tensorFrom } from "./numbers.js";
-import { spread } from "./operators/compute.js";
 
 /** The operators whose second input is a shape that begins with the batch. */
 const shapes: ReadonlySet<string> = new Set(["Reshape", "Expand"]);
