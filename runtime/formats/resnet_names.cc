@@ -58,13 +58,18 @@ Checkpoint renamed(const Checkpoint& c, F&& rename) {
   return out;
 }
 
-std::string replace_front(const std::string& name, std::string_view from, std::string_view to) {
-  return name.starts_with(from) ? std::string(to) + name.substr(from.size()) : name;
+/// The name of a layer's weight or bias with another name of the layer; other names stay as they are.
+std::string rename_layer(const std::string& name, std::string_view from, std::string_view to) {
+  const std::string_view leaf = behind(from, name);
+  return leaf == "weight" || leaf == "bias" ? std::string(to) + std::string(leaf) : name;
 }
 
 }  // namespace
 
 Naming naming_of(const Checkpoint& c) {
+  // The network of another program keeps its own names.
+  if (c.metadata.contains("onnx_sha256"))
+    return any_begins(c.tensors, kQuery) ? Naming::mopro : Naming::torchvision;
   if (any_begins(c.tensors, kQuery)) return Naming::mopro;
   if (any_begins(c.tensors, "stem.") && any_begins(c.tensors, "res2.0.")) return Naming::detectron2;
   if (any_begins(c.tensors, "conv1.") && any_begins(c.tensors, "layer1.0.")) return Naming::torchvision;
@@ -107,8 +112,8 @@ Checkpoint query_encoder(const Checkpoint& c) {
     case Naming::mopro:
       return renamed(c, [](const std::string& name) {
         const std::string bare(behind(kQuery, name));
-        if (bare.starts_with("fc1.") || bare.starts_with("fc2.")) return std::string();
-        return replace_front(bare, "classifier.", "fc.");
+        if (rename_layer(rename_layer(bare, "fc1.", ""), "fc2.", "") != bare) return std::string();  // the projection
+        return rename_layer(bare, "classifier.", "fc.");
       });
     case Naming::other: break;
   }
@@ -121,7 +126,7 @@ Checkpoint query_encoder(const Checkpoint& c) {
 
 Checkpoint as_mopro(const Checkpoint& c) {
   return renamed(query_encoder(c), [](const std::string& name) {
-    return std::string(kQuery) + replace_front(name, "fc.", "classifier.");
+    return std::string(kQuery) + rename_layer(name, "fc.", "classifier.");
   });
 }
 
