@@ -35,7 +35,9 @@ export interface ForeignOutputs {
 /** What is known of a network before it is trained. */
 export interface ForeignFacts {
   readonly featureSize: number;
+  readonly featureRank: number; // of the model's tensor: 2, 3 with tokens, 4 with pixels
   readonly classes: number | undefined; // of a classifier that is kept
+  readonly logitsRank: number | undefined; // of its tensor: 2, or 4 with one pixel
   readonly values: ReadonlyMap<string, Tensor>; // of all states
   readonly trained: readonly string[]; // states that training changes by gradients
   readonly frozen: readonly string[];
@@ -62,7 +64,7 @@ export class ForeignNetwork {
   /** Throws, naming a node or tensor, if the network cannot be trained on images of this size in pixels. */
   constructor(
     private readonly model: Model,
-    private readonly options: ForeignOptions,
+    readonly options: ForeignOptions,
     size: number,
   ) {
     this.facts = this.examine(size);
@@ -98,7 +100,9 @@ export class ForeignNetwork {
     });
     return {
       featureSize: outputs.feature.type.shape[1] as number,
+      featureRank: (part.values[0] as Value).type.shape.length,
       classes: outputs.logits?.type.shape[1],
+      logitsRank: part.values[1]?.type.shape.length,
       values,
       trained: by.trained,
       frozen: by.frozen,

@@ -68,8 +68,7 @@ std::string rename_layer(const std::string& name, std::string_view from, std::st
 
 Naming naming_of(const Checkpoint& c) {
   // The network of another program keeps its own names.
-  if (c.metadata.contains("onnx_sha256"))
-    return any_begins(c.tensors, kQuery) ? Naming::mopro : Naming::torchvision;
+  if (c.metadata.contains("onnx_sha256")) return any_begins(c.tensors, kQuery) ? Naming::mopro : Naming::torchvision;
   if (any_begins(c.tensors, kQuery)) return Naming::mopro;
   if (any_begins(c.tensors, "stem.") && any_begins(c.tensors, "res2.0.")) return Naming::detectron2;
   if (any_begins(c.tensors, "conv1.") && any_begins(c.tensors, "layer1.0.")) return Naming::torchvision;

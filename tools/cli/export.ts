@@ -4,6 +4,7 @@
 import { rmSync, writeFileSync } from "node:fs";
 import { deployModel, neededPart } from "../../compiler/onnx/deploy.js";
 import { opsets } from "../../compiler/onnx/export.js";
+import type { Model } from "../../compiler/onnx/model.js";
 import { encodeModel } from "../../compiler/onnx/proto.js";
 import { marks, requireFile, temporary } from "../../compiler/util/own.js";
 import { Stopped, ToolFailure } from "../../compiler/util/run.js";
@@ -12,7 +13,8 @@ import { putInPlace } from "../../compiler/util/whole_file.js";
 import { deployed, heads, inputs } from "../../models/deploy.js";
 import { archs } from "../../models/trunk.js";
 import { encoders, openCheckpoint, readStates } from "./checkpoint.js";
-import { CannotCheck, type Checked, checkModel } from "./export_check.js";
+import { CannotCheck, type Checked, checkModel, type Subject } from "./export_check.js";
+import { foreignModel } from "./export_foreign.js";
 import { asJson, asText, describe, type ExportFlags, recordedNames } from "./export_report.js";
 import { exportTrainingVerb } from "./export_training.js";
 import { integer, oneOf, positive } from "./kinds.js";
@@ -126,21 +128,22 @@ export const exportVerb: Verb = {
   run: ({ options }) => exportModel(options as unknown as ExportFlags),
 };
 
+/** A model, and what it was made of. */
+interface Deployed extends Pick<Subject, "network" | "values" | "constants"> {
+  readonly model: Model;
+  readonly notes: readonly string[];
+}
+
 async function exportModel(f: ExportFlags): Promise<void> {
   if (f.verify && !f.check) throw new Error("--verify and --no-check exclude each other");
   requireFile(f.out, marks.onnx);
-  const { network, graph, values, epoch, names, notes } = readNetwork(f);
-  const metadata = describe(f, network, { epoch, names });
-  const model = deployModel(
-    { graph, values },
-    { opset: f.opset, keepBatchNorm: f.keepBn ?? false, metadata, producerVersion: version() },
-  );
+  const { network, notes, model, ...weights } = readNetwork(f);
   const bytes = encodeModel(model);
   const partial = temporary(f.out);
   try {
     writing(f.out, () => writeFileSync(partial, bytes, { flag: "wx" }));
     const checked = f.check
-      ? await check(f, () => checkModel({ file: partial, network, head: f.head, input: f.input, values }))
+      ? await check(f, () => checkModel({ file: partial, network, head: f.head, input: f.input, ...weights }))
       : "not checked: --no-check";
     writing(f.out, () => putInPlace(partial, f.out, marks.onnx));
     process.stdout.write((f.json ? asJson : asText)(f, { model, bytes: bytes.length, checked, notes }));
@@ -157,21 +160,29 @@ function writing(file: string, f: () => void): void {
   }
 }
 
-/** The network of the checkpoint, its graph for deployment, and the weights that this graph needs. */
-function readNetwork(f: ExportFlags) {
+/** The network of the checkpoint, its model, and the weights of the states that the model is made of. */
+function readNetwork(f: ExportFlags): Deployed {
   const checkpoint = openCheckpoint(f.resume, f, f.which);
   const { file, network, converted } = checkpoint;
   const notes = [...converted, ...checkpoint.notes];
+  const names = recordedNames(file.metadata, network.num_class);
+  const metadata = describe(f, network, { epoch: file.metadata.get("epoch"), names });
   try {
+    const { onnx } = network;
+    if (onnx) {
+      for (const [given, flag] of [
+        [f.input !== "float", "--input uint8"],
+        [f.keepBn, "--keep-bn"],
+      ] as const)
+        if (given) throw new Error(`${flag}: the network is another program's, whose graph is written as it was`);
+      const made = foreignModel(checkpoint, onnx, f.head, metadata);
+      const opset = made.model.opsets.get("");
+      return { network, notes: [...notes, `the graph is that of ${onnx.settings.name}.onnx, opset ${opset}`], ...made };
+    }
     const graph = neededPart(deployed(network, f.head, f.input));
-    return {
-      network,
-      graph,
-      values: readStates(checkpoint, graph.state),
-      notes,
-      epoch: file.metadata.get("epoch"),
-      names: recordedNames(file.metadata, network.num_class),
-    };
+    const values = readStates(checkpoint, graph.state);
+    const options = { opset: f.opset, keepBatchNorm: f.keepBn ?? false, metadata, producerVersion: version() };
+    return { network, notes, values, model: deployModel({ graph, values }, options) };
   } finally {
     file.close();
   }

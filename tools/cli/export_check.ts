@@ -3,22 +3,26 @@
 
 import type { NdArray } from "../../compiler/ir/nd.js";
 import type { Graph } from "../../compiler/ir/types.js";
+import type { Elements } from "../../compiler/onnx/model.js";
 import { Stopped } from "../../compiler/util/run.js";
 import { embed as classifierEmbed } from "../../models/classifier.js";
-import { complete, type Head, type Input, type Network, outputsOf } from "../../models/deploy.js";
+import { complete, type Head, type Input, outputsOf } from "../../models/deploy.js";
 import { embed as moproEmbed } from "../../models/mopro.js";
-import { imagenet } from "../../models/nn.js";
+import { pixelsOf } from "../../models/trunk.js";
+import type { TrainedNetwork } from "./checkpoint.js";
 import { cpuArch } from "./cpu.js";
+import { metaOf } from "./foreign_network.js";
 import type { Source } from "./graphs.js";
 import { cachedArtefact } from "./obtain.js";
 
 /** A model, and what it is compared with. */
 export interface Subject {
   readonly file: string; // the ONNX model
-  readonly network: Network;
+  readonly network: TrainedNetwork;
   readonly head: Head;
   readonly input: Input;
   readonly values: ReadonlyMap<string, NdArray>; // the checkpoint's weights, by name without prefix
+  readonly constants?: ReadonlyMap<string, Elements>; // of further states, likewise
 }
 
 /** The largest difference in one output, over all images and batch sizes. */
@@ -55,9 +59,13 @@ export async function checkModel(s: Subject): Promise<Checked> {
   const session = await ort.InferenceSession.create(s.file, { logSeverityLevel: 3 });
   const names = outputsOf(s.head);
   const worst = new Map(names.map((n) => [n, 0]));
+  const input = s.network.foreign?.options.input;
+  const fixed = input?.batch;
+  if (fixed !== undefined && fixed > images) throw new CannotCheck(`the model takes ${fixed} images at once`);
+  const sizes = fixed === undefined ? batches : [fixed];
   try {
-    for (const n of batches) {
-      const got = await session.run({ image: feed(ort, s, bytes, n) });
+    for (const n of sizes) {
+      const got = await session.run({ [input?.name ?? "image"]: feed(ort, s, bytes, n) });
       for (const name of names)
         worst.set(name, worse(worst.get(name) as number, distance(got[name]?.data, want[name], n)));
     }
@@ -69,7 +77,7 @@ export async function checkModel(s: Subject): Promise<Checked> {
     const absolute = worst.get(output) as number;
     return { output, absolute, relative: absolute === 0 ? 0 : absolute / largest, largest };
   });
-  return { runtime: `onnxruntime ${ort.env.versions.node ?? ort.env.versions.common}`, batches, differences };
+  return { runtime: `onnxruntime ${ort.env.versions.node ?? ort.env.versions.common}`, batches: sizes, differences };
 }
 
 async function onnxRuntime(): Promise<Ort> {
@@ -117,10 +125,20 @@ function feed(ort: Ort, s: Subject, planes: Uint8Array, n: number): InstanceType
     );
   }
   const f = Math.fround;
+  const { mean, std } = pixelsOf(s.network);
   const normal = Float32Array.from({ length: n * 3 * pixels }, (_, i) => {
     const c = Math.floor(i / pixels) % 3;
-    return f(f(f((planes[i] as number) / 255) - f(imagenet.mean[c] as number)) / f(imagenet.std[c] as number));
+    return f(f(f((planes[i] as number) / 255) - f(mean[c] as number)) / f(std[c] as number));
   });
+  if (s.network.foreign?.options.input.channels === 3)
+    return new ort.Tensor(
+      "float32",
+      Float32Array.from(normal, (_, i) => {
+        const pixel = Math.floor(i / 3) % pixels;
+        return normal[(Math.floor(i / (3 * pixels)) * 3 + (i % 3)) * pixels + pixel] as number;
+      }),
+      [n, size, size, 3],
+    );
   return new ort.Tensor("float32", normal, [n, 3, size, size]);
 }
 
@@ -133,6 +151,7 @@ async function compiledOutputs(s: Subject, img: Uint8Array): Promise<Outputs> {
   const a = load(dir);
   const prefix = s.network.task === "mopro" ? "encoder_q." : "";
   for (const [name, x] of s.values) a.set(prefix + name, Float32Array.from(x.data));
+  for (const [name, x] of s.constants ?? []) a.set(prefix + name, x);
   const { feature, logits, embedding } = await a.run("embed", {
     img,
     ...(s.network.task === "mopro" && { "hyper.temperature": Float32Array.of(1) }),
@@ -140,11 +159,12 @@ async function compiledOutputs(s: Subject, img: Uint8Array): Promise<Outputs> {
   return { logits, embedding, features: feature } as Outputs;
 }
 
-function embedSource(c: Network): Source {
+function embedSource({ onnx, ...c }: TrainedNetwork): Source {
   const config = { ...complete(c), batch: images, groups: 1, queue: 1 }; // no queue is read
   const { foreign: _, ...meta } = config;
   const graph = (): Graph => (config.task === "mopro" ? moproEmbed(config) : classifierEmbed(config));
-  return { name: `${c.arch}_embed`, meta, key: JSON.stringify(meta), graphs: () => [graph()] };
+  const all = { ...meta, ...(onnx && metaOf(onnx)) };
+  return { name: `${c.arch}_embed`, meta: all, key: JSON.stringify(all), graphs: () => [graph()] };
 }
 
 /** The first bytes of a fixed pseudo-random sequence (mulberry32). */

@@ -6,7 +6,7 @@ import type { Model } from "../../compiler/onnx/model.js";
 import { fileDigest } from "../../compiler/util/digest.js";
 import { version } from "../../compiler/util/version.js";
 import type { Head, Input, Network } from "../../models/deploy.js";
-import { imagenet } from "../../models/nn.js";
+import { pixelsOf } from "../../models/trunk.js";
 import type { Encoder, NetworkFlags } from "./checkpoint.js";
 import type { Checked, Difference } from "./export_check.js";
 import { megabytes } from "./units.js";
@@ -58,12 +58,12 @@ export function describe(
     ...(c.num_class !== undefined && { classes: String(c.num_class) }),
     ...(called !== undefined && { class_names: JSON.stringify(called) }),
     input: layout,
-    mean: JSON.stringify(imagenet.mean),
-    std: JSON.stringify(imagenet.std),
+    mean: JSON.stringify(pixelsOf(c).mean),
+    std: JSON.stringify(pixelsOf(c).std),
     // as the runtime's test transform: 256 for 224, scaled in proportion, halves rounded up
     resize: `shorter side to ${Math.floor((c.image_size * 256 + 112) / 224)}, antialiased bilinear`,
     crop: `centre ${c.image_size}`,
-    batch_norm: f.keepBn ? "kept" : "folded",
+    batch_norm: c.foreign ? "as in the source" : f.keepBn ? "kept" : "folded",
     source: basename(f.resume),
     source_sha256: fileDigest(f.resume),
     ...(epoch !== undefined && { source_epoch: epoch }),
@@ -105,8 +105,8 @@ function classNames(file: string, classes: number | undefined): string[] {
 /** The report as some lines of text. */
 export function asText(f: ExportFlags, { model, bytes, checked, notes }: Written): string {
   const { nodes, inputs, outputs } = model.graph;
-  const norm = `BatchNorm ${f.keepBn ? "kept" : "folded"}`;
-  const lines = [`${f.out}: ${megabytes(bytes)}, opset ${f.opset}, ${nodes.length} nodes, ${norm}`];
+  const norm = `BatchNorm ${model.metadata.get("batch_norm")}`;
+  const lines = [`${f.out}: ${megabytes(bytes)}, opset ${model.opsets.get("")}, ${nodes.length} nodes, ${norm}`];
   for (const [what, values] of [
     ["in ", inputs],
     ["out", outputs],
@@ -134,7 +134,7 @@ export function asJson(f: ExportFlags, { model, bytes, checked, notes }: Written
   const { inputs, outputs, nodes } = model.graph;
   const check =
     typeof checked === "string" ? { done: false, why: checked } : { done: true, tolerance: f.tolerance, ...checked };
-  const about = { file: f.out, bytes, opset: f.opset, nodes: nodes.length, inputs, outputs };
+  const about = { file: f.out, bytes, opset: model.opsets.get(""), nodes: nodes.length, inputs, outputs };
   const metadata = Object.fromEntries(model.metadata);
   return `${JSON.stringify({ ...about, metadata, check, notes }, undefined, 1)}\n`;
 }

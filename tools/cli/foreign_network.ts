@@ -13,7 +13,7 @@ import { encodeModel } from "../../compiler/onnx/proto.js";
 import { digest } from "../../compiler/util/digest.js";
 import { ForeignNetwork, type Pixels } from "../../models/foreign.js";
 import { imagenet } from "../../models/nn.js";
-import { namedFile, oneOf } from "./kinds.js";
+import { anyText, namedFile, oneOf } from "./kinds.js";
 import type { Flag, Given, Options } from "./record.js";
 import { readTensor } from "./tensor_files.js";
 import { writeState } from "./weights_file.js";
@@ -83,6 +83,7 @@ export const foreignFlags: readonly Flag[] = [
   {
     names: ["--freeze"],
     unit: "PATTERN",
+    kind: anyText,
     repeated: true,
     section,
     help: "Keeps the tensors of these names as they are; * stands for any characters.",
@@ -162,7 +163,8 @@ function located<T>(file: string, f: () => T): T {
   try {
     return f();
   } catch (e) {
-    throw new Error(`${file}: ${(e as Error).message}`);
+    const { message } = e as Error;
+    throw new Error(message.startsWith(`${file}:`) ? message : `${file}: ${message}`);
   }
 }
 
@@ -171,6 +173,9 @@ function foreign(given: Model, settings: ForeignSettings, said: number | undefin
   const model = { ...given, producer: "moproc", producerVersion: "" }; // as in the file that a run keeps
   const input = imageInput(model, settings.input);
   const imageSize = said ?? input.size ?? DEFAULT_SIZE;
+  const { feature } = settings;
+  if (feature !== undefined && !model.graph.nodes.some((n) => n.outputs.includes(feature)))
+    throw new Error(`--feature ${feature}: no node of the model makes a tensor of this name`);
   const patterns = settings.freeze.map((text) => ({ text, matches: pattern(text) }));
   const network = sized(input, imageSize, () => {
     const head = settings.feature === undefined || settings.head === "keep" ? findHead(model) : undefined;

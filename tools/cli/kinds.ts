@@ -55,6 +55,9 @@ export const extent: Kind = {
   },
 };
 
+/** Any text, for a flag that may be repeated. */
+export const anyText: Kind = { parse: (text) => text };
+
 /** NAME=FILE; the value is the pair of both. */
 export const namedFile: Kind = {
   range: "NAME=FILE",

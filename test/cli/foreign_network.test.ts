@@ -1,0 +1,166 @@
+// Networks of other programs by the command line: they are trained from an ONNX file, continued, evaluated and exported
+// as ONNX again, which ONNX Runtime runs.
+
+import { rmSync, writeFileSync } from "node:fs";
+import test from "ava";
+import { readModel } from "../../compiler/onnx/files.js";
+import { elementsOf, type Model } from "../../compiler/onnx/model.js";
+import { encodeModel } from "../../compiler/onnx/proto.js";
+import { SafetensorsFile } from "../../compiler/util/safetensors.js";
+import { Shell } from "../support/cli.js";
+import { networks } from "../support/foreign_networks.js";
+
+const shell = new Shell("foreign");
+test.after.always(() => shell.remove());
+
+const run = "--data data --crop-min 0.5 --quiet".split(" ");
+const classifier = [...run, ..."--task classifier -b 32 --bn-groups 2 --lr 0.05 --cos".split(" ")];
+const models = {} as Record<keyof typeof networks, Model>;
+
+test.before(() => {
+  shell.done(..."data sample --out data --classes 4 --images 400 --val 120 --size 40 --noise 0 --ood 0".split(" "));
+  for (const name of Object.keys(networks) as (keyof typeof networks)[]) {
+    models[name] = networks[name]();
+    writeFileSync(shell.at(`${name}.onnx`), encodeModel(models[name]));
+  }
+});
+
+/** The last top-1 on the validation images, in percent. */
+const top1 = (...args: readonly string[]): number =>
+  Number(/top-1 ([\d.]+) %/.exec(shell.done("evaluate", "--data", "data", ...args))?.[1]);
+
+/** All f32 tensors of a checkpoint. */
+function tensors(...path: readonly string[]): ReadonlyMap<string, readonly number[]> {
+  const file = SafetensorsFile.open(shell.at(...path));
+  const floats = [...file.tensors].filter(([, e]) => e.dtype === "F32").map(([name]) => name);
+  const all = new Map(floats.map((name) => [name, [...file.floats(name)]]));
+  file.close();
+  return all;
+}
+
+const numbers = (m: Model, name: string): readonly number[] => {
+  const t = m.graph.initializers.find((i) => i.name === name);
+  return t ? [...(elementsOf(t) as Float32Array)] : [];
+};
+
+test.serial("a convolutional network learns, goes on with the same bits, and is exported with its own graph", (t) => {
+  const said = shell.moproc("train", "residual.onnx", ...classifier, "--epochs", "12", "--exp-dir", "whole");
+  t.is(said.status, 0, said.err);
+  t.regex(said.err, /9 tensors and a new classifier on its feature of 8 are trained, at 32 pixels/);
+  t.regex(said.err, /3 BatchNormalization layers use the statistics of each batch/);
+  const last = "whole/checkpoint_0011.safetensors";
+  const learned = top1("--resume", last);
+  t.true(learned >= 40, `top-1 ${learned}, chance is 25`);
+
+  shell.done("train", "residual.onnx", ...classifier, "--epochs", "12", "--exp-dir", "half", "--steps", "20");
+  rmSync(shell.at("residual.onnx")); // the run has its own copy
+  shell.done("train", ...classifier, "--epochs", "12", "--exp-dir", "half", "--resume", "auto");
+  t.deepEqual(tensors("half/checkpoint_0011.safetensors"), tensors(last));
+
+  const out = shell.done("export", "--resume", last, "-o", "trained.onnx", "--verify");
+  t.regex(out, /batches of 1, 3, 4/);
+  const trained = readModel(shell.at("trained.onnx"));
+  const own = models.residual.graph.nodes.map((n) => n.name).filter((name) => name !== "logits");
+  const kept = trained.graph.nodes.map((n) => n.name).slice(0, own.length);
+  t.deepEqual(kept, own);
+  t.deepEqual(numbers(trained, "conv1.weight"), tensors(last).get("conv1.weight"));
+  t.notDeepEqual(numbers(trained, "conv1.weight"), numbers(models.residual, "conv1.weight"));
+  t.notDeepEqual(numbers(trained, "bn1.running_mean"), numbers(models.residual, "bn1.running_mean"));
+  t.deepEqual(trained.graph.outputs, [{ name: "logits", type: "f32", shape: ["N", 4] }]);
+});
+
+test.serial("a transformer that was made for one image learns, by one rank and by two", (t) => {
+  const flags = [...classifier, "--epochs", "12", "--normalize", "signed"];
+  shell.done("train", "transformer.onnx", ...flags, "--exp-dir", "one");
+  const last = "checkpoint_0011.safetensors";
+  const learned = top1("--resume", `one/${last}`);
+  t.true(learned >= 40, `top-1 ${learned}, chance is 25`);
+  shell.done("train", "transformer.onnx", ...flags, "--exp-dir", "two", "--nproc-per-node", "2", "--steps", "12");
+  shell.done("train", "transformer.onnx", ...flags, "--exp-dir", "first", "--steps", "12");
+  t.deepEqual(tensors("two/last.safetensors"), tensors("first/last.safetensors"));
+  const out = shell.done(
+    "export",
+    "--resume",
+    `one/${last}`,
+    "-o",
+    "transformer.t.onnx",
+    "--head",
+    "features",
+    "--verify",
+  );
+  t.regex(out, /features.*f32\[1, 16\]/);
+  t.is(readModel(shell.at("transformer.t.onnx")).metadata.get("mean"), "[0.5,0.5,0.5]");
+});
+
+test.serial("MoPro trains a network of grouped convolutions, whose copy its key encoder begins as", (t) => {
+  const flags = [...run, ..."-b 16 --low-dim 8 --moco_queue 32 --lr 0.01 --start_clean_epoch 2".split(" ")];
+  shell.done("train", "mobile.onnx", ...flags, "--epochs", "4", "--exp-dir", "mopro", "--moco_m", "1");
+  const last = "mopro/checkpoint_0003.safetensors";
+  t.deepEqual(
+    tensors(last).get("encoder_k.block1.depthwise.weight"),
+    numbers(models.mobile, "block1.depthwise.weight"),
+  );
+  t.notDeepEqual(
+    tensors(last).get("encoder_q.block1.depthwise.weight"),
+    numbers(models.mobile, "block1.depthwise.weight"),
+  );
+  t.true(top1("--resume", last) > 0);
+  const out = shell.done("export", "--resume", last, "-o", "mobile.t.onnx", "--head", "both", "--verify");
+  t.regex(out, /embedding.*f32\[1, 8\]/);
+});
+
+test.serial("a classifier is kept, and what is frozen stays", (t) => {
+  const data = "data sample --out ten --classes 10 --images 64 --val 20 --size 40".split(" ");
+  shell.done(...data);
+  const flags = "--data ten --quiet --task classifier -b 16 --lr 0.1 --epochs 2 --head keep --freeze-bn".split(" ");
+  writeFileSync(shell.at("again.onnx"), encodeModel(models.residual));
+  const said = shell.moproc("train", "again.onnx", ...flags, "--freeze", "conv1.*", "--exp-dir", "kept");
+  t.is(said.status, 0, said.err);
+  t.regex(said.err, /its own classifier of 10 classes are trained.*1 tensor .*frozen/);
+  const after = tensors("kept/last.safetensors");
+  for (const name of ["conv1.weight", "bn1.weight", "bn1.bias", "bn1.running_mean", "layer1.bn2.running_var"])
+    t.deepEqual(after.get(name), numbers(models.residual, name), name);
+  for (const name of ["layer1.conv1.weight", "fc.weight", "fc.bias"])
+    t.notDeepEqual(after.get(name), numbers(models.residual, name), name);
+  shell.done("export", "--resume", "kept/last.safetensors", "-o", "kept.onnx", "--verify");
+});
+
+const refused: Readonly<Record<string, readonly [args: string, reason: RegExp]>> = {
+  "another number of classes": ["transformer.onnx --head keep", /classifier has 10 classes, but data has 4/],
+  "an unknown tensor": ["transformer.onnx --feature nope", /--feature nope: no node of the model makes/],
+  "an unknown input": ["transformer.onnx --input x", /--input x: the model has no such input; its inputs are pixels/],
+  "a pattern for nothing": ["transformer.onnx --freeze zz*", /--freeze zz\*: no tensor has such a name; they are/],
+  "a network twice": ["transformer.onnx -a resnet18", /transformer.onnx: is the network, so leave out -a/],
+  "another image size": ["transformer.onnx --image-size 20", /made for images of 32 pixels, not 20/],
+  "flags without a model": ["--head keep", /--head: only a network from an ONNX file has it/],
+  "no model": ["photo.jpg", /photo.jpg: what is this\?/],
+  "no file": ["none.onnx", /none.onnx: no such file/],
+};
+
+for (const [what, [args, reason]] of Object.entries(refused))
+  test(`refused before anything is compiled: ${what}`, (t) => {
+    const r = shell.moproc("train", ...args.split(" "), ...classifier, "--exp-dir", "refused");
+    t.is(r.status, 2, r.out);
+    t.regex(r.err, reason);
+    t.notRegex(r.err, /compiled/);
+  });
+
+test.serial("a run goes on only with its own network", (t) => {
+  const other = shell.moproc(
+    "train",
+    "mobile.onnx",
+    ...classifier,
+    "--epochs",
+    "14",
+    "--exp-dir",
+    "whole",
+    "--resume",
+    "auto",
+  );
+  t.is(other.status, 2);
+  t.regex(other.err, /mobile.onnx: is another network than that of whole\//);
+  rmSync(shell.at("whole", "network.onnx"));
+  const gone = shell.moproc("evaluate", "--data", "data", "--resume", "whole/last.safetensors");
+  t.is(gone.status, 2);
+  t.regex(gone.err, /network.onnx is gone/);
+});
