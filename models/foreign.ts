@@ -5,8 +5,9 @@
 import { Builder } from "../compiler/ir/builder.js";
 import { elements, type Role, type Value } from "../compiler/ir/types.js";
 import type { Head, ImageInput } from "../compiler/onnx/find_head.js";
-import { importInto, isTrained, type Part } from "../compiler/onnx/foreign.js";
+import { importInto, type Part } from "../compiler/onnx/foreign.js";
 import type { Model, Tensor } from "../compiler/onnx/model.js";
+import { isTrained } from "../compiler/onnx/pools.js";
 import { isFloat } from "../compiler/ops/general/expression.js";
 import * as op from "../compiler/ops/index.js";
 import { Net, normalized } from "./nn.js";

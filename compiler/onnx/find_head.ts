@@ -4,7 +4,7 @@
 import { isFloat } from "../ops/general/expression.js";
 import { where } from "./foreign_graph.js";
 import type { Model, OnnxNode, ValueInfo } from "./model.js";
-import { readsOf } from "./subgraph.js";
+import { constantNames } from "./pools.js";
 
 /** The input of images. `channels` is its axis of the colours. */
 export interface ImageInput {
@@ -68,20 +68,14 @@ export function imageInput(m: Model, name?: string): ImageInput {
 
 /** Operators that make probabilities of scores. */
 const probabilities: ReadonlySet<string> = new Set(["Softmax", "LogSoftmax", "Sigmoid"]);
-/** Operators between the last layer and the output, which change the shape of the scores or add to them. */
-const after: ReadonlySet<string> = new Set([
-  ...["Flatten", "Reshape", "Squeeze", "Identity", "Cast", "Dropout", "Relu", "Clip", "Add", "Sub"],
-  ...["GlobalAveragePool", "AveragePool", "ReduceMean"],
+/** Operators between the last layer and the output that keep the scores, and others, which make them. */
+const keeps: ReadonlySet<string> = new Set(["Flatten", "Reshape", "Squeeze", "Unsqueeze", "Identity", "Cast"]);
+const makes: ReadonlySet<string> = new Set([
+  ...["Dropout", "Relu", "Clip", "Add", "Sub", "GlobalAveragePool", "AveragePool", "ReduceMean"],
 ]);
+/** Those of them, and of layers, that have several operands of one kind. */
+const joins: ReadonlySet<string> = new Set(["Add", "Sub", "Gemm", "MatMul", "Conv"]);
 const layers: ReadonlySet<string> = new Set(["Gemm", "MatMul", "Conv"]);
-
-/** The values that follow from constants alone. */
-function constantNames(m: Model): ReadonlySet<string> {
-  const names = new Set(m.graph.initializers.map((t) => t.name));
-  for (const n of m.graph.nodes)
-    if (readsOf(n).every((name) => names.has(name))) for (const name of n.outputs) names.add(name);
-  return names;
-}
 
 /**
  * The last layer of the classifier that makes `output`, by default the model's first float output. Throws, naming the
@@ -92,7 +86,7 @@ export function findHead(m: Model, output?: string): Head {
   const start = output ?? first?.name;
   if (start === undefined) throw new Error("none of its outputs is of a float type, so none is a score of classes");
   const makers = new Map(m.graph.nodes.flatMap((n) => n.outputs.map((name): [string, OnnxNode] => [name, n])));
-  const constants = constantNames(m);
+  const constants = constantNames(m.graph);
   let logits = start;
   let isLogits = false; // whether the scores have been reached
   for (let name = start; ; ) {
@@ -105,12 +99,13 @@ export function findHead(m: Model, output?: string): Head {
     };
     if (!n) return stops(`the search ends at ${name}`);
     if (n.domain !== "" && n.domain !== "ai.onnx") return stops(`${where(n)} stands`);
-    const [data, ...more] = n.inputs.filter((i) => i !== "" && !constants.has(i));
+    const operands = joins.has(n.op) ? n.inputs : n.inputs.slice(0, 1); // others have shapes and bounds behind it
+    const [data, ...more] = operands.filter((i) => i !== "" && !constants.has(i));
     if (data === undefined || more.length > 0) return stops(`${where(n)} joins several values`);
     if (layers.has(n.op)) return { feature: data, logits };
     if (!isLogits && probabilities.has(n.op)) logits = data;
-    else if (after.has(n.op)) isLogits = true;
-    else return stops(`${where(n)} stands`);
+    else if (makes.has(n.op)) isLogits = true;
+    else if (!keeps.has(n.op)) return stops(`${where(n)} stands`);
     name = data;
   }
 }

@@ -27,8 +27,9 @@ import {
   type ValueInfo,
 } from "./model.js";
 import { ruleOf } from "./operators/index.js";
+import { isTrained, pools } from "./pools.js";
 import { bodyOfFunction, checkCalls, functionKey, instance, readsOf } from "./subgraph.js";
-import { Unsupported } from "./unsupported.js";
+import { refusalText, Unsupported } from "./unsupported.js";
 
 export interface Foreign {
   readonly graph: Graph;
@@ -60,7 +61,6 @@ const asksSize: ReadonlySet<string> = new Set(["Shape", "Size"]);
 const OPSETS = { least: 1, most: 28 } as const;
 const MAX_BYTES = 2 ** 36; // of one tensor
 const MAX_NODES = 1e6; // after calls and iterations are written out
-const SHOWN = 20; // reasons in one message
 
 /**
  * The program `main` of a foreign model. `dims` are the extents that the model leaves open, by their name or, if they
@@ -117,6 +117,7 @@ class Reader {
   private readonly wanted: Set<string>;
   private readonly functions: Functions;
   private readonly freed: string[] = [];
+  private readonly pools: ReadonlySet<string>;
   private count = 0;
 
   constructor(
@@ -130,6 +131,7 @@ class Reader {
     const { graph } = m;
     this.wanted = new Set([...nodes.flatMap(readsOf), ...graph.outputs.map((v) => v.name)]);
     this.functions = functionsOf(m);
+    this.pools = within ? pools(graph) : new Set();
   }
 
   /** Reads all nodes. Throws if one of them is not supported. */
@@ -240,7 +242,7 @@ class Reader {
       (name) => this.wanted.has(name),
       within?.normalize,
     );
-    const fixed = !within || asksSize.has(n.op) || !given.some((h) => h?.tensor && isTrained(h.tensor));
+    const fixed = !within || asksSize.has(n.op) || !given.some((h, i) => this.trains(h, n.inputs[i] as string));
     try {
       if (isControlFlow(n)) return controlFlow(n, version, this.scopeOf(n, opsets));
       const f = this.functions.get(functionKey(n.domain, n.op));
@@ -286,6 +288,11 @@ class Reader {
       this.refusals.push(`${where(n)}: ${e.message}`);
       this.refused(n);
     }
+  }
+
+  /** Whether an operand is a constant that training changes. */
+  private trains(h: Held | undefined, name: string): boolean {
+    return h?.tensor !== undefined && isTrained(h.tensor) && !this.pools.has(name);
   }
 
   /** The operands of a node, changed if they were made for another size of the batch. */
@@ -383,15 +390,6 @@ class Reader {
   }
 }
 
-/** Whether a constant is what training changes: numbers of a float type. A single number is a setting. */
-export const isTrained = (t: Tensor): boolean => isFloat(t.type) && elements(t.dims) > 1;
-
 function checkSize(what: string, type: { readonly dtype: DType; readonly shape: readonly number[] }): void {
   if (!(byteSize(type) <= MAX_BYTES)) throw new Error(`${what} would take ${byteSize(type)} bytes`);
-}
-
-function refusalText(all: readonly string[]): string {
-  const more = all.length > SHOWN ? `; and ${all.length - SHOWN} more` : "";
-  const few = all.slice(0, SHOWN).join("; ");
-  return all.length === 1 ? few : `${all.length} of its nodes are not supported: ${few}${more}`;
 }

@@ -68,7 +68,8 @@ export function retrained(
   }
   if (returned.features) give("features", returned.size, row());
 
-  const others = m.graph.nodes.filter((n) => !n.outputs.some((name) => values.has(name))); // not those that make weights
+  const makesNone = (n: OnnxNode): boolean => !n.outputs.some((name) => values.has(name)); // of the weights
+  const others = m.graph.nodes.filter(makesNone);
   const own = liveNodes(others, [returned.feature, ...(logits && "kept" in logits ? [logits.kept] : [])]);
   const nodes = liveNodes(
     [...own, ...added.nodes],

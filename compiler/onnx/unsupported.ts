@@ -15,3 +15,12 @@ export class Unsupported extends Error {
     return new Unsupported(`${file}: ${this.message}`, this.operators, this.needed);
   }
 }
+
+const SHOWN = 20; // reasons in one message
+
+/** One message of these reasons, one for each node that is not supported. */
+export function refusalText(all: readonly string[]): string {
+  const more = all.length > SHOWN ? `; and ${all.length - SHOWN} more` : "";
+  const few = all.slice(0, SHOWN).join("; ");
+  return all.length === 1 ? few : `${all.length} of its nodes are not supported: ${few}${more}`;
+}

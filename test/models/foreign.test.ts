@@ -7,11 +7,12 @@ import { evaluate } from "../../compiler/ir/evaluate.js";
 import { NdArray } from "../../compiler/ir/nd.js";
 import type { State, Value } from "../../compiler/ir/types.js";
 import { findHead, imageInput } from "../../compiler/onnx/find_head.js";
-import type { Model } from "../../compiler/onnx/model.js";
+import type { Model, Tensor } from "../../compiler/onnx/model.js";
 import { numbersIn } from "../../compiler/onnx/numbers.js";
 import * as op from "../../compiler/ops/index.js";
 import { ForeignNetwork, type ForeignOptions } from "../../models/foreign.js";
 import { Net } from "../../models/nn.js";
+import { f32, foreignModel, i64, node, type Parts } from "../support/foreign.js";
 import { networks } from "../support/foreign_networks.js";
 
 const SIZE = 16;
@@ -108,3 +109,116 @@ for (const name of Object.keys(networks) as (keyof typeof networks)[])
         [...net.facts.trained],
       );
     });
+
+/** A network of one convolution with a bias that is added, by these nodes and constants before it. */
+const biased = (nodes: Parts["nodes"], constants: Record<string, Tensor>): Model =>
+  foreignModel({
+    nodes: [
+      ...nodes,
+      node("Conv", ["x", "weight"], ["conv"]),
+      node("Add", ["conv", "bias"], ["sum"]),
+      node("GlobalAveragePool", ["sum"], ["mean"]),
+      node("Flatten", ["mean"], ["row"]),
+      node("Gemm", ["row", "fc"], ["y"]),
+    ],
+    inputs: { x: ["N", 3, SIZE, SIZE] },
+    constants: { ...constants, fc: numbers([4, 5]) },
+  });
+
+const numbers = (dims: readonly number[]): Tensor => {
+  const { data } = waves(dims, 0.3);
+  return f32(dims, [...data]);
+};
+
+test("an initializer that is reshaped is trained itself; weights that are cut from a pool are", (t) => {
+  const reshaped = network(
+    biased([node("Reshape", ["b", "shape"], ["bias"])], {
+      weight: numbers([4, 3, 1, 1]),
+      b: numbers([4]),
+      shape: i64([1, 4, 1, 1]),
+    }),
+  );
+  t.deepEqual([...reshaped.facts.trained].toSorted(), ["b", "weight"]);
+  const cut = network(
+    biased(
+      [
+        node("Mul", ["pool", "half"], ["pool2"]),
+        node("Slice", ["pool2", "zero", "twelve"], ["w"]),
+        node("Slice", ["pool2", "zero", "four"], ["b"]),
+        node("Reshape", ["w", "wshape"], ["weight"]),
+        node("Reshape", ["b", "bshape"], ["bias"]),
+      ],
+      {
+        pool: numbers([20]),
+        half: f32([], [0.5]),
+        zero: i64([0]),
+        twelve: i64([12]),
+        four: i64([4]),
+        wshape: i64([4, 3, 1, 1]),
+        bshape: i64([1, 4, 1, 1]),
+      },
+    ),
+  );
+  const { trained, values } = cut.facts;
+  t.is(trained.length, 2);
+  t.deepEqual(trained.map((name) => values.get(name)?.dims.join()).toSorted(), ["1,4,1,1", "4,3,1,1"]);
+  const { g, x, y } = program(cut, false);
+  const whole = evaluate(g, feedOf(cut, g.state, x)).get(y) as NdArray;
+  t.true(whole.data.every((v) => Number.isFinite(v)) && whole.data.some((v) => v !== 0));
+});
+
+test("a weight that is used twice, once transposed, is one parameter", (t) => {
+  const m = foreignModel({
+    nodes: [
+      node("GlobalAveragePool", ["x"], ["mean"]),
+      node("Flatten", ["mean"], ["row"]),
+      node("MatMul", ["row", "w"], ["hidden"]),
+      node("Transpose", ["w"], ["wt"], { perm: [1, 0] }),
+      node("MatMul", ["hidden", "wt"], ["again"]),
+      node("MatMul", ["again", "fc"], ["y"]),
+    ],
+    inputs: { x: ["N", 3, SIZE, SIZE] },
+    constants: { w: numbers([3, 6]), fc: numbers([3, 5]) },
+  });
+  t.deepEqual(network(m).facts.trained, ["w"]);
+});
+
+test("what is no classifier of images is refused with what was found", (t) => {
+  const plain = (nodes: Parts["nodes"], inputs: Parts["inputs"], constants: Record<string, Tensor> = {}): Model =>
+    foreignModel({ nodes, inputs: inputs ?? {}, constants });
+  const image = { x: ["N", 3, 8, 8] };
+  t.throws(() => imageInput(plain([node("Relu", ["x"], ["y"])], { x: ["N", 8] })), {
+    message: /none of its inputs is a batch of images.*x \(f32\[N,8\]\)/,
+  });
+  t.throws(() => imageInput(plain([node("Add", ["x", "z"], ["y"])], { ...image, z: ["N", 3, 8, 8] })), {
+    message: /several of its inputs may be images; --input NAME/,
+  });
+  t.throws(() => imageInput(plain([node("Add", ["x", "z"], ["y"])], { ...image, z: [1] })), {
+    message: /besides images it has the input z .*--bind/,
+  });
+  t.throws(() => imageInput(plain([node("Relu", ["x"], ["y"])], { x: [1, 3, 8, 9] })), { message: /not square/ });
+  t.is(imageInput(plain([node("Relu", ["x"], ["y"])], { x: ["N", 8, 8, 3] })).channels, 3);
+  t.throws(() => findHead(plain([node("Relu", ["x"], ["y"])], image)), {
+    message: /its last layer is not found: the search ends at x before the output y; --feature NAME/,
+  });
+  t.throws(() => findHead(plain([node("Sin", ["x"], ["y"])], image)), { message: /operator Sin .* stands before/ });
+});
+
+test("images with the channels last, and a feature of tokens", (t) => {
+  const m = foreignModel({
+    nodes: [
+      node("Transpose", ["x"], ["planes"], { perm: [0, 3, 1, 2] }),
+      node("Conv", ["planes", "w"], ["conv"], { strides: [8, 8] }),
+      node("Reshape", ["conv", "shape"], ["flat"]),
+      node("Transpose", ["flat"], ["tokens"], { perm: [0, 2, 1] }),
+      node("MatMul", ["tokens", "fc"], ["scores"]),
+      node("ReduceMean", ["scores"], ["y"], { axes: [1], keepdims: 0 }),
+    ],
+    inputs: { x: ["N", SIZE, SIZE, 3] },
+    constants: { w: numbers([6, 3, 8, 8]), shape: i64([0, 6, -1]), fc: numbers([6, 5]) },
+  });
+  const net = network(m);
+  t.deepEqual([net.facts.featureSize, net.facts.featureRank], [6, 3]);
+  const kept = network(m, { keep: true });
+  t.is(kept.facts.classes, 5);
+});
