@@ -235,8 +235,8 @@ export function notesOf(f: Foreign, file: string): string[] {
   const some = (n: number, what: string): string => `${n} ${what}${n === 1 ? "" : "s"}`;
   return [
     `${file}: ${some(trained.length, "tensor")} and ${classifier} are trained, at ${f.imageSize} pixels` +
-      (frozen.length > 0 ? `; ${some(frozen.length, "tensor")} are frozen` : "") +
-      (numbers.length > 0 ? `; ${some(numbers.length, "single number")} stay as they are` : ""),
+      (frozen.length > 0 ? `; frozen: ${some(frozen.length, "tensor")}` : "") +
+      (numbers.length > 0 ? `; settings that stay: ${some(numbers.length, "single number")}` : ""),
     ...(count > 0
       ? [
           `${file}: ${some(count, "BatchNormalization layer")} ` +
