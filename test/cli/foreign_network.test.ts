@@ -125,6 +125,20 @@ test.serial("a classifier is kept, and what is frozen stays", (t) => {
   shell.done("export", "--resume", "kept/last.safetensors", "-o", "kept.onnx", "--verify");
 });
 
+test.serial("finetune begins with the file, too, and continues", (t) => {
+  shell.done(..."data sample --layout imagenet --out folders --classes 4 --images 96 --val 40 --size 40".split(" "));
+  writeFileSync(shell.at("fine.onnx"), encodeModel(models.mobile));
+  const flags = "--data folders --low-resource 1 --quiet -b 16 --bn-groups 2 --lr 0.05 --exp-dir fine".split(" ");
+  shell.done("finetune", "fine.onnx", ...flags, "--epochs", "2");
+  const before = numbers(models.mobile, "block2.pointwise.weight");
+  t.notDeepEqual(tensors("fine/last.safetensors").get("block2.pointwise.weight"), before);
+  shell.done("finetune", "fine.onnx", ...flags, "--epochs", "3", "--resume", "auto");
+  shell.done("export", "--resume", "fine/checkpoint_0002.safetensors", "-o", "fine.t.onnx", "--verify");
+  const twice = shell.moproc("finetune", "fine.onnx", ...flags, "--model-path", "fine/last.safetensors");
+  t.is(twice.status, 2);
+  t.regex(twice.err, /fine.onnx: is the network to begin with, so leave out --model-path/);
+});
+
 const refused: Readonly<Record<string, readonly [args: string, reason: RegExp]>> = {
   "another number of classes": ["transformer.onnx --head keep", /classifier has 10 classes, but data has 4/],
   "an unknown tensor": ["transformer.onnx --feature nope", /--feature nope: no node of the model makes/],

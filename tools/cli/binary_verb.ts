@@ -35,6 +35,8 @@ export interface BinaryVerb extends Described {
   artefact(given: Given, preflight: Preflight): Promise<Fitting>;
   /** Throws for arguments that can be recognised as wrong before anything is built. */
   check?(given: Given): void;
+  /** Arguments that the binary gets besides those of the command line. */
+  added?(given: Given): readonly string[];
   /** Throws if `after` would replace a file that moproc did not write. */
   targets?(given: Given): void;
   /** Runs after the binary has ended with exit code `status`. */
@@ -88,7 +90,7 @@ function requireDevice({ options }: Given): void {
 }
 
 /** The record of a verb that runs a training binary. */
-export function binaryVerb({ command, artefact, check, targets, after, ...described }: BinaryVerb): Verb {
+export function binaryVerb({ command, artefact, check, added, targets, after, ...described }: BinaryVerb): Verb {
   return {
     ...described,
     flags: [...modelFlagList, artefactFlag, ...(described.flags ?? [])],
@@ -98,18 +100,22 @@ export function binaryVerb({ command, artefact, check, targets, after, ...descri
       check?.(given);
       const own = described.arguments?.some((a) => a.name === "[MODEL.onnx]") ? given.args : []; // not the binary's
       const argv = given.argv.filter((a) => !own.includes(a));
-      const args = [...(command === undefined ? [] : [command]), ...passedOn(argv, given.flags)];
+      const args = [
+        ...(command === undefined ? [] : [command]),
+        ...passedOn(argv, given.flags),
+        ...(added?.(given) ?? []),
+      ];
       const preflight = preflightOf(args);
       targets?.(given);
       requireDevice(given);
       const named = given.options.artefact as string | undefined;
-      const { dir, args: more = [] } = named === undefined ? await artefact(given, preflight) : { dir: named };
+      const { dir, args: fitting = [] } = named === undefined ? await artefact(given, preflight) : { dir: named };
       const binary = join(dir, "train");
       if (!existsSync(binary) && existsSync(join(dir, "run")))
         throw new Error(`${dir}: holds graphs of your own, which no training verb can run; see ${dir}/run --help`);
       if (hasLauncher() && process.ppid !== parent)
         throw new Error(`the launcher of this rank (process ${parent}) has ended before training could begin`);
-      const status = await spawnTool(binary, [...args, ...more]);
+      const status = await spawnTool(binary, [...args, ...fitting]);
       process.exitCode = status;
       await after?.(given, status);
     },

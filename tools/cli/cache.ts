@@ -17,6 +17,7 @@ const kinds = [
     what: "a compiled program of train, clean and the like",
     at: /^artefacts\/[\w.-]+-[0-9a-f]{16}$/,
   },
+  { kind: "network", what: "the weights of an ONNX file", at: /^networks\/[\w.+-]+-[0-9a-f]{16}$/ },
   { kind: "object", what: "compiled kernels", at: /^[0-9a-f]{40}\.(in|(o|fatbin)(\.txt)?)$/ },
   { kind: "header", what: "a precompiled header", at: /^[0-9a-f]{40}\.hpp(\.gch)?$/ },
   { kind: "unfinished", what: "files that a stopped command left", at: /(\.partial-\w+|\.[0-9a-f]{16}\.tmp|\.lock)$/ },
@@ -59,10 +60,10 @@ function measure(path: string): { bytes: number; used: number } {
 
 /** The entries of moproc in the cache folder `dir`, and the number of other entries. */
 export function kept(dir: string): { readonly all: readonly Kept[]; readonly others: number } {
-  const names = ["", "native", "artefacts"].flatMap((sub) =>
+  const names = ["", "native", "artefacts", "networks"].flatMap((sub) =>
     existsSync(join(dir, sub)) ? readdirSync(join(dir, sub)).map((n) => (sub === "" ? n : `${sub}/${n}`)) : [],
   );
-  const wanted = names.filter((n) => n !== "native" && n !== "artefacts");
+  const wanted = names.filter((n) => !["native", "artefacts", "networks"].includes(n));
   const all = wanted.flatMap((name) => {
     const kind = kinds.find((k) => k.at.test(name))?.kind;
     return kind === undefined ? [] : [{ name, kind, ...measure(join(dir, name)) }];

@@ -10,13 +10,15 @@ import { bindInputs } from "../../compiler/onnx/foreign_data.js";
 import { isStep } from "../../compiler/onnx/import.js";
 import type { Model, Tensor } from "../../compiler/onnx/model.js";
 import { encodeModel } from "../../compiler/onnx/proto.js";
+import { cacheDir } from "../../compiler/util/cache.js";
 import { digest } from "../../compiler/util/digest.js";
+import { makeFolder } from "../../compiler/util/own.js";
 import { ForeignNetwork, type Pixels } from "../../models/foreign.js";
 import { imagenet } from "../../models/nn.js";
 import { anyText, namedFile, oneOf } from "./kinds.js";
 import type { Flag, Given, Options } from "./record.js";
 import { readTensor } from "./tensor_files.js";
-import { writeState } from "./weights_file.js";
+import { INIT, writeState, writeTensors } from "./weights_file.js";
 
 /** The network of a run in its folder, and in the artefact that trains it: the model as it was before training. */
 export const NETWORK = "network.onnx";
@@ -247,6 +249,34 @@ export function notesOf(f: Foreign, file: string): string[] {
       ? [`${file}: ${some(freed.length, "node")} made for one batch size now take any, such as ${freed[0]}`]
       : []),
   ];
+}
+
+/**
+ * A checkpoint with the weights of a model, and the model beside it, in the cache: for verbs that begin with a
+ * checkpoint. Throws as foreignOfFlags().
+ */
+export function checkpointOfModel(file: string, given: Given): string {
+  const size = given.said("imageSize") ? Number(given.options.imageSize) : undefined;
+  const f = foreignOfFlags(file, given.options, size);
+  const { classes, values } = f.network.facts;
+  const metadata = {
+    format: "moproc-checkpoint-1" as const,
+    task: "classifier",
+    arch: f.settings.name,
+    width: "1",
+    image_size: String(f.imageSize),
+    ...(classes !== undefined && { num_class: String(classes) }),
+    ...metaOf(f),
+  };
+  const key = digest(JSON.stringify(metadata)).slice(0, 16);
+  const dir = join(cacheDir(), "networks", `${f.settings.name}-${key}`);
+  const checkpoint = join(dir, INIT);
+  if (!existsSync(checkpoint)) {
+    makeFolder(dir);
+    writeModel(join(dir, NETWORK), f.model);
+    writeTensors(checkpoint, values, metadata);
+  }
+  return checkpoint;
 }
 
 /** Writes into an artefact's folder the model, and the values with which the plan's states begin. */

@@ -92,9 +92,10 @@ export async function artefactWithHead(
       note(`${resume} has ${has} classes, ${why}: a new classifier of ${numClass} classes is trained${other}`);
     }
     const flags = { ...of, numClass };
+    const none = has === undefined && checkpoint.network.onnx !== undefined; // of a classifier that is replaced
     return {
       ...(await modelArtefact(task, flags)),
-      ...(isNew && !given.said("initClassifier") && { args: ["--init-classifier", "reset"] }),
+      ...((isNew || none) && !given.said("initClassifier") && { args: ["--init-classifier", "reset"] }),
     };
   } finally {
     checkpoint.file.close();

@@ -30,12 +30,11 @@ export const safetensorsTypes: Readonly<Record<string, SafetensorsDType>> = {
 /** The bytes of a tensor that is in memory, as all are that readModel() has read. */
 export const bytesOf = (t: Tensor): Uint8Array => t.data as Uint8Array;
 
-/** Writes the values of all states as a checkpoint into an artefact's folder. */
-export function writeState(
-  dir: string,
-  compiled: Plan,
+/** Writes tensors as a safetensors file with this metadata. */
+export function writeTensors(
+  file: string,
   values: ReadonlyMap<string, Tensor>,
-  metadata: Readonly<Record<string, string>>,
+  metadata: Readonly<Record<string, string>> & { readonly format: `moproc-${string}` },
 ): void {
   const tensors = [...values].map(([name, tensor]) => ({
     name,
@@ -43,6 +42,16 @@ export function writeState(
     shape: tensor.dims,
     bytes: bytesOf(tensor),
   }));
+  writeSafetensors(file, tensors, metadata);
+}
+
+/** Writes the values of all states as a checkpoint into an artefact's folder. */
+export function writeState(
+  dir: string,
+  compiled: Plan,
+  values: ReadonlyMap<string, Tensor>,
+  metadata: Readonly<Record<string, string>>,
+): void {
   const format = "moproc-checkpoint-1";
-  writeSafetensors(join(dir, INIT), tensors, { plan_digest: planDigest(compiled), ...metadata, format });
+  writeTensors(join(dir, INIT), values, { plan_digest: planDigest(compiled), ...metadata, format });
 }
