@@ -222,3 +222,25 @@ test("images with the channels last, and a feature of tokens", (t) => {
   const kept = network(m, { keep: true });
   t.is(kept.facts.classes, 5);
 });
+
+/** The new running mean of the first BatchNormalization after a step on a network whose nodes have this momentum. */
+function runningMean(momentum: number, more: Partial<ForeignOptions> = {}): NdArray | undefined {
+  const m = networks.residual(SIZE);
+  const nodes = m.graph.nodes.map((n) =>
+    n.op === "BatchNormalization"
+      ? { ...n, attributes: { ...n.attributes, momentum: { kind: "float" as const, value: momentum } } }
+      : n,
+  );
+  const net = network({ ...m, graph: { ...m.graph, nodes } }, more);
+  const { g, x } = program(net, true);
+  const state = g.state.find((s) => s.name === "bn1.running_mean") as State;
+  const updated = g.updates.get(state);
+  return updated && (evaluate({ ...g, outputs: [updated] }, feedOf(net, g.state, x)).get(updated) as NdArray);
+}
+
+test("a batch enters running statistics by what the node's momentum leaves, unless they are frozen", (t) => {
+  const [slow, fast] = [runningMean(0.9), runningMean(0.6)] as [NdArray, NdArray];
+  t.true(slow.data.some((v) => Math.abs(v) > 1e-4));
+  slow.data.forEach((v, i) => void t.true(Math.abs((fast.data[i] as number) - 4 * v) < 1e-9));
+  t.is(runningMean(0.9, { freezeBatchNorm: true }), undefined);
+});
