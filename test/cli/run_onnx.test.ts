@@ -236,3 +236,10 @@ test("damaged .npy and .npz files are refused", (t) => {
   flipped[150] = (flipped[150] as number) ^ 1;
   t.throws(() => decodeNpz(flipped), { message: /x\.npy is damaged/ });
 });
+
+test("a GPU that is not there is told before the model is read", (t) => {
+  const args = "run none.onnx --inputs in.npz --outputs out.npz --target cuda".split(" ");
+  const r = shell.start("env", "CUDA_VISIBLE_DEVICES=", process.execPath, shell.main, ...args);
+  t.is(r.status, 2);
+  t.regex(r.err, /--target cuda: there is no GPU here/);
+});

@@ -6,6 +6,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { nativeFile } from "../../compiler/emit/native.js";
 import { modelFlagList } from "./flags.js";
+import { requireGpu } from "./gpu.js";
 import { Refused, spawnTool } from "./native.js";
 import { hasLauncher } from "./ranks.js";
 import { type Given, sections, type Verb } from "./record.js";
@@ -65,7 +66,7 @@ function preflightOf(args: readonly string[]): Preflight {
   return JSON.parse(r.stdout) as Preflight;
 }
 
-/** Throws if the artefact needs a GPU and this machine has none. */
+/** Throws if the artefact cannot be found, or needs a GPU that this machine does not have. */
 function requireDevice({ options }: Given): void {
   const { artefact } = options;
   if (artefact !== undefined && !existsSync(String(artefact)))
@@ -74,19 +75,7 @@ function requireDevice({ options }: Given): void {
     throw new Error(
       `--gpu ${options.gpu}: the kernels are compiled for the CPU; --target cuda compiles them for a GPU`,
     );
-  const emulated = String(options.targetArch ?? "").startsWith("emulator");
-  if (options.artefact !== undefined || options.target !== "cuda" || emulated) return;
-  const r = spawnSync(nativeFile("moproc-gpu"), ["count"], { encoding: "utf8" });
-  if (r.error) throw r.error;
-  const count = r.status === 0 ? Number(r.stdout.trim()) : 0;
-  const reason = r.status === 0 ? "" : r.stderr.trim().replace(/^moproc-gpu: /, "");
-  if (count === 0)
-    throw new Error(
-      `--target cuda: there is no GPU here that can be used${reason ? ` (${reason})` : ""}; ` +
-        "`moproc compile --target cuda` builds an artefact for another machine, --target cpu trains here",
-    );
-  if (options.gpu !== undefined && Number(options.gpu) >= count)
-    throw new Error(`--gpu ${options.gpu}: this machine has ${count}, numbered from 0`);
+  if (options.artefact === undefined) requireGpu(options);
 }
 
 /** The record of a verb that runs a training binary. */

@@ -7,6 +7,7 @@ import type { Tensor } from "../../compiler/onnx/model.js";
 import { digest } from "../../compiler/util/digest.js";
 import { type ModelFlags, modelFlagList, targetOf } from "./flags.js";
 import { execute, type ForeignProgram, foreignProgram, modelOutputs } from "./foreign_program.js";
+import { requireGpu } from "./gpu.js";
 import { extent } from "./kinds.js";
 import { cachedArtefact } from "./obtain.js";
 import { type Options, sections, type Verb } from "./record.js";
@@ -70,6 +71,7 @@ export const runVerb: Verb = {
   ],
   async run({ options, args }) {
     const target = targetOf({ ...(options as unknown as ModelFlags), ranks: [1] });
+    requireGpu(options);
     if (options.cases !== undefined) return casesOf(options, args, target);
     const [file] = args;
     if (file === undefined) throw new Error("give the model, or --cases DIR");
