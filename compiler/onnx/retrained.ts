@@ -28,6 +28,7 @@ export interface Returned {
   readonly features?: true; // the feature itself
 }
 
+const UNLISTED = 4; // the version of the file format from which initializers need not be inputs
 const GEMM = 7; // the operator set in which Gemm became what is written here
 const AXES = 18; // from which the axes of ReduceMean are an input
 
@@ -83,7 +84,9 @@ export function retrained(
     ...added.tensors.values(),
   ].filter((t) => read.has(t.name));
   requireUnique(nodes, initializers);
-  const inputs = m.graph.inputs.filter((v) => readByOwn.has(v.name));
+  const kept = m.graph.inputs.filter((v) => readByOwn.has(v.name));
+  const listed = initializers.filter((t) => m.irVersion < UNLISTED && !kept.some((v) => v.name === t.name));
+  const inputs = [...kept, ...listed.map(({ name, type, dims }): ValueInfo => ({ name, type, shape: dims }))];
   const known = new Set(nodes.flatMap((n) => n.outputs));
   const types = m.graph.values.filter((v) => known.has(v.name) && !outputs.some((o) => o.name === v.name));
   const graph = { ...m.graph, nodes, initializers, inputs, outputs, values: types };
