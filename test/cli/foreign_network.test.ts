@@ -107,6 +107,14 @@ test.serial("MoPro trains a network of grouped convolutions, whose copy its key 
   t.true(top1("--resume", last) > 0);
   const out = shell.done("export", "--resume", last, "-o", "mobile.t.onnx", "--head", "both", "--verify");
   t.regex(out, /embedding.*f32\[1, 8\]/);
+  shell.done("clean", "--data", "data", "--resume", last, "-b", "32");
+  const again = "retrain --data data --annotation pseudo_label.json --exp-dir again --epochs 1 -b 32 --quiet".split(
+    " ",
+  );
+  shell.done(...again, "--resume", last);
+  const [before, after] = [tensors(last), tensors("again/last.safetensors")];
+  t.deepEqual(after.get("block1.depthwise.weight"), before.get("encoder_q.block1.depthwise.weight"));
+  t.notDeepEqual(after.get("fc.weight"), before.get("encoder_q.classifier.weight"));
 });
 
 test.serial("a classifier is kept, and what is frozen stays", (t) => {
@@ -123,6 +131,11 @@ test.serial("a classifier is kept, and what is frozen stays", (t) => {
   for (const name of ["layer1.conv1.weight", "fc.weight", "fc.bias"])
     t.notDeepEqual(after.get(name), numbers(models.residual, name), name);
   shell.done("export", "--resume", "kept/last.safetensors", "-o", "kept.onnx", "--verify");
+  shell.done("clean", "--data", "data", "--resume", "mopro/last.safetensors", "-b", "32", "--annotation", "a.json");
+  const alone = "retrain --data data --annotation a.json --exp-dir alone -b 32".split(" ");
+  const r = shell.moproc(...alone, "--resume", "kept/last.safetensors");
+  t.is(r.status, 2);
+  t.regex(r.err, /again keeps its own classifier \(--head keep\), which cannot be trained alone/);
 });
 
 test.serial("finetune begins with the file, too, and continues", (t) => {

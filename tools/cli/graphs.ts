@@ -65,6 +65,8 @@ export function modelGraphs(task: string, f: ModelFlags, extras: readonly Extra[
   const { foreign: other } = f;
   const name = `${config.arch}_b${f.batchSize}${task === "mopro" ? "" : `_${task}`}`;
   const trained = task === "retrain" ? "fc" : "all";
+  if (trained === "fc" && other?.settings.head === "keep")
+    throw new Error(`${config.arch} keeps its own classifier (--head keep), which cannot be trained alone`);
   const foreign = extras.filter((e) => task !== "classifier" && (task !== "mopro" || e !== "sample-weights"));
   if (foreign.length > 0) throw new Error(`${foreign.map((e) => `--${e}`).join(", ")}: these need --task classifier`);
   const with_ = Object.fromEntries(extras.map((e) => [e.replaceAll("-", "_"), 1]));
