@@ -98,6 +98,7 @@ test.serial("a checkpoint to a verified file, with what a user has to know in it
     resize: "shorter side to 37, antialiased bilinear",
     crop: "centre 32",
     batch_norm: "folded",
+    precision: "f32",
     source: mopro.split("/").at(-1),
     source_sha256: fileDigest(at(mopro)),
     source_epoch: "0",
@@ -119,6 +120,33 @@ test.serial("bytes, the key encoder, BatchNorm kept, another operator set; publi
   t.is(m.metadata.get("batch_norm"), "kept");
   t.is(m.metadata.get("input"), "uint8 NHWC, RGB, 0 to 255");
   t.true(m.graph.nodes.some((n) => n.op === "BatchNormalization"));
+});
+
+test.serial("--precision f16: the file is verified, and the size, the tensors and the agreement are said", (t) => {
+  const text = must(exported(mopro, "h.onnx", "--head both --input uint8 --precision f16 --verify"));
+  t.regex(text.out, /^ {2}f16: 0\.5 MB beside 1\.0 MB in f32; 32 tensors with \d+ numbers; \d+ nodes compute in f16/m);
+  t.regex(text.out, /logits +largest difference \S+ of values up to \S+: \S+ relative, tolerance 0\.01$/m);
+  t.regex(text.out, /largest logit: the same for \d of 4 images of random bytes, which are no photographs/);
+  const r = must(exported(mopro, "h13.onnx", "--precision f16 --opset 13 --keep-bn --verify --json"));
+  const { f16, bytes, check, metadata, inputs, outputs } = JSON.parse(r.out);
+  must(exported(mopro, "s13.onnx", "--opset 13 --keep-bn --no-check"));
+  // the f32 file's metadata has a `precision` of the same length
+  t.is(f16.bytesF32, readFileSync(at("s13.onnx")).length);
+  t.true(Math.abs(f16.bytesF32 - bytes - 2 * f16.numbers) < 1000, `${bytes} ${JSON.stringify(f16)}`);
+  t.is(f16.tensors, 67);
+  t.is(check.tolerance, 0.01);
+  t.is(check.top1.images, 4);
+  const { relative } = check.differences[0];
+  t.true(relative > 1e-6 && relative < 0.01, `${relative}`);
+  t.is(metadata.precision, "f16");
+  t.deepEqual(
+    [...inputs, ...outputs].map((v) => v.type),
+    ["f32", "f32"],
+  );
+  const strict = exported(mopro, "refused.onnx", "--precision f16 --tolerance 1e-6 --verify");
+  t.is(strict.status, 2);
+  t.regex(strict.err, /refused\.onnx differs from the compiled network in logits by .*more than 0\.000001 relative/);
+  t.deepEqual(leftovers(), []);
 });
 
 test.serial("a plain classifier: its logits and features", (t) => {

@@ -43,6 +43,17 @@ const numbers = (m: Model, name: string): readonly number[] => {
   return t ? [...(elementsOf(t) as Float32Array)] : [];
 };
 
+/** Exports the run's network in f16, which ONNX Runtime must confirm. */
+function half(checkpoint: string, weight?: string, head = "classifier"): void {
+  const flags = ["--precision", "f16", "--head", head, "--verify"];
+  shell.done("export", "--resume", checkpoint, "-o", "half.onnx", ...flags);
+  const { initializers, inputs, outputs } = readModel(shell.at("half.onnx")).graph;
+  const type = initializers.find((i) => i.name === weight)?.type;
+  if (weight !== undefined && type !== "f16") throw new Error(`${weight} is ${type}`);
+  if (!initializers.some((i) => i.type === "f16")) throw new Error("nothing is f16");
+  if ([...inputs, ...outputs].some((v) => v.type !== "f32")) throw new Error("an input or output is not f32");
+}
+
 test.serial("a convolutional network learns, goes on with the same bits, and is exported with its own graph", (t) => {
   const said = shell.moproc("train", "residual.onnx", ...classifier, "--epochs", "12", "--exp-dir", "whole");
   t.is(said.status, 0, said.err);
@@ -67,6 +78,7 @@ test.serial("a convolutional network learns, goes on with the same bits, and is 
   t.notDeepEqual(numbers(trained, "conv1.weight"), numbers(models.residual, "conv1.weight"));
   t.notDeepEqual(numbers(trained, "bn1.running_mean"), numbers(models.residual, "bn1.running_mean"));
   t.deepEqual(trained.graph.outputs, [{ name: "logits", type: "f32", shape: ["N", 4] }]);
+  half(last, "conv1.weight");
 });
 
 test.serial("a transformer that was made for one image learns, by one rank and by two", (t) => {
@@ -90,6 +102,7 @@ test.serial("a transformer that was made for one image learns, by one rank and b
   );
   t.regex(out, /features.*f32\[1, 16\]/);
   t.is(readModel(shell.at("transformer.t.onnx")).metadata.get("mean"), "[0.5,0.5,0.5]");
+  half(`one/${last}`);
 });
 
 test.serial("MoPro trains a network of grouped convolutions, whose copy its key encoder begins as", (t) => {
@@ -115,6 +128,7 @@ test.serial("MoPro trains a network of grouped convolutions, whose copy its key 
   const [before, after] = [tensors(last), tensors("again/last.safetensors")];
   t.deepEqual(after.get("block1.depthwise.weight"), before.get("encoder_q.block1.depthwise.weight"));
   t.notDeepEqual(after.get("fc.weight"), before.get("encoder_q.classifier.weight"));
+  half(last, "block1.depthwise.weight", "both");
 });
 
 test.serial("a classifier is kept, and what is frozen stays", (t) => {

@@ -4,6 +4,7 @@
 import { rmSync, writeFileSync } from "node:fs";
 import { deployModel, neededPart } from "../../compiler/onnx/deploy.js";
 import { opsets } from "../../compiler/onnx/export.js";
+import { type Changed, halved } from "../../compiler/onnx/half.js";
 import type { Model } from "../../compiler/onnx/model.js";
 import { encodeModel } from "../../compiler/onnx/proto.js";
 import { marks, requireFile, temporary } from "../../compiler/util/own.js";
@@ -15,7 +16,16 @@ import { archs } from "../../models/trunk.js";
 import { encoders, openCheckpoint, readStates } from "./checkpoint.js";
 import { CannotCheck, type Checked, checkModel, type Subject } from "./export_check.js";
 import { foreignModel } from "./export_foreign.js";
-import { asJson, asText, describe, type ExportFlags, recordedNames } from "./export_report.js";
+import {
+  asJson,
+  asText,
+  describe,
+  type ExportFlags,
+  type Half,
+  precisions,
+  recordedNames,
+  tolerances,
+} from "./export_report.js";
 import { exportTrainingVerb } from "./export_training.js";
 import { integer, oneOf, positive } from "./kinds.js";
 import { sections, type Verb } from "./record.js";
@@ -80,6 +90,14 @@ export const exportVerb: Verb = {
       help: "Version of the ONNX operators.",
     },
     {
+      names: ["--precision"],
+      unit: "TYPE",
+      kind: oneOf(precisions),
+      default: "f32",
+      section: sections.run,
+      help: "f16: half the size. Inputs and outputs stay as they are; sums, roots and normalisation stay f32.",
+    },
+    {
       names: ["--keep-bn"],
       section: sections.run,
       help: "Keeps BatchNorm as nodes of their own; without it convolutions absorb it.",
@@ -116,7 +134,7 @@ export const exportVerb: Verb = {
       names: ["--tolerance"],
       unit: "X",
       kind: positive,
-      default: 1e-4,
+      shown: `${tolerances.f32}, with --precision f16 ${tolerances.f16}`,
       section: checking,
       help: "The largest difference that --verify accepts, relative to the largest output.",
     },
@@ -125,7 +143,10 @@ export const exportVerb: Verb = {
   ],
   examples: ["moproc export --resume retrained/checkpoint_0004.safetensors -o model.onnx --input uint8"],
   instead: { flag: "--training", verb: exportTrainingVerb },
-  run: ({ options }) => exportModel(options as unknown as ExportFlags),
+  run: ({ options }) => {
+    const f = options as unknown as ExportFlags;
+    return exportModel({ ...f, tolerance: options.tolerance === undefined ? tolerances[f.precision] : f.tolerance });
+  },
 };
 
 /** A model, and what it was made of. */
@@ -137,7 +158,8 @@ interface Deployed extends Pick<Subject, "network" | "values" | "constants"> {
 async function exportModel(f: ExportFlags): Promise<void> {
   if (f.verify && !f.check) throw new Error("--verify and --no-check exclude each other");
   requireFile(f.out, marks.onnx);
-  const { network, notes, model, ...weights } = readNetwork(f);
+  const { network, notes, model: full, ...weights } = readNetwork(f);
+  const { model, half } = inPrecision(f, full);
   const bytes = encodeModel(model);
   const partial = temporary(f.out);
   try {
@@ -146,10 +168,22 @@ async function exportModel(f: ExportFlags): Promise<void> {
       ? await check(f, () => checkModel({ file: partial, network, head: f.head, input: f.input, ...weights }))
       : "not checked: --no-check";
     writing(f.out, () => putInPlace(partial, f.out, marks.onnx));
-    process.stdout.write((f.json ? asJson : asText)(f, { model, bytes: bytes.length, checked, notes }));
+    process.stdout.write((f.json ? asJson : asText)(f, { model, bytes: bytes.length, half, checked, notes }));
   } finally {
     rmSync(partial, { force: true });
   }
+}
+
+/** The model in the precision of the flags. Throws, with the reason, if it cannot be f16. */
+function inPrecision(f: ExportFlags, full: Model): { readonly model: Model; readonly half: Half | undefined } {
+  if (f.precision === "f32") return { model: full, half: undefined };
+  let made: { readonly model: Model; readonly changed: Changed };
+  try {
+    made = halved(full);
+  } catch (e) {
+    throw new Error(`--precision f16: ${(e as Error).message}`);
+  }
+  return { model: made.model, half: { ...made.changed, bytesF32: encodeModel(full).length } };
 }
 
 function writing(file: string, f: () => void): void {

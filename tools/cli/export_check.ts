@@ -36,6 +36,8 @@ export interface Checked {
   readonly runtime: string;
   readonly batches: readonly number[];
   readonly differences: readonly Difference[];
+  /** Of the random images of the largest batch: those whose largest logit is the same; undefined without logits. */
+  readonly top1: { readonly equal: number; readonly images: number } | undefined;
 }
 
 type Ort = typeof import("onnxruntime-node");
@@ -63,11 +65,14 @@ export async function checkModel(s: Subject): Promise<Checked> {
   const fixed = input?.batch;
   if (fixed !== undefined && fixed > images) throw new CannotCheck(`the model takes ${fixed} images at once`);
   const sizes = fixed === undefined ? batches : [fixed];
+  let top1: Checked["top1"];
   try {
     for (const n of sizes) {
       const got = await session.run({ [input?.name ?? "image"]: feed(ort, s, bytes, n) });
       for (const name of names)
         worst.set(name, worse(worst.get(name) as number, distance(got[name]?.data, want[name], n)));
+      if (want.logits && names.includes("logits"))
+        top1 = { equal: sameLargest(got.logits?.data as Float32Array, want.logits, n), images: n };
     }
   } finally {
     await session.release();
@@ -77,7 +82,12 @@ export async function checkModel(s: Subject): Promise<Checked> {
     const absolute = worst.get(output) as number;
     return { output, absolute, relative: absolute === 0 ? 0 : absolute / largest, largest };
   });
-  return { runtime: `onnxruntime ${ort.env.versions.node ?? ort.env.versions.common}`, batches: sizes, differences };
+  return {
+    runtime: `onnxruntime ${ort.env.versions.node ?? ort.env.versions.common}`,
+    batches: sizes,
+    differences,
+    top1,
+  };
 }
 
 async function onnxRuntime(): Promise<Ort> {
@@ -95,6 +105,16 @@ async function onnxRuntime(): Promise<Ort> {
 
 /** The larger number; NaN if one of them is NaN. */
 const worse = (a: number, b: number): number => (Number.isNaN(a) || a > b ? a : b);
+
+/** In how many of the first n rows the largest number is at the same place. */
+function sameLargest(got: Float32Array, want: Float32Array, n: number): number {
+  const length = want.length / images;
+  const top = (xs: Float32Array, row: number): number => {
+    const of = xs.subarray(row * length, (row + 1) * length);
+    return of.indexOf(of.reduce(worse, -Infinity));
+  };
+  return Array.from({ length: n }, (_, row) => row).filter((row) => top(got, row) === top(want, row)).length;
+}
 
 /**
  * The largest |got - want| over the rows of the first n images. Throws unless `got` has the f32 numbers of n images.

@@ -2,6 +2,7 @@
 
 import { readFileSync } from "node:fs";
 import { basename } from "node:path";
+import type { Changed } from "../../compiler/onnx/half.js";
 import type { Model } from "../../compiler/onnx/model.js";
 import { fileDigest } from "../../compiler/util/digest.js";
 import { version } from "../../compiler/util/version.js";
@@ -11,6 +12,16 @@ import type { Encoder, NetworkFlags } from "./checkpoint.js";
 import type { Checked, Difference } from "./export_check.js";
 import { megabytes } from "./units.js";
 
+/** The types that a model's arithmetic can have. */
+export const precisions = ["f32", "f16"] as const;
+export type Precision = (typeof precisions)[number];
+
+/**
+ * What --tolerance is by default. A number of f16 has 11 binary digits, an error of 5e-4, and the errors of some dozen
+ * layers add up to several times that.
+ */
+export const tolerances: Readonly<Record<Precision, number>> = { f32: 1e-4, f16: 1e-2 };
+
 /** The flags of moproc export. */
 export interface ExportFlags extends NetworkFlags {
   readonly resume: string;
@@ -19,6 +30,7 @@ export interface ExportFlags extends NetworkFlags {
   readonly which: Encoder;
   readonly input: Input;
   readonly opset: number;
+  readonly precision: Precision;
   readonly keepBn?: true;
   readonly classes?: string;
   readonly check: boolean;
@@ -27,10 +39,16 @@ export interface ExportFlags extends NetworkFlags {
   readonly json?: true;
 }
 
+/** What became f16, and the size that the file would have in f32. */
+export interface Half extends Changed {
+  readonly bytesF32: number;
+}
+
 /** A model that was written. `checked` is the result of the comparison, or the reason why there is none. */
 export interface Written {
   readonly model: Model;
   readonly bytes: number;
+  readonly half: Half | undefined; // undefined: the model is f32
   readonly checked: Checked | string;
   readonly notes: readonly string[];
 }
@@ -64,6 +82,7 @@ export function describe(
     resize: `shorter side to ${Math.floor((c.image_size * 256 + 112) / 224)}, antialiased bilinear`,
     crop: `centre ${c.image_size}`,
     batch_norm: c.foreign ? "as in the source" : f.keepBn ? "kept" : "folded",
+    precision: f.precision,
     source: basename(f.resume),
     source_sha256: fileDigest(f.resume),
     ...(epoch !== undefined && { source_epoch: epoch }),
@@ -103,7 +122,7 @@ function classNames(file: string, classes: number | undefined): string[] {
 }
 
 /** The report as some lines of text. */
-export function asText(f: ExportFlags, { model, bytes, checked, notes }: Written): string {
+export function asText(f: ExportFlags, { model, bytes, half, checked, notes }: Written): string {
   const { nodes, inputs, outputs } = model.graph;
   const norm = `BatchNorm ${model.metadata.get("batch_norm")}`;
   const lines = [`${f.out}: ${megabytes(bytes)}, opset ${model.opsets.get("")}, ${nodes.length} nodes, ${norm}`];
@@ -113,14 +132,29 @@ export function asText(f: ExportFlags, { model, bytes, checked, notes }: Written
   ] as const) {
     for (const v of values) lines.push(`  ${what} ${v.name.padEnd(9)} ${v.type}[${v.shape?.join(", ")}]`);
   }
+  if (half) lines.push(...aboutHalf(half, bytes));
   if (typeof checked === "string") lines.push(`  ${checked}`);
   else {
     const batches = checked.batches.join(", ");
     lines.push(`  ${checked.runtime} beside the compiled network, batches of ${batches}:`);
     for (const d of checked.differences) lines.push(`    ${comparison(d, f.tolerance)}`);
+    if (half && checked.top1) {
+      const { equal, images } = checked.top1;
+      lines.push(
+        `    largest logit: the same for ${equal} of ${images} images of random bytes, which are no photographs`,
+      );
+    }
   }
   for (const n of notes) lines.push(`  note: ${n}`);
   return `${lines.join("\n")}\n`;
+}
+
+function aboutHalf(h: Half, bytes: number): string[] {
+  const size = `${megabytes(bytes)} beside ${megabytes(h.bytesF32)} in f32`;
+  const nodes = `${h.half} nodes compute in f16, ${h.full} in f32, ${h.casts} casts`;
+  const lines = [`  f16: ${size}; ${h.tensors} tensors with ${h.numbers} numbers; ${nodes}`];
+  if (h.zeros > 0) lines.push(`  f16: ${h.zeros} numbers became 0, because they are less than 3.0e-8`);
+  return lines;
 }
 
 function comparison(d: Difference, tolerance: number): string {
@@ -130,11 +164,11 @@ function comparison(d: Difference, tolerance: number): string {
 }
 
 /** The report as one JSON object. */
-export function asJson(f: ExportFlags, { model, bytes, checked, notes }: Written): string {
+export function asJson(f: ExportFlags, { model, bytes, half, checked, notes }: Written): string {
   const { inputs, outputs, nodes } = model.graph;
   const check =
     typeof checked === "string" ? { done: false, why: checked } : { done: true, tolerance: f.tolerance, ...checked };
   const about = { file: f.out, bytes, opset: model.opsets.get(""), nodes: nodes.length, inputs, outputs };
   const metadata = Object.fromEntries(model.metadata);
-  return `${JSON.stringify({ ...about, metadata, check, notes }, undefined, 1)}\n`;
+  return `${JSON.stringify({ ...about, ...(half && { f16: half }), metadata, check, notes }, undefined, 1)}\n`;
 }
