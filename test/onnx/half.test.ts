@@ -150,6 +150,22 @@ test("a constant that both types read is there twice; an output that is read ins
   for (const name of ["y", "z", "q"]) t.true(apart(got, want, name) < 2e-3, name);
 });
 
+test("squares and sums of values whose result f16 does not hold are f32", async (t) => {
+  const m = layer({
+    nodes: [
+      node("MatMul", ["x", "w"], ["p"]),
+      node("Mul", ["p", "p"], ["q"]),
+      node("ReduceSum", ["q"], ["s"], { keepdims: 0 }),
+      node("Sqrt", ["s"], ["y"]),
+    ],
+    constants: { w: f32([2, 2], [1, 0, 0, 1]) },
+  });
+  const { model, changed } = halved(m);
+  t.deepEqual([changed.half, changed.full], [1, 3]);
+  const got = await run(model, new Map([["x", new NdArray([1, 2], Float64Array.of(300, 400))]]));
+  t.is(got.get("y")?.data[0], 500);
+});
+
 test("a network of another program: its tensors of integers stay, ONNX Runtime agrees", async (t) => {
   const m = layer({
     nodes: [
