@@ -95,7 +95,7 @@ export const exportVerb: Verb = {
       kind: oneOf(precisions),
       default: "f32",
       section: sections.run,
-      help: "f16: half the size. Inputs and outputs stay as they are; sums, roots and normalisation stay f32.",
+      help: "f16: half the size. Inputs and outputs stay as they are; sums and the input's normalisation stay f32.",
     },
     {
       names: ["--keep-bn"],
