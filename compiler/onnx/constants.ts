@@ -10,6 +10,7 @@ import { generated, room } from "./generated.js";
 import { dataTypes, type Elements, type ElementType, elementsOf, type Tensor, tensorOf } from "./model.js";
 import { decoder, encoder } from "./numbers.js";
 import { flattenedShape, repeats, reshapeTo, sliceParts, splitSizes, squeezed, unsqueezed } from "./operators/move.js";
+import { listed } from "./operators/take.js";
 
 type Shape = readonly number[];
 /** The outputs, in order. */
@@ -268,7 +269,7 @@ const ofConstants: Readonly<Record<string, Evaluate>> = {
           at,
           x,
           axis,
-          Array.from({ length: count }, (_, i) => first + i * step),
+          listed(count, (i) => first + i * step),
         ),
       t,
     );
@@ -294,7 +295,7 @@ const ofConstants: Readonly<Record<string, Evaluate>> = {
         at,
         t,
         axis,
-        Array.from({ length: n }, (_, i) => end - n + i),
+        listed(n, (i) => end - n + i),
       );
     });
   },

@@ -13,6 +13,7 @@ import { type Attribute, elementsOf, type OnnxGraph, type OnnxNode, type Tensor,
 import { bodyOfGraph, type Instance, instance } from "./subgraph.js";
 
 const MOST_ITERATIONS = 10000;
+const ITERATION = 20; // nodes that an iteration counts as: its body is copied, with constants for counter and condition
 
 /** What control flow needs of the reader of a model. */
 export interface Scope {
@@ -21,6 +22,8 @@ export interface Scope {
   held(name: string): Held | undefined;
   /** Makes a constant or a computed value known under a name. */
   define(name: string, value: Tensor | Value | Held): void;
+  /** Counts nodes that are written out. Throws if the model has too many. */
+  count(nodes: number): void;
   /** Reads an instance of a graph. */
   run(made: Instance): void;
 }
@@ -86,9 +89,13 @@ function loop(n: OnnxNode, scope: Scope): void {
   let go = condition === "" || numberOf(scope, condition, "its condition") !== 0;
   let carried = [...start];
   const collected: string[][] = body.outputs.slice(kept + 1).map(() => []);
+  if (!Number.isInteger(most)) throw new Refused(`its number of iterations is ${most}`);
+  const endless = (trips === "" || most > MOST_ITERATIONS) && isKept(body);
+  if (go && endless) throw new Refused(`it has more than ${MOST_ITERATIONS} iterations`);
   let i = 0;
   for (; go && i < most; i++) {
     if (i === MOST_ITERATIONS) throw new Refused(`it has more than ${MOST_ITERATIONS} iterations`);
+    scope.count(ITERATION);
     const prefix = `${prefixOf(n)}/${i}/`;
     const [counter = "", before = ""] = body.inputs.map((v) => v.name);
     scope.define(`${prefix}counter`, tensorOf("", "i64", [], BigInt64Array.of(BigInt(i))));
@@ -111,6 +118,17 @@ function loop(n: OnnxNode, scope: Scope): void {
     if (k < kept) return scope.define(name, heldOf(scope, carried[k] as string));
     scope.define(name, stacked(scope, collected[k - kept] ?? [], 0, body.outputs[k + 1]?.shape, name));
   });
+}
+
+/** Whether the condition of a loop's body is the same after every iteration, so that only its number ends the loop. */
+function isKept(body: OnnxGraph): boolean {
+  const makers = new Map(body.nodes.flatMap((n) => n.outputs.map((name) => [name, n] as const)));
+  let name = body.outputs[0]?.name ?? "";
+  for (let n = makers.get(name); n?.op === "Identity" && n.domain === ""; n = makers.get(name)) {
+    makers.delete(name); // no name comes twice
+    name = n.inputs[0] ?? "";
+  }
+  return name === body.inputs[1]?.name;
 }
 
 /** Values one after the other along a new axis. */
@@ -149,6 +167,7 @@ function scan(n: OnnxNode, scope: Scope, version: number): void {
   let carried = n.inputs.slice(0, kept);
   const collected: string[][] = body.outputs.slice(kept).map(() => []);
   for (let i = 0; i < length; i++) {
+    scope.count(ITERATION);
     const prefix = `${prefixOf(n)}/${i}/`;
     xs.forEach(({ name, axis, reverse }, k) => {
       const v = heldOf(scope, name).value("buffer");

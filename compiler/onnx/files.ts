@@ -1,12 +1,13 @@
 // Models as files. A protobuf message is limited to 2 GiB, so the large tensors of a large model are in a second file
 // beside it. A model is not trusted: it can only name files in its own folder.
 
-import { closeSync, existsSync, fstatSync, openSync, readFileSync, readSync, statSync } from "node:fs";
+import { closeSync, constants, existsSync, fstatSync, openSync, readFileSync, readSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { marks, ONNX_DATA_END, requireFile } from "../util/own.js";
 import { writeWhole } from "../util/whole_file.js";
 import type { External, Model, Tensor } from "./model.js";
 import { decodeModel, encodeModel } from "./proto.js";
+import { shown, withShownErrors } from "./shown.js";
 import { Unsupported } from "./unsupported.js";
 
 /** In bytes: tensors are stored beside the model if all of them have more than `model`; each has at least `tensor`. */
@@ -58,6 +59,10 @@ export function writeModel(file: string, m: Model, above: number = limits.model)
  * Unsupported if it is not supported.
  */
 export function readModel(file: string): Model {
+  return withShownErrors(() => readShown(file));
+}
+
+function readShown(file: string): Model {
   try {
     if (!existsSync(file)) throw new Error("no such file");
     const info = statSync(file);
@@ -76,25 +81,43 @@ export function readModel(file: string): Model {
 function withData(t: Tensor, dir: string): Tensor {
   if (t.data instanceof Uint8Array) return t;
   const { location, offset, length } = t.data;
-  const what = `initializer ${t.name}`;
+  const what = `initializer ${shown(t.name)}`;
   if (!/^[^/\\]+$/.test(location) || location === ".." || location.includes("\0"))
-    throw new Error(`${what} is in ${JSON.stringify(location)}, which is not the name of a file beside the model`);
-  const path = join(dir, location);
-  if (!existsSync(path) || !statSync(path).isFile())
-    throw new Error(`${what} is in ${location}, which is not a file beside the model`);
-  const fd = openSync(path, "r");
+    throw new Error(
+      `${what} is in ${JSON.stringify(location.slice(0, 200))}, which is not the name of a file beside the model`,
+    );
+  const fd = openBeside(join(dir, location), `${what} is in ${shown(location)}`);
   try {
     const { size } = fstatSync(fd);
     if (offset + length > size)
-      throw new Error(`${what} is at bytes ${offset} to ${offset + length} of ${location}, which has ${size}`);
+      throw new Error(`${what} is at bytes ${offset} to ${offset + length} of ${shown(location)}, which has ${size}`);
     const data = new Uint8Array(length);
     for (let done = 0; done < length; ) {
       const n = readSync(fd, data, done, Math.min(length - done, 1 << 30), offset + done);
-      if (n === 0) throw new Error(`${location} shrank while it was read`);
+      if (n === 0) throw new Error(`${shown(location)} shrank while it was read`);
       done += n;
     }
     return { ...t, data };
   } finally {
     closeSync(fd);
   }
+}
+
+/**
+ * Opens a file with tensors. A link could lead out of the folder, and a pipe would keep the reader waiting; what was
+ * opened is checked, because a name may stand for another file a moment later.
+ */
+function openBeside(path: string, what: string): number {
+  let fd: number;
+  try {
+    // Windows has neither flag
+    fd = openSync(path, constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0));
+  } catch (e) {
+    const { code } = e as NodeJS.ErrnoException;
+    if (code === "ELOOP") throw new Error(`${what}, which is a symbolic link, not a file beside the model`);
+    throw new Error(`${what}, which is not a file beside the model that can be read (${code})`);
+  }
+  if (fstatSync(fd).isFile()) return fd;
+  closeSync(fd);
+  throw new Error(`${what}, which is not a file beside the model`);
 }

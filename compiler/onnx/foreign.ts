@@ -11,12 +11,14 @@ import { isFloat } from "../ops/general/expression.js";
 import { nameOutputs } from "../rewrite/outputs.js";
 import { AfterRefused, At, type Held, NeedsConstants, type Normalize, Refused } from "./at.js";
 import { dtypes } from "./attributes.js";
+import { MAX_NODES, tooManyNodes } from "./calls.js";
+import { checkedNodes, reasonOf } from "./checked_nodes.js";
 import { evaluatorOf } from "./constants.js";
 import { controlFlow, defineOutputs, isControlFlow, type Scope } from "./control_flow.js";
 import { withBatch } from "./fixed_batch.js";
 import { foldNode } from "./fold_node.js";
-import { checkGraph, liveNodes, where } from "./foreign_graph.js";
-import { type Functions, functionsOf, type Opsets, requireOperators } from "./foreign_operators.js";
+import { liveNodes, where } from "./foreign_graph.js";
+import { type Functions, functionsOf, type Opsets } from "./foreign_operators.js";
 import {
   arrays,
   type Model,
@@ -28,7 +30,8 @@ import {
 } from "./model.js";
 import { ruleOf } from "./operators/index.js";
 import { isTrained, pools } from "./pools.js";
-import { bodyOfFunction, checkCalls, functionKey, instance, readsOf } from "./subgraph.js";
+import { withShownErrors } from "./shown.js";
+import { bodyOfFunction, functionKey, instance, readsOf } from "./subgraph.js";
 import { refusalText, Unsupported } from "./unsupported.js";
 
 export interface Foreign {
@@ -58,9 +61,7 @@ export interface Surroundings {
 
 const PROGRAM = "main";
 const asksSize: ReadonlySet<string> = new Set(["Shape", "Size"]);
-const OPSETS = { least: 1, most: 28 } as const;
 const MAX_BYTES = 2 ** 36; // of one tensor
-const MAX_NODES = 1e6; // after calls and iterations are written out
 
 /**
  * The program `main` of a foreign model. `dims` are the extents that the model leaves open, by their name or, if they
@@ -72,7 +73,7 @@ export function importForeign(
   dims: ReadonlyMap<string, number> = new Map(),
   options: ForeignOptions = {},
 ): Foreign {
-  return new Reader(m, dims, checkedNodes(m), options).read();
+  return withShownErrors(() => new Reader(m, dims, checkedNodes(m), options).read());
 }
 
 /** What a model became in another graph. */
@@ -85,23 +86,7 @@ export interface Part {
 export function importInto(m: Model, names: readonly string[], within: Surroundings): Part {
   const outputs = names.map((name) => ({ name, type: "f32", shape: undefined }) as const);
   const part = { ...m, graph: { ...m.graph, outputs } };
-  return new Reader(part, new Map(), checkedNodes(part), {}, within).part(names);
-}
-
-/** The nodes that the outputs need. Throws if the model is not valid or has operators without a rule. */
-function checkedNodes(m: Model): OnnxNode[] {
-  const opset = m.opsets.get("");
-  if (opset !== undefined && (opset < OPSETS.least || opset > OPSETS.most))
-    throw new Unsupported(`operator set ${opset} of ai.onnx: known are ${OPSETS.least} to ${OPSETS.most}`);
-  if (m.training.length > 0) throw new Unsupported("it has training info, which is not supported in models of others");
-  checkGraph(m.graph);
-  checkCalls(m.functions);
-  const nodes = liveNodes(
-    m.graph.nodes,
-    m.graph.outputs.map((v) => v.name),
-  );
-  requireOperators(nodes, m);
-  return nodes;
+  return withShownErrors(() => new Reader(part, new Map(), checkedNodes(part), {}, within).part(names));
 }
 
 class Reader {
@@ -228,7 +213,7 @@ class Reader {
 
   /** Reads a node of a graph or function with these versions of operator sets. */
   private node(n: OnnxNode, opsets: Opsets): void {
-    if (++this.count > MAX_NODES) throw new Unsupported(`written out, the model has more than ${MAX_NODES} nodes`);
+    this.counted(1);
     const inputs = n.inputs.map((name) => (name === "" ? undefined : this.held.get(name)));
     if (inputs.includes("refused")) return this.refused(n); // because of a node before
     const given = this.forBatch(n, inputs as (Held | undefined)[]);
@@ -282,12 +267,23 @@ class Reader {
       });
     } catch (e) {
       if (e instanceof AfterRefused) return this.refused(n);
-      if (!(e instanceof Error) || /^internal/.test(e.message) || e instanceof TypeError) throw e;
+      if (e instanceof Unsupported) throw e; // the whole model is too large
+      const why = reasonOf(
+        n,
+        e,
+        given.flatMap((h) => (h ? [`${h.type.dtype}[${h.type.shape}]`] : [])),
+      );
       if (e instanceof NeedsConstants) for (const name of e.values) this.needed.add(name);
       this.operators.add(n.op);
-      this.refusals.push(`${where(n)}: ${e.message}`);
+      this.refusals.push(`${where(n)}: ${why}`);
       this.refused(n);
     }
+  }
+
+  /** Counts nodes that are read. Throws if they are too many. */
+  private counted(nodes: number): void {
+    this.count += nodes;
+    if (this.count > MAX_NODES) tooManyNodes();
   }
 
   /** Whether an operand is a constant that training changes. */
@@ -326,6 +322,7 @@ class Reader {
         else if ("value" in value) this.held.set(name, value);
         else this.computed(name, value);
       },
+      count: (more) => this.counted(more),
       run: ({ nodes, initializers, outputs }) => {
         for (const t of initializers) this.held.set(t.name, this.constant(t.name, t));
         const live = liveNodes(nodes, outputs);

@@ -86,7 +86,8 @@ function melWeights(at: At): Tensor {
   ];
   const type = typeNamed(at, "output_datatype", 1);
   const dims = [Math.floor(length / 2) + 1, bands];
-  if (dims.some((d) => !Number.isSafeInteger(d) || d < 0)) at.refuse(`its shape is [${dims}]`);
+  if (dims.some((d) => !Number.isSafeInteger(d) || d < 1)) at.refuse(`its shape is [${dims}]`);
+  if (!(rate > 0)) at.refuse(`its sample rate is ${rate}`);
   const values = new Float64Array(room(at, "f64", dims).length);
   const [low, high] = [lower, upper].map((hertz) => 2595 * Math.log10(1 + hertz / 700)) as [number, number];
   const corner = (i: number): number => {
@@ -99,8 +100,10 @@ function melWeights(at: At): Tensor {
       if (bin >= 0 && bin < (dims[0] as number)) values[bin * bands + band] = v;
     };
     if (left === centre) set(centre, 1);
-    for (let bin = left; left < centre && bin <= centre; bin++) set(bin, (bin - left) / (centre - left));
-    for (let bin = centre; bin < right; bin++) set(bin, (right - bin) / (right - centre));
+    const last = dims[0] as number; // bins are beyond it if a frequency is above half the rate
+    for (let bin = Math.max(left, 0); left < centre && bin <= Math.min(centre, last); bin++)
+      set(bin, (bin - left) / (centre - left));
+    for (let bin = Math.max(centre, 0); bin < Math.min(right, last); bin++) set(bin, (right - bin) / (right - centre));
   }
   return tensorFrom(type, dims, values);
 }

@@ -20,7 +20,9 @@ import {
   type TrainingInfo,
   type ValueInfo,
 } from "./model.js";
+import { shown } from "./shown.js";
 import { Unsupported } from "./unsupported.js";
+import { checkWire } from "./wire.js";
 
 export type * from "./model.js";
 
@@ -190,6 +192,7 @@ export function outlineOf(bytes: Uint8Array): Outline {
 
 /** The tensor in these bytes of a TensorProto, as ONNX's test cases have them. Throws if they are not valid. */
 export function decodeTensorFile(bytes: Uint8Array): Tensor {
+  checkWire(bytes, "tensor");
   const file = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   return decodeTensor(onnxProto.onnx.TensorProto.decode(file), "the tensor");
 }
@@ -199,18 +202,9 @@ export const encodeTensorFile = (t: Tensor): Uint8Array =>
   plain(onnxProto.onnx.TensorProto.encode(encodeTensor(t)).finish());
 
 function parse(bytes: Uint8Array): onnx.IModelProto {
-  try {
-    // a Buffer is read faster than a Uint8Array
-    return onnxProto.onnx.ModelProto.decode(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
-  } catch (e) {
-    if (/call stack|maximum nesting depth/.test((e as Error).message))
-      throw new Error("not an ONNX model: graphs are nested too deeply");
-    const beyond = /index out of range: (\d+) \+ (\d+) > (\d+)/.exec((e as Error).message);
-    const why = beyond
-      ? `at byte ${beyond[1]} a field needs ${beyond[2]} more, but the file ends at ${beyond[3]}`
-      : (e as Error).message;
-    throw new Error(`not an ONNX model, or cut off: ${why}`);
-  }
+  checkWire(bytes, "model");
+  // a Buffer is read faster than a Uint8Array
+  return onnxProto.onnx.ModelProto.decode(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
 }
 
 function decodeTraining(t: onnx.ITrainingInfoProto): TrainingInfo {
@@ -231,29 +225,30 @@ function decodeFunction(f: onnx.IFunctionProto): OnnxFunction {
     outputs: f.output ?? [],
     attributes: f.attribute ?? [],
     nodes: (f.node ?? []).map((n) => decodeNode(n, 0)),
-    opsets: decodeOpsets(f.opsetImport, `function ${name}`),
+    opsets: decodeOpsets(f.opsetImport, `function ${shown(name)}`),
     doc: f.docString ?? "",
   };
 }
 
 function decodeGraph(g: onnx.IGraphProto, depth: number): OnnxGraph {
   if (depth > MAX_DEPTH) throw new Error("graphs are nested too deeply");
-  if ((g.sparseInitializer ?? []).length > 0) throw new Error(`graph ${g.name}: sparse initializers are not supported`);
+  if ((g.sparseInitializer ?? []).length > 0)
+    throw new Error(`graph ${shown(g.name)}: sparse initializers are not supported`);
   return {
     name: g.name ?? "",
     nodes: (g.node ?? []).map((n) => decodeNode(n, depth)),
     inputs: (g.input ?? []).map((v) => decodeValue(v, "input")),
     outputs: (g.output ?? []).map((v) => decodeValue(v, "output")),
     values: (g.valueInfo ?? []).map((v) => decodeValue(v, "value")),
-    initializers: (g.initializer ?? []).map((t) => decodeTensor(t, `initializer ${t.name}`)),
+    initializers: (g.initializer ?? []).map((t) => decodeTensor(t, `initializer ${shown(t.name)}`)),
   };
 }
 
 function decodeNode(n: onnx.INodeProto, depth: number): OnnxNode {
-  const op = text(n.opType, `the operator of node ${n.name}`);
+  const op = text(n.opType, `the operator of node ${shown(n.name)}`);
   const attributes = new Map<string, Attribute>();
   for (const a of n.attribute ?? []) {
-    const where = `attribute ${a.name} of node ${n.name || "without name"} (${op})`;
+    const where = `attribute ${shown(a.name)} of node ${shown(n.name) || "without name"} (${shown(op)})`;
     if (attributes.has(text(a.name, where))) throw new Error(`${where} is there twice`);
     attributes.set(a.name as string, decodeAttribute(a, where, depth));
   }
@@ -296,14 +291,28 @@ function decodeTensor(t: onnx.ITensorProto, where: string): Tensor {
   const type = elementType(t.dataType, where);
   const dims = (t.dims ?? []).map((d) => count(d, `an extent of ${where}`));
   const need = sizeOf(dims, elementBytes[type], where);
-  const data = t.dataLocation === EXTERNAL ? decodeExternal(t, where) : (rawData(t, type) ?? new Uint8Array(0));
+  const fields = elementFields.filter((name) => (t[name] ?? []).length > 0);
+  const outside = t.dataLocation === EXTERNAL;
+  if (fields.length > (outside ? 0 : 1))
+    throw new Error(
+      `${where}: its elements are in ${[...(outside ? ["another file"] : []), ...fields].map(snake).join(" and ")}`,
+    );
+  const data = outside ? decodeExternal(t, where) : rawData(t, type);
   const have = data instanceof Uint8Array ? data.byteLength : data.length;
   if (have !== need) throw new Error(`${where}: ${type}[${dims}] takes ${need} bytes, there are ${have}`);
   return { name: t.name ?? "", type, dims, data };
 }
 
+/** The fields that may have the elements of a tensor; one of them has. */
+const elementFields = [
+  ...(["rawData", "floatData", "int32Data", "stringData"] as const),
+  ...(["int64Data", "doubleData", "uint64Data"] as const),
+];
+/** A field as its definition writes it. */
+const snake = (name: string): string => name.replace(/[A-Z]/g, (c) => `_${c.toLowerCase()}`);
+
 /** The elements as bytes, from the field that has them. */
-function rawData(t: onnx.ITensorProto, type: ElementType): Uint8Array | undefined {
+function rawData(t: onnx.ITensorProto, type: ElementType): Uint8Array {
   if (t.rawData && t.rawData.length > 0) return plain(t.rawData);
   if (type === "f32") return plain(Float32Array.from(t.floatData ?? []));
   if (type === "f64") return plain(Float64Array.from(t.doubleData ?? []));
@@ -319,17 +328,21 @@ function rawData(t: onnx.ITensorProto, type: ElementType): Uint8Array | undefine
 
 function decodeExternal(t: onnx.ITensorProto, where: string): Tensor["data"] {
   const e = new Map(pairs(t.externalData, where));
-  const number = (key: string): number =>
-    count(Number(e.get(key) ?? (key === "offset" ? 0 : Number.NaN)), `${key} of ${where}`);
+  const number = (key: string, otherwise?: string): number => {
+    const digits = e.get(key) ?? otherwise ?? text(undefined, `the ${key} of ${where}`);
+    if (!/^[0-9]{1,19}$/.test(digits))
+      throw new Error(`${key} of ${where} is ${JSON.stringify(shown(digits))}, not decimal digits of 64 bits`);
+    return count(Number(digits), `${key} of ${where}`);
+  };
   return {
     location: text(e.get("location"), `the file of ${where}`),
-    offset: number("offset"),
+    offset: number("offset", "0"),
     length: number("length"),
   };
 }
 
 function decodeValue(v: onnx.IValueInfoProto, what: string): ValueInfo {
-  const where = `${what} ${text(v.name, `the name of an ${what}`)}`;
+  const where = `${what} ${shown(text(v.name, `the name of an ${what}`))}`;
   const t = v.type?.tensorType;
   if (!t) throw new Unsupported(`${where} is ${kindOf(v.type)}, not a tensor, which is not supported`);
   const dims = t.shape?.dim;
@@ -350,18 +363,19 @@ function decodeOpsets(
   all: readonly onnx.IOperatorSetIdProto[] | null | undefined,
   where: string,
 ): ReadonlyMap<string, number> {
-  return new Map(
-    (all ?? []).map((o) => [
-      o.domain === "ai.onnx" ? "" : (o.domain ?? ""),
-      count(o.version ?? 0, `an operator set of ${where}`),
-    ]),
-  );
+  const opsets = new Map<string, number>();
+  for (const o of all ?? []) {
+    const domain = o.domain === "ai.onnx" ? "" : (o.domain ?? "");
+    if (opsets.has(domain)) throw new Error(`${where} imports operators of ${shown(domain || "ai.onnx")} twice`);
+    opsets.set(domain, count(o.version ?? 0, `an operator set of ${where}`));
+  }
+  return opsets;
 }
 
 function pairs(all: readonly onnx.IStringStringEntryProto[] | null | undefined, where: string): [string, string][] {
   const out = new Map<string, string>();
   for (const { key, value } of all ?? []) {
-    if (out.has(key ?? "")) throw new Error(`${where} has ${key} twice`);
+    if (out.has(key ?? "")) throw new Error(`${where} has ${shown(key)} twice`);
     out.set(key ?? "", value ?? "");
   }
   return [...out];

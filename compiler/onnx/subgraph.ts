@@ -4,7 +4,7 @@
 import type { Attribute, OnnxFunction, OnnxGraph, OnnxNode, Tensor } from "./model.js";
 
 /** What an instance is made of; a function has no initializers. */
-type Body = Pick<OnnxGraph, "nodes" | "initializers"> & {
+export type Body = Pick<OnnxGraph, "nodes" | "initializers"> & {
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
 };
@@ -20,12 +20,14 @@ export const bodyOfGraph = (g: OnnxGraph): Body => ({
 export const graphsOf = (n: OnnxNode): OnnxGraph[] =>
   Object.values(n.attributes).flatMap((a) => (a.kind === "graph" ? [a.value] : []));
 
-/** The names that a node reads: its inputs, what its graphs read from around it, and what it differentiates. */
-export const readsOf = (n: OnnxNode): readonly string[] => [
+/** The names that a node itself reads: its inputs, and what it differentiates. */
+export const namesOf = (n: OnnxNode): readonly string[] => [
   ...n.inputs.filter((name) => name !== ""),
-  ...graphsOf(n).flatMap(freeNames),
   ...(n.op === "Gradient" && n.attributes.y?.kind === "string" ? [n.attributes.y.value] : []),
 ];
+
+/** The names that a node reads, with what its graphs read from around it. */
+export const readsOf = (n: OnnxNode): readonly string[] => [...namesOf(n), ...graphsOf(n).flatMap(freeNames)];
 
 /** The names that a graph reads, but does not define. */
 export function freeNames(g: OnnxGraph): string[] {
@@ -104,25 +106,6 @@ export const bodyOfFunction = (f: OnnxFunction): Body => ({
   inputs: f.inputs,
   outputs: f.outputs,
 });
-
-/** Throws if a function calls itself, directly or through others. */
-export function checkCalls(functions: readonly OnnxFunction[]): void {
-  const byName = new Map(functions.map((f) => [functionKey(f.domain, f.name), f]));
-  const done = new Set<string>();
-  const visit = (f: OnnxFunction, path: readonly string[]): void => {
-    const key = functionKey(f.domain, f.name);
-    if (path.includes(key)) throw new Error(`function ${key} calls itself, through ${[...path, key].join(", ")}`);
-    if (done.has(key)) return;
-    const calls = (nodes: readonly OnnxNode[]): OnnxNode[] =>
-      nodes.flatMap((n) => [n, ...graphsOf(n).flatMap((g) => calls(g.nodes))]);
-    for (const n of calls(f.nodes)) {
-      const called = byName.get(functionKey(n.domain, n.op));
-      if (called) visit(called, [...path, key]);
-    }
-    done.add(key);
-  };
-  for (const f of functions) visit(f, []);
-}
 
 /** The name under which a function is called. */
 export const functionKey = (domain: string, name: string): string => `${domain || "ai.onnx"}::${name}`;

@@ -6,7 +6,7 @@ import { around, reshaped, transposed } from "../../ops/composed/layout.js";
 import { broadcastShape } from "../../ops/shape.js";
 import type { At } from "../at.js";
 import { type Build, type Rules, since } from "./rule.js";
-import { joined, ranged, takenAt } from "./take.js";
+import { joined, listed, ranged, takenAt } from "./take.js";
 
 /** The shape that a Reshape asks for: 0 keeps an extent unless `allowzero`, -1 is computed from the others. */
 export function reshapeTo(at: At, from: readonly number[], asked: readonly number[], allowzero: boolean): number[] {
@@ -28,10 +28,13 @@ export function squeezed(at: At, from: readonly number[], listed: readonly numbe
   return from.filter((_, i) => !axes.includes(i));
 }
 
+const MOST_AXES = 64;
+
 /** The shape of an Unsqueeze. */
 export function unsqueezed(at: At, from: readonly number[], listed: readonly number[] | undefined): number[] {
   if (!listed) return at.refuse("it does not name its axes");
   const rank = from.length + listed.length;
+  if (rank > MOST_AXES) return at.refuse(`its output would have ${rank} axes`);
   const axes = at.axes(listed, rank);
   const rest = from.values();
   return Array.from({ length: rank }, (_, i) => (axes.includes(i) ? 1 : (rest.next().value as number)));
@@ -78,12 +81,14 @@ const slice: Build = (at) => {
   const x = at.in(0);
   return sliceParts(at, x.type.shape).reduce(
     (y, { axis, first, step, count }) =>
-      takenAt(
-        at.builder,
-        y,
-        axis,
-        Array.from({ length: count }, (_, i) => first + i * step),
-      ),
+      step === 1
+        ? ranged(at.builder, y, axis, first, first + count)
+        : takenAt(
+            at.builder,
+            y,
+            axis,
+            listed(count, (i) => first + i * step),
+          ),
     x,
   );
 };
@@ -97,6 +102,7 @@ export function splitSizes(
   const [extent, { length }] = [from[axis] as number, at.node.outputs];
   const listed = at.version < 2 && at.has(1) ? at.integers(1) : at.integersOf("split", 1, 13);
   const parts = at.int("num_outputs", length);
+  if (parts !== length) at.refuse(`attribute num_outputs is ${parts}, but it has ${length} outputs`);
   const each = Math.ceil(extent / parts);
   const sizes = listed ?? Array.from({ length: parts }, (_, i) => (i < parts - 1 ? each : extent - i * each));
   if (sizes.some((n) => n < 0) || sizes.reduce((a, n) => a + n, 0) !== extent || sizes.length !== length)
@@ -134,8 +140,13 @@ const tile: Build = (at) => {
   const x = at.in(0);
   return repeats(at, x.type.shape.length).reduce((y, times, axis) => {
     const extent = y.type.shape[axis] as number;
-    const list = Array.from({ length: extent * times }, (_, i) => i % extent);
-    return times === 1 ? y : takenAt(at.builder, y, axis, list);
+    if (times === 1) return y;
+    return takenAt(
+      at.builder,
+      y,
+      axis,
+      listed(extent * times, (i) => i % extent),
+    );
   }, x);
 };
 

@@ -6,7 +6,7 @@ import { filled } from "../../ops/composed/compute.js";
 import { padded, reshaped } from "../../ops/composed/layout.js";
 import type { At } from "../at.js";
 import { type Rules, since } from "./rule.js";
-import { ranged, takenAt } from "./take.js";
+import { listed, ranged, takenAt } from "./take.js";
 
 type Shape = readonly number[];
 
@@ -43,7 +43,7 @@ function pad(at: At, pads: Shape, value: () => Value): Value {
     const [p, q] = [more[axis] as number, behind[axis] as number];
     if (p + q === 0) return y;
     if (d === 0) at.refuse(`axis ${axis} has no elements that mode ${mode} could repeat`);
-    const list = Array.from({ length: p + d + q }, (_, i) => repeated(mode, i - p, d));
+    const list = listed(p + d + q, (i) => repeated(mode, i - p, d));
     return takenAt(b, y, axis, list);
   }, inner);
 }

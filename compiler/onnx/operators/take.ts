@@ -5,6 +5,7 @@ import { type DType, sameShape, type Value } from "../../ir/types.js";
 import { converted, filled } from "../../ops/composed/compute.js";
 import { reshaped } from "../../ops/composed/layout.js";
 import * as op from "../../ops/index.js";
+import { Refused } from "../at.js";
 
 /** An i64 tensor of these positions along the one axis. A regular list is computed, not stored. */
 export function positions(b: Builder, list: readonly number[]): Value {
@@ -15,24 +16,31 @@ export function positions(b: Builder, list: readonly number[]): Value {
   return op.constant(b, { values: list, shape, dtype: "i64" });
 }
 
+const MOST_POSITIONS = 2 ** 24; // in one list, of a tensor that a rule takes apart
+
+/** A list of positions, of which position `i` is at(i). Throws before it is made if it would be too long. */
+export function listed(n: number, at: (i: number) => number): number[] {
+  if (!(n <= MOST_POSITIONS)) throw new Refused(`it takes ${n} positions, more than ${MOST_POSITIONS}`);
+  return Array.from({ length: Math.max(n, 0) }, (_, i) => at(i));
+}
+
 /** The given positions of an axis of x, in this order. */
 export function takenAt(b: Builder, x: Value, axis: number, list: readonly number[]): Value {
   const { shape, dtype } = x.type;
-  const [first, extent, n] = [list[0] ?? 0, shape[axis] as number, list.length];
+  const [first, n] = [list[0] ?? 0, list.length];
+  if (list.every((p, i) => p === first + i)) return ranged(b, x, axis, first, first + n);
   const y = shape.with(axis, n);
-  if (n === 0 || y.includes(0)) return filled(b, dtype, y, 0);
-  if (!list.every((p, i) => p === first + i)) return op.gather(b, x, positions(b, list), { axis });
-  return n === extent ? x : op.slice(b, x, { axis, start: first, end: first + n });
+  if (y.includes(0)) return filled(b, dtype, y, 0);
+  return op.gather(b, x, positions(b, list), { axis });
 }
 
 /** The positions from `start` up to, not including, `end` of an axis. */
-export const ranged = (b: Builder, x: Value, axis: number, start: number, end: number): Value =>
-  takenAt(
-    b,
-    x,
-    axis,
-    Array.from({ length: end - start }, (_, i) => start + i),
-  );
+export function ranged(b: Builder, x: Value, axis: number, start: number, end: number): Value {
+  const { shape, dtype } = x.type;
+  const y = shape.with(axis, end - start);
+  if (y.includes(0)) return filled(b, dtype, y, 0);
+  return end - start === shape[axis] ? x : op.slice(b, x, { axis, start, end });
+}
 
 /** The parts one after the other along an axis; those without elements are left out. */
 export function joined(b: Builder, parts: readonly Value[], axis: number): Value {
