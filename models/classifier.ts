@@ -97,7 +97,7 @@ function train(c: ClassifierConfig, from: From = "img"): Graph {
       )
     : hard;
 
-  const params = parameters(b).filter((p) => c.trained !== "fc" || p.name.startsWith("fc."));
+  const params = parameters(b).filter((p) => c.trained !== "fc" || /^fc\.(weight|bias)$/.test(p.name));
   const grads = grad(b, loss, op.constant(b, { values: [1], shape: [groups] }), params);
   const finite = op.all_finite(b, [loss, ...grads]);
   net.commit(finite);

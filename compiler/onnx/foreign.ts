@@ -2,7 +2,7 @@
 // built by its rule in operators/, or evaluated at once if its inputs are constants (constants.ts). A constant of a
 // float type that the program needs becomes a state with the model's value. What is not supported is an error that
 // names it; of what the outputs depend on, nothing is left out. A model can also become a part of another graph, which
-// trains it (network.ts).
+// trains it (importInto).
 
 import { Builder } from "../ir/builder.js";
 import { byteSize, type DType, elements, type Graph, type Role, type Value } from "../ir/types.js";

@@ -76,6 +76,8 @@ Naming naming_of(const Checkpoint& c) {
   return Naming::other;
 }
 
+bool is_classifier(std::string_view name) { return name == "fc.weight" || name == "fc.bias"; }
+
 std::string detectron2_name(std::string_view name) {
   if (name.starts_with("fc") || name.starts_with("classifier")) return "";  // written without its classifier
   if (!name.starts_with("layer")) {

@@ -17,6 +17,10 @@ enum class Naming { mopro, torchvision, detectron2, other };
 /// The naming scheme of a checkpoint; torchvision also for a vision transformer alone; `other` for all other models.
 Naming naming_of(const Checkpoint& c);
 
+/// Whether a tensor is the classifier's weight or bias, by torchvision's names. A foreign network may have other
+/// tensors that begin with "fc.".
+bool is_classifier(std::string_view name);
+
 /// detectron2's name for a name of torchvision; "" for tensors that detectron2 leaves out (fc, classifier).
 std::string detectron2_name(std::string_view torchvision);
 /// The reverse. Throws InputError for a name that detectron2's ResNet does not have.

@@ -12,6 +12,7 @@
 #include "formats/checkpoint_file.h"
 #include "formats/mapped_file.h"
 #include "formats/output_file.h"
+#include "formats/resnet_names.h"
 #include "formats/sha256.h"
 #include "train/embed.h"
 
@@ -125,7 +126,7 @@ std::string trunk_digest(const Session& session) {
   std::vector<std::byte> room;
   for (const StateInfo& s : session.plan().state) {
     const std::string_view name(session.info(s.tensor).name);
-    if (s.role == Role::derived || name.starts_with("fc.") || name.starts_with(kMomentumPrefix)) continue;
+    if (s.role == Role::derived || formats::is_classifier(name) || name.starts_with(kMomentumPrefix)) continue;
     sha.add(std::as_bytes(std::span(name.data(), name.size())));
     sha.add(session.stored(s.tensor, room));
   }

@@ -44,7 +44,7 @@ std::vector<std::string> load_pretrained(const std::string& path, Session& sessi
     const TensorInfo& want = session.info(s.tensor);
     const std::string_view name(want.name);
     if (s.role == Role::derived || name.starts_with(kMomentumPrefix)) continue;
-    const bool classifier = name.starts_with("fc.");
+    const bool classifier = is_classifier(name);
     if (classifier && !keep_classifier) continue;
     const Tensor* const from = c.find(c.tensors, want.name);
     if (!from && name.ends_with("num_batches_tracked")) {
@@ -65,7 +65,7 @@ std::vector<std::string> load_pretrained(const std::string& path, Session& sessi
   size_t left = 0;
   const NamedTensor* first = nullptr;
   for (const NamedTensor& t : c.tensors)
-    if (used.count(t.name) == 0 && !t.name.starts_with("fc.")) ++left, first = first ? first : &t;
+    if (used.count(t.name) == 0 && !is_classifier(t.name)) ++left, first = first ? first : &t;
   if (left > 0)
     notes.push_back(path + ": " + std::to_string(left) + " tensors are not used, such as " + shown(first->name));
   if (counters > 0)

@@ -261,7 +261,8 @@ for (const [how, flags] of [
     const exp = `hangup ${flags.length}`;
     const main = join(root, "build", "js", "tools", "cli", "main.js");
     const endless = ["--artefact", "tiny", "--synthetic", "--epochs", "100000", "--steps", "1000000", "--exp-dir", exp];
-    const child = spawn(process.execPath, [main, "train", ...endless, ...flags], {
+    // under nohup the signal is ignored, also by what the test starts
+    const child = spawn("env", ["--default-signal=HUP", process.execPath, main, "train", ...endless, ...flags], {
       cwd: scratch,
       stdio: ["ignore", "pipe", "inherit"],
       timeout: 60_000, // whatever it has started ends with it

@@ -77,6 +77,12 @@ test.serial("a convolutional network learns, goes on with the same bits, and is 
   t.deepEqual(numbers(trained, "conv1.weight"), tensors(last).get("conv1.weight"));
   t.notDeepEqual(numbers(trained, "conv1.weight"), numbers(models.residual, "conv1.weight"));
   t.notDeepEqual(numbers(trained, "bn1.running_mean"), numbers(models.residual, "bn1.running_mean"));
+  const opset = shell.moproc("export", "--resume", last, "-o", "x.onnx", "--opset", "14");
+  t.is(opset.status, 2);
+  t.regex(opset.err, /--opset 14: the network is another program's, whose graph is written as it was/);
+  const step = shell.moproc("export", "--training", "--resume", last, "-o", "step");
+  t.is(step.status, 2);
+  t.regex(step.err, /its network is an ONNX model; a training step of such a network cannot be exported/);
   t.deepEqual(trained.graph.outputs, [{ name: "logits", type: "f32", shape: ["N", 4] }]);
   half(last, "conv1.weight");
 });
@@ -156,7 +162,9 @@ test.serial("finetune begins with the file, too, and continues", (t) => {
   shell.done(..."data sample --layout imagenet --out folders --classes 4 --images 96 --val 40 --size 40".split(" "));
   writeFileSync(shell.at("fine.onnx"), encodeModel(models.mobile));
   const flags = "--data folders --low-resource 1 --quiet -b 16 --bn-groups 2 --lr 0.05 --exp-dir fine".split(" ");
-  shell.done("finetune", "fine.onnx", ...flags, "--epochs", "2");
+  const said = shell.moproc("finetune", "fine.onnx", ...flags, "--epochs", "2");
+  t.is(said.status, 0, said.err);
+  t.is(said.err.match(/15 tensors and a new classifier on its feature of 16 are trained/g)?.length, 1, "said once");
   const before = numbers(models.mobile, "block2.pointwise.weight");
   t.notDeepEqual(tensors("fine/last.safetensors").get("block2.pointwise.weight"), before);
   shell.done("finetune", "fine.onnx", ...flags, "--epochs", "3", "--resume", "auto");
@@ -203,5 +211,5 @@ test.serial("a run goes on only with its own network", (t) => {
   rmSync(shell.at("whole", "network.onnx"));
   const gone = shell.moproc("evaluate", "--data", "data", "--resume", "whole/last.safetensors");
   t.is(gone.status, 2);
-  t.regex(gone.err, /network.onnx is gone/);
+  t.regex(gone.err, /network.onnx is not there; copy network.onnx from the run's folder/);
 });

@@ -5,11 +5,12 @@ import { grad } from "../../compiler/autodiff/grad.js";
 import { Builder } from "../../compiler/ir/builder.js";
 import { evaluate } from "../../compiler/ir/evaluate.js";
 import { NdArray } from "../../compiler/ir/nd.js";
-import type { State, Value } from "../../compiler/ir/types.js";
+import type { Graph, State, Value } from "../../compiler/ir/types.js";
 import { findHead, imageInput } from "../../compiler/onnx/find_head.js";
 import type { Model, Tensor } from "../../compiler/onnx/model.js";
 import { numbersIn } from "../../compiler/onnx/numbers.js";
 import * as op from "../../compiler/ops/index.js";
+import { classifierPrograms } from "../../models/classifier.js";
 import { ForeignNetwork, type ForeignOptions } from "../../models/foreign.js";
 import { Net } from "../../models/nn.js";
 import { f32, foreignModel, i64, node, type Parts } from "../support/foreign.js";
@@ -243,4 +244,21 @@ test("a batch enters running statistics by what the node's momentum leaves, unle
   t.true(slow.data.some((v) => Math.abs(v) > 1e-4));
   slow.data.forEach((v, i) => void t.true(Math.abs((fast.data[i] as number) - 4 * v) < 1e-9));
   t.is(runningMean(0.9, { freezeBatchNorm: true }), undefined);
+});
+
+test("a new classifier is trained alone, although the network has tensors that begin with its name", (t) => {
+  const m = foreignModel({
+    nodes: [
+      node("GlobalAveragePool", ["x"], ["mean"]),
+      node("Flatten", ["mean"], ["row"]),
+      node("MatMul", ["row", "fc.0.weight"], ["hidden"]),
+      node("MatMul", ["hidden", "fc.3.weight"], ["y"]),
+    ],
+    inputs: { x: ["N", 3, SIZE, SIZE] },
+    constants: { "fc.0.weight": numbers([3, 6]), "fc.3.weight": numbers([6, 5]) },
+  });
+  const sizes = { arch: "other", width: 1, num_class: 4, image_size: SIZE, batch: 2, groups: 1 };
+  const [step] = classifierPrograms({ ...sizes, foreign: network(m), trained: "fc" });
+  const updated = [...(step as Graph).updates.keys()].map((v) => v.name).filter((name) => !name.includes("momentum"));
+  t.deepEqual(updated.toSorted(), ["fc.bias", "fc.weight"]);
 });

@@ -54,6 +54,10 @@ export const names: Readonly<Record<string, Hostile>> = {
     () => branch(graph([node("Relu", ["z"], ["t"])], ["t"])),
     /node of t .*nothing makes its input z/,
   ),
+  "a name in a branch before its definition, which is also a name around the branch": of(
+    () => branch(graph([node("Relu", ["c"], ["t"]), node("Relu", ["x"], ["c"])], ["t"])),
+    /node of t .*its input c is made by a later node/,
+  ),
   "a name in a branch before its definition": of(
     () => branch(graph([node("Relu", ["u"], ["t"]), node("Relu", ["x"], ["u"])], ["t"])),
     /node of t .*its input u is made by a later node/,
@@ -208,6 +212,11 @@ export const calls: Readonly<Record<string, Hostile>> = {
   "a loop of 2^40 iterations": of(
     () => model([loop("n", empty, "x", "y")], { n: scalar(2 ** 40) }),
     /operator Loop .*it has more than 10000 iterations/,
+  ),
+  "a loop of 2^40 iterations, of which the first would be refused": of(
+    // so it is refused before the first
+    () => model([loop("n", graph([node("MatMul", ["s", "s"], ["t"])], ["go", "t"]), "x", "y")], { n: scalar(2 ** 40) }),
+    /it has more than 10000 iterations/,
   ),
   "a loop without an end": of(() => model([loop("", empty, "x", "y")]), /it has more than 10000 iterations/),
   "a loop of 2^40 iterations whose condition may change": of(

@@ -143,9 +143,13 @@ export const exportVerb: Verb = {
   ],
   examples: ["moproc export --resume retrained/checkpoint_0004.safetensors -o model.onnx --input uint8"],
   instead: { flag: "--training", verb: exportTrainingVerb },
-  run: ({ options }) => {
+  run: ({ options, said }) => {
     const f = options as unknown as ExportFlags;
-    return exportModel({ ...f, tolerance: options.tolerance === undefined ? tolerances[f.precision] : f.tolerance });
+    return exportModel({
+      ...f,
+      saidOpset: said("opset"),
+      tolerance: options.tolerance === undefined ? tolerances[f.precision] : f.tolerance,
+    });
   },
 };
 
@@ -207,6 +211,7 @@ function readNetwork(f: ExportFlags): Deployed {
       for (const [given, flag] of [
         [f.input !== "float", "--input uint8"],
         [f.keepBn, "--keep-bn"],
+        [f.saidOpset, `--opset ${f.opset}`],
       ] as const)
         if (given) throw new Error(`${flag}: the network is another program's, whose graph is written as it was`);
       const made = foreignModel(checkpoint, onnx, f.head, metadata);

@@ -30,6 +30,7 @@ export interface ExportFlags extends NetworkFlags {
   readonly which: Encoder;
   readonly input: Input;
   readonly opset: number;
+  readonly saidOpset: boolean; // whether the user gave it
   readonly precision: Precision;
   readonly keepBn?: true;
   readonly classes?: string;

@@ -176,6 +176,8 @@ function checkpointState(path: string, source: Source, graphs: readonly Graph[])
       throw new Error(`${path}: the file is damaged: its data do not have the sha256 that it names`);
     if (checkpoint.format !== CHECKPOINT_FORMAT)
       throw new Error(`${path}: its format is ${checkpoint.format}, not ${CHECKPOINT_FORMAT} as of a run`);
+    if (checkpoint.onnx_sha256 !== undefined)
+      throw new Error(`${path}: its network is an ONNX model; a training step of such a network cannot be exported`);
     for (const key of ["task", "arch", "num_class"]) {
       const [is, want] = [checkpoint[key], String(source.meta[key])];
       if (is !== want) throw new Error(`${path}: its ${key} is ${is}, but the flags say ${want}`);

@@ -9,12 +9,18 @@ import { beginning, reportOf, reportTarget } from "./transfer.js";
 
 const from = { flag: "--model-path", option: "modelPath" };
 
+const made = new WeakMap<Given, string>(); // a command's checkpoint of MODEL.onnx
+
 /** The checkpoint to begin with: that of --model-path, or the weights of MODEL.onnx. */
 function checkpointOf(given: Given): string {
+  const known = made.get(given);
+  if (known !== undefined) return known;
   const model = modelArgument(given);
   if (model === undefined) return beginning(given, from);
   if (given.said(from.option)) throw new Error(`${model}: is the network to begin with, so leave out ${from.flag}`);
-  return checkpointOfModel(model, given);
+  const checkpoint = checkpointOfModel(model, given);
+  made.set(given, checkpoint);
+  return checkpoint;
 }
 
 export const finetune: Verb = binaryVerb({

@@ -152,7 +152,10 @@ export function foreignOfFlags(file: string, options: Options, size: number | un
 export function foreignOfCheckpoint(checkpoint: string, metadata: ReadonlyMap<string, string>): Foreign {
   const file = join(dirname(checkpoint), NETWORK);
   if (!existsSync(file))
-    throw new Error(`${checkpoint}: its network is a model of another program, and ${file} is gone, which held it`);
+    throw new Error(
+      `${checkpoint}: its network is an ONNX model, and ${file} is not there; copy ${NETWORK} from the run's folder, ` +
+        "beside the checkpoint",
+    );
   const f = located(file, () => {
     const settings = JSON.parse(metadata.get("onnx_settings") as string) as ForeignSettings;
     return foreign(readModel(file), settings, Number(metadata.get("image_size")));
@@ -253,11 +256,12 @@ export function notesOf(f: Foreign, file: string): string[] {
 
 /**
  * A checkpoint with the weights of a model, and the model beside it, in the cache: for verbs that begin with a
- * checkpoint. Throws as foreignOfFlags().
+ * checkpoint. Tells what is trained of it. Throws as foreignOfFlags().
  */
 export function checkpointOfModel(file: string, given: Given): string {
   const size = given.said("imageSize") ? Number(given.options.imageSize) : undefined;
   const f = foreignOfFlags(file, given.options, size);
+  for (const text of notesOf(f, file)) process.stderr.write(`note: ${text}\n`);
   const { classes, values } = f.network.facts;
   const metadata = {
     format: "moproc-checkpoint-1" as const,

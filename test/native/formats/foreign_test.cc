@@ -237,6 +237,23 @@ TEST("foreign: detectron2's names, alone and inside a detector, with either name
     }
 }
 
+TEST(
+    "foreign: the network of an ONNX file keeps its names, also those that begin as a classifier's or a projection's") {
+  Checkpoint c;
+  c.metadata["onnx_sha256"] = "0";
+  for (const char* const name : {"classifier.0.weight", "classifier.weight", "fc1.0.weight", "fc1.weight", "fc.1.bias",
+                                 "stem.conv1.weight", "res2.0.conv1.weight"})
+    c.tensors.push_back({"encoder_q." + std::string(name), {}});
+  std::vector<std::string> names;
+  for (const NamedTensor& t : query_encoder(c).tensors) names.push_back(t.name);
+  CHECK_EQ(names, (std::vector<std::string>{"classifier.0.weight", "fc.weight", "fc1.0.weight", "fc.1.bias",
+                                            "stem.conv1.weight", "res2.0.conv1.weight"}));
+  for (NamedTensor& t : c.tensors) t.name = t.name.substr(std::string("encoder_q.").size());
+  CHECK_EQ(query_encoder(c).tensors.size(), c.tensors.size());  // a single network: nothing is translated or dropped
+  CHECK_EQ(query_encoder(c).tensors[5].name, "stem.conv1.weight");
+  CHECK(is_classifier("fc.weight") && is_classifier("fc.bias") && !is_classifier("fc.0.weight"));
+}
+
 TEST("foreign: a sparse tensor is not read as a weight, and named where a weight is missing") {
   std::string root = weights(network(""));
   root.pop_back();
