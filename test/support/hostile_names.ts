@@ -216,7 +216,7 @@ export const calls: Readonly<Record<string, Hostile>> = {
   "a loop of 2^40 iterations, of which the first would be refused": of(
     // so it is refused before the first
     () => model([loop("n", graph([node("MatMul", ["s", "s"], ["t"])], ["go", "t"]), "x", "y")], { n: scalar(2 ** 40) }),
-    /it has more than 10000 iterations/,
+    /^(?!.*MatMul).*it has more than 10000 iterations/s,
   ),
   "a loop without an end": of(() => model([loop("", empty, "x", "y")]), /it has more than 10000 iterations/),
   "a loop of 2^40 iterations whose condition may change": of(
