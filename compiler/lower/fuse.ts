@@ -6,7 +6,7 @@
 import { type Graph, type Node, sameShape, type Value } from "../ir/types.js";
 import { accessOf } from "../ops/access.js";
 import { isConstant } from "../ops/constant.js";
-import { opOf } from "../ops/op.js";
+import { isElementwise, opOf } from "../ops/op.js";
 import { channel_moments } from "../ops/reduce.js";
 import { groupsFit } from "./groups.js";
 import { type Chain, isSum, type Leaf, operandName, type Region, rawResult } from "./region.js";
@@ -52,10 +52,9 @@ class Fusion {
 
   run(): Region[] {
     for (const n of hoisted(this.g)) {
-      const op = opOf(n.op);
       if (isView(n)) this.alias(n);
       else if (isSum(n)) this.addSum(n);
-      else if (op.kind === "elementwise") this.addElementwise(n);
+      else if (isElementwise(n)) this.addElementwise(n);
       else this.addAnchor(n);
     }
     return this.storeRawResults();
@@ -68,7 +67,7 @@ class Fusion {
   }
 
   private addAnchor(n: Node): void {
-    const template = this.templateOf(n.op);
+    const template = this.templateOf(n);
     if (!template) throw new Error(`internal: fuse: no kernel template for ${n.op} in ${n.scope}`);
     const operands = new Map<string, Chain>();
     const plain = new Map<string, Value>();
@@ -114,7 +113,7 @@ class Fusion {
     };
     const visit = (v: Value, expand: boolean): void => {
       const n = this.producer.get(v);
-      if (!n || opOf(n.op).kind !== "elementwise" || (this.stored.has(v) && !expand)) return addLeaf(v, "full");
+      if (!n || !isElementwise(n) || (this.stored.has(v) && !expand)) return addLeaf(v, "full");
       if (nodes.includes(n)) return;
       n.inputs.forEach((operand, i) => {
         const access = accessOf(n, i);
@@ -193,7 +192,7 @@ class Fusion {
 function hoisted(g: Graph): Node[] {
   const ready = new Set<Value>([...g.inputs, ...g.state]);
   const early = g.nodes.filter((n) => {
-    if ((opOf(n.op).kind !== "elementwise" && !isView(n)) || !n.inputs.every((v) => ready.has(v))) return false;
+    if ((!isElementwise(n) && !isView(n)) || !n.inputs.every((v) => ready.has(v))) return false;
     for (const v of n.outputs) ready.add(v);
     return true;
   });

@@ -3,7 +3,7 @@
 
 import type { Graph, Node, Value } from "../ir/types.js";
 import { accessOf } from "../ops/access.js";
-import { opOf } from "../ops/op.js";
+import { isElementwise } from "../ops/op.js";
 import { type Chain, isSum, operandName, type Region } from "./region.js";
 import type { TemplateOf, TemplateSpec } from "./template.js";
 
@@ -63,7 +63,7 @@ export function groupedApart(g: Graph, templateOf: TemplateOf): ReadonlyMap<Valu
     return wanted;
   };
   for (const n of g.nodes) {
-    if (opOf(n.op).kind === "elementwise") {
+    if (isElementwise(n)) {
       const access = n.inputs.map((_, i) => accessOf(n, i));
       const wanted = known(n.inputs.map((v, i) => tableRows(v, access[i] as string)))[0];
       const all = join(
@@ -74,7 +74,7 @@ export function groupedApart(g: Graph, templateOf: TemplateOf): ReadonlyMap<Valu
       if (all !== undefined) for (const v of n.outputs) groups.set(v, all);
       continue;
     }
-    const template = templateOf(isSum(n) ? "pointwise" : n.op);
+    const template = templateOf(isSum(n) ? "pointwise" : n);
     if (!template) continue;
     const grouped = isSum(n) ? ["x"] : groupedBy(template, n).operands;
     const taken = (v: Value, i: number): boolean => grouped.includes(operandName(n, i)) && groups.has(v);

@@ -5,17 +5,17 @@
 import { byteSize, elements, type Graph, type Node, type Value } from "../ir/types.js";
 import { accessOf } from "../ops/access.js";
 import { isConstant } from "../ops/constant.js";
-import { opOf } from "../ops/op.js";
+import { isElementwise, opOf } from "../ops/op.js";
 import { groupedApart } from "./groups.js";
 import { isSum, operandName } from "./region.js";
 import type { TemplateOf } from "./template.js";
+
+const fused = (n: Node | undefined): boolean => n !== undefined && isElementwise(n);
 
 interface Use {
   readonly node: Node;
   readonly index: number;
 }
-
-const isElementwise = (n: Node | undefined): boolean => n !== undefined && opOf(n.op).kind === "elementwise";
 
 /** The elementwise values of `g` that are stored. `note` is called with a line of text per decision. */
 export function storedValues(g: Graph, templateOf: TemplateOf, note: (line: string) => void): ReadonlySet<Value> {
@@ -41,9 +41,9 @@ export function storedValues(g: Graph, templateOf: TemplateOf, note: (line: stri
       if (isElementwise(node)) {
         if (opOf(node.op).flat) return `${node.op} takes no prologue`;
         if (!isConstant(n) && accessOf(node, index) !== "full") return `${node.op} broadcasts it`;
-      } else if (!templateOf(node.op)?.prologue.includes(operandName(node, index))) {
+      } else if (!templateOf(node)?.prologue.includes(operandName(node, index))) {
         return `${node.op} takes no prologue there`;
-      } else if (templateOf(node.op)?.declines?.(node).includes(operandName(node, index))) {
+      } else if (templateOf(node)?.declines?.(node).includes(operandName(node, index))) {
         return `${node.op} would compute it too often`;
       }
     }
@@ -55,7 +55,7 @@ export function storedValues(g: Graph, templateOf: TemplateOf, note: (line: stri
     const only = readers.length === 1 ? readers[0]?.node : undefined;
     if (only && (isElementwise(only) || isSum(only))) return false;
     const from = [...leavesOf(v)];
-    const raw = from.filter((l) => templateOf(producer.get(l)?.op ?? "")?.epilogue && onlyLeadsTo(l, v));
+    const raw = from.filter((l) => templateOf(producer.get(l) ?? "")?.epilogue && onlyLeadsTo(l, v));
     const size = byteSize(v.type);
     const bytes = (vs: readonly Value[]): number => vs.reduce((s, l) => s + byteSize(l.type), 0);
     const recompute = readers.length * bytes(from) + bytes(raw.slice(0, 1));
@@ -76,7 +76,7 @@ export function storedValues(g: Graph, templateOf: TemplateOf, note: (line: stri
     const own = new Set<Value>();
     n.inputs.forEach((v, i) => {
       if (elements(v.type.shape) > 1 && accessOf(n, i) === "full") {
-        for (const l of stored.has(v) || !isElementwise(producer.get(v)) ? [v] : leavesOf(v)) own.add(l);
+        for (const l of stored.has(v) || !fused(producer.get(v)) ? [v] : leavesOf(v)) own.add(l);
       }
     });
     for (const v of n.outputs) {

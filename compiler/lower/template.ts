@@ -58,6 +58,8 @@ export interface TemplateSpec {
   readonly name: string; // the C++ function; a line of the profile
   readonly header?: string; // kernels/<device>/HEADER.hpp, if its name differs from the function's
   readonly op: string; // the IR op it computes
+  /** Whether it computes this node of the op; absent: all. The general template computes the others. */
+  takes?(node: Node): boolean;
   readonly prologue: readonly string[]; // inputs that accept an elementwise chain; the others are plain buffers
   /** The dtype of a stored operand that needs no prologue; absent: f32 and bf16 need none. */
   operandType?(target: Target): DType;
@@ -96,5 +98,5 @@ export interface TemplateSpec {
   packingAttrs?(user: Node): Attrs;
 }
 
-/** Returns the template of an op, or undefined if it has none. */
-export type TemplateOf = (op: string) => TemplateSpec | undefined;
+/** Returns the template of a node, or of an op by name; undefined if there is none. */
+export type TemplateOf = (of: Node | string) => TemplateSpec | undefined;

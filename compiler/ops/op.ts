@@ -4,7 +4,7 @@
 import type { Builder } from "../ir/builder.js";
 import type { NdArray } from "../ir/nd.js";
 import { allRecords, named, type OpRecord, recordOf, register } from "../ir/registry.js";
-import type { Attrs, DType, TensorType, Value } from "../ir/types.js";
+import type { Attrs, DType, Node, TensorType, Value } from "../ir/types.js";
 import type { Nest } from "./general/nest.js";
 
 type Base<S extends string> = S extends `...${infer B}` ? B : S;
@@ -89,6 +89,8 @@ export interface OpSpec<I extends readonly string[], O extends readonly string[]
   readonly flat?: boolean;
   /** composite: appends the same computation in simpler ops and returns its results. */
   expand?(b: Builder, inputs: Named<I, Value>, attrs: A): Named<O, Value>;
+  /** kernel: whether this node fuses as if it were elementwise; then `code` is its expression, too. */
+  fuses?(n: Node): boolean;
   /** kernel: how the general template `loops` computes the op; then it needs no template of its own. */
   nest?(inputs: Named<I, TensorType>, attrs: A, outputs: Named<O, TensorType>): Nest;
   /** Outputs that may overwrite an input in place: output name -> input name. */
@@ -128,6 +130,12 @@ export function defineOp<const I extends readonly string[], const O extends read
   const { name, ...rest } = spec;
   Object.defineProperty(call, "name", { value: name });
   return Object.assign(call, rest) as unknown as Op<I, O, A>;
+}
+
+/** Whether a kernel computes this node where it loads or stores the elements, instead of in a kernel of its own. */
+export function isElementwise(n: Node): boolean {
+  const op = opOf(n.op);
+  return op.kind === "elementwise" || op.fuses?.(n) === true;
 }
 
 /** The record of an op by name. Throws if no imported module has defined the op. */

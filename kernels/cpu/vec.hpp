@@ -48,6 +48,9 @@ MOPROC_INLINE Vec abs(Vec a) { return _mm512_abs_ps(a.r); }
 MOPROC_INLINE Vec round(Vec a) { return _mm512_roundscale_ps(a.r, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
 MOPROC_INLINE Mask operator>(Vec a, Vec b) { return {_mm512_cmp_ps_mask(a.r, b.r, _CMP_GT_OQ)}; }
 MOPROC_INLINE Mask operator==(Vec a, Vec b) { return {_mm512_cmp_ps_mask(a.r, b.r, _CMP_EQ_OQ)}; }
+MOPROC_INLINE Mask operator&(Mask a, Mask b) { return {static_cast<__mmask16>(a.m & b.m)}; }
+MOPROC_INLINE Mask operator|(Mask a, Mask b) { return {static_cast<__mmask16>(a.m | b.m)}; }
+MOPROC_INLINE Mask operator!(Mask a) { return {static_cast<__mmask16>(~a.m)}; }
 MOPROC_INLINE Vec select(Mask m, Vec yes, Vec no) { return _mm512_mask_blend_ps(m.m, no.r, yes.r); }
 /// x * 2^n for integral-valued n, saturating to 0 and infinity.
 MOPROC_INLINE Vec scale2(Vec x, Vec n) { return _mm512_scalef_ps(x.r, n.r); }
@@ -98,6 +101,9 @@ MOPROC_INLINE Vec abs(Vec a) { return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), a.
 MOPROC_INLINE Vec round(Vec a) { return _mm256_round_ps(a.r, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
 MOPROC_INLINE Mask operator>(Vec a, Vec b) { return {_mm256_cmp_ps(a.r, b.r, _CMP_GT_OQ)}; }
 MOPROC_INLINE Mask operator==(Vec a, Vec b) { return {_mm256_cmp_ps(a.r, b.r, _CMP_EQ_OQ)}; }
+MOPROC_INLINE Mask operator&(Mask a, Mask b) { return {_mm256_and_ps(a.m, b.m)}; }
+MOPROC_INLINE Mask operator|(Mask a, Mask b) { return {_mm256_or_ps(a.m, b.m)}; }
+MOPROC_INLINE Mask operator!(Mask a) { return {_mm256_xor_ps(a.m, _mm256_castsi256_ps(_mm256_set1_epi32(-1)))}; }
 MOPROC_INLINE Vec select(Mask m, Vec yes, Vec no) { return _mm256_blendv_ps(no.r, yes.r, m.m); }
 /// x * 2^n for integral-valued n, in two half steps, so that results can be denormal.
 MOPROC_INLINE Vec scale2(Vec x, Vec n) {

@@ -75,6 +75,15 @@ MOPROC_INLINE Mask operator>(Vec a, Vec b) {
 MOPROC_INLINE Mask operator==(Vec a, Vec b) {
   return each_mask([&](int i) { return a.x[i] == b.x[i]; });
 }
+MOPROC_INLINE Mask operator&(Mask a, Mask b) {
+  return each_mask([&](int i) { return a.m[i] && b.m[i]; });
+}
+MOPROC_INLINE Mask operator|(Mask a, Mask b) {
+  return each_mask([&](int i) { return a.m[i] || b.m[i]; });
+}
+MOPROC_INLINE Mask operator!(Mask a) {
+  return each_mask([&](int i) { return !a.m[i]; });
+}
 MOPROC_INLINE Vec select(Mask m, Vec yes, Vec no) {
   return each([&](int i) { return m.m[i] ? yes.x[i] : no.x[i]; });
 }

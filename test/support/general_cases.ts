@@ -171,6 +171,12 @@ const places: readonly OpCase[] = [
 const products: readonly OpCase[] = [
   opCase("batch_matmul", { a: [2, 3, 4], b: [2, 4, 5] }, (b, v) => op.batch_matmul(b, v.a, v.b)),
   opCase("batch_matmul_broadcast", { a: [3, 4], b: [2, 1, 4, 5] }, (b, v) => op.batch_matmul(b, v.a, v.b)),
+  // more than one block of rows, columns and terms; 4-D tensors are stored channels-last
+  opCase("batch_matmul_blocks", { a: fixed([2, 171, 259]), b: fixed([2, 259, 67]) }, (b, v) =>
+    op.batch_matmul(b, v.a, v.b),
+  ),
+  opCase("batch_matmul_columns", { a: fixed([7, 5]), b: fixed([1, 5, 300]) }, (b, v) => op.batch_matmul(b, v.a, v.b)),
+  opCase("batch_matmul_images", { a: [2, 3, 4, 5], b: [2, 1, 5, 33] }, (b, v) => op.batch_matmul(b, v.a, v.b)),
   opCase("nd_conv_1d", { x: [2, 4, 9], w: [6, 2, 3] }, (b, v) =>
     op.conv_nd(b, v.x, v.w, { strides: [2], dilations: [2], pads: [1], parts: 2, out: [4] }),
   ),

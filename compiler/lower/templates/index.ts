@@ -3,6 +3,7 @@
 import type { Target } from "../../ir/types.js";
 import { allOps } from "../../ops/op.js";
 import type { TemplateOf, TemplateSpec } from "../template.js";
+import { batchMatmul } from "./batch_matmul.js";
 import { collectives } from "./collective.js";
 import * as conv from "./conv.js";
 import { cudaTemplates } from "./cuda/index.js";
@@ -22,6 +23,7 @@ const cpuTemplates: readonly TemplateSpec[] = [
   conv.packConvFprop,
   conv.packConvDgrad,
   matmul,
+  batchMatmul,
   pointwise,
   pool.maxPool,
   pool.maxPoolGrad,
@@ -62,5 +64,9 @@ function generalOf(op: string): TemplateSpec | undefined {
 /** The templates of a device by op. Elementwise ops, views and composites have none; "pointwise" has one. */
 export const templatesOf =
   ({ device }: Pick<Target, "device">): TemplateOf =>
-  (op) =>
-    tables[device].get(op) ?? (device === "cpu" ? generalOf(op) : undefined);
+  (of) => {
+    const op = typeof of === "string" ? of : of.op;
+    const own = tables[device].get(op);
+    if (own && (typeof of === "string" || own.takes?.(of) !== false)) return own;
+    return device === "cpu" ? generalOf(op) : undefined;
+  };

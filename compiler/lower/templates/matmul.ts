@@ -8,7 +8,8 @@ import { extents, flagAttr, inputType, outputType } from "./shapes.js";
 import { combineTasks, partialBytes } from "./sums.js";
 
 // Gemm in C++: terms per block, rows per block, stride of a packed a.
-const [TERM_BLOCK, BLOCK_ROWS, TERM_STRIDE] = [256, 168, 176];
+export const TERM_BLOCK = 256;
+const [BLOCK_ROWS, TERM_STRIDE] = [168, 176];
 
 interface Sizes {
   readonly m: number;
@@ -23,7 +24,7 @@ export function sizesOf(node: Node): Sizes {
 }
 
 /** matmul_blocks in C++: the blocks into which the rows of one group, and the columns, are divided. */
-function blocksOf(groupRows: number, groups: number, n: number) {
+export function blocksOf(groupRows: number, groups: number, n: number) {
   const mBlocks = ceilDiv(groupRows, BLOCK_ROWS);
   let columns = 256;
   while (columns > 64 && mBlocks * groups * ceilDiv(n, columns) < 64) columns /= 2;

@@ -5,6 +5,7 @@ import type { Builder } from "../../ir/builder.js";
 import { any, numeric } from "../../ir/element_types.js";
 import { NdArray } from "../../ir/nd.js";
 import { elements, sameShape, type TensorType, type Value } from "../../ir/types.js";
+import { tryAccessOf } from "../access.js";
 import { transpose } from "../move.js";
 import { type Batch, defineOp, type Op } from "../op.js";
 import { sumTo } from "../reduce.js";
@@ -13,6 +14,7 @@ import { broadcastIndex, broadcastShape, dim, wantAxis } from "../shape.js";
 import { call, type Expr, x } from "./ast.js";
 import { castTo, derive, evaluator, isFloat, parse, show, type Typed, typed, wrap } from "./expression.js";
 import { accumulator, type FoldAttrs, foldedShape, foldNest, isArg, keptShape, start } from "./fold_nest.js";
+import { inLanes, laneCode } from "./lanes.js";
 import { eachPosition, type LoopText, literal, loops, type Nest } from "./nest.js";
 
 export type MapAttrs = { expr: string; shape?: readonly number[] };
@@ -89,6 +91,20 @@ export const map: Op<readonly ["...xs"], readonly ["y"], MapAttrs> = defineOp({
   grad: (b, p, { expr }) => ({
     xs: p.in.xs.map((_, i) => gradient(b, parse(expr), p.in.xs, p.d.y as Value, i)) as Value[],
   }),
+  fuses: (n) => {
+    if (n.outputs[0]?.type.dtype !== "f32" || n.inputs.length === 0) return false;
+    const types = n.inputs.map((v) => v.type);
+    return inLanes(typedOf(types, n.attrs as MapAttrs)) && types.every((_, i) => tryAccessOf(n, i) !== undefined);
+  },
+  code: (operands, { expr }) => [
+    laneCode(
+      typed(
+        parse(expr),
+        operands.map(() => "f32" as const),
+      ),
+      operands,
+    ),
+  ],
   nest: ({ xs }, attrs): Nest => {
     const e = typedOf(xs, attrs);
     const space = shapeOf(xs, attrs);
