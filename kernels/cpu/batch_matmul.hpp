@@ -45,6 +45,7 @@ static void gather_panels(const float* from, int64_t terms, int64_t columns, flo
 template <class K>
 static void batch_matmul(const Params& p, const Task& t) {
   constexpr int64_t axes = sizeof(K::OUTER) / sizeof(K::OUTER[0]);
+  constexpr int64_t stride = K::A_STEPS[1] == 1 ? K::A_STEPS[0] : Gemm::TERM_BLOCK;  // a is read in place, or packed
   const MatmulBlocks cut = matmul_blocks(K::M, K::STACK, K::N);
   float* const a = static_cast<float*>(t.scratch);
   float* const b = a + cut.rows * Gemm::TERM_BLOCK;
@@ -64,13 +65,16 @@ static void batch_matmul(const Params& p, const Task& t) {
     const int64_t panels = ceil_div(rows, Gemm::TILE_ROWS);
     for (int64_t k0 = 0; k0 < K::TERMS; k0 += Gemm::TERM_BLOCK) {
       const int64_t terms = smaller(Gemm::TERM_BLOCK, K::TERMS - k0);
-      gather_block<K::A_STEPS[0], K::A_STEPS[1]>(from_a + m0 * K::A_STEPS[0] + k0 * K::A_STEPS[1], rows, terms, a,
-                                                 Gemm::TERM_BLOCK);
+      const float* from = from_a + m0 * K::A_STEPS[0] + k0 * K::A_STEPS[1];
+      if constexpr (K::A_STEPS[1] != 1) {
+        gather_block<K::A_STEPS[0], K::A_STEPS[1]>(from, rows, terms, a, Gemm::TERM_BLOCK);
+        from = a;
+      }
       gather_panels<K::B_STEPS[0], K::B_STEPS[1]>(from_b + k0 * K::B_STEPS[0] + n0 * K::B_STEPS[1], terms, columns, b);
       for (int64_t c = 0; c < columns; c += Gemm::PANEL_COLUMNS) {
         for (int64_t i = 0, r = 0; i < panels; ++i) {  // the heights of panels differ by at most one row
           const int height = static_cast<int>((rows + i) / panels);
-          matmul_rows<false>(height, a + r * Gemm::TERM_BLOCK, b + c * Gemm::TERM_BLOCK, y + r * cut.columns + c,
+          matmul_rows<false>(height, from + r * stride, stride, b + c * Gemm::TERM_BLOCK, y + r * cut.columns + c,
                              cut.columns, terms, k0 == 0);
           r += height;
         }

@@ -37,12 +37,12 @@ MOPROC_INLINE constexpr int64_t matmul_scratch(const MatmulBlocks& b, int64_t te
 }
 
 /// Computes `ROWS` rows of y by a panel of columns over `terms` terms; stores them to c if `first`, otherwise adds
-/// them.
+/// them. The rows of a are `stride` floats apart, unless TRANSPOSE_A.
 template <bool TRANSPOSE_A, int ROWS>
-static __attribute__((noinline)) void matmul_micro(const float* a, const float* b, float* c, int64_t c_stride,
-                                                   int64_t terms, bool first) {
-  constexpr int LANES = Gemm::LANES, TILE_VECTORS = Gemm::TILE_VECTORS, row = TRANSPOSE_A ? 1 : Gemm::TERM_BLOCK,
-                term = TRANSPOSE_A ? Gemm::TERM_STRIDE : 1;
+static __attribute__((noinline)) void matmul_micro(const float* a, int64_t stride, const float* b, float* c,
+                                                   int64_t c_stride, int64_t terms, bool first) {
+  constexpr int LANES = Gemm::LANES, TILE_VECTORS = Gemm::TILE_VECTORS, term = TRANSPOSE_A ? Gemm::TERM_STRIDE : 1;
+  const int64_t row = TRANSPOSE_A ? 1 : stride;
   Vec acc[ROWS][TILE_VECTORS];
   for (int64_t k = 0; k < terms; ++k, a += term, b += Gemm::PANEL_COLUMNS) {
     Vec x[TILE_VECTORS];
@@ -63,16 +63,16 @@ static __attribute__((noinline)) void matmul_micro(const float* a, const float* 
 }
 
 template <bool TRANSPOSE_A>
-MOPROC_INLINE void matmul_rows(int rows, const float* a, const float* b, float* c, int64_t c_stride, int64_t terms,
-                               bool first) {
+MOPROC_INLINE void matmul_rows(int rows, const float* a, int64_t stride, const float* b, float* c, int64_t c_stride,
+                               int64_t terms, bool first) {
   switch (rows) {
-    case 1: return matmul_micro<TRANSPOSE_A, 1>(a, b, c, c_stride, terms, first);
-    case 2: return matmul_micro<TRANSPOSE_A, 2>(a, b, c, c_stride, terms, first);
-    case 3: return matmul_micro<TRANSPOSE_A, 3>(a, b, c, c_stride, terms, first);
-    case 4: return matmul_micro<TRANSPOSE_A, 4>(a, b, c, c_stride, terms, first);
-    case 5: return matmul_micro<TRANSPOSE_A, 5>(a, b, c, c_stride, terms, first);
-    case 6: return matmul_micro<TRANSPOSE_A, 6>(a, b, c, c_stride, terms, first);
-    default: return matmul_micro<TRANSPOSE_A, Gemm::TILE_ROWS>(a, b, c, c_stride, terms, first);
+    case 1: return matmul_micro<TRANSPOSE_A, 1>(a, stride, b, c, c_stride, terms, first);
+    case 2: return matmul_micro<TRANSPOSE_A, 2>(a, stride, b, c, c_stride, terms, first);
+    case 3: return matmul_micro<TRANSPOSE_A, 3>(a, stride, b, c, c_stride, terms, first);
+    case 4: return matmul_micro<TRANSPOSE_A, 4>(a, stride, b, c, c_stride, terms, first);
+    case 5: return matmul_micro<TRANSPOSE_A, 5>(a, stride, b, c, c_stride, terms, first);
+    case 6: return matmul_micro<TRANSPOSE_A, 6>(a, stride, b, c, c_stride, terms, first);
+    default: return matmul_micro<TRANSPOSE_A, Gemm::TILE_ROWS>(a, stride, b, c, c_stride, terms, first);
   }
 }
 
@@ -88,18 +88,21 @@ static void matmul_sum(const Params& p, const MatmulBlock& y, int64_t group, int
   using A = typename K::A;
   using B = typename K::B;
   [[maybe_unused]] const int64_t m = p.extent[0], k = p.extent[2];
-  const int64_t panels = ceil_div(y.rows, Gemm::TILE_ROWS);
+  constexpr bool in_place = !K::TRANSPOSE_A && A::buffer >= 0;  // a is read where it is
+  const int64_t panels = ceil_div(y.rows, Gemm::TILE_ROWS), stride = in_place ? k : Gemm::TERM_BLOCK;
   for (int64_t done = 0; done < terms; done += Gemm::TERM_BLOCK) {
     const int64_t now = smaller(Gemm::TERM_BLOCK, terms - done), at = k0 + done;
     if constexpr (K::TRANSPOSE_A) copy_block<A>(p, m, group, at, y.row, now, y.rows, y.a, Gemm::TERM_STRIDE);
-    else copy_block<A>(p, k, group, y.row, at, y.rows, now, y.a, Gemm::TERM_BLOCK);
+    else if constexpr (!in_place) copy_block<A>(p, k, group, y.row, at, y.rows, now, y.a, Gemm::TERM_BLOCK);
+    const float* a = y.a;
+    if constexpr (in_place) a = in<float>(p, A::buffer) + y.row * k + at;
     if constexpr (K::TRANSPOSE_B) pack_panels_transposed<B>(p, k, at, y.column, now, y.columns, y.b);
     else pack_panels<B>(p, K::N, K::TRANSPOSE_A ? group : 0, at, y.column, now, y.columns, y.b);
     for (int64_t c = 0; c < y.columns; c += Gemm::PANEL_COLUMNS) {
       const float* b = y.b + c * Gemm::TERM_BLOCK;
       for (int64_t i = 0, r = 0; i < panels; ++i) {  // the heights of panels differ by at most one row
         const int rows = static_cast<int>((y.rows + i) / panels);
-        matmul_rows<K::TRANSPOSE_A != 0>(rows, y.a + r * (K::TRANSPOSE_A ? 1 : Gemm::TERM_BLOCK), b,
+        matmul_rows<K::TRANSPOSE_A != 0>(rows, a + r * (K::TRANSPOSE_A ? 1 : stride), stride, b,
                                          to + r * y.stride + c, y.stride, now, done == 0);
         r += rows;
       }

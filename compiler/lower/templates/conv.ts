@@ -1,6 +1,7 @@
 // The convolution templates: kernels/cpu/conv_{fprop,dgrad,wgrad}.hpp and pack_conv.hpp. Tile sizes are chosen here and
 // passed to C++ as constants. They depend only on the shape and the arch, not on the batch, the groups or the threads,
-// because they determine the order of channel sums and of dw's sum.
+// because they determine the order of channel sums and of dw's sum. Only a convolution without channel sums is cut
+// finer for a small batch, which changes no bit.
 
 import type { Node, Target, TensorType } from "../../ir/types.js";
 import { conv, conv_dgrad, conv_wgrad } from "../../ops/conv.js";
@@ -134,15 +135,39 @@ function taskPixels(t: TileInput, m: Machine): { readonly ROW_BLOCK: number; rea
   };
 }
 
-function directTiles(t: TileInput, m: Machine): DirectTiles {
+const smallBatchTasks = 16; // that a launch has at least if its shape allows it: two for each of eight cores
+const leastPixels = 28; // of such a task, so that a weight is used for a few register tiles
+
+/** The pixels and channels of a task, cut until `images` images make enough tasks. */
+function spread(
+  t: TileInput,
+  images: number,
+  blocks: number,
+  cut: { readonly ROW_BLOCK: number; readonly IMAGE_BLOCK: number; readonly CHANNEL_PARTS: number },
+): typeof cut {
+  let { ROW_BLOCK, IMAGE_BLOCK, CHANNEL_PARTS } = cut;
+  const rowBlocks = (): number => ceilDiv(t.rows, ROW_BLOCK);
+  const missing = (): number =>
+    smallBatchTasks / (ceilDiv(images, IMAGE_BLOCK) * rowBlocks() * CHANNEL_PARTS);
+  while (missing() > 1 && IMAGE_BLOCK > 1) IMAGE_BLOCK--;
+  const least = ceilDiv(leastPixels, t.cols * t.unit) * t.unit;
+  if (missing() > 1) CHANNEL_PARTS = Math.min(blocks, Math.ceil(CHANNEL_PARTS * missing()));
+  while (missing() > 1 && ROW_BLOCK - t.unit >= least) ROW_BLOCK -= t.unit;
+  return { ROW_BLOCK: ceilDiv(ceilDiv(t.rows, t.unit), rowBlocks()) * t.unit, IMAGE_BLOCK, CHANNEL_PARTS };
+}
+
+/** `images`: how many there are, if the result has no channel sums, whose order depends on the tasks. */
+function directTiles(t: TileInput, m: Machine, images?: number): DirectTiles {
   const TILE_VECTORS = blockVectors(t.channels, m);
-  const { ROW_BLOCK, IMAGE_BLOCK } = taskPixels(t, m);
-  const pixels = ROW_BLOCK * t.cols;
   const rowBytes = 4 * TILE_VECTORS * m.lanes * t.tapRow;
   const TAP_ROWS = clamp(floor(m.weightBytes / rowBytes), 1, t.tapRows);
   const blocks = ceilDiv(ceilDiv(t.channels, m.lanes), TILE_VECTORS);
-  const few = ROW_BLOCK === t.rows && pixels <= 100; // images so small that a batch makes few tasks
-  const CHANNEL_PARTS = few ? clamp(floor((blocks * TILE_VECTORS * m.lanes) / 256), 1, Math.min(4, blocks)) : 1;
+  const rows = taskPixels(t, m);
+  const few = rows.ROW_BLOCK === t.rows && rows.ROW_BLOCK * t.cols <= 100; // such a batch makes few tasks
+  const parts = few ? clamp(floor((blocks * TILE_VECTORS * m.lanes) / 256), 1, Math.min(4, blocks)) : 1;
+  const usual = { ...rows, CHANNEL_PARTS: parts };
+  const { ROW_BLOCK, IMAGE_BLOCK, CHANNEL_PARTS } = images === undefined ? usual : spread(t, images, blocks, usual);
+  const pixels = ROW_BLOCK * t.cols;
   // If the weights of all blocks fit in the cache, a few pixels are computed for all blocks, so that whole pixels are
   // written.
   const PIXEL_SPAN = blocks * rowBytes * t.tapRows <= m.spanBytes ? 4 * m.pixels : IMAGE_BLOCK * pixels;
@@ -159,11 +184,12 @@ const fpropSlab = (s: ConvShape, rows: number): number => {
   return ((rows - 1) * stride + s.R) * ((s.Q - 1) * stride + s.S) * slabSpacing(s.C, stride);
 };
 
-function fpropConstants(node: Node, target: Target): ConvShape & DirectTiles {
+function fpropConstants(node: Node, target: Target, y: Fused): ConvShape & DirectTiles {
   const s = convShape(node);
   const slab = (rows: number): number => 4 * fpropSlab(s, rows);
   const rest = { unit: 1, channels: s.OUT, tapRow: s.S * s.C, tapRows: s.R, slab };
-  return { ...s, ...directTiles({ rows: s.P, cols: s.Q, ...rest }, machine(target)) };
+  const images = y.sums > 0 || y.moments ? undefined : dims(node, "inputs", 0)[0];
+  return { ...s, ...directTiles({ rows: s.P, cols: s.Q, ...rest }, machine(target), images) };
 }
 
 /** The result: rows x cols pixels per image, its channels, and the floats of the slab of one image. */
@@ -197,7 +223,7 @@ export const convFprop: TemplateSpec = {
   packs: { w: "pack_conv_fprop" },
   constants: fpropConstants,
   launch(node, e, target, y) {
-    const c = fpropConstants(node, target);
+    const c = fpropConstants(node, target, y);
     const result = { rows: c.P, cols: c.Q, channels: c.OUT, slab: fpropSlab(c, c.ROW_BLOCK) };
     return directLaunch(c, result, e, target, y);
   },
