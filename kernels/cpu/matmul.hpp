@@ -102,8 +102,8 @@ static void matmul_sum(const Params& p, const MatmulBlock& y, int64_t group, int
       const float* b = y.b + c * Gemm::TERM_BLOCK;
       for (int64_t i = 0, r = 0; i < panels; ++i) {  // the heights of panels differ by at most one row
         const int rows = static_cast<int>((y.rows + i) / panels);
-        matmul_rows<K::TRANSPOSE_A != 0>(rows, a + r * (K::TRANSPOSE_A ? 1 : stride), stride, b,
-                                         to + r * y.stride + c, y.stride, now, done == 0);
+        matmul_rows<K::TRANSPOSE_A != 0>(rows, a + r * (K::TRANSPOSE_A ? 1 : stride), stride, b, to + r * y.stride + c,
+                                         y.stride, now, done == 0);
         r += rows;
       }
     }

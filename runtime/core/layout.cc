@@ -1,22 +1,53 @@
 // Conversion between logical and stored order. Only 4-D tensors differ: (a, b, h, w) is stored as (a, h, w, b).
 #include "core/layout.h"
 
+#include <immintrin.h>
+
+#include <algorithm>
 #include <cstring>
 
 namespace moproc {
 namespace {
 
-/// (outer, rows, cols) -> (outer, cols, rows), in tiles that keep both sides in cache. Elements have kSize bytes and
-/// may have any address, because logical ones may lie anywhere in a mapped file.
+constexpr int64_t kTile = 32;  // rows and columns that are moved together, so that both sides stay in cache
+
+/// Rows [r0, r1) and columns [c0, c1) of (rows, cols) -> (cols, rows). Elements have kSize bytes and may have any
+/// address, because logical ones may lie anywhere in a mapped file.
+template <size_t kSize>
+void move_tile(int64_t rows, int64_t cols, int64_t r0, int64_t r1, int64_t c0, int64_t c1, const std::byte* from,
+               std::byte* to) {
+  constexpr int64_t kStep = kSize;
+  for (int64_t c = c0; c < c1; ++c)
+    for (int64_t r = r0; r < r1; ++r) std::memcpy(to + (c * rows + r) * kStep, from + (r * cols + c) * kStep, kSize);
+}
+
+/// The same for a full tile of four-byte elements, by squares of 4 x 4 in registers.
+void move_words(int64_t rows, int64_t cols, int64_t r0, int64_t c0, const std::byte* from, std::byte* to) {
+  for (int64_t c = c0; c < c0 + kTile; c += 4)
+    for (int64_t r = r0; r < r0 + kTile; r += 4) {
+      const auto row = [&](int64_t i) {
+        return _mm_loadu_ps(reinterpret_cast<const float*>(from + ((r + i) * cols + c) * 4));
+      };
+      const auto put = [&](int64_t i, __m128 v) {
+        _mm_storeu_ps(reinterpret_cast<float*>(to + ((c + i) * rows + r) * 4), v);
+      };
+      __m128 a = row(0), b = row(1), d = row(2), e = row(3);
+      _MM_TRANSPOSE4_PS(a, b, d, e);
+      put(0, a), put(1, b), put(2, d), put(3, e);
+    }
+}
+
+/// (outer, rows, cols) -> (outer, cols, rows).
 template <size_t kSize>
 void transpose(int64_t outer, int64_t rows, int64_t cols, const std::byte* from, std::byte* to) {
-  constexpr int64_t kTile = 32, kStep = kSize;
+  constexpr int64_t kStep = kSize;
   for (int64_t o = 0; o < outer; ++o, from += rows * cols * kStep, to += rows * cols * kStep)
-    for (int64_t r0 = 0; r0 < rows; r0 += kTile)
-      for (int64_t c0 = 0; c0 < cols; c0 += kTile)
-        for (int64_t r = r0; r < rows && r < r0 + kTile; ++r)
-          for (int64_t c = c0; c < cols && c < c0 + kTile; ++c)
-            std::memcpy(to + (c * rows + r) * kStep, from + (r * cols + c) * kStep, kSize);
+    for (int64_t c0 = 0; c0 < cols; c0 += kTile)
+      for (int64_t r0 = 0; r0 < rows; r0 += kTile) {
+        const int64_t r1 = std::min(r0 + kTile, rows), c1 = std::min(c0 + kTile, cols);
+        if (kSize == 4 && r1 - r0 == kTile && c1 - c0 == kTile) move_words(rows, cols, r0, c0, from, to);
+        else move_tile<kSize>(rows, cols, r0, r1, c0, c1, from, to);
+      }
 }
 
 void transpose_bytes(int64_t size, int64_t outer, int64_t rows, int64_t cols, const std::byte* from, std::byte* to) {

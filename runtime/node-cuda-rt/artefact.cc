@@ -119,9 +119,7 @@ Napi::Value Artefact::get(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
     const int t = state_tensor(info);
     const TensorInfo& tensor = session_->info(t);
-    std::vector<std::byte> bytes(static_cast<size_t>(tensor.bytes));
-    session_->get(t, bytes);
-    return typed_array(info.Env(), tensor, bytes);
+    return typed_array(info.Env(), tensor, [&](std::span<std::byte> bytes) { session_->get(t, bytes); });
   });
 }
 

@@ -43,9 +43,8 @@ class RunWorker : public Napi::AsyncProgressQueueWorker<int32_t> {
     Napi::Object outputs = Napi::Object::New(Env());
     for (const int32_t t : artefact_.library_->plan().programs[program_].outputs) {
       const TensorInfo& tensor = artefact_.session_->info(t);
-      std::vector<std::byte> bytes(static_cast<size_t>(tensor.bytes));
-      artefact_.session_->get(t, bytes);
-      outputs.Set(short_name(tensor), typed_array(Env(), tensor, bytes));
+      const auto fill = [&](std::span<std::byte> bytes) { artefact_.session_->get(t, bytes); };
+      outputs.Set(short_name(tensor), typed_array(Env(), tensor, fill));
     }
     finish();
     deferred_.Resolve(outputs);

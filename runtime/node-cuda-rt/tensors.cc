@@ -1,9 +1,10 @@
 // One table maps element types to typed arrays.
 #include "tensors.h"
 
-#include <cstring>
+#include <memory>
 #include <string>
 
+#include "core/arena.h"
 #include "core/layout.h"
 
 namespace moproc {
@@ -35,6 +36,19 @@ Kind kind_of(DType d) {
   return {"?", "?", napi_uint8_array, 1};
 }
 
+constexpr size_t kLarge = size_t{2} << 20;
+
+/// A buffer of memory of its own. The system provides it in huge pages if it can, so that writing it for the first time
+/// takes a fraction of the time.
+Napi::ArrayBuffer in_huge_pages(Napi::Env env, size_t bytes) {
+  auto memory = std::make_unique<ArenaMemory>(static_cast<int64_t>(bytes));
+  void* const data = memory->data();
+  const auto release = [](Napi::Env, void*, ArenaMemory* m) { delete m; };
+  Napi::ArrayBuffer buffer = Napi::ArrayBuffer::New(env, data, bytes, release, memory.get());
+  memory.release();  // the buffer has it now
+  return buffer;
+}
+
 }  // namespace
 
 Napi::Object describe_tensor(Napi::Env env, const TensorInfo& t) {
@@ -60,12 +74,13 @@ std::span<const std::byte> bytes_of(const Napi::Value& value, const TensorInfo& 
   return {data, static_cast<size_t>(t.bytes)};
 }
 
-Napi::Value typed_array(Napi::Env env, const TensorInfo& t, std::span<const std::byte> bytes) {
+Napi::Value typed_array(Napi::Env env, const TensorInfo& t, const std::function<void(std::span<std::byte>)>& fill) {
   const Kind k = kind_of(t.dtype);
-  Napi::ArrayBuffer buffer = Napi::ArrayBuffer::New(env, bytes.size());
-  std::memcpy(buffer.Data(), bytes.data(), bytes.size());
+  const size_t bytes = static_cast<size_t>(t.bytes);
+  Napi::ArrayBuffer buffer = bytes < kLarge ? Napi::ArrayBuffer::New(env, bytes) : in_huge_pages(env, bytes);
+  fill({static_cast<std::byte*>(buffer.Data()), bytes});
   napi_value array;
-  if (napi_create_typedarray(env, k.type, bytes.size() / k.size, buffer, 0, &array) != napi_ok)
+  if (napi_create_typedarray(env, k.type, bytes / k.size, buffer, 0, &array) != napi_ok)
     throw Napi::Error::New(env, std::string("internal: no typed array for ") + t.name);
   return Napi::Value(env, array);
 }

@@ -4,8 +4,8 @@
 #include <napi.h>
 
 #include <cstddef>
+#include <functional>
 #include <span>
-#include <vector>
 
 #include "core/plan.h"
 
@@ -18,7 +18,7 @@ Napi::Object describe_tensor(Napi::Env env, const TensorInfo& t);
 /// differ.
 std::span<const std::byte> bytes_of(const Napi::Value& value, const TensorInfo& t);
 
-/// A typed array of the tensor's element type over a copy of `bytes`.
-Napi::Value typed_array(Napi::Env env, const TensorInfo& t, std::span<const std::byte> bytes);
+/// A typed array of the tensor's element type, whose bytes `fill` writes.
+Napi::Value typed_array(Napi::Env env, const TensorInfo& t, const std::function<void(std::span<std::byte>)>& fill);
 
 }  // namespace moproc

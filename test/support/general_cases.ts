@@ -192,6 +192,27 @@ const products: readonly OpCase[] = [
   opCase("nd_conv_wgrad", { x: [2, 4, 9], dy: [2, 6, 7] }, (b, v) =>
     op.conv_nd_wgrad(b, v.x, v.dy, { ...window, parts: 2, out: [3] }),
   ),
+  opCase("nd_conv_depthwise", { x: [4, 19, 5, 6], w: [19, 1, 3, 2] }, (b, v) =>
+    op.conv_nd(b, v.x, v.w, { strides: [2, 1], dilations: [1, 2], pads: [1, 2], parts: 19, out: [3, 7] }),
+  ),
+  opCase("nd_conv_depthwise_dgrad", { dy: [2, 17, 3, 7], w: [17, 1, 3, 2] }, (b, v) =>
+    op.conv_nd_dgrad(b, v.dy, v.w, { strides: [2, 3], dilations: [1, 2], pads: [1, 2], parts: 17, out: [6, 18] }),
+  ),
+  opCase(
+    "nd_conv_depthwise_groups",
+    { x: [4, 16, 6, 5], w: [16, 1, 3, 3], s: [2, 16], t: [2, 16] },
+    (b, v) =>
+      op.relu(
+        b,
+        op.affine(
+          b,
+          op.conv_nd(b, v.x, v.w, { strides: [1, 1], dilations: [1, 1], pads: [1, 1], parts: 16, out: [6, 5] }),
+          v.s,
+          v.t,
+        ),
+      ),
+    { groups: 2 },
+  ),
   opCase("nd_max_pool", { x: [2, 3, 5, 7] }, (b, v) =>
     Object.values(
       op.max_pool_nd(b, v.x, { kernel: [3, 2], strides: [2, 3], dilations: [1, 2], pads: [1, 0], out: [3, 2] }),

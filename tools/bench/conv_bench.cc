@@ -189,7 +189,7 @@ void measure(int threads, Totals& total) {
 #endif
 template <class Case, int index>
 void measure_all(int threads, Totals (&total)[6]) {
-  if constexpr (BENCH_KERNELS & 1) measure<Case, Fprop<typename Case::Fprop, false>>(threads, total[0]);
+  if constexpr (BENCH_KERNELS & 1) measure<Case, Fprop<typename Case::FpropWithoutSums, false>>(threads, total[0]);
   if constexpr (BENCH_KERNELS & 2) measure<Case, Fprop<typename Case::Fprop, true>>(threads, total[1]);
   if constexpr (index > 0) {  // no gradient of the images is needed
     if constexpr (BENCH_KERNELS & 4) measure<Case, Dgrad<typename Case::Dgrad, false>>(threads, total[2]);

@@ -7,6 +7,7 @@ import { batchMatmul } from "./batch_matmul.js";
 import { collectives } from "./collective.js";
 import * as conv from "./conv.js";
 import { cudaTemplates } from "./cuda/index.js";
+import { depthwise, depthwiseDgrad } from "./depthwise.js";
 import { loopsOf } from "./loops.js";
 import * as loss from "./loss.js";
 import { matmul } from "./matmul.js";
@@ -22,6 +23,8 @@ const cpuTemplates: readonly TemplateSpec[] = [
   conv.convWgrad,
   conv.packConvFprop,
   conv.packConvDgrad,
+  depthwise,
+  depthwiseDgrad,
   matmul,
   batchMatmul,
   pointwise,

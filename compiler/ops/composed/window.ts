@@ -59,9 +59,15 @@ export function evenly(
   return exact ? { x: wide, stride, pad: 0 } : undefined;
 }
 
+const LANES = 8; // channels from which on a kernel over channels is faster than one over planes
+
 /** The sum of each window in each channel of x [N, C, ...]. */
 export function windowSums(b: Builder, x: Value, w: Window): Value {
   const [n, c] = x.type.shape as [number, number];
+  if (x.type.dtype === "f32" && w.kernel.length === 2 && c >= LANES) {
+    const ones = op.constant(b, { values: [1], shape: [c, 1, ...w.kernel] });
+    return op.conv_nd(b, x, ones, attrsOf(w, c));
+  }
   const planes = reshaped(b, x, [n * c, 1, ...x.type.shape.slice(2)]);
   const ones = (dtype: DType): Value =>
     dtype === "f32"

@@ -172,7 +172,7 @@ struct Packed : Tensor<float> {
 
 template <class Case, Pre pre, Post post>
 void fprop() {
-  using S = typename Case::Fprop;
+  using S = std::conditional_t<post == Post::Plain, typename Case::FpropWithoutSums, typename Case::Fprop>;
   using K = FpropKernel<S, pre, post>;
   Random random(1);
   const int64_t n = Case::images, g = Case::groups, taps = S::R * S::S * S::C;

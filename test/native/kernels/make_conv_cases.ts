@@ -6,7 +6,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Node, Target, Value } from "../../../compiler/ir/types.js";
-import { type TemplateSpec, unfused } from "../../../compiler/lower/template.js";
+import { type Fused, type TemplateSpec, unfused } from "../../../compiler/lower/template.js";
 import {
   convDgrad,
   convFprop,
@@ -71,11 +71,22 @@ function resnet50(): readonly { readonly c: Case; readonly count: number }[] {
 
 const value = (shape: readonly number[]): Value => ({ name: "v", type: { dtype: "f32", shape } });
 
-function struct(spec: TemplateSpec, node: Node, images: number, groups: number, target: Target): string {
-  const constants = Object.entries(spec.constants(node, target, unfused))
+/** The epilogues of the tests: none, two sums, a sum and moments. */
+const epilogues: readonly Fused[] = [unfused, { ...unfused, sums: 2 }, { ...unfused, sums: 1, moments: true }];
+
+/** Constants and launches of a kernel; the tiles are those for the epilogue `tiled`. */
+function struct(
+  spec: TemplateSpec,
+  node: Node,
+  images: number,
+  groups: number,
+  target: Target,
+  tiled = epilogues[1] as Fused,
+): string {
+  const constants = Object.entries(spec.constants(node, target, tiled))
     .map(([k, v]) => `${k} = ${String(v)}`)
     .join(", ");
-  const launches = [unfused, { ...unfused, sums: 2 }, { ...unfused, sums: 1, moments: true }].map((y) => {
+  const launches = epilogues.map((y) => {
     const l = spec.launch(node, { rows: images, groups }, target, y);
     return `{{${l.tasks[0] ?? 0}, ${l.tasks[1] ?? 0}}, ${l.workspaceBytes}, ${l.scratchBytes}}`;
   });
@@ -100,11 +111,12 @@ function structs(c: Case, index: number, count: number, arch: string): string {
     attrs,
     scope: name,
   });
-  const of = (spec: TemplateSpec, n: Node): string => struct(spec, n, images, groups, target);
+  const of = (spec: TemplateSpec, n: Node, tiled?: Fused): string => struct(spec, n, images, groups, target, tiled);
   return `struct Case${index} {
   static constexpr const char* name = "${name}";
   static constexpr int images = ${images}, groups = ${groups}, count = ${count};
   struct Fprop ${of(convFprop, node("conv", [x, w], [y]))}
+  struct FpropWithoutSums ${of(convFprop, node("conv", [x, w], [y]), unfused)}
   struct Dgrad ${of(convDgrad, node("conv_dgrad", [y, w], [x]))}
   struct Wgrad ${of(convWgrad, node("conv_wgrad", [y, x], [w]))}
   struct PackFprop ${of(packConvFprop, node("pack_conv_fprop", [w], []))}

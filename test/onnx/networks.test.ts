@@ -1,0 +1,71 @@
+// Networks of the ONNX project beside ONNX Runtime, and the measuring of npm run bench.
+
+import { execFileSync } from "node:child_process";
+import { mkdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import test from "ava";
+import { root } from "../../compiler/util/root.js";
+import { alternate, geometricMean, quantile } from "../../tools/bench/alternate.js";
+import { compileAll, loaded, pair } from "../../tools/bench/both.js";
+import { benchPage } from "../../tools/bench/page.js";
+import { peakMemory } from "../../tools/bench/peak_memory.js";
+import { namedModels, onImages } from "../../tools/bench/subjects.js";
+
+const folder = join(root, "build", "test", "onnx-networks");
+rmSync(folder, { recursive: true, force: true });
+mkdirSync(folder, { recursive: true });
+execFileSync("tar", ["-xzf", join(root, "test", "fixtures", "onnx-networks", "networks.tar.gz"), "-C", folder]);
+const models = namedModels(folder);
+
+test("there are seven light networks and four with random weights", (t) => {
+  t.deepEqual(
+    ["light/", "light-seeded/"].map((kind) => models.filter((m) => m.name.startsWith(kind)).length),
+    [7, 4],
+  );
+});
+
+test("a network for one image and for three is ONNX Runtime's, and its memory is measured", async (t) => {
+  const { model } = models.find((m) => m.name === "light-seeded/squeezenet") as (typeof models)[number];
+  for (const batch of [1, 3]) {
+    const s = onImages("squeezenet", model, batch);
+    const { dir, programs } = await compileAll([s]);
+    const a = loaded(dir, 2);
+    const p = await pair(s, programs[0] as (typeof programs)[number], a, 2);
+    t.true(p.difference > 0 && p.difference < 1e-5, `${batch}: ${p.difference}`);
+    if (batch === 1) {
+      const peaks = peakMemory(s, dir, a, 2);
+      t.true(
+        peaks.every((mb) => mb > 40 && mb < 1000),
+        String(peaks),
+      );
+    }
+    await p.close();
+  }
+});
+
+test("two ways take turns, and the one that takes half the time has the ratio 2", async (t) => {
+  const turns: string[] = [];
+  let now = 0; // ms
+  const takes = (name: string, ms: readonly number[]) => async (): Promise<void> => {
+    now += ms[turns.length % ms.length] as number;
+    turns.push(name);
+  };
+  const times = await alternate(takes("ours", [2]), takes("peer", [4]), 0.1, () => now);
+  t.deepEqual([times.ours, times.peer, times.ratio, times.spread, times.rounds], [2, 4, 2, 0, 17]);
+  t.deepEqual(turns.slice(2, 6), ["ours", "peer", "peer", "ours"]); // after one of each that does not count
+  now = 0;
+  const unsteady = await alternate(takes("ours", [2]), takes("peer", [3, 5, 9]), 0, () => now);
+  t.is(unsteady.rounds, 9); // at least
+  t.true(unsteady.spread > 0.3, String(unsteady.spread));
+  t.is(quantile([5, 1, 3], 0.5), 3);
+  t.true(Math.abs(geometricMean([1, 4]) - 2) < 1e-12);
+});
+
+test("the page says on which machine, and whether it was quiet", (t) => {
+  const entry = { name: "Neg", ours: 1.5, peer: 3, peer_name: "Peer 1", ratio: 2, goal: 0.5, unit: "ms", spread: 0.1 };
+  const machine = { cpu: "A CPU", threads: 2, others: 0.02, date: "2026-01-02", command: "npm run bench" };
+  const page = benchPage(new Map([["Operators", [entry]]]), machine);
+  t.regex(page, /on 2026-01-02\.\n\n- CPU: A CPU, 2 threads\n- other processes used 2 % of the cores/);
+  t.regex(page, /\| Neg \| 1\.50 ms \| 3\.00 ms \| 2\.00 \| 0\.5 \| 10 % \|/);
+  t.regex(benchPage(new Map(), { ...machine, others: 0.4 }), /\*\*other processes used 40 % of the cores/);
+});

@@ -1,0 +1,86 @@
+// npm run bench: measures this compiler beside ONNX Runtime on this machine's CPU, in turns, and writes a page and a
+// list of results. Defaults are in brackets.
+//
+//   npm run bench -- [networks] [operators]  which parts [both]
+//                    --quick          2 seconds for a comparison [6], 0.3 for an operator [1]
+//                    --threads N      CPU threads of both [all cores]
+//                    --out DIR        folder for cpu.md and cpu.json [build/bench]; docs/benchmarks for the page here
+//                    --no-setup       builds nothing: everything needed has been built
+
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { availableParallelism, tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { untilQuiet, watch } from "./scaling/quiet.mjs";
+import { allSteps, quiet, root, runSteps } from "./setup/steps.mjs";
+
+const parts = ["networks", "operators"];
+const PATIENCE = 60; // seconds to wait until other processes are idle
+
+function options() {
+  try {
+    const { values, positionals } = parseArgs({
+      options: {
+        quick: { type: "boolean", default: false },
+        threads: { type: "string", default: `${availableParallelism()}` },
+        out: { type: "string", default: join(root, "build", "bench") },
+        "no-setup": { type: "boolean", default: false },
+      },
+      allowPositionals: true,
+    });
+    const odd = positionals.find((p) => !parts.includes(p));
+    if (odd !== undefined) throw new Error(`${odd}: the parts are ${parts.join(", ")}`);
+    const threads = Number(values.threads);
+    if (!Number.isInteger(threads) || threads < 1) throw new Error(`--threads ${values.threads}: expected 1 or more`);
+    return { ...values, threads, parts: positionals.length > 0 ? positionals : parts };
+  } catch (e) {
+    process.stderr.write(`${e.message}\nUsage: npm run bench -- [${parts.join("] [")}] [--quick] [--threads N]\n`);
+    process.exit(2);
+  }
+}
+
+const o = options();
+if (!o["no-setup"]) runSteps(allSteps());
+const { cpuName, networks, singleOperators } = await import("../build/js/tools/bench/main.js");
+const { benchPage } = await import("../build/js/tools/bench/page.js");
+const { namedModels } = await import("../build/js/tools/bench/subjects.js");
+
+await untilQuiet(0.1, PATIENCE);
+const others = watch();
+const say = (line) => console.log(line);
+const sections = new Map();
+const models = mkdtempSync(join(tmpdir(), "moproc-bench-"));
+try {
+  if (o.parts.includes("networks")) {
+    const archive = join(root, "test", "fixtures", "onnx-networks", "networks.tar.gz");
+    quiet("tar", ["-xzf", archive, "-C", models]);
+    const settings = { seconds: o.quick ? 2 : 6, threads: o.threads, say };
+    sections.set("Networks", await networks(namedModels(models), settings));
+  }
+  if (o.parts.includes("operators"))
+    sections.set(
+      "Operators on a million elements",
+      await singleOperators({ seconds: o.quick ? 0.3 : 1, threads: o.threads, say }),
+    );
+} finally {
+  rmSync(models, { recursive: true });
+}
+const own = process.cpuUsage();
+const busy = others((own.user + own.system) / 1e6);
+const entries = [...sections.values()].flat();
+const missed = entries.filter((e) => e.goal !== null && e.ratio < e.goal);
+console.log(
+  `${cpuName()}, ${o.threads} threads; other processes used ${Math.round(100 * busy)} % of the cores` +
+    `${busy < 0.1 ? "" : ", so these numbers mean little"}`,
+);
+for (const e of entries.filter((e) => e.goal !== null))
+  console.log(`${missed.includes(e) ? "missed " : "reached"} ${e.name}: ${e.ratio.toFixed(2)}, goal ${e.goal}`);
+mkdirSync(o.out, { recursive: true });
+const page = join(o.out, "cpu.md");
+const command = ["npm run bench", ...(o.quick ? ["-- --quick"] : [])].join(" ");
+const date = new Date().toISOString().slice(0, 10);
+writeFileSync(page, benchPage(sections, { cpu: cpuName(), threads: o.threads, others: busy, date, command }));
+// biome pads the tables of pages in docs
+quiet(join(root, "node_modules", ".bin", "biome"), ["format", "--write", "--no-errors-on-unmatched", page]);
+writeFileSync(join(o.out, "cpu.json"), `${JSON.stringify(entries, null, 2)}\n`);
+console.log(page);
