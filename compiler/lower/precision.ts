@@ -6,7 +6,7 @@ import { any } from "../ir/element_types.js";
 import { type DType, type Graph, type Node, type Precision, showType, type Target, type Value } from "../ir/types.js";
 import { conv, conv_dgrad, conv_wgrad } from "../ops/conv.js";
 import { matmul } from "../ops/matmul.js";
-import { type AnyOp, opOf } from "../ops/op.js";
+import { type AnyOp, isElementwise, opOf } from "../ops/op.js";
 import { rowsOf } from "../ops/rows.js";
 import { isView } from "./views.js";
 
@@ -30,13 +30,13 @@ export function requireTypes(g: Graph, target: Target): void {
         `${where}: ${odd.name} is ${showType(odd.type)}, but ` +
           (gpu ? "GPUs compute in f32; --precision bf16 stores activations as bf16" : "its kernel computes in f32"),
       );
-    if (op.nest && gpu) throw new Error(`${where} has no kernel for GPUs; compile it for the CPU`);
+    if (op.nest && gpu && !isElementwise(n)) throw new Error(`${where} has no kernel for GPUs; compile it for the CPU`);
   }
 }
 
 /**
- * `g` with its activations as bf16; `g` itself unless the target's precision is bf16. Outputs, updates and what an op
- * reads as f32 stay f32.
+ * `g` with its activations as bf16; `g` itself unless the target's precision is bf16. Outputs, updates, what an op reads
+ * as f32 and what an expression reads or computes stay f32.
  */
 export function storeActivations(g: Graph, target: Target): Graph {
   if (target.precision !== "bf16") return g;
@@ -44,7 +44,7 @@ export function storeActivations(g: Graph, target: Target): Graph {
   const stored = new Map<Value, Value>();
   const nodes = g.nodes.map((n) => {
     const inputs = n.inputs.map((v) => stored.get(v) ?? v);
-    const half = isActivation(n, (v) => stored.has(v));
+    const half = !opOf(n.op).fuses && isActivation(n, (v) => stored.has(v));
     const outputs = n.outputs.map((v) => {
       const narrow = half && v.type.dtype === "f32" && !kept.has(v) && (isView(n) || v.type.shape.length === 4);
       if (!narrow) return v;
@@ -64,10 +64,11 @@ export function storeActivations(g: Graph, target: Target): Graph {
 function readAsF32(g: Graph): ReadonlySet<Value> {
   const wide = new Set<Value>();
   for (const n of g.nodes.toReversed()) {
-    const { inputs, types, oneType, kind } = opOf(n.op);
+    const { inputs, types, oneType, kind, fuses } = opOf(n.op);
     const narrow = (i: number): boolean => {
       if (isView(n)) return n.outputs.every((v) => !wide.has(v));
       const name = inputs[Math.min(i, inputs.length - 1)]?.replace("...", "") as string;
+      if (fuses) return false;
       return types[name]?.includes("bf16") === true && (kind === "elementwise" || oneType !== true);
     };
     n.inputs.forEach((v, i) => {

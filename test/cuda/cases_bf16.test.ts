@@ -26,6 +26,7 @@ const readers = [
   reader("concat", (b, y, x) => op.concat(b, [y, x], { axis: 1 })),
   reader("view_sum", (b, y) => op.sum(b, first(b, y), { axes: [2, 3] })),
   reader("view_of_view_max", (b, y) => op.max(b, op.reshape(b, first(b, y), { shape: [1, 8, 20, 1] }), { axes: [1] })),
+  reader("map", (b, y) => op.map(b, [y], { expr: "where(greater(x0,1),erf(x0),floor(x0))" })),
   opCase("read_pixel_softmax", { x: [4, 8, 1, 1], w: [8, 8, 1, 1] }, (b, v) => {
     const y = op.conv(b, v.x, v.w, { stride: 1, pad: 0 });
     return op.softmax(b, op.reshape(b, y, { shape: [4, 8] }));
