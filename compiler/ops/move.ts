@@ -1,6 +1,7 @@
 // Ops that only move elements. Shapes are logical, but a 4-D tensor is stored channels-last. A reshape is a view, so it
 // throws if the stored order would have to change.
 
+import type { Builder } from "../ir/builder.js";
 import { any, floats, i64 } from "../ir/element_types.js";
 import { NdArray } from "../ir/nd.js";
 import { elements, sameShape, type TensorType, type Value } from "../ir/types.js";
@@ -174,6 +175,12 @@ export const pad_channels: Op<readonly ["x"], readonly ["y"], ChannelsAttrs> = d
   grad: (b, p) => ({ x: slice(b, p.d.y as Value, { axis: 1, start: 0, end: dim(p.in.x.type, 1) }) }),
 });
 
+/** Zeros of the element type of x. Those that are not f32 are made by the op `map`, whose file imports this one. */
+const zerosLike = (b: Builder, { type: { dtype } }: Value, shape: readonly number[]): Value =>
+  dtype === "f32"
+    ? constant(b, { values: [0], shape })
+    : (b.emit("map", [], { expr: `to_${dtype}(0)`, shape })[0] as Value);
+
 type SliceAttrs = { axis: number; start: number; end: number };
 /** The positions start <= i < end of `axis`. Throws if the range leaves the tensor. */
 export const slice: Op<readonly ["x"], readonly ["y"], SliceAttrs> = defineOp({
@@ -205,7 +212,7 @@ export const slice: Op<readonly ["x"], readonly ["y"], SliceAttrs> = defineOp({
   grad: (b, p, { axis: a, start, end }) => {
     const shape = p.in.x.type.shape;
     const axis = wantAxis(a, shape.length);
-    const zeros = (n: number): Value[] => (n > 0 ? [constant(b, { values: [0], shape: shape.with(axis, n) })] : []);
+    const zeros = (n: number): Value[] => (n > 0 ? [zerosLike(b, p.d.y as Value, shape.with(axis, n))] : []);
     const parts = [...zeros(start), p.d.y as Value, ...zeros((shape[axis] as number) - end)];
     return { x: parts.length === 1 ? (p.d.y as Value) : concat(b, parts, { axis }) };
   },

@@ -98,7 +98,10 @@ const folds: readonly OpCase[] = [
       ),
     ),
   ),
-  opCase("cumulate_prod", { x: fixed([2, 5, 3, 2]) }, (b, v) => op.cumulate(b, v.x, { of: "prod", axis: 1 })),
+  opCase("cumulate_prod", { x: [2, 5, 3, 2] }, (b, v) => op.cumulate(b, v.x, { of: "prod", axis: 1 })),
+  opCase("cumulate_prod_of_zeros", { x: at([2, 0, 3, 0.5, 0, 4, 0, 2], [2, 4], "f32") }, (b, v) =>
+    op.cumulate(b, v.x, { of: "prod", axis: 1, exclusive: true, reverse: true }),
+  ),
 ];
 
 const places: readonly OpCase[] = [

@@ -4,18 +4,14 @@
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { adjoints } from "../../compiler/autodiff/grad.js";
-import { Builder } from "../../compiler/ir/builder.js";
 import { evaluate } from "../../compiler/ir/evaluate.js";
-import { NdArray } from "../../compiler/ir/nd.js";
+import type { NdArray } from "../../compiler/ir/nd.js";
 import { elements, type Graph, type Value } from "../../compiler/ir/types.js";
 import { readModel } from "../../compiler/onnx/files.js";
-import { importWithData } from "../../compiler/onnx/foreign_data.js";
-import { type Model, numbersOf, type Tensor } from "../../compiler/onnx/model.js";
-import { isFloat } from "../../compiler/ops/general/expression.js";
-import * as op from "../../compiler/ops/index.js";
+import type { Model, Tensor } from "../../compiler/onnx/model.js";
 import { opOf } from "../../compiler/ops/op.js";
 import { readFolder } from "../cli/tensor_files.js";
+import { gradientsOfLoss, type Loss, lossOfModel, NoGradient } from "./derivatives.js";
 
 /**
  * agrees, differs; refused: an op has no gradient; none: no input is differentiable; skipped: an output is infinite or
@@ -90,53 +86,28 @@ function compared(
   by: ReadonlySet<string>,
   of: ReadonlySet<string>,
 ): GradientResult {
-  const { graph, values, inputs, outputs } = importWithData(model, data).foreign;
-  const feed = new Map<Value, NdArray>();
-  const array = (t: Tensor): NdArray => new NdArray(t.dims, Float64Array.from(numbersOf(t)));
-  const wrt: Value[] = [];
-  for (const [name, own] of inputs) {
-    const v = graph.inputs.find((x) => x.name === own) as Value;
-    feed.set(v, array(data.get(name) as Tensor));
-    if (by.has(name) && isFloat(v.type.dtype) && !v.type.shape.includes(0)) wrt.push(v);
+  const loss = lossOfModel(model, data, by, of, weight);
+  const { graph, feed, wrt } = loss;
+  if (wrt.size === 0 || loss.outputs.size === 0) return none("none");
+  requireFinite(loss);
+  const value = (): number => (evaluate(graph, feed).get(loss.value) as NdArray).data[0] as number;
+  const cost = costOf(graph);
+  const moved = moveKinks([...wrt.values()], feed, cost, value);
+  let grads: ReadonlyMap<string, NdArray | undefined>;
+  try {
+    grads = gradientsOfLoss(loss);
+  } catch (e) {
+    if (e instanceof NoGradient) return none("refused", e.message);
+    throw e;
   }
-  for (const s of graph.state) feed.set(s, array(values.get(s.name) as Tensor));
-  const ys = [...outputs].flatMap(([name, own]) => {
-    const v = graph.outputs.find((x) => x.name === own) as Value;
-    return of.has(name) && isFloat(v.type.dtype) ? [v] : [];
-  });
-  if (wrt.length === 0 || ys.length === 0) return none("none");
-  const { loss, weights } = lossOf(graph, ys);
-  for (const [i, w] of weights.entries())
-    feed.set(
-      w,
-      NdArray.fill(w.type.shape, (k) => weight(k, i)),
-    );
-  requireFinite(graph, ys, feed);
-  const value = (): number => (evaluate(loss.graph, feed).get(loss.value) as NdArray).data[0] as number;
-  const cost = costOf(loss.graph);
-  const moved = moveKinks(wrt, feed, cost, value);
-  const b = Builder.resume(loss.graph);
-  for (const n of loss.graph.nodes) b.keep(n);
-  const grads: (Value | undefined)[] = [];
-  const seed = op.map(b, [], { expr: "to_f64(1)" });
-  for (const v of wrt)
-    try {
-      grads.push(adjoints(b, loss.value, seed, [v]).get(v));
-    } catch (e) {
-      const { message } = e as Error;
-      if (!/does not depend on|has no gradient for/.test(message)) return none("refused", message);
-      grads.push(undefined); // it is 0, if that is right
-    }
-  const env = evaluate(b.finish(grads.filter((v) => v !== undefined)), feed);
   let [count, error, reason] = [0, 0, ""];
-  for (const [k, v] of wrt.entries())
+  for (const [name, v] of wrt)
     for (const i of chosen(feed.get(v) as NdArray, cost)) {
       const [below, above] = around(feed.get(v) as NdArray, i, value);
       const noise = (Number.EPSILON * Math.abs(above.value)) / (above.at - below.at);
       if (noise > TOLERANCE) continue; // the loss is too large for differences
       const numeric = (above.value - below.value) / (above.at - below.at);
-      const dx = grads[k] && env.get(grads[k]);
-      const analytic = dx ? (dx.data[i] as number) : 0;
+      const analytic = (grads.get(name)?.data[i] as number | undefined) ?? 0; // without a gradient it is 0
       const off = Math.abs(numeric - analytic) / Math.max(1, Math.abs(numeric), Math.abs(analytic));
       count++;
       if (!(off <= TOLERANCE) && reason === "")
@@ -148,26 +119,10 @@ function compared(
   return { status, elements: count, moved, error, ...(reason !== "" && { reason }) };
 }
 
-/** The graph with the sum of the outputs times weights, which are new inputs. */
-function lossOf(
-  graph: Graph,
-  ys: readonly Value[],
-): { loss: { graph: Graph; value: Value }; weights: readonly Value[] } {
-  const b = Builder.resume(graph);
-  for (const n of graph.nodes) b.keep(n);
-  const weights = ys.map((y, i) => b.input(`weight${i}`, { dtype: "f64", shape: y.type.shape }));
-  const sums = ys.map((y, i) => {
-    const products = op.map(b, [y, weights[i] as Value], { expr: "mul(to_f64(x0),x1)" });
-    return op.fold(b, products, { of: "sum", axes: y.type.shape.map((_, axis) => axis) });
-  });
-  const value = sums.reduce((s, v) => op.map(b, [s, v], { expr: "add(x0,x1)" }));
-  return { loss: { graph: b.finish([value]), value }, weights };
-}
-
 /** Throws if an output is infinite or NaN, where there is no derivative. */
-function requireFinite(graph: Graph, ys: readonly Value[], feed: ReadonlyMap<Value, NdArray>): void {
+function requireFinite({ graph, feed, outputs }: Loss): void {
   const env = evaluate(graph, feed);
-  const odd = ys.find((y) => !(env.get(y) as NdArray).data.every(Number.isFinite));
+  const odd = [...outputs.values()].find((y) => !(env.get(y) as NdArray).data.every(Number.isFinite));
   if (odd) throw new Error(`the output ${odd.name} has an infinite element or NaN`);
 }
 

@@ -3,6 +3,7 @@
 import type { Result, Status } from "../cli/cases/prepare.js";
 import { firstLine, short } from "../cli/cases/tell.js";
 import type { GradientResult, GradientStatus } from "./gradients.js";
+import { peerCounts } from "./peer_cases.js";
 
 type Gradients = ReadonlyMap<string, GradientResult>;
 
@@ -83,6 +84,7 @@ function operatorRow(operator: string, results: readonly Result[], gradients: Gr
     gradientsWith(results, gradients, "agrees", "differs").reduce((n, g) => n + g.elements, 0) || "",
     gradientsWith(results, gradients, "agrees", "differs").reduce((n, g) => n + g.moved, 0) || "",
     largest(gradientsWith(results, gradients, "agrees").map((g) => g.error)),
+    peers.get(operator) ?? "",
   ];
 }
 
@@ -107,6 +109,24 @@ const gradientMethod = [
   "that are infinite, NaN or too large for differences (about 1e6) have no derivative that could be compared; such",
   "cases are left out.",
 ];
+
+const peers = peerCounts();
+
+/** How the gradients are compared with PyTorch's, and for which operators. */
+function peerText(operators: readonly string[]): string[] {
+  const functions = [...peers.values()].reduce((sum, n) => sum + n, 0);
+  const others = [...peers].filter(([name]) => !operators.includes(name)).map(([name, n]) => `${name} (${n})`);
+  return [
+    `\`test/onnx/gradients_torch.test.ts\` compares ${functions} functions of ${peers.size} operators with`,
+    "PyTorch, which computes the same in f64: the values of the outputs, and the gradient by every differentiable",
+    "input of the same weighted sum of the outputs. The inputs are random numbers of its own. Each function is a",
+    "model of f32 and one of f64, because the rules of operators choose other ops for f32. A number agrees if it",
+    "differs by at most 1e-12 of the larger of 1 and itself; one that differs fails the test. The functions are",
+    "listed in `tools/conformance/peer_cases.ts` and `peer_layers.ts`. The column **PyTorch** above has their number",
+    `for the operators of the table${others.length > 0 ? ". These operators have no cases there:" : "."}`,
+    ...(others.length > 0 ? ["", `${others.join(", ")}.`] : []),
+  ];
+}
 
 /** The whole page, docs/conformance.md. */
 export function conformancePage(results: readonly Result[], gradients: Gradients, command: string): string {
@@ -143,7 +163,7 @@ export function conformancePage(results: readonly Result[], gradients: Gradients
     table(
       [
         ...["operator", "operator sets", "cases", ...heads, "constants", "largest error", "of tolerance"],
-        ...["gradients", "elements", "moved", "error of gradients"],
+        ...["gradients", "elements", "moved", "error of gradients", "PyTorch"],
       ],
       grouped(results, (r) => r.operator).map(([operator, rs]) => operatorRow(operator, rs, gradients)),
     ),
@@ -159,6 +179,10 @@ export function conformancePage(results: readonly Result[], gradients: Gradients
           return odd ? [`- \`${r.name}\` ${g.status}: ${firstLine(g.reason ?? "")}`] : [];
         })
       : [`All ${agreeing(results, gradients)} cases agree.`]),
+    "",
+    "## Gradients beside PyTorch",
+    "",
+    ...peerText(results.map((r) => r.operator)),
     "",
     "## What is not supported",
     "",

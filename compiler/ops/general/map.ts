@@ -241,6 +241,39 @@ export function sumToAny(b: Builder, x: Value, shape: readonly number[]): Value 
   return reshaped(b, y, shape);
 }
 
+/**
+ * The gradient of running products, exact if elements are 0: that by element i is the product of the elements before
+ * it, times the sum over all k from i on of dy at k and the elements between i and k. These products are a matrix for
+ * each line of x.
+ */
+function productsGradient(b: Builder, x: Value, dy: Value, attrs: CumulateAttrs): Value {
+  const { axis: a, exclusive = false, reverse = false } = attrs;
+  const { shape } = x.type;
+  const axis = wantAxis(a, shape.length);
+  const n = shape[axis] as number;
+  const last = [...shape.keys()].filter((i) => i !== axis).concat(axis);
+  const count = elements(shape) / Math.max(n, 1);
+  const row = (v: Value): Value => reshaped(b, transposed(b, v, last), [count, 1, n]);
+  const after = reverse ? "less(i2,i1)" : "greater(i2,i1)";
+  const counted = exclusive ? after : reverse ? "less_equal(i2,i1)" : "greater_equal(i2,i1)";
+  const one = `to_${x.type.dtype}(1)`;
+  const following = map(b, [row(x)], { expr: `where(${after},x0,${one})`, shape: [count, n, n] });
+  const between = cumulate(b, following, { of: "prod", axis: 2, exclusive, reverse });
+  const parts = map(b, [between, row(dy)], { expr: `where(${counted},mul(x0,x1),to_${x.type.dtype}(0))` });
+  const sums = fold(b, parts, { of: "sum", axes: [2] });
+  const before = reshaped(b, cumulate(b, row(x), { of: "prod", axis: 2, exclusive: true, reverse }), [count, n]);
+  const dx = reshaped(
+    b,
+    map(b, [before, sums], { expr: "mul(x0,x1)" }),
+    last.map((i) => shape[i] as number),
+  );
+  return transposed(
+    b,
+    dx,
+    last.map((_, i) => last.indexOf(i)),
+  );
+}
+
 export type CumulateAttrs = { of: "sum" | "prod"; axis: number; exclusive?: boolean; reverse?: boolean };
 
 /** Running sums or products along an axis; exclusive: without the element itself; reverse: from the end. */
@@ -275,8 +308,9 @@ export const cumulate: Op<readonly ["x"], readonly ["y"], CumulateAttrs> = defin
     }
     return { y };
   },
-  grad: (b, p, { of, axis, exclusive = false, reverse = false }) => {
-    if (of === "prod") throw new Error("running products have no gradient");
+  grad: (b, p, attrs) => {
+    const { of, axis, exclusive = false, reverse = false } = attrs;
+    if (of === "prod") return { x: productsGradient(b, p.in.x, p.d.y as Value, attrs) };
     return { x: cumulate(b, p.d.y as Value, { of, axis, exclusive, reverse: !reverse }) };
   },
   nest: ({ x }, { of, axis: a, exclusive = false, reverse = false }): Nest => {
