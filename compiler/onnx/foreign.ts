@@ -305,7 +305,7 @@ class Reader {
   private call(n: OnnxNode, f: OnnxFunction): void {
     if (n.inputs.length > f.inputs.length) throw new Refused(`its function has ${f.inputs.length} inputs`);
     const given = new Map(f.inputs.map((name, i) => [name, n.inputs[i] ?? ""]));
-    const made = instance(bodyOfFunction(f), `${this.scope(n)}/`, given, n.attributes);
+    const made = instance(bodyOfFunction(f), `${this.scope(n)}/`, given, { ...f.defaults, ...n.attributes });
     defineOutputs(n, made, this.scopeOf(n, f.opsets));
   }
 

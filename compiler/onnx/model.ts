@@ -121,6 +121,7 @@ export interface OnnxFunction {
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
   readonly attributes: readonly string[]; // names that calls may set
+  readonly defaults?: Attributes; // others that they may set, with the values that these have otherwise
   readonly nodes: readonly OnnxNode[];
   readonly opsets: ReadonlyMap<string, number>;
   readonly doc: string;

@@ -1,9 +1,10 @@
-// ONNX models to bytes and back. Only this file uses the protobuf library. A model that is read is not trusted: every
-// count, type and size is checked before it is used, and messages name what is wrong.
+// ONNX models to bytes and back. Only this file and encode.ts use the protobuf library. A model that is read is not
+// trusted: every count, type and size is checked before it is used, and messages name what is wrong.
 
 import onnxProto, { type onnx } from "onnx-proto";
 import { elements } from "../ir/types.js";
 import { clamped, count, integer, text } from "./checked.js";
+import { EXTERNAL, kinds, plain } from "./encode.js";
 import {
   type Attribute,
   type Attributes,
@@ -22,130 +23,10 @@ import {
 } from "./model.js";
 import { shown } from "./shown.js";
 import { Unsupported } from "./unsupported.js";
-import { checkWire } from "./wire.js";
+import { checkWire, type Unknown } from "./wire.js";
 
+export { encodeFunction, encodeModel, encodeTensorFile } from "./encode.js";
 export type * from "./model.js";
-
-const kinds = { float: 1, int: 2, string: 3, tensor: 4, graph: 5, floats: 6, ints: 7, strings: 8 } as const;
-const EXTERNAL = 1; // TensorProto.DataLocation
-
-/** A model's bytes. They must be fewer than 2 GiB, so larger tensors must be external. */
-export function encodeModel(m: Model): Uint8Array {
-  return plain(
-    onnxProto.onnx.ModelProto.encode({
-      irVersion: m.irVersion,
-      producerName: m.producer,
-      producerVersion: m.producerVersion,
-      ...(m.doc && { docString: m.doc }),
-      graph: encodeGraph(m.graph),
-      opsetImport: encodeOpsets(m.opsets),
-      metadataProps: entries([...m.metadata]),
-      trainingInfo: m.training.map((t) => ({
-        ...(t.algorithm && { algorithm: encodeGraph(t.algorithm) }),
-        updateBinding: entries(t.updates),
-      })),
-      functions: m.functions.map(functionProto),
-    }).finish(),
-  );
-}
-
-/** The same bytes as a plain Uint8Array, because the slice() of a Buffer does not copy. */
-const plain = (a: ArrayBufferView): Uint8Array => new Uint8Array(a.buffer, a.byteOffset, a.byteLength);
-
-/** A function's bytes, as in a model; functions are equal if their bytes are. */
-export const encodeFunction = (f: OnnxFunction): Uint8Array =>
-  plain(onnxProto.onnx.FunctionProto.encode(functionProto(f)).finish());
-
-const functionProto = (f: OnnxFunction): onnx.IFunctionProto => ({
-  name: f.name,
-  domain: f.domain,
-  input: [...f.inputs],
-  output: [...f.outputs],
-  attribute: [...f.attributes],
-  node: f.nodes.map(encodeNode),
-  opsetImport: encodeOpsets(f.opsets),
-  ...(f.doc && { docString: f.doc }),
-});
-
-const entries = (pairs: readonly (readonly [string, string])[]): onnx.IStringStringEntryProto[] =>
-  pairs.map(([key, value]) => ({ key, value }));
-const encodeOpsets = (o: ReadonlyMap<string, number>): onnx.IOperatorSetIdProto[] =>
-  [...o].map(([domain, version]) => ({ domain, version }));
-
-function encodeGraph(g: OnnxGraph): onnx.IGraphProto {
-  return {
-    node: g.nodes.map(encodeNode),
-    name: g.name,
-    initializer: g.initializers.map(encodeTensor),
-    input: g.inputs.map(encodeValue),
-    output: g.outputs.map(encodeValue),
-    valueInfo: g.values.map(encodeValue),
-  };
-}
-
-const encodeNode = (n: OnnxNode): onnx.INodeProto => ({
-  input: [...n.inputs],
-  output: [...n.outputs],
-  name: n.name,
-  opType: n.op,
-  ...(n.domain && { domain: n.domain }),
-  attribute: Object.entries(n.attributes).map(([name, a]) => ({
-    name,
-    type: a.kind === "reference" ? a.type : kinds[a.kind],
-    ...encodeAttribute(a),
-  })),
-});
-
-function encodeAttribute(a: Attribute): onnx.IAttributeProto {
-  switch (a.kind) {
-    case "int":
-      return { i: a.value };
-    case "float":
-      return { f: a.value };
-    case "string":
-      return { s: Buffer.from(a.value) };
-    case "tensor":
-      return { t: encodeTensor(a.value) };
-    case "graph":
-      return { g: encodeGraph(a.value) };
-    case "ints":
-      return { ints: [...a.value] };
-    case "floats":
-      return { floats: [...a.value] };
-    case "reference":
-      return { refAttrName: a.value };
-    case "strings":
-      return { strings: a.value.map((s) => Buffer.from(s)) };
-    default:
-      throw new Error(`internal: attribute ${JSON.stringify(a satisfies never)}`);
-  }
-}
-
-function encodeTensor(t: Tensor): onnx.ITensorProto {
-  const head = { name: t.name, dims: [...t.dims], dataType: dataTypes.indexOf(t.type) };
-  if (t.data instanceof Uint8Array) return { ...head, rawData: t.data };
-  const { location, offset, length } = t.data;
-  const external = entries([
-    ["location", location],
-    ["offset", String(offset)],
-    ["length", String(length)],
-  ]);
-  return { ...head, dataLocation: EXTERNAL, externalData: external };
-}
-
-const encodeValue = (v: ValueInfo): onnx.IValueInfoProto => ({
-  name: v.name,
-  type: {
-    tensorType: {
-      elemType: dataTypes.indexOf(v.type),
-      ...(v.shape && {
-        shape: {
-          dim: v.shape.map((d) => (typeof d === "number" ? { dimValue: d } : d ? { dimParam: d } : {})),
-        },
-      }),
-    },
-  },
-});
 
 const MAX_DEPTH = 8; // nesting of graphs in attributes of nodes
 const MAX_RANK = 16;
@@ -153,7 +34,7 @@ const KNOWN_IR = 13;
 
 /** The model in these bytes, whose memory it shares. Throws, saying where, if they are not a valid model. */
 export function decodeModel(bytes: Uint8Array): Model {
-  const m = parse(bytes);
+  const { message: m, functions } = parse(bytes);
   const irVersion = count(m.irVersion ?? 0, "the IR version");
   if (irVersion < 3 || irVersion > KNOWN_IR)
     throw new Error(`not an ONNX model: its IR version is ${irVersion}, known are 3 to ${KNOWN_IR}`);
@@ -167,7 +48,7 @@ export function decodeModel(bytes: Uint8Array): Model {
     producerVersion: m.producerVersion ?? "",
     doc: m.docString ?? "",
     graph: decodeGraph(m.graph, 0),
-    functions: (m.functions ?? []).map(decodeFunction),
+    functions: (m.functions ?? []).map((f, i) => decodeFunction(f, functions[i] ?? [])),
     training: (m.trainingInfo ?? []).map(decodeTraining),
     metadata: new Map(pairs(m.metadataProps, "the metadata")),
   };
@@ -181,7 +62,7 @@ export interface Outline {
 
 /** The outline of the model in these bytes. Throws if they are no model. */
 export function outlineOf(bytes: Uint8Array): Outline {
-  const m = parse(bytes);
+  const { message: m } = parse(bytes);
   const opsets = decodeOpsets(m.opsetImport, "the model");
   const nodes = (m.graph?.node ?? []).map((n) => ({
     operator: `${n.domain && n.domain !== "ai.onnx" ? `${n.domain}::` : ""}${n.opType}`,
@@ -193,18 +74,14 @@ export function outlineOf(bytes: Uint8Array): Outline {
 /** The tensor in these bytes of a TensorProto, as ONNX's test cases have them. Throws if they are not valid. */
 export function decodeTensorFile(bytes: Uint8Array): Tensor {
   checkWire(bytes, "tensor");
-  const file = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  return decodeTensor(onnxProto.onnx.TensorProto.decode(file), "the tensor");
+  return decodeTensor(onnxProto.onnx.TensorProto.decode(buffer(bytes)), "the tensor");
 }
 
-/** The bytes of a TensorProto, as ONNX's test cases have them. */
-export const encodeTensorFile = (t: Tensor): Uint8Array =>
-  plain(onnxProto.onnx.TensorProto.encode(encodeTensor(t)).finish());
+const buffer = (a: Uint8Array): Buffer => Buffer.from(a.buffer, a.byteOffset, a.byteLength); // it is read faster
 
-function parse(bytes: Uint8Array): onnx.IModelProto {
-  checkWire(bytes, "model");
-  // a Buffer is read faster than a Uint8Array
-  return onnxProto.onnx.ModelProto.decode(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
+function parse(bytes: Uint8Array): { message: onnx.IModelProto; functions: Unknown } {
+  const functions = checkWire(bytes, "model");
+  return { message: onnxProto.onnx.ModelProto.decode(buffer(bytes)), functions };
 }
 
 function decodeTraining(t: onnx.ITrainingInfoProto): TrainingInfo {
@@ -216,18 +93,33 @@ function decodeTraining(t: onnx.ITrainingInfoProto): TrainingInfo {
   };
 }
 
-function decodeFunction(f: onnx.IFunctionProto): OnnxFunction {
+/** `defaults` has the bytes of the attributes with values. */
+function decodeFunction(f: onnx.IFunctionProto, defaults: readonly Uint8Array[]): OnnxFunction {
   const name = text(f.name, "the name of a function");
+  const place = `function ${shown(name)}`;
   return {
     domain: f.domain ?? "",
     name,
     inputs: f.input ?? [],
     outputs: f.output ?? [],
     attributes: f.attribute ?? [],
+    ...(defaults.length > 0 && { defaults: decodeDefaults(defaults, f.attribute ?? [], place) }),
     nodes: (f.node ?? []).map((n) => decodeNode(n, 0)),
-    opsets: decodeOpsets(f.opsetImport, `function ${shown(name)}`),
+    opsets: decodeOpsets(f.opsetImport, place),
     doc: f.docString ?? "",
   };
+}
+
+function decodeDefaults(all: readonly Uint8Array[], others: readonly string[], place: string): Attributes {
+  const list = all.map((bytes) => onnxProto.onnx.AttributeProto.decode(buffer(bytes)));
+  const attributes = decodeAttributes(list, place, 0);
+  for (const [name, a] of Object.entries(attributes)) {
+    const where = `attribute ${shown(name)} of ${place}`;
+    if (others.includes(name)) throw new Error(`${where} is there twice`);
+    if (a.kind === "reference") throw new Error(`${where} has no value, but a reference to ${shown(a.value)}`);
+    if (a.kind === "graph") throw new Unsupported(`${where} has a graph as its value, which is not supported`);
+  }
+  return attributes;
 }
 
 function decodeGraph(g: onnx.IGraphProto, depth: number): OnnxGraph {
@@ -246,12 +138,6 @@ function decodeGraph(g: onnx.IGraphProto, depth: number): OnnxGraph {
 
 function decodeNode(n: onnx.INodeProto, depth: number): OnnxNode {
   const op = text(n.opType, `the operator of node ${shown(n.name)}`);
-  const attributes = new Map<string, Attribute>();
-  for (const a of n.attribute ?? []) {
-    const where = `attribute ${shown(a.name)} of node ${shown(n.name) || "without name"} (${shown(op)})`;
-    if (attributes.has(text(a.name, where))) throw new Error(`${where} is there twice`);
-    attributes.set(a.name as string, decodeAttribute(a, where, depth));
-  }
   const domain = n.domain === "ai.onnx" ? "" : (n.domain ?? "");
   return {
     name: n.name ?? "",
@@ -259,8 +145,18 @@ function decodeNode(n: onnx.INodeProto, depth: number): OnnxNode {
     domain,
     inputs: n.input ?? [],
     outputs: n.output ?? [],
-    attributes: Object.fromEntries(attributes) as Attributes,
+    attributes: decodeAttributes(n.attribute ?? [], `node ${shown(n.name) || "without name"} (${shown(op)})`, depth),
   };
+}
+
+function decodeAttributes(list: readonly onnx.IAttributeProto[], of: string, depth: number): Attributes {
+  const attributes = new Map<string, Attribute>();
+  for (const a of list) {
+    const where = `attribute ${shown(a.name)} of ${of}`;
+    if (attributes.has(text(a.name, where))) throw new Error(`${where} is there twice`);
+    attributes.set(a.name as string, decodeAttribute(a, where, depth));
+  }
+  return Object.fromEntries(attributes) as Attributes;
 }
 
 function decodeAttribute(a: onnx.IAttributeProto, where: string, depth: number): Attribute {

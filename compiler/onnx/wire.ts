@@ -41,6 +41,7 @@ const messages = {
   training: { 1: "graph", 2: "graph", 3: "entry", 4: "entry" },
   function: {
     ...{ 1: "bytes", 4: "bytes", 5: "bytes", 6: "bytes", 7: "node", 8: "bytes", 9: "opset", 10: "bytes" },
+    ...{ 11: "attribute" },
   },
 } as const satisfies Readonly<Record<string, Fields>>;
 
@@ -56,14 +57,20 @@ const LENGTH = [2];
 const SKIPPED = [0, 1, 2, 5]; // of fields that are not known
 const packed: Readonly<Record<string, number>> = { floats: 4, doubles: 8 }; // bytes of an item
 
+/** Attributes of functions with the values that they have if a call does not set them: `attribute_proto`. */
+export const DEFAULTS = 11;
+
 const MAX_DEPTH = 64; // of messages in messages
 const MAX_VARINT = 10; // bytes
+
+/** What the decoder does not know: for each function of a model, in order, the bytes of its attributes with values. */
+export type Unknown = readonly (readonly Uint8Array[])[];
 
 /**
  * Throws, naming the byte, unless these bytes are a message of this kind: every field has a wire type that fits it and
  * ends inside of the message that it is in.
  */
-export function checkWire(bytes: Uint8Array, kind: "model" | "tensor"): void {
+export function checkWire(bytes: Uint8Array, kind: "model" | "tensor"): Unknown {
   const bad = `not an ONNX ${kind}`;
   const fail = (at: number, why: string): never => {
     throw new Error(`${bad}, or cut off: at byte ${at} ${why}`);
@@ -73,6 +80,7 @@ export function checkWire(bytes: Uint8Array, kind: "model" | "tensor"): void {
     return fail(at, `a field needs ${need} more, but ${what} ends at ${end}`);
   };
   let pos = 0;
+  const functions: Uint8Array[][] = [];
   const varint = (end: number): number => {
     const start = pos;
     let value = 0;
@@ -115,6 +123,8 @@ export function checkWire(bytes: Uint8Array, kind: "model" | "tensor"): void {
       const length = varint(end);
       const from = pos;
       skip(length, end);
+      if (type === "function") functions.push([]);
+      if (name === "function" && field === DEFAULTS) functions.at(-1)?.push(bytes.subarray(from, pos));
       if (type && Object.hasOwn(messages, type)) {
         if (open.length === MAX_DEPTH) throw new Error(`${bad}: graphs are nested too deeply`);
         open.push({ fields: messages[type as keyof typeof messages], end: from + length, name: type });
@@ -124,4 +134,5 @@ export function checkWire(bytes: Uint8Array, kind: "model" | "tensor"): void {
         fail(start, `${what} has ${length} bytes, which are no items of ${packed[type]}`);
     }
   }
+  return functions;
 }
