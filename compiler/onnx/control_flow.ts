@@ -9,7 +9,7 @@ import { map } from "../ops/general/map.js";
 import { concat, slice } from "../ops/move.js";
 import { reshaped } from "../ops/reshaped.js";
 import { type Held, NeedsConstants, Refused } from "./at.js";
-import { type Attribute, elementsOf, type OnnxGraph, type OnnxNode, type Tensor, tensorOf } from "./model.js";
+import { type Attribute, arrays, elementsOf, type OnnxGraph, type OnnxNode, type Tensor, tensorOf } from "./model.js";
 import { bodyOfGraph, type Instance, instance } from "./subgraph.js";
 
 const MOST_ITERATIONS = 10000;
@@ -92,11 +92,8 @@ function loop(n: OnnxNode, scope: Scope): void {
   if (!Number.isInteger(most)) throw new Refused(`its number of iterations is ${most}`);
   const endless = (trips === "" || most > MOST_ITERATIONS) && isKept(body);
   if (go && endless) throw new Refused(`it has more than ${MOST_ITERATIONS} iterations`);
-  let i = 0;
-  for (; go && i < most; i++) {
-    if (i === MOST_ITERATIONS) throw new Refused(`it has more than ${MOST_ITERATIONS} iterations`);
+  const iterate = (i: number, prefix: string): readonly string[] => {
     scope.count(ITERATION);
-    const prefix = `${prefixOf(n)}/${i}/`;
     const [counter = "", before = ""] = body.inputs.map((v) => v.name);
     scope.define(`${prefix}counter`, tensorOf("", "i64", [], BigInt64Array.of(BigInt(i))));
     scope.define(`${prefix}before`, tensorOf("", "bool", [], Uint8Array.of(1)));
@@ -107,17 +104,46 @@ function loop(n: OnnxNode, scope: Scope): void {
     ]);
     const made = instance(bodyOfGraph(body), prefix, given);
     scope.run(made);
-    const [after, ...rest] = made.outputs as [string, ...string[]];
+    return made.outputs;
+  };
+  let i = 0;
+  for (; go && i < most; i++) {
+    if (i === MOST_ITERATIONS) throw new Refused(`it has more than ${MOST_ITERATIONS} iterations`);
+    const [after, ...rest] = iterate(i, `${prefixOf(n)}/${i}/`) as [string, ...string[]];
     carried = rest.slice(0, kept);
     rest.slice(kept).forEach((name, k) => collected[k]?.push(name));
     go = numberOf(scope, after, `its condition after iteration ${i}`) !== 0;
   }
   if (go && trips === "") throw new Refused(`it has more than ${MOST_ITERATIONS} iterations`);
+  const one = typesOnce(scope, body, () => iterate(0, `${prefixOf(n)}/none/`));
   n.outputs.forEach((name, k) => {
     if (name === "") return;
     if (k < kept) return scope.define(name, heldOf(scope, carried[k] as string));
-    scope.define(name, stacked(scope, collected[k - kept] ?? [], 0, body.outputs[k + 1]?.shape, name));
+    const parts = collected[k - kept] ?? [];
+    scope.define(name, parts.length > 0 ? stacked(scope, parts, 0) : empty(one(k + 1), 0));
   });
+}
+
+type Type = Held["type"];
+
+/**
+ * The types of a body's outputs, for what collects nothing. Those that the body does not declare in full are known only
+ * after an iteration, which `iterate` reads: its results are not used.
+ */
+function typesOnce(scope: Scope, body: OnnxGraph, iterate: () => readonly string[]): (k: number) => Type {
+  let made: readonly string[] | undefined;
+  return (k) => {
+    const { shape, type } = body.outputs[k] ?? {};
+    if (type && shape?.every((d) => typeof d === "number")) return { dtype: type, shape: shape as number[] };
+    made ??= iterate();
+    return heldOf(scope, made[k] as string).type;
+  };
+}
+
+/** No values of this type along a new axis. */
+function empty({ dtype, shape }: Type, axis: number): Tensor {
+  const at = axis < 0 ? axis + shape.length + 1 : axis;
+  return tensorOf("", dtype, shape.toSpliced(at, 0, 0), new arrays[dtype](0));
 }
 
 /** Whether the condition of a loop's body is the same after every iteration, so that only its number ends the loop. */
@@ -132,8 +158,7 @@ function isKept(body: OnnxGraph): boolean {
 }
 
 /** Values one after the other along a new axis. */
-function stacked(scope: Scope, names: readonly string[], axis: number, declared: unknown, name: string): Held | Value {
-  if (names.length === 0) throw new Refused(`its output ${name} collects nothing, [${declared}]`);
+function stacked(scope: Scope, names: readonly string[], axis: number): Value {
   const parts = names.map((part) => {
     const v = heldOf(scope, part).value("buffer");
     const at = axis < 0 ? axis + v.type.shape.length + 1 : axis;
@@ -146,13 +171,62 @@ function stacked(scope: Scope, names: readonly string[], axis: number, declared:
   );
 }
 
-/** Scan of version 9 and later; version 8 has an axis of batches, and is refused. */
+/** What Scan does for one sequence. */
+interface Sequence {
+  readonly prefix: string; // of names
+  readonly carried: readonly string[];
+  readonly length: number;
+  readonly element: (i: number, k: number) => Value; // element i of scan input k
+}
+
+/** Reads a body for all elements. Returns the names of the last states, and of what each iteration made. */
+function scanned(
+  scope: Scope,
+  body: OnnxGraph,
+  s: Sequence,
+): { carried: readonly string[]; collected: readonly (readonly string[])[] } {
+  const kept = s.carried.length;
+  let { carried } = s;
+  const collected: string[][] = body.outputs.slice(kept).map(() => []);
+  for (let i = 0; i < s.length; i++) {
+    const made = scanStep(scope, body, { ...s, carried, prefix: `${s.prefix}${i}/` }, i);
+    carried = made.slice(0, kept);
+    made.slice(kept).forEach((name, k) => collected[k]?.push(name));
+  }
+  return { carried, collected };
+}
+
+function scanStep(scope: Scope, body: OnnxGraph, s: Sequence, i: number): readonly string[] {
+  scope.count(ITERATION);
+  const kept = s.carried.length;
+  const given = new Map(
+    body.inputs.map((v, k) => {
+      if (k < kept) return [v.name, s.carried[k] as string];
+      const name = `${s.prefix}scan${k - kept}`;
+      scope.define(name, s.element(i, k - kept));
+      return [v.name, name];
+    }),
+  );
+  const made = instance(bodyOfGraph(body), s.prefix, given);
+  scope.run(made);
+  return made.outputs;
+}
+
+/** A position along an axis of a value, without the axis. */
+function taken(scope: Scope, v: Value, axis: number, i: number): Value {
+  const part = slice(scope.builder, v, { axis, start: i, end: i + 1 });
+  return reshaped(scope.builder, part, v.type.shape.toSpliced(axis, 1));
+}
+
 function scan(n: OnnxNode, scope: Scope, version: number): void {
-  if (version < 9) throw new Refused("version 8 of Scan is not supported");
   const body = graphOf(n, "body");
   const count = n.attributes.num_scan_inputs;
   if (count?.kind !== "int") throw new Refused("attribute num_scan_inputs is missing");
-  const kept = n.inputs.length - count.value;
+  const first = version < 9 ? 1 : 0; // version 8 has the lengths of sequences before its states
+  const kept = n.inputs.length - first - count.value;
+  if (kept < 0 || count.value < 1) throw new Refused(`${count.value} of its ${n.inputs.length} inputs are scanned`);
+  if (body.inputs.length !== kept + count.value) throw new Refused(`its graph has ${body.inputs.length} inputs`);
+  if (version < 9) return scanOfBatch(n, scope, body, kept);
   const list = (name: string, k: number): number => intsOf(n.attributes[name])?.[k] ?? 0;
   const xs = n.inputs.slice(kept).map((name, k) => {
     const { shape } = heldOf(scope, name).type;
@@ -164,33 +238,82 @@ function scan(n: OnnxNode, scope: Scope, version: number): void {
   const length = xs[0]?.length ?? 0;
   if (xs.some((x) => x.length !== length)) throw new Refused("its inputs have different lengths");
   if (length > MOST_ITERATIONS) throw new Refused(`it has more than ${MOST_ITERATIONS} iterations`);
-  let carried = n.inputs.slice(0, kept);
-  const collected: string[][] = body.outputs.slice(kept).map(() => []);
-  for (let i = 0; i < length; i++) {
-    scope.count(ITERATION);
-    const prefix = `${prefixOf(n)}/${i}/`;
-    xs.forEach(({ name, axis, reverse }, k) => {
-      const v = heldOf(scope, name).value("buffer");
-      const from = reverse ? length - 1 - i : i;
-      const part = slice(scope.builder, v, { axis, start: from, end: from + 1 });
-      scope.define(`${prefix}scan${k}`, reshaped(scope.builder, part, v.type.shape.toSpliced(axis, 1)));
-    });
-    const given = new Map(
-      body.inputs.map((v, k) => [v.name, k < kept ? (carried[k] as string) : `${prefix}scan${k - kept}`]),
-    );
-    const made = instance(bodyOfGraph(body), prefix, given);
-    scope.run(made);
-    carried = made.outputs.slice(0, kept);
-    made.outputs.slice(kept).forEach((name, k) => collected[k]?.push(name));
-  }
+  const element = (i: number, k: number): Value => {
+    const { name, axis, reverse } = xs[k] as (typeof xs)[number];
+    return taken(scope, heldOf(scope, name).value("buffer"), axis, reverse ? length - 1 - i : i);
+  };
+  const sequence: Sequence = { prefix: `${prefixOf(n)}/`, carried: n.inputs.slice(0, kept), length, element };
+  const { carried, collected } = scanned(scope, body, sequence);
+  const one = typesOnce(scope, body, () => {
+    throw new Refused("it has no elements, and its graph does not declare the shapes of its outputs");
+  });
   n.outputs.forEach((name, k) => {
     if (name === "") return;
     if (k < kept) return scope.define(name, heldOf(scope, carried[k] as string));
     const parts = collected[k - kept] ?? [];
     const backwards = list("scan_output_directions", k - kept) === 1;
     const axis = list("scan_output_axes", k - kept);
-    scope.define(name, stacked(scope, backwards ? parts.toReversed() : parts, axis, body.outputs[k]?.shape, name));
+    const ordered = backwards ? parts.toReversed() : parts;
+    scope.define(name, parts.length > 0 ? stacked(scope, ordered, axis) : empty(one(k), axis));
   });
+}
+
+/**
+ * Scan of version 8: states are [batch, ...], what is scanned [batch, length, ...], and input 0 may have the length of
+ * each sequence. Behind the end of a sequence the results are 0, as in ONNX Runtime; ONNX leaves them open.
+ */
+function scanOfBatch(n: OnnxNode, scope: Scope, body: OnnxGraph, kept: number): void {
+  const [lengths = "", ...names] = n.inputs;
+  const shapes = names.map((name) => heldOf(scope, name).type.shape);
+  const [batch, most] = shapes[kept] as readonly number[] as [number, number];
+  const odd = shapes.findIndex((s, k) => s[0] !== batch || (k >= kept && s[1] !== most));
+  if (odd >= 0) throw new Refused(`its input ${odd + 1} is [${shapes[odd]}], not of ${batch} sequences of ${most}`);
+  if (batch < 1 || most < 1) throw new Refused(`it has ${batch} sequences of ${most}`);
+  if (batch > MOST_ITERATIONS || most > MOST_ITERATIONS)
+    throw new Refused(`it has more than ${MOST_ITERATIONS} iterations`);
+  const ends = lengths === "" ? Array<number>(batch).fill(most) : lengthsOf(scope, lengths, batch, most);
+  const directions = intsOf(n.attributes.directions);
+  const made = ends.map((length, b) => {
+    const prefix = `${prefixOf(n)}/${b}/`;
+    const own = names.map((name) => taken(scope, heldOf(scope, name).value("buffer"), 0, b));
+    const carried = own.slice(0, kept).map((v, k) => {
+      scope.define(`${prefix}state${k}`, v);
+      return `${prefix}state${k}`;
+    });
+    const element = (i: number, k: number): Value =>
+      taken(scope, own[kept + k] as Value, 0, directions?.[k] === 1 ? length - 1 - i : i);
+    return scanned(scope, body, { prefix, carried, length, element });
+  });
+  n.outputs.forEach((name, k) => {
+    if (name === "") return;
+    if (k < kept)
+      return scope.define(
+        name,
+        stacked(
+          scope,
+          made.map(({ carried }) => carried[k] as string),
+          0,
+        ),
+      );
+    const rows = made.map(({ collected }) => {
+      const v = stacked(scope, collected[k - kept] ?? [], 0);
+      const [length, ...shape] = v.type.shape as [number, ...number[]];
+      const rest = { expr: `to_${v.type.dtype}(0)`, shape: [most - length, ...shape] };
+      const all = length === most ? v : concat(scope.builder, [v, map(scope.builder, [], rest)], { axis: 0 });
+      return reshaped(scope.builder, all, [1, most, ...shape]);
+    });
+    scope.define(name, concat(scope.builder, rows, { axis: 0 }));
+  });
+}
+
+/** The lengths of sequences, a constant. */
+function lengthsOf(scope: Scope, name: string, batch: number, most: number): number[] {
+  const tensor = scope.held(name)?.tensor;
+  if (!tensor) throw new NeedsConstants([name], `the lengths of its sequences (${name}) must be a constant`);
+  const list = Array.from(elementsOf(tensor) as ArrayLike<number | bigint>, Number);
+  if (list.length !== batch || !list.every((d) => Number.isInteger(d) && d >= 1 && d <= most))
+    throw new Refused(`the lengths [${list}] are not ${batch} numbers from 1 to ${most}`);
+  return list;
 }
 
 /** The derivatives of one value by others: the nodes between them are differentiated as a loss is. */

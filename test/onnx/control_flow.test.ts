@@ -101,6 +101,65 @@ const scanned = (attributes: Readonly<Record<string, Attribute>>, out: readonly 
   );
 const ints = (value: number): Attribute => ({ kind: "ints", value: [value] });
 
+/** A loop of no iterations, whose body declares the shape of what it collects or does not. */
+const none = (declared: boolean): OnnxGraph => {
+  const body = loopBody("go");
+  const outputs = body.outputs.map((v) => (v.name === "out" && !declared ? { ...v, shape: ["", "n"] } : v));
+  return looped("zero", "go", { ...body, outputs });
+};
+const without = (g: OnnxGraph): OnnxGraph => ({
+  ...g,
+  outputs: values({ y: ["f32", [2, 3]], all: ["f32", [0, 2, 3]] }),
+  initializers: [...g.initializers, { ...i64([0], []), name: "zero" }],
+});
+
+/** Two states, [batch, ...], of which one is a count, and two scanned inputs, of which one is read backwards. */
+const batches = (lengths: Tensor | undefined): OnnxGraph =>
+  graph(
+    [
+      node("Concat", ["x", "k"], ["both"], { axis: 0 }), // [3, 3]
+      node("Unsqueeze", ["both", "last"], ["column"]), // [3, 3, 1]
+      node("Concat", ["column", "column"], ["xs"], { axis: 2 }), // [3, 3, 2]
+      withGraphs(
+        node("Scan8", [lengths ? "lengths" : "", "sums", "counts", "xs", "column"], ["y", "n", "all", "backwards"], {
+          num_scan_inputs: 2,
+          directions: [0, 1],
+        }),
+        {
+          body: graph(
+            [
+              node("Add", ["s", "e"], ["next"]),
+              node("Add", ["c", "one"], ["more"]),
+              node("Mul", ["next", "more"], ["each"]),
+              node("Add", ["f", "more"], ["other"]),
+            ],
+            { s: ["f32", [2]], c: ["f32", [1]], e: ["f32", [2]], f: ["f32", [1]] },
+            { next: ["f32", [2]], more: ["f32", [1]], each: ["f32", [2]], other: ["f32", [1]] },
+            { one: f32([1], [1]) },
+          ),
+        },
+      ),
+    ],
+    x,
+    { y: ["f32", [3, 2]], n: ["f32", [3, 1]], all: ["f32", [3, 3, 2]], backwards: ["f32", [3, 3, 1]] },
+    {
+      k: f32([1, 3], [7, -2, 0.5]),
+      last: i64([2]),
+      sums: f32([3, 2], [0, 0.5, 1, -1, 2, 4]),
+      counts: f32([3, 1], [0, 10, 100]),
+      ...(lengths && { lengths }),
+    },
+  );
+/** Operator set 8 has Unsqueeze with an attribute. */
+const ofVersion8 = (g: OnnxGraph): Model => {
+  const nodes = g.nodes.map((n) => {
+    if (n.op === "Scan8") return { ...n, op: "Scan" };
+    if (n.op !== "Unsqueeze") return n;
+    return { ...n, inputs: ["both"], attributes: { axes: { kind: "ints" as const, value: [2] } } };
+  });
+  return model({ ...g, nodes, initializers: g.initializers.filter((t) => t.name !== "last") }, [], 8);
+};
+
 const scaled: OnnxFunction = {
   domain: "own",
   name: "Scaled",
@@ -155,6 +214,10 @@ const models: Readonly<Record<string, Model>> = {
   "Loop of five": model(looped("five", "go")),
   "Loop until its condition fails": model(looped("five", "more")),
   "Loop without a number": model(looped("", "more", loopBody("more"))),
+  "Loop of none, whose body declares its shapes": model(without(none(true))),
+  "Loop of none, whose body does not": model(without(none(false))),
+  "Scan of version 8": ofVersion8(batches(undefined)),
+  "Scan of version 8 with lengths": ofVersion8(batches(i64([1, 3, 2]))),
   Scan: model(scanned({}, [3, 2])),
   "Scan backwards, along another axis": model(
     scanned({ scan_input_directions: ints(1), scan_output_axes: ints(1), scan_output_directions: ints(1) }, [2, 3]),
@@ -196,7 +259,10 @@ for (const [name, m] of Object.entries(models))
     const input = some([2, 3]);
     const got = results(f, [input]);
     const want = await (await OrtModel.load(m)).run(new Map([["x", input]]));
-    for (const [i, v] of m.graph.outputs.entries()) close(t, got[i] as NdArray, want.get(v.name) as NdArray);
+    for (const [i, v] of m.graph.outputs.entries()) {
+      t.deepEqual(f.graph.outputs[i]?.type.shape, want.get(v.name)?.shape);
+      close(t, got[i] as NdArray, want.get(v.name) as NdArray);
+    }
   });
 
 const cond: Attrs = {};
@@ -218,6 +284,12 @@ const refused: Readonly<Record<string, readonly [() => Model, RegExp]>> = {
     /node of y \(operator If .*its condition \(c\) must be a constant/,
   ],
   "a loop without an end": [() => model(looped("", "go")), /operator Loop .*it has more than 10000 iterations/],
+  "a length beyond the longest sequence": [
+    () => ofVersion8(batches(i64([1, 4, 2]))),
+    /operator Scan .*the lengths \[1,4,2\] are not 3 numbers from 1 to 3/,
+  ],
+  "an empty sequence": [() => ofVersion8(batches(i64([1, 0, 2]))), /the lengths \[1,0,2\] are not 3 numbers/],
+  "lengths of two of three sequences": [() => ofVersion8(batches(i64([1, 2]))), /the lengths \[1,2\] are not 3/],
   "a branch that is missing": [
     () =>
       model(
