@@ -2,6 +2,7 @@
 
 import type { Value } from "../compiler/ir/types.js";
 import { l2_normalize, relu } from "../compiler/ops/index.js";
+import { addedName } from "./foreign.js";
 import { linear, type Net } from "./nn.js";
 import { outputs, type TrunkConfig } from "./trunk.js";
 
@@ -23,7 +24,8 @@ const hidden = 2048;
 export function encoder(net: Net, x: Value, c: EncoderConfig): Encoding {
   const { b } = net;
   const { feature, logits: kept } = outputs(net, x, c);
-  const logits = kept ?? linear(net.in("classifier"), feature, c.num_class);
-  const projected = linear(net.in("fc2"), relu(net.in("fc1").b, linear(net.in("fc1"), feature, hidden)), c.low_dim);
+  const layer = (name: string): Net => net.in(addedName(name, c.foreign));
+  const logits = kept ?? linear(layer("classifier"), feature, c.num_class);
+  const projected = linear(layer("fc2"), relu(layer("fc1").b, linear(layer("fc1"), feature, hidden)), c.low_dim);
   return { feature, logits, embedding: l2_normalize(b, projected, { eps: 1e-12 }) };
 }

@@ -64,6 +64,19 @@ std::string rename_layer(const std::string& name, std::string_view from, std::st
   return leaf == "weight" || leaf == "bias" ? std::string(to) + std::string(leaf) : name;
 }
 
+/// The name of a layer of MoPro behind kQuery. A network of another program may have a layer of this name itself;
+/// models/foreign.ts then gives MoPro's another one.
+std::string added_name(const Checkpoint& c, std::string_view layer) {
+  const std::string other = "moproc." + std::string(layer);
+  return c.find(c.tensors, std::string(kQuery) + other + "weight") ? other : std::string(layer);
+}
+
+/// Whether the classifier is that of a network of another program.
+bool keeps_classifier(const Checkpoint& c) {
+  const auto settings = c.metadata.find("onnx_settings");
+  return settings != c.metadata.end() && settings->second.find("\"head\":\"keep\"") != std::string::npos;
+}
+
 }  // namespace
 
 Naming naming_of(const Checkpoint& c) {
@@ -110,12 +123,15 @@ Checkpoint query_encoder(const Checkpoint& c) {
   switch (naming_of(c)) {
     case Naming::torchvision: return c;
     case Naming::detectron2: return renamed(c, [&](const std::string& name) { return torchvision_name(name, c.path); });
-    case Naming::mopro:
-      return renamed(c, [](const std::string& name) {
+    case Naming::mopro: {
+      const std::string first = added_name(c, "fc1."), second = added_name(c, "fc2."),
+                        head = added_name(c, "classifier.");
+      return renamed(c, [&](const std::string& name) {
         const std::string bare(behind(kQuery, name));
-        if (rename_layer(rename_layer(bare, "fc1.", ""), "fc2.", "") != bare) return std::string();  // the projection
-        return rename_layer(bare, "classifier.", "fc.");
+        if (rename_layer(rename_layer(bare, first, ""), second, "") != bare) return std::string();  // the projection
+        return keeps_classifier(c) ? bare : rename_layer(bare, head, "fc.");
       });
+    }
     case Naming::other: break;
   }
   throw InputError(

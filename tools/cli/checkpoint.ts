@@ -10,6 +10,7 @@ import { NdArray } from "../../compiler/ir/nd.js";
 import { type State, sameShape, showType } from "../../compiler/ir/types.js";
 import { SafetensorsFile } from "../../compiler/util/safetensors.js";
 import type { Network } from "../../models/deploy.js";
+import { addedName } from "../../models/foreign.js";
 import { archOf, stems, widthOf, widthTensor, widthTensors } from "../../models/trunk.js";
 import { type Foreign, foreignOfCheckpoint } from "./foreign_network.js";
 
@@ -118,7 +119,7 @@ function identifyForeign(
   return {
     network: { task, arch, width, num_class, low_dim, image_size, foreign: onnx.network, onnx },
     prefix: task === "mopro" ? `encoder_${encoder[0]}.` : "",
-    head: task === "mopro" ? "classifier" : "fc",
+    head: task === "mopro" ? addedName("classifier", onnx.network) : "fc",
     notes: [],
   };
 }

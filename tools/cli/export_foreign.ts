@@ -5,6 +5,7 @@ import { elements } from "../../compiler/ir/types.js";
 import { type Elements, elementsOf, type Model, type Tensor, tensorOf } from "../../compiler/onnx/model.js";
 import { type Layer, type Returned, retrained } from "../../compiler/onnx/retrained.js";
 import { type Head, outputsOf } from "../../models/deploy.js";
+import { addedName } from "../../models/foreign.js";
 import type { Checkpoint } from "./checkpoint.js";
 import type { Foreign } from "./foreign_network.js";
 
@@ -39,6 +40,7 @@ export function foreignModel(
     bias: tensor(`${stored}.bias`, `${name}.bias`),
   });
   const { facts, options } = onnx.network;
+  const own = (name: string): string => addedName(name, onnx.network);
   const weights = new Map<string, Tensor>();
   const constants = new Map<string, Elements>(); // states that training does not change
   for (const [name, t] of facts.values)
@@ -55,10 +57,10 @@ export function foreignModel(
     ...(wanted.includes("logits") && {
       logits:
         kept === undefined
-          ? layer("fc", checkpoint.head)
+          ? layer(own("fc"), checkpoint.head)
           : { kept: options.head.logits, rank: facts.logitsRank ?? 2, classes: kept },
     }),
-    ...(wanted.includes("embedding") && { embedding: [layer("fc1"), layer("fc2")] as const }),
+    ...(wanted.includes("embedding") && { embedding: [layer(own("fc1")), layer(own("fc2"))] as const }),
     ...(wanted.includes("features") && { features: true as const }),
   };
   return { model: retrained(onnx.model, weights, returned, metadata), values, constants };
