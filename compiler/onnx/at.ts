@@ -4,10 +4,11 @@
 import type { Builder } from "../ir/builder.js";
 import type { Role, Value } from "../ir/types.js";
 import { elements } from "../ir/types.js";
+import { Memory } from "./memory.js";
 import { type Attribute, type ElementType, elementsOf, type OnnxNode, scalarOf, type Tensor } from "./model.js";
+import { Refused } from "./refused.js";
 
-/** The reason why a node is not supported. */
-export class Refused extends Error {}
+export { Refused } from "./refused.js";
 
 /** A node cannot be read because the node that makes a value was refused. */
 export class AfterRefused extends Error {}
@@ -59,6 +60,7 @@ export class At {
     readonly builder: Builder,
     private readonly held: readonly (Held | undefined)[], // undefined: an optional input that is not given
     private readonly wanted: (output: string) => boolean,
+    readonly memory = new Memory(), // of the model
     readonly normalize?: Normalize, // of a network that is trained
   ) {
     this.left = new Map(Object.entries(node.attributes));

@@ -7,6 +7,7 @@ import { NdArray } from "../ir/nd.js";
 import { elements, type Value } from "../ir/types.js";
 import { isFloat } from "../ops/general/expression.js";
 import { At, type Held } from "./at.js";
+import type { Memory } from "./memory.js";
 import type { OnnxNode, Tensor } from "./model.js";
 import { isExact, numbersIn, tensorFrom } from "./numbers.js";
 import type { Rule } from "./operators/rule.js";
@@ -24,6 +25,7 @@ export function foldNode(
   rule: Rule,
   given: readonly (Held | undefined)[],
   wanted: (name: string) => boolean,
+  memory: Memory,
 ): (Tensor | undefined)[] | undefined {
   const tensors = given.flatMap((h) => (h?.tensor ? [h.tensor] : []));
   const size = tensors.reduce((s, t) => s + elements(t.dims), 0);
@@ -37,7 +39,7 @@ export function foldNode(
     feed.set(v, new NdArray(tensor.dims, numbersIn(tensor)));
     return { type: h.type, tensor, value: () => v };
   });
-  const at = new At(n, version, b, inputs, wanted);
+  const at = new At(n, version, b, inputs, wanted, memory);
   const results = [rule.build(at)].flat() as (Value | undefined)[];
   at.end();
   const made = results.filter((v) => v !== undefined);
@@ -46,6 +48,7 @@ export function foldNode(
     return count <= (isFloat(v.type.dtype) ? MOST_FLOATS : MOST);
   };
   if (!made.every(fits)) return undefined;
+  for (const v of made) memory.reserve(v.type.dtype, v.type.shape);
   const env = evaluate(b.finish(made), feed);
   const computed = results.map((v, i) => {
     const tensor = v && tensorFrom(v.type.dtype, v.type.shape, (env.get(v) as NdArray).data);

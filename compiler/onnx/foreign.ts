@@ -5,7 +5,7 @@
 // trains it (importInto).
 
 import { Builder } from "../ir/builder.js";
-import { byteSize, type DType, elements, type Graph, type Role, type Value } from "../ir/types.js";
+import { type DType, elements, type Graph, type Role, type Value } from "../ir/types.js";
 import { verify } from "../ir/verify.js";
 import { isFloat } from "../ops/general/expression.js";
 import { nameOutputs } from "../rewrite/outputs.js";
@@ -19,6 +19,7 @@ import { withBatch } from "./fixed_batch.js";
 import { foldNode } from "./fold_node.js";
 import { liveNodes, where } from "./foreign_graph.js";
 import { type Functions, functionsOf, type Opsets } from "./foreign_operators.js";
+import { checkSize, Memory } from "./memory.js";
 import {
   arrays,
   type Model,
@@ -28,8 +29,10 @@ import {
   tensorOf,
   type ValueInfo,
 } from "./model.js";
+import { fitName } from "./names.js";
 import { ruleOf } from "./operators/index.js";
 import { isTrained, pools } from "./pools.js";
+import { OutOfMemory } from "./refused.js";
 import { withShownErrors } from "./shown.js";
 import { bodyOfFunction, functionKey, instance, readsOf } from "./subgraph.js";
 import { refusalText, Unsupported } from "./unsupported.js";
@@ -61,7 +64,6 @@ export interface Surroundings {
 
 const PROGRAM = "main";
 const asksSize: ReadonlySet<string> = new Set(["Shape", "Size"]);
-const MAX_BYTES = 2 ** 36; // of one tensor
 
 /**
  * The program `main` of a foreign model. `dims` are the extents that the model leaves open, by their name or, if they
@@ -103,6 +105,7 @@ class Reader {
   private readonly functions: Functions;
   private readonly freed: string[] = [];
   private readonly pools: ReadonlySet<string>;
+  private readonly memory: Memory;
   private count = 0;
 
   constructor(
@@ -116,6 +119,7 @@ class Reader {
     const { graph } = m;
     this.wanted = new Set([...nodes.flatMap(readsOf), ...graph.outputs.map((v) => v.name)]);
     this.functions = functionsOf(m);
+    this.memory = new Memory(graph);
     this.pools = within ? pools(graph) : new Set();
   }
 
@@ -172,7 +176,7 @@ class Reader {
     if (!dtypes.has(v.type)) throw new Unsupported(`${what} has element type ${v.type}, which is not supported`);
     const type = { dtype: v.type as DType, shape };
     checkSize(what, type);
-    const named = this.name(v.name).replaceAll("/", "_"); // the runtime takes what is before a "/" for a program's name
+    const named = fitName(v.name).replaceAll("/", "_"); // the runtime takes what is before a "/" for a program's name
     const value = this.builder.input(named, type);
     this.inputs.set(v.name, value.name);
     this.note(v.name, value.name);
@@ -194,7 +198,7 @@ class Reader {
       const init = { kind: "constant", value: 0 } as const; // the model's values are in the file with the state
       const own = isFloat(tensor.type) ? role : "buffer"; // nothing else is trained
       const { statePrefix = "" } = this.options;
-      const named = this.name(`${statePrefix}${name}`);
+      const named = fitName(`${statePrefix}${name}`);
       if (this.within) return this.within.state(named, tensor, own);
       const s = this.builder.state(named, { dtype: tensor.type, shape: tensor.dims }, init, own);
       this.values.set(s.name, tensor);
@@ -225,6 +229,7 @@ class Reader {
       this.builder.in(this.scope(n)),
       given,
       (name) => this.wanted.has(name),
+      this.memory,
       within?.normalize,
     );
     const fixed = !within || asksSize.has(n.op) || !given.some((h, i) => this.trains(h, n.inputs[i] as string));
@@ -236,12 +241,7 @@ class Reader {
       if (evaluate && fixed) {
         const results = [evaluate(at)].flat();
         at.end();
-        n.outputs.forEach((name, i) => {
-          const result = results[i];
-          const same = given.find((h) => h?.tensor && h.tensor === result); // an Identity
-          if (result && name !== "") this.held.set(name, same ?? this.constant(name, { ...result, name }));
-          else if (at.wants(i)) at.refuse(`its output ${i} is not supported`);
-        });
+        this.constants(n, at, results, given);
         return;
       }
       const rule = ruleOf(n.domain, n.op, version);
@@ -249,17 +249,17 @@ class Reader {
         const open = n.inputs.filter((name, i) => name !== "" && !given[i]?.tensor);
         throw new NeedsConstants(open, "it is supported only if its inputs are constants");
       }
-      const folded = fixed ? foldNode(n, version, rule, given, (name) => this.wanted.has(name)) : undefined;
+      const folded = fixed
+        ? foldNode(n, version, rule, given, (name) => this.wanted.has(name), this.memory)
+        : undefined;
       if (folded) {
-        n.outputs.forEach((name, i) => {
-          const tensor = folded[i];
-          if (tensor && name !== "") this.held.set(name, this.constant(name, tensor));
-          else if (at.wants(i)) at.refuse(`its output ${i} is not supported`);
-        });
+        this.constants(n, at, folded, given);
         return;
       }
+      const before = this.builder.nodes.length;
       const results = [rule.build(at)].flat() as (Value | undefined)[];
       at.end();
+      this.memory.tables(this.builder.nodes.slice(before));
       n.outputs.forEach((name, i) => {
         const value = results[i];
         if (value) this.computed(name, value);
@@ -273,11 +273,27 @@ class Reader {
         e,
         given.flatMap((h) => (h ? [`${h.type.dtype}[${h.type.shape}]`] : [])),
       );
+      if (e instanceof OutOfMemory) throw new Unsupported(`${where(n)}: ${why}`, [n.op]);
       if (e instanceof NeedsConstants) for (const name of e.values) this.needed.add(name);
       this.operators.add(n.op);
       this.refusals.push(`${where(n)}: ${why}`);
       this.refused(n);
     }
+  }
+
+  /** Holds the outputs of a node that are constants. */
+  private constants(
+    n: OnnxNode,
+    at: At,
+    results: readonly (Tensor | undefined)[],
+    given: readonly (Held | undefined)[],
+  ) {
+    n.outputs.forEach((name, i) => {
+      const result = results[i];
+      const same = given.find((h) => h?.tensor && h.tensor === result); // an Identity
+      if (result && name !== "") this.held.set(name, same ?? this.constant(name, { ...result, name }));
+      else if (at.wants(i)) at.refuse(`its output ${i} is not supported`);
+    });
   }
 
   /** Counts nodes that are read. Throws if they are too many. */
@@ -361,7 +377,7 @@ class Reader {
     const taken = new Set([...inputs, ...this.builder.states].map((v) => v.name));
     return infos.map((info, i) => {
       const value = outputs[i] as Value;
-      let name = this.name(info.name);
+      let name = fitName(info.name);
       while (taken.has(name) && name !== value.name) name += "_";
       taken.add(name);
       this.note(info.name, name);
@@ -369,24 +385,11 @@ class Reader {
     });
   }
 
-  /**
-   * The name with "_" for characters that may not be in it: names are written into comments of emitted source, so they
-   * may not end the comment or continue it on the next line. `__metadata__` is no name of a tensor in safetensors.
-   */
-  private name(name: string): string {
-    const printable = name.replace(/[^ -[\]-~]/g, "_").replace(/^ /, "_");
-    return printable === "__metadata__" ? "__metadata___" : printable.slice(0, 900);
-  }
-
   private note(name: string, made: string): void {
     if (name !== made) this.renamed.set(name, made);
   }
 
   private scope(n: OnnxNode): string {
-    return this.name(n.name || (n.outputs.find((name) => name !== "") as string));
+    return fitName(n.name || (n.outputs.find((name) => name !== "") as string));
   }
-}
-
-function checkSize(what: string, type: { readonly dtype: DType; readonly shape: readonly number[] }): void {
-  if (!(byteSize(type) <= MAX_BYTES)) throw new Error(`${what} would take ${byteSize(type)} bytes`);
 }

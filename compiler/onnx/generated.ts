@@ -4,17 +4,16 @@
 import { elements } from "../ir/types.js";
 import type { At } from "./at.js";
 import { suppressed } from "./boxes.js";
-import { arrays, type Elements, type ElementType, elementBytes, elementsOf, type Tensor, tensorOf } from "./model.js";
+import { arrays, type Elements, type ElementType, elementsOf, type Tensor, tensorOf } from "./model.js";
 import { decoder, encoder, numbersIn, tensorFrom } from "./numbers.js";
 import { typeNamed } from "./operators/generate.js";
 import { unique } from "./unique.js";
 
-const MAX_BYTES = 2 ** 31; // of one constant that a model makes
 type Shape = readonly number[];
 
-/** An array for the elements of a constant. */
+/** An array for the elements of a constant. Throws Refused if it is too large, or all constants are together. */
 export function room(at: At, type: ElementType, shape: Shape): Elements {
-  if (!(elements(shape) * elementBytes[type] <= MAX_BYTES)) at.refuse(`a constant ${type}[${shape}] is too large`);
+  at.memory.reserve(type, shape);
   return new arrays[type](elements(shape));
 }
 
@@ -47,19 +46,31 @@ function fill(at: At): Tensor {
   const value = at.tensor("value") ?? tensorOf("", "f32", [1], Float32Array.of(0));
   if (elements(value.dims) !== 1 || dims.some((d) => d < 0)) at.refuse(`[${dims}] of [${value.dims}] values`);
   const out = room(at, value.type, dims) as Float64Array;
-  return tensorOf("", value.type, dims, out.fill(elementsOf(value)[0] as number));
+  const [element] = elementsOf(value) as Float64Array;
+  const isZero = Object.is(Number(element), 0); // as the array is; it then takes no memory until it is written
+  return tensorOf("", value.type, dims, isZero ? out : out.fill(element as number));
 }
 
 /** The positions of all elements that are not 0, i64[rank, count], in row-major order. A number counts as one axis. */
 function nonZero(at: At): Tensor {
   const t = at.constant(0);
   const dims = t.dims.length === 0 ? [1] : t.dims;
-  const found = Array.from(numbersIn(t)).flatMap((v, i) => (v === 0 ? [] : [i]));
-  const list = dims.flatMap((d, axis) => {
-    const inner = elements(dims.slice(axis + 1));
-    return found.map((i) => Math.floor(i / inner) % d);
-  });
-  return tensorFrom("i64", [dims.length, found.length], list);
+  const size = elements(dims);
+  at.memory.reserve("f64", [size]);
+  const values = numbersIn(t);
+  const count = values.reduce((n, v) => (v === 0 ? n : n + 1), 0);
+  const out = room(at, "i64", [dims.length, count]) as BigInt64Array;
+  let found = 0;
+  for (let i = 0; i < size; i++) {
+    if (values[i] === 0) continue;
+    for (let axis = 0, inner = size; axis < dims.length; axis++) {
+      const d = dims[axis] as number;
+      inner /= d;
+      out[axis * count + found] = BigInt(Math.floor(i / inner) % d);
+    }
+    found++;
+  }
+  return tensorOf("", "i64", [dims.length, count], out);
 }
 
 /** A window of signals: a sum of cosines. */

@@ -24,6 +24,15 @@ export class Names {
   }
 }
 
+/**
+ * The name with "_" for characters that may not be in it: names are written into comments of emitted source, so they
+ * may not end the comment or continue it on the next line. `__metadata__` is no name of a tensor in safetensors.
+ */
+export function fitName(name: string): string {
+  const printable = name.replace(/[^ -[\]-~]/g, "_").replace(/^ /, "_");
+  return printable === "__metadata__" ? "__metadata___" : printable.slice(0, 900);
+}
+
 /** Collects the nodes of one op. The names of its intermediate values begin with `prefix`. */
 export class Collector implements Sink {
   readonly nodes: Omit<OnnxNode, "name">[] = [];

@@ -7,6 +7,8 @@ import { decoder, tensorFrom } from "./numbers.js";
 
 type Element = number | bigint;
 
+const PER_ELEMENT = 32; // numbers of 8 bytes, roughly, in lists and keys
+
 /** By the first element that differs; a NaN is larger than all numbers. */
 function compare(p: readonly Element[], q: readonly Element[]): number {
   for (const [i, x] of p.entries()) {
@@ -25,6 +27,7 @@ export function unique(at: At): Tensor[] {
   const t = at.constant(0);
   const axis = at.given("axis") ? at.axis(at.int("axis", 0), t.dims.length) : undefined;
   const sorted = at.int("sorted", 1) === 1;
+  at.memory.reserve("f64", [elements(t.dims), PER_ELEMENT]);
   const stored = elementsOf(t);
   const decode = typeof stored[0] === "bigint" ? undefined : decoder(t.type);
   const n = axis === undefined ? stored.length : (t.dims[axis] as number);

@@ -1,6 +1,6 @@
 // Bad foreign models, made in memory: each has one fault, and a part of the message that names it.
 
-import type { Model } from "../../compiler/onnx/proto.js";
+import type { Model, OnnxNode } from "../../compiler/onnx/proto.js";
 import { f32, i64, node } from "./foreign.js";
 import { calls, names } from "./hostile_names.js";
 import {
@@ -11,6 +11,7 @@ import {
   graph,
   type Hostile,
   int,
+  loop,
   model,
   of,
   one,
@@ -124,6 +125,33 @@ const sizes: Readonly<Record<string, Hostile>> = {
     () => model([node("ConstantOfShape", ["k"], ["y"])], { k: i64([-1]) }),
     /operator ConstantOfShape .*\[-1\]/,
   ),
+  "constants that are large together": of(
+    () => together(3, (i) => [node("ConstantOfShape", ["k"], [`c${i}`])], { k: i64([2 ** 25]) }),
+    /node of c2 \(operator ConstantOfShape .*with a constant f32\[33554432\], those that .* take more than \d+ bytes/,
+  ),
+  "Expands that are large together": of(
+    () => together(100, (i) => [node("Expand", ["one", "k"], [`c${i}`])], { k: i64([2 ** 20]), one: f32([1], [7]) }),
+    /node of c64 \(operator Expand .*with a constant f32\[1048576\], those that/,
+  ),
+  "Ranges that are large together": of(
+    () =>
+      together(70, (i) => [node("Range", ["zero", "k", "one"], [`c${i}`])], {
+        ...{ zero: scalar(0), one: scalar(1), k: scalar(2 ** 20) },
+      }),
+    /node of c32 \(operator Range .*with a constant i64\[1048576\], those that/,
+  ),
+  "constants of a loop that are large together": of(
+    () =>
+      model([loop("n", graph([node("ConstantOfShape", ["k"], ["t"])], ["go", "t"]), "x", "y")], {
+        n: scalar(9000),
+        k: i64([2 ** 18]),
+      }),
+    /operator ConstantOfShape .*with a constant f32\[262144\], those that/,
+  ),
+  "tables that are large together": of(
+    () => together(8, (i) => [node("Pad", ["x", "k"], [`c${i}`], { mode: "reflect" })], { k: i64([0, 2 ** 23, 0, 0]) }),
+    /node of c1 \(operator Pad .*with its tables, those that the model makes have more than 16777216 numbers/,
+  ),
   "a Pad of 2^36": of(() => withPad("reflect", 2 ** 36), /operator Pad/),
   "a Pad of 2^30": of(() => withPad("edge", 2 ** 30), /operator Pad .*positions/),
   "a Split into 2^40 parts": of(
@@ -154,6 +182,28 @@ const sizes: Readonly<Record<string, Hostile>> = {
     /operator MelWeightMatrix .*rate/,
   ),
 };
+
+/** A model of as many parts, each of which makes a value c0, c1, ... that the output needs. */
+function together(
+  parts: number,
+  make: (i: number) => readonly OnnxNode[],
+  constants: Parameters<typeof model>[1],
+): Model {
+  const all = Array.from({ length: parts }, (_, i) => i);
+  const sizes = all.map((i) => node("Size", [`c${i}`], [`s${i}`]));
+  return model(
+    [
+      ...all.flatMap(make),
+      ...sizes,
+      node(
+        "Sum",
+        all.map((i) => `s${i}`),
+        ["y"],
+      ),
+    ],
+    constants,
+  );
+}
 
 function withPad(mode: string, n: number): Model {
   return model([{ ...node("Pad", ["x", "k"], ["y"], { mode }) }], { k: i64([n, 0, 0, 0]) });
