@@ -8,6 +8,7 @@ import type { Head, ImageInput } from "../compiler/onnx/find_head.js";
 import { importInto, type Part } from "../compiler/onnx/foreign.js";
 import type { Model, Tensor } from "../compiler/onnx/model.js";
 import { isTrained } from "../compiler/onnx/pools.js";
+import { withShownErrors } from "../compiler/onnx/shown.js";
 import { isFloat } from "../compiler/ops/general/expression.js";
 import * as op from "../compiler/ops/index.js";
 import { Net, normalized } from "./nn.js";
@@ -68,7 +69,7 @@ export class ForeignNetwork {
     readonly options: ForeignOptions,
     size: number,
   ) {
-    this.facts = this.examine(size);
+    this.facts = withShownErrors(() => this.examine(size));
   }
 
   /** The layers for x f32 [N, 3, H, W], with the states of `net`. */

@@ -14,6 +14,7 @@ interface Draft {
   readonly updates: Map<Value, Value>;
   readonly names: Set<string>;
   readonly next: Map<string, number>; // base name -> the suffix to try next
+  most: number; // nodes
 }
 
 export class Builder {
@@ -25,7 +26,13 @@ export class Builder {
   /** A builder of an empty graph, whose batch consists of `groups` independent groups (absent: 1). */
   static create(name: string, options: { readonly groups?: number } = {}): Builder {
     const draft = { name, groups: options.groups ?? 1, inputs: [], state: [], nodes: [] };
-    return new Builder("", { ...draft, updates: new Map(), names: new Set(), next: new Map() });
+    return new Builder("", {
+      ...draft,
+      updates: new Map(),
+      names: new Set(),
+      next: new Map(),
+      most: Number.POSITIVE_INFINITY,
+    });
   }
 
   /**
@@ -48,6 +55,11 @@ export class Builder {
   }
   get states(): readonly State[] {
     return this.g.state;
+  }
+
+  /** From now on, emit() throws a RangeError if the graph would have more than `most` nodes. */
+  limit(most: number): void {
+    this.g.most = most;
   }
 
   /** A builder of the same graph with `part` appended to the scope. */
@@ -107,6 +119,7 @@ export class Builder {
       const args = inputs.map((v) => `${v.name}: ${showType(v.type)}`).join(", ");
       throw new Error(`${op.name}(${args}) in ${this.scope || "<top>"}: ${(e as Error).message}`);
     }
+    if (this.g.nodes.length >= this.g.most) throw new RangeError(`there are ${this.g.most} nodes already`);
     const names: readonly string[] = op.outputs;
     const outputs = names.map((o) =>
       this.value(this.in(names.length > 1 ? `${op.name}_${o}` : op.name).scope, types[o] as TensorType),

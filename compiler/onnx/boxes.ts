@@ -35,7 +35,7 @@ export function suppressed(at: At): Tensor {
   const [, classes = 0] = scores.dims;
   if (boxes.dims.join() !== [batches, n, 4].join() || scores.dims.join() !== [batches, classes, n].join())
     at.refuse(`scores [${scores.dims}] do not fit boxes [${boxes.dims}]`);
-  at.memory.reserve("f64", [elements(boxes.dims) + elements(scores.dims)]);
+  at.memory.reserve("f64", [elements(boxes.dims) + elements(scores.dims) + batches * classes + n]);
   const option = (i: number): number | undefined => {
     if (!at.has(i)) return undefined;
     const t = at.constant(i);

@@ -4,7 +4,7 @@
 
 import { elements, sameShape } from "../ir/types.js";
 import { around } from "../ops/composed/layout.js";
-import { broadcastIndex, broadcastShape } from "../ops/shape.js";
+import { broadcastShape } from "../ops/shape.js";
 import type { At } from "./at.js";
 import { generated, room } from "./generated.js";
 import { dataTypes, type Elements, type ElementType, elementsOf, type Tensor, tensorOf } from "./model.js";
@@ -22,7 +22,7 @@ const isFloat = (t: ElementType): boolean => /^b?f/.test(t);
 /** The same elements in another shape. */
 const withShape = (t: Tensor, dims: Shape): Tensor => ({ ...t, dims });
 
-/** Fills `to` with from[index(i)]. */
+/** Fills `to` with from[index(i)], in order. */
 function gathered(to: Elements, from: Elements, index: (i: number) => number): Elements {
   const [out, source] = [to as Float64Array, from as Float64Array]; // all kinds of elements are only copied
   for (let i = 0; i < out.length; i++) out[i] = source[index(i)] as number;
@@ -35,6 +35,7 @@ function take(at: At, t: Tensor, axis: number, positions: readonly number[]): Te
   const dims = t.dims.with(axis, positions.length);
   const from = elementsOf(t) as Float64Array;
   const to = room(at, t.type, dims) as Float64Array;
+  if (to.length === 0) return tensorOf("", t.type, dims, to);
   const run = positions.every((p, i) => p === (positions[0] as number) + i); // one block
   for (let o = 0, end = 0; o < outer; o++)
     for (let i = 0; i < positions.length; i += run ? positions.length : 1) {
@@ -52,7 +53,7 @@ function tile(at: At, t: Tensor, times: Shape): Tensor {
     const [outer, extent, inner] = around(x.dims, axis);
     const dims = x.dims.with(axis, extent * n);
     const [from, to] = [elementsOf(x) as Float64Array, room(at, x.type, dims) as Float64Array];
-    for (let o = 0; o < outer; o++) {
+    for (let o = 0; o < outer && to.length > 0; o++) {
       const block = from.subarray(o * extent * inner, (o + 1) * extent * inner);
       for (let r = 0; r < n; r++) to.set(block, (o * n + r) * extent * inner);
     }
@@ -70,7 +71,7 @@ function concat(at: At, parts: readonly Tensor[], axis: number): Tensor {
   );
   const to = room(at, first.type, dims) as Float64Array;
   const blocks = parts.map((p) => ({ x: elementsOf(p) as Float64Array, size: elements(p.dims.slice(axis)) }));
-  for (let o = 0, end = 0; o < elements(dims.slice(0, axis)); o++)
+  for (let o = 0, end = 0; end < to.length; o++)
     for (const { x, size } of blocks) {
       to.set(x.subarray(o * size, (o + 1) * size), end);
       end += size;
@@ -78,13 +79,11 @@ function concat(at: At, parts: readonly Tensor[], axis: number): Tensor {
   return tensorOf("", first.type, dims, to);
 }
 
-function transpose(at: At, t: Tensor, perm: Shape): Tensor {
-  if (perm.length !== t.dims.length) at.refuse(`[${perm}] is no permutation of ${t.dims.length} axes`);
-  const dims = at.axes(perm, t.dims.length).map((a) => t.dims[a] as number);
-  const strides = perm.map((a) => elements(t.dims.slice(a + 1)));
+/** For each element of a tensor of `dims`, in order, where it is in another tensor with a stride for each axis. */
+function walk(dims: Shape, strides: Shape): () => number {
   const position = dims.map(() => 0);
   let from = 0;
-  const step = (): number => {
+  return () => {
     const now = from;
     for (let axis = dims.length - 1; axis >= 0; axis--) {
       const [p, d, s] = [(position[axis] as number) + 1, dims[axis] as number, strides[axis] as number];
@@ -94,19 +93,30 @@ function transpose(at: At, t: Tensor, perm: Shape): Tensor {
     }
     return now;
   };
-  return tensorOf("", t.type, dims, gathered(room(at, t.type, dims), elementsOf(t), step));
+}
+
+/** The same for a tensor `from` that is broadcast to `dims`. */
+const broadcastWalk = (from: Shape, dims: Shape): (() => number) =>
+  walk(
+    dims,
+    dims.map((_, i) => {
+      const axis = i - dims.length + from.length;
+      return axis < 0 || from[axis] === 1 ? 0 : elements(from.slice(axis + 1));
+    }),
+  );
+
+function transpose(at: At, t: Tensor, perm: Shape): Tensor {
+  if (perm.length !== t.dims.length) at.refuse(`[${perm}] is no permutation of ${t.dims.length} axes`);
+  const axes = at.axes(perm, t.dims.length);
+  const dims = axes.map((a) => t.dims[a] as number);
+  const strides = axes.map((a) => elements(t.dims.slice(a + 1)));
+  return tensorOf("", t.type, dims, gathered(room(at, t.type, dims), elementsOf(t), walk(dims, strides)));
 }
 
 function expand(at: At, t: Tensor, to: Shape): Tensor {
   const dims = broadcastShape(t.dims, to);
   const out = room(at, t.type, dims);
-  const index = broadcastIndex(t.dims, dims);
-  return tensorOf(
-    "",
-    t.type,
-    dims,
-    gathered(out, elementsOf(t), (i) => index[i] as number),
-  );
+  return tensorOf("", t.type, dims, gathered(out, elementsOf(t), broadcastWalk(t.dims, dims)));
 }
 
 /** The arithmetic of an operator on two numbers; floats are rounded when they are stored. */
@@ -141,8 +151,7 @@ function binary(at: At, { float, whole }: Arithmetic): Tensor {
   const position = (t: Tensor): ((i: number) => number) => {
     if (sameShape(t.dims, dims)) return (i) => i;
     if (elements(t.dims) === 1) return () => 0;
-    const index = broadcastIndex(t.dims, dims);
-    return (i) => index[i] as number;
+    return broadcastWalk(t.dims, dims);
   };
   const [ia, ib] = [position(a), position(b)];
   const [decode, encode] = [decoder(a.type), encoder(a.type)];

@@ -52,7 +52,8 @@ function graphOf(n: OnnxNode, name: string): OnnxGraph {
 const intsOf = (a: Attribute | undefined): readonly number[] | undefined => (a?.kind === "ints" ? a.value : undefined);
 
 /** The number that a name stands for, which must be a constant. */
-function numberOf(scope: Scope, name: string, what: string): number {
+function numberOf(scope: Scope, name: string | undefined, what: string): number {
+  if (!name) throw new Refused(`${what} is missing`);
   const tensor = scope.held(name)?.tensor;
   if (!tensor) throw new NeedsConstants([name], `${what} (${name}) must be a constant`);
   if (tensor.dims.reduce((a, d) => a * d, 1) !== 1) throw new Refused(`${what} is [${tensor.dims}], not one number`);
@@ -60,7 +61,7 @@ function numberOf(scope: Scope, name: string, what: string): number {
 }
 
 function branch(n: OnnxNode, scope: Scope): void {
-  const taken = numberOf(scope, n.inputs[0] as string, "its condition") !== 0;
+  const taken = numberOf(scope, n.inputs[0], "its condition") !== 0;
   const made = instance(bodyOfGraph(graphOf(n, taken ? "then_branch" : "else_branch")), `${prefixOf(n)}/`, new Map());
   defineOutputs(n, made, scope);
 }
@@ -322,7 +323,8 @@ function gradient(n: OnnxNode, scope: Scope): void {
   if (xs?.kind !== "strings" || y?.kind !== "string") throw new Refused("attribute xs or y is missing");
   const names = [...xs.value, ...(zs?.kind === "strings" ? zs.value : [])];
   const moved = names.findIndex((name, i) => n.inputs[i] !== name);
-  if (moved >= 0) throw new Refused(`its input ${moved} is ${n.inputs[moved]}, not ${names[moved]} itself`);
+  if (moved >= 0)
+    throw new Refused(`its input ${moved} is ${n.inputs[moved] ?? "missing"}, not ${names[moved]} itself`);
   const b = scope.builder;
   const of = heldOf(scope, y.value).value("buffer");
   const by = xs.value.map((name) => heldOf(scope, name).value("buffer"));

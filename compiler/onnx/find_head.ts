@@ -5,6 +5,7 @@ import { isFloat } from "../ops/general/expression.js";
 import { where } from "./foreign_graph.js";
 import type { Model, OnnxNode, ValueInfo } from "./model.js";
 import { constantNames } from "./pools.js";
+import { withShownErrors } from "./shown.js";
 
 /** The input of images. `channels` is its axis of the colours. */
 export interface ImageInput {
@@ -29,7 +30,9 @@ const isNumber = (d: number | string | undefined): d is number => typeof d === "
  * The input of images, or the one called `name`. Throws, listing the inputs, unless there is one of rank 4 with three
  * channels in f32; other inputs have to be constants.
  */
-export function imageInput(m: Model, name?: string): ImageInput {
+export const imageInput = (m: Model, name?: string): ImageInput => withShownErrors(() => imageInputOf(m, name));
+
+function imageInputOf(m: Model, name: string | undefined): ImageInput {
   const given = new Set(m.graph.initializers.map((t) => t.name));
   const inputs = m.graph.inputs.filter((v) => !given.has(v.name));
   const all = `its inputs are ${inputs.map(shown).join(", ") || "none"}`;
@@ -81,7 +84,9 @@ const layers: ReadonlySet<string> = new Set(["Gemm", "MatMul", "Conv"]);
  * The last layer of the classifier that makes `output`, by default the model's first float output. Throws, naming the
  * node where the search ends, if that is no Gemm, MatMul or Conv with a constant weight.
  */
-export function findHead(m: Model, output?: string): Head {
+export const findHead = (m: Model, output?: string): Head => withShownErrors(() => headOf(m, output));
+
+function headOf(m: Model, output: string | undefined): Head {
   const first = m.graph.outputs.find((v) => isFloat(v.type));
   const start = output ?? first?.name;
   if (start === undefined) throw new Error("none of its outputs is of a float type, so none is a score of classes");
@@ -97,6 +102,7 @@ export function findHead(m: Model, output?: string): Head {
           "classifier is to read",
       );
     };
+    makers.delete(name); // the model has not been checked yet: its nodes may be a circle
     if (!n) return stops(`the search ends at ${name}`);
     if (n.domain !== "" && n.domain !== "ai.onnx") return stops(`${where(n)} stands`);
     const operands = joins.has(n.op) ? n.inputs : n.inputs.slice(0, 1); // others have shapes and bounds behind it

@@ -7,7 +7,7 @@ import { NdArray } from "../ir/nd.js";
 import { elements, type Value } from "../ir/types.js";
 import { isFloat } from "../ops/general/expression.js";
 import { At, type Held } from "./at.js";
-import type { Memory } from "./memory.js";
+import { type Memory, MOST_NODES } from "./memory.js";
 import type { OnnxNode, Tensor } from "./model.js";
 import { isExact, numbersIn, tensorFrom } from "./numbers.js";
 import type { Rule } from "./operators/rule.js";
@@ -30,7 +30,9 @@ export function foldNode(
   const tensors = given.flatMap((h) => (h?.tensor ? [h.tensor] : []));
   const size = tensors.reduce((s, t) => s + elements(t.dims), 0);
   if (tensors.length < given.filter((h) => h).length || size > MOST || !tensors.every(isExact)) return undefined;
+  if (tensors.some((t) => t.dims.some((d) => d > MOST))) return undefined; // of no elements
   const b = Builder.create("fold");
+  b.limit(MOST_NODES.each);
   const feed = new Map<Value, NdArray>();
   const inputs = given.map((h, i): Held | undefined => {
     if (!h?.tensor) return undefined;

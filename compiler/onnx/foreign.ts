@@ -19,7 +19,7 @@ import { withBatch } from "./fixed_batch.js";
 import { foldNode } from "./fold_node.js";
 import { liveNodes, where } from "./foreign_graph.js";
 import { type Functions, functionsOf, type Opsets } from "./foreign_operators.js";
-import { checkSize, Memory } from "./memory.js";
+import { checkSize, Memory, MOST_NODES } from "./memory.js";
 import {
   arrays,
   type Model,
@@ -62,7 +62,6 @@ export interface Surroundings {
   readonly normalize: Normalize;
 }
 
-const PROGRAM = "main";
 const asksSize: ReadonlySet<string> = new Set(["Shape", "Size"]);
 
 /**
@@ -115,7 +114,7 @@ class Reader {
     private readonly options: ForeignOptions,
     private readonly within?: Surroundings,
   ) {
-    this.builder = within?.builder ?? Builder.create(options.program ?? PROGRAM);
+    this.builder = within?.builder ?? Builder.create(options.program ?? "main");
     const { graph } = m;
     this.wanted = new Set([...nodes.flatMap(readsOf), ...graph.outputs.map((v) => v.name)]);
     this.functions = functionsOf(m);
@@ -131,7 +130,7 @@ class Reader {
       const t = given.get(v.name);
       if (!t) this.input(v);
       else if (t.type !== v.type || v.shape?.some((d, i) => typeof d === "number" && d !== t.dims[i]))
-        throw new Error(`input ${v.name} is ${v.type}[${v.shape}], its initializer is ${t.type}[${t.dims}]`);
+        throw new Error(`input ${v.name} is ${v.type}[${v.shape ?? "..."}], its initializer is ${t.type}[${t.dims}]`);
     }
     const odd = [...this.dims.keys()].find((name) => !this.usedDims.has(name));
     if (odd !== undefined) throw new Error(`--dim ${odd}: no input of the model has such an extent`);
@@ -257,8 +256,11 @@ class Reader {
         return;
       }
       const before = this.builder.nodes.length;
+      if (before > MOST_NODES.all) tooManyNodes();
+      this.builder.limit(before + MOST_NODES.each);
       const results = [rule.build(at)].flat() as (Value | undefined)[];
       at.end();
+      this.builder.limit(Number.POSITIVE_INFINITY);
       this.memory.tables(this.builder.nodes.slice(before));
       n.outputs.forEach((name, i) => {
         const value = results[i];
@@ -368,7 +370,9 @@ class Reader {
     const fits = !v.shape || v.shape.length === h.type.shape.length;
     const other = v.shape?.findIndex((d, i) => typeof d === "number" && d !== h.type.shape[i]) ?? -1;
     if (v.type !== h.type.dtype || !fits || other >= 0)
-      throw new Error(`output ${v.name} is declared ${v.type}[${v.shape}], but is ${h.type.dtype}[${h.type.shape}]`);
+      throw new Error(
+        `output ${v.name} is declared ${v.type}[${v.shape ?? "..."}], but is ${h.type.dtype}[${h.type.shape}]`,
+      );
     return h;
   }
 

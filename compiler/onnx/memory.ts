@@ -16,6 +16,9 @@ const bytesOf = (g: OnnxGraph): number => {
   return tensors.reduce((sum, t) => sum + elements(t.dims) * elementBytes[t.type], 0);
 };
 
+/** Nodes of the program that one node of the model may become, and all of them. */
+export const MOST_NODES = { each: 2 ** 18, all: 2 ** 21 } as const;
+
 /** What the constants and tables of one model take so far. */
 export class Memory {
   private readonly budget: number;

@@ -27,10 +27,10 @@ export function unique(at: At): Tensor[] {
   const t = at.constant(0);
   const axis = at.given("axis") ? at.axis(at.int("axis", 0), t.dims.length) : undefined;
   const sorted = at.int("sorted", 1) === 1;
-  at.memory.reserve("f64", [elements(t.dims), PER_ELEMENT]);
   const stored = elementsOf(t);
   const decode = typeof stored[0] === "bigint" ? undefined : decoder(t.type);
   const n = axis === undefined ? stored.length : (t.dims[axis] as number);
+  at.memory.reserve("f64", [stored.length + n, PER_ELEMENT]);
   const inner = axis === undefined ? 1 : elements(t.dims.slice(axis + 1));
   const outer = stored.length / Math.max(n * inner, 1);
   /** The places of the elements of slice `i`. */

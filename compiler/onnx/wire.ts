@@ -7,7 +7,7 @@ type Kind = "varint" | "varints" | "float" | "floats" | "doubles" | "bytes" | ke
 type Fields = Readonly<Record<number, string>>;
 
 /** The fields of ONNX's messages that are read. */
-const messages = {
+export const messages = {
   model: {
     ...{ 1: "varint", 2: "bytes", 3: "bytes", 4: "bytes", 5: "varint", 6: "bytes", 7: "graph", 8: "opset" },
     ...{ 14: "entry", 20: "training", 25: "function" },

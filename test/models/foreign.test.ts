@@ -55,6 +55,13 @@ test("head, input, parameters and sizes of four networks", (t) => {
   t.deepEqual(facts("transformer"), ["class", "head/out", 16, 22, ["scale", "root", "one", "half"], 0, 6]);
 });
 
+test("the search for the last layer ends in a circle of nodes, and messages show no control characters", (t) => {
+  const circle = { nodes: [node("Relu", ["a"], ["y"]), node("Relu", ["y"], ["a"])], inputs: { x: [1, 3, 4, 4] } };
+  t.throws(() => findHead(foreignModel(circle)), { message: /its last layer is not found: the search ends at y/ });
+  const odd = { nodes: [node("Relu", ["x"], ["y"])], inputs: { "x\b": [1, 3] } };
+  t.throws(() => imageInput(foreignModel(odd)), { message: /its inputs are x\\b \(f32\[1,3\]\)$/ });
+});
+
 /** The program of a loss on the outputs, and the gradients of all parameters. */
 function program(net: ForeignNetwork, training: boolean) {
   const b = Builder.create("program");

@@ -152,6 +152,43 @@ const sizes: Readonly<Record<string, Hostile>> = {
     () => together(8, (i) => [node("Pad", ["x", "k"], [`c${i}`], { mode: "reflect" })], { k: i64([0, 2 ** 23, 0, 0]) }),
     /node of c1 \(operator Pad .*with its tables, those that the model makes have more than 16777216 numbers/,
   ),
+  "a mean over windows at 2^31 positions": of(
+    () => large("AveragePool", [1, 1, 5, 2 ** 31], { kernel_shape: [5, 5], pads: [2, 2, 2, 2] }),
+    /operator AveragePool .*more than 1048576 positions/,
+  ),
+  "a recurrent layer of 2^24 steps": of(() => {
+    const weights = { w: f32([1, 4, 1], [1, 2, 3, 4]), r: f32([1, 4, 1], [1, 2, 3, 4]) };
+    const m = model([node("LSTM", ["x", "w", "r"], ["y"])], weights);
+    return { ...m, graph: { ...m.graph, inputs: [{ name: "x", type: "f32", shape: [2 ** 24, 1, 1] }] } };
+  }, /operator LSTM .*what it makes of f32\[16777216,1,1\], .* is too large/),
+  "a determinant of 2^17 rows": of(
+    () => large("Det", [2 ** 17, 2 ** 17]),
+    /operator Det .*what it makes of .* is too large/,
+  ),
+  "a filter over 2^30 elements": of(() => {
+    const attrs = { mode: "linear", antialias: 1 };
+    const m = one("Resize", { r: f32([0], []), k: f32([2], [1, 2 ** -30]) }, attrs);
+    const inputs = [{ name: "x", type: "f32" as const, shape: [1, 2 ** 30] }];
+    return { ...m, opsets: new Map([["", 18]]), graph: { ...m.graph, inputs } };
+  }, /operator Resize .*more than 4096 elements/),
+  "a Resize to 2^30 positions": of(
+    () => one("Resize", { r: f32([0], []), k: f32([2], [1, 2 ** 29]) }, { mode: "linear" }),
+    /operator Resize .*more than 16777216 elements along an axis/,
+  ),
+  "a grid of 12 axes": of(() => {
+    const axes = Array<number>(13).fill(1);
+    const m = model([node("GridSample", ["x", "k"], ["y"])], { k: f32([1, ...axes, 13], Array<number>(13).fill(0)) });
+    const inputs = [{ name: "x", type: "f32" as const, shape: [1, 1, ...axes] }];
+    return { ...m, opsets: new Map([["", 20]]), graph: { ...m.graph, inputs } };
+  }, /operator GridSample .*8192 elements/),
+  "boxes of 2^40 classes without any": of(
+    () => model([node("NonMaxSuppression", ["b", "s"], ["y"])], { b: f32([1, 0, 4], []), s: f32([1, 2 ** 40, 0], []) }),
+    /operator NonMaxSuppression .*too large/,
+  ),
+  "the different rows of 2^40 empty ones": of(
+    () => model([node("Unique", ["k"], ["y"], { axis: 0 })], { k: f32([2 ** 40, 0], []) }),
+    /operator Unique .*too large/,
+  ),
   "a Pad of 2^36": of(() => withPad("reflect", 2 ** 36), /operator Pad/),
   "a Pad of 2^30": of(() => withPad("edge", 2 ** 30), /operator Pad .*positions/),
   "a Split into 2^40 parts": of(
@@ -204,6 +241,12 @@ function together(
     constants,
   );
 }
+
+/** An operator on an input of a large shape. */
+const large = (op: string, shape: readonly number[], attrs: Parameters<typeof node>[3] = {}): Model => {
+  const m = model([node(op, ["x"], ["y"], attrs)]);
+  return { ...m, graph: { ...m.graph, inputs: [{ name: "x", type: "f32", shape }] } };
+};
 
 function withPad(mode: string, n: number): Model {
   return model([{ ...node("Pad", ["x", "k"], ["y"], { mode }) }], { k: i64([n, 0, 0, 0]) });

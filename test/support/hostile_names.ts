@@ -166,6 +166,10 @@ export const names: Readonly<Record<string, Hostile>> = {
 
 /** Functions and control flow. */
 export const calls: Readonly<Record<string, Hostile>> = {
+  "an If without a condition": of(() => {
+    const m = branch(graph([node("Relu", ["x"], ["t"])], ["t"]));
+    return { ...m, graph: { ...m.graph, nodes: m.graph.nodes.map((n) => ({ ...n, inputs: [] })) } };
+  }, /operator If .*its condition is missing/),
   "a function that calls itself": of(
     () => model([call("F", "x", "y")], {}, [own("F", [call("F", "p", "q")])]),
     /function own::F calls itself, through own::F, own::F/,

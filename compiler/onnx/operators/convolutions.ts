@@ -32,7 +32,7 @@ function transposedExtents(at: At, pixels: Shape, kernel: Shape): { window: Wind
   const more = at.ints("output_padding") ?? pixels.map(() => 0);
   const asked = at.ints("output_shape");
   if (more.length !== n || (asked && asked.length !== n && asked.length !== n + 2))
-    at.refuse(`output_padding [${more}] or output_shape [${asked}] are not for ${n} axes of pixels`);
+    at.refuse(`output_padding [${more}] or output_shape [${asked ?? ""}] are not for ${n} axes of pixels`);
   const full = pixels.map((d, i) => {
     const [k, s, dilation] = [w.kernel[i], w.strides[i], w.dilations[i]] as [number, number, number];
     return s * (d - 1) + (more[i] as number) + (k - 1) * dilation + 1;

@@ -51,9 +51,12 @@ function sampled(b: Builder, x: Value, pixels: readonly number[], places: readon
   return corners.reduce((sum, c) => compute(b, "add(x0,x1)", sum, c));
 }
 
+const MOST_AXES = 8; // 256 elements are read for each of the result
+
 const deformConv: Build = (at) => {
   const b = at.builder;
   const pixels = pixelsOf(at);
+  if (pixels.length > MOST_AXES) at.refuse(`it has more than ${MOST_AXES} axes of pixels`);
   const window = windowOf(at, pixels, at.shape(1).slice(2));
   const [groups, offsetGroups] = [at.int("group", 1), at.int("offset_group", 1)];
   const [x, weights, offset] = [at.in(0), at.in(1), at.in(2)];

@@ -46,6 +46,7 @@ const vectorize: Build = (at) => {
     at.refuse(`${columns.length} indexes do not fit ${grams.flat().length} sequences`);
   const [least, most] = [at.int("min_gram_length", 1), at.int("max_gram_length", 1)];
   const skips = at.int("max_skip_count", 0);
+  if (skips < 0) at.refuse(`max_skip_count is ${skips}`);
   const mode = at.text("mode", "TF");
   if (!["TF", "IDF", "TFIDF"].includes(mode)) at.refuse(`mode ${mode} is not known`);
   const size = Math.max(-1, ...columns) + 1;
@@ -54,7 +55,7 @@ const vectorize: Build = (at) => {
     const n = i + 1;
     if (list.length === 0) return [];
     if (n < least || n > most) return [filled(b, "f32", [x.type.shape[0] as number, list.length], 0)];
-    const far = n === 1 ? 1 : skips + 1; // one item has no distance
+    const far = n === 1 ? 1 : Math.min(skips, x.type.shape[1] as number) + 1; // one item has no distance
     const each = Array.from({ length: far }, (_, d) => counts(b, x, list, n, d + 1));
     return [each.reduce((sum, c) => op.add(b, sum, c))];
   });

@@ -38,11 +38,15 @@ const cubicAt = (a: number, distance: number): number => {
 };
 const linearAt = (distance: number): number => Math.max(0, 1 - Math.abs(distance));
 
+const MOST_TAPS = 2 ** 12; // of one position
+const MOST_PLACES = 2 ** 24; // that are read along one axis
+
 /** A kernel of this radius; `stretched`: it is wider by 1 / scale if the result is smaller, and its sum becomes 1. */
 function filterOf(kernel: (distance: number) => number, radius: number, stretched: boolean): Filter {
   return (ratio, scale) => {
     const by = stretched ? Math.min(scale, 1) : 1;
     const first = Math.floor(-radius / by) + 1;
+    if (2 - 2 * first > MOST_TAPS) throw new Error(`its filter reads more than ${MOST_TAPS} elements of an axis`);
     const weights = Array.from({ length: 2 - 2 * first }, (_, i) => kernel((first + i - ratio) * by));
     const sum = weights.reduce((s, w) => s + w, 0);
     return stretched ? weights.map((w) => w / sum) : weights;
@@ -89,6 +93,8 @@ function tapsOf(a: Axis, m: Method): Taps {
   const inside = (p: number): number => Math.min(Math.max(p, 0), a.from - 1);
   let width = 1;
   for (let x = 0; x < a.to; x++) {
+    if (a.to > MOST_PLACES || places.length > MOST_PLACES)
+      throw new Error(`it reads more than ${MOST_PLACES} elements along an axis of ${a.to} positions`);
     const at = m.coordinate(x, a);
     outside.push(m.crop && !(at >= 0 && at <= a.from - 1));
     if (!m.filter) {

@@ -32,8 +32,13 @@ function sampled(b: Builder, x: Value, taps: readonly (readonly Tap[])[], rows: 
     .reduce((sum, y) => op.map(b, [sum, y], { expr: "add(x0,x1)" }));
 }
 
-const combinations = (taps: readonly (readonly Tap[])[]): Tap[][] =>
-  taps.reduce<Tap[][]>((all, axis) => all.flatMap((list) => axis.map((t) => [...list, t])), [[]]);
+const MOST_COMBINATIONS = 4096; // 12 axes, or 6 with a cubic filter
+
+function combinations(taps: readonly (readonly Tap[])[]): Tap[][] {
+  const count = taps.reduce((n, axis) => n * axis.length, 1);
+  if (count > MOST_COMBINATIONS) throw new Error(`it reads ${count} elements for each of its result`);
+  return taps.reduce<Tap[][]>((all, axis) => all.flatMap((list) => axis.map((t) => [...list, t])), [[]]);
+}
 
 /** The pixel of each image at one tap for each axis, times its weights. */
 function weighted(b: Builder, x: Value, list: readonly Tap[], rows: Value | undefined): Value {

@@ -81,10 +81,14 @@ export function windowSums(b: Builder, x: Value, w: Window): Value {
   return reshaped(b, sums, [n, c, ...w.out]);
 }
 
+const MOST_POSITIONS = 2 ** 20; // along one axis
+
 /** For each position along an axis: how many elements of the window lie at `least` <= position < `most`. */
 function counts(w: Window, axis: number, least: number, most: number): number[] {
   const [k, s, d] = [w.kernel[axis], w.strides[axis], w.dilations[axis]] as [number, number, number];
-  return Array.from({ length: w.out[axis] as number }, (_, i) => {
+  const length = w.out[axis] as number;
+  if (length > MOST_POSITIONS) throw new Error(`it has windows at more than ${MOST_POSITIONS} positions of an axis`);
+  return Array.from({ length }, (_, i) => {
     const begin = i * s - (w.before[axis] as number);
     const [first, end] = [Math.max(0, Math.ceil((least - begin) / d)), Math.min(k, Math.ceil((most - begin) / d))];
     return Math.max(0, end - first);
