@@ -7,7 +7,15 @@ import { around } from "../ops/composed/layout.js";
 import { broadcastShape } from "../ops/shape.js";
 import type { At } from "./at.js";
 import { generated, room } from "./generated.js";
-import { dataTypes, type Elements, type ElementType, elementsOf, type Tensor, tensorOf } from "./model.js";
+import {
+  dataTypes,
+  type Elements,
+  type ElementType,
+  elementBytes,
+  elementsOf,
+  type Tensor,
+  tensorOf,
+} from "./model.js";
 import { decoder, encoder } from "./numbers.js";
 import { flattenedShape, repeats, reshapeTo, sliceParts, splitSizes, squeezed, unsqueezed } from "./operators/move.js";
 import { listed } from "./operators/take.js";
@@ -200,6 +208,16 @@ function cast(at: At): Tensor {
   return tensorOf("", to, t.dims, out);
 }
 
+/** The same bytes as elements of another type. */
+function bitCast(at: At): Tensor {
+  const [t, to] = [at.constant(0), dataTypes[at.int("to", 0)]];
+  if (!to || elementBytes[to] !== elementBytes[t.type])
+    return at.refuse(`${t.type} has not as many bits as ${to ?? "this type"}`);
+  if (to === "bool" && (elementsOf(t) as Uint8Array).some((x) => x !== 0 && x !== 1))
+    at.refuse(`a constant ${t.type} has elements that are no truth values`);
+  return { ...t, type: to };
+}
+
 /** The value that a Constant has as an attribute. */
 function constantOf(at: At): Tensor {
   const vector = (xs: readonly number[] | undefined, type: "f32" | "i64", dims: Shape): Tensor | undefined =>
@@ -262,6 +280,7 @@ const ofConstants: Readonly<Record<string, Evaluate>> = {
   Constant: constantOf,
   Identity: (at) => at.constant(0),
   Cast: cast,
+  BitCast: bitCast,
   Neg: negative,
   ...generated,
   Gather: gather,

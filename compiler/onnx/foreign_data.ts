@@ -4,6 +4,7 @@
 import { elements } from "../ir/types.js";
 import { type Foreign, type ForeignOptions, importForeign } from "./foreign.js";
 import type { Dim, Model, OnnxGraph, Tensor, ValueInfo } from "./model.js";
+import { withShownErrors } from "./shown.js";
 import { Unsupported } from "./unsupported.js";
 
 type Data = ReadonlyMap<string, Tensor>;
@@ -58,7 +59,9 @@ const isCalled = (v: ValueInfo, d: Dim, i: number, name: string): boolean =>
  * The model with these inputs as constants. Throws if it has no such inputs, or they have other types. Extents that the
  * constants have and other inputs share get their number.
  */
-export function bindInputs(m: Model, data: Data): Model {
+export const bindInputs = (m: Model, data: Data): Model => withShownErrors(() => bound(m, data));
+
+function bound(m: Model, data: Data): Model {
   const known = new Map<string, number>();
   for (const [name, t] of data) fit(inputOf(m, name), t, known);
   const extent = (d: Dim): Dim => (typeof d === "string" ? (known.get(d) ?? d) : d);
@@ -81,27 +84,29 @@ function sourcesOf(g: OnnxGraph, values: readonly string[]): Set<string> {
  * supported otherwise because a value that depends on them must be a constant. Throws if data are missing or do not
  * fit, and as importForeign().
  */
-export function importWithData(
+export const importWithData = (
   m: Model,
   data: Data,
   dims: ReadonlyMap<string, number> = new Map(),
   options: ForeignOptions = {},
-): Bound {
+): Bound => withShownErrors(() => importBound(m, data, dims, options));
+
+function importBound(m: Model, data: Data, dims: ReadonlyMap<string, number>, options: ForeignOptions): Bound {
   const missing = neededInputs(m.graph).filter((v) => !data.has(v.name));
   if (missing.length > 0) throw new Error(`there are no data for its inputs ${missing.map((v) => v.name).join(", ")}`);
   const model = shaped(m, data, dims);
   const initializers = new Set(m.graph.initializers.map((t) => t.name));
   const isConstant = (name: string, t: Tensor): boolean => elements(t.dims) === 0 || initializers.has(name);
-  const bound = new Map([...data].filter(([name, t]) => isConstant(name, t)));
+  const constants = new Map([...data].filter(([name, t]) => isConstant(name, t)));
   for (;;) {
     try {
-      const foreign = importForeign(bindInputs(model, bound), new Map(), { ...options, fold: true });
-      return { foreign, bound: [...bound.keys()] };
+      const foreign = importForeign(bindInputs(model, constants), new Map(), { ...options, fold: true });
+      return { foreign, bound: [...constants.keys()] };
     } catch (e) {
       if (!(e instanceof Unsupported)) throw e;
-      const more = [...sourcesOf(m.graph, e.needed)].filter((name) => data.has(name) && !bound.has(name));
+      const more = [...sourcesOf(m.graph, e.needed)].filter((name) => data.has(name) && !constants.has(name));
       if (more.length === 0) throw e;
-      for (const name of more) bound.set(name, data.get(name) as Tensor);
+      for (const name of more) constants.set(name, data.get(name) as Tensor);
     }
   }
 }

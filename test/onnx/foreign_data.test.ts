@@ -139,3 +139,10 @@ test("what is not supported is told from what is not valid, with its operators",
   const odd = foreignModel({ nodes: [node("Relu", ["z"], ["y"])], inputs: { x: [2] } });
   t.false(t.throws(() => importForeign(odd)) instanceof Unsupported);
 });
+
+test("messages about data show no control characters of names", (t) => {
+  const m = foreignModel({ nodes: [node("Relu", ["x\b"], ["y"])], inputs: { "x\b": [2, 2] } });
+  const message = /^input x\\b: its data are f32\[2,3\], but extent 1 is 2$/;
+  t.throws(() => bindInputs(m, new Map([["x\b", x]])), { message });
+  t.throws(() => importWithData(m, new Map([["x\b", x]])), { message: /x\\b/ });
+});

@@ -166,6 +166,17 @@ export const names: Readonly<Record<string, Hostile>> = {
 
 /** Functions and control flow. */
 export const calls: Readonly<Record<string, Hostile>> = {
+  "a transposed convolution with one padding for two axes": of(() => {
+    const attrs = { output_padding: [1] };
+    const m = model([node("ConvTranspose", ["x", "w"], ["y"], attrs)], { w: f32([1, 1, 1, 1], [1]) });
+    return { ...m, graph: { ...m.graph, inputs: [{ name: "x", type: "f32", shape: [1, 1, 2, 2] }] } };
+  }, /operator ConvTranspose .*output_padding \[1\] or output_shape \[\] are not for 2 axes of pixels/),
+  "a gradient by a value that is not its input": of(() => {
+    const attrs = { xs: ["x", "z"], y: "a" };
+    const domain = "ai.onnx.preview.training";
+    const m = model([node("Relu", ["x"], ["a"]), node("Gradient", ["x"], ["y"], attrs, domain)]);
+    return { ...m, opsets: new Map([...m.opsets, [domain, 1]]) };
+  }, /operator Gradient .*its input 1 is missing, not z itself/),
   "an If without a condition": of(() => {
     const m = branch(graph([node("Relu", ["x"], ["t"])], ["t"]));
     return { ...m, graph: { ...m.graph, nodes: m.graph.nodes.map((n) => ({ ...n, inputs: [] })) } };

@@ -7,8 +7,8 @@ import { compute, converted } from "../../ops/composed/compute.js";
 import { reshaped } from "../../ops/composed/layout.js";
 import { isFloat } from "../../ops/general/expression.js";
 import * as op from "../../ops/index.js";
-import type { At } from "../at.js";
-import { dataTypes, scalarOf } from "../model.js";
+import { type At, NeedsConstants } from "../at.js";
+import { dataTypes, elementBytes, scalarOf } from "../model.js";
 import { type Build, type Rule, type Rules, since } from "./rule.js";
 
 /** An operator of one operand. Version 1 may have a hint for memory. */
@@ -137,6 +137,16 @@ const cast = (at: At, to: DType | undefined): Value => {
   return from === "u8" && to === "f32" ? op.cast(at.builder, at.in(0), { to }) : converted(at.builder, at.in(0), to);
 };
 
+/** The same bits as another type. Whole numbers of one width wrap around into each other; others are not computed. */
+function bitCast(at: At): Value {
+  const [from, to] = [at.type(0).dtype, dataTypes[at.int("to", 0)]];
+  if (!to || elementBytes[from] !== elementBytes[to]) at.refuse(`${from} has not as many bits as ${to ?? "this type"}`);
+  const areWhole = [from, to].every((t) => /^[iu]/.test(t));
+  if (from !== to && !areWhole)
+    throw new NeedsConstants([at.node.inputs[0] as string], `${from} as ${to} is supported only for constants`);
+  return converted(at.builder, at.in(0), to);
+}
+
 const logic = (name: string): Rule[] => binary(name);
 const bitwise = (name: string): Rule => since(18, (at) => compute(at.builder, `${name}(x0,x1)`, at.in(0), at.in(1)));
 
@@ -216,6 +226,7 @@ export const elementwise: Rules = {
       return cast(at, dataTypes[at.int("to", 0)]);
     }),
   ],
+  BitCast: since(26, bitCast),
   CastLike: since(15, (at) => {
     at.ignore("saturate", "round_mode");
     return cast(at, at.typeOnly(1).dtype);
