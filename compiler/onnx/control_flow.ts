@@ -76,7 +76,8 @@ export function defineOutputs(n: OnnxNode, made: Instance, scope: Scope): void {
 }
 
 const prefixOf = (n: OnnxNode): string => n.name || (n.outputs.find((name) => name !== "") ?? n.op);
-const heldOf = (scope: Scope, name: string): Held => {
+const heldOf = (scope: Scope, name: string | undefined): Held => {
+  if (name === undefined) throw new Refused("its graph has too few outputs");
   const h = scope.held(name);
   if (!h) throw new Refused(`its graph does not make ${name}`);
   return h;
@@ -325,6 +326,7 @@ function gradient(n: OnnxNode, scope: Scope): void {
   const moved = names.findIndex((name, i) => n.inputs[i] !== name);
   if (moved >= 0)
     throw new Refused(`its input ${moved} is ${n.inputs[moved] ?? "missing"}, not ${names[moved]} itself`);
+  if (n.outputs.length > xs.value.length) throw new Refused(`it has more outputs than xs, [${xs.value}]`);
   const b = scope.builder;
   const of = heldOf(scope, y.value).value("buffer");
   const by = xs.value.map((name) => heldOf(scope, name).value("buffer"));

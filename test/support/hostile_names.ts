@@ -177,6 +177,12 @@ export const calls: Readonly<Record<string, Hostile>> = {
     const m = model([node("Relu", ["x"], ["a"]), node("Gradient", ["x"], ["y"], attrs, domain)]);
     return { ...m, opsets: new Map([...m.opsets, [domain, 1]]) };
   }, /operator Gradient .*its input 1 is missing, not z itself/),
+  "more gradients than values by which they are": of(() => {
+    const domain = "ai.onnx.preview.training";
+    const n = node("Gradient", ["x"], ["g", "y"], { xs: ["x"], y: "a" }, domain);
+    const m = model([node("Relu", ["x"], ["a"]), n]);
+    return { ...m, opsets: new Map([...m.opsets, [domain, 1]]) };
+  }, /operator Gradient .*it has more outputs than xs, \[x\]/),
   "an If without a condition": of(() => {
     const m = branch(graph([node("Relu", ["x"], ["t"])], ["t"]));
     return { ...m, graph: { ...m.graph, nodes: m.graph.nodes.map((n) => ({ ...n, inputs: [] })) } };
