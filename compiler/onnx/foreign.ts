@@ -50,6 +50,7 @@ export interface ForeignOptions {
   readonly program?: string; // its name; absent: main
   readonly statePrefix?: string; // of the names of all states, so that programs of one artefact do not share them
   readonly fold?: true; // outputs that are constants are returned as such and are not outputs of the program
+  readonly constantBytes?: number; // that a small model may make of constants; absent: 4 GiB
 }
 
 /** The graph that a model becomes a part of. */
@@ -118,7 +119,7 @@ class Reader {
     const { graph } = m;
     this.wanted = new Set([...nodes.flatMap(readsOf), ...graph.outputs.map((v) => v.name)]);
     this.functions = functionsOf(m);
-    this.memory = new Memory(graph);
+    this.memory = new Memory(graph, options.constantBytes);
     this.pools = within ? pools(graph) : new Set();
   }
 

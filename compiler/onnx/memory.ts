@@ -5,7 +5,7 @@ import { type ElementType, elementBytes, type OnnxGraph } from "./model.js";
 import { OutOfMemory, Refused } from "./refused.js";
 
 const MOST_BYTES = 2 ** 31; // of one constant
-const LEAST_BUDGET = 2 ** 28; // bytes of all constants that a small model may make
+const LEAST_BUDGET = 2 ** 32; // bytes: a file of 10 kB may make all weights of a VGG-19, in several nodes each
 const TIMES = 32; // as often as its own tensors a model may make constants: casts and arithmetic of weights
 const MOST_NUMBERS = 2 ** 24; // of all tables in nodes: they are in the heap of JavaScript
 
@@ -25,8 +25,9 @@ export class Memory {
   private bytes = 0;
   private numbers = 0;
 
-  constructor(g?: OnnxGraph) {
-    this.budget = LEAST_BUDGET + TIMES * (g ? bytesOf(g) : 0);
+  /** `least`: the bytes of constants that a model may make whatever the size of its own tensors. */
+  constructor(g?: OnnxGraph, least = LEAST_BUDGET) {
+    this.budget = least + TIMES * (g ? bytesOf(g) : 0);
   }
 
   /** Counts a constant before it is made. Throws Refused if it is too large, and OutOfMemory if all are together. */

@@ -20,6 +20,7 @@ import { onnxCases } from "./onnx_cases.js";
 const LARGEST = 30_000; // bytes of a model that is mutated
 const SIZE = 16; // of images
 const OPEN = 3; // what open extents become
+const small = { constantBytes: 2 ** 28 }; // the limit of constants is reached sooner
 
 /** Valid models: whole networks, control flow, ONNX's cases; further ones are in folders below `cases`. */
 export function corpus(cases?: string): Uint8Array[] {
@@ -69,7 +70,7 @@ function importForZeros(m: Model, open: ReadonlyMap<string, number>): void {
     const count = elements(dims);
     return count <= MOST_DATA ? [[name, tensorOf(name, type, dims, new arrays[type](count))] as const] : [];
   });
-  if (zeros.every((z) => z.length > 0)) importWithData(m, new Map(zeros.flat()));
+  if (zeros.every((z) => z.length > 0)) importWithData(m, new Map(zeros.flat()), new Map(), small);
 }
 
 function examine(m: Model): void {
@@ -110,7 +111,7 @@ export function outcome(bytes: Uint8Array, file: string): Outcome {
     m = readModel(file);
   });
   const model = m as Model; // of a file that could be read
-  const accepted = read && attempt(() => importForeign(model, openExtents(model)));
+  const accepted = read && attempt(() => importForeign(model, openExtents(model), small));
   if (read) attempt(() => importForZeros(model, openExtents(model)));
   if (read) attempt(() => examine(model));
   const { user, system } = process.cpuUsage(start);
