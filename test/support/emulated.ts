@@ -6,13 +6,13 @@ import type { Graph, Precision, Target, Value } from "../../compiler/ir/types.js
 import { isElementwise, opOf } from "../../compiler/ops/op.js";
 import { root } from "../../compiler/util/root.js";
 
-const driver = join(root, "build", "native", "test", "emulator", "driver", "libcuda_emulator.so");
+export const emulatedDriver = join(root, "build", "native", "test", "emulator", "driver", "libcuda_emulator.so");
 /** Whether the native tests are built, which include the emulated driver. */
-export const haveEmulator = existsSync(driver);
+export const haveEmulator = existsSync(emulatedDriver);
 
 /** The target whose artefacts this process can load; `seed` determines the order of a block's threads. */
 export function emulated(precision: Precision, seed = 1, arch = "emulator"): Target {
-  process.env.MOPROC_CUDA_DRIVER = driver;
+  process.env.MOPROC_CUDA_DRIVER = emulatedDriver;
   process.env.MOPROC_EMULATOR = `seed=${seed}`;
   return { device: "cuda", arch, ranks: [1], precision };
 }

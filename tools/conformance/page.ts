@@ -42,7 +42,7 @@ function agreeing(results: readonly Result[], gradients: Gradients): string {
 }
 
 /** Counts by folder and in all, as text for the terminal. */
-export function countsText(results: readonly Result[], gradients: Gradients): string {
+export function countsText(results: readonly Result[], gradients: Gradients, gpu?: readonly Result[]): string {
   const rows = [...grouped(results, kindOf), ["all", results] as const].map(([name, rs]) => [
     name,
     ...[rs.length, ...statuses.map((s) => count(rs, s))].map(String),
@@ -53,7 +53,33 @@ export function countsText(results: readonly Result[], gradients: Gradients): st
   return all
     .map((r) => r.map((c, i) => (i === 0 ? c.padEnd(widths[i] as number) : c.padStart(widths[i] as number))).join("  "))
     .map((l) => `${l}\n`)
+    .concat(gpu ? [`as kernels for GPUs, emulated: ${gpuCounts(gpu)}\n`] : [])
     .join("");
+}
+
+/** "310 passed, 0 wrong, 753 have an operator without a kernel" */
+function gpuCounts(gpu: readonly Result[]): string {
+  const run = gpu.filter((r) => !r.folded);
+  const wrong = count(run, "failed") + count(run, "error");
+  return (
+    `${count(run, "passed")} passed, ${wrong} wrong, ${count(run, "unsupported")} refused ` +
+    `(${gpu.length - run.length} more are constants)`
+  );
+}
+
+/** How the same cases do as CUDA kernels. */
+function gpuText(gpu: readonly Result[]): string[] {
+  const wrong = gpu.filter((r) => r.status === "failed" || r.status === "error");
+  return [
+    "## On GPUs",
+    "",
+    "The same cases, compiled for GPUs in f32 (`--target cuda --precision f32`), whose kernels ran in the emulator",
+    `\`test/emulator\` and not on a GPU: ${gpuCounts(gpu)}. A refused case has an operator, an element type or a`,
+    "form that only the general template for CPUs computes, or is refused there, too. The column **GPU kernels** has",
+    "the passed cases by operator.",
+    ...wrong.map((r) => `\n- \`${r.name}\` (${r.operator}), ${r.status}: ${firstLine(r.reason ?? "")}`),
+    "",
+  ];
 }
 
 /** Whole numbers as ranges: "7, 11-13". */
@@ -70,7 +96,15 @@ function ranges(numbers: readonly number[]): string {
 
 const largest = (numbers: readonly number[]): string => (numbers.length === 0 ? "" : short(Math.max(...numbers)));
 
-function operatorRow(operator: string, results: readonly Result[], gradients: Gradients): (string | number)[] {
+/** Whether a case passed by running kernels: not all of its outputs are constants of the compiled model. */
+export const passedByKernels = (r: Result): boolean => r.status === "passed" && !r.folded;
+
+function operatorRow(
+  operator: string,
+  results: readonly Result[],
+  gradients: Gradients,
+  onGpus: ReadonlySet<string> | undefined,
+): (string | number)[] {
   const passed = results.filter((r) => r.status === "passed");
   return [
     operator === "several" ? "_several_" : operator,
@@ -78,6 +112,7 @@ function operatorRow(operator: string, results: readonly Result[], gradients: Gr
     results.length,
     ...statuses.map((s) => count(results, s)),
     passed.filter((r) => r.folded).length,
+    ...(onGpus ? [results.filter((r) => onGpus.has(r.name)).length] : []),
     largest(passed.map((r) => r.error ?? 0)),
     largest(passed.map((r) => 100 * (r.share ?? 0))),
     agreeing(results, gradients),
@@ -129,7 +164,13 @@ function peerText(operators: readonly string[]): string[] {
 }
 
 /** The whole page, docs/conformance.md. */
-export function conformancePage(results: readonly Result[], gradients: Gradients, command: string): string {
+export function conformancePage(
+  results: readonly Result[],
+  gradients: Gradients,
+  command: string,
+  gpu?: readonly Result[],
+): string {
+  const onGpus = gpu && new Set(gpu.filter(passedByKernels).map((r) => r.name));
   const wrong = results.filter((r) => r.status === "failed" || r.status === "error");
   return [
     "# Conformance",
@@ -162,12 +203,14 @@ export function conformancePage(results: readonly Result[], gradients: Gradients
     "",
     table(
       [
-        ...["operator", "operator sets", "cases", ...heads, "constants", "largest error", "of tolerance"],
+        ...["operator", "operator sets", "cases", ...heads, "constants", ...(gpu ? ["GPU kernels"] : [])],
+        ...["largest error", "of tolerance"],
         ...["gradients", "elements", "moved", "error of gradients", "PyTorch"],
       ],
-      grouped(results, (r) => r.operator).map(([operator, rs]) => operatorRow(operator, rs, gradients)),
+      grouped(results, (r) => r.operator).map(([operator, rs]) => operatorRow(operator, rs, gradients, onGpus)),
     ),
     "",
+    ...(gpu ? gpuText(gpu) : []),
     "## Gradients",
     "",
     ...gradientMethod,
@@ -202,11 +245,17 @@ export function conformancePage(results: readonly Result[], gradients: Gradients
   ].join("\n");
 }
 
-/** The text of expected.tsv: a line per case with its status and, if it has one, that of its gradient. */
-export const expectedText = (results: readonly Result[], gradients: Gradients): string =>
-  results
+/**
+ * The text of expected.tsv: a line per case with its status, that of its gradient, and that of its kernels for GPUs;
+ * what a case does not have is empty, and left out at the end of the line.
+ */
+export function expectedText(results: readonly Result[], gradients: Gradients, gpu: readonly Result[]): string {
+  const onGpus = new Map(gpu.filter((r) => !r.folded && r.status !== "unsupported").map((r) => [r.name, r.status]));
+  return results
     .map((r) => {
       const status = gradients.get(r.name)?.status ?? "none";
-      return `${r.name}\t${r.status}${status === "none" ? "" : `\t${status}`}\n`;
+      const cells = [r.name, r.status, status === "none" ? "" : status, onGpus.get(r.name) ?? ""];
+      return `${cells.join("\t").trimEnd()}\n`;
     })
     .join("");
+}
