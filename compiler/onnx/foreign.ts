@@ -116,11 +116,10 @@ class Reader {
     private readonly within?: Surroundings,
   ) {
     this.builder = within?.builder ?? Builder.create(options.program ?? "main");
-    const { graph } = m;
-    this.wanted = new Set([...nodes.flatMap(readsOf), ...graph.outputs.map((v) => v.name)]);
+    this.wanted = new Set([...nodes.flatMap(readsOf), ...m.graph.outputs.map((v) => v.name)]);
     this.functions = functionsOf(m);
-    this.memory = new Memory(graph, options.constantBytes);
-    this.pools = within ? pools(graph) : new Set();
+    this.memory = new Memory(m.graph, options.constantBytes);
+    this.pools = within ? pools(m.graph) : new Set();
   }
 
   /** Reads all nodes. Throws if one of them is not supported. */
