@@ -18,15 +18,18 @@ export const kinds = { float: 1, int: 2, string: 3, tensor: 4, graph: 5, floats:
 export const EXTERNAL = 1; // TensorProto.DataLocation
 const FUNCTIONS = 25; // the field of a model
 
-/** A model's bytes. They must be fewer than 2 GiB, so larger tensors must be external. */
-export function encodeModel(m: Model): Uint8Array {
+/**
+ * A model's bytes. They must be fewer than 2 GiB, so larger tensors must be external. `more`: values that are outputs,
+ * too, without a type, which ONNX Runtime finds out.
+ */
+export function encodeModel(m: Model, more: readonly string[] = []): Uint8Array {
   const head = plain(
     onnxProto.onnx.ModelProto.encode({
       irVersion: m.irVersion,
       producerName: m.producer,
       producerVersion: m.producerVersion,
       ...(m.doc && { docString: m.doc }),
-      graph: encodeGraph(m.graph),
+      graph: encodeGraph(m.graph, more),
       opsetImport: encodeOpsets(m.opsets),
       metadataProps: entries([...m.metadata]),
       trainingInfo: m.training.map((t) => ({
@@ -77,13 +80,13 @@ const entries = (pairs: readonly (readonly [string, string])[]): onnx.IStringStr
 const encodeOpsets = (o: ReadonlyMap<string, number>): onnx.IOperatorSetIdProto[] =>
   [...o].map(([domain, version]) => ({ domain, version }));
 
-function encodeGraph(g: OnnxGraph): onnx.IGraphProto {
+function encodeGraph(g: OnnxGraph, more: readonly string[] = []): onnx.IGraphProto {
   return {
     node: g.nodes.map(encodeNode),
     name: g.name,
     initializer: g.initializers.map(encodeTensor),
     input: g.inputs.map(encodeValue),
-    output: g.outputs.map(encodeValue),
+    output: [...g.outputs.map(encodeValue), ...more.map((name) => ({ name }))],
     valueInfo: g.values.map(encodeValue),
   };
 }

@@ -25,8 +25,8 @@ export function f16(bits: number): number {
   return exponent === 0 ? sign * fraction * 2 ** -24 : sign * (1024 + fraction) * 2 ** (exponent - 25);
 }
 
-/** `x` as the integer nearest to it; ties go to the even one. */
-const even = (x: number): number => {
+/** `x` as the whole number nearest to it; ties go to the even one. */
+export const roundEven = (x: number): number => {
   const down = Math.floor(x);
   return x - down > 0.5 || (x - down === 0.5 && down % 2 === 1) ? down + 1 : down;
 };
@@ -36,11 +36,11 @@ export function f16Bits(x: number): number {
   if (Number.isNaN(x)) return 0x7e00;
   const [sign, size] = [x < 0 || Object.is(x, -0) ? 0x8000 : 0, Math.abs(x)];
   if (size >= 65520) return sign | 0x7c00;
-  if (size < 2 ** -14) return sign | even(size * 2 ** 24);
+  if (size < 2 ** -14) return sign | roundEven(size * 2 ** 24);
   let exponent = Math.floor(Math.log2(size));
   if (2 ** exponent > size) exponent--;
   else if (2 ** (exponent + 1) <= size) exponent++;
-  return sign | ((exponent + 14) * 1024 + even(size * 2 ** (10 - exponent))); // a carry raises the exponent
+  return sign | ((exponent + 14) * 1024 + roundEven(size * 2 ** (10 - exponent))); // a carry raises the exponent
 }
 
 /** The bits of the bf16 nearest to `x` as f32; ties go to the even one. */

@@ -3,42 +3,15 @@
 
 import test from "ava";
 import { NdArray } from "../../compiler/ir/nd.js";
-import { deployModel, neededPart } from "../../compiler/onnx/deploy.js";
 import { opsets } from "../../compiler/onnx/export.js";
 import { halved } from "../../compiler/onnx/half.js";
 import { elementsOf, type Model, numbersOf } from "../../compiler/onnx/model.js";
-import { deployed, type Head, type Input, inputs, outputsOf } from "../../models/deploy.js";
-import { tolerances } from "../../tools/cli/export_report.js";
+import { type Input, inputs, outputsOf } from "../../models/deploy.js";
+import { tolerances } from "../../tools/cli/export_flags.js";
 import { f32, foreignModel, i64, node, type Parts } from "../support/foreign.js";
 import { OrtModel } from "../support/ort.js";
 import { randomArray } from "../support/random.js";
-
-/** A network with random weights of the size that training gives them. */
-function network(
-  arch: "resnet10" | "vit_s_16",
-  head: Head,
-  input: Input,
-  keepBatchNorm: boolean,
-  opset: number,
-): Model {
-  const sizes = { width: arch === "resnet10" ? 0.125 : 0.25, num_class: 5, low_dim: 8, image_size: 32 };
-  const graph = neededPart(deployed({ task: "mopro", arch, ...sizes }, head, input));
-  const values = new Map(
-    graph.state.map((s, i) => {
-      const { shape } = s.type;
-      const bound = Math.sqrt(6 / shape.slice(1).reduce((a, d) => a * d, 1));
-      const [low, high] = s.name.endsWith("running_var")
-        ? [0.5, 2]
-        : shape.length > 1
-          ? [-bound, bound]
-          : s.name.endsWith("weight")
-            ? [0.5, 1.5]
-            : [-0.3, 0.3];
-      return [s.name, randomArray(shape, i + 1, low, high)] as const;
-    }),
-  );
-  return deployModel({ graph, values }, { opset, keepBatchNorm, metadata: {}, producerVersion: "1" });
-}
+import { randomNetwork as network } from "../support/random_network.js";
 
 const image = (input: Input): NdArray =>
   input === "uint8"

@@ -3,35 +3,25 @@
 
 import { rmSync, writeFileSync } from "node:fs";
 import { deployModel, neededPart } from "../../compiler/onnx/deploy.js";
-import { opsets } from "../../compiler/onnx/export.js";
-import { type Changed, halved } from "../../compiler/onnx/half.js";
+import { halved } from "../../compiler/onnx/half.js";
 import type { Model } from "../../compiler/onnx/model.js";
 import { encodeModel } from "../../compiler/onnx/proto.js";
 import { marks, requireFile, temporary } from "../../compiler/util/own.js";
 import { Stopped, ToolFailure } from "../../compiler/util/run.js";
 import { version } from "../../compiler/util/version.js";
 import { putInPlace } from "../../compiler/util/whole_file.js";
-import { deployed, heads, inputs } from "../../models/deploy.js";
-import { archs } from "../../models/trunk.js";
-import { encoders, openCheckpoint, readStates } from "./checkpoint.js";
-import { CannotCheck, type Checked, checkModel, type Subject } from "./export_check.js";
+import { deployed } from "../../models/deploy.js";
+import { openCheckpoint, readStates } from "./checkpoint.js";
+import { compareOnImages } from "./export_agreement.js";
+import { calibrated } from "./export_calibrate.js";
+import { checkModel, type Difference, type Subject } from "./export_check.js";
+import { type ExportFlags, exportFlags, flagsOf } from "./export_flags.js";
 import { foreignModel } from "./export_foreign.js";
-import {
-  asJson,
-  asText,
-  describe,
-  type ExportFlags,
-  type Half,
-  precisions,
-  recordedNames,
-  tolerances,
-} from "./export_report.js";
+import { type Drawn, drawImages } from "./export_images.js";
+import { asJson, asText, describe, recordedNames, type Written } from "./export_report.js";
+import { CannotCheck, type Fed, onnxRuntime } from "./export_runtime.js";
 import { exportTrainingVerb } from "./export_training.js";
-import { integer, oneOf, positive } from "./kinds.js";
-import { sections, type Verb } from "./record.js";
-
-const network = "network (only what the checkpoint does not say itself)";
-const checking = "check";
+import type { Verb } from "./record.js";
 
 export const exportVerb: Verb = {
   name: "export",
@@ -42,152 +32,66 @@ export const exportVerb: Verb = {
     "Runtime, if it is installed, runs it beside the compiled network. `moproc export --training --help` is " +
     "about the " +
     "training step itself.",
-  flags: [
-    {
-      names: ["--resume"],
-      unit: "FILE",
-      needed: true,
-      section: sections.run,
-      help: "The checkpoint: .safetensors of a training run, or a PyTorch .pth.tar or .pth.",
-    },
-    {
-      names: ["-o", "--out"],
-      unit: "FILE",
-      needed: true,
-      section: sections.run,
-      help: "The file of the model; an older model there is replaced.",
-    },
-    {
-      names: ["--head"],
-      unit: "NAME",
-      kind: oneOf(heads),
-      default: "classifier",
-      section: sections.run,
-      help: "The outputs. classifier: logits; embedding: unit vectors; both; features: those after global pooling.",
-    },
-    {
-      names: ["--which"],
-      unit: "ENCODER",
-      kind: oneOf(encoders),
-      default: "query",
-      section: sections.run,
-      help: "MoPro's query encoder, or the key encoder that follows it.",
-    },
-    {
-      names: ["--input"],
-      unit: "TYPE",
-      kind: oneOf(inputs),
-      default: "float",
-      section: sections.run,
-      help: "float: f32 [batch, 3, H, W], normalised RGB. uint8: RGB bytes [batch, H, W, 3].",
-    },
-    {
-      names: ["--opset"],
-      unit: "N",
-      kind: integer(opsets.least, opsets.most),
-      default: 17,
-      section: sections.run,
-      help: "Version of the ONNX operators.",
-    },
-    {
-      names: ["--precision"],
-      unit: "TYPE",
-      kind: oneOf(precisions),
-      default: "f32",
-      section: sections.run,
-      help: "f16: half the size. Inputs and outputs stay as they are; sums and the input's normalisation stay f32.",
-    },
-    {
-      names: ["--keep-bn"],
-      section: sections.run,
-      help: "Keeps BatchNorm as nodes of their own; without it convolutions absorb it.",
-    },
-    {
-      names: ["--classes"],
-      unit: "FILE",
-      section: sections.run,
-      help: "Names of the classes for the metadata, one per line; without it, those in the checkpoint.",
-    },
-    {
-      names: ["-a", "--network"],
-      unit: "NAME",
-      kind: oneOf(archs),
-      section: network,
-      help: "The network; `--arch NAME` means the same.",
-    },
-    { names: ["--width"], unit: "FACTOR", kind: positive, section: network, help: "Multiplies all channels." },
-    { names: ["--num-class"], unit: "N", kind: integer(2), section: network, help: "Number of classes." },
-    { names: ["--low-dim"], unit: "N", kind: integer(1), section: network, help: "Length of the embedding." },
-    {
-      names: ["--image-size"],
-      unit: "PIXELS",
-      kind: integer(16),
-      section: network,
-      help: "Side of the square images.",
-    },
-    {
-      names: ["--verify"],
-      section: checking,
-      help: "Fails, and writes nothing, unless ONNX Runtime agrees with the compiled network.",
-    },
-    {
-      names: ["--tolerance"],
-      unit: "X",
-      kind: positive,
-      shown: `${tolerances.f32}, with --precision f16 ${tolerances.f16}`,
-      section: checking,
-      help: "The largest difference that --verify accepts, relative to the largest output.",
-    },
-    { names: ["--no-check"], section: checking, help: "Does not run the model." },
-    { names: ["--json"], section: sections.output, help: "Prints the result as JSON." },
-  ],
+  flags: exportFlags,
   examples: ["moproc export --resume retrained/checkpoint_0004.safetensors -o model.onnx --input uint8"],
   instead: { flag: "--training", verb: exportTrainingVerb },
-  run: ({ options, said }) => {
-    const f = options as unknown as ExportFlags;
-    return exportModel({
-      ...f,
-      saidOpset: said("opset"),
-      tolerance: options.tolerance === undefined ? tolerances[f.precision] : f.tolerance,
-    });
-  },
+  run: (given) => exportModel(flagsOf(given)),
 };
 
 /** A model, and what it was made of. */
 interface Deployed extends Pick<Subject, "network" | "values" | "constants"> {
   readonly model: Model;
   readonly notes: readonly string[];
+  readonly names: readonly string[]; // of the classes, as folders of images have them; none if they are not known
 }
 
 async function exportModel(f: ExportFlags): Promise<void> {
-  if (f.verify && !f.check) throw new Error("--verify and --no-check exclude each other");
   requireFile(f.out, marks.onnx);
-  const { network, notes, model: full, ...weights } = readNetwork(f);
-  const { model, half } = inPrecision(f, full);
+  const { network, notes, model: full, names, ...weights } = readNetwork(f);
+  const { images } = f;
+  const counts = { calibration: f.quantize ? f.calibrationImages : 0, check: f.checkImages };
+  const drawn = images === undefined ? undefined : drawImages(images, network.image_size, counts, names);
+  const { model, ...made } = await inPrecision(f, full, { network, input: f.input }, drawn);
   const bytes = encodeModel(model);
   const partial = temporary(f.out);
   try {
     writing(f.out, () => writeFileSync(partial, bytes, { flag: "wx" }));
-    const checked = f.check
-      ? await check(f, () => checkModel({ file: partial, network, head: f.head, input: f.input, ...weights }))
-      : "not checked: --no-check";
+    const subject = { file: partial, network, head: f.head, input: f.input, ...weights, pictures: drawn?.check };
+    const checked = await check(f, () => checkModel(subject));
+    const agreement = drawn && (await check(f, () => compareOnImages(subject, encodeModel(full), bytes, drawn.check)));
     writing(f.out, () => putInPlace(partial, f.out, marks.onnx));
-    process.stdout.write((f.json ? asJson : asText)(f, { model, bytes: bytes.length, half, checked, notes }));
+    const written = { model, bytes: bytes.length, ...made, drawn, checked, agreement, notes };
+    process.stdout.write((f.json ? asJson : asText)(f, written));
   } finally {
     rmSync(partial, { force: true });
   }
 }
 
-/** The model in the precision of the flags. Throws, with the reason, if it cannot be f16. */
-function inPrecision(f: ExportFlags, full: Model): { readonly model: Model; readonly half: Half | undefined } {
-  if (f.precision === "f32") return { model: full, half: undefined };
-  let made: { readonly model: Model; readonly changed: Changed };
+/** The model in the precision of the flags. Rejects, with the reason, if it cannot have it. */
+async function inPrecision(
+  f: ExportFlags,
+  full: Model,
+  s: Fed,
+  drawn: Drawn | undefined,
+): Promise<Pick<Written, "model" | "half" | "whole">> {
+  if (f.quantize && drawn) {
+    try {
+      const made = await calibrated(await onnxRuntime(), full, s, drawn.calibration, f.ranges);
+      const calibration = `${f.ranges}, ${drawn.calibration.count} images`;
+      const model = { ...made.model, metadata: new Map([...made.model.metadata, ["calibration", calibration]]) };
+      return { model, half: undefined, whole: { ...made.parts, bytesF32: encodeModel(full).length } };
+    } catch (e) {
+      const message = `--quantize ${f.quantize}: ${(e as Error).message}`;
+      throw e instanceof CannotCheck ? new ToolFailure(message) : new Error(message);
+    }
+  }
+  if (f.precision === "f32") return { model: full, half: undefined, whole: undefined };
   try {
-    made = halved(full);
+    const { model, changed } = halved(full);
+    return { model, half: { ...changed, bytesF32: encodeModel(full).length }, whole: undefined };
   } catch (e) {
     throw new Error(`--precision f16: ${(e as Error).message}`);
   }
-  return { model: made.model, half: { ...made.changed, bytesF32: encodeModel(full).length } };
 }
 
 function writing(file: string, f: () => void): void {
@@ -205,6 +109,7 @@ function readNetwork(f: ExportFlags): Deployed {
   const notes = [...converted, ...checkpoint.notes];
   const names = recordedNames(file.metadata, network.num_class);
   const metadata = describe(f, network, { epoch: file.metadata.get("epoch"), names });
+  const known = names ?? (JSON.parse(metadata.class_names ?? "[]") as readonly string[]);
   try {
     const { onnx } = network;
     if (onnx) {
@@ -216,23 +121,32 @@ function readNetwork(f: ExportFlags): Deployed {
         if (given) throw new Error(`${flag}: the network is another program's, whose graph is written as it was`);
       const made = foreignModel(checkpoint, onnx, f.head, metadata);
       const opset = made.model.opsets.get("");
-      return { network, notes: [...notes, `the graph is that of ${onnx.settings.name}.onnx, opset ${opset}`], ...made };
+      return {
+        network,
+        notes: [...notes, `the graph is that of ${onnx.settings.name}.onnx, opset ${opset}`],
+        names: known,
+        ...made,
+      };
     }
     const graph = neededPart(deployed(network, f.head, f.input));
     const values = readStates(checkpoint, graph.state);
     const options = { opset: f.opset, keepBatchNorm: f.keepBn ?? false, metadata, producerVersion: version() };
-    return { network, notes, values, model: deployModel({ graph, values }, options) };
+    return { network, notes, names: known, values, model: deployModel({ graph, values }, options) };
   } finally {
     file.close();
   }
 }
 
 /**
- * The result of the comparison, or the reason why there is none. Rejects if the model does not run and, with --verify,
- * if the comparison is impossible or finds a difference above --tolerance.
+ * The result of a comparison, or the reason why there is none. Rejects if the model does not run and, with --verify, if
+ * the comparison is impossible or finds a difference above --tolerance.
  */
-async function check(f: ExportFlags, run: () => Promise<Checked>): Promise<Checked | string> {
-  let checked: Checked;
+async function check<T extends { readonly with: string; readonly differences: readonly Difference[] }>(
+  f: ExportFlags,
+  run: () => Promise<T>,
+): Promise<T | string> {
+  if (!f.check) return "not checked: --no-check";
+  let checked: T;
   try {
     checked = await run();
   } catch (e) {
@@ -248,7 +162,7 @@ async function check(f: ExportFlags, run: () => Promise<Checked>): Promise<Check
       .map((d) => `${d.output} by ${d.absolute.toExponential(1)} of ${d.largest.toPrecision(3)}`)
       .join(", ");
     const limit = `more than ${f.tolerance} relative (--tolerance)`;
-    throw new Error(`--verify: ${f.out} differs from the compiled network in ${what}: ${limit}`);
+    throw new Error(`--verify: ${f.out} differs from ${checked.with} in ${what}: ${limit}`);
   }
   return checked;
 }

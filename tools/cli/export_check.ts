@@ -8,9 +8,10 @@ import { Stopped } from "../../compiler/util/run.js";
 import { embed as classifierEmbed } from "../../models/classifier.js";
 import { complete, type Head, type Input, outputsOf } from "../../models/deploy.js";
 import { embed as moproEmbed } from "../../models/mopro.js";
-import { pixelsOf } from "../../models/trunk.js";
 import type { TrainedNetwork } from "./checkpoint.js";
 import { cpuArch } from "./cpu.js";
+import type { Pictures } from "./export_images.js";
+import { CannotCheck, feed, onnxRuntime, worse } from "./export_runtime.js";
 import { metaOf } from "./foreign_network.js";
 import type { Source } from "./graphs.js";
 import { cachedArtefact } from "./obtain.js";
@@ -23,6 +24,7 @@ export interface Subject {
   readonly input: Input;
   readonly values: ReadonlyMap<string, NdArray>; // the checkpoint's weights, by name without prefix
   readonly constants?: ReadonlyMap<string, Elements>; // of further states, likewise
+  readonly pictures?: Pictures | undefined; // images to compare on; absent: random bytes
 }
 
 /** The largest difference in one output, over all images and batch sizes. */
@@ -33,27 +35,26 @@ export interface Difference {
   readonly largest: number; // the largest |value| of the compiled program
 }
 export interface Checked {
+  readonly with: string; // what the model is compared with, in the words of messages
   readonly runtime: string;
   readonly batches: readonly number[];
   readonly differences: readonly Difference[];
-  /** Of the random images of the largest batch: those whose largest logit is the same; undefined without logits. */
+  /** Of the images of the largest batch: those whose largest logit is the same; undefined without logits. */
   readonly top1: { readonly equal: number; readonly images: number } | undefined;
+  readonly random: boolean; // whether the images are random bytes
 }
 
-type Ort = typeof import("onnxruntime-node");
 type Outputs = Readonly<Record<string, Float32Array>>;
 
 /** The batch sizes with which the model runs; the compiled program runs with the largest. */
 const batches = [1, 3, 4] as const;
 const images = 4;
 
-/** The comparison is impossible on this machine. This says nothing about the model. */
-export class CannotCheck extends Error {}
-
 /** Compares the outputs. Rejects with CannotCheck if ONNX Runtime or a compiler is missing, or with its error. */
 export async function checkModel(s: Subject): Promise<Checked> {
   const ort = await onnxRuntime();
-  const bytes = randomBytes(images * 3 * s.network.image_size ** 2);
+  const size = images * 3 * s.network.image_size ** 2;
+  const bytes = s.pictures ? repeated(s.pictures.planes, size) : randomBytes(size);
   const want = await compiledOutputs(s, bytes).catch((e: Error) => {
     if (e instanceof Stopped) throw e;
     throw new CannotCheck(`the network cannot be compiled here: ${e.message}`);
@@ -83,28 +84,18 @@ export async function checkModel(s: Subject): Promise<Checked> {
     return { output, absolute, relative: absolute === 0 ? 0 : absolute / largest, largest };
   });
   return {
+    with: "the compiled network",
     runtime: `onnxruntime ${ort.env.versions.node ?? ort.env.versions.common}`,
     batches: sizes,
     differences,
     top1,
+    random: !s.pictures,
   };
 }
 
-async function onnxRuntime(): Promise<Ort> {
-  try {
-    return await import("onnxruntime-node");
-  } catch (e) {
-    const missing = (e as NodeJS.ErrnoException).code === "ERR_MODULE_NOT_FOUND";
-    throw new CannotCheck(
-      missing
-        ? "onnxruntime-node is not installed (npm install onnxruntime-node)"
-        : `onnxruntime-node does not load: ${(e as Error).message}`,
-    );
-  }
-}
-
-/** The larger number; NaN if one of them is NaN. */
-const worse = (a: number, b: number): number => (Number.isNaN(a) || a > b ? a : b);
+/** The first n bytes; if there are fewer, they begin again. */
+const repeated = (bytes: Uint8Array, n: number): Uint8Array =>
+  Uint8Array.from({ length: n }, (_, i) => bytes[i % bytes.length] as number);
 
 /** In how many of the first n rows the largest number is at the same place. */
 function sameLargest(got: Float32Array, want: Float32Array, n: number): number {
@@ -127,39 +118,6 @@ function distance(got: unknown, want: Float32Array | undefined, n: number): numb
     );
   }
   return got.reduce((m, v, i) => worse(m, Math.abs(v - (want[i] as number))), 0);
-}
-
-/**
- * The first n images in the model's input format. Float pixels are normalised in f32 with one rounding per operation.
- */
-function feed(ort: Ort, s: Subject, planes: Uint8Array, n: number): InstanceType<Ort["Tensor"]> {
-  const size = s.network.image_size;
-  const pixels = size * size;
-  if (s.input === "uint8") {
-    const at = (i: number): number =>
-      (Math.floor(i / (3 * pixels)) * 3 + (i % 3)) * pixels + Math.floor((i % (3 * pixels)) / 3);
-    return new ort.Tensor(
-      "uint8",
-      Uint8Array.from({ length: n * 3 * pixels }, (_, i) => planes[at(i)] as number),
-      [n, size, size, 3],
-    );
-  }
-  const f = Math.fround;
-  const { mean, std } = pixelsOf(s.network);
-  const normal = Float32Array.from({ length: n * 3 * pixels }, (_, i) => {
-    const c = Math.floor(i / pixels) % 3;
-    return f(f(f((planes[i] as number) / 255) - f(mean[c] as number)) / f(std[c] as number));
-  });
-  if (s.network.foreign?.options.input.channels === 3)
-    return new ort.Tensor(
-      "float32",
-      Float32Array.from(normal, (_, i) => {
-        const pixel = Math.floor(i / 3) % pixels;
-        return normal[(Math.floor(i / (3 * pixels)) * 3 + (i % 3)) * pixels + pixel] as number;
-      }),
-      [n, size, size, 3],
-    );
-  return new ort.Tensor("float32", normal, [n, 3, size, size]);
 }
 
 /** The outputs of the compiled network for `images` images as bytes [N, 3, H, W], by the exported names. */

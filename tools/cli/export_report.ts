@@ -4,53 +4,36 @@ import { readFileSync } from "node:fs";
 import { basename } from "node:path";
 import type { Changed } from "../../compiler/onnx/half.js";
 import type { Model } from "../../compiler/onnx/model.js";
+import type { QuantizedParts } from "../../compiler/onnx/quantize.js";
 import { fileDigest } from "../../compiler/util/digest.js";
 import { version } from "../../compiler/util/version.js";
-import type { Head, Input, Network } from "../../models/deploy.js";
+import type { Network } from "../../models/deploy.js";
 import { pixelsOf } from "../../models/trunk.js";
-import type { Encoder, NetworkFlags } from "./checkpoint.js";
+import type { Agreement } from "./export_agreement.js";
 import type { Checked, Difference } from "./export_check.js";
+import { type ExportFlags, precisionOf } from "./export_flags.js";
+import type { Drawn } from "./export_images.js";
 import { megabytes } from "./units.js";
-
-/** The types that a model's arithmetic can have. */
-export const precisions = ["f32", "f16"] as const;
-export type Precision = (typeof precisions)[number];
-
-/**
- * What --tolerance is by default. A number of f16 has 11 binary digits, an error of 5e-4, and the errors of some dozen
- * layers add up to several times that.
- */
-export const tolerances: Readonly<Record<Precision, number>> = { f32: 1e-4, f16: 1e-2 };
-
-/** The flags of moproc export. */
-export interface ExportFlags extends NetworkFlags {
-  readonly resume: string;
-  readonly out: string;
-  readonly head: Head;
-  readonly which: Encoder;
-  readonly input: Input;
-  readonly opset: number;
-  readonly saidOpset: boolean; // whether the user gave it
-  readonly precision: Precision;
-  readonly keepBn?: true;
-  readonly classes?: string;
-  readonly check: boolean;
-  readonly verify?: true;
-  readonly tolerance: number;
-  readonly json?: true;
-}
 
 /** What became f16, and the size that the file would have in f32. */
 export interface Half extends Changed {
   readonly bytesF32: number;
 }
 
-/** A model that was written. `checked` is the result of the comparison, or the reason why there is none. */
+/** What became whole numbers of 8 bits, likewise. */
+export interface WholeNumbers extends QuantizedParts {
+  readonly bytesF32: number;
+}
+
+/** A model that was written. Comparisons that were not done are the reason for that. */
 export interface Written {
   readonly model: Model;
   readonly bytes: number;
-  readonly half: Half | undefined; // undefined: the model is f32
+  readonly half: Half | undefined; // undefined: the model is not f16
+  readonly whole: WholeNumbers | undefined; // undefined: it is not int8
+  readonly drawn: Drawn | undefined; // images; undefined without --images
   readonly checked: Checked | string;
+  readonly agreement: Agreement | string | undefined; // with the f32 model, on images
   readonly notes: readonly string[];
 }
 
@@ -83,7 +66,7 @@ export function describe(
     resize: `shorter side to ${Math.floor((c.image_size * 256 + 112) / 224)}, antialiased bilinear`,
     crop: `centre ${c.image_size}`,
     batch_norm: c.foreign ? "as in the source" : f.keepBn ? "kept" : "folded",
-    precision: f.precision,
+    precision: precisionOf(f),
     source: basename(f.resume),
     source_sha256: fileDigest(f.resume),
     ...(epoch !== undefined && { source_epoch: epoch }),
@@ -123,7 +106,8 @@ function classNames(file: string, classes: number | undefined): string[] {
 }
 
 /** The report as some lines of text. */
-export function asText(f: ExportFlags, { model, bytes, half, checked, notes }: Written): string {
+export function asText(f: ExportFlags, w: Written): string {
+  const { model, bytes, half, whole, drawn, checked, agreement, notes } = w;
   const { nodes, inputs, outputs } = model.graph;
   const norm = `BatchNorm ${model.metadata.get("batch_norm")}`;
   const lines = [`${f.out}: ${megabytes(bytes)}, opset ${model.opsets.get("")}, ${nodes.length} nodes, ${norm}`];
@@ -134,18 +118,21 @@ export function asText(f: ExportFlags, { model, bytes, half, checked, notes }: W
     for (const v of values) lines.push(`  ${what} ${v.name.padEnd(9)} ${v.type}[${v.shape?.join(", ")}]`);
   }
   if (half) lines.push(...aboutHalf(half, bytes));
+  if (whole && drawn) lines.push(...aboutWhole(f, whole, drawn, bytes));
+  if (drawn && drawn.unreadable.length > 0)
+    lines.push(`  ${drawn.unreadable.length} images cannot be read and are left out, such as ${drawn.unreadable[0]}`);
   if (typeof checked === "string") lines.push(`  ${checked}`);
   else {
     const batches = checked.batches.join(", ");
     lines.push(`  ${checked.runtime} beside the compiled network, batches of ${batches}:`);
     for (const d of checked.differences) lines.push(`    ${comparison(d, f.tolerance)}`);
-    if (half && checked.top1) {
+    if ((half || whole) && checked.top1) {
       const { equal, images } = checked.top1;
-      lines.push(
-        `    largest logit: the same for ${equal} of ${images} images of random bytes, which are no photographs`,
-      );
+      const which = checked.random ? "images of random bytes, which are no photographs" : "images of --images";
+      lines.push(`    largest logit: the same for ${equal} of ${images} ${which}`);
     }
   }
+  if (agreement && typeof agreement !== "string" && drawn) lines.push(...aboutAgreement(f, agreement, drawn));
   for (const n of notes) lines.push(`  note: ${n}`);
   return `${lines.join("\n")}\n`;
 }
@@ -158,6 +145,52 @@ function aboutHalf(h: Half, bytes: number): string[] {
   return lines;
 }
 
+const SHOWN = 5;
+
+function aboutWhole(f: ExportFlags, w: WholeNumbers, drawn: Drawn, bytes: number): string[] {
+  const size = `${megabytes(bytes)} beside ${megabytes(w.bytesF32)} in f32`;
+  const parts = `${w.tensors} tensors with ${w.numbers} numbers are i8, ${w.activations} values u8`;
+  const left = Object.entries(w.left).map(([op, n]) => `${n} ${op}`);
+  const count = Object.values(w.left).reduce((a, b) => a + b, 0);
+  const images = `${drawn.calibration.count} of ${drawn.found} images of ${drawn.folder}`;
+  const lines = [
+    `  int8: ${size}; ${parts}; ${w.nodes} nodes compute in int8`,
+    `  int8: ${count} nodes stay as they are${count > 0 ? `: ${left.join(", ")}` : ""}`,
+    `  int8: ranges by ${f.ranges} on ${images}`,
+  ];
+  if (drawn.calibration.count < FEW)
+    lines.push(`  int8: ${drawn.calibration.count} images are few: other images may have values beyond the ranges`);
+  if (w.folded > 0) lines.push(`  int8: ${w.folded} BatchNormalization nodes became part of their convolutions`);
+  const others = w.refused.length - SHOWN;
+  for (const why of w.refused.slice(0, SHOWN)) lines.push(`  int8: ${why}, so it stays f32`);
+  if (others > 0) lines.push(`  int8: ${others} more products stay f32`);
+  if (w.empty > 0) lines.push(`  int8: ${w.empty} output channels have weights of 0 alone`);
+  if (w.widened > 0)
+    lines.push(`  int8: ${w.widened} output channels have coarser weights, because their biases are large beside them`);
+  return lines;
+}
+
+/** Fewer images than this may not show what values occur. */
+const FEW = 32;
+
+function aboutAgreement(f: ExportFlags, a: Agreement, drawn: Drawn): string[] {
+  const which = !f.quantize
+    ? `images of ${drawn.folder}`
+    : drawn.separate
+      ? `other images of ${drawn.folder}`
+      : "images of the calibration, because the folder has no others";
+  const lines = [`  ${precisionOf(f)} beside f32, both in ONNX Runtime, on ${a.images} ${which}:`];
+  for (const d of a.differences) lines.push(`    ${comparison(d, f.tolerance)}; mean ${d.mean.toExponential(1)}`);
+  if (a.equal !== undefined) lines.push(`    largest logit: the same for ${a.equal} of ${a.images} images`);
+  if (a.right) {
+    const { images, f32, model } = a.right;
+    const percent = (n: number): string => `${((100 * n) / images).toFixed(2)} %`;
+    const both = `f32 ${percent(f32)}, ${precisionOf(f)} ${percent(model)}`;
+    lines.push(`    top-1 on ${images} images in folders of classes: ${both}`);
+  }
+  return lines;
+}
+
 function comparison(d: Difference, tolerance: number): string {
   const found = `largest difference ${d.absolute.toExponential(1)} of values up to ${d.largest.toPrecision(3)}`;
   const judged = d.relative <= tolerance ? "tolerance" : "MORE than the tolerance of";
@@ -165,11 +198,29 @@ function comparison(d: Difference, tolerance: number): string {
 }
 
 /** The report as one JSON object. */
-export function asJson(f: ExportFlags, { model, bytes, half, checked, notes }: Written): string {
+export function asJson(f: ExportFlags, w: Written): string {
+  const { model, bytes, half, whole, drawn, checked, agreement, notes } = w;
   const { inputs, outputs, nodes } = model.graph;
-  const check =
-    typeof checked === "string" ? { done: false, why: checked } : { done: true, tolerance: f.tolerance, ...checked };
+  const result = (c: Checked | Agreement | string): object =>
+    typeof c === "string" ? { done: false, why: c } : { done: true, tolerance: f.tolerance, ...c };
   const about = { file: f.out, bytes, opset: model.opsets.get(""), nodes: nodes.length, inputs, outputs };
-  const metadata = Object.fromEntries(model.metadata);
-  return `${JSON.stringify({ ...about, ...(half && { f16: half }), metadata, check, notes }, undefined, 1)}\n`;
+  const images = drawn && {
+    folder: drawn.folder,
+    found: drawn.found,
+    calibration: drawn.calibration.count,
+    check: drawn.check.count,
+    separate: drawn.separate,
+    unreadable: drawn.unreadable,
+  };
+  const all = {
+    ...about,
+    ...(half && { f16: half }),
+    ...(whole && { int8: { ...whole, ranges: f.ranges } }),
+    ...(images && { images }),
+    metadata: Object.fromEntries(model.metadata),
+    check: result(checked),
+    ...(agreement !== undefined && { agreement: result(agreement) }),
+    notes,
+  };
+  return `${JSON.stringify(all, undefined, 1)}\n`;
 }

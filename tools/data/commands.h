@@ -15,6 +15,7 @@ int run_check(const Args& args);          // decodes every file of a data folder
 int run_pack(const Args& args);           // writes a data folder as tar shards
 int run_pixels(const Args& args);         // writes images as raw bytes after the test transform
 int run_thumbnails(const Args& args);     // writes small JPEG files of named images
+int run_images(const Args& args);         // prints the paths of the images of a folder
 int run_formats(const Args& args);        // prints the formats of image files that are read
 int run_bench(const Args& args);          // measures decoding and augmentation
 

@@ -20,10 +20,11 @@ constexpr const char* all_usage =
     "  verify-pixels   Compares decoding, resizing and colour operations with reference images.\n"
     "  pixels          Writes images under the test transform as raw bytes.\n"
     "  thumbnails      Writes small JPEG files of named images.\n"
+    "  images          Prints the paths of the images of a folder.\n"
     "  formats         Prints the formats of image files that are read, one per line.\n"
     "  bench           Measures decoding and augmentation on given image files.\n"
     "\n"
-    "`moproc data VERB --help` shows the flags of a verb. moproc-data runs the same verbs, and alone the last three.\n";
+    "`moproc data VERB --help` shows the flags of a verb. moproc-data runs the same verbs, and alone the last four.\n";
 
 struct Verb {
   const char* name;
@@ -31,10 +32,11 @@ struct Verb {
 };
 
 constexpr Verb verbs[] = {
-    {"sample", moproc::tools::run_sample},   {"check", moproc::tools::run_check},
-    {"pack", moproc::tools::run_pack},       {"verify-pixels", moproc::tools::run_verify_pixels},
-    {"pixels", moproc::tools::run_pixels},   {"thumbnails", moproc::tools::run_thumbnails},
-    {"formats", moproc::tools::run_formats}, {"bench", moproc::tools::run_bench},
+    {"sample", moproc::tools::run_sample}, {"check", moproc::tools::run_check},
+    {"pack", moproc::tools::run_pack},     {"verify-pixels", moproc::tools::run_verify_pixels},
+    {"pixels", moproc::tools::run_pixels}, {"thumbnails", moproc::tools::run_thumbnails},
+    {"images", moproc::tools::run_images}, {"formats", moproc::tools::run_formats},
+    {"bench", moproc::tools::run_bench},
 };
 
 }  // namespace
@@ -61,7 +63,7 @@ int main(int argc, char** argv) {
   }
   std::fprintf(stderr,
                "moproc data: there is no verb '%s'; the verbs are sample, check, pack, verify-pixels, pixels, "
-               "thumbnails, formats, bench\n",
+               "thumbnails, images, formats, bench\n",
                argv[1]);
   return 2;
 }
