@@ -54,6 +54,16 @@ function half(checkpoint: string, weight?: string, head = "classifier"): void {
   if ([...inputs, ...outputs].some((v) => v.type !== "f32")) throw new Error("an input or output is not f32");
 }
 
+/** Exports the run's network in 8 bits, and returns what the command says. */
+function whole(checkpoint: string, head = "classifier"): string {
+  const flags = ["--quantize", "int8", "--images", "data/val_images_256", "--calibration-images", "32"];
+  const out = shell.done("export", "--resume", checkpoint, "-o", "int8.onnx", "--head", head, ...flags, "--verify");
+  const { initializers, inputs, outputs } = readModel(shell.at("int8.onnx")).graph;
+  if (!initializers.some((i) => i.type === "i8" && i.dims.length > 1)) throw new Error("nothing is i8");
+  if ([...inputs, ...outputs].some((v) => v.type !== "f32")) throw new Error("an input or output is not f32");
+  return out;
+}
+
 test.serial("a convolutional network learns, goes on with the same bits, and is exported with its own graph", (t) => {
   const said = shell.moproc("train", "residual.onnx", ...classifier, "--epochs", "12", "--exp-dir", "whole");
   t.is(said.status, 0, said.err);
@@ -85,6 +95,13 @@ test.serial("a convolutional network learns, goes on with the same bits, and is 
   t.regex(step.err, /its network is an ONNX model; a training step of such a network cannot be exported/);
   t.deepEqual(trained.graph.outputs, [{ name: "logits", type: "f32", shape: ["N", 4] }]);
   half(last, "conv1.weight");
+  const int8 = whole(last);
+  t.regex(int8, /4 tensors with \d+ numbers are i8/);
+  t.regex(int8, /3 BatchNormalization nodes became part of their convolutions/);
+  t.regex(int8, /int8: 1 node stays as it is: 1 Identity/);
+  t.regex(int8, /int8 beside f32, both in ONNX Runtime, on 88 other images of data\/val_images_256/);
+  t.regex(int8, /top-1: unknown, because no image is in a folder with the name of a class/);
+  t.is(readModel(shell.at("int8.onnx")).metadata.get("batch_norm"), "folded");
 });
 
 test.serial("a transformer that was made for one image learns, by one rank and by two", (t) => {
@@ -109,6 +126,7 @@ test.serial("a transformer that was made for one image learns, by one rank and b
   t.regex(out, /features.*f32\[1, 16\]/);
   t.is(readModel(shell.at("transformer.t.onnx")).metadata.get("mean"), "[0.5,0.5,0.5]");
   half(`one/${last}`);
+  t.regex(whole(`one/${last}`, "features"), /nodes stay as they are: .*1 Softmax/);
 });
 
 test.serial("MoPro trains a network of grouped convolutions, whose copy its key encoder begins as", (t) => {
@@ -135,6 +153,7 @@ test.serial("MoPro trains a network of grouped convolutions, whose copy its key 
   t.deepEqual(after.get("block1.depthwise.weight"), before.get("encoder_q.block1.depthwise.weight"));
   t.notDeepEqual(after.get("fc.weight"), before.get("encoder_q.classifier.weight"));
   half(last, "block1.depthwise.weight", "both");
+  t.regex(whole(last, "both"), /nodes stay as they are: 3 HardSwish/);
 });
 
 test.serial("a classifier is kept, and what is frozen stays", (t) => {

@@ -77,8 +77,10 @@ async function inPrecision(
   if (f.quantize && drawn) {
     try {
       const made = await calibrated(await onnxRuntime(), full, s, drawn.calibration, f.ranges);
-      const calibration = `${f.ranges}, ${drawn.calibration.count} images`;
-      const model = { ...made.model, metadata: new Map([...made.model.metadata, ["calibration", calibration]]) };
+      const metadata = new Map(made.model.metadata);
+      metadata.set("calibration", `${f.ranges}, ${drawn.calibration.count} images`);
+      if (made.parts.folded > 0) metadata.set("batch_norm", "folded");
+      const model = { ...made.model, metadata };
       return { model, half: undefined, whole: { ...made.parts, bytesF32: encodeModel(full).length } };
     } catch (e) {
       const message = `--quantize ${f.quantize}: ${(e as Error).message}`;

@@ -119,8 +119,12 @@ export function asText(f: ExportFlags, w: Written): string {
   }
   if (half) lines.push(...aboutHalf(half, bytes));
   if (whole && drawn) lines.push(...aboutWhole(f, whole, drawn, bytes));
-  if (drawn && drawn.unreadable.length > 0)
-    lines.push(`  ${drawn.unreadable.length} images cannot be read and are left out, such as ${drawn.unreadable[0]}`);
+  const unread = drawn?.unreadable ?? [];
+  if (unread.length > 0) {
+    const which =
+      unread.length === 1 ? "1 image cannot be read and is" : `${unread.length} images cannot be read and are`;
+    lines.push(`  ${which} left out, such as ${unread[0]}`);
+  }
   if (typeof checked === "string") lines.push(`  ${checked}`);
   else {
     const batches = checked.batches.join(", ");
@@ -155,7 +159,7 @@ function aboutWhole(f: ExportFlags, w: WholeNumbers, drawn: Drawn, bytes: number
   const images = `${drawn.calibration.count} of ${drawn.found} images of ${drawn.folder}`;
   const lines = [
     `  int8: ${size}; ${parts}; ${w.nodes} nodes compute in int8`,
-    `  int8: ${count} nodes stay as they are${count > 0 ? `: ${left.join(", ")}` : ""}`,
+    `  int8: ${count} ${count === 1 ? "node stays as it is" : "nodes stay as they are"}${left.length > 0 ? `: ${left.join(", ")}` : ""}`,
     `  int8: ranges by ${f.ranges} on ${images}`,
   ];
   if (drawn.calibration.count < FEW)
@@ -187,7 +191,8 @@ function aboutAgreement(f: ExportFlags, a: Agreement, drawn: Drawn): string[] {
     const percent = (n: number): string => `${((100 * n) / images).toFixed(2)} %`;
     const both = `f32 ${percent(f32)}, ${precisionOf(f)} ${percent(model)}`;
     lines.push(`    top-1 on ${images} images in folders of classes: ${both}`);
-  }
+  } else if (a.equal !== undefined)
+    lines.push("    top-1: unknown, because no image is in a folder with the name of a class");
   return lines;
 }
 
