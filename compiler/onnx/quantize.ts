@@ -188,7 +188,7 @@ class QuantizeWriter {
     return { ...n, inputs, ...(n.op === "Gemm" && { attributes }) };
   }
 
-  /** A node that computes in f32. It reads what is stored if it was made as whole numbers, and else the value itself. */
+  /** A node that computes in f32. It reads a value as it is stored only if a quantised node made it. */
   private other(n: OnnxNode): OnnxNode {
     return { ...n, inputs: n.inputs.map((v) => (this.plan.made.has(v) ? (this.read.get(v) ?? v) : v)) };
   }

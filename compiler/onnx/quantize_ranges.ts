@@ -108,7 +108,7 @@ export class Histogram {
     return { low: best.low, high: best.high };
   }
 
-  /** For each end k / STEPS of `most`: the values beyond it on one side of 0, and the sum of their squared distances. */
+  /** For each end k / STEPS of `most`, on one side of 0: the values beyond it, with their squared distances. */
   private beyond(most: number, sign: 1 | -1): Tail[] {
     const tails: Tail[] = Array.from({ length: STEPS + 1 }, () => ({ count: 0, square: 0 }));
     let [count, sum, squares] = [0, 0, 0];

@@ -71,7 +71,7 @@ test("a vision transformer: its products are whole numbers, its softmax and norm
   }
 });
 
-test("a residual block: one pair per value, none between a convolution and its Relu, one scale around a pool", async (t) => {
+test("a residual block: a pair per value, none between convolution and Relu, one scale around a pool", async (t) => {
   const m = foreignModel({
     nodes: [
       node("Conv", ["x", "w", "b"], ["c"], { pads: [1, 1, 1, 1] }),
@@ -128,6 +128,27 @@ test("a residual block: one pair per value, none between a convolution and its R
   t.true(apart(await run(model, x), await run(m, x)) < NEAR);
 });
 
+test("a convolution whose result others read besides a Relu is stored itself, and the Relu stays f32", async (t) => {
+  const w = f32([2, 2, 1, 1], [1, -2, 3, 0.5]);
+  const m = foreignModel({
+    nodes: [
+      node("Conv", ["x", "w"], ["c"]),
+      node("Relu", ["c"], ["r"]),
+      node("Conv", ["r", "w"], ["d"]),
+      node("Add", ["d", "c"], ["s"]),
+      node("Conv", ["s", "w"], ["y"]),
+    ],
+    inputs: { x: ["N", 2, 4, 4] },
+    constants: { w },
+  });
+  const { model, parts } = await quantizedFor(m, randomArray([2, 2, 4, 4], 3, -1, 2));
+  t.deepEqual(parts.left, { Relu: 1 });
+  const lines = listing(model);
+  for (const line of ["Relu c/dequantized -> r", "Add d/dequantized c/dequantized -> s"])
+    t.true(lines.includes(line), lines.join("\n"));
+  t.is(lines.filter((l) => l.startsWith("QuantizeLinear")).length, 5);
+});
+
 /** y = x w + b, with changes. */
 const layer = (p: Partial<Parts> = {}): Model =>
   foreignModel({
@@ -137,7 +158,7 @@ const layer = (p: Partial<Parts> = {}): Model =>
     ...p,
   });
 
-test("numbers by hand: scales of channels, a zero point, a bias in the scale of the sums, a channel of zeros", async (t) => {
+test("numbers by hand: scales of channels, a zero point, a bias in the sums' scale, a channel of zeros", async (t) => {
   // x is from -0.5 to 2.05: a scale of 0.01, and 50 for 0
   const x = new NdArray([2, 2], Float64Array.of(-0.5, 2.05, 1, 0));
   const { model, parts } = await quantizedFor(layer(), x);

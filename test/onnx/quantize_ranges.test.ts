@@ -62,7 +62,8 @@ test("percentile cuts one in ten thousand off at each end", (t) => {
 test("mse: no other range has a mean square error that is more than a few percent less", (t) => {
   const relu = (xs: readonly number[]): number[] => xs.map((x) => Math.max(0, x));
   const cubes = normal(20_000, 3).map((x) => x ** 3);
-  const samples = { normal: normal(20_000, 1), relu: relu(normal(20_000, 2)), cubes, tails: relu(cubes) };
+  const uneven = cubes.map((x) => (x < 0 ? x / 5 : x));
+  const samples = { normal: normal(20_000, 1), relu: relu(normal(20_000, 2)), cubes, tails: relu(cubes), uneven };
   for (const [name, values] of Object.entries(samples)) {
     const all = rangeOf(values, "minmax");
     const chosen = rangeOf(values, "mse", 3);
@@ -76,6 +77,15 @@ test("mse: no other range has a mean square error that is more than a few percen
   const draw = uniform(4);
   const rare = [...Array.from({ length: 500_000 }, () => 2 * draw() - 1), 4];
   const [wide, clipped] = [squareError(rare, rangeOf(rare, "minmax")), squareError(rare, rangeOf(rare, "mse"))];
+  const mirrored = rangeOf(
+    rare.map((x) => -x),
+    "mse",
+  );
+  const { low, high } = rangeOf(rare, "mse");
+  t.true(
+    Math.abs(mirrored.low + high) < 0.1 && Math.abs(mirrored.high + low) < 0.1,
+    JSON.stringify([low, high, mirrored]),
+  );
   t.true(clipped < 0.8 * wide, `one value of 500,000 is 4: ${clipped} beside ${wide}`);
 });
 

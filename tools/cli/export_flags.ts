@@ -112,8 +112,8 @@ export const exportFlags: readonly Flag[] = [
     kind: oneOf(["int8"]),
     section: sections.run,
     help:
-      "int8: a quarter of the size. Products compute with whole numbers of 8 bits, i8 weights with a scale per channel " +
-      "and u8 values with ranges measured on --images; ONNX Runtime must be installed.",
+      "int8: a quarter of the size. Products compute with whole numbers of 8 bits: i8 weights with a scale per " +
+      "channel, and u8 values with ranges measured on --images; ONNX Runtime must be installed.",
   },
   {
     names: ["--keep-bn"],

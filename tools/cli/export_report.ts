@@ -156,10 +156,11 @@ function aboutWhole(f: ExportFlags, w: WholeNumbers, drawn: Drawn, bytes: number
   const parts = `${w.tensors} tensors with ${w.numbers} numbers are i8, ${w.activations} values u8`;
   const left = Object.entries(w.left).map(([op, n]) => `${n} ${op}`);
   const count = Object.values(w.left).reduce((a, b) => a + b, 0);
+  const which = count > 0 ? `: ${left.join(", ")}` : "";
   const images = `${drawn.calibration.count} of ${drawn.found} images of ${drawn.folder}`;
   const lines = [
     `  int8: ${size}; ${parts}; ${w.nodes} nodes compute in int8`,
-    `  int8: ${count} ${count === 1 ? "node stays as it is" : "nodes stay as they are"}${left.length > 0 ? `: ${left.join(", ")}` : ""}`,
+    `  int8: ${count} ${count === 1 ? "node stays as it is" : "nodes stay as they are"}${which}`,
     `  int8: ranges by ${f.ranges} on ${images}`,
   ];
   if (drawn.calibration.count < FEW)
