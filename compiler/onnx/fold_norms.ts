@@ -9,7 +9,7 @@ import { readsOf } from "./subgraph.js";
 /** The model with every normalisation by constants merged into its convolution, if nothing else reads that. */
 export function foldNorms(m: Model): { readonly model: Model; readonly folded: number } {
   const { graph } = m;
-  const constants = constantTensors(graph);
+  const constants = constantTensors(graph, m.opsets.get("") ?? 0);
   const names = new Names([...graph.inputs.map((v) => v.name), ...graph.initializers.map((t) => t.name)]);
   for (const n of graph.nodes) for (const v of n.outputs) names.fresh(v);
   const reads = new Map<string, number>();

@@ -52,7 +52,7 @@ export const withoutOthers = (p: Prepared, others: ReadonlySet<string>): Prepare
 
 function planned(m: Model, others: ReadonlySet<string>): QuantizePlan {
   const typed = m.graph.inputs.filter((v) => v.type !== "f32").map((v) => v.name);
-  const plan = quantizePlan(m.graph, new Set([...others, ...typed]));
+  const plan = quantizePlan(m.graph, m.opsets.get("") ?? 0, new Set([...others, ...typed]));
   if (plan.nodes.size === 0)
     throw new Error(
       `no node can compute with whole numbers${[...plan.refused.values()].slice(0, 1).map((w) => `: ${w}`)}`,

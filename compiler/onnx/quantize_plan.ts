@@ -32,13 +32,13 @@ const joins = words("Add Mul Concat AveragePool GlobalAveragePool");
 const bounds = words("Relu Clip");
 
 /**
- * The plan for a graph of operators of ai.onnx from set 13 on. `others`: values that are known to be of another type
- * than f32, which stay as they are. Throws if the graph has whole numbers with scales already.
+ * The plan for a graph of operators of ai.onnx of set `opset`, 13 or later. `others`: values that are known to be of
+ * another type than f32, which stay as they are. Throws if the graph has whole numbers with scales already.
  */
-export function quantizePlan(g: OnnxGraph, others: ReadonlySet<string> = new Set()): QuantizePlan {
+export function quantizePlan(g: OnnxGraph, opset: number, others: ReadonlySet<string>): QuantizePlan {
   const done = g.nodes.find((n) => n.op === "QuantizeLinear" || n.op === "DequantizeLinear");
   if (done) throw new Error(`node ${done.name || done.outputs[0]}: the model has quantised values already`);
-  return new Planner(g, others).plan();
+  return new Planner(g, opset, others).plan();
 }
 
 class Planner {
@@ -52,9 +52,10 @@ class Planner {
 
   constructor(
     private readonly g: OnnxGraph,
+    opset: number,
     private readonly others: ReadonlySet<string>,
   ) {
-    this.constants = constantTensors(g);
+    this.constants = constantTensors(g, opset);
     this.computed = computedConstants(g, this.constants);
     this.outputs = new Set(g.outputs.map((v) => v.name));
     for (const n of g.nodes) for (const name of readsOf(n)) this.readers.set(name, [...this.readersOf(name), n]);
