@@ -25,17 +25,21 @@ export class Histogram {
   private width = 0;
   private low = 0;
   private high = 0;
-  private count = 0; // of all values, also the zeros, which are in no bin because any range has them exactly
+  private count = 0; // of all values, also the zeros, which no bin counts because any range has them exactly
 
   constructor(readonly name: string) {}
 
   /** Throws, naming the activation, if a value is not finite. */
   add(values: Float32Array): void {
-    let [low, high, odd] = [this.low, this.high, 0];
+    let low = this.low;
+    let high = this.high;
+    let zeros = 0;
+    let odd = 0;
     for (let i = 0; i < values.length; i++) {
       const x = values[i] as number;
       if (x < low) low = x;
       if (x > high) high = x;
+      if (x === 0) zeros++;
       odd += x * 0; // NaN if x is not finite
     }
     if (odd !== 0) {
@@ -47,11 +51,14 @@ export class Histogram {
     const most = Math.max(-low, high);
     if (most === 0) return;
     this.widen(most);
-    const [bins, scale] = [this.bins, 1 / this.width];
+    const scale = 1 / this.width;
+    const counts = new Uint32Array(2 * HALF);
     for (let i = 0; i < values.length; i++) {
-      const x = values[i] as number;
-      if (x !== 0) (bins[Math.floor(x * scale) + HALF] as number)++;
+      const bin = ((values[i] as number) * scale + HALF) | 0; // at least 0, so that this is the floor
+      (counts[bin] as number)++;
     }
+    (counts[HALF] as number) -= zeros;
+    for (let i = 0; i < 2 * HALF; i++) (this.bins[i] as number) += counts[i] as number;
   }
 
   /** The range by a method. A value that was always 0 has [0, 0]. */

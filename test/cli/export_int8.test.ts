@@ -93,6 +93,15 @@ test.serial(
   },
 );
 
+test.serial("a packed folder gives the same file as the folder that was packed", (t) => {
+  shell.done("data", "pack", "data", "--out", "packed");
+  const flags = "--quantize int8 --calibration-images 20 --check-images 20 --images";
+  const [plain, packed] = [json("plain.onnx", `${flags} data/val`), json("packed.onnx", `${flags} packed/val`)];
+  t.is(packed.images.found, VAL);
+  t.is(fileDigest(shell.at("plain.onnx")), fileDigest(shell.at("packed.onnx")));
+  t.deepEqual(packed.agreement, plain.agreement);
+});
+
 test.serial("images without class folders, unreadable ones, and very few", (t) => {
   mkdirSync(shell.at("flat", "deep"), { recursive: true });
   const first = shell.start("find", "data/val", "-name", "*.JPEG").out.split("\n")[0] as string;

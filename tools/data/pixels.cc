@@ -62,9 +62,9 @@ int run_images(const Args& args) {
     return 0;
   }
   if (folder.empty()) throw UsageError("--data DIR is needed");
-  if (std::error_code error; !std::filesystem::is_directory(folder, error))
-    throw std::runtime_error(folder + ": no such folder");
   const auto files = data::Files::open(folder);
+  if (std::error_code error; !files->packed() && !std::filesystem::is_directory(folder, error))
+    throw std::runtime_error(folder + ": no such folder");
   for (const std::string& name : files->packed() ? packed_images(*files) : data::images_below(folder).names) {
     std::fwrite(name.data(), 1, name.size(), stdout);
     std::fputc('\0', stdout);
