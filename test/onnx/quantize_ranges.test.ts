@@ -63,7 +63,15 @@ test("mse: no other range has a mean square error that is more than a few percen
   const relu = (xs: readonly number[]): number[] => xs.map((x) => Math.max(0, x));
   const cubes = normal(20_000, 3).map((x) => x ** 3);
   const uneven = cubes.map((x) => (x < 0 ? x / 5 : x));
-  const samples = { normal: normal(20_000, 1), relu: relu(normal(20_000, 2)), cubes, tails: relu(cubes), uneven };
+  const sparse = relu(cubes).flatMap((x) => [x, ...Array<number>(29).fill(0)]);
+  const samples = {
+    normal: normal(20_000, 1),
+    relu: relu(normal(20_000, 2)),
+    cubes,
+    tails: relu(cubes),
+    uneven,
+    sparse,
+  };
   for (const [name, values] of Object.entries(samples)) {
     const all = rangeOf(values, "minmax");
     const chosen = rangeOf(values, "mse", 3);
