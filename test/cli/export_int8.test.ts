@@ -56,13 +56,13 @@ test.serial("a file of a quarter of the size, with what was done and how well it
 });
 
 test.serial("the same command gives the same bytes; --json has the numbers of the text", (t) => {
-  const flags = "--quantize int8 --images data/val --input uint8 --opset 13";
+  const flags = "--quantize int8 --images data/val --input uint8 --opset 13 --calibration-images 128";
   const { int8, images, check, agreement, bytes, metadata, inputs } = json("a.onnx", flags);
   must(exported("b.onnx", flags));
   t.is(fileDigest(shell.at("a.onnx")), fileDigest(shell.at("b.onnx")));
   t.is(bytes, readFileSync(shell.at("a.onnx")).length);
   t.true(int8.bytesF32 > 3 * bytes);
-  // fewer images than the 128 of --calibration-images, so that none is left
+  // the folder has fewer images, so that none is left for the comparison
   const all = { folder: "data/val", found: VAL, calibration: VAL, check: VAL, separate: false, unreadable: [] };
   t.deepEqual(images, all);
   t.is(agreement.images, VAL);
@@ -108,13 +108,16 @@ test.serial("images without class folders, unreadable ones, and very few", (t) =
   for (const name of ["a.jpg", "b\nc.jpg", "deep/d.jpg"]) cpSync(shell.at(first), shell.at("flat", name));
   writeFileSync(shell.at("flat", "broken.jpg"), "no picture");
   writeFileSync(shell.at("flat", ".hidden.jpg"), "no picture");
-  const { images, agreement, int8 } = json("f.onnx", "--quantize int8 --images flat --ranges minmax");
+  const { images, agreement, int8 } = json(
+    "f.onnx",
+    "--quantize int8 --images flat --ranges minmax --calibration-images 4",
+  );
   t.deepEqual([images.found, images.calibration, images.check, images.separate], [4, 3, 3, false]);
   t.is(images.unreadable.length, 1);
   t.regex(images.unreadable[0], /^broken\.jpg: /);
   t.is(agreement.right, undefined);
   t.is(int8.ranges, "minmax");
-  const { out } = must(exported("f.onnx", "--quantize int8 --images flat --no-check"));
+  const { out } = must(exported("f.onnx", "--quantize int8 --images flat --no-check --calibration-images 4"));
   t.regex(out, /int8: 3 images are few/);
   t.regex(out, /1 image cannot be read and is left out, such as broken\.jpg: /);
   t.regex(out, /not checked: --no-check/);
@@ -124,6 +127,11 @@ test.serial("images without class folders, unreadable ones, and very few", (t) =
   t.is(none.status, 2);
   t.regex(none.err, /--images broken: none of the images drawn can be read, such as broken\.jpg: /);
   rmSync(shell.at("broken"), { recursive: true });
+});
+
+test.serial("without --calibration-images at most half of the folder is calibrated on", (t) => {
+  const half = json("d.onnx", "--quantize int8 --images data/val --check-images 1000").images;
+  t.deepEqual([half.calibration, half.check, half.separate], [VAL / 2, VAL / 2, true]);
 });
 
 test.serial("moproc compiles the file and gives the values of ONNX Runtime", async (t) => {

@@ -22,5 +22,6 @@ test("the commands of the page run, and the network learns", (t) => {
   const find = (pattern: RegExp): RegExpExecArray => pattern.exec(said.join("\n")) as RegExpExecArray;
   t.truthy(find(/network\.onnx: \d+ tensors and a new classifier on its feature of 128 are trained/));
   t.truthy(find(/; frozen: 1 tensor$/m));
+  t.truthy(find(/int8 beside f32, both in ONNX Runtime, on 60 other images of data/));
   t.true(Number(find(/top-1 ([\d.]+) %/)[1]) > 40);
 });

@@ -5,6 +5,7 @@ import { type RangeMethod, rangeMethods } from "../../compiler/onnx/quantize_ran
 import { type Head, heads, type Input, inputs } from "../../models/deploy.js";
 import { archs } from "../../models/trunk.js";
 import { type Encoder, encoders, type NetworkFlags } from "./checkpoint.js";
+import { USUAL_CALIBRATION } from "./export_images.js";
 import { integer, oneOf, positive } from "./kinds.js";
 import { type Flag, type Given, sections } from "./record.js";
 
@@ -18,9 +19,6 @@ export type Precision = (typeof precisions)[number];
  */
 export const tolerances: Readonly<Record<Precision | "int8", number>> = { f32: 1e-4, f16: 1e-2, int8: 0.25 };
 
-/** How many images are drawn by default. */
-export const counts = { calibration: 128, check: 500 } as const;
-
 /** The flags of moproc export. */
 export interface ExportFlags extends NetworkFlags {
   readonly resume: string;
@@ -33,7 +31,7 @@ export interface ExportFlags extends NetworkFlags {
   readonly precision: Precision;
   readonly quantize?: "int8";
   readonly images?: string;
-  readonly calibrationImages: number;
+  readonly calibrationImages?: number;
   readonly checkImages: number;
   readonly ranges: RangeMethod;
   readonly keepBn?: true;
@@ -155,7 +153,7 @@ export const exportFlags: readonly Flag[] = [
     names: ["--calibration-images"],
     unit: "N",
     kind: integer(1),
-    default: counts.calibration,
+    shown: `${USUAL_CALIBRATION}, at most half of the folder`,
     section: images,
     help: "How many images --quantize measures ranges on, drawn evenly over the folder.",
   },
@@ -173,7 +171,7 @@ export const exportFlags: readonly Flag[] = [
     names: ["--check-images"],
     unit: "N",
     kind: integer(1),
-    default: counts.check,
+    default: 500,
     section: images,
     help: "How many images both models run on, drawn evenly over those not calibrated on, if there are any.",
   },

@@ -25,11 +25,13 @@ export interface Drawn {
   readonly unreadable: readonly string[]; // of those that were drawn: name and reason
 }
 
-/** How many images are drawn: for calibration, 0 if there is none, and for the comparison. */
+/** How many images are drawn, if the folder has as many. */
 export interface Counts {
-  readonly calibration: number;
+  readonly calibration: number | undefined; // undefined: the usual number, but at most half of the folder
   readonly check: number;
 }
+
+export const USUAL_CALIBRATION = 128;
 
 /**
  * Draws images evenly over the folder's sorted paths, always the same ones. Those of the comparison are others than
@@ -38,7 +40,8 @@ export interface Counts {
  */
 export function drawImages(folder: string, size: number, counts: Counts, classes: readonly string[]): Drawn {
   const names = imagesOf(folder);
-  const first = evenly(names, counts.calibration);
+  const calibration = counts.calibration ?? Math.min(USUAL_CALIBRATION, Math.ceil(names.length / 2));
+  const first = evenly(names, calibration);
   const used = new Set(first);
   const others = names.filter((n) => !used.has(n));
   const separate = others.length > 0;
@@ -60,9 +63,9 @@ export function drawImages(folder: string, size: number, counts: Counts, classes
   };
   const unreadable = [...reasons].map(([n, why]) => `${Buffer.from(n, "latin1").toString()}: ${why}`);
   const drawn = { calibration: pictures(first), check: pictures(second) };
-  if (drawn.check.count === 0 || (counts.calibration > 0 && drawn.calibration.count === 0))
+  if (drawn.check.count === 0 || (calibration > 0 && drawn.calibration.count === 0))
     throw new Error(`--images ${folder}: none of the images drawn can be read, such as ${unreadable[0]}`);
-  return { folder, found: names.length, ...drawn, separate: separate && counts.calibration > 0, unreadable };
+  return { folder, found: names.length, ...drawn, separate: separate && calibration > 0, unreadable };
 }
 
 const latin1 = (text: string): string => Buffer.from(text).toString("latin1");
