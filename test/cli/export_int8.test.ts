@@ -121,6 +121,11 @@ test.serial("images without class folders, unreadable ones, and very few", (t) =
   t.regex(out, /int8: 3 images are few/);
   t.regex(out, /1 image cannot be read and is left out, such as broken\.jpg: /);
   t.regex(out, /not checked: --no-check/);
+  mkdirSync(shell.at("two"));
+  cpSync(shell.at("flat", "broken.jpg"), shell.at("two", "a.jpg"));
+  cpSync(shell.at("flat", "a.jpg"), shell.at("two", "b.jpg"));
+  const two = json("f.onnx", "--quantize int8 --images two").images; // b is drawn, and a cannot be read
+  t.deepEqual([two.calibration, two.check, two.separate, two.unreadable.length], [1, 1, false, 1]);
   mkdirSync(shell.at("broken"));
   cpSync(shell.at("flat", "broken.jpg"), shell.at("broken", "broken.jpg"));
   const none = exported("refused.onnx", "--quantize int8 --images broken");

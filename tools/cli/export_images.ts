@@ -31,12 +31,13 @@ export interface Counts {
   readonly check: number;
 }
 
+/** How many images a calibration has if the folder has twice as many. */
 export const USUAL_CALIBRATION = 128;
 
 /**
  * Draws images evenly over the folder's sorted paths, always the same ones. Those of the comparison are others than
- * those of the calibration if the folder has more. `classes`: their names; a folder of such a name holds images of the
- * class. Throws, naming the folder, if it is missing or has no image that can be read.
+ * those of the calibration if the folder has more that can be read. `classes`: their names; a folder of such a name
+ * holds images of the class. Throws, naming the folder, if it is missing or has no image that can be read.
  */
 export function drawImages(folder: string, size: number, counts: Counts, classes: readonly string[]): Drawn {
   const names = imagesOf(folder);
@@ -44,9 +45,8 @@ export function drawImages(folder: string, size: number, counts: Counts, classes
   const first = evenly(names, calibration);
   const used = new Set(first);
   const others = names.filter((n) => !used.has(n));
-  const separate = others.length > 0;
-  const second = separate ? evenly(others, counts.check) : evenly(first, counts.check);
-  const all = separate ? [...first, ...second] : first;
+  const second = evenly(others, counts.check);
+  const all = [...first, ...second];
   const { planes, reasons } = decoded(folder, all, size);
   const numbers = new Map(classes.map((c, i) => [latin1(c), i]));
   const each = 3 * size * size;
@@ -62,10 +62,13 @@ export function drawImages(folder: string, size: number, counts: Counts, classes
     return { count: good.length, size, planes: bytes, labels };
   };
   const unreadable = [...reasons].map(([n, why]) => `${Buffer.from(n, "latin1").toString()}: ${why}`);
-  const drawn = { calibration: pictures(first), check: pictures(second) };
-  if (drawn.check.count === 0 || (calibration > 0 && drawn.calibration.count === 0))
+  const calibrated = pictures(first);
+  const unused = pictures(second);
+  const check = unused.count > 0 ? unused : pictures(evenly(first, counts.check));
+  if (check.count === 0 || (calibration > 0 && calibrated.count === 0))
     throw new Error(`--images ${folder}: none of the images drawn can be read, such as ${unreadable[0]}`);
-  return { folder, found: names.length, ...drawn, separate: separate && calibration > 0, unreadable };
+  const separate = calibration > 0 && unused.count > 0;
+  return { folder, found: names.length, calibration: calibrated, check, separate, unreadable };
 }
 
 const latin1 = (text: string): string => Buffer.from(text).toString("latin1");
