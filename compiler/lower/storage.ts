@@ -28,6 +28,9 @@ export function storedValues(g: Graph, templateOf: TemplateOf, note: (line: stri
   const kept = new Set<Value>([...g.outputs, ...g.updates.values()]);
   const stored = new Set<Value>();
 
+  /** The values whose recomputation takes functions that cost much more than a load. */
+  const costly = new Set<Value>();
+
   /** Value -> the full-size tensors that its recomputation reads; small operands are not counted. */
   const leaves = new Map<Value, ReadonlySet<Value>>();
   const leavesOf = (v: Value): ReadonlySet<Value> => leaves.get(v) ?? new Set([v]);
@@ -45,6 +48,8 @@ export function storedValues(g: Graph, templateOf: TemplateOf, note: (line: stri
         return `${node.op} takes no prologue there`;
       } else if (templateOf(node)?.declines?.(node).includes(operandName(node, index))) {
         return `${node.op} would compute it too often`;
+      } else if (costly.has(v) && (templateOf(node)?.repeats?.(node, operandName(node, index)) ?? 1) > 1) {
+        return `${node.op} would compute its functions several times`;
       }
     }
     return undefined;
@@ -79,7 +84,9 @@ export function storedValues(g: Graph, templateOf: TemplateOf, note: (line: stri
         for (const l of stored.has(v) || !fused(producer.get(v)) ? [v] : leavesOf(v)) own.add(l);
       }
     });
+    const dear = computesFunctions(n) || n.inputs.some((v) => costly.has(v) && !stored.has(v));
     for (const v of n.outputs) {
+      if (dear) costly.add(v);
       leaves.set(v, own);
       const why = mustStore(v, n);
       if (why) note(`%${v.name}: stored, ${why}`);
@@ -88,5 +95,16 @@ export function storedValues(g: Graph, templateOf: TemplateOf, note: (line: stri
   }
   return stored;
 }
+
+/** Whether the code of an elementwise node calls exp, log, erf or the like, which take about 20 instructions each. */
+const computesFunctions = (n: Node): boolean =>
+  !isConstant(n) &&
+  opOf(n.op)
+    .code?.(
+      n.inputs.map((_, i) => `x${i}`),
+      n.attrs,
+      n.outputs.map((_, i) => `y${i}`),
+    )
+    .some((text) => /\b(exp|log|erf|tanh|sigmoid)\(/.test(text)) === true;
 
 const mb = (bytes: number): string => (bytes / 1e6).toFixed(3);

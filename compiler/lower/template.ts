@@ -65,6 +65,8 @@ export interface TemplateSpec {
   operandType?(target: Target): DType;
   /** Inputs of `prologue` that this node reads from memory, because recomputing them costs more than it saves. */
   declines?(node: Node): readonly string[];
+  /** How often an element of an input of `prologue` is computed; absent: about once. */
+  repeats?(node: Node, input: string): number;
   readonly epilogue: boolean; // the result may pass through elementwise nodes; otherwise outputs are plain buffers
   readonly sums: boolean;
   readonly moments: boolean;

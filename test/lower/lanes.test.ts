@@ -77,6 +77,17 @@ test("expressions join the kernel that makes their operand, and each other", (t)
   t.deepEqual(templates(b.finish([op.map(b, [y], { expr: "max(x0,-2)" })])), ["matmul"]);
 });
 
+test("functions that a product would compute once for each of its blocks are computed before it", (t) => {
+  const product = (expr: string, columns: number): string[] => {
+    const b = Builder.create("product");
+    const [x, w] = [b.input("x", { dtype: "f32", shape: [9, 8] }), b.input("w", { dtype: "f32", shape: [8, columns] })];
+    return templates(b.finish([op.matmul(b, op.map(b, [x], { expr }), w)])).toSorted();
+  };
+  t.deepEqual(product("erf(x0)", 64), ["matmul"]);
+  t.deepEqual(product("erf(x0)", 300), ["matmul", "pointwise"]);
+  t.deepEqual(product("max(x0,0)", 300), ["matmul"]);
+});
+
 test("values in lanes are those of the reference for special numbers", async (t) => {
   const graphs = [...wanted].flatMap(([name, e]) => (e && !inLoops.includes(name) ? [graphOf(name, e)] : []));
   t.true(graphs.length >= 25, String(graphs.length));

@@ -23,6 +23,8 @@ export interface Options {
   readonly seconds: number; // for each comparison
   readonly threads: number;
   readonly say: (line: string) => void;
+  /** Called when a comparison begins; what it returns is called at its end with the processor seconds of this process. */
+  readonly watched: () => (own: number) => void;
 }
 
 export const cpuName = (): string => cpus()[0]?.model.trim() ?? "an unknown CPU";
@@ -37,7 +39,10 @@ async function measure(subjects: readonly Subject[], goal: (name: string) => num
   for (const [i, s] of subjects.entries()) {
     const p = await pair(s, programs[i] as (typeof programs)[number], a, o.threads);
     if (!(p.difference < LIMIT)) throw new Error(`${s.name}: differs from ${peerName} by ${p.difference}`);
+    const [end, used] = [o.watched(), process.cpuUsage()];
     const t = await alternate(p.ours, p.peer, o.seconds);
+    const { user, system } = process.cpuUsage(used);
+    end((user + system) / 1e6);
     await p.close();
     const [ours, peer] = [t.ours, t.peer].map((ms) => `${ms.toFixed(2)} ms`.padStart(12)) as [string, string];
     o.say(`${s.name.padEnd(40)}${ours}${peer}  ratio ${t.ratio.toFixed(2)}, quartiles ${percent(t.spread)} apart`);

@@ -5,7 +5,7 @@ import type { Entry } from "./main.js";
 export interface Machine {
   readonly cpu: string;
   readonly threads: number;
-  readonly others: number; // share of the cores that other processes used meanwhile
+  readonly others: number; // share of the cores that other processes used, in nine of ten comparisons at most
   readonly date: string;
   readonly command: string;
 }
@@ -30,7 +30,7 @@ function table(entries: readonly Entry[]): string[] {
 
 /** `sections`: titles with their results. */
 export function benchPage(sections: ReadonlyMap<string, readonly Entry[]>, m: Machine): string {
-  const share = `${Math.round(100 * m.others)} % of the cores meanwhile`;
+  const share = `up to ${Math.round(100 * m.others)} % of the cores meanwhile`;
   return [
     "# Measured on CPUs",
     "",

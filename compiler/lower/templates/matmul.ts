@@ -66,6 +66,11 @@ export const matmul: TemplateSpec = {
       extent: [m, n, k],
     };
   },
+  repeats: (node, input) => {
+    const { m, n } = sizesOf(node);
+    const cut = blocksOf(m, 1, n);
+    return input === "a" ? cut.nBlocks : cut.mBlocks;
+  },
   grouped: (node) => {
     const [ta, tb] = [flagAttr(node, "ta"), flagAttr(node, "tb")];
     return { operands: ta && !tb ? ["a", "b"] : ["a"], result: !ta };
