@@ -23,7 +23,7 @@ export interface Options {
   readonly seconds: number; // for each comparison
   readonly threads: number;
   readonly say: (line: string) => void;
-  /** Called when a comparison begins; what it returns is called at its end with the processor seconds of this process. */
+  /** Called when a comparison begins; what it returns is called at its end, with our processor seconds. */
   readonly watched: () => (own: number) => void;
 }
 
