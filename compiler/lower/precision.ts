@@ -8,6 +8,7 @@ import { conv, conv_dgrad, conv_wgrad } from "../ops/conv.js";
 import { matmul } from "../ops/matmul.js";
 import { type AnyOp, isElementwise, opOf } from "../ops/op.js";
 import { rowsOf } from "../ops/rows.js";
+import { templatesOf } from "./templates/index.js";
 import { isView } from "./views.js";
 
 /** Whether an op takes values of every type: its record says its loops, or it only moves elements. */
@@ -30,7 +31,8 @@ export function requireTypes(g: Graph, target: Target): void {
         `${where}: ${odd.name} is ${showType(odd.type)}, but ` +
           (gpu ? "GPUs compute in f32; --precision bf16 stores activations as bf16" : "its kernel computes in f32"),
       );
-    if (op.nest && gpu && !isElementwise(n)) throw new Error(`${where} has no kernel for GPUs; compile it for the CPU`);
+    if (gpu && op.nest && !isElementwise(n) && !templatesOf(target)(n))
+      throw new Error(`${where} has no kernel for GPUs; compile it for the CPU`);
   }
 }
 

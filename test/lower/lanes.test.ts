@@ -2,12 +2,15 @@
 // go, and their values for special numbers beside the reference.
 
 import test from "ava";
+import type { Artefact } from "node-cuda-rt";
 import { Builder } from "../../compiler/ir/builder.js";
 import { NdArray } from "../../compiler/ir/nd.js";
 import type { Graph, Value } from "../../compiler/ir/types.js";
 import { functions } from "../../compiler/ops/general/functions.js";
 import * as op from "../../compiler/ops/index.js";
 import { lower } from "../../compiler/pipeline.js";
+import { cpuArch } from "../../tools/cli/cpu.js";
+import { opCases } from "../support/cases.js";
 import { compiled, nativeTarget, runCompiled, runReference } from "../support/compiled.js";
 
 const special = [NaN, -Infinity, -1e30, -3.5, -1, -0.5, -1e-40, -0, 0, 1e-40, 0.25, 0.5, 1, 2.5, 90, 1e30, Infinity];
@@ -103,5 +106,23 @@ test("values in lanes are those of the reference for special numbers", async (t)
       const close = Object.is(y, w) || y === w || Math.abs(y - w) <= 2.5e-7 * Math.abs(w) + 2e-45;
       if (!close) t.fail(`${g.name} of ${values.map((v) => v.data[i])}: ${y} instead of ${w}`);
     });
+  }
+});
+
+test("maps, stacks of matrices and convolutions by channel have the same bits in both widths", async (t) => {
+  const cases = opCases.filter((c) => /^(batch_matmul|nd_conv_depthwise|map_)/.test(c.name));
+  t.true(cases.length > 40);
+  const graphs = cases.map((c) => c.graph);
+  const [narrow, wide] = await Promise.all(
+    ["x86-64-v3", cpuArch("native")].map((arch) => compiled(`lanes_${arch}`, graphs, { ...nativeTarget, arch })),
+  );
+  for (const c of cases) {
+    const a = await runCompiled(narrow as Artefact, c.graph, c.feed);
+    const b = await runCompiled(wide as Artefact, c.graph, c.feed);
+    t.deepEqual(
+      a.outputs.map((o) => o.data),
+      b.outputs.map((o) => o.data),
+      c.name,
+    );
   }
 });

@@ -3,6 +3,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Graph, Precision, Target, Value } from "../../compiler/ir/types.js";
+import { templatesOf } from "../../compiler/lower/templates/index.js";
 import { isElementwise, opOf } from "../../compiler/ops/op.js";
 import { root } from "../../compiler/util/root.js";
 
@@ -18,7 +19,8 @@ export function emulated(precision: Precision, seed = 1, arch = "emulator"): Tar
 }
 
 /** Whether a graph has only ops with templates for GPUs; the general template is for CPUs. */
-export const hasCudaKernels = (g: Graph): boolean => g.nodes.every((n) => !opOf(n.op).nest || isElementwise(n));
+export const hasCudaKernels = (g: Graph): boolean =>
+  g.nodes.every((n) => !opOf(n.op).nest || isElementwise(n) || templatesOf({ device: "cuda" })(n) !== undefined);
 
 /**
  * Whether the tensor cores accept the channels of all convolutions: multiples of 8, except for the image of a forward

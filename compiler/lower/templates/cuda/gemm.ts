@@ -49,7 +49,9 @@ export const tile = (
 /** `t`, whose STAGE_TERMS is for 2-byte operands, with as many bytes per stage for the operand `o`. */
 export const forOperand = (t: Tile, o: Operand): Tile => ({ ...t, STAGE_TERMS: (t.STAGE_TERMS * 2) / o.bytes });
 
-const stageBytes = (t: Tile, o: Operand): number => t.STAGES * (t.TILE_ROWS + t.TILE_COLUMNS) * t.STAGE_TERMS * o.bytes;
+/** Bytes of shared memory of all stages. */
+export const stageBytes = (t: Tile, o: Operand): number =>
+  t.STAGES * (t.TILE_ROWS + t.TILE_COLUMNS) * t.STAGE_TERMS * o.bytes;
 
 /** Bytes of shared memory of an epilogue by `threads` threads: for one tile (`scratch`), and kept across tiles. */
 function epilogueBytes(t: Tile, y: Fused, threads: number): { readonly scratch: number; readonly state: number } {

@@ -1,6 +1,7 @@
 // All kernel templates of the CUDA target, found by the IR op they compute or, for packing, by their own name.
 
 import type { TemplateSpec } from "../../template.js";
+import { batchMatmul } from "./batch_matmul.js";
 import * as conv from "./conv.js";
 import { matmul } from "./matmul.js";
 import * as move from "./move.js";
@@ -16,6 +17,7 @@ export const cudaTemplates: readonly TemplateSpec[] = [
   conv.convWgrad,
   conv.packConvFprop,
   matmul,
+  batchMatmul,
   pointwise,
   pool.maxPool,
   pool.maxPoolGrad,
