@@ -73,6 +73,7 @@ function taskPixels(t: TileInput, m: Machine): { readonly ROW_BLOCK: number; rea
 }
 
 const smallBatchTasks = 16; // that a launch has at least if its shape allows it: two for each of eight cores
+const MANY_IMAGES = 8; // make enough tasks without being cut finer
 const leastPixels = 28; // of such a task, so that a weight is used for a few register tiles
 
 /** The pixels and channels of a task, cut until `images` images make enough tasks. */
@@ -92,7 +93,10 @@ function spread(
   return { ROW_BLOCK: ceilDiv(ceilDiv(t.rows, t.unit), rowBlocks()) * t.unit, IMAGE_BLOCK, CHANNEL_PARTS };
 }
 
-/** `images`: how many there are, if the result has no channel sums, whose order depends on the tasks. */
+/**
+ * `images`: how many there are, if the result has no channel sums, whose order depends on the tasks. All batches of
+ * MANY_IMAGES or more have the same tiles, and so the same kernels.
+ */
 export function directTiles(t: TileInput, m: Machine, images?: number): DirectTiles {
   const TILE_VECTORS = blockVectors(t.channels, m);
   const rowBytes = 4 * TILE_VECTORS * m.lanes * t.tapRow;
@@ -102,7 +106,8 @@ export function directTiles(t: TileInput, m: Machine, images?: number): DirectTi
   const few = rows.ROW_BLOCK === t.rows && rows.ROW_BLOCK * t.cols <= 100; // such a batch makes few tasks
   const parts = few ? clamp(floor((blocks * TILE_VECTORS * m.lanes) / 256), 1, Math.min(4, blocks)) : 1;
   const usual = { ...rows, CHANNEL_PARTS: parts };
-  const { ROW_BLOCK, IMAGE_BLOCK, CHANNEL_PARTS } = images === undefined ? usual : spread(t, images, blocks, usual);
+  const { ROW_BLOCK, IMAGE_BLOCK, CHANNEL_PARTS } =
+    images === undefined || images >= MANY_IMAGES ? usual : spread(t, images, blocks, usual);
   const pixels = ROW_BLOCK * t.cols;
   // If the weights of all blocks fit in the cache, a few pixels are computed for all blocks, so that whole pixels are
   // written.
