@@ -1,7 +1,8 @@
 // The folders of the project and their order: an import or an include refers to its own folder or to one below it. Also
 // the limits of files' sizes. The lists below are in order: an entry may use the entries after it.
 
-import { readdirSync, readFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
 import test from "ava";
 import { root } from "../compiler/util/root.js";
@@ -213,6 +214,17 @@ test("files stay within 400 lines, kernels within 500", (t) => {
   t.deepEqual(
     long.map(({ f, lines }) => `${f}: ${lines}`),
     [],
+  );
+});
+
+test("no file of over a megabyte is in the repository, but for two archives of fixtures", (t) => {
+  const listed = spawnSync("git", ["ls-files", "-z"], { cwd: root, encoding: "utf8" });
+  if (listed.status !== 0) return t.pass(); // a copy without its history
+  const files = listed.stdout.split("\0").filter((f) => f !== "" && existsSync(join(root, f)));
+  t.true(files.length > 1000);
+  t.deepEqual(
+    files.filter((f) => statSync(join(root, f)).size > 2 ** 20),
+    ["test/fixtures/image-golden/image-golden.tar.gz", "test/fixtures/onnx-conformance/cases.tar.gz"],
   );
 });
 

@@ -9,7 +9,7 @@ import { tensorOf } from "../../compiler/onnx/model.js";
 import { encodeNpy } from "../../compiler/onnx/npy.js";
 import { decodeModel, encodeModel } from "../../compiler/onnx/proto.js";
 import { root } from "../../compiler/util/root.js";
-import { pythonWith } from "../support/python.js";
+import { noPythonWith, pythonWith } from "../support/python.js";
 import { initializer, numbers, quantizedFor } from "../support/quantized.js";
 import { randomArray } from "../support/random.js";
 import { randomNetwork } from "../support/random_network.js";
@@ -27,8 +27,9 @@ quantize_static(model, out, Reader(), quant_format=QuantFormat.QDQ, per_channel=
 `;
 
 const python = pythonWith("onnxruntime", "onnx");
-const withPeer = python ? test : test.skip;
-withPeer(`the same numbers as onnxruntime.quantization${python ? "" : ": no Python here has it"}`, async (t) => {
+const title = "the same numbers as onnxruntime.quantization";
+const named = python === undefined ? `${title}: ${noPythonWith("onnxruntime", "onnx")}` : title;
+(python === undefined ? test.skip : test)(named, async (t) => {
   mkdirSync(join(root, "build", "test"), { recursive: true });
   const scratch = mkdtempSync(join(root, "build", "test", "quantize-"));
   t.teardown(() => rmSync(scratch, { recursive: true, force: true }));
