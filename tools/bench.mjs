@@ -1,10 +1,10 @@
 // npm run bench: measures this compiler beside ONNX Runtime on this machine's CPU, in turns, and writes a page and a
-// list of results. Defaults are in brackets.
+// list of results to build/bench. Defaults are in brackets.
 //
-//   npm run bench -- [networks] [operators]  which parts [both]
+//   npm run bench -- [networks] [operators] [int8]  which parts [all]; int8: exported models beside f32
 //                    --quick          2 seconds for a comparison [6], 0.3 for an operator [1]
 //                    --threads N      CPU threads of both [all cores]
-//                    --out DIR        folder for cpu.md and cpu.json [build/bench]; docs/benchmarks for the page here
+//                    --publish        writes docs/benchmarks/cpu.md and cpu.json instead, from all parts
 //                    --no-setup       builds nothing: everything needed has been built
 
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -14,7 +14,7 @@ import { parseArgs } from "node:util";
 import { untilQuiet, watch } from "./scaling/quiet.mjs";
 import { allSteps, quiet, root, runSteps } from "./setup/steps.mjs";
 
-const parts = ["networks", "operators"];
+const parts = ["networks", "operators", "int8"];
 const PATIENCE = 60; // seconds to wait until other processes are idle
 
 function options() {
@@ -23,7 +23,7 @@ function options() {
       options: {
         quick: { type: "boolean", default: false },
         threads: { type: "string", default: `${availableParallelism()}` },
-        out: { type: "string", default: join(root, "build", "bench") },
+        publish: { type: "boolean", default: false },
         "no-setup": { type: "boolean", default: false },
       },
       allowPositionals: true,
@@ -32,15 +32,19 @@ function options() {
     if (odd !== undefined) throw new Error(`${odd}: the parts are ${parts.join(", ")}`);
     const threads = Number(values.threads);
     if (!Number.isInteger(threads) || threads < 1) throw new Error(`--threads ${values.threads}: expected 1 or more`);
+    if (values.publish && positionals.length > 0) throw new Error("--publish: needs all parts; name none");
     return { ...values, threads, parts: positionals.length > 0 ? positionals : parts };
   } catch (e) {
-    process.stderr.write(`${e.message}\nUsage: npm run bench -- [${parts.join("] [")}] [--quick] [--threads N]\n`);
+    process.stderr.write(
+      `${e.message}\nUsage: npm run bench -- [${parts.join("] [")}] [--quick] [--threads N] [--publish]\n`,
+    );
     process.exit(2);
   }
 }
 
 const o = options();
 if (!o["no-setup"]) runSteps(allSteps());
+const { int8 } = await import("../build/js/tools/bench/int8.js");
 const { cpuName, networks, singleOperators } = await import("../build/js/tools/bench/main.js");
 const { benchPage } = await import("../build/js/tools/bench/page.js");
 const { namedModels } = await import("../build/js/tools/bench/subjects.js");
@@ -53,21 +57,23 @@ const watched = () => {
 };
 const say = (line) => console.log(line);
 const settings = (seconds) => ({ seconds, threads: o.threads, say, watched });
-const sections = new Map();
+const sections = [];
+const add = (title, entries, ours = "moproc") => sections.push({ title, ours, entries });
 const models = mkdtempSync(join(tmpdir(), "moproc-bench-"));
 try {
   if (o.parts.includes("networks")) {
     const archive = join(root, "test", "fixtures", "onnx-networks", "networks.tar.gz");
     quiet("tar", ["-xzf", archive, "-C", models]);
-    sections.set("Networks", await networks(namedModels(models), settings(o.quick ? 2 : 6)));
+    add("Networks", await networks(namedModels(models), settings(o.quick ? 2 : 6)));
   }
   if (o.parts.includes("operators"))
-    sections.set("Operators on a million elements", await singleOperators(settings(o.quick ? 0.3 : 1)));
+    add("Operators on a million elements", await singleOperators(settings(o.quick ? 0.3 : 1)));
+  if (o.parts.includes("int8")) add("Models of 8 bits in ONNX Runtime", await int8(settings(o.quick ? 2 : 6)), "int8");
 } finally {
   rmSync(models, { recursive: true });
 }
 const busy = others.toSorted((a, b) => a - b)[Math.floor(0.9 * others.length)];
-const entries = [...sections.values()].flat();
+const entries = sections.flatMap((s) => s.entries);
 const missed = entries.filter((e) => e.goal !== null && e.ratio < e.goal);
 console.log(
   `${cpuName()}, ${o.threads} threads; other processes used up to ${Math.round(100 * busy)} % of the cores` +
@@ -75,12 +81,13 @@ console.log(
 );
 for (const e of entries.filter((e) => e.goal !== null))
   console.log(`${missed.includes(e) ? "missed " : "reached"} ${e.name}: ${e.ratio.toFixed(2)}, goal ${e.goal}`);
-mkdirSync(o.out, { recursive: true });
-const page = join(o.out, "cpu.md");
-const command = ["npm run bench", ...(o.quick ? ["-- --quick"] : [])].join(" ");
+const out = o.publish ? join(root, "docs", "benchmarks") : join(root, "build", "bench");
+mkdirSync(out, { recursive: true });
+const page = join(out, "cpu.md");
+const command = ["npm run bench --", ...process.argv.slice(2).filter((a) => a !== "--no-setup")].join(" ");
 const date = new Date().toISOString().slice(0, 10);
 writeFileSync(page, benchPage(sections, { cpu: cpuName(), threads: o.threads, others: busy, date, command }));
 // biome pads the tables of pages in docs
 quiet(join(root, "node_modules", ".bin", "biome"), ["format", "--write", "--no-errors-on-unmatched", page]);
-writeFileSync(join(o.out, "cpu.json"), `${JSON.stringify(entries, null, 2)}\n`);
+writeFileSync(join(out, "cpu.json"), `${JSON.stringify(entries, null, 2)}\n`);
 console.log(page);

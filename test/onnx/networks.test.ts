@@ -64,8 +64,8 @@ test("two ways take turns, and the one that takes half the time has the ratio 2"
 test("the page says on which machine, and whether it was quiet", (t) => {
   const entry = { name: "Neg", ours: 1.5, peer: 3, peer_name: "Peer 1", ratio: 2, goal: 0.5, unit: "ms", spread: 0.1 };
   const machine = { cpu: "A CPU", threads: 2, others: 0.02, date: "2026-01-02", command: "npm run bench" };
-  const page = benchPage(new Map([["Operators", [entry]]]), machine);
+  const page = benchPage([{ title: "Operators", ours: "moproc", entries: [entry] }], machine);
   t.regex(page, /on 2026-01-02\.\n\n- CPU: A CPU, 2 threads\n- other processes used up to 2 % of the cores/);
   t.regex(page, /\| Neg \| 1\.50 ms \| 3\.00 ms \| 2\.00 \| 0\.5 \| 10 % \|/);
-  t.regex(benchPage(new Map(), { ...machine, others: 0.4 }), /\*\*other processes used up to 40 % of the cores/);
+  t.regex(benchPage([], { ...machine, others: 0.4 }), /\*\*other processes used up to 40 % of the cores/);
 });

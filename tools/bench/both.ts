@@ -5,12 +5,13 @@ import type { Graph } from "../../compiler/ir/types.js";
 import { type Elements, elementsOf, type Model, type Tensor } from "../../compiler/onnx/model.js";
 import { encodeModel } from "../../compiler/onnx/proto.js";
 import { digest } from "../../compiler/util/digest.js";
+import { onnxRuntime } from "../cli/export_runtime.js";
 import { targetOf } from "../cli/flags.js";
 import { execute, type ForeignProgram, foreignProgram, modelOutputs } from "../cli/foreign_program.js";
 import { cachedArtefact } from "../cli/obtain.js";
 
-const ort = await import("onnxruntime-node");
-type Session = Awaited<ReturnType<typeof ort.InferenceSession.create>>;
+export const ort = await onnxRuntime();
+export type Session = Awaited<ReturnType<typeof ort.InferenceSession.create>>;
 
 export const peerName = `ONNX Runtime ${ort.env.versions.node ?? ort.env.versions.common}`;
 
@@ -48,7 +49,7 @@ export async function compileAll(subjects: readonly Subject[]) {
   return { dir, programs, seconds: built?.seconds };
 }
 
-const feeds = (inputs: readonly Tensor[]): Record<string, InstanceType<typeof ort.Tensor>> =>
+export const feeds = (inputs: readonly Tensor[]): Record<string, InstanceType<typeof ort.Tensor>> =>
   Object.fromEntries(
     inputs.map((t) => [t.name, new ort.Tensor(ortType(t.type) as never, elementsOf(t) as never, [...t.dims])]),
   );

@@ -1,6 +1,6 @@
 // docs/benchmarks/cpu.md: the results of npm run bench as tables.
 
-import type { Entry } from "./main.js";
+import type { Entry } from "./compare.js";
 
 export interface Machine {
   readonly cpu: string;
@@ -10,26 +10,33 @@ export interface Machine {
   readonly command: string;
 }
 
-const number = (x: number | null, digits = 2): string => (x === null ? "" : x.toFixed(digits));
 const row = (cells: readonly string[]): string => `| ${cells.join(" | ")} |`;
 
-function table(entries: readonly Entry[]): string[] {
+/** What was measured: a title, what the first column of numbers is, and the results. */
+export interface Section {
+  readonly title: string;
+  readonly ours: string;
+  readonly entries: readonly Entry[];
+}
+
+function table({ ours, entries }: Section): string[] {
   const lines = entries.map((e) =>
     row([
       e.name,
-      `${number(e.ours, e.unit === "MB" ? 0 : 2)} ${e.unit}`,
-      e.peer === null ? "" : `${number(e.peer, e.unit === "MB" ? 0 : 2)} ${e.unit}`,
-      number(e.ratio),
+      ...[e.ours, e.peer].map((x) => `${x.toFixed(e.unit === "MB" ? 0 : 2)} ${e.unit}`),
+      e.ratio.toFixed(2),
       e.goal === null ? "" : `${e.goal}`,
       e.spread === null ? "" : `${Math.round(100 * e.spread)} %`,
     ]),
   );
-  const peer = entries.find((e) => e.peer_name)?.peer_name ?? "peer";
-  return [row(["", "moproc", peer, "ratio", "goal", "spread"]), "| --- | --: | --: | --: | --: | --: |", ...lines];
+  return [
+    row(["", ours, entries[0]?.peer_name ?? "peer", "ratio", "goal", "spread"]),
+    "| --- | --: | --: | --: | --: | --: |",
+    ...lines,
+  ];
 }
 
-/** `sections`: titles with their results. */
-export function benchPage(sections: ReadonlyMap<string, readonly Entry[]>, m: Machine): string {
+export function benchPage(sections: readonly Section[], m: Machine): string {
   const share = `up to ${Math.round(100 * m.others)} % of the cores meanwhile`;
   return [
     "# Measured on CPUs",
@@ -46,6 +53,6 @@ export function benchPage(sections: ReadonlyMap<string, readonly Entry[]>, m: Ma
     "between the quartiles of the ratio, relative to it. Times contain what a caller waits for: inputs and outputs",
     "are copied.",
     "",
-    ...[...sections].flatMap(([title, entries]) => [`## ${title}`, "", ...table(entries), ""]),
+    ...sections.flatMap((s) => [`## ${s.title}`, "", ...table(s), ""]),
   ].join("\n");
 }

@@ -23,8 +23,8 @@ export function noise(n: number, seed = 1): Float32Array {
 export const noiseTensor = (name: string, dims: readonly number[], seed = 1): Tensor =>
   tensorOf(name, "f32", dims, noise(elements(dims), seed));
 
-/** ResNet-50 as a network of ours, and a small vision transformer, with weights from a fixed sequence; 224 pixels. */
-export function ownNetwork(arch: "resnet50" | "vit_s_16"): Model {
+/** A ResNet of ours or a small vision transformer, with weights from a fixed sequence; 224 pixels. */
+export function ownNetwork(arch: "resnet18" | "resnet50" | "vit_s_16"): Model {
   const classes = { task: "classifier", width: 1, image_size: 224, num_class: 1000, low_dim: undefined } as const;
   const graph = neededPart(deployed({ arch, ...classes }, "classifier", "float"));
   const values = new Map(
