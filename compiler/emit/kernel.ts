@@ -126,12 +126,8 @@ class KernelText {
     this.lines.push(
       `  struct ${pascal(name)} {`,
       `    static constexpr int buffer = ${buffer};`,
-      ...(this.device === "cuda"
-        ? [
-            `    using stored = ${only ? cpp[only.type.dtype] : "void"};`,
-            `    static constexpr int reads = ${fullReads(chain)};`,
-          ]
-        : []),
+      `    using stored = ${only ? cpp[only.type.dtype] : "void"};`,
+      ...(this.device === "cuda" ? [`    static constexpr int reads = ${fullReads(chain)};`] : []),
       "    static MOPROC_INLINE Vec load(const Params& p, const At& i, int lanes) {",
       ...body.text(),
       `      return ${result};`,

@@ -60,11 +60,13 @@ export async function kernelTool({ target }: Plan): Promise<Tool> {
   const gxx = { command: cxx(), version: await compilerVersion(), include, names: false, result: "o" } as const;
   const flags = ["-std=c++20", "-O3", "-fPIC", ...strict];
   if (target.device === "cpu") {
-    const wide = target.arch === "x86-64-v4" ? ["-mprefer-vector-width=512"] : [];
+    const [level, bf16] = target.arch.split("+");
+    const wide = level === "x86-64-v4" ? ["-mprefer-vector-width=512"] : [];
+    const arch = [`-march=${level}`, ...(bf16 ? ["-mavx512bf16"] : []), ...wide];
     return {
       ...gxx,
       // Sections and hidden names: the linker drops the kernels that an artefact does not have.
-      flags: [...flags, `-march=${target.arch}`, ...wide, "-ffunction-sections", "-fvisibility=hidden"],
+      flags: [...flags, ...arch, "-ffunction-sections", "-fvisibility=hidden"],
       headers: ["kernels/common", "kernels/cpu"],
       prelude: ["immintrin.h", "algorithm", "cmath", "limits", "type_traits"],
     };

@@ -14,6 +14,13 @@ import { isView } from "./views.js";
 /** Whether an op takes values of every type: its record says its loops, or it only moves elements. */
 const takesAll = ({ nest, types }: AnyOp): boolean =>
   nest !== undefined || Object.values(types).every((t) => t === any);
+/** Whether no operand or result of n can be bf16: it computes in f32, moves elements, or is an expression. */
+const keepsTypes = (n: Node): boolean => {
+  const { kind, nest, fuses, types } = opOf(n.op);
+  if (isView(n)) return false;
+  const narrow = Object.values(types).some((t) => t !== any && t.includes("bf16"));
+  return fuses !== undefined || (kind === "kernel" && (nest !== undefined || !narrow));
+};
 const fast: ReadonlySet<DType> = new Set<DType>(["f32", "i64", "u8"]);
 
 /**
@@ -38,7 +45,7 @@ export function requireTypes(g: Graph, target: Target): void {
 
 /**
  * `g` with its activations as bf16; `g` itself unless the target's precision is bf16. Outputs, updates, what an op
- * reads as f32, and what an expression reads or computes stay f32.
+ * reads as f32, and what keepsTypes names stay f32.
  */
 export function storeActivations(g: Graph, target: Target): Graph {
   if (target.precision !== "bf16") return g;
@@ -46,7 +53,7 @@ export function storeActivations(g: Graph, target: Target): Graph {
   const stored = new Map<Value, Value>();
   const nodes = g.nodes.map((n) => {
     const inputs = n.inputs.map((v) => stored.get(v) ?? v);
-    const half = !opOf(n.op).fuses && isActivation(n, (v) => stored.has(v));
+    const half = !keepsTypes(n) && isActivation(n, (v) => stored.has(v));
     const outputs = n.outputs.map((v) => {
       const narrow = half && v.type.dtype === "f32" && !kept.has(v) && (isView(n) || v.type.shape.length === 4);
       if (!narrow) return v;
@@ -66,11 +73,11 @@ export function storeActivations(g: Graph, target: Target): Graph {
 function readAsF32(g: Graph): ReadonlySet<Value> {
   const wide = new Set<Value>();
   for (const n of g.nodes.toReversed()) {
-    const { inputs, types, oneType, kind, fuses } = opOf(n.op);
+    const { inputs, types, oneType, kind } = opOf(n.op);
     const narrow = (i: number): boolean => {
       if (isView(n)) return n.outputs.every((v) => !wide.has(v));
       const name = inputs[Math.min(i, inputs.length - 1)]?.replace("...", "") as string;
-      if (fuses) return false;
+      if (keepsTypes(n)) return false;
       return types[name]?.includes("bf16") === true && (kind === "elementwise" || oneType !== true);
     };
     n.inputs.forEach((v, i) => {
@@ -88,7 +95,7 @@ const operands: Readonly<Record<Precision, string>> = {
 
 /** The number formats in which `g`, as storeActivations returns it, is computed and stored, as lines. */
 export function explainPrecision(g: Graph, target: Target): readonly string[] {
-  if (target.device === "cpu") return ["everything is computed and stored in f32"];
+  if (target.device === "cpu" && target.precision !== "bf16") return ["everything is computed and stored in f32"];
   const precision = target.precision ?? "f32";
   const stored = g.nodes.flatMap((n) => n.outputs).filter((v) => v.type.dtype === "bf16");
   const count = (...ops: readonly AnyOp[]): number => g.nodes.filter((n) => ops.some((o) => o.name === n.op)).length;
@@ -98,7 +105,7 @@ export function explainPrecision(g: Graph, target: Target): readonly string[] {
       : `${stored.length}, if a kernel writes them: ${stored.map((v) => `%${v.name}`).join(" ")}`;
   return [
     `${count(conv, conv_dgrad, conv_wgrad)} convolutions: ${operands[precision]}`,
-    `${count(matmul)} matrix products: ${operands.f32}`,
+    `${count(matmul)} matrix products: ${target.device === "cpu" ? "f32" : operands.f32}`,
     "arithmetic in registers, statistics, losses, master weights, momenta, optimizer: f32; counts and labels: i64",
     `values that are stored as bf16: ${shown}`,
   ];

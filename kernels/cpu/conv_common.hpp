@@ -1,10 +1,11 @@
 // The code that conv_fprop and conv_dgrad share. A task copies its part of the input into a slab in its thread's
 // scratch, applies the prologue and writes the padding. Register tiles of TILE_VECTORS channel vectors x TILE_PIXELS
 // pixels then read the slab and packed weights: TILE_VECTORS loads and TILE_PIXELS broadcasts feed TILE_VECTORS *
-// TILE_PIXELS FMAs. The pixels of a tile are a list, so a tile may continue on the next row. Slab pixels are usually C
-// floats apart, and then the taps (s, c) of a row are one contiguous run. If that distance puts the pixels of a tile a
-// multiple of 4 KiB apart, all of them map to one set of the first-level cache. The pixels are then spaced further
-// apart, and there is one run per tap s.
+// TILE_PIXELS multiply-adds. Slab and weights consist of words of 32 bits: one f32, or the bf16 of two channels, whose
+// two products are added at once (K::Element, bf16.hpp). The pixels of a tile are a list, so a tile may continue on the
+// next row. Slab pixels are usually as far apart as they have words, and then the taps (s, c) of a row are one
+// contiguous run. If that distance puts the pixels of a tile a multiple of 4 KiB apart, all of them map to one set of
+// the first-level cache. The pixels are then spaced further apart, and there is one run per tap s.
 #pragma once
 
 #include "cpu/sums.hpp"
@@ -13,13 +14,19 @@
 
 namespace moproc {
 
-/// One pixel of a task: the offset of its first tap in the slab (floats), and the number of the result's pixel,
+/// The words of `elements` elements of type E; an odd bf16 at the end is paired with 0.
+template <class E>
+constexpr int words_of(int elements) {
+  return (elements + E::per_word - 1) / E::per_word;
+}
+
+/// One pixel of a task: the offset of its first tap in the slab (words), and the number of the result's pixel,
 /// counted from the first pixel of the task's first image.
 struct ConvPixel {
   int32_t x, y;
 };
 
-/// The taps of one phase and channel block: rows x cols runs of `run` floats of the slab; weights (rows,
+/// The taps of one phase and channel block: rows x cols runs of `run` words of the slab; weights (rows,
 /// cols, run, n).
 struct Taps {
   const float* w;
@@ -27,12 +34,12 @@ struct Taps {
   int64_t run, row_stride, col_stride;
 };
 
-/// Floats between the pixels of a slab of C channels whose tile pixels lie `stride` apart.
+/// Words between the pixels of a slab of c words each whose tile pixels lie `stride` apart.
 constexpr int slab_spacing(int c, int stride) { return c * stride % 1024 == 0 ? c + 16 : c; }
 
 /// acc (TILE_PIXELS, TILE_VECTORS * width) = or += the taps applied to TILE_PIXELS pixels. These taps are summed on
 /// their own before they are added to acc.
-template <int TILE_VECTORS, int TILE_PIXELS>
+template <class E, int TILE_VECTORS, int TILE_PIXELS>
 MOPROC_NOINLINE void conv_tile(const float* x, const ConvPixel* at, const Taps& taps, float* acc, bool add) {
   constexpr int L = Vec::width;
   Vec a[TILE_PIXELS][TILE_VECTORS];
@@ -44,15 +51,15 @@ MOPROC_NOINLINE void conv_tile(const float* x, const ConvPixel* at, const Taps& 
   for (int r = taps.rows; r > 0; --r) {
     for (int s = taps.cols; s > 0; --s) {
       for (int64_t i = 0; i < run; ++i) {
-        Vec wv[TILE_VECTORS];
+        typename E::Operand wv[TILE_VECTORS];
 #pragma GCC unroll 8
-        for (int o = 0; o < TILE_VECTORS; ++o) wv[o] = load(w + o * L);
+        for (int o = 0; o < TILE_VECTORS; ++o) wv[o] = E::load(w + o * L);
         w += TILE_VECTORS * L;
 #pragma GCC unroll 16
         for (int p = 0; p < TILE_PIXELS; ++p) {
-          const Vec xv(px[p][i]);
+          const typename E::Operand xv = E::broadcast(px[p] + i);
 #pragma GCC unroll 8
-          for (int o = 0; o < TILE_VECTORS; ++o) a[p][o] = fma(xv, wv[o], a[p][o]);
+          for (int o = 0; o < TILE_VECTORS; ++o) a[p][o] = E::mac(xv, wv[o], a[p][o]);
         }
       }
 #pragma GCC unroll 16
@@ -94,6 +101,25 @@ MOPROC_NOINLINE void stage_run(const Params& p, float* dst, At at, int64_t count
   }
 }
 
+/// stage_run of all C channels as pairs of bf16, SPACING words a pixel.
+template <class X, int C, int SPACING>
+MOPROC_NOINLINE void stage_pairs(const Params& p, float* dst, At at, int64_t count, int64_t step) {
+  constexpr int L = Vec::width;
+  if constexpr (is_stored_as<X, bf16> && C == 2 * SPACING) {
+    if (step == 1) {
+      const bf16* const from = in<bf16>(p, X::buffer) + at.pixel * C;
+      __builtin_memcpy(dst, from, static_cast<size_t>(count) * C * sizeof(bf16));
+      return;
+    }
+  }
+  for (int64_t i = 0; i < count; ++i, at.pixel += step, dst += SPACING) {
+    bf16* const to = reinterpret_cast<bf16*>(dst);
+    for (at.c = 0; at.c + L <= C; at.c += L) store_narrow(to + at.c, narrow_operand<X, C>(p, at, L), L);
+    if constexpr (C % L != 0) store_narrow(to + at.c, narrow_operand<X, C>(p, at, C % L), C % L);
+    if constexpr (C % 2 != 0) to[C] = 0;
+  }
+}
+
 /// A window of one image: rows row0 + i * step, columns col0 + j * step; positions outside the image are zero.
 struct Window {
   int64_t row0, col0;
@@ -101,8 +127,8 @@ struct Window {
 };
 
 /// Stages channels [c0, c1) of window `win` of image `image` of an (n, H, W, C) operand. Panels are as in stage_run,
-/// each (rows, cols, SPACING).
-template <class X, int H, int W, int C, int PANEL, int SPACING>
+/// each (rows, cols, SPACING). In pairs of bf16, all channels are one panel.
+template <class E, class X, int H, int W, int C, int PANEL, int SPACING>
 MOPROC_INLINE void stage_window(const Params& p, float* dst, int64_t image, int64_t group, const Window& win, int c0,
                                 int c1, int64_t panel) {
   const int64_t panels = (c1 - c0 + PANEL - 1) / PANEL;
@@ -122,7 +148,8 @@ MOPROC_INLINE void stage_window(const Params& p, float* dst, int64_t image, int6
     }
     zero(dst, left);
     const At at{(image * H + h) * W + win.col0 + left * win.step, image, group, 0};
-    stage_run<X, C, PANEL, SPACING>(p, dst + left * SPACING, at, right - left, win.step, c0, c1, panel);
+    if constexpr (E::per_word == 2) stage_pairs<X, C, SPACING>(p, dst + left * SPACING, at, right - left, win.step);
+    else stage_run<X, C, PANEL, SPACING>(p, dst + left * SPACING, at, right - left, win.step, c0, c1, panel);
     zero(dst + right * SPACING, win.cols - right);
   }
 }
@@ -180,7 +207,7 @@ MOPROC_NOINLINE void conv_store(const Params& p, const ConvJob& job, const ConvP
 
 /// Computes and stores all `n` pixels of a phase for the TILE_VECTORS channel vectors from channel c on, `chunk` rows
 /// of taps at a time.
-template <class Y, int C, int IMAGE, int TILE_VECTORS, int TILE_PIXELS>
+template <class E, class Y, int C, int IMAGE, int TILE_VECTORS, int TILE_PIXELS>
 MOPROC_NOINLINE void conv_pixels(const Params& p, const ConvJob& job, const ConvPixel* px, int n, const Taps& taps,
                                  int chunk, int c, int64_t before) {
   constexpr int L = Vec::width;
@@ -195,9 +222,9 @@ MOPROC_NOINLINE void conv_pixels(const Params& p, const ConvJob& job, const Conv
     for (int i = 0; i < n;) {
       float* const acc = job.acc + (whole ? 0 : static_cast<int64_t>(i) * TILE_VECTORS * L);
       const int left = n - i, m = left >= TILE_PIXELS ? TILE_PIXELS : left >= 3 && TILE_PIXELS > 3 ? 3 : 1;
-      if (m == TILE_PIXELS) conv_tile<TILE_VECTORS, TILE_PIXELS>(x, px + i, part, acc, row > 0);
-      else if (m == 3) conv_tile<TILE_VECTORS, 3>(x, px + i, part, acc, row > 0);
-      else conv_tile<TILE_VECTORS, 1>(x, px + i, part, acc, row > 0);
+      if (m == TILE_PIXELS) conv_tile<E, TILE_VECTORS, TILE_PIXELS>(x, px + i, part, acc, row > 0);
+      else if (m == 3) conv_tile<E, TILE_VECTORS, 3>(x, px + i, part, acc, row > 0);
+      else conv_tile<E, TILE_VECTORS, 1>(x, px + i, part, acc, row > 0);
       if (last) conv_store<Y, C, IMAGE, TILE_VECTORS>(p, job, px + i, m, c, acc, before + i);
       i += m;
     }

@@ -3,7 +3,8 @@
 // inserted zero is multiplied; a residue without taps stores the epilogue of 0. Tasks: phase 0 (part of the channel
 // blocks, group, IMAGE_BLOCK images, ROW_BLOCK rows of dx), phase 1, if Y has sums or moments, (group, channel vector).
 //
-// Constants: C, H, W of dx; OUT, P, Q of dy; R, S, STRIDE, PAD; W_BUFFER (pack_conv_dgrad). struct Dy: prologue over
+// Constants: C, H, W of dx; OUT, P, Q of dy; R, S, STRIDE, PAD; Element, F32 or Bf16 (bf16.hpp), the type in which dy
+// and w are multiplied; W_BUFFER (pack_conv_dgrad). struct Dy: prologue over
 // (n, p * q, k); struct Y: epilogue over (n, h * w, c) with sums and moments.
 //
 // Tile constants (compiler/lower/templates/conv.ts chooses them):
@@ -43,7 +44,10 @@ constexpr int dgrad_high(int stride, int pad, int taps) {
 /// Sizes of conv_dgrad that follow from K.
 template <class K>
 struct DgradShape {
-  static constexpr bool in_place = K::Dy::buffer >= 0 && K::PAD == 0 && K::R == 1 && K::S == 1;
+  using E = typename K::Element;
+  static constexpr int words = words_of<E>(K::OUT);  // of a pixel
+  static constexpr bool in_place = is_stored_as<typename K::Dy, typename E::stored> && K::OUT % E::per_word == 0 &&
+                                   K::PAD == 0 && K::R == 1 && K::S == 1;
   static constexpr int row_low = dgrad_low(K::STRIDE, K::PAD, K::R);
   static constexpr int col_low = dgrad_low(K::STRIDE, K::PAD, K::S);
   static constexpr int row_high = dgrad_high(K::STRIDE, K::PAD, K::R);
@@ -51,7 +55,7 @@ struct DgradShape {
   static constexpr int steps(int n) { return (n + K::STRIDE - 1) / K::STRIDE; }
   static constexpr int slab_rows = steps(K::ROW_BLOCK) - 1 + row_high - row_low;
   static constexpr int slab_cols = steps(K::W) - 1 + col_high - col_low;
-  static constexpr int pixel = in_place ? K::OUT : slab_spacing(K::OUT, 1);  // floats between slab pixels
+  static constexpr int pixel = in_place ? words : slab_spacing(words, 1);  // words between slab pixels
   static constexpr int64_t row = static_cast<int64_t>(in_place ? K::Q : slab_cols) * pixel;
   static constexpr int64_t image = row * (in_place ? K::P : slab_rows);
   static constexpr int vectors = (K::C + Vec::width - 1) / Vec::width;
@@ -80,8 +84,9 @@ MOPROC_INLINE int dgrad_pixels(ConvPixel* px, const ConvBlock& t, int a, int b, 
 
 /// Phase 0: tasks as above; phase 1 (if Y has sums or moments): (group, channel vector).
 template <class K>
-MOPROC_NOINLINE void conv_dgrad(const Params& p, const Task& task) {
+MOPROC_NOINLINE void dgrad_tasks(const Params& p, const Task& task) {
   using D = DgradShape<K>;
+  using E = typename K::Element;
   using Y = typename K::Y;
   constexpr int L = Vec::width, STRIDE = K::STRIDE;
   const int64_t images = p.rows / p.groups, image_blocks = (images + K::IMAGE_BLOCK - 1) / K::IMAGE_BLOCK;
@@ -99,14 +104,14 @@ MOPROC_NOINLINE void conv_dgrad(const Params& p, const Task& task) {
     ConvJob job{slab, At{t.image * K::H * K::W, t.image, t.group, 0}, nullptr, acc};
     if constexpr (partial_values<Y> > 0) job.partial = tile_partial<Y, K::C>(p, t.group, tiles, t.tile, 0);
     const int p0 = t.row0 / STRIDE + D::row_low;
-    if constexpr (D::in_place) job.slab = in<float>(p, K::Dy::buffer) + (t.image * K::P + p0) * K::Q * K::OUT;
+    if constexpr (D::in_place) job.slab = in<float>(p, K::Dy::buffer) + (t.image * K::P + p0) * K::Q * D::words;
     else {
       const Window win{p0, D::col_low, D::steps(t.rows) - 1 + D::row_high - D::row_low, D::slab_cols, 1};
       for (int m = 0; m < t.images; ++m)
-        stage_window<typename K::Dy, K::P, K::Q, K::OUT, K::OUT, D::pixel>(p, slab + m * D::image, t.image + m, t.group,
-                                                                           win, 0, K::OUT, 0);
+        stage_window<E, typename K::Dy, K::P, K::Q, K::OUT, K::OUT, D::pixel>(p, slab + m * D::image, t.image + m,
+                                                                              t.group, win, 0, K::OUT, 0);
     }
-    int64_t before = 0, skipped = 0;  // pixels of the phases so far; (tap, OUT) rows of their weights
+    int64_t before = 0, skipped = 0;  // pixels of the phases so far; (tap, word) rows of their weights
     for (int phase = 0; phase < STRIDE * STRIDE; ++phase) {
       const TapRun v = tap_run(phase / STRIDE, STRIDE, K::PAD, K::R);
       const TapRun u = tap_run(phase % STRIDE, STRIDE, K::PAD, K::S);
@@ -115,25 +120,32 @@ MOPROC_NOINLINE void conv_dgrad(const Params& p, const Task& task) {
                                     none ? 0 : u.first - D::col_low);
       for (int i = 0; i < n; i += K::PIXEL_SPAN)
         for (int b = D::blocks * t.part / K::CHANNEL_PARTS; b < D::blocks * (t.part + 1) / K::CHANNEL_PARTS; ++b) {
-          constexpr int64_t all_taps = static_cast<int64_t>(K::R) * K::S * K::OUT;
+          constexpr int64_t all_taps = static_cast<int64_t>(K::R) * K::S * D::words;
           constexpr int IMAGE = K::H * K::W;
           const bool whole = D::last == K::TILE_VECTORS || b + 1 < D::blocks;
           const float* const w = in<float>(p, K::W_BUFFER) +
                                  (b * all_taps * K::TILE_VECTORS + skipped * (whole ? K::TILE_VECTORS : D::last)) * L;
-          constexpr bool one_run = D::pixel == K::OUT;
-          const Taps taps{w,      none ? 0 : v.taps, one_run ? 1 : u.taps, one_run ? u.taps * K::OUT : K::OUT,
+          constexpr bool one_run = D::pixel == D::words;
+          const Taps taps{w,      none ? 0 : v.taps, one_run ? 1 : u.taps, one_run ? u.taps * D::words : D::words,
                           D::row, D::pixel};
           const int c = b * K::TILE_VECTORS * L, m = n - i < K::PIXEL_SPAN ? n - i : K::PIXEL_SPAN;
           if (whole)
-            conv_pixels<Y, K::C, IMAGE, K::TILE_VECTORS, K::TILE_PIXELS>(p, job, px + i, m, taps, K::TAP_ROWS, c,
-                                                                         before + i);
+            conv_pixels<E, Y, K::C, IMAGE, K::TILE_VECTORS, K::TILE_PIXELS>(p, job, px + i, m, taps, K::TAP_ROWS, c,
+                                                                            before + i);
           else
-            conv_pixels<Y, K::C, IMAGE, D::last, K::TILE_PIXELS>(p, job, px + i, m, taps, K::TAP_ROWS, c, before + i);
+            conv_pixels<E, Y, K::C, IMAGE, D::last, K::TILE_PIXELS>(p, job, px + i, m, taps, K::TAP_ROWS, c,
+                                                                    before + i);
         }
       before += n;
-      skipped += static_cast<int64_t>(v.taps) * u.taps * K::OUT;
+      skipped += static_cast<int64_t>(v.taps) * u.taps * D::words;
     }
   }
+}
+
+template <class K>
+static void conv_dgrad(const Params& p, const Task& task) {
+  [[maybe_unused]] const typename K::Element::Mode mode{};
+  dgrad_tasks<K>(p, task);
 }
 
 }  // namespace moproc

@@ -2,8 +2,9 @@
 // zero after the prologue of x. Tasks: phase 0 (part of the channel blocks, group, IMAGE_BLOCK images, ROW_BLOCK rows
 // of y), phase 1, if Y has sums or moments, (group, channel vector).
 //
-// Constants: C, H, W of x; OUT, P, Q of y; R, S, STRIDE, PAD; W_BUFFER (pack_conv_fprop). struct X: prologue over
-// (n, h * w, c); struct Y: epilogue over (n, p * q, k) with sums and moments.
+// Constants: C, H, W of x; OUT, P, Q of y; R, S, STRIDE, PAD; Element, F32 or Bf16 (bf16.hpp), the type in which x and
+// w are multiplied; W_BUFFER (pack_conv_fprop). struct X: prologue over (n, h * w, c); struct Y: epilogue over (n, p *
+// q, k) with sums and moments.
 //
 // Tile constants (compiler/lower/templates/conv.ts chooses them):
 //   TILE_VECTORS, TILE_PIXELS  channel vectors and pixels of a register tile
@@ -25,12 +26,15 @@ namespace moproc {
 template <class K>
 struct FpropShape {
   static constexpr bool point = K::R == 1 && K::S == 1;
-  static constexpr bool in_place = K::X::buffer >= 0 && K::PAD == 0;
+  using E = typename K::Element;
+  static constexpr int words = words_of<E>(K::C);  // of a pixel
+  static constexpr bool in_place =
+      is_stored_as<typename K::X, typename E::stored> && K::PAD == 0 && K::C % E::per_word == 0;
   static constexpr int step = point ? K::STRIDE : 1;                 // between staged rows and columns
   static constexpr int stride = point && !in_place ? 1 : K::STRIDE;  // between outputs, in the slab
   static constexpr int slab_rows = (K::ROW_BLOCK - 1) * stride + K::R;
   static constexpr int slab_cols = (K::Q - 1) * stride + K::S;
-  static constexpr int pixel = in_place ? K::C : slab_spacing(K::C, stride);  // floats between slab pixels
+  static constexpr int pixel = in_place ? words : slab_spacing(words, stride);  // words between slab pixels
   static constexpr int64_t row = static_cast<int64_t>(in_place ? K::W : slab_cols) * pixel;
   static constexpr int64_t image = row * (in_place ? K::H : slab_rows);
   static constexpr int vectors = (K::OUT + Vec::width - 1) / Vec::width;
@@ -57,8 +61,9 @@ MOPROC_INLINE int fprop_pixels(ConvPixel* px, int row0, int images, int rows) {
 
 /// Phase 0: tasks as above; phase 1 (if Y has sums or moments): (group, channel vector).
 template <class K>
-MOPROC_NOINLINE void conv_fprop(const Params& p, const Task& task) {
+MOPROC_NOINLINE void fprop_tasks(const Params& p, const Task& task) {
   using F = FpropShape<K>;
+  using E = typename K::Element;
   using Y = typename K::Y;
   constexpr int L = Vec::width;
   const int64_t images = p.rows / p.groups, image_blocks = (images + K::IMAGE_BLOCK - 1) / K::IMAGE_BLOCK;
@@ -76,27 +81,33 @@ MOPROC_NOINLINE void conv_fprop(const Params& p, const Task& task) {
     ConvJob job{slab, At{t.image * K::P * K::Q, t.image, t.group, 0}, nullptr, acc};
     if constexpr (partial_values<Y> > 0) job.partial = tile_partial<Y, K::OUT>(p, t.group, tiles, t.tile, 0);
     const int h0 = t.row0 * K::STRIDE - K::PAD;
-    if constexpr (F::in_place) job.slab = in<float>(p, K::X::buffer) + (t.image * K::H + h0) * K::W * K::C;
+    if constexpr (F::in_place) job.slab = in<float>(p, K::X::buffer) + (t.image * K::H + h0) * K::W * F::words;
     else {
       const Window win{h0, -K::PAD, (t.rows - 1) * F::stride + K::R, F::slab_cols, F::step};
       for (int b = 0; b < t.images; ++b)
-        stage_window<typename K::X, K::H, K::W, K::C, K::C, F::pixel>(p, slab + b * F::image, t.image + b, t.group, win,
-                                                                      0, K::C, 0);
+        stage_window<E, typename K::X, K::H, K::W, K::C, K::C, F::pixel>(p, slab + b * F::image, t.image + b, t.group,
+                                                                         win, 0, K::C, 0);
     }
     const int n = fprop_pixels<K>(px, t.row0, t.images, t.rows);
     for (int i = 0; i < n; i += K::PIXEL_SPAN)
       for (int b = F::blocks * t.part / K::CHANNEL_PARTS; b < F::blocks * (t.part + 1) / K::CHANNEL_PARTS; ++b) {
-        constexpr bool one_run = F::pixel == K::C;
-        constexpr int64_t block = static_cast<int64_t>(K::R) * K::S * K::C * K::TILE_VECTORS * L;
+        constexpr bool one_run = F::pixel == F::words;
+        constexpr int64_t block = static_cast<int64_t>(K::R) * K::S * F::words * K::TILE_VECTORS * L;
         const Taps taps{in<float>(p, K::W_BUFFER) + b * block, K::R,   one_run ? 1 : K::S,
-                        one_run ? K::S * K::C : K::C,          F::row, F::pixel};
+                        one_run ? K::S * F::words : F::words,  F::row, F::pixel};
         constexpr int IMAGE = K::P * K::Q;
         const int c = b * K::TILE_VECTORS * L, m = n - i < K::PIXEL_SPAN ? n - i : K::PIXEL_SPAN;
         if (F::last == K::TILE_VECTORS || b + 1 < F::blocks)
-          conv_pixels<Y, K::OUT, IMAGE, K::TILE_VECTORS, K::TILE_PIXELS>(p, job, px + i, m, taps, K::TAP_ROWS, c, i);
-        else conv_pixels<Y, K::OUT, IMAGE, F::last, K::TILE_PIXELS>(p, job, px + i, m, taps, K::TAP_ROWS, c, i);
+          conv_pixels<E, Y, K::OUT, IMAGE, K::TILE_VECTORS, K::TILE_PIXELS>(p, job, px + i, m, taps, K::TAP_ROWS, c, i);
+        else conv_pixels<E, Y, K::OUT, IMAGE, F::last, K::TILE_PIXELS>(p, job, px + i, m, taps, K::TAP_ROWS, c, i);
       }
   }
+}
+
+template <class K>
+static void conv_fprop(const Params& p, const Task& task) {
+  [[maybe_unused]] const typename K::Element::Mode mode{};
+  fprop_tasks<K>(p, task);
 }
 
 }  // namespace moproc

@@ -6,8 +6,13 @@
 // splits in order and groups in a balanced tree, and stores (k, r, s, c). If there is one group of one split there is
 // no phase 1: the sums stay in scratch and phase 0 stores them.
 //
-// Constants: C, H, W of x; OUT, P, Q of dy; R, S, STRIDE, PAD; DW_BUFFER. struct Dy, X: prologues over (n, p * q, k)
-// and (n, h * w, c).
+// With bf16 (Element, bf16.hpp) a word is a pair of pixels that follow each other in dy, because the sum is over
+// pixels: two of a row, or, for a 1x1 convolution, of all staged rows; an odd pixel at the end is paired with 0. A word
+// of x has the pixels that one tap reads for such a pair, so that each column is in two words, except for a 1x1
+// convolution.
+//
+// Constants: C, H, W of x; OUT, P, Q of dy; R, S, STRIDE, PAD; Element, F32 or Bf16, the type in which dy and x are
+// multiplied; DW_BUFFER. struct Dy, X: prologues over (n, p * q, k) and (n, h * w, c).
 //
 // Tile constants (compiler/lower/templates/conv.ts chooses them):
 //   TILE_VECTORS, TILE_POSITIONS  vectors of k and positions (s, c) of a register tile
@@ -26,7 +31,8 @@ namespace moproc {
 /// Sizes of conv_wgrad that follow from K.
 template <class K>
 struct WgradShape {
-  static constexpr bool point = K::R == 1 && K::S == 1;
+  using E = typename K::Element;
+  static constexpr bool point = K::R == 1 && K::S == 1, pairs = E::per_word == 2;
   static constexpr int step = point ? K::STRIDE : 1, stride = point ? 1 : K::STRIDE;
   static constexpr int slab_rows = (K::ROW_BLOCK - 1) * stride + K::R, slab_cols = (K::Q - 1) * stride + K::S;
   static constexpr int x_width = K::C < 16 ? K::C : 16, y_width = K::TILE_VECTORS * Vec::width;  // width of a panel
@@ -38,9 +44,12 @@ struct WgradShape {
   static constexpr int64_t tile = static_cast<int64_t>(run) * y_width;          // of (k panel, c panel, r)
   static constexpr int64_t block = tile * K::OUT_PANELS * K::IN_PANELS * K::R;  // of a task
   static constexpr int64_t partial = block * k_blocks * c_blocks;
-  static constexpr int64_t x_image = static_cast<int64_t>(slab_rows) * slab_cols * x_width;
+  static constexpr int64_t x_image =
+      static_cast<int64_t>(point ? words_of<E>(slab_rows * slab_cols) : slab_rows * slab_cols) * x_width;
   static constexpr int64_t x_panel = x_image * K::IMAGE_BLOCK;
-  static constexpr int64_t y_panel = static_cast<int64_t>(K::IMAGE_BLOCK) * K::ROW_BLOCK * K::Q * y_width;
+  /// The words of one channel of `rows` rows of dy.
+  static constexpr int y_words(int rows) { return point ? words_of<E>(rows * K::Q) : rows * words_of<E>(K::Q); }
+  static constexpr int64_t y_panel = static_cast<int64_t>(K::IMAGE_BLOCK) * y_words(K::ROW_BLOCK) * y_width;
   /// Offset in floats of the sums of (k panel, c panel, r) in a block; panels are counted from the block's first.
   static constexpr int64_t inside(int k, int c, int r) { return ((k * K::IN_PANELS + c) * K::R + r) * tile; }
   static_assert(K::IMAGE_BLOCK == 1 || K::ROW_BLOCK == K::P, "several images at a time need whole images");
@@ -58,7 +67,7 @@ MOPROC_INLINE WgradBlock wgrad_block(int block) {
   return {k0, k1, c0, c0 + K::IN_PANELS < G::c_panels ? c0 + K::IN_PANELS : G::c_panels};
 }
 
-/// The pixels of one register tile: `images` x `rows` x `cols`. dy is dense; x has these strides in floats.
+/// The pixels of one register tile: `images` x `rows` x `cols` words. dy is dense; x has these strides in words.
 struct WgradPixels {
   int images, rows, cols;
   int64_t x_image, x_row, x_col;
@@ -66,7 +75,7 @@ struct WgradPixels {
 
 /// acc (TILE_POSITIONS, TILE_VECTORS * width) = or += the sum over these pixels of x[b] * dy[0 .. TILE_VECTORS *
 /// width). Each chunk is summed on its own first, which keeps the rounding errors of long sums small.
-template <int TILE_VECTORS, int TILE_POSITIONS>
+template <class E, int TILE_VECTORS, int TILE_POSITIONS>
 MOPROC_NOINLINE void wgrad_tile(const float* dy, const float* x, const WgradPixels& px, float* acc, bool add) {
   constexpr int L = Vec::width;
   Vec a[TILE_POSITIONS][TILE_VECTORS];
@@ -76,14 +85,14 @@ MOPROC_NOINLINE void wgrad_tile(const float* dy, const float* x, const WgradPixe
     for (int r = px.rows; r > 0; --r, row += px.x_row) {
       const float* at = row;
       for (int64_t q = cols; q > 0; --q, at += x_col, dy += TILE_VECTORS * L) {
-        Vec y[TILE_VECTORS];
+        typename E::Operand y[TILE_VECTORS];
 #pragma GCC unroll 8
-        for (int v = 0; v < TILE_VECTORS; ++v) y[v] = load(dy + v * L);
+        for (int v = 0; v < TILE_VECTORS; ++v) y[v] = E::load(dy + v * L);
 #pragma GCC unroll 16
         for (int b = 0; b < TILE_POSITIONS; ++b) {
-          const Vec xv(at[b]);
+          const typename E::Operand xv = E::broadcast(at + b);
 #pragma GCC unroll 8
-          for (int v = 0; v < TILE_VECTORS; ++v) a[b][v] = fma(xv, y[v], a[b][v]);
+          for (int v = 0; v < TILE_VECTORS; ++v) a[b][v] = E::mac(xv, y[v], a[b][v]);
         }
       }
     }
@@ -98,15 +107,16 @@ MOPROC_NOINLINE void wgrad_tile(const float* dy, const float* x, const WgradPixe
 }
 
 /// All RUN positions of a run, in tiles of TILE_POSITIONS, or of fewer if that divides RUN more evenly.
-template <int TILE_VECTORS, int TILE_POSITIONS, int RUN>
+template <class E, int TILE_VECTORS, int TILE_POSITIONS, int RUN>
 MOPROC_INLINE void wgrad_run(const float* dy, const float* x, const WgradPixels& px, float* acc, bool add) {
   constexpr int tiles = (RUN + TILE_POSITIONS - 1) / TILE_POSITIONS, small = RUN / tiles,
                 large = RUN % tiles;  // these of small + 1
   int b = 0;
   if constexpr (large > 0)
     for (; b < large * (small + 1); b += small + 1)
-      wgrad_tile<TILE_VECTORS, small + 1>(dy, x + b, px, acc + b * TILE_VECTORS * Vec::width, add);
-  for (; b < RUN; b += small) wgrad_tile<TILE_VECTORS, small>(dy, x + b, px, acc + b * TILE_VECTORS * Vec::width, add);
+      wgrad_tile<E, TILE_VECTORS, small + 1>(dy, x + b, px, acc + b * TILE_VECTORS * Vec::width, add);
+  for (; b < RUN; b += small)
+    wgrad_tile<E, TILE_VECTORS, small>(dy, x + b, px, acc + b * TILE_VECTORS * Vec::width, add);
 }
 
 /// Adds one staged chunk to every (k panel, c panel, r) of the task's block.
@@ -121,9 +131,75 @@ MOPROC_NOINLINE void wgrad_chunk(const float* ys, const float* xs, const WgradPi
         const float* const x = xs + (c - block.c0) * G::x_panel + r * G::slab_cols * G::x_width;
         float* const acc = sums + G::inside(k - block.k0, c - block.c0, r);
         const bool whole = G::last_vectors == K::TILE_VECTORS || k + 1 < G::k_panels;
-        if (whole) wgrad_run<K::TILE_VECTORS, K::TILE_POSITIONS, G::run>(dy, x, px, acc, add);
-        else wgrad_run<G::last_vectors, K::TILE_POSITIONS, G::run>(dy, x, px, acc, add);
+        if (whole) wgrad_run<typename K::Element, K::TILE_VECTORS, K::TILE_POSITIONS, G::run>(dy, x, px, acc, add);
+        else wgrad_run<typename K::Element, G::last_vectors, K::TILE_POSITIONS, G::run>(dy, x, px, acc, add);
       }
+}
+
+/// dst[i * WIDTH] = the words (value(2 * i), value(2 * i + 1)) of `count` pixels.
+template <int WIDTH, class F>
+MOPROC_INLINE void store_pairs(float* dst, int64_t count, int lanes, F value) {
+  int64_t i = 0;
+  for (; i + 2 <= count; i += 2, dst += WIDTH) store(dst, pair(value(i), value(i + 1)), lanes);
+  if (i < count) store(dst, pair(value(i), Narrow()), lanes);
+}
+
+/// Calls f(c, lanes to load, lanes to store) for the vectors of channels [c0, c1) of C, in panels of WIDTH channels.
+template <int C, int WIDTH, class F>
+MOPROC_INLINE void each_vector(int c0, int c1, F f) {
+  constexpr int L = Vec::width;
+  int c = c0;
+  for (; c + L <= c1; c += L) f(c, L, L);
+  if constexpr (C % L != 0)
+    if (c < c1) f(c, c1 - c, WIDTH % L == 0 ? L : c1 - c);
+}
+
+/// wgrad_stage_dy in pairs, for channels [c0, c1) in panels of WIDTH.
+template <class K, int WIDTH>
+MOPROC_NOINLINE void wgrad_stage_dy_pairs(const Params& p, float* ys, At first, int rows, int c0, int c1) {
+  using G = WgradShape<K>;
+  const int runs = G::point ? 1 : rows, count = G::point ? rows * K::Q : K::Q;
+  each_vector<K::OUT, WIDTH>(c0, c1, [&](int c, int lanes, int stored) __attribute__((always_inline)) {
+    float* to = ys + (c - c0) / WIDTH * G::y_panel + (c - c0) % WIDTH;
+    for (int r = 0; r < runs; ++r, to += words_of<Bf16>(count) * WIDTH)
+      store_pairs<WIDTH>(to, count, stored, [&](int64_t i) __attribute__((always_inline)) {
+        const At at{first.pixel + r * K::Q + i, first.row, first.group, c};
+        return narrow_operand<typename K::Dy, K::OUT>(p, at, lanes);
+      });
+  });
+}
+
+/// Stages channels [c0, c1) of window `win` of x in pairs: the words of a row are (column j, column j + stride); of a
+/// 1x1 convolution, (pixel 2 * i, pixel 2 * i + 1).
+template <class K>
+MOPROC_NOINLINE void wgrad_stage_x_pairs(const Params& p, float* xs, int64_t image, int64_t group, const Window& win,
+                                         int c0, int c1) {
+  using G = WgradShape<K>;
+  constexpr int WIDTH = G::x_width;
+  each_vector<K::C, WIDTH>(c0, c1, [&](int c, int lanes, int stored) __attribute__((always_inline)) {
+    float* const to = xs + (c - c0) / WIDTH * G::x_panel + (c - c0) % WIDTH;
+    const auto value = [&](int64_t row, int64_t col) __attribute__((always_inline)) {
+      const int64_t h = win.row0 + row * win.step, w = win.col0 + col * win.step;
+      if (K::PAD > 0 && (h < 0 || h >= K::H || w < 0 || w >= K::W)) return Narrow();
+      const At at{(image * K::H + h) * K::W + w, image, group, c};
+      return narrow_operand<typename K::X, K::C>(p, at, lanes);
+    };
+    if constexpr (G::point) {
+      store_pairs<WIDTH>(to, int64_t{win.rows} * win.cols, stored, [&](int64_t i) __attribute__((always_inline)) {
+        return value(i / G::slab_cols, i % G::slab_cols);
+      });
+    } else {
+      for (int row = 0; row < win.rows; ++row)
+        for (int start = 0; start < G::stride && start < win.cols; ++start) {
+          Narrow low = value(row, start);
+          for (int j = start; j < win.cols; j += G::stride) {
+            const Narrow high = j + G::stride < win.cols ? value(row, j + G::stride) : Narrow();
+            store(to + (int64_t{row} * G::slab_cols + j) * WIDTH, pair(low, high), stored);
+            low = high;
+          }
+        }
+    }
+  });
 }
 
 /// Stages dy of `rows` rows from p0 of one image, as panels of y_width channels; the last panel is only as wide as
@@ -138,6 +214,13 @@ MOPROC_INLINE void wgrad_stage_dy(const Params& p, float* ys, int64_t image, int
   const At first{(image * K::P + p0) * K::Q, image, group, 0};
   const int64_t count = static_cast<int64_t>(rows) * K::Q;
   const auto channel = [](int panel) { return panel * G::y_width < K::OUT ? panel * G::y_width : K::OUT; };
+  if constexpr (G::pairs) {
+    wgrad_stage_dy_pairs<K, G::y_width>(p, ys + at * G::y_width, first, rows, channel(k0), channel(end));
+    if (whole < G::k_panels && k1 == G::k_panels)
+      wgrad_stage_dy_pairs<K, narrow>(p, ys + (whole - k0) * G::y_panel + at * narrow, first, rows, channel(whole),
+                                      K::OUT);
+    return;
+  }
   if (k0 < end)
     stage_run<typename K::Dy, K::OUT, G::y_width, G::y_width>(p, ys + at * G::y_width, first, count, 1, channel(k0),
                                                               channel(end), G::y_panel);
@@ -161,17 +244,21 @@ MOPROC_INLINE void wgrad_images(const Params& p, float* scratch, int64_t group, 
       const int rows = K::P - p0 < K::ROW_BLOCK ? K::P - p0 : K::ROW_BLOCK, h0 = p0 * K::STRIDE - K::PAD;
       const Window win{h0, -K::PAD, (rows - 1) * G::stride + K::R, G::slab_cols, G::step};
       for (int b = 0; b < ib; ++b) {
-        wgrad_stage_dy<K>(p, ys, n + b, group, p0, rows, b * rows * K::Q, block.k0, block.k1);
-        stage_window<typename K::X, K::H, K::W, K::C, G::x_width, G::x_width>(p, xs + b * G::x_image, n + b, group, win,
-                                                                              c_first, c_end, G::x_panel);
+        wgrad_stage_dy<K>(p, ys, n + b, group, p0, rows, b * G::y_words(rows), block.k0, block.k1);
+        float* const to = xs + b * G::x_image;
+        if constexpr (G::pairs) wgrad_stage_x_pairs<K>(p, to, n + b, group, win, c_first, c_end);
+        else
+          stage_window<F32, typename K::X, K::H, K::W, K::C, G::x_width, G::x_width>(p, to, n + b, group, win, c_first,
+                                                                                     c_end, G::x_panel);
       }
-      const bool dense = G::stride == 1 && K::S == 1;  // x rows follow each other as dy's do
+      // Whether x rows follow each other as dy's do.
+      constexpr bool dense = G::pairs ? G::point : G::stride == 1 && K::S == 1;
       const WgradPixels px{ib,
                            dense ? 1 : rows,
-                           dense ? rows * K::Q : K::Q,
+                           dense ? G::y_words(rows) : words_of<typename G::E>(K::Q),
                            G::x_image,
                            static_cast<int64_t>(G::stride) * G::slab_cols * G::x_width,
-                           G::stride * G::x_width};
+                           G::stride * G::x_width * (G::point ? 1 : G::E::per_word)};
       wgrad_chunk<K>(ys, xs, px, block, sums, add);
       add = true;
     }
@@ -233,7 +320,7 @@ MOPROC_INLINE void wgrad_combine(const Params& p, int64_t splits, int64_t task) 
 
 /// Tasks as above. A group has SPLITS splits, or as many as it has images if these are fewer.
 template <class K>
-MOPROC_NOINLINE void conv_wgrad(const Params& p, const Task& t) {
+MOPROC_NOINLINE void wgrad_tasks(const Params& p, const Task& t) {
   using G = WgradShape<K>;
   constexpr int blocks = G::k_blocks * G::c_blocks;
   const int64_t images = p.rows / p.groups, splits = images < K::SPLITS ? images : K::SPLITS;
@@ -254,6 +341,12 @@ MOPROC_NOINLINE void conv_wgrad(const Params& p, const Task& t) {
       for (int c = block.c0; c < block.c1; ++c)
         for (int r = 0; r < K::R; ++r) wgrad_store_tile<K>(p, sums + G::inside(k - block.k0, c - block.c0, r), k, c, r);
   }
+}
+
+template <class K>
+static void conv_wgrad(const Params& p, const Task& t) {
+  [[maybe_unused]] const typename K::Element::Mode mode{};
+  wgrad_tasks<K>(p, t);
 }
 
 }  // namespace moproc

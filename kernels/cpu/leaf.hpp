@@ -3,8 +3,10 @@
 // channel, group_channel, row_channel, row and scalar.
 #pragma once
 
+#include <type_traits>
+
 #include "common/params.h"
-#include "cpu/vec.hpp"
+#include "cpu/bf16.hpp"
 
 namespace moproc {
 
@@ -15,8 +17,6 @@ struct At {
   int64_t group;
   int c;
 };
-
-using bf16 = uint16_t;
 
 template <class T>
 MOPROC_INLINE Vec load_as(const T* p, int lanes);
@@ -38,11 +38,25 @@ MOPROC_INLINE const T* in(const Params& p, int k) {
   return static_cast<const T*>(p.buf[k]);
 }
 
+/// Whether the operand X has no prologue and is stored with elements of type T.
+template <class X, class T>
+constexpr bool is_stored_as = [] {
+  if constexpr (X::buffer >= 0) return std::is_same_v<typename X::stored, T>;
+  else return false;
+}();
+
 /// Elements (at, lanes) of an operand with C channels, through its prologue, or by a plain load if it has none.
 template <class X, int64_t C>
 MOPROC_INLINE Vec operand(const Params& p, const At& at, int lanes) {
-  if constexpr (X::buffer >= 0) return load(in<float>(p, X::buffer) + at.pixel * C + at.c, lanes);
+  if constexpr (X::buffer >= 0) return load_as(in<typename X::stored>(p, X::buffer) + at.pixel * C + at.c, lanes);
   else return X::load(p, at, lanes);
+}
+
+/// operand() as bf16; one that is stored so is not converted.
+template <class X, int64_t C>
+MOPROC_INLINE Narrow narrow_operand(const Params& p, const At& at, int lanes) {
+  if constexpr (is_stored_as<X, bf16>) return load_narrow(in<bf16>(p, X::buffer) + at.pixel * C + at.c, lanes);
+  else return narrow(operand<X, C>(p, at, lanes));
 }
 
 /// Element (pixel, c) of a tensor with the domain's own shape and C channels.
@@ -79,6 +93,7 @@ MOPROC_INLINE Vec scalar(const Params& p, int k, const At&, int) {
 MOPROC_INLINE Vec table(const float* values, const At& i, int lanes) { return load(values + i.c, lanes); }
 
 MOPROC_INLINE void store_as(float* p, Vec v, int lanes) { store(p, v, lanes); }
+MOPROC_INLINE void store_as(bf16* p, Vec v, int lanes) { store_narrow(p, narrow(v), lanes); }
 /// For integers below 2^24 (constant labels), which f32 represents exactly.
 MOPROC_INLINE void store_as(int64_t* p, Vec v, int lanes) {
   alignas(64) float x[Vec::width];
@@ -86,7 +101,14 @@ MOPROC_INLINE void store_as(int64_t* p, Vec v, int lanes) {
   for (int l = 0; l < lanes; ++l) p[l] = static_cast<int64_t>(x[l]);
 }
 
-/// Stores element (pixel, c) of an f32 or i64 tensor with the domain's own shape.
+/// v as a tensor of type T holds it. Code after a put of v must use this value.
+template <class T>
+MOPROC_INLINE Vec rounded(Vec v) {
+  if constexpr (sizeof(T) == sizeof(bf16)) return widen(narrow(v));
+  else return v;
+}
+
+/// Stores element (pixel, c) of an f32, bf16 or i64 tensor with the domain's own shape.
 template <class T, int C>
 MOPROC_INLINE void put(const Params& p, int k, const At& i, int lanes, Vec v) {
   store_as(static_cast<T*>(p.buf[k]) + i.pixel * C + i.c, v, lanes);

@@ -54,10 +54,6 @@ MOPROC_INLINE Mask operator!(Mask a) { return {static_cast<__mmask16>(~a.m)}; }
 MOPROC_INLINE Vec select(Mask m, Vec yes, Vec no) { return _mm512_mask_blend_ps(m.m, no.r, yes.r); }
 /// x * 2^n for integral-valued n, saturating to 0 and infinity.
 MOPROC_INLINE Vec scale2(Vec x, Vec n) { return _mm512_scalef_ps(x.r, n.r); }
-MOPROC_INLINE Vec load_bf16(const uint16_t* p, int lanes) {
-  const __m256i h = _mm256_maskz_loadu_epi16(lane_mask(lanes), p);
-  return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(h), 16));
-}
 MOPROC_INLINE Vec load_u8(const uint8_t* p, int lanes) {
   return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(lane_mask(lanes), p)));
 }
@@ -113,12 +109,6 @@ MOPROC_INLINE Vec scale2(Vec x, Vec n) {
   const __m256 f = _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(half, bias), 23));
   const __m256 g = _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(rest, bias), 23));
   return _mm256_mul_ps(_mm256_mul_ps(x.r, f), g);
-}
-MOPROC_INLINE Vec load_bf16(const uint16_t* p, int lanes) {
-  alignas(16) uint16_t h[8] = {};
-  for (int i = 0; i < lanes; ++i) h[i] = p[i];
-  const __m128i v = _mm_load_si128(reinterpret_cast<const __m128i*>(h));
-  return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(v), 16));
 }
 MOPROC_INLINE Vec load_u8(const uint8_t* p, int lanes) {
   alignas(16) uint8_t b[16] = {};

@@ -24,18 +24,23 @@ bool cpu_has(std::string_view arch) {
   if (arch == "x86-64-v2") return __builtin_cpu_supports("x86-64-v2");
   if (arch == "x86-64-v3") return __builtin_cpu_supports("x86-64-v3");
   if (arch == "x86-64-v4") return __builtin_cpu_supports("x86-64-v4");
+  if (arch == "x86-64-v4+bf16") return __builtin_cpu_supports("x86-64-v4") && __builtin_cpu_supports("avx512bf16");
   throw InputError("the artefact is compiled for the unknown CPU level " + std::string(arch));
 }
 
-/// Returns the plan; throws InputError if this CPU cannot run it. Called before any memory is allocated.
+/// Returns the plan after require_cpu. Called before any memory is allocated.
 const Plan& checked(const Plan& plan) {
-  if (!cpu_has(plan.arch))
-    throw InputError(std::string("the artefact is compiled for ") + plan.arch +
-                     ", which this machine's CPU does not have; compile it with a lower --target-arch");
+  require_cpu(plan);
   return plan;
 }
 
 }  // namespace
+
+void require_cpu(const Plan& plan) {
+  if (!cpu_has(plan.arch))
+    throw InputError(std::string("the artefact is compiled for ") + plan.arch +
+                     ", which this machine's CPU does not have; compile it with a lower --target-arch");
+}
 
 CpuDevice::CpuDevice(const Plan& plan, Pool& pool, StepTimes* times, bool check, comm::World* world)
     : plan_(checked(plan)),

@@ -16,6 +16,9 @@ class World;
 
 namespace moproc {
 
+/// Throws InputError if this machine's CPU does not have the level that the plan is compiled for.
+void require_cpu(const Plan& plan);
+
 class CpuDevice : public Device {
  public:
   /// All arguments must outlive the device. `times` is null unless steps are timed; `world` is null if there is only

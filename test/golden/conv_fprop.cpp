@@ -11,7 +11,7 @@ using namespace moproc;
 //   5: f32[2,40] bn2.channel_moments_mean
 //   6: f32[2,40] bn2.channel_moments_m2
 namespace {
-struct conv_fprop_affine_relu_6fd7cf91_K {
+struct conv_fprop_affine_relu_9fc8125e_K {
   static constexpr int C = 24;
   static constexpr int H = 9;
   static constexpr int W = 9;
@@ -22,6 +22,7 @@ struct conv_fprop_affine_relu_6fd7cf91_K {
   static constexpr int S = 3;
   static constexpr int STRIDE = 2;
   static constexpr int PAD = 1;
+  using Element = F32;
   static constexpr int TILE_VECTORS = 2;
   static constexpr int TILE_PIXELS = 6;
   static constexpr int TAP_ROWS = 3;
@@ -31,6 +32,7 @@ struct conv_fprop_affine_relu_6fd7cf91_K {
   static constexpr int PIXEL_SPAN = 24;
   struct X {
     static constexpr int buffer = -1;
+    using stored = void;
     static MOPROC_INLINE Vec load(const Params& p, const At& i, int lanes) {
       const Vec v0 = full<float, 24>(p, 0, i, lanes);       // conv1.conv
       const Vec v1 = group_channel<float, 24>(p, 1, i, lanes); // bn1.mul
@@ -52,4 +54,4 @@ struct conv_fprop_affine_relu_6fd7cf91_K {
   };
 };
 }  // namespace
-extern "C" void conv_fprop_affine_relu_6fd7cf91(const Params& p, const Task& t) { conv_fprop<conv_fprop_affine_relu_6fd7cf91_K>(p, t); }
+extern "C" void conv_fprop_affine_relu_9fc8125e(const Params& p, const Task& t) { conv_fprop<conv_fprop_affine_relu_9fc8125e_K>(p, t); }

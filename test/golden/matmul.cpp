@@ -8,12 +8,13 @@ using namespace moproc;
 //   2: f32[10] fc.bias
 //   3: f32[32,10] fc.add
 namespace {
-struct matmul_add_bf19bb05_K {
+struct matmul_add_04a33134_K {
   static constexpr int TRANSPOSE_A = 0;
   static constexpr int TRANSPOSE_B = 1;
   static constexpr int N = 10;
   struct A {
     static constexpr int buffer = 0;
+    using stored = float;
     static MOPROC_INLINE Vec load(const Params& p, const At& i, int lanes) {
       const Vec v0 = full<float, 20>(p, 0, i, lanes);       // x
       return v0;
@@ -21,6 +22,7 @@ struct matmul_add_bf19bb05_K {
   };
   struct B {
     static constexpr int buffer = 1;
+    using stored = float;
     static MOPROC_INLINE Vec load(const Params& p, const At& i, int lanes) {
       const Vec v0 = full<float, 20>(p, 1, i, lanes);       // fc.weight
       return v0;
@@ -39,4 +41,4 @@ struct matmul_add_bf19bb05_K {
   };
 };
 }  // namespace
-extern "C" void matmul_add_bf19bb05(const Params& p, const Task& t) { matmul<matmul_add_bf19bb05_K>(p, t); }
+extern "C" void matmul_add_04a33134(const Params& p, const Task& t) { matmul<matmul_add_04a33134_K>(p, t); }

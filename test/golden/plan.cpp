@@ -2,11 +2,11 @@
 #include "core/plan.h"
 
 extern "C" void pointwise_constant_ee6158ea(const moproc::Params&, const moproc::Task&);
-extern "C" void matmul_add_bf19bb05(const moproc::Params&, const moproc::Task&);
+extern "C" void matmul_add_04a33134(const moproc::Params&, const moproc::Task&);
 extern "C" void softmax_cross_entropy_a68a4f71(const moproc::Params&, const moproc::Task&);
 extern "C" void softmax_cross_entropy_grad_10602d93(const moproc::Params&, const moproc::Task&);
 extern "C" void pointwise_3d05f658(const moproc::Params&, const moproc::Task&);
-extern "C" void matmul_a73ab47d(const moproc::Params&, const moproc::Task&);
+extern "C" void matmul_ae7e145a(const moproc::Params&, const moproc::Task&);
 extern "C" void all_finite_59a254ee(const moproc::Params&, const moproc::Task&);
 extern "C" void pointwise_sgd_3de388d2(const moproc::Params&, const moproc::Task&);
 
@@ -44,11 +44,11 @@ const StateInfo states_[] = {
   {3, Role::momentum, InitKind::constant, 0, -1, false}};
 const KernelInfo kernels_[] = {
   {"pointwise_constant_ee6158ea", "pointwise", pointwise_constant_ee6158ea, 0, 0, 0, 0},
-  {"matmul_add_bf19bb05", "matmul", matmul_add_bf19bb05, 0, 0, 0, 0},
+  {"matmul_add_04a33134", "matmul", matmul_add_04a33134, 0, 0, 0, 0},
   {"softmax_cross_entropy_a68a4f71", "softmax_cross_entropy", softmax_cross_entropy_a68a4f71, 0, 0, 0, 0},
   {"softmax_cross_entropy_grad_10602d93", "softmax_cross_entropy_grad", softmax_cross_entropy_grad_10602d93, 0, 0, 0, 0},
   {"pointwise_3d05f658", "pointwise", pointwise_3d05f658, 0, 0, 0, 0},
-  {"matmul_a73ab47d", "matmul", matmul_a73ab47d, 0, 0, 0, 0},
+  {"matmul_ae7e145a", "matmul", matmul_ae7e145a, 0, 0, 0, 0},
   {"all_finite_59a254ee", "all_finite", all_finite_59a254ee, 0, 0, 0, 0},
   {"pointwise_sgd_3de388d2", "pointwise", pointwise_sgd_3de388d2, 0, 0, 0, 0}};
 const int32_t n0_[] = {8, 6, 18, 19, 20};
@@ -81,7 +81,7 @@ const StepInfo* const steps_1_ = nullptr;
 const ProgramInfo programs_[] = {
   {"step", {n0_, 5}, {n1_, 1}, {steps_0_, 9}, 2816, 2816, 1},
   {"refresh", {nullptr, 0}, {nullptr, 0}, {nullptr, 0}, 0, 0, 0}};
-const Plan plan_ = {1, "step", "6dcb4d4c0c2fe23fbdd725b2f5b0fbbc", "cpu", "x86-64-v3",
+const Plan plan_ = {1, "step", "50fc989165cbbfad7d32626a9b758e60", "cpu", "x86-64-v3",
   {nullptr, 0}, {2048, 1024, 2816, 3072}, 253952,
   {tensors_, 23}, {states_, 4},
   {kernels_, 8}, {programs_, 2}, {nullptr, 0}};

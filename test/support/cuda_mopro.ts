@@ -53,7 +53,7 @@ export async function checkLaunches(
   writeValues(mopro, groups, values);
   const made = gpuCheck("record", dir, `clean_${groups}`, values, record);
   t.is(made.status, 0, made.text);
-  const checks = await checkRecord(dir, record, mopro.program(`clean_${groups}`), target);
+  const checks = await checkRecord(dir, record, values, mopro.program(`clean_${groups}`), target);
   for (const kernel of new Set(checks.map((c) => c.kernel))) {
     const own = checks.filter((c) => c.kernel === kernel);
     t.log(

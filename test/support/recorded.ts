@@ -9,7 +9,7 @@ import { type DType, elements, type Graph, type Node, type Target, type Value } 
 import { padImages, splitFinite } from "../../compiler/lower/device_graph.js";
 import { fuse } from "../../compiler/lower/fuse.js";
 import { type Covered, writeMirrors } from "../../compiler/lower/mirrors.js";
-import type { Launch, Plan } from "../../compiler/lower/plan.js";
+import type { Launch, Plan, Step } from "../../compiler/lower/plan.js";
 import { storeActivations } from "../../compiler/lower/precision.js";
 import { outputsOf, type Region } from "../../compiler/lower/region.js";
 import { type Lowered, select } from "../../compiler/lower/select.js";
@@ -45,16 +45,26 @@ const each = (x: NdArray, f: (x: number) => number): NdArray => new NdArray(x.sh
 /** How the tensor cores round operands of convolutions. */
 const seenAs = { bf16: toBf16, tf32: toTf32, f32: (x: number) => x } as const;
 
-/** Checks every launch of `g` in the record except the flat ones, whose tensors are ranges of many tensors. */
+/**
+ * Checks every launch of `g` in the record except the flat ones, whose tensors are ranges of many tensors.
+ * `valuesPath`: the states and inputs from which it was made.
+ */
 export async function checkRecord(
   dir: string,
   recordPath: string,
+  valuesPath: string,
   g: Graph,
   target: Target,
 ): Promise<readonly LaunchCheck[]> {
   const plan = JSON.parse(readFileSync(join(dir, "plan.json"), "utf8")) as Plan;
-  const record = new Recorded(plan, recordPath, seenAs[target.precision ?? "f32"]);
-  const steps = (plan.programs.find((p) => p.name === g.name) as Plan["programs"][number]).steps;
+  const { steps } = plan.programs.find((p) => p.name === g.name) as Plan["programs"][number];
+  const record = new Recorded(
+    plan,
+    steps,
+    SafetensorsFile.open(valuesPath),
+    recordPath,
+    seenAs[target.precision ?? "f32"],
+  );
   const templateOf = templatesOf(target);
   const graph = storeActivations(padImages(splitFinite(optimize(g, target), target), target), target);
   const covered = writeMirrors([{ g: graph, regions: fuse(graph, templateOf) }], target, templateOf);
@@ -81,6 +91,8 @@ class Recorded {
 
   constructor(
     private readonly plan: Plan,
+    private readonly steps: readonly Step[],
+    private readonly start: SafetensorsFile,
     path: string,
     private readonly seen: (x: number) => number,
   ) {
@@ -91,6 +103,7 @@ class Recorded {
     const tensorOf = (v: Value): number => s.args[l.args.indexOf(v)] as number;
     const read = (v: Value): NdArray => {
       const packed = l.packed.get(v);
+      if (packed && this.plan.target.device === "cpu") return this.weight(step, v, tensorOf(packed));
       if (packed) return unpacked(v.type.shape, this.before(step, tensorOf(packed)));
       return fromStorage(v.type.shape, this.before(step, tensorOf(v)));
     };
@@ -103,6 +116,14 @@ class Recorded {
       const got = fromStorage(v.type.shape, this.values(step, tensor, "after") ?? this.before(step, tensor));
       return judged(l, v, got, resized(values.get(v) as NdArray, v.type.shape));
     });
+  }
+
+  /** The weight whose copy is `packed`: what a launch before `step` packed, or else the state at the beginning. */
+  private weight(step: number, { name, type: { shape } }: Value, packed: number): NdArray {
+    const packs = (s: Step): s is Launch => s.do === "launch" && s.args.length === 2 && s.args[1] === packed;
+    const at = this.steps.slice(0, step).findLastIndex(packs);
+    if (at < 0) return new NdArray(shape, Float64Array.from(this.start.floats(name)));
+    return fromStorage(shape, this.before(at, (this.steps[at] as Launch).args[0] as number));
   }
 
   /** The contents of the tensor before the step: as recorded then, or as an earlier step recorded them last. */

@@ -1,6 +1,7 @@
-// Measures the speed of the convolution templates on the shapes of ResNet-50 at 224 x 224. Other processes may use the
-// machine, too, so the same run also measures a loop of FMAs. Compare the ratio of the two, not the speed.
-//   conv_bench [threads [part of a name]]
+// Measures the speed of the convolution templates on the shapes of ResNet-50 at 224 x 224, in f32 and in bf16. Other
+// processes may use the machine, too, so the same run also measures a loop of multiply-adds of the type. Compare the
+// ratio of the two, not the speed.
+//   conv_bench [threads [f32|bf16 [part of a name]]]
 // plain: neither prologue nor epilogue. fused: those of a training step (prologue: affine + relu, or batch_norm's
 // gradient; epilogue: moments, or relu's mask and two sums).
 #include <time.h>
@@ -26,44 +27,47 @@ using namespace moproc;
 // Buffers: 0 operand x, 1-4 the other operands of its prologue, 5 weights, 6 result, 7 operand of the epilogue, 8-9
 // sums, 10 second operand, 11-12 the other operands of its prologue.
 enum class Pre { Plain, AffineRelu, NormGrad };
-template <int C, int B, Pre pre>
+template <class T, int C, int B, Pre pre>
 struct Operand {
   static constexpr int buffer = pre == Pre::Plain ? B : -1;
+  using stored = T;
   static MOPROC_INLINE Vec load(const Params& p, const At& i, int lanes) {
-    const Vec x = full<float, C>(p, B, i, lanes);
+    const Vec x = full<T, C>(p, B, i, lanes);
     const Vec a = group_channel<float, C>(p, 1, i, lanes), b = group_channel<float, C>(p, 2, i, lanes);
     if (pre == Pre::AffineRelu) return max(fma(x, a, b), Vec(0.0f));
-    return fma(x, a, fma(full<float, C>(p, 3, i, lanes), b, group_channel<float, C>(p, 4, i, lanes)));
+    return fma(x, a, fma(full<T, C>(p, 3, i, lanes), b, group_channel<float, C>(p, 4, i, lanes)));
   }
 };
 enum class Post { Plain, Moments, MaskSums };
-template <int C, Post post>
+template <class T, int C, Post post>
 struct Result {
   static constexpr int sums = post == Post::MaskSums ? 2 : 0;
   static constexpr int sum_buffer[] = {8, 9};
   static constexpr int mean_buffer = post == Post::Moments ? 8 : -1;
   static constexpr int m2_buffer = post == Post::Moments ? 9 : -1;
   static MOPROC_INLINE Vec store(const Params& p, const At& i, int lanes, Vec y, Vec* sum) {
-    Vec v = y;
+    Vec v = rounded<T>(y);
     if constexpr (post == Post::MaskSums) {
-      const Vec aux = full<float, C>(p, 7, i, lanes);
+      const Vec aux = full<T, C>(p, 7, i, lanes);
       const Vec a = group_channel<float, C>(p, 1, i, lanes), b = group_channel<float, C>(p, 2, i, lanes);
-      v = select(fma(aux, a, b) > Vec(0.0f), y, Vec(0.0f));
+      v = select(fma(aux, a, b) > Vec(0.0f), v, Vec(0.0f));
       sum[0] = v;
       sum[1] = v * aux;
     }
-    put<float, C>(p, 6, i, lanes, v);
+    put<T, C>(p, 6, i, lanes, v);
     return v;
   }
 };
 
+template <class S>
+using Stored = typename S::Element::stored;
 template <class S, bool fused>
 struct Fprop : S {
   static constexpr const char* name = fused ? "fprop fused" : "fprop";
   static constexpr int64_t x = int64_t{S::H} * S::W * S::C, y = int64_t{S::P} * S::Q * S::OUT, dx = 0;
-  using X = Operand<S::C, 0, fused ? Pre::AffineRelu : Pre::Plain>;
+  using X = Operand<Stored<S>, S::C, 0, fused ? Pre::AffineRelu : Pre::Plain>;
   static constexpr int W_BUFFER = 5;
-  using Y = Result<S::OUT, fused ? Post::Moments : Post::Plain>;
+  using Y = Result<Stored<S>, S::OUT, fused ? Post::Moments : Post::Plain>;
   static constexpr CpuEntry entry() { return conv_fprop<Fprop>; }
   static constexpr LaunchSize size = S::launch[fused ? 2 : 0];
 };
@@ -71,9 +75,9 @@ template <class S, bool fused>
 struct Dgrad : S {
   static constexpr const char* name = fused ? "dgrad fused" : "dgrad";
   static constexpr int64_t x = int64_t{S::P} * S::Q * S::OUT, y = int64_t{S::H} * S::W * S::C, dx = 0;
-  using Dy = Operand<S::OUT, 0, fused ? Pre::NormGrad : Pre::Plain>;
+  using Dy = Operand<Stored<S>, S::OUT, 0, fused ? Pre::NormGrad : Pre::Plain>;
   static constexpr int W_BUFFER = 5;
-  using Y = Result<S::C, fused ? Post::MaskSums : Post::Plain>;
+  using Y = Result<Stored<S>, S::C, fused ? Post::MaskSums : Post::Plain>;
   static constexpr CpuEntry entry() { return conv_dgrad<Dgrad>; }
   static constexpr LaunchSize size = S::launch[fused ? 1 : 0];
 };
@@ -81,8 +85,8 @@ template <class S, bool fused>
 struct Wgrad : S {
   static constexpr const char* name = fused ? "wgrad fused" : "wgrad";
   static constexpr int64_t x = int64_t{S::P} * S::Q * S::OUT, y = 0, dx = int64_t{S::H} * S::W * S::C;
-  using Dy = Operand<S::OUT, 0, fused ? Pre::NormGrad : Pre::Plain>;
-  using X = Operand<S::C, 10, fused ? Pre::AffineRelu : Pre::Plain>;
+  using Dy = Operand<Stored<S>, S::OUT, 0, fused ? Pre::NormGrad : Pre::Plain>;
+  using X = Operand<Stored<S>, S::C, 10, fused ? Pre::AffineRelu : Pre::Plain>;
   static constexpr int DW_BUFFER = 5;
   static constexpr CpuEntry entry() { return conv_wgrad<Wgrad>; }
   static constexpr LaunchSize size = S::launch[0];
@@ -108,24 +112,33 @@ double now(int threads) {
   return (static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec)) / (wall ? 1 : threads);
 }
 
-/// GFLOP/s of one core that does nothing but FMAs on registers.
+/// GFLOP/s of one core that does nothing but multiply-adds of the type on registers.
+template <class E>
 double peak() {
   double best = 0;
   for (int rep = 0; rep < 6; ++rep) {
-    Vec a[10];
+    Vec a[20];
     const Vec b(1.000001f), c(0.9999f);
     const double start = now(1);
-    constexpr int n = 100000;
+    constexpr int n = 50000;
     for (int k = 0; k < n; ++k)
-#pragma GCC unroll 10
+#pragma GCC unroll 20
       for (Vec& v : a) {
-#if defined(__AVX512F__)
+#if defined(__AVX512BF16__)
+        if constexpr (E::per_word == 2) asm volatile("vdpbf16ps %1, %2, %0" : "+v"(v.r) : "v"(b.r), "v"(c.r));
+        else asm volatile("vfmadd231ps %1, %2, %0" : "+v"(v.r) : "v"(b.r), "v"(c.r));
+#elif defined(__AVX512F__)
         asm volatile("vfmadd231ps %1, %2, %0" : "+v"(v.r) : "v"(b.r), "v"(c.r));
 #else
         asm volatile("vfmadd231ps %1, %2, %0" : "+x"(v.r) : "x"(b.r), "x"(c.r));
 #endif
       }
-    best = std::max(best, 2.0 * 10 * Vec::width * n / (now(1) - start) * 1e-9);
+#if defined(__AVX512BF16__)
+    constexpr int per_word = E::per_word;
+#else
+    constexpr int per_word = 1;  // bf16 is multiplied by FMAs
+#endif
+    best = std::max(best, 2.0 * 20 * Vec::width * per_word * n / (now(1) - start) * 1e-9);
   }
   return best;
 }
@@ -166,7 +179,7 @@ void measure(int threads, Totals& total) {
       for (std::thread& t : pool) t.join();
     }
   };
-  const double fma = peak(), flops = 2.0 * n * K::P * K::Q * K::OUT * K::C * K::R * K::S;
+  const double fma = peak<typename K::Element>(), flops = 2.0 * n * K::P * K::Q * K::OUT * K::C * K::R * K::S;
   double best = 1e9, spent = 0;
   run();
   for (int i = 0; i < 3 || (i < 40 && spent < 0.25); ++i) {
@@ -203,14 +216,20 @@ void measure_all(int threads, Totals (&total)[6]) {
 
 int main(int argc, char** argv) {
   const int threads = argc > 1 ? std::atoi(argv[1]) : 1;
-  const char* part = argc > 2 ? argv[2] : "";
-  if (threads < 1) {
-    std::fprintf(stderr, "conv_bench: threads must be a positive number, not %s\n", argv[1]);
+  const char* const type = argc > 2 ? argv[2] : "f32";
+  const char* const part = argc > 3 ? argv[3] : "";
+  const bool bf16 = std::strcmp(type, "bf16") == 0;
+  if (threads < 1 || (!bf16 && std::strcmp(type, "f32") != 0)) {
+    std::fprintf(stderr, "conv_bench: expected a positive number of threads and f32 or bf16, not %s %s\n", argv[1],
+                 type);
     return 2;
   }
   Totals total[6];
-#define CASE(i) \
-  if (std::strstr(Case##i::name, part)) measure_all<Case##i, i>(threads, total);
+#define CASE(i)                                            \
+  if (std::strstr(Case##i::name, part)) {                  \
+    if (bf16) measure_all<Bf16Case##i, i>(threads, total); \
+    else measure_all<Case##i, i>(threads, total);          \
+  }
   ALL_CASES
 #undef CASE
   const char* const names[] = {"fprop", "fprop fused", "dgrad", "dgrad fused", "wgrad", "wgrad fused"};

@@ -17,9 +17,11 @@ struct Plain {
   static constexpr int TRANSPOSE_A = TRANSPOSE_A_, TRANSPOSE_B = TRANSPOSE_B_, N = N_;
   struct A {
     static constexpr int buffer = 0;
+    using stored = float;
   };
   struct B {
     static constexpr int buffer = 1;
+    using stored = float;
   };
   struct Y {
     static constexpr int sums = 0;

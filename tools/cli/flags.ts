@@ -180,8 +180,10 @@ export function targetOf(f: ModelFlags): Target {
   };
   if (device === "cuda")
     return { device, arch: cudaArch(f.targetArch ?? cudaArchs), ...shared, precision: f.precision ?? "bf16" };
-  if (f.precision && f.precision !== "f32") throw new Error(`--precision ${f.precision}: the CPU computes in f32`);
-  return { device, arch: cpuArch(f.targetArch ?? "native"), ...shared };
+  if (f.precision === "tf32")
+    throw new Error("--precision tf32: a format of the tensor cores of GPUs; a CPU computes in f32 or bf16");
+  const arch = cpuArch(f.targetArch ?? "native", f.precision);
+  return { device, arch, ...shared, ...(f.precision === "bf16" && { precision: f.precision }) };
 }
 
 /**

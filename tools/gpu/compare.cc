@@ -67,7 +67,8 @@ bool agrees(DType type, const Difference& d) {
 }
 
 std::vector<Result> compare(const Plan& plan, const Record& record, int gpu) {
-  StepRunner runner(plan, gpu);
+  const std::unique_ptr<StepRunner> made = make_step_runner(plan, gpu);
+  StepRunner& runner = *made;
   runner.spoil();
   const ProgramInfo& program = plan.programs[record.program()];
   std::vector<Result> results;

@@ -27,7 +27,8 @@ const char* const kUsage =
     "       moproc-gpu-check bench DIR PROGRAM               Measures images per second, kernels and memory; one line\n"
     "                                                        of JSON comes first.\n"
     "\n"
-    "DIR is an artefact directory compiled with --target cuda. MOPROC_CUDA_DRIVER names another driver, the emulated\n"
+    "DIR is an artefact directory; record and compare also take one that is compiled for the CPU. MOPROC_CUDA_DRIVER "
+    "names another driver, the emulated\n"
     "one for example. VALUES is a safetensors file with all states and inputs.\n"
     "\n";
 

@@ -55,7 +55,8 @@ void record(const Plan& plan, const std::string& program, const std::string& val
             int gpu) {
   const int p = find_program(plan, program);
   const formats::SafetensorsFile values(values_path);
-  StepRunner runner(plan, gpu);
+  const std::unique_ptr<StepRunner> made = make_step_runner(plan, gpu);
+  StepRunner& runner = *made;
   runner.spoil();
   for (const StateInfo& s : plan.state)
     if (s.role != Role::derived) give(plan, runner, values, s.tensor);
@@ -83,10 +84,9 @@ void record(const Plan& plan, const std::string& program, const std::string& val
       known[t] = std::move(after);
     }
   }
-  all.write(path, {{"format", "moproc-record-1"},
-                   {"program", program},
-                   {"plan", signature(plan, p)},
-                   {"driver", runner.gpu().show()}});
+  all.write(
+      path,
+      {{"format", "moproc-record-1"}, {"program", program}, {"plan", signature(plan, p)}, {"driver", runner.shown()}});
 }
 
 Record::Record(const Plan& plan, const std::string& path) : file_(path) {

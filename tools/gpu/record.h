@@ -1,7 +1,7 @@
 // A record: every launch of a program with the contents of its tensors before and after, as raw bytes in stored order.
 // A safetensors file: "STEP TENSOR before" if that differs from the last contents that an earlier step recorded for the
 // tensor, and "STEP TENSOR after" if the launch changed it; STEP and TENSOR are indices of the plan. Metadata: program,
-// plan (signature), driver (the GPU that ran it).
+// plan (signature), driver (what ran it).
 #pragma once
 
 #include <cstddef>

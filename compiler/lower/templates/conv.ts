@@ -6,7 +6,16 @@ import type { Node, Target, TensorType } from "../../ir/types.js";
 import { conv, conv_dgrad, conv_wgrad } from "../../ops/conv.js";
 import { ceilDiv } from "../../util/math.js";
 import { type Extents, type Fused, type LaunchShape, plain, type TemplateSpec } from "../template.js";
-import { blockVectors, clamp, type DirectTiles, directTiles, type Machine, machine } from "./conv_tiles.js";
+import {
+  blockVectors,
+  clamp,
+  type DirectTiles,
+  directTiles,
+  type Machine,
+  machine,
+  orderMachine,
+  wordsOf,
+} from "./conv_tiles.js";
 import { combineTasks, partialBytes, vectorWidth } from "./sums.js";
 
 /** One convolution: x (n, H, W, C), w (OUT, R, S, C), y (n, P, Q, OUT). */
@@ -72,25 +81,33 @@ function convFlops(node: Node): number {
   return 2 * images * s.P * s.Q * s.OUT * s.C * s.R * s.S;
 }
 
-/** Floats between the pixels of a slab: the distance of a tile's pixels must not be a multiple of 4 KiB. */
+/** The type that is multiplied: a struct of kernels/cpu/bf16.hpp. */
+type ElementConstant = { readonly Element: { readonly type: "F32" | "Bf16" } };
+const elementOf = (target: Target): ElementConstant => ({
+  Element: { type: target.precision === "bf16" ? "Bf16" : "F32" },
+});
+
+/** Words between the pixels of a slab: the distance of a tile's pixels must not be a multiple of 4 KiB. */
 const slabSpacing = (c: number, stride: number): number => ((c * stride) % 1024 === 0 ? c + 16 : c);
 
 // fprop
 
-const fpropSlab = (s: ConvShape, rows: number): number => {
+/** The words of the slab of one image. */
+const fpropSlab = (s: ConvShape, rows: number, target: Target): number => {
   const stride = s.R === 1 && s.S === 1 ? 1 : s.STRIDE;
-  return ((rows - 1) * stride + s.R) * ((s.Q - 1) * stride + s.S) * slabSpacing(s.C, stride);
+  const spacing = slabSpacing(wordsOf(s.C, target), stride);
+  return ((rows - 1) * stride + s.R) * ((s.Q - 1) * stride + s.S) * spacing;
 };
 
-function fpropConstants(node: Node, target: Target, y: Fused): ConvShape & DirectTiles {
+function fpropConstants(node: Node, target: Target, y: Fused): ConvShape & DirectTiles & ElementConstant {
   const s = convShape(node);
-  const slab = (rows: number): number => 4 * fpropSlab(s, rows);
-  const rest = { unit: 1, channels: s.OUT, tapRow: s.S * s.C, tapRows: s.R, slab };
+  const slab = (rows: number): number => 4 * fpropSlab(s, rows, target);
+  const rest = { unit: 1, channels: s.OUT, tapRow: s.S * wordsOf(s.C, target), tapRows: s.R, slab };
   const images = y.sums > 0 || y.moments ? undefined : dims(node, "inputs", 0)[0];
-  return { ...s, ...directTiles({ rows: s.P, cols: s.Q, ...rest }, machine(target), images) };
+  return { ...s, ...elementOf(target), ...directTiles({ rows: s.P, cols: s.Q, ...rest }, target, images) };
 }
 
-/** The result: rows x cols pixels per image, its channels, and the floats of the slab of one image. */
+/** The result: rows x cols pixels per image, its channels, and the words of the slab of one image. */
 interface Result {
   readonly rows: number;
   readonly cols: number;
@@ -122,7 +139,7 @@ export const convFprop: TemplateSpec = {
   constants: fpropConstants,
   launch(node, e, target, y) {
     const c = fpropConstants(node, target, y);
-    const result = { rows: c.P, cols: c.Q, channels: c.OUT, slab: fpropSlab(c, c.ROW_BLOCK) };
+    const result = { rows: c.P, cols: c.Q, channels: c.OUT, slab: fpropSlab(c, c.ROW_BLOCK, target) };
     return directLaunch(c, result, e, target, y);
   },
   flops: convFlops,
@@ -145,18 +162,18 @@ function dgradReach(stride: number, pad: number, taps: number): readonly [number
   return [low, high];
 }
 
-function dgradSlab(s: ConvShape, rows: number): number {
+function dgradSlab(s: ConvShape, rows: number, target: Target): number {
   const [rowLow, rowHigh] = dgradReach(s.STRIDE, s.PAD, s.R);
   const [colLow, colHigh] = dgradReach(s.STRIDE, s.PAD, s.S);
   const slabRows = ceilDiv(rows, s.STRIDE) - 1 + rowHigh - rowLow;
-  return slabRows * (ceilDiv(s.W, s.STRIDE) - 1 + colHigh - colLow) * slabSpacing(s.OUT, 1);
+  return slabRows * (ceilDiv(s.W, s.STRIDE) - 1 + colHigh - colLow) * slabSpacing(wordsOf(s.OUT, target), 1);
 }
 
-function dgradConstants(node: Node, target: Target): ConvShape & DirectTiles {
+function dgradConstants(node: Node, target: Target): ConvShape & DirectTiles & ElementConstant {
   const s = convShape(node);
-  const slab = (rows: number): number => 4 * dgradSlab(s, rows);
-  const rest = { unit: s.STRIDE, channels: s.C, tapRow: s.S * s.OUT, tapRows: s.R, slab };
-  return { ...s, ...directTiles({ rows: s.H, cols: s.W, ...rest }, machine(target)) };
+  const slab = (rows: number): number => 4 * dgradSlab(s, rows, target);
+  const rest = { unit: s.STRIDE, channels: s.C, tapRow: s.S * wordsOf(s.OUT, target), tapRows: s.R, slab };
+  return { ...s, ...elementOf(target), ...directTiles({ rows: s.H, cols: s.W, ...rest }, target) };
 }
 
 /** conv_dgrad(dy, w) -> dx, with a prologue of dy, packed w, and an epilogue with sums and moments. */
@@ -171,7 +188,7 @@ export const convDgrad: TemplateSpec = {
   constants: dgradConstants,
   launch(node, e, target, y) {
     const c = dgradConstants(node, target);
-    const result = { rows: c.H, cols: c.W, channels: c.C, slab: dgradSlab(c, c.ROW_BLOCK) };
+    const result = { rows: c.H, cols: c.W, channels: c.C, slab: dgradSlab(c, c.ROW_BLOCK, target) };
     return directLaunch(c, result, e, target, y);
   },
   flops: convFlops,
@@ -183,11 +200,15 @@ const wgradPixels = 112; // staged at a time: panels of one k and one c stay in 
 const wgradPartialBytes = 4 << 20; // of one group, unless a single dw is larger
 const wgradTasks = 16; // tasks per group, at least, if the shape allows it
 
-/** The width of a channel panel of x, and the floats that are staged of one panel and image. */
-function wgradX(s: ConvShape, rows: number): { xWidth: number; image: number } {
-  const stride = s.R === 1 && s.S === 1 ? 1 : s.STRIDE;
+/** The width of a channel panel of x, and what is staged of an image: words of a panel of x, and of a channel of dy. */
+function wgradStaged(s: ConvShape, rows: number, target: Target): { xWidth: number; image: number; y: number } {
+  const point = s.R === 1 && s.S === 1;
+  const stride = point ? 1 : s.STRIDE;
   const xWidth = Math.min(s.C, 16);
-  return { xWidth, image: ((rows - 1) * stride + s.R) * ((s.Q - 1) * stride + s.S) * xWidth };
+  const pixels = ((rows - 1) * stride + s.R) * ((s.Q - 1) * stride + s.S);
+  return point
+    ? { xWidth, image: wordsOf(pixels, target) * xWidth, y: wordsOf(rows * s.Q, target) }
+    : { xWidth, image: pixels * xWidth, y: rows * wordsOf(s.Q, target) };
 }
 
 /** Tile constants of conv_wgrad: see the header. */
@@ -201,7 +222,7 @@ type WgradTiles = {
   readonly SPLITS: number;
 };
 
-function wgradConstants(node: Node, target: Target): ConvShape & WgradTiles {
+function wgradConstants(node: Node, target: Target): ConvShape & WgradTiles & ElementConstant {
   const s = convShape(node);
   const m = machine(target);
   const TILE_VECTORS = blockVectors(s.OUT, m);
@@ -210,7 +231,9 @@ function wgradConstants(node: Node, target: Target): ConvShape & WgradTiles {
   const cPanels = ceilDiv(s.C, Math.min(s.C, 16));
   const ROW_BLOCK = ceilDiv(s.P, ceilDiv(s.P, clamp(floor(wgradPixels / s.Q), 1, s.P)));
   const IMAGE_BLOCK = ROW_BLOCK < s.P ? 1 : clamp(floor(wgradPixels / (s.P * s.Q)), 1, 16);
-  const bytes = 4 * kPanels * TILE_VECTORS * m.lanes * s.R * s.S * s.C;
+  const order = orderMachine(target);
+  const width = blockVectors(s.OUT, order) * order.lanes;
+  const bytes = 4 * ceilDiv(s.OUT, width) * width * s.R * s.S * s.C;
   const SPLITS = clamp(floor(wgradPartialBytes / bytes), 1, 64);
   // Halve the side of the block that costs less staging, until there are enough tasks.
   let OUT_PANELS = kPanels;
@@ -223,7 +246,8 @@ function wgradConstants(node: Node, target: Target): ConvShape & WgradTiles {
     else if (OUT_PANELS > 1) OUT_PANELS = ceilDiv(OUT_PANELS, 2);
     else IN_PANELS = ceilDiv(IN_PANELS, 2);
   }
-  return { ...s, TILE_VECTORS, TILE_POSITIONS, OUT_PANELS, IN_PANELS, IMAGE_BLOCK, ROW_BLOCK, SPLITS };
+  const tiles = { TILE_VECTORS, TILE_POSITIONS, OUT_PANELS, IN_PANELS, IMAGE_BLOCK, ROW_BLOCK, SPLITS };
+  return { ...s, ...elementOf(target), ...tiles };
 }
 
 /** conv_wgrad(dy, x) -> dw, with prologues of both. Sums in a fixed order inside a group, and over groups in a tree. */
@@ -238,13 +262,13 @@ export const convWgrad: TemplateSpec = {
   launch(node, e, target) {
     const c = wgradConstants(node, target);
     const yWidth = c.TILE_VECTORS * vectorWidth(target);
-    const { xWidth, image } = wgradX(c, c.ROW_BLOCK);
+    const { xWidth, image, y } = wgradStaged(c, c.ROW_BLOCK, target);
     const kPanels = ceilDiv(c.OUT, yWidth);
     const cPanels = ceilDiv(c.C, xWidth);
     const splits = e.groups * Math.min(e.rows / e.groups, c.SPLITS);
     const blocks = ceilDiv(kPanels, c.OUT_PANELS) * ceilDiv(cPanels, c.IN_PANELS);
     const sums = c.OUT_PANELS * yWidth * c.IN_PANELS * xWidth * c.R * c.S; // of a block, in scratch if one split
-    const staged = c.IMAGE_BLOCK * (c.OUT_PANELS * c.ROW_BLOCK * c.Q * yWidth + c.IN_PANELS * image);
+    const staged = c.IMAGE_BLOCK * (c.OUT_PANELS * y * yWidth + c.IN_PANELS * image);
     return {
       tasks: splits === 1 ? [blocks] : [splits * blocks, kPanels * cPanels * c.R],
       workspaceBytes: splits === 1 ? 0 : 4 * splits * blocks * sums,
@@ -262,12 +286,13 @@ function packShape(node: Node, target: Target): { C: number; OUT: number; R: num
   return { C, OUT, R, S, m: machine(target) };
 }
 
-const packed = (channels: number, rest: number, m: Machine): TensorType => ({
-  dtype: "f32",
-  shape: [ceilDiv(channels, m.lanes) * m.lanes * rest],
-});
+/** The type of a packed weight with `taps` taps over `depth` channels for each of `channels` channels of the result. */
+function packedType(channels: number, taps: number, depth: number, m: Machine, target: Target): TensorType {
+  const words = ceilDiv(channels, m.lanes) * m.lanes * taps * wordsOf(depth, target);
+  return target.precision === "bf16" ? { dtype: "bf16", shape: [2 * words] } : { dtype: "f32", shape: [words] };
+}
 
-/** pack_conv_fprop(w) -> packed f32[n]. */
+/** pack_conv_fprop(w) -> packed[n], f32 or bf16. */
 export const packConvFprop: TemplateSpec = {
   name: "pack_conv_fprop",
   header: "pack_conv",
@@ -275,7 +300,7 @@ export const packConvFprop: TemplateSpec = {
   ...plain,
   constants(node, target) {
     const { m, ...s } = packShape(node, target);
-    return { ...s, TILE_VECTORS: blockVectors(s.OUT, m) };
+    return { ...s, ...elementOf(target), TILE_VECTORS: blockVectors(s.OUT, m) };
   },
   launch(node, _extents, target) {
     const { OUT, m } = packShape(node, target);
@@ -284,11 +309,11 @@ export const packConvFprop: TemplateSpec = {
   flops: () => 0,
   packed(node, target) {
     const { C, OUT, R, S, m } = packShape(node, target);
-    return packed(OUT, C * R * S, m);
+    return packedType(OUT, R * S, C, m, target);
   },
 };
 
-/** pack_conv_dgrad(w; stride, pad) -> packed f32[n]. */
+/** pack_conv_dgrad(w; stride, pad) -> packed[n], f32 or bf16. */
 export const packConvDgrad: TemplateSpec = {
   name: "pack_conv_dgrad",
   header: "pack_conv",
@@ -296,7 +321,8 @@ export const packConvDgrad: TemplateSpec = {
   ...plain,
   constants(node, target) {
     const { m, ...s } = packShape(node, target);
-    return { ...s, STRIDE: attr(node, "stride"), PAD: attr(node, "pad"), TILE_VECTORS: blockVectors(s.C, m) };
+    const uses = { STRIDE: attr(node, "stride"), PAD: attr(node, "pad") };
+    return { ...s, ...elementOf(target), ...uses, TILE_VECTORS: blockVectors(s.C, m) };
   },
   launch(node, _extents, target) {
     const { C, m } = packShape(node, target);
@@ -305,6 +331,6 @@ export const packConvDgrad: TemplateSpec = {
   flops: () => 0,
   packed(node, target) {
     const { C, OUT, R, S, m } = packShape(node, target);
-    return packed(C, OUT * R * S, m);
+    return packedType(C, R * S, OUT, m, target);
   },
 };

@@ -1,7 +1,7 @@
 // The tiles of convolutions by pixels (fprop and dgrad): how many rows, images and channels a task and a register tile
 // have. They depend only on the shape and the arch, not on the batch, the groups or the threads, because they determine
 // the order of channel sums. Only a convolution without channel sums is cut finer for a small batch, which changes no
-// bit.
+// bit. In bf16 the sizes that determine an order depend only on the shape, so that all CPUs compute the same bits.
 
 import type { Target } from "../../ir/types.js";
 import { ceilDiv } from "../../util/math.js";
@@ -20,12 +20,23 @@ export interface Machine {
   readonly spanBytes: number; // of the weights of all blocks, if each span of pixels uses all of them
 }
 
-export function machine(target: Target): Machine {
-  const lanes = vectorWidth(target);
-  return lanes === 16
-    ? { lanes, vectors: 4, pixels: 6, slabBytes: 400 << 10, weightBytes: 640 << 10, spanBytes: 256 << 10 }
-    : { lanes, vectors: 2, pixels: 6, slabBytes: 200 << 10, weightBytes: 320 << 10, spanBytes: 128 << 10 };
-}
+const avx512: Machine = {
+  ...{ lanes: 16, vectors: 4, pixels: 6 },
+  ...{ slabBytes: 400 << 10, weightBytes: 640 << 10, spanBytes: 256 << 10 },
+};
+const avx2: Machine = {
+  ...{ lanes: 8, vectors: 2, pixels: 6 },
+  ...{ slabBytes: 200 << 10, weightBytes: 320 << 10, spanBytes: 128 << 10 },
+};
+
+export const machine = (target: Target): Machine => (vectorWidth(target) === 16 ? avx512 : avx2);
+
+/** The machine for which sizes that determine the order of a sum are chosen. */
+export const orderMachine = (target: Target): Machine => (target.precision === "bf16" ? avx512 : machine(target));
+
+/** The words of 32 bits in which convolutions move elements: an f32, or two bf16. */
+export const wordsOf = (elements: number, target: Target): number =>
+  target.precision === "bf16" ? ceilDiv(elements, 2) : elements;
 
 /** The vectors per channel block, such that the blocks are about equal and none is larger than `m.vectors`. */
 export function blockVectors(channels: number, m: Machine): number {
@@ -39,7 +50,7 @@ interface TileInput {
   readonly unit: number; // a task has a multiple of this many rows
   readonly slab: (rows: number) => number; // bytes of the slab for this many rows of one image
   readonly channels: number; // of the result
-  readonly tapRow: number; // floats of a row of taps, for one result channel
+  readonly tapRow: number; // words of a row of taps, for one result channel
   readonly tapRows: number;
 }
 
@@ -97,12 +108,15 @@ function spread(
  * `images`: how many there are, if the result has no channel sums, whose order depends on the tasks. All batches of
  * MANY_IMAGES or more have the same tiles, and so the same kernels.
  */
-export function directTiles(t: TileInput, m: Machine, images?: number): DirectTiles {
+export function directTiles(t: TileInput, target: Target, images?: number): DirectTiles {
+  const m = machine(target);
+  const order = orderMachine(target);
   const TILE_VECTORS = blockVectors(t.channels, m);
-  const rowBytes = 4 * TILE_VECTORS * m.lanes * t.tapRow;
-  const TAP_ROWS = clamp(floor(m.weightBytes / rowBytes), 1, t.tapRows);
+  const bytes = (of: Machine): number => 4 * blockVectors(t.channels, of) * of.lanes * t.tapRow; // of a block's taps
+  const rowBytes = bytes(m);
+  const TAP_ROWS = clamp(floor(order.weightBytes / bytes(order)), 1, t.tapRows);
   const blocks = ceilDiv(ceilDiv(t.channels, m.lanes), TILE_VECTORS);
-  const rows = taskPixels(t, m);
+  const rows = taskPixels(t, order);
   const few = rows.ROW_BLOCK === t.rows && rows.ROW_BLOCK * t.cols <= 100; // such a batch makes few tasks
   const parts = few ? clamp(floor((blocks * TILE_VECTORS * m.lanes) / 256), 1, Math.min(4, blocks)) : 1;
   const usual = { ...rows, CHANNEL_PARTS: parts };

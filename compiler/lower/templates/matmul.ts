@@ -46,6 +46,7 @@ export const matmul: TemplateSpec = {
   name: "matmul",
   op: "matmul",
   prologue: ["a", "b"],
+  operandType: () => "f32",
   epilogue: true,
   sums: true,
   moments: true,

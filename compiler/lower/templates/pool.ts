@@ -95,7 +95,8 @@ export const padChannels: TemplateSpec = {
   prologue: ["x"],
   constants: (n) => {
     const [, C, h, w] = extents(n, inputType(n, 0), 4) as [number, number, number, number];
-    return { PIXELS: h * w, C, PADDED: outputType(n).shape[1] as number };
+    const { dtype, shape } = outputType(n);
+    return { PIXELS: h * w, C, PADDED: shape[1] as number, Stored: { type: dtype === "bf16" ? "bf16" : "float" } };
   },
   launch: (n, { rows }) => {
     const [, , h, w] = extents(n, outputType(n), 4) as [number, number, number, number];

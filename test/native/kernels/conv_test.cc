@@ -1,5 +1,7 @@
 // The convolution templates against naive convolutions in f64, for the shapes, tile constants and launch sizes that the
-// TypeScript side chose (conv_cases.inc): operands read in place, prologues, epilogues with sums and moments, groups.
+// TypeScript side chose (conv_cases.inc), in f32 and in bf16: operands read in place, prologues, epilogues with sums
+// and moments, groups. Operands in bf16 are rounded first, so that the same tolerances hold.
+#include "common/element.h"
 #include "cpu/conv_dgrad.hpp"
 #include "cpu/conv_fprop.hpp"
 #include "cpu/conv_wgrad.hpp"
@@ -16,11 +18,12 @@ using namespace moproc::test;
 /// Operands: buffer B as it is, or max(x * group_channel(B + 1) + group_channel(B + 2), 0), or x * channel(B
 /// + 1).
 enum class Pre { Plain, AffineRelu, Scale };
-template <int C, int B, Pre pre>
+template <class T, int C, int B, Pre pre>
 struct Operand {
   static constexpr int buffer = pre == Pre::Plain ? B : -1;
+  using stored = T;
   static MOPROC_INLINE Vec load(const Params& p, const At& i, int lanes) {
-    const Vec x = full<float, C>(p, B, i, lanes);
+    const Vec x = full<T, C>(p, B, i, lanes);
     if (pre == Pre::Scale) return x * channel<float>(p, B + 1, i, lanes);
     const Vec a = group_channel<float, C>(p, B + 1, i, lanes);
     const Vec b = group_channel<float, C>(p, B + 2, i, lanes);
@@ -54,22 +57,42 @@ struct Result {
   }
 };
 
+template <class S>
+using Stored = typename S::Element::stored;
+template <class S>
+constexpr bool is_bf16 = S::Element::per_word == 2;
+/// x as the kernels of S multiply it.
+template <class S>
+float multiplied(float x) {
+  return is_bf16<S> ? value_(bfloat(x)) : x;
+}
+template <class T>
+T stored_as(float x) {
+  if constexpr (std::is_same_v<T, float>) return x;
+  else return bfloat(x).bits;
+}
+template <class T>
+float value_of(T x) {
+  if constexpr (std::is_same_v<T, float>) return x;
+  else return value_(BFloat{x});
+}
+
 template <class S, Pre pre, Post post>
 struct FpropKernel : S {
-  using X = Operand<S::C, 0, pre>;
+  using X = Operand<Stored<S>, S::C, 0, pre>;
   static constexpr int W_BUFFER = 3;
   using Y = Result<S::OUT, 4, post>;
 };
 template <class S, Pre pre, Post post>
 struct DgradKernel : S {
-  using Dy = Operand<S::OUT, 0, pre>;
+  using Dy = Operand<Stored<S>, S::OUT, 0, pre>;
   static constexpr int W_BUFFER = 3;
   using Y = Result<S::C, 4, post>;
 };
 template <class S, Pre pre_dy, Pre pre_x>
 struct WgradKernel : S {
-  using Dy = Operand<S::OUT, 0, pre_dy>;
-  using X = Operand<S::C, 3, pre_x>;
+  using Dy = Operand<Stored<S>, S::OUT, 0, pre_dy>;
+  using X = Operand<Stored<S>, S::C, 3, pre_x>;
   static constexpr int DW_BUFFER = 6;
 };
 template <class S>
@@ -78,17 +101,20 @@ struct PackKernel : S {
 };
 
 /// An (n, pixels, c) operand with its per-channel partners, and its value after the prologue.
+template <class S>
 struct Source {
-  Tensor<float> x, a, b, seen;
+  Tensor<Stored<S>> x;
+  Tensor<float> a, b, seen;
   Source(int64_t n, int64_t pixels, int64_t c, int64_t groups, Pre pre, Random& random)
-      : x(n * pixels * c, random.floats()),
+      : x(n * pixels * c, [f = random.floats()](int64_t i) { return stored_as<Stored<S>>(f(i)); }),
         a(groups * c, random.floats()),
         b(groups * c, random.floats()),
         seen(n * pixels * c) {
     for (int64_t i = 0; i < x.size(); ++i) {
       const int64_t group = i / c / pixels / (n / groups), gc = group * c + i % c;
-      if (pre == Pre::Plain) seen[i] = x[i];
-      else seen[i] = pre == Pre::Scale ? x[i] * a[i % c] : std::max(std::fma(x[i], a[gc], b[gc]), 0.0f);
+      const float v = value_of(x[i]);
+      if (pre == Pre::Plain) seen[i] = v;
+      else seen[i] = multiplied<S>(pre == Pre::Scale ? v * a[i % c] : std::max(std::fma(v, a[gc], b[gc]), 0.0f));
     }
   }
 };
@@ -176,7 +202,7 @@ void fprop() {
   using K = FpropKernel<S, pre, post>;
   Random random(1);
   const int64_t n = Case::images, g = Case::groups, taps = S::R * S::S * S::C;
-  Source x(n, S::H * S::W, S::C, g, pre, random);
+  Source<S> x(n, S::H * S::W, S::C, g, pre, random);
   Tensor<float> w(S::OUT * taps, random.floats());
   Packed<typename Case::PackFprop> pw(pack_conv_fprop<PackKernel<typename Case::PackFprop>>, w);
   Output o(n * S::P * S::Q * S::OUT, S::OUT, g, random);
@@ -188,7 +214,7 @@ void fprop() {
   each_tap<S>(n, [&](int64_t xi, int64_t wi, int64_t yi) {
     for (int64_t k = 0; k < S::OUT; ++k) {
       double sum = 0;
-      for (int64_t c = 0; c < S::C; ++c) sum += double(x.seen[xi + c]) * w[row_of(k, taps) + wi + c];
+      for (int64_t c = 0; c < S::C; ++c) sum += double(x.seen[xi + c]) * multiplied<S>(w[row_of(k, taps) + wi + c]);
       want[static_cast<size_t>(yi + k)] += sum;
     }
   });
@@ -201,7 +227,7 @@ void dgrad() {
   using K = DgradKernel<S, pre, post>;
   Random random(2);
   const int64_t n = Case::images, g = Case::groups, taps = S::R * S::S * S::C;
-  Source dy(n, S::P * S::Q, S::OUT, g, pre, random);
+  Source<S> dy(n, S::P * S::Q, S::OUT, g, pre, random);
   Tensor<float> w(S::OUT * taps, random.floats());
   Packed<typename Case::PackDgrad> pw(pack_conv_dgrad<PackKernel<typename Case::PackDgrad>>, w);
   Output o(n * S::H * S::W * S::C, S::C, g, random);
@@ -213,7 +239,7 @@ void dgrad() {
   each_tap<S>(n, [&](int64_t xi, int64_t wi, int64_t yi) {
     for (int64_t k = 0; k < S::OUT; ++k)
       for (int64_t c = 0; c < S::C; ++c)
-        want[static_cast<size_t>(xi + c)] += double(dy.seen[yi + k]) * w[row_of(k, taps) + wi + c];
+        want[static_cast<size_t>(xi + c)] += double(dy.seen[yi + k]) * multiplied<S>(w[row_of(k, taps) + wi + c]);
   });
   check_epilogue<post>(o, want, S::C, n, g, S::R * S::S * S::OUT);
 }
@@ -224,7 +250,7 @@ void wgrad() {
   using K = WgradKernel<S, pre_dy, pre_x>;
   Random random(3);
   const int64_t n = Case::images, g = Case::groups, taps = S::R * S::S * S::C;
-  Source dy(n, S::P * S::Q, S::OUT, g, pre_dy, random), x(n, S::H * S::W, S::C, g, pre_x, random);
+  Source<S> dy(n, S::P * S::Q, S::OUT, g, pre_dy, random), x(n, S::H * S::W, S::C, g, pre_x, random);
   Tensor<float> dw(S::OUT * taps);
   Sized launch(conv_wgrad<K>, n, g, S::launch[0]);
   launch.arg(dy.x).arg(dy.a).arg(dy.b).arg(x.x).arg(x.a).arg(x.b).arg(dw).run();
@@ -263,7 +289,7 @@ void alone() {
   using K = FpropKernel<S, Pre::Scale, Post::Moments>;
   Random random(4);
   const int64_t n = Case::images, g = Case::groups, pixels = S::P * S::Q;
-  Source x(n, S::H * S::W, S::C, 1, Pre::Scale, random);
+  Source<S> x(n, S::H * S::W, S::C, 1, Pre::Scale, random);
   Tensor<float> w(S::OUT * S::R * S::S * S::C, random.floats());
   Packed<typename Case::PackFprop> pw(pack_conv_fprop<PackKernel<typename Case::PackFprop>>, w);
   Output o(n * pixels * S::OUT, S::OUT, g, random);
@@ -272,7 +298,7 @@ void alone() {
   o.add(together);
   together.run();
   const int64_t per = n / g, last = (g - 1) * per, size = per * pixels * S::OUT;
-  Tensor<float> own(per * S::H * S::W * S::C, [&](int64_t i) { return x.x[last * S::H * S::W * S::C + i]; });
+  Tensor<Stored<S>> own(per * S::H * S::W * S::C, [&](int64_t i) { return x.x[last * S::H * S::W * S::C + i]; });
   Output single(size, S::OUT, 1, random);
   for (int64_t i = 0; i < per * S::OUT; ++i) single.aux[i] = o.aux[last * S::OUT + i];
   LaunchSize part = S::launch[2];
@@ -288,14 +314,16 @@ void alone() {
 }
 
 // One test a case, named by it.
-#define CASE(i) const Register register_##i(Case##i::name, [] { all<Case##i, i % 2 != 0>(); });
+#define CASE(i)                                                                   \
+  const Register register_##i(Case##i::name, [] { all<Case##i, i % 2 != 0>(); }); \
+  const Register register_bf16_##i(Bf16Case##i::name, [] { all<Bf16Case##i, i % 2 == 0>(); });
 ALL_CASES
 #undef CASE
 
 TEST("a group alone gives the bits it gives beside others") {
   int tried = 0;
 #define CASE(i) \
-  if (Case##i::groups > 1) alone<Case##i>(), ++tried;
+  if (Case##i::groups > 1) alone<Case##i>(), alone<Bf16Case##i>(), ++tried;
   ALL_CASES
 #undef CASE
   CHECK(tried > 3);

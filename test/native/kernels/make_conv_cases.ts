@@ -5,7 +5,7 @@
 
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Node, Target, Value } from "../../../compiler/ir/types.js";
+import { byteSize, type Node, type Target, type Value } from "../../../compiler/ir/types.js";
 import { type Fused, type TemplateSpec, unfused } from "../../../compiler/lower/template.js";
 import {
   convDgrad,
@@ -83,24 +83,26 @@ function struct(
   target: Target,
   tiled = epilogues[1] as Fused,
 ): string {
-  const constants = Object.entries(spec.constants(node, target, tiled))
-    .map(([k, v]) => `${k} = ${String(v)}`)
-    .join(", ");
+  const all = Object.entries(spec.constants(node, target, tiled));
+  const constants = all.flatMap(([k, v]) => (typeof v === "number" ? [`${k} = ${v}`] : [])).join(", ");
+  const types = all.flatMap(([k, v]) => (typeof v === "object" && "type" in v ? [`using ${k} = ${v.type};`] : []));
   const launches = epilogues.map((y) => {
     const l = spec.launch(node, { rows: images, groups }, target, y);
     return `{{${l.tasks[0] ?? 0}, ${l.tasks[1] ?? 0}}, ${l.workspaceBytes}, ${l.scratchBytes}}`;
   });
-  const size = spec.packed?.(node, target).shape[0] ?? 0;
+  const packed = spec.packed?.(node, target);
+  const size = packed ? byteSize(packed) / 4 : 0; // in words
   return `{
+    ${types.join(" ")}
     static constexpr int ${constants};
     static constexpr LaunchSize launch[] = {${launches.join(", ")}};
     static constexpr int64_t packed = ${size};
   };`;
 }
 
-function structs(c: Case, index: number, count: number, arch: string): string {
+function structs(c: Case, index: number, count: number, arch: string, precision: "f32" | "bf16"): string {
   const [name, images, groups, C, H, W, OUT, R, S, stride, pad] = c;
-  const target: Target = { device: "cpu", arch, ranks: [1] };
+  const target: Target = { device: "cpu", arch, ranks: [1], precision };
   const [P, Q] = [Math.floor((H + 2 * pad - R) / stride) + 1, Math.floor((W + 2 * pad - S) / stride) + 1];
   const [x, w, y] = [value([images, C, H, W]), value([OUT, C, R, S]), value([images, OUT, P, Q])];
   const attrs = { stride, pad };
@@ -112,8 +114,9 @@ function structs(c: Case, index: number, count: number, arch: string): string {
     scope: name,
   });
   const of = (spec: TemplateSpec, n: Node, tiled?: Fused): string => struct(spec, n, images, groups, target, tiled);
-  return `struct Case${index} {
-  static constexpr const char* name = "${name}";
+  const bf16 = precision === "bf16";
+  return `struct ${bf16 ? "Bf16Case" : "Case"}${index} {
+  static constexpr const char* name = "${name}${bf16 ? ", bf16" : ""}";
   static constexpr int images = ${images}, groups = ${groups}, count = ${count};
   struct Fprop ${of(convFprop, node("conv", [x, w], [y]))}
   struct FpropWithoutSums ${of(convFprop, node("conv", [x, w], [y]), unfused)}
@@ -126,7 +129,8 @@ function structs(c: Case, index: number, count: number, arch: string): string {
 }
 
 function file(cases: readonly { readonly c: Case; readonly count: number }[]): string {
-  const of = (arch: string): string => cases.map(({ c, count }, i) => structs(c, i, count, arch)).join("");
+  const of = (arch: string): string =>
+    cases.map(({ c, count }, i) => structs(c, i, count, arch, "f32") + structs(c, i, count, arch, "bf16")).join("");
   const list = cases.map((_, i) => `CASE(${i})`).join(" ");
   return `// Written by make_conv_cases.ts. Do not edit.
 struct LaunchSize { int64_t tasks[2], workspace, scratch; };

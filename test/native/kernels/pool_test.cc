@@ -21,6 +21,7 @@ struct Shape {
   static constexpr int P = (H + 2 * PAD - KERNEL) / STRIDE + 1, Q = (W + 2 * PAD - KERNEL) / STRIDE + 1;
   struct X {  // buffer 0; fused: x * channel, buffer 1
     static constexpr int buffer = FUSED ? -1 : 0;
+    using stored = float;
     static MOPROC_INLINE Vec load(const Params& p, const At& i, int lanes) {
       return full<float, C>(p, 0, i, lanes) * group_channel<float, C>(p, 1, i, lanes);
     }

@@ -1,0 +1,37 @@
+// The op cases with images as CPU kernels in bf16, for each kind of CPU: near the reference, and with the same bits on
+// AVX2, AVX-512 and AVX512-BF16, so that a run may move between machines.
+
+import test from "ava";
+import type { NdArray } from "../../compiler/ir/nd.js";
+import type { Target } from "../../compiler/ir/types.js";
+import { cpuArch } from "../../tools/cli/cpu.js";
+import { offBy, readers } from "../support/bf16_cases.js";
+import { opCases } from "../support/cases.js";
+import { compiled, runCompiled, runReference } from "../support/compiled.js";
+
+const images = (c: (typeof opCases)[number]): boolean =>
+  c.graph.nodes.some((n) => [...n.inputs, ...n.outputs].some((v) => v.type.shape.length === 4));
+const cases = [...opCases.filter(images), ...readers];
+const archs = ["x86-64-v3", "x86-64-v4", "x86-64-v4+bf16"];
+const own = archs.indexOf(cpuArch("native", "bf16"));
+const targets = archs.slice(0, own + 1).map((arch): Target => ({ device: "cpu", arch, ranks: [1], precision: "bf16" }));
+const artefacts = Promise.all(
+  targets.map((target, i) =>
+    compiled(
+      `cases_bf16_${i}`,
+      cases.map((c) => c.graph),
+      target,
+    ),
+  ),
+);
+
+for (const c of cases)
+  test.serial(`bf16: ${c.name}`, async (t) => {
+    const got = await Promise.all((await artefacts).map((a) => runCompiled(a, c.graph, c.feed)));
+    runReference(c.graph, c.feed).outputs.forEach((want, i) => {
+      const off = offBy(got[0]?.outputs[i] as NdArray, want);
+      t.true(off <= 6e-3, `output ${i} is off by ${off} of its norm`);
+    });
+    for (const [i, g] of got.entries()) t.deepEqual(g, got[0], `${archs[i]} computes the bits of ${archs[0]}`);
+  });
+for (const arch of archs.slice(own + 1)) test.skip(`bf16 on ${arch}: this CPU does not have it`, () => {});
