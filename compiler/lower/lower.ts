@@ -189,7 +189,7 @@ class Tables {
       version: 1,
       name,
       target,
-      meta,
+      meta: { ...meta, ...((target.precision ?? "f32") !== "f32" && { precision: target.precision }) },
       arenas: this.arenas,
       scratchBytes: this.scratchBytes,
       tensors: this.tensors,

@@ -3,18 +3,30 @@
 // last channel are zero. Tasks: blocks of channels.
 //
 // Constants: C, OUT, R, S; TILE_VECTORS and Element, as the convolution has them; W_BUFFER, PACKED_BUFFER; for
-// pack_conv_dgrad also STRIDE, PAD. No scratch, no workspace.
+// pack_conv_dgrad also STRIDE, PAD. No workspace. Scratch: pack_conv_fprop: the words of a vector of output channels.
 #pragma once
 
 #include "cpu/conv_dgrad.hpp"
 
 namespace moproc {
 
-/// The bits of the word (first, second) of bf16.
-MOPROC_INLINE float pair_of(float first, float second) {
-  alignas(64) float word[Vec::width];
-  store(word, pair(narrow(Vec(first)), narrow(Vec(second))));
-  return word[0];
+/// Writes `taps` taps of `channels` floats as words: all bf16 of a tap follow each other, and an odd one is paired with
+/// 0.
+template <class E>
+MOPROC_INLINE void to_words(const float* from, int64_t taps, int channels, float* words) {
+  if constexpr (E::per_word == 1) {
+    __builtin_memcpy(words, from, static_cast<size_t>(taps * channels) * sizeof(float));
+  } else {
+    bf16* to = reinterpret_cast<bf16*>(words);
+    if (channels % 2 == 0) channels = static_cast<int>(taps * channels), taps = 1;  // no gap between taps
+    for (; taps > 0; --taps, from += channels, to += channels + channels % 2) {
+      for (int c = 0; c < channels; c += Vec::width) {
+        const int lanes = lanes_of(channels - c);
+        store_narrow(to + c, narrow(load(from + c, lanes)), lanes);
+      }
+      if (channels % 2 != 0) to[channels] = 0;
+    }
+  }
 }
 
 /// W_BUFFER (OUT, R, S, C) -> PACKED_BUFFER (block, R, S, words of C, vectors * width). One task per block of output
@@ -22,29 +34,25 @@ MOPROC_INLINE float pair_of(float first, float second) {
 template <class K>
 MOPROC_NOINLINE void pack_conv_fprop(const Params& p, const Task& t) {
   using E = typename K::Element;
-  constexpr int L = Vec::width, vectors = (K::OUT + L - 1) / L, WORD_CHUNK = 16, words = words_of<E>(K::C);
-  constexpr int64_t taps = static_cast<int64_t>(K::R) * K::S, size = taps * words;
+  constexpr int L = Vec::width, vectors = (K::OUT + L - 1) / L;
+  constexpr int64_t taps = static_cast<int64_t>(K::R) * K::S, size = taps * words_of<E>(K::C);
+  float* const rows = static_cast<float*>(t.scratch);  // (L, size): the words of L output channels
   for (int64_t block = t.begin; block < t.end; ++block) {
     const int64_t v0 = block * K::TILE_VECTORS;
-    const int n = static_cast<int>((vectors - v0 < K::TILE_VECTORS ? vectors - v0 : K::TILE_VECTORS) * L);
-    const float* const w = in<float>(p, K::W_BUFFER) + v0 * L * taps * K::C;
-    float* const to = static_cast<float*>(p.buf[K::PACKED_BUFFER]) + v0 * L * size;
-    const int64_t rest = K::OUT - v0 * L;
-    const int filled = static_cast<int>(rest < n ? rest : n);
-    const auto word = [&](int k, int64_t i) __attribute__((always_inline)) {
-      const float* const from = w + k * taps * K::C;
-      if constexpr (E::per_word == 1) return from[i];
-      else {
-        const int64_t first = i / words * K::C + i % words * 2;
-        return pair_of(from[first], i % words * 2 + 1 < K::C ? from[first + 1] : 0.0f);
-      }
-    };
-    for (int64_t i0 = 0; i0 < size; i0 += WORD_CHUNK) {  // WORD_CHUNK words at a time: whole cache lines are read
-      const int m = static_cast<int>(size - i0 < WORD_CHUNK ? size - i0 : WORD_CHUNK);
+    const int n = static_cast<int>(vectors - v0 < K::TILE_VECTORS ? vectors - v0 : K::TILE_VECTORS);
+    for (int v = 0; v < n; ++v) {
+      const int64_t first = (v0 + v) * L;
+      const int filled = lanes_of(K::OUT - first);
       for (int k = 0; k < filled; ++k)
-        for (int i = 0; i < m; ++i) to[(i0 + i) * n + k] = word(k, i0 + i);
-      for (int k = filled; k < n; ++k)
-        for (int i = 0; i < m; ++i) to[(i0 + i) * n + k] = 0.0f;
+        to_words<E>(in<float>(p, K::W_BUFFER) + (first + k) * taps * K::C, taps, K::C, rows + k * size);
+      float* const to = static_cast<float*>(p.buf[K::PACKED_BUFFER]) + v0 * L * size + v * L;
+      for (int64_t i0 = 0; i0 < size; i0 += L) {
+        const int m = lanes_of(size - i0);
+        Vec x[L];
+        for (int k = 0; k < L; ++k) x[k] = k < filled ? load(rows + k * size + i0, m) : Vec();
+        transpose(x);
+        for (int i = 0; i < m; ++i) store(to + (i0 + i) * n * L, x[i]);
+      }
     }
   }
 }

@@ -67,8 +67,8 @@ Metadata metadata_of(const Plan& plan, const CheckpointInfo& i, const RunRecord&
   }
   for (const Recorded& r : record.values)
     if (!r.key.empty() && !r.value.empty()) m[r.key] = r.value;
-  for (const char* const key :
-       {"width", "low_dim", "image_size", "onnx_sha256", "onnx_settings"})  // a plain classifier has no low_dim
+  // A plain classifier has no low_dim, a run in f32 no precision.
+  for (const char* const key : {"width", "low_dim", "image_size", "precision", "onnx_sha256", "onnx_settings"})
     if (const std::string value = meta(plan, key); !value.empty()) m[key] = value;
   return m;
 }

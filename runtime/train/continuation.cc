@@ -34,6 +34,8 @@ std::string differences(const CheckpointInfo& info, const std::string& path, con
     return found == info.settings.end() ? std::string() : found->second;
   };
   d.add(d.meaning, "BatchNorm groups", was("groups"), std::to_string(run.groups));
+  const auto named = [](const std::string& precision) { return precision.empty() ? "f32" : precision; };
+  d.add(d.adjustable, "--precision", named(was("precision")), named(run.precision));
   for (const Recorded& r : settings.record.values) {
     // A file's path may differ between machines; a value that the checkpoint lacks is of a newer version.
     const bool counts = r.agreed && (r.task.empty() || r.task == run.task) && info.settings.contains(r.key);
@@ -52,7 +54,7 @@ std::string differences(const CheckpointInfo& info, const std::string& path, con
                      "--exp-dir without --resume, to start anew");
   std::string note = joined(needs, d.adjustable);
   if (info.plan_digest != run.plan_digest)
-    note = joined(note, "another build (the run continues, but not with the same bits)");
+    note = joined(note, "another build (the run continues, but its bits may differ)");
   return note;
 }
 

@@ -14,13 +14,15 @@ struct Continuing {
   std::string task;         // "mopro" or "classifier"
   std::string data_digest;  // of the training list
   std::string plan_digest;
+  std::string precision;  // "" for f32
   int64_t global_batch;
   int64_t groups;
   uint64_t seed;
 };
 
 /// The differences between the run that wrote a checkpoint and the one that continues it, for the user in one line; ""
-/// if there are none. Learning rate, its schedule, momentum, weight decay and the number of epochs may differ. Throws
+/// if there are none. Learning rate, its schedule, momentum, weight decay, the
+/// number of epochs and the precision may differ. Throws
 /// InputError, naming `path`, each difference and the remedies, if anything else differs without
 /// settings.accept_changes; and if data, batch or seed differ within an epoch, where the position has no meaning then.
 std::string differences(const CheckpointInfo& info, const std::string& path, const RunSettings& settings,

@@ -258,6 +258,7 @@ void Trainer::compare_with(const CheckpointInfo& info, const std::string& path) 
                                          {.task = meta(plan, "task"),
                                           .data_digest = data_digest(),
                                           .plan_digest = plan.digest,
+                                          .precision = meta(plan, "precision"),
                                           .global_batch = meta_number(plan, "batch"),
                                           .groups = meta_number(plan, "groups"),
                                           .seed = seed_});

@@ -7,7 +7,7 @@ import test from "ava";
 import type { NdArray } from "../../compiler/ir/nd.js";
 import { root } from "../../compiler/util/root.js";
 import { imagenet } from "../../models/nn.js";
-import { relativeError, toValues } from "../support/compiled.js";
+import { nativeTarget, relativeError, toValues } from "../support/compiled.js";
 import {
   compareRuns,
   compileMopro,
@@ -30,7 +30,7 @@ const folder = mkdtempSync(join(scratch, "replay-"));
 test.after.always(() => rmSync(folder, { recursive: true, force: true }));
 
 const artefacts = Promise.all([
-  compileMopro("replay", config, [1, 2]),
+  compileMopro("replay", config, { ...nativeTarget, ranks: [1, 2] }),
   compileMopro("replay_f32", { ...config, image_input: "f32" }),
   compileMopro("replay_keep", { ...config, keep_values: true }),
 ]);

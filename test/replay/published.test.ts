@@ -9,6 +9,7 @@ import { load } from "node-cuda-rt";
 import type { NdArray } from "../../compiler/ir/nd.js";
 import type { Graph, TensorType } from "../../compiler/ir/types.js";
 import { moproPrograms } from "../../models/mopro.js";
+import { cpuArch } from "../../tools/cli/cpu.js";
 import { toValues } from "../support/compiled.js";
 import {
   loadGrowth,
@@ -65,9 +66,9 @@ function phaseFile(folder: string, phase: number): string {
   return writeReplay(join(folder, `batches${phase}.safetensors`), steps, tensors);
 }
 
-/** All phases, each from the checkpoint of the one before. */
-async function replayAll(): Promise<readonly OwnTrace[]> {
-  const dir = await artefact;
+/** All phases by an artefact, each from the checkpoint of the one before. */
+async function replayAll(compiled: Promise<string>): Promise<readonly OwnTrace[]> {
+  const dir = await compiled;
   const { momentum, wd, moco_m, proto_m, temperature, alpha, pseudo_th, w_inst, w_proto } = trace.meta;
   const hyper = {
     momentum,
@@ -94,7 +95,7 @@ async function replayAll(): Promise<readonly OwnTrace[]> {
   rmSync(folder, { recursive: true });
   return traces;
 }
-const replayed = replayAll();
+const replayed = replayAll(artefact);
 
 /** The steps of both, side by side. */
 const pairs = async (): Promise<readonly (readonly [number, TraceEntry, TraceStep])[]> =>
@@ -232,4 +233,22 @@ test("every tensor of the state after each phase: order, norm and first elements
         `elements ${exponent(worstElement)}/${exponent(element)} of the tensor's size`,
     );
   }
+});
+
+test("in bf16: labels and kept samples are the published ones, losses lie within 3 %", async (t) => {
+  const target = { device: "cpu", arch: cpuArch("native", "bf16"), ranks: [1], precision: "bf16" } as const;
+  const steps = (await replayAll(compileMopro("published_bf16", config, target))).flatMap((r) => r.steps);
+  t.is(steps.length, 12);
+  let worst = 0;
+  for (const [i, own] of steps.entries()) {
+    const want = rankOf(recordedStep(i));
+    t.deepEqual(own.target[0], want.pseudo_label ?? null, `step ${i}: labels`);
+    t.deepEqual(own.kept[0], want.clean_idx ?? null, `step ${i}: kept samples`);
+    for (const [name, ours] of Object.entries(published)) {
+      const [got, loss] = [own[ours][0], want[name as keyof typeof published]];
+      if (typeof got === "number") worst = Math.max(worst, relative(got, Number(loss)));
+    }
+  }
+  t.log(`losses are off by ${exponent(worst)} at most`);
+  t.true(worst > 1e-5 && worst < 3e-2, `${worst}`);
 });

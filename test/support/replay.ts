@@ -6,6 +6,7 @@ import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { Values } from "node-cuda-rt";
+import type { Target } from "../../compiler/ir/types.js";
 import { compile } from "../../compiler/pipeline.js";
 import { root } from "../../compiler/util/root.js";
 import { type MoproConfig, moproPrograms, type Phase } from "../../models/mopro.js";
@@ -60,11 +61,11 @@ export interface ReplayStep {
 }
 
 /** Compiles MoPro as an artefact with a training binary; returns its folder. */
-export async function compileMopro(name: string, config: MoproConfig, ranks: readonly number[] = [1]): Promise<string> {
+export async function compileMopro(name: string, config: MoproConfig, target: Target = nativeTarget): Promise<string> {
   const dir = join(root, "build", "test", name);
   const { keep_values, foreign: _, ...rest } = config;
   const meta = { task: "mopro", ...rest, ...(keep_values && { keep_values: 1 }) };
-  await compile(moproPrograms(config), dir, { name, target: { ...nativeTarget, ranks }, meta });
+  await compile(moproPrograms(config), dir, { name, target, meta });
   return dir;
 }
 

@@ -9,6 +9,7 @@ import { modelFlagList, modelFlags, targetOf } from "./flags.js";
 import { type Extra, extras, modelGraphs, printGraphs, type Source, userGraphs } from "./graphs.js";
 import { extent, namedFile } from "./kinds.js";
 import { artefactKey, type Obtained, obtain } from "./obtain.js";
+import { notePrecision } from "./precision.js";
 import { sections, type Verb } from "./record.js";
 import { sampleModel } from "./sample_run.js";
 import { isTypeScript } from "./type_check.js";
@@ -88,6 +89,7 @@ export const compileVerb: Verb = {
   async run({ options, args: steps }) {
     const flags = modelFlags(options);
     const target = targetOf(flags);
+    if (target.device === "cpu" && flags.precision !== undefined) notePrecision(flags.precision);
     const typeCheck = options.typeCheck as boolean;
     if (!typeCheck && !steps.some(isTypeScript))
       throw new Error("--no-type-check: only a step.ts of your own is type-checked; leave the flag out");

@@ -10,6 +10,7 @@ import { cacheDir } from "../../compiler/util/cache.js";
 import { cxx, missingPackages } from "../../compiler/util/host.js";
 import type { Command } from "../../compiler/util/run.js";
 import { cpuArch, cpuFeatures, cpuModel } from "./cpu.js";
+import { cpuRates, faster } from "./precision.js";
 import { sections, type Verb } from "./record.js";
 import { gigabytes } from "./units.js";
 
@@ -106,9 +107,20 @@ function findings(): Finding[] {
   ];
 }
 
+/** The two rates in words; nothing if the runtime is not built. */
+function rates(): string {
+  try {
+    const r = cpuRates(program("moproc-cpu"));
+    const advice = faster(r) === "bf16" ? ", so --precision bf16 trains faster" : "";
+    return `; a core computes ${Math.round(r.f32)} GFLOP/s in f32, ${Math.round(r.bf16)} in bf16${advice}`;
+  } catch {
+    return "";
+  }
+}
+
 function cpu(): Finding {
   try {
-    return { what: "CPU", state: "ok", found: `${cpuModel()}: kernels for ${cpuArch("native")}` };
+    return { what: "CPU", state: "ok", found: `${cpuModel()}: kernels for ${cpuArch("native", "bf16")}${rates()}` };
   } catch (e) {
     const features = [...cpuFeatures()].filter((f) => /^(avx|fma)/.test(f)).join(" ");
     return {

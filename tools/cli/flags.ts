@@ -5,6 +5,7 @@ import { archs } from "../../models/trunk.js";
 import { cpuArch } from "./cpu.js";
 import type { Foreign } from "./foreign_network.js";
 import { countList, integer, oneOf, positive } from "./kinds.js";
+import { cpuRates, faster } from "./precision.js";
 import { rankCount } from "./ranks.js";
 import { type Flag, sections } from "./record.js";
 
@@ -20,7 +21,7 @@ export interface ModelFlags {
   readonly moco_queue: number;
   readonly targetArch?: string;
   readonly target: "cpu" | "cuda";
-  readonly precision?: Precision;
+  readonly precision?: Precision | "auto";
   readonly ranks: readonly number[];
   readonly shuffleBn?: Shuffle;
   readonly bucketSize?: number; // MB, of 10^6 bytes
@@ -29,7 +30,7 @@ export interface ModelFlags {
   readonly foreign?: Foreign; // the network, if it is from an ONNX file of another program
 }
 
-const precisions: readonly Precision[] = ["f32", "bf16", "tf32"];
+const precisions: readonly (Precision | "auto")[] = ["f32", "bf16", "tf32", "auto"];
 const cudaArchs = "sm_80,sm_90a";
 
 const network = { section: sections.compiled, passedOn: true } as const;
@@ -100,7 +101,8 @@ export const modelFlagList: readonly Flag[] = [
     unit: "LIST",
     shown: `native; for CUDA ${cudaArchs}`,
     help:
-      "CPU: x86-64-v3 (AVX2), x86-64-v4 (AVX-512) or native, which is this machine's. CUDA: a comma list of " +
+      "CPU: x86-64-v3 (AVX2), x86-64-v4 (AVX-512), x86-64-v4+bf16 (with AVX512-BF16) or native, which is this " +
+      "machine's. CUDA: a comma list of " +
       "sm_80 and " +
       "newer; or emulator, which runs the same kernels on the CPU (emulator_sm_90a: those of sm_90a).",
     ...device,
@@ -109,8 +111,10 @@ export const modelFlagList: readonly Flag[] = [
     names: ["--precision"],
     unit: "NAME",
     kind: oneOf(precisions),
-    shown: "bf16 for CUDA, f32 for the CPU, which has no other",
-    help: "The type of activations and of the operands of convolutions.",
+    shown: "bf16 for CUDA, f32 for the CPU",
+    help:
+      "The type of activations and of the operands of convolutions; tf32 is for CUDA. auto: bf16 for CUDA; for the " +
+      "CPU whichever of f32 and bf16 is faster on this machine, which takes 20 ms to measure.",
     ...device,
   },
   {
@@ -178,12 +182,15 @@ export function targetOf(f: ModelFlags): Target {
     ...(f.shuffleBn === "exchange" && { shuffle: f.shuffleBn }),
     ...(f.bucketSize !== undefined && { bucketBytes: Math.round(f.bucketSize * 1e6) }),
   };
-  if (device === "cuda")
-    return { device, arch: cudaArch(f.targetArch ?? cudaArchs), ...shared, precision: f.precision ?? "bf16" };
+  if (device === "cuda") {
+    const precision = f.precision === undefined || f.precision === "auto" ? "bf16" : f.precision;
+    return { device, arch: cudaArch(f.targetArch ?? cudaArchs), ...shared, precision };
+  }
   if (f.precision === "tf32")
     throw new Error("--precision tf32: a format of the tensor cores of GPUs; a CPU computes in f32 or bf16");
-  const arch = cpuArch(f.targetArch ?? "native", f.precision);
-  return { device, arch, ...shared, ...(f.precision === "bf16" && { precision: f.precision }) };
+  const precision = f.precision === "auto" ? faster(cpuRates()) : (f.precision ?? "f32");
+  const arch = cpuArch(f.targetArch ?? "native", precision);
+  return { device, arch, ...shared, ...(precision === "bf16" && { precision }) };
 }
 
 /**

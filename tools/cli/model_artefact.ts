@@ -11,6 +11,7 @@ import type { Fitting } from "./binary_verb.js";
 import { type ModelFlags, targetOf } from "./flags.js";
 import { type Extra, modelGraphs } from "./graphs.js";
 import { cachedArtefact } from "./obtain.js";
+import { notePrecision } from "./precision.js";
 
 /** The bytes that a process on this machine may have: of the machine, or of the container. */
 export function memoryLimit(): number {
@@ -36,6 +37,8 @@ const needsOf = (plan: Plan): Needs => ({
   bytes: memoryOf(plan),
   elements: Math.max(...plan.tensors.map(elementsOf)),
 });
+
+const trains = new Set(["mopro", "classifier"]);
 
 const gigabytes = (bytes: number): string => `${(bytes / 1e9).toFixed(1)} GB`;
 
@@ -94,6 +97,7 @@ function advice(task: string, flags: ModelFlags, wanted: readonly Extra[], limit
  */
 export async function modelArtefact(task: string, flags: ModelFlags, wanted: readonly Extra[] = []): Promise<Fitting> {
   const target = targetOf(flags);
+  if (target.device === "cpu" && (trains.has(task) || flags.precision !== undefined)) notePrecision(flags.precision);
   const limit = memoryLimit();
   const source = modelGraphs(task, flags, wanted);
   const inWords = (): string => advice(task, flags, wanted, limit);

@@ -303,8 +303,9 @@ export const packConvFprop: TemplateSpec = {
     return { ...s, ...elementOf(target), TILE_VECTORS: blockVectors(s.OUT, m) };
   },
   launch(node, _extents, target) {
-    const { OUT, m } = packShape(node, target);
-    return { tasks: [ceilDiv(OUT, blockVectors(OUT, m) * m.lanes)], workspaceBytes: 0, scratchBytes: 0 };
+    const { C, OUT, R, S, m } = packShape(node, target);
+    const scratchBytes = 4 * m.lanes * R * S * wordsOf(C, target);
+    return { tasks: [ceilDiv(OUT, blockVectors(OUT, m) * m.lanes)], workspaceBytes: 0, scratchBytes };
   },
   flops: () => 0,
   packed(node, target) {

@@ -1,0 +1,115 @@
+// Training in bf16 on the CPU by the command line: the same bits for threads, ranks, kinds of CPU and after a stop; the
+// verbs that use the checkpoint; what is said about precisions.
+
+import test from "ava";
+import { SafetensorsFile } from "../../compiler/util/safetensors.js";
+import { cpuArch, cpuFeatures } from "../../tools/cli/cpu.js";
+import { cpuRates, faster, precisionNote } from "../../tools/cli/precision.js";
+import { Shell } from "../support/cli.js";
+
+const shell = new Shell("precision");
+test.after.always(() => shell.remove());
+
+const network = "-a resnet10 --width 0.125 -b 16 --bn-groups 2 --image-size 33 --low-dim 16 --moco_queue 64".split(" ");
+const half = ["--precision", "bf16"];
+const run = "--data data --start_clean_epoch 1 --pseudo_th 0.4 --lr 0.02 --quiet".split(" ");
+const last = "checkpoint_0001.safetensors";
+
+/** The digest of all tensors of a checkpoint. */
+function digestOf(exp: string): string {
+  const file = SafetensorsFile.open(shell.at(exp, last));
+  const digest = file.dataDigest();
+  file.close();
+  return digest;
+}
+
+const train = (exp: string, ...flags: readonly string[]): string =>
+  shell.done("train", ...network, ...half, ...run, "--epochs", "2", "--exp-dir", exp, ...flags);
+
+test.before(() => {
+  shell.done(..."data sample --out data --classes 4 --images 128 --val 32 --size 40".split(" "));
+  train("one", "--threads", "1");
+});
+
+test.serial("two threads", (t) => {
+  train("threads", "--threads", "2");
+  t.is(digestOf("threads"), digestOf("one"));
+});
+
+test.serial("two ranks", (t) => {
+  train("ranks", "--nproc-per-node", "2");
+  t.is(digestOf("ranks"), digestOf("one"));
+});
+
+test.serial("a run that stopped and continues on a CPU with other instructions", (t) => {
+  train("moved", "--steps", "5");
+  train("moved", "--resume", "auto", "--target-arch", "x86-64-v3");
+  t.is(digestOf("moved"), digestOf("one"));
+});
+
+test.serial("f32 is another run; its checkpoint evaluates in both, and continues in bf16, which is said", (t) => {
+  shell.done("train", ...network, ...run, "--epochs", "2", "--exp-dir", "whole");
+  t.not(digestOf("whole"), digestOf("one"));
+  const more = shell.moproc(
+    ...["train", ...network, ...half, ...run, "--exp-dir", "whole", "--resume", "auto", "--epochs", "3"],
+  );
+  t.is(more.status, 0, more.err);
+  t.regex(more.err + more.out, /goes on with changes: .*--precision f32 -> bf16/);
+  t.is(shell.metrics("whole").findLast((m) => m.event === "start")?.precision, "bf16");
+  for (const exp of ["whole", "one"])
+    for (const precision of ["f32", "bf16"])
+      t.regex(
+        shell.done("evaluate", "--data", "data", "--resume", `${exp}/${last}`, "--precision", precision),
+        /of 32 images/,
+      );
+});
+
+test.serial("labels are cleaned, a classifier trained on them, images predicted, the network exported", (t) => {
+  const from = ["--data", "data", ...half, "-b", "16", "--quiet"];
+  shell.done("clean", ...from, "--resume", `one/${last}`, "--annotation", "clean.json");
+  t.is(Object.keys(JSON.parse(shell.text("clean.json")) as object).length > 0, true);
+  const again = ["--annotation", "clean.json", "--epochs", "2", "--exp-dir", "again"];
+  shell.done("retrain", ...from, "--resume", `one/${last}`, ...again);
+  t.regex(shell.done("predict", "--resume", `one/${last}`, ...half, "data/val_images_256"), /%|,/);
+  t.regex(shell.done("export", "--resume", `one/${last}`, "-o", "one.onnx", "--verify"), /one.onnx/);
+});
+
+test("a CPU that is faster in bf16 is said once, and auto takes it", (t) => {
+  const rates = { f32: 118, bf16: 236 };
+  const none = new Set<string>();
+  const has = new Set(["avx512_bf16"]);
+  const never = (): never => t.fail("measured without need") as never;
+  t.is(faster(rates), "bf16");
+  t.is(faster({ f32: 179, bf16: 89 }), "f32");
+  t.is(faster({ f32: 100, bf16: 110 }), "f32");
+  t.regex(precisionNote(undefined, has, () => rates) ?? "", /236 GFLOP\/s in bf16, 118 in f32: --precision bf16/);
+  t.is(
+    precisionNote(undefined, has, () => ({ f32: 179, bf16: 89 })),
+    undefined,
+  );
+  t.is(precisionNote(undefined, none, never), undefined);
+  t.is(precisionNote("f32", has, never), undefined);
+  t.regex(precisionNote("bf16", none, () => ({ f32: 100, bf16: 40 })) ?? "", /about 2.5 times slower/);
+  t.is(
+    precisionNote("bf16", has, () => rates),
+    undefined,
+  );
+  t.regex(precisionNote("auto", has, () => rates) ?? "", /^--precision auto: bf16; /);
+  t.regex(precisionNote("auto", none, () => ({ f32: 100, bf16: 40 })) ?? "", /^--precision auto: f32; /);
+});
+
+test("this CPU is measured; compile says what auto chose; tf32 is refused with the reason", (t) => {
+  const rates = cpuRates();
+  t.true(rates.f32 > 1 && rates.bf16 > 0.2 && rates.bf16 < 5 * rates.f32, JSON.stringify(rates));
+  const r = shell.moproc("compile", ...network, "--num-class", "4", "--precision", "auto", "-o", "auto");
+  t.is(r.status, 0, r.err);
+  t.regex(r.err, /note: --precision auto: (bf16|f32); a core of this CPU computes \d+ GFLOP\/s in bf16, \d+ in f32/);
+  const tf32 = shell.moproc("compile", ...network, "--precision", "tf32", "-o", "tf32");
+  t.is(tf32.status, 2);
+  t.regex(tf32.err, /--precision tf32: a format of the tensor cores of GPUs; a CPU computes in f32 or bf16/);
+});
+
+test("native names the instructions for bf16 only if bf16 uses them", (t) => {
+  t.is(cpuArch("native").includes("+bf16"), false);
+  t.is(cpuArch("native", "bf16").includes("+bf16"), cpuFeatures().has("avx512_bf16"));
+});
