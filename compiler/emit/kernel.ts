@@ -146,6 +146,7 @@ class KernelText {
     for (const chain of r.after) body.compute(chain);
     for (const v of r.stores) body.put(v); // after all loads, because a result may overwrite an operand
     for (const [v, mirror] of r.mirrors) body.put(mirror, v);
+    const prefetches = this.device === "cpu" && this.template.prefetches === true ? this.prefetches(r, raw) : [];
     const momentsOf = r.moments?.inputs[0];
     const sumBuffers = r.sums.map((n) => this.arg(n.outputs[0] as Value, "out"));
     const moments = [0, 1].map((i) => (r.moments ? this.arg(r.moments.outputs[i] as Value, "out") : -1));
@@ -155,6 +156,7 @@ class KernelText {
       `    static constexpr int sum_buffer[] = {${sumBuffers.length > 0 ? sumBuffers.join(", ") : -1}};`,
       `    static constexpr int mean_buffer = ${moments[0]}, m2_buffer = ${moments[1]};`,
       ...(this.device === "cuda" ? [`    static constexpr int operand_words = ${operandWords(r, raw)};`] : []),
+      ...prefetches,
       "    static MOPROC_INLINE Vec store(const Params& p, const At& i, int lanes, Vec y, Vec* sum) {",
       ...body.text(),
       ...sumOf.map((v, s) => `      sum[${s}] = ${body.nameOf(v)};`),
@@ -162,6 +164,21 @@ class KernelText {
       "    }",
       "  };",
     );
+  }
+
+  /** Y::prefetch: what the epilogue reads and writes of the result's size. */
+  private prefetches(r: Region, raw: Value | undefined): readonly string[] {
+    const own = new Set([raw, ...r.stores]);
+    const reads = r.after.flatMap((c) => c.leaves.filter((l) => l.access === "full" && !own.has(l.value)));
+    const { channels } = domainOf(r.shape);
+    const line = (v: Value, access: "in" | "out"): string =>
+      `      moproc::prefetch<${cpp[v.type.dtype]}, ${channels}, ${access === "in" ? 0 : 1}>(p, ${this.arg(v, access)}, i, channels);`;
+    const lines = [
+      ...[...new Set(reads.map((l) => l.value))].map((v) => line(v, "in")),
+      ...r.stores.filter((v) => v.type.dtype in cpp).map((v) => line(v, "out")),
+    ];
+    if (lines.length === 0) return [];
+    return ["    static MOPROC_INLINE void prefetch(const Params& p, const At& i, int channels) {", ...lines, "    }"];
   }
 
   /** The index of v among the kernel's arguments, to which it is added if it is new. */

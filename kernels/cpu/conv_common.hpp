@@ -205,6 +205,15 @@ MOPROC_NOINLINE void conv_store(const Params& p, const ConvJob& job, const ConvP
   }
 }
 
+/// Lets the cache fetch what the epilogue of these pixels reads and writes: while a tile is computed, the operands of the
+/// next arrive.
+template <class Y, int TILE_VECTORS>
+MOPROC_INLINE void conv_prefetch(const Params& p, const ConvJob& job, const ConvPixel* px, int count, int c) {
+  constexpr int channels = TILE_VECTORS * Vec::width;
+  if constexpr (requires(At at) { Y::prefetch(p, at, channels); })
+    for (int i = 0; i < count; ++i) Y::prefetch(p, At{job.first.pixel + px[i].y, 0, 0, c}, channels);
+}
+
 /// Computes and stores all `n` pixels of a phase for the TILE_VECTORS channel vectors from channel c on, `chunk` rows
 /// of taps at a time.
 template <class E, class Y, int C, int IMAGE, int TILE_VECTORS, int TILE_PIXELS>
@@ -219,9 +228,12 @@ MOPROC_NOINLINE void conv_pixels(const Params& p, const ConvJob& job, const Conv
     part.w += row * taps.cols * taps.run * TILE_VECTORS * L;
     part.rows = rows;
     const float* x = job.slab + row * taps.row_stride;
+    if (last) conv_prefetch<Y, TILE_VECTORS>(p, job, px, n < TILE_PIXELS ? n : TILE_PIXELS, c);
     for (int i = 0; i < n;) {
       float* const acc = job.acc + (whole ? 0 : static_cast<int64_t>(i) * TILE_VECTORS * L);
       const int left = n - i, m = left >= TILE_PIXELS ? TILE_PIXELS : left >= 3 && TILE_PIXELS > 3 ? 3 : 1;
+      if (last && left > m)
+        conv_prefetch<Y, TILE_VECTORS>(p, job, px + i + m, left - m < TILE_PIXELS ? left - m : TILE_PIXELS, c);
       if (m == TILE_PIXELS) conv_tile<E, TILE_VECTORS, TILE_PIXELS>(x, px + i, part, acc, row > 0);
       else if (m == 3) conv_tile<E, TILE_VECTORS, 3>(x, px + i, part, acc, row > 0);
       else conv_tile<E, TILE_VECTORS, 1>(x, px + i, part, acc, row > 0);

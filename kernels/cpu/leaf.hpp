@@ -64,6 +64,12 @@ template <class T, int C>
 MOPROC_INLINE Vec full(const Params& p, int k, const At& i, int lanes) {
   return load_as<T>(in<T>(p, k) + i.pixel * C + i.c, lanes);
 }
+/// Lets the cache fetch `channels` elements from (pixel, c) on, to be read or (WRITE) written.
+template <class T, int C, int WRITE>
+MOPROC_INLINE void prefetch(const Params& p, int k, const At& i, int channels) {
+  const char* const at = reinterpret_cast<const char*>(in<T>(p, k) + i.pixel * C + i.c);
+  for (int b = 0; b < channels * static_cast<int>(sizeof(T)); b += 64) __builtin_prefetch(at + b, WRITE);
+}
 /// (c): one value per channel.
 template <class T>
 MOPROC_INLINE Vec channel(const Params& p, int k, const At& i, int lanes) {

@@ -45,6 +45,10 @@ struct Result {
   static constexpr int sum_buffer[] = {8, 9};
   static constexpr int mean_buffer = post == Post::Moments ? 8 : -1;
   static constexpr int m2_buffer = post == Post::Moments ? 9 : -1;
+  static MOPROC_INLINE void prefetch(const Params& p, const At& i, int channels) {
+    if (post == Post::MaskSums) moproc::prefetch<T, C, 0>(p, 7, i, channels);
+    moproc::prefetch<T, C, 1>(p, 6, i, channels);
+  }
   static MOPROC_INLINE Vec store(const Params& p, const At& i, int lanes, Vec y, Vec* sum) {
     Vec v = rounded<T>(y);
     if constexpr (post == Post::MaskSums) {
@@ -117,28 +121,35 @@ template <class E>
 double peak() {
   double best = 0;
   for (int rep = 0; rep < 6; ++rep) {
-    Vec a[20];
+    Vec a[10], more[10];  // enough chains for the latency of both types; GCC keeps no longer array in registers
     const Vec b(1.000001f), c(0.9999f);
     const double start = now(1);
     constexpr int n = 50000;
-    for (int k = 0; k < n; ++k)
-#pragma GCC unroll 20
-      for (Vec& v : a) {
+    const auto step = [&](Vec& v) __attribute__((always_inline)) {
 #if defined(__AVX512BF16__)
-        if constexpr (E::per_word == 2) asm volatile("vdpbf16ps %1, %2, %0" : "+v"(v.r) : "v"(b.r), "v"(c.r));
-        else asm volatile("vfmadd231ps %1, %2, %0" : "+v"(v.r) : "v"(b.r), "v"(c.r));
+      if constexpr (E::per_word == 2) asm volatile("vdpbf16ps %1, %2, %0" : "+v"(v.r) : "v"(b.r), "v"(c.r));
+      else asm volatile("vfmadd231ps %1, %2, %0" : "+v"(v.r) : "v"(b.r), "v"(c.r));
 #elif defined(__AVX512F__)
-        asm volatile("vfmadd231ps %1, %2, %0" : "+v"(v.r) : "v"(b.r), "v"(c.r));
+      asm volatile("vfmadd231ps %1, %2, %0" : "+v"(v.r) : "v"(b.r), "v"(c.r));
 #else
-        asm volatile("vfmadd231ps %1, %2, %0" : "+x"(v.r) : "x"(b.r), "x"(c.r));
+      asm volatile("vfmadd231ps %1, %2, %0" : "+x"(v.r) : "x"(b.r), "x"(c.r));
 #endif
-      }
+    };
+    for (int k = 0; k < n; ++k) {
+#pragma GCC unroll 10
+      for (Vec& v : a) step(v);
+#if defined(__AVX512F__)
+#pragma GCC unroll 10
+      for (Vec& v : more) step(v);
+#endif
+    }
 #if defined(__AVX512BF16__)
     constexpr int per_word = E::per_word;
 #else
     constexpr int per_word = 1;  // bf16 is multiplied by FMAs
 #endif
-    best = std::max(best, 2.0 * 20 * Vec::width * per_word * n / (now(1) - start) * 1e-9);
+    constexpr int chains = Vec::registers == 32 ? 20 : 10;
+    best = std::max(best, 2.0 * chains * Vec::width * per_word * n / (now(1) - start) * 1e-9);
   }
   return best;
 }

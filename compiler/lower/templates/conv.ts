@@ -135,6 +135,7 @@ export const convFprop: TemplateSpec = {
   epilogue: true,
   sums: true,
   moments: true,
+  prefetches: true,
   packs: { w: "pack_conv_fprop" },
   constants: fpropConstants,
   launch(node, e, target, y) {
@@ -184,6 +185,7 @@ export const convDgrad: TemplateSpec = {
   epilogue: true,
   sums: true,
   moments: true,
+  prefetches: true,
   packs: { w: "pack_conv_dgrad" },
   constants: dgradConstants,
   launch(node, e, target, y) {
