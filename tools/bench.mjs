@@ -1,8 +1,9 @@
-// npm run bench: measures this compiler beside ONNX Runtime on this machine's CPU, in turns, and writes a page and a
-// list of results to build/bench. Defaults are in brackets.
+// npm run bench: measures this compiler beside ONNX Runtime and PyTorch on this machine's CPU, in turns, and writes a
+// page and a list of results to build/bench. Defaults are in brackets.
 //
-//   npm run bench -- [networks] [operators] [int8]  which parts [all]; int8: exported models beside f32
-//                    --quick          2 seconds for a comparison [6], 0.3 for an operator [1]
+//   npm run bench -- [training] [networks] [operators] [int8]  which parts [all]; training: steps beside PyTorch, which
+//                    is installed if pip can (MOPROC_PYTHON names another Python); int8: exported models beside f32
+//                    --quick          2 seconds for a comparison [6], 0.3 for an operator [1]; no torch.compile
 //                    --threads N      CPU threads of both [all cores]
 //                    --publish        writes docs/benchmarks/cpu.md and cpu.json instead, from all parts
 //                    --no-setup       builds nothing: everything needed has been built
@@ -12,9 +13,10 @@ import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { untilQuiet, watch } from "./scaling/quiet.mjs";
+import { pythonModules } from "./setup/background.mjs";
 import { allSteps, quiet, root, runSteps } from "./setup/steps.mjs";
 
-const parts = ["networks", "operators", "int8"];
+const parts = ["training", "networks", "operators", "int8"];
 const PATIENCE = 60; // seconds to wait until other processes are idle
 
 function options() {
@@ -42,12 +44,27 @@ function options() {
   }
 }
 
+/** A Python that has PyTorch; undefined, which is said, if there is none and pip cannot install it. */
+async function pythonWithTorch() {
+  const named = process.env.MOPROC_PYTHON;
+  if (named !== undefined) return named;
+  try {
+    await pythonModules();
+    return join(root, "build", "python", "bin", "python");
+  } catch (e) {
+    console.log(`no PyTorch, so training is not measured (MOPROC_PYTHON names a Python that has it): ${e.message}`);
+    return undefined;
+  }
+}
+
 const o = options();
 if (!o["no-setup"]) runSteps(allSteps());
 const { int8 } = await import("../build/js/tools/bench/int8.js");
 const { cpuName, networks, singleOperators } = await import("../build/js/tools/bench/main.js");
 const { benchPage } = await import("../build/js/tools/bench/page.js");
 const { namedModels } = await import("../build/js/tools/bench/subjects.js");
+const { trainingSteps } = await import("../build/js/tools/bench/steps.js");
+const python = o.parts.includes("training") ? await pythonWithTorch() : undefined;
 
 await untilQuiet(0.1, PATIENCE);
 const others = []; // shares of the cores that other processes used, for each comparison
@@ -61,6 +78,7 @@ const sections = [];
 const add = (title, entries, ours = "moproc") => sections.push({ title, ours, entries });
 const models = mkdtempSync(join(tmpdir(), "moproc-bench-"));
 try {
+  if (python !== undefined) add("Training steps", await trainingSteps(python, o.quick, settings(o.quick ? 15 : 40)));
   if (o.parts.includes("networks")) {
     const archive = join(root, "test", "fixtures", "onnx-networks", "networks.tar.gz");
     quiet("tar", ["-xzf", archive, "-C", models]);

@@ -76,6 +76,11 @@ class KernelText {
     readonly grouped = false,
   ) {}
 
+  /** Whether prologues read in memory order, and epilogues say what they will touch. */
+  private get streams(): boolean {
+    return this.device === "cpu" && this.template.streams === true;
+  }
+
   private size: BlockSize = { threads: 0, sharedBytes: 0 };
   private hopper: BlockSize | undefined;
   private blocks = false; // whether the template states the blocks per multiprocessor
@@ -121,7 +126,7 @@ class KernelText {
   prologue(name: string, chain: Chain, computed: boolean): void {
     const only = computed ? undefined : storedOperand(chain);
     const buffer = only ? this.arg(only, "in") : -1;
-    const body = new Body(this, domainOf(chain.root.type.shape).channels);
+    const body = new Body(this, domainOf(chain.root.type.shape).channels, new Set(), this.streams ? "stream" : "full");
     const result = body.compute(chain);
     this.lines.push(
       `  struct ${pascal(name)} {`,
@@ -146,7 +151,7 @@ class KernelText {
     for (const chain of r.after) body.compute(chain);
     for (const v of r.stores) body.put(v); // after all loads, because a result may overwrite an operand
     for (const [v, mirror] of r.mirrors) body.put(mirror, v);
-    const prefetches = this.device === "cpu" && this.template.prefetches === true ? this.prefetches(r, raw) : [];
+    const prefetches = this.streams ? this.prefetches(r, raw) : [];
     const momentsOf = r.moments?.inputs[0];
     const sumBuffers = r.sums.map((n) => this.arg(n.outputs[0] as Value, "out"));
     const moments = [0, 1].map((i) => (r.moments ? this.arg(r.moments.outputs[i] as Value, "out") : -1));
@@ -172,7 +177,8 @@ class KernelText {
     const reads = r.after.flatMap((c) => c.leaves.filter((l) => l.access === "full" && !own.has(l.value)));
     const { channels } = domainOf(r.shape);
     const line = (v: Value, access: "in" | "out"): string =>
-      `      moproc::prefetch<${cpp[v.type.dtype]}, ${channels}, ${access === "in" ? 0 : 1}>(p, ${this.arg(v, access)}, i, channels);`;
+      `      moproc::prefetch<${cpp[v.type.dtype]}, ${channels}, ${access === "in" ? 0 : 1}>` +
+      `(p, ${this.arg(v, access)}, i, channels);`;
     const lines = [
       ...[...new Set(reads.map((l) => l.value))].map((v) => line(v, "in")),
       ...r.stores.filter((v) => v.type.dtype in cpp).map((v) => line(v, "out")),
@@ -275,6 +281,7 @@ class Body {
     private readonly k: KernelText,
     private readonly channels: number,
     private readonly stored: ReadonlySet<Value> = new Set(),
+    private readonly full: "full" | "stream" = "full", // how it reads an operand of the domain's own shape
   ) {}
 
   text(): readonly string[] {
@@ -346,7 +353,7 @@ class Body {
     const wide = access === "full" || access === "group_channel" || access === "row_channel";
     const args = wide ? `<${type}, ${this.channels}>` : `<${type}>`;
     const name = `v${this.next++}`;
-    const load = `const Vec ${name} = ${access}${args}(p, ${this.k.arg(l.value, "in")}, i, lanes);`;
+    const load = `const Vec ${name} = ${access === "full" ? this.full : access}${args}(p, ${this.k.arg(l.value, "in")}, i, lanes);`;
     this.lines.push(`${`      ${load}`.padEnd(59)} // ${l.value.name}`);
     this.names.set(key, name);
     return name;

@@ -70,7 +70,7 @@ export interface TemplateSpec {
   readonly epilogue: boolean; // the result may pass through elementwise nodes; otherwise outputs are plain buffers
   readonly sums: boolean;
   readonly moments: boolean;
-  readonly prefetches?: boolean; // CPU: whether it calls Y::prefetch for pixels whose results it stores next
+  readonly streams?: boolean; // CPU: whether it reads prologues in memory order, and calls Y::prefetch before Y::store
   /** Launches over adjacent tensors may be merged into one, whose rows include the gaps between the tensors. */
   readonly flat?: boolean;
   readonly packs?: Readonly<Record<string, string>>; // input -> template that packs it

@@ -95,9 +95,9 @@ MOPROC_NOINLINE void stage_run(const Params& p, float* dst, At at, int64_t count
   for (int64_t i = 0; i < count; ++i, at.pixel += step, dst += SPACING) {
     const auto to = [&](int c)
                         __attribute__((always_inline)) { return dst + (c - c0) / PANEL * panel + (c - c0) % PANEL; };
-    for (at.c = c0; at.c + L <= c1; at.c += L) store(to(at.c), operand<X, C>(p, at, L));
+    for (at.c = c0; at.c + L <= c1; at.c += L) store(to(at.c), streamed<X, C>(p, at, L));
     if constexpr (C % L != 0)
-      if (at.c < c1) store(to(at.c), operand<X, C>(p, at, c1 - at.c), PANEL % L == 0 ? L : c1 - at.c);
+      if (at.c < c1) store(to(at.c), streamed<X, C>(p, at, c1 - at.c), PANEL % L == 0 ? L : c1 - at.c);
   }
 }
 
@@ -205,8 +205,8 @@ MOPROC_NOINLINE void conv_store(const Params& p, const ConvJob& job, const ConvP
   }
 }
 
-/// Lets the cache fetch what the epilogue of these pixels reads and writes: while a tile is computed, the operands of the
-/// next arrive.
+/// Lets the cache fetch what the epilogue of these pixels reads and writes: while a tile is computed, the operands of
+/// the next arrive.
 template <class Y, int TILE_VECTORS>
 MOPROC_INLINE void conv_prefetch(const Params& p, const ConvJob& job, const ConvPixel* px, int count, int c) {
   constexpr int channels = TILE_VECTORS * Vec::width;

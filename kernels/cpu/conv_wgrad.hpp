@@ -136,14 +136,6 @@ MOPROC_NOINLINE void wgrad_chunk(const float* ys, const float* xs, const WgradPi
       }
 }
 
-/// dst[i * WIDTH] = the words (value(2 * i), value(2 * i + 1)) of `count` pixels.
-template <int WIDTH, class F>
-MOPROC_INLINE void store_pairs(float* dst, int64_t count, int lanes, F value) {
-  int64_t i = 0;
-  for (; i + 2 <= count; i += 2, dst += WIDTH) store(dst, pair(value(i), value(i + 1)), lanes);
-  if (i < count) store(dst, pair(value(i), Narrow()), lanes);
-}
-
 /// Calls f(c, lanes to load, lanes to store) for the vectors of channels [c0, c1) of C, in panels of WIDTH channels.
 template <int C, int WIDTH, class F>
 MOPROC_INLINE void each_vector(int c0, int c1, F f) {
@@ -154,19 +146,28 @@ MOPROC_INLINE void each_vector(int c0, int c1, F f) {
     if (c < c1) f(c, c1 - c, WIDTH % L == 0 ? L : c1 - c);
 }
 
+/// Channels [c0, c1) of C of `count` pixels as words (pixel 2 * i, pixel 2 * i + 1), in panels of WIDTH channels that
+/// lie `panel` words apart: pixel by pixel, as they lie in memory. value(pixel, c, lanes): its elements.
+template <int C, int WIDTH, class F>
+MOPROC_INLINE void store_pairs(float* dst, int64_t panel, int64_t count, int c0, int c1, F value) {
+  for (int64_t i = 0; i < count; i += 2, dst += WIDTH)
+    each_vector<C, WIDTH>(c0, c1, [&](int c, int lanes, int stored) __attribute__((always_inline)) {
+      const Narrow second = i + 1 < count ? value(i + 1, c, lanes) : Narrow();
+      store(dst + (c - c0) / WIDTH * panel + (c - c0) % WIDTH, pair(value(i, c, lanes), second), stored);
+    });
+}
+
 /// wgrad_stage_dy in pairs, for channels [c0, c1) in panels of WIDTH.
 template <class K, int WIDTH>
 MOPROC_NOINLINE void wgrad_stage_dy_pairs(const Params& p, float* ys, At first, int rows, int c0, int c1) {
   using G = WgradShape<K>;
   const int runs = G::point ? 1 : rows, count = G::point ? rows * K::Q : K::Q;
-  each_vector<K::OUT, WIDTH>(c0, c1, [&](int c, int lanes, int stored) __attribute__((always_inline)) {
-    float* to = ys + (c - c0) / WIDTH * G::y_panel + (c - c0) % WIDTH;
-    for (int r = 0; r < runs; ++r, to += words_of<Bf16>(count) * WIDTH)
-      store_pairs<WIDTH>(to, count, stored, [&](int64_t i) __attribute__((always_inline)) {
-        const At at{first.pixel + r * K::Q + i, first.row, first.group, c};
-        return narrow_operand<typename K::Dy, K::OUT>(p, at, lanes);
-      });
-  });
+  for (int r = 0; r < runs; ++r, ys += words_of<Bf16>(count) * WIDTH, first.pixel += K::Q)
+    store_pairs<K::OUT, WIDTH>(ys, G::y_panel, count, c0, c1,
+                               [&](int64_t i, int c, int lanes) __attribute__((always_inline)) {
+                                 const At at{first.pixel + i, first.row, first.group, c};
+                                 return narrow_operand<typename K::Dy, K::OUT>(p, at, lanes);
+                               });
 }
 
 /// Stages channels [c0, c1) of window `win` of x in pairs: the words of a row are (column j, column j + stride); of a
@@ -176,29 +177,30 @@ MOPROC_NOINLINE void wgrad_stage_x_pairs(const Params& p, float* xs, int64_t ima
                                          int c0, int c1) {
   using G = WgradShape<K>;
   constexpr int WIDTH = G::x_width;
+  const auto value = [&](int64_t row, int64_t col, int c, int lanes) __attribute__((always_inline)) {
+    const int64_t h = win.row0 + row * win.step, w = win.col0 + col * win.step;
+    if (K::PAD > 0 && (h < 0 || h >= K::H || w < 0 || w >= K::W)) return Narrow();
+    const At at{(image * K::H + h) * K::W + w, image, group, c};
+    return narrow_operand<typename K::X, K::C>(p, at, lanes);
+  };
+  if constexpr (G::point) {
+    store_pairs<K::C, WIDTH>(xs, G::x_panel, int64_t{win.rows} * win.cols, c0, c1,
+                             [&](int64_t i, int c, int lanes) __attribute__((always_inline)) {
+                               return value(i / G::slab_cols, i % G::slab_cols, c, lanes);
+                             });
+    return;
+  }
   each_vector<K::C, WIDTH>(c0, c1, [&](int c, int lanes, int stored) __attribute__((always_inline)) {
     float* const to = xs + (c - c0) / WIDTH * G::x_panel + (c - c0) % WIDTH;
-    const auto value = [&](int64_t row, int64_t col) __attribute__((always_inline)) {
-      const int64_t h = win.row0 + row * win.step, w = win.col0 + col * win.step;
-      if (K::PAD > 0 && (h < 0 || h >= K::H || w < 0 || w >= K::W)) return Narrow();
-      const At at{(image * K::H + h) * K::W + w, image, group, c};
-      return narrow_operand<typename K::X, K::C>(p, at, lanes);
-    };
-    if constexpr (G::point) {
-      store_pairs<WIDTH>(to, int64_t{win.rows} * win.cols, stored, [&](int64_t i) __attribute__((always_inline)) {
-        return value(i / G::slab_cols, i % G::slab_cols);
-      });
-    } else {
-      for (int row = 0; row < win.rows; ++row)
-        for (int start = 0; start < G::stride && start < win.cols; ++start) {
-          Narrow low = value(row, start);
-          for (int j = start; j < win.cols; j += G::stride) {
-            const Narrow high = j + G::stride < win.cols ? value(row, j + G::stride) : Narrow();
-            store(to + (int64_t{row} * G::slab_cols + j) * WIDTH, pair(low, high), stored);
-            low = high;
-          }
+    for (int row = 0; row < win.rows; ++row)
+      for (int start = 0; start < G::stride && start < win.cols; ++start) {
+        Narrow low = value(row, start, c, lanes);
+        for (int j = start; j < win.cols; j += G::stride) {
+          const Narrow high = j + G::stride < win.cols ? value(row, j + G::stride, c, lanes) : Narrow();
+          store(to + (int64_t{row} * G::slab_cols + j) * WIDTH, pair(low, high), stored);
+          low = high;
         }
-    }
+      }
   });
 }
 

@@ -11,7 +11,7 @@ using namespace moproc;
 //   5: f32[2,40] bn2.channel_moments_mean
 //   6: f32[2,40] bn2.channel_moments_m2
 namespace {
-struct conv_fprop_affine_relu_9fc8125e_K {
+struct conv_fprop_affine_relu_d300253f_K {
   static constexpr int C = 24;
   static constexpr int H = 9;
   static constexpr int W = 9;
@@ -34,7 +34,7 @@ struct conv_fprop_affine_relu_9fc8125e_K {
     static constexpr int buffer = -1;
     using stored = void;
     static MOPROC_INLINE Vec load(const Params& p, const At& i, int lanes) {
-      const Vec v0 = full<float, 24>(p, 0, i, lanes);       // conv1.conv
+      const Vec v0 = stream<float, 24>(p, 0, i, lanes);     // conv1.conv
       const Vec v1 = group_channel<float, 24>(p, 1, i, lanes); // bn1.mul
       const Vec v2 = group_channel<float, 24>(p, 2, i, lanes); // bn1.sub
       const Vec v3 = fma(v0, v1, v2);                       // affine
@@ -47,6 +47,9 @@ struct conv_fprop_affine_relu_9fc8125e_K {
     static constexpr int sums = 0;
     static constexpr int sum_buffer[] = {-1};
     static constexpr int mean_buffer = 5, m2_buffer = 6;
+    static MOPROC_INLINE void prefetch(const Params& p, const At& i, int channels) {
+      moproc::prefetch<float, 40, 1>(p, 4, i, channels);
+    }
     static MOPROC_INLINE Vec store(const Params& p, const At& i, int lanes, Vec y, Vec* sum) {
       put<float, 40>(p, 4, i, lanes, y);
       return y;
@@ -54,4 +57,4 @@ struct conv_fprop_affine_relu_9fc8125e_K {
   };
 };
 }  // namespace
-extern "C" void conv_fprop_affine_relu_9fc8125e(const Params& p, const Task& t) { conv_fprop<conv_fprop_affine_relu_9fc8125e_K>(p, t); }
+extern "C" void conv_fprop_affine_relu_d300253f(const Params& p, const Task& t) { conv_fprop<conv_fprop_affine_relu_d300253f_K>(p, t); }

@@ -5,7 +5,7 @@ import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import test from "ava";
 import { root } from "../../compiler/util/root.js";
-import { alternate, geometricMean, quantile } from "../../tools/bench/alternate.js";
+import { alternate, compareTimes, geometricMean, quantile, turns } from "../../tools/bench/alternate.js";
 import { compileAll, loaded, pair } from "../../tools/bench/both.js";
 import { benchPage } from "../../tools/bench/page.js";
 import { peakMemory } from "../../tools/bench/peak_memory.js";
@@ -59,6 +59,33 @@ test("two ways take turns, and the one that takes half the time has the ratio 2"
   t.true(unsteady.spread > 0.3, String(unsteady.spread));
   t.is(quantile([5, 1, 3], 0.5), 3);
   t.true(Math.abs(geometricMean([1, 4]) - 2) < 1e-12);
+});
+
+test("three take turns, and who begins changes", async (t) => {
+  let now = 0;
+  const order: string[] = [];
+  const party = (name: string, ms: number) => async (): Promise<void> => {
+    now += ms;
+    order.push(name);
+  };
+  const times = await turns([party("a", 1), party("b", 2), party("c", 3)], 0, 2, () => now);
+  t.is(order.join(""), "abcabccba"); // the first of each does not count
+  t.deepEqual(times, [
+    [1, 1],
+    [2, 2],
+    [3, 3],
+  ]);
+  const { ratio, rounds } = compareTimes([1, 2, 4], [2, 2, 2]);
+  t.deepEqual([ratio, rounds], [1, 3]);
+});
+
+test("a table with several peers names each", (t) => {
+  const entry = { name: "step", ours: 1, peer: 2, ratio: 2, goal: null, unit: "ms", spread: null };
+  const entries = ["PyTorch, f32", "PyTorch, bf16"].map((peer_name) => ({ ...entry, peer_name }));
+  const machine = { cpu: "A CPU", threads: 2, others: 0, date: "2026-01-02", command: "npm run bench" };
+  const page = benchPage([{ title: "Steps", ours: "moproc", entries }], machine);
+  t.regex(page, /\| {2}\| moproc \| peer \| ratio \| goal \| spread \| peer \|/);
+  t.regex(page, /\| step \| 1\.00 ms \| 2\.00 ms \| 2\.00 \| {2}\| {2}\| PyTorch, bf16 \|/);
 });
 
 test("the page says on which machine, and whether it was quiet", (t) => {

@@ -1,4 +1,4 @@
-// Compares two ways to compute the same: they take turns, so that a slow phase of the machine slows both, and the
+// Compares ways to compute the same: they take turns, so that a slow phase of the machine slows all of them, and the
 // figures are medians.
 
 import { setTimeout as sleep } from "node:timers/promises";
@@ -14,42 +14,46 @@ export interface Times {
 const REST = 3; // ms before each turn, so that the threads of the other have stopped to spin
 const LEAST = 9; // rounds
 
-/** Rounds until `seconds` have passed, after one of each that does not count. `clock`: ms, for tests. */
-export async function alternate(
-  ours: () => Promise<unknown>,
-  peer: () => Promise<unknown>,
+type Party = () => Promise<unknown>;
+
+/**
+ * The ms of each party, by party and round: rounds until `seconds` have passed, at least `least`, after one that does
+ * not count. Who begins changes from round to round. `clock`: ms, for tests.
+ */
+export async function turns(
+  parties: readonly Party[],
   seconds: number,
+  least = LEAST,
   clock = (): number => performance.now(),
-): Promise<Times> {
+): Promise<readonly (readonly number[])[]> {
   const timed = async (f: () => Promise<unknown>): Promise<number> => {
     await sleep(REST);
     const start = clock();
     await f();
     return clock() - start;
   };
-  await timed(ours);
-  await timed(peer);
-  const rounds: { readonly ours: number; readonly peer: number }[] = [];
-  for (const end = clock() + 1e3 * seconds; clock() < end || rounds.length < LEAST; ) {
-    const first = rounds.length % 2 === 0; // who begins changes from round to round
-    const [a, b] = [await timed(first ? ours : peer), await timed(first ? peer : ours)];
-    rounds.push(first ? { ours: a, peer: b } : { ours: b, peer: a });
+  for (const p of parties) await timed(p);
+  const times = parties.map((): number[] => []);
+  let rounds = 0;
+  for (const end = clock() + 1e3 * seconds; clock() < end || rounds < least; rounds++) {
+    const order = parties.map((_, i) => i);
+    for (const i of rounds % 2 === 0 ? order : order.reverse()) times[i]?.push(await timed(parties[i] as Party));
   }
-  const ratios = rounds.map((r) => r.peer / r.ours);
+  return times;
+}
+
+/** What the times of both, round by round, say. */
+export function compareTimes(ours: readonly number[], peer: readonly number[]): Times {
+  const ratios = ours.map((ms, i) => (peer[i] as number) / ms);
   const ratio = quantile(ratios, 0.5);
-  return {
-    ours: quantile(
-      rounds.map((r) => r.ours),
-      0.5,
-    ),
-    peer: quantile(
-      rounds.map((r) => r.peer),
-      0.5,
-    ),
-    ratio,
-    spread: (quantile(ratios, 0.75) - quantile(ratios, 0.25)) / ratio,
-    rounds: rounds.length,
-  };
+  const spread = (quantile(ratios, 0.75) - quantile(ratios, 0.25)) / ratio;
+  return { ours: quantile(ours, 0.5), peer: quantile(peer, 0.5), ratio, spread, rounds: ours.length };
+}
+
+/** The times of two parties. */
+export async function alternate(ours: Party, peer: Party, seconds: number, clock?: () => number): Promise<Times> {
+  const [a, b] = (await turns([ours, peer], seconds, LEAST, clock)) as [readonly number[], readonly number[]];
+  return compareTimes(a, b);
 }
 
 /** The element below which `share` of the list lies. */

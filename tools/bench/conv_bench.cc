@@ -32,10 +32,10 @@ struct Operand {
   static constexpr int buffer = pre == Pre::Plain ? B : -1;
   using stored = T;
   static MOPROC_INLINE Vec load(const Params& p, const At& i, int lanes) {
-    const Vec x = full<T, C>(p, B, i, lanes);
+    const Vec x = stream<T, C>(p, B, i, lanes);
     const Vec a = group_channel<float, C>(p, 1, i, lanes), b = group_channel<float, C>(p, 2, i, lanes);
     if (pre == Pre::AffineRelu) return max(fma(x, a, b), Vec(0.0f));
-    return fma(x, a, fma(full<T, C>(p, 3, i, lanes), b, group_channel<float, C>(p, 4, i, lanes)));
+    return fma(x, a, fma(stream<T, C>(p, 3, i, lanes), b, group_channel<float, C>(p, 4, i, lanes)));
   }
 };
 enum class Post { Plain, Moments, MaskSums };

@@ -21,7 +21,7 @@ function run(command, args, env = process.env) {
 }
 
 /** Installs PyTorch, NumPy and the ONNX checker of test/requirements.txt in the virtual environment build/python. */
-async function pythonModules() {
+export async function pythonModules() {
   const wanted = readFileSync(join(root, "test", "requirements.txt"));
   const folder = join(root, "build", "python");
   const stamp = join(folder, "installed.txt");

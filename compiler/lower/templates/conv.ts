@@ -135,7 +135,7 @@ export const convFprop: TemplateSpec = {
   epilogue: true,
   sums: true,
   moments: true,
-  prefetches: true,
+  streams: true,
   packs: { w: "pack_conv_fprop" },
   constants: fpropConstants,
   launch(node, e, target, y) {
@@ -185,7 +185,7 @@ export const convDgrad: TemplateSpec = {
   epilogue: true,
   sums: true,
   moments: true,
-  prefetches: true,
+  streams: true,
   packs: { w: "pack_conv_dgrad" },
   constants: dgradConstants,
   launch(node, e, target, y) {
@@ -260,6 +260,7 @@ export const convWgrad: TemplateSpec = {
   epilogue: false,
   sums: false,
   moments: false,
+  streams: true,
   constants: wgradConstants,
   launch(node, e, target) {
     const c = wgradConstants(node, target);
