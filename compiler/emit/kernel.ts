@@ -353,7 +353,8 @@ class Body {
     const wide = access === "full" || access === "group_channel" || access === "row_channel";
     const args = wide ? `<${type}, ${this.channels}>` : `<${type}>`;
     const name = `v${this.next++}`;
-    const load = `const Vec ${name} = ${access === "full" ? this.full : access}${args}(p, ${this.k.arg(l.value, "in")}, i, lanes);`;
+    const read = access === "full" ? this.full : access;
+    const load = `const Vec ${name} = ${read}${args}(p, ${this.k.arg(l.value, "in")}, i, lanes);`;
     this.lines.push(`${`      ${load}`.padEnd(59)} // ${l.value.name}`);
     this.names.set(key, name);
     return name;
