@@ -7,6 +7,7 @@ import { Builder } from "../compiler/ir/builder.js";
 import type { Graph, TensorType, Value } from "../compiler/ir/types.js";
 import * as op from "../compiler/ops/index.js";
 import { evaluateProgram } from "./evaluate.js";
+import { addedName } from "./foreign.js";
 import { finish, linear, Net } from "./nn.js";
 import { parameters, sgd } from "./optim.js";
 import { featureSize, outputs, pixelsOf, type TrunkConfig, trunk } from "./trunk.js";
@@ -55,8 +56,8 @@ export function classifier(
 }
 
 /** feature [N, featureSize] -> logits [N, num_class]. */
-const head = (net: Net, feature: Value, c: Pick<ClassifierConfig, "num_class" | "trained">): Value =>
-  linear(net.in("fc"), feature, c.num_class, c.trained === "fc" ? 0.01 : undefined);
+const head = (net: Net, feature: Value, c: Pick<ClassifierConfig, "num_class" | "trained" | "foreign">): Value =>
+  linear(net.in(addedName("fc", c.foreign)), feature, c.num_class, c.trained === "fc" ? 0.01 : undefined);
 
 const imageType = (c: ClassifierConfig): TensorType => ({
   dtype: "u8",
@@ -97,7 +98,9 @@ function train(c: ClassifierConfig, from: From = "img"): Graph {
       )
     : hard;
 
-  const params = parameters(b).filter((p) => c.trained !== "fc" || /^fc\.(weight|bias)$/.test(p.name));
+  const layer = addedName("fc", c.foreign);
+  const added = ["weight", "bias"].map((leaf) => `${layer}.${leaf}`);
+  const params = parameters(b).filter((p) => c.trained !== "fc" || added.includes(p.name));
   const grads = grad(b, loss, op.constant(b, { values: [1], shape: [groups] }), params);
   const finite = op.all_finite(b, [loss, ...grads]);
   net.commit(finite);

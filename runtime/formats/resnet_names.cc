@@ -58,6 +58,11 @@ Checkpoint renamed(const Checkpoint& c, F&& rename) {
   return out;
 }
 
+/// Whether the layer has a weight or a bias.
+bool has_layer(const Checkpoint& c, const std::string& layer) {
+  return c.find(c.tensors, layer + "weight") || c.find(c.tensors, layer + "bias");
+}
+
 /// The name of a layer's weight or bias with another name of the layer; other names stay as they are.
 std::string rename_layer(const std::string& name, std::string_view from, std::string_view to) {
   const std::string_view leaf = behind(from, name);
@@ -89,7 +94,14 @@ Naming naming_of(const Checkpoint& c) {
   return Naming::other;
 }
 
-bool is_classifier(std::string_view name) { return name == "fc.weight" || name == "fc.bias"; }
+std::string_view classifier_layer(const Checkpoint& c) {
+  return has_layer(c, std::string(kAddedClassifier)) ? kAddedClassifier : kClassifier;
+}
+
+bool is_classifier(std::string_view name, std::string_view layer) {
+  const std::string_view leaf = behind(layer, name);
+  return leaf == "weight" || leaf == "bias";
+}
 
 std::string detectron2_name(std::string_view name) {
   if (name.starts_with("fc") || name.starts_with("classifier")) return "";  // written without its classifier
@@ -126,10 +138,12 @@ Checkpoint query_encoder(const Checkpoint& c) {
     case Naming::mopro: {
       const std::string first = added_name(c, "fc1."), second = added_name(c, "fc2."),
                         head = added_name(c, "classifier.");
+      const bool taken = has_layer(c, std::string(kQuery) + std::string(kClassifier));  // by the network itself
+      const std::string_view alone = taken ? kAddedClassifier : kClassifier;
       return renamed(c, [&](const std::string& name) {
         const std::string bare(behind(kQuery, name));
         if (rename_layer(rename_layer(bare, first, ""), second, "") != bare) return std::string();  // the projection
-        return keeps_classifier(c) ? bare : rename_layer(bare, head, "fc.");
+        return keeps_classifier(c) ? bare : rename_layer(bare, head, alone);
       });
     }
     case Naming::other: break;
@@ -142,9 +156,10 @@ Checkpoint query_encoder(const Checkpoint& c) {
 }
 
 Checkpoint as_mopro(const Checkpoint& c) {
-  return renamed(query_encoder(c), [](const std::string& name) {
-    return std::string(kQuery) + rename_layer(name, "fc.", "classifier.");
-  });
+  const Checkpoint query = query_encoder(c);
+  const std::string_view alone = classifier_layer(query);
+  const std::string head = has_layer(query, "classifier.") ? "moproc.classifier." : "classifier.";
+  return renamed(query, [&](const std::string& name) { return std::string(kQuery) + rename_layer(name, alone, head); });
 }
 
 }  // namespace moproc::formats

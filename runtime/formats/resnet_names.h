@@ -17,9 +17,14 @@ enum class Naming { mopro, torchvision, detectron2, other };
 /// The naming scheme of a checkpoint; torchvision also for a vision transformer alone; `other` for all other models.
 Naming naming_of(const Checkpoint& c);
 
-/// Whether a tensor is the classifier's weight or bias, by torchvision's names. A foreign network may have other
-/// tensors that begin with "fc.".
-bool is_classifier(std::string_view name);
+/// The classifier's layer in a single network. A network of another program may have a layer fc of its own; the
+/// classifier is then called moproc.fc (models/foreign.ts).
+constexpr std::string_view kClassifier = "fc.", kAddedClassifier = "moproc.fc.";
+/// Which of the two a checkpoint of a single network has.
+std::string_view classifier_layer(const Checkpoint& c);
+/// Whether a tensor is the weight or bias of that layer. A foreign network may have other tensors that begin with
+/// "fc.".
+bool is_classifier(std::string_view name, std::string_view layer);
 
 /// detectron2's name for a name of torchvision; "" for tensors that detectron2 leaves out (fc, classifier).
 std::string detectron2_name(std::string_view torchvision);

@@ -156,7 +156,8 @@ void check_task(const Checkpoint& c, const Session& session) {
 
 /// Throws InputError if the file's classifier has another number of classes than the artefact.
 void check_classes(const Checkpoint& c, const Session& session) {
-  for (const char* const name : {"encoder_q.moproc.classifier.weight", "encoder_q.classifier.weight", "fc.weight"}) {
+  for (const char* const name :
+       {"encoder_q.moproc.classifier.weight", "encoder_q.classifier.weight", "moproc.fc.weight", "fc.weight"}) {
     const Tensor* const have = c.find(c.tensors, name);
     if (!have || have->shape.empty()) continue;
     for (const int t : saved_tensors(session.plan())) {

@@ -15,6 +15,7 @@
 #include "formats/resnet_names.h"
 #include "formats/sha256.h"
 #include "train/embed.h"
+#include "train/pretrained.h"
 
 namespace moproc::train {
 namespace {
@@ -124,9 +125,10 @@ std::optional<Features> compute_features(Session& session, const data::Dataset& 
 std::string trunk_digest(const Session& session) {
   formats::Sha256 sha;
   std::vector<std::byte> room;
+  const std::string_view layer = classifier_layer(session);
   for (const StateInfo& s : session.plan().state) {
     const std::string_view name(session.info(s.tensor).name);
-    if (s.role == Role::derived || formats::is_classifier(name) || name.starts_with(kMomentumPrefix)) continue;
+    if (s.role == Role::derived || formats::is_classifier(name, layer) || name.starts_with(kMomentumPrefix)) continue;
     sha.add(std::as_bytes(std::span(name.data(), name.size())));
     sha.add(session.stored(s.tensor, room));
   }

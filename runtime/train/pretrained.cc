@@ -16,18 +16,22 @@ namespace moproc::train {
 
 using namespace formats;
 
+std::string_view classifier_layer(const Session& session) {
+  return session.find_tensor(std::string(kAddedClassifier) + "weight") >= 0 ? kAddedClassifier : kClassifier;
+}
+
 namespace {
 
 /// Throws InputError if the file's classifier is missing or has another number of classes. `remedy` ends the message.
 void check_classifier(const Checkpoint& c, const Session& session, const std::string& remedy) {
-  const TensorInfo& want = session.info(session.tensor("fc.weight"));
-  const Tensor* const have = c.find(c.tensors, "fc.weight");
+  const std::string weight = std::string(classifier_layer(session)) + "weight";
+  const TensorInfo& want = session.info(session.tensor(weight));
+  const Tensor* const have = c.find(c.tensors, weight);
   const std::string wanted =
       std::to_string(want.shape[0]) + (want.shape[0] == 1 ? " class is" : " classes are") + " wanted";
-  if (!have)
-    throw InputError(c.path + ": has no classifier (" + missing(c, "fc.weight") + "), " + wanted + "; " + remedy);
+  if (!have) throw InputError(c.path + ": has no classifier (" + missing(c, weight) + "), " + wanted + "; " + remedy);
   if (!have->shape.empty() && have->shape[0] != want.shape[0])
-    throw InputError(c.path + ": its classifier has " + std::to_string(have->shape[0]) + " classes (fc.weight " +
+    throw InputError(c.path + ": its classifier has " + std::to_string(have->shape[0]) + " classes (" + weight + " " +
                      show_type(*have) + "), " + wanted + " (" + show_type(want) + "); " + remedy);
 }
 
@@ -36,7 +40,8 @@ void check_classifier(const Checkpoint& c, const Session& session, const std::st
 std::vector<std::string> load_pretrained(const std::string& path, Session& session, bool keep_classifier,
                                          const std::string& remedy) {
   const Checkpoint c = query_encoder(open_network(path));
-  if (keep_classifier && session.find_tensor("fc.weight") >= 0) check_classifier(c, session, remedy);
+  const std::string_view layer = classifier_layer(session);
+  if (keep_classifier && session.find_tensor(std::string(layer) + "weight") >= 0) check_classifier(c, session, remedy);
   std::vector<std::pair<int, const Tensor*>> found;
   std::set<std::string_view> used;
   int counters = 0;
@@ -44,7 +49,7 @@ std::vector<std::string> load_pretrained(const std::string& path, Session& sessi
     const TensorInfo& want = session.info(s.tensor);
     const std::string_view name(want.name);
     if (s.role == Role::derived || name.starts_with(kMomentumPrefix)) continue;
-    const bool classifier = is_classifier(name);
+    const bool classifier = is_classifier(name, layer);
     if (classifier && !keep_classifier) continue;
     const Tensor* const from = c.find(c.tensors, want.name);
     if (!from && name.ends_with("num_batches_tracked")) {
@@ -65,7 +70,7 @@ std::vector<std::string> load_pretrained(const std::string& path, Session& sessi
   size_t left = 0;
   const NamedTensor* first = nullptr;
   for (const NamedTensor& t : c.tensors)
-    if (used.count(t.name) == 0 && !is_classifier(t.name)) ++left, first = first ? first : &t;
+    if (used.count(t.name) == 0 && !is_classifier(t.name, layer)) ++left, first = first ? first : &t;
   if (left > 0)
     notes.push_back(path + ": " + std::to_string(left) + " tensors are not used, such as " + shown(first->name));
   if (counters > 0)

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "session/session.h"
@@ -15,6 +16,9 @@ inline constexpr const char* kResetClassifier = "--init-classifier reset begins 
 
 /// The same for verbs that use the classifier as it is.
 inline constexpr const char* kNetworkFlags = "finetune and retrain --init-classifier reset train a new classifier";
+
+/// The layer of a session's classifier: formats::kClassifier or kAddedClassifier.
+std::string_view classifier_layer(const Session& session);
 
 /// Sets trunk and classifier of a session (torchvision's names) from a checkpoint of MoPro (its query encoder), of a
 /// classifier, or of another program (formats/foreign_network.h). Does not change momenta nor, unless

@@ -21,8 +21,10 @@ const names: Readonly<Record<string, string>> = {
   "block2.bn2.bias": "classifier.bias",
 };
 
-function renamed(m: Model): Model {
-  const name = (old: string): string => names[old] ?? old;
+/** The network `mobile` with other names of tensors. */
+function renamed(given: Readonly<Record<string, string>>): Model {
+  const name = (old: string): string => given[old] ?? old;
+  const m = networks.mobile();
   const { graph } = m;
   return {
     ...m,
@@ -33,7 +35,7 @@ function renamed(m: Model): Model {
     },
   };
 }
-const model = renamed(networks.mobile());
+const model = renamed(names);
 
 /** All f32 tensors of a checkpoint, with their shapes. */
 function tensors(path: string): ReadonlyMap<string, readonly [shape: string, values: readonly number[]]> {
@@ -95,14 +97,10 @@ test("a network with tensors fc1, fc2 and classifier goes through MoPro, clean, 
 
 test("the classifier that a network keeps may have any of these names", (t) => {
   shell.done(..."data sample --out ten --classes 10 --images 64 --val 20 --size 40".split(" "));
-  const m = networks.mobile();
-  const name = (old: string): string => old.replace(/^head\.(weight|bias)$/, "classifier.$1");
-  const graph = {
-    ...m.graph,
-    initializers: m.graph.initializers.map((i) => ({ ...i, name: name(i.name) })),
-    nodes: m.graph.nodes.map((n) => ({ ...n, inputs: n.inputs.map(name) })),
-  };
-  writeFileSync(shell.at("kept.onnx"), encodeModel({ ...m, graph }));
+  writeFileSync(
+    shell.at("kept.onnx"),
+    encodeModel(renamed({ "head.weight": "classifier.weight", "head.bias": "classifier.bias" })),
+  );
   const flags = "--data ten --quiet -b 16 --low-dim 8 --moco_queue 32 --epochs 1 --head keep --exp-dir kept".split(" ");
   shell.done("train", "kept.onnx", ...flags);
   const last = "kept/last.safetensors";
@@ -114,4 +112,47 @@ test("the classifier that a network keeps may have any of these names", (t) => {
     tensors("tuned/last.safetensors").get("classifier.weight"),
     tensors(last).get("encoder_q.classifier.weight"),
   );
+});
+
+test("a network with tensors fc.weight and fc.bias gets a new classifier of another name", (t) => {
+  shell.done(..."data sample --out four --classes 4 --images 96 --val 40 --size 40 --noise 0 --ood 0".split(" "));
+  const m = renamed({ "block1.pointwise.weight": "fc.weight", "block1.bn2.bias": "fc.bias" });
+  writeFileSync(shell.at("fc.onnx"), encodeModel(m));
+  const flags = "--data four --quiet -b 16".split(" ");
+  const shapes = (path: string): (string | undefined)[] =>
+    ["fc.weight", "fc.bias", "moproc.fc.weight", "moproc.fc.bias"].map((name) => tensors(path).get(name)?.[0]);
+  const both = ["16,8,1,1", "16", "4,16", "4"];
+
+  const classifier = [...flags, "--lr", "0.01", "--task", "classifier", "--epochs", "2"];
+  shell.done("train", "fc.onnx", ...classifier, "--exp-dir", "fc");
+  const last = "fc/checkpoint_0001.safetensors";
+  t.deepEqual(shapes(last), both);
+  t.notDeepEqual(tensors(last).get("fc.weight")?.[1], numbers(m, "fc.weight"));
+  shell.done("train", "fc.onnx", ...classifier, "--exp-dir", "fc.half", "--steps", "4");
+  shell.done("train", ...classifier, "--exp-dir", "fc.half", "--resume", "auto");
+  t.deepEqual(tensors("fc.half/checkpoint_0001.safetensors"), tensors(last));
+  shell.done("export", "--resume", last, "-o", "fc.t.onnx", "--verify");
+  const exported = readModel(shell.at("fc.t.onnx"));
+  for (const name of ["fc.weight", "moproc.fc.weight"])
+    t.deepEqual(numbers(exported, name), tensors(last).get(name)?.[1], name);
+
+  // a network that begins with a checkpoint: with its classifier, of a classifier and of MoPro, and with a new one
+  const tune = [...flags, "--low-resource", "1", "--epochs", "1", "--lr", "0"];
+  shell.done("finetune", ...tune, "--model-path", last, "--exp-dir", "fc.tuned");
+  for (const name of ["fc.weight", "moproc.fc.weight"])
+    t.deepEqual(tensors("fc.tuned/last.safetensors").get(name)?.[1], tensors(last).get(name)?.[1], name);
+  const mopro = "--low-dim 8 --moco_queue 32 --start_clean_epoch 1 --epochs 2 --exp-dir fc.mopro".split(" ");
+  shell.done("train", "fc.onnx", ...flags, "--lr", "0.01", ...mopro);
+  const noisy = "fc.mopro/last.safetensors";
+  shell.done("finetune", ...tune, "--model-path", noisy, "--exp-dir", "fc.again");
+  const again = tensors("fc.again/last.safetensors");
+  t.deepEqual(again.get("fc.weight")?.[1], tensors(noisy).get("encoder_q.fc.weight")?.[1]);
+  t.deepEqual(again.get("moproc.fc.weight")?.[1], tensors(noisy).get("encoder_q.classifier.weight")?.[1]);
+  shell.done("clean", "--data", "four", "--resume", noisy, "-b", "32");
+  const alone = "retrain --data four --annotation pseudo_label.json --exp-dir fc.alone --epochs 1 -b 8 --quiet";
+  shell.done(...alone.split(" "), "--resume", noisy);
+  const after = tensors("fc.alone/last.safetensors");
+  t.deepEqual(shapes("fc.alone/last.safetensors"), both);
+  t.deepEqual(after.get("fc.weight")?.[1], tensors(noisy).get("encoder_q.fc.weight")?.[1]);
+  t.notDeepEqual(after.get("moproc.fc.weight")?.[1], tensors(noisy).get("encoder_q.classifier.weight")?.[1]);
 });

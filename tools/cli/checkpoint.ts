@@ -119,7 +119,7 @@ function identifyForeign(
   return {
     network: { task, arch, width, num_class, low_dim, image_size, foreign: onnx.network, onnx },
     prefix: task === "mopro" ? `encoder_${encoder[0]}.` : "",
-    head: task === "mopro" ? addedName("classifier", onnx.network) : "fc",
+    head: addedName(task === "mopro" ? "classifier" : "fc", onnx.network),
     notes: [],
   };
 }

@@ -251,7 +251,8 @@ TEST(
   for (NamedTensor& t : c.tensors) t.name = t.name.substr(std::string("encoder_q.").size());
   CHECK_EQ(query_encoder(c).tensors.size(), c.tensors.size());  // a single network: nothing is translated or dropped
   CHECK_EQ(query_encoder(c).tensors[5].name, "stem.conv1.weight");
-  CHECK(is_classifier("fc.weight") && is_classifier("fc.bias") && !is_classifier("fc.0.weight"));
+  CHECK(is_classifier("fc.weight", kClassifier) && is_classifier("fc.bias", kClassifier));
+  CHECK(!is_classifier("fc.0.weight", kClassifier) && !is_classifier("fc.weight", kAddedClassifier));
 }
 
 TEST("foreign: a sparse tensor is not read as a weight, and named where a weight is missing") {
