@@ -7,8 +7,9 @@ import type { Plan } from "../../compiler/lower/plan.js";
 import { readModel, writeModel } from "../../compiler/onnx/files.js";
 import { findHead, type ImageInput, imageInput } from "../../compiler/onnx/find_head.js";
 import { bindInputs } from "../../compiler/onnx/foreign_data.js";
+import { liveNodes } from "../../compiler/onnx/foreign_graph.js";
 import { isStep } from "../../compiler/onnx/import.js";
-import type { Model, Tensor } from "../../compiler/onnx/model.js";
+import { elementsOf, type Model, type Tensor } from "../../compiler/onnx/model.js";
 import { encodeModel } from "../../compiler/onnx/proto.js";
 import { cacheDir } from "../../compiler/util/cache.js";
 import { digest } from "../../compiler/util/digest.js";
@@ -233,11 +234,15 @@ export const metaOf = (f: Foreign): Readonly<Record<string, string>> => ({
 
 /** What the user should know about a network before it is trained, a line each. */
 export function notesOf(f: Foreign, file: string): string[] {
-  const { trained, frozen, numbers, normalizations: count, freed, featureSize, classes } = f.network.facts;
+  const { trained, frozen, numbers, normalizations: count, freed, featureSize, classes, values } = f.network.facts;
   const { head, freezeBatchNorm } = f.settings;
   const classifier =
     head === "keep" ? `its own classifier of ${classes} classes` : `a new classifier on its feature of ${featureSize}`;
   const some = (n: number, what: string): string => `${n} ${what}${n === 1 ? "" : "s"}`;
+  const { feature, logits } = f.network.options.head;
+  const needed = liveNodes(f.model.graph.nodes, head === "keep" ? [feature, logits] : [feature]);
+  const dropouts = needed.filter((n) => n.op === "Dropout" && n.domain === "").length;
+  const equal = trained.filter((name) => isEqual(values.get(name)));
   return [
     `${file}: ${some(trained.length, "tensor")} and ${classifier} are trained, at ${f.imageSize} pixels` +
       (frozen.length > 0 ? `; frozen: ${some(frozen.length, "tensor")}` : "") +
@@ -251,7 +256,21 @@ export function notesOf(f: Foreign, file: string): string[] {
     ...(freed.length > 0
       ? [`${file}: ${some(freed.length, "node")} made for one batch size now take any, such as ${freed[0]}`]
       : []),
+    ...(dropouts > 0 ? [`${file}: ${some(dropouts, "Dropout node")} without effect: training drops nothing`] : []),
+    ...(equal.length > 0
+      ? [
+          `${file}: ${some(equal.length, "weight")} of equal numbers, such as ${equal[0]}: their channels are equal ` +
+            "and learn the same, so the network hardly learns; give a file whose weights were trained, or are random",
+        ]
+      : []),
   ];
+}
+
+/** Whether a weight of several channels has the same number everywhere, other than 0. */
+function isEqual(t: Tensor | undefined): boolean {
+  if (!t || t.dims.length < 2 || (t.dims[0] as number) < 2) return false;
+  const all = elementsOf(t) as Float32Array;
+  return all[0] !== 0 && all.every((x) => x === all[0]);
 }
 
 /**
