@@ -32,30 +32,55 @@ interface Sizes {
   readonly q: number;
 }
 
+/** The taps of one position: where the weights and the other image are read, as offsets in their planes. */
+interface Taps {
+  readonly weights: Int32Array;
+  readonly pixels: Int32Array;
+  count: number;
+}
+const noTaps = ({ r, s }: Sizes): Taps => ({ weights: new Int32Array(r * s), pixels: new Int32Array(r * s), count: 0 });
+
 /**
- * Calls f(x, w, y, length) for each run of products that contribute to consecutive elements of a row of y: element y +
- * i gets x[x + i * stride] * w[w] for i < length. Products with padding are left out. A call per run instead of per
- * product keeps the f64 references fast enough for tests.
+ * out[n, o, at] = the sum over channels i and taps of in[n, i, pixel] * w[o, i, tap], added in this order. `find` sets
+ * the taps of a position. The sums of four channels of `out` are computed together, which is what makes this f64
+ * reference fast enough for tests.
  */
-function eachRun(
-  d: Sizes,
-  { stride, pad }: WindowAttrs,
-  f: (x: number, w: number, y: number, length: number) => void,
+function gather(
+  images: number,
+  of: { readonly data: Float64Array; readonly channels: number; readonly pixels: number },
+  to: { readonly data: Float64Array; readonly channels: number; readonly pixels: number },
+  w: { readonly data: Float64Array; readonly perIn: number; readonly perOut: number },
+  taps: Taps,
+  find: (at: number) => void,
 ): void {
-  for (let n = 0; n < d.n; n++)
-    for (let k = 0; k < d.k; k++)
-      for (let c = 0; c < d.c; c++)
-        for (let r = 0; r < d.r; r++)
-          for (let s = 0; s < d.s; s++) {
-            const begin = Math.max(0, Math.ceil((pad - s) / stride));
-            const end = Math.min(d.q, Math.floor((d.w - 1 + pad - s) / stride) + 1);
-            for (let p = 0; p < d.p && begin < end; p++) {
-              const h = p * stride - pad + r;
-              if (h < 0 || h >= d.h) continue;
-              const x = ((n * d.c + c) * d.h + h) * d.w + begin * stride - pad + s;
-              f(x, ((k * d.c + c) * d.r + r) * d.s + s, ((n * d.k + k) * d.p + p) * d.q + begin, end - begin);
-            }
+  const { weights, pixels } = taps;
+  const [ws, step] = [w.data, w.perOut];
+  for (let at = 0; at < to.pixels; at++) {
+    find(at);
+    const { count } = taps;
+    for (let n = 0; n < images; n++)
+      for (let o = 0; o < to.channels; o += 4) {
+        let [a, b, c, d] = [0, 0, 0, 0];
+        const most = Math.min(4, to.channels - o);
+        const [second, third, fourth] = [most > 1 ? step : 0, most > 2 ? 2 * step : 0, most > 3 ? 3 * step : 0];
+        for (let i = 0; i < of.channels; i++) {
+          const [plane, first] = [(n * of.channels + i) * of.pixels, o * step + i * w.perIn];
+          for (let t = 0; t < count; t++) {
+            const x = of.data[plane + (pixels[t] as number)] as number;
+            const j = first + (weights[t] as number);
+            a += x * (ws[j] as number);
+            b += x * (ws[j + second] as number);
+            c += x * (ws[j + third] as number);
+            d += x * (ws[j + fourth] as number);
           }
+        }
+        const y = (n * to.channels + o) * to.pixels + at;
+        to.data[y] = a;
+        if (most > 1) to.data[y + to.pixels] = b;
+        if (most > 2) to.data[y + 2 * to.pixels] = c;
+        if (most > 3) to.data[y + 3 * to.pixels] = d;
+      }
+  }
 }
 
 type Shaped = { readonly shape: readonly number[] };
@@ -70,6 +95,43 @@ const sizes = (x: Shaped, w: Shaped, y: Shaped): Sizes => ({
   p: dim(y, 2),
   q: dim(y, 3),
 });
+
+const images = (x: NdArray) => ({ data: x.data, channels: dim(x, 1), pixels: dim(x, 2) * dim(x, 3) });
+
+/** Adds to dw the products of all images, row by row of dy; the rows of four channels of dy are read together. */
+function sumRows(d: Sizes, { stride, pad }: WindowAttrs, xs: Float64Array, dws: Float64Array, dys: Float64Array): void {
+  const [plane, filter] = [d.p * d.q, d.c * d.r * d.s];
+  for (let n = 0; n < d.n; n++)
+    for (let k = 0; k < d.k; k += 4) {
+      const most = Math.min(4, d.k - k);
+      const [second, third, fourth] = [most > 1 ? plane : 0, most > 2 ? 2 * plane : 0, most > 3 ? 3 * plane : 0];
+      for (let c = 0; c < d.c; c++)
+        for (let r = 0; r < d.r; r++)
+          for (let s = 0; s < d.s; s++) {
+            const begin = Math.max(0, Math.ceil((pad - s) / stride));
+            const end = Math.min(d.q, Math.floor((d.w - 1 + pad - s) / stride) + 1);
+            const to = k * filter + (c * d.r + r) * d.s + s;
+            for (let p = 0; p < d.p; p++) {
+              const h = p * stride - pad + r;
+              if (h < 0 || h >= d.h) continue;
+              const row = ((n * d.c + c) * d.h + h) * d.w - pad + s;
+              const from = (n * d.k + k) * plane + p * d.q;
+              let [e0, e1, e2, e3] = [0, 0, 0, 0];
+              for (let q = begin; q < end; q++) {
+                const x = xs[row + q * stride] as number;
+                e0 += (dys[from + q] as number) * x;
+                e1 += (dys[from + q + second] as number) * x;
+                e2 += (dys[from + q + third] as number) * x;
+                e3 += (dys[from + q + fourth] as number) * x;
+              }
+              dws[to] = (dws[to] as number) + e0;
+              if (most > 1) dws[to + filter] = (dws[to + filter] as number) + e1;
+              if (most > 2) dws[to + 2 * filter] = (dws[to + 2 * filter] as number) + e2;
+              if (most > 3) dws[to + 3 * filter] = (dws[to + 3 * filter] as number) + e3;
+            }
+          }
+    }
+}
 
 function outputShape(x: Shaped, w: Shaped, attrs: WindowAttrs): number[] {
   return [dim(x, 0), dim(w, 0), windows(dim(x, 2), dim(w, 2), attrs), windows(dim(x, 3), dim(w, 3), attrs)];
@@ -96,10 +158,17 @@ export const conv: Op<readonly ["x", "w"], readonly ["y"], WindowAttrs> = define
   },
   reference: ({ x, w }, attrs) => {
     const y = NdArray.fill(outputShape(x, w, attrs), () => 0);
-    const [xs, ws, ys] = [x.data, w.data, y.data];
-    eachRun(sizes(x, w, y), attrs, (i, j, o, length) => {
-      const by = ws[j] as number;
-      for (let l = 0; l < length; l++) ys[o + l] = (ys[o + l] as number) + (xs[i + l * attrs.stride] as number) * by;
+    const d = sizes(x, w, y);
+    const taps = noTaps(d);
+    const weights = { data: w.data, perIn: d.r * d.s, perOut: d.c * d.r * d.s };
+    gather(d.n, images(x), images(y), weights, taps, (at) => {
+      const [h, v] = [Math.floor(at / d.q) * attrs.stride - attrs.pad, (at % d.q) * attrs.stride - attrs.pad];
+      taps.count = 0;
+      for (let r = Math.max(0, -h); r < Math.min(d.r, d.h - h); r++)
+        for (let s = Math.max(0, -v); s < Math.min(d.s, d.w - v); s++) {
+          taps.weights[taps.count] = r * d.s + s;
+          taps.pixels[taps.count++] = (h + r) * d.w + v + s;
+        }
     });
     return { y };
   },
@@ -134,11 +203,24 @@ export const conv_dgrad: Op<readonly ["dy", "w"], readonly ["dx"], DgradAttrs> =
   },
   reference: ({ dy, w }, attrs) => {
     const dx = NdArray.fill([dim(dy, 0), dim(w, 1), attrs.h, attrs.w], () => 0);
-    const [dxs, ws, dys] = [dx.data, w.data, dy.data];
-    eachRun(sizes(dx, w, dy), attrs, (i, j, o, length) => {
-      const by = ws[j] as number;
-      for (let l = 0; l < length; l++) {
-        dxs[i + l * attrs.stride] = (dxs[i + l * attrs.stride] as number) + (dys[o + l] as number) * by;
+    const d = sizes(dx, w, dy);
+    const taps = noTaps(d);
+    const weights = { data: w.data, perIn: d.c * d.r * d.s, perOut: d.r * d.s };
+    /** The position whose window has its tap `tap` at `pixel`; -1 if there is none. */
+    const window = (pixel: number, tap: number, extent: number): number => {
+      const from = pixel + attrs.pad - tap;
+      return from >= 0 && from % attrs.stride === 0 && from / attrs.stride < extent ? from / attrs.stride : -1;
+    };
+    gather(d.n, images(dy), images(dx), weights, taps, (at) => {
+      taps.count = 0;
+      for (let r = 0; r < d.r; r++) {
+        const p = window(Math.floor(at / d.w), r, d.p);
+        for (let s = 0; s < d.s && p >= 0; s++) {
+          const q = window(at % d.w, s, d.q);
+          if (q < 0) continue;
+          taps.weights[taps.count] = r * d.s + s;
+          taps.pixels[taps.count++] = p * d.q + q;
+        }
       }
     });
     return { dx };
@@ -174,12 +256,7 @@ export const conv_wgrad: Op<readonly ["dy", "x"], readonly ["dw"], WgradAttrs> =
   },
   reference: ({ dy, x }, attrs) => {
     const dw = NdArray.fill([dim(dy, 1), dim(x, 1), attrs.r, attrs.s], () => 0);
-    const [xs, dws, dys] = [x.data, dw.data, dy.data];
-    eachRun(sizes(x, dw, dy), attrs, (i, j, o, length) => {
-      let sum = 0;
-      for (let l = 0; l < length; l++) sum += (dys[o + l] as number) * (xs[i + l * attrs.stride] as number);
-      dws[j] = (dws[j] as number) + sum;
-    });
+    sumRows(sizes(x, dw, dy), attrs, x.data, dw.data, dy.data);
     return { dw };
   },
 });

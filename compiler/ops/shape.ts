@@ -62,8 +62,9 @@ export function broadcastIndex(from: readonly number[], to: readonly number[]): 
     const extent = to[axis] as number;
     const own = from[axis - to.length + from.length] ?? 1;
     if (own !== 1)
-      for (let i = 0; i < index.length; i++)
-        index[i] = (index[i] as number) + (Math.floor(i / inner) % extent) * stride;
+      for (let i = 0; i < index.length; )
+        for (let at = 0; at < extent; at++)
+          for (const end = i + inner; i < end; i++) index[i] = (index[i] as number) + at * stride;
     stride *= own;
     inner *= extent;
   }

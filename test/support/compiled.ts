@@ -70,7 +70,10 @@ export function toValues(type: TensorType, x: NdArray): Values {
 }
 
 export const fromValues = (type: TensorType, v: Values): NdArray =>
-  new NdArray(type.shape, Float64Array.from(v as ArrayLike<number>, Number));
+  new NdArray(
+    type.shape,
+    v instanceof BigInt64Array || v instanceof BigUint64Array ? Float64Array.from(v, Number) : new Float64Array(v),
+  );
 
 /** |a - b| / |b| in the 2-norm; NaN if either has a NaN. */
 export function relativeError(a: NdArray, b: NdArray): number {

@@ -33,7 +33,10 @@ export class OrtModel {
   /** `more`: values that are returned besides the outputs. */
   static async load(model: Model, more: readonly string[] = []): Promise<OrtModel> {
     // only errors (level 3) are logged: warnings report unused initializers, which a training step has
-    return new OrtModel(model, await ort.InferenceSession.create(encodeModel(model, more), { logSeverityLevel: 3 }));
+    return new OrtModel(
+      model,
+      await ort.InferenceSession.create(encodeModel(model, more), { logSeverityLevel: 3, intraOpNumThreads: 1 }),
+    );
   }
 
   /** Outputs by name. An input that is not fed has its initializer as value. */

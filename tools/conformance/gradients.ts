@@ -92,7 +92,7 @@ function compared(
   requireFinite(loss);
   const value = (): number => (evaluate(graph, feed).get(loss.value) as NdArray).data[0] as number;
   const cost = costOf(graph);
-  const moved = moveKinks([...wrt.values()], feed, cost, value);
+  const { moved, seen } = moveKinks([...wrt.values()], feed, cost, value);
   let grads: ReadonlyMap<string, NdArray | undefined>;
   try {
     grads = gradientsOfLoss(loss);
@@ -103,7 +103,7 @@ function compared(
   let [count, error, reason] = [0, 0, ""];
   for (const [name, v] of wrt)
     for (const i of chosen(feed.get(v) as NdArray, cost)) {
-      const [below, above] = around(feed.get(v) as NdArray, i, value);
+      const [below, above] = seen?.get(v)?.get(i) ?? around(feed.get(v) as NdArray, i, value);
       const noise = (Number.EPSILON * Math.abs(above.value)) / (above.at - below.at);
       if (noise > TOLERANCE) continue; // the loss is too large for differences
       const numeric = (above.value - below.value) / (above.at - below.at);
@@ -148,45 +148,53 @@ interface Point {
   readonly value: number;
 }
 
-/** The values of the function with one element less and more by some steps. */
-function around({ data }: NdArray, i: number, value: () => number, steps = 1): [Point, Point] {
+/** The value of the function with one element more by some steps. */
+function beside({ data }: NdArray, i: number, value: () => number, steps: number): Point {
   const old = data[i] as number;
-  const h = steps * STEP * Math.max(1, Math.abs(old));
-  const point = (at: number): Point => {
-    data[i] = at;
-    return { at, value: value() };
-  };
-  const points: [Point, Point] = [point(old - h), point(old + h)];
+  const at = old + steps * STEP * Math.max(1, Math.abs(old));
+  data[i] = at;
+  const point = { at, value: value() };
   data[i] = old;
-  return points;
+  return point;
 }
 
-/** Moves elements at which the slopes to both sides differ. Returns their number. */
+/** The values of the function with one element less and more by a step. */
+const around = (x: NdArray, i: number, value: () => number): [Point, Point] => [
+  beside(x, i, value, -1),
+  beside(x, i, value, 1),
+];
+
+/**
+ * Moves elements at which the slopes to both sides differ. Returns their number and, if it is 0, the values around each
+ * element, which need not be computed again.
+ */
 function moveKinks(
   wrt: readonly Value[],
   feed: ReadonlyMap<Value, NdArray>,
   cost: number,
   value: () => number,
-): number {
-  let moved = 0;
+): { readonly moved: number; readonly seen?: ReadonlyMap<Value, ReadonlyMap<number, [Point, Point]>> } {
+  let [moved, here] = [0, value()];
+  const seen = new Map(wrt.map((v) => [v, new Map<number, [Point, Point]>()]));
   for (const v of wrt) {
     const x = feed.get(v) as NdArray;
     for (const i of chosen(x, cost)) {
       for (let attempt = 0; attempt < 4; attempt++) {
-        const here = value();
         const old = x.data[i] as number;
         const [below, above] = around(x, i, value);
+        seen.get(v)?.set(i, [below, above]);
         const [left, right] = [(here - below.value) / (old - below.at), (above.value - here) / (above.at - old)];
-        const [wide] = around(x, i, value, 4);
+        const wide = beside(x, i, value, -4);
         const far = (here - wide.value) / (old - wide.at); // differs from `left` if the function jumps
         const size = KINK * Math.max(1, Math.abs(left), Math.abs(right));
         if (Math.abs(left - right) <= size && Math.abs(left - far) <= size) break;
         if (attempt === 0) moved++;
         x.data[i] = old + 0.0137 * (1 + attempt) * (1 + Math.abs(old));
+        here = value();
       }
     }
   }
-  return moved;
+  return moved === 0 ? { moved, seen } : { moved };
 }
 
 /**

@@ -127,7 +127,9 @@ export function evaluator(e: Typed): (operands: readonly number[], at: readonly 
   if (castTo(e.name)) return (v, at) => wrap(e.dtype, value(p, v, at));
   const f = functionOf(e.name);
   const whole = kindOf((e.args.at(-1) as Typed).dtype) === "whole";
-  return (v, at) => wrap(e.dtype, f.eval(value(p, v, at), value(q, v, at), value(r, v, at), whole));
+  const all = (v: readonly number[], at: readonly number[]): number =>
+    f.eval(value(p, v, at), value(q, v, at), value(r, v, at), whole);
+  return isFloat(e.dtype) ? all : (v, at) => wrap(e.dtype, all(v, at));
 }
 
 /** The expression in which x0, x1, ... are replaced by `by`. */

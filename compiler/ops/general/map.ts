@@ -80,11 +80,11 @@ export const map: Op<readonly ["...xs"], readonly ["y"], MapAttrs> = defineOp({
     const shape = shapeOf(xs, attrs);
     const index = xs.map((v) => broadcastIndex(v.shape, shape));
     const y = NdArray.fill(shape, () => 0);
+    const values = xs.map(() => 0); // one array for all elements
     eachPosition(shape, (at, i) => {
-      y.data[i] = f(
-        xs.map((v, j) => v.data[index[j]?.[i] as number] as number),
-        at,
-      );
+      for (let j = 0; j < values.length; j++)
+        values[j] = (xs[j] as NdArray).data[(index[j] as Int32Array)[i] as number] as number;
+      y.data[i] = f(values, at);
     });
     return { y };
   },

@@ -9,7 +9,7 @@ import { defineOp, type Op } from "../op.js";
 import { reshaped } from "../reshaped.js";
 import { dim, wantInteger } from "../shape.js";
 import { wrap } from "./expression.js";
-import { literal, loops, type Nest } from "./nest.js";
+import { eachPosition, literal, loops, type Nest } from "./nest.js";
 import { scatter_elements, zerosOf } from "./take.js";
 
 type Shape = readonly number[];
@@ -31,35 +31,30 @@ function checkConv(x: TensorType, w: TensorType, a: WindowAttrs): void {
   wantInteger("parts", a.parts, 1);
 }
 
-/** Calls f for each pair of an output position and a tap that meet inside x: f(at of y, channel of x, at of w, x's). */
+/** Calls f(at of y, at of w, at of x) for each pair of an output position and a tap that meet inside x. */
 function eachTap(
   x: Shape,
   w: Shape,
   y: Shape,
   a: WindowAttrs,
-  f: (n: number, m: number, c: number, o: number, tap: number, pixel: number) => void,
+  f: (o: number, tap: number, pixel: number) => void,
 ): void {
-  const [taps, outs] = [elements(w.slice(2)), elements(y.slice(2))];
-  const [n, m, c] = [y[0], y[1], w[1]] as [number, number, number];
-  const unravel = (i: number, s: Shape): number[] => {
-    const at: number[] = [];
-    for (const d of s.toReversed()) {
-      at.unshift(i % d);
-      i = Math.floor(i / d);
+  const [from, extents] = [[] as number[], x.slice(2)]; // from: by tap and axis, where x is read for output position 0
+  eachPosition(w.slice(2), (t) => {
+    t.forEach((i, axis) => void from.push(i * (a.dilations[axis] as number) - (a.pads[axis] as number)));
+  });
+  const rank = extents.length;
+  eachPosition(y.slice(2), (at, o) => {
+    for (let tap = 0; tap * rank < from.length; tap++) {
+      let pixel = 0;
+      for (let axis = 0; axis < rank && pixel >= 0; axis++) {
+        const p = (at[axis] as number) * (a.strides[axis] as number) + (from[tap * rank + axis] as number);
+        const extent = extents[axis] as number;
+        pixel = p >= 0 && p < extent ? pixel * extent + p : -1;
+      }
+      if (pixel >= 0) f(o, tap, pixel);
     }
-    return at;
-  };
-  for (let o = 0; o < outs; o++)
-    for (let tap = 0; tap < taps; tap++) {
-      const [at, t] = [unravel(o, y.slice(2)), unravel(tap, w.slice(2))];
-      const from = at.map(
-        (p, i) => p * (a.strides[i] as number) + (t[i] as number) * (a.dilations[i] as number) - (a.pads[i] as number),
-      );
-      if (from.some((p, i) => p < 0 || p >= (x[i + 2] as number))) continue;
-      const pixel = from.reduce((s, p, i) => s * (x[i + 2] as number) + p, 0);
-      for (let image = 0; image < n; image++)
-        for (let out = 0; out < m; out++) for (let ch = 0; ch < c; ch++) f(image, out, ch, o, tap, pixel);
-    }
+  });
 }
 
 const groupOf = (channel: string, each: number): string => (each === 1 ? channel : `(${channel} / ${each})`);
@@ -241,15 +236,26 @@ const wrapped = (v: NdArray, t: TensorType): NdArray =>
 /** Adds the products of a convolution to x, w or y, which one is said by `result`. */
 function sumTaps(x: NdArray, w: NdArray, y: NdArray, a: WindowAttrs, result: "x" | "w" | "y"): void {
   const [pixels, outs, count] = [x, y, w].map((t) => elements(t.shape.slice(2))) as [number, number, number];
-  const [channels, each] = [dim(w, 1), dim(w, 0) / a.parts];
-  eachTap(x.shape, w.shape, y.shape, a, (n, m, c, o, tap, pixel) => {
-    const ix = (n * dim(x, 1) + Math.floor(m / each) * channels + c) * pixels + pixel;
-    const iw = (m * channels + c) * count + tap;
-    const iy = (n * dim(y, 1) + m) * outs + o;
-    const [vx, vw, vy] = [x.data[ix], w.data[iw], y.data[iy]] as [number, number, number];
-    if (result === "x") x.data[ix] = vx + vw * vy;
-    else if (result === "w") w.data[iw] = vw + vx * vy;
-    else y.data[iy] = vy + vx * vw;
+  const [images, channels, each] = [dim(y, 0), dim(w, 1), dim(w, 0) / a.parts];
+  const [inputs, results] = [dim(x, 1), dim(y, 1)];
+  const [xs, ws, ys] = [x.data, w.data, y.data];
+  eachTap(x.shape, w.shape, y.shape, a, (o, tap, pixel) => {
+    for (let n = 0; n < images; n++)
+      for (let m = 0; m < results; m++) {
+        const ix = (n * inputs + Math.floor(m / each) * channels) * pixels + pixel;
+        const iw = m * channels * count + tap;
+        const iy = (n * results + m) * outs + o;
+        let v = ys[iy] as number;
+        if (result === "y") {
+          for (let c = 0; c < channels; c++) v += (xs[ix + c * pixels] as number) * (ws[iw + c * count] as number);
+          ys[iy] = v;
+        } else if (result === "x")
+          for (let c = 0, i = ix; c < channels; c++, i += pixels)
+            xs[i] = (xs[i] as number) + (ws[iw + c * count] as number) * v;
+        else
+          for (let c = 0, i = iw; c < channels; c++, i += count)
+            ws[i] = (ws[i] as number) + (xs[ix + c * pixels] as number) * v;
+      }
   });
 }
 
@@ -280,7 +286,7 @@ export const max_pool_nd: Op<readonly ["x"], readonly ["y", "positions"], PoolAt
     const positions = NdArray.fill(shape, () => -1);
     const [pixels, outs] = [elements(x.shape.slice(2)), elements(a.out)];
     const planes: Shape = [1, 1, ...x.shape.slice(2)];
-    eachTap(planes, [1, 1, ...a.kernel], [1, 1, ...a.out], { ...a, parts: 1 }, (_n, _m, _c, o, _tap, pixel) => {
+    eachTap(planes, [1, 1, ...a.kernel], [1, 1, ...a.out], { ...a, parts: 1 }, (o, _tap, pixel) => {
       for (let plane = 0; plane < dim(x, 0) * dim(x, 1); plane++) {
         const [v, at] = [x.data[plane * pixels + pixel] as number, plane * outs + o];
         const best = y.data[at] as number;
