@@ -12,7 +12,7 @@ import { compileAll } from "./objects.js";
 import { planCpp } from "./plan_cpp.js";
 import { planJson } from "./plan_json.js";
 import { RESOURCES, resources } from "./resources.js";
-import { isEmulated, kernelTool, planTool } from "./toolchain.js";
+import { isEmulated, kernelTool, planTool, toolOf } from "./toolchain.js";
 
 export interface Artefact {
   readonly plan: Plan;
@@ -85,13 +85,11 @@ async function fill(
   const planText = planCpp(a.plan, images);
   writeFileSync(join(partial, "plan.cpp"), planText);
   const byNvcc = device === "cuda" && !isEmulated(a.plan.target);
-  const sources = byNvcc ? files : kernelSources(a.plan).map((s) => ({ ...s, together: true }));
+  const units = byNvcc
+    ? files.map((s) => ({ ...tool, ...s }))
+    : kernelsByHeader(a.plan).map((k) => ({ ...toolOf(tool, k, a.plan.target), ...source(k, a.plan), together: true }));
   const plan = { ...(await planTool()), name: "plan.cpp", text: planText };
-  const {
-    files: made,
-    reports,
-    compiled,
-  } = await compileAll([plan, ...sources.map((s) => ({ ...tool, ...s }))], progress);
+  const { files: made, reports, compiled } = await compileAll([plan, ...units], progress);
   if (device === "cuda")
     writeFileSync(join(partial, RESOURCES), JSON.stringify(resources(reports.slice(1).join("\n")), undefined, 1));
   const [planObject, ...kernels] = made as [string, ...string[]];
@@ -102,7 +100,7 @@ async function fill(
   await link(partial, binaryName(a.plan.meta), [planObject, ...host]);
   const plugin = device === "cpu" && a.plan.programs.some((p) => p.ranks > 1) ? mpiPlugin() : undefined;
   if (plugin) copyFileSync(plugin, join(partial, basename(plugin)));
-  return { objects: sources.length + 1, compiled };
+  return { objects: units.length + 1, compiled };
 }
 
 /**
@@ -152,10 +150,12 @@ function sourceOf(name: string, kernels: readonly Kernel[], { device }: Plan["ta
 }
 
 /** The kernels of a plan, each as a source of its own. Several of them can be compiled as one file. */
-export const kernelSources = (plan: Plan): readonly Source[] =>
-  bySymbol(plan)
-    .toSorted((a, b) => (a.header < b.header ? -1 : a.header > b.header ? 1 : 0))
-    .map((k) => sourceOf(k.symbol, [k], plan.target));
+export const kernelSources = (plan: Plan): readonly Source[] => kernelsByHeader(plan).map((k) => source(k, plan));
+
+const source = (k: Kernel, { target }: Plan): Source => sourceOf(k.symbol, [k], target);
+
+const kernelsByHeader = (plan: Plan): readonly Kernel[] =>
+  bySymbol(plan).toSorted((a, b) => (a.header < b.header ? -1 : a.header > b.header ? 1 : 0));
 
 /** The source files of a plan's kernels, for people and for nvcc; each contains kernels of one header. */
 export function kernelFiles(plan: Plan): readonly Source[] {

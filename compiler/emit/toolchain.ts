@@ -3,7 +3,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Target } from "../ir/types.js";
-import type { Plan } from "../lower/plan.js";
+import type { Kernel, Plan } from "../lower/plan.js";
 import { cxx } from "../util/host.js";
 import { root } from "../util/root.js";
 import { run, Stopped, ToolFailure } from "../util/run.js";
@@ -74,8 +74,7 @@ export async function kernelTool({ target }: Plan): Promise<Tool> {
   const headers = ["kernels/common", "kernels/cuda"];
   if (isEmulated(target)) {
     requireEmulator();
-    const path = target.arch === "emulator" ? [] : ["-DMOPROC_EMULATED_SM90"];
-    const emulated = ["-O1", "-march=x86-64-v3", "-DMOPROC_EMULATOR", ...path, "-fno-gnu-unique", "-Wno-psabi"];
+    const emulated = ["-O1", "-march=x86-64-v3", "-DMOPROC_EMULATOR", "-fno-gnu-unique", "-Wno-psabi"];
     const core = ["-I", join(root, "test", "emulator")];
     const prelude = ["functional", "memory", "set", "stdexcept", "string", "vector"];
     return {
@@ -104,6 +103,15 @@ export async function kernelTool({ target }: Plan): Promise<Tool> {
       ...codeFor(target.arch.split(",")),
     ],
   };
+}
+
+/**
+ * How a kernel is compiled whose plan has the tool `tool`. In the emulator only kernels with a path for sm_90a get its
+ * macro, so that artefacts for both emulated GPUs share all other kernels.
+ */
+export function toolOf(tool: Tool, { hopper, header }: Kernel, { arch }: Target): Tool {
+  const special = arch === "emulator_sm_90a" && (hopper !== undefined || header === "probes");
+  return special ? { ...tool, flags: [...tool.flags, "-DMOPROC_EMULATED_SM90"] } : tool;
 }
 
 /** How plan.cpp is compiled. Rejects if there is no C++ compiler. */

@@ -7,9 +7,10 @@ import { join } from "node:path";
 import test from "ava";
 import { compileAll, type Unit } from "../../compiler/emit/objects.js";
 import { kernelSources } from "../../compiler/emit/project.js";
-import { compilerVersion } from "../../compiler/emit/toolchain.js";
+import { compilerVersion, kernelTool, toolOf } from "../../compiler/emit/toolchain.js";
 import { Builder } from "../../compiler/ir/builder.js";
 import type { Graph, Target } from "../../compiler/ir/types.js";
+import type { Kernel } from "../../compiler/lower/plan.js";
 import { lower } from "../../compiler/pipeline.js";
 import { cxx } from "../../compiler/util/host.js";
 import { root } from "../../compiler/util/root.js";
@@ -85,6 +86,32 @@ test("networks that differ in one convolution share all other kernels, so these 
   const own = a.filter((text) => !b.includes(text)).map((text) => /#include "([^"]+)"/.exec(text)?.[1]);
   t.deepEqual(own, ["cpu/conv_fprop.hpp", "cpu/pack_conv.hpp"]); // the convolution and its packed weights
   t.is(a.length, 5); // also the other convolution with its weights, and the matrix product
+});
+
+test("artefacts for both emulated GPUs share the kernels that have no path for sm_90a", async (t) => {
+  const b = Builder.create("net");
+  const net = new Net(b, { training: false });
+  const x = b.input("x", { dtype: "f32", shape: [4, 64, 8, 8] });
+  const wide = conv2d(net.in("wide"), x, { out: 64, kernel: 3 });
+  const g = finish(b, { y: conv2d(net.in("narrow"), wide, { out: 24, kernel: 3 }) });
+  const units = async (arch: string): Promise<Map<string, { readonly hopper: boolean; readonly flags: string }>> => {
+    const target: Target = { device: "cuda", arch, ranks: [1], precision: "bf16" };
+    const { plan } = lower([g], { name: "net", target });
+    const tool = await kernelTool(plan);
+    const flags = (k: Kernel): string => toolOf(tool, k, target).flags.join(" ");
+    const { hopper: _, ...first } = plan.kernels[0] as Kernel;
+    const probe = { ...first, header: "probes" };
+    t.is(/ -DMOPROC_EMULATED_SM90$/.test(flags(probe)), arch !== "emulator"); // the instructions of sm_90a alone
+    return new Map(plan.kernels.map((k) => [k.symbol, { hopper: k.hopper !== undefined, flags: flags(k) }]));
+  };
+  const [usual, special] = [await units("emulator"), await units("emulator_sm_90a")];
+  const [own, shared] = [true, false].map((hopper) => [...special].filter(([, u]) => u.hopper === hopper));
+  t.true((own?.length ?? 0) > 0 && (shared?.length ?? 0) > 0);
+  for (const [symbol, { flags }] of own ?? []) {
+    t.regex(flags, / -DMOPROC_EMULATED_SM90$/, symbol);
+    t.false(usual.has(symbol), symbol);
+  }
+  for (const [symbol, { flags }] of shared ?? []) t.is(usual.get(symbol)?.flags, flags, symbol);
 });
 
 const plain = (name: string, text: string): Unit => ({

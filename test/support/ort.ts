@@ -30,13 +30,17 @@ export class OrtModel {
     private readonly session: ort.InferenceSession,
   ) {}
 
-  /** `more`: values that are returned besides the outputs. */
-  static async load(model: Model, more: readonly string[] = []): Promise<OrtModel> {
-    // only errors (level 3) are logged: warnings report unused initializers, which a training step has
-    return new OrtModel(
-      model,
-      await ort.InferenceSession.create(encodeModel(model, more), { logSeverityLevel: 3, intraOpNumThreads: 1 }),
-    );
+  /**
+   * `more`: values that are returned besides the outputs. `optimized`: whether ONNX Runtime rewrites the graph, as it
+   * does for users. For a training step that takes longer than the step itself.
+   */
+  static async load(model: Model, more: readonly string[] = [], optimized = true): Promise<OrtModel> {
+    const session = await ort.InferenceSession.create(encodeModel(model, more), {
+      logSeverityLevel: 3, // only errors: warnings report unused initializers, which a training step has
+      intraOpNumThreads: 1, // threads of many sessions would spin beside other tests
+      graphOptimizationLevel: optimized ? "all" : "disabled",
+    });
+    return new OrtModel(model, session);
   }
 
   /** Outputs by name. An input that is not fed has its initializer as value. */
