@@ -66,6 +66,11 @@ template <class S>
 float multiplied(float x) {
   return is_bf16<S> ? value_(bfloat(x)) : x;
 }
+/// Weights as the kernels of S multiply them.
+template <class S>
+Tensor<float> seen(const Tensor<float>& w) {
+  return Tensor<float>(w.size(), [&](int64_t i) { return multiplied<S>(w[i]); });
+}
 template <class T>
 T stored_as(float x) {
   if constexpr (std::is_same_v<T, float>) return x;
@@ -119,23 +124,60 @@ struct Source {
   }
 };
 
+/// The sizes of a case as values, because the naive convolutions are compiled once for all cases.
+struct Sizes {
+  int64_t c, h, w, out, p, q, r, s, stride, pad;
+};
+template <class S>
+constexpr Sizes sizes = {S::C, S::H, S::W, S::OUT, S::P, S::Q, S::R, S::S, S::STRIDE, S::PAD};
+
 /// Calls f(x index, w index, y index) for the runs over c of every tap inside the image; the c part of x and
 /// w is added by the caller.
-template <class S, class F>
-void each_tap(int64_t images, F f) {
+template <class F>
+void each_tap(const Sizes& d, int64_t images, F f) {
   for (int64_t n = 0; n < images; ++n)
-    for (int p = 0; p < S::P; ++p)
-      for (int q = 0; q < S::Q; ++q)
-        for (int r = 0; r < S::R; ++r)
-          for (int s = 0; s < S::S; ++s) {
-            const int h = p * S::STRIDE + r - S::PAD, w = q * S::STRIDE + s - S::PAD;
-            if (h < 0 || h >= S::H || w < 0 || w >= S::W) continue;
-            const int64_t x = (n * S::H + h) * S::W + w, y = (n * S::P + p) * S::Q + q;
-            f(x * S::C, (r * S::S + s) * S::C, y * S::OUT);
+    for (int64_t p = 0; p < d.p; ++p)
+      for (int64_t q = 0; q < d.q; ++q)
+        for (int64_t r = 0; r < d.r; ++r)
+          for (int64_t s = 0; s < d.s; ++s) {
+            const int64_t h = p * d.stride + r - d.pad, w = q * d.stride + s - d.pad;
+            if (h < 0 || h >= d.h || w < 0 || w >= d.w) continue;
+            const int64_t x = (n * d.h + h) * d.w + w, y = (n * d.p + p) * d.q + q;
+            f(x * d.c, (r * d.s + s) * d.c, y * d.out);
           }
 }
 
-constexpr int64_t row_of(int64_t k, int64_t taps) { return k * taps; }
+/// The three convolutions in f64, from operands after their prologues.
+using Values = std::vector<double>;
+Values naive_fprop(const Sizes& d, int64_t images, const Tensor<float>& x, const Tensor<float>& w) {
+  Values y(static_cast<size_t>(images * d.p * d.q * d.out));
+  each_tap(d, images, [&](int64_t xi, int64_t wi, int64_t yi) {
+    for (int64_t k = 0; k < d.out; ++k) {
+      double sum = 0;
+      for (int64_t c = 0; c < d.c; ++c) sum += double(x[xi + c]) * w[k * d.r * d.s * d.c + wi + c];
+      y[static_cast<size_t>(yi + k)] += sum;
+    }
+  });
+  return y;
+}
+Values naive_dgrad(const Sizes& d, int64_t images, const Tensor<float>& dy, const Tensor<float>& w) {
+  Values dx(static_cast<size_t>(images * d.h * d.w * d.c));
+  each_tap(d, images, [&](int64_t xi, int64_t wi, int64_t yi) {
+    for (int64_t k = 0; k < d.out; ++k)
+      for (int64_t c = 0; c < d.c; ++c)
+        dx[static_cast<size_t>(xi + c)] += double(dy[yi + k]) * w[k * d.r * d.s * d.c + wi + c];
+  });
+  return dx;
+}
+Values naive_wgrad(const Sizes& d, int64_t images, const Tensor<float>& dy, const Tensor<float>& x) {
+  Values dw(static_cast<size_t>(d.out * d.r * d.s * d.c));
+  each_tap(d, images, [&](int64_t xi, int64_t wi, int64_t yi) {
+    for (int64_t k = 0; k < d.out; ++k)
+      for (int64_t c = 0; c < d.c; ++c)
+        dw[static_cast<size_t>(k * d.r * d.s * d.c + wi + c)] += double(dy[yi + k]) * x[xi + c];
+  });
+  return dw;
+}
 
 /// Checks the result, sums and moments of an epilogue given the raw results in f64; `terms` products went
 /// into each.
@@ -210,14 +252,7 @@ void fprop() {
   launch.arg(x.x).arg(x.a).arg(x.b).arg(pw);
   o.add(launch);
   launch.run();
-  std::vector<double> want(static_cast<size_t>(o.y.size()));
-  each_tap<S>(n, [&](int64_t xi, int64_t wi, int64_t yi) {
-    for (int64_t k = 0; k < S::OUT; ++k) {
-      double sum = 0;
-      for (int64_t c = 0; c < S::C; ++c) sum += double(x.seen[xi + c]) * multiplied<S>(w[row_of(k, taps) + wi + c]);
-      want[static_cast<size_t>(yi + k)] += sum;
-    }
-  });
+  const Values want = naive_fprop(sizes<S>, n, x.seen, seen<S>(w));
   check_epilogue<post>(o, want, S::OUT, n, g, taps);
 }
 
@@ -235,12 +270,7 @@ void dgrad() {
   launch.arg(dy.x).arg(dy.a).arg(dy.b).arg(pw);
   o.add(launch);
   launch.run();
-  std::vector<double> want(static_cast<size_t>(o.y.size()));
-  each_tap<S>(n, [&](int64_t xi, int64_t wi, int64_t yi) {
-    for (int64_t k = 0; k < S::OUT; ++k)
-      for (int64_t c = 0; c < S::C; ++c)
-        want[static_cast<size_t>(xi + c)] += double(dy.seen[yi + k]) * multiplied<S>(w[row_of(k, taps) + wi + c]);
-  });
+  const Values want = naive_dgrad(sizes<S>, n, dy.seen, seen<S>(w));
   check_epilogue<post>(o, want, S::C, n, g, S::R * S::S * S::OUT);
 }
 
@@ -254,12 +284,7 @@ void wgrad() {
   Tensor<float> dw(S::OUT * taps);
   Sized launch(conv_wgrad<K>, n, g, S::launch[0]);
   launch.arg(dy.x).arg(dy.a).arg(dy.b).arg(x.x).arg(x.a).arg(x.b).arg(dw).run();
-  std::vector<double> want(static_cast<size_t>(dw.size()));
-  each_tap<S>(n, [&](int64_t xi, int64_t wi, int64_t yi) {
-    for (int64_t k = 0; k < S::OUT; ++k)
-      for (int64_t c = 0; c < S::C; ++c)
-        want[static_cast<size_t>(row_of(k, taps) + wi + c)] += double(dy.seen[yi + k]) * x.seen[xi + c];
-  });
+  const Values want = naive_wgrad(sizes<S>, n, dy.seen, x.seen);
   const double tolerance = 1e-6 * std::sqrt(static_cast<double>(n * S::P * S::Q)) + 1e-6;
   check_all("dw", dw, [&](int64_t i) { return want[static_cast<size_t>(i)]; }, 2e-6, tolerance);
 }

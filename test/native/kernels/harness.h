@@ -1,6 +1,7 @@
 // Runs a kernel the way the runtime may: in one range, task by task backwards, and on four threads in uneven
 // chunks. Every run starts from the same buffers with poisoned workspace and scratch and must give the same
-// bits; writes beside a buffer, the workspace or the scratch fail the test.
+// bits; writes beside a buffer, the workspace or the scratch fail the test. What all tests call is not inlined, because
+// that takes longer to compile than many kernels.
 #pragma once
 
 #include <algorithm>
@@ -20,7 +21,7 @@ namespace moproc::test {
 /// Memory between two guard zones of 256 bytes, 64-byte aligned.
 class Guarded {
  public:
-  explicit Guarded(size_t bytes) : bytes_(bytes), raw_(bytes + 2 * guard + 64, poison) {
+  [[gnu::noinline]] explicit Guarded(size_t bytes) : bytes_(bytes), raw_(bytes + 2 * guard + 64, poison) {
     const auto at = reinterpret_cast<uintptr_t>(raw_.data()) + guard;
     begin_ = raw_.data() + ((at + 63) / 64 * 64 - reinterpret_cast<uintptr_t>(raw_.data()));
   }
@@ -45,8 +46,8 @@ class Guarded {
 template <class T>
 class Tensor {
  public:
-  explicit Tensor(int64_t n) : memory_(static_cast<size_t>(n) * sizeof(T)), size_(n) {}
-  Tensor(int64_t n, const std::function<T(int64_t)>& f) : Tensor(n) {
+  [[gnu::noinline]] explicit Tensor(int64_t n) : memory_(static_cast<size_t>(n) * sizeof(T)), size_(n) {}
+  [[gnu::noinline]] Tensor(int64_t n, const std::function<T(int64_t)>& f) : Tensor(n) {
     for (int64_t i = 0; i < n; ++i) (*this)[i] = f(i);
   }
   T& operator[](int64_t i) { return reinterpret_cast<T*>(memory_.data())[i]; }
@@ -61,7 +62,7 @@ class Tensor {
 
 class Launch {
  public:
-  Launch(CpuEntry entry, int64_t rows, int64_t groups, std::vector<int64_t> tasks)
+  [[gnu::noinline]] Launch(CpuEntry entry, int64_t rows, int64_t groups, std::vector<int64_t> tasks)
       : entry_(entry), tasks_(std::move(tasks)) {
     params_.rows = rows;
     params_.groups = groups;
@@ -85,7 +86,7 @@ class Launch {
   }
 
   /// Runs in all three ways; the buffers hold the result.
-  void run() {
+  [[gnu::noinline]] void run() {
     const auto before = snapshot();
     execute(0);
     const auto result = snapshot();

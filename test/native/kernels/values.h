@@ -32,6 +32,12 @@ class Random {
 
 inline int64_t ceil_of(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
+/// Notes the element `bad` that is wrong; -1: none is. Not inlined: the texts take longer to compile than the tests.
+[[gnu::noinline]] inline void note_element(const char* what, int64_t bad, float got, double want) {
+  note(bad < 0, what, static_cast<int>(bad < 0 ? 0 : bad),
+       bad < 0 ? "" : "element " + std::to_string(bad) + ": " + show(got) + " is not " + show(want));
+}
+
 /// |got - want| <= absolute + relative * |want| for every element of a tensor whose elements convert to float, NaN
 /// and infinities alike; notes the worst.
 template <class Tensor, class F>
@@ -44,10 +50,7 @@ void check_all(const char* what, const Tensor& got, F want, double relative, dou
     const double excess = std::fabs(g - w) - (absolute + relative * std::fabs(w));
     if (std::isnan(excess) || excess > worst) bad = i, worst = std::isnan(excess) ? INFINITY : excess;
   }
-  note(bad < 0, what, static_cast<int>(bad < 0 ? 0 : bad),
-       bad < 0 ? ""
-               : "element " + std::to_string(bad) + ": " + show(static_cast<float>(got[bad])) + " is not " +
-                     show(double(want(bad))));
+  note_element(what, bad, bad < 0 ? 0 : static_cast<float>(got[bad]), bad < 0 ? 0 : double(want(bad)));
 }
 
 }  // namespace moproc::test
