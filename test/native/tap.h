@@ -46,9 +46,14 @@ struct Register {
 
 [[noreturn]] inline void skip(std::string reason) { throw Skip{std::move(reason)}; }
 
-inline bool note(bool ok, const char* file, int line, const std::string& text) {
+// The functions that make texts are not inlined, because thousands of checks would then take long to compile.
+[[gnu::noinline]] inline bool note(bool ok, const char* file, int line, const std::string& text) {
   if (!ok) Registry::get().failures.push_back(std::string(file) + ":" + std::to_string(line) + ": " + text);
   return ok;
+}
+/// The same for a literal, of which a check that holds makes no string.
+[[gnu::noinline]] inline bool note(bool ok, const char* file, int line, const char* text) {
+  return ok || note(false, file, line, std::string(text));
 }
 
 /// Whether `text` contains `part`; if not, the running test fails, with both in its message.
@@ -59,7 +64,7 @@ inline bool has(const std::string& text, const std::string& part,
 }
 
 template <class T>
-std::string show(const T& value) {
+[[gnu::noinline]] std::string show(const T& value) {
   std::ostringstream out;
   out.precision(17);
   if constexpr (requires { out << value; }) out << value;
@@ -68,9 +73,15 @@ std::string show(const T& value) {
 }
 
 template <class A, class B>
-bool check_eq(const A& a, const B& b, const char* text, const char* file, int line) {
+[[gnu::noinline]] bool check_eq(const A& a, const B& b, const char* text, const char* file, int line) {
   if (a == b) return true;
   return note(false, file, line, std::string(text) + ": " + show(a) + " is not " + show(b));
+}
+
+[[gnu::noinline]] inline bool check_near(double a, double b, double tolerance, const char* text, const char* file,
+                                         int line) {
+  if (std::fabs(a - b) <= tolerance) return true;
+  return note(false, file, line, std::string(text) + ": " + show(a) + " vs " + show(b));
 }
 
 // Runs `body`, which must throw a std::exception whose message contains `part`.
@@ -135,9 +146,8 @@ inline int run(int argc, char** argv) {
 #define CHECK(x) ::moproc::test::note(static_cast<bool>(x), __FILE__, __LINE__, #x)
 #define CHECK_EQ(a, b) ::moproc::test::check_eq((a), (b), #a " == " #b, __FILE__, __LINE__)
 // |a - b| <= tolerance; NaN fails.
-#define CHECK_NEAR(a, b, tolerance)                                                               \
-  ::moproc::test::note(std::fabs(double(a) - double(b)) <= double(tolerance), __FILE__, __LINE__, \
-                       #a " near " #b ": " + ::moproc::test::show(a) + " vs " + ::moproc::test::show(b))
+#define CHECK_NEAR(a, b, tolerance) \
+  ::moproc::test::check_near(double(a), double(b), double(tolerance), #a " near " #b, __FILE__, __LINE__)
 #define CHECK_THROWS(statement, part) ::moproc::test::check_throws([&] { statement; }, part, __FILE__, __LINE__)
 #define REQUIRE(x)                               \
   do {                                           \
