@@ -198,7 +198,8 @@ export const convDgrad: TemplateSpec = {
 
 // wgrad
 
-const wgradPixels = 112; // staged at a time: panels of one k and one c stay in the first-level cache
+/** Staged at a time: panels of one k and one c stay in the first-level cache. */
+const wgradPixels = { F32: 112, Bf16: 168 };
 const wgradPartialBytes = 4 << 20; // of one group, unless a single dw is larger
 const wgradTasks = 16; // tasks per group, at least, if the shape allows it
 
@@ -231,8 +232,10 @@ function wgradConstants(node: Node, target: Target): ConvShape & WgradTiles & El
   const TILE_POSITIONS = 6;
   const kPanels = ceilDiv(s.OUT, TILE_VECTORS * m.lanes);
   const cPanels = ceilDiv(s.C, Math.min(s.C, 16));
-  const ROW_BLOCK = ceilDiv(s.P, ceilDiv(s.P, clamp(floor(wgradPixels / s.Q), 1, s.P)));
-  const IMAGE_BLOCK = ROW_BLOCK < s.P ? 1 : clamp(floor(wgradPixels / (s.P * s.Q)), 1, 16);
+  const element = elementOf(target);
+  const pixels = wgradPixels[element.Element.type];
+  const ROW_BLOCK = ceilDiv(s.P, ceilDiv(s.P, clamp(floor(pixels / s.Q), 1, s.P)));
+  const IMAGE_BLOCK = ROW_BLOCK < s.P ? 1 : clamp(floor(pixels / (s.P * s.Q)), 1, 16);
   const order = orderMachine(target);
   const width = blockVectors(s.OUT, order) * order.lanes;
   const bytes = 4 * ceilDiv(s.OUT, width) * width * s.R * s.S * s.C;
@@ -249,7 +252,7 @@ function wgradConstants(node: Node, target: Target): ConvShape & WgradTiles & El
     else IN_PANELS = ceilDiv(IN_PANELS, 2);
   }
   const tiles = { TILE_VECTORS, TILE_POSITIONS, OUT_PANELS, IN_PANELS, IMAGE_BLOCK, ROW_BLOCK, SPLITS };
-  return { ...s, ...elementOf(target), ...tiles };
+  return { ...s, ...element, ...tiles };
 }
 
 /** conv_wgrad(dy, x) -> dw, with prologues of both. Sums in a fixed order inside a group, and over groups in a tree. */
