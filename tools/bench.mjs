@@ -1,8 +1,9 @@
 // npm run bench: measures this compiler beside ONNX Runtime and PyTorch on this machine's CPU, in turns, and writes a
 // page and a list of results to build/bench. Defaults are in brackets.
 //
-//   npm run bench -- [training] [networks] [operators] [int8]  which parts [all]; training: steps beside PyTorch, which
-//                    is installed if pip can (MOPROC_PYTHON names another Python); int8: exported models beside f32
+//   npm run bench -- [training] [convolutions] [networks] [operators] [int8]  which parts [all]; training: steps beside
+//                    PyTorch, which is installed if pip can (MOPROC_PYTHON names another Python); convolutions: those of
+//                    ResNet-50 one by one, beside oneDNN; int8: exported models beside f32
 //                    --quick          2 seconds for a comparison [6], 0.3 for an operator [1]; no torch.compile
 //                    --threads N      CPU threads of both [all cores]
 //                    --publish        writes docs/benchmarks/cpu.md and cpu.json instead, from all parts
@@ -14,9 +15,9 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { untilQuiet, watch } from "./scaling/quiet.mjs";
 import { pythonModules } from "./setup/background.mjs";
-import { allSteps, quiet, root, runSteps } from "./setup/steps.mjs";
+import { allSteps, quiet, root, runSteps, typescript } from "./setup/steps.mjs";
 
-const parts = ["training", "networks", "operators", "int8"];
+const parts = ["training", "convolutions", "networks", "operators", "int8"];
 const PATIENCE = 60; // seconds to wait until other processes are idle
 
 function options() {
@@ -57,6 +58,17 @@ async function pythonWithTorch() {
   }
 }
 
+/** Builds the program that measures convolutions with the best instructions of this CPU. Returns its path. */
+async function convBench() {
+  const { cpuArch } = await import("../build/js/tools/cli/cpu.js");
+  const target = `conv_bench_${cpuArch("native") === "x86-64-v4" ? "v4" : "v3"}`;
+  const folder = join(root, "build", "bench", "native");
+  if (!o["no-setup"]) typescript({ tests: true }); // its shapes come with the sizes of the templates
+  quiet("cmake", ["-S", root, "-B", folder, "-DMOPROC_TESTS=ON", "-DCMAKE_BUILD_TYPE=Release"]);
+  quiet("cmake", ["--build", folder, "--parallel", String(availableParallelism()), "--target", target]);
+  return join(folder, "test", "native", "kernels", target);
+}
+
 const o = options();
 if (!o["no-setup"]) runSteps(allSteps());
 const { int8 } = await import("../build/js/tools/bench/int8.js");
@@ -64,7 +76,10 @@ const { cpuName, networks, singleOperators } = await import("../build/js/tools/b
 const { benchPage } = await import("../build/js/tools/bench/page.js");
 const { namedModels } = await import("../build/js/tools/bench/subjects.js");
 const { trainingSteps } = await import("../build/js/tools/bench/steps.js");
-const python = o.parts.includes("training") ? await pythonWithTorch() : undefined;
+const { convolutions } = await import("../build/js/tools/bench/convolutions.js");
+const peers = ["training", "convolutions"].some((p) => o.parts.includes(p));
+const python = peers ? await pythonWithTorch() : undefined;
+const ownConvolutions = o.parts.includes("convolutions") ? await convBench() : undefined;
 
 await untilQuiet(0.1, PATIENCE);
 const others = []; // shares of the cores that other processes used, for each comparison
@@ -78,7 +93,16 @@ const sections = [];
 const add = (title, entries, ours = "moproc") => sections.push({ title, ours, entries });
 const models = mkdtempSync(join(tmpdir(), "moproc-bench-"));
 try {
-  if (python !== undefined) add("Training steps", await trainingSteps(python, o.quick, settings(o.quick ? 15 : 40)));
+  if (python !== undefined && o.parts.includes("training"))
+    add("Training steps", await trainingSteps(python, o.quick, settings(o.quick ? 15 : 40)));
+  if (ownConvolutions !== undefined) {
+    const { entries, table } = convolutions(ownConvolutions, python);
+    const text = [
+      "On one core, for 8 images: the share of what the core computes at most in the type, which the same run measures.",
+      ...(python === undefined ? [] : ["In brackets oneDNN, which PyTorch calls, on one core but not in turns."]),
+    ];
+    sections.push({ title: "Convolutions of ResNet-50", ours: "moproc", entries, shown: [...text, "", ...table] });
+  }
   if (o.parts.includes("networks")) {
     const archive = join(root, "test", "fixtures", "onnx-networks", "networks.tar.gz");
     quiet("tar", ["-xzf", archive, "-C", models]);
@@ -90,7 +114,7 @@ try {
 } finally {
   rmSync(models, { recursive: true });
 }
-const busy = others.toSorted((a, b) => a - b)[Math.floor(0.9 * others.length)];
+const busy = others.toSorted((a, b) => a - b)[Math.floor(0.9 * others.length)] ?? 0;
 const entries = sections.flatMap((s) => s.entries);
 const missed = entries.filter((e) => e.goal !== null && e.ratio < e.goal);
 console.log(

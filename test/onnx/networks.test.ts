@@ -7,6 +7,7 @@ import test from "ava";
 import { root } from "../../compiler/util/root.js";
 import { alternate, compareTimes, geometricMean, quantile, turns } from "../../tools/bench/alternate.js";
 import { compileAll, loaded, pair } from "../../tools/bench/both.js";
+import { parseBench, sharesTable } from "../../tools/bench/convolutions.js";
 import { benchPage } from "../../tools/bench/page.js";
 import { peakMemory } from "../../tools/bench/peak_memory.js";
 import { namedModels, onImages } from "../../tools/bench/subjects.js";
@@ -77,6 +78,23 @@ test("three take turns, and who begins changes", async (t) => {
   ]);
   const { ratio, rounds } = compareTimes([1, 2, 4], [2, 2, 2]);
   t.deepEqual([ratio, rounds], [1, 3]);
+});
+
+test("lines of conv_bench become shares of the core's peak, oneDNN's in brackets", (t) => {
+  const text = [
+    "1x1 256-64 @56, bf16 fprop           1.80 ms  457.7 GFLOP/s per core,  83% of 554",
+    "1x1 256-64 @56, bf16 fprop fused     2.45 ms  335.0 GFLOP/s per core,  60% of 557",
+    "7x7 3-64 @224 /2, bf16 wgrad           5.81 ms  324.8 GFLOP/s per core,  62% of 520",
+    "fprop        all layers:   0.45 ms per image,  457.7 GFLOP/s per core,  83% of the peak",
+  ];
+  const ours = parseBench(text.join("\n"), "bf16");
+  t.deepEqual(ours, [
+    { name: "1x1 256-64 @56", type: "bf16", direction: "fprop", gflops: 457.7, peak: 554 },
+    { name: "7x7 3-64 @224 /2", type: "bf16", direction: "wgrad", gflops: 324.8, peak: 520 },
+  ]);
+  const table = sharesTable(ours, new Map([["1x1 256-64 @56 fprop bf16", 277]]));
+  t.is(table[2], "| 1x1 256-64 @56 |  |  |  | 83 % (50 %) |  |  |");
+  t.is(table[3], "| 7x7 3-64 @224 /2 |  |  |  |  |  | 62 % |");
 });
 
 test("a table with several peers names each", (t) => {
