@@ -1,9 +1,9 @@
 // npm run bench: measures this compiler beside ONNX Runtime and PyTorch on this machine's CPU, in turns, and writes a
 // page and a list of results to build/bench. Defaults are in brackets.
 //
-//   npm run bench -- [training] [convolutions] [networks] [operators] [int8]  which parts [all]; training: steps beside
-//                    PyTorch, which is installed if pip can (MOPROC_PYTHON names another Python); convolutions: those of
-//                    ResNet-50 one by one, beside oneDNN; int8: exported models beside f32
+//   npm run bench -- [PART...]        training: steps beside PyTorch, which is installed if pip can (MOPROC_PYTHON
+//                    names another Python); convolutions: those of ResNet-50 one by one, beside oneDNN; networks and
+//                    operators: inference beside ONNX Runtime; int8: exported models beside f32 [all parts]
 //                    --quick          2 seconds for a comparison [6], 0.3 for an operator [1]; no torch.compile
 //                    --threads N      CPU threads of both [all cores]
 //                    --publish        writes docs/benchmarks/cpu.md and cpu.json instead, from all parts
@@ -98,7 +98,7 @@ try {
   if (ownConvolutions !== undefined) {
     const { entries, table } = convolutions(ownConvolutions, python);
     const text = [
-      "On one core, for 8 images: the share of what the core computes at most in the type, which the same run measures.",
+      "On one core, for 8 images: the share of what the core computes at most in the type, measured in the same run.",
       ...(python === undefined ? [] : ["In brackets oneDNN, which PyTorch calls, on one core but not in turns."]),
     ];
     sections.push({ title: "Convolutions of ResNet-50", ours: "moproc", entries, shown: [...text, "", ...table] });

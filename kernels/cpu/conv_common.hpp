@@ -27,11 +27,12 @@ struct ConvPixel {
 };
 
 /// The taps of one phase and channel block: rows x cols runs of `run` words of the slab; weights (rows,
-/// cols, run, n).
+/// cols, run, n). `fetch`: the words of each pixel that the cache is asked for one tile ahead; 0 if they are there.
 struct Taps {
   const float* w;
   int rows, cols;
   int64_t run, row_stride, col_stride;
+  int fetch = 0;
 };
 
 /// Words between the pixels of a slab of c words each whose tile pixels lie `stride` apart.
@@ -228,12 +229,17 @@ MOPROC_NOINLINE void conv_pixels(const Params& p, const ConvJob& job, const Conv
     part.w += row * taps.cols * taps.run * TILE_VECTORS * L;
     part.rows = rows;
     const float* x = job.slab + row * taps.row_stride;
-    if (last) conv_prefetch<Y, TILE_VECTORS>(p, job, px, n < TILE_PIXELS ? n : TILE_PIXELS, c);
+    const auto fetch = [&](int i) {  // what the tile from pixel i on, if there is one, reads and writes
+      const int count = n - i < TILE_PIXELS ? n - i : TILE_PIXELS;
+      if (last) conv_prefetch<Y, TILE_VECTORS>(p, job, px + i, count, c);
+      for (int k = 0; k < count; ++k)
+        for (int w = 0; w < taps.fetch; w += 16) __builtin_prefetch(x + px[i + k].x + w);
+    };
+    fetch(0);
     for (int i = 0; i < n;) {
       float* const acc = job.acc + (whole ? 0 : static_cast<int64_t>(i) * TILE_VECTORS * L);
       const int left = n - i, m = left >= TILE_PIXELS ? TILE_PIXELS : left >= 3 && TILE_PIXELS > 3 ? 3 : 1;
-      if (last && left > m)
-        conv_prefetch<Y, TILE_VECTORS>(p, job, px + i + m, left - m < TILE_PIXELS ? left - m : TILE_PIXELS, c);
+      fetch(i + m);
       if (m == TILE_PIXELS) conv_tile<E, TILE_VECTORS, TILE_PIXELS>(x, px + i, part, acc, row > 0);
       else if (m == 3) conv_tile<E, TILE_VECTORS, 3>(x, px + i, part, acc, row > 0);
       else conv_tile<E, TILE_VECTORS, 1>(x, px + i, part, acc, row > 0);

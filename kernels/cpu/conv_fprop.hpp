@@ -89,12 +89,18 @@ MOPROC_NOINLINE void fprop_tasks(const Params& p, const Task& task) {
                                                                          win, 0, K::C, 0);
     }
     const int n = fprop_pixels<K>(px, t.row0, t.images, t.rows);
+    const int first = F::blocks * t.part / K::CHANNEL_PARTS, end = F::blocks * (t.part + 1) / K::CHANNEL_PARTS;
     for (int i = 0; i < n; i += K::PIXEL_SPAN)
-      for (int b = F::blocks * t.part / K::CHANNEL_PARTS; b < F::blocks * (t.part + 1) / K::CHANNEL_PARTS; ++b) {
+      for (int b = first; b < end; ++b) {
         constexpr bool one_run = F::pixel == F::words;
         constexpr int64_t block = static_cast<int64_t>(K::R) * K::S * F::words * K::TILE_VECTORS * L;
-        const Taps taps{in<float>(p, K::W_BUFFER) + b * block, K::R,   one_run ? 1 : K::S,
-                        one_run ? K::S * F::words : F::words,  F::row, F::pixel};
+        const Taps taps{in<float>(p, K::W_BUFFER) + b * block,
+                        K::R,
+                        one_run ? 1 : K::S,
+                        one_run ? K::S * F::words : F::words,
+                        F::row,
+                        F::pixel,
+                        F::in_place && F::point && b == first ? F::words : 0};
         constexpr int IMAGE = K::P * K::Q;
         const int c = b * K::TILE_VECTORS * L, m = n - i < K::PIXEL_SPAN ? n - i : K::PIXEL_SPAN;
         if (F::last == K::TILE_VECTORS || b + 1 < F::blocks)

@@ -1,5 +1,5 @@
-// Each convolution of ResNet-50 at 224 pixels on one core, in three directions and both types: as a share of what the core
-// computes at most, beside oneDNN's kernels, which PyTorch calls.
+// Each convolution of ResNet-50 at 224 pixels on one core, in three directions and both types: as a share of what the
+// core computes at most, beside oneDNN's kernels, which PyTorch calls.
 
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
@@ -38,7 +38,7 @@ function output(command: string, args: readonly string[]): string {
 
 const key = (m: Pick<Measured, "name" | "type" | "direction">): string => `${m.name} ${m.direction} ${m.type}`;
 
-/** The entries, and a table of shares: ours and, in brackets, oneDNN's. `python` has PyTorch; undefined: without oneDNN. */
+/** The entries, and a table of shares: ours and, in brackets, oneDNN's, if there is a `python` that has PyTorch. */
 export function convolutions(bench: string, python: string | undefined) {
   const ours = types.flatMap((type) => parseBench(output(bench, ["1", type]), type));
   const script = join(root, "tools", "bench", "torch_convolutions.py");

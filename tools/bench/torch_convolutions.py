@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""The convolutions of ResNet-50 in PyTorch on one core, for npm run bench: oneDNN's kernels, channels-last. Prints a JSON
-list of {"name", "type", "direction", "gflops"}; names are those of conv_bench.
+"""The convolutions of ResNet-50 in PyTorch on one core, for npm run bench: oneDNN's kernels, channels-last. Prints a
+JSON list of {"name", "type", "direction", "gflops"}; names are those of conv_bench.
 
 torch_convolutions.py IMAGES
 """

@@ -40,8 +40,9 @@ TEST("f32 is rounded to the nearest bf16") {
     check();
   }
   // Ties, the largest numbers, infinities, NaN with one low bit, denormals and their neighbours.
-  const uint32_t special[] = {0x3f808000, 0x3f818000, 0x3f808001, 0x3f807fff, 0x7f7fffff, 0x7f7f7fff, 0x7f800000, 0xff800000,
-                              0x7f800001, 0xffffffff, 0x00000001, 0x807fffff, 0x00800000, 0x00008000, 0x80000000, 0};
+  const uint32_t special[] = {0x3f808000, 0x3f818000, 0x3f808001, 0x3f807fff, 0x7f7fffff, 0x7f7f7fff,
+                              0x7f800000, 0xff800000, 0x7f800001, 0xffffffff, 0x00000001, 0x807fffff,
+                              0x00800000, 0x00008000, 0x80000000, 0};
   for (int at = 0; at < 16; at += L) {
     for (int i = 0; i < L; ++i) x[i] = std::bit_cast<float>(special[at + i]);
     check();
@@ -97,8 +98,8 @@ TEST("random pairs, also with denormal operands and sums, are two fused multiply
     bf16 v[4];
     for (bf16& x : v) {
       x = static_cast<bf16>(random());
-      if (i % 3 == 0) x &= 0xa0ff;                    // small, so that products are denormal
-      if ((x & 0x7f80) == 0x7f80) x &= 0xbfff;        // finite
+      if (i % 3 == 0) x &= 0xa0ff;              // small, so that products are denormal
+      if ((x & 0x7f80) == 0x7f80) x &= 0xbfff;  // finite
     }
     uint32_t bits = static_cast<uint32_t>(random());
     if (i % 2 == 0) bits &= 0x80ffffff;
