@@ -1,11 +1,14 @@
 // Training in bf16 on the CPU by the command line: the same bits for threads, ranks, kinds of CPU and after a stop; the
 // verbs that use the checkpoint; what is said about precisions.
 
+import { writeFileSync } from "node:fs";
 import test from "ava";
+import { encodeModel } from "../../compiler/onnx/proto.js";
 import { SafetensorsFile } from "../../compiler/util/safetensors.js";
 import { cpuArch, cpuFeatures } from "../../tools/cli/cpu.js";
 import { cpuRates, faster, precisionNote } from "../../tools/cli/precision.js";
 import { Shell } from "../support/cli.js";
+import { networks } from "../support/foreign_networks.js";
 
 const shell = new Shell("precision");
 test.after.always(() => shell.remove());
@@ -72,6 +75,16 @@ test.serial("labels are cleaned, a classifier trained on them, images predicted,
   shell.done("retrain", ...from, "--resume", `one/${last}`, ...again);
   t.regex(shell.done("predict", "--resume", `one/${last}`, ...half, "data/val_images_256"), /%|,/);
   t.regex(shell.done("export", "--resume", `one/${last}`, "-o", "one.onnx", "--verify"), /one.onnx/);
+});
+
+test.serial("a network from an ONNX file, with convolutions by channel, trains in bf16 as in f32", (t) => {
+  writeFileSync(shell.at("mobile.onnx"), encodeModel(networks.mobile()));
+  const flags = "--task classifier --data data -b 16 --epochs 2 --lr 0.02 --quiet".split(" ");
+  const [whole, short] = ["f32", "bf16"].map((precision) => {
+    shell.done("train", "mobile.onnx", ...flags, "--exp-dir", `mobile_${precision}`, "--precision", precision);
+    return Number(shell.metrics(`mobile_${precision}`).findLast((m) => m.event === "epoch")?.loss);
+  }) as [number, number];
+  t.true(whole > 0 && whole !== short && Math.abs(short / whole - 1) < 0.03, `${short} and ${whole}`);
 });
 
 test("a CPU that is faster in bf16 is said once, and auto takes it", (t) => {
