@@ -2,8 +2,9 @@
 // page and a list of results to build/bench. Defaults are in brackets.
 //
 //   npm run bench -- [PART...]        training: steps beside PyTorch, which is installed if pip can (MOPROC_PYTHON
-//                    names another Python); convolutions: those of ResNet-50 one by one, beside oneDNN; networks and
-//                    operators: inference beside ONNX Runtime; int8: exported models beside f32 [all parts]
+//                    names another Python); compiling: to the first step, and by depth; convolutions: those of
+//                    ResNet-50 one by one, beside oneDNN; networks and operators: inference beside ONNX Runtime;
+//                    int8: exported models beside f32 [all parts]
 //                    --quick          2 seconds for a comparison [6], 0.3 for an operator [1]; no torch.compile
 //                    --threads N      CPU threads of both [all cores]
 //                    --publish        writes docs/benchmarks/cpu.md and cpu.json instead, from all parts
@@ -17,7 +18,7 @@ import { untilQuiet, watch } from "./scaling/quiet.mjs";
 import { pythonModules } from "./setup/background.mjs";
 import { allSteps, quiet, root, runSteps, typescript } from "./setup/steps.mjs";
 
-const parts = ["training", "convolutions", "networks", "operators", "int8"];
+const parts = ["training", "compiling", "convolutions", "networks", "operators", "int8"];
 const PATIENCE = 60; // seconds to wait until other processes are idle
 
 function options() {
@@ -76,8 +77,9 @@ const { cpuName, networks, singleOperators } = await import("../build/js/tools/b
 const { benchPage } = await import("../build/js/tools/bench/page.js");
 const { namedModels } = await import("../build/js/tools/bench/subjects.js");
 const { trainingSteps } = await import("../build/js/tools/bench/steps.js");
+const { compileGrowth, firstStep } = await import("../build/js/tools/bench/compiling.js");
 const { convolutions } = await import("../build/js/tools/bench/convolutions.js");
-const peers = ["training", "convolutions"].some((p) => o.parts.includes(p));
+const peers = ["training", "compiling", "convolutions"].some((p) => o.parts.includes(p));
 const python = peers ? await pythonWithTorch() : undefined;
 const ownConvolutions = o.parts.includes("convolutions") ? await convBench() : undefined;
 
@@ -95,6 +97,15 @@ const models = mkdtempSync(join(tmpdir(), "moproc-bench-"));
 try {
   if (python !== undefined && o.parts.includes("training"))
     add("Training steps", await trainingSteps(python, o.quick, settings(o.quick ? 15 : 40)));
+  if (o.parts.includes("compiling")) {
+    if (python !== undefined) add("To the first step", await firstStep(python, o.quick, settings(0)));
+    if (!o.quick)
+      sections.push({
+        title: "Compilation by depth",
+        ...{ ours: "moproc", entries: [] },
+        shown: ["MoPro's programs, at 224 pixels, with an empty cache.", "", ...(await compileGrowth(settings(0)))],
+      });
+  }
   if (ownConvolutions !== undefined) {
     const { entries, table } = convolutions(ownConvolutions, python);
     const text = [

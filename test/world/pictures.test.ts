@@ -22,7 +22,8 @@ import { png } from "../support/png.js";
 const shell = new Shell("pictures");
 test.after.always(() => shell.remove());
 
-const model = "-a resnet10 --width 0.125 -b 8 --image-size 32 --num-class 4 --low-dim 8 --moco_queue 16".split(" ");
+const model =
+  "-a resnet10 --width 0.125 -b 8 --image-size 32 --num-class 4 --low-dim 8 --moco_queue 16 --precision f32".split(" ");
 const checkpoint = "exp/checkpoint_0000.safetensors";
 const train = (exp: string, ...flags: readonly string[]): Ran =>
   shell.moproc("train", ...model, "--exp-dir", exp, "--epochs", "1", "--lr", "0.05", "--quiet", ...flags);

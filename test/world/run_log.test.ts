@@ -19,7 +19,7 @@ const python = "python3";
 test.after.always(() => shell.remove());
 
 const sizes = "-b 16 --image-size 32 --num-class 4 --low-dim 8 --moco_queue 64".split(" ");
-const model = ["-a", "resnet10", "--width", "0.125", ...sizes];
+const model = ["-a", "resnet10", "--width", "0.125", "--precision", "f32", ...sizes];
 const args = (exp: string, ...more: readonly string[]): readonly string[] => [
   ...["train", ...model, "--data", "data", "--exp-dir", exp, "--epochs", "3", "--start_clean_epoch", "2", "-p", "1"],
   ...["--quiet", ...more],

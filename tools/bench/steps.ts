@@ -28,7 +28,7 @@ export interface Step {
 type Precision = "f32" | "bf16";
 
 /** PyTorch in a process of its own, which makes a step whenever it is asked to. */
-class Torch {
+export class Torch {
   private constructor(
     readonly name: string,
     readonly precision: Precision,
@@ -38,10 +38,21 @@ class Torch {
 
   peakMb = 0;
 
-  /** Rejects, with PyTorch's message, if it cannot make the step. */
-  static async start(python: string, s: Step, precision: Precision, mode: string, threads: number): Promise<Torch> {
+  /**
+   * Resolves after its first step. `env`: more of the environment. Rejects, with PyTorch's message, if it cannot make
+   * the step.
+   */
+  static async start(
+    python: string,
+    s: Step,
+    precision: Precision,
+    mode: string,
+    threads: number,
+    env: Readonly<Record<string, string>> = {},
+  ): Promise<Torch> {
     const args = [s.network, s.size, s.batch, s.task, precision, mode, threads].map(String);
-    const child = spawn(python, [join(root, "tools", "bench", "torch_steps.py"), ...args]);
+    const script = join(root, "tools", "bench", "torch_steps.py");
+    const child = spawn(python, [script, ...args], { env: { ...process.env, ...env } });
     let said = "";
     child.stderr.on("data", (text) => (said += text));
     const lines: Interface = createInterface(child.stdout);
@@ -68,7 +79,7 @@ const titleOf = (s: Step, precision: Precision): string =>
   `${s.task === "mopro" ? "MoPro" : "classifier"}, ${s.network} at ${s.size}, batch ${s.batch}, ${precision}`;
 
 /** The step as an artefact of ours, loaded. */
-async function ownStep(s: Step, precision: Precision, threads: number): Promise<Artefact> {
+export async function ownStep(s: Step, precision: Precision, threads: number): Promise<Artefact> {
   const rest = { width: 1, numClass: 1000, lowDim: 128, moco_queue: 8192, target: "cpu", ranks: [1], imageInput: "u8" };
   const flags = { network: s.network, imageSize: s.size, batchSize: s.batch, precision, ...rest } as ModelFlags;
   const { dir } = await cachedArtefact(modelGraphs(s.task, flags), targetOf(flags));
@@ -76,7 +87,7 @@ async function ownStep(s: Step, precision: Precision, threads: number): Promise<
 }
 
 /** The program and its inputs: random images and labels, the keys in reverse order, a small learning rate. */
-function jobOf(a: Artefact): { readonly program: string; readonly inputs: Readonly<Record<string, Values>> } {
+export function jobOf(a: Artefact): { readonly program: string; readonly inputs: Readonly<Record<string, Values>> } {
   const program = ["clean", "train"].find((name) => a.programs.some((p) => p.name === name)) as string;
   const wanted = a.programs.find((p) => p.name === program)?.inputs ?? [];
   let state = 1;
