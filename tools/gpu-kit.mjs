@@ -134,6 +134,7 @@ for (const batch of flags.emulator ? [] : flags.batches.split(",").map(Number)) 
 copyFileSync(join(native, "moproc-gpu-check"), join(out, "moproc-gpu-check"));
 cpSync(join(root, "tools", "gpu", "check.sh"), join(out, "check"));
 cpSync(join(root, "tools", "gpu", "baselines.py"), join(out, "baselines.py"));
+cpSync(join(root, "tools", "peers", "mopro_step.py"), join(out, "mopro_step.py"));
 rmSync(work, { recursive: true });
 endBeside(out, final, "gpu-kit");
 console.log(`${final}: carry it to a machine with a GPU and run ./check`);

@@ -45,7 +45,7 @@ export function requireTypes(g: Graph, target: Target): void {
 
 /**
  * `g` with its activations as bf16; `g` itself unless the target's precision is bf16. Outputs, updates, what an op
- * reads as f32, and what keepsTypes names stay f32.
+ * reads as f32, and what the ops of keepsTypes read or compute stay f32.
  */
 export function storeActivations(g: Graph, target: Target): Graph {
   if (target.precision !== "bf16") return g;

@@ -59,6 +59,10 @@ test.serial("f32 is another run; its checkpoint evaluates in both, and continues
   t.is(more.status, 0, more.err);
   t.regex(more.err + more.out, /goes on with changes: .*--precision f32 -> bf16/);
   t.is(shell.metrics("whole").findLast((m) => m.event === "start")?.precision, "bf16");
+  const back = shell.moproc(
+    ...["train", ...network, "--precision", "f32", ...run, "--exp-dir", "one", "--resume", "auto", "--epochs", "3"],
+  );
+  t.regex(back.err + back.out, /goes on with changes: .*--precision bf16 -> f32/);
   for (const exp of ["whole", "one"])
     for (const precision of ["f32", "bf16"])
       t.regex(
@@ -102,6 +106,11 @@ test("a CPU that is faster in bf16 is said once, and auto takes it", (t) => {
   );
   t.is(precisionNote(undefined, none, never), undefined);
   t.is(precisionNote("f32", has, never), undefined);
+  const fails = (): never => {
+    throw new Error("cannot be measured");
+  };
+  t.is(precisionNote(undefined, has, fails), undefined);
+  t.throws(() => precisionNote("auto", has, fails), { message: "cannot be measured" });
   t.regex(precisionNote("bf16", none, () => ({ f32: 100, bf16: 40 })) ?? "", /about 2.5 times slower/);
   t.is(
     precisionNote("bf16", has, () => rates),
@@ -117,6 +126,12 @@ test("this CPU is measured; compile says what auto chose; tf32 is refused with t
   const r = shell.moproc("compile", ...network, "--num-class", "4", "--precision", "auto", "-o", "auto");
   t.is(r.status, 0, r.err);
   t.regex(r.err, /note: --precision auto: (bf16|f32); a core of this CPU computes \d+ GFLOP\/s in bf16, \d+ in f32/);
+  const { target } = JSON.parse(shell.text("auto", "plan.json")) as { target: { precision?: string; arch: string } };
+  const said = /--precision auto: (\w+)/.exec(r.err)?.[1];
+  t.is(said, target.precision ?? "f32", "the artefact has what was said");
+  t.is(target.arch, cpuArch("native", said as "f32" | "bf16"));
+  const doctor = shell.moproc("doctor");
+  t.regex(doctor.out, /CPU .*kernels for x86-64-v\S+; a core computes \d+ GFLOP\/s in f32, \d+ in bf16/);
   const tf32 = shell.moproc("compile", ...network, "--precision", "tf32", "-o", "tf32");
   t.is(tf32.status, 2);
   t.regex(tf32.err, /--precision tf32: a format of the tensor cores of GPUs; a CPU computes in f32 or bf16/);

@@ -53,4 +53,5 @@ run("a kit is made, passes, and fails where kernels and records are of different
   t.is(wrong.status, 1);
   t.regex(String(wrong.stdout), /FAIL check-tiny-f32: .*was recorded from other launches than those of the artefact/);
   t.true(existsSync(join(kit, "check")), "the one command of the kit");
+  t.true(existsSync(join(kit, "mopro_step.py")), "the step that baselines.py imports");
 });

@@ -8,7 +8,7 @@ import type { Target } from "../../compiler/ir/types.js";
 import { phases } from "../../models/mopro.js";
 import { cpuArch } from "../../tools/cli/cpu.js";
 import { compiled, toValues } from "../support/compiled.js";
-import { checkLaunches, small } from "../support/cuda_mopro.js";
+import { checkLaunches, gpuCheck, small } from "../support/cuda_mopro.js";
 import { MoproSteps } from "../support/mopro_steps.js";
 
 const archs = ["x86-64-v3", "x86-64-v4", "x86-64-v4+bf16"];
@@ -23,7 +23,10 @@ const artefact = (arch: string, threads = 2): Promise<Artefact> =>
   compiled(names.get(arch) as string, mopro.graphs, target(arch), threads);
 
 test.serial("every launch of a step against the op's reference", async (t) => {
-  await checkLaunches(t, mopro, 2, names.get(native.arch) as string, native);
+  const { dir, record } = await checkLaunches(t, mopro, 2, names.get(native.arch) as string, native);
+  const again = gpuCheck("compare", dir, record);
+  t.is(again.status, 0, again.text);
+  t.regex(again.text, /, 0 wrong/);
 });
 
 /** Outputs and states of one step of each phase, one after the other. */

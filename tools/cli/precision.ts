@@ -34,7 +34,7 @@ const inWords = ({ f32, bf16 }: Rates): string =>
 
 /**
  * What is to be said about the precision that was asked for (undefined: none). `rates` measures; it is not called on a
- * CPU without AVX512-BF16 unless bf16 or auto was asked for.
+ * CPU without AVX512-BF16 unless bf16 or auto was asked for, and may fail if neither was.
  */
 export function precisionNote(
   asked: Precision | "auto" | undefined,
@@ -47,8 +47,14 @@ export function precisionNote(
     const times = (r.f32 / r.bf16).toFixed(1);
     return r.bf16 < r.f32 ? `--precision bf16: ${inWords(r)}, so training is about ${times} times slower` : undefined;
   }
-  if (asked === "f32" || !features.has("avx512_bf16") || faster(rates()) === "f32") return undefined;
-  return `${inWords(rates())}: --precision bf16 trains faster, and with less memory`;
+  if (asked === "f32" || !features.has("avx512_bf16")) return undefined;
+  try {
+    return faster(rates()) === "f32"
+      ? undefined
+      : `${inWords(rates())}: --precision bf16 trains faster, and with less memory`;
+  } catch {
+    return undefined; // nobody asked, so this is no reason not to train
+  }
 }
 
 /** Says it once, on rank 0. */

@@ -12,111 +12,17 @@ import sys
 import time
 
 import torch
-import torch.nn as nn
 import torch.nn.functional as F
+
+# The step lies beside this file in a kit, in tools/peers in a clone.
+sys.path[:0] = [os.path.join(os.path.dirname(os.path.abspath(__file__)), *at) for at in ([], ["..", "peers"])]
+from mopro_step import Step
 
 # What --quick leaves out.
 COMPILED = [("torch.compile", "default"), ("torch.compile, graphs", "reduce-overhead")]
 FORMAT = "moproc-baselines-1"
 
-CLASSES, LOW_DIM, QUEUE, SIZE = 1000, 128, 8192, 224
-
-
-class Block(nn.Module):
-    def __init__(self, inside, width, stride):
-        super().__init__()
-        self.conv1, self.bn1 = nn.Conv2d(inside, width, 1, bias=False), nn.BatchNorm2d(width)
-        self.conv2 = nn.Conv2d(width, width, 3, stride, 1, bias=False)
-        self.bn2 = nn.BatchNorm2d(width)
-        self.conv3, self.bn3 = nn.Conv2d(width, 4 * width, 1, bias=False), nn.BatchNorm2d(4 * width)
-        self.shortcut = None
-        if stride != 1 or inside != 4 * width:
-            self.shortcut = nn.Sequential(
-                nn.Conv2d(inside, 4 * width, 1, stride, bias=False), nn.BatchNorm2d(4 * width)
-            )
-
-    def forward(self, x):
-        y = F.relu(self.bn1(self.conv1(x)), inplace=True)
-        y = F.relu(self.bn2(self.conv2(y)), inplace=True)
-        y = self.bn3(self.conv3(y))
-        return F.relu(y + (x if self.shortcut is None else self.shortcut(x)), inplace=True)
-
-
-class Encoder(nn.Module):
-    """ResNet-50 with a classifier and an embedding head, as MoPro has it."""
-
-    def __init__(self):
-        super().__init__()
-        self.conv1, self.bn1 = nn.Conv2d(3, 64, 7, 2, 3, bias=False), nn.BatchNorm2d(64)
-        blocks, inside = [], 64
-        for stage, (width, count) in enumerate([(64, 3), (128, 4), (256, 6), (512, 3)]):
-            for i in range(count):
-                blocks.append(Block(inside, width, 2 if stage > 0 and i == 0 else 1))
-                inside = 4 * width
-        self.blocks = nn.Sequential(*blocks)
-        self.classifier = nn.Linear(inside, CLASSES)
-        self.fc1, self.fc2 = nn.Linear(inside, inside), nn.Linear(inside, LOW_DIM)
-
-    def forward(self, x):
-        x = F.max_pool2d(F.relu(self.bn1(self.conv1(x)), inplace=True), 3, 2, 1)
-        feature = self.blocks(x).mean((2, 3))
-        embedding = F.normalize(self.fc2(F.relu(self.fc1(feature))).float(), dim=1)
-        return self.classifier(feature).float(), embedding
-
-
-class Mopro:
-    """The step of the clean phase on one GPU: both encoders, three losses, label correction, queue, prototypes."""
-
-    def __init__(self, batch, mode):
-        self.query = Encoder().cuda().to(memory_format=torch.channels_last)
-        self.key = Encoder().cuda().to(memory_format=torch.channels_last).requires_grad_(False)
-        self.run_query, self.run_key = self.query, self.key
-        if mode:
-            self.run_query, self.run_key = torch.compile(self.query, mode=mode), torch.compile(self.key, mode=mode)
-        self.follow = list(self.key.parameters()), list(self.query.parameters())
-        self.sgd = torch.optim.SGD(self.query.parameters(), lr=0.1, momentum=0.9, weight_decay=1e-4, foreach=True)
-        self.queue = F.normalize(torch.randn(LOW_DIM, QUEUE, device="cuda"), dim=0)
-        self.prototypes = F.normalize(torch.randn(CLASSES, LOW_DIM, device="cuda"), dim=1)
-        draw = lambda: torch.randint(0, 256, (batch, 3, SIZE, SIZE), dtype=torch.uint8, device="cuda")
-        self.views = [draw().to(memory_format=torch.channels_last) for _ in range(2)]
-        self.target = torch.randint(0, CLASSES, (batch,), device="cuda")
-        self.at = 0
-        self.mean = torch.tensor((0.485, 0.456, 0.406), device="cuda").view(1, 3, 1, 1)
-        self.std = torch.tensor((0.229, 0.224, 0.225), device="cuda").view(1, 3, 1, 1)
-
-    def image(self, view):
-        return (self.views[view].float() / 255 - self.mean) / self.std
-
-    def step(self):
-        with torch.autocast("cuda", dtype=torch.bfloat16):
-            logits, q = self.run_query(self.image(0))
-            with torch.no_grad():
-                key_params, query_params = self.follow
-                torch._foreach_mul_(key_params, 0.999)
-                torch._foreach_add_(key_params, query_params, alpha=0.001)
-                _, k = self.run_key(self.image(1))
-        instance = torch.cat([(q * k).sum(1, keepdim=True), q @ self.queue], 1) / 0.1
-        scores = q @ self.prototypes.t() / 0.1
-        with torch.no_grad():
-            s = 0.5 * F.softmax(logits, 1) + 0.5 * F.softmax(scores, 1)
-            best, at = s.max(1)
-            target = torch.where(best > 0.8, at, self.target)
-            kept = (best > 0.8) | (s.gather(1, self.target[:, None])[:, 0] > 1 / CLASSES)
-        weight = kept.float()
-        mean = lambda loss: (loss * weight).sum() / weight.sum().clamp(min=1)
-        loss = F.cross_entropy(instance, torch.zeros_like(target))
-        loss = loss + mean(F.cross_entropy(logits, target, reduction="none"))
-        loss = loss + mean(F.cross_entropy(scores, target, reduction="none"))
-        loss.backward()
-        self.sgd.step()
-        self.sgd.zero_grad(set_to_none=True)
-        with torch.no_grad():
-            n = k.shape[0]
-            self.queue[:, self.at : self.at + n] = k.t()
-            self.at = (self.at + n) % QUEUE
-            # Prototypes all at once: the sequential update of the published code would be much slower.
-            sums = torch.zeros_like(self.prototypes).index_add_(0, target, q * weight[:, None])
-            self.prototypes = F.normalize(0.999 * self.prototypes + 0.001 * sums, dim=1)
+SIZE = 224
 
 
 def median_seconds(run, count=20, warmup=5):
@@ -203,7 +109,7 @@ def main():
             try:
                 torch.cuda.reset_peak_memory_stats()
                 begin = time.time()
-                mopro = Mopro(batch, mode)
+                mopro = Step("resnet50", SIZE, batch, "mopro", "cuda", True, mode)
                 seconds = median_seconds(mopro.step)
                 peak = torch.cuda.max_memory_allocated() / 1e9
                 row = {"mode": name, "batch": batch, "ms": 1e3 * seconds, "images_per_second": batch / seconds}
