@@ -60,9 +60,10 @@ export async function kernelTool({ target }: Plan): Promise<Tool> {
   const gxx = { command: cxx(), version: await compilerVersion(), include, names: false, result: "o" } as const;
   const flags = ["-std=c++20", "-O3", "-fPIC", ...strict];
   if (target.device === "cpu") {
-    const [level, bf16] = target.arch.split("+");
+    const [level, unit] = target.arch.split("+");
     const wide = level === "x86-64-v4" ? ["-mprefer-vector-width=512"] : [];
-    const arch = [`-march=${level}`, ...(bf16 ? ["-mavx512bf16"] : []), ...wide];
+    const amx = unit === "amx" ? ["-mamx-tile", "-mamx-bf16"] : [];
+    const arch = [`-march=${level}`, ...(unit ? ["-mavx512bf16"] : []), ...amx, ...wide];
     return {
       ...gxx,
       // Sections and hidden names: the linker drops the kernels that an artefact does not have.

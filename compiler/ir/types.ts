@@ -77,8 +77,8 @@ export type Precision = "f32" | "bf16" | "tf32";
 export interface Target {
   readonly device: "cpu" | "cuda";
   /**
-   * CPU: "x86-64-v3", "x86-64-v4" or, with AVX512-BF16, "x86-64-v4+bf16". CUDA: all architectures that the image has
-   * code for, "sm_80,sm_90a", or "emulator" or "emulator_sm_90a".
+   * CPU: "x86-64-v3", "x86-64-v4", with AVX512-BF16 "x86-64-v4+bf16", with AMX, too, "x86-64-v4+amx". CUDA: all
+   * architectures that the image has code for, "sm_80,sm_90a", or "emulator" or "emulator_sm_90a".
    */
   readonly arch: string;
   readonly ranks: readonly number[];

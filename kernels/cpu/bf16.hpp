@@ -101,12 +101,16 @@ class FlushDenormals {
   unsigned before_;
 };
 
-/// How convolutions multiply. They move elements in words of 32 bits: one f32, or two bf16 that are summed.
+/// How convolutions multiply. They move elements in words of 32 bits: one f32, or two bf16 that are summed. While a
+/// Mode exists, the thread computes so. (Amx, conv_amx.hpp, does the same by tiles.)
 struct F32 {
   using stored = float;
   static constexpr int per_word = 1;
+  static constexpr bool tiles = false;
   using Operand = Vec;
-  struct Mode {};
+  struct Mode {
+    explicit Mode(int) {}
+  };
   static MOPROC_INLINE Operand load(const float* words) { return moproc::load(words); }
   static MOPROC_INLINE Operand broadcast(const float* word) { return Vec(*word); }
   static MOPROC_INLINE Vec mac(Operand x, Operand w, Vec sum) { return fma(x, w, sum); }
@@ -115,7 +119,10 @@ struct F32 {
 struct Bf16 {
   using stored = bf16;
   static constexpr int per_word = 2;
-  using Mode = FlushDenormals;
+  static constexpr bool tiles = false;
+  struct Mode : FlushDenormals {
+    explicit Mode(int) {}
+  };
 #if defined(__AVX512BF16__)
   using Operand = __m512bh;
   static MOPROC_INLINE Operand load(const float* words) { return (__m512bh)_mm512_loadu_si512(words); }

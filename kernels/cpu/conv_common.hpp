@@ -20,6 +20,14 @@ constexpr int words_of(int elements) {
   return (elements + E::per_word - 1) / E::per_word;
 }
 
+/// The words that AMX (amx.hpp) multiplies at a time in sums over `length` words: the largest number up to 16 that
+/// divides it, so that no word is left over.
+constexpr int tile_words(int64_t length) {
+  int words = length < 16 ? static_cast<int>(length) : 16;
+  while (length % words != 0) --words;
+  return words;
+}
+
 /// One pixel of a task: the offset of its first tap in the slab (words), and the number of the result's pixel,
 /// counted from the first pixel of the task's first image.
 struct ConvPixel {
@@ -28,11 +36,12 @@ struct ConvPixel {
 
 /// The taps of one phase and channel block: rows x cols runs of `run` words of the slab; weights (rows,
 /// cols, run, n). `fetch`: the words of each pixel that the cache is asked for one tile ahead; 0 if they are there.
+/// `step`: the words of a run that AMX multiplies at a time.
 struct Taps {
   const float* w;
   int rows, cols;
   int64_t run, row_stride, col_stride;
-  int fetch = 0;
+  int fetch = 0, step = 0;
 };
 
 /// Words between the pixels of a slab of c words each whose tile pixels lie `stride` apart.
@@ -238,9 +247,14 @@ MOPROC_NOINLINE void conv_pixels(const Params& p, const ConvJob& job, const Conv
     fetch(0);
     for (int i = 0; i < n;) {
       float* const acc = job.acc + (whole ? 0 : static_cast<int64_t>(i) * TILE_VECTORS * L);
-      const int left = n - i, m = left >= TILE_PIXELS ? TILE_PIXELS : left >= 3 && TILE_PIXELS > 3 ? 3 : 1;
+      const int left = n - i;
+      const int m = E::tiles && left < TILE_PIXELS ? left
+                    : left >= TILE_PIXELS          ? TILE_PIXELS
+                    : left >= 3 && TILE_PIXELS > 3 ? 3
+                                                   : 1;
       fetch(i + m);
-      if (m == TILE_PIXELS) conv_tile<E, TILE_VECTORS, TILE_PIXELS>(x, px + i, part, acc, row > 0);
+      if constexpr (E::tiles) E::template tile<TILE_VECTORS>(x, px + i, m, part, acc, row > 0);
+      else if (m == TILE_PIXELS) conv_tile<E, TILE_VECTORS, TILE_PIXELS>(x, px + i, part, acc, row > 0);
       else if (m == 3) conv_tile<E, TILE_VECTORS, 3>(x, px + i, part, acc, row > 0);
       else conv_tile<E, TILE_VECTORS, 1>(x, px + i, part, acc, row > 0);
       if (last) conv_store<Y, C, IMAGE, TILE_VECTORS>(p, job, px + i, m, c, acc, before + i);
@@ -251,3 +265,7 @@ MOPROC_NOINLINE void conv_pixels(const Params& p, const ConvJob& job, const Conv
 }
 
 }  // namespace moproc
+
+#if defined(__AVX512F__)
+#include "cpu/conv_amx.hpp"
+#endif

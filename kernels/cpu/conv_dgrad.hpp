@@ -3,9 +3,9 @@
 // inserted zero is multiplied; a residue without taps stores the epilogue of 0. Tasks: phase 0 (part of the channel
 // blocks, group, IMAGE_BLOCK images, ROW_BLOCK rows of dx), phase 1, if Y has sums or moments, (group, channel vector).
 //
-// Constants: C, H, W of dx; OUT, P, Q of dy; R, S, STRIDE, PAD; Element, F32 or Bf16 (bf16.hpp), the type in which dy
-// and w are multiplied; W_BUFFER (pack_conv_dgrad). struct Dy: prologue over
-// (n, p * q, k); struct Y: epilogue over (n, h * w, c) with sums and moments.
+// Constants: C, H, W of dx; OUT, P, Q of dy; R, S, STRIDE, PAD; Element, F32, Bf16 (bf16.hpp) or Amx (conv_amx.hpp),
+// the type in which dy and w are multiplied; W_BUFFER (pack_conv_dgrad). struct Dy: prologue over (n, p * q, k); struct
+// Y: epilogue over (n, h * w, c) with sums and moments.
 //
 // Tile constants (compiler/lower/templates/conv.ts chooses them):
 //   TILE_VECTORS, TILE_PIXELS  channel vectors and pixels of a register tile
@@ -126,8 +126,9 @@ MOPROC_NOINLINE void dgrad_tasks(const Params& p, const Task& task) {
           const float* const w = in<float>(p, K::W_BUFFER) +
                                  (b * all_taps * K::TILE_VECTORS + skipped * (whole ? K::TILE_VECTORS : D::last)) * L;
           constexpr bool one_run = D::pixel == D::words;
-          const Taps taps{w,      none ? 0 : v.taps, one_run ? 1 : u.taps, one_run ? u.taps * D::words : D::words,
-                          D::row, D::pixel};
+          const Taps taps{
+              w, none ? 0 : v.taps,   one_run ? 1 : u.taps, one_run ? u.taps * D::words : D::words, D::row, D::pixel,
+              0, tile_words(D::words)};
           const int c = b * K::TILE_VECTORS * L, m = n - i < K::PIXEL_SPAN ? n - i : K::PIXEL_SPAN;
           if (whole)
             conv_pixels<E, Y, K::C, IMAGE, K::TILE_VECTORS, K::TILE_PIXELS>(p, job, px + i, m, taps, K::TAP_ROWS, c,
@@ -144,7 +145,7 @@ MOPROC_NOINLINE void dgrad_tasks(const Params& p, const Task& task) {
 
 template <class K>
 static void conv_dgrad(const Params& p, const Task& task) {
-  [[maybe_unused]] const typename K::Element::Mode mode{};
+  [[maybe_unused]] const typename K::Element::Mode mode(tile_words(DgradShape<K>::words));
   dgrad_tasks<K>(p, task);
 }
 

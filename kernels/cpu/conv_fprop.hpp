@@ -2,9 +2,9 @@
 // zero after the prologue of x. Tasks: phase 0 (part of the channel blocks, group, IMAGE_BLOCK images, ROW_BLOCK rows
 // of y), phase 1, if Y has sums or moments, (group, channel vector).
 //
-// Constants: C, H, W of x; OUT, P, Q of y; R, S, STRIDE, PAD; Element, F32 or Bf16 (bf16.hpp), the type in which x and
-// w are multiplied; W_BUFFER (pack_conv_fprop). struct X: prologue over (n, h * w, c); struct Y: epilogue over (n, p *
-// q, k) with sums and moments.
+// Constants: C, H, W of x; OUT, P, Q of y; R, S, STRIDE, PAD; Element, F32, Bf16 (bf16.hpp) or Amx (conv_amx.hpp), the
+// type in which x and w are multiplied; W_BUFFER (pack_conv_fprop). struct X: prologue over (n, h * w, c); struct Y:
+// epilogue over (n, p * q, k) with sums and moments.
 //
 // Tile constants (compiler/lower/templates/conv.ts chooses them):
 //   TILE_VECTORS, TILE_PIXELS  channel vectors and pixels of a register tile
@@ -28,8 +28,9 @@ struct FpropShape {
   static constexpr bool point = K::R == 1 && K::S == 1;
   using E = typename K::Element;
   static constexpr int words = words_of<E>(K::C);  // of a pixel
-  static constexpr bool in_place =
-      is_stored_as<typename K::X, typename E::stored> && K::PAD == 0 && K::C % E::per_word == 0;
+  static constexpr bool in_place = is_stored_as<typename K::X, typename E::stored> && K::PAD == 0 &&
+                                   K::C % E::per_word == 0 &&
+                                   (K::STRIDE == 1 || !E::tiles);    // the rows of a tile are best equally far apart
   static constexpr int step = point ? K::STRIDE : 1;                 // between staged rows and columns
   static constexpr int stride = point && !in_place ? 1 : K::STRIDE;  // between outputs, in the slab
   static constexpr int slab_rows = (K::ROW_BLOCK - 1) * stride + K::R;
@@ -41,6 +42,8 @@ struct FpropShape {
   static constexpr int blocks = (vectors + K::TILE_VECTORS - 1) / K::TILE_VECTORS;
   static constexpr int last = vectors - (blocks - 1) * K::TILE_VECTORS;  // vectors of the last block
   static constexpr int row_blocks = (K::P + K::ROW_BLOCK - 1) / K::ROW_BLOCK;
+  static constexpr bool one_run = pixel == words;  // the taps (s, c) of a row are contiguous
+  static constexpr int run = one_run ? K::S * words : words;
   static_assert(K::IMAGE_BLOCK == 1 || K::ROW_BLOCK == K::P, "several images a task need whole images");
   static_assert(K::OUT > 0 && K::CHANNEL_PARTS <= blocks, "no part may be empty");
 };
@@ -92,15 +95,15 @@ MOPROC_NOINLINE void fprop_tasks(const Params& p, const Task& task) {
     const int first = F::blocks * t.part / K::CHANNEL_PARTS, end = F::blocks * (t.part + 1) / K::CHANNEL_PARTS;
     for (int i = 0; i < n; i += K::PIXEL_SPAN)
       for (int b = first; b < end; ++b) {
-        constexpr bool one_run = F::pixel == F::words;
         constexpr int64_t block = static_cast<int64_t>(K::R) * K::S * F::words * K::TILE_VECTORS * L;
         const Taps taps{in<float>(p, K::W_BUFFER) + b * block,
                         K::R,
-                        one_run ? 1 : K::S,
-                        one_run ? K::S * F::words : F::words,
+                        F::one_run ? 1 : K::S,
+                        F::run,
                         F::row,
                         F::pixel,
-                        F::in_place && F::point && b == first ? F::words : 0};
+                        F::in_place && F::point && b == first ? F::words : 0,
+                        tile_words(F::run)};
         constexpr int IMAGE = K::P * K::Q;
         const int c = b * K::TILE_VECTORS * L, m = n - i < K::PIXEL_SPAN ? n - i : K::PIXEL_SPAN;
         if (F::last == K::TILE_VECTORS || b + 1 < F::blocks)
@@ -112,7 +115,7 @@ MOPROC_NOINLINE void fprop_tasks(const Params& p, const Task& task) {
 
 template <class K>
 static void conv_fprop(const Params& p, const Task& task) {
-  [[maybe_unused]] const typename K::Element::Mode mode{};
+  [[maybe_unused]] const typename K::Element::Mode mode(tile_words(FpropShape<K>::run));
   fprop_tasks<K>(p, task);
 }
 

@@ -11,7 +11,7 @@
 // of x has the pixels that one tap reads for such a pair, so that each column is in two words, except for a 1x1
 // convolution.
 //
-// Constants: C, H, W of x; OUT, P, Q of dy; R, S, STRIDE, PAD; Element, F32 or Bf16, the type in which dy and x are
+// Constants: C, H, W of x; OUT, P, Q of dy; R, S, STRIDE, PAD; Element, F32, Bf16 or Amx: how dy and x are
 // multiplied; DW_BUFFER. struct Dy, X: prologues over (n, p * q, k) and (n, h * w, c).
 //
 // Tile constants (compiler/lower/templates/conv.ts chooses them):
@@ -35,7 +35,8 @@ struct WgradShape {
   static constexpr bool point = K::R == 1 && K::S == 1, pairs = E::per_word == 2;
   static constexpr int step = point ? K::STRIDE : 1, stride = point ? 1 : K::STRIDE;
   static constexpr int slab_rows = (K::ROW_BLOCK - 1) * stride + K::R, slab_cols = (K::Q - 1) * stride + K::S;
-  static constexpr int x_width = K::C < 16 ? K::C : 16, y_width = K::TILE_VECTORS * Vec::width;  // width of a panel
+  static constexpr int x_width = K::C < 16 && !E::tiles ? K::C : 16,
+                       y_width = K::TILE_VECTORS * Vec::width;  // width of a panel
   static constexpr int c_panels = (K::C + x_width - 1) / x_width, k_panels = (K::OUT + y_width - 1) / y_width;
   static constexpr int last_vectors = (K::OUT + Vec::width - 1) / Vec::width - (k_panels - 1) * K::TILE_VECTORS;
   static constexpr int c_blocks = (c_panels + K::IN_PANELS - 1) / K::IN_PANELS,
@@ -53,6 +54,12 @@ struct WgradShape {
   /// Offset in floats of the sums of (k panel, c panel, r) in a block; panels are counted from the block's first.
   static constexpr int64_t inside(int k, int c, int r) { return ((k * K::IN_PANELS + c) * K::R + r) * tile; }
   static_assert(K::IMAGE_BLOCK == 1 || K::ROW_BLOCK == K::P, "several images at a time need whole images");
+};
+
+/// What a task stages: conv_wgrad_amx.hpp has other panels.
+template <class K, bool tiles = K::Element::tiles>
+struct WgradStaged : WgradShape<K> {
+  static constexpr int words = 0;
 };
 
 /// Panels [k0, k1) x [c0, c1) of dw.
@@ -290,7 +297,8 @@ MOPROC_INLINE void wgrad_store(const Params& p, const float* a, int k0, int c0, 
 template <class K>
 MOPROC_NOINLINE void wgrad_store_tile(const Params& p, const float* a, int k, int c, int r) {
   using G = WgradShape<K>;
-  if (G::last_vectors == K::TILE_VECTORS || k + 1 < G::k_panels)
+  if constexpr (G::E::tiles) wgrad_store_sums<K>(p, a, k * 16, c * 16, r);
+  else if (G::last_vectors == K::TILE_VECTORS || k + 1 < G::k_panels)
     wgrad_store<K, G::y_width>(p, a, k * G::y_width, c * G::x_width, r);
   else wgrad_store<K, G::last_vectors * Vec::width>(p, a, k * G::y_width, c * G::x_width, r);
 }
@@ -320,6 +328,13 @@ MOPROC_INLINE void wgrad_combine(const Params& p, int64_t splits, int64_t task) 
   wgrad_store_tile<K>(p, a, k, c, r);
 }
 
+/// The words that a task stages.
+template <class K>
+constexpr int64_t wgrad_staged() {
+  using Sizes = WgradStaged<K>;
+  return K::OUT_PANELS * Sizes::y_panel + K::IN_PANELS * Sizes::x_panel;
+}
+
 /// Tasks as above. A group has SPLITS splits, or as many as it has images if these are fewer.
 template <class K>
 MOPROC_NOINLINE void wgrad_tasks(const Params& p, const Task& t) {
@@ -336,9 +351,10 @@ MOPROC_NOINLINE void wgrad_tasks(const Params& p, const Task& t) {
     const int id = static_cast<int>(task % blocks);
     const WgradBlock block = wgrad_block<K>(id);
     const int64_t split = task / blocks % splits, group = task / blocks / splits, n0 = group * images;
-    float* const sums = whole ? staged + K::OUT_PANELS * G::y_panel + K::IN_PANELS * G::x_panel
-                              : workspace + task / blocks * G::partial + id * G::block;
-    wgrad_images<K>(p, staged, group, n0 + images * split / splits, n0 + images * (split + 1) / splits, block, sums);
+    float* const sums = whole ? staged + wgrad_staged<K>() : workspace + task / blocks * G::partial + id * G::block;
+    const int64_t first = n0 + images * split / splits, end = n0 + images * (split + 1) / splits;
+    if constexpr (G::E::tiles) wgrad_image_tiles<K>(p, staged, group, first, end, block, sums);
+    else wgrad_images<K>(p, staged, group, first, end, block, sums);
     for (int k = block.k0; whole && k < block.k1; ++k)
       for (int c = block.c0; c < block.c1; ++c)
         for (int r = 0; r < K::R; ++r) wgrad_store_tile<K>(p, sums + G::inside(k - block.k0, c - block.c0, r), k, c, r);
@@ -347,8 +363,12 @@ MOPROC_NOINLINE void wgrad_tasks(const Params& p, const Task& t) {
 
 template <class K>
 static void conv_wgrad(const Params& p, const Task& t) {
-  [[maybe_unused]] const typename K::Element::Mode mode{};
+  [[maybe_unused]] const typename K::Element::Mode mode(WgradStaged<K>::words);
   wgrad_tasks<K>(p, t);
 }
 
 }  // namespace moproc
+
+#if defined(__AVX512F__)
+#include "cpu/conv_wgrad_amx.hpp"
+#endif

@@ -10,6 +10,7 @@
 #include "comm/world.h"
 #include "core/check.h"
 #include "core/error.h"
+#include "cpu/amx.h"
 
 namespace moproc {
 namespace {
@@ -24,7 +25,9 @@ bool cpu_has(std::string_view arch) {
   if (arch == "x86-64-v2") return __builtin_cpu_supports("x86-64-v2");
   if (arch == "x86-64-v3") return __builtin_cpu_supports("x86-64-v3");
   if (arch == "x86-64-v4") return __builtin_cpu_supports("x86-64-v4");
-  if (arch == "x86-64-v4+bf16") return __builtin_cpu_supports("x86-64-v4") && __builtin_cpu_supports("avx512bf16");
+  const bool v4_bf16 = __builtin_cpu_supports("x86-64-v4") && __builtin_cpu_supports("avx512bf16");
+  if (arch == "x86-64-v4+bf16") return v4_bf16;
+  if (arch == "x86-64-v4+amx") return v4_bf16 && has_amx();
   throw InputError("the artefact is compiled for the unknown CPU level " + std::string(arch));
 }
 

@@ -2,10 +2,13 @@
 // instructions that this CPU has: {"f32": 277.1, "bf16": 516.0}. Without AVX2 and FMA the exit status is 1.
 #include <cstdio>
 
+#include "cpu/amx.h"
+
 extern "C" {
 double moproc_rates_v3(int bf16);
 double moproc_rates_v4(int bf16);
 double moproc_rates_v4_bf16(int bf16);
+double moproc_rates_v4_amx(int bf16);
 }
 
 int main() {
@@ -15,7 +18,8 @@ int main() {
     return 1;
   }
   const auto in_f32 = v4 ? moproc_rates_v4 : moproc_rates_v3;
-  const auto in_bf16 = v4 && __builtin_cpu_supports("avx512bf16") ? moproc_rates_v4_bf16 : in_f32;
+  const bool v4_bf16 = v4 && __builtin_cpu_supports("avx512bf16");
+  const auto in_bf16 = !v4_bf16 ? in_f32 : moproc::has_amx() ? moproc_rates_v4_amx : moproc_rates_v4_bf16;
   const double f32 = in_f32(0), bf16 = in_bf16(1);
   std::printf("{\"f32\": %.1f, \"bf16\": %.1f}\n", f32, bf16);
   return 0;

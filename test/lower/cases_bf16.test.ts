@@ -1,12 +1,11 @@
 // The op cases with images as CPU kernels in bf16, for each kind of CPU: near the reference, and with the same bits on
-// AVX2, AVX-512 and AVX512-BF16, so that a run may move between machines.
+// AVX2, AVX-512 and AVX512-BF16, so that a run may move between machines. AMX adds in an order of its own.
 
 import test from "ava";
 import type { NdArray } from "../../compiler/ir/nd.js";
 import type { Target, Value } from "../../compiler/ir/types.js";
 import * as op from "../../compiler/ops/index.js";
-import { cpuArch } from "../../tools/cli/cpu.js";
-import { offBy, readers } from "../support/bf16_cases.js";
+import { amx, archs, hasAmx, missingArchs, offBy, readers } from "../support/bf16_cases.js";
 import { opCases } from "../support/cases.js";
 import { compiled, runCompiled, runReference } from "../support/compiled.js";
 import { opCase } from "../support/op_cases.js";
@@ -19,9 +18,9 @@ const tiny = opCase("tiny", { x: [2, 5, 6, 6], w: [7, 5, 3, 3] }, (b, v) => {
   return op.conv(b, scaled(v.x), scaled(v.w), { stride: 1, pad: 1 });
 });
 const cases = [...opCases.filter(images), ...readers, tiny];
-const archs = ["x86-64-v3", "x86-64-v4", "x86-64-v4+bf16"];
-const own = archs.indexOf(cpuArch("native", "bf16"));
-const targets = archs.slice(0, own + 1).map((arch): Target => ({ device: "cpu", arch, ranks: [1], precision: "bf16" }));
+const targets = [...archs, ...(hasAmx ? [amx] : [])].map(
+  (arch): Target => ({ device: "cpu", arch, ranks: [1], precision: "bf16" }),
+);
 const artefacts = Promise.all(
   targets.map((target, i) =>
     compiled(
@@ -35,11 +34,17 @@ const artefacts = Promise.all(
 for (const c of cases)
   test.serial(`bf16: ${c.name}`, async (t) => {
     const got = await Promise.all((await artefacts).map((a) => runCompiled(a, c.graph, c.feed)));
-    runReference(c.graph, c.feed).outputs.forEach((want, i) => {
-      const off = offBy(got[0]?.outputs[i] as NdArray, want);
-      t.true(c === tiny || off <= 6e-3, `output ${i} is off by ${off} of its norm`);
-    });
-    if (c === tiny) t.true(got[0]?.outputs[0]?.data.every((y) => y === 0));
-    for (const [i, g] of got.entries()) t.deepEqual(g, got[0], `${archs[i]} computes the bits of ${archs[0]}`);
+    const reference = runReference(c.graph, c.feed).outputs;
+    for (const [k, { arch }] of targets.entries()) {
+      if (k > 0 && arch !== amx) {
+        t.deepEqual(got[k], got[0], `${arch} computes the bits of ${archs[0]}`);
+        continue;
+      }
+      for (const [i, want] of reference.entries()) {
+        const off = offBy(got[k]?.outputs[i] as NdArray, want);
+        t.true(c === tiny || off <= 6e-3, `${arch}: output ${i} is off by ${off} of its norm`);
+      }
+      if (c === tiny) t.true(got[k]?.outputs[0]?.data.every((y) => y === 0));
+    }
   });
-for (const arch of archs.slice(own + 1)) test.skip(`bf16 on ${arch}: this CPU does not have it`, () => {});
+for (const arch of missingArchs) test.skip(`bf16 on ${arch}: this CPU does not have it`, () => {});

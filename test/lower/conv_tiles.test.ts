@@ -4,7 +4,8 @@
 import test from "ava";
 import type { Node, Target, Value } from "../../compiler/ir/types.js";
 import { type TemplateSpec, unfused } from "../../compiler/lower/template.js";
-import { convDgrad, convFprop, convWgrad } from "../../compiler/lower/templates/conv.js";
+import { convDgrad, convFprop } from "../../compiler/lower/templates/conv.js";
+import { convWgrad } from "../../compiler/lower/templates/conv_wgrad.js";
 
 const value = (shape: readonly number[]): Value => ({ name: "v", type: { dtype: "f32", shape } });
 

@@ -6,19 +6,18 @@ import type { Artefact, Values } from "node-cuda-rt";
 import type { NdArray } from "../../compiler/ir/nd.js";
 import type { Target } from "../../compiler/ir/types.js";
 import { phases } from "../../models/mopro.js";
-import { cpuArch } from "../../tools/cli/cpu.js";
+import { amx, archs, hasAmx, missingArchs } from "../support/bf16_cases.js";
 import { compiled, toValues } from "../support/compiled.js";
 import { checkLaunches, gpuCheck, small } from "../support/cuda_mopro.js";
 import { MoproSteps } from "../support/mopro_steps.js";
 
-const archs = ["x86-64-v3", "x86-64-v4", "x86-64-v4+bf16"];
-const own = archs.indexOf(cpuArch("native", "bf16"));
 const target = (arch: string): Target => ({ device: "cpu", arch, ranks: [1], precision: "bf16" });
-const native = target(archs[own] as string);
+const best = archs.at(-1) as string;
+const native = target(hasAmx ? amx : best);
 /** Awkward on purpose: odd images, channels that are no whole vectors (9, 18, ...), two groups of four images. */
 const odd = { ...small, width: 9 / 64, queue: 7, image_size: 33 };
 const mopro = new MoproSteps(odd, new Map([[2, 8]]));
-const names = new Map(archs.map((a) => [a, `mopro_bf16_${a.replaceAll(/\W/g, "_")}`]));
+const names = new Map([...archs, amx].map((a) => [a, `mopro_bf16_${a.replaceAll(/\W/g, "_")}`]));
 const artefact = (arch: string, threads = 2): Promise<Artefact> =>
   compiled(names.get(arch) as string, mopro.graphs, target(arch), threads);
 
@@ -48,17 +47,23 @@ async function chained(a: Artefact): Promise<readonly (readonly [string, Values]
 
 const bytesOf = (x: Values): Buffer => Buffer.from(x.buffer, x.byteOffset, x.byteLength);
 test.serial("the same bits on every kind of CPU and for every number of threads", async (t) => {
-  const want = await chained(await artefact(native.arch));
+  const want = await chained(await artefact(best));
   t.true(want.length > 100);
   for (const [name, x] of want) if (x instanceof Float32Array) t.true(x.every(Number.isFinite), name);
-  const others = [...archs.slice(0, own).map((a) => artefact(a)), artefact(native.arch, 1)];
+  const others = [...archs.slice(0, -1).map((a) => artefact(a)), artefact(best, 1)];
   for (const other of others) {
     const got = await chained(await other);
     for (const [i, [name, x]] of want.entries())
       t.true(bytesOf(x).equals(bytesOf((got[i] as (typeof want)[number])[1])), `${(await other).dir}: ${name}`);
   }
 });
-for (const arch of archs.slice(own + 1)) test.skip(`bf16 on ${arch}: this CPU does not have it`, () => {});
+if (hasAmx)
+  test.serial("AMX computes the same bits for every number of threads", async (t) => {
+    const [want, got] = [await chained(await artefact(amx)), await chained(await artefact(amx, 1))];
+    for (const [i, [name, x]] of want.entries())
+      t.true(bytesOf(x).equals(bytesOf((got[i] as (typeof want)[number])[1])), name);
+  });
+for (const arch of missingArchs) test.skip(`bf16 on ${arch}: this CPU does not have it`, () => {});
 
 test.serial("losses of 20 steps lie within 3 % of those in f32", async (t) => {
   // With a larger learning rate, the losses of a network this small jump from batch to batch, and both runs diverge.

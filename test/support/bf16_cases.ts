@@ -5,7 +5,17 @@ import type { Builder } from "../../compiler/ir/builder.js";
 import type { NdArray } from "../../compiler/ir/nd.js";
 import type { Value } from "../../compiler/ir/types.js";
 import * as op from "../../compiler/ops/index.js";
+import { cpuArch } from "../../tools/cli/cpu.js";
 import { type OpCase, opCase } from "./op_cases.js";
+
+/** The kinds of CPU that compute the same bits, in rising order; those that this CPU is; and those that it is not. */
+const sameBits = ["x86-64-v3", "x86-64-v4", "x86-64-v4+bf16"];
+export const amx = "x86-64-v4+amx";
+const native = cpuArch("native", "bf16");
+export const hasAmx = native === amx;
+const count = hasAmx ? sameBits.length : sameBits.indexOf(native) + 1;
+export const archs: readonly string[] = sameBits.slice(0, count);
+export const missingArchs: readonly string[] = [...sameBits.slice(count), ...(hasAmx ? [] : [amx])];
 
 /** An activation, the result of a convolution, and one reader of it whose kernel loads f32. */
 const reader = (name: string, read: (b: Builder, y: Value, x: Value) => Value): OpCase =>

@@ -1,7 +1,8 @@
-// Measures the speed of the convolution templates on the shapes of ResNet-50 at 224 x 224, in f32 and in bf16. Other
+// Measures the speed of the convolution templates on the shapes of ResNet-50 at 224 x 224, in f32, in bf16 and, in
+// bf16, by AMX. Other
 // processes may use the machine, too, so the same run also measures a loop of multiply-adds of the type. Compare the
 // ratio of the two, not the speed.
-//   conv_bench [threads [f32|bf16 [part of a name]]]
+//   conv_bench [threads [f32|bf16|amx [part of a name]]]
 // plain: neither prologue nor epilogue. fused: those of a training step (prologue: affine + relu, or batch_norm's
 // gradient; epilogue: moments, or relu's mask and two sums).
 #include <time.h>
@@ -18,6 +19,9 @@
 #include "cpu/conv_dgrad.hpp"
 #include "cpu/conv_fprop.hpp"
 #include "cpu/conv_wgrad.hpp"
+#if defined(__AMX_BF16__)
+#include "cpu/amx.h"
+#endif
 
 namespace {
 using namespace moproc;
@@ -116,9 +120,30 @@ double now(int threads) {
   return (static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec)) / (wall ? 1 : threads);
 }
 
+#if defined(__AVX512F__)
+/// GFLOP/s of one core that does nothing but products of tiles.
+double tile_peak() {
+  double best = 0;
+  alignas(64) static const float zeros[256] = {};
+  const TileMode mode(16);
+  for (int rep = 0; rep < 6; ++rep) {
+    sums_zero();
+    tile_load<kA>(zeros, 16), tile_load<kA + 1>(zeros, 16), tile_load<kB>(zeros, 16), tile_load<kB + 1>(zeros, 16);
+    const double start = now(1);
+    constexpr int n = 10000;
+    for (int k = 0; k < n; ++k) sums_mac<2, 2>();
+    best = std::max(best, 4 * 16.0 * 16 * 64 * n / (now(1) - start) * 1e-9);
+  }
+  return best;
+}
+#endif
+
 /// GFLOP/s of one core that does nothing but multiply-adds of the type on registers.
 template <class E>
 double peak() {
+#if defined(__AVX512F__)
+  if constexpr (E::tiles) return tile_peak();
+#endif
   double best = 0;
   for (int rep = 0; rep < 6; ++rep) {
     Vec a[10], more[10];  // enough chains for the latency of both types; GCC keeps no longer array in registers
@@ -229,17 +254,26 @@ int main(int argc, char** argv) {
   const int threads = argc > 1 ? std::atoi(argv[1]) : 1;
   const char* const type = argc > 2 ? argv[2] : "f32";
   const char* const part = argc > 3 ? argv[3] : "";
-  const bool bf16 = std::strcmp(type, "bf16") == 0;
-  if (threads < 1 || (!bf16 && std::strcmp(type, "f32") != 0)) {
-    std::fprintf(stderr, "conv_bench: expected a positive number of threads and f32 or bf16, not %s %s\n", argv[1],
+  const bool bf16 = std::strcmp(type, "bf16") == 0, amx = std::strcmp(type, "amx") == 0;
+  if (threads < 1 || (!bf16 && !amx && std::strcmp(type, "f32") != 0)) {
+    std::fprintf(stderr, "conv_bench: expected a positive number of threads and f32, bf16 or amx, not %s %s\n", argv[1],
                  type);
     return 2;
   }
+#if defined(__AMX_BF16__)
+  if (amx && !has_amx()) return std::fputs("conv_bench: the kernel does not allow AMX\n", stderr), 2;
+#define AMX_CASE(i) \
+  if (amx) measure_all<AmxCase##i, i>(threads, total)
+#else
+  if (amx) return std::fputs("conv_bench: this program was built on a machine without AMX\n", stderr), 2;
+#define AMX_CASE(i)
+#endif
   Totals total[6];
-#define CASE(i)                                            \
-  if (std::strstr(Case##i::name, part)) {                  \
-    if (bf16) measure_all<Bf16Case##i, i>(threads, total); \
-    else measure_all<Case##i, i>(threads, total);          \
+#define CASE(i)                                             \
+  if (std::strstr(Case##i::name, part)) {                   \
+    AMX_CASE(i);                                            \
+    if (bf16) measure_all<Bf16Case##i, i>(threads, total);  \
+    else if (!amx) measure_all<Case##i, i>(threads, total); \
   }
   ALL_CASES
 #undef CASE

@@ -101,8 +101,8 @@ export const modelFlagList: readonly Flag[] = [
     unit: "LIST",
     shown: `native; for CUDA ${cudaArchs}`,
     help:
-      "CPU: x86-64-v3 (AVX2), x86-64-v4 (AVX-512), x86-64-v4+bf16 (with AVX512-BF16) or native, which is this " +
-      "machine's. CUDA: a comma list of " +
+      "CPU: x86-64-v3 (AVX2), x86-64-v4 (AVX-512), x86-64-v4+bf16 (with AVX512-BF16), x86-64-v4+amx (with AMX) or " +
+      "native, which is this machine's. CUDA: a comma list of " +
       "sm_80 and " +
       "newer; or emulator, which runs the same kernels on the CPU (emulator_sm_90a: those of sm_90a).",
     ...device,

@@ -1,21 +1,12 @@
-// The convolution templates: kernels/cpu/conv_{fprop,dgrad,wgrad}.hpp and pack_conv.hpp. Tile sizes are chosen here and
-// in conv_tiles.ts, and are passed to C++ as constants. Those of wgrad depend only on the shape and the arch, because
-// they determine the order of dw's sum.
+// The templates of convolutions by pixels, kernels/cpu/conv_{fprop,dgrad}.hpp, and of their packed weights,
+// pack_conv.hpp. Tile sizes are chosen in conv_tiles.ts, and are passed to C++ as constants. conv_wgrad.ts has the
+// gradient of weights.
 
 import type { Node, Target, TensorType } from "../../ir/types.js";
 import { conv, conv_dgrad, conv_wgrad } from "../../ops/conv.js";
 import { ceilDiv } from "../../util/math.js";
 import { type Extents, type Fused, type LaunchShape, plain, type TemplateSpec } from "../template.js";
-import {
-  blockVectors,
-  clamp,
-  type DirectTiles,
-  directTiles,
-  type Machine,
-  machine,
-  orderMachine,
-  wordsOf,
-} from "./conv_tiles.js";
+import { blockVectors, type DirectTiles, directTiles, type Machine, machine, usesAmx, wordsOf } from "./conv_tiles.js";
 import { combineTasks, partialBytes, vectorWidth } from "./sums.js";
 
 /** One convolution: x (n, H, W, C), w (OUT, R, S, C), y (n, P, Q, OUT). */
@@ -44,7 +35,7 @@ function attr(node: Node, name: string): number {
 
 type Four = readonly [number, number, number, number];
 
-function dims(node: Node, which: "inputs" | "outputs", at: number): Four {
+export function dims(node: Node, which: "inputs" | "outputs", at: number): Four {
   const [a, b, c, d, ...more] = node[which][at]?.type.shape ?? [];
   if (a === undefined || b === undefined || c === undefined || d === undefined || more.length > 0)
     throw broken(node, `${which}[${at}] is not 4-D`);
@@ -75,16 +66,16 @@ export function convShape(node: Node): ConvShape {
 }
 
 /** The floating-point operations of a convolution; a multiply-add counts as two. */
-function convFlops(node: Node): number {
+export function convFlops(node: Node): number {
   const s = convShape(node);
   const images = dims(node, "inputs", 0)[0];
   return 2 * images * s.P * s.Q * s.OUT * s.C * s.R * s.S;
 }
 
-/** The type that is multiplied: a struct of kernels/cpu/bf16.hpp. */
-type ElementConstant = { readonly Element: { readonly type: "F32" | "Bf16" } };
-const elementOf = (target: Target): ElementConstant => ({
-  Element: { type: target.precision === "bf16" ? "Bf16" : "F32" },
+/** What is multiplied, and how: a struct of kernels/cpu/bf16.hpp or conv_amx.hpp. */
+export type ElementConstant = { readonly Element: { readonly type: "F32" | "Bf16" | "Amx" } };
+export const elementOf = (target: Target): ElementConstant => ({
+  Element: { type: usesAmx(target) ? "Amx" : target.precision === "bf16" ? "Bf16" : "F32" },
 });
 
 /** Words between the pixels of a slab: the distance of a tile's pixels must not be a multiple of 4 KiB. */
@@ -194,95 +185,6 @@ export const convDgrad: TemplateSpec = {
     return directLaunch(c, result, e, target, y);
   },
   flops: convFlops,
-};
-
-// wgrad
-
-/** Staged at a time: panels of one k and one c stay in the first-level cache. */
-const wgradPixels = { F32: 112, Bf16: 168 };
-const wgradPartialBytes = 4 << 20; // of one group, unless a single dw is larger
-const wgradTasks = 16; // tasks per group, at least, if the shape allows it
-
-/** The width of a channel panel of x, and what is staged of an image: words of a panel of x, and of a channel of dy. */
-function wgradStaged(s: ConvShape, rows: number, target: Target): { xWidth: number; image: number; y: number } {
-  const point = s.R === 1 && s.S === 1;
-  const stride = point ? 1 : s.STRIDE;
-  const xWidth = Math.min(s.C, 16);
-  const pixels = ((rows - 1) * stride + s.R) * ((s.Q - 1) * stride + s.S);
-  return point
-    ? { xWidth, image: wordsOf(pixels, target) * xWidth, y: wordsOf(rows * s.Q, target) }
-    : { xWidth, image: pixels * xWidth, y: rows * wordsOf(s.Q, target) };
-}
-
-/** Tile constants of conv_wgrad: see the header. */
-type WgradTiles = {
-  readonly TILE_VECTORS: number;
-  readonly TILE_POSITIONS: number;
-  readonly OUT_PANELS: number;
-  readonly IN_PANELS: number;
-  readonly IMAGE_BLOCK: number;
-  readonly ROW_BLOCK: number;
-  readonly SPLITS: number;
-};
-
-function wgradConstants(node: Node, target: Target): ConvShape & WgradTiles & ElementConstant {
-  const s = convShape(node);
-  const m = machine(target);
-  const TILE_VECTORS = blockVectors(s.OUT, m);
-  const TILE_POSITIONS = 6;
-  const kPanels = ceilDiv(s.OUT, TILE_VECTORS * m.lanes);
-  const cPanels = ceilDiv(s.C, Math.min(s.C, 16));
-  const element = elementOf(target);
-  const pixels = wgradPixels[element.Element.type];
-  const ROW_BLOCK = ceilDiv(s.P, ceilDiv(s.P, clamp(floor(pixels / s.Q), 1, s.P)));
-  const IMAGE_BLOCK = ROW_BLOCK < s.P ? 1 : clamp(floor(pixels / (s.P * s.Q)), 1, 16);
-  const order = orderMachine(target);
-  const width = blockVectors(s.OUT, order) * order.lanes;
-  const bytes = 4 * ceilDiv(s.OUT, width) * width * s.R * s.S * s.C;
-  const SPLITS = clamp(floor(wgradPartialBytes / bytes), 1, 64);
-  // Halve the side of the block that costs less staging, until there are enough tasks.
-  let OUT_PANELS = kPanels;
-  let IN_PANELS = cPanels;
-  while (
-    SPLITS * ceilDiv(kPanels, OUT_PANELS) * ceilDiv(cPanels, IN_PANELS) < wgradTasks &&
-    (OUT_PANELS > 1 || IN_PANELS > 1)
-  ) {
-    if (IN_PANELS * 16 >= OUT_PANELS * TILE_VECTORS * m.lanes && IN_PANELS > 1) IN_PANELS = ceilDiv(IN_PANELS, 2);
-    else if (OUT_PANELS > 1) OUT_PANELS = ceilDiv(OUT_PANELS, 2);
-    else IN_PANELS = ceilDiv(IN_PANELS, 2);
-  }
-  const tiles = { TILE_VECTORS, TILE_POSITIONS, OUT_PANELS, IN_PANELS, IMAGE_BLOCK, ROW_BLOCK, SPLITS };
-  return { ...s, ...element, ...tiles };
-}
-
-/** conv_wgrad(dy, x) -> dw, with prologues of both. Sums in a fixed order inside a group, and over groups in a tree. */
-export const convWgrad: TemplateSpec = {
-  name: "conv_wgrad",
-  op: "conv_wgrad",
-  prologue: ["dy", "x"],
-  epilogue: false,
-  sums: false,
-  moments: false,
-  streams: true,
-  constants: wgradConstants,
-  launch(node, e, target) {
-    const c = wgradConstants(node, target);
-    const yWidth = c.TILE_VECTORS * vectorWidth(target);
-    const { xWidth, image, y } = wgradStaged(c, c.ROW_BLOCK, target);
-    const kPanels = ceilDiv(c.OUT, yWidth);
-    const cPanels = ceilDiv(c.C, xWidth);
-    const splits = e.groups * Math.min(e.rows / e.groups, c.SPLITS);
-    const blocks = ceilDiv(kPanels, c.OUT_PANELS) * ceilDiv(cPanels, c.IN_PANELS);
-    const sums = c.OUT_PANELS * yWidth * c.IN_PANELS * xWidth * c.R * c.S; // of a block, in scratch if one split
-    const staged = c.IMAGE_BLOCK * (c.OUT_PANELS * y * yWidth + c.IN_PANELS * image);
-    return {
-      tasks: splits === 1 ? [blocks] : [splits * blocks, kPanels * cPanels * c.R],
-      workspaceBytes: splits === 1 ? 0 : 4 * splits * blocks * sums,
-      scratchBytes: 4 * (splits === 1 ? staged + sums : staged),
-    };
-  },
-  flops: convFlops,
-  rows: (node) => dims(node, "inputs", 0)[0], // the images, not the rows of dw
 };
 
 // packing: one node per weight and kind of use; its attributes stride and pad are those of the convolution

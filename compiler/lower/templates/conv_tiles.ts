@@ -1,7 +1,8 @@
 // The tiles of convolutions by pixels (fprop and dgrad): how many rows, images and channels a task and a register tile
 // have. They depend only on the shape and the arch, not on the batch, the groups or the threads, because they determine
 // the order of channel sums. Only a convolution without channel sums is cut finer for a small batch, which changes no
-// bit. In bf16 the sizes that determine an order depend only on the shape, so that all CPUs compute the same bits.
+// bit. In bf16 the sizes that determine an order depend only on the shape, so that all CPUs compute the same bits. AMX
+// adds in an order of its own.
 
 import type { Target } from "../../ir/types.js";
 import { ceilDiv } from "../../util/math.js";
@@ -29,10 +30,21 @@ const avx2: Machine = {
   ...{ slabBytes: 200 << 10, weightBytes: 320 << 10, spanBytes: 128 << 10 },
 };
 
-export const machine = (target: Target): Machine => (vectorWidth(target) === 16 ? avx512 : avx2);
+/** Tiles of 32 pixels; sums stay in them over all taps. Weights are bf16, so that twice as many fit. */
+const amx: Machine = {
+  ...{ lanes: 16, vectors: 4, pixels: 32 },
+  ...{ slabBytes: 800 << 10, weightBytes: Number.MAX_SAFE_INTEGER, spanBytes: 512 << 10 },
+};
+
+/** Whether convolutions are computed by AMX. */
+export const usesAmx = (target: Target): boolean => target.precision === "bf16" && target.arch.endsWith("+amx");
+
+export const machine = (target: Target): Machine =>
+  usesAmx(target) ? amx : vectorWidth(target) === 16 ? avx512 : avx2;
 
 /** The machine for which sizes that determine the order of a sum are chosen. */
-export const orderMachine = (target: Target): Machine => (target.precision === "bf16" ? avx512 : machine(target));
+export const orderMachine = (target: Target): Machine =>
+  target.precision === "bf16" && !usesAmx(target) ? avx512 : machine(target);
 
 /** The words of 32 bits in which convolutions move elements: an f32, or two bf16. */
 export const wordsOf = (elements: number, target: Target): number =>

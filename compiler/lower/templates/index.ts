@@ -6,6 +6,7 @@ import type { TemplateOf, TemplateSpec } from "../template.js";
 import { batchMatmul } from "./batch_matmul.js";
 import { collectives } from "./collective.js";
 import * as conv from "./conv.js";
+import { convWgrad } from "./conv_wgrad.js";
 import { cudaTemplates } from "./cuda/index.js";
 import { depthwise, depthwiseDgrad } from "./depthwise.js";
 import { loopsOf } from "./loops.js";
@@ -20,7 +21,7 @@ import * as update from "./update.js";
 const cpuTemplates: readonly TemplateSpec[] = [
   conv.convFprop,
   conv.convDgrad,
-  conv.convWgrad,
+  convWgrad,
   conv.packConvFprop,
   conv.packConvDgrad,
   depthwise,

@@ -5,9 +5,11 @@ import type { Fused } from "../template.js";
 
 /** The f32 lanes of a register. Throws for an arch that the CPU kernels do not support. */
 export function vectorWidth(target: Target): number {
-  if (target.arch === "x86-64-v4" || target.arch === "x86-64-v4+bf16") return 16;
+  if (["x86-64-v4", "x86-64-v4+bf16", "x86-64-v4+amx"].includes(target.arch)) return 16;
   if (target.arch === "x86-64-v3") return 8;
-  throw new Error(`arch ${target.arch}: the CPU kernels are written for x86-64-v3, x86-64-v4 and x86-64-v4+bf16`);
+  throw new Error(
+    `arch ${target.arch}: the CPU kernels are written for x86-64-v3 and x86-64-v4, also with +bf16 or +amx`,
+  );
 }
 
 /** Channels are padded to 16 in the workspace of partials, whatever the register width. */

@@ -1,6 +1,10 @@
 // Conversion to bf16 and products of pairs on one kind of CPU, against scalar code: rounding, denormals, infinities and
 // NaN, loads and stores of some lanes, and the order of the two products of a pair.
 #include "cpu/bf16.hpp"
+#ifdef MOPROC_TEST_AMX
+#include "cpu/amx.h"
+#include "cpu/amx.hpp"
+#endif
 
 #include <bit>
 #include <cmath>
@@ -115,6 +119,63 @@ TEST("random pairs, also with denormal operands and sums, are two fused multiply
   CHECK_EQ(wrong, 0);
 }
 
+#ifdef MOPROC_TEST_AMX
+
+/// sum + a * b of one element of a tile, as the manual defines it: even and odd elements are summed apart.
+float tile_sum(const bf16* a, const bf16* b, int words, float sum) {
+  float even = 0, odd = 0;
+  for (int k = 0; k < words; ++k) {
+    even = flushed(std::fma(flushed(value(a[2 * k])), flushed(value(b[32 * k])), even));
+    odd = flushed(std::fma(flushed(value(a[2 * k + 1])), flushed(value(b[32 * k + 1])), odd));
+  }
+  return flushed(flushed(sum) + flushed(even + odd));
+}
+
+TEST("a block of tiles adds products in the order of the manual, for tiles of all sizes") {
+  std::mt19937 random(2);
+  int wrong = 0, seen = 0;
+  for (int i = 0; i < 400; ++i) {
+    const int words = 1 + i % 16, kind = i % 3;
+    constexpr int kTile = 16 * 32, kSums = 32 * 32;
+    alignas(64) static bf16 a[2 * kTile], b[2 * kTile];
+    alignas(64) static float sums[kSums], before[kSums];
+    for (bf16* const tiles : {a, b})
+      for (int t = 0; t < 2 * kTile; ++t) {
+        bf16 x = static_cast<bf16>(random());
+        if (kind == 0) x &= 0xa0ff;  // small: products are denormal
+        if (kind == 1) x = static_cast<bf16>((x & 0x807f) | (120 + random() % 12) << 7);  // of about one size: rounding
+        if ((x & 0x7f80) == 0x7f80) x &= 0xbfff;                                          // finite
+        tiles[t] = x;
+      }
+    for (int t = 0; t < kSums; ++t) {
+      uint32_t bits = static_cast<uint32_t>(random());
+      if (kind == 1) bits = (bits & 0x807fffff) | static_cast<uint32_t>(120 + random() % 12) << 23;
+      if ((bits & 0x7f800000) == 0x7f800000) bits &= 0xbfffffff;
+      sums[t] = before[t] = std::bit_cast<float>(bits);
+    }
+    {
+      const TileMode mode(words);
+      sums_load<2, 2>(sums, 16 * 32, 16, 32);
+      tile_load<kA>(reinterpret_cast<const float*>(a), 16), tile_load<kB>(reinterpret_cast<const float*>(b), 16);
+      tile_load<kA + 1>(reinterpret_cast<const float*>(a + kTile), 16);
+      tile_load<kB + 1>(reinterpret_cast<const float*>(b + kTile), 16);
+      sums_mac<2, 2>();
+      sums_store<2, 2>(sums, 16 * 32, 16, 32);
+    }
+    for (int m = 0; m < 32; ++m)
+      for (int n = 0; n < 32; ++n, ++seen) {
+        const float got = sums[m * 32 + n],
+                    want = tile_sum(a + m * 32, b + n / 16 * kTile + n % 16 * 2, words, before[m * 32 + n]);
+        if (std::isnan(want) && std::isnan(got)) continue;
+        wrong += std::bit_cast<uint32_t>(got) != std::bit_cast<uint32_t>(want);
+      }
+  }
+  CHECK_EQ(wrong, 0);
+  CHECK_EQ(seen, 400 * 32 * 32);
+}
+
+#endif
+
 TEST("the mode ends with the object") {
   const unsigned before = _mm_getcsr();
   {
@@ -126,4 +187,9 @@ TEST("the mode ends with the object") {
 
 }  // namespace
 
-int main(int argc, char** argv) { return moproc::test::run(argc, argv); }
+int main(int argc, char** argv) {
+#ifdef __AMX_BF16__
+  if (!moproc::has_amx()) return std::puts("Bail out! the kernel does not allow AMX"), 1;
+#endif
+  return moproc::test::run(argc, argv);
+}

@@ -1,11 +1,15 @@
 // The convolution templates against naive convolutions in f64, for the shapes, tile constants and launch sizes that the
 // TypeScript side chose (conv_cases.inc), in f32 and in bf16: operands read in place, prologues, epilogues with sums
-// and moments, groups. Operands in bf16 are rounded first, so that the same tolerances hold.
+// and moments, groups. Operands in bf16 are rounded first, so that the same tolerances hold. With MOPROC_TEST_AMX: in
+// bf16 by the tiles of AMX, or by the code that stands for them if this CPU has none.
 #include "common/element.h"
 #include "cpu/conv_dgrad.hpp"
 #include "cpu/conv_fprop.hpp"
 #include "cpu/conv_wgrad.hpp"
 #include "cpu/pack_conv.hpp"
+#ifdef __AMX_BF16__
+#include "cpu/amx.h"
+#endif
 
 #include "native/kernels/harness.h"
 
@@ -339,16 +343,27 @@ void alone() {
 }
 
 // One test a case, named by it.
+#ifdef MOPROC_TEST_AMX
+#define CASE(i)                                                                         \
+  const Register register_##i(AmxCase##i::name, [] { all<AmxCase##i, i % 2 != 0>(); }); \
+  const Register register_other_##i(AmxCase##i::name, [] { all<AmxCase##i, i % 2 == 0>(); });
+#else
 #define CASE(i)                                                                   \
   const Register register_##i(Case##i::name, [] { all<Case##i, i % 2 != 0>(); }); \
   const Register register_bf16_##i(Bf16Case##i::name, [] { all<Bf16Case##i, i % 2 == 0>(); });
+#endif
 ALL_CASES
 #undef CASE
 
 TEST("a group alone gives the bits it gives beside others") {
   int tried = 0;
+#ifdef MOPROC_TEST_AMX
+#define CASE(i) \
+  if (AmxCase##i::groups > 1) alone<AmxCase##i>(), ++tried;
+#else
 #define CASE(i) \
   if (Case##i::groups > 1) alone<Case##i>(), alone<Bf16Case##i>(), ++tried;
+#endif
   ALL_CASES
 #undef CASE
   CHECK(tried > 3);
@@ -356,4 +371,9 @@ TEST("a group alone gives the bits it gives beside others") {
 
 }  // namespace
 
-int main(int argc, char** argv) { return moproc::test::run(argc, argv); }
+int main(int argc, char** argv) {
+#ifdef __AMX_BF16__
+  if (!moproc::has_amx()) return std::puts("Bail out! the kernel does not allow AMX"), 1;
+#endif
+  return moproc::test::run(argc, argv);
+}

@@ -7,13 +7,8 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { byteSize, type Node, type Target, type Value } from "../../../compiler/ir/types.js";
 import { type Fused, type TemplateSpec, unfused } from "../../../compiler/lower/template.js";
-import {
-  convDgrad,
-  convFprop,
-  convWgrad,
-  packConvDgrad,
-  packConvFprop,
-} from "../../../compiler/lower/templates/conv.js";
+import { convDgrad, convFprop, packConvDgrad, packConvFprop } from "../../../compiler/lower/templates/conv.js";
+import { convWgrad } from "../../../compiler/lower/templates/conv_wgrad.js";
 
 /** name, images, groups, C, H, W, OUT, R, S, STRIDE, PAD */
 type Case = readonly [string, number, number, number, number, number, number, number, number, number, number];
@@ -100,9 +95,17 @@ function struct(
   };`;
 }
 
-function structs(c: Case, index: number, count: number, arch: string, precision: "f32" | "bf16"): string {
+/** The three ways to multiply: a prefix of the struct's name, and what is added to the arch's name. */
+const kinds = [
+  { prefix: "", precision: "f32", more: "" },
+  { prefix: "Bf16", precision: "bf16", more: "" },
+  { prefix: "Amx", precision: "bf16", more: "+amx" },
+] as const;
+type Kind = (typeof kinds)[number];
+
+function structs(c: Case, index: number, count: number, level: string, { prefix, precision, more }: Kind): string {
   const [name, images, groups, C, H, W, OUT, R, S, stride, pad] = c;
-  const target: Target = { device: "cpu", arch, ranks: [1], precision };
+  const target: Target = { device: "cpu", arch: level + more, ranks: [1], precision };
   const [P, Q] = [Math.floor((H + 2 * pad - R) / stride) + 1, Math.floor((W + 2 * pad - S) / stride) + 1];
   const [x, w, y] = [value([images, C, H, W]), value([OUT, C, R, S]), value([images, OUT, P, Q])];
   const attrs = { stride, pad };
@@ -114,9 +117,8 @@ function structs(c: Case, index: number, count: number, arch: string, precision:
     scope: name,
   });
   const of = (spec: TemplateSpec, n: Node, tiled?: Fused): string => struct(spec, n, images, groups, target, tiled);
-  const bf16 = precision === "bf16";
-  return `struct ${bf16 ? "Bf16Case" : "Case"}${index} {
-  static constexpr const char* name = "${name}${bf16 ? ", bf16" : ""}";
+  return `struct ${prefix}Case${index} {
+  static constexpr const char* name = "${name}${prefix === "" ? "" : `, ${prefix.toLowerCase()}`}";
   static constexpr int images = ${images}, groups = ${groups}, count = ${count};
   struct Fprop ${of(convFprop, node("conv", [x, w], [y]))}
   struct FpropWithoutSums ${of(convFprop, node("conv", [x, w], [y]), unfused)}
@@ -129,8 +131,11 @@ function structs(c: Case, index: number, count: number, arch: string, precision:
 }
 
 function file(cases: readonly { readonly c: Case; readonly count: number }[]): string {
-  const of = (arch: string): string =>
-    cases.map(({ c, count }, i) => structs(c, i, count, arch, "f32") + structs(c, i, count, arch, "bf16")).join("");
+  const of = (level: string): string =>
+    kinds
+      .filter(({ more }) => more === "" || level === "x86-64-v4")
+      .flatMap((kind) => cases.map(({ c, count }, i) => structs(c, i, count, level, kind)))
+      .join("");
   const list = cases.map((_, i) => `CASE(${i})`).join(" ");
   return `// Written by make_conv_cases.ts. Do not edit.
 struct LaunchSize { int64_t tasks[2], workspace, scratch; };

@@ -7,6 +7,7 @@ import { conv_dgrad, conv_wgrad } from "../../../ops/conv.js";
 import { ceilDiv } from "../../../util/math.js";
 import { type Constants, type Extents, type Fused, plain, type TemplateSpec, type TensorMap } from "../../template.js";
 import * as cpu from "../conv.js";
+import * as cpuWgrad from "../conv_wgrad.js";
 import { numberAttr } from "../shapes.js";
 import { partialValues } from "../sums.js";
 import { combineBlocks, grid, MULTIPROCESSORS, onCuda, partialBytes, THREADS } from "./blocks.js";
@@ -211,7 +212,7 @@ function splitsOf({ s, o, t, hopper, slots }: Way, images: number): number {
   return Math.max(1, Math.min(Math.floor(Math.min(slots / tiles, Math.max(cheap, MULTIPROCESSORS / tiles))), most));
 }
 
-export const convWgrad = onCuda(cpu.convWgrad, {
+export const convWgrad = onCuda(cpuWgrad.convWgrad, {
   operandType,
   declines: unlessPoint(["dy", "x"]),
   constants(node, target, y) {
