@@ -41,7 +41,10 @@ struct WgradShape {
   static constexpr int last_vectors = (K::OUT + Vec::width - 1) / Vec::width - (k_panels - 1) * K::TILE_VECTORS;
   static constexpr int c_blocks = (c_panels + K::IN_PANELS - 1) / K::IN_PANELS,
                        k_blocks = (k_panels + K::OUT_PANELS - 1) / K::OUT_PANELS;
-  static constexpr int run = K::S * x_width;
+  /// Tap columns with sums of their own; with AMX, few channels share them (conv_wgrad_amx.hpp).
+  static constexpr bool shared = E::tiles && !point && K::C < 16;
+  static constexpr int columns = shared ? (K::S * K::C + 15) / 16 : K::S;
+  static constexpr int run = columns * x_width;
   static constexpr int64_t tile = static_cast<int64_t>(run) * y_width;          // of (k panel, c panel, r)
   static constexpr int64_t block = tile * K::OUT_PANELS * K::IN_PANELS * K::R;  // of a task
   static constexpr int64_t partial = block * k_blocks * c_blocks;

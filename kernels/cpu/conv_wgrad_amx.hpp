@@ -20,11 +20,12 @@ struct WgradStaged<K, true> {
   static constexpr int steps = G::point ? (pairs + 15) / 16 : pairs / tile_words(pairs);
   static constexpr int words = (pairs + steps - 1) / steps;  // of a tile
   static constexpr int length = steps * words;
+  static_assert(!G::shared || G::c_panels == 1);
   /// Rows of x with the same remainder by the stride follow each other, as the rows of dy do that read them.
   static constexpr int rows = G::point ? 1 : (G::slab_rows + G::stride - 1) / G::stride;
   static constexpr int64_t x_tap = 16 * static_cast<int64_t>(G::point ? length : rows * G::stride * row_pairs);
-  static constexpr int64_t x_image = x_tap * K::S, x_panel = x_image * K::IMAGE_BLOCK;
-  static constexpr int64_t y_image = 16 * static_cast<int64_t>(length), y_panel = y_image * K::IMAGE_BLOCK;
+  static constexpr int64_t x_image = x_tap * G::columns, x_panel = x_image * K::IMAGE_BLOCK;
+  static constexpr int64_t y_image = 256 * static_cast<int64_t>(steps), y_panel = y_image * K::IMAGE_BLOCK;
   /// The first pair that tap r reads.
   static constexpr int64_t tap_row(int r) {
     return G::point ? 0 : 16 * static_cast<int64_t>(r % G::stride * rows + r / G::stride) * row_pairs;
@@ -46,20 +47,38 @@ MOPROC_INLINE Vec wgrad_dy_pair(const Params& p, const At& first, int i, int c, 
   return i < T::pairs ? pair(value(at), value(at + 1)) : Vec();
 }
 
-/// Stages panels [k0, k1) of dy of one image, from pixel `first` on, as (panel, channel, pair).
+/// Stages panels [k0, k1) of dy of one image, from pixel `first` on, as tiles (panel, step, channel, 16 pairs).
 template <class K>
 MOPROC_NOINLINE void wgrad_stage_dy_tiles(const Params& p, float* ys, At first, int k0, int k1) {
   using T = WgradStaged<K>;
-  for (int i = 0; i < T::length; i += 16)
+  for (int step = 0; step < T::steps; ++step)
     for (int k = k0; k < k1; ++k) {
-      const int lanes = lanes_of(K::OUT - k * 16), count = T::length - i < 16 ? T::length - i : 16;
+      const int lanes = lanes_of(K::OUT - k * 16);
       Vec v[16];
 #pragma GCC unroll 16
-      for (int j = 0; j < 16; ++j) v[j] = j < count ? wgrad_dy_pair<K>(p, first, i + j, k * 16, lanes) : Vec();
+      for (int j = 0; j < 16; ++j)
+        v[j] = j < T::words ? wgrad_dy_pair<K>(p, first, step * T::words + j, k * 16, lanes) : Vec();
       transpose(v);
-      float* const to = ys + (k - k0) * T::y_panel + i;
+      float* const to = ys + (k - k0) * T::y_panel + step * 256;
 #pragma GCC unroll 16
-      for (int j = 0; j < 16; ++j) store(to + j * T::length, v[j], count);
+      for (int j = 0; j < 16; ++j) store(to + j * 16, v[j]);
+    }
+}
+
+/// Stages row `row` of x at `h`, which has fewer than 16 channels, as (16 positions (s, c), row, pair, position): `to`
+/// is the row's place.
+template <class K, class F>
+MOPROC_INLINE void wgrad_stage_few(float* to, int h, F value) {
+  using T = WgradStaged<K>;
+  using G = WgradShape<K>;
+  bf16 line[(G::slab_cols + 1 + K::STRIDE) * K::C + 32] = {};  // of the image, from column -PAD on
+  for (int w = 0; w < G::slab_cols; ++w) store_narrow(line + w * K::C, value(h, w - K::PAD, 0, K::C), K::C);
+  for (int i = 0; i < T::row_pairs; ++i)
+    for (int t = 0; t < G::columns; ++t) {
+      const bf16* const from = line + 2 * i * K::STRIDE * K::C + 16 * t;
+      const int lanes = lanes_of(K::S * K::C - 16 * t);
+      const Narrow second = 2 * i + 1 < K::Q ? load_narrow(from + K::STRIDE * K::C, lanes) : Narrow();
+      store(to + t * T::x_tap + 16 * i, pair(load_narrow(from, lanes), second));
     }
 }
 
@@ -89,6 +108,10 @@ MOPROC_NOINLINE void wgrad_stage_x_tiles(const Params& p, float* xs, int64_t ima
   for (int row = 0; row < G::slab_rows; ++row) {
     const int h = p0 * K::STRIDE - K::PAD + row;
     float* const to = xs + 16 * static_cast<int64_t>(row % G::stride * T::rows + row / G::stride) * T::row_pairs;
+    if constexpr (G::shared) {
+      wgrad_stage_few<K>(to, h, value);
+      continue;
+    }
     for (int c = c0; c < c1; ++c) {
       const int lanes = lanes_of(K::C - c * 16);
       for (int s = 0; s < K::S; ++s) {
@@ -120,11 +143,11 @@ MOPROC_NOINLINE void wgrad_tiles(const float* ys, const float* xs, int images, i
     for (int n = 0; n < images; ++n)
       for (int step = 0; step < T::steps; ++step) {
         const int64_t row = n * T::x_image + T::tap_row(r) + step * T::words * 16;
-        const float* const a = y + n * T::y_image + step * T::words;
+        const float* const a = y + n * T::y_image + step * 256;
         tile_load<kB>(x0 + row, 16);
         if constexpr (J > 1) tile_load<kB + 1>(x1 + row, 16);
-        tile_load<kA>(a, T::length);
-        if constexpr (I > 1) tile_load<kA + 1>(a + T::y_panel, T::length);
+        tile_load<kA>(a, 16);
+        if constexpr (I > 1) tile_load<kA + 1>(a + T::y_panel, 16);
         sums_mac<I, J>();
       }
     sums_store<I, J>(at, next_i, next_j, 16);
@@ -137,7 +160,7 @@ MOPROC_INLINE void wgrad_image_tiles(const Params& p, float* scratch, int64_t gr
                                      const WgradBlock& block, float* sums) {
   using T = WgradStaged<K>;
   float *const ys = scratch, *const xs = ys + K::OUT_PANELS * T::y_panel;
-  const int k_count = block.k1 - block.k0, j_count = (block.c1 - block.c0) * K::S;
+  const int k_count = block.k1 - block.k0, j_count = (block.c1 - block.c0) * WgradShape<K>::columns;
   bool add = false;
   for (int64_t n = n0; n < n1; n += K::IMAGE_BLOCK)
     for (int p0 = 0; p0 < K::P; p0 += K::ROW_BLOCK) {
@@ -159,15 +182,17 @@ MOPROC_INLINE void wgrad_image_tiles(const Params& p, float* scratch, int64_t gr
     }
 }
 
-/// Stores the sums `a` (s, k, c) of one (k panel, c panel, r) as dw (k, r, s, c).
+/// Stores the sums `a` (column, k, 16) of one (k panel, c panel, r) as dw (k, r, s, c).
 template <class K>
 MOPROC_INLINE void wgrad_store_sums(const Params& p, const float* a, int k0, int c0, int r) {
-  const int lanes = lanes_of(K::C - c0), rows = K::OUT - k0 < 16 ? K::OUT - k0 : 16;
+  using G = WgradShape<K>;
+  const int rows = K::OUT - k0 < 16 ? K::OUT - k0 : 16;
   float* const dw = static_cast<float*>(p.buf[K::DW_BUFFER]);
-  for (int s = 0; s < K::S; ++s)
+  for (int t = 0; t < G::columns; ++t) {
+    const int at = G::shared ? 16 * t : t * K::C + c0, lanes = lanes_of(G::shared ? K::S * K::C - at : K::C - c0);
     for (int k = 0; k < rows; ++k)
-      store(dw + ((static_cast<int64_t>(k0 + k) * K::R + r) * K::S + s) * K::C + c0, load(a + (s * 16 + k) * 16),
-            lanes);
+      store(dw + (static_cast<int64_t>(k0 + k) * K::R + r) * K::S * K::C + at, load(a + (t * 16 + k) * 16), lanes);
+  }
 }
 
 }  // namespace moproc

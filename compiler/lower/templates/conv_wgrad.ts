@@ -16,6 +16,10 @@ const amxSumBytes = 512 << 10; // of a task's block, which are read and written 
 const wgradPartialBytes = 4 << 20; // of one group, unless a single dw is larger
 const wgradTasks = 16; // tasks per group, at least, if the shape allows it
 
+/** The columns of taps that have sums of their own. With AMX, the (s, c) of few channels share them. */
+const columnsOf = (s: ConvShape, target: Target): number =>
+  usesAmx(target) && s.R * s.S > 1 && s.C < 16 ? ceilDiv(s.S * s.C, 16) : s.S;
+
 /** The width of a channel panel of x, and what is staged of an image: words of a panel of x, and of a channel of dy. */
 function wgradStaged(s: ConvShape, rows: number, target: Target): { xWidth: number; image: number; y: number } {
   const point = s.R === 1 && s.S === 1;
@@ -24,12 +28,14 @@ function wgradStaged(s: ConvShape, rows: number, target: Target): { xWidth: numb
     const rowPairs = ceilDiv(s.Q, 2);
     if (!point) {
       const tap = 16 * ceilDiv((rows - 1) * stride + s.R, stride) * stride * rowPairs;
-      return { xWidth: 16, image: s.S * tap, y: rows * rowPairs };
+      const pairs = rows * rowPairs;
+      let steps = ceilDiv(pairs, 16);
+      while (pairs % steps > 0) steps++; // of equal length
+      return { xWidth: 16, image: columnsOf(s, target) * tap, y: 16 * steps };
     }
     const pairs = ceilDiv(rows * s.Q, 2);
     const steps = ceilDiv(pairs, 16);
-    const length = steps * ceilDiv(pairs, steps);
-    return { xWidth: 16, image: 16 * length, y: length };
+    return { xWidth: 16, image: 16 * steps * ceilDiv(pairs, steps), y: 16 * steps };
   }
   const xWidth = Math.min(s.C, 16);
   const pixels = ((rows - 1) * stride + s.R) * ((s.Q - 1) * stride + s.S);
@@ -77,7 +83,7 @@ function wgradConstants(node: Node, target: Target): ConvShape & WgradTiles & El
   let IN_PANELS = cPanels;
   const few = (): boolean =>
     SPLITS * ceilDiv(kPanels, OUT_PANELS) * ceilDiv(cPanels, IN_PANELS) < wgradTasks ||
-    (amx && OUT_PANELS * IN_PANELS * s.R * s.S * 1024 > amxSumBytes);
+    (amx && OUT_PANELS * IN_PANELS * s.R * columnsOf(s, target) * 1024 > amxSumBytes);
   const xCost = 16 * (amx ? s.S : 1);
   while (few() && (OUT_PANELS > 1 || IN_PANELS > 1)) {
     if (IN_PANELS * xCost >= OUT_PANELS * TILE_VECTORS * m.lanes && IN_PANELS > 1) IN_PANELS = ceilDiv(IN_PANELS, 2);
@@ -105,7 +111,7 @@ export const convWgrad: TemplateSpec = {
     const cPanels = ceilDiv(c.C, xWidth);
     const splits = e.groups * Math.min(e.rows / e.groups, c.SPLITS);
     const blocks = ceilDiv(kPanels, c.OUT_PANELS) * ceilDiv(cPanels, c.IN_PANELS);
-    const sums = c.OUT_PANELS * yWidth * c.IN_PANELS * xWidth * c.R * c.S; // of a block, in scratch if one split
+    const sums = c.OUT_PANELS * yWidth * c.IN_PANELS * xWidth * c.R * columnsOf(c, target); // of a block, in scratch if one split
     const staged = c.IMAGE_BLOCK * (c.OUT_PANELS * y * yWidth + c.IN_PANELS * image);
     return {
       tasks: splits === 1 ? [blocks] : [splits * blocks, kPanels * cPanels * c.R],
