@@ -111,7 +111,8 @@ export const convWgrad: TemplateSpec = {
     const cPanels = ceilDiv(c.C, xWidth);
     const splits = e.groups * Math.min(e.rows / e.groups, c.SPLITS);
     const blocks = ceilDiv(kPanels, c.OUT_PANELS) * ceilDiv(cPanels, c.IN_PANELS);
-    const sums = c.OUT_PANELS * yWidth * c.IN_PANELS * xWidth * c.R * columnsOf(c, target); // of a block, in scratch if one split
+    // of a block, in scratch if one split
+    const sums = c.OUT_PANELS * yWidth * c.IN_PANELS * xWidth * c.R * columnsOf(c, target);
     const staged = c.IMAGE_BLOCK * (c.OUT_PANELS * y * yWidth + c.IN_PANELS * image);
     return {
       tasks: splits === 1 ? [blocks] : [splits * blocks, kPanels * cPanels * c.R],
