@@ -7,7 +7,8 @@
 //                    int8: exported models beside f32 [all parts]
 //                    --quick          2 seconds for a comparison [6], 0.3 for an operator [1]; no torch.compile
 //                    --threads N      CPU threads of both [all cores]
-//                    --publish        writes docs/benchmarks/cpu.md and cpu.json instead, from all parts
+//                    --publish        writes docs/benchmarks/cpu.md and cpu.json instead, from all parts; on a CPU
+//                                     with AMX, cpu-amx.md and cpu-amx.json
 //                    --no-setup       builds nothing: everything needed has been built
 
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -61,7 +62,6 @@ async function pythonWithTorch() {
 
 /** Builds the program that measures convolutions with the best instructions of this CPU. Returns its path. */
 async function convBench() {
-  const { cpuArch } = await import("../build/js/tools/cli/cpu.js");
   const target = `conv_bench_${cpuArch("native") === "x86-64-v4" ? "v4" : "v3"}`;
   const folder = join(root, "build", "bench", "native");
   if (!o["no-setup"]) typescript({ tests: true }); // its shapes come with the sizes of the templates
@@ -72,6 +72,7 @@ async function convBench() {
 
 const o = options();
 if (!o["no-setup"]) runSteps(allSteps());
+const { cpuArch } = await import("../build/js/tools/cli/cpu.js");
 const { int8 } = await import("../build/js/tools/bench/int8.js");
 const { cpuName, networks, singleOperators } = await import("../build/js/tools/bench/main.js");
 const { benchPage } = await import("../build/js/tools/bench/page.js");
@@ -136,11 +137,12 @@ for (const e of entries.filter((e) => e.goal !== null))
   console.log(`${missed.includes(e) ? "missed " : "reached"} ${e.name}: ${e.ratio.toFixed(2)}, goal ${e.goal}`);
 const out = o.publish ? join(root, "docs", "benchmarks") : join(root, "build", "bench");
 mkdirSync(out, { recursive: true });
-const page = join(out, "cpu.md");
+const name = cpuArch("native", "bf16").endsWith("+amx") ? "cpu-amx" : "cpu";
+const page = join(out, `${name}.md`);
 const command = ["npm run bench --", ...process.argv.slice(2).filter((a) => a !== "--no-setup")].join(" ");
 const date = new Date().toISOString().slice(0, 10);
 writeFileSync(page, benchPage(sections, { cpu: cpuName(), threads: o.threads, others: busy, date, command }));
 // biome pads the tables of pages in docs
 quiet(join(root, "node_modules", ".bin", "biome"), ["format", "--write", "--no-errors-on-unmatched", page]);
-writeFileSync(join(out, "cpu.json"), `${JSON.stringify(entries, null, 2)}\n`);
+writeFileSync(join(out, `${name}.json`), `${JSON.stringify(entries, null, 2)}\n`);
 console.log(page);

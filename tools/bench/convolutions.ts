@@ -4,6 +4,7 @@
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { root } from "../../compiler/util/root.js";
+import { cpuArch } from "../cli/cpu.js";
 import type { Entry } from "./compare.js";
 
 const IMAGES = 8; // per convolution, as conv_bench has
@@ -26,7 +27,7 @@ export function parseBench(text: string, type: string): Measured[] {
     const [, name = "", direction = "", gflops, peak] = line.exec(l) ?? [];
     return gflops === undefined
       ? []
-      : [{ name: name.replace(/, bf16$/, ""), type, direction, gflops: Number(gflops), peak: Number(peak) }];
+      : [{ name: name.replace(/, (bf16|amx)$/, ""), type, direction, gflops: Number(gflops), peak: Number(peak) }];
   });
 }
 
@@ -40,7 +41,8 @@ const key = (m: Pick<Measured, "name" | "type" | "direction">): string => `${m.n
 
 /** The entries, and a table of shares: ours and, in brackets, oneDNN's, if there is a `python` that has PyTorch. */
 export function convolutions(bench: string, python: string | undefined) {
-  const ours = types.flatMap((type) => parseBench(output(bench, ["1", type]), type));
+  const kind = { f32: "f32", bf16: cpuArch("native", "bf16").endsWith("+amx") ? "amx" : "bf16" };
+  const ours = types.flatMap((type) => parseBench(output(bench, ["1", kind[type]]), type));
   const script = join(root, "tools", "bench", "torch_convolutions.py");
   const theirs = python === undefined ? [] : (JSON.parse(output(python, [script, `${IMAGES}`])) as Measured[]);
   const peers = new Map(theirs.map((m) => [key(m), m.gflops]));
