@@ -4,6 +4,7 @@
 import { byteSize, type Init } from "../ir/types.js";
 import {
   type BoundMap,
+  type CodeDriver,
   type Plan,
   type Program,
   programName,
@@ -22,6 +23,7 @@ const arenas = ["state", "grad", "work", "io"] as const;
 export function planCpp(plan: Plan, imageCount = 0): string {
   const images = Array.from({ length: imageCount }, (_, i) => `moproc_image_${i}`);
   const cpu = plan.target.device === "cpu";
+  const { drivers = [] } = plan;
   const pool = new Pool();
   const states = plan.state.map((s) => stateInit(plan, s));
   const programs = plan.programs.map((p) => programInit(p, pool));
@@ -53,6 +55,7 @@ export function planCpp(plan: Plan, imageCount = 0): string {
           ),
         ]
       : []),
+    ...(drivers.length > 0 ? [table("DriverInfo", "drivers_", drivers.map(driverInit))] : []),
     ...pool.tables(),
     ...plan.programs.map((_, i) => table("StepInfo", `steps_${i}_`, programs[i]?.steps ?? [])),
     table(
@@ -64,7 +67,7 @@ export function planCpp(plan: Plan, imageCount = 0): string {
     `  ${span("meta_", meta.length)}, {${arenas.map((a) => plan.arenas[a]).join(", ")}}, ${plan.scratchBytes},`,
     `  ${span("tensors_", plan.tensors.length)}, ${span("states_", states.length)},`,
     `  ${span("kernels_", plan.kernels.length)}, ${span("programs_", programs.length)}, ` +
-      `${span("images_", images.length)}};`,
+      `${span("images_", images.length)}, ${span("drivers_", drivers.length)}};`,
     "}  // namespace",
     "",
     'extern "C" const moproc::Plan* moproc_plan() { return &plan_; }',
@@ -145,6 +148,8 @@ function kernelInit(k: Plan["kernels"][number], cpu: boolean): string {
   const entry = cpu ? k.symbol : "nullptr";
   return braces(str(k.symbol), str(k.template), entry, k.threads, k.sharedBytes, threads, sharedBytes);
 }
+
+const driverInit = ({ nvcc, cuda, release }: CodeDriver): string => braces(str(nvcc), cuda, str(release));
 
 function tensorInit(t: Tensor): string {
   const dtype = t.type.dtype === "bool" ? "boolean" : t.type.dtype;

@@ -3,8 +3,12 @@
 import type { Plan } from "../lower/plan.js";
 import { digest } from "../util/digest.js";
 
-/** A hex digest of everything in the plan that the state layout and the arithmetic depend on: all except `meta`. */
-export const planDigest = (plan: Plan): string => digest(JSON.stringify({ ...plan, meta: {} })).slice(0, 32);
+/**
+ * A hex digest of everything in the plan that the state layout and the arithmetic depend on: all except `meta` and
+ * `drivers`.
+ */
+export const planDigest = ({ drivers: _, ...plan }: Plan): string =>
+  digest(JSON.stringify({ ...plan, meta: {} })).slice(0, 32);
 
 /** The text of plan.json: the plan with its digest, and without the sources of kernels, which are in kernels/. */
 export function planJson(plan: Plan): string {

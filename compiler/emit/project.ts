@@ -8,6 +8,7 @@ import { cxx } from "../util/host.js";
 import { beginBeside, endBeside, requireFolder } from "../util/own.js";
 import { run } from "../util/run.js";
 import { linkArguments, mpiPlugin } from "./native.js";
+import { nvccDrivers } from "./nvcc.js";
 import { compileAll } from "./objects.js";
 import { planCpp } from "./plan_cpp.js";
 import { planJson } from "./plan_json.js";
@@ -67,11 +68,16 @@ export async function buildArtefact(
   }
 }
 
+/** The plan with the drivers that its code needs if nvcc compiles it. Rejects if nvcc is missing or too old. */
+const withDrivers = async (plan: Plan): Promise<Plan> =>
+  plan.target.device === "cuda" && !isEmulated(plan.target) ? { ...plan, drivers: await nvccDrivers() } : plan;
+
 async function fill(
   partial: string,
-  a: Artefact,
+  given: Artefact,
   progress: (done: number, total: number) => void,
 ): Promise<Pick<BuildResult, "objects" | "compiled">> {
+  const a = { ...given, plan: await withDrivers(given.plan) };
   mkdirSync(join(partial, "kernels"));
   mkdirSync(join(partial, "passes"));
   const files = kernelFiles(a.plan);

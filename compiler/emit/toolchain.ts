@@ -7,6 +7,7 @@ import type { Kernel, Plan } from "../lower/plan.js";
 import { cxx } from "../util/host.js";
 import { root } from "../util/root.js";
 import { run, Stopped, ToolFailure } from "../util/run.js";
+import { nvcc, nvccVersion } from "./nvcc.js";
 import type { Unit } from "./objects.js";
 
 /** The first line of the C++ compiler's version. Rejects, with what to install, if there is none. */
@@ -18,27 +19,6 @@ export async function compilerVersion(): Promise<string> {
     );
   });
   return text.split("\n")[0] as string;
-}
-
-/** The command of nvcc: $NVCC, or the one in $CUDA_HOME, or the one on the PATH. */
-export function nvcc(): string {
-  if (process.env.NVCC) return process.env.NVCC;
-  const home = process.env.CUDA_HOME;
-  const own = home ? join(home, "bin", "nvcc") : "";
-  return own && existsSync(own) ? own : "nvcc";
-}
-
-/** The last line of nvcc's version. Rejects, with what to install, if there is none. */
-export async function nvccVersion(): Promise<string> {
-  const text = await run([nvcc()], ["--version"]).catch((e: Error) => {
-    if (e instanceof Stopped) throw e;
-    throw new ToolFailure(
-      `no nvcc: ${e.message}\ninstall the CUDA toolkit 12.8 or later, or its compiler alone ` +
-        "(pip install nvidia-cuda-nvcc nvidia-cuda-runtime nvidia-cuda-cccl), and set CUDA_HOME or NVCC; " +
-        "--target-arch emulator needs no nvcc and runs the same kernels on the CPU",
-    );
-  });
-  return text.trim().split("\n").at(-1) as string;
 }
 
 const include = ["-I", join(root, "kernels"), "-I", join(root, "runtime")];

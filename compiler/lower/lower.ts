@@ -186,7 +186,7 @@ class Tables {
       ...derived.map((v) => entry(v, "derived", { kind: "constant", value: 0 })),
     ];
     return {
-      version: 1,
+      version: 2,
       name,
       target,
       meta: { ...meta, ...((target.precision ?? "f32") !== "f32" && { precision: target.precision }) },

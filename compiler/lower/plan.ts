@@ -98,7 +98,7 @@ export interface StateEntry {
 }
 
 export interface Plan {
-  readonly version: 1;
+  readonly version: 2;
   readonly name: string;
   readonly target: Target;
   readonly meta: Readonly<Record<string, string | number>>; // arch, num_class, batch, groups, image_size, ...
@@ -108,6 +108,14 @@ export interface Plan {
   readonly state: readonly StateEntry[]; // in the order of the checkpoint
   readonly kernels: readonly Kernel[];
   readonly programs: readonly Program[]; // "refresh" (rebuilds derived state) is always one of them
+  readonly drivers?: readonly CodeDriver[]; // of an artefact for GPUs, by its nvcc (emit/nvcc.ts)
+}
+
+/** The driver that code compiled by `nvcc` needs: its CUDA version (12040 is 12.4) and the first release with it. */
+export interface CodeDriver {
+  readonly nvcc: string; // "13.0"
+  readonly cuda: number;
+  readonly release: string; // "580.65.06" on Linux; "" if emit/nvcc.ts does not have it
 }
 
 /** Alignment of every tensor in its arena, in bytes. */

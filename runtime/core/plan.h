@@ -101,8 +101,15 @@ struct ImageInfo {
   int64_t bytes;
 };
 
+/// The driver that code compiled by `nvcc` needs (compiler/emit/nvcc.ts).
+struct DriverInfo {
+  const char* nvcc;     // "13.0"
+  int32_t cuda;         // the driver's CUDA version: 12040 for 12.4
+  const char* release;  // "580.65.06": the first driver of that version; "" if unknown
+};
+
 /// The version of the plan that this runtime reads: it changes whenever a struct of this file does.
-constexpr int32_t kPlanVersion = 1;
+constexpr int32_t kPlanVersion = 2;
 
 struct Plan {
   int32_t version;  // kPlanVersion
@@ -117,7 +124,8 @@ struct Plan {
   Span<StateInfo> state;  // in the order of the checkpoint
   Span<KernelInfo> kernels;
   Span<ProgramInfo> programs;
-  Span<ImageInfo> images;  // CUDA: each kernel is in one of them; empty on the CPU
+  Span<ImageInfo> images;         // CUDA: each kernel is in one of them; empty on the CPU
+  Span<DriverInfo> drivers = {};  // CUDA: of the nvcc that compiled the images, then of older nvccs that could
 };
 
 }  // namespace moproc

@@ -8,16 +8,26 @@
 #include "core/error.h"
 
 namespace moproc::cuda {
-namespace {
-
-constexpr int kNeeded = 12000;  // the first with libraries of kernels that need no context (cuLibraryLoadData)
-constexpr const char* kPathVariable = "MOPROC_CUDA_DRIVER";
-
-}  // namespace
 
 std::string show_version(int version) {
   return std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10);
 }
+
+namespace {
+
+/// The first driver with libraries of kernels that need no context (cuLibraryLoadData), for plans without nvcc's code.
+constexpr DriverInfo kOldest = {nullptr, 12000, "525.60.13"};
+constexpr const char* kPathVariable = "MOPROC_CUDA_DRIVER";
+
+const DriverInfo& needed_by(const Plan& plan) { return plan.drivers.size > 0 ? plan.drivers[0] : kOldest; }
+
+/// "CUDA 13.0 or later (release 580.65.06)".
+std::string show(const DriverInfo& d) {
+  return "CUDA " + show_version(d.cuda) + " or later" +
+         (*d.release ? std::string(" (release ") + d.release + ")" : std::string());
+}
+
+}  // namespace
 
 Driver::Driver(const Plan& plan) : plan_(plan) {
   open();
@@ -41,14 +51,22 @@ void Driver::open() {
   if (given && *given) throw InputError(std::string(kPathVariable) + ": cannot load " + path_ + ": " + reason);
   throw InputError(std::string(plan_.name) + " is compiled for NVIDIA GPUs (" + plan_.arch +
                    ") and needs their driver, which this machine does not have (" + reason +
-                   "). Install a driver for CUDA " + show_version(kNeeded) +
-                   " or later on a machine with such a GPU; in a container, pass the GPU through; or "
-                   "compile with --target cpu");
+                   "). Install a driver for " + show(needed_by(plan_)) +
+                   " on a machine with such a GPU; in a container, pass the GPU through; or compile with --target cpu");
 }
 
-std::string Driver::too_old() const {
-  return path_ + " is a driver for CUDA " + show_version(version_) + "; this artefact needs one for CUDA " +
-         show_version(kNeeded) + " or later: update the NVIDIA driver (525 or later)";
+/// Other --target-arch would not help: all code of one nvcc needs the same driver. An older nvcc helps if its code runs
+/// with this driver.
+std::string Driver::too_old(const DriverInfo& needed) const {
+  std::string text = path_ + " is a driver for CUDA " + show_version(version_) + "; " + plan_.name +
+                     (needed.nvcc ? std::string(" is compiled by nvcc ") + needed.nvcc + " and" : std::string()) +
+                     " needs one for " + show(needed) + ": update the NVIDIA driver";
+  for (const DriverInfo& older : plan_.drivers)
+    if (version_ >= older.cuda)
+      return text + ", or compile with an nvcc of CUDA " + older.nvcc + " or a later " +
+             std::to_string(older.cuda / 1000) + ".x ($NVCC or $CUDA_HOME), whose code runs with drivers for " +
+             show(older);
+  return text;
 }
 
 void Driver::start() {
@@ -57,7 +75,7 @@ void Driver::start() {
 #undef MOPROC_CUDA_BIND
   if (!driver_version.bound()) throw InputError(path_ + " is not a CUDA driver: it has no cuDriverGetVersion");
   driver_version(&version_);
-  if (version_ < kNeeded) throw InputError(too_old());
+  if (const DriverInfo& needed = needed_by(plan_); version_ < needed.cuda) throw InputError(too_old(needed));
 #define MOPROC_CUDA_REQUIRE(name, symbol, parameters) \
   if (!name.bound())                                  \
     throw InputError(path_ + " lacks " #symbol ", though it is a driver for CUDA " + show_version(version_));

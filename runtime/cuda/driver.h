@@ -56,7 +56,7 @@ class Driver {
  private:
   void open();
   void start();
-  std::string too_old() const;
+  std::string too_old(const DriverInfo& needed) const;
 
   const Plan& plan_;
   void* library_ = nullptr;

@@ -3,12 +3,13 @@
 // the largest bodies.
 
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { type ExecutionContext } from "ava";
+import { nvccDrivers } from "../../compiler/emit/nvcc.js";
 import { type Resources, resources } from "../../compiler/emit/resources.js";
-import type { Kernel, Plan } from "../../compiler/lower/plan.js";
+import type { CodeDriver, Kernel, Plan } from "../../compiler/lower/plan.js";
 import { lower } from "../../compiler/pipeline.js";
 import { root } from "../../compiler/util/root.js";
 import { moproPrograms } from "../../models/mopro.js";
@@ -114,3 +115,17 @@ for (const [gpu, code] of [
     spillNothing(t, compiled(t, text, code), 8, 255);
   });
 }
+
+run(`cubins have the ELF version that drivers of nvcc's major version read${why}`, async (t) => {
+  const [{ cuda, nvcc }] = (await nvccDrivers()) as [CodeDriver];
+  const dir = mkdtempSync(join(tmpdir(), "moproc cubin "));
+  try {
+    writeFileSync(join(dir, "one.cu"), "__global__ void one(int* x) { *x = 1; }\n");
+    const files = ["-o", join(dir, "one.cubin"), join(dir, "one.cu")];
+    t.is(spawnSync("nvcc", ["-cubin", "-arch=sm_90a", ...files]).status, 0);
+    const [abi, version] = readFileSync(join(dir, "one.cubin")).subarray(7, 9); // EI_OSABI, EI_ABIVERSION
+    t.deepEqual([abi, version], cuda < 13000 ? [0x33, 7] : [0x41, 8], `nvcc ${nvcc}`);
+  } finally {
+    rmSync(dir, { recursive: true });
+  }
+});

@@ -81,10 +81,10 @@ const StepInfo* const steps_1_ = nullptr;
 const ProgramInfo programs_[] = {
   {"step", {n0_, 5}, {n1_, 1}, {steps_0_, 9}, 2816, 2816, 1},
   {"refresh", {nullptr, 0}, {nullptr, 0}, {nullptr, 0}, 0, 0, 0}};
-const Plan plan_ = {1, "step", "50fc989165cbbfad7d32626a9b758e60", "cpu", "x86-64-v3",
+const Plan plan_ = {2, "step", "277b77a922e5f8a271b102b03b55c0cc", "cpu", "x86-64-v3",
   {nullptr, 0}, {2048, 1024, 2816, 3072}, 253952,
   {tensors_, 23}, {states_, 4},
-  {kernels_, 8}, {programs_, 2}, {nullptr, 0}};
+  {kernels_, 8}, {programs_, 2}, {nullptr, 0}, {nullptr, 0}};
 }  // namespace
 
 extern "C" const moproc::Plan* moproc_plan() { return &plan_; }

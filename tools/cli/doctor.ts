@@ -5,7 +5,7 @@ import { accessSync, constants, existsSync } from "node:fs";
 import { availableParallelism, freemem, totalmem } from "node:os";
 import { join } from "node:path";
 import { existingNative } from "../../compiler/emit/native.js";
-import { nvcc } from "../../compiler/emit/toolchain.js";
+import { nvcc } from "../../compiler/emit/nvcc.js";
 import { cacheDir } from "../../compiler/util/cache.js";
 import { cxx, missingPackages } from "../../compiler/util/host.js";
 import type { Command } from "../../compiler/util/run.js";

@@ -4,7 +4,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { RESOURCES, type ResourceTable } from "../../compiler/emit/resources.js";
 import { gridsOf, LAUNCH_MEANS, launchesOf } from "../../compiler/lower/launches.js";
-import type { Launch, Plan } from "../../compiler/lower/plan.js";
+import type { CodeDriver, Launch, Plan } from "../../compiler/lower/plan.js";
 import { predictedMicroseconds } from "../../compiler/lower/roofline.js";
 import { integer } from "./kinds.js";
 import { sections, type Verb } from "./record.js";
@@ -88,6 +88,7 @@ export function summary(plan: Plan & { digest: string }, table: ResourceTable): 
     digest: plan.digest,
     target: plan.target,
     meta: plan.meta,
+    ...(plan.drivers && { drivers: plan.drivers }),
     programs: Object.fromEntries(programs),
     arena_bytes: plan.arenas,
     live_bytes_max: Math.max(...plan.programs.map((p) => p.liveBytesMax)),
@@ -101,6 +102,10 @@ function resourcesOf(dir: string): ResourceTable {
   return existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as ResourceTable) : {};
 }
 
+const driverLine = ({ nvcc, cuda, release }: CodeDriver): string =>
+  `  compiled by nvcc ${nvcc}: needs a driver for CUDA ${Math.floor(cuda / 1000)}.${Math.floor((cuda % 1000) / 10)} ` +
+  `or later${release && ` (release ${release})`}`;
+
 function text(plan: Plan & { digest: string }, top: number): string {
   const lines = [
     `${plan.name} for ${plan.target.device} ${plan.target.arch}, plan ${plan.digest}`,
@@ -111,6 +116,7 @@ function text(plan: Plan & { digest: string }, top: number): string {
       .map(([k, v]) => `${k} ${megabytes(v)}`)
       .join(", ")}, scratch ${megabytes(plan.scratchBytes)} per thread`,
     `  ${plan.state.length} state tensors, ${plan.kernels.length} kernels`,
+    ...(plan.drivers ?? []).slice(0, 1).map(driverLine),
   ];
   const predicted = (ls: readonly Launch[]): string =>
     plan.target.device === "cpu"

@@ -4,9 +4,10 @@
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { linkArguments, mpiPlugin } from "../../compiler/emit/native.js";
+import { nvccVersion } from "../../compiler/emit/nvcc.js";
 import { headerDigest } from "../../compiler/emit/objects.js";
 import { ARTEFACT, type BuildResult, binaryName } from "../../compiler/emit/project.js";
-import { compilerVersion, isEmulated, nvccVersion, requireEmulator } from "../../compiler/emit/toolchain.js";
+import { compilerVersion, isEmulated, requireEmulator } from "../../compiler/emit/toolchain.js";
 import type { Target } from "../../compiler/ir/types.js";
 import type { Plan } from "../../compiler/lower/plan.js";
 import { compile } from "../../compiler/pipeline.js";

@@ -104,7 +104,7 @@ export function probePlan(arch, ofHopper) {
   });
   const none = { liveBytesMax: 0, workBytes: 0 };
   return {
-    version: 1,
+    version: 2,
     name: "primitives",
     target: { device: "cuda", arch, ranks: [1], precision: "bf16" },
     meta: {},

@@ -47,10 +47,49 @@ TEST("cuda errors: a driver that is not there, or is none") {
                              "Install a driver for CUDA 12.0 or later", "compile with --target cpu"});
 }
 
-TEST("cuda errors: a driver that is too old") {
+TEST("cuda errors: a driver that is too old for the runtime") {
   const Emulated gpu("version=11080");
   CudaToyPlan cuda;
-  has(refusal(cuda.plan()), {"is a driver for CUDA 11.8; this artefact needs one for CUDA 12.0 or later"});
+  has(refusal(cuda.plan()),
+      {"is a driver for CUDA 11.8; toy needs one for CUDA 12.0 or later (release 525.60.13): update"});
+}
+
+TEST("cuda errors: a driver that is too old for the code of the nvcc that made it") {
+  const std::string update = ": update the NVIDIA driver";
+  const std::string older = update +
+                            ", or compile with an nvcc of CUDA 12.8 or a later 12.x ($NVCC or $CUDA_HOME), whose code "
+                            "runs with drivers for CUDA 12.4 or later (release 550.54.14)";
+  const DriverInfo drivers[] = {
+      {"14.1", 14000, ""}, {"13.0", 13000, "580.65.06"}, {"12.9", 12040, "550.54.14"}, {"12.8", 12040, "550.54.14"}};
+  const auto said = [&](int version, std::initializer_list<int> listed) {
+    const Emulated gpu("version=" + std::to_string(version));
+    CudaToyPlan cuda;
+    std::vector<DriverInfo> list;
+    for (const int i : listed) list.push_back(drivers[i]);
+    cuda.plan().drivers = {list.data(), static_cast<int32_t>(list.size())};
+    const std::string text = refusal(cuda.plan());
+    CHECK_EQ(gpu.count("cuMemAlloc_v2") > 0, text == "nothing was thrown");
+    const size_t at = text.find("is a driver");
+    return at == std::string::npos ? text : text.substr(at);
+  };
+  const std::string works = "nothing was thrown";
+  const std::string thirteen = " is compiled by nvcc 13.0 and needs one for CUDA 13.0 or later (release 580.65.06)";
+  CHECK_EQ(said(12090, {1, 3}), "is a driver for CUDA 12.9; toy" + thirteen + older);
+  CHECK_EQ(said(12040, {1, 3}), "is a driver for CUDA 12.4; toy" + thirteen + older);
+  CHECK_EQ(said(12030, {1, 3}), "is a driver for CUDA 12.3; toy" + thirteen + update);  // no nvcc would help
+  CHECK_EQ(said(13000, {1, 3}), works);
+  CHECK_EQ(said(12030, {2}),
+           "is a driver for CUDA 12.3; toy is compiled by nvcc 12.9 and needs one for CUDA 12.4 or "
+           "later (release 550.54.14)" +
+               update);
+  CHECK_EQ(said(12040, {2}), works);
+  CHECK_EQ(said(13000, {0, 1, 3}),
+           "is a driver for CUDA 13.0; toy is compiled by nvcc 14.1 and needs one for CUDA 14.0 "
+           "or later" +
+               update +
+               ", or compile with an nvcc of CUDA 13.0 or a later 13.x ($NVCC or "
+               "$CUDA_HOME), whose code runs with drivers for CUDA 13.0 or later (release 580.65.06)");
+  CHECK_EQ(said(12080, {0, 1, 3}).ends_with(older), true);
 }
 
 TEST("cuda errors: no GPU, or not that one") {

@@ -16,7 +16,7 @@ TEST("a program is loaded by its file or by its folder") {
 
 TEST("another plan version, a library without a plan, no library and no file are refused") {
   CHECK_THROWS(ProgramLibrary(MOPROC_NEWER_PROGRAM),
-               "has plan version 2, this program reads version 1; compile the artefact again");
+               "has plan version 3, this program reads version 2; compile the artefact again");
   CHECK_THROWS(ProgramLibrary(MOPROC_NO_PROGRAM), "is not a program of moproc");
   CHECK_THROWS(ProgramLibrary(MOPROC_TOY_CHECKPOINT), "cannot load ");
   CHECK_THROWS(ProgramLibrary("/nowhere/program.so"), "no such file; is /nowhere an artefact directory?");

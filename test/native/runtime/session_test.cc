@@ -68,8 +68,8 @@ TEST("session: unknown names list what there is") {
 TEST("session: other versions, devices and CPUs are refused") {
   ToyPlan toy;
   Plan p = toy.plan();
-  p.version = 2;
-  CHECK_THROWS(Session s(p), "version 2");
+  p.version = 3;
+  CHECK_THROWS(Session s(p), "version 3");
   p = toy.plan();
   p.device = "npu";
   CHECK_THROWS(Session s(p), "compiled for npu, this runtime runs cpu and cuda");

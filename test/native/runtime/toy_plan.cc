@@ -156,7 +156,7 @@ void ToyPlan::finish(const char* device, const char* arch) {
   const auto span = [](const auto& v) {
     return Span<std::decay_t<decltype(v[0])>>{v.data(), static_cast<int32_t>(v.size())};
   };
-  plan_ = {1,
+  plan_ = {kPlanVersion,
            "toy",
            "toy-digest",
            device,
