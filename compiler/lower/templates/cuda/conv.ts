@@ -11,19 +11,19 @@ import * as cpuWgrad from "../conv_wgrad.js";
 import { numberAttr } from "../shapes.js";
 import { partialValues } from "../sums.js";
 import { combineBlocks, grid, MULTIPROCESSORS, onCuda, partialBytes, THREADS } from "./blocks.js";
+import { dgradTiles, fitting, fpropTiles, wgradTiles } from "./conv_tiles.js";
 import {
   convOperand,
   epilogueShared,
-  forOperand,
   HOPPER_TERMS,
   type HopperTile,
   hasHopper,
   hopperTile,
   type Operand,
   type Tile,
-  tile,
   wgradShared,
 } from "./gemm.js";
+import { limitsFor } from "./limits.js";
 import { columnsOf, dgradMaps, fpropMaps, isPaired, isPoint, type Shape, wgradMaps } from "./maps.js";
 
 function shapeOf(node: Node): Shape {
@@ -67,41 +67,6 @@ function dgradResult(s: Shape, o: Operand): Result {
 }
 
 /**
- * The tile of conv_fprop. A prologue computes a stage in registers, so stages with one are short, and shorter if it
- * reads several tensors.
- */
-function fpropTile(s: Shape, o: Operand, y: Fused, hopper: boolean): Tile {
-  const reads = y.prologues.get("x") ?? 0;
-  const long = columnsOf(s) >= 128 && reads === 0;
-  if (s.OUT > 64) {
-    if (!isPoint(s)) return forOperand(hopper ? tile(128, 128, 32, 4, 256, 2) : tile(256, 128, 32, 4, 512, 1), o);
-    if (reads > 1) return forOperand(tile(128, 128, 16, 3, 256, 2), o);
-    return forOperand(long ? tile(128, 128, 64, 3, 256, 2) : tile(128, 128, 32, reads > 0 ? 3 : 4, 256, 2), o);
-  }
-  if (!isPoint(s)) return forOperand(tile(256, 64, 32, 4, 256, 2), o);
-  return forOperand(long ? tile(128, 64, 64, 3, 128, 3) : tile(128, 64, 32, 4, 128, 3), o);
-}
-function dgradTile(s: Shape, o: Operand, y: Fused, hopper: boolean): Tile {
-  if (y.prologues.has("dy")) {
-    return forOperand(s.C > 32 || hopper ? tile(128, 64, 32, 4, 256, 2) : tile(128, 32, 32, 4, 128, 4), o);
-  }
-  if (s.C > 64)
-    return forOperand(isPoint(s) || hopper ? tile(128, 128, 32, 4, 256, 2) : tile(256, 128, 32, 4, 512, 1), o);
-  if (!isPoint(s)) return forOperand(tile(256, 64, 32, 4, 256, 2), o);
-  return forOperand(s.OUT >= 128 ? tile(128, 64, 64, 3, 128, 3) : tile(128, 64, 32, 4, 128, 3), o);
-}
-function wgradTile(s: Shape, o: Operand, y: Fused, hopper: boolean): Tile {
-  const wide = s.OUT > 64;
-  const columns = columnsOf(s);
-  if (y.prologues.has("dy")) return forOperand(wide ? tile(128, 64, 32, 4, 256, 2) : tile(64, 64, 32, 4, 128, 4), o);
-  const fits192 = !hopper || !y.prologues.has("x"); // sm_90a's 128 loading threads do not divide lines of 192
-  if (!wide && !isPoint(s) && columns % 192 === 0 && fits192) return forOperand(tile(64, 192, 32, 4, 192, 2), o);
-  const [bm, bn] = [wide ? 128 : 64, columns > 64 ? 128 : 64];
-  const threads = Math.max(128, (bm * bn) / 64);
-  return forOperand(tile(bm, bn, 32, 4, threads, threads === 128 ? 3 : 2), o);
-}
-
-/**
  * How one convolution is computed. The path for sm_90a has the same grid as the other one, so if sm_90a is among the
  * targets, the number of its blocks determines the sizes.
  */
@@ -116,8 +81,9 @@ function wayOf(node: Node, target: Target, y: Fused): Way {
   const [s, o] = [shapeOf(node), convOperand(target)];
   const wgrad = node.op === conv_wgrad.name;
   const has = hasHopper(target);
-  const tileOf = wgrad ? wgradTile : node.op === conv_dgrad.name ? dgradTile : fpropTile;
-  const t = tileOf(s, o, y, has);
+  const tilesOf = wgrad ? wgradTiles : node.op === conv_dgrad.name ? dgradTiles : fpropTiles;
+  const bytes = (t: Tile): number => (wgrad ? wgradShared(t, o) : epilogueShared(t, o, y));
+  const t = fitting(tilesOf(s, y, has), o, limitsFor(target, has), has, bytes);
   if (!has) return { s, o, t, slots: MULTIPROCESSORS * t.BLOCKS };
   const hopper = wgrad ? hopperTile(t, undefined, y.prologues.size > 1) : hopperTile(t, y, false);
   return { s, o, t, hopper, slots: MULTIPROCESSORS * hopper.HOPPER_BLOCKS };
@@ -133,13 +99,13 @@ const constantsOf = ({ s, o, t, hopper }: Way, shared: number, maps: readonly Te
   ...Object.fromEntries(maps.map((m, i) => [`${m.operand.toUpperCase()}_MAP`, i])),
 });
 
-const PARTIAL_SHARE = 0.01; // bytes of the partials of sums, at most, per byte that the kernel moves
+const PARTIAL_SHARE = 0.01; // bytes of the partials of sums that are wanted, at most, per byte that the kernel moves
 const SPLIT_SHARE = 0.015;
 
 /**
  * The number of tiles that a block computes one after the other (`run`) and of such runs. Without sums a run is one
- * tile. With sums it is at least as long as PARTIAL_SHARE requires, and at most twice that: the length with which the
- * waves of blocks take the least time.
+ * tile. With sums the run takes the least time, which is that of the waves of blocks and of the partials that they
+ * write. It is between half and twice the length with which partials are PARTIAL_SHARE of the bytes.
  */
 function runOf(
   r: Result,
@@ -149,10 +115,12 @@ function runOf(
 ): { readonly run: number; readonly runs: number } {
   const tiles = ceilDiv(images * r.tiled, t.TILE_ROWS);
   if (partialValues(y) === 0) return { run: 1, runs: tiles };
-  const least = Math.max(1, Math.ceil((16 * r.channels) / (PARTIAL_SHARE * r.bytes * t.TILE_ROWS)));
-  const cost = (run: number): number => ceilDiv(ceilDiv(tiles, run) * ceilDiv(r.channels, t.TILE_COLUMNS), slots) * run;
-  let run = least;
-  for (let other = least + 1; other <= 2 * least; other++) if (cost(other) < cost(run)) run = other;
+  const wanted = Math.max(1, (16 * r.channels) / (PARTIAL_SHARE * r.bytes * t.TILE_ROWS));
+  const waves = (run: number): number => ceilDiv(ceilDiv(tiles, run) * ceilDiv(r.channels, t.TILE_COLUMNS), slots);
+  const cost = (run: number): number => waves(run) * (run + PARTIAL_SHARE * wanted);
+  const [first, last] = [Math.ceil(wanted / 2), 2 * Math.ceil(wanted)];
+  let run = first;
+  for (let other = first + 1; other <= last; other++) if (cost(other) < cost(run)) run = other;
   return { run, runs: ceilDiv(tiles, run) };
 }
 

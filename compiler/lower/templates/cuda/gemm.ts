@@ -4,6 +4,7 @@
 import type { DType, Target } from "../../../ir/types.js";
 import type { Fused } from "../../template.js";
 import { partialValues } from "../sums.js";
+import { limitsOf, sharedFor } from "./limits.js";
 
 /** K::Operand of kernels/cuda/gemm_tile.cuh: how operands are stored and multiplied. */
 export interface Operand {
@@ -88,8 +89,7 @@ export type HopperTile = {
 };
 
 export const HOPPER_TERMS = 64;
-const SHARED_OF_BLOCK = 227 * 1024; // compute capability 9.0
-const SHARED_OF_MULTIPROCESSOR = 228 * 1024; // every block uses 1 KiB more of it than it requests
+const HOPPER = limitsOf("sm_90a");
 const MOST_STAGES = 6;
 
 /**
@@ -103,9 +103,9 @@ export function hopperTile(t: Tile, y: Fused | undefined, alone: boolean): Hoppe
   const barriers = 16;
   const stagesIn = (bytes: number): number =>
     Math.min(MOST_STAGES, Math.floor((bytes - scratch - state) / (stage + barriers)));
-  const half = SHARED_OF_MULTIPROCESSOR / 2 - 1024;
+  const half = sharedFor(HOPPER, 2);
   const blocks = !alone && workers === 128 && stagesIn(half) >= 3 ? 2 : 1;
-  const stages = stagesIn(blocks === 2 ? half : SHARED_OF_BLOCK);
+  const stages = stagesIn(blocks === 2 ? half : HOPPER.sharedOfBlock);
   return {
     HOPPER_WORKERS: workers,
     HOPPER_THREADS: workers + 128,
