@@ -2,12 +2,13 @@
 // every primitive and every launch of a tiny MoPro with the emulator's results, and 20 steps with the CPU's, and runs
 // the benchmark. DIR must be absent, empty, or an older kit, which is replaced.
 //   npm run gpu-kit -- [--out DIR] [--target-arch LIST] [--precision f32,bf16] [--batches 64,128,256,512] [--steps 20]
-// [--emulator]
+// [--emulator] [--pack]
 // --precision lists the precisions of the tiny MoPro; each record takes 50 MB. --emulator makes a kit for the emulated
-// driver, without ResNet-50, for the tests.
+// driver, without ResNet-50, for the tests. --pack also makes DIR/gpu-kit.tar.xz of at most 50 MB, by default with bf16
+// and batches 64 and 256 alone.
 
 import { spawnSync } from "node:child_process";
-import { copyFileSync, cpSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { copyFileSync, cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { beginBeside, endBeside, requireFolder } from "../compiler/util/own.mjs";
@@ -17,12 +18,15 @@ const { values: flags } = parseArgs({
   options: {
     out: { type: "string", default: join(root, "out", "gpu-kit") },
     "target-arch": { type: "string", default: "sm_80,sm_90a" },
-    precision: { type: "string", default: "f32,bf16" },
-    batches: { type: "string", default: "64,128,256,512" },
+    precision: { type: "string" },
+    batches: { type: "string" },
     steps: { type: "string", default: "20" },
     emulator: { type: "boolean", default: false },
+    pack: { type: "boolean", default: false },
   },
 });
+flags.precision ??= flags.pack ? "bf16" : "f32,bf16";
+flags.batches ??= flags.pack ? "64,256" : "64,128,256,512";
 const final = resolve(flags.out);
 try {
   requireFolder(flags.out, "gpu-kit");
@@ -136,5 +140,37 @@ cpSync(join(root, "tools", "gpu", "check.sh"), join(out, "check"));
 cpSync(join(root, "tools", "gpu", "baselines.py"), join(out, "baselines.py"));
 cpSync(join(root, "tools", "peers", "mopro_step.py"), join(out, "mopro_step.py"));
 rmSync(work, { recursive: true });
+
+const MOST_BYTES = 50e6; // of the archive
+const ARCHIVE = "gpu-kit.tar.xz";
+const megabytes = (bytes) => `${(bytes / 1e6).toFixed(1)} MB`;
+/** The bytes of a file, or of all files in a folder. */
+const sizeOf = (path) => {
+  const s = statSync(path);
+  return s.isDirectory() ? readdirSync(path).reduce((sum, name) => sum + sizeOf(join(path, name)), 0) : s.size;
+};
+
+/**
+ * Packs the kit and prints the sizes. The dictionary reaches from one artefact to the next, which have most kernels in
+ * common. Exits with 1 if the archive is too large.
+ */
+function pack() {
+  const names = readdirSync(out)
+    .filter((name) => !name.startsWith("."))
+    .toSorted();
+  const xz = "xz -T1 --lzma2=preset=6,dict=256MiB";
+  const to = join(out, ARCHIVE);
+  const args = ["-C", out, "-I", xz, "-cf", to, "--transform", "s,^,gpu-kit/,"];
+  const r = spawnSync("tar", [...args, ...names], { encoding: "utf8" });
+  if (r.status !== 0) throw new Error(`gpu-kit --pack: tar and xz are needed: ${r.error?.message ?? r.stderr}`);
+  for (const name of names) console.log(`${megabytes(sizeOf(join(out, name))).padStart(10)}  ${name}`);
+  const bytes = sizeOf(to);
+  console.log(`${megabytes(bytes).padStart(10)}  ${ARCHIVE}`);
+  if (bytes <= MOST_BYTES) return;
+  const remedy = "leave out precisions (--precision) or batches (--batches)";
+  console.error(`gpu-kit --pack: ${ARCHIVE} has ${megabytes(bytes)}, more than ${megabytes(MOST_BYTES)}: ${remedy}`);
+  process.exit(1);
+}
+if (flags.pack) pack();
 endBeside(out, final, "gpu-kit");
-console.log(`${final}: carry it to a machine with a GPU and run ./check`);
+console.log(`${final}: carry it${flags.pack ? `, or ${ARCHIVE} in it,` : ""} to a machine with a GPU and run ./check`);

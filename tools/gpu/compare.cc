@@ -66,7 +66,7 @@ bool agrees(DType type, const Difference& d) {
   return d.ulps == 0;
 }
 
-std::vector<Result> compare(const Plan& plan, const Record& record, int gpu) {
+std::vector<Result> compare(const Plan& plan, const Record& record, int gpu, const std::function<void(int)>& begin) {
   const std::unique_ptr<StepRunner> made = make_step_runner(plan, gpu);
   StepRunner& runner = *made;
   runner.spoil();
@@ -74,6 +74,7 @@ std::vector<Result> compare(const Plan& plan, const Record& record, int gpu) {
   std::vector<Result> results;
   std::vector<std::byte> got;
   for (int i = 0; i < program.steps.size; ++i) {
+    if (begin) begin(i);
     const std::vector<int> tensors = tensors_of(program.steps[i]);
     for (const int t : tensors) runner.write(t, record.before(i, t).data());
     runner.run(record.program(), i);

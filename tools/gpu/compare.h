@@ -1,6 +1,7 @@
 // Repeats every launch of a record from the same bytes on this machine's GPU.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -31,7 +32,9 @@ struct Result {
 };
 
 /// Results in order: of every tensor that the recorded launch changed, and of other tensors that this launch changes.
-std::vector<Result> compare(const Plan& plan, const Record& record, int gpu);
+/// `begin` is called before each step.
+std::vector<Result> compare(const Plan& plan, const Record& record, int gpu,
+                            const std::function<void(int step)>& begin = {});
 
 /// One line per wrong result, and a summary per template.
 std::string describe(const Plan& plan, const Record& record, const std::vector<Result>& results);

@@ -16,6 +16,12 @@ void set_fail(Config& c, const std::string& value) {
   c.fail[call] = {std::stoi(error), nth.empty() ? 1 : std::stoi(nth)};
 }
 
+void set_flip(Config& c, const std::string& value) {
+  const size_t colon = value.find(':');
+  c.flip = value.substr(0, colon);
+  if (colon != std::string::npos) c.flip_from = std::stoi(value.substr(colon + 1));
+}
+
 }  // namespace
 
 Config read_config(const char* text) {
@@ -33,6 +39,8 @@ Config read_config(const char* text) {
     else if (key == "shared") c.shared = std::stoi(value);
     else if (key == "workers") c.workers = static_cast<unsigned>(std::stoul(value));
     else if (key == "fail") set_fail(c, value);
+    else if (key == "hang") c.hang = value;
+    else if (key == "flip") set_flip(c, value);
     else throw std::runtime_error("MOPROC_EMULATOR: there is no " + item);
   }
   return c;

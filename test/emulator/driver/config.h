@@ -18,6 +18,9 @@ struct Config {
   int shared = 232448;                              // maximum of shared memory per block, bytes
   unsigned workers = 1;                             // CPU threads that run blocks
   std::map<std::string, std::pair<int, int>> fail;  // fail=cuMemAlloc_v2:2:3: the third call gives error 2
+  std::string hang;                                 // kernels whose names contain this never end
+  std::string flip;                                 // flip=NAME:3: the third launch of a kernel whose name contains
+  int flip_from = 1;                                // NAME, and every other one after it, writes a wrong bit
 };
 
 /// Throws std::runtime_error that names the key if a key is unknown.

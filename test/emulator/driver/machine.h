@@ -20,6 +20,10 @@
 #include "cuda/driver_api.h"
 #include "device_memory.h"
 
+namespace moproc {
+struct Params;
+}
+
 namespace emulator::driver {
 
 using moproc::cuda::DevicePtr;
@@ -164,6 +168,7 @@ class Machine {
 
  private:
   Machine() = default;
+  void flip_a_bit(const Kernel& k, const moproc::Params& p);
   bool run_one();
   void run_some(int one_in);
   void end_context();

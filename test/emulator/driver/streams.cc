@@ -1,7 +1,8 @@
 // Runs queued work. An operation is ready when it is the first in its stream and the recording that it waits for is
 // done; the seed chooses among the ready ones.
-#include <algorithm>
+#include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "cuda/params.cuh"
@@ -124,6 +125,7 @@ void Machine::run_kernel(const Kernel& k, unsigned grid, unsigned block, unsigne
   for (int i = 0; i < 48; ++i) check(p.buf[i], "buffer " + std::to_string(i));
   check(p.workspace, "the workspace");
   if (broken_) return;
+  while (!config_.hang.empty() && k.name.find(config_.hang) != std::string::npos) pause();
   const auto entry = reinterpret_cast<void (*)(moproc::Params)>(k.entry);
   try {
     const uint32_t seed = config_.seed == 0 ? 0 : static_cast<uint32_t>(random_()) | 1;
@@ -132,11 +134,21 @@ void Machine::run_kernel(const Kernel& k, unsigned grid, unsigned block, unsigne
     problem(e.what());
     broken_ = kIllegalAddress;
   }
+  if (!config_.flip.empty() && k.name.find(config_.flip) != std::string::npos) flip_a_bit(k, p);
   for (const auto& [address, m] : memory_) {
     if (m->intact()) continue;
     problem("kernel " + k.name + " wrote beside " + m->name());
     broken_ = kIllegalAddress;
   }
+}
+
+/// Makes some launches of a kernel wrong, as a race would: a bit of its last argument.
+void Machine::flip_a_bit(const Kernel& k, const moproc::Params& p) {
+  const int64_t launch = ++counts_["launches of " + k.name] - config_.flip_from;
+  if (launch < 0 || launch % 2 != 0) return;
+  int last = 47;
+  while (last > 0 && !p.buf[last]) --last;
+  *static_cast<unsigned char*>(p.buf[last]) ^= 1;
 }
 
 }  // namespace emulator::driver
