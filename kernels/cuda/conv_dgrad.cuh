@@ -141,7 +141,7 @@ MOPROC_INLINE void conv_dgrad(const Params& p) {
         dgrad_operands<K>(p, column0, group, i / residues * K::TILE_ROWS, residue,
                           [&](const auto& dy, const auto& w) { pipe.load(dy, w, residue.stages()); });
       }
-      return;
+      return pipe.finish_loads();
     }
   }
   typename D::Store store(shared_memory + D::Memory::state_at, column0);

@@ -137,7 +137,7 @@ MOPROC_INLINE void conv_fprop(const Params& p) {
 #pragma unroll 1
       for (int tile = cut.first_tile(); tile < end; ++tile)
         fprop_operands<K>(p, tile, [&](const auto& x, const auto& w) { pipe.load(x, w, F::stages); });
-      return;
+      return pipe.finish_loads();
     }
   }
   typename F::Store store(shared_memory + F::Memory::state_at, cut.column);

@@ -164,7 +164,10 @@ MOPROC_INLINE void conv_wgrad(const Params& p) {
   if constexpr (is_hopper<K>) {
     typename G::Pipe pipe;
     pipe.make();
-    if (pipe.is_loader()) return wgrad_operands<K>(p, [&](const auto& dy, const auto& x) { pipe.load(dy, x, stages); });
+    if (pipe.is_loader()) {
+      wgrad_operands<K>(p, [&](const auto& dy, const auto& x) { pipe.load(dy, x, stages); });
+      return pipe.finish_loads();
+    }
     product.clear();
     pipe.multiply(product, stages);
   } else {

@@ -110,8 +110,7 @@ struct Loader {
       for (int pass = 0; pass < U::passes; ++pass) {
         if (!U::inside(pass)) continue;
 #pragma unroll
-        for (int i = 0; i < parts; ++i)
-          *reinterpret_cast<uint4*>(shared_memory + tile + U::at(pass, parts, i)) = held.unit[pass][i];
+        for (int i = 0; i < parts; ++i) store_shared16(tile + U::at(pass, parts, i), held.unit[pass][i]);
       }
     }
   }

@@ -69,9 +69,20 @@ struct Pipeline {
           move(a, k, at, held_a[i], first_thread);
           move(b, k, at + Product::A::bytes, held_b[i], first_thread);
           if constexpr (copies) mbarrier_arrive_copies(full(slot));
-          if constexpr (holds) mbarrier_arrive(full(slot));
+          if constexpr (holds) {
+            fence_async_reads();  // PTX lets readers fence alone; CUTLASS's kernels fence where the stores are
+            mbarrier_arrive(full(slot));
+          }
           next();
         }
+    }
+  }
+
+  /// Called by the loading threads before they end: a thread must not end while its copies are in flight.
+  MOPROC_INLINE static void finish_loads() {
+    if constexpr (copies) {
+      cp_async_commit();  // copies that no group holds are not waited for
+      cp_async_wait<0>();
     }
   }
 

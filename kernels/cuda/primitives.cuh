@@ -73,6 +73,9 @@ MOPROC_INLINE void ldmatrix_x4_trans(uint32_t (&r)[4], uint32_t row) {
                : "memory");
 }
 
+/// Stores 16 bytes at byte `at` of dynamic shared memory, aligned to 16: the stores that products of warp groups read.
+MOPROC_INLINE void store_shared16(int at, const uint4& x) { *reinterpret_cast<uint4*>(shared_memory + at) = x; }
+
 /// Copies the first `bytes` (0..16) of 16 aligned bytes to shared memory and fills the rest with zeros; if `bytes` is
 /// 0, nothing is read. Complete after cp_async_wait. Bypasses the first-level cache.
 MOPROC_INLINE void cp_async16(uint32_t shared, const void* global, int bytes) {

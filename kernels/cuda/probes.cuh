@@ -189,6 +189,57 @@ MOPROC_INLINE void probe_mbarrier(const Params& p) {
       mbarrier_arrive(empty);
     }
   }
+  if (threadIdx.x < 32) {
+    cp_async_commit();
+    cp_async_wait<0>();
+  }
+}
+
+/// How operands with a prologue reach products: 128 threads store stages, fence and arrive; 128 others wait, multiply
+/// and release. Two stages, `probe_rounds` rounds. In: bf16, of each round 64 x 64 of a, then of b, 64 elements per
+/// line, both along k. Out: f32 (64, 64), the sum of the products of all rounds.
+constexpr int probe_rounds = 4;
+MOPROC_INLINE void probe_wgmma_rounds(const Params& p) {
+  using Product = WarpGroupProduct<ProbedProduct<64>, true, true>;
+  constexpr int barriers = 2 * Product::stage_bytes, lines = 128;
+  const auto full = [&](int i) { return shared_address(barriers + 8 * i); };
+  const auto empty = [&](int i) { return shared_address(barriers + 16 + 8 * i); };
+  if (threadIdx.x == 0) {
+    for (int i = 0; i < 2; ++i) mbarrier_init(full(i), 128), mbarrier_init(empty(i), 4);
+    mbarrier_init_fence();
+  }
+  __syncthreads();
+  if (threadIdx.x >= 128) {
+    for (int round = 0; round < probe_rounds; ++round) {
+      const int slot = round % 2;
+      mbarrier_wait(empty(slot), round / 2 % 2 ^ 1);
+      for (int i = static_cast<int>(threadIdx.x) - 128; i < lines * 8; i += 128) {
+        const int line = i / 8, chunk = i % 8, at = slot * Product::stage_bytes + line / 64 * Product::A::bytes;
+        store_shared16(at + Product::A::at(line % 64, chunk), in<uint4>(p, 0)[(round * lines + line) * 8 + chunk]);
+      }
+      fence_async_reads();
+      mbarrier_arrive(full(slot));
+    }
+    return;
+  }
+  Product product;
+  product.clear();
+  product.pin_sums();
+  for (int round = 0; round < probe_rounds; ++round) {
+    const int slot = round % 2;
+    mbarrier_wait(full(slot), round / 2 % 2);
+    fence_async_reads();
+    wgmma_fence();
+    product.add(slot * Product::stage_bytes);
+    wgmma_commit();
+    wgmma_wait<0>();
+    if (threadIdx.x % 32 == 0) mbarrier_arrive(empty(slot));
+  }
+  product.pin_sums();
+  product.each_pair([&](int row, int column, float x, float y) {
+    out<float>(p, 1)[row * 64 + column] = x;
+    out<float>(p, 1)[row * 64 + column + 1] = y;
+  });
 }
 
 #endif

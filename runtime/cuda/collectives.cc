@@ -63,7 +63,26 @@ Collectives::Collectives(const Driver& driver, const Gpu& gpu, const Plan& plan,
   if (in_order) staging_ = make_memory(driver, staging_bytes(), "room for sums in a fixed order");
   nccl_ = std::make_unique<NcclCommunicator>(
       world, [&gpu] { gpu.use(); }, stream_.get(), in_order ? sums_in_order() : RankSums(), staging_.get());
+  connect();
   world.watch().follow([this](int64_t& done, std::string& what) { where(done, what); });
+}
+
+/// NCCL connects ranks at the first collective of a kind, which it must not do inside a capture. So each kind that
+/// programs use is executed once: sums (in a fixed order: sends, receives and broadcasts), gathers, broadcasts.
+void Collectives::connect() {
+  constexpr int64_t kEach = 16;  // floats per rank, so that in a fixed order every rank sends to every other
+  const int64_t floats = kEach * world_.ranks(), bytes = floats * int64_t{sizeof(float)};
+  const Memory room = make_memory(driver_, 2 * bytes, "the first collectives");
+  const Event end = make_event(driver_, false);
+  const DevicePtr from = room.get(), to = from + static_cast<DevicePtr>(bytes);
+  driver_.fill(from, 0, static_cast<size_t>(2 * bytes), stream_.get());
+  if (staging_.get() == 0 || staging_bytes() >= bytes)
+    nccl_->all_reduce("the first sum", reinterpret_cast<const float*>(from), reinterpret_cast<float*>(to), floats);
+  nccl_->all_gather("the first gather", reinterpret_cast<const std::byte*>(from), reinterpret_cast<std::byte*>(to),
+                    kEach * int64_t{sizeof(float)});
+  nccl_->broadcast("the first broadcast", reinterpret_cast<std::byte*>(to), bytes, 0);
+  driver_.event_record(end.get(), stream_.get());
+  wait(end.get());
 }
 
 Collectives::~Collectives() { world_.watch().follow({}); }

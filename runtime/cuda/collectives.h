@@ -38,6 +38,7 @@ class Collectives {
   void wait(EventHandle event);
 
  private:
+  void connect();
   DevicePtr address(int tensor) const;
   int64_t staging_bytes() const;
   int64_t gathered_bytes() const;

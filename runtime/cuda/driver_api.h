@@ -39,7 +39,7 @@ constexpr unsigned kEventBlockingSync = 1, kEventDisableTiming = 2;
 constexpr int kCaptureThreadLocal = 1;
 constexpr int kAttributeComputeMajor = 75, kAttributeComputeMinor = 76;
 constexpr int kAttributeMaxSharedOptin = 97;
-constexpr int kFunctionMaxDynamicShared = 8;
+constexpr int kFunctionBinaryVersion = 6, kFunctionMaxDynamicShared = 8;
 
 /// CUtensorMap: how the tensor memory accelerator reads a tensor.
 struct alignas(64) TensorMap {
@@ -104,6 +104,7 @@ struct CopyRows {
   X(library_unload, cuLibraryUnload, (LibraryHandle library))                                                        \
   X(library_kernel, cuLibraryGetKernel, (KernelHandle * kernel, LibraryHandle library, const char* name))            \
   X(kernel_function, cuKernelGetFunction, (FunctionHandle * function, KernelHandle kernel))                          \
+  X(function_get, cuFuncGetAttribute, (int* value, int attribute, FunctionHandle function))                          \
   X(function_attribute, cuFuncSetAttribute, (FunctionHandle function, int attribute, int value))                     \
   X(launch, cuLaunchKernel,                                                                                          \
     (FunctionHandle function, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x, unsigned block_y, \

@@ -33,6 +33,7 @@ Kernels::Kernels(const Driver& driver, const Plan& plan, const GpuInfo& gpu)
                        " bytes of shared memory per block, " + gpu.show() + " has " + std::to_string(gpu.shared_bytes) +
                        "; compile with --target-arch sm_" + std::to_string(gpu.major) + std::to_string(gpu.minor));
     functions_.push_back(find(k));
+    if (hopper_ && k.hopper_threads > 0) require_hopper(k, functions_.back());
     if (shared > 0) driver.function_attribute(functions_.back(), kFunctionMaxDynamicShared, shared);
   }
 }
@@ -62,6 +63,17 @@ FunctionHandle Kernels::find(const KernelInfo& k) const {
     return function;
   }
   throw InputError(std::string(plan_.name) + ": no image of the artefact holds the kernel " + k.symbol);
+}
+
+/// The code for sm_90a has its own block size and tensor maps, so no other code may run in its place.
+void Kernels::require_hopper(const KernelInfo& k, FunctionHandle function) const {
+  int version = 0;  // 90 for code of sm_90 or sm_90a
+  driver_.function_get(&version, kFunctionBinaryVersion, function);
+  if (version == 90) return;
+  throw InputError(std::string("kernel ") + k.symbol + " of " + plan_.name + ": the driver loaded code for sm_" +
+                   std::to_string(version) + " on " + gpu_.show() +
+                   ", which has code of its own for sm_90a: unset CUDA_FORCE_PTX_JIT, or compile with --target-arch "
+                   "sm_80");
 }
 
 void Kernels::no_code(Result r, const char* call) const {

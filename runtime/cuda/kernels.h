@@ -17,7 +17,7 @@ class Kernels {
  public:
   /// Loads all kernels into the current context, so that none can fail to load at its first launch. Throws InputError
   /// if the images have no code that this GPU and driver can run, a kernel is in none of them, or a kernel needs more
-  /// shared memory than a block can have.
+  /// shared memory than a block can have, or the driver loaded other code than that for sm_90a.
   Kernels(const Driver& driver, const Plan& plan, const GpuInfo& gpu);
 
   FunctionHandle function(int kernel) const { return functions_[static_cast<size_t>(kernel)]; }
@@ -29,6 +29,7 @@ class Kernels {
  private:
   void load(const ImageInfo& image);
   FunctionHandle find(const KernelInfo& kernel) const;
+  void require_hopper(const KernelInfo& kernel, FunctionHandle function) const;
   [[noreturn]] void no_code(Result result, const char* call) const;
 
   const Driver& driver_;

@@ -3,7 +3,8 @@
 
 import test from "ava";
 import type { NdArray } from "../../compiler/ir/nd.js";
-import { offBy, readers } from "../support/bf16_cases.js";
+import { lower } from "../../compiler/pipeline.js";
+import { offBy, readers, windows } from "../support/bf16_cases.js";
 import { opCases } from "../support/cases.js";
 import { compiled, runCompiled, runReference } from "../support/compiled.js";
 import { emulated, fitsTensorCores, hasCudaKernels, haveEmulator } from "../support/emulated.js";
@@ -14,7 +15,21 @@ const cases = [
     (c) => hasCudaKernels(c.graph) && fitsTensorCores(c.graph) && c.graph.nodes.some((n) => n.op.startsWith("conv")),
   ),
   ...readers.filter((c) => hasCudaKernels(c.graph)),
+  ...windows,
 ];
+
+test("TMA loads windows in the cases for it", (t) => {
+  const target = { device: "cuda", arch: "emulator_sm_90a", ranks: [1], precision: "bf16" } as const;
+  const without = windows.filter((c) => {
+    const { programs } = lower([c.graph], { name: c.name, target }).plan;
+    const maps = programs.flatMap((p) => p.steps.flatMap((s) => (s.do === "launch" ? s.maps : [])));
+    return !maps.some((m) => m.window);
+  });
+  t.deepEqual(
+    without.map((c) => c.name),
+    [],
+  );
+});
 
 for (const arch of ["emulator", "emulator_sm_90a"]) {
   const artefact = haveEmulator

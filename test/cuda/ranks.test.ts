@@ -117,7 +117,8 @@ run("collectives come in the plan's order, gradients in buckets from the end of 
     .filter((s) => s.firstRank)
     .map((s) => (plan.tensors[s.tensor]?.type.shape[0] as number) * 4);
   const evaluation = states.map((bytes) => `broadcast ${bytes}`);
-  const want = ["warmup", "proto", "clean"].flatMap((name) => [...of(name), ...evaluation]);
+  const connects = ["all_reduce 64", "all_gather 64", "broadcast 256"]; // before the first capture
+  const want = [...connects, ...["warmup", "proto", "clean"].flatMap((name) => [...of(name), ...evaluation])];
   for (const r of [0, 3])
     t.deepEqual(
       readFileSync(shell.at(`log.${r}`), "utf8")

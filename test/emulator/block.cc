@@ -55,6 +55,7 @@ void Block::start(unsigned index) {
     f.place = {{i, 0, 0}, {index, 0, 0}, {n, 1, 1}, {launch_.grid, 1, 1}};
     f.ended = false;
     f.wait = Wait::nothing;
+    f.at_end = nullptr;
     warps_[i / 32].live |= 1u << (i % 32);
     ready_.push_back(&f);
   }
@@ -65,6 +66,7 @@ void Block::enter() {
   Stopped other;
   has_switched(b.main_.bottom == nullptr ? b.main_ : other);
   b.kernel_();
+  if (b.current_->at_end) b.current_->at_end();
   b.end_of_fiber();
 }
 
@@ -218,9 +220,10 @@ void Block::complete(Warp& w, unsigned first_thread, const Fiber& by) {
   }
 }
 
-void Block::wait_until(const char* what, bool (*ready)(const void*), const void* state) {
+void Block::wait_until(const char* what, bool (*ready)(const void*), const void* state,
+                       std::string (*describe)(const void*)) {
   if (ready(state)) return;
-  current_->what = what, current_->condition = ready, current_->context = state;
+  current_->what = what, current_->condition = ready, current_->context = state, current_->describe = describe;
   ++conditions_;
   park(Wait::condition);
 }
@@ -240,6 +243,7 @@ std::string Block::waiting_list() const {
     if (f.wait == Wait::named_barrier)
       return "wait at barrier " + std::to_string(f.barrier) + " (" + std::to_string(named_[f.barrier].arrived) +
              " of " + std::to_string(named_[f.barrier].expected) + " came)";
+    if (f.wait == Wait::condition && f.describe) return f.describe(f.context);
     return std::string("wait in ") + f.what;
   };
   for (unsigned i = 0; i < fibers_.size();) {

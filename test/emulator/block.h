@@ -27,6 +27,8 @@ struct Fiber {
   CollectiveBody all = nullptr;
   const void* context = nullptr;  // warp; condition: its state
   bool (*condition)(const void*) = nullptr;
+  std::string (*describe)(const void*) = nullptr;  // condition; may be null
+  void (*at_end)() = nullptr;
   std::vector<std::pair<const void*, std::shared_ptr<void>>> states;
 };
 
@@ -42,7 +44,9 @@ class Block {
   int sync_threads(int value);
   void named_barrier(int id, unsigned threads, bool wait);
   void collective(const char* what, unsigned mask, const void* in, void* out, CollectiveBody all, const void* context);
-  void wait_until(const char* what, bool (*ready)(const void*), const void* state);
+  void wait_until(const char* what, bool (*ready)(const void*), const void* state,
+                  std::string (*describe)(const void*));
+  void at_thread_end(void (*check)()) { current_->at_end = check; }
   [[noreturn]] void fail(const std::string& what);
   SharedMemory& shared() { return shared_; }
   std::shared_ptr<void>& thread_state(const void* key) { return find_state(current_->states, key); }

@@ -57,8 +57,11 @@ size_t dynamic_shared_bytes();
 /// The array of `key`; the first thread that asks for it creates it.
 void* static_shared(const void* key, size_t bytes, size_t alignment);
 
-/// Waits, while other threads run, until ready(state) is true.
-void wait_until(const char* what, bool (*ready)(const void*), const void* state);
+/// Waits, while other threads run, until ready(state) is true. `describe`: what it waits for, in a deadlock.
+void wait_until(const char* what, bool (*ready)(const void*), const void* state,
+                std::string (*describe)(const void*) = nullptr);
+/// Calls `check` when the running CUDA thread ends; one check per thread.
+void at_thread_end(void (*check)());
 
 /// `in` and `out` have the pointers of every lane, null for a lane that takes no part. The last lane to arrive runs it,
 /// once.

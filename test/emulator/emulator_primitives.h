@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -119,8 +120,30 @@ struct Copies {
     const void* from;
     int size, bytes, group;
   };
+  /// Copies that also make the thread arrive at a barrier (mbarrier_arrive_copies).
+  struct Handed {
+    int group;
+    std::function<void()> land;  // does nothing the second time
+  };
   std::vector<Copy> waiting;
+  std::vector<Handed> handed;
   int group = 0;
+};
+
+/// A thread must not end while its copies are in flight.
+inline void require_landed() {
+  const Copies& mine = emulator::per_thread<Copies>();
+  if (!mine.waiting.empty() || !mine.handed.empty())
+    emulator::fail("ends with asynchronous copies in flight: it has not waited for " +
+                   std::to_string(mine.waiting.size()) + " copies and " + std::to_string(mine.handed.size()) +
+                   " arrivals of copies at barriers");
+}
+
+/// Which thread has stored to each 16 bytes of dynamic shared memory (store_shared16) and not fenced since: its number
+/// plus 1, or 0. Products of warp groups must not read such bytes.
+struct Unfenced {
+  std::vector<uint16_t> thread;
+  std::vector<std::vector<uint32_t>> of_thread;  // the chunks of each thread
 };
 
 inline void land(const Copies::Copy& c) {
@@ -133,6 +156,7 @@ inline void copy(const char* what, uint32_t shared, const void* global, int size
   if (bytes < 0 || bytes > size) emulator::fail(std::string(what) + ": copies " + std::to_string(bytes) + " bytes");
   if (bytes > 0) need_aligned(what, global, static_cast<size_t>(size));
   Copies& mine = emulator::per_thread<Copies>();
+  emulator::at_thread_end(require_landed);
   std::memset(to, 0xff, static_cast<size_t>(size));
   mine.waiting.push_back({to, global, size, bytes, mine.group});
 }
@@ -161,6 +185,16 @@ inline void ldmatrix_x4_trans(uint32_t (&r)[4], uint32_t row) {
   emulated::load_matrices("ldmatrix_x4_trans", r, row, true);
 }
 
+inline void store_shared16(int at, const uint4& x) {
+  unsigned char* const to = emulated::at_shared("store_shared16", static_cast<uint32_t>(at), 16);
+  std::memcpy(to, &x, 16);
+  auto& all = emulator::per_block<emulated::Unfenced>();
+  if (all.thread.empty()) all.thread.resize(emulator::dynamic_shared_bytes() / 16), all.of_thread.resize(1024);
+  const uint32_t chunk = static_cast<uint32_t>(at) / 16;
+  all.thread[chunk] = static_cast<uint16_t>(threadIdx.x + 1);
+  all.of_thread[threadIdx.x].push_back(chunk);
+}
+
 inline void cp_async16(uint32_t shared, const void* global, int bytes) {
   emulated::copy("cp_async16", shared, global, 16, bytes);
 }
@@ -183,6 +217,11 @@ inline void cp_async_wait() {
     emulated::land(c);
   }
   mine.waiting.resize(kept);
+  std::erase_if(mine.handed, [&](const auto& h) {
+    if (h.group >= mine.group - N) return false;
+    h.land();
+    return true;
+  });
 }
 
 inline void named_barrier(int id, int threads) { emulator::named_barrier(id, static_cast<unsigned>(threads), true); }

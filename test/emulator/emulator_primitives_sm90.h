@@ -1,12 +1,15 @@
 // The functions of kernels/cuda/primitives_sm90.cuh on the CPU. Everything asynchronous happens as late as CUDA allows:
 // copies are executed when a thread waits at their barrier, products when they are waited for. Until then the
-// destination holds 0xff, NaN in every float type. Not modelled: fence_async_reads. Products read their operands when
-// they are waited for, so operands that are written in the meantime give other results.
+// destination holds 0xff, NaN in every float type. Products read their operands when they are waited for, so operands
+// that are written in the meantime give other results. A product must not read what a thread stored (store_shared16)
+// and has not fenced since: on a GPU, the fence of a reader would do, too, but kernels here fence where they store.
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <set>
 #include <span>
+#include <utility>
 
 #include "emulator_primitives.h"
 #include "tensor_map.h"
@@ -57,6 +60,14 @@ struct Phase {
   uint32_t parity;
   Asynchronous* all;
 };
+/// For the list of who waits in a deadlock.
+inline std::string describe(const void* state) {
+  const Phase& w = *static_cast<const Phase*>(state);
+  const Barrier& b = barrier("mbarrier_wait", w.at);
+  return "wait at mbarrier " + std::to_string(w.at) + " for the end of a phase of parity " + std::to_string(w.parity) +
+         " (" + std::to_string(b.pending) + " of " + std::to_string(b.arrivals) + " arrivals and " +
+         std::to_string(b.bytes) + " bytes are missing)";
+}
 inline bool ended(const void* state) {
   const Phase& w = *static_cast<const Phase*>(state);
   const auto done = [&] { return barrier("mbarrier_wait", w.at).phase != w.parity; };
@@ -129,6 +140,16 @@ inline void finish_products(int before) {
   mine->show_finished();
 }
 
+inline void require_fenced(const emulator::WarpGroupProduct& p) {
+  const auto& thread = emulator::per_block<Unfenced>().thread;
+  if (thread.empty()) return;
+  emulator::each_chunk(p, [&](uint32_t byte) {
+    if (byte / 16 < thread.size() && thread[byte / 16] != 0)
+      emulator::fail("wgmma: reads byte " + std::to_string(byte) + " of shared memory, which thread " +
+                     std::to_string(thread[byte / 16] - 1) + " stored without a fence (fence_async_reads) after it");
+  });
+}
+
 inline void tma(const char* what, uint32_t to, const TensorMap& opaque, uint32_t at,
                 std::initializer_list<int> coordinates, bool im2col) {
   emulator::TensorMap map;
@@ -171,20 +192,29 @@ inline void mbarrier_arrive_expect(uint32_t at, int bytes) {
 }
 inline void mbarrier_arrive_copies(uint32_t at) {
   emulated::barrier("mbarrier_arrive_copies", at);
+  emulated::Copies& own = emulator::per_thread<emulated::Copies>();
   std::vector<emulated::Copies::Copy> mine;
-  mine.swap(emulator::per_thread<emulated::Copies>().waiting);
-  emulator::per_block<emulated::Asynchronous>().copies.push_back(
-      {at, [at, mine = std::move(mine)] {
-         for (const auto& c : mine) emulated::land(c);
-         emulated::arrive("mbarrier_arrive_copies", emulated::barrier("mbarrier_arrive_copies", at));
-       }});
+  mine.swap(own.waiting);
+  const auto land = [at, mine = std::move(mine), landed = std::make_shared<bool>(false)] {
+    if (std::exchange(*landed, true)) return;
+    for (const auto& c : mine) emulated::land(c);
+    emulated::arrive("mbarrier_arrive_copies", emulated::barrier("mbarrier_arrive_copies", at));
+  };
+  own.handed.push_back({own.group, land});
+  emulator::per_block<emulated::Asynchronous>().copies.push_back({at, land});
 }
 inline void mbarrier_wait(uint32_t at, int parity) {
   emulated::barrier("mbarrier_wait", at);
   const emulated::Phase phase{at, static_cast<uint32_t>(parity), &emulator::per_block<emulated::Asynchronous>()};
-  emulator::wait_until("mbarrier_wait", emulated::ended, &phase);
+  emulator::wait_until("mbarrier_wait", emulated::ended, &phase, emulated::describe);
 }
-inline void fence_async_reads() {}
+inline void fence_async_reads() {
+  auto& all = emulator::per_block<emulated::Unfenced>();
+  if (all.of_thread.empty()) return;
+  for (const uint32_t chunk : all.of_thread[threadIdx.x])
+    if (all.thread[chunk] == threadIdx.x + 1) all.thread[chunk] = 0;
+  all.of_thread[threadIdx.x].clear();
+}
 
 inline void tma_box(uint32_t to, const TensorMap& map, uint32_t at, int c0, int c1, int c2) {
   emulated::tma("tma_box", to, map, at, {c0, c1, c2}, false);
@@ -206,6 +236,7 @@ inline void wgmma_bf16(float (&d)[N / 2], uint64_t a, uint64_t b) {
   emulated::Products& mine = emulator::per_thread<emulated::Products>();
   mine.hidden(d, N / 2);
   mine.waiting.push_back({{N, a, b, A_ACROSS, B_ACROSS}, d, mine.group});
+  if (threadIdx.x % 32 == 0) emulated::require_fenced(mine.waiting.back().what);
 }
 
 }  // namespace moproc

@@ -79,9 +79,10 @@ void* static_shared(const void* key, size_t bytes, size_t alignment) {
   if (p == nullptr) fail("too much shared memory: one more static array of " + std::to_string(bytes) + " bytes");
   return p;
 }
-void wait_until(const char* what, bool (*ready)(const void*), const void* state) {
-  current().wait_until(what, ready, state);
+void wait_until(const char* what, bool (*ready)(const void*), const void* state, std::string (*describe)(const void*)) {
+  current().wait_until(what, ready, state, describe);
 }
+void at_thread_end(void (*check)()) { current().at_thread_end(check); }
 void collective(const char* what, unsigned mask, const void* in, void* out, CollectiveBody all, const void* context) {
   current().collective(what, mask, in, out, all, context);
 }

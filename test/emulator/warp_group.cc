@@ -27,10 +27,13 @@ struct Operand {
     return across ? start + at(i / 64) * blocks + at(k / 8) * eights + at(k % 8) * 128 + at(i % 64) * 2
                   : start + at(i / 8) * eights + at(i % 8) * 128 + at(k) * 2;
   }
-  float read(const unsigned char* shared, int i, int k) const {
+  uint32_t swizzled(int i, int k) const {
     const uint32_t byte = linear(i, k);
+    return byte ^ (byte / 128 % 8 * 16);
+  }
+  float read(const unsigned char* shared, int i, int k) const {
     uint16_t half;
-    std::memcpy(&half, shared + (byte ^ (byte / 128 % 8 * 16)), 2);
+    std::memcpy(&half, shared + swizzled(i, k), 2);
     return std::bit_cast<float>(static_cast<uint32_t>(half) << 16);
   }
 };
@@ -52,6 +55,15 @@ void add_product(const WarpGroupProduct& p, const unsigned char* shared, int war
     }
     for (int j = 0; j < p.n; ++j) place(j) = sum[static_cast<size_t>(j)];
   }
+}
+
+void each_chunk(const WarpGroupProduct& p, const std::function<void(uint32_t)>& visit) {
+  const auto of = [&](const Operand& o, int width) {
+    for (int i = 0; i < width; i += o.across ? 8 : 1)
+      for (int k = 0; k < terms; k += o.across ? 1 : 8) visit(o.swizzled(i, k));
+  };
+  of(Operand(p.a, p.a_across), 64);
+  of(Operand(p.b, p.b_across), p.n);
 }
 
 uint32_t product_end(const WarpGroupProduct& p) {

@@ -55,6 +55,33 @@ export const readers: readonly OpCase[] = [
   }),
 ];
 
+/** A convolution of an activation with 64 channels, which is stored as bf16. */
+const window = (
+  name: string,
+  [h, w]: readonly [number, number],
+  shape: readonly number[],
+  read: (b: Builder, x: Value, w: Value) => Value,
+): OpCase =>
+  opCase(`window_${name}`, { u: [3, 8, h, w], e: [64, 8, 1, 1], w: shape }, (b, v) =>
+    read(b, op.conv(b, v.u, v.e, { stride: 1, pad: 0 }), v.w),
+  );
+/**
+ * TMA loads these activations as windows of images on sm_90a. Height and width differ, and with stride 2 one is odd and
+ * one even, so that the corners of the windows differ, too.
+ */
+export const windows: readonly OpCase[] = [
+  ...[1, 2].flatMap((stride) => [
+    window(`fprop_${stride}`, [9, 6], [8, 64, 3, 3], (b, x, w) => op.conv(b, x, w, { stride, pad: 1 })),
+    window(`wgrad_${stride}`, [9, 6], [64, 64, 1, 1], (b, x, w) => {
+      const dy = op.conv(b, x, w, { stride, pad: 0 });
+      return op.conv_wgrad(b, dy, x, { stride, pad: 1, r: 3, s: 3, groups: 1 });
+    }),
+  ]),
+  window("fprop_1x1", [9, 6], [8, 64, 1, 1], (b, x, w) => op.conv(b, x, w, { stride: 2, pad: 0 })),
+  window("dgrad", [9, 6], [64, 8, 3, 3], (b, dy, w) => op.conv_dgrad(b, dy, w, { stride: 1, pad: 1, h: 9, w: 6 })),
+  window("dgrad_5x5", [9, 4], [64, 8, 5, 5], (b, dy, w) => op.conv_dgrad(b, dy, w, { stride: 1, pad: 1, h: 11, w: 6 })),
+];
+
 /** The norm of the difference, relative to that of `want`: below 6e-3 with two operands and a result of 8 bits. */
 export const offBy = (got: NdArray, want: NdArray): number =>
   Math.hypot(...want.data.map((v, i) => v - (got.data[i] as number))) / Math.hypot(...want.data);

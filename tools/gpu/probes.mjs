@@ -62,6 +62,7 @@ const hopper = [
   ["tma_pixels", "probe_tma_pixels", "halves", bf16(64, 64), 128, 8200, pixels(1)],
   ["tma_pixels_stride2", "probe_tma_pixels", "halves", bf16(64, 64), 128, 8200, pixels(2)],
   ["mbarrier", "probe_mbarrier", "floats", f32(256), 64, 528],
+  ["wgmma_rounds", "probe_wgmma_rounds", "halves", f32(64, 64), 256, 32800],
 ];
 
 /** A plan of one program, "primitives", for `arch`: those that all GPUs have, or those of sm_90a. */

@@ -292,6 +292,12 @@ Result cuFuncSetAttribute(FunctionHandle function, int attribute, int value) {
     reinterpret_cast<Kernel*>(function)->most_shared = value;
   });
 }
+Result cuFuncGetAttribute(int* value, int attribute, FunctionHandle) {
+  return in_context(__func__, [=] {
+    require(attribute == kFunctionBinaryVersion);
+    *value = machine().config().binary;
+  });
+}
 Result cuLaunchKernel(FunctionHandle function, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x,
                       unsigned block_y, unsigned block_z, unsigned shared_bytes, StreamHandle stream, void** params,
                       void** extra) {
@@ -306,7 +312,10 @@ Result cuLaunchKernel(FunctionHandle function, unsigned grid_x, unsigned grid_y,
   });
 }
 
-/// Only for libraries that replace others in tests (test/emulator/nccl): the runtime calls no host functions.
+/// These two are only for libraries that replace others in tests (test/emulator/nccl).
+Result cuStreamIsCapturing(StreamHandle stream, int* status) {
+  return in_context(__func__, [=] { *status = stream_of(stream).capture ? 1 : 0; });
+}
 Result cuLaunchHostFunc(StreamHandle stream, void (*function)(void*), void* data) {
   return in_context(__func__, [=] { machine().queue(stream_of(stream), [=] { function(data); }); });
 }

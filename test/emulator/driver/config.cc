@@ -22,6 +22,15 @@ void set_flip(Config& c, const std::string& value) {
   if (colon != std::string::npos) c.flip_from = std::stoi(value.substr(colon + 1));
 }
 
+/// Bytes of shared memory that a block of this compute capability can have.
+int shared_of(int compute) {
+  const int kib = compute == 80 || compute == 87                     ? 163
+                  : compute == 86 || compute == 89 || compute >= 120 ? 99
+                  : compute < 80                                     ? 64
+                                                                     : 227;
+  return kib << 10;
+}
+
 }  // namespace
 
 Config read_config(const char* text) {
@@ -37,12 +46,14 @@ Config read_config(const char* text) {
     else if (key == "compute") c.compute = std::stoi(value);
     else if (key == "memory") c.memory = std::stoll(value);
     else if (key == "shared") c.shared = std::stoi(value);
+    else if (key == "binary") c.binary = std::stoi(value);
     else if (key == "workers") c.workers = static_cast<unsigned>(std::stoul(value));
     else if (key == "fail") set_fail(c, value);
     else if (key == "hang") c.hang = value;
     else if (key == "flip") set_flip(c, value);
     else throw std::runtime_error("MOPROC_EMULATOR: there is no " + item);
   }
+  if (c.shared == 0) c.shared = shared_of(c.compute);
   return c;
 }
 

@@ -15,7 +15,8 @@ struct Config {
   std::string name = "Emulated GPU";
   int compute = 90;                                 // 90: compute capability 9.0
   int64_t memory = 8LL << 30;                       // bytes per device
-  int shared = 232448;                              // maximum of shared memory per block, bytes
+  int shared = 0;                                   // maximum of shared memory per block, bytes; 0: that of `compute`
+  int binary = 90;                                  // architecture of the loaded code: CU_FUNC_ATTRIBUTE_BINARY_VERSION
   unsigned workers = 1;                             // CPU threads that run blocks
   std::map<std::string, std::pair<int, int>> fail;  // fail=cuMemAlloc_v2:2:3: the third call gives error 2
   std::string hang;                                 // kernels whose names contain this never end

@@ -2,6 +2,8 @@
 // executed when the stream reaches it, captured or not. Sums are added rank by rank, as in no tree, so that tests
 // notice code that relies on NCCL's order.
 //
+// As the real NCCL connects ranks at the first collective of a kind, that one is refused while the stream is captured.
+//
 //   MOPROC_FAKE_NCCL_LOG      a file name; FILE.RANK gets a line per collective when it is done: NAME COUNT TYPE
 //   MOPROC_FAKE_NCCL_TIMEOUT  seconds that a collective waits for the others before it is an error [600]
 //   MOPROC_FAKE_NCCL_VERSION  the result of ncclGetVersion [22105]
@@ -16,6 +18,7 @@
 #include <fstream>
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -31,6 +34,7 @@ struct NcclCommObject {
   bool aborted = false;
   NcclResult error = kNcclSuccess;
   std::vector<std::unique_ptr<std::function<void()>>> work;  // kept, because a captured graph repeats it
+  std::set<std::string> connected;                           // kinds of collectives that were queued without capture
 };
 
 }  // namespace moproc::cuda
@@ -40,7 +44,7 @@ namespace {
 using namespace moproc;
 using namespace moproc::cuda;
 
-constexpr NcclResult kInvalidArgument = 4, kRemoteError = 6;
+constexpr NcclResult kInvalidArgument = 4, kInvalidUsage = 5, kRemoteError = 6;
 
 double from_environment(const char* name, double otherwise) {
   const char* const text = std::getenv(name);
@@ -49,11 +53,27 @@ double from_environment(const char* name, double otherwise) {
 
 size_t size_of(int type) { return type == kNcclFloat32 ? 4 : 1; }
 
-/// Queues work on the stream. A group collects its point-to-point calls and queues them together.
+/// A function of the emulated driver.
+template <class F>
+F driver(const char* name) {
+  void* const library = dlopen(std::getenv("MOPROC_CUDA_DRIVER"), RTLD_NOW | RTLD_NOLOAD);
+  return reinterpret_cast<F>(dlsym(library, name));
+}
+
+/// Queues work on the stream; `line` begins with its kind. A group collects its point-to-point calls and queues them
+/// together.
 NcclResult queue(NcclComm comm, StreamHandle stream, std::string line, std::function<void(comm::Communicator&)> body) {
-  using LaunchHostFunction = Result (*)(StreamHandle, void (*)(void*), void*);
-  static const auto launch = reinterpret_cast<LaunchHostFunction>(
-      dlsym(dlopen(std::getenv("MOPROC_CUDA_DRIVER"), RTLD_NOW | RTLD_NOLOAD), "cuLaunchHostFunc"));
+  static const auto launch = driver<Result (*)(StreamHandle, void (*)(void*), void*)>("cuLaunchHostFunc");
+  static const auto capturing = driver<Result (*)(StreamHandle, int*)>("cuStreamIsCapturing");
+  const std::string kind = line.substr(0, line.find(' '));
+  int captured = 0;
+  capturing(stream, &captured);
+  if (!captured) {
+    comm->connected.insert(kind);
+  } else if (!comm->connected.contains(kind)) {
+    std::fprintf(stderr, "fake nccl: the first %s is in a capture\n", kind.c_str());
+    return kInvalidUsage;
+  }
   auto work = std::make_unique<std::function<void()>>([comm, line = std::move(line), body = std::move(body)] {
     if (comm->aborted || comm->error != kNcclSuccess) return;
     try {
@@ -232,6 +252,7 @@ const char* ncclGetErrorString(NcclResult r) {
   return r == kNcclSuccess       ? "no error"
          : r == kRemoteError     ? "remote process exited or there was a network error"
          : r == kInvalidArgument ? "invalid argument"
+         : r == kInvalidUsage    ? "invalid usage"
                                  : "unhandled cuda error";
 }
 }

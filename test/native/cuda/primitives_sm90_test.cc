@@ -178,6 +178,77 @@ TEST("misuse of barriers is an error") {
                "more arrivals");
 }
 
+TEST("stages that threads store, fence and hand over are multiplied, round by round") {
+  Random random(9);
+  Tensor<Half> x(probe_rounds * 128 * 64, random.floats());
+  Tensor<float> d(64 * 64);
+  Launch(probe_wgmma_rounds, 1, 1, {1}).threads(256).shared(32800).arg(x).arg(d).run();
+  check_all(
+      "d", d,
+      [&](int64_t i) {
+        double sum = 0;
+        for (int64_t r = 0; r < probe_rounds; ++r)
+          for (int64_t k = 0; k < 64; ++k) {
+            const double a = x[(r * 128 + i / 64) * 64 + k], b = x[(r * 128 + 64 + i % 64) * 64 + k];
+            sum += a * b;
+          }
+        return sum;
+      },
+      1e-5, 1e-5);
+}
+
+TEST("a product that reads what a thread stored and did not fence is an error, and a reader's fence does not help") {
+  const auto launch = [](bool writer, bool reader) {
+    emulator::launch({"unfenced", 1, 128, 16384, 0}, [=] {
+      WarpGroupProduct<ProbedProduct<64>, true, true> product;
+      for (int i = static_cast<int>(threadIdx.x); i < 1024; i += 128) store_shared16(16 * i, uint4{0, 0, 0, 0});
+      if (writer || threadIdx.x != 77) fence_async_reads();
+      __syncthreads();
+      if (reader && threadIdx.x != 77) fence_async_reads();
+      product.clear();
+      product.add(0);
+      wgmma_commit();
+      wgmma_wait<0>();
+    });
+  };
+  launch(true, false);
+  for (const bool reader : {false, true})
+    CHECK_THROWS(launch(false, reader), "of shared memory, which thread 77 stored without a fence");
+}
+
+TEST("a thread that ends while its copies are in flight is an error") {
+  alignas(16) static const float from[4] = {};
+  const auto launch = [](void (*wait)()) {
+    emulator::launch({"early", 1, 1, 1024, 0}, [=] {
+      mbarrier_init(shared_address(512), 1);
+      cp_async16(shared_address(0), from, 16);
+      mbarrier_arrive_copies(shared_address(512));
+      wait();
+    });
+  };
+  CHECK_THROWS(launch([] {}), "thread 0: ends with asynchronous copies in flight");
+  CHECK_THROWS(launch([] { mbarrier_wait(shared_address(512), 0); }), "has not waited for 0 copies and 1 arrivals");
+  CHECK_THROWS(launch([] { cp_async_wait<0>(); }), "in flight");  // no group holds the copy
+  launch([] { cp_async_commit(), cp_async_wait<0>(); });
+  CHECK_THROWS(emulator::launch({"early", 1, 1, 1024, 0}, [] { cp_async16(shared_address(0), from, 16); }),
+               "has not waited for 1 copies");
+}
+
+TEST("a deadlock names the barrier, what it lacks, and who waits") {
+  const auto deadlock = [] {
+    emulator::launch({"stuck", 1, 64, 1024, 0}, [] {
+      if (threadIdx.x == 0) mbarrier_init(shared_address(64), 3);
+      __syncthreads();
+      if (threadIdx.x == 1) mbarrier_arrive_expect(shared_address(64), 128);
+      if (threadIdx.x >= 32) mbarrier_wait(shared_address(64), 0);
+    });
+  };
+  CHECK_THROWS(deadlock(), "stuck, block 0: deadlock");
+  CHECK_THROWS(deadlock(),
+               "threads 32-63 wait at mbarrier 64 for the end of a phase of parity 0 (2 of 3 arrivals and "
+               "128 bytes are missing)");
+}
+
 }  // namespace
 
 int main(int argc, char** argv) { return moproc::test::run(argc, argv); }

@@ -121,6 +121,26 @@ TEST("cuda errors: no code for this GPU") {
   has(refusal(cuda.plan()), {"cuLibraryLoadData: CUDA_ERROR_INVALID_IMAGE (device kernel image is invalid)"});
 }
 
+TEST("cuda errors: other code than that for sm_90a, whose block size it would get") {
+  CudaToyPlan cuda;
+  cuda.plan().arch = "sm_80,sm_90a";
+  std::vector<KernelInfo> kernels(cuda.plan().kernels.begin(), cuda.plan().kernels.end());
+  for (KernelInfo& k : kernels) k.hopper_threads = k.threads, k.hopper_shared_bytes = k.shared_bytes;
+  cuda.plan().kernels.data = kernels.data();
+  {
+    const Emulated gpu("binary=80");
+    has(refusal(cuda.plan()),
+        {"of toy: the driver loaded code for sm_80 on Emulated GPU (sm_90)", "CUDA_FORCE_PTX_JIT"});
+    CHECK_EQ(gpu.count("cuMemAlloc_v2"), 0);
+  }
+  {
+    const Emulated gpu("binary=80,compute=80");  // there the code for sm_80 is right
+    CHECK_EQ(refusal(cuda.plan()), "nothing was thrown");
+  }
+  const Emulated gpu("");
+  CHECK_EQ(refusal(cuda.plan()), "nothing was thrown");
+}
+
 TEST("cuda errors: a kernel that no image holds, or that needs more than a block may have") {
   CudaToyPlan cuda;
   {
@@ -128,6 +148,17 @@ TEST("cuda errors: a kernel that no image holds, or that needs more than a block
     has(refusal(cuda.plan()),
         {"kernel toy_total needs 60000 bytes of shared memory per block, Emulated GPU (sm_90) has "
          "50000"});
+  }
+  for (const auto& [compute, most] : {std::pair("80", 166912), std::pair("86", 101376), std::pair("89", 101376),
+                                      std::pair("90", 232448), std::pair("100", 232448), std::pair("120", 101376)}) {
+    const Emulated gpu(std::string("compute=") + compute);
+    std::vector<KernelInfo> kernels(cuda.plan().kernels.begin(), cuda.plan().kernels.end());
+    Plan plan = cuda.plan();
+    plan.kernels.data = kernels.data();
+    for (KernelInfo& k : kernels) k.shared_bytes = most;
+    CHECK_EQ(refusal(plan), "nothing was thrown");
+    for (KernelInfo& k : kernels) k.shared_bytes = most + 1;
+    has(refusal(plan), {" has ", std::to_string(most).c_str(), (std::string("--target-arch sm_") + compute).c_str()});
   }
   const Emulated gpu("");
   cuda.plan().images.size = 1;
