@@ -15,8 +15,8 @@
 
 namespace moproc {
 
-/// A tensor as TMA reads it (sm_90a), encoded by the driver.
-struct alignas(64) TensorMap {
+/// A tensor as TMA reads it (sm_90a), encoded by the driver. CUDA 12 aligns it to 64 bytes, CUDA 13 to 128.
+struct alignas(128) TensorMap {
   unsigned char opaque[128];
 };
 

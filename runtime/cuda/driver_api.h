@@ -42,7 +42,7 @@ constexpr int kAttributeMaxSharedOptin = 97;
 constexpr int kFunctionBinaryVersion = 6, kFunctionMaxDynamicShared = 8;
 
 /// CUtensorMap: how the tensor memory accelerator reads a tensor.
-struct alignas(64) TensorMap {
+struct alignas(128) TensorMap {
   unsigned char opaque[128];
 };
 constexpr int kTensorBf16 = 9, kInterleaveNone = 0, kSwizzle128 = 3, kL2Promotion256 = 3, kFillZeros = 0;

@@ -24,6 +24,6 @@ struct Params {
 static_assert(offsetof(Params, buf) == 0 && offsetof(Params, scalars) == 384);
 static_assert(offsetof(Params, rows) == 448 && offsetof(Params, groups) == 456 && offsetof(Params, extent) == 464);
 static_assert(offsetof(Params, workspace) == 496 && offsetof(Params, phase) == 504);
-static_assert(offsetof(Params, map) == 512 && sizeof(Params) == 768 && alignof(Params) == 64);
+static_assert(offsetof(Params, map) == 512 && sizeof(Params) == 768 && alignof(Params) == 128);
 
 }  // namespace moproc::cuda
