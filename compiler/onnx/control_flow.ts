@@ -12,6 +12,7 @@ import { type Held, NeedsConstants, Refused } from "./at.js";
 import { type Attribute, arrays, elementsOf, type OnnxGraph, type OnnxNode, type Tensor, tensorOf } from "./model.js";
 import { bodyOfGraph, type Instance, instance } from "./subgraph.js";
 
+const NO_ELEMENTS = "it has no elements, and its graph does not declare the shapes of its outputs";
 const MOST_ITERATIONS = 10000;
 const ITERATION = 20; // nodes that an iteration counts as: its body is copied, with constants for counter and condition
 
@@ -247,7 +248,7 @@ function scan(n: OnnxNode, scope: Scope, version: number): void {
   const sequence: Sequence = { prefix: `${prefixOf(n)}/`, carried: n.inputs.slice(0, kept), length, element };
   const { carried, collected } = scanned(scope, body, sequence);
   const one = typesOnce(scope, body, () => {
-    throw new Refused("it has no elements, and its graph does not declare the shapes of its outputs");
+    throw new Refused(NO_ELEMENTS);
   });
   n.outputs.forEach((name, k) => {
     if (name === "") return;
@@ -262,7 +263,8 @@ function scan(n: OnnxNode, scope: Scope, version: number): void {
 
 /**
  * Scan of version 8: states are [batch, ...], what is scanned [batch, length, ...], and input 0 may have the length of
- * each sequence. Behind the end of a sequence the results are 0, as in ONNX Runtime; ONNX leaves them open.
+ * each sequence, which may be 0. Behind the end of a sequence the results are 0, as in ONNX Runtime; ONNX leaves them
+ * open.
  */
 function scanOfBatch(n: OnnxNode, scope: Scope, body: OnnxGraph, kept: number): void {
   const [lengths = "", ...names] = n.inputs;
@@ -270,21 +272,28 @@ function scanOfBatch(n: OnnxNode, scope: Scope, body: OnnxGraph, kept: number): 
   const [batch, most] = shapes[kept] as readonly number[] as [number, number];
   const odd = shapes.findIndex((s, k) => s[0] !== batch || (k >= kept && s[1] !== most));
   if (odd >= 0) throw new Refused(`its input ${odd + 1} is [${shapes[odd]}], not of ${batch} sequences of ${most}`);
-  if (batch < 1 || most < 1) throw new Refused(`it has ${batch} sequences of ${most}`);
+  if (batch < 1) throw new Refused("it has no sequences");
   if (batch > MOST_ITERATIONS || most > MOST_ITERATIONS)
     throw new Refused(`it has more than ${MOST_ITERATIONS} iterations`);
   const ends = lengths === "" ? Array<number>(batch).fill(most) : lengthsOf(scope, lengths, batch, most);
   const directions = intsOf(n.attributes.directions);
-  const made = ends.map((length, b) => {
+  const sequences = ends.map((length, b): Sequence => {
     const prefix = `${prefixOf(n)}/${b}/`;
     const own = names.map((name) => taken(scope, heldOf(scope, name).value("buffer"), 0, b));
     const carried = own.slice(0, kept).map((v, k) => {
       scope.define(`${prefix}state${k}`, v);
       return `${prefix}state${k}`;
     });
+    const last = Math.max(length, 1) - 1;
     const element = (i: number, k: number): Value =>
-      taken(scope, own[kept + k] as Value, 0, directions?.[k] === 1 ? length - 1 - i : i);
-    return scanned(scope, body, { prefix, carried, length, element });
+      taken(scope, own[kept + k] as Value, 0, directions?.[k] === 1 ? last - i : i);
+    return { prefix, carried, length, element };
+  });
+  const made = sequences.map((s) => scanned(scope, body, s));
+  const one = typesOnce(scope, body, () => {
+    if (most === 0) throw new Refused(NO_ELEMENTS);
+    const [first] = sequences as [Sequence];
+    return scanStep(scope, body, { ...first, prefix: `${first.prefix}none/` }, 0);
   });
   n.outputs.forEach((name, k) => {
     if (name === "") return;
@@ -297,12 +306,17 @@ function scanOfBatch(n: OnnxNode, scope: Scope, body: OnnxGraph, kept: number): 
           0,
         ),
       );
+    const some = made.flatMap(({ collected }) => collected[k - kept] ?? [])[0];
+    const { dtype, shape } = some === undefined ? one(k) : heldOf(scope, some).type;
+    if (most === 0) return scope.define(name, tensorOf("", dtype, [batch, 0, ...shape], new arrays[dtype](0)));
     const rows = made.map(({ collected }) => {
-      const v = stacked(scope, collected[k - kept] ?? [], 0);
-      const [length, ...shape] = v.type.shape as [number, ...number[]];
-      const rest = { expr: `to_${v.type.dtype}(0)`, shape: [most - length, ...shape] };
-      const all = length === most ? v : concat(scope.builder, [v, map(scope.builder, [], rest)], { axis: 0 });
-      return reshaped(scope.builder, all, [1, most, ...shape]);
+      const parts = collected[k - kept] ?? [];
+      const rest = { expr: `to_${dtype}(0)`, shape: [most - parts.length, ...shape] };
+      const all = [
+        ...(parts.length > 0 ? [stacked(scope, parts, 0)] : []),
+        ...(parts.length < most ? [map(scope.builder, [], rest)] : []),
+      ];
+      return reshaped(scope.builder, concat(scope.builder, all, { axis: 0 }), [1, most, ...shape]);
     });
     scope.define(name, concat(scope.builder, rows, { axis: 0 }));
   });
@@ -313,8 +327,8 @@ function lengthsOf(scope: Scope, name: string, batch: number, most: number): num
   const tensor = scope.held(name)?.tensor;
   if (!tensor) throw new NeedsConstants([name], `the lengths of its sequences (${name}) must be a constant`);
   const list = Array.from(elementsOf(tensor) as ArrayLike<number | bigint>, Number);
-  if (list.length !== batch || !list.every((d) => Number.isInteger(d) && d >= 1 && d <= most))
-    throw new Refused(`the lengths [${list}] are not ${batch} numbers from 1 to ${most}`);
+  if (list.length !== batch || !list.every((d) => Number.isInteger(d) && d >= 0 && d <= most))
+    throw new Refused(`the lengths [${list}] are not ${batch} numbers from 0 to ${most}`);
   return list;
 }
 

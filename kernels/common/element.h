@@ -125,6 +125,18 @@ MOPROC_BOTH void put_(BFloat& to, S x) {
   to = bfloat(static_cast<float>(x));
 }
 
+/// The bits of x, a computed element of type From, as an element of type To of the same size. A NaN of f16 or bf16 that
+/// signals has become a quiet one when it was read.
+template <class To, class From, class S>
+MOPROC_BOTH auto bits_(S x) {
+  static_assert(sizeof(To) == sizeof(From));
+  From from;
+  put_(from, x);
+  To y;
+  __builtin_memcpy(&y, &from, sizeof y);
+  return value_(y);
+}
+
 /// The unsigned type of the same size, or a wider one that does not become a signed int in arithmetic.
 template <class T>
 using Wrapping =

@@ -3,60 +3,14 @@
 import test from "ava";
 import { NdArray } from "../../compiler/ir/nd.js";
 import { type Foreign, importForeign } from "../../compiler/onnx/foreign.js";
-import { type Attribute, type OnnxFunction, type OnnxNode, type Tensor, tensorOf } from "../../compiler/onnx/model.js";
-import { decodeModel, encodeModel, type Model, type OnnxGraph } from "../../compiler/onnx/proto.js";
+import { type Attribute, type OnnxFunction, type Tensor, tensorOf } from "../../compiler/onnx/model.js";
+import type { Model, OnnxGraph } from "../../compiler/onnx/proto.js";
 import { type Attrs, f32, i64, node, results, some } from "../support/foreign.js";
+import { graph, model, values, withGraphs, x } from "../support/foreign_graphs.js";
 import { OrtModel } from "../support/ort.js";
 import { close } from "../support/rule_tests.js";
 
-type Types = Readonly<Record<string, readonly [type: "f32" | "i64" | "bool", shape: readonly number[]]>>;
-const values = (of: Types): OnnxGraph["inputs"] =>
-  Object.entries(of).map(([name, [type, shape]]) => ({ name, type, shape }));
-
-const graph = (
-  nodes: readonly OnnxNode[],
-  inputs: Types,
-  outputs: Types,
-  constants: Readonly<Record<string, Tensor>> = {},
-): OnnxGraph => ({
-  name: "g",
-  nodes,
-  inputs: values(inputs),
-  outputs: values(outputs),
-  values: [],
-  initializers: Object.entries(constants).map(([name, t]) => ({ ...t, name })),
-});
-const withGraphs = (
-  n: OnnxNode,
-  graphs: Readonly<Record<string, OnnxGraph>>,
-  more: Readonly<Record<string, Attribute>> = {},
-): OnnxNode => ({
-  ...n,
-  attributes: {
-    ...n.attributes,
-    ...more,
-    ...Object.fromEntries(Object.entries(graphs).map(([k, value]) => [k, { kind: "graph" as const, value }])),
-  },
-});
-
-const model = (g: OnnxGraph, functions: readonly OnnxFunction[] = [], opset = 17): Model =>
-  decodeModel(
-    encodeModel({
-      irVersion: 8,
-      opsets: new Map([["", opset], ...functions.map((f) => [f.domain, 1] as const)]),
-      producer: "",
-      producerVersion: "",
-      doc: "",
-      graph: g,
-      functions,
-      training: [],
-      metadata: new Map(),
-    }),
-  );
-
 const bool = (v: boolean): Tensor => tensorOf("", "bool", [], Uint8Array.of(Number(v)));
-const x: Types = { x: ["f32", [2, 3]] };
-
 const branches = {
   then_branch: graph([node("Add", ["x", "k"], ["t"])], {}, { t: ["f32", [2, 3]] }, { k: f32([3], [1, 2, 3]) }),
   else_branch: graph([node("Mul", ["x", "a"], ["e"])], {}, { e: ["f32", [2, 3]] }),
@@ -112,53 +66,6 @@ const without = (g: OnnxGraph): OnnxGraph => ({
   outputs: values({ y: ["f32", [2, 3]], all: ["f32", [0, 2, 3]] }),
   initializers: [...g.initializers, { ...i64([0], []), name: "zero" }],
 });
-
-/** Two states, [batch, ...], of which one is a count, and two scanned inputs, of which one is read backwards. */
-const batches = (lengths: Tensor | undefined): OnnxGraph =>
-  graph(
-    [
-      node("Concat", ["x", "k"], ["both"], { axis: 0 }), // [3, 3]
-      node("Unsqueeze", ["both", "last"], ["column"]), // [3, 3, 1]
-      node("Concat", ["column", "column"], ["xs"], { axis: 2 }), // [3, 3, 2]
-      withGraphs(
-        node("Scan8", [lengths ? "lengths" : "", "sums", "counts", "xs", "column"], ["y", "n", "all", "backwards"], {
-          num_scan_inputs: 2,
-          directions: [0, 1],
-        }),
-        {
-          body: graph(
-            [
-              node("Add", ["s", "e"], ["next"]),
-              node("Add", ["c", "one"], ["more"]),
-              node("Mul", ["next", "more"], ["each"]),
-              node("Add", ["f", "more"], ["other"]),
-            ],
-            { s: ["f32", [2]], c: ["f32", [1]], e: ["f32", [2]], f: ["f32", [1]] },
-            { next: ["f32", [2]], more: ["f32", [1]], each: ["f32", [2]], other: ["f32", [1]] },
-            { one: f32([1], [1]) },
-          ),
-        },
-      ),
-    ],
-    x,
-    { y: ["f32", [3, 2]], n: ["f32", [3, 1]], all: ["f32", [3, 3, 2]], backwards: ["f32", [3, 3, 1]] },
-    {
-      k: f32([1, 3], [7, -2, 0.5]),
-      last: i64([2]),
-      sums: f32([3, 2], [0, 0.5, 1, -1, 2, 4]),
-      counts: f32([3, 1], [0, 10, 100]),
-      ...(lengths && { lengths }),
-    },
-  );
-/** Operator set 8 has Unsqueeze with an attribute. */
-const ofVersion8 = (g: OnnxGraph): Model => {
-  const nodes = g.nodes.map((n) => {
-    if (n.op === "Scan8") return { ...n, op: "Scan" };
-    if (n.op !== "Unsqueeze") return n;
-    return { ...n, inputs: ["both"], attributes: { axes: { kind: "ints" as const, value: [2] } } };
-  });
-  return model({ ...g, nodes, initializers: g.initializers.filter((t) => t.name !== "last") }, [], 8);
-};
 
 const scaled: OnnxFunction = {
   domain: "own",
@@ -216,8 +123,6 @@ const models: Readonly<Record<string, Model>> = {
   "Loop without a number": model(looped("", "more", loopBody("more"))),
   "Loop of none, whose body declares its shapes": model(without(none(true))),
   "Loop of none, whose body does not": model(without(none(false))),
-  "Scan of version 8": ofVersion8(batches(undefined)),
-  "Scan of version 8 with lengths": ofVersion8(batches(i64([1, 3, 2]))),
   Scan: model(scanned({}, [3, 2])),
   "Scan backwards, along another axis": model(
     scanned({ scan_input_directions: ints(1), scan_output_axes: ints(1), scan_output_directions: ints(1) }, [2, 3]),
@@ -284,12 +189,6 @@ const refused: Readonly<Record<string, readonly [() => Model, RegExp]>> = {
     /node of y \(operator If .*its condition \(c\) must be a constant/,
   ],
   "a loop without an end": [() => model(looped("", "go")), /operator Loop .*it has more than 10000 iterations/],
-  "a length beyond the longest sequence": [
-    () => ofVersion8(batches(i64([1, 4, 2]))),
-    /operator Scan .*the lengths \[1,4,2\] are not 3 numbers from 1 to 3/,
-  ],
-  "an empty sequence": [() => ofVersion8(batches(i64([1, 0, 2]))), /the lengths \[1,0,2\] are not 3 numbers/],
-  "lengths of two of three sequences": [() => ofVersion8(batches(i64([1, 2]))), /the lengths \[1,2\] are not 3/],
   "a branch that is missing": [
     () =>
       model(

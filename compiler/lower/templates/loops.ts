@@ -85,6 +85,7 @@ function textOf(n: Node, nest: Nest): { axes: readonly Axis[]; lines: readonly s
   };
   const k: LoopText = {
     type: (t) => computed(t),
+    stored: (t) => cpp[t] as string,
     load: (i, index) => `value_(${element(i, index)})`,
     again: (i, index) => `value_(${element(n.inputs.length + i, index)})`,
     store: (i, index, value) => `put_(${element(n.inputs.length + i, index)}, ${value});`,

@@ -2,7 +2,7 @@
 // after each axis that make their results as large as the op says.
 
 import { type DType, elements, sameShape } from "../../ir/types.js";
-import { castTo, functionOf, parse, type Typed, typed } from "../../ops/general/expression.js";
+import { castTo, functionOf, keepsBits, parse, type Typed, typed } from "../../ops/general/expression.js";
 import * as op from "../../ops/index.js";
 import { broadcastShape } from "../../ops/shape.js";
 import { numbersTensor } from "../model.js";
@@ -31,7 +31,8 @@ function expression(w: Writer, e: Typed, xs: readonly Operand[], shape: Shape): 
     const args = part.args.map(visit);
     const [a, b] = args as [Ref, Ref];
     const cast = castTo(part.name);
-    if (cast) return w.op("Cast", [a], { to: dataType[cast] });
+    if (keepsBits(part.name)) w.need(26, "BitCast");
+    if (cast) return w.op(keepsBits(part.name) ? "BitCast" : "Cast", [a], { to: dataType[cast] });
     if (part.name === "fmod") return w.op("Mod", [a, b], { fmod: 1 });
     if (part.name === "mod")
       return /f\d/.test(part.dtype) ? w.sub(a, w.mul(w.op("Floor", [w.div(a, b)]), b)) : w.op("Mod", [a, b]);

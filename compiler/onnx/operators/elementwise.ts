@@ -137,14 +137,15 @@ const cast = (at: At, to: DType | undefined): Value => {
   return from === "u8" && to === "f32" ? op.cast(at.builder, at.in(0), { to }) : converted(at.builder, at.in(0), to);
 };
 
-/** The same bits as another type. Whole numbers of one width wrap around into each other; others are not computed. */
+/** The same bits as another type. Any number is not a truth value, so bool is made of constants and bool only. */
 function bitCast(at: At): Value {
   const [from, to] = [at.type(0).dtype, dataTypes[at.int("to", 0)]];
   if (!to || elementBytes[from] !== elementBytes[to]) at.refuse(`${from} has not as many bits as ${to ?? "this type"}`);
-  const areWhole = [from, to].every((t) => /^[iu]/.test(t));
-  if (from !== to && !areWhole)
+  if (from !== to && to === "bool")
     throw new NeedsConstants([at.node.inputs[0] as string], `${from} as ${to} is supported only for constants`);
-  return converted(at.builder, at.in(0), to);
+  const areFloat = [from, to].some((t) => /f\d/.test(t)); // whole numbers wrap around into each other
+  if (from === to || !areFloat) return converted(at.builder, at.in(0), to);
+  return op.map(at.builder, [at.in(0)], { expr: `bits_${to}(x0)` });
 }
 
 const logic = (name: string): Rule[] => binary(name);

@@ -1,12 +1,20 @@
 // Scalar expressions, as `map` computes them for each element. As text they are calls: "add(x0,mul(x1,0.5))". x0, x1,
-// ... are the operands, i0, i1, ... the position of the element (i64), and to_f16(e) is e as another element type,
-// rounded as a store would round it.
+// ... are the operands, i0, i1, ... the position of the element (i64), to_f16(e) is e as another element type, rounded
+// as a store would round it, and bits_i32(e) has the bits of e as an element of another type of the same width.
 
-import { type DType, dtypes } from "../../ir/types.js";
+import { byteSize, type DType, dtypes } from "../../ir/types.js";
+import { sameBits } from "../../util/bits.js";
 import { call, type Expr, number, position, to, x } from "./ast.js";
 import { functions, type ScalarFunction } from "./functions.js";
 
-const casts: ReadonlyMap<string, DType> = new Map(dtypes.map((t) => [`to_${t}`, t]));
+const casts: ReadonlyMap<string, DType> = new Map(
+  dtypes.flatMap((t) => [
+    [`to_${t}`, t],
+    [`bits_${t}`, t],
+  ]),
+);
+/** Whether a conversion keeps the bits of its operand and not the value. */
+export const keepsBits = (name: string): boolean => name.startsWith("bits_");
 /** The element type that a call converts to; undefined for other calls. */
 export const castTo = (name: string): DType | undefined => casts.get(name);
 
@@ -93,8 +101,10 @@ export function typed(e: Expr, operands: readonly DType[]): Typed {
     if (dtype === undefined) throw new Error(`${show(part)} has no element type; convert it by to_f32()`);
     if (part.kind !== "call") return { ...part, dtype };
     if (castTo(part.name)) {
-      const arg = part.args[0] as Expr;
-      return { ...part, args: [visit(arg, own(arg) ?? dtype)], dtype };
+      const arg = visit(part.args[0] as Expr, own(part.args[0] as Expr) ?? dtype);
+      if (keepsBits(part.name) && byteSize({ dtype: arg.dtype, shape: [] }) !== byteSize({ dtype, shape: [] }))
+        throw new Error(`${part.name} does not take ${arg.dtype}, which has not as many bits`);
+      return { ...part, args: [arg], dtype };
     }
     const f = functionOf(part.name);
     const of = f.result ? (common(part.name, part.args) ?? wanted) : dtype;
@@ -124,6 +134,8 @@ export function evaluator(e: Typed): (operands: readonly number[], at: readonly 
   const args = e.args.map(evaluator);
   const [p, q, r] = args;
   const value = (f: typeof p, v: readonly number[], at: readonly number[]): number => (f ? f(v, at) : 0);
+  const from = e.args[0]?.dtype as DType;
+  if (keepsBits(e.name)) return (v, at) => sameBits(value(p, v, at), from, e.dtype);
   if (castTo(e.name)) return (v, at) => wrap(e.dtype, value(p, v, at));
   const f = functionOf(e.name);
   const whole = kindOf((e.args.at(-1) as Typed).dtype) === "whole";
@@ -151,7 +163,7 @@ export function derive(e: Expr, index: number): Expr {
   const cast = castTo(e.name);
   if (cast) {
     const inner = derive(e.args[0] as Expr, index);
-    return !isFloat(cast) || isNumber(inner, 0) ? zero : to(cast, inner);
+    return !isFloat(cast) || keepsBits(e.name) || isNumber(inner, 0) ? zero : to(cast, inner);
   }
   const rules = functionOf(e.name).derivative;
   if (!rules) return zero;

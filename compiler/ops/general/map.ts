@@ -4,7 +4,7 @@
 import type { Builder } from "../../ir/builder.js";
 import { any, numeric } from "../../ir/element_types.js";
 import { NdArray } from "../../ir/nd.js";
-import { elements, sameShape, type TensorType, type Value } from "../../ir/types.js";
+import { type DType, elements, sameShape, type TensorType, type Value } from "../../ir/types.js";
 import { tryAccessOf } from "../access.js";
 import { transpose } from "../move.js";
 import { type Batch, defineOp, type Op } from "../op.js";
@@ -12,7 +12,7 @@ import { sumTo } from "../reduce.js";
 import { reshaped } from "../reshaped.js";
 import { broadcastIndex, broadcastShape, dim, wantAxis } from "../shape.js";
 import { call, type Expr, x } from "./ast.js";
-import { castTo, derive, evaluator, isFloat, parse, show, type Typed, typed, wrap } from "./expression.js";
+import { castTo, derive, evaluator, isFloat, keepsBits, parse, show, type Typed, typed, wrap } from "./expression.js";
 import { accumulator, type FoldAttrs, foldedShape, foldNest, isArg, keptShape, start } from "./fold_nest.js";
 import { inLanes, laneCode } from "./lanes.js";
 import { eachPosition, type LoopText, literal, loops, type Nest } from "./nest.js";
@@ -49,6 +49,10 @@ export function code(e: Typed, k: LoopText, operands: readonly string[], at: rea
     if (part.kind === "position") return `int64_t(${at[part.axis]})`;
     if (part.kind === "number") return literal(part.value, k.type(part.dtype));
     const args = part.args.map(visit);
+    if (keepsBits(part.name)) {
+      const types = [part.dtype, part.args[0]?.dtype as DType].map((t) => k.stored(t));
+      return `bits_<${types.join(", ")}>(${args})`;
+    }
     if (castTo(part.name)) return `${part.name}(${args})`;
     return `${part.name}_(${args.join(", ")})`;
   };

@@ -6,6 +6,8 @@ import { type DType, elements } from "../../ir/types.js";
 export interface LoopText {
   /** The C++ type in which elements of this type are computed: float for f16 and bf16. */
   type(dtype: DType): string;
+  /** The C++ type in which elements of this type are stored. */
+  stored(dtype: DType): string;
   /** The element of an operand at these indices, as computed. */
   load(operand: number, index: readonly string[]): string;
   /** The element of a result that a point has stored before. */
