@@ -8,12 +8,13 @@ import type { Graph, TensorType, Value } from "../compiler/ir/types.js";
 import * as op from "../compiler/ops/index.js";
 import { evaluateProgram } from "./evaluate.js";
 import { addedName } from "./foreign.js";
+import { type LearningConfig, learn } from "./learning.js";
 import { finish, linear, Net } from "./nn.js";
-import { parameters, sgd } from "./optim.js";
+import { parameters } from "./optim.js";
 import { featureSize, outputs, pixelsOf, type TrunkConfig, trunk } from "./trunk.js";
 
 /** The settings that are compiled in. */
-export interface ClassifierConfig extends TrunkConfig {
+export interface ClassifierConfig extends TrunkConfig, LearningConfig {
   readonly num_class: number;
   readonly image_size: number; // pixels, square
   readonly batch: number; // images per step, of all groups together
@@ -104,7 +105,7 @@ function train(c: ClassifierConfig, from: From = "img"): Graph {
   const grads = grad(b, loss, op.constant(b, { values: [1], shape: [groups] }), params);
   const finite = op.all_finite(b, [loss, ...grads]);
   net.commit(finite);
-  sgd(b, params, grads, { lr, momentum, weight_decay }, finite, 1 / groups);
+  learn(b, params, grads, { lr, momentum, weight_decay }, finite, 1 / groups, c);
   return finish(b, { loss, correct: op.top_k_correct(b, logits, target, weight, { k: 1, groups }), finite });
 }
 

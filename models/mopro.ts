@@ -12,12 +12,13 @@ import * as op from "../compiler/ops/index.js";
 import { type EncoderConfig, encoder } from "./encoder.js";
 import { evaluateProgram } from "./evaluate.js";
 import { keepValues, keptGradients } from "./keep.js";
+import { type LearningConfig, learn } from "./learning.js";
 import { finish, Net } from "./nn.js";
-import { parameters, sgd } from "./optim.js";
+import { parameters } from "./optim.js";
 import { pixelsOf } from "./trunk.js";
 
 /** The settings that are compiled in. */
-export interface MoproConfig extends EncoderConfig {
+export interface MoproConfig extends EncoderConfig, LearningConfig {
   readonly queue: number; // keys of past batches
   readonly image_size: number; // pixels, square
   readonly batch: number; // images per step, of all groups together
@@ -102,7 +103,7 @@ function step(phase: Phase, c: MoproConfig): Graph {
   const loss = op.add(total, classes, op.mul(total, inst.loss, hyper.w_inst));
 
   // All updates of state happen here. None of them changes anything if the loss or a gradient is not finite.
-  const { finite, adjoint } = learn(b, loss, hyper, [query, key]);
+  const { finite, adjoint } = backward(b, loss, hyper, [query, key], c);
   const pushed = op.queue_push(b, memory.queue, memory.pointer, k, finite);
   b.update(memory.queue, pushed.queue_new);
   b.update(memory.pointer, pushed.ptr_new);
@@ -141,15 +142,15 @@ interface Learned {
   readonly adjoint: ReadonlyMap<Value, Value>; // gradients of the sum of the groups' losses
 }
 
-/** The backward pass, and one step of SGD with the mean gradient of the groups. */
-function learn(b: Builder, loss: Value, hyper: Hyper, nets: readonly Net[]): Learned {
+/** The backward pass, and one step of the optimizer with the mean gradient of the groups. */
+function backward(b: Builder, loss: Value, hyper: Hyper, nets: readonly Net[], c: LearningConfig): Learned {
   const { groups } = b;
   const params = parameters(b);
   const adjoint = adjoints(b, loss, op.constant(b.in("total"), { values: [1], shape: [groups] }), params);
   const grads = params.map((p) => adjoint.get(p) as Value);
   const finite = op.all_finite(b, [loss, ...grads]);
   for (const net of nets) net.commit(finite);
-  sgd(b, params, grads, hyper, finite, 1 / groups); // grads are sums over groups
+  learn(b, params, grads, hyper, finite, 1 / groups, c); // grads are sums over groups
   return { finite, adjoint };
 }
 

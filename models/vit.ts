@@ -4,6 +4,7 @@
 
 import type { Value } from "../compiler/ir/types.js";
 import { add, concat, reshape, scale, slice, stop_gradient, transpose } from "../compiler/ops/index.js";
+import { dropout } from "./dropout.js";
 import { attention, conv2d, gelu, layer_norm, linear, type Net } from "./nn.js";
 
 const layouts = {
@@ -18,6 +19,7 @@ export const isVit = (name: string): name is Vit => Object.hasOwn(layouts, name)
 export interface VitConfig {
   readonly arch: Vit;
   readonly width: number; // factor on the channels
+  readonly dropout?: number | undefined; // share of elements that are dropped in training; absent: 0
 }
 
 const PATCH = 16; // pixels, square
@@ -69,26 +71,34 @@ function embed(net: Net, x: Value, channels: number): Value {
   return add(b, tokens, reshape(b, positions, { shape: [(1 + patches) * channels] }));
 }
 
-/** One layer of the transformer on the tokens x [N T, C]. */
-function block(net: Net, x: Value, tokens: number, heads: number): Value {
+/** One layer of the transformer on the tokens x [N T, C]; `drop` drops a share of them. */
+function block(net: Net, x: Value, tokens: number, heads: number, drop: Drop): Value {
   const { b } = net;
   const channels = x.type.shape[1] as number;
   const images = reshape(b, layer_norm(net.in("norm1"), x, norm), { shape: [-1, tokens, channels] });
   const attended = attention(net.in("attn"), images, { heads, std });
-  const y = add(b, x, reshape(b, attended, { shape: [-1, channels] }));
+  const y = add(b, x, drop(net.in("attn.proj_drop"), reshape(b, attended, { shape: [-1, channels] })));
   const hidden = linear(net.in("mlp.fc1"), layer_norm(net.in("norm2"), y, norm), 4 * channels, std);
-  return add(b, y, linear(net.in("mlp.fc2"), gelu(net.in("mlp").b, hidden), channels, std));
+  const active = drop(net.in("mlp.drop1"), gelu(net.in("mlp").b, hidden));
+  return add(b, y, drop(net.in("mlp.drop2"), linear(net.in("mlp.fc2"), active, channels, std)));
 }
 
-/** x [N, 3, H, W] -> feature [N, vitFeatureSize]: the class token after all layers, normalised. */
-export function vit(net: Net, x: Value, c: VitConfig): Value {
+/** The layer of dropout, or none. */
+type Drop = (net: Net, x: Value) => Value;
+
+/**
+ * image [N, 3, H, W] -> feature [N, vitFeatureSize]: the class token after all layers, normalised. Dropout is where the
+ * paper has it: behind the positions, the attention and both layers of the perceptron, not in the attention's weights.
+ */
+export function vit(net: Net, image: Value, c: VitConfig): Value {
   const { b } = net;
   const channels = vitFeatureSize(c);
   const { depth, heads } = layouts[c.arch];
-  const embedded = embed(net, x, channels);
+  const embedded = embed(net, image, channels);
   const tokens = (embedded.type.shape[1] as number) / channels;
-  let y = reshape(b, embedded, { shape: [-1, channels] });
-  for (let i = 0; i < depth; i++) y = block(net.in(`blocks.${i}`), y, tokens, heads);
+  const drop: Drop = (at, x) => dropout(at, x, c.dropout ?? 0);
+  let y = drop(net.in("pos_drop"), reshape(b, embedded, { shape: [-1, channels] }));
+  for (let i = 0; i < depth; i++) y = block(net.in(`blocks.${i}`), y, tokens, heads, drop);
   const images = reshape(b, y, { shape: [-1, tokens * channels] });
   return layer_norm(net.in("norm"), slice(b, images, { axis: 1, start: 0, end: channels }), norm);
 }

@@ -63,6 +63,7 @@ void check(const FinetuneVerbSettings& s) {
 
 void fits(const FinetuneVerbSettings& s, const Plan& plan) {
   check_compute(s.run.compute, plan);
+  check_optimizer(s.run, plan);
   check_confirmed(s.confirmed, plan);
   if (meta(plan, "trained") != "all")
     throw InputError("this artefact does not train all layers; compile one with --task classifier");

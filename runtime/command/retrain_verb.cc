@@ -68,6 +68,7 @@ void check(const RetrainVerbSettings& s) {
 
 void fits(const RetrainVerbSettings& s, const Plan& plan) {
   check_compute(s.run.compute, plan);
+  check_optimizer(s.run, plan);
   check_confirmed(s.confirmed, plan);
   const std::string trained = meta(plan, "trained");
   if (trained.empty()) throw InputError("this artefact does not retrain; compile one with --task retrain");

@@ -67,6 +67,12 @@ void add_recipe_flag(FlagTable& t, train::RecipeChoice& choice) {
       given.push_back(key);
     };
   }
+  Flag& optimizer = *t.find("--optimizer");  // the rate of the recipe is for SGD
+  optimizer.set = [&given = choice.given, set = optimizer.set](const std::string& typed,
+                                                               const std::vector<std::string>& values) {
+    set(typed, values);
+    if (values[0] != "sgd") given.push_back("lr");
+  };
   t.choice<bool>({"--recipe"}, choice.automatic, {{"published", false}, {"auto", true}},
                  "auto: --lr, --moco_m, --proto_m, --start_clean_epoch and, if the artefact is built for the run, "
                  "--moco_queue fit the number of steps and of images, unless they are given")
@@ -171,6 +177,7 @@ void check(const TrainSettings& s) {
 
 void fits(const TrainSettings& s, const Plan& plan) {
   check_compute(s.run.compute, plan);
+  if (s.replay.file.empty()) check_optimizer(s.run, plan);
   check_confirmed(s.confirmed, plan);
   if (s.replay.file.empty()) check_compiled_in(s, plan);
 }

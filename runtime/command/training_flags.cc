@@ -4,6 +4,9 @@
 #include <charconv>
 
 #include "core/error.h"
+#include "core/meta.h"
+#include "formats/checkpoint_file.h"
+#include "train/checkpoint.h"
 
 namespace moproc::command {
 namespace {
@@ -63,6 +66,74 @@ void add_run_flags(FlagTable& t, train::RunSettings& run) {
   add_max_broken_flag(t, run.max_broken).agree();
 }
 
+namespace {
+
+/// AdamW's defaults of --lr and --wd: those of PyTorch.
+constexpr double kAdamwRate = 1e-3, kAdamwDecay = 1e-2;
+
+/// --optimizer, which decides the defaults of --lr and --wd, and the numbers that only some optimizers have.
+void add_optimizer_choice(FlagTable& t, train::RunSettings& run) {
+  train::OptimizerChoice& choice = run.optimizer;
+  train::Hyper& h = run.hyper;
+  const auto note_given = [&t](const char* name, bool& given) {
+    Flag& f = *t.find(name);
+    f.set = [&given, set = f.set](const std::string& typed, const std::vector<std::string>& values) {
+      set(typed, values);
+      given = true;
+    };
+  };
+  note_given("--lr", choice.lr_given);
+  note_given("--wd", choice.decay_given);
+  Flag& f =
+      t.choice<std::string>({"--optimizer"}, choice.name, {{"sgd", "sgd"}, {"adamw", "adamw"}, {"lars", "lars"}},
+                            "the optimizer that the steps are compiled for; adamw has the defaults --lr 0.001 and "
+                            "--wd 0.01")
+          .record("optimizer")
+          .adjust();
+  f.set = [&choice, &h, set = f.set](const std::string& typed, const std::vector<std::string>& values) {
+    set(typed, values);
+    if (choice.name != "adamw") return;
+    if (!choice.lr_given) h.lr = kAdamwRate;
+    if (!choice.decay_given) h.weight_decay = kAdamwDecay;
+  };
+  const auto number = [&](const char* name, const char* key, const char* of, double& field, double low, double high,
+                          const char* help) {
+    Flag& n = t.number({name}, "X", field, low, high, help);
+    n.record(key, [&choice, of = std::string(of), show = n.show] { return choice.name == of ? show() : ""; }).adjust();
+  };
+  constexpr double kBelowOne = 1 - 1e-9;
+  number("--beta1", "beta1", "adamw", h.beta1, 0, kBelowOne, "adamw: decay of the mean of the gradients");
+  number("--beta2", "beta2", "adamw", h.beta2, 0, kBelowOne, "adamw: decay of the mean of their squares");
+  number("--eps", "eps", "adamw", h.eps, 1e-30, kInfinity, "adamw: added to the root of the mean square");
+  number("--trust", "trust", "lars", h.trust, 1e-30, kInfinity,
+         "lars: a parameter's step is --lr times this share of the parameter's norm");
+  t.number({"--clip-norm"}, "X", h.clip_norm, 1e-30, kInfinity,
+           "scale all gradients together down to this norm if theirs is larger; compiled in whether")
+      .without("off")
+      .record("clip_norm")
+      .adjust();
+}
+
+}  // namespace
+
+void check_optimizer(const train::RunSettings& run, const Plan& plan) {
+  const std::string has = train::optimizer_of(plan);
+  if (run.evaluate) return;
+  if (run.optimizer.name != has)
+    throw InputError("--optimizer " + run.optimizer.name + ": this artefact trains by " + has + "; give --optimizer " +
+                     has + ", or compile another");
+  const bool clips = !meta(plan, "clip_norm").empty();
+  if (run.hyper.clip_norm > 0 && !clips)
+    throw InputError("--clip-norm: this artefact's steps do not take it; compile one with --with clip-norm");
+  if (run.hyper.clip_norm == 0 && clips) throw InputError("this artefact clips gradients: --clip-norm X is needed");
+  if (run.saving.format == "pth.tar")
+    for (const StateInfo& s : plan.state)
+      if (const std::string_view name = plan.tensors[s.tensor].name;
+          formats::is_training_state(name) && !name.starts_with(formats::kMomentumPrefix))
+        throw InputError("--checkpoint-format pth.tar: cannot hold " + std::string(name) +
+                         "; leave it out, so that checkpoints are safetensors");
+}
+
 void add_optimiser_flags(FlagTable& t, train::RunSettings& run) {
   train::Schedule& schedule = run.schedule;
   t.number({"--lr", "--learning-rate"}, "X", run.hyper.lr, 0.0, kInfinity, "learning rate before the schedule")
@@ -80,10 +151,12 @@ void add_optimiser_flags(FlagTable& t, train::RunSettings& run) {
            "in the first N epochs of S steps, step T of the run (from 0) has (T + 1) / (N * S) of the scheduled rate")
       .record("warmup_epochs")
       .adjust();
-  t.number({"--momentum"}, "X", run.hyper.momentum, 0.0, 1.0, "momentum of SGD").record("momentum").adjust();
-  t.number({"--wd", "--weight-decay"}, "X", run.hyper.weight_decay, 0.0, kInfinity, "weight decay of every parameter")
+  t.number({"--momentum"}, "X", run.hyper.momentum, 0.0, 1.0, "momentum of sgd and lars").record("momentum").adjust();
+  t.number({"--wd", "--weight-decay"}, "X", run.hyper.weight_decay, 0.0, kInfinity,
+           "weight decay of the parameters of --decay-params")
       .record("weight_decay")
       .adjust();
+  add_optimizer_choice(t, run);
 }
 
 void add_cosine_flag(FlagTable& t, train::RunSettings& run) {

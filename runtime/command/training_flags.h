@@ -12,7 +12,7 @@ namespace moproc::command {
 
 /// --exp-dir, --epochs, --start-epoch, --steps, --seed, --evaluate.
 void add_run_flags(FlagTable& table, train::RunSettings& run);
-/// --lr, --schedule, --decay-rate, --warmup-epochs, --momentum, --wd.
+/// --lr, --schedule, --decay-rate, --warmup-epochs, --momentum, --wd, --optimizer and its numbers, --clip-norm.
 void add_optimiser_flags(FlagTable& table, train::RunSettings& run);
 /// --cos.
 void add_cosine_flag(FlagTable& table, train::RunSettings& run);
@@ -20,6 +20,9 @@ void add_cosine_flag(FlagTable& table, train::RunSettings& run);
 void add_crop_flag(FlagTable& table, train::Augmentation& augmentation);
 /// The flags of checkpoints and logs: --save-every, --keep, --print-freq, ...
 void add_saving_flags(FlagTable& table, train::RunSettings& run);
+
+/// Throws InputError if the flags of the optimizer do not fit the plan, or its state does not fit the checkpoints.
+void check_optimizer(const train::RunSettings& run, const Plan& plan);
 
 /// The schedule as checkpoints and logs have it: "40 80", or "cosine".
 std::string schedule_text(const train::Schedule& schedule);

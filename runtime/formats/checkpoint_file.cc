@@ -40,6 +40,14 @@ void leave_out(Checkpoint& c, const char* key, std::string (*fault)(const std::s
   c.metadata.erase(found);
 }
 
+}  // namespace
+
+bool is_training_state(std::string_view name) {
+  return name.starts_with(kOptimizerPrefix) || name == "dropout.seed" || name == "dropout.step";
+}
+
+namespace {
+
 Checkpoint from_safetensors(ByteSpan bytes, const std::string& where, const std::string& weights_key) {
   const SafetensorsFile file(bytes, where);
   Checkpoint c;
@@ -47,12 +55,13 @@ Checkpoint from_safetensors(ByteSpan bytes, const std::string& where, const std:
   c.kind = CheckpointKind::safetensors;
   c.metadata = file.metadata();
   check_digest(file);
+  const bool ours = c.of_moproc();
   for (const TensorEntry& t : file.tensors()) {
     const std::string_view of = behind(kMomentumPrefix, t.name);
-    if (of.empty()) c.tensors.push_back({t.name, file.tensor(t)});
+    if (of.empty()) (ours && is_training_state(t.name) ? c.training : c.tensors).push_back({t.name, file.tensor(t)});
     else c.momentum.push_back({std::string(of), file.tensor(t)});
   }
-  if (!c.of_moproc()) leave_out(c, "epoch", epoch_fault), leave_out(c, "arch", arch_fault);
+  if (!ours) leave_out(c, "epoch", epoch_fault), leave_out(c, "arch", arch_fault);
   if (!weights_key.empty()) keep_prefix(c, weights_key + ".");
   if (c.tensors.empty() && !weights_key.empty())
     throw InputError("--weights-key " + weights_key + ": " + where + " has no tensor whose name begins so");

@@ -23,6 +23,10 @@ inline constexpr const char* kConvertedFormat = "moproc-converted-1";
 inline constexpr const char* kStateFormat = "moproc-state-1";
 /// The name of a momentum tensor is this, followed by the name of the parameter.
 inline constexpr const char* kMomentumPrefix = "optimizer.momentum.";
+/// All states of optimizers begin with this: those of AdamW besides momentum, too.
+inline constexpr const char* kOptimizerPrefix = "optimizer.";
+/// Whether a state of a run belongs to its optimizer or its dropout, not to its network (models/optim.ts, dropout.ts).
+bool is_training_state(std::string_view name);
 
 enum class CheckpointKind {
   safetensors,
@@ -36,6 +40,8 @@ struct Checkpoint {
   CheckpointKind kind = CheckpointKind::published;
   std::vector<NamedTensor> tensors;   // in the file's order; names without the `module.` of a wrapper
   std::vector<NamedTensor> momentum;  // by the parameter's name
+  std::vector<NamedTensor>
+      training;       // of a file of ours: the other tensors of is_training_state(), by their full names
   Metadata metadata;  // of a run: complete; otherwise those of arch, epoch, lr, momentum, weight_decay that are known
   std::vector<std::string> left_out;               // other contents of the file, for a message to the user
   std::string stripped;                            // the prefix that all names have lost, such as "module._orig_mod."

@@ -18,11 +18,15 @@ bool fits(const Tensor& t, const TensorInfo& want) {
   return t.dtype == want.dtype && std::equal(t.shape.begin(), t.shape.end(), want.shape, want.shape + want.rank);
 }
 
+bool of_optimizer(std::string_view name) { return name.starts_with(kOptimizerPrefix); }
+
 /// The tensors of a file by the plan's names, which give momenta a prefix.
-std::unordered_map<std::string, const Tensor*> by_name(const Checkpoint& c, bool with_momentum = true) {
+std::unordered_map<std::string, const Tensor*> by_name(const Checkpoint& c, bool with_optimizer = true) {
   std::unordered_map<std::string, const Tensor*> tensors;
   for (const NamedTensor& t : c.tensors) tensors.emplace(t.name, &t.tensor);
-  if (!with_momentum) return tensors;
+  for (const NamedTensor& t : c.training)
+    if (with_optimizer || !of_optimizer(t.name)) tensors.emplace(t.name, &t.tensor);
+  if (!with_optimizer) return tensors;
   for (const NamedTensor& t : c.momentum) tensors.emplace(kMomentumPrefix + t.name, &t.tensor);
   return tensors;
 }
@@ -35,19 +39,18 @@ struct Match {
 
 /// Pairs all of `wanted` with tensors of the file. Throws InputError if one is missing, does not fit, or is left over.
 std::vector<Match> match_tensors(const Checkpoint& c, const Session& session, const std::vector<int>& wanted,
-                                 bool zero_momentum, std::vector<std::string>& notes) {
-  std::unordered_map<std::string, const Tensor*> have = by_name(c, !zero_momentum);
+                                 bool zero_optimizer, std::vector<std::string>& notes) {
+  std::unordered_map<std::string, const Tensor*> have = by_name(c, !zero_optimizer);
   std::vector<Match> matches;
   int momenta = 0, counters = 0;
   for (const int t : wanted) {
     const TensorInfo& want = session.info(t);
     const auto found = have.find(want.name);
     const std::string_view name(want.name);
-    int* const absent = name.starts_with(kMomentumPrefix)       ? &momenta
-                        : name.ends_with("num_batches_tracked") ? &counters
-                                                                : nullptr;
+    int* const absent = of_optimizer(name) ? &momenta : name.ends_with("num_batches_tracked") ? &counters : nullptr;
     if (found == have.end()) {
-      const bool may_lack = absent == &momenta ? zero_momentum || !c.has_whole_state() : !c.has_whole_state();
+      if (is_training_state(name) && !of_optimizer(name) && c.of_run()) continue;  // dropout, which begins now
+      const bool may_lack = absent == &momenta ? zero_optimizer || !c.has_whole_state() : !c.has_whole_state();
       if (!absent || !may_lack) throw InputError(c.path + ": " + missing(c, want.name));
       ++*absent;
       matches.push_back({t, nullptr});
@@ -59,12 +62,15 @@ std::vector<Match> match_tensors(const Checkpoint& c, const Session& session, co
     matches.push_back({t, found->second});
     have.erase(found);
   }
+  std::erase_if(have, [&](const auto& t) {  // of dropout, which the run no longer has
+    return is_training_state(t.first) && !of_optimizer(t.first) && c.of_run();
+  });
   if (!have.empty()) throw InputError(c.path + ": the artefact has no tensor " + shown(have.begin()->first));
   const auto say = [&](int n, const char* what) {
     if (n > 0)
       notes.push_back(c.path + " has no " + what + " for " + std::to_string(n) + " tensors: they begin with zero");
   };
-  if (!zero_momentum) say(momenta, "momentum");
+  if (!zero_optimizer) say(momenta, "momentum");
   say(counters, "BatchNorm counter");
   return matches;
 }
@@ -98,9 +104,9 @@ void save_state(const std::string& path, const Session& session, Metadata metada
                     [&](size_t i, std::span<std::byte> bytes) { session.get(saved[i], bytes); });
 }
 
-std::vector<std::string> set_state(const Checkpoint& from, Session& session, bool zero_momentum) {
+std::vector<std::string> set_state(const Checkpoint& from, Session& session, bool zero_optimizer) {
   std::vector<std::string> notes;
-  const std::vector<Match> matches = match_tensors(from, session, saved_tensors(session.plan()), zero_momentum, notes);
+  const std::vector<Match> matches = match_tensors(from, session, saved_tensors(session.plan()), zero_optimizer, notes);
   std::vector<std::byte> buffer;
   for (const Match& m : matches) {
     const size_t bytes = static_cast<size_t>(session.info(m.tensor).bytes);

@@ -24,8 +24,9 @@ void save_state(const std::string& path, const Session& session, formats::Metada
 
 /// Sets the state from a checkpoint of any kind. Checks all names, types and shapes before it sets the first tensor. If
 /// another program's file lacks momenta or BatchNorm's counters, they become zero, and the returned notes for the user
-/// say so; with `zero_momentum`, all momenta become zero. Throws InputError, naming the file and the tensor.
-std::vector<std::string> set_state(const formats::Checkpoint& from, Session& session, bool zero_momentum = false);
+/// say so; with `zero_optimizer`, all states of the optimizer become zero. Throws InputError, naming the file and the
+/// tensor.
+std::vector<std::string> set_state(const formats::Checkpoint& from, Session& session, bool zero_optimizer = false);
 
 /// Sets only the tensors that the file has, and those that begin as copies of these. Throws InputError, naming file and
 /// tensor, if the session has no such tensor or one of another shape.

@@ -68,7 +68,8 @@ Metadata metadata_of(const Plan& plan, const CheckpointInfo& i, const RunRecord&
   for (const Recorded& r : record.values)
     if (!r.key.empty() && !r.value.empty()) m[r.key] = r.value;
   // A plain classifier has no low_dim, a run in f32 no precision.
-  for (const char* const key : {"width", "low_dim", "image_size", "precision", "onnx_sha256", "onnx_settings"})
+  for (const char* const key :
+       {"width", "low_dim", "image_size", "precision", "onnx_sha256", "onnx_settings", "decay_params", "dropout"})
     if (const std::string value = meta(plan, key); !value.empty()) m[key] = value;
   return m;
 }
@@ -126,9 +127,18 @@ void read_foreign(const Checkpoint& c, CheckpointInfo& info) {
   for (std::string& note : c.said()) info.notes.push_back(std::move(note));
 }
 
+std::string written_optimizer(const Checkpoint& c) {
+  const auto found = c.metadata.find("optimizer");
+  return found == c.metadata.end() ? "sgd" : found->second;  // older files have none
+}
+
 /// Throws InputError, saying what is missing, if training cannot continue with the momentum in the file.
 void check_optimizer(const Checkpoint& c, const Session& session) {
   constexpr const char* kRemedy = "; --reset-optimizer continues with zero momentum";
+  if (const std::string was = written_optimizer(c), is = optimizer_of(session.plan()); c.of_run() && was != is)
+    throw InputError(c.path + ": optimizer: is that of --optimizer " + was + ", but this run trains by " + is +
+                     "; --optimizer " + was +
+                     " continues with it, --reset-optimizer --accept-changes begins with a new one");
   if (!c.optimizer_fault.empty()) throw InputError(c.path + ": optimizer: " + c.optimizer_fault + kRemedy);
   if (c.momentum.empty() || c.has_whole_state()) return;
   size_t wanted = 0, lacking = 0;
@@ -210,6 +220,11 @@ std::optional<Rank> rank_of(const std::string& name) {
 }
 
 }  // namespace
+
+std::string optimizer_of(const Plan& plan) {
+  const std::string named = meta(plan, "optimizer");
+  return named.empty() ? "sgd" : named;
+}
 
 std::string checkpoint_name(int epoch, std::optional<int64_t> step, const std::string& format) {
   char name[64];

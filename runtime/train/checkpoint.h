@@ -113,7 +113,10 @@ struct DataOfRun {
 /// Reads no tensors of a safetensors file. Throws InputError naming the file.
 DataOfRun data_of_run(const std::string& path);
 
-/// What the momentum of a checkpoint's optimizer is for.
+/// The name of the optimizer that the plan's steps have: sgd, adamw or lars.
+std::string optimizer_of(const Plan& plan);
+
+/// What the state of a checkpoint's optimizer is for.
 enum class Optimizer {
   needed,  // training continues with it
   reset,   // training continues with zero momentum

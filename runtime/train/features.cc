@@ -20,7 +20,6 @@
 namespace moproc::train {
 namespace {
 
-using formats::kMomentumPrefix;
 using formats::MappedFile;
 using formats::OutputFile;
 
@@ -128,7 +127,7 @@ std::string trunk_digest(const Session& session) {
   const std::string_view layer = classifier_layer(session);
   for (const StateInfo& s : session.plan().state) {
     const std::string_view name(session.info(s.tensor).name);
-    if (s.role == Role::derived || formats::is_classifier(name, layer) || name.starts_with(kMomentumPrefix)) continue;
+    if (s.role == Role::derived || formats::is_classifier(name, layer) || formats::is_training_state(name)) continue;
     sha.add(std::as_bytes(std::span(name.data(), name.size())));
     sha.add(session.stored(s.tensor, room));
   }

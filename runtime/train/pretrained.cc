@@ -48,7 +48,7 @@ std::vector<std::string> load_pretrained(const std::string& path, Session& sessi
   for (const StateInfo& s : session.plan().state) {
     const TensorInfo& want = session.info(s.tensor);
     const std::string_view name(want.name);
-    if (s.role == Role::derived || name.starts_with(kMomentumPrefix)) continue;
+    if (s.role == Role::derived || is_training_state(name)) continue;
     const bool classifier = is_classifier(name, layer);
     if (classifier && !keep_classifier) continue;
     const Tensor* const from = c.find(c.tensors, want.name);

@@ -16,6 +16,9 @@ struct Hyper {
   double lr = 0.1;  // before the schedule
   double momentum = 0.9;
   double weight_decay = 1e-4;
+  double beta1 = 0.9, beta2 = 0.999, eps = 1e-8;  // of AdamW
+  double trust = 0.001;                           // of LARS
+  double clip_norm = 0;                           // largest norm of the gradients; 0: any
   double moco_m = 0.999;
   double proto_m = 0.999;
   double temperature = 0.1;
@@ -24,6 +27,12 @@ struct Hyper {
   double w_inst = 1.0;
   double w_proto = 1.0;
   double label_smoothing = 0.0;  // weight of the uniform distribution in the labels
+};
+
+/// --optimizer, which the steps are compiled for.
+struct OptimizerChoice {
+  std::string name = "sgd";  // or adamw or lars
+  bool lr_given = false, decay_given = false;
 };
 
 /// The schedule of the learning rate: see learning_rate() in train/schedule.h.
@@ -124,6 +133,7 @@ struct RunSettings {
   bool synthetic = false;        // random images and labels
   bool evaluate = false;         // evaluate only
   bool cache_features = false;   // train on features that are computed once, without augmentation
+  OptimizerChoice optimizer;
   Hyper hyper;
   Schedule schedule;
   Augmentation augmentation;

@@ -8,6 +8,7 @@ import { launchesOf } from "../../compiler/lower/launches.js";
 import { modelFlagList, modelFlags, targetOf } from "./flags.js";
 import { type Extra, extras, modelGraphs, printGraphs, type Source, userGraphs } from "./graphs.js";
 import { extent, namedFile } from "./kinds.js";
+import { learningFlags } from "./learning.js";
 import { artefactKey, type Obtained, obtain } from "./obtain.js";
 import { notePrecision } from "./precision.js";
 import { sections, type Verb } from "./record.js";
@@ -61,6 +62,7 @@ export const compileVerb: Verb = {
       help: `What the steps of --task classifier take besides images and labels, of ${extras.join(", ")}.`,
     },
     ...modelFlagList,
+    ...learningFlags,
     {
       names: ["--dim"],
       unit: "NAME=N",

@@ -2,6 +2,7 @@
 
 import { binaryVerb } from "./binary_verb.js";
 import { checkpointOfModel, foreignFlags, modelArgument } from "./foreign_network.js";
+import { learningFlags } from "./learning.js";
 import { artefactWithHead } from "./of_checkpoint.js";
 import type { Given, Verb } from "./record.js";
 import { trainedCheckpoint } from "./sample_run.js";
@@ -37,7 +38,7 @@ export const finetune: Verb = binaryVerb({
       help: "The network, instead of --model-path: an ONNX model of any program, whose weights training begins with.",
     },
   ],
-  flags: foreignFlags,
+  flags: [...foreignFlags, ...learningFlags],
   examples: [
     `moproc finetune --data imagenet --model-path ${trainedCheckpoint} --low-resource 0.1 --exp-dir tuned -b 16 ` +
       "--epochs 3",
@@ -45,7 +46,7 @@ export const finetune: Verb = binaryVerb({
   check: (given) => void checkpointOf(given),
   added: (given) => (given.args.length > 0 ? [from.flag, checkpointOf(given)] : []),
   artefact: (given, preflight) =>
-    artefactWithHead(checkpointOf(given), "classifier", given, preflight, preflight.num_class),
+    artefactWithHead(checkpointOf(given), "classifier", given, preflight, preflight.num_class, "finetune"),
   targets: reportTarget,
   after: reportOf,
 });

@@ -1,6 +1,7 @@
 // The flags that determine what an artefact is compiled for. Several verbs have them.
 
 import type { Precision, Shuffle, Target } from "../../compiler/ir/types.js";
+import type { Decays, Optimizer } from "../../models/learning.js";
 import { archs } from "../../models/trunk.js";
 import { cpuArch } from "./cpu.js";
 import type { Foreign } from "./foreign_network.js";
@@ -27,6 +28,9 @@ export interface ModelFlags {
   readonly bucketSize?: number; // MB, of 10^6 bytes
   readonly imageInput: "u8" | "f32";
   readonly keepValues?: boolean;
+  readonly optimizer?: Optimizer; // of these three, those that are not the usual ones
+  readonly decayParams?: Decays;
+  readonly dropout?: number;
   readonly foreign?: Foreign; // the network, if it is from an ONNX file of another program
 }
 

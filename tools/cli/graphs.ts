@@ -20,11 +20,13 @@ import { moproPrograms } from "../../models/mopro.js";
 import { archOf } from "../../models/trunk.js";
 import type { ModelFlags } from "./flags.js";
 import { metaOf, writeNetwork } from "./foreign_network.js";
+import { learningOf } from "./learning.js";
 import { checkTypes, isTypeScript } from "./type_check.js";
 
-/** The optional inputs of a classifier's step besides images and labels. MoPro's step has the last one. */
-export const extras = ["label-smoothing", "mixup", "sample-weights"] as const;
+/** The optional inputs of a classifier's step besides images and labels. MoPro's step has the last two. */
+export const extras = ["label-smoothing", "mixup", "sample-weights", "clip-norm"] as const;
 export type Extra = (typeof extras)[number];
+const allExtras: readonly string[] = extras;
 
 export interface Source {
   readonly name: string;
@@ -67,9 +69,11 @@ export function modelGraphs(task: string, f: ModelFlags, extras: readonly Extra[
   const trained = task === "retrain" ? "fc" : "all";
   if (trained === "fc" && other?.settings.head === "keep")
     throw new Error(`${config.arch} keeps its own classifier (--head keep), which cannot be trained alone`);
-  const foreign = extras.filter((e) => task !== "classifier" && (task !== "mopro" || e !== "sample-weights"));
+  const taken = { classifier: allExtras, mopro: ["sample-weights", "clip-norm"], retrain: ["clip-norm"] }[task] ?? [];
+  const foreign = extras.filter((e) => !taken.includes(e));
   if (foreign.length > 0) throw new Error(`${foreign.map((e) => `--${e}`).join(", ")}: these need --task classifier`);
   const with_ = Object.fromEntries(extras.map((e) => [e.replaceAll("-", "_"), 1]));
+  const learning = learningOf(task, f);
   const kind = ["mopro", "embed", "evaluate", "predict"].includes(task)
     ? { task, ...with_ }
     : { task: "classifier", trained, ...with_ };
@@ -77,6 +81,7 @@ export function modelGraphs(task: string, f: ModelFlags, extras: readonly Extra[
   const meta = {
     ...kind,
     ...config,
+    ...learning,
     ...images,
     ...shuffle,
     ...(keep_values && { keep_values: 1 }),
@@ -86,7 +91,7 @@ export function modelGraphs(task: string, f: ModelFlags, extras: readonly Extra[
     name,
     meta,
     key: JSON.stringify(meta),
-    graphs: () => make({ ...config, foreign: other?.network, ...images, ...with_, keep_values, trained }),
+    graphs: () => make({ ...config, ...learning, foreign: other?.network, ...images, ...with_, keep_values, trained }),
     ...(other && { write: (dir, plan) => writeNetwork(dir, other, plan) }),
   };
 }

@@ -31,6 +31,15 @@ export const positive: Kind = {
   },
 };
 
+/** Numbers from 0 on that are less than `most`. */
+export const below = (most: number): Kind => ({
+  range: `0 or more, less than ${most}`,
+  parse(text) {
+    const n = Number(text);
+    return text.trim() !== "" && n >= 0 && n < most ? n : bad(`a number of 0 or more, less than ${most}`);
+  },
+});
+
 /** One of some names. */
 export const oneOf = (names: readonly string[]): Kind => ({
   range: `one of ${names.join(", ")}`,

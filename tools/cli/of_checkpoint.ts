@@ -4,6 +4,8 @@ import type { Fitting, Preflight } from "./binary_verb.js";
 import { type Checkpoint, openCheckpoint } from "./checkpoint.js";
 import { type ModelFlags, modelFlags, saidClasses } from "./flags.js";
 import { foreignOfFlags, notesOf } from "./foreign_network.js";
+import type { Extra } from "./graphs.js";
+import { continued, optimizerArgs } from "./learning.js";
 import { modelArtefact } from "./model_artefact.js";
 import { fittingQueue } from "./recipe.js";
 import type { Given } from "./record.js";
@@ -65,7 +67,8 @@ export async function artefactOf(resume: string, task: string, given: Given): Pr
 
 /**
  * The same for a network that is trained further. Its classifier has the classes that --num-class says or, without the
- * flag, `classes`; 0: the checkpoint's. If that is another number than the checkpoint's, the classifier begins anew.
+ * flag, `classes`; 0: the checkpoint's. If that is another number than the checkpoint's, the classifier begins anew. A
+ * run of `verb` that goes on keeps its optimizer.
  */
 export async function artefactWithHead(
   resume: string,
@@ -73,6 +76,7 @@ export async function artefactWithHead(
   given: Given,
   preflight: Preflight,
   classes: number,
+  verb: string,
 ): Promise<Fitting> {
   const checkpoint = openFor(resume, task, given, true);
   try {
@@ -91,14 +95,28 @@ export async function artefactWithHead(
       const other = said === undefined ? `; --num-class ${has} keeps the checkpoint's` : "";
       note(`${resume} has ${has} classes, ${why}: a new classifier of ${numClass} classes is trained${other}`);
     }
-    const flags = { ...of, numClass };
+    const flags = { ...of, numClass, ...learningOfRun(preflight.checkpoint, verb, given) };
     const none = has === undefined && checkpoint.network.onnx !== undefined; // of a classifier that is replaced
+    const reset = (isNew || none) && !given.said("initClassifier");
     return {
-      ...(await modelArtefact(task, flags)),
-      ...((isNew || none) && !given.said("initClassifier") && { args: ["--init-classifier", "reset"] }),
+      ...(await modelArtefact(task, flags, clips(given))),
+      args: [...(reset ? ["--init-classifier", "reset"] : []), ...optimizerArgs(flags, given)],
     };
   } finally {
     checkpoint.file.close();
+  }
+}
+
+const clips = (given: Given): readonly Extra[] => (given.options.clipNorm === undefined ? [] : ["clip-norm"]);
+
+/** The settings of learning of a checkpoint that a run of `verb` continues; none of another checkpoint. */
+function learningOfRun(path: string, verb: string, given: Given): Partial<ModelFlags> {
+  if (path === "") return {};
+  const { file } = openCheckpoint(path, {}, "query");
+  try {
+    return file.metadata.get("verb") === verb ? continued(file.metadata, given) : {};
+  } finally {
+    file.close();
   }
 }
 
@@ -167,6 +185,7 @@ export function trainingFlags(
       task: of,
       flags: {
         ...network,
+        ...continued(checkpoint.file.metadata, given),
         ...(given.said("moco_queue") && { moco_queue: flags.moco_queue }),
         ...(!given.said("batchSize") && written("global_batch") > 0 && { batchSize: written("global_batch") }),
         ...(!given.said("bnGroups") && written("groups") > 0 && { bnGroups: written("groups") }),

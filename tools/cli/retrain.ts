@@ -1,6 +1,7 @@
 // moproc retrain: trains a classifier with cleaned labels on top of a checkpoint's network.
 
 import { binaryVerb } from "./binary_verb.js";
+import { learningFlags } from "./learning.js";
 import { artefactWithHead } from "./of_checkpoint.js";
 import type { Verb } from "./record.js";
 import { trainedCheckpoint } from "./sample_run.js";
@@ -16,13 +17,21 @@ export const retrain: Verb = binaryVerb({
   more:
     "Images of rare classes are shown more often. The checkpoint says which network it holds, so the flags need not " +
     "repeat it.",
+  flags: learningFlags.filter((f) => !f.names.includes("--dropout")),
   examples: [
     `moproc retrain --data sample --annotation pseudo_label.json --resume ${trainedCheckpoint} --exp-dir retrained ` +
       "-b 64 --epochs 5",
   ],
   check: (given) => void beginning(given, from),
   artefact: (given, preflight) =>
-    artefactWithHead(beginning(given, from), given.options.finetune ? "classifier" : "retrain", given, preflight, 0),
+    artefactWithHead(
+      beginning(given, from),
+      given.options.finetune ? "classifier" : "retrain",
+      given,
+      preflight,
+      0,
+      "retrain",
+    ),
   targets: reportTarget,
   after: reportOf,
 });

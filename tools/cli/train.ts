@@ -4,6 +4,7 @@ import { binaryVerb, type Fitting, type Preflight } from "./binary_verb.js";
 import { foreignFlags, modelArgument } from "./foreign_network.js";
 import { type Extra, extras } from "./graphs.js";
 import { oneOf } from "./kinds.js";
+import { learningFlags, optimizerArgs } from "./learning.js";
 import { modelArtefact } from "./model_artefact.js";
 import { trainingFlags } from "./of_checkpoint.js";
 import { type Given, sections, type Verb } from "./record.js";
@@ -33,6 +34,7 @@ export const train: Verb = binaryVerb({
       help: "What is trained: MoPro, or a classifier by plain cross-entropy. A run that goes on has its own task.",
     },
     ...foreignFlags,
+    ...learningFlags,
   ],
   check: (given) => void modelArgument(given),
   examples: [
@@ -60,5 +62,5 @@ async function fittingArtefact(given: Given, preflight: Preflight): Promise<Fitt
     );
   const key = (e: Extra): string => e.replace(/-(.)/g, (_, c: string) => c.toUpperCase());
   const wanted = extras.filter((e) => options[key(e)] !== undefined);
-  return modelArtefact(task, flags, wanted);
+  return { ...(await modelArtefact(task, flags, wanted)), args: optimizerArgs(flags, given) };
 }
