@@ -96,16 +96,14 @@ void add_optimizer_choice(FlagTable& t, train::RunSettings& run) {
     if (!choice.lr_given) h.lr = kAdamwRate;
     if (!choice.decay_given) h.weight_decay = kAdamwDecay;
   };
-  const auto number = [&](const char* name, const char* key, const char* of, double& field, double low, double high,
-                          const char* help) {
-    Flag& n = t.number({name}, "X", field, low, high, help);
-    n.record(key, [&choice, of = std::string(of), show = n.show] { return choice.name == of ? show() : ""; }).adjust();
+  const auto number = [&](const char* name, const char* key, double& field, double low, double high, const char* help) {
+    t.number({name}, "X", field, low, high, help).record(key).adjust();
   };
   constexpr double kBelowOne = 1 - 1e-9;
-  number("--beta1", "beta1", "adamw", h.beta1, 0, kBelowOne, "adamw: decay of the mean of the gradients");
-  number("--beta2", "beta2", "adamw", h.beta2, 0, kBelowOne, "adamw: decay of the mean of their squares");
-  number("--eps", "eps", "adamw", h.eps, 1e-30, kInfinity, "adamw: added to the root of the mean square");
-  number("--trust", "trust", "lars", h.trust, 1e-30, kInfinity,
+  number("--beta1", "beta1", h.beta1, 0, kBelowOne, "adamw: decay of the mean of the gradients");
+  number("--beta2", "beta2", h.beta2, 0, kBelowOne, "adamw: decay of the mean of their squares");
+  number("--eps", "eps", h.eps, 1e-30, kInfinity, "adamw: added to the root of the mean square");
+  number("--trust", "trust", h.trust, 1e-30, kInfinity,
          "lars: a parameter's step is --lr times this share of the parameter's norm");
   t.number({"--clip-norm"}, "X", h.clip_norm, 1e-30, kInfinity,
            "scale all gradients together down to this norm if theirs is larger; compiled in whether")

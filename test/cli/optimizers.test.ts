@@ -108,8 +108,8 @@ test.serial(
       const { metadata: m } = content(exp, last);
       return [m.optimizer, m.lr, m.weight_decay, m.beta1, m.trust, m.decay_params, m.clip_norm];
     };
-    t.deepEqual(lr("dropout"), ["adamw", "0.001", "0.01", "0.9", undefined, undefined, undefined]);
-    t.deepEqual(lr("lars"), ["lars", "0.5", "1e-04", undefined, "0.02", undefined, undefined]);
+    t.deepEqual(lr("dropout"), ["adamw", "0.001", "0.01", "0.9", "0.001", undefined, undefined]);
+    t.deepEqual(lr("lars"), ["lars", "0.5", "1e-04", "0.9", "0.02", undefined, undefined]);
     train("sgd", ["--decay-params", "matrices", "--steps", "1"]);
     train("sgd_all", ["--steps", "1"]);
     const state = (exp: string) => content(exp, "checkpoint_0000_000001.safetensors");

@@ -103,6 +103,12 @@ void add_training(Entries<S>& e) {
   e.push_back({"--warmup-epochs", {"2"}, IS(s.run.schedule.warmup_epochs == 2), "warmup_epochs", "2"});
   e.push_back({"--momentum", {"0.8"}, IS(s.run.hyper.momentum == 0.8), "momentum", "0.8"});
   e.push_back({"--wd", {"0.25"}, IS(s.run.hyper.weight_decay == 0.25), "weight_decay", "0.25"});
+  e.push_back({"--optimizer", {"lars"}, IS(s.run.optimizer.name == "lars"), "optimizer", "lars"});
+  e.push_back({"--beta1", {"0.8"}, IS(s.run.hyper.beta1 == 0.8), "beta1", "0.8"});
+  e.push_back({"--beta2", {"0.8"}, IS(s.run.hyper.beta2 == 0.8), "beta2", "0.8"});
+  e.push_back({"--eps", {"0.5"}, IS(s.run.hyper.eps == 0.5), "eps", "0.5"});
+  e.push_back({"--trust", {"0.5"}, IS(s.run.hyper.trust == 0.5), "trust", "0.5"});
+  e.push_back({"--clip-norm", {"2"}, IS(s.run.hyper.clip_norm == 2), "clip_norm", "2"});
   e.push_back({"--crop-min", {"0.6"}, IS(s.run.augmentation.crop_min == 0.6), "crop_min", "0.6"});
   e.push_back({"--checkpoint-every", {"2m"}, IS(s.run.saving.every_seconds == 120), "", "120s"});
   e.push_back({"--overwrite", {}, IS(s.run.saving.overwrite)});
@@ -210,6 +216,23 @@ TEST("flag table: train's flags change what they should") {
   e.push_back({"--dump-step", {"0"}, IS(s.run.dump.step == int64_t{0})});
   e.push_back({"--dump", {"d"}, IS(s.run.dump.folder == "d")});
   check_verb("train", e);
+}
+
+TEST("flag table: the defaults of --lr and --wd are AdamW's, wherever --optimizer stands, unless they are given") {
+  const auto hyper = [](const std::vector<std::string>& args) {
+    const train::Hyper h = parsed<TrainSettings>("train", args)->settings.run.hyper;
+    return std::pair(h.lr, h.weight_decay);
+  };
+  CHECK((hyper({"--optimizer", "adamw"}) == std::pair(1e-3, 1e-2)));
+  CHECK((hyper({"--lr", "0.5", "--optimizer", "adamw"}) == std::pair(0.5, 1e-2)));
+  CHECK((hyper({"--optimizer", "adamw", "--lr", "0.5", "--wd", "0"}) == std::pair(0.5, 0.0)));
+  CHECK((hyper({"--optimizer", "lars"}) == hyper({})));
+  CHECK_THROWS(hyper({"--optimizer", "adam"}), "sgd, adamw or lars");
+  const auto given = [](const std::vector<std::string>& args) {
+    return parsed<TrainSettings>("train", args)->settings.run.recipe.given;
+  };
+  CHECK((given({"--optimizer", "adamw", "--recipe", "auto"}) == std::vector<std::string>{"lr"}));
+  CHECK(given({"--optimizer", "sgd", "--recipe", "auto"}).empty());
 }
 
 TEST("flag table: clean's flags change what they should") {
