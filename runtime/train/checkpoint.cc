@@ -158,10 +158,12 @@ void check_optimizer(const Checkpoint& c, const Session& session) {
 /// Throws InputError if the artefact trains MoPro and the file holds a single network.
 void check_task(const Checkpoint& c, const Session& session) {
   const std::string task = meta(session.plan(), "task");
-  if (task == "mopro" && naming_of(c) == Naming::torchvision)
-    throw InputError(c.path +
-                     ": holds a single network, not the state of MoPro (two encoders, queue, prototypes), which " +
-                     "train and clean need; retrain, finetune, lowshot, predict, export and convert can read it");
+  const bool single = naming_of(c) == Naming::torchvision || !c.find(c.tensors, "prototypes");
+  if (task == "mopro" && single)
+    throw InputError(
+        c.path + ": holds a single network, not the state of MoPro (two encoders, queue, prototypes), which " +
+        "train and clean need; retrain, finetune, lowshot, predict, export and convert can read it, and what "
+        "`moproc export --keep-bn` writes of it begins a run: moproc train MODEL.onnx");
 }
 
 /// Throws InputError if the file's classifier has another number of classes than the artefact.
@@ -368,7 +370,9 @@ CheckpointInfo load_checkpoint(const std::string& path, Session& session, Optimi
   Checkpoint c = open_network(path);
   if (c.kind == CheckpointKind::safetensors && !c.of_moproc() && !c.momentum.empty())
     throw InputError(path + ": its format is " + in_quotes(field(c, "format")) + ", not " + kRunFormat);
-  if (naming_of(c) == Naming::detectron2) c = query_encoder(c);
+  const bool renames = meta(session.plan(), "task") != "mopro" && !c.has_whole_state();  // moproc convert did
+  const Naming naming = naming_of(c);
+  if (naming == Naming::detectron2 || (naming == Naming::mopro && renames)) c = query_encoder(c);
   CheckpointInfo info;
   if (c.of_run()) read_run(c, info);
   else read_foreign(c, info);

@@ -35,6 +35,8 @@ std::string differences(const CheckpointInfo& info, const std::string& path, con
   };
   d.add(d.meaning, "BatchNorm groups", was("groups"), std::to_string(run.groups));
   const auto named = [](const std::string& precision) { return precision.empty() ? "f32" : precision; };
+  d.add(d.meaning, "--dropout", was("dropout"), run.dropout);
+  d.add(d.adjustable, "--decay-params", was("decay_params"), run.decay_params);
   d.add(d.adjustable, "--precision", named(was("precision")), named(run.precision));
   for (const Recorded& r : settings.record.values) {
     // A file's path may differ between machines; a value that the checkpoint lacks is of a newer version.

@@ -14,7 +14,8 @@ struct Continuing {
   std::string task;         // "mopro" or "classifier"
   std::string data_digest;  // of the training list
   std::string plan_digest;
-  std::string precision;  // "" for f32
+  std::string precision;              // "" for f32
+  std::string dropout, decay_params;  // of the artefact; "" for none and the optimizer's own
   int64_t global_batch;
   int64_t groups;
   uint64_t seed;

@@ -259,6 +259,8 @@ void Trainer::compare_with(const CheckpointInfo& info, const std::string& path) 
                                           .data_digest = data_digest(),
                                           .plan_digest = plan.digest,
                                           .precision = meta(plan, "precision"),
+                                          .dropout = meta(plan, "dropout"),
+                                          .decay_params = meta(plan, "decay_params"),
                                           .global_batch = meta_number(plan, "batch"),
                                           .groups = meta_number(plan, "groups"),
                                           .seed = seed_});

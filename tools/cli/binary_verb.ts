@@ -78,6 +78,17 @@ function requireDevice({ options }: Given): void {
   if (options.artefact === undefined) requireGpu(options);
 }
 
+/** Throws, with what to do, if a checkpoint is named and the file is an ONNX model. */
+function requireCheckpoint({ options }: Given, verb: string, takesModel: boolean): void {
+  const named = [options.resume, options.modelPath, options.pretrained];
+  const model = named.find((path) => typeof path === "string" && path.endsWith(".onnx"));
+  if (model === undefined) return;
+  const remedy = takesModel
+    ? `name it without a flag: moproc ${verb} ${model}`
+    : `\`moproc finetune ${model}\` trains it and writes checkpoints, \`moproc run ${model}\` computes its outputs`;
+  throw new Error(`${model}: is an ONNX model, not a checkpoint; ${remedy}`);
+}
+
 /** The record of a verb that runs a training binary. */
 export function binaryVerb({ command, artefact, check, added, targets, after, ...described }: BinaryVerb): Verb {
   return {
@@ -86,8 +97,10 @@ export function binaryVerb({ command, artefact, check, added, targets, after, ..
     trains: true,
     async run(given) {
       const parent = process.ppid;
+      const takesModel = described.arguments?.some((a) => a.name === "[MODEL.onnx]") === true;
+      requireCheckpoint(given, described.name, takesModel);
       check?.(given);
-      const own = described.arguments?.some((a) => a.name === "[MODEL.onnx]") ? given.args : []; // not the binary's
+      const own = takesModel ? given.args : []; // not the binary's
       const argv = given.argv.filter((a) => !own.includes(a));
       const args = [
         ...(command === undefined ? [] : [command]),

@@ -106,6 +106,11 @@ export const foreignFlags: readonly Flag[] = [
   },
 ];
 
+/** Those of them for verbs that only read the network's feature. */
+export const featureFlags: readonly Flag[] = foreignFlags.filter(({ names }) =>
+  ["--input", "--feature", "--normalize", "--bind"].includes(names[0] as string),
+);
+
 const DEFAULT_SIZE = 224;
 
 /** Throws, naming the flag, if there are flags for a model but no model. */
@@ -137,7 +142,7 @@ export function foreignOfFlags(file: string, options: Options, size: number | un
     name: basename(file, ".onnx").replace(/[^\w.+-]/g, "_"),
     ...(input !== undefined && { input }),
     ...(feature !== undefined && { feature }),
-    head: options.head as "replace" | "keep",
+    head: (options.head as "replace" | "keep" | undefined) ?? "replace",
     pixels: options.normalize as ForeignSettings["pixels"],
     freeze: (options.freeze as readonly string[] | undefined) ?? [],
     freezeBatchNorm: options.freezeBn === true,
@@ -280,7 +285,8 @@ function isEqual(t: Tensor | undefined): boolean {
 export function checkpointOfModel(file: string, given: Given): string {
   const size = given.said("imageSize") ? Number(given.options.imageSize) : undefined;
   const f = foreignOfFlags(file, given.options, size);
-  for (const text of notesOf(f, file)) process.stderr.write(`note: ${text}\n`);
+  const trains = given.flags.some(({ names }) => names.includes("--freeze")); // others only read its feature
+  if (trains) for (const text of notesOf(f, file)) process.stderr.write(`note: ${text}\n`);
   const { classes, values } = f.network.facts;
   const metadata = {
     format: "moproc-checkpoint-1" as const,

@@ -1,6 +1,8 @@
 // Gets the training binary for a checkpoint's network: what the checkpoint says is the default of every flag about it.
 
-import type { Fitting, Preflight } from "./binary_verb.js";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { type Fitting, type Preflight, textOf } from "./binary_verb.js";
 import { type Checkpoint, openCheckpoint } from "./checkpoint.js";
 import { type ModelFlags, modelFlags, saidClasses } from "./flags.js";
 import { foreignOfFlags, notesOf } from "./foreign_network.js";
@@ -82,7 +84,7 @@ export async function artefactWithHead(
   try {
     const of = withNetwork(modelFlags(given.options), checkpoint, task);
     const said = saidClasses(given.options);
-    const numClass = said ?? (classes || of.numClass);
+    const numClass = said ?? (classes || checkpoint.network.num_class || preflight.num_class || of.numClass);
     const { num_class: has } = checkpoint.network;
     const isNew = has !== undefined && has !== numClass;
     const by = said === undefined ? `the classifier of ${resume} has` : "--num-class says";
@@ -95,7 +97,7 @@ export async function artefactWithHead(
       const other = said === undefined ? `; --num-class ${has} keeps the checkpoint's` : "";
       note(`${resume} has ${has} classes, ${why}: a new classifier of ${numClass} classes is trained${other}`);
     }
-    const flags = { ...of, numClass, ...learningOfRun(preflight.checkpoint, verb, given) };
+    const flags = { ...of, numClass, ...learningOfRun(given, verb) };
     const none = has === undefined && checkpoint.network.onnx !== undefined; // of a classifier that is replaced
     const reset = (isNew || none) && !given.said("initClassifier");
     return {
@@ -109,9 +111,12 @@ export async function artefactWithHead(
 
 const clips = (given: Given): readonly Extra[] => (given.options.clipNorm === undefined ? [] : ["clip-norm"]);
 
-/** The settings of learning of a checkpoint that a run of `verb` continues; none of another checkpoint. */
-function learningOfRun(path: string, verb: string, given: Given): Partial<ModelFlags> {
-  if (path === "") return {};
+/** How the run of `verb` learns that --resume continues; nothing if it begins. */
+function learningOfRun(given: Given, verb: string): Partial<ModelFlags> {
+  const resume = given.options.resume as string | undefined;
+  const auto = join(textOf(given, "expDir", "--exp-dir") ?? "", "last.safetensors");
+  const path = resume === "auto" ? auto : resume;
+  if (path === undefined || !existsSync(path)) return {};
   const { file } = openCheckpoint(path, {}, "query");
   try {
     return file.metadata.get("verb") === verb ? continued(file.metadata, given) : {};

@@ -2,6 +2,7 @@
 
 import { existsSync } from "node:fs";
 import { textOf } from "./binary_verb.js";
+import { checkpointOfModel, modelArgument } from "./foreign_network.js";
 import type { Given } from "./record.js";
 import { reportAfter, requireReport } from "./report.js";
 
@@ -22,6 +23,32 @@ export function beginning({ options }: Given, { flag, option }: Beginning): stri
   if (!existsSync(from)) throw new Error(`${from}: no such file`);
   return from;
 }
+
+const made = new WeakMap<Given, string>(); // a command's checkpoint of MODEL.onnx
+
+/** The same, or the weights of MODEL.onnx as a checkpoint, if the command names such a file. */
+export function beginningOrModel(given: Given, from: Beginning): string {
+  const known = made.get(given);
+  if (known !== undefined) return known;
+  const model = modelArgument(given);
+  if (model === undefined) return beginning(given, from);
+  const { resume } = given.options;
+  const begins = from.flag === "--pretrained" && resume !== undefined && resume !== "auto"; // by --resume
+  const other = given.said(from.option) ? from.flag : begins ? "--resume" : undefined;
+  if (other) throw new Error(`${model}: is the network to begin with, so leave out ${other}`);
+  const checkpoint = checkpointOfModel(model, given);
+  made.set(given, checkpoint);
+  return checkpoint;
+}
+
+/** The argument of verbs for which beginningOrModel() is. */
+export const modelArgumentOf = (
+  { flag }: Beginning,
+  what: string,
+): { readonly name: string; readonly help: string } => ({
+  name: "[MODEL.onnx]",
+  help: `The network, instead of ${flag}: an ONNX model of any program, ${what}.`,
+});
 
 /** Throws if the run's page would replace a file that moproc did not write. */
 export function reportTarget(given: Given): void {

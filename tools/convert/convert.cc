@@ -93,9 +93,16 @@ void note_dropped(const Checkpoint& c, const Checkpoint& kept, Notes& notes) {
   if (!dropped.empty()) notes.push_back("left out: " + summary(dropped));
 }
 
+void note_training(const Checkpoint& c, Notes& notes) {
+  if (!c.training.empty())
+    notes.push_back("left out: " + std::to_string(c.training.size()) + " states of the run, such as " +
+                    shown(c.training[0].name));
+}
+
 void note_momentum(const Checkpoint& c, Notes& notes) {
   if (!c.momentum.empty())
     notes.push_back("left out: momentum of " + std::to_string(c.momentum.size()) + " parameters");
+  note_training(c, notes);
 }
 
 /// For a training checkpoint, renames weights from torchvision's or detectron2's names to MoPro's. A file that already
@@ -119,6 +126,7 @@ void to_safetensors(const Checkpoint& from, const std::string& out) {
     m.name = kMomentumPrefix + m.name;
     all.push_back(std::move(m));
   }
+  all.insert(all.end(), c.training.begin(), c.training.end());
   write_safetensors(out, all, std::move(metadata));
 }
 
@@ -129,6 +137,7 @@ void to_pth_tar(const Checkpoint& from, const std::string& out, Notes& notes) {
   if (c.metadata.emplace("epoch", "0").second) notes.push_back("assumed: epoch 0, which the file does not say");
   if (!c.metadata.count("lr"))
     notes.push_back("assumed: lr 0.1, momentum 0.9, weight decay 1e-4, which the file does not say");
+  note_training(c, notes);
   write_torch(out, to_published(c));
 }
 
