@@ -8,10 +8,11 @@ import type { NdArray } from "../../compiler/ir/nd.js";
 import { importForeign } from "../../compiler/onnx/foreign.js";
 import { elementsOf, type Tensor, tensorOf } from "../../compiler/onnx/model.js";
 import { decodeNpy, decodeNpz, encodeNpy, writeNpz } from "../../compiler/onnx/npy.js";
-import { encodeModel, encodeTensorFile } from "../../compiler/onnx/proto.js";
+import { decodeModel, encodeModel, encodeTensorFile } from "../../compiler/onnx/proto.js";
 import { root } from "../../compiler/util/root.js";
 import { SafetensorsFile } from "../../compiler/util/safetensors.js";
 import { writeSafetensors } from "../../compiler/util/safetensors_writer.js";
+import { foreignProgram } from "../../tools/cli/foreign_program.js";
 import { Shell } from "../support/cli.js";
 import { f32, foreignModel, i64, node, results, some } from "../support/foreign.js";
 import { readNpz } from "../support/npz.js";
@@ -242,4 +243,23 @@ test("a GPU that is not there is told before the model is read", (t) => {
   const r = shell.start("env", "CUDA_VISIBLE_DEVICES=", process.execPath, shell.main, ...args);
   t.is(r.status, 2);
   t.regex(r.err, /--target cuda: there is no GPU here/);
+});
+
+test.serial("weights that a file does not align are copied one after the other, not all before the run", (t) => {
+  const size = 1 << 20;
+  const names = ["a", "bb", "ccc", "dddd", "eeeee", "ffffff", "ggggggg", "hhhhhhhh"]; // so that some are not aligned
+  const m = foreignModel({
+    nodes: names.map((name, i) => node("Add", [i === 0 ? "x" : `y${i - 1}`, name], [`y${i}`])),
+    inputs: { x: [size] },
+    constants: Object.fromEntries(names.map((name, i) => [name, f32([size], Array<number>(size).fill(i))])),
+    outputs: [`y${names.length - 1}`],
+  });
+  const read = decodeModel(encodeModel(m));
+  const before = process.memoryUsage().arrayBuffers;
+  const data = new Map([["x", { ...f32([size], Array<number>(size).fill(1)), name: "x" }]]);
+  const { job } = foreignProgram(read, data, new Map(), { program: "main", statePrefix: "" });
+  t.is(Object.keys(job.states).length, names.length);
+  const made = (process.memoryUsage().arrayBuffers - before) / (4 * size);
+  t.true(made < 3, `memory of ${made} tensors`); // the input, of 8 weights none
+  t.is((Object.values(job.states).at(-1) as Float32Array)[5], names.length - 1);
 });

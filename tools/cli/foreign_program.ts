@@ -42,7 +42,7 @@ export function foreignProgram(
   const valuesOf = (t: Tensor): Values => elementsOf(t) as Values;
   const job: Job = {
     program: naming.program,
-    states: Object.fromEntries([...values].map(([name, t]) => [name, valuesOf(t)])),
+    states: eachWhenRead(values, valuesOf),
     inputs: Object.fromEntries([...inputs].map(([name, to]) => [to, valuesOf(data.get(name) as Tensor)])),
   };
   const of = (name: string): Output => {
@@ -60,9 +60,19 @@ export function foreignProgram(
   };
 }
 
+/**
+ * An object whose members are made when they are read. Tensors that a file does not align are copied, and all copies
+ * together would be as large as the file.
+ */
+function eachWhenRead<T, V>(of: ReadonlyMap<string, T>, make: (x: T) => V): Readonly<Record<string, V>> {
+  const made = {};
+  for (const [name, x] of of) Object.defineProperty(made, name, { enumerable: true, get: () => make(x) });
+  return made;
+}
+
 /** Runs a program of a loaded artefact; resolves with the program's outputs by name. */
 export async function execute(a: Artefact, { program, states, inputs }: Job): Promise<Record<string, Values>> {
-  for (const [name, values] of Object.entries(states)) a.set(name, values);
+  for (const name of Object.keys(states)) a.set(name, states[name] as Values); // one after the other
   return a.run(program, inputs);
 }
 
