@@ -97,6 +97,9 @@ test.serial("what AdamW and dropout keep is no part of the network: evaluate, pr
   const { tensors, metadata } = content("tuned", "checkpoint_0000.safetensors");
   t.deepEqual([metadata.lr, metadata.weight_decay, metadata.dropout, metadata.beta2], ["0.001", "0.1", "0.1", "0.95"]);
   t.true("optimizer.exp_avg.fc.weight" in tensors && "dropout.step" in tensors);
+  shell.done("finetune", ...tune.replace("--epochs 1", "--epochs 2 --resume auto").split(" "), ...adamw.slice(2));
+  const { metadata: after } = content("tuned", last);
+  t.deepEqual([after.optimizer, after.dropout], ["adamw", "0.1"], "a run that goes on keeps what is compiled in");
   t.regex(
     shell.done("convert", `adamw/${last}`, "own.pth", "--to", "torchvision"),
     /left out: \d+ states of the run, such/,
@@ -151,6 +154,8 @@ test.serial("what does not fit is refused, with the remedy", (t) => {
   refused([...small, "--exp-dir", "x", ...cuda], /--optimizer lars: exists for CPUs/);
   const torch = ["--optimizer", "adamw", "--checkpoint-format", "pth.tar"];
   refused([...small, "--exp-dir", "x", ...torch], /--checkpoint-format pth.tar: cannot hold optimizer\./);
+  const drop = [...vit, "--exp-dir", "x", "--resume", `dropout/${last}`, "--epochs", "3", "--dropout", "0.1"];
+  refused(drop, /was made with other settings: --dropout 0\.2 -> 0\.1.*--accept-changes/);
   const other = [...small, "--exp-dir", "other", "--resume", `adamw/${last}`, "--epochs", "3", "--optimizer", "sgd"];
   refused(other, /optimizer: is that of --optimizer adamw, but this run trains by sgd; .* --reset-optimizer --accept/);
   shell.done("train", "--data", "data", ...other, "--reset-optimizer", "--accept-changes");
