@@ -57,24 +57,35 @@ struct Matrix {
   }
 };
 
-template <int TRANSPOSE_A, int TRANSPOSE_B, int M, int N, int K, bool FUSED, bool SUMS, class O = Tf32x3>
-void check(int64_t groups, int64_t splits) {
-  using Kn = Kernel<TRANSPOSE_A, TRANSPOSE_B, M, N, K, FUSED, SUMS, O>;
-  using S = MatmulShape<Kn>;
+/// A kernel, its sizes, and what its launch needs of its shape. Tests take them as values, because only the kernels
+/// need one function per size.
+struct Product {
+  void (*kernel)(const Params&);
+  bool TRANSPOSE_A, TRANSPOSE_B;
+  int64_t M, N, K;
+  bool FUSED, SUMS;
+  int products;  // of tf32
+  int threads;
+  int64_t tile_rows, blocks_n, padded_row, shared_bytes;
+  int64_t partials;  // per channel
+};
+
+/// `combining`: tasks of the phase that combines partials.
+void check(const Product& s, int64_t combining, int64_t groups, int64_t splits) {
   Random random(23);
-  Matrix a(TRANSPOSE_A ? K : M, TRANSPOSE_A ? M : K, groups, FUSED, random),
-      b(TRANSPOSE_B ? N : K, TRANSPOSE_B ? K : N, groups, FUSED, random);
-  Tensor<float> y(int64_t{M} * N), bias(N, random.floats());
-  const int64_t row_groups = TRANSPOSE_A ? 1 : groups, parts = (TRANSPOSE_A ? groups : 1) * splits,
-                blocks_m = ceil_of(M / row_groups, Kn::TILE_ROWS);
-  Tensor<float> sum(row_groups * N), mean(row_groups * N), m2(row_groups * N);
-  const int64_t tiles = row_groups * blocks_m * S::blocks_n;
+  Matrix a(s.TRANSPOSE_A ? s.K : s.M, s.TRANSPOSE_A ? s.M : s.K, groups, s.FUSED, random),
+      b(s.TRANSPOSE_B ? s.N : s.K, s.TRANSPOSE_B ? s.K : s.N, groups, s.FUSED, random);
+  Tensor<float> y(s.M * s.N), bias(s.N, random.floats());
+  const int64_t row_groups = s.TRANSPOSE_A ? 1 : groups, parts = (s.TRANSPOSE_A ? groups : 1) * splits,
+                blocks_m = ceil_of(s.M / row_groups, s.tile_rows);
+  Tensor<float> sum(row_groups * s.N), mean(row_groups * s.N), m2(row_groups * s.N);
+  const int64_t tiles = row_groups * blocks_m * s.blocks_n;
   std::vector<int64_t> tasks{parts * tiles};
   if (parts > 1) tasks.push_back(tiles);
-  if (SUMS) tasks.push_back(combine_tasks<typename Kn::Y, N>(row_groups));
-  const int64_t partials = 4 * row_groups * blocks_m * partial_values<typename Kn::Y> * padded_channels(N);
-  Launch l(matmul<Kn>, M, groups, tasks);
-  l.threads(Kn::THREADS);
+  if (s.SUMS) tasks.push_back(combining);
+  const int64_t partials = 4 * row_groups * blocks_m * s.partials * padded_channels(s.N);
+  Launch l(s.kernel, s.M, groups, tasks);
+  l.threads(s.threads);
   l.arg(a.x)
       .arg(a.bias)
       .arg(a.of_group)
@@ -86,32 +97,42 @@ void check(int64_t groups, int64_t splits) {
       .arg(sum)
       .arg(mean)
       .arg(m2);
-  l.extent({M, N, K, splits}).shared(S::shared_bytes);
-  l.workspace(partials + (parts > 1 ? 4 * parts * M * S::padded_row : 0)).run();
-  const double product_error = O::products == 3 ? 4e-6 : 1.1e-3;
-  for (int64_t i = 0; i < M; ++i)
-    for (int64_t j = 0; j < N; ++j) {
+  l.extent({s.M, s.N, s.K, splits}).shared(s.shared_bytes);
+  l.workspace(partials + (parts > 1 ? 4 * parts * s.M * s.padded_row : 0)).run();
+  const double product_error = s.products == 3 ? 4e-6 : 1.1e-3;
+  for (int64_t i = 0; i < s.M; ++i)
+    for (int64_t j = 0; j < s.N; ++j) {
       double want = bias[j], size = 1;
-      for (int64_t t = 0; t < K; ++t) {
-        const int64_t group = TRANSPOSE_A ? t / (K / groups) : i / (M / groups), group_b = TRANSPOSE_A ? group : 0;
-        const double term = (TRANSPOSE_A ? a.at(t, i, group) : a.at(i, t, group)) *
-                            (TRANSPOSE_B ? b.at(j, t, group_b) : b.at(t, j, group_b));
+      for (int64_t t = 0; t < s.K; ++t) {
+        const int64_t group = s.TRANSPOSE_A ? t / (s.K / groups) : i / (s.M / groups),
+                      group_b = s.TRANSPOSE_A ? group : 0;
+        const double term = (s.TRANSPOSE_A ? a.at(t, i, group) : a.at(i, t, group)) *
+                            (s.TRANSPOSE_B ? b.at(j, t, group_b) : b.at(t, j, group_b));
         want += term, size += std::fabs(term);
       }
-      if (!(std::fabs(y[i * N + j] - want) <= product_error * size))
-        return void(note(false, "y", static_cast<int>(i * N + j), show(y[i * N + j]) + " is not " + show(want)));
+      if (!(std::fabs(y[i * s.N + j] - want) <= product_error * size))
+        return void(note(false, "y", static_cast<int>(i * s.N + j), show(y[i * s.N + j]) + " is not " + show(want)));
     }
-  if (!SUMS) return;
-  const int64_t rows = M / row_groups;
+  if (!s.SUMS) return;
+  const int64_t rows = s.M / row_groups;
   for (int64_t g = 0; g < row_groups; ++g)
-    for (int64_t j = 0; j < N; ++j) {
+    for (int64_t j = 0; j < s.N; ++j) {
       double total = 0, size = 0, spread = 0;
-      for (int64_t i = g * rows; i < (g + 1) * rows; ++i) total += y[i * N + j], size += std::fabs(y[i * N + j]);
-      for (int64_t i = g * rows; i < (g + 1) * rows; ++i) spread += std::pow(y[i * N + j] - total / rows, 2);
-      CHECK_NEAR(sum[g * N + j], total, 1e-6 * size);
-      CHECK_NEAR(mean[g * N + j], total / rows, 1e-6 * size / rows);
-      CHECK_NEAR(m2[g * N + j], spread, 4e-6 * spread);
+      for (int64_t i = g * rows; i < (g + 1) * rows; ++i) total += y[i * s.N + j], size += std::fabs(y[i * s.N + j]);
+      for (int64_t i = g * rows; i < (g + 1) * rows; ++i) spread += std::pow(y[i * s.N + j] - total / rows, 2);
+      CHECK_NEAR(sum[g * s.N + j], total, 1e-6 * size);
+      CHECK_NEAR(mean[g * s.N + j], total / rows, 1e-6 * size / rows);
+      CHECK_NEAR(m2[g * s.N + j], spread, 4e-6 * spread);
     }
+}
+
+template <int TRANSPOSE_A, int TRANSPOSE_B, int M, int N, int K, bool FUSED, bool SUMS, class O = Tf32x3>
+void check(int64_t groups, int64_t splits) {
+  using Kn = Kernel<TRANSPOSE_A, TRANSPOSE_B, M, N, K, FUSED, SUMS, O>;
+  using S = MatmulShape<Kn>;
+  check({matmul<Kn>, TRANSPOSE_A, TRANSPOSE_B, M, N, K, FUSED, SUMS, O::products, Kn::THREADS, Kn::TILE_ROWS,
+         S::blocks_n, S::padded_row, S::shared_bytes, partial_values<typename Kn::Y>},
+        combine_tasks<typename Kn::Y, N>(TRANSPOSE_A ? 1 : groups), groups, splits);
 }
 
 TEST("matmul: all storage orders, aligned rows") {

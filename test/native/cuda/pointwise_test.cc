@@ -46,9 +46,14 @@ struct Fused {
   };
 };
 
-template <class T, int C, int PIXELS, int SUMS = 2>
-void fused(int64_t rows, int64_t groups) {
-  using K = Fused<T, C, PIXELS, SUMS>;
+// Tests take sizes as values, because only the kernels need one function per size.
+
+using Entry = void (*)(const Params&);
+
+/// `combining`: tasks of the phase that combines partials; `values`: partials per channel.
+template <class T>
+void fused(Entry kernel, int64_t C, int64_t PIXELS, int SUMS, int64_t combining, int64_t values, int64_t rows,
+           int64_t groups) {
   Random random(static_cast<uint32_t>(C * 31 + PIXELS));
   const int64_t n = rows * PIXELS * C, pixels = rows / groups * PIXELS;
   Tensor<T> x(n, random.floats()), y(n);
@@ -57,9 +62,8 @@ void fused(int64_t rows, int64_t groups) {
   Tensor<uint8_t> bytes(n, [&](int64_t) { return static_cast<uint8_t>(random.below(256)); });
   Tensor<float> sum(groups * C), dot(groups * C), mean(groups * C), m2(groups * C), ones(groups * C);
   const int64_t tiles = ceil_of(pixels, pointwise_tile(pixels, C, true));
-  Launch launch(pointwise<K>, rows, groups,
-                {groups * tiles * pointwise_channel_blocks(C, true), combine_tasks<typename K::Y, C>(groups)});
-  launch.workspace(groups * tiles * partial_values<typename K::Y> * padded_channels(C) * 4);
+  Launch launch(kernel, rows, groups, {groups * tiles * pointwise_channel_blocks(C, true), combining});
+  launch.workspace(groups * tiles * values * padded_channels(C) * 4);
   launch.arg(x).arg(channels).arg(of_group).arg(of_row).arg(of_row_channel).arg(one).arg(bytes);
   launch.arg(y).arg(sum).arg(dot).arg(mean).arg(m2).arg(ones).run();
 
@@ -91,6 +95,13 @@ void fused(int64_t rows, int64_t groups) {
         return over(i, [&](int64_t e) { return (y[e] - m) * (y[e] - m); });
       },
       1e-5, 1e-6);
+}
+
+template <class T, int C, int PIXELS, int SUMS = 2>
+void fused(int64_t rows, int64_t groups) {
+  using K = Fused<T, C, PIXELS, SUMS>;
+  const int64_t combining = combine_tasks<typename K::Y, C>(groups);
+  fused<T>(pointwise<K>, C, PIXELS, SUMS, combining, partial_values<typename K::Y>, rows, groups);
 }
 
 template <class T>
@@ -139,9 +150,8 @@ struct Plain {
   };
 };
 
-template <class T, int C, int PIXELS, int FLAT>
-void plain(int64_t rows) {
-  using K = Plain<T, C, PIXELS, FLAT>;
+template <class T>
+void plain(Entry kernel, int64_t C, int64_t PIXELS, bool FLAT, int64_t rows) {
   Random random(7);
   const int64_t n = rows * PIXELS * C, pixels = rows * PIXELS;
   Tensor<T> x(n, random.floats());
@@ -151,13 +161,18 @@ void plain(int64_t rows) {
   Tensor<int64_t> whole(n);
   const int64_t tasks = FLAT ? ceil_of(n, flat_chunk)
                              : ceil_of(pixels, pointwise_tile(pixels, C, false)) * pointwise_channel_blocks(C, false);
-  Launch(pointwise<K>, rows, 1, {tasks}).arg(x).arg(z).arg(y).arg(whole).run();
+  Launch(kernel, rows, 1, {tasks}).arg(x).arg(z).arg(y).arg(whole).run();
   check_all("x", x, [&](int64_t i) { return double(T(float(before[i]) + 1)); }, 1e-7, 1e-7);
   check_all(
       "y", y,
       [&](int64_t i) { return double(before[i]) * before[i] - double(z[i]) * (FLAT || C > 4 ? 1.0 : steps[i % C]); },
       1e-6, 1e-6);
   check_all("whole", whole, [&](int64_t i) { return std::nearbyint(z[i] * 64.0); }, 0, 0);
+}
+
+template <class T, int C, int PIXELS, int FLAT>
+void plain(int64_t rows) {
+  plain<T>(pointwise<Plain<T, C, PIXELS, FLAT>>, C, PIXELS, FLAT, rows);
 }
 
 TEST("flat domains, in place, whatever the channels") {

@@ -61,19 +61,14 @@ struct Result {
   }
 };
 
+/// The types in which operands are stored: float, or the words of bf16.
 template <class S>
 using Stored = typename S::Element::stored;
-template <class S>
-constexpr bool is_bf16 = S::Element::per_word == 2;
-/// x as the kernels of S multiply it.
-template <class S>
+/// x as kernels multiply it whose operands are stored as T.
+template <class T>
 float multiplied(float x) {
-  return is_bf16<S> ? value_(bfloat(x)) : x;
-}
-/// Weights as the kernels of S multiply them.
-template <class S>
-Tensor<float> seen(const Tensor<float>& w) {
-  return Tensor<float>(w.size(), [&](int64_t i) { return multiplied<S>(w[i]); });
+  if constexpr (std::is_same_v<T, float>) return x;
+  else return value_(bfloat(x));
 }
 template <class T>
 T stored_as(float x) {
@@ -109,13 +104,37 @@ struct PackKernel : S {
   static constexpr int W_BUFFER = 0, PACKED_BUFFER = 1;
 };
 
-/// An (n, pixels, c) operand with its per-channel partners, and its value after the prologue.
+// From here on a case consists of values, because everything but its kernels is compiled once, for f32 and for bf16.
+
+/// The sizes of a case.
+struct Sizes {
+  int64_t images, groups, c, h, w, out, p, q, r, s, stride, pad;
+  int64_t x_pixels() const { return h * w; }
+  int64_t y_pixels() const { return p * q; }
+  int64_t weights() const { return out * r * s * c; }
+};
+template <class Case, class S>
+constexpr Sizes sizes = {Case::images, Case::groups, S::C, S::H, S::W,      S::OUT,
+                         S::P,         S::Q,         S::R, S::S, S::STRIDE, S::PAD};
+
+/// A kernel with its launch sizes, one per epilogue, and the words that it packs.
+struct Kernel {
+  CpuEntry entry;
+  const LaunchSize* launch;
+  int64_t packed;
+};
 template <class S>
+Kernel kernel(CpuEntry entry) {
+  return {entry, S::launch, S::packed};
+}
+
+/// An (n, pixels, c) operand with its per-channel partners, and its value after the prologue.
+template <class T>
 struct Source {
-  Tensor<Stored<S>> x;
+  Tensor<T> x;
   Tensor<float> a, b, seen;
   Source(int64_t n, int64_t pixels, int64_t c, int64_t groups, Pre pre, Random& random)
-      : x(n * pixels * c, [f = random.floats()](int64_t i) { return stored_as<Stored<S>>(f(i)); }),
+      : x(n * pixels * c, [f = random.floats()](int64_t i) { return stored_as<T>(f(i)); }),
         a(groups * c, random.floats()),
         b(groups * c, random.floats()),
         seen(n * pixels * c) {
@@ -123,17 +142,17 @@ struct Source {
       const int64_t group = i / c / pixels / (n / groups), gc = group * c + i % c;
       const float v = value_of(x[i]);
       if (pre == Pre::Plain) seen[i] = v;
-      else seen[i] = multiplied<S>(pre == Pre::Scale ? v * a[i % c] : std::max(std::fma(v, a[gc], b[gc]), 0.0f));
+      else seen[i] = multiplied<T>(pre == Pre::Scale ? v * a[i % c] : std::max(std::fma(v, a[gc], b[gc]), 0.0f));
     }
   }
 };
 
-/// The sizes of a case as values, because the naive convolutions are compiled once for all cases.
-struct Sizes {
-  int64_t c, h, w, out, p, q, r, s, stride, pad;
+/// Weights, as the kernels multiply them, and packed by a template.
+template <class T>
+struct Weights {
+  Tensor<float> w, seen, packed;
+  Weights(int64_t n, Kernel pack, Random& random);
 };
-template <class S>
-constexpr Sizes sizes = {S::C, S::H, S::W, S::OUT, S::P, S::Q, S::R, S::S, S::STRIDE, S::PAD};
 
 /// Calls f(x index, w index, y index) for the runs over c of every tap inside the image; the c part of x and
 /// w is added by the caller.
@@ -183,11 +202,16 @@ Values naive_wgrad(const Sizes& d, int64_t images, const Tensor<float>& dy, cons
   return dw;
 }
 
+struct Output {
+  Tensor<float> y, aux, sum, sum2, mean, m2;
+  Output(int64_t n, int64_t c, int64_t groups, Random& random)
+      : y(n), aux(n, random.floats()), sum(groups * c), sum2(groups * c), mean(groups * c), m2(groups * c) {}
+  void add(Launch& l) { l.arg(y).arg(aux).arg(sum).arg(sum2).arg(mean).arg(m2); }
+};
+
 /// Checks the result, sums and moments of an epilogue given the raw results in f64; `terms` products went
 /// into each.
-template <Post post, class Buffers>
-void check_epilogue(Buffers& o, const std::vector<double>& raw, int64_t c, int64_t images, int64_t groups,
-                    int64_t terms) {
+void check_epilogue(Post post, Output& o, const Values& raw, int64_t c, int64_t images, int64_t groups, int64_t terms) {
   const int64_t size = static_cast<int64_t>(raw.size()), per_group = size / groups, image = size / images;
   std::vector<double> want(raw.size()), sum(groups * c), sum2(groups * c), mean(groups * c), m2(groups * c);
   for (int64_t i = 0; i < size; ++i) {
@@ -219,13 +243,6 @@ void check_epilogue(Buffers& o, const std::vector<double>& raw, int64_t c, int64
   }
 }
 
-struct Output {
-  Tensor<float> y, aux, sum, sum2, mean, m2;
-  Output(int64_t n, int64_t c, int64_t groups, Random& random)
-      : y(n), aux(n, random.floats()), sum(groups * c), sum2(groups * c), mean(groups * c), m2(groups * c) {}
-  void add(Launch& l) { l.arg(y).arg(aux).arg(sum).arg(sum2).arg(mean).arg(m2); }
-};
-
 /// A launch of the size that the TypeScript side gives for one of the epilogues.
 struct Sized : Launch {
   Sized(CpuEntry entry, int64_t images, int64_t groups, const LaunchSize& size)
@@ -234,63 +251,110 @@ struct Sized : Launch {
   }
 };
 
-/// Weights packed by a template.
-template <class S>
-struct Packed : Tensor<float> {
-  Packed(CpuEntry entry, Tensor<float>& w) : Tensor<float>(S::packed) {
-    Sized(entry, 1, 1, S::launch[0]).arg(w).arg(*this).run();
-  }
-};
+template <class T>
+Weights<T>::Weights(int64_t n, Kernel pack, Random& random)
+    : w(n, random.floats()), seen(n, [this](int64_t i) { return multiplied<T>(w[i]); }), packed(pack.packed) {
+  Sized(pack.entry, 1, 1, pack.launch[0]).arg(w).arg(packed).run();
+}
 
+template <class T>
+void fprop(const Sizes& d, Kernel conv, Kernel pack, Pre pre, Post post) {
+  Random random(1);
+  Source<T> x(d.images, d.x_pixels(), d.c, d.groups, pre, random);
+  Weights<T> w(d.weights(), pack, random);
+  Output o(d.images * d.y_pixels() * d.out, d.out, d.groups, random);
+  Sized launch(conv.entry, d.images, d.groups, conv.launch[static_cast<int>(post)]);
+  launch.arg(x.x).arg(x.a).arg(x.b).arg(w.packed);
+  o.add(launch);
+  launch.run();
+  const Values want = naive_fprop(d, d.images, x.seen, w.seen);
+  check_epilogue(post, o, want, d.out, d.images, d.groups, d.r * d.s * d.c);
+}
+
+template <class T>
+void dgrad(const Sizes& d, Kernel conv, Kernel pack, Pre pre, Post post) {
+  Random random(2);
+  Source<T> dy(d.images, d.y_pixels(), d.out, d.groups, pre, random);
+  Weights<T> w(d.weights(), pack, random);
+  Output o(d.images * d.x_pixels() * d.c, d.c, d.groups, random);
+  Sized launch(conv.entry, d.images, d.groups, conv.launch[static_cast<int>(post)]);
+  launch.arg(dy.x).arg(dy.a).arg(dy.b).arg(w.packed);
+  o.add(launch);
+  launch.run();
+  const Values want = naive_dgrad(d, d.images, dy.seen, w.seen);
+  check_epilogue(post, o, want, d.c, d.images, d.groups, d.r * d.s * d.out);
+}
+
+template <class T>
+void wgrad(const Sizes& d, Kernel conv, Pre pre_dy, Pre pre_x) {
+  Random random(3);
+  Source<T> dy(d.images, d.y_pixels(), d.out, d.groups, pre_dy, random);
+  Source<T> x(d.images, d.x_pixels(), d.c, d.groups, pre_x, random);
+  Tensor<float> dw(d.weights());
+  Sized launch(conv.entry, d.images, d.groups, conv.launch[0]);
+  launch.arg(dy.x).arg(dy.a).arg(dy.b).arg(x.x).arg(x.a).arg(x.b).arg(dw).run();
+  const Values want = naive_wgrad(d, d.images, dy.seen, x.seen);
+  const double tolerance = 1e-6 * std::sqrt(static_cast<double>(d.images * d.y_pixels())) + 1e-6;
+  check_all("dw", dw, [&](int64_t i) { return want[static_cast<size_t>(i)]; }, 2e-6, tolerance);
+}
+
+/// A group's result is the same bits alone as beside other groups.
+template <class T>
+void alone(const Sizes& d, Kernel conv, Kernel pack) {
+  Random random(4);
+  const int64_t n = d.images, g = d.groups, pixels = d.y_pixels();
+  Source<T> x(n, d.x_pixels(), d.c, 1, Pre::Scale, random);
+  Weights<T> w(d.weights(), pack, random);
+  Output o(n * pixels * d.out, d.out, g, random);
+  Sized together(conv.entry, n, g, conv.launch[2]);
+  together.arg(x.x).arg(x.a).arg(x.b).arg(w.packed);
+  o.add(together);
+  together.run();
+  const int64_t per = n / g, last = (g - 1) * per, size = per * pixels * d.out, image = d.x_pixels() * d.c;
+  Tensor<T> own(per * image, [&](int64_t i) { return x.x[last * image + i]; });
+  Output single(size, d.out, 1, random);
+  for (int64_t i = 0; i < per * d.out; ++i) single.aux[i] = o.aux[last * d.out + i];
+  LaunchSize part = conv.launch[2];
+  part.tasks[0] /= g, part.tasks[1] /= g, part.workspace /= g;
+  Sized one(conv.entry, per, 1, part);
+  one.arg(own).arg(x.a).arg(x.b).arg(w.packed);
+  single.add(one);
+  one.run();
+  const auto channels = static_cast<size_t>(d.out) * 4;
+  CHECK(std::memcmp(&single.y[0], &o.y[last * pixels * d.out], static_cast<size_t>(size) * 4) == 0);
+  CHECK(std::memcmp(&single.mean[0], &o.mean[(g - 1) * d.out], channels) == 0);
+  CHECK(std::memcmp(&single.m2[0], &o.m2[(g - 1) * d.out], channels) == 0);
+  CHECK(std::memcmp(&single.sum[0], &o.sum[(g - 1) * d.out], channels) == 0);
+}
+
+// The kernels of the cases.
+
+template <class Case>
+Kernel packed_fprop() {
+  return kernel<typename Case::PackFprop>(pack_conv_fprop<PackKernel<typename Case::PackFprop>>);
+}
 template <class Case, Pre pre, Post post>
 void fprop() {
   using S = std::conditional_t<post == Post::Plain, typename Case::FpropWithoutSums, typename Case::Fprop>;
-  using K = FpropKernel<S, pre, post>;
-  Random random(1);
-  const int64_t n = Case::images, g = Case::groups, taps = S::R * S::S * S::C;
-  Source<S> x(n, S::H * S::W, S::C, g, pre, random);
-  Tensor<float> w(S::OUT * taps, random.floats());
-  Packed<typename Case::PackFprop> pw(pack_conv_fprop<PackKernel<typename Case::PackFprop>>, w);
-  Output o(n * S::P * S::Q * S::OUT, S::OUT, g, random);
-  Sized launch(conv_fprop<K>, n, g, S::launch[static_cast<int>(post)]);
-  launch.arg(x.x).arg(x.a).arg(x.b).arg(pw);
-  o.add(launch);
-  launch.run();
-  const Values want = naive_fprop(sizes<S>, n, x.seen, seen<S>(w));
-  check_epilogue<post>(o, want, S::OUT, n, g, taps);
+  fprop<Stored<S>>(sizes<Case, S>, kernel<S>(conv_fprop<FpropKernel<S, pre, post>>), packed_fprop<Case>(), pre, post);
 }
-
 template <class Case, Pre pre, Post post>
 void dgrad() {
   using S = typename Case::Dgrad;
-  using K = DgradKernel<S, pre, post>;
-  Random random(2);
-  const int64_t n = Case::images, g = Case::groups, taps = S::R * S::S * S::C;
-  Source<S> dy(n, S::P * S::Q, S::OUT, g, pre, random);
-  Tensor<float> w(S::OUT * taps, random.floats());
-  Packed<typename Case::PackDgrad> pw(pack_conv_dgrad<PackKernel<typename Case::PackDgrad>>, w);
-  Output o(n * S::H * S::W * S::C, S::C, g, random);
-  Sized launch(conv_dgrad<K>, n, g, S::launch[static_cast<int>(post)]);
-  launch.arg(dy.x).arg(dy.a).arg(dy.b).arg(pw);
-  o.add(launch);
-  launch.run();
-  const Values want = naive_dgrad(sizes<S>, n, dy.seen, seen<S>(w));
-  check_epilogue<post>(o, want, S::C, n, g, S::R * S::S * S::OUT);
+  using Pack = typename Case::PackDgrad;
+  dgrad<Stored<S>>(sizes<Case, S>, kernel<S>(conv_dgrad<DgradKernel<S, pre, post>>),
+                   kernel<Pack>(pack_conv_dgrad<PackKernel<Pack>>), pre, post);
 }
-
 template <class Case, Pre pre_dy, Pre pre_x>
 void wgrad() {
   using S = typename Case::Wgrad;
-  using K = WgradKernel<S, pre_dy, pre_x>;
-  Random random(3);
-  const int64_t n = Case::images, g = Case::groups, taps = S::R * S::S * S::C;
-  Source<S> dy(n, S::P * S::Q, S::OUT, g, pre_dy, random), x(n, S::H * S::W, S::C, g, pre_x, random);
-  Tensor<float> dw(S::OUT * taps);
-  Sized launch(conv_wgrad<K>, n, g, S::launch[0]);
-  launch.arg(dy.x).arg(dy.a).arg(dy.b).arg(x.x).arg(x.a).arg(x.b).arg(dw).run();
-  const Values want = naive_wgrad(sizes<S>, n, dy.seen, x.seen);
-  const double tolerance = 1e-6 * std::sqrt(static_cast<double>(n * S::P * S::Q)) + 1e-6;
-  check_all("dw", dw, [&](int64_t i) { return want[static_cast<size_t>(i)]; }, 2e-6, tolerance);
+  wgrad<Stored<S>>(sizes<Case, S>, kernel<S>(conv_wgrad<WgradKernel<S, pre_dy, pre_x>>), pre_dy, pre_x);
+}
+template <class Case>
+void alone() {
+  using S = typename Case::Fprop;
+  using K = FpropKernel<S, Pre::Scale, Post::Moments>;
+  alone<Stored<S>>(sizes<Case, S>, kernel<S>(conv_fprop<K>), packed_fprop<Case>());
 }
 
 /// Every case runs plain and with a prologue; the epilogues alternate, so that each meets every kind of
@@ -309,37 +373,6 @@ void all() {
     wgrad<Case, Pre::Scale, Pre::AffineRelu>();
     wgrad<Case, Pre::Plain, Pre::Plain>();
   }
-}
-
-/// A group's result is the same bits alone as beside other groups.
-template <class Case>
-void alone() {
-  using S = typename Case::Fprop;
-  using K = FpropKernel<S, Pre::Scale, Post::Moments>;
-  Random random(4);
-  const int64_t n = Case::images, g = Case::groups, pixels = S::P * S::Q;
-  Source<S> x(n, S::H * S::W, S::C, 1, Pre::Scale, random);
-  Tensor<float> w(S::OUT * S::R * S::S * S::C, random.floats());
-  Packed<typename Case::PackFprop> pw(pack_conv_fprop<PackKernel<typename Case::PackFprop>>, w);
-  Output o(n * pixels * S::OUT, S::OUT, g, random);
-  Sized together(conv_fprop<K>, n, g, S::launch[2]);
-  together.arg(x.x).arg(x.a).arg(x.b).arg(pw);
-  o.add(together);
-  together.run();
-  const int64_t per = n / g, last = (g - 1) * per, size = per * pixels * S::OUT;
-  Tensor<Stored<S>> own(per * S::H * S::W * S::C, [&](int64_t i) { return x.x[last * S::H * S::W * S::C + i]; });
-  Output single(size, S::OUT, 1, random);
-  for (int64_t i = 0; i < per * S::OUT; ++i) single.aux[i] = o.aux[last * S::OUT + i];
-  LaunchSize part = S::launch[2];
-  part.tasks[0] /= g, part.tasks[1] /= g, part.workspace /= g;
-  Sized one(conv_fprop<K>, per, 1, part);
-  one.arg(own).arg(x.a).arg(x.b).arg(pw);
-  single.add(one);
-  one.run();
-  CHECK(std::memcmp(&single.y[0], &o.y[last * pixels * S::OUT], static_cast<size_t>(size) * 4) == 0);
-  CHECK(std::memcmp(&single.mean[0], &o.mean[(g - 1) * S::OUT], S::OUT * 4) == 0);
-  CHECK(std::memcmp(&single.m2[0], &o.m2[(g - 1) * S::OUT], S::OUT * 4) == 0);
-  CHECK(std::memcmp(&single.sum[0], &o.sum[(g - 1) * S::OUT], S::OUT * 4) == 0);
 }
 
 // One test a case, named by it.

@@ -43,14 +43,35 @@ std::vector<double> softmax_row(const Tensor<float>& x, int64_t r, int64_t k) {
   return e;
 }
 
-template <int C>
-void softmaxes(int64_t rows) {
-  Random random(C);
+/// softmax_row of all rows.
+std::vector<double> softmax_rows(const Tensor<float>& x, int64_t k) {
+  std::vector<double> all;
+  for (int64_t r = 0; r < x.size() / k; ++r) {
+    const std::vector<double> row = softmax_row(x, r, k);
+    all.insert(all.end(), row.begin(), row.end());
+  }
+  return all;
+}
+
+// Tests take the number of columns as a value, because only the kernels need one function per number.
+#if defined(MOPROC_EMULATOR)
+using Entry = void (*)(const Params&);
+#else
+using Entry = CpuEntry;
+#endif
+
+void softmaxes(Entry kernel, int64_t C, int64_t rows) {
+  Random random(static_cast<uint32_t>(C));
   Tensor<float> x(rows * C, random.floats(-20, 20)), unused(1), y(rows * C);
   if (rows > 2) x[2 * C] = 3e38f, x[C] = NAN;
-  Launch(softmax<K<C>>, rows, 1, {row_tasks(rows, C)}).arg(x).arg(unused).arg(y).run();
+  Launch(kernel, rows, 1, {row_tasks(rows, C)}).arg(x).arg(unused).arg(y).run();
   // x - max is rounded: half a unit of 40 is 2e-6, and as much again in its exponential.
-  check_all("softmax", y, [&](int64_t i) { return softmax_row(x, i / C, C)[static_cast<size_t>(i % C)]; }, 4e-6, 1e-37);
+  const std::vector<double> want = softmax_rows(x, C);
+  check_all("softmax", y, [&](int64_t i) { return want[static_cast<size_t>(i)]; }, 4e-6, 1e-37);
+}
+template <int C>
+void softmaxes(int64_t rows) {
+  softmaxes(softmax<K<C>>, C, rows);
 }
 TEST("softmax") {
   softmaxes<1>(3);
@@ -60,9 +81,8 @@ TEST("softmax") {
   softmaxes<8193>(3);
 }
 
-template <int C>
-void cross_entropy(int64_t rows, int64_t groups) {
-  Random random(C);
+void cross_entropy(Entry loss_kernel, Entry grad_kernel, int64_t C, int64_t rows, int64_t groups) {
+  Random random(static_cast<uint32_t>(C));
   Tensor<float> x(rows * C, random.floats(-8, 8)), loss(groups), dloss(groups, random.floats()), dx(rows * C);
   Tensor<int64_t> target(rows, random.integers(C));
   Tensor<float> weight(rows, [&](int64_t) { return random.below(3) ? random.uniform(0.25f, 2) : 0.0f; });
@@ -72,28 +92,33 @@ void cross_entropy(int64_t rows, int64_t groups) {
   weight[0] = 1;
   for (int64_t r = 0; r < rows; ++r)
     if (weight[r] == 0) x[r * C] = NAN, target[r] = r % 2 ? -1 : C;  // must not matter
+  const std::vector<double> softmaxed = softmax_rows(x, C);
   std::vector<double> total(static_cast<size_t>(groups)), want(total);
   for (int64_t r = 0; r < rows; ++r) {
     if (weight[r] == 0) continue;
     total[size_t(r / size)] += weight[r];
-    want[size_t(r / size)] -= weight[r] * std::log(softmax_row(x, r, C)[size_t(target[r])]);
+    want[size_t(r / size)] -= weight[r] * std::log(softmaxed[size_t(r * C + target[r])]);
   }
-  Launch forward(softmax_cross_entropy<K<C>>, rows, groups, {row_tasks(rows, C), groups});
+  Launch forward(loss_kernel, rows, groups, {row_tasks(rows, C), groups});
   forward.workspace(rows * 4).arg(x).arg(target).arg(weight).arg(loss).run();
   check_all(
       "loss", loss, [&](int64_t g) { return total[size_t(g)] == 0 ? 0 : want[size_t(g)] / total[size_t(g)]; }, 1e-6,
       1e-6);
 
-  Launch backward(softmax_cross_entropy_grad<K<C>>, rows, groups, {groups, row_tasks(rows, C)});
+  Launch backward(grad_kernel, rows, groups, {groups, row_tasks(rows, C)});
   backward.workspace(groups * 4).arg(x).arg(target).arg(weight).arg(dloss).arg(dx).run();
   check_all(
       "dlogits", dx,
       [&](int64_t i) {
         const int64_t r = i / C, c = i % C, g = r / size;
         if (weight[r] == 0) return 0.0;
-        return dloss[g] * weight[r] / total[size_t(g)] * (softmax_row(x, r, C)[size_t(c)] - (target[r] == c ? 1 : 0));
+        return dloss[g] * weight[r] / total[size_t(g)] * (softmaxed[size_t(i)] - (target[r] == c ? 1 : 0));
       },
       2e-6, 1e-7);
+}
+template <int C>
+void cross_entropy(int64_t rows, int64_t groups) {
+  cross_entropy(softmax_cross_entropy<K<C>>, softmax_cross_entropy_grad<K<C>>, C, rows, groups);
 }
 TEST("softmax_cross_entropy and its gradient") {
   for (int64_t groups : {1, 2, 4}) {
@@ -124,9 +149,8 @@ TEST("a weighted label out of range gives NaN") {
   }
 }
 
-template <int C>
-void normalised(int64_t rows) {
-  Random random(C);
+void normalised(Entry kernel, Entry grad_kernel, int64_t C, int64_t rows) {
+  Random random(static_cast<uint32_t>(C));
   Tensor<float> x(rows * C, random.floats()), dy(rows * C, random.floats()), y(rows * C), dx(rows * C);
   for (int64_t c = 0; c < C; ++c) x[c] = 0, x[C + c] *= 1e-6f;  // shorter than EPS
   const auto dot = [&](const Tensor<float>& a, const Tensor<float>& b, int64_t r) {
@@ -134,10 +158,10 @@ void normalised(int64_t rows) {
     for (int64_t c = 0; c < C; ++c) s += double(a[r * C + c]) * b[r * C + c];
     return s;
   };
-  const auto norm = [&](int64_t r) { return std::max(std::sqrt(dot(x, x, r)), double(K<C>::EPS)); };
-  Launch(l2_normalize<K<C>>, rows, 1, {row_tasks(rows, C)}).arg(x).arg(dy).arg(y).run();
+  const auto norm = [&](int64_t r) { return std::max(std::sqrt(dot(x, x, r)), double(K<1>::EPS)); };
+  Launch(kernel, rows, 1, {row_tasks(rows, C)}).arg(x).arg(dy).arg(y).run();
   check_all("y", y, [&](int64_t i) { return x[i] / norm(i / C); }, 1e-6, 0);
-  Launch(l2_normalize_grad<K<C>>, rows, 1, {row_tasks(rows, C)}).arg(x).arg(dy).arg(dx).run();
+  Launch(grad_kernel, rows, 1, {row_tasks(rows, C)}).arg(x).arg(dy).arg(dx).run();
   check_all(
       "dx", dx,
       [&](int64_t i) {
@@ -146,6 +170,10 @@ void normalised(int64_t rows) {
       },
       1e-5, 1e-6);
 }
+template <int C>
+void normalised(int64_t rows) {
+  normalised(l2_normalize<K<C>>, l2_normalize_grad<K<C>>, C, rows);
+}
 TEST("l2_normalize and its gradient") {
   normalised<2>(300);
   normalised<128>(70);
@@ -153,15 +181,14 @@ TEST("l2_normalize and its gradient") {
   normalised<1001>(9);
 }
 
-template <int C>
-void top_k(int64_t rows, int64_t groups) {
-  Random random(C);
+void top_k(Entry kernel, int64_t C, int64_t top, int64_t rows, int64_t groups) {
+  Random random(static_cast<uint32_t>(C));
   Tensor<float> x(rows * C, [&](int64_t) { return static_cast<float>(random.below(6)); });  // many ties
   Tensor<float> weight(rows, [&](int64_t) { return static_cast<float>(random.below(3)); }), correct(groups);
   Tensor<int64_t> target(rows, random.integers(C));
   target[0] = -1, target[rows - 1] = C;
   x[C] = NAN, x[2 * C + target[2]] = NAN, x[3 * C + C / 2] = INFINITY;
-  Launch launch(top_k_correct<K<C>>, rows, groups, {row_tasks(rows, C), groups});
+  Launch launch(kernel, rows, groups, {row_tasks(rows, C), groups});
   launch.workspace(rows * 4).arg(x).arg(target).arg(weight).arg(correct).run();
   check_all(
       "correct", correct,
@@ -175,11 +202,15 @@ void top_k(int64_t rows, int64_t groups) {
             const float v = x[r * C + c];
             rank += std::isnan(v) || v > own || (v == own && c < target[r]);
           }
-          s += rank < K<C>::TOP ? weight[r] : 0;
+          s += rank < top ? weight[r] : 0;
         }
         return s;
       },
       0, 0);
+}
+template <int C>
+void top_k(int64_t rows, int64_t groups) {
+  top_k(top_k_correct<K<C>>, C, K<C>::TOP, rows, groups);
 }
 TEST("top_k_correct") {
   for (int64_t groups : {1, 2, 4}) {
@@ -190,9 +221,8 @@ TEST("top_k_correct") {
   }
 }
 
-template <int C>
-void corrected(int64_t rows, float alpha_, float threshold_) {
-  Random random(C);
+void corrected(Entry kernel, int64_t C, int64_t rows, float alpha_, float threshold_) {
+  Random random(static_cast<uint32_t>(C));
   Tensor<float> cls(rows * C, random.floats(-3, 3)), proto(rows * C, random.floats(-3, 3)), kept(rows);
   Tensor<float> alpha(1, [&](int64_t) { return alpha_; }), threshold(1, [&](int64_t) { return threshold_; });
   Tensor<int64_t> target(rows, random.integers(C)), label(rows);
@@ -201,26 +231,31 @@ void corrected(int64_t rows, float alpha_, float threshold_) {
     if (r % 2) cls[r * C + peak] += 7, proto[r * C + peak] += 7;  // confident
   }
   cls[3 * C] = NAN, proto[4 * C] = INFINITY, target[5] = -3, target[6] = C;
-  Launch launch(correct_labels<Correct<C>>, rows, 1, {row_tasks(rows, C)});
+  Launch launch(kernel, rows, 1, {row_tasks(rows, C)});
   launch.scratch(2 * C * 4).arg(cls).arg(proto).arg(target).arg(alpha).arg(threshold).arg(label).arg(kept).run();
   int64_t relabelled = 0, dropped = 0;
   for (int64_t r = 0; r < rows; ++r) {
     const std::vector<double> a = softmax_row(cls, r, C), b = softmax_row(proto, r, C);
     int64_t best = 0;
     std::vector<double> s;
-    for (size_t c = 0; c < C; ++c) {
+    for (size_t c = 0; c < a.size(); ++c) {
       s.push_back(alpha_ * a[c] + (1 - double(alpha_)) * b[c]);
       if (s[c] > s[size_t(best)]) best = int64_t(c);
     }
     const bool valid = target[r] >= 0 && target[r]<C, sure = s[size_t(best)]> threshold_;
     const double own = valid ? s[size_t(target[r])] : 0;
-    if (std::fabs(own * C - 1) < 1e-5 || std::fabs(s[size_t(best)] - threshold_) < 1e-6) continue;  // a hair's breadth
+    if (std::fabs(own * double(C) - 1) < 1e-5 || std::fabs(s[size_t(best)] - threshold_) < 1e-6)
+      continue;  // a hair's breadth
     CHECK_EQ(label[r], sure ? best : target[r]);
-    CHECK_EQ(kept[r], sure || own > 1.0 / C ? 1.0f : 0.0f);
+    CHECK_EQ(kept[r], sure || own > 1.0 / double(C) ? 1.0f : 0.0f);
     relabelled += label[r] != target[r];
     dropped += kept[r] == 0;
   }
   CHECK(relabelled > 0 && dropped > 0 && relabelled + dropped < rows);
+}
+template <int C>
+void corrected(int64_t rows, float alpha, float threshold) {
+  corrected(correct_labels<Correct<C>>, C, rows, alpha, threshold);
 }
 TEST("correct_labels") {
   corrected<10>(500, 0.5f, 0.8f);

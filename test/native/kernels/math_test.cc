@@ -27,20 +27,29 @@ double ulps(float got, double want) {
   return std::fabs(got - want) / std::ldexp(1.0, exponent);
 }
 
+/// Compares f with the reference, a vector of different numbers at a time.
 template <class F, class R>
 void sweep(const char* name, F f, R reference) {
+  constexpr int L = Vec::width;
   double worst = 0;
   float at = 0;
-  for (uint64_t bits = 0; bits < (uint64_t{1} << 32); bits += 2039) {
-    const float x = std::bit_cast<float>(static_cast<uint32_t>(bits));
-    const double u = ulps(apply(f, x), reference(static_cast<double>(x)));
-    if (u > worst) worst = u, at = x;
-  }
-  for (int i = -4000000; i < 4000000; i += 3) {  // and densely where the action is
-    const float x = static_cast<float>(i) * 0x1p-15f;
-    const double u = ulps(apply(f, x), reference(static_cast<double>(x)));
-    if (u > worst) worst = u, at = x;
-  }
+  alignas(64) float x[L], y[L];
+  int filled = 0;
+  const auto check = [&](float next) {
+    x[filled++] = next;
+    if (filled < L) return;
+    filled = 0;
+    store(y, f(load(x)));
+    for (int l = 0; l < L; ++l) {
+      const double u = ulps(y[l], reference(static_cast<double>(x[l])));
+      if (u > worst) worst = u, at = x[l];
+    }
+  };
+  for (uint64_t bits = 0; bits < (uint64_t{1} << 32); bits += 2039)
+    check(std::bit_cast<float>(static_cast<uint32_t>(bits)));
+  for (int i = -4000000; i < 4000000; i += 3)  // and densely where the action is
+    check(static_cast<float>(i) * 0x1p-15f);
+  while (filled > 0) check(0.0f);  // the last vector
   std::printf("# %s: %.3f ulp at %a\n", name, worst, static_cast<double>(at));
   CHECK(worst <= 2.0);
 }

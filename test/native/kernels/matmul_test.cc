@@ -90,14 +90,14 @@ struct Reference {
   }
 };
 
-template <int TRANSPOSE_A, int TRANSPOSE_B, int N>
-void plain(int64_t m, int64_t k, int64_t groups = 1) {
-  using K = Plain<TRANSPOSE_A, TRANSPOSE_B, N>;
+// Tests take sizes as values, because only the kernels need one function per size.
+
+void plain(CpuEntry kernel, bool TRANSPOSE_A, bool TRANSPOSE_B, int64_t N, int64_t m, int64_t k, int64_t groups) {
   Random random(static_cast<uint32_t>(m * 1000 + k));
   Tensor<float> a(m * k, random.floats()), b(k * N, random.floats()), bias(N, random.floats()), y(m * N);
   const int64_t row_groups = TRANSPOSE_A ? 1 : groups;
   const MatmulBlocks cut = matmul_blocks(m / row_groups, row_groups, N);
-  Launch launch(matmul<K>, m, groups, {row_groups * cut.m_blocks * cut.n_blocks});
+  Launch launch(kernel, m, groups, {row_groups * cut.m_blocks * cut.n_blocks});
   launch.extent({m, N, k}).scratch(matmul_scratch(cut, TRANSPOSE_A ? groups : 1)).arg(a).arg(b).arg(bias).arg(y).run();
   const Reference of{TRANSPOSE_A, TRANSPOSE_B, m, N, k};
   check_all(
@@ -106,6 +106,11 @@ void plain(int64_t m, int64_t k, int64_t groups = 1) {
   const double tolerance =
       2e-7 * std::sqrt(static_cast<double>(k) * static_cast<double>(std::min(k, int64_t{256}))) + 1e-6;
   check_all("y", y, [&](int64_t e) { return 2 * of.product(a, b, e / N, e % N) + bias[e % N]; }, 1e-6, tolerance);
+}
+
+template <int TRANSPOSE_A, int TRANSPOSE_B, int N>
+void plain(int64_t m, int64_t k, int64_t groups = 1) {
+  plain(matmul<Plain<TRANSPOSE_A, TRANSPOSE_B, N>>, TRANSPOSE_A, TRANSPOSE_B, N, m, k, groups);
 }
 
 template <int TRANSPOSE_A, int TRANSPOSE_B>
@@ -153,16 +158,14 @@ TEST("two ranks' halves of the terms add up to the whole, bit for bit") {
   for (int64_t i = 0; i < m * N; ++i) CHECK_EQ(whole[i], low[i] + high[i]);
 }
 
-template <int TRANSPOSE_A, int TRANSPOSE_B, int M, int N, int KK>
-void fused(int64_t groups) {
-  using K = Fused<TRANSPOSE_A, TRANSPOSE_B, M, N, KK>;
+void fused(CpuEntry kernel, bool TRANSPOSE_A, bool TRANSPOSE_B, int64_t M, int64_t N, int64_t KK, int64_t combining,
+           int64_t groups) {
   const int64_t row_groups = TRANSPOSE_A ? 1 : groups;
   Random random(static_cast<uint32_t>(M + N + KK));
   Tensor<float> a(M * KK, random.floats()), b(KK * N, random.floats()), rows(std::max(M, KK), random.floats());
   Tensor<float> scale(groups, random.floats()), y(M * N), sum(row_groups * N), mean(row_groups * N), m2(row_groups * N);
   const MatmulBlocks cut = matmul_blocks(M / row_groups, row_groups, N);
-  Launch launch(matmul<K>, M, groups,
-                {row_groups * cut.m_blocks * cut.n_blocks, combine_tasks<typename K::Y, N>(row_groups)});
+  Launch launch(kernel, M, groups, {row_groups * cut.m_blocks * cut.n_blocks, combining});
   launch.extent({M, N, KK}).scratch(matmul_scratch(cut, TRANSPOSE_A ? groups : 1));
   launch.workspace(row_groups * cut.m_blocks * 3 * padded_channels(N) * 4);
   launch.arg(a).arg(b).arg(rows).arg(scale).arg(y).arg(sum).arg(mean).arg(m2).run();
@@ -178,14 +181,14 @@ void fused(int64_t groups) {
       exact.push_back(s);
     }
   const auto value = [&](int64_t i, int64_t j) { return exact[static_cast<size_t>(i * N + j)]; };
-  check_all("y", y, [&](int64_t e) { return value(e / N, e % N); }, 2e-6, 2e-7 * KK);
+  check_all("y", y, [&](int64_t e) { return value(e / N, e % N); }, 2e-6, 2e-7 * double(KK));
   const int64_t part = M / row_groups;
   const auto over = [&](int64_t gj, auto f) {
     double s = 0;
     for (int64_t i = 0; i < part; ++i) s += f(value(gj / N * part + i, gj % N));
     return s;
   };
-  const double tolerance = 2e-7 * KK * double(part);
+  const double tolerance = 2e-7 * double(KK) * double(part);
   check_all("sum", sum, [&](int64_t i) { return over(i, [](double v) { return v; }); }, 2e-6, tolerance);
   check_all(
       "mean", mean, [&](int64_t i) { return over(i, [](double v) { return v; }) / double(part); }, 2e-6, tolerance);
@@ -196,6 +199,13 @@ void fused(int64_t groups) {
         return over(i, [&](double v) { return (v - mu) * (v - mu); });
       },
       2e-5, tolerance);
+}
+
+template <int TRANSPOSE_A, int TRANSPOSE_B, int M, int N, int KK>
+void fused(int64_t groups) {
+  using K = Fused<TRANSPOSE_A, TRANSPOSE_B, M, N, KK>;
+  const int64_t combining = combine_tasks<typename K::Y, N>(TRANSPOSE_A ? 1 : groups);
+  fused(matmul<K>, TRANSPOSE_A, TRANSPOSE_B, M, N, KK, combining, groups);
 }
 
 TEST("prologues, epilogue, sums and moments") {

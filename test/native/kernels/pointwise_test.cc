@@ -31,9 +31,9 @@ struct Fused {
   };
 };
 
-template <int C, int PIXELS>
-void fused(int64_t rows, int64_t groups) {
-  using K = Fused<C, PIXELS>;
+// Tests take sizes as values, because only the kernels need one function per size.
+
+void fused(CpuEntry kernel, int64_t C, int64_t PIXELS, int64_t combining, int64_t rows, int64_t groups) {
   Random random(static_cast<uint32_t>(C * 31 + PIXELS));
   const int64_t n = rows * PIXELS * C, pixels = rows / groups * PIXELS;
   Tensor<float> x(n, random.floats()), channels(C, random.floats()), of_group(groups * C, random.floats()),
@@ -41,7 +41,7 @@ void fused(int64_t rows, int64_t groups) {
   Tensor<uint8_t> bytes(n, [&](int64_t) { return static_cast<uint8_t>(random.below(256)); });
   Tensor<float> y(n), sum(groups * C), dot(groups * C), mean(groups * C), m2(groups * C);
   const int64_t tiles = ceil_of(pixels, pointwise_tile(pixels, C));
-  Launch launch(pointwise<K>, rows, groups, {groups * tiles, combine_tasks<typename K::Y, C>(groups)});
+  Launch launch(kernel, rows, groups, {groups * tiles, combining});
   launch.workspace(groups * tiles * 4 * padded_channels(C) * 4);
   launch.arg(x).arg(channels).arg(of_group).arg(of_row).arg(of_row_channel).arg(one).arg(bytes);
   launch.arg(y).arg(sum).arg(dot).arg(mean).arg(m2).run();
@@ -69,6 +69,12 @@ void fused(int64_t rows, int64_t groups) {
         return over(i, [&](int64_t e) { return (want(e) - m) * (want(e) - m); });
       },
       2e-5, 1e-6);
+}
+
+template <int C, int PIXELS>
+void fused(int64_t rows, int64_t groups) {
+  using K = Fused<C, PIXELS>;
+  fused(pointwise<K>, C, PIXELS, combine_tasks<typename K::Y, C>(groups), rows, groups);
 }
 
 TEST("every leaf, sums and moments") {
@@ -102,9 +108,7 @@ struct Plain {
   };
 };
 
-template <int C, int PIXELS, int FLAT>
-void plain(int64_t rows) {
-  using K = Plain<C, PIXELS, FLAT>;
+void plain(CpuEntry kernel, int64_t C, int64_t PIXELS, bool FLAT, int64_t rows) {
   Random random(7);
   const int64_t n = rows * PIXELS * C;
   Tensor<float> x(n, random.floats()), y(n);
@@ -113,7 +117,7 @@ void plain(int64_t rows) {
   for (int64_t i = 0; i < n; ++i) before.push_back(x[i]);
   const int64_t pixels = rows * PIXELS;
   const int64_t tasks = FLAT ? ceil_of(n, flat_chunk) : ceil_of(pixels, pointwise_tile(pixels, C));
-  Launch(pointwise<K>, rows, 1, {tasks}).arg(x).arg(z).arg(y).run();
+  Launch(kernel, rows, 1, {tasks}).arg(x).arg(z).arg(y).run();
   const auto old = [&](int64_t i) { return double(before[static_cast<size_t>(i)]); };
   check_all("x", x, [&](int64_t i) { return old(i) + 1; }, 1e-7, 1e-7);
   check_all(
@@ -123,6 +127,11 @@ void plain(int64_t rows) {
         return old(i) * old(i) - b * (FLAT || C > 4 ? 1.0 : steps[i % C]);
       },
       1e-6, 1e-6);
+}
+
+template <int C, int PIXELS, int FLAT>
+void plain(int64_t rows) {
+  plain(pointwise<Plain<C, PIXELS, FLAT>>, C, PIXELS, FLAT, rows);
 }
 
 TEST("flat domains, in place, whatever the channels") {

@@ -59,55 +59,59 @@ struct Grad : S {
   };
 };
 
+// Tests take sizes as values, because only the kernels need one function per size.
+struct Sizes {
+  int64_t C, H, W, P, Q, KERNEL, STRIDE, PAD;
+  bool FUSED;
+};
+
 /// Element of x that wins window (n, p, q, c), and its value: PyTorch's rule.
-template <class S, class F>
-std::pair<int64_t, double> winner(F value, int64_t window) {
-  const int64_t c = window % S::C, q = window / S::C % S::Q, p = window / S::C / S::Q % S::P,
-                n = window / S::C / S::Q / S::P;
+template <class F>
+std::pair<int64_t, double> winner(const Sizes& s, F value, int64_t window) {
+  const int64_t c = window % s.C, q = window / s.C % s.Q, p = window / s.C / s.Q % s.P, n = window / s.C / s.Q / s.P;
   std::pair<int64_t, double> best{-1, 0};
-  for (int64_t h = p * S::STRIDE - S::PAD; h < p * S::STRIDE - S::PAD + S::KERNEL; ++h)
-    for (int64_t w = q * S::STRIDE - S::PAD; w < q * S::STRIDE - S::PAD + S::KERNEL; ++w) {
-      if (h < 0 || h >= S::H || w < 0 || w >= S::W) continue;
-      const int64_t e = ((n * S::H + h) * S::W + w) * S::C + c;
+  for (int64_t h = p * s.STRIDE - s.PAD; h < p * s.STRIDE - s.PAD + s.KERNEL; ++h)
+    for (int64_t w = q * s.STRIDE - s.PAD; w < q * s.STRIDE - s.PAD + s.KERNEL; ++w) {
+      if (h < 0 || h >= s.H || w < 0 || w >= s.W) continue;
+      const int64_t e = ((n * s.H + h) * s.W + w) * s.C + c;
       if (best.first < 0 || value(e) > best.second || std::isnan(value(e))) best = {e, value(e)};
     }
   return best;
 }
 
-template <int C, int H, int W, int KERNEL, int STRIDE, int PAD, bool FUSED>
-void pool(int64_t n, int64_t groups) {
-  using S = Shape<C, H, W, KERNEL, STRIDE, PAD, FUSED>;
-  Random random(C * 100 + H);
-  const int64_t in = n * H * W * C, out = n * S::P * S::Q * C, image = int64_t{H} * W * C;
+/// `combining`: tasks of the gradient's second phase.
+void pool(const Sizes& s, CpuEntry forward, CpuEntry backward, int64_t combining, int64_t n, int64_t groups) {
+  Random random(s.C * 100 + s.H);
+  const int64_t in = n * s.H * s.W * s.C, out = n * s.P * s.Q * s.C, image = s.H * s.W * s.C;
   Tensor<float> x(in, [&](int64_t i) {  // small integers: many ties; here and there NaN or -infinity
     return i % 211 == 17 ? NAN : i % 7 == 0 ? -INFINITY : static_cast<float>(random.below(4));
   });
-  Tensor<float> scale(groups * C, [&](int64_t) { return static_cast<float>(1 + random.below(2)); });
+  Tensor<float> scale(groups * s.C, [&](int64_t) { return static_cast<float>(1 + random.below(2)); });
   const auto value = [&](int64_t e) {
-    return x[e] * (FUSED ? double(scale[e / image / (n / groups) * C + e % C]) : 1.0);
+    return x[e] * (s.FUSED ? double(scale[e / image / (n / groups) * s.C + e % s.C]) : 1.0);
   };
 
   Tensor<float> y(out);
-  Launch(max_pool<Pool<S>>, n, groups, {n * S::P}).arg(x).arg(scale).arg(y).run();
-  check_all("max_pool", y, [&](int64_t i) { return winner<S>(value, i).second + 0.5; }, 0, 0);
+  Launch(forward, n, groups, {n * s.P}).arg(x).arg(scale).arg(y).run();
+  check_all("max_pool", y, [&](int64_t i) { return winner(s, value, i).second + 0.5; }, 0, 0);
 
-  using K = Grad<S>;
-  const int64_t tiles = n / groups * ceil_of(H, pool_tile);
-  Tensor<float> dy(out, random.floats()), dx(in), sum(groups * C), dot(groups * C), mean(groups * C), m2(groups * C);
+  const int64_t tiles = n / groups * ceil_of(s.H, pool_tile);
+  Tensor<float> dy(out, random.floats()), dx(in), sum(groups * s.C), dot(groups * s.C), mean(groups * s.C),
+      m2(groups * s.C);
   for (int64_t i = 0; i < in; ++i)
     if (!std::isfinite(x[i])) x[i] = i % 3 == 0 ? 0.0f : 3.0f;  // the dot must stay finite
-  Launch launch(max_pool_grad<K>, n, groups, {groups * tiles, combine_tasks<typename K::Y, C>(groups)});
-  launch.scratch(pool_scratch(KERNEL, STRIDE, S::P, S::Q)).workspace(groups * tiles * 4 * padded_channels(C) * 4);
+  Launch launch(backward, n, groups, {groups * tiles, combining});
+  launch.scratch(pool_scratch(s.KERNEL, s.STRIDE, s.P, s.Q)).workspace(groups * tiles * 4 * padded_channels(s.C) * 4);
   launch.arg(x).arg(scale).arg(dy).arg(dx).arg(sum).arg(dot).arg(mean).arg(m2).run();
   std::vector<double> want(static_cast<size_t>(in));
-  for (int64_t i = 0; i < out; ++i) want[static_cast<size_t>(winner<S>(value, i).first)] -= dy[i];
+  for (int64_t i = 0; i < out; ++i) want[static_cast<size_t>(winner(s, value, i).first)] -= dy[i];
   const auto exact = [&](int64_t e) { return want[static_cast<size_t>(e)]; };
   check_all("dx", dx, exact, 1e-6, 1e-6);
-  const int64_t pixels = n / groups * H * W;
+  const int64_t pixels = n / groups * s.H * s.W;
   const auto over = [&](int64_t gc, auto f) {
-    double s = 0;
-    for (int64_t i = 0; i < pixels; ++i) s += f((gc / C * pixels + i) * C + gc % C);
-    return s;
+    double total = 0;
+    for (int64_t i = 0; i < pixels; ++i) total += f((gc / s.C * pixels + i) * s.C + gc % s.C);
+    return total;
   };
   const double size = double(pixels);
   check_all("sum", sum, [&](int64_t i) { return over(i, exact); }, 1e-6, 1e-6 * size);
@@ -121,6 +125,13 @@ void pool(int64_t n, int64_t groups) {
         return over(i, [&](int64_t e) { return (exact(e) - m) * (exact(e) - m); });
       },
       1e-5, 1e-6);
+}
+
+template <int C, int H, int W, int KERNEL, int STRIDE, int PAD, bool FUSED>
+void pool(int64_t n, int64_t groups) {
+  using S = Shape<C, H, W, KERNEL, STRIDE, PAD, FUSED>;
+  pool({C, H, W, S::P, S::Q, KERNEL, STRIDE, PAD, FUSED}, max_pool<Pool<S>>, max_pool_grad<Grad<S>>,
+       combine_tasks<typename Grad<S>::Y, C>(groups), n, groups);
 }
 
 TEST("max_pool and its gradient") {
