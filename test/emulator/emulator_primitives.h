@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "emulator_cuda.h"
+#include "warp_product.h"
 
 namespace moproc {
 
@@ -30,57 +31,15 @@ inline uint32_t float_to_bits(float f) {
   return u;
 }
 
-/// Registers of one lane of a product.
-struct Fragments {
-  uint32_t a[4], b[2];
-  float d[4];
-};
-
-/// d += a b over a warp with K terms; `element` reads an operand's element.
-template <int K, class Element>
-void product(const char* what, float (&d)[4], const Fragments& mine, Element element) {
-  struct Sums {
-    float d[4];
-  };
-  const Sums sums = emulator::warp_collective<Sums>(
-      what, 0xffffffffu, mine, [&](unsigned, const Fragments* const* in, Sums* const* out) {
-        // A row of the result at a time. Each element is summed over k in order, so the vectors change no bit.
-        using Row = float __attribute__((vector_size(32)));
-        float a[16][K];
-        Row b[K];
-        for (int k = 0; k < K; ++k) {
-          for (int i = 0; i < 16; ++i) a[i][k] = element.a(in, i, k);
-          for (int j = 0; j < 8; ++j) b[k][j] = element.b(in, k, j);
-        }
-        for (int row = 0; row < 16; ++row) {
-          const int first = row % 8 * 4, e = row / 8 * 2;  // its lanes have two columns each, in d[e] and d[e + 1]
-          Row sum;
-          for (int j = 0; j < 8; ++j) sum[j] = in[first + j / 2]->d[e + j % 2];
-          for (int k = 0; k < K; ++k) sum += a[row][k] * b[k];
-          for (int j = 0; j < 8; ++j) out[first + j / 2]->d[e + j % 2] = sum[j];
-        }
-      });
+/// d += a b over a warp.
+inline void product(const char* what, float (&d)[4], const emulator::Fragments& mine,
+                    void (*all)(const emulator::Fragments* const*, emulator::WarpSums* const*)) {
+  const auto sums = emulator::warp_collective<emulator::WarpSums>(what, 0xffffffffu, mine,
+                                                                  [&](unsigned, auto in, auto out) { all(in, out); });
   std::memcpy(d, sums.d, sizeof d);
 }
 
-struct Bf16Elements {
-  static float half(uint32_t pair, int which) { return bits_to_float(which ? pair & 0xffff0000u : pair << 16); }
-  static float a(const Fragments* const* in, int row, int k) {
-    return half(in[row % 8 * 4 + k % 8 / 2]->a[row / 8 + k / 8 * 2], k % 2);
-  }
-  static float b(const Fragments* const* in, int k, int column) {
-    return half(in[column * 4 + k % 8 / 2]->b[k / 8], k % 2);
-  }
-};
-struct Tf32Elements {
-  static float cut(uint32_t x) { return bits_to_float(x & 0xffffe000u); }
-  static float a(const Fragments* const* in, int row, int k) {
-    return cut(in[row % 8 * 4 + k % 4]->a[row / 8 + k / 4 * 2]);
-  }
-  static float b(const Fragments* const* in, int k, int column) { return cut(in[column * 4 + k % 4]->b[k / 4]); }
-};
-
-inline Fragments fragments(const float (&d)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
+inline emulator::Fragments fragments(const float (&d)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
   return {{a[0], a[1], a[2], a[3]}, {b0, b1}, {d[0], d[1], d[2], d[3]}};
 }
 
@@ -169,10 +128,10 @@ inline int thread_anew() { return static_cast<int>(threadIdx.x); }
 inline int block_anew() { return static_cast<int>(blockIdx.x); }
 
 inline void mma_bf16(float (&d)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
-  emulated::product<16>("mma_bf16", d, emulated::fragments(d, a, b0, b1), emulated::Bf16Elements());
+  emulated::product("mma_bf16", d, emulated::fragments(d, a, b0, b1), emulator::product_of_bf16);
 }
 inline void mma_tf32(float (&d)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
-  emulated::product<8>("mma_tf32", d, emulated::fragments(d, a, b0, b1), emulated::Tf32Elements());
+  emulated::product("mma_tf32", d, emulated::fragments(d, a, b0, b1), emulator::product_of_tf32);
 }
 
 inline uint32_t to_tf32(float x) {

@@ -5,6 +5,9 @@
 #include <cstring>
 #include <vector>
 
+#pragma GCC optimize("O3")
+#pragma GCC target("avx2")  // without FMA, which would leave out a rounding
+
 namespace emulator {
 
 namespace {
