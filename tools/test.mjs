@@ -56,7 +56,8 @@ await instrumented;
 if (runs("sanitize")) await sanitize(count, { small: true, wanted });
 await background;
 times?.countCompilers();
-await ava("ava", files.filter(needsNative), availableParallelism());
+// One more than there are cores, because a file waits now and then: for the disk, for processes, for clocks.
+await ava("ava", files.filter(needsNative), availableParallelism() + 1);
 times?.finish(!chosen && patterns.length === 0);
 summary(count, start);
 
