@@ -83,6 +83,7 @@ export interface Target {
   readonly arch: string;
   readonly ranks: readonly number[];
   readonly precision?: Precision; // absent: f32
+  readonly memory?: "low"; // training steps make cheap values again in the backward pass; absent: they are kept
   readonly shuffle?: Shuffle; // absent: load
   readonly bucketBytes?: number; // of gradients per all-reduce; absent: BUCKET_BYTES of lower/collectives.ts
 }

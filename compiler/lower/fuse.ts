@@ -25,14 +25,26 @@ interface Draft {
   readonly sums: Node[];
   moments: Node | undefined;
   readonly closed: boolean; // no node may join
+  readonly repeated: boolean; // only repeated nodes may join, and they may join no other
+}
+
+/** What is already decided: the values that kernels with an epilogue write, and the nodes that are there twice. */
+export interface Decided {
+  readonly stored: ReadonlySet<Value>;
+  readonly repeated: ReadonlySet<Node>;
 }
 
 /**
  * The regions of `g`, in an order in which they can run. `explain` is called with a line per decision. Throws if an op
  * of `g` has no kernel template.
  */
-export function fuse(g: Graph, templateOf: TemplateOf, explain: (line: string) => void = () => {}): Region[] {
-  return new Fusion(g, templateOf, explain).run();
+export function fuse(
+  g: Graph,
+  templateOf: TemplateOf,
+  explain: (line: string) => void = () => {},
+  decided?: Decided,
+): Region[] {
+  return new Fusion(g, templateOf, explain, decided).run();
 }
 
 class Fusion {
@@ -45,13 +57,14 @@ class Fusion {
     private readonly g: Graph,
     private readonly templateOf: TemplateOf,
     private readonly explain: (line: string) => void,
+    private readonly decided: Decided | undefined,
   ) {
-    this.stored = storedValues(g, templateOf, explain);
+    this.stored = decided?.stored ?? storedValues(g, templateOf, explain);
     this.producer = new Map(g.nodes.flatMap((n) => n.outputs.map((v) => [v, n] as const)));
   }
 
   run(): Region[] {
-    for (const n of hoisted(this.g)) {
+    for (const n of hoisted(this.g, this.decided?.repeated ?? new Set())) {
       if (isView(n)) this.alias(n);
       else if (isSum(n)) this.addSum(n);
       else if (isElementwise(n)) this.addElementwise(n);
@@ -77,7 +90,8 @@ class Fusion {
       else plain.set(name, v);
     });
     const shape = n.outputs[0]?.type.shape as readonly number[];
-    this.open({ anchor: n, template, shape, operands, plain, closed: !template.epilogue }, n.outputs);
+    const repeated = this.isRepeated(n);
+    this.open({ anchor: n, template, shape, operands, plain, closed: !template.epilogue, repeated }, n.outputs);
   }
 
   private addElementwise(n: Node): void {
@@ -85,8 +99,8 @@ class Fusion {
     if (targets.length === 0) return;
     const chains = targets.map((v) => this.chain(v, true));
     const first = chains[0] as Chain;
-    const host = opOf(n.op).flat ? undefined : this.host(first, (t) => t.epilogue);
-    const d = host ?? this.openPointwise(first.root.type.shape, opOf(n.op).flat === true);
+    const host = opOf(n.op).flat ? undefined : this.host(n, first, (t) => t.epilogue);
+    const d = host ?? this.openPointwise(n, first.root.type.shape, opOf(n.op).flat === true);
     d.after.push(...chains);
     d.stores.push(...targets);
     for (const v of targets) this.madeBy.set(v, this.drafts.indexOf(d));
@@ -96,8 +110,8 @@ class Fusion {
     const operand = n.inputs[0] as Value;
     const chain = this.chain(operand);
     const moments = n.op === channel_moments.name;
-    const host = this.host(chain, (t, d) => (moments ? t.moments && d.moments === undefined : t.sums), n);
-    const d = host ?? this.openPointwise(operand.type.shape, false);
+    const host = this.host(n, chain, (t, d) => (moments ? t.moments && d.moments === undefined : t.sums), n);
+    const d = host ?? this.openPointwise(n, operand.type.shape, false);
     if (rawResult(d) !== operand && !d.after.some((c) => c.root === operand)) d.after.push(chain);
     if (moments) d.moments = n;
     else d.sums.push(n);
@@ -127,12 +141,23 @@ class Fusion {
     return { root, nodes, leaves };
   }
 
-  /** The open region that can compute `chain`, and its channel sum `sum`, from values it has in registers anyway. */
-  private host(chain: Chain, able: (t: TemplateSpec, d: Draft) => boolean, sum?: Node): Draft | undefined {
+  private isRepeated(n: Node): boolean {
+    return this.decided?.repeated.has(n) === true;
+  }
+
+  /**
+   * The open region that can compute `chain`, which ends with node n, and its channel sum `sum`, from values it has in
+   * registers anyway.
+   */
+  private host(n: Node, chain: Chain, able: (t: TemplateSpec, d: Draft) => boolean, sum?: Node): Draft | undefined {
     const made = chain.leaves.map((l) => this.madeBy.get(l.value) ?? -1);
     const latest = Math.max(-1, ...made);
     const fits = (d: Draft): boolean =>
-      !d.closed && sameShape(d.shape, chain.root.type.shape) && able(d.template, d) && groupsFit(d, chain, sum);
+      !d.closed &&
+      d.repeated === this.isRepeated(n) &&
+      sameShape(d.shape, chain.root.type.shape) &&
+      able(d.template, d) &&
+      groupsFit(d, chain, sum);
     const d = this.drafts[latest];
     if (d) {
       const inRegisters = (l: Leaf, i: number): boolean =>
@@ -152,14 +177,15 @@ class Fusion {
     return this.drafts.slice(latest + 1).find((o) => o.anchor === undefined && fits(o) && shares(o));
   }
 
-  private openPointwise(shape: readonly number[], closed: boolean): Draft {
+  private openPointwise(n: Node, shape: readonly number[], closed: boolean): Draft {
     const template = this.templateOf("pointwise");
     if (!template) throw new Error("internal: fuse: the target has no pointwise template");
-    return this.open({ anchor: undefined, template, shape, operands: new Map(), plain: new Map(), closed }, []);
+    const none = { anchor: undefined, operands: new Map(), plain: new Map() };
+    return this.open({ ...none, template, shape, closed, repeated: this.isRepeated(n) }, []);
   }
 
   private open(
-    part: Pick<Draft, "anchor" | "template" | "shape" | "operands" | "plain" | "closed">,
+    part: Pick<Draft, "anchor" | "template" | "shape" | "operands" | "plain" | "closed" | "repeated">,
     outputs: readonly Value[],
   ): Draft {
     const d: Draft = { ...part, after: [], stores: [], sums: [], moments: undefined };
@@ -177,9 +203,10 @@ class Fusion {
       const outside = [...d.operands.values(), ...d.after].flatMap((c) => c.leaves.map((l) => l.value));
       for (const v of [...outside, ...d.plain.values()]) if (v !== raw) needed.add(v);
     }
-    return this.drafts.map(({ closed: _, ...d }) => {
+    return this.drafts.map(({ closed: _, repeated: __, ...d }) => {
       const raw = rawResult(d);
-      const mustWrite = raw && (needed.has(raw) || d.moments?.inputs[0] === raw);
+      const mustWrite =
+        raw && (needed.has(raw) || d.moments?.inputs[0] === raw || this.decided?.stored.has(raw) === true);
       return { ...d, stores: mustWrite ? [raw, ...d.stores] : d.stores, mirrors: new Map() };
     });
   }
@@ -188,11 +215,12 @@ class Fusion {
 /**
  * The nodes of `g`, with the elementwise nodes and views that depend on no kernel's result moved to the front
  * (constants, inference scales, the key encoder's EMA), so that they are computed before the epilogues that read them.
+ * Nodes of `fixed` are not moved.
  */
-function hoisted(g: Graph): Node[] {
+export function hoisted(g: Graph, fixed: ReadonlySet<Node>): Node[] {
   const ready = new Set<Value>([...g.inputs, ...g.state]);
   const early = g.nodes.filter((n) => {
-    if ((!isElementwise(n) && !isView(n)) || !n.inputs.every((v) => ready.has(v))) return false;
+    if (fixed.has(n) || (!isElementwise(n) && !isView(n)) || !n.inputs.every((v) => ready.has(v))) return false;
     for (const v of n.outputs) ready.add(v);
     return true;
   });

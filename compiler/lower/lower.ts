@@ -24,6 +24,7 @@ import {
 } from "./plan.js";
 import { explainPrecision, requireTypes, storeActivations } from "./precision.js";
 import { rankSum } from "./rank_sum.js";
+import { recompute } from "./recompute.js";
 import { printRegion } from "./region.js";
 import { type Lowered, type Packed, type Selection, select } from "./select.js";
 import { templatesOf } from "./templates/index.js";
@@ -47,12 +48,20 @@ export function lowerPrograms(
   const explain: string[] = [];
   for (const g of programs) requireTypes(g, target);
   const templateOf = templatesOf(target);
-  const graphs = programs.map((g) => storeActivations(padImages(splitFinite(g, target), target), target));
-  const fused = graphs.map((g) => {
+  const fused = programs.map((program) => {
+    const g = storeActivations(padImages(splitFinite(program, target), target), target);
     const decisions: string[] = [];
-    const regions = fuse(g, templateOf, (line) => decisions.push(`  ${line}`));
-    return { g, regions, decisions };
+    const note = (line: string): void => void decisions.push(`  ${line}`);
+    const regions = fuse(g, templateOf, note);
+    const low =
+      target.memory === "low" && g.updates.size > 0
+        ? recompute(g, regions, target.precision ?? "f32", note)
+        : undefined;
+    return low
+      ? { g: low.graph, regions: fuse(low.graph, templateOf, note, low), decisions }
+      : { g, regions, decisions };
   });
+  const graphs = fused.map(({ g }) => g);
   const { programs: covered, mirrors } = writeMirrors(fused, target, templateOf);
   const selections = covered.map(({ g, regions }, i) => {
     explain.push(`== ${programName(g)}: precision`, ...explainPrecision(g, target).map((line) => `  ${line}`));

@@ -23,6 +23,7 @@ export interface ModelFlags {
   readonly targetArch?: string;
   readonly target: "cpu" | "cuda";
   readonly precision?: Precision | "auto";
+  readonly memory?: "normal" | "low";
   readonly ranks: readonly number[];
   readonly shuffleBn?: Shuffle;
   readonly bucketSize?: number; // MB, of 10^6 bytes
@@ -122,6 +123,16 @@ export const modelFlagList: readonly Flag[] = [
     ...device,
   },
   {
+    names: ["--memory"],
+    unit: "HOW",
+    kind: oneOf(["normal", "low"]),
+    default: "normal",
+    help:
+      "low: training steps on the CPU compute cheap activations a second time in the backward pass instead of " +
+      "keeping them. A step has the same bits, needs about half the work memory and takes up to 10 % longer.",
+    ...device,
+  },
+  {
     names: ["--ranks"],
     unit: "LIST",
     kind: countList,
@@ -187,6 +198,7 @@ export function targetOf(f: ModelFlags): Target {
     ...(f.bucketSize !== undefined && { bucketBytes: Math.round(f.bucketSize * 1e6) }),
   };
   if (device === "cuda") {
+    if (f.memory === "low") throw new Error("--memory low: for --target cpu; it has not been tried on GPUs");
     const precision = f.precision === undefined || f.precision === "auto" ? "bf16" : f.precision;
     return { device, arch: cudaArch(f.targetArch ?? cudaArchs), ...shared, precision };
   }
@@ -194,7 +206,11 @@ export function targetOf(f: ModelFlags): Target {
     throw new Error("--precision tf32: a format of the tensor cores of GPUs; a CPU computes in f32 or bf16");
   const precision = f.precision === "auto" ? faster(cpuRates()) : (f.precision ?? "f32");
   const arch = cpuArch(f.targetArch ?? "native", precision);
-  return { device, arch, ...shared, ...(precision === "bf16" && { precision }) };
+  return {
+    ...{ device, arch, ...shared },
+    ...(precision === "bf16" && { precision }),
+    ...(f.memory === "low" && { memory: f.memory }),
+  };
 }
 
 /**

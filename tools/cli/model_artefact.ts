@@ -88,7 +88,8 @@ function advice(task: string, flags: ModelFlags, wanted: readonly Extra[], limit
   const first = two ? onLine(one, two, limit) : 1;
   const near = plan(Math.max(3, Math.floor(first / 2)));
   const fits = near ? onLine(one, near, limit) : 1;
-  return `-b ${fits * groups} is about the largest batch that fits`;
+  const low = trains.has(task) && flags.target === "cpu" && flags.memory !== "low" ? "; --memory low needs less" : "";
+  return `-b ${fits * groups} is about the largest batch that fits${low}`;
 }
 
 /**
