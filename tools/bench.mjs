@@ -2,7 +2,9 @@
 // page and a list of results to build/bench. Defaults are in brackets.
 //
 //   npm run bench -- [PART...]        training: steps beside PyTorch, which is installed if pip can (MOPROC_PYTHON
-//                    names another Python); compiling: to the first step, and by depth; convolutions: those of
+//                    names another Python); memory: the most that a step
+//                    needs, with --memory low, too; loader: images beside Pillow; growth: step times over
+//                    batch and image size; compiling: to the first step, and by depth; convolutions: those of
 //                    ResNet-50 one by one, beside oneDNN; networks and operators: inference beside ONNX Runtime;
 //                    int8: exported models beside f32 [all parts]
 //                    --quick          2 seconds for a comparison [6], 0.3 for an operator [1]; no torch.compile
@@ -19,7 +21,7 @@ import { untilQuiet, watch } from "./scaling/quiet.mjs";
 import { pythonModules } from "./setup/background.mjs";
 import { allSteps, quiet, root, runSteps, typescript } from "./setup/steps.mjs";
 
-const parts = ["training", "compiling", "convolutions", "networks", "operators", "int8"];
+const parts = ["training", "memory", "loader", "growth", "compiling", "convolutions", "networks", "operators", "int8"];
 const PATIENCE = 60; // seconds to wait until other processes are idle
 
 function options() {
@@ -78,9 +80,13 @@ const { cpuName, networks, singleOperators } = await import("../build/js/tools/b
 const { benchPage } = await import("../build/js/tools/bench/page.js");
 const { namedModels } = await import("../build/js/tools/bench/subjects.js");
 const { trainingSteps } = await import("../build/js/tools/bench/steps.js");
+const { chartTable, lineChart } = await import("../build/js/tools/bench/chart.js");
+const { loaderData, loaderOverThreads, pairs } = await import("../build/js/tools/bench/loader.js");
+const { stepGrowth } = await import("../build/js/tools/bench/growth.js");
+const { stepMemory } = await import("../build/js/tools/bench/memory.js");
 const { compileGrowth, firstStep } = await import("../build/js/tools/bench/compiling.js");
 const { convolutions } = await import("../build/js/tools/bench/convolutions.js");
-const peers = ["training", "compiling", "convolutions"].some((p) => o.parts.includes(p));
+const peers = ["training", "memory", "loader", "compiling", "convolutions"].some((p) => o.parts.includes(p));
 const python = peers ? await pythonWithTorch() : undefined;
 const ownConvolutions = o.parts.includes("convolutions") ? await convBench() : undefined;
 
@@ -93,11 +99,27 @@ const watched = () => {
 const say = (line) => console.log(line);
 const settings = (seconds) => ({ seconds, threads: o.threads, say, watched });
 const sections = [];
+const curves = new Map();
 const add = (title, entries, ours = "moproc") => sections.push({ title, ours, entries });
+/** A chart: an SVG file beside the page, and the same numbers as a table on it. */
+const addCurve = (title, chart) => {
+  const file = `${title.toLowerCase().replaceAll(" ", "-")}.svg`;
+  curves.set(file, lineChart(chart));
+  sections.push({ title, ours: "moproc", entries: [], shown: [`![${title}](${file})`, "", ...chartTable(chart)] });
+};
 const models = mkdtempSync(join(tmpdir(), "moproc-bench-"));
 try {
   if (python !== undefined && o.parts.includes("training"))
     add("Training steps", await trainingSteps(python, o.quick, settings(o.quick ? 15 : 40)));
+  if (o.parts.includes("memory"))
+    add("Memory of a training step", await stepMemory(python, o.quick, settings(o.quick ? 10 : 40)));
+  if (o.parts.includes("loader")) {
+    const data = await loaderData(models);
+    add("Pairs of views per core", pairs(data, python, settings(o.quick ? 2 : 6)));
+    addCurve("The loader over threads", loaderOverThreads(data, settings(o.quick ? 1 : 4)));
+  }
+  if (o.parts.includes("growth"))
+    for (const [title, chart] of await stepGrowth(o.quick, settings(o.quick ? 1 : 4))) addCurve(title, chart);
   if (o.parts.includes("compiling")) {
     if (python !== undefined) add("To the first step", await firstStep(python, o.quick, settings(0)));
     if (!o.quick)
@@ -139,6 +161,7 @@ const out = o.publish ? join(root, "docs", "benchmarks") : join(root, "build", "
 mkdirSync(out, { recursive: true });
 const name = cpuArch("native", "bf16").endsWith("+amx") ? "cpu-amx" : "cpu";
 const page = join(out, `${name}.md`);
+for (const [file, svg] of curves) writeFileSync(join(out, file), svg);
 const command = ["npm run bench --", ...process.argv.slice(2).filter((a) => a !== "--no-setup")].join(" ");
 const date = new Date().toISOString().slice(0, 10);
 writeFileSync(page, benchPage(sections, { cpu: cpuName(), threads: o.threads, others: busy, date, command }));

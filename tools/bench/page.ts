@@ -25,7 +25,7 @@ function table({ ours, entries }: Section): string[] {
   const lines = entries.map((e) =>
     row([
       e.name,
-      ...[e.ours, e.peer].map((x) => `${x.toFixed(e.unit === "MB" ? 0 : 2)} ${e.unit}`),
+      ...[e.ours, e.peer].map((x) => `${x.toFixed(["MB", "pairs/s"].includes(e.unit) ? 0 : 2)} ${e.unit}`),
       e.ratio.toFixed(2),
       e.goal === null ? "" : `${e.goal}`,
       e.spread === null ? "" : `${Math.round(100 * e.spread)} %`,
@@ -61,9 +61,9 @@ export function benchPage(sections: readonly Section[], m: Machine): string {
     "",
     "Both sides ran in turns, ONNX Runtime in the same process on the same data, PyTorch in another. A ratio is the",
     "median of the peer's time divided by ours, so above 1 we are faster; for memory it is the peer's peak divided by",
-    "ours. The spread is the distance between the quartiles of the ratio, relative to it. Times contain what a caller",
-    "waits for: inputs and outputs are copied. Of several peers the fastest counts; beside our bf16 that may be one in",
-    "f32.",
+    "ours, for rates ours divided by the peer's. The spread is the distance between the quartiles of the ratio,",
+    "relative to it. Times contain what a caller waits for: inputs and outputs are copied. Of several peers the",
+    "fastest counts; beside our bf16 that may be one in f32.",
     "",
     ...sections.flatMap((s) => [`## ${s.title}`, "", ...(s.shown ?? table(s)), ""]),
   ].join("\n");

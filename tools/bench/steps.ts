@@ -25,7 +25,7 @@ export interface Step {
   readonly batch: number;
   readonly task: "mopro" | "classifier";
 }
-type Precision = "f32" | "bf16";
+export type Precision = "f32" | "bf16";
 
 /** PyTorch in a process of its own, which makes a step whenever it is asked to. */
 export class Torch {
@@ -75,13 +75,18 @@ export class Torch {
   }
 }
 
-const titleOf = (s: Step, precision: Precision): string =>
+export const titleOf = (s: Step, precision: Precision): string =>
   `${s.task === "mopro" ? "MoPro" : "classifier"}, ${s.network} at ${s.size}, batch ${s.batch}, ${precision}`;
 
-/** The step as an artefact of ours, loaded. */
-export async function ownStep(s: Step, precision: Precision, threads: number): Promise<Artefact> {
+/** The step as an artefact of ours, loaded. `memory`: the flag of this name. */
+export async function ownStep(
+  s: Step,
+  precision: Precision,
+  threads: number,
+  memory: "normal" | "low" = "normal",
+): Promise<Artefact> {
   const rest = { width: 1, numClass: 1000, lowDim: 128, moco_queue: 8192, target: "cpu", ranks: [1], imageInput: "u8" };
-  const flags = { network: s.network, imageSize: s.size, batchSize: s.batch, precision, ...rest } as ModelFlags;
+  const flags = { network: s.network, imageSize: s.size, batchSize: s.batch, precision, memory, ...rest } as ModelFlags;
   const { dir } = await cachedArtefact(modelGraphs(s.task, flags), targetOf(flags));
   return load(dir, { threads });
 }
@@ -176,7 +181,7 @@ function goalOf(s: Step, precision: Precision): number {
 }
 
 /** The peak of a process that makes two steps, in MB. */
-function peakOf(a: Artefact, threads: number): number {
+export function peakOf(a: Artefact, threads: number): number {
   const r = spawnSync(process.execPath, [file, a.dir, `${threads}`], { encoding: "utf8" });
   if (r.status !== 0) throw new Error(`measuring memory: ${r.stderr}`);
   return Math.round(Number(r.stdout) / 1e3);
