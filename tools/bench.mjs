@@ -99,11 +99,12 @@ const watched = () => {
 const say = (line) => console.log(line);
 const settings = (seconds) => ({ seconds, threads: o.threads, say, watched });
 const sections = [];
+const name = cpuArch("native", "bf16").endsWith("+amx") ? "cpu-amx" : "cpu";
 const curves = new Map();
 const add = (title, entries, ours = "moproc") => sections.push({ title, ours, entries });
 /** A chart: an SVG file beside the page, and the same numbers as a table on it. */
 const addCurve = (title, chart) => {
-  const file = `${title.toLowerCase().replaceAll(" ", "-")}.svg`;
+  const file = `${name}-${title.toLowerCase().replaceAll(" ", "-")}.svg`;
   curves.set(file, lineChart(chart));
   sections.push({ title, ours: "moproc", entries: [], shown: [`![${title}](${file})`, "", ...chartTable(chart)] });
 };
@@ -159,7 +160,6 @@ for (const e of entries.filter((e) => e.goal !== null))
   console.log(`${missed.includes(e) ? "missed " : "reached"} ${e.name}: ${e.ratio.toFixed(2)}, goal ${e.goal}`);
 const out = o.publish ? join(root, "docs", "benchmarks") : join(root, "build", "bench");
 mkdirSync(out, { recursive: true });
-const name = cpuArch("native", "bf16").endsWith("+amx") ? "cpu-amx" : "cpu";
 const page = join(out, `${name}.md`);
 for (const [file, svg] of curves) writeFileSync(join(out, file), svg);
 const command = ["npm run bench --", ...process.argv.slice(2).filter((a) => a !== "--no-setup")].join(" ");
