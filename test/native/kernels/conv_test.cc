@@ -11,7 +11,7 @@
 #include "cpu/amx.h"
 #endif
 
-#include "native/kernels/harness.h"
+#include "native/kernels/conv_reference.h"
 
 namespace {
 using namespace moproc;
@@ -106,13 +106,6 @@ struct PackKernel : S {
 
 // From here on a case consists of values, because everything but its kernels is compiled once, for f32 and for bf16.
 
-/// The sizes of a case.
-struct Sizes {
-  int64_t images, groups, c, h, w, out, p, q, r, s, stride, pad;
-  int64_t x_pixels() const { return h * w; }
-  int64_t y_pixels() const { return p * q; }
-  int64_t weights() const { return out * r * s * c; }
-};
 template <class Case, class S>
 constexpr Sizes sizes = {Case::images, Case::groups, S::C, S::H, S::W,      S::OUT,
                          S::P,         S::Q,         S::R, S::S, S::STRIDE, S::PAD};
@@ -153,54 +146,6 @@ struct Weights {
   Tensor<float> w, seen, packed;
   Weights(int64_t n, Kernel pack, Random& random);
 };
-
-/// Calls f(x index, w index, y index) for the runs over c of every tap inside the image; the c part of x and
-/// w is added by the caller.
-template <class F>
-void each_tap(const Sizes& d, int64_t images, F f) {
-  for (int64_t n = 0; n < images; ++n)
-    for (int64_t p = 0; p < d.p; ++p)
-      for (int64_t q = 0; q < d.q; ++q)
-        for (int64_t r = 0; r < d.r; ++r)
-          for (int64_t s = 0; s < d.s; ++s) {
-            const int64_t h = p * d.stride + r - d.pad, w = q * d.stride + s - d.pad;
-            if (h < 0 || h >= d.h || w < 0 || w >= d.w) continue;
-            const int64_t x = (n * d.h + h) * d.w + w, y = (n * d.p + p) * d.q + q;
-            f(x * d.c, (r * d.s + s) * d.c, y * d.out);
-          }
-}
-
-/// The three convolutions in f64, from operands after their prologues.
-using Values = std::vector<double>;
-Values naive_fprop(const Sizes& d, int64_t images, const Tensor<float>& x, const Tensor<float>& w) {
-  Values y(static_cast<size_t>(images * d.p * d.q * d.out));
-  each_tap(d, images, [&](int64_t xi, int64_t wi, int64_t yi) {
-    for (int64_t k = 0; k < d.out; ++k) {
-      double sum = 0;
-      for (int64_t c = 0; c < d.c; ++c) sum += double(x[xi + c]) * w[k * d.r * d.s * d.c + wi + c];
-      y[static_cast<size_t>(yi + k)] += sum;
-    }
-  });
-  return y;
-}
-Values naive_dgrad(const Sizes& d, int64_t images, const Tensor<float>& dy, const Tensor<float>& w) {
-  Values dx(static_cast<size_t>(images * d.h * d.w * d.c));
-  each_tap(d, images, [&](int64_t xi, int64_t wi, int64_t yi) {
-    for (int64_t k = 0; k < d.out; ++k)
-      for (int64_t c = 0; c < d.c; ++c)
-        dx[static_cast<size_t>(xi + c)] += double(dy[yi + k]) * w[k * d.r * d.s * d.c + wi + c];
-  });
-  return dx;
-}
-Values naive_wgrad(const Sizes& d, int64_t images, const Tensor<float>& dy, const Tensor<float>& x) {
-  Values dw(static_cast<size_t>(d.out * d.r * d.s * d.c));
-  each_tap(d, images, [&](int64_t xi, int64_t wi, int64_t yi) {
-    for (int64_t k = 0; k < d.out; ++k)
-      for (int64_t c = 0; c < d.c; ++c)
-        dw[static_cast<size_t>(k * d.r * d.s * d.c + wi + c)] += double(dy[yi + k]) * x[xi + c];
-  });
-  return dw;
-}
 
 struct Output {
   Tensor<float> y, aux, sum, sum2, mean, m2;
