@@ -146,7 +146,10 @@ test.serial("what does not fit is refused, with the remedy", (t) => {
     t.regex(r.err + r.out, message, `${args}`);
   };
   refused([...small, "--exp-dir", "x", "--optimizer", "adam"], /--optimizer.*one of sgd, adamw, lars/s);
-  refused([...small, "--exp-dir", "x", "--dropout", "0.1"], /--dropout 0.1: resnet10 has no dropout; vit_s_16/);
+  refused(
+    [...small, "--exp-dir", "x", "--dropout", "0.1"],
+    /--dropout 0.1: resnet10 has no dropout; vit_s_16 and vit_b_16 have it/,
+  );
   refused([...vit, "--exp-dir", "x", "--dropout", "1"], /--dropout.*less than 1/s);
   refused([...small, "--exp-dir", "x", "--optimizer", "adamw", "--beta1", "1"], /--beta1 1: must be between 0 and/);
   refused([...small, "--exp-dir", "x", "--clip-norm", "0"], /--clip-norm 0: must be/);

@@ -53,10 +53,9 @@ export function learningOf(task: string, f: ModelFlags): LearningConfig & { read
     if (wrong) throw new Error(`${wrong}: --task ${task} trains nothing`);
     return {};
   }
+  const none = f.foreign ? "a network from an ONNX file drops nothing" : `${f.network} has no dropout`;
   if (dropout > 0 && (f.foreign || !isVit(f.network)))
-    throw new Error(
-      `--dropout ${dropout}: ${f.foreign?.settings.name ?? f.network} has no dropout; ${vits.join(" and ")} have`,
-    );
+    throw new Error(`--dropout ${dropout}: ${none}; ${vits.join(" and ")} have it`);
   const onlyCpu = optimizer !== "sgd" ? `--optimizer ${optimizer}` : dropout > 0 ? `--dropout ${dropout}` : undefined;
   if (f.target === "cuda" && onlyCpu) throw new Error(`${onlyCpu}: exists for CPUs; leave it out, or use --target cpu`);
   return {
