@@ -11,6 +11,7 @@ import { isTrained } from "../compiler/onnx/pools.js";
 import { withShownErrors } from "../compiler/onnx/shown.js";
 import { isFloat } from "../compiler/ops/general/expression.js";
 import * as op from "../compiler/ops/index.js";
+import { dropout } from "./dropout.js";
 import { Net, normalized } from "./nn.js";
 
 /** How the bytes of images become numbers: (byte / 255 - mean) / std per channel. */
@@ -72,15 +73,15 @@ export class ForeignNetwork {
     this.facts = withShownErrors(() => this.examine(size));
   }
 
-  /** The layers for x f32 [N, 3, H, W], with the states of `net`. */
-  build(net: Net, x: Value): ForeignOutputs {
+  /** The layers for x f32 [N, 3, H, W], with the states of `net`. In training, Dropout drops this share of elements. */
+  build(net: Net, x: Value, share = 0): ForeignOutputs {
     const { values, trained } = this.facts;
     const isTrainedHere = new Set(trained);
     // before the nodes, whose results could otherwise take the names of states
     const declared = new Map(
       [...values].map(([name, t]) => [name, declare(net, name, t, isTrainedHere.has(name) ? "trained" : "frozen")]),
     );
-    return this.part(net, x, { state: () => {}, normalization: () => {} }, declared).outputs;
+    return this.part(net, x, { state: () => {}, normalization: () => {} }, declared, share).outputs;
   }
 
   get pixels(): Pixels {
@@ -119,6 +120,7 @@ export class ForeignNetwork {
     x: Value,
     see: See,
     declared: ReadonlyMap<string, Value> = new Map(),
+    share = 0,
   ): { readonly outputs: ForeignOutputs; readonly part: Part } {
     const { input, head, keep, frozen, freezeBatchNorm } = this.options;
     const { b } = net;
@@ -138,6 +140,7 @@ export class ForeignNetwork {
       inputs: new Map([[input.name, images]]),
       batch: { declared: input.batch, actual: x.type.shape[0] as number },
       state,
+      drop: (at, y) => dropout(net.on(at), y, share),
       normalize: {
         scales: freezeBatchNorm ? "buffer" : "param",
         build: (at, { x: y, eps, momentum, ...tables }) => {

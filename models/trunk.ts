@@ -18,7 +18,7 @@ export function archOf(name: string): Arch {
 export interface TrunkConfig {
   readonly arch: string; // one of archs; the name of a foreign network
   readonly width: number; // factor on the channels; 1 for a foreign network
-  readonly dropout?: number; // share of elements that vision transformers drop in training; absent: 0
+  readonly dropout?: number; // share of elements that Dropout drops in training; absent: 0
   readonly foreign?: ForeignNetwork | undefined; // a network that another program wrote
 }
 
@@ -34,7 +34,7 @@ export function featureSize({ foreign, arch: name, width }: TrunkConfig): number
 
 /** x [N, 3, H, W] -> feature [N, featureSize], and the scores of a classifier that the network keeps, [N, classes]. */
 export function outputs(net: Net, x: Value, { foreign, arch: name, width, dropout }: TrunkConfig): ForeignOutputs {
-  if (foreign) return foreign.build(net, x);
+  if (foreign) return foreign.build(net, x, dropout);
   const arch = archOf(name);
   const feature = isVit(arch) ? vit(net, x, { arch, width, dropout }) : resnet(net, x, { arch, width });
   return { feature, logits: undefined };

@@ -49,6 +49,13 @@ export interface Normalize {
   readonly build: (b: Builder, n: Normalization) => Value | undefined;
 }
 
+/** What differs in a network that is trained. */
+export interface InTraining {
+  readonly normalize: Normalize;
+  /** What Dropout makes of a tensor, f32; absent: the tensor itself. */
+  readonly drop?: (b: Builder, x: Value) => Value;
+}
+
 /** A node, with what is known of its inputs. */
 export class At {
   private readonly left: Map<string, Attribute>;
@@ -61,7 +68,7 @@ export class At {
     private readonly held: readonly (Held | undefined)[], // undefined: an optional input that is not given
     private readonly wanted: (output: string) => boolean,
     readonly memory = new Memory(), // of the model
-    readonly normalize?: Normalize, // of a network that is trained
+    readonly training?: InTraining, // of a network that is trained
   ) {
     this.left = new Map(Object.entries(node.attributes));
     this.unread = new Set(held.flatMap((h, i) => (h ? [i] : [])));

@@ -9,7 +9,7 @@ import { type DType, elements, type Graph, type Role, type Value } from "../ir/t
 import { verify } from "../ir/verify.js";
 import { isFloat } from "../ops/general/expression.js";
 import { nameOutputs } from "../rewrite/outputs.js";
-import { AfterRefused, At, type Held, NeedsConstants, type Normalize, Refused } from "./at.js";
+import { AfterRefused, At, type Held, type InTraining, NeedsConstants, Refused } from "./at.js";
 import { dtypes } from "./attributes.js";
 import { MAX_NODES, tooManyNodes } from "./calls.js";
 import { checkedNodes, reasonOf } from "./checked_nodes.js";
@@ -54,13 +54,12 @@ export interface ForeignOptions {
 }
 
 /** The graph that a model becomes a part of. */
-export interface Surroundings {
+export interface Surroundings extends InTraining {
   readonly builder: Builder;
   readonly inputs: ReadonlyMap<string, Value>; // by the model's names, all that it needs
   readonly batch: { readonly declared: number | undefined; readonly actual: number }; // first extents of the input
   /** The state for a constant that a rule reads; its name has been made fit for a state. */
   readonly state: (name: string, tensor: Tensor, role: Role) => Value;
-  readonly normalize: Normalize;
 }
 
 const asksSize: ReadonlySet<string> = new Set(["Shape", "Size"]);
@@ -229,7 +228,7 @@ class Reader {
       given,
       (name) => this.wanted.has(name),
       this.memory,
-      within?.normalize,
+      within,
     );
     const fixed = !within || asksSize.has(n.op) || !given.some((h, i) => this.trains(h, n.inputs[i] as string));
     try {

@@ -2,6 +2,7 @@
 
 import { readFileSync, writeFileSync } from "node:fs";
 import test from "ava";
+import { readModel } from "../../compiler/onnx/files.js";
 import { elementsOf } from "../../compiler/onnx/model.js";
 import { encodeModel } from "../../compiler/onnx/proto.js";
 import { SafetensorsFile } from "../../compiler/util/safetensors.js";
@@ -57,6 +58,26 @@ test.serial("lowshot measures the features of the file: those of a checkpoint wi
   t.deepEqual(results("file.json"), results("checkpoint.json"));
   shell.done(...lowshot, "mobile.onnx", "--normalize", "bytes", "--output", "other.json");
   t.notDeepEqual(results("other.json"), results("file.json"));
+});
+
+test.serial("Dropout nodes of a file drop what --dropout says, in training only, and go on with the same bits", (t) => {
+  writeFileSync(shell.at("squeezing.onnx"), encodeModel(networks.squeezing()));
+  const flags = "--data data --task classifier -b 16 --lr 0.02 --quiet --epochs 2 --exp-dir".split(" ");
+  const train = (exp: string, ...more: readonly string[]): string => shell.done("train", ...flags, exp, ...more);
+  const last = (exp: string) => tensor(`${exp}/checkpoint_0001.safetensors`, "fc.weight");
+  train("plain", "squeezing.onnx");
+  train("dropped", "squeezing.onnx", "--dropout", "0.5");
+  t.notDeepEqual(last("dropped"), last("plain"));
+  train("stopped", "squeezing.onnx", "--dropout", "0.5", "--steps", "7");
+  train("stopped", "--resume", "auto"); // which keeps the share
+  t.deepEqual(last("stopped"), last("dropped"));
+  shell.done("export", "--resume", "dropped/last.safetensors", "-o", "dropped.onnx", "--verify");
+  const count = (file: string): number =>
+    readModel(shell.at(file)).graph.nodes.filter((n) => n.op === "Dropout").length;
+  t.is(count("dropped.onnx"), count("squeezing.onnx"));
+  const r = shell.moproc("train", "mobile.onnx", ...flags, "none", "--dropout", "0.5");
+  t.is(r.status, 2, r.err);
+  t.regex(r.err, /--dropout 0\.5: mobile has no dropout; vit_s_16 and vit_b_16 have it, and networks from ONNX files/);
 });
 
 const refused: Readonly<Record<string, readonly [args: string, reason: RegExp]>> = {

@@ -237,6 +237,13 @@ export const metaOf = (f: Foreign): Readonly<Record<string, string>> => ({
   onnx_settings: JSON.stringify(f.settings),
 });
 
+/** The number of Dropout nodes in what is trained of a network. */
+export function dropoutsOf({ network, model, settings }: Foreign): number {
+  const { feature, logits } = network.options.head;
+  const needed = liveNodes(model.graph.nodes, settings.head === "keep" ? [feature, logits] : [feature]);
+  return needed.filter((n) => n.op === "Dropout" && n.domain === "").length;
+}
+
 /** What the user should know about a network before it is trained, a line each. */
 export function notesOf(f: Foreign, file: string): string[] {
   const { trained, frozen, numbers, normalizations: count, freed, featureSize, classes, values } = f.network.facts;
@@ -244,9 +251,7 @@ export function notesOf(f: Foreign, file: string): string[] {
   const classifier =
     head === "keep" ? `its own classifier of ${classes} classes` : `a new classifier on its feature of ${featureSize}`;
   const some = (n: number, what: string): string => `${n} ${what}${n === 1 ? "" : "s"}`;
-  const { feature, logits } = f.network.options.head;
-  const needed = liveNodes(f.model.graph.nodes, head === "keep" ? [feature, logits] : [feature]);
-  const dropouts = needed.filter((n) => n.op === "Dropout" && n.domain === "").length;
+  const dropouts = dropoutsOf(f);
   const equal = trained.filter((name) => isEqual(values.get(name)));
   return [
     `${file}: ${some(trained.length, "tensor")} and ${classifier} are trained, at ${f.imageSize} pixels` +
@@ -261,7 +266,9 @@ export function notesOf(f: Foreign, file: string): string[] {
     ...(freed.length > 0
       ? [`${file}: ${some(freed.length, "node")} made for one batch size now take any, such as ${freed[0]}`]
       : []),
-    ...(dropouts > 0 ? [`${file}: ${some(dropouts, "Dropout node")} without effect: training drops nothing`] : []),
+    ...(dropouts > 0
+      ? [`${file}: ${some(dropouts, "Dropout node")} without effect, unless --dropout says what they drop`]
+      : []),
     ...(equal.length > 0
       ? [
           `${file}: ${some(equal.length, "weight")} of equal numbers, such as ${equal[0]}: their channels are equal ` +

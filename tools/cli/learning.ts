@@ -4,6 +4,7 @@
 import { decayOf, decays, type LearningConfig, optimizers } from "../../models/learning.js";
 import { isVit, vits } from "../../models/vit.js";
 import type { ModelFlags } from "./flags.js";
+import { dropoutsOf } from "./foreign_network.js";
 import { below, oneOf } from "./kinds.js";
 import { type Flag, type Given, sections } from "./record.js";
 
@@ -36,8 +37,8 @@ export const learningFlags: readonly Flag[] = [
     kind: below(1),
     shown: "0",
     help:
-      `Share of the elements that ${vits.join(" and ")} drop in training, on CPUs: behind positions, attention and ` +
-      "perceptron.",
+      `Share of the elements that ${vits.join(" and ")} drop in training, behind positions, attention and ` +
+      "perceptron; or the Dropout nodes of a network from an ONNX file. On CPUs.",
     ...compiled,
   },
 ];
@@ -53,9 +54,12 @@ export function learningOf(task: string, f: ModelFlags): LearningConfig & { read
     if (wrong) throw new Error(`${wrong}: --task ${task} trains nothing`);
     return {};
   }
-  const none = f.foreign ? "a network from an ONNX file drops nothing" : `${f.network} has no dropout`;
-  if (dropout > 0 && (f.foreign || !isVit(f.network)))
-    throw new Error(`--dropout ${dropout}: ${none}; ${vits.join(" and ")} have it`);
+  const drops = f.foreign ? dropoutsOf(f.foreign) > 0 : isVit(f.network);
+  if (dropout > 0 && !drops)
+    throw new Error(
+      `--dropout ${dropout}: ${f.foreign?.settings.name ?? f.network} has no dropout; ${vits.join(" and ")} have it, ` +
+        "and networks from ONNX files with Dropout nodes",
+    );
   const onlyCpu = optimizer !== "sgd" ? `--optimizer ${optimizer}` : dropout > 0 ? `--dropout ${dropout}` : undefined;
   if (f.target === "cuda" && onlyCpu) throw new Error(`${onlyCpu}: exists for CPUs; leave it out, or use --target cpu`);
   return {

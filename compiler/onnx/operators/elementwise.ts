@@ -253,8 +253,11 @@ export const elementwise: Rules = {
   ],
 };
 
-/** The result and the mask of a dropout that keeps everything. */
+/** The result and the mask of a dropout that keeps everything, or that a network in training has. */
 function kept(at: At): Value[] {
   const x = at.in(0);
+  const drop = x.type.dtype === "f32" ? at.training?.drop : undefined;
+  const dropped = drop ? drop(at.builder, x) : x;
+  if (dropped !== x) return at.wants(1) ? at.refuse("the network uses its mask") : [dropped];
   return [x, ...(at.wants(1) ? [op.map(at.builder, [], { expr: "to_bool(1)", shape: x.type.shape })] : [])];
 }

@@ -90,12 +90,12 @@ const batchNorm: Build = (at) => {
 
 /** In a network that is trained here: the normalisation whose statistics the trainer keeps. */
 function learned(at: At, eps: number, momentum: number, spatial: boolean): Value | undefined {
-  if (!at.normalize) return undefined;
+  if (!at.training) return undefined;
   const x = at.in(0);
   if (x.type.dtype !== "f32" || !spatial) at.refuse("it is trained only in f32, with one number per channel");
   if (at.wants(1) || at.wants(2))
     at.refuse("the network uses its new running statistics, which change during training");
-  const { scales, build } = at.normalize;
+  const { scales, build } = at.training.normalize;
   const [gamma, beta] = [at.in(1, scales), at.in(2, scales)];
   const [running, variance] = [at.in(3, "buffer"), at.in(4, "buffer")];
   return build(at.builder, { x, gamma, beta, mean: running, variance, eps, momentum: 1 - momentum });
