@@ -42,7 +42,8 @@ const Plan& checked(const Plan& plan) {
 void require_cpu(const Plan& plan) {
   if (!cpu_has(plan.arch))
     throw InputError(std::string("the artefact is compiled for ") + plan.arch +
-                     ", which this machine's CPU does not have; compile it with a lower --target-arch");
+                     ", which this machine's CPU does not have (or, AMX before Linux 5.16, may not use); compile it " +
+                     "with a lower --target-arch");
 }
 
 CpuDevice::CpuDevice(const Plan& plan, Pool& pool, StepTimes* times, bool check, comm::World* world)

@@ -160,7 +160,15 @@ test("native names the instructions for bf16 only if bf16 uses them", (t) => {
   t.is(cpuArch("native", "bf16", has), "x86-64-v4");
   t.is(cpuArch("native", "bf16", new Set([...v4, "avx512_bf16"])), "x86-64-v4+bf16");
   const amx = new Set([...v4, "avx512_bf16", "amx_tile", "amx_bf16"]);
-  t.is(cpuArch("native", "bf16", amx), "x86-64-v4+amx");
+  t.is(
+    cpuArch("native", "bf16", amx, () => true),
+    "x86-64-v4+amx",
+  );
+  t.is(
+    cpuArch("native", "bf16", amx, () => false),
+    "x86-64-v4+bf16",
+    "not allowed by Linux",
+  );
   t.is(cpuArch("native", "f32", amx), "x86-64-v4");
   t.is(cpuArch("native", "bf16", new Set([...v4, "avx512_bf16", "amx_tile", "amx_int8"])), "x86-64-v4+bf16");
 });

@@ -9,7 +9,7 @@ import { nvcc } from "../../compiler/emit/nvcc.js";
 import { cacheDir } from "../../compiler/util/cache.js";
 import { cxx, missingPackages } from "../../compiler/util/host.js";
 import type { Command } from "../../compiler/util/run.js";
-import { cpuArch, cpuFeatures, cpuModel } from "./cpu.js";
+import { amxAllowed, cpuArch, cpuFeatures, cpuModel } from "./cpu.js";
 import { cpuRates, faster } from "./precision.js";
 import { sections, type Verb } from "./record.js";
 import { gigabytes } from "./units.js";
@@ -118,9 +118,21 @@ function rates(): string {
   }
 }
 
+/** Whether AMX may be used; if the runtime is not built, that is not known yet. */
+function amx(): boolean {
+  try {
+    return amxAllowed(program("moproc-cpu"));
+  } catch {
+    return true;
+  }
+}
+
 function cpu(): Finding {
   try {
-    return { what: "CPU", state: "ok", found: `${cpuModel()}: kernels for ${cpuArch("native", "bf16")}${rates()}` };
+    const has = cpuFeatures();
+    const arch = cpuArch("native", "bf16", has, amx);
+    const refused = has.has("amx_bf16") && !arch.endsWith("+amx") ? ", AMX not allowed by Linux (5.16 does)" : "";
+    return { what: "CPU", state: "ok", found: `${cpuModel()}: kernels for ${arch}${refused}${rates()}` };
   } catch (e) {
     const features = [...cpuFeatures()].filter((f) => /^(avx|fma)/.test(f)).join(" ");
     return {
