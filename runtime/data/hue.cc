@@ -6,7 +6,7 @@
 #include <cstdint>
 
 #include "color.h"
-#include "simd.h"
+#include "hue_forms.h"
 
 #if MOPROC_X86
 #include <immintrin.h>
@@ -72,12 +72,17 @@ MOPROC_AVX2 Planes split(__m256i p, __m256i turn) {
   const __m256i take = choose(red_leads, g, choose(green_leads, b, r));
   const __m256 base =
       choose(red_leads, _mm256_setzero_ps(), choose(green_leads, _mm256_set1_ps(2.0f), _mm256_set1_ps(4.0f)));
+  // Of the two channels that do not lead, one is the lowest, and its quotient is range / range; so one division is
+  // enough.
   const __m256 divisor = to_float(_mm256_max_epi32(range, one));  // grey (range 0): h becomes 0 below
-  const __m256 plus = _mm256_div_ps(to_float(_mm256_sub_epi32(high, add)), divisor);
-  const __m256 minus = _mm256_div_ps(to_float(_mm256_sub_epi32(high, take)), divisor);
+  const __m256i low = _mm256_sub_epi32(high, range);
+  const __m256i middle = _mm256_max_epi32(_mm256_min_epi32(r, g), _mm256_min_epi32(_mm256_max_epi32(r, g), b));
+  const __m256 part = _mm256_div_ps(to_float(_mm256_sub_epi32(high, middle)), divisor);
+  const __m256 plus = choose(_mm256_cmpeq_epi32(add, low), _mm256_set1_ps(1.0f), part);
+  const __m256 minus = choose(_mm256_cmpeq_epi32(take, low), _mm256_set1_ps(1.0f), part);
   const __m256 s = _mm256_div_ps(to_float(range), to_float(_mm256_max_epi32(high, one)));
   const __m256 sector = narrow(widen(base) + widen(plus) - widen(minus));
-  Wide turned = widen(sector) / all(6.0) + all(1.0);
+  Wide turned = widen(sector) * all(1 / 6.0) + all(1.0);
   turned = {wrap(turned.low), wrap(turned.high)};
   const __m256i h = truncate(widen(narrow(turned)) * all(255.0));
   const __m256i coloured = _mm256_cmpgt_epi32(range, zero);
@@ -89,8 +94,8 @@ MOPROC_AVX2 Planes split(__m256i p, __m256i turn) {
 MOPROC_AVX2 __m256i join(const Planes& in) {
   const __m256i h6 = _mm256_mullo_epi32(in.h, _mm256_set1_epi32(6));
   __m256i k = _mm256_srli_epi32(_mm256_mullo_epi32(h6, _mm256_set1_epi32(32897)), 23);  // h * 6 / 255
-  const __m256 f = narrow(widen(h6) / all(255.0) - widen(k));
-  const __m256 fs = narrow(widen(in.s) / all(255.0));
+  const __m256 f = narrow(widen(h6) * all(1 / 255.0) - widen(k));
+  const __m256 fs = narrow(widen(in.s) * all(1 / 255.0));
   k = _mm256_andnot_si256(is(k, 6), k);  // hue 255 is the same as hue 0
   const __m256i odd = is(_mm256_and_si256(k, _mm256_set1_epi32(1)), 1);
   const Wide falling = widen(_mm256_mul_ps(fs, f));
@@ -109,7 +114,12 @@ MOPROC_AVX2 __m256i join(const Planes& in) {
   return _mm256_or_si256(r, _mm256_or_si256(_mm256_slli_epi32(g, 8), _mm256_slli_epi32(b, 16)));
 }
 
-// Works on whole vectors, so it reads and writes up to 7 pixels after the last one (the picture's slack).
+#endif
+
+}  // namespace
+
+#if MOPROC_X86
+
 __attribute__((target("avx2"))) void turn_avx2(std::uint32_t* pixels, std::size_t count, int turn) {
   const __m256i by = _mm256_set1_epi32(turn);
   for (std::size_t i = 0; i < count; i += 8) {
@@ -119,8 +129,6 @@ __attribute__((target("avx2"))) void turn_avx2(std::uint32_t* pixels, std::size_
 }
 
 #endif
-
-}  // namespace
 
 std::uint32_t rgb_to_hsv(std::uint32_t rgb) {
   const int r = red(rgb), g = green(rgb), b = blue(rgb);
@@ -165,6 +173,7 @@ std::uint32_t hsv_to_rgb(std::uint32_t hsv) {
 void hue(Image& image, double factor) {
   const int turn = static_cast<int>(factor * 255) & 255;
 #if MOPROC_X86
+  if (has_avx512()) return turn_avx512(image.data(), image.count(), turn);
   if (has_avx2()) return turn_avx2(image.data(), image.count(), turn);
 #endif
   for (std::size_t i = 0; i < image.count(); ++i) {

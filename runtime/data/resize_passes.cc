@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "simd.h"
+#include "resize_forms.h"
 
 #if MOPROC_X86
 #include <immintrin.h>
@@ -15,10 +15,6 @@
 
 namespace moproc::data {
 namespace {
-
-constexpr int half_bits = weight_bits / 2;
-constexpr int half_mask = (1 << half_bits) - 1;
-constexpr int half_of_one = 1 << (weight_bits - 1);  // makes the final shift round
 
 std::uint32_t rounded(const std::int32_t sum[3]) {
   int c[3];
@@ -33,24 +29,6 @@ void add_scaled(std::int32_t sum[3], std::uint32_t p, std::int32_t weight) {
 }
 
 #if MOPROC_X86
-
-// Pack the weights of two neighbouring taps into one word: their upper halves, or their lower halves.
-std::int32_t pair_upper(std::int32_t a, std::int32_t b) { return (a >> half_bits) | (b >> half_bits) << 16; }
-std::int32_t pair_lower(std::int32_t a, std::int32_t b) { return (a & half_mask) | (b & half_mask) << 16; }
-
-// For every output pixel and 4 taps, 16 words: upper pairs (taps 0 1 four times, 2 3 four times), then lower pairs.
-void pack_weights(const Weights& w, std::vector<std::int32_t>& packed) {
-  const std::size_t groups = w.weight.size() / 4;
-  packed.resize(groups * 16);
-  for (std::size_t g = 0; g < groups; ++g) {
-    const std::int32_t* k = w.weight.data() + g * 4;
-    std::int32_t* to = packed.data() + g * 16;
-    std::fill_n(to, 4, pair_upper(k[0], k[1]));
-    std::fill_n(to + 4, 4, pair_upper(k[2], k[3]));
-    std::fill_n(to + 8, 4, pair_lower(k[0], k[1]));
-    std::fill_n(to + 12, 4, pair_lower(k[2], k[3]));
-  }
-}
 
 // Adds the two lanes, which hold different taps, rounds, and narrows the 4 sums to the 4 bytes of a pixel.
 __attribute__((target("avx2"))) inline std::uint32_t finish(__m256i upper, __m256i lower) {
@@ -87,22 +65,6 @@ __attribute__((target("avx2"))) void across_rows(const std::uint32_t* const from
   }
 }
 
-__attribute__((target("avx2"))) void across_avx2(const Image& in, const Box& box, const Weights& w,
-                                                 std::vector<std::int32_t>& packed, Image& out) {
-  pack_weights(w, packed);
-  int y = 0;
-  for (; y + 2 <= box.height; y += 2) {
-    const std::uint32_t* from[2] = {in.row(box.top + y) + box.left, in.row(box.top + y + 1) + box.left};
-    std::uint32_t* to[2] = {out.row(y), out.row(y + 1)};
-    across_rows<2>(from, w, packed.data(), to);
-  }
-  if (y < box.height) {
-    const std::uint32_t* from[1] = {in.row(box.top + y) + box.left};
-    std::uint32_t* to[1] = {out.row(y)};
-    across_rows<1>(from, w, packed.data(), to);
-  }
-}
-
 // Rounds 8 sums of each kind to 16-bit values.
 __attribute__((target("avx2"))) inline __m256i narrow(__m256i upper, __m256i lower) {
   const __m256i both = _mm256_add_epi32(_mm256_slli_epi32(upper, half_bits), lower);
@@ -134,17 +96,6 @@ __attribute__((target("avx2"))) inline void down_block(const std::uint32_t* cons
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(to + x), _mm256_packus_epi16(low, high));
 }
 
-// Works on blocks of 8 pixels. The last one may reach beyond the row's end, into the next row (written later) or the
-// slack.
-__attribute__((target("avx2"))) void down_avx2(const Image& in, const Weights& w, Image& out) {
-  std::vector<const std::uint32_t*> rows(w.taps);
-  for (int y = 0; y < out.height(); ++y) {
-    for (int t = 0; t < w.taps; ++t) rows[t] = in.row(std::min(w.first[y] + t, in.height() - 1));
-    const std::int32_t* k = w.weight.data() + static_cast<std::size_t>(y) * w.taps;
-    for (int x = 0; x < in.width(); x += 8) down_block(rows.data(), w.count[y], k, x, out.row(y));
-  }
-}
-
 __attribute__((target("avx2"))) void pack_avx2(const std::uint32_t* pixels, std::size_t count, std::uint8_t* out) {
   const __m256i gather = _mm256_setr_epi8(0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, -1, -1, -1, -1,  //
                                           0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, -1, -1, -1, -1);
@@ -161,6 +112,49 @@ __attribute__((target("avx2"))) void pack_avx2(const std::uint32_t* pixels, std:
 #endif
 
 }  // namespace
+
+#if MOPROC_X86
+
+void pack_weights(const Weights& w, std::vector<std::int32_t>& packed) {
+  const std::size_t groups = w.weight.size() / 4;
+  packed.resize(groups * 16);
+  for (std::size_t g = 0; g < groups; ++g) {
+    const std::int32_t* k = w.weight.data() + g * 4;
+    std::int32_t* to = packed.data() + g * 16;
+    std::fill_n(to, 4, pair_upper(k[0], k[1]));
+    std::fill_n(to + 4, 4, pair_upper(k[2], k[3]));
+    std::fill_n(to + 8, 4, pair_lower(k[0], k[1]));
+    std::fill_n(to + 12, 4, pair_lower(k[2], k[3]));
+  }
+}
+
+__attribute__((target("avx2"))) void across_avx2(const Image& in, const Box& box, const Weights& w,
+                                                 const std::int32_t* packed, Image& out) {
+  int y = 0;
+  for (; y + 2 <= box.height; y += 2) {
+    const std::uint32_t* from[2] = {in.row(box.top + y) + box.left, in.row(box.top + y + 1) + box.left};
+    std::uint32_t* to[2] = {out.row(y), out.row(y + 1)};
+    across_rows<2>(from, w, packed, to);
+  }
+  if (y < box.height) {
+    const std::uint32_t* from[1] = {in.row(box.top + y) + box.left};
+    std::uint32_t* to[1] = {out.row(y)};
+    across_rows<1>(from, w, packed, to);
+  }
+}
+
+// Works on blocks of 8 pixels. The last one may reach beyond the row's end, into the next row (written later) or the
+// slack.
+__attribute__((target("avx2"))) void down_avx2(const Image& in, const Weights& w, Image& out) {
+  std::vector<const std::uint32_t*> rows(w.taps);
+  for (int y = 0; y < out.height(); ++y) {
+    for (int t = 0; t < w.taps; ++t) rows[t] = in.row(std::min(w.first[y] + t, in.height() - 1));
+    const std::int32_t* k = w.weight.data() + static_cast<std::size_t>(y) * w.taps;
+    for (int x = 0; x < in.width(); x += 8) down_block(rows.data(), w.count[y], k, x, out.row(y));
+  }
+}
+
+#endif
 
 void pass_across_portable(const Image& in, const Box& box, const Weights& w, Image& out) {
   out.reset(static_cast<int>(w.first.size()), box.height);
@@ -194,7 +188,9 @@ void pass_across(const Image& in, const Box& box, const Weights& weights, std::v
 #if MOPROC_X86
   if (has_avx2()) {
     out.reset(static_cast<int>(weights.first.size()), box.height);
-    return across_avx2(in, box, weights, packed, out);
+    pack_weights(weights, packed);
+    return has_vnni() ? across_avx512(in, box, weights, packed.data(), out)
+                      : across_avx2(in, box, weights, packed.data(), out);
   }
 #endif
   (void)packed;
@@ -205,7 +201,7 @@ void pass_down(const Image& in, const Weights& weights, Image& out) {
 #if MOPROC_X86
   if (has_avx2()) {
     out.reset(in.width(), static_cast<int>(weights.first.size()));
-    return down_avx2(in, weights, out);
+    return has_vnni() ? down_avx512(in, weights, out) : down_avx2(in, weights, out);
   }
 #endif
   pass_down_portable(in, weights, out);

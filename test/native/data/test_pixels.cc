@@ -6,6 +6,8 @@
 #include "data/augment.h"
 #include "data/color.h"
 #include "data/decode.h"
+#include "data/hue_forms.h"
+#include "data/resize_forms.h"
 #include "data/resize_passes.h"
 #include "golden.h"
 #include "support.h"
@@ -127,19 +129,54 @@ TEST("sizes over the limit are refused before memory is taken") {
 }
 
 TEST("hue agrees with its definition for every one of 2^24 colours") {
-  Image row(4096, 1);
+  Image row(4096, 1), narrow(4096, 1);
   for (const double factor : {0.0, 0.2345, -0.4}) {
     const int turn = static_cast<int>(factor * 255) & 255;
     std::uint32_t wrong = 0;
     for (std::uint32_t base = 0; base < 1u << 24; base += 4096) {
-      for (std::uint32_t i = 0; i < 4096; ++i) row.data()[i] = base + i;
+      for (std::uint32_t i = 0; i < 4096; ++i) row.data()[i] = narrow.data()[i] = base + i;
+      if (has_avx2()) turn_avx2(narrow.data(), 4096, turn);
       hue(row, factor);
       for (std::uint32_t i = 0; i < 4096; ++i) {
         const std::uint32_t hsv = rgb_to_hsv(base + i);
-        wrong += row.data()[i] != hsv_to_rgb(pixel((red(hsv) + turn) & 255, green(hsv), blue(hsv)));
+        const std::uint32_t wanted = hsv_to_rgb(pixel((red(hsv) + turn) & 255, green(hsv), blue(hsv)));
+        wrong += row.data()[i] != wanted;
+        if (has_avx2()) wrong += narrow.data()[i] != wanted;
       }
     }
     CHECK_EQ(wrong, 0u);
+  }
+}
+
+TEST("brightness and contrast agree with their definition for every channel, factor and length") {
+  const auto blend = [](int from, int to, float factor) {
+    const float mixed = static_cast<float>(from) + factor * static_cast<float>(to - from);
+    return static_cast<int>(std::clamp(mixed, 0.0f, 255.0f));
+  };
+  for (const int length : {1, 7, 15, 16, 17, 100, 256}) {
+    for (const float factor : {0.0f, 0.6f, 0.85713f, 1.0f, 1.4f, 2.5f, -1.0f}) {
+      Image bright(length, 1), contrasted(length, 1);
+      double sum = 0;
+      const auto colour = [](int i) { return pixel(i, 255 - i, (i * 7) & 255); };
+      for (int i = 0; i < length; ++i) {
+        const std::uint32_t p = colour(i);
+        bright.data()[i] = contrasted.data()[i] = p;
+        sum += (red(p) * 19595 + green(p) * 38470 + blue(p) * 7471 + 0x8000) >> 16;
+      }
+      const int mean = static_cast<int>(sum / length + 0.5);
+      brightness(bright, factor);
+      contrast(contrasted, factor);
+      const auto wanted = [&](int constant, std::uint32_t p) {
+        return pixel(blend(constant, red(p), factor), blend(constant, green(p), factor),
+                     blend(constant, blue(p), factor));
+      };
+      int wrong = 0;
+      for (int i = 0; i < length; ++i) {
+        wrong += bright.data()[i] != wanted(0, colour(i));
+        wrong += contrasted.data()[i] != wanted(mean, colour(i));
+      }
+      CHECK_EQ(wrong, 0);
+    }
   }
 }
 
@@ -161,6 +198,16 @@ TEST("vector and plain resizing agree on odd sizes") {
       pass_down(plain, down, fast2);
       pass_down_portable(plain, down, plain2);
       CHECK(same(fast2, plain2));
+#if MOPROC_X86
+      if (!has_avx2()) continue;  // the form that a CPU with AVX-512 does not take
+      pack_weights(across, packed);
+      fast.reset(to_w, box.height);
+      across_avx2(in, box, across, packed.data(), fast);
+      CHECK(same(fast, plain));
+      fast2.reset(to_w, to_h);
+      down_avx2(plain, down, fast2);
+      CHECK(same(fast2, plain2));
+#endif
     }
   }
 }
