@@ -39,12 +39,15 @@ for (const [task, batch, precision] of [
     const step = task === "mopro" ? "clean" : "train";
     const { workBytes = 0, liveBytesMax = 0 } = low.programs.find((p) => p.name === step) ?? {};
     t.true(workBytes <= 1.03 * liveBytesMax, `${workBytes} bytes, lower bound ${liveBytesMax}`);
+    const { explain } = lower(graphs, { name: "memory", target: target(true, precision) });
+    const said = 1e6 * Number(/; peak about (\d+) MB/.exec(explain)?.[1]);
+    t.true(liveBytesMax <= 1.02 * said, `explain.txt says ${said} bytes, the plan has ${liveBytesMax}`);
     const [before, after] = [launches(normal, step), launches(low, step)];
     const more = (of: (l: Launch) => number): number => sum(after, of) / sum(before, of) - 1;
     t.true(more((l) => l.flops) < 0.07, `${more((l) => l.flops)} of the FLOPs repeated`);
     t.true(more((l) => l.bytes) < 0.15, `${more((l) => l.bytes)} of the bytes moved again`);
     // Without the repeated launches, the step has the same kernels in the same order.
-    const said = (p: Plan, l: Launch): string => `${p.kernels[l.kernel]?.symbol} ${l.name} ${l.tasks}`;
+    const shown = (p: Plan, l: Launch): string => `${p.kernels[l.kernel]?.symbol} ${l.name} ${l.tasks}`;
     const seen = new Set<number>();
     const rest = after.filter((l) => {
       const made = l.args.filter((i) => !seen.has(i) && low.tensors[i]?.name.endsWith(".again"));
@@ -53,8 +56,8 @@ for (const [task, batch, precision] of [
     });
     t.true(rest.length < after.length);
     t.deepEqual(
-      rest.map((l) => said(low, l)),
-      before.map((l) => said(normal, l)),
+      rest.map((l) => shown(low, l)),
+      before.map((l) => shown(normal, l)),
     );
   });
 
