@@ -131,47 +131,76 @@ struct Source {
   void add(Launch& l) { l.arg(x).arg(a).arg(b); }
 };
 
+// From here on sizes and kernels are values, because only the kernels need one function per shape.
+
+struct Sizes {
+  int64_t c, weight_channels, h, w, out, r, s, stride, pad, p, q;
+  int64_t x_pixels() const { return h * w; }
+  int64_t y_pixels() const { return p * q; }
+  int64_t weights() const { return out * r * s * weight_channels; }
+};
+template <class S>
+constexpr Sizes sizes = {S::C, S::WEIGHT_CHANNELS, S::H, S::W, S::OUT, S::R, S::S, S::STRIDE, S::PAD, S::P, S::Q};
+
+/// A kernel and what its launch needs: threads, bytes of shared memory, rows of a tile, blocks of columns, partials per
+/// channel.
+struct Kernel {
+  void (*entry)(const Params&);
+  int threads;
+  int64_t shared, tile_rows, blocks, partials;
+};
+template <class K, class F>
+Kernel kernel(void (*entry)(const Params&)) {
+  return {entry, Path<K>::threads, F::Memory::bytes, K::TILE_ROWS, F::blocks_n, partial_values<typename K::Y>};
+}
+
+/// pack_conv_fprop, and the elements that it makes per output channel.
+struct Pack {
+  void (*entry)(const Params&);
+  int threads;
+  int64_t columns;
+};
+template <class S, class O, class K = PackKernel<S, O>>
+Pack pack() {
+  return {pack_conv_fprop<K>, K::THREADS, ConvShape<K>::columns};
+}
+
 /// Weights (OUT, R, S, WEIGHT_CHANNELS) in f32, what the product sees of them, and the packed copy made by
 /// pack_conv_fprop.
-template <class S, class O>
+template <class O>
 struct Weights {
   Tensor<float> w;
   Tensor<Stored<O>> packed;
   std::vector<double> seen;
-  explicit Weights(Random& random)
-      : w(int64_t{S::OUT} * S::R * S::S * S::WEIGHT_CHANNELS, random.floats()),
-        packed(int64_t{S::OUT} * ConvShape<PackKernel<S, O>>::columns) {
-    using K = PackKernel<S, O>;
+  Weights(const Sizes& d, const Pack& pack, Random& random)
+      : w(d.weights(), random.floats()), packed(d.out * pack.columns) {
     for (int64_t i = 0; i < w.size(); ++i) seen.push_back(test::seen<O>(w[i]));
-    Launch(pack_conv_fprop<K>, 1, 1, {ceil_of(packed.size() / 8, K::THREADS)})
-        .threads(K::THREADS)
-        .arg(w)
-        .arg(packed)
-        .run();
+    Launch(pack.entry, 1, 1, {ceil_of(packed.size() / 8, pack.threads)}).threads(pack.threads).arg(w).arg(packed).run();
   }
 };
 
 /// Calls f(x pixel, tap, y pixel) for every tap inside the image.
-template <class S, class F>
-void each_tap(int64_t images, F f) {
+template <class F>
+void each_tap(const Sizes& d, int64_t images, F f) {
   for (int64_t n = 0; n < images; ++n)
-    for (int p = 0; p < S::P; ++p)
-      for (int q = 0; q < S::Q; ++q)
-        for (int r = 0; r < S::R; ++r)
-          for (int s = 0; s < S::S; ++s) {
-            const int h = p * S::STRIDE + r - S::PAD, w = q * S::STRIDE + s - S::PAD;
-            if (h < 0 || h >= S::H || w < 0 || w >= S::W) continue;
-            f((n * S::H + h) * S::W + w, r * S::S + s, (n * S::P + p) * S::Q + q);
+    for (int64_t p = 0; p < d.p; ++p)
+      for (int64_t q = 0; q < d.q; ++q)
+        for (int64_t r = 0; r < d.r; ++r)
+          for (int64_t s = 0; s < d.s; ++s) {
+            const int64_t h = p * d.stride + r - d.pad, w = q * d.stride + s - d.pad;
+            if (h < 0 || h >= d.h || w < 0 || w >= d.w) continue;
+            f((n * d.h + h) * d.w + w, r * d.s + s, (n * d.p + p) * d.q + q);
           }
 }
 
 /// Buffers of an epilogue and the check of what it left there.
-template <class O, Post post>
+template <class O>
 struct Output {
+  Post post;
   Tensor<Stored<O>> y;
   Tensor<float> aux, sum, sum2, mean, m2;
-  Output(int64_t n, int64_t c, int64_t groups, Random& random)
-      : y(n), aux(n, random.floats()), sum(groups * c), sum2(groups * c), mean(groups * c), m2(groups * c) {}
+  Output(Post of, int64_t n, int64_t c, int64_t groups, Random& random)
+      : post(of), y(n), aux(n, random.floats()), sum(groups * c), sum2(groups * c), mean(groups * c), m2(groups * c) {}
   void add(Launch& l) { l.arg(y).arg(aux).arg(sum).arg(sum2).arg(mean).arg(m2); }
 
   /// `raw`: exact results; `size`: the sum of their products' absolute values, which bounds the error of an f32 sum.
@@ -221,97 +250,109 @@ struct Output {
   }
 };
 
-/// Workspace of the sums and moments of Y in `runs` runs a group.
-template <class Y>
-int64_t partial_bytes(int64_t groups, int64_t runs, int c) {
-  return 4 * groups * runs * partial_values<Y> * padded_channels(c);
-}
-
-template <class S, class T, class O, Pre pre, Post post>
-void check_fprop(int64_t images, int64_t groups, int64_t run) {
-  using K = FpropKernel<S, T, O, pre, post>;
-  using F = FpropShape<K>;
+template <class O>
+void check_fprop(const Sizes& d, const Kernel& k, const Pack& pack, int64_t combining, Pre pre, Post post,
+                 int64_t images, int64_t groups, int64_t run) {
   Random random(17);
-  Source<O> x(images, int64_t{S::H} * S::W, S::C, S::WEIGHT_CHANNELS, groups, pre, random);
-  Weights<S, O> w(random);
-  const int64_t pixels = int64_t{S::P} * S::Q, tiles = ceil_of(images / groups * pixels, K::TILE_ROWS),
-                runs = ceil_of(tiles, run);
-  Output<O, post> o(images * pixels * S::OUT, S::OUT, groups, random);
-  std::vector<int64_t> tasks{groups * runs * F::blocks_n};
-  if (post != Post::Plain) tasks.push_back(combine_tasks<typename K::Y, S::OUT>(groups));
-  Launch l(conv_fprop<K>, images, groups, tasks);
-  l.threads(Path<K>::threads);
+  Source<O> x(images, d.x_pixels(), d.c, d.weight_channels, groups, pre, random);
+  Weights<O> w(d, pack, random);
+  const int64_t tiles = ceil_of(images / groups * d.y_pixels(), k.tile_rows), runs = ceil_of(tiles, run);
+  Output<O> o(post, images * d.y_pixels() * d.out, d.out, groups, random);
+  std::vector<int64_t> tasks{groups * runs * k.blocks};
+  if (post != Post::Plain) tasks.push_back(combining);
+  Launch l(k.entry, images, groups, tasks);
+  l.threads(k.threads);
   x.add(l);
   l.arg(w.packed);
   o.add(l);
-  l.extent({run}).shared(F::Memory::bytes).workspace(partial_bytes<typename K::Y>(groups, runs, S::OUT)).run();
+  l.extent({run}).shared(k.shared).workspace(4 * groups * runs * k.partials * padded_channels(d.out)).run();
   std::vector<double> raw(o.y.size()), size(o.y.size());
-  each_tap<S>(images, [&](int64_t from, int tap, int64_t to) {
-    for (int k = 0; k < S::OUT; ++k)
-      for (int c = 0; c < S::WEIGHT_CHANNELS; ++c) {
-        const double term = x.seen[from * S::C + c] * w.seen[(int64_t{k} * S::R * S::S + tap) * S::WEIGHT_CHANNELS + c];
-        raw[to * S::OUT + k] += term, size[to * S::OUT + k] += std::fabs(term);
+  each_tap(d, images, [&](int64_t from, int64_t tap, int64_t to) {
+    for (int64_t n = 0; n < d.out; ++n)
+      for (int64_t c = 0; c < d.weight_channels; ++c) {
+        const double term = x.seen[from * d.c + c] * w.seen[(n * d.r * d.s + tap) * d.weight_channels + c];
+        raw[to * d.out + n] += term, size[to * d.out + n] += std::fabs(term);
       }
   });
-  o.check(raw, size, S::OUT, images, groups);
+  o.check(raw, size, d.out, images, groups);
+}
+template <class S, class T, class O, Pre pre, Post post>
+void check_fprop(int64_t images, int64_t groups, int64_t run) {
+  using K = FpropKernel<S, T, O, pre, post>;
+  check_fprop<O>(sizes<S>, kernel<K, FpropShape<K>>(conv_fprop<K>), pack<S, O>(),
+                 combine_tasks<typename K::Y, S::OUT>(groups), pre, post, images, groups, run);
 }
 
+/// `cells`: of the result that a tile's rows cover, per image.
+template <class O>
+void check_dgrad(const Sizes& d, const Kernel& k, const Pack& pack, int64_t cells, int64_t combining, Pre pre,
+                 Post post, int64_t images, int64_t groups, int64_t run) {
+  Random random(18);
+  Source<O> dy(images, d.y_pixels(), d.out, d.out, groups, pre, random);
+  Weights<O> w(d, pack, random);
+  const int64_t tiles = ceil_of(images / groups * cells, k.tile_rows), runs = ceil_of(tiles, run);
+  Output<O> o(post, images * d.x_pixels() * d.c, d.c, groups, random);
+  std::vector<int64_t> tasks{groups * runs * k.blocks};
+  if (post != Post::Plain) tasks.push_back(combining);
+  Launch l(k.entry, images, groups, tasks);
+  l.threads(k.threads);
+  dy.add(l);
+  l.arg(w.packed);
+  o.add(l);
+  l.extent({run}).shared(k.shared).workspace(4 * groups * runs * k.partials * padded_channels(d.c)).run();
+  std::vector<double> raw(o.y.size()), size(o.y.size());
+  each_tap(d, images, [&](int64_t to, int64_t tap, int64_t from) {
+    for (int64_t n = 0; n < d.out; ++n)
+      for (int64_t c = 0; c < d.c; ++c) {
+        const double term = dy.seen[from * d.out + n] * w.seen[(n * d.r * d.s + tap) * d.c + c];
+        raw[to * d.c + c] += term, size[to * d.c + c] += std::fabs(term);
+      }
+  });
+  o.check(raw, size, d.c, images, groups);
+}
 template <class S, class T, class O, Pre pre, Post post>
 void check_dgrad(int64_t images, int64_t groups, int64_t run) {
   using K = DgradKernel<S, T, O, pre, post>;
   using D = DgradShape<K>;
-  Random random(18);
-  Source<O> dy(images, int64_t{S::P} * S::Q, S::OUT, S::OUT, groups, pre, random);
-  Weights<S, O> w(random);
-  const int64_t tiles = ceil_of(images / groups * D::cells, K::TILE_ROWS), runs = ceil_of(tiles, run);
-  Output<O, post> o(images * S::H * S::W * S::C, S::C, groups, random);
-  std::vector<int64_t> tasks{groups * runs * D::blocks_n};
-  if (post != Post::Plain) tasks.push_back(combine_tasks<typename K::Y, S::C>(groups));
-  Launch l(conv_dgrad<K>, images, groups, tasks);
-  l.threads(Path<K>::threads);
-  dy.add(l);
-  l.arg(w.packed);
-  o.add(l);
-  l.extent({run}).shared(D::Memory::bytes).workspace(partial_bytes<typename K::Y>(groups, runs, S::C)).run();
-  std::vector<double> raw(o.y.size()), size(o.y.size());
-  each_tap<S>(images, [&](int64_t to, int tap, int64_t from) {
-    for (int k = 0; k < S::OUT; ++k)
-      for (int c = 0; c < S::C; ++c) {
-        const double term = dy.seen[from * S::OUT + k] * w.seen[(int64_t{k} * S::R * S::S + tap) * S::C + c];
-        raw[to * S::C + c] += term, size[to * S::C + c] += std::fabs(term);
-      }
-  });
-  o.check(raw, size, S::C, images, groups);
+  check_dgrad<O>(sizes<S>, kernel<K, D>(conv_dgrad<K>), pack<S, O>(), D::cells,
+                 combine_tasks<typename K::Y, S::C>(groups), pre, post, images, groups, run);
 }
 
-template <class S, class T, class O, Pre pre_dy, Pre pre_x>
-void check_wgrad(int64_t images, int64_t groups, int64_t splits) {
-  using K = WgradKernel<S, T, O, pre_dy, pre_x>;
-  using G = WgradShape<K>;
+/// `tiles`: of the result; `elements`: of it, as the workspace holds them.
+template <class O>
+void check_wgrad(const Sizes& d, void (*entry)(const Params&), int threads, int64_t shared, int64_t tiles,
+                 int64_t elements, Pre pre_dy, Pre pre_x, int64_t images, int64_t groups, int64_t splits) {
   Random random(19);
-  Source<O> dy(images, int64_t{S::P} * S::Q, S::OUT, S::OUT, groups, pre_dy, random);
-  Source<O> x(images, int64_t{S::H} * S::W, S::C, S::WEIGHT_CHANNELS, groups, pre_x, random);
-  Tensor<float> dw(int64_t{S::OUT} * S::R * S::S * S::WEIGHT_CHANNELS);
+  Source<O> dy(images, d.y_pixels(), d.out, d.out, groups, pre_dy, random);
+  Source<O> x(images, d.x_pixels(), d.c, d.weight_channels, groups, pre_x, random);
+  Tensor<float> dw(d.weights());
   const int64_t parts = groups * splits;
-  std::vector<int64_t> tasks{parts * G::blocks_m * G::blocks_n};
-  if (parts > 1) tasks.push_back(ceil_of(G::size, 128));
-  Launch l(conv_wgrad<K>, images, groups, tasks);
-  l.threads(Path<K>::threads);
+  std::vector<int64_t> tasks{parts * tiles};
+  if (parts > 1) tasks.push_back(ceil_of(elements, 128));
+  Launch l(entry, images, groups, tasks);
+  l.threads(threads);
   dy.add(l);
   x.add(l);
-  l.arg(dw).extent({splits}).shared(G::Memory::bytes).workspace(parts > 1 ? parts * G::size * 4 : 0).run();
+  l.arg(dw).extent({splits}).shared(shared).workspace(parts > 1 ? parts * elements * 4 : 0).run();
   std::vector<double> raw(dw.size()), size(dw.size());
-  each_tap<S>(images, [&](int64_t at_x, int tap, int64_t at_y) {
-    for (int k = 0; k < S::OUT; ++k)
-      for (int c = 0; c < S::WEIGHT_CHANNELS; ++c) {
-        const double term = dy.seen[at_y * S::OUT + k] * x.seen[at_x * S::C + c];
-        const int64_t at = (int64_t{k} * S::R * S::S + tap) * S::WEIGHT_CHANNELS + c;
+  each_tap(d, images, [&](int64_t at_x, int64_t tap, int64_t at_y) {
+    for (int64_t n = 0; n < d.out; ++n)
+      for (int64_t c = 0; c < d.weight_channels; ++c) {
+        const double term = dy.seen[at_y * d.out + n] * x.seen[at_x * d.c + c];
+        const int64_t at = (n * d.r * d.s + tap) * d.weight_channels + c;
         raw[at] += term, size[at] += std::fabs(term);
       }
   });
   for (int64_t i = 0; i < dw.size(); ++i)
     if (!(std::fabs(dw[i] - raw[i]) <= (2e-6 + product_error<O>)*size[i]))
       return void(note(false, "dw", static_cast<int>(i), show(dw[i]) + " is not " + show(raw[i])));
+}
+template <class S, class T, class O, Pre pre_dy, Pre pre_x>
+void check_wgrad(int64_t images, int64_t groups, int64_t splits) {
+  using K = WgradKernel<S, T, O, pre_dy, pre_x>;
+  using G = WgradShape<K>;
+  check_wgrad<O>(sizes<S>, conv_wgrad<K>, Path<K>::threads, G::Memory::bytes, G::blocks_m * G::blocks_n, G::size,
+                 pre_dy, pre_x, images, groups, splits);
 }
 
 }  // namespace moproc::test
