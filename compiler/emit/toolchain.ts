@@ -55,7 +55,7 @@ export async function kernelTool({ target }: Plan): Promise<Tool> {
   const headers = ["kernels/common", "kernels/cuda"];
   if (isEmulated(target)) {
     requireEmulator();
-    const emulated = ["-O1", "-march=x86-64-v3", "-DMOPROC_EMULATOR", "-fno-gnu-unique", "-Wno-psabi"];
+    const emulated = ["-Og", "-march=x86-64-v3", "-DMOPROC_EMULATOR", "-fno-gnu-unique", "-Wno-psabi"];
     const core = ["-I", join(root, "test", "emulator")];
     const prelude = ["functional", "memory", "set", "stdexcept", "string", "vector"];
     return {
