@@ -56,7 +56,7 @@ export async function compile(
   dir: string,
   options: CompileOptions,
   progress?: (done: number, total: number) => void,
-  complete?: (partial: string, plan: Plan) => void,
+  complete?: (partial: string, plan: Plan) => void | Promise<void>,
 ): Promise<BuildResult & { readonly plan: Plan }> {
   requireFolder(dir, ARTEFACT);
   const artefact = lower(graphs, options);

@@ -2,7 +2,7 @@
 
 import type { Value } from "../compiler/ir/types.js";
 import { l2_normalize, relu } from "../compiler/ops/index.js";
-import { addedName } from "./foreign.js";
+import { addedName } from "./added.js";
 import { linear, type Net } from "./nn.js";
 import { outputs, type TrunkConfig } from "./trunk.js";
 

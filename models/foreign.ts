@@ -158,15 +158,6 @@ export class ForeignNetwork {
   }
 }
 
-/**
- * The name of a layer that is added to a network, such as fc or fc1: moproc.fc1 if the network has tensors fc1.weight
- * or fc1.bias of its own. Checkpoints have these names, and formats/resnet_names.cc knows them.
- */
-export function addedName(layer: string, foreign: ForeignNetwork | undefined): string {
-  const taken = ["weight", "bias"].some((leaf) => foreign?.facts.values.has(`${layer}.${leaf}`));
-  return taken ? `moproc.${layer}` : layer;
-}
-
 const isSetting = (t: Tensor): boolean => isFloat(t.type) && !isTrained(t);
 
 /** The state of a tensor. Its value is not in the graph but in the file with the weights. */

@@ -2,25 +2,9 @@
 
 import type { Builder } from "../compiler/ir/builder.js";
 import type { Value } from "../compiler/ir/types.js";
+import { decayOf, type LearningConfig } from "./learning_config.js";
 import { f32 } from "./net.js";
 import { adamw, clip_by_norm, decayMatrices, lars, type SgdHyper, sgd } from "./optim.js";
-
-export const optimizers = ["sgd", "adamw", "lars"] as const;
-export type Optimizer = (typeof optimizers)[number];
-/** Which parameters decay: all, or those with at least two axes. */
-export const decays = ["all", "matrices"] as const;
-export type Decays = (typeof decays)[number];
-
-/** The settings that are compiled in. */
-export interface LearningConfig {
-  readonly optimizer?: Optimizer; // absent: sgd
-  readonly decay_params?: Decays; // absent: decayOf(optimizer)
-  /** 1: the step has an input hyper.clip_norm. Gradients of a larger norm are scaled down to it. */
-  readonly clip_norm?: number;
-}
-
-/** What decays if nothing else is said: all with SGD, as published; matrices with the others, as is usual. */
-export const decayOf = (optimizer: Optimizer = "sgd"): Decays => (optimizer === "sgd" ? "all" : "matrices");
 
 /** Tensors with several axes that are no weights of a layer: the class token and the positions of transformers. */
 const tables = ["cls_token", "pos_embed"];

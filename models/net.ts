@@ -83,9 +83,6 @@ export class Net {
 /** The weight of a batch in running averages. */
 export const batchMomentum = 0.1;
 
-/** Mean and standard deviation of ImageNet's channels, for pixels scaled to 0..1. */
-export const imagenet = { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] } as const;
-
 /**
  * Ends a graph: each output gets its key as name. Throws unless every output is the result of a node and appears only
  * once.

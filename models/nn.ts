@@ -13,8 +13,9 @@ import { type Window, windowMeans } from "../compiler/ops/composed/window.js";
 import * as op from "../compiler/ops/index.js";
 import { batchMomentum, constant, f32, type Net } from "./net.js";
 
+export { imagenet } from "./archs.js";
 export { dropout } from "./dropout.js";
-export { finish, imagenet, Net, type NetOptions } from "./net.js";
+export { finish, Net, type NetOptions } from "./net.js";
 
 export interface Conv2dOptions {
   readonly out: number;

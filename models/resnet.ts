@@ -3,17 +3,8 @@
 
 import type { Value } from "../compiler/ir/types.js";
 import { add, global_avg_pool, max_pool, relu } from "../compiler/ops/index.js";
+import { resnetLayouts as layouts } from "./archs.js";
 import { batch_norm, conv2d, type Net } from "./nn.js";
-
-/** The kind of block, and the number of blocks in each stage. */
-const layouts = {
-  resnet10: { block: "basic", depths: [1, 1, 1, 1] },
-  resnet18: { block: "basic", depths: [2, 2, 2, 2] },
-  resnet34: { block: "basic", depths: [3, 4, 6, 3] },
-  resnet50: { block: "bottleneck", depths: [3, 4, 6, 3] },
-  resnet101: { block: "bottleneck", depths: [3, 4, 23, 3] },
-  resnet152: { block: "bottleneck", depths: [3, 8, 36, 3] },
-} as const;
 
 export type Resnet = keyof typeof layouts;
 export const resnets = Object.keys(layouts) as readonly Resnet[];

@@ -1,13 +1,13 @@
 // The networks by name: each computes a feature of every image, which classifiers and projections read.
 
 import type { Value } from "../compiler/ir/types.js";
+import { type Arch, archs } from "./archs.js";
 import type { ForeignNetwork, ForeignOutputs, Pixels } from "./foreign.js";
 import { imagenet, type Net } from "./nn.js";
-import { isResnet, type Resnet, resnet, resnetFeatureSize, resnets } from "./resnet.js";
-import { isVit, type Vit, vit, vitFeatureSize, vitStem, vits, vitWidth } from "./vit.js";
+import { isResnet, resnet, resnetFeatureSize } from "./resnet.js";
+import { isVit, vit, vitFeatureSize, vitStem, vitWidth } from "./vit.js";
 
-export type Arch = Resnet | Vit;
-export const archs: readonly Arch[] = [...resnets, ...vits];
+export { type Arch, archs };
 
 /** `name` as an architecture. Throws for any other name; the message lists the known ones. */
 export function archOf(name: string): Arch {

@@ -4,17 +4,11 @@
 
 import type { Value } from "../compiler/ir/types.js";
 import { add, concat, reshape, scale, slice, stop_gradient, transpose } from "../compiler/ops/index.js";
+import { isVit, vitLayouts as layouts, type Vit, vits } from "./archs.js";
 import { dropout } from "./dropout.js";
 import { attention, conv2d, gelu, layer_norm, linear, type Net } from "./nn.js";
 
-const layouts = {
-  vit_s_16: { channels: 384, depth: 12, heads: 6 },
-  vit_b_16: { channels: 768, depth: 12, heads: 12 },
-} as const;
-
-export type Vit = keyof typeof layouts;
-export const vits = Object.keys(layouts) as readonly Vit[];
-export const isVit = (name: string): name is Vit => Object.hasOwn(layouts, name);
+export { isVit, type Vit, vits };
 
 export interface VitConfig {
   readonly arch: Vit;

@@ -168,6 +168,34 @@ test("compiler/ops/index.ts exports every file that defines ops", (t) => {
   t.deepEqual(families.map((f) => f.replace(/^compiler\/ops\/|\.ts$/g, "")).toSorted(), exported.toSorted());
 });
 
+/** The files that `file` imports, directly or not, before it runs. */
+function loadedWith(file: string, seen = new Set<string>()): ReadonlySet<string> {
+  if (!seen.has(file)) {
+    seen.add(file);
+    for (const f of importsOf(file)) loadedWith(f, seen);
+  }
+  return seen;
+}
+
+/** The parts of the compiler that verbs load before they run: those that always compile, read ONNX files or plans. */
+const loadedAtOnce: Readonly<Record<string, readonly string[]>> = {
+  compile: ["compiler/ops", "compiler/lower"],
+  export: ["compiler/ops", "compiler/lower", "compiler/onnx"],
+  run: ["compiler/ops", "compiler/lower", "compiler/onnx"],
+  inspect: ["compiler/lower"],
+};
+
+test("verbs load the compiler only if they compile, and the reader of ONNX files only if there is one", (t) => {
+  const verbs = [...text("tools/cli/verbs.ts").matchAll(/import\("\.\/(\w+)\.js"\)/g)].map((m) => m[1] as string);
+  t.true(verbs.length > 15);
+  for (const name of ["main", ...verbs]) {
+    const file = `tools/cli/${name}.ts`;
+    const loaded = [...loadedWith(file)];
+    const rooms = ["compiler/ops", "compiler/lower", "compiler/onnx"].filter((r) => loaded.some((f) => isIn(f, r)));
+    t.deepEqual(rooms, [...(loadedAtOnce[name] ?? [])], `${file} loads with \`await import()\` what it seldom needs`);
+  }
+});
+
 test("no import circle between files of the compiler, the models and the command line", (t) => {
   const files = ["tools/cli", "tools/report", "models", "compiler"].flatMap((dir) => filesOf(dir, /\.ts$/));
   t.deepEqual(circles(new Map(files.map((f) => [f, allImportsOf(f)]))), []);

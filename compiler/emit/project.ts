@@ -51,7 +51,7 @@ export async function buildArtefact(
   dir: string,
   a: Artefact,
   progress: (done: number, total: number) => void = () => {},
-  complete: (partial: string) => void = () => {},
+  complete: (partial: string) => void | Promise<void> = () => {},
 ): Promise<BuildResult> {
   const start = performance.now();
   const at = resolve(dir);
@@ -59,7 +59,7 @@ export async function buildArtefact(
   const partial = beginBeside(at, ARTEFACT);
   try {
     const built = await fill(partial, a, progress);
-    complete(partial);
+    await complete(partial);
     endBeside(partial, dir, ARTEFACT);
     return { ...built, dir: at, seconds: (performance.now() - start) / 1000 };
   } catch (e) {

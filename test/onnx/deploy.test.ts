@@ -60,16 +60,11 @@ async function trained(): Promise<Subject & { readonly checkpoint: string }> {
   });
   if (r.status !== 0) throw new Error(r.stderr);
   const checkpoint = join(runs, readdirSync(runs).find((f) => f.endsWith(".safetensors")) as string);
-  const open = openCheckpoint(checkpoint, {}, "query");
+  const open = await openCheckpoint(checkpoint, {}, "query");
+  const keys = await openCheckpoint(checkpoint, {}, "key");
   const a = load(dir, { threads: 2 });
   for (const s of a.state) if (s.role !== "derived" && s.dtype === "f32") a.set(s.name, open.file.floats(s.name));
-  open.file.close();
-  const read: Subject["read"] = (states, which) => {
-    const c = openCheckpoint(checkpoint, {}, which);
-    const values = readStates(c, states);
-    c.file.close();
-    return values;
-  };
+  const read: Subject["read"] = (states, which) => readStates(which === "key" ? keys : open, states);
   return { network: open.network, read, checkpoint, ...(await embedded(a, open.network.image_size)) };
 }
 
@@ -257,7 +252,7 @@ test.serial(
     const ops = (m: Model, op: string): number => m.graph.nodes.filter((n) => n.op === op).length;
     const kept = modelOf(await tiny, { ...plain, keepBatchNorm: true });
     t.is(ops(kept, "BatchNormalization"), 13);
-    const { file } = openCheckpoint((await tiny).checkpoint, {}, "query");
+    const { file } = await openCheckpoint((await tiny).checkpoint, {}, "query");
     const saved = file.floats("encoder_q.layer1.0.conv1.weight");
     file.close();
     const weight = kept.graph.initializers.find((w) => w.name === "layer1.0.conv1.weight");

@@ -34,10 +34,10 @@ export interface BinaryVerb extends Described {
   readonly command?: string;
   /** Finds or builds the artefact whose binary runs, unless --artefact names one. */
   artefact(given: Given, preflight: Preflight): Promise<Fitting>;
-  /** Throws for arguments that can be recognised as wrong before anything is built. */
-  check?(given: Given): void;
+  /** Throws or rejects for arguments that can be recognised as wrong before anything is built. */
+  check?(given: Given): void | Promise<void>;
   /** Arguments that the binary gets besides those of the command line. */
-  added?(given: Given): readonly string[];
+  added?(given: Given): Promise<readonly string[]>;
   /** Throws if `after` would replace a file that moproc did not write. */
   targets?(given: Given): void;
   /** Runs after the binary has ended with exit code `status`. */
@@ -99,13 +99,13 @@ export function binaryVerb({ command, artefact, check, added, targets, after, ..
       const parent = process.ppid;
       const takesModel = described.arguments?.some((a) => a.name === "[MODEL.onnx]") === true;
       requireCheckpoint(given, described.name, takesModel);
-      check?.(given);
+      await check?.(given);
       const own = takesModel ? given.args : []; // not the binary's
       const argv = given.argv.filter((a) => !own.includes(a));
       const args = [
         ...(command === undefined ? [] : [command]),
         ...passedOn(argv, given.flags),
-        ...(added?.(given) ?? []),
+        ...((await added?.(given)) ?? []),
       ];
       const preflight = preflightOf(args);
       targets?.(given);

@@ -9,10 +9,10 @@ import { nativeFile } from "../../compiler/emit/native.js";
 import { NdArray } from "../../compiler/ir/nd.js";
 import { type State, sameShape, showType } from "../../compiler/ir/types.js";
 import { SafetensorsFile } from "../../compiler/util/safetensors.js";
+import { addedName } from "../../models/added.js";
 import type { Network } from "../../models/deploy.js";
-import { addedName } from "../../models/foreign.js";
 import { archOf, stems, widthOf, widthTensor, widthTensors } from "../../models/trunk.js";
-import { type Foreign, foreignOfCheckpoint } from "./foreign_network.js";
+import type { Foreign } from "./foreign_flags.js";
 
 /** The network's settings that flags state; undefined if a flag is not given. */
 export interface NetworkFlags {
@@ -45,28 +45,28 @@ export interface Checkpoint {
 const PUBLISHED_IMAGE_SIZE = 224;
 
 /**
- * Opens a checkpoint and finds out which network it contains. Throws, naming the file and the flag or tensor, if it is
+ * Opens a checkpoint and finds out which network it contains. Rejects, naming the file and the flag or tensor, if it is
  * damaged, if two sources contradict each other, or if none states what the network is.
  */
-export function openCheckpoint(path: string, flags: NetworkFlags, encoder: Encoder): Checkpoint {
+export async function openCheckpoint(path: string, flags: NetworkFlags, encoder: Encoder): Promise<Checkpoint> {
   const { file, converted } = obtainSafetensors(path);
   try {
     const digest = file.metadata.get("sha256");
     if (digest !== undefined && digest !== file.dataDigest()) {
       throw new Error(`${path}: the file is damaged: its data do not have the sha256 that it names`);
     }
-    return { file, converted, ...identify(file, flags, encoder) };
+    return { file, converted, ...(await identify(file, flags, encoder)) };
   } catch (e) {
     file.close();
     throw e;
   }
 }
 
-function identify(
+async function identify(
   file: SafetensorsFile,
   flags: NetworkFlags,
   encoder: Encoder,
-): Omit<Checkpoint, "file" | "converted"> {
+): Promise<Omit<Checkpoint, "file" | "converted">> {
   const notes: string[] = [];
   if (file.metadata.has("onnx_sha256")) return identifyForeign(file, flags, encoder);
   // A single network that was converted has MoPro's names, too.
@@ -102,15 +102,15 @@ function identify(
 }
 
 /** The network of another program, which lies beside the checkpoint. */
-function identifyForeign(
+async function identifyForeign(
   file: SafetensorsFile,
   flags: NetworkFlags,
   encoder: Encoder,
-): Omit<Checkpoint, "file" | "converted"> {
+): Promise<Omit<Checkpoint, "file" | "converted">> {
   const { metadata, path } = file;
   const task = metadata.get("task") === "mopro" ? "mopro" : "classifier";
   if (task === "classifier" && encoder === "key") throw new Error(`--which key: ${path} has no key encoder`);
-  const onnx = foreignOfCheckpoint(path, metadata);
+  const onnx = (await import("./foreign_network.js")).foreignOfCheckpoint(path, metadata);
   const arch = agreed(file, "arch", "-a", flags.network, onnx.settings.name, text) as string;
   const width = agreed(file, "width", "--width", flags.width, 1, number) as number;
   const num_class = agreed(file, "num_class", "--num-class", flags.numClass, undefined, number);

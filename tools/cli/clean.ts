@@ -10,7 +10,6 @@ import { marks, requireFile } from "../../compiler/util/own.js";
 import { writeWhole } from "../../compiler/util/whole_file.js";
 import { cleanPage } from "../report/clean.js";
 import { binaryVerb, textOf } from "./binary_verb.js";
-import { artefactOf } from "./of_checkpoint.js";
 import { type Given, sections, type Verb } from "./record.js";
 import { trainedCheckpoint } from "./sample_run.js";
 
@@ -29,7 +28,8 @@ export const clean: Verb = binaryVerb({
   check({ options }) {
     if (options.resume === undefined) throw new Error("--resume FILE is needed: the checkpoint that judges the labels");
   },
-  artefact: (given) => artefactOf(String(given.options.resume), "mopro", given),
+  artefact: async (given) =>
+    (await import("./of_checkpoint.js")).artefactOf(String(given.options.resume), "mopro", given),
   targets(given) {
     if (makesPage(given)) requireFile(`${baseOf(given)}.html`, marks.html);
   },

@@ -2,7 +2,6 @@
 
 import { existsSync } from "node:fs";
 import { binaryVerb } from "./binary_verb.js";
-import { artefactOf } from "./of_checkpoint.js";
 import type { Given, Verb } from "./record.js";
 import { trainedCheckpoint } from "./sample_run.js";
 
@@ -22,5 +21,6 @@ export const evaluate: Verb = binaryVerb({
     if (!existsSync(from)) throw new Error(`${from}: no such file`);
     if (options.data === undefined) throw new Error("--data DIR is needed: the folder of the images");
   },
-  artefact: (given) => artefactOf(String(given.options.resume), "evaluate", given),
+  artefact: async (given) =>
+    (await import("./of_checkpoint.js")).artefactOf(String(given.options.resume), "evaluate", given),
 });

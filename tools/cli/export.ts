@@ -47,7 +47,7 @@ interface Deployed extends Pick<Subject, "network" | "values" | "constants"> {
 
 async function exportModel(f: ExportFlags): Promise<void> {
   requireFile(f.out, marks.onnx);
-  const { network, notes, model: full, names, ...weights } = readNetwork(f);
+  const { network, notes, model: full, names, ...weights } = await readNetwork(f);
   const { images } = f;
   const counts = { calibration: f.quantize ? f.calibrationImages : 0, check: f.checkImages };
   const drawn = images === undefined ? undefined : drawImages(images, network.image_size, counts, names);
@@ -105,8 +105,8 @@ function writing(file: string, f: () => void): void {
 }
 
 /** The network of the checkpoint, its model, and the weights of the states that the model is made of. */
-function readNetwork(f: ExportFlags): Deployed {
-  const checkpoint = openCheckpoint(f.resume, f, f.which);
+async function readNetwork(f: ExportFlags): Promise<Deployed> {
+  const checkpoint = await openCheckpoint(f.resume, f, f.which);
   const { file, network, converted } = checkpoint;
   const notes = [...converted, ...checkpoint.notes];
   const names = recordedNames(file.metadata, network.num_class);

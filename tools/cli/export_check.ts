@@ -12,7 +12,7 @@ import type { TrainedNetwork } from "./checkpoint.js";
 import { cpuArch } from "./cpu.js";
 import type { Pictures } from "./export_images.js";
 import { CannotCheck, feed, onnxRuntime, worse } from "./export_runtime.js";
-import { metaOf } from "./foreign_network.js";
+import { metaOf } from "./foreign_flags.js";
 import type { Source } from "./graphs.js";
 import { cachedArtefact } from "./obtain.js";
 

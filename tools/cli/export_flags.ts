@@ -2,8 +2,8 @@
 
 import { opsets } from "../../compiler/onnx/export.js";
 import { type RangeMethod, rangeMethods } from "../../compiler/onnx/quantize_ranges.js";
+import { archs } from "../../models/archs.js";
 import { type Head, heads, type Input, inputs } from "../../models/deploy.js";
-import { archs } from "../../models/trunk.js";
 import { type Encoder, encoders, type NetworkFlags } from "./checkpoint.js";
 import { USUAL_CALIBRATION } from "./export_images.js";
 import { integer, oneOf, positive } from "./kinds.js";

@@ -4,10 +4,10 @@ import { NdArray } from "../../compiler/ir/nd.js";
 import { elements } from "../../compiler/ir/types.js";
 import { type Elements, elementsOf, type Model, type Tensor, tensorOf } from "../../compiler/onnx/model.js";
 import { type Layer, type Returned, retrained } from "../../compiler/onnx/retrained.js";
+import { addedName } from "../../models/added.js";
 import { type Head, outputsOf } from "../../models/deploy.js";
-import { addedName } from "../../models/foreign.js";
 import type { Checkpoint } from "./checkpoint.js";
-import type { Foreign } from "./foreign_network.js";
+import type { Foreign } from "./foreign_flags.js";
 
 /** The model, and the weights of the states that it was made of, by the names of the compiled network's states. */
 export interface ForeignModel {

@@ -1,16 +1,15 @@
 // moproc finetune: trains all layers of a checkpoint's network on a small part of ImageNet.
 
 import { binaryVerb } from "./binary_verb.js";
-import { foreignFlags } from "./foreign_network.js";
+import { foreignFlags } from "./foreign_flags.js";
 import { learningFlags } from "./learning.js";
-import { artefactWithHead } from "./of_checkpoint.js";
 import type { Given, Verb } from "./record.js";
 import { trainedCheckpoint } from "./sample_run.js";
 import { beginningOrModel, modelArgumentOf, reportOf, reportTarget } from "./transfer.js";
 
 const from = { flag: "--model-path", option: "modelPath" };
 
-const checkpointOf = (given: Given): string => beginningOrModel(given, from);
+const checkpointOf = (given: Given): Promise<string> => beginningOrModel(given, from);
 
 export const finetune: Verb = binaryVerb({
   name: "finetune",
@@ -26,10 +25,17 @@ export const finetune: Verb = binaryVerb({
     `moproc finetune --data imagenet --model-path ${trainedCheckpoint} --low-resource 0.1 --exp-dir tuned -b 16 ` +
       "--epochs 3",
   ],
-  check: (given) => void checkpointOf(given),
-  added: (given) => (given.args.length > 0 ? [from.flag, checkpointOf(given)] : []),
-  artefact: (given, preflight) =>
-    artefactWithHead(checkpointOf(given), "classifier", given, preflight, preflight.num_class, "finetune"),
+  check: async (given) => void (await checkpointOf(given)),
+  added: async (given) => (given.args.length > 0 ? [from.flag, await checkpointOf(given)] : []),
+  artefact: async (given, preflight) =>
+    (await import("./of_checkpoint.js")).artefactWithHead(
+      await checkpointOf(given),
+      "classifier",
+      given,
+      preflight,
+      preflight.num_class,
+      "finetune",
+    ),
   targets: reportTarget,
   after: reportOf,
 });

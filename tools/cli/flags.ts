@@ -1,10 +1,10 @@
 // The flags that determine what an artefact is compiled for. Several verbs have them.
 
 import type { Precision, Shuffle, Target } from "../../compiler/ir/types.js";
-import type { Decays, Optimizer } from "../../models/learning.js";
-import { archs } from "../../models/trunk.js";
+import { archs } from "../../models/archs.js";
+import type { Decays, Optimizer } from "../../models/learning_config.js";
 import { cpuArch } from "./cpu.js";
-import type { Foreign } from "./foreign_network.js";
+import type { Foreign } from "./foreign_flags.js";
 import { countList, integer, oneOf, positive } from "./kinds.js";
 import { cpuRates, faster } from "./precision.js";
 import { rankCount } from "./ranks.js";
@@ -229,3 +229,7 @@ function cudaArch(list: string): string {
   }
   return names.join(",");
 }
+
+/** The optional inputs of a classifier's step besides images and labels. MoPro's step has the last two. */
+export const extras = ["label-smoothing", "mixup", "sample-weights", "clip-norm"] as const;
+export type Extra = (typeof extras)[number];

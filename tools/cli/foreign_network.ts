@@ -1,5 +1,5 @@
-// Networks from ONNX files of other programs, for the verbs that train and use them: the flags that describe such a
-// network, its file beside the checkpoints of a run, and what an artefact that trains it begins with.
+// Networks from ONNX files of other programs, for the verbs that train and use them: reading one as the flags describe
+// it (foreign_flags.ts), its file beside the checkpoints of a run, and what an artefact that trains it begins with.
 
 import { existsSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
@@ -14,125 +14,13 @@ import { encodeModel } from "../../compiler/onnx/proto.js";
 import { cacheDir } from "../../compiler/util/cache.js";
 import { digest } from "../../compiler/util/digest.js";
 import { makeFolder } from "../../compiler/util/own.js";
-import { ForeignNetwork, type Pixels } from "../../models/foreign.js";
-import { imagenet } from "../../models/nn.js";
-import { anyText, namedFile, oneOf } from "./kinds.js";
-import type { Flag, Given, Options } from "./record.js";
+import { ForeignNetwork } from "../../models/foreign.js";
+import { type Foreign, type ForeignSettings, metaOf, NETWORK, normalizations } from "./foreign_flags.js";
+import type { Given, Options } from "./record.js";
 import { readTensor } from "./tensor_files.js";
 import { INIT, writeState, writeTensors } from "./weights_file.js";
 
-/** The network of a run in its folder, and in the artefact that trains it: the model as it was before training. */
-export const NETWORK = "network.onnx";
-
-/** What the flags say about a network. It is kept in checkpoints. */
-export interface ForeignSettings {
-  readonly name: string; // of the file, without .onnx
-  readonly input?: string;
-  readonly feature?: string;
-  readonly head: "replace" | "keep";
-  readonly pixels: keyof typeof normalizations;
-  readonly freeze: readonly string[]; // patterns with * for any characters
-  readonly freezeBatchNorm: boolean;
-}
-
-/** A network for an image size, and its model. */
-export interface Foreign {
-  readonly model: Model;
-  readonly sha256: string; // of the model's bytes
-  readonly settings: ForeignSettings;
-  readonly imageSize: number;
-  readonly network: ForeignNetwork;
-}
-
-const same = (x: number): readonly [number, number, number] => [x, x, x];
-
-/** How pixels become a network's input, by the names of --normalize. */
-const normalizations = {
-  imagenet,
-  unit: { mean: same(0), std: same(1) },
-  signed: { mean: same(0.5), std: same(0.5) },
-  bytes: { mean: same(0), std: same(1 / 255) },
-} as const satisfies Readonly<Record<string, Pixels>>;
-
-const section = "network from an ONNX file (MODEL.onnx)";
-
-export const foreignFlags: readonly Flag[] = [
-  { names: ["--input"], unit: "NAME", section, shown: "the only one of rank 4", help: "The input that takes images." },
-  {
-    names: ["--feature"],
-    unit: "NAME",
-    section,
-    shown: "what the last layer reads",
-    help: "The tensor that the new classifier reads; its mean over pixels or tokens, if it has these.",
-  },
-  {
-    names: ["--head"],
-    unit: "HOW",
-    kind: oneOf(["replace", "keep"]),
-    default: "replace",
-    section,
-    help: "replace: a new classifier for the classes of the data; keep: the model's own, which has as many classes.",
-  },
-  {
-    names: ["--normalize"],
-    unit: "HOW",
-    kind: oneOf(Object.keys(normalizations)),
-    default: "imagenet",
-    section,
-    help:
-      "What the model takes: imagenet: pixels from 0 to 1, less ImageNet's mean and divided by its deviation; unit: " +
-      "0 to 1; signed: -1 to 1; bytes: 0 to 255.",
-  },
-  {
-    names: ["--freeze"],
-    unit: "PATTERN",
-    kind: anyText,
-    repeated: true,
-    section,
-    help: "Keeps the tensors of these names as they are; * stands for any characters.",
-  },
-  {
-    names: ["--freeze-bn"],
-    section,
-    help: "Keeps all BatchNormalization as it is: running statistics, scales and shifts.",
-  },
-  {
-    names: ["--bind"],
-    unit: "NAME=FILE",
-    kind: namedFile,
-    repeated: true,
-    section,
-    help: "Makes another input of the model a constant: a .pb or .npy file, or one tensor of an .npz or .safetensors.",
-  },
-];
-
-/** Those of them for verbs that only read the network's feature. */
-export const featureFlags: readonly Flag[] = foreignFlags.filter(({ names }) =>
-  ["--input", "--feature", "--normalize", "--bind"].includes(names[0] as string),
-);
-
 const DEFAULT_SIZE = 224;
-
-/** Throws, naming the flag, if there are flags for a model but no model. */
-function requireNoFlags(given: Given): void {
-  const named = foreignFlags.find(({ names }) => given.said(optionOf(names[0] as string)));
-  if (named) throw new Error(`${named.names[0]}: only a network from an ONNX file has it; give the file, MODEL.onnx`);
-}
-
-const optionOf = (flag: string): string => flag.slice(2).replace(/-(.)/g, (_, c: string) => c.toUpperCase());
-
-/** The .onnx file that a command names; undefined if it names none. Throws for any other argument. */
-export function modelArgument(given: Given): string | undefined {
-  const [file, other] = given.args;
-  if (file === undefined) {
-    requireNoFlags(given);
-    return undefined;
-  }
-  if (!file.endsWith(".onnx")) throw new Error(`${file}: what is this? Only a network as MODEL.onnx can be named here`);
-  if (other !== undefined) throw new Error(`${other}: one network is trained, ${file}`);
-  if (!existsSync(file)) throw new Error(`${file}: no such file`);
-  return file;
-}
 
 /** The network in a file as the flags describe it. `size`: of its images, if the user has said it. */
 export function foreignOfFlags(file: string, options: Options, size: number | undefined): Foreign {
@@ -207,7 +95,15 @@ function foreign(given: Model, settings: ForeignSettings, said: number | undefin
   const idle = patterns.find((p) => !frozen.some(p.matches));
   if (idle)
     throw new Error(`--freeze ${idle.text}: no tensor has such a name; they are ${listed([...trained, ...frozen])}`);
-  return { model, sha256: digest(encodeModel(model)), settings, imageSize, network };
+  const dropouts = dropoutsOf(network, model, settings);
+  return { model, sha256: digest(encodeModel(model)), settings, imageSize, network, dropouts };
+}
+
+/** The number of Dropout nodes in what is trained of a network. */
+function dropoutsOf(network: ForeignNetwork, model: Model, settings: ForeignSettings): number {
+  const { feature, logits } = network.options.head;
+  const needed = liveNodes(model.graph.nodes, settings.head === "keep" ? [feature, logits] : [feature]);
+  return needed.filter((n) => n.op === "Dropout" && n.domain === "").length;
 }
 
 /** Calls f. If it throws although the model fits its own image size, the message says so. */
@@ -231,27 +127,14 @@ function pattern(text: string): (name: string) => boolean {
   return (name) => r.test(name);
 }
 
-/** The entries that a plan has of a network. Checkpoints keep the first two. */
-export const metaOf = (f: Foreign): Readonly<Record<string, string>> => ({
-  onnx_sha256: f.sha256,
-  onnx_settings: JSON.stringify(f.settings),
-});
-
-/** The number of Dropout nodes in what is trained of a network. */
-export function dropoutsOf({ network, model, settings }: Foreign): number {
-  const { feature, logits } = network.options.head;
-  const needed = liveNodes(model.graph.nodes, settings.head === "keep" ? [feature, logits] : [feature]);
-  return needed.filter((n) => n.op === "Dropout" && n.domain === "").length;
-}
-
 /** What the user should know about a network before it is trained, a line each. */
 export function notesOf(f: Foreign, file: string): string[] {
   const { trained, frozen, numbers, normalizations: count, freed, featureSize, classes, values } = f.network.facts;
   const { head, freezeBatchNorm } = f.settings;
+  const { dropouts } = f;
   const classifier =
     head === "keep" ? `its own classifier of ${classes} classes` : `a new classifier on its feature of ${featureSize}`;
   const some = (n: number, what: string): string => `${n} ${what}${n === 1 ? "" : "s"}`;
-  const dropouts = dropoutsOf(f);
   const equal = trained.filter((name) => isEqual(values.get(name)));
   return [
     `${file}: ${some(trained.length, "tensor")} and ${classifier} are trained, at ${f.imageSize} pixels` +

@@ -4,10 +4,8 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
-import { print } from "../../compiler/ir/print.js";
 import type { Graph, Target } from "../../compiler/ir/types.js";
 import type { Plan } from "../../compiler/lower/plan.js";
-import { optimize, passes } from "../../compiler/pipeline.js";
 import { root } from "../../compiler/util/root.js";
 import {
   type ClassifierConfig,
@@ -18,15 +16,10 @@ import {
 } from "../../models/classifier.js";
 import { moproPrograms } from "../../models/mopro.js";
 import { archOf } from "../../models/trunk.js";
-import type { ModelFlags } from "./flags.js";
-import { metaOf, writeNetwork } from "./foreign_network.js";
+import { extras as allExtras, type Extra, type ModelFlags } from "./flags.js";
+import { metaOf } from "./foreign_flags.js";
 import { learningOf } from "./learning.js";
 import { checkTypes, isTypeScript } from "./type_check.js";
-
-/** The optional inputs of a classifier's step besides images and labels. MoPro's step has the last two. */
-export const extras = ["label-smoothing", "mixup", "sample-weights", "clip-norm"] as const;
-export type Extra = (typeof extras)[number];
-const allExtras: readonly string[] = extras;
 
 export interface Source {
   readonly name: string;
@@ -34,7 +27,7 @@ export interface Source {
   readonly key: string; // two sources with the same key have the same graphs
   graphs(): readonly Graph[];
   /** Writes the files that belong beside the binary in the artefact folder. */
-  write?(dir: string, plan: Plan): void;
+  write?(dir: string, plan: Plan): void | Promise<void>;
 }
 
 /** The programs of a task for the flags' network and sizes. Throws if task and flags do not fit together. */
@@ -92,7 +85,9 @@ export function modelGraphs(task: string, f: ModelFlags, extras: readonly Extra[
     meta,
     key: JSON.stringify(meta),
     graphs: () => make({ ...config, ...learning, foreign: other?.network, ...images, ...with_, keep_values, trained }),
-    ...(other && { write: (dir, plan) => writeNetwork(dir, other, plan) }),
+    ...(other && {
+      write: async (dir, plan) => (await import("./foreign_network.js")).writeNetwork(dir, other, plan),
+    }),
   };
 }
 
@@ -197,8 +192,10 @@ function checked(file: string, returned: unknown): readonly Graph[] {
   return wrong < 0 ? returned : fail(`returned something else than a graph at position ${wrong}`);
 }
 
-/** Prints every graph as it is after the pass `stopAfter`. Throws if there is no such pass. */
-export function printGraphs(graphs: readonly Graph[], target: Target, stopAfter: string): void {
+/** Prints every graph as it is after the pass `stopAfter`. Rejects if there is no such pass. */
+export async function printGraphs(graphs: readonly Graph[], target: Target, stopAfter: string): Promise<void> {
+  const { optimize, passes } = await import("../../compiler/pipeline.js");
+  const { print } = await import("../../compiler/ir/print.js");
   if (!passes.some((p) => p.name === stopAfter)) {
     throw new Error(`--stop-after ${stopAfter}: the passes are ${[...new Set(passes.map((p) => p.name))].join(", ")}`);
   }

@@ -1,10 +1,9 @@
 // The flags that decide how parameters are updated and are compiled in. The optimizers' numbers are flags of the
 // binary.
 
-import { decayOf, decays, type LearningConfig, optimizers } from "../../models/learning.js";
-import { isVit, vits } from "../../models/vit.js";
+import { isVit, vits } from "../../models/archs.js";
+import { decayOf, decays, type LearningConfig, optimizers } from "../../models/learning_config.js";
 import type { ModelFlags } from "./flags.js";
-import { dropoutsOf } from "./foreign_network.js";
 import { below, oneOf } from "./kinds.js";
 import { type Flag, type Given, sections } from "./record.js";
 
@@ -54,7 +53,7 @@ export function learningOf(task: string, f: ModelFlags): LearningConfig & { read
     if (wrong) throw new Error(`${wrong}: --task ${task} trains nothing`);
     return {};
   }
-  const drops = f.foreign ? dropoutsOf(f.foreign) > 0 : isVit(f.network);
+  const drops = f.foreign ? f.foreign.dropouts > 0 : isVit(f.network);
   if (dropout > 0 && !drops)
     throw new Error(
       `--dropout ${dropout}: ${f.foreign?.settings.name ?? f.network} has no dropout; ${vits.join(" and ")} have it, ` +

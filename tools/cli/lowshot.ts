@@ -1,8 +1,7 @@
 // moproc lowshot: measures how good the features of a trained network are.
 
 import { binaryVerb } from "./binary_verb.js";
-import { featureFlags } from "./foreign_network.js";
-import { artefactOf } from "./of_checkpoint.js";
+import { featureFlags } from "./foreign_flags.js";
 import type { Given, Verb } from "./record.js";
 import { trainedCheckpoint } from "./sample_run.js";
 import { beginningOrModel, modelArgumentOf } from "./transfer.js";
@@ -25,10 +24,10 @@ export const lowshot: Verb = binaryVerb({
     `moproc lowshot --model-path ${trainedCheckpoint} --dataset places --places-path places --shots 1 2 ` +
       "--output places.json -b 64",
   ],
-  check: (given) => void measured(given),
-  added: (given) => (given.args.length > 0 ? [from.flag, measured(given)] : []),
-  artefact: (given) => artefactOf(measured(given), "embed", given),
+  check: async (given) => void (await measured(given)),
+  added: async (given) => (given.args.length > 0 ? [from.flag, await measured(given)] : []),
+  artefact: async (given) => (await import("./of_checkpoint.js")).artefactOf(await measured(given), "embed", given),
 });
 
 /** The checkpoint whose features are measured. Throws if none is named or the file does not exist. */
-const measured = (given: Given): string => beginningOrModel(given, from);
+const measured = (given: Given): Promise<string> => beginningOrModel(given, from);

@@ -5,11 +5,10 @@ import { totalmem } from "node:os";
 import type { Target } from "../../compiler/ir/types.js";
 import type { Plan, Tensor } from "../../compiler/lower/plan.js";
 import { TooLarge } from "../../compiler/lower/too_large.js";
-import { lower } from "../../compiler/pipeline.js";
 import { jobs } from "../../compiler/util/host.js";
 import type { Fitting } from "./binary_verb.js";
-import { type ModelFlags, targetOf } from "./flags.js";
-import { type Extra, modelGraphs } from "./graphs.js";
+import { type Extra, type ModelFlags, targetOf } from "./flags.js";
+import { modelGraphs } from "./graphs.js";
 import { cachedArtefact } from "./obtain.js";
 import { notePrecision } from "./precision.js";
 
@@ -22,6 +21,9 @@ export function memoryLimit(): number {
 /** The bytes that a plan needs on the CPU, without images that are being decoded. */
 export const memoryOf = (plan: Plan): number =>
   Object.values(plan.arenas).reduce((a, b) => a + b, 0) + plan.scratchBytes * jobs();
+
+/** A plan needs more memory than this machine has. */
+class TooMuchMemory extends Error {}
 
 /** What a plan needs of each limit. */
 interface Needs {
@@ -43,7 +45,13 @@ const trains = new Set(["mopro", "classifier"]);
 const gigabytes = (bytes: number): string => `${(bytes / 1e9).toFixed(1)} GB`;
 
 /** The plan for another batch; undefined if there is none. */
-function planFor(task: string, flags: ModelFlags, wanted: readonly Extra[], batchSize: number): Needs | undefined {
+async function planFor(
+  task: string,
+  flags: ModelFlags,
+  wanted: readonly Extra[],
+  batchSize: number,
+): Promise<Needs | undefined> {
+  const { lower } = await import("../../compiler/pipeline.js");
   const target: Target = targetOf(flags);
   try {
     const { name, meta, graphs } = modelGraphs(task, { ...flags, batchSize }, wanted);
@@ -74,19 +82,19 @@ function onLine(a: Planned, b: Planned, limit: number): number {
  * The largest batch that fits, in words. Memory and sizes grow almost linearly with the batch, so the lines through
  * plans of smaller batches say it: first through small ones, then through a plan that nearly fills the memory.
  */
-function advice(task: string, flags: ModelFlags, wanted: readonly Extra[], limit: number): string {
+async function advice(task: string, flags: ModelFlags, wanted: readonly Extra[], limit: number): Promise<string> {
   const groups = flags.bnGroups ?? Math.max(...flags.ranks);
-  const plan = (rounds: number): Planned | undefined => {
-    const needs = planFor(task, flags, wanted, rounds * groups);
+  const plan = async (rounds: number): Promise<Planned | undefined> => {
+    const needs = await planFor(task, flags, wanted, rounds * groups);
     return needs && { ...needs, rounds };
   };
   const smaller = "a smaller --image-size, --width or --moco_queue is needed";
-  const one = plan(1);
+  const one = await plan(1);
   if (!one) return `even -b ${groups} is too large: ${smaller}`;
   if (one.bytes > limit) return `even -b ${groups} needs ${gigabytes(one.bytes)}: ${smaller}`;
-  const two = plan(2);
+  const two = await plan(2);
   const first = two ? onLine(one, two, limit) : 1;
-  const near = plan(Math.max(3, Math.floor(first / 2)));
+  const near = await plan(Math.max(3, Math.floor(first / 2)));
   const fits = near ? onLine(one, near, limit) : 1;
   const low = trains.has(task) && flags.target === "cpu" && flags.memory !== "low" ? "; --memory low needs less" : "";
   return `-b ${fits * groups} is about the largest batch that fits${low}`;
@@ -101,17 +109,17 @@ export async function modelArtefact(task: string, flags: ModelFlags, wanted: rea
   if (target.device === "cpu" && (trains.has(task) || flags.precision !== undefined)) notePrecision(flags.precision);
   const limit = memoryLimit();
   const source = modelGraphs(task, flags, wanted);
-  const inWords = (): string => advice(task, flags, wanted, limit);
   const check = (plan: Plan): void => {
     const bytes = memoryOf(plan);
     if (target.device === "cpu" && bytes > limit)
-      throw new Error(
-        `-b ${flags.batchSize} needs ${gigabytes(bytes)} of memory, this machine has ${gigabytes(limit)}; ${inWords()}`,
+      throw new TooMuchMemory(
+        `-b ${flags.batchSize} needs ${gigabytes(bytes)} of memory, this machine has ${gigabytes(limit)}`,
       );
   };
-  const { dir } = await cachedArtefact(source, target, check).catch((e: Error) => {
-    if (!(e instanceof TooLarge)) throw e;
-    throw new Error(`-b ${flags.batchSize}, --image-size ${flags.imageSize}: ${e.message}; ${inWords()}`);
+  const { dir } = await cachedArtefact(source, target, check).catch(async (e: Error) => {
+    const asked = e instanceof TooLarge ? `-b ${flags.batchSize}, --image-size ${flags.imageSize}: ` : "";
+    if (!asked && !(e instanceof TooMuchMemory)) throw e;
+    throw new Error(`${asked}${e.message}; ${await advice(task, flags, wanted, limit)}`);
   });
   return { dir };
 }

@@ -10,7 +10,6 @@ import { ARTEFACT, type BuildResult, binaryName } from "../../compiler/emit/proj
 import { compilerVersion, isEmulated, requireEmulator } from "../../compiler/emit/toolchain.js";
 import type { Target } from "../../compiler/ir/types.js";
 import type { Plan } from "../../compiler/lower/plan.js";
-import { compile } from "../../compiler/pipeline.js";
 import { cacheDir } from "../../compiler/util/cache.js";
 import { digest } from "../../compiler/util/digest.js";
 import { waitForLock } from "../../compiler/util/lock.js";
@@ -100,11 +99,12 @@ async function build(
   key: string,
   check?: (plan: Plan) => void,
 ): Promise<Obtained> {
+  const { compile } = await import("../../compiler/pipeline.js"); // only here, because most artefacts exist already
   const progress = progressLine("compiling kernels");
   const { name, meta } = source;
   const options = { name, target, meta, ...(check && { check }) };
-  const built = await compile(source.graphs(), dir, options, progress.update, (partial, plan) => {
-    source.write?.(partial, plan);
+  const built = await compile(source.graphs(), dir, options, progress.update, async (partial, plan) => {
+    await source.write?.(partial, plan);
     writeFileSync(stampOf(partial), key);
   }).finally(progress.end);
   return { dir, plan: built.plan, built };

@@ -4,9 +4,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { type Fitting, type Preflight, textOf } from "./binary_verb.js";
 import { type Checkpoint, openCheckpoint } from "./checkpoint.js";
-import { type ModelFlags, modelFlags, saidClasses } from "./flags.js";
-import { foreignOfFlags, notesOf } from "./foreign_network.js";
-import type { Extra } from "./graphs.js";
+import { type Extra, type ModelFlags, modelFlags, saidClasses } from "./flags.js";
 import { continued, optimizerArgs } from "./learning.js";
 import { modelArtefact } from "./model_artefact.js";
 import { fittingQueue } from "./recipe.js";
@@ -15,7 +13,7 @@ import type { Given } from "./record.js";
 const note = (text: string): void => void process.stderr.write(`note: ${text}\n`);
 
 /** Opens a checkpoint for flags that must agree with it. A new head may have any number of classes. */
-function openFor(resume: string, task: string, given: Given, newHead: boolean): Checkpoint {
+async function openFor(resume: string, task: string, given: Given, newHead: boolean): Promise<Checkpoint> {
   const flags = modelFlags(given.options);
   const { said } = given;
   const classes = saidClasses(given.options);
@@ -26,7 +24,7 @@ function openFor(resume: string, task: string, given: Given, newHead: boolean): 
     ...(task === "mopro" && said("lowDim") && { lowDim: flags.lowDim }),
     ...(said("imageSize") && { imageSize: flags.imageSize }),
   };
-  const checkpoint = openCheckpoint(resume, known, "query");
+  const checkpoint = await openCheckpoint(resume, known, "query");
   for (const text of checkpoint.notes) note(text);
   return checkpoint;
 }
@@ -56,7 +54,7 @@ export function requireClasses(classes: number, by: string, preflight: Preflight
  * must agree with the checkpoint. Rejects if they do not, or if the task needs prototypes and the checkpoint has none.
  */
 export async function artefactOf(resume: string, task: string, given: Given): Promise<Fitting> {
-  const checkpoint = openFor(resume, task, given, false);
+  const checkpoint = await openFor(resume, task, given, false);
   try {
     if (task === "mopro" && checkpoint.network.task !== "mopro")
       throw new Error(`${resume}: has no prototypes, so it is not a checkpoint of MoPro; judging labels needs them`);
@@ -80,7 +78,7 @@ export async function artefactWithHead(
   classes: number,
   verb: string,
 ): Promise<Fitting> {
-  const checkpoint = openFor(resume, task, given, true);
+  const checkpoint = await openFor(resume, task, given, true);
   try {
     const of = withNetwork(modelFlags(given.options), checkpoint, task);
     const said = saidClasses(given.options);
@@ -97,7 +95,7 @@ export async function artefactWithHead(
       const other = said === undefined ? `; --num-class ${has} keeps the checkpoint's` : "";
       note(`${resume} has ${has} classes, ${why}: a new classifier of ${numClass} classes is trained${other}`);
     }
-    const flags = { ...of, numClass, ...learningOfRun(given, verb) };
+    const flags = { ...of, numClass, ...(await learningOfRun(given, verb)) };
     const none = has === undefined && checkpoint.network.onnx !== undefined; // of a classifier that is replaced
     const reset = (isNew || none) && !given.said("initClassifier");
     return {
@@ -112,12 +110,12 @@ export async function artefactWithHead(
 const clips = (given: Given): readonly Extra[] => (given.options.clipNorm === undefined ? [] : ["clip-norm"]);
 
 /** How the run of `verb` learns that --resume continues; nothing if it begins. */
-function learningOfRun(given: Given, verb: string): Partial<ModelFlags> {
+async function learningOfRun(given: Given, verb: string): Promise<Partial<ModelFlags>> {
   const resume = given.options.resume as string | undefined;
   const auto = join(textOf(given, "expDir", "--exp-dir") ?? "", "last.safetensors");
   const path = resume === "auto" ? auto : resume;
   if (path === undefined || !existsSync(path)) return {};
-  const { file } = openCheckpoint(path, {}, "query");
+  const { file } = await openCheckpoint(path, {}, "query");
   try {
     return file.metadata.get("verb") === verb ? continued(file.metadata, given) : {};
   } finally {
@@ -126,11 +124,12 @@ function learningOfRun(given: Given, verb: string): Partial<ModelFlags> {
 }
 
 /** The flags with the network of a .onnx file. Tells what is trained of it. */
-function withForeign(model: string, given: Given): ModelFlags {
+async function withForeign(model: string, given: Given): Promise<ModelFlags> {
   for (const flag of ["network", "width"])
     if (given.said(flag))
       throw new Error(`${model}: is the network, so leave out ${flag === "width" ? "--width" : "-a"}`);
   const flags = modelFlags(given.options);
+  const { foreignOfFlags, notesOf } = await import("./foreign_network.js");
   const foreign = foreignOfFlags(model, given.options, given.said("imageSize") ? flags.imageSize : undefined);
   for (const text of notesOf(foreign, model)) note(text);
   return { ...flags, foreign, imageSize: foreign.imageSize };
@@ -144,13 +143,13 @@ function requireKeptClasses({ foreign }: ModelFlags, classes: number, by: string
 }
 
 /** The task and the flags of a training run: of the one that it continues, if there is one, otherwise of the data. */
-export function trainingFlags(
+export async function trainingFlags(
   given: Given,
   preflight: Preflight,
   model?: string, // the file of a network that another program wrote
-): { readonly task: string; readonly flags: ModelFlags } {
+): Promise<{ readonly task: string; readonly flags: ModelFlags }> {
   const fresh = preflight.checkpoint === "";
-  const flags = fresh && model !== undefined ? withForeign(model, given) : modelFlags(given.options);
+  const flags = fresh && model !== undefined ? await withForeign(model, given) : modelFlags(given.options);
   const said = saidClasses(given.options);
   const { data } = given.options;
   if (fresh) {
@@ -167,8 +166,8 @@ export function trainingFlags(
     return { task, flags: { ...flags, numClass, moco_queue } };
   }
   const task = given.said("task") ? String(given.options.task) : undefined;
-  const named = model === undefined ? undefined : withForeign(model, given).foreign;
-  const checkpoint = openFor(preflight.checkpoint, task ?? "mopro", given, false);
+  const named = model === undefined ? undefined : (await withForeign(model, given)).foreign;
+  const checkpoint = await openFor(preflight.checkpoint, task ?? "mopro", given, false);
   try {
     const of = task ?? checkpoint.network.task;
     const { onnx } = checkpoint.network;

@@ -2,7 +2,6 @@
 
 import { existsSync } from "node:fs";
 import { binaryVerb } from "./binary_verb.js";
-import { artefactOf } from "./of_checkpoint.js";
 import type { Given, Verb } from "./record.js";
 import { trainedCheckpoint } from "./sample_run.js";
 
@@ -17,7 +16,7 @@ export const predict: Verb = binaryVerb({
   arguments: [{ name: "[IMAGE...]", help: "Image files, and folders with images." }],
   examples: [`moproc predict --resume ${trainedCheckpoint} sample/val_images_256 --top 1 --csv predictions.csv -b 64`],
   check: (given) => void checkpointOf(given),
-  artefact: (given) => artefactOf(checkpointOf(given), "predict", given),
+  artefact: async (given) => (await import("./of_checkpoint.js")).artefactOf(checkpointOf(given), "predict", given),
 });
 
 /** The checkpoint of the network. Throws if none is named or the file does not exist. */

@@ -1,9 +1,8 @@
 // moproc retrain: trains a classifier with cleaned labels on top of a checkpoint's network.
 
 import { binaryVerb } from "./binary_verb.js";
-import { featureFlags } from "./foreign_network.js";
+import { featureFlags } from "./foreign_flags.js";
 import { learningFlags } from "./learning.js";
-import { artefactWithHead } from "./of_checkpoint.js";
 import type { Verb } from "./record.js";
 import { trainedCheckpoint } from "./sample_run.js";
 import { beginningOrModel, modelArgumentOf, reportOf, reportTarget } from "./transfer.js";
@@ -24,14 +23,14 @@ export const retrain: Verb = binaryVerb({
     `moproc retrain --data sample --annotation pseudo_label.json --resume ${trainedCheckpoint} --exp-dir retrained ` +
       "-b 64 --epochs 5",
   ],
-  check: (given) => void beginningOrModel(given, from),
-  added: (given) =>
+  check: async (given) => void (await beginningOrModel(given, from)),
+  added: async (given) =>
     given.args.length > 0
-      ? [given.options.resume === "auto" ? from.flag : "--resume", beginningOrModel(given, from)]
+      ? [given.options.resume === "auto" ? from.flag : "--resume", await beginningOrModel(given, from)]
       : [],
-  artefact: (given, preflight) =>
-    artefactWithHead(
-      beginningOrModel(given, from),
+  artefact: async (given, preflight) =>
+    (await import("./of_checkpoint.js")).artefactWithHead(
+      await beginningOrModel(given, from),
       given.options.finetune ? "classifier" : "retrain",
       given,
       preflight,

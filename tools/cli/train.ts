@@ -1,12 +1,10 @@
 // moproc train: finds or builds the training binary for the flags that are compiled in, then runs it.
 
 import { binaryVerb, type Fitting, type Preflight } from "./binary_verb.js";
-import { foreignFlags, modelArgument } from "./foreign_network.js";
-import { type Extra, extras } from "./graphs.js";
+import { type Extra, extras } from "./flags.js";
+import { foreignFlags, modelArgument } from "./foreign_flags.js";
 import { oneOf } from "./kinds.js";
 import { learningFlags, optimizerArgs } from "./learning.js";
-import { modelArtefact } from "./model_artefact.js";
-import { trainingFlags } from "./of_checkpoint.js";
 import { type Given, sections, type Verb } from "./record.js";
 import { reportAfter, requireReport } from "./report.js";
 import { sampleModel } from "./sample_run.js";
@@ -53,7 +51,8 @@ export const train: Verb = binaryVerb({
 /** The cached artefact of these flags, which is built first if there is none. */
 async function fittingArtefact(given: Given, preflight: Preflight): Promise<Fitting> {
   const { options } = given;
-  const { task, flags } = trainingFlags(given, preflight, modelArgument(given));
+  const { trainingFlags } = await import("./of_checkpoint.js");
+  const { task, flags } = await trainingFlags(given, preflight, modelArgument(given));
   const { images } = preflight;
   if (images > 0 && images < flags.batchSize)
     throw new Error(
@@ -62,5 +61,6 @@ async function fittingArtefact(given: Given, preflight: Preflight): Promise<Fitt
     );
   const key = (e: Extra): string => e.replace(/-(.)/g, (_, c: string) => c.toUpperCase());
   const wanted = extras.filter((e) => options[key(e)] !== undefined);
+  const { modelArtefact } = await import("./model_artefact.js");
   return { ...(await modelArtefact(task, flags, wanted)), args: optimizerArgs(flags, given) };
 }

@@ -2,7 +2,7 @@
 
 import { existsSync } from "node:fs";
 import { textOf } from "./binary_verb.js";
-import { checkpointOfModel, modelArgument } from "./foreign_network.js";
+import { modelArgument } from "./foreign_flags.js";
 import type { Given } from "./record.js";
 import { reportAfter, requireReport } from "./report.js";
 
@@ -27,7 +27,7 @@ export function beginning({ options }: Given, { flag, option }: Beginning): stri
 const made = new WeakMap<Given, string>(); // a command's checkpoint of MODEL.onnx
 
 /** The same, or the weights of MODEL.onnx as a checkpoint, if the command names such a file. */
-export function beginningOrModel(given: Given, from: Beginning): string {
+export async function beginningOrModel(given: Given, from: Beginning): Promise<string> {
   const known = made.get(given);
   if (known !== undefined) return known;
   const model = modelArgument(given);
@@ -36,7 +36,7 @@ export function beginningOrModel(given: Given, from: Beginning): string {
   const begins = from.flag === "--pretrained" && resume !== undefined && resume !== "auto"; // by --resume
   const other = given.said(from.option) ? from.flag : begins ? "--resume" : undefined;
   if (other) throw new Error(`${model}: is the network to begin with, so leave out ${other}`);
-  const checkpoint = checkpointOfModel(model, given);
+  const checkpoint = (await import("./foreign_network.js")).checkpointOfModel(model, given);
   made.set(given, checkpoint);
   return checkpoint;
 }

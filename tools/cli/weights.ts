@@ -5,7 +5,6 @@ import { createReadStream, existsSync, readFileSync, rmSync } from "node:fs";
 import { basename } from "node:path";
 import { requireFile } from "../../compiler/util/own.js";
 import { writeWhole } from "../../compiler/util/whole_file.js";
-import { openCheckpoint } from "./checkpoint.js";
 import { download } from "./download.js";
 import { positive } from "./kinds.js";
 import type { Verb } from "./record.js";
@@ -80,7 +79,7 @@ async function fetchWeights(version: string | undefined, flags: FetchFlags): Pro
   if (existsSync(file)) {
     const digest = await sha256(file);
     compare(record, digest, file);
-    check(file, wanted);
+    await check(file, wanted);
     note(record, digest, file);
     process.stdout.write(`${file}: exists already, sha256 ${digest}\n`);
     return;
@@ -93,7 +92,7 @@ async function fetchWeights(version: string | undefined, flags: FetchFlags): Pro
     say: meter.say,
   }).finally(meter.end);
   try {
-    check(file, wanted);
+    await check(file, wanted);
   } catch (e) {
     rmSync(file);
     throw new Error(`${url}: ${(e as Error).message}; the file was removed`);
@@ -104,9 +103,10 @@ async function fetchWeights(version: string | undefined, flags: FetchFlags): Pro
   process.stdout.write(`${file}: sha256 ${digest}, recorded in ${record}\n`);
 }
 
-/** Throws unless the file is a checkpoint of MoPro with the expected network. */
-function check(file: string, wanted: (typeof published)["v1" | "v2"] | undefined): void {
-  const { file: open, network } = openCheckpoint(file, {}, "query");
+/** Rejects unless the file is a checkpoint of MoPro with the expected network. */
+async function check(file: string, wanted: (typeof published)["v1" | "v2"] | undefined): Promise<void> {
+  const { openCheckpoint } = await import("./checkpoint.js"); // only here: it loads the networks
+  const { file: open, network } = await openCheckpoint(file, {}, "query");
   open.close();
   if (network.task !== "mopro") throw new Error(`${file} is a checkpoint, but not one of MoPro`);
   if (wanted && (network.arch !== wanted.arch || network.num_class !== wanted.classes))
