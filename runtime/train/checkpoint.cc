@@ -155,11 +155,13 @@ void check_optimizer(const Checkpoint& c, const Session& session) {
                      std::to_string(wanted) + " parameters, such as " + first + kRemedy);
 }
 
-/// Throws InputError if the artefact trains MoPro and the file holds a single network.
+/// Throws InputError if the artefact has the state of MoPro and the file holds a single network.
 void check_task(const Checkpoint& c, const Session& session) {
-  const std::string task = meta(session.plan(), "task");
-  const bool single = naming_of(c) == Naming::torchvision || !c.find(c.tensors, "prototypes");
-  if (task == "mopro" && single)
+  constexpr std::string_view kOfMopro = "prototypes";  // which no single network has
+  const bool mopro =
+      std::ranges::any_of(saved_tensors(session.plan()), [&](int t) { return session.info(t).name == kOfMopro; });
+  const bool single = naming_of(c) == Naming::torchvision || !c.find(c.tensors, std::string(kOfMopro));
+  if (mopro && single)
     throw InputError(
         c.path + ": holds a single network, not the state of MoPro (two encoders, queue, prototypes), which " +
         "train and clean need; retrain, finetune, lowshot, predict, export and convert can read it, and what "
