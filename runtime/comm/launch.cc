@@ -14,6 +14,7 @@ namespace {
 
 constexpr int kDefaultPort = 10001;  // the port of the published scripts
 constexpr const char* kOurs = "MOPROC_LAUNCHED";
+constexpr const char* kByNode = "MOPROC_BY_NODE";
 
 /// The environment, and a record of how each variable was understood.
 class Reader {
@@ -84,6 +85,7 @@ Launch torchrun(Reader& r, const LaunchFlags& flags) {
   l.local_rank = r.number("LOCAL_RANK", "this process, of those on this machine", 0);
   l.local_ranks = r.has("LOCAL_WORLD_SIZE") ? r.number("LOCAL_WORLD_SIZE", "processes on this machine", 1) : l.ranks;
   if (l.ranks == 1) return l;
+  l.by_node = r.has(kOurs) && r.has(kByNode);
   l.master = master_of(r, flags);
   const bool told = !r.has(kOurs) && !flags.dist_url.empty() && flags.dist_url != "env://";
   if (!told && r.has("TORCHELASTIC_USE_AGENT_STORE") &&
@@ -234,6 +236,7 @@ LaunchPlan from_flags(Reader& r, const LaunchFlags& flags) {
                                           : parse_url(flags.dist_url);
   if (nodes > 1 && l.master.port == 0) throw InputError("--dist-url " + flags.dist_url + ": several nodes need a port");
   plan.to_start = per_node;
+  l.by_node = flags.by_node && per_node > 1;
   return plan;
 }
 
@@ -283,13 +286,15 @@ LaunchPlan plan_launch(const LaunchFlags& flags, const Environment& environment)
 
 std::vector<std::string> variables_of(const Launch& l) {
   const auto variable = [](const char* name, int value) { return std::string(name) + "=" + std::to_string(value); };
-  return {variable("RANK", l.rank),
-          variable("WORLD_SIZE", l.ranks),
-          variable("LOCAL_RANK", l.local_rank),
-          variable("LOCAL_WORLD_SIZE", l.local_ranks),
-          "MASTER_ADDR=" + l.master.host,
-          variable("MASTER_PORT", l.master.port),
-          variable(kOurs, 1)};
+  std::vector<std::string> all = {variable("RANK", l.rank),
+                                  variable("WORLD_SIZE", l.ranks),
+                                  variable("LOCAL_RANK", l.local_rank),
+                                  variable("LOCAL_WORLD_SIZE", l.local_ranks),
+                                  "MASTER_ADDR=" + l.master.host,
+                                  variable("MASTER_PORT", l.master.port),
+                                  variable(kOurs, 1)};
+  if (l.by_node) all.push_back(variable(kByNode, 1));
+  return all;
 }
 
 std::string first_host(const std::string& list) {

@@ -18,6 +18,7 @@ struct LaunchFlags {
   std::string dist_url;  // tcp://HOST:PORT, env:// or empty
   int per_node = 0;      // processes on this node; 0: not given
   int gpus = 0;          // one process per GPU, if per_node is not given (--multiprocessing-distributed)
+  bool by_node = false;  // per_node is the number of this machine's memory nodes, and each process gets one
 };
 
 /// The place of a process in a run.
@@ -25,6 +26,7 @@ struct Launch {
   std::string by;  // the launcher: "torchrun", "Slurm", ...; "" if there is none
   int rank = 0, ranks = 1;
   int local_rank = 0, local_ranks = 1;
+  bool by_node = false;           // each process of this machine has a memory node of its own
   StoreAddress master;            // where rank 0 listens; host is empty if there is only one rank
   std::vector<std::string> read;  // one line per variable that was read: its value and meaning
 };

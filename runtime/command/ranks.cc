@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "core/error.h"
+#include "cpu/numa.h"
 #include "cuda/driver.h"
 #include "train/launcher_watch.h"
 #include "train/supervisor.h"
@@ -46,7 +47,19 @@ Flag& add_node_flag(FlagTable& t, FlagTable::Names names, const char* unit, int&
 
 void add_rank_flags(FlagTable& t, RankSettings& ranks, train::Compute& compute) {
   t.section("several ranks (processes that share each batch)");
-  t.number({"--nproc-per-node"}, "N", ranks.launch.per_node, 1, 4096, "ranks to start on this node").without("1");
+  Flag& per_node =
+      t.number({"--nproc-per-node"}, "N", ranks.launch.per_node, 1, 4096,
+               "ranks to start on this node; auto: one per memory node (NUMA), which has its cores and memory")
+          .without("1");
+  per_node.range += ", or auto";
+  per_node.set = [&launch = ranks.launch, number = per_node.set, range = per_node.range](
+                     const std::string& name, const std::vector<std::string>& values) {
+    const std::string& text = values[0];
+    launch.by_node = text == "auto";
+    if (launch.by_node) launch.per_node = static_cast<int>(numa_nodes().size());
+    else if (text.find_first_not_of("0123456789") != std::string::npos) refuse(name, text, range);
+    else number(name, values);
+  };
   add_node_flag(t, {"--world-size"}, "NODES", ranks.launch.world_size, "number of nodes").without("1");
   add_node_flag(t, {"--rank"}, "N", ranks.launch.rank, "number of this node, counted from 0").without("0");
   t.text({"--dist-url"}, "URL", ranks.launch.dist_url,

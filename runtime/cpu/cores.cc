@@ -80,4 +80,11 @@ int usable_cores() {
   return quota > 0 ? std::clamp(static_cast<int>(std::ceil(quota)), 1, cores) : cores;
 }
 
+int cores_of_rank(int ranks, bool bound) {
+  if (!bound) return std::max(1, usable_cores() / ranks);
+  const int cores = affinity_cores();
+  const double quota = group_quota();
+  return quota > 0 ? std::clamp(static_cast<int>(quota / ranks), 1, cores) : cores;
+}
+
 }  // namespace moproc

@@ -6,4 +6,8 @@ namespace moproc {
 /// At least 1; the quota is rounded up. In a container with a quota of 150 % on 64 cores this is 2.
 int usable_cores();
 
+/// The cores for each of `ranks` processes on this machine, at least 1. `bound`: each has been given cores of its own
+/// (bind_to), and they share the quota alone.
+int cores_of_rank(int ranks, bool bound);
+
 }  // namespace moproc

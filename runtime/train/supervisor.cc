@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "core/error.h"
+#include "cpu/numa.h"
 #include "train/checkpoint.h"
 #include "train/interrupt.h"
 
@@ -75,7 +76,8 @@ int free_port() {
   return ntohs(address.sin_port);
 }
 
-Child start(comm::Launch launch, int local, bool again, char** argv) {
+/// `node`: where the rank has to stay; null for anywhere.
+Child start(comm::Launch launch, int local, const NumaNode* node, bool again, char** argv) {
   launch.local_rank = local;
   launch.rank += local;
   std::vector<std::string> texts =
@@ -95,6 +97,8 @@ Child start(comm::Launch launch, int local, bool again, char** argv) {
   if (pid > 0) return {launch.rank, pid};
   prctl(PR_SET_PDEATHSIG, SIGKILL);  // a rank is killed if the process that started it ends
   if (getppid() != parent) _exit(127);
+  if (node)
+    if (const std::string note = bind_to(*node); !note.empty()) std::fprintf(stderr, "note: %s\n", note.c_str());
   execve("/proc/self/exe", argv, environment.data());
   _exit(127);
 }
@@ -121,7 +125,11 @@ std::vector<Child> run_once(const comm::LaunchPlan& plan, const Supervision& how
   comm::LaunchPlan now = plan;
   if (plan.launch.ranks > 1 && plan.launch.master.port == 0) now.launch.master.port = free_port();
   std::vector<Child> children;
-  for (int i = 0; i < now.to_start; ++i) children.push_back(start(now.launch, i, again, argv));
+  const std::vector<NumaNode> nodes = now.launch.by_node ? numa_nodes() : std::vector<NumaNode>();
+  for (int i = 0; i < now.to_start; ++i) {
+    const NumaNode* const node = static_cast<size_t>(i) < nodes.size() ? &nodes[static_cast<size_t>(i)] : nullptr;
+    children.push_back(start(now.launch, i, node, again, argv));
+  }
   Clock::time_point failed{};
   for (size_t left = children.size(); left > 0;) {
     if (const int number = signalled.exchange(0))

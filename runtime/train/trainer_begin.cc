@@ -32,7 +32,8 @@ constexpr int64_t kSyntheticEpoch = 10;  // steps
 
 /// Returns the settings with values for everything that they leave open, and makes the folders that the run writes to.
 RunSettings prepared(RunSettings s, const Plan& plan, const comm::World* world) {
-  const int own_cores = std::max(1, usable_cores() / (world ? world->launch().local_ranks : 1));
+  const comm::Launch alone, &launch = world ? world->launch() : alone;
+  const int own_cores = cores_of_rank(launch.local_ranks, launch.by_node);
   if (s.compute.workers == 0) s.compute.workers = own_cores;
   if (s.compute.threads == 0) s.compute.threads = own_cores;
   if (world && s.cache_features) throw InputError("--cache-features runs as one process");

@@ -40,13 +40,19 @@ export function rankCount(
   const nodes = options.worldSize ?? (env.MASTER_ADDR && env.RANK ? env.WORLD_SIZE : undefined);
   const eachGpu =
     options.multiprocessingDistributed === true && options.target === "cuda" && options.nprocPerNode === undefined;
-  return launched(env)?.ranks ?? count(nodes) * (eachGpu ? gpus() : count(options.nprocPerNode));
+  const own = (): number => (options.nprocPerNode === "auto" ? memoryNodes() : count(options.nprocPerNode));
+  return launched(env)?.ranks ?? count(nodes) * (eachGpu ? gpus() : own());
 }
 
 /** The number of GPUs that the driver reports; 1 if there is none, which the binary then refuses with the reason. */
 function gpuCount(): number {
   const r = spawnSync(nativeFile("moproc-gpu"), ["count"], { encoding: "utf8" });
   return r.status === 0 ? count(r.stdout.trim()) : 1;
+}
+
+/** The memory nodes (NUMA) of this machine, each of which gets a rank with --nproc-per-node auto. */
+function memoryNodes(): number {
+  return count(spawnSync(nativeFile("moproc-cpu"), ["--nodes"], { encoding: "utf8" }).stdout?.trim());
 }
 
 /** Whether this process is rank 0, which prints for all ranks. */

@@ -1,11 +1,18 @@
 // The pool: every task runs once, whatever the sizes; errors; and the cores that it asks for.
+#include <unistd.h>
+
 #include <atomic>
 #include <chrono>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
 #include <stdexcept>
+#include <string>
 #include <thread>
 #include <vector>
 
 #include "cpu/cores.h"
+#include "cpu/numa.h"
 #include "cpu/pool.h"
 #include "tap.h"
 
@@ -91,4 +98,45 @@ TEST("pool: no threads at all are refused") { CHECK_THROWS(Pool(0), "at least on
 TEST("cores: at least one, at most what the hardware has") {
   CHECK(usable_cores() >= 1);
   CHECK(usable_cores() <= static_cast<int>(std::thread::hardware_concurrency()));
+}
+
+TEST("cores: ranks share them, unless each has been given its own") {
+  CHECK_EQ(cores_of_rank(1, false), usable_cores());
+  CHECK_EQ(cores_of_rank(1 << 20, false), 1);
+  CHECK(cores_of_rank(1, true) >= 1);
+}
+
+TEST("nodes: lists of CPUs") {
+  CHECK(cpu_list("0-3,8,10-11") == (std::vector<int>{0, 1, 2, 3, 8, 10, 11}));
+  CHECK(cpu_list("").empty());
+  for (const char* const bad : {"a", "3-", "-3", "5-4", "1,", "1;2", "0-99999999"})
+    CHECK_THROWS(cpu_list(bad), "is not a list of CPUs");
+}
+
+TEST("nodes: those with cores that this process may use, by number") {
+  namespace fs = std::filesystem;
+  const fs::path root = fs::temp_directory_path() / ("moproc-nodes-" + std::to_string(getpid()));
+  const auto node = [&](const char* name, const std::string& cpus) {
+    fs::create_directories(root / name);
+    std::ofstream(root / name / "cpulist") << cpus << "\n";
+  };
+  const std::vector<int> own = numa_nodes()[0].cpus;
+  const std::string first = std::to_string(own.front());
+  node("node10", first);
+  node("node2", first + ",1000");  // the process may not use CPU 1000
+  node("node3", "");               // memory only
+  node("node1", "1000-1001");
+  node("nodes", first);
+  setenv("MOPROC_NUMA_NODES", root.c_str(), 1);
+  const std::vector<NumaNode> nodes = numa_nodes();
+  setenv("MOPROC_NUMA_NODES", (root / "absent").c_str(), 1);
+  const std::vector<NumaNode> none = numa_nodes();
+  unsetenv("MOPROC_NUMA_NODES");
+  fs::remove_all(root);
+  CHECK_EQ(nodes.size(), 2u);
+  CHECK_EQ(nodes[0].number, 2);
+  CHECK_EQ(nodes[1].number, 10);
+  CHECK(nodes[0].cpus == std::vector<int>{own.front()});
+  CHECK_EQ(none.size(), 1u);
+  CHECK(none[0].cpus.size() >= own.size());
 }
