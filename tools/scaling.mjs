@@ -1,7 +1,7 @@
 // npm run scaling: shows how the speed of training grows with the number of ranks. It is measured on this machine's
 // CPU, counted from plans, and simulated for GPUs (docs/scaling.md states the assumptions). Defaults are in brackets.
 //
-//   npm run scaling -- [measure] [wire] [simulate]   which parts run [all]
+//   npm run scaling -- [measure] [cores] [wire] [simulate]   which parts run [all]
 //                      --html FILE       also writes a page with plots
 //                      --json FILE       also writes all numbers
 //                      --no-setup        builds nothing: everything needed has been built
@@ -11,6 +11,11 @@
 //                      --measure-network NAME, --measure-size PIXELS, --measure-images N per rank [resnet18, 64, 32]
 //                      --out DIR         a folder for the two artefacts, which is kept: absent, empty, or of an
 //                                        earlier call [a temporary one]
+//   cores              --cores LIST      numbers of cores [4,8,16,32,64,128]
+//                      --bandwidth GB/S  of their memory: 300 for a socket with eight channels of DDR5 [300]
+//                      --precision NAME  f32 or bf16 [f32]
+//                      --batch IMAGES    [16]; network and size are those of wire
+//                      --core-rounds N   profiles on one core and on two [3]
 //   wire, simulate     --network NAME, --size PIXELS [resnet50, 224]
 //                      --images LIST     images per rank [32,256]
 //   wire               --ranks LIST      numbers of ranks [2,8,64]
@@ -24,7 +29,7 @@ import { parseArgs } from "node:util";
 import { marks, requireFile, requireFolder, writeOwn } from "../compiler/util/own.mjs";
 import { allSteps, runSteps, SetupError } from "./setup/steps.mjs";
 
-const parts = ["measure", "wire", "simulate"];
+const parts = ["measure", "cores", "wire", "simulate"];
 const usage =
   `Usage: npm run scaling -- [${parts.join("] [")}] [--html FILE] [--json FILE]; the head of tools/scaling.mjs ` +
   "has all flags";
@@ -40,6 +45,11 @@ const flags = {
   "measure-network": text("resnet18"),
   "measure-size": text("64"),
   "measure-images": text("32"),
+  cores: text("4,8,16,32,64,128"),
+  bandwidth: text("300"),
+  precision: text("f32"),
+  batch: text("16"),
+  "core-rounds": text("3"),
   network: text("resnet50"),
   size: text("224"),
   images: text("32,256"),
@@ -69,6 +79,10 @@ function options() {
       gpus: list("gpus", 2),
       net: one("net", 1),
       sizes: { network: values.network, imageSize: one("size", 16) },
+      cpu: {
+        ...{ network: values.network, imageSize: one("size", 16), batch: one("batch", 1), precision: values.precision },
+        ...{ cores: list("cores", 1), bandwidth: one("bandwidth", 1), rounds: one("core-rounds", 1) },
+      },
       measure: {
         network: values["measure-network"],
         imageSize: one("measure-size", 16),

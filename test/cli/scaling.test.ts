@@ -57,11 +57,27 @@ interface Results {
     say: (line: string) => void,
   ): Promise<{ readonly data: ScalingData; readonly text: string; html(): Promise<string> }>;
 }
+interface CoreLaunch {
+  readonly name: string;
+  readonly seconds: number;
+  readonly bytes: number;
+  readonly tasks: readonly number[];
+  readonly small: boolean;
+}
+interface Cores {
+  parseProfile(text: string): ReadonlyMap<string, number>;
+  launchesOf(plan: unknown, program: unknown, seconds: ReadonlyMap<string, number>): readonly CoreLaunch[];
+  predict(
+    launches: readonly CoreLaunch[],
+    of: { readonly cores: number; readonly perCore: number; readonly limit: number },
+  ): { readonly seconds: number; readonly memory: number; readonly tasks: number };
+}
 const tool = async <T>(name: string): Promise<T> =>
   (await import(pathToFileURL(join(root, "tools", "scaling", name)).href)) as T;
 const { simulate, eventsOf, rebucket } = await tool<Timeline>("timeline.mjs");
 const { planOf, programOf } = await tool<Plans>("plans.mjs");
 const { sent, handedOver, wire } = await tool<Wire>("wire.mjs");
+const { parseProfile, launchesOf, predict } = await tool<Cores>("cores.mjs");
 const { networks, measured } = await tool<Nccl>("nccl.mjs");
 
 const shell = new Shell("scaling");
@@ -281,11 +297,48 @@ test.serial("all parts of a small network, as text and on a page", async (t) => 
   }
 });
 
+test("a step on more cores, by hand: tasks that do not divide, memory that is full, launches on one core", (t) => {
+  const text = `profile of clean: 2 runs, 12.0 ms each
+          ms   share   GFLOP/s     GB/s  calls  template
+      12.000 100.00%      29.0      0.5      3  conv_fprop
+          ms   share   GFLOP/s     GB/s  calls  step
+       8.000  66.67%      29.0      0.5      1  conv_fprop   encoder_q.conv1
+       4.000  33.33%       0.6     12.8      2  pointwise  optimizer.a .. b
+       1.000   0.00%       0.0      0.0      1  copy  not a launch
+`;
+  const step = (kernel: number, name: string, bytes: number, tasks: readonly number[], flops = 1e9) =>
+    ({ do: "launch", kernel, name, bytes, tasks, flops }) as const;
+  const plan = { kernels: [{ template: "conv_fprop" }, { template: "pointwise" }] };
+  const steps = [
+    step(0, "encoder_q.conv1", 1e6, [5, 2]),
+    step(1, "optimizer.a .. b", 20e6, [100]),
+    step(1, "optimizer.a .. b", 20e6, [100]),
+    { do: "copy" },
+    step(0, "absent", 1, [1]),
+  ];
+  const launches = launchesOf(plan, { steps }, parseProfile(text));
+  t.deepEqual(launches, [
+    { name: "conv_fprop encoder_q.conv1", seconds: 8e-3, bytes: 1e6, tasks: [5, 2], small: false },
+    { name: "pointwise optimizer.a .. b", seconds: 4e-3, bytes: 40e6, tasks: [100], small: false },
+  ]);
+  const memory = { perCore: 10e9, limit: 25e9 };
+  // Two cores: 3 of 5 tasks one after the other; 40 MB at 20 GB/s take no longer than half of 4 ms.
+  const two = predict(launches, { cores: 2, ...memory });
+  t.true(Math.abs(two.seconds - (4.8e-3 + 2e-3)) < 1e-12 && two.memory === 0);
+  t.true(Math.abs(two.tasks - 0.8e-3 / 6.8e-3) < 1e-12);
+  // Ten cores: one task of five each; memory has 25 GB/s for all.
+  const ten = predict(launches, { cores: 10, ...memory });
+  t.true(Math.abs(ten.seconds - (1.6e-3 + 1.6e-3)) < 1e-12);
+  t.is(ten.memory, 0.5);
+  const small = launches.map((l) => ({ ...l, small: true }));
+  t.true(Math.abs(predict(small, { cores: 10, ...memory }).seconds - 12e-3) < 1e-12, "small launches do not grow");
+});
+
 test("a part or a number that there is not", (t) => {
   const run = (...args: readonly string[]): { readonly status: number | null; readonly stderr: string } =>
     spawnSync(process.execPath, [join(root, "tools", "scaling.mjs"), "--no-setup", ...args], { encoding: "utf8" });
   for (const [args, says] of [
-    [["gpu"], /gpu: the parts are measure, wire, simulate/],
+    [["gpu"], /gpu: the parts are measure, cores, wire, simulate/],
     [["--gpus", "8,x"], /--gpus x: expected integers of at least 2/],
   ] as const) {
     const r = run(...args);

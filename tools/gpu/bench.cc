@@ -36,7 +36,7 @@ Bench bench(const Plan& plan, const std::string& name, const BenchOptions& o) {
     if (profile) {
       session.profiler().reset();
       run_ms(session, program, o.runs);
-      result.profile = session.profiler().report();
+      result.profile = session.profiler().report(o.slowest);
       continue;
     }
     result.gpu = session.device().name();

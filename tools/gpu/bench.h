@@ -10,9 +10,10 @@ namespace moproc::tools {
 
 struct BenchOptions {
   int gpu = 0;
-  int warmup = 5;   // runs before the first measured one
-  int runs = 20;    // per sample
-  int samples = 5;  // the result is their median
+  int warmup = 5;    // runs before the first measured one
+  int runs = 20;     // per sample
+  int samples = 5;   // the result is their median
+  int slowest = 40;  // steps that the profile lists
 };
 
 struct Bench {

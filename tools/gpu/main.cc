@@ -112,6 +112,7 @@ int main(int argc, char** argv) {
       {"warmup", "RUNS", "bench: runs before anything is measured.", &b.warmup, 0, 1e6},
       {"runs", "N", "bench: runs per sample.", &b.runs, 1, 1e6},
       {"samples", "N", "bench: samples, of which the median counts.", &b.samples, 1, 1e6},
+      {"slowest", "N", "bench: steps that its table lists.", &b.slowest, 1, 1e6},
   };
   try {
     const Arguments given = parse_flags({argv + 1, argv + argc}, flags);

@@ -39,6 +39,28 @@ ${show(
 `;
 }
 
+/** The results of cores() as text. */
+export function coresText(c) {
+  const { network, imageSize, batch, precision, arch, bandwidth, per_core } = c.settings;
+  const second = (s) => `${(1e3 * s).toFixed(0)} ms`;
+  const two = c.two_predicted;
+  return `Predicted for more cores: ${network} at ${imageSize} pixels, ${batch} images, ${precision} (${arch}); one
+memory of ${bandwidth} GB/s, of which a core uses at most ${(per_core / 1e9).toFixed(1)} GB/s, as measured
+
+${show(
+  ["cores", "step", "images/s", "efficiency", "waits for memory", "waits for the last tasks"],
+  c.rows.map((r) => [
+    r.cores,
+    second(r.seconds),
+    (batch / r.seconds).toFixed(1),
+    percent(c.one_s / r.seconds / r.cores),
+    percent(r.memory),
+    percent(r.tasks),
+  ]),
+)}Measured on one core: ${second(c.one_s)}; on two: ${second(c.two_s)}, predicted ${second(two.seconds)}.
+`;
+}
+
 /** The rows of wire() as text. */
 export function wireText(rows) {
   const used = kinds.filter((k) => rows.some((r) => r.sent[k] > 0));
