@@ -104,7 +104,9 @@ export function variablesOf(name: string): string[] {
   };
   const own = body(name);
   const more = own.includes("master_of(") ? variablesIn(body("master_of")) : [];
-  return [...new Set([...variablesIn(own), ...more, ...(own.includes("kOurs") ? ["MOPROC_LAUNCHED"] : [])])].sort();
+  const constants = [...launchSource.matchAll(/constexpr const char\* (k\w+) = "([A-Z_]+)";/g)];
+  const named = constants.flatMap(([, constant = "", variable = ""]) => (own.includes(constant) ? [variable] : []));
+  return [...new Set([...variablesIn(own), ...more, ...named])].sort();
 }
 
 /** The exit codes of supervisor.h by the names of their constants. */

@@ -1,5 +1,6 @@
-// Predicts the time of a training step on more CPU cores than this machine has, launch by launch: from the launch's time
-// on one core, the number of its tasks, and the bytes that it moves. What is predicted for two cores is measured, too.
+// Predicts the time of a training step on more CPU cores than this machine has, launch by launch: from the launch's
+// time on one core, the number of its tasks, and the bytes that it moves. What is predicted for two cores is measured,
+// too.
 
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
