@@ -132,12 +132,13 @@ template <class K, int I, int J>
 MOPROC_NOINLINE void wgrad_tiles(const float* ys, const float* xs, int images, int k, int j, float* sums, bool add) {
   using T = WgradStaged<K>;
   using G = WgradShape<K>;
-  const float *const y = ys + k * T::y_panel, *const x0 = xs + j / K::S * T::x_panel + j % K::S * T::x_tap,
-                     *const x1 = xs + (j + J - 1) / K::S * T::x_panel + (j + J - 1) % K::S * T::x_tap;
   const int next = j + J - 1;
+  const auto column = [&](int i) { return xs + i / G::columns * T::x_panel + i % G::columns * T::x_tap; };
+  const float *const y = ys + k * T::y_panel, *const x0 = column(j), *const x1 = column(next);
   for (int r = 0; r < K::R; ++r) {
-    float* const at = sums + G::inside(k, j / K::S, r) + j % K::S * 256;
-    const int64_t next_i = G::inside(1, 0, 0), next_j = sums + G::inside(k, next / K::S, r) + next % K::S * 256 - at;
+    const auto sums_of = [&](int i) { return sums + G::inside(k, i / G::columns, r) + i % G::columns * 256; };
+    float* const at = sums_of(j);
+    const int64_t next_i = G::inside(1, 0, 0), next_j = sums_of(next) - at;
     if (add) sums_load<I, J>(at, next_i, next_j, 16);
     else sums_zero();
     for (int n = 0; n < images; ++n)

@@ -74,17 +74,14 @@ double group_quota() {
 
 }  // namespace
 
-int usable_cores() {
-  const int cores = affinity_cores();
-  const double quota = group_quota();
-  return quota > 0 ? std::clamp(static_cast<int>(std::ceil(quota)), 1, cores) : cores;
-}
-
-int cores_of_rank(int ranks, bool bound) {
-  if (!bound) return std::max(1, usable_cores() / ranks);
-  const int cores = affinity_cores();
-  const double quota = group_quota();
+int cores_of_rank(int cores, double quota, int ranks, bool bound) {
+  const int usable = quota > 0 ? std::clamp(static_cast<int>(std::ceil(quota)), 1, cores) : cores;
+  if (!bound) return std::max(1, usable / ranks);
   return quota > 0 ? std::clamp(static_cast<int>(quota / ranks), 1, cores) : cores;
 }
+
+int cores_of_rank(int ranks, bool bound) { return cores_of_rank(affinity_cores(), group_quota(), ranks, bound); }
+
+int usable_cores() { return cores_of_rank(1, false); }
 
 }  // namespace moproc

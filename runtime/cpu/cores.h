@@ -10,4 +10,7 @@ int usable_cores();
 /// (bind_to), and they share the quota alone.
 int cores_of_rank(int ranks, bool bound);
 
+/// The same for a process that may use `cores` cores, in a group with a quota of so many; 0: without one.
+int cores_of_rank(int cores, double quota, int ranks, bool bound);
+
 }  // namespace moproc

@@ -261,6 +261,7 @@ TEST("the published flags: nodes, this node, and where node 0 is") {
 TEST("what a process hands to the ranks it starts, they read") {
   LaunchFlags flags;
   flags.per_node = 3;
+  flags.by_node = true;
   LaunchPlan p = plan_launch(flags, of({}));
   p.launch.rank = p.launch.local_rank = 2;
   p.launch.master.port = 4000;
@@ -273,6 +274,9 @@ TEST("what a process hands to the ranks it starts, they read") {
   CHECK_EQ(child.launch.ranks, 3);
   CHECK_EQ(child.launch.local_rank, 2);
   CHECK_EQ(child.launch.master.port, 4000);
+  CHECK(child.launch.by_node);
+  v.erase("MOPROC_LAUNCHED");
+  CHECK(!plan_launch({}, of(v)).launch.by_node);  // a variable that another launcher inherited
 }
 
 TEST("half an environment, numbers out of range, contradictions: each says what is wrong") {

@@ -8,6 +8,7 @@
 #include "cuda/pack_conv.cuh"
 
 #include "native/cuda/harness.h"
+#include "native/each_tap.h"
 
 namespace moproc::test {
 
@@ -178,20 +179,6 @@ struct Weights {
     Launch(pack.entry, 1, 1, {ceil_of(packed.size() / 8, pack.threads)}).threads(pack.threads).arg(w).arg(packed).run();
   }
 };
-
-/// Calls f(x pixel, tap, y pixel) for every tap inside the image.
-template <class F>
-void each_tap(const Sizes& d, int64_t images, F f) {
-  for (int64_t n = 0; n < images; ++n)
-    for (int64_t p = 0; p < d.p; ++p)
-      for (int64_t q = 0; q < d.q; ++q)
-        for (int64_t r = 0; r < d.r; ++r)
-          for (int64_t s = 0; s < d.s; ++s) {
-            const int64_t h = p * d.stride + r - d.pad, w = q * d.stride + s - d.pad;
-            if (h < 0 || h >= d.h || w < 0 || w >= d.w) continue;
-            f((n * d.h + h) * d.w + w, r * d.s + s, (n * d.p + p) * d.q + q);
-          }
-}
 
 /// Buffers of an epilogue and the check of what it left there.
 template <class O>

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "native/each_tap.h"
 #include "native/kernels/harness.h"
 
 namespace moproc::test {
@@ -16,27 +17,12 @@ struct Sizes {
   int64_t weights() const { return out * r * s * c; }
 };
 
-/// Calls f(x index, w index, y index) for the runs over c of every tap inside the image; the c part of x and
-/// w is added by the caller.
-template <class F>
-void each_tap(const Sizes& d, int64_t images, F f) {
-  for (int64_t n = 0; n < images; ++n)
-    for (int64_t p = 0; p < d.p; ++p)
-      for (int64_t q = 0; q < d.q; ++q)
-        for (int64_t r = 0; r < d.r; ++r)
-          for (int64_t s = 0; s < d.s; ++s) {
-            const int64_t h = p * d.stride + r - d.pad, w = q * d.stride + s - d.pad;
-            if (h < 0 || h >= d.h || w < 0 || w >= d.w) continue;
-            const int64_t x = (n * d.h + h) * d.w + w, y = (n * d.p + p) * d.q + q;
-            f(x * d.c, (r * d.s + s) * d.c, y * d.out);
-          }
-}
-
 /// The three convolutions in f64, from operands after their prologues.
 using Values = std::vector<double>;
 inline Values naive_fprop(const Sizes& d, int64_t images, const Tensor<float>& x, const Tensor<float>& w) {
   Values y(static_cast<size_t>(images * d.p * d.q * d.out));
-  each_tap(d, images, [&](int64_t xi, int64_t wi, int64_t yi) {
+  each_tap(d, images, [&](int64_t x_pixel, int64_t tap, int64_t y_pixel) {
+    const int64_t xi = x_pixel * d.c, wi = tap * d.c, yi = y_pixel * d.out;
     for (int64_t k = 0; k < d.out; ++k) {
       double sum = 0;
       for (int64_t c = 0; c < d.c; ++c) sum += double(x[xi + c]) * w[k * d.r * d.s * d.c + wi + c];
@@ -47,7 +33,8 @@ inline Values naive_fprop(const Sizes& d, int64_t images, const Tensor<float>& x
 }
 inline Values naive_dgrad(const Sizes& d, int64_t images, const Tensor<float>& dy, const Tensor<float>& w) {
   Values dx(static_cast<size_t>(images * d.h * d.w * d.c));
-  each_tap(d, images, [&](int64_t xi, int64_t wi, int64_t yi) {
+  each_tap(d, images, [&](int64_t x_pixel, int64_t tap, int64_t y_pixel) {
+    const int64_t xi = x_pixel * d.c, wi = tap * d.c, yi = y_pixel * d.out;
     for (int64_t k = 0; k < d.out; ++k)
       for (int64_t c = 0; c < d.c; ++c)
         dx[static_cast<size_t>(xi + c)] += double(dy[yi + k]) * w[k * d.r * d.s * d.c + wi + c];
@@ -56,7 +43,8 @@ inline Values naive_dgrad(const Sizes& d, int64_t images, const Tensor<float>& d
 }
 inline Values naive_wgrad(const Sizes& d, int64_t images, const Tensor<float>& dy, const Tensor<float>& x) {
   Values dw(static_cast<size_t>(d.out * d.r * d.s * d.c));
-  each_tap(d, images, [&](int64_t xi, int64_t wi, int64_t yi) {
+  each_tap(d, images, [&](int64_t x_pixel, int64_t tap, int64_t y_pixel) {
+    const int64_t xi = x_pixel * d.c, wi = tap * d.c, yi = y_pixel * d.out;
     for (int64_t k = 0; k < d.out; ++k)
       for (int64_t c = 0; c < d.c; ++c)
         dw[static_cast<size_t>(k * d.r * d.s * d.c + wi + c)] += double(dy[yi + k]) * x[xi + c];

@@ -101,9 +101,14 @@ TEST("cores: at least one, at most what the hardware has") {
 }
 
 TEST("cores: ranks share them, unless each has been given its own") {
-  CHECK_EQ(cores_of_rank(1, false), usable_cores());
-  CHECK_EQ(cores_of_rank(1 << 20, false), 1);
-  CHECK(cores_of_rank(1, true) >= 1);
+  CHECK_EQ(cores_of_rank(64, 0, 4, false), 16);
+  CHECK_EQ(cores_of_rank(16, 0, 4, true), 16);  // of its node
+  CHECK_EQ(cores_of_rank(64, 1.5, 1, false), 2);
+  CHECK_EQ(cores_of_rank(64, 10, 4, false), 2);
+  CHECK_EQ(cores_of_rank(16, 10, 4, true), 2);  // the quota is for all
+  CHECK_EQ(cores_of_rank(16, 0.5, 4, true), 1);
+  CHECK_EQ(cores_of_rank(2, 100, 4, true), 2);
+  CHECK_EQ(cores_of_rank(1, 0, 4, false), 1);
 }
 
 TEST("nodes: lists of CPUs") {
